@@ -1,0 +1,95 @@
+/**
+ * Every error that Relaymint raises on purpose carries one of these stable codes, so that scripts and other nodes
+ * can act on it without reading prose. A code is never renamed or reused.
+ */
+export type ErrorCode =
+  // input and configuration
+  | 'INVALID_ARGUMENT'
+  | 'INVALID_CONFIG'
+  | 'INVALID_ENCODING'
+  | 'LIMIT_EXCEEDED'
+  | 'FILE_EXISTS'
+  | 'FILE_IN_USE'
+  | 'FILE_NOT_FOUND'
+  | 'KEY_FILE_UNSAFE'
+  | 'STORAGE_FAILED'
+  | 'STORAGE_FULL'
+  // transport and link
+  | 'ADDRESS_UNSUPPORTED'
+  | 'CONNECTION_REFUSED'
+  | 'CONNECTION_LOST'
+  | 'POLICY_REFUSED'
+  | 'TIMEOUT'
+  | 'ABORTED'
+  | 'CLOSED'
+  | 'PEER_IDENTITY_MISMATCH'
+  | 'PROTOCOL_VIOLATION'
+  | 'FRAME_TOO_LONG'
+  | 'FRAME_RATE_EXCEEDED'
+  | 'VERSION_UNSUPPORTED'
+  // circuit and stream
+  | 'CIRCUIT_REFUSED'
+  | 'CIRCUIT_DESTROYED'
+  | 'CIRCUIT_TAMPERED'
+  | 'STREAM_REFUSED'
+  | 'STREAM_RESET'
+  | 'NO_ROUTE'
+  // money
+  | 'METER_DISAGREEMENT'
+  | 'WINDOW_EXHAUSTED'
+  | 'PRICE_TOO_LOW'
+  | 'RECEIPT_INVALID'
+  | 'RECEIPT_NOT_NEWER'
+  | 'CHANNEL_UNKNOWN'
+  | 'CHANNEL_CLOSING'
+  | 'DEPOSIT_EXHAUSTED'
+  | 'INSUFFICIENT_FUNDS'
+  | 'LEDGER_UNREACHABLE'
+  | 'LEDGER_REJECTED'
+  | 'PROGRAM_ERROR'
+  // content and names
+  | 'NAME_INVALID'
+  | 'NAME_TAKEN'
+  | 'NAME_UNKNOWN'
+  | 'CONTENT_NOT_FOUND'
+  | 'CONTENT_CORRUPT'
+  | 'CONTENT_REFUSED'
+  // a fault of ours
+  | 'INTERNAL';
+
+export interface RelaymintErrorOptions {
+  /** What the reader can do about it, one sentence. Appended to the message. */
+  readonly remedy?: string;
+  /** The error that led to this one. */
+  readonly cause?: unknown;
+  /** Figures for scripts; never a secret. */
+  readonly details?: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** An expected failure. A programmer's mistake stays a TypeError or RangeError. */
+export class RelaymintError extends Error {
+  override readonly name: string = 'RelaymintError';
+  readonly code: ErrorCode;
+  readonly remedy: string | undefined;
+  readonly details: Readonly<Record<string, string | number | boolean>>;
+
+  constructor(code: ErrorCode, message: string, options: RelaymintErrorOptions = {}) {
+    super(
+      options.remedy === undefined ? message : `${message} ${options.remedy}`,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
+    this.code = code;
+    this.remedy = options.remedy;
+    this.details = options.details ?? {};
+  }
+}
+
+/** True when `error` is a RelaymintError, optionally with one of the given codes. */
+export function isRelaymintError(error: unknown, ...codes: readonly ErrorCode[]): error is RelaymintError {
+  return error instanceof RelaymintError && (codes.length === 0 || codes.includes(error.code));
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

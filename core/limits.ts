@@ -1,0 +1,70 @@
+/** Every cap of the project, with its reason. Bytes unless the name says otherwise. */
+import { MIB } from './units.ts';
+
+// --- link -----------------------------------------------------------------------------------------------------------
+/** Largest payload of one cell before layers: the largest size class of the wire format. */
+export const MAX_CELL_BYTES: number = 16 * 1024;
+/** Relays in front of the last hop. More adds delay and cost without hiding more from a watcher of both ends. */
+export const MAX_RELAYS = 6;
+/** Hops of a circuit: six relays and the host or exit. */
+export const MAX_HOPS: number = MAX_RELAYS + 1;
+/** One authentication tag per layer. */
+export const LAYER_BYTES = 16;
+/** Largest frame payload on a link: a longer length closes the link before anything is allocated. */
+export const MAX_FRAME_PAYLOAD: number = MAX_CELL_BYTES + MAX_HOPS * LAYER_BYTES;
+/** Bytes that may wait in one link's socket before its circuits queue: about a delay-bandwidth product on loopback. */
+export const LINK_HIGH_WATER: number = 256 * 1024;
+/** Links a node keeps at once: each costs about 83 KB idle (TLS), so 1,024 stay below 100 MB. */
+export const MAX_LINKS = 1024;
+/** Unpaid control frames a peer may send in a second (receipts, offers, pings): a busy pair needs about 400. */
+export const MAX_CONTROL_FRAMES_PER_SECOND = 2000;
+/** Time for TCP connect + TLS + hello, milliseconds. Tor's own circuit time-out is 60 s; tor transports raise this. */
+export const LINK_HANDSHAKE_MILLIS = 20_000;
+/** A link without circuits is closed after this long, milliseconds. */
+export const LINK_IDLE_MILLIS = 120_000;
+
+// --- circuit and stream -----------------------------------------------------------------------------------------------
+/** Circuits one peer may have open through us. */
+export const MAX_CIRCUITS_PER_LINK = 1024;
+/** Bytes a circuit may have unacknowledged end to end in each direction: bounds what relays hold for it. */
+export const CIRCUIT_WINDOW: number = 4 * MIB;
+/** Bytes a relay queues for one circuit and direction. Above CIRCUIT_WINDOW plus layers only a cheat gets; it is destroyed. */
+export const MAX_CIRCUIT_QUEUE: number = 6 * MIB;
+/** First stream window: small sites need no more. */
+export const STREAM_WINDOW_INITIAL: number = 256 * 1024;
+/** Largest stream window; it grows to the path's bandwidth-delay product, never past the circuit's own. */
+export const STREAM_WINDOW_MAX: number = 4 * MIB;
+/** Streams in one circuit. */
+export const MAX_STREAMS_PER_CIRCUIT = 256;
+/** Time for one CREATE or EXTEND to be answered, milliseconds. */
+export const CIRCUIT_BUILD_MILLIS = 20_000;
+
+// --- money ------------------------------------------------------------------------------------------------------------
+/** Bytes whose value a stranger may owe: the loss bound. */
+export const STRANGER_WINDOW: number = MIB;
+/** Bytes whose value the best-settled peer may owe. */
+export const MAX_WINDOW: number = 16 * MIB;
+/** Accounts kept in memory; older idle ones are on disk only. */
+export const MAX_ACCOUNTS = 10_000;
+/** Receipts in one settlement transaction verified by the precompile: what fits 1,232 bytes with content shares. */
+export const MAX_RECEIPTS_PER_TRANSACTION = 5;
+
+// --- discovery --------------------------------------------------------------------------------------------------------
+/** Offers a node remembers: about 1 KB each. */
+export const MAX_OFFERS = 4096;
+/** A signed offer. */
+export const MAX_OFFER_BYTES = 1024;
+/** Addresses in an offer. */
+export const MAX_ADDRESSES = 8;
+/** One multiaddr as text. */
+export const MAX_ADDRESS_BYTES = 256;
+
+// --- content ------------------------------------------------------------------------------------------------------------
+/** One block. UnixFS chunks are 1 MiB; directories of a few thousand entries stay below 2 MiB (larger ones are sharded). */
+export const MAX_BLOCK_BYTES: number = 2 * MIB;
+/** Binary CID: version, codec, sha2-256 multihash = 36 bytes; room for longer hashes. */
+export const MAX_CID_BYTES = 63;
+/** Blocks asked for ahead of need on one stream: 4 x 1 MiB covers the circuit window. */
+export const MAX_BLOCKS_IN_FLIGHT = 8;
+/** A registered name in bytes: its inlined host label (each "-" doubled) must fit 63 characters. */
+export const MAX_NAME_BYTES = 58;
