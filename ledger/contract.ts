@@ -1,0 +1,182 @@
+/**
+ * What the rest of the house asks of a ledger. Only `ledger/solana` knows how it is done; a second implementation
+ * would have to keep every promise written here.
+ */
+import type { ChannelId, LedgerAddress } from '../core/ids.ts';
+import type { Amount, Lamports, UnixSeconds } from '../core/units.ts';
+
+/** One payer-to-payee credit line as the chain holds it. */
+export interface ChannelState {
+  readonly id: ChannelId;
+  readonly till: LedgerAddress;
+  /** Owner of the till: the payee's wallet. */
+  readonly payee: LedgerAddress;
+  readonly slot: number;
+  readonly generation: number;
+  /** The payer's wallet. */
+  readonly payer: LedgerAddress;
+  /** The Ed25519 key that signs this channel's receipts. */
+  readonly delegate: LedgerAddress;
+  readonly deposit: Amount;
+  readonly settled: Amount;
+  /** Bytes of the last settled receipt. */
+  readonly settledUp: bigint;
+  readonly settledDown: bigint;
+  /** When the payer may close without the payee; undefined while no close was requested. */
+  readonly closeAt: UnixSeconds | undefined;
+}
+
+export interface TillState {
+  readonly address: LedgerAddress;
+  readonly owner: LedgerAddress;
+  readonly slots: number;
+  /** Earned and not yet withdrawn. */
+  readonly earned: Amount;
+  readonly lifetimeEarned: Amount;
+  /** Open channels only. */
+  readonly channels: readonly ChannelState[];
+}
+
+export interface Split {
+  readonly account: LedgerAddress;
+  /** Basis points, 1 .. 10,000; a record's splits sum to 10,000. */
+  readonly bps: number;
+}
+
+export interface NameRecord {
+  readonly name: string;
+  readonly address: LedgerAddress;
+  readonly owner: LedgerAddress;
+  readonly manager: LedgerAddress;
+  /** Rises with every update; a reader refuses to go back. */
+  readonly seq: bigint;
+  /** Binary CID of the content root. */
+  readonly root: Uint8Array;
+  /** Binary CID of the manifest, empty when there is none. */
+  readonly manifest: Uint8Array;
+  readonly royaltyBps: number;
+  readonly splits: readonly (Split & { readonly owed: Amount })[];
+  readonly accrued: Amount;
+  readonly lifetime: Amount;
+}
+
+/** Totals since the bank was initialized. bought - redeemed = supply + openDeposits + unminted. */
+export interface BankState {
+  readonly address: LedgerAddress;
+  readonly mint: LedgerAddress;
+  readonly clusterTag: Uint8Array;
+  readonly unitsPerLamport: bigint;
+  readonly challengeSeconds: bigint;
+  readonly bought: Amount;
+  readonly redeemed: Amount;
+  readonly burned: Amount;
+  readonly minted: Amount;
+  readonly openDeposits: Amount;
+  readonly unminted: Amount;
+  readonly reserve: Lamports;
+  /** The credit mint's current supply. */
+  readonly supply: Amount;
+}
+
+export interface Balances {
+  readonly lamports: Lamports;
+  readonly credits: Amount;
+}
+
+/** What one confirmed transaction cost and is called. */
+export interface TransactionResult {
+  readonly signature: string;
+  readonly feeLamports: Lamports;
+  readonly computeUnits: number;
+}
+
+/** A receipt ready to be settled: the signed bytes and where they go. */
+export interface SettleItem {
+  readonly slot: number;
+  readonly delegate: LedgerAddress;
+  /** 47 bytes. */
+  readonly message: Uint8Array;
+  /** 64 bytes. */
+  readonly signature: Uint8Array;
+}
+
+/** What one content name earned within a batch, before its royalty is taken. */
+export interface ContentShare {
+  readonly name: string;
+  readonly gross: Amount;
+}
+
+/** A signed transaction whose signature is known before it is sent, so that it can be recorded first. */
+export interface PreparedTransaction {
+  readonly signature: string;
+  /** Serialized, signed; what `submit` sends. */
+  readonly wire: Uint8Array;
+  /** Block height after which the network will not take it any more. */
+  readonly lastValidBlockHeight: bigint;
+}
+
+export type SubmissionStatus =
+  | { readonly state: 'confirmed'; readonly result: TransactionResult }
+  /** Refused by the program or the network: it changed nothing (but may have cost its fee). */
+  | { readonly state: 'failed'; readonly reason: string }
+  | { readonly state: 'pending' }
+  /** Not on chain and can no longer get there. */
+  | { readonly state: 'expired' };
+
+export interface LedgerReader {
+  bank(): Promise<BankState>;
+  balances(owner: LedgerAddress): Promise<Balances>;
+  tillAddress(owner: LedgerAddress): LedgerAddress;
+  till(owner: LedgerAddress): Promise<TillState | undefined>;
+  /** undefined when the slot is free or the till does not exist. */
+  channel(till: LedgerAddress, slot: number): Promise<ChannelState | undefined>;
+  /** Open channels that `payer` pays, over all tills. */
+  channelsOf(payer: LedgerAddress): Promise<readonly ChannelState[]>;
+  name(name: string): Promise<NameRecord | undefined>;
+  names(): Promise<readonly NameRecord[]>;
+}
+
+/** Transactions of one wallet. Each method resolves once confirmed, or rejects with a RelaymintError. */
+export interface LedgerWallet {
+  readonly address: LedgerAddress;
+  /** Test networks only: gives the wallet lamports. */
+  airdrop(lamports: Lamports): Promise<void>;
+  buy(lamports: Lamports): Promise<TransactionResult>;
+  redeem(amount: Amount): Promise<TransactionResult>;
+  send(to: LedgerAddress, amount: Amount): Promise<TransactionResult>;
+  openTill(slots: number): Promise<TransactionResult>;
+  /** Opens a channel to the payee's till in a free slot. @throws CHANNEL_UNKNOWN no till; LIMIT_EXCEEDED no free slot; INSUFFICIENT_FUNDS. */
+  openChannel(payee: LedgerAddress, delegate: LedgerAddress, deposit: Amount): Promise<ChannelState>;
+  topUp(channel: ChannelState, amount: Amount): Promise<TransactionResult>;
+  requestClose(channel: ChannelState): Promise<TransactionResult>;
+  /** After the challenge period; or at once when `payee` (the till owner's wallet) signs too. */
+  closeChannel(channel: ChannelState, payee?: LedgerWallet): Promise<TransactionResult>;
+  /** Mints what the till earned to the owner's token account (created when missing). */
+  withdraw(): Promise<TransactionResult>;
+  /** Signs a settle transaction for this wallet's own till; nothing is sent. */
+  prepareSettle(items: readonly SettleItem[], shares: readonly ContentShare[]): Promise<PreparedTransaction>;
+  /** Sends (again). Sending what is already on chain is harmless. */
+  submit(transaction: PreparedTransaction): Promise<void>;
+  /** Resolves when the transaction is confirmed, failed or expired. */
+  confirm(transaction: PreparedTransaction, signal?: AbortSignal): Promise<SubmissionStatus>;
+  status(transaction: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'>): Promise<SubmissionStatus>;
+  registerName(record: {
+    readonly name: string;
+    readonly root: Uint8Array;
+    readonly manifest?: Uint8Array;
+    readonly royaltyBps: number;
+    readonly splits?: readonly Split[];
+    readonly manager?: LedgerAddress;
+  }): Promise<TransactionResult>;
+  updateName(
+    name: string,
+    change: {
+      readonly root?: Uint8Array;
+      readonly manifest?: Uint8Array;
+      readonly royaltyBps?: number;
+      readonly splits?: readonly Split[];
+    },
+  ): Promise<TransactionResult>;
+  /** Allocates a name's accrued revenue to its splits and mints it to those whose token account exists (own one is created). */
+  distributeName(name: string): Promise<TransactionResult>;
+}
