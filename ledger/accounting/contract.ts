@@ -1,0 +1,149 @@
+/**
+ * What neighbours owe each other. A pair can have two accounts, one per direction of payment:
+ * `SpendingAccount` where we are the payer, `EarningAccount` where we are the payee.
+ *
+ * "up" is payer to payee, "down" is payee to payer: whole link frames, header included, of circuits that the payer
+ * created on this link. Both ends count the same frames on an ordered link, so their figures agree to the byte.
+ * Due, in base units, is the sum over all frames of bytes x price, shifted right by 20; the sum is exact.
+ *
+ * The meter's duties, on which exactness rests:
+ * - payer: call `sendUp` and write that frame with nothing written between the two; the receipt sink writes at once;
+ * - payee: call `receivedUp` and `receive` in the order in which frames arrive, before any queue;
+ *   call `sentDown` for every frame in the order in which they are written.
+ */
+import type { NodeId } from '../../core/ids.ts';
+import type { RelaymintError } from '../../core/errors.ts';
+import type { Clock, Log } from '../../core/ports.ts';
+import type { Amount, PricePerMiB } from '../../core/units.ts';
+import type { ChannelState, LedgerReader } from '../contract.ts';
+import type { SignedReceipt, Signer } from '../receipt/index.ts';
+import type { BookStore } from './store.ts';
+import type { Terms } from './terms.ts';
+
+/** Writes a RECEIPT frame (`receipt.bytes`, 111 bytes) on the link, synchronously and in order. */
+export type ReceiptSink = (receipt: SignedReceipt) => void;
+
+/** Live figures of one account, cumulative since the channel opened. */
+export interface AccountCounts {
+  /** Bytes payer to payee. */
+  readonly up: bigint;
+  /** Bytes payee to payer. */
+  readonly down: bigint;
+  /** What these bytes cost. */
+  readonly due: Amount;
+  /** What the latest receipt pays. due - signed is the debt; it never passes the window. */
+  readonly signed: Amount;
+}
+
+/** We are the payer. Not to be used after `close`: calls throw CLOSED. */
+export interface SpendingAccount {
+  readonly channel: ChannelState;
+  readonly peer: NodeId;
+  /** What we may owe at most, as the payee told us. */
+  readonly window: Amount;
+  /**
+   * Before a frame goes up. Signs and sends a receipt first when the debt would pass half of the window.
+   * When it throws, nothing was counted and the frame must not be sent.
+   * @throws RelaymintError DEPOSIT_EXHAUSTED, WINDOW_EXHAUSTED (one frame costs more than the window), CLOSED.
+   */
+  sendUp(frameBytes: number, price: PricePerMiB): void;
+  /** After a frame came down. Signs and sends a receipt when the debt passes half of the window. @throws DEPOSIT_EXHAUSTED, WINDOW_EXHAUSTED (the payee sent more than its window: drop the link), CLOSED. */
+  receivedDown(frameBytes: number, price: PricePerMiB): void;
+  /** Pays all that is due now (circuit closed, idle, shutdown). Does nothing when nothing is due. */
+  flush(): void;
+  counts(): AccountCounts;
+  /** The link ended, or is about to. Does not flush: call `flush` before, while the link can still carry it. Harmless when repeated. */
+  close(): void;
+}
+
+/**
+ * - `forward`: the frame is within the window;
+ * - `hold`: keep it, in order, until `onOpen`: a receipt is on its way or its sync is under way;
+ * - `cut`: the payer does not keep the rules: close its circuits (WINDOW_EXHAUSTED).
+ */
+export type UpVerdict = 'forward' | 'hold' | 'cut';
+
+/** We are the payee. After `close`, `receivedUp` says `cut` and `canSendDown` says false. */
+export interface EarningAccount {
+  readonly channel: ChannelState;
+  readonly peer: NodeId;
+  /** To be sent to the payer (`encodeTerms`) before any circuit frame of this link. */
+  readonly terms: Terms;
+  /** Counts a frame that came up, whatever the verdict. */
+  receivedUp(frameBytes: number, price: PricePerMiB): UpVerdict;
+  /** May a frame of this size go down now? false = the window is full, wait for `onOpen`. */
+  canSendDown(frameBytes: number, price: PricePerMiB): boolean;
+  /** Counts a frame that goes down, whether or not `canSendDown` was asked. */
+  sentDown(frameBytes: number, price: PricePerMiB): void;
+  /** This many of the counted bytes were for content of that name (royalty attribution); stored with the next receipt, in the same write. */
+  attribute(name: string, frameBytes: number, price: PricePerMiB): void;
+  /**
+   * A RECEIPT frame came in: 111 bytes. Verified at once, stored with sync, then its window opens.
+   * @throws RelaymintError RECEIPT_INVALID, RECEIPT_NOT_NEWER, METER_DISAGREEMENT (with both figures), CLOSED; nothing changed: close the link.
+   */
+  receive(signed: Uint8Array): void;
+  /** The window has room again after `hold` or `canSendDown() === false`. What was held goes first. */
+  onOpen: () => void;
+  /** Beyond repair: STORAGE_FAILED, DEPOSIT_EXHAUSTED (a receipt above the deposit), CHANNEL_CLOSING. Close the link. */
+  onFault: (error: RelaymintError) => void;
+  counts(): AccountCounts;
+  /** Resolves once every receipt received so far is on disk. */
+  flushed(): Promise<void>;
+  /** The link ended. What the payer had not signed becomes arrears that shrink its next window. Harmless when repeated. */
+  close(): void;
+}
+
+export interface OpenSpending {
+  readonly peer: NodeId;
+  /** The channel we pay, as the ledger shows it. */
+  readonly channel: ChannelState;
+  /** Must be the channel's delegate. */
+  readonly delegate: Signer;
+  /** What the payee told us at the start of this link. */
+  readonly terms: Terms;
+}
+
+export interface OpenEarning {
+  readonly peer: NodeId;
+  /** The payer's channel in our till, read from the ledger (never from the peer). */
+  readonly channel: ChannelState;
+  /** Our own offer: one MiB at this price is a stranger's window. */
+  readonly price: PricePerMiB;
+}
+
+/** One direction of payment of one neighbour pair, for people and scripts. */
+export interface PairCounts extends AccountCounts {
+  readonly role: 'payer' | 'payee';
+  readonly peer: NodeId;
+  readonly channel: ChannelState;
+  /** True while a link carries it. */
+  readonly live: boolean;
+}
+
+export interface AccountBook extends AsyncDisposable {
+  /**
+   * Opens our side of a channel that we pay. An account still open on this channel is closed first. May send a receipt
+   * at once: what the last link left unpaid, or our newest one when the payee lost it.
+   * @throws RelaymintError CHANNEL_CLOSING, RECEIPT_INVALID (the held receipt is not signed by us), LIMIT_EXCEEDED, CLOSED.
+   */
+  openSpending(options: OpenSpending, sink: ReceiptSink): SpendingAccount;
+  /** Opens our side of a channel that pays us. @throws RelaymintError CHANNEL_CLOSING, LIMIT_EXCEEDED, CLOSED. */
+  openEarning(options: OpenEarning): EarningAccount;
+  /** Tells the accounts of a channel what the ledger shows now (a top-up, a settlement, a close request). */
+  update(channel: ChannelState): void;
+  /** Every channel this book knows, live or not, from memory and disk. */
+  peers(): readonly PairCounts[];
+  /** Payer: a channel's deposit runs low; top it up, then call `update`. Called once per crossing. */
+  onLow: (channel: ChannelState, left: Amount) => void;
+  /** Closes all accounts, waits for all writes. The store stays open: its owner closes it. */
+  close(): Promise<void>;
+}
+
+export interface BookOptions {
+  /** Opened by the composition root, shared with settlement. */
+  readonly store: BookStore;
+  /** Asked for a channel's deposit when it nears its end. */
+  readonly reader: Pick<LedgerReader, 'channel'>;
+  readonly clock?: Clock;
+  readonly log?: Log;
+}

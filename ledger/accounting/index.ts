@@ -1,0 +1,18 @@
+/** What neighbours owe each other: `contract.ts` says what an account promises. */
+export { openAccountBook } from './book.ts';
+export { openBookStore } from './store.ts';
+export type { BookStore } from './store.ts';
+export { decodeTerms, encodeTerms, MAX_TERMS_BYTES } from './terms.ts';
+export type { Terms } from './terms.ts';
+export type {
+  AccountBook,
+  AccountCounts,
+  BookOptions,
+  EarningAccount,
+  OpenEarning,
+  OpenSpending,
+  PairCounts,
+  ReceiptSink,
+  SpendingAccount,
+  UpVerdict,
+} from './contract.ts';

@@ -1,0 +1,57 @@
+/**
+ * What a payee tells its payer at the start of a link, before any circuit frame. Fixed layout:
+ *
+ *   window  u64 LE   what the payer may owe
+ *   up      u64 LE   bytes the payee counted, payer to payee
+ *   down    u64 LE   bytes the payee sent, payee to payer
+ *   due     u64 LE   what the payee says they cost; more than the held receipt when the last link ended unpaid
+ *   held    0 or 111 bytes: the newest receipt the payee holds
+ */
+import { Reader, Writer } from '../../core/codec.ts';
+import { RelaymintError } from '../../core/errors.ts';
+import { amount } from '../../core/units.ts';
+import type { Amount } from '../../core/units.ts';
+import { SIGNED_RECEIPT_BYTES } from '../receipt/index.ts';
+
+export interface Terms {
+  /** What the payer may owe at most. */
+  readonly window: Amount;
+  readonly up: bigint;
+  readonly down: bigint;
+  readonly due: Amount;
+  /** The newest receipt the payee holds, 111 bytes; undefined when it has none. */
+  readonly held: Uint8Array | undefined;
+}
+
+const FIXED_BYTES = 32;
+/** The longest encoding of `Terms`. */
+export const MAX_TERMS_BYTES: number = FIXED_BYTES + SIGNED_RECEIPT_BYTES;
+
+export function encodeTerms(terms: Terms): Uint8Array {
+  return new Writer(MAX_TERMS_BYTES)
+    .u64(terms.window)
+    .u64(amount(terms.up))
+    .u64(amount(terms.down))
+    .u64(terms.due)
+    .bytes(terms.held ?? new Uint8Array(0))
+    .finish();
+}
+
+/** @throws RelaymintError INVALID_ENCODING unless it is 32 or 143 bytes. */
+export function decodeTerms(encoded: Uint8Array): Terms {
+  if (encoded.length !== FIXED_BYTES && encoded.length !== MAX_TERMS_BYTES) {
+    throw new RelaymintError(
+      'INVALID_ENCODING',
+      `Payment terms have ${FIXED_BYTES} or ${MAX_TERMS_BYTES} bytes, these ${encoded.length}.`,
+      { remedy: 'The peer may run another version of the protocol.' },
+    );
+  }
+  const reader = new Reader(encoded, 'payment terms');
+  return {
+    window: amount(reader.u64()),
+    up: reader.u64(),
+    down: reader.u64(),
+    due: amount(reader.u64()),
+    held: reader.remaining === 0 ? undefined : Uint8Array.from(reader.rest()),
+  };
+}

@@ -1,0 +1,18 @@
+/** The receipt: its bytes, its signature, and how both are checked. */
+export {
+  decodeReceipt,
+  decodeSignedReceipt,
+  encodeReceipt,
+  isNewer,
+  RECEIPT_BYTES,
+  RECEIPT_TAG,
+  receiptMessage,
+  receiptSignature,
+  SIGNATURE_BYTES,
+  SIGNED_RECEIPT_BYTES,
+} from './receipt.ts';
+export type { Receipt, SignedReceipt } from './receipt.ts';
+export { delegateFromSeed, signReceipt } from './signer.ts';
+export type { Signer } from './signer.ts';
+export { receiptVerifier, verifyReceipt } from './verify.ts';
+export type { ReceiptVerifier } from './verify.ts';
