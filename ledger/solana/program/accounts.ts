@@ -1,0 +1,215 @@
+/** Account data as the chain holds them, decoded with bounds and discriminator checks. */
+import { PublicKey } from '@solana/web3.js';
+import { Reader, equalBytes } from '../../../core/codec.ts';
+import { RelaymintError } from '../../../core/errors.ts';
+import { amount, lamports, unixSeconds } from '../../../core/units.ts';
+import type { Amount, Lamports, UnixSeconds } from '../../../core/units.ts';
+import { DISCRIMINATORS, MAX_SLOTS, MAX_SPLITS, SIZES, tillSize } from './layout.ts';
+
+export interface BankAccount {
+  readonly mintBump: number;
+  readonly bump: number;
+  readonly admin: PublicKey;
+  /** 16 bytes. */
+  readonly clusterTag: Uint8Array;
+  readonly unitsPerLamport: bigint;
+  readonly challengeSeconds: bigint;
+  /** Running totals; they wrap at 2^64, so only their differences are amounts of money. */
+  readonly bought: Amount;
+  readonly redeemed: Amount;
+  readonly burned: Amount;
+  readonly minted: Amount;
+  readonly openDeposits: Amount;
+  readonly unminted: Amount;
+  readonly reserve: Lamports;
+}
+
+/** One slot of a till. A free slot keeps only its generation. */
+export interface TillSlot {
+  readonly slot: number;
+  readonly open: boolean;
+  readonly payer: PublicKey;
+  readonly delegate: PublicKey;
+  readonly deposit: Amount;
+  readonly settled: Amount;
+  /** Bytes payer to payee in the last settled receipt. */
+  readonly up: bigint;
+  readonly down: bigint;
+  /** Starts at 1 and rises on each close. */
+  readonly generation: number;
+  /** When the payer may close alone; undefined while no close was requested. */
+  readonly closeAt: UnixSeconds | undefined;
+}
+
+export interface TillAccount {
+  readonly bump: number;
+  readonly owner: PublicKey;
+  /** Earned and not yet withdrawn. */
+  readonly earned: Amount;
+  readonly lifetimeEarned: Amount;
+  /** All slots, the free ones too. */
+  readonly slots: readonly TillSlot[];
+}
+
+export interface NameSplit {
+  readonly account: PublicKey;
+  readonly bps: number;
+  /** Divided and not yet minted. */
+  readonly owed: Amount;
+}
+
+export interface NameAccount {
+  readonly bump: number;
+  readonly name: string;
+  readonly owner: PublicKey;
+  readonly manager: PublicKey;
+  readonly registeredAt: UnixSeconds;
+  /** undefined: never. */
+  readonly expiresAt: UnixSeconds | undefined;
+  readonly seq: bigint;
+  /** Binary CID, 0 to 63 bytes. */
+  readonly root: Uint8Array;
+  readonly manifest: Uint8Array;
+  readonly royaltyBps: number;
+  /** Ten-thousandths of a base unit of royalty carried to the next share. */
+  readonly royaltyCarry: number;
+  readonly splits: readonly NameSplit[];
+  /** Not yet divided among the splits. */
+  readonly accrued: Amount;
+  readonly lifetime: Amount;
+}
+
+/** @throws RelaymintError INVALID_ENCODING when the data are not a bank of a version known here. */
+export function decodeBank(data: Uint8Array): BankAccount {
+  const reader = open(data, DISCRIMINATORS.bank, 'bank account');
+  exactSize(data, SIZES.bank, 'bank account');
+  const mintBump = reader.u8();
+  const bump = reader.u8();
+  reader.bytes(6);
+  return {
+    mintBump,
+    bump,
+    admin: key(reader),
+    clusterTag: reader.bytes(16).slice(),
+    unitsPerLamport: reader.u64(),
+    challengeSeconds: reader.u64(),
+    bought: amount(reader.u64()),
+    redeemed: amount(reader.u64()),
+    burned: amount(reader.u64()),
+    minted: amount(reader.u64()),
+    openDeposits: amount(reader.u64()),
+    unminted: amount(reader.u64()),
+    reserve: lamports(reader.u64()),
+  };
+}
+
+/** @throws RelaymintError INVALID_ENCODING when the data are not a till of a version known here. */
+export function decodeTill(data: Uint8Array): TillAccount {
+  const reader = open(data, DISCRIMINATORS.till, 'till account');
+  const bump = reader.u8();
+  reader.bytes(3);
+  const count = reader.u32();
+  if (count > MAX_SLOTS) throw malformed('till account', `it claims ${count} slots, more than ${MAX_SLOTS}`);
+  exactSize(data, tillSize(count), 'till account');
+  const owner = key(reader);
+  const earned = amount(reader.u64());
+  const lifetimeEarned = amount(reader.u64());
+  reader.bytes(32);
+  const slots = Array.from({ length: count }, (_, slot) => decodeSlot(reader, slot));
+  return { bump, owner, earned, lifetimeEarned, slots };
+}
+
+/** @throws RelaymintError INVALID_ENCODING when the data are not a name of a version known here. */
+export function decodeName(data: Uint8Array): NameAccount {
+  const reader = open(data, DISCRIMINATORS.name, 'name account');
+  exactSize(data, SIZES.name, 'name account');
+  const bump = reader.u8();
+  const name = new TextDecoder().decode(text64(reader));
+  reader.bytes(7);
+  const owner = key(reader);
+  const manager = key(reader);
+  const registeredAt = seconds(reader) ?? unixSeconds(0n);
+  const expiresAt = seconds(reader);
+  const seq = reader.u64();
+  const root = text64(reader);
+  const manifest = text64(reader);
+  const royaltyBps = reader.u16();
+  const royaltyCarry = reader.u16();
+  const splitCount = reader.u8();
+  if (splitCount > MAX_SPLITS) throw malformed('name account', `it claims ${splitCount} splits`);
+  reader.bytes(3);
+  const splits = Array.from({ length: MAX_SPLITS }, () => decodeSplit(reader)).slice(0, splitCount);
+  const accrued = amount(reader.u64());
+  const lifetime = amount(reader.u64());
+  return {
+    bump,
+    name,
+    owner,
+    manager,
+    registeredAt,
+    expiresAt,
+    seq,
+    root,
+    manifest,
+    royaltyBps,
+    royaltyCarry,
+    splits,
+    accrued,
+    lifetime,
+  };
+}
+
+function decodeSlot(reader: Reader, slot: number): TillSlot {
+  const payer = key(reader);
+  const delegate = key(reader);
+  const deposit = amount(reader.u64());
+  const settled = amount(reader.u64());
+  const up = reader.u64();
+  const down = reader.u64();
+  const generation = reader.u32();
+  const flags = reader.u32();
+  const closeAt = seconds(reader);
+  return { slot, open: (flags & 1) === 1, payer, delegate, deposit, settled, up, down, generation, closeAt };
+}
+
+function decodeSplit(reader: Reader): NameSplit {
+  const account = key(reader);
+  const bps = reader.u16();
+  reader.bytes(6);
+  return { account, bps, owed: amount(reader.u64()) };
+}
+
+function open(data: Uint8Array, discriminator: Uint8Array, what: string): Reader {
+  const reader = new Reader(data, what);
+  const found = reader.bytes(discriminator.length);
+  if (!equalBytes(found, discriminator)) {
+    throw malformed(what, 'it is another kind of account, or a newer version of the layout');
+  }
+  return reader;
+}
+
+function exactSize(data: Uint8Array, size: number, what: string): void {
+  if (data.length !== size) throw malformed(what, `it has ${data.length} bytes, not ${size}`);
+}
+
+function key(reader: Reader): PublicKey {
+  return new PublicKey(reader.bytes(32).slice());
+}
+
+/** One length byte, then room for 63. A copy. */
+function text64(reader: Reader): Uint8Array {
+  const length = reader.u8();
+  const room = reader.bytes(63);
+  if (length > 63) throw malformed('name account', `a field claims ${length} of 63 bytes`);
+  return room.slice(0, length);
+}
+
+/** Zero and negative times mean "none". */
+function seconds(reader: Reader): UnixSeconds | undefined {
+  const value = reader.i64();
+  return value > 0n ? unixSeconds(value) : undefined;
+}
+
+function malformed(what: string, detail: string): RelaymintError {
+  return new RelaymintError('INVALID_ENCODING', `Malformed ${what}: ${detail}.`);
+}

@@ -1,0 +1,75 @@
+/** Where the program keeps things. Every address follows from the program id alone. */
+import { sha256 } from '@noble/hashes/sha2.js';
+import { getAssociatedTokenAddressSync } from '@solana/spl-token';
+import { PublicKey } from '@solana/web3.js';
+import { concatBytes, utf8 } from '../../../core/codec.ts';
+import { RelaymintError } from '../../../core/errors.ts';
+import { CHANNEL_ID_BYTES, channelId as toChannelId } from '../../../core/ids.ts';
+import type { ChannelId } from '../../../core/ids.ts';
+import { MAX_NAME_BYTES } from './layout.ts';
+
+const CHANNEL_DOMAIN = 'relaymint:channel:v1';
+
+export function bankAddress(programId: PublicKey): PublicKey {
+  return derive([utf8('bank')], programId);
+}
+
+/** The credit mint: an SPL Token mint with 6 decimals whose authority is the bank. */
+export function mintAddress(programId: PublicKey): PublicKey {
+  return derive([utf8('credit')], programId);
+}
+
+export function tillAddress(programId: PublicKey, owner: PublicKey): PublicKey {
+  return derive([utf8('till'), owner.toBytes()], programId);
+}
+
+/** @throws RelaymintError NAME_INVALID when it is empty or longer than any name can be. */
+export function nameAddress(programId: PublicKey, name: string): PublicKey {
+  return derive([utf8('name'), sha256(nameBytes(name))], programId);
+}
+
+/** The owner's associated token account for credits. `owner` may itself be a program's address. */
+export function creditAccountAddress(programId: PublicKey, owner: PublicKey): PublicKey {
+  return getAssociatedTokenAddressSync(mintAddress(programId), owner, true);
+}
+
+/** What a channel's id is computed from. */
+export interface ChannelCoordinates {
+  /** 16 bytes, from the bank. */
+  readonly clusterTag: Uint8Array;
+  readonly till: PublicKey;
+  readonly slot: number;
+  readonly generation: number;
+}
+
+/** First 22 bytes of SHA-256 over the domain, the cluster, the program, the till, the slot and its generation. */
+export function channelId(programId: PublicKey, channel: ChannelCoordinates): ChannelId {
+  const place = new DataView(new ArrayBuffer(6));
+  place.setUint16(0, channel.slot, true);
+  place.setUint32(2, channel.generation, true);
+  const digest = sha256(
+    concatBytes(
+      utf8(CHANNEL_DOMAIN),
+      channel.clusterTag,
+      programId.toBytes(),
+      channel.till.toBytes(),
+      new Uint8Array(place.buffer),
+    ),
+  );
+  return toChannelId(digest.subarray(0, CHANNEL_ID_BYTES));
+}
+
+/** The bytes of a name as the chain stores them. The program judges the rest of the rules. */
+export function nameBytes(name: string): Uint8Array {
+  const raw = utf8(name);
+  if (raw.length === 0 || raw.length > MAX_NAME_BYTES) {
+    throw new RelaymintError('NAME_INVALID', `A name has 1 to ${MAX_NAME_BYTES} bytes, this one ${raw.length}.`, {
+      remedy: 'Choose a shorter one, for example news.web3.',
+    });
+  }
+  return raw;
+}
+
+function derive(seeds: readonly Uint8Array[], programId: PublicKey): PublicKey {
+  return PublicKey.findProgramAddressSync([...seeds], programId)[0];
+}

@@ -1,0 +1,88 @@
+/** Instructions of the bank: set-up, buying credits, redeeming them. */
+import { TOKEN_PROGRAM_ID } from '@solana/spl-token';
+import { SystemProgram } from '@solana/web3.js';
+import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
+import type { Amount, Lamports } from '../../../core/units.ts';
+import { bankAddress, creditAccountAddress, mintAddress } from './addresses.ts';
+import { TAGS, encoder, instruction, read, signer, write, writeSigner } from './encoding.ts';
+
+export interface InitializeArguments {
+  /** Pays the rent of the bank and the mint, and is recorded as admin. */
+  readonly admin: PublicKey;
+  /** 16 bytes that tell this cluster from every other. */
+  readonly clusterTag: Uint8Array;
+  /** Base units of credit for one lamport, at least 1. Fixed for ever. */
+  readonly unitsPerLamport: bigint;
+  /** 1 second .. 90 days. */
+  readonly challengeSeconds: bigint;
+}
+
+/** Creates the bank and the credit mint. Succeeds once per program. */
+export function initialize(programId: PublicKey, args: InitializeArguments): TransactionInstruction {
+  if (args.clusterTag.length !== 16) throw new RangeError(`a cluster tag has 16 bytes, not ${args.clusterTag.length}`);
+  const data = encoder(TAGS.initialize).bytes(args.clusterTag).u64(args.unitsPerLamport).u64(args.challengeSeconds);
+  return instruction(programId, data, [
+    writeSigner(args.admin),
+    write(bankAddress(programId)),
+    write(mintAddress(programId)),
+    read(TOKEN_PROGRAM_ID),
+    read(SystemProgram.programId),
+  ]);
+}
+
+export interface BuyArguments {
+  readonly buyer: PublicKey;
+  readonly lamports: Lamports;
+  /** Any token account of the credit mint; the buyer's associated one when absent. It must exist. */
+  readonly destination?: PublicKey | undefined;
+}
+
+/** Lamports to the bank, credits at its fixed price to `destination`. */
+export function buy(programId: PublicKey, args: BuyArguments): TransactionInstruction {
+  return instruction(programId, encoder(TAGS.buy).u64(args.lamports), [
+    writeSigner(args.buyer),
+    write(bankAddress(programId)),
+    write(mintAddress(programId)),
+    write(args.destination ?? creditAccountAddress(programId, args.buyer)),
+    read(TOKEN_PROGRAM_ID),
+    read(SystemProgram.programId),
+  ]);
+}
+
+export interface RedeemArguments {
+  readonly owner: PublicKey;
+  /** A multiple of the bank's units per lamport. */
+  readonly amount: Amount;
+  /** The owner's token account; the associated one when absent. */
+  readonly source?: PublicKey | undefined;
+}
+
+/** Burns credits; their lamports go from the bank to the owner. */
+export function redeem(programId: PublicKey, args: RedeemArguments): TransactionInstruction {
+  return instruction(programId, encoder(TAGS.redeem).u64(args.amount), [
+    writeSigner(args.owner),
+    write(bankAddress(programId)),
+    write(mintAddress(programId)),
+    write(args.source ?? creditAccountAddress(programId, args.owner)),
+    read(TOKEN_PROGRAM_ID),
+  ]);
+}
+
+export interface WithdrawArguments {
+  readonly owner: PublicKey;
+  readonly till: PublicKey;
+  /** A token account that belongs to the owner; the associated one when absent. It must exist. */
+  readonly destination?: PublicKey | undefined;
+}
+
+/** Mints what the till earned to its owner. Nothing earned: nothing happens. */
+export function withdraw(programId: PublicKey, args: WithdrawArguments): TransactionInstruction {
+  return instruction(programId, encoder(TAGS.withdraw), [
+    signer(args.owner),
+    write(args.till),
+    write(bankAddress(programId)),
+    write(mintAddress(programId)),
+    write(args.destination ?? creditAccountAddress(programId, args.owner)),
+    read(TOKEN_PROGRAM_ID),
+  ]);
+}

@@ -1,0 +1,122 @@
+/** The program's own error codes. A number is never reused; `ledger/program/src/error.rs` holds the same list. */
+import type { ErrorCode } from '../../../core/errors.ts';
+
+export interface ProgramErrorEntry {
+  /** The custom error code that the chain reports. */
+  readonly number: number;
+  readonly name: string;
+  /** What happened. */
+  readonly message: string;
+  /** What to do about it. */
+  readonly remedy: string;
+  /** The project-wide code that callers act on. */
+  readonly code: ErrorCode;
+}
+
+/** They start where no other program's do, so that a token program's error inside ours is told apart. */
+export const FIRST_PROGRAM_ERROR = 6000;
+
+type Row = readonly [name: string, message: string, remedy: string, code?: ErrorCode];
+
+const CLIENT = 'Use instructions built by the client of the same version as the program.';
+const REFRESH = 'Read the till again and retry with what it says now.';
+const RECEIPT = 'Settle only receipts that were verified when they were taken.';
+
+const ROWS: readonly Row[] = [
+  ['InvalidInstruction', 'The instruction data are malformed.', CLIENT],
+  ['WrongAccountCount', 'The instruction was given too few or too many accounts.', CLIENT],
+  ['NotSigner', 'An account that must sign did not.', 'Sign the transaction with every key it names.'],
+  ['NotWritable', 'An account that the instruction changes was passed read-only.', CLIENT],
+  ['WrongAddress', 'An account is not at the address the program expects.', 'Check the program id and the cluster.'],
+  ['WrongOwner', 'An account belongs to another program.', 'Check that the account exists on this cluster.'],
+  ['WrongAccountType', 'An account is of another kind or layout version.', CLIENT],
+  ['AlreadyExists', 'What should be created exists already.', 'Nothing needs to be done.'],
+  ['InvalidConfiguration', 'A setting is outside its range.', 'Give a price above 0 and 1 s to 90 days of challenge.'],
+  ['ZeroAmount', 'An amount of 0 was given.', 'Give an amount above 0.', 'INVALID_ARGUMENT'],
+  ['Overflow', 'A sum does not fit 64 bits.', 'Give a smaller amount.'],
+  [
+    'NotWholeLamports',
+    'The amount to redeem is not a whole number of lamports.',
+    "Redeem a multiple of the bank's units per lamport.",
+    'INVALID_ARGUMENT',
+  ],
+  ['ReserveTooLow', 'The bank would no longer back every credit.', 'Report this: it must never happen.'],
+  [
+    'WrongTokenAccount',
+    'The token account is not a credit account of the expected owner.',
+    'Create the associated token account of the credit mint first.',
+  ],
+  ['InvalidSlotCount', 'A till has 1 to 64 slots.', 'Choose a number of slots in that range.', 'INVALID_ARGUMENT'],
+  ['SlotOutOfRange', 'The till has no slot of that number.', REFRESH, 'CHANNEL_UNKNOWN'],
+  ['SlotInUse', 'The slot already holds a channel.', 'Read the till again and choose a free slot.'],
+  ['SlotNotOpen', 'The slot holds no open channel.', REFRESH, 'CHANNEL_UNKNOWN'],
+  ['WrongGeneration', 'The channel was closed and its slot opened anew.', REFRESH, 'CHANNEL_UNKNOWN'],
+  ['InvalidDelegate', 'The delegate key is all zeros.', 'Name the key that will sign receipts.', 'INVALID_ARGUMENT'],
+  ['InvalidBatch', 'A batch has 1 to 8 receipts and at most 8 shares.', 'Split the batch.', 'LIMIT_EXCEEDED'],
+  [
+    'MissingSignatures',
+    'The instruction before settle is not the ed25519 precompile.',
+    'Put the signature instruction right before settle.',
+  ],
+  ['SignatureCount', 'The precompile checked another number of signatures than the batch has.', CLIENT],
+  ['ForeignSignatureData', 'The precompile read its data from another instruction.', CLIENT],
+  ['InvalidReceipt', 'A receipt does not have the 47-byte format.', RECEIPT, 'RECEIPT_INVALID'],
+  ['WrongDelegate', "A receipt was signed by another key than the channel's.", RECEIPT, 'RECEIPT_INVALID'],
+  ['WrongChannel', 'A receipt belongs to another channel, generation or cluster.', RECEIPT, 'RECEIPT_INVALID'],
+  [
+    'DepositExceeded',
+    'A receipt is for more than its channel holds.',
+    'Top the channel up, or settle an earlier receipt.',
+    'DEPOSIT_EXHAUSTED',
+  ],
+  ['CounterDecreased', 'A receipt counts fewer bytes than the last settled one.', RECEIPT, 'RECEIPT_INVALID'],
+  ['ZeroShare', 'A content share of 0 was given.', 'Leave that name out of the batch.', 'INVALID_ARGUMENT'],
+  [
+    'ShareExceedsBatch',
+    'The content shares are more than the batch earned.',
+    'Look whether this batch was settled before; if so nothing needs to be done.',
+  ],
+  ['DuplicateName', 'A name stands twice in a batch.', 'Add its shares up.', 'INVALID_ARGUMENT'],
+  [
+    'ClosePending',
+    'Closing of this channel was already requested.',
+    'Wait until its challenge period ends.',
+    'CHANNEL_CLOSING',
+  ],
+  ['NotPayer', "The signer is not the channel's payer.", 'Sign with the wallet that opened the channel.'],
+  ['NotTillOwner', "The signer is not the till's owner.", 'Sign with the wallet that owns the till.'],
+  [
+    'ChallengePending',
+    'The challenge period has not ended.',
+    "Wait until it ends, or have the till's owner sign too.",
+    'CHANNEL_CLOSING',
+  ],
+  ['CloseNotRequested', 'Closing was not requested.', "Request it first, or have the till's owner sign too."],
+  [
+    'InvalidName',
+    'The name breaks the rules for names.',
+    'Use label.tld: a-z, 0-9 and inner hyphens, ending in web3, sso, image, video, map or route.',
+    'NAME_INVALID',
+  ],
+  ['NameTaken', 'The name is registered already.', 'Choose another name.', 'NAME_TAKEN'],
+  ['FieldTooLong', 'A CID is longer than 63 bytes.', 'Use a sha2-256 CID.', 'INVALID_ARGUMENT'],
+  ['InvalidRoyalty', 'A royalty is at most 10000 basis points.', 'Give 0 to 10000.', 'INVALID_ARGUMENT'],
+  [
+    'InvalidSplits',
+    'The splits do not sum to 10000, or name an account twice.',
+    'Give 1 to 8 different accounts whose basis points sum to 10000.',
+    'INVALID_ARGUMENT',
+  ],
+  ['NotNameOwner', 'The signer neither owns nor manages the name.', "Sign with the owner's wallet."],
+  ['ManagerForbidden', 'A manager may change root and manifest only.', "Sign with the owner's wallet."],
+  ['StaleSequence', 'The name was changed since it was read.', 'Read it again and repeat the update.'],
+  ['SplitsPending', 'Revenue waits for the present splits.', 'Run distributeName until nothing is owed, then retry.'],
+];
+
+export const PROGRAM_ERRORS: readonly ProgramErrorEntry[] = ROWS.map(([name, message, remedy, code], index) => ({
+  number: FIRST_PROGRAM_ERROR + index,
+  name,
+  message,
+  remedy,
+  code: code ?? 'PROGRAM_ERROR',
+}));

@@ -1,0 +1,34 @@
+/**
+ * Typed client of the on-chain program: addresses, one builder an instruction, account decoders, errors.
+ * It knows nothing of connections: whoever sends the instructions brings one.
+ */
+export { bankAddress, channelId, creditAccountAddress, mintAddress, nameAddress, tillAddress } from './addresses.ts';
+export type { ChannelCoordinates } from './addresses.ts';
+export { decodeBank, decodeName, decodeTill } from './accounts.ts';
+export type { BankAccount, NameAccount, NameSplit, TillAccount, TillSlot } from './accounts.ts';
+export { buy, initialize, redeem, withdraw } from './bank.ts';
+export type { BuyArguments, InitializeArguments, RedeemArguments, WithdrawArguments } from './bank.ts';
+export { closeChannel, openChannel, openTill, requestClose, settle, topUp } from './till.ts';
+export type {
+  CloseChannelArguments,
+  OpenChannelArguments,
+  OpenTillArguments,
+  RequestCloseArguments,
+  SettleArguments,
+  SettleShare,
+  TopUpArguments,
+} from './till.ts';
+export { distributeName, registerName, updateName } from './name.ts';
+export type {
+  DistributeNameArguments,
+  RegisterNameArguments,
+  SplitPayout,
+  SplitShare,
+  UpdateNameArguments,
+} from './name.ts';
+export { ed25519BatchInstruction } from './ed25519.ts';
+export type { SignedReceiptBytes } from './ed25519.ts';
+export { decodeProgramError, programError } from './errors.ts';
+export { FIRST_PROGRAM_ERROR, PROGRAM_ERRORS } from './error-table.ts';
+export type { ProgramErrorEntry } from './error-table.ts';
+export * from './layout.ts';

@@ -1,0 +1,149 @@
+/**
+ * The program's fixed layouts: one row a field, little-endian, offsets in bytes. The Rust side keeps the same figures in
+ * `ledger/program/src/state.rs`; a test compares both with `ledger/program/idl.json`.
+ */
+
+/** `text64`: one length byte and 63 bytes of room. `pad`: zero today, reserved for later versions. */
+export type FieldType = 'u8' | 'u16' | 'u32' | 'u64' | 'i64' | 'pubkey' | 'bytes' | 'text64' | 'pad' | 'list';
+
+export interface Field {
+  readonly name: string;
+  readonly type: FieldType;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** Last byte of each discriminator is the layout's version. */
+export const DISCRIMINATORS = {
+  bank: discriminator('RMbank'),
+  till: discriminator('RMtill'),
+  name: discriminator('RMname'),
+} as const;
+
+const BANK_SIZE = 200;
+const TILL_HEADER_SIZE = 96;
+const SLOT_SIZE = 112;
+const NAME_SIZE = 768;
+const SPLIT_SIZE = 48;
+
+/** Account sizes in bytes. */
+export const SIZES = {
+  bank: BANK_SIZE,
+  tillHeader: TILL_HEADER_SIZE,
+  slot: SLOT_SIZE,
+  name: NAME_SIZE,
+  split: SPLIT_SIZE,
+} as const;
+
+/** Where `getProgramAccounts` filters look. Offsets in bytes from the start of the account. */
+export const FILTER_OFFSETS = { discriminator: 0, tillOwner: 16, nameOwner: 80, nameManager: 112 } as const;
+
+/** A till holds 1 .. 64 slots: 64 slots are 7,264 bytes, below the 10,240 one instruction may allocate. */
+export const MAX_SLOTS = 64;
+/** Receipts in one settle instruction; a transaction of 1,232 bytes holds fewer. */
+export const MAX_BATCH_RECEIPTS = 8;
+/** Content names in one settle instruction. */
+export const MAX_BATCH_SHARES = 8;
+/** Splits of one name. */
+export const MAX_SPLITS = 8;
+/** Bytes of a name: with its dots and hyphens escaped it must still fit a 63-byte host label. */
+export const MAX_NAME_BYTES = 58;
+/** Bytes of a binary CID kept on chain. */
+export const MAX_ROOT_BYTES = 63;
+/** 10,000 basis points are the whole. */
+export const BPS_WHOLE = 10_000;
+/** Decimals of the credit mint. */
+export const CREDIT_DECIMALS = 6;
+/** 90 days: longer would lock a payer's money without protecting anybody more. */
+export const MAX_CHALLENGE_SECONDS = 7_776_000n;
+/** tag 1, channel id 22, amount 8, up 8, down 8. */
+export const RECEIPT_BYTES = 47;
+
+export const BANK_FIELDS: readonly Field[] = layout([
+  ['discriminator', 'bytes', 8],
+  ['mintBump', 'u8', 1],
+  ['bump', 'u8', 1],
+  ['pad0', 'pad', 6],
+  ['admin', 'pubkey', 32],
+  ['clusterTag', 'bytes', 16],
+  ['unitsPerLamport', 'u64', 8],
+  ['challengeSeconds', 'u64', 8],
+  ['bought', 'u64', 8],
+  ['redeemed', 'u64', 8],
+  ['burned', 'u64', 8],
+  ['minted', 'u64', 8],
+  ['openDeposits', 'u64', 8],
+  ['unminted', 'u64', 8],
+  ['reserve', 'u64', 8],
+  ['spare', 'pad', 64],
+]);
+
+export const TILL_FIELDS: readonly Field[] = layout([
+  ['discriminator', 'bytes', 8],
+  ['bump', 'u8', 1],
+  ['pad0', 'pad', 3],
+  ['slotCount', 'u32', 4],
+  ['owner', 'pubkey', 32],
+  ['earned', 'u64', 8],
+  ['lifetimeEarned', 'u64', 8],
+  ['spare', 'pad', 32],
+]);
+
+export const SLOT_FIELDS: readonly Field[] = layout([
+  ['payer', 'pubkey', 32],
+  ['delegate', 'pubkey', 32],
+  ['deposit', 'u64', 8],
+  ['settled', 'u64', 8],
+  ['up', 'u64', 8],
+  ['down', 'u64', 8],
+  ['generation', 'u32', 4],
+  ['flags', 'u32', 4],
+  ['closeAt', 'i64', 8],
+]);
+
+export const NAME_FIELDS: readonly Field[] = layout([
+  ['discriminator', 'bytes', 8],
+  ['bump', 'u8', 1],
+  ['name', 'text64', 64],
+  ['pad0', 'pad', 7],
+  ['owner', 'pubkey', 32],
+  ['manager', 'pubkey', 32],
+  ['registeredAt', 'i64', 8],
+  ['expiresAt', 'i64', 8],
+  ['seq', 'u64', 8],
+  ['root', 'text64', 64],
+  ['manifest', 'text64', 64],
+  ['royaltyBps', 'u16', 2],
+  ['royaltyCarry', 'u16', 2],
+  ['splitCount', 'u8', 1],
+  ['pad1', 'pad', 3],
+  ['splits', 'list', MAX_SPLITS * SPLIT_SIZE],
+  ['accrued', 'u64', 8],
+  ['lifetime', 'u64', 8],
+  ['spare', 'pad', 64],
+]);
+
+export const SPLIT_FIELDS: readonly Field[] = layout([
+  ['account', 'pubkey', 32],
+  ['bps', 'u16', 2],
+  ['pad0', 'pad', 6],
+  ['owed', 'u64', 8],
+]);
+
+/** Bytes of a till account with that many slots. */
+export function tillSize(slots: number): number {
+  return TILL_HEADER_SIZE + slots * SLOT_SIZE;
+}
+
+function layout(rows: readonly (readonly [string, FieldType, number])[]): readonly Field[] {
+  let offset = 0;
+  return rows.map(([name, type, size]) => {
+    const field = { name, type, offset, size };
+    offset += size;
+    return field;
+  });
+}
+
+function discriminator(text: string): Uint8Array {
+  return Uint8Array.from([...new TextEncoder().encode(text), 0, 1]);
+}

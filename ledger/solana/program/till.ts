@@ -1,0 +1,149 @@
+/** Instructions on a till and its channels. */
+import { TOKEN_PROGRAM_ID } from '@solana/spl-token';
+import { SYSVAR_INSTRUCTIONS_PUBKEY, SystemProgram } from '@solana/web3.js';
+import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
+import type { Amount } from '../../../core/units.ts';
+import { bankAddress, creditAccountAddress, mintAddress, nameAddress, tillAddress } from './addresses.ts';
+import { TAGS, encoder, instruction, read, signer, write, writeSigner } from './encoding.ts';
+import { MAX_BATCH_RECEIPTS, MAX_BATCH_SHARES } from './layout.ts';
+
+export interface OpenTillArguments {
+  /** Pays the rent. */
+  readonly owner: PublicKey;
+  /** 1 .. 64. */
+  readonly slots: number;
+}
+
+export function openTill(programId: PublicKey, args: OpenTillArguments): TransactionInstruction {
+  return instruction(programId, encoder(TAGS.openTill).u16(args.slots), [
+    writeSigner(args.owner),
+    write(tillAddress(programId, args.owner)),
+    read(SystemProgram.programId),
+  ]);
+}
+
+export interface OpenChannelArguments {
+  readonly payer: PublicKey;
+  readonly till: PublicKey;
+  /** A free slot. */
+  readonly slot: number;
+  /** The Ed25519 key that will sign this channel's receipts. */
+  readonly delegate: PublicKey;
+  /** More than 0. */
+  readonly deposit: Amount;
+  /** The payer's token account; the associated one when absent. */
+  readonly source?: PublicKey | undefined;
+}
+
+/** Burns the deposit into the slot. */
+export function openChannel(programId: PublicKey, args: OpenChannelArguments): TransactionInstruction {
+  const data = encoder(TAGS.openChannel).u16(args.slot).bytes(args.delegate.toBytes()).u64(args.deposit);
+  return instruction(programId, data, [
+    signer(args.payer),
+    write(args.till),
+    write(bankAddress(programId)),
+    write(mintAddress(programId)),
+    write(args.source ?? creditAccountAddress(programId, args.payer)),
+    read(TOKEN_PROGRAM_ID),
+  ]);
+}
+
+export interface TopUpArguments {
+  /** Anyone: burns own credits for the channel's payer. */
+  readonly funder: PublicKey;
+  readonly till: PublicKey;
+  readonly slot: number;
+  readonly generation: number;
+  readonly amount: Amount;
+  /** The funder's token account; the associated one when absent. */
+  readonly source?: PublicKey | undefined;
+}
+
+/** Adds to a channel's deposit. It does not cancel a close request. */
+export function topUp(programId: PublicKey, args: TopUpArguments): TransactionInstruction {
+  const data = encoder(TAGS.topUp).u16(args.slot).u32(args.generation).u64(args.amount);
+  return instruction(programId, data, [
+    signer(args.funder),
+    write(args.till),
+    write(bankAddress(programId)),
+    write(mintAddress(programId)),
+    write(args.source ?? creditAccountAddress(programId, args.funder)),
+    read(TOKEN_PROGRAM_ID),
+  ]);
+}
+
+export interface SettleShare {
+  readonly name: string;
+  /** What the name's content earned within this batch, before its royalty is taken. More than 0. */
+  readonly gross: Amount;
+}
+
+export interface SettleArguments {
+  readonly till: PublicKey;
+  /** The slot of each receipt, in the order of the ed25519 instruction right before this one. */
+  readonly slots: readonly number[];
+  /** The till's owner. It must sign when there are shares: only the seller may say which content it sold. */
+  readonly owner?: PublicKey | undefined;
+  readonly shares?: readonly SettleShare[] | undefined;
+}
+
+/**
+ * Credits a batch of receipts to the till and royalties to the names. Put `ed25519BatchInstruction` of the same
+ * receipts right before it.
+ * @throws RangeError for an empty or over-long batch, or shares without an owner.
+ */
+export function settle(programId: PublicKey, args: SettleArguments): TransactionInstruction {
+  const shares = args.shares ?? [];
+  if (args.slots.length === 0 || args.slots.length > MAX_BATCH_RECEIPTS) {
+    throw new RangeError(`a batch has 1 to ${MAX_BATCH_RECEIPTS} receipts, this one ${args.slots.length}`);
+  }
+  if (shares.length > MAX_BATCH_SHARES) throw new RangeError(`a batch has at most ${MAX_BATCH_SHARES} shares`);
+  if (shares.length > 0 && args.owner === undefined) throw new RangeError('shares need the till owner to sign');
+  const data = encoder(TAGS.settle).u8(args.slots.length);
+  for (const slot of args.slots) data.u16(slot);
+  data.u8(shares.length);
+  for (const share of shares) data.u64(share.gross);
+  return instruction(programId, data, [
+    write(args.till),
+    write(bankAddress(programId)),
+    read(SYSVAR_INSTRUCTIONS_PUBKEY),
+    args.owner === undefined || shares.length === 0 ? read(programId) : signer(args.owner),
+    ...shares.map((share) => write(nameAddress(programId, share.name))),
+  ]);
+}
+
+export interface RequestCloseArguments {
+  readonly payer: PublicKey;
+  readonly till: PublicKey;
+  readonly slot: number;
+  readonly generation: number;
+}
+
+/** Starts the challenge period after which the payer may close without the payee. */
+export function requestClose(programId: PublicKey, args: RequestCloseArguments): TransactionInstruction {
+  return instruction(programId, encoder(TAGS.requestClose).u16(args.slot).u32(args.generation), [
+    signer(args.payer),
+    write(args.till),
+    read(bankAddress(programId)),
+  ]);
+}
+
+export interface CloseChannelArguments extends RequestCloseArguments {
+  /** The till's owner: when it signs too, no challenge period is needed. */
+  readonly tillOwner?: PublicKey | undefined;
+  /** The payer's token account; the associated one when absent. It must exist. */
+  readonly destination?: PublicKey | undefined;
+}
+
+/** Mints the unspent deposit back to the payer and frees the slot; its generation rises. */
+export function closeChannel(programId: PublicKey, args: CloseChannelArguments): TransactionInstruction {
+  return instruction(programId, encoder(TAGS.closeChannel).u16(args.slot).u32(args.generation), [
+    signer(args.payer),
+    write(args.till),
+    write(bankAddress(programId)),
+    write(mintAddress(programId)),
+    write(args.destination ?? creditAccountAddress(programId, args.payer)),
+    read(TOKEN_PROGRAM_ID),
+    args.tillOwner === undefined ? read(programId) : signer(args.tillOwner),
+  ]);
+}
