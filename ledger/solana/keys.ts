@@ -1,0 +1,159 @@
+/**
+ * Wallet keys as every Solana tool stores them: a JSON array of 64 numbers (seed, then public key) in a file that only
+ * its owner may read. Keys never appear in an error.
+ */
+import { hkdfSync, randomBytes } from 'node:crypto';
+import { link, mkdir, open, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Keypair } from '@solana/web3.js';
+import bs58 from 'bs58';
+import { RelaymintError } from '../../core/errors.ts';
+import { ledgerAddress } from '../../core/ids.ts';
+import type { LedgerAddress } from '../../core/ids.ts';
+
+/** A wallet's Ed25519 key pair. Opaque to everything outside `ledger/solana`: read it, hand it to `ledger.wallet`. */
+export type WalletKey = Keypair;
+
+const SECRET_KEY_BYTES = 64;
+/** 64 numbers of at most three digits, commas and generous white space; anything longer is not a key file. */
+const MAX_KEY_FILE_BYTES = 1024;
+const KEY_FILE_MODE = 0o600;
+const READABLE_BY_OTHERS = 0o077;
+
+export function generateWalletKey(): WalletKey {
+  return Keypair.generate();
+}
+
+export function walletAddress(key: WalletKey): LedgerAddress {
+  return ledgerAddress(key.publicKey.toBytes());
+}
+
+/**
+ * The same key for the same seed and label on every machine: HKDF-SHA256, salt "relaymint:wallet:v1", info = label.
+ * As good as the seed is secret: for tests, demonstrations and reproducible networks.
+ */
+export function walletKeyFromSeed(seed: string, label: string): WalletKey {
+  const derived = new Uint8Array(hkdfSync('sha256', seed, 'relaymint:wallet:v1', label, 32));
+  try {
+    return Keypair.fromSeed(derived);
+  } finally {
+    derived.fill(0);
+  }
+}
+
+/** The form browser wallets export: base58 of the 64-byte secret key. @throws RelaymintError INVALID_ENCODING. */
+export function walletKeyFromBase58(secret: string): WalletKey {
+  let raw: Uint8Array | undefined;
+  try {
+    raw = bs58.decode(secret.length > 128 ? '' : secret.trim());
+    return keyFromBytes(raw);
+  } catch {
+    // The cause is dropped: base58's own errors quote the text, and the text is a secret.
+    throw new RelaymintError('INVALID_ENCODING', 'This is not a base58 secret key.', {
+      remedy: 'Export the key again; it is one word of 87 or 88 characters.',
+    });
+  } finally {
+    raw?.fill(0);
+  }
+}
+
+/**
+ * Reads a Solana key file (`id.json`).
+ * @throws RelaymintError FILE_NOT_FOUND; KEY_FILE_UNSAFE when others may read it; INVALID_ENCODING when it is no key.
+ */
+export async function readKeyFile(path: string): Promise<WalletKey> {
+  let file;
+  try {
+    file = await open(path, 'r');
+  } catch (cause) {
+    if (errorCode(cause) === 'ENOENT') {
+      throw new RelaymintError('FILE_NOT_FOUND', `There is no key file ${path}.`, {
+        remedy: 'Create one with "relaymint wallet create", or check the path.',
+        cause,
+      });
+    }
+    throw new RelaymintError('STORAGE_FAILED', `The key file ${path} cannot be opened.`, {
+      remedy: 'Check its permissions.',
+      cause,
+    });
+  }
+  try {
+    const { mode, size } = await file.stat();
+    if (process.platform !== 'win32' && (mode & READABLE_BY_OTHERS) !== 0) {
+      throw new RelaymintError('KEY_FILE_UNSAFE', `Other users of this machine may read the key file ${path}.`, {
+        remedy: `Run: chmod 600 ${path}`,
+      });
+    }
+    if (size > MAX_KEY_FILE_BYTES) throw notAKeyFile(path);
+    const text = await file.readFile();
+    try {
+      return parseKeyFile(text, path);
+    } finally {
+      text.fill(0);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Writes a new key file, 0600, synced; its folder is created 0700. @throws RelaymintError FILE_EXISTS: never overwrites. */
+export async function writeKeyFile(path: string, key: WalletKey): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  // Written beside it and linked into place, so that a crash leaves a whole key file or none.
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  const file = await open(temporary, 'wx', KEY_FILE_MODE);
+  try {
+    await file.writeFile(JSON.stringify([...key.secretKey]));
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  try {
+    await link(temporary, path);
+  } catch (cause) {
+    if (errorCode(cause) !== 'EEXIST') throw cause;
+    throw new RelaymintError('FILE_EXISTS', `There is a key file ${path} already.`, {
+      remedy: 'Choose another path, or move the old key away first: a lost key is lost money.',
+      cause,
+    });
+  } finally {
+    await unlink(temporary);
+  }
+}
+
+function parseKeyFile(text: Buffer, path: string): WalletKey {
+  let values: unknown;
+  try {
+    values = JSON.parse(text.toString('utf8'));
+  } catch {
+    throw notAKeyFile(path);
+  }
+  if (!Array.isArray(values) || values.length !== SECRET_KEY_BYTES) throw notAKeyFile(path);
+  const raw = new Uint8Array(SECRET_KEY_BYTES);
+  try {
+    for (const [index, value] of values.entries()) {
+      if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 255) throw notAKeyFile(path);
+      raw[index] = value;
+    }
+    return keyFromBytes(raw);
+  } catch {
+    throw notAKeyFile(path);
+  } finally {
+    raw.fill(0);
+  }
+}
+
+/** @throws Error when the public half does not belong to the secret one. */
+function keyFromBytes(raw: Uint8Array): WalletKey {
+  return Keypair.fromSecretKey(Uint8Array.from(raw));
+}
+
+function notAKeyFile(path: string): RelaymintError {
+  return new RelaymintError('INVALID_ENCODING', `${path} is not a Solana key file.`, {
+    remedy: 'It holds a JSON array of 64 numbers.',
+  });
+}
+
+function errorCode(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
