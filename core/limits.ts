@@ -14,12 +14,24 @@ export const LAYER_BYTES = 16;
 export const MAX_FRAME_PAYLOAD: number = MAX_CELL_BYTES + MAX_HOPS * LAYER_BYTES;
 /** Bytes that may wait in one link's socket before its circuits queue: about a delay-bandwidth product on loopback. */
 export const LINK_HIGH_WATER: number = 256 * 1024;
+/** Bytes that may wait in one link before the link is given up: the high water, a burst of cells and of answers. */
+export const MAX_LINK_QUEUE: number = 4 * MIB;
 /** Links a node keeps at once: each costs about 83 KB idle (TLS), so 1,024 stay below 100 MB. */
 export const MAX_LINKS = 1024;
 /** Unpaid control frames a peer may send in a second (receipts, offers, pings): a busy pair needs about 400. */
 export const MAX_CONTROL_FRAMES_PER_SECOND = 2000;
 /** Time for TCP connect + TLS + hello, milliseconds. Tor's own circuit time-out is 60 s; tor transports raise this. */
 export const LINK_HANDSHAKE_MILLIS = 20_000;
+/** Inbound connections that have not said hello yet, about 60 KB each; the oldest gives way to a newer one. */
+export const MAX_HANDSHAKES = 256;
+/** Pings one link waits for at once: the node's own and a few users'. */
+export const MAX_PINGS_IN_FLIGHT = 64;
+/** Nothing heard from a peer for this long: ask it, milliseconds. */
+export const LINK_SILENCE_MILLIS = 15_000;
+/** A question or queued bytes that make no progress for this long: the peer is gone, milliseconds. */
+export const LINK_DEAD_MILLIS = 30_000;
+/** Text in a GOODBYE. */
+export const MAX_GOODBYE_BYTES = 200;
 /** A link without circuits is closed after this long, milliseconds. */
 export const LINK_IDLE_MILLIS = 120_000;
 
@@ -54,6 +66,12 @@ export const MAX_RECEIPTS_PER_TRANSACTION = 5;
 export const MAX_OFFERS = 4096;
 /** A signed offer. */
 export const MAX_OFFER_BYTES = 1024;
+/** Services in an offer: relay, content, exit and a few of an operator's own. */
+export const MAX_OFFER_SERVICES = 16;
+/** How far ahead an offer may expire, milliseconds: what a dead node may linger. */
+export const MAX_OFFER_LIFE_MILLIS: number = 24 * 60 * 60_000;
+/** Offers in one answer: 15 of the largest fill a frame, 64 of the usual ones. */
+export const MAX_OFFERS_PER_ANSWER = 64;
 /** Addresses in an offer. */
 export const MAX_ADDRESSES = 8;
 /** One multiaddr as text. */

@@ -1,0 +1,55 @@
+/** What discovery gives: a bounded book of verified offers, and the exchange that fills it. */
+import type { NodeId } from '../../core/ids.ts';
+import type { Clock, Log } from '../../core/ports.ts';
+import type { LinkManager } from '../link/contract.ts';
+import type { SignedOffer } from './offer.ts';
+
+/** Newest offer of each known node, at most MAX_OFFERS; expired ones are never given out. */
+export interface OfferBook {
+  readonly size: number;
+  /**
+   * True when the offer was new: an unknown node or a higher sequence. An expired or older one is not taken.
+   * A full book drops the offer that expires first.
+   */
+  add(offer: SignedOffer): boolean;
+  get(node: NodeId): SignedOffer | undefined;
+  /** Offers with this service, cheapest first. */
+  find(service: string): SignedOffer[];
+  /** All of them, the latest to expire first. */
+  all(): SignedOffer[];
+  remove(node: NodeId): void;
+  /** @returns how to unsubscribe. */
+  onOffer(listener: (offer: SignedOffer) => void): () => void;
+}
+
+/** Where to find a node without having its offer: `NODEID@MULTIADDR`. */
+export interface PeerAddress {
+  readonly nodeId: NodeId;
+  readonly address: string;
+}
+
+export interface Discovery extends AsyncDisposable {
+  readonly book: OfferBook;
+  /**
+   * Asks the bootstrap peers and every linked peer now. Resolves with the number of offers that were new once all
+   * have answered or failed; failures are logged, for peers come and go.
+   */
+  refresh(signal?: AbortSignal): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface OfferBookOptions {
+  readonly clock: Clock;
+  /** Default MAX_OFFERS. */
+  readonly limit?: number;
+}
+
+export interface DiscoveryOptions {
+  readonly links: LinkManager;
+  readonly book: OfferBook;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly bootstrap?: readonly PeerAddress[];
+  /** Between two rounds of questions, milliseconds, plus or minus a quarter. Default 60,000. */
+  readonly intervalMillis?: number;
+}

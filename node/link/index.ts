@@ -1,0 +1,7 @@
+/** Links: authenticated, encrypted, framed connections between nodes. */
+
+export { FRAME_HEADER_BYTES, FrameType } from './contract.ts';
+export type { ConnectOptions, FrameHandler, Link, LinkManager, LinkManagerOptions, LinkTiming } from './contract.ts';
+export { identityFromSeed, verifySignature, type NodeIdentity } from './identity.ts';
+export { createNodeKey, readNodeKey } from './keys.ts';
+export { createLinkManager } from './manager.ts';

@@ -1,0 +1,30 @@
+/** What a transport is. Types only: every implementation and every user of one meets here. */
+import type { Duplex } from 'node:stream';
+
+export type TransportName = 'tcp' | 'tor' | 'i2p' | 'memory';
+
+/** How bytes reach a peer. Addresses are multiaddr texts: `/ip4/127.0.0.1/tcp/4001`, `/memory/NAME`. */
+export interface Transport {
+  readonly name: TransportName;
+  /** Time a link may take from dial to hello over this transport, milliseconds. Absent: LINK_HANDSHAKE_MILLIS. */
+  readonly handshakeMillis?: number;
+  /** True when `address` is written in a form this transport reaches. Never throws. */
+  canDial(address: string): boolean;
+  /**
+   * Opens a connection. Only the policy calls this.
+   * @throws RelaymintError ADDRESS_UNSUPPORTED, CONNECTION_REFUSED, TIMEOUT, ABORTED.
+   */
+  dial(address: string, options: { readonly signal: AbortSignal }): Promise<Duplex>;
+  /**
+   * Accepts connections. The receiver of a connection owns it, its 'error' event included.
+   * @throws RelaymintError ADDRESS_UNSUPPORTED, CONNECTION_REFUSED (the address is taken or not ours).
+   */
+  listen(address: string, onConnection: (connection: Duplex) => void): Promise<Listener>;
+}
+
+export interface Listener {
+  /** What others can dial, with the real port where 0 was asked for. */
+  readonly addresses: readonly string[];
+  /** Stops accepting. Connections that were handed out stay as they are. */
+  close(): Promise<void>;
+}
