@@ -86,3 +86,41 @@ export const MAX_CID_BYTES = 63;
 export const MAX_BLOCKS_IN_FLIGHT = 8;
 /** A registered name in bytes: its inlined host label (each "-" doubled) must fit 63 characters. */
 export const MAX_NAME_BYTES = 58;
+/** Blocks under one root: 64 GiB in 1 MiB chunks; what a host walks and indexes for one publish. */
+export const MAX_BLOCKS_PER_ROOT = 65_536;
+/** Levels of one file's or directory's tree: 1,024 links a node need 4 for a petabyte, sharded directories rarely 8. */
+export const MAX_DAG_DEPTH = 32;
+/** Path segments below a site's root. */
+export const MAX_PATH_SEGMENTS = 64;
+/** Blocks a publisher asks about at once: 128 x 36 bytes is one answer a round trip for 128 MiB. */
+export const MAX_HAVE_BATCH = 128;
+/** Roots a host keeps for one name: the one on chain, the one being published, and one late visitor's. */
+export const MAX_ROOTS_PER_NAME = 4;
+/** A publisher or visitor that sends nothing for this long is let go, milliseconds. */
+export const CONTENT_IDLE_MILLIS = 120_000;
+/** A block that was asked for and does not come in this long makes the host unusable, milliseconds: a slow onion path takes 30 s for 1 MiB. */
+export const BLOCK_WAIT_MILLIS = 60_000;
+/** Blocks without a root (an interrupted publish) are kept this long so that it can resume, milliseconds. */
+export const ORPHAN_BLOCK_MILLIS: number = 24 * 60 * 60_000;
+/** How long a host keeps the content that the chain no longer names, milliseconds: visitors' name caches and open downloads. */
+export const SUPERSEDED_ROOT_MILLIS = 60_000;
+
+// --- gateway --------------------------------------------------------------------------------------------------------------
+/** How long a name's record is used again, milliseconds: a page's files share one look-up, an update shows within seconds. */
+export const NAME_CACHE_MILLIS = 5000;
+/** Names remembered with their highest seq: about 1 KB each. */
+export const MAX_CACHED_NAMES = 4096;
+/** Directory and interior blocks a gateway keeps, bytes in all. */
+export const MAX_DIRECTORY_CACHE_BYTES: number = 16 * MIB;
+/** Leaf blocks one request reads ahead: 4 x 1 MiB keeps a circuit window busy and bounds a slow visitor's memory. */
+export const REQUEST_READ_AHEAD = 4;
+/** Requests a gateway serves at once; each holds up to REQUEST_READ_AHEAD blocks, so 64 stay near 256 MiB. */
+export const MAX_GATEWAY_REQUESTS = 64;
+/** Requests that wait for their turn before visitors are told to come back. */
+export const MAX_GATEWAY_QUEUE = 512;
+/** Entries shown in a directory listing. */
+export const MAX_LISTED_ENTRIES = 2000;
+/** Streams kept open for the next request to the same site. */
+export const MAX_IDLE_CONTENT_STREAMS = 8;
+/** Pages that may watch the marketplace live at once. */
+export const MAX_MARKET_WATCHERS = 32;

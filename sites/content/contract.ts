@@ -1,0 +1,100 @@
+/** What the parts of content promise each other and the composition root. Bytes count payload, times are milliseconds. */
+import type { Duplex } from 'node:stream';
+import type { CID } from 'multiformats/cid';
+import type { LedgerAddress } from '../../core/ids.ts';
+import type { Bytes, UnixMillis } from '../../core/units.ts';
+
+/** Where verified blocks come from. `get` @throws RelaymintError CONTENT_NOT_FOUND, CONTENT_CORRUPT, ... */
+export interface BlockReader {
+  get(cid: CID, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
+}
+
+/** Where an import puts its blocks. The sink checks nothing: who calls it has just hashed them. */
+export interface BlockSink {
+  put(cid: CID, block: Uint8Array): Promise<void>;
+}
+
+/** A root that the store keeps for a name. */
+export interface Pin {
+  readonly name: string;
+  readonly root: CID;
+  /** Distinct blocks and their bytes. */
+  readonly blocks: number;
+  readonly bytes: Bytes;
+  readonly pinnedAt: UnixMillis;
+}
+
+/** A batch of blocks on its way in. Until it ends, garbage collection leaves its blocks alone. */
+export interface ImportSession extends BlockSink, AsyncDisposable {
+  /** True when the block is here; it stays at least until the session ends. */
+  hold(cid: CID): Promise<boolean>;
+  /**
+   * Walks everything under `root`, and keeps it for `name`.
+   * @throws RelaymintError CONTENT_NOT_FOUND (a block is missing; `details.missing`), CONTENT_REFUSED (not UnixFS or too big), STORAGE_FULL.
+   */
+  pin(name: string, root: CID): Promise<Pin>;
+  /** Bytes this session added to the disk. */
+  readonly added: Bytes;
+  /** Ends the session. Blocks that nothing pins stay for ORPHAN_BLOCK_MILLIS, so that a broken publish can resume. */
+  close(): Promise<void>;
+}
+
+export interface BlockStoreStats {
+  readonly blocks: number;
+  readonly bytes: Bytes;
+  readonly quota: Bytes | undefined;
+}
+
+/** Blocks in files, records in LevelDB. One process at a time. */
+export interface BlockStore extends BlockReader, AsyncDisposable {
+  has(cid: CID): boolean;
+  begin(): ImportSession;
+  /** All pins, or one name's, oldest first. */
+  pins(name?: string): readonly Pin[];
+  /** True when `cid` belongs to a root that is kept for `name`. */
+  belongs(name: string, cid: CID): boolean;
+  /** The blocks under a kept root, in no particular order. */
+  blocksOf(root: CID): AsyncIterable<CID>;
+  /** Lets a root go and deletes the blocks that nothing else keeps. Nothing happens when it is not kept. */
+  unpin(name: string, root: CID): Promise<void>;
+  /** Deletes blocks that no root and no session keeps and that are older than `olderThanMillis` (default ORPHAN_BLOCK_MILLIS). */
+  collectGarbage(olderThanMillis?: number): Promise<{ readonly blocks: number; readonly bytes: Bytes }>;
+  stats(): BlockStoreStats;
+  close(): Promise<void>;
+}
+
+/** What a circuit hands to a service. `tag` attributes this stream's bytes to a name (royalty). */
+export type ServiceStream = Duplex & { tag?(name: string): void };
+/** Registered for a service by the composition root. Never throws: a fault ends the stream. */
+export type ServiceHandler = (stream: ServiceStream, params: Uint8Array) => void;
+/** Opens a stream to one host's service over a circuit. */
+export type OpenStream = (
+  service: string,
+  params: Uint8Array,
+  options?: { readonly signal?: AbortSignal },
+) => Promise<Duplex>;
+
+/** Names of the services in offers and BEGIN cells. */
+export const CONTENT_SERVICE = 'content';
+export const PUBLISH_SERVICE = 'publish';
+
+/** Proves the publisher's wallet. `delegateFromSeed` of ledger/receipt makes one from a wallet's seed. */
+export interface PublisherKey {
+  readonly address: LedgerAddress;
+  /** Ed25519, 64 bytes. */
+  sign(message: Uint8Array): Uint8Array | Promise<Uint8Array>;
+}
+
+/** One site opened for one visitor's request. */
+export interface SiteContent extends BlockReader {
+  /** Gives the stream back (or drops it when answers are still on their way). */
+  close(): void;
+}
+
+/** The gateway's port to content: the composition root binds circuits to it. */
+export interface ContentSource {
+  open(
+    site: { readonly name: string; readonly root: CID },
+    options: { readonly signal: AbortSignal },
+  ): Promise<SiteContent>;
+}

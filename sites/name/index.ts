@@ -1,0 +1,14 @@
+/** Names: the rules (shared with browsers through the SDK) and their resolution on chain. */
+export {
+  TLDS,
+  inlineName,
+  isName,
+  nameOfHost,
+  opensInBrowsers,
+  parseName,
+  siteUrl,
+  uninlineName,
+} from '../../sdk/name.ts';
+export type { ParsedName, Tld } from '../../sdk/name.ts';
+export { createNameResolver } from './resolve.ts';
+export type { NameResolver, NameResolverOptions, ResolvedName } from './resolve.ts';

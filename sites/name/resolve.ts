@@ -1,0 +1,109 @@
+/** From a name to what the chain says about it, a few seconds fresh, never older than what was already seen. */
+import { LRUCache } from 'lru-cache';
+import { CID } from 'multiformats/cid';
+import { RelaymintError } from '../../core/errors.ts';
+import { MAX_CACHED_NAMES, NAME_CACHE_MILLIS } from '../../core/limits.ts';
+import { systemClock } from '../../core/ports.ts';
+import type { Clock } from '../../core/ports.ts';
+import type { LedgerReader, NameRecord } from '../../ledger/contract.ts';
+import { parseName } from '../../sdk/name.ts';
+
+/** A name with its content root decoded. */
+export interface ResolvedName {
+  readonly name: string;
+  readonly root: CID;
+  readonly record: NameRecord;
+}
+
+export interface NameResolverOptions {
+  readonly ledger: Pick<LedgerReader, 'name'>;
+  readonly clock?: Clock;
+  /** How long an answer is used again, milliseconds. */
+  readonly cacheMillis?: number;
+}
+
+export interface NameResolver {
+  /**
+   * @throws RelaymintError NAME_INVALID, NAME_UNKNOWN, CONTENT_NOT_FOUND (the record names no content),
+   * or whatever the ledger throws (LEDGER_UNREACHABLE).
+   */
+  resolve(name: string): Promise<ResolvedName>;
+  /** Forgets what is cached, not what was seen: the next answer is read from the chain. */
+  refresh(name: string): void;
+}
+
+interface Seen {
+  readonly record: NameRecord | undefined;
+  readonly readAt: number;
+}
+
+/** A resolver with a bounded cache. Concurrent questions about one name become one question to the ledger. */
+export function createNameResolver(options: NameResolverOptions): NameResolver {
+  return new CachingResolver(options);
+}
+
+class CachingResolver implements NameResolver {
+  readonly #ledger: Pick<LedgerReader, 'name'>;
+  readonly #clock: Clock;
+  readonly #cacheMillis: number;
+  readonly #seen = new LRUCache<string, Seen>({ max: MAX_CACHED_NAMES });
+  readonly #asking = new Map<string, Promise<NameRecord | undefined>>();
+
+  constructor(options: NameResolverOptions) {
+    this.#ledger = options.ledger;
+    this.#clock = options.clock ?? systemClock;
+    this.#cacheMillis = options.cacheMillis ?? NAME_CACHE_MILLIS;
+  }
+
+  async resolve(text: string): Promise<ResolvedName> {
+    const { name } = parseName(text);
+    const record = await this.#record(name);
+    if (record === undefined) {
+      throw new RelaymintError('NAME_UNKNOWN', `Nobody has registered ${name}.`, {
+        remedy: 'Check the spelling, or register it with "relaymint publish".',
+      });
+    }
+    return { name, root: rootOf(record), record };
+  }
+
+  refresh(name: string): void {
+    const seen = this.#seen.get(name);
+    if (seen !== undefined) this.#seen.set(name, { ...seen, readAt: Number.NEGATIVE_INFINITY });
+  }
+
+  async #record(name: string): Promise<NameRecord | undefined> {
+    const seen = this.#seen.get(name);
+    if (seen !== undefined && this.#clock.now() - seen.readAt < this.#cacheMillis) return seen.record;
+    let asking = this.#asking.get(name);
+    if (asking === undefined) {
+      asking = this.#ask(name).finally(() => this.#asking.delete(name));
+      this.#asking.set(name, asking);
+    }
+    return await asking;
+  }
+
+  async #ask(name: string): Promise<NameRecord | undefined> {
+    const answer = await this.#ledger.name(name);
+    const known = this.#seen.get(name)?.record;
+    // A lagging or lying ledger node may answer with an old record: keep the newest one seen.
+    const record = known !== undefined && (answer === undefined || answer.seq < known.seq) ? known : answer;
+    this.#seen.set(name, { record, readAt: this.#clock.now() });
+    return record;
+  }
+}
+
+function rootOf(record: NameRecord): CID {
+  if (record.root.length === 0) {
+    throw new RelaymintError('CONTENT_NOT_FOUND', `${record.name} is registered and has no content yet.`, {
+      remedy: 'Its owner can publish some with "relaymint publish".',
+    });
+  }
+  try {
+    return CID.decode(record.root);
+  } catch (cause) {
+    throw new RelaymintError('CONTENT_NOT_FOUND', `The record of ${record.name} holds something that is not a CID.`, {
+      remedy: 'Its owner has to publish again.',
+      cause,
+    });
+  }
+}
