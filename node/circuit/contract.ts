@@ -1,0 +1,175 @@
+/** What a circuit is. Types only: the composition root, the pool and every test are written against this file. */
+import type { KeyObject } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import type { RelaymintError } from '../../core/errors.ts';
+import type { NodeId } from '../../core/ids.ts';
+import type { Clock, Log } from '../../core/ports.ts';
+import type { PricePerMiB } from '../../core/units.ts';
+import type { SignedOffer } from '../discovery/offer.ts';
+import type { LinkManager } from '../link/contract.ts';
+import type { Metering } from '../meter/contract.ts';
+
+/**
+ * A flow-controlled byte stream inside a circuit. Half-open is allowed: `end()` closes our direction only.
+ * `destroy()` resets the other end, which then fails with STREAM_RESET; a lost circuit fails it with CIRCUIT_DESTROYED.
+ */
+export interface CircuitStream extends Duplex {
+  /** What the payer of this circuit pays its last hop, base units per MiB. */
+  readonly circuitPrice: PricePerMiB;
+  /** Host side: from now on the frames sent down for this stream count for content of that name (royalty attribution). */
+  tag(name: string): void;
+}
+
+/** Serves one stream of a registered service. `params` are the bytes that the initiator gave to openStream. */
+export type ServiceHandler = (stream: CircuitStream, params: Buffer) => void;
+
+export interface ServiceOptions {
+  /** The service's own price: a stream on a circuit that pays less is refused. */
+  readonly price: PricePerMiB;
+}
+
+export interface CreateCircuitOptions {
+  /** The service that the last hop is paid for: its price in the last offer. */
+  readonly service: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface OpenStreamOptions {
+  readonly signal?: AbortSignal;
+}
+
+/** A built circuit, held by its initiator. */
+export interface Circuit {
+  /** First hop first; the last one is the exit or host. */
+  readonly hops: readonly NodeId[];
+  /** Settles once it is gone: undefined when we destroyed it without an error, else why. Never rejects. */
+  readonly closed: Promise<RelaymintError | undefined>;
+  readonly isOpen: boolean;
+  /** Link frames, header and layers included, both directions. */
+  readonly bytes: number;
+  readonly openStreams: number;
+  /** False once every stream number was used: build another. */
+  readonly acceptsStreams: boolean;
+  /**
+   * @throws RelaymintError STREAM_REFUSED (no such service, too cheap, too many streams), STREAM_RESET, CIRCUIT_DESTROYED,
+   * CLOSED, ABORTED, LIMIT_EXCEEDED, INVALID_ARGUMENT (a name or params longer than allowed).
+   */
+  openStream(service: string, params: Uint8Array, options?: OpenStreamOptions): Promise<CircuitStream>;
+  /** One round trip through all hops, milliseconds. @throws RelaymintError CIRCUIT_DESTROYED, CLOSED, TIMEOUT. */
+  rttMillis(): Promise<number>;
+  /** Tells every hop. Streams still open fail with CIRCUIT_DESTROYED. */
+  destroy(reason?: RelaymintError): void;
+}
+
+export interface CircuitStats {
+  /** Circuits that we built and that are open. */
+  readonly initiated: number;
+  /** Circuits of others that end here or go through us. */
+  readonly joined: number;
+  readonly relayed: number;
+  readonly streams: number;
+  /** Frames queued for links, both kinds, bytes. */
+  readonly queuedBytes: number;
+  /** Circuit frames since start, header included. */
+  readonly framesIn: number;
+  readonly framesOut: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Circuits that ended, by reason. */
+  readonly destroyed: Readonly<Record<string, number>>;
+}
+
+/** A node's circuits: those it builds, those it relays and those that end at its services. One per node. */
+export interface CircuitEndpoint extends AsyncDisposable {
+  /** @throws TypeError when the name is taken; RelaymintError INVALID_ARGUMENT when it is not 1..32 of a-z 0-9 . _ - */
+  register(service: string, options: ServiceOptions, handler: ServiceHandler): void;
+  /**
+   * Builds a circuit over `path` (1..MAX_HOPS offers, the last one is the exit or host).
+   * @throws RelaymintError NO_ROUTE (an offer lacks the service), CIRCUIT_REFUSED, CIRCUIT_DESTROYED (with the reason of the
+   * hop), TIMEOUT, ABORTED, CLOSED, LIMIT_EXCEEDED, and what connecting to the first hop or paying it throws.
+   */
+  createCircuit(path: readonly SignedOffer[], options: CreateCircuitOptions): Promise<Circuit>;
+  stats(): CircuitStats;
+  /** Destroys every circuit with SHUTDOWN, pays what is due and waits until the frames are handed to the links. */
+  close(): Promise<void>;
+}
+
+/** The X25519 key of hop handshakes; its public half is the offer's `onionKey`. */
+export interface OnionKey {
+  readonly publicKey: Uint8Array;
+  readonly privateKey: KeyObject;
+}
+
+/** Durations, milliseconds; tests shorten them. */
+export interface CircuitTiming {
+  /** One CREATE or EXTEND. Default CIRCUIT_BUILD_MILLIS. */
+  readonly buildMillis?: number;
+  /** A stream is open and nothing came for this long: ping. Default 10,000. */
+  readonly quietMillis?: number;
+  /** A ping unanswered for this long destroys the circuit. Default 10,000. */
+  readonly pingMillis?: number;
+}
+
+export interface CircuitEndpointOptions {
+  readonly links: LinkManager;
+  readonly metering: Metering;
+  readonly nodeId: NodeId;
+  readonly onionKey: OnionKey;
+  /** Our offer for carrying circuits onward; undefined: we relay for nobody. */
+  readonly relayPrice?: PricePerMiB;
+  /** Circuits of others that we take part in. Default MAX_JOINED_CIRCUITS. */
+  readonly maxJoinedCircuits?: number;
+  readonly timing?: CircuitTiming;
+  readonly clock?: Clock;
+  readonly log?: Log;
+}
+
+/** The settings of a pool of circuits. */
+export interface CircuitPoolSettings {
+  /** Circuits kept ready. Default 1. */
+  readonly minCircuits?: number;
+  /** Circuits at most. Default 4. */
+  readonly maxCircuits?: number;
+  /** Age at which a circuit takes no more streams and is replaced, milliseconds. Default 600,000. */
+  readonly maxTime?: number;
+  /** A circuit above minCircuits without streams for this long is destroyed, milliseconds. Default 60,000. */
+  readonly maxTimeInactive?: number;
+  /** Frame bytes after which a circuit takes no more streams and is replaced. Default 64 GiB. */
+  readonly maxTraffic?: number;
+  /** A relay that failed is avoided for this long, milliseconds. Default 60,000. */
+  readonly avoidMillis?: number;
+}
+
+export interface CircuitPoolOptions {
+  readonly endpoint: CircuitEndpoint;
+  /** Our own id: never a hop. */
+  readonly nodeId: NodeId;
+  /** Offers that are known now (an OfferBook is one). */
+  readonly offers: { find(service: string): readonly SignedOffer[] };
+  /** The service of the last hop, for example 'content'. */
+  readonly service: string;
+  /** The last hop; undefined: any node that offers the service. */
+  readonly target?: NodeId;
+  readonly settings?: CircuitPoolSettings;
+  readonly clock?: Clock;
+  readonly log?: Log;
+  /** 0 <= x < 1; path choice. Default: from node:crypto. */
+  readonly random?: () => number;
+}
+
+/** Circuits kept ready for one service. */
+export interface CircuitPool extends AsyncDisposable {
+  /**
+   * Keeps circuits with this many relays (0..MAX_RELAYS) in front of the last hop; resolves once minCircuits are ready.
+   * Repeated calls do not overshoot; another number replaces the circuits.
+   * @throws RelaymintError NO_ROUTE (too few relays or no last hop known) or the last failure to build.
+   */
+  buildTunnels(hops: number): Promise<void>;
+  /** Ready circuits that take new streams. */
+  activeDataCircuits(): readonly Circuit[];
+  /** Ready circuits / minCircuits: 0 without any, may exceed 1. */
+  tunnelsReady(): number;
+  /** The least busy ready circuit; builds one when there is none, or when all are busy and maxCircuits allows. @throws as buildTunnels, CLOSED, ABORTED. */
+  circuit(options?: { readonly signal?: AbortSignal }): Promise<Circuit>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,75 @@
+/** What metering a link means. Types only. */
+import type { LedgerAddress, NodeId } from '../../core/ids.ts';
+import type { Log } from '../../core/ports.ts';
+import type { Amount, PricePerMiB } from '../../core/units.ts';
+import type { AccountBook, AccountCounts, UpVerdict } from '../../ledger/accounting/index.ts';
+import type { ChannelState, LedgerReader } from '../../ledger/contract.ts';
+import type { Signer } from '../../ledger/receipt/index.ts';
+import type { Link } from '../link/contract.ts';
+
+/**
+ * Counts the circuit frames of one link and keeps both ends' debts within their windows. "up" is payer to payee. Whoever
+ * created a circuit on this link pays for its frames, both ways. At most one account in each direction of payment.
+ * Sizes are whole link frames, header included.
+ */
+export interface LinkMeter {
+  /**
+   * Makes us able to pay this peer: finds a channel, presents it and waits for the peer's terms. Call before the first
+   * CREATE; repeated calls share one attempt.
+   * @throws RelaymintError CHANNEL_UNKNOWN, CHANNEL_CLOSING, LEDGER_UNREACHABLE, INSUFFICIENT_FUNDS, TIMEOUT, CLOSED ..
+   */
+  openSpending(): Promise<void>;
+  /** Payer: before a frame is written. @throws RelaymintError (not paid for: do not write it; close the link). */
+  sendUp(frameBytes: number, price: PricePerMiB): void;
+  /** Payer: after a frame came. @throws RelaymintError (close the link). */
+  receivedDown(frameBytes: number, price: PricePerMiB): void;
+  /** Payee: a frame came up. `cut` also when the peer presented no channel. */
+  receivedUp(frameBytes: number, price: PricePerMiB): UpVerdict;
+  /** Payee: may this frame go down now? false: wait for `onOpen`. */
+  canSendDown(frameBytes: number, price: PricePerMiB): boolean;
+  /** Payee: a frame goes down. */
+  sentDown(frameBytes: number, price: PricePerMiB): void;
+  /** Payee: this many of the counted bytes were for content of that name. */
+  attribute(name: string, frameBytes: number, price: PricePerMiB): void;
+  /** Pays all that is due now. */
+  flush(): void;
+  /** The window of the peer has room again. Set by the circuit layer; one listener. */
+  onOpen: () => void;
+  /** What we pay, what we are paid; undefined where there is no account. */
+  counts(): { readonly spending: AccountCounts | undefined; readonly earning: AccountCounts | undefined };
+}
+
+/** Gives the channel from which a neighbour is paid. The composition root opens one on chain when there is none. */
+export interface ChannelProvider {
+  channelTo(
+    peerWallet: LedgerAddress,
+    peer: NodeId,
+  ): Promise<{ readonly channel: ChannelState; readonly delegate: Signer }>;
+  /** The deposit runs low. Resolves with what the ledger shows after the top-up. Absent: nothing is topped up. */
+  topUp?(channel: ChannelState, left: Amount): Promise<ChannelState>;
+}
+
+export interface MeteringOptions {
+  readonly nodeId: NodeId;
+  /** Our wallet: owner of the till that peers pay into. */
+  readonly wallet: LedgerAddress;
+  readonly book: AccountBook;
+  readonly reader: Pick<LedgerReader, 'channel'>;
+  readonly channels: ChannelProvider;
+  /** One MiB at this price is a stranger's window: our own offer. */
+  readonly price: PricePerMiB;
+  /** An account without traffic is paid after this long, milliseconds. Default 250. */
+  readonly idleMillis?: number;
+  readonly log?: Log;
+}
+
+/** The meters of a node's links. */
+export interface Metering extends AsyncDisposable {
+  /** Called once for each link, when it opens. */
+  attach(link: Link): LinkMeter;
+  /** Pays every neighbour all that is due. */
+  flush(): void;
+  /** Pays, then closes all accounts. The book stays open. */
+  close(): Promise<void>;
+}
+

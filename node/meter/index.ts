@@ -1,0 +1,4 @@
+/** Metering: what each link carried, and the credit window that bounds what its peer may owe. */
+export type { ChannelProvider, LinkMeter, Metering, MeteringOptions } from './contract.ts';
+export { createMetering } from './metering.ts';
+export { unmetered } from './unmetered.ts';
