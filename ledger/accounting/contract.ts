@@ -13,7 +13,7 @@
  */
 import type { NodeId } from '../../core/ids.ts';
 import type { RelaymintError } from '../../core/errors.ts';
-import type { Clock, Log } from '../../core/ports.ts';
+import type { Log } from '../../core/ports.ts';
 import type { Amount, PricePerMiB } from '../../core/units.ts';
 import type { ChannelState, LedgerReader } from '../contract.ts';
 import type { SignedReceipt, Signer } from '../receipt/index.ts';
@@ -47,7 +47,7 @@ export interface SpendingAccount {
    * @throws RelaymintError DEPOSIT_EXHAUSTED, WINDOW_EXHAUSTED (one frame costs more than the window), CLOSED.
    */
   sendUp(frameBytes: number, price: PricePerMiB): void;
-  /** After a frame came down. Signs and sends a receipt when the debt passes half of the window. @throws DEPOSIT_EXHAUSTED, WINDOW_EXHAUSTED (the payee sent more than its window: drop the link), CLOSED. */
+  /** After a frame came down. Signs and sends a receipt when the debt passes half of the window. @throws RelaymintError DEPOSIT_EXHAUSTED, CLOSED. */
   receivedDown(frameBytes: number, price: PricePerMiB): void;
   /** Pays all that is due now (circuit closed, idle, shutdown). Does nothing when nothing is due. */
   flush(): void;
@@ -79,7 +79,8 @@ export interface EarningAccount {
   attribute(name: string, frameBytes: number, price: PricePerMiB): void;
   /**
    * A RECEIPT frame came in: 111 bytes. Verified at once, stored with sync, then its window opens.
-   * @throws RelaymintError RECEIPT_INVALID, RECEIPT_NOT_NEWER, METER_DISAGREEMENT (with both figures), CLOSED; nothing changed: close the link.
+   * @throws RelaymintError RECEIPT_INVALID, RECEIPT_NOT_NEWER, METER_DISAGREEMENT (with both figures), DEPOSIT_EXHAUSTED,
+   * CLOSED; nothing changed: close the link.
    */
   receive(signed: Uint8Array): void;
   /** The window has room again after `hold` or `canSendDown() === false`. What was held goes first. */
@@ -144,6 +145,5 @@ export interface BookOptions {
   readonly store: BookStore;
   /** Asked for a channel's deposit when it nears its end. */
   readonly reader: Pick<LedgerReader, 'channel'>;
-  readonly clock?: Clock;
   readonly log?: Log;
 }

@@ -2,20 +2,23 @@
  * What a payee tells its payer at the start of a link, before any circuit frame. Fixed layout:
  *
  *   window  u64 LE   what the payer may owe
+ *   paid    u64 LE   what the newest receipt it accepted pays
  *   up      u64 LE   bytes the payee counted, payer to payee
  *   down    u64 LE   bytes the payee sent, payee to payer
- *   due     u64 LE   what the payee says they cost; more than the held receipt when the last link ended unpaid
+ *   due     u64 LE   what the payee says they cost; more than `paid` when the last link ended unpaid
  *   held    0 or 111 bytes: the newest receipt the payee holds
  */
 import { Reader, Writer } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
-import { amount } from '../../core/units.ts';
+import { amount, U64_MAX } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
 import { SIGNED_RECEIPT_BYTES } from '../receipt/index.ts';
 
 export interface Terms {
   /** What the payer may owe at most. */
   readonly window: Amount;
+  /** What the newest receipt the payee accepted pays. */
+  readonly paid: Amount;
   readonly up: bigint;
   readonly down: bigint;
   readonly due: Amount;
@@ -23,13 +26,14 @@ export interface Terms {
   readonly held: Uint8Array | undefined;
 }
 
-const FIXED_BYTES = 32;
+const FIXED_BYTES = 40;
 /** The longest encoding of `Terms`. */
 export const MAX_TERMS_BYTES: number = FIXED_BYTES + SIGNED_RECEIPT_BYTES;
 
 export function encodeTerms(terms: Terms): Uint8Array {
   return new Writer(MAX_TERMS_BYTES)
     .u64(terms.window)
+    .u64(terms.paid)
     .u64(amount(terms.up))
     .u64(amount(terms.down))
     .u64(terms.due)
@@ -37,7 +41,7 @@ export function encodeTerms(terms: Terms): Uint8Array {
     .finish();
 }
 
-/** @throws RelaymintError INVALID_ENCODING unless it is 32 or 143 bytes. */
+/** @throws RelaymintError INVALID_ENCODING unless it is 40 or 151 bytes. */
 export function decodeTerms(encoded: Uint8Array): Terms {
   if (encoded.length !== FIXED_BYTES && encoded.length !== MAX_TERMS_BYTES) {
     throw new RelaymintError(
@@ -49,9 +53,23 @@ export function decodeTerms(encoded: Uint8Array): Terms {
   const reader = new Reader(encoded, 'payment terms');
   return {
     window: amount(reader.u64()),
+    paid: amount(reader.u64()),
     up: reader.u64(),
     down: reader.u64(),
     due: amount(reader.u64()),
     held: reader.remaining === 0 ? undefined : Uint8Array.from(reader.rest()),
   };
+}
+
+/**
+ * The window once the payer made good (all or part of) what the last link left unpaid: both sides reckon it from the
+ * same terms and the same receipt.
+ */
+export function windowAfter(terms: Terms, receiptAmount: bigint): Amount {
+  const paid = receiptAmount - terms.paid;
+  const claim = terms.due - terms.paid;
+  const restored = paid < claim ? paid : claim;
+  if (restored <= 0n) return terms.window;
+  const window = terms.window + restored;
+  return amount(window < U64_MAX ? window : U64_MAX);
 }

@@ -1,0 +1,192 @@
+/** The accounts of one node: opens them, remembers them from one link to the next, and keeps them in the books. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf, RelaymintError } from '../../core/errors.ts';
+import type { ChannelId } from '../../core/ids.ts';
+import { MAX_WINDOW, STRANGER_WINDOW } from '../../core/limits.ts';
+import { silentLog } from '../../core/ports.ts';
+import type { Log } from '../../core/ports.ts';
+import { amount } from '../../core/units.ts';
+import type { Amount, PricePerMiB } from '../../core/units.ts';
+import type { ChannelState, LedgerReader } from '../contract.ts';
+import type {
+  AccountBook,
+  BookOptions,
+  EarningAccount,
+  OpenEarning,
+  OpenSpending,
+  PairCounts,
+  ReceiptSink,
+  SpendingAccount,
+} from './contract.ts';
+import { ARREARS_PARTS, Earning } from './earning.ts';
+import { Spending } from './spending.ts';
+import type { BookStore, Entry } from './store.ts';
+import { NUMERATOR_BITS } from './tally.ts';
+
+/** Settled value that widens the window by one unit is eight: a payer risks more than it may gain by vanishing. */
+const HISTORY_PARTS = 8n;
+/** No window is more than this part of what the deposit still holds. */
+const DEPOSIT_PARTS = 4n;
+/** The smallest window, base units: receipts pay whole units, and half of the window must be one. */
+const MIN_WINDOW = 4n;
+/** How long to wait before the ledger is asked for a deposit again, milliseconds; doubles up to the second figure. */
+const REFRESH_MILLIS = 500;
+const REFRESH_MILLIS_MAX = 30_000;
+
+export function openAccountBook(options: BookOptions): AccountBook {
+  return new Book(options);
+}
+
+class Book implements AccountBook {
+  onLow: (channel: ChannelState, left: Amount) => void = () => {};
+  readonly #store: BookStore;
+  readonly #reader: Pick<LedgerReader, 'channel'>;
+  readonly #log: Log;
+  /** The last account of each channel, live or ended: bounded by the books' own entries. */
+  readonly #spending = new Map<ChannelId, Spending>();
+  readonly #earning = new Map<ChannelId, Earning>();
+  readonly #refreshing = new Map<ChannelId, Promise<void>>();
+  readonly #stop = new AbortController();
+
+  constructor(options: BookOptions) {
+    this.#store = options.store;
+    this.#reader = options.reader;
+    this.#log = options.log ?? silentLog;
+  }
+
+  openSpending({ peer, channel, delegate, terms }: OpenSpending, sink: ReceiptSink): SpendingAccount {
+    this.#ensureUsable(channel);
+    if (delegate.address !== channel.delegate) {
+      throw new RelaymintError('INVALID_ARGUMENT', `Channel ${channel.id} names ${channel.delegate} as its delegate.`, {
+        remedy: 'Use the key with which the channel was opened.',
+      });
+    }
+    const before = this.#spending.get(channel.id);
+    before?.close();
+    const entry = this.#store.enter('payer', peer, channel);
+    const account = new Spending({
+      peer,
+      channel,
+      delegate,
+      terms,
+      given: entry.latest,
+      before,
+      sink,
+      keep: (receipt) => this.#store.give(receipt),
+      onLow: (low, left) => this.onLow(low, left),
+    });
+    this.#spending.set(channel.id, account);
+    return account;
+  }
+
+  openEarning({ peer, channel, price }: OpenEarning): EarningAccount {
+    this.#ensureUsable(channel);
+    const before = this.#earning.get(channel.id);
+    before?.close();
+    const entry = this.#store.enter('payee', peer, channel);
+    const account = new Earning({
+      peer,
+      channel,
+      held: entry.latest,
+      before,
+      arrears: entry.arrears,
+      window: windowFor(entry, price),
+      hold: (receipt, arrears, earned, written) => this.#store.hold(receipt, arrears, earned, written),
+      setArrears: (arrears) => this.#store.setArrears(channel.id, arrears),
+      refresh: () => this.#refresh(channel.id),
+      flushed: () => this.#store.flushed(),
+    });
+    this.#earning.set(channel.id, account);
+    return account;
+  }
+
+  update(channel: ChannelState): void {
+    this.#store.update(channel);
+    this.#spending.get(channel.id)?.update(channel);
+    this.#earning.get(channel.id)?.update(channel);
+  }
+
+  peers(): readonly PairCounts[] {
+    return Array.from(this.#store.entries(), (entry) => {
+      const { role, peer, channel, latest } = entry;
+      const account = role === 'payer' ? this.#spending.get(channel.id) : this.#earning.get(channel.id);
+      const counts = account?.counts() ?? {
+        up: latest?.up ?? channel.settledUp,
+        down: latest?.down ?? channel.settledDown,
+        due: latest?.amount ?? channel.settled,
+        signed: latest?.amount ?? channel.settled,
+      };
+      return { role, peer, channel, live: account?.closed === false, ...counts };
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    for (const account of this.#spending.values()) account.close();
+    for (const account of this.#earning.values()) account.close();
+    await Promise.all(this.#refreshing.values());
+    await this.#store.flushed();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #ensureUsable(channel: ChannelState): void {
+    if (this.#stop.signal.aborted) throw new RelaymintError('CLOSED', 'The account book was closed.');
+    if (channel.closeAt === undefined) return;
+    throw new RelaymintError('CHANNEL_CLOSING', `Channel ${channel.id} is being closed by its payer.`, {
+      remedy: 'Open a new channel.',
+    });
+  }
+
+  #refresh(id: ChannelId): void {
+    if (this.#refreshing.has(id) || this.#stop.signal.aborted) return;
+    const asking = this.#askForDeposit(id).finally(() => this.#refreshing.delete(id));
+    this.#refreshing.set(id, asking);
+  }
+
+  /** Asks the ledger until the account has what it waits for, or is closed. */
+  async #askForDeposit(id: ChannelId): Promise<void> {
+    let pause = REFRESH_MILLIS;
+    for (;;) {
+      const account = this.#earning.get(id);
+      if (account === undefined) return;
+      try {
+        const channel = await this.#reader.channel(account.channel.till, account.channel.slot);
+        if (channel !== undefined && channel.id === id && !this.#stop.signal.aborted) this.update(channel);
+      } catch (error) {
+        this.#log.warn(
+          { channel: id, reason: messageOf(error) },
+          'cannot read a channel from the ledger; trying again',
+        );
+      }
+      if (this.#earning.get(id)?.wantsDeposit !== true) return;
+      try {
+        await delay(pause, undefined, { signal: this.#stop.signal, ref: false });
+      } catch {
+        return;
+      }
+      pause = Math.min(2 * pause, REFRESH_MILLIS_MAX);
+    }
+  }
+}
+
+/** What a payer may owe: a stranger's window, wider with what it settled, less what it left unpaid. */
+function windowFor(entry: Entry, price: PricePerMiB): Amount {
+  const { channel, latest, arrears } = entry;
+  const history = channel.settled / HISTORY_PARTS;
+  const widest = worth(MAX_WINDOW, price);
+  let window = worth(STRANGER_WINDOW, price) + history;
+  if (window > widest) window = widest;
+  if (window < MIN_WINDOW) window = MIN_WINDOW;
+  const paid = latest !== undefined && latest.amount > channel.settled ? latest.amount : channel.settled;
+  const part = channel.deposit > paid ? (channel.deposit - paid) / DEPOSIT_PARTS : 0n;
+  if (window > part) window = part;
+  const unpaid = (arrears + ARREARS_PARTS - 1n) / ARREARS_PARTS;
+  return amount(window > unpaid ? window - unpaid : 0n);
+}
+
+function worth(bytes: number, price: PricePerMiB): bigint {
+  return (BigInt(bytes) * price) >> NUMERATOR_BITS;
+}

@@ -1,0 +1,374 @@
+/** The payee's side of one account. */
+import { RelaymintError } from '../../core/errors.ts';
+import type { NodeId } from '../../core/ids.ts';
+import { amount } from '../../core/units.ts';
+import type { Amount, PricePerMiB } from '../../core/units.ts';
+import type { ChannelState } from '../contract.ts';
+import { decodeSignedReceipt, isNewer, receiptMessage, receiptSignature, receiptVerifier } from '../receipt/index.ts';
+import type { ReceiptVerifier, SignedReceipt } from '../receipt/index.ts';
+import type { AccountCounts, EarningAccount, UpVerdict } from './contract.ts';
+import { Earnings } from './earnings.ts';
+import { headroom, NUMERATOR_BITS, Tally } from './tally.ts';
+import { windowAfter } from './terms.ts';
+import type { Terms } from './terms.ts';
+
+/** Times the ledger is asked again before a receipt above the deposit is a fault: a read may lag behind a top-up. */
+const DEPOSIT_READS = 3;
+/** A payer's later payments forgive a sixteenth of their amount; arrears are kept in sixteenths to do so exactly. */
+export const ARREARS_PARTS = 16n;
+
+export interface EarningParts {
+  readonly peer: NodeId;
+  readonly channel: ChannelState;
+  /** The newest receipt we hold. */
+  readonly held: SignedReceipt | undefined;
+  /** The account as it was when the last link ended, when this process still remembers it. */
+  readonly before: Earning | undefined;
+  /** In sixteenths of a base unit; what `before` left unpaid is in it. */
+  readonly arrears: bigint;
+  /** What this payer may owe, its arrears taken off. */
+  readonly window: Amount;
+  /** Puts a receipt on disk with sync, together with the arrears that remain and what names earned. */
+  readonly hold: (
+    receipt: SignedReceipt,
+    arrears: bigint,
+    earned: ReadonlyMap<string, bigint>,
+    written: (error: RelaymintError | undefined) => void,
+  ) => void;
+  readonly setArrears: (arrears: bigint) => void;
+  /** Asks the ledger for the deposit; `update` follows, or nothing. */
+  readonly refresh: () => void;
+  readonly flushed: () => Promise<void>;
+}
+
+interface Figures {
+  readonly amount: bigint;
+  readonly up: bigint;
+  readonly down: bigint;
+}
+
+export class Earning implements EarningAccount {
+  readonly peer: NodeId;
+  readonly terms: Terms;
+  onOpen: () => void = () => {};
+  onFault: (error: RelaymintError) => void = () => {};
+  readonly #parts: EarningParts;
+  readonly #verify: ReceiptVerifier;
+  readonly #earnings = new Earnings();
+  #channel: ChannelState;
+  #window: bigint;
+  #arrears: bigint;
+  #up: Tally;
+  #down: Tally;
+  /** The newest receipt that passed every check: synced, or on its way there. */
+  #accepted: Figures;
+  /** Numerator of the up bytes that the accepted receipt covers. */
+  #acceptedUp: bigint;
+  /** What the newest synced receipt pays. */
+  #open: bigint;
+  /** Passed every check but for a deposit above what we know: waits for the ledger's word. */
+  #parked: SignedReceipt | undefined;
+  #depositReads = 0;
+  /** Until the first frame: the payer may present a receipt that we never saw, and does so before anything else. */
+  #resuming = true;
+  /** Somebody was told to wait for `onOpen`. */
+  #waiting = false;
+  #closed = false;
+  /** Numerator that may still be added before something must be checked; -1 sends every call to the slow path. */
+  #headroom = -1;
+
+  constructor(parts: EarningParts) {
+    const { channel, held, before } = parts;
+    this.#parts = parts;
+    this.#channel = channel;
+    this.peer = parts.peer;
+    this.#verify = receiptVerifier(channel.delegate);
+    const base: Figures =
+      held !== undefined && held.amount >= channel.settled
+        ? held
+        : { amount: channel.settled, up: channel.settledUp, down: channel.settledDown };
+    this.#accepted = base;
+    this.#open = base.amount;
+    this.#up = new Tally(base.up, base.amount << NUMERATOR_BITS, false);
+    this.#down = new Tally(base.down, 0n, true);
+    this.#acceptedUp = this.#up.numerator;
+    this.#arrears = parts.arrears;
+    this.#window = parts.window;
+    const last = before?.counts();
+    this.terms = {
+      window: parts.window,
+      paid: amount(base.amount),
+      up: last === undefined || last.up < base.up ? base.up : last.up,
+      down: last === undefined || last.down < base.down ? base.down : last.down,
+      due: amount(last === undefined || last.due < base.amount ? base.amount : last.due),
+      held: held?.bytes,
+    };
+  }
+
+  get channel(): ChannelState {
+    return this.#channel;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  receivedUp(frameBytes: number, price: PricePerMiB): UpVerdict {
+    const up = this.#up;
+    if (price === up.price) {
+      const left = this.#headroom - frameBytes * up.rate;
+      if (left >= 0) {
+        this.#headroom = left;
+        up.run += frameBytes;
+        return 'forward';
+      }
+    }
+    return this.#receivedUpChecked(frameBytes, price);
+  }
+
+  canSendDown(frameBytes: number, price: PricePerMiB): boolean {
+    const down = this.#down;
+    if (price === down.price && this.#headroom - frameBytes * down.rate >= 0) return true;
+    return this.#canSendDownChecked(frameBytes, price);
+  }
+
+  sentDown(frameBytes: number, price: PricePerMiB): void {
+    const down = this.#down;
+    if (price === down.price) {
+      const left = this.#headroom - frameBytes * down.rate;
+      if (left >= 0) {
+        this.#headroom = left;
+        down.run += frameBytes;
+        return;
+      }
+    }
+    this.#resuming = false;
+    down.add(frameBytes, price);
+    this.#measure();
+  }
+
+  attribute(name: string, frameBytes: number, price: PricePerMiB): void {
+    this.#earnings.add(name, frameBytes, price);
+  }
+
+  receive(signed: Uint8Array): void {
+    if (this.#closed) {
+      throw new RelaymintError('CLOSED', `The account of ${this.peer} was closed with its link.`);
+    }
+    const receipt = decodeSignedReceipt(signed);
+    this.#check(receipt);
+    const covered = receipt.amount <= this.#channel.deposit;
+    if (!covered && this.#resuming) throw this.#depositExhausted(receipt.amount);
+    this.#acceptedUp = this.#up.numerator;
+    if (covered) {
+      this.#accept(receipt);
+    } else {
+      this.#parked = receipt;
+      this.#parts.refresh();
+    }
+  }
+
+  counts(): AccountCounts {
+    return {
+      up: this.#up.bytes,
+      down: this.#down.bytes,
+      due: amount(this.#numerator >> NUMERATOR_BITS),
+      signed: amount(this.#accepted.amount),
+    };
+  }
+
+  async flushed(): Promise<void> {
+    await this.#parts.flushed();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#headroom = -1;
+    const unpaid = (this.#numerator >> NUMERATOR_BITS) - this.#accepted.amount;
+    if (unpaid > 0n) this.#setArrears(this.#arrears + unpaid * ARREARS_PARTS);
+  }
+
+  /** The ledger shows the channel anew. */
+  update(channel: ChannelState): void {
+    this.#channel = channel;
+    if (this.#closed) return;
+    this.#unpark();
+    if (channel.closeAt !== undefined) {
+      this.onFault(
+        new RelaymintError('CHANNEL_CLOSING', `${this.peer} asked to close its channel.`, {
+          remedy: 'It opens a new channel to go on.',
+          details: { channel: channel.id },
+        }),
+      );
+    }
+    this.#reopen();
+  }
+
+  /** Waits for a deposit that the ledger has not shown yet. */
+  get wantsDeposit(): boolean {
+    return !this.#closed && (this.#parked !== undefined || (this.#waiting && this.#nearsDeposit));
+  }
+
+  get #numerator(): bigint {
+    return this.#up.numerator + this.#down.numerator;
+  }
+
+  #receivedUpChecked(frameBytes: number, price: PricePerMiB): UpVerdict {
+    if (this.#closed) return 'cut';
+    this.#resuming = false;
+    const unsigned = this.#up.numerator - this.#acceptedUp;
+    const cost = BigInt(frameBytes) * price;
+    const window = this.#window << NUMERATOR_BITS;
+    this.#up.add(frameBytes, price);
+    this.#measure();
+    // An honest payer never lets what it sent itself pass half of the window. What we sent down may still be on its
+    // way to it, and then its receipt is too: that is no reason to cut.
+    if (cost > window || unsigned > window / 2n) return 'cut';
+    if (this.#covered) return 'forward';
+    this.#waiting = true;
+    if (this.#nearsDeposit) this.#parts.refresh();
+    return 'hold';
+  }
+
+  #canSendDownChecked(frameBytes: number, price: PricePerMiB): boolean {
+    if (this.#closed) return false;
+    const after = this.#numerator + BigInt(frameBytes) * price;
+    if (after <= this.#limit && after <= this.#downLimit) return true;
+    this.#waiting = true;
+    if (this.#nearsDeposit) this.#parts.refresh();
+    return false;
+  }
+
+  /** What may be owed on the newest synced receipt. */
+  get #limit(): bigint {
+    return (this.#open + this.#window) << NUMERATOR_BITS;
+  }
+
+  /** All that was counted is within the window and the deposit. */
+  get #covered(): boolean {
+    const numerator = this.#numerator;
+    return numerator <= this.#limit && numerator < (this.#channel.deposit + 1n) << NUMERATOR_BITS;
+  }
+
+  /** The last window's worth of the deposit is left to frames that come up, so that what we send can always be paid. */
+  get #downLimit(): bigint {
+    return (this.#channel.deposit - this.#window) << NUMERATOR_BITS;
+  }
+
+  get #nearsDeposit(): boolean {
+    return (this.#numerator >> NUMERATOR_BITS) + 2n * this.#window > this.#channel.deposit;
+  }
+
+  #measure(): void {
+    if (this.#closed || this.#resuming) return;
+    const limit = this.#limit;
+    const downLimit = this.#downLimit;
+    this.#headroom = headroom((limit < downLimit ? limit : downLimit) - this.#numerator);
+  }
+
+  /** @throws RelaymintError RECEIPT_INVALID, RECEIPT_NOT_NEWER, METER_DISAGREEMENT. */
+  #check(receipt: SignedReceipt): void {
+    const { channel } = this;
+    if (receipt.channel !== channel.id) {
+      throw new RelaymintError('RECEIPT_INVALID', `The receipt is for channel ${receipt.channel}, not ${channel.id}.`);
+    }
+    if (!isNewer(receipt, { channel: channel.id, ...this.#accepted, amount: amount(this.#accepted.amount) })) {
+      throw new RelaymintError(
+        'RECEIPT_NOT_NEWER',
+        `The receipt pays ${receipt.amount} base units for ${receipt.up} bytes up and ${receipt.down} down; the one before it ${this.#accepted.amount} for ${this.#accepted.up} and ${this.#accepted.down}.`,
+        { details: { channel: channel.id } },
+      );
+    }
+    if (!this.#resuming) this.#compare(receipt);
+    if (!this.#verify(receiptMessage(receipt), receiptSignature(receipt))) {
+      throw new RelaymintError('RECEIPT_INVALID', `The receipt is not signed by the channel's delegate.`, {
+        details: { channel: channel.id },
+      });
+    }
+  }
+
+  /** The link is ordered: the payer has sent exactly what we received, and has received something we have sent. */
+  #compare(receipt: SignedReceipt): void {
+    const down = this.#down.at(receipt.down);
+    const due = down === undefined ? undefined : (this.#up.numerator + down) >> NUMERATOR_BITS;
+    if (receipt.up === this.#up.bytes && receipt.amount === due) return;
+    const ours = `${this.#up.bytes} bytes up, ${this.#down.bytes} down, ${due ?? 'no known amount'} due at its figure`;
+    throw new RelaymintError(
+      'METER_DISAGREEMENT',
+      `${this.peer} says ${receipt.up} bytes up, ${receipt.down} down, ${receipt.amount} due; this node counted ${ours}.`,
+      {
+        remedy: 'The link is closed; if this repeats, one of the two runs a faulty version.',
+        details: {
+          theirUp: String(receipt.up),
+          ourUp: String(this.#up.bytes),
+          theirDown: String(receipt.down),
+          ourDown: String(this.#down.bytes),
+          theirDue: String(receipt.amount),
+          ourDue: due === undefined ? 'unknown' : String(due),
+        },
+      },
+    );
+  }
+
+  #accept(receipt: SignedReceipt): void {
+    const paid = receipt.amount - this.#accepted.amount;
+    let forgiven = paid;
+    if (this.#resuming) {
+      this.#resuming = false;
+      this.#up = new Tally(receipt.up, receipt.amount << NUMERATOR_BITS, false);
+      this.#down = new Tally(receipt.down, 0n, true);
+      const window = windowAfter(this.terms, receipt.amount);
+      forgiven += (window - this.#window) * (ARREARS_PARTS - 1n);
+      this.#window = window;
+      this.#acceptedUp = this.#up.numerator;
+    }
+    this.#accepted = receipt;
+    this.#down.trim(receipt.down);
+    this.#arrears = this.#arrears > forgiven ? this.#arrears - forgiven : 0n;
+    this.#parts.hold(receipt, this.#arrears, this.#earnings.take(), (error) => {
+      if (error !== undefined) this.onFault(error);
+      else this.#opened(receipt.amount);
+    });
+  }
+
+  #unpark(): void {
+    const parked = this.#parked;
+    if (parked === undefined) return;
+    if (parked.amount <= this.#channel.deposit) {
+      this.#parked = undefined;
+      this.#depositReads = 0;
+      this.#accept(parked);
+      return;
+    }
+    this.#depositReads += 1;
+    if (this.#depositReads >= DEPOSIT_READS) this.onFault(this.#depositExhausted(parked.amount));
+  }
+
+  #opened(paid: bigint): void {
+    if (paid > this.#open) this.#open = paid;
+    this.#reopen();
+  }
+
+  /** Wakes whoever waits, once all that was counted is within the window. */
+  #reopen(): void {
+    if (this.#closed) return;
+    this.#measure();
+    if (!this.#waiting || !this.#covered) return;
+    this.#waiting = false;
+    this.onOpen();
+  }
+
+  #setArrears(arrears: bigint): void {
+    this.#arrears = arrears;
+    this.#parts.setArrears(arrears);
+  }
+
+  #depositExhausted(wanted: bigint): RelaymintError {
+    return new RelaymintError(
+      'DEPOSIT_EXHAUSTED',
+      `${this.peer} signed for ${wanted} base units; its deposit is ${this.#channel.deposit}.`,
+      { remedy: 'It must top up its channel.', details: { channel: this.#channel.id } },
+    );
+  }
+}

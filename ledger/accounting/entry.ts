@@ -1,0 +1,84 @@
+/** How the books write one channel to disk: fixed layout, little-endian. */
+import { Reader, Writer } from '../../core/codec.ts';
+import { RelaymintError } from '../../core/errors.ts';
+import {
+  CHANNEL_ID_BYTES,
+  channelId,
+  channelIdBytes,
+  KEY_BYTES,
+  ledgerAddress,
+  ledgerAddressBytes,
+  nodeId,
+  nodeIdBytes,
+} from '../../core/ids.ts';
+import { amount, U64_MAX, unixSeconds } from '../../core/units.ts';
+import type { Entry } from './store.ts';
+
+/** role u8 | peer 32 | channel 22 | till, payee, payer, delegate 32 each | slot u16 | generation u32 | deposit, settled, settled up, settled down u64 | close at i64, -1 for none. */
+const ENTRY_BYTES = 1 + KEY_BYTES + CHANNEL_ID_BYTES + 4 * KEY_BYTES + 2 + 4 + 4 * 8 + 8;
+const ROLES = ['payer', 'payee'] as const;
+const WIDE_BYTES = 16;
+
+export function encodeEntry({ role, peer, channel }: Pick<Entry, 'role' | 'peer' | 'channel'>): Uint8Array {
+  return new Writer(ENTRY_BYTES)
+    .u8(ROLES.indexOf(role))
+    .bytes(nodeIdBytes(peer))
+    .bytes(channelIdBytes(channel.id))
+    .bytes(ledgerAddressBytes(channel.till))
+    .bytes(ledgerAddressBytes(channel.payee))
+    .bytes(ledgerAddressBytes(channel.payer))
+    .bytes(ledgerAddressBytes(channel.delegate))
+    .u16(channel.slot)
+    .u32(channel.generation)
+    .u64(channel.deposit)
+    .u64(channel.settled)
+    .u64(channel.settledUp)
+    .u64(channel.settledDown)
+    .i64(channel.closeAt ?? -1n)
+    .finish();
+}
+
+/** @throws RelaymintError INVALID_ENCODING. */
+export function decodeEntry(value: Uint8Array): Pick<Entry, 'role' | 'peer' | 'channel'> {
+  const reader = new Reader(value, 'channel record');
+  const role = ROLES[reader.u8()];
+  if (role === undefined) throw new RelaymintError('INVALID_ENCODING', 'Malformed channel record: unknown role.');
+  const peer = nodeId(reader.bytes(KEY_BYTES));
+  const channel = {
+    id: channelId(reader.bytes(CHANNEL_ID_BYTES)),
+    till: ledgerAddress(reader.bytes(KEY_BYTES)),
+    payee: ledgerAddress(reader.bytes(KEY_BYTES)),
+    payer: ledgerAddress(reader.bytes(KEY_BYTES)),
+    delegate: ledgerAddress(reader.bytes(KEY_BYTES)),
+    slot: reader.u16(),
+    generation: reader.u32(),
+    deposit: amount(reader.u64()),
+    settled: amount(reader.u64()),
+    settledUp: reader.u64(),
+    settledDown: reader.u64(),
+    closeAt: closeTime(reader.i64()),
+  };
+  reader.end();
+  return { role, peer, channel };
+}
+
+/** A whole number up to 2^128-1, little-endian: numerators outgrow 64 bits. */
+export function encodeWide(value: bigint): Uint8Array {
+  return new Writer(WIDE_BYTES)
+    .u64(value & U64_MAX)
+    .u64(value >> 64n)
+    .finish();
+}
+
+/** @throws RelaymintError INVALID_ENCODING. */
+export function decodeWide(value: Uint8Array): bigint {
+  const reader = new Reader(value, 'wide number');
+  const low = reader.u64();
+  const high = reader.u64();
+  reader.end();
+  return (high << 64n) | low;
+}
+
+function closeTime(value: bigint): ReturnType<typeof unixSeconds> | undefined {
+  return value < 0n ? undefined : unixSeconds(value);
+}

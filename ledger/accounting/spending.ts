@@ -1,0 +1,254 @@
+/** The payer's side of one account. */
+import { RelaymintError } from '../../core/errors.ts';
+import type { NodeId } from '../../core/ids.ts';
+import { amount } from '../../core/units.ts';
+import type { Amount, PricePerMiB } from '../../core/units.ts';
+import type { ChannelState } from '../contract.ts';
+import { decodeSignedReceipt, isNewer, signReceipt, verifyReceipt } from '../receipt/index.ts';
+import type { SignedReceipt, Signer } from '../receipt/index.ts';
+import type { AccountCounts, ReceiptSink, SpendingAccount } from './contract.ts';
+import { headroom, MAX_PRICE_RUNS, NUMERATOR_BITS, Tally } from './tally.ts';
+import { windowAfter } from './terms.ts';
+import type { Terms } from './terms.ts';
+
+export interface SpendingParts {
+  readonly peer: NodeId;
+  readonly channel: ChannelState;
+  readonly delegate: Signer;
+  readonly terms: Terms;
+  /** The newest receipt of ours that we remember. */
+  readonly given: SignedReceipt | undefined;
+  /** The account as it was when the last link ended, when this process still remembers it. */
+  readonly before: Spending | undefined;
+  readonly sink: ReceiptSink;
+  /** Keeps a receipt on disk. */
+  readonly keep: (receipt: SignedReceipt) => void;
+  readonly onLow: (channel: ChannelState, left: Amount) => void;
+}
+
+export class Spending implements SpendingAccount {
+  readonly peer: NodeId;
+  readonly window: Amount;
+  #channel: ChannelState;
+  readonly #parts: SpendingParts;
+  /** Half of the window, as a numerator: the debt at which a receipt is due. */
+  readonly #trigger: bigint;
+  readonly #up: Tally;
+  readonly #down: Tally;
+  #signed: bigint;
+  /** Numerator that may still be added before something must be checked; -1 sends every call to the slow path. */
+  #headroom = -1;
+  #closed = false;
+  #lowTold = false;
+
+  /** @throws RelaymintError RECEIPT_INVALID when the receipt the payee holds is not ours. */
+  constructor(parts: SpendingParts) {
+    const { channel, terms, given, before } = parts;
+    const held = ownReceipt(terms.held, channel);
+    const latest = held !== undefined && (given === undefined || isNewer(held, given)) ? held : given;
+    this.#parts = parts;
+    this.#channel = channel;
+    this.peer = parts.peer;
+    const base = latest !== undefined && latest.amount >= channel.settled ? latest : settledReceipt(channel);
+    this.#signed = base.amount;
+    const owed = before?.owedAt(terms.up, base);
+    // Both ends begin at the figures of the newest receipt; the payee accepts one that is newer than what it holds.
+    if (owed !== undefined && owed.amount > base.amount && owed.amount <= channel.deposit) {
+      this.#up = new Tally(owed.up, owed.amount << NUMERATOR_BITS, true);
+      this.#down = new Tally(owed.down, 0n, true);
+    } else {
+      this.#up = new Tally(base.up, BigInt(base.amount) << NUMERATOR_BITS, true);
+      this.#down = new Tally(base.down, 0n, true);
+    }
+    const due = this.#numerator >> NUMERATOR_BITS;
+    this.window = windowAfter(terms, due);
+    this.#trigger = (this.window << NUMERATOR_BITS) / 2n;
+    if (due > this.#signed) this.#pay();
+    else if (base === latest && latest.amount > terms.paid) parts.sink(latest);
+    this.#measure();
+  }
+
+  get channel(): ChannelState {
+    return this.#channel;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  sendUp(frameBytes: number, price: PricePerMiB): void {
+    const up = this.#up;
+    if (price === up.price) {
+      const left = this.#headroom - frameBytes * up.rate;
+      if (left >= 0) {
+        this.#headroom = left;
+        up.run += frameBytes;
+        return;
+      }
+    }
+    this.#sendUpChecked(frameBytes, price);
+  }
+
+  receivedDown(frameBytes: number, price: PricePerMiB): void {
+    const down = this.#down;
+    if (price === down.price) {
+      const left = this.#headroom - frameBytes * down.rate;
+      if (left >= 0) {
+        this.#headroom = left;
+        down.run += frameBytes;
+        return;
+      }
+    }
+    this.#receivedDownChecked(frameBytes, price);
+  }
+
+  flush(): void {
+    if (this.#closed) return;
+    this.#pay();
+    this.#measure();
+  }
+
+  counts(): AccountCounts {
+    return {
+      up: this.#up.bytes,
+      down: this.#down.bytes,
+      due: amount(this.#numerator >> NUMERATOR_BITS),
+      signed: amount(this.#signed),
+    };
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#headroom = -1;
+  }
+
+  /** The ledger shows the channel anew. */
+  update(channel: ChannelState): void {
+    if (channel.deposit > this.#channel.deposit) this.#lowTold = false;
+    this.#channel = channel;
+    this.#measure();
+  }
+
+  /**
+   * What we owe for the frames the payee says it received and for those that we received; undefined when the payee's
+   * figure is none that we remember. `base` is the receipt from which we would go on otherwise.
+   */
+  owedAt(
+    up: bigint,
+    base: { readonly amount: bigint; readonly up: bigint; readonly down: bigint },
+  ): { readonly amount: bigint; readonly up: bigint; readonly down: bigint } | undefined {
+    const numerator = this.#up.at(up);
+    if (numerator === undefined || up < base.up || this.#down.bytes < base.down) return undefined;
+    return { amount: (numerator + this.#down.numerator) >> NUMERATOR_BITS, up, down: this.#down.bytes };
+  }
+
+  get #numerator(): bigint {
+    return this.#up.numerator + this.#down.numerator;
+  }
+
+  #sendUpChecked(frameBytes: number, price: PricePerMiB): void {
+    this.#ensureOpen();
+    const cost = BigInt(frameBytes) * price;
+    if (this.#numerator + cost > this.#depositNumerator) {
+      this.flush();
+      throw this.#depositExhausted();
+    }
+    if (this.#debt + cost > this.#trigger || this.#runsPile) this.#pay();
+    if (this.#debt + cost > this.window << NUMERATOR_BITS) {
+      throw new RelaymintError(
+        'WINDOW_EXHAUSTED',
+        `A frame of ${frameBytes} bytes costs more than the ${this.window} base units that ${this.peer} lets us owe.`,
+        { remedy: 'Choose a cheaper peer, or open a new channel when this one lost its credit.' },
+      );
+    }
+    this.#up.add(frameBytes, price);
+    this.#measure();
+  }
+
+  #receivedDownChecked(frameBytes: number, price: PricePerMiB): void {
+    this.#ensureOpen();
+    this.#down.add(frameBytes, price);
+    this.#measure();
+    if (this.#debt <= this.#trigger && !this.#runsPile) return;
+    this.#pay();
+    this.#measure();
+  }
+
+  /** So many price changes that the payee will soon forget the oldest. */
+  get #runsPile(): boolean {
+    return this.#down.changes + this.#up.changes >= MAX_PRICE_RUNS / 4;
+  }
+
+  /** Signs exactly what is due, keeps it and sends it; nothing when it would not be newer. */
+  #pay(): void {
+    const due = this.#numerator >> NUMERATOR_BITS;
+    if (due <= this.#signed) return;
+    if (due > this.#channel.deposit) throw this.#depositExhausted();
+    const { delegate, keep, sink } = this.#parts;
+    const receipt = signReceipt(
+      { channel: this.#channel.id, amount: amount(due), up: this.#up.bytes, down: this.#down.bytes },
+      delegate,
+    );
+    this.#signed = due;
+    this.#up.trim(receipt.up);
+    this.#down.trim(receipt.down);
+    keep(receipt);
+    sink(receipt);
+    this.#watchDeposit();
+  }
+
+  get #debt(): bigint {
+    return this.#numerator - (this.#signed << NUMERATOR_BITS);
+  }
+
+  /** The greatest numerator whose whole base units the deposit covers. */
+  get #depositNumerator(): bigint {
+    return ((this.#channel.deposit + 1n) << NUMERATOR_BITS) - 1n;
+  }
+
+  #measure(): void {
+    if (this.#closed) return;
+    const untilPay = this.#trigger - this.#debt;
+    const untilEmpty = this.#depositNumerator - this.#numerator;
+    this.#headroom = headroom(untilPay < untilEmpty ? untilPay : untilEmpty);
+  }
+
+  #watchDeposit(): void {
+    const left = this.#channel.deposit - this.#signed;
+    const quarter = this.#channel.deposit / 4n;
+    const twoWindows = 2n * this.window;
+    if (this.#lowTold || left >= (quarter > twoWindows ? quarter : twoWindows)) return;
+    this.#lowTold = true;
+    this.#parts.onLow(this.#channel, amount(left));
+  }
+
+  #depositExhausted(): RelaymintError {
+    return new RelaymintError(
+      'DEPOSIT_EXHAUSTED',
+      `The deposit of ${this.#channel.deposit} base units to ${this.peer} is used up.`,
+      { remedy: 'Top up the channel.', details: { channel: this.#channel.id } },
+    );
+  }
+
+  #ensureOpen(): void {
+    if (!this.#closed) return;
+    throw new RelaymintError('CLOSED', `The account with ${this.peer} was closed with its link.`, {
+      remedy: 'Connect again.',
+    });
+  }
+}
+
+function settledReceipt(channel: ChannelState): { amount: Amount; up: bigint; down: bigint } {
+  return { amount: channel.settled, up: channel.settledUp, down: channel.settledDown };
+}
+
+/** The receipt that the payee presents. @throws RelaymintError RECEIPT_INVALID unless our delegate signed it for this channel. */
+function ownReceipt(held: Uint8Array | undefined, channel: ChannelState): SignedReceipt | undefined {
+  if (held === undefined) return undefined;
+  const receipt = decodeSignedReceipt(held);
+  if (receipt.channel === channel.id && verifyReceipt(receipt, channel.delegate)) return receipt;
+  throw new RelaymintError('RECEIPT_INVALID', 'The peer presents a receipt that this node never signed.', {
+    remedy: 'Do not deal with this peer.',
+    details: { channel: channel.id },
+  });
+}
