@@ -48,6 +48,16 @@ export const STREAM_WINDOW_INITIAL: number = 256 * 1024;
 export const STREAM_WINDOW_MAX: number = 4 * MIB;
 /** Streams in one circuit. */
 export const MAX_STREAMS_PER_CIRCUIT = 256;
+/** Circuits of others that a node takes part in: each costs about 2 KB idle, and its queue when busy. */
+export const MAX_JOINED_CIRCUITS = 4096;
+/** Bytes one end of a circuit holds for readers that do not read before it stops returning circuit credit. */
+export const CIRCUIT_UNREAD: number = 4 * MIB;
+/** Bytes an application may have waiting in one stream's out-queue before its writes wait: a few large cells. */
+export const STREAM_OUT_QUEUE: number = 256 * 1024;
+/** Parameters given when a stream is opened: a name, a nonce and a signature with room to spare. */
+export const MAX_STREAM_PARAMS = 1024;
+/** Small cells (credits, ends, answers) waiting at one end of a circuit; more means the peer asks and never reads. */
+export const MAX_CONTROL_CELLS = 2048;
 /** Time for one CREATE or EXTEND to be answered, milliseconds. */
 export const CIRCUIT_BUILD_MILLIS = 20_000;
 
@@ -60,6 +70,11 @@ export const MAX_WINDOW: number = 16 * MIB;
 export const MAX_ACCOUNTS = 10_000;
 /** Receipts in one settlement transaction verified by the precompile: what fits 1,232 bytes with content shares. */
 export const MAX_RECEIPTS_PER_TRANSACTION = 5;
+
+/** Channels a peer may present in vain on one link, each costing us a look at the ledger, before the link is closed. */
+export const MAX_FAILED_CHANNELS = 4;
+/** Time for a peer to look up our channel and state its terms, milliseconds: a slow RPC and its retries. */
+export const CHANNEL_OPEN_MILLIS = 30_000;
 
 // --- discovery --------------------------------------------------------------------------------------------------------
 /** Offers a node remembers: about 1 KB each. */

@@ -1,0 +1,106 @@
+/**
+ * The cell: what the innermost layer of a RELAY frame protects. Little-endian:
+ *
+ *   type u8 | reserved u8 (0) | stream id u16 | data length u16 | data | zeros up to the size class
+ *
+ * Size classes of 1, 4 and 16 KiB, header included, so that lengths say little.
+ */
+import { MAX_CELL_BYTES, MAX_STREAM_PARAMS } from '../../core/limits.ts';
+import { RelaymintError } from '../../core/errors.ts';
+
+export const CELL_HEADER_BYTES = 6;
+/** Data of the largest cell. */
+export const MAX_CELL_DATA: number = MAX_CELL_BYTES - CELL_HEADER_BYTES;
+export const SMALL_CELL = 1024;
+export const MEDIUM_CELL = 4096;
+const SMALL_DATA = SMALL_CELL - CELL_HEADER_BYTES;
+const MEDIUM_DATA = MEDIUM_CELL - CELL_HEADER_BYTES;
+
+/** Never renumbered. Stream id 0 is the circuit itself. */
+export const CellType = {
+  EXTEND: 1,
+  EXTENDED: 2,
+  BEGIN: 3,
+  CONNECTED: 4,
+  DATA: 5,
+  END: 6,
+  WINDOW: 7,
+  PING: 8,
+  PONG: 9,
+} as const;
+export type CellType = (typeof CellType)[keyof typeof CellType];
+
+/** The smallest class that holds this much data. */
+export function cellSize(dataLength: number): number {
+  if (dataLength <= SMALL_DATA) return SMALL_CELL;
+  return dataLength <= MEDIUM_DATA ? MEDIUM_CELL : MAX_CELL_BYTES;
+}
+
+/**
+ * How much of `queued` bytes the next DATA cell takes. Padding is paid for, so a larger class is used only where two
+ * cells of the smaller one would not do.
+ */
+export function dataCellLength(queued: number): number {
+  if (queued > 2 * MEDIUM_DATA) return Math.min(queued, MAX_CELL_DATA);
+  if (queued > 2 * SMALL_DATA) return Math.min(queued, MEDIUM_DATA);
+  return Math.min(queued, SMALL_DATA);
+}
+
+export function isCellSize(length: number): boolean {
+  return length === SMALL_CELL || length === MEDIUM_CELL || length === MAX_CELL_BYTES;
+}
+
+/** Writes the header at the start of `cell` and zeros behind the data. The data stands, or will stand, at CELL_HEADER_BYTES. @returns the cell's size. */
+export function frameCell(cell: Buffer, type: CellType, stream: number, dataLength: number): number {
+  const size = cellSize(dataLength);
+  cell[0] = type;
+  cell[1] = 0;
+  cell[2] = stream & 0xff;
+  cell[3] = stream >>> 8;
+  cell[4] = dataLength & 0xff;
+  cell[5] = dataLength >>> 8;
+  const end = CELL_HEADER_BYTES + dataLength;
+  if (end < size) cell.fill(0, end, size);
+  return size;
+}
+
+export function cellType(cell: Buffer): number {
+  return cell[0] ?? 0;
+}
+
+export function cellStream(cell: Buffer): number {
+  return (cell[2] ?? 0) | ((cell[3] ?? 0) << 8);
+}
+
+/**
+ * The data of a cell, a view. The one place that checks a received cell.
+ * @throws RelaymintError PROTOCOL_VIOLATION on a size that is no class, a reserved bit, or a length beyond the cell.
+ */
+export function cellData(cell: Buffer): Buffer {
+  if (!isCellSize(cell.length)) throw malformed(`it has ${cell.length} bytes`);
+  if (cell[1] !== 0) throw malformed(`its reserved byte is ${cell[1]}`);
+  const length = (cell[4] ?? 0) | ((cell[5] ?? 0) << 8);
+  if (length > cell.length - CELL_HEADER_BYTES) throw malformed(`it claims ${length} bytes of data in ${cell.length}`);
+  return cell.subarray(CELL_HEADER_BYTES, CELL_HEADER_BYTES + length);
+}
+
+/** name length u8 | name | params */
+export function encodeBegin(service: string, params: Uint8Array): Buffer {
+  const name = Buffer.from(service, 'latin1');
+  return Buffer.concat([Buffer.of(name.length), name, params]);
+}
+
+/** @throws RelaymintError PROTOCOL_VIOLATION. `params` is a view. */
+export function decodeBegin(data: Buffer): { readonly service: string; readonly params: Buffer } {
+  const nameEnd = 1 + (data[0] ?? 0);
+  if (data.length < nameEnd || nameEnd === 1 || data.length - nameEnd > MAX_STREAM_PARAMS) {
+    throw malformed('its BEGIN does not fit');
+  }
+  return { service: data.toString('latin1', 1, nameEnd), params: data.subarray(nameEnd) };
+}
+
+function malformed(detail: string): RelaymintError {
+  return new RelaymintError('PROTOCOL_VIOLATION', `A malformed cell: ${detail}.`, {
+    remedy: 'The nodes may run different versions.',
+  });
+}

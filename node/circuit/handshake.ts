@@ -1,0 +1,160 @@
+/**
+ * The hop handshake, in the manner of ntor. The initiator knows the hop's node id and onion key B from its signed offer.
+ *
+ *   initiator -> hop   X                  an ephemeral X25519 key
+ *   hop -> initiator   Y | auth           an ephemeral X25519 key, and proof that the hop holds B
+ *
+ *   secret = X25519(x,Y) | X25519(x,B) | B | X | Y | node id
+ *   HKDF-SHA256(secret, salt = "relaymint:hop:v1") = forward key 32 | backward key 32 | auth 32
+ *
+ * Neither end reveals who it is, x and y are forgotten at once (forward secrecy), and only the holder of B gets the keys.
+ */
+import {
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  hkdfSync,
+  timingSafeEqual,
+} from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { concatBytes, utf8 } from '../../core/codec.ts';
+import { RelaymintError } from '../../core/errors.ts';
+import { KEY_BYTES, nodeIdBytes } from '../../core/ids.ts';
+import type { NodeId } from '../../core/ids.ts';
+import type { OnionKey } from './contract.ts';
+
+/** DER wrapping of a raw X25519 key (RFC 8410). */
+const SPKI_PREFIX = Buffer.from('302a300506032b656e032100', 'hex');
+const PKCS8_PREFIX = Buffer.from('302e020100300506032b656e04220420', 'hex');
+const SALT = utf8('relaymint:hop:v1');
+const NO_INFO = new Uint8Array(0);
+export const AUTH_BYTES = 32;
+
+/** The keys of one hop. The layers take them over and wipe them. */
+export interface HopKeys {
+  readonly forward: Buffer;
+  readonly backward: Buffer;
+}
+
+/** What a hop answers. */
+export interface HopAnswer {
+  readonly keys: HopKeys;
+  /** Y, 32 bytes. */
+  readonly ephemeral: Uint8Array;
+  /** 32 bytes. */
+  readonly auth: Uint8Array;
+}
+
+/** The onion key of a 32-byte seed (the X25519 scalar). The caller wipes its own copy. */
+export function onionKeyFromSeed(seed: Uint8Array): OnionKey {
+  if (seed.length !== KEY_BYTES) throw new TypeError(`an X25519 seed has ${KEY_BYTES} bytes, got ${seed.length}`);
+  const der = Buffer.from(concatBytes(PKCS8_PREFIX, seed));
+  try {
+    const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+    return { privateKey, publicKey: rawPublicKey(createPublicKey(privateKey)) };
+  } finally {
+    der.fill(0);
+  }
+}
+
+/** Initiator's half, good for one hop. */
+export class HopInitiation {
+  /** X, 32 bytes. */
+  readonly ephemeral: Uint8Array;
+  readonly #node: NodeId;
+  readonly #onionKey: Uint8Array;
+  #private: KeyObject | undefined;
+
+  constructor(node: NodeId, onionKey: Uint8Array) {
+    const pair = generateKeyPairSync('x25519');
+    this.#node = node;
+    this.#onionKey = onionKey;
+    this.#private = pair.privateKey;
+    this.ephemeral = rawPublicKey(pair.publicKey);
+  }
+
+  /**
+   * @throws RelaymintError CIRCUIT_TAMPERED: whoever answered does not hold the onion key of the offer; PROTOCOL_VIOLATION: a
+   * weak key.
+   */
+  finish(answer: { readonly ephemeral: Uint8Array; readonly auth: Uint8Array }): HopKeys {
+    const own = this.#private;
+    if (own === undefined) throw new TypeError('a hop initiation finishes once');
+    this.#private = undefined;
+    const derived = derive(
+      exchange(own, answer.ephemeral),
+      exchange(own, this.#onionKey),
+      this.#onionKey,
+      this.ephemeral,
+      answer.ephemeral,
+      this.#node,
+    );
+    if (answer.auth.length === AUTH_BYTES && timingSafeEqual(derived.auth, answer.auth)) return derived.keys;
+    derived.keys.forward.fill(0);
+    derived.keys.backward.fill(0);
+    throw new RelaymintError('CIRCUIT_TAMPERED', `The hop ${this.#node} did not prove its onion key.`, {
+      remedy: 'Its offer may be out of date, or a relay before it answered in its place. Build another circuit.',
+    });
+  }
+}
+
+/** The hop's half. @throws RelaymintError PROTOCOL_VIOLATION on a weak key. */
+export function answerInitiation(initiator: Uint8Array, node: NodeId, onionKey: OnionKey): HopAnswer {
+  const pair = generateKeyPairSync('x25519');
+  const ephemeral = rawPublicKey(pair.publicKey);
+  const derived = derive(
+    exchange(pair.privateKey, initiator),
+    exchange(onionKey.privateKey, initiator),
+    onionKey.publicKey,
+    initiator,
+    ephemeral,
+    node,
+  );
+  return { keys: derived.keys, ephemeral, auth: derived.auth };
+}
+
+function derive(
+  ephemeralSecret: Buffer,
+  staticSecret: Buffer,
+  onionKey: Uint8Array,
+  initiator: Uint8Array,
+  answerer: Uint8Array,
+  node: NodeId,
+): { readonly keys: HopKeys; readonly auth: Uint8Array } {
+  const secret = Buffer.concat([ephemeralSecret, staticSecret, onionKey, initiator, answerer, nodeIdBytes(node)]);
+  const okm = Buffer.from(hkdfSync('sha256', secret, SALT, NO_INFO, 3 * KEY_BYTES));
+  const derived = {
+    keys: {
+      forward: Buffer.from(okm.subarray(0, KEY_BYTES)),
+      backward: Buffer.from(okm.subarray(KEY_BYTES, 2 * KEY_BYTES)),
+    },
+    auth: Uint8Array.from(okm.subarray(2 * KEY_BYTES)),
+  };
+  for (const used of [ephemeralSecret, staticSecret, secret, okm]) used.fill(0);
+  return derived;
+}
+
+/** X25519; an all-zero result (a key of small order) is refused. */
+function exchange(own: KeyObject, peer: Uint8Array): Buffer {
+  let shared: Buffer | undefined;
+  try {
+    const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, peer]), format: 'der', type: 'spki' });
+    shared = diffieHellman({ privateKey: own, publicKey: key });
+  } catch (cause) {
+    throw weakKey(cause);
+  }
+  if (shared.every((byte) => byte === 0)) throw weakKey();
+  return shared;
+}
+
+function rawPublicKey(key: KeyObject): Uint8Array {
+  return Uint8Array.from(key.export({ format: 'der', type: 'spki' }).subarray(SPKI_PREFIX.length));
+}
+
+function weakKey(cause?: unknown): RelaymintError {
+  return new RelaymintError('PROTOCOL_VIOLATION', 'An X25519 key in a hop handshake is not usable.', {
+    remedy: 'Build another circuit without this hop.',
+    cause,
+  });
+}
