@@ -2,11 +2,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf, RelaymintError } from '../../core/errors.ts';
 import type { ChannelId } from '../../core/ids.ts';
-import { MAX_WINDOW, STRANGER_WINDOW } from '../../core/limits.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { Log } from '../../core/ports.ts';
-import { amount } from '../../core/units.ts';
-import type { Amount, PricePerMiB } from '../../core/units.ts';
+import type { Amount } from '../../core/units.ts';
 import type { ChannelState, LedgerReader } from '../contract.ts';
 import type {
   AccountBook,
@@ -18,17 +16,11 @@ import type {
   ReceiptSink,
   SpendingAccount,
 } from './contract.ts';
-import { ARREARS_PARTS, Earning } from './earning.ts';
+import { Earning } from './earning.ts';
 import { Spending } from './spending.ts';
-import type { BookStore, Entry } from './store.ts';
-import { NUMERATOR_BITS } from './tally.ts';
+import type { BookStore } from './store.ts';
+import { windowFor } from './window.ts';
 
-/** Settled value that widens the window by one unit is eight: a payer risks more than it may gain by vanishing. */
-const HISTORY_PARTS = 8n;
-/** No window is more than this part of what the deposit still holds. */
-const DEPOSIT_PARTS = 4n;
-/** The smallest window, base units: receipts pay whole units, and half of the window must be one. */
-const MIN_WINDOW = 4n;
 /** How long to wait before the ledger is asked for a deposit again, milliseconds; doubles up to the second figure. */
 const REFRESH_MILLIS = 500;
 const REFRESH_MILLIS_MAX = 30_000;
@@ -170,23 +162,4 @@ class Book implements AccountBook {
       pause = Math.min(2 * pause, REFRESH_MILLIS_MAX);
     }
   }
-}
-
-/** What a payer may owe: a stranger's window, wider with what it settled, less what it left unpaid. */
-function windowFor(entry: Entry, price: PricePerMiB): Amount {
-  const { channel, latest, arrears } = entry;
-  const history = channel.settled / HISTORY_PARTS;
-  const widest = worth(MAX_WINDOW, price);
-  let window = worth(STRANGER_WINDOW, price) + history;
-  if (window > widest) window = widest;
-  if (window < MIN_WINDOW) window = MIN_WINDOW;
-  const paid = latest !== undefined && latest.amount > channel.settled ? latest.amount : channel.settled;
-  const part = channel.deposit > paid ? (channel.deposit - paid) / DEPOSIT_PARTS : 0n;
-  if (window > part) window = part;
-  const unpaid = (arrears + ARREARS_PARTS - 1n) / ARREARS_PARTS;
-  return amount(window > unpaid ? window - unpaid : 0n);
-}
-
-function worth(bytes: number, price: PricePerMiB): bigint {
-  return (BigInt(bytes) * price) >> NUMERATOR_BITS;
 }

@@ -11,11 +11,10 @@ import { Earnings } from './earnings.ts';
 import { headroom, NUMERATOR_BITS, Tally } from './tally.ts';
 import { windowAfter } from './terms.ts';
 import type { Terms } from './terms.ts';
+import { ARREARS_PARTS } from './window.ts';
 
 /** Times the ledger is asked again before a receipt above the deposit is a fault: a read may lag behind a top-up. */
 const DEPOSIT_READS = 3;
-/** A payer's later payments forgive a sixteenth of their amount; arrears are kept in sixteenths to do so exactly. */
-export const ARREARS_PARTS = 16n;
 
 export interface EarningParts {
   readonly peer: NodeId;
