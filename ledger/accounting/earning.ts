@@ -184,8 +184,11 @@ export class Earning implements EarningAccount {
     if (this.#closed) return;
     this.#closed = true;
     this.#headroom = -1;
-    const unpaid = (this.#numerator >> NUMERATOR_BITS) - this.#accepted.amount;
-    if (unpaid > 0n) this.#setArrears(this.#arrears + unpaid * ARREARS_PARTS);
+    const unpaid = this.#numerator - (this.#accepted.amount << NUMERATOR_BITS);
+    if (unpaid <= 0n) return;
+    // Rounded up: fractions of a base unit left behind again and again would otherwise be credit without end.
+    const parts = (unpaid * ARREARS_PARTS + (1n << NUMERATOR_BITS) - 1n) >> NUMERATOR_BITS;
+    this.#setArrears(this.#arrears + parts);
   }
 
   /** The ledger shows the channel anew. */

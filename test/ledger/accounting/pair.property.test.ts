@@ -1,0 +1,177 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { pricePerMiB } from '../../../core/units.ts';
+import { Pair } from './pair.ts';
+
+const NUMERATOR_BITS = 20n;
+const FRAME = fc.integer({ min: 20, max: 16_500 });
+const PRICE = fc.oneof(
+  fc.bigInt({ min: 0n, max: 40n }),
+  fc.bigInt({ min: 100n, max: 100_000n }),
+  fc.constant(1n << 39n),
+);
+
+type Step =
+  | { kind: 'up' | 'down'; bytes: number; extra: bigint; times: number }
+  | { kind: 'deliverUp' | 'deliverDown'; times: number }
+  | { kind: 'sync' | 'flush' | 'loseLink' | 'payerDies' | 'payeeDies' | 'bothDie' };
+
+const traffic: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('up' as const, 'down' as const),
+      bytes: FRAME,
+      // A circuit may pay more than the offer.
+      extra: fc.oneof({ weight: 5, arbitrary: fc.constant(0n) }, fc.bigInt({ min: 0n, max: 3n })),
+      times: fc.integer({ min: 1, max: 60 }),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('deliverUp' as const, 'deliverDown' as const),
+      times: fc.integer({ min: 1, max: 120 }),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('sync' as const, 'flush' as const) }) },
+);
+const ACCIDENTS: ReadonlySet<string> = new Set(['loseLink', 'payerDies', 'payeeDies', 'bothDie']);
+const accident: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constantFrom('loseLink' as const, 'payerDies' as const, 'payeeDies' as const, 'bothDie' as const),
+});
+
+/** What the payee did and has no durable receipt for, as a numerator. */
+function exposure(pair: Pair): bigint {
+  return pair.served - ((pair.held?.amount ?? 0n) << NUMERATOR_BITS);
+}
+
+function run(pair: Pair, step: Step): void {
+  switch (step.kind) {
+    case 'up':
+    case 'down':
+      try {
+        for (let i = 0; i < step.times; i += 1) {
+          const price = pricePerMiB(pair.price + step.extra);
+          if (step.kind === 'up') pair.sendUp(step.bytes, price);
+          else pair.sendDown(step.bytes, price);
+        }
+      } catch (error) {
+        // Only a payer whose credit is gone, or whose frame alone is too dear, is kept from sending.
+        expect(error).toMatchObject({ code: 'WINDOW_EXHAUSTED' });
+      }
+      return;
+    case 'deliverUp':
+      for (let i = 0; i < step.times; i += 1) pair.deliverUp();
+      return;
+    case 'deliverDown':
+      for (let i = 0; i < step.times; i += 1) pair.deliverDown();
+      return;
+    case 'sync':
+      return pair.sync();
+    case 'flush':
+      return pair.spending.flush();
+    case 'loseLink':
+      return pair.loseLink();
+    case 'payerDies':
+      return pair.loseLink({ payerDies: true });
+    case 'payeeDies':
+      return pair.loseLink({ payeeDies: true });
+    case 'bothDie':
+      return pair.loseLink({ payerDies: true, payeeDies: true });
+  }
+}
+
+function neverOverpaid(pair: Pair): void {
+  const given = pair.given?.amount ?? 0n;
+  expect(given << NUMERATOR_BITS <= pair.used).toBe(true);
+}
+
+describe('a neighbour pair', () => {
+  it('agrees to the byte and the base unit on any traffic, without a cut, and is paid in full at rest', () => {
+    fc.assert(
+      fc.property(PRICE, fc.array(traffic, { maxLength: 60 }), (price, steps) => {
+        const pair = new Pair(price);
+        for (const step of steps) {
+          run(pair, step);
+          neverOverpaid(pair);
+          expect(exposure(pair) <= pair.window << NUMERATOR_BITS).toBe(true);
+        }
+        pair.settleDown();
+        pair.spending.flush();
+        pair.settleDown();
+        expect(pair.cuts).toBe(0);
+        expect(pair.faults).toEqual([]);
+        expect(pair.heldFrames).toBe(0);
+        expect(pair.spending.counts()).toEqual(pair.earning.counts());
+        expect(pair.earning.counts().due).toBe(pair.served >> NUMERATOR_BITS);
+        expect(pair.earning.counts().signed).toBe(pair.earning.counts().due);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('survives lost links and either side dying: never cut, never overpaid, never more than a window unpaid at once', () => {
+    fc.assert(
+      fc.property(
+        PRICE,
+        fc.array(fc.oneof({ weight: 12, arbitrary: traffic }, { weight: 1, arbitrary: accident }), { maxLength: 80 }),
+        (price, steps) => {
+          const pair = new Pair(price);
+          let writtenOff = 0n;
+          for (const step of steps) {
+            run(pair, step);
+            neverOverpaid(pair);
+            // What an earlier link left unpaid stays unpaid; each accident adds at most the window of its link.
+            if (ACCIDENTS.has(step.kind)) writtenOff = exposure(pair) > 0n ? exposure(pair) : 0n;
+            else expect(exposure(pair) <= writtenOff + (pair.window << NUMERATOR_BITS)).toBe(true);
+          }
+          pair.settleDown();
+          pair.spending.flush();
+          pair.settleDown();
+          expect(pair.cuts).toBe(0);
+          expect(pair.faults).toEqual([]);
+          expect(pair.spending.counts()).toEqual(pair.earning.counts());
+          expect(pair.earning.counts().signed).toBe(pair.earning.counts().due);
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it('loses at most one window to a payer that keeps vanishing, over its whole life', () => {
+    fc.assert(
+      fc.property(
+        fc.bigInt({ min: 100n, max: 100_000n }),
+        fc.array(fc.tuple(fc.boolean(), fc.array(traffic, { maxLength: 30 })), { maxLength: 12 }),
+        (price, links) => {
+          const pair = new Pair(price);
+          const first = pair.window;
+          for (const [withhold, steps] of links) {
+            pair.withhold = withhold;
+            for (const step of steps) {
+              if (step.kind === 'deliverUp') for (let i = 0; i < step.times; i += 1) deliverLeniently(pair);
+              else run(pair, step);
+              const paid = pair.accepted?.amount ?? 0n;
+              const bound = (first << NUMERATOR_BITS) + (paid << NUMERATOR_BITS) / 16n;
+              expect(pair.served - (paid << NUMERATOR_BITS) <= bound).toBe(true);
+            }
+            // The payer forgets everything, what it gave included: it goes on from what the payee shows.
+            pair.given = pair.accepted;
+            pair.loseLink({ payerDies: true });
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});
+
+/** A payer that withheld receipts contradicts the payee's count when it sends one after all: refused, as it should be. */
+function deliverLeniently(pair: Pair): void {
+  try {
+    pair.deliverUp();
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'METER_DISAGREEMENT' });
+  }
+}
