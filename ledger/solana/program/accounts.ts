@@ -90,7 +90,7 @@ export function decodeBank(data: Uint8Array): BankAccount {
     mintBump,
     bump,
     admin: key(reader),
-    clusterTag: reader.bytes(16).slice(),
+    clusterTag: new Uint8Array(reader.bytes(16)),
     unitsPerLamport: reader.u64(),
     challengeSeconds: reader.u64(),
     bought: amount(reader.u64()),
@@ -193,7 +193,7 @@ function exactSize(data: Uint8Array, size: number, what: string): void {
 }
 
 function key(reader: Reader): PublicKey {
-  return new PublicKey(reader.bytes(32).slice());
+  return new PublicKey(reader.bytes(32));
 }
 
 /** One length byte, then room for 63. A copy. */
@@ -201,7 +201,7 @@ function text64(reader: Reader): Uint8Array {
   const length = reader.u8();
   const room = reader.bytes(63);
   if (length > 63) throw malformed('name account', `a field claims ${length} of 63 bytes`);
-  return room.slice(0, length);
+  return new Uint8Array(room.subarray(0, length));
 }
 
 /** Zero and negative times mean "none". */

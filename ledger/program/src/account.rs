@@ -1,0 +1,159 @@
+//! The loader's input buffer: accounts, instruction data, program id, read where they lie.
+
+use crate::bytes::{Key, read_u64, same_key, write_u64};
+use crate::error::Error;
+
+/// settle and distributeName take four accounts and up to eight more.
+pub const MAX_ACCOUNTS: usize = 12;
+/// Room the loader leaves behind each account's data for growth.
+const GROWTH: usize = 10_240;
+const NOT_DUPLICATE: u8 = 0xff;
+const SIGNER: usize = 1;
+const WRITABLE: usize = 2;
+const KEY: usize = 8;
+const OWNER: usize = 40;
+const LAMPORTS: usize = 72;
+const DATA_LENGTH: usize = 80;
+const DATA: usize = 88;
+
+/// One account of the instruction. Copies are views of the same account.
+#[derive(Clone, Copy)]
+pub struct Account {
+    at: *mut u8,
+}
+
+impl Account {
+    #[inline(always)]
+    pub fn key(&self) -> &Key {
+        // SAFETY: the loader serialized a whole account at `at`; so for every method here.
+        unsafe { &*(self.at.add(KEY) as *const Key) }
+    }
+
+    #[inline(always)]
+    pub fn owner(&self) -> &Key {
+        unsafe { &*(self.at.add(OWNER) as *const Key) }
+    }
+
+    #[inline(always)]
+    pub fn is_signer(&self) -> bool {
+        unsafe { *self.at.add(SIGNER) != 0 }
+    }
+
+    #[inline(always)]
+    pub fn is_writable(&self) -> bool {
+        unsafe { *self.at.add(WRITABLE) != 0 }
+    }
+
+    #[inline(always)]
+    pub fn lamports(&self) -> u64 {
+        unsafe { read_u64(self.at.add(LAMPORTS)) }
+    }
+
+    #[inline(always)]
+    pub fn set_lamports(&self, value: u64) {
+        unsafe { write_u64(self.at.add(LAMPORTS), value) }
+    }
+
+    #[inline(always)]
+    pub fn data_len(&self) -> usize {
+        unsafe { read_u64(self.at.add(DATA_LENGTH)) as usize }
+    }
+
+    #[inline(always)]
+    pub fn data(&self) -> *mut u8 {
+        unsafe { self.at.add(DATA) }
+    }
+
+    #[inline(always)]
+    pub fn lamports_address(&self) -> *mut u8 {
+        unsafe { self.at.add(LAMPORTS) }
+    }
+
+    #[inline(always)]
+    pub fn require_signer(&self) -> Result<(), Error> {
+        if self.is_signer() { Ok(()) } else { Err(Error::NotSigner) }
+    }
+
+    #[inline(always)]
+    pub fn require_writable(&self) -> Result<(), Error> {
+        if self.is_writable() { Ok(()) } else { Err(Error::NotWritable) }
+    }
+
+    #[inline(always)]
+    pub fn require_key(&self, expected: &Key) -> Result<(), Error> {
+        if same_key(self.key(), expected) { Ok(()) } else { Err(Error::WrongAddress) }
+    }
+
+    #[inline(always)]
+    pub fn require_owner(&self, expected: &Key) -> Result<(), Error> {
+        if same_key(self.owner(), expected) { Ok(()) } else { Err(Error::WrongOwner) }
+    }
+}
+
+/// The accounts of the instruction, in its order.
+pub struct Accounts {
+    list: [Account; MAX_ACCOUNTS],
+    count: usize,
+}
+
+impl Accounts {
+    /// Exactly N accounts.
+    #[inline(always)]
+    pub fn exactly<const N: usize>(&self) -> Result<&[Account; N], Error> {
+        if self.count != N {
+            return Err(Error::WrongAccountCount);
+        }
+        self.list.first_chunk().ok_or(Error::WrongAccountCount)
+    }
+
+    /// N accounts, then any number of others.
+    #[inline(always)]
+    pub fn at_least<const N: usize>(&self) -> Result<(&[Account; N], &[Account]), Error> {
+        let Some(given) = self.list.get(..self.count) else {
+            return Err(Error::WrongAccountCount);
+        };
+        given.split_first_chunk().ok_or(Error::WrongAccountCount)
+    }
+}
+
+pub struct Context<'a> {
+    pub accounts: Accounts,
+    pub data: &'a [u8],
+    pub program_id: &'a Key,
+}
+
+impl Context<'_> {
+    /// # Safety
+    /// `input` is the loader's buffer.
+    #[inline(always)]
+    pub unsafe fn parse<'a>(input: *mut u8) -> Result<Context<'a>, Error> {
+        unsafe {
+            let count = read_u64(input) as usize;
+            if count > MAX_ACCOUNTS {
+                return Err(Error::WrongAccountCount);
+            }
+            let mut list = [Account { at: input }; MAX_ACCOUNTS];
+            let mut at = input.add(8);
+            let mut index = 0;
+            while index < count {
+                let marker = *at;
+                if marker == NOT_DUPLICATE {
+                    let account = Account { at };
+                    *list.as_mut_ptr().add(index) = account;
+                    let end = DATA + account.data_len() + GROWTH;
+                    // Eight-byte alignment, then the rent epoch. Account buffers start aligned.
+                    at = at.add(((end + 7) & !7) + 8);
+                } else {
+                    // The loader refers to an earlier account only.
+                    *list.as_mut_ptr().add(index) = *list.as_ptr().add(marker as usize);
+                    at = at.add(8);
+                }
+                index += 1;
+            }
+            let length = read_u64(at) as usize;
+            let data = core::slice::from_raw_parts(at.add(8), length);
+            let program_id = &*(at.add(8 + length) as *const Key);
+            Ok(Context { accounts: Accounts { list, count }, data, program_id })
+        }
+    }
+}

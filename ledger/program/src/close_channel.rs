@@ -1,0 +1,52 @@
+//! 9 closeChannel(slot u16, generation u32)
+//!
+//! payer (signer), till (writable), bank (writable), mint (writable), payer's token account (writable), token program,
+//! till owner (signer) or this program's id when absent
+
+use crate::account::Context;
+use crate::bytes::same_key;
+use crate::error::Error;
+use crate::input::Input;
+use crate::math;
+use crate::state::{Bank, Till};
+use crate::syscalls::now;
+use crate::token::{mint_to, require_account};
+
+#[inline(never)]
+pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
+    let slot = input.u16()?;
+    let generation = input.u32()?;
+    input.end()?;
+    let [payer, till_account, bank_account, mint, destination, token_program, till_owner] =
+        context.accounts.exactly()?;
+    payer.require_signer()?;
+    let till = Till::load_mut(till_account, context.program_id)?;
+    let bank = Bank::load_mut(bank_account, context.program_id)?;
+    bank.require_mint(mint, context.program_id)?;
+    require_account(token_program, destination, mint, payer.key())?;
+    let slot = till.channel(slot, generation)?;
+    if !same_key(slot.payer(), payer.key()) {
+        return Err(Error::NotPayer);
+    }
+    if same_key(till_owner.key(), context.program_id) {
+        let close_at = slot.close_at();
+        if close_at == 0 {
+            return Err(Error::CloseNotRequested);
+        }
+        if now() < close_at {
+            return Err(Error::ChallengePending);
+        }
+    } else {
+        if !same_key(till_owner.key(), till.owner()) {
+            return Err(Error::NotTillOwner);
+        }
+        till_owner.require_signer()?;
+    }
+    let refund = math::sub(slot.deposit(), slot.settled())?;
+    slot.clear()?;
+    if refund != 0 {
+        bank.refund(refund)?;
+        mint_to(bank_account, &bank, mint, destination, refund);
+    }
+    Ok(())
+}

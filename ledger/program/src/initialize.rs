@@ -1,0 +1,44 @@
+//! 0 initialize(cluster_tag [u8; 16], units_per_lamport u64, challenge_seconds u64)
+//!
+//! admin (signer, writable), bank (writable), mint (writable), token program, system program
+
+use crate::account::Context;
+use crate::create::create_derived;
+use crate::error::Error;
+use crate::input::Input;
+use crate::state::{BANK_SEED, BANK_SIZE, Bank, MINT_SEED};
+use crate::syscalls::Part;
+use crate::system::{New, SYSTEM_PROGRAM};
+use crate::token::{MINT_SIZE, TOKEN_PROGRAM, initialize_mint};
+
+/// 90 days: longer would lock a payer's money without protecting anybody more.
+const MAX_CHALLENGE_SECONDS: u64 = 7_776_000;
+
+#[inline(never)]
+pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
+    let cluster_tag = input.tag16()?;
+    let units_per_lamport = input.u64()?;
+    let challenge_seconds = input.u64()?;
+    input.end()?;
+    let [admin, bank_account, mint, token_program, system_program] = context.accounts.exactly()?;
+    token_program.require_key(&TOKEN_PROGRAM)?;
+    system_program.require_key(&SYSTEM_PROGRAM)?;
+    if units_per_lamport == 0 || challenge_seconds == 0 || challenge_seconds > MAX_CHALLENGE_SECONDS {
+        return Err(Error::InvalidConfiguration);
+    }
+    let program_id = context.program_id;
+    let nothing = Part::of(&[]);
+    let new_bank = New { payer: admin, account: bank_account, space: BANK_SIZE as u64, owner: program_id };
+    let bump = create_derived(&new_bank, [Part::of(BANK_SEED), nothing], program_id, Error::AlreadyExists)?;
+    let new_mint = New { payer: admin, account: mint, space: MINT_SIZE, owner: &TOKEN_PROGRAM };
+    let mint_bump = create_derived(&new_mint, [Part::of(MINT_SEED), nothing], program_id, Error::AlreadyExists)?;
+    initialize_mint(mint, bank_account.key());
+
+    let bank = Bank::create(bank_account, bump);
+    bank.set_mint_bump(mint_bump);
+    bank.set_admin(admin.key());
+    bank.set_cluster_tag(cluster_tag);
+    bank.set_units_per_lamport(units_per_lamport);
+    bank.set_challenge_seconds(challenge_seconds);
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! The on-chain program of Relaymint. No crates, no allocation: it reads the loader's input where it lies.
+//!
+//! One file an instruction. `account` and `input` are the only ways to the outside data, `system` and `token` the only
+//! calls to other programs, `state` holds the layouts, `error` the codes.
+#![no_std]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod account;
+mod bytes;
+mod create;
+mod error;
+mod input;
+mod math;
+mod signatures;
+mod splits;
+mod state;
+mod syscalls;
+mod system;
+mod token;
+
+mod buy;
+mod close_channel;
+mod distribute_name;
+mod initialize;
+mod open_channel;
+mod open_till;
+mod redeem;
+mod register_name;
+mod request_close;
+mod settle;
+mod top_up;
+mod update_name;
+mod withdraw;
+
+use account::Context;
+use error::Error;
+use input::Input;
+
+/// Called by the loader with its serialized accounts, instruction data and program id.
+///
+/// # Safety
+/// `input` is the loader's own, well-formed buffer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn entrypoint(input: *mut u8) -> u64 {
+    let context = match unsafe { Context::parse(input) } {
+        Ok(context) => context,
+        Err(error) => return error as u64,
+    };
+    match dispatch(&context) {
+        Ok(()) => 0,
+        Err(error) => error as u64,
+    }
+}
+
+#[inline(always)]
+fn dispatch(context: &Context) -> Result<(), Error> {
+    let mut input = Input::new(context.data);
+    match input.u8()? {
+        0 => initialize::run(context, &mut input),
+        1 => buy::run(context, &mut input),
+        2 => redeem::run(context, &mut input),
+        3 => open_till::run(context, &mut input),
+        4 => open_channel::run(context, &mut input),
+        5 => top_up::run(context, &mut input),
+        6 => settle::run(context, &mut input),
+        7 => withdraw::run(context, &mut input),
+        8 => request_close::run(context, &mut input),
+        9 => close_channel::run(context, &mut input),
+        10 => register_name::run(context, &mut input),
+        11 => update_name::run(context, &mut input),
+        12 => distribute_name::run(context, &mut input),
+        _ => Err(Error::InvalidInstruction),
+    }
+}
+
+/// Every check is explicit, so a panic is a fault of ours: the transaction fails and nothing is kept.
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    syscalls::stop()
+}

@@ -1,0 +1,45 @@
+//! How a name's revenue is divided: count u8, then account [u8; 32] and bps u16 each.
+
+use crate::bytes::{is_zero, same_key};
+use crate::error::Error;
+use crate::input::Input;
+use crate::math::BPS_WHOLE;
+use crate::state::{MAX_SPLITS, Name};
+
+/// Replaces the record's splits by those in the input. Nothing may be owed to the old ones.
+#[inline(never)]
+pub fn replace(name: &Name, input: &mut Input) -> Result<(), Error> {
+    let count = input.u8()? as usize;
+    if count == 0 || count > MAX_SPLITS {
+        return Err(Error::InvalidSplits);
+    }
+    let mut sum = 0;
+    let mut index = 0;
+    while index < MAX_SPLITS {
+        let split = name.split(index);
+        split.clear();
+        if index < count {
+            let account = input.key()?;
+            let bps = input.u16()?;
+            let mut earlier = 0;
+            while earlier < index {
+                if same_key(name.split(earlier).account(), account) {
+                    return Err(Error::InvalidSplits);
+                }
+                earlier += 1;
+            }
+            if bps == 0 || is_zero(account) {
+                return Err(Error::InvalidSplits);
+            }
+            split.set_account(account);
+            split.set_bps(bps);
+            sum += bps as u64;
+        }
+        index += 1;
+    }
+    if sum != BPS_WHOLE {
+        return Err(Error::InvalidSplits);
+    }
+    name.set_split_count(count as u8);
+    Ok(())
+}
