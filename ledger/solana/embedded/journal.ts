@@ -1,0 +1,116 @@
+/** Where the ledger's state outlives the process: one LevelDB, every change synced before anybody is told of it. */
+import { mkdir } from 'node:fs/promises';
+import { Level } from 'level';
+import { RelaymintError, messageOf } from '../../../core/errors.ts';
+
+/** `value` undefined removes the key. */
+export interface Change {
+  readonly key: string;
+  readonly value: Uint8Array | undefined;
+}
+
+export interface Journal {
+  /** Everything stored, in key order. Called once, at the start. */
+  load(): AsyncIterable<readonly [string, Uint8Array]>;
+  /** Queues changes; those of one call become durable together. */
+  put(changes: readonly Change[]): void;
+  /** Resolves when all that was put is on the disk. @throws RelaymintError STORAGE_FAILED or STORAGE_FULL, from then on always. */
+  settled(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** For a ledger without `dataDir`. */
+export const memoryJournal: Journal = {
+  async *load() {},
+  put() {},
+  async settled() {},
+  async close() {},
+};
+
+/** @throws RelaymintError FILE_IN_USE when another process has it open; STORAGE_FAILED. */
+export async function openJournal(dataDir: string): Promise<Journal> {
+  const database = new Level<string, Uint8Array>(dataDir, { valueEncoding: 'view' });
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    await database.open();
+  } catch (cause) {
+    if (isLocked(cause)) {
+      throw new RelaymintError('FILE_IN_USE', `Another process uses the ledger in ${dataDir}.`, {
+        remedy: 'Stop it, or choose another directory.',
+        cause,
+      });
+    }
+    throw storageFailure(cause, dataDir);
+  }
+  return new LevelJournal(database, dataDir);
+}
+
+class LevelJournal implements Journal {
+  readonly #database: Level<string, Uint8Array>;
+  readonly #dataDir: string;
+  /** The batch that still takes changes; it is written when the one before it is on the disk. */
+  #open: Change[] | undefined;
+  #tail: Promise<void> = Promise.resolve();
+
+  constructor(database: Level<string, Uint8Array>, dataDir: string) {
+    this.#database = database;
+    this.#dataDir = dataDir;
+  }
+
+  load(): AsyncIterable<readonly [string, Uint8Array]> {
+    return this.#database.iterator();
+  }
+
+  put(changes: readonly Change[]): void {
+    if (this.#open === undefined) {
+      const batch: Change[] = [];
+      this.#open = batch;
+      // A failed write is never followed by another: what is on the disk stays a state that the ledger was in.
+      this.#tail = this.#tail.then(() => this.#write(batch));
+      this.#tail.catch(() => undefined);
+    }
+    this.#open.push(...changes);
+  }
+
+  settled(): Promise<void> {
+    return this.#tail;
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#tail;
+    } finally {
+      await this.#database.close();
+    }
+  }
+
+  async #write(batch: Change[]): Promise<void> {
+    this.#open = undefined;
+    try {
+      await this.#database.batch(
+        batch.map(({ key, value }) =>
+          value === undefined ? { type: 'del' as const, key } : { type: 'put' as const, key, value },
+        ),
+        { sync: true },
+      );
+    } catch (cause) {
+      throw storageFailure(cause, this.#dataDir);
+    }
+  }
+}
+
+function isLocked(error: unknown): boolean {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if ('code' in at && at.code === 'LEVEL_LOCKED') return true;
+  }
+  return false;
+}
+
+function storageFailure(cause: unknown, dataDir: string): RelaymintError {
+  const full = cause instanceof Error && /ENOSPC|no space left/i.test(cause.message);
+  return new RelaymintError(
+    full ? 'STORAGE_FULL' : 'STORAGE_FAILED',
+    `The ledger in ${dataDir} cannot be read or written: ${messageOf(cause)}.`,
+    { remedy: full ? 'Free some disk space and start again.' : 'Check the directory and its permissions.', cause },
+  );
+}
