@@ -70,6 +70,8 @@ export const MAX_WINDOW: number = 16 * MIB;
 export const MAX_ACCOUNTS = 10_000;
 /** Receipts in one settlement transaction verified by the precompile: what fits 1,232 bytes with content shares. */
 export const MAX_RECEIPTS_PER_TRANSACTION = 5;
+/** Names paid in one settlement transaction: the program's own limit, so that a batch's cost stays bounded. */
+export const MAX_SHARES_PER_TRANSACTION = 8;
 
 /** Channels a peer may present in vain on one link, each costing us a look at the ledger, before the link is closed. */
 export const MAX_FAILED_CHANNELS = 4;
@@ -137,5 +139,7 @@ export const MAX_GATEWAY_QUEUE = 512;
 export const MAX_LISTED_ENTRIES = 2000;
 /** Streams kept open for the next request to the same site. */
 export const MAX_IDLE_CONTENT_STREAMS = 8;
+/** Sites whose route and idle streams a gateway keeps: more than a household visits at a time. */
+export const MAX_SITE_POOLS = 128;
 /** Pages that may watch the marketplace live at once. */
 export const MAX_MARKET_WATCHERS = 32;

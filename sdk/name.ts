@@ -2,9 +2,9 @@
 import { RelaymintError } from '../core/errors.ts';
 import { MAX_NAME_BYTES } from '../core/limits.ts';
 
-/** Endings that the program registers. `.video` and `.map` also exist in public DNS: see docs before claiming them there. */
-export const TLDS = ['web3', 'sso', 'image', 'video', 'map', 'route'] as const satisfies readonly string[];
-export type Tld = (typeof TLDS)[number];
+/** Endings that the program registers. `.video` and `.map` exist in public DNS too: never claim them there as a whole. */
+export type Tld = 'web3' | 'sso' | 'image' | 'video' | 'map' | 'route';
+export const TLDS: readonly Tld[] = ['web3', 'sso', 'image', 'video', 'map', 'route'];
 
 /** A name in its parts. */
 export interface ParsedName {

@@ -6,7 +6,17 @@ import type { NameResolver } from '../name/index.ts';
 import type { MarketView } from './market.ts';
 
 export { marketViewSchema } from './market.ts';
-export type { MarketBalance, MarketName, MarketNode, MarketPair, MarketView } from './market.ts';
+export type {
+  MarketBalance,
+  MarketCounts,
+  MarketName,
+  MarketNode,
+  MarketPair,
+  MarketRole,
+  MarketSettlement,
+  MarketSupply,
+  MarketView,
+} from './market.ts';
 
 export interface GatewayOptions {
   readonly resolver: NameResolver;

@@ -1,54 +1,135 @@
 /** What the marketplace page shows. Amounts, prices and byte counts are decimal strings: base units, base units per MiB, bytes. */
 import { z } from 'zod';
 
-const decimal = z.string().regex(/^\d{1,39}$/);
-const counts = z.object({ up: decimal, down: decimal });
+export type MarketRole = 'relay' | 'host' | 'gateway' | 'publisher' | 'visitor' | 'site';
 
-const marketNode = z.object({
-  id: z.string().max(64),
-  role: z.enum(['relay', 'host', 'gateway', 'publisher']),
+export interface MarketNode {
+  readonly id: string;
+  readonly role: MarketRole;
   /** Multiaddr texts. */
-  addresses: z.array(z.string().max(256)).max(8),
+  readonly addresses: readonly string[];
   /** Base units per MiB; absent for a node that sells nothing. */
-  price: decimal.optional(),
-  online: z.boolean(),
-});
+  readonly price?: string | undefined;
+  readonly online: boolean;
+}
 
-const marketPair = z.object({
-  payer: z.string().max(64),
-  payee: z.string().max(64),
-  transport: z.string().max(16),
-  payerCounts: counts.nullable(),
-  /** null when that end's book is not known to this gateway. */
-  payeeCounts: counts.nullable(),
-  owed: decimal,
-  paid: decimal,
-  settled: decimal,
-});
+/** Bytes as one end counted them: up = payer to payee. */
+export interface MarketCounts {
+  readonly up: string;
+  readonly down: string;
+}
 
-const marketBalance = z.object({
-  owner: z.string().max(64),
-  role: z.enum(['relay', 'host', 'gateway', 'visitor', 'site', 'publisher']),
-  credits: decimal,
+export interface MarketPair {
+  readonly payer: string;
+  readonly payee: string;
+  readonly transport: string;
+  /** null when that end's book is not known here. */
+  readonly payerCounts: MarketCounts | null;
+  readonly payeeCounts: MarketCounts | null;
+  /** Worth of what was carried. */
+  readonly owed: string;
+  /** Covered by receipts. */
+  readonly paid: string;
+  /** Settled on chain. */
+  readonly settled: string;
+}
+
+export interface MarketBalance {
+  readonly owner: string;
+  readonly role: MarketRole;
+  readonly credits: string;
   /** Earned and not yet withdrawn. */
-  earned: decimal.optional(),
-  before: decimal.optional(),
-});
+  readonly earned?: string | undefined;
+  readonly before?: string | undefined;
+}
 
-const marketName = z.object({
-  name: z.string().max(63),
-  root: z.string().max(128),
-  owner: z.string().max(64),
-  royaltyBps: z.int().min(0).max(10_000),
-  accrued: decimal,
-  lifetime: decimal,
-});
+export interface MarketName {
+  readonly name: string;
+  /** CID as text. */
+  readonly root: string;
+  readonly owner: string;
+  readonly royaltyBps: number;
+  readonly accrued: string;
+  readonly lifetime: string;
+}
 
-export const marketViewSchema = z.object({
-  nodes: z.array(marketNode).max(512),
-  pairs: z.array(marketPair).max(1024),
-  balances: z.array(marketBalance).max(512),
-  names: z.array(marketName).max(512),
+export interface MarketSupply {
+  readonly bought: string;
+  readonly redeemed: string;
+  readonly burned: string;
+  readonly minted: string;
+  readonly circulating: string;
+  readonly openDeposits: string;
+  readonly unminted: string;
+}
+
+export interface MarketSettlement {
+  readonly transactions: number;
+  readonly receipts: number;
+  readonly computeUnits: number;
+  readonly feeLamports: number;
+}
+
+export interface MarketView {
+  readonly nodes: readonly MarketNode[];
+  readonly pairs: readonly MarketPair[];
+  readonly balances: readonly MarketBalance[];
+  readonly names: readonly MarketName[];
+  readonly supply: MarketSupply;
+  readonly settlement?: MarketSettlement | undefined;
+  /** Unix milliseconds. */
+  readonly updatedAt: number;
+}
+
+/** A u64, or a sum of some. */
+const decimal = z.string().regex(/^\d{1,39}$/);
+const key = z.string().max(64);
+const role = z.enum(['relay', 'host', 'gateway', 'publisher', 'visitor', 'site']);
+const counts = z.object({ up: decimal, down: decimal });
+const whole = z.int().min(0);
+
+/** Checks what the composition root hands over before a page sees it. Unknown fields are dropped. */
+export const marketViewSchema: z.ZodType<MarketView> = z.object({
+  nodes: z
+    .array(
+      z.object({
+        id: key,
+        role,
+        addresses: z.array(z.string().max(256)).max(8),
+        price: decimal.optional(),
+        online: z.boolean(),
+      }),
+    )
+    .max(512),
+  pairs: z
+    .array(
+      z.object({
+        payer: key,
+        payee: key,
+        transport: z.string().max(16),
+        payerCounts: counts.nullable(),
+        payeeCounts: counts.nullable(),
+        owed: decimal,
+        paid: decimal,
+        settled: decimal,
+      }),
+    )
+    .max(1024),
+  balances: z
+    .array(z.object({ owner: key, role, credits: decimal, earned: decimal.optional(), before: decimal.optional() }))
+    .max(512),
+  names: z
+    .array(
+      z.object({
+        name: z.string().max(63),
+        root: z.string().max(128),
+        owner: key,
+        royaltyBps: whole.max(10_000),
+        accrued: decimal,
+        lifetime: decimal,
+      }),
+    )
+    .max(512),
   supply: z.object({
     bought: decimal,
     redeemed: decimal,
@@ -58,20 +139,6 @@ export const marketViewSchema = z.object({
     openDeposits: decimal,
     unminted: decimal,
   }),
-  settlement: z
-    .object({
-      transactions: z.int().min(0),
-      receipts: z.int().min(0),
-      computeUnits: z.int().min(0),
-      feeLamports: z.int().min(0),
-    })
-    .optional(),
-  /** Unix milliseconds. */
-  updatedAt: z.int().min(0),
+  settlement: z.object({ transactions: whole, receipts: whole, computeUnits: whole, feeLamports: whole }).optional(),
+  updatedAt: whole,
 });
-
-export type MarketView = z.infer<typeof marketViewSchema>;
-export type MarketNode = MarketView['nodes'][number];
-export type MarketPair = MarketView['pairs'][number];
-export type MarketBalance = MarketView['balances'][number];
-export type MarketName = MarketView['names'][number];

@@ -1,0 +1,86 @@
+/** Rules for a single block: which CIDs are taken, how a block is checked, and how failures of the disk are told. */
+import { createHash } from 'node:crypto';
+import * as dagPb from '@ipld/dag-pb';
+import { base32upper } from 'multiformats/bases/base32';
+import { CID } from 'multiformats/cid';
+import * as raw from 'multiformats/codecs/raw';
+import { RelaymintError } from '../../core/errors.ts';
+import { MAX_BLOCK_BYTES, MAX_CID_BYTES } from '../../core/limits.ts';
+
+const SHA2_256 = 0x12;
+const SHA2_256_BYTES = 32;
+
+/** Refuses what the house does not carry. @throws RelaymintError CONTENT_REFUSED. */
+export function checkCid(cid: CID): CID {
+  if (cid.multihash.code !== SHA2_256 || cid.multihash.digest.length !== SHA2_256_BYTES) {
+    throw new RelaymintError('CONTENT_REFUSED', `${cid.toString()} is not hashed with SHA2-256.`, {
+      remedy: 'Publish the files again with "relaymint publish".',
+    });
+  }
+  if (cid.code !== dagPb.code && cid.code !== raw.code) {
+    throw new RelaymintError('CONTENT_REFUSED', `${cid.toString()} is not UnixFS content.`, {
+      remedy: 'Only files and folders are carried; publish them with "relaymint publish".',
+    });
+  }
+  return cid;
+}
+
+/** Decodes and checks a binary CID from the wire. @throws RelaymintError INVALID_ENCODING, CONTENT_REFUSED. */
+export function decodeCid(bytes: Uint8Array): CID {
+  let cid: CID;
+  try {
+    if (bytes.length > MAX_CID_BYTES) throw new RangeError(`${bytes.length} bytes`);
+    cid = CID.decode(bytes);
+  } catch (cause) {
+    throw new RelaymintError('INVALID_ENCODING', 'Malformed CID.', { cause });
+  }
+  return checkCid(cid);
+}
+
+export function isDirectoryCodec(cid: CID): boolean {
+  return cid.code === dagPb.code;
+}
+
+/** @throws RelaymintError CONTENT_CORRUPT when the bytes are not what the CID names, LIMIT_EXCEEDED when there are too many. */
+export function verifyBlock(cid: CID, block: Uint8Array): void {
+  checkCid(cid);
+  if (block.length > MAX_BLOCK_BYTES) throw blockTooBig(block.length);
+  const digest = createHash('sha256').update(block).digest();
+  if (!digest.equals(cid.multihash.digest)) {
+    throw new RelaymintError('CONTENT_CORRUPT', `The bytes delivered for ${cid.toString()} are not that block.`, {
+      remedy: 'The block is asked from another host.',
+    });
+  }
+}
+
+export function blockTooBig(length: number): RelaymintError {
+  return new RelaymintError('LIMIT_EXCEEDED', `A block of ${length} bytes is over the limit of ${MAX_BLOCK_BYTES}.`, {
+    remedy: 'Split a folder with that many entries into several.',
+  });
+}
+
+/** The name of a block's file and records: two CIDs of the same bytes share it. */
+export function blockKey(cid: CID): string {
+  return base32upper.encode(cid.multihash.bytes);
+}
+
+export function blockMissing(cid: CID): RelaymintError {
+  return new RelaymintError('CONTENT_NOT_FOUND', `The block ${cid.toString()} is not here.`, {
+    remedy: 'Ask another host, or publish the site again.',
+  });
+}
+
+/** The error that a failed disk operation is told as. */
+export function diskError(cause: unknown, doing: string): RelaymintError {
+  const code = (cause as NodeJS.ErrnoException | null)?.code;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new RelaymintError('STORAGE_FULL', `The disk is full: ${doing} failed; nothing of it was kept.`, {
+      remedy: 'Free some space and try again.',
+      cause,
+    });
+  }
+  return new RelaymintError('STORAGE_FAILED', `${doing} failed (${code ?? 'unknown error'}).`, {
+    remedy: 'Check the permissions and the health of the disk.',
+    cause,
+  });
+}
