@@ -72,4 +72,3 @@ export interface Metering extends AsyncDisposable {
   /** Pays, then closes all accounts. The book stays open. */
   close(): Promise<void>;
 }
-

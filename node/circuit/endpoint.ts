@@ -1,0 +1,298 @@
+/** The circuits of one node: accepts, builds, keeps and ends them. */
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import type { NodeId } from '../../core/ids.ts';
+import { CIRCUIT_BUILD_MILLIS, MAX_HOPS, MAX_JOINED_CIRCUITS } from '../../core/limits.ts';
+import { silentLog } from '../../core/ports.ts';
+import type { Log } from '../../core/ports.ts';
+import { pricePerMiB } from '../../core/units.ts';
+import type { PricePerMiB } from '../../core/units.ts';
+import { priceOf } from '../discovery/offer.ts';
+import type { SignedOffer } from '../discovery/offer.ts';
+import { FrameType } from '../link/contract.ts';
+import type { Link } from '../link/contract.ts';
+import type {
+  Circuit,
+  CircuitEndpoint,
+  CircuitEndpointOptions,
+  CircuitStats,
+  CreateCircuitOptions,
+  OnionKey,
+  ServiceHandler,
+  ServiceOptions,
+} from './contract.ts';
+import { answerInitiation } from './handshake.ts';
+import { InitiatedCircuit } from './initiated.ts';
+import type { InitiatedTiming, PlannedHop } from './initiated.ts';
+import type { Leg } from './leg.ts';
+import { CIRCUIT_VERSION, decodeCreate, encodeCreated } from './messages.ts';
+import { isServiceName } from './mux.ts';
+import type { Refusal } from './mux.ts';
+import { CircuitPort } from './port.ts';
+import type { PortHost } from './port.ts';
+import { DestroyReason, EndReason, ending, reasonWord } from './reason.ts';
+import type { Ending } from './reason.ts';
+import { RelayedCircuit } from './relayed.ts';
+import type { RelayHost } from './relayed.ts';
+import type { Traffic } from './scheduler.ts';
+import type { MuxStream } from './stream.ts';
+
+/** The service that carries circuits onward. */
+const RELAY_SERVICE = 'relay';
+const QUIET_MILLIS = 10_000;
+const PING_MILLIS = 10_000;
+/** What close() waits at most for DESTROYs to be answered and paid for. */
+const SETTLE_MILLIS = 2_000;
+
+interface Service {
+  readonly price: PricePerMiB;
+  readonly handler: ServiceHandler;
+}
+
+/** Attaches to every link of the manager, those included that are open. */
+export function createCircuitEndpoint(options: CircuitEndpointOptions): CircuitEndpoint {
+  return new Endpoint(options);
+}
+
+class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
+  readonly nodeId: NodeId;
+  readonly relayPrice: PricePerMiB | undefined;
+  readonly buildMillis: number;
+  readonly traffic: Traffic = { framesIn: 0, framesOut: 0, bytesIn: 0, bytesOut: 0 };
+  readonly #options: CircuitEndpointOptions;
+  readonly #onionKey: OnionKey;
+  readonly #log: Log;
+  readonly #timing: InitiatedTiming;
+  readonly #maxJoined: number;
+  readonly #services = new Map<string, Service>();
+  readonly #ports = new Map<Link, CircuitPort>();
+  readonly #initiated = new Set<InitiatedCircuit>();
+  readonly #joined = new Set<RelayedCircuit>();
+  readonly #destroyed = new Map<DestroyReason, number>();
+  readonly #unsubscribe: () => void;
+  #closing = false;
+  #onSettled: () => void = () => {};
+
+  constructor(options: CircuitEndpointOptions) {
+    this.#options = options;
+    this.nodeId = options.nodeId;
+    this.relayPrice = options.relayPrice;
+    this.#onionKey = options.onionKey;
+    this.#log = options.log ?? silentLog;
+    this.#maxJoined = options.maxJoinedCircuits ?? MAX_JOINED_CIRCUITS;
+    this.buildMillis = options.timing?.buildMillis ?? CIRCUIT_BUILD_MILLIS;
+    this.#timing = {
+      buildMillis: this.buildMillis,
+      quietMillis: options.timing?.quietMillis ?? QUIET_MILLIS,
+      pingMillis: options.timing?.pingMillis ?? PING_MILLIS,
+    };
+    this.#unsubscribe = options.links.onLink((link) => this.#attach(link));
+    for (const link of options.links.links()) this.#attach(link);
+  }
+
+  register(service: string, options: ServiceOptions, handler: ServiceHandler): void {
+    if (!isServiceName(service)) {
+      throw new RelaymintError('INVALID_ARGUMENT', `"${service}" cannot be the name of a service.`, {
+        remedy: 'Use 1 to 32 of a-z 0-9 . _ -',
+      });
+    }
+    if (this.#services.has(service)) throw new TypeError(`the service "${service}" is registered already`);
+    this.#services.set(service, { price: options.price, handler });
+  }
+
+  async createCircuit(path: readonly SignedOffer[], options: CreateCircuitOptions): Promise<Circuit> {
+    const plan = planOf(path, options.service);
+    const [first] = plan;
+    if (first === undefined) throw new TypeError('a circuit has at least one hop');
+    options.signal?.throwIfAborted();
+    this.#refuseWhenClosing();
+    const signal = options.signal ?? new AbortController().signal;
+    const port = await this.reach(first.offer.nodeId, first.offer.addresses, signal);
+    this.#refuseWhenClosing();
+    const circuit = new InitiatedCircuit(port, plan, this.#timing, (gone, why) => {
+      this.#initiated.delete(gone);
+      this.#count(why);
+    });
+    this.#initiated.add(circuit);
+    await circuit.build(plan, options.signal);
+    return circuit;
+  }
+
+  stats(): CircuitStats {
+    let relayed = 0;
+    let streams = 0;
+    for (const circuit of this.#joined) {
+      if (circuit.relays) relayed += 1;
+      streams += circuit.openStreams;
+    }
+    for (const circuit of this.#initiated) streams += circuit.openStreams;
+    let queuedBytes = 0;
+    for (const port of this.#ports.values()) queuedBytes += port.queuedBytes;
+    const destroyed: Record<string, number> = {};
+    for (const [reason, count] of this.#destroyed) destroyed[reasonWord(reason)] = count;
+    const { framesIn, framesOut, bytesIn, bytesOut } = this.traffic;
+    return {
+      initiated: this.#initiated.size,
+      joined: this.#joined.size,
+      relayed,
+      streams,
+      queuedBytes,
+      framesIn,
+      framesOut,
+      bytesIn,
+      bytesOut,
+      destroyed,
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#unsubscribe();
+    for (const circuit of [...this.#initiated]) circuit.shutDown();
+    const stopping = ending(DestroyReason.SHUTDOWN, 'the node is stopping');
+    for (const circuit of [...this.#joined]) circuit.end(stopping);
+    await this.#allSettled();
+    for (const port of this.#ports.values()) port.meter.flush();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  // --- links --------------------------------------------------------------------------------------------------------------------
+
+  #attach(link: Link): void {
+    if (this.#ports.has(link)) return;
+    this.#ports.set(link, new CircuitPort(link, this.#options.metering.attach(link), this));
+    void link.closed.then(() => this.#ports.delete(link));
+  }
+
+  async reach(node: NodeId, addresses: readonly string[], signal: AbortSignal): Promise<CircuitPort> {
+    const link = this.#options.links.get(node) ?? (await this.#options.links.connect(node, addresses, { signal }));
+    const port = this.#ports.get(link);
+    if (port === undefined) throw new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
+    await port.meter.openSpending();
+    return port;
+  }
+
+  /** Every leg of every port has said and heard DESTROY, or time is up. */
+  #allSettled(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, SETTLE_MILLIS);
+      this.#onSettled = () => {
+        for (const port of this.#ports.values()) if (port.size > 0 || !port.idle) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#onSettled();
+    });
+  }
+
+  settled(): void {
+    this.#onSettled();
+  }
+
+  // --- circuits of others ---------------------------------------------------------------------------------------------------------
+
+  accept(leg: Leg, payload: Buffer): void {
+    const no = this.#refusalOf(leg);
+    if (no !== undefined) {
+      this.#count(no);
+      leg.destroy(no);
+      return;
+    }
+    const create = decodeCreate(payload);
+    if (create.version !== CIRCUIT_VERSION) {
+      leg.destroy(ending(DestroyReason.PROTOCOL, `version ${CIRCUIT_VERSION} is spoken here, not ${create.version}`));
+      return;
+    }
+    try {
+      const answer = answerInitiation(create.ephemeral, this.nodeId, this.#onionKey);
+      const circuit = new RelayedCircuit(this, leg, answer.keys);
+      leg.owner = circuit;
+      this.#joined.add(circuit);
+      leg.pushPayload(encodeCreated(answer), FrameType.CREATED);
+    } catch (error) {
+      if (!isRelaymintError(error)) throw error;
+      leg.destroy(ending(DestroyReason.PROTOCOL, error.message));
+    }
+  }
+
+  #refusalOf(leg: Leg): Ending | undefined {
+    if (this.#closing) return ending(DestroyReason.SHUTDOWN, 'the node is stopping');
+    if (this.#joined.size >= this.#maxJoined) return ending(DestroyReason.RESOURCE, 'this node takes part in no more circuits');
+    const cheapest = this.#cheapest();
+    if (cheapest === undefined) return ending(DestroyReason.REFUSED, 'this node offers nothing');
+    if (leg.price < cheapest) return ending(DestroyReason.PRICE, `${cheapest} per MiB is asked, ${leg.price} was offered`);
+    return undefined;
+  }
+
+  #cheapest(): PricePerMiB | undefined {
+    let cheapest = this.relayPrice;
+    for (const { price } of this.#services.values()) {
+      if (cheapest === undefined || price < cheapest) cheapest = price;
+    }
+    return cheapest;
+  }
+
+  serve(name: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined {
+    const service = this.#services.get(name);
+    if (service === undefined) return { reason: EndReason.REFUSED, text: `no service "${name}" here` };
+    if (stream.circuitPrice < service.price) {
+      return { reason: EndReason.PRICE, text: `${service.price} per MiB is asked for "${name}"` };
+    }
+    connect();
+    try {
+      service.handler(stream, Buffer.from(params));
+    } catch (error) {
+      this.#log.error({ service: name, err: error }, 'A service failed to take a stream.');
+      stream.destroy(error instanceof Error ? error : undefined);
+    }
+    return undefined;
+  }
+
+  attribute(leg: Leg, name: string, frameBytes: number): void {
+    (leg.port as CircuitPort).meter.attribute(name, frameBytes, leg.price);
+  }
+
+  over(circuit: RelayedCircuit, why: Ending): void {
+    this.#joined.delete(circuit);
+    this.#count(why);
+  }
+
+  #count(why: Ending): void {
+    this.#destroyed.set(why.reason, (this.#destroyed.get(why.reason) ?? 0) + 1);
+    if (why.reason !== DestroyReason.FINISHED) {
+      this.#log.debug({ reason: reasonWord(why.reason), text: why.text }, 'A circuit ended.');
+    }
+  }
+
+  #refuseWhenClosing(): void {
+    if (!this.#closing) return;
+    throw new RelaymintError('CLOSED', 'This node is stopping.', { remedy: 'Start it again to build circuits.' });
+  }
+}
+
+/** What each hop is paid: its own offer and all that it pays onward. @throws RelaymintError NO_ROUTE, LIMIT_EXCEEDED. */
+function planOf(path: readonly SignedOffer[], service: string): PlannedHop[] {
+  if (path.length < 1 || path.length > MAX_HOPS) {
+    throw new RelaymintError('LIMIT_EXCEEDED', `A circuit has 1 to ${MAX_HOPS} hops, not ${path.length}.`, {
+      remedy: 'Choose fewer relays.',
+    });
+  }
+  const plan: PlannedHop[] = [];
+  let price = 0n;
+  for (const [index, offer] of [...path.entries()].toReversed()) {
+    const wanted = index === path.length - 1 ? service : RELAY_SERVICE;
+    const own = priceOf(offer, wanted);
+    if (own === undefined) {
+      throw new RelaymintError('NO_ROUTE', `The node ${offer.nodeId} does not offer "${wanted}".`, {
+        remedy: 'Choose a node that does.',
+        details: { hop: index },
+      });
+    }
+    price += own;
+    plan.unshift({ offer, price: pricePerMiB(price) });
+  }
+  return plan;
+}

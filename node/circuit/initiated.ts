@@ -1,0 +1,294 @@
+/** A circuit of our own: builds it hop by hop, then seals every layer on the way out and opens every layer on the way in. */
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import type { NodeId } from '../../core/ids.ts';
+import type { PricePerMiB } from '../../core/units.ts';
+import type { SignedOffer } from '../discovery/offer.ts';
+import { FrameType } from '../link/contract.ts';
+import { CellType } from './cell.ts';
+import type { Circuit, CircuitStream, OpenStreamOptions } from './contract.ts';
+import { HopInitiation } from './handshake.ts';
+import { OpeningLayer, SealingLayer, scratch } from './layer.ts';
+import type { FrameSource, Leg, LegOwner } from './leg.ts';
+import { decodeCreated, encodeCreate, encodeExtend } from './messages.ts';
+import type { Created } from './messages.ts';
+import { Mux } from './mux.ts';
+import type { MuxOwner } from './mux.ts';
+import type { CircuitPort } from './port.ts';
+import { DestroyReason, ending, endingError, reasonWord } from './reason.ts';
+import type { Ending } from './reason.ts';
+
+/** A hop of the plan: who, and what it is paid for everything from itself onward. */
+export interface PlannedHop {
+  readonly offer: SignedOffer;
+  readonly price: PricePerMiB;
+}
+
+export interface InitiatedTiming {
+  readonly buildMillis: number;
+  readonly quietMillis: number;
+  readonly pingMillis: number;
+}
+
+interface Awaiting {
+  readonly type: 'CREATED' | 'EXTENDED';
+  resolve(answer: Created): void;
+  reject(error: RelaymintError): void;
+}
+
+export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwner {
+  readonly hops: readonly NodeId[];
+  readonly closed: Promise<RelaymintError | undefined>;
+  readonly #leg: Leg;
+  readonly #mux: Mux;
+  readonly #timing: InitiatedTiming;
+  readonly #onOver: (circuit: InitiatedCircuit, why: Ending) => void;
+  /** First hop first. */
+  readonly #opening: OpeningLayer[] = [];
+  readonly #sealing: SealingLayer[] = [];
+  #awaiting: Awaiting | undefined;
+  #bytes = 0;
+  #over = false;
+  #settle: (error: RelaymintError | undefined) => void = () => {};
+  #heard = true;
+  #watch: NodeJS.Timeout | undefined;
+  #pingTimer: NodeJS.Timeout | undefined;
+
+  /** @throws RelaymintError CLOSED, LIMIT_EXCEEDED. */
+  constructor(
+    port: CircuitPort,
+    plan: readonly PlannedHop[],
+    timing: InitiatedTiming,
+    onOver: (circuit: InitiatedCircuit, why: Ending) => void,
+  ) {
+    const [first] = plan;
+    if (first === undefined) throw new TypeError('a circuit has at least one hop');
+    this.hops = plan.map((hop) => hop.offer.nodeId);
+    this.#timing = timing;
+    this.#onOver = onOver;
+    this.closed = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    this.#leg = port.open(first.price, this);
+    this.#leg.source = this;
+    this.#mux = new Mux(this, plan.at(-1)?.price ?? first.price);
+  }
+
+  get isOpen(): boolean {
+    return !this.#over;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get openStreams(): number {
+    return this.#mux.openStreams;
+  }
+
+  get acceptsStreams(): boolean {
+    return !this.#over && this.#mux.acceptsStreams;
+  }
+
+  // --- building ---------------------------------------------------------------------------------------------------------------
+
+  /** @throws RelaymintError CIRCUIT_REFUSED, CIRCUIT_DESTROYED, CIRCUIT_TAMPERED, TIMEOUT, ABORTED; `details.hop` is the index of the hop that was not reached. The circuit is destroyed then. */
+  async build(plan: readonly PlannedHop[], signal: AbortSignal | undefined): Promise<void> {
+    for (const [index, { offer, price }] of plan.entries()) {
+      const initiation = new HopInitiation(offer.nodeId, offer.onionKey);
+      const { ephemeral } = initiation;
+      const answer = this.#answer(index, signal);
+      if (index === 0) {
+        this.#leg.pushPayload(encodeCreate({ price, ephemeral }), FrameType.CREATE);
+      } else {
+        this.#mux.sendControl(
+          CellType.EXTEND,
+          encodeExtend({ node: offer.nodeId, price, ephemeral, addresses: offer.addresses }),
+        );
+      }
+      const created = await answer;
+      try {
+        const keys = initiation.finish(created);
+        this.#opening.push(new OpeningLayer(keys.backward));
+        this.#sealing.push(new SealingLayer(keys.forward));
+      } catch (error) {
+        if (isRelaymintError(error)) this.#end(ending(DestroyReason.TAMPERED, 'a hop did not prove its key'), error);
+        throw error;
+      }
+    }
+    this.#watch = setInterval(() => this.#check(), this.#timing.quietMillis);
+    this.#watch.unref();
+  }
+
+  /** Waits for CREATED or EXTENDED; whatever goes wrong destroys the circuit. */
+  #answer(hop: number, signal: AbortSignal | undefined): Promise<Created> {
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        const error = new RelaymintError('ABORTED', 'Building the circuit was aborted.', { cause: signal?.reason });
+        this.#end(ending(DestroyReason.FINISHED, ''), error);
+      };
+      const timer = setTimeout(() => {
+        const error = new RelaymintError('TIMEOUT', `Hop ${hop + 1} did not answer in ${this.#timing.buildMillis} ms.`, {
+          remedy: 'Build another circuit without it.',
+          details: { hop },
+        });
+        this.#end(ending(DestroyReason.TIMEOUT, ''), error);
+      }, this.#timing.buildMillis);
+      const done = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+        this.#awaiting = undefined;
+      };
+      this.#awaiting = {
+        type: hop === 0 ? 'CREATED' : 'EXTENDED',
+        resolve: (answer) => {
+          done();
+          resolve(answer);
+        },
+        reject: (error) => {
+          done();
+          reject(whileBuilding(error, hop));
+        },
+      };
+      if (signal?.aborted === true) onAbort();
+      else signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  // --- frames in --------------------------------------------------------------------------------------------------------------
+
+  receive(_leg: Leg, type: FrameType, payload: Buffer): void {
+    if (type === FrameType.RELAY) {
+      this.#bytes += payload.length;
+      let cell: Buffer | undefined = payload;
+      for (const layer of this.#opening) {
+        cell = layer.open(cell);
+        if (cell === undefined) {
+          this.#end(ending(DestroyReason.TAMPERED, 'a frame was changed, lost, repeated or out of order'));
+          return;
+        }
+      }
+      this.#heard = true;
+      this.#mux.receive(cell);
+    } else if (type === FrameType.CREATED && this.#awaiting?.type === 'CREATED') {
+      this.#awaiting.resolve(decodeCreated(payload));
+    } else {
+      throw outOfPlace(`a frame of type ${type}`);
+    }
+  }
+
+  control(type: number, data: Buffer): void {
+    if (type !== CellType.EXTENDED || this.#awaiting?.type !== 'EXTENDED') throw outOfPlace(`a cell of type ${type}`);
+    this.#awaiting.resolve(decodeCreated(data));
+  }
+
+  // --- frames out -------------------------------------------------------------------------------------------------------------
+
+  pull(): Buffer | undefined {
+    const first = this.#sealing[0];
+    if (first === undefined) return undefined;
+    let length = this.#mux.pull(scratch);
+    if (length === 0) return undefined;
+    for (let hop = this.#sealing.length - 1; hop > 0; hop -= 1) {
+      length = this.#sealing[hop]?.inPlace(scratch, length) ?? length;
+    }
+    const frame = first.intoFrame(scratch.subarray(0, length), this.#leg.port.link);
+    this.#bytes += frame.length;
+    return frame;
+  }
+
+  sent(frameBytes: number): void {
+    this.#mux.sent(frameBytes);
+  }
+
+  wake(): void {
+    this.#leg.wake();
+  }
+
+  attribute(): void {
+    // Whoever pays attributes nothing.
+  }
+
+  // --- the application --------------------------------------------------------------------------------------------------------
+
+  openStream(service: string, params: Uint8Array, options: OpenStreamOptions = {}): Promise<CircuitStream> {
+    return this.#mux.open(service, params, options.signal);
+  }
+
+  rttMillis(): Promise<number> {
+    return this.#mux.ping();
+  }
+
+  destroy(reason?: RelaymintError): void {
+    this.#end(ending(DestroyReason.FINISHED, ''), reason, true);
+  }
+
+  /** The node stops. */
+  shutDown(): void {
+    this.#end(ending(DestroyReason.SHUTDOWN, 'the node is stopping'));
+  }
+
+  // --- liveness ---------------------------------------------------------------------------------------------------------------
+
+  /** Once in a quiet time: a stream is open, nothing came since the last look, so ask whether anybody is there. */
+  #check(): void {
+    if (!this.#heard && this.#mux.openStreams > 0 && this.#pingTimer === undefined) {
+      this.#pingTimer = setTimeout(() => {
+        this.#pingTimer = undefined;
+        if (!this.#heard) this.#end(ending(DestroyReason.TIMEOUT, 'the other end does not answer'));
+      }, this.#timing.pingMillis);
+      this.#mux.ping().catch(() => {});
+    }
+    this.#heard = false;
+  }
+
+  // --- the end ----------------------------------------------------------------------------------------------------------------
+
+  fault(_leg: Leg, error: RelaymintError): void {
+    this.fail(error);
+  }
+
+  fail(error: RelaymintError): void {
+    this.#end(ending(DestroyReason.PROTOCOL, error.message));
+  }
+
+  ended(_leg: Leg, why: Ending): void {
+    this.#finish(why, endingError(why));
+  }
+
+  #end(why: Ending, error?: RelaymintError, quiet = false): void {
+    if (this.#over) return;
+    this.#leg.destroy(why);
+    this.#finish(why, error ?? endingError(why), quiet && error === undefined);
+  }
+
+  #finish(why: Ending, error: RelaymintError, quiet = false): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearInterval(this.#watch);
+    clearTimeout(this.#pingTimer);
+    for (const layer of [...this.#opening, ...this.#sealing]) layer.close();
+    this.#awaiting?.reject(error);
+    this.#mux.close(error);
+    this.#settle(quiet ? undefined : error);
+    this.#onOver(this, why);
+  }
+}
+
+/** Reasons that say no rather than that something broke. */
+const REFUSALS: ReadonlySet<string> = new Set(
+  [DestroyReason.REFUSED, DestroyReason.PRICE, DestroyReason.RESOURCE].map((reason) => reasonWord(reason)),
+);
+
+function whileBuilding(error: RelaymintError, hop: number): RelaymintError {
+  const refused = error.code === 'CIRCUIT_DESTROYED' && REFUSALS.has(String(error.details['reason']));
+  return new RelaymintError(refused ? 'CIRCUIT_REFUSED' : error.code, `At hop ${hop + 1}: ${error.message}`, {
+    cause: error,
+    details: { ...error.details, hop },
+  });
+}
+
+function outOfPlace(what: string): RelaymintError {
+  return new RelaymintError('PROTOCOL_VIOLATION', `The circuit carried ${what} out of place.`, {
+    remedy: 'The nodes may run different versions.',
+  });
+}

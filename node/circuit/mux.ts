@@ -1,0 +1,415 @@
+/** One end of a circuit: turns streams into cells and cells into streams. Knows nothing of layers, links or money. */
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import {
+  MAX_CONTROL_CELLS,
+  MAX_STREAMS_PER_CIRCUIT,
+  MAX_STREAM_PARAMS,
+  STREAM_OUT_QUEUE,
+  STREAM_WINDOW_INITIAL,
+  STREAM_WINDOW_MAX,
+} from '../../core/limits.ts';
+import type { PricePerMiB } from '../../core/units.ts';
+import {
+  CELL_HEADER_BYTES,
+  CellType,
+  cellData,
+  cellSize,
+  cellStream,
+  cellType,
+  dataCellLength,
+  decodeBegin,
+  encodeBegin,
+  frameCell,
+} from './cell.ts';
+import { CircuitCredit, WindowTuner, overdrawn } from './credit.ts';
+import { EndReason, decodeEnd, encodeEnd } from './reason.ts';
+import { MuxStream } from './stream.ts';
+import type { StreamHost } from './stream.ts';
+
+const MAX_STREAM_ID = 0xffff;
+const MAX_PINGS = 64;
+const SERVICE_NAME = /^[a-z0-9][a-z0-9._-]{0,31}$/;
+const NO_DATA = Buffer.alloc(0);
+
+/** What an end of a circuit asks of the circuit. */
+export interface MuxOwner {
+  /** Cells wait to be pulled. */
+  wake(): void;
+  /** The other end broke the rules where no cell of it was being read. */
+  fail(error: RelaymintError): void;
+  /** Frames of this many bytes carried content of that name. */
+  attribute(name: string, frameBytes: number): void;
+  /** The other end opens a stream: serve it (after `connect`), or refuse it by returning why. Absent where only we open. */
+  serve?(service: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined;
+  /** A cell that is not about streams: EXTEND, EXTENDED. @throws RelaymintError PROTOCOL_VIOLATION when out of place. */
+  control(type: number, data: Buffer): void;
+}
+
+export interface Refusal {
+  readonly reason: EndReason;
+  readonly text: string;
+}
+
+interface ControlCell {
+  readonly type: CellType;
+  readonly stream: number;
+  readonly data: Uint8Array;
+}
+
+interface Ping {
+  readonly sentAt: number;
+  answered(rttMillis: number): void;
+  failed(error: RelaymintError): void;
+}
+
+export function isServiceName(name: string): boolean {
+  return SERVICE_NAME.test(name);
+}
+
+export class Mux implements StreamHost {
+  readonly price: PricePerMiB;
+  readonly #owner: MuxOwner;
+  readonly #streams = new Map<number, MuxStream>();
+  readonly #credit = new CircuitCredit();
+  readonly #tuner = new WindowTuner();
+  readonly #pings = new Map<number, Ping>();
+  /** Small cells go before data. */
+  #control: ControlCell[] = [];
+  /** Streams that can send, in turn. */
+  #ready: MuxStream[] = [];
+  /** The stream whose cell was pulled last. */
+  #pulled: MuxStream | undefined;
+  #newestStream = 0;
+  #newestPing = 0;
+  /** Bytes by which all stream windows together have grown. */
+  #grown = 0;
+  #waking = false;
+  #closed: RelaymintError | undefined;
+
+  constructor(owner: MuxOwner, price: PricePerMiB) {
+    this.#owner = owner;
+    this.price = price;
+  }
+
+  get openStreams(): number {
+    return this.#streams.size;
+  }
+
+  /** False once every stream number was used. */
+  get acceptsStreams(): boolean {
+    return this.#newestStream < MAX_STREAM_ID;
+  }
+
+  // --- from the application ---------------------------------------------------------------------------------------------
+
+  /** @throws RelaymintError as Circuit.openStream. */
+  async open(service: string, params: Uint8Array, signal?: AbortSignal): Promise<MuxStream> {
+    if (this.#closed !== undefined) throw this.#closed;
+    if (!isServiceName(service) || params.length > MAX_STREAM_PARAMS) {
+      throw new RelaymintError('INVALID_ARGUMENT', `The service "${service.slice(0, 40)}" cannot be asked for.`, {
+        remedy: `Its name is 1 to 32 of a-z 0-9 . _ - and its parameters at most ${MAX_STREAM_PARAMS} bytes.`,
+      });
+    }
+    if (signal?.aborted === true) throw aborted(signal);
+    if (this.#streams.size >= MAX_STREAMS_PER_CIRCUIT || !this.acceptsStreams) {
+      throw new RelaymintError('LIMIT_EXCEEDED', 'This circuit takes no more streams.', {
+        remedy: 'Close some, or build another circuit.',
+      });
+    }
+    this.#newestStream += 1;
+    const stream = new MuxStream(this, this.#newestStream);
+    this.#streams.set(stream.id, stream);
+    this.#send(CellType.BEGIN, stream.id, encodeBegin(service, params));
+    const onAbort = (): void => void stream.destroy(signal === undefined ? undefined : aborted(signal));
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        stream.awaiting = { resolve, reject };
+      });
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+    return stream;
+  }
+
+  /** One round trip to the other end, milliseconds. @throws RelaymintError CIRCUIT_DESTROYED, CLOSED, LIMIT_EXCEEDED. */
+  ping(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed !== undefined) reject(this.#closed);
+      else if (this.#pings.size >= MAX_PINGS) {
+        reject(
+          new RelaymintError('LIMIT_EXCEEDED', `${MAX_PINGS} pings are under way.`, {
+            remedy: 'Wait for one to be answered.',
+          }),
+        );
+      } else this.#ping(resolve, reject);
+    });
+  }
+
+  /** Queues a cell that is not about streams. */
+  sendControl(type: CellType, data: Uint8Array): void {
+    this.#send(type, 0, data);
+  }
+
+  /** The circuit is gone: so are its streams. */
+  close(error: RelaymintError): void {
+    if (this.#closed !== undefined) return;
+    this.#closed = error;
+    this.#control = [];
+    this.#ready = [];
+    for (const stream of [...this.#streams.values()]) stream.destroy(error);
+    this.#streams.clear();
+    for (const ping of this.#pings.values()) ping.failed(error);
+    this.#pings.clear();
+  }
+
+  // --- out: cells for the link --------------------------------------------------------------------------------------------
+
+  /** Writes the next cell into `cell` (MAX_CELL_BYTES). @returns its size, 0 when there is nothing to send. Runs no code of the application. */
+  pull(cell: Buffer): number {
+    this.#pulled = undefined;
+    const control = this.#control.shift();
+    if (control !== undefined) {
+      cell.set(control.data, CELL_HEADER_BYTES);
+      return frameCell(cell, control.type, control.stream, control.data.length);
+    }
+    for (let stream = this.#ready[0]; stream !== undefined; stream = this.#ready[0]) {
+      if (!stream.canSend) {
+        this.#ready.shift();
+        stream.listed = false;
+        continue;
+      }
+      const length = dataCellLength(stream.out.bytes);
+      const size = cellSize(length);
+      if (this.#credit.send < size) return 0;
+      this.#ready.shift();
+      this.#credit.send -= size;
+      stream.sendCredit -= length;
+      stream.out.moveTo(cell, CELL_HEADER_BYTES, length);
+      frameCell(cell, CellType.DATA, stream.id, length);
+      if (stream.canSend) this.#ready.push(stream);
+      else stream.listed = false;
+      this.#pulled = stream;
+      return size;
+    }
+    return 0;
+  }
+
+  /** The pulled cell went out in a frame of that size. */
+  sent(frameBytes: number): void {
+    const stream = this.#pulled;
+    if (stream === undefined) return;
+    this.#pulled = undefined;
+    if (stream.contentName !== undefined) this.#owner.attribute(stream.contentName, frameBytes);
+    if (stream.ending || stream.out.bytes <= STREAM_OUT_QUEUE / 2) stream.drained();
+  }
+
+  // --- in: cells from the other end ---------------------------------------------------------------------------------------
+
+  /** Takes a cell; its buffer is ours. @throws RelaymintError PROTOCOL_VIOLATION, INVALID_ENCODING: the circuit must end. */
+  receive(cell: Buffer): void {
+    const data = cellData(cell);
+    const id = cellStream(cell);
+    const type = cellType(cell);
+    switch (type) {
+      case CellType.DATA:
+        this.#onData(id, data, cell.length);
+        return;
+      case CellType.WINDOW:
+        this.#onWindow(id, data);
+        return;
+      case CellType.BEGIN:
+        this.#onBegin(id, data);
+        return;
+      case CellType.CONNECTED: {
+        const stream = this.#find(id);
+        const awaiting = stream?.awaiting;
+        if (stream === undefined || awaiting === undefined) return;
+        stream.awaiting = undefined;
+        awaiting.resolve();
+        return;
+      }
+      case CellType.END: {
+        const { reason, text } = decodeEnd(data);
+        this.#find(id)?.deliverEnd(reason, text);
+        return;
+      }
+      case CellType.PING:
+        this.#send(CellType.PONG, 0, Uint8Array.from(data.subarray(0, 4)));
+        return;
+      case CellType.PONG:
+        this.#onPong(data);
+        return;
+      default:
+        this.#owner.control(type, data);
+    }
+  }
+
+  #onData(id: number, data: Buffer, cellBytes: number): void {
+    this.#credit.arrived(cellBytes);
+    const stream = this.#find(id);
+    if (stream !== undefined) {
+      if (stream.peerEnded) throw overdrawn(`sent data after the end of stream ${id}`);
+      if (this.#tuner.arrived(data.length, performance.now()) && this.#pings.size < MAX_PINGS) {
+        this.#ping(
+          () => this.#tuner.measured(performance.now()),
+          () => {},
+        );
+      }
+      stream.deliver(data);
+    }
+    this.#returnCircuitCredit();
+  }
+
+  #onWindow(id: number, data: Buffer): void {
+    if (data.length !== 4) throw overdrawn('sent a WINDOW of the wrong length');
+    const bytes = data.readUInt32LE(0);
+    if (id === 0) {
+      this.#credit.returned(bytes);
+    } else {
+      const stream = this.#find(id);
+      if (stream === undefined) return;
+      stream.sendCredit += bytes;
+      if (stream.sendCredit > STREAM_WINDOW_MAX) throw overdrawn(`opened stream ${id} beyond the largest window`);
+      this.ready(stream);
+    }
+    if (this.#ready.length > 0) this.#wake();
+  }
+
+  #onBegin(id: number, data: Buffer): void {
+    const { serve } = this.#owner;
+    if (serve === undefined || id <= this.#newestStream) throw overdrawn(`opened stream ${id} out of turn`);
+    this.#newestStream = id;
+    const { service, params } = decodeBegin(data);
+    if (this.#streams.size >= MAX_STREAMS_PER_CIRCUIT) {
+      this.#send(CellType.END, id, encodeEnd(EndReason.LIMIT, 'too many streams in this circuit'));
+      return;
+    }
+    const stream = new MuxStream(this, id);
+    this.#streams.set(id, stream);
+    let connected = false;
+    const connect = (): void => {
+      connected = true;
+      this.#send(CellType.CONNECTED, id, NO_DATA);
+    };
+    const refusal = serve.call(this.#owner, service, params, stream, connect);
+    if (refusal === undefined || connected) return;
+    this.#streams.delete(id);
+    this.#send(CellType.END, id, encodeEnd(refusal.reason, refusal.text));
+    stream.destroy();
+  }
+
+  #onPong(data: Buffer): void {
+    const token = data.length === 4 ? data.readUInt32LE(0) : 0;
+    const ping = this.#pings.get(token);
+    if (ping === undefined) throw overdrawn('answered a ping that was not sent');
+    this.#pings.delete(token);
+    ping.answered(performance.now() - ping.sentAt);
+  }
+
+  /** undefined: it has ended here already. @throws RelaymintError PROTOCOL_VIOLATION when it never was. */
+  #find(id: number): MuxStream | undefined {
+    const stream = this.#streams.get(id);
+    if (stream === undefined && (id > this.#newestStream || id === 0)) {
+      throw overdrawn(`sent a cell of stream ${id}, which was never opened`);
+    }
+    return stream;
+  }
+
+  // --- what streams ask -----------------------------------------------------------------------------------------------------
+
+  ready(stream: MuxStream): void {
+    if (stream.listed || !stream.canSend) return;
+    stream.listed = true;
+    this.#ready.push(stream);
+    this.#wake();
+  }
+
+  consumed(stream: MuxStream, bytes: number): void {
+    stream.creditDue += bytes;
+    if (stream.peerEnded || stream.creditDue < stream.window / 2) return;
+    let growth = 0;
+    if (stream.keepsUp && stream.window < this.#tuner.target) {
+      // What windows have grown by stays below one circuit window in all: more could not be used.
+      growth = Math.min(this.#tuner.target - stream.window, STREAM_WINDOW_MAX - this.#grown);
+      this.#grown += growth;
+      stream.window += growth;
+    }
+    const credit = stream.creditDue + growth;
+    stream.creditDue = 0;
+    stream.receiveCredit += credit;
+    this.#sendWindow(stream.id, credit);
+  }
+
+  unread(bytes: number): void {
+    this.#credit.unread += bytes;
+    if (bytes < 0) this.#returnCircuitCredit();
+  }
+
+  finish(stream: MuxStream): void {
+    this.#send(CellType.END, stream.id, encodeEnd(EndReason.FINISHED, ''));
+  }
+
+  gone(stream: MuxStream, reason: EndReason | undefined, text: string): void {
+    // An open stream's window counts; what it grew by is free for others again.
+    if (this.#streams.get(stream.id) !== stream) return;
+    this.#streams.delete(stream.id);
+    this.#grown -= stream.window - STREAM_WINDOW_INITIAL;
+    if (reason !== undefined) this.#send(CellType.END, stream.id, encodeEnd(reason, text));
+  }
+
+  // --- sending ----------------------------------------------------------------------------------------------------------------
+
+  #returnCircuitCredit(): void {
+    const due = this.#credit.takeDue();
+    if (due > 0) this.#sendWindow(0, due);
+  }
+
+  #sendWindow(stream: number, bytes: number): void {
+    const data = Buffer.allocUnsafe(4);
+    data.writeUInt32LE(bytes, 0);
+    this.#send(CellType.WINDOW, stream, data);
+  }
+
+  #ping(answered: (rttMillis: number) => void, failed: (error: RelaymintError) => void): void {
+    this.#newestPing = (this.#newestPing + 1) >>> 0;
+    const token = Buffer.allocUnsafe(4);
+    token.writeUInt32LE(this.#newestPing, 0);
+    this.#pings.set(this.#newestPing, { sentAt: performance.now(), answered, failed });
+    this.#send(CellType.PING, 0, token);
+  }
+
+  #send(type: CellType, stream: number, data: Uint8Array): void {
+    if (this.#closed !== undefined) return;
+    if (this.#control.length >= MAX_CONTROL_CELLS) {
+      this.#owner.fail(overdrawn('asks for answers and does not take them'));
+      return;
+    }
+    this.#control.push({ type, stream, data });
+    this.#wake();
+  }
+
+  /** The deferred half of #wake. */
+  wakeNow(): void {
+    this.#waking = false;
+    if (this.#closed === undefined) this.#owner.wake();
+  }
+
+  /** Once a tick, so that small writes share a cell and no code of the application runs inside another's call. */
+  #wake(): void {
+    if (this.#waking || this.#closed !== undefined) return;
+    this.#waking = true;
+    process.nextTick(wakeOwner, this);
+  }
+}
+
+function wakeOwner(mux: Mux): void {
+  mux.wakeNow();
+}
+
+function aborted(signal: AbortSignal): RelaymintError {
+  const reason: unknown = signal.reason;
+  return isRelaymintError(reason)
+    ? reason
+    : new RelaymintError('ABORTED', 'Opening the stream was aborted.', { cause: reason });
+}

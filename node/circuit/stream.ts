@@ -1,0 +1,187 @@
+/** One stream of a circuit: a node Duplex on one side, cells and credit on the other. */
+import { Duplex } from 'node:stream';
+import { isRelaymintError } from '../../core/errors.ts';
+import { STREAM_OUT_QUEUE, STREAM_WINDOW_INITIAL } from '../../core/limits.ts';
+import type { PricePerMiB } from '../../core/units.ts';
+import { MAX_CELL_DATA } from './cell.ts';
+import type { CircuitStream } from './contract.ts';
+import { overdrawn } from './credit.ts';
+import { ByteQueue } from './queue.ts';
+import { EndReason, endError } from './reason.ts';
+
+/** What node's own buffer holds before it asks us to wait; a few large cells. */
+const HIGH_WATER = 64 * 1024;
+
+/** What a stream asks of the end of the circuit it belongs to. */
+export interface StreamHost {
+  readonly price: PricePerMiB;
+  /** Data, or the end of it, can be sent. */
+  ready(stream: MuxStream): void;
+  /** The application has taken this many bytes; `queued` of them had been waiting. */
+  consumed(stream: MuxStream, bytes: number): void;
+  /** Bytes arrived that the application does not take yet (positive), or were dropped (negative). */
+  unread(bytes: number): void;
+  /** Nothing more will be sent: say so. */
+  finish(stream: MuxStream): void;
+  /** The stream is gone; tell the other end why unless `reason` is undefined. */
+  gone(stream: MuxStream, reason: EndReason | undefined, text: string): void;
+}
+
+type Done = (error?: Error | null) => void;
+
+export class MuxStream extends Duplex implements CircuitStream {
+  readonly id: number;
+  readonly circuitPrice: PricePerMiB;
+  /** The content whose frames these are. */
+  contentName: string | undefined;
+  /** Set on the opener's side until CONNECTED or END arrives. */
+  awaiting: { resolve(): void; reject(error: Error): void } | undefined;
+  readonly out: ByteQueue = new ByteQueue();
+  /** On the host's list of streams that can send. */
+  listed = false;
+
+  /** Data bytes that we may send. */
+  sendCredit: number = STREAM_WINDOW_INITIAL;
+  /** What the peer may have unread here; grows to the host's target. */
+  window: number = STREAM_WINDOW_INITIAL;
+  /** Data bytes that the peer may still send. */
+  receiveCredit: number = STREAM_WINDOW_INITIAL;
+  /** Consumed and not yet told. */
+  creditDue = 0;
+
+  /** We said END. */
+  ended = false;
+  /** The peer said END. */
+  peerEnded = false;
+  /** We will send nothing after what is queued. */
+  ending = false;
+
+  readonly #host: StreamHost;
+  #inbox: Buffer[] = [];
+  #inboxBytes = 0;
+  #demand = false;
+  #writeDone: Done | undefined;
+  #finalDone: Done | undefined;
+
+  constructor(host: StreamHost, id: number) {
+    super({ allowHalfOpen: true, readableHighWaterMark: HIGH_WATER, writableHighWaterMark: HIGH_WATER });
+    this.#host = host;
+    this.id = id;
+    this.circuitPrice = host.price;
+    // A lost circuit must not crash a process whose application does not listen; the stream's state says it as well.
+    this.on('error', () => {});
+  }
+
+  tag(name: string): void {
+    this.contentName = name;
+  }
+
+  /** True when a DATA cell can be filled: a small credit is left to grow rather than cut into small cells. */
+  get canSend(): boolean {
+    const queued = this.out.bytes;
+    return queued > 0 && this.sendCredit >= (queued < MAX_CELL_DATA ? queued : MAX_CELL_DATA);
+  }
+
+  /** Everything that reads has read what came. */
+  get keepsUp(): boolean {
+    return this.#inboxBytes === 0;
+  }
+
+  /** Data came from the other end. @throws RelaymintError PROTOCOL_VIOLATION when it had no credit for it. */
+  deliver(data: Buffer): void {
+    this.receiveCredit -= data.length;
+    if (this.receiveCredit < 0) throw overdrawn(`sent more than the window of stream ${this.id}`);
+    if (this.#demand && this.#inbox.length === 0) {
+      this.#demand = this.push(data);
+      this.#host.consumed(this, data.length);
+    } else {
+      this.#inbox.push(data);
+      this.#inboxBytes += data.length;
+      this.#host.unread(data.length);
+    }
+  }
+
+  /** END came from the other end. */
+  deliverEnd(reason: number, text: string): void {
+    const connected = this.awaiting === undefined;
+    this.peerEnded = true;
+    if (reason === EndReason.FINISHED && connected) {
+      if (this.#inbox.length === 0) this.push(null);
+      return;
+    }
+    // The other end has forgotten the stream: there is nobody to say END to.
+    this.ended = true;
+    this.destroy(endError(reason, text, connected));
+  }
+
+  /** The host took data out: lets the writer go on, and says END once the last byte is out. */
+  drained(): void {
+    if (this.#writeDone !== undefined && this.out.bytes <= STREAM_OUT_QUEUE / 2) {
+      const done = this.#writeDone;
+      this.#writeDone = undefined;
+      done();
+    }
+    if (this.ending && !this.ended && this.out.bytes === 0) this.#finish();
+  }
+
+  override _read(): void {
+    this.#demand = true;
+    if (this.#inbox.length === 0) return;
+    let taken = 0;
+    let count = 0;
+    while (this.#demand && count < this.#inbox.length) {
+      const chunk = this.#inbox[count];
+      if (chunk === undefined) break;
+      count += 1;
+      taken += chunk.length;
+      this.#demand = this.push(chunk);
+    }
+    this.#inbox.splice(0, count);
+    // Destroyed by whoever got the data: everything was settled then.
+    if (this.destroyed) return;
+    this.#inboxBytes -= taken;
+    this.#host.unread(-taken);
+    this.#host.consumed(this, taken);
+    if (this.#inbox.length === 0 && this.peerEnded) this.push(null);
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
+    this.out.push(chunk);
+    this.#host.ready(this);
+    if (this.out.bytes > STREAM_OUT_QUEUE) this.#writeDone = done;
+    else done();
+  }
+
+  override _final(done: Done): void {
+    this.ending = true;
+    this.#finalDone = done;
+    if (this.out.bytes === 0) this.#finish();
+  }
+
+  override _destroy(error: Error | null, done: Done): void {
+    this.#host.unread(-this.#inboxBytes);
+    this.#inbox = [];
+    this.#inboxBytes = 0;
+    this.out.clear();
+    const complete = this.ended && this.peerEnded;
+    const reason = error === null ? EndReason.ABORTED : EndReason.FAILED;
+    // Only codes travel: a message may hold what is nobody else's business.
+    this.#host.gone(this, complete ? undefined : reason, isRelaymintError(error) ? error.code : '');
+    const { awaiting } = this;
+    this.awaiting = undefined;
+    awaiting?.reject(error ?? endError(EndReason.ABORTED, '', true));
+    const waiting = [this.#writeDone, this.#finalDone];
+    this.#writeDone = undefined;
+    this.#finalDone = undefined;
+    for (const callback of waiting) callback?.(error);
+    done(error);
+  }
+
+  #finish(): void {
+    this.ended = true;
+    this.#host.finish(this);
+    const done = this.#finalDone;
+    this.#finalDone = undefined;
+    done?.();
+  }
+}

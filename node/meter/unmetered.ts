@@ -1,0 +1,43 @@
+/** Metering that counts nothing and charges nothing: what a benchmark compares with, and what a node among friends may use. */
+import type { UpVerdict } from '../../ledger/accounting/index.ts';
+import type { LinkMeter, Metering } from './contract.ts';
+
+class UnmeteredLink implements LinkMeter {
+  onOpen: () => void = () => {};
+
+  openSpending(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  sendUp(): void {}
+
+  receivedDown(): void {}
+
+  receivedUp(): UpVerdict {
+    return 'forward';
+  }
+
+  canSendDown(): boolean {
+    return true;
+  }
+
+  sentDown(): void {}
+
+  attribute(): void {}
+
+  flush(): void {}
+
+  counts(): { readonly spending: undefined; readonly earning: undefined } {
+    return { spending: undefined, earning: undefined };
+  }
+}
+
+/** Both ends of a link must use it: a metered peer cuts off one that presents no channel. */
+export function unmetered(): Metering {
+  return {
+    attach: () => new UnmeteredLink(),
+    flush() {},
+    close: () => Promise.resolve(),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
