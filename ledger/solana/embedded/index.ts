@@ -7,6 +7,7 @@ import { EmbeddedServer } from './embedded.ts';
 import type { EmbeddedLedger, EmbeddedLedgerOptions } from './options.ts';
 
 export type { EmbeddedLedger, EmbeddedLedgerOptions } from './options.ts';
+export { EMBEDDED_PROGRAM_ID } from './program-id.ts';
 
 /**
  * Starts the ledger and resolves when it answers requests.

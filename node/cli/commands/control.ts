@@ -1,0 +1,91 @@
+/** `relaymint stats` and `relaymint settle`: questions and orders to a running node. */
+import path from 'node:path';
+import type { Command } from 'commander';
+import { shortId } from '../../../core/ids.ts';
+import { amount, formatBytes, formatCredits } from '../../../core/units.ts';
+import { createPolicy } from '../../transport/index.ts';
+import { callControl, readControlFile } from '../control/client.ts';
+import type { ControlCall, ControlResults, NodeStats, SettlementStats } from '../control/protocol.ts';
+import { addCommonOptions, defaultDataDir, type CommonOptions } from '../options.ts';
+import { createOutput, table } from '../output.ts';
+
+interface ControlOptions extends CommonOptions {
+  readonly data?: string;
+}
+
+export function statsCommand(program: Command): void {
+  addCommonOptions(program.command('stats').summary('what a running node has carried, owes and earned'))
+    .option('--data <dir>', "the node's data folder", defaultDataDir('relay'))
+    .action(async (options: ControlOptions) => {
+      const output = createOutput(options.json === true);
+      const stats = await call(options, 'stats');
+      output.value(stats);
+      output.line(renderStats(stats));
+    });
+}
+
+export function settleCommand(program: Command): void {
+  addCommonOptions(
+    program
+      .command('settle')
+      .summary('settle what a running node holds, now')
+      .description(
+        'Hands every receipt that is not settled yet to the ledger. Nodes do this by themselves when it is worth the fee,\nwhen a channel is about to close, and when they stop.',
+      ),
+  )
+    .option('--data <dir>', "the node's data folder", defaultDataDir('relay'))
+    .option('--withdraw', 'then mint what the till earned to the wallet')
+    .action(async (options: ControlOptions & { readonly withdraw?: true }) => {
+      const output = createOutput(options.json === true);
+      const settlement = await call(options, 'settle');
+      const withdrawal = options.withdraw === true ? await call(options, 'withdraw') : undefined;
+      output.value(withdrawal === undefined ? settlement : { ...settlement, ...withdrawal });
+      output.line(renderSettlement(settlement));
+      if (withdrawal !== undefined)
+        output.line(`Withdrew ${credits(withdrawal.withdrawn)} credits ${withdrawal.signature ?? ''}`);
+    });
+}
+
+async function call<C extends ControlCall>(options: ControlOptions, name: C): Promise<ControlResults[C]> {
+  const policy = createPolicy({ transports: [], outbound: 'loopback' });
+  const control = await readControlFile(path.resolve(options.data ?? defaultDataDir('relay')));
+  return callControl(policy.fetch('control'), control, name);
+}
+
+function renderSettlement(settlement: SettlementStats): string {
+  if (settlement.transactions === 0) return 'Nothing to settle.';
+  return [
+    `Settled ${settlement.receipts} receipts in ${settlement.transactions} transactions for ${settlement.feeLamports} lamports (${settlement.computeUnits} compute units).`,
+    ...settlement.signatures.map((signature) => `  ${signature}`),
+  ].join('\n');
+}
+
+function renderStats(stats: NodeStats): string {
+  const prices = Object.entries(stats.prices).map(([name, value]) => `${name} ${credits(value)}`);
+  const pairs = table([
+    ['  PEER', 'SIDE', 'UP', 'DOWN', 'OWED', 'RECEIPT', 'SETTLED'],
+    ...stats.pairs.map((pair) => [
+      `  ${shortId(pair.peer)}`,
+      pair.side,
+      formatBytes(Number(pair.counts.up)),
+      formatBytes(Number(pair.counts.down)),
+      credits(pair.owed),
+      credits(pair.receipted),
+      credits(pair.settled),
+    ]),
+  ]);
+  return [
+    `${stats.label} (${stats.role}) ${stats.nodeId}`,
+    `  wallet   ${stats.wallet}`,
+    `  address  ${stats.addresses.join(', ') || 'none'}`,
+    `  prices   ${prices.join(', ') || 'sells nothing'} (credits per MiB)`,
+    `  links    ${stats.links}, circuits ${stats.circuits}, memory ${formatBytes(stats.rssBytes)}`,
+    `  settled  ${stats.settlement.receipts} receipts in ${stats.settlement.transactions} transactions`,
+    '',
+    stats.pairs.length === 0 ? '  No neighbour has paid or been paid yet.' : pairs,
+  ].join('\n');
+}
+
+function credits(value: string): string {
+  return formatCredits(amount(BigInt(value)));
+}

@@ -1,0 +1,80 @@
+/** `relaymint host`: stores content and serves it for pay. */
+import type { Command } from 'commander';
+import { bytes, formatCredits, pricePerMiB, type Bytes, type PricePerMiB } from '../../../core/units.ts';
+import { parseName } from '../../../sites/name/index.ts';
+import {
+  addListenOptions,
+  addNodeOptions,
+  collect,
+  parsed,
+  price,
+  wholeNumber,
+  type ListenOptions,
+  type NodeOptions,
+} from '../options.ts';
+import { openHost } from '../roles/host.ts';
+import { runNode } from './run-node.ts';
+
+interface HostOptions extends NodeOptions, ListenOptions {
+  readonly price: PricePerMiB;
+  readonly publishPrice: PricePerMiB;
+  readonly quota?: Bytes;
+  readonly quotaPerName?: Bytes;
+  readonly accept: readonly string[];
+  readonly slots: number;
+}
+
+const DEFAULT_CONTENT_PRICE = pricePerMiB(10_000n);
+const DEFAULT_PUBLISH_PRICE = pricePerMiB(1_000n);
+
+/** "500M", "20G" or plain bytes. @throws RangeError */
+function parseSize(text: string): Bytes {
+  const match = /^(\d{1,15})([KMGT]?)$/i.exec(text.trim());
+  if (match === null) throw new RangeError('Write bytes, or a number with K, M, G or T: 500M, 20G.');
+  const power = ' KMGT'.indexOf((match[2] ?? '').toUpperCase().padEnd(1));
+  return bytes(Number(match[1]) * 1024 ** power);
+}
+
+export function hostCommand(program: Command): void {
+  const command = program
+    .command('host')
+    .summary('store and serve content for pay')
+    .description(
+      "Takes content from publishers, checks every block against its hash, and serves it to whoever pays.\nThe share of a site's owner is declared with every settlement.",
+    );
+  addListenOptions(addNodeOptions(command, 'host'))
+    .option('--price <credits>', 'credits for each MiB served', price, DEFAULT_CONTENT_PRICE)
+    .option('--publish-price <credits>', 'credits for each MiB that a publisher brings', price, DEFAULT_PUBLISH_PRICE)
+    .option('--quota <size>', 'most content to keep, for example 20G', parsed(parseSize))
+    .option('--quota-per-name <size>', 'most content to keep for one name', parsed(parseSize))
+    .option(
+      '--accept <name>',
+      'take only this name (repeatable; default: any)',
+      collect((text: string) => parseName(text).name),
+      [],
+    )
+    .option('--slots <n>', 'neighbours that can pay at the same time (slots of the till)', wholeNumber(1, 64), 64)
+    .addHelpText(
+      'after',
+      '\nExample:\n  relaymint host --listen /ip4/0.0.0.0/tcp/4002 --quota 20G --bootstrap NODEID@/ip4/203.0.113.7/tcp/4001\n',
+    )
+    .action((options: HostOptions) =>
+      runNode({
+        role: 'host',
+        options,
+        relayPrice: undefined,
+        tillSlots: options.slots,
+        prepare: (node) =>
+          openHost(node, {
+            contentPrice: options.price,
+            publishPrice: options.publishPrice,
+            quota: options.quota,
+            quotaPerName: options.quotaPerName,
+            acceptNames: options.accept.length === 0 ? undefined : options.accept,
+          }),
+        describe: (node, addresses) =>
+          `Host ${node.keys.identity.nodeId} is up at ${addresses.join(', ')}: content ${formatCredits(options.price)}, ` +
+          `publishing ${formatCredits(options.publishPrice)} credits per MiB.\nCtrl-C stops it.`,
+      }),
+    );
+}

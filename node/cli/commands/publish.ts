@@ -1,0 +1,88 @@
+/** `relaymint publish`: brings a folder to a host and points a name at it. */
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import type { Command } from 'commander';
+import { nodeId, type NodeId } from '../../../core/ids.ts';
+import { MAX_RELAYS } from '../../../core/limits.ts';
+import { formatBytes } from '../../../core/units.ts';
+import { parseName, siteUrl } from '../../../sites/name/index.ts';
+import { watchLifecycle } from '../lifecycle.ts';
+import { addNodeOptions, parsed, wholeNumber, type NodeOptions } from '../options.ts';
+import { createOutput, createProgress } from '../output.ts';
+import { requireDirectory } from '../market/visit.ts';
+import { openNode } from '../roles/node.ts';
+import { publish } from '../roles/publisher.ts';
+import { nodeSettings } from './run-node.ts';
+
+interface PublishOptions extends NodeOptions {
+  readonly name: string;
+  readonly royalty: number;
+  readonly host?: NodeId;
+  readonly hops: number;
+}
+
+export function publishCommand(program: Command): void {
+  const command = program
+    .command('publish')
+    .argument('<dir>', 'folder of files; index.html is its front page')
+    .summary('publish a folder under a name')
+    .description(
+      'Imports the folder as IPFS content, brings it to a host over a paid circuit, and registers or updates the name on\nthe ledger. Run again after a change: only what changed is sent.',
+    );
+  addNodeOptions(command, 'site')
+    .requiredOption(
+      '--name <name>',
+      'for example demo.web3',
+      parsed((text: string) => parseName(text).name),
+    )
+    .option(
+      '--royalty <bps>',
+      'your share of what hosts earn with it, in basis points, when the name is new',
+      wholeNumber(0, 10_000),
+      2000,
+    )
+    .option(
+      '--host <node>',
+      'bring it to this host (default: the cheapest known)',
+      parsed((text: string) => nodeId(text)),
+    )
+    .option('--hops <n>', `paid relays between you and the host, 0 to ${MAX_RELAYS}`, wholeNumber(0, MAX_RELAYS), 0)
+    .addHelpText(
+      'after',
+      '\nExample:\n  relaymint publish ./public --name demo.web3 --bootstrap NODEID@/ip4/203.0.113.7/tcp/4001\n',
+    )
+    .action((directory: string, options: PublishOptions) => run(directory, options));
+}
+
+async function run(directory: string, options: PublishOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  using lifecycle = watchLifecycle();
+  const folder = await requireDirectory(directory);
+  await using stack = new AsyncDisposableStack();
+  const node = stack.use(
+    await openNode(nodeSettings({ role: 'site', options, relayPrice: undefined, tillSlots: undefined })),
+  );
+  await node.announce();
+  const importing = createProgress('Importing', output.json);
+  const uploading = createProgress('Sending  ', output.json);
+  const result = await publish(node, {
+    directory: folder,
+    name: options.name,
+    royaltyBps: options.royalty,
+    host: options.host,
+    hops: options.hops,
+    signal: lifecycle.signal,
+    onImport: ({ bytes }) => importing.update(bytes, undefined),
+    onUpload: ({ sentBytes }, totalBytes) => {
+      importing.finish();
+      uploading.update(sentBytes, Math.max(totalBytes, sentBytes));
+    },
+  }).finally(() => {
+    importing.finish();
+    uploading.finish();
+  });
+  output.value(result);
+  output.line(
+    `${result.name} ${result.record}: ${result.files} files, ${formatBytes(result.bytes)}, content ${result.cid}\n` +
+      `A local gateway shows it at ${siteUrl(result.name, 8402)}/`,
+  );
+}

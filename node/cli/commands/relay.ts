@@ -1,0 +1,47 @@
+/** `relaymint relay`: carries other people's circuits for pay. */
+import type { Command } from 'commander';
+import { formatCredits, pricePerMiB, type PricePerMiB } from '../../../core/units.ts';
+import {
+  addListenOptions,
+  addNodeOptions,
+  price,
+  wholeNumber,
+  type ListenOptions,
+  type NodeOptions,
+} from '../options.ts';
+import { runNode } from './run-node.ts';
+
+interface RelayOptions extends NodeOptions, ListenOptions {
+  readonly price: PricePerMiB;
+  readonly slots: number;
+}
+
+export const DEFAULT_RELAY_PRICE: PricePerMiB = pricePerMiB(10_000n);
+
+export function relayCommand(program: Command): void {
+  const command = program
+    .command('relay')
+    .summary('run a paid relay')
+    .description(
+      "Carries circuits of others for pay. Each neighbour that sends traffic here pays by signed receipts, which are\nsettled on the ledger into this node's till.",
+    );
+  addListenOptions(addNodeOptions(command, 'relay'))
+    .option('--price <credits>', 'credits for each MiB carried, both directions counted', price, DEFAULT_RELAY_PRICE)
+    .option('--slots <n>', 'neighbours that can pay at the same time (slots of the till)', wholeNumber(1, 64), 64)
+    .addHelpText(
+      'after',
+      '\nExample:\n  relaymint relay --listen /ip4/0.0.0.0/tcp/4001 --announce /ip4/203.0.113.7/tcp/4001 --price 0.01\n',
+    )
+    .action((options: RelayOptions) =>
+      runNode({
+        role: 'relay',
+        options,
+        relayPrice: options.price,
+        tillSlots: options.slots,
+        prepare: async () => undefined,
+        describe: (node, addresses) =>
+          `Relay ${node.keys.identity.nodeId} is up at ${addresses.join(', ')}, ${formatCredits(options.price)} credits per MiB.\n` +
+          `Others join with: --bootstrap ${node.keys.identity.nodeId}@${addresses[0] ?? ''}\nCtrl-C stops it.`,
+      }),
+    );
+}

@@ -1,0 +1,77 @@
+/** What the long-running node commands have in common: open, say ready, run until told to end, close. */
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import path from 'node:path';
+import type { PricePerMiB } from '../../../core/units.ts';
+import type { NodeRole } from '../control/protocol.ts';
+import { startControlServer } from '../control/server.ts';
+import { watchLifecycle } from '../lifecycle.ts';
+import { defaultDataDir, type ListenOptions, type NodeOptions } from '../options.ts';
+import { createLog, createOutput, type Output } from '../output.ts';
+import { openNode, type NodeSettings, type RunningNode } from '../roles/node.ts';
+import { controlHandlers } from '../roles/stats.ts';
+
+export interface RunNodeOptions {
+  readonly role: NodeRole;
+  readonly options: NodeOptions & Partial<ListenOptions>;
+  readonly relayPrice: PricePerMiB | undefined;
+  readonly tillSlots: number | undefined;
+  /** Adds what the role sells; runs before the node is announced. Its result closes before the node does. */
+  readonly prepare: (node: RunningNode) => Promise<AsyncDisposable | undefined>;
+  /** Runs after the node was announced. @returns fields to add to the ready event, and what to close. */
+  readonly open?: (node: RunningNode) => Promise<{ readonly ready: object; readonly closer: AsyncDisposable }>;
+  /** Lines for people once it runs. */
+  readonly describe: (node: RunningNode, addresses: readonly string[], ready: object) => string;
+}
+
+const DEFAULT_LISTEN = '/ip4/127.0.0.1/tcp/0';
+
+export function nodeSettings(run: Omit<RunNodeOptions, 'prepare' | 'open' | 'describe'>): NodeSettings {
+  const { options, role } = run;
+  const label = options.label ?? role;
+  return {
+    role,
+    label,
+    dataDir: path.resolve(options.data ?? defaultDataDir(role)),
+    ledgerUrl: options.ledger,
+    programId: options.program,
+    listen: options.listen === undefined ? [] : options.listen.length > 0 ? options.listen : [DEFAULT_LISTEN],
+    announce: options.announce ?? [],
+    bootstrap: options.bootstrap,
+    seed: options.seed,
+    airdrop: options.airdrop,
+    deposit: options.deposit,
+    outbound: options.loopbackOnly === true ? 'loopback' : 'any',
+    relayPrice: run.relayPrice,
+    tillSlots: run.tillSlots,
+    log: createLog(options.logLevel, label),
+  };
+}
+
+/** Resolves when the node has ended cleanly. */
+export async function runNode(run: RunNodeOptions): Promise<void> {
+  const output: Output = createOutput(run.options.json === true);
+  using lifecycle = watchLifecycle();
+  await using stack = new AsyncDisposableStack();
+  const settings = nodeSettings(run);
+  const node = stack.use(await openNode(settings));
+  const prepared = await run.prepare(node);
+  if (prepared !== undefined) stack.use(prepared);
+  const addresses = await node.announce();
+  const opened = await run.open?.(node);
+  if (opened !== undefined) stack.use(opened.closer);
+  const handlers = controlHandlers({ node, addresses, stop: () => lifecycle.end('asked to by its control port') });
+  stack.use(await startControlServer(settings.dataDir, handlers, settings.log));
+  const ready = {
+    event: 'ready',
+    role: run.role,
+    label: settings.label,
+    nodeId: node.keys.identity.nodeId,
+    wallet: node.wallet.address,
+    addresses,
+    ...opened?.ready,
+  };
+  output.value(ready);
+  output.line(run.describe(node, addresses, ready));
+  await lifecycle.ended;
+  output.line('Stopping: paying what is due, settling, closing.');
+}

@@ -1,0 +1,137 @@
+/**
+ * The control interface of a running node: what `relaymint stats`, `relaymint settle` and the marketplace page ask it.
+ * HTTP on loopback, every call with the bearer token of `control.json` in the node's data directory. Amounts and counts
+ * are decimal strings of base units and bytes.
+ */
+import { z } from 'zod';
+
+/** Bytes each way of one account: up is payer to payee. */
+export interface PairCounts {
+  readonly up: string;
+  readonly down: string;
+}
+
+/** One account with a neighbour: it pays us (`earns`) or we pay it (`pays`). */
+export interface PairStats {
+  readonly side: 'earns' | 'pays';
+  readonly peer: string;
+  readonly transport: string;
+  readonly channel: string;
+  readonly counts: PairCounts;
+  /** What the counted bytes cost at the agreed prices. */
+  readonly owed: string;
+  /** The latest receipt's amount. */
+  readonly receipted: string;
+  /** What the chain settled, as this node last saw it. */
+  readonly settled: string;
+}
+
+/** What this node ever settled; `signatures` are the latest ones. */
+export interface SettlementStats {
+  readonly transactions: number;
+  readonly receipts: number;
+  readonly computeUnits: number;
+  readonly feeLamports: number;
+  readonly signatures: readonly string[];
+}
+
+export type NodeRole = 'relay' | 'host' | 'gateway' | 'site';
+
+export interface NodeStats {
+  readonly role: NodeRole;
+  readonly label: string;
+  readonly nodeId: string;
+  readonly wallet: string;
+  readonly addresses: readonly string[];
+  /** Service name to price in base units per MiB. */
+  readonly prices: Readonly<Record<string, string>>;
+  readonly startedAt: number;
+  readonly rssBytes: number;
+  readonly links: number;
+  readonly circuits: number;
+  readonly pairs: readonly PairStats[];
+  readonly settlement: SettlementStats;
+}
+
+const decimal = z.string().regex(/^\d{1,39}$/);
+
+export const pairSchema: z.ZodType<PairStats> = z.object({
+  side: z.enum(['earns', 'pays']),
+  peer: z.string(),
+  transport: z.string(),
+  channel: z.string(),
+  counts: z.object({ up: decimal, down: decimal }),
+  owed: decimal,
+  receipted: decimal,
+  settled: decimal,
+});
+
+export const settlementSchema: z.ZodType<SettlementStats> = z.object({
+  transactions: z.number().int(),
+  receipts: z.number().int(),
+  computeUnits: z.number().int(),
+  feeLamports: z.number().int(),
+  signatures: z.array(z.string()),
+});
+
+export const statsSchema: z.ZodType<NodeStats> = z.object({
+  role: z.enum(['relay', 'host', 'gateway', 'site']),
+  label: z.string(),
+  nodeId: z.string(),
+  wallet: z.string(),
+  addresses: z.array(z.string()),
+  prices: z.record(z.string(), decimal),
+  startedAt: z.number().int(),
+  rssBytes: z.number().int(),
+  links: z.number().int(),
+  circuits: z.number().int(),
+  pairs: z.array(pairSchema),
+  settlement: settlementSchema,
+});
+
+/** What `control.json` holds: where the node answers and the secret to show. */
+export interface ControlFile {
+  readonly url: string;
+  readonly token: string;
+  readonly pid: number;
+}
+
+export const controlFileSchema: z.ZodType<ControlFile> = z.object({
+  url: z.url(),
+  token: z.string().min(32),
+  pid: z.number().int(),
+});
+
+export const CONTROL_FILE = 'control.json';
+
+/** The answer of each call. */
+export interface ControlResults {
+  readonly stats: NodeStats;
+  /** Signs receipts for all that is due now. */
+  readonly flush: { readonly flushed: boolean };
+  readonly settle: SettlementStats;
+  readonly withdraw: { readonly withdrawn: string; readonly signature?: string | undefined };
+  /** Requests the close of every channel we pay and closes those whose challenge period is over. */
+  readonly close: { readonly closed: number; readonly returned: string };
+  readonly stop: { readonly stopping: boolean };
+}
+
+export type ControlCall = keyof ControlResults;
+
+/** What a running node does for each call. */
+export type ControlHandlers = { readonly [C in ControlCall]: () => Promise<ControlResults[C]> };
+
+export const resultSchemas: { readonly [C in ControlCall]: z.ZodType<ControlResults[C]> } = {
+  stats: statsSchema,
+  flush: z.object({ flushed: z.boolean() }),
+  settle: settlementSchema,
+  withdraw: z.object({ withdrawn: decimal, signature: z.string().optional() }),
+  close: z.object({ closed: z.number().int(), returned: decimal }),
+  stop: z.object({ stopping: z.boolean() }),
+};
+
+export const errorSchema: z.ZodType<{ readonly error: { readonly code: string; readonly message: string } }> = z.object(
+  {
+    error: z.object({ code: z.string(), message: z.string() }),
+  },
+);

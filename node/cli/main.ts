@@ -1,0 +1,52 @@
+/** The `relaymint` program: reads the command line and hands over to one command. */
+import { createRequire } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import { isRelaymintError } from '../../core/errors.ts';
+import { settleCommand, statsCommand } from './commands/control.ts';
+import { gatewayCommand } from './commands/gateway.ts';
+import { hostCommand } from './commands/host.ts';
+import { ledgerCommand } from './commands/ledger.ts';
+import { publishCommand } from './commands/publish.ts';
+import { relayCommand } from './commands/relay.ts';
+import { startCommand } from './commands/start.ts';
+import { walletCommand } from './commands/wallet.ts';
+import { reportError } from './output.ts';
+
+const { version } = createRequire(import.meta.url)('../../../package.json') as { readonly version: string };
+
+/** Exit codes: 0 done, 1 failed, 2 the command line is wrong, 130 stopped by the user. */
+const EXIT_USAGE = 2;
+const EXIT_STOPPED = 130;
+
+function createProgram(): Command {
+  const program = new Command('relaymint')
+    .description(
+      'A token-metered bandwidth marketplace: paid relays, signed receipts, settlement on Solana, .web3 sites.',
+    )
+    .version(version)
+    .showHelpAfterError('Add --help to see what this command takes.')
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride();
+  startCommand(program);
+  relayCommand(program);
+  hostCommand(program);
+  gatewayCommand(program);
+  publishCommand(program);
+  ledgerCommand(program);
+  walletCommand(program);
+  settleCommand(program);
+  statsCommand(program);
+  return program;
+}
+
+try {
+  await createProgram().parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
+  } else {
+    const stopped = isRelaymintError(error, 'ABORTED');
+    if (!stopped) reportError(error, process.argv.includes('--json'));
+    process.exitCode = stopped ? EXIT_STOPPED : 1;
+  }
+}

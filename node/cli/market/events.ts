@@ -1,0 +1,82 @@
+/** The JSON lines that long-running commands print with `--json`, as the marketplace and scripts read them. */
+import { z } from 'zod';
+
+export interface LedgerReady {
+  readonly event: 'ready';
+  readonly url: string;
+  readonly programId: string;
+}
+
+export interface NodeReady {
+  readonly event: 'ready';
+  readonly role: 'relay' | 'host' | 'gateway';
+  readonly label: string;
+  readonly nodeId: string;
+  readonly wallet: string;
+  /** Multiaddrs that others can dial; empty for a gateway. */
+  readonly addresses: readonly string[];
+  /** Where visitors go; a gateway's only. */
+  readonly gateway?: string | undefined;
+}
+
+/** What `relaymint publish --json` prints when it is done. */
+export interface Published {
+  readonly event: 'published';
+  readonly name: string;
+  readonly cid: string;
+  readonly files: number;
+  readonly bytes: number;
+  readonly nodeId: string;
+  readonly wallet: string;
+  /** Credits of the owner's wallet before anything was paid, base units. */
+  readonly creditsBefore: string;
+  /** "registered", "updated" or "unchanged". */
+  readonly record: string;
+  /** The publisher's own accounts: what it paid the host for the upload. */
+  readonly pairs: readonly {
+    readonly peer: string;
+    readonly transport: string;
+    readonly channel: string;
+    readonly counts: { readonly up: string; readonly down: string };
+    readonly owed: string;
+  }[];
+}
+
+const decimal = z.string().regex(/^\d+$/);
+
+export const ledgerReadySchema: z.ZodType<LedgerReady> = z.object({
+  event: z.literal('ready'),
+  url: z.url(),
+  programId: z.string(),
+});
+
+export const nodeReadySchema: z.ZodType<NodeReady> = z.object({
+  event: z.literal('ready'),
+  role: z.enum(['relay', 'host', 'gateway']),
+  label: z.string(),
+  nodeId: z.string(),
+  wallet: z.string(),
+  addresses: z.array(z.string()),
+  gateway: z.url().optional(),
+});
+
+export const publishedSchema: z.ZodType<Published> = z.object({
+  event: z.literal('published'),
+  name: z.string(),
+  cid: z.string(),
+  files: z.number().int(),
+  bytes: z.number().int(),
+  nodeId: z.string(),
+  wallet: z.string(),
+  creditsBefore: decimal,
+  record: z.string(),
+  pairs: z.array(
+    z.object({
+      peer: z.string(),
+      transport: z.string(),
+      channel: z.string(),
+      counts: z.object({ up: decimal, down: decimal }),
+      owed: decimal,
+    }),
+  ),
+});

@@ -1,0 +1,148 @@
+/** Options that several commands share, and how their texts become values. */
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { messageOf } from '../../core/errors.ts';
+import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
+import { parseCredits, parseSol, pricePerMiB, type Amount, type Lamports, type PricePerMiB } from '../../core/units.ts';
+import { EMBEDDED_PROGRAM_ID } from '../../ledger/solana/embedded/index.ts';
+import { parsePeer, type PeerAddress } from '../discovery/index.ts';
+
+/** Where the embedded ledger answers unless told otherwise. */
+export const DEFAULT_LEDGER_PORT = 8899;
+const DEFAULT_LEDGER_URL = `http://127.0.0.1:${DEFAULT_LEDGER_PORT}`;
+
+/** Turns a decoder's error into commander's, which names the option. */
+export function parsed<T>(decode: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return decode(text);
+    } catch (error) {
+      throw new InvalidArgumentError(messageOf(error));
+    }
+  };
+}
+
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+}
+
+/** For options that may be given several times. */
+export function collect<T>(decode: (text: string) => T): (text: string, previous: readonly T[]) => readonly T[] {
+  const one = parsed(decode);
+  return (text, previous) => [...previous, one(text)];
+}
+
+export const credits: (text: string) => Amount = parsed(parseCredits);
+export const price: (text: string) => PricePerMiB = parsed((text) => pricePerMiB(parseCredits(text)));
+export const sol: (text: string) => Lamports = parsed(parseSol);
+
+export function defaultDataDir(label: string): string {
+  return path.join(homedir(), '.relaymint', label);
+}
+
+export interface CommonOptions {
+  readonly json?: true;
+  readonly logLevel: string;
+}
+
+export function addCommonOptions(command: Command): Command {
+  return command
+    .option('--json', 'print JSON, and nothing else, on stdout')
+    .addOption(
+      new Option('--log-level <level>', 'log lines (JSON) on stderr')
+        .choices(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+        .env('RELAYMINT_LOG_LEVEL')
+        .default('info'),
+    );
+}
+
+export interface LedgerOptions {
+  readonly ledger: string;
+  readonly program: LedgerAddress;
+}
+
+export function addLedgerOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--ledger <url>', "JSON-RPC URL of the ledger: the embedded one's or any Solana cluster's")
+        .env('RELAYMINT_LEDGER')
+        .default(DEFAULT_LEDGER_URL),
+    )
+    .addOption(
+      new Option('--program <address>', 'address of the Relaymint program there')
+        .env('RELAYMINT_PROGRAM')
+        .argParser(parsed((text: string) => ledgerAddress(text)))
+        .default(EMBEDDED_PROGRAM_ID, "the embedded ledger's"),
+    );
+}
+
+export interface NodeOptions extends CommonOptions, LedgerOptions {
+  readonly data?: string;
+  readonly label?: string;
+  readonly bootstrap: readonly PeerAddress[];
+  readonly deposit: Amount;
+  readonly airdrop?: Lamports;
+  readonly seed?: string;
+  readonly loopbackOnly?: true;
+}
+
+/** What every command that runs a node takes. */
+export function addNodeOptions(command: Command, role: string): Command {
+  addCommonOptions(command);
+  addLedgerOptions(command);
+  return command
+    .addOption(
+      new Option('--data <dir>', 'keys, books and content of this node')
+        .env('RELAYMINT_DATA')
+        .default(undefined, `~/.relaymint/${role}`),
+    )
+    .option('--label <name>', 'what logs and pages call this node')
+    .option(
+      '--bootstrap <node@address>',
+      'a node to learn others from: NODEID@MULTIADDR (repeatable)',
+      collect(parsePeer),
+      [],
+    )
+    .option(
+      '--deposit <credits>',
+      'deposit of a channel to a neighbour that this node pays',
+      credits,
+      parseCredits('1'),
+    )
+    .option(
+      '--airdrop <sol>',
+      'test ledgers: fill an empty wallet from the faucet and buy credits with half of it',
+      sol,
+    )
+    .option(
+      '--seed <text>',
+      'derive every key from this text and the label (tests only: whoever knows it owns the node)',
+    )
+    .option('--loopback-only', 'refuse every connection that would leave this machine');
+}
+
+export interface ListenOptions {
+  readonly listen: readonly string[];
+  readonly announce: readonly string[];
+}
+
+export function addListenOptions(command: Command): Command {
+  return command
+    .option(
+      '--listen <multiaddr>',
+      'where to accept links (repeatable; default /ip4/127.0.0.1/tcp/0)',
+      collect(String),
+      [],
+    )
+    .option(
+      '--announce <multiaddr>',
+      'what others are told to dial, when it differs (repeatable)',
+      collect(String),
+      [],
+    );
+}

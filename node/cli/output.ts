@@ -1,0 +1,95 @@
+/**
+ * What a command says. People read stdout as plain lines, scripts ask for `--json` and get JSON and nothing else there;
+ * logs and progress always go to stderr.
+ */
+import { destination, pino, type Level, type Logger } from 'pino';
+import { SingleBar } from 'cli-progress';
+import { isRelaymintError, messageOf } from '../../core/errors.ts';
+import { formatBytes } from '../../core/units.ts';
+
+export interface Output {
+  readonly json: boolean;
+  /** One line for people; nothing with --json. */
+  line(text?: string): void;
+  /** One JSON value, on one line, with --json only. */
+  value(value: unknown): void;
+}
+
+export function createOutput(json: boolean): Output {
+  return {
+    json,
+    line: (text = '') => {
+      if (!json) process.stdout.write(`${text}\n`);
+    },
+    value: (value) => {
+      if (json) process.stdout.write(`${JSON.stringify(value)}\n`);
+    },
+  };
+}
+
+/** Log lines as JSON on stderr, written at once so that none is lost in a crash. */
+export function createLog(level: string, label: string): Logger {
+  return pino(
+    { level: level as Level, base: { node: label }, formatters: { level: (name) => ({ level: name }) } },
+    destination({ dest: 2, sync: true }),
+  );
+}
+
+export interface Progress {
+  /** `done` of `total` bytes; unknown totals show only the count. */
+  update(done: number, total: number | undefined): void;
+  finish(): void;
+}
+
+/** A progress bar on stderr when a person watches; otherwise silent. */
+export function createProgress(title: string, quiet: boolean): Progress {
+  if (quiet || process.stderr.isTTY !== true) return { update() {}, finish() {} };
+  const bar = new SingleBar({
+    format: `${title} {bar} {percentage}% | {shown}`,
+    stream: process.stderr,
+    clearOnComplete: true,
+    hideCursor: true,
+    barsize: 28,
+  });
+  let started = false;
+  return {
+    update(done, total) {
+      const shown = total === undefined ? formatBytes(done) : `${formatBytes(done)} of ${formatBytes(total)}`;
+      if (!started) {
+        bar.start(total ?? Math.max(done, 1), done, { shown });
+        started = true;
+      } else {
+        if (total === undefined) bar.setTotal(Math.max(done, 1));
+        bar.update(done, { shown });
+      }
+    },
+    finish() {
+      if (started) bar.stop();
+    },
+  };
+}
+
+/** Prints an error the way its reader can use it. A fault of ours shows its stack; an expected failure only its message. */
+export function reportError(error: unknown, json: boolean): void {
+  const expected = isRelaymintError(error);
+  if (json) {
+    const code = expected ? error.code : 'INTERNAL';
+    process.stdout.write(`${JSON.stringify({ ok: false, error: { code, message: messageOf(error) } })}\n`);
+  }
+  process.stderr.write(expected ? `relaymint: ${error.message} [${error.code}]\n` : `relaymint: ${stackOf(error)}\n`);
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/** Columns padded to their widest cell. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) row.forEach((cell, index) => (widths[index] = Math.max(widths[index] ?? 0, cell.length)));
+  return rows
+    .map((row) =>
+      row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0))).join('  '),
+    )
+    .join('\n');
+}

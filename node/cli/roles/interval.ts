@@ -1,0 +1,41 @@
+/** Repeats work in the background, one run after the other, until it is disposed. */
+import { messageOf } from '../../../core/errors.ts';
+import type { Log } from '../../../core/ports.ts';
+
+export interface IntervalOptions {
+  /** From the end of one run to the start of the next, milliseconds. */
+  readonly everyMillis: number;
+  readonly work: (signal: AbortSignal) => Promise<void>;
+  /** What failed, for the log: a failure does not end the interval. */
+  readonly what: string;
+  readonly log: Log;
+}
+
+/** The first run begins after `everyMillis`. Disposing waits for a run under way. */
+export function repeat(options: IntervalOptions): AsyncDisposable {
+  const controller = new AbortController();
+  let running: Promise<void> = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
+  const schedule = (): void => {
+    if (controller.signal.aborted) return;
+    timer = setTimeout(() => {
+      running = run();
+    }, options.everyMillis).unref();
+  };
+  const run = async (): Promise<void> => {
+    try {
+      await options.work(controller.signal);
+    } catch (error) {
+      if (!controller.signal.aborted) options.log.warn({ error: messageOf(error) }, `${options.what} failed`);
+    }
+    schedule();
+  };
+  schedule();
+  return {
+    async [Symbol.asyncDispose]() {
+      controller.abort();
+      clearTimeout(timer);
+      await running;
+    },
+  };
+}

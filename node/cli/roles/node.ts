@@ -1,0 +1,225 @@
+/**
+ * The composition of one node: keys, transport policy, links, discovery, accounts, metering, circuits and settlement,
+ * tied together over one data directory and one ledger. The roles add what they sell.
+ */
+import path from 'node:path';
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import { messageOf } from '../../../core/errors.ts';
+import type { LedgerAddress } from '../../../core/ids.ts';
+import { MAX_OFFER_LIFE_MILLIS } from '../../../core/limits.ts';
+import { systemClock, type Log } from '../../../core/ports.ts';
+import { pricePerMiB, unixMillis, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
+import { openAccountBook, openBookStore, type AccountBook } from '../../../ledger/accounting/index.ts';
+import { startSettlement, type SettlementEngine } from '../../../ledger/settlement/index.ts';
+import { openSolanaLedger, type SolanaLedger, type SolanaWallet } from '../../../ledger/solana/index.ts';
+import { createCircuitEndpoint, type CircuitEndpoint, type ServiceHandler } from '../../circuit/index.ts';
+import {
+  createDiscovery,
+  createOfferBook,
+  signOffer,
+  walletBindingMessage,
+  type Discovery,
+  type OfferedService,
+  type PeerAddress,
+} from '../../discovery/index.ts';
+import { createLinkManager, type LinkManager } from '../../link/index.ts';
+import { createMetering, type Metering } from '../../meter/index.ts';
+import { createPolicy, createTcpTransport, type Outbound, type Policy } from '../../transport/index.ts';
+import type { NodeRole } from '../control/protocol.ts';
+import { Channels } from './channels.ts';
+import { fundNode } from './funding.ts';
+import { repeat } from './interval.ts';
+import { loadNodeKeys, signerOf, type NodeKeys } from './keys.ts';
+
+export interface NodeSettings {
+  readonly role: NodeRole;
+  readonly label: string;
+  readonly dataDir: string;
+  readonly ledgerUrl: string;
+  readonly programId: LedgerAddress;
+  /** Multiaddrs to listen on; none for a node that only dials out. */
+  readonly listen: readonly string[];
+  /** What others are told to dial instead of where we listen (behind a port forwarding). */
+  readonly announce: readonly string[];
+  readonly bootstrap: readonly PeerAddress[];
+  /** Deterministic keys; tests only. */
+  readonly seed: string | undefined;
+  /** Test ledgers only: what the faucet is asked for when the wallet is empty. */
+  readonly airdrop: Lamports | undefined;
+  /** Deposit of a channel to a neighbour we pay. */
+  readonly deposit: Amount;
+  readonly outbound: Outbound;
+  /** Price for carrying circuits onward; undefined: this node relays for nobody. */
+  readonly relayPrice: PricePerMiB | undefined;
+  /** Slots of the till; undefined for a node that sells nothing. */
+  readonly tillSlots: number | undefined;
+  readonly log: Log;
+}
+
+/** A running node without what its role adds. Disposing it pays, settles and closes in that order. */
+export interface RunningNode extends AsyncDisposable {
+  readonly settings: NodeSettings;
+  readonly keys: NodeKeys;
+  readonly policy: Policy;
+  readonly ledger: SolanaLedger;
+  readonly wallet: SolanaWallet;
+  readonly links: LinkManager;
+  readonly discovery: Discovery;
+  readonly book: AccountBook;
+  readonly metering: Metering;
+  readonly circuits: CircuitEndpoint;
+  readonly channels: Channels;
+  readonly settlement: SettlementEngine;
+  readonly startedAt: number;
+  readonly services: readonly OfferedService[];
+  /** Offers a service to whoever pays for it. Takes effect in the offer with the next `announce`. */
+  serve(service: string, price: PricePerMiB, handler: ServiceHandler): void;
+  /** Listens, signs the offer, tells the bootstrap peers. @returns the addresses others can dial. */
+  announce(): Promise<readonly string[]>;
+}
+
+const BOOKS_DIRECTORY = 'books';
+/** An offer is renewed long before it expires, so that a peer that missed one still has the last. */
+const OFFER_LIFE_MILLIS = Math.min(6 * 60 * 60 * 1000, MAX_OFFER_LIFE_MILLIS);
+const OFFER_RENEWAL_MILLIS = OFFER_LIFE_MILLIS / 4;
+
+/** Well below any challenge period, so that a payer's close request is answered in time. */
+const SETTLEMENT_POLL_MILLIS = 5_000;
+/** A receipt keeps: a node that cannot reach the ledger does not wait for it for ever. */
+const SHUTDOWN_SETTLE_MILLIS = 12_000;
+
+export async function openNode(settings: NodeSettings): Promise<RunningNode> {
+  const { log } = settings;
+  const clock = systemClock;
+  await using stack = new AsyncDisposableStack();
+  const keys = stack.use(await loadNodeKeys(settings));
+  const { identity } = keys;
+  const policy = createPolicy({ transports: [createTcpTransport()], outbound: settings.outbound });
+  const ledger = openSolanaLedger({
+    url: settings.ledgerUrl,
+    programId: settings.programId,
+    fetch: policy.fetch('ledger'),
+    clock,
+    log,
+  });
+  const wallet = ledger.wallet(keys.walletKey);
+  await fundNode({ reader: ledger, wallet, airdrop: settings.airdrop, tillSlots: settings.tillSlots, log });
+
+  const store = stack.use(await openBookStore(path.join(settings.dataDir, BOOKS_DIRECTORY)));
+  const book = stack.use(openAccountBook({ store, reader: ledger, log }));
+  const links = stack.use(createLinkManager({ identity, policy, clock, log }));
+  const settlement = stack.use(
+    await startSettlement({
+      store,
+      wallet,
+      reader: ledger,
+      policy: { pollMillis: SETTLEMENT_POLL_MILLIS },
+      onChannel: (channel) => book.update(channel),
+      clock,
+      log,
+    }),
+  );
+  stack.defer(() => settleAtShutdown(settlement, log));
+  const offers = createOfferBook({ clock });
+  const discovery = stack.use(createDiscovery({ links, book: offers, clock, log, bootstrap: settings.bootstrap }));
+  const channels = new Channels({ reader: ledger, wallet, delegate: keys.delegate, deposit: settings.deposit, log });
+  const metering = stack.use(
+    createMetering({
+      nodeId: identity.nodeId,
+      wallet: wallet.address,
+      book,
+      reader: ledger,
+      channels,
+      price: settings.relayPrice ?? pricePerMiB(0n),
+      log,
+    }),
+  );
+  const circuits = stack.use(
+    createCircuitEndpoint({
+      links,
+      metering,
+      nodeId: identity.nodeId,
+      onionKey: keys.onionKey,
+      ...(settings.relayPrice === undefined ? {} : { relayPrice: settings.relayPrice }),
+      clock,
+      log,
+    }),
+  );
+
+  const services: OfferedService[] = [];
+  if (settings.relayPrice !== undefined) services.push({ name: 'relay', price: settings.relayPrice });
+  const walletBinding = bindWallet(keys);
+  const renewOffer = (): void => {
+    const now = clock.now();
+    links.setOffer(
+      signOffer(
+        {
+          onionKey: keys.onionKey.publicKey,
+          wallet: wallet.address,
+          walletBinding,
+          addresses: settings.announce.length > 0 ? settings.announce : links.addresses(),
+          services,
+          sequence: BigInt(now),
+          expires: unixMillis(now + OFFER_LIFE_MILLIS),
+        },
+        identity,
+      ),
+    );
+  };
+  stack.use(
+    repeat({
+      everyMillis: OFFER_RENEWAL_MILLIS,
+      work: async () => renewOffer(),
+      what: 'renewing the offer',
+      log,
+    }),
+  );
+
+  const owned = stack.move();
+  return {
+    settings,
+    keys,
+    policy,
+    ledger,
+    wallet,
+    links,
+    discovery,
+    book,
+    metering,
+    circuits,
+    channels,
+    settlement,
+    services,
+    startedAt: clock.now(),
+    serve(service, price, handler) {
+      circuits.register(service, { price }, handler);
+      services.push({ name: service, price });
+    },
+    async announce() {
+      const addresses = settings.listen.length === 0 ? [] : await links.listen(settings.listen);
+      renewOffer();
+      await discovery.refresh();
+      return settings.announce.length > 0 ? settings.announce : addresses;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function settleAtShutdown(settlement: SettlementEngine, log: Log): Promise<void> {
+  if (settlement.unsettled() === 0n) return;
+  try {
+    await settlement.settleAll(AbortSignal.timeout(SHUTDOWN_SETTLE_MILLIS));
+  } catch (error) {
+    log.warn({ error: messageOf(error) }, 'could not settle before stopping; the receipts are kept for the next start');
+  }
+}
+
+/** The wallet's statement that this node earns for it. */
+function bindWallet(keys: NodeKeys): Uint8Array {
+  const signer = signerOf(keys.walletKey);
+  try {
+    return signer.sign(walletBindingMessage(keys.identity.nodeId));
+  } finally {
+    signer.close();
+  }
+}
