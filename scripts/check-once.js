@@ -1,0 +1,33 @@
+/** Checks the JSON of `npm start -- --once --json` with nothing but this file: an outsider's view of the round. */
+import { readFileSync } from 'node:fs';
+
+const [file] = process.argv.slice(2);
+const text = readFileSync(file, 'utf8');
+const report = JSON.parse(text);
+const faults = [];
+const expect = (condition, message) => {
+  if (!condition) faults.push(message);
+};
+
+expect(text.trim().split('\n').length === 1, 'stdout holds more than one line');
+expect(report.ok === true, 'ok is not true');
+expect(report.site.verified === true && report.site.files > 0 && report.site.bytes > 0, 'the site was not verified');
+expect(report.peers.length >= 5, 'fewer pairs than gateway, three relays, host and publisher make');
+for (const peer of report.peers) {
+  const pair = `${peer.payer} -> ${peer.payee}`;
+  for (const way of ['up', 'down']) {
+    expect(peer.payerCounts[way] === peer.payeeCounts[way], `${pair}: the two counts of ${way} differ`);
+  }
+  expect(peer.owed === peer.paid && BigInt(peer.paid) > 0n, `${pair}: owed ${peer.owed}, paid ${peer.paid}`);
+}
+const s = Object.fromEntries(Object.entries(report.supply).map(([key, value]) => [key, BigInt(value)]));
+expect(s.circulating + s.openDeposits + s.unminted === s.bought - s.redeemed, 'the supply identity fails');
+expect(s.bought + s.minted - s.burned - s.redeemed === s.circulating, 'minting and burning do not explain the supply');
+expect(report.settlement.receipts >= report.peers.length && report.settlement.transactions > 0, 'too little was settled');
+expect(report.settlement.signatures.length === report.settlement.transactions, 'signatures and transactions differ');
+const site = report.balances.find((balance) => balance.role === 'site');
+expect(site !== undefined && BigInt(site.after) > BigInt(site.before), "the site owner's share did not arrive");
+
+for (const fault of faults) process.stdout.write(`--once --json: ${fault}\n`);
+process.stdout.write(faults.length === 0 ? 'The round adds up.\n' : `${faults.length} faults\n`);
+process.exitCode = faults.length === 0 ? 0 : 1;
