@@ -58,7 +58,7 @@ class Book implements AccountBook {
     const entry = this.#store.enter('payer', peer, channel);
     const account = new Spending({
       peer,
-      channel,
+      channel: entry.channel,
       delegate,
       terms,
       given: entry.latest,
@@ -78,7 +78,7 @@ class Book implements AccountBook {
     const entry = this.#store.enter('payee', peer, channel);
     const account = new Earning({
       peer,
-      channel,
+      channel: entry.channel,
       held: entry.latest,
       before,
       arrears: entry.arrears,
@@ -94,8 +94,10 @@ class Book implements AccountBook {
 
   update(channel: ChannelState): void {
     this.#store.update(channel);
-    this.#spending.get(channel.id)?.update(channel);
-    this.#earning.get(channel.id)?.update(channel);
+    const known = this.#store.entry(channel.id)?.channel;
+    if (known === undefined) return;
+    this.#spending.get(channel.id)?.update(known);
+    this.#earning.get(channel.id)?.update(known);
   }
 
   peers(): readonly PairCounts[] {

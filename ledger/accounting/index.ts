@@ -2,6 +2,7 @@
 export { openAccountBook } from './book.ts';
 export { openBookStore } from './store.ts';
 export type { BookStore } from './store.ts';
+export { NUMERATOR_BITS } from './tally.ts';
 export { decodeTerms, encodeTerms, MAX_TERMS_BYTES } from './terms.ts';
 export type { Terms } from './terms.ts';
 export type {

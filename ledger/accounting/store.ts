@@ -3,9 +3,8 @@ import { RelaymintError } from '../../core/errors.ts';
 import type { ChannelId, NodeId } from '../../core/ids.ts';
 import { MAX_ACCOUNTS } from '../../core/limits.ts';
 import { amount } from '../../core/units.ts';
-import type { Amount } from '../../core/units.ts';
 import type { ChannelState } from '../contract.ts';
-import type { SignedReceipt } from '../receipt/index.ts';
+import type { Receipt, SignedReceipt } from '../receipt/index.ts';
 import { decodeSignedReceipt } from '../receipt/index.ts';
 import { GroupedStore } from '../receipt/store.ts';
 import type { Change, Written } from '../receipt/store.ts';
@@ -116,7 +115,13 @@ export class BookStore implements AsyncDisposable {
         remedy: 'Settle and close channels that are no longer used.',
       });
     }
-    const entry: Entry = { role, peer, channel, latest: known?.latest, arrears: known?.arrears ?? 0n };
+    const entry: Entry = {
+      role,
+      peer,
+      channel: known === undefined ? channel : advance(known.channel, channel),
+      latest: known?.latest,
+      arrears: known?.arrears ?? 0n,
+    };
     this.#entries.set(channel.id, entry);
     this.#store.write([[KEY.channel + channel.id, encodeEntry(entry)]], { sync: false });
     return entry;
@@ -170,21 +175,15 @@ export class BookStore implements AsyncDisposable {
   }
 
   /**
-   * A settlement is on chain: its record, what its channels now have settled, and what its names were paid change in
+   * A settlement is on chain: its records, what its channels now have settled, and what its names were paid change in
    * one batch, so that it is booked exactly once whenever the process dies.
    */
   async book(
-    id: string,
-    record: Uint8Array | undefined,
-    settled: readonly {
-      readonly channel: ChannelId;
-      readonly amount: Amount;
-      readonly up: bigint;
-      readonly down: bigint;
-    }[],
+    records: readonly (readonly [id: string, record: Uint8Array | undefined])[],
+    settled: readonly Pick<Receipt, 'channel' | 'amount' | 'up' | 'down'>[],
     paid: Shares,
   ): Promise<void> {
-    const changes: Change[] = [this.#settlementChange(id, record)];
+    const changes = records.map(([id, record]) => this.#settlementChange(id, record));
     for (const item of settled) {
       const known = this.#entries.get(item.channel);
       if (known === undefined || known.channel.settled >= item.amount) continue;
@@ -243,4 +242,17 @@ export class BookStore implements AsyncDisposable {
     }
     return false;
   }
+}
+
+/** What the ledger shows now, unless it is a stale read: what was settled or deposited never shrinks. */
+function advance(known: ChannelState, read: ChannelState): ChannelState {
+  const newer = read.settled >= known.settled ? read : known;
+  return {
+    ...read,
+    deposit: read.deposit > known.deposit ? read.deposit : known.deposit,
+    settled: newer.settled,
+    settledUp: newer.settledUp,
+    settledDown: newer.settledDown,
+    closeAt: read.closeAt ?? known.closeAt,
+  };
 }

@@ -80,5 +80,5 @@ function isCanonicalScalar(scalar: Uint8Array): boolean {
 }
 
 function littleEndian(value: Uint8Array): bigint {
-  return BigInt(`0x${toHex(Uint8Array.from(value).reverse())}`);
+  return BigInt(`0x${toHex(value.toReversed())}`);
 }

@@ -8,12 +8,19 @@ import type { BookStore } from '../accounting/index.ts';
 import type { ChannelState, LedgerReader, LedgerWallet, TransactionResult } from '../contract.ts';
 
 export interface SettlementPolicy {
-  /** Settle when a batch's unsettled value reaches this many base units: some multiple of what a transaction costs. Default 1,000,000 (one credit). */
+  /**
+   * Settle unasked when this much is unsettled, base units. Default 500,000: a transaction with one receipt costs
+   * 10,000 lamports, 2 % of that. Receipts below a fifth of it wait for company, or for their age.
+   */
   readonly threshold: Amount;
-  /** How often the till is looked at for close requests and top-ups, and the threshold is checked, milliseconds. Default 10,000. */
-  readonly pollMillis: number;
-  /** Value older than this is settled whatever its amount, milliseconds. Default one day. */
+  /** Value is settled after this long whatever its amount, milliseconds. Default one day. */
   readonly maxAgeMillis: number;
+  /** How often the till is looked at: close requests, top-ups, the threshold. Milliseconds, default 10,000. Much shorter than any challenge period. */
+  readonly pollMillis: number;
+  /** First pause after the ledger could not be reached, milliseconds; doubles each time. Default 500. */
+  readonly retryMillis: number;
+  /** Attempts before a call gives up; its record stays and is taken up again. Default 8. */
+  readonly attempts: number;
 }
 
 export interface SettlementOptions {

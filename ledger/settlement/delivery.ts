@@ -1,0 +1,176 @@
+/** Gets one settlement on chain and into the books exactly once, whenever the process dies. */
+import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
+import type { Clock, Log } from '../../core/ports.ts';
+import { amount, lamports } from '../../core/units.ts';
+import { NUMERATOR_BITS } from '../accounting/index.ts';
+import type { BookStore } from '../accounting/index.ts';
+import type { LedgerReader, LedgerWallet, PreparedTransaction, TransactionResult } from '../contract.ts';
+import { receiptMessage, receiptSignature } from '../receipt/index.ts';
+import type { Settlement, SettlementTotals } from './contract.ts';
+import type { Patience } from './patience.ts';
+import type { Batch } from './plan.ts';
+import { decodeRecord, decodeTotals, EMPTY_TOTALS, encodeRecord, encodeTotals } from './record.ts';
+import type { SettlementRecord } from './record.ts';
+
+/** Key of the totals among the settlement records; no signature is this short. */
+const TOTALS = 'totals';
+
+export type Outcome =
+  | { readonly state: 'booked'; readonly settlement: Settlement }
+  /** The chain said no: something in it is wrong. */
+  | { readonly state: 'refused'; readonly reason: string }
+  /** The chain never took it up, and no longer can. */
+  | { readonly state: 'expired' };
+
+export interface DeliveryParts {
+  readonly store: BookStore;
+  readonly wallet: LedgerWallet;
+  readonly reader: Pick<LedgerReader, 'till'>;
+  readonly patience: Patience;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class Delivery {
+  readonly #store: BookStore;
+  readonly #wallet: LedgerWallet;
+  readonly #reader: Pick<LedgerReader, 'till'>;
+  readonly #patience: Patience;
+  readonly #clock: Clock;
+  readonly #log: Log;
+
+  constructor({ store, wallet, reader, patience, clock, log }: DeliveryParts) {
+    this.#store = store;
+    this.#wallet = wallet;
+    this.#reader = reader;
+    this.#patience = patience;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  totals(): SettlementTotals {
+    const encoded = this.#store.settlements().get(TOTALS);
+    return encoded === undefined ? EMPTY_TOTALS : decodeTotals(encoded);
+  }
+
+  /** Records, sends, confirms and books one batch. */
+  async deliver(stop: AbortSignal, batch: Batch): Promise<Outcome> {
+    await this.#store.flushed();
+    const items = batch.candidates.map(({ channel, receipt }) => ({
+      slot: channel.slot,
+      delegate: channel.delegate,
+      message: receiptMessage(receipt),
+      signature: receiptSignature(receipt),
+    }));
+    const transaction = await this.#patience.retried(stop, () => this.#wallet.prepareSettle(items, batch.shares));
+    const record: SettlementRecord = {
+      transaction,
+      items: batch.candidates.map(({ receipt }) => receipt),
+      shares: batch.shares,
+      increase: batch.increase,
+    };
+    await this.#store.saveSettlement(transaction.signature, encodeRecord(record));
+    return this.#finish(stop, record, true);
+  }
+
+  /** Follows a recorded settlement to its end. `fresh`: it was never sent before. */
+  async #finish(stop: AbortSignal, record: SettlementRecord, fresh: boolean): Promise<Outcome> {
+    const { transaction } = record;
+    let maybeSent = !fresh;
+    for (let attempt = 0; ; attempt += 1) {
+      stop.throwIfAborted();
+      try {
+        await this.#wallet.submit(transaction);
+        maybeSent = true;
+      } catch (error) {
+        if (isRelaymintError(error, 'LEDGER_UNREACHABLE')) {
+          // The request may have arrived and only the answer been lost.
+          maybeSent = true;
+          await this.#patience.pause(stop, attempt, error);
+          continue;
+        }
+        if (!isRelaymintError(error)) throw error;
+        const status = await this.#patience.retried(stop, () => this.#wallet.status(transaction));
+        if (status.state === 'confirmed') return this.#booked(record, status.result);
+        if (!maybeSent) return this.#drop(transaction, error.message);
+        // It may be on its way all the same: only the chain's own word, or its expiry, settles that.
+      }
+      const status = await this.#patience.retried(stop, () => this.#wallet.confirm(transaction, stop));
+      if (status.state === 'confirmed') return this.#booked(record, status.result);
+      if (status.state === 'failed') return this.#drop(transaction, status.reason);
+      if (status.state === 'expired') return this.#expire(stop, record);
+      await this.#patience.pause(stop, attempt, new RelaymintError('TIMEOUT', 'The settlement is still pending.'));
+    }
+  }
+
+  async #booked(record: SettlementRecord, result: TransactionResult): Promise<Outcome> {
+    const { transaction, items, shares, increase } = record;
+    const before = this.totals();
+    const totals: SettlementTotals = {
+      transactions: before.transactions + 1,
+      receipts: before.receipts + items.length,
+      amount: amount(before.amount + increase),
+      computeUnits: before.computeUnits + result.computeUnits,
+      feeLamports: lamports(before.feeLamports + result.feeLamports),
+      signatures: [...before.signatures, result.signature],
+    };
+    const paid = new Map(shares.map(({ name, gross }) => [name, gross << NUMERATOR_BITS]));
+    await this.#store.book(
+      [
+        [transaction.signature, undefined],
+        [TOTALS, encodeTotals(totals)],
+      ],
+      items,
+      paid,
+    );
+    this.#log.info({ signature: result.signature, receipts: items.length, amount: String(increase) }, 'settled');
+    const { computeUnits, feeLamports, signature } = result;
+    const at = this.#clock.now();
+    const settlement = { signature, receipts: items.length, amount: increase, computeUnits, feeLamports, at };
+    return { state: 'booked', settlement };
+  }
+
+  async #drop(transaction: PreparedTransaction, reason: string): Promise<Outcome> {
+    await this.#store.saveSettlement(transaction.signature, undefined);
+    return { state: 'refused', reason };
+  }
+
+  /** What an earlier run, or an attempt that gave up, left unfinished. */
+  async recover(stop: AbortSignal): Promise<readonly Settlement[]> {
+    const done: Settlement[] = [];
+    for (const [id, encoded] of Array.from(this.#store.settlements())) {
+      if (id === TOTALS) continue;
+      const record = decodeRecord(encoded);
+      const outcome = await this.#resume(stop, record);
+      if (outcome.state === 'booked') done.push(outcome.settlement);
+      else this.#log.info({ signature: id }, 'an unfinished settlement came to nothing; its receipts are settled anew');
+    }
+    return done;
+  }
+
+  async #resume(stop: AbortSignal, record: SettlementRecord): Promise<Outcome> {
+    const { transaction } = record;
+    const status = await this.#patience.retried(stop, () => this.#wallet.status(transaction));
+    if (status.state === 'confirmed') return this.#booked(record, status.result);
+    if (status.state === 'pending') return this.#finish(stop, record, false);
+    if (status.state === 'failed') return this.#drop(transaction, status.reason);
+    return this.#expire(stop, record);
+  }
+
+  /**
+   * Not found on chain, and too old to get there. A node that remembers only recent transactions says so of one that
+   * succeeded as well; the till knows. (A channel that is gone took its receipt's value with it either way.)
+   */
+  async #expire(stop: AbortSignal, record: SettlementRecord): Promise<Outcome> {
+    const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address));
+    const open = new Map(till?.channels.map((channel) => [channel.id, channel.settled]));
+    const landed = record.items.every((item) => (open.get(item.channel) ?? item.amount) >= item.amount);
+    const { signature } = record.transaction;
+    if (landed) {
+      const unknownCost: TransactionResult = { signature, feeLamports: lamports(0n), computeUnits: 0 };
+      return this.#booked(record, unknownCost);
+    }
+    await this.#store.saveSettlement(signature, undefined);
+    return { state: 'expired' };
+  }
+}

@@ -1,0 +1,37 @@
+/** Repeats what could not reach the ledger, more and more slowly. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { isRelaymintError } from '../../core/errors.ts';
+import type { RelaymintError } from '../../core/errors.ts';
+
+export interface PatienceOptions {
+  /** First pause, milliseconds; doubles each time. */
+  readonly retryMillis: number;
+  readonly attempts: number;
+}
+
+export class Patience {
+  readonly #options: PatienceOptions;
+
+  constructor(options: PatienceOptions) {
+    this.#options = options;
+  }
+
+  /** Repeats what could not reach the ledger. */
+  async retried<T>(stop: AbortSignal, request: () => Promise<T>): Promise<T> {
+    for (let attempt = 0; ; attempt += 1) {
+      stop.throwIfAborted();
+      try {
+        return await request();
+      } catch (error) {
+        if (!isRelaymintError(error, 'LEDGER_UNREACHABLE')) throw error;
+        await this.pause(stop, attempt, error);
+      }
+    }
+  }
+
+  /** Longer each time. @throws the error itself when it was the last attempt. */
+  async pause(stop: AbortSignal, attempt: number, error: RelaymintError): Promise<void> {
+    if (attempt + 1 >= this.#options.attempts) throw error;
+    await delay(this.#options.retryMillis * 2 ** attempt, undefined, { signal: stop });
+  }
+}
