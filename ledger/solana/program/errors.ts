@@ -66,5 +66,6 @@ function failureText(failure: unknown, logs: readonly string[]): string {
 
 function describe(failure: unknown): string {
   if (failure instanceof Error) return failure.message.slice(0, QUOTED);
-  return (JSON.stringify(failure) ?? String(failure)).slice(0, QUOTED);
+  const text = JSON.stringify(failure, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+  return (text ?? 'no reason given').slice(0, QUOTED);
 }

@@ -14,26 +14,14 @@ export interface Field {
 }
 
 /** Last byte of each discriminator is the layout's version. */
-export const DISCRIMINATORS = {
+export const DISCRIMINATORS: Readonly<Record<'bank' | 'till' | 'name', Uint8Array>> = {
   bank: discriminator('RMbank'),
   till: discriminator('RMtill'),
   name: discriminator('RMname'),
-} as const;
-
-const BANK_SIZE = 200;
-const TILL_HEADER_SIZE = 96;
-const SLOT_SIZE = 112;
-const NAME_SIZE = 768;
-const SPLIT_SIZE = 48;
+};
 
 /** Account sizes in bytes. */
-export const SIZES = {
-  bank: BANK_SIZE,
-  tillHeader: TILL_HEADER_SIZE,
-  slot: SLOT_SIZE,
-  name: NAME_SIZE,
-  split: SPLIT_SIZE,
-} as const;
+export const SIZES = { bank: 200, tillHeader: 96, slot: 112, name: 768, split: 48 } as const;
 
 /** Where `getProgramAccounts` filters look. Offsets in bytes from the start of the account. */
 export const FILTER_OFFSETS = { discriminator: 0, tillOwner: 16, nameOwner: 80, nameManager: 112 } as const;
@@ -117,7 +105,7 @@ export const NAME_FIELDS: readonly Field[] = layout([
   ['royaltyCarry', 'u16', 2],
   ['splitCount', 'u8', 1],
   ['pad1', 'pad', 3],
-  ['splits', 'list', MAX_SPLITS * SPLIT_SIZE],
+  ['splits', 'list', MAX_SPLITS * SIZES.split],
   ['accrued', 'u64', 8],
   ['lifetime', 'u64', 8],
   ['spare', 'pad', 64],
@@ -132,7 +120,7 @@ export const SPLIT_FIELDS: readonly Field[] = layout([
 
 /** Bytes of a till account with that many slots. */
 export function tillSize(slots: number): number {
-  return TILL_HEADER_SIZE + slots * SLOT_SIZE;
+  return SIZES.tillHeader + slots * SIZES.slot;
 }
 
 function layout(rows: readonly (readonly [string, FieldType, number])[]): readonly Field[] {

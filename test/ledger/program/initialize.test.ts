@@ -1,0 +1,113 @@
+import { TOKEN_PROGRAM_ID, unpackMint } from '@solana/spl-token';
+import { SystemProgram } from '@solana/web3.js';
+import type { TransactionInstruction } from '@solana/web3.js';
+import { beforeAll, describe, expect, it } from 'vitest';
+import * as program from '../../../ledger/solana/program/index.ts';
+import { checkAccounts } from './checks.ts';
+import { CHALLENGE_SECONDS, CLUSTER_TAG, Chain, UNITS_PER_LAMPORT, keypair, withAccounts } from './svm.ts';
+
+const CEILING = 12_000;
+
+function initialize(chain: Chain, change: Partial<program.InitializeArguments> = {}): TransactionInstruction {
+  return program.initialize(chain.programId, {
+    admin: chain.admin.publicKey,
+    clusterTag: CLUSTER_TAG,
+    unitsPerLamport: UNITS_PER_LAMPORT,
+    challengeSeconds: CHALLENGE_SECONDS,
+    ...change,
+  });
+}
+
+describe('initialize', () => {
+  it('creates the bank and a mint that only the bank can mint and nobody can freeze', () => {
+    const chain = Chain.bare();
+    const { computeUnits } = chain.ok([initialize(chain)], chain.admin);
+    expect(computeUnits).toBeLessThanOrEqual(CEILING);
+    expect(chain.bank()).toMatchObject({
+      admin: chain.admin.publicKey,
+      clusterTag: CLUSTER_TAG,
+      unitsPerLamport: UNITS_PER_LAMPORT,
+      challengeSeconds: CHALLENGE_SECONDS,
+      bought: 0n,
+      redeemed: 0n,
+      burned: 0n,
+      minted: 0n,
+      openDeposits: 0n,
+      unminted: 0n,
+      reserve: 0n,
+    });
+    const mint = program.mintAddress(chain.programId);
+    expect(unpackMint(mint, chain.account(mint))).toMatchObject({
+      decimals: program.CREDIT_DECIMALS,
+      mintAuthority: program.bankAddress(chain.programId),
+      freezeAuthority: null,
+      supply: 0n,
+      isInitialized: true,
+    });
+  });
+
+  it('holds exactly the rent that keeps both accounts', () => {
+    const chain = Chain.start();
+    const held = (size: number): bigint => chain.svm.minimumBalanceForRentExemption(BigInt(size));
+    expect(chain.lamportsOf(program.bankAddress(chain.programId))).toBe(held(program.SIZES.bank));
+    expect(chain.lamportsOf(program.mintAddress(chain.programId))).toBe(held(82));
+  });
+
+  it.each([1n, 10_000_000_000n])('works although somebody sent %d lamports to the addresses before', (lamports) => {
+    const chain = Chain.bare();
+    const pay = (toPubkey: typeof SystemProgram.programId): TransactionInstruction =>
+      SystemProgram.transfer({ fromPubkey: chain.admin.publicKey, toPubkey, lamports });
+    // One lamport alone cannot stand on a cluster; it is put there past the rules.
+    for (const key of [program.bankAddress(chain.programId), program.mintAddress(chain.programId)]) {
+      if (lamports === 1n) chain.put(key, SystemProgram.programId, new Uint8Array(), 1n);
+      else chain.ok([pay(key)], chain.admin);
+    }
+    chain.initialize();
+    expect(chain.bank().reserve).toBe(0n);
+    const mint = chain.account(program.mintAddress(chain.programId));
+    expect(mint?.owner).toEqual(TOKEN_PROGRAM_ID);
+  });
+
+  it('succeeds only once', () => {
+    const chain = Chain.start();
+    expect(chain.refusal([initialize(chain)])).toBe('AlreadyExists');
+  });
+
+  describe('its settings', () => {
+    let chain: Chain;
+    beforeAll(() => {
+      chain = Chain.bare();
+    });
+
+    it.each([
+      ['a price of 0', { unitsPerLamport: 0n }],
+      ['no challenge period', { challengeSeconds: 0n }],
+      ['a challenge period over 90 days', { challengeSeconds: program.MAX_CHALLENGE_SECONDS + 1n }],
+    ])('refuses %s', (_title, change) => {
+      expect(chain.refusal([initialize(chain, change)])).toBe('InvalidConfiguration');
+    });
+
+    it('refuses an admin that does not pay', () => {
+      const poor = keypair('poor');
+      const instruction = withAccounts(initialize(chain, { admin: poor.publicKey }), { 0: { isWritable: false } });
+      expect(chain.refusal([instruction], chain.admin, poor)).toBe('NotWritable');
+    });
+
+    it('refuses another address for the bank', () => {
+      const instruction = withAccounts(initialize(chain), { 1: { pubkey: keypair('elsewhere').publicKey } });
+      expect(chain.refusal([instruction])).toBe('WrongAddress');
+    });
+
+    const admin = keypair('second admin');
+    checkAccounts(() => ({ chain, instruction: initialize(chain, { admin: admin.publicKey }), signers: [admin] }), {
+      signers: [0],
+      writable: [1],
+      tokenProgram: 3,
+      systemProgram: 4,
+    });
+  });
+
+  it('refuses a cluster tag of another length before anything is sent', () => {
+    expect(() => initialize(Chain.bare(), { clusterTag: new Uint8Array(15) })).toThrow(RangeError);
+  });
+});

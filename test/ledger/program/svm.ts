@@ -1,0 +1,275 @@
+/** A real virtual machine with the committed program in it, and short words for what the tests do with it. */
+import { readFileSync } from 'node:fs';
+import { ed25519 } from '@noble/curves/ed25519.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { address, getTransactionDecoder, lamports as kitLamports } from '@solana/kit';
+import { createAssociatedTokenAccountIdempotentInstruction, unpackAccount, unpackMint } from '@solana/spl-token';
+import { Keypair, PublicKey, Transaction } from '@solana/web3.js';
+import type { AccountInfo, Signer, TransactionInstruction } from '@solana/web3.js';
+import { FailedTransactionMetadata, LiteSVM, TransactionMetadata } from 'litesvm';
+import { concatBytes, utf8 } from '../../../core/codec.ts';
+import type { RelaymintError } from '../../../core/errors.ts';
+import { channelIdBytes } from '../../../core/ids.ts';
+import { amount, lamports } from '../../../core/units.ts';
+import type { Amount } from '../../../core/units.ts';
+import * as program from '../../../ledger/solana/program/index.ts';
+
+export const PROGRAM_FILE: URL = new URL('../../../ledger/program/relaymint.so', import.meta.url);
+export const CLUSTER_TAG: Uint8Array = sha256(utf8('test cluster')).slice(0, 16);
+export const CHALLENGE_SECONDS = 3600n;
+/** Two, so that a forgotten factor shows. */
+export const UNITS_PER_LAMPORT = 2n;
+
+/** The same key for the same label. */
+export function keypair(label: string): Keypair {
+  return Keypair.fromSeed(sha256(utf8(`test key ${label}`)));
+}
+
+export interface Outcome {
+  readonly computeUnits: number;
+  readonly logs: readonly string[];
+  /** undefined: it succeeded. */
+  readonly error: RelaymintError | undefined;
+  /** Name of the program's own error, or the runtime's text. */
+  readonly reason: string | undefined;
+}
+
+export interface ReceiptFields {
+  readonly till: PublicKey;
+  readonly slot: number;
+  readonly generation?: number;
+  readonly amount: bigint;
+  readonly up?: bigint;
+  readonly down?: bigint;
+}
+
+export class Chain {
+  readonly svm: LiteSVM;
+  readonly programId: PublicKey;
+  readonly admin: Keypair = keypair('admin');
+
+  constructor(svm: LiteSVM = new LiteSVM(), programId: PublicKey = keypair('program').publicKey) {
+    this.svm = svm;
+    this.programId = programId;
+  }
+
+  /** The program in place, the bank not yet initialized. */
+  static bare(): Chain {
+    const chain = new Chain();
+    chain.svm.addProgram(address(chain.programId.toBase58()), readFileSync(PROGRAM_FILE));
+    chain.fund(chain.admin.publicKey);
+    return chain;
+  }
+
+  /** With an initialized bank. */
+  static start(unitsPerLamport: bigint = UNITS_PER_LAMPORT): Chain {
+    const chain = Chain.bare();
+    chain.initialize(unitsPerLamport);
+    return chain;
+  }
+
+  initialize(unitsPerLamport: bigint = UNITS_PER_LAMPORT): Outcome {
+    return this.ok(
+      [
+        program.initialize(this.programId, {
+          admin: this.admin.publicKey,
+          clusterTag: CLUSTER_TAG,
+          unitsPerLamport,
+          challengeSeconds: CHALLENGE_SECONDS,
+        }),
+      ],
+      this.admin,
+    );
+  }
+
+  fund(key: PublicKey, value = 100_000_000_000n): void {
+    this.svm.airdrop(address(key.toBase58()), kitLamports(value));
+  }
+
+  /** A funded wallet with a token account and that many base units of credit. */
+  wallet(label: string, credits = 0n): Keypair {
+    const wallet = keypair(label);
+    this.fund(wallet.publicKey);
+    this.ok([this.createTokenAccount(wallet.publicKey)], wallet);
+    if (credits > 0n) {
+      const price = lamports(credits / this.bank().unitsPerLamport);
+      this.ok([program.buy(this.programId, { buyer: wallet.publicKey, lamports: price })], wallet);
+    }
+    return wallet;
+  }
+
+  createTokenAccount(owner: PublicKey): TransactionInstruction {
+    const mint = program.mintAddress(this.programId);
+    const account = program.creditAccountAddress(this.programId, owner);
+    return createAssociatedTokenAccountIdempotentInstruction(this.admin.publicKey, account, owner, mint);
+  }
+
+  openTill(owner: Keypair, slots = 4): PublicKey {
+    this.ok([program.openTill(this.programId, { owner: owner.publicKey, slots })], owner);
+    return program.tillAddress(this.programId, owner.publicKey);
+  }
+
+  openChannel(payer: Keypair, till: PublicKey, slot: number, deposit: bigint, delegate: Keypair = payer): void {
+    const args = { payer: payer.publicKey, till, slot, delegate: delegate.publicKey, deposit: amount(deposit) };
+    this.ok([program.openChannel(this.programId, args)], payer);
+  }
+
+  /** Signs a receipt with `delegate`. */
+  receipt(delegate: Keypair, fields: ReceiptFields): program.SignedReceiptBytes {
+    const coordinates = { clusterTag: CLUSTER_TAG, generation: fields.generation ?? 1, ...fields };
+    const id = channelIdBytes(program.channelId(this.programId, coordinates));
+    const counters = new DataView(new ArrayBuffer(24));
+    counters.setBigUint64(0, fields.amount, true);
+    counters.setBigUint64(8, fields.up ?? fields.amount, true);
+    counters.setBigUint64(16, fields.down ?? fields.amount, true);
+    return signReceipt(delegate, concatBytes(Uint8Array.of(1), id, new Uint8Array(counters.buffer)));
+  }
+
+  /** The signature instruction and the settle instruction of a batch. */
+  settlement(
+    receipts: readonly program.SignedReceiptBytes[],
+    args: Omit<program.SettleArguments, 'slots'> & { readonly slots: readonly number[] },
+  ): TransactionInstruction[] {
+    return [program.ed25519BatchInstruction(receipts), program.settle(this.programId, args)];
+  }
+
+  /** Sends a transaction paid by the first signer. */
+  send(instructions: readonly TransactionInstruction[], ...signers: readonly Signer[]): Outcome {
+    this.svm.expireBlockhash();
+    const transaction = new Transaction();
+    transaction.recentBlockhash = this.svm.latestBlockhash();
+    const all = [...signers, this.admin];
+    transaction.feePayer = all[0]?.publicKey ?? this.admin.publicKey;
+    transaction.add(...instructions);
+    const message = transaction.compileMessage();
+    const signing = message.accountKeys.slice(0, message.header.numRequiredSignatures);
+    const needed = new Set(signing.map((key) => key.toBase58()));
+    const distinct = new Map(all.map((signer) => [signer.publicKey.toBase58(), signer]));
+    transaction.sign(...[...distinct].filter(([key]) => needed.has(key)).map(([, signer]) => signer));
+    const wire = transaction.serialize({ requireAllSignatures: false, verifySignatures: false });
+    return outcome(this.svm.sendTransaction(getTransactionDecoder().decode(new Uint8Array(wire))));
+  }
+
+  /** Sends and requires success. */
+  ok(instructions: readonly TransactionInstruction[], ...signers: readonly Signer[]): Outcome {
+    const result = this.send(instructions, ...signers);
+    if (result.error !== undefined) throw new Error(`${result.reason}\n${result.logs.join('\n')}`);
+    return result;
+  }
+
+  /** Sends and returns why it was refused; "accepted" when it was not. */
+  refusal(instructions: readonly TransactionInstruction[], ...signers: readonly Signer[]): string {
+    return this.send(instructions, ...signers).reason ?? 'accepted';
+  }
+
+  account(key: PublicKey): AccountInfo<Buffer> | null {
+    const found = this.svm.getAccount(address(key.toBase58()));
+    if (!found.exists) return null;
+    const owner = new PublicKey(found.programAddress);
+    return { data: Buffer.from(found.data), owner, lamports: Number(found.lamports), executable: found.executable };
+  }
+
+  lamportsOf(key: PublicKey): bigint {
+    return this.svm.getBalance(address(key.toBase58())) ?? 0n;
+  }
+
+  /** Writes an account past all rules. */
+  put(key: PublicKey, owner: PublicKey, data: Uint8Array, held = 10_000_000n): void {
+    this.svm.setAccount({
+      address: address(key.toBase58()),
+      programAddress: address(owner.toBase58()),
+      lamports: kitLamports(held),
+      data: new Uint8Array(data),
+      executable: false,
+      space: BigInt(data.length),
+    });
+  }
+
+  data(key: PublicKey): Buffer {
+    const found = this.account(key);
+    if (found === null) throw new Error(`no account ${key.toBase58()}`);
+    return found.data;
+  }
+
+  bank(): program.BankAccount {
+    return program.decodeBank(this.data(program.bankAddress(this.programId)));
+  }
+
+  till(key: PublicKey): program.TillAccount {
+    return program.decodeTill(this.data(key));
+  }
+
+  slot(key: PublicKey, index: number): program.TillSlot {
+    const slot = this.till(key).slots[index];
+    if (slot === undefined) throw new RangeError(`no slot ${index}`);
+    return slot;
+  }
+
+  name(text: string): program.NameAccount {
+    return program.decodeName(this.data(program.nameAddress(this.programId, text)));
+  }
+
+  supply(): Amount {
+    const mint = program.mintAddress(this.programId);
+    return amount(unpackMint(mint, this.account(mint)).supply);
+  }
+
+  /** Credits in the owner's associated token account; 0 when there is none. */
+  credits(owner: PublicKey): bigint {
+    const key = program.creditAccountAddress(this.programId, owner);
+    const found = this.account(key);
+    return found === null || found.data.length === 0 ? 0n : unpackAccount(key, found).amount;
+  }
+
+  /** Moves the chain's clock forward. */
+  pass(seconds: bigint): void {
+    const clock = this.svm.getClock();
+    clock.unixTimestamp += seconds;
+    this.svm.setClock(clock);
+  }
+}
+
+/** Any bytes signed as a receipt would be. */
+export function signReceipt(delegate: Keypair, message: Uint8Array): program.SignedReceiptBytes {
+  const signature = ed25519.sign(message, delegate.secretKey.slice(0, 32));
+  return { delegate: delegate.publicKey, message, signature };
+}
+
+/** A copy of an instruction with some of its accounts replaced. */
+export function withAccounts(
+  original: TransactionInstruction,
+  changes: Readonly<Record<number, Partial<TransactionInstruction['keys'][number]>>>,
+): TransactionInstruction {
+  const keys = original.keys.map((meta, index) => ({ ...meta, ...changes[index] }));
+  return Object.assign(Object.create(Object.getPrototypeOf(original)), original, { keys });
+}
+
+/** A copy of an instruction with other data. */
+export function withData(original: TransactionInstruction, data: Uint8Array): TransactionInstruction {
+  return Object.assign(Object.create(Object.getPrototypeOf(original)), original, { data: Buffer.from(data) });
+}
+
+function outcome(result: TransactionMetadata | FailedTransactionMetadata): Outcome {
+  if (result instanceof TransactionMetadata) {
+    const computeUnits = Number(result.computeUnitsConsumed());
+    return { computeUnits, logs: result.logs(), error: undefined, reason: undefined };
+  }
+  const logs = result.meta().logs();
+  const error = program.decodeProgramError(failureOf(result), logs);
+  const own = error.details['program'];
+  return {
+    computeUnits: Number(result.meta().computeUnitsConsumed()),
+    logs,
+    error,
+    reason: typeof own === 'string' ? own : `${error.code} ${String(result.err())}`,
+  };
+}
+
+/** The failure as a cluster's JSON-RPC would report it. */
+function failureOf(result: FailedTransactionMetadata): unknown {
+  const error = result.err();
+  if (typeof error !== 'object' || !('err' in error)) return String(error);
+  const inner = error.err();
+  const detail = typeof inner === 'object' && 'code' in inner ? { Custom: inner.code } : String(inner);
+  return { InstructionError: [error.index, detail] };
+}
