@@ -168,7 +168,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   }
 
   async reach(node: NodeId, addresses: readonly string[], signal: AbortSignal): Promise<CircuitPort> {
-    const link = this.#options.links.get(node) ?? (await this.#options.links.connect(node, addresses, { signal }));
+    const link = await this.#options.links.connect(node, addresses, { signal });
     const port = this.#ports.get(link);
     if (port === undefined) throw new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
     await port.meter.openSpending();
@@ -220,10 +220,12 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
 
   #refusalOf(leg: Leg): Ending | undefined {
     if (this.#closing) return ending(DestroyReason.SHUTDOWN, 'the node is stopping');
-    if (this.#joined.size >= this.#maxJoined) return ending(DestroyReason.RESOURCE, 'this node takes part in no more circuits');
+    if (this.#joined.size >= this.#maxJoined)
+      return ending(DestroyReason.RESOURCE, 'this node takes part in no more circuits');
     const cheapest = this.#cheapest();
     if (cheapest === undefined) return ending(DestroyReason.REFUSED, 'this node offers nothing');
-    if (leg.price < cheapest) return ending(DestroyReason.PRICE, `${cheapest} per MiB is asked, ${leg.price} was offered`);
+    if (leg.price < cheapest)
+      return ending(DestroyReason.PRICE, `${cheapest} per MiB is asked, ${leg.price} was offered`);
     return undefined;
   }
 

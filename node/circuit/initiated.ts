@@ -127,10 +127,14 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
         this.#end(ending(DestroyReason.FINISHED, ''), error);
       };
       const timer = setTimeout(() => {
-        const error = new RelaymintError('TIMEOUT', `Hop ${hop + 1} did not answer in ${this.#timing.buildMillis} ms.`, {
-          remedy: 'Build another circuit without it.',
-          details: { hop },
-        });
+        const error = new RelaymintError(
+          'TIMEOUT',
+          `Hop ${hop + 1} did not answer in ${this.#timing.buildMillis} ms.`,
+          {
+            remedy: 'Build another circuit without it.',
+            details: { hop },
+          },
+        );
         this.#end(ending(DestroyReason.TIMEOUT, ''), error);
       }, this.#timing.buildMillis);
       const done = (): void => {

@@ -130,7 +130,10 @@ export class CircuitPort implements LegPort {
       throw violation(`a CREATE with circuit id ${circuitId}, which is not its turn`);
     }
     if (this.#peersLegs >= 2 * MAX_CIRCUITS_PER_LINK) {
-      throw new RelaymintError('LIMIT_EXCEEDED', `The peer does not acknowledge ${MAX_CIRCUITS_PER_LINK} closed circuits.`);
+      throw new RelaymintError(
+        'LIMIT_EXCEEDED',
+        `The peer does not acknowledge ${MAX_CIRCUITS_PER_LINK} closed circuits.`,
+      );
     }
     const { price } = decodeCreate(payload);
     this.#newestPeerId = circuitId;
@@ -220,7 +223,10 @@ export class CircuitPort implements LegPort {
     const legs = [...this.#legs.values()];
     this.#legs.clear();
     this.#peersLegs = 0;
-    const lost = ending(DestroyReason.LINK_LOST, error === undefined ? 'the link was closed' : `the link failed: ${error.code}`);
+    const lost = ending(
+      DestroyReason.LINK_LOST,
+      error === undefined ? 'the link was closed' : `the link failed: ${error.code}`,
+    );
     for (const leg of legs) {
       if (leg.closing) continue;
       const owner = leg.owner;

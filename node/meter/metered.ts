@@ -1,0 +1,293 @@
+/** The meter of one link: the account that pays the peer, the account that the peer pays, and their frames. */
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { CHANNEL_OPEN_MILLIS, MAX_FAILED_CHANNELS } from '../../core/limits.ts';
+import type { PricePerMiB } from '../../core/units.ts';
+import type {
+  AccountCounts,
+  EarningAccount,
+  SpendingAccount,
+  Terms,
+  UpVerdict,
+} from '../../ledger/accounting/index.ts';
+import type { ChannelState } from '../../ledger/contract.ts';
+import { FrameType } from '../link/contract.ts';
+import type { Link } from '../link/contract.ts';
+import type { LinkMeter, MeteringOptions } from './contract.ts';
+import {
+  AccountStatus,
+  decodeAccount,
+  decodeClaim,
+  encodeAccepted,
+  encodeClaim,
+  encodeRefused,
+  proofMessage,
+  provesChannel,
+} from './messages.ts';
+import type { ChannelClaim } from './messages.ts';
+
+interface AwaitingTerms {
+  resolve(terms: Terms): void;
+  reject(error: RelaymintError): void;
+}
+
+export class MeteredLink implements LinkMeter {
+  onOpen: () => void = () => {};
+  readonly #link: Link;
+  readonly #options: MeteringOptions;
+  readonly #idleMillis: number;
+  #spending: SpendingAccount | undefined;
+  #earning: EarningAccount | undefined;
+  #opening: Promise<void> | undefined;
+  #awaiting: AwaitingTerms | undefined;
+  #claimUnderWay = false;
+  #failedClaims = 0;
+  /** Traffic since the idle timer last looked. */
+  #active = false;
+  #idleTimer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(link: Link, options: MeteringOptions, idleMillis: number) {
+    this.#link = link;
+    this.#options = options;
+    this.#idleMillis = idleMillis;
+    link.handle(FrameType.CHANNEL, (_circuit, payload) => this.#onClaim(payload));
+    link.handle(FrameType.ACCOUNT, (_circuit, payload) => this.#onAccount(payload));
+    link.handle(FrameType.RECEIPT, (_circuit, payload) => this.#onReceipt(payload));
+  }
+
+  // --- the packet path: no allocation, no promise -----------------------------------------------------------------------------
+
+  sendUp(frameBytes: number, price: PricePerMiB): void {
+    if (this.#spending === undefined) throw unpaid();
+    this.#active = true;
+    if (this.#idleTimer === undefined) this.#watchIdle();
+    this.#spending.sendUp(frameBytes, price);
+  }
+
+  receivedDown(frameBytes: number, price: PricePerMiB): void {
+    if (this.#spending === undefined) throw unpaid();
+    this.#active = true;
+    if (this.#idleTimer === undefined) this.#watchIdle();
+    this.#spending.receivedDown(frameBytes, price);
+  }
+
+  receivedUp(frameBytes: number, price: PricePerMiB): UpVerdict {
+    return this.#earning === undefined ? 'cut' : this.#earning.receivedUp(frameBytes, price);
+  }
+
+  canSendDown(frameBytes: number, price: PricePerMiB): boolean {
+    return this.#earning === undefined ? false : this.#earning.canSendDown(frameBytes, price);
+  }
+
+  sentDown(frameBytes: number, price: PricePerMiB): void {
+    this.#earning?.sentDown(frameBytes, price);
+  }
+
+  attribute(name: string, frameBytes: number, price: PricePerMiB): void {
+    this.#earning?.attribute(name, frameBytes, price);
+  }
+
+  // --- paying ------------------------------------------------------------------------------------------------------------------
+
+  flush(): void {
+    try {
+      this.#spending?.flush();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** One timer while there is traffic; frames only set a flag. */
+  #watchIdle(): void {
+    this.#idleTimer = setTimeout(() => {
+      this.#idleTimer = undefined;
+      if (this.#closed) return;
+      if (this.#active) {
+        this.#active = false;
+        this.#watchIdle();
+      } else {
+        this.flush();
+      }
+    }, this.#idleMillis);
+    this.#idleTimer.unref();
+  }
+
+  openSpending(): Promise<void> {
+    if (this.#spending !== undefined) return Promise.resolve();
+    this.#opening ??= this.#openSpending().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  async #openSpending(): Promise<void> {
+    const { book, channels, nodeId } = this.#options;
+    const { peer, offer } = this.#link;
+    if (offer === undefined) {
+      throw new RelaymintError('CHANNEL_UNKNOWN', `The node ${peer} does not say which wallet it earns for.`, {
+        remedy: 'Choose a node with an offer.',
+      });
+    }
+    const { channel, delegate } = await channels.channelTo(offer.wallet, peer);
+    const claim: ChannelClaim = {
+      till: channel.till,
+      slot: channel.slot,
+      generation: channel.generation,
+      proof: delegate.sign(proofMessage(channel.id, nodeId, peer)),
+    };
+    const terms = await this.#present(claim);
+    if (this.#closed) throw linkClosed();
+    this.#spending = book.openSpending({ peer, channel, delegate, terms }, (receipt) => {
+      this.#link.send(FrameType.RECEIPT, 0, receipt.bytes);
+    });
+  }
+
+  #present(claim: ChannelClaim): Promise<Terms> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed || !this.#link.isOpen) {
+        reject(linkClosed());
+        return;
+      }
+      const timer = setTimeout(() => {
+        this.#awaiting?.reject(
+          new RelaymintError('TIMEOUT', `The node ${this.#link.peer} did not answer to our channel.`, {
+            remedy: 'Choose another node.',
+          }),
+        );
+      }, CHANNEL_OPEN_MILLIS);
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#awaiting = undefined;
+      };
+      this.#awaiting = {
+        resolve: (terms) => {
+          done();
+          resolve(terms);
+        },
+        reject: (error) => {
+          done();
+          reject(error);
+        },
+      };
+      this.#link.send(FrameType.CHANNEL, 0, encodeClaim(claim));
+    });
+  }
+
+  #onAccount(payload: Buffer): void {
+    if (this.#awaiting === undefined) throw violation('an ACCOUNT that nobody asked for');
+    const { terms, error } = decodeAccount(payload);
+    if (terms === undefined) this.#awaiting.reject(error);
+    else this.#awaiting.resolve(terms);
+  }
+
+  // --- being paid --------------------------------------------------------------------------------------------------------------
+
+  #onClaim(payload: Buffer): void {
+    if (this.#claimUnderWay || this.#earning !== undefined) throw violation('a second CHANNEL');
+    const claim = decodeClaim(payload);
+    this.#claimUnderWay = true;
+    this.#judge(claim)
+      .then((channel) => this.#accept(channel))
+      .catch((error: unknown) => this.#refuse(error))
+      .finally(() => {
+        this.#claimUnderWay = false;
+      });
+  }
+
+  /** @throws Refused, RelaymintError LEDGER_UNREACHABLE. */
+  async #judge(claim: ChannelClaim): Promise<ChannelState> {
+    const { reader, wallet, nodeId } = this.#options;
+    const channel = await reader.channel(claim.till, claim.slot);
+    if (channel === undefined || channel.generation !== claim.generation) {
+      throw new Refused(AccountStatus.UNKNOWN, 'no such channel is open');
+    }
+    if (channel.payee !== wallet) throw new Refused(AccountStatus.NOT_OURS, 'it pays another wallet');
+    if (channel.closeAt !== undefined) throw new Refused(AccountStatus.CLOSING, 'its payer asked to close it');
+    if (!provesChannel(claim, channel, this.#link.peer, nodeId)) {
+      throw new Refused(AccountStatus.NOT_PROVED, 'its delegate did not sign for this link');
+    }
+    return channel;
+  }
+
+  #accept(channel: ChannelState): void {
+    if (this.#closed || !this.#link.isOpen) return;
+    const { book, price } = this.#options;
+    const account = book.openEarning({ peer: this.#link.peer, channel, price });
+    account.onOpen = () => this.onOpen();
+    account.onFault = (error) => this.#fail(error);
+    this.#earning = account;
+    this.#link.send(FrameType.ACCOUNT, 0, encodeAccepted(account.terms));
+  }
+
+  #refuse(error: unknown): void {
+    if (this.#closed) return;
+    const refused = error instanceof Refused ? error : refusalFor(error);
+    this.#failedClaims += 1;
+    this.#link.send(FrameType.ACCOUNT, 0, encodeRefused(refused.status, refused.message));
+    if (this.#failedClaims >= MAX_FAILED_CHANNELS) {
+      this.#fail(
+        new RelaymintError('LIMIT_EXCEEDED', `${this.#failedClaims} channels were presented in vain.`, {
+          remedy: 'Open a channel to this node first.',
+        }),
+      );
+    }
+  }
+
+  #onReceipt(payload: Buffer): void {
+    if (this.#earning === undefined) throw violation('a RECEIPT before its CHANNEL');
+    this.#earning.receive(payload);
+  }
+
+  // --- both --------------------------------------------------------------------------------------------------------------------
+
+  counts(): { readonly spending: AccountCounts | undefined; readonly earning: AccountCounts | undefined } {
+    return { spending: this.#spending?.counts(), earning: this.#earning?.counts() };
+  }
+
+  /** The link is gone. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#idleTimer);
+    this.#awaiting?.reject(linkClosed());
+    this.#spending?.close();
+    this.#earning?.close();
+  }
+
+  #fail(error: unknown): void {
+    if (!isRelaymintError(error)) throw error;
+    void this.#link.close(error);
+  }
+}
+
+/** A claim that is answered with a status. */
+class Refused extends Error {
+  readonly status: AccountStatus;
+
+  constructor(status: AccountStatus, text: string) {
+    super(text);
+    this.status = status;
+  }
+}
+
+function refusalFor(error: unknown): Refused {
+  if (isRelaymintError(error, 'LIMIT_EXCEEDED')) return new Refused(AccountStatus.LIMIT, 'too many accounts');
+  if (isRelaymintError(error, 'CHANNEL_CLOSING')) return new Refused(AccountStatus.CLOSING, 'it is being closed');
+  return new Refused(AccountStatus.LEDGER, 'the ledger cannot be read now');
+}
+
+function unpaid(): RelaymintError {
+  return new RelaymintError('PROTOCOL_VIOLATION', 'A circuit frame on a link whose peer is not paid.', {
+    remedy: 'Both ends of a link must meter, or neither.',
+  });
+}
+
+function linkClosed(): RelaymintError {
+  return new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
+}
+
+function violation(what: string): RelaymintError {
+  return new RelaymintError('PROTOCOL_VIOLATION', `The peer sent ${what}.`, {
+    remedy: 'The nodes may run different versions.',
+  });
+}

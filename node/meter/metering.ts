@@ -1,0 +1,65 @@
+/** The meters of a node's links: one book, one provider of channels, one LinkMeter for each link. */
+import { messageOf } from '../../core/errors.ts';
+import { silentLog } from '../../core/ports.ts';
+import type { Link } from '../link/contract.ts';
+import type { LinkMeter, Metering, MeteringOptions } from './contract.ts';
+import { MeteredLink } from './metered.ts';
+
+/** How long an account rests before it is paid, milliseconds. */
+const IDLE_MILLIS = 250;
+
+/** Takes over `book.onLow`. */
+export function createMetering(options: MeteringOptions): Metering {
+  return new LedgerMetering(options);
+}
+
+class LedgerMetering implements Metering {
+  readonly #options: MeteringOptions;
+  readonly #meters = new Set<MeteredLink>();
+  readonly #toppingUp = new Set<Promise<void>>();
+
+  constructor(options: MeteringOptions) {
+    this.#options = options;
+    const { book, channels } = options;
+    const log = options.log ?? silentLog;
+    book.onLow = (channel, left) => {
+      if (channels.topUp === undefined) return;
+      const work = channels
+        .topUp(channel, left)
+        .then((topped) => book.update(topped))
+        .catch((error: unknown) => {
+          log.warn(
+            { channel: channel.id, left: String(left), reason: messageOf(error) },
+            'A channel was not topped up.',
+          );
+        })
+        .finally(() => this.#toppingUp.delete(work));
+      this.#toppingUp.add(work);
+    };
+  }
+
+  attach(link: Link): LinkMeter {
+    const meter = new MeteredLink(link, this.#options, this.#options.idleMillis ?? IDLE_MILLIS);
+    this.#meters.add(meter);
+    void link.closed.then(() => {
+      meter.close();
+      this.#meters.delete(meter);
+    });
+    return meter;
+  }
+
+  flush(): void {
+    for (const meter of this.#meters) meter.flush();
+  }
+
+  async close(): Promise<void> {
+    this.flush();
+    for (const meter of this.#meters) meter.close();
+    this.#meters.clear();
+    await Promise.all(this.#toppingUp);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
