@@ -89,6 +89,10 @@ export const MAX_OFFER_SERVICES = 16;
 export const MAX_OFFER_LIFE_MILLIS: number = 24 * 60 * 60_000;
 /** Offers in one answer: 15 of the largest fill a frame, 64 of the usual ones. */
 export const MAX_OFFERS_PER_ANSWER = 64;
+/** Questions for offers answered to one peer in a second: a whole book, page by page, once. */
+export const MAX_OFFER_QUESTIONS_PER_SECOND = 100;
+/** Linked peers asked in one round of discovery. */
+export const MAX_PEERS_ASKED = 16;
 /** Addresses in an offer. */
 export const MAX_ADDRESSES = 8;
 /** One multiaddr as text. */
@@ -135,6 +139,8 @@ export const REQUEST_READ_AHEAD = 4;
 export const MAX_GATEWAY_REQUESTS = 64;
 /** Requests that wait for their turn before visitors are told to come back. */
 export const MAX_GATEWAY_QUEUE = 512;
+/** A visitor's connection without traffic is closed after this long, milliseconds: a paused video asks again by range. */
+export const VISITOR_IDLE_MILLIS = 120_000;
 /** Entries shown in a directory listing. */
 export const MAX_LISTED_ENTRIES = 2000;
 /** Streams kept open for the next request to the same site. */

@@ -17,6 +17,8 @@ export interface OfferBook {
   find(service: string): SignedOffer[];
   /** All of them, the latest to expire first. */
   all(): SignedOffer[];
+  /** Up to `limit` offers in a fixed order of nodes, beginning after `after`. */
+  page(after: NodeId | undefined, limit: number): SignedOffer[];
   remove(node: NodeId): void;
   /** @returns how to unsubscribe. */
   onOffer(listener: (offer: SignedOffer) => void): () => void;

@@ -27,6 +27,8 @@ import { SIGNATURE_BYTES, verifySignature, type NodeIdentity } from '../link/ide
 const VERSION = 1;
 const OFFER_DOMAIN = utf8('relaymint:offer:v1');
 const WALLET_DOMAIN = utf8('relaymint:wallet-binding:v1');
+/** After version, node id, onion key, wallet and its binding. */
+const SEQUENCE_OFFSET = 1 + 3 * KEY_BYTES + SIGNATURE_BYTES;
 /** Printable ASCII without space: what a multiaddr is made of. */
 const ADDRESS_PATTERN = /^\/[\x21-\x7e]+$/;
 const SERVICE_PATTERN = /^[a-z0-9][a-z0-9._-]{0,31}$/;
@@ -103,6 +105,13 @@ export function readOffer(encoded: Uint8Array, now: UnixMillis): SignedOffer {
     });
   }
   return offer;
+}
+
+/** Whom an encoded offer claims to come from and how new it claims to be, unverified; undefined when it is too short. */
+export function peekOffer(encoded: Uint8Array): { readonly nodeId: NodeId; readonly sequence: bigint } | undefined {
+  if (encoded.length < SEQUENCE_OFFSET + 8) return undefined;
+  const view = new DataView(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+  return { nodeId: nodeId(encoded.subarray(1, 1 + KEY_BYTES)), sequence: view.getBigUint64(SEQUENCE_OFFSET, true) };
 }
 
 export function isExpired(offer: Offer, now: UnixMillis): boolean {

@@ -5,7 +5,11 @@
 import type { Agent as HttpAgent } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
 import type { Duplex } from 'node:stream';
+import { RelaymintError } from '../../core/errors.ts';
+import { isLoopback, parseAddress, unsupported } from './address.ts';
 import type { Listener, Transport, TransportName } from './contract.ts';
+import { PolicyHttpAgent, PolicyHttpsAgent, fetchOver, type Agents, type Connect } from './http.ts';
+import { openSocket } from './socket.ts';
 
 /** What a connection is for: peers, the ledger's RPC, the daemon's own control port, pages fetched for a gateway's user. */
 export type Purpose = 'link' | 'ledger' | 'control' | 'gateway' | 'discovery';
@@ -46,6 +50,8 @@ export interface Policy {
    * @throws RelaymintError POLICY_REFUSED, ADDRESS_UNSUPPORTED, CONNECTION_REFUSED, TIMEOUT, ABORTED.
    */
   dial(address: string, options: { readonly signal: AbortSignal }): Promise<Dialed>;
+  /** What the transport of `address` says about handshakes; undefined when it says nothing or there is none. */
+  handshakeMillis(address: string): number | undefined;
   /** Accepts connections on `address`. @throws RelaymintError ADDRESS_UNSUPPORTED, CONNECTION_REFUSED. */
   listen(address: string, onConnection: (dialed: Dialed) => void): Promise<Listener>;
   /**
@@ -59,6 +65,139 @@ export interface Policy {
   httpAgent(purpose: Purpose): HttpAgent;
   httpsAgent(purpose: Purpose): HttpsAgent;
   stats(): Readonly<Record<Purpose, PurposeCounts>>;
+  /** Ends the connections that the HTTP agents keep for later. Links are their manager's to close. */
+  close(): void;
 }
 
-export declare function createPolicy(options: PolicyOptions): Policy;
+const PURPOSES: readonly Purpose[] = ['link', 'ledger', 'control', 'gateway', 'discovery'];
+
+/** Time for a connection that HTTP asks for, milliseconds: a request has its own signal besides. */
+const HTTP_CONNECT_MILLIS = 20_000;
+
+type Counter = { -readonly [K in keyof PurposeCounts]: number };
+
+export function createPolicy(options: PolicyOptions): Policy {
+  return new OutboundPolicy(options);
+}
+
+class OutboundPolicy implements Policy {
+  readonly outbound: Outbound;
+  readonly #transports: readonly Transport[];
+  readonly #counts: Record<Purpose, Counter>;
+  readonly #agents = new Map<Purpose, Agents>();
+
+  constructor({ transports, outbound = 'any' }: PolicyOptions) {
+    this.outbound = outbound;
+    this.#transports = transports;
+    const none = (): Counter => ({ opened: 0, failed: 0, refused: 0, open: 0 });
+    this.#counts = { link: none(), ledger: none(), control: none(), gateway: none(), discovery: none() };
+  }
+
+  get transports(): readonly TransportName[] {
+    return this.#transports.map((transport) => transport.name);
+  }
+
+  async dial(address: string, { signal }: { readonly signal: AbortSignal }): Promise<Dialed> {
+    const transport = this.#transportFor(address);
+    if (!this.#mayDial(transport, address)) throw this.#refuse('link', address);
+    return { transport, connection: await this.#counted('link', transport.dial(address, { signal })) };
+  }
+
+  handshakeMillis(address: string): number | undefined {
+    return this.#transports.find((transport) => transport.canDial(address))?.handshakeMillis;
+  }
+
+  listen(address: string, onConnection: (dialed: Dialed) => void): Promise<Listener> {
+    const transport = this.#transportFor(address);
+    return transport.listen(address, (connection) => onConnection({ transport, connection }));
+  }
+
+  async connect(
+    purpose: Purpose,
+    { host, port }: Target,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<Duplex> {
+    if (!this.#mayReach(host)) throw this.#refuse(purpose, `${host} port ${port}`);
+    return this.#counted(purpose, openSocket(host, port, signal));
+  }
+
+  fetch(purpose: Purpose): typeof globalThis.fetch {
+    return fetchOver(this.#agentsOf(purpose));
+  }
+
+  httpAgent(purpose: Purpose): HttpAgent {
+    return this.#agentsOf(purpose).http;
+  }
+
+  httpsAgent(purpose: Purpose): HttpsAgent {
+    return this.#agentsOf(purpose).https;
+  }
+
+  stats(): Readonly<Record<Purpose, PurposeCounts>> {
+    const copy = (purpose: Purpose): [Purpose, PurposeCounts] => [purpose, { ...this.#counts[purpose] }];
+    return Object.fromEntries(PURPOSES.map(copy)) as Record<Purpose, PurposeCounts>;
+  }
+
+  close(): void {
+    for (const { http, https } of this.#agents.values()) {
+      http.destroy();
+      https.destroy();
+    }
+    this.#agents.clear();
+  }
+
+  #transportFor(address: string): Transport {
+    const found = this.#transports.find((transport) => transport.canDial(address));
+    if (found === undefined) {
+      throw unsupported(address, `an address of one of the transports in use: ${this.transports.join(', ')}`);
+    }
+    return found;
+  }
+
+  /** Memory stays in the process; for TCP the host decides; any other network leaves the machine. */
+  #mayDial(transport: Transport, address: string): boolean {
+    if (transport.name === 'memory') return true;
+    const destination = parseAddress(address);
+    return destination?.kind === 'tcp' ? this.#mayReach(destination.host) : this.outbound === 'any';
+  }
+
+  #mayReach(host: string): boolean {
+    return this.outbound === 'any' || isLoopback(host);
+  }
+
+  #refuse(purpose: Purpose, where: string): RelaymintError {
+    this.#counts[purpose].refused += 1;
+    return new RelaymintError('POLICY_REFUSED', `A ${purpose} connection to ${where} is not allowed.`, {
+      remedy: `The setting outbound is "${this.outbound}"; "any" allows it.`,
+      details: { purpose },
+    });
+  }
+
+  async #counted(purpose: Purpose, opening: Promise<Duplex>): Promise<Duplex> {
+    const count = this.#counts[purpose];
+    let connection: Duplex;
+    try {
+      connection = await opening;
+    } catch (error) {
+      count.failed += 1;
+      throw error;
+    }
+    count.opened += 1;
+    count.open += 1;
+    connection.once('close', () => {
+      count.open -= 1;
+    });
+    return connection;
+  }
+
+  #agentsOf(purpose: Purpose): Agents {
+    let agents = this.#agents.get(purpose);
+    if (agents === undefined) {
+      const connect: Connect = (host, port) =>
+        this.connect(purpose, { host, port }, { signal: AbortSignal.timeout(HTTP_CONNECT_MILLIS) });
+      agents = { http: new PolicyHttpAgent(connect), https: new PolicyHttpsAgent(connect) };
+      this.#agents.set(purpose, agents);
+    }
+    return agents;
+  }
+}

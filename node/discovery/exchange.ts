@@ -1,0 +1,178 @@
+/** Nodes tell each other the offers they know: each asks its peers page by page, and verifies what they answer. */
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { MAX_OFFERS_PER_ANSWER, MAX_OFFER_QUESTIONS_PER_SECOND, MAX_PEERS_ASKED } from '../../core/limits.ts';
+import type { Clock, Log } from '../../core/ports.ts';
+import { FrameType, type Link, type LinkManager } from '../link/contract.ts';
+import { TokenBucket } from '../link/rate.ts';
+import { deadline } from '../transport/abort.ts';
+import type { Discovery, DiscoveryOptions, OfferBook, PeerAddress } from './contract.ts';
+import { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion, type Answer } from './messages.ts';
+import { peekOffer, readOffer } from './offer.ts';
+
+const INTERVAL_MILLIS = 60_000;
+/** One answer may take this long, milliseconds. */
+const ANSWER_MILLIS = 10_000;
+/** Pages asked of one peer in one round: below what it answers in a second. */
+const MAX_PAGES = MAX_OFFER_QUESTIONS_PER_SECOND - 10;
+
+/** Begins a first round at once and one every interval until it is closed. Make it before the links begin to listen. */
+export function createDiscovery(options: DiscoveryOptions): Discovery {
+  return new Exchange(options);
+}
+
+/** What goes on with one linked peer. */
+interface Talk {
+  /** Takes the answer to the question under way. */
+  answered: ((answer: Answer) => void) | undefined;
+  readonly bucket: TokenBucket;
+}
+
+class Exchange implements Discovery {
+  readonly book: OfferBook;
+  readonly #links: LinkManager;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #bootstrap: readonly PeerAddress[];
+  readonly #intervalMillis: number;
+  readonly #talks = new Map<Link, Talk>();
+  readonly #stop = new AbortController();
+  readonly #unsubscribe: readonly (() => void)[];
+  #timer: NodeJS.Timeout | undefined;
+  #round: Promise<number> | undefined;
+
+  constructor({ links, book, clock, log, bootstrap = [], intervalMillis = INTERVAL_MILLIS }: DiscoveryOptions) {
+    this.book = book;
+    this.#links = links;
+    this.#clock = clock;
+    this.#log = log;
+    this.#bootstrap = bootstrap.filter((peer) => peer.nodeId !== links.nodeId);
+    this.#intervalMillis = intervalMillis;
+    this.#unsubscribe = [links.onLink((link) => this.#attach(link)), links.onOffer((offer) => this.book.add(offer))];
+    for (const link of links.links()) this.#attach(link);
+    void this.refresh();
+    this.#schedule();
+  }
+
+  refresh(signal?: AbortSignal): Promise<number> {
+    if (this.#stop.signal.aborted) return Promise.resolve(0);
+    this.#round ??= this.#ask(signal).finally(() => {
+      this.#round = undefined;
+    });
+    return this.#round;
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#stop.abort(new RelaymintError('CLOSED', 'Discovery is closed.'));
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    await this.#round;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** A quarter earlier or later, so that nodes that started together do not ask together for ever. */
+  #schedule(): void {
+    const millis = this.#intervalMillis * (0.75 + Math.random() / 2);
+    this.#timer = setTimeout(() => {
+      void this.refresh();
+      this.#schedule();
+    }, millis).unref();
+  }
+
+  async #ask(signal: AbortSignal | undefined): Promise<number> {
+    const before = new Set(this.#links.links());
+    const reached = await Promise.all(this.#bootstrap.map((peer) => this.#reach(peer, signal)));
+    const asked = new Set(reached.filter((link) => link !== undefined));
+    const others = [...before].filter((link) => !asked.has(link));
+    while (asked.size < MAX_PEERS_ASKED && others.length > 0) {
+      const [link] = others.splice(Math.floor(Math.random() * others.length), 1);
+      if (link !== undefined) asked.add(link);
+    }
+    const counts = await Promise.all([...asked].map((link) => this.#askPeer(link, signal)));
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  async #reach(peer: PeerAddress, signal: AbortSignal | undefined): Promise<Link | undefined> {
+    try {
+      return await this.#links.connect(peer.nodeId, [peer.address], { signal: this.#either(signal) });
+    } catch (error) {
+      this.#log.debug({ peer: peer.nodeId, error }, 'A bootstrap peer is not reached');
+      return undefined;
+    }
+  }
+
+  #either(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
+  }
+
+  /** @returns how many of its offers were new to us. */
+  async #askPeer(link: Link, signal: AbortSignal | undefined): Promise<number> {
+    const talk = this.#talks.get(link);
+    if (talk === undefined) return 0;
+    let fresh = 0;
+    let after = undefined;
+    try {
+      for (let page = 0; page < MAX_PAGES; page += 1) {
+        link.send(FrameType.OFFERS_WANTED, 0, encodeQuestion({ count: MAX_OFFERS_PER_ANSWER, after }));
+        const { more, offers } = await this.#answer(link, talk, signal);
+        for (const encoded of offers) if (this.#take(encoded)) fresh += 1;
+        const last = offers.at(-1);
+        after = last === undefined ? undefined : peekOffer(last)?.nodeId;
+        if (!more || after === undefined) break;
+      }
+    } catch (error) {
+      this.#log.debug({ peer: link.peer, error }, 'A peer does not tell the offers it knows');
+    }
+    return fresh;
+  }
+
+  async #answer(link: Link, talk: Talk, signal: AbortSignal | undefined): Promise<Answer> {
+    using limit = deadline(ANSWER_MILLIS, 'The answer with offers', this.#either(signal));
+    try {
+      return await new Promise<Answer>((resolve, reject) => {
+        talk.answered = resolve;
+        limit.signal.addEventListener('abort', () => reject(limit.signal.reason as Error), { once: true });
+        if (limit.signal.aborted) reject(limit.signal.reason as Error);
+        void link.closed.then((reason) => reject(reason ?? new RelaymintError('CLOSED', 'The link is closed.')));
+      });
+    } finally {
+      talk.answered = undefined;
+    }
+  }
+
+  /** A bad offer is left out; the peer that passed it on may know no better. */
+  #take(encoded: Uint8Array): boolean {
+    const claim = peekOffer(encoded);
+    if (claim === undefined || claim.nodeId === this.#links.nodeId) return false;
+    const known = this.book.get(claim.nodeId);
+    if (known !== undefined && known.sequence >= claim.sequence) return false;
+    try {
+      return this.book.add(readOffer(encoded, this.#clock.now()));
+    } catch (error) {
+      if (!isRelaymintError(error)) throw error;
+      this.#log.debug({ node: claim.nodeId, error }, 'An offer is refused');
+      return false;
+    }
+  }
+
+  #attach(link: Link): void {
+    const bucket = new TokenBucket(MAX_OFFER_QUESTIONS_PER_SECOND, () => performance.now());
+    const talk: Talk = { answered: undefined, bucket };
+    this.#talks.set(link, talk);
+    void link.closed.then(() => this.#talks.delete(link));
+    link.handle(FrameType.OFFERS_WANTED, (_id, payload) => {
+      if (!talk.bucket.take()) throw new RelaymintError('FRAME_RATE_EXCEEDED', 'Too many questions for offers.');
+      const { count, after } = decodeQuestion(payload);
+      const found = this.book.page(after, count + 1);
+      link.send(FrameType.OFFERS, 0, encodeAnswer(found.slice(0, count), found.length > count));
+    });
+    link.handle(FrameType.OFFERS, (_id, payload) => {
+      const answer = decodeAnswer(payload);
+      // An answer that comes too late is of no use; one that nobody asked for costs nothing.
+      talk.answered?.(answer);
+    });
+    if (link.offer !== undefined) this.book.add(link.offer);
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * A node key as TLS wants it: a self-signed X.509 certificate and a PEM key. Nobody reads anything but the public key out
+ * of the certificate, so everything else is the same for all nodes and for ever.
+ */
+import type { NodeIdentity } from './identity.ts';
+
+const SEQUENCE = 0x30;
+const SET = 0x31;
+const INTEGER = 0x02;
+const BIT_STRING = 0x03;
+const UTF8_STRING = 0x0c;
+const UTC_TIME = 0x17;
+const GENERALIZED_TIME = 0x18;
+const VERSION_TAG = 0xa0;
+const OID_ED25519 = Buffer.from('06032b6570', 'hex');
+const OID_COMMON_NAME = Buffer.from('0603550403', 'hex');
+const BASE64 = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/', 'latin1');
+
+/** DER of the certificate. Deterministic: Ed25519 signatures are. */
+export function selfSigned(identity: NodeIdentity): Buffer {
+  const algorithm = der(SEQUENCE, OID_ED25519);
+  const name = der(
+    SEQUENCE,
+    der(SET, der(SEQUENCE, OID_COMMON_NAME, der(UTF8_STRING, Buffer.from('relaymint', 'latin1')))),
+  );
+  const validity = der(
+    SEQUENCE,
+    der(UTC_TIME, Buffer.from('700101000000Z', 'latin1')),
+    der(GENERALIZED_TIME, Buffer.from('99991231235959Z', 'latin1')),
+  );
+  const publicKey = der(SEQUENCE, algorithm, bitString(identity.publicKey));
+  const version = der(VERSION_TAG, der(INTEGER, Buffer.of(2)));
+  const serial = der(INTEGER, Buffer.of(1));
+  const body = der(SEQUENCE, version, serial, algorithm, name, validity, name, publicKey);
+  return der(SEQUENCE, body, algorithm, bitString(identity.sign(body)));
+}
+
+/** PEM in a buffer that the caller can wipe: strings cannot be. */
+export function pem(label: 'CERTIFICATE' | 'PRIVATE KEY', content: Uint8Array): Buffer {
+  const text = base64(content);
+  const out = Buffer.concat([
+    Buffer.from(`-----BEGIN ${label}-----\n`, 'latin1'),
+    text,
+    Buffer.from(`-----END ${label}-----\n`, 'latin1'),
+  ]);
+  text.fill(0);
+  return out;
+}
+
+/** Lines of 64 characters, padded. */
+function base64(content: Uint8Array): Buffer {
+  const characters = Math.ceil(content.length / 3) * 4;
+  const out = Buffer.alloc(characters + Math.ceil(characters / 64), '\n');
+  let at = 0;
+  for (let i = 0; i < content.length; i += 3) {
+    const group = ((content[i] ?? 0) << 16) | ((content[i + 1] ?? 0) << 8) | (content[i + 2] ?? 0);
+    for (let digit = 0; digit < 4; digit += 1) {
+      const padding = i + digit > content.length;
+      out[at] = padding ? 0x3d : (BASE64[(group >> (18 - 6 * digit)) & 63] ?? 0);
+      at += 1;
+    }
+    if ((i / 3) % 16 === 15) at += 1;
+  }
+  return out;
+}
+
+function bitString(content: Uint8Array): Buffer {
+  return der(BIT_STRING, Buffer.of(0), content);
+}
+
+function der(tag: number, ...contents: readonly Uint8Array[]): Buffer {
+  const content = Buffer.concat(contents);
+  const { length } = content;
+  const header =
+    length < 128
+      ? Buffer.of(tag, length)
+      : length < 256
+        ? Buffer.of(tag, 0x81, length)
+        : Buffer.of(tag, 0x82, length >> 8, length & 255);
+  return Buffer.concat([header, content]);
+}

@@ -1,0 +1,85 @@
+/** The payloads of the link's own control frames. */
+import { Reader, Writer, utf8 } from '../../core/codec.ts';
+import { RelaymintError, type ErrorCode } from '../../core/errors.ts';
+import { shortId, type NodeId } from '../../core/ids.ts';
+import { MAX_GOODBYE_BYTES, MAX_OFFER_BYTES } from '../../core/limits.ts';
+
+/** Versions of the frame protocol that this node speaks. */
+const MIN_VERSION = 1;
+const MAX_VERSION = 1;
+
+/** Position = code on the wire; never reordered. Anything else travels as the last one, INTERNAL. */
+const GOODBYE_CODES: readonly (ErrorCode | 'OK' | 'DUPLICATE')[] = [
+  'OK',
+  'DUPLICATE',
+  'PROTOCOL_VIOLATION',
+  'FRAME_TOO_LONG',
+  'FRAME_RATE_EXCEEDED',
+  'VERSION_UNSUPPORTED',
+  'INVALID_ENCODING',
+  'LIMIT_EXCEEDED',
+  'TIMEOUT',
+  'CLOSED',
+  'METER_DISAGREEMENT',
+  'WINDOW_EXHAUSTED',
+  'RECEIPT_INVALID',
+  'RECEIPT_NOT_NEWER',
+  'CHANNEL_UNKNOWN',
+  'CHANNEL_CLOSING',
+  'DEPOSIT_EXHAUSTED',
+  'PRICE_TOO_LOW',
+  'INTERNAL',
+];
+
+/** version low u16 | version high u16 | own signed offer, length u16 (0: none). */
+export function encodeHello(offer: Uint8Array | undefined): Uint8Array {
+  const own = offer ?? new Uint8Array(0);
+  return new Writer(6 + own.length).u16(MIN_VERSION).u16(MAX_VERSION).bytes16(own).finish();
+}
+
+/** @returns the encoded offer, if there is one. @throws RelaymintError VERSION_UNSUPPORTED, INVALID_ENCODING. */
+export function decodeHello(payload: Uint8Array): Uint8Array | undefined {
+  const input = new Reader(payload, 'hello');
+  const low = input.u16();
+  const high = input.u16();
+  if (low > MAX_VERSION || high < MIN_VERSION) {
+    throw new RelaymintError(
+      'VERSION_UNSUPPORTED',
+      `One node speaks link versions ${low} to ${high}, the other ${MIN_VERSION} to ${MAX_VERSION}.`,
+      { remedy: 'Update the older node.' },
+    );
+  }
+  // What follows belongs to the version both speak; a later version may append to it.
+  const offer = input.bytes16(MAX_OFFER_BYTES);
+  if (high === MAX_VERSION) input.end();
+  return offer.length === 0 ? undefined : offer;
+}
+
+/** Why a link ends, as the other end is told. */
+export type Farewell = 'duplicate' | RelaymintError | undefined;
+
+/** code u8 | text, length u16, at most MAX_GOODBYE_BYTES. */
+export function encodeGoodbye(reason: Farewell): Uint8Array {
+  const code = reason === undefined ? 'OK' : reason === 'duplicate' ? 'DUPLICATE' : reason.code;
+  const index = GOODBYE_CODES.indexOf(code);
+  const text = reason instanceof RelaymintError ? utf8(reason.message.slice(0, MAX_GOODBYE_BYTES)) : new Uint8Array(0);
+  const fitted = new TextDecoder().decode(text.subarray(0, MAX_GOODBYE_BYTES)).replace(/\ufffd+$/, '');
+  return new Writer(3 + MAX_GOODBYE_BYTES)
+    .u8(index === -1 ? GOODBYE_CODES.length - 1 : index)
+    .string16(fitted)
+    .finish();
+}
+
+/** @throws RelaymintError INVALID_ENCODING. */
+export function decodeGoodbye(payload: Uint8Array, peer: NodeId): Farewell {
+  const input = new Reader(payload, 'goodbye');
+  const code = GOODBYE_CODES[input.u8()] ?? 'INTERNAL';
+  // The peer wrote this text: nothing in it may steer a terminal.
+  const text = input.string16(MAX_GOODBYE_BYTES).replace(/\p{C}/gu, ' ');
+  input.end();
+  if (code === 'OK') return undefined;
+  if (code === 'DUPLICATE') return 'duplicate';
+  return new RelaymintError(code, `Node ${shortId(peer)} closed the link: ${text}`, {
+    details: { closedByPeer: true },
+  });
+}

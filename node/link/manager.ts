@@ -1,0 +1,349 @@
+/**
+ * All links of a node. At most one to a peer: of two nodes the one with the smaller id decides. It answers a hello with
+ * its own only when it wants this connection, so both ends agree on which one is the link without further talk.
+ */
+import type { SecureContext } from 'node:tls';
+import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import { shortId, type NodeId } from '../../core/ids.ts';
+import {
+  LINK_DEAD_MILLIS,
+  LINK_HANDSHAKE_MILLIS,
+  LINK_IDLE_MILLIS,
+  LINK_SILENCE_MILLIS,
+  MAX_HANDSHAKES,
+  MAX_LINKS,
+} from '../../core/limits.ts';
+import type { Clock, Log } from '../../core/ports.ts';
+import { readOffer, type SignedOffer } from '../discovery/offer.ts';
+import { abortError, deadline, type Deadline } from '../transport/abort.ts';
+import type { Listener, Transport } from '../transport/contract.ts';
+import type { Dialed, Policy } from '../transport/policy.ts';
+import {
+  FrameType,
+  type ConnectOptions,
+  type Link,
+  type LinkManager,
+  type LinkManagerOptions,
+  type LinkTiming,
+} from './contract.ts';
+import { Dial, dialError } from './dial.ts';
+import { FrameMemory, violation } from './frame.ts';
+import { PeerLink, type LinkOwner } from './link.ts';
+import { createTlsContext, secureInbound, secureOutbound, type SecureConnection } from './tls.ts';
+
+/** The watch turns this often within the shortest of its times. */
+const TICKS = 5;
+/** A link that may be dead has this part of the handshake's time to answer before a new one takes its place. */
+const PROBE_SHARE = 4;
+
+/** Makes a node's links. Close it before its identity is disposed. */
+export function createLinkManager(options: LinkManagerOptions): LinkManager {
+  return new Links(options);
+}
+
+class Links implements LinkManager, LinkOwner {
+  readonly nodeId: NodeId;
+  readonly #policy: Policy;
+  readonly #context: SecureContext;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #maxLinks: number;
+  readonly #timing: LinkTiming;
+  readonly #memory: FrameMemory = new FrameMemory();
+  readonly #open = new Map<NodeId, PeerLink>();
+  readonly #dials = new Map<NodeId, Dial>();
+  /** Inbound connections before their hello, oldest first. */
+  readonly #handshakes = new Set<Deadline>();
+  readonly #listeners: Listener[] = [];
+  readonly #linkListeners = new Set<(link: Link) => void>();
+  readonly #offerListeners = new Set<(offer: SignedOffer, link: Link) => void>();
+  readonly #tickMillis: number;
+  readonly #watch: NodeJS.Timeout;
+  #offer: SignedOffer | undefined;
+  #closed = false;
+
+  constructor({ identity, policy, clock, log, offer, maxLinks = MAX_LINKS, timing = {} }: LinkManagerOptions) {
+    this.nodeId = identity.nodeId;
+    this.#policy = policy;
+    this.#context = createTlsContext(identity);
+    this.#clock = clock;
+    this.#log = log;
+    this.#maxLinks = maxLinks;
+    this.#offer = offer;
+    this.#timing = {
+      handshake: timing.handshake ?? LINK_HANDSHAKE_MILLIS,
+      silence: timing.silence ?? LINK_SILENCE_MILLIS,
+      dead: timing.dead ?? LINK_DEAD_MILLIS,
+      idle: timing.idle ?? LINK_IDLE_MILLIS,
+    };
+    this.#tickMillis = Math.min(this.#timing.silence, this.#timing.dead, this.#timing.idle) / TICKS;
+    this.#watch = setInterval(() => this.#onTick(), this.#tickMillis).unref();
+  }
+
+  async listen(addresses: readonly string[]): Promise<string[]> {
+    this.#assertNotClosed();
+    const fresh: Listener[] = [];
+    try {
+      for (const address of addresses) {
+        fresh.push(await this.#policy.listen(address, (dialed) => void this.#accept(dialed)));
+      }
+    } catch (error) {
+      await Promise.all(fresh.map((listener) => listener.close()));
+      throw error;
+    }
+    this.#listeners.push(...fresh);
+    return fresh.flatMap((listener) => listener.addresses);
+  }
+
+  addresses(): string[] {
+    return this.#listeners.flatMap((listener) => listener.addresses);
+  }
+
+  async connect(peer: NodeId, addresses: readonly string[], { signal }: ConnectOptions = {}): Promise<Link> {
+    this.#assertNotClosed();
+    if (peer === this.nodeId) {
+      throw new RelaymintError('INVALID_ARGUMENT', 'A node has no link to itself.', { remedy: 'Name another node.' });
+    }
+    if (signal?.aborted === true) throw abortError(signal, `Connecting to ${shortId(peer)}`);
+    const existing = this.get(peer);
+    if (existing !== undefined) return existing;
+    let dial = this.#dials.get(peer);
+    if (dial === undefined || dial.settled) {
+      dial = new Dial(peer);
+      this.#dials.set(peer, dial);
+      void this.#runDial(dial, peer, addresses);
+    }
+    return dial.wait(signal);
+  }
+
+  get(peer: NodeId): Link | undefined {
+    const link = this.#open.get(peer);
+    if (link?.isOpen !== true) return undefined;
+    link.touch();
+    return link;
+  }
+
+  links(): Link[] {
+    return [...this.#open.values()].filter((link) => link.isOpen);
+  }
+
+  onLink(listener: (link: Link) => void): () => void {
+    this.#linkListeners.add(listener);
+    return () => this.#linkListeners.delete(listener);
+  }
+
+  onOffer(listener: (offer: SignedOffer, link: Link) => void): () => void {
+    this.#offerListeners.add(listener);
+    return () => this.#offerListeners.delete(listener);
+  }
+
+  setOffer(offer: SignedOffer): void {
+    this.#offer = offer;
+    for (const link of this.#open.values()) link.send(FrameType.OFFER, 0, offer.encoded);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#watch);
+    const reason = new RelaymintError('CLOSED', 'This node is shutting down.');
+    for (const dial of this.#dials.values()) dial.fail(reason);
+    for (const handshake of this.#handshakes) handshake.abort(reason);
+    await Promise.all([
+      ...this.#listeners.splice(0).map((listener) => listener.close()),
+      ...[...this.#open.values()].map((link) => link.close()),
+    ]);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  // --- a connection becomes a link ------------------------------------------------------------------------------------
+
+  async #accept({ connection, transport }: Dialed): Promise<void> {
+    if (this.#closed) {
+      connection.destroy();
+      return;
+    }
+    using limit = deadline(transport.handshakeMillis ?? this.#timing.handshake, 'An inbound handshake');
+    this.#handshakes.add(limit);
+    this.#makeRoomForHandshake();
+    try {
+      const secured = await secureInbound(connection, this.#context, limit.signal);
+      await this.#greet(secured, transport, false, limit.signal);
+    } catch (error) {
+      this.#log.debug({ error }, 'An inbound connection did not become a link');
+    } finally {
+      this.#handshakes.delete(limit);
+    }
+  }
+
+  /** Whoever fills the places with connections that say nothing pushes out its own first. */
+  #makeRoomForHandshake(): void {
+    if (this.#handshakes.size <= MAX_HANDSHAKES) return;
+    const [oldest] = this.#handshakes;
+    if (oldest === undefined) return;
+    this.#handshakes.delete(oldest);
+    oldest.abort(new RelaymintError('LIMIT_EXCEEDED', 'Too many connections wait for their handshake.'));
+  }
+
+  async #runDial(dial: Dial, peer: NodeId, addresses: readonly string[]): Promise<void> {
+    const failures: { address: string; error: RelaymintError }[] = [];
+    for (const address of addresses) {
+      if (dial.settled) break;
+      try {
+        await this.#dialOne(peer, address, dial.signal);
+      } catch (error) {
+        failures.push({ address, error: asRelaymintError(error) });
+      }
+    }
+    // A link to the peer, whichever end dialled it, has settled the dial already.
+    dial.fail(dialError(peer, failures));
+    if (this.#dials.get(peer) === dial) this.#dials.delete(peer);
+  }
+
+  async #dialOne(peer: NodeId, address: string, signal: AbortSignal): Promise<void> {
+    this.#makeRoom();
+    const millis = this.#policy.handshakeMillis(address) ?? this.#timing.handshake;
+    using limit = deadline(millis, `Connecting to ${shortId(peer)} at ${address}`, signal);
+    const { connection, transport } = await this.#policy.dial(address, { signal: limit.signal });
+    const secured = await secureOutbound(connection, this.#context, peer, limit.signal);
+    await this.#greet(secured, transport, true, limit.signal);
+  }
+
+  async #greet(secured: SecureConnection, transport: Transport, dialer: boolean, signal: AbortSignal): Promise<void> {
+    const { socket, peer } = secured;
+    if (peer === this.nodeId) {
+      socket.destroy();
+      throw new RelaymintError('PEER_IDENTITY_MISMATCH', 'This node reached itself.');
+    }
+    const link = new PeerLink({
+      socket,
+      peer,
+      transport: transport.name,
+      dialer,
+      memory: this.#memory,
+      owner: this,
+      log: this.#log,
+    });
+    const onAbort = (): void => {
+      // A dial that succeeded aborts what is left of it: not the link it made.
+      if (!link.isOpen) void link.close(abortError(signal, 'The handshake'));
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    if (!this.#decidesFor(peer)) link.greet(this.#offer);
+    try {
+      await link.opened;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #decidesFor(peer: NodeId): boolean {
+    return this.nodeId < peer;
+  }
+
+  onHello(link: PeerLink, encoded: Uint8Array | undefined): void {
+    const offer = encoded === undefined ? undefined : this.#readOffer(link, encoded);
+    const existing = this.#open.get(link.peer);
+    if (!this.#decidesFor(link.peer)) {
+      // The peer wants this one, so whatever we still have is dead to it.
+      existing?.closeAsDuplicate();
+      this.#admit(link, offer);
+    } else if (existing?.isOpen !== true) {
+      this.#admit(link, offer);
+    } else {
+      this.#decide(link, existing, offer).catch((error: unknown) => link.fail(error));
+    }
+  }
+
+  onRenewal(link: PeerLink, encoded: Uint8Array): void {
+    const offer = this.#readOffer(link, encoded);
+    if (offer === undefined || (link.offer !== undefined && link.offer.sequence >= offer.sequence)) return;
+    link.offer = offer;
+    this.#tellOffer(offer, link);
+  }
+
+  /** Keeps the link we have when it answers; the peer that lost it gets the new one. */
+  async #decide(link: PeerLink, existing: PeerLink, offer: SignedOffer | undefined): Promise<void> {
+    using limit = deadline(this.#timing.handshake / PROBE_SHARE, 'The probe of a link');
+    try {
+      await existing.ping(limit.signal);
+    } catch (error) {
+      if (isRelaymintError(error, 'TIMEOUT')) existing.closeAsDuplicate();
+    }
+    if (this.#open.get(link.peer)?.isOpen === true) link.closeAsDuplicate();
+    else this.#admit(link, offer);
+  }
+
+  #admit(link: PeerLink, offer: SignedOffer | undefined): void {
+    this.#assertNotClosed();
+    this.#makeRoom();
+    const { peer } = link;
+    if (this.#decidesFor(peer)) link.greet(this.#offer);
+    this.#open.set(peer, link);
+    void link.closed.then(() => {
+      if (this.#open.get(peer) === link) this.#open.delete(peer);
+    });
+    link.open(offer);
+    if (this.#offer !== undefined && this.#offer !== link.greetedWith) {
+      link.send(FrameType.OFFER, 0, this.#offer.encoded);
+    }
+    for (const listener of this.#linkListeners) listener(link);
+    if (offer !== undefined) this.#tellOffer(offer, link);
+    this.#dials.get(peer)?.succeed(link);
+  }
+
+  // --- upkeep ---------------------------------------------------------------------------------------------------------
+
+  /** undefined for an expired one. @throws RelaymintError INVALID_ENCODING, PROTOCOL_VIOLATION. */
+  #readOffer(link: PeerLink, encoded: Uint8Array): SignedOffer | undefined {
+    let offer: SignedOffer;
+    try {
+      offer = readOffer(encoded, this.#clock.now());
+    } catch (error) {
+      if (isRelaymintError(error, 'TIMEOUT')) return undefined;
+      throw error;
+    }
+    if (offer.nodeId !== link.peer) throw violation('A node presented the offer of another one as its own.');
+    return offer;
+  }
+
+  #tellOffer(offer: SignedOffer, link: Link): void {
+    for (const listener of this.#offerListeners) listener(offer, link);
+  }
+
+  /** Closes the link that was idle for longest when all places are taken. @throws RelaymintError LIMIT_EXCEEDED. */
+  #makeRoom(): void {
+    if (this.#open.size < this.#maxLinks) return;
+    let idlest: PeerLink | undefined;
+    for (const link of this.#open.values()) {
+      if (link.idleTicks > (idlest?.idleTicks ?? 0)) idlest = link;
+    }
+    if (idlest === undefined) {
+      throw new RelaymintError('LIMIT_EXCEEDED', `This node has all of its ${this.#maxLinks} links in use.`, {
+        remedy: 'Try again later or another node.',
+      });
+    }
+    this.#open.delete(idlest.peer);
+    void idlest.close();
+  }
+
+  #onTick(): void {
+    const ticks = (millis: number): number => Math.ceil(millis / this.#tickMillis);
+    for (const link of this.#open.values()) {
+      link.watch(ticks(this.#timing.silence), ticks(this.#timing.dead));
+      if (link.idleTicks >= ticks(this.#timing.idle)) void link.close();
+    }
+  }
+
+  #assertNotClosed(): void {
+    if (this.#closed) throw new RelaymintError('CLOSED', 'This node is shutting down.');
+  }
+}
+
+function asRelaymintError(error: unknown): RelaymintError {
+  if (isRelaymintError(error)) return error;
+  return new RelaymintError('INTERNAL', `Connecting failed: ${messageOf(error)}.`, { cause: error });
+}

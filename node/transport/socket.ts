@@ -1,0 +1,60 @@
+/** The only call in the house that opens a TCP socket to somewhere. Reached through the policy. */
+import { connect, type Socket } from 'node:net';
+import { RelaymintError, messageOf } from '../../core/errors.ts';
+import { abortError } from './abort.ts';
+
+/** An idle connection that a firewall forgot is noticed after about this long, milliseconds. */
+export const KEEP_ALIVE_MILLIS = 60_000;
+
+const LOCALHOST = [
+  { address: '127.0.0.1', family: 4 },
+  { address: '::1', family: 6 },
+];
+
+/**
+ * @throws RelaymintError CONNECTION_REFUSED, TIMEOUT, ABORTED.
+ */
+export function openSocket(host: string, port: number, signal: AbortSignal): Promise<Socket> {
+  const where = `${host} port ${port}`;
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      reject(abortError(signal, `Connecting to ${where}`));
+      return;
+    }
+    const socket = connect({
+      host,
+      port,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_MILLIS,
+      allowHalfOpen: true,
+      // "localhost" must stay on this machine whatever a resolver says.
+      ...(host === 'localhost' ? { lookup: (_name, _options, done) => done(null, LOCALHOST) } : {}),
+    });
+    const onAbort = (): void => {
+      socket.destroy();
+      reject(abortError(signal, `Connecting to ${where}`));
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.once('connect', () => {
+      signal.removeEventListener('abort', onAbort);
+      resolve(socket);
+    });
+    // Stays on: an error nobody watches must not end the process; whoever holds the socket sees it close.
+    socket.on('error', (cause) => {
+      signal.removeEventListener('abort', onAbort);
+      reject(refused(where, cause));
+    });
+  });
+}
+
+function refused(where: string, cause: NodeJS.ErrnoException): RelaymintError {
+  if (cause.code === 'ETIMEDOUT') {
+    return new RelaymintError('TIMEOUT', `${where} does not answer.`, { remedy: 'Check the address.', cause });
+  }
+  const why = cause.code ?? messageOf(cause);
+  return new RelaymintError('CONNECTION_REFUSED', `No connection to ${where} (${why}).`, {
+    remedy: 'Check the address and that the other side is running.',
+    cause,
+  });
+}
