@@ -56,7 +56,7 @@ export function checkAccounts(attempt: () => Attempt, roles: Roles): void {
     );
   }
   refuses('data that end too early', 'InvalidInstruction', ({ instruction }) =>
-    withData(instruction, instruction.data.subarray(0, instruction.data.length - 1)),
+    withData(instruction, instruction.data.subarray(0, -1)),
   );
   refuses('trailing data', 'InvalidInstruction', ({ instruction }) =>
     withData(instruction, Uint8Array.from([...instruction.data, 0])),
