@@ -83,5 +83,5 @@ export class EmbeddedServer implements EmbeddedLedger {
 }
 
 async function closeAll(closers: readonly (() => Promise<void>)[]): Promise<void> {
-  for (const close of [...closers].reverse()) await close();
+  for (const close of closers.toReversed()) await close();
 }

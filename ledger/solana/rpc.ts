@@ -1,0 +1,182 @@
+/** The one door to a Solana node: retries what may be repeated, and says plainly when nobody answers. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Connection, SendTransactionError, SolanaJSONRPCError } from '@solana/web3.js';
+import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import { silentLog } from '../../core/ports.ts';
+import type { Log } from '../../core/ports.ts';
+import type { SolanaLedgerOptions } from './options.ts';
+
+const DEFAULT_TIMEOUT_MILLIS = 30_000;
+/** Tries of one request: with the pauses between them about three seconds, a restart of a local ledger. */
+const TRIES = 5;
+const FIRST_PAUSE_MILLIS = 200;
+/** A whole ledger's tills or names in one answer; more than this is no answer to a question of ours. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** Statuses of a node or a proxy that is busy or restarting. */
+const PASSING_STATUSES = [408, 425, 429, 500, 502, 503, 504];
+/** JSON-RPC codes of a node that is behind the cluster or restarting. */
+const PASSING_CODES = [-32004, -32005, -32014, -32016];
+
+export class Rpc {
+  readonly connection: Connection;
+  readonly #origin: string;
+  readonly #fetch: typeof globalThis.fetch;
+  readonly #timeoutMillis: number;
+  readonly #log: Log;
+  readonly #closed = new AbortController();
+
+  /** @throws RelaymintError INVALID_CONFIG when the URL is not an http(s) one. */
+  constructor(options: Pick<SolanaLedgerOptions, 'url' | 'fetch' | 'timeoutMillis' | 'log'>) {
+    this.#origin = originOf(options.url);
+    this.#fetch = options.fetch ?? globalThis.fetch;
+    this.#timeoutMillis = options.timeoutMillis ?? DEFAULT_TIMEOUT_MILLIS;
+    this.#log = options.log ?? silentLog;
+    this.connection = new Connection(options.url, {
+      commitment: 'confirmed',
+      disableRetryOnRateLimit: true,
+      // No agent of web3.js' own: every socket belongs to `fetch`.
+      httpAgent: false,
+      fetch: (input, init) => this.#request(input, init ?? {}),
+    });
+  }
+
+  /** Ends what is under way; every later question is refused with CLOSED. */
+  close(): void {
+    this.#closed.abort();
+  }
+
+  /**
+   * Asks the node. @throws RelaymintError LEDGER_UNREACHABLE, CLOSED; LEDGER_REJECTED when it answers with an error.
+   * A SendTransactionError passes: it is the caller's to read.
+   */
+  async ask<T>(question: (connection: Connection) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await question(this.connection);
+      } catch (error) {
+        if (error instanceof SendTransactionError || isRelaymintError(error)) throw error;
+        const code = error instanceof SolanaJSONRPCError ? Number(error.code) : undefined;
+        if (code === undefined || !PASSING_CODES.includes(code)) throw this.#rejected(error);
+        if (attempt === TRIES) throw this.#unreachable(`it is behind its cluster (${code})`, error);
+        await this.#pause(attempt);
+      }
+    }
+  }
+
+  /** Waits; ends early with CLOSED when the ledger is closed, or with the signal's reason. */
+  async wait(millis: number, signal?: AbortSignal): Promise<void> {
+    const signals = signal === undefined ? [this.#closed.signal] : [this.#closed.signal, signal];
+    try {
+      await sleep(millis, undefined, { signal: AbortSignal.any(signals) });
+    } catch (cause) {
+      if (this.#closed.signal.aborted) throw closedError();
+      throw new RelaymintError('ABORTED', 'Waiting for a transaction was ended.', {
+        remedy: 'Ask for its status later: it may still get through.',
+        cause,
+      });
+    }
+  }
+
+  async #request(input: string | URL | Request, init: RequestInit): Promise<Response> {
+    // An airdrop that was granted, but whose answer was lost, would be granted again.
+    const repeatable = !(typeof init.body === 'string' && init.body.includes('"requestAirdrop"'));
+    for (let attempt = 1; ; attempt += 1) {
+      if (this.#closed.signal.aborted) throw closedError();
+      let failure: RelaymintError;
+      try {
+        const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(this.#timeoutMillis)]);
+        const response = await this.#fetch(input, { ...init, signal });
+        const body = await boundedText(response);
+        if (response.ok) return new Response(body, { status: response.status, headers: JSON_HEADERS });
+        failure = this.#refusal(response.status);
+        if (!PASSING_STATUSES.includes(response.status)) throw failure;
+      } catch (cause) {
+        if (this.#closed.signal.aborted) throw closedError();
+        // What the transport policy forbids, and what will not change, is not tried again.
+        if (isRelaymintError(cause)) throw cause;
+        failure = this.#unreachable(reasonOf(cause), cause);
+      }
+      if (!repeatable || attempt === TRIES) throw failure;
+      this.#log.debug({ ledger: this.#origin, attempt, reason: failure.message }, 'asking the ledger again');
+      await this.#pause(attempt);
+    }
+  }
+
+  /** Twice as long each time, a quarter of it at random so that many clients do not come back at once. */
+  #pause(attempt: number): Promise<void> {
+    const base = FIRST_PAUSE_MILLIS * 2 ** (attempt - 1);
+    return this.wait(base * (0.75 + Math.random() / 4));
+  }
+
+  #refusal(status: number): RelaymintError {
+    if (status === 401 || status === 403) {
+      return new RelaymintError('LEDGER_UNREACHABLE', `The ledger at ${this.#origin} refuses us (HTTP ${status}).`, {
+        remedy: 'Check the API key in the ledger URL.',
+        details: { status },
+      });
+    }
+    return this.#unreachable(`HTTP ${status}`);
+  }
+
+  #unreachable(reason: string, cause?: unknown): RelaymintError {
+    return new RelaymintError('LEDGER_UNREACHABLE', `The ledger at ${this.#origin} does not answer: ${reason}.`, {
+      remedy: 'Start it, or check the ledger URL and the network.',
+      cause,
+    });
+  }
+
+  #rejected(cause: unknown): RelaymintError {
+    return new RelaymintError('LEDGER_REJECTED', `The ledger at ${this.#origin} refused: ${messageOf(cause)}.`, {
+      remedy: 'Check that the URL is that of a Solana RPC node.',
+      cause,
+    });
+  }
+}
+
+const JSON_HEADERS = { 'content-type': 'application/json' };
+
+function originOf(url: string): string {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch {
+    // Not quoted, and no cause: what was meant as a URL may contain a key.
+    throw badUrl();
+  }
+  if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') throw badUrl();
+  return parsed.origin;
+}
+
+function badUrl(): RelaymintError {
+  return new RelaymintError('INVALID_CONFIG', 'The ledger URL is not an http or https address.', {
+    remedy: 'Write it like http://127.0.0.1:8899.',
+  });
+}
+
+function closedError(): RelaymintError {
+  return new RelaymintError('CLOSED', 'The ledger was closed.', { remedy: 'Open it again.' });
+}
+
+/** "fetch failed" says nothing; its cause does. */
+function reasonOf(error: unknown): string {
+  if (error instanceof DOMException && error.name === 'TimeoutError') return 'it took too long';
+  const inner = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  if (inner instanceof Error && 'code' in inner && typeof inner.code === 'string') return inner.code;
+  return error instanceof TypeError ? 'the connection failed' : 'the request failed';
+}
+
+async function boundedText(response: Response): Promise<string> {
+  if (response.body === null) return '';
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+    length += chunk.length;
+    if (length > MAX_ANSWER_BYTES) {
+      throw new RelaymintError('LEDGER_REJECTED', `The ledger's answer is longer than ${MAX_ANSWER_BYTES} bytes.`, {
+        remedy: 'Check that the URL is that of a Solana RPC node.',
+      });
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

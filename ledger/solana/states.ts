@@ -1,0 +1,72 @@
+/** From the program's accounts to the words of the ledger contract. */
+import type { PublicKey } from '@solana/web3.js';
+import { PublicKey as Key } from '@solana/web3.js';
+import { ledgerAddress } from '../../core/ids.ts';
+import type { LedgerAddress } from '../../core/ids.ts';
+import type { ChannelState, NameRecord, TillState } from '../contract.ts';
+import { channelId } from './program/index.ts';
+import type { NameAccount, TillAccount, TillSlot } from './program/index.ts';
+
+export function toAddress(key: PublicKey): LedgerAddress {
+  return ledgerAddress(key.toBytes());
+}
+
+export function toKey(address: LedgerAddress): PublicKey {
+  return new Key(address);
+}
+
+/** Where a till's channels get their ids from. */
+export interface ChannelContext {
+  readonly programId: PublicKey;
+  readonly clusterTag: Uint8Array;
+}
+
+export function tillState(context: ChannelContext, address: PublicKey, till: TillAccount): TillState {
+  return {
+    address: toAddress(address),
+    owner: toAddress(till.owner),
+    slots: till.slots.length,
+    earned: till.earned,
+    lifetimeEarned: till.lifetimeEarned,
+    channels: till.slots.filter((slot) => slot.open).map((slot) => channelState(context, address, till, slot)),
+  };
+}
+
+export function channelState(
+  context: ChannelContext,
+  address: PublicKey,
+  till: TillAccount,
+  slot: TillSlot,
+): ChannelState {
+  const { programId, clusterTag } = context;
+  return {
+    id: channelId(programId, { clusterTag, till: address, slot: slot.slot, generation: slot.generation }),
+    till: toAddress(address),
+    payee: toAddress(till.owner),
+    slot: slot.slot,
+    generation: slot.generation,
+    payer: toAddress(slot.payer),
+    delegate: toAddress(slot.delegate),
+    deposit: slot.deposit,
+    settled: slot.settled,
+    settledUp: slot.up,
+    settledDown: slot.down,
+    closeAt: slot.closeAt,
+  };
+}
+
+export function nameRecord(address: PublicKey, account: NameAccount): NameRecord {
+  return {
+    name: account.name,
+    address: toAddress(address),
+    owner: toAddress(account.owner),
+    manager: toAddress(account.manager),
+    seq: account.seq,
+    root: account.root,
+    manifest: account.manifest,
+    royaltyBps: account.royaltyBps,
+    splits: account.splits.map(({ account: to, bps, owed }) => ({ account: toAddress(to), bps, owed })),
+    accrued: account.accrued,
+    lifetime: account.lifetime,
+  };
+}

@@ -1,0 +1,265 @@
+/** The ledger contract on the real program in the embedded SVM. */
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { encodeReceipt, delegateFromSeed } from '../../../ledger/receipt/index.ts';
+import type { Signer } from '../../../ledger/receipt/index.ts';
+import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
+import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
+import { generateWalletKey, openSolanaLedger } from '../../../ledger/solana/index.ts';
+import type { SolanaLedger, SolanaWallet } from '../../../ledger/solana/index.ts';
+import type { BankState, ChannelState, SettleItem } from '../../../ledger/contract.ts';
+import { amount, lamports } from '../../../core/units.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
+const SOL = 1_000_000_000n;
+/** Version 1, raw, sha2-256, 32 bytes: a CID of no particular content. */
+const CID = Uint8Array.of(1, 0x55, 0x12, 0x20, ...new Uint8Array(32).fill(7));
+const OTHER_CID = Uint8Array.of(1, 0x55, 0x12, 0x20, ...new Uint8Array(32).fill(8));
+
+let server: EmbeddedLedger;
+let ledger: SolanaLedger;
+
+beforeAll(async () => {
+  server = await startEmbeddedLedger({
+    programPath: PROGRAM,
+    programId: EMBEDDED_PROGRAM_ID,
+    bank: { unitsPerLamport: 2n, challengeSeconds: 600n },
+    seed: 'wallet tests',
+  });
+  ledger = openSolanaLedger({ url: server.url, programId: EMBEDDED_PROGRAM_ID });
+});
+
+afterAll(async () => {
+  ledger.close();
+  await server.close();
+});
+
+/** A wallet with SOL, and credits when asked for. */
+async function wallet(credits = 0n): Promise<SolanaWallet> {
+  const opened = ledger.wallet(generateWalletKey());
+  await opened.airdrop(lamports(10n * SOL));
+  if (credits > 0n) await opened.buy(lamports(credits / 2n));
+  return opened;
+}
+
+let seeds = 0;
+function delegate(): Signer {
+  seeds += 1;
+  return delegateFromSeed(new Uint8Array(32).fill(seeds));
+}
+
+function settleItem(channel: ChannelState, signer: Signer, owed: bigint): SettleItem {
+  const message = encodeReceipt({ channel: channel.id, amount: amount(owed), up: owed * 3n, down: owed * 5n });
+  return { slot: channel.slot, delegate: signer.address, message, signature: signer.sign(message) };
+}
+
+function expectConserved(bank: BankState): void {
+  expect(bank.bought - bank.redeemed).toBe(bank.supply + bank.openDeposits + bank.unminted);
+  expect(bank.reserve * bank.unitsPerLamport).toBeGreaterThanOrEqual(bank.bought - bank.redeemed);
+}
+
+describe('bank', () => {
+  test('is initialized as told', async () => {
+    const bank = await ledger.bank();
+    expect(bank.unitsPerLamport).toBe(2n);
+    expect(bank.challengeSeconds).toBe(600n);
+    expect(bank.clusterTag).toHaveLength(16);
+    expectConserved(bank);
+  });
+
+  test('credits are bought, sent and redeemed at its price', async () => {
+    const buyer = await wallet();
+    const receiver = generateWalletKey();
+    const before = await ledger.balances(buyer.address);
+    expect(before).toEqual({ lamports: 10n * SOL, credits: 0n });
+    const bought = await buyer.buy(lamports(1_000_000n));
+    expect(bought.feeLamports).toBe(5000n);
+    expect(bought.computeUnits).toBeGreaterThan(1000);
+    const to = ledger.wallet(receiver).address;
+    await buyer.send(to, amount(500_000n));
+    await buyer.redeem(amount(1_000_000n));
+    expect((await ledger.balances(buyer.address)).credits).toBe(500_000n);
+    expect((await ledger.balances(to)).credits).toBe(500_000n);
+    expectConserved(await ledger.bank());
+  });
+
+  test('what the wallet does not have is said before anything is sent', async () => {
+    const poor = ledger.wallet(generateWalletKey());
+    await expect(poor.buy(lamports(1n))).rejects.toMatchObject({ code: 'INSUFFICIENT_FUNDS' });
+    await expect(poor.openTill(4)).rejects.toMatchObject({ code: 'INSUFFICIENT_FUNDS' });
+    const rich = await wallet(1000n);
+    await expect(rich.redeem(amount(2000n))).rejects.toMatchObject({ code: 'INSUFFICIENT_FUNDS' });
+    await expect(rich.send(poor.address, amount(1001n))).rejects.toMatchObject({
+      code: 'INSUFFICIENT_FUNDS',
+      details: { has: '1000', needs: '1001' },
+    });
+    await expect(rich.buy(lamports(10n * SOL))).rejects.toMatchObject({ code: 'INSUFFICIENT_FUNDS' });
+  });
+
+  test("the program's own errors keep their names", async () => {
+    const owner = await wallet(1000n);
+    await expect(owner.redeem(amount(1n))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      details: { program: 'NotWholeLamports' },
+    });
+  });
+});
+
+describe('channels', () => {
+  test('open, top up, settle with a share, withdraw, close: every unit is where it belongs', async () => {
+    const [payee, first, second, author] = await Promise.all([
+      wallet(),
+      wallet(1_000_000n),
+      wallet(1_000_000n),
+      wallet(),
+    ]);
+    await payee.openTill(4);
+    await author.registerName({ name: 'news.web3', root: CID, royaltyBps: 1000 });
+    const signers = [delegate(), delegate()] as const;
+    const one = await first.openChannel(payee.address, signers[0].address, amount(400_000n));
+    const two = await second.openChannel(payee.address, signers[1].address, amount(300_000n));
+    expect(one).toMatchObject({
+      payee: payee.address,
+      payer: first.address,
+      delegate: signers[0].address,
+      deposit: 400_000n,
+      settled: 0n,
+      generation: 1,
+      closeAt: undefined,
+    });
+    await first.topUp(one, amount(100_000n));
+    expect((await ledger.channel(one.till, one.slot))?.deposit).toBe(500_000n);
+    expect(await ledger.channelsOf(second.address)).toEqual([two]);
+
+    const items = [settleItem(one, signers[0], 100_000n), settleItem(two, signers[1], 200_000n)];
+    const prepared = await payee.prepareSettle(items, [{ name: 'news.web3', gross: amount(50_000n) }]);
+    expect(await payee.status(prepared)).toEqual({ state: 'pending' });
+    await payee.submit(prepared);
+    const outcome = await payee.confirm(prepared);
+    expect(outcome).toMatchObject({ state: 'confirmed', result: { signature: prepared.signature } });
+    // Sending it again is harmless.
+    await payee.submit(prepared);
+    expect(await payee.status(prepared)).toEqual(outcome);
+
+    const till = await ledger.till(payee.address);
+    expect(till).toMatchObject({ slots: 4, earned: 295_000n, lifetimeEarned: 295_000n });
+    expect(till?.channels.map(({ settled }) => settled).sort()).toEqual([100_000n, 200_000n].sort());
+    const settled = await ledger.channel(one.till, one.slot);
+    expect(settled).toMatchObject({ settledUp: 300_000n, settledDown: 500_000n });
+    expectConserved(await ledger.bank());
+
+    await payee.withdraw();
+    expect((await ledger.balances(payee.address)).credits).toBe(295_000n);
+    expect(await ledger.name('news.web3')).toMatchObject({ accrued: 5000n, lifetime: 5000n, seq: expect.any(BigInt) });
+    await author.distributeName('news.web3');
+    expect((await ledger.balances(author.address)).credits).toBe(5000n);
+
+    await first.closeChannel(one, payee);
+    expect((await ledger.balances(first.address)).credits).toBe(900_000n);
+    expect(await ledger.channel(one.till, one.slot)).toBeUndefined();
+    await second.requestClose(two);
+    const closing = await ledger.channel(two.till, two.slot);
+    expect(Number(closing?.closeAt)).toBeGreaterThan(Date.now() / 1000 + 500);
+    await expect(second.closeChannel(two)).rejects.toMatchObject({ code: 'CHANNEL_CLOSING' });
+    await server.warp(601);
+    await second.closeChannel(two);
+    expect((await ledger.balances(second.address)).credits).toBe(800_000n);
+    expect(await ledger.channelsOf(second.address)).toEqual([]);
+    const bank = await ledger.bank();
+    expectConserved(bank);
+  });
+
+  test('without a till, and in a full one, no channel opens', async () => {
+    const [payee, payer] = await Promise.all([wallet(), wallet(10_000n)]);
+    const signer = delegate();
+    await expect(payer.openChannel(payee.address, signer.address, amount(10n))).rejects.toMatchObject({
+      code: 'CHANNEL_UNKNOWN',
+    });
+    await payee.openTill(1);
+    await payer.openChannel(payee.address, signer.address, amount(10n));
+    await expect(payer.openChannel(payee.address, signer.address, amount(10n))).rejects.toMatchObject({
+      code: 'LIMIT_EXCEEDED',
+    });
+    await expect(payer.openChannel(payee.address, signer.address, amount(10_000n))).rejects.toMatchObject({
+      code: 'INSUFFICIENT_FUNDS',
+    });
+  });
+
+  test('payers that open at the same moment get different slots', async () => {
+    const payee = await wallet();
+    await payee.openTill(6);
+    const payers = await Promise.all(Array.from({ length: 6 }, () => wallet(1000n)));
+    const opened = await Promise.all(
+      payers.map((payer) => payer.openChannel(payee.address, delegate().address, amount(100n))),
+    );
+    expect(new Set(opened.map(({ slot }) => slot)).size).toBe(6);
+  });
+
+  test('a settle transaction with a forged receipt is refused and changes nothing', async () => {
+    const [payee, payer] = await Promise.all([wallet(), wallet(10_000n)]);
+    await payee.openTill(1);
+    const signer = delegate();
+    const channel = await payer.openChannel(payee.address, signer.address, amount(1000n));
+    const item = settleItem(channel, signer, 500n);
+    const message = item.message.slice();
+    message[23] = (message[23] ?? 0) ^ 1;
+    const forged = await payee.prepareSettle([{ ...item, message }], []);
+    await expect(payee.submit(forged)).rejects.toMatchObject({ name: 'RelaymintError' });
+    expect(await payee.status(forged)).toEqual({ state: 'pending' });
+    await server.warp(61);
+    expect(await payee.confirm(forged)).toEqual({ state: 'expired' });
+    expect((await ledger.channel(channel.till, channel.slot))?.settled).toBe(0n);
+  });
+
+  test('a batch that does not fit a packet is refused before it is signed', async () => {
+    const payee = await wallet();
+    const signer = delegate();
+    const message = new Uint8Array(47).fill(1);
+    const item = { slot: 0, delegate: signer.address, message, signature: signer.sign(message) };
+    await expect(
+      payee.prepareSettle(
+        Array.from({ length: 8 }, () => item),
+        [],
+      ),
+    ).rejects.toMatchObject({
+      code: 'LIMIT_EXCEEDED',
+    });
+    const five = await payee.prepareSettle(
+      Array.from({ length: 5 }, () => item),
+      [],
+    );
+    expect(five.wire.length).toBeLessThanOrEqual(1232);
+  });
+});
+
+describe('names', () => {
+  test('are registered, read, updated, listed; taken and unknown ones are refused', async () => {
+    const [owner, other] = await Promise.all([wallet(), wallet()]);
+    await owner.registerName({
+      name: 'garden.web3',
+      root: CID,
+      royaltyBps: 250,
+      splits: [
+        { account: owner.address, bps: 7500 },
+        { account: other.address, bps: 2500 },
+      ],
+    });
+    const first = await ledger.name('garden.web3');
+    expect(first).toMatchObject({ name: 'garden.web3', owner: owner.address, royaltyBps: 250 });
+    expect(first?.root).toEqual(CID);
+    expect(first?.splits.map(({ bps }) => bps)).toEqual([7500, 2500]);
+    await owner.updateName('garden.web3', { root: OTHER_CID });
+    const second = await ledger.name('garden.web3');
+    expect(second?.root).toEqual(OTHER_CID);
+    expect(second?.seq).toBe((first?.seq ?? 0n) + 1n);
+    await expect(other.registerName({ name: 'garden.web3', root: CID, royaltyBps: 0 })).rejects.toMatchObject({
+      code: 'NAME_TAKEN',
+    });
+    await expect(other.registerName({ name: 'No.web3', root: CID, royaltyBps: 0 })).rejects.toMatchObject({
+      code: 'NAME_INVALID',
+    });
+    await expect(other.updateName('nobody.web3', { root: CID })).rejects.toMatchObject({ code: 'NAME_UNKNOWN' });
+    expect(await ledger.name('nobody.web3')).toBeUndefined();
+    expect((await ledger.names()).map(({ name }) => name)).toContain('garden.web3');
+  });
+});
