@@ -200,7 +200,7 @@ class Pool implements CircuitPool {
 
   /** Avoids the hop that failed; when nobody knows which one it was, all relays of the path. */
   #blame(path: readonly SignedOffer[], error: unknown): void {
-    if (!isRelaymintError(error) || isRelaymintError(error, 'ABORTED', 'CLOSED')) return;
+    if (!isRelaymintError(error) || error.code === 'ABORTED' || error.code === 'CLOSED') return;
     const until = this.#clock.now() + this.#settings.avoidMillis;
     const { hop } = error.details;
     const blamed = typeof hop === 'number' ? path.slice(hop, hop + 1) : path.slice(0, -1);

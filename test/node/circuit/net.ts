@@ -1,0 +1,280 @@
+/** A small network of real nodes for circuit tests: real links over memory or loopback TCP, metered or not. */
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { ledgerAddress } from '../../../core/ids.ts';
+import type { LedgerAddress, NodeId } from '../../../core/ids.ts';
+import { channelId } from '../../../core/ids.ts';
+import { silentLog, systemClock } from '../../../core/ports.ts';
+import { amount, pricePerMiB, unixMillis } from '../../../core/units.ts';
+import type { PricePerMiB } from '../../../core/units.ts';
+import type { ChannelState } from '../../../ledger/contract.ts';
+import { openAccountBook, openBookStore } from '../../../ledger/accounting/index.ts';
+import type { AccountBook } from '../../../ledger/accounting/index.ts';
+import { delegateFromSeed } from '../../../ledger/receipt/index.ts';
+import type { Signer } from '../../../ledger/receipt/index.ts';
+import { createCircuitEndpoint, onionKeyFromSeed } from '../../../node/circuit/index.ts';
+import type { CircuitEndpoint, CircuitTiming } from '../../../node/circuit/index.ts';
+import { signOffer, walletBindingMessage } from '../../../node/discovery/index.ts';
+import type { SignedOffer } from '../../../node/discovery/index.ts';
+import { createLinkManager, identityFromSeed } from '../../../node/link/index.ts';
+import type { LinkManager, NodeIdentity } from '../../../node/link/index.ts';
+import { createMetering, unmetered } from '../../../node/meter/index.ts';
+import type { ChannelProvider, Metering } from '../../../node/meter/index.ts';
+import {
+  createMemoryNetwork,
+  createMemoryTransport,
+  createPolicy,
+  createTcpTransport,
+} from '../../../node/transport/index.ts';
+
+export const PRICE: PricePerMiB = pricePerMiB(1000n);
+
+export interface NodeSettings {
+  /** undefined: does not relay. Default PRICE. */
+  readonly relayPrice?: bigint | undefined;
+  /** Services besides 'relay', with their price. */
+  readonly services?: Readonly<Record<string, bigint>>;
+  readonly maxJoinedCircuits?: number;
+  readonly timing?: CircuitTiming;
+  /** Wraps the book's accounts, to cheat. */
+  readonly wrapMetering?: (metering: Metering) => Metering;
+  readonly deposit?: bigint;
+}
+
+export interface NetSettings {
+  readonly transport?: 'memory' | 'tcp';
+  readonly metered?: boolean;
+}
+
+/** The channels of the test: what a ledger would show. */
+export class TestLedger {
+  readonly channels: Map<string, ChannelState> = new Map();
+  reads = 0;
+
+  async channel(till: LedgerAddress, slot: number): Promise<ChannelState | undefined> {
+    this.reads += 1;
+    return this.channels.get(`${till}/${slot}`);
+  }
+
+  /** The payer's channel to `payee`, opened when there is none. */
+  open(payer: LedgerAddress, payee: LedgerAddress, delegate: LedgerAddress, deposit: bigint): ChannelState {
+    const known = [...this.channels.values()].find((channel) => channel.payer === payer && channel.payee === payee);
+    if (known !== undefined) return known;
+    const slot = this.channels.size;
+    const channel: ChannelState = {
+      id: channelId(createHash('sha256').update(`${payee}/${slot}`).digest().subarray(0, 22)),
+      till: payee,
+      payee,
+      slot,
+      generation: 1,
+      payer,
+      delegate,
+      deposit: amount(deposit),
+      settled: amount(0n),
+      settledUp: 0n,
+      settledDown: 0n,
+      closeAt: undefined,
+    };
+    this.channels.set(`${payee}/${slot}`, channel);
+    return channel;
+  }
+}
+
+export interface TestNode {
+  readonly id: NodeId;
+  readonly identity: NodeIdentity;
+  readonly wallet: LedgerAddress;
+  readonly delegate: Signer;
+  readonly links: LinkManager;
+  readonly endpoint: CircuitEndpoint;
+  readonly metering: Metering;
+  readonly book: AccountBook | undefined;
+  readonly offer: SignedOffer;
+  close(): Promise<void>;
+}
+
+export class TestNet {
+  readonly ledger: TestLedger = new TestLedger();
+  readonly nodes: TestNode[] = [];
+  readonly #settings: Required<NetSettings>;
+  readonly #memory = createMemoryNetwork();
+  #names = 0;
+
+  constructor({ transport = 'memory', metered = false }: NetSettings = {}) {
+    this.#settings = { transport, metered };
+  }
+
+  async node(settings: NodeSettings = {}): Promise<TestNode> {
+    const identity = identityFromSeed(randomBytes(32));
+    const walletKey = identityFromSeed(randomBytes(32));
+    const wallet = ledgerAddress(walletKey.publicKey);
+    const delegate = delegateFromSeed(randomBytes(32));
+    const policy = createPolicy({
+      transports: [createTcpTransport(), createMemoryTransport(this.#memory)],
+      outbound: 'loopback',
+    });
+    const links = createLinkManager({ identity, policy, clock: systemClock, log: silentLog });
+    this.#names += 1;
+    const where = this.#settings.transport === 'tcp' ? '/ip4/127.0.0.1/tcp/0' : `/memory/node-${this.#names}`;
+    const addresses = await links.listen([where]);
+    const relayPrice = 'relayPrice' in settings ? settings.relayPrice : PRICE;
+    const prices = Object.entries(settings.services ?? {});
+    if (relayPrice !== undefined) prices.unshift(['relay', relayPrice]);
+    const onionKey = onionKeyFromSeed(randomBytes(32));
+    const offer = signOffer(
+      {
+        onionKey: onionKey.publicKey,
+        wallet,
+        walletBinding: walletKey.sign(walletBindingMessage(identity.nodeId)),
+        addresses,
+        services: prices.map(([name, price]) => ({ name, price: pricePerMiB(price) })),
+        sequence: 1n,
+        expires: unixMillis(Date.now() + 3_600_000),
+      },
+      identity,
+    );
+    links.setOffer(offer);
+    const cleanups: (() => Promise<void>)[] = [];
+    let metering = unmetered();
+    let book: AccountBook | undefined;
+    if (this.#settings.metered) {
+      const directory = await mkdtemp(join(tmpdir(), 'relaymint-circuit-'));
+      const store = await openBookStore(directory);
+      book = openAccountBook({ store, reader: this.ledger });
+      const channels: ChannelProvider = {
+        channelTo: async (peerWallet) => ({
+          channel: this.ledger.open(wallet, peerWallet, delegate.address, settings.deposit ?? 10n ** 12n),
+          delegate,
+        }),
+      };
+      metering = createMetering({
+        nodeId: identity.nodeId,
+        wallet,
+        book,
+        reader: this.ledger,
+        channels,
+        price: pricePerMiB(relayPrice ?? prices[0]?.[1] ?? 0n),
+        idleMillis: 50,
+      });
+      const opened = book;
+      cleanups.push(async () => {
+        await opened.close();
+        await store.close();
+        await rm(directory, { recursive: true, force: true });
+      });
+    }
+    metering = settings.wrapMetering?.(metering) ?? metering;
+    const endpoint = createCircuitEndpoint({
+      links,
+      metering,
+      nodeId: identity.nodeId,
+      onionKey,
+      ...(relayPrice === undefined ? {} : { relayPrice: pricePerMiB(relayPrice) }),
+      ...(settings.maxJoinedCircuits === undefined ? {} : { maxJoinedCircuits: settings.maxJoinedCircuits }),
+      ...(settings.timing === undefined ? {} : { timing: settings.timing }),
+    });
+    let closed = false;
+    const node: TestNode = {
+      id: identity.nodeId,
+      identity,
+      wallet,
+      delegate,
+      links,
+      endpoint,
+      metering,
+      book,
+      offer,
+      close: async () => {
+        if (closed) return;
+        closed = true;
+        await endpoint.close();
+        await metering.close();
+        await links.close();
+        for (const cleanup of cleanups) await cleanup();
+      },
+    };
+    this.nodes.push(node);
+    return node;
+  }
+
+  /** A client, `relays` relays and a host that offers `echo` and `sink`. */
+  async path(
+    relays: number,
+    host: NodeSettings = {},
+  ): Promise<{ client: TestNode; relays: TestNode[]; host: TestNode; offers: SignedOffer[] }> {
+    const client = await this.node({ relayPrice: undefined });
+    const hops: TestNode[] = [];
+    for (let index = 0; index < relays; index += 1) hops.push(await this.node());
+    const last = await this.node({
+      relayPrice: undefined,
+      services: { echo: PRICE, sink: PRICE, source: PRICE },
+      ...host,
+    });
+    serveEcho(last);
+    return { client, relays: hops, host: last, offers: [...hops, last].map((node) => node.offer) };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.nodes.splice(0).map((node) => node.close()));
+  }
+}
+
+/** `echo` returns what it gets; `source` sends as many bytes as its params (u32) say; `sink` answers with the hash of what it got. */
+export function serveEcho(node: TestNode): void {
+  node.endpoint.register('echo', { price: PRICE }, (stream) => stream.pipe(stream));
+  node.endpoint.register('source', { price: PRICE }, (stream, params) => {
+    void sendPattern(stream, params.readUInt32LE(0)).catch(() => {});
+    stream.resume();
+  });
+  node.endpoint.register('sink', { price: PRICE }, (stream) => {
+    void hashOf(stream)
+      .then((hash) => stream.end(hash))
+      .catch(() => {});
+  });
+}
+
+const BLOCK = randomBytes(1 << 20);
+
+/** Writes `length` bytes of a repeating random block and ends. */
+export async function sendPattern(stream: Duplex, length: number, chunk = 65_536): Promise<void> {
+  let sent = 0;
+  while (sent < length) {
+    const at = sent % BLOCK.length;
+    const piece = BLOCK.subarray(at, Math.min(at + chunk, BLOCK.length, at + length - sent));
+    sent += piece.length;
+    if (!stream.write(piece)) await once(stream, 'drain');
+  }
+  stream.end();
+}
+
+export function patternHash(length: number): string {
+  const hash = createHash('sha256');
+  for (let sent = 0; sent < length; sent += BLOCK.length)
+    hash.update(BLOCK.subarray(0, Math.min(BLOCK.length, length - sent)));
+  return hash.digest('hex');
+}
+
+/** Reads to the end. Not `for await`: that destroys the stream, its writing half included. */
+export async function hashOf(stream: Duplex): Promise<string> {
+  const hash = createHash('sha256');
+  stream.on('data', (chunk: Buffer) => hash.update(chunk));
+  await once(stream, 'end');
+  return hash.digest('hex');
+}
+
+export async function readAll(stream: Duplex): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  await once(stream, 'end');
+  return Buffer.concat(chunks);
+}
+
+export function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value, 0);
+  return bytes;
+}
