@@ -17,5 +17,5 @@ export { createContentSource } from './source.ts';
 export type { ContentRoute, ContentSourceOptions } from './source.ts';
 export { openBlockStore } from './store.ts';
 export type { BlockStoreOptions } from './store.ts';
-export { locate, readFile } from './unixfs.ts';
-export type { DirectoryEntry, DirectoryNode, FileNode, Located, SiteNode } from './unixfs.ts';
+export { follow, openNode, readFile } from './unixfs.ts';
+export type { DirectoryEntry, DirectoryNode, FileNode, ReadOptions, SiteNode, Trail } from './unixfs.ts';

@@ -1,5 +1,5 @@
 /** Exact reads and patient writes over a duplex stream: what a fixed-layout protocol needs, with back-pressure both ways. */
-import type { Duplex } from 'node:stream';
+import type { Duplex, Writable } from 'node:stream';
 import { RelaymintError } from '../../core/errors.ts';
 
 /** Takes an exact number of bytes at a time. The stream is read only as fast as it is taken from. */
@@ -64,7 +64,7 @@ export class ByteReader {
 }
 
 /** Writes, and waits while the stream's buffer is full. @throws RelaymintError STREAM_RESET when the stream closes. */
-export async function writeAll(stream: Duplex, ...parts: readonly Uint8Array[]): Promise<void> {
+export async function writeAll(stream: Writable, ...parts: readonly Uint8Array[]): Promise<void> {
   if (stream.destroyed || stream.writableEnded) throw cut(stream.errored);
   let roomy = true;
   stream.cork();

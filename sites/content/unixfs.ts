@@ -36,23 +36,23 @@ export interface DirectoryNode {
 
 export type SiteNode = FileNode | DirectoryNode;
 
-/** What a path led to, with every CID on the way (the root first, the node itself last). */
-export interface Located {
-  readonly node: SiteNode;
+/** Where a path led, with every CID on the way: the root first, the target last. */
+export interface Trail {
+  readonly cid: CID;
   readonly roots: readonly CID[];
 }
 
 /**
- * Follows path segments from a root. Segments are names, already decoded.
+ * Follows path segments from a root without loading what they lead to. Segments are names, already decoded.
  * @returns undefined when there is no such path.
  * @throws RelaymintError CONTENT_NOT_FOUND (a block is missing), CONTENT_REFUSED (not UnixFS), and the reader's errors.
  */
-export async function locate(
+export async function follow(
   blocks: BlockReader,
   root: CID,
   segments: readonly string[],
   options: ReadOptions = {},
-): Promise<Located | undefined> {
+): Promise<Trail | undefined> {
   if (segments.length > MAX_PATH_SEGMENTS) return undefined;
   const roots = [root];
   let cid = root;
@@ -62,12 +62,17 @@ export async function locate(
     cid = next;
     roots.push(cid);
   }
+  return { cid, roots };
+}
+
+/** Loads a file's or folder's own block. @throws RelaymintError CONTENT_REFUSED (neither), and the reader's errors. */
+export async function openNode(blocks: BlockReader, cid: CID, options: ReadOptions = {}): Promise<SiteNode> {
   const entry = await load(blocks, cid, options);
-  if (entry.type === 'directory') return { node: directoryNode(entry, blocks), roots };
+  if (entry.type === 'directory') return directoryNode(entry, blocks);
   if (entry.type !== 'file' && entry.type !== 'raw') throw notUnixFs(cid);
   if (entry.type === 'file' && entry.unixfs.type !== 'file' && entry.unixfs.type !== 'raw') throw notUnixFs(cid);
   if (entry.size > BigInt(Number.MAX_SAFE_INTEGER)) throw notUnixFs(cid);
-  return { node: { type: 'file', cid, size: Number(entry.size) }, roots };
+  return { type: 'file', cid, size: Number(entry.size) };
 }
 
 async function child(blocks: BlockReader, parent: CID, name: string, options: ReadOptions): Promise<CID | undefined> {

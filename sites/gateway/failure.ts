@@ -1,0 +1,53 @@
+/** How a failure is told to a visitor: which status, which words. */
+import { isRelaymintError } from '../../core/errors.ts';
+import type { ErrorCode, RelaymintError } from '../../core/errors.ts';
+import type { Message } from './pages.ts';
+
+interface Telling {
+  readonly status: number;
+  readonly title: string;
+}
+
+const TELLINGS: Partial<Record<ErrorCode, Telling>> = {
+  NAME_INVALID: { status: 404, title: 'This is not a site’s address' },
+  NAME_UNKNOWN: { status: 404, title: 'Nobody has registered this name' },
+  CONTENT_NOT_FOUND: { status: 502, title: 'No host delivers this site right now' },
+  CONTENT_CORRUPT: { status: 502, title: 'The hosts delivered something else' },
+  CONTENT_REFUSED: { status: 502, title: 'This content cannot be shown' },
+  NO_ROUTE: { status: 502, title: 'There is no way to a host of this site' },
+  LEDGER_UNREACHABLE: { status: 502, title: 'The ledger does not answer' },
+  INSUFFICIENT_FUNDS: { status: 502, title: 'This gateway has run out of credits' },
+  DEPOSIT_EXHAUSTED: { status: 502, title: 'This gateway has run out of credits' },
+  TIMEOUT: { status: 504, title: 'The host did not answer in time' },
+  LIMIT_EXCEEDED: { status: 503, title: 'This gateway is busy' },
+  CLOSED: { status: 503, title: 'This gateway is stopping' },
+};
+
+/** The page for a failed request. What is not one of our own errors is told without its text. */
+export function messageFor(error: unknown): Message {
+  if (!isRelaymintError(error)) {
+    return {
+      status: 500,
+      title: 'The gateway made a mistake',
+      text: 'It has written the details to its log. Try again; if it happens again, ask its operator.',
+      code: 'INTERNAL',
+    };
+  }
+  const telling = TELLINGS[error.code] ?? { status: 502, title: 'The site cannot be reached right now' };
+  const text = error.remedy === undefined ? `${error.message} Try again in a moment.` : error.message;
+  return { ...telling, text, code: error.code };
+}
+
+/** The name exists and points to nothing: not a fault of any host. */
+export function withoutContent(error: RelaymintError): Message {
+  return { status: 404, title: 'This name has no content yet', text: error.message, code: error.code };
+}
+
+/** No such path in the site. */
+export function noSuchPage(name: string): Message {
+  return {
+    status: 404,
+    title: 'There is no such page',
+    text: `${name} has nothing at this address. Begin at the site’s front page.`,
+  };
+}

@@ -1,0 +1,213 @@
+/** Shows /api/market and keeps it live. Amounts stay BigInt; text goes in as text, never as HTML. */
+
+const POLL_MILLIS = 3000;
+
+/** @param {string} id */
+const at = (id) => document.getElementById(id);
+
+/**
+ * @param {string} tag
+ * @param {Record<string, string>} attributes
+ * @param {...(Node | string)} children
+ */
+function make(tag, attributes, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/** Base units (10^-6) -> "1,234.5". */
+function credits(text) {
+  const value = BigInt(text);
+  const fraction = (value % 1_000_000n).toString().padStart(6, '0').replace(/0+$/, '');
+  const whole = (value / 1_000_000n).toLocaleString('en');
+  return fraction === '' ? whole : `${whole}.${fraction}`;
+}
+
+/** Bytes -> "12.3 MiB", without ever becoming a float that matters. */
+function size(text) {
+  const value = BigInt(text);
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+  let step = 0;
+  let unit = 1n;
+  while (value >= unit * 1024n && step < units.length - 1) {
+    unit *= 1024n;
+    step += 1;
+  }
+  if (step === 0) return `${value} B`;
+  const tenths = (value * 10n) / unit;
+  return `${tenths / 10n}.${tenths % 10n} ${units[step]}`;
+}
+
+const sum = (values) => values.reduce((total, value) => total + BigInt(value), 0n).toString();
+const short = (id) => (id.length > 12 ? `${id.slice(0, 8)}…` : id);
+const idOf = (id) => make('span', { class: 'id', title: id }, short(id));
+const exact = (text) => make('span', { title: `${BigInt(text).toLocaleString('en')} bytes` }, size(text));
+
+/** `news.web3` -> its own origin on this gateway. */
+function siteUrl(name) {
+  const label = name.replaceAll('-', '--').replace('.', '-');
+  const port = location.port === '' ? '' : `:${location.port}`;
+  return `http://${label}.localhost${port}/`;
+}
+
+/** Fills a table body; a row is a list of [label, content, class]. */
+function fill(id, rows, empty) {
+  const table = at(id);
+  const columns = table.querySelectorAll('th').length;
+  const lines = rows.map((cells) =>
+    make(
+      'tr',
+      {},
+      ...cells.map(([label, content, kind]) =>
+        make('td', { 'data-label': label, ...(kind && { class: kind }) }, make('span', {}, ...[content].flat())),
+      ),
+    ),
+  );
+  const nothing = make('tr', {}, make('td', { class: 'empty', colspan: String(columns) }, empty));
+  table.tBodies[0].replaceChildren(...(lines.length > 0 ? lines : [nothing]));
+}
+
+function showTotals({ pairs }) {
+  const carried = sum(pairs.flatMap(({ payerCounts, payeeCounts }) => Object.values(payeeCounts ?? payerCounts ?? {})));
+  at('total-bytes').replaceChildren(size(carried));
+  for (const figure of ['owed', 'paid', 'settled']) {
+    const value = credits(sum(pairs.map((pair) => pair[figure])));
+    at(`total-${figure}`).replaceChildren(value, ' ', make('small', {}, 'credits'));
+  }
+}
+
+function showNames({ names }) {
+  const cards = names.map(({ name, root, royaltyBps, lifetime }) =>
+    make(
+      'article',
+      { class: 'site' },
+      make('a', { href: siteUrl(name) }, name),
+      make(
+        'p',
+        {},
+        `Its owner gets ${royaltyBps / 100} % of what its host earns: ${credits(lifetime)} credits so far.`,
+      ),
+      make('p', { class: 'id', title: root }, root.length > 30 ? `${root.slice(0, 30)}…` : root),
+    ),
+  );
+  at('names').replaceChildren(
+    ...(cards.length > 0 ? cards : [make('p', { class: 'note' }, 'No site is published yet.')]),
+  );
+}
+
+function showNodes({ nodes }) {
+  fill(
+    'nodes',
+    nodes.map(({ id, role, addresses, price, online }) => [
+      ['Node', idOf(id)],
+      ['Role', online ? role : [role, make('span', { class: 'away' }, ' (away)')]],
+      ['Address', make('span', { class: 'id' }, addresses.join(' ') || '–')],
+      ['Price per MiB', price === undefined ? '–' : credits(price), 'n'],
+    ]),
+    'No node is known yet.',
+  );
+}
+
+function agreement({ payerCounts, payeeCounts }) {
+  if (payerCounts === null || payeeCounts === null) return make('span', { class: 'away' }, 'one end known');
+  const equal = payerCounts.up === payeeCounts.up && payerCounts.down === payeeCounts.down;
+  if (equal) return make('span', { class: 'good' }, '✓ equal');
+  const away = BigInt(sum(Object.values(payerCounts))) - BigInt(sum(Object.values(payeeCounts)));
+  return make('span', { class: 'bad', title: `${away} bytes` }, 'in flight');
+}
+
+function showPairs({ pairs }) {
+  fill(
+    'pairs',
+    pairs.map((pair) => {
+      const counts = pair.payeeCounts ?? pair.payerCounts ?? { up: '0', down: '0' };
+      const arrow = make('span', { class: 'arrow', 'aria-label': 'pays' }, '→');
+      return [
+        ['Payer to payee', [idOf(pair.payer), arrow, idOf(pair.payee)]],
+        ['Up', exact(counts.up), 'n'],
+        ['Down', exact(counts.down), 'n'],
+        ['Counts', agreement(pair)],
+        ['Owed', credits(pair.owed), 'n'],
+        ['Paid', credits(pair.paid), 'n'],
+        ['Settled', credits(pair.settled), 'n'],
+      ];
+    }),
+    'Nobody has carried anything yet. Open a site above.',
+  );
+}
+
+function showBalances({ balances }) {
+  fill(
+    'balances',
+    balances.map(({ owner, role, credits: held, earned }) => [
+      ['Wallet', idOf(owner)],
+      ['Role', role],
+      ['Credits', credits(held), 'n'],
+      ['Earned, not withdrawn', earned === undefined ? '–' : credits(earned), 'n'],
+    ]),
+    'No wallet is known yet.',
+  );
+}
+
+function showSupply({ supply }) {
+  const left = BigInt(supply.bought) - BigInt(supply.redeemed);
+  const right = BigInt(supply.circulating) + BigInt(supply.openDeposits) + BigInt(supply.unminted);
+  const line = (label, value, kind) =>
+    make('div', kind ? { class: kind } : {}, make('dt', {}, label), make('dd', {}, ...[value].flat()));
+  const mark = left === right ? make('span', { class: 'good' }, '✓ ') : make('span', { class: 'bad' }, '≠ ');
+  at('supply').replaceChildren(
+    line('Bought', credits(supply.bought)),
+    line('Redeemed', `− ${credits(supply.redeemed)}`),
+    line('Outstanding', credits(left.toString()), 'sum'),
+    line('In wallets', credits(supply.circulating)),
+    line('In open channels', credits(supply.openDeposits)),
+    line('Earned, not minted', credits(supply.unminted)),
+    line('Accounted for', [mark, credits(right.toString())], 'sum'),
+    line('Burned into channels so far', credits(supply.burned)),
+    line('Minted to earners so far', credits(supply.minted)),
+  );
+}
+
+function show(view) {
+  for (const part of [showTotals, showNames, showNodes, showPairs, showBalances, showSupply]) part(view);
+  const { settlement } = view;
+  at('settlement').textContent =
+    settlement === undefined
+      ? ''
+      : `${settlement.receipts} receipts settled in ${settlement.transactions} transactions, ${settlement.computeUnits.toLocaleString('en')} compute units.`;
+  at('updated').textContent = `As of ${new Date(view.updatedAt).toLocaleTimeString()}.`;
+}
+
+function state(name, text) {
+  const element = at('state');
+  if (element.dataset.state === name) return;
+  element.dataset.state = name;
+  element.textContent = text;
+}
+
+/** Where the events do not come through (some proxies), ask now and then. */
+async function poll() {
+  try {
+    const answer = await fetch('/api/market');
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    show(await answer.json());
+    state('live', 'Live');
+  } catch {
+    state('lost', 'The gateway does not answer');
+  }
+}
+
+let polling;
+const events = new EventSource('/api/market/events');
+events.addEventListener('message', (event) => {
+  clearInterval(polling);
+  polling = undefined;
+  show(JSON.parse(event.data));
+  state('live', 'Live');
+});
+events.addEventListener('error', () => {
+  state('lost', 'The gateway does not answer');
+  polling ??= setInterval(poll, POLL_MILLIS);
+});

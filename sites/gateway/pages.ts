@@ -1,0 +1,92 @@
+/** The few pages that the gateway says itself: errors and folder listings. No script, nothing from elsewhere. */
+import { createHash } from 'node:crypto';
+import type { Response } from 'express';
+
+const STYLE = `
+:root{color-scheme:light dark;--ink:#1d2521;--soft:#5d6963;--paper:#fbfaf6;--line:#dcdcd2;--accent:#0f6b4f}
+@media (prefers-color-scheme:dark){:root{--ink:#e6ebe7;--soft:#98a59e;--paper:#131815;--line:#2b342f;--accent:#6fd0ab}}
+*{box-sizing:border-box}
+body{margin:0;min-height:100vh;display:grid;place-items:center;background:var(--paper);color:var(--ink);
+font:1.0625rem/1.6 ui-sans-serif,system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;padding:2rem 1.25rem}
+main{width:100%;max-width:38rem}
+.status{color:var(--soft);font-variant-numeric:tabular-nums;letter-spacing:.08em;margin:0}
+h1{font-size:clamp(1.6rem,5vw,2.25rem);line-height:1.2;margin:.25rem 0 1rem;text-wrap:balance;overflow-wrap:anywhere}
+p{margin:0 0 1rem;overflow-wrap:anywhere}
+.code{color:var(--soft);font:.875rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;border-top:1px solid var(--line);padding-top:1rem}
+a{color:var(--accent);text-underline-offset:.2em}
+ul{list-style:none;padding:0;margin:0;border-top:1px solid var(--line)}
+li{border-bottom:1px solid var(--line)}
+li a{display:block;padding:.6rem 0;text-decoration:none;overflow-wrap:anywhere}
+li a:hover{text-decoration:underline}
+`;
+
+/** Nothing but the style above may load. */
+const POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
+
+export interface Message {
+  readonly status: number;
+  readonly title: string;
+  /** Sentences for the visitor: what happened, and what to do. */
+  readonly text: string;
+  /** The stable error code, for whoever is asked for help. */
+  readonly code?: string;
+}
+
+/** Sends a page, or its head alone; the response is over then. */
+export function sendMessage(response: Response, message: Message): void {
+  const code = message.code === undefined ? '' : `<p class="code">${escapeHtml(message.code)}</p>`;
+  const body = `<p class="status">${message.status}</p><h1>${escapeHtml(message.title)}</h1><p>${escapeHtml(message.text)}</p>${code}`;
+  send(response, message.status, message.title, body, 'no-store');
+}
+
+export interface Listing {
+  /** Decoded path, for the heading. */
+  readonly path: string;
+  readonly names: readonly string[];
+  /** There are more than are shown. */
+  readonly cut: boolean;
+  readonly top: boolean;
+}
+
+export function sendListing(response: Response, listing: Listing): void {
+  const up = listing.top ? '' : '<li><a href="../">..</a></li>';
+  const items = listing.names.map((name) => `<li><a href="./${encodeURIComponent(name)}">${escapeHtml(name)}</a></li>`);
+  const more = listing.cut ? '<p>And more than can be shown here.</p>' : '';
+  send(
+    response,
+    200,
+    listing.path,
+    `<h1>${escapeHtml(listing.path)}</h1><ul>${up}${items.join('')}</ul>${more}`,
+    'no-cache',
+  );
+}
+
+function send(response: Response, status: number, title: string, body: string, caching: string): void {
+  const html = `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(title)}</title><style>${STYLE}</style></head>
+<body><main>${body}</main></body></html>
+`;
+  response
+    .status(status)
+    .set({
+      'Content-Type': 'text/html; charset=utf-8',
+      'Content-Security-Policy': POLICY,
+      'Cache-Control': caching,
+      'X-Content-Type-Options': 'nosniff',
+      'Referrer-Policy': 'no-referrer',
+    })
+    .send(html);
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (found) => ENTITIES[found] ?? found);
+}

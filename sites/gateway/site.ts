@@ -1,0 +1,243 @@
+/** One visitor's request for one path of a site: resolve, walk, verify, stream. */
+import type { Request, Response } from 'express';
+import { contentType } from 'mime-types';
+import type { CID } from 'multiformats/cid';
+import parseRange from 'range-parser';
+import { isRelaymintError } from '../../core/errors.ts';
+import { MAX_LISTED_ENTRIES } from '../../core/limits.ts';
+import { follow, openNode, readFile } from '../content/unixfs.ts';
+import type { DirectoryNode, FileNode, Trail } from '../content/unixfs.ts';
+import type { ContentSource, SiteContent } from '../content/contract.ts';
+import { writeAll } from '../content/stream-io.ts';
+import type { NameResolver, ResolvedName } from '../name/index.ts';
+import { noSuchPage, withoutContent } from './failure.ts';
+import { sendListing, sendMessage } from './pages.ts';
+
+export interface SiteParts {
+  readonly resolver: NameResolver;
+  readonly content: ContentSource;
+}
+
+/** Bytes looked at to tell text from other data when a file's name does not say. */
+const SNIFFED_BYTES = 2048;
+
+/** Answers the request. @throws RelaymintError before anything was sent (tell it) or after (cut the connection). */
+export async function serveSite(
+  parts: SiteParts,
+  name: string,
+  request: Request,
+  response: Response,
+  signal: AbortSignal,
+): Promise<void> {
+  let site: ResolvedName;
+  try {
+    site = await parts.resolver.resolve(name);
+  } catch (error) {
+    if (!isRelaymintError(error, 'CONTENT_NOT_FOUND')) throw error;
+    sendMessage(response, withoutContent(error));
+    return;
+  }
+  const content = await parts.content.open(site, { signal });
+  try {
+    await new Visit(site, content, request, response, signal).answer();
+  } finally {
+    content.close();
+  }
+}
+
+class Visit {
+  readonly #site: ResolvedName;
+  readonly #content: SiteContent;
+  readonly #request: Request;
+  readonly #response: Response;
+  readonly #signal: AbortSignal;
+
+  constructor(site: ResolvedName, content: SiteContent, request: Request, response: Response, signal: AbortSignal) {
+    this.#site = site;
+    this.#content = content;
+    this.#request = request;
+    this.#response = response;
+    this.#signal = signal;
+  }
+
+  async answer(): Promise<void> {
+    const path = splitPath(this.#request.path);
+    const trail = path && (await this.#follow(path.segments));
+    if (path === undefined || trail === undefined) return await this.#notFound();
+    if (!path.folder) {
+      if (this.#isKnown(trail.cid)) return this.#unchanged(trail);
+      const node = await this.#open(trail.cid);
+      if (node.type === 'file') return await this.#file(node, trail, path.segments.at(-1) ?? '');
+      // Relative links in the folder's page need the slash.
+      this.#response.set('Cache-Control', 'no-cache');
+      this.#response.redirect(302, `${this.#request.path}/${query(this.#request)}`);
+      return undefined;
+    }
+    const node = await this.#open(trail.cid);
+    if (node.type === 'file') return await this.#notFound();
+    const index = await this.#follow([...path.segments, 'index.html']);
+    if (index === undefined) return await this.#listing(node, trail, path.segments);
+    if (this.#isKnown(index.cid)) return this.#unchanged(index);
+    const page = await this.#open(index.cid);
+    if (page.type === 'directory') return await this.#listing(node, trail, path.segments);
+    return await this.#file(page, index, 'index.html');
+  }
+
+  async #file(file: FileNode, trail: Trail, filename: string): Promise<void> {
+    const range = this.#range(file);
+    if (range === 'unsatisfiable') {
+      this.#headers(trail);
+      this.#response.set('Content-Range', `bytes */${file.size}`).status(416).end();
+      return;
+    }
+    const { start, end } = range ?? { start: 0, end: file.size };
+    const known = contentType(extensionOf(filename));
+    const wanted = this.#request.method === 'HEAD' ? (known === false ? sniffRange(file) : undefined) : { start, end };
+    const chunks = wanted && readFile(this.#content, file, wanted, { signal: this.#signal });
+    // The first bytes are here before anything is promised: a failure so far still gets a page.
+    const first = await chunks?.next();
+    this.#headers(trail);
+    this.#response.set({
+      'Accept-Ranges': 'bytes',
+      'Content-Type': known === false ? await this.#sniff(file, start, first) : known,
+      'Content-Length': String(end - start),
+    });
+    if (range !== undefined) this.#response.set('Content-Range', `bytes ${start}-${end - 1}/${file.size}`).status(206);
+    await this.#send(first, chunks);
+  }
+
+  async #send(first?: IteratorResult<Uint8Array, void>, rest?: AsyncGenerator<Uint8Array>): Promise<void> {
+    if (this.#request.method !== 'HEAD' && rest !== undefined && first?.done === false) {
+      await writeAll(this.#response, first.value);
+      for await (const chunk of rest) await writeAll(this.#response, chunk);
+    }
+    this.#response.end();
+  }
+
+  /** The site's own 404.html when it has one. */
+  async #notFound(): Promise<void> {
+    const own = await this.#follow(['404.html']);
+    const page = own && (await this.#open(own.cid));
+    if (page?.type !== 'file') return sendMessage(this.#response, noSuchPage(this.#site.name));
+    this.#response.status(404).set({
+      'Content-Type': 'text/html; charset=utf-8',
+      'Content-Length': String(page.size),
+      'Cache-Control': 'no-cache',
+      'X-Content-Type-Options': 'nosniff',
+    });
+    const chunks = readFile(this.#content, page, undefined, { signal: this.#signal });
+    return await this.#send(await chunks.next(), chunks);
+  }
+
+  async #listing(node: DirectoryNode, trail: Trail, segments: readonly string[]): Promise<void> {
+    const names: string[] = [];
+    let cut = false;
+    for await (const entry of node.entries({ signal: this.#signal })) {
+      cut = names.length >= MAX_LISTED_ENTRIES;
+      if (cut) break;
+      names.push(entry.name);
+    }
+    this.#headers(trail);
+    this.#response.removeHeader('ETag');
+    const path = [this.#site.name, ...segments].join('/');
+    sendListing(this.#response, { path: `${path}/`, names: names.sort(), cut, top: segments.length === 0 });
+  }
+
+  #unchanged(trail: Trail): void {
+    this.#headers(trail);
+    this.#response.status(304).end();
+  }
+
+  /** ETag is the CID: the same bytes have it for ever, on every gateway. A name may move on, so it is asked about each time. */
+  #headers(trail: Trail): void {
+    this.#response.set({
+      ETag: etag(trail.cid),
+      'Cache-Control': 'no-cache',
+      'X-Content-Type-Options': 'nosniff',
+      'Origin-Agent-Cluster': '?1',
+      'X-Ipfs-Path': `/ipns/${this.#site.name}${this.#request.path}`,
+      'X-Ipfs-Roots': trail.roots.map((cid) => cid.toString()).join(','),
+    });
+  }
+
+  #isKnown(cid: CID): boolean {
+    const header = this.#request.headers['if-none-match'];
+    if (header === undefined) return false;
+    return header.trim() === '*' || header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag(cid));
+  }
+
+  #range(file: FileNode): { start: number; end: number } | 'unsatisfiable' | undefined {
+    const { range, 'if-range': condition } = this.#request.headers;
+    if (range === undefined || this.#request.method !== 'GET') return undefined;
+    if (condition !== undefined && condition !== etag(file.cid)) return undefined;
+    const parsed = parseRange(file.size, range, { combine: true });
+    // A malformed range is ignored, as RFC 9110 asks; several are answered with the whole, which it allows.
+    if (parsed === -2) return undefined;
+    if (parsed === -1) return 'unsatisfiable';
+    const only = parsed[0];
+    if (parsed.type !== 'bytes' || parsed.length !== 1 || only === undefined) return undefined;
+    return { start: only.start, end: only.end + 1 };
+  }
+
+  /** Type of a file whose name says nothing: text when its first bytes read as UTF-8. */
+  async #sniff(file: FileNode, start: number, first?: IteratorResult<Uint8Array, void>): Promise<string> {
+    let head = first?.done === false ? first.value : new Uint8Array(0);
+    if (start !== 0) {
+      const beginning = await readFile(this.#content, file, sniffRange(file), { signal: this.#signal }).next();
+      head = beginning.done === true ? head : beginning.value;
+    }
+    return isText(head.subarray(0, SNIFFED_BYTES)) ? 'text/plain; charset=utf-8' : 'application/octet-stream';
+  }
+
+  async #follow(segments: readonly string[]): Promise<Trail | undefined> {
+    return await follow(this.#content, this.#site.root, segments, { signal: this.#signal });
+  }
+
+  async #open(cid: CID): ReturnType<typeof openNode> {
+    return await openNode(this.#content, cid, { signal: this.#signal });
+  }
+}
+
+/** undefined when the path cannot name anything: bad escapes, empty or hidden-slash segments. */
+function splitPath(path: string): { readonly segments: readonly string[]; readonly folder: boolean } | undefined {
+  const raw = path.split('/').slice(1);
+  const folder = raw.at(-1) === '';
+  if (folder) raw.pop();
+  try {
+    const segments = raw.map((segment) => decodeURIComponent(segment));
+    return segments.some((segment) => segment === '' || segment.includes('\0')) ? undefined : { segments, folder };
+  } catch (error) {
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
+}
+
+function query(request: Request): string {
+  const mark = request.url.indexOf('?');
+  return mark < 0 ? '' : request.url.slice(mark);
+}
+
+function etag(cid: CID): string {
+  return `"${cid.toString()}"`;
+}
+
+function extensionOf(filename: string): string {
+  const dot = filename.lastIndexOf('.');
+  return dot <= 0 ? '' : filename.slice(dot);
+}
+
+function sniffRange(file: FileNode): { start: number; end: number } {
+  return { start: 0, end: Math.min(file.size, SNIFFED_BYTES) };
+}
+
+function isText(head: Uint8Array): boolean {
+  if (head.includes(0)) return false;
+  try {
+    // stream: the last character may be cut in half.
+    new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true });
+    return true;
+  } catch (error) {
+    if (error instanceof TypeError) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,53 @@
+/** Lets a bounded number of requests work at once; the rest wait in order, and too many are sent away. */
+import { RelaymintError } from '../../core/errors.ts';
+
+export class Turns {
+  readonly #most: number;
+  readonly #mostWaiting: number;
+  readonly #waiting = new Set<() => void>();
+  #running = 0;
+
+  constructor(most: number, mostWaiting: number) {
+    this.#most = most;
+    this.#mostWaiting = mostWaiting;
+  }
+
+  /** Resolves when it is this request's turn, with what ends it. @throws RelaymintError LIMIT_EXCEEDED; the signal's reason. */
+  async begin(signal: AbortSignal): Promise<() => void> {
+    signal.throwIfAborted();
+    if (this.#running < this.#most) {
+      this.#running += 1;
+    } else {
+      if (this.#waiting.size >= this.#mostWaiting) {
+        throw new RelaymintError('LIMIT_EXCEEDED', 'Too many requests wait for this gateway.', {
+          remedy: 'Try again in a few seconds.',
+        });
+      }
+      await this.#wait(signal);
+    }
+    let over = false;
+    return () => {
+      if (over) return;
+      over = true;
+      const next = this.#waiting.values().next();
+      if (next.done === true) this.#running -= 1;
+      else next.value();
+    };
+  }
+
+  #wait(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#waiting.delete(onTurn);
+        reject(signal.reason instanceof Error ? signal.reason : new DOMException('Aborted', 'AbortError'));
+      };
+      const onTurn = (): void => {
+        this.#waiting.delete(onTurn);
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      };
+      this.#waiting.add(onTurn);
+      signal.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+}
