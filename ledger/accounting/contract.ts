@@ -83,7 +83,7 @@ export interface EarningAccount {
    * CLOSED; nothing changed: close the link.
    */
   receive(signed: Uint8Array): void;
-  /** The window has room again after `hold` or `canSendDown() === false`. What was held goes first. */
+  /** The window has room again after `hold` or `canSendDown() === false`. All that was held goes now, first; what waits to go down asks `canSendDown` again. */
   onOpen: () => void;
   /** Beyond repair: STORAGE_FAILED, DEPOSIT_EXHAUSTED (a receipt above the deposit), CHANNEL_CLOSING. Close the link. */
   onFault: (error: RelaymintError) => void;

@@ -1,0 +1,328 @@
+/** Receipts that must be refused with nothing changed, and frames that must be held or cut. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { RelaymintError } from '../../../core/errors.ts';
+import { channelId } from '../../../core/ids.ts';
+import { amount, pricePerMiB } from '../../../core/units.ts';
+import { signReceipt } from '../../../ledger/receipt/index.ts';
+import type { Receipt, SignedReceipt } from '../../../ledger/receipt/index.ts';
+import { channelState, delegate, Pair, seed, stranger } from './pair.ts';
+
+const PRICE = 1_000_000n;
+const FRAME = 16_384;
+
+/** A pair that has exchanged one receipt and owes a little since. */
+function warmPair(deposit?: bigint): Pair {
+  const pair = new Pair(PRICE, channelState(deposit === undefined ? {} : { deposit: amount(deposit) }));
+  pair.sendUp(FRAME);
+  pair.settleDown();
+  for (let i = 0; i < 5; i += 1) pair.sendDown(FRAME);
+  pair.settleDown();
+  pair.spending.flush();
+  pair.settleDown();
+  pair.sendUp(FRAME);
+  pair.sendDown(FRAME);
+  pair.settleDown();
+  return pair;
+}
+
+/** What an honest payer would sign now. */
+function honest(pair: Pair): Receipt {
+  const { up, down, due } = pair.earning.counts();
+  return { channel: pair.channel.id, amount: due, up, down };
+}
+
+describe('the payee refuses, and nothing changes,', () => {
+  let pair: Pair;
+  beforeEach(() => {
+    pair = warmPair();
+  });
+
+  const cases: readonly [label: string, code: string, (pair: Pair) => SignedReceipt][] = [
+    ['a receipt that was replayed', 'RECEIPT_NOT_NEWER', (p) => p.held ?? signReceipt(honest(p), delegate)],
+    [
+      'a lower amount',
+      'RECEIPT_NOT_NEWER',
+      (p) => signReceipt({ ...honest(p), amount: amount((p.held?.amount ?? 1n) - 1n) }, delegate),
+    ],
+    ['a lower count', 'RECEIPT_NOT_NEWER', (p) => signReceipt({ ...honest(p), up: (p.held?.up ?? 1n) - 1n }, delegate)],
+    [
+      'another channel',
+      'RECEIPT_INVALID',
+      (p) => signReceipt({ ...honest(p), channel: channelId(seed('other').subarray(0, 22)) }, delegate),
+    ],
+    ['another key', 'RECEIPT_INVALID', (p) => signReceipt(honest(p), stranger)],
+    [
+      'one base unit too little',
+      'METER_DISAGREEMENT',
+      (p) => signReceipt({ ...honest(p), amount: amount(honest(p).amount - 1n) }, delegate),
+    ],
+    [
+      'one base unit too much',
+      'METER_DISAGREEMENT',
+      (p) => signReceipt({ ...honest(p), amount: amount(honest(p).amount + 1n) }, delegate),
+    ],
+    ['a byte too few up', 'METER_DISAGREEMENT', (p) => signReceipt({ ...honest(p), up: honest(p).up - 1n }, delegate)],
+    ['a byte too many up', 'METER_DISAGREEMENT', (p) => signReceipt({ ...honest(p), up: honest(p).up + 1n }, delegate)],
+    [
+      'bytes down that were never sent',
+      'METER_DISAGREEMENT',
+      (p) => signReceipt({ ...honest(p), down: honest(p).down + 1n }, delegate),
+    ],
+    [
+      'fewer bytes down at the full price',
+      'METER_DISAGREEMENT',
+      (p) => signReceipt({ ...honest(p), down: honest(p).down - 100n }, delegate),
+    ],
+  ];
+
+  it.each(cases)('%s', (_label, code, forge) => {
+    const before = { counts: pair.earning.counts(), held: pair.held, accepted: pair.accepted, arrears: pair.arrears };
+    expect(() => pair.earning.receive(forge(pair).bytes)).toThrowError(expect.objectContaining({ code }));
+    pair.sync();
+    expect({ counts: pair.earning.counts(), held: pair.held, accepted: pair.accepted, arrears: pair.arrears }).toEqual(
+      before,
+    );
+    pair.earning.receive(signReceipt(honest(pair), delegate).bytes);
+    pair.sync();
+    expect(pair.held?.amount).toBe(pair.earning.counts().due);
+  });
+
+  it('every changed byte of a good receipt', () => {
+    const good = signReceipt(honest(pair), delegate);
+    const before = pair.earning.counts();
+    for (let i = 0; i < good.bytes.length; i += 1) {
+      const changed = Uint8Array.from(good.bytes);
+      changed[i] = (changed[i] ?? 0) ^ 0x40;
+      expect(() => pair.earning.receive(changed)).toThrowError(RelaymintError);
+    }
+    for (const length of [0, 46, 110, 112]) {
+      expect(() => pair.earning.receive(new Uint8Array(length))).toThrowError(
+        expect.objectContaining({ code: 'RECEIPT_INVALID' }),
+      );
+    }
+    expect(pair.earning.counts()).toEqual(before);
+    expect(pair.accepted).toBe(pair.held);
+  });
+
+  it('states both figures when the counts differ', () => {
+    const wrong = signReceipt({ ...honest(pair), up: honest(pair).up + 512n }, delegate);
+    expect(() => pair.earning.receive(wrong.bytes)).toThrowError(
+      expect.objectContaining({
+        message: expect.stringContaining(String(honest(pair).up + 512n)),
+        details: expect.objectContaining({ theirUp: String(honest(pair).up + 512n), ourUp: String(honest(pair).up) }),
+      }),
+    );
+  });
+
+  it('everything after close', () => {
+    const good = signReceipt(honest(pair), delegate);
+    pair.earning.close();
+    expect(() => pair.earning.receive(good.bytes)).toThrowError(expect.objectContaining({ code: 'CLOSED' }));
+    expect(pair.earning.receivedUp(100, pair.price)).toBe('cut');
+    expect(pair.earning.canSendDown(100, pair.price)).toBe(false);
+  });
+});
+
+describe('the window', () => {
+  it('stops what goes down at exactly one window, and opens when the receipt is on disk, not before', () => {
+    const pair = new Pair(PRICE);
+    pair.sendUp(FRAME);
+    pair.deliverUp();
+    let opened = 0;
+    pair.earning.onOpen = () => {
+      opened += 1;
+    };
+    while (pair.sendDown(FRAME));
+    expect(pair.served).toBe(BigInt(64 * FRAME) * PRICE);
+    while (pair.deliverDown());
+    while (pair.deliverUp());
+    expect(pair.accepted).toBeDefined();
+    expect(pair.sendDown(FRAME)).toBe(false);
+    expect(opened).toBe(0);
+    pair.sync();
+    expect(opened).toBe(1);
+    expect(pair.sendDown(FRAME)).toBe(true);
+  });
+
+  it("holds an honest payer's frame while its receipt waits for what is still on its way down", () => {
+    const pair = new Pair(PRICE);
+    pair.sendUp(FRAME);
+    pair.deliverUp();
+    while (pair.sendDown(FRAME));
+    pair.sendUp(FRAME);
+    pair.deliverUp();
+    expect(pair.heldFrames).toBe(1);
+    pair.settleDown();
+    expect(pair.heldFrames).toBe(0);
+    expect(pair.cuts).toBe(0);
+  });
+
+  it('cuts a payer that sends on without signing, having carried at most one window', () => {
+    const pair = new Pair(PRICE);
+    const window = pair.window << 20n;
+    let verdict = '';
+    let carried = 0n;
+    for (let i = 0; i < 1000 && verdict !== 'cut'; i += 1) {
+      verdict = pair.earning.receivedUp(FRAME, pair.price);
+      if (verdict === 'forward') carried += BigInt(FRAME) * PRICE;
+    }
+    expect(verdict).toBe('cut');
+    expect(carried <= window).toBe(true);
+  });
+
+  it('is one MiB for a stranger, wider with settled history, never wider than 16 MiB', () => {
+    const settled = (value: bigint): bigint => new Pair(PRICE, channelState({ settled: amount(value) })).window;
+    expect(settled(0n)).toBe(PRICE);
+    expect(settled(8n * PRICE)).toBe(2n * PRICE);
+    expect(settled(1000n * PRICE)).toBe(16n * PRICE);
+  });
+
+  it('is never more than a quarter of what is left of the deposit', () => {
+    expect(new Pair(PRICE, channelState({ deposit: amount(PRICE) })).window).toBe(PRICE / 4n);
+  });
+
+  it('is gone when a payer vanished with all of it', () => {
+    const pair = new Pair(PRICE);
+    pair.sendUp(FRAME);
+    pair.deliverUp();
+    while (pair.sendDown(FRAME));
+    pair.loseLink({ payerDies: true });
+    expect(pair.window).toBe(0n);
+    expect(() => pair.sendUp(FRAME)).toThrowError(expect.objectContaining({ code: 'WINDOW_EXHAUSTED' }));
+  });
+
+  it('shrinks by what a payer left unpaid, and grows back by a sixteenth of what it pays', () => {
+    const pair = new Pair(PRICE);
+    pair.sendUp(FRAME);
+    pair.deliverUp();
+    for (let i = 0; i < 31; i += 1) pair.sendDown(FRAME);
+    pair.loseLink({ payerDies: true });
+    expect(pair.window).toBe(PRICE / 2n);
+    for (let i = 0; i < 64 * 4; i += 1) {
+      pair.sendUp(FRAME);
+      pair.settleDown();
+    }
+    pair.spending.flush();
+    pair.settleDown();
+    pair.loseLink({ payerDies: true });
+    expect(pair.window).toBe(PRICE / 2n + (4n * PRICE) / 16n);
+  });
+
+  it('is whole again at once for a payer that comes back and pays', () => {
+    const pair = new Pair(PRICE);
+    pair.sendUp(FRAME);
+    pair.settleDown();
+    for (let i = 0; i < 20; i += 1) pair.sendDown(FRAME);
+    while (pair.deliverDown());
+    const { due } = pair.spending.counts();
+    pair.loseLink();
+    expect(pair.window).toBe(PRICE);
+    pair.settleDown();
+    expect(pair.held?.amount).toBe(due);
+    expect(pair.arrears).toBeLessThan(16n);
+  });
+});
+
+describe('the deposit', () => {
+  it('is never passed: the payer stops, the payee sends nothing that could not be paid', () => {
+    const pair = new Pair(PRICE, channelState({ deposit: amount(8n * PRICE) }));
+    let error: unknown;
+    for (let i = 0; i < 100_000 && error === undefined; i += 1) {
+      try {
+        pair.sendUp(FRAME);
+        pair.sendDown(FRAME);
+        pair.settleDown();
+      } catch (thrown) {
+        error = thrown;
+      }
+    }
+    expect(error).toMatchObject({ code: 'DEPOSIT_EXHAUSTED' });
+    pair.settleDown();
+    expect(pair.spending.counts()).toEqual(pair.earning.counts());
+    expect(pair.earning.counts().signed).toBe(pair.earning.counts().due);
+    expect(pair.earning.counts().due <= 8n * PRICE).toBe(true);
+    expect(pair.cuts).toBe(0);
+  });
+
+  it('keeps a receipt above the deposit we know until the ledger shows the top-up', () => {
+    const pair = new Pair(PRICE, channelState({ deposit: amount(8n * PRICE) }));
+    const grown = { ...pair.channel, deposit: amount(80n * PRICE) };
+    pair.spending.update(grown);
+    for (let i = 0; i < 64 * 9; i += 1) {
+      pair.sendUp(FRAME);
+      pair.deliverUp();
+      pair.deliverUp();
+      pair.sync();
+    }
+    pair.spending.flush();
+    pair.settleDown();
+    expect(pair.accepted?.amount).toBeLessThanOrEqual(8n * PRICE);
+    expect(pair.heldFrames).toBeGreaterThan(0);
+    pair.earning.update(pair.channel);
+    expect(pair.faults).toEqual([]);
+    pair.earning.update(grown);
+    pair.sync();
+    expect(pair.heldFrames).toBe(0);
+    expect(pair.cuts).toBe(0);
+    expect(pair.accepted?.amount).toBe(9n * PRICE);
+  });
+
+  it('makes a receipt above it a fault once the ledger has said so three times', () => {
+    const pair = new Pair(PRICE, channelState({ deposit: amount(8n * PRICE) }));
+    pair.spending.update({ ...pair.channel, deposit: amount(80n * PRICE) });
+    for (let i = 0; i < 64 * 9; i += 1) {
+      pair.sendUp(FRAME);
+      pair.deliverUp();
+      pair.deliverUp();
+      pair.sync();
+    }
+    pair.spending.flush();
+    pair.settleDown();
+    for (let i = 0; i < 3; i += 1) pair.earning.update(pair.channel);
+    expect(pair.faults).toEqual([expect.objectContaining({ code: 'DEPOSIT_EXHAUSTED' })]);
+  });
+
+  it("tells the payee's side of a close request", () => {
+    const pair = warmPair();
+    pair.earning.update({ ...pair.channel, closeAt: 5n as NonNullable<Pair['channel']['closeAt']> });
+    expect(pair.faults).toEqual([expect.objectContaining({ code: 'CHANNEL_CLOSING' })]);
+  });
+});
+
+describe('prices', () => {
+  it('may change with every frame and the counts still agree', () => {
+    const pair = new Pair(PRICE);
+    for (let i = 0; i < 3000; i += 1) {
+      pair.sendUp(1024, pricePerMiB(PRICE + BigInt(i % 3)));
+      pair.sendDown(1024, pricePerMiB(PRICE + BigInt(i % 2)));
+      if (i % 7 === 0) pair.settleDown();
+    }
+    pair.spending.flush();
+    pair.settleDown();
+    expect(pair.spending.counts()).toEqual(pair.earning.counts());
+    expect(pair.earning.counts().due).toBe(pair.served >> 20n);
+  });
+
+  it('of almost nothing are summed exactly, never rounded away', () => {
+    const pair = new Pair(1n);
+    for (let i = 0; i < 10_000; i += 1) {
+      pair.sendUp(1025);
+      pair.settleDown();
+    }
+    pair.spending.flush();
+    pair.settleDown();
+    expect(pair.held?.amount).toBe((10_000n * 1025n) >> 20n);
+  });
+
+  it('of nothing need no receipts', () => {
+    const pair = new Pair(0n);
+    for (let i = 0; i < 1000; i += 1) {
+      pair.sendUp(FRAME);
+      pair.sendDown(FRAME);
+    }
+    pair.settleDown();
+    pair.spending.flush();
+    expect(pair.receipts).toBe(0);
+    expect(pair.spending.counts()).toEqual(pair.earning.counts());
+  });
+});

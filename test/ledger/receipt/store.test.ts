@@ -1,0 +1,130 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { utf8 } from '../../../core/codec.ts';
+import { openBookStore } from '../../../ledger/accounting/index.ts';
+import { verifyReceipt } from '../../../ledger/receipt/index.ts';
+import { GroupedStore } from '../../../ledger/receipt/store.ts';
+
+const TYPESCRIPT = new URL('./run-typescript.js', import.meta.url).href;
+const WRITER = fileURLToPath(new URL('./store-writer.ts', import.meta.url));
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(tmpdir(), 'relaymint-store-'));
+});
+afterEach(async () => {
+  await rm(directory, { recursive: true, force: true });
+});
+
+describe('the store', () => {
+  it('groups what is written while a sync runs, tells only the newest of a topic, and forgets nothing', async () => {
+    await using store = await GroupedStore.open(directory);
+    const told: number[] = [];
+    for (let i = 0; i < 100; i += 1) {
+      store.write([['key', utf8(String(i))]], { sync: true, topic: 'key' }, () => told.push(i));
+      if (i === 50) await store.flushed();
+    }
+    await store.flushed();
+    expect(told).toEqual([50, 99]);
+    expect(await contents(store)).toEqual({ key: '99' });
+  });
+
+  it('writes a batch whole and deletes what is undefined', async () => {
+    await using store = await GroupedStore.open(directory);
+    await store.writeNow([
+      ['a', utf8('1')],
+      ['b', utf8('2')],
+    ]);
+    await store.writeNow([
+      ['a', undefined],
+      ['c', utf8('3')],
+    ]);
+    expect(await contents(store)).toEqual({ b: '2', c: '3' });
+  });
+
+  it('does not let one listener that throws stop another, or the writer', async () => {
+    await using store = await GroupedStore.open(directory);
+    const uncaught = new Promise<unknown>((resolve) => {
+      const listeners = process.listeners('uncaughtException');
+      process.removeAllListeners('uncaughtException');
+      process.once('uncaughtException', (error) => {
+        for (const listener of listeners) process.on('uncaughtException', listener);
+        resolve(error);
+      });
+    });
+    const told = new Promise<void>((resolve) => {
+      store.write([['a', utf8('1')]], { sync: false }, () => {
+        throw new Error('a fault of the listener');
+      });
+      store.write([['b', utf8('2')]], { sync: false }, () => resolve());
+    });
+    expect(await uncaught).toMatchObject({ message: 'a fault of the listener' });
+    await told;
+    await store.writeNow([['c', utf8('3')]]);
+    expect(Object.keys(await contents(store))).toEqual(['a', 'b', 'c']);
+  });
+
+  it('refuses to write once closed', async () => {
+    const store = await GroupedStore.open(directory);
+    await store.close();
+    await expect(store.writeNow([['a', utf8('1')]])).rejects.toMatchObject({ code: 'CLOSED' });
+  });
+
+  it('keeps every receipt it called safe, and every share with its receipt, through kill -9 in mid-write', async () => {
+    let reached = 0n;
+    for (let round = 0; round < 4; round += 1) {
+      const said = await runUntilKilled(reached, 20 + 61 * round);
+      await using store = await openBookStore(directory);
+      const receipts = Array.from(store.entries(), (entry) => entry.latest);
+      expect(receipts).toHaveLength(3);
+      for (const receipt of receipts) {
+        expect(receipt?.amount).toBeGreaterThanOrEqual(said);
+        expect(receipt !== undefined && verifyReceipt(receipt, receiptDelegate(store))).toBe(true);
+        expect(receipt?.down).toBe(2n * (receipt?.up ?? 0n));
+      }
+      const amounts = receipts.map((receipt) => receipt?.amount ?? 0n);
+      reached = amounts.reduce((a, b) => (a > b ? a : b));
+      // One share a receipt of the first round; every later round begins at the greatest amount of all channels.
+      const shares = (store.shares.get('demo.web3') ?? 0n) >> 20n;
+      expect(shares).toBeLessThanOrEqual(3n * reached);
+      expect(shares).toBeGreaterThanOrEqual(3n * reached - 3n * BigInt(round + 1));
+    }
+    expect(reached).toBeGreaterThan(100n);
+  });
+});
+
+function receiptDelegate(store: Awaited<ReturnType<typeof openBookStore>>): Parameters<typeof verifyReceipt>[1] {
+  const [entry] = store.entries();
+  if (entry === undefined) throw new Error('the books are empty');
+  return entry.channel.delegate;
+}
+
+/** Starts the writer, lets it say `lines` figures, kills it, and returns the last figure it said. */
+async function runUntilKilled(from: bigint, lines: number): Promise<bigint> {
+  const child = spawn(process.execPath, ['--import', TYPESCRIPT, WRITER, directory, String(from)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = new Promise<NodeJS.Signals | null>((resolve) =>
+    child.once('exit', (_code, signal) => resolve(signal)),
+  );
+  let last = from;
+  let count = 0;
+  for await (const line of createInterface({ input: child.stdout })) {
+    last = BigInt(line);
+    count += 1;
+    if (count === lines) child.kill('SIGKILL');
+  }
+  expect(await exited).toBe('SIGKILL');
+  return last;
+}
+
+async function contents(store: GroupedStore): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for await (const [key, value] of store.entries('')) found[key] = new TextDecoder().decode(value);
+  return found;
+}
