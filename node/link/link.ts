@@ -299,9 +299,12 @@ export class PeerLink implements Link {
 
   #end(farewell: Farewell): void {
     if (this.#state === 'closing' || this.#state === 'closed') return;
-    const goodbye = encodeGoodbye(farewell);
-    this.send(FrameType.GOODBYE, 0, goodbye);
     this.#leave(farewell);
+    const goodbye = encodeGoodbye(farewell);
+    const frame = this.allocFrame(goodbye.length);
+    frame.set(goodbye, FRAME_HEADER_BYTES);
+    writeHeader(frame, FrameType.GOODBYE, 0);
+    this.#outbox.push(frame);
     this.#outbox.flush();
     this.#socket.end();
   }

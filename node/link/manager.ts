@@ -107,13 +107,13 @@ class Links implements LinkManager, LinkOwner {
     if (signal?.aborted === true) throw abortError(signal, `Connecting to ${shortId(peer)}`);
     const existing = this.get(peer);
     if (existing !== undefined) return existing;
-    let dial = this.#dials.get(peer);
-    if (dial === undefined || dial.settled) {
-      dial = new Dial(peer);
-      this.#dials.set(peer, dial);
-      void this.#runDial(dial, peer, addresses);
-    }
-    return dial.wait(signal);
+    const joined = this.#dials.get(peer);
+    if (joined?.settled === false) return joined.wait(signal);
+    const dial = new Dial(peer);
+    this.#dials.set(peer, dial);
+    const link = dial.wait(signal);
+    void this.#runDial(dial, peer, addresses);
+    return link;
   }
 
   get(peer: NodeId): Link | undefined {
