@@ -32,13 +32,18 @@ export function tcpAddress(host: string, port: number): string {
   return `/${isIP(host) === 6 ? 'ip6' : 'ip4'}/${host}/tcp/${port}`;
 }
 
-/** True for 127.0.0.0/8, ::1 and the name localhost. */
+/** True for 127.0.0.0/8, ::1, and localhost with the names below it. */
 export function isLoopback(host: string): boolean {
   const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
   const family = isIP(bare);
   if (family === 4) return bare.startsWith('127.');
   if (family === 6) return /^(0{0,4}:){2,7}0{0,3}1$/.test(bare) || /^::ffff:127\./i.test(bare);
-  return bare === 'localhost';
+  return isLocalhost(bare);
+}
+
+/** localhost and every name below it: they stay on this machine whatever a resolver says (RFC 6761, section 6.3). */
+export function isLocalhost(host: string): boolean {
+  return /^(?:[a-z0-9-]+\.)*localhost$/i.test(host);
 }
 
 export function unsupported(address: string, forms: string): RelaymintError {

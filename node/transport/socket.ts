@@ -2,6 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import { RelaymintError, messageOf } from '../../core/errors.ts';
 import { abortError } from './abort.ts';
+import { isLocalhost } from './address.ts';
 
 /** An idle connection that a firewall forgot is noticed after about this long, milliseconds. */
 export const KEEP_ALIVE_MILLIS = 60_000;
@@ -28,8 +29,8 @@ export function openSocket(host: string, port: number, signal: AbortSignal): Pro
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MILLIS,
       allowHalfOpen: true,
-      // "localhost" must stay on this machine whatever a resolver says.
-      ...(host === 'localhost' ? { lookup: (_name, _options, done) => done(null, LOCALHOST) } : {}),
+      // These names must stay on this machine: no resolver is asked.
+      ...(isLocalhost(host) ? { lookup: (_name, _options, done) => done(null, LOCALHOST) } : {}),
     });
     const onAbort = (): void => {
       socket.destroy();
