@@ -18,7 +18,7 @@ import type {
 } from './contract.ts';
 import { Delivery } from './delivery.ts';
 import { Patience } from './patience.ts';
-import { increaseOf, planBatches } from './plan.ts';
+import { increaseOf, planBatches, splitBatch } from './plan.ts';
 import type { Candidate } from './plan.ts';
 
 const DEFAULT_POLICY: SettlementPolicy = {
@@ -192,15 +192,15 @@ class Engine implements SettlementEngine {
         todo.push(batch);
         continue;
       }
-      // One bad part must not keep the rest: without the names first, then each receipt by itself.
+      // One bad part must not keep the rest: each receipt by itself first, then without the names.
       const { candidates: parts, shares } = batch;
       const [first] = parts;
       this.#log.warn(
         { receipts: parts.length, names: shares.length, reason: outcome.reason },
         'a settlement was refused',
       );
-      if (shares.length > 0) todo.push({ ...batch, shares: [] });
-      else if (parts.length > 1) for (const part of parts) todo.push(...planBatches([part], new Map()));
+      if (parts.length > 1) todo.push(...splitBatch(batch));
+      else if (shares.length > 0) todo.push({ ...batch, shares: [] });
       else if (first !== undefined) {
         this.#refused.set(first.channel.id, first.receipt.amount);
         refusals.push(`channel ${first.channel.id}: ${outcome.reason}`);

@@ -56,6 +56,19 @@ export function planBatches(candidates: readonly Candidate[], earned: ReadonlyMa
   return batches;
 }
 
+/** The same receipts, each in a transaction of its own, with as much of the same shares as each can carry. */
+export function splitBatch(batch: Batch): readonly Batch[] {
+  const names = new Map(batch.shares.map(({ name, gross }): [string, bigint] => [name, gross]));
+  return batch.candidates.map((candidate) => {
+    const increase = increaseOf(candidate);
+    return {
+      candidates: [candidate],
+      shares: takeShares(names, increase, sharesBeside(1)),
+      increase: amount(increase),
+    };
+  });
+}
+
 /** As many receipts as leave room for the names that wait, at least one. */
 function receiptsBeside(names: number, available: number): number {
   let count = Math.min(MAX_RECEIPTS_PER_TRANSACTION, available);

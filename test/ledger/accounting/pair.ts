@@ -120,14 +120,14 @@ export class Pair {
     this.window = this.spending.window;
   }
 
-  sendUp(bytes: number, price = this.price): void {
+  sendUp(bytes: number, price: PricePerMiB = this.price): void {
     this.spending.sendUp(bytes, price);
     this.used += BigInt(bytes) * price;
     this.#up.push({ bytes, price });
   }
 
   /** False when the window is full. */
-  sendDown(bytes: number, price = this.price): boolean {
+  sendDown(bytes: number, price: PricePerMiB = this.price): boolean {
     if (!this.#begun) {
       this.sendUp(64);
       while (this.deliverUp());

@@ -12,6 +12,8 @@ import { GroupedStore } from '../../../ledger/receipt/store.ts';
 
 const TYPESCRIPT = new URL('./run-typescript.js', import.meta.url).href;
 const WRITER = fileURLToPath(new URL('./store-writer.ts', import.meta.url));
+/** A child compiles what it runs, which takes long on a loaded machine. */
+const TIMEOUT_MILLIS = 240_000;
 let directory: string;
 
 beforeEach(async () => {
@@ -75,27 +77,31 @@ describe('the store', () => {
     await expect(store.writeNow([['a', utf8('1')]])).rejects.toMatchObject({ code: 'CLOSED' });
   });
 
-  it('keeps every receipt it called safe, and every share with its receipt, through kill -9 in mid-write', async () => {
-    let reached = 0n;
-    for (let round = 0; round < 4; round += 1) {
-      const said = await runUntilKilled(reached, 20 + 61 * round);
-      await using store = await openBookStore(directory);
-      const receipts = Array.from(store.entries(), (entry) => entry.latest);
-      expect(receipts).toHaveLength(3);
-      for (const receipt of receipts) {
-        expect(receipt?.amount).toBeGreaterThanOrEqual(said);
-        expect(receipt !== undefined && verifyReceipt(receipt, receiptDelegate(store))).toBe(true);
-        expect(receipt?.down).toBe(2n * (receipt?.up ?? 0n));
+  it(
+    'keeps every receipt it called safe, and every share with its receipt, through kill -9 in mid-write',
+    async () => {
+      let reached = 0n;
+      for (let round = 0; round < 4; round += 1) {
+        const said = await runUntilKilled(reached, 20 + 61 * round);
+        await using store = await openBookStore(directory);
+        const receipts = Array.from(store.entries(), (entry) => entry.latest);
+        expect(receipts).toHaveLength(3);
+        for (const receipt of receipts) {
+          expect(receipt?.amount).toBeGreaterThanOrEqual(said);
+          expect(receipt !== undefined && verifyReceipt(receipt, receiptDelegate(store))).toBe(true);
+          expect(receipt?.down).toBe(2n * (receipt?.up ?? 0n));
+        }
+        const amounts = receipts.map((receipt) => receipt?.amount ?? 0n);
+        reached = amounts.reduce((a, b) => (a > b ? a : b));
+        // One share a receipt of the first round; every later round begins at the greatest amount of all channels.
+        const shares = (store.shares.get('demo.web3') ?? 0n) >> 20n;
+        expect(shares).toBeLessThanOrEqual(3n * reached);
+        expect(shares).toBeGreaterThanOrEqual(3n * reached - 3n * BigInt(round + 1));
       }
-      const amounts = receipts.map((receipt) => receipt?.amount ?? 0n);
-      reached = amounts.reduce((a, b) => (a > b ? a : b));
-      // One share a receipt of the first round; every later round begins at the greatest amount of all channels.
-      const shares = (store.shares.get('demo.web3') ?? 0n) >> 20n;
-      expect(shares).toBeLessThanOrEqual(3n * reached);
-      expect(shares).toBeGreaterThanOrEqual(3n * reached - 3n * BigInt(round + 1));
-    }
-    expect(reached).toBeGreaterThan(100n);
-  });
+      expect(reached).toBeGreaterThan(100n);
+    },
+    TIMEOUT_MILLIS,
+  );
 });
 
 function receiptDelegate(store: Awaited<ReturnType<typeof openBookStore>>): Parameters<typeof verifyReceipt>[1] {

@@ -1,0 +1,50 @@
+/** The real wallet, with a fault at a step of our choice. */
+import { RelaymintError } from '../../../core/errors.ts';
+import type { LedgerWallet, PreparedTransaction, SubmissionStatus } from '../../../ledger/contract.ts';
+
+export const STEPS = [
+  'before prepare',
+  'after prepare',
+  'before submit',
+  'after submit',
+  'before confirm',
+  'after confirm',
+] as const;
+export type Step = (typeof STEPS)[number];
+
+/** The process stops here: nothing of ours may catch this and go on. */
+export class Crash extends Error {}
+
+/** `at` is told of each step and may throw, or never return. */
+export function withFaults(wallet: LedgerWallet, at: (step: Step) => void): LedgerWallet {
+  const faulty: Pick<LedgerWallet, 'prepareSettle' | 'submit' | 'confirm'> = {
+    async prepareSettle(items, shares): Promise<PreparedTransaction> {
+      at('before prepare');
+      const prepared = await wallet.prepareSettle(items, shares);
+      at('after prepare');
+      return prepared;
+    },
+    async submit(transaction): Promise<void> {
+      at('before submit');
+      await wallet.submit(transaction);
+      at('after submit');
+    },
+    async confirm(transaction, signal): Promise<SubmissionStatus> {
+      at('before confirm');
+      const status = await wallet.confirm(transaction, signal);
+      at('after confirm');
+      return status;
+    },
+  };
+  return new Proxy(wallet, {
+    get(target, property): unknown {
+      if (property in faulty) return Reflect.get(faulty, property);
+      const value: unknown = Reflect.get(target, property, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+export function unreachable(): RelaymintError {
+  return new RelaymintError('LEDGER_UNREACHABLE', 'The ledger does not answer.');
+}

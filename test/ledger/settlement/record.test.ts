@@ -1,0 +1,85 @@
+import { readFile } from 'node:fs/promises';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { fromHex, toHex } from '../../../core/codec.ts';
+import { isRelaymintError } from '../../../core/errors.ts';
+import { channelId } from '../../../core/ids.ts';
+import { amount, lamports, U64_MAX } from '../../../core/units.ts';
+import { decodeRecord, decodeTotals, encodeRecord, encodeTotals } from '../../../ledger/settlement/record.ts';
+import type { SettlementRecord } from '../../../ledger/settlement/record.ts';
+
+const u64 = fc.bigInt({ min: 0n, max: U64_MAX });
+const text = (max: number): fc.Arbitrary<string> =>
+  fc.string({ unit: fc.constantFrom('a', 'b', 'z', '1', '9', '-', '.'), minLength: 1, maxLength: max });
+const record: fc.Arbitrary<SettlementRecord> = fc.record({
+  transaction: fc.record({
+    signature: text(88),
+    wire: fc.uint8Array({ maxLength: 1232 }),
+    lastValidBlockHeight: u64,
+  }),
+  items: fc.array(
+    fc.record({
+      channel: fc.uint8Array({ minLength: 22, maxLength: 22 }).map((bytes) => channelId(bytes)),
+      amount: u64.map((value) => amount(value)),
+      up: u64,
+      down: u64,
+    }),
+    { maxLength: 5 },
+  ),
+  shares: fc.array(fc.record({ name: text(58), gross: u64.map((value) => amount(value)) }), { maxLength: 8 }),
+  increase: u64.map((value) => amount(value)),
+});
+
+describe('what settlement writes to disk', () => {
+  it('comes back as it was', () => {
+    fc.assert(
+      fc.property(record, (value) => {
+        expect(decodeRecord(encodeRecord(value))).toEqual(value);
+      }),
+    );
+  });
+
+  it('is bounded and refused when malformed, whatever the bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+        for (const decode of [decodeRecord, decodeTotals])
+          expect(['sound', 'INVALID_ENCODING']).toContain(tried(decode, bytes));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('lists the latest hundred signatures, whatever the number of settlements', () => {
+    const signatures = Array.from({ length: 250 }, (_, index) => `signature${index}`);
+    const totals = {
+      transactions: 250,
+      receipts: 1250,
+      amount: amount(77n),
+      computeUnits: 5_000,
+      feeLamports: lamports(7_500_000n),
+      signatures,
+    };
+    expect(decodeTotals(encodeTotals(totals))).toEqual({ ...totals, signatures: signatures.slice(-100) });
+  });
+
+  it('is the committed layout', async () => {
+    const golden = (await readFile(new URL('./fixtures/record.hex', import.meta.url), 'utf8')).trim();
+    const value: SettlementRecord = {
+      transaction: { signature: '5igNature', wire: Uint8Array.of(1, 2, 3), lastValidBlockHeight: 1_234n },
+      items: [{ channel: channelId(new Uint8Array(22).fill(9)), amount: amount(10n), up: 20n, down: 30n }],
+      shares: [{ name: 'demo.web3', gross: amount(4n) }],
+      increase: amount(7n),
+    };
+    expect(toHex(encodeRecord(value))).toBe(golden);
+    expect(decodeRecord(fromHex(golden))).toEqual(value);
+  });
+});
+
+function tried(decode: (bytes: Uint8Array) => unknown, bytes: Uint8Array): string {
+  try {
+    decode(bytes);
+    return 'sound';
+  } catch (error) {
+    return isRelaymintError(error) ? error.code : String(error);
+  }
+}

@@ -1,0 +1,367 @@
+/** Settlement on the real program in the embedded SVM. */
+import { EventEmitter, once } from 'node:events';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { silentLog } from '../../../core/ports.ts';
+import { amount } from '../../../core/units.ts';
+import type { SettlementOptions } from '../../../ledger/settlement/index.ts';
+import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
+import { Crash, STEPS, unreachable, withFaults } from './faulty-wallet.ts';
+import type { Step } from './faulty-wallet.ts';
+import { startLedger, World } from './world.ts';
+
+let server: EmbeddedLedger;
+beforeAll(async () => {
+  server = await startLedger();
+});
+afterAll(async () => {
+  await server.close();
+});
+
+async function inWorld(label: string, payers: number, work: (world: World) => Promise<void>): Promise<void> {
+  const world = await World.create(server, label, payers);
+  try {
+    await work(world);
+  } finally {
+    await world.close();
+  }
+}
+
+describe('settling', () => {
+  it('puts receipts of unrelated payers and the names they read into few transactions, once', async () => {
+    await inWorld('batches', 7, async (world) => {
+      for (let i = 0; i < 7; i += 1) await world.receive(i, 1_000_000n + BigInt(i), 400_000n);
+      const total = 7_000_021n;
+      const engine = world.engine();
+      expect(engine.unsettled()).toBe(total);
+      const settled = await engine.settleAll();
+      expect(settled.map((one) => one.receipts)).toEqual([5, 2]);
+      expect(await world.settledOnChain()).toBe(total);
+      expect(engine.unsettled()).toBe(0n);
+      const royalty = (2_800_000n * 2_000n) / 10_000n;
+      expect(await world.earnings()).toEqual({ name: royalty, till: total - royalty });
+      expect(world.store.shares.size).toBe(0);
+      expect(await engine.settleAll()).toEqual([]);
+      const totals = engine.totals();
+      expect(totals).toMatchObject({ transactions: 2, receipts: 7, amount: total });
+      expect(totals.signatures).toEqual(settled.map((one) => one.signature));
+      expect(totals.computeUnits).toBeGreaterThan(0);
+      expect(totals.feeLamports).toBe(5_000n * 9n);
+      expect(settled.reduce((sum, one) => sum + one.amount, 0n)).toBe(total);
+      await engine.close();
+      await world.reopen();
+      const again = world.engine();
+      expect(again.totals()).toEqual(totals);
+      await again.close();
+    });
+  });
+
+  it('settles only what came since, and withdraws what the till earned', async () => {
+    await inWorld('again', 1, async (world) => {
+      const engine = world.engine();
+      await world.receive(0, 1_000_000n);
+      await engine.settleAll();
+      await world.receive(0, 1_700_000n, 100_000n);
+      const before = await world.ledger.balances(world.wallet.address);
+      const result = await engine.withdraw();
+      expect(result?.signature).toBeTypeOf('string');
+      expect(await world.settledOnChain()).toBe(1_700_000n);
+      const after = await world.ledger.balances(world.wallet.address);
+      expect(after.credits - before.credits).toBe(1_700_000n - 20_000n);
+      expect(await engine.withdraw()).toBeUndefined();
+      await engine.close();
+    });
+  });
+
+  it('happens unasked when enough is owed, and not before', async () => {
+    await inWorld('threshold', 2, async (world) => {
+      const seen = observe(world);
+      const engine = world.engine({ ...seen.options, policy: { threshold: amount(500_000n), pollMillis: 5 } });
+      await world.receive(0, 90_000n);
+      await world.receive(1, 499_000n);
+      await seen.rounds(4);
+      expect(await world.settledOnChain()).toBe(0n);
+      const settled = seen.settled();
+      await world.receive(1, 600_000n);
+      await settled;
+      expect(engine.unsettled()).toBe(90_000n);
+      expect(await world.settledOnChain()).toBe(600_000n);
+      await engine.close();
+    });
+  });
+
+  it('happens unasked when a payer asks to close, whatever is owed', async () => {
+    await inWorld('closing', 1, async (world) => {
+      const seen = observe(world);
+      const settled = seen.settled();
+      const engine = world.engine({ ...seen.options, policy: { pollMillis: 5 } });
+      await world.receive(0, 777n);
+      const [payer] = world.payers;
+      if (payer === undefined) throw new Error('no payer');
+      await payer.wallet.requestClose(payer.channel);
+      await settled;
+      expect(await world.settledOnChain()).toBe(777n);
+      await engine.close();
+    });
+  });
+
+  it('tells what the till shows of each channel', async () => {
+    await inWorld('told', 1, async (world) => {
+      const told: boolean[] = [];
+      await world.receive(0, 5n);
+      const engine = world.engine({ onChannel: (channel) => told.push(channel.settled === 5n) });
+      await engine.settleAll();
+      expect(told).toContain(false);
+      expect(told.at(-1)).toBe(true);
+      await engine.close();
+    });
+  });
+
+  it('settles old value whatever its amount', async () => {
+    await inWorld('old', 1, async (world) => {
+      const seen = observe(world);
+      const settled = seen.settled();
+      const engine = world.engine({ ...seen.options, policy: { pollMillis: 5, maxAgeMillis: 0 } });
+      await world.receive(0, 5n);
+      await settled;
+      expect(engine.unsettled()).toBe(0n);
+      await engine.close();
+    });
+  });
+
+  it('leaves out a name that the ledger does not know, and pays it nothing', async () => {
+    await inWorld('unknown', 1, async (world) => {
+      await world.receive(0, 1_000_000n, 100_000n);
+      world.store.hold(requireLatest(world), 0n, new Map([['nobody.web3', 50_000n << 20n]]), () => {});
+      const engine = world.engine();
+      await engine.settleAll();
+      expect(await world.settledOnChain()).toBe(1_000_000n);
+      expect((await world.earnings()).name).toBe(20_000n);
+      expect(Array.from(world.store.shares.keys())).toEqual(['nobody.web3']);
+      await engine.close();
+    });
+  });
+
+  it('does not let one receipt that the ledger refuses keep the others', async () => {
+    await inWorld('refused', 3, async (world) => {
+      for (let i = 0; i < 3; i += 1) await world.receive(i, 1_000n * BigInt(i + 1), 100n);
+      const bad = world.payers[1]?.channel.slot;
+      // A wallet that spoils one receipt stands for whatever makes the program refuse it.
+      const spoiled = world.engine({
+        wallet: new Proxy(world.wallet, {
+          get(target, property): unknown {
+            if (property === 'prepareSettle') {
+              const prepare: typeof target.prepareSettle = (items, shares) =>
+                target.prepareSettle(
+                  items.map((item) => (item.slot === bad ? { ...item, slot: 9 } : item)),
+                  shares,
+                );
+              return prepare;
+            }
+            const value: unknown = Reflect.get(target, property, target);
+            return typeof value === 'function' ? value.bind(target) : value;
+          },
+        }),
+      });
+      await expect(spoiled.settleAll()).rejects.toMatchObject({
+        code: 'LEDGER_REJECTED',
+        details: { settled: 2, refused: 1 },
+      });
+      expect(await world.settledOnChain()).toBe(4_000n);
+      expect(await spoiled.settleAll()).toEqual([]);
+      await spoiled.close();
+      const engine = world.engine();
+      expect((await engine.settleAll()).map((one) => one.amount)).toEqual([2_000n]);
+      await engine.close();
+    });
+  });
+});
+
+describe('a crash', () => {
+  it.each(STEPS)('%s loses nothing and doubles nothing', async (fatal) => {
+    await inWorld(`crash ${fatal}`, 2, async (world) => {
+      await world.receive(0, 1_000_000n, 500_000n);
+      await world.receive(1, 2_000_000n, 500_000n);
+      const engine = world.engine({ wallet: withFaults(world.wallet, crashAt(fatal)) });
+      await expect(engine.settleAll()).rejects.toBeInstanceOf(Crash);
+      await engine.close();
+      await world.reopen();
+      const after = world.engine();
+      await after.settleAll();
+      await after.settleAll();
+      expect(await world.settledOnChain()).toBe(3_000_000n);
+      expect(await world.earnings()).toEqual({ name: 200_000n, till: 2_800_000n });
+      expect(world.store.shares.size).toBe(0);
+      expect(world.store.settlements().size).toBe(1);
+      expect(after.totals()).toMatchObject({ transactions: 1, receipts: 2, amount: 3_000_000n });
+      await after.close();
+    });
+  });
+
+  it('between two transactions books the first and sends the second anew', async () => {
+    await inWorld('crash between', 6, async (world) => {
+      for (let i = 0; i < 6; i += 1) await world.receive(i, 1_000n, 500n);
+      let submitted = 0;
+      const engine = world.engine({
+        wallet: withFaults(world.wallet, (step) => {
+          if (step === 'before submit') submitted += 1;
+          if (submitted === 2) throw new Crash();
+        }),
+      });
+      await expect(engine.settleAll()).rejects.toBeInstanceOf(Crash);
+      await engine.close();
+      expect(await world.settledOnChain()).toBe(5_000n);
+      await world.receive(0, 1_500n, 100n);
+      await world.reopen();
+      const after = world.engine();
+      await after.settleAll();
+      expect(await world.settledOnChain()).toBe(6_500n);
+      expect((await world.earnings()).name).toBe((3_100n * 2_000n) / 10_000n);
+      expect(after.totals().amount).toBe(6_500n);
+      await after.close();
+    });
+  });
+
+  it('before sending, found only after the transaction expired, is sent anew', async () => {
+    await inWorld('expired', 1, async (world) => {
+      await world.receive(0, 1_000n, 500n);
+      const engine = world.engine({ wallet: withFaults(world.wallet, crashAt('before submit')) });
+      await expect(engine.settleAll()).rejects.toBeInstanceOf(Crash);
+      await engine.close();
+      await world.reopen();
+      await server.warp(300);
+      const after = world.engine();
+      await after.settleAll();
+      expect(await world.settledOnChain()).toBe(1_000n);
+      expect((await world.earnings()).name).toBe(100n);
+      expect(after.totals().transactions).toBe(1);
+      await after.close();
+    });
+  });
+
+  it('after sending, looked up when the ledger has forgotten the transaction, is still booked once', async () => {
+    await inWorld('forgotten', 1, async (world) => {
+      await world.receive(0, 1_000n, 500n);
+      const engine = world.engine({ wallet: withFaults(world.wallet, crashAt('after submit')) });
+      await expect(engine.settleAll()).rejects.toBeInstanceOf(Crash);
+      await engine.close();
+      await world.receive(0, 3_000n, 500n);
+      await world.reopen();
+      const forgetful = new Proxy(world.wallet, {
+        get(target, property): unknown {
+          if (property === 'status') return async () => ({ state: 'expired' });
+          const value: unknown = Reflect.get(target, property, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+      const after = world.engine({ wallet: forgetful });
+      await after.settleAll();
+      expect(await world.settledOnChain()).toBe(3_000n);
+      expect((await world.earnings()).name).toBe(200n);
+      expect(after.totals()).toMatchObject({ transactions: 2, amount: 3_000n });
+      await after.close();
+    });
+  });
+});
+
+describe('a ledger that does not answer', () => {
+  it.each(STEPS)('%s is asked again, and what it took is not sent twice', async (where) => {
+    await inWorld(`silent ${where}`, 1, async (world) => {
+      await world.receive(0, 1_000_000n, 500_000n);
+      let left = 3;
+      const engine = world.engine({
+        wallet: withFaults(world.wallet, (step) => {
+          if (step === where && left > 0) {
+            left -= 1;
+            throw unreachable();
+          }
+        }),
+      });
+      await engine.settleAll();
+      expect(left).toBe(0);
+      expect(await world.settledOnChain()).toBe(1_000_000n);
+      expect(await world.earnings()).toEqual({ name: 100_000n, till: 900_000n });
+      expect(engine.totals().transactions).toBe(1);
+      await engine.close();
+    });
+  });
+
+  it('for good is reported, and the settlement taken up later', async () => {
+    await inWorld('gone', 1, async (world) => {
+      await world.receive(0, 1_000n);
+      let gone = true;
+      const engine = world.engine({
+        wallet: withFaults(world.wallet, (step) => {
+          if (gone && step === 'after submit') throw unreachable();
+        }),
+        policy: { attempts: 3, retryMillis: 1 },
+      });
+      await expect(engine.settleAll()).rejects.toMatchObject({ code: 'LEDGER_UNREACHABLE' });
+      gone = false;
+      expect((await engine.settleAll()).length).toBe(1);
+      expect(engine.totals()).toMatchObject({ transactions: 1, amount: 1_000n });
+      await engine.close();
+      await expect(engine.settleAll()).rejects.toMatchObject({ code: 'CLOSED' });
+    });
+  });
+
+  it('does not keep close() waiting', async () => {
+    await inWorld('closing engine', 1, async (world) => {
+      await world.receive(0, 1_000n);
+      let arrived = (): void => {};
+      const reached = new Promise<void>((resolve) => {
+        arrived = resolve;
+      });
+      const engine = world.engine({
+        wallet: withFaults(world.wallet, (step) => {
+          if (step !== 'before submit') return;
+          arrived();
+          throw unreachable();
+        }),
+        policy: { attempts: 30, retryMillis: 60_000 },
+      });
+      const [outcome] = await Promise.all([
+        engine.settleAll().catch((error: unknown) => error),
+        reached.then(() => engine.close()),
+      ]);
+      expect(outcome).toMatchObject({ code: 'CLOSED' });
+    });
+  });
+});
+
+function crashAt(fatal: Step): (step: Step) => void {
+  return (step) => {
+    if (step === fatal) throw new Crash(step);
+  };
+}
+
+function requireLatest(world: World): NonNullable<ReturnType<typeof world.store.entry>>['latest'] & object {
+  const [entry] = world.store.entries();
+  if (entry?.latest === undefined) throw new Error('no receipt yet');
+  return entry.latest;
+}
+
+/** Lets a test wait for what the engine does: its looks at the till, its settlements. */
+function observe(world: World): {
+  readonly options: Pick<SettlementOptions, 'reader' | 'log'>;
+  rounds(count: number): Promise<void>;
+  settled(): Promise<void>;
+} {
+  const events = new EventEmitter();
+  const reader = new Proxy(world.ledger, {
+    get(target, property): unknown {
+      if (property === 'till') events.emit('look');
+      const value: unknown = Reflect.get(target, property, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const log = { ...silentLog, info: (_fields: object, message: string) => void events.emit(message) };
+  return {
+    options: { reader, log },
+    async rounds(count) {
+      for (let i = 0; i < count; i += 1) await once(events, 'look');
+    },
+    async settled() {
+      await once(events, 'settled');
+    },
+  };
+}

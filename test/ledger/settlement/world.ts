@@ -1,0 +1,144 @@
+/** A payee with a till, payers with channels and a site owner with a name, on the embedded ledger. */
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { RelaymintError } from '../../../core/errors.ts';
+import { nodeId } from '../../../core/ids.ts';
+import { amount, lamports } from '../../../core/units.ts';
+import { openBookStore } from '../../../ledger/accounting/index.ts';
+import type { BookStore } from '../../../ledger/accounting/index.ts';
+import type { ChannelState, LedgerWallet } from '../../../ledger/contract.ts';
+import { delegateFromSeed, signReceipt } from '../../../ledger/receipt/index.ts';
+import { startSettlement } from '../../../ledger/settlement/index.ts';
+import type { SettlementEngine, SettlementOptions } from '../../../ledger/settlement/index.ts';
+import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
+import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
+import { openSolanaLedger, walletKeyFromSeed } from '../../../ledger/solana/index.ts';
+import type { SolanaLedger } from '../../../ledger/solana/index.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
+const SOL = 1_000_000_000n;
+const DEPOSIT = amount(100_000_000n);
+/** Version 1, raw, sha2-256, 32 bytes: a CID of no particular content. */
+const CID = Uint8Array.of(1, 0x55, 0x12, 0x20, ...new Uint8Array(32).fill(7));
+export const CHALLENGE_SECONDS = 600;
+export const ROYALTY_BPS = 2_000;
+
+export async function startLedger(): Promise<EmbeddedLedger> {
+  return startEmbeddedLedger({
+    programPath: PROGRAM,
+    programId: EMBEDDED_PROGRAM_ID,
+    bank: { unitsPerLamport: 1n, challengeSeconds: BigInt(CHALLENGE_SECONDS) },
+    seed: 'settlement tests',
+  });
+}
+
+export function sha256(text: string): Uint8Array {
+  return Uint8Array.from(createHash('sha256').update(text).digest());
+}
+
+export function connect(server: Pick<EmbeddedLedger, 'url'>): SolanaLedger {
+  return openSolanaLedger({ url: server.url, programId: EMBEDDED_PROGRAM_ID });
+}
+
+/** The payee's wallet in a world of this label. */
+export function payeeWallet(ledger: SolanaLedger, label: string): LedgerWallet {
+  return ledger.wallet(walletKeyFromSeed(label, 'payee'));
+}
+
+export class World {
+  readonly label: string;
+  readonly ledger: SolanaLedger;
+  readonly wallet: LedgerWallet;
+  readonly payers: readonly { readonly wallet: LedgerWallet; channel: ChannelState }[];
+  readonly name: string;
+  readonly directory: string;
+  store: BookStore;
+
+  private constructor(parts: Pick<World, 'label' | 'ledger' | 'wallet' | 'payers' | 'name' | 'directory' | 'store'>) {
+    this.label = parts.label;
+    this.ledger = parts.ledger;
+    this.wallet = parts.wallet;
+    this.payers = parts.payers;
+    this.name = parts.name;
+    this.directory = parts.directory;
+    this.store = parts.store;
+  }
+
+  static async create(server: EmbeddedLedger, label: string, payers: number): Promise<World> {
+    const ledger = connect(server);
+    const wallet = payeeWallet(ledger, label);
+    await wallet.airdrop(lamports(SOL));
+    await wallet.openTill(16);
+    const owner = ledger.wallet(walletKeyFromSeed(label, 'site owner'));
+    await owner.airdrop(lamports(SOL));
+    const name = `${label.replaceAll(/[^a-z0-9]+/g, '-')}.web3`;
+    await owner.registerName({ name, root: CID, royaltyBps: ROYALTY_BPS });
+    const directory = await mkdtemp(path.join(tmpdir(), 'relaymint-settlement-'));
+    const store = await openBookStore(path.join(directory, 'books'));
+    const opened = [];
+    for (let i = 0; i < payers; i += 1) {
+      const payer = ledger.wallet(walletKeyFromSeed(label, `payer ${i}`));
+      await payer.airdrop(lamports(SOL));
+      await payer.buy(lamports(DEPOSIT));
+      const channel = await payer.openChannel(wallet.address, delegateOf(label, i).address, DEPOSIT);
+      store.enter('payee', nodeId(sha256(`${label} node ${i}`)), channel);
+      opened.push({ wallet: payer, channel });
+    }
+    return new World({ label, ledger, wallet, payers: opened, name, directory, store });
+  }
+
+  /** The payer signs up to `total`; `gross` of it was for the name. Resolves once it is on disk. */
+  async receive(payer: number, total: bigint, gross = 0n): Promise<void> {
+    const channel = this.payers[payer]?.channel;
+    if (channel === undefined) throw new RangeError(`there is no payer ${payer}`);
+    const receipt = signReceipt(
+      { channel: channel.id, amount: amount(total), up: total * 2n, down: total * 30n },
+      delegateOf(this.label, payer),
+    );
+    const earned = new Map(gross === 0n ? [] : [[this.name, gross << 20n]]);
+    await new Promise<void>((resolve, reject) => {
+      this.store.hold(receipt, 0n, earned, (error?: RelaymintError) =>
+        error === undefined ? resolve() : reject(error),
+      );
+    });
+  }
+
+  engine(options: Partial<SettlementOptions> = {}): SettlementEngine {
+    return startSettlement({
+      store: this.store,
+      wallet: this.wallet,
+      reader: this.ledger,
+      ...options,
+      policy: { pollMillis: 3_600_000, threshold: amount(1n << 60n), retryMillis: 5, ...options.policy },
+    });
+  }
+
+  async reopen(): Promise<void> {
+    await this.store.close();
+    this.store = await openBookStore(path.join(this.directory, 'books'));
+  }
+
+  async settledOnChain(): Promise<bigint> {
+    const till = await this.ledger.till(this.wallet.address);
+    return till?.channels.reduce((sum, channel) => sum + channel.settled, 0n) ?? 0n;
+  }
+
+  /** What the name's owner got and what stayed with the payee. */
+  async earnings(): Promise<{ readonly name: bigint; readonly till: bigint }> {
+    const [record, till] = [await this.ledger.name(this.name), await this.ledger.till(this.wallet.address)];
+    return { name: record?.lifetime ?? 0n, till: till?.lifetimeEarned ?? 0n };
+  }
+
+  async close(): Promise<void> {
+    await this.store.close();
+    this.ledger.close();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+function delegateOf(label: string, payer: number): ReturnType<typeof delegateFromSeed> {
+  return delegateFromSeed(sha256(`${label} delegate ${payer}`));
+}
