@@ -56,7 +56,7 @@ export class Chain {
   readonly timeline: Timeline;
   readonly machine: Machine;
   readonly history: History;
-  readonly listeners = new Set<TransactionListener>();
+  readonly listeners: Set<TransactionListener> = new Set();
   readonly #journal: Journal;
 
   private constructor(genesis: Genesis, timeline: Timeline, machine: Machine, history: History, journal: Journal) {

@@ -50,18 +50,18 @@ describe('an unreachable node', () => {
   });
 
   test('a closed port, a cut answer and silence are the same to the caller', async () => {
-    const closed = openSolanaLedger({ url: 'http://127.0.0.1:1', programId });
-    expect(await failure(closed.names())).toMatchObject({ code: 'LEDGER_UNREACHABLE' });
     const cutting = await node((request) => request.socket.destroy());
-    expect(await failure(openSolanaLedger({ url: cutting, programId }).names())).toMatchObject({
-      code: 'LEDGER_UNREACHABLE',
-    });
     const silent = await node(() => undefined);
-    const impatient = openSolanaLedger({ url: silent, programId, timeoutMillis: 20 });
-    expect(await failure(impatient.names())).toMatchObject({
-      code: 'LEDGER_UNREACHABLE',
-      message: expect.stringContaining('took too long'),
-    });
+    const gone = createServer();
+    await new Promise<void>((resolve) => gone.listen(0, '127.0.0.1', resolve));
+    const unused = `http://127.0.0.1:${(gone.address() as AddressInfo).port}`;
+    await new Promise((resolve) => gone.close(resolve));
+    const [closed, cut, slow] = await Promise.all(
+      [unused, cutting, silent].map((url) => failure(openSolanaLedger({ url, programId, timeoutMillis: 500 }).names())),
+    );
+    expect(closed).toMatchObject({ code: 'LEDGER_UNREACHABLE', message: expect.stringContaining('ECONNREFUSED') });
+    expect(cut).toMatchObject({ code: 'LEDGER_UNREACHABLE' });
+    expect(slow).toMatchObject({ code: 'LEDGER_UNREACHABLE', message: expect.stringContaining('took too long') });
   });
 
   test('a refused key is not tried again', async () => {

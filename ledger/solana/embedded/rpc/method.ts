@@ -22,7 +22,10 @@ export const signatureText: z.ZodType<string> = z
   .refine((text) => isSignature(text), { message: 'Invalid param: Invalid' });
 
 /** Every query option that says how new the answer must be. All commitments are the same here: nothing is ever undone. */
-export const queryFields = {
+export const queryFields: {
+  readonly commitment: z.ZodOptional<z.ZodString>;
+  readonly minContextSlot: z.ZodOptional<z.ZodNumber>;
+} = {
   commitment: z.string().optional(),
   minContextSlot: z.number().int().nonnegative().optional(),
 };
