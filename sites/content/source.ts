@@ -115,6 +115,10 @@ class Pool {
     this.#log = log;
   }
 
+  get isClosing(): boolean {
+    return this.#closing.aborted;
+  }
+
   async lease(site: Site, signal: AbortSignal): Promise<Lease> {
     for (let lease = this.#idle.pop(); lease !== undefined; lease = this.#idle.pop()) {
       if (lease.client.isOpen && lease.route.isOpen) return lease;
@@ -225,9 +229,11 @@ class PooledContent implements SiteContent {
           this.#lease = undefined;
           this.#pool.failed(lease, error);
         }
-        // When no other host is left, what the first one did says more than that.
-        first ??= error;
-        if (attempt >= ATTEMPTS || isRelaymintError(error, 'NO_ROUTE', 'CLOSED')) throw tell(first, this.#site);
+        // When no other host is left, what the first one did says more than that. CLOSED is only the stream that
+        // another block's failure closed.
+        if (first === undefined || first.code === 'CLOSED') first = error;
+        const hopeless = isRelaymintError(error, 'NO_ROUTE') || this.#pool.isClosing;
+        if (attempt >= ATTEMPTS || hopeless) throw tell(first, this.#site);
       }
     }
   }
