@@ -1,18 +1,23 @@
 //! What the ed25519 precompile verified in the instruction right before this one.
 //!
-//! The precompile runs before any program of the transaction, so a transaction that reaches us has only true signatures;
-//! what must be checked is WHAT was signed: that keys and messages came from that very instruction and nowhere else.
+//! The precompile runs before any program of the transaction, so a transaction that reaches us has only true
+//! signatures. What must be checked is WHAT was signed: keys and messages must come from that very instruction and
+//! nowhere else.
 
 use crate::account::Account;
-use crate::bytes::{Key, same_key};
+use crate::bytes::{Key, read_u64, same_key};
 use crate::error::Error;
 
 /// Sysvar1nstructions1111111111111111111111111
-const INSTRUCTIONS_SYSVAR: Key =
-    [6, 167, 213, 23, 24, 123, 209, 102, 53, 218, 212, 4, 85, 253, 194, 192, 193, 36, 198, 143, 33, 86, 117, 165, 219, 186, 203, 95, 8, 0, 0, 0];
+const INSTRUCTIONS_SYSVAR: Key = [
+    6, 167, 213, 23, 24, 123, 209, 102, 53, 218, 212, 4, 85, 253, 194, 192, 193, 36, 198, 143, 33, 86, 117, 165, 219,
+    186, 203, 95, 8, 0, 0, 0,
+];
 /// Ed25519SigVerify111111111111111111111111111
-const ED25519_PROGRAM: Key =
-    [3, 125, 70, 214, 124, 147, 251, 190, 18, 249, 66, 143, 131, 141, 64, 255, 5, 112, 116, 73, 39, 244, 138, 100, 252, 202, 112, 68, 128, 0, 0, 0];
+const ED25519_PROGRAM: Key = [
+    3, 125, 70, 214, 124, 147, 251, 190, 18, 249, 66, 143, 131, 141, 64, 255, 5, 112, 116, 73, 39, 244, 138, 100, 252,
+    202, 112, 68, 128, 0, 0, 0,
+];
 
 const HEADER: usize = 2;
 const ENTRY: usize = 14;
@@ -75,11 +80,8 @@ impl<'a> Signatures<'a> {
             return Err(Error::InvalidReceipt);
         }
         let signer = key_at(self.data, field(2)? as usize).ok_or(Error::InvalidReceipt)?;
-        let message: &[u8; RECEIPT_SIZE] = self
-            .data
-            .get(field(4)? as usize..)
-            .and_then(|rest| rest.first_chunk())
-            .ok_or(Error::InvalidReceipt)?;
+        let message: &[u8; RECEIPT_SIZE] =
+            self.data.get(field(4)? as usize..).and_then(|rest| rest.first_chunk()).ok_or(Error::InvalidReceipt)?;
         if message[0] != RECEIPT_TAG {
             return Err(Error::InvalidReceipt);
         }
@@ -89,9 +91,9 @@ impl<'a> Signatures<'a> {
             Ok(Receipt {
                 signer,
                 channel: &*(at.add(1) as *const [u8; CHANNEL_ID_SIZE]),
-                amount: crate::bytes::read_u64(at.add(23)),
-                up: crate::bytes::read_u64(at.add(31)),
-                down: crate::bytes::read_u64(at.add(39)),
+                amount: read_u64(at.add(23)),
+                up: read_u64(at.add(31)),
+                down: read_u64(at.add(39)),
             })
         }
     }

@@ -10,13 +10,16 @@ import { MAX_NAME_BYTES } from './layout.ts';
 
 const CHANNEL_DOMAIN = 'relaymint:channel:v1';
 
+/** The two addresses that nearly every instruction names: finding one takes about a millisecond. */
+const fixed = new WeakMap<PublicKey, { readonly bank: PublicKey; readonly mint: PublicKey }>();
+
 export function bankAddress(programId: PublicKey): PublicKey {
-  return derive([utf8('bank')], programId);
+  return fixedAddresses(programId).bank;
 }
 
 /** The credit mint: an SPL Token mint with 6 decimals whose authority is the bank. */
 export function mintAddress(programId: PublicKey): PublicKey {
-  return derive([utf8('credit')], programId);
+  return fixedAddresses(programId).mint;
 }
 
 export function tillAddress(programId: PublicKey, owner: PublicKey): PublicKey {
@@ -68,6 +71,14 @@ export function nameBytes(name: string): Uint8Array {
     });
   }
   return raw;
+}
+
+function fixedAddresses(programId: PublicKey): { readonly bank: PublicKey; readonly mint: PublicKey } {
+  const known = fixed.get(programId);
+  if (known !== undefined) return known;
+  const found = { bank: derive([utf8('bank')], programId), mint: derive([utf8('credit')], programId) };
+  fixed.set(programId, found);
+  return found;
 }
 
 function derive(seeds: readonly Uint8Array[], programId: PublicKey): PublicKey {

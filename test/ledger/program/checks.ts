@@ -1,5 +1,5 @@
 /** The account checks that every instruction shares, one test each: a wrong account in a right instruction. */
-import { TOKEN_PROGRAM_ID, AccountLayout } from '@solana/spl-token';
+import { AccountLayout, AccountState, TOKEN_PROGRAM_ID } from '@solana/spl-token';
 import { SystemProgram } from '@solana/web3.js';
 import type { PublicKey, Signer, TransactionInstruction } from '@solana/web3.js';
 import { expect, it } from 'vitest';
@@ -130,7 +130,7 @@ export function checkAccounts(attempt: () => Attempt, roles: Roles): void {
       replaced(token, (chain) => tokenAccount(chain, { owner: mine(now), mint: STRANGER }))(now),
     );
     refuses('a token account that is not initialized', 'WrongTokenAccount', (now) =>
-      replaced(token, (chain) => tokenAccount(chain, { owner: mine(now), state: 0 }))(now),
+      replaced(token, (chain) => tokenAccount(chain, { owner: mine(now), state: AccountState.Uninitialized }))(now),
     );
     refuses('a token account of another program', 'WrongTokenAccount', (now) =>
       replaced(token, (chain) => tokenAccount(chain, { owner: mine(now), programId: STRANGER }))(now),
@@ -199,7 +199,7 @@ function put(chain: Chain, owner: PublicKey, data: Uint8Array): PublicKey {
 export interface TokenAccountShape {
   readonly owner: PublicKey;
   readonly mint?: PublicKey;
-  readonly state?: number;
+  readonly state?: AccountState;
   readonly programId?: PublicKey;
 }
 
@@ -214,7 +214,7 @@ export function tokenAccount(chain: Chain, shape: TokenAccountShape): PublicKey 
       delegateOption: 0,
       delegate: SystemProgram.programId,
       delegatedAmount: 0n,
-      state: shape.state ?? 1,
+      state: shape.state ?? AccountState.Initialized,
       isNativeOption: 0,
       isNative: 0n,
       closeAuthorityOption: 0,

@@ -1,3 +1,4 @@
+import { AccountState } from '@solana/spl-token';
 import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { amount } from '../../../core/units.ts';
@@ -85,8 +86,11 @@ describe('distributeName', () => {
       ['when the account does not exist', () => stranger],
       ["when the account is somebody else's", () => tokenAccount(chain, { owner: stranger })],
       ['when the account is of another mint', () => tokenAccount(chain, { owner: editor, mint: stranger })],
-      ['when the account is not initialized', () => tokenAccount(chain, { owner: editor, state: 0 })],
-      ['when the account is frozen', () => tokenAccount(chain, { owner: editor, state: 2 })],
+      [
+        'when the account is not initialized',
+        () => tokenAccount(chain, { owner: editor, state: AccountState.Uninitialized }),
+      ],
+      ['when the account is frozen', () => tokenAccount(chain, { owner: editor, state: AccountState.Frozen })],
       ['when the account is of another program', () => tokenAccount(chain, { owner: editor, programId: stranger })],
     ])('%s', (_title, account) => {
       earn(100n);

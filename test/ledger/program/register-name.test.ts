@@ -32,7 +32,7 @@ describe('registerName', () => {
       { account: keypair('author').publicKey, bps: 6_667 },
       { account: keypair('editor').publicKey, bps: 3_333 },
     ];
-    const manifest = CID.slice().reverse();
+    const manifest = CID.toReversed();
     const { computeUnits } = chain.ok([register({ name: 'news.web3', manifest, manager, splits })], owner);
     expect(computeUnits).toBeLessThanOrEqual(CEILING);
     expect(chain.name('news.web3')).toMatchObject({

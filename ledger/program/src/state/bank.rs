@@ -1,0 +1,104 @@
+//! The bank: configuration, totals, mint authority.
+
+use super::{BANK_DISCRIMINATOR, BANK_SEED, BANK_SIZE, MINT_SEED, owned_data, require_address};
+use crate::account::Account;
+use crate::bytes::{Key, put_key};
+use crate::error::Error;
+use crate::math;
+use crate::syscalls::Part;
+
+view!(Bank);
+impl Bank {
+    number!(discriminator, set_discriminator, u64, 0);
+    number!(mint_bump, set_mint_bump, u8, 8);
+    number!(bump, set_bump, u8, 9);
+    key!(admin, set_admin, 16);
+    number!(units_per_lamport, set_units_per_lamport, u64, 64);
+    number!(challenge_seconds, set_challenge_seconds, u64, 72);
+    number!(bought, set_bought, u64, 80);
+    number!(redeemed, set_redeemed, u64, 88);
+    number!(burned, set_burned, u64, 96);
+    number!(minted, set_minted, u64, 104);
+    number!(open_deposits, set_open_deposits, u64, 112);
+    number!(unminted, set_unminted, u64, 120);
+    number!(reserve, set_reserve, u64, 128);
+
+    /// The bank, writable or not.
+    #[inline(always)]
+    pub fn load(account: &Account, program_id: &Key) -> Result<Bank, Error> {
+        let bank = Bank { at: owned_data(account, program_id, BANK_SIZE, BANK_DISCRIMINATOR)? };
+        require_address(account, &[Part::of(BANK_SEED)], bank.bump(), program_id)?;
+        Ok(bank)
+    }
+
+    #[inline(always)]
+    pub fn load_mut(account: &Account, program_id: &Key) -> Result<Bank, Error> {
+        account.require_writable()?;
+        Bank::load(account, program_id)
+    }
+
+    #[inline(always)]
+    pub fn create(account: &Account, bump: u8) -> Bank {
+        let bank = Bank { at: account.data() };
+        bank.set_discriminator(BANK_DISCRIMINATOR);
+        bank.set_bump(bump);
+        bank
+    }
+
+    #[inline(always)]
+    pub fn require_mint(&self, account: &Account, program_id: &Key) -> Result<(), Error> {
+        account.require_writable()?;
+        require_address(account, &[Part::of(MINT_SEED)], self.mint_bump(), program_id)
+    }
+
+    #[inline(always)]
+    pub fn cluster_tag(&self) -> &[u8; 16] {
+        // SAFETY: 16 bytes at 48 lie inside the bank.
+        unsafe { &*(self.at.add(48) as *const [u8; 16]) }
+    }
+
+    #[inline(always)]
+    pub fn set_cluster_tag(&self, tag: &[u8; 16]) {
+        // SAFETY: as above.
+        unsafe { (self.at.add(48) as *mut [u8; 16]).write_unaligned(*tag) }
+    }
+
+    /// Credits that exist in any form. The two totals wrap: an outsider who buys and redeems in a circle must not be
+    /// able to fill a counter and so lock everybody else's money. Their difference stays exact.
+    #[inline(always)]
+    pub fn outstanding(&self) -> u64 {
+        self.bought().wrapping_sub(self.redeemed())
+    }
+
+    /// Credits burned into a channel.
+    #[inline(always)]
+    pub fn deposit(&self, amount: u64) -> Result<(), Error> {
+        self.set_open_deposits(math::add(self.open_deposits(), amount)?);
+        self.set_burned(self.burned().wrapping_add(amount));
+        Ok(())
+    }
+
+    /// Credits of open channels that now belong to tills and names.
+    #[inline(always)]
+    pub fn earn(&self, amount: u64) -> Result<(), Error> {
+        self.set_open_deposits(math::sub(self.open_deposits(), amount)?);
+        self.set_unminted(math::add(self.unminted(), amount)?);
+        Ok(())
+    }
+
+    /// Earned credits that are minted now.
+    #[inline(always)]
+    pub fn pay_out(&self, amount: u64) -> Result<(), Error> {
+        self.set_unminted(math::sub(self.unminted(), amount)?);
+        self.set_minted(self.minted().wrapping_add(amount));
+        Ok(())
+    }
+
+    /// An unspent deposit that is minted back.
+    #[inline(always)]
+    pub fn refund(&self, amount: u64) -> Result<(), Error> {
+        self.set_open_deposits(math::sub(self.open_deposits(), amount)?);
+        self.set_minted(self.minted().wrapping_add(amount));
+        Ok(())
+    }
+}

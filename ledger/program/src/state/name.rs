@@ -1,0 +1,96 @@
+//! A name: who owns it, what it points to, who earns from it.
+
+use super::{MAX_SPLITS, NAME_DISCRIMINATOR, NAME_SEED, NAME_SIZE, SPLIT_SIZE, owned_data, require_address};
+use crate::account::Account;
+use crate::bytes::{Key, put_key};
+use crate::error::Error;
+use crate::syscalls::{Part, copy, sha256};
+
+/// A CID field: one length byte and this much room.
+const TEXT_ROOM: usize = 63;
+
+view!(Name);
+impl Name {
+    number!(discriminator, set_discriminator, u64, 0);
+    number!(bump, set_bump, u8, 8);
+    key!(owner, set_owner, 80);
+    key!(manager, set_manager, 112);
+    number!(registered_at, set_registered_at, i64, 144);
+    number!(expires_at, set_expires_at, i64, 152);
+    number!(seq, set_seq, u64, 160);
+    number!(royalty_bps, set_royalty_bps, u16, 296);
+    number!(royalty_carry, set_royalty_carry, u16, 298);
+    number!(split_count, set_split_count, u8, 300);
+    number!(accrued, set_accrued, u64, 688);
+    number!(lifetime, set_lifetime, u64, 696);
+
+    #[inline(always)]
+    pub fn load_mut(account: &Account, program_id: &Key) -> Result<Name, Error> {
+        account.require_writable()?;
+        let name = Name { at: owned_data(account, program_id, NAME_SIZE, NAME_DISCRIMINATOR)? };
+        let hash = sha256(&[Part::of(name.text())]);
+        require_address(account, &[Part::of(NAME_SEED), Part::of(&hash)], name.bump(), program_id)?;
+        Ok(name)
+    }
+
+    /// `account` was just allocated and is all zeros.
+    #[inline(always)]
+    pub fn create(account: &Account, bump: u8, text: &[u8]) -> Result<Name, Error> {
+        let name = Name { at: account.data() };
+        name.set_discriminator(NAME_DISCRIMINATOR);
+        name.set_bump(bump);
+        name.put_text(9, text)?;
+        Ok(name)
+    }
+
+    #[inline(always)]
+    fn text(&self) -> &[u8] {
+        // SAFETY: one length byte and 63 bytes of room at 9; the length is bounded before use.
+        unsafe { core::slice::from_raw_parts(self.at.add(10), (*self.at.add(9) as usize).min(TEXT_ROOM)) }
+    }
+
+    #[inline(always)]
+    pub fn set_root(&self, cid: &[u8]) -> Result<(), Error> {
+        self.put_text(168, cid)
+    }
+
+    #[inline(always)]
+    pub fn set_manifest(&self, cid: &[u8]) -> Result<(), Error> {
+        self.put_text(232, cid)
+    }
+
+    /// Writes length and bytes, and zeros what a longer value left behind.
+    fn put_text(&self, offset: usize, value: &[u8]) -> Result<(), Error> {
+        if value.len() > TEXT_ROOM {
+            return Err(Error::FieldTooLong);
+        }
+        // SAFETY: the field has 64 bytes and the length was checked.
+        unsafe {
+            let at = self.at.add(offset);
+            (at as *mut [u64; 8]).write_unaligned([0; 8]);
+            *at = value.len() as u8;
+            copy(at.add(1), value.as_ptr(), value.len());
+        }
+        Ok(())
+    }
+
+    /// A view of one of the eight; `index` below MAX_SPLITS.
+    #[inline(always)]
+    pub fn split(&self, index: usize) -> Split {
+        // SAFETY: `min` keeps it inside the list.
+        Split { at: unsafe { self.at.add(304 + index.min(MAX_SPLITS - 1) * SPLIT_SIZE) } }
+    }
+}
+
+view!(Split);
+impl Split {
+    key!(account, set_account, 0);
+    number!(bps, set_bps, u16, 32);
+    number!(owed, set_owed, u64, 40);
+
+    #[inline(always)]
+    pub fn clear(&self) {
+        // SAFETY: a split has SPLIT_SIZE bytes.
+        unsafe { (self.at as *mut [u64; SPLIT_SIZE / 8]).write_unaligned([0; SPLIT_SIZE / 8]) }
+    }
+}

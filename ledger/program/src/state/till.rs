@@ -1,0 +1,100 @@
+//! A seller's till: a header, then its channel slots.
+
+use super::{MAX_SLOTS, SLOT_SIZE, TILL_DISCRIMINATOR, TILL_HEADER_SIZE, TILL_SEED, owned_data, require_address};
+use crate::account::Account;
+use crate::bytes::{Key, put_key};
+use crate::error::Error;
+use crate::syscalls::Part;
+
+view!(Till);
+impl Till {
+    number!(discriminator, set_discriminator, u64, 0);
+    number!(bump, set_bump, u8, 8);
+    number!(slot_count, set_slot_count, u32, 12);
+    key!(owner, set_owner, 16);
+    number!(earned, set_earned, u64, 48);
+    number!(lifetime_earned, set_lifetime_earned, u64, 56);
+
+    #[inline(always)]
+    pub fn load_mut(account: &Account, program_id: &Key) -> Result<Till, Error> {
+        account.require_writable()?;
+        let till = Till { at: owned_data(account, program_id, TILL_HEADER_SIZE, TILL_DISCRIMINATOR)? };
+        let slots = till.slot_count() as usize;
+        if slots > MAX_SLOTS || account.data_len() != TILL_HEADER_SIZE + slots * SLOT_SIZE {
+            return Err(Error::WrongAccountType);
+        }
+        require_address(account, &[Part::of(TILL_SEED), Part::of(till.owner())], till.bump(), program_id)?;
+        Ok(till)
+    }
+
+    /// `account` was just allocated for that many slots and is all zeros.
+    #[inline(always)]
+    pub fn create(account: &Account, owner: &Key, bump: u8, slots: u16) -> Till {
+        let till = Till { at: account.data() };
+        till.set_discriminator(TILL_DISCRIMINATOR);
+        till.set_bump(bump);
+        till.set_slot_count(slots as u32);
+        till.set_owner(owner);
+        till
+    }
+
+    #[inline(always)]
+    pub fn slot(&self, index: u16) -> Result<Slot, Error> {
+        if index as u32 >= self.slot_count() {
+            return Err(Error::SlotOutOfRange);
+        }
+        // SAFETY: the account's size was checked against slot_count.
+        Ok(Slot { at: unsafe { self.at.add(TILL_HEADER_SIZE + index as usize * SLOT_SIZE) } })
+    }
+
+    /// The slot, when it holds an open channel of this generation.
+    #[inline(always)]
+    pub fn channel(&self, index: u16, generation: u32) -> Result<Slot, Error> {
+        let slot = self.slot(index)?;
+        slot.require_open()?;
+        if slot.generation() == generation { Ok(slot) } else { Err(Error::WrongGeneration) }
+    }
+}
+
+const OPEN: u32 = 1;
+
+view!(Slot);
+impl Slot {
+    key!(payer, set_payer, 0);
+    key!(delegate, set_delegate, 32);
+    number!(deposit, set_deposit, u64, 64);
+    number!(settled, set_settled, u64, 72);
+    number!(up, set_up, u64, 80);
+    number!(down, set_down, u64, 88);
+    number!(generation, set_generation, u32, 96);
+    number!(flags, set_flags, u32, 100);
+    number!(close_at, set_close_at, i64, 104);
+
+    #[inline(always)]
+    pub fn is_open(&self) -> bool {
+        self.flags() & OPEN != 0
+    }
+
+    #[inline(always)]
+    pub fn require_open(&self) -> Result<(), Error> {
+        if self.is_open() { Ok(()) } else { Err(Error::SlotNotOpen) }
+    }
+
+    #[inline(always)]
+    pub fn open(&self, payer: &Key, delegate: &Key, deposit: u64) {
+        self.set_payer(payer);
+        self.set_delegate(delegate);
+        self.set_deposit(deposit);
+        self.set_flags(OPEN);
+    }
+
+    /// Frees the slot. Receipts of the old generation are dead from here on.
+    #[inline(always)]
+    pub fn clear(&self) -> Result<(), Error> {
+        let generation = self.generation().checked_add(1).ok_or(Error::Overflow)?;
+        // SAFETY: a slot has SLOT_SIZE bytes.
+        unsafe { (self.at as *mut [u64; SLOT_SIZE / 8]).write_unaligned([0; SLOT_SIZE / 8]) };
+        self.set_generation(generation);
+        Ok(())
+    }
+}

@@ -1,0 +1,192 @@
+import type { Keypair, PublicKey, TransactionInstruction } from '@solana/web3.js';
+import { describe, expect, it } from 'vitest';
+import { amount, lamports } from '../../../core/units.ts';
+import * as program from '../../../ledger/solana/program/index.ts';
+import { CHALLENGE_SECONDS, Chain } from './svm.ts';
+
+const STEPS = 1_500;
+const SLOTS = 4;
+const ACTIONS = [
+  'buy',
+  'closeChannel',
+  'distributeName',
+  'openChannel',
+  'redeem',
+  'requestClose',
+  'settle',
+  'topUp',
+  'withdraw',
+];
+const NAMES = ['one.web3', 'two.map'];
+
+interface Actor {
+  readonly key: Keypair;
+  readonly till: PublicKey;
+}
+
+/** mulberry32: the same seed plays the same sequence on every machine. */
+function random(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}
+
+/** Every promise about money, from the accounts themselves. */
+function expectConserved(chain: Chain, actors: readonly Actor[]): void {
+  const bank = chain.bank();
+  const supply = chain.supply();
+  const outstanding = bank.bought - bank.redeemed;
+  expect(outstanding).toBe(supply + bank.openDeposits + bank.unminted);
+  expect(bank.reserve * bank.unitsPerLamport).toBeGreaterThanOrEqual(outstanding);
+  expect(bank.burned - bank.minted).toBe(bank.openDeposits + bank.unminted);
+  const rent = chain.svm.minimumBalanceForRentExemption(BigInt(program.SIZES.bank));
+  expect(chain.lamportsOf(program.bankAddress(chain.programId))).toBe(rent + bank.reserve);
+  let [open, earned] = [0n, 0n];
+  for (const { till } of actors) {
+    const account = chain.till(till);
+    earned += account.earned;
+    for (const slot of account.slots) {
+      expect(slot.settled).toBeLessThanOrEqual(slot.deposit);
+      open += slot.deposit - slot.settled;
+    }
+  }
+  for (const name of NAMES) {
+    const record = chain.name(name);
+    earned += record.accrued + record.splits.reduce((sum, split) => sum + split.owed, 0n);
+  }
+  expect(open).toBe(bank.openDeposits);
+  expect(earned).toBe(bank.unminted);
+  const held = actors.reduce((sum, actor) => sum + chain.credits(actor.key.publicKey), 0n);
+  expect(held).toBe(supply);
+}
+
+describe('conservation', () => {
+  it.each([1, 20_261_121])(
+    `holds after each of ${STEPS} random instructions (seed %d)`,
+    { timeout: 300_000 },
+    (seed) => {
+      const pick = random(seed);
+      const chain = Chain.start(3n);
+      const { programId } = chain;
+      const actors = Array.from({ length: 4 }, (_, index): Actor => {
+        const key = chain.wallet(`actor ${index}`, 30_000n);
+        return { key, till: chain.openTill(key, SLOTS) };
+      });
+      const actor = (): Actor => {
+        const found = actors[pick(actors.length)];
+        if (found === undefined) throw new RangeError('no actor');
+        return found;
+      };
+      for (const [index, name] of NAMES.entries()) {
+        const splits = actors.slice(index).map(({ key }) => ({ account: key.publicKey, bps: 0 }));
+        const share = Math.floor(10_000 / splits.length);
+        const list = splits.map((split, at) => ({
+          ...split,
+          bps: at === 0 ? 10_000 - share * (splits.length - 1) : share,
+        }));
+        const { key } = actor();
+        const args = {
+          owner: key.publicKey,
+          name,
+          root: new Uint8Array(),
+          royaltyBps: 3_333 + 5_000 * index,
+          splits: list,
+        };
+        chain.ok([program.registerName(programId, args)], key);
+      }
+      const units = (below: number): ReturnType<typeof amount> => amount(pick(below));
+
+      /** One random action: its name, its instructions, who signs. Some are wrong on purpose. */
+      const act = (): readonly [string, readonly TransactionInstruction[], readonly Keypair[]] => {
+        const { key, till } = actor();
+        const other = actor();
+        const slot = pick(SLOTS + 1);
+        const channel = chain.till(other.till).slots[slot];
+        const generation = (channel?.generation ?? 1) + (pick(10) === 0 ? 1 : 0);
+        const self = key.publicKey;
+        switch (pick(12)) {
+          case 0:
+            return ['buy', [program.buy(programId, { buyer: self, lamports: lamports(pick(5_000)) })], [key]];
+          case 1:
+            return [
+              'redeem',
+              [program.redeem(programId, { owner: self, amount: amount(pick(4_000) * 3 + pick(2)) })],
+              [key],
+            ];
+          case 2: {
+            const args = { payer: self, till: other.till, slot, delegate: self, deposit: units(5_000) };
+            return ['openChannel', [program.openChannel(programId, args)], [key]];
+          }
+          case 3: {
+            const args = { funder: self, till: other.till, slot, generation, amount: units(2_000) };
+            return ['topUp', [program.topUp(programId, args)], [key]];
+          }
+          case 4:
+          case 5:
+          case 6: {
+            const batch = chain.till(till).slots.filter((each) => each.open && pick(3) > 0);
+            if (batch.length === 0) return ['withdraw', [program.withdraw(programId, { owner: self, till })], [key]];
+            let total = 0n;
+            const receipts = batch.map((each) => {
+              const next = each.settled + BigInt(pick(1_500)) - 100n;
+              const value = next < 0n ? 0n : next;
+              if (value > each.settled) total += value - each.settled;
+              const payer = actors.find((one) => one.key.publicKey.equals(each.payer));
+              if (payer === undefined) throw new RangeError('unknown payer');
+              return chain.receipt(payer.key, { till, slot: each.slot, generation: each.generation, amount: value });
+            });
+            const shares = NAMES.filter(() => pick(2) === 0).map((name) => ({
+              name,
+              gross: amount((total * BigInt(pick(70))) / 100n),
+            }));
+            const args = { till, slots: batch.map((each) => each.slot), owner: self, shares };
+            return ['settle', chain.settlement(receipts, args), [key]];
+          }
+          case 7:
+            return ['withdraw', [program.withdraw(programId, { owner: self, till })], [key]];
+          case 8: {
+            const args = { payer: self, till: other.till, slot, generation };
+            return ['requestClose', [program.requestClose(programId, args)], [key]];
+          }
+          case 9:
+          case 10: {
+            chain.pass(CHALLENGE_SECONDS / BigInt(1 + pick(3)));
+            const payer =
+              actors.find((one) => channel !== undefined && one.key.publicKey.equals(channel.payer)) ?? other;
+            const tillOwner = pick(2) === 0 ? other.key.publicKey : undefined;
+            const args = { payer: payer.key.publicKey, till: other.till, slot, generation, tillOwner };
+            return ['closeChannel', [program.closeChannel(programId, args)], [payer.key, other.key]];
+          }
+          default: {
+            const name = NAMES[pick(NAMES.length)] ?? '';
+            const splits = chain.name(name).splits.map(({ account }) => ({
+              account,
+              tokenAccount: pick(4) === 0 ? null : undefined,
+            }));
+            return ['distributeName', [program.distributeName(programId, { name, splits })], [key]];
+          }
+        }
+      };
+
+      const accepted = new Map<string, number>();
+      let refused = 0;
+      for (let step = 0; step < STEPS; step += 1) {
+        const [title, instructions, signers] = act();
+        // The admin pays, so that fees do not mix with what the program moves.
+        const { reason } = chain.send(instructions, chain.admin, ...signers);
+        if (reason === undefined) accepted.set(title, (accepted.get(title) ?? 0) + 1);
+        else refused += 1;
+        expectConserved(chain, actors);
+      }
+      // The walk went everywhere, and met refusals too.
+      const often = [...accepted].filter(([, times]) => times > 5).map(([title]) => title);
+      expect(often.toSorted()).toEqual(ACTIONS);
+      expect(refused).toBeGreaterThan(100);
+      expect(chain.bank().minted).toBeGreaterThan(0n);
+    },
+  );
+});

@@ -1,0 +1,116 @@
+import { readFileSync } from 'node:fs';
+import {
+  PublicKey,
+  SYSVAR_CLOCK_PUBKEY,
+  SYSVAR_RENT_PUBKEY,
+  SystemProgram,
+  TransactionInstruction,
+} from '@solana/web3.js';
+import type { AccountMeta } from '@solana/web3.js';
+import { FeatureSet, LiteSVM } from 'litesvm';
+import { expect, it } from 'vitest';
+import { Chain, PROGRAM_FILE, keypair } from './svm.ts';
+
+const LOADER = new PublicKey('BPFLoaderUpgradeab1e11111111111111111111111');
+const BUFFER_HEADER = 37;
+const PROGRAM_SIZE = 36;
+/** What fits a transaction with one signature. */
+const CHUNK = 900;
+
+const write = (pubkey: PublicKey, isSigner = false): AccountMeta => ({ pubkey, isSigner, isWritable: true });
+const read = (pubkey: PublicKey, isSigner = false): AccountMeta => ({ pubkey, isSigner, isWritable: false });
+
+function loader(tag: number, body: Uint8Array, keys: AccountMeta[]): TransactionInstruction {
+  const data = Buffer.alloc(4 + body.length);
+  data.writeUInt32LE(tag);
+  data.set(body, 4);
+  return new TransactionInstruction({ programId: LOADER, keys, data });
+}
+
+/** Deploys as `solana program deploy` does: buffer, writes, deploy. */
+function deploy(chain: Chain, file: Uint8Array): void {
+  const { admin, programId } = chain;
+  const buffer = keypair('buffer');
+  const authority = admin.publicKey;
+  const rent = (space: number): number => Number(chain.svm.minimumBalanceForRentExemption(BigInt(space)));
+  const space = BUFFER_HEADER + file.length;
+  chain.ok(
+    [
+      SystemProgram.createAccount({
+        fromPubkey: authority,
+        newAccountPubkey: buffer.publicKey,
+        lamports: rent(space),
+        space,
+        programId: LOADER,
+      }),
+      loader(0, new Uint8Array(), [write(buffer.publicKey), read(authority)]),
+    ],
+    admin,
+    buffer,
+  );
+  for (let offset = 0; offset < file.length; offset += CHUNK) {
+    const chunk = file.subarray(offset, offset + CHUNK);
+    const body = Buffer.alloc(12 + chunk.length);
+    body.writeUInt32LE(offset);
+    body.writeBigUInt64LE(BigInt(chunk.length), 4);
+    body.set(chunk, 12);
+    chain.ok([loader(1, body, [write(buffer.publicKey), read(authority, true)])], admin);
+  }
+  const [programData] = PublicKey.findProgramAddressSync([programId.toBytes()], LOADER);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(file.length));
+  chain.ok(
+    [
+      SystemProgram.createAccount({
+        fromPubkey: authority,
+        newAccountPubkey: programId,
+        lamports: rent(PROGRAM_SIZE),
+        space: PROGRAM_SIZE,
+        programId: LOADER,
+      }),
+      loader(2, length, [
+        write(authority, true),
+        write(programData),
+        write(programId),
+        write(buffer.publicKey),
+        read(SYSVAR_RENT_PUBKEY),
+        read(SYSVAR_CLOCK_PUBKEY),
+        read(SystemProgram.programId),
+        read(authority, true),
+      ]),
+    ],
+    admin,
+    keypair('program'),
+  );
+  chain.svm.warpToSlot(chain.svm.getClock().slot + 1n);
+}
+
+function machine(features: FeatureSet | undefined): LiteSVM {
+  if (features === undefined) return new LiteSVM();
+  return LiteSVM.default()
+    .withFeatureSet(features)
+    .withBuiltins()
+    .withLamports(1_000_000_000_000_000n)
+    .withSysvars()
+    .withPrecompiles()
+    .withDefaultPrograms()
+    .withSigverify(true)
+    .withBlockhashCheck(true);
+}
+
+it.each([
+  ['the features of a cluster today', undefined],
+  ['every feature there is', FeatureSet.allEnabled()],
+])('the committed program deploys through the real loader with %s, and works', (_title, features) => {
+  const chain = new Chain(machine(features));
+  chain.fund(chain.admin.publicKey);
+  deploy(chain, readFileSync(PROGRAM_FILE));
+  expect(chain.account(chain.programId)).toMatchObject({ executable: true, owner: LOADER });
+  chain.initialize();
+  const payer = chain.wallet('payer', 1_000n);
+  const till = chain.openTill(chain.wallet('payee'), 64);
+  chain.openChannel(payer, till, 63, 500n);
+  const receipt = chain.receipt(payer, { till, slot: 63, amount: 500n });
+  chain.ok(chain.settlement([receipt], { till, slots: [63] }), chain.admin);
+  expect(chain.bank()).toMatchObject({ openDeposits: 0n, unminted: 500n });
+});

@@ -1,0 +1,143 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { toHex } from '../../../core/codec.ts';
+import { TAGS } from '../../../ledger/solana/program/encoding.ts';
+import * as program from '../../../ledger/solana/program/index.ts';
+
+const SOURCE = new URL('../../../ledger/program/', import.meta.url);
+const field = z.strictObject({ name: z.string(), type: z.string(), offset: z.number(), size: z.number() });
+const part = z.object({ name: z.string(), size: z.number(), fields: z.array(field) });
+const idl = z
+  .object({
+    limits: z.record(z.string(), z.number()),
+    instructions: z.array(
+      z.object({ name: z.string(), tag: z.number(), accounts: z.array(z.object({ name: z.string() })) }),
+    ),
+    accounts: z.array(part.extend({ discriminator: z.string(), repeated: part.optional(), list: part.optional() })),
+    errors: z.array(z.strictObject({ number: z.number(), name: z.string(), message: z.string(), remedy: z.string() })),
+  })
+  .parse(JSON.parse(readFileSync(new URL('idl.json', SOURCE), 'utf8')));
+
+/** The discriminator's eight bytes are one number to the program. */
+const NUMBERS_OF_BYTES: Readonly<Record<string, string>> = { bytes: 'u64' };
+
+const rust = (name: string): string => readFileSync(new URL(`src/${name}.rs`, SOURCE), 'utf8');
+const STATE = ['state', 'state/bank', 'state/till', 'state/name'].map(rust).join('\n');
+const snake = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+function account(name: string): (typeof idl.accounts)[number] {
+  const found = idl.accounts.find((each) => each.name === name);
+  if (found === undefined) throw new Error(`idl.json has no account ${name}`);
+  return found;
+}
+
+describe('idl.json, the client and the Rust source agree', () => {
+  it.each([
+    ['bank', program.BANK_FIELDS, program.SIZES.bank],
+    ['till', program.TILL_FIELDS, program.SIZES.tillHeader],
+    ['name', program.NAME_FIELDS, program.SIZES.name],
+  ] as const)('on each field of the %s', (name, fields, size) => {
+    expect(account(name).fields).toEqual(fields);
+    expect(account(name).size).toBe(size);
+    expect(account(name).discriminator).toBe(toHex(program.DISCRIMINATORS[name]));
+    expect(fields.reduce((sum, each) => sum + each.size, 0)).toBe(size);
+  });
+
+  it('on each field of slots and splits', () => {
+    expect(account('till').repeated).toMatchObject({ size: program.SIZES.slot, fields: program.SLOT_FIELDS });
+    expect(account('name').list).toMatchObject({ size: program.SIZES.split, fields: program.SPLIT_FIELDS });
+    for (const [fields, size] of [
+      [program.SLOT_FIELDS, program.SIZES.slot],
+      [program.SPLIT_FIELDS, program.SIZES.split],
+    ] as const) {
+      expect(fields.reduce((sum, each) => sum + each.size, 0)).toBe(size);
+    }
+  });
+
+  /** Offsets that state.rs gives its accessors, view by view. */
+  it.each([
+    ['Bank', program.BANK_FIELDS],
+    ['Till', program.TILL_FIELDS],
+    ['Slot', program.SLOT_FIELDS],
+    ['Name', program.NAME_FIELDS],
+    ['Split', program.SPLIT_FIELDS],
+  ] as const)('on the offsets that the program uses: %s', (view, fields) => {
+    const body = STATE.split(`view!(${view});`)[1]?.split('view!(')[0] ?? '';
+    const rows = [...body.matchAll(/^ {4}(?:number|key)!\((\w+), set_\w+,(?: (\w+),)? (\d+)\);/gm)];
+    expect(rows.length).toBeGreaterThan(2);
+    for (const [, name, type, offset] of rows) {
+      const found = fields.find((each) => snake(each.name) === name);
+      expect({ name, offset: found?.offset }).toEqual({ name, offset: Number(offset) });
+      expect({ name, type: type ?? 'pubkey' }).toEqual({
+        name,
+        type: NUMBERS_OF_BYTES[found?.type ?? ''] ?? found?.type,
+      });
+    }
+    const texts = [...body.matchAll(/put_text\((\d+), /g)].map((match) => Number(match[1]));
+    const expected = fields.filter((each) => each.type === 'text64').map((each) => each.offset);
+    expect(texts).toEqual(expected);
+  });
+
+  it('on the sizes', () => {
+    const constants = STATE;
+    for (const [name, value] of [
+      ['BANK_SIZE', program.SIZES.bank],
+      ['TILL_HEADER_SIZE', program.SIZES.tillHeader],
+      ['SLOT_SIZE', program.SIZES.slot],
+      ['NAME_SIZE', program.SIZES.name],
+      ['SPLIT_SIZE', program.SIZES.split],
+      ['MAX_SLOTS', program.MAX_SLOTS],
+      ['MAX_SPLITS', program.MAX_SPLITS],
+    ] as const) {
+      expect(constants).toContain(`const ${name}: usize = ${value};`);
+    }
+    expect(idl.limits).toEqual({
+      slots: program.MAX_SLOTS,
+      batchReceipts: program.MAX_BATCH_RECEIPTS,
+      batchShares: program.MAX_BATCH_SHARES,
+      splits: program.MAX_SPLITS,
+      nameBytes: program.MAX_NAME_BYTES,
+      rootBytes: program.MAX_ROOT_BYTES,
+      challengeSeconds: Number(program.MAX_CHALLENGE_SECONDS),
+      decimals: program.CREDIT_DECIMALS,
+    });
+    expect(rust('settle')).toContain(`const MAX_RECEIPTS: u8 = ${program.MAX_BATCH_RECEIPTS};`);
+    expect(rust('settle')).toContain(`const MAX_SHARES: u8 = ${program.MAX_BATCH_SHARES};`);
+    expect(rust('register_name')).toContain(`const MAX_NAME: usize = ${program.MAX_NAME_BYTES};`);
+  });
+
+  it('on the tags, and every instruction has its file and its test', () => {
+    const tests = readdirSync(new URL('.', import.meta.url));
+    expect(idl.instructions.map(({ name, tag }) => [name, tag])).toEqual(Object.entries(TAGS));
+    for (const { name, tag } of idl.instructions) {
+      expect(rust('lib')).toContain(`${tag} => ${snake(name)}::run(`);
+      expect(rust(snake(name))).toContain(`//! ${tag} ${name}(`);
+      expect(tests).toContain(`${snake(name).replaceAll('_', '-')}.test.ts`);
+    }
+  });
+
+  it('on the errors', () => {
+    const entries = program.PROGRAM_ERRORS.map(({ number, name, message, remedy }) => ({
+      number,
+      name,
+      message,
+      remedy,
+    }));
+    expect(idl.errors).toEqual(entries);
+    const inRust = [...rust('error').matchAll(/^ {4}(\w+) = (\d+),$/gm)].map(([, name, number]) => [
+      name,
+      Number(number),
+    ]);
+    expect(inRust).toEqual(entries.map(({ number, name }) => [name, number]));
+    expect(new Set(entries.map(({ name }) => name)).size).toBe(entries.length);
+  });
+
+  it('on errors that the program really raises: none is left without a use', () => {
+    const all = readdirSync(new URL('src/', SOURCE), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.rs'))
+      .map((file) => rust(file.replace('.rs', '')))
+      .join('\n');
+    for (const { name } of program.PROGRAM_ERRORS) expect(all).toContain(`Error::${name}`);
+  });
+});

@@ -1,0 +1,168 @@
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { fromHex } from '../../../core/codec.ts';
+import { isRelaymintError } from '../../../core/errors.ts';
+import { amount } from '../../../core/units.ts';
+import * as program from '../../../ledger/solana/program/index.ts';
+import { Chain, keypair } from './svm.ts';
+
+type Fixture = 'bank' | 'till' | 'name';
+
+/** Version 1 of each layout as released: bytes that every later version must still read. */
+function fixture(name: Fixture): Buffer {
+  const text = readFileSync(new URL(`fixtures/${name}-v1.hex`, import.meta.url), 'utf8');
+  return Buffer.from(fromHex(text.replaceAll(/\s/g, '')));
+}
+
+const payer = keypair('fixture payer');
+const delegate = keypair('fixture delegate');
+const owner = keypair('fixture owner');
+const author = keypair('fixture author');
+
+/** The accounts that the fixtures were taken from. */
+function play(): Record<Fixture, Buffer> {
+  const chain = Chain.start();
+  chain.pass(1_700_000_000n - chain.svm.getClock().unixTimestamp);
+  chain.wallet('fixture payer', 5_000n);
+  chain.wallet('fixture owner');
+  const till = chain.openTill(owner, 2);
+  const root = Uint8Array.from({ length: 36 }, (_, index) => 200 + index);
+  const name = 'fixture.web3';
+  const splits = [
+    { account: author.publicKey, bps: 7_500 },
+    { account: owner.publicKey, bps: 2_500 },
+  ];
+  const record = { owner: owner.publicKey, name, root, manifest: root.slice(0, 5), royaltyBps: 1_234, splits };
+  chain.ok([program.registerName(chain.programId, { ...record, manager: author.publicKey })], owner);
+  chain.ok([program.updateName(chain.programId, { signer: owner.publicKey, name, seq: 0n, royaltyBps: 4_321 })], owner);
+  chain.openChannel(payer, till, 1, 3_000n, delegate);
+  const settle = (total: bigint): void => {
+    const receipt = chain.receipt(delegate, { till, slot: 1, amount: total, up: 11n, down: 2_222n });
+    const shares = [{ name, gross: amount(777n) }];
+    chain.ok(chain.settlement([receipt], { till, slots: [1], owner: owner.publicKey, shares }), owner);
+  };
+  settle(1_001n);
+  const noAccounts = splits.map(({ account }) => ({ account, tokenAccount: null }));
+  chain.ok([program.distributeName(chain.programId, { name, splits: noAccounts })], owner);
+  settle(2_002n);
+  chain.ok([program.withdraw(chain.programId, { owner: owner.publicKey, till })], owner);
+  settle(2_900n);
+  const close = { payer: payer.publicKey, till, slot: 1, generation: 1 };
+  chain.ok([program.requestClose(chain.programId, close)], payer);
+  chain.ok([program.redeem(chain.programId, { owner: payer.publicKey, amount: amount(100n) })], payer);
+  return {
+    bank: chain.data(program.bankAddress(chain.programId)),
+    till: chain.data(till),
+    name: chain.data(program.nameAddress(chain.programId, name)),
+  };
+}
+
+describe('the account layouts', () => {
+  let played: Record<Fixture, Buffer>;
+  beforeAll(() => {
+    played = play();
+  });
+
+  it.each<Fixture>(['bank', 'till', 'name'])('of version 1 are still written to the byte: %s', (name) => {
+    expect(played[name].toString('hex')).toBe(fixture(name).toString('hex'));
+  });
+
+  it('read as the bank they were written from', () => {
+    expect(program.decodeBank(fixture('bank'))).toMatchObject({
+      admin: keypair('admin').publicKey,
+      unitsPerLamport: 2n,
+      challengeSeconds: 3_600n,
+      bought: 5_000n,
+      redeemed: 100n,
+      burned: 3_000n,
+      openDeposits: 100n,
+      reserve: 2_450n,
+    });
+  });
+
+  it('read as the till they were written from', () => {
+    const till = program.decodeTill(fixture('till'));
+    expect(till).toMatchObject({ owner: owner.publicKey });
+    expect(till.slots[0]).toMatchObject({ slot: 0, open: false, generation: 1 });
+    expect(till.slots[1]).toEqual({
+      slot: 1,
+      open: true,
+      payer: payer.publicKey,
+      delegate: delegate.publicKey,
+      deposit: 3_000n,
+      settled: 2_900n,
+      up: 11n,
+      down: 2_222n,
+      generation: 1,
+      closeAt: 1_700_003_600n,
+    });
+  });
+
+  it('read as the name they were written from', () => {
+    const name = program.decodeName(fixture('name'));
+    // 3 x 777 x 4321 / 10000: 1007 whole, 2251 ten-thousandths carried.
+    expect(name).toMatchObject({
+      name: 'fixture.web3',
+      seq: 1n,
+      royaltyBps: 4_321,
+      lifetime: 1_007n,
+      royaltyCarry: 2_251,
+    });
+    expect(name.splits[0]).toEqual({ account: author.publicKey, bps: 7_500, owed: 251n });
+    expect(name.accrued + name.splits.reduce((sum, split) => sum + split.owed, 0n)).toBe(1_007n);
+    expect(name.registeredAt).toBe(1_700_000_000n);
+  });
+});
+
+describe('the decoders', () => {
+  const cases = [
+    ['bank', program.decodeBank],
+    ['till', program.decodeTill],
+    ['name', program.decodeName],
+  ] as const;
+  const code = (run: () => unknown): string => {
+    try {
+      run();
+      return 'accepted';
+    } catch (error) {
+      return isRelaymintError(error) ? error.code : String(error);
+    }
+  };
+
+  it.each(cases)('refuse a %s of any other length', (name, decode) => {
+    const whole = fixture(name);
+    for (let length = 0; length < whole.length; length += 1) {
+      expect(code(() => decode(whole.subarray(0, length)))).toBe('INVALID_ENCODING');
+    }
+    expect(code(() => decode(Buffer.concat([whole, Buffer.alloc(1)])))).toBe('INVALID_ENCODING');
+  });
+
+  it.each(cases)('refuse a %s of another kind or version', (name, decode) => {
+    for (let index = 0; index < 8; index += 1) {
+      const changed = Buffer.from(fixture(name));
+      changed.writeUInt8(changed.readUInt8(index) ^ 1, index);
+      expect(code(() => decode(changed))).toBe('INVALID_ENCODING');
+    }
+  });
+
+  it('refuse counts beyond their bounds without allocating for them', () => {
+    const till = fixture('till');
+    till.writeUInt32LE(0xffff_ffff, 12);
+    expect(code(() => program.decodeTill(till))).toBe('INVALID_ENCODING');
+    const name = fixture('name');
+    name.writeUInt8(9, 300);
+    expect(code(() => program.decodeName(name))).toBe('INVALID_ENCODING');
+    for (const offset of [9, 168, 232]) {
+      const long = fixture('name');
+      long.writeUInt8(64, offset);
+      expect(code(() => program.decodeName(long))).toBe('INVALID_ENCODING');
+    }
+  });
+
+  it('hand out copies, not views of the account', () => {
+    const data = fixture('name');
+    const { root } = program.decodeName(data);
+    data.fill(0);
+    expect(root[0]).toBe(200);
+  });
+});
