@@ -1,4 +1,5 @@
 /** Nodes tell each other the offers they know: each asks its peers page by page, and verifies what they answer. */
+import { setMaxListeners } from 'node:events';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { MAX_OFFERS_PER_ANSWER, MAX_OFFER_QUESTIONS_PER_SECOND, MAX_PEERS_ASKED } from '../../core/limits.ts';
 import type { Clock, Log } from '../../core/ports.ts';
@@ -47,6 +48,8 @@ class Exchange implements Discovery {
     this.#log = log;
     this.#bootstrap = bootstrap.filter((peer) => peer.nodeId !== links.nodeId);
     this.#intervalMillis = intervalMillis;
+    // One listener for each peer that is asked, MAX_PEERS_ASKED and the bootstrap peers.
+    setMaxListeners(0, this.#stop.signal);
     this.#unsubscribe = [links.onLink((link) => this.#attach(link)), links.onOffer((offer) => this.book.add(offer))];
     for (const link of links.links()) this.#attach(link);
     void this.refresh();

@@ -1,12 +1,16 @@
 /**
- * What a link has yet to write. Frames of one turn of the event loop go out together, so that TLS records are full and
- * a frame does not cost a system call.
+ * What a link has yet to write. One write is under way at a time; the frames that gather meanwhile, and the frames of one
+ * turn of the event loop, go out together: TLS records are full and a frame does not cost a system call.
  */
 import type { Writable } from 'node:stream';
 import { LINK_HIGH_WATER } from '../../core/limits.ts';
 
-/** Enough for four full TLS records: more gains nothing. */
-const FLUSH_BYTES = 64 * 1024;
+/** Four full TLS records a write: more gains nothing. */
+const WRITE_BYTES = 64 * 1024;
+/** Neighbours in memory are written without a copy, where that is worth a write of its own. */
+const RUN_BYTES = WRITE_BYTES / 2;
+/** Written frames are forgotten in lots of about this many: moving the rest of the list costs. */
+const COMPACT_FRAMES = 64;
 /** Circuits are woken when half of the queue has drained, so that they wake rarely and the wire never idles. */
 const LOW_WATER = LINK_HIGH_WATER / 2;
 
@@ -14,8 +18,11 @@ export class Outbox {
   readonly #socket: Writable;
   readonly #drainListeners: (() => void)[] = [];
   #frames: Buffer[] = [];
+  /** Frames before this one are written. */
+  #next = 0;
   #waiting = 0;
   #scheduled = false;
+  #writing = false;
   #full = false;
   #progressed = false;
 
@@ -47,46 +54,69 @@ export class Outbox {
     this.#frames.push(frame);
     this.#waiting += frame.length;
     if (this.queuedBytes >= LINK_HIGH_WATER) this.#full = true;
-    if (this.#waiting >= FLUSH_BYTES) this.flush();
+    if (this.#writing) return;
+    if (this.#waiting >= WRITE_BYTES) this.#write(WRITE_BYTES);
     else if (!this.#scheduled) {
       this.#scheduled = true;
       setImmediate(this.#onTurn);
     }
   }
 
+  /** Hands everything to the connection, before its end. */
   flush(): void {
-    const frames = this.#frames;
-    if (frames.length === 0) return;
-    this.#frames = [];
-    this.#waiting = 0;
-    if (this.#socket.destroyed || this.#socket.writableEnded) return;
+    this.#write(Number.POSITIVE_INFINITY);
+  }
+
+  /** Writes frames up to about `limit` bytes. */
+  #write(limit: number): void {
+    if (this.#next === this.#frames.length || this.#socket.destroyed || this.#socket.writableEnded) return;
+    this.#writing = true;
     this.#socket.cork();
-    let run: Buffer | undefined;
-    for (const frame of frames) {
-      const joined = run === undefined ? frame : joinNeighbours(run, frame);
-      if (joined === undefined && run !== undefined) this.#socket.write(run, this.#onWritten);
-      run = joined ?? frame;
+    let first = this.#frames[this.#next] as Buffer;
+    let length = first.length;
+    let taken = length;
+    for (this.#next += 1; this.#next < this.#frames.length && taken < limit; this.#next += 1) {
+      const frame = this.#frames[this.#next] as Buffer;
+      if (frame.buffer === first.buffer && frame.byteOffset === first.byteOffset + length) {
+        length += frame.length;
+      } else {
+        if (taken >= RUN_BYTES && limit === WRITE_BYTES) break;
+        this.#socket.write(extend(first, length));
+        first = frame;
+        length = frame.length;
+      }
+      taken += frame.length;
     }
-    if (run !== undefined) this.#socket.write(run, this.#onWritten);
+    this.#waiting -= taken;
+    this.#dropWritten();
+    this.#socket.write(extend(first, length), this.#onWritten);
     this.#socket.uncork();
+  }
+
+  #dropWritten(): void {
+    if (this.#next === this.#frames.length) this.#frames = [];
+    else if (this.#next >= COMPACT_FRAMES) this.#frames.splice(0, this.#next);
+    else return;
+    this.#next = 0;
   }
 
   readonly #onTurn = (): void => {
     this.#scheduled = false;
-    this.flush();
+    if (!this.#writing) this.#write(WRITE_BYTES);
   };
 
   readonly #onWritten = (error?: Error | null): void => {
     if (error !== undefined && error !== null) return;
+    this.#writing = false;
     this.#progressed = true;
+    this.#write(WRITE_BYTES);
     if (!this.#full || this.queuedBytes >= LOW_WATER) return;
     this.#full = false;
     for (const listener of this.#drainListeners) listener();
   };
 }
 
-/** One view of both when `second` begins in memory where `first` ends. */
-function joinNeighbours(first: Buffer, second: Buffer): Buffer | undefined {
-  if (first.buffer !== second.buffer || first.byteOffset + first.length !== second.byteOffset) return undefined;
-  return Buffer.from(first.buffer as ArrayBuffer, first.byteOffset, first.length + second.length);
+/** A view of `length` bytes from the beginning of `first`. */
+function extend(first: Buffer, length: number): Buffer {
+  return length === first.length ? first : Buffer.from(first.buffer as ArrayBuffer, first.byteOffset, length);
 }

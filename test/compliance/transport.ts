@@ -1,0 +1,228 @@
+/** What every transport must do. Run it against each one: `transportCompliance('tcp', { setup, teardown })`. */
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Listener, Transport } from '../../node/transport/index.ts';
+
+export interface TransportUnderTest {
+  readonly transport: Transport;
+  /** An address to listen on; a different one every time, or one that takes a free port. */
+  freshAddress(): string;
+  /** An address of the right form where nobody listens. */
+  readonly deadAddress: string;
+  /** Addresses that are not this transport's. */
+  readonly foreignAddresses: readonly string[];
+}
+
+export interface TransportSetup {
+  setup(): Promise<TransportUnderTest>;
+  teardown(): Promise<void>;
+}
+
+const MIB = 1024 * 1024;
+const signal = new AbortController().signal;
+
+export function transportCompliance(name: string, { setup, teardown }: TransportSetup): void {
+  describe(`transport ${name}`, () => {
+    let tested: TransportUnderTest;
+    let listeners: Listener[];
+    let connections: Duplex[];
+    beforeEach(async () => {
+      tested = await setup();
+      listeners = [];
+      connections = [];
+    });
+    afterEach(async () => {
+      for (const connection of connections) connection.destroy();
+      await Promise.all(listeners.map((listener) => listener.close()));
+      await teardown();
+    });
+
+    const listen = async (onConnection: (connection: Duplex) => void): Promise<string> => {
+      const listener = await tested.transport.listen(tested.freshAddress(), (connection) => {
+        connections.push(connection);
+        onConnection(connection);
+      });
+      listeners.push(listener);
+      expect(listener.addresses.length).toBeGreaterThan(0);
+      return listener.addresses[0] as string;
+    };
+    const dial = async (address: string): Promise<Duplex> => {
+      const connection = await tested.transport.dial(address, { signal });
+      connections.push(connection);
+      return connection;
+    };
+    const pair = async (): Promise<[Duplex, Duplex]> => {
+      let accepted: ((connection: Duplex) => void) | undefined;
+      const arriving = new Promise<Duplex>((resolve) => {
+        accepted = resolve;
+      });
+      const near = await dial(await listen((connection) => accepted?.(connection)));
+      return [near, await arriving];
+    };
+
+    it('gives out addresses that it can dial itself', async () => {
+      const address = await listen((connection) => connection.end('hello'));
+      expect(tested.transport.canDial(address)).toBe(true);
+      expect(await text(await dial(address))).toBe('hello');
+    });
+
+    it('knows its own addresses from others', async () => {
+      for (const address of [...tested.foreignAddresses, '', '/', 'nonsense', '/ip4/1.2.3.4', 'x'.repeat(10_000)]) {
+        expect(tested.transport.canDial(address), address.slice(0, 40)).toBe(false);
+        await expect(tested.transport.dial(address, { signal })).rejects.toMatchObject({ code: 'ADDRESS_UNSUPPORTED' });
+        await expect(tested.transport.listen(address, () => {})).rejects.toMatchObject({ code: 'ADDRESS_UNSUPPORTED' });
+      }
+    });
+
+    it('carries bytes both ways at once', async () => {
+      const [near, far] = await pair();
+      near.end('from near');
+      far.end('from far');
+      expect(await Promise.all([text(near), text(far)])).toEqual(['from far', 'from near']);
+    });
+
+    it('half-closes: the other direction stays open', async () => {
+      const [near, far] = await pair();
+      near.end('question');
+      expect(await text(far)).toBe('question');
+      expect(far.writable).toBe(true);
+      far.write('answer ');
+      far.end('in two parts');
+      expect(await text(near)).toBe('answer in two parts');
+    });
+
+    it('pushes back on a writer that nobody reads', async () => {
+      const [near, far] = await pair();
+      const chunk = Buffer.alloc(MIB, 1);
+      let acknowledged = 0;
+      for (let i = 0; i < 64; i += 1) {
+        near.write(chunk, () => {
+          acknowledged += 1;
+        });
+      }
+      // An echo on a second connection shows that everything that could move has had its turn.
+      const other = await dial(await listen((connection) => connection.pipe(connection)));
+      for (let turn = 0; turn < 50; turn += 1) {
+        other.write('x');
+        await once(other, 'data');
+      }
+      expect(acknowledged).toBeLessThan(32);
+      let read = 0;
+      far.on('data', (data: Buffer) => {
+        read += data.length;
+      });
+      near.end();
+      await once(far, 'end');
+      expect(read).toBe(64 * MIB);
+      expect(acknowledged).toBe(64);
+    });
+
+    it('carries a big transfer unchanged', async () => {
+      const [near, far] = await pair();
+      const sent = createHash('sha256');
+      const received = createHash('sha256');
+      far.on('data', (data: Buffer) => received.update(data));
+      const ended = once(far, 'end');
+      for (let i = 0; i < 200; i += 1) {
+        const chunk = randomBytes(1 + ((i * 7919) % 300_000));
+        sent.update(chunk);
+        if (!near.write(chunk)) await once(near, 'drain');
+      }
+      near.end();
+      await ended;
+      expect(received.digest('hex')).toBe(sent.digest('hex'));
+    });
+
+    it('ends what is left when the peer vanishes', async () => {
+      const [near, far] = await pair();
+      const gone = closed(near.on('end', () => near.end()));
+      near.resume();
+      far.destroy();
+      await gone;
+      const [busy, vanishing] = await pair();
+      const cut = closed(busy.on('end', () => busy.end()));
+      busy.resume();
+      for (let i = 0; i < 64; i += 1) busy.write(Buffer.alloc(MIB));
+      vanishing.destroy();
+      await cut;
+      expect(busy.destroyed).toBe(true);
+    });
+
+    it('refuses to dial where nobody listens', async () => {
+      await expect(tested.transport.dial(tested.deadAddress, { signal })).rejects.toMatchObject({
+        code: 'CONNECTION_REFUSED',
+      });
+    });
+
+    it('stops a dial that is aborted, and one that is too late', async () => {
+      const address = await listen(() => {});
+      await expect(tested.transport.dial(address, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+        code: 'ABORTED',
+      });
+      const controller = new AbortController();
+      const dialing = tested.transport.dial(address, { signal: controller.signal });
+      controller.abort();
+      await expect(dialing).rejects.toMatchObject({ code: 'ABORTED' });
+      const timeout = new DOMException('late', 'TimeoutError');
+      await expect(tested.transport.dial(address, { signal: AbortSignal.abort(timeout) })).rejects.toMatchObject({
+        code: 'TIMEOUT',
+      });
+    });
+
+    it('refuses to listen twice on one address, and can listen again once it is free', async () => {
+      const address = await listen(() => {});
+      await expect(tested.transport.listen(address, () => {})).rejects.toMatchObject({ code: 'CONNECTION_REFUSED' });
+      await listeners[0]?.close();
+      const again = await tested.transport.listen(address, (connection) => connection.end('again'));
+      listeners.push(again);
+      expect(again.addresses).toEqual([address]);
+      expect(await text(await dial(address))).toBe('again');
+    });
+
+    it('keeps connections when the listener closes, and takes no new ones', async () => {
+      const [near, far] = await pair();
+      const address = listeners[0]?.addresses[0] as string;
+      await listeners[0]?.close();
+      await expect(tested.transport.dial(address, { signal })).rejects.toMatchObject({ code: 'CONNECTION_REFUSED' });
+      near.end('still here');
+      expect(await text(far)).toBe('still here');
+    });
+
+    it('serves a thousand short connections', async () => {
+      const address = await listen((connection) => connection.pipe(connection));
+      let next = 0;
+      const worker = async (): Promise<number> => {
+        let done = 0;
+        while (next < 1000) {
+          next += 1;
+          const message = `message ${next}`;
+          const connection = await tested.transport.dial(address, { signal: new AbortController().signal });
+          connection.end(message);
+          expect(await text(connection)).toBe(message);
+          done += 1;
+        }
+        return done;
+      };
+      const counts = await Promise.all(Array.from({ length: 20 }, worker));
+      expect(counts.reduce((sum, count) => sum + count, 0)).toBe(1000);
+    });
+  });
+}
+
+/** Everything up to the end, without closing the other direction. */
+function text(connection: Duplex): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    connection.on('data', (chunk: Buffer) => chunks.push(chunk));
+    connection.once('end', () => resolve(Buffer.concat(chunks).toString()));
+    connection.once('close', () => reject(new Error('the connection closed before its end')));
+  });
+}
+
+function closed(connection: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    connection.once('close', () => resolve());
+  });
+}

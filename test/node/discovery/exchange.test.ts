@@ -1,0 +1,171 @@
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import { RelaymintError } from '../../../core/errors.ts';
+import { MAX_OFFERS_PER_ANSWER, MAX_OFFER_QUESTIONS_PER_SECOND } from '../../../core/limits.ts';
+import { silentLog, systemClock } from '../../../core/ports.ts';
+import {
+  createDiscovery,
+  createOfferBook,
+  type Discovery,
+  type DiscoveryOptions,
+} from '../../../node/discovery/index.ts';
+import { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion } from '../../../node/discovery/messages.ts';
+import { FrameType } from '../../../node/link/index.ts';
+import { TestNodes, linkBetween, newIdentity, offerOf, type TestNode } from '../link/nodes.ts';
+
+const nodes = new TestNodes();
+const running: Discovery[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((discovery) => discovery.close()));
+  await nodes.close();
+});
+
+interface KnownNode extends TestNode {
+  readonly discovery: Discovery;
+}
+
+async function start(options: Partial<DiscoveryOptions> = {}, advertised = true): Promise<KnownNode> {
+  const identity = newIdentity();
+  const offer = advertised ? { offer: offerOf(identity) } : {};
+  const node = await nodes.start({ identity, transport: 'memory', ...offer });
+  const book = createOfferBook({ clock: systemClock });
+  const discovery = createDiscovery({ links: node.links, book, clock: systemClock, log: silentLog, ...options });
+  running.push(discovery);
+  return { ...node, discovery };
+}
+
+function at(node: TestNode): { nodeId: TestNode['identity']['nodeId']; address: string } {
+  return { nodeId: node.identity.nodeId, address: node.addresses[0] as string };
+}
+
+describe('discovery', () => {
+  it('learns of nodes it has no link to, and of its neighbours from their hello', async () => {
+    const hub = await start();
+    const left = await start({ bootstrap: [at(hub)] });
+    await left.discovery.refresh();
+    const right = await start({ bootstrap: [at(hub)] });
+    expect(await right.discovery.refresh()).toBe(1);
+    const known = right.discovery.book.all().map((offer) => offer.nodeId);
+    expect(known.sort()).toEqual([hub.identity.nodeId, left.identity.nodeId].sort());
+    expect(right.discovery.book.get(right.identity.nodeId)).toBeUndefined();
+    expect(right.links.links().length).toBe(1);
+    await left.discovery.refresh();
+    expect(left.discovery.book.get(right.identity.nodeId)?.encoded).toEqual(
+      hub.discovery.book.get(right.identity.nodeId)?.encoded,
+    );
+  });
+
+  it('reads a book of many pages', async () => {
+    const hub = await start();
+    for (let i = 0; i < 300; i += 1) hub.discovery.book.add(offerOf(newIdentity()));
+    const reader = await start({ bootstrap: [at(hub)] }, false);
+    await reader.discovery.refresh();
+    expect(reader.discovery.book.size).toBe(301);
+  });
+
+  it('asks by itself, again and again', async () => {
+    const hub = await start();
+    const reader = await start({ bootstrap: [at(hub)], intervalMillis: 20 }, false);
+    await reader.discovery.refresh();
+    const late = offerOf(newIdentity());
+    const heard = new Promise((resolve) => reader.discovery.book.onOffer(resolve));
+    hub.discovery.book.add(late);
+    expect(await heard).toEqual(late);
+  });
+
+  it('takes a renewed offer at once', async () => {
+    const hub = await start();
+    const reader = await start({ bootstrap: [at(hub)] }, false);
+    await reader.discovery.refresh();
+    const heard = new Promise((resolve) => reader.discovery.book.onOffer(resolve));
+    const renewed = offerOf(hub.identity, { sequence: 7n });
+    hub.links.setOffer(renewed);
+    expect(await heard).toEqual(renewed);
+  });
+
+  it('goes on without peers that are not there', async () => {
+    const hub = await start();
+    const lost = { nodeId: newIdentity().nodeId, address: '/memory/nobody' };
+    const reader = await start({ bootstrap: [lost, at(hub), { ...lost, address: '/ip4/192.0.2.1/tcp/1' }] }, false);
+    await reader.discovery.refresh();
+    expect(reader.discovery.book.size).toBe(1);
+  });
+
+  it('refuses tampered, foreign, expired and oversize offers and keeps the good ones', async () => {
+    const reader = await start({}, false);
+    const liar = await nodes.start({ transport: 'memory' });
+    const good = offerOf(newIdentity());
+    const tampered = Uint8Array.from(offerOf(newIdentity()).encoded);
+    tampered[200] = (tampered[200] ?? 0) ^ 1;
+    const own = offerOf(reader.identity);
+    liar.links.onLink((link) => {
+      link.handle(FrameType.OFFERS_WANTED, () => {
+        const offers = [tampered, new Uint8Array(10), new Uint8Array(1024).fill(1), own.encoded, good.encoded];
+        const length = offers.reduce((sum, offer) => sum + 2 + offer.length, 2);
+        const payload = Buffer.alloc(length);
+        payload[1] = offers.length;
+        let at = 2;
+        for (const offer of offers) {
+          payload.writeUInt16LE(offer.length, at);
+          payload.set(offer, at + 2);
+          at += 2 + offer.length;
+        }
+        link.send(FrameType.OFFERS, 0, payload);
+      });
+    });
+    await linkBetween(reader, liar);
+    // The first round, before the link, may still be under way: the second one asks.
+    await reader.discovery.refresh();
+    expect(await reader.discovery.refresh()).toBeLessThanOrEqual(1);
+    expect(reader.discovery.book.all()).toEqual([good]);
+  });
+
+  it('closes on a peer that answers nonsense or asks too much', async () => {
+    const hub = await start();
+    const rude = await nodes.start({ transport: 'memory' });
+    const { near } = await linkBetween(rude, hub);
+    near.send(FrameType.OFFERS, 0, Buffer.of(2, 0));
+    expect(await near.closed).toMatchObject({ code: 'INVALID_ENCODING' });
+    const { near: again } = await linkBetween(rude, hub);
+    for (let i = 0; i < 2 * MAX_OFFER_QUESTIONS_PER_SECOND; i += 1) {
+      again.send(FrameType.OFFERS_WANTED, 0, encodeQuestion({ count: 64, after: undefined }));
+    }
+    expect(await again.closed).toMatchObject({ code: 'FRAME_RATE_EXCEEDED' });
+  });
+
+  it('stops when it is closed', async () => {
+    const hub = await start();
+    await hub.discovery.close();
+    expect(await hub.discovery.refresh()).toBe(0);
+  });
+});
+
+describe('questions and answers', () => {
+  it('fit a frame, whatever the book holds', () => {
+    const long = Array.from({ length: 8 }, (_, i) => `/dns4/${'x'.repeat(70)}${i}/tcp/1`);
+    const offers = Array.from({ length: 64 }, () => offerOf(newIdentity(), { addresses: long }));
+    const { more, offers: fitting } = decodeAnswer(encodeAnswer(offers, false));
+    expect(more).toBe(true);
+    expect(fitting.length).toBeGreaterThan(10);
+    expect(fitting).toEqual(offers.slice(0, fitting.length).map((offer) => offer.encoded));
+    expect(decodeAnswer(encodeAnswer([], false))).toEqual({ more: false, offers: [] });
+  });
+
+  it('decode to what was asked, or to one of our errors', () => {
+    const { nodeId } = newIdentity();
+    expect(decodeQuestion(encodeQuestion({ count: 9, after: nodeId }))).toEqual({ count: 9, after: nodeId });
+    expect(decodeQuestion(Uint8Array.of(255))).toEqual({ count: MAX_OFFERS_PER_ANSWER, after: undefined });
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        for (const decode of [decodeQuestion, decodeAnswer]) {
+          try {
+            decode(bytes);
+          } catch (error) {
+            expect(error).toBeInstanceOf(RelaymintError);
+            expect(error).toMatchObject({ code: 'INVALID_ENCODING' });
+          }
+        }
+      }),
+    );
+  });
+});
