@@ -84,9 +84,7 @@ export class Rpc {
       if (this.#closed.signal.aborted) throw closedError();
       let failure: RelaymintError;
       try {
-        const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(this.#timeoutMillis)]);
-        const response = await this.#fetch(input, { ...init, signal });
-        const body = await boundedText(response);
+        const { response, body } = await this.#answer(input, init);
         if (response.ok) return new Response(body, { status: response.status, headers: JSON_HEADERS });
         failure = this.#refusal(response.status);
         if (!PASSING_STATUSES.includes(response.status)) throw failure;
@@ -99,6 +97,24 @@ export class Rpc {
       if (!repeatable || attempt === TRIES) throw failure;
       this.#log.debug({ ledger: this.#origin, attempt, reason: failure.message }, 'asking the ledger again');
       await this.#pause(attempt);
+    }
+  }
+
+  /** One try, within the time limit. The timer is held here: a signal made of signals may be collected before it fires. */
+  async #answer(
+    input: string | URL | Request,
+    init: RequestInit,
+  ): Promise<{ readonly response: Response; readonly body: string }> {
+    const controller = new AbortController();
+    const end = (): void => controller.abort(new DOMException('no answer in time', 'TimeoutError'));
+    const timer = setTimeout(end, this.#timeoutMillis);
+    this.#closed.signal.addEventListener('abort', end, { once: true });
+    try {
+      const response = await this.#fetch(input, { ...init, signal: controller.signal });
+      return { response, body: await boundedText(response) };
+    } finally {
+      clearTimeout(timer);
+      this.#closed.signal.removeEventListener('abort', end);
     }
   }
 

@@ -41,6 +41,9 @@ export const credits: (text: string) => Amount = parsed(parseCredits);
 export const price: (text: string) => PricePerMiB = parsed((text) => pricePerMiB(parseCredits(text)));
 export const sol: (text: string) => Lamports = parsed(parseSol);
 
+/** The main price of a node that nobody pays. */
+export const SELLS_NOTHING: PricePerMiB = pricePerMiB(0n);
+
 export function defaultDataDir(label: string): string {
   return path.join(homedir(), '.relaymint', label);
 }

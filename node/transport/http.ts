@@ -22,7 +22,10 @@ export class PolicyHttpAgent extends HttpAgent {
   }
 
   override createConnection(options: ClientRequestArgs, created: Created): undefined {
-    this.#connect(hostOf(options), portOf(options, 80)).then((connection) => created(null, connection), created);
+    this.#connect(hostOf(options), portOf(options, 80)).then(
+      (connection) => created(null, endWithPeer(connection)),
+      created,
+    );
   }
 }
 
@@ -36,7 +39,8 @@ export class PolicyHttpsAgent extends HttpsAgent {
 
   override createConnection(options: ClientRequestArgs, created: Created): undefined {
     const host = hostOf(options);
-    this.#connect(host, portOf(options, 443)).then((socket) => {
+    this.#connect(host, portOf(options, 443)).then((connection) => {
+      const socket = endWithPeer(connection);
       const secure = startTls({ socket, servername: host, ALPNProtocols: ['http/1.1'] });
       secure.once('error', created);
       secure.once('secureConnect', () => {
@@ -45,6 +49,16 @@ export class PolicyHttpsAgent extends HttpsAgent {
       });
     }, created);
   }
+}
+
+/**
+ * HTTP has no use for half-open connections, and a pooled one whose server has left must not look alive: the next request
+ * on it would wait for ever.
+ */
+function endWithPeer(connection: Duplex): Duplex {
+  connection.allowHalfOpen = false;
+  connection.once('end', () => connection.destroy());
+  return connection;
 }
 
 /** The agents of one purpose. */
@@ -67,6 +81,8 @@ export function fetchOver(agents: Agents): typeof globalThis.fetch {
       });
     }
     const body = request.body === null ? undefined : Buffer.from(await request.arrayBuffer());
+    // The caller's own signal: the Request's copy of it dies with the Request object.
+    const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined);
     const send = url.protocol === 'http:' ? httpRequest : httpsRequest;
     const agent = url.protocol === 'http:' ? agents.http : agents.https;
     const message = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -74,7 +90,7 @@ export function fetchOver(agents: Agents): typeof globalThis.fetch {
         agent,
         method: request.method,
         headers: Object.fromEntries(request.headers),
-        signal: request.signal,
+        ...(signal === undefined || signal === null ? {} : { signal }),
       });
       outgoing.once('response', resolve);
       outgoing.once('error', reject);

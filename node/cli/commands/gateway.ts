@@ -1,7 +1,7 @@
 /** `relaymint gateway`: serves .web3 sites to browsers and pays the relays and hosts. */
 import type { Command } from 'commander';
 import { MAX_RELAYS } from '../../../core/limits.ts';
-import { addNodeOptions, collect, wholeNumber, type NodeOptions } from '../options.ts';
+import { SELLS_NOTHING, addNodeOptions, collect, wholeNumber, type NodeOptions } from '../options.ts';
 import { openGateway } from '../roles/gateway.ts';
 import { runNode } from './run-node.ts';
 
@@ -32,6 +32,7 @@ export function gatewayCommand(program: Command): void {
         role: 'gateway',
         options,
         relayPrice: undefined,
+        windowPrice: SELLS_NOTHING,
         tillSlots: undefined,
         prepare: async () => undefined,
         open: async (node) => {

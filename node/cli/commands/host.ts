@@ -63,6 +63,7 @@ export function hostCommand(program: Command): void {
         role: 'host',
         options,
         relayPrice: undefined,
+        windowPrice: options.price,
         tillSlots: options.slots,
         prepare: (node) =>
           openHost(node, {

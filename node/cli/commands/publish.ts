@@ -6,7 +6,7 @@ import { MAX_RELAYS } from '../../../core/limits.ts';
 import { formatBytes } from '../../../core/units.ts';
 import { parseName, siteUrl } from '../../../sites/name/index.ts';
 import { watchLifecycle } from '../lifecycle.ts';
-import { addNodeOptions, parsed, wholeNumber, type NodeOptions } from '../options.ts';
+import { SELLS_NOTHING, addNodeOptions, parsed, wholeNumber, type NodeOptions } from '../options.ts';
 import { createOutput, createProgress } from '../output.ts';
 import { requireDirectory } from '../market/visit.ts';
 import { openNode } from '../roles/node.ts';
@@ -59,7 +59,9 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   const folder = await requireDirectory(directory);
   await using stack = new AsyncDisposableStack();
   const node = stack.use(
-    await openNode(nodeSettings({ role: 'site', options, relayPrice: undefined, tillSlots: undefined })),
+    await openNode(
+      nodeSettings({ role: 'site', options, relayPrice: undefined, windowPrice: SELLS_NOTHING, tillSlots: undefined }),
+    ),
   );
   await node.announce();
   const importing = createProgress('Importing', output.json);
@@ -83,6 +85,6 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   output.value(result);
   output.line(
     `${result.name} ${result.record}: ${result.files} files, ${formatBytes(result.bytes)}, content ${result.cid}\n` +
-      `A local gateway shows it at ${siteUrl(result.name, 8402)}/`,
+      `A local gateway shows it at ${siteUrl(result.name, 8402)}`,
   );
 }

@@ -37,6 +37,7 @@ export function relayCommand(program: Command): void {
         role: 'relay',
         options,
         relayPrice: options.price,
+        windowPrice: options.price,
         tillSlots: options.slots,
         prepare: async () => undefined,
         describe: (node, addresses) =>

@@ -14,6 +14,8 @@ export interface RunNodeOptions {
   readonly role: NodeRole;
   readonly options: NodeOptions & Partial<ListenOptions>;
   readonly relayPrice: PricePerMiB | undefined;
+  /** The main price: one MiB at it is what a stranger may owe. */
+  readonly windowPrice: PricePerMiB;
   readonly tillSlots: number | undefined;
   /** Adds what the role sells; runs before the node is announced. Its result closes before the node does. */
   readonly prepare: (node: RunningNode) => Promise<AsyncDisposable | undefined>;
@@ -42,6 +44,7 @@ export function nodeSettings(run: Omit<RunNodeOptions, 'prepare' | 'open' | 'des
     deposit: options.deposit,
     outbound: options.loopbackOnly === true ? 'loopback' : 'any',
     relayPrice: run.relayPrice,
+    windowPrice: run.windowPrice,
     tillSlots: run.tillSlots,
     log: createLog(options.logLevel, label),
   };

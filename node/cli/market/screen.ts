@@ -29,8 +29,8 @@ export function renderScreen(options: ScreenOptions): string {
   return `
   Relaymint is up.
 
-  ${published.name.padEnd(12)} ${options.siteUrl}/
-  marketplace  ${cluster.gatewayUrl}/
+  ${published.name.padEnd(12)} ${options.siteUrl}
+  marketplace  ${cluster.gatewayUrl}
 
 ${nodes}
 

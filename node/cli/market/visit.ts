@@ -12,7 +12,7 @@ export interface VisitResult {
 }
 
 export interface VisitOptions {
-  /** The site's own origin at the gateway, for example http://demo-web3.localhost:8402. */
+  /** The site's own origin at the gateway, for example http://demo-web3.localhost:8402/. */
   readonly siteUrl: string;
   /** The original. */
   readonly directory: string;
@@ -65,7 +65,7 @@ async function compareFile(
   relative: string,
   onBytes: (length: number) => void,
 ): Promise<string | undefined> {
-  const url = new URL(relative.split('/').map(encodeURIComponent).join('/'), `${options.siteUrl}/`);
+  const url = new URL(relative.split('/').map(encodeURIComponent).join('/'), options.siteUrl);
   const response = await options.fetch(url, { redirect: 'manual' });
   if (response.status !== 200 || response.body === null) {
     await response.body?.cancel();

@@ -8,7 +8,7 @@ import { messageOf } from '../../../core/errors.ts';
 import type { LedgerAddress } from '../../../core/ids.ts';
 import { MAX_OFFER_LIFE_MILLIS } from '../../../core/limits.ts';
 import { systemClock, type Log } from '../../../core/ports.ts';
-import { pricePerMiB, unixMillis, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
+import { unixMillis, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
 import { openAccountBook, openBookStore, type AccountBook } from '../../../ledger/accounting/index.ts';
 import { startSettlement, type SettlementEngine } from '../../../ledger/settlement/index.ts';
 import { openSolanaLedger, type SolanaLedger, type SolanaWallet } from '../../../ledger/solana/index.ts';
@@ -23,7 +23,7 @@ import {
   type PeerAddress,
 } from '../../discovery/index.ts';
 import { createLinkManager, type LinkManager } from '../../link/index.ts';
-import { createMetering, type Metering } from '../../meter/index.ts';
+import { createMetering, unmetered, type Metering } from '../../meter/index.ts';
 import { createPolicy, createTcpTransport, type Outbound, type Policy } from '../../transport/index.ts';
 import type { NodeRole } from '../control/protocol.ts';
 import { Channels } from './channels.ts';
@@ -51,8 +51,12 @@ export interface NodeSettings {
   readonly outbound: Outbound;
   /** Price for carrying circuits onward; undefined: this node relays for nobody. */
   readonly relayPrice: PricePerMiB | undefined;
+  /** One MiB at this price is what a stranger may owe: the node's main price; 0 for a node that sells nothing. */
+  readonly windowPrice: PricePerMiB;
   /** Slots of the till; undefined for a node that sells nothing. */
   readonly tillSlots: number | undefined;
+  /** Counts nothing and charges nothing: what a benchmark compares with. All nodes of a circuit must agree on it. */
+  readonly unmetered?: true;
   readonly log: Log;
 }
 
@@ -124,15 +128,17 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
   const discovery = stack.use(createDiscovery({ links, book: offers, clock, log, bootstrap: settings.bootstrap }));
   const channels = new Channels({ reader: ledger, wallet, delegate: keys.delegate, deposit: settings.deposit, log });
   const metering = stack.use(
-    createMetering({
-      nodeId: identity.nodeId,
-      wallet: wallet.address,
-      book,
-      reader: ledger,
-      channels,
-      price: settings.relayPrice ?? pricePerMiB(0n),
-      log,
-    }),
+    settings.unmetered === true
+      ? unmetered()
+      : createMetering({
+          nodeId: identity.nodeId,
+          wallet: wallet.address,
+          book,
+          reader: ledger,
+          channels,
+          price: settings.windowPrice,
+          log,
+        }),
   );
   const circuits = stack.use(
     createCircuitEndpoint({
