@@ -1,0 +1,273 @@
+/**
+ * What the documents say must be so: commands and options exist in the program's own help, files and links resolve, code
+ * samples compile and run, and docs/cli.md is the help itself (`npm test -- test/house/docs.test.ts -u` writes it anew).
+ */
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import ts from 'typescript';
+import { beforeAll, describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const program = path.join(root, 'bin/relaymint.js');
+const run = promisify(execFile);
+/** Each of some twenty commands is asked for its help, on a machine that may be busy. */
+const HELP_MILLIS = 240_000;
+
+interface Fence {
+  readonly language: string;
+  readonly text: string;
+}
+
+interface Document {
+  /** Relative to the repository. */
+  readonly file: string;
+  readonly text: string;
+  readonly fences: readonly Fence[];
+  /** The text without its fenced blocks. */
+  readonly prose: string;
+}
+
+const documents: readonly Document[] = [
+  ...markdownIn('.'),
+  ...markdownIn('docs'),
+  ...markdownIn('docs/adr'),
+  ...markdownIn('ledger/program'),
+].map(readDocument);
+
+// --- the program's own words --------------------------------------------------------------------------------------------
+
+/** Help by command path: '' is the program itself. */
+let help: ReadonlyMap<string, string>;
+
+beforeAll(async () => {
+  if (!existsSync(path.join(root, 'dist/node/cli/main.js'))) {
+    throw new Error('The program is not built: run this test with npm test, which builds first.');
+  }
+  help = new Map(await readHelp([]));
+}, HELP_MILLIS);
+
+/** The help of a command and of those below it, in the order in which they are listed. */
+async function readHelp(command: readonly string[]): Promise<(readonly [command: string, text: string])[]> {
+  const { stdout } = await run(process.execPath, [program, ...command, '--help'], {
+    cwd: root,
+    // The help shows default folders.
+    env: { ...process.env, HOME: '/home/you', USERPROFILE: '/home/you', NO_COLOR: '1' },
+  });
+  const own = [command.join(' '), stdout.replaceAll('/home/you', '~').trimEnd()] as const;
+  const below = await Promise.all(subcommandsIn(stdout).map((name) => readHelp([...command, name])));
+  return [own, ...below.flat()];
+}
+
+function subcommandsIn(text: string): string[] {
+  const section = /^Commands:\n((?: .*\n?)+)/m.exec(text)?.[1] ?? '';
+  return [...section.matchAll(/^ {2}([a-z]+)/gm)].map((match) => match[1] ?? '').filter((name) => name !== 'help');
+}
+
+function optionsIn(text: string): string[] {
+  return [...text.matchAll(/^ {2}(?:-\w, )?(--[a-z][a-z-]*)/gm)].map((match) => match[1] ?? '');
+}
+
+describe('the commands', () => {
+  it('all have help that names what they are', () => {
+    expect([...help.keys()]).toContain('ledger start');
+    for (const text of help.values()) expect(text).toMatch(/^Usage: relaymint/);
+  });
+
+  it('are in docs/cli.md as their own help says', async () => {
+    const chapters = [...help].map(([command, text]) => `## relaymint ${command}`.trimEnd() + `\n\n${fenced(text)}`);
+    const expected = `# Commands\n\nThis page is the program's own help; a test compares them.\n\n${chapters.join('\n\n')}\n`;
+    await expect(expected).toMatchFileSnapshot(path.join(root, 'docs/cli.md'));
+  });
+
+  it.each(documents.map((document) => document.file))('exist as %s names them', (file) => {
+    const faults = commandsIn(documentOf(file)).flatMap((command) => faultsOfCommand(command));
+    expect(faults).toEqual([]);
+  });
+
+  it('are refused here when they do not exist', () => {
+    expect(faultsOfCommand('relaymint fly')).toHaveLength(1);
+    expect(faultsOfCommand('relaymint wallet channels')).toHaveLength(1);
+    expect(faultsOfCommand('relaymint relay --free --price 1')).toHaveLength(1);
+    expect(faultsOfCommand('npm start -- --one')).toHaveLength(1);
+    expect(faultsOfCommand('npm run fly')).toHaveLength(1);
+    expect(faultsOfCommand('node bin/relaymint.js ledger start --memory')).toEqual([]);
+    expect(faultsOfCommand('npm test -- test/house')).toEqual([]);
+  });
+});
+
+/** Lines of shell blocks, and code in the prose, that begin with one of our commands. */
+function commandsIn(document: Document): string[] {
+  const lines = document.fences
+    .filter(({ language }) => ['sh', 'bash', 'console', 'shell'].includes(language))
+    .flatMap(({ text }) => text.split('\n'));
+  const inline = [...document.prose.matchAll(/`([^`\n]+)`/g)].map((match) => match[1] ?? '');
+  return [...lines, ...inline]
+    .map((line) =>
+      line
+        .replace(/^\$ /, '')
+        .replace(/\s#.*$/, '')
+        .trim(),
+    )
+    .filter((line) => /^(?:relaymint|npm|node) /.test(line));
+}
+
+function faultsOfCommand(line: string): string[] {
+  const words = line.split(/\s+/);
+  const scripts = (JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { scripts: object }).scripts;
+  if (words[0] === 'npm') {
+    const name = words[1] === 'run' ? words[2] : words[1];
+    if (name === undefined || name === 'install' || name === 'ci') return [];
+    if (!Object.hasOwn(scripts, name)) return [`${line}: there is no npm script ${name}`];
+    const separator = words.indexOf('--');
+    if (name !== 'start' || separator < 0) return [];
+    return faultsOfWords(line, ['start', ...words.slice(separator + 1)]);
+  }
+  if (words[0] === 'node') {
+    if (words[1] === undefined || !existsSync(path.join(root, words[1]))) return [`${line}: there is no ${words[1]}`];
+    return words[1] === 'bin/relaymint.js' ? faultsOfWords(line, words.slice(2)) : [];
+  }
+  return faultsOfWords(line, words.slice(1));
+}
+
+/** Checks the words after `relaymint`. */
+function faultsOfWords(line: string, words: readonly string[]): string[] {
+  const command: string[] = [];
+  let rest = [...words];
+  for (let next = rest[0]; next !== undefined && help.has([...command, next].join(' ')); next = rest[0]) {
+    command.push(next);
+    rest = rest.slice(1);
+  }
+  const text = help.get(command.join(' ')) ?? '';
+  const faults: string[] = [];
+  const [first] = rest;
+  if (subcommandsIn(`${text}\n`).length > 0 && first !== undefined && /^[a-z]/.test(first)) {
+    faults.push(`${line}: "relaymint ${command.join(' ')}" has no command ${first}`);
+  }
+  const known = optionsIn(text);
+  for (const word of rest) {
+    const option = /^(--[a-z][a-z-]*)/.exec(word)?.[1];
+    if (option !== undefined && !known.includes(option)) faults.push(`${line}: there is no option ${option}`);
+  }
+  return faults;
+}
+
+// --- options, files and links that the prose names ----------------------------------------------------------------------
+
+describe('the prose', () => {
+  it.each(documents.map((document) => document.file))('of %s names only options that some command has', (file) => {
+    const known = new Set([...help.values()].flatMap(optionsIn));
+    const named = [...documentOf(file).prose.matchAll(/`(--[a-z][a-z-]*)[^`]*`/g)].map((match) => match[1] ?? '');
+    expect(named.filter((option) => !known.has(option))).toEqual([]);
+  });
+
+  it.each(documents.map((document) => document.file))('of %s names only files that exist', (file) => {
+    const named = [...documentOf(file).prose.matchAll(/`((?:\.ci|[a-z]+)\/[\w./-]+)`/g)].map((match) => match[1] ?? '');
+    const ours = named.filter((name) => existsSync(path.join(root, name.split('/')[0] ?? '')));
+    expect(ours.filter((name) => !existsSync(path.join(root, name)))).toEqual([]);
+  });
+
+  it.each(documents.map((document) => document.file))('of %s links to what is there', (file) => {
+    const links = [...documentOf(file).prose.matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1] ?? '');
+    expect(links.filter((link) => !/^[a-z]+:/.test(link) && !resolves(file, link))).toEqual([]);
+  });
+});
+
+function resolves(from: string, link: string): boolean {
+  const [target = '', anchor] = link.split('#');
+  const file = target === '' ? from : path.join(path.dirname(from), target);
+  if (!existsSync(path.join(root, file))) return false;
+  return anchor === undefined || headingsOf(file).includes(anchor);
+}
+
+/** Anchors as forges make them. */
+function headingsOf(file: string): string[] {
+  return [...readDocument(file).prose.matchAll(/^#+ (.+)$/gm)].map((match) =>
+    (match[1] ?? '')
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+// --- code samples -------------------------------------------------------------------------------------------------------
+
+const samples = documents.flatMap(({ file, fences }) =>
+  fences
+    .filter(({ language }) => language === 'ts')
+    .map(({ text }, index) => ({ name: `${file} sample ${index + 1}`, text })),
+);
+
+describe('the code samples', () => {
+  it('are there', () => {
+    expect(samples).not.toEqual([]);
+  });
+
+  it.each(samples)('of $name compile', ({ text }) => {
+    expect(compile(text)).toEqual([]);
+  });
+
+  it('are refused here when they do not compile', () => {
+    expect(compile("import { siteUrl } from 'relaymint/sdk';\nsiteUrl(1);")).not.toEqual([]);
+  });
+
+  it.each(samples)('of $name run', async ({ text }) => {
+    const { outputText } = ts.transpileModule(text, { compilerOptions: { module: ts.ModuleKind.ES2022 } });
+    const runnable = outputText.replace(/'relaymint\/(\w+)'/g, (_match, entry: string) => {
+      return `'${pathToFileURL(path.join(root, `dist/${entry}/index.js`)).href}'`;
+    });
+    await run(process.execPath, ['--input-type=module', '--eval', runnable], { cwd: root });
+  });
+});
+
+/** Compiles a sample under the repository's own settings, with the package's public entries. @returns the errors. */
+function compile(text: string): string[] {
+  const file = path.join(root, 'docs/sample.ts');
+  const { config } = ts.readConfigFile(path.join(root, 'tsconfig.json'), (name) => readFileSync(name, 'utf8')) as {
+    config: { compilerOptions: object };
+  };
+  const { options } = ts.convertCompilerOptionsFromJson(
+    { ...config.compilerOptions, noEmit: true, isolatedDeclarations: false, declaration: false },
+    root,
+  );
+  const host = ts.createCompilerHost(options);
+  const { fileExists, readFile, getSourceFile } = host;
+  host.fileExists = (name) => name === file || fileExists.call(host, name);
+  host.readFile = (name) => (name === file ? text : readFile.call(host, name));
+  host.getSourceFile = (name, language, ...rest) =>
+    name === file ? ts.createSourceFile(name, text, language) : getSourceFile.call(host, name, language, ...rest);
+  const compiled = ts.createProgram([file], options, host);
+  return ts
+    .getPreEmitDiagnostics(compiled)
+    .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
+}
+
+// --- reading ------------------------------------------------------------------------------------------------------------
+
+function markdownIn(folder: string): string[] {
+  return readdirSync(path.join(root, folder))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => path.posix.join(folder, name));
+}
+
+function readDocument(file: string): Document {
+  const text = readFileSync(path.join(root, file), 'utf8');
+  const fences: Fence[] = [];
+  const prose = text.replace(/^```(\w*)\n([\s\S]*?)^```$/gm, (_match, language: string, body: string) => {
+    fences.push({ language, text: body });
+    return '';
+  });
+  return { file, text, fences, prose };
+}
+
+function documentOf(file: string): Document {
+  const found = documents.find((document) => document.file === file);
+  if (found === undefined) throw new TypeError(`no document ${file}`);
+  return found;
+}
+
+function fenced(text: string): string {
+  return `\`\`\`text\n${text}\n\`\`\``;
+}
