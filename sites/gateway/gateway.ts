@@ -16,7 +16,7 @@ import { MarketPage } from './market-page.ts';
 import { MarketService } from './market-service.ts';
 import type { MarketView } from './market.ts';
 import { sendMessage } from './pages.ts';
-import { serveSite } from './site.ts';
+import { queryOf, serveSite } from './site.ts';
 import { Turns } from './turns.ts';
 
 export interface GatewayOptions {
@@ -116,7 +116,8 @@ class HttpGateway implements Gateway {
         .send('Only GET and HEAD are understood here.\n');
       return;
     }
-    if (target.kind === 'redirect') response.redirect(302, new URL(request.url, target.url).href);
+    // Joined as text: a path that begins with two slashes must not become another host.
+    if (target.kind === 'redirect') response.redirect(302, target.origin + request.path + queryOf(request));
     else if (target.kind === 'market') await this.#marketplace(request, response);
     else if (target.kind === 'site') await this.#site(target.name, request, response);
     else throw new RelaymintError('NAME_INVALID', 'No name reads like this.', { remedy: 'Try demo-web3.localhost.' });

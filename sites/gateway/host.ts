@@ -6,7 +6,7 @@ export type Target =
   | { readonly kind: 'market' }
   | { readonly kind: 'site'; readonly name: string }
   /** `demo.web3.localhost`: right name, but an origin that would share cookies with its neighbours. */
-  | { readonly kind: 'redirect'; readonly url: string }
+  | { readonly kind: 'redirect'; readonly origin: string }
   /** Some `*.localhost` that is no site's address. */
   | { readonly kind: 'nowhere' }
   /** A host name that is not ours: a DNS-rebinding attempt or a wrong proxy. */
@@ -25,7 +25,7 @@ export function targetOf(host: string | undefined, allowed: ReadonlySet<string>)
   if (name !== undefined) return { kind: 'site', name };
   try {
     const plain = parseName(hostname.slice(0, -'.localhost'.length)).name;
-    return { kind: 'redirect', url: siteUrl(plain, Number(match[2] ?? 80)) };
+    return { kind: 'redirect', origin: siteUrl(plain, Number(match[2] ?? 80)).slice(0, -1) };
   } catch (error) {
     if (isRelaymintError(error, 'NAME_INVALID')) return { kind: 'nowhere' };
     throw error;

@@ -1,0 +1,100 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { MAX_GATEWAY_QUEUE } from '../../../core/limits.ts';
+import { targetOf } from '../../../sites/gateway/host.ts';
+import { Turns } from '../../../sites/gateway/turns.ts';
+import { createContentSource } from '../../../sites/content/index.ts';
+import { createGateway } from '../../../sites/gateway/index.ts';
+import { createNameResolver } from '../../../sites/name/index.ts';
+import { Cleanup, NameBook } from '../kit.ts';
+import { emptyMarket, startFront } from './kit.ts';
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+describe('gateway: whose origin', () => {
+  it.each([
+    ['localhost:8402', 'market'],
+    ['127.0.0.1:8402', 'market'],
+    ['[::1]:8402', 'market'],
+    ['LOCALHOST', 'market'],
+    ['gate.example', 'market'],
+    ['demo-web3.localhost:8402', 'site'],
+    ['my--site-web3.localhost', 'site'],
+    ['demo.web3.localhost:8402', 'redirect'],
+    ['what.localhost', 'nowhere'],
+    ['demo-com.localhost', 'nowhere'],
+    ['evil.example', 'foreign'],
+    ['localhost.evil.example', 'foreign'],
+    ['127.0.0.2', 'foreign'],
+    ['localhost@evil.example', 'foreign'],
+    ['', 'foreign'],
+    [undefined, 'foreign'],
+  ])('%s is %s', (host, kind) => expect(targetOf(host, new Set(['gate.example'])).kind).toBe(kind));
+
+  it('turns away host names that are not its own, and methods that change things', async () => {
+    const front = await startFront(cleanup, { hosts: ['Gate.Example'] });
+    await front.publish('demo.web3', { 'index.html': 'x' });
+    const foreign = await front.get('/api/market', { host: 'evil.example' });
+    expect([foreign.status, foreign.text]).toEqual([421, 'This gateway does not answer to that host name.\n']);
+    expect((await front.get('/', { host: 'gate.example' })).status).toBe(200);
+    for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
+      const answer = await front.get('/', { method });
+      expect([method, answer.status, answer.headers['allow']]).toEqual([method, 405, 'GET, HEAD']);
+    }
+    const plain = await front.get('/a/b?c=d', { host: 'demo.web3.localhost' });
+    expect(plain.status).toBe(302);
+    expect(plain.headers['location']).toBe(`http://demo-web3.localhost:${front.port}/a/b?c=d`);
+    expect((await front.get('//evil.example/x', { host: 'demo.web3.localhost' })).headers['location']).toMatch(
+      /^http:\/\/demo-web3\.localhost/,
+    );
+    expect((await front.get('/', { host: 'what.localhost' })).status).toBe(404);
+  });
+
+  it('says so when its port is taken', async () => {
+    const front = await startFront(cleanup);
+    const second = createGateway({
+      resolver: createNameResolver({ ledger: new NameBook() }),
+      content: createContentSource({ route: () => Promise.reject(new Error('unused')) }),
+      market: () => Promise.resolve(emptyMarket),
+    });
+    await expect(second.listen({ port: front.port })).rejects.toMatchObject({ code: 'INVALID_CONFIG' });
+    await second.close();
+  });
+});
+
+describe('gateway: turns', () => {
+  it('lets a few work, the rest wait in order, too many leave', async () => {
+    const turns = new Turns(2, 3);
+    const signal = new AbortController().signal;
+    const ends = [await turns.begin(signal), await turns.begin(signal)];
+    const order: number[] = [];
+    const waiting = [1, 2, 3].map(async (number) => {
+      const end = await turns.begin(signal);
+      order.push(number);
+      return end;
+    });
+    await expect(turns.begin(signal)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    ends[0]?.();
+    ends[0]?.();
+    const third = await waiting[0];
+    expect(order).toEqual([1]);
+    ends[1]?.();
+    third?.();
+    await Promise.all(waiting);
+    expect(order).toEqual([1, 2, 3]);
+    expect(MAX_GATEWAY_QUEUE).toBeGreaterThan(3);
+  });
+
+  it('who leaves the queue takes no turn', async () => {
+    const turns = new Turns(1, 5);
+    const end = await turns.begin(new AbortController().signal);
+    const leaving = new AbortController();
+    const left = turns.begin(leaving.signal);
+    const next = turns.begin(new AbortController().signal);
+    leaving.abort(new Error('gone'));
+    await expect(left).rejects.toThrow('gone');
+    end();
+    (await next)();
+    (await turns.begin(new AbortController().signal))();
+  });
+});

@@ -1,0 +1,96 @@
+/** A gateway over a real host, and a plain HTTP client that may say any Host. */
+import { request as httpRequest } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { CID } from 'multiformats/cid';
+import { createContentSource, importSite } from '../../../sites/content/index.ts';
+import type { ContentSource } from '../../../sites/content/index.ts';
+import { createGateway } from '../../../sites/gateway/index.ts';
+import type { GatewayOptions, MarketView } from '../../../sites/gateway/index.ts';
+import { createNameResolver } from '../../../sites/name/index.ts';
+import { NameBook, startHost, temporaryFolder, writeTree } from '../kit.ts';
+import type { Cleanup, TestHost } from '../kit.ts';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+  readonly text: string;
+}
+
+export interface Front {
+  readonly port: number;
+  readonly url: string;
+  readonly ledger: NameBook;
+  readonly host: TestHost;
+  /** Publishes files as a name on the test host and the test ledger. */
+  publish(name: string, files: Readonly<Record<string, string | Uint8Array>>): Promise<CID>;
+  get(path: string, options?: AskOptions): Promise<Answer>;
+  /** The response as soon as its head is here; its body is not read. */
+  open(path: string, options?: AskOptions): Promise<IncomingMessage>;
+}
+
+export interface AskOptions {
+  readonly host?: string;
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export const emptyMarket: MarketView = {
+  nodes: [],
+  pairs: [],
+  balances: [],
+  names: [],
+  supply: { bought: '0', redeemed: '0', burned: '0', minted: '0', circulating: '0', openDeposits: '0', unminted: '0' },
+  updatedAt: 1_800_000_000_000,
+};
+
+export interface FrontOptions extends Partial<Omit<GatewayOptions, 'content'>> {
+  readonly host?: TestHost;
+  /** Wraps the content source of the test host. */
+  readonly content?: (inner: ContentSource) => ContentSource;
+}
+
+export async function startFront(cleanup: Cleanup, options: FrontOptions = {}): Promise<Front> {
+  const { host = await startHost(cleanup), content: wrap = (inner) => inner, ...rest } = options;
+  const ledger = new NameBook();
+  const source = createContentSource({ route: () => Promise.resolve(host.route) });
+  cleanup.add(() => source.close());
+  const gateway = createGateway({
+    resolver: createNameResolver({ ledger, cacheMillis: 0 }),
+    content: wrap(source),
+    market: () => Promise.resolve(emptyMarket),
+    ...rest,
+  });
+  cleanup.add(() => gateway.close());
+  const { port, url } = await gateway.listen({ port: 0 });
+  const open: Front['open'] = (path, { host: name = 'demo-web3.localhost', method = 'GET', headers = {} } = {}) =>
+    new Promise((resolve, reject) => {
+      const asking = httpRequest(
+        { host: '127.0.0.1', port, path, method, agent: false, headers: { host: `${name}:${port}`, ...headers } },
+        resolve,
+      );
+      asking.once('error', reject);
+      asking.end();
+    });
+  return {
+    port,
+    url,
+    ledger,
+    host,
+    open,
+    async publish(name, files) {
+      const folder = await temporaryFolder(cleanup);
+      await writeTree(folder, files);
+      const { root } = await importSite(host.store, name, folder);
+      ledger.register(name, root.bytes);
+      return root;
+    },
+    async get(path, asked) {
+      const response = await open(path, asked);
+      const chunks: Buffer[] = [];
+      for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+      const body = Buffer.concat(chunks);
+      return { status: response.statusCode ?? 0, headers: response.headers, body, text: body.toString() };
+    },
+  };
+}
