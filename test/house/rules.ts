@@ -1,0 +1,152 @@
+/** Who may import whom, and who may open a connection. Each rule gives sentences about what breaks it. */
+import { isBuiltin } from 'node:module';
+import type { Import, SourceFile } from './imports.ts';
+
+/**
+ * What each zone may import of ours. `node/cli` is the composition root: the only place where node and sites meet. The sdk
+ * stands on core alone, because it runs in browsers; sites use its rules instead of writing them twice.
+ */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  core: ['core'],
+  ledger: ['core', 'ledger'],
+  node: ['core', 'ledger', 'node'],
+  sites: ['core', 'ledger', 'sdk', 'sites'],
+  sdk: ['core', 'sdk'],
+  'node/cli': ['core', 'ledger', 'node', 'sites', 'sdk', 'node/cli'],
+};
+
+/** Zones that run in browsers as well. */
+const BROWSER_SAFE: readonly string[] = ['core', 'sdk'];
+
+const DUMPING_GROUNDS: readonly string[] = ['utils', 'util', 'helpers', 'helper', 'common', 'misc', 'shared'];
+
+/** Ways to open a connection: module -> the names that do. '*' stands for any. */
+const OPENERS: Readonly<Record<string, readonly string[]>> = {
+  net: ['connect', 'createConnection', 'Socket', 'Stream'],
+  tls: ['connect'],
+  http: ['request', 'get', 'globalAgent', 'WebSocket'],
+  https: ['request', 'get', 'globalAgent'],
+  http2: ['connect'],
+  dgram: ['*'],
+  dns: ['*'],
+  'dns/promises': ['*'],
+  undici: ['*'],
+  socks: ['*'],
+  ws: ['WebSocket', 'default'],
+};
+
+/** The exceptions, each with its reason. */
+export const MAY_OPEN: Readonly<Record<string, { readonly what: readonly string[]; readonly why: string }>> = {
+  'node/transport/socket.ts': { what: ['net connect'], why: 'the one call; the policy stands before it' },
+  'node/transport/http.ts': {
+    what: ['http request', 'https request', 'tls connect'],
+    why: 'HTTP and TLS over connections that the policy opened: its agents make no other',
+  },
+  'node/link/tls.ts': { what: ['tls connect'], why: 'TLS over a connection that the policy opened' },
+};
+
+export function zoneOf(path: string): string {
+  return path.startsWith('node/cli/') ? 'node/cli' : (path.split('/')[0] ?? '');
+}
+
+export function layering(files: readonly SourceFile[]): string[] {
+  const broken: string[] = [];
+  for (const { path, imports } of files) {
+    const zone = zoneOf(path);
+    const allowed = MAY_IMPORT[zone] ?? [];
+    for (const { file, specifier } of imports) {
+      const packageName = specifier.startsWith('@') ? specifier.split('/').slice(0, 2).join('/') : specifier;
+      if (file !== undefined && !allowed.includes(zoneOf(file))) {
+        broken.push(`${path} imports ${file}: ${zone} may import ${allowed.join(', ')} only`);
+      }
+      if (BROWSER_SAFE.includes(zone) && isBuiltin(specifier)) {
+        broken.push(`${path} imports ${specifier}: ${zone} runs in browsers too`);
+      }
+      if ((packageName.startsWith('@solana') || packageName === 'litesvm') && !path.startsWith('ledger/solana/')) {
+        broken.push(`${path} imports ${specifier}: only ledger/solana knows Solana`);
+      }
+    }
+  }
+  return broken;
+}
+
+/** Browser-safe files that reach a builtin through what they import by value. */
+export function browserSafety(files: readonly SourceFile[]): string[] {
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const broken: string[] = [];
+  for (const start of files.filter((file) => BROWSER_SAFE.includes(zoneOf(file.path)))) {
+    const seen = new Set<string>();
+    const queue = [start.path];
+    for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
+      if (seen.has(path)) continue;
+      seen.add(path);
+      for (const { specifier, file, values } of byPath.get(path)?.imports ?? []) {
+        if (values.length === 0) continue;
+        if (file !== undefined) queue.push(file);
+        else if (isBuiltin(specifier)) broken.push(`${start.path} reaches ${specifier} through ${path}`);
+      }
+    }
+  }
+  return broken;
+}
+
+export function outgoing(files: readonly SourceFile[]): string[] {
+  const broken: string[] = [];
+  for (const { path, imports, globals } of files) {
+    const allowed = MAY_OPEN[path]?.what ?? [];
+    for (const what of [...imports.flatMap(openersIn), ...globals.map((name) => `global ${name}`)]) {
+      if (!allowed.includes(what)) broken.push(`${path} uses ${what}: connections leave through node/transport only`);
+    }
+  }
+  return broken;
+}
+
+function openersIn({ specifier, values }: Import): string[] {
+  const module = specifier.replace(/^node:/, '');
+  const openers = OPENERS[module];
+  if (openers === undefined) return [];
+  return values
+    .filter((name) => name === '*' || openers.includes('*') || openers.includes(name))
+    .map((name) => `${module} ${name}`);
+}
+
+/** Each cycle once, as "a -> b -> a". Type imports count: a cycle of types is a cycle of thoughts. */
+export function cycles(files: readonly SourceFile[]): string[] {
+  const imports = new Map(files.map(({ path, imports: all }) => [path, all.flatMap(({ file }) => file ?? [])]));
+  const found: string[] = [];
+  const done = new Set<string>();
+  const trail: string[] = [];
+  const visit = (path: string): void => {
+    const at = trail.indexOf(path);
+    if (at !== -1) {
+      found.push([...trail.slice(at), path].join(' -> '));
+      return;
+    }
+    if (done.has(path)) return;
+    trail.push(path);
+    for (const next of imports.get(path) ?? []) if (imports.has(next)) visit(next);
+    trail.pop();
+    done.add(path);
+  };
+  for (const path of imports.keys()) visit(path);
+  return found;
+}
+
+export function dumpingGrounds(paths: Iterable<string>): string[] {
+  const broken = new Set<string>();
+  for (const path of paths) {
+    for (const part of path.replace(/\.ts$/, '').split('/')) {
+      if (DUMPING_GROUNDS.includes(part)) broken.add(`${path}: name "${part}" for what it holds`);
+    }
+  }
+  return [...broken];
+}
+
+/** Relative imports that lead nowhere: the rules above would not see what is behind them. */
+export function dangling(files: readonly SourceFile[], exists: (path: string) => boolean): string[] {
+  return files.flatMap(({ path, imports }) =>
+    imports
+      .filter(({ file }) => file !== undefined && !exists(file))
+      .map(({ specifier }) => `${path} imports ${specifier}, which is not there`),
+  );
+}
