@@ -8,7 +8,7 @@ import { Earning } from '../../../ledger/accounting/earning.ts';
 import { Spending } from '../../../ledger/accounting/spending.ts';
 import { windowFor } from '../../../ledger/accounting/window.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
-import { decodeSignedReceipt, delegateFromSeed } from '../../../ledger/receipt/index.ts';
+import { decodeSignedReceipt, delegateFromSeed, isNewer } from '../../../ledger/receipt/index.ts';
 import type { SignedReceipt, Signer } from '../../../ledger/receipt/index.ts';
 
 export const delegate: Signer = delegateFromSeed(seed('delegate'));
@@ -113,6 +113,8 @@ export class Pair {
         if (!this.withhold) this.#up.push({ receipt: receipt.bytes });
       },
       keep: (receipt) => {
+        if (!isNewer(receipt, this.given))
+          throw new Error('the payer signed a receipt that is not newer than its last');
         this.given = receipt;
       },
       onLow: () => {},

@@ -168,6 +168,17 @@ describe('the window', () => {
     }
     expect(verdict).toBe('cut');
     expect(carried <= window).toBe(true);
+    // The window, and the frame that passed it: an honest payer would have signed at half.
+    expect(pair.earning.counts().up).toBe(BigInt(65 * FRAME));
+  });
+
+  it('is never more than half used by what the payer itself sends', () => {
+    const pair = new Pair(PRICE);
+    for (let i = 0; i < 500; i += 1) {
+      pair.sendUp(16_000);
+      const { due, signed } = pair.spending.counts();
+      expect(due - signed <= PRICE / 2n).toBe(true);
+    }
   });
 
   it('is one MiB for a stranger, wider with settled history, never wider than 16 MiB', () => {
@@ -208,6 +219,23 @@ describe('the window', () => {
     expect(pair.window).toBe(PRICE / 2n + (4n * PRICE) / 16n);
   });
 
+  it('never makes a payer sign below a receipt that was lost on its way', () => {
+    const pair = new Pair(PRICE);
+    pair.sendUp(FRAME);
+    pair.settleDown();
+    for (let i = 0; i < 20; i += 1) pair.sendDown(FRAME);
+    pair.sendUp(FRAME);
+    pair.spending.flush();
+    const lost = pair.given;
+    while (pair.deliverDown());
+    // What the payee counted up is less than the lost receipt says; what came down since is worth more.
+    pair.loseLink();
+    expect(pair.given).toBe(lost);
+    pair.settleDown();
+    expect(pair.held).toEqual(lost);
+    expect(pair.spending.counts()).toEqual(pair.earning.counts());
+  });
+
   it('is whole again at once for a payer that comes back and pays', () => {
     const pair = new Pair(PRICE);
     pair.sendUp(FRAME);
@@ -220,6 +248,21 @@ describe('the window', () => {
     pair.settleDown();
     expect(pair.held?.amount).toBe(due);
     expect(pair.arrears).toBeLessThan(16n);
+  });
+});
+
+describe('the memory of price changes', () => {
+  it('ends with the receipt that pays for them, on both sides', () => {
+    const pair = new Pair(PRICE);
+    for (let i = 0; i < 20_000; i += 1) {
+      pair.sendUp(64, pricePerMiB(PRICE + BigInt(i % 2)));
+      pair.sendDown(64, pricePerMiB(PRICE + BigInt(i % 2)));
+      if (i % 100 === 0) pair.settleDown();
+    }
+    pair.settleDown();
+    expect(pair.cuts).toBe(0);
+    // Price changes alone make the payer sign: a tenth of the window is owed here at most.
+    expect(pair.receipts).toBeGreaterThan(20_000 / 256);
   });
 });
 
