@@ -1,0 +1,68 @@
+/**
+ * The entry of every process of a row. It ends when the channel to the benchmark closes, whether the benchmark closed it
+ * or died, and takes its own files with it.
+ */
+import { rmSync, rmdirSync } from 'node:fs';
+import path from 'node:path';
+import type { CommandName, PeerCommands, PeerConfig, Question, Where, Word } from './protocol.ts';
+
+/** What a process of a row turns out to be. */
+export interface Peer {
+  readonly where: Where;
+  readonly commands: PeerCommands;
+}
+
+const config = JSON.parse(process.argv[2] ?? 'null') as PeerConfig;
+
+process.once('disconnect', leave);
+if (!process.connected) leave();
+
+function leave(): void {
+  if (config.kind === 'node') removeFiles(config.dataDir);
+  process.exit(0);
+}
+
+function removeFiles(directory: string): void {
+  rmSync(directory, { recursive: true, force: true });
+  try {
+    rmdirSync(path.dirname(directory));
+  } catch {
+    // Others still have theirs in it: the last one to leave removes it.
+  }
+}
+
+/** Loads only what its kind needs, so that a plain row's processes stay plain. */
+async function open(): Promise<Peer> {
+  if (config.kind === 'plain') return (await import('./peers/plain.ts')).openPlainPeer(config);
+  return (await import('./peers/node.ts')).openNodePeer(config);
+}
+
+function say(word: Word): void {
+  // Nobody is left to hear it when this fails: 'disconnect' follows.
+  process.send?.(word, undefined, {}, () => {});
+}
+
+async function answer(commands: PeerCommands, { id, command, args }: Question): Promise<void> {
+  try {
+    say({ type: 'answer', id, value: await call(commands, command, args) });
+  } catch (error) {
+    say({ type: 'failed', id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  }
+}
+
+function call(commands: PeerCommands, name: CommandName, args: readonly unknown[]): Promise<unknown> {
+  const command = commands[name] as ((...values: readonly unknown[]) => Promise<unknown>) | undefined;
+  if (command === undefined) throw new TypeError(`this process cannot be asked to ${name}`);
+  return command(...args);
+}
+
+const peer = await open();
+const commands: PeerCommands = {
+  ...peer.commands,
+  cpuMicros: async () => {
+    const { user, system } = process.cpuUsage();
+    return user + system;
+  },
+};
+process.on('message', (question) => void answer(commands, question as Question));
+say({ type: 'ready', where: peer.where });

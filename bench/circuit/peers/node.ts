@@ -1,0 +1,119 @@
+/** A node of the rows `hops-N`: composed as every node is, selling a source and an echo where it is the host. */
+import { RelaymintError } from '../../../core/errors.ts';
+import { lamports, parseCredits, pricePerMiB, type PricePerMiB } from '../../../core/units.ts';
+import type { Circuit, CircuitStream } from '../../../node/circuit/index.ts';
+import { createLog } from '../../../node/cli/output.ts';
+import { openNode, type NodeSettings, type RunningNode } from '../../../node/cli/roles/node.ts';
+import { pingPong, serveEcho, serveSource, transfer } from '../load.ts';
+import type { Peer } from '../peer.ts';
+import type { NodePeer, PeerCommands, Settled } from '../protocol.ts';
+
+const SOURCE_SERVICE = 'source';
+const ECHO_SERVICE = 'echo';
+/** A relay's default: 0.01 credits per MiB. */
+const PRICE: PricePerMiB = pricePerMiB(10_000n);
+/** The faucet's 20 SOL buy 10,000 credits; a deposit of a fifth of that carries 66 GiB over three hops before a top-up. */
+const AIRDROP = lamports(20_000_000_000n);
+const DEPOSIT = parseCredits('2000');
+const TILL_SLOTS = 8;
+/** How often a hop that is to leave looks whether its circuits have ended, milliseconds. */
+const LEAVE_POLL_MILLIS = 20;
+
+export async function openNodePeer(config: NodePeer): Promise<Peer> {
+  const node = await openNode(settingsOf(config));
+  if (config.part === 'host') {
+    node.serve(SOURCE_SERVICE, PRICE, serveSource);
+    node.serve(ECHO_SERVICE, PRICE, serveEcho);
+  }
+  const addresses = await node.announce();
+  return {
+    where: { nodeId: node.keys.identity.nodeId, addresses },
+    commands: config.part === 'initiator' ? initiatorCommands(node, config) : hopCommands(node),
+  };
+}
+
+function settingsOf(config: NodePeer): NodeSettings {
+  const initiates = config.part === 'initiator';
+  return {
+    role: initiates ? 'gateway' : config.part === 'host' ? 'host' : 'relay',
+    label: config.label,
+    dataDir: config.dataDir,
+    ledgerUrl: config.ledgerUrl,
+    programId: config.programId,
+    listen: initiates ? [] : ['/ip4/127.0.0.1/tcp/0'],
+    announce: [],
+    bootstrap: config.path.map(({ nodeId, addresses: [address = ''] }) => ({ nodeId, address })),
+    seed: undefined,
+    airdrop: AIRDROP,
+    deposit: DEPOSIT,
+    outbound: 'loopback',
+    relayPrice: config.part === 'relay' ? PRICE : undefined,
+    windowPrice: initiates ? pricePerMiB(0n) : PRICE,
+    tillSlots: initiates ? undefined : TILL_SLOTS,
+    ...(config.metered ? {} : { unmetered: true }),
+    log: createLog('warn', config.label),
+  };
+}
+
+interface Joined {
+  readonly circuit: Circuit;
+  readonly source: CircuitStream;
+  readonly echo: CircuitStream;
+}
+
+function initiatorCommands(node: RunningNode, { path }: NodePeer): PeerCommands {
+  let joined: Joined | undefined;
+  const inUse = (): Joined => {
+    if (joined === undefined) throw new TypeError('join first');
+    return joined;
+  };
+  return {
+    async join() {
+      const offers = path.map(({ nodeId }) => {
+        const offer = node.discovery.book.get(nodeId);
+        if (offer === undefined) throw new RelaymintError('NO_ROUTE', `The offer of ${nodeId} is not known.`);
+        return offer;
+      });
+      const circuit = await node.circuits.createCircuit(offers, { service: SOURCE_SERVICE });
+      const nothing = new Uint8Array(0);
+      joined = {
+        circuit,
+        source: await circuit.openStream(SOURCE_SERVICE, nothing),
+        echo: await circuit.openStream(ECHO_SERVICE, nothing),
+      };
+    },
+    transfer: (bytes) => transfer(inUse().source, bytes),
+    pingPong: (count) => pingPong(inUse().echo, count),
+    async leave() {
+      const { circuit } = inUse();
+      joined = undefined;
+      // Both times: the answer comes after all that the other end had still to send.
+      await circuit.rttMillis();
+      circuit.destroy();
+      await Promise.all(node.links.links().map((link) => link.ping()));
+      await closeLinks(node);
+    },
+  };
+}
+
+function hopCommands(node: RunningNode): PeerCommands {
+  return {
+    async leave() {
+      while (node.circuits.stats().joined > 0) {
+        await new Promise((resolve) => setTimeout(resolve, LEAVE_POLL_MILLIS));
+      }
+      await closeLinks(node);
+    },
+    async settle(): Promise<Settled> {
+      await node.settlement.settleAll();
+      const { transactions, receipts } = node.settlement.totals();
+      return { transactions, receipts };
+    },
+  };
+}
+
+/** Pays first: what is written before the goodbye arrives before it. */
+async function closeLinks(node: RunningNode): Promise<void> {
+  node.metering.flush();
+  await Promise.all(node.links.links().map((link) => link.close()));
+}

@@ -1,0 +1,130 @@
+/** One row: its processes, and its turn in a round. */
+import path from 'node:path';
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import type { LedgerAddress } from '../../core/ids.ts';
+import type { RowName, Turn } from './figures.ts';
+import { PeerProcess } from './process.ts';
+import type { PeerConfig, Where } from './protocol.ts';
+
+/** Messages there and back in one turn: enough for a p99, a moment even over three hops. */
+const MESSAGES = 1000;
+
+export interface RowOptions {
+  readonly name: RowName;
+  /** Each node's files go into a directory of their own in here. */
+  readonly directory: string;
+  readonly ledgerUrl: string;
+  readonly programId: LedgerAddress;
+  readonly signal: AbortSignal;
+}
+
+interface Shape {
+  /** 0: a plain connection. */
+  readonly hops: number;
+  readonly metered: boolean;
+}
+
+const SHAPES: Readonly<Record<RowName, Shape>> = {
+  tcp: { hops: 0, metered: false },
+  tls: { hops: 0, metered: false },
+  'hops-1': { hops: 1, metered: true },
+  'hops-3': { hops: 3, metered: true },
+  'hops-3-unmetered': { hops: 3, metered: false },
+};
+
+/** What a warm-up put on chain. */
+export interface WarmUp {
+  readonly transactions: number;
+  readonly receipts: number;
+}
+
+export class Row implements AsyncDisposable {
+  readonly name: RowName;
+  readonly #metered: boolean;
+  readonly #initiator: PeerProcess;
+  /** The first hop first, the one that serves last. */
+  readonly #hops: readonly PeerProcess[];
+  readonly #owned: AsyncDisposable;
+
+  private constructor(name: RowName, initiator: PeerProcess, hops: readonly PeerProcess[], owned: AsyncDisposable) {
+    this.name = name;
+    this.#metered = SHAPES[name].metered;
+    this.#initiator = initiator;
+    this.#hops = hops;
+    this.#owned = owned;
+  }
+
+  /** Starts the row's processes. @throws RelaymintError INTERNAL, ABORTED. */
+  static async start(options: RowOptions): Promise<Row> {
+    const { name, signal } = options;
+    await using stack = new AsyncDisposableStack();
+    const launch = (part: string, config: PeerConfig): PeerProcess =>
+      stack.use(new PeerProcess(`${name}-${part}`, config, signal));
+    const { hops: count, metered } = SHAPES[name];
+    const configOf = (part: 'initiator' | 'relay' | 'host', label: string, to: readonly Where[]): PeerConfig =>
+      count === 0
+        ? { kind: 'plain', tls: name === 'tls', to: to[0] }
+        : {
+            kind: 'node',
+            part,
+            label: `${name}-${label}`,
+            dataDir: path.join(options.directory, `${name}-${label}`),
+            ledgerUrl: options.ledgerUrl,
+            programId: options.programId,
+            metered,
+            path: to,
+          };
+    const hops: PeerProcess[] = [];
+    for (let relay = 1; relay < count; relay += 1)
+      hops.push(launch(`relay-${relay}`, configOf('relay', `relay-${relay}`, [])));
+    hops.push(launch('host', configOf('host', 'host', [])));
+    const whole = await Promise.all(hops.map((hop) => hop.where()));
+    const initiator = launch('initiator', configOf('initiator', 'initiator', whole));
+    await initiator.where();
+    return new Row(name, initiator, hops, stack.move());
+  }
+
+  get processes(): number {
+    return 1 + this.#hops.length;
+  }
+
+  /**
+   * Makes the ends acquainted: carries `bytes`, pays and settles them, then opens the path anew (on metered links with
+   * the windows that settled history earns) and carries as much once more, so that every row's code is warm.
+   */
+  async warmUp(bytes: number): Promise<WarmUp> {
+    await this.#initiator.ask('join');
+    await this.#initiator.ask('transfer', bytes);
+    let transactions = 0;
+    let receipts = 0;
+    if (SHAPES[this.name].hops > 0) {
+      await this.#initiator.ask('leave');
+      for (const hop of this.#hops) await hop.ask('leave');
+      for (const hop of this.#metered ? this.#hops : []) {
+        const settled = await hop.ask('settle');
+        transactions += settled.transactions;
+        receipts += settled.receipts;
+      }
+      await this.#initiator.ask('join');
+    }
+    await this.#initiator.ask('transfer', bytes);
+    return { transactions, receipts };
+  }
+
+  async turn(bytes: number): Promise<Turn> {
+    const { p50, p99 } = await this.#initiator.ask('pingPong', MESSAGES);
+    const before = await this.#cpuMicros();
+    const millis = await this.#initiator.ask('transfer', bytes);
+    const cpuMicros = (await this.#cpuMicros()) - before;
+    return { bytes, millis, cpuMicros, rttP50Us: p50, rttP99Us: p99 };
+  }
+
+  async #cpuMicros(): Promise<number> {
+    const each = await Promise.all([this.#initiator, ...this.#hops].map((peer) => peer.ask('cpuMicros')));
+    return each.reduce((sum, micros) => sum + micros, 0);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#owned[Symbol.asyncDispose]();
+  }
+}

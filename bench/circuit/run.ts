@@ -1,0 +1,66 @@
+/** Runs the benchmark: a ledger, the rows' processes, a warm-up, then rounds in which every row has its turn. */
+import { setMaxListeners } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../ledger/solana/embedded/index.ts';
+import { ROW_NAMES, summarize, type RowFigures, type Turn } from './figures.ts';
+import { Row } from './row.ts';
+
+export interface CircuitBenchmarkOptions {
+  /** Application bytes of each run of each row. */
+  readonly bytes: number;
+  /** Carried before, and settled where there is something to settle. */
+  readonly warmUpBytes: number;
+  readonly runs: number;
+  readonly signal: AbortSignal;
+  /** For people: what is being done now. */
+  readonly onProgress: (what: string) => void;
+}
+
+export interface CircuitReport {
+  readonly rows: readonly RowFigures[];
+  /** What the warm-up of all metered rows put on chain. */
+  readonly settled: { readonly transactions: number; readonly receipts: number };
+}
+
+/** Next to the package's own files: from dist/bench/circuit. */
+const PROGRAM_PATH = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
+
+/** Leaves no process and no file behind, however it ends. @throws RelaymintError INTERNAL, ABORTED. */
+export async function runCircuitBenchmark(options: CircuitBenchmarkOptions): Promise<CircuitReport> {
+  const { bytes, warmUpBytes, runs, signal, onProgress } = options;
+  // Each process listens, and stops listening when it is disposed.
+  setMaxListeners(0, signal);
+  await using stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(path.join(tmpdir(), 'relaymint-bench-'));
+  stack.defer(() => rm(directory, { recursive: true, force: true }));
+  onProgress('starting the ledger');
+  const ledger = stack.use(await startEmbeddedLedger({ programPath: PROGRAM_PATH, programId: EMBEDDED_PROGRAM_ID }));
+  const started: Row[] = [];
+  for (const name of ROW_NAMES) {
+    onProgress(`starting ${name}`);
+    started.push(
+      stack.use(await Row.start({ name, directory, ledgerUrl: ledger.url, programId: EMBEDDED_PROGRAM_ID, signal })),
+    );
+  }
+  const settled = { transactions: 0, receipts: 0 };
+  for (const row of started) {
+    onProgress(`warming up ${row.name}`);
+    const { transactions, receipts } = await row.warmUp(warmUpBytes);
+    settled.transactions += transactions;
+    settled.receipts += receipts;
+  }
+  const turns = new Map<Row, Turn[]>(started.map((row) => [row, []]));
+  for (let round = 0; round < runs; round += 1) {
+    // Each round begins with another row, so that none always follows the same one.
+    const first = round % started.length;
+    for (const row of [...started.slice(first), ...started.slice(0, first)]) {
+      onProgress(`round ${round + 1} of ${runs}: ${row.name}`);
+      turns.get(row)?.push(await row.turn(bytes));
+    }
+  }
+  return { rows: started.map((row) => summarize(row.name, turns.get(row) ?? [])), settled };
+}
