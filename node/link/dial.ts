@@ -61,12 +61,12 @@ export class Dial {
 
   succeed(link: Link): void {
     if (!this.#settle()) return;
-    for (const waiter of [...this.#waiters]) waiter.resolve(link);
+    for (const waiter of this.#waiters) waiter.resolve(link);
   }
 
   fail(error: RelaymintError): void {
     if (!this.#settle(error)) return;
-    for (const waiter of [...this.#waiters]) waiter.reject(error);
+    for (const waiter of this.#waiters) waiter.reject(error);
   }
 
   #settle(reason?: RelaymintError): boolean {

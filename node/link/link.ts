@@ -208,9 +208,9 @@ export class PeerLink implements Link {
     return this.#pings.ask(signal);
   }
 
-  close(reason?: RelaymintError): Promise<void> {
+  async close(reason?: RelaymintError): Promise<void> {
     this.#end(reason);
-    return this.closed.then(() => {});
+    await this.closed;
   }
 
   /** Ends the link with what a handler threw. */

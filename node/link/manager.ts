@@ -283,9 +283,7 @@ class Links implements LinkManager, LinkOwner {
     const { peer } = link;
     if (this.#decidesFor(peer)) link.greet(this.#offer);
     this.#open.set(peer, link);
-    void link.closed.then(() => {
-      if (this.#open.get(peer) === link) this.#open.delete(peer);
-    });
+    void this.#forgetWhenClosed(link);
     link.open(offer);
     if (this.#offer !== undefined && this.#offer !== link.greetedWith) {
       link.send(FrameType.OFFER, 0, this.#offer.encoded);
@@ -293,6 +291,11 @@ class Links implements LinkManager, LinkOwner {
     for (const listener of this.#linkListeners) listener(link);
     if (offer !== undefined) this.#tellOffer(offer, link);
     this.#dials.get(peer)?.succeed(link);
+  }
+
+  async #forgetWhenClosed(link: PeerLink): Promise<void> {
+    await link.closed;
+    if (this.#open.get(link.peer) === link) this.#open.delete(link.peer);
   }
 
   // --- upkeep ---------------------------------------------------------------------------------------------------------

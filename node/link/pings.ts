@@ -67,6 +67,6 @@ export class Pings {
   }
 
   failAll(error: RelaymintError): void {
-    for (const { failed } of [...this.#waiting.values()]) failed(error);
+    for (const { failed } of this.#waiting.values()) failed(error);
   }
 }

@@ -39,16 +39,20 @@ export class PolicyHttpsAgent extends HttpsAgent {
 
   override createConnection(options: ClientRequestArgs, created: Created): undefined {
     const host = hostOf(options);
-    this.#connect(host, portOf(options, 443)).then((connection) => {
-      const socket = endWithPeer(connection);
-      const secure = startTls({ socket, servername: host, ALPNProtocols: ['http/1.1'] });
-      secure.once('error', created);
-      secure.once('secureConnect', () => {
-        secure.off('error', created);
-        created(null, secure);
-      });
-    }, created);
+    this.#connect(host, portOf(options, 443)).then(
+      (connection) => secure(endWithPeer(connection), host, created),
+      created,
+    );
   }
+}
+
+function secure(socket: Duplex, host: string, created: Created): void {
+  const secured = startTls({ socket, servername: host, ALPNProtocols: ['http/1.1'] });
+  secured.once('error', created);
+  secured.once('secureConnect', () => {
+    secured.off('error', created);
+    created(null, secured);
+  });
 }
 
 /**

@@ -16,8 +16,8 @@ export interface TransportUnderTest {
 }
 
 export interface TransportSetup {
-  setup(): Promise<TransportUnderTest>;
-  teardown(): Promise<void>;
+  readonly setup: () => Promise<TransportUnderTest>;
+  readonly teardown: () => Promise<void>;
 }
 
 const MIB = 1024 * 1024;
@@ -70,7 +70,7 @@ export function transportCompliance(name: string, { setup, teardown }: Transport
 
     it('knows its own addresses from others', async () => {
       for (const address of [...tested.foreignAddresses, '', '/', 'nonsense', '/ip4/1.2.3.4', 'x'.repeat(10_000)]) {
-        expect(tested.transport.canDial(address), address.slice(0, 40)).toBe(false);
+        expect(tested.transport.canDial(address)).toBe(false);
         await expect(tested.transport.dial(address, { signal })).rejects.toMatchObject({ code: 'ADDRESS_UNSUPPORTED' });
         await expect(tested.transport.listen(address, () => {})).rejects.toMatchObject({ code: 'ADDRESS_UNSUPPORTED' });
       }

@@ -169,3 +169,13 @@ export function offerOf(identity: NodeIdentity, changes: Partial<Omit<Offer, 'no
     identity,
   );
 }
+
+/** What `action` threw, undefined when nothing. */
+export function thrownBy(action: () => unknown): unknown {
+  try {
+    action();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
