@@ -4,7 +4,7 @@ import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts, tokenAccount } from './checks.ts';
 import { Chain, UNITS_PER_LAMPORT, keypair, withAccounts } from './svm.ts';
 
-const CEILING = 4_000;
+const CEILING = 3_600;
 
 describe('buy', () => {
   let chain: Chain;

@@ -4,7 +4,7 @@ import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
 import { CHALLENGE_SECONDS, Chain, keypair, withAccounts } from './svm.ts';
 
-const CEILING = 5_000;
+const CEILING = 2_700;
 
 describe('closeChannel', () => {
   let chain: Chain;

@@ -7,8 +7,8 @@ import { checkAccounts, tokenAccount } from './checks.ts';
 import { Chain, keypair, withAccounts } from './svm.ts';
 
 /** One split, and each further one that is paid. */
-const CEILING = 4_500;
-const CEILING_EACH = 2_200;
+const CEILING = 2_600;
+const CEILING_EACH = 1_500;
 const NAME = 'news.web3';
 
 describe('distributeName', () => {

@@ -6,6 +6,7 @@ import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
 import { CHALLENGE_SECONDS, CLUSTER_TAG, Chain, UNITS_PER_LAMPORT, keypair, withAccounts } from './svm.ts';
 
+/** Most of it is the search for two addresses: 1,500 a try, and how many depends on the program id. */
 const CEILING = 12_000;
 
 function initialize(chain: Chain, change: Partial<program.InitializeArguments> = {}): TransactionInstruction {
@@ -105,6 +106,14 @@ describe('initialize', () => {
       tokenProgram: 3,
       systemProgram: 4,
     });
+  });
+
+  it('takes the shortest and the longest challenge period', () => {
+    for (const challengeSeconds of [1n, program.MAX_CHALLENGE_SECONDS]) {
+      const chain = Chain.bare();
+      chain.ok([initialize(chain, { challengeSeconds })], chain.admin);
+      expect(chain.bank().challengeSeconds).toBe(challengeSeconds);
+    }
   });
 
   it('refuses a cluster tag of another length before anything is sent', () => {

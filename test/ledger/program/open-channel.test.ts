@@ -5,7 +5,7 @@ import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
 import { Chain, keypair } from './svm.ts';
 
-const CEILING = 4_000;
+const CEILING = 2_600;
 
 describe('openChannel', () => {
   let chain: Chain;

@@ -4,6 +4,7 @@ import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
 import { Chain, keypair, withAccounts } from './svm.ts';
 
+/** Most of it is the search for the address: 1,500 a try, and how many depends on the owner. */
 const CEILING = 8_000;
 
 describe('openTill', () => {

@@ -4,7 +4,7 @@ import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
 import { Chain, keypair } from './svm.ts';
 
-const CEILING = 3_000;
+const CEILING = 2_500;
 
 describe('redeem', () => {
   let chain: Chain;

@@ -6,6 +6,7 @@ import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
 import { Chain, keypair, withAccounts, withData } from './svm.ts';
 
+/** Most of it is the search for the address: 1,500 a try, and how many depends on the name. */
 const CEILING = 9_000;
 const CID = Uint8Array.from({ length: 36 }, (_, index) => index + 1);
 

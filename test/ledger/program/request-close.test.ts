@@ -4,7 +4,7 @@ import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
 import { CHALLENGE_SECONDS, Chain, keypair } from './svm.ts';
 
-const CEILING = 2_000;
+const CEILING = 1_000;
 
 describe('requestClose', () => {
   let chain: Chain;

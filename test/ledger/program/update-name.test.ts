@@ -5,7 +5,7 @@ import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
 import { Chain, keypair, withData } from './svm.ts';
 
-const CEILING = 3_000;
+const CEILING = 800;
 const NAME = 'news.web3';
 const CID = new Uint8Array(36).fill(7);
 
