@@ -5,14 +5,12 @@ import { concatBytes } from '../../../core/codec.ts';
 import { channelIdBytes } from '../../../core/ids.ts';
 import { amount } from '../../../core/units.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
-import { checkAccounts } from './checks.ts';
 import { CLUSTER_TAG, Chain, keypair, signReceipt, withAccounts, withData } from './svm.ts';
 import type { ReceiptFields } from './svm.ts';
 
 /** Compute units of a batch: the first receipt, and each further one. */
 const CEILING_FIRST = 1_500;
 const CEILING_EACH = 560;
-const CEILING_SHARE = 520;
 
 const payers = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((label) => keypair(`payer ${label}`));
 const payer = keypair('payer a');
@@ -39,17 +37,6 @@ describe('settle', () => {
     chain.settlement(receipts, { till, slots: receipts.map(() => 0) });
   /** Sends one receipt of slot 0. */
   const settle = (...receipts: program.SignedReceiptBytes[]): string => chain.refusal(batch(...receipts));
-  const registerName = (name: string, royaltyBps: number): void => {
-    const args = { owner: owner.publicKey, name, root: new Uint8Array(), royaltyBps };
-    chain.ok([program.registerName(chain.programId, args)], owner);
-  };
-  const shared = (total: bigint, shares: readonly (readonly [string, bigint])[]): TransactionInstruction[] =>
-    chain.settlement([receipt(total)], {
-      till,
-      slots: [0],
-      owner: owner.publicKey,
-      shares: shares.map(([name, gross]) => ({ name, gross: amount(gross) })),
-    });
 
   it('credits receipts of unrelated payers in one transaction, submitted by anybody', () => {
     const stranger = keypair('submitter');
@@ -67,25 +54,8 @@ describe('settle', () => {
     expect(chain.bank()).toMatchObject({ openDeposits: 7_200n, unminted: 800n, burned: 8_000n, minted: 0n });
   });
 
-  it('stays within its compute units for one receipt and for a share', () => {
-    registerName('news.web3', 2_500);
+  it('stays within its compute units for one receipt', () => {
     expect(chain.ok(batch(receipt(10n)), chain.admin).computeUnits).toBeLessThanOrEqual(CEILING_FIRST);
-    const { computeUnits } = chain.ok(shared(20n, [['news.web3', 10n]]), owner);
-    expect(computeUnits).toBeLessThanOrEqual(CEILING_FIRST + CEILING_SHARE);
-  });
-
-  it('fits five receipts and three names into one transaction that the owner pays', () => {
-    const names = ['one.web3', 'two.web3', 'three.web3'];
-    for (const name of names) registerName(name, 1_000);
-    const slots = [0, 1, 2, 3, 4];
-    const receipts = delegates.slice(0, 5).map((each, slot) => chain.receipt(each, { till, slot, amount: 1_000n }));
-    const shares = names.map((name) => ({ name, gross: amount(1_000n) }));
-    const { computeUnits } = chain.ok(
-      chain.settlement(receipts, { till, slots, owner: owner.publicKey, shares }),
-      owner,
-    );
-    expect(computeUnits).toBeLessThanOrEqual(CEILING_FIRST + 4 * CEILING_EACH + 3 * CEILING_SHARE);
-    expect(chain.till(till).earned).toBe(4_700n);
   });
 
   it('takes only what is new of a later receipt, and the whole deposit', () => {
@@ -253,111 +223,6 @@ describe('settle', () => {
       chain.put(pubkey, SystemProgram.programId, new Uint8Array(64));
       expect(chain.refusal([precompile, withAccounts(instruction, { 2: { pubkey } })])).toBe('WrongAddress');
     });
-  });
-
-  describe('content shares', () => {
-    beforeEach(() => {
-      registerName('news.web3', 2_500);
-      registerName('maps.map', 10_000);
-      registerName('free.web3', 0);
-    });
-
-    it('give each name its royalty and the seller the rest', () => {
-      const shares = [
-        ['news.web3', 400n],
-        ['maps.map', 100n],
-        ['free.web3', 50n],
-      ] as const;
-      chain.ok(shared(700n, shares), owner);
-      expect(chain.name('news.web3')).toMatchObject({ accrued: 100n, lifetime: 100n, royaltyCarry: 0 });
-      expect(chain.name('maps.map')).toMatchObject({ accrued: 100n, lifetime: 100n });
-      expect(chain.name('free.web3')).toMatchObject({ accrued: 0n, lifetime: 0n });
-      expect(chain.till(till)).toMatchObject({ earned: 500n, lifetimeEarned: 500n });
-      expect(chain.bank()).toMatchObject({ unminted: 700n, openDeposits: 7_300n });
-    });
-
-    it('carry the odd part of a base unit to the next share', () => {
-      for (const [total, accrued, carry] of [
-        [1n, 0n, 2_500],
-        [2n, 0n, 5_000],
-        [3n, 0n, 7_500],
-        [4n, 1n, 0],
-        [7n, 1n, 7_500],
-      ] as const) {
-        const gross = total === 7n ? 3n : 1n;
-        chain.ok(shared(total, [['news.web3', gross]]), owner);
-        expect(chain.name('news.web3')).toMatchObject({ accrued, royaltyCarry: carry });
-      }
-      expect(chain.till(till).earned).toBe(6n);
-    });
-
-    it('change nothing when the batch is sent again', () => {
-      chain.ok(shared(100n, [['news.web3', 100n]]), owner);
-      const before = chain.name('news.web3');
-      expect(chain.refusal(shared(100n, [['news.web3', 100n]]), owner)).toBe('ShareExceedsBatch');
-      expect(chain.refusal(shared(100n, [['news.web3', 1n]]), owner)).toBe('ShareExceedsBatch');
-      expect(chain.name('news.web3')).toEqual(before);
-    });
-
-    it('are refused when they sum to more than the batch earned', () => {
-      const shares = [
-        ['news.web3', 60n],
-        ['maps.map', 41n],
-      ] as const;
-      expect(chain.refusal(shared(100n, shares), owner)).toBe('ShareExceedsBatch');
-    });
-
-    it('are refused when their sum leaves 64 bits', () => {
-      const shares = [
-        ['news.web3', 1n],
-        ['maps.map', (1n << 64n) - 1n],
-      ] as const;
-      expect(chain.refusal(shared(100n, shares), owner)).toBe('Overflow');
-    });
-
-    it('are refused when one is 0', () => {
-      expect(chain.refusal(shared(100n, [['news.web3', 0n]]), owner)).toBe('ZeroShare');
-    });
-
-    it('are refused when a name comes twice', () => {
-      const shares = [
-        ['news.web3', 1n],
-        ['news.web3', 1n],
-      ] as const;
-      expect(chain.refusal(shared(100n, shares), owner)).toBe('DuplicateName');
-    });
-
-    it('are refused when there are more than eight', () => {
-      const [precompile, instruction] = shared(100n, [['news.web3', 1n]]);
-      if (precompile === undefined || instruction === undefined) throw new TypeError('no batch');
-      const data = concatBytes(instruction.data.subarray(0, 4), Uint8Array.of(9), new Uint8Array(72).fill(1));
-      const crowd = Object.assign(withData(instruction, data), {
-        keys: [...instruction.keys, ...Array.from({ length: 7 }, () => instruction.keys[4])],
-      });
-      expect(chain.refusal([precompile, crowd], owner)).toBe('InvalidBatch');
-    });
-
-    it("are refused without the till owner's signature: a payer must not choose who earns", () => {
-      const [precompile, instruction] = shared(100n, [['news.web3', 100n]]);
-      if (precompile === undefined || instruction === undefined) throw new TypeError('no batch');
-      const asPayer = withAccounts(instruction, { 3: { pubkey: payer.publicKey } });
-      expect(chain.refusal([precompile, asPayer], payer)).toBe('NotTillOwner');
-      const unsigned = withAccounts(instruction, { 3: { isSigner: false } });
-      expect(chain.refusal([precompile, unsigned], payer)).toBe('NotSigner');
-    });
-
-    it('are refused for a name that is not registered', () => {
-      expect(chain.refusal(shared(100n, [['nobody.web3', 1n]]), owner)).toBe('WrongOwner');
-    });
-
-    checkAccounts(
-      () => {
-        const [precompile, instruction] = shared(10n, [['news.web3', 1n]]);
-        if (precompile === undefined || instruction === undefined) throw new TypeError('no batch');
-        return { chain, instruction, signers: [owner], before: [precompile] };
-      },
-      { signers: [3], till: 0, bank: 1, name: 4, open: true },
-    );
   });
 
   it('refuses a batch that the client can see is wrong before anything is sent', () => {
