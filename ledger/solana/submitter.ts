@@ -1,5 +1,6 @@
 /** Brings signed transactions onto the chain, and finds out what became of them. */
-import { SendTransactionError, Transaction } from '@solana/web3.js';
+import { randomInt } from 'node:crypto';
+import { ComputeBudgetProgram, SendTransactionError, Transaction } from '@solana/web3.js';
 import type { Keypair, SignatureStatus, TransactionInstruction } from '@solana/web3.js';
 import bs58 from 'bs58';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
@@ -17,10 +18,16 @@ const RESEND_MILLIS = 2000;
 /** A node may know that a transaction is confirmed a moment before it can show it. */
 const RECORD_TRIES = 10;
 const MAX_PACKET_BYTES = 1232;
+/** What the network gives each instruction by default, and at most to all of them. */
+const UNITS_PER_INSTRUCTION = 200_000;
+const MAX_UNITS = 1_400_000;
+/** Range of the figure that tells equal transactions apart. */
+const SERIALS = 0x10000;
 const LACKING_FUNDS = /no record of a prior credit|insufficient funds|insufficient lamports/i;
 
 export class Submitter {
   readonly #rpc: Rpc;
+  #serial = randomInt(SERIALS);
 
   constructor(rpc: Rpc) {
     this.#rpc = rpc;
@@ -61,7 +68,7 @@ export class Submitter {
     signers: readonly [Keypair, ...Keypair[]],
   ): Promise<TransactionResult> {
     for (let signing = 1; signing <= SIGNINGS; signing += 1) {
-      const prepared = await this.prepare(instructions, signers);
+      const prepared = await this.prepare([this.#unique(instructions.length), ...instructions], signers);
       await this.submit(prepared);
       const outcome = await this.#poll(prepared);
       if (outcome.state === 'confirmed') return outcome.result;
@@ -72,14 +79,24 @@ export class Submitter {
     });
   }
 
+  /**
+   * Paying the same sum to the same wallet twice within one slot would be the same transaction, carried out once and
+   * reported twice. A limit of compute units that no two have in common makes each its own.
+   */
+  #unique(instructions: number): TransactionInstruction {
+    this.#serial = (this.#serial + 1) % SERIALS;
+    const enough = Math.min(UNITS_PER_INSTRUCTION * instructions, MAX_UNITS - SERIALS);
+    return ComputeBudgetProgram.setComputeUnitLimit({ units: enough + this.#serial });
+  }
+
   async submit({ wire }: PreparedTransaction): Promise<void> {
     try {
       await this.#rpc.ask((connection) => connection.sendRawTransaction(wire, { preflightCommitment: 'confirmed' }));
     } catch (error) {
       if (!(error instanceof SendTransactionError)) throw error;
       const reason = reasonOf(error);
-      // On chain already; or the blockhash is not known to this node yet, or no more. Its status tells which.
-      if (/already been processed|blockhash not found/i.test(reason)) return;
+      // On chain already; or the node is behind, or the blockhash has expired. The status tells which.
+      if (/already been processed|blockhash not found|node is (?:behind|unhealthy)/i.test(reason)) return;
       throw failureOf(error, error.logs ?? []);
     }
   }

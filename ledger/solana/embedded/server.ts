@@ -17,6 +17,8 @@ const MAX_WEBSOCKET_MESSAGE_BYTES = 16 * 1024;
 /** Enough for every process of a large local network with a handful each. */
 const MAX_CONNECTIONS = 1024;
 const REQUEST_MILLIS = 30_000;
+/** Longer than clients keep an idle connection: whoever closes it first must not be us, just as the next request leaves. */
+const KEEP_ALIVE_MILLIS = 75_000;
 
 export class RpcServer {
   readonly #server: Server;
@@ -36,12 +38,15 @@ export class RpcServer {
       maxPayload: MAX_WEBSOCKET_MESSAGE_BYTES,
       perMessageDeflate: false,
     });
-    this.#server = createServer({ requestTimeout: REQUEST_MILLIS }, (request, response) => {
-      void this.#onRequest(request, response).catch((error: unknown) => {
-        this.#log.debug({ reason: messageOf(error) }, 'a request to the embedded ledger was cut off');
-        response.destroy();
-      });
-    });
+    this.#server = createServer(
+      { requestTimeout: REQUEST_MILLIS, keepAliveTimeout: KEEP_ALIVE_MILLIS },
+      (request, response) => {
+        void this.#onRequest(request, response).catch((error: unknown) => {
+          this.#log.debug({ reason: messageOf(error) }, 'a request to the embedded ledger was cut off');
+          response.destroy();
+        });
+      },
+    );
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head));
     this.#server.on('clientError', (_error, socket: Socket) => socket.destroy());

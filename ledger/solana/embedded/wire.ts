@@ -105,6 +105,7 @@ function plainMessage(compiled: CompiledMessage): WireMessage {
     blockhash: compiled.lifetimeToken,
   };
   if (compiled.version === 1) {
+    if (!isKnownConfig(compiled.configMask)) throw new RangeError('unknown fields in the transaction config');
     const instructions = compiled.instructionHeaders.map((header, index) => ({
       programIndex: header.programAccountIndex,
       accounts: compiled.instructionPayloads[index]?.instructionAccountIndices ?? [],
@@ -125,6 +126,12 @@ function plainMessage(compiled: CompiledMessage): WireMessage {
       readonly: lookup.readonlyIndexes,
     })),
   };
+}
+
+/** Two bits for the priority fee, set together, then one each for compute units, loaded data and heap. */
+function isKnownConfig(mask: number): boolean {
+  const fee = mask & 0b11;
+  return mask >>> 0 < 0b100000 && (fee === 0 || fee === 0b11);
 }
 
 /** Agave's `sanitize` of a message. */

@@ -2,6 +2,7 @@
 import {
   AccountRole,
   SOLANA_ERROR__INSTRUCTION_ERROR__CUSTOM,
+  SOLANA_ERROR__JSON_RPC__INVALID_PARAMS,
   SOLANA_ERROR__JSON_RPC__SERVER_ERROR_SEND_TRANSACTION_PREFLIGHT_FAILURE,
   address,
   airdropFactory,
@@ -13,6 +14,7 @@ import {
   createTransactionMessage,
   devnet,
   generateKeyPairSigner,
+  getBase64EncodedWireTransaction,
   getSignatureFromTransaction,
   isSolanaError,
   lamports,
@@ -24,13 +26,15 @@ import {
   setTransactionMessageLoadedAccountsDataSizeLimit,
   signTransactionMessageWithSigners,
 } from '@solana/kit';
-import type { Address, Instruction, KeyPairSigner } from '@solana/kit';
+import type { Address, Base64EncodedWireTransaction, Instruction, KeyPairSigner } from '@solana/kit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Writer } from '../../../core/codec.ts';
 import { startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 
 const SYSTEM = address('11111111111111111111111111111111');
+/** A version 1 message: version, three bytes of header, then the mask of its config fields. */
+const CONFIG_MASK_OFFSET = 4;
 const MEMO = address('MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr');
 
 let ledger: EmbeddedLedger;
@@ -134,5 +138,18 @@ describe('kit', () => {
     const signature = getSignatureFromTransaction(transaction);
     const { value } = await rpc.getSignatureStatuses([signature]).send();
     expect(value[0]?.err).toBeNull();
+
+    // Config fields that do not exist end the process inside the SVM, so they must not get there.
+    const wire = Buffer.from(getBase64EncodedWireTransaction(transaction), 'base64');
+    for (const mask of [0b1, 0b10, 0b100000, 0xff]) {
+      wire[CONFIG_MASK_OFFSET] = mask;
+      const spoiled = wire.toString('base64') as Base64EncodedWireTransaction;
+      const error: unknown = await rpc
+        .simulateTransaction(spoiled, { encoding: 'base64', replaceRecentBlockhash: true })
+        .send()
+        .catch((caught: unknown) => caught);
+      expect(isSolanaError(error, SOLANA_ERROR__JSON_RPC__INVALID_PARAMS)).toBe(true);
+    }
+    expect(await rpc.getHealth().send()).toBe('ok');
   });
 });

@@ -292,6 +292,16 @@ describe('tokens', () => {
 });
 
 describe('WebSocket', () => {
+  test('a second port can be had for clients that cannot be told the first', async () => {
+    await using own = await startEmbeddedLedger({ wsPort: 0 });
+    expect(new URL(own.wsUrl).port).not.toBe(new URL(own.url).port);
+    const rpc = new Connection(own.url, { commitment: 'confirmed', wsEndpoint: own.wsUrl });
+    const slot = await new Promise<number>((resolve) => {
+      rpc.onSlotChange((info) => resolve(info.slot));
+    });
+    expect(slot).toBeGreaterThan(0);
+  });
+
   test('an account subscription tells of changes', async () => {
     const to = Keypair.generate().publicKey;
     const heard = new Promise<number>((resolve) => {

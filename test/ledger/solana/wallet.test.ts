@@ -83,6 +83,14 @@ describe('bank', () => {
     expectConserved(await ledger.bank());
   });
 
+  test('equal payments at the same moment are all made', async () => {
+    const sender = await wallet(1000n);
+    const to = ledger.wallet(generateWalletKey()).address;
+    const results = await Promise.all(Array.from({ length: 5 }, () => sender.send(to, amount(100n))));
+    expect(new Set(results.map(({ signature }) => signature)).size).toBe(5);
+    expect((await ledger.balances(to)).credits).toBe(500n);
+  });
+
   test('what the wallet does not have is said before anything is sent', async () => {
     const poor = ledger.wallet(generateWalletKey());
     await expect(poor.buy(lamports(1n))).rejects.toMatchObject({ code: 'INSUFFICIENT_FUNDS' });
