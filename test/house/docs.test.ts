@@ -218,7 +218,8 @@ describe('the code samples', () => {
     const runnable = outputText.replace(/'relaymint\/(\w+)'/g, (_match, entry: string) => {
       return `'${pathToFileURL(path.join(root, `dist/${entry}/index.js`)).href}'`;
     });
-    await run(process.execPath, ['--input-type=module', '--eval', runnable], { cwd: root });
+    const ran = run(process.execPath, ['--input-type=module', '--eval', runnable], { cwd: root });
+    await expect(ran).resolves.toEqual({ stdout: '', stderr: '' });
   });
 });
 
@@ -232,12 +233,14 @@ function compile(text: string): string[] {
     { ...config.compilerOptions, noEmit: true, isolatedDeclarations: false, declaration: false },
     root,
   );
-  const host = ts.createCompilerHost(options);
-  const { fileExists, readFile, getSourceFile } = host;
-  host.fileExists = (name) => name === file || fileExists.call(host, name);
-  host.readFile = (name) => (name === file ? text : readFile.call(host, name));
-  host.getSourceFile = (name, language, ...rest) =>
-    name === file ? ts.createSourceFile(name, text, language) : getSourceFile.call(host, name, language, ...rest);
+  const disk = ts.createCompilerHost(options);
+  const host: ts.CompilerHost = {
+    ...disk,
+    fileExists: (name) => name === file || disk.fileExists(name),
+    readFile: (name) => (name === file ? text : disk.readFile(name)),
+    getSourceFile: (name, language, ...rest) =>
+      name === file ? ts.createSourceFile(name, text, language) : disk.getSourceFile(name, language, ...rest),
+  };
   const compiled = ts.createProgram([file], options, host);
   return ts
     .getPreEmitDiagnostics(compiled)
