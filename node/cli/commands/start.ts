@@ -110,6 +110,7 @@ async function start(options: StartOptions): Promise<void> {
     log,
     onLogLine,
     onReady: (_label, done, total) => progress.update(done, total),
+    onRestart: (label, pid) => output.value({ event: 'restarted', label, pid }),
     signal: lifecycle.signal,
   }).finally(() => progress.finish());
   stack.use(cluster);

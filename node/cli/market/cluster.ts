@@ -20,6 +20,8 @@ export interface ClusterOptions {
   readonly gatewayPort: number;
   /** Challenge period of a new ledger's channels; undefined for the ledger's default. */
   readonly challengeSeconds: number | undefined;
+  /** Called when a process that had ended by itself is ready again. */
+  readonly onRestart: (label: string, pid: number | undefined) => void;
   /** Stops the start. */
   readonly signal: AbortSignal;
   readonly logLevel: string;
@@ -50,7 +52,7 @@ const NODE_SOL = '20';
 
 /** Starts everything; on failure, what was already running is stopped again. */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  const { layout, log, onLogLine } = options;
+  const { layout, log, onLogLine, onRestart, signal } = options;
   await using stack = new AsyncDisposableStack();
   const processes = new Map<string, { readonly pid: number | undefined }>();
   const total = options.relays + 3;
@@ -60,7 +62,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     args: () => readonly string[],
     schema: ZodType<Ready>,
   ): Promise<Ready> => {
-    const child = new MarketProcess<Ready>({ label, args, log, onLogLine, signal: options.signal }, schema);
+    const child = new MarketProcess<Ready>({ label, args, log, onLogLine, signal, onRestart }, schema);
     stack.use(child);
     processes.set(label, child);
     const ready = await child.start();

@@ -20,6 +20,8 @@ export interface ProcessOptions {
   readonly onLogLine: (label: string, line: string) => void;
   /** Gives up waiting for a child's first word. */
   readonly signal: AbortSignal;
+  /** A child that had ended by itself is ready again. */
+  readonly onRestart?: (label: string, pid: number | undefined) => void;
 }
 
 const READY_MILLIS = 60_000;
@@ -71,7 +73,10 @@ export class MarketProcess<Ready> implements AsyncDisposable {
     );
     this.#restartTimer = setTimeout(() => {
       this.start().then(
-        () => log.info({ process: this.label }, 'restarted'),
+        () => {
+          log.info({ process: this.label }, 'restarted');
+          this.#options.onRestart?.(this.label, this.pid);
+        },
         (error: unknown) => {
           log.error({ process: this.label, error: messageOf(error) }, 'the restart failed');
           this.#ended(null, null);
