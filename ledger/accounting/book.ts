@@ -63,8 +63,10 @@ class Book implements AccountBook {
       terms,
       given: entry.latest,
       before,
+      exposed: entry.exposed,
       sink,
       keep: (receipt) => this.#store.give(receipt),
+      expose: (debt) => this.#store.setExposed(channel.id, debt),
       onLow: (low, left) => this.onLow(low, left),
     });
     this.#spending.set(channel.id, account);

@@ -14,12 +14,17 @@ import {
 import { amount, U64_MAX, unixSeconds } from '../../core/units.ts';
 import type { Entry } from './store.ts';
 
-/** role u8 | peer 32 | channel 22 | till, payee, payer, delegate 32 each | slot u16 | generation u32 | deposit, settled, settled up, settled down u64 | close at i64, -1 for none. */
-const ENTRY_BYTES = 1 + KEY_BYTES + CHANNEL_ID_BYTES + 4 * KEY_BYTES + 2 + 4 + 4 * 8 + 8;
+/** role u8 | peer 32 | channel 22 | till, payee, payer, delegate 32 each | slot u16 | generation u32 | deposit, settled, settled up, settled down u64 | close at i64, -1 for none | exposed u64. */
+const ENTRY_BYTES = 1 + KEY_BYTES + CHANNEL_ID_BYTES + 4 * KEY_BYTES + 2 + 4 + 4 * 8 + 8 + 8;
 const ROLES = ['payer', 'payee'] as const;
 const WIDE_BYTES = 16;
 
-export function encodeEntry({ role, peer, channel }: Pick<Entry, 'role' | 'peer' | 'channel'>): Uint8Array {
+export function encodeEntry({
+  role,
+  peer,
+  channel,
+  exposed,
+}: Pick<Entry, 'role' | 'peer' | 'channel' | 'exposed'>): Uint8Array {
   return new Writer(ENTRY_BYTES)
     .u8(ROLES.indexOf(role))
     .bytes(nodeIdBytes(peer))
@@ -35,11 +40,12 @@ export function encodeEntry({ role, peer, channel }: Pick<Entry, 'role' | 'peer'
     .u64(channel.settledUp)
     .u64(channel.settledDown)
     .i64(channel.closeAt ?? -1n)
+    .u64(exposed)
     .finish();
 }
 
 /** @throws RelaymintError INVALID_ENCODING. */
-export function decodeEntry(value: Uint8Array): Pick<Entry, 'role' | 'peer' | 'channel'> {
+export function decodeEntry(value: Uint8Array): Pick<Entry, 'role' | 'peer' | 'channel' | 'exposed'> {
   const reader = new Reader(value, 'channel record');
   const role = ROLES[reader.u8()];
   if (role === undefined) throw new RelaymintError('INVALID_ENCODING', 'Malformed channel record: unknown role.');
@@ -58,8 +64,9 @@ export function decodeEntry(value: Uint8Array): Pick<Entry, 'role' | 'peer' | 'c
     settledDown: reader.u64(),
     closeAt: closeTime(reader.i64()),
   };
+  const exposed = amount(reader.u64());
   reader.end();
-  return { role, peer, channel };
+  return { role, peer, channel, exposed };
 }
 
 /** A whole number up to 2^128-1, little-endian: numerators outgrow 64 bits. */

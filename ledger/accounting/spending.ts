@@ -10,6 +10,7 @@ import type { AccountCounts, ReceiptSink, SpendingAccount } from './contract.ts'
 import { headroom, MAX_PRICE_RUNS, NUMERATOR_BITS, Tally } from './tally.ts';
 import { windowAfter } from './terms.ts';
 import type { Terms } from './terms.ts';
+import { DEPOSIT_PARTS } from './window.ts';
 
 export interface SpendingParts {
   readonly peer: NodeId;
@@ -20,10 +21,20 @@ export interface SpendingParts {
   readonly given: SignedReceipt | undefined;
   /** The account as it was when the last link ended, when this process still remembers it. */
   readonly before: Spending | undefined;
+  /** What we may have owed beyond `given` when our memory of it was lost: that much of a payee's claim we pay on trust. */
+  readonly exposed: bigint;
   readonly sink: ReceiptSink;
   /** Keeps a receipt on disk. */
   readonly keep: (receipt: SignedReceipt) => void;
+  /** Keeps on disk what we may owe beyond our receipts from now on. */
+  readonly expose: (debt: Amount) => void;
   readonly onLow: (channel: ChannelState, left: Amount) => void;
+}
+
+interface Figures {
+  readonly amount: bigint;
+  readonly up: bigint;
+  readonly down: bigint;
 }
 
 export class Spending implements SpendingAccount {
@@ -51,7 +62,7 @@ export class Spending implements SpendingAccount {
     this.peer = parts.peer;
     const base = latest !== undefined && latest.amount >= channel.settled ? latest : settledReceipt(channel);
     this.#signed = base.amount;
-    const owed = before?.owedAt(terms.up, base);
+    const owed = before === undefined ? claimed(terms, base, parts.exposed) : before.owedAt(terms.up, base);
     // Both ends begin at the figures of the newest receipt; the payee accepts one that is newer than what it holds.
     if (owed !== undefined && owed.amount > base.amount && owed.amount <= channel.deposit) {
       this.#up = new Tally(owed.up, owed.amount << NUMERATOR_BITS, true);
@@ -66,6 +77,8 @@ export class Spending implements SpendingAccount {
     if (due > this.#signed) this.#pay();
     else if (base === latest && latest.amount > terms.paid) parts.sink(latest);
     this.#measure();
+    const part = channel.deposit > this.#signed ? (channel.deposit - this.#signed) / DEPOSIT_PARTS : 0n;
+    parts.expose(amount(this.window < part ? this.window : part));
   }
 
   get channel(): ChannelState {
@@ -118,8 +131,10 @@ export class Spending implements SpendingAccount {
   }
 
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
     this.#headroom = -1;
+    this.#parts.expose(amount((this.#numerator >> NUMERATOR_BITS) - this.#signed));
   }
 
   /** The ledger shows the channel anew. */
@@ -133,10 +148,7 @@ export class Spending implements SpendingAccount {
    * What we owe for the frames the payee says it received and for those that we received; undefined when the payee's
    * figure is none that we remember. `base` is the receipt from which we would go on otherwise.
    */
-  owedAt(
-    up: bigint,
-    base: { readonly amount: bigint; readonly up: bigint; readonly down: bigint },
-  ): { readonly amount: bigint; readonly up: bigint; readonly down: bigint } | undefined {
+  owedAt(up: bigint, base: Figures): Figures | undefined {
     const numerator = this.#up.at(up);
     if (numerator === undefined || up < base.up || this.#down.bytes < base.down) return undefined;
     return { amount: (numerator + this.#down.numerator) >> NUMERATOR_BITS, up, down: this.#down.bytes };
@@ -236,6 +248,16 @@ export class Spending implements SpendingAccount {
       remedy: 'Connect again.',
     });
   }
+}
+
+/**
+ * We died and do not know what we owed beyond our newest receipt; the payee says it. An honest one says no more than
+ * the window it granted, a liar gains no more than that by it, and without it our credit would be gone.
+ */
+function claimed(terms: Terms, base: Figures, exposed: bigint): Figures | undefined {
+  const claim = terms.due - base.amount;
+  if (claim <= 0n || exposed <= 0n || terms.up < base.up || terms.down < base.down) return undefined;
+  return { amount: base.amount + (claim < exposed ? claim : exposed), up: terms.up, down: terms.down };
 }
 
 function settledReceipt(channel: ChannelState): { amount: Amount; up: bigint; down: bigint } {

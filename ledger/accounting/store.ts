@@ -3,6 +3,7 @@ import { RelaymintError } from '../../core/errors.ts';
 import type { ChannelId, NodeId } from '../../core/ids.ts';
 import { MAX_ACCOUNTS } from '../../core/limits.ts';
 import { amount } from '../../core/units.ts';
+import type { Amount } from '../../core/units.ts';
 import type { ChannelState } from '../contract.ts';
 import type { Receipt, SignedReceipt } from '../receipt/index.ts';
 import { decodeSignedReceipt } from '../receipt/index.ts';
@@ -18,6 +19,8 @@ export interface Entry {
   readonly channel: ChannelState;
   /** The newest receipt: given when we are the payer, held when we are the payee. */
   readonly latest: SignedReceipt | undefined;
+  /** Payer: what we may owe beyond `latest`: the window while a link lives, the debt itself once it ended. */
+  readonly exposed: Amount;
   /** Payee: what this payer left unpaid, in sixteenths of a base unit. */
   readonly arrears: bigint;
 }
@@ -120,6 +123,7 @@ export class BookStore implements AsyncDisposable {
       peer,
       channel: known === undefined ? channel : advance(known.channel, channel),
       latest: known?.latest,
+      exposed: known?.exposed ?? amount(0n),
       arrears: known?.arrears ?? 0n,
     };
     this.#entries.set(channel.id, entry);
@@ -144,6 +148,15 @@ export class BookStore implements AsyncDisposable {
   give(receipt: SignedReceipt): void {
     this.#keep(receipt, undefined);
     this.#store.write([[KEY.receipt + receipt.channel, receipt.bytes]], { sync: false });
+  }
+
+  /** Payer: what we may owe beyond our newest receipt, from now on. */
+  setExposed(id: ChannelId, exposed: Amount): void {
+    const known = this.#entries.get(id);
+    if (known === undefined || known.exposed === exposed) return;
+    const entry = { ...known, exposed };
+    this.#entries.set(id, entry);
+    this.#store.write([[KEY.channel + id, encodeEntry(entry)]], { sync: false });
   }
 
   /** Payee: a receipt, what remains of the arrears and what names earned, in one synced batch. `written` speaks of the newest only. */

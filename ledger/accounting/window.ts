@@ -10,7 +10,7 @@ export const ARREARS_PARTS = 16n;
 /** Settled value that widens the window by one unit is eight: a payer risks more than it may gain by vanishing. */
 const HISTORY_PARTS = 8n;
 /** No window is more than this part of what the deposit still holds. */
-const DEPOSIT_PARTS = 4n;
+export const DEPOSIT_PARTS = 4n;
 /** The smallest window, base units: receipts pay whole units, and half of the window must be one. */
 const MIN_WINDOW = 4n;
 /** What a payer may owe: a stranger's window, wider with what it settled, less what it left unpaid. */

@@ -121,14 +121,29 @@ describe('the books', () => {
     expect(earning.counts().signed).toBe(2n * signed);
   });
 
-  it('remember across a restart what a payer left unpaid', async () => {
+  it('remember across a restart what a payer left unpaid, even if the payer has lost its books', async () => {
     link();
     up(20);
     earning.close();
     payee = await reopen(payee);
-    payer = await reopen(payer);
+    await payer.book.close();
+    await payer.store.close();
+    await rm(payer.directory, { recursive: true });
+    payer = await open(payer.directory);
     link();
     expect(spending.window).toBe(BigInt(PRICE) - ((20n * BigInt(FRAME) * PRICE) >> 20n));
+  });
+
+  it('pay after a restart what was still owed, when the payee remembers it', async () => {
+    link();
+    up(20);
+    const { due } = spending.counts();
+    payer = await reopen(payer);
+    link();
+    expect(spending.counts()).toMatchObject({ due, signed: due });
+    expect(spending.window).toBe(BigInt(PRICE));
+    await earning.flushed();
+    expect(earning.counts()).toEqual(spending.counts());
   });
 
   it('keep one receipt a channel, however many were given', async () => {

@@ -53,6 +53,10 @@ export class Pair {
   /** What each disk holds; the payee's is what would survive kill -9. */
   held: SignedReceipt | undefined;
   given: SignedReceipt | undefined;
+  /** The payer's disk: what it may owe beyond `given`. */
+  exposed = 0n;
+  /** All that either side ever sent, as a numerator: more can never be claimed. */
+  sent = 0n;
   arrears = 0n;
   cuts = 0;
   faults: RelaymintError[] = [];
@@ -108,6 +112,10 @@ export class Pair {
       terms: this.earning.terms,
       given: this.given,
       before: payer,
+      exposed: this.exposed,
+      expose: (debt) => {
+        this.exposed = debt;
+      },
       sink: (receipt) => {
         this.receipts += 1;
         if (!this.withhold) this.#up.push({ receipt: receipt.bytes });
@@ -125,6 +133,7 @@ export class Pair {
   sendUp(bytes: number, price: PricePerMiB = this.price): void {
     this.spending.sendUp(bytes, price);
     this.used += BigInt(bytes) * price;
+    this.sent += BigInt(bytes) * price;
     this.#up.push({ bytes, price });
   }
 
@@ -137,6 +146,7 @@ export class Pair {
     if (this.#held.length > 0 || !this.earning.canSendDown(bytes, price)) return false;
     this.earning.sentDown(bytes, price);
     this.served += BigInt(bytes) * price;
+    this.sent += BigInt(bytes) * price;
     this.#down.push({ bytes, price });
     return true;
   }
@@ -186,7 +196,7 @@ export class Pair {
   }
 
   loseLink(options: { readonly payerDies?: boolean; readonly payeeDies?: boolean } = {}): void {
-    this.spending.close();
+    if (options.payerDies !== true) this.spending.close();
     if (options.payeeDies === true) {
       this.#writes = [];
       this.#accepted = this.held;

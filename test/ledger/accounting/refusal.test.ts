@@ -3,6 +3,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { RelaymintError } from '../../../core/errors.ts';
 import { channelId } from '../../../core/ids.ts';
 import { amount, pricePerMiB } from '../../../core/units.ts';
+import { Spending } from '../../../ledger/accounting/spending.ts';
+import type { SpendingParts } from '../../../ledger/accounting/spending.ts';
 import { signReceipt } from '../../../ledger/receipt/index.ts';
 import type { Receipt, SignedReceipt } from '../../../ledger/receipt/index.ts';
 import { channelState, delegate, Pair, seed, stranger } from './pair.ts';
@@ -197,7 +199,7 @@ describe('the window', () => {
     pair.sendUp(FRAME);
     pair.deliverUp();
     while (pair.sendDown(FRAME));
-    pair.loseLink({ payerDies: true });
+    vanish(pair);
     expect(pair.window).toBe(0n);
     expect(() => pair.sendUp(FRAME)).toThrowError(expect.objectContaining({ code: 'WINDOW_EXHAUSTED' }));
   });
@@ -207,7 +209,7 @@ describe('the window', () => {
     pair.sendUp(FRAME);
     pair.deliverUp();
     for (let i = 0; i < 31; i += 1) pair.sendDown(FRAME);
-    pair.loseLink({ payerDies: true });
+    vanish(pair);
     expect(pair.window).toBe(PRICE / 2n);
     for (let i = 0; i < 64 * 4; i += 1) {
       pair.sendUp(FRAME);
@@ -217,6 +219,33 @@ describe('the window', () => {
     pair.settleDown();
     pair.loseLink({ payerDies: true });
     expect(pair.window).toBe(PRICE / 2n + (4n * PRICE) / 16n);
+  });
+
+  it('is whole again at once for an honest payer that died: it pays on trust what the payee claims', () => {
+    const pair = new Pair(PRICE);
+    pair.sendUp(FRAME);
+    pair.deliverUp();
+    while (pair.sendDown(FRAME));
+    pair.loseLink({ payerDies: true });
+    expect(pair.window).toBe(PRICE);
+    pair.settleDown();
+    expect(pair.held?.amount).toBe(PRICE);
+    expect(pair.arrears).toBe(0n);
+  });
+
+  it('bounds what a lying payee can claim of a payer that died, and gives it nothing otherwise', () => {
+    const pair = new Pair(PRICE);
+    pair.sendUp(FRAME);
+    pair.settleDown();
+    const claim = { ...pair.earning.terms, due: amount(500n * PRICE), window: amount(500n * PRICE) };
+    const resume = (before: Pair['spending'] | undefined, exposed: bigint): bigint =>
+      openSpending(pair, { terms: claim, before, exposed }).counts().signed;
+    const known = pair.spending.counts().due;
+    pair.spending.close();
+    expect(pair.exposed).toBe(known);
+    expect(resume(pair.spending, PRICE)).toBeLessThanOrEqual(known);
+    expect(resume(undefined, 0n)).toBe(0n);
+    expect(resume(undefined, PRICE)).toBe(PRICE);
   });
 
   it('never makes a payer sign below a receipt that was lost on its way', () => {
@@ -369,3 +398,23 @@ describe('prices', () => {
     expect(pair.spending.counts()).toEqual(pair.earning.counts());
   });
 });
+
+/** The payer goes without paying, and comes back pretending not to owe anything. */
+function vanish(pair: Pair): void {
+  pair.exposed = 0n;
+  pair.loseLink({ payerDies: true });
+}
+
+function openSpending(pair: Pair, parts: Pick<SpendingParts, 'terms' | 'before' | 'exposed'>): Spending {
+  return new Spending({
+    peer: pair.spending.peer,
+    channel: pair.channel,
+    delegate,
+    given: undefined,
+    sink: () => {},
+    keep: () => {},
+    expose: () => {},
+    onLow: () => {},
+    ...parts,
+  });
+}
