@@ -25,6 +25,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
 interface Talk {
   /** Takes the answer to the question under way. */
   answered: ((answer: Answer) => void) | undefined;
+  failed: ((error: RelaymintError) => void) | undefined;
   readonly bucket: TokenBucket;
 }
 
@@ -136,12 +137,14 @@ class Exchange implements Discovery {
     try {
       return await new Promise<Answer>((resolve, reject) => {
         talk.answered = resolve;
+        talk.failed = reject;
         limit.signal.addEventListener('abort', () => reject(limit.signal.reason as Error), { once: true });
         if (limit.signal.aborted) reject(limit.signal.reason as Error);
-        void link.closed.then((reason) => reject(reason ?? new RelaymintError('CLOSED', 'The link is closed.')));
+        if (!link.isOpen) reject(closedError());
       });
     } finally {
       talk.answered = undefined;
+      talk.failed = undefined;
     }
   }
 
@@ -160,11 +163,17 @@ class Exchange implements Discovery {
     }
   }
 
+  async #forgetWhenClosed(link: Link, talk: Talk): Promise<void> {
+    const reason = await link.closed;
+    this.#talks.delete(link);
+    talk.failed?.(reason ?? closedError());
+  }
+
   #attach(link: Link): void {
     const bucket = new TokenBucket(MAX_OFFER_QUESTIONS_PER_SECOND, () => performance.now());
-    const talk: Talk = { answered: undefined, bucket };
+    const talk: Talk = { answered: undefined, failed: undefined, bucket };
     this.#talks.set(link, talk);
-    void link.closed.then(() => this.#talks.delete(link));
+    void this.#forgetWhenClosed(link, talk);
     link.handle(FrameType.OFFERS_WANTED, (_id, payload) => {
       if (!talk.bucket.take()) throw new RelaymintError('FRAME_RATE_EXCEEDED', 'Too many questions for offers.');
       const { count, after } = decodeQuestion(payload);
@@ -178,4 +187,8 @@ class Exchange implements Discovery {
     });
     if (link.offer !== undefined) this.book.add(link.offer);
   }
+}
+
+function closedError(): RelaymintError {
+  return new RelaymintError('CLOSED', 'The link is closed.');
 }

@@ -58,11 +58,12 @@ export function decodeHello(payload: Uint8Array): Uint8Array | undefined {
 /** Why a link ends, as the other end is told. */
 export type Farewell = 'duplicate' | RelaymintError | undefined;
 
-/** code u8 | text, length u16, at most MAX_GOODBYE_BYTES. */
+/** code u8 | text, length u16, at most MAX_GOODBYE_BYTES. What has no code here is our own affair, and so is its text. */
 export function encodeGoodbye(reason: Farewell): Uint8Array {
   const code = reason === undefined ? 'OK' : reason === 'duplicate' ? 'DUPLICATE' : reason.code;
   const index = GOODBYE_CODES.indexOf(code);
-  const text = reason instanceof RelaymintError ? utf8(reason.message.slice(0, MAX_GOODBYE_BYTES)) : new Uint8Array(0);
+  const told = !(reason instanceof RelaymintError) ? '' : index === -1 ? 'it failed.' : reason.message;
+  const text = utf8(told.slice(0, MAX_GOODBYE_BYTES));
   const fitted = new TextDecoder().decode(text.subarray(0, MAX_GOODBYE_BYTES)).replace(/\ufffd+$/, '');
   return new Writer(3 + MAX_GOODBYE_BYTES)
     .u8(index === -1 ? GOODBYE_CODES.length - 1 : index)

@@ -121,6 +121,11 @@ export class PeerLink implements Link {
     return this.#outbox.queuedBytes;
   }
 
+  /** True from the farewell on. */
+  get isEnding(): boolean {
+    return this.#state === 'closing' || this.#state === 'closed';
+  }
+
   /** Turns of the manager's watch since the link was last in use. */
   get idleTicks(): number {
     return this.#idleTicks;

@@ -52,6 +52,8 @@ class Links implements LinkManager, LinkOwner {
   readonly #memory: FrameMemory = new FrameMemory();
   readonly #open = new Map<NodeId, PeerLink>();
   readonly #dials = new Map<NodeId, Dial>();
+  /** Secured connections before both hellos are through. */
+  readonly #greeting = new Set<PeerLink>();
   /** Inbound connections before their hello, oldest first. */
   readonly #handshakes = new Set<Deadline>();
   readonly #listeners: Listener[] = [];
@@ -151,6 +153,7 @@ class Links implements LinkManager, LinkOwner {
     await Promise.all([
       ...this.#listeners.splice(0).map((listener) => listener.close()),
       ...[...this.#open.values()].map((link) => link.close()),
+      ...[...this.#greeting].map((link) => link.close(reason)),
     ]);
   }
 
@@ -232,10 +235,12 @@ class Links implements LinkManager, LinkOwner {
     };
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
+    this.#greeting.add(link);
     if (!this.#decidesFor(peer)) link.greet(this.#offer);
     try {
       await link.opened;
     } finally {
+      this.#greeting.delete(link);
       signal.removeEventListener('abort', onAbort);
     }
   }
@@ -278,6 +283,8 @@ class Links implements LinkManager, LinkOwner {
   }
 
   #admit(link: PeerLink, offer: SignedOffer | undefined): void {
+    // It may have gone while an older link was asked whether it lives.
+    if (link.isEnding) return;
     this.#assertNotClosed();
     this.#makeRoom();
     const { peer } = link;

@@ -51,8 +51,12 @@ describe('goodbye', () => {
   });
 
   it('sends a code of its own for what has none on the wire', () => {
-    const decoded = decodeGoodbye(encodeGoodbye(new RelaymintError('NAME_TAKEN', 'x')), peer);
+    const decoded = decodeGoodbye(
+      encodeGoodbye(new RelaymintError('STORAGE_FAILED', 'Cannot write /private/place.')),
+      peer,
+    );
     expect(decoded).toMatchObject({ code: 'INTERNAL' });
+    expect((decoded as RelaymintError).message).not.toContain('/private/place');
     expect(decodeGoodbye(Uint8Array.of(200, 0, 0), peer)).toMatchObject({ code: 'INTERNAL' });
   });
 

@@ -195,8 +195,10 @@ describe('a link manager', () => {
 
   it('closes its links and listeners', async () => {
     const { near, dialer, listener } = await nodes.pair();
+    expect(dialer.policy.stats().link).toMatchObject({ opened: 1, open: 1 });
     await listener.links.close();
     expect(await near.closed).toBeUndefined();
+    while (dialer.policy.stats().link.open > 0) await new Promise(setImmediate);
     const again = dialer.links.connect(listener.identity.nodeId, listener.addresses);
     await expect(again).rejects.toMatchObject({ code: 'CONNECTION_REFUSED' });
     await expect(listener.links.connect(dialer.identity.nodeId, dialer.addresses)).rejects.toMatchObject({

@@ -19,6 +19,7 @@ import {
   createPolicy,
   createTcpTransport,
   type MemoryNetwork,
+  type Policy,
   type Transport,
 } from '../../../node/transport/index.ts';
 import { memoryPair } from '../../../node/transport/memory.ts';
@@ -26,6 +27,7 @@ import { memoryPair } from '../../../node/transport/memory.ts';
 export interface TestNode {
   readonly identity: NodeIdentity;
   readonly links: LinkManager;
+  readonly policy: Policy;
   readonly addresses: string[];
 }
 
@@ -108,7 +110,7 @@ export class TestNodes {
     const links = createLinkManager({ identity, policy, clock: systemClock, log: silentLog, ...options });
     this.#names += 1;
     const where = transport === 'tcp' ? '/ip4/127.0.0.1/tcp/0' : `/memory/node-${this.#names}`;
-    const node = { identity, links, addresses: await links.listen([where]) };
+    const node = { identity, links, policy, addresses: await links.listen([where]) };
     this.#nodes.push(node);
     return node;
   }
