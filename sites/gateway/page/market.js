@@ -103,7 +103,7 @@ function showNodes({ nodes }) {
     nodes.map(({ id, role, addresses, price, online }) => [
       ['Node', idOf(id)],
       ['Role', online ? role : [role, make('span', { class: 'away' }, ' (away)')]],
-      ['Address', make('span', { class: 'id' }, addresses.join(' ') || '–')],
+      ['Address', make('span', { class: 'id' }, addresses.join(' ') || '–'), 'wide'],
       ['Price per MiB', price === undefined ? '–' : credits(price), 'n'],
     ]),
     'No node is known yet.',
@@ -115,7 +115,7 @@ function agreement({ payerCounts, payeeCounts }) {
   const equal = payerCounts.up === payeeCounts.up && payerCounts.down === payeeCounts.down;
   if (equal) return make('span', { class: 'good' }, '✓ equal');
   const away = BigInt(sum(Object.values(payerCounts))) - BigInt(sum(Object.values(payeeCounts)));
-  return make('span', { class: 'bad', title: `${away} bytes` }, 'in flight');
+  return make('span', { class: 'away', title: `${away} bytes apart` }, 'in flight');
 }
 
 function showPairs({ pairs }) {
@@ -128,7 +128,7 @@ function showPairs({ pairs }) {
         ['Payer to payee', [idOf(pair.payer), arrow, idOf(pair.payee)]],
         ['Up', exact(counts.up), 'n'],
         ['Down', exact(counts.down), 'n'],
-        ['Counts', agreement(pair)],
+        ['Counts', agreement(pair), 'gap'],
         ['Owed', credits(pair.owed), 'n'],
         ['Paid', credits(pair.paid), 'n'],
         ['Settled', credits(pair.settled), 'n'],
@@ -145,7 +145,7 @@ function showBalances({ balances }) {
       ['Wallet', idOf(owner)],
       ['Role', role],
       ['Credits', credits(held), 'n'],
-      ['Earned, not withdrawn', earned === undefined ? '–' : credits(earned), 'n'],
+      ['To withdraw', earned === undefined ? '–' : credits(earned), 'n'],
     ]),
     'No wallet is known yet.',
   );

@@ -1,0 +1,147 @@
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { importSite } from '../../sites/content/index.ts';
+import type { MarketView } from '../../sites/gateway/index.ts';
+import { emptyMarket, startFront } from './gateway/kit.ts';
+import type { Front } from './gateway/kit.ts';
+import { Cleanup } from './kit.ts';
+
+const CHROMIUM = '/usr/bin/chromium';
+const EXAMPLE = fileURLToPath(new URL('../../examples/site/', import.meta.url));
+/** Nothing sticks out to the right. */
+const FITS = 'document.documentElement.scrollWidth <= innerWidth';
+const here = existsSync(CHROMIUM);
+const NODE_A = '8Zk3vQw9mN2pTfXyR4sLdHbGcJ7eKuA6iWtDxV5qBnMp';
+const NODE_B = '4RtYu7QwErTyUiPAsDfGhJkLzXcVbNm1234567QwErTy';
+
+if (!here) process.stderr.write(`skipped: these tests need ${CHROMIUM} (the package chromium)\n`);
+
+describe.skipIf(!here)('in a browser', () => {
+  const cleanup = new Cleanup();
+  const pages = new Cleanup();
+  let browser: Browser;
+  let front: Front;
+  let view: MarketView = {
+    ...emptyMarket,
+    nodes: [{ id: NODE_A, role: 'relay', addresses: ['/ip4/127.0.0.1/tcp/1'], price: '1500', online: true }],
+    pairs: [
+      {
+        payer: NODE_A,
+        payee: NODE_B,
+        transport: 'tcp',
+        payerCounts: { up: '1024', down: '2097152' },
+        payeeCounts: { up: '1024', down: '2097152' },
+        owed: '3001',
+        paid: '3001',
+        settled: '3000',
+      },
+    ],
+    names: [
+      { name: 'demo.web3', root: 'bafy', owner: NODE_A, royaltyBps: 1000, accrued: '5', lifetime: '1234567000001' },
+    ],
+    supply: { ...emptyMarket.supply, bought: '18446744073709551615', circulating: '18446744073709551615' },
+  };
+
+  beforeAll(async () => {
+    front = await startFront(cleanup, { market: () => Promise.resolve(view) });
+    const { root } = await importSite(front.host.store, 'demo.web3', EXAMPLE);
+    front.ledger.register('demo.web3', root.bytes);
+    await front.publish('other.web3', { 'index.html': '<!doctype html><title>other</title>' });
+    browser = await chromium.launch({
+      executablePath: CHROMIUM,
+      args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
+    });
+    cleanup.add(() => browser.close());
+  });
+  afterAll(() => cleanup.run());
+  afterEach(() => pages.run());
+
+  async function open(url: string, width = 1400): Promise<{ page: Page; trouble: string[]; asked: string[] }> {
+    const page = await browser.newPage({ viewport: { width, height: 900 } });
+    pages.add(() => page.close());
+    const trouble: string[] = [];
+    const asked: string[] = [];
+    page.on('console', (message) => message.type() === 'error' && trouble.push(message.text()));
+    page.on('pageerror', (error) => trouble.push(error.message));
+    page.on('request', (request) => asked.push(request.url()));
+    await page.goto(url);
+    return { page, trouble, asked };
+  }
+
+  async function shows(page: Page, selector: string, text: string): Promise<void> {
+    await page.locator(selector, { hasText: text }).waitFor();
+  }
+
+  const site = (name: string, path = '/'): string => `http://${name}.localhost:${front.port}${path}`;
+
+  it('shows the example site; its own check finds every file unchanged, in a secure context', async () => {
+    const { page, trouble, asked } = await open(site('demo-web3', '/check/'));
+    const files = await readdir(EXAMPLE, { recursive: true, withFileTypes: true });
+    const count = files.filter((entry) => entry.isFile()).length;
+    await shows(page, '#verdict', 'All');
+    expect(await page.textContent('#verdict')).toContain(`All ${count} files`);
+    await shows(page, '#range', 'got');
+    expect(await page.textContent('#range')).toContain('got 100: bytes 90000-90099/192044');
+    expect(await page.evaluate('isSecureContext')).toBe(true);
+    expect(trouble).toEqual([]);
+    expect(asked.every((url) => url.startsWith(site('demo-web3')))).toBe(true);
+  });
+
+  it('has no broken link and fits narrow and wide screens', async () => {
+    for (const width of [390, 1400]) {
+      for (const path of ['/', '/journey/', '/check/', '/about.html']) {
+        const { page, trouble } = await open(site('demo-web3', path), width);
+        expect(trouble).toEqual([]);
+        expect(await page.evaluate(FITS)).toBe(true);
+        const links = await page.evaluate<string[]>('[...document.links].map((link) => link.href)');
+        for (const link of new Set(links)) {
+          const { hostname, pathname } = new URL(link);
+          expect([link, (await front.get(pathname, { host: hostname })).status]).toEqual([link, 200]);
+        }
+        await page.close();
+      }
+    }
+    const { page } = await open(site('demo-web3', '/nothing/here'));
+    expect(await page.textContent('h1')).toBe('Nothing was ever published here');
+    // Its style sheet came too, though the path is two folders deep.
+    expect(await page.evaluate('getComputedStyle(document.body).maxWidth')).not.toBe('none');
+  });
+
+  it('keeps sites apart: no shared cookies, no reading across', async () => {
+    const { page } = await open(site('demo-web3'));
+    await page.evaluate(`document.cookie = 'mine=1; Domain=localhost; path=/';
+      document.cookie = 'own=1; path=/';
+      localStorage.setItem('mine', '1')`);
+    expect(await page.evaluate('document.cookie')).toContain('own=1');
+    const stolen = await page.evaluate(`fetch('${front.url}api/market').then(({ status }) => status, () => 'refused')`);
+    expect(stolen).toBe('refused');
+    await page.goto(site('other-web3'));
+    expect(await page.evaluate(`[document.cookie, localStorage.getItem('mine')]`)).toEqual(['', null]);
+  });
+
+  it('shows the marketplace live, exact, and only from here', async () => {
+    const { page, trouble, asked } = await open(front.url);
+    await page.waitForSelector('#state[data-state=live]');
+    expect(await page.textContent('#pairs tbody')).toContain('✓ equal');
+    expect(await page.textContent('#pairs tbody')).toContain('0.003001');
+    expect(await page.textContent('#supply')).toContain('✓ 18,446,744,073,709.551615');
+    expect(await page.textContent('#names')).toContain('1,234,567.000001');
+    expect(await page.getAttribute('#names a', 'href')).toBe(site('demo-web3'));
+    const [pair] = view.pairs;
+    if (pair === undefined) throw new Error('the view has a pair');
+    view = { ...view, pairs: [{ ...pair, payeeCounts: { up: '1024', down: '3145728' }, owed: '4501' }] };
+    await shows(page, '#pairs', '0.004501');
+    expect(await page.textContent('#pairs tbody')).toContain('in flight');
+    expect(await page.textContent('#total-bytes')).toBe('3.0 MiB');
+    expect(trouble).toEqual([]);
+    expect(asked.every((url) => url.startsWith(front.url))).toBe(true);
+    for (const width of [390, 1400]) {
+      await page.setViewportSize({ width, height: 900 });
+      expect(await page.evaluate(FITS)).toBe(true);
+    }
+  });
+});
