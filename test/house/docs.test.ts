@@ -11,7 +11,8 @@ import ts from 'typescript';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const program = path.join(root, 'bin/relaymint.js');
+/** How each program is called, and the file that it is. */
+const PROGRAMS = { relaymint: 'bin/relaymint.js', 'npm run bench --': 'dist/bench/main.js' } as const;
 const run = promisify(execFile);
 /** Each of some twenty commands is asked for its help, on a machine that may be busy. */
 const HELP_MILLIS = 240_000;
@@ -39,26 +40,31 @@ const documents: readonly Document[] = [
 
 // --- the program's own words --------------------------------------------------------------------------------------------
 
-/** Help by command path: '' is the program itself. */
+/** Help by command as one would type it: 'relaymint', 'relaymint ledger start'. */
 let help: ReadonlyMap<string, string>;
 
 beforeAll(async () => {
   if (!existsSync(path.join(root, 'dist/node/cli/main.js'))) {
     throw new Error('The program is not built: run this test with npm test, which builds first.');
   }
-  help = new Map(await readHelp([]));
+  const all = await Promise.all(Object.entries(PROGRAMS).map(([name, file]) => readHelp(name, file, [])));
+  help = new Map(all.flat());
 }, HELP_MILLIS);
 
 /** The help of a command and of those below it, in the order in which they are listed. */
-async function readHelp(command: readonly string[]): Promise<(readonly [command: string, text: string])[]> {
-  const { stdout } = await run(process.execPath, [program, ...command, '--help'], {
+async function readHelp(
+  name: string,
+  file: string,
+  command: readonly string[],
+): Promise<(readonly [command: string, text: string])[]> {
+  const { stdout } = await run(process.execPath, [path.join(root, file), ...command, '--help'], {
     cwd: root,
     // The help shows default folders.
     env: { ...process.env, HOME: '/home/you', USERPROFILE: '/home/you', NO_COLOR: '1' },
   });
-  const own = [command.join(' '), stdout.replaceAll('/home/you', '~').trimEnd()] as const;
-  const below = await Promise.all(subcommandsIn(stdout).map((name) => readHelp([...command, name])));
-  return [own, ...below.flat()];
+  const own = [[name, ...command].join(' '), stdout.replaceAll('/home/you', '~').trimEnd()] as const;
+  const below = subcommandsIn(stdout).map((next) => readHelp(name, file, [...command, next]));
+  return [own, ...(await Promise.all(below)).flat()];
 }
 
 function subcommandsIn(text: string): string[] {
@@ -72,12 +78,12 @@ function optionsIn(text: string): string[] {
 
 describe('the commands', () => {
   it('all have help that names what they are', () => {
-    expect([...help.keys()]).toContain('ledger start');
-    for (const text of help.values()) expect(text).toMatch(/^Usage: relaymint/);
+    expect([...help.keys()]).toContain('relaymint ledger start');
+    for (const [command, text] of help) expect(text).toContain(`Usage: ${command} `);
   });
 
   it('are in docs/cli.md as their own help says', async () => {
-    const chapters = [...help].map(([command, text]) => `## relaymint ${command}`.trimEnd() + `\n\n${fenced(text)}`);
+    const chapters = [...help].map(([command, text]) => `## ${command}\n\n${fenced(text)}`);
     const expected = `# Commands\n\nThis page is the program's own help; a test compares them.\n\n${chapters.join('\n\n')}\n`;
     await expect(expected).toMatchFileSnapshot(path.join(root, 'docs/cli.md'));
   });
@@ -93,7 +99,9 @@ describe('the commands', () => {
     expect(faultsOfCommand('relaymint relay --free --price 1')).toHaveLength(1);
     expect(faultsOfCommand('npm start -- --one')).toHaveLength(1);
     expect(faultsOfCommand('npm run fly')).toHaveLength(1);
+    expect(faultsOfCommand('npm run bench -- fly')).toHaveLength(1);
     expect(faultsOfCommand('node bin/relaymint.js ledger start --memory')).toEqual([]);
+    expect(faultsOfCommand('npm run bench -- circuit --json')).toEqual([]);
     expect(faultsOfCommand('npm test -- test/house')).toEqual([]);
   });
 });
@@ -116,35 +124,33 @@ function commandsIn(document: Document): string[] {
 
 function faultsOfCommand(line: string): string[] {
   const words = line.split(/\s+/);
-  const scripts = (JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { scripts: object }).scripts;
-  if (words[0] === 'npm') {
-    const name = words[1] === 'run' ? words[2] : words[1];
-    if (name === undefined || name === 'install' || name === 'ci') return [];
-    if (!Object.hasOwn(scripts, name)) return [`${line}: there is no npm script ${name}`];
-    const separator = words.indexOf('--');
-    if (name !== 'start' || separator < 0) return [];
-    return faultsOfWords(line, ['start', ...words.slice(separator + 1)]);
-  }
+  if (words[0] === 'relaymint') return faultsOfCall(line, words);
   if (words[0] === 'node') {
     if (words[1] === undefined || !existsSync(path.join(root, words[1]))) return [`${line}: there is no ${words[1]}`];
-    return words[1] === 'bin/relaymint.js' ? faultsOfWords(line, words.slice(2)) : [];
+    return words[1] === PROGRAMS.relaymint ? faultsOfCall(line, ['relaymint', ...words.slice(2)]) : [];
   }
-  return faultsOfWords(line, words.slice(1));
+  const script = words[1] === 'run' ? words[2] : words[1];
+  const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { scripts: object };
+  if (script === undefined || !Object.hasOwn(scripts, script)) return [`${line}: there is no npm script ${script}`];
+  const separator = words.indexOf('--');
+  const rest = separator < 0 ? [] : words.slice(separator + 1);
+  if (script === 'start') return faultsOfCall(line, ['relaymint', 'start', ...rest]);
+  return script === 'bench' ? faultsOfCall(line, ['npm run bench --', ...rest]) : [];
 }
 
-/** Checks the words after `relaymint`. */
-function faultsOfWords(line: string, words: readonly string[]): string[] {
-  const command: string[] = [];
-  let rest = [...words];
-  for (let next = rest[0]; next !== undefined && help.has([...command, next].join(' ')); next = rest[0]) {
-    command.push(next);
+/** Checks a program's name and the words after it. */
+function faultsOfCall(line: string, words: readonly string[]): string[] {
+  let command = words[0] ?? '';
+  let rest = words.slice(1);
+  for (let next = `${command} ${rest[0]}`; rest.length > 0 && help.has(next); next = `${command} ${rest[0]}`) {
+    command = next;
     rest = rest.slice(1);
   }
-  const text = help.get(command.join(' ')) ?? '';
+  const text = help.get(command) ?? '';
   const faults: string[] = [];
   const [first] = rest;
   if (subcommandsIn(`${text}\n`).length > 0 && first !== undefined && /^[a-z]/.test(first)) {
-    faults.push(`${line}: "relaymint ${command.join(' ')}" has no command ${first}`);
+    faults.push(`${line}: "${command}" has no command ${first}`);
   }
   const known = optionsIn(text);
   for (const word of rest) {
