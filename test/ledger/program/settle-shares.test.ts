@@ -72,6 +72,15 @@ describe('content shares of a settlement', () => {
     expect(chain.bank()).toMatchObject({ unminted: 700n, openDeposits: 4_300n });
   });
 
+  it('go to at most eight names', () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((label) => `${label}.web3`);
+    for (const name of names) registerName(name, 5_000);
+    const shares = names.map((name) => [name, 10n] as const);
+    chain.ok(shared(80n, shares), owner);
+    expect(names.map((name) => chain.name(name).accrued)).toEqual(names.map(() => 5n));
+    expect(chain.till(till).earned).toBe(40n);
+  });
+
   it('carry the odd part of a base unit to the next share', () => {
     for (const [total, accrued, carry] of [
       [1n, 0n, 2_500],

@@ -127,6 +127,18 @@ describe('settle', () => {
   });
 
   describe('the slot list', () => {
+    it('may have eight entries', () => {
+      const [single] = batch(receipt(10n));
+      if (single === undefined) throw new TypeError('no batch');
+      // Eight entries over one receipt: what eight receipts look like to the program, in a transaction of today's size.
+      const entry = Buffer.from(single.data.subarray(2, 16));
+      for (const at of [0, 4, 8]) entry.writeUInt16LE(entry.readUInt16LE(at) + 7 * 14, at);
+      const data = Buffer.concat([Uint8Array.of(8, 0), ...Array<Buffer>(8).fill(entry), single.data.subarray(16)]);
+      const instruction = program.settle(chain.programId, { till, slots: [0, 0, 0, 0, 0, 0, 0, 0] });
+      chain.ok([withData(single, data), instruction], chain.admin);
+      expect(chain.till(till).earned).toBe(10n);
+    });
+
     it.each([
       ['of a free slot', 8, 'SlotNotOpen'],
       ['of a slot that does not exist', 9, 'SlotOutOfRange'],
