@@ -108,6 +108,8 @@ export interface CircuitTiming {
   readonly quietMillis?: number;
   /** A ping unanswered for this long destroys the circuit. Default 10,000. */
   readonly pingMillis?: number;
+  /** A peer whose window stays shut for this long is cut off. Default 20,000. */
+  readonly unpaidMillis?: number;
 }
 
 export interface CircuitEndpointOptions {

@@ -40,6 +40,7 @@ import type { MuxStream } from './stream.ts';
 const RELAY_SERVICE = 'relay';
 const QUIET_MILLIS = 10_000;
 const PING_MILLIS = 10_000;
+const UNPAID_MILLIS = 20_000;
 /** What close() waits at most for DESTROYs to be answered and paid for. */
 const SETTLE_MILLIS = 2_000;
 
@@ -69,6 +70,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   readonly #joined = new Set<RelayedCircuit>();
   readonly #destroyed = new Map<DestroyReason, number>();
   readonly #unsubscribe: () => void;
+  readonly #debtWatch: NodeJS.Timeout;
   #closing = false;
   #onSettled: () => void = () => {};
 
@@ -85,6 +87,10 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
       quietMillis: options.timing?.quietMillis ?? QUIET_MILLIS,
       pingMillis: options.timing?.pingMillis ?? PING_MILLIS,
     };
+    const unpaidMillis = options.timing?.unpaidMillis ?? UNPAID_MILLIS;
+    this.#debtWatch = setInterval(() => {
+      for (const port of this.#ports.values()) port.cutDebtor(unpaidMillis);
+    }, unpaidMillis / 4).unref();
     this.#unsubscribe = options.links.onLink((link) => this.#attach(link));
     for (const link of options.links.links()) this.#attach(link);
   }
@@ -148,6 +154,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     if (this.#closing) return;
     this.#closing = true;
     this.#unsubscribe();
+    clearInterval(this.#debtWatch);
     for (const circuit of [...this.#initiated]) circuit.shutDown();
     const stopping = ending(DestroyReason.SHUTDOWN, 'the node is stopping');
     for (const circuit of [...this.#joined]) circuit.end(stopping);

@@ -46,6 +46,7 @@ export class CircuitPort implements LegPort {
   #newestPeerId = 0;
   /** Frames covered only by a receipt that is not on disk yet. */
   #held: HeldFrame[] = [];
+  #heldSince = 0;
 
   constructor(link: Link, meter: LinkMeter, host: PortHost) {
     this.link = link;
@@ -97,6 +98,13 @@ export class CircuitPort implements LegPort {
     return leg;
   }
 
+  /** Cuts the peer off when it has owed a whole window for longer than `millis`. */
+  cutDebtor(millis: number): void {
+    const since = Math.min(this.#held.length > 0 ? this.#heldSince : Infinity, this.#scheduler.parkedSince ?? Infinity);
+    if (performance.now() - since < millis || since === Infinity) return;
+    this.#cut();
+  }
+
   wake(leg: Leg): void {
     this.#scheduler.wake(leg);
   }
@@ -120,8 +128,12 @@ export class CircuitPort implements LegPort {
     }
     const verdict = this.meter.receivedUp(length, leg.price);
     if (verdict === 'cut') this.#cut();
-    if (verdict === 'hold' || this.#held.length > 0) this.#held.push({ leg, type, payload });
-    else this.#dispatch(leg, type, payload);
+    if (verdict === 'hold' || this.#held.length > 0) {
+      if (this.#held.length === 0) this.#heldSince = performance.now();
+      this.#held.push({ leg, type, payload });
+    } else {
+      this.#dispatch(leg, type, payload);
+    }
   }
 
   /** A leg for a CREATE, so that even a refused one is counted at its own price. */

@@ -38,6 +38,8 @@ export class LinkScheduler {
   #last: Leg | undefined;
   /** Legs whose peer must pay first. */
   #parked: Leg[] = [];
+  /** Since when the peer's window has been shut, by performance.now(). */
+  #parkedSince: number | undefined;
   #running = false;
   #stopped = false;
 
@@ -52,6 +54,11 @@ export class LinkScheduler {
   /** True when nothing waits. */
   get idle(): boolean {
     return this.#first === undefined && this.#parked.length === 0;
+  }
+
+  /** Since when frames have waited for the peer to pay, by performance.now(); undefined when none do. */
+  get parkedSince(): number | undefined {
+    return this.#parkedSince;
   }
 
   wake(leg: Leg): void {
@@ -71,6 +78,7 @@ export class LinkScheduler {
     const parked = this.#parked;
     if (parked.length > 0) {
       this.#parked = [];
+      this.#parkedSince = undefined;
       for (const leg of parked) this.#append(leg);
     }
     this.run();
@@ -118,6 +126,7 @@ export class LinkScheduler {
       if (!leg.scheduled) {
         leg.scheduled = true;
         this.#parked.push(leg);
+        this.#parkedSince ??= performance.now();
       }
       return;
     }

@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { expect } from 'vitest';
 import { ledgerAddress } from '../../../core/ids.ts';
 import type { LedgerAddress, NodeId } from '../../../core/ids.ts';
 import { channelId } from '../../../core/ids.ts';
@@ -43,6 +44,8 @@ export interface NodeSettings {
   /** Wraps the book's accounts, to cheat. */
   readonly wrapMetering?: (metering: Metering) => Metering;
   readonly deposit?: bigint;
+  /** What the node adds to a channel that runs low. */
+  readonly topUp?: bigint;
 }
 
 export interface NetSettings {
@@ -81,6 +84,12 @@ export class TestLedger {
     };
     this.channels.set(`${payee}/${slot}`, channel);
     return channel;
+  }
+
+  add(channel: ChannelState, value: bigint): ChannelState {
+    const topped = { ...channel, deposit: amount(channel.deposit + value) };
+    this.channels.set(`${channel.till}/${channel.slot}`, topped);
+    return topped;
   }
 }
 
@@ -150,6 +159,9 @@ export class TestNet {
           channel: this.ledger.open(wallet, peerWallet, delegate.address, settings.deposit ?? 10n ** 12n),
           delegate,
         }),
+        ...(settings.topUp === undefined
+          ? {}
+          : { topUp: async (channel: ChannelState) => this.ledger.add(channel, settings.topUp ?? 0n) }),
       };
       metering = createMetering({
         nodeId: identity.nodeId,
@@ -271,6 +283,11 @@ export async function readAll(stream: Duplex): Promise<Buffer> {
   stream.on('data', (chunk: Buffer) => chunks.push(chunk));
   await once(stream, 'end');
   return Buffer.concat(chunks);
+}
+
+/** Asks again and again until it is so; patient, for a loaded machine. */
+export function eventually<T>(read: () => T): ReturnType<typeof expect.poll<T>> {
+  return expect.poll(read, { timeout: 30_000, interval: 10 });
 }
 
 export function u32(value: number): Buffer {

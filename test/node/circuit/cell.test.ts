@@ -1,0 +1,126 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { isRelaymintError } from '../../../core/errors.ts';
+import { MAX_CELL_BYTES } from '../../../core/limits.ts';
+import { nodeId } from '../../../core/ids.ts';
+import { pricePerMiB } from '../../../core/units.ts';
+import {
+  CELL_HEADER_BYTES,
+  CellType,
+  MAX_CELL_DATA,
+  cellData,
+  cellStream,
+  cellType,
+  dataCellLength,
+  decodeBegin,
+  encodeBegin,
+  frameCell,
+} from '../../../node/circuit/cell.ts';
+import {
+  decodeCreate,
+  decodeCreated,
+  decodeExtend,
+  encodeCreate,
+  encodeExtend,
+} from '../../../node/circuit/messages.ts';
+import { DestroyReason, decodeEnd, decodeEnding, encodeEnding, ending } from '../../../node/circuit/reason.ts';
+
+describe('cell', () => {
+  it('round-trips any data and pads with zeros, even in dirty memory', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: MAX_CELL_DATA }), fc.integer({ min: 0, max: 0xffff }), (data, stream) => {
+        const cell = Buffer.alloc(MAX_CELL_BYTES, 0xaa);
+        cell.set(data, CELL_HEADER_BYTES);
+        const size = frameCell(cell, CellType.DATA, stream, data.length);
+        const sent = cell.subarray(0, size);
+        expect([1024, 4096, 16_384]).toContain(size);
+        expect(cellData(sent).equals(Buffer.from(data))).toBe(true);
+        expect([cellType(sent), cellStream(sent)]).toEqual([CellType.DATA, stream]);
+        expect(sent.subarray(CELL_HEADER_BYTES + data.length).every((byte) => byte === 0)).toBe(true);
+      }),
+    );
+  });
+
+  it('never pads more than it carries beyond the smallest class', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 200_000 }), (queued) => {
+        let left = queued;
+        let cells = 0;
+        let bytes = 0;
+        while (left > 0) {
+          const length = dataCellLength(left);
+          expect(length).toBeGreaterThan(0);
+          left -= length;
+          cells += 1;
+          bytes += frameCell(Buffer.alloc(MAX_CELL_BYTES), CellType.DATA, 1, length);
+        }
+        expect(bytes).toBeLessThanOrEqual(2 * (queued + cells * CELL_HEADER_BYTES) + 1024);
+      }),
+    );
+  });
+
+  it('has this golden header', () => {
+    const cell = Buffer.alloc(MAX_CELL_BYTES);
+    cell.set([1, 2, 3], CELL_HEADER_BYTES);
+    expect(frameCell(cell, CellType.DATA, 0x1234, 3)).toBe(1024);
+    expect(cell.subarray(0, 10).toString('hex')).toBe('0500341203000102' + '0300');
+  });
+
+  it.each([
+    ['a size that is no class', Buffer.alloc(1025)],
+    ['a reserved byte', Buffer.from(Buffer.alloc(1024)).fill(1, 1, 2)],
+    ['a length beyond the cell', Buffer.alloc(1024).fill(0xff, 4, 6)],
+  ])('refuses %s', (_what, cell) => {
+    expect(() => cellData(cell)).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }));
+  });
+});
+
+describe('messages', () => {
+  const node = nodeId(new Uint8Array(32).fill(7));
+  const key = new Uint8Array(32).fill(8);
+
+  it('have these golden bytes', () => {
+    expect(Buffer.from(encodeCreate({ price: pricePerMiB(0x0102n), ephemeral: key })).toString('hex')).toBe(
+      `010201000000000000${'08'.repeat(32)}`,
+    );
+    expect(
+      Buffer.from(encodeExtend({ node, price: pricePerMiB(3n), ephemeral: key, addresses: ['/memory/a'] })).toString(
+        'hex',
+      ),
+    ).toBe(`${'07'.repeat(32)}0300000000000000${'08'.repeat(32)}010900${Buffer.from('/memory/a').toString('hex')}`);
+    expect(Buffer.from(encodeEnding(ending(DestroyReason.PRICE, 'dear'))).toString('hex')).toBe('0264656172');
+    expect(encodeBegin('echo', Buffer.of(9)).toString('hex')).toBe('046563686f09');
+  });
+
+  it('round-trip', () => {
+    const extend = { node, price: pricePerMiB(5n), ephemeral: key, addresses: ['/memory/a', '/ip4/127.0.0.1/tcp/1'] };
+    expect(decodeExtend(encodeExtend(extend))).toEqual(extend);
+    expect(decodeBegin(encodeBegin('content', Buffer.from('x')))).toEqual({
+      service: 'content',
+      params: Buffer.from('x'),
+    });
+    expect(decodeEnding(encodeEnding(ending(DestroyReason.UNPAID, 'ä'.repeat(80)))).text).toBe('ä'.repeat(50));
+  });
+
+  it('refuse or accept random bytes, and never fail otherwise', () => {
+    const decoders: ((bytes: Buffer) => unknown)[] = [
+      decodeCreate,
+      decodeCreated,
+      decodeExtend,
+      decodeEnding,
+      decodeEnd,
+      decodeBegin,
+      cellData,
+    ];
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 3000 }), fc.nat(decoders.length - 1), (raw, which) => {
+        try {
+          decoders[which]?.(Buffer.from(raw));
+        } catch (error) {
+          expect(isRelaymintError(error, 'INVALID_ENCODING', 'PROTOCOL_VIOLATION')).toBe(true);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});

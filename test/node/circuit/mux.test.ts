@@ -1,0 +1,281 @@
+import { once } from 'node:events';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { isRelaymintError } from '../../../core/errors.ts';
+import type { RelaymintError } from '../../../core/errors.ts';
+import {
+  CIRCUIT_UNREAD,
+  CIRCUIT_WINDOW,
+  MAX_CELL_BYTES,
+  MAX_STREAMS_PER_CIRCUIT,
+  STREAM_WINDOW_INITIAL,
+} from '../../../core/limits.ts';
+import { CELL_HEADER_BYTES, CellType, frameCell } from '../../../node/circuit/cell.ts';
+import type { CircuitStream } from '../../../node/circuit/index.ts';
+import { Mux } from '../../../node/circuit/mux.ts';
+import type { MuxStream } from '../../../node/circuit/stream.ts';
+import { PRICE, readAll } from './net.ts';
+
+/** Two ends of a circuit without hops between them: cells go from one to the other on a later turn. */
+class MuxPair {
+  readonly opener: Mux;
+  readonly server: Mux;
+  readonly faults: RelaymintError[] = [];
+  readonly faulted: Promise<RelaymintError>;
+  #onFault: (error: RelaymintError) => void = () => {};
+  /** Cell bytes handed to each end. */
+  readonly carried = { toServer: 0, toOpener: 0 };
+  /** Pauses the flow towards the opener. */
+  held = false;
+
+  constructor(onStream: (stream: CircuitStream, service: string, params: Buffer) => void) {
+    this.faulted = new Promise((resolve) => {
+      this.#onFault = resolve;
+    });
+    this.opener = this.#mux(() => this.#carry(this.opener, this.server, 'toServer'));
+    this.server = this.#mux(
+      () => this.#carry(this.server, this.opener, 'toOpener'),
+      (service, params, stream, connect) => {
+        connect();
+        onStream(stream, service, Buffer.from(params));
+        return undefined;
+      },
+    );
+  }
+
+  release(): void {
+    this.held = false;
+    this.#carry(this.server, this.opener, 'toOpener');
+  }
+
+  #mux(
+    wake: () => void,
+    serve?: (service: string, params: Buffer, stream: MuxStream, connect: () => void) => undefined,
+  ): Mux {
+    const mux: Mux = new Mux(
+      {
+        wake,
+        fail: (error) => this.#fault(mux, error),
+        attribute() {},
+        control: () => {},
+        ...(serve === undefined ? {} : { serve }),
+      },
+      PRICE,
+    );
+    return mux;
+  }
+
+  #carry(from: Mux, to: Mux, direction: 'toServer' | 'toOpener'): void {
+    for (;;) {
+      if (this.held && direction === 'toOpener') return;
+      const cell = Buffer.alloc(MAX_CELL_BYTES);
+      const size = from.pull(cell);
+      if (size === 0) return;
+      this.carried[direction] += size;
+      from.sent(size);
+      setImmediate(() => {
+        if (this.faults.length > 0) return;
+        try {
+          to.receive(cell.subarray(0, size));
+        } catch (error) {
+          this.#fault(to, error);
+        }
+      });
+    }
+  }
+
+  #fault(mux: Mux, error: unknown): void {
+    if (!isRelaymintError(error)) throw error;
+    this.faults.push(error);
+    this.#onFault(error);
+    mux.close(error);
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+describe('mux', () => {
+  it('delivers what was written, whatever the sizes and however it is read (fast-check)', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.array(fc.integer({ min: 0, max: 90_000 }), { maxLength: 12 }), { minLength: 1, maxLength: 5 }),
+        fc.infiniteStream(fc.boolean()),
+        async (streams, pauses) => {
+          const pair = new MuxPair((stream) => stream.pipe(stream));
+          const results = await Promise.all(
+            streams.map(async (writes, index) => {
+              const stream = await pair.opener.open('echo', NOTHING);
+              const sent = writes.map((length) => Buffer.alloc(length, index + 1));
+              for (const piece of sent) stream.write(piece);
+              stream.end();
+              const got: Buffer[] = [];
+              stream.on('data', (chunk: Buffer) => {
+                got.push(chunk);
+                if (pauses.next().value !== true) return;
+                stream.pause();
+                setImmediate(() => stream.resume());
+              });
+              await once(stream, 'end');
+              return Buffer.concat(got).equals(Buffer.concat(sent));
+            }),
+          );
+          expect(pair.faults).toEqual([]);
+          expect(results.every(Boolean)).toBe(true);
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  it('coalesces small writes of one tick into large cells', async () => {
+    const pair = new MuxPair((stream) => stream.resume());
+    const stream = await pair.opener.open('sink', NOTHING);
+    const before = pair.carried.toServer;
+    for (let index = 0; index < 3000; index += 1) stream.write(Buffer.alloc(10));
+    stream.end();
+    await once(stream, 'finish');
+    expect(pair.carried.toServer - before).toBeLessThan(40 * 1024);
+  });
+
+  it('half-closes each direction on its own', async () => {
+    let serverSide: CircuitStream | undefined;
+    const pair = new MuxPair((stream) => {
+      serverSide = stream;
+    });
+    const stream = await pair.opener.open('x', NOTHING);
+    stream.end('question');
+    if (serverSide === undefined) throw new Error('not served');
+    expect((await readAll(serverSide)).toString()).toBe('question');
+    serverSide.end('answer');
+    expect((await readAll(stream)).toString()).toBe('answer');
+    expect(stream.destroyed && serverSide.destroyed).toBe(true);
+    expect([pair.opener.openStreams, pair.server.openStreams]).toEqual([0, 0]);
+  });
+
+  it('resets the other end with STREAM_RESET', async () => {
+    let serverSide: CircuitStream | undefined;
+    const pair = new MuxPair((stream) => {
+      serverSide = stream;
+    });
+    const stream = await pair.opener.open('x', NOTHING);
+    if (serverSide === undefined) throw new Error('not served');
+    const failed = once(serverSide, 'error');
+    stream.destroy();
+    expect((await failed)[0]).toMatchObject({ code: 'STREAM_RESET' });
+    expect([pair.opener.openStreams, pair.server.openStreams]).toEqual([0, 0]);
+  });
+
+  it('stops a sender at the window of a stream that nobody reads, and not its neighbours', async () => {
+    const pair = new MuxPair((stream, service) => {
+      if (service === 'echo') stream.pipe(stream);
+    });
+    const stuck = await pair.opener.open('unread', NOTHING);
+    stuck.write(Buffer.alloc(8 * 1024 * 1024));
+    const lively = await pair.opener.open('echo', NOTHING);
+    lively.end(Buffer.alloc(6 * 1024 * 1024, 1));
+    expect((await readAll(lively)).length).toBe(6 * 1024 * 1024);
+    expect(stuck.writableLength).toBeGreaterThan(0);
+    expect(pair.carried.toServer).toBeLessThan(6 * 1024 * 1024 * 1.1 + 2 * STREAM_WINDOW_INITIAL);
+    stuck.destroy();
+  });
+
+  it('holds at most CIRCUIT_UNREAD + CIRCUIT_WINDOW for all unread streams together', async () => {
+    const pair = new MuxPair(() => {});
+    const streams = await Promise.all(Array.from({ length: 100 }, () => pair.opener.open('unread', NOTHING)));
+    const before = pair.carried.toServer;
+    for (const stream of streams) stream.write(Buffer.alloc(STREAM_WINDOW_INITIAL));
+    await pair.opener.ping();
+    await pair.opener.ping();
+    expect(pair.carried.toServer - before).toBeGreaterThan(CIRCUIT_WINDOW);
+    // Node's own buffer in each stream counts as read.
+    expect(pair.carried.toServer - before).toBeLessThanOrEqual(CIRCUIT_UNREAD + CIRCUIT_WINDOW + 100 * 80 * 1024);
+  });
+
+  it('grows the window of a fast reader', async () => {
+    const pair = new MuxPair((stream) => {
+      stream.end(Buffer.alloc(48 * 1024 * 1024));
+      stream.resume();
+    });
+    const stream = await pair.opener.open('source', NOTHING);
+    stream.end();
+    await readAll(stream);
+    expect(stream.window).toBeGreaterThan(STREAM_WINDOW_INITIAL);
+  });
+
+  it('ends the circuit of a sender that ignores a stream window', async () => {
+    const pair = new MuxPair(() => {});
+    const stream = await pair.opener.open('unread', NOTHING);
+    stream.sendCredit = Infinity;
+    stream.write(Buffer.alloc(1024 * 1024));
+    expect(await pair.faulted).toMatchObject({ code: 'PROTOCOL_VIOLATION' });
+  });
+
+  it('ends the circuit of a sender that sends data after the end', async () => {
+    const pair = new MuxPair(() => {});
+    const stream = await pair.opener.open('unread', NOTHING);
+    stream.end();
+    await pair.opener.ping();
+    expect(() => pair.server.receive(cellOf(CellType.DATA, stream.id, Buffer.of(1)))).toThrow(
+      expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }),
+    );
+  });
+
+  it.each([
+    ['a stream that was never opened', cellOf(CellType.DATA, 9, Buffer.of(1))],
+    ['stream 0', cellOf(CellType.DATA, 0, Buffer.of(1))],
+    ['a pong to no ping', cellOf(CellType.PONG, 0, Buffer.alloc(4))],
+    ['circuit credit that was never owed', cellOf(CellType.WINDOW, 0, Buffer.of(1, 0, 0, 0))],
+  ])('refuses %s', (_what, cell) => {
+    const pair = new MuxPair(() => {});
+    expect(() => pair.server.receive(cell)).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }));
+  });
+
+  it('ignores what was on its way when a stream ended', async () => {
+    const pair = new MuxPair((stream) => {
+      stream.end(Buffer.alloc(200_000));
+    });
+    pair.held = true;
+    const opening = pair.opener.open('source', NOTHING);
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    pair.release();
+    const stream = await opening;
+    stream.destroy();
+    expect(await pair.opener.ping()).toBeGreaterThanOrEqual(0);
+    expect(pair.faults).toEqual([]);
+  });
+
+  it('opens at most MAX_STREAMS_PER_CIRCUIT streams', async () => {
+    const pair = new MuxPair(() => {});
+    await Promise.all(Array.from({ length: MAX_STREAMS_PER_CIRCUIT }, () => pair.opener.open('x', NOTHING)));
+    await expect(pair.opener.open('x', NOTHING)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+  });
+
+  it('survives any cell with an error of its own and nothing else (fuzz)', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ minLength: 6, maxLength: 300 }), { maxLength: 20 }), (cells) => {
+        const pair = new MuxPair(() => {});
+        for (const raw of cells) {
+          const cell = Buffer.alloc(1024);
+          cell.set(raw);
+          cell[0] = (raw[0] ?? 0) % 12;
+          cell[1] = 0;
+          cell[3] = 0;
+          cell[5] = 0;
+          try {
+            pair.server.receive(cell);
+          } catch (error) {
+            expect(isRelaymintError(error, 'PROTOCOL_VIOLATION', 'INVALID_ENCODING')).toBe(true);
+          }
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+function cellOf(type: CellType, stream: number, data: Buffer): Buffer {
+  const cell = Buffer.alloc(MAX_CELL_BYTES);
+  cell.set(data, CELL_HEADER_BYTES);
+  return cell.subarray(0, frameCell(cell, type, stream, data.length));
+}

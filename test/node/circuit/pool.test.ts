@@ -1,0 +1,215 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Clock } from '../../../core/ports.ts';
+import { unixMillis } from '../../../core/units.ts';
+import { createCircuitPool } from '../../../node/circuit/index.ts';
+import type { CircuitPool, CircuitPoolSettings } from '../../../node/circuit/index.ts';
+import { choosePath, secureRandom } from '../../../node/circuit/path.ts';
+import { createOfferBook } from '../../../node/discovery/index.ts';
+import { PRICE, TestNet, readAll, serveEcho, u32, eventually } from './net.ts';
+import type { TestNode } from './net.ts';
+
+/** A clock that tests move. */
+class HeldClock implements Clock {
+  #now = Date.now();
+  now(): ReturnType<Clock['now']> {
+    return unixMillis(this.#now);
+  }
+  pass(millis: number): void {
+    this.#now += millis;
+  }
+}
+
+let net: TestNet;
+let clock: HeldClock;
+let pools: CircuitPool[];
+beforeEach(() => {
+  net = new TestNet();
+  clock = new HeldClock();
+  pools = [];
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  await Promise.all(pools.map((pool) => pool.close()));
+  await net.close();
+});
+
+async function world(relays: number, hosts = 1): Promise<{ client: TestNode; relays: TestNode[]; hosts: TestNode[] }> {
+  const client = await net.node();
+  const hops: TestNode[] = [];
+  for (let index = 0; index < relays; index += 1) hops.push(await net.node());
+  const last: TestNode[] = [];
+  for (let index = 0; index < hosts; index += 1) {
+    const host = await net.node({ relayPrice: undefined, services: { echo: PRICE } });
+    serveEcho(host);
+    last.push(host);
+  }
+  return { client, relays: hops, hosts: last };
+}
+
+function poolOf(client: TestNode, settings: CircuitPoolSettings = {}, target?: TestNode): CircuitPool {
+  const offers = createOfferBook({ clock });
+  for (const node of net.nodes) offers.add(node.offer);
+  const pool = createCircuitPool({
+    endpoint: client.endpoint,
+    nodeId: client.id,
+    offers,
+    service: 'echo',
+    settings,
+    clock,
+    ...(target === undefined ? {} : { target: target.id }),
+  });
+  pools.push(pool);
+  return pool;
+}
+
+describe('circuit pool', () => {
+  it('buildTunnels fills to minCircuits, and repeated calls do not overshoot', async () => {
+    const { client } = await world(4);
+    const pool = poolOf(client, { minCircuits: 3, maxCircuits: 5 });
+    expect(pool.tunnelsReady()).toBe(0);
+    await Promise.all([pool.buildTunnels(2), pool.buildTunnels(2), pool.buildTunnels(2)]);
+    await pool.buildTunnels(2);
+    expect(pool.activeDataCircuits()).toHaveLength(3);
+    expect(pool.tunnelsReady()).toBe(1);
+    for (const circuit of pool.activeDataCircuits()) {
+      expect(new Set([client.id, ...circuit.hops]).size).toBe(4);
+      const stream = await circuit.openStream('echo', Buffer.alloc(0));
+      stream.end('x');
+      expect((await readAll(stream)).toString()).toBe('x');
+    }
+  });
+
+  it('another number of hops replaces the circuits', async () => {
+    const { client } = await world(3);
+    const pool = poolOf(client, { minCircuits: 2 });
+    await pool.buildTunnels(1);
+    const old = pool.activeDataCircuits();
+    await pool.buildTunnels(3);
+    expect(pool.activeDataCircuits().map(({ hops }) => hops.length)).toEqual([4, 4]);
+    expect(old.every(({ isOpen }) => !isOpen)).toBe(true);
+  });
+
+  it('ready is 0 without a last hop, and the error says what is missing', async () => {
+    const { client } = await world(2, 0);
+    const pool = poolOf(client);
+    await expect(pool.buildTunnels(1)).rejects.toMatchObject({ code: 'NO_ROUTE' });
+    expect(pool.tunnelsReady()).toBe(0);
+    const few = await world(0);
+    await expect(poolOf(few.client, {}, few.hosts[0]).buildTunnels(5)).rejects.toMatchObject({ code: 'NO_ROUTE' });
+  });
+
+  it('a lost circuit is rebuilt without the relay that failed', async () => {
+    const { client, relays } = await world(2);
+    const pool = poolOf(client);
+    await pool.buildTunnels(1);
+    const [circuit] = pool.activeDataCircuits();
+    const used = relays.find(({ id }) => id === circuit?.hops[0]);
+    await used?.close();
+    await circuit?.closed;
+    await eventually(() => pool.tunnelsReady()).toBe(1);
+    expect(pool.activeDataCircuits()[0]?.hops[0]).not.toBe(used?.id);
+  });
+
+  it('tries another relay when one does not answer', async () => {
+    const { client, relays } = await world(2);
+    await relays[0]?.close();
+    const pool = poolOf(client);
+    await pool.buildTunnels(1);
+    expect(pool.activeDataCircuits()[0]?.hops[0]).toBe(relays[1]?.id);
+  });
+
+  it('builds more when all are busy, up to maxCircuits', async () => {
+    const { client } = await world(1);
+    const pool = poolOf(client, { minCircuits: 1, maxCircuits: 2 });
+    await pool.buildTunnels(1);
+    for (let index = 0; index < 4; index += 1) {
+      const circuit = await pool.circuit();
+      await circuit.openStream('echo', Buffer.alloc(0));
+      if (index > 0) await eventually(() => pool.activeDataCircuits().length).toBe(2);
+    }
+    expect(pool.activeDataCircuits().map(({ openStreams }) => openStreams)).toEqual([2, 2]);
+    expect(pool.tunnelsReady()).toBe(2);
+  });
+
+  it('the target is the last hop, and never a relay', async () => {
+    const { client, hosts } = await world(3, 3);
+    const pool = poolOf(client, { minCircuits: 4 }, hosts[1]);
+    await pool.buildTunnels(2);
+    for (const { hops } of pool.activeDataCircuits()) {
+      expect(hops.at(-1)).toBe(hosts[1]?.id);
+      expect(hops.slice(0, -1)).not.toContain(hosts[1]?.id);
+    }
+  });
+
+  it.each([
+    ['maxTime', { maxTime: 5_000 }, () => clock.pass(5_000)],
+    ['maxTraffic', { maxTraffic: 4_000 }, () => {}],
+  ])('%s retires a circuit once its streams have ended, and another takes its place', async (_what, settings, pass) => {
+    const { client } = await world(1);
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const pool = poolOf(client, settings);
+    await pool.buildTunnels(1);
+    const [old] = pool.activeDataCircuits();
+    const stream = await old?.openStream('echo', Buffer.alloc(0));
+    stream?.write(Buffer.alloc(3_000));
+    pass();
+    vi.advanceTimersByTime(1_000);
+    await eventually(() => pool.activeDataCircuits().some((circuit) => circuit !== old)).toBe(true);
+    expect(old?.isOpen).toBe(true);
+    stream?.destroy();
+    vi.advanceTimersByTime(1_000);
+    expect(old?.isOpen).toBe(false);
+    expect(await old?.closed).toBeUndefined();
+  });
+
+  it('maxTimeInactive ends what is idle above minCircuits', async () => {
+    const { client } = await world(1);
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const pool = poolOf(client, { minCircuits: 1, maxCircuits: 2, maxTimeInactive: 1_000 });
+    await pool.buildTunnels(1);
+    const first = await pool.circuit();
+    await first.openStream('echo', u32(0));
+    await pool.circuit();
+    await eventually(() => pool.activeDataCircuits().length).toBe(2);
+    clock.pass(1_500);
+    vi.advanceTimersByTime(1_000);
+    expect(pool.activeDataCircuits()).toEqual([first]);
+  });
+
+  it('an aborted wait and a closed pool say so', async () => {
+    const { client } = await world(1);
+    const pool = poolOf(client);
+    await expect(pool.buildTunnels(7)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await pool.buildTunnels(0);
+    await pool.close();
+    await expect(pool.circuit()).rejects.toMatchObject({ code: 'CLOSED' });
+    expect(() => poolOf(client, { minCircuits: 5, maxCircuits: 2 })).toThrow(
+      expect.objectContaining({ code: 'INVALID_CONFIG' }),
+    );
+  });
+});
+
+describe('path choice', () => {
+  it('uses every relay about equally often, in every place', async () => {
+    const { client, relays } = await world(5);
+    const offers = createOfferBook({ clock });
+    for (const node of net.nodes) offers.add(node.offer);
+    const seen = new Map<string, number>();
+    for (let index = 0; index < 2_000; index += 1) {
+      const path = choosePath({
+        offers,
+        service: 'echo',
+        target: undefined,
+        relays: 2,
+        self: client.id,
+        avoid: new Set(),
+        random: secureRandom,
+      });
+      for (const [place, { nodeId }] of path.slice(0, 2).entries()) {
+        seen.set(`${place}${nodeId}`, (seen.get(`${place}${nodeId}`) ?? 0) + 1);
+      }
+    }
+    expect(seen.size).toBe(2 * relays.length);
+    for (const count of seen.values()) expect(Math.abs(count - 400)).toBeLessThan(120);
+  });
+});

@@ -1,0 +1,321 @@
+/** Metered circuits between real nodes with real books on disk. */
+import { once } from 'node:events';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { STRANGER_WINDOW } from '../../../core/limits.ts';
+import { amount, unixSeconds } from '../../../core/units.ts';
+import type { PairCounts } from '../../../ledger/accounting/index.ts';
+import type { LinkMeter, Metering } from '../../../node/meter/index.ts';
+import { PRICE, TestNet, hashOf, patternHash, readAll, sendPattern, u32, eventually } from '../circuit/net.ts';
+import type { TestNode } from '../circuit/net.ts';
+
+const NOTHING = Buffer.alloc(0);
+let net: TestNet;
+beforeEach(() => {
+  net = new TestNet({ metered: true });
+});
+afterEach(() => net.close());
+
+function paying(node: TestNode): PairCounts | undefined {
+  return node.book?.peers().find(({ role }) => role === 'payer');
+}
+
+function paidBy(node: TestNode, payer: TestNode): PairCounts | undefined {
+  return node.book?.peers().find(({ role, peer }) => role === 'payee' && peer === payer.id);
+}
+
+/** Both ends of each pair along the path, once nothing is owed. */
+async function settledPairs(path: readonly TestNode[]): Promise<void> {
+  for (const [index, payee] of path.slice(1).entries()) {
+    const payer = path[index];
+    if (payer === undefined) throw new Error('no payer');
+    const figures = (counts: PairCounts | undefined): unknown =>
+      counts === undefined ? undefined : { up: counts.up, down: counts.down, due: counts.due, signed: counts.signed };
+    await eventually(() => {
+      const [a, b] = [figures(paying(payer)), figures(paidBy(payee, payer))];
+      const paid = paying(payer);
+      return { same: JSON.stringify(a, text) === JSON.stringify(b, text), settled: paid?.due === paid?.signed };
+    }).toEqual({ same: true, settled: true });
+    expect(paying(payer)?.signed).toBeGreaterThan(0n);
+  }
+}
+
+function text(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value;
+}
+
+/** Meters of one node, changed: how a cheat is made. */
+function cheating(change: (meter: LinkMeter) => void): (metering: Metering) => Metering {
+  return (metering) => ({
+    attach: (link) => {
+      const meter = metering.attach(link);
+      change(meter);
+      return meter;
+    },
+    flush: () => metering.flush(),
+    close: () => metering.close(),
+    [Symbol.asyncDispose]: () => metering.close(),
+  });
+}
+
+describe('counts and payments', () => {
+  it('agree to the byte at rest, whatever the traffic (fast-check)', async () => {
+    const { client, relays, host, offers } = await net.path(2);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ down: fc.nat(600_000), up: fc.nat(300_000), destroy: fc.boolean() }), {
+          minLength: 1,
+          maxLength: 4,
+        }),
+        async (streams) => {
+          const circuit = await client.endpoint.createCircuit(offers, { service: 'source' });
+          await Promise.all(
+            streams.map(async ({ down, up, destroy }) => {
+              const stream = await circuit.openStream('source', u32(down));
+              if (destroy) {
+                stream.destroy();
+                return;
+              }
+              await Promise.all([hashOf(stream), sendPattern(stream, up)]);
+            }),
+          );
+          circuit.destroy();
+          await settledPairs([client, ...relays, host]);
+        },
+      ),
+      { numRuns: 12 },
+    );
+  });
+
+  it('a transfer of many windows flows, and every hop is paid more than it pays', async () => {
+    const { client, relays, host, offers } = await net.path(2);
+    const length = 12 * STRANGER_WINDOW;
+    const circuit = await client.endpoint.createCircuit(offers, { service: 'source' });
+    const [down, up] = [await circuit.openStream('source', u32(length)), await circuit.openStream('sink', NOTHING)];
+    const [got, , answer] = await Promise.all([hashOf(down), sendPattern(up, length), readAll(up)]);
+    expect([got, answer.toString()]).toEqual([patternHash(length), patternHash(length)]);
+    circuit.destroy();
+    const path = [client, ...relays, host];
+    await settledPairs(path);
+    const paid = path.slice(0, -1).map((node) => paying(node)?.signed ?? 0n);
+    expect(paid[0]).toBeGreaterThan(paid[1] ?? 0n);
+    expect(paid[1]).toBeGreaterThan(paid[2] ?? 0n);
+    expect(paid[2]).toBeGreaterThan((BigInt(2 * length) * PRICE) >> 20n);
+  });
+
+  it('an idle account is paid without its circuit being closed', async () => {
+    const { client, host, offers } = await net.path(0);
+    const circuit = await client.endpoint.createCircuit(offers, { service: 'echo' });
+    const stream = await circuit.openStream('echo', NOTHING);
+    stream.write(Buffer.alloc(30_000));
+    await once(stream, 'data');
+    await settledPairs([client, host]);
+    expect(circuit.isOpen).toBe(true);
+  });
+
+  it('both ways over one link: each node pays for the circuits it builds', async () => {
+    const a = await net.path(0, { relayPrice: PRICE });
+    const b = await net.path(0, { relayPrice: PRICE });
+    const there = await a.host.endpoint.createCircuit([b.host.offer], { service: 'echo' });
+    const back = await b.host.endpoint.createCircuit([a.host.offer], { service: 'echo' });
+    expect(a.host.links.links().filter((link) => link.peer === b.host.id)).toHaveLength(1);
+    for (const circuit of [there, back]) {
+      const stream = await circuit.openStream('echo', NOTHING);
+      stream.end(Buffer.alloc(700_000, 1));
+      expect((await readAll(stream)).length).toBe(700_000);
+      circuit.destroy();
+    }
+    await settledPairs([a.host, b.host]);
+    await settledPairs([b.host, a.host]);
+  });
+
+  it('content is attributed by name, never beyond what was counted', async () => {
+    const attributed = new Map<string, number>();
+    const wrapMetering = cheating((meter) => {
+      const { attribute } = meter;
+      meter.attribute = (name, bytes, price) => {
+        attributed.set(name, (attributed.get(name) ?? 0) + bytes);
+        attribute.call(meter, name, bytes, price);
+      };
+    });
+    const { client, host, offers } = await net.path(0, { wrapMetering });
+    host.endpoint.register('page', { price: PRICE }, (stream, params) => {
+      stream.tag(params.toString());
+      stream.end(Buffer.alloc(200_000));
+      stream.resume();
+    });
+    const circuit = await client.endpoint.createCircuit(offers, { service: 'source' });
+    await Promise.all(
+      ['a.web3', 'b.web3'].map(async (name) => {
+        const stream = await circuit.openStream('page', Buffer.from(name));
+        stream.end();
+        expect((await readAll(stream)).length).toBe(200_000);
+      }),
+    );
+    circuit.destroy();
+    await settledPairs([client, host]);
+    const [a, b] = [attributed.get('a.web3') ?? 0, attributed.get('b.web3') ?? 0];
+    expect(a).toBeGreaterThan(200_000);
+    expect(b).toBe(a);
+    expect(BigInt(a + b)).toBeLessThanOrEqual(paidBy(host, client)?.down ?? 0n);
+  });
+});
+
+describe('a payer that stops paying', () => {
+  const neverPays = cheating((meter) => {
+    meter.sendUp = () => {};
+    meter.receivedDown = () => {};
+    meter.flush = () => {};
+  });
+
+  it('is cut off within one window when it sends', async () => {
+    const { host, offers } = await net.path(0);
+    const cheat = await net.node({ relayPrice: undefined, wrapMetering: neverPays });
+    const circuit = await cheat.endpoint.createCircuit(offers, { service: 'sink' });
+    const stream = await circuit.openStream('sink', NOTHING);
+    sendPattern(stream, 8 * STRANGER_WINDOW).catch(() => {});
+    expect(await circuit.closed).toMatchObject({ code: 'CIRCUIT_DESTROYED', details: { reason: 'UNPAID' } });
+    const counts = paidBy(host, cheat);
+    expect(counts?.signed).toBe(0n);
+    expect(host.endpoint.stats().destroyed['UNPAID']).toBe(1);
+    await expect(cheat.endpoint.createCircuit(offers, { service: 'sink' })).rejects.toMatchObject({
+      details: { reason: 'UNPAID' },
+    });
+  });
+
+  it('gets no more than one window when it only receives, and is cut off when it goes on owing', async () => {
+    const host = await net.path(0, { timing: { unpaidMillis: 200 } });
+    const cheat = await net.node({ relayPrice: undefined, wrapMetering: neverPays });
+    const circuit = await cheat.endpoint.createCircuit(host.offers, { service: 'source' });
+    const stream = await circuit.openStream('source', u32(8 * STRANGER_WINDOW));
+    let got = 0;
+    stream.on('data', (chunk: Buffer) => {
+      got += chunk.length;
+    });
+    expect(await circuit.closed).toMatchObject({ details: { reason: 'UNPAID' } });
+    expect(got).toBeLessThan(STRANGER_WINDOW);
+    expect(got).toBeGreaterThan(STRANGER_WINDOW / 2);
+  });
+
+  it('harms nobody else', async () => {
+    const { client, host, offers } = await net.path(0, { timing: { unpaidMillis: 100 } });
+    const cheat = await net.node({ relayPrice: undefined, wrapMetering: neverPays });
+    const bad = await cheat.endpoint.createCircuit(offers, { service: 'source' });
+    (await bad.openStream('source', u32(8 * STRANGER_WINDOW))).resume();
+    const good = await client.endpoint.createCircuit(offers, { service: 'source' });
+    const stream = await good.openStream('source', u32(6 * STRANGER_WINDOW));
+    expect(await hashOf(stream)).toBe(patternHash(6 * STRANGER_WINDOW));
+    await bad.closed;
+    good.destroy();
+    await settledPairs([client, host]);
+  });
+});
+
+describe('a meter that lies', () => {
+  it.each([
+    ['a payer that counts fewer bytes up', 'sendUp', -1],
+    ['a payer that counts more bytes down than it was sent', 'receivedDown', 1],
+  ] as const)('%s: the link closes with both figures', async (_who, method, by) => {
+    const { host, offers } = await net.path(0);
+    const liar = await net.node({
+      relayPrice: undefined,
+      wrapMetering: cheating((meter) => {
+        const real = meter[method];
+        meter[method] = (bytes, price) => real.call(meter, bytes + by, price);
+      }),
+    });
+    const circuit = await liar.endpoint.createCircuit(offers, { service: 'source' });
+    const link = liar.links.get(host.id);
+    const stream = await circuit.openStream('source', u32(4 * STRANGER_WINDOW));
+    stream.resume();
+    const error = await link?.closed;
+    expect(error).toMatchObject({ code: 'METER_DISAGREEMENT' });
+    expect(error?.message).toMatch(/\d+ bytes up.*counted \d+ bytes up/s);
+  });
+});
+
+describe('a channel is refused when', () => {
+  /** A client whose claims are bad in some way, and the error of its circuit. */
+  async function refusedWith(spoil: (client: TestNode, host: TestNode) => void): Promise<unknown> {
+    const { client, host, offers } = await net.path(0);
+    spoil(client, host);
+    return client.endpoint.createCircuit(offers, { service: 'echo' }).catch((error: unknown) => error);
+  }
+
+  it('it is not on the ledger', async () => {
+    const error = await refusedWith((client, host) => {
+      net.ledger.open(client.wallet, host.wallet, client.delegate.address, 1000n);
+      const { channel } = net.ledger;
+      net.ledger.channel = async () => undefined;
+      expect(channel).toBeDefined();
+    });
+    expect(error).toMatchObject({ code: 'CHANNEL_UNKNOWN' });
+  });
+
+  it('it pays another wallet', async () => {
+    const error = await refusedWith((client, host) => {
+      const channel = net.ledger.open(client.wallet, host.wallet, client.delegate.address, 1000n);
+      net.ledger.channels.set(`${channel.till}/${channel.slot}`, { ...channel, payee: client.wallet });
+      net.ledger.open = () => channel;
+    });
+    expect(error).toMatchObject({ code: 'CHANNEL_UNKNOWN' });
+  });
+
+  it('it is being closed', async () => {
+    const error = await refusedWith((client, host) => {
+      const channel = net.ledger.open(client.wallet, host.wallet, client.delegate.address, 1000n);
+      net.ledger.channels.set(`${channel.till}/${channel.slot}`, { ...channel, closeAt: unixSeconds(1n) });
+      net.ledger.open = () => channel;
+    });
+    expect(error).toMatchObject({ code: 'CHANNEL_CLOSING' });
+  });
+
+  it("it is somebody else's", async () => {
+    const victim = await net.node({ relayPrice: undefined });
+    const error = await refusedWith((_client, host) => {
+      const channel = net.ledger.open(victim.wallet, host.wallet, victim.delegate.address, 1_000_000n);
+      net.ledger.open = () => channel;
+    });
+    expect(error).toMatchObject({ code: 'RECEIPT_INVALID' });
+  });
+
+  it('the ledger cannot be read; after a few in vain the link is closed', async () => {
+    const { client, host, offers } = await net.path(0);
+    net.ledger.channel = () => Promise.reject(new Error('down'));
+    const codes: unknown[] = [];
+    const link = await client.links.connect(host.id, host.offer.addresses);
+    for (let index = 0; index < 4; index += 1) {
+      codes.push(
+        await client.endpoint
+          .createCircuit(offers, { service: 'echo' })
+          .catch((error: { code: unknown }) => error.code),
+      );
+    }
+    expect(codes).toEqual(Array.from({ length: 4 }, () => 'LEDGER_UNREACHABLE'));
+    expect(await link.closed).toMatchObject({ code: 'LIMIT_EXCEEDED' });
+  });
+});
+
+describe('deposits', () => {
+  it('used up: the circuit ends as UNPAID and no more than the deposit is signed for', async () => {
+    const { host, offers } = await net.path(0, { timing: { unpaidMillis: 200 } });
+    const poor = await net.node({ relayPrice: undefined, deposit: 4000n });
+    const circuit = await poor.endpoint.createCircuit(offers, { service: 'sink' });
+    const stream = await circuit.openStream('sink', NOTHING);
+    sendPattern(stream, 16 * STRANGER_WINDOW).catch(() => {});
+    expect(await circuit.closed).toMatchObject({ details: { reason: 'UNPAID' } });
+    await eventually(() => paidBy(host, poor)?.signed).toBe(amount(paying(poor)?.signed ?? 0n));
+    expect(paying(poor)?.signed).toBeLessThanOrEqual(4000n);
+  });
+
+  it('topped up in time: the transfer never stops', async () => {
+    const { host, offers } = await net.path(0);
+    const client = await net.node({ relayPrice: undefined, deposit: 8000n, topUp: 8000n });
+    const circuit = await client.endpoint.createCircuit(offers, { service: 'source' });
+    const stream = await circuit.openStream('source', u32(24 * STRANGER_WINDOW));
+    expect(await hashOf(stream)).toBe(patternHash(24 * STRANGER_WINDOW));
+    circuit.destroy();
+    await settledPairs([client, host]);
+    expect(paying(client)?.signed).toBeGreaterThan(16_000n);
+  });
+});
