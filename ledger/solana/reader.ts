@@ -65,6 +65,7 @@ export class SolanaReader implements LedgerReader {
     };
   }
 
+  /** web3.js reads lamports as a float: above 2^53 (nine million SOL) they are rounded. Credits are exact. */
   async balances(owner: LedgerAddress): Promise<Balances> {
     const key = toKey(owner);
     const [wallet, credits] = await this.accounts([key, creditAccountAddress(this.program, key)]);

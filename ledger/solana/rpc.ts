@@ -23,7 +23,12 @@ export class Rpc {
   readonly #fetch: typeof globalThis.fetch;
   readonly #timeoutMillis: number;
   readonly #log: Log;
-  readonly #closed = new AbortController();
+  /**
+   * What is under way, a controller each. Not one signal for all of them: on Node 20 AbortSignal.any over a long-lived
+   * signal leaks a little with every request, and a signal warns of more than ten listeners.
+   */
+  readonly #underWay = new Set<AbortController>();
+  #closed = false;
 
   /** @throws RelaymintError INVALID_CONFIG when the URL is not an http(s) one. */
   constructor(options: Pick<SolanaLedgerOptions, 'url' | 'fetch' | 'timeoutMillis' | 'log'>) {
@@ -42,7 +47,8 @@ export class Rpc {
 
   /** Ends what is under way; every later question is refused with CLOSED. */
   close(): void {
-    this.#closed.abort();
+    this.#closed = true;
+    for (const stop of this.#underWay) stop.abort();
   }
 
   /**
@@ -65,15 +71,23 @@ export class Rpc {
 
   /** Waits; ends early with CLOSED when the ledger is closed, or with the signal's reason. */
   async wait(millis: number, signal?: AbortSignal): Promise<void> {
-    const signals = signal === undefined ? [this.#closed.signal] : [this.#closed.signal, signal];
+    if (this.#closed) throw closedError();
+    const stop = new AbortController();
+    const end = (): void => stop.abort();
+    if (signal?.aborted === true) end();
+    signal?.addEventListener('abort', end);
+    this.#underWay.add(stop);
     try {
-      await sleep(millis, undefined, { signal: AbortSignal.any(signals) });
+      await sleep(millis, undefined, { signal: stop.signal });
     } catch (cause) {
-      if (this.#closed.signal.aborted) throw closedError();
+      if (this.#closed) throw closedError();
       throw new RelaymintError('ABORTED', 'Waiting for a transaction was ended.', {
         remedy: 'Ask for its status later: it may still get through.',
         cause,
       });
+    } finally {
+      this.#underWay.delete(stop);
+      signal?.removeEventListener('abort', end);
     }
   }
 
@@ -81,7 +95,7 @@ export class Rpc {
     // An airdrop that was granted, but whose answer was lost, would be granted again.
     const repeatable = !(typeof init.body === 'string' && init.body.includes('"requestAirdrop"'));
     for (let attempt = 1; ; attempt += 1) {
-      if (this.#closed.signal.aborted) throw closedError();
+      if (this.#closed) throw closedError();
       let failure: RelaymintError;
       try {
         const { response, body } = await this.#answer(input, init);
@@ -89,7 +103,7 @@ export class Rpc {
         failure = this.#refusal(response.status);
         if (!PASSING_STATUSES.includes(response.status)) throw failure;
       } catch (cause) {
-        if (this.#closed.signal.aborted) throw closedError();
+        if (this.#closed) throw closedError();
         // What the transport policy forbids, and what will not change, is not tried again.
         if (isRelaymintError(cause)) throw cause;
         failure = this.#unreachable(reasonOf(cause), cause);
@@ -108,13 +122,13 @@ export class Rpc {
     const controller = new AbortController();
     const end = (): void => controller.abort(new DOMException('no answer in time', 'TimeoutError'));
     const timer = setTimeout(end, this.#timeoutMillis);
-    this.#closed.signal.addEventListener('abort', end, { once: true });
+    this.#underWay.add(controller);
     try {
       const response = await this.#fetch(input, { ...init, signal: controller.signal });
       return { response, body: await boundedText(response) };
     } finally {
       clearTimeout(timer);
-      this.#closed.signal.removeEventListener('abort', end);
+      this.#underWay.delete(controller);
     }
   }
 

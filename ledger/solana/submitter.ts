@@ -176,6 +176,7 @@ export class Submitter {
     return { state: 'confirmed', result: record?.result ?? { signature, feeLamports: lamports(0n), computeUnits: 0 } };
   }
 
+  /** undefined when the node keeps no history: fee and compute units are then reported as 0. */
   async #record(
     signature: string,
   ): Promise<{ readonly result: TransactionResult; readonly logs: string[] } | undefined> {
