@@ -124,7 +124,8 @@ export interface PairCounts extends AccountCounts {
 export interface AccountBook extends AsyncDisposable {
   /**
    * Opens our side of a channel that we pay. An account still open on this channel is closed first. May send a receipt
-   * at once: what the last link left unpaid, or our newest one when the payee lost it.
+   * at once: what the last link left unpaid (after our own death, what the payee claims, up to the window we had), or our
+   * newest one when the payee lost it.
    * @throws RelaymintError CHANNEL_CLOSING, RECEIPT_INVALID (the held receipt is not signed by us), LIMIT_EXCEEDED, CLOSED.
    */
   openSpending(options: OpenSpending, sink: ReceiptSink): SpendingAccount;

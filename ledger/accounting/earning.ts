@@ -4,10 +4,19 @@ import type { NodeId } from '../../core/ids.ts';
 import { amount } from '../../core/units.ts';
 import type { Amount, PricePerMiB } from '../../core/units.ts';
 import type { ChannelState } from '../contract.ts';
-import { decodeSignedReceipt, isNewer, receiptMessage, receiptSignature, receiptVerifier } from '../receipt/index.ts';
+import {
+  decodeSignedReceipt,
+  isNewer,
+  MAX_COUNTER,
+  receiptMessage,
+  receiptSignature,
+  receiptVerifier,
+} from '../receipt/index.ts';
 import type { ReceiptVerifier, SignedReceipt } from '../receipt/index.ts';
 import type { AccountCounts, EarningAccount, UpVerdict } from './contract.ts';
 import { Earnings } from './earnings.ts';
+import { channelClosing, depositExceeded, meterDisagreement, receiptInvalid, receiptNotNewer } from './refusal.ts';
+import type { Figures } from './refusal.ts';
 import { headroom, NUMERATOR_BITS, Tally } from './tally.ts';
 import { windowAfter } from './terms.ts';
 import type { Terms } from './terms.ts';
@@ -38,12 +47,6 @@ export interface EarningParts {
   /** Asks the ledger for the deposit; `update` follows, or nothing. */
   readonly refresh: () => void;
   readonly flushed: () => Promise<void>;
-}
-
-interface Figures {
-  readonly amount: bigint;
-  readonly up: bigint;
-  readonly down: bigint;
 }
 
 export class Earning implements EarningAccount {
@@ -157,9 +160,10 @@ export class Earning implements EarningAccount {
     const receipt = decodeSignedReceipt(signed);
     this.#check(receipt);
     const covered = receipt.amount <= this.#channel.deposit;
-    if (!covered && this.#resuming) throw this.#depositExhausted(receipt.amount);
+    if (!covered && this.#resuming) throw depositExceeded(this.peer, receipt.amount, this.#channel);
     this.#acceptedUp = this.#up.numerator;
     if (covered) {
+      this.#parked = undefined;
       this.#accept(receipt);
     } else {
       this.#parked = receipt;
@@ -197,12 +201,7 @@ export class Earning implements EarningAccount {
     if (this.#closed) return;
     this.#unpark();
     if (channel.closeAt !== undefined) {
-      this.onFault(
-        new RelaymintError('CHANNEL_CLOSING', `${this.peer} asked to close its channel.`, {
-          remedy: 'It opens a new channel to go on.',
-          details: { channel: channel.id },
-        }),
-      );
+      this.onFault(channelClosing(this.peer, channel));
     }
     this.#reopen();
   }
@@ -273,20 +272,17 @@ export class Earning implements EarningAccount {
   #check(receipt: SignedReceipt): void {
     const { channel } = this;
     if (receipt.channel !== channel.id) {
-      throw new RelaymintError('RECEIPT_INVALID', `The receipt is for channel ${receipt.channel}, not ${channel.id}.`);
+      throw receiptInvalid(`It is for channel ${receipt.channel}, not ${channel.id}.`, channel);
+    }
+    if (receipt.up >= MAX_COUNTER || receipt.down >= MAX_COUNTER) {
+      throw receiptInvalid('It counts more bytes than any channel carries.', channel);
     }
     if (!isNewer(receipt, { channel: channel.id, ...this.#accepted, amount: amount(this.#accepted.amount) })) {
-      throw new RelaymintError(
-        'RECEIPT_NOT_NEWER',
-        `The receipt pays ${receipt.amount} base units for ${receipt.up} bytes up and ${receipt.down} down; the one before it ${this.#accepted.amount} for ${this.#accepted.up} and ${this.#accepted.down}.`,
-        { details: { channel: channel.id } },
-      );
+      throw receiptNotNewer(receipt, this.#accepted);
     }
     if (!this.#resuming) this.#compare(receipt);
     if (!this.#verify(receiptMessage(receipt), receiptSignature(receipt))) {
-      throw new RelaymintError('RECEIPT_INVALID', `The receipt is not signed by the channel's delegate.`, {
-        details: { channel: channel.id },
-      });
+      throw receiptInvalid(`It is not signed by the channel's delegate.`, channel);
     }
   }
 
@@ -295,22 +291,7 @@ export class Earning implements EarningAccount {
     const down = this.#down.at(receipt.down);
     const due = down === undefined ? undefined : (this.#up.numerator + down) >> NUMERATOR_BITS;
     if (receipt.up === this.#up.bytes && receipt.amount === due) return;
-    const ours = `${this.#up.bytes} bytes up, ${this.#down.bytes} down, ${due ?? 'no known amount'} due at its figure`;
-    throw new RelaymintError(
-      'METER_DISAGREEMENT',
-      `${this.peer} says ${receipt.up} bytes up, ${receipt.down} down, ${receipt.amount} due; this node counted ${ours}.`,
-      {
-        remedy: 'The link is closed; if this repeats, one of the two runs a faulty version.',
-        details: {
-          theirUp: String(receipt.up),
-          ourUp: String(this.#up.bytes),
-          theirDown: String(receipt.down),
-          ourDown: String(this.#down.bytes),
-          theirDue: String(receipt.amount),
-          ourDue: due === undefined ? 'unknown' : String(due),
-        },
-      },
-    );
+    throw meterDisagreement(this.peer, receipt, { up: this.#up.bytes, down: this.#down.bytes, due });
   }
 
   #accept(receipt: SignedReceipt): void {
@@ -344,7 +325,7 @@ export class Earning implements EarningAccount {
       return;
     }
     this.#depositReads += 1;
-    if (this.#depositReads >= DEPOSIT_READS) this.onFault(this.#depositExhausted(parked.amount));
+    if (this.#depositReads >= DEPOSIT_READS) this.onFault(depositExceeded(this.peer, parked.amount, this.#channel));
   }
 
   #opened(paid: bigint): void {
@@ -364,13 +345,5 @@ export class Earning implements EarningAccount {
   #setArrears(arrears: bigint): void {
     this.#arrears = arrears;
     this.#parts.setArrears(arrears);
-  }
-
-  #depositExhausted(wanted: bigint): RelaymintError {
-    return new RelaymintError(
-      'DEPOSIT_EXHAUSTED',
-      `${this.peer} signed for ${wanted} base units; its deposit is ${this.#channel.deposit}.`,
-      { remedy: 'It must top up its channel.', details: { channel: this.#channel.id } },
-    );
   }
 }

@@ -4,9 +4,10 @@ import type { NodeId } from '../../core/ids.ts';
 import { amount } from '../../core/units.ts';
 import type { Amount, PricePerMiB } from '../../core/units.ts';
 import type { ChannelState } from '../contract.ts';
-import { decodeSignedReceipt, isNewer, signReceipt, verifyReceipt } from '../receipt/index.ts';
+import { decodeSignedReceipt, isNewer, MAX_COUNTER, signReceipt, verifyReceipt } from '../receipt/index.ts';
 import type { SignedReceipt, Signer } from '../receipt/index.ts';
 import type { AccountCounts, ReceiptSink, SpendingAccount } from './contract.ts';
+import type { Figures } from './refusal.ts';
 import { headroom, MAX_PRICE_RUNS, NUMERATOR_BITS, Tally } from './tally.ts';
 import { windowAfter } from './terms.ts';
 import type { Terms } from './terms.ts';
@@ -29,12 +30,6 @@ export interface SpendingParts {
   /** Keeps on disk what we may owe beyond our receipts from now on. */
   readonly expose: (debt: Amount) => void;
   readonly onLow: (channel: ChannelState, left: Amount) => void;
-}
-
-interface Figures {
-  readonly amount: bigint;
-  readonly up: bigint;
-  readonly down: bigint;
 }
 
 export class Spending implements SpendingAccount {
@@ -257,6 +252,7 @@ export class Spending implements SpendingAccount {
 function claimed(terms: Terms, base: Figures, exposed: bigint): Figures | undefined {
   const claim = terms.due - base.amount;
   if (claim <= 0n || exposed <= 0n || terms.up < base.up || terms.down < base.down) return undefined;
+  if (terms.up >= MAX_COUNTER || terms.down >= MAX_COUNTER) return undefined;
   return { amount: base.amount + (claim < exposed ? claim : exposed), up: terms.up, down: terms.down };
 }
 

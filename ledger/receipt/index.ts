@@ -4,6 +4,7 @@ export {
   decodeSignedReceipt,
   encodeReceipt,
   isNewer,
+  MAX_COUNTER,
   RECEIPT_BYTES,
   RECEIPT_TAG,
   receiptMessage,

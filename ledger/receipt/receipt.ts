@@ -20,6 +20,8 @@ import type { Amount } from '../../core/units.ts';
 export const RECEIPT_TAG = 0x01;
 export const RECEIPT_BYTES = 47;
 export const SIGNATURE_BYTES = 64;
+/** Byte counters that end here are refused on a link: no channel carries that much, and one near 2^64 could not grow. */
+export const MAX_COUNTER: bigint = 1n << 63n;
 export const SIGNED_RECEIPT_BYTES: number = RECEIPT_BYTES + SIGNATURE_BYTES;
 
 /** What a receipt says. All figures are cumulative since the channel opened. */

@@ -233,6 +233,14 @@ describe('the window', () => {
     expect(pair.arrears).toBe(0n);
   });
 
+  it('takes no counter that could not grow, not even from a payer that comes back', () => {
+    const pair = new Pair(PRICE);
+    const absurd = signReceipt({ ...honest(pair), amount: amount(1n), up: 1n << 63n }, delegate);
+    expect(() => pair.earning.receive(absurd.bytes)).toThrowError(expect.objectContaining({ code: 'RECEIPT_INVALID' }));
+    const terms = { ...pair.earning.terms, due: amount(5n), down: 1n << 63n };
+    expect(openSpending(pair, { terms, before: undefined, exposed: 10n }).counts().signed).toBe(0n);
+  });
+
   it('bounds what a lying payee can claim of a payer that died, and gives it nothing otherwise', () => {
     const pair = new Pair(PRICE);
     pair.sendUp(FRAME);
