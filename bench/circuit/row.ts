@@ -1,6 +1,7 @@
 /** One row: its processes, and its turn in a round. */
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import { RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import type { RowName, Turn } from './figures.ts';
 import { PeerProcess } from './process.ts';
@@ -104,6 +105,12 @@ export class Row implements AsyncDisposable {
         const settled = await hop.ask('settle');
         transactions += settled.transactions;
         receipts += settled.receipts;
+      }
+      if (this.#metered && receipts < this.#hops.length) {
+        throw new RelaymintError(
+          'INTERNAL',
+          `The warm-up of ${this.name} did not settle: its windows would not be what is said.`,
+        );
       }
       await this.#initiator.ask('join');
     }
