@@ -17,5 +17,7 @@ export { createContentSource } from './source.ts';
 export type { ContentRoute, ContentSourceOptions } from './source.ts';
 export { openBlockStore } from './store.ts';
 export type { BlockStoreOptions } from './store.ts';
+export { listFiles } from './tree.ts';
+export type { ListedFile } from './tree.ts';
 export { follow, openNode, readFile } from './unixfs.ts';
 export type { DirectoryEntry, DirectoryNode, FileNode, ReadOptions, SiteNode, Trail } from './unixfs.ts';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { inlineName, isName, nameOfHost, opensInBrowsers, parseName, siteUrl, uninlineName } from '../../sdk/index.ts';
 
@@ -41,7 +41,7 @@ describe('names', () => {
 
   it('knows the names that no URL parser takes', () => {
     expect(opensInBrowsers('xn-foo.web3')).toBe(false);
-    expect(() => new URL(siteUrl('xn-foo.web3', 1))).toThrow();
+    expect(() => new URL(siteUrl('xn-foo.web3', 1))).toThrow('Invalid URL');
     expect(opensInBrowsers('news.web3')).toBe(true);
   });
 
@@ -62,8 +62,8 @@ describe('names', () => {
   it('never throws anything else on any text', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 200 }), (text) => {
-        isName(text);
-        nameOfHost(text);
+        expect(typeof isName(text)).toBe('boolean');
+        expect(['string', 'undefined']).toContain(typeof nameOfHost(text));
       }),
     );
   });

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CID } from 'multiformats/cid';
-import { follow, importPath, importSite, openNode, readFile } from '../../../sites/content/index.ts';
+import { follow, importPath, importSite, listFiles, openNode, readFile } from '../../../sites/content/index.ts';
 import type { BlockSink } from '../../../sites/content/index.ts';
 import { Cleanup, temporaryFolder, temporaryStore, writeTree } from '../kit.ts';
 
@@ -36,7 +36,7 @@ describe('import', () => {
   it('depends on names and contents only', async () => {
     const files = { 'b/z.txt': 'z', 'a.txt': 'a', 'b/a/deep.txt': 'deep', 'c.txt': 'a' };
     const roots = new Set<string>();
-    for (const order of [Object.entries(files), Object.entries(files).reverse()]) {
+    for (const order of [Object.entries(files), Object.entries(files).toReversed()]) {
       const folder = await temporaryFolder(cleanup);
       for (const [path, content] of order) await writeTree(folder, { [path]: content });
       roots.add((await importPath(folder, nowhere)).root.toString());
@@ -66,6 +66,12 @@ describe('import', () => {
     const empty = await node(store, root, 'empty.txt');
     expect(empty).toMatchObject({ type: 'file', size: 0 });
     expect(await node(store, root, 'hollow')).toMatchObject({ type: 'directory' });
+    const listed: [string, number][] = [];
+    for await (const { segments, file } of listFiles(store, root)) listed.push([segments.join('/'), file.size]);
+    expect(listed).toEqual([
+      ['empty.txt', 0],
+      ['full.txt', 4],
+    ]);
     if (empty?.type !== 'file') throw new Error('not a file');
     expect(await readFile(store, empty).next()).toMatchObject({ done: true });
   });

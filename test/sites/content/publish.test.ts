@@ -28,8 +28,8 @@ interface Scene {
   readonly ledger: NameBook;
   readonly store: BlockStore;
   readonly folder: string;
-  publish(options?: Partial<PublishOptions>): ReturnType<typeof publishSite>;
-  import(files: Readonly<Record<string, string | Uint8Array>>): Promise<CID>;
+  readonly publish: (options?: Partial<PublishOptions>) => ReturnType<typeof publishSite>;
+  readonly import: (files: Readonly<Record<string, string | Uint8Array>>) => Promise<CID>;
 }
 
 async function scene(options: Partial<PublishServiceOptions> = {}): Promise<Scene> {

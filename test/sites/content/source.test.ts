@@ -162,7 +162,7 @@ describe('content source', () => {
         .then(() => chunks.next())
         .then(() => chunks.next())
         .then(() => chunks.next()),
-    ).rejects.toThrow();
+    ).rejects.toMatchObject({ name: 'AbortError' });
     content.close();
     await closed;
     expect((await readBig(source, root)).equals(big)).toBe(true);

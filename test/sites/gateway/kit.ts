@@ -23,10 +23,10 @@ export interface Front {
   readonly ledger: NameBook;
   readonly host: TestHost;
   /** Publishes files as a name on the test host and the test ledger. */
-  publish(name: string, files: Readonly<Record<string, string | Uint8Array>>): Promise<CID>;
-  get(path: string, options?: AskOptions): Promise<Answer>;
+  readonly publish: (name: string, files: Readonly<Record<string, string | Uint8Array>>) => Promise<CID>;
+  readonly get: (path: string, options?: AskOptions) => Promise<Answer>;
   /** The response as soon as its head is here; its body is not read. */
-  open(path: string, options?: AskOptions): Promise<IncomingMessage>;
+  readonly open: (path: string, options?: AskOptions) => Promise<IncomingMessage>;
 }
 
 export interface AskOptions {

@@ -312,20 +312,23 @@ describe('gateway: failures are told', () => {
   });
 
   it('unknown names, names without content, a ledger that is away, a fault of ours', async () => {
-    let failure: Error | undefined;
+    const failures: Error[] = [];
     const front = await startFront(cleanup, {
-      content: (inner) => ({ open: (site, o) => (failure ? Promise.reject(failure) : inner.open(site, o)) }),
+      content: (inner) => ({ open: (site, o) => (failures[0] ? Promise.reject(failures[0]) : inner.open(site, o)) }),
     });
     expect((await front.get('/')).text).toContain('Nobody has registered demo.web3');
     front.ledger.register('empty.web3', new Uint8Array(0));
     const empty = await front.get('/', { host: 'empty-web3.localhost' });
     expect([empty.status, empty.text.includes('has no content yet')]).toEqual([404, true]);
     await front.publish('demo.web3', files);
-    failure = new TypeError('a secret detail');
+    failures.push(new TypeError('a secret detail'));
     const fault = await front.get('/');
     expect(fault.status).toBe(500);
     expect(fault.text).not.toContain('secret');
     expect(fault.headers['etag']).toBeUndefined();
+    front.ledger.name = () => Promise.reject(new RelaymintError('LEDGER_UNREACHABLE', 'http://ledger is away.'));
+    const away = await front.get('/');
+    expect([away.status, away.text.includes('The ledger does not answer')]).toEqual([502, true]);
   });
 
   it('a root that is no UnixFS is refused', async () => {
