@@ -4,7 +4,15 @@ import path from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { messageOf } from '../../core/errors.ts';
 import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
-import { parseCredits, parseSol, pricePerMiB, type Amount, type Lamports, type PricePerMiB } from '../../core/units.ts';
+import {
+  formatCredits,
+  parseCredits,
+  parseSol,
+  pricePerMiB,
+  type Amount,
+  type Lamports,
+  type PricePerMiB,
+} from '../../core/units.ts';
 import { EMBEDDED_PROGRAM_ID } from '../../ledger/solana/embedded/index.ts';
 import { parsePeer, type PeerAddress } from '../discovery/index.ts';
 
@@ -38,11 +46,21 @@ export function collect<T>(decode: (text: string) => T): (text: string, previous
 }
 
 export const credits: (text: string) => Amount = parsed(parseCredits);
-export const price: (text: string) => PricePerMiB = parsed((text) => pricePerMiB(parseCredits(text)));
+const price: (text: string) => PricePerMiB = parsed((text) => pricePerMiB(parseCredits(text)));
 export const sol: (text: string) => Lamports = parsed(parseSol);
 
 /** The main price of a node that nobody pays. */
 export const SELLS_NOTHING: PricePerMiB = pricePerMiB(0n);
+
+/** An option that takes credits. (The help cannot print a bigint default by itself.) */
+export function creditsOption(flags: string, description: string, standard: Amount): Option {
+  return new Option(flags, description).argParser(credits).default(standard, formatCredits(standard));
+}
+
+/** An option that takes credits per MiB. */
+export function priceOption(flags: string, description: string, standard: PricePerMiB): Option {
+  return new Option(flags, description).argParser(price).default(standard, formatCredits(standard));
+}
 
 export function defaultDataDir(label: string): string {
   return path.join(homedir(), '.relaymint', label);
@@ -111,11 +129,12 @@ export function addNodeOptions(command: Command, role: string): Command {
       collect(parsePeer),
       [],
     )
-    .option(
-      '--deposit <credits>',
-      'deposit of a channel to a neighbour that this node pays',
-      credits,
-      parseCredits('1'),
+    .addOption(
+      creditsOption(
+        '--deposit <credits>',
+        'deposit of a channel to a neighbour that this node pays',
+        parseCredits('1'),
+      ),
     )
     .option(
       '--airdrop <sol>',

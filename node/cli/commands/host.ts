@@ -7,7 +7,7 @@ import {
   addNodeOptions,
   collect,
   parsed,
-  price,
+  priceOption,
   wholeNumber,
   type ListenOptions,
   type NodeOptions,
@@ -43,8 +43,10 @@ export function hostCommand(program: Command): void {
       "Takes content from publishers, checks every block against its hash, and serves it to whoever pays.\nThe share of a site's owner is declared with every settlement.",
     );
   addListenOptions(addNodeOptions(command, 'host'))
-    .option('--price <credits>', 'credits for each MiB served', price, DEFAULT_CONTENT_PRICE)
-    .option('--publish-price <credits>', 'credits for each MiB that a publisher brings', price, DEFAULT_PUBLISH_PRICE)
+    .addOption(priceOption('--price <credits>', 'credits for each MiB served', DEFAULT_CONTENT_PRICE))
+    .addOption(
+      priceOption('--publish-price <credits>', 'credits for each MiB that a publisher brings', DEFAULT_PUBLISH_PRICE),
+    )
     .option('--quota <size>', 'most content to keep, for example 20G', parsed(parseSize))
     .option('--quota-per-name <size>', 'most content to keep for one name', parsed(parseSize))
     .option(

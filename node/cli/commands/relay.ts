@@ -4,7 +4,7 @@ import { formatCredits, pricePerMiB, type PricePerMiB } from '../../../core/unit
 import {
   addListenOptions,
   addNodeOptions,
-  price,
+  priceOption,
   wholeNumber,
   type ListenOptions,
   type NodeOptions,
@@ -26,7 +26,9 @@ export function relayCommand(program: Command): void {
       "Carries circuits of others for pay. Each neighbour that sends traffic here pays by signed receipts, which are\nsettled on the ledger into this node's till.",
     );
   addListenOptions(addNodeOptions(command, 'relay'))
-    .option('--price <credits>', 'credits for each MiB carried, both directions counted', price, DEFAULT_RELAY_PRICE)
+    .addOption(
+      priceOption('--price <credits>', 'credits for each MiB carried, both directions counted', DEFAULT_RELAY_PRICE),
+    )
     .option('--slots <n>', 'neighbours that can pay at the same time (slots of the till)', wholeNumber(1, 64), 64)
     .addHelpText(
       'after',

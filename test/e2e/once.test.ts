@@ -1,0 +1,140 @@
+/** `start --once --json`: a complete round, seen from outside. */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { RoundReport } from '../../node/cli/market/report.ts';
+import { relaymint, temporaryFolder } from './marketplace.ts';
+
+const MINUTES = 60_000;
+
+function reportOf(stdout: string): RoundReport {
+  const lines = stdout.trim().split('\n');
+  expect(lines).toHaveLength(1);
+  return JSON.parse(lines[0] ?? '') as RoundReport;
+}
+
+function total(values: readonly string[]): bigint {
+  return values.reduce((sum, value) => sum + BigInt(value), 0n);
+}
+
+/** Everything that must hold of any round, from its figures alone. */
+function expectWholeBooks(report: RoundReport): void {
+  expect(report.ok).toBe(true);
+  expect(report.site.verified).toBe(true);
+  for (const peer of report.peers) {
+    expect(peer.payerCounts).toEqual(peer.payeeCounts);
+    expect(peer.paid).toBe(peer.owed);
+    expect(BigInt(peer.paid)).toBeGreaterThan(0n);
+  }
+  const { supply } = report;
+  expect(total([supply.circulating, supply.openDeposits, supply.unminted])).toBe(
+    BigInt(supply.bought) - BigInt(supply.redeemed),
+  );
+  // Channels are closed at the end of a round, so what was burned for them has all been minted again, to whoever earned it.
+  expect(supply.openDeposits).toBe('0');
+  expect(supply.minted).toBe(supply.burned);
+  // Nobody made or lost a base unit but by what was paid.
+  expect(total(report.balances.map((row) => row.after))).toBe(total(report.balances.map((row) => row.before)));
+}
+
+describe('one round of the local marketplace', () => {
+  test(
+    'publishes, fetches through three relays and the host, settles and adds up; a seed makes keys reproducible',
+    async () => {
+      const before = await readdir(tmpdir());
+      const first = await relaymint('start', '--once', '--json', '--seed', 'a round', '--log-level', 'warn');
+      expect(first.stderr).toBe('');
+      expect(first.code).toBe(0);
+      const report = reportOf(first.stdout);
+      expectWholeBooks(report);
+      expect(report.site).toMatchObject({ name: 'demo.web3', verified: true });
+      expect(report.peers).toHaveLength(5);
+      expect(report.balances.map((row) => row.role).toSorted()).toEqual([
+        'host',
+        'relay',
+        'relay',
+        'relay',
+        'site',
+        'visitor',
+      ]);
+      for (const row of report.balances) {
+        const gain = BigInt(row.after) - BigInt(row.before);
+        if (row.role === 'visitor') expect(gain).toBeLessThan(0n);
+        else expect(gain).toBeGreaterThan(0n);
+      }
+      expect(report.settlement.signatures).toHaveLength(report.settlement.transactions);
+      expect(report.settlement.receipts).toBeGreaterThanOrEqual(5);
+      expect(report.settlement.feeLamports).toBeGreaterThan(0);
+      expect(
+        (await readdir(tmpdir())).filter((name) => name.startsWith('relaymint-') && !before.includes(name)),
+      ).toEqual([]);
+
+      const second = reportOf(
+        (await relaymint('start', '--once', '--json', '--seed', 'a round', '--log-level', 'warn')).stdout,
+      );
+      expect(second.balances.map((row) => row.owner)).toEqual(report.balances.map((row) => row.owner));
+      expect(second.site.cid).toBe(report.site.cid);
+    },
+    4 * MINUTES,
+  );
+
+  test.each([1, 6])(
+    'through %i relays, a folder with awkward names, empty and large files; then once more on the same data',
+    async (hops) => {
+      await using folder = await temporaryFolder();
+      const site = path.join(folder.path, 'site');
+      await mkdir(path.join(site, 'deep', 'er'), { recursive: true });
+      await writeFile(path.join(site, 'index.html'), '<h1>hello</h1>');
+      await writeFile(path.join(site, 'empty.txt'), '');
+      await writeFile(path.join(site, 'deep', 'er', 'große Datei, 100% #1?.bin'), randomBytes(3 * 1024 * 1024 + 17));
+      await writeFile(path.join(site, 'one-block.bin'), randomBytes(1024 * 1024));
+      const data = path.join(folder.path, 'data');
+      const args = [
+        'start',
+        '--once',
+        '--json',
+        '--hops',
+        String(hops),
+        '--site',
+        site,
+        '--data',
+        data,
+        '--log-level',
+        'warn',
+      ];
+
+      const first = await relaymint(...args);
+      expect(first.stderr).toBe('');
+      const report = reportOf(first.stdout);
+      expectWholeBooks(report);
+      expect(report.site.files).toBe(4);
+      // The visitor pays the first of the relays, each relay the next, the last the host; the publisher pays the host.
+      expect(report.peers).toHaveLength(hops + 2);
+
+      const again = reportOf((await relaymint(...args)).stdout);
+      expectWholeBooks(again);
+      expect(again.site.cid).toBe(report.site.cid);
+      expect(again.balances.map(({ owner, before }) => ({ owner, before }))).toEqual(
+        report.balances.map(({ owner, after }) => ({ owner, before: after })),
+      );
+    },
+    6 * MINUTES,
+  );
+
+  test('says what is wrong with a command line', async () => {
+    const relays = await relaymint('start', '--once', '--json', '--hops', '4', '--relays', '2');
+    expect(relays.code).toBe(1);
+    expect(JSON.parse(relays.stdout)).toMatchObject({ ok: false, error: { code: 'INVALID_ARGUMENT' } });
+    expect(relays.stderr).toContain('--relays 4');
+
+    const missing = await relaymint('start', '--site', '/nowhere/at/all');
+    expect(missing.code).toBe(1);
+    expect(missing.stderr).toContain('is not a folder');
+
+    const hops = await relaymint('start', '--hops', '7');
+    expect(hops.code).toBe(2);
+    expect(hops.stderr).toContain('from 1 to 6');
+  });
+});

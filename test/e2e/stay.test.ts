@@ -1,0 +1,51 @@
+/** The marketplace that stays up: its pages, its continuation from --data, and what Ctrl-C and sudden death leave behind. */
+import { request } from 'node:http';
+import { expect, test } from 'vitest';
+import { callControl, readControlFile } from '../../node/cli/control/client.ts';
+import { isAlive, relaymint, startMarketplace, temporaryFolder } from './marketplace.ts';
+
+function status(url: string): Promise<number> {
+  const { host, port, pathname } = new URL(url);
+  return new Promise((resolve, reject) => {
+    request({ host: '127.0.0.1', port, path: pathname, headers: { host }, agent: false }, (response) => {
+      response.resume().on('end', () => resolve(response.statusCode ?? 0));
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+test('serves until Ctrl-C, leaves nothing behind, and continues from --data', async () => {
+  await using folder = await temporaryFolder();
+  const first = await startMarketplace('--data', folder.path, '--log-level', 'warn');
+  expect(await status(first.ready.site)).toBe(200);
+  expect(await status(first.ready.gateway)).toBe(200);
+  expect(await status(new URL('no/such/page', first.ready.site).href)).toBe(404);
+  const pids = [...first.pids.values()];
+  expect(pids).toHaveLength(6);
+  expect(await first.stop()).toBe(0);
+  expect(pids.filter(isAlive)).toEqual([]);
+
+  await using second = await startMarketplace('--data', folder.path, '--log-level', 'warn');
+  expect(second.ready.cid).toBe(first.ready.cid);
+  expect(second.ready.nodes).toEqual(first.ready.nodes);
+  const relay = second.ready.nodes.find((node) => node.label === 'relay-1');
+  const before = await callControl(fetch, await readControlFile(relay?.dataDir ?? ''), 'stats');
+  // What was settled at the first Ctrl-C is in the books of the second start.
+  expect(before.pairs.length === 0 || before.settlement.transactions > 0).toBe(true);
+  expect(await status(second.ready.site)).toBe(200);
+
+  const settled = await relaymint('settle', '--json', '--withdraw', '--data', relay?.dataDir ?? '');
+  expect(settled.code).toBe(0);
+  expect(JSON.parse(settled.stdout)).toHaveProperty('transactions');
+  const stats = await relaymint('stats', '--data', relay?.dataDir ?? '');
+  expect(stats.stdout).toContain('relay-1 (relay)');
+});
+
+test('a marketplace that is killed takes its processes with it', async () => {
+  await using folder = await temporaryFolder();
+  const market = await startMarketplace('--data', folder.path, '--log-level', 'warn');
+  const pids = [...market.pids.values()];
+  market.kill();
+  await expect.poll(() => pids.filter(isAlive), { timeout: 30_000 }).toEqual([]);
+});
