@@ -50,6 +50,8 @@ export const STREAM_WINDOW_MAX: number = 4 * MIB;
 export const MAX_STREAMS_PER_CIRCUIT = 256;
 /** Circuits of others that a node takes part in: each costs about 2 KB idle, and its queue when busy. */
 export const MAX_JOINED_CIRCUITS = 4096;
+/** A circuit of others that carried nothing for this long is destroyed, milliseconds: pools replace theirs after ten minutes. */
+export const JOINED_IDLE_MILLIS = 900_000;
 /** Bytes one end of a circuit holds for readers that do not read before it stops returning circuit credit. */
 export const CIRCUIT_UNREAD: number = 4 * MIB;
 /** Bytes an application may have waiting in one stream's out-queue before its writes wait: a few large cells. */

@@ -110,6 +110,8 @@ export interface CircuitTiming {
   readonly pingMillis?: number;
   /** A peer whose window stays shut for this long is cut off. Default 20,000. */
   readonly unpaidMillis?: number;
+  /** A circuit of others that carries nothing for this long is destroyed. Default JOINED_IDLE_MILLIS. */
+  readonly joinedIdleMillis?: number;
 }
 
 export interface CircuitEndpointOptions {

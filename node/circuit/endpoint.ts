@@ -1,7 +1,7 @@
 /** The circuits of one node: accepts, builds, keeps and ends them. */
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
-import { CIRCUIT_BUILD_MILLIS, MAX_HOPS, MAX_JOINED_CIRCUITS } from '../../core/limits.ts';
+import { CIRCUIT_BUILD_MILLIS, JOINED_IDLE_MILLIS, MAX_HOPS, MAX_JOINED_CIRCUITS } from '../../core/limits.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { Log } from '../../core/ports.ts';
 import { pricePerMiB } from '../../core/units.ts';
@@ -41,6 +41,8 @@ const RELAY_SERVICE = 'relay';
 const QUIET_MILLIS = 10_000;
 const PING_MILLIS = 10_000;
 const UNPAID_MILLIS = 20_000;
+/** A watch looks this often within the time it guards. */
+const TURNS = 4;
 /** What close() waits at most for DESTROYs to be answered and paid for. */
 const SETTLE_MILLIS = 2_000;
 
@@ -70,7 +72,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   readonly #joined = new Set<RelayedCircuit>();
   readonly #destroyed = new Map<DestroyReason, number>();
   readonly #unsubscribe: () => void;
-  readonly #debtWatch: NodeJS.Timeout;
+  readonly #watches: readonly NodeJS.Timeout[];
   #closing = false;
   #onSettled: () => void = () => {};
 
@@ -88,9 +90,15 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
       pingMillis: options.timing?.pingMillis ?? PING_MILLIS,
     };
     const unpaidMillis = options.timing?.unpaidMillis ?? UNPAID_MILLIS;
-    this.#debtWatch = setInterval(() => {
-      for (const port of this.#ports.values()) port.cutDebtor(unpaidMillis);
-    }, unpaidMillis / 4).unref();
+    const idleMillis = options.timing?.joinedIdleMillis ?? JOINED_IDLE_MILLIS;
+    this.#watches = [
+      setInterval(() => {
+        for (const port of this.#ports.values()) port.cutDebtor(unpaidMillis);
+      }, unpaidMillis / TURNS).unref(),
+      setInterval(() => {
+        for (const circuit of this.#joined) circuit.watch(TURNS);
+      }, idleMillis / TURNS).unref(),
+    ];
     this.#unsubscribe = options.links.onLink((link) => this.#attach(link));
     for (const link of options.links.links()) this.#attach(link);
   }
@@ -154,10 +162,10 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     if (this.#closing) return;
     this.#closing = true;
     this.#unsubscribe();
-    clearInterval(this.#debtWatch);
-    for (const circuit of [...this.#initiated]) circuit.shutDown();
+    for (const watch of this.#watches) clearInterval(watch);
+    for (const circuit of this.#initiated) circuit.shutDown();
     const stopping = ending(DestroyReason.SHUTDOWN, 'the node is stopping');
-    for (const circuit of [...this.#joined]) circuit.end(stopping);
+    for (const circuit of this.#joined) circuit.end(stopping);
     await this.#allSettled();
     for (const port of this.#ports.values()) port.meter.flush();
   }

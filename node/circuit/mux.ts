@@ -23,11 +23,11 @@ import {
 } from './cell.ts';
 import { CircuitCredit, WindowTuner, overdrawn } from './credit.ts';
 import { EndReason, decodeEnd, encodeEnd } from './reason.ts';
+import { Pings } from './pings.ts';
 import { MuxStream } from './stream.ts';
 import type { StreamHost } from './stream.ts';
 
 const MAX_STREAM_ID = 0xffff;
-const MAX_PINGS = 64;
 const SERVICE_NAME = /^[a-z0-9][a-z0-9._-]{0,31}$/;
 const NO_DATA = Buffer.alloc(0);
 
@@ -56,12 +56,6 @@ interface ControlCell {
   readonly data: Uint8Array;
 }
 
-interface Ping {
-  readonly sentAt: number;
-  answered(rttMillis: number): void;
-  failed(error: RelaymintError): void;
-}
-
 export function isServiceName(name: string): boolean {
   return SERVICE_NAME.test(name);
 }
@@ -72,7 +66,7 @@ export class Mux implements StreamHost {
   readonly #streams = new Map<number, MuxStream>();
   readonly #credit = new CircuitCredit();
   readonly #tuner = new WindowTuner();
-  readonly #pings = new Map<number, Ping>();
+  readonly #pings: Pings = new Pings((token) => this.#send(CellType.PING, 0, token));
   /** Small cells go before data. */
   #control: ControlCell[] = [];
   /** Streams that can send, in turn. */
@@ -80,7 +74,6 @@ export class Mux implements StreamHost {
   /** The stream whose cell was pulled last. */
   #pulled: MuxStream | undefined;
   #newestStream = 0;
-  #newestPing = 0;
   /** Bytes by which all stream windows together have grown. */
   #grown = 0;
   #waking = false;
@@ -134,16 +127,7 @@ export class Mux implements StreamHost {
 
   /** One round trip to the other end, milliseconds. @throws RelaymintError CIRCUIT_DESTROYED, CLOSED, LIMIT_EXCEEDED. */
   ping(): Promise<number> {
-    return new Promise((resolve, reject) => {
-      if (this.#closed !== undefined) reject(this.#closed);
-      else if (this.#pings.size >= MAX_PINGS) {
-        reject(
-          new RelaymintError('LIMIT_EXCEEDED', `${MAX_PINGS} pings are under way.`, {
-            remedy: 'Wait for one to be answered.',
-          }),
-        );
-      } else this.#ping(resolve, reject);
-    });
+    return this.#closed === undefined ? this.#pings.ask() : Promise.reject(this.#closed);
   }
 
   /** Queues a cell that is not about streams. */
@@ -157,10 +141,9 @@ export class Mux implements StreamHost {
     this.#closed = error;
     this.#control = [];
     this.#ready = [];
-    for (const stream of [...this.#streams.values()]) stream.destroy(error);
+    for (const stream of this.#streams.values()) stream.destroy(error);
     this.#streams.clear();
-    for (const ping of this.#pings.values()) ping.failed(error);
-    this.#pings.clear();
+    this.#pings.failAll(error);
   }
 
   // --- out: cells for the link --------------------------------------------------------------------------------------------
@@ -238,7 +221,7 @@ export class Mux implements StreamHost {
         this.#send(CellType.PONG, 0, Uint8Array.from(data.subarray(0, 4)));
         return;
       case CellType.PONG:
-        this.#onPong(data);
+        this.#pings.answer(data);
         return;
       default:
         this.#owner.control(type, data);
@@ -250,11 +233,8 @@ export class Mux implements StreamHost {
     const stream = this.#find(id);
     if (stream !== undefined) {
       if (stream.peerEnded) throw overdrawn(`sent data after the end of stream ${id}`);
-      if (this.#tuner.arrived(data.length, performance.now()) && this.#pings.size < MAX_PINGS) {
-        this.#ping(
-          () => this.#tuner.measured(performance.now()),
-          () => {},
-        );
+      if (this.#tuner.arrived(data.length, performance.now())) {
+        this.#pings.send(() => this.#tuner.measured(performance.now()));
       }
       stream.deliver(data);
     }
@@ -277,8 +257,7 @@ export class Mux implements StreamHost {
   }
 
   #onBegin(id: number, data: Buffer): void {
-    const { serve } = this.#owner;
-    if (serve === undefined || id <= this.#newestStream) throw overdrawn(`opened stream ${id} out of turn`);
+    if (this.#owner.serve === undefined || id <= this.#newestStream) throw overdrawn(`opened stream ${id} out of turn`);
     this.#newestStream = id;
     const { service, params } = decodeBegin(data);
     if (this.#streams.size >= MAX_STREAMS_PER_CIRCUIT) {
@@ -292,19 +271,11 @@ export class Mux implements StreamHost {
       connected = true;
       this.#send(CellType.CONNECTED, id, NO_DATA);
     };
-    const refusal = serve.call(this.#owner, service, params, stream, connect);
+    const refusal = this.#owner.serve(service, params, stream, connect);
     if (refusal === undefined || connected) return;
     this.#streams.delete(id);
     this.#send(CellType.END, id, encodeEnd(refusal.reason, refusal.text));
     stream.destroy();
-  }
-
-  #onPong(data: Buffer): void {
-    const token = data.length === 4 ? data.readUInt32LE(0) : 0;
-    const ping = this.#pings.get(token);
-    if (ping === undefined) throw overdrawn('answered a ping that was not sent');
-    this.#pings.delete(token);
-    ping.answered(performance.now() - ping.sentAt);
   }
 
   /** undefined: it has ended here already. @throws RelaymintError PROTOCOL_VIOLATION when it never was. */
@@ -369,14 +340,6 @@ export class Mux implements StreamHost {
     const data = Buffer.allocUnsafe(4);
     data.writeUInt32LE(bytes, 0);
     this.#send(CellType.WINDOW, stream, data);
-  }
-
-  #ping(answered: (rttMillis: number) => void, failed: (error: RelaymintError) => void): void {
-    this.#newestPing = (this.#newestPing + 1) >>> 0;
-    const token = Buffer.allocUnsafe(4);
-    token.writeUInt32LE(this.#newestPing, 0);
-    this.#pings.set(this.#newestPing, { sentAt: performance.now(), answered, failed });
-    this.#send(CellType.PING, 0, token);
   }
 
   #send(type: CellType, stream: number, data: Uint8Array): void {

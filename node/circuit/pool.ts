@@ -188,14 +188,16 @@ class Pool implements CircuitPool {
     const member: Pooled = { circuit, builtAt: now, usedAt: now, retired: false };
     this.#members.add(member);
     this.#retryWait = RETRY_FIRST;
-    void circuit.closed.then((error) => {
-      this.#members.delete(member);
-      if (error === undefined || this.#stop.signal.aborted) return;
-      this.#log.info({ reason: error.message }, 'A circuit was lost; another one is built.');
-      this.#blame(path, error);
-      this.#rebuild();
-    });
+    void circuit.closed.then((error) => this.#onClosed(member, path, error));
     return circuit;
+  }
+
+  #onClosed(member: Pooled, path: readonly SignedOffer[], error: RelaymintError | undefined): void {
+    this.#members.delete(member);
+    if (error === undefined || this.#stop.signal.aborted) return;
+    this.#log.info({ reason: error.message }, 'A circuit was lost; another one is built.');
+    this.#blame(path, error);
+    this.#rebuild();
   }
 
   /** Avoids the hop that failed; when nobody knows which one it was, all relays of the path. */

@@ -203,7 +203,7 @@ export class CircuitPort implements LegPort {
   /** The peer does not pay: none of its circuits goes on. */
   #cut(): void {
     const unpaid = ending(DestroyReason.UNPAID, 'the window is used up and no receipt covers it');
-    for (const leg of [...this.#legs.values()]) {
+    for (const leg of this.#legs.values()) {
       if (leg.pays || leg.closing) continue;
       const owner = leg.owner;
       leg.destroy(unpaid, DestroyReason.UNPAID);

@@ -115,7 +115,7 @@ function readText(reader: Reader, what: string): string {
   // Peers' text ends up in logs and terminals: no control characters.
   return Buffer.from(reader.rest())
     .toString('utf8')
-    .replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+    .replace(/\p{Cc}/gu, '?');
 }
 
 function shortened(text: string): Uint8Array {

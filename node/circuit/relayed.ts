@@ -56,6 +56,8 @@ export class RelayedCircuit implements LegOwner, FrameSource, MuxOwner {
   #timer: NodeJS.Timeout | undefined;
   #mux: Mux | undefined;
   #over = false;
+  #active = true;
+  #idleTurns = 0;
 
   constructor(host: RelayHost, up: Leg, keys: HopKeys) {
     this.#host = host;
@@ -73,9 +75,17 @@ export class RelayedCircuit implements LegOwner, FrameSource, MuxOwner {
     return this.#mux?.openStreams ?? 0;
   }
 
+  /** One turn of the node's watch. Ends a circuit that carried nothing for this many turns. */
+  watch(maxIdleTurns: number): void {
+    this.#idleTurns = this.#active ? 0 : this.#idleTurns + 1;
+    this.#active = false;
+    if (this.#idleTurns >= maxIdleTurns) this.end(ending(DestroyReason.FINISHED, 'it carried nothing for a long time'));
+  }
+
   // --- the packet path ------------------------------------------------------------------------------------------------------
 
   receive(leg: Leg, type: FrameType, payload: Buffer): void {
+    this.#active = true;
     if (type === FrameType.RELAY) {
       if (leg === this.#up) this.#forward(payload);
       else if (this.#extended) this.#backward(payload);

@@ -4,7 +4,7 @@
  *   CHANNEL   till 32 | slot u16 | generation u32 | proof 64
  *   ACCOUNT   status u8 (0: accepted) | terms when accepted, text of at most 100 bytes otherwise
  *
- * The proof is the channel delegate's Ed25519 signature over "relaymint:channel:v1" | channel id | payer's node id | payee's
+ * The proof is the channel delegate's Ed25519 signature over "relaymint:channel-proof:v1" | channel id | payer's node id | payee's
  * node id: nobody can run up debts on a channel that is another's.
  */
 import { createPublicKey, verify } from 'node:crypto';
@@ -18,7 +18,7 @@ import type { Terms } from '../../ledger/accounting/index.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import { SIGNATURE_BYTES } from '../../ledger/receipt/index.ts';
 
-const PROOF_DOMAIN = utf8('relaymint:channel:v1');
+const PROOF_DOMAIN = utf8('relaymint:channel-proof:v1');
 const CHANNEL_BYTES: number = KEY_BYTES + 2 + 4 + SIGNATURE_BYTES;
 const MAX_TEXT_BYTES = 100;
 /** DER in front of a raw Ed25519 public key (RFC 8410). */

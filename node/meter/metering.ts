@@ -41,11 +41,13 @@ class LedgerMetering implements Metering {
   attach(link: Link): LinkMeter {
     const meter = new MeteredLink(link, this.#options, this.#options.idleMillis ?? IDLE_MILLIS);
     this.#meters.add(meter);
-    void link.closed.then(() => {
-      meter.close();
-      this.#meters.delete(meter);
-    });
+    void link.closed.then(() => this.#detach(meter));
     return meter;
+  }
+
+  #detach(meter: MeteredLink): void {
+    meter.close();
+    this.#meters.delete(meter);
   }
 
   flush(): void {

@@ -165,10 +165,10 @@ describe('destroy', () => {
 
 /** Changes the RELAY frames that a node sends on circuits of one link. `undefined` drops a frame. */
 function tamper(link: Link, change: (frame: Buffer, send: (frame: Buffer) => void) => void): void {
-  const { sendFrame } = link;
+  const sendFrame = link.sendFrame.bind(link);
   link.sendFrame = (frame, type, circuitId) => {
-    if (type === FrameType.RELAY) change(frame, (changed) => sendFrame.call(link, changed, type, circuitId));
-    else sendFrame.call(link, frame, type, circuitId);
+    if (type === FrameType.RELAY) change(frame, (changed) => sendFrame(changed, type, circuitId));
+    else sendFrame(frame, type, circuitId);
   };
 }
 
@@ -265,6 +265,18 @@ describe('a peer that stops serving', () => {
     const link = await client.links.connect(host.id, host.offer.addresses);
     await expect(client.endpoint.createCircuit(offers, { service: 'echo' })).rejects.toMatchObject({ code: 'TIMEOUT' });
     expect(link.isOpen).toBe(true);
+  });
+});
+
+describe('a circuit that carries nothing', () => {
+  it('is destroyed by its hops after a while, one in use is not', async () => {
+    const { client, offers, host } = await net.path(0, { timing: { joinedIdleMillis: 200 } });
+    const busy = await client.endpoint.createCircuit(offers, { service: 'echo' });
+    const idle = await client.endpoint.createCircuit(offers, { service: 'echo' });
+    const ended = idle.closed.then(() => true);
+    while (!(await Promise.race([ended, busy.rttMillis().then(() => false)])));
+    expect(busy.isOpen).toBe(true);
+    expect(host.endpoint.stats().joined).toBe(1);
   });
 });
 
