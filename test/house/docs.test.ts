@@ -160,6 +160,37 @@ function faultsOfCall(line: string, words: readonly string[]): string[] {
   return faults;
 }
 
+// --- what errors advise -------------------------------------------------------------------------------------------------
+
+describe('the remedies of errors', () => {
+  const sources = ['core', 'node', 'ledger', 'sites', 'sdk'].flatMap((folder) =>
+    readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts') && !name.startsWith(path.join('program', 'build')))
+      .map((name) => path.join(folder, name)),
+  );
+
+  it('name commands that exist', () => {
+    const faults = sources.flatMap((file) =>
+      [...readFileSync(path.join(root, file), 'utf8').matchAll(/"((?:relaymint|npm run) [a-z][^"'`\n]*)"/g)].flatMap(
+        (match) => faultsOfCommand(match[1] ?? '').map((fault) => `${file}: ${fault}`),
+      ),
+    );
+    expect(faults).toEqual([]);
+  });
+
+  it('name options that exist', () => {
+    const known = new Set([...help.values()].flatMap(optionsIn));
+    const faults = sources.flatMap((file) =>
+      [...readFileSync(path.join(root, file), 'utf8').matchAll(/remedy:\s*['`]([^'`]*)/g)].flatMap((match) =>
+        [...(match[1] ?? '').matchAll(/--[a-z][a-z-]*/g)]
+          .filter(([option]) => !known.has(option))
+          .map(([option]) => `${file}: there is no option ${option}`),
+      ),
+    );
+    expect(faults).toEqual([]);
+  });
+});
+
 // --- options, files and links that the prose names ----------------------------------------------------------------------
 
 describe('the prose', () => {
