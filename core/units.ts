@@ -44,7 +44,8 @@ export function pricePerMiB(value: bigint | number): PricePerMiB {
 }
 
 export function bytes(value: number): Bytes {
-  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`bytes must be a whole number >= 0, got ${value}`);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new RangeError(`bytes must be a whole number >= 0, got ${value}`);
   return value as Bytes;
 }
 

@@ -1,4 +1,4 @@
-/** How the books write one channel to disk: fixed layout, little-endian. */
+/** One channel in the books, and how it is written to disk: fixed layout, little-endian. */
 import { Reader, Writer } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import {
@@ -11,8 +11,25 @@ import {
   nodeId,
   nodeIdBytes,
 } from '../../core/ids.ts';
+import type { NodeId } from '../../core/ids.ts';
 import { amount, U64_MAX, unixSeconds } from '../../core/units.ts';
-import type { Entry } from './store.ts';
+import type { Amount } from '../../core/units.ts';
+import type { ChannelState } from '../contract.ts';
+import type { SignedReceipt } from '../receipt/index.ts';
+
+/** What the books know of one channel. */
+export interface Entry {
+  readonly role: 'payer' | 'payee';
+  readonly peer: NodeId;
+  /** As the ledger showed it last. */
+  readonly channel: ChannelState;
+  /** The newest receipt: given when we are the payer, held when we are the payee. */
+  readonly latest: SignedReceipt | undefined;
+  /** Payer: what we may owe beyond `latest`: the window while a link lives, the debt itself once it ended. */
+  readonly exposed: Amount;
+  /** Payee: what this payer left unpaid, in sixteenths of a base unit. */
+  readonly arrears: bigint;
+}
 
 /** role u8 | peer 32 | channel 22 | till, payee, payer, delegate 32 each | slot u16 | generation u32 | deposit, settled, settled up, settled down u64 | close at i64, -1 for none | exposed u64. */
 const ENTRY_BYTES = 1 + KEY_BYTES + CHANNEL_ID_BYTES + 4 * KEY_BYTES + 2 + 4 + 4 * 8 + 8 + 8;

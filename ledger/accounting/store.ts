@@ -10,20 +10,7 @@ import { decodeSignedReceipt } from '../receipt/index.ts';
 import { GroupedStore } from '../receipt/store.ts';
 import type { Change, Written } from '../receipt/store.ts';
 import { decodeEntry, decodeWide, encodeEntry, encodeWide } from './entry.ts';
-
-/** What the books know of one channel. */
-export interface Entry {
-  readonly role: 'payer' | 'payee';
-  readonly peer: NodeId;
-  /** As the ledger showed it last. */
-  readonly channel: ChannelState;
-  /** The newest receipt: given when we are the payer, held when we are the payee. */
-  readonly latest: SignedReceipt | undefined;
-  /** Payer: what we may owe beyond `latest`: the window while a link lives, the debt itself once it ended. */
-  readonly exposed: Amount;
-  /** Payee: what this payer left unpaid, in sixteenths of a base unit. */
-  readonly arrears: bigint;
-}
+import type { Entry } from './entry.ts';
 
 /** What a name earned since it was last settled: a numerator, bytes x price. */
 export type Shares = ReadonlyMap<string, bigint>;

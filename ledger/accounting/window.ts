@@ -2,7 +2,7 @@
 import { MAX_WINDOW, STRANGER_WINDOW } from '../../core/limits.ts';
 import { amount } from '../../core/units.ts';
 import type { Amount, PricePerMiB } from '../../core/units.ts';
-import type { Entry } from './store.ts';
+import type { Entry } from './entry.ts';
 import { NUMERATOR_BITS } from './tally.ts';
 
 /** A payer's later payments forgive a sixteenth of their amount; arrears are kept in sixteenths to do so exactly. */

@@ -5,8 +5,8 @@ export interface SolanaLedgerOptions {
   /** The cluster's or the embedded ledger's JSON-RPC endpoint. It may carry an API key: it never appears in errors. */
   readonly url: string;
   readonly programId: LedgerAddress;
-  /** Every request goes through this, so that the transport policy owns the sockets. Default: the platform's fetch. */
-  readonly fetch?: typeof globalThis.fetch;
+  /** Every request goes through this: a node hands in its transport policy's, a script may hand in the platform's. */
+  readonly fetch: typeof globalThis.fetch;
   /** How long one request may take, milliseconds. Default 30,000 (a Tor circuit may have to be built first). */
   readonly timeoutMillis?: number;
   readonly clock?: Clock;

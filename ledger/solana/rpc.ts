@@ -33,7 +33,7 @@ export class Rpc {
   /** @throws RelaymintError INVALID_CONFIG when the URL is not an http(s) one. */
   constructor(options: Pick<SolanaLedgerOptions, 'url' | 'fetch' | 'timeoutMillis' | 'log'>) {
     this.#origin = originOf(options.url);
-    this.#fetch = options.fetch ?? globalThis.fetch;
+    this.#fetch = options.fetch;
     this.#timeoutMillis = options.timeoutMillis ?? DEFAULT_TIMEOUT_MILLIS;
     this.#log = options.log ?? silentLog;
     this.connection = new Connection(options.url, {

@@ -2,7 +2,7 @@
  * What a command says. People read stdout as plain lines, scripts ask for `--json` and get JSON and nothing else there;
  * logs and progress always go to stderr.
  */
-import { destination, pino, type Level, type Logger } from 'pino';
+import { destination, pino, type Logger } from 'pino';
 import { SingleBar } from 'cli-progress';
 import { isRelaymintError, messageOf } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
@@ -30,7 +30,7 @@ export function createOutput(json: boolean): Output {
 /** Log lines as JSON on stderr, written at once so that none is lost in a crash. */
 export function createLog(level: string, label: string): Logger {
   return pino(
-    { level: level as Level, base: { node: label }, formatters: { level: (name) => ({ level: name }) } },
+    { level, base: { node: label }, formatters: { level: (name) => ({ level: name }) } },
     destination({ dest: 2, sync: true }),
   );
 }
@@ -43,7 +43,7 @@ export interface Progress {
 
 /** A progress bar on stderr when a person watches; otherwise silent. */
 export function createProgress(title: string, quiet: boolean): Progress {
-  if (quiet || process.stderr.isTTY !== true) return { update() {}, finish() {} };
+  if (quiet || !process.stderr.isTTY) return { update() {}, finish() {} };
   const bar = new SingleBar({
     format: `${title} {bar} {percentage}% | {shown}`,
     stream: process.stderr,

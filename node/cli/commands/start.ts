@@ -202,8 +202,7 @@ async function once(options: OnceOptions): Promise<void> {
     log,
     onStage: (stage) => output.line(stage),
     onProgress: (files, bytes) => {
-      if (!output.json && process.stderr.isTTY === true)
-        process.stderr.write(`\r  ${files} files, ${formatBytes(bytes)} `);
+      if (!output.json && process.stderr.isTTY) process.stderr.write(`\r  ${files} files, ${formatBytes(bytes)} `);
     },
     readyMs: options.readyMs,
   });

@@ -17,6 +17,8 @@ export interface PairStats {
   readonly peer: string;
   readonly transport: string;
   readonly channel: string;
+  /** A link carries it now. A debt on a lost link waits for the next one. */
+  readonly live: boolean;
   readonly counts: PairCounts;
   /** What the counted bytes cost at the agreed prices. */
   readonly owed: string;
@@ -60,6 +62,7 @@ export const pairSchema: z.ZodType<PairStats> = z.object({
   peer: z.string(),
   transport: z.string(),
   channel: z.string(),
+  live: z.boolean(),
   counts: z.object({ up: decimal, down: decimal }),
   owed: decimal,
   receipted: decimal,

@@ -72,18 +72,21 @@ export class MarketProcess<Ready> implements AsyncDisposable {
       'a process ended by itself; restarting it',
     );
     this.#restartTimer = setTimeout(() => {
-      this.start().then(
-        () => {
-          log.info({ process: this.label }, 'restarted');
-          this.#options.onRestart?.(this.label, this.pid);
-        },
-        (error: unknown) => {
-          log.error({ process: this.label, error: messageOf(error) }, 'the restart failed');
-          this.#ended(null, null);
-        },
-      );
+      void this.#restart();
     }, this.#restartMillis);
     this.#restartMillis = Math.min(this.#restartMillis * 2, RESTART_MILLIS_MAX);
+  }
+
+  async #restart(): Promise<void> {
+    const { log, onRestart } = this.#options;
+    try {
+      await this.start();
+      log.info({ process: this.label }, 'restarted');
+      onRestart?.(this.label, this.pid);
+    } catch (error) {
+      log.error({ process: this.label, error: messageOf(error) }, 'the restart failed');
+      this.#ended(null, null);
+    }
   }
 
   /** Asks the child to finish cleanly, and ends it by force when it does not within 20 s. */

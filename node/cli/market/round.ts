@@ -101,7 +101,7 @@ async function quiesce(options: RoundOptions): Promise<void> {
     for (const node of options.cluster.nodes) await control(options, node, 'flush');
     const stats = await readStats(options);
     const earning = stats.flatMap((node) => node.pairs.filter((pair) => pair.side === 'earns'));
-    if (earning.every((pair) => pair.owed === pair.receipted)) return;
+    if (earning.every((pair) => !pair.live || pair.owed === pair.receipted)) return;
     if (performance.now() > deadline) {
       options.log.warn({}, 'some receipts are still missing; settling what there is');
       return;

@@ -113,7 +113,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
   const book = stack.use(openAccountBook({ store, reader: ledger, log }));
   const links = stack.use(createLinkManager({ identity, policy, clock, log }));
   const settlement = stack.use(
-    await startSettlement({
+    startSettlement({
       store,
       wallet,
       reader: ledger,

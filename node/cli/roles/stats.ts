@@ -96,6 +96,7 @@ export function pairsOf(
       peer: pair.peer,
       transport: transports.get(pair.peer) ?? 'tcp',
       channel: pair.channel.id,
+      live: pair.live,
       counts: { up: pair.up.toString(), down: pair.down.toString() },
       owed: pair.due.toString(),
       receipted: pair.signed.toString(),

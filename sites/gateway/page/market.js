@@ -209,5 +209,5 @@ events.addEventListener('message', (event) => {
 });
 events.addEventListener('error', () => {
   state('lost', 'The gateway does not answer');
-  polling ??= setInterval(poll, POLL_MILLIS);
+  polling ??= setInterval(() => void poll(), POLL_MILLIS);
 });

@@ -40,7 +40,7 @@ export function sha256(text: string): Uint8Array {
 }
 
 export function connect(server: Pick<EmbeddedLedger, 'url'>): SolanaLedger {
-  return openSolanaLedger({ url: server.url, programId: EMBEDDED_PROGRAM_ID });
+  return openSolanaLedger({ fetch, url: server.url, programId: EMBEDDED_PROGRAM_ID });
 }
 
 /** The payee's wallet in a world of this label. */

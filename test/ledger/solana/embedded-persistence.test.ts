@@ -45,7 +45,7 @@ describe('restart', () => {
     const payerKey = generateWalletKey();
     const delegate = walletKeyFromSeed('persistence', 'delegate').publicKey.toBase58();
     const first = await start(program);
-    const before = openSolanaLedger({ url: first.url, programId: EMBEDDED_PROGRAM_ID });
+    const before = openSolanaLedger({ fetch, url: first.url, programId: EMBEDDED_PROGRAM_ID });
     const payer = before.wallet(payerKey);
     const payee = before.wallet(generateWalletKey());
     await payer.airdrop(lamports(1_000_000_000n));
@@ -64,7 +64,7 @@ describe('restart', () => {
 
     await using second = await start(program);
     expect(second.genesisHash).toBe(first.genesisHash);
-    const after = openSolanaLedger({ url: second.url, programId: EMBEDDED_PROGRAM_ID });
+    const after = openSolanaLedger({ fetch, url: second.url, programId: EMBEDDED_PROGRAM_ID });
     expect(await after.bank()).toEqual(bank);
     expect(await after.balances(payer.address)).toEqual(balances);
     expect(await after.name('kept.web3')).toEqual(name);

@@ -10,7 +10,7 @@ import { generateWalletKey, openSolanaLedger } from '../../../ledger/solana/inde
 
 const SECRET_PATH = '/v1/very-secret-api-key?token=hidden';
 const programId = EMBEDDED_PROGRAM_ID;
-const someone = openSolanaLedger({ url: 'http://127.0.0.1:1', programId }).wallet(generateWalletKey()).address;
+const someone = openSolanaLedger({ fetch, url: 'http://127.0.0.1:1', programId }).wallet(generateWalletKey()).address;
 
 const servers: Server[] = [];
 
@@ -41,7 +41,7 @@ async function failure(promise: Promise<unknown>): Promise<RelaymintError> {
 describe('an unreachable node', () => {
   test('is named by its origin, never by its path', async () => {
     const origin = await node((_request, response) => response.writeHead(503).end('{}'));
-    const error = await failure(openSolanaLedger({ url: origin + SECRET_PATH, programId }).balances(someone));
+    const error = await failure(openSolanaLedger({ fetch, url: origin + SECRET_PATH, programId }).balances(someone));
     expect(error.code).toBe('LEDGER_UNREACHABLE');
     expect(error.message).toContain(origin);
     for (let at: unknown = error; at instanceof Error; at = at.cause) {
@@ -57,7 +57,9 @@ describe('an unreachable node', () => {
     const unused = `http://127.0.0.1:${(gone.address() as AddressInfo).port}`;
     await new Promise((resolve) => gone.close(resolve));
     const [closed, cut, slow] = await Promise.all(
-      [unused, cutting, silent].map((url) => failure(openSolanaLedger({ url, programId, timeoutMillis: 500 }).names())),
+      [unused, cutting, silent].map((url) =>
+        failure(openSolanaLedger({ fetch, url, programId, timeoutMillis: 500 }).names()),
+      ),
     );
     expect(closed).toMatchObject({ code: 'LEDGER_UNREACHABLE', message: expect.stringContaining('ECONNREFUSED') });
     expect(cut).toMatchObject({ code: 'LEDGER_UNREACHABLE' });
@@ -70,7 +72,7 @@ describe('an unreachable node', () => {
       asked += 1;
       response.writeHead(401).end();
     });
-    const error = await failure(openSolanaLedger({ url: origin, programId }).names());
+    const error = await failure(openSolanaLedger({ fetch, url: origin, programId }).names());
     expect(error.code).toBe('LEDGER_UNREACHABLE');
     expect(error.message).toContain('API key');
     expect(asked).toBe(1);
@@ -82,7 +84,7 @@ describe('an unreachable node', () => {
       asked += 1;
       request.socket.destroy();
     });
-    const wallet = openSolanaLedger({ url: origin, programId }).wallet(generateWalletKey());
+    const wallet = openSolanaLedger({ fetch, url: origin, programId }).wallet(generateWalletKey());
     expect(await failure(wallet.airdrop(lamports(1n)))).toMatchObject({ code: 'LEDGER_UNREACHABLE' });
     expect(asked).toBe(1);
   });
@@ -122,11 +124,11 @@ describe('a failing node', () => {
 
   test('an answer that is no JSON-RPC, and a cluster without the program, are told apart', async () => {
     const website = await node((_request, response) => response.end('<html>hello</html>'));
-    expect(await failure(openSolanaLedger({ url: website, programId }).names())).toMatchObject({
+    expect(await failure(openSolanaLedger({ fetch, url: website, programId }).names())).toMatchObject({
       code: 'LEDGER_REJECTED',
     });
     await using bare = await startEmbeddedLedger();
-    const ledger = openSolanaLedger({ url: bare.url, programId });
+    const ledger = openSolanaLedger({ fetch, url: bare.url, programId });
     expect(await failure(ledger.bank())).toMatchObject({
       code: 'LEDGER_REJECTED',
       message: expect.stringContaining('no Relaymint bank'),
@@ -135,7 +137,9 @@ describe('a failing node', () => {
   });
 
   test.each(['', 'ledger', 'ftp://127.0.0.1/key'])('"%s" is no ledger URL', (url) => {
-    expect(() => openSolanaLedger({ url, programId })).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG' }));
+    expect(() => openSolanaLedger({ fetch, url, programId })).toThrow(
+      expect.objectContaining({ code: 'INVALID_CONFIG' }),
+    );
   });
 });
 
@@ -144,7 +148,7 @@ describe('a closed ledger', () => {
     let asked = (): void => undefined;
     const reached = new Promise<void>((resolve) => (asked = resolve));
     const silent = await node(() => asked());
-    const ledger = openSolanaLedger({ url: silent, programId });
+    const ledger = openSolanaLedger({ fetch, url: silent, programId });
     const waiting = failure(ledger.names());
     await reached;
     ledger.close();
@@ -170,7 +174,7 @@ describe('a network that drops transactions', () => {
   test('a transaction that expired is signed anew', async () => {
     await using server = await startEmbeddedLedger();
     const key = generateWalletKey();
-    const plain = openSolanaLedger({ url: server.url, programId });
+    const plain = openSolanaLedger({ fetch: globalThis.fetch, url: server.url, programId });
     await plain.wallet(key).airdrop(lamports(1_000_000_000n));
     let dropped = 0;
     const fetch = dropping(2, async () => {
@@ -186,7 +190,9 @@ describe('a network that drops transactions', () => {
   test('one that is never taken ends with TIMEOUT', async () => {
     await using server = await startEmbeddedLedger();
     const key = generateWalletKey();
-    await openSolanaLedger({ url: server.url, programId }).wallet(key).airdrop(lamports(1_000_000_000n));
+    await openSolanaLedger({ fetch: globalThis.fetch, url: server.url, programId })
+      .wallet(key)
+      .airdrop(lamports(1_000_000_000n));
     const fetch = dropping(3, () => server.warp(61));
     const wallet = openSolanaLedger({ url: server.url, programId, fetch }).wallet(key);
     expect(await failure(wallet.openTill(1))).toMatchObject({ code: 'TIMEOUT' });
@@ -194,7 +200,7 @@ describe('a network that drops transactions', () => {
 
   test('waiting ends with the signal', async () => {
     await using server = await startEmbeddedLedger();
-    const wallet = openSolanaLedger({ url: server.url, programId }).wallet(generateWalletKey());
+    const wallet = openSolanaLedger({ fetch, url: server.url, programId }).wallet(generateWalletKey());
     const never = { signature: '1'.repeat(64), wire: new Uint8Array(), lastValidBlockHeight: 1_000_000_000n };
     const stop = new AbortController();
     const waiting = failure(wallet.confirm(never, stop.signal));

@@ -26,7 +26,7 @@ beforeAll(async () => {
     bank: { unitsPerLamport: 2n, challengeSeconds: 600n },
     seed: 'wallet tests',
   });
-  ledger = openSolanaLedger({ url: server.url, programId: EMBEDDED_PROGRAM_ID });
+  ledger = openSolanaLedger({ fetch, url: server.url, programId: EMBEDDED_PROGRAM_ID });
 });
 
 afterAll(async () => {
