@@ -74,7 +74,8 @@ async function ready() {
     .digest('hex');
   const npm = process.env.npm_execpath;
   await step(inRoot('node_modules', '.relaymint-stamp'), lock, 'Installing dependencies (once)', () => {
-    const args = ['ci', '--no-audit', '--no-fund', '--include=dev', '--loglevel=error'];
+    // Not `ci`: a package of ours lists builds for platforms that the registry lacks, and `ci` insists on all of them.
+    const args = ['install', '--no-audit', '--no-fund', '--include=dev', '--loglevel=error'];
     return npm !== undefined && /\.c?js$/.test(npm) ? run(process.execPath, [npm, ...args]) : run('npm', args);
   });
   await step(inRoot('dist', '.relaymint-stamp'), sourceStamp(), 'Building', () => {

@@ -115,7 +115,7 @@ export function decodeAccount(payload: Uint8Array): AccountAnswer {
     .toString('latin1')
     .replace(/[^\u0020-\u007e]/g, '?');
   const error = new RelaymintError(CODES[status] ?? 'CHANNEL_UNKNOWN', `The peer does not take our channel: ${text}.`, {
-    remedy: 'Check the channel with "relaymint wallet channels", or open a new one.',
+    remedy: 'Look at the accounts with "relaymint stats"; another channel is opened at the next attempt.',
     details: { status },
   });
   return { terms: undefined, error };

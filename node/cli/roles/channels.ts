@@ -72,38 +72,39 @@ export class Channels {
   }
 }
 
-/** See `Channels.closeAll`. Does not wait for challenge periods that are longer than ten seconds: those stay requested. */
+/**
+ * See `Channels.closeAll`. A challenge period of more than ten seconds is not waited for: the close is requested, and a
+ * later call finishes it.
+ */
 export async function closeChannels(
   reader: LedgerReader,
   wallet: LedgerWallet,
   signal: AbortSignal,
 ): Promise<ClosedChannels> {
-  const before = await reader.channelsOf(wallet.address);
-  for (const channel of before) if (channel.closeAt === undefined) await wallet.requestClose(channel);
-  if ((await reader.bank()).challengeSeconds > MAX_WAIT_SECONDS) return { closed: 0, returned: amount(0n) };
+  const open = await reader.channelsOf(wallet.address);
+  for (const channel of open) if (channel.closeAt === undefined) await wallet.requestClose(channel);
+  const patient = (await reader.bank()).challengeSeconds <= MAX_WAIT_SECONDS;
+  let closed = 0;
   let returned = 0n;
-  for (const { till, slot } of before) {
-    for (;;) {
+  for (const { till, slot } of open) {
+    let channel = await reader.channel(till, slot);
+    while (patient && channel !== undefined && !isOver(channel)) {
       signal.throwIfAborted();
-      const channel = await reader.channel(till, slot);
-      if (channel === undefined) break;
-      if (await tryClose(wallet, channel)) {
-        returned += subtractAmount(channel.deposit, channel.settled);
-        break;
-      }
       await new Promise((resolve) => setTimeout(resolve, CLOSE_POLL_MILLIS));
+      channel = await reader.channel(till, slot);
     }
+    if (channel === undefined || !isOver(channel)) continue;
+    await wallet.closeChannel(channel);
+    closed += 1;
+    returned += subtractAmount(channel.deposit, channel.settled);
   }
-  return { closed: before.length, returned: amount(returned) };
+  return { closed, returned: amount(returned) };
 }
 
 const MAX_WAIT_SECONDS = 10n;
 const CLOSE_POLL_MILLIS = 200;
 
-/** False while the challenge period runs: only the chain's clock decides. */
-async function tryClose(wallet: LedgerWallet, channel: ChannelState): Promise<boolean> {
-  const due = channel.closeAt === undefined ? 0n : channel.closeAt;
-  if (BigInt(Math.floor(Date.now() / 1000)) < due) return false;
-  await wallet.closeChannel(channel);
-  return true;
+/** The challenge period has passed, by our clock; the chain decides by its own. */
+function isOver(channel: ChannelState): boolean {
+  return channel.closeAt !== undefined && BigInt(Math.floor(Date.now() / 1000)) >= channel.closeAt;
 }

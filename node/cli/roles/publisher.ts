@@ -42,7 +42,7 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
   const record = await node.ledger.name(name);
   if (record !== undefined && record.owner !== node.wallet.address && record.manager !== node.wallet.address) {
     throw new RelaymintError('NAME_TAKEN', `${name} belongs to another wallet.`, {
-      remedy: 'Choose another name, or give --wallet with the key of its owner.',
+      remedy: 'Choose another name, or give the --data folder whose wallet.json owns it.',
     });
   }
 
