@@ -41,8 +41,6 @@ export interface ContentSourceOptions {
 
 /** Ways tried for one block before the visitor is told. */
 const ATTEMPTS = 4;
-/** Larger interior blocks are rare and would push out many directories. */
-const MAX_CACHED_BLOCK_BYTES = 512 * 1024;
 
 /** What one host did, as opposed to the way to it. */
 const HOST_FAULTS = [
@@ -67,7 +65,6 @@ class PooledSource implements ContentSource {
   /** Directory and interior blocks of all sites, by CID: whoever asks, they are the same bytes. */
   readonly #cache = new LRUCache<string, Uint8Array>({
     maxSize: MAX_DIRECTORY_CACHE_BYTES,
-    maxEntrySize: MAX_CACHED_BLOCK_BYTES,
     sizeCalculation: (block) => block.length + 1,
   });
   readonly #closing = new AbortController();
@@ -106,6 +103,8 @@ class Pool {
   readonly #closing: AbortSignal;
   readonly #log: Log;
   readonly #avoid = new Set<NodeId>();
+  /** Directory and interior blocks on their way: visitors who come at once for the same folder share one fetch of it. */
+  readonly fetching: Map<string, Promise<Uint8Array>> = new Map();
   #idle: Lease[] = [];
   #route: Promise<ContentRoute> | undefined;
 
@@ -195,12 +194,30 @@ class PooledContent implements SiteContent {
   }
 
   async get(cid: CID, { signal = this.#signal }: { readonly signal?: AbortSignal } = {}): Promise<Uint8Array> {
-    const key = isDirectoryCodec(cid) ? cid.toString() : undefined;
-    const cached = key === undefined ? undefined : this.#cache.get(key);
-    if (cached !== undefined) return cached;
-    const block = await this.#fetch(cid, signal);
-    if (key !== undefined) this.#cache.set(key, block);
-    return block;
+    return isDirectoryCodec(cid) ? await this.#shared(cid, signal) : await this.#fetch(cid, signal);
+  }
+
+  /** From the cache, or from whoever fetches it at the moment, or else fetched for all who wait. */
+  async #shared(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
+    const key = cid.toString();
+    const { fetching } = this.#pool;
+    for (;;) {
+      const cached = this.#cache.get(key);
+      if (cached !== undefined) return cached;
+      const other = fetching.get(key);
+      if (other === undefined) break;
+      const failure = await failureOf(other, signal);
+      // What the hosts did to the other visitor they would do to this one; that it left is its own affair.
+      if (isRelaymintError(failure) && failure.code !== 'CLOSED') throw failure;
+    }
+    const mine = this.#fetch(cid, signal)
+      .then((block) => {
+        this.#cache.set(key, block);
+        return block;
+      })
+      .finally(() => fetching.delete(key));
+    fetching.set(key, mine);
+    return await mine;
   }
 
   close(): void {
@@ -251,5 +268,19 @@ function tell(error: RelaymintError, site: Site): RelaymintError {
   if (error.code !== 'CONTENT_NOT_FOUND' && error.code !== 'CONTENT_REFUSED') return error;
   return new RelaymintError('CONTENT_NOT_FOUND', `No host delivers ${site.name}: ${messageOf(error)}`, {
     cause: error,
+  });
+}
+
+/** Waits for what someone else does. @returns why it failed; undefined when it did not. @throws the signal's reason. */
+async function failureOf(work: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
+  signal.throwIfAborted();
+  return await new Promise<unknown>((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    const end = (failure?: unknown): void => {
+      signal.removeEventListener('abort', onAbort);
+      resolve(failure);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(() => end(), end);
   });
 }

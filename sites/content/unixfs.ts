@@ -2,13 +2,16 @@
  * Reading UnixFS over any BlockReader: paths, folders, and byte ranges of files. The directory formats are the exporter
  * package's business. File bytes are not: its reader queues a whole file when its consumer is slow, and reads past a range.
  */
+import * as dagPb from '@ipld/dag-pb';
 import { exporter, walkPath } from 'ipfs-unixfs-exporter';
 import type { ReadableStorage, UnixFSDirectory, UnixFSEntry } from 'ipfs-unixfs-exporter';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
-import { MAX_DAG_DEPTH, MAX_PATH_SEGMENTS, REQUEST_READ_AHEAD } from '../../core/limits.ts';
+import { MAX_BLOCK_BYTES, MAX_DAG_DEPTH, MAX_PATH_SEGMENTS, REQUEST_READ_AHEAD } from '../../core/limits.ts';
 import { checkCid, isDirectoryCodec } from './block.ts';
 import type { BlockReader } from './contract.ts';
+
+const NO_BLOCK = new Uint8Array(0);
 
 export interface ReadOptions {
   readonly signal?: AbortSignal;
@@ -20,6 +23,8 @@ export interface FileNode {
   readonly cid: CID;
   /** Bytes, as the root block states them; a file that turns out to have other bytes fails while it is read. */
   readonly size: number;
+  /** The block that `cid` names, when it was loaded already: who reads the file does not fetch and pay for it again. */
+  readonly block?: Uint8Array;
 }
 
 export interface DirectoryEntry {
@@ -40,6 +45,11 @@ export type SiteNode = FileNode | DirectoryNode;
 export interface Trail {
   readonly cid: CID;
   readonly roots: readonly CID[];
+  /**
+   * Bytes of a file that is a single raw leaf, as its folder states them, for whoever need not load it. undefined for
+   * everything else. The owner of the site wrote it; nothing proves it.
+   */
+  statedSize(): number | undefined;
 }
 
 /**
@@ -56,39 +66,54 @@ export async function follow(
   if (segments.length > MAX_PATH_SEGMENTS) return undefined;
   const roots = [root];
   let cid = root;
+  let folder: Uint8Array = NO_BLOCK;
   for (const segment of segments) {
     const next = await child(blocks, cid, segment, options);
     if (next === undefined) return undefined;
-    cid = next;
+    ({ cid, folder } = next);
     roots.push(cid);
   }
-  return { cid, roots };
+  return { cid, roots, statedSize: () => leafSize(folder, cid) };
 }
 
 /** Loads a file's or folder's own block. @throws RelaymintError CONTENT_REFUSED (neither), and the reader's errors. */
 export async function openNode(blocks: BlockReader, cid: CID, options: ReadOptions = {}): Promise<SiteNode> {
-  const entry = await load(blocks, cid, options);
+  const loaded: { block?: Uint8Array } = {};
+  const entry = await load(noting(blocks, loaded), cid, options);
   if (entry.type === 'directory') return directoryNode(entry, blocks);
   if (entry.type !== 'file' && entry.type !== 'raw') throw notUnixFs(cid);
   if (entry.type === 'file' && entry.unixfs.type !== 'file' && entry.unixfs.type !== 'raw') throw notUnixFs(cid);
   if (entry.size > BigInt(Number.MAX_SAFE_INTEGER)) throw notUnixFs(cid);
-  return { type: 'file', cid, size: Number(entry.size) };
+  return { type: 'file', cid, size: Number(entry.size), ...(loaded.block && { block: loaded.block }) };
 }
 
-async function child(blocks: BlockReader, parent: CID, name: string, options: ReadOptions): Promise<CID | undefined> {
+interface Child {
+  readonly cid: CID;
+  /** The block that links to it: the folder's own, or the shard of it that has the name. */
+  readonly folder: Uint8Array;
+}
+
+async function child(blocks: BlockReader, parent: CID, name: string, options: ReadOptions): Promise<Child | undefined> {
   // Names that the path walker would take for something else.
   if (name === '' || name === '.' || name === '..' || name.includes('/') || name.endsWith('\\')) return undefined;
   if (!isDirectoryCodec(checkCid(parent))) return undefined;
   const path = `${parent.toString()}/${name}`;
+  const last: { block?: Uint8Array } = {};
   let found: CID | undefined;
   try {
-    for await (const step of walkPath(path, storage(blocks, options)))
+    for await (const step of walkPath(path, storage(noting(blocks, last), options)))
       found = step.remainder?.length === 0 ? step.cid : found;
   } catch (error) {
     if (error instanceof Error && error.name === 'NotFoundError') return undefined;
     throw asContentError(error, parent);
   }
-  return found;
+  return found && { cid: found, folder: last.block ?? NO_BLOCK };
+}
+
+function leafSize(folder: Uint8Array, cid: CID): number | undefined {
+  if (isDirectoryCodec(cid) || folder.length === 0) return undefined;
+  const size = dagPb.decode(folder).Links.find((link) => link.Hash.equals(cid))?.Tsize;
+  return size !== undefined && size <= MAX_BLOCK_BYTES ? size : undefined;
 }
 
 function directoryNode(entry: UnixFSDirectory, blocks: BlockReader): DirectoryNode {
@@ -128,7 +153,14 @@ export async function* readFile(
 ): AsyncGenerator<Uint8Array> {
   const ahead = options.ahead ?? REQUEST_READ_AHEAD;
   const waiting: Piece[] = [];
-  const plan = pieces(blocks, file.cid, file.size, { at: 0, ...range }, 0, options);
+  const plan = pieces(
+    file.block === undefined ? blocks : having(blocks, file.cid, file.block),
+    file.cid,
+    file.size,
+    { at: 0, ...range },
+    0,
+    options,
+  );
   let planned = range.end <= range.start;
   for (;;) {
     while (!planned && waiting.length < ahead) {
@@ -202,6 +234,21 @@ async function load(blocks: BlockReader, cid: CID, options: ReadOptions): Promis
   } catch (error) {
     throw asContentError(error, cid);
   }
+}
+
+/** Leaves the block that was read last in `note`. */
+function noting(blocks: BlockReader, note: { block?: Uint8Array }): BlockReader {
+  return {
+    async get(cid, options) {
+      note.block = await blocks.get(cid, options);
+      return note.block;
+    },
+  };
+}
+
+/** Has one block at hand, and asks for the others. */
+function having(blocks: BlockReader, known: CID, block: Uint8Array): BlockReader {
+  return { get: async (cid, options) => (cid.equals(known) ? block : await blocks.get(cid, options)) };
 }
 
 /** The blockstore shape that the exporter package reads from. */

@@ -4,9 +4,10 @@ import { contentType } from 'mime-types';
 import type { CID } from 'multiformats/cid';
 import { isRelaymintError } from '../../core/errors.ts';
 import { MAX_LISTED_ENTRIES } from '../../core/limits.ts';
+import { isDirectoryCodec } from '../content/block.ts';
 import { follow, openNode, readFile } from '../content/unixfs.ts';
-import type { DirectoryNode, FileNode, Trail } from '../content/unixfs.ts';
-import type { ContentSource, SiteContent } from '../content/contract.ts';
+import type { DirectoryNode, FileNode, SiteNode, Trail } from '../content/unixfs.ts';
+import type { BlockReader, ContentSource, SiteContent } from '../content/contract.ts';
 import { writeAll } from '../content/stream-io.ts';
 import type { NameResolver, ResolvedName } from '../name/index.ts';
 import { noSuchPage, withoutContent } from './failure.ts';
@@ -65,19 +66,20 @@ class Visit {
     if (path === undefined || trail === undefined) return await this.#notFound();
     if (!path.folder) {
       if (this.#isKnown(trail.cid)) return this.#unchanged(trail);
-      const node = await this.#open(trail.cid);
+      const node = await this.#open(trail);
       if (node.type === 'file') return await this.#file(node, trail, path.segments.at(-1) ?? '');
       // Relative links in the folder's page need the slash.
       this.#response.set('Cache-Control', 'no-cache');
       this.#response.redirect(302, `${this.#request.path}/${queryOf(this.#request)}`);
       return undefined;
     }
-    const node = await this.#open(trail.cid);
-    if (node.type === 'file') return await this.#notFound();
+    // A leaf is a file: no need to fetch it to know.
+    const node = isDirectoryCodec(trail.cid) ? await this.#open(trail) : undefined;
+    if (node?.type !== 'directory') return await this.#notFound();
     const index = await this.#follow([...path.segments, 'index.html']);
     if (index === undefined) return await this.#listing(node, trail, path.segments);
     if (this.#isKnown(index.cid)) return this.#unchanged(index);
-    const page = await this.#open(index.cid);
+    const page = await this.#open(index);
     if (page.type === 'directory') return await this.#listing(node, trail, path.segments);
     return await this.#file(page, index, 'index.html');
   }
@@ -91,22 +93,21 @@ class Visit {
     }
     const { start, end } = range ?? { start: 0, end: file.size };
     const known = contentType(extensionOf(filename));
-    const wanted = this.#request.method === 'HEAD' ? (known === false ? sniffRange(file) : undefined) : { start, end };
-    const chunks = wanted && readFile(this.#content, file, wanted, { signal: this.#signal });
+    const blocks = known === false ? keepingFirstLeaf(this.#content) : this.#content;
+    const chunks = this.#isHead ? undefined : readFile(blocks, file, { start, end }, { signal: this.#signal });
     // The first bytes are here before anything is promised: a failure so far still gets a page.
     const first = await chunks?.next();
+    const type = known === false ? first && (await this.#sniff(blocks, file, start, first)) : known;
     this.#headers(trail);
-    this.#response.set({
-      'Accept-Ranges': 'bytes',
-      'Content-Type': known === false ? await this.#sniff(file, start, first) : known,
-      'Content-Length': String(end - start),
-    });
+    this.#response.set({ 'Accept-Ranges': 'bytes', 'Content-Length': String(end - start) });
+    // A head of a file whose name does not say its type goes without one: no block is paid for to tell it.
+    if (type !== undefined) this.#response.set('Content-Type', type);
     if (range !== undefined) this.#response.set('Content-Range', `bytes ${start}-${end - 1}/${file.size}`).status(206);
     await this.#send(first, chunks);
   }
 
   async #send(first?: IteratorResult<Uint8Array, void>, rest?: AsyncGenerator<Uint8Array>): Promise<void> {
-    if (this.#request.method !== 'HEAD' && rest !== undefined && first?.done === false) {
+    if (rest !== undefined && first?.done === false) {
       await writeAll(this.#response, first.value);
       for await (const chunk of rest) await writeAll(this.#response, chunk);
     }
@@ -116,7 +117,7 @@ class Visit {
   /** The site's own 404.html when it has one. */
   async #notFound(): Promise<void> {
     const own = await this.#follow(['404.html']);
-    const page = own && (await this.#open(own.cid));
+    const page = own && (await this.#open(own));
     if (page?.type !== 'file') return sendMessage(this.#response, noSuchPage(this.#site.name));
     this.#response.status(404).set({
       'Content-Type': 'text/html; charset=utf-8',
@@ -124,8 +125,8 @@ class Visit {
       'Cache-Control': 'no-cache',
       'X-Content-Type-Options': 'nosniff',
     });
-    const chunks = readFile(this.#content, page, undefined, { signal: this.#signal });
-    return await this.#send(await chunks.next(), chunks);
+    const chunks = this.#isHead ? undefined : readFile(this.#content, page, undefined, { signal: this.#signal });
+    return await this.#send(await chunks?.next(), chunks);
   }
 
   async #listing(node: DirectoryNode, trail: Trail, segments: readonly string[]): Promise<void> {
@@ -173,10 +174,16 @@ class Visit {
   }
 
   /** Type of a file whose name says nothing: text when its first bytes read as UTF-8. */
-  async #sniff(file: FileNode, start: number, first?: IteratorResult<Uint8Array, void>): Promise<string> {
-    let head = first?.done === false ? first.value : new Uint8Array(0);
+  async #sniff(
+    blocks: BlockReader,
+    file: FileNode,
+    start: number,
+    first: IteratorResult<Uint8Array, void>,
+  ): Promise<string> {
+    let head = first.done === true ? new Uint8Array(0) : first.value;
     if (start !== 0) {
-      const beginning = await readFile(this.#content, file, sniffRange(file), { signal: this.#signal }).next();
+      const sniffed = { start: 0, end: Math.min(file.size, SNIFFED_BYTES) };
+      const beginning = await readFile(blocks, file, sniffed, { signal: this.#signal }).next();
       head = beginning.done === true ? head : beginning.value;
     }
     return isText(head.subarray(0, SNIFFED_BYTES)) ? 'text/plain; charset=utf-8' : 'application/octet-stream';
@@ -186,9 +193,29 @@ class Visit {
     return await follow(this.#content, this.#site.root, segments, { signal: this.#signal });
   }
 
-  async #open(cid: CID): ReturnType<typeof openNode> {
-    return await openNode(this.#content, cid, { signal: this.#signal });
+  /** Loads the target's own block; but the head of a file that is one leaf is told without it. */
+  async #open(trail: Trail): Promise<SiteNode> {
+    const size = this.#isHead ? trail.statedSize() : undefined;
+    if (size !== undefined) return { type: 'file', cid: trail.cid, size };
+    return await openNode(this.#content, trail.cid, { signal: this.#signal });
   }
+
+  get #isHead(): boolean {
+    return this.#request.method === 'HEAD';
+  }
+}
+
+/** Reads the leaf that was asked for first only once: a range of it is sent, and its beginning may tell the type. */
+function keepingFirstLeaf(blocks: BlockReader): BlockReader {
+  let kept: { readonly cid: CID; readonly block: Promise<Uint8Array> } | undefined;
+  return {
+    get(cid, options) {
+      if (kept?.cid.equals(cid) === true) return kept.block;
+      const block = blocks.get(cid, options);
+      if (!isDirectoryCodec(cid)) kept ??= { cid, block };
+      return block;
+    },
+  };
 }
 
 /**
@@ -235,10 +262,6 @@ function etag(cid: CID): string {
 function extensionOf(filename: string): string {
   const dot = filename.lastIndexOf('.');
   return dot <= 0 ? '' : filename.slice(dot);
-}
-
-function sniffRange(file: FileNode): { start: number; end: number } {
-  return { start: 0, end: Math.min(file.size, SNIFFED_BYTES) };
 }
 
 function isText(head: Uint8Array): boolean {

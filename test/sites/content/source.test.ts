@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { NodeId } from '../../../core/ids.ts';
@@ -166,6 +166,41 @@ describe('content source', () => {
     content.close();
     await closed;
     expect((await readBig(source, root)).equals(big)).toBe(true);
+  });
+
+  it('lets whoever waits for a folder go on when the visitor who fetches it leaves', async () => {
+    const host = await startHost(cleanup);
+    const root = await fill(host);
+    const { source } = sourceOver([host]);
+    let letGo = (): void => {};
+    const gate = new Promise<void>((resolve) => (letGo = resolve));
+    const get = host.store.get.bind(host.store);
+    const served = vi.spyOn(host.store, 'get').mockImplementation((cid) => gate.then(() => get(cid)));
+    const leaving = new AbortController();
+    const staying = new AbortController().signal;
+    const first = await source.open({ name: 'demo.web3', root }, { signal: leaving.signal });
+    const second = await source.open({ name: 'demo.web3', root }, { signal: staying });
+    const third = await source.open({ name: 'demo.web3', root }, { signal: staying });
+    const results = [first.get(root), second.get(root), third.get(root)];
+    await vi.waitFor(() => expect(served).toHaveBeenCalledTimes(1));
+    leaving.abort();
+    await expect(results[0]).rejects.toMatchObject({ name: 'AbortError' });
+    letGo();
+    expect(await results[1]).toEqual(await results[2]);
+    expect(served).toHaveBeenCalledTimes(2);
+    for (const content of [first, second, third]) content.close();
+  });
+
+  it('tells all who wait for a folder what the hosts did, after one try of each host', async () => {
+    const honest = await startHost(cleanup);
+    const root = await fill(honest);
+    const bad = await startHost(cleanup, { content: liar(honest, 0, 'flip') });
+    const { source, routes } = sourceOver([bad]);
+    const content = await source.open({ name: 'demo.web3', root }, { signal: new AbortController().signal });
+    const results = await Promise.allSettled([content.get(root), content.get(root), content.get(root)]);
+    for (const result of results) expect(result).toMatchObject({ reason: { code: 'CONTENT_CORRUPT' } });
+    expect(routes).toEqual([bad.id]);
+    content.close();
   });
 
   it('ends with the gateway', async () => {

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { CID } from 'multiformats/cid';
+import * as raw from 'multiformats/codecs/raw';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { ErrorCode } from '../../../core/errors.ts';
 import type { ContentSource, SiteContent } from '../../../sites/content/index.ts';
 import { Cleanup, rawBlock } from '../kit.ts';
 import { startFront } from './kit.ts';
+import type { AskOptions } from './kit.ts';
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -96,9 +98,12 @@ describe('gateway: files', () => {
       expect(answer.headers['cache-control']).toBe('no-cache');
       const head = await front.get(path, { method: 'HEAD' });
       expect(head.body).toHaveLength(0);
-      for (const header of ['content-type', 'content-length', 'etag', 'accept-ranges', 'x-ipfs-roots']) {
+      for (const header of ['content-length', 'etag', 'accept-ranges', 'x-ipfs-roots']) {
         expect([path, header, head.headers[header]]).toEqual([path, header, answer.headers[header]]);
       }
+      // A type that only the bytes tell is left out: a head pays for no leaf.
+      const named = path.endsWith('/') || path.includes('.');
+      expect([path, head.headers['content-type']]).toEqual([path, named ? type : undefined]);
     }
     const data = await front.get('/data.bin');
     expect(data.body.equals(big)).toBe(true);
@@ -161,6 +166,49 @@ describe('gateway: files', () => {
     expect((await front.get('/data.bin', { headers: { 'if-none-match': '"other"' } })).status).toBe(200);
     const index = String((await front.get('/')).headers['etag']);
     expect((await front.get('/', { headers: { 'if-none-match': index } })).status).toBe(304);
+  });
+
+  it('fetches each block once for a request, and no leaf for a head', async () => {
+    const front = await startFront(cleanup);
+    await front.publish('demo.web3', { ...files, '404.html': '<h1>lost?</h1>', blob5: big });
+    const served = vi.spyOn(front.host.store, 'get');
+    /** How many directory blocks and leaves the host served for a request, each of them once. */
+    const cost = async (path: string, options: AskOptions = {}): Promise<[number, number]> => {
+      served.mockClear();
+      await front.get(path, options);
+      const cids = served.mock.calls.map(([cid]) => cid.toString());
+      expect(new Set(cids).size).toBe(cids.length);
+      const leaves = served.mock.calls.filter(([cid]) => cid.code === raw.code).length;
+      return [cids.length - leaves, leaves];
+    };
+    const range = { headers: { range: 'bytes=3-5' } };
+    expect(await cost('/')).toEqual([1, 1]);
+    expect(await cost('/style.css')).toEqual([0, 1]);
+    expect(await cost('/style.css', range)).toEqual([0, 1]);
+    expect(await cost('/README')).toEqual([0, 1]);
+    expect(await cost('/README', range)).toEqual([0, 1]);
+    expect(await cost('/docs/a%20b/%C3%A9.txt')).toEqual([2, 1]);
+    expect(await cost('/nothing')).toEqual([0, 1]);
+    expect(await cost('/README/')).toEqual([0, 1]);
+    expect(await cost('/blob5')).toEqual([1, 5]);
+    expect(await cost('/blob5', range)).toEqual([0, 1]);
+    expect(await cost('/blob5', { headers: { range: 'bytes=3000000-3000010' } })).toEqual([0, 2]);
+    for (const path of ['/', '/style.css', '/README', '/blob5', '/nothing', '/README/', '/docs/', '/list/one.txt']) {
+      expect([path, (await cost(path, { method: 'HEAD' }))[1]]).toEqual([path, 0]);
+    }
+    for (const path of ['/', '/style.css', '/docs/']) {
+      expect([path, (await cost(path, { headers: { 'if-none-match': '*' } }))[1]]).toEqual([path, 0]);
+    }
+  });
+
+  it('fetches a folder once for visitors who come at the same time', async () => {
+    const front = await startFront(cleanup);
+    const names = Array.from({ length: 12 }, (_, i) => `assets/${i}.js`);
+    await front.publish('demo.web3', Object.fromEntries(names.map((name) => [name, `export default '${name}';`])));
+    const served = vi.spyOn(front.host.store, 'get');
+    const answers = await Promise.all(names.map((name) => front.get(`/${name}`)));
+    expect(answers.map(({ text }) => text)).toEqual(names.map((name) => `export default '${name}';`));
+    expect(served).toHaveBeenCalledTimes(names.length + 2);
   });
 
   it('knows folders: the slash, the index, the listing', async () => {
