@@ -2,8 +2,8 @@
 import { MIB } from './units.ts';
 
 // --- link -----------------------------------------------------------------------------------------------------------
-/** Largest payload of one cell before layers: the largest size class of the wire format. */
-export const MAX_CELL_BYTES: number = 16 * 1024;
+/** Largest payload of one cell before layers: the largest size class of the wire format; with its layers it fits a 16-bit length. */
+export const MAX_CELL_BYTES: number = 60 * 1024;
 /** Relays in front of the last hop. More adds delay and cost without hiding more from a watcher of both ends. */
 export const MAX_RELAYS = 6;
 /** Hops of a circuit: six relays and the host or exit. */

@@ -2,6 +2,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { RelaymintError } from '../../core/errors.ts';
+import { NODE_FLAGS } from '../../node/cli/market/process.ts';
 import type { CommandArgs, CommandName, CommandResult, PeerConfig, Question, Where, Word } from './protocol.ts';
 
 /** A directory: every process of a row writes a CPU profile of its whole life into it. */
@@ -34,7 +35,7 @@ export class PeerProcess implements AsyncDisposable {
     });
     this.#ready.catch(() => {});
     this.#child = fork(ENTRY, [JSON.stringify(config)], {
-      execArgv: profileArgs(label),
+      execArgv: [...NODE_FLAGS, ...profileArgs(label)],
       // A group of its own: Ctrl-C reaches the benchmark, which ends its processes. stdout belongs to the benchmark.
       detached: true,
       stdio: ['ignore', 2, 2, 'ipc'],

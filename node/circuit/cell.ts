@@ -3,7 +3,8 @@
  *
  *   type u8 | reserved u8 (0) | stream id u16 | data length u16 | data | zeros up to the size class
  *
- * Size classes of 1, 4 and 16 KiB, header included, so that lengths say little.
+ * Size classes of 1, 4, 16 and 60 KiB, header included, so that lengths say little. The largest is for bulk, only ever
+ * sent full: it spreads the cost of a layer's cipher over more bytes.
  */
 import { MAX_CELL_BYTES, MAX_STREAM_PARAMS } from '../../core/limits.ts';
 import { RelaymintError } from '../../core/errors.ts';
@@ -13,8 +14,10 @@ export const CELL_HEADER_BYTES = 6;
 export const MAX_CELL_DATA: number = MAX_CELL_BYTES - CELL_HEADER_BYTES;
 export const SMALL_CELL = 1024;
 export const MEDIUM_CELL = 4096;
+export const LARGE_CELL = 16_384;
 const SMALL_DATA = SMALL_CELL - CELL_HEADER_BYTES;
 const MEDIUM_DATA = MEDIUM_CELL - CELL_HEADER_BYTES;
+const LARGE_DATA = LARGE_CELL - CELL_HEADER_BYTES;
 
 /** Never renumbered. Stream id 0 is the circuit itself. */
 export const CellType = {
@@ -33,7 +36,8 @@ export type CellType = (typeof CellType)[keyof typeof CellType];
 /** The smallest class that holds this much data. */
 export function cellSize(dataLength: number): number {
   if (dataLength <= SMALL_DATA) return SMALL_CELL;
-  return dataLength <= MEDIUM_DATA ? MEDIUM_CELL : MAX_CELL_BYTES;
+  if (dataLength <= MEDIUM_DATA) return MEDIUM_CELL;
+  return dataLength <= LARGE_DATA ? LARGE_CELL : MAX_CELL_BYTES;
 }
 
 /**
@@ -41,13 +45,14 @@ export function cellSize(dataLength: number): number {
  * cells of the smaller one would not do.
  */
 export function dataCellLength(queued: number): number {
-  if (queued > 2 * MEDIUM_DATA) return Math.min(queued, MAX_CELL_DATA);
+  if (queued >= MAX_CELL_DATA) return MAX_CELL_DATA;
+  if (queued > 2 * MEDIUM_DATA) return Math.min(queued, LARGE_DATA);
   if (queued > 2 * SMALL_DATA) return Math.min(queued, MEDIUM_DATA);
   return Math.min(queued, SMALL_DATA);
 }
 
 export function isCellSize(length: number): boolean {
-  return length === SMALL_CELL || length === MEDIUM_CELL || length === MAX_CELL_BYTES;
+  return length === SMALL_CELL || length === MEDIUM_CELL || length === LARGE_CELL || length === MAX_CELL_BYTES;
 }
 
 /** Writes the header at the start of `cell` and zeros behind the data. The data stands, or will stand, at CELL_HEADER_BYTES. @returns the cell's size. */

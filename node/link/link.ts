@@ -42,7 +42,10 @@ export interface PeerLinkOptions {
   readonly peer: NodeId;
   readonly transport: TransportName;
   readonly dialer: boolean;
+  /** Where frames that go out are cut from. */
   readonly memory: FrameMemory;
+  /** Where frames that come in pieces are put together: apart, so that those that go out lie side by side. */
+  readonly inbound: FrameMemory;
   readonly owner: LinkOwner;
   readonly log: Log;
 }
@@ -83,7 +86,7 @@ export class PeerLink implements Link {
   #stalledTicks = 0;
   #idleTicks = 0;
 
-  constructor({ socket, peer, transport, dialer, memory, owner, log }: PeerLinkOptions) {
+  constructor({ socket, peer, transport, dialer, memory, inbound, owner, log }: PeerLinkOptions) {
     this.peer = peer;
     this.transport = transport;
     this.dialer = dialer;
@@ -93,7 +96,7 @@ export class PeerLink implements Link {
     this.#memory = memory;
     this.#nextCircuitId = dialer ? 1 : 2;
     this.#outbox = new Outbox(socket);
-    this.#parser = new FrameParser(memory, (type, circuitId, payload) => this.#receive(type, circuitId, payload));
+    this.#parser = new FrameParser(inbound, (type, circuitId, payload) => this.#receive(type, circuitId, payload));
     this.closed = new Promise((resolve) => {
       this.#settleClosed = resolve;
     });

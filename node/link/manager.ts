@@ -50,6 +50,7 @@ class Links implements LinkManager, LinkOwner {
   readonly #maxLinks: number;
   readonly #timing: LinkTiming;
   readonly #memory: FrameMemory = new FrameMemory();
+  readonly #inbound: FrameMemory = new FrameMemory();
   readonly #open = new Map<NodeId, PeerLink>();
   readonly #dials = new Map<NodeId, Dial>();
   /** Secured connections before both hellos are through. */
@@ -226,6 +227,7 @@ class Links implements LinkManager, LinkOwner {
       transport: transport.name,
       dialer,
       memory: this.#memory,
+      inbound: this.#inbound,
       owner: this,
       log: this.#log,
     });

@@ -3,7 +3,7 @@ import { RelaymintError } from '../../../core/errors.ts';
 import { lamports, parseCredits, pricePerMiB, type PricePerMiB } from '../../../core/units.ts';
 import type { Circuit, CircuitStream } from '../../../node/circuit/index.ts';
 import { createLog } from '../../../node/cli/output.ts';
-import { openNode, type NodeSettings, type RunningNode } from '../../../node/cli/roles/node.ts';
+import { openNode, relayWindowPrice, type NodeSettings, type RunningNode } from '../../../node/cli/roles/node.ts';
 import { pingPong, serveEcho, serveSource, transfer } from '../load.ts';
 import type { Peer } from '../peer.ts';
 import type { NodePeer, PeerCommands, Settled } from '../protocol.ts';
@@ -48,7 +48,7 @@ function settingsOf(config: NodePeer): NodeSettings {
     deposit: DEPOSIT,
     outbound: 'loopback',
     relayPrice: config.part === 'relay' ? PRICE : undefined,
-    windowPrice: initiates ? pricePerMiB(0n) : PRICE,
+    windowPrice: initiates ? pricePerMiB(0n) : config.part === 'relay' ? relayWindowPrice(PRICE) : PRICE,
     tillSlots: initiates ? undefined : TILL_SLOTS,
     ...(config.metered ? {} : { unmetered: true }),
     log: createLog('warn', config.label),

@@ -9,6 +9,7 @@ import {
   type ListenOptions,
   type NodeOptions,
 } from '../options.ts';
+import { relayWindowPrice } from '../roles/node.ts';
 import { runNode } from './run-node.ts';
 
 interface RelayOptions extends NodeOptions, ListenOptions {
@@ -39,7 +40,7 @@ export function relayCommand(program: Command): void {
         role: 'relay',
         options,
         relayPrice: options.price,
-        windowPrice: options.price,
+        windowPrice: relayWindowPrice(options.price),
         tillSlots: options.slots,
         prepare: async () => undefined,
         describe: (node, addresses) =>

@@ -8,7 +8,7 @@ import { messageOf } from '../../../core/errors.ts';
 import type { LedgerAddress } from '../../../core/ids.ts';
 import { MAX_OFFER_LIFE_MILLIS } from '../../../core/limits.ts';
 import { systemClock, type Log } from '../../../core/ports.ts';
-import { unixMillis, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
+import { pricePerMiB, unixMillis, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
 import { openAccountBook, openBookStore, type AccountBook } from '../../../ledger/accounting/index.ts';
 import { startSettlement, type SettlementEngine } from '../../../ledger/settlement/index.ts';
 import { openSolanaLedger, type SolanaLedger, type SolanaWallet } from '../../../ledger/solana/index.ts';
@@ -51,7 +51,7 @@ export interface NodeSettings {
   readonly outbound: Outbound;
   /** Price for carrying circuits onward; undefined: this node relays for nobody. */
   readonly relayPrice: PricePerMiB | undefined;
-  /** One MiB at this price is what a stranger may owe: the node's main price; 0 for a node that sells nothing. */
+  /** One MiB at this price is what a stranger may owe: what circuits pay this node (see `relayWindowPrice`); 0 for a node that sells nothing. */
   readonly windowPrice: PricePerMiB;
   /** Slots of the till; undefined for a node that sells nothing. */
   readonly tillSlots: number | undefined;
@@ -86,6 +86,17 @@ const BOOKS_DIRECTORY = 'books';
 /** An offer is renewed long before it expires, so that a peer that missed one still has the last. */
 const OFFER_LIFE_MILLIS = Math.min(6 * 60 * 60 * 1000, MAX_OFFER_LIFE_MILLIS);
 const OFFER_RENEWAL_MILLIS = OFFER_LIFE_MILLIS / 4;
+
+/** Nodes of the usual circuit: three relays and a host. */
+const USUAL_HOPS = 4n;
+
+/**
+ * A circuit pays its first relay for all nodes behind it as well, so a window at the relay's own price would hold only a
+ * part of a MiB, and one in front of a dear host not even a frame. This one holds a MiB of the usual circuit.
+ */
+export function relayWindowPrice(own: PricePerMiB): PricePerMiB {
+  return pricePerMiB(own * USUAL_HOPS);
+}
 
 /** Well below any challenge period, so that a payer's close request is answered in time. */
 const SETTLEMENT_POLL_MILLIS = 5_000;

@@ -208,8 +208,10 @@ describe('a link', () => {
     await wire.passed(20);
     expect(near.isOpen && far.isOpen).toBe(true);
     wire.freeze();
-    expect(await near.closed).toMatchObject({ code: 'TIMEOUT' });
-    expect(await far.closed).toMatchObject({ code: 'TIMEOUT' });
+    // Whichever end gives up first takes the wire away from the other.
+    const codes = (await Promise.all([near.closed, far.closed])).map((error) => error?.code);
+    expect(codes).toContain('TIMEOUT');
+    expect(['TIMEOUT', 'CONNECTION_LOST']).toEqual(expect.arrayContaining(codes));
   });
 
   it('closes when idle, and not while retained', async () => {
