@@ -12,6 +12,7 @@ import type { ContentSource } from '../content/contract.ts';
 import type { NameResolver } from '../name/index.ts';
 import { messageFor } from './failure.ts';
 import { targetOf } from './host.ts';
+import { isForeignSubresource } from './initiator.ts';
 import { MarketPage } from './market-page.ts';
 import { MarketService } from './market-service.ts';
 import type { MarketView } from './market.ts';
@@ -114,6 +115,14 @@ class HttpGateway implements Gateway {
         .status(405)
         .type('text/plain')
         .send('Only GET and HEAD are understood here.\n');
+      return;
+    }
+    if (isForeignSubresource(request.headers)) {
+      response
+        .set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' })
+        .status(403)
+        .type('text/plain')
+        .send('Pages of other sites cannot load this: the visitor would pay for it. Open this address by itself.\n');
       return;
     }
     // Joined as text: a path that begins with two slashes must not become another host.

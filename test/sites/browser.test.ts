@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { importSite } from '../../sites/content/index.ts';
 import type { MarketView } from '../../sites/gateway/index.ts';
 import { emptyMarket, startFront } from './gateway/kit.ts';
@@ -121,6 +123,46 @@ describe.skipIf(!here)('in a browser', () => {
     expect(stolen).toBe('refused');
     await page.goto(site('other-web3'));
     expect(await page.evaluate(`[document.cookie, localStorage.getItem('mine')]`)).toEqual(['', null]);
+  });
+
+  it('a foreign page can lead to a site, and make nobody fetch or pay', async () => {
+    const at = site('demo-web3');
+    const server = createServer((_request, response) => {
+      response.setHeader('content-type', 'text/html');
+      response.end(`<!doctype html><link rel="icon" href="data:,"><link rel="stylesheet" href="${at}style.css">
+        <link rel="prefetch" href="${at}journey/"><img src="${at}"><video src="${at}"></video><iframe src="${at}"></iframe>
+        <object data="${at}"></object><script src="${at}x.js"></script><a href="${at}">go there</a>`);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    pages.add(() => server.close());
+    const questions = front.ledger.questions;
+    const page = await browser.newPage();
+    pages.add(() => page.close());
+    const asked = new Set<string>();
+    page.on('request', (request) => request.url().startsWith(at) && asked.add(request.resourceType()));
+    // The browser does not show every answer that it keeps from a page. That nothing was served, the ledger says.
+    const answered: [string, number][] = [];
+    page.on('response', (response) => {
+      if (response.url().startsWith(at)) answered.push([response.request().resourceType(), response.status()]);
+    });
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    for (const mode of ['cors', 'no-cors']) {
+      await page.evaluate(`fetch('${at}', { mode: '${mode}' }).then(() => undefined, () => undefined)`);
+    }
+    for (const type of ['document', 'fetch', 'image', 'media', 'script', 'stylesheet']) {
+      await vi.waitFor(() => expect([...asked]).toContain(type));
+    }
+    expect(answered.length).toBeGreaterThan(0);
+    expect(answered.every(([, status]) => status === 403)).toBe(true);
+    expect(front.ledger.questions).toBe(questions);
+    await page.click('a');
+    await page.waitForURL(at);
+    expect(await page.title()).not.toBe('');
+    // Its own style sheet and pictures load as ever.
+    expect(answered.filter(([type, status]) => type === 'document' && status === 200)).toHaveLength(1);
+    expect(answered.filter(([type, status]) => type === 'stylesheet' && status === 200)).toHaveLength(1);
+    await page.goto(site('other-web3'));
+    expect(await page.title()).toBe('other');
   });
 
   it('shows the marketplace live, exact, and only from here', async () => {

@@ -8,6 +8,7 @@ import { createNameResolver } from '../../../sites/name/index.ts';
 import { Cleanup, NameBook } from '../kit.ts';
 import { emptyMarket, startFront } from './kit.ts';
 
+const REFUSAL = 'Pages of other sites cannot load this: the visitor would pay for it. Open this address by itself.\n';
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
@@ -48,6 +49,43 @@ describe('gateway: whose origin', () => {
       /^http:\/\/demo-web3\.localhost/,
     );
     expect((await front.get('/', { host: 'what.localhost' })).status).toBe(404);
+  });
+
+  it.each([
+    ['a program that is no browser', {}, 200],
+    ['the address bar', { site: 'none', mode: 'navigate', dest: 'document' }, 200],
+    ['the site itself', { site: 'same-origin', mode: 'no-cors', dest: 'image' }, 200],
+    ['the same host at another port', { site: 'same-site', mode: 'cors', dest: 'empty' }, 200],
+    ['a link on a foreign page', { site: 'cross-site', mode: 'navigate', dest: 'document' }, 200],
+    ['an image on a foreign page', { site: 'cross-site', mode: 'no-cors', dest: 'image' }, 403],
+    ['a script of a foreign page', { site: 'cross-site', mode: 'cors', dest: 'empty' }, 403],
+    ['a frame in a foreign page', { site: 'cross-site', mode: 'navigate', dest: 'iframe' }, 403],
+    ['an object in a foreign page', { site: 'cross-site', mode: 'navigate', dest: 'object' }, 403],
+    ['a word nobody knows yet', { site: 'elsewhere', mode: 'no-cors', dest: 'image' }, 403],
+    ['one header without the others', { site: 'cross-site' }, 403],
+  ] as const)('%s', async (_who, metadata, status) => {
+    const front = await startFront(cleanup);
+    await front.publish('demo.web3', { 'index.html': 'x' });
+    const headers = Object.fromEntries(Object.entries(metadata).map(([key, value]) => [`sec-fetch-${key}`, value]));
+    for (const host of ['demo-web3.localhost', 'localhost']) {
+      for (const method of ['GET', 'HEAD']) {
+        const answer = await front.get('/', { host, method, headers });
+        expect([host, method, answer.status]).toEqual([host, method, status]);
+        expect(answer.headers['access-control-allow-origin']).toBeUndefined();
+        if (status === 403) expect(answer.text).toBe(method === 'HEAD' ? '' : REFUSAL);
+      }
+    }
+  });
+
+  it('does not fetch ahead for a foreign page, and asks no host for what it refuses', async () => {
+    const front = await startFront(cleanup);
+    await front.publish('demo.web3', { 'index.html': 'x' });
+    const ahead = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
+    expect((await front.get('/', { headers: { ...ahead, 'sec-purpose': 'prefetch;prerender' } })).status).toBe(403);
+    expect(front.ledger.questions).toBe(0);
+    expect(front.host.streams).toHaveLength(0);
+    const own = { 'sec-fetch-site': 'same-origin', 'sec-purpose': 'prefetch' };
+    expect((await front.get('/', { headers: own })).status).toBe(200);
   });
 
   it('says so when its port is taken', async () => {

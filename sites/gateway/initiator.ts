@@ -1,0 +1,20 @@
+/**
+ * Who makes the browser ask. Any page on the web can point an image or a frame at this gateway, which would fetch and pay
+ * for it; browsers say so in headers that a page cannot set (W3C Fetch Metadata). Clients that are no browsers send none.
+ */
+import type { IncomingHttpHeaders } from 'node:http';
+
+/** What the visitor, the site itself, or its own origin at another port asks for. */
+const OWN = ['none', 'same-origin', 'same-site'];
+
+/**
+ * True when a page of another site makes the browser load something inside itself, or before anybody went there. Going
+ * there, by a link or a form, is the visitor's doing and stays possible.
+ */
+export function isForeignSubresource(headers: IncomingHttpHeaders): boolean {
+  const site = headers['sec-fetch-site'];
+  if (site === undefined || OWN.includes(String(site))) return false;
+  const goingThere = headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
+  // Prefetched or prerendered for a foreign page: the visitor has not gone anywhere yet.
+  return !goingThere || headers['sec-purpose'] !== undefined;
+}
