@@ -13,7 +13,7 @@ const OWN = ['none', 'same-origin', 'same-site'];
  */
 export function isForeignSubresource(headers: IncomingHttpHeaders): boolean {
   const site = headers['sec-fetch-site'];
-  if (site === undefined || OWN.includes(String(site))) return false;
+  if (site === undefined || OWN.includes(site)) return false;
   const goingThere = headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
   // Prefetched or prerendered for a foreign page: the visitor has not gone anywhere yet.
   return !goingThere || headers['sec-purpose'] !== undefined;
