@@ -70,6 +70,14 @@ export function blockMissing(cid: CID): RelaymintError {
   });
 }
 
+/** Some of a root's blocks are not here. */
+export function blocksMissing(root: CID, missing: number): RelaymintError {
+  return new RelaymintError('CONTENT_NOT_FOUND', `${missing} blocks under ${root.toString()} are missing.`, {
+    remedy: 'Publish again: only what is missing is sent.',
+    details: { missing },
+  });
+}
+
 /** The error that a failed disk operation is told as. */
 export function diskError(cause: unknown, doing: string): RelaymintError {
   const code = (cause as NodeJS.ErrnoException | null)?.code;

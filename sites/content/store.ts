@@ -9,7 +9,7 @@ import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { bytes, formatBytes } from '../../core/units.ts';
 import type { Bytes } from '../../core/units.ts';
-import { blockKey, blockMissing, blockTooBig, checkCid } from './block.ts';
+import { blockKey, blockMissing, blockTooBig, blocksMissing, checkCid } from './block.ts';
 import { BlockFiles } from './block-files.ts';
 import type { BlockStore, BlockStoreStats, ImportSession, Pin } from './contract.ts';
 import { Records } from './records.ts';
@@ -201,6 +201,7 @@ class LocalBlockStore implements BlockStore {
         size: (cid) => this.#records.block(blockKey(cid))?.bytes,
         get: (cid) => this.get(cid),
       });
+      await this.#settle(root, members.keys());
       const pin = { name, root, blocks: members.size, bytes: bytes(size), pinnedAt: this.#clock.now() };
       await this.#records.putPin(pin, members);
       this.#remember(pin);
@@ -222,6 +223,8 @@ class LocalBlockStore implements BlockStore {
     this.#bytes += block.length;
     try {
       await this.#files.write(key, block);
+      // It repairs a root that is kept already: nothing settles it later.
+      if (await this.#records.isKept(key)) await this.#files.settle([{ key, bytes: block.length }]);
       await this.#records.putBlock(key, { bytes: block.length, addedAt: this.#clock.now() });
     } catch (error) {
       this.#blocks -= 1;
@@ -229,6 +232,20 @@ class LocalBlockStore implements BlockStore {
       throw error;
     }
     return block.length;
+  }
+
+  /**
+   * A root is kept only once its blocks would survive a power cut. Those of roots that are kept already do.
+   * @throws RelaymintError CONTENT_NOT_FOUND (an earlier power cut took some; `details.missing`), STORAGE_FAILED.
+   */
+  async #settle(root: CID, members: Iterable<string>): Promise<void> {
+    const fresh: { key: string; bytes: number }[] = [];
+    for (const key of members) {
+      if (!(await this.#records.isKept(key))) fresh.push({ key, bytes: this.#records.block(key)?.bytes ?? 0 });
+    }
+    const lost = await this.#files.settle(fresh);
+    for (const key of lost) await this.#drop(key);
+    if (lost.length > 0) throw blocksMissing(root, lost.length);
   }
 
   /** False when a session holds the block. */

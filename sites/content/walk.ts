@@ -3,7 +3,7 @@ import * as dagPb from '@ipld/dag-pb';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_BLOCKS_PER_ROOT, MAX_DAG_DEPTH } from '../../core/limits.ts';
-import { blockKey, checkCid, isDirectoryCodec } from './block.ts';
+import { blockKey, blocksMissing, checkCid, isDirectoryCodec } from './block.ts';
 
 export interface WalkSource {
   /** Size of a block that is here; undefined when it is not. */
@@ -43,12 +43,7 @@ export async function walkDag(root: CID, source: WalkSource): Promise<Walked> {
     if (!isDirectoryCodec(cid)) continue;
     for (const link of linksOf(cid, await source.get(cid))) waiting.push({ cid: link, depth: depth + 1 });
   }
-  if (missing > 0) {
-    throw new RelaymintError('CONTENT_NOT_FOUND', `${missing} blocks under ${root.toString()} are missing.`, {
-      remedy: 'Publish again: only what is missing is sent.',
-      details: { missing },
-    });
-  }
+  if (missing > 0) throw blocksMissing(root, missing);
   return { members, bytes };
 }
 

@@ -1,11 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { chmod, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { chmod, open, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import * as dagPb from '@ipld/dag-pb';
 import { CID } from 'multiformats/cid';
 import { bytes } from '../../../core/units.ts';
 import { ORPHAN_BLOCK_MILLIS } from '../../../core/limits.ts';
+import { blockKey } from '../../../sites/content/block.ts';
 import { importPath, importSite, openBlockStore } from '../../../sites/content/index.ts';
 import { Cleanup, TestClock, rawBlock, temporaryFolder, temporaryStore, writeTree } from '../kit.ts';
 
@@ -197,6 +199,52 @@ describe('block store', () => {
     await session.close();
   });
 
+  it('keeps no root whose blocks a power cut took', async () => {
+    const directory = await temporaryFolder(cleanup);
+    const folder = await temporaryFolder(cleanup);
+    await writeTree(folder, { 'a.txt': 'stays', 'b.txt': 'is cut short', 'c.txt': 'is gone' });
+    const store = await temporaryStore(cleanup, { directory });
+    const first = store.begin();
+    const { root } = await importPath(folder, first);
+    await first.close();
+    const fileOf = (text: string): string => join(directory, 'blocks', blockFile(text));
+    await truncate(fileOf('is cut short'), 0);
+    await rm(fileOf('is gone'));
+    const session = store.begin();
+    await expect(session.pin('demo.web3', root)).rejects.toMatchObject({
+      code: 'CONTENT_NOT_FOUND',
+      details: { missing: 2 },
+    });
+    expect(store.pins()).toEqual([]);
+    // Now they are known to be missing, so that they are sent again.
+    expect(store.has(rawBlock('stays').cid)).toBe(true);
+    expect(store.has(rawBlock('is gone').cid)).toBe(false);
+    for (const text of ['is cut short', 'is gone']) await session.put(rawBlock(text).cid, rawBlock(text).block);
+    expect((await session.pin('demo.web3', root)).blocks).toBe(4);
+    await session.close();
+  });
+
+  it('brings the blocks of a root to the disk before it keeps the root', async () => {
+    const store = await temporaryStore(cleanup);
+    const folder = await temporaryFolder(cleanup);
+    await writeTree(folder, { 'a.txt': 'one', 'b.txt': 'two' });
+    const handle = await open(folder, 'r');
+    const settled = vi.spyOn(Object.getPrototypeOf(handle) as FileHandle, 'datasync');
+    cleanup.add(() => settled.mockRestore());
+    await handle.close();
+    let kept = 0;
+    settled.mockImplementation(async function (this: FileHandle) {
+      kept = Math.max(kept, store.pins().length);
+      await this.sync();
+    });
+    await importSite(store, 'demo.web3', folder);
+    expect([settled.mock.calls.length, kept, store.pins().length]).toEqual([3, 0, 1]);
+    // What a kept root has was brought there before: only the new folder and the new file are.
+    await writeTree(folder, { 'c.txt': 'three' });
+    await importSite(store, 'other.web3', folder);
+    expect(settled).toHaveBeenCalledTimes(5);
+  });
+
   it('removes what a killed writer left', async () => {
     const directory = await temporaryFolder(cleanup);
     const first = await openBlockStore({ directory });
@@ -214,6 +262,12 @@ describe('block store', () => {
     await chmod(directory, 0o700);
   });
 });
+
+/** Where a block of these bytes is kept, below blocks/. */
+function blockFile(content: string): string {
+  const key = blockKey(rawBlock(content).cid);
+  return join(key.slice(-2), `${key}.data`);
+}
 
 function link(name: string, cid: CID): { Name: string; Hash: CID; Tsize: number } {
   return { Name: name, Hash: cid, Tsize: 1 };
