@@ -1,5 +1,15 @@
 /** What a site developer imports. Runs in browsers: nothing here needs Node. */
-export { TLDS, inlineName, isName, nameOfHost, opensInBrowsers, parseName, siteUrl, uninlineName } from './name.ts';
+export {
+  TLDS,
+  inlineName,
+  isName,
+  nameOfHost,
+  opensInBrowsers,
+  parseName,
+  parseNewName,
+  siteUrl,
+  uninlineName,
+} from './name.ts';
 export type { ParsedName, Tld } from './name.ts';
 export { RelaymintError, isRelaymintError } from '../core/errors.ts';
 export type { ErrorCode } from '../core/errors.ts';

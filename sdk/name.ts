@@ -77,6 +77,18 @@ export function nameOfHost(host: string): string | undefined {
 }
 
 /**
+ * Like `parseName`, for a name that is going to be registered: refuses what the chain accepts and no browser opens.
+ * @throws RelaymintError NAME_INVALID.
+ */
+export function parseNewName(text: string): ParsedName {
+  const parsed = parseName(text);
+  if (opensInBrowsers(parsed.name)) return parsed;
+  throw new RelaymintError('NAME_INVALID', `No browser would open ${parsed.name}: its address begins with "xn--".`, {
+    remedy: 'Choose a name that does not begin with "xn-".',
+  });
+}
+
+/**
  * False for the few names that the chain accepts and no browser opens: inlined they begin with `xn--`, which every URL
  * parser takes for an internationalized host name and refuses. Check it before registering.
  */

@@ -6,6 +6,7 @@ export {
   nameOfHost,
   opensInBrowsers,
   parseName,
+  parseNewName,
   siteUrl,
   uninlineName,
 } from '../../sdk/name.ts';

@@ -1,6 +1,17 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { inlineName, isName, nameOfHost, opensInBrowsers, parseName, siteUrl, uninlineName } from '../../sdk/index.ts';
+import * as program from '../../ledger/solana/program/index.ts';
+import {
+  inlineName,
+  isName,
+  nameOfHost,
+  opensInBrowsers,
+  parseName,
+  parseNewName,
+  siteUrl,
+  uninlineName,
+} from '../../sdk/index.ts';
+import { Chain, keypair } from '../ledger/program/svm.ts';
 
 describe('names', () => {
   it.each(['news.web3', 'a.sso', '0.map', 'my-long-site.video', 'a-b-c.route', `${'x'.repeat(53)}.web3`])(
@@ -43,6 +54,50 @@ describe('names', () => {
     expect(opensInBrowsers('xn-foo.web3')).toBe(false);
     expect(() => new URL(siteUrl('xn-foo.web3', 1))).toThrow('Invalid URL');
     expect(opensInBrowsers('news.web3')).toBe(true);
+    // Who begins with x, n or a hyphen later is no such name.
+    for (const name of ['xn.web3', 'xna.web3', 'x-n.web3', 'axn-foo.web3']) {
+      expect(new URL(siteUrl(name, 1)).hostname).toBe(`${inlineName(name)}.localhost`);
+      expect(parseNewName(name).name).toBe(name);
+    }
+    expect(() => parseNewName('XN-foo.web3')).toThrow(
+      'No browser would open xn-foo.web3: its address begins with "xn--". Choose a name that does not begin with "xn-".',
+    );
+    expect(() => parseNewName('xn--foo.web3')).toThrow('third and fourth');
+  });
+
+  it('are the ones that the program registers, and no others', () => {
+    const chain = Chain.bare();
+    const owner = keypair('owner');
+    chain.fund(owner.publicKey);
+    const hyphens = (count: number, length: number): string =>
+      `a${'-b'.repeat(count)}`.padEnd(length - 5, 'c') + '.web3';
+    const edges = [1, 4, 5, 6, 7, 10, 17].flatMap((count) =>
+      [62, 63, 64].map((inlined) => hyphens(count, inlined - count)).filter((name) => name.length <= 58),
+    );
+    const drawn = fc.sample(
+      fc
+        .tuple(
+          fc.oneof(
+            fc.stringMatching(/^[a-c0-]{1,6}$/),
+            fc.stringMatching(/^[a-z0-9-]{30,53}$/),
+            fc.stringMatching(/^[aA_.é-]{1,4}$/),
+          ),
+          fc.constantFrom('web3', 'sso', 'image', 'video', 'map', 'route', 'com', ''),
+        )
+        .map((parts) => parts.join('.'))
+        .filter((name) => new TextEncoder().encode(name).length <= 58),
+      { numRuns: 400, seed: 1 },
+    );
+    const names = [...new Set([...edges, ...drawn])];
+    const accepted = names.filter((name) => {
+      const args = { owner: owner.publicKey, name, root: new Uint8Array(36), royaltyBps: 0 };
+      return chain.refusal([program.registerName(chain.programId, args)], owner) !== 'InvalidName';
+    });
+    // parseName lowers letters; the program takes no others.
+    expect(accepted).toEqual(names.filter((name) => name === name.toLowerCase() && isName(name)));
+    expect(accepted.length).toBeGreaterThan(50);
+    expect(edges.filter((name) => accepted.includes(name)).length).toBeGreaterThan(5);
+    expect(edges.every((name) => accepted.includes(name))).toBe(false);
   });
 
   it('inlining is reversible, fits a host label, and no two names share one', () => {

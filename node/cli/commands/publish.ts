@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { nodeId, type NodeId } from '../../../core/ids.ts';
 import { MAX_RELAYS } from '../../../core/limits.ts';
 import { formatBytes } from '../../../core/units.ts';
-import { parseName, siteUrl } from '../../../sites/name/index.ts';
+import { parseNewName, siteUrl } from '../../../sites/name/index.ts';
 import { watchLifecycle } from '../lifecycle.ts';
 import { SELLS_NOTHING, addNodeOptions, parsed, wholeNumber, type NodeOptions } from '../options.ts';
 import { createOutput, createProgress } from '../output.ts';
@@ -32,7 +32,7 @@ export function publishCommand(program: Command): void {
     .requiredOption(
       '--name <name>',
       'for example demo.web3',
-      parsed((text: string) => parseName(text).name),
+      parsed((text: string) => parseNewName(text).name),
     )
     .option(
       '--royalty <bps>',
