@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import type { Duplex } from 'node:stream';
+import { Duplex } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CID } from 'multiformats/cid';
 import { Writer } from '../../../core/codec.ts';
@@ -35,6 +35,37 @@ async function connectTo(
   const [near, far] = await socketPair(cleanup);
   createContentService({ store })(far, encodeContentParams(name));
   return { client: createContentClient(near), near, far };
+}
+
+interface Ticking {
+  readonly stream: Duplex;
+  /** Bytes written in each tick, as a circuit gathers them. */
+  readonly ticks: readonly number[];
+  readonly told: (ticks: number) => Promise<void>;
+}
+
+function ticking(): Ticking {
+  const ticks: number[] = [];
+  let gathering = false;
+  const stream = new Duplex({
+    read: () => undefined,
+    write: (chunk: Buffer, _encoding, done) => {
+      if (!gathering) {
+        gathering = true;
+        ticks.push(0);
+        process.nextTick(() => {
+          gathering = false;
+          stream.emit('gathered');
+        });
+      }
+      ticks[ticks.length - 1] = (ticks.at(-1) ?? 0) + chunk.length;
+      done();
+    },
+  });
+  const told = async (count: number): Promise<void> => {
+    while (ticks.length < count) await once(stream, 'gathered');
+  };
+  return { stream, ticks, told };
 }
 
 describe('content service', () => {
@@ -112,6 +143,26 @@ describe('content service', () => {
     await once(far, 'finish');
     await once(near, 'end');
     expect(arrived).toBe(40 * ((1 << 20) + 9));
+  });
+
+  it('says at once what belongs together: a circuit puts what is written in one tick into the same cells', async () => {
+    const store = await temporaryStore(cleanup);
+    const blocks = Array.from({ length: 4 }, (_, i) => rawBlock(randomBytes(3000 + i)));
+    await keep(store, 'demo.web3', blocks);
+    const asking = ticking();
+    const client = createContentClient(asking.stream);
+    const waiting = blocks.map(({ cid }) => client.get(cid).catch(() => undefined));
+    await asking.told(1);
+    expect(asking.ticks).toEqual([4 * encodeRequest(1, blocks[0]?.cid as CID).length]);
+    client.close();
+    await Promise.all(waiting);
+    const answering = ticking();
+    createContentService({ store })(answering.stream, encodeContentParams('demo.web3'));
+    answering.stream.push(encodeRequest(1, blocks[0]?.cid as CID));
+    await answering.told(1);
+    expect(answering.ticks).toEqual([9 + 3000]);
+    answering.stream.push(null);
+    await once(answering.stream, 'finish');
   });
 
   it.each([
