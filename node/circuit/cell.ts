@@ -41,13 +41,13 @@ export function cellSize(dataLength: number): number {
 }
 
 /**
- * How much of `queued` bytes the next DATA cell takes. Padding is paid for, so a larger class is used only where two
+ * How much of `queued` bytes the next DATA cell takes. Padding is paid for, so a larger class is used only where three
  * cells of the smaller one would not do.
  */
 export function dataCellLength(queued: number): number {
   if (queued >= MAX_CELL_DATA) return MAX_CELL_DATA;
-  if (queued > 2 * MEDIUM_DATA) return Math.min(queued, LARGE_DATA);
-  if (queued > 2 * SMALL_DATA) return Math.min(queued, MEDIUM_DATA);
+  if (queued > 3 * MEDIUM_DATA) return Math.min(queued, LARGE_DATA);
+  if (queued > 3 * SMALL_DATA) return Math.min(queued, MEDIUM_DATA);
   return Math.min(queued, SMALL_DATA);
 }
 

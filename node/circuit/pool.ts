@@ -1,5 +1,5 @@
 /** Circuits kept ready for one service: built ahead, replaced when old, and rebuilt when lost. */
-import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { MAX_RELAYS } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
@@ -125,7 +125,7 @@ class Pool implements CircuitPool {
     clearInterval(this.#tick);
     for (const { circuit } of this.#members) circuit.destroy();
     this.#members.clear();
-    await Promise.allSettled(this.#building);
+    // What is being built ends by the signal, or with its link; a silent peer must not hold up the close.
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -224,9 +224,11 @@ class Pool implements CircuitPool {
 
   #onFailedRebuild(error: unknown): void {
     if (this.#stop.signal.aborted) return;
+    // The node builds no more circuits: neither does the pool.
+    if (isRelaymintError(error, 'CLOSED')) return void this.close();
     this.#retryAt = this.#clock.now() + this.#retryWait;
     this.#retryWait = Math.min(2 * this.#retryWait, RETRY_LAST);
-    this.#log.warn({ err: error }, 'A circuit could not be built; it is tried again.');
+    this.#log.warn({ reason: messageOf(error) }, 'A circuit could not be built; it is tried again.');
   }
 
   /** Retires what is old or worn, ends what is idle, builds what is missing. */

@@ -20,7 +20,7 @@ const here = existsSync(CHROMIUM);
 const NODE_A = '8Zk3vQw9mN2pTfXyR4sLdHbGcJ7eKuA6iWtDxV5qBnMp';
 const NODE_B = '4RtYu7QwErTyUiPAsDfGhJkLzXcVbNm1234567QwErTy';
 
-if (!here) process.stderr.write(`skipped: these tests need ${CHROMIUM} (the package chromium)\n`);
+if (!here) process.stderr.write(`skipped: these tests need ${CHROMIUM}: apt-get install chromium\n`);
 
 describe.skipIf(!here)('in a browser', () => {
   const cleanup = new Cleanup();

@@ -114,7 +114,7 @@ export interface ControlResults {
   readonly flush: { readonly flushed: boolean };
   readonly settle: SettlementStats;
   readonly withdraw: { readonly withdrawn: string; readonly signature?: string | undefined };
-  /** Requests the close of every channel we pay and closes those whose challenge period is over. */
+  /** Ends our circuits for good, then requests the close of every channel we pay, and closes those whose challenge period is over. */
   readonly close: { readonly closed: number; readonly returned: string };
   readonly stop: { readonly stopping: boolean };
 }

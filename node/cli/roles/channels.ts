@@ -1,4 +1,5 @@
 /** Finds or opens the channel through which this node pays a neighbour, and keeps its deposit filled. */
+import { RelaymintError } from '../../../core/errors.ts';
 import { shortId, type LedgerAddress } from '../../../core/ids.ts';
 import type { Log } from '../../../core/ports.ts';
 import { amount, subtractAmount, type Amount } from '../../../core/units.ts';
@@ -24,12 +25,15 @@ export class Channels {
   /** By payee; a promise while it is looked up or opened, so that concurrent circuits share one channel. */
   readonly #open = new Map<LedgerAddress, Promise<ChannelState>>();
 
+  #closing = false;
+
   constructor(options: ChannelsOptions) {
     this.#options = options;
   }
 
-  /** @throws RelaymintError CHANNEL_UNKNOWN (the payee has no till), LIMIT_EXCEEDED (it is full), INSUFFICIENT_FUNDS. */
+  /** @throws RelaymintError CHANNEL_UNKNOWN (the payee has no till), LIMIT_EXCEEDED (it is full), INSUFFICIENT_FUNDS, CLOSED (after closeAll). */
   async channelTo(payee: LedgerAddress): Promise<{ channel: ChannelState; delegate: Signer }> {
+    if (this.#closing) throw closing();
     let opening = this.#open.get(payee);
     if (opening === undefined) {
       opening = this.#findOrOpen(payee);
@@ -56,6 +60,9 @@ export class Channels {
    * settles what it holds), and takes back what is left.
    */
   async closeAll(signal: AbortSignal): Promise<ClosedChannels> {
+    this.#closing = true;
+    // What is being opened is closed as well.
+    await Promise.allSettled(this.#open.values());
     this.#open.clear();
     return closeChannels(this.#options.reader, this.#options.wallet, signal);
   }
@@ -87,12 +94,8 @@ export async function closeChannels(
   let closed = 0;
   let returned = 0n;
   for (const { till, slot } of open) {
-    let channel = await reader.channel(till, slot);
-    while (patient && channel !== undefined && !isOver(channel)) {
-      signal.throwIfAborted();
-      await new Promise((resolve) => setTimeout(resolve, CLOSE_POLL_MILLIS));
-      channel = await reader.channel(till, slot);
-    }
+    if (patient) await untilOver(reader, till, slot, signal);
+    const channel = await reader.channel(till, slot);
     if (channel === undefined || !isOver(channel)) continue;
     await wallet.closeChannel(channel);
     closed += 1;
@@ -101,8 +104,23 @@ export async function closeChannels(
   return { closed, returned: amount(returned) };
 }
 
+function closing(): RelaymintError {
+  return new RelaymintError('CLOSED', 'This node is closing its channels and pays for nothing new.', {
+    remedy: 'Start it again to open others.',
+  });
+}
+
 const MAX_WAIT_SECONDS = 10n;
 const CLOSE_POLL_MILLIS = 200;
+
+async function untilOver(reader: LedgerReader, till: LedgerAddress, slot: number, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted();
+    const channel = await reader.channel(till, slot);
+    if (channel === undefined || isOver(channel)) return;
+    await new Promise((resolve) => setTimeout(resolve, CLOSE_POLL_MILLIS));
+  }
+}
 
 /** The challenge period has passed, by our clock; the chain decides by its own. */
 function isOver(channel: ChannelState): boolean {

@@ -56,6 +56,8 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
 
   await upload(node, settings, store, imported.root, imported.bytes);
   const change = await pointName(node, settings, imported.root, record?.root);
+  // The books are final once the host has answered the circuit's end: that frame counts as well.
+  await node.circuits.close();
   node.metering.flush();
   const channels = await new ChainView(node).channels();
   return {

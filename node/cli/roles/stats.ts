@@ -46,6 +46,8 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
       return { withdrawn: earned.toString(), signature: result?.signature };
     },
     close: async () => {
+      // No more circuits: a pool that keeps some ready would open the next channel while this one closes.
+      await node.circuits.close();
       node.metering.flush();
       const { closed, returned } = await node.channels.closeAll(AbortSignal.timeout(CLOSE_MILLIS));
       view.forget();

@@ -142,7 +142,7 @@ describe('discovery', () => {
 
 describe('questions and answers', () => {
   it('fit a frame, whatever the book holds', () => {
-    const long = Array.from({ length: 8 }, (_, i) => `/dns4/${'x'.repeat(70)}${i}/tcp/1`);
+    const long = Array.from({ length: 8 }, (_, i) => `/dns4/${'x'.repeat(78)}${i}/tcp/1`);
     const offers = Array.from({ length: 64 }, () => offerOf(newIdentity(), { addresses: long }));
     const { more, offers: fitting } = decodeAnswer(encodeAnswer(offers, false));
     expect(more).toBe(true);
