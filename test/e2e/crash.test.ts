@@ -147,7 +147,15 @@ test(
 
     // Everything still works, and the file arrives whole.
     let last: Got = { body: Buffer.alloc(0), whole: false };
-    for (let attempt = 0; attempt < 20 && !last.whole; attempt += 1) last = await get(url);
+    await expect
+      .poll(
+        async () => {
+          last = await get(url);
+          return last.whole;
+        },
+        { timeout: 120_000, interval: 250 },
+      )
+      .toBe(true);
     expect(last.body.equals(original)).toBe(true);
     const delivered = visitor.delivered + last.body.length;
 
