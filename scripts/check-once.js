@@ -23,7 +23,10 @@ for (const peer of report.peers) {
 const s = Object.fromEntries(Object.entries(report.supply).map(([key, value]) => [key, BigInt(value)]));
 expect(s.circulating + s.openDeposits + s.unminted === s.bought - s.redeemed, 'the supply identity fails');
 expect(s.bought + s.minted - s.burned - s.redeemed === s.circulating, 'minting and burning do not explain the supply');
-expect(report.settlement.receipts >= report.peers.length && report.settlement.transactions > 0, 'too little was settled');
+expect(
+  report.settlement.receipts >= report.peers.length && report.settlement.transactions > 0,
+  'too little was settled',
+);
 expect(report.settlement.signatures.length === report.settlement.transactions, 'signatures and transactions differ');
 const site = report.balances.find((balance) => balance.role === 'site');
 expect(site !== undefined && BigInt(site.after) > BigInt(site.before), "the site owner's share did not arrive");

@@ -8,7 +8,8 @@ const parts = [`${report.numPassedTests} passed`, `${report.numFailedTests} fail
 if (skipped > 0) parts.push(`${skipped} skipped`);
 const bad = alreadyFailed !== '0' || report.success !== true || skipped > 0 || report.numPassedTests === 0;
 for (const suite of report.testResults) {
-  if (suite.status === 'failed') process.stdout.write(`failed: ${suite.name.replace(`${process.cwd()}/`, '')} ${suite.message}\n`);
+  if (suite.status === 'failed')
+    process.stdout.write(`failed: ${suite.name.replace(`${process.cwd()}/`, '')} ${suite.message}\n`);
 }
 if (bad) process.stdout.write('CI: not green\n');
 process.stdout.write(`${parts.join(', ')}\n`);

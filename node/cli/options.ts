@@ -13,7 +13,7 @@ import {
   type Lamports,
   type PricePerMiB,
 } from '../../core/units.ts';
-import { EMBEDDED_PROGRAM_ID } from '../../ledger/solana/embedded/index.ts';
+import { EMBEDDED_PROGRAM_ID } from '../../ledger/solana/embedded/program-id.ts';
 import { parsePeer, type PeerAddress } from '../discovery/index.ts';
 
 /** Where the embedded ledger answers unless told otherwise. */

@@ -2,7 +2,6 @@
 import type { Command } from 'commander';
 import { MAX_RELAYS } from '../../../core/limits.ts';
 import { SELLS_NOTHING, addNodeOptions, collect, wholeNumber, type NodeOptions } from '../options.ts';
-import { openGateway } from '../roles/gateway.ts';
 import { runNode } from './run-node.ts';
 
 interface GatewayOptions extends NodeOptions {
@@ -36,6 +35,7 @@ export function gatewayCommand(program: Command): void {
         tillSlots: undefined,
         prepare: async () => undefined,
         open: async (node) => {
+          const { openGateway } = await import('../roles/gateway.ts');
           const gateway = await openGateway(node, {
             hops: options.hops,
             port: options.port,

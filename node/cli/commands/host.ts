@@ -12,7 +12,6 @@ import {
   type ListenOptions,
   type NodeOptions,
 } from '../options.ts';
-import { openHost } from '../roles/host.ts';
 import { runNode } from './run-node.ts';
 
 interface HostOptions extends NodeOptions, ListenOptions {
@@ -67,14 +66,16 @@ export function hostCommand(program: Command): void {
         relayPrice: undefined,
         windowPrice: options.price,
         tillSlots: options.slots,
-        prepare: (node) =>
-          openHost(node, {
+        prepare: async (node) => {
+          const { openHost } = await import('../roles/host.ts');
+          return openHost(node, {
             contentPrice: options.price,
             publishPrice: options.publishPrice,
             quota: options.quota,
             quotaPerName: options.quotaPerName,
             acceptNames: options.accept.length === 0 ? undefined : options.accept,
-          }),
+          });
+        },
         describe: (node, addresses) =>
           `Host ${node.keys.identity.nodeId} is up at ${addresses.join(', ')}: content ${formatCredits(options.price)}, ` +
           `publishing ${formatCredits(options.publishPrice)} credits per MiB.\nCtrl-C stops it.`,

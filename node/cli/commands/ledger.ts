@@ -3,7 +3,6 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import type { LedgerAddress } from '../../../core/ids.ts';
-import { startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import { watchLifecycle } from '../lifecycle.ts';
 import {
   DEFAULT_LEDGER_PORT,
@@ -64,6 +63,8 @@ export function ledgerCommand(program: Command): void {
 async function run(options: StartOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
+  // Loaded here: no other command needs a virtual machine in memory.
+  const { startEmbeddedLedger } = await import('../../../ledger/solana/embedded/index.ts');
   await using ledger = await startEmbeddedLedger({
     ...(options.memory === true ? {} : { dataDir: path.resolve(options.data ?? defaultDataDir('ledger')) }),
     host: options.address,

@@ -10,7 +10,6 @@ import { SELLS_NOTHING, addNodeOptions, parsed, wholeNumber, type NodeOptions } 
 import { createOutput, createProgress } from '../output.ts';
 import { requireDirectory } from '../market/visit.ts';
 import { openNode } from '../roles/node.ts';
-import { publish } from '../roles/publisher.ts';
 import { nodeSettings } from './run-node.ts';
 
 interface PublishOptions extends NodeOptions {
@@ -66,6 +65,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   await node.announce();
   const importing = createProgress('Importing', output.json);
   const uploading = createProgress('Sending  ', output.json);
+  const { publish } = await import('../roles/publisher.ts');
   const result = await publish(node, {
     directory: folder,
     name: options.name,
