@@ -60,11 +60,15 @@ export function ledgerCommand(program: Command): void {
     .action((options: StartOptions) => run(options));
 }
 
+/** Only here: no other command needs a virtual machine in memory. (The compiler leaves an import() beside a `using` as it is.) */
+function loadEmbeddedLedger(): Promise<typeof import('../../../ledger/solana/embedded/index.ts')> {
+  return import('../../../ledger/solana/embedded/index.ts');
+}
+
 async function run(options: StartOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
-  // Loaded here: no other command needs a virtual machine in memory.
-  const { startEmbeddedLedger } = await import('../../../ledger/solana/embedded/index.ts');
+  const { startEmbeddedLedger } = await loadEmbeddedLedger();
   await using ledger = await startEmbeddedLedger({
     ...(options.memory === true ? {} : { dataDir: path.resolve(options.data ?? defaultDataDir('ledger')) }),
     host: options.address,

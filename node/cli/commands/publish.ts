@@ -52,6 +52,11 @@ export function publishCommand(program: Command): void {
     .action((directory: string, options: PublishOptions) => run(directory, options));
 }
 
+/** Loaded when it is needed. (The compiler leaves an import() beside a `using` as it is.) */
+function loadPublisher(): Promise<typeof import('../roles/publisher.ts')> {
+  return import('../roles/publisher.ts');
+}
+
 async function run(directory: string, options: PublishOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
@@ -65,7 +70,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   await node.announce();
   const importing = createProgress('Importing', output.json);
   const uploading = createProgress('Sending  ', output.json);
-  const { publish } = await import('../roles/publisher.ts');
+  const { publish } = await loadPublisher();
   const result = await publish(node, {
     directory: folder,
     name: options.name,
