@@ -3,6 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import type { LedgerAddress } from '../../../core/ids.ts';
+import type * as EmbeddedLedgerModule from '../../../ledger/solana/embedded/index.ts';
 import { watchLifecycle } from '../lifecycle.ts';
 import {
   DEFAULT_LEDGER_PORT,
@@ -61,7 +62,7 @@ export function ledgerCommand(program: Command): void {
 }
 
 /** Only here: no other command needs a virtual machine in memory. (The compiler leaves an import() beside a `using` as it is.) */
-function loadEmbeddedLedger(): Promise<typeof import('../../../ledger/solana/embedded/index.ts')> {
+function loadEmbeddedLedger(): Promise<typeof EmbeddedLedgerModule> {
   return import('../../../ledger/solana/embedded/index.ts');
 }
 

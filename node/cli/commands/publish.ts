@@ -10,6 +10,7 @@ import { SELLS_NOTHING, addNodeOptions, parsed, wholeNumber, type NodeOptions } 
 import { createOutput, createProgress } from '../output.ts';
 import { requireDirectory } from '../market/visit.ts';
 import { openNode } from '../roles/node.ts';
+import type * as PublisherModule from '../roles/publisher.ts';
 import { nodeSettings } from './run-node.ts';
 
 interface PublishOptions extends NodeOptions {
@@ -53,7 +54,7 @@ export function publishCommand(program: Command): void {
 }
 
 /** Loaded when it is needed. (The compiler leaves an import() beside a `using` as it is.) */
-function loadPublisher(): Promise<typeof import('../roles/publisher.ts')> {
+function loadPublisher(): Promise<typeof PublisherModule> {
   return import('../roles/publisher.ts');
 }
 
