@@ -112,9 +112,11 @@ export interface ControlResults {
   readonly stats: NodeStats;
   /** Signs receipts for all that is due now. */
   readonly flush: { readonly flushed: boolean };
+  /** Ends our circuits for good and pays what ending them cost: nothing more will be owed. */
+  readonly drain: { readonly drained: boolean };
   readonly settle: SettlementStats;
   readonly withdraw: { readonly withdrawn: string; readonly signature?: string | undefined };
-  /** Ends our circuits for good, then requests the close of every channel we pay, and closes those whose challenge period is over. */
+  /** Drains, then requests the close of every channel we pay, and closes those whose challenge period is over. */
   readonly close: { readonly closed: number; readonly returned: string };
   readonly stop: { readonly stopping: boolean };
 }
@@ -127,6 +129,7 @@ export type ControlHandlers = { readonly [C in ControlCall]: () => Promise<Contr
 export const resultSchemas: { readonly [C in ControlCall]: z.ZodType<ControlResults[C]> } = {
   stats: statsSchema,
   flush: z.object({ flushed: z.boolean() }),
+  drain: z.object({ drained: z.boolean() }),
   settle: settlementSchema,
   withdraw: z.object({ withdrawn: decimal, signature: z.string().optional() }),
   close: z.object({ closed: z.number().int(), returned: decimal }),

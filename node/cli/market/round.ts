@@ -62,10 +62,13 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
 
   options.onStage('Settling, closing and withdrawing');
   const settleBegan = performance.now();
+  const closing = (await reader.bank()).challengeSeconds <= MAX_CHALLENGE_SECONDS;
+  // The end of a circuit is paid for like the rest of it: what closes a channel must come after, or its last receipt is lost.
+  if (closing) await Promise.all(cluster.nodes.map((node) => control(options, node, 'drain')));
   await quiesce(options);
   for (const node of cluster.nodes) await control(options, node, 'settle');
   const peers = await readPeers(options, published);
-  if ((await reader.bank()).challengeSeconds <= MAX_CHALLENGE_SECONDS) {
+  if (closing) {
     await Promise.all([options.closePublisher(), ...cluster.nodes.map((node) => control(options, node, 'close'))]);
   }
   for (const node of cluster.nodes) await control(options, node, 'withdraw');

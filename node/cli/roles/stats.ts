@@ -23,11 +23,20 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
   };
   node.links.onLink(remember);
   const view = new ChainView(node);
+  // No more circuits: a pool that keeps some ready would open the next channel while this one closes.
+  const drain = async (): Promise<void> => {
+    await node.circuits.close();
+    node.metering.flush();
+  };
   return {
     stats: async () => readStats(options, await view.channels(), transports),
     flush: async () => {
       node.metering.flush();
       return { flushed: true };
+    },
+    drain: async () => {
+      await drain();
+      return { drained: true };
     },
     settle: async () => {
       const settled = await node.settlement.settleAll();
@@ -46,9 +55,7 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
       return { withdrawn: earned.toString(), signature: result?.signature };
     },
     close: async () => {
-      // No more circuits: a pool that keeps some ready would open the next channel while this one closes.
-      await node.circuits.close();
-      node.metering.flush();
+      await drain();
       const { closed, returned } = await node.channels.closeAll(AbortSignal.timeout(CLOSE_MILLIS));
       view.forget();
       return { closed, returned: returned.toString() };

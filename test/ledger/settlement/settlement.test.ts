@@ -7,7 +7,7 @@ import type { SettlementOptions } from '../../../ledger/settlement/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import { Crash, STEPS, unreachable, withFaults } from './faulty-wallet.ts';
 import type { Step } from './faulty-wallet.ts';
-import { startLedger, World } from './world.ts';
+import { startLedger, TILL_SLOTS, World } from './world.ts';
 
 let server: EmbeddedLedger;
 beforeAll(async () => {
@@ -145,6 +145,8 @@ describe('settling', () => {
     await inWorld('refused', 3, async (world) => {
       for (let i = 0; i < 3; i += 1) await world.receive(i, 1_000n * BigInt(i + 1), 100n);
       const bad = world.payers[1]?.channel.slot;
+      const taken = new Set(world.payers.map(({ channel }) => channel.slot));
+      const empty = Array.from(Array(TILL_SLOTS).keys()).find((slot) => !taken.has(slot)) ?? -1;
       // A wallet that spoils one receipt stands for whatever makes the program refuse it.
       const spoiled = world.engine({
         wallet: new Proxy(world.wallet, {
@@ -152,7 +154,7 @@ describe('settling', () => {
             if (property === 'prepareSettle') {
               const prepare: typeof target.prepareSettle = (items, shares) =>
                 target.prepareSettle(
-                  items.map((item) => (item.slot === bad ? { ...item, slot: 9 } : item)),
+                  items.map((item) => (item.slot === bad ? { ...item, slot: empty } : item)),
                   shares,
                 );
               return prepare;

@@ -24,6 +24,8 @@ const DEPOSIT = amount(100_000_000n);
 /** Version 1, raw, sha2-256, 32 bytes: a CID of no particular content. */
 const CID = Uint8Array.of(1, 0x55, 0x12, 0x20, ...new Uint8Array(32).fill(7));
 export const CHALLENGE_SECONDS = 600;
+/** Channels that the payee can have at once. */
+export const TILL_SLOTS = 16;
 export const ROYALTY_BPS = 2_000;
 
 export async function startLedger(): Promise<EmbeddedLedger> {
@@ -71,7 +73,7 @@ export class World {
     const ledger = connect(server);
     const wallet = payeeWallet(ledger, label);
     await wallet.airdrop(lamports(SOL));
-    await wallet.openTill(16);
+    await wallet.openTill(TILL_SLOTS);
     const owner = ledger.wallet(walletKeyFromSeed(label, 'site owner'));
     await owner.airdrop(lamports(SOL));
     const name = `${label.replaceAll(/[^a-z0-9]+/g, '-')}.web3`;
