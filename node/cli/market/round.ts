@@ -127,7 +127,8 @@ async function readPeers(options: RoundOptions, published: Published): Promise<R
   for (const node of stats) {
     const till = await options.reader.till(ledgerAddress(node.wallet));
     for (const pair of node.pairs) {
-      if (pair.side !== 'earns') continue;
+      // A circuit that was given up before its first frame leaves an account in which nothing happened.
+      if (pair.side !== 'earns' || (pair.counts.up === '0' && pair.counts.down === '0')) continue;
       const payer = payers.get(pair.channel);
       peers.push({
         payer: payer?.payer ?? pair.peer,
