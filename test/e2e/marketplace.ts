@@ -17,7 +17,15 @@ export interface Finished {
 
 /** Runs one command to its end. */
 export async function relaymint(...args: readonly string[]): Promise<Finished> {
-  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  return relaymintIn(tmpdir(), ...args);
+}
+
+/** The same with a folder of its own for temporary files, to see what it leaves there. */
+export async function relaymintIn(temporary: string, ...args: readonly string[]): Promise<Finished> {
+  const child = spawn(process.execPath, [PROGRAM, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, TMPDIR: temporary },
+  });
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));

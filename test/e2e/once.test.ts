@@ -1,11 +1,10 @@
 /** `start --once --json`: a complete round, seen from outside. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { RoundReport } from '../../node/cli/market/report.ts';
-import { relaymint, temporaryFolder } from './marketplace.ts';
+import { relaymint, relaymintIn, temporaryFolder } from './marketplace.ts';
 
 const MINUTES = 60_000;
 
@@ -62,8 +61,9 @@ describe('one round of the local marketplace', () => {
   test(
     'publishes, fetches through three relays and the host, settles and adds up; a seed makes keys reproducible',
     async () => {
-      const before = await readdir(tmpdir());
-      const first = await relaymint('start', '--once', '--json', '--seed', 'a round', '--log-level', 'warn');
+      await using temporary = await temporaryFolder();
+      const round = ['start', '--once', '--json', '--seed', 'a round', '--log-level', 'warn'];
+      const first = await relaymintIn(temporary.path, ...round);
       expect(first.stderr).toBe('');
       expect(first.code).toBe(0);
       const report = reportOf(first.stdout);
@@ -83,13 +83,9 @@ describe('one round of the local marketplace', () => {
       expect(report.settlement.signatures).toHaveLength(report.settlement.transactions);
       expect(report.settlement.receipts).toBeGreaterThanOrEqual(5);
       expect(report.settlement.feeLamports).toBeGreaterThan(0);
-      expect(
-        (await readdir(tmpdir())).filter((name) => name.startsWith('relaymint-') && !before.includes(name)),
-      ).toEqual([]);
+      expect(await readdir(temporary.path)).toEqual([]);
 
-      const second = reportOf(
-        (await relaymint('start', '--once', '--json', '--seed', 'a round', '--log-level', 'warn')).stdout,
-      );
+      const second = reportOf((await relaymint(...round)).stdout);
       expect(second.balances.map((row) => row.owner)).toEqual(report.balances.map((row) => row.owner));
       expect(second.site.cid).toBe(report.site.cid);
     },
