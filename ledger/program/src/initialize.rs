@@ -1,29 +1,45 @@
-//! 0 initialize(cluster_tag [u8; 16], units_per_lamport u64, challenge_seconds u64)
+//! 0 initialize(cluster_tag [u8; 16], units_per_lamport u64, challenge_seconds u64, name_year_price u64,
+//! commit_seconds u32, fee_bps u16, treasury [u8; 32])
 //!
 //! admin (signer, writable), bank (writable), mint (writable), token program, system program
 
 use crate::account::Context;
+use crate::bytes::is_zero;
 use crate::create::create_derived;
 use crate::error::Error;
 use crate::input::Input;
-use crate::state::{BANK_SEED, BANK_SIZE, Bank, MINT_SEED};
+use crate::state::{BANK_SEED, BANK_SIZE, Bank, MAX_FEE_BPS, MINT_SEED};
 use crate::syscalls::Part;
 use crate::system::{New, SYSTEM_PROGRAM};
 use crate::token::{MINT_SIZE, TOKEN_PROGRAM, initialize_mint};
 
 /// 90 days: longer would lock a payer's money without protecting anybody more.
 const MAX_CHALLENGE_SECONDS: u64 = 7_776_000;
+/// An hour: longer only delays who wants a name.
+const MAX_COMMIT_SECONDS: u32 = 3_600;
+/// Keeps every price that is computed from it, premium included, within 64 bits.
+const MAX_NAME_YEAR_PRICE: u64 = 1 << 40;
 
 #[inline(never)]
 pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     let cluster_tag = input.tag16()?;
     let units_per_lamport = input.u64()?;
     let challenge_seconds = input.u64()?;
+    let name_year_price = input.u64()?;
+    let commit_seconds = input.u32()?;
+    let fee_bps = input.u16()?;
+    let treasury = input.key()?;
     input.end()?;
     let [admin, bank_account, mint, token_program, system_program] = context.accounts.exactly()?;
     token_program.require_key(&TOKEN_PROGRAM)?;
     system_program.require_key(&SYSTEM_PROGRAM)?;
     if units_per_lamport == 0 || challenge_seconds == 0 || challenge_seconds > MAX_CHALLENGE_SECONDS {
+        return Err(Error::InvalidConfiguration);
+    }
+    if commit_seconds == 0 || commit_seconds > MAX_COMMIT_SECONDS || name_year_price > MAX_NAME_YEAR_PRICE {
+        return Err(Error::InvalidConfiguration);
+    }
+    if fee_bps > MAX_FEE_BPS || is_zero(treasury) {
         return Err(Error::InvalidConfiguration);
     }
     let program_id = context.program_id;
@@ -40,5 +56,9 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     bank.set_cluster_tag(cluster_tag);
     bank.set_units_per_lamport(units_per_lamport);
     bank.set_challenge_seconds(challenge_seconds);
+    bank.set_name_year_price(name_year_price);
+    bank.set_commit_seconds(commit_seconds);
+    bank.set_fee_bps(fee_bps);
+    bank.set_treasury(treasury);
     Ok(())
 }

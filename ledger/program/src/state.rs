@@ -25,6 +25,8 @@ pub const NAME_SIZE: usize = 768;
 pub const SPLIT_SIZE: usize = 48;
 
 pub const MAX_SLOTS: usize = 64;
+/// A tenth: whoever may set the fee can never take more.
+pub const MAX_FEE_BPS: u16 = 1_000;
 pub const MAX_SPLITS: usize = 8;
 
 macro_rules! number {

@@ -22,6 +22,19 @@ export interface BankAccount {
   readonly openDeposits: Amount;
   readonly unminted: Amount;
   readonly reserve: Lamports;
+  /** Whose token account `fees` may be minted to. */
+  readonly treasury: PublicKey;
+  /** Taken and not yet minted. */
+  readonly fees: Amount;
+  /** Base units a year. */
+  readonly nameYearPrice: Amount;
+  /** What the treasury gets of every settlement. */
+  readonly feeBps: number;
+  /** Ten-thousandths of a base unit of fee carried to the next settlement. */
+  readonly feeCarry: number;
+  /** How old a commitment to a name must be, seconds. */
+  readonly commitSeconds: number;
+  readonly lifetimeFees: Amount;
 }
 
 /** One slot of a till. A free slot keeps only its generation. */
@@ -100,6 +113,13 @@ export function decodeBank(data: Uint8Array): BankAccount {
     openDeposits: amount(reader.u64()),
     unminted: amount(reader.u64()),
     reserve: lamports(reader.u64()),
+    treasury: key(reader),
+    fees: amount(reader.u64()),
+    nameYearPrice: amount(reader.u64()),
+    feeBps: reader.u16(),
+    feeCarry: reader.u16(),
+    commitSeconds: reader.u32(),
+    lifetimeFees: amount(reader.u64()),
   };
 }
 

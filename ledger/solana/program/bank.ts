@@ -15,12 +15,30 @@ export interface InitializeArguments {
   readonly unitsPerLamport: bigint;
   /** 1 second .. 90 days. */
   readonly challengeSeconds: bigint;
+  /** What a name costs a year, base units. Default 0. */
+  readonly nameYearPrice?: Amount | undefined;
+  /** How old a commitment to a name must be when it is revealed, 1 second .. 1 hour. Default 60. */
+  readonly commitSeconds?: number | undefined;
+  /** What the treasury gets of every settlement, basis points, at most 1,000. Default 0. */
+  readonly feeBps?: number | undefined;
+  /** Whose token account fees may be minted to; the admin when absent. */
+  readonly treasury?: PublicKey | undefined;
 }
+
+/** Longer than a transaction takes to be seen and copied. */
+const DEFAULT_COMMIT_SECONDS = 60;
 
 /** Creates the bank and the credit mint. Succeeds once per program. */
 export function initialize(programId: PublicKey, args: InitializeArguments): TransactionInstruction {
   if (args.clusterTag.length !== 16) throw new RangeError(`a cluster tag has 16 bytes, not ${args.clusterTag.length}`);
-  const data = encoder(TAGS.initialize).bytes(args.clusterTag).u64(args.unitsPerLamport).u64(args.challengeSeconds);
+  const data = encoder(TAGS.initialize)
+    .bytes(args.clusterTag)
+    .u64(args.unitsPerLamport)
+    .u64(args.challengeSeconds)
+    .u64(args.nameYearPrice ?? 0n)
+    .u32(args.commitSeconds ?? DEFAULT_COMMIT_SECONDS)
+    .u16(args.feeBps ?? 0)
+    .bytes((args.treasury ?? args.admin).toBytes());
   return instruction(programId, data, [
     writeSigner(args.admin),
     write(bankAddress(programId)),

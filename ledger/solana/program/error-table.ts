@@ -31,7 +31,11 @@ const ROWS: readonly Row[] = [
   ['WrongOwner', 'An account belongs to another program.', 'Check that the account exists on this cluster.'],
   ['WrongAccountType', 'An account is of another kind or layout version.', CLIENT],
   ['AlreadyExists', 'What should be created exists already.', 'Nothing needs to be done.'],
-  ['InvalidConfiguration', 'A setting is outside its range.', 'Give a price above 0 and 1 s to 90 days of challenge.'],
+  [
+    'InvalidConfiguration',
+    'A setting is outside its range.',
+    'See the limits in idl.json: price, periods, fee, treasury.',
+  ],
   ['ZeroAmount', 'An amount of 0 was given.', 'Give an amount above 0.', 'INVALID_ARGUMENT'],
   ['Overflow', 'A sum does not fit 64 bits.', 'Give a smaller amount.'],
   [

@@ -44,6 +44,12 @@ export const BPS_WHOLE = 10_000;
 export const CREDIT_DECIMALS = 6;
 /** 90 days: longer would lock a payer's money without protecting anybody more. */
 export const MAX_CHALLENGE_SECONDS = 7_776_000n;
+/** An hour: longer only delays who wants a name. */
+export const MAX_COMMIT_SECONDS = 3_600;
+/** Base units. Keeps every price that is computed from it within 64 bits. */
+export const MAX_NAME_YEAR_PRICE: bigint = 1n << 40n;
+/** A tenth: whoever may set the fee can never take more. */
+export const MAX_FEE_BPS = 1_000;
 /** tag 1, channel id 22, amount 8, up 8, down 8. */
 export const RECEIPT_BYTES = 47;
 
@@ -63,7 +69,13 @@ export const BANK_FIELDS: readonly Field[] = layout([
   ['openDeposits', 'u64', 8],
   ['unminted', 'u64', 8],
   ['reserve', 'u64', 8],
-  ['spare', 'pad', 64],
+  ['treasury', 'pubkey', 32],
+  ['fees', 'u64', 8],
+  ['nameYearPrice', 'u64', 8],
+  ['feeBps', 'u16', 2],
+  ['feeCarry', 'u16', 2],
+  ['commitSeconds', 'u32', 4],
+  ['lifetimeFees', 'u64', 8],
 ]);
 
 export const TILL_FIELDS: readonly Field[] = layout([

@@ -100,6 +100,9 @@ describe('idl.json, the client and the Rust source agree', () => {
       nameBytes: program.MAX_NAME_BYTES,
       rootBytes: program.MAX_ROOT_BYTES,
       challengeSeconds: Number(program.MAX_CHALLENGE_SECONDS),
+      commitSeconds: program.MAX_COMMIT_SECONDS,
+      nameYearPrice: Number(program.MAX_NAME_YEAR_PRICE),
+      feeBps: program.MAX_FEE_BPS,
       decimals: program.CREDIT_DECIMALS,
     });
     expect(rust('settle')).toContain(`const MAX_RECEIPTS: u8 = ${program.MAX_BATCH_RECEIPTS};`);

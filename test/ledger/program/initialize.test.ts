@@ -1,13 +1,14 @@
 import { TOKEN_PROGRAM_ID, unpackMint } from '@solana/spl-token';
-import { SystemProgram } from '@solana/web3.js';
+import { PublicKey, SystemProgram } from '@solana/web3.js';
 import type { TransactionInstruction } from '@solana/web3.js';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { amount } from '../../../core/units.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
 import { CHALLENGE_SECONDS, CLUSTER_TAG, Chain, UNITS_PER_LAMPORT, keypair, withAccounts } from './svm.ts';
 
 /** Most of it is the search for two addresses: 1,500 a try, and how many depends on the program id. */
-const CEILING = 12_000;
+const CEILING = 12_100;
 
 function initialize(chain: Chain, change: Partial<program.InitializeArguments> = {}): TransactionInstruction {
   return program.initialize(chain.programId, {
@@ -36,6 +37,13 @@ describe('initialize', () => {
       openDeposits: 0n,
       unminted: 0n,
       reserve: 0n,
+      treasury: chain.admin.publicKey,
+      fees: 0n,
+      nameYearPrice: 0n,
+      feeBps: 0,
+      feeCarry: 0,
+      commitSeconds: 60,
+      lifetimeFees: 0n,
     });
     const mint = program.mintAddress(chain.programId);
     expect(unpackMint(mint, chain.account(mint))).toMatchObject({
@@ -84,6 +92,11 @@ describe('initialize', () => {
       ['a price of 0', { unitsPerLamport: 0n }],
       ['no challenge period', { challengeSeconds: 0n }],
       ['a challenge period over 90 days', { challengeSeconds: program.MAX_CHALLENGE_SECONDS + 1n }],
+      ['commitments that may be revealed at once', { commitSeconds: 0 }],
+      ['commitments that must wait over an hour', { commitSeconds: program.MAX_COMMIT_SECONDS + 1 }],
+      ['a price of names over the limit', { nameYearPrice: amount(program.MAX_NAME_YEAR_PRICE + 1n) }],
+      ['a fee over a tenth', { feeBps: program.MAX_FEE_BPS + 1 }],
+      ['no treasury', { treasury: PublicKey.default }],
     ])('refuses %s', (_title, change) => {
       expect(chain.refusal([initialize(chain, change)])).toBe('InvalidConfiguration');
     });
@@ -106,6 +119,19 @@ describe('initialize', () => {
       tokenProgram: 3,
       systemProgram: 4,
     });
+  });
+
+  it('takes every setting up to its limit', () => {
+    const chain = Chain.bare();
+    const treasury = keypair('treasury').publicKey;
+    const settings = {
+      nameYearPrice: amount(program.MAX_NAME_YEAR_PRICE),
+      commitSeconds: program.MAX_COMMIT_SECONDS,
+      feeBps: program.MAX_FEE_BPS,
+      treasury,
+    };
+    chain.ok([initialize(chain, settings)], chain.admin);
+    expect(chain.bank()).toMatchObject(settings);
   });
 
   it('takes the shortest and the longest challenge period', () => {

@@ -22,6 +22,13 @@ impl Bank {
     number!(open_deposits, set_open_deposits, u64, 112);
     number!(unminted, set_unminted, u64, 120);
     number!(reserve, set_reserve, u64, 128);
+    key!(treasury, set_treasury, 136);
+    number!(fees, set_fees, u64, 168);
+    number!(name_year_price, set_name_year_price, u64, 176);
+    number!(fee_bps, set_fee_bps, u16, 184);
+    number!(fee_carry, set_fee_carry, u16, 186);
+    number!(commit_seconds, set_commit_seconds, u32, 188);
+    number!(lifetime_fees, set_lifetime_fees, u64, 192);
 
     /// The bank, writable or not.
     #[inline(always)]
