@@ -4,6 +4,7 @@
  */
 import type { ChannelId, LedgerAddress } from '../core/ids.ts';
 import type { Amount, Lamports, UnixSeconds } from '../core/units.ts';
+import type { Receipt } from './receipt/index.ts';
 
 /** One payer-to-payee credit line as the chain holds it. */
 export interface ChannelState {
@@ -153,7 +154,13 @@ export interface LedgerWallet {
   closeChannel(channel: ChannelState, payee?: LedgerWallet): Promise<TransactionResult>;
   /** Mints what the till earned to the owner's token account (created when missing). */
   withdraw(): Promise<TransactionResult>;
-  /** Signs a settle transaction for this wallet's own till; nothing is sent. */
+  /** How many of the receipts, from the first on, fit one settle transaction beside that many names. At least one does. */
+  receiptsThatFit(receipts: readonly Receipt[], names: number): number;
+  /**
+   * Signs a settle transaction for this wallet's own till; nothing is sent. The signatures are merged, not verified: a
+   * wrong one makes the ledger refuse all of them.
+   * @throws RECEIPT_INVALID when a message is no receipt; LIMIT_EXCEEDED when they do not fit.
+   */
   prepareSettle(items: readonly SettleItem[], shares: readonly ContentShare[]): Promise<PreparedTransaction>;
   /** Sends (again). Sending what is already on chain is harmless. */
   submit(transaction: PreparedTransaction): Promise<void>;

@@ -1,8 +1,9 @@
 /** Signs and sends for one key. */
 import { createAssociatedTokenAccountIdempotentInstruction, createTransferInstruction } from '@solana/spl-token';
-import { LAMPORTS_PER_SOL } from '@solana/web3.js';
+import { ComputeBudgetProgram, LAMPORTS_PER_SOL } from '@solana/web3.js';
 import type { Keypair, PublicKey, TransactionInstruction } from '@solana/web3.js';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { ledgerAddressBytes } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { formatCredits, formatSol, lamports as toLamports } from '../../core/units.ts';
 import type { Amount, Lamports } from '../../core/units.ts';
@@ -17,10 +18,13 @@ import type {
   SubmissionStatus,
   TransactionResult,
 } from '../contract.ts';
+import { aggregateSignatures, decodeReceipt } from '../receipt/index.ts';
+import type { Receipt } from '../receipt/index.ts';
 import { walletAddress } from './keys.ts';
 import type { WalletKey } from './keys.ts';
 import * as program from './program/index.ts';
 import type { SolanaReader } from './reader.ts';
+import { receiptsThatFit, settleUnits } from './settle-size.ts';
 import { toKey } from './states.ts';
 import type { Submitter } from './submitter.ts';
 
@@ -133,18 +137,28 @@ export class SolanaWallet implements LedgerWallet {
   }
 
   async prepareSettle(items: readonly SettleItem[], shares: readonly ContentShare[]): Promise<PreparedTransaction> {
-    const receipts = items.map(({ delegate, message, signature }) => ({
-      delegate: toKey(delegate),
+    const receipts = items.map(({ slot, message, signature }) => {
+      const { amount, up, down } = decodeReceipt(message);
+      return { slot, amount, up, down, r: signature.subarray(0, signature.length / 2) };
+    });
+    const signed = items.map(({ delegate, message, signature }) => ({
+      key: ledgerAddressBytes(delegate),
       message,
       signature,
     }));
     const settle = program.settle(this.#program, {
       till: program.tillAddress(this.#program, this.#owner),
       owner: this.#owner,
-      slots: items.map(({ slot }) => slot),
+      scalar: aggregateSignatures(signed),
+      receipts,
       shares,
     });
-    return this.#submitter.prepare([program.ed25519BatchInstruction(receipts), settle], [this.#key]);
+    const units = settleUnits(items.length, shares.length);
+    return this.#submitter.prepare([ComputeBudgetProgram.setComputeUnitLimit({ units }), settle], [this.#key]);
+  }
+
+  receiptsThatFit(receipts: readonly Receipt[], names: number): number {
+    return receiptsThatFit(receipts, names);
   }
 
   async submit(transaction: PreparedTransaction): Promise<void> {

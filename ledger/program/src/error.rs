@@ -49,4 +49,6 @@ pub enum Error {
     ManagerForbidden = 6043,
     StaleSequence = 6044,
     SplitsPending = 6045,
+    MalformedAggregate = 6046,
+    WrongAggregate = 6047,
 }

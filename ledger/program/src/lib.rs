@@ -6,11 +6,18 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod account;
+mod aggregate;
 mod bytes;
+mod channel;
 mod create;
 mod error;
 mod input;
 mod math;
+mod message;
+mod scalar;
+#[cfg_attr(relaymint_sha512_syscall, allow(dead_code))]
+mod sha512;
+mod shares;
 mod signatures;
 mod splits;
 mod state;
@@ -28,6 +35,7 @@ mod redeem;
 mod register_name;
 mod request_close;
 mod settle;
+mod settle_verified;
 mod top_up;
 mod update_name;
 mod withdraw;
@@ -69,6 +77,7 @@ fn dispatch(context: &Context) -> Result<(), Error> {
         10 => register_name::run(context, &mut input),
         11 => update_name::run(context, &mut input),
         12 => distribute_name::run(context, &mut input),
+        13 => settle_verified::run(context, &mut input),
         _ => Err(Error::InvalidInstruction),
     }
 }

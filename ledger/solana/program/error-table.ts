@@ -56,11 +56,16 @@ const ROWS: readonly Row[] = [
   ['SlotNotOpen', 'The slot holds no open channel.', REFRESH, 'CHANNEL_UNKNOWN'],
   ['WrongGeneration', 'The channel was closed and its slot opened anew.', REFRESH, 'CHANNEL_UNKNOWN'],
   ['InvalidDelegate', 'The delegate key is all zeros.', 'Name the key that will sign receipts.', 'INVALID_ARGUMENT'],
-  ['InvalidBatch', 'A batch has 1 to 8 receipts and at most 8 shares.', 'Split the batch.', 'LIMIT_EXCEEDED'],
+  [
+    'InvalidBatch',
+    'A batch has 1 to 64 receipts (8 that the precompile verified) and at most 8 shares.',
+    'Split the batch.',
+    'LIMIT_EXCEEDED',
+  ],
   [
     'MissingSignatures',
-    'The instruction before settle is not the ed25519 precompile.',
-    'Put the signature instruction right before settle.',
+    'The instruction before settleVerified is not the ed25519 precompile.',
+    'Put the signature instruction right before settleVerified.',
   ],
   ['SignatureCount', 'The precompile checked another number of signatures than the batch has.', CLIENT],
   ['ForeignSignatureData', 'The precompile read its data from another instruction.', CLIENT],
@@ -115,6 +120,18 @@ const ROWS: readonly Row[] = [
   ['ManagerForbidden', 'A manager may change root and manifest only.', "Sign with the owner's wallet."],
   ['StaleSequence', 'The name was changed since it was read.', 'Read it again and repeat the update.'],
   ['SplitsPending', 'Revenue waits for the present splits.', 'Run distributeName until nothing is owed, then retry.'],
+  [
+    'MalformedAggregate',
+    'A key or signature of the batch is no point of the curve, or its scalar is too great.',
+    RECEIPT,
+    'RECEIPT_INVALID',
+  ],
+  [
+    'WrongAggregate',
+    'The signatures of the batch do not hold together.',
+    'Settle only receipts that were verified when they were taken, of channels as the till shows them now.',
+    'RECEIPT_INVALID',
+  ],
 ];
 
 export const PROGRAM_ERRORS: readonly ProgramErrorEntry[] = ROWS.map(([name, message, remedy, code], index) => ({

@@ -8,16 +8,16 @@ export { decodeBank, decodeName, decodeTill } from './accounts.ts';
 export type { BankAccount, NameAccount, NameSplit, TillAccount, TillSlot } from './accounts.ts';
 export { buy, initialize, redeem, withdraw } from './bank.ts';
 export type { BuyArguments, InitializeArguments, RedeemArguments, WithdrawArguments } from './bank.ts';
-export { closeChannel, openChannel, openTill, requestClose, settle, topUp } from './till.ts';
+export { closeChannel, openChannel, openTill, requestClose, topUp } from './till.ts';
 export type {
   CloseChannelArguments,
   OpenChannelArguments,
   OpenTillArguments,
   RequestCloseArguments,
-  SettleArguments,
-  SettleShare,
   TopUpArguments,
 } from './till.ts';
+export { settle, settleReceiptBytes, settleVerified } from './settle.ts';
+export type { SettleArguments, SettleReceipt, SettleShare, SettleVerifiedArguments } from './settle.ts';
 export { distributeName, registerName, updateName } from './name.ts';
 export type {
   DistributeNameArguments,

@@ -28,9 +28,11 @@ export const FILTER_OFFSETS = { discriminator: 0, tillOwner: 16, nameOwner: 80, 
 
 /** A till holds 1 .. 64 slots: 64 slots are 7,264 bytes, below the 10,240 one instruction may allocate. */
 export const MAX_SLOTS = 64;
-/** Receipts in one settle instruction; a transaction of 1,232 bytes holds fewer. */
-export const MAX_BATCH_RECEIPTS = 8;
-/** Content names in one settle instruction. */
+/** Receipts in one settle instruction: one of each slot of the largest till. A transaction of 1,232 bytes holds fewer. */
+export const MAX_BATCH_RECEIPTS = 64;
+/** Receipts in one settleVerified instruction. */
+export const MAX_VERIFIED_RECEIPTS = 8;
+/** Content names in one settle or settleVerified instruction. */
 export const MAX_BATCH_SHARES = 8;
 /** Splits of one name. */
 export const MAX_SPLITS = 8;

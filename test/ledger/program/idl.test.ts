@@ -95,6 +95,7 @@ describe('idl.json, the client and the Rust source agree', () => {
     expect(idl.limits).toEqual({
       slots: program.MAX_SLOTS,
       batchReceipts: program.MAX_BATCH_RECEIPTS,
+      verifiedReceipts: program.MAX_VERIFIED_RECEIPTS,
       batchShares: program.MAX_BATCH_SHARES,
       splits: program.MAX_SPLITS,
       nameBytes: program.MAX_NAME_BYTES,
@@ -105,8 +106,10 @@ describe('idl.json, the client and the Rust source agree', () => {
       feeBps: program.MAX_FEE_BPS,
       decimals: program.CREDIT_DECIMALS,
     });
-    expect(rust('settle')).toContain(`const MAX_RECEIPTS: u8 = ${program.MAX_BATCH_RECEIPTS};`);
-    expect(rust('settle')).toContain(`const MAX_SHARES: u8 = ${program.MAX_BATCH_SHARES};`);
+    expect(rust('settle')).toContain(`const MAX_RECEIPTS: usize = ${program.MAX_BATCH_RECEIPTS};`);
+    expect(rust('settle_verified')).toContain(`const MAX_RECEIPTS: u8 = ${program.MAX_VERIFIED_RECEIPTS};`);
+    expect(rust('shares')).toContain(`const MAX_SHARES: u8 = ${program.MAX_BATCH_SHARES};`);
+    expect(rust('message')).toContain(`pub const MESSAGE_SIZE: usize = ${program.RECEIPT_BYTES};`);
     expect(rust('register_name')).toContain(`const MAX_NAME: usize = ${program.MAX_NAME_BYTES};`);
   });
 

@@ -15,6 +15,7 @@ import type { RelaymintError } from '../../../core/errors.ts';
 import { channelIdBytes } from '../../../core/ids.ts';
 import { amount, lamports } from '../../../core/units.ts';
 import type { Amount } from '../../../core/units.ts';
+import { aggregateSignatures, decodeReceipt } from '../../../ledger/receipt/index.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
 
 export const PROGRAM_FILE: URL = new URL('../../../ledger/program/relaymint.so', import.meta.url);
@@ -45,6 +46,9 @@ export interface ReceiptFields {
   readonly up?: bigint;
   readonly down?: bigint;
 }
+
+/** `slots`: one for each receipt, in their order. */
+export type BatchArguments = program.SettleVerifiedArguments;
 
 export class Chain {
   readonly svm: LiteSVM;
@@ -130,12 +134,25 @@ export class Chain {
     return signReceipt(delegate, concatBytes(Uint8Array.of(1), id, new Uint8Array(counters.buffer)));
   }
 
-  /** The signature instruction and the settle instruction of a batch. */
-  settlement(
+  /** A batch, half-aggregated. */
+  settlement(receipts: readonly program.SignedReceiptBytes[], args: BatchArguments): TransactionInstruction[] {
+    const { slots, ...rest } = args;
+    const scalar = aggregateSignatures(
+      receipts.map(({ delegate, message, signature }) => ({ key: delegate.toBytes(), message, signature })),
+    );
+    const given = receipts.map(({ message, signature }, index) => {
+      const { amount: total, up, down } = decodeReceipt(message);
+      return { slot: slots[index] ?? 0, amount: total, up, down, r: signature.subarray(0, 32) };
+    });
+    return [program.settle(this.programId, { ...rest, receipts: given, scalar })];
+  }
+
+  /** The signature instruction and the settleVerified instruction of a batch. */
+  verifiedSettlement(
     receipts: readonly program.SignedReceiptBytes[],
-    args: Omit<program.SettleArguments, 'slots'> & { readonly slots: readonly number[] },
-  ): TransactionInstruction[] {
-    return [program.ed25519BatchInstruction(receipts), program.settle(this.programId, args)];
+    args: BatchArguments,
+  ): readonly [TransactionInstruction, TransactionInstruction] {
+    return [program.ed25519BatchInstruction(receipts), program.settleVerified(this.programId, args)];
   }
 
   /** Sends a transaction paid by the first signer. */
