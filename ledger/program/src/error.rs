@@ -49,4 +49,9 @@ pub enum Error {
     ManagerForbidden = 6043,
     StaleSequence = 6044,
     SplitsPending = 6045,
+    TillInUse = 6050,
+    TillNotEmpty = 6051,
+    TillTooFresh = 6052,
+    NotAdmin = 6053,
+    ConfigurationFinal = 6054,
 }

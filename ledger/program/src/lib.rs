@@ -11,6 +11,7 @@ mod create;
 mod error;
 mod input;
 mod math;
+mod settings;
 mod signatures;
 mod splits;
 mod state;
@@ -20,7 +21,11 @@ mod token;
 
 mod buy;
 mod close_channel;
+mod close_till;
+mod collect_fees;
+mod configure;
 mod distribute_name;
+mod grow_till;
 mod initialize;
 mod open_channel;
 mod open_till;
@@ -69,6 +74,10 @@ fn dispatch(context: &Context) -> Result<(), Error> {
         10 => register_name::run(context, &mut input),
         11 => update_name::run(context, &mut input),
         12 => distribute_name::run(context, &mut input),
+        14 => grow_till::run(context, &mut input),
+        15 => close_till::run(context, &mut input),
+        16 => configure::run(context, &mut input),
+        17 => collect_fees::run(context, &mut input),
         _ => Err(Error::InvalidInstruction),
     }
 }

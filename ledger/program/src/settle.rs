@@ -56,10 +56,10 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
         }
         owner.require_signer()?;
     }
-    let royalties = share_out(names, input, total, context.program_id)?;
+    let royalties = share_out(names, input, total, &bank, context.program_id)?;
     input.end()?;
 
-    let kept = math::sub(total, royalties)?;
+    let kept = math::sub(math::sub(total, bank.take_fee(total)?)?, royalties)?;
     till.set_earned(math::add(till.earned(), kept)?);
     // A statistic: it wraps rather than stopping anybody's settlement.
     till.set_lifetime_earned(till.lifetime_earned().wrapping_add(kept));
@@ -130,7 +130,7 @@ fn apply(slot: &Slot, receipt: &Receipt) -> Result<u64, Error> {
 /// Credits each name its royalty; returns their sum. Together the shares are at most what the batch earned, so a batch
 /// that earned nothing new credits nothing twice.
 #[inline(always)]
-fn share_out(names: &[Account], input: &mut Input, total: u64, program_id: &Key) -> Result<u64, Error> {
+fn share_out(names: &[Account], input: &mut Input, total: u64, bank: &Bank, program_id: &Key) -> Result<u64, Error> {
     let (mut attributed, mut royalties) = (0, 0);
     let mut index = 0;
     while index < names.len() {
@@ -151,7 +151,8 @@ fn share_out(names: &[Account], input: &mut Input, total: u64, program_id: &Key)
         if attributed > total {
             return Err(Error::ShareExceedsBatch);
         }
-        let (royalty, carry) = math::share(gross, name.royalty_bps() as u64, name.royalty_carry() as u64);
+        let base = bank.after_fee(gross);
+        let (royalty, carry) = math::share(base, name.royalty_bps() as u64, name.royalty_carry() as u64);
         name.set_royalty_carry(carry as u16);
         name.set_accrued(math::add(name.accrued(), royalty)?);
         name.set_lifetime(name.lifetime().wrapping_add(royalty));

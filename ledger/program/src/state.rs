@@ -24,9 +24,9 @@ pub const SLOT_SIZE: usize = 112;
 pub const NAME_SIZE: usize = 768;
 pub const SPLIT_SIZE: usize = 48;
 
-pub const MAX_SLOTS: usize = 64;
-/// A tenth: whoever may set the fee can never take more.
-pub const MAX_FEE_BPS: u16 = 1_000;
+pub const MAX_SLOTS: usize = 1024;
+/// The 10,240 bytes that one instruction may allocate hold the header and this many slots.
+pub const MAX_NEW_SLOTS: usize = 90;
 pub const MAX_SPLITS: usize = 8;
 
 macro_rules! number {
@@ -79,7 +79,7 @@ mod till;
 
 pub use bank::Bank;
 pub use name::Name;
-pub use till::{Slot, Till};
+pub use till::{Slot, Till, first_generation};
 
 /// The data of an account of ours with that discriminator and at least that size (exactly, where the size is fixed).
 #[inline(always)]

@@ -18,6 +18,10 @@ export const TAGS = {
   registerName: 10,
   updateName: 11,
   distributeName: 12,
+  growTill: 14,
+  closeTill: 15,
+  configure: 16,
+  collectFees: 17,
 } as const;
 
 /** More than any instruction's data: registerName with eight splits needs 517 bytes. */

@@ -93,6 +93,25 @@ impl Bank {
         Ok(())
     }
 
+    /// The treasury's part of what a settlement moved. It stays among the unminted until it is collected; what does not
+    /// make a whole base unit is carried to the next settlement. At most `total`.
+    #[inline(always)]
+    pub fn take_fee(&self, total: u64) -> Result<u64, Error> {
+        let (fee, carry) = math::share(total, self.fee_bps() as u64, self.fee_carry() as u64);
+        self.set_fee_carry(carry as u16);
+        self.set_fees(math::add(self.fees(), fee)?);
+        self.set_lifetime_fees(self.lifetime_fees().wrapping_add(fee));
+        Ok(fee)
+    }
+
+    /// What a royalty is counted on: the part of `gross` that the fee leaves, rounded down. However a settlement is cut
+    /// into shares, these parts together are at most its total less `take_fee`, carry included.
+    #[inline(always)]
+    pub fn after_fee(&self, gross: u64) -> u64 {
+        let left = math::BPS_WHOLE.saturating_sub(self.fee_bps() as u64);
+        math::share(gross, left, 0).0
+    }
+
     /// Earned credits that are minted now.
     #[inline(always)]
     pub fn pay_out(&self, amount: u64) -> Result<(), Error> {
