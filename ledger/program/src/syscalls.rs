@@ -1,5 +1,7 @@
 //! What the runtime offers. Only syscalls that are active on every public cluster: the linker has the same list.
 
+use core::mem::MaybeUninit;
+
 use crate::bytes::Key;
 
 #[repr(C)]
@@ -84,10 +86,12 @@ pub unsafe fn copy(to: *mut u8, from: *const u8, length: usize) {
 
 #[inline(always)]
 pub fn sha256(parts: &[Part]) -> Key {
-    let mut digest = [0; 32];
+    let mut digest = MaybeUninit::<Key>::uninit();
     // SAFETY: the runtime reads the parts and writes 32 bytes.
-    unsafe { sol_sha256(parts.as_ptr(), parts.len() as u64, digest.as_mut_ptr()) };
-    digest
+    unsafe {
+        sol_sha256(parts.as_ptr(), parts.len() as u64, digest.as_mut_ptr() as *mut u8);
+        digest.assume_init()
+    }
 }
 
 /// The address and the bump that makes it one. None after 256 tries, which nobody will see.

@@ -1,11 +1,10 @@
 //! The bank: configuration, totals, mint authority.
 
-use super::{BANK_DISCRIMINATOR, BANK_SEED, BANK_SIZE, MINT_SEED, owned_data, require_address};
+use super::{BANK_DISCRIMINATOR, BANK_SEED, BANK_SIZE, MINT_SEED, owned_data, require_fixed_address};
 use crate::account::Account;
 use crate::bytes::{Key, put_key};
 use crate::error::Error;
 use crate::math;
-use crate::syscalls::Part;
 
 view!(Bank);
 impl Bank {
@@ -34,7 +33,8 @@ impl Bank {
     #[inline(always)]
     pub fn load(account: &Account, program_id: &Key) -> Result<Bank, Error> {
         let bank = Bank { at: owned_data(account, program_id, BANK_SIZE, BANK_DISCRIMINATOR)? };
-        require_address(account, &[Part::of(BANK_SEED)], bank.bump(), program_id)?;
+        let [b, a, n, k] = *BANK_SEED;
+        require_fixed_address(account, &[b, a, n, k, bank.bump()], program_id)?;
         Ok(bank)
     }
 
@@ -55,7 +55,8 @@ impl Bank {
     #[inline(always)]
     pub fn require_mint(&self, account: &Account, program_id: &Key) -> Result<(), Error> {
         account.require_writable()?;
-        require_address(account, &[Part::of(MINT_SEED)], self.mint_bump(), program_id)
+        let [c, r, e, d, i, t] = *MINT_SEED;
+        require_fixed_address(account, &[c, r, e, d, i, t, self.mint_bump()], program_id)
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! A seller's till: a header, then its channel slots.
 
-use super::{MAX_SLOTS, SLOT_SIZE, TILL_DISCRIMINATOR, TILL_HEADER_SIZE, TILL_SEED, owned_data, require_address};
+use super::{MAX_SLOTS, SLOT_SIZE, TILL_DISCRIMINATOR, TILL_HEADER_SIZE, TILL_SEED, owned_data, require_keyed_address};
 use crate::account::Account;
 use crate::bytes::{Key, put_key, same_key};
 use crate::error::Error;
@@ -23,7 +23,7 @@ impl Till {
         if slots > MAX_SLOTS || account.data_len() != TILL_HEADER_SIZE + slots * SLOT_SIZE {
             return Err(Error::WrongAccountType);
         }
-        require_address(account, &[Part::of(TILL_SEED), Part::of(till.owner())], till.bump(), program_id)?;
+        require_keyed_address(account, TILL_SEED, till.owner(), till.bump(), program_id)?;
         Ok(till)
     }
 
