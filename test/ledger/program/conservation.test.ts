@@ -56,7 +56,8 @@ function expectConserved(chain: Chain, actors: readonly Actor[]): void {
   expect(bank.burned - bank.minted).toBe(bank.openDeposits + bank.unminted);
   const rent = chain.svm.minimumBalanceForRentExemption(BigInt(program.SIZES.bank));
   expect(chain.lamportsOf(program.bankAddress(chain.programId))).toBe(rent + bank.reserve);
-  let [open, earned] = [0n, bank.fees];
+  let open = 0n;
+  let earned: bigint = bank.fees;
   for (const { till } of actors) {
     const account = tillOf(chain, till);
     if (account === undefined) continue;
