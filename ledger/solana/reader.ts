@@ -1,6 +1,7 @@
 /** Reads the chain. */
 import { MintLayout, AccountLayout, TOKEN_PROGRAM_ID } from '@solana/spl-token';
-import type { AccountInfo, PublicKey } from '@solana/web3.js';
+import { PublicKey } from '@solana/web3.js';
+import type { AccountInfo } from '@solana/web3.js';
 import bs58 from 'bs58';
 import { RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
@@ -62,6 +63,13 @@ export class SolanaReader implements LedgerReader {
       unminted: bank.unminted,
       reserve: bank.reserve,
       supply: amount(MintLayout.decode(mintInfo.data).supply),
+      admin: bank.admin.equals(PublicKey.default) ? undefined : toAddress(bank.admin),
+      treasury: toAddress(bank.treasury),
+      feeBps: bank.feeBps,
+      fees: bank.fees,
+      lifetimeFees: bank.lifetimeFees,
+      nameYearPrice: bank.nameYearPrice,
+      commitSeconds: bank.commitSeconds,
     };
   }
 

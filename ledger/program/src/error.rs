@@ -51,4 +51,9 @@ pub enum Error {
     SplitsPending = 6045,
     MalformedAggregate = 6046,
     WrongAggregate = 6047,
+    TillInUse = 6050,
+    TillNotEmpty = 6051,
+    TillTooFresh = 6052,
+    NotAdmin = 6053,
+    ConfigurationFinal = 6054,
 }

@@ -18,6 +18,7 @@ mod scalar;
 #[cfg_attr(relaymint_sha512_syscall, allow(dead_code))]
 mod sha512;
 mod shares;
+mod settings;
 mod signatures;
 mod splits;
 mod state;
@@ -27,7 +28,11 @@ mod token;
 
 mod buy;
 mod close_channel;
+mod close_till;
+mod collect_fees;
+mod configure;
 mod distribute_name;
+mod grow_till;
 mod initialize;
 mod open_channel;
 mod open_till;
@@ -78,6 +83,10 @@ fn dispatch(context: &Context) -> Result<(), Error> {
         11 => update_name::run(context, &mut input),
         12 => distribute_name::run(context, &mut input),
         13 => settle_verified::run(context, &mut input),
+        14 => grow_till::run(context, &mut input),
+        15 => close_till::run(context, &mut input),
+        16 => configure::run(context, &mut input),
+        17 => collect_fees::run(context, &mut input),
         _ => Err(Error::InvalidInstruction),
     }
 }

@@ -1,4 +1,5 @@
-//! The end of a settlement, whichever way its receipts were verified: royalties to the names, the rest to the till.
+//! The end of a settlement, whichever way its receipts were verified: the fee to the treasury, royalties to
+//! the names, the rest to the till.
 //!
 //! Data m u8, then gross u64 of each name account. Which content earned the money is the seller's word alone, so shares
 //! need the till owner's signature: a payer could else send its payee's income to a name of its own.
@@ -40,10 +41,10 @@ pub fn credit(batch: &Batch, input: &mut Input) -> Result<(), Error> {
         }
         owner.require_signer()?;
     }
-    let royalties = share_out(names, input, total, program_id)?;
+    let royalties = share_out(names, input, total, bank, program_id)?;
     input.end()?;
 
-    let kept = math::sub(total, royalties)?;
+    let kept = math::sub(math::sub(total, bank.take_fee(total)?)?, royalties)?;
     till.set_earned(math::add(till.earned(), kept)?);
     // A statistic: it wraps rather than stopping anybody's settlement.
     till.set_lifetime_earned(till.lifetime_earned().wrapping_add(kept));
@@ -53,7 +54,7 @@ pub fn credit(batch: &Batch, input: &mut Input) -> Result<(), Error> {
 /// Credits each name its royalty; returns their sum. Together the shares are at most what the batch earned, so a batch
 /// that earned nothing new credits nothing twice.
 #[inline(always)]
-fn share_out(names: &[Account], input: &mut Input, total: u64, program_id: &Key) -> Result<u64, Error> {
+fn share_out(names: &[Account], input: &mut Input, total: u64, bank: &Bank, program_id: &Key) -> Result<u64, Error> {
     let (mut attributed, mut royalties) = (0, 0);
     let mut index = 0;
     while index < names.len() {
@@ -74,7 +75,8 @@ fn share_out(names: &[Account], input: &mut Input, total: u64, program_id: &Key)
         if attributed > total {
             return Err(Error::ShareExceedsBatch);
         }
-        let (royalty, carry) = math::share(gross, name.royalty_bps() as u64, name.royalty_carry() as u64);
+        let base = bank.after_fee(gross);
+        let (royalty, carry) = math::share(base, name.royalty_bps() as u64, name.royalty_carry() as u64);
         name.set_royalty_carry(carry as u16);
         name.set_accrued(math::add(name.accrued(), royalty)?);
         name.set_lifetime(name.lifetime().wrapping_add(royalty));

@@ -1,5 +1,7 @@
 //! What the runtime offers. Only syscalls that are active on every public cluster: the linker has the same list.
 
+use core::mem::MaybeUninit;
+
 use crate::bytes::Key;
 
 #[repr(C)]
@@ -88,10 +90,12 @@ pub unsafe fn copy(to: *mut u8, from: *const u8, length: usize) {
 
 #[inline(always)]
 pub fn sha256(parts: &[Part]) -> Key {
-    let mut digest = [0; 32];
+    let mut digest = MaybeUninit::<Key>::uninit();
     // SAFETY: the runtime reads the parts and writes 32 bytes.
-    unsafe { sol_sha256(parts.as_ptr(), parts.len() as u64, digest.as_mut_ptr()) };
-    digest
+    unsafe {
+        sol_sha256(parts.as_ptr(), parts.len() as u64, digest.as_mut_ptr() as *mut u8);
+        digest.assume_init()
+    }
 }
 
 /// # Safety
@@ -170,13 +174,25 @@ pub fn invoke(instruction: &Instruction, infos: &[AccountInfo], seeds: &[Part]) 
     unsafe { sol_invoke_signed_c(instruction, infos.as_ptr(), infos.len() as u64, &signer, signers) };
 }
 
+/// Slot, start of the epoch, epoch, epoch of the leader schedule, seconds since 1970.
+#[inline(always)]
+fn clock() -> [u64; 5] {
+    let mut clock = [0; 5];
+    // SAFETY: the clock has 40 bytes.
+    unsafe { sol_get_clock_sysvar(clock.as_mut_ptr()) };
+    clock
+}
+
 /// Seconds since 1970 by the cluster's clock.
 #[inline(always)]
 pub fn now() -> i64 {
-    let mut clock = [0u64; 5];
-    // SAFETY: the clock has 40 bytes.
-    unsafe { sol_get_clock_sysvar(clock.as_mut_ptr()) };
-    clock[4] as i64
+    clock()[4] as i64
+}
+
+/// The cluster's slot, which only ever rises.
+#[inline(always)]
+pub fn current_slot() -> u64 {
+    clock()[0]
 }
 
 /// Lamports per byte-year, and the exemption threshold in years as the bits of an f64.

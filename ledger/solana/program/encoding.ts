@@ -19,6 +19,10 @@ export const TAGS = {
   updateName: 11,
   distributeName: 12,
   settleVerified: 13,
+  growTill: 14,
+  closeTill: 15,
+  configure: 16,
+  collectFees: 17,
 } as const;
 
 /** No transaction holds more: settle with 64 receipts and eight shares needs at most 3,875 bytes. */

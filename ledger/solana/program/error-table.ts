@@ -50,7 +50,12 @@ const ROWS: readonly Row[] = [
     'The token account is not a credit account of the expected owner.',
     'Create the associated token account of the credit mint first.',
   ],
-  ['InvalidSlotCount', 'A till has 1 to 64 slots.', 'Choose a number of slots in that range.', 'INVALID_ARGUMENT'],
+  [
+    'InvalidSlotCount',
+    'A till has 1 to 1024 slots, gets at most 90 at once and never fewer than it has.',
+    'Choose a number of slots in that range.',
+    'INVALID_ARGUMENT',
+  ],
   ['SlotOutOfRange', 'The till has no slot of that number.', REFRESH, 'CHANNEL_UNKNOWN'],
   ['SlotInUse', 'The slot already holds a channel.', 'Read the till again and choose a free slot.'],
   ['SlotNotOpen', 'The slot holds no open channel.', REFRESH, 'CHANNEL_UNKNOWN'],
@@ -134,10 +139,30 @@ const ROWS: readonly Row[] = [
   ],
 ];
 
-export const PROGRAM_ERRORS: readonly ProgramErrorEntry[] = ROWS.map(([name, message, remedy, code], index) => ({
-  number: FIRST_PROGRAM_ERROR + index,
-  name,
-  message,
-  remedy,
-  code: code ?? 'PROGRAM_ERROR',
-}));
+/** 6050 .. 6059: tills that grow and close, and the bank's configuration. */
+const TILL_AND_BANK_ROWS: readonly Row[] = [
+  ['TillInUse', 'The till still holds open channels.', 'Settle them and wait until their payers have closed them.'],
+  ['TillNotEmpty', 'The till still holds earnings.', 'Withdraw them first.'],
+  [
+    'TillTooFresh',
+    'A slot of the till was made or freed in this very moment.',
+    'Try again in a few seconds: until then old receipts could come back to life.',
+  ],
+  ['NotAdmin', "The signer is not the bank's admin.", 'Sign with the wallet that "relaymint bank show" names.'],
+  ['ConfigurationFinal', "The bank's admin gave it up: its settings are final.", 'Nothing can change them any more.'],
+];
+
+function entries(first: number, rows: readonly Row[]): readonly ProgramErrorEntry[] {
+  return rows.map(([name, message, remedy, code], index) => ({
+    number: first + index,
+    name,
+    message,
+    remedy,
+    code: code ?? 'PROGRAM_ERROR',
+  }));
+}
+
+export const PROGRAM_ERRORS: readonly ProgramErrorEntry[] = [
+  ...entries(FIRST_PROGRAM_ERROR, ROWS),
+  ...entries(6050, TILL_AND_BANK_ROWS),
+];

@@ -6,11 +6,20 @@ export { bankAddress, channelId, creditAccountAddress, mintAddress, nameAddress,
 export type { ChannelCoordinates } from './addresses.ts';
 export { decodeBank, decodeName, decodeTill } from './accounts.ts';
 export type { BankAccount, NameAccount, NameSplit, TillAccount, TillSlot } from './accounts.ts';
-export { buy, initialize, redeem, withdraw } from './bank.ts';
-export type { BuyArguments, InitializeArguments, RedeemArguments, WithdrawArguments } from './bank.ts';
-export { closeChannel, openChannel, openTill, requestClose, topUp } from './till.ts';
+export { buy, collectFees, configure, initialize, redeem, withdraw } from './bank.ts';
+export type {
+  BuyArguments,
+  CollectFeesArguments,
+  ConfigureArguments,
+  InitializeArguments,
+  RedeemArguments,
+  WithdrawArguments,
+} from './bank.ts';
+export { closeChannel, closeTill, growTill, openChannel, openTill, requestClose, topUp } from './till.ts';
 export type {
   CloseChannelArguments,
+  CloseTillArguments,
+  GrowTillArguments,
   OpenChannelArguments,
   OpenTillArguments,
   RequestCloseArguments,

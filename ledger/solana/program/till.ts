@@ -9,7 +9,7 @@ import { TAGS, encoder, instruction, read, signer, write, writeSigner } from './
 export interface OpenTillArguments {
   /** Pays the rent. */
   readonly owner: PublicKey;
-  /** 1 .. 64. */
+  /** 1 .. 90; `growTill` adds more, in the same transaction if wanted. */
   readonly slots: number;
 }
 
@@ -18,6 +18,34 @@ export function openTill(programId: PublicKey, args: OpenTillArguments): Transac
     writeSigner(args.owner),
     write(tillAddress(programId, args.owner)),
     read(SystemProgram.programId),
+  ]);
+}
+
+export interface GrowTillArguments {
+  /** Pays the rent of what is new. */
+  readonly owner: PublicKey;
+  /** How many the till has afterwards: 1 to 90 more than before, at most 1,024. Sending it twice grows once. */
+  readonly slots: number;
+}
+
+export function growTill(programId: PublicKey, args: GrowTillArguments): TransactionInstruction {
+  return instruction(programId, encoder(TAGS.growTill).u16(args.slots), [
+    writeSigner(args.owner),
+    write(tillAddress(programId, args.owner)),
+    read(SystemProgram.programId),
+  ]);
+}
+
+export interface CloseTillArguments {
+  /** Gets the rent back. */
+  readonly owner: PublicKey;
+}
+
+/** Ends a till without open channels and earnings. It may be opened again; no channel id comes back. */
+export function closeTill(programId: PublicKey, args: CloseTillArguments): TransactionInstruction {
+  return instruction(programId, encoder(TAGS.closeTill), [
+    writeSigner(args.owner),
+    write(tillAddress(programId, args.owner)),
   ]);
 }
 

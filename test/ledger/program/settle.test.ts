@@ -153,7 +153,12 @@ describe('settle', () => {
       const { publicKey } = keypair('not a point');
       const bytes = Uint8Array.from(publicKey.toBytes());
       bytes.fill(0).fill(2, 0, 1);
-      const open = { payer: payer.publicKey, till, slot: 8, delegate: new (publicKey.constructor as typeof PublicKey)(bytes) };
+      const open = {
+        payer: payer.publicKey,
+        till,
+        slot: 8,
+        delegate: new (publicKey.constructor as typeof PublicKey)(bytes),
+      };
       chain.ok([program.openChannel(chain.programId, { ...open, deposit: amount(10n) })], payer);
       expect(chain.refusal(chain.settlement([receipt(1n)], { till, slots: [8] }))).toBe('MalformedAggregate');
     });

@@ -66,6 +66,8 @@ export class Chain {
   static bare(): Chain {
     const chain = new Chain();
     chain.svm.addProgram(addressOf(chain.programId), readFileSync(PROGRAM_FILE));
+    // The first slots of a till made here have generation 1.
+    chain.moveToSlot(1n);
     chain.fund(chain.admin.publicKey);
     return chain;
   }
@@ -248,6 +250,13 @@ export class Chain {
     this.#addresses.set(label, key);
     const found = this.account(key);
     return found === null || found.data.length === 0 ? 0n : unpackAccount(key, found).amount;
+  }
+
+  /** Sets the slot that the next transactions run in. */
+  moveToSlot(slot: bigint): void {
+    const clock = this.svm.getClock();
+    clock.slot = slot;
+    this.svm.setClock(clock);
   }
 
   /** Moves the chain's clock forward. */

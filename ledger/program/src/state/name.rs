@@ -1,6 +1,6 @@
 //! A name: who owns it, what it points to, who earns from it.
 
-use super::{MAX_SPLITS, NAME_DISCRIMINATOR, NAME_SEED, NAME_SIZE, SPLIT_SIZE, owned_data, require_address};
+use super::{MAX_SPLITS, NAME_DISCRIMINATOR, NAME_SEED, NAME_SIZE, SPLIT_SIZE, owned_data, require_keyed_address};
 use crate::account::Account;
 use crate::bytes::{Key, put_key};
 use crate::error::Error;
@@ -29,7 +29,7 @@ impl Name {
         account.require_writable()?;
         let name = Name { at: owned_data(account, program_id, NAME_SIZE, NAME_DISCRIMINATOR)? };
         let hash = sha256(&[Part::of(name.text())]);
-        require_address(account, &[Part::of(NAME_SEED), Part::of(&hash)], name.bump(), program_id)?;
+        require_keyed_address(account, NAME_SEED, &hash, name.bump(), program_id)?;
         Ok(name)
     }
 
