@@ -1,10 +1,12 @@
 /** Reads the chain. */
 import { MintLayout, AccountLayout, TOKEN_PROGRAM_ID } from '@solana/spl-token';
+import { SYSVAR_CLOCK_PUBKEY } from '@solana/web3.js';
 import type { AccountInfo, PublicKey } from '@solana/web3.js';
 import bs58 from 'bs58';
 import { RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
-import { amount, lamports } from '../../core/units.ts';
+import { amount, lamports, unixSeconds } from '../../core/units.ts';
+import type { UnixSeconds } from '../../core/units.ts';
 import type { BankState, Balances, ChannelState, LedgerReader, NameRecord, TillState } from '../contract.ts';
 import type { SolanaLedgerOptions } from './options.ts';
 import {
@@ -40,6 +42,11 @@ export class SolanaReader implements LedgerReader {
     this.rpc = new Rpc(options);
   }
 
+  async now(): Promise<UnixSeconds> {
+    const [clock] = await this.accounts([SYSVAR_CLOCK_PUBKEY]);
+    return timeOf(clock);
+  }
+
   /** @throws RelaymintError LEDGER_REJECTED when this cluster has no initialized bank. */
   async bank(): Promise<BankState> {
     const address = bankAddress(this.program);
@@ -48,12 +55,15 @@ export class SolanaReader implements LedgerReader {
     const bank = this.#decodedBank(bankInfo);
     if (mintInfo === undefined || !mintInfo.owner.equals(TOKEN_PROGRAM_ID)) throw this.#noBank();
     const { clusterTag, unitsPerLamport, challengeSeconds, bought, redeemed, burned, minted } = bank;
+    const { nameYearPrice, commitSeconds } = bank;
     return {
       address: toAddress(address),
       mint: toAddress(mint),
       clusterTag,
       unitsPerLamport,
       challengeSeconds,
+      nameYearPrice,
+      commitSeconds,
       bought,
       redeemed,
       burned,
@@ -110,14 +120,15 @@ export class SolanaReader implements LedgerReader {
 
   async name(name: string): Promise<NameRecord | undefined> {
     const address = nameAddress(this.program, name);
-    const [info] = await this.accounts([address]);
-    return info?.owner.equals(this.program) === true ? nameRecord(address, decodeName(info.data)) : undefined;
+    const [info, clock] = await this.accounts([address, SYSVAR_CLOCK_PUBKEY]);
+    if (info?.owner.equals(this.program) !== true) return undefined;
+    return nameRecord(address, decodeName(info.data), timeOf(clock));
   }
 
   async names(): Promise<readonly NameRecord[]> {
-    const found = await this.#ownAccounts(DISCRIMINATORS.name);
+    const [found, now] = await Promise.all([this.#ownAccounts(DISCRIMINATORS.name), this.now()]);
     return found
-      .map(({ pubkey, account }) => nameRecord(pubkey, decodeName(account.data)))
+      .map(({ pubkey, account }) => nameRecord(pubkey, decodeName(account.data), now))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
@@ -158,4 +169,14 @@ export class SolanaReader implements LedgerReader {
       remedy: 'Check the ledger URL and the program id: they may belong to different clusters.',
     });
   }
+}
+
+/** The Clock sysvar: slot, epoch start, epoch, leader schedule epoch, Unix time; eight bytes each. */
+const CLOCK_BYTES = 40;
+
+function timeOf(clock: Info | undefined): UnixSeconds {
+  if (clock?.data.length === CLOCK_BYTES) return unixSeconds(clock.data.readBigInt64LE(CLOCK_BYTES - 8));
+  throw new RelaymintError('LEDGER_REJECTED', 'The ledger does not tell the time.', {
+    remedy: 'Check that the URL is that of a Solana RPC node.',
+  });
 }

@@ -1,6 +1,6 @@
 //! The loader's input buffer: accounts, instruction data, program id, read where they lie.
 
-use crate::bytes::{Key, read_u64, same_key, write_u64};
+use crate::bytes::{Key, put_key, read_u64, same_key, write_u64};
 use crate::error::Error;
 
 /// settle and distributeName take four accounts and up to eight more.
@@ -57,6 +57,19 @@ impl Account {
     #[inline(always)]
     pub fn data_len(&self) -> usize {
         unsafe { read_u64(self.at.add(DATA_LENGTH)) as usize }
+    }
+
+    /// Changes how many bytes the account has, by at most `GROWTH` more than the instruction found; the runtime takes the
+    /// figure when the instruction ends. Bytes that were not there before are zeros.
+    #[inline(always)]
+    pub fn set_data_len(&self, length: usize) {
+        unsafe { write_u64(self.at.add(DATA_LENGTH), length as u64) }
+    }
+
+    /// The runtime allows it for an account of ours that has no data left but zeros.
+    #[inline(always)]
+    pub fn set_owner(&self, owner: &Key) {
+        unsafe { put_key(self.at.add(OWNER), owner) }
     }
 
     #[inline(always)]

@@ -49,4 +49,13 @@ pub enum Error {
     ManagerForbidden = 6043,
     StaleSequence = 6044,
     SplitsPending = 6045,
+    NoCommitment = 6060,
+    CommitmentTooYoung = 6061,
+    CommitmentTooOld = 6062,
+    NotCommitter = 6063,
+    InvalidYears = 6064,
+    TermTooLong = 6065,
+    NameExpired = 6066,
+    PriceAboveMaximum = 6067,
+    InvalidOwner = 6068,
 }

@@ -7,6 +7,7 @@
 
 mod account;
 mod bytes;
+mod charge;
 mod create;
 mod error;
 mod input;
@@ -16,19 +17,24 @@ mod splits;
 mod state;
 mod syscalls;
 mod system;
+mod term;
 mod token;
 
 mod buy;
 mod close_channel;
+mod commit_name;
 mod distribute_name;
+mod drop_commitment;
 mod initialize;
 mod open_channel;
 mod open_till;
 mod redeem;
 mod register_name;
+mod renew_name;
 mod request_close;
 mod settle;
 mod top_up;
+mod transfer_name;
 mod update_name;
 mod withdraw;
 
@@ -69,6 +75,10 @@ fn dispatch(context: &Context) -> Result<(), Error> {
         10 => register_name::run(context, &mut input),
         11 => update_name::run(context, &mut input),
         12 => distribute_name::run(context, &mut input),
+        18 => commit_name::run(context, &mut input),
+        19 => renew_name::run(context, &mut input),
+        20 => transfer_name::run(context, &mut input),
+        21 => drop_commitment::run(context, &mut input),
         _ => Err(Error::InvalidInstruction),
     }
 }

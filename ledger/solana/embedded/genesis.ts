@@ -5,6 +5,7 @@ import { Keypair, PublicKey, SystemProgram, Transaction, TransactionInstruction 
 import bs58 from 'bs58';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { Clock } from '../../../core/ports.ts';
+import { amount } from '../../../core/units.ts';
 import { bankAddress, initialize } from '../program/index.ts';
 import type { Chain, Genesis } from './chain.ts';
 import type { AccountState } from './machine.ts';
@@ -78,6 +79,8 @@ export function ensureBank(chain: Chain, options: EmbeddedLedgerOptions): void {
     clusterTag: derive(Buffer.from(chain.genesis.secret, 'hex'), 'cluster tag').subarray(0, CLUSTER_TAG_BYTES),
     unitsPerLamport: options.bank?.unitsPerLamport ?? 1n,
     challengeSeconds: options.bank?.challengeSeconds ?? 3600n,
+    nameYearPrice: amount(options.bank?.nameYearPrice ?? 0n),
+    commitSeconds: options.bank?.commitSeconds ?? 1,
   });
   try {
     execute(chain, admin, [instruction]);

@@ -24,6 +24,10 @@ export interface EmbeddedLedgerOptions {
     readonly unitsPerLamport?: bigint;
     /** Seconds between a payer's close request and its close. Default 3600. */
     readonly challengeSeconds?: bigint;
+    /** What a name costs a year, base units. Default 0. */
+    readonly nameYearPrice?: bigint;
+    /** Seconds between a commitment to a name and its registration. Default 1: nobody else hears of it here. */
+    readonly commitSeconds?: number;
   };
   /** Makes the admin key, the genesis hash and the cluster tag of a new ledger reproducible; random otherwise. */
   readonly seed?: string;

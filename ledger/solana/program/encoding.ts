@@ -18,9 +18,13 @@ export const TAGS = {
   registerName: 10,
   updateName: 11,
   distributeName: 12,
+  commitName: 18,
+  renewName: 19,
+  transferName: 20,
+  dropCommitment: 21,
 } as const;
 
-/** More than any instruction's data: registerName with eight splits needs 517 bytes. */
+/** More than any instruction's data: registerName with eight splits needs 558 bytes. */
 const MAX_DATA_BYTES = 640;
 
 export function encoder(tag: number): Writer {

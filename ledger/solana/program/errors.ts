@@ -1,6 +1,6 @@
 /** Turns what a failed transaction reports into an error that says what to do. */
 import { RelaymintError, messageOf } from '../../../core/errors.ts';
-import { FIRST_PROGRAM_ERROR, PROGRAM_ERRORS } from './error-table.ts';
+import { PROGRAM_ERRORS } from './error-table.ts';
 import type { ProgramErrorEntry } from './error-table.ts';
 
 /** A token or system program's "insufficient funds", reported through ours. */
@@ -8,9 +8,11 @@ const INSUFFICIENT_FUNDS = 1;
 /** Characters of a foreign message that are quoted. */
 const QUOTED = 300;
 
+const BY_NUMBER = new Map(PROGRAM_ERRORS.map((entry) => [entry.number, entry]));
+
 /** The entry of a custom error number; undefined when it is not one of ours. */
 export function programError(number: number): ProgramErrorEntry | undefined {
-  return PROGRAM_ERRORS[number - FIRST_PROGRAM_ERROR];
+  return BY_NUMBER.get(number);
 }
 
 /**
