@@ -51,6 +51,7 @@ export type ErrorCode =
   | 'NAME_INVALID'
   | 'NAME_TAKEN'
   | 'NAME_UNKNOWN'
+  | 'NAME_EXPIRED'
   | 'CONTENT_NOT_FOUND'
   | 'CONTENT_CORRUPT'
   | 'CONTENT_REFUSED'

@@ -5,6 +5,7 @@
 import type { ChannelId, LedgerAddress } from '../core/ids.ts';
 import type { Amount, Lamports, UnixSeconds } from '../core/units.ts';
 import type { Receipt } from './receipt/index.ts';
+import type { NameStatus } from './term.ts';
 
 /** One payer-to-payee credit line as the chain holds it. */
 export interface ChannelState {
@@ -49,7 +50,12 @@ export interface NameRecord {
   readonly address: LedgerAddress;
   readonly owner: LedgerAddress;
   readonly manager: LedgerAddress;
-  /** Rises with every update; a reader refuses to go back. */
+  readonly registeredAt: UnixSeconds;
+  /** undefined: never (registered before names had terms). */
+  readonly expiresAt: UnixSeconds | undefined;
+  /** By the chain's clock when the record was read. */
+  readonly status: NameStatus;
+  /** Rises with every change of what the record says, of its owner too; a reader refuses to go back. */
   readonly seq: bigint;
   /** Binary CID of the content root. */
   readonly root: Uint8Array;
@@ -141,7 +147,50 @@ export type SubmissionStatus =
   /** Not on chain and can no longer get there. */
   | { readonly state: 'expired' };
 
+/** A promise to register a name, made without telling which. */
+export interface NameCommitment {
+  readonly committedAt: UnixSeconds;
+  /** From then on the name can be registered with it, by the chain's clock. */
+  readonly revealFrom: UnixSeconds;
+  /** After that a new one is needed. */
+  readonly revealUntil: UnixSeconds;
+}
+
+export interface NameRegistration {
+  readonly name: string;
+  /** 1 (default) .. 10. */
+  readonly years?: number | undefined;
+  /** The most it may cost; what it costs when the operation begins, when absent. */
+  readonly maxPrice?: Amount | undefined;
+  /** Binary CID of the content root; empty for none yet. */
+  readonly root: Uint8Array;
+  readonly manifest?: Uint8Array | undefined;
+  readonly royaltyBps: number;
+  /** Everything to the owner when absent. */
+  readonly splits?: readonly Split[] | undefined;
+  /** The owner when absent. */
+  readonly manager?: LedgerAddress | undefined;
+}
+
+/** How far a registration is. `wait`: until the commitment is old enough, about that many seconds. */
+export type RegistrationStep =
+  { readonly step: 'commit' } | { readonly step: 'wait'; readonly seconds: number } | { readonly step: 'reveal' };
+
+export interface RegistrationOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onStep?: ((step: RegistrationStep) => void) | undefined;
+}
+
+/** A term that was bought. */
+export interface NamePurchase extends TransactionResult {
+  /** Burned for it. */
+  readonly paid: Amount;
+  readonly expiresAt: UnixSeconds;
+}
+
 export interface LedgerReader {
+  /** The chain's clock. */
+  now(): Promise<UnixSeconds>;
   bank(): Promise<BankState>;
   balances(owner: LedgerAddress): Promise<Balances>;
   tillAddress(owner: LedgerAddress): LedgerAddress;
@@ -196,23 +245,34 @@ export interface LedgerWallet {
   /** Resolves when the transaction is confirmed, failed or expired. */
   confirm(transaction: PreparedTransaction, signal?: AbortSignal): Promise<SubmissionStatus>;
   status(transaction: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'>): Promise<SubmissionStatus>;
-  registerName(record: {
-    readonly name: string;
-    readonly root: Uint8Array;
-    readonly manifest?: Uint8Array;
-    readonly royaltyBps: number;
-    readonly splits?: readonly Split[];
-    readonly manager?: LedgerAddress;
-  }): Promise<TransactionResult>;
+  /**
+   * The first half of registerName, for who has something to do while the commitment ages. Does nothing when one exists
+   * that can still be used. @throws NAME_TAKEN
+   */
+  commitName(name: string): Promise<NameCommitment>;
+  /**
+   * Commits, waits as long as the bank asks, and reveals. Whatever interrupts it (a crash, the signal), calling it again
+   * goes on where it stopped. Takes a name whose grace period is over, after its former earners were paid.
+   * @throws NAME_TAKEN; INSUFFICIENT_FUNDS before anything is sent; ABORTED.
+   */
+  registerName(record: NameRegistration, options?: RegistrationOptions): Promise<NamePurchase>;
+  /** Any wallet may pay. @throws NAME_UNKNOWN, NAME_EXPIRED (its grace period is over), LIMIT_EXCEEDED (over 10 years ahead). */
+  renewName(name: string, years: number, maxPrice?: Amount): Promise<NamePurchase>;
+  /** Gives a name to another wallet, which manages it too. Root, royalty and splits stay. */
+  transferName(name: string, to: LedgerAddress): Promise<TransactionResult>;
   updateName(
     name: string,
     change: {
-      readonly root?: Uint8Array;
-      readonly manifest?: Uint8Array;
-      readonly royaltyBps?: number;
-      readonly splits?: readonly Split[];
+      readonly root?: Uint8Array | undefined;
+      readonly manifest?: Uint8Array | undefined;
+      readonly royaltyBps?: number | undefined;
+      readonly manager?: LedgerAddress | undefined;
+      readonly splits?: readonly Split[] | undefined;
     },
   ): Promise<TransactionResult>;
-  /** Allocates a name's accrued revenue to its splits and mints it to those whose token account exists (own one is created). */
-  distributeName(name: string): Promise<TransactionResult>;
+  /**
+   * Allocates a name's accrued revenue to its splits and mints it to those whose token account exists. The wallet's own
+   * is created; those of the others, at this wallet's cost, when `createAccounts` says so: then nothing stays owed.
+   */
+  distributeName(name: string, options?: { readonly createAccounts?: boolean }): Promise<TransactionResult>;
 }

@@ -9,8 +9,13 @@ export type {
   ContentShare,
   LedgerReader,
   LedgerWallet,
+  NameCommitment,
+  NamePurchase,
   NameRecord,
+  NameRegistration,
   PreparedTransaction,
+  RegistrationOptions,
+  RegistrationStep,
   SettleItem,
   Split,
   SubmissionStatus,
@@ -19,6 +24,7 @@ export type {
 } from './contract.ts';
 export * from './accounting/index.ts';
 export * from './receipt/index.ts';
+export * from './term.ts';
 export * from './settlement/index.ts';
 export {
   generateWalletKey,

@@ -1,11 +1,12 @@
 /** Reads the chain. */
 import { MintLayout, AccountLayout, TOKEN_PROGRAM_ID } from '@solana/spl-token';
-import { PublicKey } from '@solana/web3.js';
+import { PublicKey, SYSVAR_CLOCK_PUBKEY } from '@solana/web3.js';
 import type { AccountInfo } from '@solana/web3.js';
 import bs58 from 'bs58';
 import { RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
-import { amount, lamports } from '../../core/units.ts';
+import { amount, lamports, unixSeconds } from '../../core/units.ts';
+import type { UnixSeconds } from '../../core/units.ts';
 import type { BankState, Balances, ChannelState, LedgerReader, NameRecord, TillState } from '../contract.ts';
 import type { SolanaLedgerOptions } from './options.ts';
 import {
@@ -39,6 +40,11 @@ export class SolanaReader implements LedgerReader {
     this.programId = options.programId;
     this.program = toKey(options.programId);
     this.rpc = new Rpc(options);
+  }
+
+  async now(): Promise<UnixSeconds> {
+    const [clock] = await this.accounts([SYSVAR_CLOCK_PUBKEY]);
+    return timeOf(clock);
   }
 
   /** @throws RelaymintError LEDGER_REJECTED when this cluster has no initialized bank. */
@@ -118,14 +124,15 @@ export class SolanaReader implements LedgerReader {
 
   async name(name: string): Promise<NameRecord | undefined> {
     const address = nameAddress(this.program, name);
-    const [info] = await this.accounts([address]);
-    return info?.owner.equals(this.program) === true ? nameRecord(address, decodeName(info.data)) : undefined;
+    const [info, clock] = await this.accounts([address, SYSVAR_CLOCK_PUBKEY]);
+    if (info?.owner.equals(this.program) !== true) return undefined;
+    return nameRecord(address, decodeName(info.data), timeOf(clock));
   }
 
   async names(): Promise<readonly NameRecord[]> {
-    const found = await this.#ownAccounts(DISCRIMINATORS.name);
+    const [found, now] = await Promise.all([this.#ownAccounts(DISCRIMINATORS.name), this.now()]);
     return found
-      .map(({ pubkey, account }) => nameRecord(pubkey, decodeName(account.data)))
+      .map(({ pubkey, account }) => nameRecord(pubkey, decodeName(account.data), now))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
@@ -166,4 +173,14 @@ export class SolanaReader implements LedgerReader {
       remedy: 'Check the ledger URL and the program id: they may belong to different clusters.',
     });
   }
+}
+
+/** The Clock sysvar: slot, epoch start, epoch, leader schedule epoch, Unix time; eight bytes each. */
+const CLOCK_BYTES = 40;
+
+function timeOf(clock: Info | undefined): UnixSeconds {
+  if (clock?.data.length === CLOCK_BYTES) return unixSeconds(clock.data.readBigInt64LE(CLOCK_BYTES - 8));
+  throw new RelaymintError('LEDGER_REJECTED', 'The ledger does not tell the time.', {
+    remedy: 'Check that the URL is that of a Solana RPC node.',
+  });
 }

@@ -3,7 +3,9 @@ import type { PublicKey } from '@solana/web3.js';
 import { PublicKey as Key } from '@solana/web3.js';
 import { ledgerAddress } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
+import type { UnixSeconds } from '../../core/units.ts';
 import type { ChannelState, NameRecord, TillState } from '../contract.ts';
+import { nameStatus } from '../term.ts';
 import { channelId } from './program/index.ts';
 import type { NameAccount, TillAccount, TillSlot } from './program/index.ts';
 
@@ -55,12 +57,16 @@ export function channelState(
   };
 }
 
-export function nameRecord(address: PublicKey, account: NameAccount): NameRecord {
+/** `now`: the chain's clock when the account was read. */
+export function nameRecord(address: PublicKey, account: NameAccount, now: UnixSeconds): NameRecord {
   return {
     name: account.name,
     address: toAddress(address),
     owner: toAddress(account.owner),
     manager: toAddress(account.manager),
+    registeredAt: account.registeredAt,
+    expiresAt: account.expiresAt,
+    status: nameStatus(account.expiresAt, now),
     seq: account.seq,
     root: account.root,
     manifest: account.manifest,

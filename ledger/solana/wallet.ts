@@ -11,10 +11,12 @@ import type {
   ChannelState,
   ContentShare,
   LedgerWallet,
-  NameRecord,
+  NameCommitment,
+  NamePurchase,
+  NameRegistration,
   PreparedTransaction,
+  RegistrationOptions,
   SettleItem,
-  Split,
   SubmissionStatus,
   TransactionResult,
 } from '../contract.ts';
@@ -22,6 +24,7 @@ import { aggregateSignatures, decodeReceipt } from '../receipt/index.ts';
 import type { Receipt } from '../receipt/index.ts';
 import { walletAddress } from './keys.ts';
 import type { WalletKey } from './keys.ts';
+import { WalletNames } from './names.ts';
 import * as program from './program/index.ts';
 import type { SolanaReader } from './reader.ts';
 import { receiptsThatFit, settleUnits } from './settle-size.ts';
@@ -38,12 +41,27 @@ export class SolanaWallet implements LedgerWallet {
   readonly #ledger: SolanaReader;
   readonly #submitter: Submitter;
   readonly #key: Keypair;
+  readonly #names: WalletNames;
+  readonly #onTransaction: ((result: TransactionResult) => void) | undefined;
 
-  constructor(ledger: SolanaReader, submitter: Submitter, key: WalletKey) {
+  constructor(
+    ledger: SolanaReader,
+    submitter: Submitter,
+    key: WalletKey,
+    onTransaction?: (result: TransactionResult) => void,
+  ) {
+    this.#onTransaction = onTransaction;
     this.#ledger = ledger;
     this.#submitter = submitter;
     this.#key = key;
     this.address = walletAddress(key);
+    this.#names = new WalletNames({
+      ledger,
+      key,
+      run: (instructions) => this.#run(instructions),
+      requireCredits: (amount) => this.#requireCredits(amount),
+      createAccountOf: (owner) => this.#createAccountOf(owner),
+    });
   }
 
   async airdrop(amount: Lamports): Promise<void> {
@@ -215,45 +233,28 @@ export class SolanaWallet implements LedgerWallet {
     return this.#submitter.status(transaction);
   }
 
-  async registerName(record: Parameters<LedgerWallet['registerName']>[0]): Promise<TransactionResult> {
-    const { name, root, manifest, royaltyBps, splits, manager } = record;
-    return this.#run([
-      program.registerName(this.#program, {
-        owner: this.#owner,
-        name,
-        root,
-        manifest,
-        royaltyBps,
-        splits: splits === undefined ? undefined : splitShares(splits),
-        manager: manager === undefined ? undefined : toKey(manager),
-      }),
-    ]);
+  commitName(name: string): Promise<NameCommitment> {
+    return this.#names.commit(name);
   }
 
-  async updateName(name: string, change: Parameters<LedgerWallet['updateName']>[1]): Promise<TransactionResult> {
-    const { seq } = await this.#requireName(name);
-    const { root, manifest, royaltyBps, splits } = change;
-    return this.#run([
-      program.updateName(this.#program, {
-        signer: this.#owner,
-        name,
-        seq,
-        root,
-        manifest,
-        royaltyBps,
-        splits: splits === undefined ? undefined : splitShares(splits),
-      }),
-    ]);
+  registerName(record: NameRegistration, options: RegistrationOptions = {}): Promise<NamePurchase> {
+    return this.#names.register(record, options);
   }
 
-  async distributeName(name: string): Promise<TransactionResult> {
-    const { splits } = await this.#requireName(name);
-    const own = splits.some(({ account }) => account === this.address);
-    const payouts = splits.map(({ account }) => ({ account: toKey(account) }));
-    return this.#run([
-      ...(own ? [this.#createAccountOf(this.#owner)] : []),
-      program.distributeName(this.#program, { name, splits: payouts }),
-    ]);
+  renewName(name: string, years: number, maxPrice?: Amount): Promise<NamePurchase> {
+    return this.#names.renew(name, years, maxPrice);
+  }
+
+  transferName(name: string, to: LedgerAddress): Promise<TransactionResult> {
+    return this.#names.transfer(name, to);
+  }
+
+  updateName(name: string, change: Parameters<LedgerWallet['updateName']>[1]): Promise<TransactionResult> {
+    return this.#names.update(name, change);
+  }
+
+  distributeName(name: string, options: { readonly createAccounts?: boolean } = {}): Promise<TransactionResult> {
+    return this.#names.distribute(name, options.createAccounts === true);
   }
 
   get #owner(): PublicKey {
@@ -264,8 +265,13 @@ export class SolanaWallet implements LedgerWallet {
     return this.#ledger.program;
   }
 
-  #run(instructions: readonly TransactionInstruction[], others: readonly Keypair[] = []): Promise<TransactionResult> {
-    return this.#submitter.run(instructions, [this.#key, ...others]);
+  async #run(
+    instructions: readonly TransactionInstruction[],
+    others: readonly Keypair[] = [],
+  ): Promise<TransactionResult> {
+    const result = await this.#submitter.run(instructions, [this.#key, ...others]);
+    this.#onTransaction?.(result);
+    return result;
   }
 
   /** One instruction for every ninety slots, all in one transaction. */
@@ -307,14 +313,6 @@ export class SolanaWallet implements LedgerWallet {
     );
   }
 
-  async #requireName(name: string): Promise<NameRecord> {
-    const record = await this.#ledger.name(name);
-    if (record !== undefined) return record;
-    throw new RelaymintError('NAME_UNKNOWN', `The name ${name} is not registered.`, {
-      remedy: 'Register it, or check its spelling.',
-    });
-  }
-
   /** One of the free slots at random: payers that open at the same moment rarely choose the same one. */
   async #freeSlot(payee: LedgerAddress, till: PublicKey): Promise<number> {
     const account = await this.#ledger.tillAccount(till);
@@ -346,10 +344,6 @@ function placeOf(channel: ChannelState): {
   readonly generation: number;
 } {
   return { till: toKey(channel.till), slot: channel.slot, generation: channel.generation };
-}
-
-function splitShares(splits: readonly Split[]): readonly program.SplitShare[] {
-  return splits.map(({ account, bps }) => ({ account: toKey(account), bps }));
 }
 
 function lacksSol(has: bigint, needs: bigint): RelaymintError {

@@ -11,7 +11,7 @@ import * as raw from 'multiformats/codecs/raw';
 import * as Digest from 'multiformats/hashes/digest';
 import { nodeId } from '../../core/ids.ts';
 import type { LedgerAddress, NodeId } from '../../core/ids.ts';
-import { unixMillis } from '../../core/units.ts';
+import { unixMillis, unixSeconds } from '../../core/units.ts';
 import type { Amount, UnixMillis } from '../../core/units.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
 import { delegateFromSeed } from '../../ledger/receipt/index.ts';
@@ -102,6 +102,9 @@ export class NameBook {
       address: owner,
       owner,
       manager: owner,
+      registeredAt: unixSeconds(1_700_000_000n),
+      expiresAt: unixSeconds(1_900_000_000n),
+      status: 'held',
       seq: (before?.seq ?? 0n) + 1n,
       root,
       manifest: new Uint8Array(0),

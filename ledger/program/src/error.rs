@@ -56,4 +56,13 @@ pub enum Error {
     TillTooFresh = 6052,
     NotAdmin = 6053,
     ConfigurationFinal = 6054,
+    NoCommitment = 6060,
+    CommitmentTooYoung = 6061,
+    CommitmentTooOld = 6062,
+    NotCommitter = 6063,
+    InvalidYears = 6064,
+    TermTooLong = 6065,
+    NameExpired = 6066,
+    PriceAboveMaximum = 6067,
+    InvalidOwner = 6068,
 }

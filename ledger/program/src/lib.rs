@@ -9,6 +9,7 @@ mod account;
 mod aggregate;
 mod bytes;
 mod channel;
+mod charge;
 mod create;
 mod error;
 mod input;
@@ -17,31 +18,36 @@ mod message;
 mod scalar;
 #[cfg_attr(relaymint_sha512_syscall, allow(dead_code))]
 mod sha512;
-mod shares;
 mod settings;
+mod shares;
 mod signatures;
 mod splits;
 mod state;
 mod syscalls;
 mod system;
+mod term;
 mod token;
 
 mod buy;
 mod close_channel;
 mod close_till;
 mod collect_fees;
+mod commit_name;
 mod configure;
 mod distribute_name;
+mod drop_commitment;
 mod grow_till;
 mod initialize;
 mod open_channel;
 mod open_till;
 mod redeem;
 mod register_name;
+mod renew_name;
 mod request_close;
 mod settle;
 mod settle_verified;
 mod top_up;
+mod transfer_name;
 mod update_name;
 mod withdraw;
 
@@ -87,6 +93,10 @@ fn dispatch(context: &Context) -> Result<(), Error> {
         15 => close_till::run(context, &mut input),
         16 => configure::run(context, &mut input),
         17 => collect_fees::run(context, &mut input),
+        18 => commit_name::run(context, &mut input),
+        19 => renew_name::run(context, &mut input),
+        20 => transfer_name::run(context, &mut input),
+        21 => drop_commitment::run(context, &mut input),
         _ => Err(Error::InvalidInstruction),
     }
 }

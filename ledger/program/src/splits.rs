@@ -6,6 +6,26 @@ use crate::input::Input;
 use crate::math::BPS_WHOLE;
 use crate::state::{MAX_SPLITS, Name};
 
+/// Base units that eight splits may be unable to divide.
+const DUST: u64 = MAX_SPLITS as u64 - 1;
+
+/// What the present splits earned must be theirs before the splits change. Nobody can prevent that: anyone may create
+/// a token account for a split and have it paid.
+#[inline(never)]
+pub fn require_distributed(name: &Name) -> Result<(), Error> {
+    if name.accrued() > DUST {
+        return Err(Error::SplitsPending);
+    }
+    let mut index = 0;
+    while index < MAX_SPLITS {
+        if name.split(index).owed() != 0 {
+            return Err(Error::SplitsPending);
+        }
+        index += 1;
+    }
+    Ok(())
+}
+
 /// Replaces the record's splits by those in the input. Nothing may be owed to the old ones.
 #[inline(never)]
 pub fn replace(name: &Name, input: &mut Input) -> Result<(), Error> {

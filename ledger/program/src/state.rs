@@ -1,4 +1,4 @@
-//! The three account layouts. Offsets in bytes; the client's `layout.ts` and `idl.json` hold the same figures.
+//! The four account layouts. Offsets in bytes; the client's `layout.ts` and `idl.json` hold the same figures.
 //!
 //! A view is only made after owner, size, discriminator and address were checked, so its accessors stay in bounds.
 
@@ -11,18 +11,21 @@ pub const BANK_SEED: &[u8; 4] = b"bank";
 pub const MINT_SEED: &[u8; 6] = b"credit";
 pub const TILL_SEED: &[u8] = b"till";
 pub const NAME_SEED: &[u8] = b"name";
+pub const COMMITMENT_SEED: &[u8] = b"commit";
 const ADDRESS_MARKER: &[u8] = b"ProgramDerivedAddress";
 
 /// ASCII, a zero byte, then the layout's version.
 const BANK_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"RMbank\0\x01");
 const TILL_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"RMtill\0\x01");
 const NAME_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"RMname\0\x01");
+const COMMITMENT_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"RMcmit\0\x01");
 
 pub const BANK_SIZE: usize = 200;
 pub const TILL_HEADER_SIZE: usize = 96;
 pub const SLOT_SIZE: usize = 112;
 pub const NAME_SIZE: usize = 768;
 pub const SPLIT_SIZE: usize = 48;
+pub const COMMITMENT_SIZE: usize = 88;
 
 pub const MAX_SLOTS: usize = 1024;
 /// The 10,240 bytes that one instruction may allocate hold the header and this many slots.
@@ -74,10 +77,12 @@ macro_rules! view {
 }
 
 mod bank;
+mod commitment;
 mod name;
 mod till;
 
 pub use bank::Bank;
+pub use commitment::Commitment;
 pub use name::Name;
 pub use till::{Slot, Till, first_generation};
 

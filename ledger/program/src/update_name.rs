@@ -9,7 +9,8 @@ use crate::error::Error;
 use crate::input::Input;
 use crate::math::{BPS_WHOLE, add};
 use crate::splits;
-use crate::state::{MAX_SPLITS, Name};
+use crate::state::Name;
+use crate::syscalls::now;
 
 const ROOT: u8 = 1;
 const MANIFEST: u8 = 2;
@@ -17,9 +18,6 @@ const ROYALTY: u8 = 4;
 const MANAGER: u8 = 8;
 const SPLITS: u8 = 16;
 const ALL: u8 = 31;
-
-/// Base units that eight splits may be unable to divide.
-const DUST: u64 = MAX_SPLITS as u64 - 1;
 
 #[inline(never)]
 pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
@@ -36,6 +34,7 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
             return Err(Error::ManagerForbidden);
         }
     }
+    name.require_held(now())?;
     if flags == 0 || flags & !ALL != 0 {
         return Err(Error::InvalidInstruction);
     }
@@ -60,24 +59,8 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
         name.set_manager(input.key()?);
     }
     if flags & SPLITS != 0 {
-        require_distributed(&name)?;
+        splits::require_distributed(&name)?;
         splits::replace(&name, input)?;
     }
     input.end()
-}
-
-/// What the present splits earned must be theirs before the splits change.
-#[inline(always)]
-fn require_distributed(name: &Name) -> Result<(), Error> {
-    if name.accrued() > DUST {
-        return Err(Error::SplitsPending);
-    }
-    let mut index = 0;
-    while index < MAX_SPLITS {
-        if name.split(index).owed() != 0 {
-            return Err(Error::SplitsPending);
-        }
-        index += 1;
-    }
-    Ok(())
 }

@@ -78,7 +78,7 @@ export interface NameAccount {
   readonly owner: PublicKey;
   readonly manager: PublicKey;
   readonly registeredAt: UnixSeconds;
-  /** undefined: never. */
+  /** undefined: never (registered before names had terms). */
   readonly expiresAt: UnixSeconds | undefined;
   readonly seq: bigint;
   /** Binary CID, 0 to 63 bytes. */
@@ -91,6 +91,15 @@ export interface NameAccount {
   /** Not yet divided among the splits. */
   readonly accrued: Amount;
   readonly lifetime: Amount;
+}
+
+/** A promise to register some name, made before it is told which. */
+export interface CommitmentAccount {
+  readonly bump: number;
+  readonly committer: PublicKey;
+  /** 32 bytes. */
+  readonly hash: Uint8Array;
+  readonly committedAt: UnixSeconds;
 }
 
 /** @throws RelaymintError INVALID_ENCODING when the data are not a bank of a version known here. */
@@ -177,6 +186,20 @@ export function decodeName(data: Uint8Array): NameAccount {
     splits,
     accrued,
     lifetime,
+  };
+}
+
+/** @throws RelaymintError INVALID_ENCODING when the data are not a commitment of a version known here. */
+export function decodeCommitment(data: Uint8Array): CommitmentAccount {
+  const reader = open(data, DISCRIMINATORS.commitment, 'commitment account');
+  exactSize(data, SIZES.commitment, 'commitment account');
+  const bump = reader.u8();
+  reader.bytes(7);
+  return {
+    bump,
+    committer: key(reader),
+    hash: new Uint8Array(reader.bytes(32)),
+    committedAt: seconds(reader) ?? unixSeconds(0n),
   };
 }
 

@@ -9,6 +9,8 @@ import type { ChannelId } from '../../../core/ids.ts';
 import { MAX_NAME_BYTES } from './layout.ts';
 
 const CHANNEL_DOMAIN = 'relaymint:channel:v1';
+const COMMITMENT_DOMAIN = 'relaymint:name-commitment:v1';
+const SALT_BYTES = 32;
 
 /** The two addresses that nearly every instruction names: finding one takes about a millisecond. */
 const fixed = new WeakMap<PublicKey, { readonly bank: PublicKey; readonly mint: PublicKey }>();
@@ -29,6 +31,16 @@ export function tillAddress(programId: PublicKey, owner: PublicKey): PublicKey {
 /** @throws RelaymintError NAME_INVALID when it is empty or longer than any name can be. */
 export function nameAddress(programId: PublicKey, name: string): PublicKey {
   return derive([utf8('name'), sha256(nameBytes(name))], programId);
+}
+
+/** Hides the name from everybody who does not know the salt, and serves nobody but that owner. 32 bytes. */
+export function commitmentHash(owner: PublicKey, salt: Uint8Array, name: string): Uint8Array {
+  if (salt.length !== SALT_BYTES) throw new RangeError(`a salt has ${SALT_BYTES} bytes, not ${salt.length}`);
+  return sha256(concatBytes(utf8(COMMITMENT_DOMAIN), owner.toBytes(), salt, nameBytes(name)));
+}
+
+export function commitmentAddress(programId: PublicKey, committer: PublicKey, hash: Uint8Array): PublicKey {
+  return derive([utf8('commit'), sha256(concatBytes(committer.toBytes(), hash))], programId);
 }
 
 /** The owner's associated token account for credits. `owner` may itself be a program's address. */

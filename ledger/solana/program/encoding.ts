@@ -23,6 +23,10 @@ export const TAGS = {
   closeTill: 15,
   configure: 16,
   collectFees: 17,
+  commitName: 18,
+  renewName: 19,
+  transferName: 20,
+  dropCommitment: 21,
 } as const;
 
 /** No transaction holds more: settle with 64 receipts and eight shares needs at most 3,875 bytes. */

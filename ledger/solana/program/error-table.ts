@@ -152,6 +152,32 @@ const TILL_AND_BANK_ROWS: readonly Row[] = [
   ['ConfigurationFinal', "The bank's admin gave it up: its settings are final.", 'Nothing can change them any more.'],
 ];
 
+/** 6060 .. 6069: names' terms and commitments. */
+const NAME_ROWS: readonly Row[] = [
+  [
+    'NoCommitment',
+    'This wallet has not committed to the name with this salt.',
+    'Commit to it first, and register it with the same wallet and salt.',
+  ],
+  ['CommitmentTooYoung', 'The commitment to the name is too young.', 'Wait as long as the bank asks, then retry.'],
+  ['CommitmentTooOld', 'The commitment to the name is older than a day.', 'Drop it and commit anew.'],
+  [
+    'NotCommitter',
+    "The commitment is another wallet's and can still be used.",
+    'Drop it when it is older than a day, or sign with the wallet that made it.',
+  ],
+  ['InvalidYears', 'A name is paid for 1 to 10 years.', 'Give a whole number from 1 to 10.', 'INVALID_ARGUMENT'],
+  ['TermTooLong', 'A name is held at most 10 years ahead.', 'Renew for fewer years, or later.', 'LIMIT_EXCEEDED'],
+  [
+    'NameExpired',
+    'The name has expired and its grace period is over.',
+    'Register it anew: anybody may.',
+    'NAME_EXPIRED',
+  ],
+  ['PriceAboveMaximum', 'The name costs more than the transaction allows.', 'Ask for the price again and agree to it.'],
+  ['InvalidOwner', 'The new owner is an address of zeros.', "Give the new owner's wallet address.", 'INVALID_ARGUMENT'],
+];
+
 function entries(first: number, rows: readonly Row[]): readonly ProgramErrorEntry[] {
   return rows.map(([name, message, remedy, code], index) => ({
     number: first + index,
@@ -165,4 +191,5 @@ function entries(first: number, rows: readonly Row[]): readonly ProgramErrorEntr
 export const PROGRAM_ERRORS: readonly ProgramErrorEntry[] = [
   ...entries(FIRST_PROGRAM_ERROR, ROWS),
   ...entries(6050, TILL_AND_BANK_ROWS),
+  ...entries(6060, NAME_ROWS),
 ];

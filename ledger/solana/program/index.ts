@@ -2,10 +2,19 @@
  * Typed client of the on-chain program: addresses, one builder an instruction, account decoders, errors.
  * It knows nothing of connections: whoever sends the instructions brings one.
  */
-export { bankAddress, channelId, creditAccountAddress, mintAddress, nameAddress, tillAddress } from './addresses.ts';
+export {
+  bankAddress,
+  channelId,
+  commitmentAddress,
+  commitmentHash,
+  creditAccountAddress,
+  mintAddress,
+  nameAddress,
+  tillAddress,
+} from './addresses.ts';
 export type { ChannelCoordinates } from './addresses.ts';
-export { decodeBank, decodeName, decodeTill } from './accounts.ts';
-export type { BankAccount, NameAccount, NameSplit, TillAccount, TillSlot } from './accounts.ts';
+export { decodeBank, decodeCommitment, decodeName, decodeTill } from './accounts.ts';
+export type { BankAccount, CommitmentAccount, NameAccount, NameSplit, TillAccount, TillSlot } from './accounts.ts';
 export { buy, collectFees, configure, initialize, redeem, withdraw } from './bank.ts';
 export type {
   BuyArguments,
@@ -27,14 +36,18 @@ export type {
 } from './till.ts';
 export { settle, settleReceiptBytes, settleVerified } from './settle.ts';
 export type { SettleArguments, SettleReceipt, SettleShare, SettleVerifiedArguments } from './settle.ts';
-export { distributeName, registerName, updateName } from './name.ts';
+export { distributeName, registerName, renewName, transferName, updateName } from './name.ts';
 export type {
   DistributeNameArguments,
   RegisterNameArguments,
+  RenewNameArguments,
   SplitPayout,
   SplitShare,
+  TransferNameArguments,
   UpdateNameArguments,
 } from './name.ts';
+export { commitName, dropCommitment } from './commitment.ts';
+export type { CommitNameArguments, DropCommitmentArguments } from './commitment.ts';
 export { ed25519BatchInstruction } from './ed25519.ts';
 export type { SignedReceiptBytes } from './ed25519.ts';
 export { decodeProgramError, programError } from './errors.ts';

@@ -14,17 +14,24 @@ export interface Field {
 }
 
 /** Last byte of each discriminator is the layout's version. */
-export const DISCRIMINATORS: Readonly<Record<'bank' | 'till' | 'name', Uint8Array>> = {
+export const DISCRIMINATORS: Readonly<Record<'bank' | 'till' | 'name' | 'commitment', Uint8Array>> = {
   bank: discriminator('RMbank'),
   till: discriminator('RMtill'),
   name: discriminator('RMname'),
+  commitment: discriminator('RMcmit'),
 };
 
 /** Account sizes in bytes. */
-export const SIZES = { bank: 200, tillHeader: 96, slot: 112, name: 768, split: 48 } as const;
+export const SIZES = { bank: 200, tillHeader: 96, slot: 112, name: 768, split: 48, commitment: 88 } as const;
 
 /** Where `getProgramAccounts` filters look. Offsets in bytes from the start of the account. */
-export const FILTER_OFFSETS = { discriminator: 0, tillOwner: 16, nameOwner: 80, nameManager: 112 } as const;
+export const FILTER_OFFSETS = {
+  discriminator: 0,
+  tillOwner: 16,
+  nameOwner: 80,
+  nameManager: 112,
+  committer: 16,
+} as const;
 
 /** Slots of a till: beyond some, reading it for every channel costs more than a second till. 1,024 are 114,784 bytes. */
 export const MAX_SLOTS = 1024;
@@ -132,6 +139,15 @@ export const SPLIT_FIELDS: readonly Field[] = layout([
   ['bps', 'u16', 2],
   ['pad0', 'pad', 6],
   ['owed', 'u64', 8],
+]);
+
+export const COMMITMENT_FIELDS: readonly Field[] = layout([
+  ['discriminator', 'bytes', 8],
+  ['bump', 'u8', 1],
+  ['pad0', 'pad', 7],
+  ['committer', 'pubkey', 32],
+  ['hash', 'bytes', 32],
+  ['committedAt', 'i64', 8],
 ]);
 
 /** Bytes of a till account with that many slots. */

@@ -1,9 +1,18 @@
 /** Instructions on names. */
 import { TOKEN_PROGRAM_ID } from '@solana/spl-token';
 import { SystemProgram } from '@solana/web3.js';
-import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
+import type { AccountMeta, PublicKey, TransactionInstruction } from '@solana/web3.js';
 import type { Writer } from '../../../core/codec.ts';
-import { bankAddress, creditAccountAddress, mintAddress, nameAddress, nameBytes } from './addresses.ts';
+import type { Amount } from '../../../core/units.ts';
+import {
+  bankAddress,
+  commitmentAddress,
+  commitmentHash,
+  creditAccountAddress,
+  mintAddress,
+  nameAddress,
+  nameBytes,
+} from './addresses.ts';
 import { TAGS, encoder, instruction, read, signer, write, writeSigner } from './encoding.ts';
 import { BPS_WHOLE, MAX_ROOT_BYTES, MAX_SPLITS } from './layout.ts';
 
@@ -14,10 +23,16 @@ export interface SplitShare {
 }
 
 export interface RegisterNameArguments {
-  /** Pays the rent. */
+  /** Pays rent and price, and made the commitment. */
   readonly owner: PublicKey;
   /** `label.tld`. */
   readonly name: string;
+  /** The 32 bytes of the commitment. */
+  readonly salt: Uint8Array;
+  /** 1 .. 10. */
+  readonly years: number;
+  /** The most it may cost, base units. */
+  readonly maxPrice: Amount;
   /** Binary CID, 0 to 63 bytes. */
   readonly root: Uint8Array;
   readonly manifest?: Uint8Array | undefined;
@@ -29,18 +44,57 @@ export interface RegisterNameArguments {
   readonly splits?: readonly SplitShare[] | undefined;
 }
 
-/** First come, first served. */
+/** Reveals a commitment: the name is the owner's from now on. Also takes a name whose grace period is over. */
 export function registerName(programId: PublicKey, args: RegisterNameArguments): TransactionInstruction {
-  const data = encoder(TAGS.registerName);
-  putShort(data, nameBytes(args.name));
+  const { owner, name, salt } = args;
+  const data = encoder(TAGS.registerName).bytes(salt);
+  putShort(data, nameBytes(name));
+  data.u8(args.years).u64(args.maxPrice);
   putCid(data, args.root);
   putCid(data, args.manifest ?? new Uint8Array());
   data.u16(args.royaltyBps).bytes((args.manager ?? args.owner).toBytes());
   putSplits(data, args.splits ?? [{ account: args.owner, bps: BPS_WHOLE }]);
   return instruction(programId, data, [
-    writeSigner(args.owner),
-    write(nameAddress(programId, args.name)),
+    writeSigner(owner),
+    write(nameAddress(programId, name)),
+    write(commitmentAddress(programId, owner, commitmentHash(owner, salt, name))),
+    write(bankAddress(programId)),
+    ...purse(programId, owner),
     read(SystemProgram.programId),
+  ]);
+}
+
+export interface RenewNameArguments {
+  /** Anybody. */
+  readonly payer: PublicKey;
+  readonly name: string;
+  /** Added to the present term; it ends at most 10 years from now. */
+  readonly years: number;
+  /** The most it may cost, base units. */
+  readonly maxPrice: Amount;
+}
+
+/** Extends the term, in the grace period too. */
+export function renewName(programId: PublicKey, args: RenewNameArguments): TransactionInstruction {
+  return instruction(programId, encoder(TAGS.renewName).u8(args.years).u64(args.maxPrice), [
+    signer(args.payer),
+    write(nameAddress(programId, args.name)),
+    write(bankAddress(programId)),
+    ...purse(programId, args.payer),
+  ]);
+}
+
+export interface TransferNameArguments {
+  readonly owner: PublicKey;
+  readonly name: string;
+  readonly newOwner: PublicKey;
+}
+
+/** Gives the name away. The new owner manages it; root, royalty and splits stay as they are. */
+export function transferName(programId: PublicKey, args: TransferNameArguments): TransactionInstruction {
+  return instruction(programId, encoder(TAGS.transferName).bytes(args.newOwner.toBytes()), [
+    signer(args.owner),
+    write(nameAddress(programId, args.name)),
   ]);
 }
 
@@ -99,6 +153,11 @@ export function distributeName(programId: PublicKey, args: DistributeNameArgumen
       tokenAccount === null ? read(programId) : write(tokenAccount ?? creditAccountAddress(programId, account)),
     ),
   ]);
+}
+
+/** What a price is taken from. The program does not look at it when there is none. */
+function purse(programId: PublicKey, owner: PublicKey): readonly AccountMeta[] {
+  return [write(mintAddress(programId)), write(creditAccountAddress(programId, owner)), read(TOKEN_PROGRAM_ID)];
 }
 
 function putShort(data: Writer, value: Uint8Array): void {

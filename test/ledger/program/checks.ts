@@ -24,6 +24,7 @@ export interface Roles {
   readonly bankReadOnly?: boolean;
   readonly till?: number;
   readonly name?: number;
+  readonly commitment?: number;
   readonly mint?: number;
   readonly tokenProgram?: number;
   readonly systemProgram?: number;
@@ -69,7 +70,7 @@ export function checkAccounts(attempt: () => Attempt, roles: Roles): void {
   }
   for (const index of roles.writable ?? []) refuses(`a read-only account ${index}`, 'NotWritable', readOnly(index));
 
-  const { bank, till, name, mint } = roles;
+  const { bank, till, name, commitment, mint } = roles;
   if (bank !== undefined) {
     if (roles.bankReadOnly !== true) refuses('a read-only bank', 'NotWritable', readOnly(bank));
     const data = (chain: Chain): Buffer => chain.data(program.bankAddress(chain.programId));
@@ -92,6 +93,11 @@ export function checkAccounts(attempt: () => Attempt, roles: Roles): void {
     refuses('a read-only name', 'NotWritable', readOnly(name));
     const data = (chain: Chain): Buffer => chain.data(keyAt(attempt().instruction, name));
     checkOwned(refuses, 'name', (make) => replaced(name, make), data);
+  }
+  if (commitment !== undefined) {
+    refuses('a read-only commitment', 'NotWritable', readOnly(commitment));
+    const data = (chain: Chain): Buffer => chain.data(keyAt(attempt().instruction, commitment));
+    checkOwned(refuses, 'commitment', (make) => replaced(commitment, make), data);
   }
   if (mint !== undefined) {
     refuses('a read-only mint', 'NotWritable', readOnly(mint));
@@ -172,7 +178,7 @@ function checkOwned(refuses: Refuses, what: string, replace: Replace, data: (cha
   refuses(
     `a ${what} that is too short`,
     'WrongAccountType',
-    replace((chain) => put(chain, chain.programId, data(chain).subarray(0, 90))),
+    replace((chain) => put(chain, chain.programId, data(chain).subarray(0, 80))),
   );
 }
 

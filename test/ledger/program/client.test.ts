@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { RelaymintError } from '../../../core/errors.ts';
 import { amount } from '../../../core/units.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
-import { CLUSTER_TAG, Chain, keypair } from './svm.ts';
+import { CLUSTER_TAG, Chain, SALT, keypair } from './svm.ts';
 
 const programId = keypair('program').publicKey;
 const owner = keypair('owner').publicKey;
@@ -15,9 +15,13 @@ describe('addresses', () => {
       mint: program.mintAddress(programId).toBase58(),
       till: program.tillAddress(programId, owner).toBase58(),
       name: program.nameAddress(programId, 'news.web3').toBase58(),
+      commitment: program
+        .commitmentAddress(programId, owner, program.commitmentHash(owner, SALT, 'news.web3'))
+        .toBase58(),
     }).toMatchInlineSnapshot(`
       {
         "bank": "C2VXRaZpxmcG2fvvadSoziqcs1H9fnza53aotvWFqUwq",
+        "commitment": "F4gLhWP6uvnCT1JRd4PUWr5ADpXPDzzXSJrSrrikmTtP",
         "mint": "8jFXLfQqWz3MNvPXQver9LmeRRcjaCTyHxRiJ2NhcETL",
         "name": "AhkdkXi7xcecTY9mSLXjBoHhAza7SLEnypEkvHP4Qv5U",
         "till": "HaLMj4NuvNN7VEv7nw7xNVKXT1bXcgAW3tPPoXuhXv35",
@@ -128,8 +132,7 @@ describe('the program', () => {
     // The owner stands in the place of the split accounts as well: a duplicate in the loader's list.
     const payee = chain.wallet('payee');
     const splits = [{ account: payee.publicKey, tokenAccount: program.mintAddress(chain.programId) }];
-    const record = { owner: payee.publicKey, name: 'twice.web3', root: new Uint8Array(), royaltyBps: 0 };
-    chain.ok([program.registerName(chain.programId, record)], payee);
+    chain.registerName(payee, { name: 'twice.web3' });
     chain.ok([program.distributeName(chain.programId, { name: 'twice.web3', splits })], payee);
     expect(chain.name('twice.web3').accrued).toBe(0n);
   });
@@ -138,8 +141,7 @@ describe('the program', () => {
     const self = chain.wallet('self', 1_000n);
     const till = chain.openTill(self, 1);
     const name = 'self.web3';
-    const record = { owner: self.publicKey, name, root: new Uint8Array(), royaltyBps: 5_000 };
-    chain.ok([program.registerName(chain.programId, record)], self);
+    chain.registerName(self, { name, royaltyBps: 5_000 });
     chain.openChannel(self, till, 0, 1_000n);
     const receipt = chain.receipt(self, { till, slot: 0, amount: 700n });
     const shares = [{ name, gross: amount(700n) }];

@@ -21,8 +21,7 @@ describe('distributeName', () => {
   const shares = [5_000, 3_000, 2_000];
   const register = (): void => {
     const splits = people.map(({ publicKey: account }, index) => ({ account, bps: shares[index] ?? 0 }));
-    const args = { owner: owner.publicKey, name: NAME, root: new Uint8Array(), royaltyBps: 10_000, splits };
-    chain.ok([program.registerName(chain.programId, args)], owner);
+    chain.registerName(owner, { name: NAME, royaltyBps: 10_000, splits });
   };
   const earn = (gross: bigint): void => {
     settled += gross;

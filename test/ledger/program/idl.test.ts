@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { toHex } from '../../../core/codec.ts';
 import { TAGS } from '../../../ledger/solana/program/encoding.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
+import * as term from '../../../ledger/term.ts';
 
 const SOURCE = new URL('../../../ledger/program/', import.meta.url);
 const field = z.strictObject({ name: z.string(), type: z.string(), offset: z.number(), size: z.number() });
@@ -19,11 +20,11 @@ const idl = z
   })
   .parse(JSON.parse(readFileSync(new URL('idl.json', SOURCE), 'utf8')));
 
-/** The discriminator's eight bytes are one number to the program. */
-const NUMBERS_OF_BYTES: Readonly<Record<string, string>> = { bytes: 'u64' };
+/** What bytes are to the program, by their size: a discriminator is one number, a hash is like a key. */
+const TYPES_OF_BYTES: Readonly<Record<number, string>> = { 8: 'u64', 32: 'pubkey' };
 
 const rust = (name: string): string => readFileSync(new URL(`src/${name}.rs`, SOURCE), 'utf8');
-const STATE = ['state', 'state/bank', 'state/till', 'state/name'].map(rust).join('\n');
+const STATE = ['state', 'state/bank', 'state/till', 'state/name', 'state/commitment'].map(rust).join('\n');
 const SETTINGS = ['initialize', 'settings'].map(rust).join('\n');
 const snake = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
@@ -38,6 +39,7 @@ describe('idl.json, the client and the Rust source agree', () => {
     ['bank', program.BANK_FIELDS, program.SIZES.bank],
     ['till', program.TILL_FIELDS, program.SIZES.tillHeader],
     ['name', program.NAME_FIELDS, program.SIZES.name],
+    ['commitment', program.COMMITMENT_FIELDS, program.SIZES.commitment],
   ] as const)('on each field of the %s', (name, fields, size) => {
     expect(account(name).fields).toEqual(fields);
     expect(account(name).size).toBe(size);
@@ -63,6 +65,7 @@ describe('idl.json, the client and the Rust source agree', () => {
     ['Slot', program.SLOT_FIELDS],
     ['Name', program.NAME_FIELDS],
     ['Split', program.SPLIT_FIELDS],
+    ['Commitment', program.COMMITMENT_FIELDS],
   ] as const)('on the offsets that the program uses: %s', (view, fields) => {
     const body = STATE.split(`view!(${view});`)[1]?.split('view!(')[0] ?? '';
     const rows = [...body.matchAll(/^ {4}(?:number|key)!\((\w+), set_\w+,(?: (\w+),)? (\d+)\);/gm)];
@@ -70,10 +73,8 @@ describe('idl.json, the client and the Rust source agree', () => {
     for (const [, name, type, offset] of rows) {
       const found = fields.find((each) => snake(each.name) === name);
       expect({ name, offset: found?.offset }).toEqual({ name, offset: Number(offset) });
-      expect({ name, type: type ?? 'pubkey' }).toEqual({
-        name,
-        type: NUMBERS_OF_BYTES[found?.type ?? ''] ?? found?.type,
-      });
+      const expected = found?.type === 'bytes' ? TYPES_OF_BYTES[found.size] : found?.type;
+      expect({ name, type: type ?? 'pubkey' }).toEqual({ name, type: expected });
     }
     const texts = [...body.matchAll(/put_text\((\d+), /g)].map((match) => Number(match[1]));
     const expected = fields.filter((each) => each.type === 'text64').map((each) => each.offset);
@@ -88,6 +89,7 @@ describe('idl.json, the client and the Rust source agree', () => {
       ['SLOT_SIZE', program.SIZES.slot],
       ['NAME_SIZE', program.SIZES.name],
       ['SPLIT_SIZE', program.SIZES.split],
+      ['COMMITMENT_SIZE', program.SIZES.commitment],
       ['MAX_SLOTS', program.MAX_SLOTS],
       ['MAX_NEW_SLOTS', program.MAX_NEW_SLOTS],
       ['MAX_SPLITS', program.MAX_SPLITS],
@@ -106,6 +108,12 @@ describe('idl.json, the client and the Rust source agree', () => {
       challengeSeconds: Number(program.MAX_CHALLENGE_SECONDS),
       commitSeconds: program.MAX_COMMIT_SECONDS,
       nameYearPrice: Number(program.MAX_NAME_YEAR_PRICE),
+      commitmentLifeSeconds: Number(term.COMMITMENT_LIFE_SECONDS),
+      graceSeconds: Number(term.GRACE_SECONDS),
+      yearSeconds: Number(term.YEAR_SECONDS),
+      years: term.MAX_YEARS,
+      premiumYears: Number(term.PREMIUM_YEARS),
+      premiumDays: Number(term.PREMIUM_DAYS),
       feeBps: program.MAX_FEE_BPS,
       decimals: program.CREDIT_DECIMALS,
     });
@@ -121,6 +129,17 @@ describe('idl.json, the client and the Rust source agree', () => {
     expect(rust('settle_verified')).toContain(`const MAX_RECEIPTS: u8 = ${program.MAX_VERIFIED_RECEIPTS};`);
     expect(rust('shares')).toContain(`const MAX_SHARES: u8 = ${program.MAX_BATCH_SHARES};`);
     expect(rust('message')).toContain(`pub const MESSAGE_SIZE: usize = ${program.RECEIPT_BYTES};`);
+    const terms = rust('term').replaceAll('_', '');
+    for (const line of [
+      `COMMITMENTLIFE: u64 = ${term.COMMITMENT_LIFE_SECONDS};`,
+      `GRACE: u64 = ${term.GRACE_SECONDS};`,
+      `YEAR: u64 = ${term.YEAR_SECONDS};`,
+      `MAXYEARS: u8 = ${term.MAX_YEARS};`,
+      `PREMIUMYEARSLOG2: u64 = ${Math.log2(Number(term.PREMIUM_YEARS))};`,
+      `PREMIUMDAYS: u64 = ${term.PREMIUM_DAYS};`,
+    ]) {
+      expect(terms).toContain(line);
+    }
     expect(rust('register_name')).toContain(`const MAX_NAME: usize = ${program.MAX_NAME_BYTES};`);
   });
 

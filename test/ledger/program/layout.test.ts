@@ -4,9 +4,9 @@ import { fromHex } from '../../../core/codec.ts';
 import { isRelaymintError } from '../../../core/errors.ts';
 import { amount } from '../../../core/units.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
-import { Chain, keypair } from './svm.ts';
+import { COMMIT_SECONDS, Chain, SALT, keypair } from './svm.ts';
 
-type Fixture = 'bank' | 'till' | 'name';
+type Fixture = 'bank' | 'till' | 'name' | 'commitment';
 
 /** Version 1 of each layout as released: bytes that every later version must still read. */
 function fixture(name: Fixture): Buffer {
@@ -22,7 +22,7 @@ const author = keypair('fixture author');
 /** The accounts that the fixtures were taken from. */
 function play(): Record<Fixture, Buffer> {
   const chain = Chain.start();
-  chain.pass(1_700_000_000n - chain.svm.getClock().unixTimestamp);
+  chain.pass(1_700_000_000n - COMMIT_SECONDS - chain.now());
   chain.wallet('fixture payer', 5_000n);
   chain.wallet('fixture owner');
   const till = chain.openTill(owner, 2);
@@ -32,8 +32,10 @@ function play(): Record<Fixture, Buffer> {
     { account: author.publicKey, bps: 7_500 },
     { account: owner.publicKey, bps: 2_500 },
   ];
-  const record = { owner: owner.publicKey, name, root, manifest: root.slice(0, 5), royaltyBps: 1_234, splits };
-  chain.ok([program.registerName(chain.programId, { ...record, manager: author.publicKey })], owner);
+  const record = { root, manifest: root.slice(0, 5), royaltyBps: 1_234, splits, manager: author.publicKey };
+  const commitment = chain.data(chain.commit(owner, name));
+  chain.pass(COMMIT_SECONDS);
+  chain.ok([chain.reveal(owner, { name, years: 3, ...record })], owner);
   chain.ok([program.updateName(chain.programId, { signer: owner.publicKey, name, seq: 0n, royaltyBps: 4_321 })], owner);
   chain.openChannel(payer, till, 1, 3_000n, delegate);
   const settle = (total: bigint): void => {
@@ -54,6 +56,7 @@ function play(): Record<Fixture, Buffer> {
     bank: chain.data(program.bankAddress(chain.programId)),
     till: chain.data(till),
     name: chain.data(program.nameAddress(chain.programId, name)),
+    commitment,
   };
 }
 
@@ -63,7 +66,7 @@ describe('the account layouts', () => {
     played = play();
   });
 
-  it.each<Fixture>(['bank', 'till', 'name'])('of version 1 are still written to the byte: %s', (name) => {
+  it.each<Fixture>(['bank', 'till', 'name', 'commitment'])('of version 1 are still written to the byte: %s', (name) => {
     expect(played[name].toString('hex')).toBe(fixture(name).toString('hex'));
   });
 
@@ -111,6 +114,15 @@ describe('the account layouts', () => {
     expect(name.splits[0]).toEqual({ account: author.publicKey, bps: 7_500, owed: 251n });
     expect(name.accrued + name.splits.reduce((sum, split) => sum + split.owed, 0n)).toBe(1_007n);
     expect(name.registeredAt).toBe(1_700_000_000n);
+    expect(name.expiresAt).toBe(1_700_000_000n + 3n * 365n * 86_400n);
+  });
+
+  it('read as the commitment they were written from', () => {
+    expect(program.decodeCommitment(fixture('commitment'))).toMatchObject({
+      committer: owner.publicKey,
+      hash: program.commitmentHash(owner.publicKey, SALT, 'fixture.web3'),
+      committedAt: 1_700_000_000n - COMMIT_SECONDS,
+    });
   });
 });
 
@@ -119,6 +131,7 @@ describe('the decoders', () => {
     ['bank', program.decodeBank],
     ['till', program.decodeTill],
     ['name', program.decodeName],
+    ['commitment', program.decodeCommitment],
   ] as const;
   const code = (run: () => unknown): string => {
     try {

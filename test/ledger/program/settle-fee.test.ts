@@ -14,8 +14,7 @@ describe("the bank's fee", () => {
     chain.ok([program.configure(chain.programId, { admin: chain.admin.publicKey, feeBps })], chain.admin);
   };
   const registerName = (name: string, royaltyBps: number): void => {
-    const args = { owner: owner.publicKey, name, root: new Uint8Array(), royaltyBps };
-    chain.ok([program.registerName(chain.programId, args)], owner);
+    chain.registerName(owner, { name, royaltyBps });
   };
   const shared = (total: bigint, shares: readonly (readonly [string, bigint])[] = []): TransactionInstruction[] =>
     chain.settlement([chain.receipt(payer, { till, slot: 0, amount: total })], {

@@ -2,7 +2,6 @@ import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { concatBytes } from '../../../core/codec.ts';
 import { amount } from '../../../core/units.ts';
-import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
 import { Chain, keypair, withAccounts, withData } from './svm.ts';
 
@@ -18,8 +17,7 @@ describe('content shares of a settlement', () => {
   let chain: Chain;
   let till: PublicKey;
   const registerName = (name: string, royaltyBps: number): void => {
-    const args = { owner: owner.publicKey, name, root: new Uint8Array(), royaltyBps };
-    chain.ok([program.registerName(chain.programId, args)], owner);
+    chain.registerName(owner, { name, royaltyBps });
   };
   const shared = (total: bigint, shares: readonly (readonly [string, bigint])[]): TransactionInstruction[] =>
     chain.settlement([chain.receipt(payer, { till, slot: 0, amount: total })], {

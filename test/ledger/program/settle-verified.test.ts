@@ -235,8 +235,7 @@ describe('settleVerified', () => {
 
   it('shares what it earned with a name when the till owner signs', () => {
     const name = 'news.web3';
-    const record = { owner: owner.publicKey, name, root: new Uint8Array(), royaltyBps: 2_500 };
-    chain.ok([program.registerName(chain.programId, record)], owner);
+    chain.registerName(owner, { name, royaltyBps: 2_500 });
     const args = { till, slots: [0], owner: owner.publicKey, shares: [{ name, gross: amount(400n) }] };
     chain.ok(chain.verifiedSettlement([receipt(700n)], args), owner);
     expect(chain.name(name).accrued).toBe(100n);

@@ -13,7 +13,7 @@ import type { FailedTransactionMetadata } from 'litesvm';
 import { concatBytes, utf8 } from '../../../core/codec.ts';
 import type { RelaymintError } from '../../../core/errors.ts';
 import { channelIdBytes } from '../../../core/ids.ts';
-import { amount, lamports } from '../../../core/units.ts';
+import { U64_MAX, amount, lamports } from '../../../core/units.ts';
 import type { Amount } from '../../../core/units.ts';
 import { aggregateSignatures, decodeReceipt } from '../../../ledger/receipt/index.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
@@ -21,6 +21,8 @@ import * as program from '../../../ledger/solana/program/index.ts';
 export const PROGRAM_FILE: URL = new URL('../../../ledger/program/relaymint.so', import.meta.url);
 export const CLUSTER_TAG: Uint8Array = sha256(utf8('test cluster')).slice(0, 16);
 export const CHALLENGE_SECONDS = 3600n;
+export const COMMIT_SECONDS = 60n;
+export const SALT: Uint8Array = sha256(utf8('test salt'));
 /** Two, so that a forgotten factor shows. */
 export const UNITS_PER_LAMPORT = 2n;
 
@@ -50,6 +52,9 @@ export interface ReceiptFields {
 /** `slots`: one for each receipt, in their order. */
 export type BatchArguments = program.SettleVerifiedArguments;
 
+/** What a test says of a name that it registers. */
+export type NameFields = Partial<program.RegisterNameArguments> & { readonly name: string };
+
 export class Chain {
   readonly svm: LiteSVM;
   readonly programId: PublicKey;
@@ -73,13 +78,13 @@ export class Chain {
   }
 
   /** With an initialized bank. */
-  static start(unitsPerLamport: bigint = UNITS_PER_LAMPORT): Chain {
+  static start(unitsPerLamport: bigint = UNITS_PER_LAMPORT, nameYearPrice = 0n): Chain {
     const chain = Chain.bare();
-    chain.initialize(unitsPerLamport);
+    chain.initialize(unitsPerLamport, nameYearPrice);
     return chain;
   }
 
-  initialize(unitsPerLamport: bigint = UNITS_PER_LAMPORT): Outcome {
+  initialize(unitsPerLamport: bigint = UNITS_PER_LAMPORT, nameYearPrice = 0n): Outcome {
     return this.ok(
       [
         program.initialize(this.programId, {
@@ -87,6 +92,8 @@ export class Chain {
           clusterTag: CLUSTER_TAG,
           unitsPerLamport,
           challengeSeconds: CHALLENGE_SECONDS,
+          nameYearPrice: amount(nameYearPrice),
+          commitSeconds: Number(COMMIT_SECONDS),
         }),
       ],
       this.admin,
@@ -123,6 +130,37 @@ export class Chain {
   openChannel(payer: Keypair, till: PublicKey, slot: number, deposit: bigint, delegate: Keypair = payer): void {
     const args = { payer: payer.publicKey, till, slot, delegate: delegate.publicKey, deposit: amount(deposit) };
     this.ok([program.openChannel(this.programId, args)], payer);
+  }
+
+  /** A commitment of `owner` to a name. Returns its address. */
+  commit(owner: Keypair, name: string, salt: Uint8Array = SALT): PublicKey {
+    const hash = program.commitmentHash(owner.publicKey, salt, name);
+    this.ok([program.commitName(this.programId, { committer: owner.publicKey, hash })], owner);
+    return program.commitmentAddress(this.programId, owner.publicKey, hash);
+  }
+
+  /** Registers what was committed to. For a year, with no content, royalty or limit unless told otherwise. */
+  reveal(owner: Keypair, record: NameFields): TransactionInstruction {
+    return program.registerName(this.programId, {
+      owner: owner.publicKey,
+      salt: SALT,
+      years: 1,
+      maxPrice: amount(U64_MAX),
+      root: new Uint8Array(),
+      royaltyBps: 0,
+      ...record,
+    });
+  }
+
+  /** Commits to a name, lets the commitment age, and registers it. */
+  registerName(owner: Keypair, record: NameFields): Outcome {
+    this.commit(owner, record.name, record.salt);
+    this.pass(COMMIT_SECONDS);
+    return this.ok([this.reveal(owner, record)], owner);
+  }
+
+  now(): bigint {
+    return this.svm.getClock().unixTimestamp;
   }
 
   /** Signs a receipt with `delegate`. */

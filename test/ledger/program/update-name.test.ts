@@ -2,10 +2,11 @@ import type { TransactionInstruction } from '@solana/web3.js';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { amount } from '../../../core/units.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
+import { GRACE_SECONDS, YEAR_SECONDS } from '../../../ledger/term.ts';
 import { checkAccounts } from './checks.ts';
 import { Chain, keypair, withData } from './svm.ts';
 
-const CEILING = 800;
+const CEILING = 1_000;
 const NAME = 'news.web3';
 const CID = new Uint8Array(36).fill(7);
 
@@ -20,15 +21,7 @@ describe('updateName', () => {
     chain.wallet('owner');
     chain.fund(manager.publicKey);
     const root = new Uint8Array(63).fill(1);
-    const args = {
-      owner: owner.publicKey,
-      name: NAME,
-      root,
-      manifest: root,
-      royaltyBps: 100,
-      manager: manager.publicKey,
-    };
-    chain.ok([program.registerName(chain.programId, args)], owner);
+    chain.registerName(owner, { name: NAME, root, manifest: root, royaltyBps: 100, manager: manager.publicKey });
   });
 
   it('changes what is given, leaves the rest, and raises the sequence', () => {
@@ -82,6 +75,24 @@ describe('updateName', () => {
     expect(chain.refusal([update()], owner)).toBe('StaleSequence');
     expect(chain.refusal([update({ seq: 2n })], owner)).toBe('StaleSequence');
     expect(chain.refusal([update({ seq: 1n })], owner)).toBe('accepted');
+  });
+
+  it('lets the owner and the manager change it until its grace is over, and nobody afterwards', () => {
+    chain.pass(YEAR_SECONDS + GRACE_SECONDS - 1n);
+    chain.ok([update({ royaltyBps: 7 })], owner);
+    chain.ok([update({ signer: manager.publicKey, seq: 1n })], manager);
+    chain.pass(1n);
+    expect(chain.refusal([update({ seq: 2n })], owner)).toBe('NameExpired');
+    expect(chain.refusal([update({ signer: manager.publicKey, seq: 2n })], manager)).toBe('NameExpired');
+  });
+
+  it('never expires when it was registered before names had terms', () => {
+    const key = program.nameAddress(chain.programId, NAME);
+    const data = Buffer.from(chain.data(key));
+    data.writeBigInt64LE(0n, program.NAME_FIELDS.find((field) => field.name === 'expiresAt')?.offset ?? -1);
+    chain.put(key, chain.programId, data);
+    chain.pass(100n * YEAR_SECONDS);
+    chain.ok([update()], owner);
   });
 
   it('refuses a royalty over the whole', () => {

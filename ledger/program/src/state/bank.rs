@@ -113,6 +113,16 @@ impl Bank {
         math::share(gross, left, 0).0
     }
 
+    /// Credits burned for a name: the treasury's, and not yet minted.
+    #[inline(always)]
+    pub fn charge(&self, amount: u64) -> Result<(), Error> {
+        self.set_unminted(math::add(self.unminted(), amount)?);
+        self.set_fees(math::add(self.fees(), amount)?);
+        self.set_burned(self.burned().wrapping_add(amount));
+        self.set_lifetime_fees(self.lifetime_fees().wrapping_add(amount));
+        Ok(())
+    }
+
     /// Earned credits that are minted now.
     #[inline(always)]
     pub fn pay_out(&self, amount: u64) -> Result<(), Error> {

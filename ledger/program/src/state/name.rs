@@ -5,6 +5,7 @@ use crate::account::Account;
 use crate::bytes::{Key, put_key};
 use crate::error::Error;
 use crate::syscalls::{Part, copy, sha256};
+use crate::term::GRACE;
 
 /// A CID field: one length byte and this much room.
 const TEXT_ROOM: usize = 63;
@@ -28,9 +29,36 @@ impl Name {
     pub fn load_mut(account: &Account, program_id: &Key) -> Result<Name, Error> {
         account.require_writable()?;
         let name = Name { at: owned_data(account, program_id, NAME_SIZE, NAME_DISCRIMINATOR)? };
-        let hash = sha256(&[Part::of(name.text())]);
-        require_keyed_address(account, NAME_SEED, &hash, name.bump(), program_id)?;
+        name.require_place(account, &sha256(&[Part::of(name.text())]), program_id)?;
         Ok(name)
+    }
+
+    /// The record of the name whose SHA-256 is `hash`.
+    #[inline(always)]
+    pub fn load_mut_of(hash: &Key, account: &Account, program_id: &Key) -> Result<Name, Error> {
+        account.require_writable()?;
+        let name = Name { at: owned_data(account, program_id, NAME_SIZE, NAME_DISCRIMINATOR)? };
+        name.require_place(account, hash, program_id)?;
+        Ok(name)
+    }
+
+    #[inline(always)]
+    fn require_place(&self, account: &Account, hash: &Key, program_id: &Key) -> Result<(), Error> {
+        require_keyed_address(account, NAME_SEED, hash, self.bump(), program_id)
+    }
+
+    /// Seconds since anybody may register it; None while it is its owner's. 0 as the expiry means never.
+    #[inline(always)]
+    pub fn released_for(&self, now: i64) -> Option<u64> {
+        let expires_at = self.expires_at();
+        let elapsed = now.checked_sub(expires_at.saturating_add(GRACE as i64))?;
+        if expires_at == 0 || elapsed < 0 { None } else { Some(elapsed as u64) }
+    }
+
+    /// After its grace a name obeys neither owner nor manager: all it can be is registered.
+    #[inline(always)]
+    pub fn require_held(&self, now: i64) -> Result<(), Error> {
+        if self.released_for(now).is_none() { Ok(()) } else { Err(Error::NameExpired) }
     }
 
     /// `account` was just allocated and is all zeros.

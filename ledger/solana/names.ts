@@ -1,0 +1,289 @@
+/** What a wallet does with names. Registering is two transactions and a wait; it can be interrupted anywhere. */
+import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import type { LedgerAddress } from '../../core/ids.ts';
+import { formatCredits, unixSeconds } from '../../core/units.ts';
+import type { Amount } from '../../core/units.ts';
+import type {
+  BankState,
+  LedgerWallet,
+  NameCommitment,
+  NamePurchase,
+  NameRecord,
+  NameRegistration,
+  RegistrationOptions,
+  Split,
+  TransactionResult,
+} from '../contract.ts';
+import { COMMITMENT_LIFE_SECONDS, namePrice } from '../term.ts';
+import { walletAddress } from './keys.ts';
+import type { WalletKey } from './keys.ts';
+import { nameSalt } from './name-salt.ts';
+import * as program from './program/index.ts';
+import type { SolanaReader } from './reader.ts';
+import { toKey } from './states.ts';
+
+/** How often the chain's clock is asked in the last second of a wait; it tells whole seconds. */
+const LAST_SECOND_MILLIS = 250;
+/** A commitment with less left to it than this is made anew: its reveal might come too late. */
+const NEARLY_OVER_SECONDS = 600n;
+/** Times a reveal is tried that comes a moment too early: a node may be ahead of the one that carries it out. */
+const REVEALS = 5;
+
+export interface WalletNamesParts {
+  readonly ledger: SolanaReader;
+  readonly key: WalletKey;
+  readonly run: (instructions: readonly TransactionInstruction[]) => Promise<TransactionResult>;
+  /** @throws RelaymintError INSUFFICIENT_FUNDS */
+  readonly requireCredits: (amount: Amount) => Promise<void>;
+  readonly createAccountOf: (owner: PublicKey) => TransactionInstruction;
+}
+
+/** A commitment as this wallet finds or makes it. */
+interface OwnCommitment extends NameCommitment {
+  readonly salt: Uint8Array;
+}
+
+export class WalletNames {
+  readonly #parts: WalletNamesParts;
+  readonly #address: LedgerAddress;
+
+  constructor(parts: WalletNamesParts) {
+    this.#parts = parts;
+    this.#address = walletAddress(parts.key);
+  }
+
+  async commit(name: string): Promise<NameCommitment> {
+    const [bank, record] = await Promise.all([this.#ledger.bank(), this.#freeName(name)]);
+    const { committedAt, revealFrom, revealUntil } = await this.#commit(name, bank, record);
+    return { committedAt, revealFrom, revealUntil };
+  }
+
+  async register(record: NameRegistration, { signal, onStep }: RegistrationOptions): Promise<NamePurchase> {
+    const { name, years = 1 } = record;
+    const [bank, former, now] = await Promise.all([this.#ledger.bank(), this.#freeName(name), this.#ledger.now()]);
+    const question = { yearPrice: bank.nameYearPrice, years, expiresAt: former?.expiresAt };
+    const price = namePrice({ ...question, now });
+    const maxPrice = record.maxPrice ?? price;
+    if (price > maxPrice) throw tooDear(name, price, maxPrice);
+    if (price > 0n) await this.#parts.requireCredits(price);
+
+    onStep?.({ step: 'commit' });
+    const commitment = await this.#commit(name, bank, former);
+    await this.#wait(name, commitment, { signal, onStep });
+    onStep?.({ step: 'reveal' });
+    const reveal = program.registerName(this.#program, {
+      owner: this.#owner,
+      name,
+      salt: commitment.salt,
+      years,
+      maxPrice,
+      root: record.root,
+      manifest: record.manifest,
+      royaltyBps: record.royaltyBps,
+      splits: record.splits === undefined ? undefined : splitShares(record.splits),
+      manager: record.manager === undefined ? undefined : toKey(record.manager),
+    });
+    const result = await this.#reveal([...(await this.#payFormer(name)), reveal], signal);
+    const registered = await this.#requireName(name);
+    // Both from the chain's own time of the registration: exact, however long it took to get there.
+    const paid = namePrice({ ...question, now: registered.registeredAt });
+    return { ...result, paid, expiresAt: registered.expiresAt ?? registered.registeredAt };
+  }
+
+  async renew(name: string, years: number, maxPrice?: Amount): Promise<NamePurchase> {
+    const [bank, { status }, now] = await Promise.all([
+      this.#ledger.bank(),
+      this.#requireName(name),
+      this.#ledger.now(),
+    ]);
+    if (status === 'expired') throw expired(name);
+    const price = namePrice({ yearPrice: bank.nameYearPrice, years, now });
+    if (maxPrice !== undefined && price > maxPrice) throw tooDear(name, price, maxPrice);
+    if (price > 0n) await this.#parts.requireCredits(price);
+    const payer = this.#owner;
+    const result = await this.#parts.run([
+      program.renewName(this.#program, { payer, name, years, maxPrice: maxPrice ?? price }),
+    ]);
+    const { expiresAt } = await this.#requireName(name);
+    return { ...result, paid: price, expiresAt: expiresAt ?? now };
+  }
+
+  async transfer(name: string, to: LedgerAddress): Promise<TransactionResult> {
+    await this.#requireName(name);
+    const args = { owner: this.#owner, name, newOwner: toKey(to) };
+    return this.#parts.run([program.transferName(this.#program, args)]);
+  }
+
+  async update(name: string, change: Parameters<LedgerWallet['updateName']>[1]): Promise<TransactionResult> {
+    const { seq } = await this.#requireName(name);
+    const { root, manifest, royaltyBps, manager, splits } = change;
+    return this.#parts.run([
+      program.updateName(this.#program, {
+        signer: this.#owner,
+        name,
+        seq,
+        root,
+        manifest,
+        royaltyBps,
+        manager: manager === undefined ? undefined : toKey(manager),
+        splits: splits === undefined ? undefined : splitShares(splits),
+      }),
+    ]);
+  }
+
+  async distribute(name: string, createAccounts: boolean): Promise<TransactionResult> {
+    const record = await this.#requireName(name);
+    const owners = createAccounts ? await this.#withoutAccount(record.splits) : [];
+    const own = record.splits.some(({ account }) => account === this.#address);
+    const created = own && !owners.some((owner) => owner.equals(this.#owner)) ? [...owners, this.#owner] : owners;
+    return this.#parts.run([...created.map(this.#parts.createAccountOf), this.#distribution(record)]);
+  }
+
+  get #ledger(): SolanaReader {
+    return this.#parts.ledger;
+  }
+
+  get #program(): PublicKey {
+    return this.#parts.ledger.program;
+  }
+
+  get #owner(): PublicKey {
+    return this.#parts.key.publicKey;
+  }
+
+  /** The record that is there and that anybody may take; undefined when there is none. @throws NAME_TAKEN */
+  async #freeName(name: string): Promise<NameRecord | undefined> {
+    const record = await this.#ledger.name(name);
+    if (record === undefined || record.status === 'expired') return record;
+    const own = record.owner === this.#address;
+    throw new RelaymintError('NAME_TAKEN', `${name} belongs to ${own ? 'this wallet already' : 'another wallet'}.`, {
+      remedy: own ? 'Renew or update it.' : 'Choose another name.',
+    });
+  }
+
+  /** The wallet's commitment to the name: the one that is there, or a new one. */
+  async #commit(name: string, bank: BankState, former: NameRecord | undefined): Promise<OwnCommitment> {
+    const tenure = former?.registeredAt ?? 0n;
+    const { clusterTag } = bank;
+    const salt = nameSalt(this.#parts.key, { programId: this.#ledger.programId, clusterTag, name, tenure });
+    const committer = this.#owner;
+    const hash = program.commitmentHash(committer, salt, name);
+    const address = program.commitmentAddress(this.#program, committer, hash);
+    const found = await this.#readCommitment(address, bank, salt);
+    if (found.usable !== undefined) return found.usable;
+    const drop = program.dropCommitment(this.#program, { signer: committer, committer, hash });
+    try {
+      await this.#parts.run([...(found.exists ? [drop] : []), program.commitName(this.#program, { committer, hash })]);
+    } catch (error) {
+      // Another process of this wallet was faster: its commitment is as good.
+      if (!(isRelaymintError(error) && error.details['program'] === 'AlreadyExists')) throw error;
+    }
+    const made = (await this.#readCommitment(address, bank, salt)).usable;
+    if (made !== undefined) return made;
+    throw new RelaymintError('LEDGER_REJECTED', `The commitment to ${name} is gone already.`, {
+      remedy: 'Another process of this wallet used or dropped it: look whether the name is registered.',
+    });
+  }
+
+  async #readCommitment(
+    address: PublicKey,
+    { commitSeconds }: BankState,
+    salt: Uint8Array,
+  ): Promise<{ readonly exists: boolean; readonly usable?: OwnCommitment }> {
+    const [[info], now] = await Promise.all([this.#ledger.accounts([address]), this.#ledger.now()]);
+    if (info?.owner.equals(this.#program) !== true) return { exists: false };
+    const { committedAt } = program.decodeCommitment(info.data);
+    const revealUntil = unixSeconds(committedAt + COMMITMENT_LIFE_SECONDS);
+    if (now + NEARLY_OVER_SECONDS > revealUntil) return { exists: true };
+    const revealFrom = unixSeconds(committedAt + BigInt(commitSeconds));
+    return { exists: true, usable: { committedAt, revealFrom, revealUntil, salt } };
+  }
+
+  /** By the chain's clock, which may run beside this machine's. */
+  async #wait(name: string, { revealFrom }: NameCommitment, { signal, onStep }: RegistrationOptions): Promise<void> {
+    for (;;) {
+      if (signal?.aborted === true) throw stopped(name);
+      const left = Number(revealFrom - (await this.#ledger.now()));
+      if (left <= 0) return;
+      onStep?.({ step: 'wait', seconds: left });
+      const pause = left > 1 ? (left - 1) * 1000 : LAST_SECOND_MILLIS;
+      try {
+        await this.#ledger.rpc.wait(pause, signal);
+      } catch (error) {
+        throw isRelaymintError(error, 'ABORTED') ? stopped(name) : error;
+      }
+    }
+  }
+
+  async #reveal(instructions: readonly TransactionInstruction[], signal?: AbortSignal): Promise<TransactionResult> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#parts.run(instructions);
+      } catch (error) {
+        const early = isRelaymintError(error) && error.details['program'] === 'CommitmentTooYoung';
+        if (!early || attempt === REVEALS) throw error;
+        await this.#ledger.rpc.wait(LAST_SECOND_MILLIS * attempt, signal);
+      }
+    }
+  }
+
+  /**
+   * What the former splits earned is theirs before the name is somebody else's: their missing token accounts are
+   * created, and they are paid in the transaction that takes the name, so that nothing can be earned in between.
+   */
+  async #payFormer(name: string): Promise<readonly TransactionInstruction[]> {
+    const former = await this.#freeName(name);
+    if (former === undefined) return [];
+    const missing = await this.#withoutAccount(former.splits);
+    const waiting = former.accrued > 0n || former.splits.some(({ owed }) => owed > 0n);
+    if (waiting && missing.length > 0) await this.#parts.run(missing.map(this.#parts.createAccountOf));
+    return [this.#distribution(former)];
+  }
+
+  #distribution({ name, splits }: NameRecord): TransactionInstruction {
+    const payouts = splits.map(({ account }) => ({ account: toKey(account) }));
+    return program.distributeName(this.#program, { name, splits: payouts });
+  }
+
+  /** Those of the splits that have no token account for credits. */
+  async #withoutAccount(splits: readonly Split[]): Promise<readonly PublicKey[]> {
+    const owners = splits.map(({ account }) => toKey(account));
+    const accounts = await this.#ledger.accounts(
+      owners.map((owner) => program.creditAccountAddress(this.#program, owner)),
+    );
+    return owners.filter((_, index) => accounts[index] === undefined);
+  }
+
+  async #requireName(name: string): Promise<NameRecord> {
+    const record = await this.#ledger.name(name);
+    if (record !== undefined) return record;
+    throw new RelaymintError('NAME_UNKNOWN', `The name ${name} is not registered.`, {
+      remedy: 'Register it, or check its spelling.',
+    });
+  }
+}
+
+function splitShares(splits: readonly Split[]): readonly program.SplitShare[] {
+  return splits.map(({ account, bps }) => ({ account: toKey(account), bps }));
+}
+
+function tooDear(name: string, price: Amount, maxPrice: Amount): RelaymintError {
+  return new RelaymintError(
+    'INVALID_ARGUMENT',
+    `${name} costs ${formatCredits(price)} credits now, more than the ${formatCredits(maxPrice)} allowed.`,
+    { remedy: 'Allow more, or wait until it costs less.', details: { price: String(price) } },
+  );
+}
+
+function expired(name: string): RelaymintError {
+  return new RelaymintError('NAME_EXPIRED', `${name} has expired and its grace period is over.`, {
+    remedy: 'Register it anew: anybody may.',
+  });
+}
+
+function stopped(name: string): RelaymintError {
+  return new RelaymintError('ABORTED', `Registering ${name} was stopped.`, {
+    remedy: 'Do it again within a day: it goes on where it stopped.',
+  });
+}
