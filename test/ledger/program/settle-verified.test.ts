@@ -34,7 +34,9 @@ describe('settleVerified', () => {
 
   const receipt = (total: bigint, change: Partial<ReceiptFields> = {}): program.SignedReceiptBytes =>
     chain.receipt(delegate, { till, slot: 0, amount: total, ...change });
-  const batch = (...receipts: program.SignedReceiptBytes[]): readonly [TransactionInstruction, TransactionInstruction] =>
+  const batch = (
+    ...receipts: program.SignedReceiptBytes[]
+  ): readonly [TransactionInstruction, TransactionInstruction] =>
     chain.verifiedSettlement(receipts, { till, slots: receipts.map(() => 0) });
   /** Sends one receipt of slot 0. */
   const settle = (...receipts: program.SignedReceiptBytes[]): string => chain.refusal(batch(...receipts));
@@ -257,7 +259,9 @@ describe('settleVerified', () => {
     const shares = [{ name: 'news.web3', gross: amount(1n) }];
     expect(() => program.settleVerified(chain.programId, { till, slots: [0], shares })).toThrow(RangeError);
     const nine = Array.from({ length: 9 }, () => ({ name: 'news.web3', gross: amount(1n) }));
-    expect(() => program.settleVerified(chain.programId, { till, slots: [0], shares: nine, owner: till })).toThrow(RangeError);
+    expect(() => program.settleVerified(chain.programId, { till, slots: [0], shares: nine, owner: till })).toThrow(
+      RangeError,
+    );
     expect(() => program.ed25519BatchInstruction([])).toThrow(RangeError);
     const short = { ...receipt(1n), message: new Uint8Array(46) };
     expect(() => program.ed25519BatchInstruction([short])).toThrow(RangeError);
