@@ -121,6 +121,12 @@ pub unsafe fn digest(points: *const u8, message: *const u8) -> [u64; 8] {
     // A 1 bit follows the message; the last words are its length in bits.
     w[13] = (w[13] & !0xff) | 0x80;
     w[15] = 8 * (POINTS_SIZE + MESSAGE_SIZE) as u64;
+    compress(w)
+}
+
+/// The digest of a message of one block, which `w` is with its padding.
+#[inline(always)]
+pub fn compress(mut w: [u64; 16]) -> [u64; 8] {
     let mut s = INITIAL;
     let mut p = INITIAL[1] ^ INITIAL[2];
     sixteen!(s, p, w, ROUND);
@@ -132,7 +138,7 @@ pub unsafe fn digest(points: *const u8, message: *const u8) -> [u64; 8] {
         sixteen!(s, p, w, constants);
         at += 16;
     }
-    index = 0;
+    let mut index = 0;
     while index < 8 {
         s[index] = s[index].wrapping_add(INITIAL[index]).swap_bytes();
         index += 1;

@@ -111,8 +111,8 @@ describe('closeTill', () => {
       chain.ok([open()], owner);
       expect(settle(old)).toBe('SlotNotOpen');
       chain.openChannel(payer, till, 0, 1_000n);
-      expect(settle(old)).toBe('WrongChannel');
-      expect(settle(ahead)).toBe('WrongChannel');
+      expect(settle(old)).toBe('WrongAggregate');
+      expect(settle(ahead)).toBe('WrongAggregate');
       expect(chain.till(till).earned).toBe(0n);
       const { generation } = chain.slot(till, 0);
       expect(generation).toBe(Number(OPENED) + 2);

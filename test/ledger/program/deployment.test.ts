@@ -7,10 +7,10 @@ import {
   TransactionInstruction,
 } from '@solana/web3.js';
 import type { AccountMeta } from '@solana/web3.js';
-import { FeatureSet, LiteSVM } from 'litesvm';
+import { FeatureSet } from 'litesvm';
 import { expect, it } from 'vitest';
 import * as program from '../../../ledger/solana/program/index.ts';
-import { Chain, PROGRAM_FILE, keypair } from './svm.ts';
+import { Chain, PROGRAM_FILE, keypair, machine } from './svm.ts';
 
 const LOADER = new PublicKey('BPFLoaderUpgradeab1e11111111111111111111111');
 const BUFFER_HEADER = 37;
@@ -84,19 +84,6 @@ function deploy(chain: Chain, file: Uint8Array): void {
     keypair('program'),
   );
   chain.svm.warpToSlot(chain.svm.getClock().slot + 1n);
-}
-
-function machine(features: FeatureSet | undefined): LiteSVM {
-  if (features === undefined) return new LiteSVM();
-  return LiteSVM.default()
-    .withFeatureSet(features)
-    .withBuiltins()
-    .withLamports(1_000_000_000_000_000n)
-    .withSysvars()
-    .withPrecompiles()
-    .withDefaultPrograms()
-    .withSigverify(true)
-    .withBlockhashCheck(true);
 }
 
 it.each([

@@ -2,12 +2,14 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeReceipt, delegateFromSeed } from '../../../ledger/receipt/index.ts';
-import type { Signer } from '../../../ledger/receipt/index.ts';
+import type { Receipt, Signer } from '../../../ledger/receipt/index.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import { generateWalletKey, openSolanaLedger } from '../../../ledger/solana/index.ts';
 import type { SolanaLedger, SolanaWallet } from '../../../ledger/solana/index.ts';
 import type { BankState, ChannelState, SettleItem } from '../../../ledger/contract.ts';
+import { isRelaymintError } from '../../../core/errors.ts';
+import { channelId } from '../../../core/ids.ts';
 import { amount, lamports } from '../../../core/units.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
@@ -219,24 +221,73 @@ describe('channels', () => {
     expect((await ledger.channel(channel.till, channel.slot))?.settled).toBe(0n);
   });
 
+  /** Receipts with counters of that many bits each, alike but for their slots. */
+  const receipts = (count: number, bits: readonly [number, number, number]): readonly Receipt[] => {
+    const [total = 0n, up = 0n, down = 0n] = bits.map((size) => (1n << BigInt(size)) - 1n);
+    const channel = channelId(new Uint8Array(22));
+    return Array.from({ length: count }, () => ({ channel, amount: amount(total), up, down }));
+  };
+  const items = (list: readonly Receipt[]): readonly SettleItem[] => {
+    const signer = delegate();
+    return list.map((receipt, slot) => {
+      const message = encodeReceipt(receipt);
+      return { slot, delegate: signer.address, message, signature: signer.sign(message) };
+    });
+  };
+
+  test.each([
+    ['new channels', [10, 14, 16]],
+    ['what channels carry in a year', [27, 37, 37]],
+    ['the greatest counters', [64, 64, 64]],
+  ] as const)(
+    'as many receipts as are said to fit do, beside any number of names, with room for a fee: %s',
+    async (_title, bits) => {
+      const payee = await wallet();
+      for (const names of [0, 1, 7, 8]) {
+        const shares = Array.from({ length: names }, (_, index) => ({ name: `fit-${index}.web3`, gross: amount(1n) }));
+        const most = payee.receiptsThatFit(receipts(64, bits), names);
+        const full = await payee.prepareSettle(items(receipts(most, bits)), shares);
+        // A priority fee takes 12 bytes.
+        expect(full.wire.length).toBeLessThanOrEqual(1232 - 12);
+        const more = items(receipts(most + 1, bits));
+        const over = await payee.prepareSettle(more, shares).then(
+          ({ wire }) => wire.length,
+          (error: unknown) => (isRelaymintError(error, 'LIMIT_EXCEEDED') ? Infinity : error),
+        );
+        expect(over).toBeGreaterThan(1232 - 12);
+        expect(payee.receiptsThatFit(receipts(most - 1, bits), names)).toBe(most - 1);
+      }
+    },
+  );
+
+  test('one transaction holds at least 17 receipts of channels that carried 100 GB', async () => {
+    const payee = await wallet();
+    const channel = channelId(new Uint8Array(22));
+    const grown = { channel, amount: amount(10n ** 8n), up: 10n ** 11n, down: 10n ** 11n };
+    expect(
+      payee.receiptsThatFit(
+        Array.from({ length: 64 }, () => grown),
+        0,
+      ),
+    ).toBeGreaterThanOrEqual(17);
+    expect(payee.receiptsThatFit([grown, grown], 0)).toBe(2);
+  });
+
   test('a batch that does not fit a packet is refused before it is signed', async () => {
     const payee = await wallet();
-    const signer = delegate();
-    const message = new Uint8Array(47).fill(1);
-    const item = { slot: 0, delegate: signer.address, message, signature: signer.sign(message) };
-    await expect(
-      payee.prepareSettle(
-        Array.from({ length: 8 }, () => item),
-        [],
-      ),
-    ).rejects.toMatchObject({
+    await expect(payee.prepareSettle(items(receipts(40, [27, 37, 37])), [])).rejects.toMatchObject({
       code: 'LIMIT_EXCEEDED',
     });
-    const five = await payee.prepareSettle(
-      Array.from({ length: 5 }, () => item),
-      [],
-    );
-    expect(five.wire.length).toBeLessThanOrEqual(1232);
+  });
+
+  test('what is no receipt, and a signature that could be written twice, are refused before anything is signed', async () => {
+    const payee = await wallet();
+    const [item] = items(receipts(1, [8, 8, 8]));
+    if (item === undefined) throw new TypeError('no item');
+    const message = item.message.slice().fill(2, 0, 1);
+    await expect(payee.prepareSettle([{ ...item, message }], [])).rejects.toMatchObject({ code: 'RECEIPT_INVALID' });
+    const signature = item.signature.slice().fill(0xff, 32);
+    await expect(payee.prepareSettle([{ ...item, signature }], [])).rejects.toMatchObject({ code: 'RECEIPT_INVALID' });
   });
 });
 
