@@ -10,6 +10,7 @@ export function openSolanaLedger(options: SolanaLedgerOptions): SolanaLedger {
   return new SolanaLedger(options);
 }
 
+export { programFile } from './program-file.ts';
 export { SolanaLedger } from './ledger.ts';
 export { SolanaWallet } from './wallet.ts';
 export {
