@@ -14,7 +14,9 @@ export { SolanaLedger } from './ledger.ts';
 export { SolanaWallet } from './wallet.ts';
 export {
   generateWalletKey,
+  parseWalletKey,
   readKeyFile,
+  readSecretFile,
   walletAddress,
   walletKeyFromBase58,
   walletKeyFromSeed,

@@ -1,4 +1,5 @@
 /** One ledger on a Solana cluster: reads it, and opens wallets on it. */
+import type { TransactionResult } from '../contract.ts';
 import type { WalletKey } from './keys.ts';
 import type { SolanaLedgerOptions } from './options.ts';
 import { SolanaReader } from './reader.ts';
@@ -14,9 +15,9 @@ export class SolanaLedger extends SolanaReader {
     this.#submitter = new Submitter(this.rpc);
   }
 
-  /** A wallet that signs with this key, which stays with it. Nothing is sent. */
-  wallet(key: WalletKey): SolanaWallet {
-    return new SolanaWallet(this, this.#submitter, key);
+  /** A wallet that signs with this key, which stays with it. Nothing is sent. `onTransaction` is told of each that it confirms. */
+  wallet(key: WalletKey, onTransaction?: (result: TransactionResult) => void): SolanaWallet {
+    return new SolanaWallet(this, this.#submitter, key, onTransaction);
   }
 
   /** Ends what is under way. Later calls, the wallets' too, are refused with CLOSED. */

@@ -1,12 +1,21 @@
 /** Reads the chain. */
 import { MintLayout, AccountLayout, TOKEN_PROGRAM_ID } from '@solana/spl-token';
-import { PublicKey } from '@solana/web3.js';
+import { PublicKey, VersionedTransaction } from '@solana/web3.js';
 import type { AccountInfo } from '@solana/web3.js';
 import bs58 from 'bs58';
 import { RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { amount, lamports } from '../../core/units.ts';
-import type { BankState, Balances, ChannelState, LedgerReader, NameRecord, TillState } from '../contract.ts';
+import type { Lamports } from '../../core/units.ts';
+import type {
+  BankState,
+  Balances,
+  ChannelState,
+  LedgerReader,
+  NameRecord,
+  PreparedTransaction,
+  TillState,
+} from '../contract.ts';
 import type { SolanaLedgerOptions } from './options.ts';
 import {
   DISCRIMINATORS,
@@ -127,6 +136,14 @@ export class SolanaReader implements LedgerReader {
     return found
       .map(({ pubkey, account }) => nameRecord(pubkey, decodeName(account.data)))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** What the network takes for a transaction as it is. @throws RelaymintError TIMEOUT when it has expired. */
+  async feeOf({ wire }: Pick<PreparedTransaction, 'wire'>): Promise<Lamports> {
+    const { message } = VersionedTransaction.deserialize(wire);
+    const { value } = await this.rpc.ask((connection) => connection.getFeeForMessage(message));
+    if (value !== null) return lamports(value);
+    throw new RelaymintError('TIMEOUT', 'The transaction expired before its fee was known.', { remedy: 'Try again.' });
   }
 
   /** For this folder: accounts as they are now, undefined where there is none. */

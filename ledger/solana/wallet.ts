@@ -34,8 +34,15 @@ export class SolanaWallet implements LedgerWallet {
   readonly #ledger: SolanaReader;
   readonly #submitter: Submitter;
   readonly #key: Keypair;
+  readonly #onTransaction: ((result: TransactionResult) => void) | undefined;
 
-  constructor(ledger: SolanaReader, submitter: Submitter, key: WalletKey) {
+  constructor(
+    ledger: SolanaReader,
+    submitter: Submitter,
+    key: WalletKey,
+    onTransaction?: (result: TransactionResult) => void,
+  ) {
+    this.#onTransaction = onTransaction;
     this.#ledger = ledger;
     this.#submitter = submitter;
     this.#key = key;
@@ -250,8 +257,13 @@ export class SolanaWallet implements LedgerWallet {
     return this.#ledger.program;
   }
 
-  #run(instructions: readonly TransactionInstruction[], others: readonly Keypair[] = []): Promise<TransactionResult> {
-    return this.#submitter.run(instructions, [this.#key, ...others]);
+  async #run(
+    instructions: readonly TransactionInstruction[],
+    others: readonly Keypair[] = [],
+  ): Promise<TransactionResult> {
+    const result = await this.#submitter.run(instructions, [this.#key, ...others]);
+    this.#onTransaction?.(result);
+    return result;
   }
 
   /** One instruction for every ninety slots, all in one transaction. */

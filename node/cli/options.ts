@@ -14,6 +14,7 @@ import {
   type PricePerMiB,
 } from '../../core/units.ts';
 import { EMBEDDED_PROGRAM_ID } from '../../ledger/solana/embedded/program-id.ts';
+import { WALLET_FILE } from './roles/keys.ts';
 import { parsePeer, type PeerAddress } from '../discovery/index.ts';
 
 /** Where the embedded ledger answers unless told otherwise. */
@@ -87,19 +88,45 @@ export interface LedgerOptions {
   readonly program: LedgerAddress;
 }
 
+/** Which ledger, without which program on it. */
+export function ledgerUrlOption(): Option {
+  return new Option('--ledger <url>', "JSON-RPC URL of the ledger: the embedded one's or any Solana cluster's")
+    .env('RELAYMINT_LEDGER')
+    .default(DEFAULT_LEDGER_URL);
+}
+
 export function addLedgerOptions(command: Command): Command {
+  return command.addOption(ledgerUrlOption()).addOption(
+    new Option('--program <address>', 'address of the Relaymint program there')
+      .env('RELAYMINT_PROGRAM')
+      .argParser(parsed((text: string) => ledgerAddress(text)))
+      .default(EMBEDDED_PROGRAM_ID, "the embedded ledger's"),
+  );
+}
+
+export interface WalletOptions extends CommonOptions, LedgerOptions {
+  readonly wallet?: string;
+  readonly data?: string;
+}
+
+/** For commands that sign with a wallet, or look after one. */
+export function addWalletOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--ledger <url>', "JSON-RPC URL of the ledger: the embedded one's or any Solana cluster's")
-        .env('RELAYMINT_LEDGER')
-        .default(DEFAULT_LEDGER_URL),
+      new Option('--wallet <file>', 'Solana key file (id.json)')
+        .env('RELAYMINT_WALLET')
+        .default(undefined, `${WALLET_FILE} in the data folder`),
     )
     .addOption(
-      new Option('--program <address>', 'address of the Relaymint program there')
-        .env('RELAYMINT_PROGRAM')
-        .argParser(parsed((text: string) => ledgerAddress(text)))
-        .default(EMBEDDED_PROGRAM_ID, "the embedded ledger's"),
+      new Option('--data <dir>', "a node's data folder, to use its wallet")
+        .env('RELAYMINT_DATA')
+        .default(undefined, '~/.relaymint/wallet'),
     );
+}
+
+/** The key file that `--wallet` or `--data` names. What belongs to the wallet lies beside it. */
+export function walletFile(options: Pick<WalletOptions, 'wallet' | 'data'>): string {
+  return path.resolve(options.wallet ?? path.join(options.data ?? defaultDataDir('wallet'), WALLET_FILE));
 }
 
 export interface NodeOptions extends CommonOptions, LedgerOptions {

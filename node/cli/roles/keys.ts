@@ -6,10 +6,12 @@ import { hkdfSync } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { isRelaymintError } from '../../../core/errors.ts';
+import type { LedgerAddress } from '../../../core/ids.ts';
 import { delegateFromSeed, type Signer } from '../../../ledger/receipt/index.ts';
 import {
   generateWalletKey,
   readKeyFile,
+  walletAddress,
   walletKeyFromSeed,
   writeKeyFile,
   type WalletKey,
@@ -57,6 +59,11 @@ export async function loadNodeKeys(options: KeyOptions): Promise<NodeKeys> {
 /** Reads `wallet.json` of a data directory, or makes it. */
 export async function loadWalletKey(options: KeyOptions): Promise<WalletKey> {
   return loadKeyFile(options, WALLET_FILE, options.label);
+}
+
+/** The address of the delegate key of a data directory, which is made when there is none. */
+export async function delegateAddress(dataDir: string): Promise<LedgerAddress> {
+  return walletAddress(await loadKeyFile({ dataDir, seed: undefined, label: '' }, DELEGATE_FILE, ''));
 }
 
 /** The Ed25519 signer of a wallet or delegate key, for statements that are not transactions. */

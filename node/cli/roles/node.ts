@@ -9,7 +9,7 @@ import type { LedgerAddress } from '../../../core/ids.ts';
 import { MAX_OFFER_LIFE_MILLIS } from '../../../core/limits.ts';
 import { systemClock, type Log } from '../../../core/ports.ts';
 import { pricePerMiB, unixMillis, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
-import { openAccountBook, openBookStore, type AccountBook } from '../../../ledger/accounting/index.ts';
+import { openAccountBook, openBookStore, type AccountBook, type BookStore } from '../../../ledger/accounting/index.ts';
 import { startSettlement, type SettlementEngine } from '../../../ledger/settlement/index.ts';
 import { openSolanaLedger, type SolanaLedger, type SolanaWallet } from '../../../ledger/solana/index.ts';
 import { createCircuitEndpoint, type CircuitEndpoint, type ServiceHandler } from '../../circuit/index.ts';
@@ -69,6 +69,8 @@ export interface RunningNode extends AsyncDisposable {
   readonly wallet: SolanaWallet;
   readonly links: LinkManager;
   readonly discovery: Discovery;
+  /** The books as they are kept; `book` keeps them. */
+  readonly store: BookStore;
   readonly book: AccountBook;
   readonly metering: Metering;
   readonly circuits: CircuitEndpoint;
@@ -201,6 +203,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
     wallet,
     links,
     discovery,
+    store,
     book,
     metering,
     circuits,
