@@ -2,13 +2,25 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import { isRelaymintError } from '../../../core/errors.ts';
 import type { LedgerAddress } from '../../../core/ids.ts';
+import { parseCredits, type Amount } from '../../../core/units.ts';
 import type * as EmbeddedLedgerModule from '../../../ledger/solana/embedded/index.ts';
+import {
+  MAX_CHALLENGE_SECONDS,
+  MAX_COMMIT_SECONDS,
+  MAX_FEE_BPS,
+  readKeyFile,
+  walletAddress,
+  writeKeyFile,
+  type WalletKey,
+} from '../../../ledger/solana/index.ts';
 import { watchLifecycle } from '../lifecycle.ts';
 import {
   DEFAULT_LEDGER_PORT,
   addCommonOptions,
   addLedgerOptions,
+  creditsOption,
   defaultDataDir,
   wholeNumber,
   type CommonOptions,
@@ -22,12 +34,15 @@ interface StartOptions extends CommonOptions {
   readonly address: string;
   readonly program: LedgerAddress;
   readonly challengeSeconds: number;
+  readonly feeBps: number;
+  readonly nameYearPrice: Amount;
+  readonly commitSeconds: number;
+  readonly adminKey?: string;
   readonly seed?: string;
 }
 
 /** Next to the package's own files, whether built or not. */
 const PROGRAM_PATH = fileURLToPath(new URL('../../../../ledger/program/relaymint.so', import.meta.url));
-const MAX_CHALLENGE_SECONDS = 90 * 24 * 3600;
 
 export function ledgerCommand(program: Command): void {
   const ledger = program
@@ -54,9 +69,25 @@ export function ledgerCommand(program: Command): void {
     .option(
       '--challenge-seconds <n>',
       'time a payee has to settle once a payer wants to close (new ledgers)',
-      wholeNumber(1, MAX_CHALLENGE_SECONDS),
+      wholeNumber(1, Number(MAX_CHALLENGE_SECONDS)),
       3600,
     )
+    .option(
+      '--fee-bps <n>',
+      'part of every settlement that the treasury gets, basis points (new ledgers)',
+      wholeNumber(0, MAX_FEE_BPS),
+      0,
+    )
+    .addOption(
+      creditsOption('--name-year-price <credits>', 'what a name costs a year (new ledgers)', parseCredits('0')),
+    )
+    .option(
+      '--commit-seconds <n>',
+      'how old a commitment to a name must be when it is revealed (new ledgers)',
+      wholeNumber(1, MAX_COMMIT_SECONDS),
+      1,
+    )
+    .option('--admin-key <file>', 'write the key of the bank\'s admin there, for "relaymint bank configure"')
     .option('--seed <text>', "make a new ledger's keys reproducible (tests)")
     .action((options: StartOptions) => run(options));
 }
@@ -76,10 +107,16 @@ async function run(options: StartOptions): Promise<void> {
     port: options.port,
     programPath: PROGRAM_PATH,
     programId: options.program,
-    bank: { challengeSeconds: BigInt(options.challengeSeconds) },
+    bank: {
+      challengeSeconds: BigInt(options.challengeSeconds),
+      feeBps: options.feeBps,
+      nameYearPrice: options.nameYearPrice,
+      commitSeconds: options.commitSeconds,
+    },
     ...(options.seed === undefined ? {} : { seed: options.seed }),
     log: createLog(options.logLevel, 'ledger'),
   });
+  if (options.adminKey !== undefined) await keepKey(path.resolve(options.adminKey), ledger.admin);
   output.value({
     event: 'ready',
     url: ledger.url,
@@ -91,4 +128,14 @@ async function run(options: StartOptions): Promise<void> {
     `The ledger is up.\n  JSON-RPC   ${ledger.url}\n  WebSocket  ${ledger.wsUrl} (give it to clients as wsEndpoint)\n  program    ${options.program}\nCtrl-C stops it.`,
   );
   await lifecycle.ended;
+}
+
+/** A later start of the same ledger finds its key there already. @throws RelaymintError FILE_EXISTS for another key. */
+async function keepKey(file: string, key: WalletKey): Promise<void> {
+  try {
+    await writeKeyFile(file, key);
+  } catch (error) {
+    if (!isRelaymintError(error, 'FILE_EXISTS') || walletAddress(await readKeyFile(file)) !== walletAddress(key))
+      throw error;
+  }
 }
