@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { isRelaymintError } from '../../core/errors.ts';
 import { settleCommand, statsCommand } from './commands/control.ts';
+import { bankCommand } from './commands/bank.ts';
 import { channelCommand } from './commands/channel.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { hostCommand } from './commands/host.ts';
@@ -38,6 +39,7 @@ function createProgram(): Command {
   walletCommand(program);
   channelCommand(program);
   tillCommand(program);
+  bankCommand(program);
   settleCommand(program);
   statsCommand(program);
   return program;

@@ -13,14 +13,13 @@ import {
   type Lamports,
   type PricePerMiB,
 } from '../../core/units.ts';
+import { MAX_TILL_SLOTS } from '../../ledger/solana/index.ts';
 import { EMBEDDED_PROGRAM_ID } from '../../ledger/solana/embedded/program-id.ts';
 import { WALLET_FILE } from './roles/keys.ts';
 import { parsePeer, type PeerAddress } from '../discovery/index.ts';
 
 /** Where the embedded ledger answers unless told otherwise. */
 export const DEFAULT_LEDGER_PORT = 8899;
-/** As the program has it: 90 days. */
-export const MAX_CHALLENGE_SECONDS: number = 90 * 24 * 3600;
 const DEFAULT_LEDGER_URL = `http://127.0.0.1:${DEFAULT_LEDGER_PORT}`;
 
 /** Turns a decoder's error into commander's, which names the option. */
@@ -205,5 +204,31 @@ export function addListenOptions(command: Command): Command {
       'what others are told to dial, when it differs (repeatable)',
       collect(String),
       [],
+    );
+}
+
+export interface TillOptions {
+  readonly slots: number;
+  readonly maxSlots: number;
+}
+
+/** What a till begins with: little rent, and room for a relay's usual neighbours. */
+const DEFAULT_SLOTS = 64;
+const DEFAULT_MAX_SLOTS = 256;
+
+/** For commands that run a node which is paid. */
+export function addTillOptions(command: Command): Command {
+  return command
+    .option(
+      '--slots <n>',
+      'neighbours that can pay at the same time (slots of a new till)',
+      wholeNumber(1, MAX_TILL_SLOTS),
+      DEFAULT_SLOTS,
+    )
+    .option(
+      '--max-slots <n>',
+      'up to how many the till grows by itself when it is nearly full; each takes rent',
+      wholeNumber(1, MAX_TILL_SLOTS),
+      DEFAULT_MAX_SLOTS,
     );
 }

@@ -11,10 +11,9 @@ import {
   type DeploymentResult,
   type DeploymentStep,
 } from '../../../ledger/solana/deployment/index.ts';
-import { programFile, readKeyFile, walletAddress } from '../../../ledger/solana/index.ts';
+import { MAX_CHALLENGE_SECONDS, programFile, readKeyFile, walletAddress } from '../../../ledger/solana/index.ts';
 import { watchLifecycle } from '../lifecycle.ts';
 import {
-  MAX_CHALLENGE_SECONDS,
   addCommonOptions,
   addWalletOptions,
   ledgerUrlOption,
@@ -78,7 +77,7 @@ export function ledgerDeployCommand(ledger: Command): void {
     .option(
       '--challenge-seconds <n>',
       'time a payee has to settle once a payer wants to close',
-      wholeNumber(1, MAX_CHALLENGE_SECONDS),
+      wholeNumber(1, Number(MAX_CHALLENGE_SECONDS)),
       DAY_SECONDS,
     )
     .option('--final', 'give up the authority to change the program')

@@ -1,15 +1,26 @@
 /** `relaymint ledger start`: the embedded ledger. */
 import path from 'node:path';
 import type { Command } from 'commander';
+import { isRelaymintError } from '../../../core/errors.ts';
 import type { LedgerAddress } from '../../../core/ids.ts';
+import { parseCredits, type Amount } from '../../../core/units.ts';
 import type * as EmbeddedLedgerModule from '../../../ledger/solana/embedded/index.ts';
-import { programFile } from '../../../ledger/solana/index.ts';
+import {
+  MAX_CHALLENGE_SECONDS,
+  MAX_COMMIT_SECONDS,
+  MAX_FEE_BPS,
+  programFile,
+  readKeyFile,
+  walletAddress,
+  writeKeyFile,
+  type WalletKey,
+} from '../../../ledger/solana/index.ts';
 import { watchLifecycle } from '../lifecycle.ts';
 import {
   DEFAULT_LEDGER_PORT,
-  MAX_CHALLENGE_SECONDS,
   addCommonOptions,
   addLedgerOptions,
+  creditsOption,
   defaultDataDir,
   wholeNumber,
   type CommonOptions,
@@ -24,6 +35,10 @@ interface StartOptions extends CommonOptions {
   readonly address: string;
   readonly program: LedgerAddress;
   readonly challengeSeconds: number;
+  readonly feeBps: number;
+  readonly nameYearPrice: Amount;
+  readonly commitSeconds: number;
+  readonly adminKey?: string;
   readonly seed?: string;
 }
 
@@ -49,9 +64,25 @@ export function ledgerStartCommand(ledger: Command): void {
     .option(
       '--challenge-seconds <n>',
       'time a payee has to settle once a payer wants to close (new ledgers)',
-      wholeNumber(1, MAX_CHALLENGE_SECONDS),
+      wholeNumber(1, Number(MAX_CHALLENGE_SECONDS)),
       3600,
     )
+    .option(
+      '--fee-bps <n>',
+      'part of every settlement that the treasury gets, basis points (new ledgers)',
+      wholeNumber(0, MAX_FEE_BPS),
+      0,
+    )
+    .addOption(
+      creditsOption('--name-year-price <credits>', 'what a name costs a year (new ledgers)', parseCredits('0')),
+    )
+    .option(
+      '--commit-seconds <n>',
+      'how old a commitment to a name must be when it is revealed (new ledgers)',
+      wholeNumber(1, MAX_COMMIT_SECONDS),
+      1,
+    )
+    .option('--admin-key <file>', 'write the key of the bank\'s admin there, for "relaymint bank configure"')
     .option('--seed <text>', "make a new ledger's keys reproducible (tests)")
     .action((options: StartOptions) => run(options));
 }
@@ -74,11 +105,17 @@ async function run(options: StartOptions): Promise<void> {
       : {
           programPath: programFile(),
           programId: options.program,
-          bank: { challengeSeconds: BigInt(options.challengeSeconds) },
+          bank: {
+            challengeSeconds: BigInt(options.challengeSeconds),
+            feeBps: options.feeBps,
+            nameYearPrice: options.nameYearPrice,
+            commitSeconds: options.commitSeconds,
+          },
         }),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
     log: createLog(options.logLevel, 'ledger'),
   });
+  if (options.adminKey !== undefined) await keepKey(path.resolve(options.adminKey), ledger.admin);
   output.value({
     event: 'ready',
     url: ledger.url,
@@ -90,4 +127,15 @@ async function run(options: StartOptions): Promise<void> {
     `The ledger is up.\n  JSON-RPC   ${ledger.url}\n  WebSocket  ${ledger.wsUrl} (give it to clients as wsEndpoint)\n  program    ${options.bare === true ? 'none: "relaymint ledger deploy" brings it' : options.program}\nCtrl-C stops it.`,
   );
   await lifecycle.ended;
+}
+
+/** A later start of the same ledger finds its key there already. @throws RelaymintError FILE_EXISTS for another key. */
+async function keepKey(file: string, key: WalletKey): Promise<void> {
+  try {
+    await writeKeyFile(file, key);
+  } catch (error) {
+    if (!isRelaymintError(error, 'FILE_EXISTS') || walletAddress(await readKeyFile(file)) !== walletAddress(key)) {
+      throw error;
+    }
+  }
 }

@@ -3,13 +3,13 @@ import type { Command } from 'commander';
 import { RelaymintError } from '../../../core/errors.ts';
 import { formatCredits } from '../../../core/units.ts';
 import type { TillState } from '../../../ledger/contract.ts';
+import { MAX_TILL_SLOTS } from '../../../ledger/solana/index.ts';
 import { wholeNumber, type WalletOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { channelTable, channelValue } from './channel-table.ts';
+import { tillSizeCommands } from './till-size.ts';
 import { openWallet, properties, transact, walletSubcommand, type Figures, type OpenedWallet } from './transact.ts';
 
-/** As the program has it. */
-const MAX_SLOTS = 64;
 const DEFAULT_SLOTS = 16;
 
 export function tillCommand(program: Command): void {
@@ -20,8 +20,14 @@ export function tillCommand(program: Command): void {
       'A till has a slot for each channel that pays into it, and keeps what was settled until it is withdrawn. A relay or host\nopens its own when it first starts.',
     );
   walletSubcommand(till, 'open', 'open the till of a wallet')
-    .option('--slots <n>', `channels it can hold at once, 1 to ${MAX_SLOTS}`, wholeNumber(1, MAX_SLOTS), DEFAULT_SLOTS)
+    .option(
+      '--slots <n>',
+      `channels it can hold at once, 1 to ${MAX_TILL_SLOTS}`,
+      wholeNumber(1, MAX_TILL_SLOTS),
+      DEFAULT_SLOTS,
+    )
     .action(open);
+  tillSizeCommands(till);
   walletSubcommand(till, 'withdraw', 'mint what the till earned to the wallet').action(withdraw);
   walletSubcommand(till, 'show', 'what the till holds, and who pays into it').action(show);
 }

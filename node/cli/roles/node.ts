@@ -29,6 +29,7 @@ import type { NodeRole } from '../control/protocol.ts';
 import { Channels } from './channels.ts';
 import { fundNode } from './funding.ts';
 import { repeat } from './interval.ts';
+import { growNearlyFull } from './till.ts';
 import { loadNodeKeys, signerOf, type NodeKeys } from './keys.ts';
 
 export interface NodeSettings {
@@ -55,6 +56,8 @@ export interface NodeSettings {
   readonly windowPrice: PricePerMiB;
   /** Slots of the till; undefined for a node that sells nothing. */
   readonly tillSlots: number | undefined;
+  /** Up to how many the till grows by itself when it is nearly full; absent: never. */
+  readonly maxTillSlots?: number | undefined;
   /** Counts nothing and charges nothing: what a benchmark compares with. All nodes of a circuit must agree on it. */
   readonly unmetered?: true;
   readonly log: Log;
@@ -102,6 +105,8 @@ export function relayWindowPrice(own: PricePerMiB): PricePerMiB {
 
 /** Well below any challenge period, so that a payer's close request is answered in time. */
 const SETTLEMENT_POLL_MILLIS = 5_000;
+/** A till has free slots for longer than this when it is looked at. */
+const TILL_POLL_MILLIS = 30_000;
 /** A receipt keeps: a node that cannot reach the ledger does not wait for it for ever. */
 const SHUTDOWN_SETTLE_MILLIS = 12_000;
 
@@ -137,6 +142,17 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
     }),
   );
   stack.defer(() => settleAtShutdown(settlement, log));
+  const { maxTillSlots: maxSlots } = settings;
+  if (maxSlots !== undefined) {
+    stack.use(
+      repeat({
+        everyMillis: TILL_POLL_MILLIS,
+        work: () => growNearlyFull({ reader: ledger, wallet, maxSlots, log }),
+        what: 'growing the till',
+        log,
+      }),
+    );
+  }
   const offers = createOfferBook({ clock });
   const discovery = stack.use(createDiscovery({ links, book: offers, clock, log, bootstrap: settings.bootstrap }));
   const channels = new Channels({ reader: ledger, wallet, delegate: keys.delegate, deposit: settings.deposit, log });
