@@ -6,6 +6,7 @@ import { settleCommand, statsCommand } from './commands/control.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { hostCommand } from './commands/host.ts';
 import { ledgerCommand } from './commands/ledger.ts';
+import { nameCommand } from './commands/name.ts';
 import { publishCommand } from './commands/publish.ts';
 import { relayCommand } from './commands/relay.ts';
 import { startCommand } from './commands/start.ts';
@@ -34,6 +35,7 @@ function createProgram(): Command {
   publishCommand(program);
   ledgerCommand(program);
   walletCommand(program);
+  nameCommand(program);
   settleCommand(program);
   statsCommand(program);
   return program;
