@@ -32,6 +32,11 @@ export function releasedAt(expiresAt: UnixSeconds | undefined): UnixSeconds | un
   return expiresAt === undefined ? undefined : unixSeconds(expiresAt + GRACE_SECONDS);
 }
 
+/** Whole days from one time to another, rounded down; negative when it has passed. */
+export function daysBetween(from: UnixSeconds, to: UnixSeconds): number {
+  return Math.floor(Number(to - from) / Number(DAY_SECONDS));
+}
+
 export interface NamePriceQuestion {
   /** The bank's. */
   readonly yearPrice: Amount;

@@ -8,6 +8,7 @@ import { channelCommand } from './commands/channel.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { hostCommand } from './commands/host.ts';
 import { ledgerCommand } from './commands/ledger.ts';
+import { nameCommand } from './commands/name.ts';
 import { publishCommand } from './commands/publish.ts';
 import { relayCommand } from './commands/relay.ts';
 import { startCommand } from './commands/start.ts';
@@ -40,6 +41,7 @@ function createProgram(): Command {
   channelCommand(program);
   tillCommand(program);
   bankCommand(program);
+  nameCommand(program);
   settleCommand(program);
   statsCommand(program);
   return program;

@@ -69,6 +69,21 @@ export function createProgress(title: string, quiet: boolean): Progress {
   };
 }
 
+export interface Status {
+  show(text: string): void;
+  clear(): void;
+}
+
+/** One line on stderr, in place of the one before, when a person watches; otherwise silent. */
+export function createStatus(quiet: boolean): Status {
+  if (quiet || !process.stderr.isTTY) return { show() {}, clear() {} };
+  const erase = '\r\u001b[2K';
+  return {
+    show: (text) => void process.stderr.write(`${erase}${text}`),
+    clear: () => void process.stderr.write(erase),
+  };
+}
+
 /** Prints an error the way its reader can use it. A fault of ours shows its stack; an expected failure only its message. */
 export function reportError(error: unknown, json: boolean): void {
   const expected = isRelaymintError(error);

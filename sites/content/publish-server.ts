@@ -144,7 +144,9 @@ async function authorize(options: PublishServiceOptions, claim: Claim, nonce: Ui
     );
   }
   const record = await options.ledger.name(claim.name);
-  if (record === undefined || wallet === record.owner || wallet === record.manager) return;
+  // Whoever publishes under a free name registers it next; content of names that nobody takes goes after a day.
+  if (record === undefined || record.status === 'expired') return;
+  if (wallet === record.owner || wallet === record.manager) return;
   throw refused(`${claim.name} belongs to another wallet`, 'Publish with the wallet that owns the name.');
 }
 

@@ -11,6 +11,7 @@ interface Telling {
 const TELLINGS: Partial<Record<ErrorCode, Telling>> = {
   NAME_INVALID: { status: 404, title: 'This is not a site’s address' },
   NAME_UNKNOWN: { status: 404, title: 'There is no such site' },
+  NAME_EXPIRED: { status: 410, title: 'This name has expired' },
   CONTENT_NOT_FOUND: { status: 502, title: 'No host delivers this site right now' },
   CONTENT_CORRUPT: { status: 502, title: 'The hosts delivered something else' },
   CONTENT_REFUSED: { status: 502, title: 'This content cannot be shown' },

@@ -5,6 +5,7 @@ import { RelaymintError } from '../../core/errors.ts';
 import { MAX_CACHED_NAMES, NAME_CACHE_MILLIS } from '../../core/limits.ts';
 import { systemClock } from '../../core/ports.ts';
 import type { Clock } from '../../core/ports.ts';
+import { U64_MAX } from '../../core/units.ts';
 import type { LedgerReader, NameRecord } from '../../ledger/contract.ts';
 import { parseName } from '../../sdk/name.ts';
 
@@ -24,7 +25,8 @@ export interface NameResolverOptions {
 
 export interface NameResolver {
   /**
-   * @throws RelaymintError NAME_INVALID, NAME_UNKNOWN, CONTENT_NOT_FOUND (the record names no content),
+   * A name in its grace period still resolves.
+   * @throws RelaymintError NAME_INVALID, NAME_UNKNOWN, NAME_EXPIRED, CONTENT_NOT_FOUND (the record names no content),
    * or whatever the ledger throws (LEDGER_UNREACHABLE).
    */
   resolve(name: string): Promise<ResolvedName>;
@@ -63,6 +65,11 @@ class CachingResolver implements NameResolver {
         remedy: 'Check the spelling, or register it with "relaymint publish".',
       });
     }
+    if (record.status === 'expired') {
+      throw new RelaymintError('NAME_EXPIRED', `${name} has expired: nobody has renewed it.`, {
+        remedy: 'Who owned it, or anybody else, can register it anew.',
+      });
+    }
     return { name, root: rootOf(record), record };
   }
 
@@ -86,10 +93,20 @@ class CachingResolver implements NameResolver {
     const answer = await this.#ledger.name(name);
     const known = this.#seen.get(name)?.record;
     // A lagging or lying ledger node may answer with an old record: keep the newest one seen.
-    const record = known !== undefined && (answer === undefined || answer.seq < known.seq) ? known : answer;
+    const record = known !== undefined && isOlder(answer, known) ? known : answer;
     this.#seen.set(name, { record, readAt: this.#clock.now() });
     return record;
   }
+}
+
+/** Within one sequence number the term only grows. */
+function isOlder(answer: NameRecord | undefined, known: NameRecord): boolean {
+  if (answer === undefined || answer.seq < known.seq) return true;
+  return answer.seq === known.seq && endOf(answer) < endOf(known);
+}
+
+function endOf({ expiresAt }: NameRecord): bigint {
+  return expiresAt ?? U64_MAX;
 }
 
 function rootOf(record: NameRecord): CID {

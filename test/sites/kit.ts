@@ -14,6 +14,7 @@ import type { LedgerAddress, NodeId } from '../../core/ids.ts';
 import { unixMillis, unixSeconds } from '../../core/units.ts';
 import type { Amount, UnixMillis } from '../../core/units.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
+import type { NameStatus } from '../../ledger/term.ts';
 import { delegateFromSeed } from '../../ledger/receipt/index.ts';
 import { createContentService, openBlockStore } from '../../sites/content/index.ts';
 import type { BlockStore, ContentRoute, OpenStream, ServiceHandler } from '../../sites/content/index.ts';
@@ -95,7 +96,12 @@ export class NameBook {
     return await Promise.resolve(this.records.get(name));
   }
 
-  register(name: string, root: Uint8Array, owner: LedgerAddress = wallet(1).address): NameRecord {
+  register(
+    name: string,
+    root: Uint8Array,
+    owner: LedgerAddress = wallet(1).address,
+    status: NameStatus = 'held',
+  ): NameRecord {
     const before = this.records.get(name);
     const record: NameRecord = {
       name,
@@ -104,7 +110,7 @@ export class NameBook {
       manager: owner,
       registeredAt: unixSeconds(1_700_000_000n),
       expiresAt: unixSeconds(1_900_000_000n),
-      status: 'held',
+      status,
       seq: (before?.seq ?? 0n) + 1n,
       root,
       manifest: new Uint8Array(0),

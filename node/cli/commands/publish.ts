@@ -4,18 +4,21 @@ import type { Command } from 'commander';
 import { nodeId, type NodeId } from '../../../core/ids.ts';
 import { MAX_RELAYS } from '../../../core/limits.ts';
 import { formatBytes } from '../../../core/units.ts';
+import { MAX_YEARS } from '../../../ledger/term.ts';
 import { parseNewName, siteUrl } from '../../../sites/name/index.ts';
 import { watchLifecycle } from '../lifecycle.ts';
 import { SELLS_NOTHING, addNodeOptions, parsed, wholeNumber, type NodeOptions } from '../options.ts';
-import { createOutput, createProgress } from '../output.ts';
+import { createOutput, createProgress, createStatus } from '../output.ts';
 import { requireDirectory } from '../market/visit.ts';
 import { openNode } from '../roles/node.ts';
 import type * as PublisherModule from '../roles/publisher.ts';
+import { RENEWAL_HINT_DAYS, registrationText, renewalHint } from './name-text.ts';
 import { nodeSettings } from './run-node.ts';
 
 interface PublishOptions extends NodeOptions {
   readonly name: string;
   readonly royalty: number;
+  readonly years: number;
   readonly host?: NodeId;
   readonly hops: number;
 }
@@ -26,7 +29,7 @@ export function publishCommand(program: Command): void {
     .argument('<dir>', 'folder of files; index.html is its front page')
     .summary('publish a folder under a name')
     .description(
-      'Imports the folder as IPFS content, brings it to a host over a paid circuit, and registers or updates the name on\nthe ledger. Run again after a change: only what changed is sent.',
+      'Imports the folder as IPFS content, brings it to a host over a paid circuit, and registers or updates the name on\nthe ledger. Run again after a change: only what changed is sent; after an interruption: it goes on where it stopped.',
     );
   addNodeOptions(command, 'site')
     .requiredOption(
@@ -40,6 +43,7 @@ export function publishCommand(program: Command): void {
       wholeNumber(0, 10_000),
       2000,
     )
+    .option('--years <n>', 'how long to pay for the name, when it is new (1 to 10)', wholeNumber(1, MAX_YEARS), 1)
     .option(
       '--host <node>',
       'bring it to this host (default: the cheapest known)',
@@ -71,11 +75,13 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   await node.announce();
   const importing = createProgress('Importing', output.json);
   const uploading = createProgress('Sending  ', output.json);
+  const status = createStatus(output.json);
   const { publish } = await loadPublisher();
   const result = await publish(node, {
     directory: folder,
     name: options.name,
     royaltyBps: options.royalty,
+    years: options.years,
     host: options.host,
     hops: options.hops,
     signal: lifecycle.signal,
@@ -84,13 +90,21 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
       importing.finish();
       uploading.update(sentBytes, Math.max(totalBytes, sentBytes));
     },
+    onRegistration: (step) => {
+      uploading.finish();
+      status.show(registrationText(options.name, step));
+    },
   }).finally(() => {
     importing.finish();
     uploading.finish();
+    status.clear();
   });
   output.value(result);
   output.line(
     `${result.name} ${result.record}: ${result.files} files, ${formatBytes(result.bytes)}, content ${result.cid}\n` +
       `A local gateway shows it at ${siteUrl(result.name, 8402)}`,
   );
+  if (result.daysLeft !== undefined && result.daysLeft < RENEWAL_HINT_DAYS) {
+    output.line(renewalHint(result.name, result.daysLeft));
+  }
 }

@@ -32,6 +32,11 @@ export interface Published {
   readonly creditsBefore: string;
   /** "registered", "updated" or "unchanged". */
   readonly record: string;
+  /** Base units burned for the name's term; "0" when it was not registered now. */
+  readonly paid: string;
+  /** When the name expires, Unix seconds by the ledger's clock, and whole days until then; absent when it never does. */
+  readonly expiresAt?: string | undefined;
+  readonly daysLeft?: number | undefined;
   /** The publisher's own accounts: what it paid the host for the upload. */
   readonly pairs: readonly {
     readonly peer: string;
@@ -70,6 +75,9 @@ export const publishedSchema: z.ZodType<Published> = z.object({
   wallet: z.string(),
   creditsBefore: decimal,
   record: z.string(),
+  paid: decimal,
+  expiresAt: decimal.optional(),
+  daysLeft: z.number().int().optional(),
   pairs: z.array(
     z.object({
       peer: z.string(),

@@ -4,6 +4,9 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { NodeId } from '../../../core/ids.ts';
+import { amount, formatCredits, type Amount, type UnixSeconds } from '../../../core/units.ts';
+import type { LedgerReader, NameRecord, RegistrationStep } from '../../../ledger/contract.ts';
+import { daysBetween, namePrice } from '../../../ledger/term.ts';
 import {
   PUBLISH_SERVICE,
   importSite,
@@ -23,6 +26,8 @@ export interface PublishSettings {
   readonly name: string;
   /** Share of what hosts earn with the name, basis points; for a name that is registered now. */
   readonly royaltyBps: number;
+  /** How long a name that is registered now is paid for, 1 .. 10. */
+  readonly years: number;
   /** The host to bring it to; undefined: the cheapest known. */
   readonly host: NodeId | undefined;
   /** Paid relays between us and the host. */
@@ -30,21 +35,17 @@ export interface PublishSettings {
   readonly signal: AbortSignal;
   readonly onImport: (progress: ImportProgress) => void;
   readonly onUpload: (progress: PublishProgress, totalBytes: number) => void;
+  readonly onRegistration: (step: RegistrationStep) => void;
 }
 
 const CONTENT_DIRECTORY = 'content';
 
-/** @throws RelaymintError NO_ROUTE (no host), NAME_TAKEN, INSUFFICIENT_FUNDS, CONTENT_REFUSED, .. */
+/** @throws RelaymintError NO_ROUTE (no host), NAME_TAKEN, INSUFFICIENT_FUNDS, CONTENT_REFUSED, .. Doing it again goes on where it stopped. */
 export async function publish(node: RunningNode, settings: PublishSettings): Promise<Published> {
   const { name, signal } = settings;
   await using stack = new AsyncDisposableStack();
   const creditsBefore = (await node.ledger.balances(node.wallet.address)).credits;
-  const record = await node.ledger.name(name);
-  if (record !== undefined && record.owner !== node.wallet.address && record.manager !== node.wallet.address) {
-    throw new RelaymintError('NAME_TAKEN', `${name} belongs to another wallet.`, {
-      remedy: 'Choose another name, or give the --data folder whose wallet.json owns it.',
-    });
-  }
+  const registration = await openRegistration(node, settings);
 
   const store = stack.use(
     await openBlockStore({ directory: path.join(node.settings.dataDir, CONTENT_DIRECTORY), log: node.settings.log }),
@@ -55,7 +56,7 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
   }
 
   await upload(node, settings, store, imported.root, imported.bytes);
-  const change = await pointName(node, settings, imported.root, record?.root);
+  const change = await pointName(node, settings, imported.root, registration);
   // The books are final once the host has answered the circuit's end: that frame counts as well.
   await node.circuits.close();
   node.metering.flush();
@@ -69,7 +70,7 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
     nodeId: node.keys.identity.nodeId,
     wallet: node.wallet.address,
     creditsBefore: creditsBefore.toString(),
-    record: change,
+    ...change,
     pairs: pairsOf(node, channels, new Map()).filter((pair) => pair.side === 'pays'),
   };
 }
@@ -115,17 +116,72 @@ async function upload(
   });
 }
 
-async function pointName(
+/** A name that is ours, or one that we are about to register for at most so much. */
+type Registration = { readonly record: NameRecord } | { readonly record: undefined; readonly maxPrice: Amount };
+
+/**
+ * Looks whether the name can be ours before anything is paid for, and commits to it when it is free: the commitment ages
+ * while the content is sent.
+ */
+async function openRegistration(
   node: RunningNode,
-  settings: PublishSettings,
-  root: CID,
-  current: Uint8Array | undefined,
-): Promise<string> {
-  if (current === undefined) {
-    await node.wallet.registerName({ name: settings.name, root: root.bytes, royaltyBps: settings.royaltyBps });
-    return 'registered';
+  { name, years }: Pick<PublishSettings, 'name' | 'years'>,
+): Promise<Registration> {
+  const { ledger, wallet } = node;
+  const record = await ledger.name(name);
+  if (record !== undefined && record.status !== 'expired') {
+    if (record.owner === wallet.address || record.manager === wallet.address) return { record };
+    throw new RelaymintError('NAME_TAKEN', `${name} belongs to another wallet.`, {
+      remedy: 'Choose another name, or give the --data folder whose wallet.json owns it.',
+    });
   }
-  if (current.length > 0 && CID.decode(current).equals(root)) return 'unchanged';
-  await node.wallet.updateName(settings.name, { root: root.bytes });
-  return 'updated';
+  const [{ nameYearPrice: yearPrice }, now, { credits }] = await Promise.all([
+    ledger.bank(),
+    ledger.now(),
+    ledger.balances(wallet.address),
+  ]);
+  const maxPrice = amount(BigInt(years) * yearPrice);
+  const price = namePrice({ yearPrice, years, expiresAt: record?.expiresAt, now });
+  if (price > maxPrice) {
+    const text = formatCredits(price);
+    throw new RelaymintError('INVALID_ARGUMENT', `${name} was given up lately and costs ${text} credits today.`, {
+      remedy: `It costs less every day. To have it now: relaymint name register ${name} --max-price ${text}`,
+    });
+  }
+  if (credits < price) {
+    throw new RelaymintError(
+      'INSUFFICIENT_FUNDS',
+      `${name} costs ${formatCredits(price)} credits, the wallet has ${formatCredits(credits)}.`,
+      { remedy: 'Buy credits with "relaymint wallet buy".', details: { has: String(credits), needs: String(price) } },
+    );
+  }
+  await wallet.commitName(name);
+  return { record: undefined, maxPrice };
+}
+
+async function pointName(
+  { ledger, wallet }: RunningNode,
+  { name, royaltyBps, years, signal, onRegistration }: PublishSettings,
+  root: CID,
+  registration: Registration,
+): Promise<Pick<Published, 'record' | 'paid' | 'expiresAt' | 'daysLeft'>> {
+  if (registration.record === undefined) {
+    const { maxPrice } = registration;
+    const record = { name, root: root.bytes, royaltyBps, years, maxPrice };
+    const { paid, expiresAt } = await wallet.registerName(record, { signal, onStep: onRegistration });
+    return { record: 'registered', paid: String(paid), ...(await termOf(ledger, expiresAt)) };
+  }
+  const { root: current, expiresAt } = registration.record;
+  const term = { paid: '0', ...(await termOf(ledger, expiresAt)) };
+  if (current.length > 0 && CID.decode(current).equals(root)) return { record: 'unchanged', ...term };
+  await wallet.updateName(name, { root: root.bytes });
+  return { record: 'updated', ...term };
+}
+
+async function termOf(
+  ledger: LedgerReader,
+  expiresAt: UnixSeconds | undefined,
+): Promise<Pick<Published, 'expiresAt' | 'daysLeft'>> {
+  if (expiresAt === undefined) return {};
+  return { expiresAt: String(expiresAt), daysLeft: daysBetween(await ledger.now(), expiresAt) };
 }

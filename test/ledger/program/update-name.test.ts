@@ -92,7 +92,7 @@ describe('updateName', () => {
     data.writeBigInt64LE(0n, program.NAME_FIELDS.find((field) => field.name === 'expiresAt')?.offset ?? -1);
     chain.put(key, chain.programId, data);
     chain.pass(100n * YEAR_SECONDS);
-    chain.ok([update()], owner);
+    expect(chain.refusal([update()], owner)).toBe('accepted');
   });
 
   it('refuses a royalty over the whole', () => {

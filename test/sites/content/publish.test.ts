@@ -133,6 +133,15 @@ describe('publish', () => {
     expect(host.store.stats().blocks).toBe(0);
   });
 
+  it('takes an expired name from anybody: who publishes registers it next', async () => {
+    const { publish, import: bring, ledger } = await scene();
+    const root = await bring({ 'a.txt': 'a' });
+    ledger.register('demo.web3', root.bytes, wallet(1).address, 'grace');
+    await expect(publish({ publisher: wallet(2) })).rejects.toMatchObject({ code: 'CONTENT_REFUSED' });
+    ledger.register('demo.web3', root.bytes, wallet(1).address, 'expired');
+    expect((await publish({ publisher: wallet(2) })).sentBlocks).toBeGreaterThan(0);
+  });
+
   it('takes a registered name from its manager too', async () => {
     const { publish, import: bring, ledger } = await scene();
     const root = await bring({ 'a.txt': 'a' });

@@ -379,6 +379,19 @@ describe('gateway: failures are told', () => {
     expect([away.status, away.text.includes('The ledger does not answer')]).toEqual([502, true]);
   });
 
+  it('says that a name has expired, and goes on serving it in its grace period', async () => {
+    const front = await startFront(cleanup);
+    const root = await front.publish('demo.web3', files);
+    front.ledger.register('demo.web3', root.bytes, undefined, 'grace');
+    expect((await front.get('/style.css')).status).toBe(200);
+    front.ledger.register('demo.web3', root.bytes, undefined, 'expired');
+    const expired = await front.get('/style.css');
+    expect([expired.status, expired.headers['cache-control']]).toEqual([410, 'no-store']);
+    expect(expired.text).toContain('This name has expired');
+    expect(expired.text).toContain('demo.web3 has expired: nobody has renewed it.');
+    expect(expired.text).toContain('NAME_EXPIRED');
+  });
+
   it('a root that is no UnixFS is refused', async () => {
     const front = await startFront(cleanup);
     const { cid, block } = rawBlock('not a folder');

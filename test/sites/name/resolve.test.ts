@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { NAME_CACHE_MILLIS } from '../../../core/limits.ts';
+import { unixSeconds } from '../../../core/units.ts';
 import { createNameResolver } from '../../../sites/name/index.ts';
 import { NameBook, TestClock, rawBlock } from '../kit.ts';
 
@@ -36,6 +37,30 @@ describe('name resolver', () => {
       expect((await resolver.resolve('demo.web3')).root).toEqual(second);
     }
     expect(ledger.questions).toBe(3);
+  });
+
+  it('resolves a name in its grace period, and refuses one that has expired', async () => {
+    const ledger = new NameBook();
+    const resolver = createNameResolver({ ledger, cacheMillis: 0 });
+    ledger.register('late.web3', first.bytes, undefined, 'grace');
+    expect((await resolver.resolve('late.web3')).root).toEqual(first);
+    ledger.register('late.web3', first.bytes, undefined, 'expired');
+    await expect(resolver.resolve('late.web3')).rejects.toMatchObject({ code: 'NAME_EXPIRED' });
+    ledger.register('late.web3', second.bytes);
+    expect((await resolver.resolve('late.web3')).root).toEqual(second);
+  });
+
+  it('does not take back a renewal that a lagging ledger has not heard of', async () => {
+    const ledger = new NameBook();
+    const resolver = createNameResolver({ ledger, cacheMillis: 0 });
+    const old = ledger.register('renewed.web3', first.bytes);
+    const renewed = { ...old, expiresAt: unixSeconds((old.expiresAt ?? 0n) + 1n) };
+    ledger.records.set('renewed.web3', renewed);
+    await resolver.resolve('renewed.web3');
+    ledger.records.set('renewed.web3', { ...old, status: 'expired' });
+    expect((await resolver.resolve('renewed.web3')).record).toEqual(renewed);
+    ledger.records.set('renewed.web3', { ...renewed, status: 'expired' });
+    await expect(resolver.resolve('renewed.web3')).rejects.toMatchObject({ code: 'NAME_EXPIRED' });
   });
 
   it('tells unknown names, names without content, and broken roots apart', async () => {
