@@ -35,6 +35,8 @@ export interface TillState {
   readonly lifetimeEarned: Amount;
   /** Open channels only. */
   readonly channels: readonly ChannelState[];
+  /** Generation of each slot, free ones included: a channel of an earlier generation in that slot is closed for good. */
+  readonly generations: readonly number[];
 }
 
 export interface Split {
@@ -106,6 +108,17 @@ export interface ContentShare {
   readonly gross: Amount;
 }
 
+/** What settling is expected to cost now, the network's own priority fee included. */
+export interface SettleFees {
+  /** A transaction with one receipt. */
+  readonly first: Lamports;
+  /** What each further receipt in it adds. */
+  readonly further: Lamports;
+}
+
+/** How settled the chain's answer must be: voted for by most (a second or two), or beyond any fork (about 13 seconds). */
+export type Commitment = 'confirmed' | 'finalized';
+
 /** A signed transaction whose signature is known before it is sent, so that it can be recorded first. */
 export interface PreparedTransaction {
   readonly signature: string;
@@ -127,7 +140,8 @@ export interface LedgerReader {
   bank(): Promise<BankState>;
   balances(owner: LedgerAddress): Promise<Balances>;
   tillAddress(owner: LedgerAddress): LedgerAddress;
-  till(owner: LedgerAddress): Promise<TillState | undefined>;
+  /** As of `confirmed` unless told otherwise. */
+  till(owner: LedgerAddress, commitment?: Commitment): Promise<TillState | undefined>;
   /** undefined when the slot is free or the till does not exist. */
   channel(till: LedgerAddress, slot: number): Promise<ChannelState | undefined>;
   /** Open channels that `payer` pays, over all tills. */
@@ -153,8 +167,17 @@ export interface LedgerWallet {
   closeChannel(channel: ChannelState, payee?: LedgerWallet): Promise<TransactionResult>;
   /** Mints what the till earned to the owner's token account (created when missing). */
   withdraw(): Promise<TransactionResult>;
-  /** Signs a settle transaction for this wallet's own till; nothing is sent. */
-  prepareSettle(items: readonly SettleItem[], shares: readonly ContentShare[]): Promise<PreparedTransaction>;
+  /**
+   * Signs a settle transaction for the till of `payee`, this wallet's own when absent; nothing is sent. Anybody may
+   * settle anybody's receipts, but shares are taken from a till's owner only.
+   */
+  prepareSettle(
+    items: readonly SettleItem[],
+    shares: readonly ContentShare[],
+    payee?: LedgerAddress,
+  ): Promise<PreparedTransaction>;
+  /** What `prepareSettle` would have to pay now. */
+  settleFees(): Promise<SettleFees>;
   /** Sends (again). Sending what is already on chain is harmless. */
   submit(transaction: PreparedTransaction): Promise<void>;
   /** Resolves when the transaction is confirmed, failed or expired. */

@@ -4,11 +4,11 @@ import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.t
 import type { ChannelId } from '../../core/ids.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
-import { amount } from '../../core/units.ts';
+import { amount, formatCredits } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
 import type { BookStore } from '../accounting/index.ts';
 import { NUMERATOR_BITS } from '../accounting/index.ts';
-import type { ChannelState, LedgerReader, LedgerWallet, TransactionResult } from '../contract.ts';
+import type { ChannelState, LedgerReader, LedgerWallet, TillState, TransactionResult } from '../contract.ts';
 import type {
   Settlement,
   SettlementEngine,
@@ -18,18 +18,19 @@ import type {
 } from './contract.ts';
 import { Delivery } from './delivery.ts';
 import { Patience } from './patience.ts';
-import { increaseOf, planBatches, splitBatch } from './plan.ts';
-import type { Candidate } from './plan.ts';
+import { planBatches, splitBatch } from './plan.ts';
+import type { Batch, Candidate } from './plan.ts';
+import { isWorthAdding, isWorthSending, pressureOf } from './worth.ts';
+import type { Pressure, Worth } from './worth.ts';
 
 const DEFAULT_POLICY: SettlementPolicy = {
-  threshold: amount(500_000n),
+  maxFeeShareBps: 100,
   maxAgeMillis: 24 * 60 * 60 * 1000,
   pollMillis: 10_000,
   retryMillis: 500,
   attempts: 8,
 };
-/** A receipt worth less than this part of the threshold waits for more, unless its channel is closing or it is old. */
-const COMPANY_PARTS = 5n;
+
 /** Takes up what the last run left unfinished, then watches the till until `close`. */
 export function startSettlement(options: SettlementOptions): SettlementEngine {
   return new Engine(options);
@@ -43,6 +44,7 @@ class Engine implements SettlementEngine {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #onChannel: (channel: ChannelState) => void;
+  readonly #onLost: (channel: ChannelState) => void;
   readonly #patience: Patience;
   readonly #delivery: Delivery;
   readonly #stop = new AbortController();
@@ -51,6 +53,8 @@ class Engine implements SettlementEngine {
   readonly #clockwork: Promise<void>;
   /** When value first waited on a channel, by this process's clock. */
   readonly #since = new Map<ChannelId, number>();
+  /** Base units for a lamport: fixed when the bank was made, so asked for once. */
+  #unitsPerLamport: bigint | undefined;
   /** Receipts the chain refused by themselves: not tried again until a greater one comes. */
   readonly #refused = new Map<ChannelId, Amount>();
 
@@ -62,6 +66,7 @@ class Engine implements SettlementEngine {
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? silentLog;
     this.#onChannel = options.onChannel ?? ((channel) => this.#store.update(channel));
+    this.#onLost = options.onLost ?? ((channel) => this.#store.forget(channel.id));
     this.#patience = new Patience(this.#policy);
     this.#delivery = new Delivery({
       store: this.#store,
@@ -136,28 +141,40 @@ class Engine implements SettlementEngine {
   /** Unasked: what the last run left, then what is worth it. */
   async #round(stop: AbortSignal): Promise<void> {
     await this.#delivery.recover(stop);
+    const candidates = await this.#candidates(stop);
+    if (candidates.length === 0) return;
     const now = this.#clock.now();
-    const due: Candidate[] = [];
-    let value = 0n;
-    let pressing = false;
-    for (const candidate of await this.#candidates(stop)) {
-      const { id, closeAt } = candidate.channel;
+    const pressures = new Map<ChannelId, Pressure>();
+    for (const candidate of candidates) {
+      const { id } = candidate.channel;
       const since = this.#since.get(id) ?? now;
       this.#since.set(id, since);
-      const urgent = closeAt !== undefined || now - since >= this.#policy.maxAgeMillis;
-      if (!urgent && increaseOf(candidate) < this.#policy.threshold / COMPANY_PARTS) continue;
-      due.push(candidate);
-      value += increaseOf(candidate);
-      pressing ||= urgent;
+      pressures.set(id, pressureOf(candidate, now - since, this.#policy.maxAgeMillis));
     }
-    if (pressing || value >= this.#policy.threshold) await this.#settle(stop, due);
+    const pressing = ({ channel }: Candidate): Pressure => pressures.get(channel.id) ?? 'growing';
+    const worth = await this.#worth(stop);
+    const due = candidates.filter((candidate) => isWorthAdding(candidate, pressing(candidate), worth));
+    await this.#settle(stop, due, (batch) => isWorthSending(batch, batch.candidates.map(pressing), worth));
   }
 
-  /** What could be settled now, by what the till shows. */
+  /** What a transaction costs now, in what it settles. */
+  async #worth(stop: AbortSignal): Promise<Worth> {
+    const { first, further } = await this.#patience.retried(stop, () => this.#wallet.settleFees());
+    this.#unitsPerLamport ??= (await this.#patience.retried(stop, () => this.#reader.bank())).unitsPerLamport;
+    return {
+      first: first * this.#unitsPerLamport,
+      further: further * this.#unitsPerLamport,
+      maxFeeShareBps: BigInt(this.#policy.maxFeeShareBps),
+    };
+  }
+
+  /** What could be settled now, by what the till shows. What can never be settled any more is given up here. */
   async #candidates(stop: AbortSignal): Promise<readonly Candidate[]> {
-    const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address));
+    const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address, 'finalized'));
+    if (till === undefined) return [];
+    this.#giveUpClosed(till);
     const candidates: Candidate[] = [];
-    for (const read of till?.channels ?? []) {
+    for (const read of till.channels) {
       this.#onChannel(read);
       const entry = this.#store.entry(read.id);
       if (entry?.role !== 'payee' || entry.latest === undefined) continue;
@@ -169,11 +186,60 @@ class Engine implements SettlementEngine {
     return candidates;
   }
 
-  async #settle(stop: AbortSignal, candidates: readonly Candidate[]): Promise<readonly Settlement[]> {
+  /**
+   * A channel whose slot has a later generation is closed for good, and what its newest receipt adds is lost. (One that is
+   * merely missing may be missing because the ledger's node lags behind.)
+   */
+  #giveUpClosed(till: TillState): void {
+    for (const entry of Array.from(this.#store.entries())) {
+      const { role, channel, latest } = entry;
+      if (role !== 'payee' || channel.till !== till.address || latest === undefined) continue;
+      if (latest.amount <= channel.settled) continue;
+      if ((till.generations[channel.slot] ?? 0) <= channel.generation) continue;
+      this.#since.delete(channel.id);
+      this.#refused.delete(channel.id);
+      this.#log.warn(
+        {
+          channel: channel.id,
+          payer: channel.payer,
+          lostCredits: formatCredits(amount(latest.amount - channel.settled)),
+          ...(channel.closeAt === undefined ? {} : { couldCloseAt: String(channel.closeAt) }),
+        },
+        'a payer closed its channel before this node settled its newest receipt, and that much is lost: the node did not reach the ledger during the challenge period, or its wallet agreed to an early close',
+      );
+      this.#onLost(channel);
+    }
+  }
+
+  /**
+   * What the till would still take of a batch that was refused; undefined when it shows nothing that explains it. A
+   * channel may have been closed, or settled by a watchtower, since the batch was planned.
+   */
+  async #stillOpen(stop: AbortSignal, batch: Batch): Promise<readonly Candidate[] | undefined> {
+    const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address));
+    const open = new Map(till?.channels.map((channel) => [channel.id, channel]));
+    let changed = false;
+    const left: Candidate[] = [];
+    for (const { channel: planned, receipt } of batch.candidates) {
+      const channel = open.get(planned.id);
+      changed ||= channel?.settled !== planned.settled;
+      if (channel !== undefined && channel.settled < receipt.amount) left.push({ channel, receipt });
+    }
+    return changed ? left : undefined;
+  }
+
+  /** `accept` has the last word on each transaction; all go when it is absent. */
+  async #settle(
+    stop: AbortSignal,
+    candidates: readonly Candidate[],
+    accept: (batch: Batch) => boolean = () => true,
+  ): Promise<readonly Settlement[]> {
+    if (candidates.length === 0) return [];
     const done: Settlement[] = [];
     const refusals: string[] = [];
     let expiries = 0;
-    const todo = planBatches(candidates, await this.#payable(stop, candidates.length)).toReversed();
+    const planned = planBatches(candidates, await this.#payable(stop)).filter(accept);
+    const todo = planned.toReversed();
     for (let batch = todo.pop(); batch !== undefined; batch = todo.pop()) {
       const outcome = await this.#delivery.deliver(stop, batch);
       if (outcome.state === 'booked') {
@@ -192,6 +258,12 @@ class Engine implements SettlementEngine {
         todo.push(batch);
         continue;
       }
+      const left = await this.#stillOpen(stop, batch);
+      if (left !== undefined) {
+        const shares = new Map(batch.shares.map(({ name, gross }): [string, bigint] => [name, gross]));
+        todo.push(...planBatches(left, shares));
+        continue;
+      }
       // One bad part must not keep the rest: each receipt by itself first, then without the names.
       const { candidates: parts, shares } = batch;
       const [first] = parts;
@@ -206,7 +278,7 @@ class Engine implements SettlementEngine {
         refusals.push(`channel ${first.channel.id}: ${outcome.reason}`);
       }
     }
-    if (done.length > 0) await this.#candidates(stop);
+    if (planned.length > 0) await this.#candidates(stop);
     if (refusals.length > 0) {
       throw new RelaymintError('LEDGER_REJECTED', `The ledger refused to settle ${refusals.join('; ')}.`, {
         remedy: 'The receipts are kept; they are tried again when a newer one comes.',
@@ -217,9 +289,8 @@ class Engine implements SettlementEngine {
   }
 
   /** What each name may be paid: whole base units, names that the ledger knows. */
-  async #payable(stop: AbortSignal, receipts: number): Promise<ReadonlyMap<string, bigint>> {
+  async #payable(stop: AbortSignal): Promise<ReadonlyMap<string, bigint>> {
     const payable = new Map<string, bigint>();
-    if (receipts === 0) return payable;
     for (const [name, numerator] of this.#store.shares) {
       const gross = numerator >> NUMERATOR_BITS;
       if (gross === 0n) continue;

@@ -12,6 +12,7 @@ import type {
   LedgerWallet,
   NameRecord,
   PreparedTransaction,
+  SettleFees,
   SettleItem,
   Split,
   SubmissionStatus,
@@ -132,19 +133,28 @@ export class SolanaWallet implements LedgerWallet {
     ]);
   }
 
-  async prepareSettle(items: readonly SettleItem[], shares: readonly ContentShare[]): Promise<PreparedTransaction> {
+  async prepareSettle(
+    items: readonly SettleItem[],
+    shares: readonly ContentShare[],
+    payee: LedgerAddress = this.address,
+  ): Promise<PreparedTransaction> {
     const receipts = items.map(({ delegate, message, signature }) => ({
       delegate: toKey(delegate),
       message,
       signature,
     }));
     const settle = program.settle(this.#program, {
-      till: program.tillAddress(this.#program, this.#owner),
-      owner: this.#owner,
+      till: program.tillAddress(this.#program, toKey(payee)),
+      owner: payee === this.address ? this.#owner : undefined,
       slots: items.map(({ slot }) => slot),
       shares,
     });
     return this.#submitter.prepare([program.ed25519BatchInstruction(receipts), settle], [this.#key]);
+  }
+
+  async settleFees(): Promise<SettleFees> {
+    // The transaction's own signature, and that of each receipt.
+    return { first: toLamports(2n * FEE_LAMPORTS), further: toLamports(FEE_LAMPORTS) };
   }
 
   async submit(transaction: PreparedTransaction): Promise<void> {

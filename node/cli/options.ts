@@ -148,6 +148,32 @@ export function addNodeOptions(command: Command, role: string): Command {
     .option('--loopback-only', 'refuse every connection that would leave this machine');
 }
 
+export interface EarningOptions {
+  readonly settleFeeShare: number;
+}
+
+/** What a command takes whose node earns. */
+export function addEarningOptions(command: Command): Command {
+  return command.addOption(
+    new Option(
+      '--settle-fee-share <percent>',
+      'settle unasked once the fee is at most this share of the value; 0 waits until it is old, asked for, or its channel closes',
+    )
+      .argParser(parsed(parseShare))
+      .default(DEFAULT_FEE_SHARE_BPS, '1'),
+  );
+}
+
+const DEFAULT_FEE_SHARE_BPS = 100;
+
+/** "2.5" per cent -> 250 basis points. @throws RangeError */
+function parseShare(text: string): number {
+  const match = /^(\d{1,3})(?:\.(\d{1,2}))?$/.exec(text.trim());
+  const bps = match === null ? Number.NaN : Number(match[1]) * 100 + Number((match[2] ?? '').padEnd(2, '0'));
+  if (bps >= 0 && bps <= 10_000) return bps;
+  throw new RangeError('Write a percentage from 0 to 100 with at most two decimals, for example 2.5.');
+}
+
 export interface ListenOptions {
   readonly listen: readonly string[];
   readonly announce: readonly string[];

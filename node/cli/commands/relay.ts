@@ -2,17 +2,19 @@
 import type { Command } from 'commander';
 import { formatCredits, pricePerMiB, type PricePerMiB } from '../../../core/units.ts';
 import {
+  addEarningOptions,
   addListenOptions,
   addNodeOptions,
   priceOption,
   wholeNumber,
+  type EarningOptions,
   type ListenOptions,
   type NodeOptions,
 } from '../options.ts';
 import { relayWindowPrice } from '../roles/node.ts';
 import { runNode } from './run-node.ts';
 
-interface RelayOptions extends NodeOptions, ListenOptions {
+interface RelayOptions extends NodeOptions, ListenOptions, EarningOptions {
   readonly price: PricePerMiB;
   readonly slots: number;
 }
@@ -26,7 +28,7 @@ export function relayCommand(program: Command): void {
     .description(
       "Carries circuits of others for pay. Each neighbour that sends traffic here pays by signed receipts, which are\nsettled on the ledger into this node's till.",
     );
-  addListenOptions(addNodeOptions(command, 'relay'))
+  addEarningOptions(addListenOptions(addNodeOptions(command, 'relay')))
     .addOption(
       priceOption('--price <credits>', 'credits for each MiB carried, both directions counted', DEFAULT_RELAY_PRICE),
     )

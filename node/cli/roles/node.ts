@@ -10,7 +10,7 @@ import { MAX_OFFER_LIFE_MILLIS } from '../../../core/limits.ts';
 import { systemClock, type Log } from '../../../core/ports.ts';
 import { pricePerMiB, unixMillis, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
 import { openAccountBook, openBookStore, type AccountBook } from '../../../ledger/accounting/index.ts';
-import { startSettlement, type SettlementEngine } from '../../../ledger/settlement/index.ts';
+import { startSettlement, type SettlementEngine, type SettlementPolicy } from '../../../ledger/settlement/index.ts';
 import { openSolanaLedger, type SolanaLedger, type SolanaWallet } from '../../../ledger/solana/index.ts';
 import { createCircuitEndpoint, type CircuitEndpoint, type ServiceHandler } from '../../circuit/index.ts';
 import {
@@ -30,6 +30,11 @@ import { Channels } from './channels.ts';
 import { fundNode } from './funding.ts';
 import { repeat } from './interval.ts';
 import { loadNodeKeys, signerOf, type NodeKeys } from './keys.ts';
+
+export interface EarningSettings {
+  /** When to settle unasked. */
+  readonly policy: Partial<Pick<SettlementPolicy, 'maxFeeShareBps'>>;
+}
 
 export interface NodeSettings {
   readonly role: NodeRole;
@@ -55,6 +60,8 @@ export interface NodeSettings {
   readonly windowPrice: PricePerMiB;
   /** Slots of the till; undefined for a node that sells nothing. */
   readonly tillSlots: number | undefined;
+  /** What the operator of a node that earns decides; the defaults when absent. */
+  readonly earning?: EarningSettings;
   /** Counts nothing and charges nothing: what a benchmark compares with. All nodes of a circuit must agree on it. */
   readonly unmetered?: true;
   readonly log: Log;
@@ -128,8 +135,9 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
       store,
       wallet,
       reader: ledger,
-      policy: { pollMillis: SETTLEMENT_POLL_MILLIS },
+      policy: { pollMillis: SETTLEMENT_POLL_MILLIS, ...settings.earning?.policy },
       onChannel: (channel) => book.update(channel),
+      onLost: (channel) => book.forget(channel),
       clock,
       log,
     }),

@@ -114,8 +114,15 @@ export class World {
       wallet: this.wallet,
       reader: this.ledger,
       ...options,
-      policy: { pollMillis: 3_600_000, threshold: amount(1n << 60n), retryMillis: 5, ...options.policy },
+      policy: { pollMillis: 3_600_000, maxFeeShareBps: 0, retryMillis: 5, ...options.policy },
     });
+  }
+
+  /** The payer closes its channel at once; the payee's wallet agrees. */
+  async closeTogether(payer: number): Promise<void> {
+    const closing = this.payers[payer];
+    if (closing === undefined) throw new RangeError(`there is no payer ${payer}`);
+    await closing.wallet.closeChannel(closing.channel, this.wallet);
   }
 
   async reopen(): Promise<void> {
