@@ -129,6 +129,7 @@ export interface PreparedTransaction {
 }
 
 export type SubmissionStatus =
+  /** On chain for good: no fork can undo it. */
   | { readonly state: 'confirmed'; readonly result: TransactionResult }
   /** Refused by the program or the network: it changed nothing (but may have cost its fee). */
   | { readonly state: 'failed'; readonly reason: string }
@@ -178,9 +179,12 @@ export interface LedgerWallet {
   ): Promise<PreparedTransaction>;
   /** What `prepareSettle` would have to pay now. */
   settleFees(): Promise<SettleFees>;
-  /** Sends (again). Sending what is already on chain is harmless. */
+  /**
+   * Sends (again). Sending what is already on chain is harmless. LEDGER_UNREACHABLE leaves open whether it arrived; any
+   * other error says that it did not.
+   */
   submit(transaction: PreparedTransaction): Promise<void>;
-  /** Resolves when the transaction is confirmed, failed or expired. */
+  /** Sends again now and then until the transaction is on chain for good, failed for good, or expired. */
   confirm(transaction: PreparedTransaction, signal?: AbortSignal): Promise<SubmissionStatus>;
   status(transaction: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'>): Promise<SubmissionStatus>;
   registerName(record: {

@@ -1,6 +1,8 @@
 /** One ledger on a Solana cluster: reads it, and opens wallets on it. */
 import type { WalletKey } from './keys.ts';
+import { DEFAULT_MAX_PRIORITY_FEE } from './options.ts';
 import type { SolanaLedgerOptions } from './options.ts';
+import { PriorityFees } from './priority.ts';
 import { SolanaReader } from './reader.ts';
 import { Submitter } from './submitter.ts';
 import { SolanaWallet } from './wallet.ts';
@@ -11,7 +13,8 @@ export class SolanaLedger extends SolanaReader {
   /** @throws RelaymintError INVALID_CONFIG for a bad URL. */
   constructor(options: SolanaLedgerOptions) {
     super(options);
-    this.#submitter = new Submitter(this.rpc);
+    const fees = new PriorityFees(this.rpc, options.maxPriorityFee ?? DEFAULT_MAX_PRIORITY_FEE);
+    this.#submitter = new Submitter(this.rpc, fees);
   }
 
   /** A wallet that signs with this key, which stays with it. Nothing is sent. */

@@ -27,6 +27,9 @@ import type { Submitter } from './submitter.ts';
 
 /** Fee of one signature; what else a transaction takes is found out by the node's own trial run. */
 const FEE_LAMPORTS = 5000n;
+/** What a settlement takes at most, its margin included: with one receipt, and for each further one. */
+const SETTLE_UNITS = 20_000;
+const SETTLE_UNITS_EACH = 1_000;
 /** How often another payer may take the slot we chose before us. */
 const SLOT_TRIES = 5;
 
@@ -49,7 +52,7 @@ export class SolanaWallet implements LedgerWallet {
         remedy: `Ask for at most ${Math.floor(Number.MAX_SAFE_INTEGER / LAMPORTS_PER_SOL)} SOL at once.`,
       });
     }
-    const signature = await this.#ledger.rpc.ask((connection) =>
+    const signature = await this.#ledger.rpc.tell((connection) =>
       connection.requestAirdrop(this.#owner, Number(amount)),
     );
     await this.#submitter.settled(signature);
@@ -153,8 +156,16 @@ export class SolanaWallet implements LedgerWallet {
   }
 
   async settleFees(): Promise<SettleFees> {
+    const till = program.tillAddress(this.#program, this.#owner);
+    const written = [this.#owner, till, program.bankAddress(this.#program)];
+    const [first, further] = await Promise.all(
+      [SETTLE_UNITS, SETTLE_UNITS_EACH].map((units) => this.#submitter.priorityFee(written, units)),
+    );
     // The transaction's own signature, and that of each receipt.
-    return { first: toLamports(2n * FEE_LAMPORTS), further: toLamports(FEE_LAMPORTS) };
+    return {
+      first: toLamports(2n * FEE_LAMPORTS + (first ?? 0n)),
+      further: toLamports(FEE_LAMPORTS + (further ?? 0n)),
+    };
   }
 
   async submit(transaction: PreparedTransaction): Promise<void> {

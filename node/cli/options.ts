@@ -6,6 +6,7 @@ import { messageOf } from '../../core/errors.ts';
 import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
 import {
   formatCredits,
+  formatSol,
   parseCredits,
   parseSol,
   pricePerMiB,
@@ -13,6 +14,7 @@ import {
   type Lamports,
   type PricePerMiB,
 } from '../../core/units.ts';
+import { DEFAULT_MAX_PRIORITY_FEE } from '../../ledger/solana/options.ts';
 import { EMBEDDED_PROGRAM_ID } from '../../ledger/solana/embedded/program-id.ts';
 import { parsePeer, type PeerAddress } from '../discovery/index.ts';
 
@@ -108,8 +110,19 @@ export interface NodeOptions extends CommonOptions, LedgerOptions {
   readonly bootstrap: readonly PeerAddress[];
   readonly deposit: Amount;
   readonly airdrop?: Lamports;
+  readonly maxPriorityFee: Lamports;
   readonly seed?: string;
   readonly loopbackOnly?: true;
+}
+
+/** Most that one transaction bids beside its base fee. */
+export function priorityFeeOption(): Option {
+  return new Option(
+    '--max-priority-fee <sol>',
+    'most that one transaction bids for its place in full blocks; it bids what others recently paid, 0 never bids',
+  )
+    .argParser(sol)
+    .default(DEFAULT_MAX_PRIORITY_FEE, formatSol(DEFAULT_MAX_PRIORITY_FEE));
 }
 
 /** What every command that runs a node takes. */
@@ -141,6 +154,7 @@ export function addNodeOptions(command: Command, role: string): Command {
       'test ledgers: fill an empty wallet from the faucet and buy credits with half of it',
       sol,
     )
+    .addOption(priorityFeeOption())
     .option(
       '--seed <text>',
       'derive every key from this text and the label (tests only: whoever knows it owns the node)',

@@ -46,6 +46,7 @@ export function nodeSettings(run: Omit<RunNodeOptions, 'prepare' | 'open' | 'des
     relayPrice: run.relayPrice,
     windowPrice: run.windowPrice,
     tillSlots: run.tillSlots,
+    maxPriorityFee: options.maxPriorityFee,
     ...(options.settleFeeShare === undefined
       ? {}
       : { earning: { policy: { maxFeeShareBps: options.settleFeeShare } } }),

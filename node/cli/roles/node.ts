@@ -60,6 +60,8 @@ export interface NodeSettings {
   readonly windowPrice: PricePerMiB;
   /** Slots of the till; undefined for a node that sells nothing. */
   readonly tillSlots: number | undefined;
+  /** Most that one transaction bids beside its base fee; the ledger's default when absent. */
+  readonly maxPriorityFee?: Lamports;
   /** What the operator of a node that earns decides; the defaults when absent. */
   readonly earning?: EarningSettings;
   /** Counts nothing and charges nothing: what a benchmark compares with. All nodes of a circuit must agree on it. */
@@ -107,8 +109,8 @@ export function relayWindowPrice(own: PricePerMiB): PricePerMiB {
 
 /** Well below any challenge period, so that a payer's close request is answered in time. */
 const SETTLEMENT_POLL_MILLIS = 5_000;
-/** A receipt keeps: a node that cannot reach the ledger does not wait for it for ever. */
-const SHUTDOWN_SETTLE_MILLIS = 12_000;
+/** A cluster takes 13 s to make a transaction final. A receipt keeps: a node that cannot reach the ledger does not wait for it for ever. */
+const SHUTDOWN_SETTLE_MILLIS = 16_000;
 
 export async function openNode(settings: NodeSettings): Promise<RunningNode> {
   const { log } = settings;
@@ -121,6 +123,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
     url: settings.ledgerUrl,
     programId: settings.programId,
     fetch: policy.fetch('ledger'),
+    ...(settings.maxPriorityFee === undefined ? {} : { maxPriorityFee: settings.maxPriorityFee }),
     clock,
     log,
   });
