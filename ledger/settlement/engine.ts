@@ -55,6 +55,8 @@ class Engine implements SettlementEngine {
   readonly #since = new Map<ChannelId, number>();
   /** Base units for a lamport: fixed when the bank was made, so asked for once. */
   #unitsPerLamport: bigint | undefined;
+  /** What this process itself saw settled for good. */
+  readonly #booked = new Map<ChannelId, Amount>();
   /** Receipts the chain refused by themselves: not tried again until a greater one comes. */
   readonly #refused = new Map<ChannelId, Amount>();
 
@@ -179,9 +181,14 @@ class Engine implements SettlementEngine {
       const entry = this.#store.entry(read.id);
       if (entry?.role !== 'payee' || entry.latest === undefined) continue;
       const { latest: receipt, channel } = entry;
-      const waits = receipt.amount > channel.settled && receipt.amount <= channel.deposit;
-      if (waits && this.#refused.get(channel.id) !== receipt.amount) candidates.push({ channel, receipt });
-      else this.#since.delete(channel.id);
+      // The books may know more from a fork that was given up since; only a read that lags behind us may know less.
+      const settled = maximum(read.settled, this.#booked.get(read.id) ?? read.settled);
+      const waits = receipt.amount > settled && receipt.amount <= channel.deposit;
+      if (waits && this.#refused.get(channel.id) !== receipt.amount) {
+        candidates.push({ channel: { ...channel, settled }, receipt });
+      } else {
+        this.#since.delete(channel.id);
+      }
     }
     return candidates;
   }
@@ -196,8 +203,7 @@ class Engine implements SettlementEngine {
       if (role !== 'payee' || channel.till !== till.address || latest === undefined) continue;
       if (latest.amount <= channel.settled) continue;
       if ((till.generations[channel.slot] ?? 0) <= channel.generation) continue;
-      this.#since.delete(channel.id);
-      this.#refused.delete(channel.id);
+      for (const memory of [this.#since, this.#refused, this.#booked]) memory.delete(channel.id);
       this.#log.warn(
         {
           channel: channel.id,
@@ -244,6 +250,7 @@ class Engine implements SettlementEngine {
       const outcome = await this.#delivery.deliver(stop, batch);
       if (outcome.state === 'booked') {
         done.push(outcome.settlement);
+        for (const { channel, receipt } of batch.candidates) this.#booked.set(channel.id, receipt.amount);
         continue;
       }
       if (outcome.state === 'expired') {
@@ -318,4 +325,8 @@ class Engine implements SettlementEngine {
     this.#tail = next.catch(() => {});
     return next;
   }
+}
+
+function maximum(a: Amount, b: Amount): Amount {
+  return a > b ? a : b;
 }

@@ -14,9 +14,9 @@ import { delegateFromSeed, signReceipt } from '../../../ledger/receipt/index.ts'
 import { startSettlement } from '../../../ledger/settlement/index.ts';
 import type { SettlementEngine, SettlementOptions } from '../../../ledger/settlement/index.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
-import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
+import type { EmbeddedLedger, EmbeddedLedgerOptions } from '../../../ledger/solana/embedded/index.ts';
 import { openSolanaLedger, walletKeyFromSeed } from '../../../ledger/solana/index.ts';
-import type { SolanaLedger } from '../../../ledger/solana/index.ts';
+import type { SolanaLedger, SolanaLedgerOptions } from '../../../ledger/solana/index.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
 const SOL = 1_000_000_000n;
@@ -28,8 +28,9 @@ export const CHALLENGE_SECONDS = 600;
 export const TILL_SLOTS = 16;
 export const ROYALTY_BPS = 2_000;
 
-export async function startLedger(): Promise<EmbeddedLedger> {
+export async function startLedger(options: Partial<EmbeddedLedgerOptions> = {}): Promise<EmbeddedLedger> {
   return startEmbeddedLedger({
+    ...options,
     programPath: PROGRAM,
     programId: EMBEDDED_PROGRAM_ID,
     bank: { unitsPerLamport: 1n, challengeSeconds: BigInt(CHALLENGE_SECONDS) },
@@ -41,8 +42,11 @@ export function sha256(text: string): Uint8Array {
   return Uint8Array.from(createHash('sha256').update(text).digest());
 }
 
-export function connect(server: Pick<EmbeddedLedger, 'url'>): SolanaLedger {
-  return openSolanaLedger({ fetch, url: server.url, programId: EMBEDDED_PROGRAM_ID });
+export function connect(
+  server: Pick<EmbeddedLedger, 'url'>,
+  options: Partial<Pick<SolanaLedgerOptions, 'fetch' | 'timeoutMillis'>> = {},
+): SolanaLedger {
+  return openSolanaLedger({ fetch, url: server.url, programId: EMBEDDED_PROGRAM_ID, ...options });
 }
 
 /** The payee's wallet in a world of this label. */
