@@ -178,7 +178,7 @@ const ONCE = /"(?:requestAirdrop|sendTransaction)"/;
 /** Why the same question may be answered later; undefined when it never will. */
 function passingReason(error: unknown): string | undefined {
   if (error instanceof SolanaJSONRPCError) {
-    return PASSING_CODES.includes(Number(error.code)) ? `it is behind its cluster (${error.code})` : undefined;
+    return PASSING_CODES.includes(Number(error.code)) ? `it is behind its cluster (${String(error.code)})` : undefined;
   }
   // Cut off, or mangled by something in between; or it never was a Solana node.
   const garbled = error instanceof SyntaxError || (error instanceof Error && error.name === 'StructError');

@@ -10,6 +10,7 @@ import { publishCommand } from './commands/publish.ts';
 import { relayCommand } from './commands/relay.ts';
 import { startCommand } from './commands/start.ts';
 import { walletCommand } from './commands/wallet.ts';
+import { watchtowerCommand } from './commands/watchtower.ts';
 import { reportError } from './output.ts';
 
 const { version } = createRequire(import.meta.url)('../../../package.json') as { readonly version: string };
@@ -36,6 +37,7 @@ function createProgram(): Command {
   walletCommand(program);
   settleCommand(program);
   statsCommand(program);
+  watchtowerCommand(program);
   return program;
 }
 

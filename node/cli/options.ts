@@ -164,18 +164,21 @@ export function addNodeOptions(command: Command, role: string): Command {
 
 export interface EarningOptions {
   readonly settleFeeShare: number;
+  readonly exportReceipts?: string;
 }
 
 /** What a command takes whose node earns. */
 export function addEarningOptions(command: Command): Command {
-  return command.addOption(
-    new Option(
-      '--settle-fee-share <percent>',
-      'settle unasked once the fee is at most this share of the value; 0 waits until it is old, asked for, or its channel closes',
+  return command
+    .addOption(
+      new Option(
+        '--settle-fee-share <percent>',
+        'settle unasked once the fee is at most this share of the value; 0 waits until it is old, asked for, or its channel closes',
+      )
+        .argParser(parsed(parseShare))
+        .default(DEFAULT_FEE_SHARE_BPS, '1'),
     )
-      .argParser(parsed(parseShare))
-      .default(DEFAULT_FEE_SHARE_BPS, '1'),
-  );
+    .option('--export-receipts <file>', 'keep the newest receipts in this file, for a watchtower');
 }
 
 const DEFAULT_FEE_SHARE_BPS = 100;

@@ -49,7 +49,12 @@ export function nodeSettings(run: Omit<RunNodeOptions, 'prepare' | 'open' | 'des
     maxPriorityFee: options.maxPriorityFee,
     ...(options.settleFeeShare === undefined
       ? {}
-      : { earning: { policy: { maxFeeShareBps: options.settleFeeShare } } }),
+      : {
+          earning: {
+            policy: { maxFeeShareBps: options.settleFeeShare },
+            exportReceipts: options.exportReceipts === undefined ? undefined : path.resolve(options.exportReceipts),
+          },
+        }),
     log: createLog(options.logLevel, label),
   };
 }

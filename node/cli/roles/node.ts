@@ -10,7 +10,12 @@ import { MAX_OFFER_LIFE_MILLIS } from '../../../core/limits.ts';
 import { systemClock, type Log } from '../../../core/ports.ts';
 import { pricePerMiB, unixMillis, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
 import { openAccountBook, openBookStore, type AccountBook } from '../../../ledger/accounting/index.ts';
-import { startSettlement, type SettlementEngine, type SettlementPolicy } from '../../../ledger/settlement/index.ts';
+import {
+  startReceiptExport,
+  startSettlement,
+  type SettlementEngine,
+  type SettlementPolicy,
+} from '../../../ledger/settlement/index.ts';
 import { openSolanaLedger, type SolanaLedger, type SolanaWallet } from '../../../ledger/solana/index.ts';
 import { createCircuitEndpoint, type CircuitEndpoint, type ServiceHandler } from '../../circuit/index.ts';
 import {
@@ -34,6 +39,8 @@ import { loadNodeKeys, signerOf, type NodeKeys } from './keys.ts';
 export interface EarningSettings {
   /** When to settle unasked. */
   readonly policy: Partial<Pick<SettlementPolicy, 'maxFeeShareBps'>>;
+  /** File that is kept as new as the books, for a watchtower. */
+  readonly exportReceipts: string | undefined;
 }
 
 export interface NodeSettings {
@@ -132,6 +139,11 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
 
   const store = stack.use(await openBookStore(path.join(settings.dataDir, BOOKS_DIRECTORY)));
   const book = stack.use(openAccountBook({ store, reader: ledger, log }));
+  if (settings.earning?.exportReceipts !== undefined) {
+    const { exportReceipts: file } = settings.earning;
+    const { programId: program } = settings;
+    stack.use(await startReceiptExport({ store, program, payee: wallet.address, file, clock, log }));
+  }
   const links = stack.use(createLinkManager({ identity, policy, clock, log }));
   const settlement = stack.use(
     startSettlement({
