@@ -1,5 +1,6 @@
 /** Settlement's clockwork: one piece of work at a time, each recorded before it is sent and booked once it is on chain. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { toHex } from '../../core/codec.ts';
 import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.ts';
 import type { ChannelId } from '../../core/ids.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
@@ -210,6 +211,8 @@ class Engine implements SettlementEngine {
           payer: channel.payer,
           lostCredits: formatCredits(amount(latest.amount - channel.settled)),
           ...(channel.closeAt === undefined ? {} : { couldCloseAt: String(channel.closeAt) }),
+          // No secret, and what is left to show should the ledger's node have lied.
+          receipt: toHex(latest.bytes),
         },
         'a payer closed its channel before this node settled its newest receipt, and that much is lost: the node did not reach the ledger during the challenge period, or its wallet agreed to an early close',
       );
