@@ -204,6 +204,34 @@ describe('settling', () => {
   });
 });
 
+describe('a receipt that somebody else settled', () => {
+  it('between planning and sending is not counted again, and names get what the rest brings', async () => {
+    await inWorld('overtaken', 2, async (world) => {
+      await world.receive(0, 1_000_000n, 500_000n);
+      await world.receive(1, 2_000_000n, 2_000_000n);
+      const warnings: string[] = [];
+      let overtaken = false;
+      const engine = world.engine({
+        log: { ...silentLog, warn: (_fields, message) => void warnings.push(message) },
+        wallet: withFaults(world.wallet, async (step) => {
+          if (step !== 'after prepare' || overtaken) return;
+          overtaken = true;
+          await world.settleForPayee(1);
+        }),
+      });
+      expect((await engine.settleAll()).map(({ amount }) => amount)).toEqual([1_000_000n]);
+      expect(await world.settledOnChain()).toBe(3_000_000n);
+      expect(await world.earnings()).toEqual({ name: 200_000n, till: 2_800_000n });
+      expect(warnings).toEqual([]);
+      await world.receive(0, 3_000_000n);
+      await engine.settleAll();
+      expect(await world.earnings()).toEqual({ name: 500_000n, till: 4_500_000n });
+      expect(world.store.shares.size).toBe(0);
+      await engine.close();
+    });
+  });
+});
+
 describe('a channel that its payer closed', () => {
   it('between planning and sending is given up with one warning, and keeps nobody else', async () => {
     await inWorld('vanished', 3, async (world) => {

@@ -97,6 +97,10 @@ describe('a watchtower', () => {
     // The name's share needs the seller's own word: all of it lies in the till, until the seller settles again.
     expect(await world.earnings()).toEqual({ name: 0n, till: 3_000_000n });
     expect((await watch.look(never)).answers).toEqual([]);
+    const engine = world.engine();
+    await engine.settleAll();
+    await engine.close();
+    expect(await world.earnings()).toEqual({ name: 200_000n, till: 4_800_000n });
     await server.warp(CHALLENGE_SECONDS + 1);
     const [payer] = world.payers;
     if (payer === undefined) throw new Error('no payer');
@@ -104,7 +108,7 @@ describe('a watchtower', () => {
     expect((await world.ledger.balances(payer.wallet.address)).credits).toBe(payer.channel.deposit - 3_000_000n);
     const before = await world.ledger.balances(world.wallet.address);
     await world.wallet.withdraw();
-    expect((await world.ledger.balances(world.wallet.address)).credits - before.credits).toBe(3_000_000n);
+    expect((await world.ledger.balances(world.wallet.address)).credits - before.credits).toBe(4_800_000n);
     await world.close();
   });
 

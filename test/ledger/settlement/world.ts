@@ -10,7 +10,7 @@ import { amount, lamports } from '../../../core/units.ts';
 import { openBookStore } from '../../../ledger/accounting/index.ts';
 import type { BookStore } from '../../../ledger/accounting/index.ts';
 import type { ChannelState, LedgerWallet } from '../../../ledger/contract.ts';
-import { delegateFromSeed, signReceipt } from '../../../ledger/receipt/index.ts';
+import { delegateFromSeed, receiptMessage, receiptSignature, signReceipt } from '../../../ledger/receipt/index.ts';
 import { startSettlement } from '../../../ledger/settlement/index.ts';
 import type { SettlementEngine, SettlementOptions } from '../../../ledger/settlement/index.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
@@ -120,6 +120,24 @@ export class World {
       ...options,
       policy: { pollMillis: 3_600_000, maxFeeShareBps: 0, retryMillis: 5, ...options.policy },
     });
+  }
+
+  /** Settles the newest receipt of one payer as a stranger with receipts may. */
+  async settleForPayee(payer: number): Promise<void> {
+    const channel = this.payers[payer]?.channel;
+    const receipt = channel && this.store.entry(channel.id)?.latest;
+    if (channel === undefined || receipt === undefined) throw new RangeError(`there is no receipt of payer ${payer}`);
+    const stranger = this.ledger.wallet(walletKeyFromSeed(this.label, 'stranger'));
+    await stranger.airdrop(lamports(SOL));
+    const item = {
+      slot: channel.slot,
+      delegate: channel.delegate,
+      message: receiptMessage(receipt),
+      signature: receiptSignature(receipt),
+    };
+    const prepared = await stranger.prepareSettle([item], [], this.wallet.address);
+    await stranger.submit(prepared);
+    await stranger.confirm(prepared);
   }
 
   /** The payer closes its channel at once; the payee's wallet agrees. */
