@@ -37,6 +37,8 @@ export interface TillState {
   readonly lifetimeEarned: Amount;
   /** Open channels only. */
   readonly channels: readonly ChannelState[];
+  /** Generation of each slot, free ones included: a channel of an earlier generation in that slot is closed for good. */
+  readonly generations: readonly number[];
 }
 
 export interface Split {
@@ -130,6 +132,17 @@ export interface ContentShare {
   readonly gross: Amount;
 }
 
+/** What settling is expected to cost now, the network's own priority fee included. */
+export interface SettleFees {
+  /** A transaction with one receipt. */
+  readonly first: Lamports;
+  /** What each further receipt in it adds. */
+  readonly further: Lamports;
+}
+
+/** How settled the chain's answer must be: voted for by most (a second or two), or beyond any fork (about 13 seconds). */
+export type Commitment = 'confirmed' | 'finalized';
+
 /** A signed transaction whose signature is known before it is sent, so that it can be recorded first. */
 export interface PreparedTransaction {
   readonly signature: string;
@@ -140,6 +153,7 @@ export interface PreparedTransaction {
 }
 
 export type SubmissionStatus =
+  /** On chain for good: no fork can undo it. */
   | { readonly state: 'confirmed'; readonly result: TransactionResult }
   /** Refused by the program or the network: it changed nothing (but may have cost its fee). */
   | { readonly state: 'failed'; readonly reason: string }
@@ -194,7 +208,8 @@ export interface LedgerReader {
   bank(): Promise<BankState>;
   balances(owner: LedgerAddress): Promise<Balances>;
   tillAddress(owner: LedgerAddress): LedgerAddress;
-  till(owner: LedgerAddress): Promise<TillState | undefined>;
+  /** As of `confirmed` unless told otherwise. */
+  till(owner: LedgerAddress, commitment?: Commitment): Promise<TillState | undefined>;
   /** undefined when the slot is free or the till does not exist. */
   channel(till: LedgerAddress, slot: number): Promise<ChannelState | undefined>;
   /** Open channels that `payer` pays, over all tills. */
@@ -235,14 +250,24 @@ export interface LedgerWallet {
   /** How many of the receipts, from the first on, fit one settle transaction beside that many names. At least one does. */
   receiptsThatFit(receipts: readonly Receipt[], names: number): number;
   /**
-   * Signs a settle transaction for this wallet's own till; nothing is sent. The signatures are merged, not verified: a
+   * Signs a settle transaction for the till of `payee`, this wallet's own when absent; nothing is sent. Anybody may
+   * settle anybody's receipts, but shares are taken from a till's owner only. The signatures are merged, not verified: a
    * wrong one makes the ledger refuse all of them.
    * @throws RECEIPT_INVALID when a message is no receipt; LIMIT_EXCEEDED when they do not fit.
    */
-  prepareSettle(items: readonly SettleItem[], shares: readonly ContentShare[]): Promise<PreparedTransaction>;
-  /** Sends (again). Sending what is already on chain is harmless. */
+  prepareSettle(
+    items: readonly SettleItem[],
+    shares: readonly ContentShare[],
+    payee?: LedgerAddress,
+  ): Promise<PreparedTransaction>;
+  /** What `prepareSettle` would have to pay now. */
+  settleFees(): Promise<SettleFees>;
+  /**
+   * Sends (again). Sending what is already on chain is harmless. LEDGER_UNREACHABLE leaves open whether it arrived; any
+   * other error says that it did not.
+   */
   submit(transaction: PreparedTransaction): Promise<void>;
-  /** Resolves when the transaction is confirmed, failed or expired. */
+  /** Sends again now and then until the transaction is on chain for good, failed for good, or expired. */
   confirm(transaction: PreparedTransaction, signal?: AbortSignal): Promise<SubmissionStatus>;
   status(transaction: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'>): Promise<SubmissionStatus>;
   /**

@@ -1,11 +1,13 @@
 /** `npm run bench -- ledger`: what the chain takes for what nodes do on it. */
 import type { Command } from 'commander';
 import { createOutput, table } from '../../node/cli/output.ts';
-import { settlementRows } from './receipts.ts';
+import { channelRows } from './channels.ts';
+import { receiptRows } from './receipts.ts';
 import type { RowGroup, RowSource } from './rows.ts';
+import { settlementRows } from './settlement.ts';
 
 /** In the order in which they are reported. */
-const SOURCES: readonly RowSource[] = [settlementRows];
+const SOURCES: readonly RowSource[] = [settlementRows, channelRows, receiptRows];
 
 interface LedgerOptions {
   readonly json?: true;

@@ -1,190 +1,188 @@
-/** Rows: what it costs to settle a receipt, in each way there is. */
-import { readFile } from 'node:fs/promises';
+/**
+ * How fast a payee takes receipts, and what they cost it on disk: ten thousand channels in real books, each receipt
+ * compared with what was counted, its signature verified, and synced before its window opens.
+ */
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { ComputeBudgetProgram, PublicKey } from '@solana/web3.js';
-import type { TransactionInstruction } from '@solana/web3.js';
-import { FeatureSet, LiteSVM } from 'litesvm';
-import { isRelaymintError } from '../../core/errors.ts';
-import { ledgerAddressBytes } from '../../core/ids.ts';
-import { amount } from '../../core/units.ts';
-import { buildProgram, programFolder } from '../../ledger/program/build/main.ts';
+import { setImmediate as turn } from 'node:timers/promises';
+import { ClassicLevel } from 'classic-level';
+import { channelId, ledgerAddress, nodeId, type ChannelId } from '../../core/ids.ts';
+import { MAX_ACCOUNTS } from '../../core/limits.ts';
+import { amount, pricePerMiB } from '../../core/units.ts';
 import {
-  aggregateSignatures,
-  delegateFromSeed,
-  receiptMessage,
-  receiptSignature,
-  signReceipt,
-} from '../../ledger/receipt/index.ts';
-import type { SignedReceipt, Signer } from '../../ledger/receipt/index.ts';
-import * as program from '../../ledger/solana/program/index.ts';
-import { MAX_PACKET_BYTES, receiptsThatFit, settleUnits } from '../../ledger/solana/settle-size.ts';
-import { BenchChain, keypair } from './chain.ts';
-import type { Cost } from './chain.ts';
-import type { LedgerRow, RowGroup, RowSource } from './rows.ts';
+  NUMERATOR_BITS,
+  openAccountBook,
+  openBookStore,
+  type AccountBook,
+  type EarningAccount,
+} from '../../ledger/accounting/index.ts';
+import type { ChannelState } from '../../ledger/contract.ts';
+import { delegateFromSeed, signReceipt, type Signer } from '../../ledger/receipt/index.ts';
+import type { RowGroup, RowSource } from './rows.ts';
 
-/** Transactions of each row; the figures are means over them. */
-const TRANSACTIONS = 4;
-const SLOTS = 64;
-/** Counters of channels in their prime: 100 credits, 100 GB each way. Each transaction raises them a little. */
-const AMOUNT = 100_000_000n;
-const BYTES = 100_000_000_000n;
-const DEPOSIT = amount(1_000_000_000n);
-
-/** A till whose channels all have a receipt to settle. */
-class Till {
-  readonly chain: BenchChain;
-  readonly #till: PublicKey;
-  readonly #delegates: readonly Signer[];
-  #round = 0n;
-
-  constructor(chain: BenchChain) {
-    this.chain = chain;
-    const payer = chain.payer.publicKey;
-    chain.execute([program.openTill(chain.programId, { owner: payer, slots: SLOTS })]);
-    this.#till = program.tillAddress(chain.programId, payer);
-    this.#delegates = Array.from({ length: SLOTS }, (_, slot) =>
-      delegateFromSeed(keypair(`delegate ${slot}`).secretKey.subarray(0, 32)),
-    );
-    for (const [slot, { address }] of this.#delegates.entries()) {
-      const channel = { payer, till: this.#till, slot, delegate: new PublicKey(address), deposit: DEPOSIT };
-      chain.execute([program.openChannel(chain.programId, channel)]);
-    }
-  }
-
-  /** A newer receipt of each of the first channels. */
-  receipts(
-    count: number,
-  ): readonly { readonly signer: Signer; readonly slot: number; readonly receipt: SignedReceipt }[] {
-    this.#round += 1n;
-    const { programId, clusterTag } = this.chain;
-    return this.#delegates.slice(0, count).map((signer, slot) => {
-      const channel = program.channelId(programId, { clusterTag, till: this.#till, slot, generation: 1 });
-      const counted = BYTES + this.#round;
-      return {
-        signer,
-        slot,
-        receipt: signReceipt({ channel, amount: amount(AMOUNT + this.#round), up: counted, down: counted }, signer),
-      };
-    });
-  }
-
-  /** Both instructions of the precompile's way. */
-  verified(count: number): readonly TransactionInstruction[] {
-    const given = this.receipts(count);
-    const signed = given.map(({ signer, receipt }) => ({
-      delegate: new PublicKey(signer.address),
-      message: receiptMessage(receipt),
-      signature: receiptSignature(receipt),
-    }));
-    const slots = given.map(({ slot }) => slot);
-    return [
-      program.ed25519BatchInstruction(signed),
-      program.settleVerified(this.chain.programId, { till: this.#till, slots }),
-    ];
-  }
-
-  aggregated(count: number): TransactionInstruction {
-    const given = this.receipts(count);
-    const scalar = aggregateSignatures(
-      given.map(({ signer, receipt }) => ({
-        key: ledgerAddressBytes(signer.address),
-        message: receiptMessage(receipt),
-        signature: receiptSignature(receipt),
-      })),
-    );
-    const receipts = given.map(({ slot, receipt }) => ({
-      ...receipt,
-      slot,
-      r: receiptSignature(receipt).subarray(0, 32),
-    }));
-    return program.settle(this.chain.programId, { till: this.#till, receipts, scalar });
-  }
+export interface ReceiptOptions {
+  /** Default and most: what books hold, 10,000. */
+  readonly channels?: number;
+  /** Receipts that each channel gets while the clock runs, after its first. Default 5. */
+  readonly rounds?: number;
 }
 
-export const settlementRows: RowSource = async (): Promise<RowGroup> => {
-  const folder = programFolder();
-  const till = new Till(new BenchChain(await readFile(path.join(folder, 'relaymint.so'))));
-  const rows: LedgerRow[] = [];
-  const notes: string[] = [];
-  const add = async (name: string, count: number, execute: () => Cost | Promise<Cost>): Promise<void> => {
-    const costs: Cost[] = [];
-    for (let left = TRANSACTIONS; left > 0; left -= 1) costs.push(await execute());
-    rows.push({ name, figures: figuresOf(count, costs) });
-  };
+export interface ReceiptFigures {
+  readonly name: 'verify-and-store';
+  readonly channels: number;
+  /** Verified and stored while the clock ran. */
+  readonly receipts: number;
+  /** By the clock on the wall, from the first until the last was synced. */
+  readonly receiptsPerSecond: number;
+  /** By the processor time of all threads, the disk's included: what one core does. */
+  readonly receiptsPerCpuSecond: number;
+  /** Size of the compacted books for each channel, when each held its first receipt and when each had replaced it `rounds` times. */
+  readonly bytesPerChannelFirst: number;
+  readonly bytesPerChannelLast: number;
+}
 
-  await add('precompile-single', 1, () => till.chain.execute(till.verified(1)));
-  const together = mostVerified(till);
-  await add('precompile-batch', together, () => till.chain.execute(till.verified(together)));
-  const fitting = receiptsThatFit(
-    till.receipts(SLOTS).map(({ receipt }) => receipt),
-    0,
-  );
-  await add('half-aggregated', fitting, () => till.chain.execute(limited(till, fitting)));
-  const variant = await sha512Variant(folder);
-  if (variant === undefined) {
-    notes.push(
-      'half-aggregated-sha512 is left out: apt-get install rustc-web libstd-rust-web-dev-bpf llvm-22 builds that variant.',
-    );
-  } else {
-    const other = new Till(new BenchChain(variant, everyFeature()));
-    await add('half-aggregated-sha512', fitting, () => other.chain.execute(limited(other, fitting)));
-  }
-  await add('half-aggregated-4096', SLOTS, () => till.chain.executeLarge([till.aggregated(SLOTS)]));
-  return { title: 'settling a receipt of 100 credits and 200 GB', rows, notes: [...notes, ratio(rows)] };
+/** What each channel carries between two receipts, well within a stranger's window. It costs 200 base units, no fraction. */
+const FRAME_BYTES = 16 * 1024;
+const PRICE = pricePerMiB(12_800n);
+const DEPOSIT = amount(1_000_000_000_000n);
+const DEFAULT_ROUNDS = 5;
+/** Receipts that come in between two turns of the event loop: about what a busy node reads from its sockets at once. */
+const PER_TURN = 32;
+const PAYEE = ledgerAddress(new Uint8Array(32).fill(1));
+
+export const receiptRows: RowSource = async (): Promise<RowGroup> => {
+  const { name, ...figures } = await measureReceipts();
+  return {
+    title: 'taking receipts of ten thousand channels',
+    rows: [{ name, figures }],
+    notes: ['Each receipt was counted, verified and synced; the books are as large after the last as after the first.'],
+  };
 };
 
-/** With both instructions that a wallet may put before it: the limit of compute units, and a price for them. */
-function limited(till: Till, count: number): readonly TransactionInstruction[] {
-  return [
-    ComputeBudgetProgram.setComputeUnitLimit({ units: settleUnits(count, 0) }),
-    ComputeBudgetProgram.setComputeUnitPrice({ microLamports: 0 }),
-    till.aggregated(count),
-  ];
-}
-
-/** As many as fit a packet with the precompile's copies of key, signature and message. */
-function mostVerified(till: Till): number {
-  const bytesOf = (count: number): number => till.chain.execute(till.verified(count)).bytes;
-  const [one, two] = [bytesOf(1), bytesOf(2)];
-  return 1 + Math.floor((MAX_PACKET_BYTES - one) / (two - one));
-}
-
-/** undefined when the compilers are not installed. */
-async function sha512Variant(folder: string): Promise<Uint8Array | undefined> {
+/** @throws RangeError for channels or rounds out of range. */
+export async function measureReceipts(options: ReceiptOptions = {}): Promise<ReceiptFigures> {
+  const { channels = MAX_ACCOUNTS, rounds = DEFAULT_ROUNDS } = options;
+  if (!Number.isInteger(channels) || channels < 1 || channels > MAX_ACCOUNTS) {
+    throw new RangeError(`channels must be 1 to ${MAX_ACCOUNTS}, got ${channels}`);
+  }
+  if (!Number.isInteger(rounds) || rounds < 1) throw new RangeError(`rounds must be at least 1, got ${rounds}`);
+  const folder = await mkdtemp(path.join(tmpdir(), 'relaymint-bench-receipts-'));
+  const directory = path.join(folder, 'books');
   try {
-    return await buildProgram(folder, { sha512Syscall: true });
-  } catch (error) {
-    if (isRelaymintError(error, 'FILE_NOT_FOUND')) return undefined;
-    throw error;
+    const payers = Array.from({ length: channels }, (_, index) => new Payer(index));
+    await taking(directory, payers, 1);
+    const first = await compactedSize(directory);
+    const { wallSeconds, cpuSeconds } = await taking(directory, payers, rounds);
+    const last = await compactedSize(directory);
+    const receipts = channels * rounds;
+    return {
+      name: 'verify-and-store',
+      channels,
+      receipts,
+      receiptsPerSecond: Math.round(receipts / wallSeconds),
+      receiptsPerCpuSecond: Math.round(receipts / cpuSeconds),
+      bytesPerChannelFirst: Math.round(first / channels),
+      bytesPerChannelLast: Math.round(last / channels),
+    };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
-function everyFeature(): LiteSVM {
-  return LiteSVM.default()
-    .withFeatureSet(FeatureSet.allEnabled())
-    .withBuiltins()
-    .withLamports(10_000_000_000_000_000n)
-    .withSysvars()
-    .withPrecompiles()
-    .withDefaultPrograms()
-    .withSigverify(true)
-    .withBlockhashCheck(true);
+/** Signs what it owes. Its work is done before the clock runs: it is somebody else's. */
+class Payer {
+  readonly channel: ChannelState;
+  readonly #index: number;
+  readonly #signer: Signer;
+  #up = 0n;
+
+  constructor(index: number) {
+    this.#index = index;
+    this.#signer = delegateFromSeed(digest(`delegate ${index}`));
+    this.channel = {
+      id: idOf(index),
+      till: PAYEE,
+      payee: PAYEE,
+      slot: index,
+      generation: 1,
+      payer: ledgerAddress(digest(`payer ${index}`)),
+      delegate: this.#signer.address,
+      deposit: DEPOSIT,
+      settled: amount(0n),
+      settledUp: 0n,
+      settledDown: 0n,
+      closeAt: undefined,
+    };
+  }
+
+  open(book: AccountBook): EarningAccount {
+    const account = book.openEarning({
+      peer: nodeId(digest(`node ${this.#index}`)),
+      channel: this.channel,
+      price: PRICE,
+    });
+    account.onFault = (error) => {
+      throw error;
+    };
+    return account;
+  }
+
+  next(): Uint8Array {
+    this.#up += BigInt(FRAME_BYTES);
+    const due = amount((this.#up * PRICE) >> NUMERATOR_BITS);
+    return signReceipt({ channel: this.channel.id, amount: due, up: this.#up, down: 0n }, this.#signer).bytes;
+  }
 }
 
-function figuresOf(count: number, costs: readonly Cost[]): Readonly<Record<string, number>> {
-  const perReceipt = (of: (cost: Cost) => number): number =>
-    Math.round((10 * costs.reduce((sum, cost) => sum + of(cost), 0)) / (costs.length * count)) / 10;
-  return {
-    receiptsPerTransaction: count,
-    lamportsPerReceipt: perReceipt(({ lamports }) => lamports),
-    computeUnitsPerReceipt: perReceipt(({ computeUnits }) => computeUnits),
-    bytesPerReceipt: perReceipt(({ bytes }) => bytes),
-  };
+interface Spent {
+  readonly wallSeconds: number;
+  readonly cpuSeconds: number;
 }
 
-function ratio(rows: readonly LedgerRow[]): string {
-  const fee = (name: string): number =>
-    rows.find((row) => row.name === name)?.figures['lamportsPerReceipt'] ?? Number.NaN;
-  const times = fee('precompile-batch') / fee('half-aggregated');
-  return `A receipt that is half-aggregated costs ${times.toFixed(1)} times less than one the precompile verifies.`;
+/** Every payer pays `rounds` times. Counted is the payee's work, to the last sync. */
+async function taking(directory: string, payers: readonly Payer[], rounds: number): Promise<Spent> {
+  const store = await openBookStore(directory);
+  const book = openAccountBook({ store, reader: { channel: async () => undefined } });
+  const accounts = payers.map((payer) => payer.open(book));
+  let [wallSeconds, cpuSeconds] = [0, 0];
+  for (let round = 0; round < rounds; round += 1) {
+    const receipts = payers.map((payer) => payer.next());
+    const began = performance.now();
+    const before = process.cpuUsage();
+    for (const [index, account] of accounts.entries()) {
+      if (account.receivedUp(FRAME_BYTES, PRICE) !== 'forward') throw new Error('an honest payer was held up');
+      account.receive(receipts[index] ?? new Uint8Array());
+      if (index % PER_TURN === PER_TURN - 1) await turn();
+    }
+    await store.flushed();
+    const { user, system } = process.cpuUsage(before);
+    cpuSeconds += (user + system) / 1e6;
+    wallSeconds += (performance.now() - began) / 1e3;
+  }
+  await book.close();
+  await store.close();
+  return { wallSeconds, cpuSeconds };
+}
+
+/** Bytes on disk once LevelDB has thrown away what was replaced. */
+async function compactedSize(directory: string): Promise<number> {
+  const level = new ClassicLevel<string, Uint8Array>(directory, { valueEncoding: 'view' });
+  await level.open();
+  await level.compactRange('', '\uffff');
+  await level.close();
+  let total = 0;
+  for (const name of await readdir(directory)) {
+    if (name.endsWith('.ldb')) total += (await stat(path.join(directory, name))).size;
+  }
+  return total;
+}
+
+function idOf(index: number): ChannelId {
+  return channelId(digest(`channel ${index}`).subarray(0, 22));
+}
+
+function digest(text: string): Uint8Array {
+  return Uint8Array.from(createHash('sha256').update(text).digest());
 }

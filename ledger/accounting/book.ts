@@ -17,6 +17,7 @@ import type {
   SpendingAccount,
 } from './contract.ts';
 import { Earning } from './earning.ts';
+import { channelClosing } from './refusal.ts';
 import { Spending } from './spending.ts';
 import type { BookStore } from './store.ts';
 import { windowFor } from './window.ts';
@@ -100,6 +101,16 @@ class Book implements AccountBook {
     if (known === undefined) return;
     this.#spending.get(channel.id)?.update(known);
     this.#earning.get(channel.id)?.update(known);
+  }
+
+  forget(channel: ChannelState): void {
+    const account = this.#earning.get(channel.id);
+    if (account?.closed === false) {
+      account.close();
+      account.onFault(channelClosing(account.peer, channel));
+    }
+    this.#earning.delete(channel.id);
+    this.#store.forget(channel.id);
   }
 
   peers(): readonly PairCounts[] {

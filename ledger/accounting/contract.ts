@@ -133,6 +133,8 @@ export interface AccountBook extends AsyncDisposable {
   openEarning(options: OpenEarning): EarningAccount;
   /** Tells the accounts of a channel what the ledger shows now (a top-up, a settlement, a close request). */
   update(channel: ChannelState): void;
+  /** The ledger closed this channel before its newest receipt was settled: ends its account and drops its records. */
+  forget(channel: ChannelState): void;
   /** Every channel this book knows, live or not, from memory and disk. */
   peers(): readonly PairCounts[];
   /** Payer: a channel's deposit runs low; top it up, then call `update`. Called once per crossing. */

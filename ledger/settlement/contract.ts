@@ -6,16 +6,17 @@ import type { Clock, Log } from '../../core/ports.ts';
 import type { Amount, Lamports, UnixMillis } from '../../core/units.ts';
 import type { BookStore } from '../accounting/index.ts';
 import type { ChannelState, LedgerReader, LedgerWallet, TransactionResult } from '../contract.ts';
+import type { Batch } from './plan.ts';
 
 export interface SettlementPolicy {
   /**
-   * Settle unasked when this much is unsettled, base units. Default 500,000: a transaction costs 5,000 lamports, however
-   * many receipts it carries, 1 % of that. Receipts below a fifth of it wait for company, or for their age.
+   * Settle unasked once the expected fee, at the bank's price of lamports, is at most this share of what it settles, in
+   * basis points. Default 100, one per cent. A receipt joins a transaction when its own part of the fee is below the share.
    */
-  readonly threshold: Amount;
-  /** Value is settled after this long whatever its amount, milliseconds. Default one day. */
+  readonly maxFeeShareBps: number;
+  /** Value that waited this long, milliseconds, is settled as soon as it is worth more than the fee. Default one day. */
   readonly maxAgeMillis: number;
-  /** How often the till is looked at: close requests, top-ups, the threshold. Milliseconds, default 10,000. Much shorter than any challenge period. */
+  /** How often the till is looked at: close requests, top-ups, what waits. Milliseconds, default 10,000. Much shorter than any challenge period. */
   readonly pollMillis: number;
   /** First pause after the ledger could not be reached, milliseconds; doubles each time. Default 500. */
   readonly retryMillis: number;
@@ -31,6 +32,8 @@ export interface SettlementOptions {
   readonly policy?: Partial<SettlementPolicy>;
   /** Told what the ledger shows of each of our till's channels; the account book's `update`. */
   readonly onChannel?: (channel: ChannelState) => void;
+  /** Told of a channel that was closed before its newest receipt was settled; the account book's `forget`. */
+  readonly onLost?: (channel: ChannelState) => void;
   readonly clock?: Clock;
   readonly log?: Log;
 }
@@ -65,6 +68,8 @@ export interface SettlementEngine extends AsyncDisposable {
   settleAll(signal?: AbortSignal): Promise<readonly Settlement[]>;
   /** Settles, then mints what the till earned to its owner. undefined when there was nothing to withdraw. */
   withdraw(signal?: AbortSignal): Promise<TransactionResult | undefined>;
+  /** What `settleAll` would put on chain now, a batch a transaction. Nothing is sent. Errors as `settleAll`. */
+  plan(signal?: AbortSignal): Promise<readonly Batch[]>;
   totals(): SettlementTotals;
   /** Signed to us and not settled yet. */
   unsettled(): Amount;

@@ -162,7 +162,7 @@ export class Delivery {
    * succeeded as well; the till knows. (A channel that is gone took its receipt's value with it either way.)
    */
   async #expire(stop: AbortSignal, record: SettlementRecord): Promise<Outcome> {
-    const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address));
+    const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address, 'finalized'));
     const open = new Map(till?.channels.map((channel) => [channel.id, channel.settled]));
     const landed = record.items.every((item) => (open.get(item.channel) ?? item.amount) >= item.amount);
     const { signature } = record.transaction;

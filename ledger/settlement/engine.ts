@@ -1,14 +1,15 @@
 /** Settlement's clockwork: one piece of work at a time, each recorded before it is sent and booked once it is on chain. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { toHex } from '../../core/codec.ts';
 import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.ts';
 import type { ChannelId } from '../../core/ids.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
-import { amount } from '../../core/units.ts';
+import { amount, formatCredits } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
 import type { BookStore } from '../accounting/index.ts';
 import { NUMERATOR_BITS } from '../accounting/index.ts';
-import type { ChannelState, LedgerReader, LedgerWallet, TransactionResult } from '../contract.ts';
+import type { ChannelState, LedgerReader, LedgerWallet, TillState, TransactionResult } from '../contract.ts';
 import type {
   Settlement,
   SettlementEngine,
@@ -18,18 +19,19 @@ import type {
 } from './contract.ts';
 import { Delivery } from './delivery.ts';
 import { Patience } from './patience.ts';
-import { increaseOf, planBatches, splitBatch } from './plan.ts';
-import type { Candidate, Fit } from './plan.ts';
+import { planBatches, splitBatch } from './plan.ts';
+import type { Batch, Candidate, Fit } from './plan.ts';
+import { isWorthAdding, isWorthSending, pressureOf } from './worth.ts';
+import type { Pressure, Worth } from './worth.ts';
 
 const DEFAULT_POLICY: SettlementPolicy = {
-  threshold: amount(500_000n),
+  maxFeeShareBps: 100,
   maxAgeMillis: 24 * 60 * 60 * 1000,
   pollMillis: 10_000,
   retryMillis: 500,
   attempts: 8,
 };
-/** A receipt worth less than this part of the threshold waits for more, unless its channel is closing or it is old. */
-const COMPANY_PARTS = 5n;
+
 /** Takes up what the last run left unfinished, then watches the till until `close`. */
 export function startSettlement(options: SettlementOptions): SettlementEngine {
   return new Engine(options);
@@ -43,6 +45,7 @@ class Engine implements SettlementEngine {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #onChannel: (channel: ChannelState) => void;
+  readonly #onLost: (channel: ChannelState) => void;
   readonly #patience: Patience;
   readonly #delivery: Delivery;
   readonly #stop = new AbortController();
@@ -51,8 +54,15 @@ class Engine implements SettlementEngine {
   readonly #clockwork: Promise<void>;
   /** When value first waited on a channel, by this process's clock. */
   readonly #since = new Map<ChannelId, number>();
+  /** Base units for a lamport: fixed when the bank was made, so asked for once. */
+  #unitsPerLamport: bigint | undefined;
+  /** What this process itself saw settled for good. */
+  readonly #booked = new Map<ChannelId, Amount>();
   /** Receipts the chain refused by themselves: not tried again until a greater one comes. */
   readonly #refused = new Map<ChannelId, Amount>();
+
+  /** The wallet knows how much one transaction holds. */
+  readonly #fit: Fit = (receipts, names) => this.#wallet.receiptsThatFit(receipts, names);
 
   constructor(options: SettlementOptions) {
     this.#store = options.store;
@@ -62,6 +72,7 @@ class Engine implements SettlementEngine {
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? silentLog;
     this.#onChannel = options.onChannel ?? ((channel) => this.#store.update(channel));
+    this.#onLost = options.onLost ?? ((channel) => this.#store.forget(channel.id));
     this.#patience = new Patience(this.#policy);
     this.#delivery = new Delivery({
       store: this.#store,
@@ -88,6 +99,13 @@ class Engine implements SettlementEngine {
       const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address));
       if (till === undefined || till.earned === 0n) return undefined;
       return this.#wallet.withdraw();
+    });
+  }
+
+  async plan(signal?: AbortSignal): Promise<readonly Batch[]> {
+    return this.#exclusive(signal, async (stop) => {
+      const candidates = await this.#candidates(stop);
+      return candidates.length === 0 ? [] : planBatches(candidates, await this.#payable(stop), this.#fit);
     });
   }
 
@@ -136,49 +154,116 @@ class Engine implements SettlementEngine {
   /** Unasked: what the last run left, then what is worth it. */
   async #round(stop: AbortSignal): Promise<void> {
     await this.#delivery.recover(stop);
+    const candidates = await this.#candidates(stop);
+    if (candidates.length === 0) return;
     const now = this.#clock.now();
-    const due: Candidate[] = [];
-    let value = 0n;
-    let pressing = false;
-    for (const candidate of await this.#candidates(stop)) {
-      const { id, closeAt } = candidate.channel;
+    const pressures = new Map<ChannelId, Pressure>();
+    for (const candidate of candidates) {
+      const { id } = candidate.channel;
       const since = this.#since.get(id) ?? now;
       this.#since.set(id, since);
-      const urgent = closeAt !== undefined || now - since >= this.#policy.maxAgeMillis;
-      if (!urgent && increaseOf(candidate) < this.#policy.threshold / COMPANY_PARTS) continue;
-      due.push(candidate);
-      value += increaseOf(candidate);
-      pressing ||= urgent;
+      pressures.set(id, pressureOf(candidate, now - since, this.#policy.maxAgeMillis));
     }
-    if (pressing || value >= this.#policy.threshold) await this.#settle(stop, due);
+    const pressing = ({ channel }: Candidate): Pressure => pressures.get(channel.id) ?? 'growing';
+    const worth = await this.#worth(stop);
+    const due = candidates.filter((candidate) => isWorthAdding(candidate, pressing(candidate), worth));
+    await this.#settle(stop, due, (batch) => isWorthSending(batch, batch.candidates.map(pressing), worth));
   }
 
-  /** What could be settled now, by what the till shows. */
+  /** What a transaction costs now, in what it settles. */
+  async #worth(stop: AbortSignal): Promise<Worth> {
+    const { first, further } = await this.#patience.retried(stop, () => this.#wallet.settleFees());
+    this.#unitsPerLamport ??= (await this.#patience.retried(stop, () => this.#reader.bank())).unitsPerLamport;
+    return {
+      first: first * this.#unitsPerLamport,
+      further: further * this.#unitsPerLamport,
+      maxFeeShareBps: BigInt(this.#policy.maxFeeShareBps),
+    };
+  }
+
+  /** What could be settled now, by what the till shows. What can never be settled any more is given up here. */
   async #candidates(stop: AbortSignal): Promise<readonly Candidate[]> {
-    const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address));
+    const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address, 'finalized'));
+    if (till === undefined) return [];
+    this.#giveUpClosed(till);
     const candidates: Candidate[] = [];
-    for (const read of till?.channels ?? []) {
+    for (const read of till.channels) {
       this.#onChannel(read);
       const entry = this.#store.entry(read.id);
       if (entry?.role !== 'payee' || entry.latest === undefined) continue;
       const { latest: receipt, channel } = entry;
-      const waits = receipt.amount > channel.settled && receipt.amount <= channel.deposit;
-      if (waits && this.#refused.get(channel.id) !== receipt.amount) candidates.push({ channel, receipt });
-      else this.#since.delete(channel.id);
+      // The books may know more from a fork that was given up since; only a read that lags behind us may know less.
+      const settled = maximum(read.settled, this.#booked.get(read.id) ?? read.settled);
+      const waits = receipt.amount > settled && receipt.amount <= channel.deposit;
+      if (waits && this.#refused.get(channel.id) !== receipt.amount) {
+        candidates.push({ channel: { ...channel, settled }, receipt });
+      } else {
+        this.#since.delete(channel.id);
+      }
     }
     return candidates;
   }
 
-  async #settle(stop: AbortSignal, candidates: readonly Candidate[]): Promise<readonly Settlement[]> {
+  /**
+   * A channel whose slot has a later generation is closed for good, and what its newest receipt adds is lost. (One that is
+   * merely missing may be missing because the ledger's node lags behind.)
+   */
+  #giveUpClosed(till: TillState): void {
+    for (const entry of Array.from(this.#store.entries())) {
+      const { role, channel, latest } = entry;
+      if (role !== 'payee' || channel.till !== till.address || latest === undefined) continue;
+      if (latest.amount <= channel.settled) continue;
+      if ((till.generations[channel.slot] ?? 0) <= channel.generation) continue;
+      for (const memory of [this.#since, this.#refused, this.#booked]) memory.delete(channel.id);
+      this.#log.warn(
+        {
+          channel: channel.id,
+          payer: channel.payer,
+          lostCredits: formatCredits(amount(latest.amount - channel.settled)),
+          ...(channel.closeAt === undefined ? {} : { couldCloseAt: String(channel.closeAt) }),
+          // No secret, and what is left to show should the ledger's node have lied.
+          receipt: toHex(latest.bytes),
+        },
+        'a payer closed its channel before this node settled its newest receipt, and that much is lost: the node did not reach the ledger during the challenge period, or its wallet agreed to an early close',
+      );
+      this.#onLost(channel);
+    }
+  }
+
+  /**
+   * What the till would still take of a batch that was refused; undefined when it shows nothing that explains it. A
+   * channel may have been closed, or settled by a watchtower, since the batch was planned.
+   */
+  async #stillOpen(stop: AbortSignal, batch: Batch): Promise<readonly Candidate[] | undefined> {
+    const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address));
+    const open = new Map(till?.channels.map((channel) => [channel.id, channel]));
+    let changed = false;
+    const left: Candidate[] = [];
+    for (const { channel: planned, receipt } of batch.candidates) {
+      const channel = open.get(planned.id);
+      changed ||= channel?.settled !== planned.settled;
+      if (channel !== undefined && channel.settled < receipt.amount) left.push({ channel, receipt });
+    }
+    return changed ? left : undefined;
+  }
+
+  /** `accept` has the last word on each transaction; all go when it is absent. */
+  async #settle(
+    stop: AbortSignal,
+    candidates: readonly Candidate[],
+    accept: (batch: Batch) => boolean = () => true,
+  ): Promise<readonly Settlement[]> {
+    if (candidates.length === 0) return [];
     const done: Settlement[] = [];
     const refusals: string[] = [];
     let expiries = 0;
-    const fit: Fit = (receipts, names) => this.#wallet.receiptsThatFit(receipts, names);
-    const todo = planBatches(candidates, await this.#payable(stop, candidates.length), fit).toReversed();
+    const planned = planBatches(candidates, await this.#payable(stop), this.#fit).filter(accept);
+    const todo = planned.toReversed();
     for (let batch = todo.pop(); batch !== undefined; batch = todo.pop()) {
       const outcome = await this.#delivery.deliver(stop, batch);
       if (outcome.state === 'booked') {
         done.push(outcome.settlement);
+        for (const { channel, receipt } of batch.candidates) this.#booked.set(channel.id, receipt.amount);
         continue;
       }
       if (outcome.state === 'expired') {
@@ -191,6 +276,12 @@ class Engine implements SettlementEngine {
           }),
         );
         todo.push(batch);
+        continue;
+      }
+      const left = await this.#stillOpen(stop, batch);
+      if (left !== undefined) {
+        const shares = new Map(batch.shares.map(({ name, gross }): [string, bigint] => [name, gross]));
+        todo.push(...planBatches(left, shares, this.#fit));
         continue;
       }
       // One bad part must not keep the rest: half of the receipts at a time, the last of them without the names.
@@ -207,7 +298,7 @@ class Engine implements SettlementEngine {
         refusals.push(`channel ${first.channel.id}: ${outcome.reason}`);
       }
     }
-    if (done.length > 0) await this.#candidates(stop);
+    if (planned.length > 0) await this.#candidates(stop);
     if (refusals.length > 0) {
       throw new RelaymintError('LEDGER_REJECTED', `The ledger refused to settle ${refusals.join('; ')}.`, {
         remedy: 'The receipts are kept; they are tried again when a newer one comes.',
@@ -218,9 +309,8 @@ class Engine implements SettlementEngine {
   }
 
   /** What each name may be paid: whole base units, names that the ledger knows. */
-  async #payable(stop: AbortSignal, receipts: number): Promise<ReadonlyMap<string, bigint>> {
+  async #payable(stop: AbortSignal): Promise<ReadonlyMap<string, bigint>> {
     const payable = new Map<string, bigint>();
-    if (receipts === 0) return payable;
     for (const [name, numerator] of this.#store.shares) {
       const gross = numerator >> NUMERATOR_BITS;
       if (gross === 0n) continue;
@@ -248,4 +338,8 @@ class Engine implements SettlementEngine {
     this.#tail = next.catch(() => {});
     return next;
   }
+}
+
+function maximum(a: Amount, b: Amount): Amount {
+  return a > b ? a : b;
 }

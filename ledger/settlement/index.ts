@@ -7,3 +7,9 @@ export type {
   SettlementPolicy,
   SettlementTotals,
 } from './contract.ts';
+export { decodeReceiptFile, encodeReceiptFile, readReceiptFile } from './receipt-file.ts';
+export type { FiledReceipt, ReceiptFile } from './receipt-file.ts';
+export { startReceiptExport } from './receipt-export.ts';
+export type { ReceiptExportOptions } from './receipt-export.ts';
+export { createWatchtower } from './watchtower.ts';
+export type { Answer, Look, Watchtower, WatchtowerOptions } from './watchtower.ts';

@@ -1,23 +1,27 @@
 /** One ledger on a Solana cluster: reads it, and opens wallets on it. */
 import type { TransactionResult } from '../contract.ts';
 import type { WalletKey } from './keys.ts';
+import { DEFAULT_MAX_PRIORITY_FEE } from './options.ts';
 import type { SolanaLedgerOptions } from './options.ts';
+import { PriorityFees } from './priority.ts';
 import { SolanaReader } from './reader.ts';
 import { Submitter } from './submitter.ts';
 import { SolanaWallet } from './wallet.ts';
 
 export class SolanaLedger extends SolanaReader {
-  readonly #submitter: Submitter;
+  /** Gets transactions of any instructions on chain. */
+  readonly submitter: Submitter;
 
   /** @throws RelaymintError INVALID_CONFIG for a bad URL. */
   constructor(options: SolanaLedgerOptions) {
     super(options);
-    this.#submitter = new Submitter(this.rpc);
+    const fees = new PriorityFees(this.rpc, options.maxPriorityFee ?? DEFAULT_MAX_PRIORITY_FEE);
+    this.submitter = new Submitter(this.rpc, fees);
   }
 
   /** A wallet that signs with this key, which stays with it. Nothing is sent. `onTransaction` is told of each that it confirms. */
   wallet(key: WalletKey, onTransaction?: (result: TransactionResult) => void): SolanaWallet {
-    return new SolanaWallet(this, this.#submitter, key, onTransaction);
+    return new SolanaWallet(this, this.submitter, key, onTransaction);
   }
 
   /** Ends what is under way. Later calls, the wallets' too, are refused with CLOSED. */

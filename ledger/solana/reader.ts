@@ -11,6 +11,7 @@ import type {
   BankState,
   Balances,
   ChannelState,
+  Commitment,
   LedgerReader,
   NameRecord,
   PreparedTransaction,
@@ -103,9 +104,9 @@ export class SolanaReader implements LedgerReader {
     return toAddress(tillAddress(this.program, toKey(owner)));
   }
 
-  async till(owner: LedgerAddress): Promise<TillState | undefined> {
+  async till(owner: LedgerAddress, commitment?: Commitment): Promise<TillState | undefined> {
     const address = tillAddress(this.program, toKey(owner));
-    const till = await this.tillAccount(address);
+    const till = await this.tillAccount(address, commitment);
     return till === undefined ? undefined : tillState(await this.#channelContext(), address, till);
   }
 
@@ -153,14 +154,17 @@ export class SolanaReader implements LedgerReader {
   }
 
   /** For this folder: accounts as they are now, undefined where there is none. */
-  async accounts(keys: readonly PublicKey[]): Promise<readonly (Info | undefined)[]> {
-    const found = await this.rpc.ask((connection) => connection.getMultipleAccountsInfo([...keys]));
+  async accounts(
+    keys: readonly PublicKey[],
+    commitment: Commitment = 'confirmed',
+  ): Promise<readonly (Info | undefined)[]> {
+    const found = await this.rpc.ask((connection) => connection.getMultipleAccountsInfo([...keys], commitment));
     return keys.map((_, index) => found[index] ?? undefined);
   }
 
   /** For this folder: a till with its free slots too. */
-  async tillAccount(address: PublicKey): Promise<TillAccount | undefined> {
-    const [info] = await this.accounts([address]);
+  async tillAccount(address: PublicKey, commitment?: Commitment): Promise<TillAccount | undefined> {
+    const [info] = await this.accounts([address], commitment);
     return info?.owner.equals(this.program) === true ? decodeTill(info.data) : undefined;
   }
 

@@ -56,14 +56,23 @@ export class Rpc {
    * A SendTransactionError passes: it is the caller's to read.
    */
   async ask<T>(question: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.#asked(question, TRIES);
+  }
+
+  /** As `ask`, for what must not be repeated unknowingly. LEDGER_UNREACHABLE leaves open whether it was heard. */
+  async tell<T>(order: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.#asked(order, 1);
+  }
+
+  async #asked<T>(question: (connection: Connection) => Promise<T>, tries: number): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await question(this.connection);
       } catch (error) {
         if (error instanceof SendTransactionError || isRelaymintError(error)) throw error;
-        const code = error instanceof SolanaJSONRPCError ? Number(error.code) : undefined;
-        if (code === undefined || !PASSING_CODES.includes(code)) throw this.#rejected(error);
-        if (attempt === TRIES) throw this.#unreachable(`it is behind its cluster (${code})`, error);
+        const passing = passingReason(error);
+        if (passing === undefined) throw this.#rejected(error);
+        if (attempt === tries) throw this.#unreachable(passing, error);
         await this.#pause(attempt);
       }
     }
@@ -92,8 +101,9 @@ export class Rpc {
   }
 
   async #request(input: string | URL | Request, init: RequestInit): Promise<Response> {
-    // An airdrop that was granted, but whose answer was lost, would be granted again.
-    const repeatable = !(typeof init.body === 'string' && init.body.includes('"requestAirdrop"'));
+    // An airdrop that was granted, but whose answer was lost, would be granted again; and who sends a transaction must
+    // know whether an answer was lost, for then it may be on its way.
+    const repeatable = !(typeof init.body === 'string' && ONCE.test(init.body));
     for (let attempt = 1; ; attempt += 1) {
       if (this.#closed) throw closedError();
       let failure: RelaymintError;
@@ -161,6 +171,18 @@ export class Rpc {
       cause,
     });
   }
+}
+
+const ONCE = /"(?:requestAirdrop|sendTransaction)"/;
+
+/** Why the same question may be answered later; undefined when it never will. */
+function passingReason(error: unknown): string | undefined {
+  if (error instanceof SolanaJSONRPCError) {
+    return PASSING_CODES.includes(Number(error.code)) ? `it is behind its cluster (${String(error.code)})` : undefined;
+  }
+  // Cut off, or mangled by something in between; or it never was a Solana node.
+  const garbled = error instanceof SyntaxError || (error instanceof Error && error.name === 'StructError');
+  return garbled ? 'its answer is not that of a Solana RPC node' : undefined;
 }
 
 const JSON_HEADERS = { 'content-type': 'application/json' };

@@ -31,6 +31,7 @@ export function tillState(context: ChannelContext, address: PublicKey, till: Til
     earned: till.earned,
     lifetimeEarned: till.lifetimeEarned,
     channels: till.slots.filter((slot) => slot.open).map((slot) => channelState(context, address, till, slot)),
+    generations: till.slots.map((slot) => slot.generation),
   };
 }
 

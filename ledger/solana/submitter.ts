@@ -1,12 +1,22 @@
 /** Brings signed transactions onto the chain, and finds out what became of them. */
 import { randomInt } from 'node:crypto';
-import { ComputeBudgetProgram, SendTransactionError, Transaction } from '@solana/web3.js';
+import {
+  ComputeBudgetProgram,
+  PublicKey,
+  SendTransactionError,
+  Transaction,
+  TransactionMessage,
+  VersionedTransaction,
+} from '@solana/web3.js';
 import type { Keypair, SignatureStatus, TransactionInstruction } from '@solana/web3.js';
 import bs58 from 'bs58';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import { lamports } from '../../core/units.ts';
-import type { PreparedTransaction, SubmissionStatus, TransactionResult } from '../contract.ts';
+import type { Lamports } from '../../core/units.ts';
+import type { Commitment, PreparedTransaction, SubmissionStatus, TransactionResult } from '../contract.ts';
 import { decodeProgramError } from './program/index.ts';
+import { priorityFee, unitLimitOf, writableAccounts } from './priority.ts';
+import type { PriorityFees } from './priority.ts';
 import type { Rpc } from './rpc.ts';
 import { MAX_PACKET_BYTES } from './settle-size.ts';
 
@@ -23,18 +33,40 @@ const UNITS_PER_INSTRUCTION = 200_000;
 const MAX_UNITS = 1_400_000;
 /** Range of the figure that tells equal transactions apart. */
 const SERIALS = 0x10000;
+/** A transaction may take a little more when it is carried out than when it was tried. */
+const UNITS_MARGIN = 1.2;
+/** The instructions that set limit and price were not in the trial. */
+const BUDGET_UNITS = 1_000;
 const LACKING_FUNDS = /no record of a prior credit|insufficient funds|insufficient lamports/i;
 
 export class Submitter {
   readonly #rpc: Rpc;
+  readonly #fees: PriorityFees;
   #serial = randomInt(SERIALS);
 
-  constructor(rpc: Rpc) {
+  constructor(rpc: Rpc, fees: PriorityFees) {
     this.#rpc = rpc;
+    this.#fees = fees;
   }
 
-  /** Signs with a fresh blockhash; the first signer pays the fee. @throws RelaymintError LIMIT_EXCEEDED when it is too long. */
+  /**
+   * Signs with a fresh blockhash, bidding what the network asks; the first signer pays the fee. A limit of compute units
+   * among the instructions is kept; without one it is found out by a trial run when there is a price to be multiplied.
+   * @throws RelaymintError LIMIT_EXCEEDED when it is too long.
+   */
   async prepare(
+    instructions: readonly TransactionInstruction[],
+    signers: readonly [Keypair, ...Keypair[]],
+  ): Promise<PreparedTransaction> {
+    return this.#sign(await this.#priced(instructions, signers[0].publicKey), signers);
+  }
+
+  /** Lamports that a transaction of at most `units` which writes these accounts would bid now. */
+  async priorityFee(writable: readonly PublicKey[], units: number): Promise<Lamports> {
+    return priorityFee(this.#fees.within(await this.#fees.asked(writable), units), units);
+  }
+
+  async #sign(
     instructions: readonly TransactionInstruction[],
     signers: readonly [Keypair, ...Keypair[]],
   ): Promise<PreparedTransaction> {
@@ -60,6 +92,51 @@ export class Submitter {
   }
 
   /**
+   * The instructions with their bid. `serial` tells equal transactions apart: paying the same sum to the same wallet twice
+   * within one slot would be the same transaction, carried out once and reported twice. Added to the limit of compute
+   * units, it makes each its own.
+   */
+  async #priced(
+    instructions: readonly TransactionInstruction[],
+    payer: PublicKey,
+    serial?: number,
+  ): Promise<readonly TransactionInstruction[]> {
+    const asked = await this.#fees.asked([payer, ...writableAccounts(instructions)]);
+    const usual = Math.min(UNITS_PER_INSTRUCTION * instructions.length, MAX_UNITS - SERIALS);
+    const unbid = serial === undefined ? instructions : [unitLimit(usual + serial), ...instructions];
+    if (asked === 0n) return unbid;
+    const given = unitLimitOf(instructions);
+    const limit = given ?? ((await this.#tried(instructions, payer)) ?? usual) + (serial ?? 0);
+    const microLamports = this.#fees.within(asked, limit);
+    if (microLamports === 0n) return unbid;
+    const bid = [
+      ...(given === undefined ? [unitLimit(limit)] : []),
+      ComputeBudgetProgram.setComputeUnitPrice({ microLamports }),
+      ...instructions,
+    ];
+    // A full batch may have no room for the bid. Unhurried is better than not at all.
+    return lengthOf(new Transaction({ feePayer: payer, ...NO_BLOCKHASH }).add(...bid)) > MAX_PACKET_BYTES ? unbid : bid;
+  }
+
+  /** Compute units that the instructions take, with a margin; undefined when the trial fails: sending it will say why. */
+  async #tried(instructions: readonly TransactionInstruction[], payer: PublicKey): Promise<number | undefined> {
+    const message = new TransactionMessage({
+      payerKey: payer,
+      recentBlockhash: NO_BLOCKHASH.blockhash,
+      instructions: [...instructions],
+    }).compileToLegacyMessage();
+    const { value } = await this.#rpc.ask((connection) =>
+      connection.simulateTransaction(new VersionedTransaction(message), {
+        sigVerify: false,
+        replaceRecentBlockhash: true,
+      }),
+    );
+    const { err, unitsConsumed } = value;
+    if (err !== null || unitsConsumed === undefined) return undefined;
+    return Math.min(Math.ceil(unitsConsumed * UNITS_MARGIN) + BUDGET_UNITS, MAX_UNITS - SERIALS);
+  }
+
+  /**
    * Signs, sends and waits; signs anew when the network let the transaction expire.
    * @throws RelaymintError PROGRAM_ERROR or a nearer code, INSUFFICIENT_FUNDS, LEDGER_REJECTED, LEDGER_UNREACHABLE, TIMEOUT
    */
@@ -68,9 +145,10 @@ export class Submitter {
     signers: readonly [Keypair, ...Keypair[]],
   ): Promise<TransactionResult> {
     for (let signing = 1; signing <= SIGNINGS; signing += 1) {
-      const prepared = await this.prepare([this.#unique(instructions.length), ...instructions], signers);
-      await this.submit(prepared);
-      const outcome = await this.#poll(prepared);
+      this.#serial = (this.#serial + 1) % SERIALS;
+      const prepared = await this.#sign(await this.#priced(instructions, signers[0].publicKey, this.#serial), signers);
+      await this.#send(prepared);
+      const outcome = await this.#poll(prepared, 'confirmed');
       if (outcome.state === 'confirmed') return outcome.result;
       if (outcome.state === 'failed') throw outcome.error;
     }
@@ -79,24 +157,23 @@ export class Submitter {
     });
   }
 
-  /**
-   * Paying the same sum to the same wallet twice within one slot would be the same transaction, carried out once and
-   * reported twice. A limit of compute units that no two have in common makes each its own.
-   */
-  #unique(instructions: number): TransactionInstruction {
-    this.#serial = (this.#serial + 1) % SERIALS;
-    const enough = Math.min(UNITS_PER_INSTRUCTION * instructions, MAX_UNITS - SERIALS);
-    return ComputeBudgetProgram.setComputeUnitLimit({ units: enough + this.#serial });
+  /** Sends; when no answer comes it may have arrived all the same, and its status will tell. */
+  async #send(transaction: PreparedTransaction): Promise<void> {
+    try {
+      await this.submit(transaction);
+    } catch (error) {
+      if (!isRelaymintError(error, 'LEDGER_UNREACHABLE')) throw error;
+    }
   }
 
+  /** Sends once. LEDGER_UNREACHABLE leaves open whether it arrived; any other error says that it did not. */
   async submit({ wire }: PreparedTransaction): Promise<void> {
     try {
-      await this.#rpc.ask((connection) => connection.sendRawTransaction(wire, { preflightCommitment: 'confirmed' }));
+      await this.#rpc.tell((connection) => connection.sendRawTransaction(wire, { preflightCommitment: 'confirmed' }));
     } catch (error) {
       if (!(error instanceof SendTransactionError)) throw error;
       const reason = reasonOf(error);
-      // On chain already; or the node is behind, or the blockhash has expired. The status tells which.
-      if (/already been processed|blockhash not found|node is (?:behind|unhealthy)/i.test(reason)) return;
+      if (UNDECIDED.test(reason)) return;
       throw failureOf(error, error.logs ?? []);
     }
   }
@@ -104,19 +181,19 @@ export class Submitter {
   async status(
     transaction: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'>,
   ): Promise<SubmissionStatus> {
-    const found = await this.#look(transaction);
+    const found = await this.#look(transaction, 'finalized');
     return found.state === 'failed' ? { state: 'failed', reason: found.error.message } : found;
   }
 
   async confirm(transaction: PreparedTransaction, signal?: AbortSignal): Promise<SubmissionStatus> {
-    const found = await this.#poll(transaction, signal);
+    const found = await this.#poll(transaction, 'finalized', signal);
     return found.state === 'failed' ? { state: 'failed', reason: found.error.message } : found;
   }
 
   /** Waits for a signature that somebody else signed (an airdrop). @throws as `run` */
   async settled(signature: string): Promise<void> {
     const height = await this.#rpc.ask((connection) => connection.getBlockHeight());
-    const found = await this.#poll({ signature, lastValidBlockHeight: BigInt(height) + 150n });
+    const found = await this.#poll({ signature, lastValidBlockHeight: BigInt(height) + 150n }, 'confirmed');
     if (found.state === 'failed') throw found.error;
     if (found.state === 'confirmed') return;
     throw new RelaymintError('TIMEOUT', 'The network did not carry out the transaction.', { remedy: 'Try again.' });
@@ -124,12 +201,13 @@ export class Submitter {
 
   async #poll(
     transaction: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'> & Partial<PreparedTransaction>,
+    commitment: Commitment,
     signal?: AbortSignal,
   ): Promise<Exclude<Found, { state: 'pending' }>> {
     let pause = FIRST_POLL_MILLIS;
     let sinceSent = 0;
     for (;;) {
-      const found = await this.#look(transaction);
+      const found = await this.#look(transaction, commitment);
       if (found.state !== 'pending') return found;
       await this.#rpc.wait(pause, signal);
       sinceSent += pause;
@@ -143,34 +221,37 @@ export class Submitter {
   /** What the node thinks of it does not matter here: the status decides. */
   async #resend(wire: Uint8Array): Promise<void> {
     try {
-      await this.#rpc.ask((connection) => connection.sendRawTransaction(wire, { skipPreflight: true }));
+      await this.#rpc.tell((connection) => connection.sendRawTransaction(wire, { skipPreflight: true }));
     } catch (error) {
-      if (!(error instanceof SendTransactionError) && !isRelaymintError(error, 'LEDGER_REJECTED')) throw error;
+      if (!(error instanceof SendTransactionError) && !isRelaymintError(error, 'LEDGER_UNREACHABLE')) throw error;
     }
   }
 
-  async #look({
-    signature,
-    lastValidBlockHeight,
-  }: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'>): Promise<Found> {
+  async #look(
+    { signature, lastValidBlockHeight }: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'>,
+    commitment: Commitment,
+  ): Promise<Found> {
     const early = await this.#statusOf(signature);
-    if (early !== null) return this.#foundAs(signature, early);
-    const height = BigInt(await this.#rpc.ask((connection) => connection.getBlockHeight()));
-    if (height <= lastValidBlockHeight) return { state: 'pending' };
-    // It may have got in between the two questions; from now on it cannot any more.
+    if (early.status !== null) return this.#foundAs(signature, early.status, commitment);
+    // A block that no fork can undo: past the last one that may hold it, it can get in nowhere any more.
+    const { blockHeight, absoluteSlot } = await this.#rpc.ask((connection) => connection.getEpochInfo('finalized'));
+    if (blockHeight === undefined || BigInt(blockHeight) <= lastValidBlockHeight) return { state: 'pending' };
+    // It may have got in between the two questions, and the second may be answered by a node that lags behind the first.
     const late = await this.#statusOf(signature);
-    return late === null ? { state: 'expired' } : this.#foundAs(signature, late);
+    if (late.status !== null) return this.#foundAs(signature, late.status, commitment);
+    return late.slot < absoluteSlot ? { state: 'pending' } : { state: 'expired' };
   }
 
-  async #statusOf(signature: string): Promise<SignatureStatus | null> {
-    const { value } = await this.#rpc.ask((connection) =>
+  /** `slot`: how far the node that answered had come. */
+  async #statusOf(signature: string): Promise<{ readonly status: SignatureStatus | null; readonly slot: number }> {
+    const { context, value } = await this.#rpc.ask((connection) =>
       connection.getSignatureStatuses([signature], { searchTransactionHistory: true }),
     );
-    return value[0] ?? null;
+    return { status: value[0] ?? null, slot: context.slot };
   }
 
-  async #foundAs(signature: string, status: SignatureStatus): Promise<Found> {
-    if (status.confirmationStatus === 'processed') return { state: 'pending' };
+  async #foundAs(signature: string, status: SignatureStatus, commitment: Commitment): Promise<Found> {
+    if (!isAs(commitment, status)) return { state: 'pending' };
     const record = await this.#record(signature);
     if (status.err !== null) return { state: 'failed', error: failureOf(status.err, record?.logs ?? []) };
     return { state: 'confirmed', result: record?.result ?? { signature, feeLamports: lamports(0n), computeUnits: 0 } };
@@ -193,6 +274,23 @@ export class Submitter {
     }
     return undefined;
   }
+}
+
+/** Its own blockhash does not matter: the node puts one in, or nothing is sent. */
+const NO_BLOCKHASH = { blockhash: PublicKey.default.toBase58(), lastValidBlockHeight: 0 };
+
+/** On chain already; or the node is behind, out of breath, or the blockhash has expired. The status tells which. */
+const UNDECIDED =
+  /already been processed|blockhash not found|node is (?:behind|unhealthy)|internal error|rate limit|too many requests|timed out/i;
+
+function unitLimit(units: number): TransactionInstruction {
+  return ComputeBudgetProgram.setComputeUnitLimit({ units });
+}
+
+/** No confirmations to count: the block is beyond any fork. */
+function isAs(commitment: Commitment, { confirmationStatus, confirmations }: SignatureStatus): boolean {
+  if (confirmationStatus === 'finalized' || confirmations === null) return true;
+  return commitment === 'confirmed' && confirmationStatus === 'confirmed';
 }
 
 type Found =

@@ -16,6 +16,7 @@ import type {
   NameRegistration,
   PreparedTransaction,
   RegistrationOptions,
+  SettleFees,
   SettleItem,
   SubmissionStatus,
   TransactionResult,
@@ -70,7 +71,7 @@ export class SolanaWallet implements LedgerWallet {
         remedy: `Ask for at most ${Math.floor(Number.MAX_SAFE_INTEGER / LAMPORTS_PER_SOL)} SOL at once.`,
       });
     }
-    const signature = await this.#ledger.rpc.ask((connection) =>
+    const signature = await this.#ledger.rpc.tell((connection) =>
       connection.requestAirdrop(this.#owner, Number(amount)),
     );
     await this.#submitter.settled(signature);
@@ -194,7 +195,11 @@ export class SolanaWallet implements LedgerWallet {
     return this.#run([configure], newAdmin instanceof SolanaWallet ? [newAdmin.#key] : []);
   }
 
-  async prepareSettle(items: readonly SettleItem[], shares: readonly ContentShare[]): Promise<PreparedTransaction> {
+  async prepareSettle(
+    items: readonly SettleItem[],
+    shares: readonly ContentShare[],
+    payee: LedgerAddress = this.address,
+  ): Promise<PreparedTransaction> {
     const receipts = items.map(({ slot, message, signature }) => {
       const { amount, up, down } = decodeReceipt(message);
       return { slot, amount, up, down, r: signature.subarray(0, signature.length / 2) };
@@ -205,8 +210,8 @@ export class SolanaWallet implements LedgerWallet {
       signature,
     }));
     const settle = program.settle(this.#program, {
-      till: program.tillAddress(this.#program, this.#owner),
-      owner: this.#owner,
+      till: program.tillAddress(this.#program, toKey(payee)),
+      owner: payee === this.address ? this.#owner : undefined,
       scalar: aggregateSignatures(signed),
       receipts,
       shares,
@@ -217,6 +222,16 @@ export class SolanaWallet implements LedgerWallet {
 
   receiptsThatFit(receipts: readonly Receipt[], names: number): number {
     return receiptsThatFit(receipts, names);
+  }
+
+  async settleFees(): Promise<SettleFees> {
+    const till = program.tillAddress(this.#program, this.#owner);
+    const written = [this.#owner, till, program.bankAddress(this.#program)];
+    const [one, two] = await Promise.all(
+      [1, 2].map((receipts) => this.#submitter.priorityFee(written, settleUnits(receipts, 0))),
+    );
+    // One signature however many receipts: a further one costs what its compute units are bid for.
+    return { first: toLamports(FEE_LAMPORTS + (one ?? 0n)), further: toLamports((two ?? 0n) - (one ?? 0n)) };
   }
 
   async submit(transaction: PreparedTransaction): Promise<void> {

@@ -14,6 +14,7 @@ import { relayCommand } from './commands/relay.ts';
 import { startCommand } from './commands/start.ts';
 import { tillCommand } from './commands/till.ts';
 import { walletCommand } from './commands/wallet.ts';
+import { watchtowerCommand } from './commands/watchtower.ts';
 import { reportError } from './output.ts';
 
 const { version } = createRequire(import.meta.url)('../../../package.json') as { readonly version: string };
@@ -44,6 +45,7 @@ function createProgram(): Command {
   nameCommand(program);
   settleCommand(program);
   statsCommand(program);
+  watchtowerCommand(program);
   return program;
 }
 

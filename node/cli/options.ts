@@ -6,6 +6,7 @@ import { messageOf } from '../../core/errors.ts';
 import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
 import {
   formatCredits,
+  formatSol,
   parseCredits,
   parseSol,
   pricePerMiB,
@@ -14,6 +15,7 @@ import {
   type PricePerMiB,
 } from '../../core/units.ts';
 import { MAX_TILL_SLOTS } from '../../ledger/solana/index.ts';
+import { DEFAULT_MAX_PRIORITY_FEE } from '../../ledger/solana/options.ts';
 import { EMBEDDED_PROGRAM_ID } from '../../ledger/solana/embedded/program-id.ts';
 import { WALLET_FILE } from './roles/keys.ts';
 import { parsePeer, type PeerAddress } from '../discovery/index.ts';
@@ -146,8 +148,19 @@ export interface NodeOptions extends CommonOptions, LedgerOptions {
   readonly bootstrap: readonly PeerAddress[];
   readonly deposit: Amount;
   readonly airdrop?: Lamports;
+  readonly maxPriorityFee: Lamports;
   readonly seed?: string;
   readonly loopbackOnly?: true;
+}
+
+/** Most that one transaction bids beside its base fee. */
+export function priorityFeeOption(): Option {
+  return new Option(
+    '--max-priority-fee <sol>',
+    'most that one transaction bids for its place in full blocks; it bids what others recently paid, 0 never bids',
+  )
+    .argParser(sol)
+    .default(DEFAULT_MAX_PRIORITY_FEE, formatSol(DEFAULT_MAX_PRIORITY_FEE));
 }
 
 /** What every command that runs a node takes. */
@@ -179,11 +192,41 @@ export function addNodeOptions(command: Command, role: string): Command {
       'test ledgers: fill an empty wallet from the faucet and buy credits with half of it',
       sol,
     )
+    .addOption(priorityFeeOption())
     .option(
       '--seed <text>',
       'derive every key from this text and the label (tests only: whoever knows it owns the node)',
     )
     .option('--loopback-only', 'refuse every connection that would leave this machine');
+}
+
+export interface EarningOptions {
+  readonly settleFeeShare: number;
+  readonly exportReceipts?: string;
+}
+
+/** What a command takes whose node earns. */
+export function addEarningOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--settle-fee-share <percent>',
+        'settle unasked once the fee is at most this share of the value; 0 waits until it is old, asked for, or its channel closes',
+      )
+        .argParser(parsed(parseShare))
+        .default(DEFAULT_FEE_SHARE_BPS, '1'),
+    )
+    .option('--export-receipts <file>', 'keep the newest receipts in this file, for a watchtower');
+}
+
+const DEFAULT_FEE_SHARE_BPS = 100;
+
+/** "2.5" per cent -> 250 basis points. @throws RangeError */
+function parseShare(text: string): number {
+  const match = /^(\d{1,3})(?:\.(\d{1,2}))?$/.exec(text.trim());
+  const bps = match === null ? Number.NaN : Number(match[1]) * 100 + Number((match[2] ?? '').padEnd(2, '0'));
+  if (bps >= 0 && bps <= 10_000) return bps;
+  throw new RangeError('Write a percentage from 0 to 100 with at most two decimals, for example 2.5.');
 }
 
 export interface ListenOptions {

@@ -92,7 +92,7 @@ export class Deployment {
       throw new TypeError('the ledger was opened for another program than the one to deploy');
     }
     this.#options = options;
-    this.#submitter = new Submitter(options.ledger.rpc);
+    this.#submitter = options.ledger.submitter;
   }
 
   /**

@@ -3,19 +3,21 @@ import type { Command } from 'commander';
 import { bytes, formatCredits, pricePerMiB, type Bytes, type PricePerMiB } from '../../../core/units.ts';
 import { parseName } from '../../../sites/name/index.ts';
 import {
+  addEarningOptions,
   addListenOptions,
   addNodeOptions,
   addTillOptions,
   collect,
   parsed,
   priceOption,
+  type EarningOptions,
   type ListenOptions,
   type NodeOptions,
   type TillOptions,
 } from '../options.ts';
 import { runNode } from './run-node.ts';
 
-interface HostOptions extends NodeOptions, ListenOptions, TillOptions {
+interface HostOptions extends NodeOptions, ListenOptions, TillOptions, EarningOptions {
   readonly price: PricePerMiB;
   readonly publishPrice: PricePerMiB;
   readonly quota?: Bytes;
@@ -41,7 +43,7 @@ export function hostCommand(program: Command): void {
     .description(
       "Takes content from publishers, checks every block against its hash, and serves it to whoever pays.\nThe share of a site's owner is declared with every settlement.",
     );
-  addTillOptions(addListenOptions(addNodeOptions(command, 'host')))
+  addTillOptions(addEarningOptions(addListenOptions(addNodeOptions(command, 'host'))))
     .addOption(priceOption('--price <credits>', 'credits for each MiB served', DEFAULT_CONTENT_PRICE))
     .addOption(
       priceOption('--publish-price <credits>', 'credits for each MiB that a publisher brings', DEFAULT_PUBLISH_PRICE),

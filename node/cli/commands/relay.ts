@@ -2,10 +2,12 @@
 import type { Command } from 'commander';
 import { formatCredits, pricePerMiB, type PricePerMiB } from '../../../core/units.ts';
 import {
+  addEarningOptions,
   addListenOptions,
   addNodeOptions,
   addTillOptions,
   priceOption,
+  type EarningOptions,
   type ListenOptions,
   type NodeOptions,
   type TillOptions,
@@ -13,7 +15,7 @@ import {
 import { relayWindowPrice } from '../roles/node.ts';
 import { runNode } from './run-node.ts';
 
-interface RelayOptions extends NodeOptions, ListenOptions, TillOptions {
+interface RelayOptions extends NodeOptions, ListenOptions, TillOptions, EarningOptions {
   readonly price: PricePerMiB;
 }
 
@@ -26,7 +28,7 @@ export function relayCommand(program: Command): void {
     .description(
       "Carries circuits of others for pay. Each neighbour that sends traffic here pays by signed receipts, which are\nsettled on the ledger into this node's till.",
     );
-  addTillOptions(addListenOptions(addNodeOptions(command, 'relay')))
+  addTillOptions(addEarningOptions(addListenOptions(addNodeOptions(command, 'relay'))))
     .addOption(
       priceOption('--price <credits>', 'credits for each MiB carried, both directions counted', DEFAULT_RELAY_PRICE),
     )

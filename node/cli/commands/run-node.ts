@@ -5,14 +5,14 @@ import type { PricePerMiB } from '../../../core/units.ts';
 import type { NodeRole } from '../control/protocol.ts';
 import { startControlServer } from '../control/server.ts';
 import { watchLifecycle } from '../lifecycle.ts';
-import { defaultDataDir, type ListenOptions, type NodeOptions } from '../options.ts';
+import { defaultDataDir, type EarningOptions, type ListenOptions, type NodeOptions } from '../options.ts';
 import { createLog, createOutput, type Output } from '../output.ts';
 import { openNode, type NodeSettings, type RunningNode } from '../roles/node.ts';
 import { controlHandlers } from '../roles/stats.ts';
 
 export interface RunNodeOptions {
   readonly role: NodeRole;
-  readonly options: NodeOptions & Partial<ListenOptions>;
+  readonly options: NodeOptions & Partial<ListenOptions> & Partial<EarningOptions>;
   readonly relayPrice: PricePerMiB | undefined;
   /** The main price: one MiB at it is what a stranger may owe. */
   readonly windowPrice: PricePerMiB;
@@ -48,6 +48,15 @@ export function nodeSettings(run: Omit<RunNodeOptions, 'prepare' | 'open' | 'des
     windowPrice: run.windowPrice,
     tillSlots: run.tillSlots,
     maxTillSlots: run.maxTillSlots,
+    maxPriorityFee: options.maxPriorityFee,
+    ...(options.settleFeeShare === undefined
+      ? {}
+      : {
+          earning: {
+            policy: { maxFeeShareBps: options.settleFeeShare },
+            exportReceipts: options.exportReceipts === undefined ? undefined : path.resolve(options.exportReceipts),
+          },
+        }),
     log: createLog(options.logLevel, label),
   };
 }

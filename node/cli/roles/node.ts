@@ -10,7 +10,12 @@ import { MAX_OFFER_LIFE_MILLIS } from '../../../core/limits.ts';
 import { systemClock, type Log } from '../../../core/ports.ts';
 import { pricePerMiB, unixMillis, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
 import { openAccountBook, openBookStore, type AccountBook, type BookStore } from '../../../ledger/accounting/index.ts';
-import { startSettlement, type SettlementEngine } from '../../../ledger/settlement/index.ts';
+import {
+  startReceiptExport,
+  startSettlement,
+  type SettlementEngine,
+  type SettlementPolicy,
+} from '../../../ledger/settlement/index.ts';
 import { openSolanaLedger, type SolanaLedger, type SolanaWallet } from '../../../ledger/solana/index.ts';
 import { createCircuitEndpoint, type CircuitEndpoint, type ServiceHandler } from '../../circuit/index.ts';
 import {
@@ -31,6 +36,13 @@ import { fundNode } from './funding.ts';
 import { repeat } from './interval.ts';
 import { growNearlyFull } from './till.ts';
 import { loadNodeKeys, signerOf, type NodeKeys } from './keys.ts';
+
+export interface EarningSettings {
+  /** When to settle unasked. */
+  readonly policy: Partial<Pick<SettlementPolicy, 'maxFeeShareBps'>>;
+  /** File that is kept as new as the books, for a watchtower. */
+  readonly exportReceipts: string | undefined;
+}
 
 export interface NodeSettings {
   readonly role: NodeRole;
@@ -58,6 +70,10 @@ export interface NodeSettings {
   readonly tillSlots: number | undefined;
   /** Up to how many the till grows by itself when it is nearly full; absent: never. */
   readonly maxTillSlots?: number | undefined;
+  /** Most that one transaction bids beside its base fee; the ledger's default when absent. */
+  readonly maxPriorityFee?: Lamports;
+  /** What the operator of a node that earns decides; the defaults when absent. */
+  readonly earning?: EarningSettings;
   /** Counts nothing and charges nothing: what a benchmark compares with. All nodes of a circuit must agree on it. */
   readonly unmetered?: true;
   readonly log: Log;
@@ -107,8 +123,8 @@ export function relayWindowPrice(own: PricePerMiB): PricePerMiB {
 const SETTLEMENT_POLL_MILLIS = 5_000;
 /** A till has free slots for longer than this when it is looked at. */
 const TILL_POLL_MILLIS = 30_000;
-/** A receipt keeps: a node that cannot reach the ledger does not wait for it for ever. */
-const SHUTDOWN_SETTLE_MILLIS = 12_000;
+/** A cluster takes 13 s to make a transaction final. A receipt keeps: a node that cannot reach the ledger does not wait for it for ever. */
+const SHUTDOWN_SETTLE_MILLIS = 16_000;
 
 export async function openNode(settings: NodeSettings): Promise<RunningNode> {
   const { log } = settings;
@@ -121,6 +137,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
     url: settings.ledgerUrl,
     programId: settings.programId,
     fetch: policy.fetch('ledger'),
+    ...(settings.maxPriorityFee === undefined ? {} : { maxPriorityFee: settings.maxPriorityFee }),
     clock,
     log,
   });
@@ -129,14 +146,20 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
 
   const store = stack.use(await openBookStore(path.join(settings.dataDir, BOOKS_DIRECTORY)));
   const book = stack.use(openAccountBook({ store, reader: ledger, log }));
+  if (settings.earning?.exportReceipts !== undefined) {
+    const { exportReceipts: file } = settings.earning;
+    const { programId: program } = settings;
+    stack.use(await startReceiptExport({ store, program, payee: wallet.address, file, clock, log }));
+  }
   const links = stack.use(createLinkManager({ identity, policy, clock, log }));
   const settlement = stack.use(
     startSettlement({
       store,
       wallet,
       reader: ledger,
-      policy: { pollMillis: SETTLEMENT_POLL_MILLIS },
+      policy: { pollMillis: SETTLEMENT_POLL_MILLIS, ...settings.earning?.policy },
       onChannel: (channel) => book.update(channel),
+      onLost: (channel) => book.forget(channel),
       clock,
       log,
     }),

@@ -16,23 +16,23 @@ export type Step = (typeof STEPS)[number];
 export class Crash extends Error {}
 
 /** `at` is told of each step and may throw, or never return. */
-export function withFaults(wallet: LedgerWallet, at: (step: Step) => void): LedgerWallet {
+export function withFaults(wallet: LedgerWallet, at: (step: Step) => void | Promise<void>): LedgerWallet {
   const faulty: Pick<LedgerWallet, 'prepareSettle' | 'submit' | 'confirm'> = {
     async prepareSettle(items, shares): Promise<PreparedTransaction> {
-      at('before prepare');
+      await at('before prepare');
       const prepared = await wallet.prepareSettle(items, shares);
-      at('after prepare');
+      await at('after prepare');
       return prepared;
     },
     async submit(transaction): Promise<void> {
-      at('before submit');
+      await at('before submit');
       await wallet.submit(transaction);
-      at('after submit');
+      await at('after submit');
     },
     async confirm(transaction, signal): Promise<SubmissionStatus> {
-      at('before confirm');
+      await at('before confirm');
       const status = await wallet.confirm(transaction, signal);
-      at('after confirm');
+      await at('after confirm');
       return status;
     },
   };

@@ -2,7 +2,7 @@
 import { EventEmitter, once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../core/ports.ts';
-import { amount } from '../../../core/units.ts';
+import type { ChannelState } from '../../../ledger/contract.ts';
 import type { SettlementOptions } from '../../../ledger/settlement/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import { Crash, STEPS, unreachable, withFaults } from './faulty-wallet.ts';
@@ -72,19 +72,29 @@ describe('settling', () => {
     });
   });
 
-  it('happens unasked when enough is owed, and not before', async () => {
-    await inWorld('threshold', 2, async (world) => {
+  it('happens unasked once the fee is a small enough share of the value, and not before', async () => {
+    await inWorld('share', 3, async (world) => {
       const seen = observe(world);
-      const engine = world.engine({ ...seen.options, policy: { threshold: amount(500_000n), pollMillis: 5 } });
-      await world.receive(0, 90_000n);
-      await world.receive(1, 499_000n);
+      const engine = world.engine({ ...seen.options, policy: { maxFeeShareBps: 100, pollMillis: 5 } });
+      const { first, further } = await world.wallet.settleFees();
+      // One per cent of a receipt this large is the whole fee.
+      const enough = first * 100n;
+      await world.receive(0, further * 100n - 1n);
+      await world.receive(1, enough - 1n);
       await seen.rounds(4);
       expect(await world.settledOnChain()).toBe(0n);
       const settled = seen.settled();
-      await world.receive(1, 600_000n);
+      await world.receive(1, enough);
       await settled;
-      expect(engine.unsettled()).toBe(90_000n);
-      expect(await world.settledOnChain()).toBe(600_000n);
+      expect(await world.settledOnChain()).toBe(enough);
+      // The other one did not pay for its own place, so it waits; no longer, once it does and somebody pays the rest.
+      expect(engine.unsettled()).toBe(further * 100n - 1n);
+      const both = seen.settled();
+      await world.receive(0, further * 100n);
+      await world.receive(2, enough);
+      await both;
+      expect(engine.unsettled()).toBe(0n);
+      expect(engine.totals()).toMatchObject({ transactions: 2, receipts: 3 });
       await engine.close();
     });
   });
@@ -116,12 +126,28 @@ describe('settling', () => {
     });
   });
 
-  it('settles old value whatever its amount', async () => {
+  it('settles old value once it is worth more than its fee', async () => {
     await inWorld('old', 1, async (world) => {
       const seen = observe(world);
-      const settled = seen.settled();
       const engine = world.engine({ ...seen.options, policy: { pollMillis: 5, maxAgeMillis: 0 } });
-      await world.receive(0, 5n);
+      const { first } = await world.wallet.settleFees();
+      await world.receive(0, first - 1n);
+      await seen.rounds(4);
+      expect(await world.settledOnChain()).toBe(0n);
+      const settled = seen.settled();
+      await world.receive(0, BigInt(first));
+      await settled;
+      expect(engine.unsettled()).toBe(0n);
+      await engine.close();
+    });
+  });
+
+  it('settles a channel whose deposit is nearly used up', async () => {
+    await inWorld('used up', 1, async (world) => {
+      const seen = observe(world);
+      const settled = seen.settled();
+      const engine = world.engine({ ...seen.options, policy: { pollMillis: 5 } });
+      await world.receive(0, 95_000_000n);
       await settled;
       expect(engine.unsettled()).toBe(0n);
       await engine.close();
@@ -173,6 +199,107 @@ describe('settling', () => {
       await spoiled.close();
       const engine = world.engine();
       expect((await engine.settleAll()).map((one) => one.amount)).toEqual([2_000n]);
+      await engine.close();
+    });
+  });
+});
+
+describe('a receipt that somebody else settled', () => {
+  it('between planning and sending is not counted again, and names get what the rest brings', async () => {
+    await inWorld('overtaken', 2, async (world) => {
+      await world.receive(0, 1_000_000n, 500_000n);
+      await world.receive(1, 2_000_000n, 2_000_000n);
+      const warnings: string[] = [];
+      let overtaken = false;
+      const engine = world.engine({
+        log: { ...silentLog, warn: (_fields, message) => void warnings.push(message) },
+        wallet: withFaults(world.wallet, async (step) => {
+          if (step !== 'after prepare' || overtaken) return;
+          overtaken = true;
+          await world.settleForPayee(1);
+        }),
+      });
+      expect((await engine.settleAll()).map(({ amount }) => amount)).toEqual([1_000_000n]);
+      expect(await world.settledOnChain()).toBe(3_000_000n);
+      expect(await world.earnings()).toEqual({ name: 200_000n, till: 2_800_000n });
+      expect(warnings).toEqual([]);
+      await world.receive(0, 3_000_000n);
+      await engine.settleAll();
+      expect(await world.earnings()).toEqual({ name: 500_000n, till: 4_500_000n });
+      expect(world.store.shares.size).toBe(0);
+      await engine.close();
+    });
+  });
+});
+
+describe('a channel that its payer closed', () => {
+  it('between planning and sending is given up with one warning, and keeps nobody else', async () => {
+    await inWorld('vanished', 3, async (world) => {
+      for (let i = 0; i < 3; i += 1) await world.receive(i, 1_000_000n * BigInt(i + 1), 100n);
+      const warnings: { readonly fields: object; readonly message: string }[] = [];
+      const lost: ChannelState[] = [];
+      let closed = false;
+      const engine = world.engine({
+        log: { ...silentLog, warn: (fields, message) => void warnings.push({ fields, message }) },
+        onLost: (channel) => {
+          lost.push(channel);
+          world.store.forget(channel.id);
+        },
+        wallet: withFaults(world.wallet, async (step) => {
+          if (step !== 'after prepare' || closed) return;
+          closed = true;
+          await world.closeTogether(1);
+        }),
+      });
+      expect((await engine.settleAll()).map(({ amount }) => amount)).toEqual([4_000_000n]);
+      expect(await world.settledOnChain()).toBe(4_000_000n);
+      expect(lost.map(({ id }) => id)).toEqual([world.payers[1]?.channel.id]);
+      expect(warnings).toEqual([
+        {
+          fields: expect.objectContaining({ lostCredits: '2' }),
+          message: expect.stringContaining('that much is lost'),
+        },
+      ]);
+      expect(engine.unsettled()).toBe(0n);
+      expect(await engine.settleAll()).toEqual([]);
+      expect(warnings).toHaveLength(1);
+      expect(world.store.shares.size).toBe(0);
+      await engine.close();
+    });
+  });
+
+  it('long ago is given up at the next look at the till', async () => {
+    await inWorld('gone for good', 1, async (world) => {
+      await world.receive(0, 500n);
+      await world.closeTogether(0);
+      const engine = world.engine();
+      expect(engine.unsettled()).toBe(500n);
+      expect(await engine.settleAll()).toEqual([]);
+      expect(engine.unsettled()).toBe(0n);
+      await engine.close();
+    });
+  });
+
+  it('is not given up because a read of the till is old', async () => {
+    await inWorld('lagging', 1, async (world) => {
+      const till = await world.ledger.till(world.wallet.address);
+      if (till === undefined) throw new Error('no till');
+      const before = { ...till, channels: [] };
+      await world.receive(0, 500n);
+      let lagging = true;
+      const engine = world.engine({
+        reader: new Proxy(world.ledger, {
+          get(target, property): unknown {
+            if (property === 'till' && lagging) return async () => before;
+            const value: unknown = Reflect.get(target, property, target);
+            return typeof value === 'function' ? value.bind(target) : value;
+          },
+        }),
+      });
+      expect(await engine.settleAll()).toEqual([]);
+      expect(engine.unsettled()).toBe(500n);
+      lagging = false;
+      expect(await engine.settleAll()).toHaveLength(1);
       await engine.close();
     });
   });

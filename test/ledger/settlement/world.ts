@@ -10,13 +10,13 @@ import { amount, lamports } from '../../../core/units.ts';
 import { openBookStore } from '../../../ledger/accounting/index.ts';
 import type { BookStore } from '../../../ledger/accounting/index.ts';
 import type { ChannelState, LedgerWallet } from '../../../ledger/contract.ts';
-import { delegateFromSeed, signReceipt } from '../../../ledger/receipt/index.ts';
+import { delegateFromSeed, receiptMessage, receiptSignature, signReceipt } from '../../../ledger/receipt/index.ts';
 import { startSettlement } from '../../../ledger/settlement/index.ts';
 import type { SettlementEngine, SettlementOptions } from '../../../ledger/settlement/index.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
-import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
+import type { EmbeddedLedger, EmbeddedLedgerOptions } from '../../../ledger/solana/embedded/index.ts';
 import { openSolanaLedger, walletKeyFromSeed } from '../../../ledger/solana/index.ts';
-import type { SolanaLedger } from '../../../ledger/solana/index.ts';
+import type { SolanaLedger, SolanaLedgerOptions } from '../../../ledger/solana/index.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
 const SOL = 1_000_000_000n;
@@ -28,8 +28,9 @@ export const CHALLENGE_SECONDS = 600;
 export const TILL_SLOTS = 16;
 export const ROYALTY_BPS = 2_000;
 
-export async function startLedger(): Promise<EmbeddedLedger> {
+export async function startLedger(options: Partial<EmbeddedLedgerOptions> = {}): Promise<EmbeddedLedger> {
   return startEmbeddedLedger({
+    ...options,
     programPath: PROGRAM,
     programId: EMBEDDED_PROGRAM_ID,
     bank: { unitsPerLamport: 1n, challengeSeconds: BigInt(CHALLENGE_SECONDS) },
@@ -41,8 +42,11 @@ export function sha256(text: string): Uint8Array {
   return Uint8Array.from(createHash('sha256').update(text).digest());
 }
 
-export function connect(server: Pick<EmbeddedLedger, 'url'>): SolanaLedger {
-  return openSolanaLedger({ fetch, url: server.url, programId: EMBEDDED_PROGRAM_ID });
+export function connect(
+  server: Pick<EmbeddedLedger, 'url'>,
+  options: Partial<Pick<SolanaLedgerOptions, 'fetch' | 'timeoutMillis'>> = {},
+): SolanaLedger {
+  return openSolanaLedger({ fetch, url: server.url, programId: EMBEDDED_PROGRAM_ID, ...options });
 }
 
 /** The payee's wallet in a world of this label. */
@@ -127,8 +131,33 @@ export class World {
       wallet: this.wallet,
       reader: this.ledger,
       ...options,
-      policy: { pollMillis: 3_600_000, threshold: amount(1n << 60n), retryMillis: 5, ...options.policy },
+      policy: { pollMillis: 3_600_000, maxFeeShareBps: 0, retryMillis: 5, ...options.policy },
     });
+  }
+
+  /** Settles the newest receipt of one payer as a stranger with receipts may. */
+  async settleForPayee(payer: number): Promise<void> {
+    const channel = this.payers[payer]?.channel;
+    const receipt = channel && this.store.entry(channel.id)?.latest;
+    if (channel === undefined || receipt === undefined) throw new RangeError(`there is no receipt of payer ${payer}`);
+    const stranger = this.ledger.wallet(walletKeyFromSeed(this.label, 'stranger'));
+    await stranger.airdrop(lamports(SOL));
+    const item = {
+      slot: channel.slot,
+      delegate: channel.delegate,
+      message: receiptMessage(receipt),
+      signature: receiptSignature(receipt),
+    };
+    const prepared = await stranger.prepareSettle([item], [], this.wallet.address);
+    await stranger.submit(prepared);
+    await stranger.confirm(prepared);
+  }
+
+  /** The payer closes its channel at once; the payee's wallet agrees. */
+  async closeTogether(payer: number): Promise<void> {
+    const closing = this.payers[payer];
+    if (closing === undefined) throw new RangeError(`there is no payer ${payer}`);
+    await closing.wallet.closeChannel(closing.channel, this.wallet);
   }
 
   async reopen(): Promise<void> {

@@ -125,7 +125,8 @@ describe('a failing node', () => {
   test('an answer that is no JSON-RPC, and a cluster without the program, are told apart', async () => {
     const website = await node((_request, response) => response.end('<html>hello</html>'));
     expect(await failure(openSolanaLedger({ fetch, url: website, programId }).names())).toMatchObject({
-      code: 'LEDGER_REJECTED',
+      code: 'LEDGER_UNREACHABLE',
+      message: expect.stringContaining('not that of a Solana RPC node'),
     });
     await using bare = await startEmbeddedLedger();
     const ledger = openSolanaLedger({ fetch, url: bare.url, programId });

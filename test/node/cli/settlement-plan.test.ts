@@ -12,16 +12,21 @@ beforeAll(async () => {
 
 afterAll(() => server.close());
 
+const parts = ({ ledger, wallet }: World): Pick<World, 'ledger' | 'wallet'> => ({ ledger, wallet });
+
 it('plans nothing where nothing waits', async () => {
   const world = await World.create(server, 'plan of nothing', 1);
-  expect(await planSettlement(world)).toEqual({ batches: [] });
+  const engine = world.engine();
+  expect(await planSettlement({ ...parts(world), settlement: engine })).toEqual({ batches: [] });
+  await engine.close();
   await world.close();
 });
 
 it('plans what is then settled, and sends nothing itself', async () => {
   const world = await World.create(server, 'plan', 7);
   for (let payer = 0; payer < 6; payer += 1) await world.receive(payer, 1_000_000n + BigInt(payer), 200_000n);
-  const planned = await planSettlement(world);
+  const engine = world.engine();
+  const planned = await planSettlement({ ...parts(world), settlement: engine });
   expect(await world.settledOnChain()).toBe(0n);
   const values = planned.batches.map(({ value }) => BigInt(value));
   expect(values.reduce((sum, value) => sum + value, 0n)).toBe(6_000_015n);
@@ -33,7 +38,6 @@ it('plans what is then settled, and sends nothing itself', async () => {
   );
   expect(planned.batches.flatMap(({ names }) => names)).toContainEqual({ name: world.name, gross: '1200000' });
 
-  const engine = world.engine();
   const settled = await engine.settleAll();
   expect(settled.map(({ receipts, amount, feeLamports }) => ({ receipts, amount, feeLamports }))).toEqual(
     planned.batches.map(({ receipts, value, feeLamports }) => ({
@@ -42,7 +46,7 @@ it('plans what is then settled, and sends nothing itself', async () => {
       feeLamports: BigInt(feeLamports),
     })),
   );
-  expect(await planSettlement(world)).toEqual({ batches: [] });
+  expect(await planSettlement({ ...parts(world), settlement: engine })).toEqual({ batches: [] });
   await engine.close();
   await world.close();
 });

@@ -1,0 +1,116 @@
+/** Keeps a receipt file as new as the books, so that a copy of it can be settled while this node is away. */
+import { randomBytes } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf, RelaymintError } from '../../core/errors.ts';
+import type { LedgerAddress } from '../../core/ids.ts';
+import { silentLog, systemClock } from '../../core/ports.ts';
+import type { Clock, Log } from '../../core/ports.ts';
+import type { BookStore } from '../accounting/index.ts';
+import type { SignedReceipt } from '../receipt/index.ts';
+import { encodeReceiptFile } from './receipt-file.ts';
+import type { FiledReceipt } from './receipt-file.ts';
+
+export interface ReceiptExportOptions {
+  readonly store: Pick<BookStore, 'entries' | 'flushed'>;
+  readonly program: LedgerAddress;
+  /** Whose till the receipts are for. */
+  readonly payee: LedgerAddress;
+  /** Replaced as a whole each time; its folder must exist. */
+  readonly file: string;
+  /** How often it is written while receipts change, milliseconds. Default 1,000. What it lacks is what came since. */
+  readonly everyMillis?: number;
+  readonly clock?: Clock;
+  readonly log?: Log;
+}
+
+const EVERY_MILLIS = 1_000;
+
+/** Writes the file at once and then whenever receipts changed; once more when it is disposed. @throws RelaymintError STORAGE_FAILED when it cannot be written at all. */
+export async function startReceiptExport(options: ReceiptExportOptions): Promise<AsyncDisposable> {
+  const exporter = new ReceiptExport(options);
+  await exporter.write();
+  exporter.start();
+  return exporter;
+}
+
+class ReceiptExport implements AsyncDisposable {
+  readonly #options: ReceiptExportOptions;
+  readonly #log: Log;
+  readonly #stop = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  #written: readonly SignedReceipt[] | undefined;
+
+  constructor(options: ReceiptExportOptions) {
+    this.#options = options;
+    this.#log = options.log ?? silentLog;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async write(): Promise<void> {
+    const { store, program, payee, file, clock = systemClock } = this.#options;
+    const receipts: FiledReceipt[] = [];
+    for (const { role, channel, latest } of store.entries()) {
+      if (role !== 'payee' || latest === undefined) continue;
+      const { slot, generation, delegate } = channel;
+      receipts.push({ slot, generation, delegate, receipt: latest });
+    }
+    const now = receipts.map(({ receipt }) => receipt);
+    const before = this.#written;
+    if (before?.length === now.length && now.every((receipt, index) => receipt === before[index])) return;
+    // What stands in the books is worth no more than they do: no receipt leaves before it is on disk.
+    await store.flushed();
+    await replaceFile(file, encodeReceiptFile({ program, payee, writtenAt: clock.now(), receipts }));
+    this.#written = now;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+    await this.#attempt();
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      try {
+        await delay(this.#options.everyMillis ?? EVERY_MILLIS, undefined, { signal: this.#stop.signal, ref: false });
+      } catch {
+        return;
+      }
+      await this.#attempt();
+    }
+  }
+
+  async #attempt(): Promise<void> {
+    try {
+      await this.write();
+    } catch (error) {
+      this.#log.warn({ reason: messageOf(error) }, 'the receipts could not be exported; it is tried again');
+    }
+  }
+}
+
+/** Readers see the old file or the new one, and after a power cut there is one of them. @throws RelaymintError STORAGE_FAILED. */
+async function replaceFile(file: string, content: Uint8Array): Promise<void> {
+  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(6).toString('hex')}`);
+  try {
+    const handle = await open(temporary, 'wx', 0o600);
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    throw new RelaymintError('STORAGE_FAILED', `${file} cannot be written: ${messageOf(cause)}.`, {
+      remedy: 'Check that its folder exists, its permissions and the disk.',
+      cause,
+    });
+  }
+}

@@ -1,0 +1,234 @@
+/**
+ * Answers close requests for payees that are away. It holds their newest receipts and a key that pays fees: receipts
+ * say where their value goes, so it can be robbed of a few lamports and of nothing else.
+ *
+ * It keeps no records. The till itself says what is still to be settled, and settling a receipt twice changes nothing: a
+ * watchtower that dies anywhere looks again at its next start and does what is left.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.ts';
+import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
+import { silentLog } from '../../core/ports.ts';
+import type { Log } from '../../core/ports.ts';
+import type { Amount, Lamports } from '../../core/units.ts';
+import type { ChannelState, LedgerReader, LedgerWallet } from '../contract.ts';
+import { isNewer, receiptMessage, receiptSignature, verifyReceipt } from '../receipt/index.ts';
+import { Patience } from './patience.ts';
+import { planBatches, splitBatch } from './plan.ts';
+import type { Batch, Candidate, Fit } from './plan.ts';
+import { readReceiptFile } from './receipt-file.ts';
+import type { FiledReceipt, ReceiptFile } from './receipt-file.ts';
+
+export interface WatchtowerOptions {
+  /** Pays the fees; owns none of the tills. */
+  readonly wallet: Pick<LedgerWallet, 'prepareSettle' | 'receiptsThatFit' | 'submit' | 'confirm'>;
+  readonly reader: Pick<LedgerReader, 'till' | 'bank'>;
+  /** Receipts of another program are refused. */
+  readonly program: LedgerAddress;
+  /** Receipt files, of one payee or several; read anew at each look. */
+  readonly files: readonly string[];
+  /** Between two looks, milliseconds; a quarter of the challenge period at most. Default 10,000. */
+  readonly pollMillis?: number;
+  /** First pause after the ledger could not be reached, milliseconds; doubles each time. Default 500. */
+  readonly retryMillis?: number;
+  /** Told of each transaction that is on chain for good. */
+  readonly onAnswer?: (answer: Answer) => void;
+  readonly log?: Log;
+}
+
+/** One transaction that settled receipts of closing channels. */
+export interface Answer {
+  readonly payee: LedgerAddress;
+  readonly channels: readonly ChannelId[];
+  /** What it moved to the payee's till, base units. */
+  readonly amount: Amount;
+  readonly signature: string;
+  readonly feeLamports: Lamports;
+}
+
+/** What one look at all tills found and did. */
+export interface Look {
+  readonly payees: number;
+  readonly receipts: number;
+  readonly answers: readonly Answer[];
+  /** What could not be done; the next look tries again. */
+  readonly failures: readonly RelaymintError[];
+}
+
+export interface Watchtower {
+  /**
+   * Reads the files and every payee's till, and settles for each channel that is about to close with less than its receipt
+   * says. @throws RelaymintError as `decodeReceiptFile`, FILE_NOT_FOUND, INVALID_CONFIG for receipts of another program.
+   */
+  look(signal: AbortSignal): Promise<Look>;
+  /** Looks again and again until the signal; what fails is logged. A file that turned bad is used as it last was. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const POLL_MILLIS = 10_000;
+const RETRY_MILLIS = 500;
+/** Attempts within one look. */
+const ATTEMPTS = 6;
+/** Looks within a challenge period, at least. */
+const LOOKS = 4n;
+
+export function createWatchtower(options: WatchtowerOptions): Watchtower {
+  return new Tower(options);
+}
+
+class Tower implements Watchtower {
+  readonly #options: WatchtowerOptions;
+  readonly #log: Log;
+  readonly #patience: Patience;
+  /** The last sound content of each file. */
+  readonly #known = new Map<string, ReceiptFile>();
+
+  constructor(options: WatchtowerOptions) {
+    this.#options = options;
+    this.#log = options.log ?? silentLog;
+    this.#patience = new Patience({ retryMillis: options.retryMillis ?? RETRY_MILLIS, attempts: ATTEMPTS });
+  }
+
+  async look(signal: AbortSignal): Promise<Look> {
+    for (const file of this.#options.files) this.#known.set(file, await this.#read(file));
+    return this.#answerAll(signal);
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#refresh();
+      let pollMillis = this.#options.pollMillis ?? POLL_MILLIS;
+      try {
+        const { failures } = await this.#answerAll(signal);
+        for (const failure of failures) this.#log.warn({ reason: failure.message }, 'a till could not be watched');
+        const { challengeSeconds } = await this.#options.reader.bank();
+        pollMillis = Math.min(pollMillis, Number((challengeSeconds * 1000n) / LOOKS));
+      } catch (error) {
+        if (!signal.aborted)
+          this.#log.warn({ reason: messageOf(error) }, 'the watchtower could not look; it tries again');
+      }
+      try {
+        await delay(pollMillis, undefined, { signal });
+      } catch {
+        return;
+      }
+    }
+  }
+
+  async #refresh(): Promise<void> {
+    for (const file of this.#options.files) {
+      try {
+        this.#known.set(file, await this.#read(file));
+      } catch (error) {
+        const used = this.#known.has(file) ? 'its last sound content is used' : 'nobody is watched by it';
+        this.#log.warn({ file, reason: messageOf(error) }, `a receipt file cannot be used; ${used}`);
+      }
+    }
+  }
+
+  async #read(file: string): Promise<ReceiptFile> {
+    const read = await readReceiptFile(file);
+    if (read.program === this.#options.program) return read;
+    throw new RelaymintError('INVALID_CONFIG', `${file} holds receipts of program ${read.program}.`, {
+      remedy: `This watchtower settles those of ${this.#options.program}: check --program and --ledger.`,
+    });
+  }
+
+  async #answerAll(signal: AbortSignal): Promise<Look> {
+    const payees = newest(this.#known.values());
+    const answers: Answer[] = [];
+    const failures: RelaymintError[] = [];
+    let receipts = 0;
+    const work = Array.from(payees, async ([payee, held]) => {
+      receipts += held.size;
+      try {
+        await this.#answerFor(payee, held, signal, (answer) => answers.push(answer));
+      } catch (error) {
+        if (!isRelaymintError(error) || signal.aborted) throw error;
+        failures.push(error);
+      }
+    });
+    await Promise.all(work);
+    return { payees: payees.size, receipts, answers, failures };
+  }
+
+  async #answerFor(
+    payee: LedgerAddress,
+    held: ReadonlyMap<ChannelId, FiledReceipt>,
+    stop: AbortSignal,
+    done: (answer: Answer) => void,
+  ): Promise<void> {
+    const till = await this.#patience.retried(stop, () => this.#options.reader.till(payee));
+    const closing = (till?.channels ?? []).filter(({ closeAt }) => closeAt !== undefined);
+    const candidates = closing.flatMap((channel): Candidate[] => {
+      const filed = held.get(channel.id);
+      return filed !== undefined && this.#isDue(channel, filed) ? [{ channel, receipt: filed.receipt }] : [];
+    });
+    const { wallet } = this.#options;
+    const fit: Fit = (receipts, names) => wallet.receiptsThatFit(receipts, names);
+    const todo = planBatches(candidates, new Map(), fit).toReversed();
+    for (let batch = todo.pop(); batch !== undefined; batch = todo.pop()) {
+      try {
+        done(await this.#settle(payee, batch, stop));
+      } catch (error) {
+        const refused = isRelaymintError(error, 'LEDGER_REJECTED', 'PROGRAM_ERROR');
+        if (!refused || batch.candidates.length === 1) throw error;
+        // One receipt that the program refuses must not keep the others.
+        todo.push(...splitBatch(batch));
+      }
+    }
+  }
+
+  #isDue(channel: ChannelState, { delegate, receipt }: FiledReceipt): boolean {
+    if (receipt.amount <= channel.settled) return false;
+    if (receipt.amount <= channel.deposit && delegate === channel.delegate && verifyReceipt(receipt, delegate))
+      return true;
+    this.#log.warn({ channel: channel.id, payee: channel.payee }, 'a filed receipt is not good for its channel');
+    return false;
+  }
+
+  async #settle(payee: LedgerAddress, batch: Batch, stop: AbortSignal): Promise<Answer> {
+    const { wallet } = this.#options;
+    const items = batch.candidates.map(({ channel, receipt }) => ({
+      slot: channel.slot,
+      delegate: channel.delegate,
+      message: receiptMessage(receipt),
+      signature: receiptSignature(receipt),
+    }));
+    for (let attempt = 0; ; attempt += 1) {
+      const transaction = await this.#patience.retried(stop, () => wallet.prepareSettle(items, [], payee));
+      // Sending it again is harmless, so whether a lost answer meant yes or no does not matter.
+      await this.#patience.retried(stop, () => wallet.submit(transaction));
+      const status = await this.#patience.retried(stop, () => wallet.confirm(transaction, stop));
+      if (status.state === 'failed') {
+        throw new RelaymintError('LEDGER_REJECTED', `The ledger refused to settle for ${payee}: ${status.reason}`);
+      }
+      if (status.state === 'confirmed') {
+        const { signature, feeLamports } = status.result;
+        const channels = batch.candidates.map(({ channel }) => channel.id);
+        const answer = { payee, channels, amount: batch.increase, signature, feeLamports };
+        this.#log.info({ payee, signature, receipts: channels.length }, 'answered a close request');
+        this.#options.onAnswer?.(answer);
+        return answer;
+      }
+      const late = new RelaymintError('TIMEOUT', 'The answer to a close request expires before the ledger takes it.', {
+        remedy: 'It is tried again at the next look.',
+      });
+      await this.#patience.pause(stop, attempt, late);
+    }
+  }
+}
+
+/** The newest receipt of each channel, by payee: copies may be of different age. */
+function newest(files: Iterable<ReceiptFile>): ReadonlyMap<LedgerAddress, ReadonlyMap<ChannelId, FiledReceipt>> {
+  const payees = new Map<LedgerAddress, Map<ChannelId, FiledReceipt>>();
+  for (const { payee, receipts } of files) {
+    const held = payees.get(payee) ?? new Map<ChannelId, FiledReceipt>();
+    payees.set(payee, held);
+    for (const filed of receipts) {
+      const { receipt } = filed;
+      if (isNewer(receipt, held.get(receipt.channel)?.receipt)) held.set(receipt.channel, filed);
+    }
+  }
+  return payees;
+}

@@ -1,0 +1,72 @@
+/** What to bid for a place in a block: what others recently paid to write the same accounts, up to a cap. */
+import { ComputeBudgetProgram } from '@solana/web3.js';
+import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
+import { isRelaymintError } from '../../core/errors.ts';
+import { lamports } from '../../core/units.ts';
+import type { Lamports } from '../../core/units.ts';
+import type { Rpc } from './rpc.ts';
+
+/** The node tells, for each of its last 150 blocks, the least that got in. This part of them would have let us in. */
+const PERCENTILE = 0.75;
+const MICROS_PER_LAMPORT = 1_000_000n;
+/** First byte of the instruction that sets the limit of compute units, and its length: u8, then u32. */
+const SET_LIMIT_TAG = 2;
+const SET_LIMIT_BYTES = 5;
+
+export class PriorityFees {
+  readonly #rpc: Rpc;
+  readonly #cap: Lamports;
+
+  /** `cap`: most that one transaction pays beside its base fee; 0 never bids. */
+  constructor(rpc: Rpc, cap: Lamports) {
+    this.#rpc = rpc;
+    this.#cap = cap;
+  }
+
+  /**
+   * Micro-lamports for a compute unit, as recent blocks asked of transactions that write these accounts. 0 when nobody has
+   * to bid, or the node does not tell. @throws RelaymintError LEDGER_UNREACHABLE, CLOSED.
+   */
+  async asked(writable: readonly PublicKey[]): Promise<bigint> {
+    if (this.#cap === 0n) return 0n;
+    try {
+      const recent = await this.#rpc.ask((connection) =>
+        connection.getRecentPrioritizationFees({ lockedWritableAccounts: [...writable] }),
+      );
+      const fees = recent.map(({ prioritizationFee }) => prioritizationFee).sort((a, b) => a - b);
+      return BigInt(Math.round(fees[Math.ceil(PERCENTILE * fees.length) - 1] ?? 0));
+    } catch (error) {
+      if (!isRelaymintError(error, 'LEDGER_REJECTED')) throw error;
+      return 0n;
+    }
+  }
+
+  /** The bid for a transaction of at most `units`: what is asked, as far as the cap allows. Micro-lamports for a unit. */
+  within(asked: bigint, units: number): bigint {
+    const most = (this.#cap * MICROS_PER_LAMPORT) / BigInt(Math.max(units, 1));
+    return asked < most ? asked : most;
+  }
+}
+
+/** What a bid comes to; the network rounds up. */
+export function priorityFee(price: bigint, units: number): Lamports {
+  return lamports((price * BigInt(units) + MICROS_PER_LAMPORT - 1n) / MICROS_PER_LAMPORT);
+}
+
+/** Every account that the instructions write, each once. */
+export function writableAccounts(instructions: readonly TransactionInstruction[]): readonly PublicKey[] {
+  const found = new Map<string, PublicKey>();
+  for (const { keys } of instructions) {
+    for (const { pubkey, isWritable } of keys) if (isWritable) found.set(pubkey.toBase58(), pubkey);
+  }
+  return Array.from(found.values());
+}
+
+/** The limit of compute units that the instructions set themselves. */
+export function unitLimitOf(instructions: readonly TransactionInstruction[]): number | undefined {
+  for (const { programId, data } of instructions) {
+    if (!programId.equals(ComputeBudgetProgram.programId)) continue;
+    if (data[0] === SET_LIMIT_TAG && data.length === SET_LIMIT_BYTES) return data.readUInt32LE(1);
+  }
+  return undefined;
+}
