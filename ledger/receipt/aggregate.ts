@@ -51,7 +51,7 @@ export function aggregateSignatures(signed: readonly SignedMessage[]): Uint8Arra
     }
     sum += (factors[index] ?? 0n) * s;
   }
-  return fromHex((sum % GROUP_ORDER).toString(16).padStart(2 * HALF_BYTES, '0')).reverse();
+  return fromHex((sum % GROUP_ORDER).toString(16).padStart(2 * HALF_BYTES, '0')).toReversed();
 }
 
 function factorsOf(signed: readonly SignedMessage[]): readonly bigint[] {

@@ -55,7 +55,8 @@ impl<const MAX: usize> Aggregate<MAX> {
     const SCALARS: usize = Self::POINTS + MAX * PAIR + POINT;
     const MESSAGES: usize = Self::SCALARS + MAX * PAIR + POINT;
     /// One byte more than the messages have: the hash reads whole words.
-    const FITS: () = assert!(Self::MESSAGES + MAX * MESSAGE_SIZE < HEAP + HEAP_SIZE && 2 * MAX < MAX_POINTS && MAX <= 255);
+    const FITS: () =
+        assert!(Self::MESSAGES + MAX * MESSAGE_SIZE < HEAP + HEAP_SIZE && 2 * MAX < MAX_POINTS && MAX <= 255);
 
     #[inline(always)]
     pub fn new(count: usize) -> Result<Self, Error> {
@@ -144,8 +145,8 @@ fn is_identity(point: &Key) -> bool {
     same_key(point, &IDENTITY)
 }
 
-/// Eight times the point is the identity. Honest signatures sum up to the identity itself; a payer whose key has a part of
-/// small order can sign so that the payee's check passes and this sum is off by such a point.
+/// Eight times the point is the identity. Honest signatures sum up to the identity itself; a payer whose key has a part
+/// of small order can sign so that the payee's check passes and this sum is off by such a point.
 #[inline(never)]
 fn require_small_order(mut sum: Key) -> Result<(), Error> {
     let mut doublings = 0;

@@ -2,8 +2,8 @@
 //!
 //! Numbers are limbs of 28 bits: nine are 252, five hold c, and a sum of ten products still fits 64 bits with its sign,
 //! so that whole columns are added up without a carry. What stands above 2^252 folds away as 2^252 = -c. In between,
-//! limbs may be negative or too great; the magnitudes that matter stand beside each step. No branch and no index
-//! depends on a secret, for there is none. Depends on nothing, so that tests compile this very file for themselves.
+//! limbs may be negative or too great; the magnitudes that matter stand beside each step. Nothing here is secret.
+//! Depends on nothing, so that tests compile this very file for themselves.
 
 const BITS: u32 = 28;
 const MASK: i64 = (1 << BITS) - 1;
@@ -46,7 +46,25 @@ fn limb<const WORDS: usize>(words: &[u64; WORDS], k: usize) -> i64 {
 #[inline(never)]
 pub fn product(z: &[u64; 4], h: &[u64; 8]) -> [u64; 4] {
     let t: [i64; 19] = [
-        limb(h, 0), limb(h, 1), limb(h, 2), limb(h, 3), limb(h, 4), limb(h, 5), limb(h, 6), limb(h, 7), limb(h, 8), limb(h, 9), limb(h, 10), limb(h, 11), limb(h, 12), limb(h, 13), limb(h, 14), limb(h, 15), limb(h, 16), limb(h, 17), limb(h, 18),
+        limb(h, 0),
+        limb(h, 1),
+        limb(h, 2),
+        limb(h, 3),
+        limb(h, 4),
+        limb(h, 5),
+        limb(h, 6),
+        limb(h, 7),
+        limb(h, 8),
+        limb(h, 9),
+        limb(h, 10),
+        limb(h, 11),
+        limb(h, 12),
+        limb(h, 13),
+        limb(h, 14),
+        limb(h, 15),
+        limb(h, 16),
+        limb(h, 17),
+        limb(h, 18),
     ];
     // h below 2^512 becomes u, between -2^385 and 2^252: limbs of less than 2^59.
     let mut u: [i64; 14] = [
@@ -81,7 +99,8 @@ pub fn product(z: &[u64; 4], h: &[u64; 8]) -> [u64; 4] {
     ];
     carry!(v: 0, 1, 2, 3, 4, 5, 6, 7, 8);
     // v[9] has 7 bits. The columns of the product are below 2^60.
-    let y: [i64; 9] = [limb(z, 0), limb(z, 1), limb(z, 2), limb(z, 3), limb(z, 4), limb(z, 5), limb(z, 6), limb(z, 7), limb(z, 8)];
+    let y: [i64; 9] =
+        [limb(z, 0), limb(z, 1), limb(z, 2), limb(z, 3), limb(z, 4), limb(z, 5), limb(z, 6), limb(z, 7), limb(z, 8)];
     let mut p: [i64; 19] = [
         plus!(0i64, y[0] v[0]),
         plus!(0i64, y[0] v[1], y[1] v[0]),
@@ -137,8 +156,8 @@ pub fn product(z: &[u64; 4], h: &[u64; 8]) -> [u64; 4] {
     ];
     carry!(r: 0, 1, 2, 3, 4, 5, 6, 7, 8);
     fold(&mut r);
-    // Between -2^156 and 2^252 + 2^156: mostly without a limb 9, and then below L. Otherwise once more, which leaves what
-    // is below L or, after a 1, perhaps negative by less than c.
+    // Between -2^156 and 2^252 + 2^156: mostly without a limb 9, and then below L. Otherwise once more, which leaves
+    // what is below L or, after a 1, perhaps negative by less than c.
     if r[9] != 0 {
         fold(&mut r);
         if r[9] < 0 {

@@ -1,10 +1,12 @@
 //! 6 settle(n u8, s [u8; 32]; n receipts; m u8, gross u64 each)
 //!
-//! till (writable), bank (writable), till owner (signer) or this program's id when m = 0, then m name accounts (writable)
+//! till (writable), bank (writable), till owner (signer) or this program's id when m = 0, then m name accounts
+//! (writable)
 //!
-//! A receipt is what the program cannot know by itself: a header u24 (slot in the low 15 bits, then the bytes of amount,
-//! up and down less one, 3 bits each), amount, up and down in as many bytes, and R, the first half of its signature. The
-//! second halves are in s, together (`aggregate.rs`). Channel id and key come from the slot, and with them the message.
+//! A receipt is what the program cannot know by itself: a header u24 (slot in the low 15 bits, then the bytes of
+//! amount, up and down less one, 3 bits each), amount, up and down in as many bytes, and R, the first half of its
+//! signature. The second halves are in s, together (`aggregate.rs`). Channel id and key come from the slot, and with
+//! them the message.
 //!
 //! Anyone may submit receipts: they only say what the payers signed. Shares need the till owner's signature.
 

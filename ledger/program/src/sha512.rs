@@ -1,20 +1,22 @@
 //! SHA-512 of what a receipt's signature covers: R, A and the 47-byte message. 111 bytes are one block exactly.
 //!
-//! Written for the target, which has 64-bit registers and no rotation: each one costs four instructions or five. Several
-//! rotations of the same word are therefore nested: `rotr 28 ^ rotr 34 ^ rotr 39` is `rotr 28 (x ^ rotr 6 (x ^ rotr 5 x))`.
-//! Depends on nothing, so that tests compile this very file for themselves.
+//! Written for the target, which has 64-bit registers and no rotation: each one costs four instructions or five.
+//! Several rotations of the same word are therefore nested: `rotr 28 ^ rotr 34 ^ rotr 39` is
+//! `rotr 28 (x ^ rotr 6 (x ^ rotr 5 x))`. Depends on nothing, so that tests compile this very file for themselves.
 
 /// Bytes of R and A.
 pub const POINTS_SIZE: usize = 64;
 pub const MESSAGE_SIZE: usize = 47;
 
 /// The initial state: fractional parts of the square roots of the first eight primes.
+#[rustfmt::skip]
 const INITIAL: [u64; 8] = [
     0x6a09e667f3bcc908, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1, 0x510e527fade682d1,
     0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b, 0x5be0cd19137e2179,
 ];
 
 /// Fractional parts of the cube roots of the first eighty primes.
+#[rustfmt::skip]
 static ROUND: [u64; 80] = [
     0x428a2f98d728ae22, 0x7137449123ef65cd, 0xb5c0fbcfec4d3b2f, 0xe9b5dba58189dbbc, 0x3956c25bf348b538,
     0x59f111f1b605d019, 0x923f82a4af194f9b, 0xab1c5ed5da6d8118, 0xd807aa98a3030242, 0x12835b0145706fbe,
@@ -34,8 +36,8 @@ static ROUND: [u64; 80] = [
     0x431d67c49c100d4c, 0x4cc5d4becb3e42b6, 0x597f299cfc657e2a, 0x5fcb6fab3ad6faec, 0x6c44198c4a475817,
 ];
 
-/// One round. `$p` is `$b ^ $c`, and becomes `$a ^ $b`, which is that of the next round. The order of the sums keeps few
-/// values alive at a time: the target has ten registers.
+/// One round. `$p` is `$b ^ $c`, and becomes `$a ^ $b`, which is that of the next round. The order of the sums keeps
+/// few values alive at a time: the target has ten registers.
 macro_rules! round {
     ($a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident, $p:ident, $word:expr, $constant:expr) => {
         let sum = rotated($e, 4, 23, 14);

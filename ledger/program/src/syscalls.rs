@@ -121,10 +121,7 @@ pub use crate::sha512::digest as receipt_digest;
 #[inline(always)]
 pub unsafe fn receipt_digest(points: *const u8, message: *const u8) -> [u64; 8] {
     use crate::sha512::{MESSAGE_SIZE, POINTS_SIZE};
-    let parts = [
-        Part { at: points, length: POINTS_SIZE as u64 },
-        Part { at: message, length: MESSAGE_SIZE as u64 },
-    ];
+    let parts = [Part { at: points, length: POINTS_SIZE as u64 }, Part { at: message, length: MESSAGE_SIZE as u64 }];
     let mut digest = [0; 8];
     unsafe { sol_sha512(parts.as_ptr(), parts.len() as u64, digest.as_mut_ptr() as *mut u8) };
     digest
@@ -133,8 +130,8 @@ pub unsafe fn receipt_digest(points: *const u8, message: *const u8) -> [u64; 8] 
 const EDWARDS: u64 = 0;
 const ADD: u64 = 0;
 
-/// The sum of the points, each times its scalar. None for a point that is not on the curve or a scalar that is not below
-/// the group order.
+/// The sum of the points, each times its scalar. None for a point that is not on the curve or a scalar that is not
+/// below the group order.
 ///
 /// # Safety
 /// `count` arrays of 32 bytes lie at both addresses.

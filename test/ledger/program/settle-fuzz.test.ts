@@ -4,7 +4,7 @@ import { ED25519_TORSION_SUBGROUP, ed25519 } from '@noble/curves/ed25519.js';
 import { PublicKey } from '@solana/web3.js';
 import type { TransactionInstruction } from '@solana/web3.js';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { concatBytes, fromHex } from '../../../core/codec.ts';
+import { concatBytes, fromHex, toHex } from '../../../core/codec.ts';
 import { amount } from '../../../core/units.ts';
 import { aggregateSignatures } from '../../../ledger/receipt/index.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
@@ -285,9 +285,7 @@ describe('settle, on random batches', () => {
       const data = kinds[kind]?.() ?? new Uint8Array();
       const expected = verdict(chain.programId, tillKey, till, data.subarray(1));
       const found = chain.trial([instructionOf(data)], chain.admin).reason ?? 'accepted';
-      if (found !== expected) {
-        expect.fail(`${kind}: the program says ${found}, it should ${expected}: ${Buffer.from(data).toString('hex')}`);
-      }
+      expect({ kind, data: toHex(data), verdict: found }).toEqual({ kind, data: toHex(data), verdict: expected });
       counts.set(expected, (counts.get(expected) ?? 0) + 1);
       counts.set(`${kind}: ${expected}`, (counts.get(`${kind}: ${expected}`) ?? 0) + 1);
     }

@@ -10,6 +10,7 @@ import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
 import { CLUSTER_TAG, Chain, keypair, signReceipt, withData } from './svm.ts';
 import type { ReceiptFields } from './svm.ts';
+import { ORDER, toBytes, toNumber } from './verdict.ts';
 
 /** Compute units of a batch: the first receipt, and each further one. */
 const CEILING_FIRST = 13_500;
@@ -209,18 +210,17 @@ describe('settle', () => {
 
     it('is refused with another scalar, and with the same one written a second way', () => {
       const instruction = batch(receipt(10n));
-      const scalar = BigInt(`0x${Buffer.from(instruction.data.subarray(2, 34)).reverse().toString('hex')}`);
-      const order = (1n << 252n) + 27742317777372353535851937790883648493n;
-      const with_ = (value: bigint): TransactionInstruction => {
+      const scalar = toNumber(instruction.data.subarray(2, 34));
+      const withScalar = (value: bigint): TransactionInstruction => {
         const data = Buffer.from(instruction.data);
-        data.set(Buffer.from(value.toString(16).padStart(64, '0'), 'hex').reverse(), 2);
+        data.set(toBytes(value), 2);
         return withData(instruction, data);
       };
-      expect(chain.refusal([with_((scalar + 1n) % order)])).toBe('WrongAggregate');
-      expect(chain.refusal([with_(0n)])).toBe('WrongAggregate');
-      expect(chain.refusal([with_(scalar + order)])).toBe('MalformedAggregate');
-      expect(chain.refusal([with_(order)])).toBe('MalformedAggregate');
-      expect(chain.refusal([with_(scalar)])).toBe('accepted');
+      expect(chain.refusal([withScalar((scalar + 1n) % ORDER)])).toBe('WrongAggregate');
+      expect(chain.refusal([withScalar(0n)])).toBe('WrongAggregate');
+      expect(chain.refusal([withScalar(scalar + ORDER)])).toBe('MalformedAggregate');
+      expect(chain.refusal([withScalar(ORDER)])).toBe('MalformedAggregate');
+      expect(chain.refusal([withScalar(scalar)])).toBe('accepted');
     });
 
     it('binds each signature to its place: swapped halves are refused', () => {

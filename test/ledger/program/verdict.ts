@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { pippenger } from '@noble/curves/abstract/curve.js';
 import { ed25519 } from '@noble/curves/ed25519.js';
-import { PublicKey } from '@solana/web3.js';
+import type { PublicKey } from '@solana/web3.js';
 import { concatBytes, utf8 } from '../../../core/codec.ts';
 import { channelIdBytes } from '../../../core/ids.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
