@@ -2,14 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import * as relaymint from 'relaymint/ledger';
 
-const {
-  EMBEDDED_PROGRAM_ID: programId,
-  formatCredits,
-  parseCredits,
-  parseSol,
-  receiptMessage,
-  receiptSignature,
-} = relaymint;
+const { EMBEDDED_PROGRAM_ID: programId, formatCredits, parseCredits, parseSol } = relaymint;
 const [url] = process.argv.slice(2);
 const programPath = relaymint.programFile();
 const embedded = url === undefined ? await relaymint.startEmbeddedLedger({ programPath, programId }) : undefined;
@@ -28,14 +21,14 @@ try {
   const receipt = relaymint.signReceipt(counters, delegate);
   if (!relaymint.verifyReceipt(receipt, delegate.address)) throw new Error('the receipt does not verify');
 
-  const [message, signature] = [receiptMessage(receipt), receiptSignature(receipt)];
+  const message = relaymint.receiptMessage(receipt);
+  const signature = relaymint.receiptSignature(receipt);
   const settlement = await payee.prepareSettle([{ ...channel, message, signature }], []);
   await payee.submit(settlement);
   const { state } = await payee.confirm(settlement);
   const till = await ledger.till(payee.address);
-  console.log(
-    `${state}: ${settlement.signature}\nthe till ${till.address} earned ${formatCredits(till.earned)} credits`,
-  );
+  process.stdout.write(`${state}: ${settlement.signature}\n`);
+  process.stdout.write(`the till ${till.address} earned ${formatCredits(till.earned)} credits\n`);
 } finally {
   ledger.close();
   await embedded?.close();

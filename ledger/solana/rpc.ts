@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection, SendTransactionError, SolanaJSONRPCError } from '@solana/web3.js';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import type { ErrorCode } from '../../core/errors.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { Log } from '../../core/ports.ts';
 import type { SolanaLedgerOptions } from './options.ts';
@@ -14,6 +15,8 @@ const FIRST_PAUSE_MILLIS = 200;
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Statuses of a node or a proxy that is busy or restarting. */
 const PASSING_STATUSES = [408, 425, 429, 500, 502, 503, 504];
+/** What a transport policy's `fetch` says of a node that is down or restarting. */
+const PASSING_FAILURES: readonly ErrorCode[] = ['CONNECTION_REFUSED', 'CONNECTION_LOST', 'TIMEOUT'];
 /** JSON-RPC codes of a node that is behind the cluster or restarting. */
 const PASSING_CODES = [-32004, -32005, -32014, -32016];
 
@@ -114,8 +117,8 @@ export class Rpc {
         if (!PASSING_STATUSES.includes(response.status)) throw failure;
       } catch (cause) {
         if (this.#closed) throw closedError();
-        // What the transport policy forbids, and what will not change, is not tried again.
-        if (isRelaymintError(cause)) throw cause;
+        // What the transport policy forbids, and what will not change, is not tried again; a ledger that is down is.
+        if (isRelaymintError(cause) && !isRelaymintError(cause, ...PASSING_FAILURES)) throw cause;
         failure = this.#unreachable(reasonOf(cause), cause);
       }
       if (!repeatable || attempt === TRIES) throw failure;

@@ -126,14 +126,14 @@ export interface WalletOptions extends CommonOptions, LedgerOptions {
 export function addWalletOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--wallet <file>', 'Solana key file (id.json)')
-        .env('RELAYMINT_WALLET')
-        .default(undefined, `${WALLET_FILE} in the data folder`),
+      new Option('--wallet <file>', `Solana key file (default: ${WALLET_FILE} in the data folder)`).env(
+        'RELAYMINT_WALLET',
+      ),
     )
     .addOption(
-      new Option('--data <dir>', "a node's data folder, to use its wallet")
-        .env('RELAYMINT_DATA')
-        .default(undefined, '~/.relaymint/wallet'),
+      new Option('--data <dir>', "data folder, for example a node's (default: ~/.relaymint/wallet)").env(
+        'RELAYMINT_DATA',
+      ),
     );
 }
 

@@ -29,7 +29,7 @@ export function channelCommand(program: Command): void {
     .command('channel')
     .summary('deposits from which a payee is paid')
     .description(
-      'A channel holds a deposit for one payee, which is paid from it by signed receipts. Nodes open and fill the channels\n' +
+      'A channel holds a deposit for one payee, which is paid from it by signed receipts. Nodes open and fill the channels ' +
         'they need by themselves; these commands are for doing it by hand, and for taking back what is left.',
     );
 
@@ -37,9 +37,10 @@ export function channelCommand(program: Command): void {
     .argument('<payee>', "the payee's wallet, which must have a till", address)
     .argument('<credits>', 'the deposit', credits)
     .addOption(
-      new Option('--delegate <address>', 'the key that will sign its receipts')
-        .argParser(address)
-        .default(undefined, 'delegate.json beside the wallet, made when missing'),
+      new Option(
+        '--delegate <address>',
+        'the key that will sign its receipts (default: delegate.json beside the wallet, made when missing)',
+      ).argParser(address),
     )
     .action(open);
 
@@ -52,7 +53,7 @@ export function channelCommand(program: Command): void {
 
   walletSubcommand(channel, 'close', 'take back what is left in channels')
     .description(
-      'Requests the close; within the challenge period the payee settles the receipts it holds. When that is over, a second\ncall brings back what is left, or the first one with --wait.',
+      'Requests the close; within the challenge period the payee settles the receipts it holds. When that is over, a second call brings back what is left, or the first one with --wait.',
     )
     .argument('[channel...]', 'ids, or the first characters of them')
     .option('--all', 'every channel that the wallet pays')

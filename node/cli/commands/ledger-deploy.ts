@@ -55,17 +55,17 @@ export function ledgerDeployCommand(ledger: Command): void {
     .command('deploy')
     .summary('deploy the program on a cluster and initialize its bank')
     .description(
-      'Deploys the program of this release with the upgradeable loader, initializes its bank and compares what stands there\n' +
-        'byte by byte. Says first what it costs, and asks. Interrupted, it continues when it is run again; finished, it changes\n' +
+      'Deploys the program of this release with the upgradeable loader, initializes its bank and compares what stands there ' +
+        'byte by byte. Says first what it costs, and asks. Interrupted, it continues when it is run again; finished, it changes ' +
         'nothing. The price and the challenge period are fixed for ever.',
     );
   addWalletOptions(addCommonOptions(deploy))
     .addOption(ledgerUrlOption())
     .addOption(urlOption())
     .addOption(
-      new Option('--program-key <file>', 'key whose address the program gets').default(
-        undefined,
-        `${PROGRAM_KEY_FILE} beside the wallet, made when missing`,
+      new Option(
+        '--program-key <file>',
+        `key whose address the program gets (default: ${PROGRAM_KEY_FILE} beside the wallet, made when missing)`,
       ),
     )
     .option(
@@ -119,7 +119,7 @@ async function run(options: DeployOptions): Promise<void> {
       ...costRows(plan),
     ]),
   );
-  if (plan.transactions > 0) await requireConsent(options);
+  if (plan.transactions > 0) await requireConsent(options, output);
   const result = await carryOut(deployment, plan, output, lifecycle.signal);
   // Its account is gone: the loader made the program of it.
   await rm(bufferKeyFile, { force: true });
@@ -151,14 +151,16 @@ async function run(options: DeployOptions): Promise<void> {
 }
 
 /** @throws RelaymintError INVALID_ARGUMENT when nobody can be asked; ABORTED when the answer is no. */
-async function requireConsent(options: DeployOptions): Promise<void> {
+async function requireConsent(options: DeployOptions, output: Output): Promise<void> {
   if (options.yes === true) return;
   if (!canAsk()) {
     throw new RelaymintError('INVALID_ARGUMENT', 'A deployment spends SOL, and nobody is here to agree.', {
       remedy: 'Say --yes when that is meant.',
     });
   }
-  if (!(await confirm('\nDeploy?'))) throw new RelaymintError('ABORTED', 'Nothing was deployed.');
+  if (await confirm('\nDeploy?')) return;
+  output.line('Nothing was deployed.');
+  throw new RelaymintError('ABORTED', 'The answer was no.');
 }
 
 async function carryOut(

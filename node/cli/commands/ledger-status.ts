@@ -50,7 +50,7 @@ export function ledgerStatusCommand(ledger: Command): void {
     .command('status')
     .summary('which cluster, which program, and whether the money adds up')
     .description(
-      "Reads the cluster, the program and its bank, and checks the bank's figures: every credit bought and not redeemed\nmust be somewhere, and the reserve must cover all of them. Exit code 1 when they do not.",
+      "Reads the cluster, the program and its bank, and checks the bank's figures: every credit bought and not redeemed must be somewhere, and the reserve must cover all of them. Exit code 1 when they do not.",
     );
   addLedgerOptions(addCommonOptions(status))
     .addOption(urlOption())

@@ -9,7 +9,7 @@ export function ledgerCommand(program: Command): void {
     .command('ledger')
     .summary('the embedded ledger, and the program on any Solana cluster')
     .description(
-      'The ledger is a Solana cluster with the Relaymint program on it: the embedded one, which is a real Solana virtual\nmachine on this machine for development and tests, or any other.',
+      'The ledger is a Solana cluster with the Relaymint program on it: the embedded one, which is a real Solana virtual machine on this machine for development and tests, or any other.',
     );
   ledgerStartCommand(ledger);
   ledgerDeployCommand(ledger);

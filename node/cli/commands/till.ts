@@ -17,7 +17,7 @@ export function tillCommand(program: Command): void {
     .command('till')
     .summary('the account into which a wallet is paid')
     .description(
-      'A till has a slot for each channel that pays into it, and keeps what was settled until it is withdrawn. A relay or host\nopens its own when it first starts.',
+      'A till has a slot for each channel that pays into it, and keeps what was settled until it is withdrawn. A relay or host opens its own when it first starts.',
     );
   walletSubcommand(till, 'open', 'open the till of a wallet')
     .option(

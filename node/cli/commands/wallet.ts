@@ -35,7 +35,7 @@ export function walletCommand(program: Command): void {
     .command('wallet')
     .summary('keys, balances, buying and redeeming credits')
     .description(
-      "Works with Solana key files (id.json). Credits are bought and redeemed at the bank's fixed price and are always\nfully backed.",
+      "Works with Solana key files (id.json). Credits are bought and redeemed at the bank's fixed price and are always fully backed.",
     );
 
   const create = addWalletOptions(wallet.command('create').summary('make a new key file')).description(
@@ -47,8 +47,8 @@ export function walletCommand(program: Command): void {
     .command('import')
     .summary('take over a key that another wallet made')
     .description(
-      'Reads a Solana key file (id.json) or a base58 secret key from a file or from standard input, and keeps it in a key\n' +
-        'file of its own, 0600. The secret is never taken from the command line itself: every user of the machine sees that\n' +
+      'Reads a Solana key file (id.json) or a base58 secret key from a file or from standard input, and keeps it in a key ' +
+        'file of its own, 0600. The secret is never taken from the command line itself: every user of the machine sees that ' +
         'in the list of processes, and the shell writes it into its history.',
     )
     .argument('[file]', 'key file, or text file with the base58 secret; standard input when absent')
@@ -87,7 +87,7 @@ export function walletCommand(program: Command): void {
 
   walletSubcommand(wallet, 'buy', "buy credits at the bank's price")
     .description(
-      "Buys credits at the bank's fixed price. The first time it also pays the rent of the wallet's token account, about\n0.002 SOL.",
+      "Buys credits at the bank's fixed price. The first time it also pays the rent of the wallet's token account, about 0.002 SOL.",
     )
     .argument('<sol>', 'how much SOL to spend', sol)
     .action((value: Lamports, options: WalletOptions) =>

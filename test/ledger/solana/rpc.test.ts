@@ -6,6 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { RelaymintError } from '../../../core/errors.ts';
 import { lamports } from '../../../core/units.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
+import { createPolicy } from '../../../node/transport/index.ts';
 import { generateWalletKey, openSolanaLedger } from '../../../ledger/solana/index.ts';
 
 const SECRET_PATH = '/v1/very-secret-api-key?token=hidden';
@@ -105,6 +106,23 @@ describe('an unreachable node', () => {
 });
 
 describe('a failing node', () => {
+  test("is asked again when the transport policy's own fetch finds it down, and is called unreachable then", async () => {
+    let asked = 0;
+    const ledger = openSolanaLedger({
+      url: 'http://127.0.0.1:1',
+      programId,
+      fetch: (input, init) => {
+        asked += 1;
+        return createPolicy({ transports: [] }).fetch('ledger')(input, init);
+      },
+    });
+    expect(await failure(ledger.names())).toMatchObject({
+      code: 'LEDGER_UNREACHABLE',
+      message: expect.stringContaining('ECONNREFUSED'),
+    });
+    expect(asked).toBe(5);
+  });
+
   test('is asked again until it answers', async () => {
     await using server = await startEmbeddedLedger();
     let asked = 0;

@@ -41,6 +41,9 @@ interface Deployed {
   readonly after: { readonly lamports: string };
 }
 
+/** A deployment is some fifty transactions, each waited for, on a machine that may be busy. */
+const PATIENT_MILLIS = 300_000;
+
 let folder: string;
 let server: EmbeddedLedger;
 let wallet: SolanaWallet;
@@ -75,7 +78,7 @@ function connect(programId: string): SolanaLedger {
   return openSolanaLedger({ fetch, url: server.url, programId: ledgerAddress(programId) });
 }
 
-describe('relaymint ledger deploy', () => {
+describe('relaymint ledger deploy', { timeout: PATIENT_MILLIS }, () => {
   it('says what it costs, asks, deploys, and then has nothing left to do', async () => {
     const unasked = await deploy(server.url);
     expect(unasked.code).toBe(1);
