@@ -20,6 +20,8 @@ import { parsePeer, type PeerAddress } from '../discovery/index.ts';
 
 /** Where the embedded ledger answers unless told otherwise. */
 export const DEFAULT_LEDGER_PORT = 8899;
+/** As the program has it: 90 days. */
+export const MAX_CHALLENGE_SECONDS: number = 90 * 24 * 3600;
 const DEFAULT_LEDGER_URL = `http://127.0.0.1:${DEFAULT_LEDGER_PORT}`;
 
 /** Turns a decoder's error into commander's, which names the option. */
@@ -94,6 +96,16 @@ export function ledgerUrlOption(): Option {
   return new Option('--ledger <url>', "JSON-RPC URL of the ledger: the embedded one's or any Solana cluster's")
     .env('RELAYMINT_LEDGER')
     .default(DEFAULT_LEDGER_URL);
+}
+
+/** Another word for `--ledger`, where one comes from Solana's own tools. */
+export function urlOption(): Option {
+  return new Option('--url <url>', "the same as --ledger, as Solana's own tools call it");
+}
+
+/** Options with `--url` put where `--ledger` is read. */
+export function withUrl<T extends { readonly ledger: string; readonly url?: string }>(options: T): T {
+  return options.url === undefined ? options : { ...options, ledger: options.url };
 }
 
 export function addLedgerOptions(command: Command): Command {

@@ -2,7 +2,7 @@
 import { shortId, type LedgerAddress } from '../../../core/ids.ts';
 import { amount, formatBytes, formatCredits, subtractAmount, type Amount } from '../../../core/units.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
-import { table } from '../output.ts';
+import { durationText, table } from '../output.ts';
 
 export type Side = 'pays' | 'earns';
 
@@ -68,19 +68,6 @@ export function closesText({ closeAt }: ChannelState, now: number): string {
   if (closeAt === undefined) return '-';
   const seconds = Number(closeAt) - Math.floor(now / 1000);
   return seconds <= 0 ? 'now' : `in ${durationText(seconds)}`;
-}
-
-/** The two largest units of a time span, at least a second. */
-export function durationText(seconds: number): string {
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.ceil(seconds / 60)} min`;
-  if (seconds < 48 * 3600) return withRest(seconds, 3600, 'h', 60, 'min');
-  return withRest(seconds, 24 * 3600, 'd', 3600, 'h');
-}
-
-function withRest(seconds: number, whole: number, name: string, part: number, partName: string): string {
-  const rest = Math.floor((seconds % whole) / part);
-  return `${Math.floor(seconds / whole)} ${name}${rest === 0 ? '' : ` ${rest} ${partName}`}`;
 }
 
 function peerOf(side: Side, channel: ChannelState): LedgerAddress {
