@@ -36,14 +36,26 @@ impl Account {
         unsafe { &*(self.at.add(OWNER) as *const Key) }
     }
 
+    /// 0 or 1.
+    #[inline(always)]
+    pub fn signer_flag(&self) -> u8 {
+        unsafe { *self.at.add(SIGNER) }
+    }
+
+    /// 0 or 1.
+    #[inline(always)]
+    pub fn writable_flag(&self) -> u8 {
+        unsafe { *self.at.add(WRITABLE) }
+    }
+
     #[inline(always)]
     pub fn is_signer(&self) -> bool {
-        unsafe { *self.at.add(SIGNER) != 0 }
+        self.signer_flag() != 0
     }
 
     #[inline(always)]
     pub fn is_writable(&self) -> bool {
-        unsafe { *self.at.add(WRITABLE) != 0 }
+        self.writable_flag() != 0
     }
 
     #[inline(always)]

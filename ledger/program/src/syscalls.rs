@@ -28,9 +28,10 @@ pub struct AccountInfo {
     pub data: *const u8,
     pub owner: *const Key,
     pub rent_epoch: u64,
-    pub is_signer: bool,
-    pub is_writable: bool,
-    pub executable: bool,
+    /// 0 or 1, as the loader wrote them; so for the next two.
+    pub is_signer: u8,
+    pub is_writable: u8,
+    pub executable: u8,
 }
 
 /// Pointer and length, as the runtime reads lists of byte strings.
@@ -174,10 +175,12 @@ pub fn invoke(instruction: &Instruction, infos: &[AccountInfo], seeds: &[Part]) 
 /// Slot, start of the epoch, epoch, epoch of the leader schedule, seconds since 1970.
 #[inline(always)]
 fn clock() -> [u64; 5] {
-    let mut clock = [0; 5];
-    // SAFETY: the clock has 40 bytes.
-    unsafe { sol_get_clock_sysvar(clock.as_mut_ptr()) };
-    clock
+    let mut clock = MaybeUninit::<[u64; 5]>::uninit();
+    // SAFETY: the runtime writes the clock's 40 bytes.
+    unsafe {
+        sol_get_clock_sysvar(clock.as_mut_ptr() as *mut u64);
+        clock.assume_init()
+    }
 }
 
 /// Seconds since 1970 by the cluster's clock.

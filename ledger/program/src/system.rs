@@ -26,9 +26,9 @@ pub fn info(account: &Account) -> AccountInfo {
         data: account.data(),
         owner: account.owner(),
         rent_epoch: u64::MAX,
-        is_signer: account.is_signer(),
-        is_writable: account.is_writable(),
-        executable: false,
+        is_signer: account.signer_flag(),
+        is_writable: account.writable_flag(),
+        executable: 0,
     }
 }
 

@@ -134,8 +134,7 @@ async function keepKey(file: string, key: WalletKey): Promise<void> {
   try {
     await writeKeyFile(file, key);
   } catch (error) {
-    if (!isRelaymintError(error, 'FILE_EXISTS') || walletAddress(await readKeyFile(file)) !== walletAddress(key)) {
-      throw error;
-    }
+    if (!isRelaymintError(error, 'FILE_EXISTS')) throw error;
+    if (walletAddress(await readKeyFile(file)) !== walletAddress(key)) throw error;
   }
 }
