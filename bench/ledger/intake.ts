@@ -21,14 +21,14 @@ import {
 import type { ChannelState } from '../../ledger/contract.ts';
 import { delegateFromSeed, signReceipt, type Signer } from '../../ledger/receipt/index.ts';
 
-export interface ReceiptOptions {
+export interface IntakeOptions {
   /** Default and most: what books hold, 10,000. */
   readonly channels?: number;
   /** Receipts that each channel gets while the clock runs, after its first. Default 5. */
   readonly rounds?: number;
 }
 
-export interface ReceiptFigures {
+export interface IntakeFigures {
   readonly name: 'verify-and-store';
   readonly channels: number;
   /** Verified and stored while the clock ran. */
@@ -52,7 +52,7 @@ const PER_TURN = 32;
 const PAYEE = ledgerAddress(new Uint8Array(32).fill(1));
 
 /** @throws RangeError for channels or rounds out of range. */
-export async function measureReceipts(options: ReceiptOptions = {}): Promise<ReceiptFigures> {
+export async function measureIntake(options: IntakeOptions = {}): Promise<IntakeFigures> {
   const { channels = MAX_ACCOUNTS, rounds = DEFAULT_ROUNDS } = options;
   if (!Number.isInteger(channels) || channels < 1 || channels > MAX_ACCOUNTS) {
     throw new RangeError(`channels must be 1 to ${MAX_ACCOUNTS}, got ${channels}`);
