@@ -2,12 +2,12 @@
 import type { Command } from 'commander';
 import { createOutput, table } from '../../node/cli/output.ts';
 import { channelRows } from './channels.ts';
-import { receiptRows } from './receipts.ts';
+import { intakeRows } from './intake.ts';
 import type { RowGroup, RowSource } from './rows.ts';
 import { settlementRows } from './settlement.ts';
 
 /** In the order in which they are reported. */
-const SOURCES: readonly RowSource[] = [settlementRows, channelRows, receiptRows];
+const SOURCES: readonly RowSource[] = [settlementRows, channelRows, intakeRows];
 
 interface LedgerOptions {
   readonly json?: true;

@@ -18,8 +18,9 @@ import type {
   SettlementTotals,
 } from './contract.ts';
 import { Delivery } from './delivery.ts';
+import { Dispatch } from './dispatch.ts';
 import { Patience } from './patience.ts';
-import { planBatches, splitBatch } from './plan.ts';
+import { planBatches } from './plan.ts';
 import type { Batch, Candidate, Fit } from './plan.ts';
 import { isWorthAdding, isWorthSending, pressureOf } from './worth.ts';
 import type { Pressure, Worth } from './worth.ts';
@@ -48,6 +49,7 @@ class Engine implements SettlementEngine {
   readonly #onLost: (channel: ChannelState) => void;
   readonly #patience: Patience;
   readonly #delivery: Delivery;
+  readonly #dispatch: Dispatch;
   readonly #stop = new AbortController();
   /** The piece of work under way: the next waits for it, so that no receipt is in two transactions. */
   #tail: Promise<unknown> = Promise.resolve();
@@ -80,6 +82,13 @@ class Engine implements SettlementEngine {
       reader: this.#reader,
       patience: this.#patience,
       clock: this.#clock,
+      log: this.#log,
+    });
+    this.#dispatch = new Dispatch({
+      delivery: this.#delivery,
+      wallet: this.#wallet,
+      reader: this.#reader,
+      patience: this.#patience,
       log: this.#log,
     });
     this.#clockwork = this.#watch();
@@ -230,23 +239,6 @@ class Engine implements SettlementEngine {
     }
   }
 
-  /**
-   * What the till would still take of a batch that was refused; undefined when it shows nothing that explains it. A
-   * channel may have been closed, or settled by a watchtower, since the batch was planned.
-   */
-  async #stillOpen(stop: AbortSignal, batch: Batch): Promise<readonly Candidate[] | undefined> {
-    const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address));
-    const open = new Map(till?.channels.map((channel) => [channel.id, channel]));
-    let changed = false;
-    const left: Candidate[] = [];
-    for (const { channel: planned, receipt } of batch.candidates) {
-      const channel = open.get(planned.id);
-      changed ||= channel?.settled !== planned.settled;
-      if (channel !== undefined && channel.settled < receipt.amount) left.push({ channel, receipt });
-    }
-    return changed ? left : undefined;
-  }
-
   /** `accept` has the last word on each transaction; all go when it is absent. */
   async #settle(
     stop: AbortSignal,
@@ -254,58 +246,20 @@ class Engine implements SettlementEngine {
     accept: (batch: Batch) => boolean = () => true,
   ): Promise<readonly Settlement[]> {
     if (candidates.length === 0) return [];
-    const done: Settlement[] = [];
-    const refusals: string[] = [];
-    let expiries = 0;
     const planned = planBatches(candidates, await this.#payable(stop), this.#fit).filter(accept);
-    const todo = planned.toReversed();
-    for (let batch = todo.pop(); batch !== undefined; batch = todo.pop()) {
-      const outcome = await this.#delivery.deliver(stop, batch);
-      if (outcome.state === 'booked') {
-        done.push(outcome.settlement);
-        for (const { channel, receipt } of batch.candidates) this.#booked.set(channel.id, receipt.amount);
-        continue;
-      }
-      if (outcome.state === 'expired') {
-        expiries += 1;
-        await this.#patience.pause(
-          stop,
-          expiries,
-          new RelaymintError('TIMEOUT', 'Settlements expire before the ledger takes them.', {
-            remedy: 'The receipts are kept and tried again later.',
-          }),
-        );
-        todo.push(batch);
-        continue;
-      }
-      const left = await this.#stillOpen(stop, batch);
-      if (left !== undefined) {
-        const shares = new Map(batch.shares.map(({ name, gross }): [string, bigint] => [name, gross]));
-        todo.push(...planBatches(left, shares, this.#fit));
-        continue;
-      }
-      // One bad part must not keep the rest: half of the receipts at a time, the last of them without the names.
-      const { candidates: parts, shares } = batch;
-      const [first] = parts;
-      this.#log.warn(
-        { receipts: parts.length, names: shares.length, reason: outcome.reason },
-        'a settlement was refused',
-      );
-      if (parts.length > 1) todo.push(...splitBatch(batch));
-      else if (shares.length > 0) todo.push({ ...batch, shares: [] });
-      else if (first !== undefined) {
-        this.#refused.set(first.channel.id, first.receipt.amount);
-        refusals.push(`channel ${first.channel.id}: ${outcome.reason}`);
-      }
-    }
-    if (planned.length > 0) await this.#candidates(stop);
+    if (planned.length === 0) return [];
+    const { settlements, settled, refusals } = await this.#dispatch.all(stop, planned);
+    for (const { channel, receipt } of settled) this.#booked.set(channel.id, receipt.amount);
+    for (const { candidate } of refusals) this.#refused.set(candidate.channel.id, candidate.receipt.amount);
+    await this.#candidates(stop);
     if (refusals.length > 0) {
-      throw new RelaymintError('LEDGER_REJECTED', `The ledger refused to settle ${refusals.join('; ')}.`, {
+      const each = refusals.map(({ candidate, reason }) => `channel ${candidate.channel.id}: ${reason}`);
+      throw new RelaymintError('LEDGER_REJECTED', `The ledger refused to settle ${each.join('; ')}.`, {
         remedy: 'The receipts are kept; they are tried again when a newer one comes.',
-        details: { settled: done.length, refused: refusals.length },
+        details: { settled: settlements.length, refused: refusals.length },
       });
     }
-    return done;
+    return settlements;
   }
 
   /** What each name may be paid: whole base units, names that the ledger knows. */
@@ -320,24 +274,40 @@ class Engine implements SettlementEngine {
     return payable;
   }
 
-  /** One piece of work at a time. */
-  #exclusive<T>(signal: AbortSignal | undefined, work: (stop: AbortSignal) => Promise<T>): Promise<T> {
+  /** One piece of work at a time. A caller whose signal ends before its turn has come is told so at once. */
+  async #exclusive<T>(signal: AbortSignal | undefined, work: (stop: AbortSignal) => Promise<T>): Promise<T> {
     const stop = signal === undefined ? this.#stop.signal : AbortSignal.any([this.#stop.signal, signal]);
-    const next = this.#tail.then(async () => {
-      try {
-        stop.throwIfAborted();
-        return await work(stop);
-      } catch (error) {
-        if (!stop.aborted || isRelaymintError(error)) throw error;
-        throw new RelaymintError(this.#stop.signal.aborted ? 'CLOSED' : 'ABORTED', 'Settlement was interrupted.', {
-          remedy: 'Nothing is lost: what was under way is taken up at the next attempt.',
-          cause: error,
-        });
-      }
+    const before = this.#tail;
+    let finish = (): void => {};
+    this.#tail = new Promise<void>((resolve) => {
+      finish = resolve;
     });
-    this.#tail = next.catch(() => {});
-    return next;
+    try {
+      await unlessAborted(stop, before);
+      return await work(stop);
+    } catch (error) {
+      if (!stop.aborted || isRelaymintError(error)) throw error;
+      throw new RelaymintError(this.#stop.signal.aborted ? 'CLOSED' : 'ABORTED', 'Settlement was interrupted.', {
+        remedy: 'Nothing is lost: what was under way is taken up at the next attempt.',
+        cause: error,
+      });
+    } finally {
+      void before.then(finish);
+    }
   }
+}
+
+/** Resolves after `work`, which never rejects. @throws the signal's reason as soon as it aborts. */
+async function unlessAborted(signal: AbortSignal, work: Promise<unknown>): Promise<void> {
+  signal.throwIfAborted();
+  let stop = (): void => {};
+  const aborted = new Promise<void>((resolve) => {
+    stop = resolve;
+  });
+  signal.addEventListener('abort', stop);
+  await Promise.race([work, aborted]);
+  signal.removeEventListener('abort', stop);
+  signal.throwIfAborted();
 }
 
 function maximum(a: Amount, b: Amount): Amount {

@@ -37,5 +37,10 @@ export {
 } from './keys.ts';
 export type { WalletKey } from './keys.ts';
 /** The program's own limits. */
-export { MAX_COMMIT_SECONDS, MAX_FEE_BPS, MAX_SLOTS as MAX_TILL_SLOTS } from './program/layout.ts';
+export {
+  MAX_CHALLENGE_SECONDS,
+  MAX_COMMIT_SECONDS,
+  MAX_FEE_BPS,
+  MAX_SLOTS as MAX_TILL_SLOTS,
+} from './program/layout.ts';
 export type { SolanaLedgerOptions } from './options.ts';

@@ -43,7 +43,8 @@ describe('settling', () => {
       expect(await engine.settleAll()).toEqual([]);
       const totals = engine.totals();
       expect(totals).toMatchObject({ transactions: 2, receipts: 7, amount: total });
-      expect(totals.signatures).toEqual(settled.map((one) => one.signature));
+      // They are under way together, and booked as they come.
+      expect(totals.signatures.toSorted()).toEqual(settled.map((one) => one.signature).toSorted());
       expect(totals.computeUnits).toBeGreaterThan(0);
       expect(totals.feeLamports).toBe(5_000n * 2n);
       expect(settled.reduce((sum, one) => sum + one.amount, 0n)).toBe(total);
@@ -52,6 +53,25 @@ describe('settling', () => {
       const again = world.engine();
       expect(again.totals()).toEqual(totals);
       await again.close();
+    });
+  });
+
+  it('sends the next transaction while the last one is not final yet', async () => {
+    await inWorld('together', 6, async (world) => {
+      for (let i = 0; i < 6; i += 1) await world.receive(i, 1_000_000n);
+      const events = new EventEmitter();
+      let sent = 0;
+      const both = once(events, 'both sent');
+      const engine = world.engine({
+        wallet: withFaults(world.wallet, async (step) => {
+          if (step === 'after submit') sent += 1;
+          if (sent === 2) events.emit('both sent');
+          if (step === 'before confirm') await both;
+        }),
+      });
+      expect(await engine.settleAll()).toHaveLength(2);
+      expect(engine.totals()).toMatchObject({ transactions: 2, receipts: 6, amount: 6_000_000n });
+      await engine.close();
     });
   });
 
@@ -430,6 +450,28 @@ describe('a ledger that does not answer', () => {
       expect(engine.totals()).toMatchObject({ transactions: 1, amount: 1_000n });
       await engine.close();
       await expect(engine.settleAll()).rejects.toMatchObject({ code: 'CLOSED' });
+    });
+  });
+
+  it('does not keep a caller waiting whose time is up before its turn has come', async () => {
+    await inWorld('impatient', 1, async (world) => {
+      await world.receive(0, 1_000n);
+      const events = new EventEmitter();
+      const reached = once(events, 'confirming');
+      const engine = world.engine({
+        wallet: withFaults(world.wallet, async (step) => {
+          if (step !== 'before confirm') return;
+          events.emit('confirming');
+          await once(events, 'go on');
+        }),
+      });
+      const first = engine.settleAll();
+      await reached;
+      await expect(engine.settleAll(AbortSignal.timeout(1))).rejects.toMatchObject({ code: 'ABORTED' });
+      events.emit('go on');
+      expect(await first).toHaveLength(1);
+      expect(await engine.settleAll()).toEqual([]);
+      await engine.close();
     });
   });
 

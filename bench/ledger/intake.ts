@@ -22,14 +22,14 @@ import type { ChannelState } from '../../ledger/contract.ts';
 import { delegateFromSeed, signReceipt, type Signer } from '../../ledger/receipt/index.ts';
 import type { RowGroup, RowSource } from './rows.ts';
 
-export interface ReceiptOptions {
+export interface IntakeOptions {
   /** Default and most: what books hold, 10,000. */
   readonly channels?: number;
   /** Receipts that each channel gets while the clock runs, after its first. Default 5. */
   readonly rounds?: number;
 }
 
-export interface ReceiptFigures {
+export interface IntakeFigures {
   readonly name: 'verify-and-store';
   readonly channels: number;
   /** Verified and stored while the clock ran. */
@@ -52,8 +52,8 @@ const DEFAULT_ROUNDS = 5;
 const PER_TURN = 32;
 const PAYEE = ledgerAddress(new Uint8Array(32).fill(1));
 
-export const receiptRows: RowSource = async (): Promise<RowGroup> => {
-  const { name, ...figures } = await measureReceipts();
+export const intakeRows: RowSource = async (): Promise<RowGroup> => {
+  const { name, ...figures } = await measureIntake();
   return {
     title: 'taking receipts of ten thousand channels',
     rows: [{ name, figures }],
@@ -62,7 +62,7 @@ export const receiptRows: RowSource = async (): Promise<RowGroup> => {
 };
 
 /** @throws RangeError for channels or rounds out of range. */
-export async function measureReceipts(options: ReceiptOptions = {}): Promise<ReceiptFigures> {
+export async function measureIntake(options: IntakeOptions = {}): Promise<IntakeFigures> {
   const { channels = MAX_ACCOUNTS, rounds = DEFAULT_ROUNDS } = options;
   if (!Number.isInteger(channels) || channels < 1 || channels > MAX_ACCOUNTS) {
     throw new RangeError(`channels must be 1 to ${MAX_ACCOUNTS}, got ${channels}`);

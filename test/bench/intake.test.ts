@@ -1,9 +1,9 @@
 /** The benchmark of receipts, small: that it measures what it says, not how fast this machine is. */
 import { expect, it } from 'vitest';
-import { measureReceipts } from '../../bench/ledger/receipts.ts';
+import { measureIntake } from '../../bench/ledger/intake.ts';
 
 it('takes every receipt, and a channel costs the same after many as after one', async () => {
-  const figures = await measureReceipts({ channels: 200, rounds: 8 });
+  const figures = await measureIntake({ channels: 200, rounds: 8 });
   expect(figures).toMatchObject({ name: 'verify-and-store', channels: 200, receipts: 1600 });
   expect(figures.receiptsPerSecond).toBeGreaterThan(0);
   expect(figures.receiptsPerCpuSecond).toBeGreaterThan(0);
@@ -14,5 +14,5 @@ it('takes every receipt, and a channel costs the same after many as after one', 
 });
 
 it.each([{ channels: 0 }, { channels: 10_001 }, { rounds: 0 }])('refuses %o', async (options) => {
-  await expect(measureReceipts(options)).rejects.toBeInstanceOf(RangeError);
+  await expect(measureIntake(options)).rejects.toBeInstanceOf(RangeError);
 });

@@ -1,0 +1,131 @@
+/** Brings planned batches onto the chain, several at once; one that is refused is looked at and taken apart. */
+import { RelaymintError } from '../../core/errors.ts';
+import type { Log } from '../../core/ports.ts';
+import type { LedgerReader, LedgerWallet } from '../contract.ts';
+import type { Settlement } from './contract.ts';
+import type { Delivery } from './delivery.ts';
+import type { Patience } from './patience.ts';
+import { planBatches, splitBatch } from './plan.ts';
+import type { Batch, Candidate } from './plan.ts';
+
+/** Transactions under way at once: waiting until one is final takes 13 s on a cluster, and the next need not wait for it. */
+const UNDER_WAY = 8;
+
+/** A receipt that the ledger refuses even by itself. */
+export interface Refusal {
+  readonly candidate: Candidate;
+  readonly reason: string;
+}
+
+export interface Dispatched {
+  /** In the order of the batches. */
+  readonly settlements: readonly Settlement[];
+  /** What these settlements settled. */
+  readonly settled: readonly Candidate[];
+  readonly refusals: readonly Refusal[];
+}
+
+export interface DispatchParts {
+  readonly delivery: Pick<Delivery, 'deliver'>;
+  readonly wallet: Pick<LedgerWallet, 'address' | 'receiptsThatFit'>;
+  readonly reader: Pick<LedgerReader, 'till'>;
+  readonly patience: Patience;
+  readonly log: Log;
+}
+
+export class Dispatch {
+  readonly #parts: DispatchParts;
+
+  constructor(parts: DispatchParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The batches must have no channel in common. Resolves when all that could be done is done.
+   * @throws what the first batch failed with that was neither settled nor refused; the others were brought to their end.
+   */
+  async all(stop: AbortSignal, batches: readonly Batch[]): Promise<Dispatched> {
+    const results = batches.map((): Dispatched => ({ settlements: [], settled: [], refusals: [] }));
+    const queue = Array.from(batches.entries());
+    const work = async (): Promise<void> => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const [index, batch] = next;
+        results[index] = await this.#one(stop, batch);
+      }
+    };
+    const workers = Array.from({ length: Math.min(UNDER_WAY, batches.length) }, work);
+    for (const ended of await Promise.allSettled(workers)) if (ended.status === 'rejected') throw ended.reason;
+    return {
+      settlements: results.flatMap(({ settlements }) => settlements),
+      settled: results.flatMap(({ settled }) => settled),
+      refusals: results.flatMap(({ refusals }) => refusals),
+    };
+  }
+
+  async #one(stop: AbortSignal, planned: Batch): Promise<Dispatched> {
+    const { delivery, log } = this.#parts;
+    const settlements: Settlement[] = [];
+    const settled: Candidate[] = [];
+    const refusals: Refusal[] = [];
+    let expiries = 0;
+    const todo = [planned];
+    for (let batch = todo.pop(); batch !== undefined; batch = todo.pop()) {
+      const outcome = await delivery.deliver(stop, batch);
+      if (outcome.state === 'booked') {
+        settlements.push(outcome.settlement);
+        settled.push(...batch.candidates);
+        continue;
+      }
+      if (outcome.state === 'expired') {
+        expiries += 1;
+        await this.#parts.patience.pause(stop, expiries, expiring());
+        todo.push(batch);
+        continue;
+      }
+      const left = await this.#stillOpen(stop, batch);
+      if (left !== undefined) {
+        todo.push(
+          ...planBatches(
+            left,
+            new Map(batch.shares.map(({ name, gross }): [string, bigint] => [name, gross])),
+            (receipts, names) => this.#parts.wallet.receiptsThatFit(receipts, names),
+          ),
+        );
+        continue;
+      }
+      // One bad part must not keep the rest: half of the receipts at a time, the last of them without the names.
+      const { candidates: parts, shares } = batch;
+      const [first] = parts;
+      const { reason } = outcome;
+      log.warn({ receipts: parts.length, names: shares.length, reason }, 'a settlement was refused');
+      if (parts.length > 1) todo.push(...splitBatch(batch));
+      else if (shares.length > 0) todo.push({ ...batch, shares: [] });
+      else if (first !== undefined) refusals.push({ candidate: first, reason });
+    }
+    return { settlements, settled, refusals };
+  }
+
+  /**
+   * What the till would still take of a batch that was refused; undefined when it shows nothing that explains it. A
+   * channel may have been closed, or settled by a watchtower, since the batch was planned.
+   */
+  async #stillOpen(stop: AbortSignal, batch: Batch): Promise<readonly Candidate[] | undefined> {
+    const { patience, reader, wallet } = this.#parts;
+    const till = await patience.retried(stop, () => reader.till(wallet.address));
+    const open = new Map(till?.channels.map((channel) => [channel.id, channel]));
+    let changed = false;
+    const left: Candidate[] = [];
+    for (const { channel: planned, receipt } of batch.candidates) {
+      const channel = open.get(planned.id);
+      changed ||= channel?.settled !== planned.settled;
+      if (channel !== undefined && channel.settled < receipt.amount) left.push({ channel, receipt });
+    }
+    return changed ? left : undefined;
+  }
+}
+
+function expiring(): RelaymintError {
+  return new RelaymintError('TIMEOUT', 'Settlements expire before the ledger takes them.', {
+    remedy: 'The receipts are kept and tried again later.',
+  });
+}
