@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { isRelaymintError } from '../core/errors.ts';
 import { reportError } from '../node/cli/output.ts';
 import { circuitCommand } from './circuit/command.ts';
+import { ledgerCommand } from './ledger/command.ts';
 
 /** As the `relaymint` program: 0 done, 1 failed, 2 the command line is wrong, 130 stopped by the user. */
 const EXIT_USAGE = 2;
@@ -15,6 +16,7 @@ function createProgram(): Command {
     .helpCommand(false)
     .exitOverride();
   circuitCommand(program);
+  ledgerCommand(program);
   return program;
 }
 

@@ -4,6 +4,7 @@
  */
 import type { ChannelId, LedgerAddress } from '../core/ids.ts';
 import type { Amount, Lamports, UnixSeconds } from '../core/units.ts';
+import type { Receipt } from './receipt/index.ts';
 import type { NameStatus } from './term.ts';
 
 /** One payer-to-payee credit line as the chain holds it. */
@@ -66,17 +67,25 @@ export interface NameRecord {
   readonly lifetime: Amount;
 }
 
+/** What of the bank's settings its admin may change. */
+export interface BankSettings {
+  /** What the treasury gets of every settlement, basis points, at most 1,000. */
+  readonly feeBps: number;
+  /** Whose credit account the fees are minted to, those that wait included. */
+  readonly treasury: LedgerAddress;
+  /** What a name costs a year. */
+  readonly nameYearPrice: Amount;
+  /** How old a commitment to a name must be when it is revealed, 1 .. 3,600 seconds. */
+  readonly commitSeconds: number;
+}
+
 /** Totals since the bank was initialized. bought - redeemed = supply + openDeposits + unminted. */
-export interface BankState {
+export interface BankState extends BankSettings {
   readonly address: LedgerAddress;
   readonly mint: LedgerAddress;
   readonly clusterTag: Uint8Array;
   readonly unitsPerLamport: bigint;
   readonly challengeSeconds: bigint;
-  /** What a name costs a year. */
-  readonly nameYearPrice: Amount;
-  /** How old a commitment to a name must be when it is revealed. */
-  readonly commitSeconds: number;
   readonly bought: Amount;
   readonly redeemed: Amount;
   readonly burned: Amount;
@@ -86,6 +95,11 @@ export interface BankState {
   readonly reserve: Lamports;
   /** The credit mint's current supply. */
   readonly supply: Amount;
+  /** Who may change the settings; undefined once that was given up for ever. */
+  readonly admin: LedgerAddress | undefined;
+  /** Taken from settlements and not yet minted to the treasury; a part of `unminted`. */
+  readonly fees: Amount;
+  readonly lifetimeFees: Amount;
 }
 
 export interface Balances {
@@ -197,7 +211,12 @@ export interface LedgerWallet {
   buy(lamports: Lamports): Promise<TransactionResult>;
   redeem(amount: Amount): Promise<TransactionResult>;
   send(to: LedgerAddress, amount: Amount): Promise<TransactionResult>;
+  /** 1 .. 1,024 slots; their rent comes back when the till is closed. */
   openTill(slots: number): Promise<TransactionResult>;
+  /** Gives the wallet's till more slots: `slots` is how many it has then. @throws CHANNEL_UNKNOWN when there is no till. */
+  growTill(slots: number): Promise<TransactionResult>;
+  /** Gives the rent back. Refused while the till holds an open channel or earnings. @throws CHANNEL_UNKNOWN when there is no till. */
+  closeTill(): Promise<TransactionResult>;
   /** Opens a channel to the payee's till in a free slot. @throws CHANNEL_UNKNOWN no till; LIMIT_EXCEEDED no free slot; INSUFFICIENT_FUNDS. */
   openChannel(payee: LedgerAddress, delegate: LedgerAddress, deposit: Amount): Promise<ChannelState>;
   topUp(channel: ChannelState, amount: Amount): Promise<TransactionResult>;
@@ -206,7 +225,20 @@ export interface LedgerWallet {
   closeChannel(channel: ChannelState, payee?: LedgerWallet): Promise<TransactionResult>;
   /** Mints what the till earned to the owner's token account (created when missing). */
   withdraw(): Promise<TransactionResult>;
-  /** Signs a settle transaction for this wallet's own till; nothing is sent. */
+  /** Mints the bank's fees to its treasury, whoever this wallet is (the treasury's token account is created when missing). */
+  collectFees(): Promise<TransactionResult>;
+  /**
+   * Changes the bank's settings; this wallet must be its admin. `newAdmin` signs too and is the admin from then on; `null`
+   * gives the settings up for ever.
+   */
+  configure(change: Partial<BankSettings> & { readonly newAdmin?: LedgerWallet | null }): Promise<TransactionResult>;
+  /** How many of the receipts, from the first on, fit one settle transaction beside that many names. At least one does. */
+  receiptsThatFit(receipts: readonly Receipt[], names: number): number;
+  /**
+   * Signs a settle transaction for this wallet's own till; nothing is sent. The signatures are merged, not verified: a
+   * wrong one makes the ledger refuse all of them.
+   * @throws RECEIPT_INVALID when a message is no receipt; LIMIT_EXCEEDED when they do not fit.
+   */
   prepareSettle(items: readonly SettleItem[], shares: readonly ContentShare[]): Promise<PreparedTransaction>;
   /** Sends (again). Sending what is already on chain is harmless. */
   submit(transaction: PreparedTransaction): Promise<void>;

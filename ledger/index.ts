@@ -1,7 +1,22 @@
 /**
- * Where bytes become money: the public door of `relaymint/ledger`. The contract (`LedgerReader`, `LedgerWallet`), its
- * Solana implementation, receipts, the accounts between neighbours, and settlement.
+ * Where bytes become money: the public door of `relaymint/ledger`. From the outside in:
+ *
+ * - `openSolanaLedger` reads a cluster (`LedgerReader`) and opens wallets on it (`LedgerWallet`);
+ * - receipts: `signReceipt`, `verifyReceipt` and their bytes;
+ * - `program`: one builder an instruction, the account decoders, addresses, layouts and errors, for those who send
+ *   transactions with a client of their own;
+ * - `startEmbeddedLedger`: a real virtual machine with the program in it, for tests and development;
+ * - `Deployment`: the program onto a cluster;
+ * - the accounts between neighbours and the settlement that a node runs.
+ *
+ * docs/ledger-client.md has samples of each.
  */
+export { RelaymintError, isRelaymintError } from '../core/errors.ts';
+export type { ErrorCode } from '../core/errors.ts';
+export { channelId, ledgerAddress, ledgerAddressBytes } from '../core/ids.ts';
+export type { ChannelId, LedgerAddress } from '../core/ids.ts';
+export { amount, formatCredits, formatSol, lamports, parseCredits, parseSol } from '../core/units.ts';
+export type { Amount, Lamports, UnixSeconds } from '../core/units.ts';
 export type {
   Balances,
   BankState,
@@ -27,12 +42,28 @@ export * from './receipt/index.ts';
 export * from './term.ts';
 export * from './settlement/index.ts';
 export {
+  EMBEDDED_PROGRAM_ID,
+  SolanaLedger,
+  SolanaWallet,
   generateWalletKey,
   openSolanaLedger,
+  parseWalletKey,
+  programFile,
   readKeyFile,
+  startEmbeddedLedger,
   walletAddress,
   walletKeyFromBase58,
   walletKeyFromSeed,
   writeKeyFile,
 } from './solana/index.ts';
-export type { SolanaLedgerOptions, WalletKey } from './solana/index.ts';
+export type { EmbeddedLedger, EmbeddedLedgerOptions, SolanaLedgerOptions, WalletKey } from './solana/index.ts';
+export { Deployment, clusterTagOf, readCluster, readDeployed } from './solana/deployment/index.ts';
+export type {
+  ClusterInfo,
+  DeployedProgram,
+  DeploymentOptions,
+  DeploymentPlan,
+  DeploymentResult,
+  DeploymentRun,
+} from './solana/deployment/index.ts';
+export * as program from './solana/program/index.ts';

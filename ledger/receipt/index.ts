@@ -1,4 +1,6 @@
 /** The receipt: its bytes, its signature, and how both are checked. */
+export { aggregateSignatures } from './aggregate.ts';
+export type { SignedMessage } from './aggregate.ts';
 export {
   decodeReceipt,
   decodeSignedReceipt,

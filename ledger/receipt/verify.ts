@@ -11,11 +11,11 @@ import { ledgerAddressBytes } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { receiptMessage, receiptSignature, SIGNATURE_BYTES } from './receipt.ts';
 import type { SignedReceipt } from './receipt.ts';
+import { GROUP_ORDER, littleEndian } from './scalar.ts';
 
 /** DER header of an Ed25519 public key (RFC 8410). */
 const SPKI_PREFIX = Uint8Array.of(0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00);
 const FIELD_PRIME = (1n << 255n) - 19n;
-const GROUP_ORDER = (1n << 252n) + 27742317777372353535851937790883648493n;
 const POINT_BYTES = 32;
 /** y coordinates of the eight points of small order, in hex, without the sign bit. */
 const SMALL_ORDER_Y: ReadonlySet<string> = new Set([
@@ -77,8 +77,4 @@ function isSoundPoint(point: Uint8Array): boolean {
 function isCanonicalScalar(scalar: Uint8Array): boolean {
   const top = scalar[31] ?? 0xff;
   return top < 0x10 || (top === 0x10 && littleEndian(scalar) < GROUP_ORDER);
-}
-
-function littleEndian(value: Uint8Array): bigint {
-  return BigInt(`0x${toHex(value.toReversed())}`);
 }

@@ -9,8 +9,8 @@ import type { ChannelState, LedgerReader, LedgerWallet, TransactionResult } from
 
 export interface SettlementPolicy {
   /**
-   * Settle unasked when this much is unsettled, base units. Default 500,000: a transaction with one receipt costs
-   * 10,000 lamports, 2 % of that. Receipts below a fifth of it wait for company, or for their age.
+   * Settle unasked when this much is unsettled, base units. Default 500,000: a transaction costs 5,000 lamports, however
+   * many receipts it carries, 1 % of that. Receipts below a fifth of it wait for company, or for their age.
    */
   readonly threshold: Amount;
   /** Value is settled after this long whatever its amount, milliseconds. Default one day. */

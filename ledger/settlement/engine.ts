@@ -19,7 +19,7 @@ import type {
 import { Delivery } from './delivery.ts';
 import { Patience } from './patience.ts';
 import { increaseOf, planBatches, splitBatch } from './plan.ts';
-import type { Candidate } from './plan.ts';
+import type { Candidate, Fit } from './plan.ts';
 
 const DEFAULT_POLICY: SettlementPolicy = {
   threshold: amount(500_000n),
@@ -173,7 +173,8 @@ class Engine implements SettlementEngine {
     const done: Settlement[] = [];
     const refusals: string[] = [];
     let expiries = 0;
-    const todo = planBatches(candidates, await this.#payable(stop, candidates.length)).toReversed();
+    const fit: Fit = (receipts, names) => this.#wallet.receiptsThatFit(receipts, names);
+    const todo = planBatches(candidates, await this.#payable(stop, candidates.length), fit).toReversed();
     for (let batch = todo.pop(); batch !== undefined; batch = todo.pop()) {
       const outcome = await this.#delivery.deliver(stop, batch);
       if (outcome.state === 'booked') {
@@ -192,7 +193,7 @@ class Engine implements SettlementEngine {
         todo.push(batch);
         continue;
       }
-      // One bad part must not keep the rest: each receipt by itself first, then without the names.
+      // One bad part must not keep the rest: half of the receipts at a time, the last of them without the names.
       const { candidates: parts, shares } = batch;
       const [first] = parts;
       this.#log.warn(

@@ -3,7 +3,7 @@ import { MAX_RECEIPTS_PER_TRANSACTION, MAX_SHARES_PER_TRANSACTION } from '../../
 import { amount } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
 import type { ChannelState, ContentShare } from '../contract.ts';
-import type { SignedReceipt } from '../receipt/index.ts';
+import type { Receipt, SignedReceipt } from '../receipt/index.ts';
 
 /** A receipt that would move credits. */
 export interface Candidate {
@@ -18,71 +18,53 @@ export interface Batch {
   readonly increase: Amount;
 }
 
-/**
- * Bytes of a 1,232-byte transaction left for receipts and shares: signature, header, blockhash, seven accounts and
- * their instructions' headers take about 380.
- */
-const ROOM_BYTES = 850;
-/** Key, signature, message, offsets and slot of one receipt. */
-const RECEIPT_ROOM = 159;
-/** Address, index and gross of one name. */
-const SHARE_ROOM = 41;
+/** How many of the receipts, from the first on, share a transaction with that many names: the wallet knows. */
+export type Fit = (receipts: readonly Receipt[], names: number) => number;
 
 /** What a candidate would move. */
 export function increaseOf({ channel, receipt }: Candidate): bigint {
   return receipt.amount - channel.settled;
 }
 
-/** Names that fit beside `receipts` receipts. */
-export function sharesBeside(receipts: number): number {
-  return Math.min(MAX_SHARES_PER_TRANSACTION, Math.floor((ROOM_BYTES - receipts * RECEIPT_ROOM) / SHARE_ROOM));
-}
-
 /**
  * Fills transactions, the greatest values first. `earned` is what each name may be paid, base units: all of it is
  * placed if it fits, never more than a batch's increase. Fewer receipts share a transaction when names need the room.
  */
-export function planBatches(candidates: readonly Candidate[], earned: ReadonlyMap<string, bigint>): readonly Batch[] {
+export function planBatches(
+  candidates: readonly Candidate[],
+  earned: ReadonlyMap<string, bigint>,
+  fit: Fit,
+): readonly Batch[] {
   const left = candidates.toSorted((a, b) => compare(increaseOf(b), increaseOf(a)));
   const names = new Map(Array.from(earned).filter(([, gross]) => gross > 0n));
   const batches: Batch[] = [];
   while (left.length > 0) {
-    const count = receiptsBeside(names.size, left.length);
-    const chosen = left.splice(0, count);
-    const increase = chosen.reduce((sum, candidate) => sum + increaseOf(candidate), 0n);
-    const shares = takeShares(names, increase, sharesBeside(chosen.length));
-    batches.push({ candidates: chosen, shares, increase: amount(increase) });
+    const wanted = Math.min(names.size, MAX_SHARES_PER_TRANSACTION);
+    const next = left.slice(0, MAX_RECEIPTS_PER_TRANSACTION).map(({ receipt }) => receipt);
+    batches.push(batchOf(left.splice(0, Math.max(1, fit(next, wanted))), names));
   }
   return batches;
 }
 
-/** The same receipts, each in a transaction of its own, with as much of the same shares as each can carry. */
-export function splitBatch(batch: Batch): readonly Batch[] {
-  const names = new Map(batch.shares.map(({ name, gross }): [string, bigint] => [name, gross]));
-  return batch.candidates.map((candidate) => {
-    const increase = increaseOf(candidate);
-    return {
-      candidates: [candidate],
-      shares: takeShares(names, increase, sharesBeside(1)),
-      increase: amount(increase),
-    };
-  });
+/** The same receipts in two transactions, with as much of the same shares as each can carry. */
+export function splitBatch({ candidates, shares }: Batch): readonly Batch[] {
+  const names = new Map(shares.map(({ name, gross }): [string, bigint] => [name, gross]));
+  const middle = Math.ceil(candidates.length / 2);
+  return [candidates.slice(0, middle), candidates.slice(middle)].map((half) => batchOf(half, names));
 }
 
-/** As many receipts as leave room for the names that wait, at least one. */
-function receiptsBeside(names: number, available: number): number {
-  let count = Math.min(MAX_RECEIPTS_PER_TRANSACTION, available);
-  const wanted = Math.min(names, MAX_SHARES_PER_TRANSACTION);
-  while (count > 1 && sharesBeside(count) < wanted) count -= 1;
-  return count;
+/** Takes what it pays from `names`. */
+function batchOf(candidates: readonly Candidate[], names: Map<string, bigint>): Batch {
+  const increase = candidates.reduce((sum, candidate) => sum + increaseOf(candidate), 0n);
+  return { candidates, shares: takeShares(names, increase), increase: amount(increase) };
 }
 
-function takeShares(names: Map<string, bigint>, increase: bigint, most: number): readonly ContentShare[] {
+function takeShares(names: Map<string, bigint>, increase: bigint): readonly ContentShare[] {
   const shares: ContentShare[] = [];
   let room = increase;
   for (const [name, gross] of Array.from(names)
     .toSorted((a, b) => compare(b[1], a[1]))
-    .slice(0, most)) {
+    .slice(0, MAX_SHARES_PER_TRANSACTION)) {
     const placed = gross < room ? gross : room;
     if (placed === 0n) break;
     room -= placed;

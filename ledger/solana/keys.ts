@@ -15,6 +15,9 @@ import type { LedgerAddress } from '../../core/ids.ts';
 export type WalletKey = Keypair;
 
 const SECRET_KEY_BYTES = 64;
+const SEED_BYTES = 32;
+/** base58 of 64 bytes has at most 88 characters. */
+const MAX_BASE58 = 88;
 /** 64 numbers of at most three digits, commas and generous white space; anything longer is not a key file. */
 const MAX_KEY_FILE_BYTES = 1024;
 const KEY_FILE_MODE = 0o600;
@@ -43,14 +46,42 @@ export function walletKeyFromSeed(seed: string, label: string): WalletKey {
 
 /** The form browser wallets export: base58 of the 64-byte secret key. @throws RelaymintError INVALID_ENCODING. */
 export function walletKeyFromBase58(secret: string): WalletKey {
-  let raw: Uint8Array | undefined;
+  const text = secret.trim();
+  const raw = text.startsWith('[') ? undefined : secretBytes(text);
   try {
-    raw = bs58.decode(secret.length > 128 ? '' : secret.trim());
-    return keyFromBytes(raw);
-  } catch {
-    // The cause is dropped: base58's own errors quote the text, and the text is a secret.
+    const key = raw?.length === SECRET_KEY_BYTES ? keyFromBytes(raw) : undefined;
+    if (key !== undefined) return key;
     throw new RelaymintError('INVALID_ENCODING', 'This is not a base58 secret key.', {
       remedy: 'Export the key again; it is one word of 87 or 88 characters.',
+    });
+  } finally {
+    raw?.fill(0);
+  }
+}
+
+/**
+ * The secret in any form that wallets export: the JSON array of a key file or base58, of the 64-byte secret key or of
+ * its 32-byte seed. `address`, when given, must be the key's; a seed must come with it, since nothing else tells a seed
+ * from somebody's public address, which would make a wallet that everybody can open.
+ * @throws RelaymintError INVALID_ENCODING when it is no key; INVALID_ARGUMENT when the address is another's or missing.
+ */
+export function parseWalletKey(secret: Uint8Array, address?: LedgerAddress): WalletKey {
+  const raw = secretBytes(Buffer.from(secret.buffer, secret.byteOffset, secret.byteLength).toString('latin1').trim());
+  try {
+    if (raw?.length === SEED_BYTES && address === undefined) {
+      throw new RelaymintError('INVALID_ARGUMENT', 'This is a 32-byte seed, which does not tell its address.', {
+        remedy: 'Say which wallet it is with --address.',
+      });
+    }
+    const key = raw === undefined ? undefined : keyFromBytes(raw);
+    if (key === undefined) {
+      throw new RelaymintError('INVALID_ENCODING', 'This is not a secret key.', {
+        remedy: 'Give a Solana key file (id.json), or the base58 text that a wallet exports.',
+      });
+    }
+    if (address === undefined || walletAddress(key) === address) return key;
+    throw new RelaymintError('INVALID_ARGUMENT', `This is the key of ${walletAddress(key)}, not of ${address}.`, {
+      remedy: 'Export the key of the other wallet, or check the address.',
     });
   } finally {
     raw?.fill(0);
@@ -62,6 +93,19 @@ export function walletKeyFromBase58(secret: string): WalletKey {
  * @throws RelaymintError FILE_NOT_FOUND; KEY_FILE_UNSAFE when others may read it; INVALID_ENCODING when it is no key.
  */
 export async function readKeyFile(path: string): Promise<WalletKey> {
+  const text = await readSecretFile(path);
+  try {
+    return parseKeyFile(text, path);
+  } finally {
+    text.fill(0);
+  }
+}
+
+/**
+ * The bytes of a file that holds one secret, for `parseWalletKey`. Wipe them after use.
+ * @throws RelaymintError FILE_NOT_FOUND; KEY_FILE_UNSAFE when others may read it; INVALID_ENCODING when it is too long.
+ */
+export async function readSecretFile(path: string): Promise<Buffer> {
   let file;
   try {
     file = await open(path, 'r');
@@ -85,12 +129,7 @@ export async function readKeyFile(path: string): Promise<WalletKey> {
       });
     }
     if (size > MAX_KEY_FILE_BYTES) throw notAKeyFile(path);
-    const text = await file.readFile();
-    try {
-      return parseKeyFile(text, path);
-    } finally {
-      text.fill(0);
-    }
+    return await file.readFile();
   } finally {
     await file.close();
   }
@@ -122,30 +161,47 @@ export async function writeKeyFile(path: string, key: WalletKey): Promise<void> 
 }
 
 function parseKeyFile(text: Buffer, path: string): WalletKey {
-  let values: unknown;
+  const raw = arrayBytes(text.toString('utf8'));
   try {
-    values = JSON.parse(text.toString('utf8'));
-  } catch {
-    throw notAKeyFile(path);
-  }
-  if (!Array.isArray(values) || values.length !== SECRET_KEY_BYTES) throw notAKeyFile(path);
-  const raw = new Uint8Array(SECRET_KEY_BYTES);
-  try {
-    for (const [index, value] of values.entries()) {
-      if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 255) throw notAKeyFile(path);
-      raw[index] = value;
-    }
-    return keyFromBytes(raw);
-  } catch {
-    throw notAKeyFile(path);
+    const key = raw?.length === SECRET_KEY_BYTES ? keyFromBytes(raw) : undefined;
+    if (key === undefined) throw notAKeyFile(path);
+    return key;
   } finally {
-    raw.fill(0);
+    raw?.fill(0);
   }
 }
 
-/** @throws Error when the public half does not belong to the secret one. */
-function keyFromBytes(raw: Uint8Array): WalletKey {
-  return Keypair.fromSecretKey(Uint8Array.from(raw));
+function secretBytes(text: string): Uint8Array | undefined {
+  if (text.startsWith('[')) return arrayBytes(text);
+  try {
+    return bs58.decode(text.length > MAX_BASE58 ? '' : text);
+  } catch {
+    return undefined;
+  }
+}
+
+function arrayBytes(text: string): Uint8Array | undefined {
+  let values: unknown;
+  try {
+    values = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!Array.isArray(values) || values.length > SECRET_KEY_BYTES) return undefined;
+  const whole = values.every((value) => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 255);
+  return whole ? Uint8Array.from(values as number[]) : undefined;
+}
+
+/** undefined when the length is none of a key's, or the public half does not belong to the secret one. */
+function keyFromBytes(raw: Uint8Array): WalletKey | undefined {
+  try {
+    return raw.length === SEED_BYTES
+      ? Keypair.fromSeed(Uint8Array.from(raw))
+      : Keypair.fromSecretKey(Uint8Array.from(raw));
+  } catch {
+    // The cause is dropped: errors about a secret may quote it.
+    return undefined;
+  }
 }
 
 function notAKeyFile(path: string): RelaymintError {

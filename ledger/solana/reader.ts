@@ -1,13 +1,21 @@
 /** Reads the chain. */
 import { MintLayout, AccountLayout, TOKEN_PROGRAM_ID } from '@solana/spl-token';
-import { SYSVAR_CLOCK_PUBKEY } from '@solana/web3.js';
-import type { AccountInfo, PublicKey } from '@solana/web3.js';
+import { PublicKey, SYSVAR_CLOCK_PUBKEY, VersionedTransaction } from '@solana/web3.js';
+import type { AccountInfo } from '@solana/web3.js';
 import bs58 from 'bs58';
 import { RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { amount, lamports, unixSeconds } from '../../core/units.ts';
-import type { UnixSeconds } from '../../core/units.ts';
-import type { BankState, Balances, ChannelState, LedgerReader, NameRecord, TillState } from '../contract.ts';
+import type { Lamports, UnixSeconds } from '../../core/units.ts';
+import type {
+  BankState,
+  Balances,
+  ChannelState,
+  LedgerReader,
+  NameRecord,
+  PreparedTransaction,
+  TillState,
+} from '../contract.ts';
 import type { SolanaLedgerOptions } from './options.ts';
 import {
   DISCRIMINATORS,
@@ -55,15 +63,12 @@ export class SolanaReader implements LedgerReader {
     const bank = this.#decodedBank(bankInfo);
     if (mintInfo === undefined || !mintInfo.owner.equals(TOKEN_PROGRAM_ID)) throw this.#noBank();
     const { clusterTag, unitsPerLamport, challengeSeconds, bought, redeemed, burned, minted } = bank;
-    const { nameYearPrice, commitSeconds } = bank;
     return {
       address: toAddress(address),
       mint: toAddress(mint),
       clusterTag,
       unitsPerLamport,
       challengeSeconds,
-      nameYearPrice,
-      commitSeconds,
       bought,
       redeemed,
       burned,
@@ -72,6 +77,13 @@ export class SolanaReader implements LedgerReader {
       unminted: bank.unminted,
       reserve: bank.reserve,
       supply: amount(MintLayout.decode(mintInfo.data).supply),
+      admin: bank.admin.equals(PublicKey.default) ? undefined : toAddress(bank.admin),
+      treasury: toAddress(bank.treasury),
+      feeBps: bank.feeBps,
+      fees: bank.fees,
+      lifetimeFees: bank.lifetimeFees,
+      nameYearPrice: bank.nameYearPrice,
+      commitSeconds: bank.commitSeconds,
     };
   }
 
@@ -132,6 +144,14 @@ export class SolanaReader implements LedgerReader {
     return found
       .map(({ pubkey, account }) => nameRecord(pubkey, decodeName(account.data), now))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** What the network takes for a transaction as it is. @throws RelaymintError TIMEOUT when it has expired. */
+  async feeOf({ wire }: Pick<PreparedTransaction, 'wire'>): Promise<Lamports> {
+    const { message } = VersionedTransaction.deserialize(wire);
+    const { value } = await this.rpc.ask((connection) => connection.getFeeForMessage(message));
+    if (value !== null) return lamports(value);
+    throw new RelaymintError('TIMEOUT', 'The transaction expired before its fee was known.', { remedy: 'Try again.' });
   }
 
   /** For this folder: accounts as they are now, undefined where there is none. */

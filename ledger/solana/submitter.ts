@@ -8,6 +8,7 @@ import { lamports } from '../../core/units.ts';
 import type { PreparedTransaction, SubmissionStatus, TransactionResult } from '../contract.ts';
 import { decodeProgramError } from './program/index.ts';
 import type { Rpc } from './rpc.ts';
+import { MAX_PACKET_BYTES } from './settle-size.ts';
 
 /** New blockhashes that one call may use up before it gives up: each lasts a minute. */
 const SIGNINGS = 3;
@@ -17,7 +18,6 @@ const SLOWEST_POLL_MILLIS = 1000;
 const RESEND_MILLIS = 2000;
 /** A node may know that a transaction is confirmed a moment before it can show it. */
 const RECORD_TRIES = 10;
-const MAX_PACKET_BYTES = 1232;
 /** What the network gives each instruction by default, and at most to all of them. */
 const UNITS_PER_INSTRUCTION = 200_000;
 const MAX_UNITS = 1_400_000;

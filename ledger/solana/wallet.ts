@@ -1,8 +1,9 @@
 /** Signs and sends for one key. */
 import { createAssociatedTokenAccountIdempotentInstruction, createTransferInstruction } from '@solana/spl-token';
-import { LAMPORTS_PER_SOL } from '@solana/web3.js';
+import { ComputeBudgetProgram, LAMPORTS_PER_SOL } from '@solana/web3.js';
 import type { Keypair, PublicKey, TransactionInstruction } from '@solana/web3.js';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { ledgerAddressBytes } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { formatCredits, formatSol, lamports as toLamports } from '../../core/units.ts';
 import type { Amount, Lamports } from '../../core/units.ts';
@@ -19,11 +20,14 @@ import type {
   SubmissionStatus,
   TransactionResult,
 } from '../contract.ts';
+import { aggregateSignatures, decodeReceipt } from '../receipt/index.ts';
+import type { Receipt } from '../receipt/index.ts';
 import { walletAddress } from './keys.ts';
 import type { WalletKey } from './keys.ts';
 import { WalletNames } from './names.ts';
 import * as program from './program/index.ts';
 import type { SolanaReader } from './reader.ts';
+import { receiptsThatFit, settleUnits } from './settle-size.ts';
 import { toKey } from './states.ts';
 import type { Submitter } from './submitter.ts';
 
@@ -96,7 +100,28 @@ export class SolanaWallet implements LedgerWallet {
   }
 
   async openTill(slots: number): Promise<TransactionResult> {
-    return this.#run([program.openTill(this.#program, { owner: this.#owner, slots })]);
+    requireSlots(slots);
+    const first = Math.min(slots, program.MAX_NEW_SLOTS);
+    return this.#run([
+      program.openTill(this.#program, { owner: this.#owner, slots: first }),
+      ...this.#growth(first, slots),
+    ]);
+  }
+
+  async growTill(slots: number): Promise<TransactionResult> {
+    requireSlots(slots);
+    const till = await this.#requireTill();
+    if (slots <= till.slots.length) {
+      throw new RelaymintError('INVALID_ARGUMENT', `The till has ${till.slots.length} slots already.`, {
+        remedy: `Give a number from ${till.slots.length + 1} to ${program.MAX_SLOTS}: a till never shrinks.`,
+      });
+    }
+    return this.#run(this.#growth(till.slots.length, slots));
+  }
+
+  async closeTill(): Promise<TransactionResult> {
+    await this.#requireTill();
+    return this.#run([program.closeTill(this.#program, { owner: this.#owner })]);
   }
 
   async openChannel(payee: LedgerAddress, delegate: LedgerAddress, deposit: Amount): Promise<ChannelState> {
@@ -150,19 +175,48 @@ export class SolanaWallet implements LedgerWallet {
     ]);
   }
 
+  async collectFees(): Promise<TransactionResult> {
+    const treasury = toKey((await this.#ledger.bank()).treasury);
+    return this.#run([this.#createAccountOf(treasury), program.collectFees(this.#program, { treasury })]);
+  }
+
+  async configure(change: Parameters<LedgerWallet['configure']>[0]): Promise<TransactionResult> {
+    const { treasury, newAdmin, ...others } = change;
+    if (newAdmin !== undefined && newAdmin !== null && !(newAdmin instanceof SolanaWallet)) {
+      throw new TypeError('the new admin signs with a wallet of the same ledger');
+    }
+    const configure = program.configure(this.#program, {
+      admin: this.#owner,
+      treasury: treasury === undefined ? undefined : toKey(treasury),
+      newAdmin: newAdmin instanceof SolanaWallet ? newAdmin.#owner : newAdmin,
+      ...others,
+    });
+    return this.#run([configure], newAdmin instanceof SolanaWallet ? [newAdmin.#key] : []);
+  }
+
   async prepareSettle(items: readonly SettleItem[], shares: readonly ContentShare[]): Promise<PreparedTransaction> {
-    const receipts = items.map(({ delegate, message, signature }) => ({
-      delegate: toKey(delegate),
+    const receipts = items.map(({ slot, message, signature }) => {
+      const { amount, up, down } = decodeReceipt(message);
+      return { slot, amount, up, down, r: signature.subarray(0, signature.length / 2) };
+    });
+    const signed = items.map(({ delegate, message, signature }) => ({
+      key: ledgerAddressBytes(delegate),
       message,
       signature,
     }));
     const settle = program.settle(this.#program, {
       till: program.tillAddress(this.#program, this.#owner),
       owner: this.#owner,
-      slots: items.map(({ slot }) => slot),
+      scalar: aggregateSignatures(signed),
+      receipts,
       shares,
     });
-    return this.#submitter.prepare([program.ed25519BatchInstruction(receipts), settle], [this.#key]);
+    const units = settleUnits(items.length, shares.length);
+    return this.#submitter.prepare([ComputeBudgetProgram.setComputeUnitLimit({ units }), settle], [this.#key]);
+  }
+
+  receiptsThatFit(receipts: readonly Receipt[], names: number): number {
+    return receiptsThatFit(receipts, names);
   }
 
   async submit(transaction: PreparedTransaction): Promise<void> {
@@ -220,6 +274,24 @@ export class SolanaWallet implements LedgerWallet {
     return result;
   }
 
+  /** One instruction for every ninety slots, all in one transaction. */
+  #growth(from: number, to: number): readonly TransactionInstruction[] {
+    const steps: TransactionInstruction[] = [];
+    for (let slots = from; slots < to;) {
+      slots = Math.min(slots + program.MAX_NEW_SLOTS, to);
+      steps.push(program.growTill(this.#program, { owner: this.#owner, slots }));
+    }
+    return steps;
+  }
+
+  async #requireTill(): Promise<program.TillAccount> {
+    const till = await this.#ledger.tillAccount(program.tillAddress(this.#program, this.#owner));
+    if (till !== undefined) return till;
+    throw new RelaymintError('CHANNEL_UNKNOWN', `The wallet ${this.address} has no till.`, {
+      remedy: 'Open one first.',
+    });
+  }
+
   #creditsOf(owner: PublicKey): PublicKey {
     return program.creditAccountAddress(this.#program, owner);
   }
@@ -253,9 +325,17 @@ export class SolanaWallet implements LedgerWallet {
     const chosen = free[Math.floor(Math.random() * free.length)];
     if (chosen !== undefined) return chosen.slot;
     throw new RelaymintError('LIMIT_EXCEEDED', `All ${account.slots.length} slots of ${payee}'s till are taken.`, {
-      remedy: 'Use another payee, or wait until a channel is closed.',
+      remedy:
+        'Use another payee, wait until a channel is closed, or let the payee give it more ("relaymint till grow").',
     });
   }
+}
+
+function requireSlots(slots: number): void {
+  if (Number.isSafeInteger(slots) && slots >= 1 && slots <= program.MAX_SLOTS) return;
+  throw new RelaymintError('INVALID_ARGUMENT', `A till has 1 to ${program.MAX_SLOTS} slots, not ${slots}.`, {
+    remedy: 'Choose a number of slots in that range.',
+  });
 }
 
 function placeOf(channel: ChannelState): {

@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { isRelaymintError } from '../../core/errors.ts';
 import { settleCommand, statsCommand } from './commands/control.ts';
+import { bankCommand } from './commands/bank.ts';
+import { channelCommand } from './commands/channel.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { hostCommand } from './commands/host.ts';
 import { ledgerCommand } from './commands/ledger.ts';
@@ -10,6 +12,7 @@ import { nameCommand } from './commands/name.ts';
 import { publishCommand } from './commands/publish.ts';
 import { relayCommand } from './commands/relay.ts';
 import { startCommand } from './commands/start.ts';
+import { tillCommand } from './commands/till.ts';
 import { walletCommand } from './commands/wallet.ts';
 import { reportError } from './output.ts';
 
@@ -35,7 +38,10 @@ function createProgram(): Command {
   publishCommand(program);
   ledgerCommand(program);
   walletCommand(program);
+  channelCommand(program);
+  tillCommand(program);
   nameCommand(program);
+  bankCommand(program);
   settleCommand(program);
   statsCommand(program);
   return program;

@@ -13,6 +13,7 @@ import {
   type Lamports,
   type PricePerMiB,
 } from '../../core/units.ts';
+import { MAX_TILL_SLOTS } from '../../ledger/solana/index.ts';
 import { EMBEDDED_PROGRAM_ID } from '../../ledger/solana/embedded/program-id.ts';
 import { WALLET_FILE } from './roles/keys.ts';
 import { parsePeer, type PeerAddress } from '../discovery/index.ts';
@@ -93,6 +94,16 @@ export function ledgerUrlOption(): Option {
   return new Option('--ledger <url>', "JSON-RPC URL of the ledger: the embedded one's or any Solana cluster's")
     .env('RELAYMINT_LEDGER')
     .default(DEFAULT_LEDGER_URL);
+}
+
+/** Another word for `--ledger`, where one comes from Solana's own tools. */
+export function urlOption(): Option {
+  return new Option('--url <url>', "the same as --ledger, as Solana's own tools call it");
+}
+
+/** Options with `--url` put where `--ledger` is read. */
+export function withUrl<T extends { readonly ledger: string; readonly url?: string }>(options: T): T {
+  return options.url === undefined ? options : { ...options, ledger: options.url };
 }
 
 export function addLedgerOptions(command: Command): Command {
@@ -193,5 +204,31 @@ export function addListenOptions(command: Command): Command {
       'what others are told to dial, when it differs (repeatable)',
       collect(String),
       [],
+    );
+}
+
+export interface TillOptions {
+  readonly slots: number;
+  readonly maxSlots: number;
+}
+
+/** What a till begins with: little rent, and room for a relay's usual neighbours. */
+const DEFAULT_SLOTS = 64;
+const DEFAULT_MAX_SLOTS = 256;
+
+/** For commands that run a node which is paid. */
+export function addTillOptions(command: Command): Command {
+  return command
+    .option(
+      '--slots <n>',
+      'neighbours that can pay at the same time (slots of a new till)',
+      wholeNumber(1, MAX_TILL_SLOTS),
+      DEFAULT_SLOTS,
+    )
+    .option(
+      '--max-slots <n>',
+      'up to how many the till grows by itself when it is nearly full; each takes rent',
+      wholeNumber(1, MAX_TILL_SLOTS),
+      DEFAULT_MAX_SLOTS,
     );
 }

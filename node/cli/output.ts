@@ -111,3 +111,16 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
 export function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
+
+/** The two largest units of a time span, at least a second. */
+export function durationText(seconds: number): string {
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.ceil(seconds / 60)} min`;
+  if (seconds < 48 * 3600) return withRest(seconds, 3600, 'h', 60, 'min');
+  return withRest(seconds, 24 * 3600, 'd', 3600, 'h');
+}
+
+function withRest(seconds: number, whole: number, name: string, part: number, partName: string): string {
+  const rest = Math.floor((seconds % whole) / part);
+  return `${Math.floor(seconds / whole)} ${name}${rest === 0 ? '' : ` ${rest} ${partName}`}`;
+}

@@ -1,15 +1,13 @@
 /** Folder or file -> UnixFS blocks: CIDv1, SHA2-256, raw leaves of 1 MiB, 1,024 links a node, big folders sharded. */
 import { createReadStream } from 'node:fs';
-import type { Dirent, Stats } from 'node:fs';
-import { lstat, readdir, realpath, stat } from 'node:fs/promises';
-import { basename, join, relative, resolve, sep } from 'node:path';
 import { importer } from 'ipfs-unixfs-importer';
 import type { ImportCandidate, WritableStorage } from 'ipfs-unixfs-importer';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
-import { MAX_PATH_SEGMENTS } from '../../core/limits.ts';
 import { diskError } from './block.ts';
 import type { BlockSink, BlockStore, Pin } from './contract.ts';
+import { openFolder } from './folder.ts';
+import type { Folder, FolderOptions, Skipped } from './folder.ts';
 
 /** Files read at once, and blocks of one file hashed at once: together at most 16 MiB in memory. */
 const FILES_AT_ONCE = 4;
@@ -24,12 +22,6 @@ export interface ImportProgress {
   readonly path: string;
 }
 
-/** Something left out of an import, and why. */
-export interface Skipped {
-  readonly path: string;
-  readonly reason: string;
-}
-
 export interface ImportSummary {
   readonly root: CID;
   readonly files: number;
@@ -37,11 +29,8 @@ export interface ImportSummary {
   readonly skipped: readonly Skipped[];
 }
 
-export interface ImportOptions {
-  readonly signal?: AbortSignal;
+export interface ImportOptions extends FolderOptions {
   readonly onProgress?: (progress: ImportProgress) => void;
-  /** Also takes entries whose name begins with a dot (`.well-known` is always taken). Default false: `.git` and `.env` stay home. */
-  readonly hidden?: boolean;
 }
 
 /**
@@ -51,7 +40,7 @@ export interface ImportOptions {
  * STORAGE_FULL, ABORTED.
  */
 export async function importPath(path: string, sink: BlockSink, options: ImportOptions = {}): Promise<ImportSummary> {
-  const walk = await Walk.begin(path, options);
+  const walk = new Reading(await openFolder(path, options), options);
   const storage: Pick<WritableStorage, 'put'> = {
     async put(cid, block) {
       if (!(block instanceof Uint8Array)) throw new TypeError('the importer hands over whole blocks');
@@ -100,97 +89,26 @@ export async function importSite(
   }
 }
 
-/** One walk over the files, in the order of their names. */
-class Walk {
+/** Reads the files of one folder, and counts what it read. */
+class Reading {
   files = 0;
   bytes = 0;
-  readonly skipped: Skipped[] = [];
-  readonly #path: string;
-  readonly #real: string;
-  readonly #single: boolean;
+  readonly #folder: Folder;
   readonly #options: ImportOptions;
 
-  private constructor(path: string, real: string, single: boolean, options: ImportOptions) {
-    this.#path = path;
-    this.#real = real;
-    this.#single = single;
+  constructor(folder: Folder, options: ImportOptions) {
+    this.#folder = folder;
     this.#options = options;
   }
 
-  static async begin(path: string, options: ImportOptions): Promise<Walk> {
-    const absolute = resolve(path);
-    let found: Stats;
-    let real: string;
-    try {
-      real = await realpath(absolute);
-      found = await stat(real);
-    } catch (cause) {
-      throw new RelaymintError('FILE_NOT_FOUND', `There is no ${path}.`, {
-        remedy: 'Give the folder or file to publish.',
-        cause,
-      });
-    }
-    if (!found.isFile() && !found.isDirectory()) {
-      throw new RelaymintError('INVALID_ARGUMENT', `${path} is neither a folder nor a file.`, {
-        remedy: 'Give the folder or file to publish.',
-      });
-    }
-    return new Walk(absolute, real, found.isFile(), options);
+  get skipped(): readonly Skipped[] {
+    return this.#folder.skipped;
   }
 
   async *candidates(): AsyncGenerator<ImportCandidate> {
-    if (this.#single) yield this.#file(this.#real, basename(this.#path));
-    else yield* this.#folder(this.#real, '', [this.#real]);
-  }
-
-  async *#folder(directory: string, at: string, ancestors: readonly string[]): AsyncGenerator<ImportCandidate> {
-    if (at !== '') yield { path: at };
-    if (ancestors.length > MAX_PATH_SEGMENTS) {
-      throw new RelaymintError('LIMIT_EXCEEDED', `${at} is more than ${MAX_PATH_SEGMENTS} folders deep.`, {
-        remedy: 'Flatten the tree.',
-      });
+    for await (const { path, file } of this.#folder.entries()) {
+      yield file === undefined ? { path } : { path, content: this.#read(file, path) };
     }
-    let entries: Dirent[];
-    try {
-      entries = await readdir(directory, { withFileTypes: true });
-    } catch (cause) {
-      throw diskError(cause, `Reading the folder ${at === '' ? this.#path : at}`);
-    }
-    entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-    for (const entry of entries) {
-      this.#options.signal?.throwIfAborted();
-      const path = at === '' ? entry.name : `${at}/${entry.name}`;
-      const unwanted = this.#unwanted(entry.name);
-      if (unwanted !== undefined) this.skipped.push({ path, reason: unwanted });
-      else yield* this.#entry(join(directory, entry.name), path, ancestors);
-    }
-  }
-
-  async *#entry(absolute: string, path: string, ancestors: readonly string[]): AsyncGenerator<ImportCandidate> {
-    const target = await this.#target(absolute, path, ancestors);
-    if (target === undefined) return;
-    const found = await this.#lstat(target, path);
-    if (found.isDirectory()) yield* this.#folder(target, path, [...ancestors, target]);
-    else if (found.isFile()) yield this.#file(target, path);
-    else this.skipped.push({ path, reason: 'neither a file nor a folder' });
-  }
-
-  /** Where a link leads; the path itself when it is none; undefined (and listed as skipped) when it is not followed. */
-  async #target(absolute: string, path: string, ancestors: readonly string[]): Promise<string | undefined> {
-    if (!(await this.#lstat(absolute, path)).isSymbolicLink()) return absolute;
-    const real = await realpath(absolute).catch(() => undefined);
-    let reason = 'a link to nothing';
-    if (real !== undefined) {
-      if (!this.#inside(real)) reason = 'a link that leaves the folder';
-      else if (ancestors.includes(real)) reason = 'a link to a folder that contains it';
-      else return real;
-    }
-    this.skipped.push({ path, reason });
-    return undefined;
-  }
-
-  #file(absolute: string, path: string): ImportCandidate {
-    return { path, content: this.#read(absolute, path) };
   }
 
   async *#read(absolute: string, path: string): AsyncGenerator<Uint8Array> {
@@ -207,25 +125,5 @@ class Walk {
     }
     this.files += 1;
     onProgress?.({ files: this.files, bytes: this.bytes, path });
-  }
-
-  #unwanted(name: string): string | undefined {
-    if (name.startsWith('.') && name !== '.well-known' && this.#options.hidden !== true) return 'hidden';
-    // A backslash before a slash means something else to IPFS path parsers.
-    if (name.endsWith('\\')) return 'a name that ends in a backslash';
-    return undefined;
-  }
-
-  async #lstat(absolute: string, path: string): Promise<Stats> {
-    try {
-      return await lstat(absolute);
-    } catch (cause) {
-      throw diskError(cause, `Reading ${path}`);
-    }
-  }
-
-  #inside(real: string): boolean {
-    const away = relative(this.#real, real);
-    return away !== '..' && !away.startsWith(`..${sep}`);
   }
 }

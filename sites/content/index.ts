@@ -2,8 +2,10 @@
 export * from './contract.ts';
 export { createContentClient } from './client.ts';
 export type { ContentClient, ContentClientOptions } from './client.ts';
+export { publishableFiles } from './folder.ts';
+export type { FolderOptions, Skipped } from './folder.ts';
 export { importPath, importSite } from './import.ts';
-export type { ImportOptions, ImportProgress, ImportSummary, Skipped } from './import.ts';
+export type { ImportOptions, ImportProgress, ImportSummary } from './import.ts';
 export { createPinKeeper } from './pin-keeper.ts';
 export type { PinKeeper, PinKeeperOptions } from './pin-keeper.ts';
 export { decodeContentParams, encodeContentParams } from './protocol.ts';

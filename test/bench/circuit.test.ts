@@ -107,7 +107,7 @@ describe('npm run bench', () => {
   it('lists the benchmarks when none is named', async () => {
     const { code, stdout } = await ended(start());
     expect(code).toBe(0);
-    expect(stdout).toContain('npm run bench -- circuit');
+    for (const name of ['circuit', 'ledger']) expect(stdout).toContain(`npm run bench -- ${name}`);
   });
 
   it('explains a benchmark', async () => {

@@ -1,6 +1,6 @@
 /** `start --once --json`: a complete round, seen from outside. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { RoundReport } from '../../node/cli/market/report.ts';
@@ -102,6 +102,9 @@ describe('one round of the local marketplace', () => {
       await writeFile(path.join(site, 'empty.txt'), '');
       await writeFile(path.join(site, 'deep', 'er', 'große Datei, 100% #1?.bin'), randomBytes(3 * 1024 * 1024 + 17));
       await writeFile(path.join(site, 'one-block.bin'), randomBytes(1024 * 1024));
+      // What is not published is not asked for either.
+      await writeFile(path.join(site, '.env'), 'SECRET=1');
+      await symlink('/nowhere/at/all', path.join(site, 'link-to-nothing'));
       const data = path.join(folder.path, 'data');
       const args = [
         'start',
@@ -118,7 +121,11 @@ describe('one round of the local marketplace', () => {
       ];
 
       const first = await relaymint(...args);
-      expect(first.stderr).toBe('');
+      const warnings = first.stderr.trim().split('\n');
+      expect(warnings.map((line) => (JSON.parse(line) as { readonly path?: string }).path)).toEqual([
+        '.env',
+        'link-to-nothing',
+      ]);
       const report = reportOf(first.stdout);
       expectWholeBooks(report);
       expect(report.site.files).toBe(4);

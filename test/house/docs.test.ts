@@ -62,6 +62,8 @@ async function readHelp(
     // The help shows default folders.
     env: { ...process.env, HOME: '/home/you', USERPROFILE: '/home/you', NO_COLOR: '1' },
   });
+  // The help of an unknown command is its parent's: without this, the walk below would never end.
+  if (!stdout.startsWith(`Usage: ${[name, ...command].join(' ')} `)) throw new Error(`no help of ${command.join(' ')}`);
   const own = [[name, ...command].join(' '), stdout.replaceAll('/home/you', '~').trimEnd()] as const;
   const below = subcommandsIn(stdout).map((next) => readHelp(name, file, [...command, next]));
   return [own, ...(await Promise.all(below)).flat()];
@@ -69,7 +71,9 @@ async function readHelp(
 
 function subcommandsIn(text: string): string[] {
   const section = /^Commands:\n((?: .*\n?)+)/m.exec(text)?.[1] ?? '';
-  return [...section.matchAll(/^ {2}([a-z]+)/gm)].map((match) => match[1] ?? '').filter((name) => name !== 'help');
+  return [...section.matchAll(/^ {2}([a-z][a-z-]*)/gm)]
+    .map((match) => match[1] ?? '')
+    .filter((name) => name !== 'help');
 }
 
 function optionsIn(text: string): string[] {

@@ -6,6 +6,7 @@ import { inspectCode } from './inspect.ts';
 import { readObject } from './object.ts';
 import type { ObjectFile, Relocation, Section } from './object.ts';
 import { syscallNumber } from './syscalls.ts';
+import type { OptionalSyscall } from './syscalls.ts';
 
 const ENTRY = 'entrypoint';
 const EM_SBPF = 247;
@@ -31,8 +32,11 @@ interface Layout {
   readonly dataSize: number;
 }
 
-/** @throws Error when the object cannot become a program; the message says which part and why. */
-export function link(objectBytes: Uint8Array): Uint8Array {
+/**
+ * `optional` are syscalls that it may use though not every cluster has them.
+ * @throws Error when the object cannot become a program; the message says which part and why.
+ */
+export function link(objectBytes: Uint8Array, optional: readonly OptionalSyscall[] = []): Uint8Array {
   const object = readObject(objectBytes);
   const entry = object.symbols.find((symbol) => symbol.name === ENTRY && symbol.section !== 0);
   if (entry === undefined) throw new Error(`the object has no function called ${ENTRY}`);
@@ -45,7 +49,7 @@ export function link(objectBytes: Uint8Array): Uint8Array {
   }
   for (const section of layout.data) data.set(section.content, offsetOf(layout, section.index));
   for (const section of layout.text) {
-    for (const relocation of section.relocations) relocateText(object, layout, text, section, relocation);
+    for (const relocation of section.relocations) relocateText(object, layout, text, section, relocation, optional);
   }
   for (const section of layout.data) {
     for (const relocation of section.relocations) relocateData(object, layout, data, section, relocation);
@@ -92,6 +96,7 @@ function relocateText(
   text: Uint8Array,
   section: Section,
   { offset, type, symbol }: Relocation,
+  optional: readonly OptionalSyscall[],
 ): void {
   const view = new DataView(text.buffer);
   const at = offsetOf(layout, section.index) + offset;
@@ -107,7 +112,7 @@ function relocateText(
   }
   if (symbol.section === 0) {
     view.setUint8(at + 1, CALL_SYSCALL << 4);
-    view.setUint32(at + 4, syscallNumber(symbol.name), true);
+    view.setUint32(at + 4, syscallNumber(symbol.name, optional), true);
     return;
   }
   const target = offsetOf(layout, symbol.section) + symbol.value + (view.getInt32(at + 4, true) + 1) * 8;

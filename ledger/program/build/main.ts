@@ -1,6 +1,7 @@
 /**
- * Builds the on-chain program: `main [--check]`. Without an option it writes relaymint.so; `--check` builds into a
- * temporary folder and compares the bytes with the committed file.
+ * Builds the on-chain program: `main [--check | --sha512-syscall FILE]`. Without an option it writes relaymint.so; `--check`
+ * builds into a temporary folder and compares the bytes with the committed file; `--sha512-syscall` writes a program to
+ * FILE that leaves SHA-512 to the runtime, for clusters that have the call for it (feature SIMD-0512).
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
@@ -12,11 +13,17 @@ import { RelaymintError, messageOf } from '../../../core/errors.ts';
 import { link } from './link.ts';
 import { compile } from './toolchain.ts';
 
+export interface ProgramOptions {
+  /** Let the runtime compute SHA-512. The program fails on clusters without that call. */
+  readonly sha512Syscall?: boolean;
+}
+
 /** The program's bytes, built from `source` (the folder that holds src/lib.rs). */
-export async function buildProgram(source: string): Promise<Uint8Array> {
+export async function buildProgram(source: string, options: ProgramOptions = {}): Promise<Uint8Array> {
   const scratch = await mkdtemp(join(tmpdir(), 'relaymint-program-'));
   try {
-    return link(await compile(source, scratch));
+    if (options.sha512Syscall !== true) return link(await compile(source, scratch));
+    return link(await compile(source, scratch, ['relaymint_sha512_syscall']), ['sol_sha512']);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
@@ -35,14 +42,21 @@ export function programFolder(): string {
 
 /** @throws RelaymintError STORAGE_FAILED when the committed program is not what the source builds. */
 export async function main(args: readonly string[]): Promise<string> {
-  const unknown = args.find((arg) => arg !== '--check');
-  if (unknown !== undefined) {
-    throw new RelaymintError('INVALID_ARGUMENT', `Unknown option ${unknown}.`, { remedy: 'The only one is --check.' });
+  const [option, file, ...more] = args;
+  if (option === '--sha512-syscall' && file !== undefined && more.length === 0) {
+    const built = await buildProgram(programFolder(), { sha512Syscall: true });
+    await writeFile(file, built);
+    return `Wrote ${file}, ${built.length} bytes.`;
+  }
+  if (args.length > 1 || (option !== undefined && option !== '--check')) {
+    throw new RelaymintError('INVALID_ARGUMENT', `Unknown arguments: ${args.join(' ')}.`, {
+      remedy: 'They are --check, or --sha512-syscall FILE.',
+    });
   }
   const folder = programFolder();
   const target = join(folder, 'relaymint.so');
   const built = await buildProgram(folder);
-  if (args.length === 0) {
+  if (option === undefined) {
     await writeFile(target, built);
     return `Wrote ${target}, ${built.length} bytes.`;
   }

@@ -1,5 +1,7 @@
 //! The loader's input buffer: accounts, instruction data, program id, read where they lie.
 
+use core::mem::MaybeUninit;
+
 use crate::bytes::{Key, put_key, read_u64, same_key, write_u64};
 use crate::error::Error;
 
@@ -105,7 +107,8 @@ impl Account {
 
 /// The accounts of the instruction, in its order.
 pub struct Accounts {
-    list: [Account; MAX_ACCOUNTS],
+    /// The first `count` were written.
+    list: MaybeUninit<[Account; MAX_ACCOUNTS]>,
     count: usize,
 }
 
@@ -116,16 +119,19 @@ impl Accounts {
         if self.count != N {
             return Err(Error::WrongAccountCount);
         }
-        self.list.first_chunk().ok_or(Error::WrongAccountCount)
+        self.given().first_chunk().ok_or(Error::WrongAccountCount)
     }
 
     /// N accounts, then any number of others.
     #[inline(always)]
     pub fn at_least<const N: usize>(&self) -> Result<(&[Account; N], &[Account]), Error> {
-        let Some(given) = self.list.get(..self.count) else {
-            return Err(Error::WrongAccountCount);
-        };
-        given.split_first_chunk().ok_or(Error::WrongAccountCount)
+        self.given().split_first_chunk().ok_or(Error::WrongAccountCount)
+    }
+
+    #[inline(always)]
+    fn given(&self) -> &[Account] {
+        // SAFETY: `parse` wrote that many, at most MAX_ACCOUNTS.
+        unsafe { core::slice::from_raw_parts(self.list.as_ptr() as *const Account, self.count) }
     }
 }
 
@@ -145,20 +151,21 @@ impl Context<'_> {
             if count > MAX_ACCOUNTS {
                 return Err(Error::WrongAccountCount);
             }
-            let mut list = [Account { at: input }; MAX_ACCOUNTS];
+            let mut list = MaybeUninit::<[Account; MAX_ACCOUNTS]>::uninit();
+            let first = list.as_mut_ptr() as *mut Account;
             let mut at = input.add(8);
             let mut index = 0;
             while index < count {
                 let marker = *at;
                 if marker == NOT_DUPLICATE {
                     let account = Account { at };
-                    *list.as_mut_ptr().add(index) = account;
+                    *first.add(index) = account;
                     let end = DATA + account.data_len() + GROWTH;
                     // Eight-byte alignment, then the rent epoch. Account buffers start aligned.
                     at = at.add(((end + 7) & !7) + 8);
                 } else {
                     // The loader refers to an earlier account only.
-                    *list.as_mut_ptr().add(index) = *list.as_ptr().add(marker as usize);
+                    *first.add(index) = *first.add(marker as usize);
                     at = at.add(8);
                 }
                 index += 1;

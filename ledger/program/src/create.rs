@@ -1,5 +1,6 @@
 //! Creates accounts at program-derived addresses.
 
+use crate::account::Account;
 use crate::bytes::{Key, same_key};
 use crate::error::Error;
 use crate::math;
@@ -45,11 +46,18 @@ pub fn create_derived(target: &New, seeds: [Part; 2], program_id: &Key, taken: E
     if held == 0 {
         create_account(target, minimum, &signer);
     } else {
-        if held < minimum {
-            transfer(payer, account, minimum - held);
-        }
+        fill_up(payer, account, minimum);
         allocate(account, space, &signer);
         assign(account, owner, &signer);
     }
     Ok(bump)
+}
+
+/// Transfers what `account` lacks to hold `minimum` lamports.
+#[inline(always)]
+pub fn fill_up(payer: &Account, account: &Account, minimum: u64) {
+    let held = account.lamports();
+    if held < minimum {
+        transfer(payer, account, minimum - held);
+    }
 }

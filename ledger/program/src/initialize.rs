@@ -4,21 +4,17 @@
 //! admin (signer, writable), bank (writable), mint (writable), token program, system program
 
 use crate::account::Context;
-use crate::bytes::is_zero;
 use crate::create::create_derived;
 use crate::error::Error;
 use crate::input::Input;
-use crate::state::{BANK_SEED, BANK_SIZE, Bank, MAX_FEE_BPS, MINT_SEED};
+use crate::settings;
+use crate::state::{BANK_SEED, BANK_SIZE, Bank, MINT_SEED};
 use crate::syscalls::Part;
 use crate::system::{New, SYSTEM_PROGRAM};
 use crate::token::{MINT_SIZE, TOKEN_PROGRAM, initialize_mint};
 
 /// 90 days: longer would lock a payer's money without protecting anybody more.
 const MAX_CHALLENGE_SECONDS: u64 = 7_776_000;
-/// An hour: longer only delays who wants a name.
-const MAX_COMMIT_SECONDS: u32 = 3_600;
-/// Keeps every price that is computed from it, premium included, within 64 bits.
-const MAX_NAME_YEAR_PRICE: u64 = 1 << 40;
 
 #[inline(never)]
 pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
@@ -36,12 +32,6 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     if units_per_lamport == 0 || challenge_seconds == 0 || challenge_seconds > MAX_CHALLENGE_SECONDS {
         return Err(Error::InvalidConfiguration);
     }
-    if commit_seconds == 0 || commit_seconds > MAX_COMMIT_SECONDS || name_year_price > MAX_NAME_YEAR_PRICE {
-        return Err(Error::InvalidConfiguration);
-    }
-    if fee_bps > MAX_FEE_BPS || is_zero(treasury) {
-        return Err(Error::InvalidConfiguration);
-    }
     let program_id = context.program_id;
     let nothing = Part::of(&[]);
     let new_bank = New { payer: admin, account: bank_account, space: BANK_SIZE as u64, owner: program_id };
@@ -56,9 +46,8 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     bank.set_cluster_tag(cluster_tag);
     bank.set_units_per_lamport(units_per_lamport);
     bank.set_challenge_seconds(challenge_seconds);
-    bank.set_name_year_price(name_year_price);
-    bank.set_commit_seconds(commit_seconds);
-    bank.set_fee_bps(fee_bps);
-    bank.set_treasury(treasury);
-    Ok(())
+    settings::set_fee_bps(&bank, fee_bps)?;
+    settings::set_treasury(&bank, treasury)?;
+    settings::set_name_year_price(&bank, name_year_price)?;
+    settings::set_commit_seconds(&bank, commit_seconds)
 }

@@ -35,6 +35,12 @@ impl<'a> Input<'a> {
     }
 
     #[inline(always)]
+    pub fn u24(&mut self) -> Result<u32, Error> {
+        let [low, middle, high] = *self.take()?;
+        Ok(u32::from_le_bytes([low, middle, high, 0]))
+    }
+
+    #[inline(always)]
     pub fn u32(&mut self) -> Result<u32, Error> {
         Ok(u32::from_le_bytes(*self.take()?))
     }
@@ -54,16 +60,21 @@ impl<'a> Input<'a> {
         self.take()
     }
 
-    /// One length byte, then that many bytes.
     #[inline(always)]
-    pub fn short(&mut self) -> Result<&'a [u8], Error> {
-        let length = self.u8()? as usize;
+    pub fn bytes(&mut self, length: usize) -> Result<&'a [u8], Error> {
         if length > self.rest.len() {
             return Err(Error::InvalidInstruction);
         }
         let (head, rest) = self.rest.split_at(length);
         self.rest = rest;
         Ok(head)
+    }
+
+    /// One length byte, then that many bytes.
+    #[inline(always)]
+    pub fn short(&mut self) -> Result<&'a [u8], Error> {
+        let length = self.u8()? as usize;
+        self.bytes(length)
     }
 
     #[inline(always)]

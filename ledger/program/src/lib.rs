@@ -6,12 +6,20 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod account;
+mod aggregate;
 mod bytes;
+mod channel;
 mod charge;
 mod create;
 mod error;
 mod input;
 mod math;
+mod message;
+mod scalar;
+#[cfg_attr(relaymint_sha512_syscall, allow(dead_code))]
+mod sha512;
+mod settings;
+mod shares;
 mod signatures;
 mod splits;
 mod state;
@@ -22,9 +30,13 @@ mod token;
 
 mod buy;
 mod close_channel;
+mod close_till;
+mod collect_fees;
 mod commit_name;
+mod configure;
 mod distribute_name;
 mod drop_commitment;
+mod grow_till;
 mod initialize;
 mod open_channel;
 mod open_till;
@@ -33,6 +45,7 @@ mod register_name;
 mod renew_name;
 mod request_close;
 mod settle;
+mod settle_verified;
 mod top_up;
 mod transfer_name;
 mod update_name;
@@ -75,6 +88,11 @@ fn dispatch(context: &Context) -> Result<(), Error> {
         10 => register_name::run(context, &mut input),
         11 => update_name::run(context, &mut input),
         12 => distribute_name::run(context, &mut input),
+        13 => settle_verified::run(context, &mut input),
+        14 => grow_till::run(context, &mut input),
+        15 => close_till::run(context, &mut input),
+        16 => configure::run(context, &mut input),
+        17 => collect_fees::run(context, &mut input),
         18 => commit_name::run(context, &mut input),
         19 => renew_name::run(context, &mut input),
         20 => transfer_name::run(context, &mut input),

@@ -5,8 +5,10 @@
 //! nowhere else.
 
 use crate::account::Account;
-use crate::bytes::{Key, read_u64, same_key};
+use crate::bytes::{Key, same_key};
+use crate::channel::{CHANNEL_ID_SIZE, Counters};
 use crate::error::Error;
+use crate::message::{self, MESSAGE_SIZE};
 
 /// Sysvar1nstructions1111111111111111111111111
 const INSTRUCTIONS_SYSVAR: Key = [
@@ -25,17 +27,11 @@ const META_SIZE: usize = 33;
 /// "In this very instruction".
 const HERE: u16 = 0xffff;
 
-pub const RECEIPT_SIZE: usize = 47;
-const RECEIPT_TAG: u8 = 1;
-pub const CHANNEL_ID_SIZE: usize = 22;
-
 /// A receipt whose signature by `signer` is proven.
 pub struct Receipt<'a> {
     pub signer: &'a Key,
     pub channel: &'a [u8; CHANNEL_ID_SIZE],
-    pub amount: u64,
-    pub up: u64,
-    pub down: u64,
+    pub counters: Counters,
 }
 
 pub struct Signatures<'a> {
@@ -76,24 +72,22 @@ impl<'a> Signatures<'a> {
         if field(1)? != HERE || field(3)? != HERE || field(6)? != HERE {
             return Err(Error::ForeignSignatureData);
         }
-        if field(5)? as usize != RECEIPT_SIZE {
+        if field(5)? as usize != MESSAGE_SIZE {
             return Err(Error::InvalidReceipt);
         }
         let signer = key_at(self.data, field(2)? as usize).ok_or(Error::InvalidReceipt)?;
-        let message: &[u8; RECEIPT_SIZE] =
+        let signed: &[u8; MESSAGE_SIZE] =
             self.data.get(field(4)? as usize..).and_then(|rest| rest.first_chunk()).ok_or(Error::InvalidReceipt)?;
-        if message[0] != RECEIPT_TAG {
+        if signed[0] != message::TAG {
             return Err(Error::InvalidReceipt);
         }
-        let at = message.as_ptr();
+        let at = signed.as_ptr();
         // SAFETY: tag 1, channel 22, amount 8, up 8, down 8 are the message's 47 bytes.
         unsafe {
             Ok(Receipt {
                 signer,
-                channel: &*(at.add(1) as *const [u8; CHANNEL_ID_SIZE]),
-                amount: read_u64(at.add(23)),
-                up: read_u64(at.add(31)),
-                down: read_u64(at.add(39)),
+                channel: &*(at.add(message::CHANNEL) as *const [u8; CHANNEL_ID_SIZE]),
+                counters: message::counters(at),
             })
         }
     }

@@ -7,8 +7,8 @@ use crate::bytes::{Key, same_key};
 use crate::error::Error;
 use crate::syscalls::{Part, sha256};
 
-pub const BANK_SEED: &[u8] = b"bank";
-pub const MINT_SEED: &[u8] = b"credit";
+pub const BANK_SEED: &[u8; 4] = b"bank";
+pub const MINT_SEED: &[u8; 6] = b"credit";
 pub const TILL_SEED: &[u8] = b"till";
 pub const NAME_SEED: &[u8] = b"name";
 pub const COMMITMENT_SEED: &[u8] = b"commit";
@@ -27,9 +27,9 @@ pub const NAME_SIZE: usize = 768;
 pub const SPLIT_SIZE: usize = 48;
 pub const COMMITMENT_SIZE: usize = 88;
 
-pub const MAX_SLOTS: usize = 64;
-/// A tenth: whoever may set the fee can never take more.
-pub const MAX_FEE_BPS: u16 = 1_000;
+pub const MAX_SLOTS: usize = 1024;
+/// The 10,240 bytes that one instruction may allocate hold the header and this many slots.
+pub const MAX_NEW_SLOTS: usize = 90;
 pub const MAX_SPLITS: usize = 8;
 
 macro_rules! number {
@@ -84,7 +84,7 @@ mod till;
 pub use bank::Bank;
 pub use commitment::Commitment;
 pub use name::Name;
-pub use till::{Slot, Till};
+pub use till::{Slot, Till, first_generation};
 
 /// The data of an account of ours with that discriminator and at least that size (exactly, where the size is fixed).
 #[inline(always)]
@@ -103,18 +103,19 @@ fn owned_data(account: &Account, program_id: &Key, size: usize, discriminator: u
 }
 
 /// Recomputes a program-derived address from its stored bump: one hash, where the runtime's own call costs ten times as
-/// much. That the bump gives a point off the curve was proven when the account was created.
+/// much. That the bump gives a point off the curve was proven when the account was created. This one is derived from a
+/// seed alone. Seed and bump come in one piece, for each piece that is hashed has its price.
 #[inline(always)]
-fn require_address(account: &Account, seeds: &[Part], bump: u8, program_id: &Key) -> Result<(), Error> {
+fn require_fixed_address(account: &Account, seed_and_bump: &[u8], program_id: &Key) -> Result<(), Error> {
+    let digest = sha256(&[Part::of(seed_and_bump), Part::of(program_id), Part::of(ADDRESS_MARKER)]);
+    if same_key(&digest, account.key()) { Ok(()) } else { Err(Error::WrongAddress) }
+}
+
+/// The same for an address that is derived from a seed and a key.
+#[inline(always)]
+fn require_keyed_address(account: &Account, seed: &[u8], of: &Key, bump: u8, program_id: &Key) -> Result<(), Error> {
     let bump = [bump];
-    let mut parts = [Part::of(ADDRESS_MARKER); 5];
-    let mut count = 0;
-    while count < seeds.len() && count < 2 {
-        parts[count] = seeds[count];
-        count += 1;
-    }
-    parts[count] = Part::of(&bump);
-    parts[count + 1] = Part::of(program_id);
-    let digest = sha256(parts.get(..count + 3).unwrap_or(&[]));
+    let (seed, of, bump) = (Part::of(seed), Part::of(of), Part::of(&bump));
+    let digest = sha256(&[seed, of, bump, Part::of(program_id), Part::of(ADDRESS_MARKER)]);
     if same_key(&digest, account.key()) { Ok(()) } else { Err(Error::WrongAddress) }
 }

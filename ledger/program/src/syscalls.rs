@@ -1,5 +1,7 @@
 //! What the runtime offers. Only syscalls that are active on every public cluster: the linker has the same list.
 
+use core::mem::MaybeUninit;
+
 use crate::bytes::Key;
 
 #[repr(C)]
@@ -66,6 +68,10 @@ unsafe extern "C" {
     ) -> u64;
     fn sol_get_clock_sysvar(clock: *mut u64) -> u64;
     fn sol_get_rent_sysvar(rent: *mut u64) -> u64;
+    fn sol_curve_multiscalar_mul(curve: u64, scalars: *const u8, points: *const u8, count: u64, sum: *mut u8) -> u64;
+    fn sol_curve_group_op(curve: u64, operation: u64, left: *const u8, right: *const u8, result: *mut u8) -> u64;
+    #[cfg(relaymint_sha512_syscall)]
+    fn sol_sha512(parts: *const Part, count: u64, result: *mut u8) -> u64;
 }
 
 pub fn stop() -> ! {
@@ -84,10 +90,67 @@ pub unsafe fn copy(to: *mut u8, from: *const u8, length: usize) {
 
 #[inline(always)]
 pub fn sha256(parts: &[Part]) -> Key {
-    let mut digest = [0; 32];
+    let mut digest = MaybeUninit::<Key>::uninit();
     // SAFETY: the runtime reads the parts and writes 32 bytes.
-    unsafe { sol_sha256(parts.as_ptr(), parts.len() as u64, digest.as_mut_ptr()) };
+    unsafe {
+        sol_sha256(parts.as_ptr(), parts.len() as u64, digest.as_mut_ptr() as *mut u8);
+        digest.assume_init()
+    }
+}
+
+/// # Safety
+/// `to` points to 32 writable bytes.
+#[inline(always)]
+pub unsafe fn sha256_into(to: *mut u8, parts: &[Part]) {
+    unsafe { sol_sha256(parts.as_ptr(), parts.len() as u64, to) };
+}
+
+/// SHA-512 of R, A and the message of a receipt as little-endian words: by the program itself, since not every cluster
+/// has the call for it.
+///
+/// # Safety
+/// As `sha512::digest`.
+#[cfg(not(relaymint_sha512_syscall))]
+pub use crate::sha512::digest as receipt_digest;
+
+/// The same by the runtime.
+///
+/// # Safety
+/// As `sha512::digest`.
+#[cfg(relaymint_sha512_syscall)]
+#[inline(always)]
+pub unsafe fn receipt_digest(points: *const u8, message: *const u8) -> [u64; 8] {
+    use crate::sha512::{MESSAGE_SIZE, POINTS_SIZE};
+    let parts = [
+        Part { at: points, length: POINTS_SIZE as u64 },
+        Part { at: message, length: MESSAGE_SIZE as u64 },
+    ];
+    let mut digest = [0; 8];
+    unsafe { sol_sha512(parts.as_ptr(), parts.len() as u64, digest.as_mut_ptr() as *mut u8) };
     digest
+}
+
+const EDWARDS: u64 = 0;
+const ADD: u64 = 0;
+
+/// The sum of the points, each times its scalar. None for a point that is not on the curve or a scalar that is not below
+/// the group order.
+///
+/// # Safety
+/// `count` arrays of 32 bytes lie at both addresses.
+#[inline(always)]
+pub unsafe fn multiply_points(scalars: *const u8, points: *const u8, count: usize) -> Option<Key> {
+    let mut sum = [0; 32];
+    let failed = unsafe { sol_curve_multiscalar_mul(EDWARDS, scalars, points, count as u64, sum.as_mut_ptr()) };
+    if failed == 0 { Some(sum) } else { None }
+}
+
+#[inline(always)]
+pub fn add_points(left: &Key, right: &Key) -> Option<Key> {
+    let mut sum = [0; 32];
+    // SAFETY: the runtime reads two points and writes one.
+    let failed = unsafe { sol_curve_group_op(EDWARDS, ADD, left.as_ptr(), right.as_ptr(), sum.as_mut_ptr()) };
+    if failed == 0 { Some(sum) } else { None }
 }
 
 /// The address and the bump that makes it one. None after 256 tries, which nobody will see.
@@ -111,13 +174,25 @@ pub fn invoke(instruction: &Instruction, infos: &[AccountInfo], seeds: &[Part]) 
     unsafe { sol_invoke_signed_c(instruction, infos.as_ptr(), infos.len() as u64, &signer, signers) };
 }
 
+/// Slot, start of the epoch, epoch, epoch of the leader schedule, seconds since 1970.
+#[inline(always)]
+fn clock() -> [u64; 5] {
+    let mut clock = [0; 5];
+    // SAFETY: the clock has 40 bytes.
+    unsafe { sol_get_clock_sysvar(clock.as_mut_ptr()) };
+    clock
+}
+
 /// Seconds since 1970 by the cluster's clock.
 #[inline(always)]
 pub fn now() -> i64 {
-    let mut clock = [0u64; 5];
-    // SAFETY: the clock has 40 bytes.
-    unsafe { sol_get_clock_sysvar(clock.as_mut_ptr()) };
-    clock[4] as i64
+    clock()[4] as i64
+}
+
+/// The cluster's slot, which only ever rises.
+#[inline(always)]
+pub fn current_slot() -> u64 {
+    clock()[0]
 }
 
 /// Lamports per byte-year, and the exemption threshold in years as the bits of an f64.

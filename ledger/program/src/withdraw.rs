@@ -3,7 +3,6 @@
 //! owner (signer), till (writable), bank (writable), mint (writable), owner's token account (writable), token program
 
 use crate::account::Context;
-use crate::bytes::same_key;
 use crate::error::Error;
 use crate::input::Input;
 use crate::state::{Bank, Till};
@@ -13,11 +12,8 @@ use crate::token::{mint_to, require_account};
 pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     input.end()?;
     let [owner, till_account, bank_account, mint, destination, token_program] = context.accounts.exactly()?;
-    owner.require_signer()?;
     let till = Till::load_mut(till_account, context.program_id)?;
-    if !same_key(till.owner(), owner.key()) {
-        return Err(Error::NotTillOwner);
-    }
+    till.require_owner(owner)?;
     let bank = Bank::load_mut(bank_account, context.program_id)?;
     bank.require_mint(mint, context.program_id)?;
     require_account(token_program, destination, mint, owner.key())?;

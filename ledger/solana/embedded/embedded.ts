@@ -1,7 +1,8 @@
 /** Puts the embedded ledger's parts together and takes them apart again. */
 import { silentLog, systemClock } from '../../../core/ports.ts';
+import type { WalletKey } from '../keys.ts';
 import { Chain } from './chain.ts';
-import { ensureBank, genesisAccounts, newGenesis, readProgram } from './genesis.ts';
+import { adminKey, ensureBank, genesisAccounts, newGenesis, readProgram } from './genesis.ts';
 import { memoryJournal, openJournal } from './journal.ts';
 import type { EmbeddedLedger, EmbeddedLedgerOptions } from './options.ts';
 import { RpcServer } from './server.ts';
@@ -11,6 +12,7 @@ export class EmbeddedServer implements EmbeddedLedger {
   readonly url: string;
   readonly wsUrl: string;
   readonly genesisHash: string;
+  readonly admin: WalletKey;
   readonly #chain: Chain;
   readonly #closers: (() => Promise<void>)[];
   #closed: Promise<void> | undefined;
@@ -25,6 +27,7 @@ export class EmbeddedServer implements EmbeddedLedger {
     this.url = urls.url;
     this.wsUrl = urls.wsUrl;
     this.genesisHash = chain.timeline.genesisHash;
+    this.admin = adminKey(chain.genesis);
   }
 
   static async start(options: EmbeddedLedgerOptions): Promise<EmbeddedServer> {

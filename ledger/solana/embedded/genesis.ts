@@ -5,7 +5,6 @@ import { Keypair, PublicKey, SystemProgram, Transaction, TransactionInstruction 
 import bs58 from 'bs58';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { Clock } from '../../../core/ports.ts';
-import { amount } from '../../../core/units.ts';
 import { bankAddress, initialize } from '../program/index.ts';
 import type { Chain, Genesis } from './chain.ts';
 import type { AccountState } from './machine.ts';
@@ -19,6 +18,7 @@ const MEMO_PROGRAM = new PublicKey('MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr'
 const FAUCET_LAMPORTS = 500_000_000_000_000_000n;
 /** Pays the bank's and the mint's rent and one fee. */
 const ADMIN_LAMPORTS = 10_000_000_000n;
+const COMMIT_SECONDS = 1;
 const SECRET_BYTES = 32;
 const CLUSTER_TAG_BYTES = 16;
 /** A program is at most 10 MiB on any cluster. */
@@ -79,8 +79,10 @@ export function ensureBank(chain: Chain, options: EmbeddedLedgerOptions): void {
     clusterTag: derive(Buffer.from(chain.genesis.secret, 'hex'), 'cluster tag').subarray(0, CLUSTER_TAG_BYTES),
     unitsPerLamport: options.bank?.unitsPerLamport ?? 1n,
     challengeSeconds: options.bank?.challengeSeconds ?? 3600n,
-    nameYearPrice: amount(options.bank?.nameYearPrice ?? 0n),
-    commitSeconds: options.bank?.commitSeconds ?? 1,
+    feeBps: options.bank?.feeBps,
+    nameYearPrice: options.bank?.nameYearPrice,
+    commitSeconds: options.bank?.commitSeconds ?? COMMIT_SECONDS,
+    treasury: options.bank?.treasury === undefined ? undefined : new PublicKey(options.bank.treasury),
   });
   try {
     execute(chain, admin, [instruction]);
@@ -118,7 +120,8 @@ function faucetKey(genesis: Genesis): Keypair {
   return Keypair.fromSeed(derive(Buffer.from(genesis.secret, 'hex'), 'faucet'));
 }
 
-function adminKey(genesis: Genesis): Keypair {
+/** Pays for the bank at genesis and is its first admin. */
+export function adminKey(genesis: Genesis): Keypair {
   return Keypair.fromSeed(derive(Buffer.from(genesis.secret, 'hex'), 'admin'));
 }
 

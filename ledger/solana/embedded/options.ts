@@ -1,6 +1,8 @@
 /** The options and the handle of the embedded ledger. */
 import type { LedgerAddress } from '../../../core/ids.ts';
 import type { Clock, Log } from '../../../core/ports.ts';
+import type { Amount } from '../../../core/units.ts';
+import type { WalletKey } from '../keys.ts';
 
 export interface EmbeddedLedgerOptions {
   /** Where the state is kept (created 0700 when missing). Without it everything is in memory and dies with the process. */
@@ -24,10 +26,14 @@ export interface EmbeddedLedgerOptions {
     readonly unitsPerLamport?: bigint;
     /** Seconds between a payer's close request and its close. Default 3600. */
     readonly challengeSeconds?: bigint;
-    /** What a name costs a year, base units. Default 0. */
-    readonly nameYearPrice?: bigint;
-    /** Seconds between a commitment to a name and its registration. Default 1: nobody else hears of it here. */
+    /** What the treasury gets of every settlement, basis points. Default 0. */
+    readonly feeBps?: number;
+    /** What a name costs a year. Default 0. */
+    readonly nameYearPrice?: Amount;
+    /** How old a commitment to a name must be, seconds. Default 1: nobody here runs ahead of anybody. */
     readonly commitSeconds?: number;
+    /** Whose credit account the fees go to. Default the admin. */
+    readonly treasury?: LedgerAddress;
   };
   /** Makes the admin key, the genesis hash and the cluster tag of a new ledger reproducible; random otherwise. */
   readonly seed?: string;
@@ -41,6 +47,8 @@ export interface EmbeddedLedger extends AsyncDisposable {
   /** `ws://127.0.0.1:PORT` (the same port unless `wsPort` was given). */
   readonly wsUrl: string;
   readonly genesisHash: string;
+  /** The bank's first admin, whose key was made with the ledger. */
+  readonly admin: WalletKey;
   /** Moves the chain's clock (and its slots) forward, as tests of challenge periods need. Whole seconds, >= 0. */
   warp(seconds: number): Promise<void>;
   /** Answers what is under way, makes the state durable, releases port and files. */

@@ -9,6 +9,7 @@ import { DISCRIMINATORS, MAX_SLOTS, MAX_SPLITS, SIZES, tillSize } from './layout
 export interface BankAccount {
   readonly mintBump: number;
   readonly bump: number;
+  /** All zeros once nobody may configure the bank any more. */
   readonly admin: PublicKey;
   /** 16 bytes. */
   readonly clusterTag: Uint8Array;
@@ -48,7 +49,7 @@ export interface TillSlot {
   /** Bytes payer to payee in the last settled receipt. */
   readonly up: bigint;
   readonly down: bigint;
-  /** Starts at 1 and rises on each close. */
+  /** Starts at the cluster's slot when the till's slot was made and rises on each close: never the same twice. */
   readonly generation: number;
   /** When the payer may close alone; undefined while no close was requested. */
   readonly closeAt: UnixSeconds | undefined;

@@ -1,7 +1,7 @@
 /** Instructions of the bank: set-up, buying credits, redeeming them. */
 import { TOKEN_PROGRAM_ID } from '@solana/spl-token';
-import { SystemProgram } from '@solana/web3.js';
-import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
+import { PublicKey, SystemProgram } from '@solana/web3.js';
+import type { TransactionInstruction } from '@solana/web3.js';
 import type { Amount, Lamports } from '../../../core/units.ts';
 import { bankAddress, creditAccountAddress, mintAddress } from './addresses.ts';
 import { TAGS, encoder, instruction, read, signer, write, writeSigner } from './encoding.ts';
@@ -101,6 +101,69 @@ export function withdraw(programId: PublicKey, args: WithdrawArguments): Transac
     write(bankAddress(programId)),
     write(mintAddress(programId)),
     write(args.destination ?? creditAccountAddress(programId, args.owner)),
+    read(TOKEN_PROGRAM_ID),
+  ]);
+}
+
+/** What of the bank's settings may change; what is absent stays as it is. */
+export interface ConfigureArguments {
+  readonly admin: PublicKey;
+  /** Basis points, at most 1,000. */
+  readonly feeBps?: number | undefined;
+  /** Fees that were not collected yet go to the new one as well. */
+  readonly treasury?: PublicKey | undefined;
+  /** Base units. */
+  readonly nameYearPrice?: Amount | undefined;
+  /** 1 second .. 1 hour. */
+  readonly commitSeconds?: number | undefined;
+  /** Who may configure from now on; must sign too. `null`: nobody, for ever. */
+  readonly newAdmin?: PublicKey | null | undefined;
+}
+
+const CONFIGURE_FEE = 1;
+const CONFIGURE_TREASURY = 2;
+const CONFIGURE_NAME_YEAR_PRICE = 4;
+const CONFIGURE_COMMIT_SECONDS = 8;
+const CONFIGURE_ADMIN = 16;
+
+/**
+ * Changes the fields that are given.
+ * @throws RangeError when there are none.
+ */
+export function configure(programId: PublicKey, args: ConfigureArguments): TransactionInstruction {
+  const { admin, feeBps, treasury, nameYearPrice, commitSeconds, newAdmin } = args;
+  const flags =
+    (feeBps === undefined ? 0 : CONFIGURE_FEE) |
+    (treasury === undefined ? 0 : CONFIGURE_TREASURY) |
+    (nameYearPrice === undefined ? 0 : CONFIGURE_NAME_YEAR_PRICE) |
+    (commitSeconds === undefined ? 0 : CONFIGURE_COMMIT_SECONDS) |
+    (newAdmin === undefined ? 0 : CONFIGURE_ADMIN);
+  if (flags === 0) throw new RangeError('configure changes at least one setting');
+  const data = encoder(TAGS.configure).u8(flags);
+  if (feeBps !== undefined) data.u16(feeBps);
+  if (treasury !== undefined) data.bytes(treasury.toBytes());
+  if (nameYearPrice !== undefined) data.u64(nameYearPrice);
+  if (commitSeconds !== undefined) data.u32(commitSeconds);
+  if (newAdmin !== undefined) data.bytes((newAdmin ?? PublicKey.default).toBytes());
+  return instruction(programId, data, [
+    signer(admin),
+    write(bankAddress(programId)),
+    newAdmin === undefined || newAdmin === null ? read(programId) : signer(newAdmin),
+  ]);
+}
+
+export interface CollectFeesArguments {
+  readonly treasury: PublicKey;
+  /** A token account that belongs to the treasury; the associated one when absent. It must exist. */
+  readonly destination?: PublicKey | undefined;
+}
+
+/** Mints the fees taken so far to the treasury. Anyone may send it; nothing there: nothing happens. */
+export function collectFees(programId: PublicKey, args: CollectFeesArguments): TransactionInstruction {
+  return instruction(programId, encoder(TAGS.collectFees), [
+    write(bankAddress(programId)),
+    write(mintAddress(programId)),
+    write(args.destination ?? creditAccountAddress(programId, args.treasury)),
     read(TOKEN_PROGRAM_ID),
   ]);
 }

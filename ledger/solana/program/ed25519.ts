@@ -1,11 +1,11 @@
 /**
- * One instruction of the ed25519 precompile that verifies several receipts. It must stand right before the settle
- * instruction of the same transaction. Node's and web3.js' own builder takes one signature only.
+ * One instruction of the ed25519 precompile that verifies several receipts. It must stand right before the
+ * settleVerified instruction of the same transaction. Node's and web3.js' own builder takes one signature only.
  */
 import { Ed25519Program, TransactionInstruction } from '@solana/web3.js';
 import type { PublicKey } from '@solana/web3.js';
 import { Writer } from '../../../core/codec.ts';
-import { MAX_BATCH_RECEIPTS, RECEIPT_BYTES } from './layout.ts';
+import { MAX_VERIFIED_RECEIPTS, RECEIPT_BYTES } from './layout.ts';
 
 const HEADER_BYTES = 2;
 const OFFSETS_BYTES = 14;
@@ -25,8 +25,8 @@ export interface SignedReceiptBytes {
 
 /** @throws RangeError for an empty or over-long batch and for parts of a wrong length. */
 export function ed25519BatchInstruction(receipts: readonly SignedReceiptBytes[]): TransactionInstruction {
-  if (receipts.length === 0 || receipts.length > MAX_BATCH_RECEIPTS) {
-    throw new RangeError(`a batch has 1 to ${MAX_BATCH_RECEIPTS} receipts, this one ${receipts.length}`);
+  if (receipts.length === 0 || receipts.length > MAX_VERIFIED_RECEIPTS) {
+    throw new RangeError(`a batch has 1 to ${MAX_VERIFIED_RECEIPTS} receipts, this one ${receipts.length}`);
   }
   const tableEnd = HEADER_BYTES + OFFSETS_BYTES * receipts.length;
   const each = KEY_BYTES + SIGNATURE_BYTES + RECEIPT_BYTES;

@@ -18,14 +18,19 @@ export const TAGS = {
   registerName: 10,
   updateName: 11,
   distributeName: 12,
+  settleVerified: 13,
+  growTill: 14,
+  closeTill: 15,
+  configure: 16,
+  collectFees: 17,
   commitName: 18,
   renewName: 19,
   transferName: 20,
   dropCommitment: 21,
 } as const;
 
-/** More than any instruction's data: registerName with eight splits needs 558 bytes. */
-const MAX_DATA_BYTES = 640;
+/** No transaction holds more: settle with 64 receipts and eight shares needs at most 3,875 bytes. */
+const MAX_DATA_BYTES = 4096;
 
 export function encoder(tag: number): Writer {
   return new Writer(MAX_DATA_BYTES).u8(tag);

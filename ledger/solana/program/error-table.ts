@@ -50,17 +50,27 @@ const ROWS: readonly Row[] = [
     'The token account is not a credit account of the expected owner.',
     'Create the associated token account of the credit mint first.',
   ],
-  ['InvalidSlotCount', 'A till has 1 to 64 slots.', 'Choose a number of slots in that range.', 'INVALID_ARGUMENT'],
+  [
+    'InvalidSlotCount',
+    'A till has 1 to 1024 slots, gets at most 90 at once and never fewer than it has.',
+    'Choose a number of slots in that range.',
+    'INVALID_ARGUMENT',
+  ],
   ['SlotOutOfRange', 'The till has no slot of that number.', REFRESH, 'CHANNEL_UNKNOWN'],
   ['SlotInUse', 'The slot already holds a channel.', 'Read the till again and choose a free slot.'],
   ['SlotNotOpen', 'The slot holds no open channel.', REFRESH, 'CHANNEL_UNKNOWN'],
   ['WrongGeneration', 'The channel was closed and its slot opened anew.', REFRESH, 'CHANNEL_UNKNOWN'],
   ['InvalidDelegate', 'The delegate key is all zeros.', 'Name the key that will sign receipts.', 'INVALID_ARGUMENT'],
-  ['InvalidBatch', 'A batch has 1 to 8 receipts and at most 8 shares.', 'Split the batch.', 'LIMIT_EXCEEDED'],
+  [
+    'InvalidBatch',
+    'A batch has 1 to 64 receipts (8 that the precompile verified) and at most 8 shares.',
+    'Split the batch.',
+    'LIMIT_EXCEEDED',
+  ],
   [
     'MissingSignatures',
-    'The instruction before settle is not the ed25519 precompile.',
-    'Put the signature instruction right before settle.',
+    'The instruction before settleVerified is not the ed25519 precompile.',
+    'Put the signature instruction right before settleVerified.',
   ],
   ['SignatureCount', 'The precompile checked another number of signatures than the batch has.', CLIENT],
   ['ForeignSignatureData', 'The precompile read its data from another instruction.', CLIENT],
@@ -115,6 +125,31 @@ const ROWS: readonly Row[] = [
   ['ManagerForbidden', 'A manager may change root and manifest only.', "Sign with the owner's wallet."],
   ['StaleSequence', 'The name was changed since it was read.', 'Read it again and repeat the update.'],
   ['SplitsPending', 'Revenue waits for the present splits.', 'Run distributeName until nothing is owed, then retry.'],
+  [
+    'MalformedAggregate',
+    'A key or signature of the batch is no point of the curve, or its scalar is too great.',
+    RECEIPT,
+    'RECEIPT_INVALID',
+  ],
+  [
+    'WrongAggregate',
+    'The signatures of the batch do not hold together.',
+    'Settle only receipts that were verified when they were taken, of channels as the till shows them now.',
+    'RECEIPT_INVALID',
+  ],
+];
+
+/** 6050 .. 6059: tills that grow and close, and the bank's configuration. */
+const TILL_AND_BANK_ROWS: readonly Row[] = [
+  ['TillInUse', 'The till still holds open channels.', 'Settle them and wait until their payers have closed them.'],
+  ['TillNotEmpty', 'The till still holds earnings.', 'Withdraw them first.'],
+  [
+    'TillTooFresh',
+    'A slot of the till was made or freed in this very moment.',
+    'Try again in a few seconds: until then old receipts could come back to life.',
+  ],
+  ['NotAdmin', "The signer is not the bank's admin.", 'Sign with the wallet that "relaymint bank show" names.'],
+  ['ConfigurationFinal', "The bank's admin gave it up: its settings are final.", 'Nothing can change them any more.'],
 ];
 
 /** 6060 .. 6069: names' terms and commitments. */
@@ -155,5 +190,6 @@ function entries(first: number, rows: readonly Row[]): readonly ProgramErrorEntr
 
 export const PROGRAM_ERRORS: readonly ProgramErrorEntry[] = [
   ...entries(FIRST_PROGRAM_ERROR, ROWS),
+  ...entries(6050, TILL_AND_BANK_ROWS),
   ...entries(6060, NAME_ROWS),
 ];

@@ -15,18 +15,27 @@ export {
 export type { ChannelCoordinates } from './addresses.ts';
 export { decodeBank, decodeCommitment, decodeName, decodeTill } from './accounts.ts';
 export type { BankAccount, CommitmentAccount, NameAccount, NameSplit, TillAccount, TillSlot } from './accounts.ts';
-export { buy, initialize, redeem, withdraw } from './bank.ts';
-export type { BuyArguments, InitializeArguments, RedeemArguments, WithdrawArguments } from './bank.ts';
-export { closeChannel, openChannel, openTill, requestClose, settle, topUp } from './till.ts';
+export { buy, collectFees, configure, initialize, redeem, withdraw } from './bank.ts';
+export type {
+  BuyArguments,
+  CollectFeesArguments,
+  ConfigureArguments,
+  InitializeArguments,
+  RedeemArguments,
+  WithdrawArguments,
+} from './bank.ts';
+export { closeChannel, closeTill, growTill, openChannel, openTill, requestClose, topUp } from './till.ts';
 export type {
   CloseChannelArguments,
+  CloseTillArguments,
+  GrowTillArguments,
   OpenChannelArguments,
   OpenTillArguments,
   RequestCloseArguments,
-  SettleArguments,
-  SettleShare,
   TopUpArguments,
 } from './till.ts';
+export { settle, settleReceiptBytes, settleVerified } from './settle.ts';
+export type { SettleArguments, SettleReceipt, SettleShare, SettleVerifiedArguments } from './settle.ts';
 export { distributeName, registerName, renewName, transferName, updateName } from './name.ts';
 export type {
   DistributeNameArguments,

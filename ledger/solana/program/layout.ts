@@ -33,11 +33,15 @@ export const FILTER_OFFSETS = {
   committer: 16,
 } as const;
 
-/** A till holds 1 .. 64 slots: 64 slots are 7,264 bytes, below the 10,240 one instruction may allocate. */
-export const MAX_SLOTS = 64;
-/** Receipts in one settle instruction; a transaction of 1,232 bytes holds fewer. */
-export const MAX_BATCH_RECEIPTS = 8;
-/** Content names in one settle instruction. */
+/** Slots of a till: beyond some, reading it for every channel costs more than a second till. 1,024 are 114,784 bytes. */
+export const MAX_SLOTS = 1024;
+/** Slots that one instruction may add: with a new till's header they fill the 10,240 bytes it may allocate. */
+export const MAX_NEW_SLOTS = 90;
+/** Receipts in one settle instruction: as many as 4,096 bytes hold. A transaction of 1,232 bytes holds fewer. */
+export const MAX_BATCH_RECEIPTS = 64;
+/** Receipts in one settleVerified instruction. */
+export const MAX_VERIFIED_RECEIPTS = 8;
+/** Content names in one settle or settleVerified instruction. */
 export const MAX_BATCH_SHARES = 8;
 /** Splits of one name. */
 export const MAX_SPLITS = 8;

@@ -1,16 +1,15 @@
 /** Instructions on a till and its channels. */
 import { TOKEN_PROGRAM_ID } from '@solana/spl-token';
-import { SYSVAR_INSTRUCTIONS_PUBKEY, SystemProgram } from '@solana/web3.js';
+import { SystemProgram } from '@solana/web3.js';
 import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
 import type { Amount } from '../../../core/units.ts';
-import { bankAddress, creditAccountAddress, mintAddress, nameAddress, tillAddress } from './addresses.ts';
+import { bankAddress, creditAccountAddress, mintAddress, tillAddress } from './addresses.ts';
 import { TAGS, encoder, instruction, read, signer, write, writeSigner } from './encoding.ts';
-import { MAX_BATCH_RECEIPTS, MAX_BATCH_SHARES } from './layout.ts';
 
 export interface OpenTillArguments {
   /** Pays the rent. */
   readonly owner: PublicKey;
-  /** 1 .. 64. */
+  /** 1 .. 90; `growTill` adds more, in the same transaction if wanted. */
   readonly slots: number;
 }
 
@@ -19,6 +18,34 @@ export function openTill(programId: PublicKey, args: OpenTillArguments): Transac
     writeSigner(args.owner),
     write(tillAddress(programId, args.owner)),
     read(SystemProgram.programId),
+  ]);
+}
+
+export interface GrowTillArguments {
+  /** Pays the rent of what is new. */
+  readonly owner: PublicKey;
+  /** How many the till has afterwards: 1 to 90 more than before, at most 1,024. Sending it twice grows once. */
+  readonly slots: number;
+}
+
+export function growTill(programId: PublicKey, args: GrowTillArguments): TransactionInstruction {
+  return instruction(programId, encoder(TAGS.growTill).u16(args.slots), [
+    writeSigner(args.owner),
+    write(tillAddress(programId, args.owner)),
+    read(SystemProgram.programId),
+  ]);
+}
+
+export interface CloseTillArguments {
+  /** Gets the rent back. */
+  readonly owner: PublicKey;
+}
+
+/** Ends a till without open channels and earnings. It may be opened again; no channel id comes back. */
+export function closeTill(programId: PublicKey, args: CloseTillArguments): TransactionInstruction {
+  return instruction(programId, encoder(TAGS.closeTill), [
+    writeSigner(args.owner),
+    write(tillAddress(programId, args.owner)),
   ]);
 }
 
@@ -69,46 +96,6 @@ export function topUp(programId: PublicKey, args: TopUpArguments): TransactionIn
     write(mintAddress(programId)),
     write(args.source ?? creditAccountAddress(programId, args.funder)),
     read(TOKEN_PROGRAM_ID),
-  ]);
-}
-
-export interface SettleShare {
-  readonly name: string;
-  /** What the name's content earned within this batch, before its royalty is taken. More than 0. */
-  readonly gross: Amount;
-}
-
-export interface SettleArguments {
-  readonly till: PublicKey;
-  /** The slot of each receipt, in the order of the ed25519 instruction right before this one. */
-  readonly slots: readonly number[];
-  /** The till's owner. It must sign when there are shares: only the seller may say which content it sold. */
-  readonly owner?: PublicKey | undefined;
-  readonly shares?: readonly SettleShare[] | undefined;
-}
-
-/**
- * Credits a batch of receipts to the till and royalties to the names. Put `ed25519BatchInstruction` of the same
- * receipts right before it.
- * @throws RangeError for an empty or over-long batch, or shares without an owner.
- */
-export function settle(programId: PublicKey, args: SettleArguments): TransactionInstruction {
-  const shares = args.shares ?? [];
-  if (args.slots.length === 0 || args.slots.length > MAX_BATCH_RECEIPTS) {
-    throw new RangeError(`a batch has 1 to ${MAX_BATCH_RECEIPTS} receipts, this one ${args.slots.length}`);
-  }
-  if (shares.length > MAX_BATCH_SHARES) throw new RangeError(`a batch has at most ${MAX_BATCH_SHARES} shares`);
-  if (shares.length > 0 && args.owner === undefined) throw new RangeError('shares need the till owner to sign');
-  const data = encoder(TAGS.settle).u8(args.slots.length);
-  for (const slot of args.slots) data.u16(slot);
-  data.u8(shares.length);
-  for (const share of shares) data.u64(share.gross);
-  return instruction(programId, data, [
-    write(args.till),
-    write(bankAddress(programId)),
-    read(SYSVAR_INSTRUCTIONS_PUBKEY),
-    args.owner === undefined || shares.length === 0 ? read(programId) : signer(args.owner),
-    ...shares.map((share) => write(nameAddress(programId, share.name))),
   ]);
 }
 

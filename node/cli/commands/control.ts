@@ -1,13 +1,20 @@
 /** `relaymint stats` and `relaymint settle`: questions and orders to a running node. */
 import path from 'node:path';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { shortId } from '../../../core/ids.ts';
-import { amount, formatBytes, formatCredits } from '../../../core/units.ts';
+import { amount, formatBytes, formatCredits, formatSol, lamports } from '../../../core/units.ts';
 import { createPolicy } from '../../transport/index.ts';
 import { callControl, readControlFile } from '../control/client.ts';
-import type { ControlCall, ControlResults, NodeStats, SettlementStats } from '../control/protocol.ts';
+import type {
+  ControlCall,
+  ControlResults,
+  NodeStats,
+  PlannedBatch,
+  SettlementPlan,
+  SettlementStats,
+} from '../control/protocol.ts';
 import { addCommonOptions, defaultDataDir, type CommonOptions } from '../options.ts';
-import { createOutput, table } from '../output.ts';
+import { counted, createOutput, table } from '../output.ts';
 
 interface ControlOptions extends CommonOptions {
   readonly data?: string;
@@ -15,7 +22,7 @@ interface ControlOptions extends CommonOptions {
 
 export function statsCommand(program: Command): void {
   addCommonOptions(program.command('stats').summary('what a running node has carried, owes and earned'))
-    .option('--data <dir>', "the node's data folder", defaultDataDir('relay'))
+    .addOption(dataOption())
     .action(async (options: ControlOptions) => {
       const output = createOutput(options.json === true);
       const stats = await call(options, 'stats');
@@ -33,10 +40,17 @@ export function settleCommand(program: Command): void {
         'Hands every receipt that is not settled yet to the ledger. Nodes do this by themselves when it is worth the fee,\nwhen a channel is about to close, and when they stop.',
       ),
   )
-    .option('--data <dir>', "the node's data folder", defaultDataDir('relay'))
+    .addOption(dataOption())
     .option('--withdraw', 'then mint what the till earned to the wallet')
-    .action(async (options: ControlOptions & { readonly withdraw?: true }) => {
+    .addOption(new Option('--dry-run', 'only say what it would settle and at which fee').conflicts('withdraw'))
+    .action(async (options: ControlOptions & { readonly withdraw?: true; readonly dryRun?: true }) => {
       const output = createOutput(options.json === true);
+      if (options.dryRun === true) {
+        const plan = await call(options, 'plan');
+        output.value(plan);
+        output.line(renderPlan(plan));
+        return;
+      }
       const settlement = await call(options, 'settle');
       const withdrawal = options.withdraw === true ? await call(options, 'withdraw') : undefined;
       output.value(withdrawal === undefined ? settlement : { ...settlement, ...withdrawal });
@@ -44,6 +58,10 @@ export function settleCommand(program: Command): void {
       if (withdrawal !== undefined)
         output.line(`Withdrew ${credits(withdrawal.withdrawn)} credits ${withdrawal.signature ?? ''}`);
     });
+}
+
+function dataOption(): Option {
+  return new Option('--data <dir>', "the node's data folder").env('RELAYMINT_DATA').default(defaultDataDir('relay'));
 }
 
 async function call<C extends ControlCall>(options: ControlOptions, name: C): Promise<ControlResults[C]> {
@@ -55,8 +73,28 @@ async function call<C extends ControlCall>(options: ControlOptions, name: C): Pr
 function renderSettlement(settlement: SettlementStats): string {
   if (settlement.transactions === 0) return 'Nothing to settle.';
   return [
-    `Settled ${settlement.receipts} receipts in ${settlement.transactions} transactions for ${settlement.feeLamports} lamports (${settlement.computeUnits} compute units).`,
+    `Settled ${counted(settlement.receipts, 'receipt')} in ${counted(settlement.transactions, 'transaction')} for ${settlement.feeLamports} lamports (${settlement.computeUnits} compute units).`,
     ...settlement.signatures.map((signature) => `  ${signature}`),
+  ].join('\n');
+}
+
+function renderPlan({ batches }: SettlementPlan): string {
+  if (batches.length === 0) return 'Nothing to settle.';
+  const sum = (of: (batch: PlannedBatch) => bigint): bigint => batches.reduce((total, batch) => total + of(batch), 0n);
+  const receipts = batches.reduce((total, batch) => total + batch.receipts.length, 0);
+  const value = amount(sum((batch) => BigInt(batch.value)));
+  const fee = lamports(sum((batch) => BigInt(batch.feeLamports)));
+  const rows = batches.map((batch, index) => [
+    `  ${index + 1}`,
+    String(batch.receipts.length),
+    String(batch.names.length),
+    credits(batch.value),
+    batch.feeLamports,
+  ]);
+  return [
+    `Would settle ${counted(receipts, 'receipt')} worth ${formatCredits(value)} credits in ${counted(batches.length, 'transaction')}, for ${formatSol(fee)} SOL. Nothing was sent.`,
+    '',
+    table([['  TRANSACTION', 'RECEIPTS', 'NAMES', 'CREDITS', 'LAMPORTS'], ...rows], [1, 2, 3, 4]),
   ].join('\n');
 }
 

@@ -5,22 +5,22 @@ import { parseName } from '../../../sites/name/index.ts';
 import {
   addListenOptions,
   addNodeOptions,
+  addTillOptions,
   collect,
   parsed,
   priceOption,
-  wholeNumber,
   type ListenOptions,
   type NodeOptions,
+  type TillOptions,
 } from '../options.ts';
 import { runNode } from './run-node.ts';
 
-interface HostOptions extends NodeOptions, ListenOptions {
+interface HostOptions extends NodeOptions, ListenOptions, TillOptions {
   readonly price: PricePerMiB;
   readonly publishPrice: PricePerMiB;
   readonly quota?: Bytes;
   readonly quotaPerName?: Bytes;
   readonly accept: readonly string[];
-  readonly slots: number;
 }
 
 const DEFAULT_CONTENT_PRICE = pricePerMiB(10_000n);
@@ -41,7 +41,7 @@ export function hostCommand(program: Command): void {
     .description(
       "Takes content from publishers, checks every block against its hash, and serves it to whoever pays.\nThe share of a site's owner is declared with every settlement.",
     );
-  addListenOptions(addNodeOptions(command, 'host'))
+  addTillOptions(addListenOptions(addNodeOptions(command, 'host')))
     .addOption(priceOption('--price <credits>', 'credits for each MiB served', DEFAULT_CONTENT_PRICE))
     .addOption(
       priceOption('--publish-price <credits>', 'credits for each MiB that a publisher brings', DEFAULT_PUBLISH_PRICE),
@@ -54,7 +54,6 @@ export function hostCommand(program: Command): void {
       collect((text: string) => parseName(text).name),
       [],
     )
-    .option('--slots <n>', 'neighbours that can pay at the same time (slots of the till)', wholeNumber(1, 64), 64)
     .addHelpText(
       'after',
       '\nExample:\n  relaymint host --listen /ip4/0.0.0.0/tcp/4002 --quota 20G --bootstrap NODEID@/ip4/203.0.113.7/tcp/4001\n',
@@ -66,6 +65,7 @@ export function hostCommand(program: Command): void {
         relayPrice: undefined,
         windowPrice: options.price,
         tillSlots: options.slots,
+        maxTillSlots: options.maxSlots,
         prepare: async (node) => {
           const { openHost } = await import('../roles/host.ts');
           return openHost(node, {

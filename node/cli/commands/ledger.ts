@@ -1,94 +1,17 @@
-/** `relaymint ledger`: the embedded ledger. */
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+/** `relaymint ledger`: where the money is kept. */
 import type { Command } from 'commander';
-import type { LedgerAddress } from '../../../core/ids.ts';
-import type * as EmbeddedLedgerModule from '../../../ledger/solana/embedded/index.ts';
-import { watchLifecycle } from '../lifecycle.ts';
-import {
-  DEFAULT_LEDGER_PORT,
-  addCommonOptions,
-  addLedgerOptions,
-  defaultDataDir,
-  wholeNumber,
-  type CommonOptions,
-} from '../options.ts';
-import { createLog, createOutput } from '../output.ts';
-
-interface StartOptions extends CommonOptions {
-  readonly data?: string;
-  readonly memory?: true;
-  readonly port: number;
-  readonly address: string;
-  readonly program: LedgerAddress;
-  readonly challengeSeconds: number;
-  readonly seed?: string;
-}
-
-/** Next to the package's own files, whether built or not. */
-const PROGRAM_PATH = fileURLToPath(new URL('../../../../ledger/program/relaymint.so', import.meta.url));
-const MAX_CHALLENGE_SECONDS = 90 * 24 * 3600;
+import { ledgerDeployCommand } from './ledger-deploy.ts';
+import { ledgerStartCommand } from './ledger-start.ts';
+import { ledgerStatusCommand } from './ledger-status.ts';
 
 export function ledgerCommand(program: Command): void {
   const ledger = program
     .command('ledger')
-    .summary('the embedded ledger')
-    .description('A real Solana virtual machine on this machine, for development and tests.');
-  const start = ledger
-    .command('start')
-    .summary('start the embedded ledger')
+    .summary('the embedded ledger, and the program on any Solana cluster')
     .description(
-      'Serves Solana JSON-RPC over HTTP and WebSocket on one port, with the Relaymint program in place and a faucet.\n' +
-        'Ordinary Solana clients work against it. What it confirmed survives a crash.',
+      'The ledger is a Solana cluster with the Relaymint program on it: the embedded one, which is a real Solana virtual\nmachine on this machine for development and tests, or any other.',
     );
-  addCommonOptions(start);
-  addLedgerOptions(start)
-    .option('--data <dir>', 'where the state is kept (default: ~/.relaymint/ledger)')
-    .option('--memory', 'keep nothing')
-    .option('--port <n>', 'HTTP and WebSocket port; 0 for any free one', wholeNumber(0, 65_535), DEFAULT_LEDGER_PORT)
-    .option(
-      '--address <ip>',
-      'address to listen on; anything but loopback gives its faucet to the network',
-      '127.0.0.1',
-    )
-    .option(
-      '--challenge-seconds <n>',
-      'time a payee has to settle once a payer wants to close (new ledgers)',
-      wholeNumber(1, MAX_CHALLENGE_SECONDS),
-      3600,
-    )
-    .option('--seed <text>', "make a new ledger's keys reproducible (tests)")
-    .action((options: StartOptions) => run(options));
-}
-
-/** Only here: no other command needs a virtual machine in memory. (The compiler leaves an import() beside a `using` as it is.) */
-function loadEmbeddedLedger(): Promise<typeof EmbeddedLedgerModule> {
-  return import('../../../ledger/solana/embedded/index.ts');
-}
-
-async function run(options: StartOptions): Promise<void> {
-  const output = createOutput(options.json === true);
-  using lifecycle = watchLifecycle();
-  const { startEmbeddedLedger } = await loadEmbeddedLedger();
-  await using ledger = await startEmbeddedLedger({
-    ...(options.memory === true ? {} : { dataDir: path.resolve(options.data ?? defaultDataDir('ledger')) }),
-    host: options.address,
-    port: options.port,
-    programPath: PROGRAM_PATH,
-    programId: options.program,
-    bank: { challengeSeconds: BigInt(options.challengeSeconds) },
-    ...(options.seed === undefined ? {} : { seed: options.seed }),
-    log: createLog(options.logLevel, 'ledger'),
-  });
-  output.value({
-    event: 'ready',
-    url: ledger.url,
-    wsUrl: ledger.wsUrl,
-    programId: options.program,
-    genesisHash: ledger.genesisHash,
-  });
-  output.line(
-    `The ledger is up.\n  JSON-RPC   ${ledger.url}\n  WebSocket  ${ledger.wsUrl} (give it to clients as wsEndpoint)\n  program    ${options.program}\nCtrl-C stops it.`,
-  );
-  await lifecycle.ended;
+  ledgerStartCommand(ledger);
+  ledgerDeployCommand(ledger);
+  ledgerStatusCommand(ledger);
 }

@@ -4,17 +4,17 @@ import { formatCredits, pricePerMiB, type PricePerMiB } from '../../../core/unit
 import {
   addListenOptions,
   addNodeOptions,
+  addTillOptions,
   priceOption,
-  wholeNumber,
   type ListenOptions,
   type NodeOptions,
+  type TillOptions,
 } from '../options.ts';
 import { relayWindowPrice } from '../roles/node.ts';
 import { runNode } from './run-node.ts';
 
-interface RelayOptions extends NodeOptions, ListenOptions {
+interface RelayOptions extends NodeOptions, ListenOptions, TillOptions {
   readonly price: PricePerMiB;
-  readonly slots: number;
 }
 
 export const DEFAULT_RELAY_PRICE: PricePerMiB = pricePerMiB(10_000n);
@@ -26,11 +26,10 @@ export function relayCommand(program: Command): void {
     .description(
       "Carries circuits of others for pay. Each neighbour that sends traffic here pays by signed receipts, which are\nsettled on the ledger into this node's till.",
     );
-  addListenOptions(addNodeOptions(command, 'relay'))
+  addTillOptions(addListenOptions(addNodeOptions(command, 'relay')))
     .addOption(
       priceOption('--price <credits>', 'credits for each MiB carried, both directions counted', DEFAULT_RELAY_PRICE),
     )
-    .option('--slots <n>', 'neighbours that can pay at the same time (slots of the till)', wholeNumber(1, 64), 64)
     .addHelpText(
       'after',
       '\nExample:\n  relaymint relay --listen /ip4/0.0.0.0/tcp/4001 --announce /ip4/203.0.113.7/tcp/4001 --price 0.01\n',
@@ -42,6 +41,7 @@ export function relayCommand(program: Command): void {
         relayPrice: options.price,
         windowPrice: relayWindowPrice(options.price),
         tillSlots: options.slots,
+        maxTillSlots: options.maxSlots,
         prepare: async () => undefined,
         describe: (node, addresses) =>
           `Relay ${node.keys.identity.nodeId} is up at ${addresses.join(', ')}, ${formatCredits(options.price)} credits per MiB.\n` +

@@ -17,6 +17,7 @@ export interface RunNodeOptions {
   /** The main price: one MiB at it is what a stranger may owe. */
   readonly windowPrice: PricePerMiB;
   readonly tillSlots: number | undefined;
+  readonly maxTillSlots?: number;
   /** Adds what the role sells; runs before the node is announced. Its result closes before the node does. */
   readonly prepare: (node: RunningNode) => Promise<AsyncDisposable | undefined>;
   /** Runs after the node was announced. @returns fields to add to the ready event, and what to close. */
@@ -46,6 +47,7 @@ export function nodeSettings(run: Omit<RunNodeOptions, 'prepare' | 'open' | 'des
     relayPrice: run.relayPrice,
     windowPrice: run.windowPrice,
     tillSlots: run.tillSlots,
+    maxTillSlots: run.maxTillSlots,
     log: createLog(options.logLevel, label),
   };
 }

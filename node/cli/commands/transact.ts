@@ -107,6 +107,11 @@ export function properties(rows: readonly (readonly [name: string, value: string
   return table(rows.map(([name, value]) => [`  ${name}`, value]));
 }
 
+/** A SOL is 1,000,000,000 lamports and a credit 1,000,000 base units. */
+export function priceText(unitsPerLamport: bigint): string {
+  return `1 SOL buys ${unitsPerLamport * 1000n} credits`;
+}
+
 export function figureTexts(figures: Figures): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, value.toString()]));
 }

@@ -1,39 +1,31 @@
 /** `relaymint wallet`: keys, balances, buying and redeeming credits. */
-import path from 'node:path';
 import type { Command } from 'commander';
 import { ledgerAddress, type LedgerAddress } from '../../../core/ids.ts';
 import { formatCredits, formatSol, type Amount, type Lamports } from '../../../core/units.ts';
-import type { Balances, TransactionResult } from '../../../ledger/contract.ts';
+import type { Balances, LedgerWallet } from '../../../ledger/contract.ts';
 import {
   generateWalletKey,
-  openSolanaLedger,
-  readKeyFile,
+  parseWalletKey,
   walletAddress,
   writeKeyFile,
-  type SolanaLedger,
-  type SolanaWallet,
+  type WalletKey,
 } from '../../../ledger/solana/index.ts';
-import { createPolicy } from '../../transport/index.ts';
 import {
   addCommonOptions,
-  addLedgerOptions,
+  addWalletOptions,
   credits,
-  defaultDataDir,
   parsed,
   sol,
+  walletFile,
   type CommonOptions,
-  type LedgerOptions,
+  type WalletOptions,
 } from '../options.ts';
-import { createLog, createOutput } from '../output.ts';
-import { WALLET_FILE } from '../roles/keys.ts';
+import { createOutput } from '../output.ts';
+import { readSecret } from '../secret.ts';
+import { figureTexts, openWallet, properties, transact, walletSubcommand } from './transact.ts';
 
-interface WalletOptions extends CommonOptions, LedgerOptions {
-  readonly key: string;
-}
-
-interface Opened {
-  readonly ledger: SolanaLedger;
-  readonly wallet: SolanaWallet;
+interface KeyOptions extends CommonOptions, Pick<WalletOptions, 'wallet' | 'data'> {
+  readonly address?: LedgerAddress;
 }
 
 const address = parsed((text: string) => ledgerAddress(text));
@@ -46,94 +38,107 @@ export function walletCommand(program: Command): void {
       "Works with Solana key files (id.json). Credits are bought and redeemed at the bank's fixed price and are always\nfully backed.",
     );
 
-  const create = addKeyOption(wallet.command('create').summary('make a new key file'));
-  addCommonOptions(create).action(async (options: WalletOptions) => {
-    const output = createOutput(options.json === true);
-    const key = generateWalletKey();
-    const file = path.resolve(options.key);
-    await writeKeyFile(file, key);
-    output.value({ address: walletAddress(key), file });
-    output.line(`${walletAddress(key)}\nThe key is in ${file}. Keep a copy: without it the wallet's credits are lost.`);
-  });
+  const create = addWalletOptions(wallet.command('create').summary('make a new key file')).description(
+    'Makes a new key and writes it to a file that only you may read. A file that exists is never overwritten.',
+  );
+  addCommonOptions(create).action((options: KeyOptions) => keep(generateWalletKey(), options));
 
-  subcommand(wallet, 'balance', 'what the wallet holds').action(async (options: WalletOptions) => {
-    const output = createOutput(options.json === true);
-    const opened = await open(options);
-    const balances = await opened.ledger.balances(opened.wallet.address);
-    output.value({ address: opened.wallet.address, ...texts(balances) });
-    output.line(
-      `${opened.wallet.address}\n  ${formatCredits(balances.credits)} credits\n  ${formatSol(balances.lamports)} SOL`,
+  const load = wallet
+    .command('import')
+    .summary('take over a key that another wallet made')
+    .description(
+      'Reads a Solana key file (id.json) or a base58 secret key from a file or from standard input, and keeps it in a key\n' +
+        'file of its own, 0600. The secret is never taken from the command line itself: every user of the machine sees that\n' +
+        'in the list of processes, and the shell writes it into its history.',
+    )
+    .argument('[file]', 'key file, or text file with the base58 secret; standard input when absent')
+    .option(
+      '--address <address>',
+      'the wallet that it must be; needed for a 32-byte seed, which does not tell',
+      address,
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  relaymint wallet import ~/.config/solana/id.json\n' +
+        '  relaymint wallet import            asks for the secret and does not show it\n' +
+        '  pass show my-wallet | relaymint wallet import\n',
     );
+  addCommonOptions(addWalletOptions(load)).action(async (file: string | undefined, options: KeyOptions) => {
+    const secret = await readSecret(file);
+    try {
+      await keep(parseWalletKey(secret, options.address), options);
+    } finally {
+      secret.fill(0);
+    }
   });
 
-  subcommand(wallet, 'airdrop', 'test ledgers: ask the faucet for SOL')
+  walletSubcommand(wallet, 'balance', 'what the wallet holds').action(async (options: WalletOptions) => {
+    using opened = await openWallet(options);
+    show(options, opened.wallet.address, await opened.ledger.balances(opened.wallet.address));
+  });
+
+  walletSubcommand(wallet, 'airdrop', 'test ledgers: ask the faucet for SOL')
     .argument('<sol>', 'how much, for example 5', sol)
     .action(async (value: Lamports, options: WalletOptions) => {
-      const output = createOutput(options.json === true);
-      const opened = await open(options);
+      using opened = await openWallet(options);
       await opened.wallet.airdrop(value);
-      const balances = await opened.ledger.balances(opened.wallet.address);
-      output.value({ address: opened.wallet.address, ...texts(balances) });
-      output.line(`The wallet holds ${formatSol(balances.lamports)} SOL.`);
+      show(options, opened.wallet.address, await opened.ledger.balances(opened.wallet.address));
     });
 
-  subcommand(wallet, 'buy', "buy credits at the bank's price")
+  walletSubcommand(wallet, 'buy', "buy credits at the bank's price")
+    .description(
+      "Buys credits at the bank's fixed price. The first time it also pays the rent of the wallet's token account, about\n0.002 SOL.",
+    )
     .argument('<sol>', 'how much SOL to spend', sol)
-    .action((value: Lamports, options: WalletOptions) => transact(options, (opened) => opened.wallet.buy(value)));
+    .action((value: Lamports, options: WalletOptions) =>
+      run(options, `Bought credits for ${formatSol(value)} SOL.`, (own) => own.buy(value)),
+    );
 
-  subcommand(wallet, 'redeem', 'burn credits and get their SOL back')
+  walletSubcommand(wallet, 'redeem', 'turn credits back into SOL')
     .argument('<credits>', 'how many credits', credits)
-    .action((value: Amount, options: WalletOptions) => transact(options, (opened) => opened.wallet.redeem(value)));
+    .action((value: Amount, options: WalletOptions) =>
+      run(options, `Redeemed ${formatCredits(value)} credits.`, (own) => own.redeem(value)),
+    );
 
-  subcommand(wallet, 'send', 'send credits to another wallet')
+  walletSubcommand(wallet, 'send', 'send credits to another wallet')
     .argument('<address>', 'the receiving wallet', address)
     .argument('<credits>', 'how many credits', credits)
     .action((to: LedgerAddress, value: Amount, options: WalletOptions) =>
-      transact(options, (opened) => opened.wallet.send(to, value)),
+      run(options, `Sent ${formatCredits(value)} credits to ${to}.`, (own) => own.send(to, value)),
     );
 }
 
-function subcommand(wallet: Command, name: string, summary: string): Command {
-  return addLedgerOptions(addCommonOptions(addKeyOption(wallet.command(name).summary(summary).description(summary))));
-}
-
-function addKeyOption(command: Command): Command {
-  return command.option('--key <file>', 'Solana key file', path.join(defaultDataDir('wallet'), WALLET_FILE));
-}
-
-async function open(options: WalletOptions): Promise<Opened> {
-  const policy = createPolicy({ transports: [] });
-  const ledger = openSolanaLedger({
-    url: options.ledger,
-    programId: options.program,
-    fetch: policy.fetch('ledger'),
-    log: createLog(options.logLevel, 'wallet'),
-  });
-  return { ledger, wallet: ledger.wallet(await readKeyFile(path.resolve(options.key))) };
-}
-
-/** Runs one transaction and says what it cost and what it changed. */
-async function transact(options: WalletOptions, work: (opened: Opened) => Promise<TransactionResult>): Promise<void> {
+async function keep(key: WalletKey, options: KeyOptions): Promise<void> {
   const output = createOutput(options.json === true);
-  const opened = await open(options);
-  const before = await opened.ledger.balances(opened.wallet.address);
-  const result = await work(opened);
-  const after = await opened.ledger.balances(opened.wallet.address);
-  output.value({
-    signature: result.signature,
-    feeLamports: result.feeLamports.toString(),
-    computeUnits: result.computeUnits,
-    before: texts(before),
-    after: texts(after),
-  });
+  const file = walletFile(options);
+  await writeKeyFile(file, key);
+  output.value({ address: walletAddress(key), file });
+  output.line(`${walletAddress(key)}\nThe key is in ${file}. Keep a copy: without it the wallet's credits are lost.`);
+}
+
+function show(options: WalletOptions, owner: LedgerAddress, balances: Balances): void {
+  const output = createOutput(options.json === true);
+  output.value({ address: owner, ...figureTexts({ ...balances }) });
   output.line(
-    `${result.signature}\n` +
-      `  fee      ${result.feeLamports} lamports\n` +
-      `  credits  ${formatCredits(before.credits)} -> ${formatCredits(after.credits)}\n` +
-      `  SOL      ${formatSol(before.lamports)} -> ${formatSol(after.lamports)}`,
+    `${owner}\n${properties([
+      ['credits', formatCredits(balances.credits)],
+      ['SOL', formatSol(balances.lamports)],
+    ])}`,
   );
 }
 
-function texts(balances: Balances): { readonly credits: string; readonly lamports: string } {
-  return { credits: balances.credits.toString(), lamports: balances.lamports.toString() };
+async function run(
+  options: WalletOptions,
+  done: string,
+  work: (wallet: LedgerWallet) => Promise<unknown>,
+): Promise<void> {
+  using opened = await openWallet(options);
+  await transact({
+    options,
+    opened,
+    work: async () => {
+      await work(opened.wallet);
+      return { done };
+    },
+  });
 }

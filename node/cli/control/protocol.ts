@@ -37,6 +37,20 @@ export interface SettlementStats {
   readonly signatures: readonly string[];
 }
 
+/** One transaction that a settlement would send. Values in base units. */
+export interface PlannedBatch {
+  readonly receipts: readonly { readonly channel: string; readonly payer: string; readonly value: string }[];
+  /** What of the value the names' content earned, before their royalty is taken. */
+  readonly names: readonly { readonly name: string; readonly gross: string }[];
+  readonly value: string;
+  readonly feeLamports: string;
+}
+
+/** What a settlement would do now. */
+export interface SettlementPlan {
+  readonly batches: readonly PlannedBatch[];
+}
+
 export type NodeRole = 'relay' | 'host' | 'gateway' | 'site';
 
 export interface NodeStats {
@@ -77,6 +91,17 @@ export const settlementSchema: z.ZodType<SettlementStats> = z.object({
   signatures: z.array(z.string()),
 });
 
+export const planSchema: z.ZodType<SettlementPlan> = z.object({
+  batches: z.array(
+    z.object({
+      receipts: z.array(z.object({ channel: z.string(), payer: z.string(), value: decimal })),
+      names: z.array(z.object({ name: z.string(), gross: decimal })),
+      value: decimal,
+      feeLamports: decimal,
+    }),
+  ),
+});
+
 export const statsSchema: z.ZodType<NodeStats> = z.object({
   role: z.enum(['relay', 'host', 'gateway', 'site']),
   label: z.string(),
@@ -115,6 +140,8 @@ export interface ControlResults {
   /** Ends our circuits for good and pays what ending them cost: nothing more will be owed. */
   readonly drain: { readonly drained: boolean };
   readonly settle: SettlementStats;
+  /** What `settle` would do; nothing is sent. */
+  readonly plan: SettlementPlan;
   readonly withdraw: { readonly withdrawn: string; readonly signature?: string | undefined };
   /** Drains, then requests the close of every channel we pay, and closes those whose challenge period is over. */
   readonly close: { readonly closed: number; readonly returned: string };
@@ -131,6 +158,7 @@ export const resultSchemas: { readonly [C in ControlCall]: z.ZodType<ControlResu
   flush: z.object({ flushed: z.boolean() }),
   drain: z.object({ drained: z.boolean() }),
   settle: settlementSchema,
+  plan: planSchema,
   withdraw: z.object({ withdrawn: decimal, signature: z.string().optional() }),
   close: z.object({ closed: z.number().int(), returned: decimal }),
   stop: z.object({ stopping: z.boolean() }),

@@ -16,7 +16,8 @@ export async function distributeOwnName(ledger: SolanaLedger, dataDir: string, n
 
 /** Takes back what the upload did not use. */
 export async function closeOwnChannels(ledger: SolanaLedger, dataDir: string): Promise<void> {
-  await closeChannels(ledger, await ownerWallet(ledger, dataDir), AbortSignal.timeout(CLOSE_MILLIS));
+  const signal = AbortSignal.timeout(CLOSE_MILLIS);
+  await closeChannels(ledger, await ownerWallet(ledger, dataDir), { signal });
 }
 
 const CLOSE_MILLIS = 30_000;

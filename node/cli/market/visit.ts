@@ -1,8 +1,9 @@
 /** A visitor that fetches every file of a site through the gateway and compares it with the original, byte for byte. */
 import { createReadStream } from 'node:fs';
-import { opendir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { RelaymintError } from '../../../core/errors.ts';
+import { publishableFiles } from '../../../sites/content/index.ts';
 
 export interface VisitResult {
   readonly files: number;
@@ -30,13 +31,13 @@ export async function visitSite(options: VisitOptions): Promise<VisitResult> {
   const faults: string[] = [];
   let files = 0;
   let bytes = 0;
-  const queue = filesBelow(options.directory);
+  const queue = publishableFiles(options.directory);
   const worker = async (): Promise<void> => {
     for (;;) {
       const next = await queue.next();
       if (next.done === true) return;
-      const relative = next.value;
-      const fault = await compareFile(options, relative, (length) => {
+      const { path: relative } = next.value;
+      const fault = await compareFile(options, next.value, (length) => {
         bytes += length;
         options.onProgress(files, bytes);
       });
@@ -49,20 +50,10 @@ export async function visitSite(options: VisitOptions): Promise<VisitResult> {
   return { files, bytes, faults };
 }
 
-async function* filesBelow(directory: string, prefix = ''): AsyncGenerator<string, undefined> {
-  for await (const entry of await opendir(path.join(directory, prefix))) {
-    const relative = path.posix.join(prefix, entry.name);
-    if (entry.isDirectory()) yield* filesBelow(directory, relative);
-    else if (entry.isFile() || (entry.isSymbolicLink() && (await stat(path.join(directory, relative))).isFile()))
-      yield relative;
-  }
-  return undefined;
-}
-
 /** Compares as the bytes arrive; neither side is ever held whole. @returns what is wrong, or undefined. */
 async function compareFile(
   options: VisitOptions,
-  relative: string,
+  { path: relative, file }: { readonly path: string; readonly file: string },
   onBytes: (length: number) => void,
 ): Promise<string | undefined> {
   const url = new URL(relative.split('/').map(encodeURIComponent).join('/'), options.siteUrl);
@@ -71,7 +62,7 @@ async function compareFile(
     await response.body?.cancel();
     return response.status === 200 ? 'the gateway sent no body' : `the gateway answered ${response.status}`;
   }
-  const original = createReadStream(path.join(options.directory, relative), { highWaterMark: 1 << 18 });
+  const original = createReadStream(file, { highWaterMark: 1 << 18 });
   const expected = original[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   let rest: Buffer = Buffer.alloc(0);
   let offset = 0;

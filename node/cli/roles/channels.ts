@@ -1,5 +1,6 @@
 /** Finds or opens the channel through which this node pays a neighbour, and keeps its deposit filled. */
-import { RelaymintError } from '../../../core/errors.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import { shortId, type LedgerAddress } from '../../../core/ids.ts';
 import type { Log } from '../../../core/ports.ts';
 import { amount, subtractAmount, type Amount } from '../../../core/units.ts';
@@ -18,6 +19,8 @@ export interface ChannelsOptions {
 export interface ClosedChannels {
   readonly closed: number;
   readonly returned: Amount;
+  /** Whose close is requested and whose challenge period was not over yet. */
+  readonly pending: readonly ChannelState[];
 }
 
 export class Channels {
@@ -64,7 +67,7 @@ export class Channels {
     // What is being opened is closed as well.
     await Promise.allSettled(this.#open.values());
     this.#open.clear();
-    return closeChannels(this.#options.reader, this.#options.wallet, signal);
+    return closeChannels(this.#options.reader, this.#options.wallet, { signal });
   }
 
   async #findOrOpen(payee: LedgerAddress): Promise<ChannelState> {
@@ -79,29 +82,48 @@ export class Channels {
   }
 }
 
+export interface CloseOptions {
+  /** Which of the wallet's channels; all of them when absent. */
+  readonly only?: (channel: ChannelState) => boolean;
+  /** The longest challenge period that is waited for, seconds: a longer one is left for a later call to finish. Default 10. */
+  readonly patienceSeconds?: bigint;
+  readonly signal: AbortSignal;
+  /** Told of each step: `closing` when the close was requested, `closed` with what the channel held at its end. */
+  readonly onStep?: (step: 'closing' | 'closed', channel: ChannelState) => void;
+}
+
 /**
- * See `Channels.closeAll`. A challenge period of more than ten seconds is not waited for: the close is requested, and a
- * later call finishes it.
+ * See `Channels.closeAll`. A challenge period beyond the caller's patience is not waited for: the close is requested, and
+ * a later call finishes it. @throws the signal's reason.
  */
 export async function closeChannels(
   reader: LedgerReader,
   wallet: LedgerWallet,
-  signal: AbortSignal,
+  options: CloseOptions,
 ): Promise<ClosedChannels> {
-  const open = await reader.channelsOf(wallet.address);
-  for (const channel of open) if (channel.closeAt === undefined) await wallet.requestClose(channel);
-  const patient = (await reader.bank()).challengeSeconds <= MAX_WAIT_SECONDS;
+  const { only = () => true, patienceSeconds = MAX_WAIT_SECONDS, onStep = () => {} } = options;
+  const open = (await reader.channelsOf(wallet.address)).filter(only);
+  for (const channel of open) {
+    if (channel.closeAt !== undefined) continue;
+    await wallet.requestClose(channel);
+    onStep('closing', channel);
+  }
+  const patient = (await reader.bank()).challengeSeconds <= patienceSeconds;
   let closed = 0;
   let returned = 0n;
-  for (const { till, slot } of open) {
-    if (patient) await untilOver(reader, till, slot, signal);
-    const channel = await reader.channel(till, slot);
-    if (channel === undefined || !isOver(channel)) continue;
-    await wallet.closeChannel(channel);
+  const pending: ChannelState[] = [];
+  for (const channel of open) {
+    const { last, done } = await finishClose({ reader, wallet, channel, patient, signal: options.signal });
+    if (last === undefined) continue;
+    if (!done) {
+      pending.push(last);
+      continue;
+    }
     closed += 1;
-    returned += subtractAmount(channel.deposit, channel.settled);
+    returned += subtractAmount(last.deposit, last.settled);
+    onStep('closed', last);
   }
-  return { closed, returned: amount(returned) };
+  return { closed, returned: amount(returned), pending };
 }
 
 function closing(): RelaymintError {
@@ -112,17 +134,49 @@ function closing(): RelaymintError {
 
 const MAX_WAIT_SECONDS = 10n;
 const CLOSE_POLL_MILLIS = 200;
+const SLOWEST_CLOSE_POLL_MILLIS = 5000;
 
-async function untilOver(reader: LedgerReader, till: LedgerAddress, slot: number, signal: AbortSignal): Promise<void> {
+interface Closing {
+  readonly reader: LedgerReader;
+  readonly wallet: LedgerWallet;
+  readonly channel: ChannelState;
+  /** Whether the end of the challenge period is waited for. */
+  readonly patient: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** `last` is the channel as it was seen last; undefined when somebody else closed it. */
+async function finishClose({
+  reader,
+  wallet,
+  channel,
+  patient,
+  signal,
+}: Closing): Promise<{ readonly last: ChannelState | undefined; readonly done: boolean }> {
   for (;;) {
     signal.throwIfAborted();
-    const channel = await reader.channel(till, slot);
-    if (channel === undefined || isOver(channel)) return;
-    await new Promise((resolve) => setTimeout(resolve, CLOSE_POLL_MILLIS));
+    const last = await reader.channel(channel.till, channel.slot);
+    if (last?.id !== channel.id) return { last: undefined, done: true };
+    const left = millisLeft(last);
+    if (left <= 0 && (await closeUnlessEarly(wallet, last))) return { last, done: true };
+    if (!patient) return { last, done: false };
+    const pause = Math.min(Math.max(left / 2, CLOSE_POLL_MILLIS), SLOWEST_CLOSE_POLL_MILLIS);
+    await delay(pause, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }
 
-/** The challenge period has passed, by our clock; the chain decides by its own. */
-function isOver(channel: ChannelState): boolean {
-  return channel.closeAt !== undefined && BigInt(Math.floor(Date.now() / 1000)) >= channel.closeAt;
+/** Until the challenge period has passed, by our clock; infinite when no close was requested. */
+function millisLeft({ closeAt }: ChannelState): number {
+  return closeAt === undefined ? Number.POSITIVE_INFINITY : Number(closeAt) * 1000 - Date.now();
+}
+
+/** False when the chain's clock is behind ours and the period is not over yet: the chain decides. */
+async function closeUnlessEarly(wallet: LedgerWallet, channel: ChannelState): Promise<boolean> {
+  try {
+    await wallet.closeChannel(channel);
+    return true;
+  } catch (error) {
+    if (isRelaymintError(error, 'CHANNEL_CLOSING')) return false;
+    throw error;
+  }
 }

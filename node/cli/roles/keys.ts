@@ -6,10 +6,12 @@ import { hkdfSync } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { isRelaymintError } from '../../../core/errors.ts';
+import type { LedgerAddress } from '../../../core/ids.ts';
 import { delegateFromSeed, type Signer } from '../../../ledger/receipt/index.ts';
 import {
   generateWalletKey,
   readKeyFile,
+  walletAddress,
   walletKeyFromSeed,
   writeKeyFile,
   type WalletKey,
@@ -59,6 +61,23 @@ export async function loadWalletKey(options: KeyOptions): Promise<WalletKey> {
   return loadKeyFile(options, WALLET_FILE, options.label);
 }
 
+/** The address of the delegate key of a data directory, which is made when there is none. */
+export async function delegateAddress(dataDir: string): Promise<LedgerAddress> {
+  return walletAddress(await readOrMakeKey(path.join(dataDir, DELEGATE_FILE)));
+}
+
+/** The key of a file, which is made when there is none. */
+export function readOrMakeKey(file: string, make: () => WalletKey = generateWalletKey): Promise<WalletKey> {
+  return orElse(
+    () => readKeyFile(file),
+    async () => {
+      const key = make();
+      await writeKeyFile(file, key);
+      return key;
+    },
+  );
+}
+
 /** The Ed25519 signer of a wallet or delegate key, for statements that are not transactions. */
 export function signerOf(key: WalletKey): Signer {
   return delegateFromSeed(key.secretKey.subarray(0, SEED_BYTES));
@@ -75,15 +94,9 @@ async function loadIdentity(options: KeyOptions): Promise<NodeIdentity> {
   );
 }
 
-async function loadKeyFile(options: KeyOptions, name: string, label: string): Promise<WalletKey> {
-  const file = path.join(options.dataDir, name);
-  return orElse(
-    () => readKeyFile(file),
-    async () => {
-      const key = options.seed === undefined ? generateWalletKey() : walletKeyFromSeed(options.seed, label);
-      await writeKeyFile(file, key);
-      return key;
-    },
+async function loadKeyFile({ dataDir, seed }: KeyOptions, name: string, label: string): Promise<WalletKey> {
+  return readOrMakeKey(path.join(dataDir, name), () =>
+    seed === undefined ? generateWalletKey() : walletKeyFromSeed(seed, label),
   );
 }
 

@@ -9,7 +9,7 @@ import type { LedgerAddress } from '../../../core/ids.ts';
 import { MAX_OFFER_LIFE_MILLIS } from '../../../core/limits.ts';
 import { systemClock, type Log } from '../../../core/ports.ts';
 import { pricePerMiB, unixMillis, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
-import { openAccountBook, openBookStore, type AccountBook } from '../../../ledger/accounting/index.ts';
+import { openAccountBook, openBookStore, type AccountBook, type BookStore } from '../../../ledger/accounting/index.ts';
 import { startSettlement, type SettlementEngine } from '../../../ledger/settlement/index.ts';
 import { openSolanaLedger, type SolanaLedger, type SolanaWallet } from '../../../ledger/solana/index.ts';
 import { createCircuitEndpoint, type CircuitEndpoint, type ServiceHandler } from '../../circuit/index.ts';
@@ -29,6 +29,7 @@ import type { NodeRole } from '../control/protocol.ts';
 import { Channels } from './channels.ts';
 import { fundNode } from './funding.ts';
 import { repeat } from './interval.ts';
+import { growNearlyFull } from './till.ts';
 import { loadNodeKeys, signerOf, type NodeKeys } from './keys.ts';
 
 export interface NodeSettings {
@@ -55,6 +56,8 @@ export interface NodeSettings {
   readonly windowPrice: PricePerMiB;
   /** Slots of the till; undefined for a node that sells nothing. */
   readonly tillSlots: number | undefined;
+  /** Up to how many the till grows by itself when it is nearly full; absent: never. */
+  readonly maxTillSlots?: number | undefined;
   /** Counts nothing and charges nothing: what a benchmark compares with. All nodes of a circuit must agree on it. */
   readonly unmetered?: true;
   readonly log: Log;
@@ -69,6 +72,8 @@ export interface RunningNode extends AsyncDisposable {
   readonly wallet: SolanaWallet;
   readonly links: LinkManager;
   readonly discovery: Discovery;
+  /** The books as they are kept; `book` keeps them. */
+  readonly store: BookStore;
   readonly book: AccountBook;
   readonly metering: Metering;
   readonly circuits: CircuitEndpoint;
@@ -100,6 +105,8 @@ export function relayWindowPrice(own: PricePerMiB): PricePerMiB {
 
 /** Well below any challenge period, so that a payer's close request is answered in time. */
 const SETTLEMENT_POLL_MILLIS = 5_000;
+/** A till has free slots for longer than this when it is looked at. */
+const TILL_POLL_MILLIS = 30_000;
 /** A receipt keeps: a node that cannot reach the ledger does not wait for it for ever. */
 const SHUTDOWN_SETTLE_MILLIS = 12_000;
 
@@ -135,6 +142,17 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
     }),
   );
   stack.defer(() => settleAtShutdown(settlement, log));
+  const { maxTillSlots: maxSlots } = settings;
+  if (maxSlots !== undefined) {
+    stack.use(
+      repeat({
+        everyMillis: TILL_POLL_MILLIS,
+        work: () => growNearlyFull({ reader: ledger, wallet, maxSlots, log }),
+        what: 'growing the till',
+        log,
+      }),
+    );
+  }
   const offers = createOfferBook({ clock });
   const discovery = stack.use(createDiscovery({ links, book: offers, clock, log, bootstrap: settings.bootstrap }));
   const channels = new Channels({ reader: ledger, wallet, delegate: keys.delegate, deposit: settings.deposit, log });
@@ -201,6 +219,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
     wallet,
     links,
     discovery,
+    store,
     book,
     metering,
     circuits,

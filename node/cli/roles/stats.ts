@@ -4,6 +4,7 @@ import type { ChannelState } from '../../../ledger/contract.ts';
 import { amount } from '../../../core/units.ts';
 import type { ControlHandlers, NodeStats, PairStats, SettlementStats } from '../control/protocol.ts';
 import type { RunningNode } from './node.ts';
+import { planSettlement } from './settlement-plan.ts';
 
 /** The chain is asked at most this often for what it settled, milliseconds. */
 const CHAIN_VIEW_MILLIS = 1000;
@@ -49,6 +50,7 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
         signatures: settled.map((one) => one.signature),
       };
     },
+    plan: () => planSettlement(node),
     withdraw: async () => {
       const earned = (await node.ledger.till(node.wallet.address))?.earned ?? amount(0n);
       const result = await node.settlement.withdraw();

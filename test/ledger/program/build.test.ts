@@ -5,12 +5,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { address } from '@solana/kit';
 import { TransactionInstruction } from '@solana/web3.js';
+import { FeatureSet } from 'litesvm';
 import { describe, expect, it } from 'vitest';
 import { inspectCode } from '../../../ledger/program/build/inspect.ts';
 import { link } from '../../../ledger/program/build/link.ts';
 import { buildProgram, main } from '../../../ledger/program/build/main.ts';
 import { murmur3, syscallNumber } from '../../../ledger/program/build/syscalls.ts';
 import { Chain, PROGRAM_FILE, keypair } from './svm.ts';
+import type { Outcome } from './svm.ts';
 
 const SOURCE = fileURLToPath(new URL('../../../ledger/program/', import.meta.url));
 /** Absent for those who only use the program: then the committed bytes are compared by CI alone. */
@@ -39,10 +41,41 @@ describe.skipIf(!HAS_TOOL_CHAIN)('the build', () => {
     }
   });
 
-  it('knows one option', async () => {
-    await expect(main(['--chekc'])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  it('leaves SHA-512 to the runtime when asked, which makes a settlement cheaper where there is that call', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'relaymint sha512 '));
+    try {
+      const file = join(folder, 'program.so');
+      expect(await main(['--sha512-syscall', file])).toMatch(/^Wrote .*program\.so, \d+ bytes/);
+      const program = await readFile(file);
+      expect(program.length).toBeLessThan((await readFile(PROGRAM_FILE)).length);
+      const settled = settleOne(Chain.with(program, FeatureSet.allEnabled()));
+      expect(settled.reason).toBeUndefined();
+      expect(settled.computeUnits).toBeLessThan(7_500);
+      // The call is unknown to a cluster of today.
+      expect(settleOne(Chain.with(program)).reason).toMatch(/LEDGER_REJECTED/);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   });
+
+  it.each([[['--chekc']], [['--sha512-syscall']], [['--check', '--check']], [['--sha512-syscall', 'a', 'b']]])(
+    'refuses the arguments %j',
+    async (args) => {
+      await expect(main(args)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    },
+  );
 });
+
+/** One receipt on a new chain. */
+function settleOne(chain: Chain): Outcome {
+  chain.fund(chain.admin.publicKey);
+  chain.initialize();
+  const payer = chain.wallet('payer', 1_000n);
+  const till = chain.openTill(chain.wallet('payee'), 1);
+  chain.openChannel(payer, till, 0, 500n);
+  const receipt = chain.receipt(payer, { till, slot: 0, amount: 500n });
+  return chain.send(chain.settlement([receipt], { till, slots: [0] }), chain.admin);
+}
 
 describe('the committed program', () => {
   it('names no folder of the machine that built it', async () => {
@@ -57,6 +90,10 @@ describe('syscall numbers', () => {
     expect(syscallNumber('abort')).toBe(0xb6fc1a11);
     expect(syscallNumber('sol_invoke_signed_c')).toBe(0xa22b9c85);
     expect(murmur3(new Uint8Array())).toBe(0);
+  });
+
+  it('exist for a call that not every cluster has when the build asks for it', () => {
+    expect(syscallNumber('sol_sha512', ['sol_sha512'])).toBe(murmur3(new TextEncoder().encode('sol_sha512')));
   });
 
   it.each(['memcpy', 'sol_sha512', 'sol_remaining_compute_units', '__multi3'])('exist not for %s', (name) => {

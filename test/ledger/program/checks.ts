@@ -28,8 +28,9 @@ export interface Roles {
   readonly mint?: number;
   readonly tokenProgram?: number;
   readonly systemProgram?: number;
-  /** A token account that must belong to the signer. */
+  /** A token account that must belong to the first account, or to `tokenOwner`. */
   readonly tokenAccount?: number;
+  readonly tokenOwner?: PublicKey;
   /** Any other account that must be writable. */
   readonly writable?: readonly number[];
   /** Accounts may follow the fixed ones. */
@@ -131,7 +132,7 @@ export function checkAccounts(attempt: () => Attempt, roles: Roles): void {
     refuses("somebody else's token account", 'WrongTokenAccount', (now) =>
       replaced(token, (chain) => tokenAccount(chain, { owner: STRANGER }))(now),
     );
-    const mine = ({ instruction }: Attempt): PublicKey => keyAt(instruction, 0);
+    const mine = ({ instruction }: Attempt): PublicKey => roles.tokenOwner ?? keyAt(instruction, 0);
     refuses('a token account of another mint', 'WrongTokenAccount', (now) =>
       replaced(token, (chain) => tokenAccount(chain, { owner: mine(now), mint: STRANGER }))(now),
     );

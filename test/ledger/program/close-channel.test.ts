@@ -69,7 +69,7 @@ describe('closeChannel', () => {
     chain.ok([agreed()], payer, payee);
     expect(settle(100n)).toBe('SlotNotOpen');
     chain.openChannel(payer, till, 0, 300n);
-    expect(settle(100n)).toBe('WrongChannel');
+    expect(settle(100n)).toBe('WrongAggregate');
     expect(settle(100n, 2)).toBe('accepted');
   });
 

@@ -2,15 +2,21 @@ import type { Keypair, PublicKey, TransactionInstruction } from '@solana/web3.js
 import { describe, expect, it } from 'vitest';
 import { amount, lamports } from '../../../core/units.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
-import { CHALLENGE_SECONDS, COMMIT_SECONDS, Chain } from './svm.ts';
+import { CHALLENGE_SECONDS, CLUSTER_TAG, COMMIT_SECONDS, Chain } from './svm.ts';
 
-const STEPS = 1_500;
+const STEPS = 2_000;
+/** Tills begin with one slot, two, three and four, and grow up to this. */
 const SLOTS = 4;
 const ACTIONS = [
   'buy',
   'closeChannel',
+  'closeTill',
+  'collectFees',
+  'configure',
   'distributeName',
+  'growTill',
   'openChannel',
+  'openTill',
   'redeem',
   'registerName',
   'renewName',
@@ -40,6 +46,11 @@ function random(seed: number): (below: number) => number {
   };
 }
 
+/** undefined while the owner has closed it. */
+function tillOf(chain: Chain, till: PublicKey): program.TillAccount | undefined {
+  return chain.account(till) === null ? undefined : chain.till(till);
+}
+
 /** Every promise about money, from the accounts themselves. */
 function expectConserved(chain: Chain, actors: readonly Actor[]): void {
   const bank = chain.bank();
@@ -50,10 +61,13 @@ function expectConserved(chain: Chain, actors: readonly Actor[]): void {
   expect(bank.burned - bank.minted).toBe(bank.openDeposits + bank.unminted);
   const rent = chain.svm.minimumBalanceForRentExemption(BigInt(program.SIZES.bank));
   expect(chain.lamportsOf(program.bankAddress(chain.programId))).toBe(rent + bank.reserve);
-  // What names cost is earned by the treasury.
-  let [open, earned]: [bigint, bigint] = [0n, bank.fees];
+  let open = 0n;
+  let earned: bigint = bank.fees;
   for (const { till } of actors) {
-    const account = chain.till(till);
+    const account = tillOf(chain, till);
+    if (account === undefined) continue;
+    const size = BigInt(program.tillSize(account.slots.length));
+    expect(chain.lamportsOf(till)).toBe(chain.svm.minimumBalanceForRentExemption(size));
     earned += account.earned;
     for (const slot of account.slots) {
       expect(slot.settled).toBeLessThanOrEqual(slot.deposit);
@@ -80,8 +94,15 @@ describe('conservation', () => {
       const { programId } = chain;
       const actors = Array.from({ length: 4 }, (_, index): Actor => {
         const key = chain.wallet(`actor ${index}`, 30_000n);
-        return { key, till: chain.openTill(key, SLOTS) };
+        return { key, till: chain.openTill(key, index + 1) };
       });
+      const [treasurer] = actors;
+      if (treasurer === undefined) throw new RangeError('no actor');
+      const treasury = treasurer.key.publicKey;
+      const { publicKey: admin } = chain.admin;
+      chain.ok([program.configure(programId, { admin, treasury, feeBps: 137 })], chain.admin);
+      /** Every channel there ever was. */
+      const opened: string[] = [];
       const actor = (): Actor => {
         const found = actors[pick(actors.length)];
         if (found === undefined) throw new RangeError('no actor');
@@ -97,17 +118,19 @@ describe('conservation', () => {
         const { key } = actor();
         chain.registerName(key, { name, royaltyBps: 3_333 + 5_000 * index, splits: list });
       }
+      const payerOf = (channel: program.TillSlot | undefined, otherwise: Actor): Keypair =>
+        (actors.find(({ key }) => channel !== undefined && key.publicKey.equals(channel.payer)) ?? otherwise).key;
       const units = (below: number): ReturnType<typeof amount> => amount(pick(below));
 
-      /** One random action: its name, its instructions, who signs. Some are wrong on purpose. */
-      const act = (): readonly [string, readonly TransactionInstruction[], readonly Keypair[]] => {
+      /** One random action: its name, its instructions, who signs, the channel it would open. Some are wrong on purpose. */
+      const act = (): readonly [string, readonly TransactionInstruction[], readonly Keypair[], id?: string] => {
         const { key, till } = actor();
         const other = actor();
         const slot = pick(SLOTS + 1);
-        const channel = chain.till(other.till).slots[slot];
+        const channel = tillOf(chain, other.till)?.slots[slot];
         const generation = (channel?.generation ?? 1) + (pick(10) === 0 ? 1 : 0);
         const self = key.publicKey;
-        switch (pick(14)) {
+        switch (pick(18)) {
           case 0:
             return ['buy', [program.buy(programId, { buyer: self, lamports: lamports(pick(5_000)) })], [key]];
           case 1:
@@ -118,7 +141,8 @@ describe('conservation', () => {
             ];
           case 2: {
             const args = { payer: self, till: other.till, slot, delegate: self, deposit: units(5_000) };
-            return ['openChannel', [program.openChannel(programId, args)], [key]];
+            const place = { clusterTag: CLUSTER_TAG, till: other.till, slot, generation: channel?.generation ?? 0 };
+            return ['openChannel', [program.openChannel(programId, args)], [key], program.channelId(programId, place)];
           }
           case 3: {
             const args = { funder: self, till: other.till, slot, generation, amount: units(2_000) };
@@ -127,7 +151,7 @@ describe('conservation', () => {
           case 4:
           case 5:
           case 6: {
-            const batch = chain.till(till).slots.filter((each) => each.open && pick(3) > 0);
+            const batch = tillOf(chain, till)?.slots.filter((each) => each.open && pick(3) > 0) ?? [];
             if (batch.length === 0) return ['withdraw', [program.withdraw(programId, { owner: self, till })], [key]];
             let total = 0n;
             const receipts = batch.map((each) => {
@@ -148,24 +172,40 @@ describe('conservation', () => {
           case 7:
             return ['withdraw', [program.withdraw(programId, { owner: self, till })], [key]];
           case 8: {
-            const args = { payer: self, till: other.till, slot, generation };
-            return ['requestClose', [program.requestClose(programId, args)], [key]];
+            const payer = pick(3) === 0 ? key : payerOf(channel, other);
+            const args = { payer: payer.publicKey, till: other.till, slot, generation };
+            return ['requestClose', [program.requestClose(programId, args)], [payer]];
           }
           case 9:
           case 10: {
             chain.pass(CHALLENGE_SECONDS / BigInt(1 + pick(3)));
-            const payer =
-              actors.find((one) => channel !== undefined && one.key.publicKey.equals(channel.payer)) ?? other;
+            const payer = payerOf(channel, other);
             const tillOwner = pick(2) === 0 ? other.key.publicKey : undefined;
-            const args = { payer: payer.key.publicKey, till: other.till, slot, generation, tillOwner };
-            return ['closeChannel', [program.closeChannel(programId, args)], [payer.key, other.key]];
+            const args = { payer: payer.publicKey, till: other.till, slot, generation, tillOwner };
+            return ['closeChannel', [program.closeChannel(programId, args)], [payer, other.key]];
           }
           case 11: {
+            const slots = (tillOf(chain, till)?.slots.length ?? 0) + pick(3);
+            if (slots > SLOTS) return ['collectFees', [program.collectFees(programId, { treasury })], [key]];
+            return ['growTill', [program.growTill(programId, { owner: self, slots })], [key]];
+          }
+          case 12: {
+            const empty = tillOf(chain, till)?.slots.every((each) => !each.open) === true && pick(4) > 0;
+            const before = empty ? [program.withdraw(programId, { owner: self, till })] : [];
+            return ['closeTill', [...before, program.closeTill(programId, { owner: self })], [key]];
+          }
+          case 13:
+            return ['openTill', [program.openTill(programId, { owner: self, slots: 1 + pick(2) })], [key]];
+          case 14: {
+            const feeBps = pick(program.MAX_FEE_BPS + 100);
+            return ['configure', [program.configure(programId, { admin, feeBps })], [chain.admin]];
+          }
+          case 15: {
             const name = NAMES[pick(NAMES.length)] ?? '';
             const args = { payer: self, name, years: pick(3), maxPrice: amount(30n) };
             return ['renewName', [program.renewName(programId, args)], [key]];
           }
-          case 12: {
+          case 16: {
             // Mostly too early; now and then the term and the grace of a name are over, perhaps unpaid revenue waits.
             if (pick(2) === 0) chain.pass(FOUR_YEARS);
             const name = NAMES[pick(NAMES.length)] ?? '';
@@ -197,17 +237,21 @@ describe('conservation', () => {
       const accepted = new Map<string, number>();
       let refused = 0;
       for (let step = 0; step < STEPS; step += 1) {
-        const [title, instructions, signers] = act();
+        const [title, instructions, signers, id] = act();
         // The admin pays, so that fees do not mix with what the program moves.
         const { reason } = chain.send(instructions, chain.admin, ...signers);
         if (reason === undefined) accepted.set(title, (accepted.get(title) ?? 0) + 1);
         else refused += 1;
+        if (reason === undefined && id !== undefined) opened.push(id);
+        if (pick(3) === 0) chain.moveToSlot(chain.svm.getClock().slot + 1n);
         expectConserved(chain, actors);
       }
       // The walk went everywhere, and met refusals too.
       const often = [...accepted].filter(([, times]) => times > 5).map(([title]) => title);
       expect(often.toSorted()).toEqual(ACTIONS);
       expect(refused).toBeGreaterThan(100);
+      expect(new Set(opened).size).toBe(opened.length);
+      expect(chain.bank().lifetimeFees).toBeGreaterThan(0n);
       expect(chain.bank().minted).toBeGreaterThan(0n);
     },
   );

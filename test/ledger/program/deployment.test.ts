@@ -7,9 +7,10 @@ import {
   TransactionInstruction,
 } from '@solana/web3.js';
 import type { AccountMeta } from '@solana/web3.js';
-import { FeatureSet, LiteSVM } from 'litesvm';
+import { FeatureSet } from 'litesvm';
 import { expect, it } from 'vitest';
-import { Chain, PROGRAM_FILE, keypair } from './svm.ts';
+import * as program from '../../../ledger/solana/program/index.ts';
+import { Chain, PROGRAM_FILE, keypair, machine } from './svm.ts';
 
 const LOADER = new PublicKey('BPFLoaderUpgradeab1e11111111111111111111111');
 const BUFFER_HEADER = 37;
@@ -85,19 +86,6 @@ function deploy(chain: Chain, file: Uint8Array): void {
   chain.svm.warpToSlot(chain.svm.getClock().slot + 1n);
 }
 
-function machine(features: FeatureSet | undefined): LiteSVM {
-  if (features === undefined) return new LiteSVM();
-  return LiteSVM.default()
-    .withFeatureSet(features)
-    .withBuiltins()
-    .withLamports(1_000_000_000_000_000n)
-    .withSysvars()
-    .withPrecompiles()
-    .withDefaultPrograms()
-    .withSigverify(true)
-    .withBlockhashCheck(true);
-}
-
 it.each([
   ['the features of a cluster today', undefined],
   ['every feature there is', FeatureSet.allEnabled()],
@@ -108,9 +96,20 @@ it.each([
   expect(chain.account(chain.programId)).toMatchObject({ executable: true, owner: LOADER });
   chain.initialize();
   const payer = chain.wallet('payer', 1_000n);
-  const till = chain.openTill(chain.wallet('payee'), 64);
-  chain.openChannel(payer, till, 63, 500n);
-  const receipt = chain.receipt(payer, { till, slot: 63, amount: 500n });
-  chain.ok(chain.settlement([receipt], { till, slots: [63] }), chain.admin);
-  expect(chain.bank()).toMatchObject({ openDeposits: 0n, unminted: 500n });
+  const payee = chain.wallet('payee');
+  const till = chain.openTill(payee, 90);
+  const owner = payee.publicKey;
+  chain.ok([program.growTill(chain.programId, { owner, slots: 180 })], payee);
+  chain.openChannel(payer, till, 179, 500n);
+  const { generation } = chain.slot(till, 179);
+  const receipt = chain.receipt(payer, { till, slot: 179, amount: 400n, generation });
+  chain.ok(chain.settlement([receipt], { till, slots: [179] }), chain.admin);
+  expect(chain.bank()).toMatchObject({ openDeposits: 100n, unminted: 400n });
+
+  const close = { payer: payer.publicKey, till, slot: 179, generation, tillOwner: owner };
+  chain.ok([program.closeChannel(chain.programId, close)], payer, payee);
+  chain.ok([program.withdraw(chain.programId, { owner, till })], payee);
+  chain.moveToSlot(BigInt(generation) + 2n);
+  chain.ok([program.closeTill(chain.programId, { owner })], payee);
+  expect(chain.account(till)).toBeNull();
 });

@@ -25,6 +25,7 @@ const TYPES_OF_BYTES: Readonly<Record<number, string>> = { 8: 'u64', 32: 'pubkey
 
 const rust = (name: string): string => readFileSync(new URL(`src/${name}.rs`, SOURCE), 'utf8');
 const STATE = ['state', 'state/bank', 'state/till', 'state/name', 'state/commitment'].map(rust).join('\n');
+const SETTINGS = ['initialize', 'settings'].map(rust).join('\n');
 const snake = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 function account(name: string): (typeof idl.accounts)[number] {
@@ -90,13 +91,16 @@ describe('idl.json, the client and the Rust source agree', () => {
       ['SPLIT_SIZE', program.SIZES.split],
       ['COMMITMENT_SIZE', program.SIZES.commitment],
       ['MAX_SLOTS', program.MAX_SLOTS],
+      ['MAX_NEW_SLOTS', program.MAX_NEW_SLOTS],
       ['MAX_SPLITS', program.MAX_SPLITS],
     ] as const) {
       expect(constants).toContain(`const ${name}: usize = ${value};`);
     }
     expect(idl.limits).toEqual({
       slots: program.MAX_SLOTS,
+      newSlots: program.MAX_NEW_SLOTS,
       batchReceipts: program.MAX_BATCH_RECEIPTS,
+      verifiedReceipts: program.MAX_VERIFIED_RECEIPTS,
       batchShares: program.MAX_BATCH_SHARES,
       splits: program.MAX_SPLITS,
       nameBytes: program.MAX_NAME_BYTES,
@@ -113,8 +117,18 @@ describe('idl.json, the client and the Rust source agree', () => {
       feeBps: program.MAX_FEE_BPS,
       decimals: program.CREDIT_DECIMALS,
     });
-    expect(rust('settle')).toContain(`const MAX_RECEIPTS: u8 = ${program.MAX_BATCH_RECEIPTS};`);
-    expect(rust('settle')).toContain(`const MAX_SHARES: u8 = ${program.MAX_BATCH_SHARES};`);
+    for (const [name, text] of [
+      ['MAX_CHALLENGE_SECONDS: u64', '7_776_000'],
+      ['MAX_COMMIT_SECONDS: u32', '3_600'],
+      ['MAX_NAME_YEAR_PRICE: u64', '1 << 40'],
+      ['MAX_FEE_BPS: u16', '1_000'],
+    ] as const) {
+      expect(SETTINGS).toContain(`const ${name} = ${text};`);
+    }
+    expect(rust('settle')).toContain(`const MAX_RECEIPTS: usize = ${program.MAX_BATCH_RECEIPTS};`);
+    expect(rust('settle_verified')).toContain(`const MAX_RECEIPTS: u8 = ${program.MAX_VERIFIED_RECEIPTS};`);
+    expect(rust('shares')).toContain(`const MAX_SHARES: u8 = ${program.MAX_BATCH_SHARES};`);
+    expect(rust('message')).toContain(`pub const MESSAGE_SIZE: usize = ${program.RECEIPT_BYTES};`);
     const terms = rust('term').replaceAll('_', '');
     for (const line of [
       `COMMITMENTLIFE: u64 = ${term.COMMITMENT_LIFE_SECONDS};`,

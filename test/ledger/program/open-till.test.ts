@@ -17,7 +17,7 @@ describe('openTill', () => {
     chain.fund(owner.publicKey);
   });
 
-  it.each([1, 64])('creates a till with %d free slots of generation 1', (slots) => {
+  it.each([1, 90])('creates a till with %d free slots of generation 1', (slots) => {
     const seller = keypair(`seller of ${slots}`);
     chain.fund(seller.publicKey);
     const { computeUnits } = chain.ok([open(slots, seller)], seller);
@@ -31,6 +31,30 @@ describe('openTill', () => {
     }
     const size = BigInt(program.tillSize(slots));
     expect(chain.lamportsOf(key)).toBe(chain.svm.minimumBalanceForRentExemption(size));
+  });
+
+  it("begins with the generation of the cluster's slot", () => {
+    const seller = keypair('late seller');
+    chain.fund(seller.publicKey);
+    chain.moveToSlot(447_552_000n);
+    const till = chain.openTill(seller, 3);
+    chain.moveToSlot(1n);
+    expect(chain.till(till).slots.map(({ generation }) => generation)).toEqual([447_552_000, 447_552_000, 447_552_000]);
+  });
+
+  it('begins with generation 1 at the very start of a cluster', () => {
+    const seller = keypair('first seller');
+    chain.fund(seller.publicKey);
+    chain.moveToSlot(0n);
+    const till = chain.openTill(seller, 1);
+    chain.moveToSlot(1n);
+    expect(chain.slot(till, 0).generation).toBe(1);
+  });
+
+  it('refuses when the slot no longer fits a generation', () => {
+    chain.moveToSlot(1n << 32n);
+    expect(chain.refusal([open(1)], owner)).toBe('Overflow');
+    chain.moveToSlot(1n);
   });
 
   it('works although somebody sent lamports to the address before', () => {
@@ -51,7 +75,7 @@ describe('openTill', () => {
     expect(chain.refusal([open(1, seller)], seller)).toBe('AlreadyExists');
   });
 
-  it.each([0, 65, 65_535])('refuses %d slots', (slots) => {
+  it.each([0, 91, 65_535])('refuses %d slots', (slots) => {
     expect(chain.refusal([open(slots)], owner)).toBe('InvalidSlotCount');
   });
 

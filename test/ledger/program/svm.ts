@@ -3,18 +3,33 @@ import { createPrivateKey, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { sha256 } from '@noble/hashes/sha2.js';
-import { address, getTransactionDecoder, lamports as kitLamports } from '@solana/kit';
-import type { Address } from '@solana/kit';
+import {
+  AccountRole,
+  address,
+  appendTransactionMessageInstructions,
+  compileTransaction,
+  createTransactionMessage,
+  getTransactionDecoder,
+  lamports as kitLamports,
+  pipe,
+  setTransactionMessageComputeUnitLimit,
+  setTransactionMessageFeePayer,
+  setTransactionMessageLifetimeUsingBlockhash,
+  setTransactionMessageLoadedAccountsDataSizeLimit,
+  signatureBytes,
+} from '@solana/kit';
+import type { Address, Instruction, Transaction as KitTransaction } from '@solana/kit';
 import { createAssociatedTokenAccountIdempotentInstruction, unpackAccount, unpackMint } from '@solana/spl-token';
 import { Keypair, PublicKey, Transaction } from '@solana/web3.js';
 import type { AccountInfo, Signer, TransactionInstruction } from '@solana/web3.js';
-import { LiteSVM, TransactionMetadata } from 'litesvm';
-import type { FailedTransactionMetadata } from 'litesvm';
+import { FailedTransactionMetadata, LiteSVM, TransactionMetadata } from 'litesvm';
+import type { FeatureSet } from 'litesvm';
 import { concatBytes, utf8 } from '../../../core/codec.ts';
 import type { RelaymintError } from '../../../core/errors.ts';
 import { channelIdBytes } from '../../../core/ids.ts';
 import { U64_MAX, amount, lamports } from '../../../core/units.ts';
 import type { Amount } from '../../../core/units.ts';
+import { aggregateSignatures, decodeReceipt } from '../../../ledger/receipt/index.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
 
 export const PROGRAM_FILE: URL = new URL('../../../ledger/program/relaymint.so', import.meta.url);
@@ -48,6 +63,9 @@ export interface ReceiptFields {
   readonly down?: bigint;
 }
 
+/** `slots`: one for each receipt, in their order. */
+export type BatchArguments = program.SettleVerifiedArguments;
+
 /** What a test says of a name that it registers. */
 export type NameFields = Partial<program.RegisterNameArguments> & { readonly name: string };
 
@@ -63,10 +81,18 @@ export class Chain {
     this.programId = programId;
   }
 
+  /** That program in place, on a machine with these features: those of a cluster today when absent. Nobody has funds. */
+  static with(file: Uint8Array, features?: FeatureSet): Chain {
+    const chain = new Chain(machine(features));
+    chain.svm.addProgram(addressOf(chain.programId), file);
+    return chain;
+  }
+
   /** The program in place, the bank not yet initialized. */
   static bare(): Chain {
-    const chain = new Chain();
-    chain.svm.addProgram(addressOf(chain.programId), readFileSync(PROGRAM_FILE));
+    const chain = Chain.with(readFileSync(PROGRAM_FILE));
+    // The first slots of a till made here have generation 1.
+    chain.moveToSlot(1n);
     chain.fund(chain.admin.publicKey);
     return chain;
   }
@@ -168,17 +194,59 @@ export class Chain {
     return signReceipt(delegate, concatBytes(Uint8Array.of(1), id, new Uint8Array(counters.buffer)));
   }
 
-  /** The signature instruction and the settle instruction of a batch. */
-  settlement(
+  /** A batch, half-aggregated. */
+  settlement(receipts: readonly program.SignedReceiptBytes[], args: BatchArguments): TransactionInstruction[] {
+    const { slots, ...rest } = args;
+    const scalar = aggregateSignatures(
+      receipts.map(({ delegate, message, signature }) => ({ key: delegate.toBytes(), message, signature })),
+    );
+    const given = receipts.map(({ message, signature }, index) => {
+      const { amount: total, up, down } = decodeReceipt(message);
+      return { slot: slots[index] ?? 0, amount: total, up, down, r: signature.subarray(0, 32) };
+    });
+    return [program.settle(this.programId, { ...rest, receipts: given, scalar })];
+  }
+
+  /** The signature instruction and the settleVerified instruction of a batch. */
+  verifiedSettlement(
     receipts: readonly program.SignedReceiptBytes[],
-    args: Omit<program.SettleArguments, 'slots'> & { readonly slots: readonly number[] },
-  ): TransactionInstruction[] {
-    return [program.ed25519BatchInstruction(receipts), program.settle(this.programId, args)];
+    args: BatchArguments,
+  ): readonly [TransactionInstruction, TransactionInstruction] {
+    return [program.ed25519BatchInstruction(receipts), program.settleVerified(this.programId, args)];
   }
 
   /** Sends a transaction paid by the first signer. */
   send(instructions: readonly TransactionInstruction[], ...signers: readonly Signer[]): Outcome {
     this.svm.expireBlockhash();
+    return outcome(this.svm.sendTransaction(this.#signed(instructions, signers)));
+  }
+
+  /** Carries a transaction out and forgets it: the next one finds everything as it was. */
+  trial(instructions: readonly TransactionInstruction[], ...signers: readonly Signer[]): Outcome {
+    const result = this.svm.simulateTransaction(this.#signed(instructions, signers));
+    return outcome(result instanceof FailedTransactionMetadata ? result : result.meta());
+  }
+
+  /** As `send`, in a transaction of version 1, which may have 4,096 bytes. */
+  sendLarge(instructions: readonly TransactionInstruction[], payer: Signer): Outcome {
+    this.svm.expireBlockhash();
+    const lifetime = { blockhash: this.svm.latestBlockhash(), lastValidBlockHeight: 1_000_000n };
+    const transaction = compileTransaction(
+      pipe(
+        createTransactionMessage({ version: 1 }),
+        (draft) => setTransactionMessageFeePayer(addressOf(payer.publicKey), draft),
+        (draft) => setTransactionMessageLifetimeUsingBlockhash(lifetime, draft),
+        (draft) => setTransactionMessageComputeUnitLimit(1_400_000, draft),
+        (draft) => setTransactionMessageLoadedAccountsDataSizeLimit(1_000_000, draft),
+        (draft) => appendTransactionMessageInstructions(instructions.map(kitInstruction), draft),
+      ),
+    );
+    const signature = signatureBytes(signWith(payer, new Uint8Array(transaction.messageBytes)));
+    const signed = { ...transaction, signatures: { [addressOf(payer.publicKey)]: signature } };
+    return outcome(this.svm.sendTransaction(signed));
+  }
+
+  #signed(instructions: readonly TransactionInstruction[], signers: readonly Signer[]): KitTransaction {
     const transaction = new Transaction();
     transaction.recentBlockhash = this.svm.latestBlockhash();
     const all = [...signers, this.admin];
@@ -193,7 +261,7 @@ export class Chain {
       if (needed.delete(key)) transaction.addSignature(signer.publicKey, Buffer.from(signWith(signer, content)));
     }
     const wire = transaction.serialize({ requireAllSignatures: false, verifySignatures: false });
-    return outcome(this.svm.sendTransaction(getTransactionDecoder().decode(new Uint8Array(wire))));
+    return getTransactionDecoder().decode(new Uint8Array(wire));
   }
 
   /** Sends and requires success. */
@@ -271,12 +339,33 @@ export class Chain {
     return found === null || found.data.length === 0 ? 0n : unpackAccount(key, found).amount;
   }
 
+  /** Sets the slot that the next transactions run in. */
+  moveToSlot(slot: bigint): void {
+    const clock = this.svm.getClock();
+    clock.slot = slot;
+    this.svm.setClock(clock);
+  }
+
   /** Moves the chain's clock forward. */
   pass(seconds: bigint): void {
     const clock = this.svm.getClock();
     clock.unixTimestamp += seconds;
     this.svm.setClock(clock);
   }
+}
+
+/** A virtual machine with these features: those of a cluster today when absent. */
+export function machine(features: FeatureSet | undefined): LiteSVM {
+  if (features === undefined) return new LiteSVM();
+  return LiteSVM.default()
+    .withFeatureSet(features)
+    .withBuiltins()
+    .withLamports(1_000_000_000_000_000n)
+    .withSysvars()
+    .withPrecompiles()
+    .withDefaultPrograms()
+    .withSigverify(true)
+    .withBlockhashCheck(true);
 }
 
 /** Any bytes signed as a receipt would be. */
@@ -293,6 +382,22 @@ function addressOf(key: PublicKey): Address {
   const text = address(key.toBase58());
   addresses.set(key, text);
   return text;
+}
+
+function roleOf(isSigner: boolean, isWritable: boolean): AccountRole {
+  if (isSigner) return isWritable ? AccountRole.WRITABLE_SIGNER : AccountRole.READONLY_SIGNER;
+  return isWritable ? AccountRole.WRITABLE : AccountRole.READONLY;
+}
+
+function kitInstruction({ programId, keys, data }: TransactionInstruction): Instruction {
+  return {
+    programAddress: addressOf(programId),
+    accounts: keys.map(({ pubkey, isSigner, isWritable }) => ({
+      address: addressOf(pubkey),
+      role: roleOf(isSigner, isWritable),
+    })),
+    data: new Uint8Array(data),
+  };
 }
 
 const keyObjects = new WeakMap<Signer, KeyObject>();

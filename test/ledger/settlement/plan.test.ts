@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { channelId } from '../../../core/ids.ts';
 import { amount } from '../../../core/units.ts';
 import { signReceipt } from '../../../ledger/receipt/index.ts';
-import { planBatches, sharesBeside, splitBatch } from '../../../ledger/settlement/plan.ts';
-import type { Batch, Candidate } from '../../../ledger/settlement/plan.ts';
+import { planBatches, splitBatch } from '../../../ledger/settlement/plan.ts';
+import type { Batch, Candidate, Fit } from '../../../ledger/settlement/plan.ts';
 import { channelState, delegate, seed } from '../accounting/pair.ts';
 
 function candidate(index: number, settled: bigint, increase: bigint): Candidate {
@@ -14,6 +14,9 @@ function candidate(index: number, settled: bigint, increase: bigint): Candidate 
     receipt: signReceipt({ channel: id, amount: amount(settled + increase), up: 0n, down: 0n }, delegate),
   };
 }
+
+/** A ledger whose transactions hold five receipts, one less for each pair of names. */
+const fit: Fit = (receipts, names) => Math.min(receipts.length, 5 - Math.floor(names / 2));
 
 const sum = (values: readonly bigint[]): bigint => values.reduce((a, b) => a + b, 0n);
 const gross = (batches: readonly Batch[]): bigint =>
@@ -30,7 +33,7 @@ describe('planning', () => {
       fc.property(...inputs, (figures, grosses) => {
         const candidates = figures.map(([settled, increase], index) => candidate(index, settled, increase));
         const earned = new Map(grosses.map((value, index) => [`name-${index}.web3`, value]));
-        const batches = planBatches(candidates, earned);
+        const batches = planBatches(candidates, earned, fit);
         const placed = batches.flatMap((batch) => batch.candidates.map((one) => one.channel.slot));
         expect(placed.toSorted((a, b) => a - b)).toEqual(candidates.map((one) => one.channel.slot));
         for (const batch of batches) checkBatch(batch);
@@ -39,8 +42,9 @@ describe('planning', () => {
           perName.set(name, (perName.get(name) ?? 0n) + value);
         }
         for (const [name, value] of perName) expect(value <= (earned.get(name) ?? 0n)).toBe(true);
-        for (const batch of batches) {
+        for (const batch of batches.filter(({ candidates: all }) => all.length > 1)) {
           const parts = splitBatch(batch);
+          expect(parts).toHaveLength(2);
           expect(gross(parts) <= gross([batch])).toBe(true);
           expect(parts.flatMap((part) => part.candidates)).toEqual(batch.candidates);
           for (const part of parts) checkBatch(part);
@@ -50,7 +54,7 @@ describe('planning', () => {
   });
 
   it('pays a name in full when there is room for it', () => {
-    const batches = planBatches([candidate(0, 0n, 100n), candidate(1, 0n, 50n)], new Map([['a.web3', 150n]]));
+    const batches = planBatches([candidate(0, 0n, 100n), candidate(1, 0n, 50n)], new Map([['a.web3', 150n]]), fit);
     expect(batches).toHaveLength(1);
     expect(batches[0]?.shares).toEqual([{ name: 'a.web3', gross: 150n }]);
   });
@@ -60,22 +64,35 @@ describe('planning', () => {
     const batches = planBatches(
       Array.from({ length: 5 }, (_, index) => candidate(index, 0n, 100n)),
       names,
+      fit,
     );
     expect(batches.map((batch) => [batch.candidates.length, batch.shares.length])).toEqual([
-      [3, 8],
-      [2, 0],
+      [1, 8],
+      [4, 0],
     ]);
   });
 
+  it('takes no more receipts than a record of it holds, however many the ledger could', () => {
+    const candidates = Array.from({ length: 70 }, (_, index) => candidate(index, 0n, BigInt(index + 1)));
+    const batches = planBatches(candidates, new Map(), (receipts) => receipts.length);
+    expect(batches.map((batch) => batch.candidates.length)).toEqual([64, 6]);
+  });
+
+  it('puts one receipt into a transaction that has room for none', () => {
+    const batches = planBatches([candidate(0, 0n, 1n), candidate(1, 0n, 2n)], new Map(), () => 0);
+    expect(batches.map((batch) => batch.candidates.length)).toEqual([1, 1]);
+  });
+
   it('gives nothing for nothing', () => {
-    expect(planBatches([], new Map([['a.web3', 5n]]))).toEqual([]);
+    expect(planBatches([], new Map([['a.web3', 5n]]), fit)).toEqual([]);
   });
 });
 
 function checkBatch(batch: Batch): void {
   expect(batch.candidates.length).toBeGreaterThan(0);
-  expect(batch.candidates.length).toBeLessThanOrEqual(5);
-  expect(batch.shares.length).toBeLessThanOrEqual(sharesBeside(batch.candidates.length));
+  const receipts = batch.candidates.map(({ receipt }) => receipt);
+  expect(batch.shares.length).toBeLessThanOrEqual(8);
+  expect(fit(receipts, batch.shares.length) >= receipts.length || receipts.length === 1).toBe(true);
   expect(sum(batch.shares.map((share) => share.gross)) <= batch.increase).toBe(true);
   expect(batch.increase).toBe(sum(batch.candidates.map((one) => one.receipt.amount - one.channel.settled)));
   for (const share of batch.shares) expect(share.gross > 0n).toBe(true);

@@ -14,7 +14,7 @@ const text = (max: number): fc.Arbitrary<string> =>
 const record: fc.Arbitrary<SettlementRecord> = fc.record({
   transaction: fc.record({
     signature: text(88),
-    wire: fc.uint8Array({ maxLength: 1232 }),
+    wire: fc.uint8Array({ maxLength: 4096 }),
     lastValidBlockHeight: u64,
   }),
   items: fc.array(
@@ -24,7 +24,7 @@ const record: fc.Arbitrary<SettlementRecord> = fc.record({
       up: u64,
       down: u64,
     }),
-    { maxLength: 5 },
+    { maxLength: 64 },
   ),
   shares: fc.array(fc.record({ name: text(58), gross: u64.map((value) => amount(value)) }), { maxLength: 8 }),
   increase: u64.map((value) => amount(value)),

@@ -50,6 +50,19 @@ export function payeeWallet(ledger: SolanaLedger, label: string): LedgerWallet {
   return ledger.wallet(walletKeyFromSeed(label, 'payee'));
 }
 
+/** The wallet of a ledger whose transactions hold at most `most` receipts. */
+export function narrow(wallet: LedgerWallet, most: number): LedgerWallet {
+  const receiptsThatFit: LedgerWallet['receiptsThatFit'] = (receipts, names) =>
+    Math.min(most, wallet.receiptsThatFit(receipts, names));
+  return new Proxy(wallet, {
+    get(target, property): unknown {
+      if (property === 'receiptsThatFit') return receiptsThatFit;
+      const value: unknown = Reflect.get(target, property, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
 export class World {
   readonly label: string;
   readonly ledger: SolanaLedger;

@@ -114,6 +114,34 @@ describe('restart', () => {
     expect(await rpc.getBlockTime(await rpc.getSlot())).toBe(1_800_000_100);
   });
 
+  test("a till that is opened again after a restart has no channel of the old one's, even when the clock was set back", async () => {
+    const program = { programPath: PROGRAM, programId: EMBEDDED_PROGRAM_ID };
+    const at = (millis: number): EmbeddedLedgerOptions => ({ ...program, clock: { now: () => unixMillis(millis) } });
+    const key = generateWalletKey();
+    const generationOf = async (ledger: EmbeddedLedger): Promise<number> => {
+      const there = openSolanaLedger({ fetch, url: ledger.url, programId: EMBEDDED_PROGRAM_ID });
+      const wallet = there.wallet(key);
+      if ((await there.till(wallet.address)) === undefined) {
+        await wallet.airdrop(lamports(1_000_000_000n));
+        await wallet.buy(lamports(1_000n));
+      } else {
+        await wallet.closeTill();
+      }
+      await wallet.openTill(1);
+      const channel = await wallet.openChannel(wallet.address, wallet.address, amount(10n));
+      await wallet.closeChannel(channel, wallet);
+      there.close();
+      return channel.generation;
+    };
+    const first = await start(at(1_800_000_000_000));
+    const before = await generationOf(first);
+    await first.warp(10);
+    await first.close();
+    await using second = await start(at(1_700_000_000_000));
+    // One more than the slot's last generation, at least.
+    expect(await generationOf(second)).toBeGreaterThan(before + 1);
+  });
+
   test('a seed makes two ledgers alike, none makes them different', async () => {
     const hashes: string[] = [];
     for (const seed of ['one', 'one', 'two', undefined, undefined]) {

@@ -14,7 +14,7 @@ import { amount, lamports, unixMillis, unixSeconds } from '../../../core/units.t
 const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
 const SOL = 1_000_000_000n;
 const CID = Uint8Array.of(1, 0x55, 0x12, 0x20, ...new Uint8Array(32).fill(7));
-const YEAR_PRICE = 1_000_000n;
+const YEAR_PRICE = amount(1_000_000n);
 const COMMIT_SECONDS = 1;
 
 let server: EmbeddedLedger;

@@ -2,12 +2,14 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeReceipt, delegateFromSeed } from '../../../ledger/receipt/index.ts';
-import type { Signer } from '../../../ledger/receipt/index.ts';
+import type { Receipt, Signer } from '../../../ledger/receipt/index.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import { generateWalletKey, openSolanaLedger } from '../../../ledger/solana/index.ts';
 import type { SolanaLedger, SolanaWallet } from '../../../ledger/solana/index.ts';
 import type { BankState, ChannelState, SettleItem } from '../../../ledger/contract.ts';
+import { isRelaymintError } from '../../../core/errors.ts';
+import { channelId } from '../../../core/ids.ts';
 import { amount, lamports } from '../../../core/units.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
@@ -132,7 +134,7 @@ describe('channels', () => {
       delegate: signers[0].address,
       deposit: 400_000n,
       settled: 0n,
-      generation: 1,
+      generation: expect.any(Number),
       closeAt: undefined,
     });
     await first.topUp(one, amount(100_000n));
@@ -219,24 +221,180 @@ describe('channels', () => {
     expect((await ledger.channel(channel.till, channel.slot))?.settled).toBe(0n);
   });
 
+  /** Receipts with counters of that many bits each, alike but for their slots. */
+  const receipts = (count: number, bits: readonly [number, number, number]): readonly Receipt[] => {
+    const [total = 0n, up = 0n, down = 0n] = bits.map((size) => (1n << BigInt(size)) - 1n);
+    const channel = channelId(new Uint8Array(22));
+    return Array.from({ length: count }, () => ({ channel, amount: amount(total), up, down }));
+  };
+  const items = (list: readonly Receipt[]): readonly SettleItem[] => {
+    const signer = delegate();
+    return list.map((receipt, slot) => {
+      const message = encodeReceipt(receipt);
+      return { slot, delegate: signer.address, message, signature: signer.sign(message) };
+    });
+  };
+
+  test.each([
+    ['new channels', [10, 14, 16]],
+    ['what channels carry in a year', [27, 37, 37]],
+    ['the greatest counters', [64, 64, 64]],
+  ] as const)(
+    'as many receipts as are said to fit do, beside any number of names, with room for a fee: %s',
+    async (_title, bits) => {
+      const payee = await wallet();
+      for (const names of [0, 1, 7, 8]) {
+        const shares = Array.from({ length: names }, (_, index) => ({ name: `fit-${index}.web3`, gross: amount(1n) }));
+        const most = payee.receiptsThatFit(receipts(64, bits), names);
+        const full = await payee.prepareSettle(items(receipts(most, bits)), shares);
+        // A priority fee takes 12 bytes.
+        expect(full.wire.length).toBeLessThanOrEqual(1232 - 12);
+        const more = items(receipts(most + 1, bits));
+        const over = await payee.prepareSettle(more, shares).then(
+          ({ wire }) => wire.length,
+          (error: unknown) => (isRelaymintError(error, 'LIMIT_EXCEEDED') ? Infinity : error),
+        );
+        expect(over).toBeGreaterThan(1232 - 12);
+        expect(payee.receiptsThatFit(receipts(most - 1, bits), names)).toBe(most - 1);
+      }
+    },
+  );
+
+  test('one transaction holds at least 17 receipts of channels that carried 100 GB', async () => {
+    const payee = await wallet();
+    const channel = channelId(new Uint8Array(22));
+    const grown = { channel, amount: amount(10n ** 8n), up: 10n ** 11n, down: 10n ** 11n };
+    expect(
+      payee.receiptsThatFit(
+        Array.from({ length: 64 }, () => grown),
+        0,
+      ),
+    ).toBeGreaterThanOrEqual(17);
+    expect(payee.receiptsThatFit([grown, grown], 0)).toBe(2);
+  });
+
   test('a batch that does not fit a packet is refused before it is signed', async () => {
     const payee = await wallet();
-    const signer = delegate();
-    const message = new Uint8Array(47).fill(1);
-    const item = { slot: 0, delegate: signer.address, message, signature: signer.sign(message) };
-    await expect(
-      payee.prepareSettle(
-        Array.from({ length: 8 }, () => item),
-        [],
-      ),
-    ).rejects.toMatchObject({
+    await expect(payee.prepareSettle(items(receipts(40, [27, 37, 37])), [])).rejects.toMatchObject({
       code: 'LIMIT_EXCEEDED',
     });
-    const five = await payee.prepareSettle(
-      Array.from({ length: 5 }, () => item),
-      [],
+  });
+
+  test('what is no receipt, and a signature that could be written twice, are refused before anything is signed', async () => {
+    const payee = await wallet();
+    const [item] = items(receipts(1, [8, 8, 8]));
+    if (item === undefined) throw new TypeError('no item');
+    const message = item.message.slice().fill(2, 0, 1);
+    await expect(payee.prepareSettle([{ ...item, message }], [])).rejects.toMatchObject({ code: 'RECEIPT_INVALID' });
+    const signature = item.signature.slice().fill(0xff, 32);
+    await expect(payee.prepareSettle([{ ...item, signature }], [])).rejects.toMatchObject({ code: 'RECEIPT_INVALID' });
+  });
+});
+
+describe('tills', () => {
+  test('grow beyond what one instruction may add, in one transaction', async () => {
+    const [payee, payer] = await Promise.all([wallet(), wallet(10_000n)]);
+    await payee.openTill(200);
+    expect((await ledger.till(payee.address))?.slots).toBe(200);
+    const channel = await payer.openChannel(payee.address, delegate().address, amount(10n));
+    await payee.growTill(1_024);
+    const till = await ledger.till(payee.address);
+    expect(till?.slots).toBe(1_024);
+    expect(till?.channels).toEqual([channel]);
+  });
+
+  test('say what they cannot do before anything is sent', async () => {
+    const [payee, stranger] = await Promise.all([wallet(), wallet()]);
+    await payee.openTill(3);
+    for (const slots of [0, 1_025, 1.5]) {
+      await expect(stranger.openTill(slots)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+      await expect(payee.growTill(slots)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    }
+    await expect(payee.growTill(3)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(stranger.growTill(4)).rejects.toMatchObject({ code: 'CHANNEL_UNKNOWN' });
+    await expect(stranger.closeTill()).rejects.toMatchObject({ code: 'CHANNEL_UNKNOWN' });
+  });
+
+  test('that are full say that they can grow', async () => {
+    const [payee, payer] = await Promise.all([wallet(), wallet(10_000n)]);
+    await payee.openTill(1);
+    await payer.openChannel(payee.address, delegate().address, amount(10n));
+    await expect(payer.openChannel(payee.address, delegate().address, amount(10n))).rejects.toThrow(
+      'relaymint till grow',
     );
-    expect(five.wire.length).toBeLessThanOrEqual(1232);
+    await payee.growTill(2);
+    expect((await payer.openChannel(payee.address, delegate().address, amount(10n))).slot).toBe(1);
+  });
+
+  test('are closed, pay their rent back, and begin with other channels when they are opened again', async () => {
+    const [payee, payer] = await Promise.all([wallet(), wallet(10_000n)]);
+    await payee.openTill(1);
+    const signer = delegate();
+    const first = await payer.openChannel(payee.address, signer.address, amount(100n));
+    await expect(payee.closeTill()).rejects.toMatchObject({ details: { program: 'TillInUse' } });
+    await payer.closeChannel(first, payee);
+    await server.warp(2);
+    const before = (await ledger.balances(payee.address)).lamports;
+    const { feeLamports } = await payee.closeTill();
+    expect((await ledger.balances(payee.address)).lamports).toBeGreaterThan(before - feeLamports + 1_000_000n);
+    expect(await ledger.till(payee.address)).toBeUndefined();
+    expect(await ledger.channelsOf(payer.address)).toEqual([]);
+
+    await payee.openTill(1);
+    const second = await payer.openChannel(payee.address, signer.address, amount(100n));
+    expect(second).toMatchObject({ till: first.till, slot: first.slot, delegate: first.delegate });
+    expect(second.generation).toBeGreaterThan(first.generation + 1);
+    expect(second.id).not.toBe(first.id);
+    const replayed = await payee.prepareSettle([{ ...settleItem(first, signer, 50n), slot: second.slot }], []);
+    await expect(payee.submit(replayed)).rejects.toMatchObject({ code: 'RECEIPT_INVALID' });
+  });
+});
+
+describe("the bank's settings", () => {
+  test('are changed by its admin, handed over, and given up', async () => {
+    await using own = await startEmbeddedLedger({
+      programPath: PROGRAM,
+      programId: EMBEDDED_PROGRAM_ID,
+      bank: { feeBps: 25, nameYearPrice: amount(7n), commitSeconds: 9 },
+    });
+    const there = openSolanaLedger({ fetch, url: own.url, programId: EMBEDDED_PROGRAM_ID });
+    const admin = there.wallet(own.admin);
+    const heir = there.wallet(generateWalletKey());
+    await heir.airdrop(lamports(SOL));
+    expect(await there.bank()).toMatchObject({
+      admin: admin.address,
+      treasury: admin.address,
+      feeBps: 25,
+      nameYearPrice: 7n,
+      commitSeconds: 9,
+      fees: 0n,
+      lifetimeFees: 0n,
+    });
+    await admin.configure({ treasury: heir.address, newAdmin: heir });
+    expect(await there.bank()).toMatchObject({ admin: heir.address, treasury: heir.address, feeBps: 25 });
+    await expect(admin.configure({ feeBps: 1 })).rejects.toMatchObject({ details: { program: 'NotAdmin' } });
+    await heir.configure({ feeBps: 100, nameYearPrice: amount(8n), commitSeconds: 10, newAdmin: null });
+    expect(await there.bank()).toMatchObject({ admin: undefined, feeBps: 100, nameYearPrice: 8n, commitSeconds: 10 });
+    await expect(heir.configure({ feeBps: 1 })).rejects.toMatchObject({ details: { program: 'ConfigurationFinal' } });
+
+    const [payee, payer] = [there.wallet(generateWalletKey()), there.wallet(generateWalletKey())];
+    await Promise.all([payee.airdrop(lamports(SOL)), payer.airdrop(lamports(SOL))]);
+    await payer.buy(lamports(10_000n));
+    await payee.openTill(1);
+    const signer = delegate();
+    const channel = await payer.openChannel(payee.address, signer.address, amount(5_000n));
+    const prepared = await payee.prepareSettle([settleItem(channel, signer, 5_000n)], []);
+    await payee.submit(prepared);
+    expect(await payee.confirm(prepared)).toMatchObject({ state: 'confirmed' });
+    expect(await there.bank()).toMatchObject({ fees: 50n, lifetimeFees: 50n, unminted: 5_000n });
+    expect((await there.till(payee.address))?.earned).toBe(4_950n);
+    // Anybody collects, and pays for the treasury's token account.
+    await payer.collectFees();
+    expect((await there.balances(heir.address)).credits).toBe(50n);
+    const bank = await there.bank();
+    expect(bank.fees).toBe(0n);
+    expectConserved(bank);
+    there.close();
   });
 });
 

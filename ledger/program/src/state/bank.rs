@@ -1,11 +1,10 @@
 //! The bank: configuration, totals, mint authority.
 
-use super::{BANK_DISCRIMINATOR, BANK_SEED, BANK_SIZE, MINT_SEED, owned_data, require_address};
+use super::{BANK_DISCRIMINATOR, BANK_SEED, BANK_SIZE, MINT_SEED, owned_data, require_fixed_address};
 use crate::account::Account;
 use crate::bytes::{Key, put_key};
 use crate::error::Error;
 use crate::math;
-use crate::syscalls::Part;
 
 view!(Bank);
 impl Bank {
@@ -34,7 +33,8 @@ impl Bank {
     #[inline(always)]
     pub fn load(account: &Account, program_id: &Key) -> Result<Bank, Error> {
         let bank = Bank { at: owned_data(account, program_id, BANK_SIZE, BANK_DISCRIMINATOR)? };
-        require_address(account, &[Part::of(BANK_SEED)], bank.bump(), program_id)?;
+        let [b, a, n, k] = *BANK_SEED;
+        require_fixed_address(account, &[b, a, n, k, bank.bump()], program_id)?;
         Ok(bank)
     }
 
@@ -55,7 +55,8 @@ impl Bank {
     #[inline(always)]
     pub fn require_mint(&self, account: &Account, program_id: &Key) -> Result<(), Error> {
         account.require_writable()?;
-        require_address(account, &[Part::of(MINT_SEED)], self.mint_bump(), program_id)
+        let [c, r, e, d, i, t] = *MINT_SEED;
+        require_fixed_address(account, &[c, r, e, d, i, t, self.mint_bump()], program_id)
     }
 
     #[inline(always)]
@@ -91,6 +92,25 @@ impl Bank {
         self.set_open_deposits(math::sub(self.open_deposits(), amount)?);
         self.set_unminted(math::add(self.unminted(), amount)?);
         Ok(())
+    }
+
+    /// The treasury's part of what a settlement moved. It stays among the unminted until it is collected; what does not
+    /// make a whole base unit is carried to the next settlement. At most `total`.
+    #[inline(always)]
+    pub fn take_fee(&self, total: u64) -> Result<u64, Error> {
+        let (fee, carry) = math::share(total, self.fee_bps() as u64, self.fee_carry() as u64);
+        self.set_fee_carry(carry as u16);
+        self.set_fees(math::add(self.fees(), fee)?);
+        self.set_lifetime_fees(self.lifetime_fees().wrapping_add(fee));
+        Ok(fee)
+    }
+
+    /// What a royalty is counted on: the part of `gross` that the fee leaves, rounded down. However a settlement is cut
+    /// into shares, these parts together are at most its total less `take_fee`, carry included.
+    #[inline(always)]
+    pub fn after_fee(&self, gross: u64) -> u64 {
+        let left = math::BPS_WHOLE.saturating_sub(self.fee_bps() as u64);
+        math::share(gross, left, 0).0
     }
 
     /// Credits burned for a name: the treasury's, and not yet minted.

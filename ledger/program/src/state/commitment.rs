@@ -1,6 +1,6 @@
 //! A commitment to a name that is not told yet: who made it, and when.
 
-use super::{COMMITMENT_DISCRIMINATOR, COMMITMENT_SEED, COMMITMENT_SIZE, owned_data, require_address};
+use super::{COMMITMENT_DISCRIMINATOR, COMMITMENT_SEED, COMMITMENT_SIZE, owned_data, require_keyed_address};
 use crate::account::Account;
 use crate::bytes::{Key, put_key};
 use crate::error::Error;
@@ -29,7 +29,7 @@ impl Commitment {
         let at = owned_data(account, program_id, COMMITMENT_SIZE, COMMITMENT_DISCRIMINATOR)?;
         let commitment = Commitment { at };
         let place = Commitment::place(commitment.committer(), commitment.hash());
-        require_address(account, &[Part::of(COMMITMENT_SEED), Part::of(&place)], commitment.bump(), program_id)?;
+        require_keyed_address(account, COMMITMENT_SEED, &place, commitment.bump(), program_id)?;
         Ok(commitment)
     }
 

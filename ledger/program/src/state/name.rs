@@ -1,6 +1,6 @@
 //! A name: who owns it, what it points to, who earns from it.
 
-use super::{MAX_SPLITS, NAME_DISCRIMINATOR, NAME_SEED, NAME_SIZE, SPLIT_SIZE, owned_data, require_address};
+use super::{MAX_SPLITS, NAME_DISCRIMINATOR, NAME_SEED, NAME_SIZE, SPLIT_SIZE, owned_data, require_keyed_address};
 use crate::account::Account;
 use crate::bytes::{Key, put_key};
 use crate::error::Error;
@@ -44,7 +44,7 @@ impl Name {
 
     #[inline(always)]
     fn require_place(&self, account: &Account, hash: &Key, program_id: &Key) -> Result<(), Error> {
-        require_address(account, &[Part::of(NAME_SEED), Part::of(hash)], self.bump(), program_id)
+        require_keyed_address(account, NAME_SEED, hash, self.bump(), program_id)
     }
 
     /// Seconds since anybody may register it; None while it is its owner's. 0 as the expiry means never.

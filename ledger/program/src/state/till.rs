@@ -1,10 +1,10 @@
 //! A seller's till: a header, then its channel slots.
 
-use super::{MAX_SLOTS, SLOT_SIZE, TILL_DISCRIMINATOR, TILL_HEADER_SIZE, TILL_SEED, owned_data, require_address};
+use super::{MAX_SLOTS, SLOT_SIZE, TILL_DISCRIMINATOR, TILL_HEADER_SIZE, TILL_SEED, owned_data, require_keyed_address};
 use crate::account::Account;
-use crate::bytes::{Key, put_key};
+use crate::bytes::{Key, put_key, same_key};
 use crate::error::Error;
-use crate::syscalls::Part;
+use crate::syscalls::{Part, current_slot};
 
 view!(Till);
 impl Till {
@@ -23,19 +23,37 @@ impl Till {
         if slots > MAX_SLOTS || account.data_len() != TILL_HEADER_SIZE + slots * SLOT_SIZE {
             return Err(Error::WrongAccountType);
         }
-        require_address(account, &[Part::of(TILL_SEED), Part::of(till.owner())], till.bump(), program_id)?;
+        require_keyed_address(account, TILL_SEED, till.owner(), till.bump(), program_id)?;
         Ok(till)
     }
 
-    /// `account` was just allocated for that many slots and is all zeros.
+    /// `account` was just allocated and is all zeros; its slots are added with `extend`.
     #[inline(always)]
-    pub fn create(account: &Account, owner: &Key, bump: u8, slots: u16) -> Till {
+    pub fn create(account: &Account, owner: &Key, bump: u8) -> Till {
         let till = Till { at: account.data() };
         till.set_discriminator(TILL_DISCRIMINATOR);
         till.set_bump(bump);
-        till.set_slot_count(slots as u32);
         till.set_owner(owner);
         till
+    }
+
+    /// Makes it `slots` slots, the new ones free. The account has room for them.
+    #[inline(always)]
+    pub fn extend(&self, slots: u16) -> Result<(), Error> {
+        let generation = first_generation()?;
+        let mut index = self.slot_count() as u16;
+        self.set_slot_count(slots as u32);
+        while index < slots {
+            self.slot(index)?.free(generation);
+            index += 1;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub fn require_owner(&self, account: &Account) -> Result<(), Error> {
+        account.require_signer()?;
+        if same_key(self.owner(), account.key()) { Ok(()) } else { Err(Error::NotTillOwner) }
     }
 
     #[inline(always)]
@@ -54,6 +72,14 @@ impl Till {
         slot.require_open()?;
         if slot.generation() == generation { Ok(slot) } else { Err(Error::WrongGeneration) }
     }
+}
+
+/// The generation of slots that are made now: the cluster's slot. A till is only closed when all its generations lie
+/// below it, so whatever the same owner opens later at the same address repeats none of them.
+#[inline(always)]
+pub fn first_generation() -> Result<u32, Error> {
+    let slot = current_slot();
+    if slot >> 32 == 0 { Ok((slot as u32).max(1)) } else { Err(Error::Overflow) }
 }
 
 const OPEN: u32 = 1;
@@ -91,10 +117,15 @@ impl Slot {
     /// Frees the slot. Receipts of the old generation are dead from here on.
     #[inline(always)]
     pub fn clear(&self) -> Result<(), Error> {
-        let generation = self.generation().checked_add(1).ok_or(Error::Overflow)?;
+        self.free(self.generation().checked_add(1).ok_or(Error::Overflow)?);
+        Ok(())
+    }
+
+    /// All zeros, but for the generation of the next channel.
+    #[inline(always)]
+    fn free(&self, generation: u32) {
         // SAFETY: a slot has SLOT_SIZE bytes.
         unsafe { (self.at as *mut [u64; SLOT_SIZE / 8]).write_unaligned([0; SLOT_SIZE / 8]) };
         self.set_generation(generation);
-        Ok(())
     }
 }

@@ -1,0 +1,40 @@
+/** `npm run bench -- ledger`: what the chain takes for what nodes do on it. */
+import type { Command } from 'commander';
+import { createOutput, table } from '../../node/cli/output.ts';
+import { settlementRows } from './receipts.ts';
+import type { RowGroup, RowSource } from './rows.ts';
+
+/** In the order in which they are reported. */
+const SOURCES: readonly RowSource[] = [settlementRows];
+
+interface LedgerOptions {
+  readonly json?: true;
+}
+
+export function ledgerCommand(program: Command): void {
+  program
+    .command('ledger')
+    .summary('lamports, compute units and bytes of what nodes do on chain')
+    .description(
+      'Carries out transactions of the committed program on a real Solana virtual machine and reports what each of their ' +
+        'parts cost: the fee as it was charged, compute units as they were consumed, and bytes of the signed transaction.',
+    )
+    .option('--json', 'print JSON, and nothing else, on stdout')
+    .addHelpText('after', '\nSee docs/benchmarks.md for how to read the figures.\n')
+    .action((options: LedgerOptions) => run(options));
+}
+
+async function run(options: LedgerOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  const groups: RowGroup[] = [];
+  for (const source of SOURCES) groups.push(await source());
+  const rows = groups.flatMap((group) => group.rows.map(({ name, figures }) => ({ name, ...figures })));
+  output.value({ bench: 'ledger', rows });
+  output.line(groups.map(describe).join('\n\n'));
+}
+
+function describe({ title, rows, notes }: RowGroup): string {
+  const columns = Object.keys(rows[0]?.figures ?? {});
+  const cells = rows.map(({ name, figures }) => [name, ...columns.map((column) => String(figures[column] ?? ''))]);
+  return [`${title}:`, '', table([['', ...columns], ...cells]), '', ...notes].join('\n');
+}

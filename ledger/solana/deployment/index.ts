@@ -1,0 +1,9 @@
+/** Getting the program onto a cluster, and seeing what stands there. */
+export { clusterTagOf, readCluster } from './cluster.ts';
+export type { ClusterInfo } from './cluster.ts';
+export { readDeployed } from './deployed.ts';
+export type { DeployedProgram } from './deployed.ts';
+export { Deployment } from './deployment.ts';
+export type { DeploymentOptions, DeploymentResult, DeploymentRun, DeploymentStep } from './deployment.ts';
+export { isCodeOf } from './loader.ts';
+export type { DeploymentPlan } from './plan.ts';

@@ -1,0 +1,186 @@
+/** `relaymint channel`: the credit lines that a wallet pays, and those that pay it. */
+import path from 'node:path';
+import { Option, type Command } from 'commander';
+import { RelaymintError } from '../../../core/errors.ts';
+import { ledgerAddress, type LedgerAddress } from '../../../core/ids.ts';
+import { U64_MAX, formatCredits, type Amount } from '../../../core/units.ts';
+import type { ChannelState } from '../../../ledger/contract.ts';
+import { watchLifecycle } from '../lifecycle.ts';
+import { credits, parsed, walletFile, type WalletOptions } from '../options.ts';
+import { counted, createOutput } from '../output.ts';
+import { closeChannels, type ClosedChannels } from '../roles/channels.ts';
+import { delegateAddress } from '../roles/keys.ts';
+import { channelTable, channelValue, closesText, leftIn, totalLeft, type SidedChannel } from './channel-table.ts';
+import { openWallet, transact, walletSubcommand, type Figures, type OpenedWallet } from './transact.ts';
+
+interface OpenOptions extends WalletOptions {
+  readonly delegate?: LedgerAddress;
+}
+
+interface CloseCommandOptions extends WalletOptions {
+  readonly all?: true;
+  readonly wait?: true;
+}
+
+const address = parsed((text: string) => ledgerAddress(text));
+
+export function channelCommand(program: Command): void {
+  const channel = program
+    .command('channel')
+    .summary('deposits from which a payee is paid')
+    .description(
+      'A channel holds a deposit for one payee, which is paid from it by signed receipts. Nodes open and fill the channels\n' +
+        'they need by themselves; these commands are for doing it by hand, and for taking back what is left.',
+    );
+
+  walletSubcommand(channel, 'open', 'open a channel to a payee')
+    .argument('<payee>', "the payee's wallet, which must have a till", address)
+    .argument('<credits>', 'the deposit', credits)
+    .addOption(
+      new Option('--delegate <address>', 'the key that will sign its receipts')
+        .argParser(address)
+        .default(undefined, 'delegate.json beside the wallet, made when missing'),
+    )
+    .action(open);
+
+  walletSubcommand(channel, 'top-up', "add to a channel's deposit")
+    .argument('<channel>', 'its id, or the first characters of it')
+    .argument('<credits>', 'how many credits', credits)
+    .action(topUp);
+
+  walletSubcommand(channel, 'list', 'the open channels of a wallet, on both sides').action(list);
+
+  walletSubcommand(channel, 'close', 'take back what is left in channels')
+    .description(
+      'Requests the close; within the challenge period the payee settles the receipts it holds. When that is over, a second\ncall brings back what is left, or the first one with --wait.',
+    )
+    .argument('[channel...]', 'ids, or the first characters of them')
+    .option('--all', 'every channel that the wallet pays')
+    .option('--wait', 'wait until the challenge period is over')
+    .action(close);
+}
+
+async function open(payee: LedgerAddress, deposit: Amount, options: OpenOptions): Promise<void> {
+  using opened = await openWallet(options);
+  const delegate = options.delegate ?? (await delegateAddress(path.dirname(walletFile(options))));
+  let channel: ChannelState | undefined;
+  await transact({
+    options,
+    opened,
+    figures: async (): Promise<Figures> => (channel === undefined ? {} : { deposit: channel.deposit }),
+    work: async () => {
+      channel = await opened.wallet.openChannel(payee, delegate, deposit);
+      return {
+        done: `Opened channel ${channel.id}\n  to ${payee}, receipts signed by ${delegate}.`,
+        value: { channel: channelValue({ side: 'pays', channel }) },
+      };
+    },
+  });
+}
+
+async function topUp(id: string, value: Amount, options: WalletOptions): Promise<void> {
+  using opened = await openWallet(options);
+  const channel = named(await paidChannels(opened), id);
+  await transact({
+    options,
+    opened,
+    figures: async (): Promise<Figures> => {
+      const now = await opened.ledger.channel(channel.till, channel.slot);
+      return now?.id === channel.id ? { deposit: now.deposit } : {};
+    },
+    work: async () => {
+      await opened.wallet.topUp(channel, value);
+      return {
+        done: `Added ${formatCredits(value)} credits to channel ${channel.id}.`,
+        value: { channel: channel.id },
+      };
+    },
+  });
+}
+
+async function list(options: WalletOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  using opened = await openWallet(options);
+  const { ledger, wallet } = opened;
+  const [paid, till] = await Promise.all([paidChannels(opened), ledger.till(wallet.address)]);
+  const channels: readonly SidedChannel[] = [
+    ...paid.map((channel) => ({ side: 'pays' as const, channel })),
+    ...(till?.channels ?? []).map((channel) => ({ side: 'earns' as const, channel })),
+  ];
+  output.value({ address: wallet.address, channels: channels.map(channelValue) });
+  if (channels.length === 0) {
+    output.line(`${wallet.address} has no open channel. "relaymint channel open" opens one.`);
+    return;
+  }
+  const [ours, theirs] = (['pays', 'earns'] as const).map((side) =>
+    totalLeft(channels.filter((each) => each.side === side)),
+  );
+  output.line(`${wallet.address}, credits\n\n${channelTable(channels, Date.now())}\n`);
+  output.line(
+    `${formatCredits(ours ?? totalLeft([]))} credits of ours are left in channels, ${formatCredits(theirs ?? totalLeft([]))} of others in ours.`,
+  );
+}
+
+async function close(ids: readonly string[], options: CloseCommandOptions): Promise<void> {
+  if (ids.length > 0 === (options.all === true)) {
+    throw new RelaymintError('INVALID_ARGUMENT', 'Which channels shall be closed?', {
+      remedy: 'Name them as "relaymint channel list" shows them, or say --all.',
+    });
+  }
+  using lifecycle = watchLifecycle();
+  using opened = await openWallet(options);
+  const paid = await paidChannels(opened);
+  const chosen = new Set((options.all === true ? paid : ids.map((id) => named(paid, id))).map(({ id }) => id));
+  const progress = createOutput(options.json === true);
+  await transact({
+    options,
+    opened,
+    figures: async (): Promise<Figures> => {
+      const open = (await paidChannels(opened)).filter(({ id }) => chosen.has(id));
+      return { inChannels: open.reduce((sum, one) => sum + leftIn(one), 0n) };
+    },
+    work: async () => {
+      const result = await closeChannels(opened.ledger, opened.wallet, {
+        only: ({ id }) => chosen.has(id),
+        signal: lifecycle.signal,
+        patienceSeconds: options.wait === true ? U64_MAX : 0n,
+        onStep: (step, { id }) => progress.line(`${step === 'closed' ? 'Closed' : 'Requested the close of'} ${id}.`),
+      });
+      return { done: closedText(result), value: closedValue(result) };
+    },
+  });
+}
+
+function closedText({ closed, returned, pending }: ClosedChannels): string {
+  const [next] = pending.toSorted((a, b) => Number((a.closeAt ?? 0n) - (b.closeAt ?? 0n)));
+  const came = `Closed ${counted(closed, 'channel')}, ${formatCredits(returned)} credits came back.`;
+  if (next === undefined) return closed === 0 ? 'There is no channel to close.' : came;
+  const wait = `${counted(pending.length, 'channel')} can be closed ${closesText(next, Date.now())}: run this again then, or with --wait.`;
+  return closed === 0 ? wait : `${came}\n${wait}`;
+}
+
+function closedValue({ closed, returned, pending }: ClosedChannels): object {
+  return {
+    closed,
+    returned: returned.toString(),
+    pending: pending.map((channel) => channelValue({ side: 'pays', channel })),
+  };
+}
+
+function paidChannels({ ledger, wallet }: OpenedWallet): Promise<readonly ChannelState[]> {
+  return ledger.channelsOf(wallet.address);
+}
+
+/** The one channel whose id begins with the text. @throws RelaymintError CHANNEL_UNKNOWN, INVALID_ARGUMENT (several). */
+function named(channels: readonly ChannelState[], text: string): ChannelState {
+  const [found, ...more] = text === '' ? [] : channels.filter(({ id }) => id.startsWith(text.toLowerCase()));
+  if (found === undefined) {
+    throw new RelaymintError('CHANNEL_UNKNOWN', `The wallet pays no channel ${text}.`, {
+      remedy: 'See which there are with "relaymint channel list".',
+    });
+  }
+  if (more.length === 0) return found;
+  throw new RelaymintError('INVALID_ARGUMENT', `${more.length + 1} channels begin with ${text}.`, {
+    remedy: 'Give more characters of the one you mean.',
+  });
+}

@@ -1,0 +1,105 @@
+/** `relaymint till`: the account into which a wallet is paid. */
+import type { Command } from 'commander';
+import { RelaymintError } from '../../../core/errors.ts';
+import { formatCredits } from '../../../core/units.ts';
+import type { TillState } from '../../../ledger/contract.ts';
+import { MAX_TILL_SLOTS } from '../../../ledger/solana/index.ts';
+import { wholeNumber, type WalletOptions } from '../options.ts';
+import { createOutput } from '../output.ts';
+import { channelTable, channelValue } from './channel-table.ts';
+import { tillSizeCommands } from './till-size.ts';
+import { openWallet, properties, transact, walletSubcommand, type Figures, type OpenedWallet } from './transact.ts';
+
+const DEFAULT_SLOTS = 16;
+
+export function tillCommand(program: Command): void {
+  const till = program
+    .command('till')
+    .summary('the account into which a wallet is paid')
+    .description(
+      'A till has a slot for each channel that pays into it, and keeps what was settled until it is withdrawn. A relay or host\nopens its own when it first starts.',
+    );
+  walletSubcommand(till, 'open', 'open the till of a wallet')
+    .option(
+      '--slots <n>',
+      `channels it can hold at once, 1 to ${MAX_TILL_SLOTS}`,
+      wholeNumber(1, MAX_TILL_SLOTS),
+      DEFAULT_SLOTS,
+    )
+    .action(open);
+  tillSizeCommands(till);
+  walletSubcommand(till, 'withdraw', 'mint what the till earned to the wallet').action(withdraw);
+  walletSubcommand(till, 'show', 'what the till holds, and who pays into it').action(show);
+}
+
+async function open(options: WalletOptions & { readonly slots: number }): Promise<void> {
+  using opened = await openWallet(options);
+  if ((await ownTill(opened)) !== undefined) {
+    throw new RelaymintError('INVALID_ARGUMENT', 'The wallet has a till already.', {
+      remedy: 'See it with "relaymint till show".',
+    });
+  }
+  const address = opened.ledger.tillAddress(opened.wallet.address);
+  await transact({
+    options,
+    opened,
+    work: async () => {
+      await opened.wallet.openTill(options.slots);
+      return {
+        done: `Opened till ${address} with ${options.slots} slots. What it took beside the fee is its rent.`,
+        value: { till: address, slots: options.slots },
+      };
+    },
+  });
+}
+
+async function withdraw(options: WalletOptions): Promise<void> {
+  using opened = await openWallet(options);
+  const { address, earned } = await requireTill(opened);
+  await transact({
+    options,
+    opened,
+    figures: async (): Promise<Figures> => ({ earned: (await requireTill(opened)).earned }),
+    work: async () => {
+      if (earned === 0n) return { done: 'The till holds nothing to withdraw.', value: { till: address } };
+      await opened.wallet.withdraw();
+      return { done: `Withdrew ${formatCredits(earned)} credits.`, value: { till: address } };
+    },
+  });
+}
+
+async function show(options: WalletOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  using opened = await openWallet(options);
+  const till = await requireTill(opened);
+  const channels = till.channels.map((channel) => ({ side: 'earns' as const, channel }));
+  output.value({
+    address: till.address,
+    owner: till.owner,
+    slots: till.slots,
+    earned: till.earned.toString(),
+    lifetimeEarned: till.lifetimeEarned.toString(),
+    channels: channels.map(channelValue),
+  });
+  output.line(
+    `Till ${till.address}\n\n${properties([
+      ['owner', till.owner],
+      ['slots', `${till.slots}, ${channels.length} taken`],
+      ['to withdraw', `${formatCredits(till.earned)} credits`],
+      ['earned ever', `${formatCredits(till.lifetimeEarned)} credits`],
+    ])}`,
+  );
+  if (channels.length > 0) output.line(`\n${channelTable(channels, Date.now())}`);
+}
+
+function ownTill({ ledger, wallet }: OpenedWallet): Promise<TillState | undefined> {
+  return ledger.till(wallet.address);
+}
+
+async function requireTill(opened: OpenedWallet): Promise<TillState> {
+  const till = await ownTill(opened);
+  if (till !== undefined) return till;
+  throw new RelaymintError('CHANNEL_UNKNOWN', `${opened.wallet.address} has no till.`, {
+    remedy: 'Open one with "relaymint till open", or name the right wallet.',
+  });
+}
