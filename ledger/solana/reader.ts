@@ -139,7 +139,9 @@ export class SolanaReader implements LedgerReader {
   }
 
   async names(): Promise<readonly NameRecord[]> {
-    const [found, now] = await Promise.all([this.#ownAccounts(DISCRIMINATORS.name), this.now()]);
+    const found = await this.#ownAccounts(DISCRIMINATORS.name);
+    if (found.length === 0) return [];
+    const now = await this.now();
     return found
       .map(({ pubkey, account }) => nameRecord(pubkey, decodeName(account.data), now))
       .sort((a, b) => (a.name < b.name ? -1 : 1));

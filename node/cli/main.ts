@@ -41,8 +41,8 @@ function createProgram(): Command {
   walletCommand(program);
   channelCommand(program);
   tillCommand(program);
-  bankCommand(program);
   nameCommand(program);
+  bankCommand(program);
   settleCommand(program);
   statsCommand(program);
   watchtowerCommand(program);

@@ -28,7 +28,7 @@ beforeAll(async () => {
   server = await startEmbeddedLedger({
     programPath: PROGRAM,
     programId: EMBEDDED_PROGRAM_ID,
-    bank: { unitsPerLamport: 1n, nameYearPrice: YEAR_PRICE },
+    bank: { unitsPerLamport: 1n, nameYearPrice: amount(YEAR_PRICE) },
   });
   ledger = openSolanaLedger({ fetch, url: server.url, programId: EMBEDDED_PROGRAM_ID });
   for (const label of ['owner', 'other']) {

@@ -3,7 +3,7 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
 import { nodeId, type NodeId } from '../../../core/ids.ts';
 import { MAX_RELAYS } from '../../../core/limits.ts';
-import { formatBytes } from '../../../core/units.ts';
+import { amount, formatBytes } from '../../../core/units.ts';
 import { MAX_YEARS } from '../../../ledger/term.ts';
 import { parseNewName, siteUrl } from '../../../sites/name/index.ts';
 import { watchLifecycle } from '../lifecycle.ts';
@@ -12,7 +12,7 @@ import { createOutput, createProgress, createStatus } from '../output.ts';
 import { requireDirectory } from '../market/visit.ts';
 import { openNode } from '../roles/node.ts';
 import type * as PublisherModule from '../roles/publisher.ts';
-import { RENEWAL_HINT_DAYS, registrationText, renewalHint } from './name-text.ts';
+import { RENEWAL_HINT_DAYS, priceText, registrationText, renewalHint } from './name-text.ts';
 import { nodeSettings } from './run-node.ts';
 
 interface PublishOptions extends NodeOptions {
@@ -104,6 +104,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
     `${result.name} ${result.record}: ${result.files} files, ${formatBytes(result.bytes)}, content ${result.cid}\n` +
       `A local gateway shows it at ${siteUrl(result.name, 8402)}`,
   );
+  if (result.paid !== '0') output.line(`The name cost ${priceText(amount(BigInt(result.paid)))}.`);
   if (result.daysLeft !== undefined && result.daysLeft < RENEWAL_HINT_DAYS) {
     output.line(renewalHint(result.name, result.daysLeft));
   }
