@@ -25,7 +25,7 @@ describe('splits on a command line', () => {
     expect(parseSplit(`${account}=${share}`)).toEqual({ account, bps });
   });
 
-  it.each(['', '25%', `${account}`, `${account}=`, `${account}=0`, `${account}=10001`, `${account}=100.01%`])(
+  it.each(['', '25%', String(account), `${account}=`, `${account}=0`, `${account}=10001`, `${account}=100.01%`])(
     'refuses "%s"',
     (text) => {
       expect(() => parseSplit(text)).toThrow(/is not a split/);
