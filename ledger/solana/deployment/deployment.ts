@@ -17,7 +17,7 @@ import type { SolanaLedger } from '../ledger.ts';
 import { bankAddress, decodeBank, initialize } from '../program/index.ts';
 import type { BankAccount } from '../program/index.ts';
 import { toAddress } from '../states.ts';
-import { Submitter } from '../submitter.ts';
+import type { Submitter } from '../submitter.ts';
 import { clusterTagOf, readCluster } from './cluster.ts';
 import { readDeployed } from './deployed.ts';
 import type { DeployedProgram } from './deployed.ts';
