@@ -116,6 +116,8 @@ describe('one round of the local marketplace', () => {
         site,
         '--data',
         data,
+        '--port',
+        '0',
         '--log-level',
         'warn',
       ];

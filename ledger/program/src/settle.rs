@@ -20,7 +20,7 @@ use crate::math;
 use crate::shares::{self, Batch};
 use crate::state::{Bank, Till};
 
-/// One of each slot of a full till.
+/// About what a transaction of 4,096 bytes holds.
 const MAX_RECEIPTS: usize = 64;
 const R_SIZE: usize = 32;
 
