@@ -92,6 +92,13 @@ export class BenchChain {
     return this.#run(signed, getTransactionEncoder().encode(signed).length);
   }
 
+  /** Data of an account that exists. */
+  data(key: PublicKey): Uint8Array {
+    const account = this.svm.getAccount(address(key.toBase58()));
+    if (!account.exists) throw new RelaymintError('INTERNAL', `There is no account ${key.toBase58()}.`);
+    return Uint8Array.from(account.data);
+  }
+
   #blockhash(): ReturnType<LiteSVM['latestBlockhash']> {
     // So that no two transactions are the same.
     this.svm.expireBlockhash();

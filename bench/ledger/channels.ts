@@ -6,6 +6,7 @@ import { ComputeBudgetProgram, Keypair, PublicKey, Transaction, TransactionInstr
 import type { Message } from '@solana/web3.js';
 import { FailedTransactionMetadata, LiteSVM } from 'litesvm';
 import { amount, lamports } from '../../core/units.ts';
+import { programFile } from '../../ledger/solana/index.ts';
 import * as program from '../../ledger/solana/program/index.ts';
 import { LOADED_ACCOUNT_OVERHEAD_BYTES, costUnits } from './cost-model.ts';
 import type { TransactionFigures } from './cost-model.ts';
@@ -23,7 +24,6 @@ export interface ChannelCostRow extends TransactionFigures {
   readonly feeLamports: number;
 }
 
-const PROGRAM_FILE = new URL('../../ledger/program/relaymint.so', import.meta.url);
 const UPGRADEABLE_LOADER = new PublicKey('BPFLoaderUpgradeab1e11111111111111111111111');
 const CHALLENGE_SECONDS = 60n;
 /** Slots of the payee's till: what `relaymint relay` opens. */
@@ -71,7 +71,7 @@ class ChannelBench {
   readonly #till: PublicKey;
 
   constructor() {
-    this.#svm.addProgram(address(this.#programId.toBase58()), readFileSync(PROGRAM_FILE));
+    this.#svm.addProgram(address(this.#programId.toBase58()), readFileSync(programFile()));
     this.#till = program.tillAddress(this.#programId, this.payee.publicKey);
     const payer = this.payer.publicKey;
     for (const { publicKey } of [this.payer, this.payee]) {

@@ -38,5 +38,14 @@ async function run(options: LedgerOptions): Promise<void> {
 function describe({ title, rows, notes }: RowGroup): string {
   const columns = Object.keys(rows[0]?.figures ?? {});
   const cells = rows.map(({ name, figures }) => [name, ...columns.map((column) => String(figures[column] ?? ''))]);
-  return [`${title}:`, '', table([['', ...columns], ...cells]), '', ...notes].join('\n');
+  return [
+    `${title}:`,
+    '',
+    table(
+      [['', ...columns], ...cells],
+      Array.from(columns.keys(), (index) => index + 1),
+    ),
+    '',
+    ...notes,
+  ].join('\n');
 }

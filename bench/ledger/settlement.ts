@@ -35,6 +35,8 @@ class Till {
   readonly chain: BenchChain;
   readonly #till: PublicKey;
   readonly #delegates: readonly Signer[];
+  /** Of every slot: they were made together. */
+  readonly #generation: number;
   #round = 0n;
 
   constructor(chain: BenchChain) {
@@ -45,6 +47,7 @@ class Till {
     this.#delegates = Array.from({ length: SLOTS }, (_, slot) =>
       delegateFromSeed(keypair(`delegate ${slot}`).secretKey.subarray(0, 32)),
     );
+    this.#generation = program.decodeTill(chain.data(this.#till)).slots[0]?.generation ?? 0;
     for (const [slot, { address }] of this.#delegates.entries()) {
       const channel = { payer, till: this.#till, slot, delegate: new PublicKey(address), deposit: DEPOSIT };
       chain.execute([program.openChannel(chain.programId, channel)]);
@@ -58,7 +61,8 @@ class Till {
     this.#round += 1n;
     const { programId, clusterTag } = this.chain;
     return this.#delegates.slice(0, count).map((signer, slot) => {
-      const channel = program.channelId(programId, { clusterTag, till: this.#till, slot, generation: 1 });
+      const place = { clusterTag, till: this.#till, slot, generation: this.#generation };
+      const channel = program.channelId(programId, place);
       const counted = BYTES + this.#round;
       return {
         signer,

@@ -85,14 +85,14 @@ export class Chain {
   static with(file: Uint8Array, features?: FeatureSet): Chain {
     const chain = new Chain(machine(features));
     chain.svm.addProgram(addressOf(chain.programId), file);
+    // The first slots of a till made here have generation 1.
+    chain.moveToSlot(1n);
     return chain;
   }
 
   /** The program in place, the bank not yet initialized. */
   static bare(): Chain {
     const chain = Chain.with(readFileSync(PROGRAM_FILE));
-    // The first slots of a till made here have generation 1.
-    chain.moveToSlot(1n);
     chain.fund(chain.admin.publicKey);
     return chain;
   }
