@@ -2,12 +2,13 @@
 import { EventEmitter, once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../core/ports.ts';
+import { lamports } from '../../../core/units.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
 import type { SettlementOptions } from '../../../ledger/settlement/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import { Crash, STEPS, unreachable, withFaults } from './faulty-wallet.ts';
 import type { Step } from './faulty-wallet.ts';
-import { narrow, startLedger, TILL_SLOTS, World } from './world.ts';
+import { bidding, narrow, startLedger, TILL_SLOTS, World } from './world.ts';
 
 let server: EmbeddedLedger;
 beforeAll(async () => {
@@ -63,7 +64,7 @@ describe('settling', () => {
       let sent = 0;
       const both = once(events, 'both sent');
       const engine = world.engine({
-        wallet: withFaults(world.wallet, async (step) => {
+        wallet: withFaults(narrow(world.wallet, 5), async (step) => {
           if (step === 'after submit') sent += 1;
           if (sent === 2) events.emit('both sent');
           if (step === 'before confirm') await both;
@@ -95,8 +96,9 @@ describe('settling', () => {
   it('happens unasked once the fee is a small enough share of the value, and not before', async () => {
     await inWorld('share', 3, async (world) => {
       const seen = observe(world);
-      const engine = world.engine({ ...seen.options, policy: { maxFeeShareBps: 100, pollMillis: 5 } });
-      const { first, further } = await world.wallet.settleFees();
+      const [first, further] = [lamports(10_000n), lamports(2_000n)];
+      const wallet = bidding(world.wallet, { first, further });
+      const engine = world.engine({ ...seen.options, wallet, policy: { maxFeeShareBps: 100, pollMillis: 5 } });
       // One per cent of a receipt this large is the whole fee.
       const enough = first * 100n;
       await world.receive(0, further * 100n - 1n);
@@ -115,6 +117,26 @@ describe('settling', () => {
       await both;
       expect(engine.unsettled()).toBe(0n);
       expect(engine.totals()).toMatchObject({ transactions: 2, receipts: 3 });
+      await engine.close();
+    });
+  });
+
+  it('takes any receipt along where only signatures cost', async () => {
+    await inWorld('along', 2, async (world) => {
+      const seen = observe(world);
+      const engine = world.engine({ ...seen.options, policy: { maxFeeShareBps: 100, pollMillis: 5 } });
+      const { first, further } = await world.wallet.settleFees();
+      expect({ first, further }).toEqual({ first: 5_000n, further: 0n });
+      const enough = first * 100n;
+      await world.receive(0, 1n);
+      await world.receive(1, enough - 2n);
+      await seen.rounds(4);
+      expect(await world.settledOnChain()).toBe(0n);
+      const settled = seen.settled();
+      await world.receive(1, enough - 1n);
+      await settled;
+      expect(await world.settledOnChain()).toBe(enough);
+      expect(engine.totals()).toMatchObject({ transactions: 1, receipts: 2 });
       await engine.close();
     });
   });

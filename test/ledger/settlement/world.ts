@@ -9,7 +9,7 @@ import { nodeId } from '../../../core/ids.ts';
 import { amount, lamports } from '../../../core/units.ts';
 import { openBookStore } from '../../../ledger/accounting/index.ts';
 import type { BookStore } from '../../../ledger/accounting/index.ts';
-import type { ChannelState, LedgerWallet } from '../../../ledger/contract.ts';
+import type { ChannelState, LedgerWallet, SettleFees } from '../../../ledger/contract.ts';
 import { delegateFromSeed, receiptMessage, receiptSignature, signReceipt } from '../../../ledger/receipt/index.ts';
 import { startSettlement } from '../../../ledger/settlement/index.ts';
 import type { SettlementEngine, SettlementOptions } from '../../../ledger/settlement/index.ts';
@@ -56,11 +56,21 @@ export function payeeWallet(ledger: SolanaLedger, label: string): LedgerWallet {
 
 /** The wallet of a ledger whose transactions hold at most `most` receipts. */
 export function narrow(wallet: LedgerWallet, most: number): LedgerWallet {
-  const receiptsThatFit: LedgerWallet['receiptsThatFit'] = (receipts, names) =>
-    Math.min(most, wallet.receiptsThatFit(receipts, names));
+  return altered(wallet, {
+    receiptsThatFit: (receipts, names) => Math.min(most, wallet.receiptsThatFit(receipts, names)),
+  });
+}
+
+/** The wallet of a ledger that is crowded, so that each receipt costs its bid. */
+export function bidding(wallet: LedgerWallet, fees: SettleFees): LedgerWallet {
+  return altered(wallet, { settleFees: async () => fees });
+}
+
+function altered(wallet: LedgerWallet, change: Partial<LedgerWallet>): LedgerWallet {
   return new Proxy(wallet, {
     get(target, property): unknown {
-      if (property === 'receiptsThatFit') return receiptsThatFit;
+      const changed: unknown = Reflect.get(change, property);
+      if (changed !== undefined) return changed;
       const value: unknown = Reflect.get(target, property, target);
       return typeof value === 'function' ? value.bind(target) : value;
     },
