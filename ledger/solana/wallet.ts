@@ -230,8 +230,9 @@ export class SolanaWallet implements LedgerWallet {
     const [one, two] = await Promise.all(
       [1, 2].map((receipts) => this.#submitter.priorityFee(written, settleUnits(receipts, 0))),
     );
-    // One signature however many receipts: a further one costs what its compute units are bid for.
-    return { first: toLamports(FEE_LAMPORTS + (one ?? 0n)), further: toLamports((two ?? 0n) - (one ?? 0n)) };
+    // One signature however many receipts: a further one costs what its compute units are bid for, rounded up.
+    const [first, both] = [one ?? 0n, two ?? 0n];
+    return { first: toLamports(FEE_LAMPORTS + first), further: toLamports(both > first ? both - first + 1n : 0n) };
   }
 
   async submit(transaction: PreparedTransaction): Promise<void> {

@@ -69,8 +69,8 @@ async function abandoned(label: string, folder: string): Promise<{ readonly worl
 
 async function fund(data: string): Promise<void> {
   const key = path.join(data, 'wallet.json');
-  expect((await relaymint('wallet', 'create', '--key', key)).code).toBe(0);
-  expect((await relaymint('wallet', 'airdrop', '0.01', '--key', key, '--ledger', ledger.url)).code).toBe(0);
+  expect((await relaymint('wallet', 'create', '--wallet', key)).code).toBe(0);
+  expect((await relaymint('wallet', 'airdrop', '0.01', '--wallet', key, '--ledger', ledger.url)).code).toBe(0);
 }
 
 /** The payer takes back what it can; all that was signed for must be the payee's. */
