@@ -17,7 +17,15 @@ import {
   type WalletOptions,
 } from '../options.ts';
 import { createOutput } from '../output.ts';
-import { openLedger, openWallet, properties, transact, walletSubcommand, type OpenedWallet } from './transact.ts';
+import {
+  openLedger,
+  openWallet,
+  priceText,
+  properties,
+  transact,
+  walletSubcommand,
+  type OpenedWallet,
+} from './transact.ts';
 
 interface ConfigureOptions extends WalletOptions {
   readonly feeBps?: number;
@@ -62,7 +70,7 @@ async function showBank(options: CommonOptions & LedgerOptions): Promise<void> {
   output.line(
     `Bank ${bank.address}\n\n${properties([
       ['credit mint', bank.mint],
-      ['price', `${bank.unitsPerLamport} base units of credit for a lamport`],
+      ['price', priceText(bank.unitsPerLamport)],
       ['reserve', `${formatSol(bank.reserve)} SOL`],
       ['in wallets', `${formatCredits(bank.supply)} credits`],
       ['in channels', `${formatCredits(bank.openDeposits)} credits`],
