@@ -22,14 +22,15 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     if till.earned() != 0 {
         return Err(Error::TillNotEmpty);
     }
-    let next = first_generation()?;
+    // Where no generation is left to begin with, no till opens, and none comes back.
+    let next = first_generation().unwrap_or(u32::MAX);
     let mut index = 0;
     while index < till.slot_count() as u16 {
         let slot = till.slot(index)?;
         if slot.is_open() {
             return Err(Error::TillInUse);
         }
-        if slot.generation() >= next {
+        if slot.generation() >= next && next != u32::MAX {
             return Err(Error::TillTooFresh);
         }
         index += 1;

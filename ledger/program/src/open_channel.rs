@@ -31,6 +31,10 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     if slot.is_open() {
         return Err(Error::SlotInUse);
     }
+    // Closing it could not raise the generation: the rest of the deposit would stay in it.
+    if slot.generation() == u32::MAX {
+        return Err(Error::Overflow);
+    }
     bank.deposit(deposit)?;
     slot.open(payer.key(), delegate, deposit);
     burn(source, mint, payer, deposit);

@@ -1,0 +1,149 @@
+/** What happened in a play: instructions that succeeded, reasons of refusals, and situations that must not be missed. */
+import type { Call, Label, Step } from '../model/calls.ts';
+import type { Failure } from '../model/model.ts';
+import type { World } from '../model/world.ts';
+
+export const SITUATIONS = [
+  'a closed till was opened again',
+  'a till grew while channels were open',
+  'a till had more than 900 slots',
+  'a channel was topped up by somebody else',
+  'a channel with a pending close was settled',
+  'a payer closed alone after the challenge period',
+  'a settlement moved nothing',
+  'a receipt of a dead channel was refused',
+  'a batch with shares was settled',
+  'a released name was taken',
+  'a released name was taken with a premium',
+  'a split without a purse stayed owed',
+  'a till waited for a purse of its owner',
+  'the fee changed',
+  'the bank was given up',
+  'a total wrapped at 2^64',
+  'a transaction of several steps was undone',
+] as const;
+type Situation = (typeof SITUATIONS)[number];
+
+export class Coverage {
+  /** Instructions of ours that the machine carried out or refused. */
+  instructions = 0;
+  readonly succeeded: Map<string, number> = new Map();
+  readonly refused: Map<string, number> = new Map();
+  readonly met: Map<Situation, number> = new Map();
+  /** Tills there ever were. */
+  readonly #tills = new Set<Label>();
+
+  /** To be told while the world still holds the transaction as a draft. */
+  count(world: World, steps: readonly Step[], failure: Failure | undefined): void {
+    const calls = steps.flatMap((step) => ('foreign' in step ? [] : [step]));
+    const at = failure?.at ?? steps.length - 1;
+    this.instructions += steps.slice(0, at + 1).filter((step) => !('foreign' in step)).length;
+    if (failure !== undefined) {
+      add(this.refused, failure.reason);
+      if (at > 0) add(this.met, 'a transaction of several steps was undone');
+      const failed = steps[at];
+      if (failed !== undefined && isWaiting(world, failed)) add(this.met, 'a till waited for a purse of its owner');
+      if (calls.some((call) => isDead(world, call))) add(this.met, 'a receipt of a dead channel was refused');
+      return;
+    }
+    for (const call of calls) {
+      add(this.succeeded, call.instruction);
+      for (const situation of this.#situations(world, call)) add(this.met, situation);
+    }
+    const [before, after] = [world.banks.before('bank'), world.banks.get('bank')];
+    if (before === undefined || after === undefined) return;
+    if (after.bought < before.bought) add(this.met, 'a total wrapped at 2^64');
+    if (after.feeBps !== before.feeBps) add(this.met, 'the fee changed');
+    if (after.admin === null) add(this.met, 'the bank was given up');
+  }
+
+  /** Adds another play's figures. */
+  include(other: Coverage): void {
+    this.instructions += other.instructions;
+    for (const [name, times] of other.succeeded) add(this.succeeded, name, times);
+    for (const [reason, times] of other.refused) add(this.refused, reason, times);
+    for (const [situation, times] of other.met) add(this.met, situation, times);
+  }
+
+  #situations(world: World, call: Call): readonly Situation[] {
+    switch (call.instruction) {
+      case 'openTill': {
+        const { till } = call.accounts;
+        const isAgain = this.#tills.has(till);
+        this.#tills.add(till);
+        return isAgain ? ['a closed till was opened again'] : [];
+      }
+      case 'growTill': {
+        const slots = world.tills.before(call.accounts.till)?.slots ?? [];
+        return [
+          ...(slots.some(({ flags }) => flags === 1) ? ['a till grew while channels were open' as const] : []),
+          ...(call.args.slots > 900 ? ['a till had more than 900 slots' as const] : []),
+        ];
+      }
+      case 'topUp': {
+        const slot = world.tills.before(call.accounts.till)?.slots[call.args.slot];
+        return slot !== undefined && slot.payer !== call.accounts.funder
+          ? ['a channel was topped up by somebody else']
+          : [];
+      }
+      case 'closeChannel':
+        return call.accounts.tillOwner === undefined ? ['a payer closed alone after the challenge period'] : [];
+      case 'settle':
+      case 'settleVerified':
+        return settling(world, call);
+      case 'registerName': {
+        const [before, after] = [world.banks.before('bank'), world.banks.get('bank')];
+        if (world.names.before(call.accounts.name) === undefined || before === undefined || after === undefined)
+          return [];
+        const paid = after.lifetimeFees - before.lifetimeFees;
+        const hasPremium = paid > BigInt(call.args.years) * before.nameYearPrice;
+        return [
+          'a released name was taken',
+          ...(hasPremium ? ['a released name was taken with a premium' as const] : []),
+        ];
+      }
+      case 'distributeName': {
+        const splits = world.names.get(call.accounts.name)?.splits ?? [];
+        return splits.some(({ owed }) => owed > 0n) ? ['a split without a purse stayed owed'] : [];
+      }
+      default:
+        return [];
+    }
+  }
+}
+
+function settling(
+  world: World,
+  { accounts, args }: Extract<Call, { instruction: 'settle' | 'settleVerified' }>,
+): readonly Situation[] {
+  const [before, after] = [world.tills.before(accounts.till), world.tills.get(accounts.till)];
+  if (before === undefined || after === undefined) return [];
+  const moved = after.slots.filter((slot, number) => slot.settled > (before.slots[number]?.settled ?? 0n));
+  return [
+    ...(moved.length === 0 ? ['a settlement moved nothing' as const] : []),
+    ...(moved.some(({ closeAt }) => closeAt > 0n) ? ['a channel with a pending close was settled' as const] : []),
+    ...(args.shares.length > 0 ? ['a batch with shares was settled' as const] : []),
+  ];
+}
+
+/** Earnings that could be withdrawn, had their owner a token account. */
+function isWaiting(world: World, step: Step): boolean {
+  if ('foreign' in step || step.instruction !== 'withdraw') return false;
+  const { owner, till: label, destination } = step.accounts;
+  const till = world.tills.before(label);
+  return till?.owner === owner && till.earned > 0n && world.purses.before(destination) === undefined;
+}
+
+/** It shows a receipt of an earlier generation of a slot that holds a channel now. */
+function isDead(world: World, call: Call): boolean {
+  if (call.instruction !== 'settle') return false;
+  const slots = world.tills.before(call.accounts.till)?.slots;
+  return call.args.receipts.some(({ signed }) => {
+    const slot = slots?.[signed.slot];
+    return slot?.flags === 1 && signed.till === call.accounts.till && signed.generation < slot.generation;
+  });
+}
+
+function add<K>(counts: Map<K, number>, key: K, times = 1): void {
+  counts.set(key, (counts.get(key) ?? 0) + times);
+}
