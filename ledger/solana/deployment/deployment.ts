@@ -3,8 +3,8 @@
  * step first looks at what is there, so that an interrupted deployment continues where it stopped and a finished one
  * is left as it is.
  */
-import { SystemProgram } from '@solana/web3.js';
-import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
+import { PublicKey, SystemProgram } from '@solana/web3.js';
+import type { TransactionInstruction } from '@solana/web3.js';
 import { RelaymintError } from '../../../core/errors.ts';
 import { formatSol, lamports } from '../../../core/units.ts';
 import type { Lamports } from '../../../core/units.ts';
@@ -52,6 +52,8 @@ export interface DeploymentOptions {
     readonly unitsPerLamport: bigint;
     readonly challengeSeconds: bigint;
   };
+  /** Whom a bank that is there already may have for admin beside the wallet; 'nobody' when it was given up. */
+  readonly acceptAdmin?: LedgerAddress | 'nobody' | undefined;
   /** Gives the upgrade authority up at the end. */
   readonly final: boolean;
 }
@@ -294,21 +296,31 @@ export class Deployment {
     });
   }
 
-  /** Between deployment and initialization anybody could have initialized the bank: then it is not the one we asked for. */
+  /**
+   * Between deployment and initialization anybody could have initialized the bank, and is its admin then: also a bank that
+   * an earlier run of ours left behind must be ours.
+   */
   async #verifiedBank(plan: DeploymentPlan): Promise<BankAccount> {
     const { ledger, bank: asked } = this.#options;
     const [info] = await ledger.accounts([bankAddress(ledger.program)]);
     const bank = info === undefined ? undefined : decodeBank(info.data);
-    const whole =
-      bank !== undefined &&
-      (plan.bank === 'initialized' ||
-        (bank.admin.equals(this.#owner) &&
-          bank.unitsPerLamport === asked.unitsPerLamport &&
-          bank.challengeSeconds === asked.challengeSeconds));
-    if (whole) return bank;
-    throw new RelaymintError('LEDGER_REJECTED', 'The bank is not the one that was asked for.', {
-      remedy: 'Do not use this program: deploy it anew with another --program-key.',
-    });
+    if (bank === undefined) throw notAsked('it is gone');
+    if (!bank.admin.equals(this.#owner) && !this.#accepts(bank.admin)) {
+      const admin = bank.admin.equals(PublicKey.default) ? 'nobody' : bank.admin.toBase58();
+      throw notAsked(
+        `its admin is ${admin}`,
+        `If you handed it over, say so with --accept-admin ${admin}. Otherwise d`,
+      );
+    }
+    const asAsked = bank.unitsPerLamport === asked.unitsPerLamport && bank.challengeSeconds === asked.challengeSeconds;
+    if (plan.bank === 'missing' && !asAsked) throw notAsked('price or challenge period differ');
+    return bank;
+  }
+
+  #accepts(admin: PublicKey): boolean {
+    const { acceptAdmin } = this.#options;
+    if (acceptAdmin === undefined) return false;
+    return acceptAdmin === 'nobody' ? admin.equals(PublicKey.default) : admin.toBase58() === acceptAdmin;
   }
 
   async #requireFunds(needed: Lamports): Promise<void> {
@@ -331,4 +343,10 @@ export class Deployment {
 
 function chunkOf(code: Uint8Array, index: number): Uint8Array {
   return code.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES);
+}
+
+function notAsked(why: string, otherwise = 'D'): RelaymintError {
+  return new RelaymintError('LEDGER_REJECTED', `The bank is not the one that was asked for: ${why}.`, {
+    remedy: `${otherwise}o not use this program: deploy it anew with another --program-key.`,
+  });
 }

@@ -3,6 +3,7 @@ import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
+import { ledgerAddress, type LedgerAddress } from '../../../core/ids.ts';
 import { formatSol, lamports } from '../../../core/units.ts';
 import {
   Deployment,
@@ -17,6 +18,7 @@ import {
   addCommonOptions,
   addWalletOptions,
   ledgerUrlOption,
+  parsed,
   urlOption,
   walletFile,
   wholeNumber,
@@ -33,6 +35,7 @@ interface DeployOptions extends Omit<WalletOptions, 'program'> {
   readonly programKey?: string;
   readonly unitsPerLamport: number;
   readonly challengeSeconds: number;
+  readonly acceptAdmin?: LedgerAddress | 'nobody';
   readonly final?: true;
   readonly yes?: true;
 }
@@ -80,6 +83,11 @@ export function ledgerDeployCommand(ledger: Command): void {
       wholeNumber(1, Number(MAX_CHALLENGE_SECONDS)),
       DAY_SECONDS,
     )
+    .addOption(
+      new Option('--accept-admin <address>', 'whom an existing bank may have for admin ("nobody": given up)').argParser(
+        parsed((text: string) => (text === 'nobody' ? text : ledgerAddress(text))),
+      ),
+    )
     .option('--final', 'give up the authority to change the program')
     .option('--yes', 'do not ask (needed where nobody can answer)')
     .action((options: DeployOptions) => run(withUrl(options)));
@@ -106,6 +114,7 @@ async function run(options: DeployOptions): Promise<void> {
       unitsPerLamport: BigInt(options.unitsPerLamport),
       challengeSeconds: BigInt(options.challengeSeconds),
     },
+    acceptAdmin: options.acceptAdmin,
     final: options.final === true,
   });
   const cluster = await readCluster(ledger);

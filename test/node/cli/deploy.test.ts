@@ -18,6 +18,7 @@ import {
   openSolanaLedger,
   programFile,
   readKeyFile,
+  walletKeyFromSeed,
   writeKeyFile,
   type SolanaLedger,
   type SolanaWallet,
@@ -108,6 +109,15 @@ describe('relaymint ledger deploy', { timeout: PATIENT_MILLIS }, () => {
     const final = jsonOf(await deploy(server.url, '--json', '--yes', '--final'));
     expect(final).toMatchObject({ upgradeAuthority: null, planned: { transactions: 1 } });
     expect((await deploy(server.url)).stdout).toContain('nothing was sent');
+
+    // A bank with another admin may be a stranger's, who initialized it first.
+    const heir = ledger.wallet(walletKeyFromSeed('deploy', 'heir'));
+    await ledger.wallet(await readKeyFile(walletPath)).configure({ newAdmin: heir });
+    const strange = await deploy(server.url);
+    expect(strange.code).toBe(1);
+    expect(strange.stderr).toContain(`--accept-admin ${heir.address}`);
+    expect((await deploy(server.url, '--accept-admin', 'nobody')).code).toBe(1);
+    expect((await deploy(server.url, '--accept-admin', heir.address)).stdout).toContain('nothing was sent');
 
     // A deployed program is there after a restart, and works.
     await server.close();
