@@ -19,6 +19,8 @@ import { COMMITMENT_LIFE_SECONDS, namePrice } from '../term.ts';
 import { walletAddress } from './keys.ts';
 import type { WalletKey } from './keys.ts';
 import { nameSalt } from './name-salt.ts';
+import { Payouts } from './payouts.ts';
+import type { Payout } from './payouts.ts';
 import * as program from './program/index.ts';
 import type { SolanaReader } from './reader.ts';
 import { toKey } from './states.ts';
@@ -134,10 +136,12 @@ export class WalletNames {
 
   async distribute(name: string, createAccounts: boolean): Promise<TransactionResult> {
     const record = await this.#requireName(name);
-    const owners = createAccounts ? await this.#withoutAccount(record.splits) : [];
+    if (createAccounts) {
+      const payouts = await this.#payouts(record);
+      return this.#parts.run([...payouts.flatMap(({ create }) => create), this.#distribution(record, payouts)]);
+    }
     const own = record.splits.some(({ account }) => account === this.#address);
-    const created = own && !owners.some((owner) => owner.equals(this.#owner)) ? [...owners, this.#owner] : owners;
-    return this.#parts.run([...created.map(this.#parts.createAccountOf), this.#distribution(record)]);
+    return this.#parts.run([...(own ? [this.#parts.createAccountOf(this.#owner)] : []), this.#distribution(record)]);
   }
 
   get #ledger(): SolanaReader {
@@ -235,24 +239,25 @@ export class WalletNames {
   async #payFormer(name: string): Promise<readonly TransactionInstruction[]> {
     const former = await this.#freeName(name);
     if (former === undefined) return [];
-    const missing = await this.#withoutAccount(former.splits);
     const waiting = former.accrued > 0n || former.splits.some(({ owed }) => owed > 0n);
-    if (waiting && missing.length > 0) await this.#parts.run(missing.map(this.#parts.createAccountOf));
-    return [this.#distribution(former)];
+    if (!waiting) return [this.#distribution(former)];
+    const payouts = await this.#payouts(former);
+    const create = payouts.flatMap((payout) => payout.create);
+    if (create.length > 0) await this.#parts.run(create);
+    return [this.#distribution(former, payouts)];
   }
 
-  #distribution({ name, splits }: NameRecord): TransactionInstruction {
-    const payouts = splits.map(({ account }) => ({ account: toKey(account) }));
-    return program.distributeName(this.#program, { name, splits: payouts });
+  #payouts({ splits }: NameRecord): Promise<readonly Payout[]> {
+    const payouts = new Payouts(this.#ledger, this.#owner, this.#parts.createAccountOf);
+    return payouts.of(splits.map(({ account }) => toKey(account)));
   }
 
-  /** Those of the splits that have no token account for credits. */
-  async #withoutAccount(splits: readonly Split[]): Promise<readonly PublicKey[]> {
-    const owners = splits.map(({ account }) => toKey(account));
-    const accounts = await this.#ledger.accounts(
-      owners.map((owner) => program.creditAccountAddress(this.#program, owner)),
-    );
-    return owners.filter((_, index) => accounts[index] === undefined);
+  /** Into the usual token accounts unless told otherwise. */
+  #distribution({ name, splits }: NameRecord, payouts: readonly Payout[] = []): TransactionInstruction {
+    return program.distributeName(this.#program, {
+      name,
+      splits: splits.map(({ account }, index) => ({ account: toKey(account), tokenAccount: payouts[index]?.account })),
+    });
   }
 
   async #requireName(name: string): Promise<NameRecord> {

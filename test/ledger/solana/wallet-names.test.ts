@@ -1,5 +1,7 @@
 /** What a wallet does with names, on the real program in the embedded SVM. */
 import { fileURLToPath } from 'node:url';
+import { AccountLayout, AuthorityType, TOKEN_PROGRAM_ID, createSetAuthorityInstruction } from '@solana/spl-token';
+import { Connection, PublicKey, Transaction, sendAndConfirmTransaction } from '@solana/web3.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { NamePurchase, NameRegistration, RegistrationStep, TransactionResult } from '../../../ledger/contract.ts';
 import { delegateFromSeed, encodeReceipt } from '../../../ledger/receipt/index.ts';
@@ -8,6 +10,7 @@ import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import { generateWalletKey, openSolanaLedger, walletKeyFromSeed } from '../../../ledger/solana/index.ts';
 import type { SolanaLedger, SolanaWallet, WalletKey } from '../../../ledger/solana/index.ts';
 import { nameSalt } from '../../../ledger/solana/name-salt.ts';
+import { creditAccountAddress } from '../../../ledger/solana/program/index.ts';
 import { COMMITMENT_LIFE_SECONDS, GRACE_SECONDS, YEAR_SECONDS, namePrice, nameStatus } from '../../../ledger/term.ts';
 import { amount, lamports, unixMillis, unixSeconds } from '../../../core/units.ts';
 
@@ -220,6 +223,28 @@ describe('a name that nobody renewed', () => {
     expect(taken.paid).toBeGreaterThan(900n * YEAR_PRICE);
     expect(await ledger.name('lapsed.web3')).toMatchObject({ owner: next.wallet.address, seq: 1n, status: 'held' });
     expect((await ledger.balances(splits[0]?.account ?? former.wallet.address)).credits).toBe(12_345n);
+  });
+
+  test('is taken although a former earner gave its token account away, and is paid all the same', async () => {
+    const [former, next, stranger] = [await rich(), await rich(4_000n * YEAR_PRICE), generateWalletKey()];
+    const splits = [{ account: former.wallet.address, bps: 10_000 }];
+    await register(former, record('spoiled.web3', { royaltyBps: 10_000, splits }));
+    await earn(former, 'spoiled.web3', 500n);
+    const owner = former.key.publicKey;
+    const given = createSetAuthorityInstruction(
+      creditAccountAddress(new PublicKey(EMBEDDED_PROGRAM_ID), owner),
+      owner,
+      AuthorityType.AccountOwner,
+      stranger.publicKey,
+    );
+    const connection = new Connection(server.url, { commitment: 'confirmed', wsEndpoint: server.wsUrl });
+    await sendAndConfirmTransaction(connection, new Transaction().add(given), [former.key]);
+    await server.warp(Number(YEAR_SECONDS + GRACE_SECONDS) + 7_200);
+
+    await register(next, record('spoiled.web3'));
+    expect(await ledger.name('spoiled.web3')).toMatchObject({ owner: next.wallet.address });
+    const { value } = await connection.getTokenAccountsByOwner(owner, { programId: TOKEN_PROGRAM_ID });
+    expect(value.map(({ account }) => AccountLayout.decode(account.data).amount)).toEqual([500n]);
   });
 
   test('can be priced ahead', () => {
