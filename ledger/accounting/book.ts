@@ -45,6 +45,13 @@ class Book implements AccountBook {
     this.#store = options.store;
     this.#reader = options.reader;
     this.#log = options.log ?? silentLog;
+    this.#store.users = {
+      isLive: (id) => this.#spending.get(id)?.closed === false || this.#earning.get(id)?.closed === false,
+      forgotten: (id) => {
+        this.#spending.delete(id);
+        this.#earning.delete(id);
+      },
+    };
   }
 
   openSpending({ peer, channel, delegate, terms }: OpenSpending, sink: ReceiptSink): SpendingAccount {

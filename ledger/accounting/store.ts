@@ -39,6 +39,14 @@ export async function openBookStore(directory: string): Promise<BookStore> {
   }
 }
 
+/** Whoever works with the entries of a store. */
+export interface EntryUsers {
+  /** A link carries this channel now: its entry stays. */
+  isLive(id: ChannelId): boolean;
+  /** The entry made room for another. */
+  forgotten(id: ChannelId): void;
+}
+
 export class BookStore implements AsyncDisposable {
   readonly #store: GroupedStore;
   readonly #entries = new Map<ChannelId, Entry>();
@@ -87,6 +95,9 @@ export class BookStore implements AsyncDisposable {
   get shares(): Shares {
     return this.#shares;
   }
+
+  /** Who works with the entries. Set by the account book; one at a time. */
+  users: EntryUsers = { isLive: () => false, forgotten: () => {} };
 
   /** Makes or refreshes the entry of a channel. @throws RelaymintError LIMIT_EXCEEDED. */
   enter(role: Entry['role'], peer: NodeId, channel: ChannelState): Entry {
@@ -232,13 +243,14 @@ export class BookStore implements AsyncDisposable {
     return [KEY.settlement + id, record];
   }
 
-  /** Drops the oldest channel that has nothing left to settle or to remember. */
+  /** Drops the oldest channel that nobody uses and that has nothing left to settle or to remember. */
   #makeRoom(): boolean {
     for (const [id, entry] of this.#entries) {
-      if (entry.arrears === 0n && (entry.latest?.amount ?? amount(0n)) <= entry.channel.settled) {
-        this.forget(id);
-        return true;
-      }
+      const done = entry.arrears === 0n && (entry.latest?.amount ?? amount(0n)) <= entry.channel.settled;
+      if (!done || this.users.isLive(id)) continue;
+      this.forget(id);
+      this.users.forgotten(id);
+      return true;
     }
     return false;
   }

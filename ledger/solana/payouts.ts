@@ -42,7 +42,7 @@ export class Payouts {
     const usual = owners.map((owner) => program.creditAccountAddress(this.#ledger.program, owner));
     const found = await this.#ledger.accounts(usual);
     return Promise.all(
-      owners.map((owner, index): Payout | Promise<Payout> => {
+      owners.map(async (owner, index): Promise<Payout> => {
         const [account, info] = [usual[index] ?? owner, found[index]];
         if (info === undefined) return { account, create: [this.#createUsual(owner)] };
         return this.#takes(info, owner) ? { account, create: [] } : this.#spare(owner);

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { amount, pricePerMiB } from '../../../core/units.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
-import { nodeId } from '../../../core/ids.ts';
+import { channelId, nodeId } from '../../../core/ids.ts';
+import { MAX_ACCOUNTS } from '../../../core/limits.ts';
 import { decodeTerms, encodeTerms, openAccountBook, openBookStore } from '../../../ledger/accounting/index.ts';
 import type { AccountBook, BookStore, EarningAccount, SpendingAccount } from '../../../ledger/accounting/index.ts';
 import { GroupedStore } from '../../../ledger/receipt/store.ts';
@@ -247,5 +248,22 @@ describe('the books', () => {
     payee = await reopen(payee);
     expect(payee.store.shares.get('demo.web3')).toBe(60n * BigInt(FRAME) * PRICE);
     expect(payee.store.shares.get('other.web3')).toBe(40n * BigInt(FRAME) * PRICE);
+  });
+});
+
+describe('full books', () => {
+  it('make room by forgetting what is settled, but no channel that a link carries', () => {
+    link();
+    const other = (index: number): ChannelState =>
+      channelState({ id: channelId(seed(`full ${index}`).subarray(0, 22)), slot: index });
+    for (let index = 1; index < MAX_ACCOUNTS; index += 1) payee.store.enter('payee', payerNode, other(index));
+    const newest = other(MAX_ACCOUNTS);
+    payee.book.openEarning({ peer: payerNode, channel: newest, price: PRICE });
+    expect(payee.store.entry(newest.id)).toBeDefined();
+    expect(payee.store.entry(other(1).id)).toBeUndefined();
+    // The oldest of all is in use: its next receipt has its place in the books.
+    up(1);
+    spending.flush();
+    expect(payee.store.entry(shown.id)?.latest?.amount).toBe(earning.counts().due);
   });
 });
