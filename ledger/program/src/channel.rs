@@ -56,8 +56,11 @@ pub struct Counters {
     pub down: u64,
 }
 
-/// Moves the slot's counters up to the receipt's. Returns the increase: 0 for a receipt that is not newer, so that
+/// Moves the slot to what the receipt says. Returns the increase of the amount: 0 for a receipt that is not newer, so that
 /// sending a batch again is harmless.
+///
+/// The amount alone decides. Up and down are statistics and may go back: a payer could else settle a receipt of its own with
+/// the greatest counts, and every receipt that its payee holds would be refused for ever.
 #[inline(always)]
 pub fn apply(slot: &Slot, receipt: &Counters) -> Result<u64, Error> {
     let settled = slot.settled();
@@ -66,9 +69,6 @@ pub fn apply(slot: &Slot, receipt: &Counters) -> Result<u64, Error> {
     }
     if receipt.amount > slot.deposit() {
         return Err(Error::DepositExceeded);
-    }
-    if receipt.up < slot.up() || receipt.down < slot.down() {
-        return Err(Error::CounterDecreased);
     }
     slot.set_settled(receipt.amount);
     slot.set_up(receipt.up);

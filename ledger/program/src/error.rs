@@ -1,4 +1,5 @@
-//! Custom error codes. A number is never reused; the client's `error-table.ts` and `idl.json` hold the same list.
+//! Custom error codes. A number is never reused (6028 was one); the client's `error-table.ts` and `idl.json` hold the same
+//! list.
 
 #[repr(u32)]
 #[derive(Clone, Copy)]
@@ -31,7 +32,6 @@ pub enum Error {
     WrongDelegate = 6025,
     WrongChannel = 6026,
     DepositExceeded = 6027,
-    CounterDecreased = 6028,
     ZeroShare = 6029,
     ShareExceedsBatch = 6030,
     DuplicateName = 6031,

@@ -22,6 +22,7 @@ const CLIENT = 'Use instructions built by the client of the same version as the 
 const REFRESH = 'Read the till again and retry with what it says now.';
 const RECEIPT = 'Settle only receipts that were verified when they were taken.';
 
+/** 6000 .. 6027: accounts, the bank, tills and receipts. */
 const ROWS: readonly Row[] = [
   ['InvalidInstruction', 'The instruction data are malformed.', CLIENT],
   ['WrongAccountCount', 'The instruction was given too few or too many accounts.', CLIENT],
@@ -83,7 +84,10 @@ const ROWS: readonly Row[] = [
     'Top the channel up, or settle an earlier receipt.',
     'DEPOSIT_EXHAUSTED',
   ],
-  ['CounterDecreased', 'A receipt counts fewer bytes than the last settled one.', RECEIPT, 'RECEIPT_INVALID'],
+];
+
+/** 6029 .. 6049: shares, closes, names and aggregates. 6028 was an error once. */
+const SHARE_AND_NAME_ROWS: readonly Row[] = [
   ['ZeroShare', 'A content share of 0 was given.', 'Leave that name out of the batch.', 'INVALID_ARGUMENT'],
   [
     'ShareExceedsBatch',
@@ -190,6 +194,7 @@ function entries(first: number, rows: readonly Row[]): readonly ProgramErrorEntr
 
 export const PROGRAM_ERRORS: readonly ProgramErrorEntry[] = [
   ...entries(FIRST_PROGRAM_ERROR, ROWS),
+  ...entries(6029, SHARE_AND_NAME_ROWS),
   ...entries(6050, TILL_AND_BANK_ROWS),
   ...entries(6060, NAME_ROWS),
 ];

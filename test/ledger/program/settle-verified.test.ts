@@ -115,10 +115,18 @@ describe('settleVerified', () => {
       return signReceipt(delegate, Uint8Array.from([2, ...message.subarray(1)]));
     });
 
-    it.each(['up', 'down'])('is refused when its bytes %s went back', (counter) => {
+    it.each(['up', 'down'])('settles though its bytes %s went back: they are statistics', (counter) => {
       expect(settle(receipt(100n, { up: 50n, down: 50n }))).toBe('accepted');
-      expect(settle(receipt(101n, { up: 50n, down: 50n, [counter]: 49n }))).toBe('CounterDecreased');
-      expect(settle(receipt(101n, { up: 50n, down: 50n }))).toBe('accepted');
+      expect(settle(receipt(101n, { up: 50n, down: 50n, [counter]: 49n }))).toBe('accepted');
+      expect(chain.slot(till, 0)).toMatchObject({ settled: 101n, up: 50n, down: 50n, [counter]: 49n });
+    });
+
+    it('settles after its payer settled one with the greatest counts itself', () => {
+      const most = (1n << 64n) - 1n;
+      const held = receipt(900n, { up: 5_000n, down: 5_000n });
+      chain.ok(batch(receipt(1n, { up: most, down: most })), payer);
+      expect(settle(held)).toBe('accepted');
+      expect(chain.slot(till, 0)).toMatchObject({ settled: 900n, up: 5_000n, down: 5_000n });
     });
 
     it('is refused when one bit of it was changed', () => {

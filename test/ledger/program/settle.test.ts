@@ -137,10 +137,25 @@ describe('settle', () => {
       return { ...rest, message, signature: concatBytes(new Uint8Array(32).fill(2, 0, 1), signature.subarray(32)) };
     });
 
-    it.each(['up', 'down'])('is refused when its bytes %s went back', (counter) => {
+    it.each(['up', 'down'])('settles though its bytes %s went back: they are statistics', (counter) => {
       expect(settle(receipt(100n, { up: 50n, down: 50n }))).toBe('accepted');
-      expect(settle(receipt(101n, { up: 50n, down: 50n, [counter]: 49n }))).toBe('CounterDecreased');
-      expect(settle(receipt(101n, { up: 50n, down: 50n }))).toBe('accepted');
+      expect(settle(receipt(101n, { up: 50n, down: 50n, [counter]: 49n }))).toBe('accepted');
+      expect(chain.slot(till, 0)).toMatchObject({ settled: 101n, up: 50n, down: 50n, [counter]: 49n });
+    });
+
+    it('settles, alone and in a batch, after its payer settled one with the greatest counts itself', () => {
+      const most = (1n << 64n) - 1n;
+      const held = receipt(900n, { up: 5_000n, down: 5_000n });
+      const later = receipt(950n, { up: 5_001n, down: 5_001n });
+      const poisoned = (total: bigint): TransactionInstruction => batch(receipt(total, { up: most, down: most }));
+      chain.ok([poisoned(1n)], payer);
+      const close = { payer: payer.publicKey, till, slot: 0, generation: 1 };
+      chain.ok([program.requestClose(chain.programId, close)], payer);
+      expect(settle(held)).toBe('accepted');
+      chain.ok([poisoned(901n)], payer);
+      chain.ok(chain.settlement([ofSlot(1, 700n), later], { till, slots: [1, 0] }), chain.admin);
+      expect(chain.slot(till, 0)).toMatchObject({ settled: 950n, up: 5_001n, down: 5_001n });
+      expect(chain.till(till).earned).toBe(1_650n);
     });
 
     it('is refused when a single base unit was added to it', () => {

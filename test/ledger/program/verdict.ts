@@ -105,7 +105,6 @@ export function verdict(
       if (!slot.open) return 'SlotNotOpen';
       if (amount > slot.settled) {
         if (amount > slot.deposit) return 'DepositExceeded';
-        if (up < slot.up || down < slot.down) return 'CounterDecreased';
         settled.set(slot.slot, { ...slot, settled: amount as typeof slot.settled, up, down });
       }
       const message = messageOf(programId, tillAddress, slot, [amount, up, down]);

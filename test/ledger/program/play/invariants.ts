@@ -100,7 +100,7 @@ function slotsRise(label: Label, before: readonly Slot[], after: readonly Slot[]
     if (slot === undefined || slot === old) continue;
     if (slot.generation < old.generation) broken.push(`generation of slot ${number} of ${label} went back`);
     if (slot.generation !== old.generation) continue;
-    for (const counter of ['deposit', 'settled', 'up', 'down'] as const) {
+    for (const counter of ['deposit', 'settled'] as const) {
       if (slot[counter] < old[counter]) broken.push(`${counter} of slot ${number} of ${label} went back`);
     }
   }
