@@ -18,7 +18,7 @@ import { EMBEDDED_PROGRAM_ID } from '../../../ledger/solana/embedded/index.ts';
 import { walletKeyFromSeed } from '../../../ledger/solana/index.ts';
 import { faultyFetch } from '../solana/faulty-fetch.ts';
 import type { Fault } from '../solana/faulty-fetch.ts';
-import { CHALLENGE_SECONDS, connect, startLedger, World } from './world.ts';
+import { CHALLENGE_SECONDS, connect, narrow, spoiling, startLedger, World } from './world.ts';
 
 const FEES = lamports(1_000_000n);
 
@@ -143,6 +143,20 @@ describe('a watchtower', () => {
     await world.requestClose(1);
     const watch = await tower('forged', [file]);
     expect((await watch.look(never)).answers.map(({ amount }) => amount)).toEqual([7_000n]);
+    await world.close();
+  });
+
+  it.each([1, 16])("settles a payee's other closing channels when one is refused, %s at a time", async (most) => {
+    const world = await World.create(server, `one refused ${most}`, 3);
+    for (let i = 0; i < 3; i += 1) {
+      await world.receive(i, 5_000n - BigInt(i));
+      await world.requestClose(i);
+    }
+    const watch = await tower('one refused', [await exported(world)], { wallet: narrow(spoiling(world, 0), most) });
+    const { answers, failures } = await watch.look(never);
+    expect(answers.map(({ amount }) => amount).toSorted()).toEqual([4_998n, 4_999n]);
+    expect(failures).toMatchObject([{ code: 'CHANNEL_UNKNOWN' }]);
+    expect(await world.settledOnChain()).toBe(9_997n);
     await world.close();
   });
 
