@@ -63,7 +63,8 @@ export interface SettlementEngine extends AsyncDisposable {
   /**
    * Settles everything that is unsettled now, whatever its amount. Resolves with what this call put on chain once all
    * of it is confirmed and booked; [] when there was nothing.
-   * @throws RelaymintError LEDGER_UNREACHABLE (after retries), LEDGER_REJECTED, PROGRAM_ERROR, CLOSED.
+   * @throws RelaymintError LEDGER_UNREACHABLE (after retries), INSUFFICIENT_FUNDS (for fees), LEDGER_REJECTED (some receipts
+   * were refused, the others settled), CLOSED.
    */
   settleAll(signal?: AbortSignal): Promise<readonly Settlement[]>;
   /** Settles, then mints what the till earned to its owner. undefined when there was nothing to withdraw. */

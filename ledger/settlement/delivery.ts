@@ -11,14 +11,15 @@ import type { Patience } from './patience.ts';
 import type { Batch } from './plan.ts';
 import { decodeRecord, decodeTotals, EMPTY_TOTALS, encodeRecord, encodeTotals } from './record.ts';
 import type { SettlementRecord } from './record.ts';
+import { isRefusal, isVerdict } from './refusal.ts';
 
 /** Key of the totals among the settlement records; no signature is this short. */
 const TOTALS = 'totals';
 
 export type Outcome =
   | { readonly state: 'booked'; readonly settlement: Settlement }
-  /** The chain said no: something in it is wrong. */
-  | { readonly state: 'refused'; readonly reason: string }
+  /** The ledger said no: something in it is wrong. `final`: by the program's or the chain's own word, not a node's alone. */
+  | { readonly state: 'refused'; readonly reason: string; readonly final: boolean }
   /** The chain never took it up, and no longer can. */
   | { readonly state: 'expired' };
 
@@ -53,7 +54,10 @@ export class Delivery {
     return encoded === undefined ? EMPTY_TOTALS : decodeTotals(encoded);
   }
 
-  /** Records, sends, confirms and books one batch. */
+  /**
+   * Records, sends, confirms and books one batch.
+   * @throws RelaymintError INSUFFICIENT_FUNDS and whatever else is no refusal of what the batch holds.
+   */
   async deliver(stop: AbortSignal, batch: Batch): Promise<Outcome> {
     await this.#store.flushed();
     const items = batch.candidates.map(({ channel, receipt }) => ({
@@ -92,12 +96,16 @@ export class Delivery {
         if (!isRelaymintError(error)) throw error;
         const status = await this.#patience.retried(stop, () => this.#wallet.status(transaction));
         if (status.state === 'confirmed') return this.#booked(record, status.result);
-        if (!maybeSent) return this.#drop(transaction, error.message);
+        if (!maybeSent) {
+          const dropped = await this.#drop(transaction, error.message, isVerdict(error));
+          if (!isRefusal(error)) throw error;
+          return dropped;
+        }
         // It may be on its way all the same: only the chain's own word, or its expiry, settles that.
       }
       const status = await this.#patience.retried(stop, () => this.#wallet.confirm(transaction, stop));
       if (status.state === 'confirmed') return this.#booked(record, status.result);
-      if (status.state === 'failed') return this.#drop(transaction, status.reason);
+      if (status.state === 'failed') return this.#drop(transaction, status.reason, true);
       if (status.state === 'expired') return this.#expire(stop, record);
       await this.#patience.pause(stop, attempt, new RelaymintError('TIMEOUT', 'The settlement is still pending.'));
     }
@@ -130,9 +138,9 @@ export class Delivery {
     return { state: 'booked', settlement };
   }
 
-  async #drop(transaction: PreparedTransaction, reason: string): Promise<Outcome> {
+  async #drop(transaction: PreparedTransaction, reason: string, final: boolean): Promise<Outcome> {
     await this.#store.saveSettlement(transaction.signature, undefined);
-    return { state: 'refused', reason };
+    return { state: 'refused', reason, final };
   }
 
   /** What an earlier run, or an attempt that gave up, left unfinished. */
@@ -153,7 +161,7 @@ export class Delivery {
     const status = await this.#patience.retried(stop, () => this.#wallet.status(transaction));
     if (status.state === 'confirmed') return this.#booked(record, status.result);
     if (status.state === 'pending') return this.#finish(stop, record, false);
-    if (status.state === 'failed') return this.#drop(transaction, status.reason);
+    if (status.state === 'failed') return this.#drop(transaction, status.reason, true);
     return this.#expire(stop, record);
   }
 

@@ -15,6 +15,8 @@ const UNDER_WAY = 8;
 export interface Refusal {
   readonly candidate: Candidate;
   readonly reason: string;
+  /** Trying again would bring the same answer. */
+  readonly final: boolean;
 }
 
 export interface Dispatched {
@@ -96,11 +98,11 @@ export class Dispatch {
       // One bad part must not keep the rest: half of the receipts at a time, the last of them without the names.
       const { candidates: parts, shares } = batch;
       const [first] = parts;
-      const { reason } = outcome;
+      const { reason, final } = outcome;
       log.warn({ receipts: parts.length, names: shares.length, reason }, 'a settlement was refused');
       if (parts.length > 1) todo.push(...splitBatch(batch));
       else if (shares.length > 0) todo.push({ ...batch, shares: [] });
-      else if (first !== undefined) refusals.push({ candidate: first, reason });
+      else if (first !== undefined) refusals.push({ candidate: first, reason, final });
     }
     return { settlements, settled, refusals };
   }

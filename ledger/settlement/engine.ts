@@ -60,7 +60,7 @@ class Engine implements SettlementEngine {
   #unitsPerLamport: bigint | undefined;
   /** What this process itself saw settled for good. */
   readonly #booked = new Map<ChannelId, Amount>();
-  /** Receipts the chain refused by themselves: not tried again until a greater one comes. */
+  /** Receipts the chain refused by themselves: not tried again unasked until a greater one comes or the channel closes. */
   readonly #refused = new Map<ChannelId, Amount>();
 
   /** The wallet knows how much one transaction holds. */
@@ -163,7 +163,7 @@ class Engine implements SettlementEngine {
   /** Unasked: what the last run left, then what is worth it. */
   async #round(stop: AbortSignal): Promise<void> {
     await this.#delivery.recover(stop);
-    const candidates = await this.#candidates(stop);
+    const candidates = (await this.#candidates(stop)).filter((candidate) => this.#isHopeful(candidate));
     if (candidates.length === 0) return;
     const now = this.#clock.now();
     const pressures = new Map<ChannelId, Pressure>();
@@ -204,13 +204,15 @@ class Engine implements SettlementEngine {
       // The books may know more from a fork that was given up since; only a read that lags behind us may know less.
       const settled = maximum(read.settled, this.#booked.get(read.id) ?? read.settled);
       const waits = receipt.amount > settled && receipt.amount <= channel.deposit;
-      if (waits && this.#refused.get(channel.id) !== receipt.amount) {
-        candidates.push({ channel: { ...channel, settled }, receipt });
-      } else {
-        this.#since.delete(channel.id);
-      }
+      if (waits) candidates.push({ channel: { ...channel, settled }, receipt });
+      else this.#since.delete(channel.id);
     }
     return candidates;
+  }
+
+  /** A closing channel brings no greater receipt, and what is not settled of it is lost: it is never given up. */
+  #isHopeful({ channel, receipt }: Candidate): boolean {
+    return channel.closeAt !== undefined || this.#refused.get(channel.id) !== receipt.amount;
   }
 
   /**
@@ -250,12 +252,15 @@ class Engine implements SettlementEngine {
     if (planned.length === 0) return [];
     const { settlements, settled, refusals } = await this.#dispatch.all(stop, planned);
     for (const { channel, receipt } of settled) this.#booked.set(channel.id, receipt.amount);
-    for (const { candidate } of refusals) this.#refused.set(candidate.channel.id, candidate.receipt.amount);
+    for (const { candidate, final } of refusals) {
+      if (final) this.#refused.set(candidate.channel.id, candidate.receipt.amount);
+    }
     await this.#candidates(stop);
     if (refusals.length > 0) {
       const each = refusals.map(({ candidate, reason }) => `channel ${candidate.channel.id}: ${reason}`);
       throw new RelaymintError('LEDGER_REJECTED', `The ledger refused to settle ${each.join('; ')}.`, {
-        remedy: 'The receipts are kept; they are tried again when a newer one comes.',
+        remedy:
+          'The receipts are kept; they are tried again when a newer one comes, when the channel closes, or when asked to settle.',
         details: { settled: settlements.length, refused: refusals.length },
       });
     }

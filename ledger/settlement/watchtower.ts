@@ -18,6 +18,7 @@ import { planBatches, splitBatch } from './plan.ts';
 import type { Batch, Candidate, Fit } from './plan.ts';
 import { readReceiptFile } from './receipt-file.ts';
 import type { FiledReceipt, ReceiptFile } from './receipt-file.ts';
+import { isRefusal } from './refusal.ts';
 
 export interface WatchtowerOptions {
   /** Pays the fees; owns none of the tills. */
@@ -142,7 +143,8 @@ class Tower implements Watchtower {
     const work = Array.from(payees, async ([payee, held]) => {
       receipts += held.size;
       try {
-        await this.#answerFor(payee, held, signal, (answer) => answers.push(answer));
+        const refusals = await this.#answerFor(payee, held, signal, (answer) => answers.push(answer));
+        failures.push(...refusals);
       } catch (error) {
         if (!isRelaymintError(error) || signal.aborted) throw error;
         failures.push(error);
@@ -152,12 +154,13 @@ class Tower implements Watchtower {
     return { payees: payees.size, receipts, answers, failures };
   }
 
+  /** Resolves with what the ledger refused; @throws what keeps the payee's other receipts from being settled too. */
   async #answerFor(
     payee: LedgerAddress,
     held: ReadonlyMap<ChannelId, FiledReceipt>,
     stop: AbortSignal,
     done: (answer: Answer) => void,
-  ): Promise<void> {
+  ): Promise<readonly RelaymintError[]> {
     const till = await this.#patience.retried(stop, () => this.#options.reader.till(payee));
     const closing = (till?.channels ?? []).filter(({ closeAt }) => closeAt !== undefined);
     const candidates = closing.flatMap((channel): Candidate[] => {
@@ -166,17 +169,19 @@ class Tower implements Watchtower {
     });
     const { wallet } = this.#options;
     const fit: Fit = (receipts, names) => wallet.receiptsThatFit(receipts, names);
+    const refusals: RelaymintError[] = [];
     const todo = planBatches(candidates, new Map(), fit).toReversed();
     for (let batch = todo.pop(); batch !== undefined; batch = todo.pop()) {
       try {
         done(await this.#settle(payee, batch, stop));
       } catch (error) {
-        const refused = isRelaymintError(error, 'LEDGER_REJECTED', 'PROGRAM_ERROR');
-        if (!refused || batch.candidates.length === 1) throw error;
+        if (!isRefusal(error)) throw error;
         // One receipt that the program refuses must not keep the others.
-        todo.push(...splitBatch(batch));
+        if (batch.candidates.length > 1) todo.push(...splitBatch(batch));
+        else refusals.push(error);
       }
     }
+    return refusals;
   }
 
   #isDue(channel: ChannelState, { delegate, receipt }: FiledReceipt): boolean {

@@ -1,6 +1,7 @@
 /** Settlement on the real program in the embedded SVM. */
 import { EventEmitter, once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RelaymintError } from '../../../core/errors.ts';
 import { silentLog } from '../../../core/ports.ts';
 import { lamports } from '../../../core/units.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
@@ -8,7 +9,7 @@ import type { SettlementOptions } from '../../../ledger/settlement/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import { Crash, STEPS, unreachable, withFaults } from './faulty-wallet.ts';
 import type { Step } from './faulty-wallet.ts';
-import { bidding, narrow, startLedger, TILL_SLOTS, World } from './world.ts';
+import { bidding, narrow, spoiling, startLedger, World } from './world.ts';
 
 let server: EmbeddedLedger;
 beforeAll(async () => {
@@ -147,9 +148,7 @@ describe('settling', () => {
       const settled = seen.settled();
       const engine = world.engine({ ...seen.options, policy: { pollMillis: 5 } });
       await world.receive(0, 777n);
-      const [payer] = world.payers;
-      if (payer === undefined) throw new Error('no payer');
-      await payer.wallet.requestClose(payer.channel);
+      await world.requestClose(0);
       await settled;
       expect(await world.settledOnChain()).toBe(777n);
       await engine.close();
@@ -212,35 +211,69 @@ describe('settling', () => {
   it('does not let one receipt that the ledger refuses keep the others', async () => {
     await inWorld('refused', 3, async (world) => {
       for (let i = 0; i < 3; i += 1) await world.receive(i, 1_000n * BigInt(i + 1), 100n);
-      const bad = world.payers[1]?.channel.slot;
-      const taken = new Set(world.payers.map(({ channel }) => channel.slot));
-      const empty = Array.from(Array(TILL_SLOTS).keys()).find((slot) => !taken.has(slot)) ?? -1;
-      // A wallet that spoils one receipt stands for whatever makes the program refuse it.
-      const spoiled = world.engine({
-        wallet: new Proxy(world.wallet, {
-          get(target, property): unknown {
-            if (property === 'prepareSettle') {
-              const prepare: typeof target.prepareSettle = (items, shares) =>
-                target.prepareSettle(
-                  items.map((item) => (item.slot === bad ? { ...item, slot: empty } : item)),
-                  shares,
-                );
-              return prepare;
-            }
-            const value: unknown = Reflect.get(target, property, target);
-            return typeof value === 'function' ? value.bind(target) : value;
-          },
-        }),
-      });
+      const spoiled = world.engine({ wallet: spoiling(world, 1) });
       await expect(spoiled.settleAll()).rejects.toMatchObject({
         code: 'LEDGER_REJECTED',
         details: { settled: 2, refused: 1 },
       });
       expect(await world.settledOnChain()).toBe(4_000n);
-      expect(await spoiled.settleAll()).toEqual([]);
+      // Whoever asks gets all of it tried again.
+      await expect(spoiled.settleAll()).rejects.toMatchObject({ details: { settled: 0, refused: 1 } });
       await spoiled.close();
       const engine = world.engine();
       expect((await engine.settleAll()).map((one) => one.amount)).toEqual([2_000n]);
+      await engine.close();
+    });
+  });
+});
+
+describe('a wallet that could not pay the fee', () => {
+  it('settles as soon as it can, what closes before anything', async () => {
+    await inWorld('empty once', 2, async (world) => {
+      await world.receive(0, 3_000_000n);
+      await world.receive(1, 2_000_000n);
+      await world.requestClose(0);
+      const poor = new EventEmitter();
+      const refused = once(poor, 'settlement did not succeed; it is tried again');
+      const seen = observe(world);
+      const settled = seen.settled();
+      let empty = true;
+      const engine = world.engine({
+        reader: seen.options.reader,
+        log: { ...seen.options.log, warn: (_fields, message) => void poor.emit(message) },
+        wallet: withFaults(world.wallet, (step) => {
+          if (empty && step === 'before submit') throw new RelaymintError('INSUFFICIENT_FUNDS', 'No lamports.');
+        }),
+        policy: { pollMillis: 5, maxFeeShareBps: 10_000 },
+      });
+      await refused;
+      await expect(engine.settleAll()).rejects.toMatchObject({ code: 'INSUFFICIENT_FUNDS' });
+      expect(world.store.settlements().size).toBe(0);
+      empty = false;
+      await settled;
+      expect(await world.settledOnChain()).toBe(5_000_000n);
+      await engine.close();
+    });
+  });
+});
+
+describe('a receipt that the ledger refused', () => {
+  it('is tried again unasked once its channel closes', async () => {
+    await inWorld('refused once', 1, async (world) => {
+      await world.receive(0, 5_000_000n);
+      let spoil = true;
+      const seen = observe(world);
+      const engine = world.engine({
+        ...seen.options,
+        wallet: spoiling(world, 0, () => spoil),
+        policy: { pollMillis: 5 },
+      });
+      await expect(engine.settleAll()).rejects.toMatchObject({ code: 'LEDGER_REJECTED' });
+      spoil = false;
+      const settled = seen.settled();
+      await world.requestClose(0);
+      await settled;
+      expect(await world.settledOnChain()).toBe(5_000_000n);
       await engine.close();
     });
   });
@@ -535,7 +568,7 @@ function requireLatest(world: World): NonNullable<ReturnType<typeof world.store.
 
 /** Lets a test wait for what the engine does: its looks at the till, its settlements. */
 function observe(world: World): {
-  readonly options: Pick<SettlementOptions, 'reader' | 'log'>;
+  readonly options: Required<Pick<SettlementOptions, 'reader' | 'log'>>;
   rounds(count: number): Promise<void>;
   settled(): Promise<void>;
 } {

@@ -18,7 +18,7 @@ import { EMBEDDED_PROGRAM_ID } from '../../../ledger/solana/embedded/index.ts';
 import { walletKeyFromSeed } from '../../../ledger/solana/index.ts';
 import { faultyFetch } from '../solana/faulty-fetch.ts';
 import type { Fault } from '../solana/faulty-fetch.ts';
-import { CHALLENGE_SECONDS, connect, startLedger, World } from './world.ts';
+import { CHALLENGE_SECONDS, connect, narrow, spoiling, startLedger, World } from './world.ts';
 
 const FEES = lamports(1_000_000n);
 
@@ -72,12 +72,6 @@ async function tower(
   });
 }
 
-async function requestClose(world: World, payer: number): Promise<void> {
-  const closing = world.payers[payer];
-  if (closing === undefined) throw new RangeError(`there is no payer ${payer}`);
-  await closing.wallet.requestClose(closing.channel);
-}
-
 const never = new AbortController().signal;
 
 describe('a watchtower', () => {
@@ -87,8 +81,8 @@ describe('a watchtower', () => {
     await world.receive(1, 2_000_000n);
     const watch = await tower('watch', [await exported(world)]);
     expect(await watch.look(never)).toMatchObject({ payees: 1, receipts: 2, answers: [], failures: [] });
-    await requestClose(world, 0);
-    await requestClose(world, 2);
+    await world.requestClose(0);
+    await world.requestClose(2);
     const look = await watch.look(never);
     expect(look.failures).toEqual([]);
     expect(look.answers).toMatchObject([
@@ -120,7 +114,7 @@ describe('a watchtower', () => {
       files.push(await exported(world, `${world.label}-old`));
       await world.receive(0, 9_000n);
       files.push(await exported(world, `${world.label}-new`));
-      await requestClose(world, 0);
+      await world.requestClose(0);
     }
     const watch = await tower('copies', files.toReversed());
     const { payees, answers } = await watch.look(never);
@@ -145,10 +139,24 @@ describe('a watchtower', () => {
       }),
     };
     await writeFile(file, encodeReceiptFile(forged));
-    await requestClose(world, 0);
-    await requestClose(world, 1);
+    await world.requestClose(0);
+    await world.requestClose(1);
     const watch = await tower('forged', [file]);
     expect((await watch.look(never)).answers.map(({ amount }) => amount)).toEqual([7_000n]);
+    await world.close();
+  });
+
+  it.each([1, 16])("settles a payee's other closing channels when one is refused, %s at a time", async (most) => {
+    const world = await World.create(server, `one refused ${most}`, 3);
+    for (let i = 0; i < 3; i += 1) {
+      await world.receive(i, 5_000n - BigInt(i));
+      await world.requestClose(i);
+    }
+    const watch = await tower('one refused', [await exported(world)], { wallet: narrow(spoiling(world, 0), most) });
+    const { answers, failures } = await watch.look(never);
+    expect(answers.map(({ amount }) => amount).toSorted()).toEqual([4_998n, 4_999n]);
+    expect(failures).toMatchObject([{ code: 'CHANNEL_UNKNOWN' }]);
+    expect(await world.settledOnChain()).toBe(9_997n);
     await world.close();
   });
 
@@ -193,7 +201,7 @@ describe('a watchtower', () => {
     await writeFile(file, (await readFile(file)).subarray(0, 100));
     const running = watch.run(stop.signal);
     expect(await warned).toEqual([expect.stringContaining('its last sound content is used')]);
-    await requestClose(world, 0);
+    await world.requestClose(0);
     expect(await answered).toEqual([5_000n]);
     stop.abort();
     await running;
@@ -203,7 +211,7 @@ describe('a watchtower', () => {
   it.each(['lost', 'unanswered', 'expired'])('tries again when its transaction is %s', async (fate) => {
     const world = await World.create(server, `answer ${fate}`, 1);
     await world.receive(0, 5_000n);
-    await requestClose(world, 0);
+    await world.requestClose(0);
     let sent = 0;
     const watch = await tower(`answer ${fate}`, [await exported(world)], {
       fault: (call) => {
@@ -224,7 +232,7 @@ describe('a watchtower', () => {
   it('whose wallet is empty says so', async () => {
     const world = await World.create(server, 'empty', 1);
     await world.receive(0, 5_000n);
-    await requestClose(world, 0);
+    await world.requestClose(0);
     const ledger = connect(server);
     const watch = createWatchtower({
       wallet: ledger.wallet(walletKeyFromSeed('empty', 'poor watchtower')),

@@ -66,6 +66,22 @@ export function bidding(wallet: LedgerWallet, fees: SettleFees): LedgerWallet {
   return altered(wallet, { settleFees: async () => fees });
 }
 
+/** A wallet that spoils the receipt of one payer: it stands for whatever makes the program refuse a receipt. */
+export function spoiling(world: World, payer: number, when: () => boolean = () => true): LedgerWallet {
+  const taken = new Set(world.payers.map(({ channel }) => channel.slot));
+  const empty = Array.from(Array(TILL_SLOTS).keys()).find((slot) => !taken.has(slot)) ?? -1;
+  const bad = world.payers[payer]?.channel.slot;
+  const { wallet } = world;
+  return altered(wallet, {
+    prepareSettle: (items, shares, payee) =>
+      wallet.prepareSettle(
+        items.map((item) => (when() && item.slot === bad ? { ...item, slot: empty } : item)),
+        shares,
+        payee,
+      ),
+  });
+}
+
 function altered(wallet: LedgerWallet, change: Partial<LedgerWallet>): LedgerWallet {
   return new Proxy(wallet, {
     get(target, property): unknown {
@@ -161,6 +177,12 @@ export class World {
     const prepared = await stranger.prepareSettle([item], [], this.wallet.address);
     await stranger.submit(prepared);
     await stranger.confirm(prepared);
+  }
+
+  async requestClose(payer: number): Promise<void> {
+    const closing = this.payers[payer];
+    if (closing === undefined) throw new RangeError(`there is no payer ${payer}`);
+    await closing.wallet.requestClose(closing.channel);
   }
 
   /** The payer closes its channel at once; the payee's wallet agrees. */
