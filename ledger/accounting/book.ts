@@ -81,7 +81,7 @@ class Book implements AccountBook {
     return account;
   }
 
-  openEarning({ peer, channel, price }: OpenEarning): EarningAccount {
+  openEarning({ peer, channel, price, nets = false }: OpenEarning): EarningAccount {
     this.#ensureUsable(channel);
     const before = this.#earning.get(channel.id);
     before?.close();
@@ -93,6 +93,7 @@ class Book implements AccountBook {
       before,
       arrears: entry.arrears,
       window: windowFor(entry, price),
+      nets,
       hold: (receipt, arrears, earned, written) => this.#store.hold(receipt, arrears, earned, written),
       setArrears: (arrears) => this.#store.setArrears(channel.id, arrears),
       refresh: () => this.#refresh(channel.id),

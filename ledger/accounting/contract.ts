@@ -29,10 +29,17 @@ export interface AccountCounts {
   readonly up: bigint;
   /** Bytes payee to payer. */
   readonly down: bigint;
-  /** What these bytes cost. */
+  /** What these bytes cost, less what was netted. */
   readonly due: Amount;
   /** What the latest receipt pays. due - signed is the debt; it never passes the window. */
   readonly signed: Amount;
+}
+
+/** Thinks of netting while a debt grows (`netting.ts`). */
+export interface NettingWatch {
+  /** Base units of debt from one look to the next. */
+  readonly step: bigint;
+  look(): void;
 }
 
 /** We are the payer. Not to be used after `close`: calls throw CLOSED. */
@@ -49,9 +56,18 @@ export interface SpendingAccount {
   sendUp(frameBytes: number, price: PricePerMiB): void;
   /** After a frame came down. Signs and sends a receipt when the debt passes half of the window. @throws RelaymintError DEPOSIT_EXHAUSTED, CLOSED. */
   receivedDown(frameBytes: number, price: PricePerMiB): void;
-  /** Pays all that is due now (circuit closed, idle, shutdown). Does nothing when nothing is due. */
+  /** Pays all that is due now (idle, shutdown), but for what is withheld. Does nothing when nothing is due. */
   flush(): void;
+  /** Whole base units that are due and neither signed for nor withheld; 0 once closed. */
+  readonly unsigned: bigint;
+  /** Netting only: is told as the debt grows, before a receipt is signed. */
+  watch(netting: NettingWatch): void;
+  /** Netting only: receipts leave this much out until `net`; it stays owed. At most `unsigned`. */
+  withhold(value: bigint): void;
+  /** Netting only: this much is paid otherwise, and nothing is withheld any more. At most `unsigned`, or what was withheld. */
+  net(value: bigint): void;
   counts(): AccountCounts;
+  readonly closed: boolean;
   /** The link ended, or is about to. Does not flush: call `flush` before, while the link can still carry it. Harmless when repeated. */
   close(): void;
 }
@@ -77,6 +93,16 @@ export interface EarningAccount {
   sentDown(frameBytes: number, price: PricePerMiB): void;
   /** This many of the counted bytes were for content of that name (royalty attribution); stored with the next receipt, in the same write. */
   attribute(name: string, frameBytes: number, price: PricePerMiB): void;
+  /** Something on this account was attributed to a name on this link. */
+  readonly named: boolean;
+  /** What the payer may owe on this link. */
+  readonly window: Amount;
+  /** Whole base units that are due and not signed for; 0 once closed. */
+  readonly unsigned: bigint;
+  /** Paid otherwise on this link, base units. */
+  readonly netted: bigint;
+  /** Netting only: so much more is paid otherwise, and the payer's receipts leave `withheld` out as well. May call `onOpen`. */
+  net(value: bigint, withheld: bigint): void;
   /**
    * A RECEIPT frame came in: 111 bytes. Verified at once, stored with sync, then its window opens.
    * @throws RelaymintError RECEIPT_INVALID, RECEIPT_NOT_NEWER, METER_DISAGREEMENT (with both figures), DEPOSIT_EXHAUSTED,
@@ -88,6 +114,7 @@ export interface EarningAccount {
   /** Beyond repair: STORAGE_FAILED, DEPOSIT_EXHAUSTED (a receipt above the deposit), CHANNEL_CLOSING. Close the link. */
   onFault: (error: RelaymintError) => void;
   counts(): AccountCounts;
+  readonly closed: boolean;
   /** Resolves once every receipt received so far is on disk. */
   flushed(): Promise<void>;
   /** The link ended. What the payer had not signed becomes arrears that shrink its next window. Harmless when repeated. */
@@ -110,6 +137,8 @@ export interface OpenEarning {
   readonly channel: ChannelState;
   /** Our own offer: one MiB at this price is a stranger's window. */
   readonly price: PricePerMiB;
+  /** We are ready to net what the payer owes against what we owe it. Default false. */
+  readonly nets?: boolean;
 }
 
 /** One direction of payment of one neighbour pair, for people and scripts. */

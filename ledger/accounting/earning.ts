@@ -36,6 +36,8 @@ export interface EarningParts {
   readonly arrears: bigint;
   /** What this payer may owe, its arrears taken off. */
   readonly window: Amount;
+  /** We are ready to net what it owes. */
+  readonly nets: boolean;
   /** Puts a receipt on disk with sync, together with the arrears that remain and what names earned. */
   readonly hold: (
     receipt: SignedReceipt,
@@ -64,7 +66,12 @@ export class Earning implements EarningAccount {
   #down: Tally;
   /** The newest receipt that passed every check: synced, or on its way there. */
   #accepted: Figures;
-  /** Numerator of the up bytes that the accepted receipt covers. */
+  /** Paid on this link by what we owe the payer, base units. */
+  #netted = 0n;
+  /** Still owed, and left out of the payer's receipts until it has read our answer. */
+  #withheld = 0n;
+  #named = false;
+  /** Numerator of the up bytes that the accepted receipt covers, less what was netted by then. */
   #acceptedUp: bigint;
   /** What the newest synced receipt pays. */
   #open: bigint;
@@ -103,6 +110,8 @@ export class Earning implements EarningAccount {
       up: last === undefined || last.up < base.up ? base.up : last.up,
       down: last === undefined || last.down < base.down ? base.down : last.down,
       due: amount(last === undefined || last.due < base.amount ? base.amount : last.due),
+      netted: amount(before?.netted ?? 0n),
+      nets: parts.nets,
       held: held?.bytes,
     };
   }
@@ -150,6 +159,7 @@ export class Earning implements EarningAccount {
   }
 
   attribute(name: string, frameBytes: number, price: PricePerMiB): void {
+    this.#named = true;
     this.#earnings.add(name, frameBytes, price);
   }
 
@@ -161,7 +171,7 @@ export class Earning implements EarningAccount {
     this.#check(receipt);
     const covered = receipt.amount <= this.#channel.deposit;
     if (!covered && this.#resuming) throw depositExceeded(this.peer, receipt.amount, this.#channel);
-    this.#acceptedUp = this.#up.numerator;
+    this.#acceptedUp = this.#payableUp;
     if (covered) {
       this.#parked = undefined;
       this.#accept(receipt);
@@ -169,6 +179,31 @@ export class Earning implements EarningAccount {
       this.#parked = receipt;
       this.#parts.refresh();
     }
+  }
+
+  get window(): Amount {
+    return amount(this.#window);
+  }
+
+  get unsigned(): bigint {
+    if (this.#closed) return 0n;
+    const signed = this.#parked ?? this.#accepted;
+    const unsigned = (this.#numerator >> NUMERATOR_BITS) - signed.amount;
+    return unsigned > 0n ? unsigned : 0n;
+  }
+
+  get named(): boolean {
+    return this.#named;
+  }
+
+  get netted(): bigint {
+    return this.#netted;
+  }
+
+  net(value: bigint, withheld: bigint): void {
+    this.#netted += value;
+    this.#withheld = withheld;
+    this.#reopen();
   }
 
   counts(): AccountCounts {
@@ -212,13 +247,18 @@ export class Earning implements EarningAccount {
   }
 
   get #numerator(): bigint {
-    return this.#up.numerator + this.#down.numerator;
+    return this.#up.numerator + this.#down.numerator - (this.#netted << NUMERATOR_BITS);
+  }
+
+  /** What came up and is not netted, nor withheld by the payer: a numerator. */
+  get #payableUp(): bigint {
+    return this.#up.numerator - ((this.#netted + this.#withheld) << NUMERATOR_BITS);
   }
 
   #receivedUpChecked(frameBytes: number, price: PricePerMiB): UpVerdict {
     if (this.#closed) return 'cut';
     this.#resuming = false;
-    const unsigned = this.#up.numerator - this.#acceptedUp;
+    const unsigned = this.#payableUp - this.#acceptedUp;
     const cost = BigInt(frameBytes) * price;
     const window = this.#window << NUMERATOR_BITS;
     this.#up.add(frameBytes, price);
@@ -286,10 +326,13 @@ export class Earning implements EarningAccount {
     }
   }
 
-  /** The link is ordered: the payer has sent exactly what we received, and has received something we have sent. */
+  /**
+   * The link is ordered: the payer has sent exactly what we received, has received something we have sent, and has
+   * netted what we were told.
+   */
   #compare(receipt: SignedReceipt): void {
     const down = this.#down.at(receipt.down);
-    const due = down === undefined ? undefined : (this.#up.numerator + down) >> NUMERATOR_BITS;
+    const due = down === undefined ? undefined : (this.#payableUp + down) >> NUMERATOR_BITS;
     if (receipt.up === this.#up.bytes && receipt.amount === due) return;
     throw meterDisagreement(this.peer, receipt, { up: this.#up.bytes, down: this.#down.bytes, due });
   }
@@ -304,7 +347,7 @@ export class Earning implements EarningAccount {
       const window = windowAfter(this.terms, receipt.amount);
       forgiven += (window - this.#window) * (ARREARS_PARTS - 1n);
       this.#window = window;
-      this.#acceptedUp = this.#up.numerator;
+      this.#acceptedUp = this.#payableUp;
     }
     this.#accepted = receipt;
     this.#down.trim(receipt.down);

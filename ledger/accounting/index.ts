@@ -1,5 +1,6 @@
 /** What neighbours owe each other: `contract.ts` says what an account promises. */
 export { openAccountBook } from './book.ts';
+export { Netting } from './netting.ts';
 export { openBookStore } from './store.ts';
 export type { BookStore } from './store.ts';
 export { NUMERATOR_BITS } from './tally.ts';

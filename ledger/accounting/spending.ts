@@ -6,7 +6,7 @@ import type { Amount, PricePerMiB } from '../../core/units.ts';
 import type { ChannelState } from '../contract.ts';
 import { decodeSignedReceipt, isNewer, MAX_COUNTER, signReceipt, verifyReceipt } from '../receipt/index.ts';
 import type { SignedReceipt, Signer } from '../receipt/index.ts';
-import type { AccountCounts, ReceiptSink, SpendingAccount } from './contract.ts';
+import type { AccountCounts, NettingWatch, ReceiptSink, SpendingAccount } from './contract.ts';
 import type { Figures } from './refusal.ts';
 import { headroom, MAX_PRICE_RUNS, NUMERATOR_BITS, Tally } from './tally.ts';
 import { windowAfter } from './terms.ts';
@@ -42,6 +42,13 @@ export class Spending implements SpendingAccount {
   readonly #up: Tally;
   readonly #down: Tally;
   #signed: bigint;
+  /** Paid on this link by what the peer owes us, base units. */
+  #netted = 0n;
+  /** Proposed to be netted: still owed, and left out of receipts until the peer answers. */
+  #withheld = 0n;
+  #netting: NettingWatch | undefined;
+  /** Debt, a numerator, at which netting is thought of next. */
+  #nextLook = 0n;
   /** Numerator that may still be added before something must be checked; -1 sends every call to the slow path. */
   #headroom = -1;
   #closed = false;
@@ -57,7 +64,8 @@ export class Spending implements SpendingAccount {
     this.peer = parts.peer;
     const base = latest !== undefined && latest.amount >= channel.settled ? latest : settledReceipt(channel);
     this.#signed = base.amount;
-    const owed = before === undefined ? claimed(terms, base, parts.exposed) : before.owedAt(terms.up, base);
+    const owed =
+      before === undefined ? claimed(terms, base, parts.exposed) : before.owedAt(terms.up, base, terms.netted);
     // Both ends begin at the figures of the newest receipt; the payee accepts one that is newer than what it holds.
     if (owed !== undefined && owed.amount > base.amount && owed.amount <= channel.deposit) {
       this.#up = new Tally(owed.up, owed.amount << NUMERATOR_BITS, true);
@@ -116,6 +124,27 @@ export class Spending implements SpendingAccount {
     this.#measure();
   }
 
+  get unsigned(): bigint {
+    return this.#closed ? 0n : this.#payable >> NUMERATOR_BITS;
+  }
+
+  watch(netting: NettingWatch): void {
+    this.#netting = netting;
+    this.#look();
+    this.#measure();
+  }
+
+  withhold(value: bigint): void {
+    this.#withheld = value;
+    this.#measure();
+  }
+
+  net(value: bigint): void {
+    this.#withheld = 0n;
+    this.#netted += value;
+    this.#measure();
+  }
+
   counts(): AccountCounts {
     return {
       up: this.#up.bytes,
@@ -141,16 +170,20 @@ export class Spending implements SpendingAccount {
 
   /**
    * What we owe for the frames the payee says it received and for those that we received; undefined when the payee's
-   * figure is none that we remember. `base` is the receipt from which we would go on otherwise.
+   * figure is none that we remember. `base` is the receipt from which we would go on otherwise; `netted` says whether the
+   * payee still agreed to the netting that was under way.
    */
-  owedAt(up: bigint, base: Figures): Figures | undefined {
+  owedAt(up: bigint, base: Figures, netted: bigint): Figures | undefined {
     const numerator = this.#up.at(up);
     if (numerator === undefined || up < base.up || this.#down.bytes < base.down) return undefined;
-    return { amount: (numerator + this.#down.numerator) >> NUMERATOR_BITS, up, down: this.#down.bytes };
+    const due = (numerator + this.#down.numerator) >> NUMERATOR_BITS;
+    const agreed = netted - this.#netted;
+    const more = agreed < 0n ? 0n : agreed < this.#withheld ? agreed : this.#withheld;
+    return { amount: due - this.#netted - more, up, down: this.#down.bytes };
   }
 
   get #numerator(): bigint {
-    return this.#up.numerator + this.#down.numerator;
+    return this.#up.numerator + this.#down.numerator - (this.#netted << NUMERATOR_BITS);
   }
 
   #sendUpChecked(frameBytes: number, price: PricePerMiB): void {
@@ -160,8 +193,9 @@ export class Spending implements SpendingAccount {
       this.flush();
       throw this.#depositExhausted();
     }
-    if (this.#debt + cost > this.#trigger || this.#runsPile) this.#pay();
-    if (this.#debt + cost > this.window << NUMERATOR_BITS) {
+    this.#lookAt(this.#payable + cost);
+    if (this.#payable + cost > this.#trigger || this.#runsPile) this.#pay();
+    if (this.#payable + cost > this.window << NUMERATOR_BITS) {
       throw new RelaymintError(
         'WINDOW_EXHAUSTED',
         `A frame of ${frameBytes} bytes costs more than the ${this.window} base units that ${this.peer} lets us owe.`,
@@ -175,8 +209,9 @@ export class Spending implements SpendingAccount {
   #receivedDownChecked(frameBytes: number, price: PricePerMiB): void {
     this.#ensureOpen();
     this.#down.add(frameBytes, price);
+    this.#lookAt(this.#payable);
     this.#measure();
-    if (this.#debt <= this.#trigger && !this.#runsPile) return;
+    if (this.#payable <= this.#trigger && !this.#runsPile) return;
     this.#pay();
     this.#measure();
   }
@@ -186,9 +221,20 @@ export class Spending implements SpendingAccount {
     return this.#down.changes + this.#up.changes >= MAX_PRICE_RUNS / 4;
   }
 
-  /** Signs exactly what is due, keeps it and sends it; nothing when it would not be newer. */
+  /** Each time a part of the window more is owed, and before a receipt: perhaps the peer owes us as much. */
+  #lookAt(debt: bigint): void {
+    if (this.#netting === undefined || (debt <= this.#nextLook && debt <= this.#trigger)) return;
+    this.#netting.look();
+    this.#look();
+  }
+
+  #look(): void {
+    if (this.#netting !== undefined) this.#nextLook = this.#payable + (this.#netting.step << NUMERATOR_BITS);
+  }
+
+  /** Signs exactly what is due and not withheld, keeps it and sends it; nothing when it would not be newer. */
   #pay(): void {
-    const due = this.#numerator >> NUMERATOR_BITS;
+    const due = (this.#numerator >> NUMERATOR_BITS) - this.#withheld;
     if (due <= this.#signed) return;
     if (due > this.#channel.deposit) throw this.#depositExhausted();
     const { delegate, keep, sink } = this.#parts;
@@ -199,13 +245,15 @@ export class Spending implements SpendingAccount {
     this.#signed = due;
     this.#up.trim(receipt.up);
     this.#down.trim(receipt.down);
+    this.#look();
     keep(receipt);
     sink(receipt);
     this.#watchDeposit();
   }
 
-  get #debt(): bigint {
-    return this.#numerator - (this.#signed << NUMERATOR_BITS);
+  /** What is due and neither signed for nor withheld, as a numerator. */
+  get #payable(): bigint {
+    return this.#numerator - ((this.#signed + this.#withheld) << NUMERATOR_BITS);
   }
 
   /** The greatest numerator whose whole base units the deposit covers. */
@@ -215,9 +263,12 @@ export class Spending implements SpendingAccount {
 
   #measure(): void {
     if (this.#closed) return;
-    const untilPay = this.#trigger - this.#debt;
+    const payable = this.#payable;
     const untilEmpty = this.#depositNumerator - this.#numerator;
-    this.#headroom = headroom(untilPay < untilEmpty ? untilPay : untilEmpty);
+    let least = this.#trigger - payable;
+    if (untilEmpty < least) least = untilEmpty;
+    if (this.#netting !== undefined && this.#nextLook - payable < least) least = this.#nextLook - payable;
+    this.#headroom = headroom(least);
   }
 
   #watchDeposit(): void {

@@ -5,7 +5,9 @@
  *   paid    u64 LE   what the newest receipt it accepted pays
  *   up      u64 LE   bytes the payee counted, payer to payee
  *   down    u64 LE   bytes the payee sent, payee to payer
- *   due     u64 LE   what the payee says they cost; more than `paid` when the last link ended unpaid
+ *   due     u64 LE   what the payee says they cost less what was netted; more than `paid` when the last link ended unpaid
+ *   netted  u64 LE   what the payee counted as netted on the last link, as far as it remembers
+ *   nets    u8       1: the payee nets what it is owed against what it owes (`netting.ts`), 0: it does not
  *   held    0 or 111 bytes: the newest receipt the payee holds
  */
 import { Reader, Writer } from '../../core/codec.ts';
@@ -22,11 +24,15 @@ export interface Terms {
   readonly up: bigint;
   readonly down: bigint;
   readonly due: Amount;
+  /** What the payee counted as netted on the last link; 0 when it does not remember. */
+  readonly netted: Amount;
+  /** The payee is ready to net on this link. */
+  readonly nets: boolean;
   /** The newest receipt the payee holds, 111 bytes; undefined when it has none. */
   readonly held: Uint8Array | undefined;
 }
 
-const FIXED_BYTES = 40;
+const FIXED_BYTES = 49;
 /** The longest encoding of `Terms`. */
 export const MAX_TERMS_BYTES: number = FIXED_BYTES + SIGNED_RECEIPT_BYTES;
 
@@ -37,11 +43,13 @@ export function encodeTerms(terms: Terms): Uint8Array {
     .u64(amount(terms.up))
     .u64(amount(terms.down))
     .u64(terms.due)
+    .u64(terms.netted)
+    .u8(terms.nets ? 1 : 0)
     .bytes(terms.held ?? new Uint8Array(0))
     .finish();
 }
 
-/** @throws RelaymintError INVALID_ENCODING unless it is 40 or 151 bytes. */
+/** @throws RelaymintError INVALID_ENCODING unless it is 49 or 160 bytes and its fields are in bounds. */
 export function decodeTerms(encoded: Uint8Array): Terms {
   if (encoded.length !== FIXED_BYTES && encoded.length !== MAX_TERMS_BYTES) {
     throw new RelaymintError(
@@ -57,8 +65,18 @@ export function decodeTerms(encoded: Uint8Array): Terms {
     up: reader.u64(),
     down: reader.u64(),
     due: amount(reader.u64()),
+    netted: amount(reader.u64()),
+    nets: flag(reader.u8()),
     held: reader.remaining === 0 ? undefined : Uint8Array.from(reader.rest()),
   };
+}
+
+/** @throws RelaymintError INVALID_ENCODING. */
+function flag(value: number): boolean {
+  if (value <= 1) return value === 1;
+  throw new RelaymintError('INVALID_ENCODING', 'Malformed payment terms: a flag is neither 0 nor 1.', {
+    remedy: 'The peer may run another version of the protocol.',
+  });
 }
 
 /**

@@ -196,7 +196,7 @@ export class CircuitPort implements LegPort {
 
   /** Both ends have said DESTROY: nothing of this circuit can follow, so this is the moment to pay for it. */
   #settled(leg: Leg): void {
-    if (leg.pays) this.meter.flush();
+    if (leg.pays) this.meter.rest();
     this.#host.settled();
   }
 

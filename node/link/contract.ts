@@ -22,6 +22,7 @@ export const FrameType = {
   CHANNEL: 8,
   ACCOUNT: 9,
   RECEIPT: 10,
+  NET: 11,
   CREATE: 16,
   CREATED: 17,
   RELAY: 18,

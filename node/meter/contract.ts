@@ -31,6 +31,8 @@ export interface LinkMeter {
   sentDown(frameBytes: number, price: PricePerMiB): void;
   /** Payee: this many of the counted bytes were for content of that name. */
   attribute(name: string, frameBytes: number, price: PricePerMiB): void;
+  /** A circuit that we pay is over: nets what the peer owes as well, if it does that, and pays the rest, at the latest when idle. */
+  rest(): void;
   /** Pays all that is due now. */
   flush(): void;
   /** The window of the peer has room again. Set by the circuit layer; one listener. */
@@ -60,6 +62,8 @@ export interface MeteringOptions {
   readonly price: PricePerMiB;
   /** An account without traffic is paid after this long, milliseconds. Default 250. */
   readonly idleMillis?: number;
+  /** Nets with peers that do so too. Default true. */
+  readonly nets?: boolean;
   readonly log?: Log;
 }
 

@@ -2,6 +2,7 @@
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { CHANNEL_OPEN_MILLIS, MAX_FAILED_CHANNELS } from '../../core/limits.ts';
 import type { PricePerMiB } from '../../core/units.ts';
+import { Netting } from '../../ledger/accounting/index.ts';
 import type {
   AccountCounts,
   EarningAccount,
@@ -37,12 +38,17 @@ export class MeteredLink implements LinkMeter {
   readonly #idleMillis: number;
   #spending: SpendingAccount | undefined;
   #earning: EarningAccount | undefined;
+  #netting: Netting | undefined;
+  /** What the peer said in its terms. */
+  #peerNets = false;
   #opening: Promise<void> | undefined;
   #awaiting: AwaitingTerms | undefined;
   #claimUnderWay = false;
   #failedClaims = 0;
   /** Traffic since the idle timer last looked. */
   #active = false;
+  /** The leader of our netting was given one more idle time to propose. */
+  #waited = false;
   #idleTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -53,6 +59,7 @@ export class MeteredLink implements LinkMeter {
     link.handle(FrameType.CHANNEL, (_circuit, payload) => this.#onClaim(payload));
     link.handle(FrameType.ACCOUNT, (_circuit, payload) => this.#onAccount(payload));
     link.handle(FrameType.RECEIPT, (_circuit, payload) => this.#onReceipt(payload));
+    link.handle(FrameType.NET, (_circuit, payload) => this.#onNet(payload));
   }
 
   // --- the packet path: no allocation, no promise -----------------------------------------------------------------------------
@@ -97,6 +104,20 @@ export class MeteredLink implements LinkMeter {
     }
   }
 
+  rest(): void {
+    if (this.#awaitsProposal) {
+      if (this.#idleTimer === undefined) this.#watchIdle();
+      return;
+    }
+    this.#netting?.rest();
+    this.flush();
+  }
+
+  /** We could net, and it is the peer that proposes. */
+  get #awaitsProposal(): boolean {
+    return this.#netting?.leads === false && this.#netting.promising;
+  }
+
   /** One timer while there is traffic; frames only set a flag. */
   #watchIdle(): void {
     this.#idleTimer = setTimeout(() => {
@@ -104,8 +125,13 @@ export class MeteredLink implements LinkMeter {
       if (this.#closed) return;
       if (this.#active) {
         this.#active = false;
+        this.#waited = false;
+        this.#watchIdle();
+      } else if (!this.#waited && this.#awaitsProposal) {
+        this.#waited = true;
         this.#watchIdle();
       } else {
+        this.#netting?.rest();
         this.flush();
       }
     }, this.#idleMillis);
@@ -140,6 +166,8 @@ export class MeteredLink implements LinkMeter {
     this.#spending = book.openSpending({ peer, channel, delegate, terms }, (receipt) => {
       this.#link.send(FrameType.RECEIPT, 0, receipt.bytes);
     });
+    this.#peerNets = terms.nets;
+    this.#beginNetting();
   }
 
   #present(claim: ChannelClaim): Promise<Terms> {
@@ -211,12 +239,13 @@ export class MeteredLink implements LinkMeter {
 
   #accept(channel: ChannelState): void {
     if (this.#closed || !this.#link.isOpen) return;
-    const { book, price } = this.#options;
-    const account = book.openEarning({ peer: this.#link.peer, channel, price });
+    const { book, price, nets = true } = this.#options;
+    const account = book.openEarning({ peer: this.#link.peer, channel, price, nets });
     account.onOpen = () => this.onOpen();
     account.onFault = (error) => this.#fail(error);
     this.#earning = account;
     this.#link.send(FrameType.ACCOUNT, 0, encodeAccepted(account.terms));
+    this.#beginNetting();
   }
 
   #refuse(error: unknown): void {
@@ -239,6 +268,25 @@ export class MeteredLink implements LinkMeter {
   }
 
   // --- both --------------------------------------------------------------------------------------------------------------------
+
+  /** Once each end pays the other and both said that they net. */
+  #beginNetting(): void {
+    const [spending, earning] = [this.#spending, this.#earning];
+    if (spending === undefined || earning === undefined || !this.#peerNets || !earning.terms.nets) return;
+    const { peer } = this.#link;
+    this.#netting = new Netting({
+      peer,
+      leads: this.#options.nodeId < peer,
+      spending,
+      earning,
+      send: (net) => this.#link.send(FrameType.NET, 0, net),
+    });
+  }
+
+  #onNet(payload: Buffer): void {
+    if (this.#netting === undefined) throw violation('a NET that was not agreed on');
+    this.#netting.receive(payload);
+  }
 
   counts(): { readonly spending: AccountCounts | undefined; readonly earning: AccountCounts | undefined } {
     return { spending: this.#spending?.counts(), earning: this.#earning?.counts() };

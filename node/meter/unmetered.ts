@@ -25,6 +25,8 @@ class UnmeteredLink implements LinkMeter {
 
   attribute(): void {}
 
+  rest(): void {}
+
   flush(): void {}
 
   counts(): { readonly spending: undefined; readonly earning: undefined } {

@@ -92,6 +92,7 @@ export class Pair {
       before: payee,
       arrears: this.arrears,
       window: windowFor(entry, this.price),
+      nets: false,
       hold: (receipt, arrears, _earned, written) => {
         this.#accepted = receipt;
         this.arrears = arrears;

@@ -46,6 +46,8 @@ export interface NodeSettings {
   readonly deposit?: bigint;
   /** What the node adds to a channel that runs low. */
   readonly topUp?: bigint;
+  /** Default true. */
+  readonly nets?: boolean;
 }
 
 export interface NetSettings {
@@ -171,6 +173,7 @@ export class TestNet {
         channels,
         price: pricePerMiB(relayPrice ?? prices[0]?.[1] ?? 0n),
         idleMillis: 50,
+        nets: settings.nets ?? true,
       });
       const opened = book;
       cleanups.push(async () => {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { STRANGER_WINDOW } from '../../../core/limits.ts';
 import { amount, unixSeconds } from '../../../core/units.ts';
 import type { PairCounts } from '../../../ledger/accounting/index.ts';
+import { FrameType } from '../../../node/link/index.ts';
 import type { LinkMeter, Metering } from '../../../node/meter/index.ts';
 import { PRICE, TestNet, hashOf, patternHash, readAll, sendPattern, u32, eventually } from '../circuit/net.ts';
 import type { TestNode } from '../circuit/net.ts';
@@ -159,6 +160,98 @@ describe('counts and payments', () => {
     expect(a).toBeGreaterThan(200_000);
     expect(b).toBe(a);
     expect(BigInt(a + b)).toBeLessThanOrEqual(paidBy(host, client)?.down ?? 0n);
+  });
+});
+
+describe('netting', () => {
+  interface Neighbours {
+    readonly a: TestNode;
+    readonly b: TestNode;
+  }
+
+  /** Two nodes; each is the last hop of the other's circuits, over the same link. */
+  async function neighbours(settings: { nets?: boolean } = {}): Promise<Neighbours> {
+    const a = await net.path(0, { relayPrice: PRICE });
+    const b = await net.path(0, { relayPrice: PRICE, ...settings });
+    return { a: a.host, b: b.host };
+  }
+
+  /** `from` builds a circuit to `to` and fetches so many bytes. */
+  async function fetchFrom(to: TestNode, from: TestNode, length: number, service = 'source'): Promise<void> {
+    const circuit = await from.endpoint.createCircuit([to.offer], { service: 'source' });
+    const stream = await circuit.openStream(service, u32(length));
+    expect(await hashOf(stream)).toBe(patternHash(length));
+    circuit.destroy();
+  }
+
+  /** What the frames of both accounts cost, and what was signed for, once the two ends agree and nothing is owed. */
+  async function atRest({ a, b }: Neighbours): Promise<{ cost: [bigint, bigint]; signed: [bigint, bigint] }> {
+    await eventually(() => {
+      const pairs = [
+        [paying(a), paidBy(b, a)],
+        [paying(b), paidBy(a, b)],
+      ] as const;
+      return pairs.map(([paid, earned]) => {
+        const same = paid?.up === earned?.up && paid?.down === earned?.down && paid?.due === earned?.due;
+        return same && paid?.signed === paid?.due && earned?.signed === earned?.due;
+      });
+    }).toEqual([true, true]);
+    const [ours, theirs] = [paying(a), paying(b)];
+    if (ours === undefined || theirs === undefined) throw new Error('no accounts');
+    return {
+      cost: [((ours.up + ours.down) * PRICE) >> 20n, ((theirs.up + theirs.down) * PRICE) >> 20n],
+      signed: [ours.signed, theirs.signed],
+    };
+  }
+
+  it('two nodes that use each other sign for less, and for the same difference', async () => {
+    const pair = await neighbours();
+    const { a, b } = pair;
+    const length = 12 * STRANGER_WINDOW;
+    await Promise.all([fetchFrom(b, a, length), fetchFrom(a, b, length / 2)]);
+    const { cost, signed } = await atRest(pair);
+    expect(cost[0] + cost[1]).toBeGreaterThan((BigInt(length) * PRICE) >> 20n);
+    expect(signed[0] + signed[1]).toBeLessThan(((cost[0] + cost[1]) * 3n) / 4n);
+    expect(cost[0] - signed[0]).toBe(cost[1] - signed[1]);
+  });
+
+  it('is not done with a node that does not', async () => {
+    const pair = await neighbours({ nets: false });
+    const { a, b } = pair;
+    await Promise.all([fetchFrom(b, a, 2 * STRANGER_WINDOW), fetchFrom(a, b, 2 * STRANGER_WINDOW)]);
+    const { cost, signed } = await atRest(pair);
+    expect(signed).toEqual(cost);
+  });
+
+  it('leaves what content earned to receipts', async () => {
+    const pair = await neighbours();
+    const { a, b } = pair;
+    for (const node of [a, b]) {
+      node.endpoint.register('page', { price: PRICE }, (stream, params) => {
+        stream.tag('host.web3');
+        void sendPattern(stream, params.readUInt32LE(0)).catch(() => {});
+        stream.resume();
+      });
+    }
+    await fetchFrom(b, a, 1000, 'page');
+    await fetchFrom(a, b, 1000, 'page');
+    await atRest(pair);
+    const before = await atRest(pair);
+    await Promise.all([fetchFrom(b, a, STRANGER_WINDOW, 'page'), fetchFrom(a, b, STRANGER_WINDOW, 'page')]);
+    const { cost, signed } = await atRest(pair);
+    expect([signed[0] - before.signed[0], signed[1] - before.signed[1]]).toEqual([
+      cost[0] - before.cost[0],
+      cost[1] - before.cost[1],
+    ]);
+  });
+
+  it('that was not agreed on ends the link', async () => {
+    const { client, host, offers } = await net.path(0);
+    const circuit = await client.endpoint.createCircuit(offers, { service: 'echo' });
+    const link = client.links.get(host.id);
+    link?.send(FrameType.NET, 0, Buffer.alloc(8));
+    expect(await link?.closed).toMatchObject({ code: 'PROTOCOL_VIOLATION' });
+    expect(await circuit.closed).toBeDefined();
   });
 });
 
