@@ -12,7 +12,8 @@ import { silentLog } from '../../core/ports.ts';
 import type { Log } from '../../core/ports.ts';
 import type { Amount, Lamports } from '../../core/units.ts';
 import type { ChannelState, LedgerReader, LedgerWallet } from '../contract.ts';
-import { isNewer, receiptMessage, receiptSignature, verifyReceipt } from '../receipt/index.ts';
+import { receiptMessage, receiptSignature, verifyReceipt } from '../receipt/index.ts';
+import type { SignedReceipt } from '../receipt/index.ts';
 import { Patience } from './patience.ts';
 import { planBatches, splitBatch } from './plan.ts';
 import type { Batch, Candidate, Fit } from './plan.ts';
@@ -136,7 +137,7 @@ class Tower implements Watchtower {
   }
 
   async #answerAll(signal: AbortSignal): Promise<Look> {
-    const payees = newest(this.#known.values());
+    const payees = byPayee(this.#known.values());
     const answers: Answer[] = [];
     const failures: RelaymintError[] = [];
     let receipts = 0;
@@ -157,15 +158,15 @@ class Tower implements Watchtower {
   /** Resolves with what the ledger refused; @throws what keeps the payee's other receipts from being settled too. */
   async #answerFor(
     payee: LedgerAddress,
-    held: ReadonlyMap<ChannelId, FiledReceipt>,
+    held: ReadonlyMap<ChannelId, readonly FiledReceipt[]>,
     stop: AbortSignal,
     done: (answer: Answer) => void,
   ): Promise<readonly RelaymintError[]> {
     const till = await this.#patience.retried(stop, () => this.#options.reader.till(payee));
     const closing = (till?.channels ?? []).filter(({ closeAt }) => closeAt !== undefined);
     const candidates = closing.flatMap((channel): Candidate[] => {
-      const filed = held.get(channel.id);
-      return filed !== undefined && this.#isDue(channel, filed) ? [{ channel, receipt: filed.receipt }] : [];
+      const receipt = this.#best(channel, held.get(channel.id) ?? []);
+      return receipt === undefined ? [] : [{ channel, receipt }];
     });
     const { wallet } = this.#options;
     const fit: Fit = (receipts, names) => wallet.receiptsThatFit(receipts, names);
@@ -184,12 +185,16 @@ class Tower implements Watchtower {
     return refusals;
   }
 
-  #isDue(channel: ChannelState, { delegate, receipt }: FiledReceipt): boolean {
-    if (receipt.amount <= channel.settled) return false;
-    if (receipt.amount <= channel.deposit && delegate === channel.delegate && verifyReceipt(receipt, delegate))
-      return true;
-    this.#log.warn({ channel: channel.id, payee: channel.payee }, 'a filed receipt is not good for its channel');
-    return false;
+  /** Of the copies of a channel's receipt that are good for it, the one that moves most: copies are of different age, and any may be forged. */
+  #best(channel: ChannelState, filed: readonly FiledReceipt[]): SignedReceipt | undefined {
+    const due = filed.filter(({ receipt }) => receipt.amount > channel.settled);
+    const sound = due.filter(
+      ({ delegate, receipt }) =>
+        receipt.amount <= channel.deposit && delegate === channel.delegate && verifyReceipt(receipt, delegate),
+    );
+    if (sound.length < due.length)
+      this.#log.warn({ channel: channel.id, payee: channel.payee }, 'a filed receipt is not good for its channel');
+    return sound.map(({ receipt }) => receipt).reduce<SignedReceipt | undefined>(greater, undefined);
   }
 
   async #settle(payee: LedgerAddress, batch: Batch, stop: AbortSignal): Promise<Answer> {
@@ -224,16 +229,23 @@ class Tower implements Watchtower {
   }
 }
 
-/** The newest receipt of each channel, by payee: copies may be of different age. */
-function newest(files: Iterable<ReceiptFile>): ReadonlyMap<LedgerAddress, ReadonlyMap<ChannelId, FiledReceipt>> {
-  const payees = new Map<LedgerAddress, Map<ChannelId, FiledReceipt>>();
+/** What all files hold of each channel, by payee. What it is worth shows beside the channel on chain. */
+function byPayee(
+  files: Iterable<ReceiptFile>,
+): ReadonlyMap<LedgerAddress, ReadonlyMap<ChannelId, readonly FiledReceipt[]>> {
+  const payees = new Map<LedgerAddress, Map<ChannelId, FiledReceipt[]>>();
   for (const { payee, receipts } of files) {
-    const held = payees.get(payee) ?? new Map<ChannelId, FiledReceipt>();
+    const held = payees.get(payee) ?? new Map<ChannelId, FiledReceipt[]>();
     payees.set(payee, held);
     for (const filed of receipts) {
-      const { receipt } = filed;
-      if (isNewer(receipt, held.get(receipt.channel)?.receipt)) held.set(receipt.channel, filed);
+      const copies = held.get(filed.receipt.channel);
+      if (copies === undefined) held.set(filed.receipt.channel, [filed]);
+      else copies.push(filed);
     }
   }
   return payees;
+}
+
+function greater(best: SignedReceipt | undefined, receipt: SignedReceipt): SignedReceipt {
+  return best === undefined || receipt.amount > best.amount ? receipt : best;
 }

@@ -1,4 +1,4 @@
-/** The host's side of the `content` service: serves blocks of what it keeps for a name, and tags the stream with the name. */
+/** The host's side of the `content` service: serves blocks of what it keeps for a name, and tags the stream with that name. */
 import { isRelaymintError, messageOf } from '../../core/errors.ts';
 import { CONTENT_IDLE_MILLIS } from '../../core/limits.ts';
 import { silentLog } from '../../core/ports.ts';
@@ -38,13 +38,21 @@ export function createContentService(options: ContentServiceOptions): ServiceHan
 
 async function serve(store: BlockStore, stream: ServiceStream, params: Uint8Array): Promise<void> {
   const name = decodeContentParams(params);
-  stream.tag?.(name);
+  let tagged = false;
+  // A name nothing is kept for earns nothing: who invents one leaves no trace in the books.
+  const tagIfKept = (): void => {
+    if (tagged || store.pins(name).length === 0) return;
+    tagged = true;
+    stream.tag?.(name);
+  };
+  tagIfKept();
   const idle = new IdleTimer(stream, CONTENT_IDLE_MILLIS, 'visitor');
   const reader = new ByteReader(stream, () => idle.touch());
   let answered: Promise<void> = Promise.resolve();
   for (;;) {
     const request = await readRequest(reader);
     if (request === undefined) break;
+    tagIfKept();
     const block = findBlock(store, name, request);
     // A refusal to read is reported when its turn comes.
     block.catch(() => undefined);

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../core/ports.ts';
-import { lamports } from '../../../core/units.ts';
+import { amount, lamports } from '../../../core/units.ts';
+import { delegateFromSeed, signReceipt } from '../../../ledger/receipt/index.ts';
 import type { ReceiptFile, Watchtower, WatchtowerOptions } from '../../../ledger/settlement/index.ts';
 import {
   createWatchtower,
@@ -18,7 +19,7 @@ import { EMBEDDED_PROGRAM_ID } from '../../../ledger/solana/embedded/index.ts';
 import { walletKeyFromSeed } from '../../../ledger/solana/index.ts';
 import { faultyFetch } from '../solana/faulty-fetch.ts';
 import type { Fault } from '../solana/faulty-fetch.ts';
-import { CHALLENGE_SECONDS, connect, narrow, spoiling, startLedger, World } from './world.ts';
+import { CHALLENGE_SECONDS, connect, narrow, sha256, spoiling, startLedger, World } from './world.ts';
 
 const FEES = lamports(1_000_000n);
 
@@ -119,7 +120,7 @@ describe('a watchtower', () => {
     const watch = await tower('copies', files.toReversed());
     const { payees, answers } = await watch.look(never);
     expect(payees).toBe(2);
-    expect(answers.map(({ amount }) => amount)).toEqual([9_000n, 9_000n]);
+    expect(answers.map((answer) => answer.amount)).toEqual([9_000n, 9_000n]);
     for (const world of worlds) await world.close();
   });
 
@@ -142,9 +143,35 @@ describe('a watchtower', () => {
     await world.requestClose(0);
     await world.requestClose(1);
     const watch = await tower('forged', [file]);
-    expect((await watch.look(never)).answers.map(({ amount }) => amount)).toEqual([7_000n]);
+    expect((await watch.look(never)).answers.map((answer) => answer.amount)).toEqual([7_000n]);
     await world.close();
   });
+
+  it.each([true, false])(
+    'is not kept from a receipt by a forged one in another file (read first: %s)',
+    async (first) => {
+      const label = `hidden ${first}`;
+      const world = await World.create(server, label, 1);
+      await world.receive(0, 5_000_000n);
+      const file = await exported(world);
+      const sound = await readReceiptFile(file);
+      const figures = { amount: amount(6_000_000n), up: 1n << 60n, down: 1n << 60n };
+      const forged: ReceiptFile = {
+        ...sound,
+        receipts: sound.receipts.map(({ receipt, ...filed }) => ({
+          ...filed,
+          receipt: signReceipt({ ...receipt, ...figures }, delegateFromSeed(sha256('somebody else'))),
+        })),
+      };
+      const evil = path.join(folder, 'forged');
+      await writeFile(evil, encodeReceiptFile(forged));
+      await world.requestClose(0);
+      const watch = await tower(label, first ? [evil, file] : [file, evil]);
+      expect((await watch.look(never)).answers).toMatchObject([{ amount: 5_000_000n }]);
+      expect(await world.settledOnChain()).toBe(5_000_000n);
+      await world.close();
+    },
+  );
 
   it.each([1, 16])("settles a payee's other closing channels when one is refused, %s at a time", async (most) => {
     const world = await World.create(server, `one refused ${most}`, 3);
@@ -154,7 +181,7 @@ describe('a watchtower', () => {
     }
     const watch = await tower('one refused', [await exported(world)], { wallet: narrow(spoiling(world, 0), most) });
     const { answers, failures } = await watch.look(never);
-    expect(answers.map(({ amount }) => amount).toSorted()).toEqual([4_998n, 4_999n]);
+    expect(answers.map((answer) => answer.amount).toSorted((a, b) => Number(a - b))).toEqual([4_998n, 4_999n]);
     expect(failures).toMatchObject([{ code: 'CHANNEL_UNKNOWN' }]);
     expect(await world.settledOnChain()).toBe(9_997n);
     await world.close();
@@ -195,7 +222,7 @@ describe('a watchtower', () => {
     const watch = await tower('half copy', [file], {
       pollMillis: 5,
       log: { ...silentLog, warn: (_fields, message) => void events.emit('warned', message) },
-      onAnswer: ({ amount }) => void events.emit('answered', amount),
+      onAnswer: (answer) => void events.emit('answered', answer.amount),
     });
     await watch.look(never);
     await writeFile(file, (await readFile(file)).subarray(0, 100));

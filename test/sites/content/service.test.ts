@@ -97,6 +97,22 @@ describe('content service', () => {
     expect(unknown.client.isOpen).toBe(true);
   });
 
+  it('tags no stream with a name that it keeps nothing for, and does so once it does', async () => {
+    const store = await temporaryStore(cleanup);
+    const block = rawBlock('to come');
+    const [near, far] = await socketPair(cleanup);
+    const tags: string[] = [];
+    const stream = Object.assign(far, { tag: (name: string) => void tags.push(name) });
+    createContentService({ store })(stream, encodeContentParams('demo.web3'));
+    const client = createContentClient(near);
+    await expect(client.get(block.cid)).rejects.toMatchObject({ code: 'CONTENT_REFUSED' });
+    expect(tags).toEqual([]);
+    await keep(store, 'demo.web3', [block]);
+    await client.get(block.cid);
+    await client.get(block.cid);
+    expect(tags).toEqual(['demo.web3']);
+  });
+
   it('gives up one block when asked to, and keeps the stream', async () => {
     const store = await temporaryStore(cleanup);
     const blocks = Array.from({ length: 20 }, (_, i) => rawBlock(randomBytes(100_000 + i)));
