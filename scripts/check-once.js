@@ -18,15 +18,14 @@ for (const peer of report.peers) {
   for (const way of ['up', 'down']) {
     expect(peer.payerCounts[way] === peer.payeeCounts[way], `${pair}: the two counts of ${way} differ`);
   }
-  expect(peer.owed === peer.paid && BigInt(peer.paid) > 0n, `${pair}: owed ${peer.owed}, paid ${peer.paid}`);
+  expect(peer.owed === peer.paid, `${pair}: owed ${peer.owed}, paid ${peer.paid}`);
 }
 const s = Object.fromEntries(Object.entries(report.supply).map(([key, value]) => [key, BigInt(value)]));
 expect(s.circulating + s.openDeposits + s.unminted === s.bought - s.redeemed, 'the supply identity fails');
 expect(s.bought + s.minted - s.burned - s.redeemed === s.circulating, 'minting and burning do not explain the supply');
-expect(
-  report.settlement.receipts >= report.peers.length && report.settlement.transactions > 0,
-  'too little was settled',
-);
+// A pair that pays each other nets: one side may owe nothing.
+const paying = report.peers.filter((peer) => peer.paid !== '0').length;
+expect(paying >= 5 && report.settlement.receipts >= paying, 'too little was settled');
 expect(report.settlement.signatures.length === report.settlement.transactions, 'signatures and transactions differ');
 const site = report.balances.find((balance) => balance.role === 'site');
 expect(site !== undefined && BigInt(site.after) > BigInt(site.before), "the site owner's share did not arrive");

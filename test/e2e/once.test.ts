@@ -24,9 +24,10 @@ function expectWholeBooks(report: RoundReport): void {
   expect(report.site.verified).toBe(true);
   for (const peer of report.peers) {
     expect(peer.payerCounts).toEqual(peer.payeeCounts);
+    // A pair that pays each other may have netted all of one side: then it owes nothing.
     expect(peer.paid).toBe(peer.owed);
-    expect(BigInt(peer.paid)).toBeGreaterThan(0n);
   }
+  expect(report.peers.filter((peer) => peer.paid !== '0').length).toBeGreaterThanOrEqual(3);
   const { supply } = report;
   expect(total([supply.circulating, supply.openDeposits, supply.unminted])).toBe(
     BigInt(supply.bought) - BigInt(supply.redeemed),
