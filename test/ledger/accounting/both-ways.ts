@@ -13,6 +13,8 @@ import type { SignedReceipt } from '../../../ledger/receipt/index.ts';
 import { channelState, delegate, seed } from './pair.ts';
 
 export const BITS = 20n;
+/** Half of a smaller window is no whole base unit, which is the least that a receipt pays: netting or not, its payer is cut. */
+const PAYABLE_WINDOW = 2n;
 
 interface Frame {
   readonly bytes: number;
@@ -151,7 +153,7 @@ export class End {
     } else {
       this.counted += cost(message.up);
       const verdict = this.earning.receivedUp(message.up.bytes, message.up.price);
-      if (verdict === 'cut') this.cuts += 1;
+      if (verdict === 'cut') this.cuts += this.window < PAYABLE_WINDOW ? 0 : 1;
       else if (verdict === 'hold' || this.waiting.length > 0) this.waiting.push(message.up);
       else this.served += cost(message.up);
     }
