@@ -25,7 +25,9 @@ export function windowFor(entry: Pick<Entry, 'channel' | 'latest' | 'arrears'>, 
   const part = channel.deposit > paid ? (channel.deposit - paid) / DEPOSIT_PARTS : 0n;
   if (window > part) window = part;
   const unpaid = (arrears + ARREARS_PARTS - 1n) / ARREARS_PARTS;
-  return amount(window > unpaid ? window - unpaid : 0n);
+  const left = window - unpaid;
+  // Half of a single base unit is none: a payer that keeps to it would be cut for nothing.
+  return amount(left < 2n ? 0n : left);
 }
 
 function worth(bytes: number, price: PricePerMiB): bigint {
