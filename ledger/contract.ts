@@ -130,6 +130,8 @@ export interface SettleItem {
 export interface ContentShare {
   readonly name: string;
   readonly gross: Amount;
+  /** The name's royalty at settlement counts, but no more than this: basis points, at most 10,000. */
+  readonly maxRoyaltyBps: number;
 }
 
 /** What settling is expected to cost now, the network's own priority fee included. */

@@ -14,6 +14,11 @@ export interface SettlementPolicy {
    * basis points. Default 100, one per cent. A receipt joins a transaction when its own part of the fee is below the share.
    */
   readonly maxFeeShareBps: number;
+  /**
+   * The greatest royalty that a settlement pays a name, basis points. Its owner may raise the royalty after content was served,
+   * so what is served under a higher one pays this much. Default 5,000, half.
+   */
+  readonly maxRoyaltyBps: number;
   /** Value that waited this long, milliseconds, is settled as soon as it is worth more than the fee. Default one day. */
   readonly maxAgeMillis: number;
   /** How often the till is looked at: close requests, top-ups, what waits. Milliseconds, default 10,000. Much shorter than any challenge period. */

@@ -87,11 +87,7 @@ export class Dispatch {
       const left = await this.#stillOpen(stop, batch);
       if (left !== undefined) {
         todo.push(
-          ...planBatches(
-            left,
-            new Map(batch.shares.map(({ name, gross }): [string, bigint] => [name, gross])),
-            (receipts, names) => this.#parts.wallet.receiptsThatFit(receipts, names),
-          ),
+          ...planBatches(left, batch.shares, (receipts, names) => this.#parts.wallet.receiptsThatFit(receipts, names)),
         );
         continue;
       }

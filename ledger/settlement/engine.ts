@@ -9,7 +9,14 @@ import { amount, formatCredits } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
 import type { BookStore } from '../accounting/index.ts';
 import { NUMERATOR_BITS } from '../accounting/index.ts';
-import type { ChannelState, LedgerReader, LedgerWallet, TillState, TransactionResult } from '../contract.ts';
+import type {
+  ChannelState,
+  ContentShare,
+  LedgerReader,
+  LedgerWallet,
+  TillState,
+  TransactionResult,
+} from '../contract.ts';
 import type {
   Settlement,
   SettlementEngine,
@@ -27,6 +34,7 @@ import type { Pressure, Worth } from './worth.ts';
 
 const DEFAULT_POLICY: SettlementPolicy = {
   maxFeeShareBps: 100,
+  maxRoyaltyBps: 5_000,
   maxAgeMillis: 24 * 60 * 60 * 1000,
   pollMillis: 10_000,
   retryMillis: 500,
@@ -268,13 +276,14 @@ class Engine implements SettlementEngine {
   }
 
   /** What each name may be paid: whole base units, names that the ledger knows. */
-  async #payable(stop: AbortSignal): Promise<ReadonlyMap<string, bigint>> {
-    const payable = new Map<string, bigint>();
+  async #payable(stop: AbortSignal): Promise<readonly ContentShare[]> {
+    const { maxRoyaltyBps } = this.#policy;
+    const payable: ContentShare[] = [];
     for (const [name, numerator] of this.#store.shares) {
-      const gross = numerator >> NUMERATOR_BITS;
+      const gross = amount(numerator >> NUMERATOR_BITS);
       if (gross === 0n) continue;
       const known = await this.#patience.retried(stop, () => this.#reader.name(name));
-      if (known !== undefined) payable.set(name, gross);
+      if (known !== undefined) payable.push({ name, gross, maxRoyaltyBps });
     }
     return payable;
   }

@@ -27,16 +27,16 @@ export function increaseOf({ channel, receipt }: Candidate): bigint {
 }
 
 /**
- * Fills transactions, the greatest values first. `earned` is what each name may be paid, base units: all of it is
+ * Fills transactions, the greatest values first. `earned` is what each name may be paid, a name once: all of it is
  * placed if it fits, never more than a batch's increase. Fewer receipts share a transaction when names need the room.
  */
 export function planBatches(
   candidates: readonly Candidate[],
-  earned: ReadonlyMap<string, bigint>,
+  earned: readonly ContentShare[],
   fit: Fit,
 ): readonly Batch[] {
   const left = candidates.toSorted((a, b) => compare(increaseOf(b), increaseOf(a)));
-  const names = new Map(Array.from(earned).filter(([, gross]) => gross > 0n));
+  const names = byName(earned.filter(({ gross }) => gross > 0n));
   const batches: Batch[] = [];
   while (left.length > 0) {
     const wanted = Math.min(names.size, MAX_SHARES_PER_TRANSACTION);
@@ -48,29 +48,34 @@ export function planBatches(
 
 /** The same receipts in two transactions, with as much of the same shares as each can carry. */
 export function splitBatch({ candidates, shares }: Batch): readonly Batch[] {
-  const names = new Map(shares.map(({ name, gross }): [string, bigint] => [name, gross]));
+  const names = byName(shares);
   const middle = Math.ceil(candidates.length / 2);
   return [candidates.slice(0, middle), candidates.slice(middle)].map((half) => batchOf(half, names));
 }
 
 /** Takes what it pays from `names`. */
-function batchOf(candidates: readonly Candidate[], names: Map<string, bigint>): Batch {
+function batchOf(candidates: readonly Candidate[], names: Map<string, ContentShare>): Batch {
   const increase = candidates.reduce((sum, candidate) => sum + increaseOf(candidate), 0n);
   return { candidates, shares: takeShares(names, increase), increase: amount(increase) };
 }
 
-function takeShares(names: Map<string, bigint>, increase: bigint): readonly ContentShare[] {
+function byName(shares: readonly ContentShare[]): Map<string, ContentShare> {
+  return new Map(shares.map((share) => [share.name, share]));
+}
+
+function takeShares(names: Map<string, ContentShare>, increase: bigint): readonly ContentShare[] {
   const shares: ContentShare[] = [];
   let room = increase;
-  for (const [name, gross] of Array.from(names)
-    .toSorted((a, b) => compare(b[1], a[1]))
+  for (const share of Array.from(names.values())
+    .toSorted((a, b) => compare(b.gross, a.gross))
     .slice(0, MAX_SHARES_PER_TRANSACTION)) {
+    const { name, gross } = share;
     const placed = gross < room ? gross : room;
     if (placed === 0n) break;
     room -= placed;
     if (placed === gross) names.delete(name);
-    else names.set(name, gross - placed);
-    shares.push({ name, gross: amount(placed) });
+    else names.set(name, { ...share, gross: amount(gross - placed) });
+    shares.push({ ...share, gross: amount(placed) });
   }
   return shares;
 }

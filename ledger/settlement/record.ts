@@ -9,12 +9,15 @@ import type { ContentShare, PreparedTransaction } from '../contract.ts';
 import type { Receipt } from '../receipt/index.ts';
 import type { SettlementTotals } from './contract.ts';
 
+type PaidShare = Pick<ContentShare, 'name' | 'gross'>;
+
 /** A settlement under way. Its id is its transaction's signature. */
 export interface SettlementRecord {
   readonly transaction: PreparedTransaction;
   /** What each channel has settled once this is on chain. */
   readonly items: readonly Receipt[];
-  readonly shares: readonly ContentShare[];
+  /** What names are paid off; at which royalty only the transaction says. */
+  readonly shares: readonly PaidShare[];
   /** What it moves. */
   readonly increase: Amount;
 }
@@ -77,7 +80,7 @@ export function decodeRecord(encoded: Uint8Array): SettlementRecord {
       down: reader.u64(),
     });
   }
-  const shares: ContentShare[] = [];
+  const shares: PaidShare[] = [];
   for (let i = 0; i < shareCount; i += 1) {
     shares.push({ name: reader.string16(MAX_NAME_BYTES), gross: amount(reader.u64()) });
   }

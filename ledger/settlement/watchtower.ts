@@ -171,7 +171,7 @@ class Tower implements Watchtower {
     const { wallet } = this.#options;
     const fit: Fit = (receipts, names) => wallet.receiptsThatFit(receipts, names);
     const refusals: RelaymintError[] = [];
-    const todo = planBatches(candidates, new Map(), fit).toReversed();
+    const todo = planBatches(candidates, [], fit).toReversed();
     for (let batch = todo.pop(); batch !== undefined; batch = todo.pop()) {
       try {
         done(await this.#settle(payee, batch, stop));

@@ -10,8 +10,8 @@ export const MAX_PACKET_BYTES = 1232;
  * place, accounts and length 7, tag and count 2, scalar 32, number of shares 1.
  */
 const FRAME_BYTES = 324;
-/** Address, place in the list of accounts, gross. */
-const NAME_BYTES = 32 + 1 + 8;
+/** Address, place in the list of accounts, gross, cap of the royalty. */
+const NAME_BYTES = 32 + 1 + 8 + 2;
 
 /** Measured, rounded up: tests hold the program to it. The base has room for the rare path of keys of mixed order. */
 const BASE_UNITS = 6_000;

@@ -219,6 +219,26 @@ export function addEarningOptions(command: Command): Command {
     .option('--export-receipts <file>', 'keep the newest receipts in this file, for a watchtower');
 }
 
+/** The greatest royalty that a host pays, for a command that serves names' content. */
+export function maxRoyaltyOption(): Option {
+  return new Option(
+    '--max-royalty <share>',
+    "most of what a name's content earned that its owner gets, whatever royalty the name asks: 50% or, in basis points, 5000",
+  )
+    .argParser(royalty)
+    .default(DEFAULT_MAX_ROYALTY_BPS, '50%');
+}
+
+const DEFAULT_MAX_ROYALTY_BPS = 5_000;
+
+/** "20%" or "2000" basis points. */
+export function royalty(text: string): number {
+  const [, share = '', percent] = /^(\d+(?:\.\d{1,2})?)(%?)$/.exec(text) ?? [];
+  const bps = percent === '%' ? Math.round(Number(share) * 100) : Number(share);
+  if (share !== '' && Number.isInteger(bps) && bps <= 10_000) return bps;
+  throw new InvalidArgumentError('Write 0% to 100%, or basis points from 0 to 10000.');
+}
+
 const DEFAULT_FEE_SHARE_BPS = 100;
 
 /** "2.5" per cent -> 250 basis points. @throws RangeError */

@@ -78,7 +78,7 @@ async function earn(text: string, gross: bigint): Promise<void> {
   const channel = await wallet.openChannel(wallet.address, signer.address, amount(gross));
   const message = encodeReceipt({ channel: channel.id, amount: amount(gross), up: 1n, down: 1n });
   const item = { slot: channel.slot, delegate: signer.address, message, signature: signer.sign(message) };
-  const prepared = await wallet.prepareSettle([item], [{ name: text, gross: amount(gross) }]);
+  const prepared = await wallet.prepareSettle([item], [{ name: text, gross: amount(gross), maxRoyaltyBps: 10_000 }]);
   await wallet.submit(prepared);
   expect(await wallet.confirm(prepared)).toMatchObject({ state: 'confirmed' });
 }

@@ -1,4 +1,4 @@
-//! 6 settle(n u8, s [u8; 32]; n receipts; m u8, gross u64 each)
+//! 6 settle(n u8, s [u8; 32]; n receipts; m u8, gross u64 and max_royalty_bps u16 each)
 //!
 //! till (writable), bank (writable), till owner (signer) or this program's id when m = 0, then m name accounts
 //! (writable)

@@ -1,4 +1,4 @@
-//! 13 settleVerified(n u8, slot u16 each; m u8, gross u64 each)
+//! 13 settleVerified(n u8, slot u16 each; m u8, gross u64 and max_royalty_bps u16 each)
 //!
 //! till (writable), bank (writable), instructions sysvar, till owner (signer) or this program's id when m = 0, then m
 //! name accounts (writable)

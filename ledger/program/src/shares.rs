@@ -1,8 +1,10 @@
 //! The end of a settlement, whichever way its receipts were verified: the fee to the treasury, royalties to
 //! the names, the rest to the till.
 //!
-//! Data m u8, then gross u64 of each name account. Which content earned the money is the seller's word alone, so shares
-//! need the till owner's signature: a payer could else send its payee's income to a name of its own.
+//! Data m u8, then gross u64 and max_royalty_bps u16 of each name account. Which content earned the money is the seller's
+//! word alone, so shares need the till owner's signature: a payer could else send its payee's income to a name of its own.
+//! With it the seller signs the greatest royalty that it agrees to: a name's owner may change the royalty at any time, also
+//! after the content was served.
 
 use crate::account::Account;
 use crate::bytes::{Key, same_key};
@@ -71,12 +73,18 @@ fn share_out(names: &[Account], input: &mut Input, total: u64, bank: &Bank, prog
         if gross == 0 {
             return Err(Error::ZeroShare);
         }
+        let cap = input.u16()?;
+        if cap as u64 > math::BPS_WHOLE {
+            return Err(Error::InvalidRoyalty);
+        }
         attributed = math::add(attributed, gross)?;
         if attributed > total {
             return Err(Error::ShareExceedsBatch);
         }
         let base = bank.after_fee(gross);
-        let (royalty, carry) = math::share(base, name.royalty_bps() as u64, name.royalty_carry() as u64);
+        let wanted = name.royalty_bps();
+        let bps = if wanted < cap { wanted } else { cap };
+        let (royalty, carry) = math::share(base, bps as u64, name.royalty_carry() as u64);
         name.set_royalty_carry(carry as u16);
         name.set_accrued(math::add(name.accrued(), royalty)?);
         name.set_lifetime(name.lifetime().wrapping_add(royalty));

@@ -29,7 +29,7 @@ export const TAGS = {
   dropCommitment: 21,
 } as const;
 
-/** No transaction holds more: settle with 64 receipts and eight shares needs at most 3,875 bytes. */
+/** No transaction holds more: settle with 64 receipts and eight shares needs at most 3,891 bytes. */
 const MAX_DATA_BYTES = 4096;
 
 export function encoder(tag: number): Writer {

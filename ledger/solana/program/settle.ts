@@ -17,6 +17,8 @@ export interface SettleShare {
   readonly name: string;
   /** What the name's content earned within this batch, before its royalty is taken. More than 0. */
   readonly gross: Amount;
+  /** The greatest royalty that the seller agrees to, basis points, at most 10,000. The name's own counts when it is lower. */
+  readonly maxRoyaltyBps: number;
 }
 
 /** A receipt without what the program knows: its channel and key. */
@@ -115,7 +117,7 @@ function writeShares(data: Writer, { owner, shares = [] }: Shared): void {
   if (shares.length > MAX_BATCH_SHARES) throw new RangeError(`a batch has at most ${MAX_BATCH_SHARES} shares`);
   if (shares.length > 0 && owner === undefined) throw new RangeError('shares need the till owner to sign');
   data.u8(shares.length);
-  for (const share of shares) data.u64(share.gross);
+  for (const share of shares) data.u64(share.gross).u16(share.maxRoyaltyBps);
 }
 
 function ownerAndNames(programId: PublicKey, { owner, shares = [] }: Shared): readonly AccountMeta[] {

@@ -8,6 +8,7 @@ import {
   addNodeOptions,
   addTillOptions,
   collect,
+  maxRoyaltyOption,
   parsed,
   priceOption,
   type EarningOptions,
@@ -23,6 +24,7 @@ interface HostOptions extends NodeOptions, ListenOptions, TillOptions, EarningOp
   readonly quota?: Bytes;
   readonly quotaPerName?: Bytes;
   readonly accept: readonly string[];
+  readonly maxRoyalty: number;
 }
 
 const DEFAULT_CONTENT_PRICE = pricePerMiB(10_000n);
@@ -48,6 +50,7 @@ export function hostCommand(program: Command): void {
     .addOption(
       priceOption('--publish-price <credits>', 'credits for each MiB that a publisher brings', DEFAULT_PUBLISH_PRICE),
     )
+    .addOption(maxRoyaltyOption())
     .option('--quota <size>', 'most content to keep, for example 20G', parsed(parseSize))
     .option('--quota-per-name <size>', 'most content to keep for one name', parsed(parseSize))
     .option(

@@ -1,5 +1,5 @@
 /** `relaymint name`: who a name belongs to, how long, what it points to and who earns from it. */
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { RelaymintError } from '../../../core/errors.ts';
 import { ledgerAddress, type LedgerAddress } from '../../../core/ids.ts';
 import { amount, formatCredits, type Amount } from '../../../core/units.ts';
@@ -14,6 +14,7 @@ import {
   collect,
   credits,
   parsed,
+  royalty,
   walletFile,
   wholeNumber,
   type CommonOptions,
@@ -160,14 +161,6 @@ function addRecordOptions(command: Command): Command {
       collect(parseSplit),
       [],
     );
-}
-
-/** "20%" or "2000" basis points. */
-function royalty(text: string): number {
-  const [, share = '', percent] = /^(\d+(?:\.\d{1,2})?)(%?)$/.exec(text) ?? [];
-  const bps = percent === '%' ? Math.round(Number(share) * 100) : Number(share);
-  if (share !== '' && Number.isInteger(bps) && bps <= 10_000) return bps;
-  throw new InvalidArgumentError('Write 0% to 100%, or basis points from 0 to 10000.');
 }
 
 async function register(name: string, options: RegisterOptions): Promise<void> {

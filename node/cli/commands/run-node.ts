@@ -12,7 +12,7 @@ import { controlHandlers } from '../roles/stats.ts';
 
 export interface RunNodeOptions {
   readonly role: NodeRole;
-  readonly options: NodeOptions & Partial<ListenOptions> & Partial<EarningOptions>;
+  readonly options: NodeOptions & Partial<ListenOptions> & Partial<EarningOptions> & { readonly maxRoyalty?: number };
   readonly relayPrice: PricePerMiB | undefined;
   /** The main price: one MiB at it is what a stranger may owe. */
   readonly windowPrice: PricePerMiB;
@@ -53,7 +53,10 @@ export function nodeSettings(run: Omit<RunNodeOptions, 'prepare' | 'open' | 'des
       ? {}
       : {
           earning: {
-            policy: { maxFeeShareBps: options.settleFeeShare },
+            policy: {
+              maxFeeShareBps: options.settleFeeShare,
+              ...(options.maxRoyalty === undefined ? {} : { maxRoyaltyBps: options.maxRoyalty }),
+            },
             exportReceipts: options.exportReceipts === undefined ? undefined : path.resolve(options.exportReceipts),
           },
         }),

@@ -38,8 +38,8 @@ import { growNearlyFull } from './till.ts';
 import { loadNodeKeys, signerOf, type NodeKeys } from './keys.ts';
 
 export interface EarningSettings {
-  /** When to settle unasked. */
-  readonly policy: Partial<Pick<SettlementPolicy, 'maxFeeShareBps'>>;
+  /** When to settle unasked, and the greatest royalty to pay. */
+  readonly policy: Partial<Pick<SettlementPolicy, 'maxFeeShareBps' | 'maxRoyaltyBps'>>;
   /** File that is kept as new as the books, for a watchtower. */
   readonly exportReceipts: string | undefined;
 }

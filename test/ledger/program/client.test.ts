@@ -144,7 +144,7 @@ describe('the program', () => {
     chain.registerName(self, { name, royaltyBps: 5_000 });
     chain.openChannel(self, till, 0, 1_000n);
     const receipt = chain.receipt(self, { till, slot: 0, amount: 700n });
-    const shares = [{ name, gross: amount(700n) }];
+    const shares = [{ name, gross: amount(700n), maxRoyaltyBps: 10_000 }];
     chain.ok(chain.settlement([receipt], { till, slots: [0], owner: self.publicKey, shares }), self);
     const close = { payer: self.publicKey, till, slot: 0, generation: 1, tillOwner: self.publicKey };
     chain.ok(

@@ -26,7 +26,7 @@ describe('distributeName', () => {
   const earn = (gross: bigint): void => {
     settled += gross;
     const receipt = chain.receipt(payer, { till, slot: 0, amount: settled });
-    const list = [{ name: NAME, gross: amount(gross) }];
+    const list = [{ name: NAME, gross: amount(gross), maxRoyaltyBps: 10_000 }];
     chain.ok(chain.settlement([receipt], { till, slots: [0], owner: owner.publicKey, shares: list }), owner);
   };
   const distribute = (accounts: readonly (PublicKey | null | undefined)[] = []): TransactionInstruction =>

@@ -40,7 +40,7 @@ function play(): Record<Fixture, Buffer> {
   chain.openChannel(payer, till, 1, 3_000n, delegate);
   const settle = (total: bigint): void => {
     const receipt = chain.receipt(delegate, { till, slot: 1, amount: total, up: 11n, down: 2_222n });
-    const shares = [{ name, gross: amount(777n) }];
+    const shares = [{ name, gross: amount(777n), maxRoyaltyBps: 10_000 }];
     chain.ok(chain.settlement([receipt], { till, slots: [1], owner: owner.publicKey, shares }), owner);
   };
   settle(1_001n);

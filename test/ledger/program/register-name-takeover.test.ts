@@ -37,7 +37,7 @@ describe('an expired name', () => {
   const earn = (gross: bigint): void => {
     settled += gross;
     const receipt = chain.receipt(former, { till, slot: 0, amount: settled });
-    const shares = [{ name: NAME, gross: amount(gross) }];
+    const shares = [{ name: NAME, gross: amount(gross), maxRoyaltyBps: 10_000 }];
     chain.ok(chain.settlement([receipt], { till, slots: [0], owner: former.publicKey, shares }), former);
   };
 

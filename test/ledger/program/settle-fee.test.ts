@@ -21,7 +21,7 @@ describe("the bank's fee", () => {
       till,
       slots: [0],
       owner: owner.publicKey,
-      shares: shares.map(([name, gross]) => ({ name, gross: amount(gross) })),
+      shares: shares.map(([name, gross]) => ({ name, gross: amount(gross), maxRoyaltyBps: 10_000 })),
     });
   /** Everything that a settlement moved is with the treasury, the names and the seller. */
   const expectDivided = (total: bigint, names: readonly string[]): void => {

@@ -2,6 +2,7 @@ import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { concatBytes } from '../../../core/codec.ts';
 import { amount } from '../../../core/units.ts';
+import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
 import { Chain, keypair, withAccounts, withData } from './svm.ts';
 
@@ -19,12 +20,15 @@ describe('content shares of a settlement', () => {
   const registerName = (name: string, royaltyBps: number): void => {
     chain.registerName(owner, { name, royaltyBps });
   };
-  const shared = (total: bigint, shares: readonly (readonly [string, bigint])[]): TransactionInstruction[] =>
+  const shared = (
+    total: bigint,
+    shares: readonly (readonly [name: string, gross: bigint, maxRoyaltyBps?: number])[],
+  ): TransactionInstruction[] =>
     chain.settlement([chain.receipt(payer, { till, slot: 0, amount: total })], {
       till,
       slots: [0],
       owner: owner.publicKey,
-      shares: shares.map(([name, gross]) => ({ name, gross: amount(gross) })),
+      shares: shares.map(([name, gross, maxRoyaltyBps = 10_000]) => ({ name, gross: amount(gross), maxRoyaltyBps })),
     });
 
   beforeEach(() => {
@@ -47,7 +51,7 @@ describe('content shares of a settlement', () => {
     const names = ['news.web3', 'maps.map', 'free.web3'];
     const slots = [0, 1, 2, 3, 4];
     const receipts = slots.map((slot) => chain.receipt(payer, { till, slot, amount: 1_000n }));
-    const shares = names.map((name) => ({ name, gross: amount(1_000n) }));
+    const shares = names.map((name) => ({ name, gross: amount(1_000n), maxRoyaltyBps: 10_000 }));
     const { computeUnits } = chain.ok(
       chain.settlement(receipts, { till, slots, owner: owner.publicKey, shares }),
       owner,
@@ -77,6 +81,36 @@ describe('content shares of a settlement', () => {
     chain.ok(shared(80n, shares), owner);
     expect(names.map((name) => chain.name(name).accrued)).toEqual(names.map(() => 5n));
     expect(chain.till(till).earned).toBe(40n);
+  });
+
+  it('give a name at most what the seller agreed to, though its owner raised the royalty after the content was served', () => {
+    const name = 'news.web3';
+    const royaltyBps = 10_000;
+    chain.ok(
+      [program.updateName(chain.programId, { signer: owner.publicKey, name, seq: chain.name(name).seq, royaltyBps })],
+      owner,
+    );
+    expect(chain.name(name).royaltyBps).toBe(royaltyBps);
+    chain.ok(shared(400n, [[name, 400n, 2_500]]), owner);
+    expect(chain.name(name)).toMatchObject({ accrued: 100n, lifetime: 100n, royaltyCarry: 0 });
+    expect(chain.till(till).earned).toBe(300n);
+  });
+
+  it('give a name its own royalty when that is no more than the seller agreed to', () => {
+    chain.ok(shared(800n, [['news.web3', 400n, 2_500]]), owner);
+    expect(chain.name('news.web3').accrued).toBe(100n);
+    chain.ok(shared(1_000n, [['news.web3', 200n, 9_999]]), owner);
+    expect(chain.name('news.web3').accrued).toBe(150n);
+  });
+
+  it('give a name nothing when the seller agreed to nothing', () => {
+    chain.ok(shared(400n, [['maps.map', 400n, 0]]), owner);
+    expect(chain.name('maps.map')).toMatchObject({ accrued: 0n, lifetime: 0n });
+    expect(chain.till(till).earned).toBe(400n);
+  });
+
+  it.each([10_001, 65_535])('are refused when the agreed royalty is %d basis points', (maxRoyaltyBps) => {
+    expect(chain.refusal(shared(100n, [['news.web3', 100n, maxRoyaltyBps]]), owner)).toBe('InvalidRoyalty');
   });
 
   it('carry the odd part of a base unit to the next share', () => {
@@ -133,7 +167,7 @@ describe('content shares of a settlement', () => {
   it('are refused when there are more than eight', () => {
     const [instruction] = shared(100n, [['news.web3', 1n]]);
     if (instruction === undefined) throw new TypeError('no batch');
-    const data = concatBytes(instruction.data.subarray(0, -9), Uint8Array.of(9), new Uint8Array(72).fill(1));
+    const data = concatBytes(instruction.data.subarray(0, -11), Uint8Array.of(9), new Uint8Array(90).fill(1));
     const crowd = Object.assign(withData(instruction, data), {
       keys: [...instruction.keys, ...Array.from({ length: 7 }, () => instruction.keys[3])],
     });

@@ -244,10 +244,16 @@ describe('settleVerified', () => {
   it('shares what it earned with a name when the till owner signs', () => {
     const name = 'news.web3';
     chain.registerName(owner, { name, royaltyBps: 2_500 });
-    const args = { till, slots: [0], owner: owner.publicKey, shares: [{ name, gross: amount(400n) }] };
-    chain.ok(chain.verifiedSettlement([receipt(700n)], args), owner);
+    const share = (total: bigint, gross: bigint, maxRoyaltyBps: number): TransactionInstruction[] => {
+      const shares = [{ name, gross: amount(gross), maxRoyaltyBps }];
+      return [...chain.verifiedSettlement([receipt(total)], { till, slots: [0], owner: owner.publicKey, shares })];
+    };
+    chain.ok(share(700n, 400n, 2_500), owner);
     expect(chain.name(name).accrued).toBe(100n);
     expect(chain.till(till).earned).toBe(600n);
+    chain.ok(share(800n, 100n, 1_000), owner);
+    expect(chain.name(name).accrued).toBe(110n);
+    expect(chain.refusal(share(900n, 100n, 10_001), owner)).toBe('InvalidRoyalty');
   });
 
   checkAccounts(
@@ -263,9 +269,9 @@ describe('settleVerified', () => {
     expect(() => program.settleVerified(chain.programId, { till, slots: Array.from({ length: 9 }, () => 0) })).toThrow(
       RangeError,
     );
-    const shares = [{ name: 'news.web3', gross: amount(1n) }];
+    const shares = [{ name: 'news.web3', gross: amount(1n), maxRoyaltyBps: 10_000 }];
     expect(() => program.settleVerified(chain.programId, { till, slots: [0], shares })).toThrow(RangeError);
-    const nine = Array.from({ length: 9 }, () => ({ name: 'news.web3', gross: amount(1n) }));
+    const nine = Array.from({ length: 9 }, () => ({ name: 'news.web3', gross: amount(1n), maxRoyaltyBps: 10_000 }));
     expect(() => program.settleVerified(chain.programId, { till, slots: [0], shares: nine, owner: till })).toThrow(
       RangeError,
     );

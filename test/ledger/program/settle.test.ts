@@ -262,7 +262,7 @@ describe('settle', () => {
     expect(() => build({ receipts: [{ ...given, up: 1n << 64n }] })).toThrow(RangeError);
     expect(() => build({ receipts: [{ ...given, r: signature }] })).toThrow(RangeError);
     expect(() => build({ scalar: new Uint8Array(31) })).toThrow(RangeError);
-    const shares = [{ name: 'news.web3', gross: amount(1n) }];
+    const shares = [{ name: 'news.web3', gross: amount(1n), maxRoyaltyBps: 10_000 }];
     expect(() => build({ shares })).toThrow(RangeError);
     expect(() => build({ shares: Array.from({ length: 9 }, () => shares).flat(), owner: till })).toThrow(RangeError);
   });

@@ -123,7 +123,7 @@ describe('updateName', () => {
     chain.ok([update({ royaltyBps: 10_000, splits: [{ account: manager.publicKey, bps: 10_000 }] })], owner);
     const earn = (total: bigint, gross: bigint): void => {
       const receipt = chain.receipt(payer, { till, slot: 0, amount: total });
-      const shares = [{ name: NAME, gross: amount(gross) }];
+      const shares = [{ name: NAME, gross: amount(gross), maxRoyaltyBps: 10_000 }];
       chain.ok(chain.settlement([receipt], { till, slots: [0], owner: owner.publicKey, shares }), owner);
     };
     const change = update({ seq: 1n, splits: [{ account: owner.publicKey, bps: 10_000 }] });

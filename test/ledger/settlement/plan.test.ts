@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { channelId } from '../../../core/ids.ts';
 import { amount } from '../../../core/units.ts';
+import type { ContentShare } from '../../../ledger/contract.ts';
 import { signReceipt } from '../../../ledger/receipt/index.ts';
 import { planBatches, splitBatch } from '../../../ledger/settlement/plan.ts';
 import type { Batch, Candidate, Fit } from '../../../ledger/settlement/plan.ts';
@@ -18,6 +19,13 @@ function candidate(index: number, settled: bigint, increase: bigint): Candidate 
 /** A ledger whose transactions hold five receipts, one less for each pair of names. */
 const fit: Fit = (receipts, names) => Math.min(receipts.length, 5 - Math.floor(names / 2));
 
+/** The greatest royalty that is agreed to. */
+const CAP = 4_000;
+
+function share(name: string, gross: bigint): ContentShare {
+  return { name, gross: amount(gross), maxRoyaltyBps: CAP };
+}
+
 const sum = (values: readonly bigint[]): bigint => values.reduce((a, b) => a + b, 0n);
 const gross = (batches: readonly Batch[]): bigint =>
   sum(batches.flatMap((batch) => batch.shares.map((share) => share.gross)));
@@ -32,7 +40,7 @@ describe('planning', () => {
     fc.assert(
       fc.property(...inputs, (figures, grosses) => {
         const candidates = figures.map(([settled, increase], index) => candidate(index, settled, increase));
-        const earned = new Map(grosses.map((value, index) => [`name-${index}.web3`, value]));
+        const earned = grosses.map((value, index) => share(`name-${index}.web3`, value));
         const batches = planBatches(candidates, earned, fit);
         const placed = batches.flatMap((batch) => batch.candidates.map((one) => one.channel.slot));
         expect(placed.toSorted((a, b) => a - b)).toEqual(candidates.map((one) => one.channel.slot));
@@ -41,7 +49,7 @@ describe('planning', () => {
         for (const { name, gross: value } of batches.flatMap((batch) => batch.shares)) {
           perName.set(name, (perName.get(name) ?? 0n) + value);
         }
-        for (const [name, value] of perName) expect(value <= (earned.get(name) ?? 0n)).toBe(true);
+        for (const { name, gross: value } of earned) expect((perName.get(name) ?? 0n) <= value).toBe(true);
         for (const batch of batches.filter(({ candidates: all }) => all.length > 1)) {
           const parts = splitBatch(batch);
           expect(parts).toHaveLength(2);
@@ -54,13 +62,13 @@ describe('planning', () => {
   });
 
   it('pays a name in full when there is room for it', () => {
-    const batches = planBatches([candidate(0, 0n, 100n), candidate(1, 0n, 50n)], new Map([['a.web3', 150n]]), fit);
+    const batches = planBatches([candidate(0, 0n, 100n), candidate(1, 0n, 50n)], [share('a.web3', 150n)], fit);
     expect(batches).toHaveLength(1);
-    expect(batches[0]?.shares).toEqual([{ name: 'a.web3', gross: 150n }]);
+    expect(batches[0]?.shares).toEqual([share('a.web3', 150n)]);
   });
 
   it('puts fewer receipts together when many names wait', () => {
-    const names = new Map(Array.from({ length: 8 }, (_, index) => [`n${index}.web3`, 1n] as const));
+    const names = Array.from({ length: 8 }, (_, index) => share(`n${index}.web3`, 1n));
     const batches = planBatches(
       Array.from({ length: 5 }, (_, index) => candidate(index, 0n, 100n)),
       names,
@@ -74,17 +82,17 @@ describe('planning', () => {
 
   it('takes no more receipts than a record of it holds, however many the ledger could', () => {
     const candidates = Array.from({ length: 70 }, (_, index) => candidate(index, 0n, BigInt(index + 1)));
-    const batches = planBatches(candidates, new Map(), (receipts) => receipts.length);
+    const batches = planBatches(candidates, [], (receipts) => receipts.length);
     expect(batches.map((batch) => batch.candidates.length)).toEqual([64, 6]);
   });
 
   it('puts one receipt into a transaction that has room for none', () => {
-    const batches = planBatches([candidate(0, 0n, 1n), candidate(1, 0n, 2n)], new Map(), () => 0);
+    const batches = planBatches([candidate(0, 0n, 1n), candidate(1, 0n, 2n)], [], () => 0);
     expect(batches.map((batch) => batch.candidates.length)).toEqual([1, 1]);
   });
 
   it('gives nothing for nothing', () => {
-    expect(planBatches([], new Map([['a.web3', 5n]]), fit)).toEqual([]);
+    expect(planBatches([], [share('a.web3', 5n)], fit)).toEqual([]);
   });
 });
 
@@ -95,5 +103,8 @@ function checkBatch(batch: Batch): void {
   expect(fit(receipts, batch.shares.length) >= receipts.length || receipts.length === 1).toBe(true);
   expect(sum(batch.shares.map((share) => share.gross)) <= batch.increase).toBe(true);
   expect(batch.increase).toBe(sum(batch.candidates.map((one) => one.receipt.amount - one.channel.settled)));
-  for (const share of batch.shares) expect(share.gross > 0n).toBe(true);
+  for (const { gross: value, maxRoyaltyBps } of batch.shares) {
+    expect(value > 0n).toBe(true);
+    expect(maxRoyaltyBps).toBe(CAP);
+  }
 }

@@ -58,6 +58,27 @@ describe('settling', () => {
     });
   });
 
+  it.each([
+    [undefined, 5_000n],
+    [3_000, 3_000n],
+  ])('pays a name at most the agreed royalty, raised after it was served: %s', async (maxRoyaltyBps, paidBps) => {
+    await inWorld(`raised to ${paidBps}`, 1, async (world) => {
+      const engine = world.engine(maxRoyaltyBps === undefined ? {} : { policy: { maxRoyaltyBps } });
+      await world.receive(0, 1_000_000n, 1_000_000n);
+      await world.changeRoyalty(10_000);
+      await engine.settleAll();
+      const first = 100n * paidBps;
+      expect(await world.earnings()).toEqual({ name: first, till: 1_000_000n - first });
+      expect(world.store.shares.size).toBe(0);
+      // Below it, the name gets what it asks.
+      await world.changeRoyalty(2_500);
+      await world.receive(0, 2_000_000n, 1_000_000n);
+      await engine.settleAll();
+      expect(await world.earnings()).toEqual({ name: first + 250_000n, till: 1_750_000n - first });
+      await engine.close();
+    });
+  });
+
   it('sends the next transaction while the last one is not final yet', async () => {
     await inWorld('together', 6, async (world) => {
       for (let i = 0; i < 6; i += 1) await world.receive(i, 1_000_000n);

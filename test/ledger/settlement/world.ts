@@ -151,6 +151,11 @@ export class World {
     });
   }
 
+  /** What the site's owner asks for from now on, basis points. */
+  async changeRoyalty(royaltyBps: number): Promise<void> {
+    await this.ledger.wallet(walletKeyFromSeed(this.label, 'site owner')).updateName(this.name, { royaltyBps });
+  }
+
   engine(options: Partial<SettlementOptions> = {}): SettlementEngine {
     return startSettlement({
       store: this.store,

@@ -142,7 +142,9 @@ describe('channels', () => {
     expect(await ledger.channelsOf(second.address)).toEqual([two]);
 
     const items = [settleItem(one, signers[0], 100_000n), settleItem(two, signers[1], 200_000n)];
-    const prepared = await payee.prepareSettle(items, [{ name: 'news.web3', gross: amount(50_000n) }]);
+    const prepared = await payee.prepareSettle(items, [
+      { name: 'news.web3', gross: amount(50_000n), maxRoyaltyBps: 10_000 },
+    ]);
     expect(await payee.status(prepared)).toEqual({ state: 'pending' });
     await payee.submit(prepared);
     const outcome = await payee.confirm(prepared);
@@ -244,7 +246,11 @@ describe('channels', () => {
     async (_title, bits) => {
       const payee = await wallet();
       for (const names of [0, 1, 7, 8]) {
-        const shares = Array.from({ length: names }, (_, index) => ({ name: `fit-${index}.web3`, gross: amount(1n) }));
+        const shares = Array.from({ length: names }, (_, index) => ({
+          name: `fit-${index}.web3`,
+          gross: amount(1n),
+          maxRoyaltyBps: 10_000,
+        }));
         const most = payee.receiptsThatFit(receipts(64, bits), names);
         const full = await payee.prepareSettle(items(receipts(most, bits)), shares);
         // A priority fee takes 12 bytes.

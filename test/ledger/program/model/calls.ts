@@ -31,6 +31,12 @@ export interface Claim {
   readonly signed: SignedReceipt;
 }
 
+/** What a name's content earned, and the greatest royalty that the seller agrees to. */
+export interface ContentShare {
+  readonly gross: bigint;
+  readonly maxRoyaltyBps: number;
+}
+
 export interface Share {
   readonly account: Label | null;
   readonly bps: number;
@@ -101,12 +107,12 @@ export interface Calls {
       /** What the scalar was made from. */
       readonly scalarOf: 'these receipts' | 'others' | 'a number too great';
       readonly receipts: readonly Claim[];
-      readonly shares: readonly bigint[];
+      readonly shares: readonly ContentShare[];
     };
   };
   settleVerified: {
     accounts: Shared;
-    args: { readonly slots: readonly number[]; readonly shares: readonly bigint[] };
+    args: { readonly slots: readonly number[]; readonly shares: readonly ContentShare[] };
   };
   commitName: {
     accounts: { readonly committer: Label; readonly commitment: Label };

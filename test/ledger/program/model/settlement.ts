@@ -1,6 +1,6 @@
 /** What receipts move from deposits to tills, names and the treasury. */
 import { earn, part } from './bank.ts';
-import type { Calls, Claim, Label, SignedReceipt } from './calls.ts';
+import type { Calls, Claim, ContentShare, Label, SignedReceipt } from './calls.ts';
 import { requireSlot, requireTill, setSlot } from './tills.ts';
 import { fits, refuse, wraps } from './world.ts';
 import type { Slot, World } from './world.ts';
@@ -79,11 +79,11 @@ function apply(world: World, till: Label, number: number, { amount, up, down }: 
   return amount - slot.settled;
 }
 
-/** ADR 3: shares need the till's owner. The fee first, royalties on what it leaves of each share, the rest is the seller's. */
+/** ADR 3: shares need the till's owner. The fee first, royalties (the seller caps them) on what it leaves of each share, the rest is the seller's. */
 function credit(
   world: World,
   { till: label, tillOwner, names }: Calls['settle']['accounts'],
-  shares: readonly bigint[],
+  shares: readonly ContentShare[],
   total: bigint,
 ): void {
   if (shares.length > MAX_SHARES) refuse('InvalidBatch');
@@ -95,12 +95,13 @@ function credit(
   for (const [index, name] of names.entries()) {
     if (names.indexOf(name) < index) refuse('DuplicateName');
     const record = world.names.get(name) ?? world.missing(name);
-    const gross = shares[index] ?? 0n;
+    const { gross, maxRoyaltyBps } = shares[index] ?? refuse('WrongAccountCount');
     if (gross === 0n) refuse('ZeroShare');
+    if (maxRoyaltyBps > 10_000) refuse('InvalidRoyalty');
     attributed = fits(attributed + gross);
     if (attributed > total) refuse('ShareExceedsBatch');
     const base = part(gross, 10_000 - world.bank.feeBps).whole;
-    const royalty = part(base, record.royaltyBps, record.royaltyCarry);
+    const royalty = part(base, Math.min(record.royaltyBps, maxRoyaltyBps), record.royaltyCarry);
     world.names.set(name, {
       ...record,
       royaltyCarry: royalty.carry,

@@ -9,7 +9,7 @@ export type ArgumentType =
   | 'pubkey'
   | { readonly bytes: number | 'u8' }
   | {
-      readonly list: 'u16' | 'u64' | 'settleReceipt' | Readonly<Record<string, ArgumentType>>;
+      readonly list: 'u16' | 'settleReceipt' | Readonly<Record<string, ArgumentType>>;
       readonly count: string;
     };
 

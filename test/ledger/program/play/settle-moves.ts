@@ -1,6 +1,6 @@
 /** Moves that settle: honest batches, spoiled ones, and everything that was sent before. */
 import { aggregateSignatures } from '../../../../ledger/receipt/index.ts';
-import type { Call, Claim, Label, SignedReceipt, Step } from '../model/calls.ts';
+import type { Call, Claim, ContentShare, Label, SignedReceipt, Step } from '../model/calls.ts';
 import { purseOf } from '../model/wallets.ts';
 import { digest } from './book.ts';
 import { CLUSTER_TAG } from './stage.ts';
@@ -201,7 +201,7 @@ function sharesOf<T>(
   total: bigint,
   make: (
     accounts: { till: Label; tillOwner: Label | undefined; names: readonly Label[] },
-    shares: readonly bigint[],
+    shares: readonly ContentShare[],
   ) => T,
 ): T {
   const { random, world } = stage;
@@ -212,9 +212,13 @@ function sharesOf<T>(
     random.once(20) ? stage.name().label : (random.of(known) ?? 'name one.web3'),
   );
   const distinct = random.once(6) ? names : [...new Set(names)];
-  const shares = distinct.map(() => {
+  const gross = (): bigint => {
     if (random.once(20)) return random.of([0n, bounded(total + 1n), U64_MAX]);
     return random.once(4) ? total / BigInt(distinct.length) : 1n + random.big(total / BigInt(distinct.length));
-  });
+  };
+  const shares = distinct.map(() => ({
+    gross: gross(),
+    maxRoyaltyBps: random.once(20) ? random.of([10_001, 65_535]) : random.number(10_001),
+  }));
   return make({ till, tillOwner: stage.or(owner), names: distinct }, shares);
 }
