@@ -8,7 +8,6 @@ import type { Clock, Log } from '../../core/ports.ts';
 import { amount, formatCredits } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
 import type { BookStore } from '../accounting/index.ts';
-import { NUMERATOR_BITS } from '../accounting/index.ts';
 import type { ChannelState, LedgerReader, LedgerWallet, TillState, TransactionResult } from '../contract.ts';
 import type {
   Settlement,
@@ -19,6 +18,7 @@ import type {
 } from './contract.ts';
 import { Delivery } from './delivery.ts';
 import { Dispatch } from './dispatch.ts';
+import { PayableNames } from './names.ts';
 import { Patience } from './patience.ts';
 import { planBatches } from './plan.ts';
 import type { Batch, Candidate, Fit } from './plan.ts';
@@ -50,6 +50,7 @@ class Engine implements SettlementEngine {
   readonly #patience: Patience;
   readonly #delivery: Delivery;
   readonly #dispatch: Dispatch;
+  readonly #names: PayableNames;
   readonly #stop = new AbortController();
   /** The piece of work under way: the next waits for it, so that no receipt is in two transactions. */
   #tail: Promise<unknown> = Promise.resolve();
@@ -91,13 +92,21 @@ class Engine implements SettlementEngine {
       patience: this.#patience,
       log: this.#log,
     });
+    this.#names = new PayableNames({
+      store: this.#store,
+      reader: this.#reader,
+      patience: this.#patience,
+      clock: this.#clock,
+      log: this.#log,
+    });
     this.#clockwork = this.#watch();
   }
 
   async settleAll(signal?: AbortSignal): Promise<readonly Settlement[]> {
     return this.#exclusive(signal, async (stop) => {
       const recovered = await this.#delivery.recover(stop);
-      const settled = await this.#settle(stop, await this.#candidates(stop));
+      const learning = this.#learnNames();
+      const settled = await this.#settle(stop, await this.#candidates(stop), learning);
       return [...recovered, ...settled];
     });
   }
@@ -113,8 +122,8 @@ class Engine implements SettlementEngine {
 
   async plan(signal?: AbortSignal): Promise<readonly Batch[]> {
     return this.#exclusive(signal, async (stop) => {
-      const candidates = await this.#candidates(stop);
-      return candidates.length === 0 ? [] : planBatches(candidates, await this.#payable(stop), this.#fit);
+      const learning = this.#learnNames();
+      return this.#planned(stop, await this.#candidates(stop), learning);
     });
   }
 
@@ -135,7 +144,7 @@ class Engine implements SettlementEngine {
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#clockwork;
-    await Promise.allSettled([this.#tail]);
+    await Promise.allSettled([this.#tail, this.#names.idle()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -163,6 +172,7 @@ class Engine implements SettlementEngine {
   /** Unasked: what the last run left, then what is worth it. */
   async #round(stop: AbortSignal): Promise<void> {
     await this.#delivery.recover(stop);
+    const learning = this.#learnNames();
     const candidates = (await this.#candidates(stop)).filter((candidate) => this.#isHopeful(candidate));
     if (candidates.length === 0) return;
     const now = this.#clock.now();
@@ -176,7 +186,7 @@ class Engine implements SettlementEngine {
     const pressing = ({ channel }: Candidate): Pressure => pressures.get(channel.id) ?? 'growing';
     const worth = await this.#worth(stop);
     const due = candidates.filter((candidate) => isWorthAdding(candidate, pressing(candidate), worth));
-    await this.#settle(stop, due, (batch) => isWorthSending(batch, batch.candidates.map(pressing), worth));
+    await this.#settle(stop, due, learning, (batch) => isWorthSending(batch, batch.candidates.map(pressing), worth));
   }
 
   /** What a transaction costs now, in what it settles. */
@@ -245,10 +255,10 @@ class Engine implements SettlementEngine {
   async #settle(
     stop: AbortSignal,
     candidates: readonly Candidate[],
+    learning: Promise<void>,
     accept: (batch: Batch) => boolean = () => true,
   ): Promise<readonly Settlement[]> {
-    if (candidates.length === 0) return [];
-    const planned = planBatches(candidates, await this.#payable(stop), this.#fit).filter(accept);
+    const planned = (await this.#planned(stop, candidates, learning)).filter(accept);
     if (planned.length === 0) return [];
     const { settlements, settled, refusals } = await this.#dispatch.all(stop, planned);
     for (const { channel, receipt } of settled) this.#booked.set(channel.id, receipt.amount);
@@ -267,16 +277,30 @@ class Engine implements SettlementEngine {
     return settlements;
   }
 
-  /** What each name may be paid: whole base units, names that the ledger knows. */
-  async #payable(stop: AbortSignal): Promise<ReadonlyMap<string, bigint>> {
-    const payable = new Map<string, bigint>();
-    for (const [name, numerator] of this.#store.shares) {
-      const gross = numerator >> NUMERATOR_BITS;
-      if (gross === 0n) continue;
-      const known = await this.#patience.retried(stop, () => this.#reader.name(name));
-      if (known !== undefined) payable.set(name, gross);
+  /**
+   * The next transactions, with what names earned. Not to know yet which names there are delays no close request, and
+   * nothing else by more than the time between two looks: such names are paid later.
+   */
+  async #planned(
+    stop: AbortSignal,
+    candidates: readonly Candidate[],
+    learning: Promise<void>,
+  ): Promise<readonly Batch[]> {
+    if (candidates.length === 0) return [];
+    if (!candidates.some(({ channel }) => channel.closeAt !== undefined)) {
+      await within(stop, learning, this.#policy.pollMillis);
     }
-    return payable;
+    return planBatches(candidates, this.#names.payable(), this.#fit);
+  }
+
+  /** Never rejects: what is not learned now is asked for again. */
+  async #learnNames(): Promise<void> {
+    try {
+      await this.#names.learn(this.#stop.signal);
+    } catch (error) {
+      if (!this.#stop.signal.aborted)
+        this.#log.warn({ reason: messageOf(error) }, 'names could not be looked up; they are paid later');
+    }
   }
 
   /** One piece of work at a time. A caller whose signal ends before its turn has come is told so at once. */
@@ -299,6 +323,16 @@ class Engine implements SettlementEngine {
     } finally {
       void before.then(finish);
     }
+  }
+}
+
+/** Resolves after `work`, which never rejects, or after that many milliseconds. @throws once the signal aborts. */
+async function within(signal: AbortSignal, work: Promise<void>, millis: number): Promise<void> {
+  const done = new AbortController();
+  try {
+    await Promise.race([work, delay(millis, undefined, { signal: AbortSignal.any([signal, done.signal]) })]);
+  } finally {
+    done.abort();
   }
 }
 
