@@ -67,7 +67,10 @@ export interface SettlementEngine extends AsyncDisposable {
    * were refused, the others settled), CLOSED.
    */
   settleAll(signal?: AbortSignal): Promise<readonly Settlement[]>;
-  /** Settles, then mints what the till earned to its owner. undefined when there was nothing to withdraw. */
+  /**
+   * Settles, then mints what the till earned to its owner. undefined when there was nothing to withdraw. Errors as
+   * `settleAll`; LEDGER_REJECTED comes after the withdrawal, whose `signature` is in its details.
+   */
   withdraw(signal?: AbortSignal): Promise<TransactionResult | undefined>;
   /** What `settleAll` would put on chain now, a batch a transaction. Nothing is sent. Errors as `settleAll`. */
   plan(signal?: AbortSignal): Promise<readonly Batch[]>;

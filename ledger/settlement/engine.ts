@@ -112,11 +112,16 @@ class Engine implements SettlementEngine {
   }
 
   async withdraw(signal?: AbortSignal): Promise<TransactionResult | undefined> {
-    await this.settleAll(signal);
-    return this.#exclusive(signal, async (stop) => {
+    const refused = await refusalOf(this.settleAll(signal));
+    const result = await this.#exclusive(signal, async (stop) => {
       const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address));
       if (till === undefined || till.earned === 0n) return undefined;
       return this.#wallet.withdraw();
+    });
+    if (refused === undefined) return result;
+    throw new RelaymintError('LEDGER_REJECTED', `What the till had earned was withdrawn. ${refused.message}`, {
+      cause: refused,
+      details: { ...refused.details, ...(result === undefined ? {} : { signature: result.signature }) },
     });
   }
 
@@ -323,6 +328,17 @@ class Engine implements SettlementEngine {
     } finally {
       void before.then(finish);
     }
+  }
+}
+
+/** What the ledger refused of a settlement that was carried out otherwise. @throws every other failure of it. */
+async function refusalOf(settling: Promise<unknown>): Promise<RelaymintError | undefined> {
+  try {
+    await settling;
+    return undefined;
+  } catch (error) {
+    if (isRelaymintError(error, 'LEDGER_REJECTED')) return error;
+    throw error;
   }
 }
 

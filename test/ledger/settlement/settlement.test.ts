@@ -258,6 +258,22 @@ describe('a wallet that could not pay the fee', () => {
 });
 
 describe('a receipt that the ledger refused', () => {
+  it('does not keep the owner from what the till earned', async () => {
+    await inWorld('refused withdrawal', 2, async (world) => {
+      await world.receive(0, 5_000_000n);
+      await world.receive(1, 3_000_000n);
+      const engine = world.engine({ wallet: spoiling(world, 0) });
+      const before = await world.ledger.balances(world.wallet.address);
+      await expect(engine.withdraw()).rejects.toMatchObject({
+        code: 'LEDGER_REJECTED',
+        details: { refused: 1, signature: expect.any(String) },
+      });
+      const after = await world.ledger.balances(world.wallet.address);
+      expect(after.credits - before.credits).toBe(3_000_000n);
+      await engine.close();
+    });
+  });
+
   it('is tried again unasked once its channel closes', async () => {
     await inWorld('refused once', 1, async (world) => {
       await world.receive(0, 5_000_000n);
