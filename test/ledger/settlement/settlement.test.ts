@@ -476,8 +476,27 @@ describe('a crash', () => {
       const after = world.engine({ wallet: forgetful });
       await after.settleAll();
       expect(await world.settledOnChain()).toBe(3_000n);
-      expect((await world.earnings()).name).toBe(200n);
+      // Nobody can tell that the name was among what landed, so it is paid again rather than never.
+      expect((await world.earnings()).name).toBe(300n);
       expect(after.totals()).toMatchObject({ transactions: 2, amount: 3_000n });
+      await after.close();
+    });
+  });
+
+  it('before sending, when a watchtower settled meanwhile, leaves the names their due', async () => {
+    await inWorld('settled meanwhile', 1, async (world) => {
+      await world.receive(0, 1_000n, 500n);
+      const engine = world.engine({ wallet: withFaults(world.wallet, crashAt('before submit')) });
+      await expect(engine.settleAll()).rejects.toBeInstanceOf(Crash);
+      await engine.close();
+      await world.settleForPayee(0);
+      await server.warp(300);
+      const after = world.engine();
+      await after.settleAll();
+      expect((await world.earnings()).name).toBe(0n);
+      await world.receive(0, 2_000n);
+      await after.settleAll();
+      expect((await world.earnings()).name).toBe(100n);
       await after.close();
     });
   });
