@@ -16,7 +16,7 @@ export interface SettlementPolicy {
   readonly maxFeeShareBps: number;
   /** Value that waited this long, milliseconds, is settled as soon as it is worth more than the fee. Default one day. */
   readonly maxAgeMillis: number;
-  /** How often the till is looked at: close requests, top-ups, what waits. Milliseconds, default 10,000. Much shorter than any challenge period. */
+  /** How often the till is looked at: close requests, top-ups, what waits. Milliseconds, default 10,000; a quarter of the challenge period at most. */
   readonly pollMillis: number;
   /** First pause after the ledger could not be reached, milliseconds; doubles each time. Default 500. */
   readonly retryMillis: number;

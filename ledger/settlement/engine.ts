@@ -8,7 +8,7 @@ import type { Clock, Log } from '../../core/ports.ts';
 import { amount, formatCredits } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
 import type { BookStore } from '../accounting/index.ts';
-import type { ChannelState, LedgerReader, LedgerWallet, TillState, TransactionResult } from '../contract.ts';
+import type { BankState, ChannelState, LedgerReader, LedgerWallet, TillState, TransactionResult } from '../contract.ts';
 import type {
   Settlement,
   SettlementEngine,
@@ -22,6 +22,7 @@ import { PayableNames } from './names.ts';
 import { Patience } from './patience.ts';
 import { planBatches } from './plan.ts';
 import type { Batch, Candidate, Fit } from './plan.ts';
+import { pollWithin } from './poll.ts';
 import { isWorthAdding, isWorthSending, pressureOf } from './worth.ts';
 import type { Pressure, Worth } from './worth.ts';
 
@@ -57,8 +58,8 @@ class Engine implements SettlementEngine {
   readonly #clockwork: Promise<void>;
   /** When value first waited on a channel, by this process's clock. */
   readonly #since = new Map<ChannelId, number>();
-  /** Base units for a lamport: fixed when the bank was made, so asked for once. */
-  #unitsPerLamport: bigint | undefined;
+  /** Fixed when the bank was made, so asked for once. */
+  #terms: Pick<BankState, 'unitsPerLamport' | 'challengeSeconds'> | undefined;
   /** What this process itself saw settled for good. */
   readonly #booked = new Map<ChannelId, Amount>();
   /** Receipts the chain refused by themselves: not tried again unasked until a greater one comes or the channel closes. */
@@ -167,7 +168,7 @@ class Engine implements SettlementEngine {
         }
       }
       try {
-        await delay(this.#policy.pollMillis, undefined, { signal, ref: false });
+        await delay(this.#pollMillis, undefined, { signal, ref: false });
       } catch {
         return;
       }
@@ -176,6 +177,7 @@ class Engine implements SettlementEngine {
 
   /** Unasked: what the last run left, then what is worth it. */
   async #round(stop: AbortSignal): Promise<void> {
+    await this.#bankTerms(stop);
     await this.#delivery.recover(stop);
     const learning = this.#learnNames();
     const candidates = (await this.#candidates(stop)).filter((candidate) => this.#isHopeful(candidate));
@@ -194,13 +196,24 @@ class Engine implements SettlementEngine {
     await this.#settle(stop, due, learning, (batch) => isWorthSending(batch, batch.candidates.map(pressing), worth));
   }
 
+  async #bankTerms(stop: AbortSignal): Promise<Pick<BankState, 'unitsPerLamport' | 'challengeSeconds'>> {
+    this.#terms ??= await this.#patience.retried(stop, () => this.#reader.bank());
+    return this.#terms;
+  }
+
+  /** Until the next look. */
+  get #pollMillis(): number {
+    const { pollMillis } = this.#policy;
+    return this.#terms === undefined ? pollMillis : pollWithin(pollMillis, this.#terms.challengeSeconds);
+  }
+
   /** What a transaction costs now, in what it settles. */
   async #worth(stop: AbortSignal): Promise<Worth> {
     const { first, further } = await this.#patience.retried(stop, () => this.#wallet.settleFees());
-    this.#unitsPerLamport ??= (await this.#patience.retried(stop, () => this.#reader.bank())).unitsPerLamport;
+    const { unitsPerLamport } = await this.#bankTerms(stop);
     return {
-      first: first * this.#unitsPerLamport,
-      further: further * this.#unitsPerLamport,
+      first: first * unitsPerLamport,
+      further: further * unitsPerLamport,
       maxFeeShareBps: BigInt(this.#policy.maxFeeShareBps),
     };
   }
@@ -293,7 +306,7 @@ class Engine implements SettlementEngine {
   ): Promise<readonly Batch[]> {
     if (candidates.length === 0) return [];
     if (!candidates.some(({ channel }) => channel.closeAt !== undefined)) {
-      await within(stop, learning, this.#policy.pollMillis);
+      await within(stop, learning, this.#pollMillis);
     }
     return planBatches(candidates, this.#names.payable(), this.#fit);
   }

@@ -155,6 +155,22 @@ describe('settling', () => {
     });
   });
 
+  it('looks four times in a challenge period at least, whatever it was told', async () => {
+    await inWorld('short period', 1, async (world) => {
+      const seen = observe(world);
+      const reader = new Proxy(seen.options.reader, {
+        get(target, property): unknown {
+          if (property === 'bank') return async () => ({ ...(await world.ledger.bank()), challengeSeconds: 1n });
+          return Reflect.get(target, property, target);
+        },
+      });
+      const looks = seen.rounds(3);
+      const engine = world.engine({ reader, policy: { pollMillis: 3_600_000 } });
+      await expect(looks).resolves.toBeUndefined();
+      await engine.close();
+    });
+  });
+
   it('tells what the till shows of each channel', async () => {
     await inWorld('told', 1, async (world) => {
       const told: boolean[] = [];
