@@ -75,6 +75,11 @@ export const MAX_RECEIPTS_PER_TRANSACTION = 64;
 /** Names paid in one settlement transaction: the program's own limit, so that a batch's cost stays bounded. */
 export const MAX_SHARES_PER_TRANSACTION = 8;
 
+/** Names in the books that earned and were not paid yet; what a further one earns stays with the seller. */
+export const MAX_EARNING_NAMES = 10_000;
+/** Names looked up in one request: a full set of settlements under way (8 of 8 names), within what RPC nodes answer at once (100). */
+export const MAX_NAMES_LOOKED_UP = 64;
+
 /** Channels a peer may present in vain on one link, each costing us a look at the ledger, before the link is closed. */
 export const MAX_FAILED_CHANNELS = 4;
 /** Time for a peer to look up our channel and state its terms, milliseconds: a slow RPC and its retries. */

@@ -217,6 +217,8 @@ export interface LedgerReader {
   /** Open channels that `payer` pays, over all tills. */
   channelsOf(payer: LedgerAddress): Promise<readonly ChannelState[]>;
   name(name: string): Promise<NameRecord | undefined>;
+  /** Those of the names that are registered, at most `MAX_NAMES_LOOKED_UP` of them: one request. */
+  findNames(names: readonly string[]): Promise<readonly NameRecord[]>;
   names(): Promise<readonly NameRecord[]>;
 }
 

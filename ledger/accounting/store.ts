@@ -1,7 +1,7 @@
 /** The books: what is kept of each channel, in memory and (by `ledger/receipt/store.ts`) on disk. */
 import { RelaymintError } from '../../core/errors.ts';
 import type { ChannelId, NodeId } from '../../core/ids.ts';
-import { MAX_ACCOUNTS } from '../../core/limits.ts';
+import { MAX_ACCOUNTS, MAX_EARNING_NAMES } from '../../core/limits.ts';
 import { amount } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
 import type { ChannelState } from '../contract.ts';
@@ -91,13 +91,18 @@ export class BookStore implements AsyncDisposable {
     return this.#entries.values();
   }
 
-  /** What names earned and was not settled yet. */
+  /** What names earned and was not settled yet; `MAX_EARNING_NAMES` at most. */
   get shares(): Shares {
     return this.#shares;
   }
 
   /** Who works with the entries. Set by the account book; one at a time. */
   users: EntryUsers = { isLive: () => false, forgotten: () => {} };
+
+  /** Forgets what a name earned: nobody registered it, so that nobody can be paid. */
+  dropShare(name: string): void {
+    if (this.#shares.delete(name)) this.#store.write([[KEY.share + name, undefined]], { sync: false });
+  }
 
   /** Makes or refreshes the entry of a channel. @throws RelaymintError LIMIT_EXCEEDED. */
   enter(role: Entry['role'], peer: NodeId, channel: ChannelState): Entry {
@@ -227,7 +232,9 @@ export class BookStore implements AsyncDisposable {
   }
 
   #share(name: string, numerator: bigint): Change {
-    const total = (this.#shares.get(name) ?? 0n) + numerator;
+    const known = this.#shares.get(name);
+    const full = known === undefined && this.#shares.size >= MAX_EARNING_NAMES;
+    const total = full ? 0n : (known ?? 0n) + numerator;
     if (total > 0n) this.#shares.set(name, total);
     else this.#shares.delete(name);
     return [KEY.share + name, total > 0n ? encodeWide(total) : undefined];

@@ -21,7 +21,7 @@ export interface SettlementPolicy {
   readonly maxRoyaltyBps: number;
   /** Value that waited this long, milliseconds, is settled as soon as it is worth more than the fee. Default one day. */
   readonly maxAgeMillis: number;
-  /** How often the till is looked at: close requests, top-ups, what waits. Milliseconds, default 10,000. Much shorter than any challenge period. */
+  /** How often the till is looked at: close requests, top-ups, what waits. Milliseconds, default 10,000; a quarter of the challenge period at most. */
   readonly pollMillis: number;
   /** First pause after the ledger could not be reached, milliseconds; doubles each time. Default 500. */
   readonly retryMillis: number;
@@ -72,7 +72,10 @@ export interface SettlementEngine extends AsyncDisposable {
    * were refused, the others settled), CLOSED.
    */
   settleAll(signal?: AbortSignal): Promise<readonly Settlement[]>;
-  /** Settles, then mints what the till earned to its owner. undefined when there was nothing to withdraw. */
+  /**
+   * Settles, then mints what the till earned to its owner. undefined when there was nothing to withdraw. Errors as
+   * `settleAll`; LEDGER_REJECTED comes after the withdrawal, whose `signature` is in its details.
+   */
   withdraw(signal?: AbortSignal): Promise<TransactionResult | undefined>;
   /** What `settleAll` would put on chain now, a batch a transaction. Nothing is sent. Errors as `settleAll`. */
   plan(signal?: AbortSignal): Promise<readonly Batch[]>;

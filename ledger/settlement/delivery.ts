@@ -167,7 +167,8 @@ export class Delivery {
 
   /**
    * Not found on chain, and too old to get there. A node that remembers only recent transactions says so of one that
-   * succeeded as well; the till knows. (A channel that is gone took its receipt's value with it either way.)
+   * succeeded as well; the till knows. (A channel that is gone took its receipt's value with it either way.) But it does not
+   * know who settled: it may have been a stranger, without the names. So these stay due: rather paid twice than never.
    */
   async #expire(stop: AbortSignal, record: SettlementRecord): Promise<Outcome> {
     const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address, 'finalized'));
@@ -176,7 +177,7 @@ export class Delivery {
     const { signature } = record.transaction;
     if (landed) {
       const unknownCost: TransactionResult = { signature, feeLamports: lamports(0n), computeUnits: 0 };
-      return this.#booked(record, unknownCost);
+      return this.#booked({ ...record, shares: [] }, unknownCost);
     }
     await this.#store.saveSettlement(signature, undefined);
     return { state: 'expired' };

@@ -8,15 +8,7 @@ import type { Clock, Log } from '../../core/ports.ts';
 import { amount, formatCredits } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
 import type { BookStore } from '../accounting/index.ts';
-import { NUMERATOR_BITS } from '../accounting/index.ts';
-import type {
-  ChannelState,
-  ContentShare,
-  LedgerReader,
-  LedgerWallet,
-  TillState,
-  TransactionResult,
-} from '../contract.ts';
+import type { BankState, ChannelState, LedgerReader, LedgerWallet, TillState, TransactionResult } from '../contract.ts';
 import type {
   Settlement,
   SettlementEngine,
@@ -26,9 +18,11 @@ import type {
 } from './contract.ts';
 import { Delivery } from './delivery.ts';
 import { Dispatch } from './dispatch.ts';
+import { PayableNames } from './names.ts';
 import { Patience } from './patience.ts';
 import { planBatches } from './plan.ts';
 import type { Batch, Candidate, Fit } from './plan.ts';
+import { pollWithin } from './poll.ts';
 import { isWorthAdding, isWorthSending, pressureOf } from './worth.ts';
 import type { Pressure, Worth } from './worth.ts';
 
@@ -58,14 +52,15 @@ class Engine implements SettlementEngine {
   readonly #patience: Patience;
   readonly #delivery: Delivery;
   readonly #dispatch: Dispatch;
+  readonly #names: PayableNames;
   readonly #stop = new AbortController();
   /** The piece of work under way: the next waits for it, so that no receipt is in two transactions. */
   #tail: Promise<unknown> = Promise.resolve();
   readonly #clockwork: Promise<void>;
   /** When value first waited on a channel, by this process's clock. */
   readonly #since = new Map<ChannelId, number>();
-  /** Base units for a lamport: fixed when the bank was made, so asked for once. */
-  #unitsPerLamport: bigint | undefined;
+  /** Fixed when the bank was made, so asked for once. */
+  #terms: Pick<BankState, 'unitsPerLamport' | 'challengeSeconds'> | undefined;
   /** What this process itself saw settled for good. */
   readonly #booked = new Map<ChannelId, Amount>();
   /** Receipts the chain refused by themselves: not tried again unasked until a greater one comes or the channel closes. */
@@ -99,30 +94,44 @@ class Engine implements SettlementEngine {
       patience: this.#patience,
       log: this.#log,
     });
+    this.#names = new PayableNames({
+      store: this.#store,
+      reader: this.#reader,
+      patience: this.#patience,
+      clock: this.#clock,
+      log: this.#log,
+      maxRoyaltyBps: this.#policy.maxRoyaltyBps,
+    });
     this.#clockwork = this.#watch();
   }
 
   async settleAll(signal?: AbortSignal): Promise<readonly Settlement[]> {
     return this.#exclusive(signal, async (stop) => {
       const recovered = await this.#delivery.recover(stop);
-      const settled = await this.#settle(stop, await this.#candidates(stop));
+      const learning = this.#learnNames();
+      const settled = await this.#settle(stop, await this.#candidates(stop), learning);
       return [...recovered, ...settled];
     });
   }
 
   async withdraw(signal?: AbortSignal): Promise<TransactionResult | undefined> {
-    await this.settleAll(signal);
-    return this.#exclusive(signal, async (stop) => {
+    const refused = await refusalOf(this.settleAll(signal));
+    const result = await this.#exclusive(signal, async (stop) => {
       const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address));
       if (till === undefined || till.earned === 0n) return undefined;
       return this.#wallet.withdraw();
+    });
+    if (refused === undefined) return result;
+    throw new RelaymintError('LEDGER_REJECTED', `What the till had earned was withdrawn. ${refused.message}`, {
+      cause: refused,
+      details: { ...refused.details, ...(result === undefined ? {} : { signature: result.signature }) },
     });
   }
 
   async plan(signal?: AbortSignal): Promise<readonly Batch[]> {
     return this.#exclusive(signal, async (stop) => {
-      const candidates = await this.#candidates(stop);
-      return candidates.length === 0 ? [] : planBatches(candidates, await this.#payable(stop), this.#fit);
+      const learning = this.#learnNames();
+      return this.#planned(stop, await this.#candidates(stop), learning);
     });
   }
 
@@ -143,7 +152,7 @@ class Engine implements SettlementEngine {
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#clockwork;
-    await Promise.allSettled([this.#tail]);
+    await Promise.allSettled([this.#tail, this.#names.idle()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -161,7 +170,7 @@ class Engine implements SettlementEngine {
         }
       }
       try {
-        await delay(this.#policy.pollMillis, undefined, { signal, ref: false });
+        await delay(this.#pollMillis, undefined, { signal, ref: false });
       } catch {
         return;
       }
@@ -170,7 +179,9 @@ class Engine implements SettlementEngine {
 
   /** Unasked: what the last run left, then what is worth it. */
   async #round(stop: AbortSignal): Promise<void> {
+    await this.#bankTerms(stop);
     await this.#delivery.recover(stop);
+    const learning = this.#learnNames();
     const candidates = (await this.#candidates(stop)).filter((candidate) => this.#isHopeful(candidate));
     if (candidates.length === 0) return;
     const now = this.#clock.now();
@@ -184,16 +195,27 @@ class Engine implements SettlementEngine {
     const pressing = ({ channel }: Candidate): Pressure => pressures.get(channel.id) ?? 'growing';
     const worth = await this.#worth(stop);
     const due = candidates.filter((candidate) => isWorthAdding(candidate, pressing(candidate), worth));
-    await this.#settle(stop, due, (batch) => isWorthSending(batch, batch.candidates.map(pressing), worth));
+    await this.#settle(stop, due, learning, (batch) => isWorthSending(batch, batch.candidates.map(pressing), worth));
+  }
+
+  async #bankTerms(stop: AbortSignal): Promise<Pick<BankState, 'unitsPerLamport' | 'challengeSeconds'>> {
+    this.#terms ??= await this.#patience.retried(stop, () => this.#reader.bank());
+    return this.#terms;
+  }
+
+  /** Until the next look. */
+  get #pollMillis(): number {
+    const { pollMillis } = this.#policy;
+    return this.#terms === undefined ? pollMillis : pollWithin(pollMillis, this.#terms.challengeSeconds);
   }
 
   /** What a transaction costs now, in what it settles. */
   async #worth(stop: AbortSignal): Promise<Worth> {
     const { first, further } = await this.#patience.retried(stop, () => this.#wallet.settleFees());
-    this.#unitsPerLamport ??= (await this.#patience.retried(stop, () => this.#reader.bank())).unitsPerLamport;
+    const { unitsPerLamport } = await this.#bankTerms(stop);
     return {
-      first: first * this.#unitsPerLamport,
-      further: further * this.#unitsPerLamport,
+      first: first * unitsPerLamport,
+      further: further * unitsPerLamport,
       maxFeeShareBps: BigInt(this.#policy.maxFeeShareBps),
     };
   }
@@ -253,10 +275,10 @@ class Engine implements SettlementEngine {
   async #settle(
     stop: AbortSignal,
     candidates: readonly Candidate[],
+    learning: Promise<void>,
     accept: (batch: Batch) => boolean = () => true,
   ): Promise<readonly Settlement[]> {
-    if (candidates.length === 0) return [];
-    const planned = planBatches(candidates, await this.#payable(stop), this.#fit).filter(accept);
+    const planned = (await this.#planned(stop, candidates, learning)).filter(accept);
     if (planned.length === 0) return [];
     const { settlements, settled, refusals } = await this.#dispatch.all(stop, planned);
     for (const { channel, receipt } of settled) this.#booked.set(channel.id, receipt.amount);
@@ -275,17 +297,30 @@ class Engine implements SettlementEngine {
     return settlements;
   }
 
-  /** What each name may be paid: whole base units, names that the ledger knows. */
-  async #payable(stop: AbortSignal): Promise<readonly ContentShare[]> {
-    const { maxRoyaltyBps } = this.#policy;
-    const payable: ContentShare[] = [];
-    for (const [name, numerator] of this.#store.shares) {
-      const gross = amount(numerator >> NUMERATOR_BITS);
-      if (gross === 0n) continue;
-      const known = await this.#patience.retried(stop, () => this.#reader.name(name));
-      if (known !== undefined) payable.push({ name, gross, maxRoyaltyBps });
+  /**
+   * The next transactions, with what names earned. Not to know yet which names there are delays no close request, and
+   * nothing else by more than the time between two looks: such names are paid later.
+   */
+  async #planned(
+    stop: AbortSignal,
+    candidates: readonly Candidate[],
+    learning: Promise<void>,
+  ): Promise<readonly Batch[]> {
+    if (candidates.length === 0) return [];
+    if (!candidates.some(({ channel }) => channel.closeAt !== undefined)) {
+      await within(stop, learning, this.#pollMillis);
     }
-    return payable;
+    return planBatches(candidates, this.#names.payable(), this.#fit);
+  }
+
+  /** Never rejects: what is not learned now is asked for again. */
+  async #learnNames(): Promise<void> {
+    try {
+      await this.#names.learn(this.#stop.signal);
+    } catch (error) {
+      if (!this.#stop.signal.aborted)
+        this.#log.warn({ reason: messageOf(error) }, 'names could not be looked up; they are paid later');
+    }
   }
 
   /** One piece of work at a time. A caller whose signal ends before its turn has come is told so at once. */
@@ -308,6 +343,27 @@ class Engine implements SettlementEngine {
     } finally {
       void before.then(finish);
     }
+  }
+}
+
+/** What the ledger refused of a settlement that was carried out otherwise. @throws every other failure of it. */
+async function refusalOf(settling: Promise<unknown>): Promise<RelaymintError | undefined> {
+  try {
+    await settling;
+    return undefined;
+  } catch (error) {
+    if (isRelaymintError(error, 'LEDGER_REJECTED')) return error;
+    throw error;
+  }
+}
+
+/** Resolves after `work`, which never rejects, or after that many milliseconds. @throws once the signal aborts. */
+async function within(signal: AbortSignal, work: Promise<void>, millis: number): Promise<void> {
+  const done = new AbortController();
+  try {
+    await Promise.race([work, delay(millis, undefined, { signal: AbortSignal.any([signal, done.signal]) })]);
+  } finally {
+    done.abort();
   }
 }
 

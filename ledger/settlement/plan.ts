@@ -27,15 +27,16 @@ export function increaseOf({ channel, receipt }: Candidate): bigint {
 }
 
 /**
- * Fills transactions, the greatest values first. `earned` is what each name may be paid, a name once: all of it is
- * placed if it fits, never more than a batch's increase. Fewer receipts share a transaction when names need the room.
+ * Fills transactions: what closes first, then the greatest values. `earned` is what each name may be paid, a name once: all
+ * of it is placed if it fits, never more than a batch's increase. Fewer receipts share a transaction when names need the
+ * room.
  */
 export function planBatches(
   candidates: readonly Candidate[],
   earned: readonly ContentShare[],
   fit: Fit,
 ): readonly Batch[] {
-  const left = candidates.toSorted((a, b) => compare(increaseOf(b), increaseOf(a)));
+  const left = candidates.toSorted((a, b) => closes(b) - closes(a) || compare(increaseOf(b), increaseOf(a)));
   const names = byName(earned.filter(({ gross }) => gross > 0n));
   const batches: Batch[] = [];
   while (left.length > 0) {
@@ -44,6 +45,10 @@ export function planBatches(
     batches.push(batchOf(left.splice(0, Math.max(1, fit(next, wanted))), names));
   }
   return batches;
+}
+
+function closes({ channel }: Candidate): number {
+  return channel.closeAt === undefined ? 0 : 1;
 }
 
 /** The same receipts in two transactions, with as much of the same shares as each can carry. */

@@ -17,6 +17,7 @@ import type { SignedReceipt } from '../receipt/index.ts';
 import { Patience } from './patience.ts';
 import { planBatches, splitBatch } from './plan.ts';
 import type { Batch, Candidate, Fit } from './plan.ts';
+import { pollWithin } from './poll.ts';
 import { readReceiptFile } from './receipt-file.ts';
 import type { FiledReceipt, ReceiptFile } from './receipt-file.ts';
 import { isRefusal } from './refusal.ts';
@@ -71,8 +72,6 @@ const POLL_MILLIS = 10_000;
 const RETRY_MILLIS = 500;
 /** Attempts within one look. */
 const ATTEMPTS = 6;
-/** Looks within a challenge period, at least. */
-const LOOKS = 4n;
 
 export function createWatchtower(options: WatchtowerOptions): Watchtower {
   return new Tower(options);
@@ -104,7 +103,7 @@ class Tower implements Watchtower {
         const { failures } = await this.#answerAll(signal);
         for (const failure of failures) this.#log.warn({ reason: failure.message }, 'a till could not be watched');
         const { challengeSeconds } = await this.#options.reader.bank();
-        pollMillis = Math.min(pollMillis, Number((challengeSeconds * 1000n) / LOOKS));
+        pollMillis = pollWithin(pollMillis, challengeSeconds);
       } catch (error) {
         if (!signal.aborted)
           this.#log.warn({ reason: messageOf(error) }, 'the watchtower could not look; it tries again');

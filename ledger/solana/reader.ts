@@ -132,10 +132,18 @@ export class SolanaReader implements LedgerReader {
   }
 
   async name(name: string): Promise<NameRecord | undefined> {
-    const address = nameAddress(this.program, name);
-    const [info, clock] = await this.accounts([address, SYSVAR_CLOCK_PUBKEY]);
-    if (info?.owner.equals(this.program) !== true) return undefined;
-    return nameRecord(address, decodeName(info.data), timeOf(clock));
+    return (await this.findNames([name]))[0];
+  }
+
+  async findNames(names: readonly string[]): Promise<readonly NameRecord[]> {
+    const addresses = names.map((name) => nameAddress(this.program, name));
+    const [clock, ...infos] = await this.accounts([SYSVAR_CLOCK_PUBKEY, ...addresses]);
+    return addresses.flatMap((address, index) => {
+      const info = infos[index];
+      return info?.owner.equals(this.program) === true
+        ? [nameRecord(address, decodeName(info.data), timeOf(clock))]
+        : [];
+    });
   }
 
   async names(): Promise<readonly NameRecord[]> {

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { channelId } from '../../../core/ids.ts';
-import { amount } from '../../../core/units.ts';
+import { amount, unixSeconds } from '../../../core/units.ts';
 import type { ContentShare } from '../../../ledger/contract.ts';
 import { signReceipt } from '../../../ledger/receipt/index.ts';
 import { planBatches, splitBatch } from '../../../ledger/settlement/plan.ts';
@@ -35,6 +35,13 @@ describe('planning', () => {
     fc.array(fc.tuple(fc.bigInt({ min: 0n, max: 1000n }), fc.bigInt({ min: 1n, max: 100_000n })), { maxLength: 14 }),
     fc.array(fc.bigInt({ min: 0n, max: 60_000n }), { maxLength: 20 }),
   ] as const;
+
+  it('puts what closes first', () => {
+    const [small, great] = [candidate(0, 0n, 1n), candidate(1, 0n, 100n)];
+    const closing = { ...small, channel: { ...small.channel, closeAt: unixSeconds(1) } };
+    const batches = planBatches([great, closing], [], () => 1);
+    expect(batches.map(({ candidates: [first] }) => first?.channel.slot)).toEqual([0, 1]);
+  });
 
   it('puts every receipt into exactly one transaction, and never more shares than its increase or than fit', () => {
     fc.assert(

@@ -176,6 +176,22 @@ describe('settling', () => {
     });
   });
 
+  it('looks four times in a challenge period at least, whatever it was told', async () => {
+    await inWorld('short period', 1, async (world) => {
+      const seen = observe(world);
+      const reader = new Proxy(seen.options.reader, {
+        get(target, property): unknown {
+          if (property === 'bank') return async () => ({ ...(await world.ledger.bank()), challengeSeconds: 1n });
+          return Reflect.get(target, property, target);
+        },
+      });
+      const looks = seen.rounds(3);
+      const engine = world.engine({ reader, policy: { pollMillis: 3_600_000 } });
+      await expect(looks).resolves.toBeUndefined();
+      await engine.close();
+    });
+  });
+
   it('tells what the till shows of each channel', async () => {
     await inWorld('told', 1, async (world) => {
       const told: boolean[] = [];
@@ -279,6 +295,22 @@ describe('a wallet that could not pay the fee', () => {
 });
 
 describe('a receipt that the ledger refused', () => {
+  it('does not keep the owner from what the till earned', async () => {
+    await inWorld('refused withdrawal', 2, async (world) => {
+      await world.receive(0, 5_000_000n);
+      await world.receive(1, 3_000_000n);
+      const engine = world.engine({ wallet: spoiling(world, 0) });
+      const before = await world.ledger.balances(world.wallet.address);
+      await expect(engine.withdraw()).rejects.toMatchObject({
+        code: 'LEDGER_REJECTED',
+        details: { refused: 1, signature: expect.any(String) },
+      });
+      const after = await world.ledger.balances(world.wallet.address);
+      expect(after.credits - before.credits).toBe(3_000_000n);
+      await engine.close();
+    });
+  });
+
   it('is tried again unasked once its channel closes', async () => {
     await inWorld('refused once', 1, async (world) => {
       await world.receive(0, 5_000_000n);
@@ -481,8 +513,27 @@ describe('a crash', () => {
       const after = world.engine({ wallet: forgetful });
       await after.settleAll();
       expect(await world.settledOnChain()).toBe(3_000n);
-      expect((await world.earnings()).name).toBe(200n);
+      // Nobody can tell that the name was among what landed, so it is paid again rather than never.
+      expect((await world.earnings()).name).toBe(300n);
       expect(after.totals()).toMatchObject({ transactions: 2, amount: 3_000n });
+      await after.close();
+    });
+  });
+
+  it('before sending, when a watchtower settled meanwhile, leaves the names their due', async () => {
+    await inWorld('settled meanwhile', 1, async (world) => {
+      await world.receive(0, 1_000n, 500n);
+      const engine = world.engine({ wallet: withFaults(world.wallet, crashAt('before submit')) });
+      await expect(engine.settleAll()).rejects.toBeInstanceOf(Crash);
+      await engine.close();
+      await world.settleForPayee(0);
+      await server.warp(300);
+      const after = world.engine();
+      await after.settleAll();
+      expect((await world.earnings()).name).toBe(0n);
+      await world.receive(0, 2_000n);
+      await after.settleAll();
+      expect((await world.earnings()).name).toBe(100n);
       await after.close();
     });
   });
