@@ -70,7 +70,7 @@ export const STRANGER_WINDOW: number = MIB;
 export const MAX_WINDOW: number = 16 * MIB;
 /** Accounts kept in memory; older idle ones are on disk only. */
 export const MAX_ACCOUNTS = 10_000;
-/** Receipts in one settlement transaction: one of each slot of the largest till. How many fit, about 18, the ledger says. */
+/** Receipts in one settlement transaction: the program's own limit. How many fit 1,232 bytes, about 18, the ledger says. */
 export const MAX_RECEIPTS_PER_TRANSACTION = 64;
 /** Names paid in one settlement transaction: the program's own limit, so that a batch's cost stays bounded. */
 export const MAX_SHARES_PER_TRANSACTION = 8;
