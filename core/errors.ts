@@ -6,6 +6,8 @@ export type ErrorCode =
   // input and configuration
   | 'INVALID_ARGUMENT'
   | 'INVALID_CONFIG'
+  /** The settings together would reveal what one of them hides. */
+  | 'UNSAFE_CONFIG'
   | 'INVALID_ENCODING'
   | 'LIMIT_EXCEEDED'
   | 'FILE_EXISTS'
@@ -27,6 +29,18 @@ export type ErrorCode =
   | 'FRAME_TOO_LONG'
   | 'FRAME_RATE_EXCEEDED'
   | 'VERSION_UNSUPPORTED'
+  | 'NO_TRANSPORT'
+  // anonymizing networks
+  | 'PROGRAM_MISSING'
+  | 'TOR_NOT_RUNNING'
+  | 'TOR_CONTROL_FAILED'
+  | 'TOR_BOOTSTRAP_FAILED'
+  | 'TOR_CIRCUIT_FAILED'
+  | 'ONION_UNREACHABLE'
+  | 'SOCKS_FAILED'
+  | 'I2P_NOT_RUNNING'
+  | 'I2P_FAILED'
+  | 'I2P_UNREACHABLE'
   // circuit and stream
   | 'CIRCUIT_REFUSED'
   | 'CIRCUIT_DESTROYED'

@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream';
 
 export type TransportName = 'tcp' | 'tor' | 'i2p' | 'memory';
 
-/** How bytes reach a peer. Addresses are multiaddr texts: `/ip4/127.0.0.1/tcp/4001`, `/memory/NAME`. */
+/** How bytes reach a peer. Addresses are multiaddr texts: `/ip4/127.0.0.1/tcp/4001`, `/onion3/ADDRESS:PORT`,
+ * `/garlic32/HASH`, `/memory/NAME`. */
 export interface Transport {
   readonly name: TransportName;
   /** Time a link may take from dial to hello over this transport, milliseconds. Absent: LINK_HANDSHAKE_MILLIS. */
@@ -20,6 +21,21 @@ export interface Transport {
    * @throws RelaymintError ADDRESS_UNSUPPORTED, CONNECTION_REFUSED (the address is taken or not ours).
    */
   listen(address: string, onConnection: (connection: Duplex) => void): Promise<Listener>;
+}
+
+/** A transport that also reaches hosts by name: what HTTP asks the policy for. The name is resolved at the far end, never here. */
+export interface HostDialer {
+  /** True when `host` lies in this network, or it has a way out to it. Never throws. */
+  reachesHost(host: string): boolean;
+  /**
+   * Opens a connection to `host`, 1 .. 65535 `port`. Connections with different `isolation` texts share no path. Only the policy calls this.
+   * @throws RelaymintError as `Transport.dial` does.
+   */
+  dialHost(
+    host: string,
+    port: number,
+    options: { readonly isolation: string; readonly signal: AbortSignal },
+  ): Promise<Duplex>;
 }
 
 export interface Listener {

@@ -1,8 +1,9 @@
-/** The only call in the house that opens a TCP socket to somewhere. Reached through the policy. */
-import { connect, type Socket } from 'node:net';
+/** The only call in the house that opens a socket to somewhere. Reached through the policy. */
+import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import { RelaymintError, messageOf } from '../../core/errors.ts';
 import { abortError } from './abort.ts';
 import { isLocalhost } from './address.ts';
+import { formatEndpoint, type Endpoint } from './endpoint.ts';
 
 /** An idle connection that a firewall forgot is noticed after about this long, milliseconds. */
 export const KEEP_ALIVE_MILLIS = 60_000;
@@ -12,26 +13,34 @@ const LOCALHOST = [
   { address: '::1', family: 6 },
 ];
 
-/**
- * @throws RelaymintError CONNECTION_REFUSED, TIMEOUT, ABORTED.
- */
+/** @throws RelaymintError CONNECTION_REFUSED, TIMEOUT, ABORTED. */
 export function openSocket(host: string, port: number, signal: AbortSignal): Promise<Socket> {
-  const where = `${host} port ${port}`;
+  const options: NetConnectOpts = {
+    host,
+    port,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_MILLIS,
+    allowHalfOpen: true,
+    // These names must stay on this machine: no resolver is asked.
+    ...(isLocalhost(host) ? { lookup: (_name, _options, done) => done(null, LOCALHOST) } : {}),
+  };
+  return open(options, `${host} port ${port}`, signal);
+}
+
+/** The same to a program on this machine. @throws RelaymintError CONNECTION_REFUSED, TIMEOUT, ABORTED. */
+export function openEndpoint(endpoint: Endpoint, signal: AbortSignal): Promise<Socket> {
+  if (endpoint.kind === 'tcp') return openSocket(endpoint.host, endpoint.port, signal);
+  return open({ path: endpoint.path, allowHalfOpen: true }, formatEndpoint(endpoint), signal);
+}
+
+function open(options: NetConnectOpts, where: string, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
       reject(abortError(signal, `Connecting to ${where}`));
       return;
     }
-    const socket = connect({
-      host,
-      port,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_MILLIS,
-      allowHalfOpen: true,
-      // These names must stay on this machine: no resolver is asked.
-      ...(isLocalhost(host) ? { lookup: (_name, _options, done) => done(null, LOCALHOST) } : {}),
-    });
+    const socket = connect(options);
     const onAbort = (): void => {
       socket.destroy();
       reject(abortError(signal, `Connecting to ${where}`));
