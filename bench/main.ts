@@ -2,7 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { isRelaymintError } from '../core/errors.ts';
 import { reportError } from '../node/cli/output.ts';
-import { circuitCommand } from './circuit/command.ts';
+import { circuitCommand } from './circuit.ts';
 import { ledgerCommand } from './ledger/command.ts';
 
 /** As the `relaymint` program: 0 done, 1 failed, 2 the command line is wrong, 130 stopped by the user. */

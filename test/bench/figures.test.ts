@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { median, percentile, summarize, type Turn } from '../../bench/circuit/figures.ts';
+import { median, percentile, summarize, type Turn } from '../../bench/path/figures.ts';
 
 describe('figures', () => {
   it('takes the middle value, or the mean of the two in the middle', () => {

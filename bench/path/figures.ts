@@ -1,8 +1,5 @@
 /** From what was measured to what is reported. */
 
-export const ROW_NAMES = ['tcp', 'tls', 'hops-1', 'hops-3', 'hops-3-unmetered'] as const;
-export type RowName = (typeof ROW_NAMES)[number];
-
 /** One row's turn in one round. */
 export interface Turn {
   /** Application bytes, host to initiator. */
@@ -17,7 +14,7 @@ export interface Turn {
 
 /** Medians over the runs. MB and GB are powers of ten, RTTs microseconds. */
 export interface RowFigures {
-  readonly name: RowName;
+  readonly name: string;
   readonly runs: number;
   readonly mbPerSecond: number;
   readonly cpuSecondsPerGB: number;
@@ -26,7 +23,7 @@ export interface RowFigures {
 }
 
 /** Each figure is the median of its own: the middle run for speed need not be the middle one for CPU. @throws TypeError without turns. */
-export function summarize(name: RowName, turns: readonly Turn[]): RowFigures {
+export function summarize(name: string, turns: readonly Turn[]): RowFigures {
   return {
     name,
     runs: turns.length,
@@ -35,6 +32,13 @@ export function summarize(name: RowName, turns: readonly Turn[]): RowFigures {
     rttP50Us: rounded(median(turns.map(({ rttP50Us }) => rttP50Us)), 1),
     rttP99Us: rounded(median(turns.map(({ rttP99Us }) => rttP99Us)), 1),
   };
+}
+
+/** MB/s of the row with this name. @throws TypeError when there is none. */
+export function speedOf(rows: readonly RowFigures[], name: string): number {
+  const row = rows.find((candidate) => candidate.name === name);
+  if (row === undefined) throw new TypeError(`no row ${name}`);
+  return row.mbPerSecond;
 }
 
 /** @throws TypeError without values. */

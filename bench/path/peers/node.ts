@@ -5,8 +5,7 @@ import type { Circuit, CircuitStream } from '../../../node/circuit/index.ts';
 import { createLog } from '../../../node/cli/output.ts';
 import { openNode, relayWindowPrice, type NodeSettings, type RunningNode } from '../../../node/cli/roles/node.ts';
 import { pingPong, serveEcho, serveSource, transfer } from '../load.ts';
-import type { Peer } from '../peer.ts';
-import type { NodePeer, PeerCommands, Settled } from '../protocol.ts';
+import type { NodePeer, Peer, PeerCommands, Settled } from '../protocol.ts';
 
 const SOURCE_SERVICE = 'source';
 const ECHO_SERVICE = 'echo';

@@ -6,8 +6,7 @@ import { SEED_BYTES, identityFromSeed } from '../../../node/link/identity.ts';
 import { createTlsContext, secureInbound, secureOutbound } from '../../../node/link/tls.ts';
 import { createPolicy, createTcpTransport, type Policy } from '../../../node/transport/index.ts';
 import { pingPong, serveEcho, serveSource, transfer } from '../load.ts';
-import type { Peer } from '../peer.ts';
-import type { PlainPeer } from '../protocol.ts';
+import type { Peer, PlainPeer } from '../protocol.ts';
 
 const ANY_PORT = '/ip4/127.0.0.1/tcp/0';
 

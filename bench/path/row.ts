@@ -3,7 +3,7 @@ import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
-import type { RowName, Turn } from './figures.ts';
+import type { Turn } from './figures.ts';
 import { PeerProcess } from './process.ts';
 import type { PeerConfig, Where } from './protocol.ts';
 
@@ -11,7 +11,8 @@ import type { PeerConfig, Where } from './protocol.ts';
 const MESSAGES = 1000;
 
 export interface RowOptions {
-  readonly name: RowName;
+  readonly name: string;
+  readonly shape: Shape;
   /** Each node's files go into a directory of their own in here. */
   readonly directory: string;
   readonly ledgerUrl: string;
@@ -19,19 +20,10 @@ export interface RowOptions {
   readonly signal: AbortSignal;
 }
 
-interface Shape {
-  /** 0: a plain connection. */
-  readonly hops: number;
-  readonly metered: boolean;
-}
-
-const SHAPES: Readonly<Record<RowName, Shape>> = {
-  tcp: { hops: 0, metered: false },
-  tls: { hops: 0, metered: false },
-  'hops-1': { hops: 1, metered: true },
-  'hops-3': { hops: 3, metered: true },
-  'hops-3-unmetered': { hops: 3, metered: false },
-};
+/** What stands between the two ends of a row. */
+export type Shape =
+  | { readonly kind: 'plain'; readonly tls: boolean }
+  | { readonly kind: 'circuit'; readonly hops: number; readonly metered: boolean };
 
 /** What a warm-up put on chain. */
 export interface WarmUp {
@@ -40,16 +32,21 @@ export interface WarmUp {
 }
 
 export class Row implements AsyncDisposable {
-  readonly name: RowName;
-  readonly #metered: boolean;
+  readonly name: string;
+  readonly #shape: Shape;
   readonly #initiator: PeerProcess;
   /** The first hop first, the one that serves last. */
   readonly #hops: readonly PeerProcess[];
   readonly #owned: AsyncDisposable;
 
-  private constructor(name: RowName, initiator: PeerProcess, hops: readonly PeerProcess[], owned: AsyncDisposable) {
+  private constructor(
+    { name, shape }: RowOptions,
+    initiator: PeerProcess,
+    hops: readonly PeerProcess[],
+    owned: AsyncDisposable,
+  ) {
     this.name = name;
-    this.#metered = SHAPES[name].metered;
+    this.#shape = shape;
     this.#initiator = initiator;
     this.#hops = hops;
     this.#owned = owned;
@@ -57,14 +54,13 @@ export class Row implements AsyncDisposable {
 
   /** Starts the row's processes. @throws RelaymintError INTERNAL, ABORTED. */
   static async start(options: RowOptions): Promise<Row> {
-    const { name, signal } = options;
+    const { name, shape, signal } = options;
     await using stack = new AsyncDisposableStack();
     const launch = (part: string, config: PeerConfig): PeerProcess =>
       stack.use(new PeerProcess(`${name}-${part}`, config, signal));
-    const { hops: count, metered } = SHAPES[name];
     const configOf = (part: 'initiator' | 'relay' | 'host', label: string, to: readonly Where[]): PeerConfig =>
-      count === 0
-        ? { kind: 'plain', tls: name === 'tls', to: to[0] }
+      shape.kind === 'plain'
+        ? { kind: 'plain', tls: shape.tls, to: to[0] }
         : {
             kind: 'node',
             part,
@@ -72,17 +68,17 @@ export class Row implements AsyncDisposable {
             dataDir: path.join(options.directory, `${name}-${label}`),
             ledgerUrl: options.ledgerUrl,
             programId: options.programId,
-            metered,
+            metered: shape.metered,
             path: to,
           };
     const hops: PeerProcess[] = [];
-    for (let relay = 1; relay < count; relay += 1)
+    for (let relay = 1; shape.kind === 'circuit' && relay < shape.hops; relay += 1)
       hops.push(launch(`relay-${relay}`, configOf('relay', `relay-${relay}`, [])));
     hops.push(launch('host', configOf('host', 'host', [])));
     const whole = await Promise.all(hops.map((hop) => hop.where()));
     const initiator = launch('initiator', configOf('initiator', 'initiator', whole));
     await initiator.where();
-    return new Row(name, initiator, hops, stack.move());
+    return new Row(options, initiator, hops, stack.move());
   }
 
   get processes(): number {
@@ -98,15 +94,16 @@ export class Row implements AsyncDisposable {
     await this.#initiator.ask('transfer', bytes);
     let transactions = 0;
     let receipts = 0;
-    if (SHAPES[this.name].hops > 0) {
+    if (this.#shape.kind === 'circuit') {
+      const { metered } = this.#shape;
       await this.#initiator.ask('leave');
       for (const hop of this.#hops) await hop.ask('leave');
-      for (const hop of this.#metered ? this.#hops : []) {
+      for (const hop of metered ? this.#hops : []) {
         const settled = await hop.ask('settle');
         transactions += settled.transactions;
         receipts += settled.receipts;
       }
-      if (this.#metered && receipts < this.#hops.length) {
+      if (metered && receipts < this.#hops.length) {
         throw new RelaymintError(
           'INTERNAL',
           `The warm-up of ${this.name} did not settle: its windows would not be what is said.`,

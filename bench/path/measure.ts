@@ -6,10 +6,12 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../ledger/solana/embedded/index.ts';
-import { ROW_NAMES, summarize, type RowFigures, type Turn } from './figures.ts';
-import { Row } from './row.ts';
+import { summarize, type RowFigures, type Turn } from './figures.ts';
+import { Row, type Shape } from './row.ts';
 
-export interface CircuitBenchmarkOptions {
+export interface MeasureOptions {
+  /** What is measured, by the name of its row, in the order of the report. */
+  readonly shapes: Readonly<Record<string, Shape>>;
   /** Application bytes of each run of each row. */
   readonly bytes: number;
   /** Carried before, and settled where there is something to settle. */
@@ -20,17 +22,17 @@ export interface CircuitBenchmarkOptions {
   readonly onProgress: (what: string) => void;
 }
 
-export interface CircuitReport {
+export interface Report {
   readonly rows: readonly RowFigures[];
   /** What the warm-up of all metered rows put on chain. */
   readonly settled: { readonly transactions: number; readonly receipts: number };
 }
 
-/** Next to the package's own files: from dist/bench/circuit. */
+/** Next to the package's own files: from dist/bench/path. */
 const PROGRAM_PATH = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
 
 /** Leaves no process and no file behind, however it ends. @throws RelaymintError INTERNAL, ABORTED. */
-export async function runCircuitBenchmark(options: CircuitBenchmarkOptions): Promise<CircuitReport> {
+export async function measure(options: MeasureOptions): Promise<Report> {
   const { bytes, warmUpBytes, runs, signal, onProgress } = options;
   // Each process listens, and stops listening when it is disposed.
   setMaxListeners(0, signal);
@@ -40,10 +42,12 @@ export async function runCircuitBenchmark(options: CircuitBenchmarkOptions): Pro
   onProgress('starting the ledger');
   const ledger = stack.use(await startEmbeddedLedger({ programPath: PROGRAM_PATH, programId: EMBEDDED_PROGRAM_ID }));
   const started: Row[] = [];
-  for (const name of ROW_NAMES) {
+  for (const [name, shape] of Object.entries(options.shapes)) {
     onProgress(`starting ${name}`);
     started.push(
-      stack.use(await Row.start({ name, directory, ledgerUrl: ledger.url, programId: EMBEDDED_PROGRAM_ID, signal })),
+      stack.use(
+        await Row.start({ name, shape, directory, ledgerUrl: ledger.url, programId: EMBEDDED_PROGRAM_ID, signal }),
+      ),
     );
   }
   const settled = { transactions: 0, receipts: 0 };

@@ -1,11 +1,12 @@
 /** `npm run bench -- circuit`: what a circuit costs, side by side with the connections it is made of. */
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
-import { watchLifecycle } from '../../node/cli/lifecycle.ts';
-import { wholeNumber } from '../../node/cli/options.ts';
-import { createOutput, table } from '../../node/cli/output.ts';
-import type { RowFigures, RowName } from './figures.ts';
-import { runCircuitBenchmark, type CircuitReport } from './run.ts';
+import { watchLifecycle } from '../node/cli/lifecycle.ts';
+import { wholeNumber } from '../node/cli/options.ts';
+import { createOutput, createStatus, table } from '../node/cli/output.ts';
+import { speedOf } from './path/figures.ts';
+import { measure, type Report } from './path/measure.ts';
+import type { Shape } from './path/row.ts';
 
 interface CircuitOptions {
   readonly json?: true;
@@ -13,6 +14,14 @@ interface CircuitOptions {
   readonly warmUp: number;
   readonly runs: number;
 }
+
+const SHAPES: Readonly<Record<string, Shape>> = {
+  tcp: { kind: 'plain', tls: false },
+  tls: { kind: 'plain', tls: true },
+  'hops-1': { kind: 'circuit', hops: 1, metered: true },
+  'hops-3': { kind: 'circuit', hops: 3, metered: true },
+  'hops-3-unmetered': { kind: 'circuit', hops: 3, metered: false },
+};
 
 const MEGABYTE = 1_000_000;
 /** What is aimed at. */
@@ -49,24 +58,25 @@ export function circuitCommand(program: Command): void {
 async function run(options: CircuitOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
-  const progress = createStatus();
-  let report: CircuitReport;
+  const status = createStatus(output.json);
+  let report: Report;
   try {
-    report = await runCircuitBenchmark({
+    report = await measure({
+      shapes: SHAPES,
       bytes: options.megabytes * MEGABYTE,
       warmUpBytes: options.warmUp * MEGABYTE,
       runs: options.runs,
       signal: lifecycle.signal,
-      onProgress: (what) => progress.show(what),
+      onProgress: (what) => status.show(what),
     });
   } finally {
-    progress.clear();
+    status.clear();
   }
   output.value({ bench: 'circuit', rows: report.rows });
   output.line(describe(report, options));
 }
 
-function describe({ rows, settled }: CircuitReport, { megabytes, runs, warmUp }: CircuitOptions): string {
+function describe({ rows, settled }: Report, { megabytes, runs, warmUp }: CircuitOptions): string {
   const cells = rows.map((row) => [
     row.name,
     row.mbPerSecond.toFixed(1),
@@ -79,7 +89,7 @@ function describe({ rows, settled }: CircuitReport, { megabytes, runs, warmUp }:
   return [
     `${megabytes} MB a run, medians of ${runs} runs in turns. Node ${process.version}, ${availableParallelism()} cores.`,
     '',
-    table(alignRight([['', 'MB/s', 'CPU s/GB', 'RTT p50 us', 'RTT p99 us'], ...cells])),
+    table([['', 'MB/s', 'CPU s/GB', 'RTT p50 us', 'RTT p99 us'], ...cells], [1, 2, 3, 4]),
     '',
     `3 hops / TLS            ${ofTls.toFixed(3)}   aim: at least ${AIM_OF_TLS.toFixed(3)}`,
     `metered / unmetered     ${ofUnmetered.toFixed(3)}   aim: at least ${AIM_OF_UNMETERED.toFixed(3)}`,
@@ -87,31 +97,4 @@ function describe({ rows, settled }: CircuitReport, { megabytes, runs, warmUp }:
     `Before measuring, each row carried ${warmUp} MB twice. What the first of these cost on the metered rows was settled on`,
     `the ledger (${settled.receipts} receipts in ${settled.transactions} transactions), so that the nodes have the windows of peers that know each other.`,
   ].join('\n');
-}
-
-function speedOf(rows: readonly RowFigures[], name: RowName): number {
-  return rows.find((row) => row.name === name)?.mbPerSecond ?? Number.NaN;
-}
-
-/** All columns but the first. */
-function alignRight(rows: readonly (readonly string[])[]): string[][] {
-  const width = (column: number): number => Math.max(...rows.map((row) => row[column]?.length ?? 0));
-  return rows.map((row) => row.map((cell, column) => (column === 0 ? cell : cell.padStart(width(column)))));
-}
-
-/** One line on stderr, rewritten, when a person watches. */
-function createStatus(): { show(what: string): void; clear(): void } {
-  const { stderr } = process;
-  if (!stderr.isTTY) return { show() {}, clear() {} };
-  const erase = (): void => {
-    stderr.cursorTo(0);
-    stderr.clearLine(1);
-  };
-  return {
-    show(what) {
-      erase();
-      stderr.write(what);
-    },
-    clear: erase,
-  };
 }

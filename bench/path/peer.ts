@@ -4,13 +4,7 @@
  */
 import { rmSync, rmdirSync } from 'node:fs';
 import path from 'node:path';
-import type { CommandName, PeerCommands, PeerConfig, Question, Where, Word } from './protocol.ts';
-
-/** What a process of a row turns out to be. */
-export interface Peer {
-  readonly where: Where;
-  readonly commands: PeerCommands;
-}
+import type { CommandName, Peer, PeerCommands, PeerConfig, Question, Word } from './protocol.ts';
 
 const config = JSON.parse(process.argv[2] ?? 'null') as PeerConfig;
 

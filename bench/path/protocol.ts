@@ -34,6 +34,12 @@ export interface NodePeer {
 
 export type PeerConfig = PlainPeer | NodePeer;
 
+/** What a process of a row turns out to be. */
+export interface Peer {
+  readonly where: Where;
+  readonly commands: PeerCommands;
+}
+
 /** What the payees of a row put on chain. */
 export interface Settled {
   readonly transactions: number;
