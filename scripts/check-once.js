@@ -11,6 +11,7 @@ const expect = (condition, message) => {
 
 expect(text.trim().split('\n').length === 1, 'stdout holds more than one line');
 expect(report.ok === true, 'ok is not true');
+expect(['tcp', 'tor', 'i2p'].includes(report.transport), 'it does not say how the nodes reached each other');
 expect(report.site.verified === true && report.site.files > 0 && report.site.bytes > 0, 'the site was not verified');
 expect(report.peers.length >= 5, 'fewer pairs than gateway, three relays, host and publisher make');
 for (const peer of report.peers) {
@@ -18,6 +19,7 @@ for (const peer of report.peers) {
   for (const way of ['up', 'down']) {
     expect(peer.payerCounts[way] === peer.payeeCounts[way], `${pair}: the two counts of ${way} differ`);
   }
+  expect(peer.transport === report.transport, `${pair}: over ${peer.transport}`);
   expect(peer.owed === peer.paid, `${pair}: owed ${peer.owed}, paid ${peer.paid}`);
 }
 const s = Object.fromEntries(Object.entries(report.supply).map(([key, value]) => [key, BigInt(value)]));

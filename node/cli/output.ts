@@ -44,13 +44,7 @@ export interface Progress {
 /** A progress bar on stderr when a person watches; otherwise silent. */
 export function createProgress(title: string, quiet: boolean): Progress {
   if (quiet || !process.stderr.isTTY) return { update() {}, finish() {} };
-  const bar = new SingleBar({
-    format: `${title} {bar} {percentage}% | {shown}`,
-    stream: process.stderr,
-    clearOnComplete: true,
-    hideCursor: true,
-    barsize: 28,
-  });
+  const bar = createBar(title);
   let started = false;
   return {
     update(done, total) {
@@ -67,6 +61,40 @@ export function createProgress(title: string, quiet: boolean): Progress {
       if (started) bar.stop();
     },
   };
+}
+
+export interface Steps {
+  /** `done` of `total` steps; `what` is the latest. */
+  update(done: number, total: number, what: string): void;
+  finish(): void;
+}
+
+/** The same for work that is counted in steps. */
+export function createSteps(title: string, quiet: boolean): Steps {
+  if (quiet || !process.stderr.isTTY) return { update() {}, finish() {} };
+  const bar = createBar(title);
+  let started = false;
+  return {
+    update(done, total, shown) {
+      if (!started) bar.start(total, 0, { shown });
+      started = true;
+      bar.setTotal(total);
+      bar.update(done, { shown });
+    },
+    finish() {
+      if (started) bar.stop();
+    },
+  };
+}
+
+function createBar(title: string): SingleBar {
+  return new SingleBar({
+    format: `${title} {bar} {percentage}% | {shown}`,
+    stream: process.stderr,
+    clearOnComplete: true,
+    hideCursor: true,
+    barsize: 28,
+  });
 }
 
 export interface Status {

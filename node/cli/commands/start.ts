@@ -2,7 +2,7 @@
 import { createWriteStream, type WriteStream } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { RelaymintError } from '../../../core/errors.ts';
 import { ledgerAddress } from '../../../core/ids.ts';
@@ -16,17 +16,19 @@ import { startCluster, type Cluster } from '../market/cluster.ts';
 import { publishedSchema, type Published } from '../market/events.ts';
 import { openLayout, type MarketLayout } from '../market/layout.ts';
 import { runCommand } from '../market/process.ts';
+import { MARKET_TRANSPORTS, openMarketNetwork, type MarketTransport } from '../market/network.ts';
 import { closeOwnChannels, distributeOwnName } from '../market/owner.ts';
 import { runRound } from '../market/round.ts';
 import { renderRound, renderScreen } from '../market/screen.ts';
 import { requireDirectory } from '../market/visit.ts';
-import { createLog, createOutput, createProgress, type Output } from '../output.ts';
+import { createLog, createOutput, createSteps, type Output } from '../output.ts';
 
 interface StartOptions {
   readonly site?: string;
   readonly data?: string;
   readonly once?: true;
   readonly json?: true;
+  readonly transport: MarketTransport;
   readonly hops: number;
   readonly relays?: number;
   readonly seed?: string;
@@ -53,6 +55,14 @@ export function startCommand(program: Command): void {
     .option('--data <dir>', 'keep all state here and continue from it')
     .option('--once', 'do one complete round (publish, fetch, settle, withdraw) and exit')
     .option('--json', 'print one JSON object (with --once) or JSON lines, and nothing else, on stdout')
+    .addOption(
+      new Option(
+        '--transport <name>',
+        'how the nodes reach each other; tor and i2p start a private network of their own',
+      )
+        .choices(MARKET_TRANSPORTS)
+        .default('tcp'),
+    )
     .option('--hops <n>', 'paid relays in front of the host, 1 to 6', wholeNumber(1, 6), 3)
     .option('--relays <n>', 'relays to run, at least as many as --hops (default: 3 or --hops)', wholeNumber(1, 32))
     .option('--seed <text>', 'derive every key from this text: the same text, the same keys (tests only)')
@@ -65,6 +75,7 @@ Examples:
   npm start                                   the marketplace, until Ctrl-C
   npm start -- --data ./market                the same, and it continues next time
   npm start -- --site ./my-docs               publish any folder as ${SITE_NAME}
+  npm start -- --transport tor                the nodes reach each other over a private Tor network
   npm start -- --once --json                  one complete round, as JSON, for scripts
 `,
     )
@@ -98,9 +109,19 @@ async function start(options: StartOptions): Promise<void> {
     if (options.logLevel !== 'silent') process.stderr.write(`${line}\n`);
   };
 
-  const progress = createProgress('Starting', output.json);
+  const building = createSteps(`Building a private network (${options.transport})`, output.json);
+  const network = stack.use(
+    await openMarketNetwork({
+      transport: options.transport,
+      log,
+      signal: lifecycle.signal,
+      onProgress: (done, total, what) => building.update(done, total, what),
+    }).finally(() => building.finish()),
+  );
+  const progress = createSteps('Starting', output.json);
   const cluster = await startCluster({
     layout,
+    network,
     relays,
     hops: options.hops,
     seed: options.seed,
@@ -109,7 +130,7 @@ async function start(options: StartOptions): Promise<void> {
     logLevel: options.logLevel,
     log,
     onLogLine,
-    onReady: (_label, done, total) => progress.update(done, total),
+    onReady: (label, done, total) => progress.update(done, total, label),
     onRestart: (label, pid) => output.value({ event: 'restarted', label, pid }),
     signal: lifecycle.signal,
   }).finally(() => progress.finish());
@@ -143,7 +164,10 @@ async function start(options: StartOptions): Promise<void> {
     );
 
   if (options.once === true) {
-    await untilEnded(lifecycle, once({ output, cluster, layout, directory, publish, readyMs, log }));
+    await untilEnded(
+      lifecycle,
+      once({ output, cluster, layout, directory, publish, readyMs, log, transport: options.transport }),
+    );
     return;
   }
   const published = await publish();
@@ -155,10 +179,12 @@ async function start(options: StartOptions): Promise<void> {
       siteUrl: url,
       dataDir: options.data,
       logFile: path.join(layout.root, LOG_FILE),
+      transport: options.transport,
     }),
   );
   output.value({
     event: 'ready',
+    transport: options.transport,
     gateway: cluster.gatewayUrl,
     site: url,
     ledger: cluster.ledger.url,
@@ -179,6 +205,7 @@ interface OnceOptions {
   readonly publish: () => Promise<Published>;
   readonly readyMs: number;
   readonly log: ReturnType<typeof createLog>;
+  readonly transport: MarketTransport;
 }
 
 async function once(options: OnceOptions): Promise<void> {
@@ -205,6 +232,7 @@ async function once(options: OnceOptions): Promise<void> {
       if (!output.json && process.stderr.isTTY) process.stderr.write(`\r  ${files} files, ${formatBytes(bytes)} `);
     },
     readyMs: options.readyMs,
+    transport: options.transport,
   });
   output.line(renderRound(report));
   output.value(report);

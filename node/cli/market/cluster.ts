@@ -7,9 +7,12 @@ import type { ZodType } from 'zod';
 import type { Log } from '../../../core/ports.ts';
 import { ledgerReadySchema, nodeReadySchema, type LedgerReady, type NodeReady } from './events.ts';
 import type { MarketLayout } from './layout.ts';
+import type { MarketNetwork } from './network.ts';
 import { MarketProcess } from './process.ts';
 
 export interface ClusterOptions {
+  /** Over which the nodes reach each other. */
+  readonly network: MarketNetwork;
   readonly layout: MarketLayout;
   readonly relays: number;
   /** Paid relays in front of the host, 1 .. 6. */
@@ -52,7 +55,7 @@ const NODE_SOL = '20';
 
 /** Starts everything; on failure, what was already running is stopped again. */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  const { layout, log, onLogLine, onRestart, signal } = options;
+  const { layout, network, log, onLogLine, onRestart, signal } = options;
   await using stack = new AsyncDisposableStack();
   const processes = new Map<string, { readonly pid: number | undefined }>();
   const total = options.relays + 3;
@@ -62,7 +65,10 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     args: () => readonly string[],
     schema: ZodType<Ready>,
   ): Promise<Ready> => {
-    const child = new MarketProcess<Ready>({ label, args, log, onLogLine, signal, onRestart }, schema);
+    const child = new MarketProcess<Ready>(
+      { label, args, log, onLogLine, signal, onRestart, readyMillis: network.readyMillis },
+      schema,
+    );
     stack.use(child);
     processes.set(label, child);
     const ready = await child.start();
@@ -95,7 +101,14 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   await layout.rememberPort('ledger', portOfUrl(ledger.url));
 
   let bootstrap: readonly string[] = [];
-  const joinArgs = (): readonly string[] => ['--ledger', ledger.url, '--program', ledger.programId, ...bootstrap];
+  const joinArgs = (): readonly string[] => [
+    '--ledger',
+    ledger.url,
+    '--program',
+    ledger.programId,
+    ...network.nodeArgs,
+    ...bootstrap,
+  ];
   const nodeArgs = (label: string): readonly string[] => [
     ...common(label),
     '--label',
@@ -110,16 +123,21 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     nodes.push({ dataDir: layout.dirOf(label), ready });
     return ready;
   };
-  const listenArgs = (label: string): readonly string[] => ['--listen', `/ip4/127.0.0.1/tcp/${layout.portOf(label)}`];
+  const listenArgs = (label: string): readonly string[] => network.listenArgs(layout.portOf(label));
+  /** TCP addresses in offers depend on ports; onion addresses on keys alone. */
+  const rememberAddress = async (label: string, address: string | undefined): Promise<void> => {
+    const port = portOfMultiaddr(address);
+    if (port !== 0) await layout.rememberPort(label, port);
+  };
 
   for (let index = 1; index <= options.relays; index += 1) {
     const label = `relay-${index}`;
     const ready = await launchNode(label, () => ['relay', ...nodeArgs(label), ...listenArgs(label)]);
-    await layout.rememberPort(label, portOfMultiaddr(ready.addresses[0]));
+    await rememberAddress(label, ready.addresses[0]);
     if (index === 1) bootstrap = ['--bootstrap', `${ready.nodeId}@${ready.addresses[0]}`];
   }
   const host = await launchNode('host', () => ['host', ...nodeArgs('host'), ...listenArgs('host')]);
-  await layout.rememberPort('host', portOfMultiaddr(host.addresses[0]));
+  await rememberAddress('host', host.addresses[0]);
 
   const gatewayPort = layout.portOf('gateway') || options.gatewayPort;
   const gateway = await launchNode('gateway', () => [

@@ -20,6 +20,8 @@ export interface ProcessOptions {
   readonly onLogLine: (label: string, line: string) => void;
   /** Gives up waiting for a child's first word. */
   readonly signal: AbortSignal;
+  /** How long a child may take to be ready, milliseconds. */
+  readonly readyMillis?: number;
   /** A child that had ended by itself is ready again. */
   readonly onRestart?: (label: string, pid: number | undefined) => void;
 }
@@ -63,7 +65,14 @@ export class MarketProcess<Ready> implements AsyncDisposable {
   async start(): Promise<Ready> {
     const { child, tail } = launch(this.#options);
     this.#child = child;
-    const ready = await awaitEvent(child, tail, this.#options, 'ready', this.#schema, READY_MILLIS);
+    const ready = await awaitEvent(
+      child,
+      tail,
+      this.#options,
+      'ready',
+      this.#schema,
+      this.#options.readyMillis ?? READY_MILLIS,
+    );
     this.#restartMillis = RESTART_MILLIS_FIRST;
     if (child.exitCode !== null || child.signalCode !== null) this.#ended(child.exitCode, child.signalCode);
     else child.once('exit', (code, signal) => this.#ended(code, signal));

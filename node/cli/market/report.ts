@@ -1,5 +1,6 @@
 /** What `npm start -- --once --json` prints: every figure read from the running parts. Amounts are decimal strings of base units. */
 import type { PairStats, SettlementStats } from '../control/protocol.ts';
+import type { MarketTransport } from './network.ts';
 
 export interface ReportPeer {
   readonly payer: string;
@@ -34,6 +35,8 @@ export interface ReportSupply {
 
 export interface RoundReport {
   readonly ok: boolean;
+  /** How the nodes reached each other. */
+  readonly transport: MarketTransport;
   readonly site: {
     readonly name: string;
     readonly cid: string;
@@ -59,6 +62,7 @@ export function faultsOf(report: Omit<RoundReport, 'ok'>): readonly string[] {
     if (payerCounts.up !== payeeCounts.up || payerCounts.down !== payeeCounts.down) {
       faults.push(`${pair}: the payer counts ${show(payerCounts)} and the payee ${show(payeeCounts)}`);
     }
+    if (peer.transport !== report.transport) faults.push(`${pair}: paid for a link over ${peer.transport}`);
     if (peer.owed !== peer.paid) faults.push(`${pair}: ${peer.owed} is owed and ${peer.paid} paid`);
   }
   const { supply } = report;

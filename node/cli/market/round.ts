@@ -10,6 +10,7 @@ import { siteUrl } from '../../../sdk/index.ts';
 import { callControl, readControlFile } from '../control/client.ts';
 import type { ControlCall, ControlResults, NodeStats } from '../control/protocol.ts';
 import type { Cluster, ClusterNode } from './cluster.ts';
+import type { MarketTransport } from './network.ts';
 import type { Published } from './events.ts';
 import { faultsOf, settledSince, type ReportBalance, type ReportPeer, type RoundReport } from './report.ts';
 import { visitSite, type VisitResult } from './visit.ts';
@@ -30,6 +31,7 @@ export interface RoundOptions {
   readonly onStage: (stage: string) => void;
   readonly onProgress: (files: number, bytes: number) => void;
   readonly readyMs: number;
+  readonly transport: MarketTransport;
 }
 
 /** How long receipts may take to reach everyone once traffic has stopped. */
@@ -77,6 +79,7 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
 
   const stats = await readStats(options);
   const report = {
+    transport: options.transport,
     site: siteOf(published, visit),
     peers,
     settlement: settledSince(

@@ -3,6 +3,7 @@ import { formatBytes, formatCredits, amount } from '../../../core/units.ts';
 import { shortId } from '../../../core/ids.ts';
 import { table } from '../output.ts';
 import type { Cluster } from './cluster.ts';
+import type { MarketTransport } from './network.ts';
 import type { Published } from './events.ts';
 import type { RoundReport } from './report.ts';
 
@@ -13,6 +14,7 @@ export interface ScreenOptions {
   /** As the user gave it; undefined when nothing is kept. */
   readonly dataDir: string | undefined;
   readonly logFile: string;
+  readonly transport: MarketTransport;
 }
 
 export function renderScreen(options: ScreenOptions): string {
@@ -27,7 +29,7 @@ export function renderScreen(options: ScreenOptions): string {
     ]),
   ]);
   return `
-  Relaymint is up.
+  Relaymint is up${transportText(options.transport)}.
 
   ${published.name.padEnd(12)} ${options.siteUrl}
   marketplace  ${cluster.gatewayUrl}
@@ -45,6 +47,12 @@ ${nodes}
     node bin/relaymint.js --help         the pieces one by one
 
   Ctrl-C stops everything.`;
+}
+
+const NETWORK_NAMES: Readonly<Record<MarketTransport, string>> = { tcp: '', tor: 'Tor', i2p: 'I2P' };
+
+function transportText(transport: MarketTransport): string {
+  return transport === 'tcp' ? '' : `, its nodes reach each other over a private ${NETWORK_NAMES[transport]} network`;
 }
 
 export function renderRound(report: RoundReport): string {
