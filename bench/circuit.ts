@@ -5,7 +5,7 @@ import { watchLifecycle } from '../node/cli/lifecycle.ts';
 import { wholeNumber } from '../node/cli/options.ts';
 import { createOutput, createStatus, table } from '../node/cli/output.ts';
 import { speedOf } from './path/figures.ts';
-import { measure, type Report } from './path/measure.ts';
+import { measure, type Measured, type Report } from './path/measure.ts';
 import type { Shape } from './path/row.ts';
 
 interface CircuitOptions {
@@ -15,12 +15,13 @@ interface CircuitOptions {
   readonly runs: number;
 }
 
-const SHAPES: Readonly<Record<string, Shape>> = {
-  tcp: { kind: 'plain', tls: false },
-  tls: { kind: 'plain', tls: true },
-  'hops-1': { kind: 'circuit', hops: 1, metered: true },
-  'hops-3': { kind: 'circuit', hops: 3, metered: true },
-  'hops-3-unmetered': { kind: 'circuit', hops: 3, metered: false },
+const overTcp = (shape: Shape): Measured => ({ shape, way: { transport: 'tcp' } });
+const ROWS: Readonly<Record<string, Measured>> = {
+  tcp: overTcp({ kind: 'plain', tls: false }),
+  tls: overTcp({ kind: 'plain', tls: true }),
+  'hops-1': overTcp({ kind: 'circuit', hops: 1, metered: true }),
+  'hops-3': overTcp({ kind: 'circuit', hops: 3, metered: true }),
+  'hops-3-unmetered': overTcp({ kind: 'circuit', hops: 3, metered: false }),
 };
 
 const MEGABYTE = 1_000_000;
@@ -62,7 +63,7 @@ async function run(options: CircuitOptions): Promise<void> {
   let report: Report;
   try {
     report = await measure({
-      shapes: SHAPES,
+      rows: ROWS,
       bytes: options.megabytes * MEGABYTE,
       warmUpBytes: options.warmUp * MEGABYTE,
       runs: options.runs,

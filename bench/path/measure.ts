@@ -7,11 +7,18 @@ import { fileURLToPath } from 'node:url';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../ledger/solana/embedded/index.ts';
 import { summarize, type RowFigures, type Turn } from './figures.ts';
+import type { Way } from './protocol.ts';
 import { Row, type Shape } from './row.ts';
+
+/** A kind of path, and by what its processes reach each other. */
+export interface Measured {
+  readonly shape: Shape;
+  readonly way: Way;
+}
 
 export interface MeasureOptions {
   /** What is measured, by the name of its row, in the order of the report. */
-  readonly shapes: Readonly<Record<string, Shape>>;
+  readonly rows: Readonly<Record<string, Measured>>;
   /** Application bytes of each run of each row. */
   readonly bytes: number;
   /** Carried before, and settled where there is something to settle. */
@@ -42,11 +49,18 @@ export async function measure(options: MeasureOptions): Promise<Report> {
   onProgress('starting the ledger');
   const ledger = stack.use(await startEmbeddedLedger({ programPath: PROGRAM_PATH, programId: EMBEDDED_PROGRAM_ID }));
   const started: Row[] = [];
-  for (const [name, shape] of Object.entries(options.shapes)) {
+  for (const [name, measured] of Object.entries(options.rows)) {
     onProgress(`starting ${name}`);
     started.push(
       stack.use(
-        await Row.start({ name, shape, directory, ledgerUrl: ledger.url, programId: EMBEDDED_PROGRAM_ID, signal }),
+        await Row.start({
+          name,
+          ...measured,
+          directory,
+          ledgerUrl: ledger.url,
+          programId: EMBEDDED_PROGRAM_ID,
+          signal,
+        }),
       ),
     );
   }

@@ -11,9 +11,16 @@ export interface Where {
   readonly addresses: readonly string[];
 }
 
+/** By what the processes of a row reach each other; endpoints as texts. */
+export type Way =
+  | { readonly transport: 'tcp' }
+  | { readonly transport: 'tor'; readonly socks: string; readonly control: string }
+  | { readonly transport: 'i2p'; readonly sam: string };
+
 /** An end of a path without circuits. */
 export interface PlainPeer {
   readonly kind: 'plain';
+  readonly way: Way;
   readonly tls: boolean;
   /** The other end; undefined: this is the one that serves. */
   readonly to: Where | undefined;
@@ -22,6 +29,7 @@ export interface PlainPeer {
 /** A node of a circuit. */
 export interface NodePeer {
   readonly kind: 'node';
+  readonly way: Way;
   readonly part: 'initiator' | 'relay' | 'host';
   readonly label: string;
   readonly dataDir: string;

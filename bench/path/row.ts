@@ -5,7 +5,7 @@ import { RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import type { Turn } from './figures.ts';
 import { PeerProcess } from './process.ts';
-import type { PeerConfig, Where } from './protocol.ts';
+import type { PeerConfig, Way, Where } from './protocol.ts';
 
 /** Messages there and back in one turn: enough for a p99, a moment even over three hops. */
 const MESSAGES = 1000;
@@ -13,6 +13,7 @@ const MESSAGES = 1000;
 export interface RowOptions {
   readonly name: string;
   readonly shape: Shape;
+  readonly way: Way;
   /** Each node's files go into a directory of their own in here. */
   readonly directory: string;
   readonly ledgerUrl: string;
@@ -54,15 +55,16 @@ export class Row implements AsyncDisposable {
 
   /** Starts the row's processes. @throws RelaymintError INTERNAL, ABORTED. */
   static async start(options: RowOptions): Promise<Row> {
-    const { name, shape, signal } = options;
+    const { name, shape, way, signal } = options;
     await using stack = new AsyncDisposableStack();
     const launch = (part: string, config: PeerConfig): PeerProcess =>
       stack.use(new PeerProcess(`${name}-${part}`, config, signal));
     const configOf = (part: 'initiator' | 'relay' | 'host', label: string, to: readonly Where[]): PeerConfig =>
       shape.kind === 'plain'
-        ? { kind: 'plain', tls: shape.tls, to: to[0] }
+        ? { kind: 'plain', way, tls: shape.tls, to: to[0] }
         : {
             kind: 'node',
+            way,
             part,
             label: `${name}-${label}`,
             dataDir: path.join(options.directory, `${name}-${label}`),
