@@ -30,6 +30,17 @@ const PACKAGES: Readonly<Record<string, string>> = {
 /** Where daemons lie that are not on every user's PATH. */
 const SYSTEM_PATHS: readonly string[] = ['/usr/sbin', '/sbin'];
 
+/** The kernel takes no longer path of a unix socket. */
+const MAX_SOCKET_PATH = 107;
+
+/** @throws RelaymintError INVALID_ARGUMENT. */
+export function assertSocketPath(socket: string): void {
+  if (Buffer.byteLength(socket) <= MAX_SOCKET_PATH) return;
+  throw new RelaymintError('INVALID_ARGUMENT', `The path ${socket} is too long for a unix socket.`, {
+    remedy: 'Use a folder nearer to the root (TMPDIR sets where temporary ones are).',
+  });
+}
+
 /** @throws RelaymintError PROGRAM_MISSING, naming the package. */
 export async function findProgram(name: string): Promise<string> {
   const folders = [...(process.env['PATH'] ?? '').split(path.delimiter).filter(Boolean), ...SYSTEM_PATHS];

@@ -10,7 +10,7 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import type { Endpoint } from '../../transport/index.ts';
-import { findProgram, openNamespace, type InnerProcess, type NetworkNamespace } from './namespace.ts';
+import { assertSocketPath, findProgram, openNamespace, type InnerProcess, type NetworkNamespace } from './namespace.ts';
 
 export interface PrivateTorNetworkOptions {
   /** Keys, logs and sockets go here; made 0700. */
@@ -42,8 +42,6 @@ const FIRST_PORT = 5000;
 const VOTING_SECONDS = 5;
 const VOTE_LEAD_SECONDS = 1;
 const DISTRIBUTION_SECONDS = 4;
-/** The kernel takes no longer path of a unix socket. */
-const MAX_SOCKET_PATH = 107;
 const TAIL_LINES = 8;
 
 /** Ends when a consensus of the authority at this port calls so many routers running. It runs inside, where the port is. */
@@ -64,11 +62,7 @@ const WATCH_CONSENSUS = `
 export async function startTorNetwork(options: PrivateTorNetworkOptions): Promise<PrivateTorNetwork> {
   const { directory, signal, onProgress = () => {} } = options;
   const socksPath = path.join(directory, 'client', 'socks');
-  if (Buffer.byteLength(socksPath) + 2 > MAX_SOCKET_PATH) {
-    throw new RelaymintError('INVALID_ARGUMENT', `The path ${directory} is too long for unix sockets.`, {
-      remedy: 'Use a folder nearer to the root (TMPDIR sets where temporary ones are).',
-    });
-  }
+  assertSocketPath(path.join(directory, 'client', 'control'));
   const [tor, gencert] = await Promise.all([findProgram('tor'), findProgram('tor-gencert')]);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await using stack = new AsyncDisposableStack();
