@@ -42,6 +42,10 @@ export const MAY_OPEN: Readonly<Record<string, { readonly what: readonly string[
     what: ['http request', 'https request', 'tls connect'],
     why: 'HTTP and TLS over connections that the policy opened: its agents make no other',
   },
+  'node/transport/tor/socks.ts': {
+    what: ['socks SocksClient'],
+    why: 'SOCKS over a connection that node/transport/socket.ts opened',
+  },
   'node/link/tls.ts': { what: ['tls connect'], why: 'TLS over a connection that the policy opened' },
 };
 

@@ -1,0 +1,110 @@
+/** The keys of onion services, in the form that tor takes, and the keys that name a private service's clients. */
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  type KeyObject,
+} from 'node:crypto';
+import { base32upper } from 'multiformats/bases/base32';
+import { onionOf } from './address.ts';
+
+const SEED_BYTES = 32;
+const ED25519_PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
+
+/** The key of one onion service. Dispose it to wipe its secret; it cannot be published afterwards. */
+export interface OnionKey extends Disposable {
+  /** The 56 characters before ".onion". */
+  readonly onion: string;
+  readonly publicKey: Uint8Array;
+  /** 64 bytes: the scalar and the prefix that tor signs with. A secret. @throws TypeError after disposal. */
+  readonly expanded: Uint8Array;
+}
+
+/** What lets a client into a private service (x25519, raw, 32 bytes each). The service knows the public half. */
+export interface ClientKey {
+  readonly publicKey: Uint8Array;
+  readonly privateKey: Uint8Array;
+}
+
+/**
+ * An Ed25519 seed as tor takes it: SHA-512 of the seed, its first half clamped into a scalar (RFC 8032, section 5.1.5).
+ * The caller wipes it. @throws TypeError when the seed has not 32 bytes.
+ */
+export function expandOnionKey(seed: Uint8Array): Uint8Array {
+  if (seed.length !== SEED_BYTES) throw new TypeError(`a key seed has ${SEED_BYTES} bytes, got ${seed.length}`);
+  const expanded = createHash('sha512').update(seed).digest();
+  expanded.writeUInt8(expanded.readUInt8(0) & 0b1111_1000, 0);
+  expanded.writeUInt8((expanded.readUInt8(31) & 0b0011_1111) | 0b0100_0000, 31);
+  return expanded;
+}
+
+/** The onion key of a seed, 32 bytes, which the caller wipes. */
+export function onionKeyFromSeed(seed: Uint8Array): OnionKey {
+  const expanded = expandOnionKey(seed);
+  const publicKey = publicKeyOf(seed);
+  let disposed = false;
+  return {
+    onion: onionOf(publicKey),
+    publicKey,
+    get expanded() {
+      if (disposed) throw new TypeError('this onion key was disposed');
+      return expanded;
+    },
+    [Symbol.dispose]() {
+      disposed = true;
+      expanded.fill(0);
+    },
+  };
+}
+
+/** The node key as an onion key: the address it gives names the node. */
+export function onionKeyOf(identity: { exportKey(): Buffer }): OnionKey {
+  const pkcs8 = identity.exportKey();
+  try {
+    return onionKeyFromSeed(pkcs8.subarray(-SEED_BYTES));
+  } finally {
+    pkcs8.fill(0);
+  }
+}
+
+/** A new key that is kept nowhere: its address ends with the process. */
+export function ephemeralOnionKey(): OnionKey {
+  const seed = randomBytes(SEED_BYTES);
+  try {
+    return onionKeyFromSeed(seed);
+  } finally {
+    seed.fill(0);
+  }
+}
+
+/** A new pair for client authorization. */
+export function createClientKey(): ClientKey {
+  const { publicKey, privateKey } = generateKeyPairSync('x25519');
+  return { publicKey: raw(publicKey, 'spki'), privateKey: raw(privateKey, 'pkcs8') };
+}
+
+/** A client's public key as tor reads it in ClientAuthV3: base32 without padding. */
+export function clientKeyText(publicKey: Uint8Array): string {
+  if (publicKey.length !== SEED_BYTES) throw new TypeError(`a client key has ${SEED_BYTES} bytes`);
+  return base32upper.encode(publicKey).slice(1);
+}
+
+function publicKeyOf(seed: Uint8Array): Uint8Array {
+  const pkcs8 = Buffer.concat([ED25519_PKCS8, seed]);
+  try {
+    return raw(createPublicKey(createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' })), 'spki');
+  } finally {
+    pkcs8.fill(0);
+  }
+}
+
+/** The last 32 bytes of either DER form are the key itself (RFC 8410). */
+function raw(key: KeyObject, form: 'spki' | 'pkcs8'): Uint8Array {
+  const der =
+    form === 'spki' ? key.export({ format: 'der', type: 'spki' }) : key.export({ format: 'der', type: 'pkcs8' });
+  const bytes = new Uint8Array(der.subarray(-SEED_BYTES));
+  der.fill(0);
+  return bytes;
+}

@@ -1,0 +1,75 @@
+import { createPrivateKey, createPublicKey, diffieHellman, randomBytes } from 'node:crypto';
+import { ed25519, x25519 } from '@noble/curves/ed25519.js';
+import { base32upper } from 'multiformats/bases/base32';
+import { describe, expect, it } from 'vitest';
+import { identityFromSeed } from '../../../../node/link/identity.ts';
+import { onionOf } from '../../../../node/transport/tor/address.ts';
+import {
+  clientKeyText,
+  createClientKey,
+  ephemeralOnionKey,
+  expandOnionKey,
+  onionKeyFromSeed,
+  onionKeyOf,
+} from '../../../../node/transport/tor/key.ts';
+
+/** What an independent implementation makes of the scalar that tor is given. */
+function publicKeyOfExpanded(expanded: Uint8Array): Uint8Array {
+  const scalar = BigInt(`0x${Buffer.from(expanded.subarray(0, 32).toReversed()).toString('hex')}`);
+  return ed25519.Point.BASE.multiply(scalar % ed25519.Point.Fn.ORDER).toBytes();
+}
+
+describe('onion keys', () => {
+  it('expand to a scalar of the same public key', () => {
+    for (let round = 0; round < 20; round += 1) {
+      const seed = randomBytes(32);
+      const expanded = expandOnionKey(seed);
+      expect(expanded).toHaveLength(64);
+      expect((expanded[0] as number) & 7).toBe(0);
+      expect((expanded[31] as number) & 0xc0).toBe(0x40);
+      expect(Buffer.from(publicKeyOfExpanded(expanded))).toEqual(Buffer.from(ed25519.getPublicKey(seed)));
+    }
+  });
+
+  it('of a node are its node key', () => {
+    using identity = identityFromSeed(randomBytes(32));
+    using key = onionKeyOf(identity);
+    expect(key.publicKey).toEqual(identity.publicKey);
+    expect(key.onion).toBe(onionOf(identity.publicKey));
+    expect(Buffer.from(publicKeyOfExpanded(key.expanded))).toEqual(Buffer.from(identity.publicKey));
+  });
+
+  it('wipe their secret when they are disposed', () => {
+    const key = onionKeyFromSeed(randomBytes(32));
+    const { expanded } = key;
+    expect(expanded.some((byte) => byte !== 0)).toBe(true);
+    key[Symbol.dispose]();
+    expect(expanded.every((byte) => byte === 0)).toBe(true);
+    expect(() => key.expanded).toThrow(TypeError);
+  });
+
+  it('that are ephemeral differ', () => {
+    using one = ephemeralOnionKey();
+    using other = ephemeralOnionKey();
+    expect(one.onion).not.toBe(other.onion);
+  });
+
+  it('take a seed of 32 bytes only', () => {
+    expect(() => expandOnionKey(randomBytes(31))).toThrow(TypeError);
+    expect(() => clientKeyText(randomBytes(33))).toThrow(TypeError);
+  });
+});
+
+it('client keys are pairs of x25519', () => {
+  const { publicKey, privateKey } = createClientKey();
+  expect(Buffer.from(x25519.getPublicKey(privateKey))).toEqual(Buffer.from(publicKey));
+  expect(clientKeyText(publicKey)).toMatch(/^[A-Z2-7]{52}$/);
+  expect(Buffer.from(base32upper.decode(`B${clientKeyText(publicKey)}`))).toEqual(Buffer.from(publicKey));
+  const ours = createPrivateKey({
+    key: Buffer.concat([Buffer.from('302e020100300506032b656e04220420', 'hex'), privateKey]),
+    format: 'der',
+    type: 'pkcs8',
+  });
+  const shared = diffieHellman({ privateKey: ours, publicKey: createPublicKey(ours) });
+  expect(Buffer.from(x25519.getSharedSecret(privateKey, publicKey))).toEqual(shared);
+});
