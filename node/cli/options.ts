@@ -44,9 +44,11 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
 }
 
 /** For options that may be given several times. */
-export function collect<T>(decode: (text: string) => T): (text: string, previous: readonly T[]) => readonly T[] {
+export function collect<T>(
+  decode: (text: string) => T,
+): (text: string, previous: readonly T[] | undefined) => readonly T[] {
   const one = parsed(decode);
-  return (text, previous) => [...previous, one(text)];
+  return (text, previous) => [...(previous ?? []), one(text)];
 }
 
 export const credits: (text: string) => Amount = parsed(parseCredits);
@@ -150,7 +152,6 @@ export interface NodeOptions extends CommonOptions, LedgerOptions {
   readonly airdrop?: Lamports;
   readonly maxPriorityFee: Lamports;
   readonly seed?: string;
-  readonly loopbackOnly?: true;
 }
 
 /** Most that one transaction bids beside its base fee. */
@@ -196,8 +197,7 @@ export function addNodeOptions(command: Command, role: string): Command {
     .option(
       '--seed <text>',
       'derive every key from this text and the label (tests only: whoever knows it owns the node)',
-    )
-    .option('--loopback-only', 'refuse every connection that would leave this machine');
+    );
 }
 
 export interface EarningOptions {

@@ -18,6 +18,7 @@ import { readOffer, type SignedOffer } from '../discovery/offer.ts';
 import { abortError, deadline, type Deadline } from '../transport/abort.ts';
 import type { Listener, Transport } from '../transport/contract.ts';
 import type { Dialed, Policy } from '../transport/policy.ts';
+import type { Attempt } from '../transport/preference.ts';
 import {
   FrameType,
   type ConnectOptions,
@@ -35,6 +36,11 @@ import { createTlsContext, secureInbound, secureOutbound, type SecureConnection 
 const TICKS = 5;
 /** A link that may be dead has this part of the handshake's time to answer before a new one takes its place. */
 const PROBE_SHARE = 4;
+
+const DIRECT_WARNINGS: Readonly<Record<NonNullable<Attempt['warning']>, string>> = {
+  fallback: 'no hidden address of the peer works; connecting to it directly',
+  deprecated: 'connecting directly, which is about to end: the peer should have an onion address',
+};
 
 /** Makes a node's links. Close it before its identity is disposed. */
 export function createLinkManager(options: LinkManagerOptions): LinkManager {
@@ -193,8 +199,15 @@ class Links implements LinkManager, LinkOwner {
 
   async #runDial(dial: Dial, peer: NodeId, addresses: readonly string[]): Promise<void> {
     const failures: { address: string; error: RelaymintError }[] = [];
-    for (const address of addresses) {
+    let attempts: readonly Attempt[] = [];
+    try {
+      attempts = this.#policy.plan(peer, addresses);
+    } catch (error) {
+      dial.fail(asRelaymintError(error));
+    }
+    for (const { address, warning } of attempts) {
       if (dial.settled) break;
+      if (warning !== undefined) this.#log.warn({ peer, address, failures: failures.length }, DIRECT_WARNINGS[warning]);
       try {
         await this.#dialOne(peer, address, dial.signal);
       } catch (error) {

@@ -6,9 +6,11 @@ import type { Agent as HttpAgent } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { RelaymintError } from '../../core/errors.ts';
+import { shortId, type NodeId } from '../../core/ids.ts';
 import { isLoopback, parseAddress, unsupported } from './address.ts';
-import type { Listener, Transport, TransportName } from './contract.ts';
+import type { HostDialer, Listener, Transport, TransportName } from './contract.ts';
 import { PolicyHttpAgent, PolicyHttpsAgent, fetchOver, type Agents, type Connect } from './http.ts';
+import { planDial, type Attempt, type Phase, type Preference } from './preference.ts';
 import { openSocket } from './socket.ts';
 
 /** What a connection is for: peers, the ledger's RPC, the daemon's own control port, pages fetched for a gateway's user. */
@@ -21,6 +23,15 @@ export interface PolicyOptions {
   readonly transports: readonly Transport[];
   /** Default 'any'. */
   readonly outbound?: Outbound;
+  /**
+   * True: everything leaves through a transport that is a `HostDialer`, and what none of them reaches is refused. The one
+   * exception is the control port of our own daemons, on loopback. Default false: only what such a transport alone reaches does.
+   */
+  readonly anonymize?: boolean;
+  /** Default 'optional'. */
+  readonly phase?: Phase;
+  /** What was said about single peers. */
+  readonly preferences?: ReadonlyMap<NodeId, Preference>;
 }
 
 export interface Target {
@@ -45,6 +56,9 @@ export interface PurposeCounts {
 export interface Policy {
   readonly outbound: Outbound;
   readonly transports: readonly TransportName[];
+  readonly anonymize: boolean;
+  /** The addresses of a peer that may be tried, in that order. @throws RelaymintError NO_TRANSPORT when there is none. */
+  plan(peer: NodeId, addresses: readonly string[]): readonly Attempt[];
   /**
    * Opens a connection for a link.
    * @throws RelaymintError POLICY_REFUSED, ADDRESS_UNSUPPORTED, CONNECTION_REFUSED, TIMEOUT, ABORTED.
@@ -82,12 +96,18 @@ export function createPolicy(options: PolicyOptions): Policy {
 
 class OutboundPolicy implements Policy {
   readonly outbound: Outbound;
+  readonly anonymize: boolean;
+  readonly #phase: Phase;
+  readonly #preferences: ReadonlyMap<NodeId, Preference>;
   readonly #transports: readonly Transport[];
   readonly #counts: Record<Purpose, Counter>;
   readonly #agents = new Map<Purpose, Agents>();
 
-  constructor({ transports, outbound = 'any' }: PolicyOptions) {
+  constructor({ transports, outbound = 'any', anonymize = false, phase, preferences = new Map() }: PolicyOptions) {
     this.outbound = outbound;
+    this.anonymize = anonymize;
+    this.#phase = phase ?? 'optional';
+    this.#preferences = preferences;
     this.#transports = transports;
     const none = (): Counter => ({ opened: 0, failed: 0, refused: 0, open: 0 });
     this.#counts = { link: none(), ledger: none(), control: none(), gateway: none(), discovery: none() };
@@ -99,8 +119,27 @@ class OutboundPolicy implements Policy {
 
   async dial(address: string, { signal }: { readonly signal: AbortSignal }): Promise<Dialed> {
     const transport = this.#transportFor(address);
+    const destination = parseAddress(address);
+    if (this.anonymize && destination?.kind === 'tcp') {
+      const { host, port } = destination;
+      const dialer = this.#dialerTo('link', host);
+      const opening = dialer.dialHost(host, port, { isolation: `link ${host}`, signal });
+      return { transport: dialer, connection: await this.#counted('link', opening) };
+    }
     if (!this.#mayDial(transport, address)) throw this.#refuse('link', address);
     return { transport, connection: await this.#counted('link', transport.dial(address, { signal })) };
+  }
+
+  plan(peer: NodeId, addresses: readonly string[]): readonly Attempt[] {
+    const preference = this.#preferences.get(peer);
+    const attempts = planDial(addresses, { phase: this.#phase, preference, anonymize: this.anonymize });
+    if (attempts.length > 0 || addresses.length === 0) return attempts;
+    throw new RelaymintError('NO_TRANSPORT', `No available transport for node ${shortId(peer)}.`, {
+      remedy:
+        preference === undefined || this.#phase === 'tor-only'
+          ? `It has no hidden address, and the setting phase is "${this.#phase}".`
+          : `It has no address of the kind that the setting prefer "${preference}" allows.`,
+    });
   }
 
   handshakeMillis(address: string): number | undefined {
@@ -117,6 +156,12 @@ class OutboundPolicy implements Policy {
     { host, port }: Target,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<Duplex> {
+    const near = purpose === 'control' && isLoopback(host);
+    if (!near && (this.anonymize || isHiddenHost(host))) {
+      if (!this.anonymize && this.outbound === 'loopback') throw this.#refuse(purpose, `${host} port ${port}`);
+      const dialer = this.#dialerTo(purpose, host);
+      return this.#counted(purpose, dialer.dialHost(host, port, { isolation: `${purpose} ${host}`, signal }));
+    }
     if (!this.#mayReach(host)) throw this.#refuse(purpose, `${host} port ${port}`);
     return this.#counted(purpose, openSocket(host, port, signal));
   }
@@ -152,6 +197,26 @@ class OutboundPolicy implements Policy {
       throw unsupported(address, `an address of one of the transports in use: ${this.transports.join(', ')}`);
     }
     return found;
+  }
+
+  /** Whoever reaches a host without revealing us. @throws RelaymintError NO_TRANSPORT, POLICY_REFUSED. */
+  #dialerTo(purpose: Purpose, host: string): Transport & HostDialer {
+    const dialer = this.#transports.filter(isHostDialer).find((transport) => transport.reachesHost(host));
+    if (dialer !== undefined) return dialer;
+    this.#counts[purpose].refused += 1;
+    const name = host.toLowerCase().endsWith('.i2p') ? 'I2P' : 'Tor';
+    if (isHiddenHost(host)) {
+      throw new RelaymintError('NO_TRANSPORT', `${host} is reached through ${name} only, which is not set up here.`, {
+        remedy:
+          name === 'I2P'
+            ? 'Give --i2p-sam.'
+            : 'Start it with: relaymint tor start, or install it: apt-get install tor.',
+      });
+    }
+    throw new RelaymintError('POLICY_REFUSED', `A ${purpose} connection to ${host} would not be anonymous.`, {
+      remedy: 'No anonymizing network reaches it: use a public name, an onion address or an I2P address.',
+      details: { purpose },
+    });
   }
 
   /** Memory stays in the process; for TCP the host decides; any other network leaves the machine. */
@@ -200,4 +265,13 @@ class OutboundPolicy implements Policy {
     }
     return agents;
   }
+}
+
+/** Names that only an anonymizing network knows: no resolver is ever asked for them (RFC 7686). */
+function isHiddenHost(host: string): boolean {
+  return /\.(?:onion|i2p)\.?$/i.test(host);
+}
+
+function isHostDialer(transport: Transport): transport is Transport & HostDialer {
+  return 'dialHost' in transport;
 }

@@ -2,6 +2,7 @@
 import { RelaymintError } from '../../../core/errors.ts';
 import { lamports, parseCredits, pricePerMiB, type PricePerMiB } from '../../../core/units.ts';
 import type { Circuit, CircuitStream } from '../../../node/circuit/index.ts';
+import { outboundSettings } from '../../../node/cli/outbound-options.ts';
 import { createLog } from '../../../node/cli/output.ts';
 import { openNode, relayWindowPrice, type NodeSettings, type RunningNode } from '../../../node/cli/roles/node.ts';
 import { pingPong, serveEcho, serveSource, transfer } from '../load.ts';
@@ -45,7 +46,9 @@ function settingsOf(config: NodePeer): NodeSettings {
     seed: undefined,
     airdrop: AIRDROP,
     deposit: DEPOSIT,
-    outbound: 'loopback',
+    locations: [],
+    onionKey: 'node',
+    outbound: outboundSettings({ loopbackOnly: true }),
     relayPrice: config.part === 'relay' ? PRICE : undefined,
     windowPrice: initiates ? pricePerMiB(0n) : config.part === 'relay' ? relayWindowPrice(PRICE) : PRICE,
     tillSlots: initiates ? undefined : TILL_SLOTS,

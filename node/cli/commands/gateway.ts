@@ -2,9 +2,10 @@
 import type { Command } from 'commander';
 import { MAX_RELAYS } from '../../../core/limits.ts';
 import { SELLS_NOTHING, addNodeOptions, collect, wholeNumber, type NodeOptions } from '../options.ts';
+import { addOutboundOptions, addPeerOptions, type OutboundOptions, type PeerOptions } from '../outbound-options.ts';
 import { runNode } from './run-node.ts';
 
-interface GatewayOptions extends NodeOptions {
+interface GatewayOptions extends NodeOptions, OutboundOptions, PeerOptions {
   readonly hops: number;
   readonly port: number;
   readonly address: string;
@@ -19,7 +20,7 @@ export function gatewayCommand(program: Command): void {
     .description(
       'Resolves names on the ledger, fetches content through circuits of paid relays, verifies every block and serves\neach site on an origin of its own: demo.web3 is http://demo-web3.localhost:PORT/.',
     );
-  addNodeOptions(command, 'gateway')
+  addPeerOptions(addOutboundOptions(addNodeOptions(command, 'gateway')))
     .option('--hops <n>', `paid relays in front of the host, 1 to ${MAX_RELAYS}`, wholeNumber(1, MAX_RELAYS), 3)
     .option('--port <n>', 'where browsers connect; 0 for any free port', wholeNumber(0, 65_535), 8402)
     .option('--address <ip>', 'address to listen on', '127.0.0.1')

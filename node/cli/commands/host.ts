@@ -16,9 +16,18 @@ import {
   type NodeOptions,
   type TillOptions,
 } from '../options.ts';
+import {
+  addLocationOptions,
+  addOutboundOptions,
+  addPeerOptions,
+  type LocationOptions,
+  type OutboundOptions,
+  type PeerOptions,
+} from '../outbound-options.ts';
 import { runNode } from './run-node.ts';
 
-interface HostOptions extends NodeOptions, ListenOptions, TillOptions, EarningOptions {
+interface HostOptions
+  extends NodeOptions, OutboundOptions, PeerOptions, ListenOptions, LocationOptions, TillOptions, EarningOptions {
   readonly price: PricePerMiB;
   readonly publishPrice: PricePerMiB;
   readonly quota?: Bytes;
@@ -45,7 +54,11 @@ export function hostCommand(program: Command): void {
     .description(
       "Takes content from publishers, checks every block against its hash, and serves it to whoever pays.\nThe share of a site's owner is declared with every settlement.",
     );
-  addTillOptions(addEarningOptions(addListenOptions(addNodeOptions(command, 'host'))))
+  addLocationOptions(
+    addPeerOptions(
+      addOutboundOptions(addTillOptions(addEarningOptions(addListenOptions(addNodeOptions(command, 'host'))))),
+    ),
+  )
     .addOption(priceOption('--price <credits>', 'credits for each MiB served', DEFAULT_CONTENT_PRICE))
     .addOption(
       priceOption('--publish-price <credits>', 'credits for each MiB that a publisher brings', DEFAULT_PUBLISH_PRICE),

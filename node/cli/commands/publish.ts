@@ -8,6 +8,7 @@ import { MAX_YEARS } from '../../../ledger/term.ts';
 import { parseNewName, siteUrl } from '../../../sites/name/index.ts';
 import { watchLifecycle } from '../lifecycle.ts';
 import { SELLS_NOTHING, addNodeOptions, parsed, wholeNumber, type NodeOptions } from '../options.ts';
+import { addOutboundOptions, addPeerOptions, type OutboundOptions, type PeerOptions } from '../outbound-options.ts';
 import { createOutput, createProgress, createStatus } from '../output.ts';
 import { requireDirectory } from '../market/visit.ts';
 import { openNode } from '../roles/node.ts';
@@ -15,7 +16,7 @@ import type * as PublisherModule from '../roles/publisher.ts';
 import { RENEWAL_HINT_DAYS, priceText, registrationText, renewalHint } from './name-text.ts';
 import { nodeSettings } from './run-node.ts';
 
-interface PublishOptions extends NodeOptions {
+interface PublishOptions extends NodeOptions, OutboundOptions, PeerOptions {
   readonly name: string;
   readonly royalty: number;
   readonly years: number;
@@ -31,7 +32,7 @@ export function publishCommand(program: Command): void {
     .description(
       'Imports the folder as IPFS content, brings it to a host over a paid circuit, and registers or updates the name on\nthe ledger. Run again after a change: only what changed is sent; after an interruption: it goes on where it stopped.',
     );
-  addNodeOptions(command, 'site')
+  addPeerOptions(addOutboundOptions(addNodeOptions(command, 'site')))
     .requiredOption(
       '--name <name>',
       'for example demo.web3',

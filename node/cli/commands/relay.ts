@@ -12,10 +12,19 @@ import {
   type NodeOptions,
   type TillOptions,
 } from '../options.ts';
+import {
+  addLocationOptions,
+  addOutboundOptions,
+  addPeerOptions,
+  type LocationOptions,
+  type OutboundOptions,
+  type PeerOptions,
+} from '../outbound-options.ts';
 import { relayWindowPrice } from '../roles/node.ts';
 import { runNode } from './run-node.ts';
 
-interface RelayOptions extends NodeOptions, ListenOptions, TillOptions, EarningOptions {
+interface RelayOptions
+  extends NodeOptions, OutboundOptions, PeerOptions, ListenOptions, LocationOptions, TillOptions, EarningOptions {
   readonly price: PricePerMiB;
 }
 
@@ -28,7 +37,11 @@ export function relayCommand(program: Command): void {
     .description(
       "Carries circuits of others for pay. Each neighbour that sends traffic here pays by signed receipts, which are\nsettled on the ledger into this node's till.",
     );
-  addTillOptions(addEarningOptions(addListenOptions(addNodeOptions(command, 'relay'))))
+  addLocationOptions(
+    addPeerOptions(
+      addOutboundOptions(addTillOptions(addEarningOptions(addListenOptions(addNodeOptions(command, 'relay'))))),
+    ),
+  )
     .addOption(
       priceOption('--price <credits>', 'credits for each MiB carried, both directions counted', DEFAULT_RELAY_PRICE),
     )

@@ -6,13 +6,26 @@ import type { NodeRole } from '../control/protocol.ts';
 import { startControlServer } from '../control/server.ts';
 import { watchLifecycle } from '../lifecycle.ts';
 import { defaultDataDir, type EarningOptions, type ListenOptions, type NodeOptions } from '../options.ts';
+import {
+  locationsOf,
+  outboundSettings,
+  type LocationOptions,
+  type OutboundOptions,
+  type PeerOptions,
+} from '../outbound-options.ts';
 import { createLog, createOutput, type Output } from '../output.ts';
 import { openNode, type NodeSettings, type RunningNode } from '../roles/node.ts';
 import { controlHandlers } from '../roles/stats.ts';
+import type { Location } from '../../transport/index.ts';
 
 export interface RunNodeOptions {
   readonly role: NodeRole;
-  readonly options: NodeOptions & Partial<ListenOptions> & Partial<EarningOptions> & { readonly maxRoyalty?: number };
+  readonly options: NodeOptions &
+    OutboundOptions &
+    PeerOptions &
+    LocationOptions &
+    Partial<ListenOptions> &
+    Partial<EarningOptions> & { readonly maxRoyalty?: number };
   readonly relayPrice: PricePerMiB | undefined;
   /** The main price: one MiB at it is what a stranger may owe. */
   readonly windowPrice: PricePerMiB;
@@ -31,19 +44,23 @@ const DEFAULT_LISTEN = '/ip4/127.0.0.1/tcp/0';
 export function nodeSettings(run: Omit<RunNodeOptions, 'prepare' | 'open' | 'describe'>): NodeSettings {
   const { options, role } = run;
   const label = options.label ?? role;
+  // A node without --listen is one that only dials.
+  const locations = options.listen === undefined ? [] : locationsOf(options);
   return {
     role,
     label,
     dataDir: path.resolve(options.data ?? defaultDataDir(role)),
     ledgerUrl: options.ledger,
     programId: options.program,
-    listen: options.listen === undefined ? [] : options.listen.length > 0 ? options.listen : [DEFAULT_LISTEN],
+    listen: listenOf(options.listen, locations),
     announce: options.announce ?? [],
+    locations,
+    onionKey: options.onionKey ?? 'node',
     bootstrap: options.bootstrap,
     seed: options.seed,
     airdrop: options.airdrop,
     deposit: options.deposit,
-    outbound: options.loopbackOnly === true ? 'loopback' : 'any',
+    outbound: outboundSettings(options),
     relayPrice: run.relayPrice,
     windowPrice: run.windowPrice,
     tillSlots: run.tillSlots,
@@ -62,6 +79,13 @@ export function nodeSettings(run: Omit<RunNodeOptions, 'prepare' | 'open' | 'des
         }),
     log: createLog(options.logLevel, label),
   };
+}
+
+/** Undefined: it only dials. A node that says where it is listens on TCP only where it is told to. */
+function listenOf(listen: readonly string[] | undefined, locations: readonly Location[]): readonly string[] {
+  if (listen === undefined || listen.length > 0) return listen ?? [];
+  const dialled = locations.every(({ kind }) => kind === 'hint' || kind === 'unreachable');
+  return dialled ? [DEFAULT_LISTEN] : [];
 }
 
 /** Resolves when the node has ended cleanly. */

@@ -3,7 +3,6 @@ import type { Command } from 'commander';
 import { amount, formatCredits, formatSol, lamports } from '../../../core/units.ts';
 import type { TransactionResult } from '../../../ledger/contract.ts';
 import { openSolanaLedger, readKeyFile, type SolanaLedger, type SolanaWallet } from '../../../ledger/solana/index.ts';
-import { createPolicy } from '../../transport/index.ts';
 import {
   addCommonOptions,
   addLedgerOptions,
@@ -13,6 +12,8 @@ import {
   type LedgerOptions,
   type WalletOptions,
 } from '../options.ts';
+import { addOutboundOptions, outboundSettings, type OutboundOptions } from '../outbound-options.ts';
+import { openOutbound } from '../roles/outbound.ts';
 import { createLog, createOutput, table } from '../output.ts';
 
 /** What people call a figure, where that is not its name. */
@@ -43,16 +44,17 @@ export interface Transaction {
 /** A command of a wallet, with the options that all of them have. */
 export function walletSubcommand(parent: Command, name: string, summary: string): Command {
   const command = parent.command(name).summary(summary).description(summary);
-  return addLedgerOptions(addWalletOptions(addCommonOptions(command)));
+  return addOutboundOptions(addLedgerOptions(addWalletOptions(addCommonOptions(command))));
 }
 
-export function openLedger(options: CommonOptions & LedgerOptions): OpenedLedger {
-  const policy = createPolicy({ transports: [] });
+export function openLedger(options: CommonOptions & LedgerOptions & OutboundOptions): OpenedLedger {
+  const log = createLog(options.logLevel, 'wallet');
+  const { policy } = openOutbound(outboundSettings(options), log);
   const ledger = openSolanaLedger({
     url: options.ledger,
     programId: options.program,
     fetch: policy.fetch('ledger'),
-    log: createLog(options.logLevel, 'wallet'),
+    log,
   });
   return {
     ledger,

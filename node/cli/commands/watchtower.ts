@@ -5,7 +5,6 @@ import { formatCredits, formatSol, type Lamports } from '../../../core/units.ts'
 import type { Log } from '../../../core/ports.ts';
 import { createWatchtower, type Answer, type Look } from '../../../ledger/settlement/index.ts';
 import { openSolanaLedger } from '../../../ledger/solana/index.ts';
-import { createPolicy } from '../../transport/index.ts';
 import { watchLifecycle } from '../lifecycle.ts';
 import {
   addCommonOptions,
@@ -16,15 +15,16 @@ import {
   type CommonOptions,
   type LedgerOptions,
 } from '../options.ts';
+import { addOutboundOptions, outboundSettings, type OutboundOptions } from '../outbound-options.ts';
+import { openOutbound } from '../roles/outbound.ts';
 import { createLog, createOutput, type Output } from '../output.ts';
 import { loadWalletKey } from '../roles/keys.ts';
 
-interface WatchtowerCommandOptions extends CommonOptions, LedgerOptions {
+interface WatchtowerCommandOptions extends CommonOptions, LedgerOptions, OutboundOptions {
   readonly data: string;
   readonly poll: number;
   readonly once?: true;
   readonly maxPriorityFee: Lamports;
-  readonly loopbackOnly?: true;
 }
 
 /** What an account has to keep (890,880) and fees of some twenty answers; with less left, somebody should send more. */
@@ -41,7 +41,7 @@ export function watchtowerCommand(program: Command): void {
         'than its newest receipt says, it settles that receipt before the challenge period ends. It needs no key of the node:\n' +
         'its own wallet pays fees, and what it settles goes to the node.',
     );
-  addLedgerOptions(addCommonOptions(command))
+  addOutboundOptions(addLedgerOptions(addCommonOptions(command)))
     .option('--data <dir>', 'where its fee wallet lies (made when missing)', defaultDataDir('watchtower'))
     .option(
       '--poll <seconds>',
@@ -51,7 +51,6 @@ export function watchtowerCommand(program: Command): void {
     )
     .option('--once', 'look once, answer what is to be answered, and end')
     .addOption(priorityFeeOption())
-    .option('--loopback-only', 'refuse every connection that would leave this machine')
     .addHelpText(
       'after',
       '\nExample:\n  relaymint relay --export-receipts /backup/relay.receipts\n  relaymint watchtower /backup/relay.receipts\n',
@@ -63,7 +62,8 @@ async function run(files: readonly string[], options: WatchtowerCommandOptions):
   const output = createOutput(options.json === true);
   const log = createLog(options.logLevel, 'watchtower');
   using lifecycle = watchLifecycle();
-  const policy = createPolicy({ transports: [], outbound: options.loopbackOnly === true ? 'loopback' : 'any' });
+  await using outbound = openOutbound(outboundSettings(options), log);
+  const { policy } = outbound;
   const ledger = openSolanaLedger({
     url: options.ledger,
     programId: options.program,

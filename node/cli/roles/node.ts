@@ -29,13 +29,15 @@ import {
 } from '../../discovery/index.ts';
 import { createLinkManager, type LinkManager } from '../../link/index.ts';
 import { createMetering, unmetered, type Metering } from '../../meter/index.ts';
-import { createPolicy, createTcpTransport, type Outbound, type Policy } from '../../transport/index.ts';
+import { ephemeralOnionKey, onionKeyOf, type Location, type Policy } from '../../transport/index.ts';
 import type { NodeRole } from '../control/protocol.ts';
 import { Channels } from './channels.ts';
 import { fundNode } from './funding.ts';
 import { repeat } from './interval.ts';
 import { growNearlyFull } from './till.ts';
 import { loadNodeKeys, signerOf, type NodeKeys } from './keys.ts';
+import { openOutbound, type OutboundSettings } from './outbound.ts';
+import { placesOf } from './places.ts';
 
 export interface EarningSettings {
   /** When to settle unasked, and the greatest royalty to pay. */
@@ -54,6 +56,10 @@ export interface NodeSettings {
   readonly listen: readonly string[];
   /** What others are told to dial instead of where we listen (behind a port forwarding). */
   readonly announce: readonly string[];
+  /** What to publish, in the words of --location; with any, only that is published. */
+  readonly locations: readonly Location[];
+  /** Of our onion services. */
+  readonly onionKey: 'node' | 'ephemeral';
   readonly bootstrap: readonly PeerAddress[];
   /** Deterministic keys; tests only. */
   readonly seed: string | undefined;
@@ -61,7 +67,7 @@ export interface NodeSettings {
   readonly airdrop: Lamports | undefined;
   /** Deposit of a channel to a neighbour we pay. */
   readonly deposit: Amount;
-  readonly outbound: Outbound;
+  readonly outbound: OutboundSettings;
   /** Price for carrying circuits onward; undefined: this node relays for nobody. */
   readonly relayPrice: PricePerMiB | undefined;
   /** One MiB at this price is what a stranger may owe: what circuits pay this node (see `relayWindowPrice`); 0 for a node that sells nothing. */
@@ -104,6 +110,8 @@ export interface RunningNode extends AsyncDisposable {
 }
 
 const BOOKS_DIRECTORY = 'books';
+/** Where tor hands visitors over. Short: the path of a socket has no room. */
+const TARGET_DIRECTORY = 'in';
 /** An offer is renewed long before it expires, so that a peer that missed one still has the last. */
 const OFFER_LIFE_MILLIS = Math.min(6 * 60 * 60 * 1000, MAX_OFFER_LIFE_MILLIS);
 const OFFER_RENEWAL_MILLIS = OFFER_LIFE_MILLIS / 4;
@@ -132,7 +140,15 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
   await using stack = new AsyncDisposableStack();
   const keys = stack.use(await loadNodeKeys(settings));
   const { identity } = keys;
-  const policy = createPolicy({ transports: [createTcpTransport()], outbound: settings.outbound });
+  const serviceKey = stack.use(settings.onionKey === 'node' ? onionKeyOf(identity) : ephemeralOnionKey());
+  const places = await placesOf(settings, serviceKey.onion);
+  const { policy } = stack.use(
+    openOutbound(settings.outbound, log, {
+      onionKeys: [serviceKey],
+      torrcServices: places.torrcServices,
+      targetDir: path.join(settings.dataDir, TARGET_DIRECTORY),
+    }),
+  );
   const ledger = openSolanaLedger({
     url: settings.ledgerUrl,
     programId: settings.programId,
@@ -204,6 +220,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
     }),
   );
 
+  let published: readonly string[] = [];
   const services: OfferedService[] = [];
   if (settings.relayPrice !== undefined) services.push({ name: 'relay', price: settings.relayPrice });
   const walletBinding = bindWallet(keys);
@@ -215,7 +232,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
           onionKey: keys.onionKey.publicKey,
           wallet: wallet.address,
           walletBinding,
-          addresses: settings.announce.length > 0 ? settings.announce : links.addresses(),
+          addresses: published,
           services,
           sequence: BigInt(now),
           expires: unixMillis(now + OFFER_LIFE_MILLIS),
@@ -255,10 +272,15 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
       services.push({ name: service, price });
     },
     async announce() {
-      const addresses = settings.listen.length === 0 ? [] : await links.listen(settings.listen);
+      const found: string[] = [];
+      for (const { address, publish } of places.listen) {
+        const reached = await links.listen([address]);
+        if (publish) found.push(...reached);
+      }
+      published = [...places.announce, ...found];
       renewOffer();
       await discovery.refresh();
-      return settings.announce.length > 0 ? settings.announce : addresses;
+      return published;
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

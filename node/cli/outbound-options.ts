@@ -1,0 +1,173 @@
+/** The options that decide how a command reaches others, and what they become. */
+import path from 'node:path';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { nodeId, type NodeId } from '../../core/ids.ts';
+import {
+  ANONYMIZERS,
+  PHASES,
+  PREFERENCES,
+  assertAnonymous,
+  parseEndpoint,
+  parseLocations,
+  type Anonymizer,
+  type Endpoint,
+  type Location,
+  type Phase,
+  type Preference,
+} from '../transport/index.ts';
+import { collect, defaultDataDir, parsed } from './options.ts';
+import type { OutboundSettings } from './roles/outbound.ts';
+
+/** Of every command that reaches others. */
+export interface OutboundOptions {
+  readonly anonymize?: Anonymizer;
+  readonly torSocks?: Endpoint;
+  readonly torControl?: Endpoint;
+  readonly torPasswordFile?: string;
+  readonly i2pSam?: Endpoint;
+  readonly loopbackOnly?: true;
+}
+
+/** Of commands that run a node. */
+export interface PeerOptions {
+  readonly phase?: Phase;
+  readonly prefer?: readonly (readonly [NodeId, Preference])[];
+}
+
+/** Of commands whose node others reach. */
+export interface LocationOptions {
+  readonly location?: readonly (readonly Location[])[];
+  readonly onionKey?: 'node' | 'ephemeral';
+}
+
+/** Other options of the same commands that can reveal where a node is. */
+export interface RevealingOptions {
+  readonly ledger?: string;
+  readonly listen?: readonly string[];
+  readonly announce?: readonly string[];
+  /** A gateway's address. */
+  readonly address?: string;
+}
+
+const GROUP = 'Anonymity (docs/anonymity.md):';
+const option = (flags: string, description: string): Option => new Option(flags, description).helpGroup(GROUP);
+
+export function addOutboundOptions(command: Command): Command {
+  return command
+    .addOption(
+      option(
+        '--anonymize [network]',
+        'reach everything through tor (or i2p), and publish nothing that tells where this is',
+      )
+        .env('RELAYMINT_ANONYMIZE')
+        .choices(ANONYMIZERS)
+        .preset('tor'),
+    )
+    .addOption(
+      option(
+        '--tor-socks <place>',
+        "tor's SOCKS port: HOST:PORT of this machine or unix:/PATH (default: what is found)",
+      )
+        .env('RELAYMINT_TOR_SOCKS')
+        .argParser(parsed(parseEndpoint)),
+    )
+    .addOption(
+      option('--tor-control <place>', "tor's control port, for onion services of our own")
+        .env('RELAYMINT_TOR_CONTROL')
+        .argParser(parsed(parseEndpoint)),
+    )
+    .addOption(
+      option('--tor-password-file <file>', "password of tor's control port, where it takes no cookie").env(
+        'RELAYMINT_TOR_PASSWORD_FILE',
+      ),
+    )
+    .addOption(
+      option('--i2p-sam <place>', 'SAM of an I2P router, usually 7656 (default: no I2P)')
+        .env('RELAYMINT_I2P_SAM')
+        .argParser(parsed(parseEndpoint)),
+    )
+    .addOption(option('--loopback-only', 'refuse every connection that would leave this machine'));
+}
+
+export function addPeerOptions(command: Command): Command {
+  return command
+    .addOption(
+      option(
+        '--phase <phase>',
+        'direct first (optional), onion first (default), direct with a warning (deprecated), or onion only (tor-only)',
+      ).choices(PHASES),
+    )
+    .addOption(
+      option('--prefer <node=way>', 'reach this node by direct, tor or hybrid: NODEID=tor (repeatable)').argParser(
+        collect(parsePreference),
+      ),
+    );
+}
+
+export function addLocationOptions(command: Command): Command {
+  return command
+    .addOption(
+      option(
+        '--location <where>',
+        'what to publish: AUTODETECT, UNREACHABLE, onion:PORT (a service of ours), onion:PORT:hiddenServiceDir=DIR, i2p, tcp:HOST:PORT or a multiaddr (repeatable, or with commas)',
+      )
+        .env('RELAYMINT_LOCATION')
+        .argParser(collect(parseLocations)),
+    )
+    .addOption(
+      option('--onion-key <key>', 'the onion address is that of the node key, or a new one at each start')
+        .choices(['node', 'ephemeral'])
+        .default('node'),
+    );
+}
+
+function parsePreference(text: string): readonly [NodeId, Preference] {
+  const [node = '', way = '', ...rest] = text.split('=');
+  const preference = PREFERENCES.find((known) => known === way);
+  if (preference === undefined || rest.length > 0) {
+    throw new InvalidArgumentError(`Write NODEID=${PREFERENCES.join(', NODEID=')}.`);
+  }
+  return [nodeId(node), preference];
+}
+
+/** @throws RelaymintError UNSAFE_CONFIG when something else that was asked for would undo --anonymize. */
+export function outboundSettings(
+  options: OutboundOptions & PeerOptions & LocationOptions & RevealingOptions,
+): OutboundSettings {
+  const { anonymize, phase, prefer = [], loopbackOnly = false } = options;
+  if (anonymize !== undefined) {
+    assertAnonymous({
+      anonymize,
+      locations: locationsOf(options),
+      listen: options.listen ?? [],
+      announce: options.announce ?? [],
+      ledgerUrl: options.ledger,
+      phase,
+      preferences: prefer.map(([, preference]) => preference),
+      loopbackOnly,
+      gatewayAddress: options.address,
+    });
+  }
+  return {
+    outbound: loopbackOnly ? 'loopback' : 'any',
+    anonymize,
+    torSocks: options.torSocks,
+    torControl: options.torControl,
+    torPasswordFile: options.torPasswordFile === undefined ? undefined : path.resolve(options.torPasswordFile),
+    torData: defaultDataDir('tor'),
+    i2pSam: options.i2pSam,
+    phase,
+    preferences: new Map(prefer),
+  };
+}
+
+/** Where a node is: what was said, or the safe default of who is anonymous; none: where it listens. */
+export function locationsOf(options: OutboundOptions & LocationOptions & RevealingOptions): readonly Location[] {
+  const said = options.location?.flat() ?? [];
+  if (said.length > 0 || options.anonymize === undefined) return said;
+  if ((options.announce ?? []).length > 0) return [];
+  return options.anonymize === 'tor' ? [{ kind: 'onion', port: ONION_PORT }] : [{ kind: 'i2p' }];
+}
+
+/** Any will do: nobody else has the address. */
+const ONION_PORT = 80;

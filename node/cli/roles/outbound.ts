@@ -1,0 +1,114 @@
+/** The one place where a command's way out is composed: its transports and its policy, out of its settings. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { RelaymintError } from '../../../core/errors.ts';
+import type { NodeId } from '../../../core/ids.ts';
+import type { Log } from '../../../core/ports.ts';
+import {
+  USUAL_PLACES,
+  createDetectedTor,
+  createPolicy,
+  createTcpTransport,
+  createTorTransport,
+  managedTor,
+  type Anonymizer,
+  type Endpoint,
+  type OnionKey,
+  type Outbound,
+  type Phase,
+  type Policy,
+  type Preference,
+  type TorAuth,
+  type TorrcService,
+  type Transport,
+} from '../../transport/index.ts';
+
+export interface OutboundSettings {
+  readonly outbound: Outbound;
+  readonly anonymize: Anonymizer | undefined;
+  /** Where tor is; undefined: it is looked for when it is first needed. */
+  readonly torSocks: Endpoint | undefined;
+  readonly torControl: Endpoint | undefined;
+  readonly torPasswordFile: string | undefined;
+  /** Data directory of our own tor daemon, which is looked for first. */
+  readonly torData: string;
+  /** SAM of an I2P router; undefined: nothing goes over I2P. */
+  readonly i2pSam: Endpoint | undefined;
+  /** Undefined: 'optional', or 'tor-only' for who is anonymous. */
+  readonly phase: Phase | undefined;
+  readonly preferences: ReadonlyMap<NodeId, Preference>;
+}
+
+/** What a node that others reach adds. */
+export interface ReachableOptions {
+  /** Of its onion services. The caller disposes it after the outbound. */
+  readonly onionKeys?: readonly OnionKey[];
+  readonly torrcServices?: readonly TorrcService[];
+  /** Folder for the sockets at which tor hands visitors over. */
+  readonly targetDir?: string;
+}
+
+export interface OpenOutbound extends AsyncDisposable {
+  readonly policy: Policy;
+}
+
+/** Opens no socket. Disposing it takes onion services down; connections are their holders' to close. */
+export function openOutbound(settings: OutboundSettings, log: Log, reachable: ReachableOptions = {}): OpenOutbound {
+  const { outbound, anonymize, preferences } = settings;
+  const tor = torTransport(settings, log, reachable);
+  const transports: Transport[] = [createTcpTransport(), tor];
+  const policy = createPolicy({
+    transports,
+    outbound,
+    anonymize: anonymize !== undefined,
+    phase: settings.phase ?? (anonymize === undefined ? 'optional' : 'tor-only'),
+    preferences,
+  });
+  return {
+    policy,
+    async [Symbol.asyncDispose]() {
+      policy.close();
+      await tor[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function torTransport(
+  settings: OutboundSettings,
+  log: Log,
+  reachable: ReachableOptions,
+): ReturnType<typeof createDetectedTor> {
+  const { torSocks, torControl, torPasswordFile } = settings;
+  const auth = torPasswordFile === undefined ? undefined : readPassword(torPasswordFile);
+  const create = (socks: Endpoint, control: Endpoint | undefined): ReturnType<typeof createTorTransport> =>
+    createTorTransport({
+      socks,
+      ...(control === undefined ? {} : { control }),
+      ...(auth === undefined ? {} : { auth }),
+      ...(reachable.onionKeys === undefined ? {} : { keys: reachable.onionKeys }),
+      ...(reachable.torrcServices === undefined ? {} : { services: reachable.torrcServices }),
+      ...(reachable.targetDir === undefined ? {} : { targetDir: reachable.targetDir }),
+      log,
+    });
+  if (torSocks !== undefined) return create(torSocks, torControl);
+  return createDetectedTor({
+    places: [managedTor(settings.torData), ...USUAL_PLACES],
+    create: ({ socks, control }) => create(socks, torControl ?? control),
+  });
+}
+
+/** @throws RelaymintError FILE_NOT_FOUND. The password is in no message. */
+function readPassword(file: string): TorAuth {
+  try {
+    return { kind: 'password', password: readFileSync(file, 'utf8').replace(/\r?\n$/, '') };
+  } catch (cause) {
+    throw new RelaymintError(
+      'FILE_NOT_FOUND',
+      `The password of tor's control port cannot be read from ${path.resolve(file)}.`,
+      {
+        remedy: 'Check --tor-password-file.',
+        cause,
+      },
+    );
+  }
+}

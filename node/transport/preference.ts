@@ -1,0 +1,49 @@
+/**
+ * In which order the addresses of a peer are tried, and which are not: direct ones reveal where we are. What decides is the
+ * phase of a network's way to onion addresses, what was said about this peer, and whether we are anonymous.
+ */
+import { parseAddress } from './address.ts';
+
+/** How a network moves to onion addresses: they are an offer, then the habit, then the rule, then the only way. */
+export type Phase = 'optional' | 'default' | 'deprecated' | 'tor-only';
+export const PHASES: readonly Phase[] = ['optional', 'default', 'deprecated', 'tor-only'];
+
+/** What was said about one peer. `tor` stands for every anonymizing network. */
+export type Preference = 'direct' | 'tor' | 'hybrid';
+export const PREFERENCES: readonly Preference[] = ['direct', 'tor', 'hybrid'];
+
+export interface PlanOptions {
+  readonly phase: Phase;
+  /** Undefined: the phase decides. */
+  readonly preference: Preference | undefined;
+  /** Nothing is direct then: addresses that are not hidden are dialled through the anonymizing network. */
+  readonly anonymize: boolean;
+}
+
+export interface Attempt {
+  readonly address: string;
+  /** True: the peer and everybody on the way sees where we are. */
+  readonly direct: boolean;
+  /** `fallback`: direct, because no hidden address worked. `deprecated`: direct, which this phase is about to end. */
+  readonly warning?: 'fallback' | 'deprecated';
+}
+
+/** True for addresses that do not tell where their node is, and whose dialling does not tell where we are. */
+export function isHidden(address: string): boolean {
+  const kind = parseAddress(address)?.kind;
+  return kind === 'onion' || kind === 'garlic' || kind === 'memory';
+}
+
+/** The attempts in their order; empty when no address may be used. The order within each kind stays as given. */
+export function planDial(addresses: readonly string[], { phase, preference, anonymize }: PlanOptions): Attempt[] {
+  const hidden = addresses.filter(isHidden).map((address): Attempt => ({ address, direct: false }));
+  const open = addresses.filter((address) => !isHidden(address));
+  if (anonymize) return [...hidden, ...open.map((address): Attempt => ({ address, direct: false }))];
+  if (phase === 'tor-only' || preference === 'tor') return hidden;
+  const warned = (warning: Attempt['warning']): Attempt[] =>
+    open.map((address) => ({ address, direct: true, ...(warning === undefined ? {} : { warning }) }));
+  const late = phase === 'deprecated' ? 'deprecated' : undefined;
+  if (preference === 'direct') return warned(late);
+  if (preference === undefined && phase === 'optional') return [...warned(late), ...hidden];
+  return [...hidden, ...warned(late ?? (hidden.length > 0 ? 'fallback' : undefined))];
+}

@@ -1,0 +1,128 @@
+/** Finds the tor of this machine where nobody said where it is. */
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+import { RelaymintError } from '../../../core/errors.ts';
+import type { HostDialer, Listener, Transport } from '../contract.ts';
+import { formatEndpoint, type Endpoint } from '../endpoint.ts';
+import { openEndpoint } from '../socket.ts';
+
+/** A tor that may be there. */
+export interface TorPlace {
+  readonly socks: Endpoint;
+  readonly control: Endpoint;
+}
+
+const port = (number: number): Endpoint => ({ kind: 'tcp', host: '127.0.0.1', port: number });
+const socket = (path: string): Endpoint => ({ kind: 'unix', path });
+
+/** Our own daemon's place in its data directory. */
+export function managedTor(directory: string): TorPlace {
+  return { socks: socket(`${directory}/socks`), control: socket(`${directory}/control`) };
+}
+
+/** Debian's service, any tor with the usual ports, and Tor Browser, whose control port is 9151. */
+export const USUAL_PLACES: readonly TorPlace[] = [
+  { socks: socket('/run/tor/socks'), control: socket('/run/tor/control') },
+  { socks: port(9050), control: port(9051) },
+  { socks: port(9150), control: port(9151) },
+];
+
+const PROBE_MILLIS = 5_000;
+
+/**
+ * The first of `places` whose SOCKS port speaks SOCKS: a port that only accepts connections is no tor.
+ * @throws RelaymintError TOR_NOT_RUNNING, ABORTED.
+ */
+export async function findTor(places: readonly TorPlace[], signal: AbortSignal): Promise<TorPlace> {
+  for (const place of places) if (await speaksSocks(place.socks, signal)) return place;
+  signal.throwIfAborted();
+  throw new RelaymintError('TOR_NOT_RUNNING', 'No tor was found on this machine.', {
+    remedy: `Start it with "relaymint tor start" (install it first: apt-get install tor), or say where it is with --tor-socks. Looked at ${places.map(({ socks }) => formatEndpoint(socks)).join(', ')}.`,
+  });
+}
+
+/** Offers SOCKS 5 with user names, as every dial does, and looks whether that is taken. */
+async function speaksSocks(endpoint: Endpoint, signal: AbortSignal): Promise<boolean> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(PROBE_MILLIS)]);
+  try {
+    const connection = await openEndpoint(endpoint, limit);
+    try {
+      connection.write(Uint8Array.of(5, 1, 2));
+      const [answer] = (await once(connection, 'data', { signal: limit })) as [Buffer];
+      return answer[0] === 5 && answer[1] === 2;
+    } finally {
+      connection.destroy();
+    }
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * A tor transport that is made of what is found when it is first needed. Until then no socket is opened; what was not found is
+ * looked for again the next time.
+ */
+export function createDetectedTor<T extends Transport & HostDialer & AsyncDisposable>(options: {
+  readonly places: readonly TorPlace[];
+  /** Makes the transport; also used, without a place being tried, to tell which addresses it reaches. */
+  readonly create: (place: TorPlace) => T;
+}): Transport & HostDialer & AsyncDisposable {
+  return new DetectedTor(options.places, options.create);
+}
+
+class DetectedTor<T extends Transport & HostDialer & AsyncDisposable>
+  implements Transport, HostDialer, AsyncDisposable
+{
+  readonly name = 'tor';
+  readonly handshakeMillis: number;
+  readonly #places: readonly TorPlace[];
+  readonly #create: (place: TorPlace) => T;
+  /** Knows addresses; never connected. */
+  readonly #model: T;
+  #found: T | undefined;
+
+  constructor(places: readonly TorPlace[], create: (place: TorPlace) => T) {
+    this.#places = places;
+    this.#create = create;
+    this.#model = create({ socks: socket('/nowhere'), control: socket('/nowhere') });
+    this.handshakeMillis = this.#model.handshakeMillis ?? 0;
+  }
+
+  canDial(address: string): boolean {
+    return this.#model.canDial(address);
+  }
+
+  reachesHost(host: string): boolean {
+    return this.#model.reachesHost(host);
+  }
+
+  async dial(address: string, options: { readonly signal: AbortSignal }): Promise<Duplex> {
+    return (await this.#tor(options.signal)).dial(address, options);
+  }
+
+  async dialHost(
+    host: string,
+    port: number,
+    options: { readonly isolation: string; readonly signal: AbortSignal },
+  ): Promise<Duplex> {
+    return (await this.#tor(options.signal)).dialHost(host, port, options);
+  }
+
+  async listen(address: string, onConnection: (connection: Duplex) => void): Promise<Listener> {
+    return (await this.#tor(new AbortController().signal)).listen(address, onConnection);
+  }
+
+  async #tor(signal: AbortSignal): Promise<T> {
+    if (this.#found === undefined) {
+      const place = await findTor(this.#places, signal);
+      // Two dials may have looked at the same time.
+      this.#found ??= this.#create(place);
+    }
+    return this.#found;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#model[Symbol.asyncDispose]();
+    await this.#found?.[Symbol.asyncDispose]();
+  }
+}
