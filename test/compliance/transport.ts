@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { isRelaymintError, type ErrorCode } from '../../core/errors.ts';
 import type { Listener, Transport } from '../../node/transport/index.ts';
 
 export interface TransportUnderTest {
@@ -13,6 +14,14 @@ export interface TransportUnderTest {
   readonly deadAddress: string;
   /** Addresses that are not this transport's. */
   readonly foreignAddresses: readonly string[];
+  /** What a dial to where nobody listens says. Default CONNECTION_REFUSED; anonymizing networks cannot always tell. */
+  readonly deadCodes?: readonly ErrorCode[];
+  /** How much a writer offers that nobody reads, MiB. Default 64; half of it may be on its way at most. */
+  readonly unreadMib?: number;
+  /** Chunks of about 150 KB in the big transfer. Default 200. */
+  readonly bigChunks?: number;
+  /** Answers on a second connection, after which everything that could move has had its turn. Default 50. */
+  readonly turns?: number;
 }
 
 export interface TransportSetup {
@@ -62,6 +71,16 @@ export function transportCompliance(name: string, { setup, teardown }: Transport
       return [near, await arriving];
     };
 
+    const deadCodes = (): readonly ErrorCode[] => tested.deadCodes ?? ['CONNECTION_REFUSED'];
+    const codeOfDial = async (address: string): Promise<string> => {
+      try {
+        await dial(address);
+        return 'connected';
+      } catch (error) {
+        return isRelaymintError(error) ? error.code : String(error);
+      }
+    };
+
     it('gives out addresses that it can dial itself', async () => {
       const address = await listen((connection) => connection.end('hello'));
       expect(tested.transport.canDial(address)).toBe(true);
@@ -94,38 +113,40 @@ export function transportCompliance(name: string, { setup, teardown }: Transport
     });
 
     it('pushes back on a writer that nobody reads', async () => {
+      const { unreadMib = 64, turns = 50 } = tested;
       const [near, far] = await pair();
       const chunk = Buffer.alloc(MIB, 1);
       let acknowledged = 0;
-      for (let i = 0; i < 64; i += 1) {
+      for (let i = 0; i < unreadMib; i += 1) {
         near.write(chunk, () => {
           acknowledged += 1;
         });
       }
       // An echo on a second connection shows that everything that could move has had its turn.
       const other = await dial(await listen((connection) => connection.pipe(connection)));
-      for (let turn = 0; turn < 50; turn += 1) {
+      for (let turn = 0; turn < turns; turn += 1) {
         other.write('x');
         await once(other, 'data');
       }
-      expect(acknowledged).toBeLessThan(32);
+      expect(acknowledged).toBeLessThan(unreadMib / 2);
       let read = 0;
       far.on('data', (data: Buffer) => {
         read += data.length;
       });
       near.end();
       await once(far, 'end');
-      expect(read).toBe(64 * MIB);
-      expect(acknowledged).toBe(64);
+      expect(read).toBe(unreadMib * MIB);
+      expect(acknowledged).toBe(unreadMib);
     });
 
     it('carries a big transfer unchanged', async () => {
+      const { bigChunks = 200 } = tested;
       const [near, far] = await pair();
       const sent = createHash('sha256');
       const received = createHash('sha256');
       far.on('data', (data: Buffer) => received.update(data));
       const ended = once(far, 'end');
-      for (let i = 0; i < 200; i += 1) {
+      for (let i = 0; i < bigChunks; i += 1) {
         const chunk = randomBytes(1 + ((i * 7919) % 300_000));
         sent.update(chunk);
         if (!near.write(chunk)) await once(near, 'drain');
@@ -144,16 +165,14 @@ export function transportCompliance(name: string, { setup, teardown }: Transport
       const [busy, vanishing] = await pair();
       const cut = closed(busy.on('end', () => busy.end()));
       busy.resume();
-      for (let i = 0; i < 64; i += 1) busy.write(Buffer.alloc(MIB));
+      for (let i = 0; i < (tested.unreadMib ?? 64); i += 1) busy.write(Buffer.alloc(MIB));
       vanishing.destroy();
       await cut;
       expect(busy.destroyed).toBe(true);
     });
 
     it('refuses to dial where nobody listens', async () => {
-      await expect(tested.transport.dial(tested.deadAddress, { signal })).rejects.toMatchObject({
-        code: 'CONNECTION_REFUSED',
-      });
+      expect(deadCodes()).toContain(await codeOfDial(tested.deadAddress));
     });
 
     it('stops a dial that is aborted, and one that is too late', async () => {
@@ -185,7 +204,7 @@ export function transportCompliance(name: string, { setup, teardown }: Transport
       const [near, far] = await pair();
       const address = listeners[0]?.addresses[0] as string;
       await listeners[0]?.close();
-      await expect(tested.transport.dial(address, { signal })).rejects.toMatchObject({ code: 'CONNECTION_REFUSED' });
+      expect(deadCodes()).toContain(await codeOfDial(address));
       near.end('still here');
       expect(await text(far)).toBe('still here');
     });

@@ -119,7 +119,9 @@ export class RpcServer {
       .replace(/:\d*$/, '')
       .replace(/^\[(.*)\]$/, '$1')
       .toLowerCase();
-    return name === 'localhost' || name === this.#host.toLowerCase() || isIP(name) !== 0;
+    // No resolver leads a browser here by an onion or I2P name (RFC 7686): who comes by one came through that network.
+    const hidden = /\.(?:onion|i2p)$/.test(name);
+    return hidden || name === 'localhost' || name === this.#host.toLowerCase() || isIP(name) !== 0;
   }
 }
 

@@ -7,8 +7,6 @@ import { formatCredits, formatSol, type Amount } from '../../../core/units.ts';
 import type { BankSettings, BankState, LedgerWallet } from '../../../ledger/contract.ts';
 import { MAX_COMMIT_SECONDS, MAX_FEE_BPS, readKeyFile } from '../../../ledger/solana/index.ts';
 import {
-  addCommonOptions,
-  addLedgerOptions,
   credits,
   parsed,
   wholeNumber,
@@ -25,6 +23,7 @@ import {
   transact,
   walletSubcommand,
   type OpenedWallet,
+  addReaderOptions,
 } from './transact.ts';
 
 interface ConfigureOptions extends WalletOptions {
@@ -44,7 +43,7 @@ export function bankCommand(program: Command): void {
       'The bank sells and redeems credits at a fixed price. It may keep a part of every settlement for its treasury, at most a\ntenth. Its price and its challenge period never change.',
     );
   const show = bank.command('show').summary('totals and settings').description('Totals and settings of the bank.');
-  addLedgerOptions(addCommonOptions(show)).action(showBank);
+  addReaderOptions(show).action(showBank);
 
   walletSubcommand(bank, 'configure', "change the bank's settings (its admin only)")
     .option('--fee-bps <n>', 'part of every settlement for the treasury, basis points', wholeNumber(0, MAX_FEE_BPS))

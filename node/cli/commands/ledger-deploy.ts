@@ -25,6 +25,7 @@ import {
   withUrl,
   type WalletOptions,
 } from '../options.ts';
+import { addOutboundOptions } from '../outbound-options.ts';
 import { counted, createOutput, createProgress, durationText, type Output } from '../output.ts';
 import { canAsk, confirm } from '../prompt.ts';
 import { readOrMakeKey } from '../roles/keys.ts';
@@ -62,7 +63,7 @@ export function ledgerDeployCommand(ledger: Command): void {
         'byte by byte. Says first what it costs, and asks. Interrupted, it continues when it is run again; finished, it changes ' +
         'nothing. The price and the challenge period are fixed for ever.',
     );
-  addWalletOptions(addCommonOptions(deploy))
+  addOutboundOptions(addWalletOptions(addCommonOptions(deploy)))
     .addOption(ledgerUrlOption())
     .addOption(urlOption())
     .addOption(

@@ -14,16 +14,9 @@ import {
   type DeployedProgram,
 } from '../../../ledger/solana/deployment/index.ts';
 import { programFile, type SolanaLedger } from '../../../ledger/solana/index.ts';
-import {
-  addCommonOptions,
-  addLedgerOptions,
-  urlOption,
-  withUrl,
-  type CommonOptions,
-  type LedgerOptions,
-} from '../options.ts';
+import { urlOption, withUrl, type CommonOptions, type LedgerOptions } from '../options.ts';
 import { createOutput, durationText, table } from '../output.ts';
-import { openLedger, priceText, properties } from './transact.ts';
+import { openLedger, priceText, properties, addReaderOptions } from './transact.ts';
 
 interface StatusOptions extends CommonOptions, LedgerOptions {
   readonly url?: string;
@@ -52,7 +45,7 @@ export function ledgerStatusCommand(ledger: Command): void {
     .description(
       "Reads the cluster, the program and its bank, and checks the bank's figures: every credit bought and not redeemed must be somewhere, and the reserve must cover all of them. Exit code 1 when they do not.",
     );
-  addLedgerOptions(addCommonOptions(status))
+  addReaderOptions(status)
     .addOption(urlOption())
     .action((options: StatusOptions) => run(withUrl(options)));
 }

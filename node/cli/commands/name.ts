@@ -9,8 +9,6 @@ import { MAX_YEARS, daysBetween } from '../../../ledger/term.ts';
 import { parseName, parseNewName } from '../../../sites/name/index.ts';
 import { watchLifecycle } from '../lifecycle.ts';
 import {
-  addCommonOptions,
-  addLedgerOptions,
   collect,
   credits,
   parsed,
@@ -43,6 +41,7 @@ import {
   walletSubcommand,
   type OpenedLedger,
   type OpenedWallet,
+  addReaderOptions,
 } from './transact.ts';
 
 interface TermOptions extends WalletOptions {
@@ -124,7 +123,7 @@ export function nameCommand(program: Command): void {
     .option('--distribute', 'first pay what the present splits earned, making the token accounts they lack')
     .action(update);
 
-  addLedgerOptions(addCommonOptions(name.command('show').summary('what the ledger says about a name')))
+  addReaderOptions(name.command('show').summary('what the ledger says about a name'))
     .description('Owner, term, content, royalty and splits; or that the name is free and what it costs.')
     .argument('<name>', 'the name', anyName)
     .action(show);

@@ -44,7 +44,12 @@ export interface Transaction {
 /** A command of a wallet, with the options that all of them have. */
 export function walletSubcommand(parent: Command, name: string, summary: string): Command {
   const command = parent.command(name).summary(summary).description(summary);
-  return addOutboundOptions(addLedgerOptions(addWalletOptions(addCommonOptions(command))));
+  return addReaderOptions(addWalletOptions(command));
+}
+
+/** The options of every command that reads the ledger. */
+export function addReaderOptions(command: Command): Command {
+  return addOutboundOptions(addLedgerOptions(addCommonOptions(command)));
 }
 
 export function openLedger(options: CommonOptions & LedgerOptions & OutboundOptions): OpenedLedger {

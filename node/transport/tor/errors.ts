@@ -42,6 +42,8 @@ const REPLIES: Readonly<Record<number, Meaning>> = {
 
 /** To an onion service: the general replies where they mean something else, and tor's own. */
 const ONION_REPLIES: Readonly<Record<number, Meaning>> = {
+  // What a service says whose own end does not take the connection, after tor has tried three circuits.
+  0x01: { code: 'ONION_UNREACHABLE', says: 'the onion service does not take the connection', remedy: OWNER },
   0x04: { code: 'ONION_UNREACHABLE', says: 'tor cannot reach the onion service', remedy: OWNER },
   0x06: { code: 'TOR_CIRCUIT_FAILED', says: 'tor built no circuit there in time', remedy: CIRCUITS },
   0xf0: { code: 'ONION_UNREACHABLE', says: 'nobody has published this onion service', remedy: OWNER },
@@ -112,4 +114,13 @@ export function torNotRunning(endpoint: Endpoint, cause: unknown): RelaymintErro
     remedy: 'Start it with: relaymint tor start, or install it: apt-get install tor.',
     cause,
   });
+}
+
+/** Tor neither connected nor said why in the time that a dial has. */
+export function circuitFailed(host: string, port: number, millis: number, cause: unknown): RelaymintError {
+  return new RelaymintError(
+    'TOR_CIRCUIT_FAILED',
+    `No connection to ${host} port ${port} through Tor: it built no circuit in ${millis} ms.`,
+    { remedy: CIRCUITS, cause },
+  );
 }

@@ -1,0 +1,236 @@
+/** Tor's control port: commands with their replies in order, and events in between (control-spec). */
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { RelaymintError, isRelaymintError, messageOf } from '../../../core/errors.ts';
+import { abortError } from '../abort.ts';
+import { formatEndpoint, type Endpoint } from '../endpoint.ts';
+import { openEndpoint } from '../socket.ts';
+
+/** How to prove to tor that we may command it. A cookie is read from the file that tor names. */
+export type TorAuth = { readonly kind: 'cookie' } | { readonly kind: 'password'; readonly password: string };
+
+export interface TorReply {
+  /** 250 for success. */
+  readonly code: number;
+  /** Without codes; the lines of a data block stand alone. */
+  readonly lines: readonly string[];
+}
+
+export interface TorControl extends AsyncDisposable {
+  readonly version: string;
+  /** @throws RelaymintError TOR_CONTROL_FAILED with tor's own words, TOR_NOT_RUNNING when it goes away, TIMEOUT, ABORTED. */
+  command(line: string, options?: { readonly signal?: AbortSignal }): Promise<TorReply>;
+  getInfo(key: string): Promise<string>;
+  /** `listener` gets every event of that name, from its name on. The result stops that. */
+  onEvent(name: string, listener: (line: string) => void): Promise<() => void>;
+  /** Why the connection ended; undefined after our own `close`. Never rejects. */
+  readonly closed: Promise<RelaymintError | undefined>;
+  close(): Promise<void>;
+}
+
+const MAX_LINE_BYTES = 1024 * 1024;
+
+/** @throws RelaymintError TOR_NOT_RUNNING, TOR_CONTROL_FAILED, TIMEOUT, ABORTED. */
+export async function connectControl(options: {
+  readonly endpoint: Endpoint;
+  readonly auth?: TorAuth;
+  readonly signal: AbortSignal;
+}): Promise<TorControl> {
+  const { endpoint, auth, signal } = options;
+  let socket: Socket;
+  try {
+    socket = await openEndpoint(endpoint, signal);
+  } catch (cause) {
+    if (!isRelaymintError(cause, 'CONNECTION_REFUSED')) throw cause;
+    throw new RelaymintError('TOR_NOT_RUNNING', `Tor's control port at ${formatEndpoint(endpoint)} does not answer.`, {
+      remedy: 'Start it with: relaymint tor start, or install it: apt-get install tor.',
+      cause,
+    });
+  }
+  const control = new ControlConnection(socket);
+  try {
+    await control.authenticate(auth, signal);
+  } catch (error) {
+    await control.close();
+    throw error;
+  }
+  return control;
+}
+
+interface Pending {
+  readonly what: string;
+  resolve(reply: TorReply): void;
+  reject(error: RelaymintError): void;
+}
+
+class ControlConnection implements TorControl {
+  version = '';
+  readonly closed: Promise<RelaymintError | undefined>;
+  readonly #socket: Socket;
+  readonly #pending: Pending[] = [];
+  readonly #listeners = new Map<string, Set<(line: string) => void>>();
+  #text = '';
+  #lines: string[] = [];
+  #inData = false;
+  #ours = false;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setEncoding('utf8');
+    socket.on('data', (text: string) => this.#onText(text));
+    socket.on('end', () => socket.destroy());
+    this.closed = new Promise((resolve) => {
+      socket.once('close', () => {
+        const lost = this.#ours
+          ? undefined
+          : new RelaymintError('TOR_NOT_RUNNING', 'Tor closed its control connection.', {
+              remedy: 'Start it with: relaymint tor start.',
+            });
+        for (const waiting of this.#pending.splice(0)) {
+          const ours = `The control connection closed before tor answered ${waiting.what}.`;
+          waiting.reject(lost ?? new RelaymintError('CLOSED', ours));
+        }
+        resolve(lost);
+      });
+    });
+  }
+
+  async authenticate(auth: TorAuth | undefined, signal: AbortSignal): Promise<void> {
+    const { lines } = await this.command('PROTOCOLINFO 1', { signal });
+    const all = lines.join('\n');
+    this.version = /VERSION Tor="([^"]*)"/.exec(all)?.[1] ?? '';
+    const methods = (/METHODS=(\S+)/.exec(all)?.[1] ?? '').split(',');
+    if (auth?.kind === 'password') await this.command(`AUTHENTICATE ${quote(auth.password)}`, { signal });
+    else if (methods.includes('NULL')) await this.command('AUTHENTICATE', { signal });
+    else await this.#authenticateByCookie(/COOKIEFILE="((?:[^"\\]|\\.)*)"/.exec(all)?.[1], signal);
+  }
+
+  async #authenticateByCookie(file: string | undefined, signal: AbortSignal): Promise<void> {
+    if (file === undefined) throw failed('tor asks for a password', 'Give the password of its HashedControlPassword.');
+    const cookie = await readFile(file.replace(/\\(.)/g, '$1')).catch((cause: unknown) => {
+      throw failed(`its cookie cannot be read (${messageOf(cause)})`, 'Run as a user who may read that file.', cause);
+    });
+    const ours = randomBytes(32);
+    const { lines } = await this.command(`AUTHCHALLENGE SAFECOOKIE ${ours.toString('hex')}`, { signal });
+    const match = /SERVERHASH=([0-9A-F]{64}) SERVERNONCE=([0-9A-F]{64})/i.exec(lines.join(' '));
+    const theirs = Buffer.from(match?.[2] ?? '', 'hex');
+    const proof = (key: string): Buffer =>
+      createHmac('sha256', key).update(cookie).update(ours).update(theirs).digest();
+    const expected = proof('Tor safe cookie authentication server-to-controller hash');
+    const shown = Buffer.from(match?.[1] ?? '', 'hex');
+    if (shown.length !== expected.length || !timingSafeEqual(shown, expected)) {
+      throw failed('what answers does not know the cookie of tor', 'Check which program has that port.');
+    }
+    const answer = proof('Tor safe cookie authentication controller-to-server hash');
+    await this.command(`AUTHENTICATE ${answer.toString('hex')}`, { signal });
+  }
+
+  command(line: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<TorReply> {
+    const what = /^\w+/.exec(line)?.[0] ?? '';
+    return new Promise((resolve, reject) => {
+      if (/[\r\n]/.test(line)) throw new TypeError('a control command is one line');
+      if (signal?.aborted === true) {
+        reject(abortError(signal, `The command ${what} to tor`));
+        return;
+      }
+      if (this.#socket.destroyed) {
+        reject(new RelaymintError('TOR_NOT_RUNNING', 'The control connection to tor is closed.'));
+        return;
+      }
+      const onAbort = (): void => reject(abortError(signal as AbortSignal, `The command ${what} to tor`));
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const done = (): void => signal?.removeEventListener('abort', onAbort);
+      this.#pending.push({
+        what,
+        resolve: (reply) => {
+          done();
+          if (reply.code >= 200 && reply.code < 300) resolve(reply);
+          else
+            reject(
+              failed(
+                `tor answered ${what} with ${reply.code} ${reply.lines.join(' ')}`,
+                REFUSED,
+                undefined,
+                reply.code,
+              ),
+            );
+        },
+        reject: (error) => {
+          done();
+          reject(error);
+        },
+      });
+      this.#socket.write(`${line}\r\n`);
+    });
+  }
+
+  async getInfo(key: string): Promise<string> {
+    const { lines } = await this.command(`GETINFO ${key}`);
+    const text = lines.slice(0, lines.at(-1) === 'OK' ? -1 : undefined).join('\n');
+    return text.startsWith(`${key}=`) ? text.slice(key.length + 1).replace(/^\n/, '') : text;
+  }
+
+  async onEvent(name: string, listener: (line: string) => void): Promise<() => void> {
+    const known = this.#listeners.get(name);
+    const listeners = known ?? new Set();
+    listeners.add(listener);
+    this.#listeners.set(name, listeners);
+    if (known === undefined) await this.command(`SETEVENTS ${[...this.#listeners.keys()].join(' ')}`);
+    return () => listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#ours = true;
+    this.#socket.destroy();
+    await this.closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #onText(text: string): void {
+    const lines = (this.#text + text).split('\r\n');
+    this.#text = lines.pop() ?? '';
+    for (const line of lines) this.#onLine(line);
+    if (this.#text.length > MAX_LINE_BYTES) this.#socket.destroy();
+  }
+
+  /** `250-more`, `250+data follows`, `250 last`. */
+  #onLine(line: string): void {
+    if (this.#inData) {
+      if (line === '.') this.#inData = false;
+      else this.#lines.push(line.startsWith('.') ? line.slice(1) : line);
+      return;
+    }
+    const kind = line.charAt(3);
+    this.#lines.push(line.slice(4));
+    if (kind === '+') this.#inData = true;
+    if (kind !== ' ') return;
+    const code = Number(line.slice(0, 3));
+    const lines = this.#lines;
+    this.#lines = [];
+    if (code === 650) this.#onEventLines(lines);
+    else this.#pending.shift()?.resolve({ code, lines });
+  }
+
+  #onEventLines(lines: readonly string[]): void {
+    const text = lines.join('\n');
+    for (const listener of this.#listeners.get(/^\w+/.exec(text)?.[0] ?? '') ?? []) listener(text);
+  }
+}
+
+const REFUSED = 'Its log says more.';
+
+function failed(why: string, remedy: string, cause?: unknown, reply?: number): RelaymintError {
+  return new RelaymintError('TOR_CONTROL_FAILED', `Tor cannot be controlled: ${why}.`, {
+    remedy,
+    cause,
+    ...(reply === undefined ? {} : { details: { reply } }),
+  });
+}
+
+function quote(text: string): string {
+  return `"${text.replace(/["\\]/g, '\\$&')}"`;
+}
