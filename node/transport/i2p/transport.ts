@@ -1,0 +1,303 @@
+/**
+ * Links over I2P, and connections to hosts in it. One SAM session for each destination carries streams both ways; it is made
+ * when it is first needed and again when the router comes back.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
+import { RelaymintError, messageOf } from '../../../core/errors.ts';
+import type { Log } from '../../../core/ports.ts';
+import { deadline } from '../abort.ts';
+import { garlicMultiaddr, parseAddress, unsupported } from '../address.ts';
+import type { HostDialer, Listener, Transport } from '../contract.ts';
+import type { Endpoint } from '../endpoint.ts';
+import { greeted, halfClosing } from '../halfclose.ts';
+import { garlicOfText, type I2pDestination } from './destination.ts';
+import { SAM_MILLIS, acceptStream, connectStream, createSession, type SamSession, type SessionOptions } from './sam.ts';
+
+/** Hops of each tunnel and how many there are: fewer and shorter is faster, more and longer hides better. */
+export interface I2pTunnels {
+  readonly inboundLength: number;
+  readonly outboundLength: number;
+  readonly inboundQuantity: number;
+  readonly outboundQuantity: number;
+}
+
+/** The routers' own lengths. More inbound tunnels than their 5 find a working one sooner. */
+export const DEFAULT_TUNNELS: I2pTunnels = {
+  inboundLength: 3,
+  outboundLength: 3,
+  inboundQuantity: 5,
+  outboundQuantity: 5,
+};
+
+export interface I2pTransportOptions {
+  readonly sam: Endpoint;
+  /** The first dials; each may be listened on. The caller disposes them, after the transport. */
+  readonly destinations: readonly I2pDestination[];
+  readonly tunnels?: Partial<I2pTunnels>;
+  readonly log: Log;
+}
+
+/** Dispose it to end its sessions, and every stream in them. */
+export interface I2pTransport extends Transport, HostDialer, AsyncDisposable {}
+
+const FORMS = '/garlic32/HASH with the 52 characters before .b32.i2p';
+/** Until a session has tunnels, and until a lease set is found. */
+const HANDSHAKE_MILLIS = 180_000;
+/** Attempts to reach ourselves or a peer while tunnels are still being built are this far apart, milliseconds. */
+const RETRY_MILLIS = 500;
+/** An attempt to reach ourselves gets no answer for this long: the next one. */
+const PROBE_MILLIS = 10_000;
+const FIRST_RECONNECT_MILLIS = 500;
+const LAST_RECONNECT_MILLIS = 15_000;
+
+export function createI2pTransport(options: I2pTransportOptions): I2pTransport {
+  return new GarlicTransport(options);
+}
+
+class GarlicTransport implements I2pTransport {
+  readonly name = 'i2p';
+  readonly handshakeMillis = HANDSHAKE_MILLIS;
+  readonly #options: I2pTransportOptions;
+  readonly #houses: ReadonlyMap<string, House>;
+
+  constructor(options: I2pTransportOptions) {
+    this.#options = options;
+    this.#houses = new Map(options.destinations.map((own) => [own.garlic, new House(own, options)]));
+  }
+
+  canDial(address: string): boolean {
+    return parseAddress(address)?.kind === 'garlic';
+  }
+
+  async dial(address: string, { signal }: { readonly signal: AbortSignal }): Promise<Duplex> {
+    const garlic = garlicAt(address);
+    using limit = deadline(HANDSHAKE_MILLIS, `Connecting to ${garlic}.b32.i2p`, signal);
+    return greeted(await this.#connect(`${garlic}.b32.i2p`, limit.signal), limit.signal);
+  }
+
+  reachesHost(host: string): boolean {
+    return /^[a-z0-9.-]+\.i2p$/i.test(host);
+  }
+
+  /** All hosts are reached from the same destination: `isolation` does not part them. */
+  async dialHost(host: string, port: number, { signal }: { readonly signal: AbortSignal }): Promise<Duplex> {
+    if (!this.reachesHost(host)) throw unsupported(host, 'a name that ends in .i2p');
+    using limit = deadline(HANDSHAKE_MILLIS, `Connecting to ${host} port ${port} through I2P`, signal);
+    return this.#connect(host.toLowerCase(), limit.signal);
+  }
+
+  async listen(address: string, onConnection: (connection: Duplex) => void): Promise<Listener> {
+    const garlic = garlicAt(address);
+    const house = this.#houses.get(garlic);
+    if (house === undefined) throw refusal(address, 'its key is not ours');
+    await house.open(onConnection, new AbortController().signal);
+    return { addresses: [garlicMultiaddr(garlic)], close: async () => house.close() };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const house of this.#houses.values()) house.dispose();
+  }
+
+  async #connect(host: string, signal: AbortSignal): Promise<Duplex> {
+    const [own] = this.#options.destinations;
+    const house = this.#houses.get(own?.garlic ?? '');
+    if (house === undefined) throw new TypeError('a transport without destinations dials nobody');
+    const session = await house.session(signal);
+    return connectStream(this.#options.sam, session.id, host, signal);
+  }
+}
+
+/** One destination of ours: its session, and whoever takes the streams that come to it. */
+class House {
+  readonly #destination: I2pDestination;
+  readonly #options: I2pTransportOptions;
+  readonly #closing = new AbortController();
+  #onConnection: ((connection: Duplex) => void) | undefined;
+  #opening: Promise<SamSession> | undefined;
+  /** Streams that we send to ourselves until one arrives are nobody else's business. */
+  #probing = false;
+
+  constructor(destination: I2pDestination, options: I2pTransportOptions) {
+    this.#destination = destination;
+    this.#options = options;
+  }
+
+  async open(onConnection: (connection: Duplex) => void, signal: AbortSignal): Promise<void> {
+    if (this.#onConnection !== undefined) {
+      throw refusal(garlicMultiaddr(this.#destination.garlic), 'it is listened on already');
+    }
+    this.#onConnection = onConnection;
+    try {
+      await this.session(signal);
+    } catch (error) {
+      this.#onConnection = undefined;
+      throw error;
+    }
+  }
+
+  /** The session stays for the streams that are in it; callers are sent away from now on. */
+  close(): void {
+    this.#onConnection = undefined;
+  }
+
+  dispose(): void {
+    this.#onConnection = undefined;
+    this.#closing.abort(new RelaymintError('CLOSED', 'This node is shutting down.'));
+  }
+
+  /** The session, once streams go through it. One attempt serves all who wait. */
+  async session(signal: AbortSignal): Promise<SamSession> {
+    this.#opening ??= this.#establish().catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    const aborted = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+      if (signal.aborted) reject(signal.reason as Error);
+    });
+    return Promise.race([this.#opening, aborted]);
+  }
+
+  async #establish(): Promise<SamSession> {
+    const { sam, tunnels } = this.#options;
+    using limit = deadline(HANDSHAKE_MILLIS, 'Building I2P tunnels', this.#closing.signal);
+    const session = await createSession(
+      sam,
+      {
+        id: `relaymint-${randomBytes(8).toString('hex')}`,
+        privateKey: this.#destination.privateKey,
+        options: samOptions({ ...DEFAULT_TUNNELS, ...tunnels }),
+      },
+      AbortSignal.any([limit.signal, AbortSignal.timeout(SAM_MILLIS)]),
+    );
+    this.#closing.signal.addEventListener('abort', () => session.close(), { once: true });
+    void this.#watch(session);
+    void this.#accept(session);
+    try {
+      await this.#reachOurselves(session, limit.signal);
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+    return session;
+  }
+
+  /** A router says late that a session is ready; that a stream comes round says it at once. */
+  async #reachOurselves(session: SamSession, signal: AbortSignal): Promise<void> {
+    this.#probing = true;
+    const over = new AbortController();
+    const either = AbortSignal.any([signal, over.signal]);
+    const round = async (): Promise<void> => {
+      for (;;) {
+        try {
+          const limit = AbortSignal.any([either, AbortSignal.timeout(PROBE_MILLIS)]);
+          const host = `${this.#destination.garlic}.b32.i2p`;
+          const probe = await greeted(await connectStream(this.#options.sam, session.id, host, limit), limit);
+          probe.destroy();
+          return;
+        } catch {
+          if (either.aborted) return;
+        }
+        await wait(RETRY_MILLIS, undefined, { signal: either }).catch(() => {});
+      }
+    };
+    try {
+      await Promise.race([
+        round(),
+        session.announced,
+        session.closed.then((error) => {
+          throw error ?? new RelaymintError('CLOSED', 'The session was closed.');
+        }),
+      ]);
+      signal.throwIfAborted();
+    } finally {
+      over.abort();
+      this.#probing = false;
+    }
+  }
+
+  async #accept(session: SamSession): Promise<void> {
+    let failures = 0;
+    for (;;) {
+      try {
+        const { connection, from } = await acceptStream(this.#options.sam, session.id, this.#closing.signal);
+        failures = 0;
+        this.#take(connection, from);
+      } catch (error) {
+        if (this.#closing.signal.aborted || (await isOver(session))) return;
+        failures += 1;
+        this.#options.log.debug({ error: messageOf(error) }, 'waiting for a stream over I2P failed');
+        await wait(Math.min(failures * 20, RETRY_MILLIS));
+      }
+    }
+  }
+
+  #take(connection: Duplex, from: string): void {
+    // An error nobody watches must not end the process; whoever holds the connection sees it close.
+    connection.on('error', () => {});
+    const ours = this.#probing && garlicOfText(from) === this.#destination.garlic;
+    if (ours) {
+      halfClosing(connection, { greet: true })
+        .on('error', () => {})
+        .resume()
+        .end();
+    } else if (this.#onConnection === undefined) {
+      connection.destroy();
+    } else {
+      this.#onConnection(halfClosing(connection, { greet: true }));
+    }
+  }
+
+  /** A router that went away takes the session with it: a new one is made while somebody listens, or when the next one dials. */
+  async #watch(session: SamSession): Promise<void> {
+    const reason = await session.closed;
+    this.#opening = undefined;
+    if (reason === undefined || this.#closing.signal.aborted) return;
+    const { log } = this.#options;
+    log.warn({ error: reason.message }, 'the I2P session is lost');
+    for (
+      let millis = FIRST_RECONNECT_MILLIS;
+      this.#onConnection !== undefined;
+      millis = Math.min(2 * millis, LAST_RECONNECT_MILLIS)
+    ) {
+      try {
+        await wait(millis, undefined, { signal: this.#closing.signal });
+        await this.session(this.#closing.signal);
+        log.info({ address: garlicMultiaddr(this.#destination.garlic) }, 'the I2P session is back');
+        return;
+      } catch (error) {
+        if (this.#closing.signal.aborted) return;
+        log.debug({ error: messageOf(error) }, 'the I2P session is not back yet');
+      }
+    }
+  }
+}
+
+async function isOver(session: SamSession): Promise<boolean> {
+  const open = Symbol('open');
+  return (await Promise.race([session.closed, Promise.resolve(open)])) !== open;
+}
+
+function samOptions(tunnels: I2pTunnels): SessionOptions {
+  return {
+    SIGNATURE_TYPE: 7,
+    'inbound.length': tunnels.inboundLength,
+    'outbound.length': tunnels.outboundLength,
+    'inbound.quantity': tunnels.inboundQuantity,
+    'outbound.quantity': tunnels.outboundQuantity,
+  };
+}
+
+function garlicAt(address: string): string {
+  const destination = parseAddress(address);
+  if (destination?.kind !== 'garlic') throw unsupported(address, FORMS);
+  return destination.garlic;
+}
+
+function refusal(address: string, why: string): RelaymintError {
+  return new RelaymintError('CONNECTION_REFUSED', `Cannot listen on ${address}: ${why}.`, {
+    remedy: 'Listen on the address of a destination of ours, once.',
+  });
+}
