@@ -9,8 +9,10 @@ import {
   assertAnonymous,
   parseEndpoint,
   parseLocations,
+  parseTunnels,
   type Anonymizer,
   type Endpoint,
+  type I2pTunnels,
   type Location,
   type Phase,
   type Preference,
@@ -25,6 +27,7 @@ export interface OutboundOptions {
   readonly torControl?: Endpoint;
   readonly torPasswordFile?: string;
   readonly i2pSam?: Endpoint;
+  readonly i2pTunnels?: Partial<I2pTunnels>;
   readonly loopbackOnly?: true;
 }
 
@@ -85,6 +88,12 @@ export function addOutboundOptions(command: Command): Command {
       option('--i2p-sam <place>', 'SAM of an I2P router, usually 7656 (default: no I2P)')
         .env('RELAYMINT_I2P_SAM')
         .argParser(parsed(parseEndpoint)),
+    )
+    .addOption(
+      option(
+        '--i2p-tunnels <settings>',
+        'hops and number of I2P tunnels: inbound.length=2,outbound.quantity=4',
+      ).argParser(parsed(parseTunnels)),
     )
     .addOption(option('--loopback-only', 'refuse every connection that would leave this machine'));
 }
@@ -156,6 +165,7 @@ export function outboundSettings(
     torPasswordFile: options.torPasswordFile === undefined ? undefined : path.resolve(options.torPasswordFile),
     torData: defaultDataDir('tor'),
     i2pSam: options.i2pSam,
+    i2pTunnels: options.i2pTunnels ?? {},
     phase,
     preferences: new Map(prefer),
   };

@@ -1,12 +1,15 @@
 /** Transports, and the policy through which everything leaves the process. */
 export type { HostDialer, Listener, Transport, TransportName } from './contract.ts';
 export { formatEndpoint, parseEndpoint, type Endpoint } from './endpoint.ts';
+export { persistentDestination, type I2pDestination } from './i2p/destination.ts';
+export { samVersion } from './i2p/sam.ts';
+export { createI2pTransport, parseTunnels, type I2pTransport, type I2pTunnels } from './i2p/transport.ts';
 export { createMemoryNetwork, createMemoryTransport, type MemoryNetwork } from './memory.ts';
 export { createTcpTransport } from './tcp.ts';
 export { ANONYMIZERS, assertAnonymous, type Anonymizer, type RevealingSettings } from './anonymity.ts';
 export { isLocalAddress, parseLocations, reveals, type Location } from './location.ts';
 export { PHASES, PREFERENCES, isHidden, planDial, type Attempt, type Phase, type Preference } from './preference.ts';
-export { onionMultiaddr } from './address.ts';
+export { garlicMultiaddr, onionMultiaddr } from './address.ts';
 export { isOnion, onionOf, readOnion } from './tor/address.ts';
 export { connectControl, type TorAuth, type TorControl } from './tor/control.ts';
 export { USUAL_PLACES, createDetectedTor, findTor, managedTor, type TorPlace } from './tor/detect.ts';

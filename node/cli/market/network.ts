@@ -68,6 +68,9 @@ export async function openMarketNetwork(options: MarketNetworkOptions): Promise<
   };
 }
 
+/** A few routers build short tunnels soonest, and have nobody to hide from. */
+const SHORT_TUNNELS = 'inbound.length=1,outbound.length=0';
+
 async function startNetwork(
   options: MarketNetworkOptions & { readonly directory: string },
   own: <T extends AsyncDisposable>(resource: T) => T,
@@ -78,5 +81,5 @@ async function startNetwork(
     return { nodeArgs: [...place('--tor-socks', socks), ...place('--tor-control', control)], location: 'onion:80' };
   }
   const { sam } = own(await startI2pNetwork(options));
-  return { nodeArgs: place('--i2p-sam', sam), location: 'i2p' };
+  return { nodeArgs: [...place('--i2p-sam', sam), '--i2p-tunnels', SHORT_TUNNELS], location: 'i2p' };
 }

@@ -29,7 +29,14 @@ import {
 } from '../../discovery/index.ts';
 import { createLinkManager, type LinkManager } from '../../link/index.ts';
 import { createMetering, unmetered, type Metering } from '../../meter/index.ts';
-import { ephemeralOnionKey, onionKeyOf, type Location, type Policy } from '../../transport/index.ts';
+import {
+  ephemeralOnionKey,
+  onionKeyOf,
+  persistentDestination,
+  type I2pDestination,
+  type Location,
+  type Policy,
+} from '../../transport/index.ts';
 import type { NodeRole } from '../control/protocol.ts';
 import { Channels } from './channels.ts';
 import { fundNode } from './funding.ts';
@@ -110,6 +117,10 @@ export interface RunningNode extends AsyncDisposable {
 }
 
 const BOOKS_DIRECTORY = 'books';
+/** Of its I2P destination. */
+export const I2P_KEY_FILE = 'i2p.key';
+/** A router that is there answers sooner, milliseconds. */
+const SAM_MILLIS = 15_000;
 /** Where tor hands visitors over. Short: the path of a socket has no room. */
 const TARGET_DIRECTORY = 'in';
 /** An offer is renewed long before it expires, so that a peer that missed one still has the last. */
@@ -141,11 +152,14 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
   const keys = stack.use(await loadNodeKeys(settings));
   const { identity } = keys;
   const serviceKey = stack.use(settings.onionKey === 'node' ? onionKeyOf(identity) : ephemeralOnionKey());
-  const places = await placesOf(settings, serviceKey.onion);
+  const i2pDestination = await openDestination(settings);
+  if (i2pDestination !== undefined) stack.use(i2pDestination);
+  const places = await placesOf(settings, { onion: serviceKey.onion, garlic: i2pDestination?.garlic });
   const { policy } = stack.use(
     openOutbound(settings.outbound, log, {
       onionKeys: [serviceKey],
       torrcServices: places.torrcServices,
+      i2pDestination,
       targetDir: path.join(settings.dataDir, TARGET_DIRECTORY),
     }),
   );
@@ -284,6 +298,12 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Kept in the data directory, so that the address stays; undefined when it publishes none. */
+async function openDestination({ outbound, locations, dataDir }: NodeSettings): Promise<I2pDestination | undefined> {
+  if (outbound.i2pSam === undefined || !locations.some(({ kind }) => kind === 'i2p')) return undefined;
+  return persistentDestination(path.join(dataDir, I2P_KEY_FILE), outbound.i2pSam, AbortSignal.timeout(SAM_MILLIS));
 }
 
 async function settleAtShutdown(settlement: SettlementEngine, log: Log): Promise<void> {

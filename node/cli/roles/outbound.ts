@@ -7,12 +7,16 @@ import type { Log } from '../../../core/ports.ts';
 import {
   USUAL_PLACES,
   createDetectedTor,
+  createI2pTransport,
   createPolicy,
   createTcpTransport,
   createTorTransport,
   managedTor,
   type Anonymizer,
   type Endpoint,
+  type I2pDestination,
+  type I2pTransport,
+  type I2pTunnels,
   type OnionKey,
   type Outbound,
   type Phase,
@@ -34,6 +38,7 @@ export interface OutboundSettings {
   readonly torData: string;
   /** SAM of an I2P router; undefined: nothing goes over I2P. */
   readonly i2pSam: Endpoint | undefined;
+  readonly i2pTunnels: Partial<I2pTunnels>;
   /** Undefined: 'optional', or 'tor-only' for who is anonymous. */
   readonly phase: Phase | undefined;
   readonly preferences: ReadonlyMap<NodeId, Preference>;
@@ -44,6 +49,8 @@ export interface ReachableOptions {
   /** Of its onion services. The caller disposes it after the outbound. */
   readonly onionKeys?: readonly OnionKey[];
   readonly torrcServices?: readonly TorrcService[];
+  /** Where it is reached over I2P. The caller disposes it after the outbound. */
+  readonly i2pDestination?: I2pDestination | undefined;
   /** Folder for the sockets at which tor hands visitors over. */
   readonly targetDir?: string;
 }
@@ -56,7 +63,8 @@ export interface OpenOutbound extends AsyncDisposable {
 export function openOutbound(settings: OutboundSettings, log: Log, reachable: ReachableOptions = {}): OpenOutbound {
   const { outbound, anonymize, preferences } = settings;
   const tor = torTransport(settings, log, reachable);
-  const transports: Transport[] = [createTcpTransport(), tor];
+  const i2p = i2pTransport(settings, log, reachable);
+  const transports: Transport[] = [createTcpTransport(), tor, ...(i2p === undefined ? [] : [i2p])];
   const policy = createPolicy({
     transports,
     outbound,
@@ -68,7 +76,7 @@ export function openOutbound(settings: OutboundSettings, log: Log, reachable: Re
     policy,
     async [Symbol.asyncDispose]() {
       policy.close();
-      await tor[Symbol.asyncDispose]();
+      await Promise.all([tor[Symbol.asyncDispose](), i2p?.[Symbol.asyncDispose]()]);
     },
   };
 }
@@ -94,6 +102,20 @@ function torTransport(
   return createDetectedTor({
     places: [managedTor(settings.torData), ...USUAL_PLACES],
     create: ({ socks, control }) => create(socks, torControl ?? control),
+  });
+}
+
+function i2pTransport(
+  { i2pSam: sam, i2pTunnels: tunnels }: OutboundSettings,
+  log: Log,
+  { i2pDestination }: ReachableOptions,
+): I2pTransport | undefined {
+  if (sam === undefined) return undefined;
+  return createI2pTransport({
+    sam,
+    tunnels,
+    log,
+    ...(i2pDestination === undefined ? {} : { destinations: [i2pDestination] }),
   });
 }
 

@@ -1,5 +1,12 @@
 /** Where a node listens and what it publishes, out of --listen, --announce and --location. */
-import { onionMultiaddr, onionOfTorrcService, type Location, type TorrcService } from '../../transport/index.ts';
+import { RelaymintError } from '../../../core/errors.ts';
+import {
+  garlicMultiaddr,
+  onionMultiaddr,
+  onionOfTorrcService,
+  type Location,
+  type TorrcService,
+} from '../../transport/index.ts';
 
 export interface Places {
   /** In order; `publish`: what it turns out to listen on goes into the offer. */
@@ -19,7 +26,10 @@ interface PlaceSettings {
 const ANYWHERE = '/ip4/0.0.0.0/tcp/0';
 
 /** @throws RelaymintError FILE_NOT_FOUND when a torrc's service is not there yet. */
-export async function placesOf({ listen, announce, locations }: PlaceSettings, onion: string): Promise<Places> {
+export async function placesOf(
+  { listen, announce, locations }: PlaceSettings,
+  own: { readonly onion: string; readonly garlic: string | undefined },
+): Promise<Places> {
   if (locations.length === 0) {
     return {
       listen: listen.map((address) => ({ address, publish: announce.length === 0 })),
@@ -35,10 +45,18 @@ export async function placesOf({ listen, announce, locations }: PlaceSettings, o
   const hints = [...announce];
   const torrcServices: TorrcService[] = [];
   for (const location of locations) {
-    if (location.kind === 'onion') places.push({ address: onionMultiaddr(onion, location.port), publish: true });
+    if (location.kind === 'onion') places.push({ address: onionMultiaddr(own.onion, location.port), publish: true });
     if (location.kind === 'torrc') {
       torrcServices.push(location);
       places.push({ address: onionMultiaddr(await onionOfTorrcService(location), location.port), publish: true });
+    }
+    if (location.kind === 'i2p') {
+      if (own.garlic === undefined) {
+        throw new RelaymintError('INVALID_CONFIG', 'The location i2p needs an I2P router.', {
+          remedy: 'Say where its SAM is with --i2p-sam (install one: apt-get install i2pd).',
+        });
+      }
+      places.push({ address: garlicMultiaddr(own.garlic), publish: true });
     }
     if (location.kind === 'hint') hints.push(location.address);
   }

@@ -12,7 +12,7 @@ import { garlicMultiaddr, parseAddress, unsupported } from '../address.ts';
 import type { HostDialer, Listener, Transport } from '../contract.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { greeted, halfClosing } from '../halfclose.ts';
-import { garlicOfText, type I2pDestination } from './destination.ts';
+import { garlicOfText, transientDestination, type I2pDestination } from './destination.ts';
 import { SAM_MILLIS, acceptStream, connectStream, createSession, type SamSession, type SessionOptions } from './sam.ts';
 
 /** Hops of each tunnel and how many there are: fewer and shorter is faster, more and longer hides better. */
@@ -33,8 +33,11 @@ export const DEFAULT_TUNNELS: I2pTunnels = {
 
 export interface I2pTransportOptions {
   readonly sam: Endpoint;
-  /** The first dials; each may be listened on. The caller disposes them, after the transport. */
-  readonly destinations: readonly I2pDestination[];
+  /**
+   * The first dials; each may be listened on. The caller disposes them, after the transport. Default: one that is made when
+   * somebody is dialled and forgotten with the transport.
+   */
+  readonly destinations?: readonly I2pDestination[];
   readonly tunnels?: Partial<I2pTunnels>;
   readonly log: Log;
 }
@@ -52,6 +55,34 @@ const PROBE_MILLIS = 10_000;
 const FIRST_RECONNECT_MILLIS = 500;
 const LAST_RECONNECT_MILLIS = 15_000;
 
+const TUNNEL_NAMES: Readonly<Record<string, keyof I2pTunnels>> = {
+  'inbound.length': 'inboundLength',
+  'outbound.length': 'outboundLength',
+  'inbound.quantity': 'inboundQuantity',
+  'outbound.quantity': 'outboundQuantity',
+};
+/** What routers build at most. */
+const MAX_TUNNEL_HOPS = 7;
+const MAX_TUNNELS = 16;
+
+/** Reads `inbound.length=2,outbound.quantity=4`, in I2P's own words. @throws RelaymintError INVALID_ARGUMENT. */
+export function parseTunnels(text: string): Partial<I2pTunnels> {
+  const tunnels: { -readonly [K in keyof I2pTunnels]?: number } = {};
+  for (const part of text.split(',')) {
+    const [, name = '', digits = ''] = /^\s*([a-z.]+)=(\d{1,2})\s*$/.exec(part) ?? [];
+    const key = TUNNEL_NAMES[name];
+    const value = Number(digits);
+    const [least, most] = name.endsWith('quantity') ? [1, MAX_TUNNELS] : [0, MAX_TUNNEL_HOPS];
+    if (key === undefined || digits === '' || value < least || value > most) {
+      throw new RelaymintError('INVALID_ARGUMENT', `"${part.slice(0, 80)}" is no tunnel setting.`, {
+        remedy: `Write inbound.length or outbound.length (0 to ${MAX_TUNNEL_HOPS}), inbound.quantity or outbound.quantity (1 to ${MAX_TUNNELS}): inbound.length=2,inbound.quantity=4.`,
+      });
+    }
+    tunnels[key] = value;
+  }
+  return tunnels;
+}
+
 export function createI2pTransport(options: I2pTransportOptions): I2pTransport {
   return new GarlicTransport(options);
 }
@@ -61,10 +92,11 @@ class GarlicTransport implements I2pTransport {
   readonly handshakeMillis = HANDSHAKE_MILLIS;
   readonly #options: I2pTransportOptions;
   readonly #houses: ReadonlyMap<string, House>;
+  #transient: Promise<House> | undefined;
 
   constructor(options: I2pTransportOptions) {
     this.#options = options;
-    this.#houses = new Map(options.destinations.map((own) => [own.garlic, new House(own, options)]));
+    this.#houses = new Map((options.destinations ?? []).map((own) => [own.garlic, new House(own, options)]));
   }
 
   canDial(address: string): boolean {
@@ -98,12 +130,23 @@ class GarlicTransport implements I2pTransport {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const house of this.#houses.values()) house.dispose();
+    (await this.#transient?.catch(() => undefined))?.dispose();
+  }
+
+  #transientHouse(signal: AbortSignal): Promise<House> {
+    this.#transient ??= transientDestination(this.#options.sam, signal).then(
+      (own) => new House(own, this.#options),
+      (error: unknown) => {
+        this.#transient = undefined;
+        throw error;
+      },
+    );
+    return this.#transient;
   }
 
   async #connect(host: string, signal: AbortSignal): Promise<Duplex> {
-    const [own] = this.#options.destinations;
-    const house = this.#houses.get(own?.garlic ?? '');
-    if (house === undefined) throw new TypeError('a transport without destinations dials nobody');
+    const [first] = this.#houses.values();
+    const house = first ?? (await this.#transientHouse(signal));
     const session = await house.session(signal);
     return connectStream(this.#options.sam, session.id, host, signal);
   }
