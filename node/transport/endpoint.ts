@@ -30,3 +30,14 @@ export function formatEndpoint(endpoint: Endpoint): string {
   if (endpoint.kind === 'unix') return `unix:${endpoint.path}`;
   return `${isIP(endpoint.host) === 6 ? `[${endpoint.host}]` : endpoint.host}:${endpoint.port}`;
 }
+
+/** The kernel takes no longer path of a unix socket. */
+const MAX_SOCKET_PATH = 107;
+
+/** @throws RelaymintError INVALID_ARGUMENT. */
+export function assertSocketPath(socket: string): void {
+  if (Buffer.byteLength(socket) <= MAX_SOCKET_PATH) return;
+  throw new RelaymintError('INVALID_ARGUMENT', `The path ${socket} is too long for a unix socket.`, {
+    remedy: 'Use a folder nearer to the root.',
+  });
+}

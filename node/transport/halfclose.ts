@@ -1,13 +1,19 @@
 /**
  * Half-close for networks that end both directions of a stream as soon as one side closes, as Tor and I2P do.
  * Each direction is records: u16 big-endian length, then that many bytes. A record of length 0 ends the direction.
+ *
+ * Where the network takes whatever it is given and keeps it until it is read, as I2P's router does, both ends count besides:
+ * no more than a window is under way, and a record of length 65535 with a u32 gives back that many bytes of it.
  */
 import { Duplex } from 'node:stream';
 import { RelaymintError } from '../../core/errors.ts';
 import { abortError } from './abort.ts';
 
-/** What the length of a record can say, bytes. */
-const MAX_RECORD_BYTES = 65_535;
+/** The longest record of data, bytes. */
+const MAX_RECORD_BYTES = 65_534;
+/** The length that stands for "so much was read": a u32 big-endian follows. */
+const GRANT = 65_535;
+const GRANT_BYTES = 6;
 /** The listener's first byte, where the dialer waits for one. */
 const GREETING = 1;
 /** The network's own ending is awaited this long once both directions have ended, milliseconds. */
@@ -16,6 +22,8 @@ const LINGER_MILLIS = 10_000;
 export interface HalfCloseOptions {
   /** Sends the byte that `greeted` waits for at the other end. */
   readonly greet?: boolean;
+  /** Bytes that may be under way each way, the same at both ends. Default: what the network itself allows. */
+  readonly window?: number;
 }
 
 /**
@@ -23,7 +31,7 @@ export interface HalfCloseOptions {
  * When the network ends before both directions have, what is left is destroyed with ECONNRESET.
  */
 export function halfClosing(connection: Duplex, options: HalfCloseOptions = {}): Duplex {
-  return new HalfClosing(connection, options.greet === true);
+  return new HalfClosing(connection, options);
 }
 
 /**
@@ -31,7 +39,7 @@ export function halfClosing(connection: Duplex, options: HalfCloseOptions = {}):
  * Destroys `connection` when it fails.
  * @throws RelaymintError CONNECTION_REFUSED (ended before it greeted, or another greeting), TIMEOUT, ABORTED.
  */
-export function greeted(connection: Duplex, signal: AbortSignal): Promise<Duplex> {
+export function greeted(connection: Duplex, signal: AbortSignal, window?: number): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const stop = (): void => {
       connection.off('readable', onReadable).off('end', onEnd).off('close', onEnd).off('error', onError);
@@ -52,7 +60,7 @@ export function greeted(connection: Duplex, signal: AbortSignal): Promise<Duplex
         return;
       }
       stop();
-      resolve(halfClosing(connection));
+      resolve(halfClosing(connection, window === undefined ? {} : { window }));
     };
     const onEnd = (): void => fail(refused('The connection ended before anybody answered'));
     const onError = (cause: Error): void => fail(refused('The connection broke before anybody answered', cause));
@@ -86,10 +94,22 @@ class HalfClosing extends Duplex {
   #theirEnd = false;
   /** Our end is on its way, then flushed. */
   #ourEnd: 'open' | 'sent' | 'flushed' = 'open';
+  readonly #window: number;
+  /** What we may still send. */
+  #credit: number;
+  /** What waits for credit, and whom to tell. */
+  #waiting: { readonly chunks: { chunk: Buffer }[]; readonly done: Done } | undefined;
+  #received = 0;
+  /** Of what was received: what was read and given back. */
+  #granted = 0;
+  /** Bytes of a grant that have come, while one is coming. */
+  #grant: number[] | undefined;
 
-  constructor(wire: Duplex, greet: boolean) {
+  constructor(wire: Duplex, { greet = false, window = Infinity }: HalfCloseOptions) {
     super({ allowHalfOpen: true, readableHighWaterMark: MAX_RECORD_BYTES, writableHighWaterMark: MAX_RECORD_BYTES });
     this.#wire = wire;
+    this.#window = window;
+    this.#credit = window;
     // An error nobody watches must not end the process; whoever holds the connection sees it close.
     this.on('error', () => {});
     wire.on('error', (error) => this.#lost(error));
@@ -110,6 +130,13 @@ class HalfClosing extends Duplex {
     this.#wire.resume();
   }
 
+  /** Where bytes are taken out of the buffer; those that never were in it are seen when they come. */
+  override read(size?: number): unknown {
+    const taken: unknown = super.read(size);
+    this.#giveBack();
+    return taken;
+  }
+
   override _writev(chunks: { chunk: Buffer }[], done: Done): void {
     const wire = this.#wire;
     let total = 0;
@@ -118,6 +145,11 @@ class HalfClosing extends Duplex {
       done();
       return;
     }
+    if (total > this.#credit) {
+      this.#sendWhatMay(chunks, done);
+      return;
+    }
+    this.#credit -= total;
     const flushed = this.#reporting(done);
     let room = 0;
     wire.cork();
@@ -136,6 +168,43 @@ class HalfClosing extends Duplex {
       }
     }
     wire.uncork();
+  }
+
+  /** The first bytes now, as far as credit goes, and the rest when there is more. */
+  #sendWhatMay(chunks: { chunk: Buffer }[], done: Done): void {
+    const all = Buffer.concat(chunks.map(({ chunk }) => chunk));
+    const rest = { chunks: [{ chunk: all.subarray(this.#credit) }], done };
+    if (this.#credit === 0) {
+      this.#waiting = rest;
+      return;
+    }
+    this._writev([{ chunk: all.subarray(0, this.#credit) }], (error) => {
+      if (error !== null && error !== undefined) done(error);
+      else if (this.#credit > 0) this._writev(rest.chunks, done);
+      else this.#waiting = rest;
+    });
+  }
+
+  #onGrant(bytes: number): void {
+    this.#credit += bytes;
+    if (this.#credit > this.#window) {
+      this.#lostBy('more was given back than sent');
+      return;
+    }
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting !== undefined && !this.destroyed) this._writev(waiting.chunks, waiting.done);
+  }
+
+  /** Tells the sender what was read, half a window at a time. */
+  #giveBack(): void {
+    const read = this.#received - this.readableLength - this.#granted;
+    if (this.#theirEnd || read * 2 < this.#window || this.#wire.writableEnded) return;
+    this.#granted += read;
+    const record = Buffer.alloc(GRANT_BYTES);
+    record.writeUInt16BE(GRANT, 0);
+    record.writeUInt32BE(read, 2);
+    this.#wire.write(record);
   }
 
   override _final(done: Done): void {
@@ -158,15 +227,21 @@ class HalfClosing extends Duplex {
   #receive(chunk: Buffer): void {
     let room = true;
     for (let at = 0; at < chunk.length;) {
-      if (this.#theirEnd) {
-        this.#wire.destroy();
-        this.destroy(Object.assign(new Error('bytes came after the end (EPROTO)'), { code: 'EPROTO' }));
+      if (this.#grant !== undefined) {
+        this.#grant.push(chunk[at] as number);
+        at += 1;
+        if (this.#grant.length < GRANT_BYTES - 2) continue;
+        const bytes = Buffer.from(this.#grant).readUInt32BE();
+        this.#grant = undefined;
+        this.#onGrant(bytes);
+      } else if (this.#theirEnd && this.#window === Infinity) {
+        this.#lostBy('bytes came after the end');
         return;
-      }
-      if (this.#left > 0) {
+      } else if (this.#left > 0) {
         const piece = at === 0 && chunk.length <= this.#left ? chunk : chunk.subarray(at, at + this.#left);
         at += piece.length;
         this.#left -= piece.length;
+        this.#received += piece.length;
         room = this.push(piece);
       } else if (this.#high < 0) {
         this.#high = chunk[at] as number;
@@ -175,10 +250,27 @@ class HalfClosing extends Duplex {
         this.#left = this.#high * 256 + (chunk[at] as number);
         this.#high = -1;
         at += 1;
-        if (this.#left === 0) this.#ended();
+        if (this.#left === GRANT) {
+          this.#left = 0;
+          this.#grant = [];
+        } else if (this.#theirEnd) {
+          this.#lostBy('bytes came after the end');
+          return;
+        } else if (this.#left === 0) this.#ended();
+        else if (this.#received + this.#left - this.#granted > this.#window) {
+          this.#lostBy('more came than the window allows');
+          return;
+        }
       }
     }
-    if (!room && !this.#theirEnd) this.#wire.pause();
+    // With a window, what is under way is bounded, and grants come on the same wire: it is never paused.
+    if (!room && !this.#theirEnd && this.#window === Infinity) this.#wire.pause();
+    this.#giveBack();
+  }
+
+  #lostBy(what: string): void {
+    this.#wire.destroy();
+    this.destroy(Object.assign(new Error(`${what} (EPROTO)`), { code: 'EPROTO' }));
   }
 
   #ended(): void {

@@ -1,6 +1,7 @@
 /** Transports, and the policy through which everything leaves the process. */
 export type { HostDialer, Listener, Transport, TransportName } from './contract.ts';
-export { formatEndpoint, parseEndpoint, type Endpoint } from './endpoint.ts';
+export { assertSocketPath, formatEndpoint, parseEndpoint, type Endpoint } from './endpoint.ts';
+export { findProgram } from './program.ts';
 export { persistentDestination, type I2pDestination } from './i2p/destination.ts';
 export { samVersion } from './i2p/sam.ts';
 export { createI2pTransport, parseTunnels, type I2pTransport, type I2pTunnels } from './i2p/transport.ts';
@@ -11,6 +12,8 @@ export { isLocalAddress, parseLocations, reveals, type Location } from './locati
 export { PHASES, PREFERENCES, isHidden, planDial, type Attempt, type Phase, type Preference } from './preference.ts';
 export { garlicMultiaddr, onionMultiaddr } from './address.ts';
 export { isOnion, onionOf, readOnion } from './tor/address.ts';
+export { parseBridges, type Bridges } from './tor/bridges.ts';
+export { runningDaemon, startTorDaemon, type TorDaemon, type TorDaemonOptions } from './tor/daemon.ts';
 export { connectControl, type TorAuth, type TorControl } from './tor/control.ts';
 export { USUAL_PLACES, createDetectedTor, findTor, managedTor, type TorPlace } from './tor/detect.ts';
 export { ephemeralOnionKey, onionKeyOf, type OnionKey } from './tor/key.ts';

@@ -4,10 +4,10 @@
  */
 import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
-import { access, constants, readFile } from 'node:fs/promises';
-import path from 'node:path';
+import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { RelaymintError } from '../../../core/errors.ts';
+import { findProgram } from '../../transport/index.ts';
 
 export type InnerProcess = ChildProcessByStdio<null, Readable, Readable>;
 
@@ -18,44 +18,6 @@ export interface NetworkNamespace extends AsyncDisposable {
   start(command: readonly string[]): InnerProcess;
   /** Runs a program inside to its end. @returns its stdout. @throws RelaymintError INTERNAL with its last words. */
   run(command: readonly string[]): Promise<string>;
-}
-
-/** Programs that come from Debian packages of other names. */
-const PACKAGES: Readonly<Record<string, string>> = {
-  ip: 'iproute2',
-  unshare: 'util-linux',
-  nsenter: 'util-linux',
-  'tor-gencert': 'tor',
-};
-/** Where daemons lie that are not on every user's PATH. */
-const SYSTEM_PATHS: readonly string[] = ['/usr/sbin', '/sbin'];
-
-/** The kernel takes no longer path of a unix socket. */
-const MAX_SOCKET_PATH = 107;
-
-/** @throws RelaymintError INVALID_ARGUMENT. */
-export function assertSocketPath(socket: string): void {
-  if (Buffer.byteLength(socket) <= MAX_SOCKET_PATH) return;
-  throw new RelaymintError('INVALID_ARGUMENT', `The path ${socket} is too long for a unix socket.`, {
-    remedy: 'Use a folder nearer to the root (TMPDIR sets where temporary ones are).',
-  });
-}
-
-/** @throws RelaymintError PROGRAM_MISSING, naming the package. */
-export async function findProgram(name: string): Promise<string> {
-  const folders = [...(process.env['PATH'] ?? '').split(path.delimiter).filter(Boolean), ...SYSTEM_PATHS];
-  for (const folder of folders) {
-    const file = path.join(folder, name);
-    const found = await access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (found) return file;
-  }
-  throw new RelaymintError('PROGRAM_MISSING', `The program ${name} is not installed.`, {
-    remedy: `On Debian and its kin: apt-get install ${PACKAGES[name] ?? name}`,
-    details: { program: name },
-  });
 }
 
 /**

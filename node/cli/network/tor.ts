@@ -9,8 +9,8 @@ import { createInterface } from 'node:readline';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
-import type { Endpoint } from '../../transport/index.ts';
-import { assertSocketPath, findProgram, openNamespace, type InnerProcess, type NetworkNamespace } from './namespace.ts';
+import { assertSocketPath, findProgram, type Endpoint } from '../../transport/index.ts';
+import { openNamespace, type InnerProcess, type NetworkNamespace } from './namespace.ts';
 
 export interface PrivateTorNetworkOptions {
   /** Keys, logs and sockets go here; made 0700. */

@@ -67,6 +67,9 @@ export async function createSession(
     () => {},
     () => {},
   );
+  // The router says no more on this socket; that it ends must be heard.
+  void announced.then(() => socket.resume());
+  socket.on('end', () => socket.destroy());
   const closed = new Promise<RelaymintError | undefined>((resolve) => {
     const lost = (): void =>
       resolve(ours ? undefined : new RelaymintError('I2P_NOT_RUNNING', 'The I2P router ended our session.'));

@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, messageOf } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
+import { MIB } from '../../../core/units.ts';
 import { deadline } from '../abort.ts';
 import { garlicMultiaddr, parseAddress, unsupported } from '../address.ts';
 import type { HostDialer, Listener, Transport } from '../contract.ts';
@@ -48,6 +49,11 @@ export interface I2pTransport extends Transport, HostDialer, AsyncDisposable {}
 const FORMS = '/garlic32/HASH with the 52 characters before .b32.i2p';
 /** Until a session has tunnels, and until a lease set is found. */
 const HANDSHAKE_MILLIS = 180_000;
+/**
+ * Bytes of a link under way each way. Routers take whatever they are given and keep it in memory until it is read, so
+ * that only the two ends can push back: above what I2P carries in a second.
+ */
+const WINDOW_BYTES = 4 * MIB;
 /** Attempts to reach ourselves or a peer while tunnels are still being built are this far apart, milliseconds. */
 const RETRY_MILLIS = 500;
 /** An attempt to reach ourselves gets no answer for this long: the next one. */
@@ -106,7 +112,7 @@ class GarlicTransport implements I2pTransport {
   async dial(address: string, { signal }: { readonly signal: AbortSignal }): Promise<Duplex> {
     const garlic = garlicAt(address);
     using limit = deadline(HANDSHAKE_MILLIS, `Connecting to ${garlic}.b32.i2p`, signal);
-    return greeted(await this.#connect(`${garlic}.b32.i2p`, limit.signal), limit.signal);
+    return greeted(await this.#connect(`${garlic}.b32.i2p`, limit.signal), limit.signal, WINDOW_BYTES);
   }
 
   reachesHost(host: string): boolean {
@@ -289,7 +295,7 @@ class House {
     } else if (this.#onConnection === undefined) {
       connection.destroy();
     } else {
-      this.#onConnection(halfClosing(connection, { greet: true }));
+      this.#onConnection(halfClosing(connection, { greet: true, window: WINDOW_BYTES }));
     }
   }
 

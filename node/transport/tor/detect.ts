@@ -12,11 +12,13 @@ export interface TorPlace {
   readonly control: Endpoint;
 }
 
+type UnixEndpoint = Endpoint & { readonly kind: 'unix' };
+
 const port = (number: number): Endpoint => ({ kind: 'tcp', host: '127.0.0.1', port: number });
-const socket = (path: string): Endpoint => ({ kind: 'unix', path });
+const socket = (path: string): UnixEndpoint => ({ kind: 'unix', path });
 
 /** Our own daemon's place in its data directory. */
-export function managedTor(directory: string): TorPlace {
+export function managedTor(directory: string): { readonly socks: UnixEndpoint; readonly control: UnixEndpoint } {
   return { socks: socket(`${directory}/socks`), control: socket(`${directory}/control`) };
 }
 

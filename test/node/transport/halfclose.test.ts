@@ -271,8 +271,8 @@ describe('half-close records', () => {
     expect((await wireBytes([Buffer.from('ab'), Buffer.from('c')])).toString('hex')).toBe('00036162630000');
     const long = await wireBytes([Buffer.alloc(65_536, 7)]);
     expect(long.length).toBe(65_536 + 3 * 2);
-    expect(long.readUInt16BE(0)).toBe(65_535);
-    expect(long.subarray(65_537).toString('hex')).toBe('0001070000');
+    expect(long.readUInt16BE(0)).toBe(65_534);
+    expect(long.subarray(65_536).toString('hex')).toBe('000207070000');
   });
 
   it('are read alike however the wire cuts them', async () => {
@@ -330,5 +330,53 @@ describe('half-close records', () => {
     ours.resume();
     expect(await gone).toMatchObject({ code: 'EPROTO' });
     expect(near.destroyed).toBe(true);
+  });
+});
+
+describe('a window', () => {
+  const windowed = async (window: number): Promise<[Duplex, Duplex]> => {
+    const [near, far] = await tcpPair();
+    return [halfClosing(near, { window }), halfClosing(far, { window })];
+  };
+
+  it('holds a writer whom nobody reads, whatever the network would take', async () => {
+    const [near, far] = await windowed(1000);
+    let written = 0;
+    for (let i = 0; i < 10; i += 1) near.write(Buffer.alloc(300, i), () => (written += 1));
+    // An answer shows that all that could come has come.
+    far.write('x');
+    await once(near, 'data');
+    expect(written).toBeLessThan(4);
+    expect(far.readableLength).toBeLessThanOrEqual(1000);
+    near.end();
+    const all = await whole(far);
+    expect(all).toEqual(Buffer.concat(Array.from({ length: 10 }, (_, i) => Buffer.alloc(300, i))));
+    expect(written).toBe(10);
+    far.destroy();
+  });
+
+  it('carries far more than itself both ways at once, bit-exact, and ends', async () => {
+    const [near, far] = await windowed(100_000);
+    const there = randomBytes(3 * MIB);
+    const back = randomBytes(2 * MIB);
+    const gone = Promise.all([closed(near), closed(far)]);
+    for (let at = 0; at < there.length; at += 70_001) near.write(there.subarray(at, at + 70_001));
+    near.end();
+    far.end(back);
+    const [arrivedThere, arrivedBack] = await Promise.all([whole(far), whole(near)]);
+    expect(arrivedThere.equals(there)).toBe(true);
+    expect(arrivedBack.equals(back)).toBe(true);
+    expect(await gone).toEqual([undefined, undefined]);
+  });
+
+  it('ends with whoever sends more than it allows, or gives back what was not sent', async () => {
+    for (const wrong of ['more', 'grant'] as const) {
+      const [near, far] = await tcpPair();
+      far.on('error', () => {}).resume();
+      const ours = halfClosing(near, { window: 10 });
+      const failure = closed(ours);
+      far.write(wrong === 'more' ? Buffer.from([0, 11, ...Buffer.alloc(11)]) : Buffer.from('ffff00000001', 'hex'));
+      expect(await failure).toMatchObject({ code: 'EPROTO' });
+    }
   });
 });

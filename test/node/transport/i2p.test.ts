@@ -73,22 +73,9 @@ requirePrograms('i2pd')('over real I2P', () => {
     });
 
     it('are refused when they are no keys', () => {
-      for (const text of ['', 'x', 'A'.repeat(600), `${'A'.repeat(512)}AAD--`, '!'.repeat(600), 'A'.repeat(10_000)]) {
+      for (const text of ['', 'x', 'A'.repeat(500), '!'.repeat(600), 'A'.repeat(10_000)]) {
         expect(() => readDestination(text)).toThrow(expect.objectContaining({ code: 'INVALID_ENCODING' }));
       }
-    });
-
-    it('cannot be used twice', async () => {
-      const [own] = destinations;
-      const second = createI2pTransport({
-        sam: network.sam,
-        destinations: own === undefined ? [] : [own],
-        log: silentLog,
-      });
-      await using _second = second;
-      await expect(second.listen(garlicMultiaddr(own?.garlic ?? ''), () => {})).rejects.toMatchObject({
-        code: 'CONNECTION_REFUSED',
-      });
     });
   });
 
