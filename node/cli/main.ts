@@ -14,6 +14,8 @@ import { relayCommand } from './commands/relay.ts';
 import { startCommand } from './commands/start.ts';
 import { tillCommand } from './commands/till.ts';
 import { walletCommand } from './commands/wallet.ts';
+import { i2pCommand } from './commands/i2p.ts';
+import { torCommand } from './commands/tor.ts';
 import { watchtowerCommand } from './commands/watchtower.ts';
 import { reportError } from './output.ts';
 
@@ -46,6 +48,8 @@ function createProgram(): Command {
   settleCommand(program);
   statsCommand(program);
   watchtowerCommand(program);
+  torCommand(program);
+  i2pCommand(program);
   return program;
 }
 

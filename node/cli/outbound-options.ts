@@ -19,6 +19,7 @@ import {
 } from '../transport/index.ts';
 import { collect, defaultDataDir, parsed } from './options.ts';
 import type { OutboundSettings } from './roles/outbound.ts';
+import { ONION_PORT } from './roles/places.ts';
 
 /** Of every command that reaches others. */
 export interface OutboundOptions {
@@ -56,16 +57,33 @@ const GROUP = 'Anonymity (docs/anonymity.md):';
 const option = (flags: string, description: string): Option => new Option(flags, description).helpGroup(GROUP);
 
 export function addOutboundOptions(command: Command): Command {
-  return command
+  command.addOption(
+    option(
+      '--anonymize [network]',
+      'reach everything through tor (or i2p), and publish nothing that tells where this is',
+    )
+      .env('RELAYMINT_ANONYMIZE')
+      .choices(ANONYMIZERS)
+      .preset('tor'),
+  );
+  return addTorOptions(command)
+    .addOption(
+      option('--i2p-sam <place>', 'SAM of an I2P router, usually 7656 (default: no I2P)')
+        .env('RELAYMINT_I2P_SAM')
+        .argParser(parsed(parseEndpoint)),
+    )
     .addOption(
       option(
-        '--anonymize [network]',
-        'reach everything through tor (or i2p), and publish nothing that tells where this is',
-      )
-        .env('RELAYMINT_ANONYMIZE')
-        .choices(ANONYMIZERS)
-        .preset('tor'),
+        '--i2p-tunnels <settings>',
+        'hops and number of I2P tunnels: inbound.length=2,outbound.quantity=4',
+      ).argParser(parsed(parseTunnels)),
     )
+    .addOption(option('--loopback-only', 'refuse every connection that would leave this machine'));
+}
+
+/** Where tor is. */
+export function addTorOptions(command: Command): Command {
+  return command
     .addOption(
       option(
         '--tor-socks <place>',
@@ -83,19 +101,7 @@ export function addOutboundOptions(command: Command): Command {
       option('--tor-password-file <file>', "password of tor's control port, where it takes no cookie").env(
         'RELAYMINT_TOR_PASSWORD_FILE',
       ),
-    )
-    .addOption(
-      option('--i2p-sam <place>', 'SAM of an I2P router, usually 7656 (default: no I2P)')
-        .env('RELAYMINT_I2P_SAM')
-        .argParser(parsed(parseEndpoint)),
-    )
-    .addOption(
-      option(
-        '--i2p-tunnels <settings>',
-        'hops and number of I2P tunnels: inbound.length=2,outbound.quantity=4',
-      ).argParser(parsed(parseTunnels)),
-    )
-    .addOption(option('--loopback-only', 'refuse every connection that would leave this machine'));
+    );
 }
 
 export function addPeerOptions(command: Command): Command {
@@ -178,6 +184,3 @@ export function locationsOf(options: OutboundOptions & LocationOptions & Reveali
   if ((options.announce ?? []).length > 0) return [];
   return options.anonymize === 'tor' ? [{ kind: 'onion', port: ONION_PORT }] : [{ kind: 'i2p' }];
 }
-
-/** Any will do: nobody else has the address. */
-const ONION_PORT = 80;

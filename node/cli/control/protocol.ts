@@ -145,6 +145,8 @@ export interface ControlResults {
   readonly withdraw: { readonly withdrawn: string; readonly signature?: string | undefined };
   /** Drains, then requests the close of every channel we pay, and closes those whose challenge period is over. */
   readonly close: { readonly closed: number; readonly returned: string };
+  /** Signs a fresh offer and tells it to every linked peer. */
+  readonly advertise: { readonly addresses: readonly string[]; readonly peers: number };
   readonly stop: { readonly stopping: boolean };
 }
 
@@ -161,6 +163,7 @@ export const resultSchemas: { readonly [C in ControlCall]: z.ZodType<ControlResu
   plan: planSchema,
   withdraw: z.object({ withdrawn: decimal, signature: z.string().optional() }),
   close: z.object({ closed: z.number().int(), returned: decimal }),
+  advertise: z.object({ addresses: z.array(z.string()), peers: z.number().int() }),
   stop: z.object({ stopping: z.boolean() }),
 };
 

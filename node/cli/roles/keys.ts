@@ -35,7 +35,7 @@ export interface KeyOptions {
 }
 
 export const WALLET_FILE = 'wallet.json';
-const NODE_KEY_FILE = 'node.key';
+export const NODE_KEY_FILE = 'node.key';
 const DELEGATE_FILE = 'delegate.json';
 const SEED_BYTES = 32;
 

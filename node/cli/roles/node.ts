@@ -114,6 +114,8 @@ export interface RunningNode extends AsyncDisposable {
   serve(service: string, price: PricePerMiB, handler: ServiceHandler): void;
   /** Listens, signs the offer, tells the bootstrap peers. @returns the addresses others can dial. */
   announce(): Promise<readonly string[]>;
+  /** Signs the offer anew and tells every peer. @returns what it publishes, and how many heard it. */
+  advertise(): Promise<{ readonly addresses: readonly string[]; readonly peers: number }>;
 }
 
 const BOOKS_DIRECTORY = 'books';
@@ -295,6 +297,11 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
       renewOffer();
       await discovery.refresh();
       return published;
+    },
+    async advertise() {
+      await discovery.refresh();
+      renewOffer();
+      return { addresses: published, peers: links.links().length };
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

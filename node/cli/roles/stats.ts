@@ -62,6 +62,7 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
       view.forget();
       return { closed, returned: returned.toString() };
     },
+    advertise: () => node.advertise(),
     stop: async () => {
       options.stop();
       return { stopping: true };

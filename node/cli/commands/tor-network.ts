@@ -1,0 +1,187 @@
+/** `relaymint tor address | connect | discover | advertise`: nodes that are reached through Tor. */
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import type { Command } from 'commander';
+import { RelaymintError } from '../../../core/errors.ts';
+import { nodeId, shortId } from '../../../core/ids.ts';
+import { systemClock } from '../../../core/ports.ts';
+import { formatCredits } from '../../../core/units.ts';
+import {
+  createDiscovery,
+  createOfferBook,
+  parsePeer,
+  type PeerAddress,
+  type SignedOffer,
+} from '../../discovery/index.ts';
+import { createLinkManager, identityFromSeed, readNodeKey, type LinkManager } from '../../link/index.ts';
+import { createPolicy, isHidden, onionKeyOf, onionMultiaddr, readOnion } from '../../transport/index.ts';
+import { callControl, readControlFile } from '../control/client.ts';
+import { watchLifecycle, type Lifecycle } from '../lifecycle.ts';
+import { addCommonOptions, collect, defaultDataDir, parsed, type CommonOptions } from '../options.ts';
+import { addTorOptions, outboundSettings, type OutboundOptions } from '../outbound-options.ts';
+import { counted, createLog, createOutput, table } from '../output.ts';
+import { NODE_KEY_FILE } from '../roles/keys.ts';
+import { ONION_PORT } from '../roles/places.ts';
+import { openOutbound } from '../roles/outbound.ts';
+
+interface DataOptions extends CommonOptions {
+  readonly data: string;
+}
+
+interface DiscoverOptions extends CommonOptions, OutboundOptions {
+  readonly bootstrap: readonly PeerAddress[];
+}
+
+export function torNetworkCommands(tor: Command): void {
+  dataCommand(tor, 'address', "show a node's onion address")
+    .description('The address is that of the node key: it is known before tor runs, and stays.')
+    .action((options: DataOptions) => address(options));
+  addTorOptions(addCommonOptions(tor.command('connect').summary('reach a node through Tor and say what it offers')))
+    .description('Opens a link as nobody in particular, measures the round trip and shows the offer.')
+    .argument('<peer>', 'ADDRESS.onion, ADDRESS.onion:PORT or NODEID@/onion3/ADDRESS:PORT', parsed(parseOnionPeer))
+    .addHelpText('after', `\nExample:\n  relaymint tor connect ${'x'.repeat(8)}..${'x'.repeat(8)}.onion\n`)
+    .action((peer: PeerAddress, options: CommonOptions & OutboundOptions) => connect(peer, options));
+  addTorOptions(addCommonOptions(tor.command('discover').summary('ask nodes through Tor who offers a service')))
+    .description('Asks the bootstrap nodes for the offers they know, and shows those with an onion address.')
+    .argument('[service]', 'relay, content, publish or another one (default: any)')
+    .requiredOption(
+      '--bootstrap <node@address>',
+      'a node to ask: NODEID@/onion3/ADDRESS:PORT or ADDRESS.onion (repeatable)',
+      collect(parseOnionPeer),
+    )
+    .action((service: string | undefined, options: DiscoverOptions) => discover(service, options));
+  dataCommand(tor, 'advertise', 'let a running node tell its peers its offer now')
+    .description('A running node does so by itself, every hour and a half; this asks it to do it at once.')
+    .action((options: DataOptions) => advertise(options));
+}
+
+function dataCommand(tor: Command, name: string, summary: string): Command {
+  return addCommonOptions(tor.command(name).summary(summary)).option(
+    '--data <dir>',
+    "the node's data folder",
+    defaultDataDir('relay'),
+  );
+}
+
+/** An onion address that comes from a node key is the node's name as well. */
+function parseOnionPeer(text: string): PeerAddress {
+  if (text.includes('@')) return parsePeer(text);
+  const [, host = '', port] = /^(.*?)(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const { onion, publicKey } = readOnion(host);
+  return { nodeId: nodeId(publicKey), address: onionMultiaddr(onion, port === undefined ? ONION_PORT : Number(port)) };
+}
+
+async function address(options: DataOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  using identity = await readNodeKey(path.join(path.resolve(options.data), NODE_KEY_FILE));
+  using key = onionKeyOf(identity);
+  const multiaddr = onionMultiaddr(key.onion, ONION_PORT);
+  output.value({ nodeId: identity.nodeId, onion: `${key.onion}.onion`, address: multiaddr });
+  output.line(`${key.onion}.onion\nOthers join with: --bootstrap ${identity.nodeId}@${multiaddr}`);
+}
+
+interface Visitor extends AsyncDisposable {
+  readonly links: LinkManager;
+}
+
+/** Links of a node key that is forgotten afterwards, over Tor and nothing else. */
+function openVisitor(options: CommonOptions & OutboundOptions): Visitor {
+  const stack = new AsyncDisposableStack();
+  const log = createLog(options.logLevel, 'tor');
+  const identity = stack.use(identityFromSeed(randomBytes(32)));
+  const { policy } = stack.use(openOutbound(outboundSettings({ ...options, anonymize: 'tor' }), log));
+  const links = stack.use(createLinkManager({ identity, policy, clock: systemClock, log }));
+  return { links, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+async function connect(peer: PeerAddress, options: CommonOptions & OutboundOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  using lifecycle = watchLifecycle();
+  await using visitor = openVisitor(options);
+  const began = performance.now();
+  const link = await visitor.links.connect(peer.nodeId, [peer.address], { signal: lifecycle.signal });
+  const connectMillis = Math.round(performance.now() - began);
+  const rttMillis = Math.round(await link.ping(lifecycle.signal));
+  const { offer } = link;
+  output.value({
+    nodeId: link.peer,
+    transport: link.transport,
+    connectMillis,
+    rttMillis,
+    ...(offer === undefined ? {} : offerTexts(offer)),
+  });
+  output.line(
+    [
+      `Node ${link.peer} answers through ${link.transport === 'tor' ? 'Tor' : link.transport}: connected in ${connectMillis} ms, round trip ${rttMillis} ms.`,
+      offer === undefined ? '  It offers nothing.' : `  sells    ${servicesText(offer) || 'nothing'}`,
+      ...(offer === undefined
+        ? []
+        : [`  wallet   ${offer.wallet}`, `  address  ${offer.addresses.join(', ') || 'none'}`]),
+    ].join('\n'),
+  );
+}
+
+async function discover(service: string | undefined, options: DiscoverOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  using lifecycle = watchLifecycle();
+  await using visitor = openVisitor(options);
+  const book = createOfferBook({ clock: systemClock });
+  const log = createLog(options.logLevel, 'tor');
+  await using discovery = createDiscovery({
+    links: visitor.links,
+    book,
+    clock: systemClock,
+    log,
+    bootstrap: options.bootstrap,
+  });
+  await discovery.refresh(lifecycle.signal);
+  assertReached(visitor.links, lifecycle);
+  const offers = (service === undefined ? book.all() : book.find(service)).filter(({ addresses }) =>
+    addresses.some(isHidden),
+  );
+  output.value(offers.map((offer) => ({ nodeId: offer.nodeId, ...offerTexts(offer) })));
+  const rows = offers.map((offer) => [
+    `  ${shortId(offer.nodeId)}`,
+    servicesText(offer),
+    offer.addresses.filter(isHidden)[0] ?? '',
+  ]);
+  output.line(
+    offers.length === 0
+      ? `Nobody with an onion address offers ${service ?? 'anything'}.`
+      : table([['  NODE', 'CREDITS PER MIB', 'ADDRESS'], ...rows]),
+  );
+}
+
+function assertReached(links: LinkManager, { signal }: Lifecycle): void {
+  signal.throwIfAborted();
+  if (links.links().length > 0) return;
+  throw new RelaymintError('NO_ROUTE', 'None of the bootstrap nodes was reached through Tor.', {
+    remedy: 'Try one with "relaymint tor connect", which says why.',
+  });
+}
+
+async function advertise(options: DataOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  const policy = createPolicy({ transports: [], outbound: 'loopback' });
+  const control = await readControlFile(path.resolve(options.data));
+  const told = await callControl(policy.fetch('control'), control, 'advertise');
+  output.value(told);
+  output.line(
+    told.addresses.length === 0
+      ? 'The node publishes no address: others know its offer, and cannot dial it.'
+      : `Told ${counted(told.peers, 'peer')}: ${told.addresses.join(', ')}`,
+  );
+}
+
+function servicesText(offer: SignedOffer): string {
+  return offer.services.map(({ name, price }) => `${name} ${formatCredits(price)}`).join(', ');
+}
+
+function offerTexts(offer: SignedOffer): object {
+  return {
+    wallet: offer.wallet,
+    addresses: offer.addresses,
+    services: offer.services.map(({ name, price }) => ({ name, pricePerMiB: price.toString() })),
+  };
+}

@@ -1,0 +1,15 @@
+/** `relaymint tor ..`: a tor of our own, and what goes through it. */
+import type { Command } from 'commander';
+import { torNetworkCommands } from './tor-network.ts';
+import { torDaemonCommands } from './tor-daemon.ts';
+
+export function torCommand(program: Command): void {
+  const tor = program
+    .command('tor')
+    .summary('run a tor for Relaymint, look at it, and reach nodes through it')
+    .description(
+      'Starts and stops a tor of its own, shows what it does, and reaches, finds and tells other nodes through it.\nNodes find a tor that was started here by themselves; docs/anonymity.md says what it hides and what not.',
+    );
+  torDaemonCommands(tor);
+  torNetworkCommands(tor);
+}
