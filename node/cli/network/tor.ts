@@ -31,6 +31,8 @@ export interface PrivateTorNetwork extends AsyncDisposable {
   readonly clientTorrc: readonly string[];
   /** Ends the client and starts it again on the same sockets. */
   restartClient(): Promise<void>;
+  /** Adds a relay that nobody has heard of. @returns its bridge line: by it alone one gets in. */
+  startBridge(transport: 'plain' | 'obfs4'): Promise<string>;
   /** Ends all relays: circuits break, and none can be built any more. */
   stopRelays(): Promise<void>;
 }
@@ -38,6 +40,7 @@ export interface PrivateTorNetwork extends AsyncDisposable {
 const RELAYS = 3;
 const START_MILLIS = 120_000;
 const FIRST_PORT = 5000;
+const BRIDGE_PORTS = { plain: 6000, obfs4: 6010 } as const;
 /** Seconds between votes at the start; the first vote is made so many seconds after the authority has started. */
 const VOTING_SECONDS = 5;
 const VOTE_LEAD_SECONDS = 1;
@@ -91,6 +94,7 @@ export async function startTorNetwork(options: PrivateTorNetworkOptions): Promis
       await network.stop('client');
       await network.startClient(() => {});
     },
+    startBridge: (transport) => network.startBridge(transport),
     stopRelays: async () => {
       for (const name of network.relays) await network.stop(name);
     },
@@ -195,7 +199,29 @@ class Network {
       'CookieAuthentication 1',
       'ClientOnly 1',
     ]);
-    const child = this.#start('client');
+    await this.#untilConnected('client', onBootstrap);
+  }
+
+  async startBridge(transport: 'plain' | 'obfs4'): Promise<string> {
+    const name = `bridge${transport}`;
+    const port = BRIDGE_PORTS[transport];
+    const obfuscated = [
+      `ServerTransportPlugin obfs4 exec ${transport === 'obfs4' ? await findProgram('obfs4proxy') : ''}`,
+      `ServerTransportListenAddr obfs4 127.0.0.1:${port + 1}`,
+      'ExtORPort auto',
+    ];
+    const lines = [...this.joinLines, ...this.#serverLines(name, port), 'BridgeRelay 1', 'PublishServerDescriptor 0'];
+    await this.#writeTorrc(name, [...lines, ...(transport === 'obfs4' ? obfuscated : [])]);
+    await this.#untilConnected(name, () => {});
+    const fingerprint = /^\S+ ([0-9A-F]{40})/.exec(await readFile(this.#path(name, 'fingerprint'), 'utf8'))?.[1] ?? '';
+    if (transport === 'plain') return `127.0.0.1:${port} ${fingerprint}`;
+    const written = await readFile(this.#path(name, 'pt_state', 'obfs4_bridgeline.txt'), 'utf8');
+    const secret = /cert=\S+ iat-mode=\d/.exec(written)?.[0] ?? '';
+    return `obfs4 127.0.0.1:${port + 1} ${fingerprint} ${secret}`;
+  }
+
+  async #untilConnected(name: string, onBootstrap: (percent: number, what: string) => void): Promise<void> {
+    const child = this.#start(name);
     await new Promise<void>((resolve, reject) => {
       const lines = createInterface({ input: child.stdout });
       const settle = (error?: RelaymintError): void => {
@@ -205,8 +231,8 @@ class Network {
         if (error === undefined) resolve();
         else reject(error);
       };
-      const onAbort = (): void => settle(this.#failure('The client was not connected in time', 'client'));
-      const onExit = (): void => settle(this.#failure('The client ended', 'client'));
+      const onAbort = (): void => settle(this.#failure(`${name} was not connected in time`, name));
+      const onExit = (): void => settle(this.#failure(`${name} ended`, name));
       const onLine = (line: string): void => {
         const [, percent, what = ''] = /Bootstrapped (\d+)%(?: \([^)]*\))?: (.*)$/.exec(line) ?? [];
         if (percent === undefined) return;
