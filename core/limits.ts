@@ -62,6 +62,8 @@ export const MAX_STREAM_PARAMS = 1024;
 export const MAX_CONTROL_CELLS = 2048;
 /** Time for one CREATE or EXTEND to be answered, milliseconds. */
 export const CIRCUIT_BUILD_MILLIS = 20_000;
+/** The same where the next hop has an onion or I2P address: reaching it may take what those networks take for a first path. */
+export const CIRCUIT_BUILD_HIDDEN_MILLIS = 120_000;
 
 // --- money ------------------------------------------------------------------------------------------------------------
 /** Bytes whose value a stranger may owe: the loss bound. */

@@ -104,6 +104,8 @@ export interface OnionKey {
 export interface CircuitTiming {
   /** One CREATE or EXTEND. Default CIRCUIT_BUILD_MILLIS. */
   readonly buildMillis?: number;
+  /** One EXTEND to a hop with an onion or I2P address. Default CIRCUIT_BUILD_HIDDEN_MILLIS. */
+  readonly hiddenBuildMillis?: number;
   /** A stream is open and nothing came for this long: ping. Default 10,000. */
   readonly quietMillis?: number;
   /** A ping unanswered for this long destroys the circuit. Default 10,000. */

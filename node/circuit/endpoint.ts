@@ -1,7 +1,13 @@
 /** The circuits of one node: accepts, builds, keeps and ends them. */
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
-import { CIRCUIT_BUILD_MILLIS, JOINED_IDLE_MILLIS, MAX_HOPS, MAX_JOINED_CIRCUITS } from '../../core/limits.ts';
+import {
+  CIRCUIT_BUILD_HIDDEN_MILLIS,
+  CIRCUIT_BUILD_MILLIS,
+  JOINED_IDLE_MILLIS,
+  MAX_HOPS,
+  MAX_JOINED_CIRCUITS,
+} from '../../core/limits.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { Log } from '../../core/ports.ts';
 import { pricePerMiB } from '../../core/units.ts';
@@ -60,6 +66,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   readonly nodeId: NodeId;
   readonly relayPrice: PricePerMiB | undefined;
   readonly buildMillis: number;
+  readonly hiddenBuildMillis: number;
   readonly traffic: Traffic = { framesIn: 0, framesOut: 0, bytesIn: 0, bytesOut: 0 };
   readonly #options: CircuitEndpointOptions;
   readonly #onionKey: OnionKey;
@@ -84,8 +91,10 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     this.#log = options.log ?? silentLog;
     this.#maxJoined = options.maxJoinedCircuits ?? MAX_JOINED_CIRCUITS;
     this.buildMillis = options.timing?.buildMillis ?? CIRCUIT_BUILD_MILLIS;
+    this.hiddenBuildMillis = options.timing?.hiddenBuildMillis ?? CIRCUIT_BUILD_HIDDEN_MILLIS;
     this.#timing = {
       buildMillis: this.buildMillis,
+      hiddenBuildMillis: this.hiddenBuildMillis,
       quietMillis: options.timing?.quietMillis ?? QUIET_MILLIS,
       pingMillis: options.timing?.pingMillis ?? PING_MILLIS,
     };

@@ -16,6 +16,7 @@ import type { MuxOwner } from './mux.ts';
 import type { CircuitPort } from './port.ts';
 import { DestroyReason, ending, endingError, reasonWord } from './reason.ts';
 import type { Ending } from './reason.ts';
+import { isAnonymizing } from '../transport/preference.ts';
 
 /** A hop of the plan: who, and what it is paid for everything from itself onward. */
 export interface PlannedHop {
@@ -25,6 +26,7 @@ export interface PlannedHop {
 
 export interface InitiatedTiming {
   readonly buildMillis: number;
+  readonly hiddenBuildMillis: number;
   readonly quietMillis: number;
   readonly pingMillis: number;
 }
@@ -96,7 +98,8 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
     for (const [index, { offer, price }] of plan.entries()) {
       const initiation = new HopInitiation(offer.nodeId, offer.onionKey);
       const { ephemeral } = initiation;
-      const answer = this.#answer(index, signal);
+      const far = index > 0 && offer.addresses.some(isAnonymizing);
+      const answer = this.#answer(index, far ? this.#timing.hiddenBuildMillis : this.#timing.buildMillis, signal);
       if (index === 0) {
         this.#leg.pushPayload(encodeCreate({ price, ephemeral }), FrameType.CREATE);
       } else {
@@ -120,23 +123,19 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   }
 
   /** Waits for CREATED or EXTENDED; whatever goes wrong destroys the circuit. */
-  #answer(hop: number, signal: AbortSignal | undefined): Promise<Created> {
+  #answer(hop: number, millis: number, signal: AbortSignal | undefined): Promise<Created> {
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         const error = new RelaymintError('ABORTED', 'Building the circuit was aborted.', { cause: signal?.reason });
         this.#end(ending(DestroyReason.FINISHED, ''), error);
       };
       const timer = setTimeout(() => {
-        const error = new RelaymintError(
-          'TIMEOUT',
-          `Hop ${hop + 1} did not answer in ${this.#timing.buildMillis} ms.`,
-          {
-            remedy: 'Build another circuit without it.',
-            details: { hop },
-          },
-        );
+        const error = new RelaymintError('TIMEOUT', `Hop ${hop + 1} did not answer in ${millis} ms.`, {
+          remedy: 'Build another circuit without it.',
+          details: { hop },
+        });
         this.#end(ending(DestroyReason.TIMEOUT, ''), error);
-      }, this.#timing.buildMillis);
+      }, millis);
       const done = (): void => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);

@@ -28,6 +28,7 @@ import type { CircuitPort } from './port.ts';
 import { DestroyReason, ending, endingError } from './reason.ts';
 import type { Ending } from './reason.ts';
 import type { MuxStream } from './stream.ts';
+import { isAnonymizing } from '../transport/preference.ts';
 
 /** What a relayed circuit asks of the node. */
 export interface RelayHost {
@@ -35,6 +36,7 @@ export interface RelayHost {
   /** undefined: this node carries nothing onward. */
   readonly relayPrice: PricePerMiB | undefined;
   readonly buildMillis: number;
+  readonly hiddenBuildMillis: number;
   /** A link to the next hop on which we can pay. @throws RelaymintError. */
   reach(node: NodeId, addresses: readonly string[], signal: AbortSignal): Promise<CircuitPort>;
   /** Serves a stream, or says why not. */
@@ -177,9 +179,13 @@ export class RelayedCircuit implements LegOwner, FrameSource, MuxOwner {
       return;
     }
     this.#extending = new AbortController();
-    this.#timer = setTimeout(() => {
-      this.end(ending(DestroyReason.TIMEOUT, 'the next hop did not answer in time'));
-    }, this.#host.buildMillis);
+    const far = request.addresses.some(isAnonymizing);
+    this.#timer = setTimeout(
+      () => {
+        this.end(ending(DestroyReason.TIMEOUT, 'the next hop did not answer in time'));
+      },
+      far ? this.#host.hiddenBuildMillis : this.#host.buildMillis,
+    );
     void this.#reach(request, this.#extending.signal);
   }
 

@@ -30,8 +30,13 @@ export interface Attempt {
 
 /** True for addresses that do not tell where their node is, and whose dialling does not tell where we are. */
 export function isHidden(address: string): boolean {
+  return isAnonymizing(address) || parseAddress(address)?.kind === 'memory';
+}
+
+/** True for addresses of Tor and I2P: a first connection to one may take minutes. */
+export function isAnonymizing(address: string): boolean {
   const kind = parseAddress(address)?.kind;
-  return kind === 'onion' || kind === 'garlic' || kind === 'memory';
+  return kind === 'onion' || kind === 'garlic';
 }
 
 /** The attempts in their order; empty when no address may be used. The order within each kind stays as given. */
@@ -44,6 +49,12 @@ export function planDial(addresses: readonly string[], { phase, preference, anon
     open.map((address) => ({ address, direct: true, ...(warning === undefined ? {} : { warning }) }));
   const late = phase === 'deprecated' ? 'deprecated' : undefined;
   if (preference === 'direct') return warned(late);
-  if (preference === undefined && phase === 'optional') return [...warned(late), ...hidden];
+  if (preference === undefined && phase === 'optional') {
+    const near = addresses.filter((address) => !isAnonymizing(address));
+    return [
+      ...near.map((address) => ({ address, direct: !isHidden(address) })),
+      ...hidden.filter(({ address }) => isAnonymizing(address)),
+    ];
+  }
   return [...hidden, ...warned(late ?? (hidden.length > 0 ? 'fallback' : undefined))];
 }
