@@ -4,6 +4,7 @@ import { isRelaymintError } from '../core/errors.ts';
 import { reportError } from '../node/cli/output.ts';
 import { circuitCommand } from './circuit.ts';
 import { ledgerCommand } from './ledger/command.ts';
+import { onionCommand } from './onion.ts';
 
 /** As the `relaymint` program: 0 done, 1 failed, 2 the command line is wrong, 130 stopped by the user. */
 const EXIT_USAGE = 2;
@@ -17,6 +18,7 @@ function createProgram(): Command {
     .exitOverride();
   circuitCommand(program);
   ledgerCommand(program);
+  onionCommand(program);
   return program;
 }
 

@@ -27,7 +27,11 @@ function removeFiles(directory: string): void {
 
 /** Loads only what its kind needs, so that a plain row's processes stay plain. */
 async function open(): Promise<Peer> {
-  if (config.kind === 'plain') return (await import('./peers/plain.ts')).openPlainPeer(config);
+  if (config.kind === 'plain') {
+    const { way } = config;
+    if (way.transport !== 'tcp') return (await import('./peers/raw.ts')).openRawPeer(config, way);
+    return (await import('./peers/plain.ts')).openPlainPeer(config);
+  }
   return (await import('./peers/node.ts')).openNodePeer(config);
 }
 

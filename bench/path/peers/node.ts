@@ -6,7 +6,9 @@ import { outboundSettings } from '../../../node/cli/outbound-options.ts';
 import { createLog } from '../../../node/cli/output.ts';
 import { openNode, relayWindowPrice, type NodeSettings, type RunningNode } from '../../../node/cli/roles/node.ts';
 import { pingPong, serveEcho, serveSource, transfer } from '../load.ts';
-import type { NodePeer, Peer, PeerCommands, Settled } from '../protocol.ts';
+import { parseEndpoint, parseTunnels, type Location } from '../../../node/transport/index.ts';
+import type { NodePeer, Peer, PeerCommands, Settled, Way } from '../protocol.ts';
+import { TUNNELS } from './raw.ts';
 
 const SOURCE_SERVICE = 'source';
 const ECHO_SERVICE = 'echo';
@@ -40,21 +42,40 @@ function settingsOf(config: NodePeer): NodeSettings {
     dataDir: config.dataDir,
     ledgerUrl: config.ledgerUrl,
     programId: config.programId,
-    listen: initiates ? [] : ['/ip4/127.0.0.1/tcp/0'],
+    listen: initiates || config.way.transport !== 'tcp' ? [] : ['/ip4/127.0.0.1/tcp/0'],
     announce: [],
     bootstrap: config.path.map(({ nodeId, addresses: [address = ''] }) => ({ nodeId, address })),
     seed: undefined,
     airdrop: AIRDROP,
     deposit: DEPOSIT,
-    locations: [],
+    locations: initiates ? [] : LOCATIONS[config.way.transport],
     onionKey: 'node',
-    outbound: outboundSettings({ loopbackOnly: true }),
+    outbound: outboundOver(config.way),
     relayPrice: config.part === 'relay' ? PRICE : undefined,
     windowPrice: initiates ? pricePerMiB(0n) : config.part === 'relay' ? relayWindowPrice(PRICE) : PRICE,
     tillSlots: initiates ? undefined : TILL_SLOTS,
     ...(config.metered ? {} : { unmetered: true }),
     log: createLog('warn', config.label),
   };
+}
+
+const LOCATIONS: Readonly<Record<Way['transport'], readonly Location[]>> = {
+  tcp: [],
+  tor: [{ kind: 'onion', port: 80 }],
+  i2p: [{ kind: 'i2p' }],
+};
+
+function outboundOver(way: Way): NodeSettings['outbound'] {
+  switch (way.transport) {
+    case 'tcp':
+      return outboundSettings({ loopbackOnly: true });
+    case 'tor': {
+      const [torSocks, torControl] = [parseEndpoint(way.socks), parseEndpoint(way.control)];
+      return outboundSettings({ torSocks, torControl, phase: 'tor-only' });
+    }
+    case 'i2p':
+      return outboundSettings({ i2pSam: parseEndpoint(way.sam), i2pTunnels: parseTunnels(TUNNELS), phase: 'tor-only' });
+  }
 }
 
 interface Joined {
