@@ -71,13 +71,13 @@ async function readHelp(
 
 function subcommandsIn(text: string): string[] {
   const section = /^Commands:\n((?: .*\n?)+)/m.exec(text)?.[1] ?? '';
-  return [...section.matchAll(/^ {2}([a-z][a-z-]*)/gm)]
+  return [...section.matchAll(/^ {2}([a-z][a-z0-9-]*)/gm)]
     .map((match) => match[1] ?? '')
     .filter((name) => name !== 'help');
 }
 
 function optionsIn(text: string): string[] {
-  return [...text.matchAll(/^ {2}(?:-\w, )?(--[a-z][a-z-]*)/gm)].map((match) => match[1] ?? '');
+  return [...text.matchAll(/^ {2}(?:-\w, )?(--[a-z][a-z0-9-]*)/gm)].map((match) => match[1] ?? '');
 }
 
 describe('the commands', () => {
@@ -158,7 +158,7 @@ function faultsOfCall(line: string, words: readonly string[]): string[] {
   }
   const known = optionsIn(text);
   for (const word of rest) {
-    const option = /^(--[a-z][a-z-]*)/.exec(word)?.[1];
+    const option = /^(--[a-z][a-z0-9-]*)/.exec(word)?.[1];
     if (option !== undefined && !known.includes(option)) faults.push(`${line}: there is no option ${option}`);
   }
   return faults;
@@ -186,7 +186,7 @@ describe('the remedies of errors', () => {
     const known = new Set([...help.values()].flatMap(optionsIn));
     const faults = sources.flatMap((file) =>
       [...readFileSync(path.join(root, file), 'utf8').matchAll(/remedy:\s*['`]([^'`]*)/g)].flatMap((match) =>
-        [...(match[1] ?? '').matchAll(/--[a-z][a-z-]*/g)]
+        [...(match[1] ?? '').matchAll(/--[a-z][a-z0-9-]*/g)]
           .filter(([option]) => !known.has(option))
           .map(([option]) => `${file}: there is no option ${option}`),
       ),
@@ -200,7 +200,7 @@ describe('the remedies of errors', () => {
 describe('the prose', () => {
   it.each(documents.map((document) => document.file))('of %s names only options that some command has', (file) => {
     const known = new Set([...help.values()].flatMap(optionsIn));
-    const named = [...documentOf(file).prose.matchAll(/`(--[a-z][a-z-]*)[^`]*`/g)].map((match) => match[1] ?? '');
+    const named = [...documentOf(file).prose.matchAll(/`(--[a-z][a-z0-9-]*)[^`]*`/g)].map((match) => match[1] ?? '');
     expect(named.filter((option) => !known.has(option))).toEqual([]);
   });
 

@@ -163,18 +163,22 @@ async function startLedger(network: PrivateTorNetwork, directory: string): Promi
 function forward(socket: string, host: string, port: number): Promise<Server> {
   const server = createServer((near: Socket) => {
     near.on('error', () => {});
-    openSocket(host, port, signal).then(
-      (far) => {
-        near.pipe(far).pipe(near);
-        near.on('close', () => far.destroy());
-        far.on('close', () => near.destroy());
-      },
-      () => near.destroy(),
-    );
+    void join(near, host, port);
   });
   return new Promise((resolve) => {
     server.listen(socket, () => resolve(server));
   });
+}
+
+async function join(near: Socket, host: string, port: number): Promise<void> {
+  try {
+    const far = await openSocket(host, port, signal);
+    near.pipe(far).pipe(near);
+    near.on('close', () => far.destroy());
+    far.on('close', () => near.destroy());
+  } catch {
+    near.destroy();
+  }
 }
 
 async function statusOf(gateway: string, host: string): Promise<number> {

@@ -73,7 +73,7 @@ function outboundOver(way: Way): NodeSettings['outbound'] {
       const [torSocks, torControl] = [parseEndpoint(way.socks), parseEndpoint(way.control)];
       return outboundSettings({ torSocks, torControl, phase: 'tor-only' });
     }
-    case 'i2p':
+    default:
       return outboundSettings({ i2pSam: parseEndpoint(way.sam), i2pTunnels: parseTunnels(TUNNELS), phase: 'tor-only' });
   }
 }

@@ -19,7 +19,7 @@ export const SAM_MILLIS = 15_000;
 
 export interface SamSession {
   readonly id: string;
-  /** Resolves when the router says that it is ready, which may take long after streams already work. Never rejects. */
+  /** Resolves when the router says that it is ready, which may be long after streams already work; not at all when it never is. */
   readonly announced: Promise<void>;
   /** Resolves when it is over: with the reason, undefined after our own `close`. Never rejects. */
   readonly closed: Promise<RelaymintError | undefined>;
@@ -63,12 +63,17 @@ export async function createSession(
   const request = `SESSION CREATE STYLE=STREAM ID=${id} DESTINATION=${privateKey} ${settings.join(' ')}`;
   let ours = false;
   const status = ask(socket, request, new AbortController().signal);
-  const announced = status.then(
-    () => {},
-    () => {},
-  );
-  // The router says no more on this socket; that it ends must be heard.
-  void announced.then(() => socket.resume());
+  const announced = new Promise<void>((resolve) => {
+    const onStatus = async (): Promise<void> => {
+      await status;
+      resolve();
+      // The router says no more on this socket; that it ends must be heard.
+      socket.resume();
+    };
+    onStatus().catch(() => {
+      // `closed` tells why.
+    });
+  });
   socket.on('end', () => socket.destroy());
   const closed = new Promise<RelaymintError | undefined>((resolve) => {
     const lost = (): void =>
@@ -84,7 +89,7 @@ export async function createSession(
   try {
     await Promise.race([
       samVersion(sam, signal),
-      status.then(() => {}),
+      announced,
       closed.then((error) => {
         throw error ?? failed('the session ended');
       }),

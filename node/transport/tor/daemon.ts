@@ -77,8 +77,8 @@ export async function startTorDaemon(options: TorDaemonOptions): Promise<TorDaem
     mode: 0o600,
   });
   await Promise.all([socks, control].map((endpoint) => rm(endpoint.path, { force: true })));
-  const [program = '', ...args] = [...wrap, tor, '-f', torrc];
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const [program, ...args] = [...wrap, tor, '-f', torrc];
+  const child = spawn(program ?? tor, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const daemon = new ManagedTor(child, directory, options.log);
   try {
     await daemon.connect(control, options);

@@ -60,30 +60,30 @@ async function speaksSocks(endpoint: Endpoint, signal: AbortSignal): Promise<boo
   }
 }
 
+type Dialer = Transport & HostDialer & AsyncDisposable;
+
 /**
  * A tor transport that is made of what is found when it is first needed. Until then no socket is opened; what was not found is
  * looked for again the next time.
  */
-export function createDetectedTor<T extends Transport & HostDialer & AsyncDisposable>(options: {
+export function createDetectedTor(options: {
   readonly places: readonly TorPlace[];
   /** Makes the transport; also used, without a place being tried, to tell which addresses it reaches. */
-  readonly create: (place: TorPlace) => T;
-}): Transport & HostDialer & AsyncDisposable {
+  readonly create: (place: TorPlace) => Dialer;
+}): Dialer {
   return new DetectedTor(options.places, options.create);
 }
 
-class DetectedTor<T extends Transport & HostDialer & AsyncDisposable>
-  implements Transport, HostDialer, AsyncDisposable
-{
+class DetectedTor implements Dialer {
   readonly name = 'tor';
   readonly handshakeMillis: number;
   readonly #places: readonly TorPlace[];
-  readonly #create: (place: TorPlace) => T;
+  readonly #create: (place: TorPlace) => Dialer;
   /** Knows addresses; never connected. */
-  readonly #model: T;
-  #found: T | undefined;
+  readonly #model: Dialer;
+  #found: Dialer | undefined;
 
-  constructor(places: readonly TorPlace[], create: (place: TorPlace) => T) {
+  constructor(places: readonly TorPlace[], create: (place: TorPlace) => Dialer) {
     this.#places = places;
     this.#create = create;
     this.#model = create({ socks: socket('/nowhere'), control: socket('/nowhere') });
@@ -114,7 +114,7 @@ class DetectedTor<T extends Transport & HostDialer & AsyncDisposable>
     return (await this.#tor(new AbortController().signal)).listen(address, onConnection);
   }
 
-  async #tor(signal: AbortSignal): Promise<T> {
+  async #tor(signal: AbortSignal): Promise<Dialer> {
     if (this.#found === undefined) {
       const place = await findTor(this.#places, signal);
       // Two dials may have looked at the same time.

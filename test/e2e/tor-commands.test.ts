@@ -1,0 +1,149 @@
+/** `relaymint tor ..` on a real Tor network with a real relay in it, as its users type it. */
+import path from 'node:path';
+import { afterAll, beforeAll, expect, it, test } from 'vitest';
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import { silentLog } from '../../core/ports.ts';
+import { startTorNetwork } from '../../node/cli/network/tor.ts';
+import { formatEndpoint } from '../../node/transport/index.ts';
+import { requirePrograms } from '../network.ts';
+import { relaymint, temporaryFolder, type Finished } from './marketplace.ts';
+import { startCommand } from './node.ts';
+
+const MINUTES = 60_000;
+
+/** @throws Error when it failed or said anything to people. */
+function jsonOf({ code, stdout, stderr }: Finished): unknown {
+  if (code !== 0 || stderr !== '') throw new Error(`it ended with code ${code}: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
+requirePrograms('tor')('tor commands', () => {
+  const stack = new AsyncDisposableStack();
+  let data: string;
+  let torArgs: readonly string[];
+  let controlArgs: readonly string[];
+  let addresses: readonly string[];
+  let relay: { readonly nodeId: string; readonly address: string };
+
+  beforeAll(async () => {
+    const folder = stack.use(await temporaryFolder());
+    data = path.join(folder.path, 'relay');
+    const signal = new AbortController().signal;
+    const network = stack.use(
+      await startTorNetwork({ directory: path.join(folder.path, 'tor'), log: silentLog, signal }),
+    );
+    controlArgs = ['--tor-control', formatEndpoint(network.control)];
+    torArgs = ['--tor-socks', formatEndpoint(network.socks), ...controlArgs];
+    const quiet = ['--json', '--log-level', 'warn'];
+    const ledger = stack.use(await startCommand('ledger', 'start', ...quiet, '--memory', '--port', '0'));
+    const ledgerArgs = ['--ledger', String(ledger.ready['url']), '--program', String(ledger.ready['programId'])];
+    const where = ['--data', data, '--location', 'AUTODETECT,onion:80', '--listen', '/ip4/127.0.0.1/tcp/0'];
+    const started = stack.use(
+      await startCommand('relay', ...quiet, ...ledgerArgs, '--airdrop', '20', ...where, ...torArgs),
+    );
+    addresses = started.ready['addresses'] as readonly string[];
+    relay = { nodeId: String(started.ready['nodeId']), address: addresses[1] ?? '' };
+  }, 3 * MINUTES);
+  afterAll(() => stack.disposeAsync());
+
+  it('a relay with AUTODETECT and an onion location publishes both', () => {
+    expect(addresses).toEqual([expect.stringMatching(/\/tcp\//), expect.stringMatching(/^\/onion3\//)]);
+  });
+
+  it('address: that of the node key, which the running relay published', async () => {
+    const shown = jsonOf(await relaymint('tor', 'address', '--json', '--data', data));
+    expect(shown).toEqual({ nodeId: relay.nodeId, onion: expect.stringMatching(/\.onion$/), address: relay.address });
+  });
+
+  it('connect: by the onion address alone, to the node that it names', async () => {
+    const onion = `${/^\/onion3\/([a-z2-7]{56})/.exec(relay.address)?.[1]}.onion`;
+    expect(jsonOf(await relaymint('tor', 'connect', '--json', onion, ...torArgs))).toMatchObject({
+      nodeId: relay.nodeId,
+      transport: 'tor',
+      addresses: expect.arrayContaining([relay.address]) as string[],
+      services: [{ name: 'relay', pricePerMiB: '10000' }],
+    });
+    const text = await relaymint('tor', 'connect', onion, ...torArgs);
+    expect(text.stdout).toContain('answers through Tor');
+    expect(text.stdout).toContain('relay 0.01');
+  });
+
+  it('connect: nobody there, no tor there, no address', async () => {
+    const nobody = 'pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion';
+    const gone = await relaymint('tor', 'connect', '--json', nobody, ...torArgs);
+    expect(gone.code).toBe(1);
+    expect(JSON.parse(gone.stdout)).toMatchObject({ ok: false, error: { code: 'ONION_UNREACHABLE' } });
+    const without = await relaymint('tor', 'connect', nobody, '--tor-socks', `unix:${data}/nowhere`);
+    expect(without.code).toBe(1);
+    expect(without.stderr).toContain('relaymint tor start');
+    const old = await relaymint('tor', 'connect', 'expyuzz4wqqyqhjn.onion', ...torArgs);
+    expect(old.code).toBe(2);
+    expect(old.stderr).toContain('version 2');
+  });
+
+  it('discover: who sells what, by onion address', async () => {
+    const bootstrap = ['--bootstrap', `${relay.nodeId}@${relay.address}`];
+    const found = jsonOf(await relaymint('tor', 'discover', 'relay', '--json', ...bootstrap, ...torArgs));
+    expect(found).toMatchObject([{ nodeId: relay.nodeId }]);
+    expect(jsonOf(await relaymint('tor', 'discover', 'content', '--json', ...bootstrap, ...torArgs))).toEqual([]);
+  });
+
+  it('advertise: a running node signs its offer anew; one that does not run says so', async () => {
+    const told = jsonOf(await relaymint('tor', 'advertise', '--json', '--data', data));
+    expect(told).toEqual({ addresses: expect.arrayContaining([relay.address]) as string[], peers: expect.any(Number) });
+    const none = await relaymint('tor', 'advertise', '--data', `${data}-none`);
+    expect(none.code).toBe(1);
+    expect(none.stderr).toContain('No running node');
+  });
+
+  it('status: connected, with circuits', async () => {
+    expect(jsonOf(await relaymint('tor', 'status', '--json', ...controlArgs))).toMatchObject({
+      bootstrap: 100,
+      circuits: expect.arrayContaining([expect.objectContaining({ state: 'BUILT' })]) as object[],
+    });
+    const text = await relaymint('tor', 'status', ...controlArgs);
+    expect(text.stdout).toContain('100 % connected');
+  });
+
+  it('rotate: at once the first time, and says how long tor waits the second time', async () => {
+    const rotated: { delaySeconds: number }[] = [];
+    for (let turn = 0; turn < 3; turn += 1) {
+      const told = jsonOf(await relaymint('tor', 'rotate', '--json', ...controlArgs));
+      rotated.push(told as { delaySeconds: number });
+    }
+    expect(rotated[0]).toEqual({ event: 'rotated', delaySeconds: 0 });
+    expect(rotated.slice(1).some(({ delaySeconds }) => delaySeconds > 0 && delaySeconds <= 10)).toBe(true);
+  });
+});
+
+test('tor stop, and i2p without a router, say what to do', async () => {
+  await using folder = await temporaryFolder();
+  const stop = await relaymint('tor', 'stop', '--json', '--data', folder.path);
+  expect(stop.code).toBe(1);
+  expect(JSON.parse(stop.stdout)).toMatchObject({ ok: false, error: { code: 'TOR_NOT_RUNNING' } });
+  const sam = ['--i2p-sam', `unix:${folder.path}/sam`];
+  for (const args of [
+    ['i2p', 'status', ...sam],
+    ['i2p', 'address', '--data', folder.path, ...sam],
+  ]) {
+    const none = await relaymint(...args);
+    expect(none.code).toBe(1);
+    expect(none.stderr).toContain('apt-get install i2pd');
+  }
+});
+
+test.each([
+  ['--location', 'AUTODETECT', '--ledger', 'https://rpc.example'],
+  ['--location', '192.0.2.1:4001', '--ledger', 'https://rpc.example'],
+  ['--phase', 'default', '--ledger', 'https://rpc.example'],
+  ['--ledger', 'http://127.0.0.1:8899'],
+  ['--loopback-only', '--ledger', 'https://rpc.example'],
+])('a relay refuses to start with --anonymize and %s %s', async (setting, ...rest) => {
+  await using folder = await temporaryFolder();
+  const args = ['relay', '--json', '--data', path.join(folder.path, 'data'), '--anonymize', setting, ...rest];
+  const { code, stdout, stderr } = await relaymint(...args);
+  expect(code).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ ok: false, error: { code: 'UNSAFE_CONFIG' } });
+  expect(stderr).toContain(`${setting} `);
+  expect(stderr).toContain('does not go with --anonymize');
+});
