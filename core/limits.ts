@@ -116,6 +116,8 @@ export const MAX_CID_BYTES = 63;
 export const MAX_BLOCKS_IN_FLIGHT = 8;
 /** A registered name in bytes: its inlined host label (each "-" doubled) must fit 63 characters. */
 export const MAX_NAME_BYTES = 58;
+/** Hosts that one publish brings its content to: each is sent all of it, one after the other. */
+export const MAX_REPLICAS = 16;
 /** Blocks under one root: 64 GiB in 1 MiB chunks; what a host walks and indexes for one publish. */
 export const MAX_BLOCKS_PER_ROOT = 65_536;
 /** Levels of one file's or directory's tree: 1,024 links a node need 4 for a petabyte, sharded directories rarely 8. */

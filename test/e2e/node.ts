@@ -6,6 +6,8 @@ import { PROGRAM } from './marketplace.ts';
 
 export interface RunningCommand extends AsyncDisposable {
   readonly ready: Readonly<Record<string, unknown>>;
+  /** kill -9. */
+  kill(): Promise<void>;
 }
 
 /** Starts it and waits for its ready event. Disposing it is Ctrl-C. @throws Error with its last words when it ends before. */
@@ -23,6 +25,10 @@ export async function startCommand(...args: readonly string[]): Promise<RunningC
   });
   return {
     ready,
+    async kill() {
+      child.kill('SIGKILL');
+      await over;
+    },
     async [Symbol.asyncDispose]() {
       child.kill('SIGINT');
       await over;

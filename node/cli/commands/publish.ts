@@ -2,12 +2,12 @@
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
 import { nodeId, type NodeId } from '../../../core/ids.ts';
-import { MAX_RELAYS } from '../../../core/limits.ts';
+import { MAX_RELAYS, MAX_REPLICAS } from '../../../core/limits.ts';
 import { amount, formatBytes } from '../../../core/units.ts';
 import { MAX_YEARS } from '../../../ledger/term.ts';
 import { parseNewName, siteUrl } from '../../../sites/name/index.ts';
 import { watchLifecycle } from '../lifecycle.ts';
-import { SELLS_NOTHING, addNodeOptions, parsed, wholeNumber, type NodeOptions } from '../options.ts';
+import { SELLS_NOTHING, addNodeOptions, collect, parsed, wholeNumber, type NodeOptions } from '../options.ts';
 import { addOutboundOptions, addPeerOptions, type OutboundOptions, type PeerOptions } from '../outbound-options.ts';
 import { createOutput, createProgress, createStatus } from '../output.ts';
 import { requireDirectory } from '../market/visit.ts';
@@ -20,7 +20,8 @@ interface PublishOptions extends NodeOptions, OutboundOptions, PeerOptions {
   readonly name: string;
   readonly royalty: number;
   readonly years: number;
-  readonly host?: NodeId;
+  readonly host?: readonly NodeId[];
+  readonly replicas: number;
   readonly hops: number;
 }
 
@@ -47,8 +48,14 @@ export function publishCommand(program: Command): void {
     .option('--years <n>', 'how long to pay for the name, when it is new (1 to 10)', wholeNumber(1, MAX_YEARS), 1)
     .option(
       '--host <node>',
-      'bring it to this host (default: the cheapest known)',
-      parsed((text: string) => nodeId(text)),
+      'bring it to this host (repeatable; default: the cheapest known)',
+      collect((text: string) => nodeId(text)),
+    )
+    .option(
+      '--replicas <n>',
+      `how many hosts are to have it, 1 to ${MAX_REPLICAS}: when one is gone, visitors are served by the others`,
+      wholeNumber(1, MAX_REPLICAS),
+      1,
     )
     .option('--hops <n>', `paid relays between you and the host, 0 to ${MAX_RELAYS}`, wholeNumber(0, MAX_RELAYS), 0)
     .addHelpText(
@@ -76,6 +83,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   await node.announce();
   const importing = createProgress('Importing', output.json);
   const uploading = createProgress('Sending  ', output.json);
+  const wanted = Math.max(options.replicas, options.host?.length ?? 0);
   const status = createStatus(output.json);
   const { publish } = await loadPublisher();
   const result = await publish(node, {
@@ -83,13 +91,15 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
     name: options.name,
     royaltyBps: options.royalty,
     years: options.years,
-    host: options.host,
+    hosts: options.host ?? [],
+    replicas: wanted,
     hops: options.hops,
     signal: lifecycle.signal,
     onImport: ({ bytes }) => importing.update(bytes, undefined),
-    onUpload: ({ sentBytes }, totalBytes) => {
+    onUpload: ({ sentBytes }, totalBytes, replica) => {
       importing.finish();
-      uploading.update(sentBytes, Math.max(totalBytes, sentBytes));
+      const before = (replica - 1) * totalBytes;
+      uploading.update(before + sentBytes, Math.max(wanted * totalBytes, before + sentBytes));
     },
     onRegistration: (step) => {
       uploading.finish();
@@ -105,6 +115,10 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
     `${result.name} ${result.record}: ${result.files} files, ${formatBytes(result.bytes)}, content ${result.cid}\n` +
       `A local gateway shows it at ${siteUrl(result.name, 8402)}`,
   );
+  if (result.hosts.length < wanted) {
+    output.line(`Only ${result.hosts.length} of ${wanted} hosts took it: publish again when there are more.`);
+    process.exitCode = 1;
+  } else if (wanted > 1) output.line(`${wanted} hosts have it.`);
   if (result.paid !== '0') output.line(`The name cost ${priceText(amount(BigInt(result.paid)))}.`);
   if (result.daysLeft !== undefined && result.daysLeft < RENEWAL_HINT_DAYS) {
     output.line(renewalHint(result.name, result.daysLeft));

@@ -12,6 +12,7 @@ import {
   type LocationOptions,
   type OutboundOptions,
   type PeerOptions,
+  type RevealingOptions,
 } from '../outbound-options.ts';
 import { createLog, createOutput, type Output } from '../output.ts';
 import { openNode, type NodeSettings, type RunningNode } from '../roles/node.ts';
@@ -24,6 +25,7 @@ export interface RunNodeOptions {
     OutboundOptions &
     PeerOptions &
     LocationOptions &
+    RevealingOptions &
     Partial<ListenOptions> &
     Partial<EarningOptions> & { readonly maxRoyalty?: number };
   readonly relayPrice: PricePerMiB | undefined;

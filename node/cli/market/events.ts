@@ -26,6 +26,8 @@ export interface Published {
   readonly cid: string;
   readonly files: number;
   readonly bytes: number;
+  /** Node ids of those that have all of it. */
+  readonly hosts: readonly string[];
   readonly nodeId: string;
   readonly wallet: string;
   /** Credits of the owner's wallet before anything was paid, base units. */
@@ -71,6 +73,7 @@ export const publishedSchema: z.ZodType<Published> = z.object({
   cid: z.string(),
   files: z.number().int(),
   bytes: z.number().int(),
+  hosts: z.array(z.string()),
   nodeId: z.string(),
   wallet: z.string(),
   creditsBefore: decimal,

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { CID } from 'multiformats/cid';
-import { RelaymintError } from '../../../core/errors.ts';
+import { RelaymintError, messageOf } from '../../../core/errors.ts';
 import type { NodeId } from '../../../core/ids.ts';
 import { amount, formatCredits, type Amount, type UnixSeconds } from '../../../core/units.ts';
 import type { LedgerReader, NameRecord, RegistrationStep } from '../../../ledger/contract.ts';
@@ -28,13 +28,16 @@ export interface PublishSettings {
   readonly royaltyBps: number;
   /** How long a name that is registered now is paid for, 1 .. 10. */
   readonly years: number;
-  /** The host to bring it to; undefined: the cheapest known. */
-  readonly host: NodeId | undefined;
+  /** The hosts to bring it to, in that order; none: the cheapest known. */
+  readonly hosts: readonly NodeId[];
+  /** How many of them are to have it, 1 .. MAX_REPLICAS. Fewer will do, with a warning; none will not. */
+  readonly replicas: number;
   /** Paid relays between us and the host. */
   readonly hops: number;
   readonly signal: AbortSignal;
   readonly onImport: (progress: ImportProgress) => void;
-  readonly onUpload: (progress: PublishProgress, totalBytes: number) => void;
+  /** `replica` counts the hosts from 1. */
+  readonly onUpload: (progress: PublishProgress, totalBytes: number, replica: number) => void;
   readonly onRegistration: (step: RegistrationStep) => void;
 }
 
@@ -55,7 +58,7 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
     node.settings.log.warn({ path: left, reason }, 'a file was left out');
   }
 
-  await upload(node, settings, store, imported.root, imported.bytes);
+  const hosts = await uploadToAll(node, settings, store, imported.root, imported.bytes);
   const change = await pointName(node, settings, imported.root, registration);
   // The books are final once the host has answered the circuit's end: that frame counts as well.
   await node.circuits.close();
@@ -67,6 +70,7 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
     cid: imported.root.toString(),
     files: imported.files,
     bytes: imported.bytes,
+    hosts,
     nodeId: node.keys.identity.nodeId,
     wallet: node.wallet.address,
     creditsBefore: creditsBefore.toString(),
@@ -75,20 +79,47 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
   };
 }
 
+type Store = Parameters<typeof publishSite>[0]['store'];
+
+/**
+ * To one host after the other, until enough have it: each is paid, and takes only what it lacks. One that fails is passed over
+ * for the next. @returns those that have it all, at least one.
+ */
+async function uploadToAll(
+  node: RunningNode,
+  settings: PublishSettings,
+  store: Store,
+  root: CID,
+  totalBytes: number,
+): Promise<NodeId[]> {
+  const known = node.discovery.book.find(PUBLISH_SERVICE).map((offer) => offer.nodeId);
+  const candidates = settings.hosts.length > 0 ? settings.hosts : known;
+  const done: NodeId[] = [];
+  let failure: unknown = new RelaymintError('NO_ROUTE', 'No host that takes content is known.', {
+    remedy: 'Give --bootstrap with the address of a node that knows one.',
+  });
+  for (const host of new Set(candidates)) {
+    if (done.length === settings.replicas) break;
+    try {
+      await upload(node, settings, store, { root, totalBytes, host, replica: done.length + 1 });
+      done.push(host);
+    } catch (error) {
+      settings.signal.throwIfAborted();
+      failure = error;
+      node.settings.log.warn({ host, error: messageOf(error) }, 'a host did not take the content');
+    }
+  }
+  if (done.length === 0) throw failure;
+  return done;
+}
+
 async function upload(
   node: RunningNode,
   settings: PublishSettings,
-  store: Parameters<typeof publishSite>[0]['store'],
-  root: CID,
-  totalBytes: number,
+  store: Store,
+  { root, totalBytes, host, replica }: { root: CID; totalBytes: number; host: NodeId; replica: number },
 ): Promise<void> {
   await using stack = new AsyncDisposableStack();
-  const host = settings.host ?? node.discovery.book.find(PUBLISH_SERVICE)[0]?.nodeId;
-  if (host === undefined) {
-    throw new RelaymintError('NO_ROUTE', 'No host that takes content is known.', {
-      remedy: 'Give --bootstrap with the address of a node that knows one.',
-    });
-  }
   const pool = stack.use(
     createCircuitPool({
       endpoint: node.circuits,
@@ -112,7 +143,7 @@ async function upload(
     root,
     publisher: signer,
     signal: settings.signal,
-    onProgress: (progress) => settings.onUpload(progress, totalBytes),
+    onProgress: (progress) => settings.onUpload(progress, totalBytes, replica),
   });
 }
 
