@@ -30,6 +30,8 @@ export interface TorControl extends AsyncDisposable {
 }
 
 const MAX_LINE_BYTES = 1024 * 1024;
+/** Of one reply: more than any status of a busy tor. */
+const MAX_REPLY_LINES = 100_000;
 
 /** @throws RelaymintError TOR_NOT_RUNNING, TOR_CONTROL_FAILED, TIMEOUT, ABORTED. */
 export async function connectControl(options: {
@@ -123,6 +125,7 @@ class ControlConnection implements TorControl {
       throw failed('what answers does not know the cookie of tor', 'Check which program has that port.');
     }
     const answer = proof('Tor safe cookie authentication controller-to-server hash');
+    cookie.fill(0);
     await this.command(`AUTHENTICATE ${answer.toString('hex')}`, { signal });
   }
 
@@ -201,9 +204,11 @@ class ControlConnection implements TorControl {
   #onLine(line: string): void {
     if (this.#inData) {
       if (line === '.') this.#inData = false;
+      else if (this.#lines.length > MAX_REPLY_LINES) this.#socket.destroy();
       else this.#lines.push(line.startsWith('.') ? line.slice(1) : line);
       return;
     }
+    if (this.#lines.length > MAX_REPLY_LINES) this.#socket.destroy();
     const kind = line.charAt(3);
     this.#lines.push(line.slice(4));
     if (kind === '+') this.#inData = true;

@@ -1,0 +1,145 @@
+/** The control port's framing, against a scripted peer; what real tor says to it is in the tests beside this one. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Endpoint } from '../../../../node/transport/endpoint.ts';
+import { connectControl, type TorAuth, type TorControl } from '../../../../node/transport/tor/control.ts';
+
+const signal = new AbortController().signal;
+const HELLO = '250-PROTOCOLINFO 1\r\n250-AUTH METHODS=NULL\r\n250-VERSION Tor="0.4.9.1"\r\n250 OK\r\n';
+
+describe('the control port', () => {
+  let directory: string;
+  let endpoint: Endpoint & { readonly kind: 'unix' };
+  let server: Server;
+  let asked: string[];
+  /** What the peer says to each command, in the order in which they come. */
+  let answers: ((socket: Socket) => void)[];
+  const opened: TorControl[] = [];
+
+  beforeEach(async () => {
+    directory = await mkdtemp(path.join(tmpdir(), 'rm-control-'));
+    endpoint = { kind: 'unix', path: path.join(directory, 'control') };
+    asked = [];
+    answers = [says(HELLO), says('250 OK\r\n')];
+    server = createServer((socket) => {
+      socket.on('error', () => {});
+      let text = '';
+      socket.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+        for (let end = text.indexOf('\r\n'); end !== -1; end = text.indexOf('\r\n')) {
+          asked.push(text.slice(0, end));
+          text = text.slice(end + 2);
+          answers.shift()?.(socket);
+        }
+      });
+    });
+    await new Promise<void>((resolve) => {
+      server.listen(endpoint.path, resolve);
+    });
+  });
+  afterEach(async () => {
+    for (const control of opened.splice(0)) await control.close();
+    server.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  const says = (text: string) => (socket: Socket) => void socket.write(text);
+  const open = async (auth?: TorAuth): Promise<TorControl> => {
+    const control = await connectControl({ endpoint, signal, ...(auth === undefined ? {} : { auth }) });
+    opened.push(control);
+    return control;
+  };
+
+  it('reads replies of one line, of many and with data, however they are cut', async () => {
+    const reply = '250-version=1\r\n250+circuits=\r\n1 BUILT\r\n..dot\r\n250 no end\r\n.\r\n250 OK\r\n';
+    for (let cut = 1; cut < reply.length; cut += 1) {
+      answers = [says(HELLO), says('250 OK\r\n')];
+      const control = await open();
+      answers = [
+        (socket) => {
+          socket.write(reply.slice(0, cut), () => socket.write(reply.slice(cut)));
+        },
+      ];
+      expect((await control.command('GETINFO version circuits')).lines).toEqual([
+        'version=1',
+        'circuits=',
+        '1 BUILT',
+        '.dot',
+        '250 no end',
+        'OK',
+      ]);
+      await control.close();
+    }
+    expect(asked.slice(0, 2)).toEqual(['PROTOCOLINFO 1', 'AUTHENTICATE']);
+  });
+
+  it('keeps answers in order and events apart, also in the middle of an answer', async () => {
+    const control = await open();
+    expect(control.version).toBe('0.4.9.1');
+    const events: string[] = [];
+    answers = [says('250 OK\r\n')];
+    const off = await control.onEvent('CIRC', (line) => events.push(line));
+    expect(asked.at(-1)).toBe('SETEVENTS CIRC');
+    answers = [
+      says('650 CIRC 1 BUILT\r\n250-a=1\r\n250 OK\r\n650 OTHER x\r\n'),
+      says('250-b=2\r\n250 OK\r\n650 CIRC 2 CLOSED\r\n'),
+    ];
+    expect(await Promise.all([control.getInfo('a'), control.getInfo('b')])).toEqual(['1', '2']);
+    await expect.poll(() => events).toEqual(['CIRC 1 BUILT', 'CIRC 2 CLOSED']);
+    off();
+  });
+
+  it('says what tor says when it refuses', async () => {
+    const control = await open();
+    answers = [says('552 Unrecognized key "x"\r\n')];
+    await expect(control.getInfo('x')).rejects.toMatchObject({
+      code: 'TOR_CONTROL_FAILED',
+      message: expect.stringContaining('552 Unrecognized key') as string,
+    });
+  });
+
+  it('quotes a password, and shows it to nobody', async () => {
+    answers = [
+      says(HELLO.replace('NULL', 'HASHEDPASSWORD')),
+      says('515 Authentication failed: Password did not match\r\n'),
+    ];
+    const failure = await open({ kind: 'password', password: 'my "secret" \\' }).catch((error: unknown) => error);
+    expect(asked).toContain('AUTHENTICATE "my \\"secret\\" \\\\"');
+    expect(failure).toMatchObject({ code: 'TOR_CONTROL_FAILED' });
+    expect(JSON.stringify([String(failure), failure])).not.toContain('secret');
+  });
+
+  it('does not believe a peer that has no proof of the cookie', async () => {
+    const file = path.join(directory, 'cookie');
+    await writeFile(file, Buffer.alloc(32, 1));
+    const zeros = '0'.repeat(64);
+    answers = [
+      says(`250-PROTOCOLINFO 1\r\n250-AUTH METHODS=COOKIE,SAFECOOKIE COOKIEFILE="${file}"\r\n250 OK\r\n`),
+      says(`250 AUTHCHALLENGE SERVERHASH=${zeros} SERVERNONCE=${zeros}\r\n`),
+    ];
+    await expect(open()).rejects.toMatchObject({ code: 'TOR_CONTROL_FAILED' });
+    expect(asked.some((line) => line.startsWith('AUTHENTICATE'))).toBe(false);
+  });
+
+  it('fails what waits when tor goes away, and everything after', async () => {
+    const control = await open();
+    answers = [(socket) => socket.end('250-half=')];
+    await expect(control.getInfo('half')).rejects.toMatchObject({ code: 'TOR_NOT_RUNNING' });
+    expect(await control.closed).toMatchObject({ code: 'TOR_NOT_RUNNING' });
+    await expect(control.command('SIGNAL NEWNYM')).rejects.toMatchObject({ code: 'TOR_NOT_RUNNING' });
+  });
+
+  it('ends with a peer that never ends its line', async () => {
+    const control = await open();
+    answers = [says('250 '.padEnd(2 * 1024 * 1024, 'x'))];
+    await expect(control.command('GETINFO x')).rejects.toMatchObject({ code: 'TOR_NOT_RUNNING' });
+  });
+
+  it('takes one line as a command and no second one with it', async () => {
+    const control = await open();
+    await expect(control.command('GETINFO version\r\nSIGNAL HALT')).rejects.toThrow(TypeError);
+  });
+});
