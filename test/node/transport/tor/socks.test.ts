@@ -154,7 +154,7 @@ describe('the SOCKS client', () => {
   });
 
   it.each([
-    [0x01, 'TOR_CIRCUIT_FAILED'],
+    [0x01, 'ONION_UNREACHABLE'],
     [0x04, 'ONION_UNREACHABLE'],
     [0x05, 'CONNECTION_REFUSED'],
     [0x07, 'SOCKS_FAILED'],
