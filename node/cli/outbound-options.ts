@@ -7,13 +7,16 @@ import {
   PHASES,
   PREFERENCES,
   assertAnonymous,
+  parseClientKey,
   parseEndpoint,
   parseLocations,
   parseTunnels,
+  readAccessFile,
   type Anonymizer,
   type Endpoint,
   type I2pTunnels,
   type Location,
+  type OnionAccess,
   type Phase,
   type Preference,
 } from '../transport/index.ts';
@@ -27,6 +30,7 @@ export interface OutboundOptions {
   readonly torSocks?: Endpoint;
   readonly torControl?: Endpoint;
   readonly torPasswordFile?: string;
+  readonly onionAuth?: readonly OnionAccess[];
   readonly i2pSam?: Endpoint;
   readonly i2pTunnels?: Partial<I2pTunnels>;
   readonly loopbackOnly?: true;
@@ -42,6 +46,8 @@ export interface PeerOptions {
 export interface LocationOptions {
   readonly location?: readonly (readonly Location[])[];
   readonly onionKey?: 'node' | 'ephemeral';
+  /** Public keys of those who may reach it, x25519. */
+  readonly onionClient?: readonly Uint8Array[];
 }
 
 /** Other options of the same commands that can reveal where a node is. */
@@ -98,6 +104,11 @@ export function addTorOptions(command: Command): Command {
         .argParser(parsed(parseEndpoint)),
     )
     .addOption(
+      option('--onion-auth <file>', 'client keys for private onion services, as "relaymint tor client-key" makes them')
+        .env('RELAYMINT_ONION_AUTH')
+        .argParser(parsed(readAccessFile)),
+    )
+    .addOption(
       option('--tor-password-file <file>', "password of tor's control port, where it takes no cookie").env(
         'RELAYMINT_TOR_PASSWORD_FILE',
       ),
@@ -128,6 +139,11 @@ export function addLocationOptions(command: Command): Command {
       )
         .env('RELAYMINT_LOCATION')
         .argParser(collect(parseLocations)),
+    )
+    .addOption(
+      option('--onion-client <key>', 'only holders of such client keys find the onion service (repeatable)').argParser(
+        collect(parseClientKey),
+      ),
     )
     .addOption(
       option('--onion-key <key>', 'the onion address is that of the node key, or a new one at each start')
@@ -169,6 +185,7 @@ export function outboundSettings(
     torSocks: options.torSocks,
     torControl: options.torControl,
     torPasswordFile: options.torPasswordFile === undefined ? undefined : path.resolve(options.torPasswordFile),
+    onionAccess: options.onionAuth ?? [],
     torData: defaultDataDir('tor'),
     i2pSam: options.i2pSam,
     i2pTunnels: options.i2pTunnels ?? {},

@@ -1,4 +1,5 @@
 /** `relaymint tor ..` on a real Tor network with a real relay in it, as its users type it. */
+import { chmod, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it, test } from 'vitest';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
@@ -23,6 +24,7 @@ requirePrograms('tor')('tor commands', () => {
   let torArgs: readonly string[];
   let controlArgs: readonly string[];
   let addresses: readonly string[];
+  let relayArgs: readonly string[];
   let relay: { readonly nodeId: string; readonly address: string };
 
   beforeAll(async () => {
@@ -42,6 +44,7 @@ requirePrograms('tor')('tor commands', () => {
       await startCommand('relay', ...quiet, ...ledgerArgs, '--airdrop', '20', ...where, ...torArgs),
     );
     addresses = started.ready['addresses'] as readonly string[];
+    relayArgs = ['relay', ...quiet, ...ledgerArgs, '--airdrop', '20', ...torArgs];
     relay = { nodeId: String(started.ready['nodeId']), address: addresses[1] ?? '' };
   }, 3 * MINUTES);
   afterAll(() => stack.disposeAsync());
@@ -94,6 +97,26 @@ requirePrograms('tor')('tor commands', () => {
     const none = await relaymint('tor', 'advertise', '--data', `${data}-none`);
     expect(none.code).toBe(1);
     expect(none.stderr).toContain('No running node');
+  });
+
+  it('client-key: a private relay is found by its holder and by nobody else', async () => {
+    const own = ['--data', `${data}-private`];
+    const first = await startCommand(...relayArgs, ...own, '--location', 'onion:80');
+    await first[Symbol.asyncDispose]();
+    const shown = jsonOf(await relaymint('tor', 'address', '--json', ...own)) as { onion: string };
+    const file = `${data}-client-keys`;
+    const made = jsonOf(await relaymint('tor', 'client-key', '--json', shown.onion, '--out', file));
+    const { publicKey } = made as { publicKey: string };
+    expect(JSON.stringify(made)).not.toContain((await readFile(file, 'utf8')).trim().slice(-52));
+    const only = ['--location', 'onion:80', '--onion-client', publicKey];
+    await using _private = await startCommand(...relayArgs, ...own, ...only);
+    const stranger = await relaymint('tor', 'connect', '--json', shown.onion, ...torArgs);
+    expect(JSON.parse(stranger.stdout)).toMatchObject({ ok: false, error: { code: 'ONION_UNREACHABLE' } });
+    const friend = await relaymint('tor', 'connect', '--json', shown.onion, '--onion-auth', file, ...torArgs);
+    expect(jsonOf(friend)).toMatchObject({ transport: 'tor' });
+    await chmod(file, 0o644);
+    const unsafe = await relaymint('tor', 'connect', shown.onion, '--onion-auth', file, ...torArgs);
+    expect(unsafe.stderr).toContain('chmod 600');
   });
 
   it('status: connected, with circuits', async () => {

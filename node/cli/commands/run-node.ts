@@ -58,6 +58,7 @@ export function nodeSettings(run: Omit<RunNodeOptions, 'prepare' | 'open' | 'des
     announce: options.announce ?? [],
     locations,
     onionKey: options.onionKey ?? 'node',
+    onionClients: options.onionClient ?? [],
     bootstrap: options.bootstrap,
     seed: options.seed,
     airdrop: options.airdrop,

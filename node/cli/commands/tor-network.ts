@@ -1,5 +1,6 @@
 /** `relaymint tor address | connect | discover | advertise`: nodes that are reached through Tor. */
 import { randomBytes } from 'node:crypto';
+import { appendFile } from 'node:fs/promises';
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
@@ -15,7 +16,16 @@ import {
   type SignedOffer,
 } from '../../discovery/index.ts';
 import { createLinkManager, identityFromSeed, readNodeKey, type LinkManager } from '../../link/index.ts';
-import { createPolicy, isHidden, onionKeyOf, onionMultiaddr, readOnion } from '../../transport/index.ts';
+import {
+  accessLine,
+  clientKeyText,
+  createClientKey,
+  createPolicy,
+  isHidden,
+  onionKeyOf,
+  onionMultiaddr,
+  readOnion,
+} from '../../transport/index.ts';
 import { callControl, readControlFile } from '../control/client.ts';
 import { watchLifecycle, type Lifecycle } from '../lifecycle.ts';
 import { addCommonOptions, collect, defaultDataDir, parsed, type CommonOptions } from '../options.ts';
@@ -51,6 +61,17 @@ export function torNetworkCommands(tor: Command): void {
       collect(parseOnionPeer),
     )
     .action((service: string | undefined, options: DiscoverOptions) => discover(service, options));
+  addCommonOptions(tor.command('client-key').summary('make a key with which one client finds a private node'))
+    .description(
+      'Prints the public half, for --onion-client of the node, and appends the private half to a file, for --onion-auth of the client.',
+    )
+    .argument(
+      '<address>',
+      'ADDRESS.onion of the node',
+      parsed((text: string) => readOnion(text).onion),
+    )
+    .requiredOption('--out <file>', 'where the private half goes (made with mode 0600)')
+    .action((onion: string, options: CommonOptions & { readonly out: string }) => clientKey(onion, options));
   dataCommand(tor, 'advertise', 'let a running node tell its peers its offer now')
     .description('A running node does so by itself, every hour and a half; this asks it to do it at once.')
     .action((options: DataOptions) => advertise(options));
@@ -79,6 +100,17 @@ async function address(options: DataOptions): Promise<void> {
   const multiaddr = onionMultiaddr(key.onion, ONION_PORT);
   output.value({ nodeId: identity.nodeId, onion: `${key.onion}.onion`, address: multiaddr });
   output.line(`${key.onion}.onion\nOthers join with: --bootstrap ${identity.nodeId}@${multiaddr}`);
+}
+
+async function clientKey(onion: string, options: CommonOptions & { readonly out: string }): Promise<void> {
+  const output = createOutput(options.json === true);
+  const { publicKey, privateKey } = createClientKey();
+  const file = path.resolve(options.out);
+  await appendFile(file, `${accessLine(onion, privateKey)}\n`, { mode: 0o600 });
+  privateKey.fill(0);
+  const text = clientKeyText(publicKey);
+  output.value({ onion: `${onion}.onion`, publicKey: text, file });
+  output.line(`${text}\nThe node needs: --onion-client ${text}\nThe client needs: --onion-auth ${file}`);
 }
 
 interface Visitor extends AsyncDisposable {

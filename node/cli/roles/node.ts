@@ -67,6 +67,8 @@ export interface NodeSettings {
   readonly locations: readonly Location[];
   /** Of our onion services. */
   readonly onionKey: 'node' | 'ephemeral';
+  /** Public keys of those who may reach them, x25519; none: everybody. */
+  readonly onionClients?: readonly Uint8Array[];
   readonly bootstrap: readonly PeerAddress[];
   /** Deterministic keys; tests only. */
   readonly seed: string | undefined;
@@ -162,6 +164,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
       onionKeys: [serviceKey],
       torrcServices: places.torrcServices,
       i2pDestination,
+      onionClients: settings.onionClients ?? [],
       targetDir: path.join(settings.dataDir, TARGET_DIRECTORY),
     }),
   );

@@ -17,6 +17,7 @@ import {
   type I2pDestination,
   type I2pTransport,
   type I2pTunnels,
+  type OnionAccess,
   type OnionKey,
   type Outbound,
   type Phase,
@@ -34,6 +35,8 @@ export interface OutboundSettings {
   readonly torSocks: Endpoint | undefined;
   readonly torControl: Endpoint | undefined;
   readonly torPasswordFile: string | undefined;
+  /** Keys for private onion services of others. */
+  readonly onionAccess: readonly OnionAccess[];
   /** Data directory of our own tor daemon, which is looked for first. */
   readonly torData: string;
   /** SAM of an I2P router; undefined: nothing goes over I2P. */
@@ -51,6 +54,8 @@ export interface ReachableOptions {
   readonly torrcServices?: readonly TorrcService[];
   /** Where it is reached over I2P. The caller disposes it after the outbound. */
   readonly i2pDestination?: I2pDestination | undefined;
+  /** Who may read how to reach them, x25519; none: everybody. */
+  readonly onionClients?: readonly Uint8Array[];
   /** Folder for the sockets at which tor hands visitors over. */
   readonly targetDir?: string;
 }
@@ -95,6 +100,8 @@ function torTransport(
       ...(auth === undefined ? {} : { auth }),
       ...(reachable.onionKeys === undefined ? {} : { keys: reachable.onionKeys }),
       ...(reachable.torrcServices === undefined ? {} : { services: reachable.torrcServices }),
+      ...(reachable.onionClients === undefined ? {} : { service: { clients: reachable.onionClients } }),
+      clientAuth: settings.onionAccess,
       ...(reachable.targetDir === undefined ? {} : { targetDir: reachable.targetDir }),
       log,
     });

@@ -2,8 +2,7 @@
  * Links over Tor, and connections to hosts through it. Addresses are `/onion3/ADDRESS:PORT`; a node's own is its node key, so
  * that the address already names who answers.
  */
-import { randomBytes } from 'node:crypto';
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -12,7 +11,7 @@ import type { Log } from '../../../core/ports.ts';
 import { deadline } from '../abort.ts';
 import { onionMultiaddr, parseAddress, unsupported } from '../address.ts';
 import type { HostDialer, Listener, Transport } from '../contract.ts';
-import { formatEndpoint, type Endpoint } from '../endpoint.ts';
+import { assertSocketPath, formatEndpoint, type Endpoint } from '../endpoint.ts';
 import { halfClosing } from '../halfclose.ts';
 import { isOnion, readOnion } from './address.ts';
 import type { TorAuth } from './control.ts';
@@ -51,6 +50,8 @@ export interface TorTransportOptions {
 /** Dispose it to take its onion services down. Connections that were handed out stay. */
 export interface TorTransport extends Transport, HostDialer, AsyncDisposable {}
 
+/** Of an address in the name of its socket, whose path has no room for all 56. */
+const TARGET_NAME_CHARACTERS = 16;
 const FORMS = '/onion3/ADDRESS:PORT with an address of version 3';
 /** A first circuit to an onion service is six relays long, and tor itself tries for two minutes. */
 const DIAL_MILLIS = 120_000;
@@ -155,7 +156,7 @@ class OnionTransport implements TorTransport {
 
   async #publish(door: Door, key: OnionKey, port: number): Promise<void> {
     const services = this.#withControl(key.onion);
-    const target = await door.bind(await this.#freshTarget());
+    const target = await door.bind(await this.#freshTarget(key.onion, port));
     const { service = {} } = this.#options;
     await services.publish(key, port, target, service, new AbortController().signal);
     door.onEmpty = async () => {
@@ -176,12 +177,16 @@ class OnionTransport implements TorTransport {
     throw refusal(door.address, 'its key is not ours', 'Listen on the address of the node key or of a torrc service.');
   }
 
-  async #freshTarget(): Promise<Endpoint> {
+  async #freshTarget(onion: string, port: number): Promise<Endpoint> {
     const { targetDir, control } = this.#options;
     if (targetDir === undefined || control?.kind !== 'unix') return { kind: 'tcp', host: '127.0.0.1', port: 0 };
     await mkdir(targetDir, { recursive: true, mode: 0o700 });
     await chmod(targetDir, 0o700);
-    return { kind: 'unix', path: path.resolve(targetDir, `${randomBytes(6).toString('hex')}.sock`) };
+    const socket = path.resolve(targetDir, `${onion.slice(0, TARGET_NAME_CHARACTERS)}-${port}`);
+    assertSocketPath(socket);
+    // A process that was killed leaves its own behind.
+    await rm(socket, { force: true });
+    return { kind: 'unix', path: socket };
   }
 
   #withControl(onion: string): OnionServices {

@@ -1,0 +1,71 @@
+/** Keys that let clients into private onion services, as texts and files in tor's own forms (rend-spec, client authorization). */
+import { readFileSync, statSync } from 'node:fs';
+import { base32 } from 'multiformats/bases/base32';
+import { RelaymintError, messageOf } from '../../../core/errors.ts';
+import { readOnion } from './address.ts';
+import { clientKeyText } from './key.ts';
+import type { OnionAccess } from './service.ts';
+
+const KEY_BYTES = 32;
+const MAX_FILE_CHARACTERS = 100_000;
+
+/** Reads what `relaymint tor client-key` printed: 52 characters of base32, with or without tor's words before them. @throws RelaymintError INVALID_ARGUMENT. */
+export function parseClientKey(text: string): Uint8Array {
+  return decodeKey(text.trim().replace(/^descriptor:x25519:/i, ''), 'public client key');
+}
+
+/** One line of a file of keys; the holder keeps it, and nobody else. */
+export function accessLine(onion: string, privateKey: Uint8Array): string {
+  return `${onion}:descriptor:x25519:${clientKeyText(privateKey)}`;
+}
+
+/**
+ * Reads a file of lines `ADDRESS:descriptor:x25519:KEY`, as tor's own `.auth_private` files have them.
+ * @throws RelaymintError FILE_NOT_FOUND, KEY_FILE_UNSAFE, INVALID_CONFIG naming the line (never showing it).
+ */
+export function readAccessFile(file: string): OnionAccess[] {
+  let text: string;
+  try {
+    if ((statSync(file).mode & 0o077) !== 0) {
+      throw new RelaymintError('KEY_FILE_UNSAFE', `Other users of this machine may read the client keys in ${file}.`, {
+        remedy: `Run: chmod 600 ${file}`,
+      });
+    }
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    if (cause instanceof RelaymintError) throw cause;
+    throw new RelaymintError('FILE_NOT_FOUND', `The client keys ${file} cannot be read (${messageOf(cause)}).`, {
+      remedy: 'Check --onion-auth.',
+      cause,
+    });
+  }
+  return text
+    .slice(0, MAX_FILE_CHARACTERS)
+    .split(/\r?\n/)
+    .flatMap((line, index) => (line.trim() === '' || line.startsWith('#') ? [] : [readLine(line.trim(), index + 1)]));
+}
+
+function readLine(line: string, number: number): OnionAccess {
+  const [, onion, key] = /^([^:]+):descriptor:x25519:(\S+)$/i.exec(line) ?? [];
+  try {
+    if (onion !== undefined && key !== undefined) {
+      return { onion: readOnion(onion).onion, privateKey: decodeKey(key, 'client key') };
+    }
+  } catch {
+    // Said below, without the secret.
+  }
+  throw new RelaymintError('INVALID_CONFIG', `Line ${number} of the client keys is none.`, {
+    remedy: 'Write ADDRESS:descriptor:x25519:KEY, as "relaymint tor client-key" does.',
+  });
+}
+
+function decodeKey(text: string, what: string): Uint8Array {
+  let key: Uint8Array | undefined;
+  try {
+    key = base32.decode(`b${text.toLowerCase()}`);
+  } catch {
+    // No base32.
+  }
+  if (key?.length === KEY_BYTES) return key;
+  throw new RelaymintError('INVALID_ARGUMENT', `This is no ${what}.`, { remedy: 'It is 52 characters of base32.' });
+}
