@@ -157,6 +157,7 @@ class ManagedTor {
     });
     ended.catch(() => {});
     let problem = '';
+    let reached = 0;
     try {
       const control = await Promise.race([this.#untilControl(endpoint, either), ended]);
       this.#control = control;
@@ -170,7 +171,9 @@ class ManagedTor {
           const summary = /SUMMARY="([^"]*)"/.exec(line)?.[1] ?? '';
           const warning = /WARNING="([^"]*)"/.exec(line)?.[1];
           if (warning !== undefined) problem = warning;
-          onBootstrap(Number(percent), warning ?? summary);
+          // Tor's own steps overtake each other now and then.
+          reached = Math.max(reached, Number(percent));
+          onBootstrap(reached, warning ?? summary);
           if (percent === '100') resolve();
         };
         void control.onEvent('STATUS_CLIENT', take).then(
