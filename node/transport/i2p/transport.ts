@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
-import { RelaymintError, messageOf } from '../../../core/errors.ts';
+import { RelaymintError, isRelaymintError, messageOf } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import { MIB } from '../../../core/units.ts';
 import { deadline } from '../abort.ts';
@@ -56,6 +56,12 @@ const HANDSHAKE_MILLIS = 180_000;
 const WINDOW_BYTES = 4 * MIB;
 /** Attempts to reach ourselves or a peer while tunnels are still being built are this far apart, milliseconds. */
 const RETRY_MILLIS = 500;
+/**
+ * A listener takes one stream at a time from its router, which drops now and then (about one of a thousand) the one that comes
+ * in between: a stream that ended before anybody greeted is asked for again.
+ */
+const DIAL_ATTEMPTS = 4;
+const DIAL_PAUSE_MILLIS = 100;
 /** An attempt to reach ourselves gets no answer for this long: the next one. */
 const PROBE_MILLIS = 10_000;
 const FIRST_RECONNECT_MILLIS = 500;
@@ -112,7 +118,14 @@ class GarlicTransport implements I2pTransport {
   async dial(address: string, { signal }: { readonly signal: AbortSignal }): Promise<Duplex> {
     const garlic = garlicAt(address);
     using limit = deadline(HANDSHAKE_MILLIS, `Connecting to ${garlic}.b32.i2p`, signal);
-    return greeted(await this.#connect(`${garlic}.b32.i2p`, limit.signal), limit.signal, WINDOW_BYTES);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await greeted(await this.#connect(`${garlic}.b32.i2p`, limit.signal), limit.signal, WINDOW_BYTES);
+      } catch (error) {
+        if (attempt === DIAL_ATTEMPTS || !isRelaymintError(error, 'CONNECTION_REFUSED')) throw error;
+      }
+      await wait(DIAL_PAUSE_MILLIS, undefined, { signal: limit.signal }).catch(() => {});
+    }
   }
 
   reachesHost(host: string): boolean {
