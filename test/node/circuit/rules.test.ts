@@ -245,7 +245,7 @@ describe('a relay that tampers', () => {
 
 describe('a peer that stops serving', () => {
   it('is dropped with TIMEOUT', async () => {
-    const client = await net.node({ relayPrice: undefined, timing: { quietMillis: 60, pingMillis: 60 } });
+    const client = await net.node({ relayPrice: undefined, timing: { quietMillis: 600, pingMillis: 600 } });
     const { offers, relays } = await net.path(1);
     const circuit = await client.endpoint.createCircuit(offers, { service: 'source' });
     const stream = await circuit.openStream('echo', NOTHING);
@@ -270,7 +270,7 @@ describe('a peer that stops serving', () => {
 
 describe('a circuit that carries nothing', () => {
   it('is destroyed by its hops after a while, one in use is not', async () => {
-    const { client, offers, host } = await net.path(0, { timing: { joinedIdleMillis: 200 } });
+    const { client, offers, host } = await net.path(0, { timing: { joinedIdleMillis: 1_000 } });
     const busy = await client.endpoint.createCircuit(offers, { service: 'echo' });
     const idle = await client.endpoint.createCircuit(offers, { service: 'echo' });
     const ended = idle.closed.then(() => true);

@@ -390,7 +390,7 @@ describe('a refused channel', () => {
 
 describe('deposits', () => {
   it('used up: the circuit ends as UNPAID and no more than the deposit is signed for', async () => {
-    const { host, offers } = await net.path(0, { timing: { unpaidMillis: 200 } });
+    const { host, offers } = await net.path(0, { timing: { unpaidMillis: 1_500 } });
     const poor = await net.node({ relayPrice: undefined, deposit: 4000n });
     const circuit = await poor.endpoint.createCircuit(offers, { service: 'sink' });
     const stream = await circuit.openStream('sink', NOTHING);

@@ -112,7 +112,7 @@ describe('content source', () => {
     const honest = await startHost(cleanup);
     const root = await fill(honest);
     const bad = await startHost(cleanup, { content: liar(honest, 4, lie) });
-    const { source, bad: reported } = sourceOver([bad, honest], lie === 'silence' ? 100 : 60_000);
+    const { source, bad: reported } = sourceOver([bad, honest], lie === 'silence' ? 3_000 : 60_000);
     expect((await readBig(source, root)).equals(big)).toBe(true);
     expect(reported).toEqual([[bad.id, code]]);
   });
