@@ -1,78 +1,67 @@
 /** `npm run bench -- onion`: what a metered link costs over Tor and I2P, beside a plain socket over the same network. */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
-import { watchLifecycle } from '../node/cli/lifecycle.ts';
 import { startI2pNetwork } from '../node/cli/network/i2p.ts';
 import { startTorNetwork } from '../node/cli/network/tor.ts';
 import { wholeNumber } from '../node/cli/options.ts';
-import { createLog, createOutput, createStatus, table } from '../node/cli/output.ts';
+import { createLog } from '../node/cli/output.ts';
 import { formatEndpoint } from '../node/transport/index.ts';
+import { pathBenchmark, type PathOptions, type Rows, type RowSetup } from './path/command.ts';
 import { speedOf } from './path/figures.ts';
-import { measure, type Measured, type Report } from './path/measure.ts';
+import type { Report } from './path/measure.ts';
 import type { Way } from './path/protocol.ts';
 
-interface OnionOptions {
-  readonly json?: true;
-  readonly megabytes: number;
-  readonly warmUp: number;
-  readonly runs: number;
+interface OnionOptions extends PathOptions {
+  /** Thousands of bytes a second; 0: as fast as the processors allow. */
+  readonly torRate: number;
 }
 
-const MEGABYTE = 1_000_000;
+const KILOBYTE = 1000;
+/** A client with a limit counts each byte twice: between its user and itself, and between itself and the network. */
+const COUNTED = 2;
 /** Metering may cost 3 %. */
 const AIM = 0.97;
+/** What onion services reach on the public network on a good day. */
+const TOR_RATE = 4000;
 
 export function onionCommand(program: Command): void {
-  program
-    .command('onion')
-    .summary('a metered link over Tor and I2P, beside a plain socket over the same network')
-    .description(
-      'Starts a private Tor and a private I2P network on this machine and measures, in turns: a plain socket through each, a ' +
-        'link without metering, and a link that is metered and paid for. Needs tor and i2pd (apt-get install tor i2pd).',
-    )
-    .option('--json', 'print JSON, and nothing else, on stdout')
-    .option('--megabytes <n>', 'application data of each run', wholeNumber(1, 1_000_000), 48)
-    .option('--runs <n>', 'turns of each row; the medians are reported', wholeNumber(1, 1000), 5)
-    .option('--warm-up <n>', 'megabytes carried and settled before measuring', wholeNumber(1, 1_000_000), 32)
-    .addHelpText('after', '\nSee docs/benchmarks.md for how to read the figures.\n')
-    .action((options: OnionOptions) => run(options));
+  pathBenchmark<OnionOptions>({
+    command: program
+      .command('onion')
+      .summary('a metered link over Tor and I2P, beside a plain socket over the same network')
+      .description(
+        'Starts a private Tor and a private I2P network on this machine and measures, in turns: a plain socket through each, a ' +
+          'link without metering, and a link that is metered and paid for. Needs tor and i2pd (apt-get install tor i2pd).',
+      )
+      .option(
+        '--tor-rate <kB/s>',
+        'what Tor carries at most, thousands of bytes a second, as a real network has a limit; 0: what the processors allow',
+        wholeNumber(0, 1_000_000),
+        TOR_RATE,
+      ),
+    defaults: { megabytes: 24, runs: 5, warmUp: 48 },
+    rows: startNetworks,
+    // What tor saves up in a second of silence, and as much again.
+    lead: ({ torRate }) => (2 * torRate) / 1000,
+    conclude,
+  });
 }
 
-async function run(options: OnionOptions): Promise<void> {
-  const output = createOutput(options.json === true);
-  using lifecycle = watchLifecycle();
-  await using stack = new AsyncDisposableStack();
-  const status = createStatus(output.json);
-  let report: Report;
-  try {
-    report = await measure({
-      rows: await startNetworks(stack, lifecycle.signal, (what) => status.show(what)),
-      bytes: options.megabytes * MEGABYTE,
-      warmUpBytes: options.warmUp * MEGABYTE,
-      runs: options.runs,
-      signal: lifecycle.signal,
-      onProgress: (what) => status.show(what),
-    });
-  } finally {
-    status.clear();
-  }
-  output.value({ bench: 'onion', rows: report.rows });
-  output.line(describe(report, options));
-}
-
-async function startNetworks(
-  stack: AsyncDisposableStack,
-  signal: AbortSignal,
-  onProgress: (what: string) => void,
-): Promise<Readonly<Record<string, Measured>>> {
+async function startNetworks({ torRate }: OnionOptions, { stack, signal, onProgress }: RowSetup): Promise<Rows> {
   const directory = await mkdtemp(path.join(tmpdir(), 'relaymint-onion-'));
   stack.defer(() => rm(directory, { recursive: true, force: true, maxRetries: 3 }));
   const log = createLog('warn', 'bench');
   onProgress('starting a Tor network');
-  const tor = stack.use(await startTorNetwork({ directory: path.join(directory, 'tor'), log, signal }));
+  const tor = stack.use(
+    await startTorNetwork({
+      directory: path.join(directory, 'tor'),
+      ...(torRate === 0 ? {} : { clientBytesPerSecond: COUNTED * torRate * KILOBYTE }),
+      log,
+      signal,
+    }),
+  );
   onProgress('starting an I2P network');
   const i2p = stack.use(await startI2pNetwork({ directory: path.join(directory, 'i2p'), log, signal }));
   const overTor: Way = { transport: 'tor', socks: formatEndpoint(tor.socks), control: formatEndpoint(tor.control) };
@@ -86,22 +75,14 @@ async function startNetworks(
   };
 }
 
-function describe({ rows }: Report, { megabytes, runs }: OnionOptions): string {
-  const cells = rows.map((row) => [
-    row.name,
-    row.mbPerSecond.toFixed(1),
-    row.cpuSecondsPerGB.toFixed(3),
-    row.rttP50Us.toFixed(0),
-    row.rttP99Us.toFixed(0),
-  ]);
+function conclude({ rows }: Report, { torRate }: OnionOptions): string[] {
   const ratio = (of: string, to: string): string => (speedOf(rows, of) / speedOf(rows, to)).toFixed(3);
   return [
-    `${megabytes} MB a run, medians of ${runs} runs in turns. Node ${process.version}, ${availableParallelism()} cores.`,
-    '',
-    table([['', 'MB/s', 'CPU s/GB', 'RTT p50 us', 'RTT p99 us'], ...cells], [1, 2, 3, 4]),
-    '',
+    torRate === 0
+      ? 'Tor was as fast as the processors, which it shares with the nodes: what they compute is taken from what it carries.'
+      : `Tor carried at most ${torRate} kB a second.`,
     `metered link / socket, over Tor   ${ratio('tor-link-metered', 'tor-socket')}   aim: at least ${AIM}`,
     `metered / unmetered, over Tor     ${ratio('tor-link-metered', 'tor-link')}   aim: at least ${AIM}`,
     `metered link / socket, over I2P   ${ratio('i2p-link-metered', 'i2p-socket')}`,
-  ].join('\n');
+  ];
 }

@@ -27,7 +27,7 @@ export function summarize(name: string, turns: readonly Turn[]): RowFigures {
   return {
     name,
     runs: turns.length,
-    mbPerSecond: rounded(median(turns.map(({ bytes, millis }) => bytes / 1000 / millis)), 1),
+    mbPerSecond: rounded(median(turns.map(({ bytes, millis }) => bytes / 1000 / millis)), 3),
     cpuSecondsPerGB: rounded(median(turns.map(({ bytes, cpuMicros }) => (cpuMicros * 1000) / bytes)), 3),
     rttP50Us: rounded(median(turns.map(({ rttP50Us }) => rttP50Us)), 1),
     rttP99Us: rounded(median(turns.map(({ rttP99Us }) => rttP99Us)), 1),

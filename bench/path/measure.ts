@@ -8,7 +8,7 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../ledger/solana/embedded/index.ts';
 import { summarize, type RowFigures, type Turn } from './figures.ts';
 import type { Way } from './protocol.ts';
-import { Row, type Shape } from './row.ts';
+import { Row, type Shape, type TurnSize } from './row.ts';
 
 /** A kind of path, and by what its processes reach each other. */
 export interface Measured {
@@ -19,8 +19,8 @@ export interface Measured {
 export interface MeasureOptions {
   /** What is measured, by the name of its row, in the order of the report. */
   readonly rows: Readonly<Record<string, Measured>>;
-  /** Application bytes of each run of each row. */
-  readonly bytes: number;
+  /** Of each run of each row. */
+  readonly size: TurnSize;
   /** Carried before, and settled where there is something to settle. */
   readonly warmUpBytes: number;
   readonly runs: number;
@@ -40,7 +40,7 @@ const PROGRAM_PATH = fileURLToPath(new URL('../../../ledger/program/relaymint.so
 
 /** Leaves no process and no file behind, however it ends. @throws RelaymintError INTERNAL, ABORTED. */
 export async function measure(options: MeasureOptions): Promise<Report> {
-  const { bytes, warmUpBytes, runs, signal, onProgress } = options;
+  const { size, warmUpBytes, runs, signal, onProgress } = options;
   // Each process listens, and stops listening when it is disposed.
   setMaxListeners(0, signal);
   await using stack = new AsyncDisposableStack();
@@ -77,7 +77,7 @@ export async function measure(options: MeasureOptions): Promise<Report> {
     const first = round % started.length;
     for (const row of [...started.slice(first), ...started.slice(0, first)]) {
       onProgress(`round ${round + 1} of ${runs}: ${row.name}`);
-      turns.get(row)?.push(await row.turn(bytes));
+      turns.get(row)?.push(await row.turn(size));
     }
   }
   return { rows: started.map((row) => summarize(row.name, turns.get(row) ?? [])), settled };

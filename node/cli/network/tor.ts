@@ -15,6 +15,8 @@ import { openNamespace, type InnerProcess, type NetworkNamespace } from './names
 export interface PrivateTorNetworkOptions {
   /** Keys, logs and sockets go here; made 0700. */
   readonly directory: string;
+  /** What the client carries at most each way, bytes a second, over its peers and its users together; unlimited by default. */
+  readonly clientBytesPerSecond?: number;
   readonly log: Log;
   readonly signal: AbortSignal;
   /** For people: `done` of `total` per cent, and what happens. */
@@ -72,7 +74,7 @@ export async function startTorNetwork(options: PrivateTorNetworkOptions): Promis
   onProgress(0, 100, 'a namespace');
   const namespace = stack.use(await openNamespace({ signal }));
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(START_MILLIS)]);
-  const network = new Network({ tor, directory, namespace, signal: deadline, log: options.log });
+  const network = new Network({ ...options, tor, namespace, signal: deadline });
   try {
     onProgress(5, 100, 'the authority');
     await network.makeAuthority(gencert);
@@ -102,12 +104,10 @@ export async function startTorNetwork(options: PrivateTorNetworkOptions): Promis
   };
 }
 
-interface NetworkOptions {
+interface NetworkOptions extends PrivateTorNetworkOptions {
+  /** The program. */
   readonly tor: string;
-  readonly directory: string;
   readonly namespace: NetworkNamespace;
-  readonly signal: AbortSignal;
-  readonly log: Log;
 }
 
 class Network {
@@ -198,6 +198,7 @@ class Network {
       `ControlSocket ${socket('control')}`,
       'CookieAuthentication 1',
       'ClientOnly 1',
+      ...this.#limitLines(),
     ]);
     await this.#untilConnected('client', onBootstrap);
   }
@@ -272,6 +273,14 @@ class Network {
       'ShutdownWaitLength 0',
       'Log notice stdout',
     ];
+  }
+
+  /** Loopback counts as well: tor leaves it out otherwise. */
+  #limitLines(): string[] {
+    const { clientBytesPerSecond: rate } = this.#options;
+    return rate === undefined
+      ? []
+      : [`BandwidthRate ${rate} bytes`, `BandwidthBurst ${rate} bytes`, 'CountPrivateBandwidth 1'];
   }
 
   #serverLines(name: string, port: number): string[] {

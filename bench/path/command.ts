@@ -1,0 +1,102 @@
+/** What the benchmarks of paths have in common: their options, how they run, and the table of their rows. */
+import { availableParallelism } from 'node:os';
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import type { Command } from 'commander';
+import { watchLifecycle } from '../../node/cli/lifecycle.ts';
+import { wholeNumber } from '../../node/cli/options.ts';
+import { createOutput, createStatus, table } from '../../node/cli/output.ts';
+import { measure, type Measured, type Report } from './measure.ts';
+
+export interface PathOptions {
+  readonly json?: true;
+  /** Millions of bytes. */
+  readonly megabytes: number;
+  /** Millions of bytes. */
+  readonly warmUp: number;
+  readonly runs: number;
+}
+
+export type Rows = Readonly<Record<string, Measured>>;
+
+/** What rows are built with, where they need something of their own that has to be started first. */
+export interface RowSetup {
+  /** Disposed after the rows. */
+  readonly stack: AsyncDisposableStack;
+  readonly signal: AbortSignal;
+  /** For people: what is being started. */
+  readonly onProgress: (what: string) => void;
+}
+
+export interface PathBenchmark<Options extends PathOptions> {
+  /** The subcommand, with its help and the options that only it has. */
+  readonly command: Command;
+  readonly defaults: Omit<PathOptions, 'json'>;
+  rows(options: Options, setup: RowSetup): Promise<Rows>;
+  /** Millions of bytes carried before each run and not counted. */
+  lead?(options: Options): number;
+  /** What people are told below the table. */
+  conclude(report: Report, options: Options): readonly string[];
+}
+
+const MEGABYTE = 1_000_000;
+
+/** Adds the options that all have, and runs it. */
+export function pathBenchmark<Options extends PathOptions>(benchmark: PathBenchmark<Options>): void {
+  const { command, defaults } = benchmark;
+  command
+    .option('--json', 'print JSON, and nothing else, on stdout')
+    .option('--megabytes <n>', 'application data of each run', wholeNumber(1, 1_000_000), defaults.megabytes)
+    .option('--runs <n>', 'turns of each row; the medians are reported', wholeNumber(1, 1000), defaults.runs)
+    .option(
+      '--warm-up <n>',
+      'megabytes carried and settled before measuring; windows grow with settled history, fully at 160',
+      wholeNumber(1, 1_000_000),
+      defaults.warmUp,
+    )
+    .addHelpText(
+      'after',
+      '\nRELAYMINT_BENCH_PROFILE=DIR makes every process write a CPU profile there.\nSee docs/benchmarks.md for how to read the figures.\n',
+    )
+    .action((options: Options) => run(benchmark, options));
+}
+
+async function run<Options extends PathOptions>(benchmark: PathBenchmark<Options>, options: Options): Promise<void> {
+  const output = createOutput(options.json === true);
+  using lifecycle = watchLifecycle();
+  const { signal } = lifecycle;
+  await using stack = new AsyncDisposableStack();
+  const status = createStatus(output.json);
+  const onProgress = (what: string): void => status.show(what);
+  let report: Report;
+  try {
+    report = await measure({
+      rows: await benchmark.rows(options, { stack, signal, onProgress }),
+      size: { bytes: options.megabytes * MEGABYTE, leadBytes: (benchmark.lead?.(options) ?? 0) * MEGABYTE },
+      warmUpBytes: options.warmUp * MEGABYTE,
+      runs: options.runs,
+      signal,
+      onProgress,
+    });
+  } finally {
+    status.clear();
+  }
+  output.value({ bench: benchmark.command.name(), rows: report.rows });
+  output.line(describe(report, options, benchmark.conclude(report, options)));
+}
+
+function describe({ rows }: Report, { megabytes, runs }: PathOptions, conclusion: readonly string[]): string {
+  const cells = rows.map((row) => [
+    row.name,
+    row.mbPerSecond.toFixed(row.mbPerSecond < 10 ? 3 : 1),
+    row.cpuSecondsPerGB.toFixed(3),
+    row.rttP50Us.toFixed(0),
+    row.rttP99Us.toFixed(0),
+  ]);
+  return [
+    `${megabytes} MB a run, medians of ${runs} runs in turns. Node ${process.version}, ${availableParallelism()} cores.`,
+    '',
+    table([['', 'MB/s', 'CPU s/GB', 'RTT p50 us', 'RTT p99 us'], ...cells], [1, 2, 3, 4]),
+    '',
+    ...conclusion,
+  ].join('\n');
+}
