@@ -19,6 +19,7 @@ import { DEFAULT_MAX_PRIORITY_FEE } from '../../ledger/solana/options.ts';
 import { EMBEDDED_PROGRAM_ID } from '../../ledger/solana/embedded/program-id.ts';
 import { WALLET_FILE } from './roles/keys.ts';
 import { parsePeer, type PeerAddress } from '../discovery/index.ts';
+import { parseAddress, unsupported } from '../transport/index.ts';
 
 /** Where the embedded ledger answers unless told otherwise. */
 export const DEFAULT_LEDGER_PORT = 8899;
@@ -259,15 +260,21 @@ export function addListenOptions(command: Command): Command {
     .option(
       '--listen <multiaddr>',
       'where to accept links (repeatable; default /ip4/127.0.0.1/tcp/0)',
-      collect(String),
+      collect(addressText),
       [],
     )
     .option(
       '--announce <multiaddr>',
       'what others are told to dial, when it differs (repeatable)',
-      collect(String),
+      collect(addressText),
       [],
     );
+}
+
+/** @throws RelaymintError ADDRESS_UNSUPPORTED for what no transport of ours dials. */
+function addressText(text: string): string {
+  if (parseAddress(text) !== undefined) return text;
+  throw unsupported(text, '/ip4/HOST/tcp/PORT, /dns/NAME/tcp/PORT, /onion3/ADDRESS:PORT or /garlic32/HASH');
 }
 
 export interface TillOptions {

@@ -1,12 +1,15 @@
 /** The options that decide how a command reaches others, and what they become. */
 import path from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { RelaymintError } from '../../core/errors.ts';
 import { nodeId, type NodeId } from '../../core/ids.ts';
 import {
   ANONYMIZERS,
   PHASES,
   PREFERENCES,
   assertAnonymous,
+  hides,
+  isLocalAddress,
   parseClientKey,
   parseEndpoint,
   parseLocations,
@@ -173,12 +176,15 @@ export function outboundSettings(
       listen: options.listen ?? [],
       announce: options.announce ?? [],
       ledgerUrl: options.ledger,
+      i2p: options.i2pSam !== undefined,
+      tunnels: options.i2pTunnels ?? {},
       phase,
       preferences: prefer.map(([, preference]) => preference),
       loopbackOnly,
       gatewayAddress: options.address,
     });
   }
+  assertPrivate(options);
   return {
     outbound: loopbackOnly ? 'loopback' : 'any',
     anonymize,
@@ -189,9 +195,32 @@ export function outboundSettings(
     torData: defaultDataDir('tor'),
     i2pSam: options.i2pSam,
     i2pTunnels: options.i2pTunnels ?? {},
-    phase,
+    // A node that publishes hidden addresses only would be found by its first direct connection, which any peer may ask for.
+    phase: phase ?? (hides(locationsOf(options)) ? 'tor-only' : undefined),
     preferences: new Map(prefer),
   };
+}
+
+/**
+ * Client keys close the onion service that we put up, and nothing else.
+ * @throws RelaymintError INVALID_CONFIG when the node would be reached by another way as well.
+ */
+function assertPrivate(options: OutboundOptions & LocationOptions & RevealingOptions): void {
+  if ((options.onionClient ?? []).length === 0) return;
+  const locations = locationsOf(options);
+  const ways = [
+    ...locations
+      .filter(({ kind }) => kind !== 'onion' && kind !== 'unreachable')
+      .map(({ kind }) => `--location ${kind}`),
+    ...(options.announce ?? []).map((address) => `--announce ${address}`),
+    ...(options.listen ?? []).filter((address) => !isLocalAddress(address)).map((address) => `--listen ${address}`),
+  ];
+  if (ways.length === 0 && locations.some(({ kind }) => kind === 'onion')) return;
+  const other = ways[0] ?? 'a node without --location onion:PORT';
+  throw new RelaymintError('INVALID_CONFIG', `--onion-client does not close ${other}.`, {
+    remedy:
+      'Write --location onion:PORT and no other way in. For a service of your torrc, tor itself has authorized_clients.',
+  });
 }
 
 /** Where a node is: what was said, or the safe default of who is anonymous; none: where it listens. */

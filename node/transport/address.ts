@@ -77,6 +77,11 @@ export function isLocalhost(host: string): boolean {
   return /^(?:[a-z0-9-]+\.)*localhost$/i.test(host);
 }
 
+/** Names that only an anonymizing network knows: no resolver is ever asked for them (RFC 7686). */
+export function isHiddenHost(host: string): boolean {
+  return /\.(?:onion|i2p)\.?$/i.test(host);
+}
+
 export function unsupported(address: string, forms: string): RelaymintError {
   return new RelaymintError(
     'ADDRESS_UNSUPPORTED',

@@ -2,10 +2,13 @@
  * What must not be asked for together with anonymity. Each refusal names the setting, says what it would reveal and what to
  * write instead; nothing is opened before all of this holds.
  */
+import { isIP } from 'node:net';
 import { RelaymintError } from '../../core/errors.ts';
-import { isLoopback, parseAddress } from './address.ts';
+import { isLoopback } from './address.ts';
+import type { I2pTunnels } from './i2p/transport.ts';
 import { isLocalAddress, reveals, type Location } from './location.ts';
-import type { Phase, Preference } from './preference.ts';
+import { isAnonymizing, type Phase, type Preference } from './preference.ts';
+import { bareHost, isOwnNetwork } from './tor/reach.ts';
 
 /** The network that hides a node. */
 export type Anonymizer = 'tor' | 'i2p';
@@ -20,6 +23,9 @@ export interface RevealingSettings {
   /** Multiaddrs of --announce. */
   readonly announce: readonly string[];
   readonly ledgerUrl: string | undefined;
+  /** An I2P router is set up. */
+  readonly i2p: boolean;
+  readonly tunnels: Partial<I2pTunnels>;
   /** Undefined: not given. */
   readonly phase: Phase | undefined;
   readonly preferences: readonly Preference[];
@@ -32,7 +38,7 @@ export interface RevealingSettings {
 export function assertAnonymous(settings: RevealingSettings): void {
   for (const location of settings.locations) assertLocation(location);
   for (const address of settings.listen) {
-    if (!isLocalAddress(address) && parseAddress(address)?.kind === 'tcp') {
+    if (!isLocalAddress(address) && !isAnonymizing(address)) {
       throw unsafe(
         '--listen',
         address,
@@ -41,12 +47,16 @@ export function assertAnonymous(settings: RevealingSettings): void {
       );
     }
   }
-  for (const address of settings.announce) {
-    if (parseAddress(address)?.kind === 'tcp') {
-      throw unsafe('--announce', address, 'it tells everybody an address that is not hidden', ANNOUNCE);
-    }
+  for (const address of settings.announce) assertPublishable('--announce', address);
+  for (const [direction, hops] of [
+    ['inbound', settings.tunnels.inboundLength],
+    ['outbound', settings.tunnels.outboundLength],
+  ] as const) {
+    if (hops !== 0) continue;
+    const why = 'a tunnel without hops shows the router of this machine';
+    throw unsafe('--i2p-tunnels', `${direction}.length=0`, why, 'Leave it out, or give each tunnel a hop at least.');
   }
-  if (settings.ledgerUrl !== undefined) assertLedger(settings.ledgerUrl, settings.anonymize);
+  if (settings.ledgerUrl !== undefined) assertLedger(settings.ledgerUrl, settings);
   if (settings.phase !== undefined && settings.phase !== 'tor-only') {
     const why = 'it falls back to direct connections';
     throw unsafe('--phase', settings.phase, why, 'Leave it out, or write tor-only.');
@@ -65,7 +75,12 @@ export function assertAnonymous(settings: RevealingSettings): void {
   }
 }
 
-const ANNOUNCE = 'Announce an onion or garlic address, or --location UNREACHABLE.';
+/** @throws RelaymintError UNSAFE_CONFIG for an address that is neither of Tor nor of I2P; `setting` is where it came from. */
+export function assertPublishable(setting: string, address: string): void {
+  if (isAnonymizing(address)) return;
+  const remedy = 'Announce an onion or garlic address, or --location UNREACHABLE.';
+  throw unsafe(setting, address, 'it tells everybody an address that is not hidden', remedy);
+}
 
 function assertLocation(location: Location): void {
   if (!reveals(location)) return;
@@ -81,26 +96,32 @@ function assertLocation(location: Location): void {
  * A ledger on this machine or its network is out of an exit's reach, so that only a direct connection would get there; and
  * what is not encrypted can be read and changed by the exit.
  */
-function assertLedger(text: string, anonymize: Anonymizer): void {
-  const url = new URL(text);
-  const host = url.hostname;
-  const hidden = anonymize === 'tor' ? ['.onion'] : ['.i2p', '.onion'];
-  if (hidden.some((end) => host.endsWith(end))) return;
+function assertLedger(text: string, { anonymize, i2p }: Pick<RevealingSettings, 'anonymize' | 'i2p'>): void {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  // What follows the host may be an API key: no message has it.
+  const shown = url === undefined ? '' : `${url.protocol}//${url.host}`;
+  if (url === undefined || url.host === '') {
+    throw new RelaymintError('INVALID_ARGUMENT', '--ledger is no URL.', {
+      remedy: 'Write it whole: https://HOST, or http://ADDRESS.onion.',
+    });
+  }
+  const host = url.hostname.replace(/\.$/, '');
+  if (host.endsWith('.onion')) return;
+  if (host.endsWith('.i2p')) {
+    if (i2p) return;
+    throw unsafe('--ledger', shown, 'only I2P leads there, and no router is set up', 'Give --i2p-sam.');
+  }
   const remedy =
     anonymize === 'tor'
       ? "Give the ledger's onion address, or an https URL of a public one."
       : "Give the ledger's .b32.i2p address: I2P leads to nothing else.";
-  if (anonymize === 'i2p') throw unsafe('--ledger', text, 'it is not reached through I2P', remedy);
-  if (isLoopback(host) || !host.includes('.') || isPrivateNumber(host)) {
-    throw unsafe('--ledger', text, 'only a plain TCP connection from this machine reaches it', remedy);
+  if (anonymize === 'i2p') throw unsafe('--ledger', shown, 'it is not reached through I2P', remedy);
+  if (isOwnNetwork(host) || (isIP(bareHost(host)) === 0 && !host.includes('.'))) {
+    throw unsafe('--ledger', shown, 'only a plain TCP connection from this machine reaches it', remedy);
   }
   if (url.protocol !== 'https:' && url.protocol !== 'wss:') {
-    throw unsafe('--ledger', text, 'the exit of Tor could read and change what is not encrypted', remedy);
+    throw unsafe('--ledger', shown, 'the exit of Tor could read and change what is not encrypted', remedy);
   }
-}
-
-function isPrivateNumber(host: string): boolean {
-  return /^(?:10|192\.168|169\.254|172\.(?:1[6-9]|2\d|3[01]))\./.test(host) || /^\[f[cde]/i.test(host);
 }
 
 function unsafe(setting: string, value: string, why: string, remedy: string): RelaymintError {

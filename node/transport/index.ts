@@ -7,10 +7,16 @@ export { samVersion } from './i2p/sam.ts';
 export { createI2pTransport, parseTunnels, type I2pTransport, type I2pTunnels } from './i2p/transport.ts';
 export { createMemoryNetwork, createMemoryTransport, type MemoryNetwork } from './memory.ts';
 export { createTcpTransport } from './tcp.ts';
-export { ANONYMIZERS, assertAnonymous, type Anonymizer, type RevealingSettings } from './anonymity.ts';
-export { isLocalAddress, parseLocations, reveals, type Location } from './location.ts';
+export {
+  ANONYMIZERS,
+  assertAnonymous,
+  assertPublishable,
+  type Anonymizer,
+  type RevealingSettings,
+} from './anonymity.ts';
+export { hides, isLocalAddress, parseLocations, reveals, type Location } from './location.ts';
 export { PHASES, PREFERENCES, isHidden, planDial, type Attempt, type Phase, type Preference } from './preference.ts';
-export { garlicMultiaddr, onionMultiaddr } from './address.ts';
+export { garlicMultiaddr, isLoopback, onionMultiaddr, parseAddress, unsupported } from './address.ts';
 export { isOnion, onionOf, readOnion } from './tor/address.ts';
 export { parseBridges, type Bridges } from './tor/bridges.ts';
 export { runningDaemon, startTorDaemon, type TorDaemon, type TorDaemonOptions } from './tor/daemon.ts';

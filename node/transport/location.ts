@@ -76,6 +76,11 @@ export function reveals(location: Location): boolean {
   return destination?.kind === 'tcp';
 }
 
+/** True when something is published, and nothing of it tells where we are. */
+export function hides(locations: readonly Location[]): boolean {
+  return locations.some(({ kind }) => kind !== 'unreachable') && !locations.some(reveals);
+}
+
 /** True when only this machine can reach the address. */
 export function isLocalAddress(address: string): boolean {
   const destination = parseAddress(address);

@@ -7,9 +7,10 @@ import type { Agent as HttpsAgent } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { RelaymintError } from '../../core/errors.ts';
 import { shortId, type NodeId } from '../../core/ids.ts';
-import { isLoopback, parseAddress, unsupported } from './address.ts';
+import { isHiddenHost, isLoopback, parseAddress, unsupported } from './address.ts';
 import type { HostDialer, Listener, Transport, TransportName } from './contract.ts';
 import { PolicyHttpAgent, PolicyHttpsAgent, fetchOver, type Agents, type Connect } from './http.ts';
+import { isLocalAddress } from './location.ts';
 import { planDial, type Attempt, type Phase, type Preference } from './preference.ts';
 import { openSocket } from './socket.ts';
 
@@ -61,12 +62,12 @@ export interface Policy {
   plan(peer: NodeId, addresses: readonly string[]): readonly Attempt[];
   /**
    * Opens a connection for a link.
-   * @throws RelaymintError POLICY_REFUSED, ADDRESS_UNSUPPORTED, CONNECTION_REFUSED, TIMEOUT, ABORTED.
+   * @throws RelaymintError POLICY_REFUSED, NO_TRANSPORT, ADDRESS_UNSUPPORTED, CONNECTION_REFUSED, TIMEOUT, ABORTED.
    */
   dial(address: string, options: { readonly signal: AbortSignal }): Promise<Dialed>;
   /** What the transport of `address` says about handshakes; undefined when it says nothing or there is none. */
   handshakeMillis(address: string): number | undefined;
-  /** Accepts connections on `address`. @throws RelaymintError ADDRESS_UNSUPPORTED, CONNECTION_REFUSED. */
+  /** Accepts connections on `address`. @throws RelaymintError ADDRESS_UNSUPPORTED, CONNECTION_REFUSED, POLICY_REFUSED (it would show an anonymous node). */
   listen(address: string, onConnection: (dialed: Dialed) => void): Promise<Listener>;
   /**
    * Opens a plain connection to a host.
@@ -120,10 +121,8 @@ class OutboundPolicy implements Policy {
   async dial(address: string, { signal }: { readonly signal: AbortSignal }): Promise<Dialed> {
     const transport = this.#transportFor(address);
     const destination = parseAddress(address);
-    if (this.anonymize && destination?.kind === 'tcp') {
-      const { host, port } = destination;
-      const dialer = this.#dialerTo('link', host);
-      const opening = dialer.dialHost(host, port, { isolation: `link ${host}`, signal });
+    if (destination?.kind === 'tcp' && this.#goesHidden(destination.host)) {
+      const [dialer, opening] = this.#dialHidden('link', destination, signal);
       return { transport: dialer, connection: await this.#counted('link', opening) };
     }
     if (!this.#mayDial(transport, address)) throw this.#refuse('link', address);
@@ -148,20 +147,20 @@ class OutboundPolicy implements Policy {
 
   listen(address: string, onConnection: (dialed: Dialed) => void): Promise<Listener> {
     const transport = this.#transportFor(address);
+    if (this.anonymize && parseAddress(address)?.kind === 'tcp' && !isLocalAddress(address)) {
+      return Promise.reject(
+        new RelaymintError('POLICY_REFUSED', `Listening on ${address} would show where this node is.`, {
+          remedy: 'An anonymous node listens on loopback.',
+        }),
+      );
+    }
     return transport.listen(address, (connection) => onConnection({ transport, connection }));
   }
 
-  async connect(
-    purpose: Purpose,
-    { host, port }: Target,
-    { signal }: { readonly signal: AbortSignal },
-  ): Promise<Duplex> {
+  async connect(purpose: Purpose, target: Target, { signal }: { readonly signal: AbortSignal }): Promise<Duplex> {
+    const { host, port } = target;
     const near = purpose === 'control' && isLoopback(host);
-    if (!near && (this.anonymize || isHiddenHost(host))) {
-      if (!this.anonymize && this.outbound === 'loopback') throw this.#refuse(purpose, `${host} port ${port}`);
-      const dialer = this.#dialerTo(purpose, host);
-      return this.#counted(purpose, dialer.dialHost(host, port, { isolation: `${purpose} ${host}`, signal }));
-    }
+    if (!near && this.#goesHidden(host)) return this.#counted(purpose, this.#dialHidden(purpose, target, signal)[1]);
     if (!this.#mayReach(host)) throw this.#refuse(purpose, `${host} port ${port}`);
     return this.#counted(purpose, openSocket(host, port, signal));
   }
@@ -197,6 +196,17 @@ class OutboundPolicy implements Policy {
       throw unsupported(address, `an address of one of the transports in use: ${this.transports.join(', ')}`);
     }
     return found;
+  }
+
+  #goesHidden(host: string): boolean {
+    return this.anonymize || isHiddenHost(host);
+  }
+
+  /** Apart from the connections of every other purpose, and to every other place. @throws RelaymintError NO_TRANSPORT, POLICY_REFUSED. */
+  #dialHidden(purpose: Purpose, { host, port }: Target, signal: AbortSignal): [Transport, Promise<Duplex>] {
+    if (!this.anonymize && this.outbound === 'loopback') throw this.#refuse(purpose, `${host} port ${port}`);
+    const dialer = this.#dialerTo(purpose, host);
+    return [dialer, dialer.dialHost(host, port, { isolation: `${purpose} ${host} ${port}`, signal })];
   }
 
   /** Whoever reaches a host without revealing us. @throws RelaymintError NO_TRANSPORT, POLICY_REFUSED. */
@@ -265,11 +275,6 @@ class OutboundPolicy implements Policy {
     }
     return agents;
   }
-}
-
-/** Names that only an anonymizing network knows: no resolver is ever asked for them (RFC 7686). */
-function isHiddenHost(host: string): boolean {
-  return /\.(?:onion|i2p)\.?$/i.test(host);
 }
 
 function isHostDialer(transport: Transport): transport is Transport & HostDialer {

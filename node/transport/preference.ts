@@ -2,7 +2,7 @@
  * In which order the addresses of a peer are tried, and which are not: direct ones reveal where we are. What decides is the
  * phase of a network's way to onion addresses, what was said about this peer, and whether we are anonymous.
  */
-import { parseAddress } from './address.ts';
+import { isHiddenHost, parseAddress } from './address.ts';
 
 /** How a network moves to onion addresses: they are an offer, then the habit, then the rule, then the only way. */
 export type Phase = 'optional' | 'default' | 'deprecated' | 'tor-only';
@@ -35,8 +35,9 @@ export function isHidden(address: string): boolean {
 
 /** True for addresses of Tor and I2P: a first connection to one may take minutes. */
 export function isAnonymizing(address: string): boolean {
-  const kind = parseAddress(address)?.kind;
-  return kind === 'onion' || kind === 'garlic';
+  const destination = parseAddress(address);
+  if (destination?.kind === 'tcp') return isHiddenHost(destination.host);
+  return destination?.kind === 'onion' || destination?.kind === 'garlic';
 }
 
 /** The attempts in their order; empty when no address may be used. The order within each kind stays as given. */

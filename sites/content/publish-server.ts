@@ -1,6 +1,6 @@
 /** The host's side of the `publish` service: who may publish, and a commit that keeps a root only when all of it is here. */
 import { randomBytes } from 'node:crypto';
-import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, messageOf, type ErrorCode } from '../../core/errors.ts';
 import { ledgerAddress, nodeIdBytes } from '../../core/ids.ts';
 import type { LedgerAddress, NodeId } from '../../core/ids.ts';
 import { CONTENT_IDLE_MILLIS, MAX_ROOTS_PER_NAME } from '../../core/limits.ts';
@@ -171,15 +171,31 @@ function refused(why: string, remedy: string): RelaymintError {
   return new RelaymintError('CONTENT_REFUSED', `The host refused the publish: ${why}.`, { remedy });
 }
 
+/** What a publisher is told in the error's own words. All others may tell of this host: its ledger node, its folders. */
+const TOLD: readonly ErrorCode[] = [
+  'CONTENT_CORRUPT',
+  'CONTENT_NOT_FOUND',
+  'CONTENT_REFUSED',
+  'INVALID_ENCODING',
+  'LIMIT_EXCEEDED',
+  'NAME_INVALID',
+  'PROTOCOL_VIOLATION',
+  'STORAGE_FULL',
+  'STREAM_RESET',
+  'TIMEOUT',
+  'VERSION_UNSUPPORTED',
+];
+
 /** Says why and lets the publisher read it: what it still sends is thrown away. */
 function refuse(stream: ServiceStream, error: unknown): void {
   if (stream.destroyed || stream.writableEnded) {
     stream.destroy();
     return;
   }
-  const told = isRelaymintError(error)
-    ? { code: error.code, message: error.message }
-    : { code: 'INTERNAL', message: 'The host failed. Try again, or publish to another host.' };
+  const told =
+    isRelaymintError(error) && TOLD.includes(error.code)
+      ? { code: error.code, message: error.message }
+      : { code: 'INTERNAL', message: 'The host failed. Try again, or publish to another host.' };
   stream.end(encodePublishAnswer({ kind: 'refused', ...told }));
   stream.resume();
   const timer = setTimeout(() => stream.destroy(), LINGER_MILLIS);

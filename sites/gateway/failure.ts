@@ -6,7 +6,11 @@ import type { Message } from './pages.ts';
 interface Telling {
   readonly status: number;
   readonly title: string;
+  /** Instead of the error's own words, where these may tell more than a visitor shall know: which ledger node is used. */
+  readonly text?: string;
 }
+
+const LEDGER_TEXT = 'The gateway cannot ask the ledger right now. Try again in a moment.';
 
 const TELLINGS: Partial<Record<ErrorCode, Telling>> = {
   NAME_INVALID: { status: 404, title: 'This is not a site’s address' },
@@ -16,7 +20,8 @@ const TELLINGS: Partial<Record<ErrorCode, Telling>> = {
   CONTENT_CORRUPT: { status: 502, title: 'The hosts delivered something else' },
   CONTENT_REFUSED: { status: 502, title: 'This content cannot be shown' },
   NO_ROUTE: { status: 502, title: 'There is no way to a host of this site' },
-  LEDGER_UNREACHABLE: { status: 502, title: 'The ledger does not answer' },
+  LEDGER_UNREACHABLE: { status: 502, title: 'The ledger does not answer', text: LEDGER_TEXT },
+  LEDGER_REJECTED: { status: 502, title: 'The ledger refuses to answer', text: LEDGER_TEXT },
   INSUFFICIENT_FUNDS: { status: 502, title: 'This gateway has run out of credits' },
   DEPOSIT_EXHAUSTED: { status: 502, title: 'This gateway has run out of credits' },
   TIMEOUT: { status: 504, title: 'The host did not answer in time' },
@@ -36,7 +41,7 @@ export function messageFor(error: unknown): Message {
   }
   const telling = TELLINGS[error.code] ?? { status: 502, title: 'The site cannot be reached right now' };
   const text = error.remedy === undefined ? `${error.message} Try again in a moment.` : error.message;
-  return { ...telling, text, code: error.code };
+  return { text, ...telling, code: error.code };
 }
 
 /** The name exists and points to nothing: not a fault of any host. */

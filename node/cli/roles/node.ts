@@ -30,7 +30,10 @@ import {
 import { createLinkManager, type LinkManager } from '../../link/index.ts';
 import { createMetering, unmetered, type Metering } from '../../meter/index.ts';
 import {
+  assertPublishable,
   ephemeralOnionKey,
+  hides,
+  isLoopback,
   onionKeyOf,
   persistentDestination,
   type I2pDestination,
@@ -152,6 +155,7 @@ const SHUTDOWN_SETTLE_MILLIS = 16_000;
 export async function openNode(settings: NodeSettings): Promise<RunningNode> {
   const { log } = settings;
   const clock = systemClock;
+  warnOfWhatShows(settings);
   await using stack = new AsyncDisposableStack();
   const keys = stack.use(await loadNodeKeys(settings));
   const { identity } = keys;
@@ -296,7 +300,9 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
         const reached = await links.listen([address]);
         if (publish) found.push(...reached);
       }
-      published = [...places.announce, ...found];
+      const addresses = [...places.announce, ...found];
+      if (policy.anonymize) for (const address of addresses) assertPublishable('--location', address);
+      published = addresses;
       renewOffer();
       await discovery.refresh();
       return published;
@@ -311,6 +317,15 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
 }
 
 /** Kept in the data directory, so that the address stays; undefined when it publishes none. */
+/** Whoever hides from peers is still seen by a ledger on another machine, beside the wallet that the offer names. */
+function warnOfWhatShows({ locations, ledgerUrl, outbound, log }: NodeSettings): void {
+  const { hostname } = new URL(ledgerUrl);
+  if (!hides(locations) || outbound.anonymize !== undefined || isLoopback(hostname)) return;
+  log.warn(
+    'only peers do not see where this node is: the ledger is reached directly; --anonymize hides it from that too',
+  );
+}
+
 async function openDestination({ outbound, locations, dataDir }: NodeSettings): Promise<I2pDestination | undefined> {
   if (outbound.i2pSam === undefined || !locations.some(({ kind }) => kind === 'i2p')) return undefined;
   return persistentDestination(path.join(dataDir, I2P_KEY_FILE), outbound.i2pSam, AbortSignal.timeout(SAM_MILLIS));

@@ -35,8 +35,8 @@ export const DEFAULT_TUNNELS: I2pTunnels = {
 export interface I2pTransportOptions {
   readonly sam: Endpoint;
   /**
-   * The first dials; each may be listened on. The caller disposes them, after the transport. Default: one that is made when
-   * somebody is dialled and forgotten with the transport.
+   * The first dials peers; each may be listened on. The caller disposes them, after the transport. Default: one that is made
+   * when a peer is dialled and forgotten with the transport.
    */
   readonly destinations?: readonly I2pDestination[];
   readonly tunnels?: Partial<I2pTunnels>;
@@ -64,6 +64,10 @@ const DIAL_ATTEMPTS = 4;
 const DIAL_PAUSE_MILLIS = 100;
 /** An attempt to reach ourselves gets no answer for this long: the next one. */
 const PROBE_MILLIS = 10_000;
+/** What the destination that dials peers is kept under. */
+const PEERS = 'peers';
+/** Destinations that are made as they are needed: each takes tunnels of its router. */
+const MAX_TRANSIENT = 16;
 const FIRST_RECONNECT_MILLIS = 500;
 const LAST_RECONNECT_MILLIS = 15_000;
 
@@ -104,7 +108,8 @@ class GarlicTransport implements I2pTransport {
   readonly handshakeMillis = HANDSHAKE_MILLIS;
   readonly #options: I2pTransportOptions;
   readonly #houses: ReadonlyMap<string, House>;
-  #transient: Promise<House> | undefined;
+  /** By what they are for: peers are dialled from `PEERS` where there is no destination of ours, hosts from one for each isolation. */
+  readonly #transient = new Map<string, Promise<House>>();
 
   constructor(options: I2pTransportOptions) {
     this.#options = options;
@@ -120,7 +125,8 @@ class GarlicTransport implements I2pTransport {
     using limit = deadline(HANDSHAKE_MILLIS, `Connecting to ${garlic}.b32.i2p`, signal);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await greeted(await this.#connect(`${garlic}.b32.i2p`, limit.signal), limit.signal, WINDOW_BYTES);
+        const stream = await this.#connect(this.#peerHouse(limit.signal), `${garlic}.b32.i2p`, limit.signal);
+        return await greeted(stream, limit.signal, WINDOW_BYTES);
       } catch (error) {
         if (attempt === DIAL_ATTEMPTS || !isRelaymintError(error, 'CONNECTION_REFUSED')) throw error;
       }
@@ -132,11 +138,18 @@ class GarlicTransport implements I2pTransport {
     return /^[a-z0-9.-]+\.i2p$/i.test(host);
   }
 
-  /** All hosts are reached from the same destination: `isolation` does not part them. */
-  async dialHost(host: string, port: number, { signal }: { readonly signal: AbortSignal }): Promise<Duplex> {
+  /**
+   * From a destination of its own for each isolation text, so that the host does not learn who we are to our peers.
+   * @throws RelaymintError LIMIT_EXCEEDED besides, for the seventeenth such text.
+   */
+  async dialHost(
+    host: string,
+    port: number,
+    { isolation, signal }: { readonly isolation: string; readonly signal: AbortSignal },
+  ): Promise<Duplex> {
     if (!this.reachesHost(host)) throw unsupported(host, 'a name that ends in .i2p');
     using limit = deadline(HANDSHAKE_MILLIS, `Connecting to ${host} port ${port} through I2P`, signal);
-    return this.#connect(host.toLowerCase(), limit.signal);
+    return this.#connect(this.#transientHouse(`host ${isolation}`, limit.signal), host.toLowerCase(), limit.signal);
   }
 
   async listen(address: string, onConnection: (connection: Duplex) => void): Promise<Listener> {
@@ -149,24 +162,35 @@ class GarlicTransport implements I2pTransport {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const house of this.#houses.values()) house.dispose();
-    (await this.#transient?.catch(() => undefined))?.dispose();
+    for (const opening of this.#transient.values()) (await opening.catch(() => undefined))?.dispose();
   }
 
-  #transientHouse(signal: AbortSignal): Promise<House> {
-    this.#transient ??= transientDestination(this.#options.sam, signal).then(
+  #peerHouse(signal: AbortSignal): House | Promise<House> {
+    const [first] = this.#houses.values();
+    return first ?? this.#transientHouse(PEERS, signal);
+  }
+
+  async #transientHouse(purpose: string, signal: AbortSignal): Promise<House> {
+    const known = this.#transient.get(purpose);
+    if (known !== undefined) return known;
+    if (this.#transient.size >= MAX_TRANSIENT) {
+      throw new RelaymintError('LIMIT_EXCEEDED', 'Too many I2P hosts are to be kept apart from each other.', {
+        remedy: 'Use fewer, or start again.',
+      });
+    }
+    const opening = transientDestination(this.#options.sam, signal).then(
       (own) => new House(own, this.#options),
       (error: unknown) => {
-        this.#transient = undefined;
+        this.#transient.delete(purpose);
         throw error;
       },
     );
-    return this.#transient;
+    this.#transient.set(purpose, opening);
+    return opening;
   }
 
-  async #connect(host: string, signal: AbortSignal): Promise<Duplex> {
-    const [first] = this.#houses.values();
-    const house = first ?? (await this.#transientHouse(signal));
-    const session = await house.session(signal);
+  async #connect(from: House | Promise<House>, host: string, signal: AbortSignal): Promise<Duplex> {
+    const session = await (await from).session(signal);
     return connectStream(this.#options.sam, session.id, host, signal);
   }
 }

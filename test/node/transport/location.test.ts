@@ -64,6 +64,8 @@ describe('anonymity', () => {
     listen: [],
     announce: [],
     ledgerUrl: `http://${ONION}.onion/`,
+    i2p: false,
+    tunnels: {},
     phase: undefined,
     preferences: [],
     loopbackOnly: false,
@@ -79,6 +81,21 @@ describe('anonymity', () => {
     ['--location', locations('/ip4/127.0.0.1/tcp/80')],
     ['--listen', { listen: ['/ip4/0.0.0.0/tcp/4001'] }],
     ['--announce', { announce: ['/ip4/192.0.2.1/tcp/4001'] }],
+    ['--listen', { listen: ['/ip4/0.0.0.0/udp/4001/quic-v1'] }],
+    [
+      '--announce',
+      { announce: ['/ip4/203.0.113.7/tcp/4001/p2p/12D3KooWLRPJAA5o6eyMHEoTRLBvVMbJo1ifbHnqXSwAdXHYCNUj'] },
+    ],
+    ['--announce', { announce: ['/dns4/home.example/tcp/443/wss'] }],
+    ['--announce', { announce: [`/onion3/${ONION}:80`, '/ip4/203.0.113.7/udp/4001'] }],
+    ['--announce', { announce: ['/memory/home'] }],
+    ['--i2p-tunnels', { tunnels: { inboundLength: 0 } }],
+    ['--i2p-tunnels', { tunnels: { inboundLength: 3, outboundLength: 0 } }],
+    ['--ledger', { ledgerUrl: 'https://0.0.0.0/' }],
+    ['--ledger', { ledgerUrl: 'https://localhost./' }],
+    ['--ledger', { ledgerUrl: 'https://100.64.0.1/' }],
+    ['--ledger', { ledgerUrl: 'https://printer.local/' }],
+    ['--ledger', { ledgerUrl: 'http://x.i2p/' }],
     ['--ledger', { ledgerUrl: 'http://127.0.0.1:8899' }],
     ['--ledger', { ledgerUrl: 'http://localhost:8899' }],
     ['--ledger', { ledgerUrl: 'https://192.168.1.5/' }],
@@ -114,11 +131,26 @@ describe('anonymity', () => {
     { listen: ['/ip4/127.0.0.1/tcp/0', `/onion3/${ONION}:80`] },
     { announce: [`/onion3/${ONION}:80`] },
     { ledgerUrl: 'https://api.devnet.solana.com' },
-    { anonymize: 'i2p', ledgerUrl: `http://${'a'.repeat(52)}.b32.i2p/` },
+    { ledgerUrl: 'https://[2606:4700::1]/' },
+    { anonymize: 'i2p', i2p: true, ledgerUrl: `http://${'a'.repeat(52)}.b32.i2p/` },
+    { i2p: true, ledgerUrl: 'http://x.i2p/', tunnels: { inboundLength: 1, outboundLength: 1 } },
     { phase: 'tor-only', preferences: ['tor'] },
     { gatewayAddress: '127.0.0.1' },
   ] as const)('goes with %j', (settings) => {
     expect(() => assertAnonymous({ ...safe, ...settings })).not.toThrow();
+  });
+
+  it('says nothing of what follows the host in the URL of a ledger: it may be a key', () => {
+    for (const ledgerUrl of ['http://rpc.example/?api-key=SECRET', 'http://user:SECRET@rpc.example/SECRET', 'SECRET']) {
+      let failure: unknown;
+      try {
+        assertAnonymous({ ...safe, ledgerUrl });
+      } catch (error) {
+        failure = error;
+      }
+      expect(failure).toMatchObject({ message: expect.stringContaining('--ledger') as string });
+      expect(JSON.stringify([failure, (failure as Error).message, (failure as Error).cause])).not.toContain('SECRET');
+    }
   });
 
   it('agrees with what locations say of themselves', () => {

@@ -69,6 +69,11 @@ describe('a policy with an anonymizing network', () => {
       });
     }
     expect(policy.stats().ledger).toMatchObject({ refused: 3, opened: 0 });
+    // Neither for a peer that says so.
+    await expect(policy.dial(`/dns4/${ONION}.onion/tcp/80`, { signal })).rejects.toMatchObject({
+      code: 'NO_TRANSPORT',
+    });
+    expect(policy.stats().link).toMatchObject({ refused: 1, opened: 0, failed: 0 });
   });
 
   it('case 2: onion names go through it, everything else directly', async () => {
@@ -76,7 +81,7 @@ describe('a policy with an anonymizing network', () => {
     const fetch = policy.fetch('ledger');
     expect(await (await fetch(`http://${ONION}.onion/rpc`)).text()).toBe(`${ONION}.onion /rpc`);
     expect(await (await fetch(`http://127.0.0.1:${port}/direct`)).text()).toBe(`127.0.0.1:${port} /direct`);
-    expect(tor.asked).toEqual([`${ONION}.onion:80 for ledger ${ONION}.onion`]);
+    expect(tor.asked).toEqual([`${ONION}.onion:80 for ledger ${ONION}.onion 80`]);
     policy.close();
   });
 
@@ -93,10 +98,10 @@ describe('a policy with an anonymizing network', () => {
     expect(transport.name).toBe('tor');
     connection.destroy();
     expect(tor.asked).toEqual([
-      'rpc.example:8899 for ledger rpc.example',
-      'rpc.example:80 for gateway rpc.example',
-      'rpc.example:8900 for ledger rpc.example',
-      '192.0.2.1:4001 for link 192.0.2.1',
+      'rpc.example:8899 for ledger rpc.example 8899',
+      'rpc.example:80 for gateway rpc.example 80',
+      'rpc.example:8900 for ledger rpc.example 8900',
+      '192.0.2.1:4001 for link 192.0.2.1 4001',
     ]);
     policy.close();
   });
@@ -116,6 +121,8 @@ describe('a policy with an anonymizing network', () => {
     });
     (await policy.connect('control', { host: '127.0.0.1', port }, { signal })).destroy();
     expect(tor.asked).toEqual([]);
+    await expect(policy.listen('/ip4/0.0.0.0/tcp/0', () => {})).rejects.toMatchObject(refused);
+    await (await policy.listen('/ip4/127.0.0.1/tcp/0', () => {})).close();
     policy.close();
   });
 
