@@ -3,7 +3,7 @@ import type { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import type { SignedOffer } from '../discovery/offer.ts';
-import type { TransportName } from '../transport/contract.ts';
+import type { ListenOptions, TransportName } from '../transport/contract.ts';
 import type { Policy } from '../transport/policy.ts';
 import type { NodeIdentity } from './identity.ts';
 
@@ -81,7 +81,7 @@ export interface ConnectOptions {
 export interface LinkManager extends AsyncDisposable {
   readonly nodeId: NodeId;
   /** @returns the addresses that others can dial. */
-  listen(addresses: readonly string[]): Promise<string[]>;
+  listen(addresses: readonly string[], options?: ListenOptions): Promise<string[]>;
   /**
    * The link to `peer`: the open one, the one being dialled, or a new one over the first address that works.
    * @throws RelaymintError POLICY_REFUSED, ADDRESS_UNSUPPORTED, CONNECTION_REFUSED, PEER_IDENTITY_MISMATCH, TIMEOUT,

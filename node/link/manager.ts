@@ -16,7 +16,7 @@ import {
 import type { Clock, Log } from '../../core/ports.ts';
 import { readOffer, type SignedOffer } from '../discovery/offer.ts';
 import { abortError, deadline, type Deadline } from '../transport/abort.ts';
-import type { Listener, Transport } from '../transport/contract.ts';
+import type { ListenOptions, Listener, Transport } from '../transport/contract.ts';
 import type { Dialed, Policy } from '../transport/policy.ts';
 import type { Attempt } from '../transport/preference.ts';
 import {
@@ -89,12 +89,12 @@ class Links implements LinkManager, LinkOwner {
     this.#watch = setInterval(() => this.#onTick(), this.#tickMillis).unref();
   }
 
-  async listen(addresses: readonly string[]): Promise<string[]> {
+  async listen(addresses: readonly string[], options: ListenOptions = {}): Promise<string[]> {
     this.#assertNotClosed();
     const fresh: Listener[] = [];
     try {
       for (const address of addresses) {
-        fresh.push(await this.#policy.listen(address, (dialed) => void this.#accept(dialed)));
+        fresh.push(await this.#policy.listen(address, (dialed) => void this.#accept(dialed), options));
       }
     } catch (error) {
       await Promise.all(fresh.map((listener) => listener.close()));

@@ -18,9 +18,14 @@ export interface Transport {
   dial(address: string, options: { readonly signal: AbortSignal }): Promise<Duplex>;
   /**
    * Accepts connections. The receiver of a connection owns it, its 'error' event included.
-   * @throws RelaymintError ADDRESS_UNSUPPORTED, CONNECTION_REFUSED (the address is taken or not ours).
+   * @throws RelaymintError ADDRESS_UNSUPPORTED, CONNECTION_REFUSED (the address is taken or not ours), ABORTED.
    */
-  listen(address: string, onConnection: (connection: Duplex) => void): Promise<Listener>;
+  listen(address: string, onConnection: (connection: Duplex) => void, options?: ListenOptions): Promise<Listener>;
+}
+
+export interface ListenOptions {
+  /** Ends the wait until others can dial, which takes minutes on some networks. Default: none. */
+  readonly signal?: AbortSignal;
 }
 
 /** A transport that also reaches hosts by name: what HTTP asks the policy for. The name is resolved at the far end, never here. */

@@ -1,5 +1,5 @@
 /** Transports, and the policy through which everything leaves the process. */
-export type { HostDialer, Listener, Transport, TransportName } from './contract.ts';
+export type { HostDialer, ListenOptions, Listener, Transport, TransportName } from './contract.ts';
 export { assertSocketPath, formatEndpoint, parseEndpoint, type Endpoint } from './endpoint.ts';
 export { findProgram } from './program.ts';
 export { persistentDestination, type I2pDestination } from './i2p/destination.ts';

@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream';
 import { RelaymintError } from '../../core/errors.ts';
 import { shortId, type NodeId } from '../../core/ids.ts';
 import { isHiddenHost, isLoopback, parseAddress, unsupported } from './address.ts';
-import type { HostDialer, Listener, Transport, TransportName } from './contract.ts';
+import type { HostDialer, ListenOptions, Listener, Transport, TransportName } from './contract.ts';
 import { PolicyHttpAgent, PolicyHttpsAgent, fetchOver, type Agents, type Connect } from './http.ts';
 import { isLocalAddress } from './location.ts';
 import { planDial, type Attempt, type Phase, type Preference } from './preference.ts';
@@ -67,8 +67,8 @@ export interface Policy {
   dial(address: string, options: { readonly signal: AbortSignal }): Promise<Dialed>;
   /** What the transport of `address` says about handshakes; undefined when it says nothing or there is none. */
   handshakeMillis(address: string): number | undefined;
-  /** Accepts connections on `address`. @throws RelaymintError ADDRESS_UNSUPPORTED, CONNECTION_REFUSED, POLICY_REFUSED (it would show an anonymous node). */
-  listen(address: string, onConnection: (dialed: Dialed) => void): Promise<Listener>;
+  /** Accepts connections on `address`. @throws RelaymintError ADDRESS_UNSUPPORTED, CONNECTION_REFUSED, ABORTED, POLICY_REFUSED (it would show an anonymous node). */
+  listen(address: string, onConnection: (dialed: Dialed) => void, options?: ListenOptions): Promise<Listener>;
   /**
    * Opens a plain connection to a host.
    * @throws RelaymintError POLICY_REFUSED, CONNECTION_REFUSED, TIMEOUT, ABORTED.
@@ -145,7 +145,7 @@ class OutboundPolicy implements Policy {
     return this.#transports.find((transport) => transport.canDial(address))?.handshakeMillis;
   }
 
-  listen(address: string, onConnection: (dialed: Dialed) => void): Promise<Listener> {
+  listen(address: string, onConnection: (dialed: Dialed) => void, options: ListenOptions = {}): Promise<Listener> {
     const transport = this.#transportFor(address);
     if (this.anonymize && parseAddress(address)?.kind === 'tcp' && !isLocalAddress(address)) {
       return Promise.reject(
@@ -154,7 +154,7 @@ class OutboundPolicy implements Policy {
         }),
       );
     }
-    return transport.listen(address, (connection) => onConnection({ transport, connection }));
+    return transport.listen(address, (connection) => onConnection({ transport, connection }), options);
   }
 
   async connect(purpose: Purpose, target: Target, { signal }: { readonly signal: AbortSignal }): Promise<Duplex> {

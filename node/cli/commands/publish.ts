@@ -80,7 +80,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
       nodeSettings({ role: 'site', options, relayPrice: undefined, windowPrice: SELLS_NOTHING, tillSlots: undefined }),
     ),
   );
-  await node.announce();
+  await node.announce(lifecycle.signal);
   const importing = createProgress('Importing', output.json);
   const uploading = createProgress('Sending  ', output.json);
   const wanted = Math.max(options.replicas, options.host?.length ?? 0);

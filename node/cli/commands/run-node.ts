@@ -100,7 +100,7 @@ export async function runNode(run: RunNodeOptions): Promise<void> {
   const node = stack.use(await openNode(settings));
   const prepared = await run.prepare(node);
   if (prepared !== undefined) stack.use(prepared);
-  const addresses = await node.announce();
+  const addresses = await node.announce(lifecycle.signal);
   const opened = await run.open?.(node);
   if (opened !== undefined) stack.use(opened.closer);
   const handlers = controlHandlers({ node, addresses, stop: () => lifecycle.end('asked to by its control port') });

@@ -118,7 +118,7 @@ export interface RunningNode extends AsyncDisposable {
   /** Offers a service to whoever pays for it. Takes effect in the offer with the next `announce`. */
   serve(service: string, price: PricePerMiB, handler: ServiceHandler): void;
   /** Listens, signs the offer, tells the bootstrap peers. @returns the addresses others can dial. */
-  announce(): Promise<readonly string[]>;
+  announce(signal?: AbortSignal): Promise<readonly string[]>;
   /** Signs the offer anew and tells every peer. @returns what it publishes, and how many heard it. */
   advertise(): Promise<{ readonly addresses: readonly string[]; readonly peers: number }>;
 }
@@ -294,10 +294,10 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
       circuits.register(service, { price }, handler);
       services.push({ name: service, price });
     },
-    async announce() {
+    async announce(signal) {
       const found: string[] = [];
       for (const { address, publish } of places.listen) {
-        const reached = await links.listen([address]);
+        const reached = await links.listen([address], signal === undefined ? {} : { signal });
         if (publish) found.push(...reached);
       }
       const addresses = [...places.announce, ...found];
@@ -316,16 +316,17 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
   };
 }
 
-/** Kept in the data directory, so that the address stays; undefined when it publishes none. */
 /** Whoever hides from peers is still seen by a ledger on another machine, beside the wallet that the offer names. */
 function warnOfWhatShows({ locations, ledgerUrl, outbound, log }: NodeSettings): void {
   const { hostname } = new URL(ledgerUrl);
   if (!hides(locations) || outbound.anonymize !== undefined || isLoopback(hostname)) return;
   log.warn(
+    {},
     'only peers do not see where this node is: the ledger is reached directly; --anonymize hides it from that too',
   );
 }
 
+/** Kept in the data directory, so that the address stays; undefined when it publishes none. */
 async function openDestination({ outbound, locations, dataDir }: NodeSettings): Promise<I2pDestination | undefined> {
   if (outbound.i2pSam === undefined || !locations.some(({ kind }) => kind === 'i2p')) return undefined;
   return persistentDestination(path.join(dataDir, I2P_KEY_FILE), outbound.i2pSam, AbortSignal.timeout(SAM_MILLIS));

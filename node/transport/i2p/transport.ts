@@ -10,7 +10,7 @@ import type { Log } from '../../../core/ports.ts';
 import { MIB } from '../../../core/units.ts';
 import { deadline } from '../abort.ts';
 import { garlicMultiaddr, parseAddress, unsupported } from '../address.ts';
-import type { HostDialer, Listener, Transport } from '../contract.ts';
+import type { HostDialer, ListenOptions, Listener, Transport } from '../contract.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { greeted, halfClosing } from '../halfclose.ts';
 import { garlicOfText, transientDestination, type I2pDestination } from './destination.ts';
@@ -110,6 +110,7 @@ class GarlicTransport implements I2pTransport {
   readonly #houses: ReadonlyMap<string, House>;
   /** By what they are for: peers are dialled from `PEERS` where there is no destination of ours, hosts from one for each isolation. */
   readonly #transient = new Map<string, Promise<House>>();
+  readonly #closing = new AbortController();
 
   constructor(options: I2pTransportOptions) {
     this.#options = options;
@@ -125,7 +126,7 @@ class GarlicTransport implements I2pTransport {
     using limit = deadline(HANDSHAKE_MILLIS, `Connecting to ${garlic}.b32.i2p`, signal);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const stream = await this.#connect(this.#peerHouse(limit.signal), `${garlic}.b32.i2p`, limit.signal);
+        const stream = await this.#connect(this.#peerHouse(), `${garlic}.b32.i2p`, limit.signal);
         return await greeted(stream, limit.signal, WINDOW_BYTES);
       } catch (error) {
         if (attempt === DIAL_ATTEMPTS || !isRelaymintError(error, 'CONNECTION_REFUSED')) throw error;
@@ -149,28 +150,34 @@ class GarlicTransport implements I2pTransport {
   ): Promise<Duplex> {
     if (!this.reachesHost(host)) throw unsupported(host, 'a name that ends in .i2p');
     using limit = deadline(HANDSHAKE_MILLIS, `Connecting to ${host} port ${port} through I2P`, signal);
-    return this.#connect(this.#transientHouse(`host ${isolation}`, limit.signal), host.toLowerCase(), limit.signal);
+    return this.#connect(this.#transientHouse(`host ${isolation}`), host.toLowerCase(), limit.signal);
   }
 
-  async listen(address: string, onConnection: (connection: Duplex) => void): Promise<Listener> {
+  async listen(
+    address: string,
+    onConnection: (connection: Duplex) => void,
+    { signal = new AbortController().signal }: ListenOptions = {},
+  ): Promise<Listener> {
     const garlic = garlicAt(address);
     const house = this.#houses.get(garlic);
     if (house === undefined) throw refusal(address, 'its key is not ours');
-    await house.open(onConnection, new AbortController().signal);
+    await house.open(onConnection, signal);
     return { addresses: [garlicMultiaddr(garlic)], close: async () => house.close() };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new RelaymintError('CLOSED', 'This node is shutting down.'));
     for (const house of this.#houses.values()) house.dispose();
-    for (const opening of this.#transient.values()) (await opening.catch(() => undefined))?.dispose();
+    for (const making of this.#transient.values()) (await making.catch(() => undefined))?.dispose();
   }
 
-  #peerHouse(signal: AbortSignal): House | Promise<House> {
+  #peerHouse(): House | Promise<House> {
     const [first] = this.#houses.values();
-    return first ?? this.#transientHouse(PEERS, signal);
+    return first ?? this.#transientHouse(PEERS);
   }
 
-  async #transientHouse(purpose: string, signal: AbortSignal): Promise<House> {
+  /** One attempt serves all who wait for it, whoever of them gives up. */
+  async #transientHouse(purpose: string): Promise<House> {
     const known = this.#transient.get(purpose);
     if (known !== undefined) return known;
     if (this.#transient.size >= MAX_TRANSIENT) {
@@ -178,19 +185,22 @@ class GarlicTransport implements I2pTransport {
         remedy: 'Use fewer, or start again.',
       });
     }
-    const opening = transientDestination(this.#options.sam, signal).then(
-      (own) => new House(own, this.#options),
-      (error: unknown) => {
-        this.#transient.delete(purpose);
-        throw error;
-      },
-    );
+    const opening = this.#makeHouse().catch((error: unknown) => {
+      this.#transient.delete(purpose);
+      throw error;
+    });
     this.#transient.set(purpose, opening);
     return opening;
   }
 
+  async #makeHouse(): Promise<House> {
+    using limit = deadline(SAM_MILLIS, 'Making an I2P destination', this.#closing.signal);
+    return new House(await transientDestination(this.#options.sam, limit.signal), this.#options, true);
+  }
+
   async #connect(from: House | Promise<House>, host: string, signal: AbortSignal): Promise<Duplex> {
-    const session = await (await from).session(signal);
+    const house = await beforeAbort(Promise.resolve(from), signal);
+    const session = await house.session(signal);
     return connectStream(this.#options.sam, session.id, host, signal);
   }
 }
@@ -199,15 +209,18 @@ class GarlicTransport implements I2pTransport {
 class House {
   readonly #destination: I2pDestination;
   readonly #options: I2pTransportOptions;
+  /** The destination is nobody else's to dispose. */
+  readonly #owns: boolean;
   readonly #closing = new AbortController();
   #onConnection: ((connection: Duplex) => void) | undefined;
   #opening: Promise<SamSession> | undefined;
   /** Streams that we send to ourselves until one arrives are nobody else's business. */
   #probing = false;
 
-  constructor(destination: I2pDestination, options: I2pTransportOptions) {
+  constructor(destination: I2pDestination, options: I2pTransportOptions, owns = false) {
     this.#destination = destination;
     this.#options = options;
+    this.#owns = owns;
   }
 
   async open(onConnection: (connection: Duplex) => void, signal: AbortSignal): Promise<void> {
@@ -231,6 +244,7 @@ class House {
   dispose(): void {
     this.#onConnection = undefined;
     this.#closing.abort(new RelaymintError('CLOSED', 'This node is shutting down.'));
+    if (this.#owns) this.#destination[Symbol.dispose]();
   }
 
   /** The session, once streams go through it. One attempt serves all who wait. */
@@ -239,16 +253,13 @@ class House {
       this.#opening = undefined;
       throw error;
     });
-    const aborted = new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-      if (signal.aborted) reject(signal.reason as Error);
-    });
-    return Promise.race([this.#opening, aborted]);
+    return beforeAbort(this.#opening, signal);
   }
 
   async #establish(): Promise<SamSession> {
     const { sam, tunnels } = this.#options;
     using limit = deadline(HANDSHAKE_MILLIS, 'Building I2P tunnels', this.#closing.signal);
+    using answer = deadline(SAM_MILLIS, 'Opening an I2P session', limit.signal);
     const session = await createSession(
       sam,
       {
@@ -256,7 +267,7 @@ class House {
         privateKey: this.#destination.privateKey,
         options: samOptions({ ...DEFAULT_TUNNELS, ...tunnels }),
       },
-      AbortSignal.any([limit.signal, AbortSignal.timeout(SAM_MILLIS)]),
+      answer.signal,
     );
     this.#closing.signal.addEventListener('abort', () => session.close(), { once: true });
     void this.#watch(session);
@@ -278,9 +289,10 @@ class House {
     const round = async (): Promise<void> => {
       for (;;) {
         try {
-          const limit = AbortSignal.any([either, AbortSignal.timeout(PROBE_MILLIS)]);
+          using limit = deadline(PROBE_MILLIS, 'Reaching ourselves over I2P', either);
           const host = `${this.#destination.garlic}.b32.i2p`;
-          const probe = await greeted(await connectStream(this.#options.sam, session.id, host, limit), limit);
+          const stream = await connectStream(this.#options.sam, session.id, host, limit.signal);
+          const probe = await greeted(stream, limit.signal);
           probe.destroy();
           return;
         } catch {
@@ -358,6 +370,22 @@ class House {
         log.debug({ error: messageOf(error) }, 'the I2P session is not back yet');
       }
     }
+  }
+}
+
+/** What `work` brings, or the signal's reason when that comes first; `work` goes on for others. */
+async function beforeAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    stop = () => signal.removeEventListener('abort', onAbort);
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    stop();
   }
 }
 

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { RelaymintError } from '../../../core/errors.ts';
-import type { HostDialer, Listener, Transport } from '../contract.ts';
+import type { HostDialer, ListenOptions, Listener, Transport } from '../contract.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
 import { openEndpoint } from '../socket.ts';
 
@@ -110,8 +110,12 @@ class DetectedTor implements Dialer {
     return (await this.#tor(options.signal)).dialHost(host, port, options);
   }
 
-  async listen(address: string, onConnection: (connection: Duplex) => void): Promise<Listener> {
-    return (await this.#tor(new AbortController().signal)).listen(address, onConnection);
+  async listen(
+    address: string,
+    onConnection: (connection: Duplex) => void,
+    options: ListenOptions = {},
+  ): Promise<Listener> {
+    return (await this.#tor(options.signal ?? new AbortController().signal)).listen(address, onConnection, options);
   }
 
   async #tor(signal: AbortSignal): Promise<Dialer> {

@@ -10,7 +10,7 @@ import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import { deadline } from '../abort.ts';
 import { onionMultiaddr, parseAddress, unsupported } from '../address.ts';
-import type { HostDialer, Listener, Transport } from '../contract.ts';
+import type { HostDialer, ListenOptions, Listener, Transport } from '../contract.ts';
 import { assertSocketPath, formatEndpoint, type Endpoint } from '../endpoint.ts';
 import { halfClosing } from '../halfclose.ts';
 import { isOnion, readOnion } from './address.ts';
@@ -111,7 +111,11 @@ class OnionTransport implements TorTransport {
     return this.#connect(name, port, `host ${isolation}`, signal);
   }
 
-  async listen(address: string, onConnection: (connection: Duplex) => void): Promise<Listener> {
+  async listen(
+    address: string,
+    onConnection: (connection: Duplex) => void,
+    { signal = new AbortController().signal }: ListenOptions = {},
+  ): Promise<Listener> {
     const { onion, port } = destinationOf(address);
     const canonical = onionMultiaddr(onion, port);
     const known = this.#doors.get(canonical);
@@ -125,7 +129,7 @@ class OnionTransport implements TorTransport {
     this.#doors.set(canonical, door);
     try {
       if (key === undefined) await this.#listenForTorrc(door, onion, port);
-      else await this.#publish(door, key, port);
+      else await this.#publish(door, key, port, signal);
     } catch (error) {
       this.#doors.delete(canonical);
       await door.close();
@@ -154,11 +158,11 @@ class OnionTransport implements TorTransport {
     }
   }
 
-  async #publish(door: Door, key: OnionKey, port: number): Promise<void> {
+  async #publish(door: Door, key: OnionKey, port: number, signal: AbortSignal): Promise<void> {
     const services = this.#withControl(key.onion);
     const target = await door.bind(await this.#freshTarget(key.onion, port));
     const { service = {} } = this.#options;
-    await services.publish(key, port, target, service, new AbortController().signal);
+    await services.publish(key, port, target, service, signal);
     door.onEmpty = async () => {
       this.#doors.delete(door.address);
       await services.withdraw(key.onion, port);
