@@ -4,6 +4,7 @@ import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { RelaymintError } from '../../../core/errors.ts';
 import {
+  deadline,
   USUAL_PLACES,
   connectControl,
   findTor,
@@ -143,10 +144,9 @@ async function stop(options: ControlOptions): Promise<void> {
 
 /** Our own daemon's control port, or the one that was named, or the first that is found. */
 async function openControl(options: ControlOptions, signal: AbortSignal): Promise<TorControl> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(CONTROL_MILLIS)]);
-  const endpoint =
-    options.torControl ?? (await findTor([managedTor(path.resolve(options.data)), ...USUAL_PLACES], limit)).control;
-  return connectControl({ endpoint, signal: limit });
+  const places = [managedTor(path.resolve(options.data)), ...USUAL_PLACES];
+  const endpoint = options.torControl ?? (await findTor(places, signal)).control;
+  return connectControl({ endpoint, signal });
 }
 
 interface CircuitRow {
@@ -159,14 +159,17 @@ interface CircuitRow {
 async function status(options: ControlOptions & { readonly watch?: true }): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
-  await using control = await openControl(options, lifecycle.signal);
-  const phase = await control.getInfo('status/bootstrap-phase');
+  using limit = deadline(CONTROL_MILLIS, 'Asking tor', lifecycle.signal);
+  const { signal } = limit;
+  await using control = await openControl(options, signal);
+  const phase = await control.getInfo('status/bootstrap-phase', { signal });
   const percent = Number(/PROGRESS=(\d+)/.exec(phase)?.[1] ?? 0);
   const summary = /SUMMARY="([^"]*)"/.exec(phase)?.[1] ?? '';
-  const circuits = (await control.getInfo('circuit-status')).split('\n').flatMap(parseCircuit);
-  const onions = (await control.getInfo('onions/current')).split('\n').filter(Boolean);
+  const circuits = (await control.getInfo('circuit-status', { signal })).split('\n').flatMap(parseCircuit);
+  const onions = (await control.getInfo('onions/current', { signal })).split('\n').filter(Boolean);
   const listeners =
-    (await control.getInfo('net/listeners/socks')).match(/"[^"]*"/g)?.map((text) => text.slice(1, -1)) ?? [];
+    (await control.getInfo('net/listeners/socks', { signal })).match(/"[^"]*"/g)?.map((text) => text.slice(1, -1)) ??
+    [];
   output.value({ version: control.version, bootstrap: percent, summary, socks: listeners, onions, circuits });
   const rows = circuits.map(({ id, state, purpose, path: hops }) => [`  ${id}`, state, purpose, hops.join(' > ')]);
   output.line(
@@ -201,17 +204,18 @@ function parseCircuit(line: string): CircuitRow[] {
 /** Tor would delay one that comes too soon without a word; it says itself only that it is about to be delayed. */
 async function rotate(options: ControlOptions): Promise<void> {
   const output = createOutput(options.json === true);
-  await using control = await openControl(options, new AbortController().signal);
-  const delayed = new Promise<number>((resolve) => {
-    void control.onEvent('NOTICE', (line) => {
-      const seconds = /Rate limiting NEWNYM request: delaying by (\d+)/.exec(line)?.[1];
-      if (seconds !== undefined) resolve(Number(seconds));
-    });
-  });
-  await control.getInfo('version');
-  await control.command('SIGNAL NEWNYM');
+  using lifecycle = watchLifecycle();
+  using limit = deadline(CONTROL_MILLIS, 'Asking tor', lifecycle.signal);
+  const { signal } = limit;
+  await using control = await openControl(options, signal);
+  let seconds = 0;
+  const onNotice = (line: string): void => {
+    seconds = Number(/Rate limiting NEWNYM request: delaying by (\d+)/.exec(line)?.[1] ?? seconds);
+  };
+  await control.onEvent('NOTICE', onNotice, { signal });
+  await control.command('SIGNAL NEWNYM', { signal });
   // Its notice, if there is one, was sent before this is answered.
-  const seconds = await Promise.race([delayed, control.getInfo('version').then(() => 0)]);
+  await control.getInfo('version', { signal });
   output.value({ event: 'rotated', delaySeconds: seconds });
   output.line(
     seconds === 0

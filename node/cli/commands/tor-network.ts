@@ -1,6 +1,6 @@
 /** `relaymint tor address | connect | discover | advertise`: nodes that are reached through Tor. */
 import { randomBytes } from 'node:crypto';
-import { appendFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
@@ -104,10 +104,22 @@ async function address(options: DataOptions): Promise<void> {
 
 async function clientKey(onion: string, options: CommonOptions & { readonly out: string }): Promise<void> {
   const output = createOutput(options.json === true);
-  const { publicKey, privateKey } = createClientKey();
   const file = path.resolve(options.out);
-  await appendFile(file, `${accessLine(onion, privateKey)}\n`, { mode: 0o600 });
-  privateKey.fill(0);
+  const handle = await open(file, 'a', 0o600);
+  let publicKey: Uint8Array;
+  try {
+    if (((await handle.stat()).mode & 0o077) !== 0) {
+      throw new RelaymintError('KEY_FILE_UNSAFE', `Other users of this machine may read ${file}.`, {
+        remedy: `Run: chmod 600 ${file}`,
+      });
+    }
+    const keys = createClientKey();
+    ({ publicKey } = keys);
+    await handle.appendFile(`${accessLine(onion, keys.privateKey)}\n`);
+    keys.privateKey.fill(0);
+  } finally {
+    await handle.close();
+  }
   const text = clientKeyText(publicKey);
   output.value({ onion: `${onion}.onion`, publicKey: text, file });
   output.line(`${text}\nThe node needs: --onion-client ${text}\nThe client needs: --onion-auth ${file}`);

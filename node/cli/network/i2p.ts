@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
-import { assertSocketPath, findProgram, type Endpoint } from '../../transport/index.ts';
+import { assertSocketPath, deadline, findProgram, type Endpoint } from '../../transport/index.ts';
 import { openNamespace, type InnerProcess, type NetworkNamespace } from './namespace.ts';
 
 export interface PrivateI2pNetworkOptions {
@@ -84,8 +84,8 @@ export async function startI2pNetwork(options: PrivateI2pNetworkOptions): Promis
   const namespace = stack.use(
     await openNamespace({ addresses: routers.map((router) => `${addressOf(router)}/32`), signal }),
   );
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(START_MILLIS)]);
-  const network = new Network({ i2pd, directory, namespace, signal: deadline, log: options.log });
+  using limit = deadline(START_MILLIS, 'Starting the network', signal);
+  const network = new Network({ i2pd, directory, namespace, signal: limit.signal, log: options.log });
   const steps = 2 * ROUTERS + 1;
   for (const router of routers) {
     onProgress(router - 1, steps, `keys of router ${router}`);

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
-import { assertSocketPath, findProgram, type Endpoint } from '../../transport/index.ts';
+import { assertSocketPath, deadline, findProgram, type Endpoint } from '../../transport/index.ts';
 import { openNamespace, type InnerProcess, type NetworkNamespace } from './namespace.ts';
 
 export interface PrivateTorNetworkOptions {
@@ -73,8 +73,8 @@ export async function startTorNetwork(options: PrivateTorNetworkOptions): Promis
   await using stack = new AsyncDisposableStack();
   onProgress(0, 100, 'a namespace');
   const namespace = stack.use(await openNamespace({ signal }));
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(START_MILLIS)]);
-  const network = new Network({ ...options, tor, namespace, signal: deadline });
+  using limit = deadline(START_MILLIS, 'Starting the network', signal);
+  const network = new Network({ ...options, tor, namespace, signal: limit.signal });
   try {
     onProgress(5, 100, 'the authority');
     await network.makeAuthority(gencert);

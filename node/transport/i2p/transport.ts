@@ -8,7 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, isRelaymintError, messageOf } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import { MIB } from '../../../core/units.ts';
-import { deadline } from '../abort.ts';
+import { beforeAbort, deadline } from '../abort.ts';
 import { garlicMultiaddr, parseAddress, unsupported } from '../address.ts';
 import type { HostDialer, ListenOptions, Listener, Transport } from '../contract.ts';
 import type { Endpoint } from '../endpoint.ts';
@@ -370,22 +370,6 @@ class House {
         log.debug({ error: messageOf(error) }, 'the I2P session is not back yet');
       }
     }
-  }
-}
-
-/** What `work` brings, or the signal's reason when that comes first; `work` goes on for others. */
-async function beforeAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop = (): void => {};
-  const aborted = new Promise<never>((_, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error);
-    stop = () => signal.removeEventListener('abort', onAbort);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    stop();
   }
 }
 

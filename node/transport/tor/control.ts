@@ -21,14 +21,20 @@ export interface TorControl extends AsyncDisposable {
   readonly version: string;
   /** @throws RelaymintError TOR_CONTROL_FAILED with tor's own words, TOR_NOT_RUNNING when it goes away, TIMEOUT, ABORTED. */
   command(line: string, options?: { readonly signal?: AbortSignal }): Promise<TorReply>;
-  getInfo(key: string): Promise<string>;
+  /** @throws RelaymintError as `command`. */
+  getInfo(key: string, options?: { readonly signal?: AbortSignal }): Promise<string>;
   /** `listener` gets every event of that name, from its name on. The result stops that. */
-  onEvent(name: string, listener: (line: string) => void): Promise<() => void>;
+  onEvent(
+    name: string,
+    listener: (line: string) => void,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<() => void>;
   /** Why the connection ended; undefined after our own `close`. Never rejects. */
   readonly closed: Promise<RelaymintError | undefined>;
   close(): Promise<void>;
 }
 
+const COOKIE_BYTES = 32;
 const MAX_LINE_BYTES = 1024 * 1024;
 /** Of one reply: more than any status of a busy tor. */
 const MAX_REPLY_LINES = 100_000;
@@ -110,9 +116,18 @@ class ControlConnection implements TorControl {
 
   async #authenticateByCookie(file: string | undefined, signal: AbortSignal): Promise<void> {
     if (file === undefined) throw failed('tor asks for a password', 'Give the password of its HashedControlPassword.');
-    const cookie = await readFile(file.replace(/\\(.)/g, '$1')).catch((cause: unknown) => {
+    const cookie = await readFile(unescapeText(file)).catch((cause: unknown) => {
       throw failed(`its cookie cannot be read (${messageOf(cause)})`, 'Run as a user who may read that file.', cause);
     });
+    try {
+      if (cookie.length !== COOKIE_BYTES) throw failed('its cookie has another length', 'Start tor again.');
+      await this.#proveCookie(cookie, signal);
+    } finally {
+      cookie.fill(0);
+    }
+  }
+
+  async #proveCookie(cookie: Buffer, signal: AbortSignal): Promise<void> {
     const ours = randomBytes(32);
     const { lines } = await this.command(`AUTHCHALLENGE SAFECOOKIE ${ours.toString('hex')}`, { signal });
     const match = /SERVERHASH=([0-9A-F]{64}) SERVERNONCE=([0-9A-F]{64})/i.exec(lines.join(' '));
@@ -125,7 +140,6 @@ class ControlConnection implements TorControl {
       throw failed('what answers does not know the cookie of tor', 'Check which program has that port.');
     }
     const answer = proof('Tor safe cookie authentication controller-to-server hash');
-    cookie.fill(0);
     await this.command(`AUTHENTICATE ${answer.toString('hex')}`, { signal });
   }
 
@@ -168,18 +182,22 @@ class ControlConnection implements TorControl {
     });
   }
 
-  async getInfo(key: string): Promise<string> {
-    const { lines } = await this.command(`GETINFO ${key}`);
+  async getInfo(key: string, options: { readonly signal?: AbortSignal } = {}): Promise<string> {
+    const { lines } = await this.command(`GETINFO ${key}`, options);
     const text = lines.slice(0, lines.at(-1) === 'OK' ? -1 : undefined).join('\n');
     return text.startsWith(`${key}=`) ? text.slice(key.length + 1).replace(/^\n/, '') : text;
   }
 
-  async onEvent(name: string, listener: (line: string) => void): Promise<() => void> {
+  async onEvent(
+    name: string,
+    listener: (line: string) => void,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<() => void> {
     const known = this.#listeners.get(name);
     const listeners = known ?? new Set();
     listeners.add(listener);
     this.#listeners.set(name, listeners);
-    if (known === undefined) await this.command(`SETEVENTS ${[...this.#listeners.keys()].join(' ')}`);
+    if (known === undefined) await this.command(`SETEVENTS ${[...this.#listeners.keys()].join(' ')}`, options);
     return () => listeners.delete(listener);
   }
 
@@ -234,6 +252,16 @@ function failed(why: string, remedy: string, cause?: unknown, reply?: number): R
     cause,
     ...(reply === undefined ? {} : { details: { reply } }),
   });
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t' };
+
+/** What tor writes between quotes: C's escapes, and every byte that is not printable ASCII in octal. */
+function unescapeText(text: string): string {
+  const bytes = text.replace(/\\([0-7]{1,3}|.)/g, (_, escaped: string) =>
+    /^[0-7]/.test(escaped) ? String.fromCharCode(Number.parseInt(escaped, 8)) : (ESCAPES[escaped] ?? escaped),
+  );
+  return Buffer.from(bytes, 'latin1').toString('utf8');
 }
 
 function quote(text: string): string {

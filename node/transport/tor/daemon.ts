@@ -8,9 +8,10 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, isRelaymintError, messageOf } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
-import { abortError } from '../abort.ts';
+import { abortError, deadline } from '../abort.ts';
 import { assertSocketPath, type Endpoint } from '../endpoint.ts';
 import { findProgram } from '../program.ts';
 import type { Bridges } from './bridges.ts';
@@ -99,14 +100,24 @@ export async function startTorDaemon(options: TorDaemonOptions): Promise<TorDaem
 /** The process whose tor runs on this directory; undefined when none does. */
 export async function runningDaemon(directory: string): Promise<number | undefined> {
   const text = await readFile(path.join(directory, PID_FILE), 'utf8').catch(() => '');
-  const pid = Number(text.trim());
+  const [number = '', began] = text.trim().split(' ');
+  const pid = Number(number);
   if (!Number.isInteger(pid) || pid <= 0) return undefined;
   try {
     process.kill(pid, 0);
-    return pid;
   } catch {
     return undefined;
   }
+  // Another program may have got the number since.
+  const present = await beginning(pid);
+  return began === undefined || present === undefined || present === began ? pid : undefined;
+}
+
+/** When a process began, in ticks since the machine did; undefined where the system does not say. */
+async function beginning(pid: number): Promise<string | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  // proc(5): field 22; the second, in brackets, may hold spaces.
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
 }
 
 /** One tor a directory; what a killed one left behind is taken over. */
@@ -118,7 +129,7 @@ async function claim(directory: string): Promise<void> {
       remedy: 'Use it, end it with "relaymint tor stop", or give another --data.',
     });
   }
-  await writeFile(file, `${process.pid}\n`, { mode: 0o600 });
+  await writeFile(file, `${process.pid} ${(await beginning(process.pid)) ?? ''}`.trim(), { mode: 0o600 });
 }
 
 class ManagedTor {
@@ -150,8 +161,8 @@ class ManagedTor {
 
   async connect(endpoint: Endpoint, options: TorDaemonOptions): Promise<void> {
     const { signal, bootstrapMillis = BOOTSTRAP_MILLIS, onBootstrap = () => {} } = options;
-    const late = AbortSignal.timeout(bootstrapMillis);
-    const either = AbortSignal.any([signal, late]);
+    using limit = deadline(bootstrapMillis, 'Connecting tor', signal);
+    const either = limit.signal;
     const ended = this.ended.then((error): never => {
       throw error;
     });
@@ -176,10 +187,11 @@ class ManagedTor {
           onBootstrap(reached, warning ?? summary);
           if (percent === '100') resolve();
         };
-        void control.onEvent('STATUS_CLIENT', take).then(
-          async () => take(await control.getInfo('status/bootstrap-phase')),
-          () => {},
-        );
+        // What fails here also ends the wait: the connection closes, or the time is over.
+        void control
+          .onEvent('STATUS_CLIENT', take, { signal: either })
+          .then(async () => take(await control.getInfo('status/bootstrap-phase', { signal: either })))
+          .catch(() => {});
       });
       const aborted = new Promise<never>((_, reject) => {
         either.addEventListener('abort', () => reject(either.reason as Error), { once: true });
@@ -191,19 +203,24 @@ class ManagedTor {
       if (isRelaymintError(error, 'TOR_BOOTSTRAP_FAILED')) throw error;
       const why = problem === '' ? '' : ` (${problem})`;
       throw this.#failure(
-        late.aborted ? `Tor was not connected in ${bootstrapMillis / 1000} s${why}` : messageOf(error),
+        either.aborted ? `Tor was not connected in ${bootstrapMillis / 1000} s${why}` : messageOf(error),
       );
+    } finally {
+      // Whoever still waits for something of it, waits in vain.
+      limit.abort(new RelaymintError('CLOSED', 'Starting tor is over.'));
     }
   }
 
   async #untilControl(endpoint: Endpoint, signal: AbortSignal): Promise<TorControl> {
     for (;;) {
       try {
-        return await connectControl({ endpoint, signal });
+        const control = await connectControl({ endpoint, signal });
+        if (!signal.aborted) return control;
+        await control.close();
       } catch (error) {
         if (!isRelaymintError(error, 'TOR_NOT_RUNNING')) throw error;
       }
-      await new Promise((resolve) => setTimeout(resolve, POLL_MILLIS));
+      await wait(POLL_MILLIS, undefined, { signal }).catch(() => {});
       signal.throwIfAborted();
     }
   }

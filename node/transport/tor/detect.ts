@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { RelaymintError } from '../../../core/errors.ts';
+import { deadline } from '../abort.ts';
 import type { HostDialer, ListenOptions, Listener, Transport } from '../contract.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
 import { openEndpoint } from '../socket.ts';
@@ -45,12 +46,12 @@ export async function findTor(places: readonly TorPlace[], signal: AbortSignal):
 
 /** Offers SOCKS 5 with user names, as every dial does, and looks whether that is taken. */
 async function speaksSocks(endpoint: Endpoint, signal: AbortSignal): Promise<boolean> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(PROBE_MILLIS)]);
+  using limit = deadline(PROBE_MILLIS, `Looking for tor at ${formatEndpoint(endpoint)}`, signal);
   try {
-    const connection = await openEndpoint(endpoint, limit);
+    const connection = await openEndpoint(endpoint, limit.signal);
     try {
       connection.write(Uint8Array.of(5, 1, 2));
-      const [answer] = (await once(connection, 'data', { signal: limit })) as [Buffer];
+      const [answer] = (await once(connection, 'data', { signal: limit.signal })) as [Buffer];
       return answer[0] === 5 && answer[1] === 2;
     } finally {
       connection.destroy();

@@ -5,7 +5,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, isRelaymintError, messageOf } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
-import { abortError, deadline } from '../abort.ts';
+import { abortError, beforeAbort, deadline } from '../abort.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
 import { connectControl, type TorAuth, type TorControl } from './control.ts';
 import { clientKeyText, type OnionKey } from './key.ts';
@@ -58,7 +58,8 @@ const CONTROL_MILLIS = 10_000;
 const DESCRIPTORS = 2;
 /** Waits between the attempts to reach a tor that went away, milliseconds: double each time, up to the last. */
 const FIRST_RETRY_MILLIS = 250;
-const LAST_RETRY_MILLIS = 15_000;
+/** Looking whether a socket of this machine answers costs nothing. */
+const LAST_RETRY_MILLIS = 1_000;
 
 interface Service {
   readonly key: OnionKey;
@@ -74,10 +75,13 @@ class ControlledServices implements OnionServices {
   readonly #options: OnionServicesOptions;
   readonly #services = new Map<string, Service>();
   readonly #access = new Map<string, OnionAccess>();
-  /** Services whose descriptor somebody waits for. */
-  readonly #uploads = new Map<string, Upload>();
+  /** Descriptors that somebody waits for. */
+  readonly #uploads = new Set<Upload>();
   readonly #closing = new AbortController();
   #control: TorControl | undefined;
+  /** Services that tor took over the present control connection; they end with it. */
+  readonly #up = new Set<string>();
+  #restoring: Promise<void> | undefined;
   /** One change at a time: DEL_ONION and ADD_ONION of one key must not cross. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -85,49 +89,73 @@ class ControlledServices implements OnionServices {
     this.#options = options;
   }
 
-  publish(
+  async publish(
     key: OnionKey,
     port: number,
     target: Endpoint,
     options: OnionServiceOptions,
     signal: AbortSignal,
   ): Promise<void> {
-    return this.#inTurn(async () => {
-      const either = AbortSignal.any([signal, this.#closing.signal]);
-      using limit = deadline(PUBLISH_MILLIS, `Publishing ${key.onion}.onion`, either);
-      const control = await this.#connected(limit.signal);
-      const known = this.#services.get(key.onion);
-      const service: Service = known ?? { key, options, targets: new Map() };
-      if (service.targets.has(port)) throw taken(key.onion, `port ${port} of it is served already`);
-      service.targets.set(port, target);
-      try {
-        if (known !== undefined) await this.#remove(control, key.onion);
-        await this.#add(control, service, limit.signal);
-      } catch (error) {
-        service.targets.delete(port);
-        await this.#remove(control, key.onion).catch(() => {});
-        if (known !== undefined) await this.#add(control, service, limit.signal).catch(() => {});
+    const { onion } = key;
+    const either = AbortSignal.any([signal, this.#closing.signal]);
+    using limit = deadline(PUBLISH_MILLIS, `Publishing ${onion}.onion`, either);
+    const upload = new Upload(onion);
+    this.#uploads.add(upload);
+    try {
+      const control = await this.#inTurn(() => this.#serve(key, port, target, options, limit.signal), limit.signal);
+      await this.#uploaded(control, upload, limit.signal).catch(async (error: unknown) => {
+        await this.withdraw(onion, port);
         throw error;
-      }
-      this.#services.set(key.onion, service);
-    });
+      });
+    } finally {
+      this.#uploads.delete(upload);
+    }
   }
 
-  withdraw(onion: string, port: number): Promise<void> {
-    return this.#inTurn(async () => {
+  async #serve(
+    key: OnionKey,
+    port: number,
+    target: Endpoint,
+    options: OnionServiceOptions,
+    signal: AbortSignal,
+  ): Promise<TorControl> {
+    const control = await this.#connected(signal);
+    const service: Service = this.#services.get(key.onion) ?? { key, options, targets: new Map() };
+    if (service.targets.has(port)) throw taken(key.onion, `port ${port} of it is served already`);
+    service.targets.set(port, target);
+    this.#services.set(key.onion, service);
+    try {
+      await this.#put(control, service, signal);
+    } catch (error) {
+      await this.#drop(service, port);
+      throw error;
+    }
+    return control;
+  }
+
+  async withdraw(onion: string, port: number): Promise<void> {
+    // Whoever disposes this takes everything down.
+    if (this.#closing.signal.aborted) return;
+    await this.#inTurn(async () => {
       const service = this.#services.get(onion);
-      if (service?.targets.delete(port) !== true) return;
-      const control = this.#control;
-      if (service.targets.size === 0) this.#services.delete(onion);
-      // Without a control connection tor has taken everything down by itself.
-      if (control === undefined) return;
-      try {
-        await this.#remove(control, onion);
-        if (service.targets.size > 0) await this.#add(control, service, AbortSignal.timeout(PUBLISH_MILLIS));
-      } catch (error) {
-        this.#options.log.debug({ onion, error: messageOf(error) }, 'an onion service was gone before it was removed');
-      }
-    });
+      if (service?.targets.has(port) === true) await this.#drop(service, port);
+    }, this.#closing.signal);
+  }
+
+  async #drop(service: Service, port: number): Promise<void> {
+    const { onion } = service.key;
+    service.targets.delete(port);
+    if (service.targets.size === 0) this.#services.delete(onion);
+    const control = this.#control;
+    // Without a control connection tor has taken everything down by itself.
+    if (control === undefined) return;
+    using limit = deadline(CONTROL_MILLIS, `Taking ${onion}.onion down`, this.#closing.signal);
+    try {
+      if (service.targets.size > 0) await this.#put(control, service, limit.signal);
+      else if (this.#up.has(onion)) await this.#remove(control, onion, limit.signal);
+    } catch (error) {
+      this.#options.log.debug({ onion, error: messageOf(error) }, 'an onion service was gone before it was removed');
+    }
   }
 
   allow(access: OnionAccess, signal: AbortSignal): Promise<void> {
@@ -136,24 +164,29 @@ class ControlledServices implements OnionServices {
       const control = await this.#connected(signal);
       await tellAccess(control, access, signal);
       this.#access.set(access.onion, access);
-    });
+    }, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
-    await this.#turn.catch(() => {});
+    await Promise.all([this.#turn.catch(() => {}), this.#restoring]);
     const control = this.#control;
     this.#control = undefined;
     if (control === undefined) return;
-    for (const onion of this.#services.keys()) await this.#remove(control, onion).catch(() => {});
+    using limit = deadline(CONTROL_MILLIS, 'Taking the onion services down');
+    for (const onion of this.#up) await this.#remove(control, onion, limit.signal).catch(() => {});
     this.#services.clear();
     await control.close();
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work);
+  /** Whoever gives up does not wait for the turns before. */
+  #inTurn<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const turn = this.#turn.then(() => {
+      if (signal.aborted) throw abortError(signal, "Waiting for tor's control port");
+      return work();
+    });
     this.#turn = turn.catch(() => {});
-    return turn;
+    return beforeAbort(turn, signal);
   }
 
   async #connected(signal: AbortSignal): Promise<TorControl> {
@@ -174,6 +207,7 @@ class ControlledServices implements OnionServices {
       throw error;
     }
     this.#control = control;
+    this.#up.clear();
     void this.#watch(control);
     return control;
   }
@@ -190,16 +224,18 @@ class ControlledServices implements OnionServices {
         'tor is gone, and the onion services with it; they come back with tor',
       );
     }
-    await this.#restore();
+    this.#restoring ??= this.#restore().finally(() => {
+      this.#restoring = undefined;
+    });
   }
 
-  /** Until every service is up again, or nobody wants any. */
+  /** Until tor has every service again, or nobody wants any. */
   async #restore(): Promise<void> {
     const signal = this.#closing.signal;
     for (let pause = FIRST_RETRY_MILLIS; !signal.aborted; pause = Math.min(2 * pause, LAST_RETRY_MILLIS)) {
       try {
         await wait(pause, undefined, { signal });
-        await this.#inTurn(() => this.#restoreAll(signal));
+        await this.#inTurn(() => this.#restoreAll(signal), signal);
         return;
       } catch (error) {
         if (!signal.aborted) this.#options.log.debug({ error: messageOf(error) }, 'tor is not back yet');
@@ -209,14 +245,15 @@ class ControlledServices implements OnionServices {
 
   async #restoreAll(signal: AbortSignal): Promise<void> {
     if (this.#services.size === 0 && this.#access.size === 0) return;
-    using limit = deadline(PUBLISH_MILLIS, 'Publishing the onion services again', signal);
+    using limit = deadline(CONTROL_MILLIS, 'Giving tor the onion services again', signal);
     const control = await this.#connected(limit.signal);
     try {
       for (const access of this.#access.values()) await tellAccess(control, access, limit.signal);
       for (const service of this.#services.values()) {
-        await this.#remove(control, service.key.onion).catch(() => {});
-        await this.#add(control, service, limit.signal);
-        this.#options.log.info({ onion: service.key.onion }, 'the onion service is published again');
+        const { onion } = service.key;
+        if (this.#up.has(onion)) continue;
+        await this.#put(control, service, limit.signal);
+        this.#options.log.info({ onion }, 'tor has the onion service again and publishes it');
       }
     } catch (error) {
       // Give the connection up as well: the next attempt starts from nothing.
@@ -226,32 +263,34 @@ class ControlledServices implements OnionServices {
     }
   }
 
-  async #add(control: TorControl, service: Service, signal: AbortSignal): Promise<void> {
+  /** Has tor serve it as it is now. Visitors find it once its descriptors are uploaded. */
+  async #put(control: TorControl, service: Service, signal: AbortSignal): Promise<void> {
     const { onion } = service.key;
-    const upload = new Upload();
-    this.#uploads.set(onion, upload);
-    try {
-      await control.command(addOnion(service), { signal }).catch((error: unknown) => {
-        throw isRelaymintError(error, 'TOR_CONTROL_FAILED') && /collision/i.test(error.message)
-          ? taken(onion, 'tor serves it already, perhaps for another program', error)
-          : error;
-      });
-      const outcome = await Promise.race([
-        upload.done.then(() => 'uploaded' as const),
-        control.closed.then((cause) => gone(onion, cause)),
-        aborted(signal),
-      ]);
-      if (outcome === 'aborted') throw await this.#tooLate(control, onion, upload, signal);
-      if (outcome !== 'uploaded') throw outcome;
-    } finally {
-      this.#uploads.delete(onion);
-    }
+    if (this.#up.has(onion)) await this.#remove(control, onion, signal);
+    await control.command(addOnion(service), { signal }).catch((error: unknown) => {
+      throw isRelaymintError(error, 'TOR_CONTROL_FAILED') && /collision/i.test(error.message)
+        ? taken(onion, 'tor serves it already, perhaps for another program', error)
+        : error;
+    });
+    this.#up.add(onion);
   }
 
-  async #tooLate(control: TorControl, onion: string, { failed }: Upload, signal: AbortSignal): Promise<RelaymintError> {
+  /** @throws RelaymintError TIMEOUT with tor's state, TOR_NOT_RUNNING, ABORTED. */
+  async #uploaded(control: TorControl, upload: Upload, signal: AbortSignal): Promise<void> {
+    const outcome = await Promise.race([
+      upload.done.then(() => 'uploaded' as const),
+      control.closed.then((cause) => gone(upload.onion, cause)),
+      aborted(signal),
+    ]);
+    if (outcome === 'aborted') throw await this.#tooLate(control, upload, signal);
+    if (outcome !== 'uploaded') throw outcome;
+  }
+
+  async #tooLate(control: TorControl, { onion, failed }: Upload, signal: AbortSignal): Promise<RelaymintError> {
     const error = abortError(signal, `Publishing ${onion}.onion`);
     if (error.code !== 'TIMEOUT') return error;
-    const phase = await control.getInfo('status/bootstrap-phase').catch(() => '');
+    using limit = deadline(CONTROL_MILLIS, 'Asking tor for its state', this.#closing.signal);
+    const phase = await control.getInfo('status/bootstrap-phase', { signal: limit.signal }).catch(() => '');
     const summary = /SUMMARY="([^"]*)"/.exec(phase)?.[1] ?? 'unknown';
     const said = failed === undefined ? '' : ` The last directory answered ${failed}.`;
     return new RelaymintError('TIMEOUT', `No directory of Tor took ${onion}.onion. Tor's state: ${summary}.${said}`, {
@@ -260,15 +299,18 @@ class ControlledServices implements OnionServices {
     });
   }
 
-  async #remove(control: TorControl, onion: string): Promise<void> {
-    await control.command(`DEL_ONION ${onion}`, { signal: AbortSignal.timeout(CONTROL_MILLIS) });
+  async #remove(control: TorControl, onion: string, signal: AbortSignal): Promise<void> {
+    await control.command(`DEL_ONION ${onion}`, { signal });
+    this.#up.delete(onion);
   }
 
   /** `HS_DESC ACTION ADDRESS AUTH DIRECTORY [DESCRIPTOR] ..`, with `REASON=` when something failed. */
   #onDescriptor(line: string): void {
     const [action = '', onion = '', , directory = '', descriptor = ''] = line.replace(/^HS_DESC /, '').split(' ');
     const reason = /\bREASON=(\S+)/.exec(line)?.[1];
-    this.#uploads.get(onion)?.onEvent(action, directory, descriptor, reason);
+    for (const upload of this.#uploads) {
+      if (upload.onion === onion) upload.onEvent(action, directory, descriptor, reason);
+    }
   }
 }
 
@@ -277,6 +319,7 @@ class ControlledServices implements OnionServices {
  * different moments; visitors ask for either, as their clocks say. The service can be found once some directory has each.
  */
 class Upload {
+  readonly onion: string;
   readonly done: Promise<void>;
   /** What a directory said last that did not take one. */
   failed: string | undefined;
@@ -285,7 +328,8 @@ class Upload {
   readonly #held = new Set<string>();
   #finish: () => void = () => {};
 
-  constructor() {
+  constructor(onion: string) {
+    this.onion = onion;
     this.done = new Promise((resolve) => {
       this.#finish = resolve;
     });
@@ -315,7 +359,7 @@ function addOnion({ key, options, targets }: Service): string {
   const ports = [...targets].map(([port, target]) => `Port=${port},${formatEndpoint(target)}`);
   return [
     'ADD_ONION',
-    `ED25519-V3:${Buffer.from(key.expanded).toString('base64')}`,
+    `ED25519-V3:${base64(key.expanded)}`,
     `Flags=${flags.join(',')}`,
     ...(maxStreams === undefined ? [] : [`MaxStreams=${maxStreams}`]),
     ...ports,
@@ -324,9 +368,14 @@ function addOnion({ key, options, targets }: Service): string {
 }
 
 async function tellAccess(control: TorControl, { onion, privateKey }: OnionAccess, signal: AbortSignal): Promise<void> {
-  await control.command(`ONION_CLIENT_AUTH_ADD ${onion} x25519:${Buffer.from(privateKey).toString('base64')}`, {
+  await control.command(`ONION_CLIENT_AUTH_ADD ${onion} x25519:${base64(privateKey)}`, {
     signal,
   });
+}
+
+/** Of a secret, without a copy of its bytes. */
+function base64({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString('base64');
 }
 
 function taken(onion: string, why: string, cause?: unknown): RelaymintError {

@@ -183,10 +183,13 @@ class OnionTransport implements TorTransport {
 
   async #freshTarget(onion: string, port: number): Promise<Endpoint> {
     const { targetDir, control } = this.#options;
-    if (targetDir === undefined || control?.kind !== 'unix') return { kind: 'tcp', host: '127.0.0.1', port: 0 };
-    await mkdir(targetDir, { recursive: true, mode: 0o700 });
-    await chmod(targetDir, 0o700);
-    const socket = path.resolve(targetDir, `${onion.slice(0, TARGET_NAME_CHARACTERS)}-${port}`);
+    const folder = path.resolve(targetDir ?? '');
+    // Tor's words for a service have no quotes: a path with a space in it cannot be said.
+    const sayable = targetDir !== undefined && /^[\x21\x23-\x2b\x2d-\x7e]+$/.test(folder);
+    if (!sayable || control?.kind !== 'unix') return { kind: 'tcp', host: '127.0.0.1', port: 0 };
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await chmod(folder, 0o700);
+    const socket = path.join(folder, `${onion.slice(0, TARGET_NAME_CHARACTERS)}-${port}`);
     assertSocketPath(socket);
     // A process that was killed leaves its own behind.
     await rm(socket, { force: true });
