@@ -17,6 +17,7 @@ import type { Clock, Log } from '../../core/ports.ts';
 import { readOffer, type SignedOffer } from '../discovery/offer.ts';
 import { abortError, deadline, type Deadline } from '../transport/abort.ts';
 import type { ListenOptions, Listener, Transport } from '../transport/contract.ts';
+import { plainOrHalfClosing } from '../transport/halfclose.ts';
 import type { Dialed, Policy } from '../transport/policy.ts';
 import type { Attempt } from '../transport/preference.ts';
 import {
@@ -30,7 +31,7 @@ import {
 import { Dial, dialError } from './dial.ts';
 import { FrameMemory, violation } from './frame.ts';
 import { PeerLink, type LinkOwner } from './link.ts';
-import { createTlsContext, secureInbound, secureOutbound, type SecureConnection } from './tls.ts';
+import { TLS_FIRST_BYTE, createTlsContext, secureInbound, secureOutbound, type SecureConnection } from './tls.ts';
 
 /** The watch turns this often within the shortest of its times. */
 const TICKS = 5;
@@ -179,7 +180,9 @@ class Links implements LinkManager, LinkOwner {
     this.#handshakes.add(limit);
     this.#makeRoomForHandshake();
     try {
-      const secured = await secureInbound(connection, this.#context, limit.signal);
+      const arrived =
+        transport.name === 'tcp' ? await plainOrHalfClosing(connection, TLS_FIRST_BYTE, limit.signal) : connection;
+      const secured = await secureInbound(arrived, this.#context, limit.signal);
       await this.#greet(secured, transport, false, limit.signal);
     } catch (error) {
       this.#log.debug({ error }, 'An inbound connection did not become a link');

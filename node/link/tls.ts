@@ -12,6 +12,8 @@ import { pem, selfSigned } from './certificate.ts';
 import { rawPublicKey, type NodeIdentity } from './identity.ts';
 
 const ALPN = 'relaymint/1';
+/** The first byte that a dialer of TLS sends. Its whole greeting is a few hundred bytes. */
+export const TLS_FIRST_BYTE = 22;
 
 export interface SecureConnection {
   readonly socket: TLSSocket;

@@ -40,30 +40,51 @@ export function halfClosing(connection: Duplex, options: HalfCloseOptions = {}):
  * @throws RelaymintError CONNECTION_REFUSED (ended before it greeted, or another greeting), TIMEOUT, ABORTED.
  */
 export function greeted(connection: Duplex, signal: AbortSignal, window?: number): Promise<Duplex> {
+  return byFirstByte(connection, signal, (first) => {
+    if (first !== GREETING) throw refused('What answers there speaks something else');
+    return halfClosing(connection, window === undefined ? {} : { window });
+  });
+}
+
+/**
+ * What came to a listener of ours that may also be where somebody else's onion service leads: such visitors speak records, those
+ * who dialled us say at once what begins with `plain`. A first record that is shorter than 256 times `plain` is told from it.
+ * Destroys `connection` when it fails.
+ * @throws RelaymintError CONNECTION_REFUSED (ended before its first byte), TIMEOUT, ABORTED.
+ */
+export function plainOrHalfClosing(connection: Duplex, plain: number, signal: AbortSignal): Promise<Duplex> {
+  return byFirstByte(connection, signal, (first) => {
+    connection.unshift(Buffer.of(first));
+    return first === plain ? connection : halfClosing(connection);
+  });
+}
+
+/** Resolves with what `decide` makes of the first byte, which it is given before anything else happens to `connection`. */
+function byFirstByte(connection: Duplex, signal: AbortSignal, decide: (first: number) => Duplex): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const stop = (): void => {
       connection.off('readable', onReadable).off('end', onEnd).off('close', onEnd).off('error', onError);
+      // Errors that come after this may have no one to hear them.
+      connection.on('error', () => {});
       signal.removeEventListener('abort', onAbort);
     };
-    const fail = (error: RelaymintError): void => {
+    const fail = (error: unknown): void => {
       stop();
-      // Errors that come after this have no one to hear them.
-      connection.on('error', () => {});
       connection.destroy();
       reject(error);
     };
     const onReadable = (): void => {
       const first = connection.read(1) as Buffer | null;
       if (first === null) return;
-      if (first[0] !== GREETING) {
-        fail(refused('What answers there speaks something else'));
-        return;
-      }
       stop();
-      resolve(halfClosing(connection, window === undefined ? {} : { window }));
+      try {
+        resolve(decide(first[0] as number));
+      } catch (error) {
+        fail(error);
+      }
     };
-    const onEnd = (): void => fail(refused('The connection ended before anybody answered'));
-    const onError = (cause: Error): void => fail(refused('The connection broke before anybody answered', cause));
+    const onEnd = (): void => fail(refused('The connection ended before anybody said anything'));
+    const onError = (cause: Error): void => fail(refused('The connection broke before anybody said anything', cause));
     const onAbort = (): void => fail(abortError(signal, 'Waiting for the other side'));
     if (signal.aborted) {
       onAbort();

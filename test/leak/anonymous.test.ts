@@ -2,7 +2,6 @@
  * Nodes and commands that ask for anonymity, over their whole life (start, work, crash, restart, every kind of failure), seen
  * from outside: no socket but to tor, and no name asked of anybody.
  */
-import { createServer, type Server, type Socket } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
@@ -10,13 +9,11 @@ import { silentLog } from '../../core/ports.ts';
 import { readControlFile } from '../../node/cli/control/client.ts';
 import { startTorNetwork, type PrivateTorNetwork } from '../../node/cli/network/tor.ts';
 import { formatEndpoint } from '../../node/transport/index.ts';
-import { openSocket } from '../../node/transport/socket.ts';
-import { ephemeralOnionKey } from '../../node/transport/tor/key.ts';
-import { createOnionServices } from '../../node/transport/tor/service.ts';
 import { temporaryFolder } from '../e2e/marketplace.ts';
 import { requirePrograms } from '../network.ts';
+import { mapOnion } from './forward.ts';
 import { runTraced, startTraced, type TracedNode } from './process.ts';
-import { leaks, type SocketCall } from './trace.ts';
+import { leaks, placeOf, type SocketCall } from './trace.ts';
 
 const MINUTES = 60_000;
 const signal = new AbortController().signal;
@@ -57,7 +54,7 @@ requirePrograms('tor', 'strace')('what is anonymous', () => {
   const gather = async (traced: TracedNode): Promise<void> => {
     calls.push(...(await traced.calls()));
   };
-  const allowed = { connect: () => [formatPath(network.socks), formatPath(network.control)], listen: true };
+  const allowed = { connect: () => [placeOf(network.socks), placeOf(network.control)], listen: true };
   const found = (some: readonly SocketCall[], ...alsoAllowed: readonly string[]): string[] =>
     leaks(some, { connect: [...allowed.connect(), ...alsoAllowed], listen: true }).map(({ line }) => line);
 
@@ -146,39 +143,13 @@ async function startLedger(network: PrivateTorNetwork, directory: string): Promi
     await startTraced(['ledger', 'start', '--json', '--memory', '--port', '0', '--log-level', 'warn']),
   );
   const { hostname, port } = new URL(ledger.ready.url ?? '');
-  const socket = path.join(directory, 'ledger.sock');
-  const server = await forward(socket, hostname, Number(port));
-  stack.defer(() => void server.close());
-  const key = stack.use(ephemeralOnionKey());
-  const services = stack.use(createOnionServices({ control: network.control, log: silentLog }));
-  await services.publish(key, 80, { kind: 'unix', path: socket }, {}, signal);
+  const { onion } = stack.use(await mapOnion(network, path.join(directory, 'ledger.sock'), hostname, Number(port)));
   const owned = stack.move();
   return {
-    url: `http://${key.onion}.onion/`,
+    url: `http://${onion}.onion/`,
     programId: ledger.ready.programId ?? '',
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-function forward(socket: string, host: string, port: number): Promise<Server> {
-  const server = createServer((near: Socket) => {
-    near.on('error', () => {});
-    void join(near, host, port);
-  });
-  return new Promise((resolve) => {
-    server.listen(socket, () => resolve(server));
-  });
-}
-
-async function join(near: Socket, host: string, port: number): Promise<void> {
-  try {
-    const far = await openSocket(host, port, signal);
-    near.pipe(far).pipe(near);
-    near.on('close', () => far.destroy());
-    far.on('close', () => near.destroy());
-  } catch {
-    near.destroy();
-  }
 }
 
 async function statusOf(gateway: string, host: string): Promise<number> {
@@ -191,8 +162,4 @@ async function statusOf(gateway: string, host: string): Promise<number> {
       .on('error', reject)
       .end();
   });
-}
-
-function formatPath(endpoint: PrivateTorNetwork['socks']): string {
-  return formatEndpoint(endpoint).replace(/^unix:/, '');
 }

@@ -29,6 +29,8 @@ const readySchema: z.ZodType<Ready> = z.looseObject({
 export interface TracedNode extends AsyncDisposable {
   readonly ready: Ready;
   calls(): Promise<SocketCall[]>;
+  /** What it has said on stderr so far. */
+  log(): string;
   /** Ends it cleanly. @returns its exit code. */
   stop(): Promise<number | null>;
   /** kill -9; what it did before is still in `calls()`. */
@@ -58,6 +60,7 @@ export async function startTraced(args: readonly string[], env: NodeJS.ProcessEn
   return {
     ready,
     calls: () => traced.calls(),
+    log: () => stderr,
     stop,
     async kill() {
       for (const pid of await childrenOf(child.pid ?? 0)) process.kill(pid, 'SIGKILL');

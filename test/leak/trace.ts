@@ -6,6 +6,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { formatEndpoint, type Endpoint } from '../../node/transport/index.ts';
 
 /**
  * Calls by which bytes can leave. io_uring could carry out sockets' work unseen, so that setting one up counts as well
@@ -104,6 +105,11 @@ export interface Allowed {
   readonly connect: readonly string[];
   /** True: listening on loopback and on unix sockets is allowed, on any port. */
   readonly listen: boolean;
+}
+
+/** As it stands in `SocketCall.target`. */
+export function placeOf(endpoint: Endpoint): string {
+  return formatEndpoint(endpoint).replace(/^unix:/, '');
 }
 
 /** The calls that none of `allowed` covers: each one is a leak. */

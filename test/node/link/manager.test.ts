@@ -7,6 +7,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { nodeId } from '../../../core/ids.ts';
 import { MAX_HANDSHAKES } from '../../../core/limits.ts';
 import { FrameType, type Link } from '../../../node/link/index.ts';
+import { createPolicy, createTcpTransport, type Transport } from '../../../node/transport/index.ts';
+import { halfClosing } from '../../../node/transport/halfclose.ts';
 import { TestNodes, Wire, linkBetween, newIdentity, nextLink, orderedIdentities, type TestNode } from './nodes.ts';
 
 const nodes = new TestNodes();
@@ -123,6 +125,20 @@ describe('a link manager', () => {
     const closing = patient.links.connect(peer, [address]);
     await Promise.all([expect(closing).rejects.toMatchObject({ code: 'CLOSED' }), patient.links.close()]);
     silent.close();
+  });
+
+  it('takes visitors of an onion service that somebody else maps to its TCP port', async () => {
+    const a = await nodes.start();
+    const tcp = createTcpTransport();
+    const mapped: Transport = {
+      ...tcp,
+      dial: async (address, options) => halfClosing(await tcp.dial(address, options)),
+    };
+    const visitor = await nodes.start({ policy: createPolicy({ transports: [mapped] }) });
+    const { near, far } = await linkBetween(visitor, a);
+    expect(await near.ping()).toBeGreaterThan(0);
+    await near.close();
+    expect(await far.closed).toBeUndefined();
   });
 
   it('survives strangers: noise, silence, plain TLS, other protocols', async () => {

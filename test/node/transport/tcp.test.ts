@@ -1,18 +1,8 @@
-import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { expect, it } from 'vitest';
 import { createTcpTransport } from '../../../node/transport/index.ts';
 import { transportCompliance } from '../../compliance/transport.ts';
-
-/** A port that was free a moment ago: taken from the system and given back. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
+import { freePort } from '../../port.ts';
 
 transportCompliance('tcp', {
   setup: async () => ({
