@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { weakDeadlines } from './deadlines.ts';
 import { parseSource, readSources, type SourceFile } from './imports.ts';
 import { MAY_OPEN, browserSafety, cycles, dangling, dumpingGrounds, layering, outgoing } from './rules.ts';
 
@@ -21,6 +22,11 @@ describe('the house', () => {
   it('has no dumping ground', () => expect(dumpingGrounds(sources.keys())).toEqual([]));
   it('imports only what is there', () => expect(dangling(files, (path) => existsSync(join(root, path)))).toEqual([]));
   it('opens connections in one place', () => expect(outgoing(files)).toEqual([]));
+
+  it('has no time limit that a garbage collection takes away, tests included', async () => {
+    const all = [...sources, ...(await readSources(root, ['test', 'bench']))];
+    expect(all.flatMap(([path, text]) => weakDeadlines(path, text))).toEqual([]);
+  });
 
   it('needs each of its exceptions', () => {
     const used = outgoing(files.map((file) => ({ ...file, path: `node/cli/moved/${file.path}` })));
@@ -119,6 +125,13 @@ describe('the rules catch', () => {
     const c = parseSource('core/c.ts', "import { a } from './a.ts';");
     expect(cycles([a, b, c])).toEqual(['core/a.ts -> core/b.ts -> core/c.ts -> core/a.ts']);
     expect(cycles([a, b])).toEqual([]);
+  });
+
+  it('a time limit that is held weakly, and no other', () => {
+    const weak = 'const limit = AbortSignal.any([signal, AbortSignal.timeout(5)]);';
+    expect(weakDeadlines('node/a.ts', weak)).toHaveLength(1);
+    const sound = 'wait(AbortSignal.any([signal, other])); wait(AbortSignal.timeout(5));';
+    expect(weakDeadlines('node/a.ts', sound)).toEqual([]);
   });
 
   it('a dumping ground', () => {

@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
-import { assertSocketPath, deadline, findProgram, type Endpoint } from '../../transport/index.ts';
+import { assertSocketPath, deadline, findProgram, type Deadline, type Endpoint } from '../../transport/index.ts';
 import { openNamespace, type InnerProcess, type NetworkNamespace } from './namespace.ts';
 
 export interface PrivateI2pNetworkOptions {
@@ -84,12 +84,12 @@ export async function startI2pNetwork(options: PrivateI2pNetworkOptions): Promis
   const namespace = stack.use(
     await openNamespace({ addresses: routers.map((router) => `${addressOf(router)}/32`), signal }),
   );
-  using limit = deadline(START_MILLIS, 'Starting the network', signal);
-  const network = new Network({ i2pd, directory, namespace, signal: limit.signal, log: options.log });
+  const network = new Network({ i2pd, directory, namespace, log: options.log });
+  using limit = starting(signal);
   const steps = 2 * ROUTERS + 1;
   for (const router of routers) {
     onProgress(router - 1, steps, `keys of router ${router}`);
-    await network.makeRouter(router);
+    await network.makeRouter(router, limit.signal);
   }
   await network.introduce(routers);
   for (const router of routers) {
@@ -97,7 +97,7 @@ export async function startI2pNetwork(options: PrivateI2pNetworkOptions): Promis
     network.start(router);
   }
   onProgress(steps - 1, steps, 'SAM');
-  await network.untilSam();
+  await network.untilSam(limit.signal);
   await network.forward(samPath);
   onProgress(steps, steps, 'SAM');
   const owned = stack.move();
@@ -107,17 +107,22 @@ export async function startI2pNetwork(options: PrivateI2pNetworkOptions): Promis
     restartRouter: async () => {
       await network.stop(SAM_ROUTER);
       network.start(SAM_ROUTER);
-      await network.untilSam();
+      using again = starting(signal);
+      await network.untilSam(again.signal);
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** The time that a router, or all of them at first, has until SAM answers. */
+function starting(signal: AbortSignal): Deadline {
+  return deadline(START_MILLIS, 'Starting the private I2P network', signal);
 }
 
 interface NetworkOptions {
   readonly i2pd: string;
   readonly directory: string;
   readonly namespace: NetworkNamespace;
-  readonly signal: AbortSignal;
   readonly log: Log;
 }
 
@@ -135,14 +140,15 @@ class Network {
   }
 
   /** Lets a router make its keys and its router info, and ends it. */
-  async makeRouter(router: number): Promise<void> {
+  async makeRouter(router: number, signal: AbortSignal): Promise<void> {
     const directory = this.#path(router);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await writeFile(path.join(directory, 'i2pd.conf'), configuration(router));
     await writeFile(path.join(directory, 'tunnels.conf'), '');
     this.start(router);
     const made = ['router.info', 'pid'].map((name) => path.join(directory, name));
-    await this.#until(router, 'made no router info', async () => (await Promise.all(made.map(isFile))).every(Boolean));
+    const isMade = async (): Promise<boolean> => (await Promise.all(made.map(isFile))).every(Boolean);
+    await this.#until(router, 'made no router info', isMade, signal);
     await this.stop(router);
   }
 
@@ -191,10 +197,10 @@ class Network {
     await ended;
   }
 
-  async untilSam(): Promise<void> {
+  async untilSam(signal: AbortSignal): Promise<void> {
     const watcher = this.#options.namespace.start([process.execPath, '-e', WATCH_SAM, String(SAM_PORT)]);
     const ended = once(watcher, 'close');
-    await this.#until(SAM_ROUTER, 'did not open SAM', async () => watcher.exitCode === 0);
+    await this.#until(SAM_ROUTER, 'did not open SAM', async () => watcher.exitCode === 0, signal);
     await ended;
   }
 
@@ -208,8 +214,7 @@ class Network {
   }
 
   /** Files and processes inside have no event here: they are looked at. */
-  async #until(router: number, what: string, holds: () => Promise<boolean>): Promise<void> {
-    const { signal } = this.#options;
+  async #until(router: number, what: string, holds: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
     while (!(await holds())) {
       const running = this.#running.get(router);
       if (signal.aborted || running?.child.exitCode !== null) {

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
-import { assertSocketPath, deadline, findProgram, type Endpoint } from '../../transport/index.ts';
+import { assertSocketPath, deadline, findProgram, type Deadline, type Endpoint } from '../../transport/index.ts';
 import { openNamespace, type InnerProcess, type NetworkNamespace } from './namespace.ts';
 
 export interface PrivateTorNetworkOptions {
@@ -73,15 +73,15 @@ export async function startTorNetwork(options: PrivateTorNetworkOptions): Promis
   await using stack = new AsyncDisposableStack();
   onProgress(0, 100, 'a namespace');
   const namespace = stack.use(await openNamespace({ signal }));
-  using limit = deadline(START_MILLIS, 'Starting the network', signal);
-  const network = new Network({ ...options, tor, namespace, signal: limit.signal });
+  const network = new Network({ ...options, tor, namespace });
+  using limit = starting(signal);
   try {
     onProgress(5, 100, 'the authority');
     await network.makeAuthority(gencert);
     onProgress(20, 100, 'relays');
-    await network.startServers();
+    await network.startServers(limit.signal);
     onProgress(40, 100, 'a client');
-    await network.startClient((percent, what) => onProgress(40 + Math.floor(percent * 0.6), 100, what));
+    await network.startClient(limit.signal, (percent, what) => onProgress(40 + Math.floor(percent * 0.6), 100, what));
   } catch (error) {
     signal.throwIfAborted();
     throw error;
@@ -94,14 +94,23 @@ export async function startTorNetwork(options: PrivateTorNetworkOptions): Promis
     clientTorrc: network.joinLines,
     restartClient: async () => {
       await network.stop('client');
-      await network.startClient(() => {});
+      using again = starting(signal);
+      await network.startClient(again.signal, () => {});
     },
-    startBridge: (transport) => network.startBridge(transport),
+    startBridge: async (transport) => {
+      using added = starting(signal);
+      return await network.startBridge(transport, added.signal);
+    },
     stopRelays: async () => {
       for (const name of network.relays) await network.stop(name);
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** The time that a tor, or all of them at first, has until it is connected. */
+function starting(signal: AbortSignal): Deadline {
+  return deadline(START_MILLIS, 'Starting the private Tor network', signal);
 }
 
 interface NetworkOptions extends PrivateTorNetworkOptions {
@@ -158,7 +167,7 @@ class Network {
   }
 
   /** Starts the authority and the relays, and waits until a consensus calls all of them running. */
-  async startServers(): Promise<void> {
+  async startServers(signal: AbortSignal): Promise<void> {
     // The vote then falls into the second after the start, when the relays have just said that they are there.
     const offset = Math.ceil(Date.now() / 1000 + VOTE_LEAD_SECONDS + DISTRIBUTION_SECONDS) % VOTING_SECONDS;
     await this.#writeTorrc('authority', [
@@ -186,10 +195,10 @@ class Network {
       await this.#writeTorrc(name, [...this.joinLines, ...lines, 'DirCache 0']);
     }
     for (const name of ['authority', ...this.relays]) this.#start(name);
-    await this.#untilRunning(1 + RELAYS);
+    await this.#untilRunning(1 + RELAYS, signal);
   }
 
-  async startClient(onBootstrap: (percent: number, what: string) => void): Promise<void> {
+  async startClient(signal: AbortSignal, onBootstrap: (percent: number, what: string) => void): Promise<void> {
     const socket = (name: string): string => `unix:"${this.#path('client', name)}"`;
     await this.#writeTorrc('client', [
       ...this.joinLines,
@@ -200,10 +209,10 @@ class Network {
       'ClientOnly 1',
       ...this.#limitLines(),
     ]);
-    await this.#untilConnected('client', onBootstrap);
+    await this.#untilConnected('client', signal, onBootstrap);
   }
 
-  async startBridge(transport: 'plain' | 'obfs4'): Promise<string> {
+  async startBridge(transport: 'plain' | 'obfs4', signal: AbortSignal): Promise<string> {
     const name = `bridge${transport}`;
     const port = BRIDGE_PORTS[transport];
     const obfuscated = [
@@ -213,7 +222,7 @@ class Network {
     ];
     const lines = [...this.joinLines, ...this.#serverLines(name, port), 'BridgeRelay 1', 'PublishServerDescriptor 0'];
     await this.#writeTorrc(name, [...lines, ...(transport === 'obfs4' ? obfuscated : [])]);
-    await this.#untilConnected(name, () => {});
+    await this.#untilConnected(name, signal, () => {});
     const fingerprint = /^\S+ ([0-9A-F]{40})/.exec(await readFile(this.#path(name, 'fingerprint'), 'utf8'))?.[1] ?? '';
     if (transport === 'plain') return `127.0.0.1:${port} ${fingerprint}`;
     const written = await readFile(this.#path(name, 'pt_state', 'obfs4_bridgeline.txt'), 'utf8');
@@ -221,12 +230,16 @@ class Network {
     return `obfs4 127.0.0.1:${port + 1} ${fingerprint} ${secret}`;
   }
 
-  async #untilConnected(name: string, onBootstrap: (percent: number, what: string) => void): Promise<void> {
+  async #untilConnected(
+    name: string,
+    signal: AbortSignal,
+    onBootstrap: (percent: number, what: string) => void,
+  ): Promise<void> {
     const child = this.#start(name);
     await new Promise<void>((resolve, reject) => {
       const lines = createInterface({ input: child.stdout });
       const settle = (error?: RelaymintError): void => {
-        this.#options.signal.removeEventListener('abort', onAbort);
+        signal.removeEventListener('abort', onAbort);
         lines.off('line', onLine);
         child.off('exit', onExit);
         if (error === undefined) resolve();
@@ -242,7 +255,8 @@ class Network {
       };
       lines.on('line', onLine);
       child.once('exit', onExit);
-      this.#options.signal.addEventListener('abort', onAbort, { once: true });
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort, { once: true });
     });
   }
 
@@ -320,12 +334,13 @@ class Network {
     return (await readFile(this.#path(name, 'pid'), 'utf8')).trim();
   }
 
-  async #untilRunning(count: number): Promise<void> {
-    const { namespace, signal } = this.#options;
+  async #untilRunning(count: number, signal: AbortSignal): Promise<void> {
+    const { namespace } = this.#options;
     const watcher = namespace.start([process.execPath, '-e', WATCH_CONSENSUS, String(FIRST_PORT + 1), String(count)]);
     const ended = once(watcher, 'close');
     const stopped = new Promise<'stopped'>((resolve) => {
-      signal.addEventListener('abort', () => resolve('stopped'), { once: true });
+      if (signal.aborted) resolve('stopped');
+      else signal.addEventListener('abort', () => resolve('stopped'), { once: true });
       for (const child of this.#running.values()) child.once('exit', () => resolve('stopped'));
     });
     if ((await Promise.race([ended, stopped])) !== 'stopped') return;
