@@ -82,7 +82,8 @@ async function serveOnion(control: Endpoint, serveStream: (stream: Duplex) => vo
   return `${key.onion}.onion`;
 }
 
-async function serveGarlic(
+/** Serves every stream that comes to `destination`, as it is. */
+export async function serveGarlic(
   sam: Endpoint,
   destination: I2pDestination,
   serveStream: (stream: Duplex) => void,
