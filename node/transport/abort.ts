@@ -40,18 +40,17 @@ export function deadline(millis: number, what: string, parent?: AbortSignal): De
   };
 }
 
-/** What `work` brings, or the signal's reason when that comes first; `work` goes on for others. */
-export async function beforeAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+/** Settles as `work` does. @throws `abortError` as soon as the signal ends; `work` then goes on with nobody watching. */
+export async function orAborted<T>(work: Promise<T>, signal: AbortSignal, what: string): Promise<T> {
   let stop = (): void => {};
   const aborted = new Promise<never>((_, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error);
-    stop = () => signal.removeEventListener('abort', onAbort);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
+    stop = () => reject(abortError(signal, what));
   });
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
   try {
-    return await Promise.race([work, aborted]);
+    return await Promise.race([aborted, work]);
   } finally {
-    stop();
+    signal.removeEventListener('abort', stop);
   }
 }

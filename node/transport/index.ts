@@ -20,13 +20,14 @@ export { PHASES, PREFERENCES, isHidden, planDial, type Attempt, type Phase, type
 export { garlicMultiaddr, isLoopback, onionMultiaddr, parseAddress, unsupported } from './address.ts';
 export { isOnion, onionOf, readOnion } from './tor/address.ts';
 export { parseBridges, type Bridges } from './tor/bridges.ts';
-export { runningDaemon, startTorDaemon, type TorDaemon, type TorDaemonOptions } from './tor/daemon.ts';
-export { accessLine, parseClientKey, readAccessFile } from './tor/client-auth.ts';
+export { startTorDaemon, type TorDaemon, type TorDaemonOptions } from './tor/daemon.ts';
+export { appendAccess, parseClientKey, readAccessFile } from './tor/client-auth.ts';
 export { connectControl, type TorAuth, type TorControl } from './tor/control.ts';
 export { USUAL_PLACES, createDetectedTor, findTor, managedTor, type TorPlace } from './tor/detect.ts';
 export { clientKeyText, createClientKey, ephemeralOnionKey, onionKeyOf, type OnionKey } from './tor/key.ts';
-export type { OnionAccess } from './tor/service.ts';
+export type { OnionAccess } from './tor/commands.ts';
 export { onionOfTorrcService, type TorrcService } from './tor/torrc-service.ts';
+export { runningDaemon } from './tor/pid-file.ts';
 export { createTorTransport, type TorTransport, type TorTransportOptions } from './tor/transport.ts';
 export { createPolicy } from './policy.ts';
 export type { Dialed, Outbound, Policy, PolicyOptions, Purpose, PurposeCounts, Target } from './policy.ts';

@@ -4,9 +4,9 @@ import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { RelaymintError } from '../../../core/errors.ts';
 import {
-  deadline,
   USUAL_PLACES,
   connectControl,
+  deadline,
   findTor,
   formatEndpoint,
   managedTor,
@@ -144,9 +144,11 @@ async function stop(options: ControlOptions): Promise<void> {
 
 /** Our own daemon's control port, or the one that was named, or the first that is found. */
 async function openControl(options: ControlOptions, signal: AbortSignal): Promise<TorControl> {
-  const places = [managedTor(path.resolve(options.data)), ...USUAL_PLACES];
-  const endpoint = options.torControl ?? (await findTor(places, signal)).control;
-  return connectControl({ endpoint, signal });
+  using limit = deadline(CONTROL_MILLIS, "Asking for tor's control port", signal);
+  const endpoint =
+    options.torControl ??
+    (await findTor([managedTor(path.resolve(options.data)), ...USUAL_PLACES], limit.signal)).control;
+  return await connectControl({ endpoint, signal: limit.signal });
 }
 
 interface CircuitRow {
@@ -156,20 +158,32 @@ interface CircuitRow {
   readonly path: readonly string[];
 }
 
+interface TorStatus {
+  /** As tor writes it. */
+  readonly phase: string;
+  readonly circuits: readonly CircuitRow[];
+  readonly onions: readonly string[];
+  /** SOCKS ports, as tor writes them. */
+  readonly listeners: readonly string[];
+}
+
+async function readStatus(control: TorControl, signal: AbortSignal): Promise<TorStatus> {
+  using limit = deadline(CONTROL_MILLIS, "Tor's answer", signal);
+  const phase = await control.getInfo('status/bootstrap-phase', limit);
+  const circuits = (await control.getInfo('circuit-status', limit)).split('\n').flatMap(parseCircuit);
+  const onions = (await control.getInfo('onions/current', limit)).split('\n').filter(Boolean);
+  const sockets = await control.getInfo('net/listeners/socks', limit);
+  const listeners = sockets.match(/"[^"]*"/g)?.map((text) => text.slice(1, -1)) ?? [];
+  return { phase, circuits, onions, listeners };
+}
+
 async function status(options: ControlOptions & { readonly watch?: true }): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
-  using limit = deadline(CONTROL_MILLIS, 'Asking tor', lifecycle.signal);
-  const { signal } = limit;
-  await using control = await openControl(options, signal);
-  const phase = await control.getInfo('status/bootstrap-phase', { signal });
+  await using control = await openControl(options, lifecycle.signal);
+  const { phase, circuits, onions, listeners } = await readStatus(control, lifecycle.signal);
   const percent = Number(/PROGRESS=(\d+)/.exec(phase)?.[1] ?? 0);
   const summary = /SUMMARY="([^"]*)"/.exec(phase)?.[1] ?? '';
-  const circuits = (await control.getInfo('circuit-status', { signal })).split('\n').flatMap(parseCircuit);
-  const onions = (await control.getInfo('onions/current', { signal })).split('\n').filter(Boolean);
-  const listeners =
-    (await control.getInfo('net/listeners/socks', { signal })).match(/"[^"]*"/g)?.map((text) => text.slice(1, -1)) ??
-    [];
   output.value({ version: control.version, bootstrap: percent, summary, socks: listeners, onions, circuits });
   const rows = circuits.map(({ id, state, purpose, path: hops }) => [`  ${id}`, state, purpose, hops.join(' > ')]);
   output.line(
@@ -205,17 +219,19 @@ function parseCircuit(line: string): CircuitRow[] {
 async function rotate(options: ControlOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
-  using limit = deadline(CONTROL_MILLIS, 'Asking tor', lifecycle.signal);
-  const { signal } = limit;
-  await using control = await openControl(options, signal);
+  await using control = await openControl(options, lifecycle.signal);
+  using limit = deadline(CONTROL_MILLIS, "Tor's answer", lifecycle.signal);
   let seconds = 0;
-  const onNotice = (line: string): void => {
-    seconds = Number(/Rate limiting NEWNYM request: delaying by (\d+)/.exec(line)?.[1] ?? seconds);
-  };
-  await control.onEvent('NOTICE', onNotice, { signal });
-  await control.command('SIGNAL NEWNYM', { signal });
+  await control.onEvent(
+    'NOTICE',
+    (line) => {
+      seconds = Number(/Rate limiting NEWNYM request: delaying by (\d+)/.exec(line)?.[1] ?? seconds);
+    },
+    limit,
+  );
+  await control.command('SIGNAL NEWNYM', limit);
   // Its notice, if there is one, was sent before this is answered.
-  await control.getInfo('version', { signal });
+  await control.getInfo('version', limit);
   output.value({ event: 'rotated', delaySeconds: seconds });
   output.line(
     seconds === 0

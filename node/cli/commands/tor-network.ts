@@ -1,6 +1,5 @@
 /** `relaymint tor address | connect | discover | advertise`: nodes that are reached through Tor. */
 import { randomBytes } from 'node:crypto';
-import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
@@ -17,7 +16,7 @@ import {
 } from '../../discovery/index.ts';
 import { createLinkManager, identityFromSeed, readNodeKey, type LinkManager } from '../../link/index.ts';
 import {
-  accessLine,
+  appendAccess,
   clientKeyText,
   createClientKey,
   createPolicy,
@@ -104,21 +103,12 @@ async function address(options: DataOptions): Promise<void> {
 
 async function clientKey(onion: string, options: CommonOptions & { readonly out: string }): Promise<void> {
   const output = createOutput(options.json === true);
+  const { publicKey, privateKey } = createClientKey();
   const file = path.resolve(options.out);
-  const handle = await open(file, 'a', 0o600);
-  let publicKey: Uint8Array;
   try {
-    if (((await handle.stat()).mode & 0o077) !== 0) {
-      throw new RelaymintError('KEY_FILE_UNSAFE', `Other users of this machine may read ${file}.`, {
-        remedy: `Run: chmod 600 ${file}`,
-      });
-    }
-    const keys = createClientKey();
-    ({ publicKey } = keys);
-    await handle.appendFile(`${accessLine(onion, keys.privateKey)}\n`);
-    keys.privateKey.fill(0);
+    await appendAccess(file, onion, privateKey);
   } finally {
-    await handle.close();
+    privateKey.fill(0);
   }
   const text = clientKeyText(publicKey);
   output.value({ onion: `${onion}.onion`, publicKey: text, file });

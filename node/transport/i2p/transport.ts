@@ -8,7 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, isRelaymintError, messageOf } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import { MIB } from '../../../core/units.ts';
-import { beforeAbort, deadline } from '../abort.ts';
+import { orAborted, deadline } from '../abort.ts';
 import { garlicMultiaddr, parseAddress, unsupported } from '../address.ts';
 import type { HostDialer, ListenOptions, Listener, Transport } from '../contract.ts';
 import type { Endpoint } from '../endpoint.ts';
@@ -199,7 +199,7 @@ class GarlicTransport implements I2pTransport {
   }
 
   async #connect(from: House | Promise<House>, host: string, signal: AbortSignal): Promise<Duplex> {
-    const house = await beforeAbort(Promise.resolve(from), signal);
+    const house = await orAborted(Promise.resolve(from), signal, 'Making an I2P destination');
     const session = await house.session(signal);
     return connectStream(this.#options.sam, session.id, host, signal);
   }
@@ -253,7 +253,7 @@ class House {
       this.#opening = undefined;
       throw error;
     });
-    return beforeAbort(this.#opening, signal);
+    return orAborted(this.#opening, signal, 'Building I2P tunnels');
   }
 
   async #establish(): Promise<SamSession> {

@@ -1,10 +1,11 @@
 /** Keys that let clients into private onion services, as texts and files in tor's own forms (rend-spec, client authorization). */
 import { readFileSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { base32 } from 'multiformats/bases/base32';
 import { RelaymintError, messageOf } from '../../../core/errors.ts';
 import { readOnion } from './address.ts';
+import type { OnionAccess } from './commands.ts';
 import { clientKeyText } from './key.ts';
-import type { OnionAccess } from './service.ts';
 
 const KEY_BYTES = 32;
 const MAX_FILE_CHARACTERS = 100_000;
@@ -15,8 +16,26 @@ export function parseClientKey(text: string): Uint8Array {
 }
 
 /** One line of a file of keys; the holder keeps it, and nobody else. */
-export function accessLine(onion: string, privateKey: Uint8Array): string {
+function accessLine(onion: string, privateKey: Uint8Array): string {
   return `${onion}:descriptor:x25519:${clientKeyText(privateKey)}`;
+}
+
+/**
+ * Adds one such line to a file, which is made (mode 0600) when there is none.
+ * @throws RelaymintError KEY_FILE_UNSAFE before anything is written, STORAGE_FAILED.
+ */
+export async function appendAccess(file: string, onion: string, privateKey: Uint8Array): Promise<void> {
+  try {
+    await using handle = await open(file, 'a', 0o600);
+    assertPrivate(file, (await handle.stat()).mode);
+    await handle.appendFile(`${accessLine(onion, privateKey)}\n`);
+  } catch (cause) {
+    if (cause instanceof RelaymintError) throw cause;
+    throw new RelaymintError('STORAGE_FAILED', `The client key cannot be added to ${file} (${messageOf(cause)}).`, {
+      remedy: 'Check --out.',
+      cause,
+    });
+  }
 }
 
 /**
@@ -26,11 +45,7 @@ export function accessLine(onion: string, privateKey: Uint8Array): string {
 export function readAccessFile(file: string): OnionAccess[] {
   let text: string;
   try {
-    if ((statSync(file).mode & 0o077) !== 0) {
-      throw new RelaymintError('KEY_FILE_UNSAFE', `Other users of this machine may read the client keys in ${file}.`, {
-        remedy: `Run: chmod 600 ${file}`,
-      });
-    }
+    assertPrivate(file, statSync(file).mode);
     text = readFileSync(file, 'utf8');
   } catch (cause) {
     if (cause instanceof RelaymintError) throw cause;
@@ -43,6 +58,13 @@ export function readAccessFile(file: string): OnionAccess[] {
     .slice(0, MAX_FILE_CHARACTERS)
     .split(/\r?\n/)
     .flatMap((line, index) => (line.trim() === '' || line.startsWith('#') ? [] : [readLine(line.trim(), index + 1)]));
+}
+
+function assertPrivate(file: string, mode: number): void {
+  if ((mode & 0o077) === 0) return;
+  throw new RelaymintError('KEY_FILE_UNSAFE', `Other users of this machine may read the client keys in ${file}.`, {
+    remedy: `Run: chmod 600 ${file}`,
+  });
 }
 
 function readLine(line: string, number: number): OnionAccess {

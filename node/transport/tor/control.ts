@@ -21,9 +21,9 @@ export interface TorControl extends AsyncDisposable {
   readonly version: string;
   /** @throws RelaymintError TOR_CONTROL_FAILED with tor's own words, TOR_NOT_RUNNING when it goes away, TIMEOUT, ABORTED. */
   command(line: string, options?: { readonly signal?: AbortSignal }): Promise<TorReply>;
-  /** @throws RelaymintError as `command`. */
+  /** @throws as `command`. */
   getInfo(key: string, options?: { readonly signal?: AbortSignal }): Promise<string>;
-  /** `listener` gets every event of that name, from its name on. The result stops that. */
+  /** `listener` gets every event of that name, from its name on. The result stops that. @throws as `command`. */
   onEvent(
     name: string,
     listener: (line: string) => void,
@@ -116,18 +116,23 @@ class ControlConnection implements TorControl {
 
   async #authenticateByCookie(file: string | undefined, signal: AbortSignal): Promise<void> {
     if (file === undefined) throw failed('tor asks for a password', 'Give the password of its HashedControlPassword.');
-    const cookie = await readFile(unescapeText(file)).catch((cause: unknown) => {
+    const cookie = await readFile(unescaped(file)).catch((cause: unknown) => {
       throw failed(`its cookie cannot be read (${messageOf(cause)})`, 'Run as a user who may read that file.', cause);
     });
+    let answer: Buffer;
     try {
-      if (cookie.length !== COOKIE_BYTES) throw failed('its cookie has another length', 'Start tor again.');
-      await this.#proveCookie(cookie, signal);
+      if (cookie.length !== COOKIE_BYTES) {
+        throw failed(`its cookie has ${cookie.length} bytes`, 'Check which program has that port.');
+      }
+      answer = await this.#answerTo(cookie, signal);
     } finally {
       cookie.fill(0);
     }
+    await this.command(`AUTHENTICATE ${answer.toString('hex')}`, { signal });
   }
 
-  async #proveCookie(cookie: Buffer, signal: AbortSignal): Promise<void> {
+  /** What proves that we know the cookie, once tor has proved that it does. */
+  async #answerTo(cookie: Buffer, signal: AbortSignal): Promise<Buffer> {
     const ours = randomBytes(32);
     const { lines } = await this.command(`AUTHCHALLENGE SAFECOOKIE ${ours.toString('hex')}`, { signal });
     const match = /SERVERHASH=([0-9A-F]{64}) SERVERNONCE=([0-9A-F]{64})/i.exec(lines.join(' '));
@@ -139,8 +144,7 @@ class ControlConnection implements TorControl {
     if (shown.length !== expected.length || !timingSafeEqual(shown, expected)) {
       throw failed('what answers does not know the cookie of tor', 'Check which program has that port.');
     }
-    const answer = proof('Tor safe cookie authentication controller-to-server hash');
-    await this.command(`AUTHENTICATE ${answer.toString('hex')}`, { signal });
+    return proof('Tor safe cookie authentication controller-to-server hash');
   }
 
   command(line: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<TorReply> {
@@ -254,16 +258,16 @@ function failed(why: string, remedy: string, cause?: unknown, reply?: number): R
   });
 }
 
+function quote(text: string): string {
+  return `"${text.replace(/["\\]/g, '\\$&')}"`;
+}
+
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t' };
 
-/** What tor writes between quotes: C's escapes, and every byte that is not printable ASCII in octal. */
-function unescapeText(text: string): string {
+/** Undoes the escapes of C, with which tor writes what is not printable ASCII: `\303\251` is the two bytes of an e with acute. */
+function unescaped(text: string): string {
   const bytes = text.replace(/\\([0-7]{1,3}|.)/g, (_, escaped: string) =>
     /^[0-7]/.test(escaped) ? String.fromCharCode(Number.parseInt(escaped, 8)) : (ESCAPES[escaped] ?? escaped),
   );
   return Buffer.from(bytes, 'latin1').toString('utf8');
-}
-
-function quote(text: string): string {
-  return `"${text.replace(/["\\]/g, '\\$&')}"`;
 }

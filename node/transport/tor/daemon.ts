@@ -4,19 +4,20 @@
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, isRelaymintError, messageOf } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
-import { abortError, deadline } from '../abort.ts';
+import { abortError, deadline, orAborted } from '../abort.ts';
 import { assertSocketPath, type Endpoint } from '../endpoint.ts';
 import { findProgram } from '../program.ts';
 import type { Bridges } from './bridges.ts';
 import { connectControl, type TorControl } from './control.ts';
 import { managedTor } from './detect.ts';
+import { claim, release } from './pid-file.ts';
 import { torrcText } from './torrc.ts';
 
 export interface TorDaemonOptions {
@@ -51,7 +52,6 @@ const STOP_MILLIS = 10_000;
 const TAIL_LINES = 10;
 /** Its control socket is looked for this often while it starts, milliseconds. */
 const POLL_MILLIS = 50;
-const PID_FILE = 'relaymint.pid';
 
 type TorProcess = ChildProcessByStdio<null, Readable, Readable>;
 
@@ -97,41 +97,6 @@ export async function startTorDaemon(options: TorDaemonOptions): Promise<TorDaem
   };
 }
 
-/** The process whose tor runs on this directory; undefined when none does. */
-export async function runningDaemon(directory: string): Promise<number | undefined> {
-  const text = await readFile(path.join(directory, PID_FILE), 'utf8').catch(() => '');
-  const [number = '', began] = text.trim().split(' ');
-  const pid = Number(number);
-  if (!Number.isInteger(pid) || pid <= 0) return undefined;
-  try {
-    process.kill(pid, 0);
-  } catch {
-    return undefined;
-  }
-  // Another program may have got the number since.
-  const present = await beginning(pid);
-  return began === undefined || present === undefined || present === began ? pid : undefined;
-}
-
-/** When a process began, in ticks since the machine did; undefined where the system does not say. */
-async function beginning(pid: number): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-  // proc(5): field 22; the second, in brackets, may hold spaces.
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-}
-
-/** One tor a directory; what a killed one left behind is taken over. */
-async function claim(directory: string): Promise<void> {
-  const file = path.join(directory, PID_FILE);
-  const pid = await runningDaemon(directory);
-  if (pid !== undefined && pid !== process.pid) {
-    throw new RelaymintError('FILE_IN_USE', `A tor runs on ${directory} already (process ${pid}).`, {
-      remedy: 'Use it, end it with "relaymint tor stop", or give another --data.',
-    });
-  }
-  await writeFile(file, `${process.pid} ${(await beginning(process.pid)) ?? ''}`.trim(), { mode: 0o600 });
-}
-
 class ManagedTor {
   readonly ended: Promise<RelaymintError>;
   readonly #child: TorProcess;
@@ -161,7 +126,7 @@ class ManagedTor {
 
   async connect(endpoint: Endpoint, options: TorDaemonOptions): Promise<void> {
     const { signal, bootstrapMillis = BOOTSTRAP_MILLIS, onBootstrap = () => {} } = options;
-    using limit = deadline(bootstrapMillis, 'Connecting tor', signal);
+    using limit = deadline(bootstrapMillis, 'Connecting to Tor', signal);
     const either = limit.signal;
     const ended = this.ended.then((error): never => {
       throw error;
@@ -187,41 +152,33 @@ class ManagedTor {
           onBootstrap(reached, warning ?? summary);
           if (percent === '100') resolve();
         };
-        // What fails here also ends the wait: the connection closes, or the time is over.
+        // A tor that does not answer ends, which is said below, or is given up.
         void control
-          .onEvent('STATUS_CLIENT', take, { signal: either })
-          .then(async () => take(await control.getInfo('status/bootstrap-phase', { signal: either })))
+          .onEvent('STATUS_CLIENT', take, limit)
+          .then(() => control.getInfo('status/bootstrap-phase', limit))
+          .then(take)
           .catch(() => {});
       });
-      const aborted = new Promise<never>((_, reject) => {
-        either.addEventListener('abort', () => reject(either.reason as Error), { once: true });
-      });
-      aborted.catch(() => {});
-      await Promise.race([connected, ended, aborted]);
+      await orAborted(Promise.race([connected, ended]), either, 'Connecting to Tor');
     } catch (error) {
+      const late = either.aborted;
+      // Whatever still looks for a control port, or waits for an answer, ends.
+      limit.abort(new RelaymintError('CLOSED', 'Tor was given up.'));
       if (signal.aborted) throw abortError(signal, 'Starting tor');
       if (isRelaymintError(error, 'TOR_BOOTSTRAP_FAILED')) throw error;
       const why = problem === '' ? '' : ` (${problem})`;
-      throw this.#failure(
-        either.aborted ? `Tor was not connected in ${bootstrapMillis / 1000} s${why}` : messageOf(error),
-      );
-    } finally {
-      // Whoever still waits for something of it, waits in vain.
-      limit.abort(new RelaymintError('CLOSED', 'Starting tor is over.'));
+      throw this.#failure(late ? `Tor was not connected in ${bootstrapMillis / 1000} s${why}` : messageOf(error));
     }
   }
 
   async #untilControl(endpoint: Endpoint, signal: AbortSignal): Promise<TorControl> {
     for (;;) {
       try {
-        const control = await connectControl({ endpoint, signal });
-        if (!signal.aborted) return control;
-        await control.close();
+        return await connectControl({ endpoint, signal });
       } catch (error) {
         if (!isRelaymintError(error, 'TOR_NOT_RUNNING')) throw error;
       }
-      await wait(POLL_MILLIS, undefined, { signal }).catch(() => {});
-      signal.throwIfAborted();
+      await wait(POLL_MILLIS, undefined, { signal });
     }
   }
 
@@ -235,7 +192,7 @@ class ManagedTor {
       await this.#exited;
       clearTimeout(timer);
     }
-    await rm(path.join(this.#directory, PID_FILE), { force: true });
+    await release(this.#directory);
   }
 
   /** With what tor said last, warnings before the rest. */

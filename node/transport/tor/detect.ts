@@ -2,8 +2,8 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { RelaymintError } from '../../../core/errors.ts';
-import { deadline } from '../abort.ts';
 import type { HostDialer, ListenOptions, Listener, Transport } from '../contract.ts';
+import { deadline } from '../abort.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
 import { openEndpoint } from '../socket.ts';
 
@@ -46,7 +46,7 @@ export async function findTor(places: readonly TorPlace[], signal: AbortSignal):
 
 /** Offers SOCKS 5 with user names, as every dial does, and looks whether that is taken. */
 async function speaksSocks(endpoint: Endpoint, signal: AbortSignal): Promise<boolean> {
-  using limit = deadline(PROBE_MILLIS, `Looking for tor at ${formatEndpoint(endpoint)}`, signal);
+  using limit = deadline(PROBE_MILLIS, `The SOCKS port at ${formatEndpoint(endpoint)}`, signal);
   try {
     const connection = await openEndpoint(endpoint, limit.signal);
     try {

@@ -5,10 +5,20 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, isRelaymintError, messageOf } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
-import { abortError, beforeAbort, deadline } from '../abort.ts';
+import { deadline, orAborted, type Deadline } from '../abort.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
+import {
+  addOnion,
+  deleteOnion,
+  taken,
+  tellAccess,
+  type OnionAccess,
+  type OnionServiceOptions,
+  type Service,
+} from './commands.ts';
 import { connectControl, type TorAuth, type TorControl } from './control.ts';
-import { clientKeyText, type OnionKey } from './key.ts';
+import type { OnionKey } from './key.ts';
+import { Upload } from './upload.ts';
 
 export interface OnionServicesOptions {
   readonly control: Endpoint;
@@ -16,27 +26,13 @@ export interface OnionServicesOptions {
   readonly log: Log;
 }
 
-export interface OnionServiceOptions {
-  /** Public client keys (x25519, 32 bytes each). With any, only their holders can read how to reach the service. */
-  readonly clients?: readonly Uint8Array[];
-  /** Streams that one visitor may have open at once. Default: any number. */
-  readonly maxStreams?: number;
-}
-
-/** A client key of ours for somebody's private service. */
-export interface OnionAccess {
-  /** The service: 56 characters. */
-  readonly onion: string;
-  /** x25519, 32 bytes. A secret. */
-  readonly privateKey: Uint8Array;
-}
-
 /** Every onion service of one transport, over one control connection. */
 export interface OnionServices extends AsyncDisposable {
   /**
    * Serves `port` of the key's address from `target` on this machine, and resolves once others can find it. More ports of
    * one key make one service, which is published anew with all of them.
-   * @throws RelaymintError TOR_NOT_RUNNING, TOR_CONTROL_FAILED, CONNECTION_REFUSED (served already), TIMEOUT, ABORTED.
+   * @throws RelaymintError TOR_NOT_RUNNING, TOR_CONTROL_FAILED, CONNECTION_REFUSED (served already), TIMEOUT, ABORTED,
+   *   CLOSED.
    */
   publish(
     key: OnionKey,
@@ -53,18 +49,22 @@ export interface OnionServices extends AsyncDisposable {
 
 /** From ADD_ONION until directories hold the descriptors: a few seconds, if tor is connected. Milliseconds. */
 const PUBLISH_MILLIS = 90_000;
+/** For tor's answer to commands, which it gives at once. */
 const CONTROL_MILLIS = 10_000;
-/** Descriptors of one service: of the present period and of its neighbour. */
-const DESCRIPTORS = 2;
+/** The same when we leave: without an answer the services end with the connection. */
+const FAREWELL_MILLIS = 2_000;
 /** Waits between the attempts to reach a tor that went away, milliseconds: double each time, up to the last. */
 const FIRST_RETRY_MILLIS = 250;
-/** Looking whether a socket of this machine answers costs nothing. */
+/** Asking a socket of this machine costs nothing, and each wait is one in which nobody reaches us. */
 const LAST_RETRY_MILLIS = 1_000;
 
-interface Service {
-  readonly key: OnionKey;
-  readonly options: OnionServiceOptions;
-  readonly targets: Map<number, Endpoint>;
+/** One control connection, and what tor has taken over it; it forgets that with the connection. */
+interface Session {
+  readonly control: TorControl;
+  /** Services, by onion. */
+  readonly added: Set<string>;
+  /** Services of others that tor has a key for, by onion. */
+  readonly allowed: Set<string>;
 }
 
 export function createOnionServices(options: OnionServicesOptions): OnionServices {
@@ -75,15 +75,13 @@ class ControlledServices implements OnionServices {
   readonly #options: OnionServicesOptions;
   readonly #services = new Map<string, Service>();
   readonly #access = new Map<string, OnionAccess>();
-  /** Descriptors that somebody waits for. */
-  readonly #uploads = new Set<Upload>();
+  /** Of services whose descriptors are on their way, by onion. */
+  readonly #uploads = new Map<string, Upload>();
   readonly #closing = new AbortController();
-  #control: TorControl | undefined;
-  /** Services that tor took over the present control connection; they end with it. */
-  readonly #up = new Set<string>();
-  #restoring: Promise<void> | undefined;
-  /** One change at a time: DEL_ONION and ADD_ONION of one key must not cross. */
-  #turn: Promise<unknown> = Promise.resolve();
+  #session: Session | undefined;
+  #restoring = false;
+  /** One change at a time: DEL_ONION and ADD_ONION of one key must not cross. Never rejects. */
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(options: OnionServicesOptions) {
     this.#options = options;
@@ -97,125 +95,197 @@ class ControlledServices implements OnionServices {
     signal: AbortSignal,
   ): Promise<void> {
     const { onion } = key;
-    const either = AbortSignal.any([signal, this.#closing.signal]);
-    using limit = deadline(PUBLISH_MILLIS, `Publishing ${onion}.onion`, either);
-    const upload = new Upload(onion);
-    this.#uploads.add(upload);
+    using limit = this.#limit(PUBLISH_MILLIS, `Publishing ${onion}.onion`, signal);
+    const { control, upload } = await this.#inTurn(limit.signal, () =>
+      this.#addPort({ key, options, targets: new Map() }, port, target, limit.signal),
+    );
     try {
-      const control = await this.#inTurn(() => this.#serve(key, port, target, options, limit.signal), limit.signal);
-      await this.#uploaded(control, upload, limit.signal).catch(async (error: unknown) => {
-        await this.withdraw(onion, port);
-        throw error;
-      });
-    } finally {
-      this.#uploads.delete(upload);
-    }
-  }
-
-  async #serve(
-    key: OnionKey,
-    port: number,
-    target: Endpoint,
-    options: OnionServiceOptions,
-    signal: AbortSignal,
-  ): Promise<TorControl> {
-    const control = await this.#connected(signal);
-    const service: Service = this.#services.get(key.onion) ?? { key, options, targets: new Map() };
-    if (service.targets.has(port)) throw taken(key.onion, `port ${port} of it is served already`);
-    service.targets.set(port, target);
-    this.#services.set(key.onion, service);
-    try {
-      await this.#put(control, service, signal);
+      await this.#untilFound(control, onion, upload, limit.signal);
     } catch (error) {
-      await this.#drop(service, port);
+      const withdrawn = this.withdraw(onion, port);
+      // Who has given up is told at once.
+      if (!signal.aborted) await withdrawn;
       throw error;
     }
-    return control;
   }
 
   async withdraw(onion: string, port: number): Promise<void> {
-    // Whoever disposes this takes everything down.
-    if (this.#closing.signal.aborted) return;
-    await this.#inTurn(async () => {
+    const work = this.#inTurn(this.#closing.signal, async () => {
       const service = this.#services.get(onion);
-      if (service?.targets.has(port) === true) await this.#drop(service, port);
-    }, this.#closing.signal);
-  }
-
-  async #drop(service: Service, port: number): Promise<void> {
-    const { onion } = service.key;
-    service.targets.delete(port);
-    if (service.targets.size === 0) this.#services.delete(onion);
-    const control = this.#control;
-    // Without a control connection tor has taken everything down by itself.
-    if (control === undefined) return;
-    using limit = deadline(CONTROL_MILLIS, `Taking ${onion}.onion down`, this.#closing.signal);
-    try {
-      if (service.targets.size > 0) await this.#put(control, service, limit.signal);
-      else if (this.#up.has(onion)) await this.#remove(control, onion, limit.signal);
-    } catch (error) {
-      this.#options.log.debug({ onion, error: messageOf(error) }, 'an onion service was gone before it was removed');
-    }
+      if (service?.targets.delete(port) !== true) return;
+      if (service.targets.size === 0) {
+        this.#services.delete(onion);
+        this.#uploads.delete(onion);
+      }
+      // Without a control connection tor has taken everything down by itself.
+      if (this.#session?.added.has(onion) === true) await this.#replace(this.#session, service);
+    });
+    // Whoever closes us takes everything down.
+    await work.catch(() => {});
   }
 
   allow(access: OnionAccess, signal: AbortSignal): Promise<void> {
-    return this.#inTurn(async () => {
-      if (this.#access.has(access.onion) && this.#control !== undefined) return;
-      const control = await this.#connected(signal);
-      await tellAccess(control, access, signal);
+    return this.#inTurn(signal, async () => {
+      if (this.#session?.allowed.has(access.onion) === true) return;
+      const session = await this.#connected(signal);
+      using limit = this.#limit(CONTROL_MILLIS, `Tor's answer about ${access.onion}.onion`, signal);
+      await tellAccess(session.control, access, limit.signal);
+      session.allowed.add(access.onion);
       this.#access.set(access.onion, access);
-    }, signal);
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort();
-    await Promise.all([this.#turn.catch(() => {}), this.#restoring]);
-    const control = this.#control;
-    this.#control = undefined;
-    if (control === undefined) return;
-    using limit = deadline(CONTROL_MILLIS, 'Taking the onion services down');
-    for (const onion of this.#up) await this.#remove(control, onion, limit.signal).catch(() => {});
+    this.#closing.abort(new RelaymintError('CLOSED', 'The Tor transport is closed.'));
+    await this.#turn;
     this.#services.clear();
+    const session = this.#session;
+    this.#session = undefined;
+    if (session === undefined) return;
+    using limit = deadline(FAREWELL_MILLIS, 'Taking onion services down');
+    const { control, added } = session;
+    await Promise.allSettled([...added].map((onion) => deleteOnion(control, onion, limit.signal)));
     await control.close();
   }
 
-  /** Whoever gives up does not wait for the turns before. */
-  #inTurn<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const turn = this.#turn.then(() => {
-      if (signal.aborted) throw abortError(signal, "Waiting for tor's control port");
-      return work();
-    });
-    this.#turn = turn.catch(() => {});
-    return beforeAbort(turn, signal);
+  /** Ends with its time, with the caller's signal, and with us. */
+  #limit(millis: number, what: string, signal?: AbortSignal): Deadline {
+    const closing = this.#closing.signal;
+    return deadline(millis, what, signal === undefined ? closing : AbortSignal.any([signal, closing]));
   }
 
-  async #connected(signal: AbortSignal): Promise<TorControl> {
-    if (this.#control !== undefined) return this.#control;
-    const closing = this.#closing.signal;
-    if (closing.aborted) throw new RelaymintError('CLOSED', 'The Tor transport is closed.');
-    using limit = deadline(CONTROL_MILLIS, `Tor's control port at ${formatEndpoint(this.#options.control)}`, signal);
+  /** Does `work` after what came before. @throws CLOSED, TIMEOUT, ABORTED when a signal ends before its turn has come. */
+  async #inTurn<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const before = this.#turn;
+    let finish = (): void => {};
+    this.#turn = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const what = 'A change of onion services';
+    try {
+      await orAborted(orAborted(before, this.#closing.signal, what), signal, what);
+      return await work();
+    } finally {
+      void before.then(finish);
+    }
+  }
+
+  async #connected(signal: AbortSignal): Promise<Session> {
+    if (this.#session !== undefined) return this.#session;
     const { control: endpoint, auth } = this.#options;
+    using limit = this.#limit(CONTROL_MILLIS, `Tor's control port at ${formatEndpoint(endpoint)}`, signal);
     const control = await connectControl({
       endpoint,
       signal: limit.signal,
       ...(auth === undefined ? {} : { auth }),
     });
     try {
-      await control.onEvent('HS_DESC', (line) => this.#onDescriptor(line));
+      await control.onEvent('HS_DESC', (line) => this.#onDescriptor(line), limit);
     } catch (error) {
       await control.close();
       throw error;
     }
-    this.#control = control;
-    this.#up.clear();
-    void this.#watch(control);
-    return control;
+    const session: Session = { control, added: new Set(), allowed: new Set() };
+    this.#session = session;
+    void this.#watch(session);
+    return session;
   }
 
-  async #watch(control: TorControl): Promise<void> {
-    const why = await control.closed;
-    if (this.#control !== control) return;
-    this.#control = undefined;
+  /** Puts a service up, or anew with one more port. `wanted` counts when there is none of its key. */
+  async #addPort(
+    wanted: Service,
+    port: number,
+    target: Endpoint,
+    signal: AbortSignal,
+  ): Promise<{ readonly control: TorControl; readonly upload: Upload }> {
+    const { onion } = wanted.key;
+    const session = await this.#connected(signal);
+    using limit = deadline(CONTROL_MILLIS, `Tor's answer about ${onion}.onion`, signal);
+    const known = this.#services.get(onion);
+    const service = known ?? wanted;
+    if (service.targets.has(port)) throw taken(onion, `port ${port} of it is served already`);
+    service.targets.set(port, target);
+    try {
+      if (known !== undefined) await deleteOnion(session.control, onion, limit.signal);
+      const upload = await this.#add(session, service, limit.signal);
+      this.#services.set(onion, service);
+      return { control: session.control, upload };
+    } catch (error) {
+      service.targets.delete(port);
+      // What another program serves is not ours to take down.
+      if (known !== undefined || !isRelaymintError(error, 'CONNECTION_REFUSED')) await this.#replace(session, service);
+      throw error;
+    }
+  }
+
+  /** Takes a service down, and up again with the ports that it has, if any. Never throws. */
+  async #replace(session: Session, service: Service): Promise<void> {
+    const { onion } = service.key;
+    using limit = this.#limit(CONTROL_MILLIS, `Tor's answer about ${onion}.onion`);
+    try {
+      await deleteOnion(session.control, onion, limit.signal);
+      session.added.delete(onion);
+      if (service.targets.size > 0) await this.#add(session, service, limit.signal);
+    } catch (error) {
+      this.#options.log.debug({ onion, error: messageOf(error) }, 'an onion service was not taken down or put up anew');
+    }
+  }
+
+  /** @returns its descriptors on their way. Whoever waits for earlier ones of the service hears of these. */
+  async #add(session: Session, service: Service, signal: AbortSignal): Promise<Upload> {
+    const { onion } = service.key;
+    const earlier = this.#uploads.get(onion);
+    const upload = new Upload();
+    if (earlier !== undefined) void upload.done.then(earlier.finish);
+    this.#uploads.set(onion, upload);
+    try {
+      await addOnion(session.control, service, signal);
+    } catch (error) {
+      this.#forget(onion, upload);
+      throw error;
+    }
+    session.added.add(onion);
+    return upload;
+  }
+
+  #forget(onion: string, upload: Upload): void {
+    if (this.#uploads.get(onion) === upload) this.#uploads.delete(onion);
+  }
+
+  /** @throws RelaymintError TOR_NOT_RUNNING when tor goes away, TIMEOUT with what tor says, ABORTED, CLOSED. */
+  async #untilFound(control: TorControl, onion: string, upload: Upload, signal: AbortSignal): Promise<void> {
+    const lost = control.closed.then((cause): never => {
+      throw gone(onion, cause);
+    });
+    try {
+      await orAborted(Promise.race([upload.done, lost]), signal, `Publishing ${onion}.onion`);
+    } catch (error) {
+      throw isRelaymintError(error, 'TIMEOUT') ? await this.#tooLate(control, onion, upload, error) : error;
+    } finally {
+      this.#forget(onion, upload);
+    }
+  }
+
+  async #tooLate(
+    control: TorControl,
+    onion: string,
+    { failed }: Upload,
+    cause: RelaymintError,
+  ): Promise<RelaymintError> {
+    using limit = this.#limit(CONTROL_MILLIS, "Tor's answer about its state");
+    const phase = await control.getInfo('status/bootstrap-phase', limit).catch(() => '');
+    const summary = /SUMMARY="([^"]*)"/.exec(phase)?.[1] ?? 'unknown';
+    const said = failed === undefined ? '' : ` The last directory answered ${failed}.`;
+    return new RelaymintError('TIMEOUT', `No directory of Tor took ${onion}.onion. Tor's state: ${summary}.${said}`, {
+      remedy: 'See whether tor is connected with: relaymint tor status.',
+      cause,
+    });
+  }
+
+  async #watch(session: Session): Promise<void> {
+    const why = await session.control.closed;
+    if (this.#session !== session) return;
+    this.#session = undefined;
     if (this.#closing.signal.aborted) return;
     if (this.#services.size > 0) {
       const onions = [...this.#services.keys()];
@@ -224,177 +294,94 @@ class ControlledServices implements OnionServices {
         'tor is gone, and the onion services with it; they come back with tor',
       );
     }
-    this.#restoring ??= this.#restore().finally(() => {
-      this.#restoring = undefined;
-    });
+    await this.#restore();
   }
 
-  /** Until tor has every service again, or nobody wants any. */
+  /** Until tor has all that we want, by one loop however often it goes away meanwhile. Never throws. */
   async #restore(): Promise<void> {
-    const signal = this.#closing.signal;
-    for (let pause = FIRST_RETRY_MILLIS; !signal.aborted; pause = Math.min(2 * pause, LAST_RETRY_MILLIS)) {
+    if (this.#restoring) return;
+    this.#restoring = true;
+    const { signal } = this.#closing;
+    for (let pause = FIRST_RETRY_MILLIS; !this.#isRestored(); pause = Math.min(2 * pause, LAST_RETRY_MILLIS)) {
       try {
         await wait(pause, undefined, { signal });
-        await this.#inTurn(() => this.#restoreAll(signal), signal);
-        return;
+        await this.#inTurn(signal, () => this.#restoreAll(signal));
       } catch (error) {
-        if (!signal.aborted) this.#options.log.debug({ error: messageOf(error) }, 'tor is not back yet');
+        if (signal.aborted) break;
+        this.#options.log.debug({ error: messageOf(error) }, 'tor is not back yet');
       }
     }
+    this.#restoring = false;
   }
 
+  #isRestored(): boolean {
+    const has = (told: keyof Omit<Session, 'control'>, onion: string): boolean =>
+      this.#session?.[told].has(onion) === true;
+    return (
+      [...this.#services.keys()].every((onion) => has('added', onion)) &&
+      [...this.#access.keys()].every((onion) => has('allowed', onion))
+    );
+  }
+
+  /** Tells tor what it does not know. @throws what the last refusal said; a connection that failed is given up. */
   async #restoreAll(signal: AbortSignal): Promise<void> {
-    if (this.#services.size === 0 && this.#access.size === 0) return;
-    using limit = deadline(CONTROL_MILLIS, 'Giving tor the onion services again', signal);
-    const control = await this.#connected(limit.signal);
-    try {
-      for (const access of this.#access.values()) await tellAccess(control, access, limit.signal);
-      for (const service of this.#services.values()) {
-        const { onion } = service.key;
-        if (this.#up.has(onion)) continue;
-        await this.#put(control, service, limit.signal);
-        this.#options.log.info({ onion }, 'tor has the onion service again and publishes it');
+    if (this.#isRestored()) return;
+    const session = await this.#connected(signal);
+    const { control, added, allowed } = session;
+    using limit = deadline(CONTROL_MILLIS, "Tor's answer to the onion services", signal);
+    const tell = [
+      ...[...this.#access.values()].map((access) => async () => {
+        if (allowed.has(access.onion)) return;
+        await tellAccess(control, access, limit.signal);
+        allowed.add(access.onion);
+      }),
+      ...[...this.#services.values()].map((service) => async () => {
+        if (added.has(service.key.onion)) return;
+        const upload = await this.#add(session, service, limit.signal);
+        void this.#followAgain(control, service.key.onion, upload);
+      }),
+    ];
+    let refused: RelaymintError | undefined;
+    for (const one of tell) {
+      try {
+        await one();
+      } catch (error) {
+        if (isRelaymintError(error, 'TOR_CONTROL_FAILED', 'CONNECTION_REFUSED')) {
+          refused = error;
+          continue;
+        }
+        if (this.#session === session) this.#session = undefined;
+        await control.close();
+        throw error;
       }
-    } catch (error) {
-      // Give the connection up as well: the next attempt starts from nothing.
-      this.#control = undefined;
-      await control.close();
-      throw error;
     }
+    if (refused !== undefined) throw refused;
   }
 
-  /** Has tor serve it as it is now. Visitors find it once its descriptors are uploaded. */
-  async #put(control: TorControl, service: Service, signal: AbortSignal): Promise<void> {
-    const { onion } = service.key;
-    if (this.#up.has(onion)) await this.#remove(control, onion, signal);
-    await control.command(addOnion(service), { signal }).catch((error: unknown) => {
-      throw isRelaymintError(error, 'TOR_CONTROL_FAILED') && /collision/i.test(error.message)
-        ? taken(onion, 'tor serves it already, perhaps for another program', error)
-        : error;
-    });
-    this.#up.add(onion);
-  }
-
-  /** @throws RelaymintError TIMEOUT with tor's state, TOR_NOT_RUNNING, ABORTED. */
-  async #uploaded(control: TorControl, upload: Upload, signal: AbortSignal): Promise<void> {
-    const outcome = await Promise.race([
-      upload.done.then(() => 'uploaded' as const),
-      control.closed.then((cause) => gone(upload.onion, cause)),
-      aborted(signal),
-    ]);
-    if (outcome === 'aborted') throw await this.#tooLate(control, upload, signal);
-    if (outcome !== 'uploaded') throw outcome;
-  }
-
-  async #tooLate(control: TorControl, { onion, failed }: Upload, signal: AbortSignal): Promise<RelaymintError> {
-    const error = abortError(signal, `Publishing ${onion}.onion`);
-    if (error.code !== 'TIMEOUT') return error;
-    using limit = deadline(CONTROL_MILLIS, 'Asking tor for its state', this.#closing.signal);
-    const phase = await control.getInfo('status/bootstrap-phase', { signal: limit.signal }).catch(() => '');
-    const summary = /SUMMARY="([^"]*)"/.exec(phase)?.[1] ?? 'unknown';
-    const said = failed === undefined ? '' : ` The last directory answered ${failed}.`;
-    return new RelaymintError('TIMEOUT', `No directory of Tor took ${onion}.onion. Tor's state: ${summary}.${said}`, {
-      remedy: 'See whether tor is connected with: relaymint tor status.',
-      cause: error,
-    });
-  }
-
-  async #remove(control: TorControl, onion: string, signal: AbortSignal): Promise<void> {
-    await control.command(`DEL_ONION ${onion}`, { signal });
-    this.#up.delete(onion);
+  /** For the log. Never throws: tor itself goes on trying. */
+  async #followAgain(control: TorControl, onion: string, upload: Upload): Promise<void> {
+    const { log } = this.#options;
+    using limit = this.#limit(PUBLISH_MILLIS, `Publishing ${onion}.onion again`);
+    try {
+      await this.#untilFound(control, onion, upload, limit.signal);
+      log.info({ onion }, 'the onion service is published again');
+    } catch (error) {
+      if (isRelaymintError(error, 'TIMEOUT'))
+        log.warn({ onion, error: error.message }, 'tor has the service again, and nobody finds it yet');
+    }
   }
 
   /** `HS_DESC ACTION ADDRESS AUTH DIRECTORY [DESCRIPTOR] ..`, with `REASON=` when something failed. */
   #onDescriptor(line: string): void {
     const [action = '', onion = '', , directory = '', descriptor = ''] = line.replace(/^HS_DESC /, '').split(' ');
     const reason = /\bREASON=(\S+)/.exec(line)?.[1];
-    for (const upload of this.#uploads) {
-      if (upload.onion === onion) upload.onEvent(action, directory, descriptor, reason);
-    }
+    this.#uploads.get(onion)?.onEvent(action, directory, descriptor, reason);
   }
-}
-
-/**
- * Watches one service's descriptors on their way to the directories. Tor publishes two, of this period and of the next, at
- * different moments; visitors ask for either, as their clocks say. The service can be found once some directory has each.
- */
-class Upload {
-  readonly onion: string;
-  readonly done: Promise<void>;
-  /** What a directory said last that did not take one. */
-  failed: string | undefined;
-  readonly #asked = new Map<string, string[]>();
-  readonly #taken = new Map<string, number>();
-  readonly #held = new Set<string>();
-  #finish: () => void = () => {};
-
-  constructor(onion: string) {
-    this.onion = onion;
-    this.done = new Promise((resolve) => {
-      this.#finish = resolve;
-    });
-  }
-
-  onEvent(action: string, directory: string, descriptor: string, reason: string | undefined): void {
-    const asked = this.#asked.get(directory) ?? [];
-    if (action === 'UPLOAD') this.#asked.set(directory, [...asked, descriptor]);
-    if (action === 'FAILED') {
-      this.failed = reason;
-      const others = asked.filter((other) => other !== descriptor);
-      this.#asked.set(directory, others);
-    }
-    if (action !== 'UPLOADED') return;
-    // The event does not say which one was taken: once a directory has taken all that it was asked to, it is known.
-    const taken = (this.#taken.get(directory) ?? 0) + 1;
-    this.#taken.set(directory, taken);
-    if (taken < asked.length) return;
-    for (const held of asked) this.#held.add(held);
-    if (this.#held.size >= DESCRIPTORS) this.#finish();
-  }
-}
-
-function addOnion({ key, options, targets }: Service): string {
-  const { clients = [], maxStreams } = options;
-  const flags = ['DiscardPK', ...(clients.length > 0 ? ['V3Auth'] : [])];
-  const ports = [...targets].map(([port, target]) => `Port=${port},${formatEndpoint(target)}`);
-  return [
-    'ADD_ONION',
-    `ED25519-V3:${base64(key.expanded)}`,
-    `Flags=${flags.join(',')}`,
-    ...(maxStreams === undefined ? [] : [`MaxStreams=${maxStreams}`]),
-    ...ports,
-    ...clients.map((client) => `ClientAuthV3=${clientKeyText(client)}`),
-  ].join(' ');
-}
-
-async function tellAccess(control: TorControl, { onion, privateKey }: OnionAccess, signal: AbortSignal): Promise<void> {
-  await control.command(`ONION_CLIENT_AUTH_ADD ${onion} x25519:${base64(privateKey)}`, {
-    signal,
-  });
-}
-
-/** Of a secret, without a copy of its bytes. */
-function base64({ buffer, byteOffset, length }: Uint8Array): string {
-  return Buffer.from(buffer, byteOffset, length).toString('base64');
-}
-
-function taken(onion: string, why: string, cause?: unknown): RelaymintError {
-  return new RelaymintError('CONNECTION_REFUSED', `Cannot serve ${onion}.onion: ${why}.`, {
-    remedy: 'Stop the program that serves it, or use another key.',
-    cause,
-  });
 }
 
 function gone(onion: string, cause: unknown): RelaymintError {
   return new RelaymintError('TOR_NOT_RUNNING', `Tor went away while ${onion}.onion was being published.`, {
     remedy: 'Start it with: relaymint tor start.',
     cause,
-  });
-}
-
-function aborted(signal: AbortSignal): Promise<'aborted'> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve('aborted');
-    else signal.addEventListener('abort', () => resolve('aborted'), { once: true });
   });
 }

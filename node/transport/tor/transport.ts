@@ -14,11 +14,12 @@ import type { HostDialer, ListenOptions, Listener, Transport } from '../contract
 import { assertSocketPath, formatEndpoint, type Endpoint } from '../endpoint.ts';
 import { halfClosing } from '../halfclose.ts';
 import { isOnion, readOnion } from './address.ts';
+import { isTarget, type OnionAccess, type OnionServiceOptions } from './commands.ts';
 import type { TorAuth } from './control.ts';
 import { circuitFailed } from './errors.ts';
 import type { OnionKey } from './key.ts';
 import { bareHost, isOwnNetwork } from './reach.ts';
-import { createOnionServices, type OnionAccess, type OnionServiceOptions, type OnionServices } from './service.ts';
+import { createOnionServices, type OnionServices } from './service.ts';
 import { createSocksDialer, type SocksDialer } from './socks.ts';
 import { onionOfTorrcService, type TorrcService } from './torrc-service.ts';
 
@@ -35,7 +36,7 @@ export interface TorTransportOptions {
   readonly services?: readonly TorrcService[];
   /**
    * Folder (made with mode 0700) for the unix sockets where tor, reached over a unix control socket, hands visitors over.
-   * Otherwise they come to a port of 127.0.0.1.
+   * Otherwise, and when its path has spaces or other characters that tor does not take, they come to a port of 127.0.0.1.
    */
   readonly targetDir?: string;
   /** For every service of `keys`: who may read how to reach it, and how many streams a visitor may have. */
@@ -139,9 +140,10 @@ class OnionTransport implements TorTransport {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#doors.values()].map((door) => door.close()));
+    // The services first: what a door would still ask of tor is then not waited for.
+    const services = this.#services?.[Symbol.asyncDispose]();
+    await Promise.all([services, ...[...this.#doors.values()].map((door) => door.close())]);
     this.#doors.clear();
-    await this.#services?.[Symbol.asyncDispose]();
   }
 
   async #connect(host: string, port: number, isolation: string, signal: AbortSignal): Promise<Socket> {
@@ -183,13 +185,12 @@ class OnionTransport implements TorTransport {
 
   async #freshTarget(onion: string, port: number): Promise<Endpoint> {
     const { targetDir, control } = this.#options;
-    const folder = path.resolve(targetDir ?? '');
-    // Tor's words for a service have no quotes: a path with a space in it cannot be said.
-    const sayable = targetDir !== undefined && /^[\x21\x23-\x2b\x2d-\x7e]+$/.test(folder);
-    if (!sayable || control?.kind !== 'unix') return { kind: 'tcp', host: '127.0.0.1', port: 0 };
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await chmod(folder, 0o700);
-    const socket = path.join(folder, `${onion.slice(0, TARGET_NAME_CHARACTERS)}-${port}`);
+    const anyPort: Endpoint = { kind: 'tcp', host: '127.0.0.1', port: 0 };
+    if (targetDir === undefined || control?.kind !== 'unix') return anyPort;
+    const socket = path.resolve(targetDir, `${onion.slice(0, TARGET_NAME_CHARACTERS)}-${port}`);
+    if (!isTarget({ kind: 'unix', path: socket })) return anyPort;
+    await mkdir(targetDir, { recursive: true, mode: 0o700 });
+    await chmod(targetDir, 0o700);
     assertSocketPath(socket);
     // A process that was killed leaves its own behind.
     await rm(socket, { force: true });

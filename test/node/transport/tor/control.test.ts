@@ -124,6 +124,20 @@ describe('the control port', () => {
     expect(asked.some((line) => line.startsWith('AUTHENTICATE'))).toBe(false);
   });
 
+  it('reads the cookie behind a name that tor has escaped, and no file that is none', async () => {
+    const file = path.join(directory, 'caf\u00e9 "\\cookie');
+    await writeFile(file, Buffer.alloc(32, 1));
+    const name = path.join(directory, String.raw`caf\303\251 \"\\cookie`);
+    const hello = `250-PROTOCOLINFO 1\r\n250-AUTH METHODS=COOKIE,SAFECOOKIE COOKIEFILE="${name}"\r\n250 OK\r\n`;
+    answers = [says(hello), says('250 AUTHCHALLENGE\r\n')];
+    await expect(open()).rejects.toMatchObject({ message: expect.stringContaining('does not know') as string });
+    await writeFile(file, Buffer.alloc(33, 1));
+    asked = [];
+    answers = [says(hello)];
+    await expect(open()).rejects.toMatchObject({ message: expect.stringContaining('33 bytes') as string });
+    expect(asked).toEqual(['PROTOCOLINFO 1']);
+  });
+
   it('fails what waits when tor goes away, and everything after', async () => {
     const control = await open();
     answers = [(socket) => socket.end('250-half=')];
