@@ -88,6 +88,8 @@ const PURPOSES: readonly Purpose[] = ['link', 'ledger', 'control', 'gateway', 'd
 
 /** Time for a connection that HTTP asks for, milliseconds: a request has its own signal besides. */
 const HTTP_CONNECT_MILLIS = 20_000;
+/** The same through a network whose first circuit or tunnels take longer, milliseconds. */
+const HIDDEN_CONNECT_MILLIS = 60_000;
 
 type Counter = { -readonly [K in keyof PurposeCounts]: number };
 
@@ -268,8 +270,10 @@ class OutboundPolicy implements Policy {
   #agentsOf(purpose: Purpose): Agents {
     let agents = this.#agents.get(purpose);
     if (agents === undefined) {
-      const connect: Connect = (host, port) =>
-        this.connect(purpose, { host, port }, { signal: AbortSignal.timeout(HTTP_CONNECT_MILLIS) });
+      const connect: Connect = (host, port) => {
+        const millis = this.#goesHidden(host) ? HIDDEN_CONNECT_MILLIS : HTTP_CONNECT_MILLIS;
+        return this.connect(purpose, { host, port }, { signal: AbortSignal.timeout(millis) });
+      };
       agents = { http: new PolicyHttpAgent(connect), https: new PolicyHttpsAgent(connect) };
       this.#agents.set(purpose, agents);
     }

@@ -63,7 +63,7 @@ export function bankCommand(program: Command): void {
 
 async function showBank(options: CommonOptions & LedgerOptions): Promise<void> {
   const output = createOutput(options.json === true);
-  using opened = openLedger(options);
+  await using opened = openLedger(options);
   const bank = await opened.ledger.bank();
   output.value(bankValue(bank));
   output.line(
@@ -86,7 +86,7 @@ async function showBank(options: CommonOptions & LedgerOptions): Promise<void> {
 }
 
 async function configure(options: ConfigureOptions): Promise<void> {
-  using opened = await openWallet(options);
+  await using opened = await openWallet(options);
   const settings = chosenSettings(options);
   const newAdmin = await chosenAdmin(options, opened);
   if (Object.keys(settings).length === 0 && newAdmin === undefined) {
@@ -107,7 +107,7 @@ async function configure(options: ConfigureOptions): Promise<void> {
 }
 
 async function collectFees(options: WalletOptions): Promise<void> {
-  using opened = await openWallet(options);
+  await using opened = await openWallet(options);
   const { fees, treasury } = await opened.ledger.bank();
   await transact({
     options,

@@ -62,7 +62,7 @@ export function channelCommand(program: Command): void {
 }
 
 async function open(payee: LedgerAddress, deposit: Amount, options: OpenOptions): Promise<void> {
-  using opened = await openWallet(options);
+  await using opened = await openWallet(options);
   const delegate = options.delegate ?? (await delegateAddress(path.dirname(walletFile(options))));
   let channel: ChannelState | undefined;
   await transact({
@@ -80,7 +80,7 @@ async function open(payee: LedgerAddress, deposit: Amount, options: OpenOptions)
 }
 
 async function topUp(id: string, value: Amount, options: WalletOptions): Promise<void> {
-  using opened = await openWallet(options);
+  await using opened = await openWallet(options);
   const channel = named(await paidChannels(opened), id);
   await transact({
     options,
@@ -101,7 +101,7 @@ async function topUp(id: string, value: Amount, options: WalletOptions): Promise
 
 async function list(options: WalletOptions): Promise<void> {
   const output = createOutput(options.json === true);
-  using opened = await openWallet(options);
+  await using opened = await openWallet(options);
   const { ledger, wallet } = opened;
   const [paid, till] = await Promise.all([paidChannels(opened), ledger.till(wallet.address)]);
   const channels: readonly SidedChannel[] = [
@@ -129,7 +129,7 @@ async function close(ids: readonly string[], options: CloseCommandOptions): Prom
     });
   }
   using lifecycle = watchLifecycle();
-  using opened = await openWallet(options);
+  await using opened = await openWallet(options);
   const paid = await paidChannels(opened);
   const chosen = new Set((options.all === true ? paid : ids.map((id) => named(paid, id))).map(({ id }) => id));
   const progress = createOutput(options.json === true);

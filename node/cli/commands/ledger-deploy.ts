@@ -103,7 +103,7 @@ async function run(options: DeployOptions): Promise<void> {
   const bufferKeyFile = path.join(folder, BUFFER_KEY_FILE);
   const program = await readOrMakeKey(programKeyFile);
   using lifecycle = watchLifecycle();
-  using opened = openLedger({ ...options, program: walletAddress(program) });
+  await using opened = openLedger({ ...options, program: walletAddress(program) });
   const { ledger } = opened;
   const deployment = new Deployment({
     ledger,

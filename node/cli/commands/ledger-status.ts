@@ -52,7 +52,7 @@ export function ledgerStatusCommand(ledger: Command): void {
 
 async function run(options: StatusOptions): Promise<void> {
   const output = createOutput(options.json === true);
-  using opened = openLedger(options);
+  await using opened = openLedger(options);
   const { ledger } = opened;
   const cluster = await readCluster(ledger);
   const deployed = await readDeployed(ledger);

@@ -165,7 +165,7 @@ function addRecordOptions(command: Command): Command {
 async function register(name: string, options: RegisterOptions): Promise<void> {
   const splits = wholeSplits(options.split);
   using lifecycle = watchLifecycle();
-  using opened = await openWallet(options);
+  await using opened = await openWallet(options);
   const status = createStatus(options.json === true);
   await transact({
     options,
@@ -196,7 +196,7 @@ async function register(name: string, options: RegisterOptions): Promise<void> {
 }
 
 async function renew(name: string, options: TermOptions): Promise<void> {
-  using opened = await openWallet(options);
+  await using opened = await openWallet(options);
   const before = await requireRecord(opened, name);
   await transact({
     options,
@@ -241,7 +241,7 @@ async function change(
   done: string,
   work: (wallet: LedgerWallet, record: NameRecord) => Promise<unknown>,
 ): Promise<void> {
-  using opened = await openWallet(options);
+  await using opened = await openWallet(options);
   const before = await requireRecord(opened, name);
   await transact({
     options,
@@ -256,7 +256,7 @@ async function change(
 }
 
 async function show(name: string, options: CommonOptions & LedgerOptions): Promise<void> {
-  using opened = openLedger(options);
+  await using opened = openLedger(options);
   const output = createOutput(options.json === true);
   const found = await situation(opened, name);
   output.value(nameValue(found));
@@ -264,7 +264,7 @@ async function show(name: string, options: CommonOptions & LedgerOptions): Promi
 }
 
 async function distribute(name: string, options: DistributeOptions): Promise<void> {
-  using opened = await openWallet(options);
+  await using opened = await openWallet(options);
   const before = await requireRecord(opened, name);
   await transact({
     options,
@@ -285,7 +285,7 @@ async function distribute(name: string, options: DistributeOptions): Promise<voi
 
 async function list(options: ListOptions): Promise<void> {
   const output = createOutput(options.json === true);
-  using opened = openLedger(options);
+  await using opened = openLedger(options);
   const owner = options.all === true ? undefined : (options.owner ?? (await ownAddress(options)));
   const [names, now, { nameYearPrice: yearPrice }] = await Promise.all([
     opened.ledger.names(),

@@ -19,7 +19,7 @@ export function tillSizeCommands(till: Command): void {
 }
 
 async function grow(slots: number, options: WalletOptions): Promise<void> {
-  using opened = await openWallet(options);
+  await using opened = await openWallet(options);
   await transact({
     options,
     opened,
@@ -34,7 +34,7 @@ async function grow(slots: number, options: WalletOptions): Promise<void> {
 }
 
 async function close(options: WalletOptions): Promise<void> {
-  using opened = await openWallet(options);
+  await using opened = await openWallet(options);
   await transact({
     options,
     opened,

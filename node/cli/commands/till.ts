@@ -33,7 +33,7 @@ export function tillCommand(program: Command): void {
 }
 
 async function open(options: WalletOptions & { readonly slots: number }): Promise<void> {
-  using opened = await openWallet(options);
+  await using opened = await openWallet(options);
   if ((await ownTill(opened)) !== undefined) {
     throw new RelaymintError('INVALID_ARGUMENT', 'The wallet has a till already.', {
       remedy: 'See it with "relaymint till show".',
@@ -54,7 +54,7 @@ async function open(options: WalletOptions & { readonly slots: number }): Promis
 }
 
 async function withdraw(options: WalletOptions): Promise<void> {
-  using opened = await openWallet(options);
+  await using opened = await openWallet(options);
   const { address, earned } = await requireTill(opened);
   await transact({
     options,
@@ -70,7 +70,7 @@ async function withdraw(options: WalletOptions): Promise<void> {
 
 async function show(options: WalletOptions): Promise<void> {
   const output = createOutput(options.json === true);
-  using opened = await openWallet(options);
+  await using opened = await openWallet(options);
   const till = await requireTill(opened);
   const channels = till.channels.map((channel) => ({ side: 'earns' as const, channel }));
   output.value({

@@ -19,7 +19,7 @@ import { createLog, createOutput, table } from '../output.ts';
 /** What people call a figure, where that is not its name. */
 const LABELS: Readonly<Record<string, string>> = { lamports: 'SOL', inChannels: 'in channels' };
 
-export interface OpenedLedger extends Disposable {
+export interface OpenedLedger extends AsyncDisposable {
   readonly ledger: SolanaLedger;
 }
 
@@ -54,18 +54,19 @@ export function addReaderOptions(command: Command): Command {
 
 export function openLedger(options: CommonOptions & LedgerOptions & OutboundOptions): OpenedLedger {
   const log = createLog(options.logLevel, 'wallet');
-  const { policy } = openOutbound(outboundSettings(options), log);
+  const outbound = openOutbound(outboundSettings(options), log);
   const ledger = openSolanaLedger({
     url: options.ledger,
     programId: options.program,
-    fetch: policy.fetch('ledger'),
+    fetch: outbound.policy.fetch('ledger'),
     log,
   });
   return {
     ledger,
-    [Symbol.dispose]() {
+    async [Symbol.asyncDispose]() {
       ledger.close();
-      policy.close();
+      // A session with an I2P router would keep the command from ending.
+      await outbound[Symbol.asyncDispose]();
     },
   };
 }

@@ -73,14 +73,14 @@ export function walletCommand(program: Command): void {
   });
 
   walletSubcommand(wallet, 'balance', 'what the wallet holds').action(async (options: WalletOptions) => {
-    using opened = await openWallet(options);
+    await using opened = await openWallet(options);
     show(options, opened.wallet.address, await opened.ledger.balances(opened.wallet.address));
   });
 
   walletSubcommand(wallet, 'airdrop', 'test ledgers: ask the faucet for SOL')
     .argument('<sol>', 'how much, for example 5', sol)
     .action(async (value: Lamports, options: WalletOptions) => {
-      using opened = await openWallet(options);
+      await using opened = await openWallet(options);
       await opened.wallet.airdrop(value);
       show(options, opened.wallet.address, await opened.ledger.balances(opened.wallet.address));
     });
@@ -132,7 +132,7 @@ async function run(
   done: string,
   work: (wallet: LedgerWallet) => Promise<unknown>,
 ): Promise<void> {
-  using opened = await openWallet(options);
+  await using opened = await openWallet(options);
   await transact({
     options,
     opened,
