@@ -11,7 +11,7 @@ import { transientDestination } from '../../node/transport/i2p/destination.ts';
 import { temporaryFolder } from '../e2e/marketplace.ts';
 import { requirePrograms } from '../network.ts';
 import { runTraced, startTraced } from './process.ts';
-import { leaks, type SocketCall } from './trace.ts';
+import { leaks, placeOf, type SocketCall } from './trace.ts';
 
 const MINUTES = 60_000;
 const signal = new AbortController().signal;
@@ -61,8 +61,7 @@ requirePrograms('i2pd', 'strace')('what is anonymous over I2P', () => {
   ];
   const node = (label: string): string[] => [...anonymous(label), '--label', label, '--airdrop', '20'];
   const found = (): string[] => {
-    const sam = formatEndpoint(network.sam).replace(/^unix:/, '');
-    return leaks(calls, { connect: [sam], listen: true }).map(({ line }) => line);
+    return leaks(calls, { connect: [placeOf(network.sam)], listen: true }).map(({ line }) => line);
   };
 
   test(
