@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { CID } from 'multiformats/cid';
 import { MAX_ROOTS_PER_NAME, ORPHAN_BLOCK_MILLIS, SUPERSEDED_ROOT_MILLIS } from '../../../core/limits.ts';
 import { bytes } from '../../../core/units.ts';
-import type { RelaymintError } from '../../../core/errors.ts';
+import { RelaymintError } from '../../../core/errors.ts';
 import { createPinKeeper, createPublishService, importSite, publishSite } from '../../../sites/content/index.ts';
 import type { BlockStore, OpenStream, PublishOptions, PublishServiceOptions } from '../../../sites/content/index.ts';
 import {
@@ -131,6 +131,16 @@ describe('publish', () => {
     ledger.register('demo.web3', root.bytes, wallet(1).address);
     await expect(publish(options)).rejects.toMatchObject({ code: 'CONTENT_REFUSED', message });
     expect(host.store.stats().blocks).toBe(0);
+  });
+
+  it('does not tell which ledger node it could not ask', async () => {
+    const { publish, import: bring, ledger } = await scene();
+    await bring({ 'a.txt': 'a' });
+    ledger.name = () =>
+      Promise.reject(new RelaymintError('LEDGER_UNREACHABLE', 'https://tenant.provider.example does not answer.'));
+    const failure: unknown = await publish().catch((error: unknown) => error);
+    expect(failure).toMatchObject({ message: expect.stringContaining('The host failed') as string });
+    expect((failure as RelaymintError).message).not.toContain('tenant');
   });
 
   it('takes an expired name from anybody: who publishes registers it next', async () => {
