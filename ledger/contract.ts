@@ -20,6 +20,8 @@ export interface ChannelState {
   /** The Ed25519 key that signs this channel's receipts. */
   readonly delegate: LedgerAddress;
   readonly deposit: Amount;
+  /** Burned when it was opened, or later to widen it, beside the deposit: the most that its payer may ever owe. Never comes back. */
+  readonly opening: Amount;
   readonly settled: Amount;
   /** Bytes of the last settled receipt. */
   readonly settledUp: bigint;

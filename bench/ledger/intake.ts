@@ -110,6 +110,7 @@ class Payer {
       payer: ledgerAddress(digest(`payer ${index}`)),
       delegate: this.#signer.address,
       deposit: DEPOSIT,
+      opening: DEPOSIT,
       settled: amount(0n),
       settledUp: 0n,
       settledDown: 0n,

@@ -31,8 +31,8 @@ export interface Entry {
   readonly arrears: bigint;
 }
 
-/** role u8 | peer 32 | channel 22 | till, payee, payer, delegate 32 each | slot u16 | generation u32 | deposit, settled, settled up, settled down u64 | close at i64, -1 for none | exposed u64. */
-const ENTRY_BYTES = 1 + KEY_BYTES + CHANNEL_ID_BYTES + 4 * KEY_BYTES + 2 + 4 + 4 * 8 + 8 + 8;
+/** role u8 | peer 32 | channel 22 | till, payee, payer, delegate 32 each | slot u16 | generation u32 | deposit, opening, settled, settled up, settled down u64 | close at i64, -1 for none | exposed u64. */
+const ENTRY_BYTES = 1 + KEY_BYTES + CHANNEL_ID_BYTES + 4 * KEY_BYTES + 2 + 4 + 5 * 8 + 8 + 8;
 const ROLES = ['payer', 'payee'] as const;
 const WIDE_BYTES = 16;
 
@@ -53,6 +53,7 @@ export function encodeEntry({
     .u16(channel.slot)
     .u32(channel.generation)
     .u64(channel.deposit)
+    .u64(channel.opening)
     .u64(channel.settled)
     .u64(channel.settledUp)
     .u64(channel.settledDown)
@@ -76,6 +77,7 @@ export function decodeEntry(value: Uint8Array): Pick<Entry, 'role' | 'peer' | 'c
     slot: reader.u16(),
     generation: reader.u32(),
     deposit: amount(reader.u64()),
+    opening: amount(reader.u64()),
     settled: amount(reader.u64()),
     settledUp: reader.u64(),
     settledDown: reader.u64(),

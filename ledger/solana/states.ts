@@ -3,6 +3,7 @@ import type { PublicKey } from '@solana/web3.js';
 import { PublicKey as Key } from '@solana/web3.js';
 import { ledgerAddress } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
+import { amount } from '../../core/units.ts';
 import type { UnixSeconds } from '../../core/units.ts';
 import type { ChannelState, NameRecord, TillState } from '../contract.ts';
 import { nameStatus } from '../term.ts';
@@ -51,6 +52,7 @@ export function channelState(
     payer: toAddress(slot.payer),
     delegate: toAddress(slot.delegate),
     deposit: slot.deposit,
+    opening: amount(0n),
     settled: slot.settled,
     settledUp: slot.up,
     settledDown: slot.down,

@@ -28,6 +28,7 @@ export function channelState(change: Partial<ChannelState> = {}): ChannelState {
     payer: ledgerAddress(seed('payer')),
     delegate: delegate.address,
     deposit: amount(1n << 62n),
+    opening: amount(1n << 62n),
     settled: amount(0n),
     settledUp: 0n,
     settledDown: 0n,

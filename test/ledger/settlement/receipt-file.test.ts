@@ -125,6 +125,7 @@ describe('a node that exports its receipts', () => {
       payer: program,
       delegate: delegate.address,
       deposit: amount(1n << 50n),
+      opening: amount(0n),
       settled: amount(0n),
       settledUp: 0n,
       settledDown: 0n,

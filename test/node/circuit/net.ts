@@ -79,6 +79,7 @@ export class TestLedger {
       payer,
       delegate,
       deposit: amount(deposit),
+      opening: amount(deposit),
       settled: amount(0n),
       settledUp: 0n,
       settledDown: 0n,
