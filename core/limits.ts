@@ -38,10 +38,30 @@ export const LINK_IDLE_MILLIS = 120_000;
 // --- circuit and stream -----------------------------------------------------------------------------------------------
 /** Circuits one peer may have open through us. */
 export const MAX_CIRCUITS_PER_LINK = 1024;
-/** Bytes a circuit may have unacknowledged end to end in each direction: bounds what relays hold for it. */
+/** Frame bytes that one end of a circuit grants the other at most: bounds what is on its way, and what relays hold for it. */
 export const CIRCUIT_WINDOW: number = 4 * MIB;
-/** Bytes a relay queues for one circuit and direction. Above CIRCUIT_WINDOW plus layers only a cheat gets; it is destroyed. */
-export const MAX_CIRCUIT_QUEUE: number = 6 * MIB;
+/** Frame bytes that an end grants while a circuit is quiet: the answers of building it, and the first small cells. */
+export const QUIET_GRANT: number = 16 * 1024;
+/** Frame bytes that an end grants when a stream opens: the first stream window in its largest cells, and its control cells. */
+export const STREAM_GRANT: number = 320 * 1024;
+/** Granted bytes that data leaves to control cells (credits, ends, answers): four of the smallest frames. */
+export const GRANT_RESERVE: number = 4608;
+/** The smallest RELAY frame: header, the smallest cell, one layer. */
+export const SMALLEST_FRAME_BYTES = 1048;
+/** Nothing less is granted onward: two of the smallest frames. */
+export const LEAST_GRANT: number = 2304;
+/** Payload of the circuit frames that need no grant: a reason with its text, or the longest CREATE. */
+export const MAX_UNGRANTED_PAYLOAD = 128;
+/** What a peer may have granted us on one circuit: four times what any honest end does. */
+export const MAX_CREDIT: number = 4 * CIRCUIT_WINDOW;
+/** Circuits in one GRANT or RETURN: what becomes due in one turn of the event loop, rarely more than a few. */
+export const MAX_GRANTS_PER_FRAME = 1024;
+/** Frame bytes that a node grants on circuits which it carries for others, in all: bounds its queues together. */
+export const MAX_CARRIED_BYTES: number = 512 * MIB;
+/** A sender that used nothing of a grant for this long gives back what exceeds QUIET_GRANT, milliseconds. */
+export const GRANT_IDLE_MILLIS = 2_000;
+/** Silence after our DESTROY, for each hop that may still be behind the peer, before its link is closed, milliseconds. */
+export const DESTROY_SILENCE_MILLIS = 20_000;
 /** First stream window: small sites need no more. */
 export const STREAM_WINDOW_INITIAL: number = 256 * 1024;
 /** Largest stream window; it grows to the path's bandwidth-delay product, never past the circuit's own. */
