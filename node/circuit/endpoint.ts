@@ -1,5 +1,5 @@
 /** The circuits of one node: accepts, builds, keeps and ends them. */
-import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import {
   CIRCUIT_BUILD_HIDDEN_MILLIS,
@@ -231,6 +231,11 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     if (port === undefined) throw new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
     await port.meter.openSpending(setup);
     return port;
+  }
+
+  unreached(node: NodeId, error: unknown): void {
+    const reason = isRelaymintError(error) ? error.code : messageOf(error);
+    this.#log.debug({ node, reason }, 'A circuit was not carried on: the next hop cannot be reached or paid.');
   }
 
   carry(bytes: number): boolean {

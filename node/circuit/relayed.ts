@@ -18,7 +18,7 @@
  * still passes to the hop before us until its DESTROY has come; then ours goes up. Only when the hop before us is gone is
  * what still comes lost, and that payer owes it.
  */
-import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import {
   CIRCUIT_WINDOW,
@@ -59,6 +59,8 @@ export interface RelayHost {
     addresses: readonly string[],
     options: { readonly signal: AbortSignal; readonly setup: Amount },
   ): Promise<CircuitPort>;
+  /** The next hop could not be reached or paid: for our log only. */
+  unreached(node: NodeId, error: unknown): void;
   /** May so much more be granted on circuits of others? Counted until it is given back with a negative number. */
   carry(bytes: number): boolean;
   /** Serves a stream, or says why not. */
@@ -328,6 +330,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
       );
       this.#down.heir = this;
     } catch (error) {
+      this.#host.unreached(request.node, error);
       this.end(unreached(error));
     }
   }
@@ -430,11 +433,13 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
   }
 }
 
-/** Why the next hop was not reached: outside, only whether it is a matter of set-up; our log has the rest. */
+/**
+ * Why the next hop was not reached: to the outside, only whether it is a matter of set-up. What else it was would tell
+ * strangers about the network that we stand in.
+ */
 function unreached(error: unknown): Ending {
   if (isRelaymintError(error, 'SETUP_UNPAID')) return ending(DestroyReason.SETUP, String(error.details['cost']));
-  const why = isRelaymintError(error) ? error.code : messageOf(error);
-  return ending(DestroyReason.UNREACHABLE, `the next hop cannot be reached or paid: ${why}`);
+  return ending(DestroyReason.UNREACHABLE, 'the next hop cannot be reached or paid');
 }
 
 function isUnpayable(error: RelaymintError): boolean {

@@ -34,6 +34,7 @@ import {
 
 export const PRICE: PricePerMiB = pricePerMiB(1000n);
 const WINDOW_HOPS = 4n;
+const OPENING_COST = 100n;
 
 export interface NodeSettings {
   /** undefined: does not relay. Default PRICE. */
@@ -45,7 +46,7 @@ export interface NodeSettings {
   /** Wraps the book's accounts, to cheat. */
   readonly wrapMetering?: (metering: Metering) => Metering;
   readonly deposit?: bigint;
-  /** What opening a channel is said to cost. Default 0. */
+  /** What opening a channel is said to cost. Default OPENING_COST. */
   readonly openingCost?: bigint;
   /** The most that our own circuits pay for channels onward. Default: no limit that a test would meet. */
   readonly maxSetup?: bigint;
@@ -172,7 +173,7 @@ export class TestNet {
           delegate,
         }),
         openingCost: async (peerWallet) =>
-          amount(this.ledger.find(wallet, peerWallet) === undefined ? (settings.openingCost ?? 0n) : 0n),
+          amount(this.ledger.find(wallet, peerWallet) === undefined ? (settings.openingCost ?? OPENING_COST) : 0n),
         ...(settings.topUp === undefined
           ? {}
           : { topUp: async (channel: ChannelState) => this.ledger.add(channel, settings.topUp ?? 0n) }),
