@@ -59,7 +59,7 @@ export const MAX_GRANTS_PER_FRAME = 1024;
 /** Frame bytes that a node grants on circuits which it carries for others, in all: bounds its queues together. */
 export const MAX_CARRIED_BYTES: number = 512 * MIB;
 /** A sender that used nothing of a grant for this long gives back what exceeds QUIET_GRANT, milliseconds. */
-export const GRANT_IDLE_MILLIS = 2_000;
+export const GRANT_IDLE_MILLIS = 250;
 /** Silence after our DESTROY, for each hop that may still be behind the peer, before its link is closed, milliseconds. */
 export const DESTROY_SILENCE_MILLIS = 20_000;
 /** First stream window: small sites need no more. */

@@ -158,7 +158,7 @@ export class Earning implements EarningAccount {
 
   get covers(): bigint {
     if (this.#closed) return 0n;
-    const left = this.#limit - ((this.#window << NUMERATOR_BITS) / DEBT_PARTS) - this.#numerator;
+    const left = this.#limit - (this.#window << NUMERATOR_BITS) / DEBT_PARTS - this.#numerator;
     return left > 0n ? left : 0n;
   }
 
@@ -337,9 +337,7 @@ export class Earning implements EarningAccount {
   get #covered(): boolean {
     const numerator = this.#numerator;
     return (
-      this.#charged === 0n &&
-      numerator <= this.#limit &&
-      numerator < (this.#channel.deposit + 1n) << NUMERATOR_BITS
+      this.#charged === 0n && numerator <= this.#limit && numerator < (this.#channel.deposit + 1n) << NUMERATOR_BITS
     );
   }
 

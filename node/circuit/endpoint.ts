@@ -387,9 +387,13 @@ function setupAsked(
 }
 
 function dearSetup(cause: unknown, total: bigint, most: bigint): RelaymintError {
-  return new RelaymintError('SETUP_UNPAID', `The hops ask ${total} base units for channels between them; at most ${most} are paid.`, {
-    cause,
-    remedy: 'Choose hops that trade already, or allow more for set-up.',
-    details: isRelaymintError(cause) ? { ...cause.details, total: String(total) } : {},
-  });
+  return new RelaymintError(
+    'SETUP_UNPAID',
+    `The hops ask ${total} base units for channels between them; at most ${most} are paid.`,
+    {
+      cause,
+      remedy: 'Choose hops that trade already, or allow more for set-up.',
+      details: isRelaymintError(cause) ? { ...cause.details, total: String(total) } : {},
+    },
+  );
 }

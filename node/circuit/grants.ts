@@ -16,4 +16,3 @@ export function returnUnused(leg: Leg, mux: Mux, sentBytes: number): void {
     leg.port.giveBack(leg, leg.spareCredit - QUIET_GRANT);
   }
 }
-

@@ -333,7 +333,9 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
 
 /** Reasons that say no rather than that something broke. */
 const REFUSALS: ReadonlySet<string> = new Set(
-  [DestroyReason.REFUSED, DestroyReason.PRICE, DestroyReason.RESOURCE, DestroyReason.SETUP].map((reason) => reasonWord(reason)),
+  [DestroyReason.REFUSED, DestroyReason.PRICE, DestroyReason.RESOURCE, DestroyReason.SETUP].map((reason) =>
+    reasonWord(reason),
+  ),
 );
 
 function whileBuilding(error: RelaymintError, hop: number): RelaymintError {

@@ -10,13 +10,7 @@ import { Reader, Writer } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { KEY_BYTES, nodeId, nodeIdBytes } from '../../core/ids.ts';
 import type { NodeId } from '../../core/ids.ts';
-import {
-  CIRCUIT_WINDOW,
-  MAX_ADDRESSES,
-  MAX_ADDRESS_BYTES,
-  MAX_GRANTS_PER_FRAME,
-  MAX_HOPS,
-} from '../../core/limits.ts';
+import { CIRCUIT_WINDOW, MAX_ADDRESSES, MAX_ADDRESS_BYTES, MAX_GRANTS_PER_FRAME, MAX_HOPS } from '../../core/limits.ts';
 import { amount, pricePerMiB } from '../../core/units.ts';
 import type { Amount, PricePerMiB } from '../../core/units.ts';
 import { AUTH_BYTES } from './handshake.ts';
@@ -69,9 +63,13 @@ export function decodeCreate(payload: Uint8Array): Create {
   const reader = new Reader(payload, 'CREATE');
   const version = reader.u8();
   if (version !== CIRCUIT_VERSION) {
-    throw new RelaymintError('VERSION_UNSUPPORTED', `Circuit version ${CIRCUIT_VERSION} is spoken here, not ${version}.`, {
-      remedy: 'Update the older node.',
-    });
+    throw new RelaymintError(
+      'VERSION_UNSUPPORTED',
+      `Circuit version ${CIRCUIT_VERSION} is spoken here, not ${version}.`,
+      {
+        remedy: 'Update the older node.',
+      },
+    );
   }
   const price = readPrice(reader, 'CREATE');
   const setup = amount(reader.u64());

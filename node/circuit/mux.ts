@@ -124,8 +124,7 @@ export class Mux implements StreamHost {
     const stream = new MuxStream(this, this.#newestStream);
     this.#streams.set(stream.id, stream);
     this.#send(CellType.BEGIN, stream.id, encodeBegin(service, params));
-    this.#intake.expect(STREAM_GRANT);
-    this.grantDue();
+    this.#expectAnswer();
     const onAbort = (): void => void stream.destroy(signal === undefined ? undefined : aborted(signal));
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
@@ -191,9 +190,16 @@ export class Mux implements StreamHost {
       if (stream.canSend) this.#ready.push(stream);
       else stream.listed = false;
       this.#pulled = stream;
+      // Whoever asks expects an answer.
+      if (this.#owner.serve === undefined) this.#expectAnswer();
       return size;
     }
     return 0;
+  }
+
+  #expectAnswer(): void {
+    this.#intake.expect(STREAM_GRANT);
+    this.grantDue();
   }
 
   /** A large grant that is nearly used is waited for, rather than cut into small cells: more is on its way. */

@@ -94,7 +94,9 @@ export class CircuitPort implements LegPort {
     meter.onOpen = () => this.#opened();
     meter.onRoom = () => this.#retryGrants();
     link.handle(FrameType.GRANT, (_circuit, payload) => decodeGrants(payload, (id, bytes) => this.#granted(id, bytes)));
-    link.handle(FrameType.RETURN, (_circuit, payload) => decodeGrants(payload, (id, bytes) => this.#gaveBack(id, bytes)));
+    link.handle(FrameType.RETURN, (_circuit, payload) =>
+      decodeGrants(payload, (id, bytes) => this.#gaveBack(id, bytes)),
+    );
     for (const type of CIRCUIT_FRAMES) {
       link.handle(type, (circuitId, payload) => this.#receive(type, circuitId, payload));
     }
@@ -133,7 +135,7 @@ export class CircuitPort implements LegPort {
 
   /**
    * A new circuit on this link, paid by us; `createFrame` makes its CREATE of what it is granted.
-   * @throws RelaymintError CLOSED, LIMIT_EXCEEDED, WINDOW_EXHAUSTED (too dear, or all that may be owed is granted already).
+   * @throws RelaymintError CLOSED, LIMIT_EXCEEDED, WINDOW_EXHAUSTED (too dear).
    */
   open(plan: LegPlan, owner: LegOwner, createFrame: (grant: number) => Uint8Array): Leg {
     if (!this.link.isOpen) throw new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
@@ -142,26 +144,27 @@ export class CircuitPort implements LegPort {
         remedy: 'Close some, or choose another first hop.',
       });
     }
-    const grant = this.room(plan, plan.grant);
-    if (!this.meter.canAfford(plan.price) || grant < Math.min(plan.grant, LEAST_GRANT)) {
+    if (!this.meter.canAfford(plan.price)) {
       throw new RelaymintError(
         'WINDOW_EXHAUSTED',
         `${this.link.peer} does not let us owe enough for a circuit at ${plan.price} base units per MiB.`,
-        { remedy: 'Choose a cheaper peer, close circuits through this one, or widen the channel to it.' },
+        { remedy: 'Choose a cheaper peer, or widen the channel to it.' },
       );
     }
+    const grant = this.room(plan, plan.grant);
     const leg = new Leg(this, { ...plan, id: this.link.nextCircuitId(), pays: true });
     leg.owner = owner;
     this.#legs.set(leg.id, leg);
     this.link.retain();
     this.#promise(leg, grant);
+    if (grant < plan.grant) this.#waiting.add(leg);
     leg.pushPayload(createFrame(grant), FrameType.CREATE);
     return leg;
   }
 
   grant(leg: Leg, bytes: number): number {
     if (leg.closing || leg.peerClosed || bytes <= 0) return 0;
-    const granted = leg.pays ? this.room(leg, bytes) : bytes;
+    const granted = leg.pays ? this.#share(leg, bytes) : bytes;
     if (granted < Math.min(bytes, LEAST_GRANT)) {
       this.#waiting.add(leg);
       return 0;
@@ -335,6 +338,15 @@ export class CircuitPort implements LegPort {
     if (leg.pays) this.#promised -= BigInt(length) * leg.price;
   }
 
+  /** Where money is short, all that wait for it get the same of what there is. */
+  #share(leg: Leg, bytes: number): number {
+    this.#waiting.delete(leg);
+    const others = this.#waiting.size;
+    if (others === 0) return this.room(leg, bytes);
+    const room = Math.floor(this.room(leg, MAX_CREDIT) / (others + 1));
+    return room < bytes ? room : bytes;
+  }
+
   #promise(leg: Leg, bytes: number): void {
     leg.granted += bytes;
     if (!leg.pays) return;
@@ -364,7 +376,8 @@ export class CircuitPort implements LegPort {
   #gaveBack(id: number, bytes: number): void {
     const leg = this.#legs.get(id);
     if (leg === undefined || leg.peerClosed) throw violation(`a RETURN for circuit ${id}, which is not open`);
-    if (bytes > leg.granted) throw violation(`a RETURN of ${bytes} bytes on circuit ${id}, where ${leg.granted} were granted`);
+    if (bytes > leg.granted)
+      throw violation(`a RETURN of ${bytes} bytes on circuit ${id}, where ${leg.granted} were granted`);
     this.#unpromise(leg, bytes);
     if (!leg.closing) leg.owner?.gaveBack(leg, bytes);
     this.#retryGrants();
@@ -373,9 +386,10 @@ export class CircuitPort implements LegPort {
   /** Money allows more than before. */
   #retryGrants(): void {
     if (this.#waiting.size === 0) return;
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const leg of waiting) leg.owner?.roomier(leg);
+    for (const leg of [...this.#waiting]) {
+      this.#waiting.delete(leg);
+      leg.owner?.roomier(leg);
+    }
   }
 
   /** Grants of one turn go in one frame. */

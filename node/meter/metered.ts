@@ -187,10 +187,14 @@ export class MeteredLink implements LinkMeter {
   async #ensurePaidFor(setup: Amount): Promise<void> {
     const cost = await this.#options.channels.openingCost(this.#peerWallet());
     if (cost <= setup) return;
-    throw new RelaymintError('SETUP_UNPAID', `A channel to ${this.#link.peer} costs ${cost} base units; ${setup} were paid.`, {
-      remedy: 'Pay for it with the circuit, or choose a path whose neighbours trade already.',
-      details: { cost: String(cost) },
-    });
+    throw new RelaymintError(
+      'SETUP_UNPAID',
+      `A channel to ${this.#link.peer} costs ${cost} base units; ${setup} were paid.`,
+      {
+        remedy: 'Pay for it with the circuit, or choose a path whose neighbours trade already.',
+        details: { cost: String(cost) },
+      },
+    );
   }
 
   /** @throws RelaymintError CHANNEL_UNKNOWN. */

@@ -34,7 +34,8 @@ function faultOf(decode: () => unknown): 'none' | 'refused' | 'unexpected' {
     return 'none';
   } catch (error) {
     return isRelaymintError(error, 'INVALID_ENCODING', 'PROTOCOL_VIOLATION', 'VERSION_UNSUPPORTED')
-      ? 'refused' : 'unexpected';
+      ? 'refused'
+      : 'unexpected';
   }
 }
 
@@ -95,19 +96,27 @@ describe('messages', () => {
   it('have these golden bytes', () => {
     const create = { price: pricePerMiB(0x0102n), setup: amount(5n), grant: 0x0304, hops: 6, ephemeral: key };
     expect(Buffer.from(encodeCreate(create)).toString('hex')).toBe(
-      `0202010000000000000500000000000000${'04030000'}06${'08'.repeat(32)}`,
+      `02020100000000000005000000000000000403000006${'08'.repeat(32)}`,
     );
     expect(
-      Buffer.from(encodeExtend({ node, price: pricePerMiB(3n), setup: amount(4n), ephemeral: key, addresses: ['/memory/a'] })).toString(
-        'hex',
-      ),
-    ).toBe(`${'07'.repeat(32)}03000000000000000400000000000000${'08'.repeat(32)}010900${Buffer.from('/memory/a').toString('hex')}`);
+      Buffer.from(
+        encodeExtend({ node, price: pricePerMiB(3n), setup: amount(4n), ephemeral: key, addresses: ['/memory/a'] }),
+      ).toString('hex'),
+    ).toBe(
+      `${'07'.repeat(32)}03000000000000000400000000000000${'08'.repeat(32)}010900${Buffer.from('/memory/a').toString('hex')}`,
+    );
     expect(Buffer.from(encodeEnding(ending(DestroyReason.PRICE, 'dear'))).toString('hex')).toBe('0264656172');
     expect(encodeBegin('echo', Buffer.of(9)).toString('hex')).toBe('046563686f09');
   });
 
   it('round-trip', () => {
-    const extend = { node, price: pricePerMiB(5n), setup: amount(6n), ephemeral: key, addresses: ['/memory/a', '/ip4/127.0.0.1/tcp/1'] };
+    const extend = {
+      node,
+      price: pricePerMiB(5n),
+      setup: amount(6n),
+      ephemeral: key,
+      addresses: ['/memory/a', '/ip4/127.0.0.1/tcp/1'],
+    };
     expect(decodeExtend(encodeExtend(extend))).toEqual(extend);
     expect(decodeBegin(encodeBegin('content', Buffer.from('x')))).toEqual({
       service: 'content',

@@ -38,16 +38,11 @@ class MuxPair {
     const carryToServer = (): void => this.#carry(this.opener, this.server, 'toServer');
     const carryToOpener = (): void => this.#carry(this.server, this.opener, 'toOpener');
     this.opener = this.#mux(carryToServer, 'toOpener', carryToOpener);
-    this.server = this.#mux(
-      carryToOpener,
-      'toServer',
-      carryToServer,
-      (service, params, stream, connect) => {
-        connect();
-        onStream(stream, service, Buffer.from(params));
-        return undefined;
-      },
-    );
+    this.server = this.#mux(carryToOpener, 'toServer', carryToServer, (service, params, stream, connect) => {
+      connect();
+      onStream(stream, service, Buffer.from(params));
+      return undefined;
+    });
   }
 
   release(): void {
@@ -200,7 +195,7 @@ describe('mux', () => {
     const streams = await Promise.all(Array.from({ length: 100 }, () => pair.opener.open('unread', NOTHING)));
     const before = pair.carried.toServer;
     for (const stream of streams) stream.write(Buffer.alloc(STREAM_WINDOW_INITIAL));
-    for (let carried = -1; carried < pair.carried.toServer - 2 * SMALL_CELL; ) {
+    for (let carried = -1; carried < pair.carried.toServer - 2 * SMALL_CELL;) {
       carried = pair.carried.toServer;
       await pair.opener.ping();
     }
@@ -245,7 +240,9 @@ describe('mux', () => {
     ['credit of no stream', cellOf(CellType.WINDOW, 0, Buffer.of(1, 0, 0, 0))],
   ])('refuses %s', (_what, cell) => {
     const pair = new MuxPair(() => {});
-    expect(() => pair.server.receive(cell, cell.length)).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }));
+    expect(() => pair.server.receive(cell, cell.length)).toThrow(
+      expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }),
+    );
   });
 
   it('ignores what was on its way when a stream ended', async () => {
