@@ -117,6 +117,8 @@ export interface CircuitTiming {
   readonly pingMillis?: number;
   /** A peer whose window stays shut for this long is cut off. Default 20,000. */
   readonly unpaidMillis?: number;
+  /** Silence after our DESTROY, for each hop that may be behind the peer, before its link is closed. Default DESTROY_SILENCE_MILLIS. */
+  readonly destroySilenceMillis?: number;
   /** A grant that is not used for this long is given back. Default GRANT_IDLE_MILLIS. */
   readonly grantIdleMillis?: number;
   /** A circuit of others that carries nothing for this long is destroyed. Default JOINED_IDLE_MILLIS. */

@@ -4,6 +4,7 @@ import type { NodeId } from '../../core/ids.ts';
 import {
   CIRCUIT_BUILD_HIDDEN_MILLIS,
   CIRCUIT_BUILD_MILLIS,
+  DESTROY_SILENCE_MILLIS,
   GRANT_IDLE_MILLIS,
   JOINED_IDLE_MILLIS,
   MAX_CARRIED_BYTES,
@@ -106,14 +107,17 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
       pingMillis: options.timing?.pingMillis ?? PING_MILLIS,
     };
     const unpaidMillis = options.timing?.unpaidMillis ?? UNPAID_MILLIS;
+    const silenceMillis = options.timing?.destroySilenceMillis ?? DESTROY_SILENCE_MILLIS;
     const idleMillis = options.timing?.joinedIdleMillis ?? JOINED_IDLE_MILLIS;
     this.#watches = [
       setInterval(() => {
         for (const port of this.#ports.values()) {
           port.cutDebtor(unpaidMillis);
-          port.closeSilent(performance.now());
         }
       }, unpaidMillis / TURNS).unref(),
+      setInterval(() => {
+        for (const port of this.#ports.values()) port.closeSilent(performance.now(), silenceMillis);
+      }, silenceMillis / TURNS).unref(),
       setInterval(() => {
         for (const circuit of this.#joined) circuit.returnUnused();
         for (const circuit of this.#initiated) circuit.returnUnused();

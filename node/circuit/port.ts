@@ -7,7 +7,6 @@
  */
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import {
-  DESTROY_SILENCE_MILLIS,
   LEAST_GRANT,
   MAX_CIRCUITS_PER_LINK,
   MAX_CREDIT,
@@ -187,10 +186,13 @@ export class CircuitPort implements LegPort {
     this.#waiting.add(leg);
   }
 
-  /** Closes the link when the peer does not answer our DESTROY: what it was granted could come for ever. */
-  closeSilent(now: number): void {
+  /**
+   * Closes the link when the peer does not answer our DESTROY: what it was granted could come for ever. Each hop that may
+   * still be behind it has so many milliseconds of silence.
+   */
+  closeSilent(now: number, silenceMillis: number): void {
     for (const leg of this.#legs.values()) {
-      if (!leg.destroySent || now - leg.heardAt < DESTROY_SILENCE_MILLIS * (leg.hops + 1)) continue;
+      if (!leg.destroySent || now - leg.heardAt < silenceMillis * (leg.hops + 1)) continue;
       void this.link.close(violation(`no DESTROY for circuit ${leg.id}, which ended long ago`));
       return;
     }
@@ -386,7 +388,9 @@ export class CircuitPort implements LegPort {
   /** Money allows more than before. */
   #retryGrants(): void {
     if (this.#waiting.size === 0) return;
-    for (const leg of [...this.#waiting]) {
+    // A copy: one that still waits is added again.
+    const waiting = Array.from(this.#waiting);
+    for (const leg of waiting) {
       this.#waiting.delete(leg);
       leg.owner?.roomier(leg);
     }

@@ -109,6 +109,34 @@ describe('a payee that bills', () => {
   });
 });
 
+describe('a peer that never answers DESTROY', () => {
+  it('loses its link, and its circuits with it', async () => {
+    const client = await net.node({ relayPrice: undefined, timing: { destroySilenceMillis: 20 } });
+    const { offers, host } = await net.path(0);
+    const circuit = await client.endpoint.createCircuit(offers, { service: 'echo' });
+    const link = linkBetween(host, client);
+    silence(link, FrameType.DESTROY);
+    circuit.destroy();
+    expect(await link.closed).toMatchObject({ code: 'PROTOCOL_VIOLATION' });
+    expect(client.endpoint.stats().initiated).toBe(0);
+  });
+
+  it('behind honest relays costs only its own neighbour the link', async () => {
+    const patient = { timing: { destroySilenceMillis: 100 } };
+    const relays = [await net.node(patient), await net.node(patient)] as const;
+    const { client, host } = await net.path(0);
+    const circuit = await client.endpoint.createCircuit([...relays, host].map((node) => node.offer), {
+      service: 'echo',
+    });
+    const bad = linkBetween(host, relays[1]);
+    silence(bad, FrameType.DESTROY);
+    circuit.destroy();
+    await bad.closed;
+    await eventually(() => relays.map((relay) => relay.endpoint.stats().joined)).toEqual([0, 0]);
+    expect([linkBetween(client, relays[0]).isOpen, linkBetween(relays[0], relays[1]).isOpen]).toEqual([true, true]);
+  });
+});
+
 describe('an accomplice behind a relay', () => {
   it('at a dear price: the relay pays on no more than it earned and the window of the stranger that asked for it', async () => {
     const accomplice = await net.node({ relayPrice: undefined, services: { echo: 3n * PRICE } });
