@@ -17,7 +17,8 @@ import {
 } from '../../ledger/receipt/index.ts';
 import type { SignedReceipt, Signer } from '../../ledger/receipt/index.ts';
 import * as program from '../../ledger/solana/program/index.ts';
-import { MAX_PACKET_BYTES, receiptsThatFit, settleUnits } from '../../ledger/solana/settle-size.ts';
+import { receiptsThatFit, settleUnits } from '../../ledger/solana/settle-size.ts';
+import { MAX_PACKET_BYTES } from '../../ledger/solana/transaction-size.ts';
 import { BenchChain, keypair } from './chain.ts';
 import type { Cost } from './chain.ts';
 import type { LedgerRow, RowGroup, RowSource } from './rows.ts';
@@ -122,6 +123,7 @@ export const settlementRows: RowSource = async (): Promise<RowGroup> => {
   const fitting = receiptsThatFit(
     till.receipts(SLOTS).map(({ receipt }) => receipt),
     0,
+    false,
   );
   await add('half-aggregated', fitting, () => till.chain.execute(limited(till, fitting)));
   const variant = await sha512Variant(folder);

@@ -1,6 +1,6 @@
 /** Signs and sends for one key. */
 import { createAssociatedTokenAccountIdempotentInstruction, createTransferInstruction } from '@solana/spl-token';
-import { ComputeBudgetProgram, LAMPORTS_PER_SOL } from '@solana/web3.js';
+import { LAMPORTS_PER_SOL } from '@solana/web3.js';
 import type { Keypair, PublicKey, TransactionInstruction } from '@solana/web3.js';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { ledgerAddressBytes } from '../../core/ids.ts';
@@ -34,6 +34,8 @@ import type { Submitter } from './submitter.ts';
 
 /** Fee of one signature; what else a transaction takes is found out by the node's own trial run. */
 const FEE_LAMPORTS = 5000n;
+/** However high the price that others drove up: what is expected of a settlement is no figure beyond sense. */
+const MAX_EXPECTED_BID = toLamports(BigInt(LAMPORTS_PER_SOL));
 /** How often another payer may take the slot we chose before us. */
 const SLOT_TRIES = 5;
 
@@ -199,6 +201,7 @@ export class SolanaWallet implements LedgerWallet {
     items: readonly SettleItem[],
     shares: readonly ContentShare[],
     payee: LedgerAddress = this.address,
+    maxBid?: Lamports,
   ): Promise<PreparedTransaction> {
     const receipts = items.map(({ slot, message, signature }) => {
       const { amount, up, down } = decodeReceipt(message);
@@ -217,22 +220,30 @@ export class SolanaWallet implements LedgerWallet {
       shares,
     });
     const units = settleUnits(items.length, shares.length);
-    return this.#submitter.prepare([ComputeBudgetProgram.setComputeUnitLimit({ units }), settle], [this.#key]);
+    return this.#submitter.prepare([settle], this.#key, { units, maxBid });
   }
 
   receiptsThatFit(receipts: readonly Receipt[], names: number): number {
-    return receiptsThatFit(receipts, names);
+    return receiptsThatFit(receipts, names, this.#submitter.size.large);
+  }
+
+  async learnTransactionSize(): Promise<void> {
+    await this.#submitter.size.learn(this.#owner);
   }
 
   async settleFees(): Promise<SettleFees> {
     const till = program.tillAddress(this.#program, this.#owner);
     const written = [this.#owner, till, program.bankAddress(this.#program)];
     const [one, two] = await Promise.all(
-      [1, 2].map((receipts) => this.#submitter.priorityFee(written, settleUnits(receipts, 0))),
+      [1, 2].map((receipts) => this.#submitter.priorityFee(written, settleUnits(receipts, 0), MAX_EXPECTED_BID)),
     );
     // One signature however many receipts: a further one costs what its compute units are bid for, rounded up.
     const [first, both] = [one ?? 0n, two ?? 0n];
-    return { first: toLamports(FEE_LAMPORTS + first), further: toLamports(both > first ? both - first + 1n : 0n) };
+    return {
+      base: toLamports(FEE_LAMPORTS),
+      first: toLamports(FEE_LAMPORTS + first),
+      further: toLamports(both > first ? both - first + 1n : 0n),
+    };
   }
 
   async submit(transaction: PreparedTransaction): Promise<void> {
@@ -244,7 +255,7 @@ export class SolanaWallet implements LedgerWallet {
   }
 
   async status(
-    transaction: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'>,
+    transaction: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'> & Partial<PreparedTransaction>,
   ): Promise<SubmissionStatus> {
     return this.#submitter.status(transaction);
   }

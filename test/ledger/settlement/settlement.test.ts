@@ -119,7 +119,7 @@ describe('settling', () => {
     await inWorld('share', 3, async (world) => {
       const seen = observe(world);
       const [first, further] = [lamports(10_000n), lamports(2_000n)];
-      const wallet = bidding(world.wallet, { first, further });
+      const wallet = bidding(world.wallet, { base: lamports(5_000n), first, further });
       const engine = world.engine({ ...seen.options, wallet, policy: { maxFeeShareBps: 100, pollMillis: 5 } });
       // One per cent of a receipt this large is the whole fee.
       const enough = first * 100n;
@@ -163,15 +163,15 @@ describe('settling', () => {
     });
   });
 
-  it('happens unasked when a payer asks to close, whatever is owed', async () => {
+  it('happens unasked when a payer asks to close, as soon as what is owed is worth its fee', async () => {
     await inWorld('closing', 1, async (world) => {
       const seen = observe(world);
       const settled = seen.settled();
       const engine = world.engine({ ...seen.options, policy: { pollMillis: 5 } });
-      await world.receive(0, 777n);
+      await world.receive(0, 5_000n);
       await world.requestClose(0);
       await settled;
-      expect(await world.settledOnChain()).toBe(777n);
+      expect(await world.settledOnChain()).toBe(5_000n);
       await engine.close();
     });
   });

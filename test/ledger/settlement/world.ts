@@ -73,11 +73,10 @@ export function spoiling(world: World, payer: number, when: () => boolean = () =
   const bad = world.payers[payer]?.channel.slot;
   const { wallet } = world;
   return altered(wallet, {
-    prepareSettle: (items, shares, payee) =>
+    prepareSettle: (items, ...rest) =>
       wallet.prepareSettle(
         items.map((item) => (when() && item.slot === bad ? { ...item, slot: empty } : item)),
-        shares,
-        payee,
+        ...rest,
       ),
   });
 }
