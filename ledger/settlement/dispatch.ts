@@ -44,16 +44,17 @@ export class Dispatch {
   }
 
   /**
-   * The batches must have no channel in common. Resolves when all that could be done is done.
+   * The batches must have no channel in common. `accept` has the last word on each part that one is taken into: what is left
+   * out stays unsettled. Resolves when all that could be done is done.
    * @throws what the first batch failed with that was neither settled nor refused; the others were brought to their end.
    */
-  async all(stop: AbortSignal, batches: readonly Batch[]): Promise<Dispatched> {
+  async all(stop: AbortSignal, batches: readonly Batch[], accept: (batch: Batch) => boolean): Promise<Dispatched> {
     const results = batches.map((): Dispatched => ({ settlements: [], settled: [], refusals: [] }));
     const queue = Array.from(batches.entries());
     const work = async (): Promise<void> => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
         const [index, batch] = next;
-        results[index] = await this.#one(stop, batch);
+        results[index] = await this.#one(stop, batch, accept);
       }
     };
     const workers = Array.from({ length: Math.min(UNDER_WAY, batches.length) }, work);
@@ -65,7 +66,7 @@ export class Dispatch {
     };
   }
 
-  async #one(stop: AbortSignal, planned: Batch): Promise<Dispatched> {
+  async #one(stop: AbortSignal, planned: Batch, accept: (batch: Batch) => boolean): Promise<Dispatched> {
     const { log } = this.#parts;
     const settlements: Settlement[] = [];
     const settled: Candidate[] = [];
@@ -75,7 +76,7 @@ export class Dispatch {
     for (let batch = todo.pop(); batch !== undefined; batch = todo.pop()) {
       const outcome = await this.#delivered(stop, batch);
       if ('parts' in outcome) {
-        todo.push(...outcome.parts);
+        todo.push(...outcome.parts.filter(accept));
         continue;
       }
       if (outcome.state === 'booked') {
@@ -91,13 +92,13 @@ export class Dispatch {
       }
       const left = await this.#stillOpen(stop, batch);
       if (left !== undefined) {
-        todo.push(...planBatches(left, batch.shares, this.#fit));
+        todo.push(...planBatches(left, batch.shares, this.#fit).filter(accept));
         continue;
       }
       // Perhaps it was only too long: then it is tried again in parts that are not.
       const fitting = refitBatch(batch, this.#fit);
       if (fitting !== undefined) {
-        todo.push(...fitting);
+        todo.push(...fitting.filter(accept));
         continue;
       }
       // One bad part must not keep the rest: half of the receipts at a time, the last of them without the names.
@@ -105,7 +106,7 @@ export class Dispatch {
       const [first] = parts;
       const { reason, final } = outcome;
       log.warn({ receipts: parts.length, names: shares.length, reason }, 'a settlement was refused');
-      if (parts.length > 1) todo.push(...splitBatch(batch));
+      if (parts.length > 1) todo.push(...splitBatch(batch).filter(accept));
       else if (shares.length > 0) todo.push({ ...batch, shares: [] });
       else if (first !== undefined) refusals.push({ candidate: first, reason, final });
     }

@@ -300,7 +300,7 @@ class Engine implements SettlementEngine {
     }
   }
 
-  /** `accept` has the last word on each transaction; all go when it is absent. */
+  /** `accept` has the last word on each transaction, and on those that one is taken into; all go when it is absent. */
   async #settle(
     stop: AbortSignal,
     candidates: readonly Candidate[],
@@ -309,7 +309,7 @@ class Engine implements SettlementEngine {
   ): Promise<readonly Settlement[]> {
     const planned = (await this.#planned(stop, candidates, learning)).filter(accept);
     if (planned.length === 0) return [];
-    const { settlements, settled, refusals } = await this.#dispatch.all(stop, planned);
+    const { settlements, settled, refusals } = await this.#dispatch.all(stop, planned, accept);
     for (const { channel, receipt } of settled) this.#booked.set(channel.id, receipt.amount);
     for (const { candidate, final } of refusals) {
       if (final) this.#refused.set(candidate.channel.id, candidate.receipt.amount);

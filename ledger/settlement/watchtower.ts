@@ -180,18 +180,18 @@ class Tower implements Watchtower {
     await this.#patience.retried(stop, () => wallet.learnTransactionSize());
     const worth = await this.#worth(stop);
     const refusals: RelaymintError[] = [];
-    const todo = planBatches(candidates, [], fit).filter((batch) => this.#answers(payee, batch, worth));
-    todo.reverse();
+    const isAnswered = (batch: Batch): boolean => this.#answers(payee, batch, worth);
+    const todo = planBatches(candidates, [], fit).filter(isAnswered).toReversed();
     for (let batch = todo.pop(); batch !== undefined; batch = todo.pop()) {
       try {
         done(await this.#settle(payee, batch, worth, stop));
       } catch (error) {
         // The ledger may take shorter transactions only, since a moment ago.
         const fitting = isRefusal(error) || isRelaymintError(error, 'LIMIT_EXCEEDED') ? refitBatch(batch, fit) : undefined;
-        if (fitting !== undefined) todo.push(...fitting);
+        if (fitting !== undefined) todo.push(...fitting.filter(isAnswered));
         else if (!isRefusal(error)) throw error;
         // One receipt that the program refuses must not keep the others.
-        else if (batch.candidates.length > 1) todo.push(...splitBatch(batch));
+        else if (batch.candidates.length > 1) todo.push(...splitBatch(batch).filter(isAnswered));
         else refusals.push(error);
       }
     }

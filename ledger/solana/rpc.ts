@@ -199,7 +199,7 @@ export class Rpc {
 }
 
 const rpcAnswer = z.object({
-  result: z.unknown(),
+  result: z.unknown().optional(),
   error: z.object({ code: z.number(), message: z.string() }).optional(),
 });
 
