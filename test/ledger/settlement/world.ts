@@ -44,7 +44,7 @@ export function sha256(text: string): Uint8Array {
 
 export function connect(
   server: Pick<EmbeddedLedger, 'url'>,
-  options: Partial<Pick<SolanaLedgerOptions, 'fetch' | 'timeoutMillis'>> = {},
+  options: Partial<Pick<SolanaLedgerOptions, 'fetch' | 'timeoutMillis' | 'maxPriorityFee' | 'clock' | 'log'>> = {},
 ): SolanaLedger {
   return openSolanaLedger({ fetch, url: server.url, programId: EMBEDDED_PROGRAM_ID, ...options });
 }
@@ -111,11 +111,11 @@ export class World {
     this.store = parts.store;
   }
 
-  static async create(server: EmbeddedLedger, label: string, payers: number): Promise<World> {
+  static async create(server: EmbeddedLedger, label: string, payers: number, slots: number = TILL_SLOTS): Promise<World> {
     const ledger = connect(server);
     const wallet = payeeWallet(ledger, label);
     await wallet.airdrop(lamports(SOL));
-    await wallet.openTill(TILL_SLOTS);
+    await wallet.openTill(slots);
     const owner = ledger.wallet(walletKeyFromSeed(label, 'site owner'));
     await owner.airdrop(lamports(SOL));
     const name = `${label.replaceAll(/[^a-z0-9]+/g, '-')}.web3`;

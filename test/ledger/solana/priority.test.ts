@@ -69,6 +69,25 @@ test('the cap is never passed', async () => {
   expect((await wallet.settleFees()).first).toBeLessThanOrEqual(2n * BASE_FEE + 7_000n);
 });
 
+test('a settlement bids no more than it is told, and by itself no more than what the ledger was told', async () => {
+  const dear = asking(4_000_000_000);
+  const [item] = await owing(await walletWhere(() => undefined), 1);
+  for (const [cap, told, most] of [
+    [undefined, 300n, 300n],
+    [undefined, 3_000_000n, 3_000_000n],
+    [undefined, undefined, 100_000n],
+    [lamports(7_000n), 3_000_000n, 7_000n],
+    [lamports(7_000n), 300n, 300n],
+    [lamports(0n), 3_000_000n, 0n],
+  ] as const) {
+    const settler = await walletWhere(dear, cap);
+    const prepared = await settler.prepareSettle([item.item], [], item.payee, told === undefined ? undefined : lamports(told));
+    const fee = await server_fee(prepared);
+    expect(fee).toBeLessThanOrEqual(BASE_FEE + most);
+    expect(fee).toBeGreaterThanOrEqual(BASE_FEE + (most * 9n) / 10n);
+  }
+});
+
 test('a cap of zero does not even ask', async () => {
   const asked: string[] = [];
   const fault: Fault = ({ method }) => void asked.push(method);
