@@ -1,13 +1,16 @@
 /** What a transaction bids for its place in a block, on the real program. */
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { channelId } from '../../../core/ids.ts';
 import { amount, lamports } from '../../../core/units.ts';
 import type { Lamports } from '../../../core/units.ts';
+import type { SettleItem } from '../../../ledger/contract.ts';
 import { delegateFromSeed, encodeReceipt } from '../../../ledger/receipt/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import { EMBEDDED_PROGRAM_ID } from '../../../ledger/solana/embedded/index.ts';
 import { generateWalletKey, openSolanaLedger } from '../../../ledger/solana/index.ts';
 import type { SolanaWallet } from '../../../ledger/solana/index.ts';
+import { isVersionOne } from '../../../ledger/solana/version-one.ts';
 import { startLedger } from '../settlement/world.ts';
 import { faultyFetch } from './faulty-fetch.ts';
 import type { Fault } from './faulty-fetch.ts';
@@ -35,6 +38,16 @@ async function walletWhere(fault: Fault, maxPriorityFee?: Lamports): Promise<Sol
   const wallet = ledger.wallet(generateWalletKey());
   await wallet.airdrop(SOL);
   return wallet;
+}
+
+/** Receipts that are as good as any until they are settled. */
+function receiptsOf(count: number): readonly SettleItem[] {
+  const signer = delegateFromSeed(createHash('sha256').update('bids').digest());
+  return Array.from({ length: count }, (_, slot) => {
+    const channel = channelId(new Uint8Array(22).fill(slot));
+    const message = encodeReceipt({ channel, amount: amount(500n), up: 1n, down: 1n });
+    return { slot, delegate: signer.address, message, signature: signer.sign(message) };
+  });
 }
 
 /** Recent blocks asked these micro-lamports for a compute unit. */
@@ -69,24 +82,40 @@ test('the cap is never passed', async () => {
   expect((await wallet.settleFees()).first).toBeLessThanOrEqual(2n * BASE_FEE + 7_000n);
 });
 
-test('a settlement bids no more than it is told, and by itself no more than what the ledger was told', async () => {
-  const dear = asking(4_000_000_000);
-  const [item] = await owing(await walletWhere(() => undefined), 1);
-  for (const [cap, told, most] of [
-    [undefined, 300n, 300n],
-    [undefined, 3_000_000n, 3_000_000n],
-    [undefined, undefined, 100_000n],
-    [lamports(7_000n), 3_000_000n, 7_000n],
-    [lamports(7_000n), 300n, 300n],
-    [lamports(0n), 3_000_000n, 0n],
-  ] as const) {
-    const settler = await walletWhere(dear, cap);
-    const prepared = await settler.prepareSettle([item.item], [], item.payee, told === undefined ? undefined : lamports(told));
-    const fee = await server_fee(prepared);
-    expect(fee).toBeLessThanOrEqual(BASE_FEE + most);
-    expect(fee).toBeGreaterThanOrEqual(BASE_FEE + (most * 9n) / 10n);
-  }
-});
+test.each([
+  [undefined, 300n, 300n],
+  [undefined, 3_000_000n, 3_000_000n],
+  [undefined, undefined, 100_000n],
+  [7_000n, 3_000_000n, 7_000n],
+  [7_000n, 300n, 300n],
+  [0n, 3_000_000n, 0n],
+] as const)(
+  'a settlement bids no more than the ledger was told (%s) and than it is told (%s), however dear blocks are: %s',
+  async (cap, told, most) => {
+    const ledger = openSolanaLedger({
+      url: server.url,
+      programId: EMBEDDED_PROGRAM_ID,
+      fetch: faultyFetch(asking(4_000_000_000)),
+      ...(cap === undefined ? {} : { maxPriorityFee: lamports(cap) }),
+    });
+    const wallet = ledger.wallet(generateWalletKey());
+    await wallet.airdrop(SOL);
+    for (const count of [1, 64]) {
+      const items = receiptsOf(count);
+      const prepared = await wallet.prepareSettle(
+        items,
+        [],
+        wallet.address,
+        told === undefined ? undefined : lamports(told),
+      );
+      expect(isVersionOne(prepared.wire)).toBe(count > 1);
+      const bid = (await ledger.feeOf(prepared)) - BASE_FEE;
+      expect(bid).toBeLessThanOrEqual(most);
+      expect(bid).toBeGreaterThanOrEqual((most * 9n) / 10n);
+    }
+    ledger.close();
+  },
+);
 
 test('a cap of zero does not even ask', async () => {
   const asked: string[] = [];
