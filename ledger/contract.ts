@@ -136,11 +136,16 @@ export interface ContentShare {
   readonly maxRoyaltyBps: number;
 }
 
-/** What settling is expected to cost now, the network's own priority fee included. */
+/** What settling is expected to cost now. */
 export interface SettleFees {
-  /** What no transaction costs less than. The rest is the bid that the network asks for, which `maxBid` may lower. */
-  readonly base: Lamports;
-  /** A transaction with one receipt, `base` included. */
+  /** What the network charges, by its own word. */
+  readonly fee: FeePerReceipt;
+  /** What it asks beside that for a place in full blocks; `maxBid` may lower it. */
+  readonly bid: FeePerReceipt;
+}
+
+export interface FeePerReceipt {
+  /** For a transaction with one receipt. */
   readonly first: Lamports;
   /** What each further receipt in it adds. */
   readonly further: Lamports;

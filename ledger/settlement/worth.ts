@@ -2,7 +2,7 @@
 import { BID_PARTS, MAX_CLOSING_BID, MAX_SETTLE_BID } from '../../core/limits.ts';
 import { lamports } from '../../core/units.ts';
 import type { Lamports } from '../../core/units.ts';
-import type { SettleFees } from '../contract.ts';
+import type { FeePerReceipt, SettleFees } from '../contract.ts';
 import type { Batch, Candidate } from './plan.ts';
 import { increaseOf } from './plan.ts';
 
@@ -36,12 +36,15 @@ export function pressureOf(candidate: Candidate, waitedMillis: number, maxAgeMil
 }
 
 /**
- * Does it pay for its own place in a transaction that goes anyhow? What closes always does: it adds no more to the bid than
- * a part of its value.
+ * Does it pay for its own place in a transaction that goes anyhow? What closes adds no more to the bid than a part of its
+ * value.
  */
 export function isWorthAdding(candidate: Candidate, pressure: Pressure, worth: Worth): boolean {
-  const share = pressure === 'growing' ? worth.maxFeeShareBps : ALL_BPS;
-  return pressure === 'closing' || pays(increaseOf(candidate), worth.further * worth.unitsPerLamport, share);
+  const { fee, bid, unitsPerLamport } = worth;
+  const value = increaseOf(candidate);
+  const asked = bid.further * unitsPerLamport;
+  const bids = pressure === 'closing' ? least(asked, value / BID_PARTS) : asked;
+  return pays(value, fee.further * unitsPerLamport + bids, pressure === 'growing' ? worth.maxFeeShareBps : ALL_BPS);
 }
 
 /** Does the transaction pay for itself? `pressing`: how each of its receipts presses. */
@@ -51,10 +54,10 @@ export function isWorthSending(batch: Batch, pressing: (candidate: Candidate) =>
   return pays(valueOf(pressed), cost, ALL_BPS) || pays(batch.increase, cost, worth.maxFeeShareBps);
 }
 
-/** Lamports that the transaction costs at most: the base fee, and what is asked beside it as far as that may be bid. */
-export function costOf(batch: Batch, { base, first, further, unitsPerLamport }: Worth): bigint {
-  const asked = first - base + further * BigInt(batch.candidates.length - 1);
-  return base + least(asked, mostBid(batch, unitsPerLamport));
+/** Lamports that the transaction costs at most: its fee, and what is asked beside that as far as it may be bid. */
+export function costOf(batch: Batch, { fee, bid, unitsPerLamport }: Worth): bigint {
+  const all = ({ first, further }: FeePerReceipt): bigint => first + further * BigInt(batch.candidates.length - 1);
+  return all(fee) + least(all(bid), mostBid(batch, unitsPerLamport));
 }
 
 /**

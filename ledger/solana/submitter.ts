@@ -98,6 +98,32 @@ export class Submitter {
     return priorityFee(this.#fees.within(await this.#fees.asked(writable), units, maxBid), units);
   }
 
+  /**
+   * What the network would charge for a transaction of these instructions that asks for so many units, without any bid. It is
+   * asked, not reckoned: fees for what is requested are coming. undefined from a node that does not tell.
+   */
+  async charge(
+    instructions: readonly TransactionInstruction[],
+    feePayer: PublicKey,
+    units: number,
+  ): Promise<Lamports | undefined> {
+    const limit = ComputeBudgetProgram.setComputeUnitLimit({ units });
+    const [loaded, { value: block }] = await Promise.all([
+      loadedBytes(this.#rpc, [limit, ...instructions], feePayer),
+      this.#rpc.ask((connection) => connection.getLatestBlockhashAndContext()),
+    ]);
+    const transaction = new Transaction({ feePayer, ...block }).add(limit, loadedLimit(loaded), ...instructions);
+    const message = transaction.serializeMessage().toString('base64');
+    try {
+      const config = { commitment: 'confirmed' };
+      const { value } = await this.#rpc.call('getFeeForMessage', [message, config], chargeAnswer);
+      return value === null ? undefined : lamports(value);
+    } catch (error) {
+      if (!isRelaymintError(error, 'LEDGER_REJECTED')) throw error;
+      return undefined;
+    }
+  }
+
   async #signLarge(
     instructions: readonly TransactionInstruction[],
     payer: Keypair,
@@ -330,6 +356,7 @@ export class Submitter {
   }
 }
 
+const chargeAnswer = z.object({ value: z.number().int().nonnegative().nullable() });
 const recordAnswer = z
   .object({
     meta: z

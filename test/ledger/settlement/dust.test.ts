@@ -6,6 +6,8 @@ import { EventEmitter, once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Message } from '@solana/web3.js';
+import bs58 from 'bs58';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../core/ports.ts';
 import type { Log } from '../../../core/ports.ts';
@@ -117,6 +119,19 @@ describe('fifty dust channels that all ask to close', () => {
     // A tenth of what is at stake may be bid, and no more.
     expect(spent).toBeLessThanOrEqual(FEE + taken / 10n);
     expect(spent).toBeLessThanOrEqual(taken);
+  });
+
+  it('cost nothing where the network charges for what a transaction asks for, and they hold less than that', async () => {
+    await attack(ENOUGH);
+    // A tenth of a lamport for each compute unit that is asked for, as is coming.
+    const charging: Fault = ({ method, params, answer }) => {
+      if (method !== 'getFeeForMessage') return undefined;
+      const message = Message.from(Buffer.from(String(params[0]), 'base64'));
+      const limit = message.instructions.map(({ data }) => Buffer.from(bs58.decode(data))).find((data) => data[0] === 2);
+      return answer({ context: { slot: 1 }, value: 2_600 + Math.ceil((limit?.readUInt32LE(1) ?? 0) / 10) });
+    };
+    const { spent, taken } = await watched(wallet(charging), ({ looks }) => looks(8));
+    expect({ spent, taken }).toEqual({ spent: 0n, taken: 0n });
   });
 
   it('do not hurry what grows beside them', async () => {
