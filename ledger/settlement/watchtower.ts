@@ -187,7 +187,8 @@ class Tower implements Watchtower {
         done(await this.#settle(payee, batch, worth, stop));
       } catch (error) {
         // The ledger may take shorter transactions only, since a moment ago.
-        const fitting = isRefusal(error) || isRelaymintError(error, 'LIMIT_EXCEEDED') ? refitBatch(batch, fit) : undefined;
+        const fitting =
+          isRefusal(error) || isRelaymintError(error, 'LIMIT_EXCEEDED') ? refitBatch(batch, fit) : undefined;
         if (fitting !== undefined) todo.push(...fitting.filter(isAnswered));
         else if (!isRefusal(error)) throw error;
         // One receipt that the program refuses must not keep the others.

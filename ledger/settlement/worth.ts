@@ -65,7 +65,10 @@ export function costOf(batch: Batch, { fee, bid, unitsPerLamport }: Worth): bigi
  * everybody who writes the bank's account; so only what would be lost, and by its own value, may be bid more than
  * `MAX_SETTLE_BID` for.
  */
-export function mostBid({ candidates, increase }: Pick<Batch, 'candidates' | 'increase'>, unitsPerLamport: bigint): Lamports {
+export function mostBid(
+  { candidates, increase }: Pick<Batch, 'candidates' | 'increase'>,
+  unitsPerLamport: bigint,
+): Lamports {
   const closing = candidates.filter(({ channel }) => channel.closeAt !== undefined);
   const part = (value: bigint): bigint => value / BID_PARTS / unitsPerLamport;
   const urgent = least(part(valueOf(closing)), MAX_CLOSING_BID);

@@ -307,10 +307,7 @@ export class Submitter {
     }
   }
 
-  async #look(
-    { signature, lastValidBlockHeight }: Sent,
-    commitment: Commitment,
-  ): Promise<Found> {
+  async #look({ signature, lastValidBlockHeight }: Sent, commitment: Commitment): Promise<Found> {
     const early = await this.#statusOf(signature);
     if (early.status !== null) return this.#foundAs(signature, early.status, commitment);
     // A block that no fork can undo: past the last one that may hold it, it can get in nowhere any more.

@@ -55,7 +55,10 @@ export class TransactionSize {
   /** A transaction of version 1 got a no, or no answer while it could get in: no more of them for an hour. */
   refused(reason: string): void {
     if (this.large) {
-      this.#log.warn({ reason }, 'the ledger refused a transaction of 4,096 bytes: for an hour they have 1,232 bytes each');
+      this.#log.warn(
+        { reason },
+        'the ledger refused a transaction of 4,096 bytes: for an hour they have 1,232 bytes each',
+      );
     }
     this.#rememberNo();
   }

@@ -127,7 +127,9 @@ describe('fifty dust channels that all ask to close', () => {
     const charging: Fault = ({ method, params, answer }) => {
       if (method !== 'getFeeForMessage') return undefined;
       const message = Message.from(Buffer.from(String(params[0]), 'base64'));
-      const limit = message.instructions.map(({ data }) => Buffer.from(bs58.decode(data))).find((data) => data[0] === 2);
+      const limit = message.instructions
+        .map(({ data }) => Buffer.from(bs58.decode(data)))
+        .find((data) => data[0] === 2);
       return answer({ context: { slot: 1 }, value: 2_600 + Math.ceil((limit?.readUInt32LE(1) ?? 0) / 10) });
     };
     const { spent, taken } = await watched(wallet(charging), ({ looks }) => looks(8));
@@ -164,7 +166,12 @@ describe('fifty dust channels that all ask to close', () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'relaymint-dust-'));
     const file = path.join(folder, 'dust.receipts');
     const { store } = world;
-    const exported = await startReceiptExport({ store, program: EMBEDDED_PROGRAM_ID, payee: world.wallet.address, file });
+    const exported = await startReceiptExport({
+      store,
+      program: EMBEDDED_PROGRAM_ID,
+      payee: world.wallet.address,
+      file,
+    });
     await exported[Symbol.asyncDispose]();
     const tower = world.ledger.wallet(walletKeyFromSeed('dust', 'watchtower'));
     await tower.airdrop(lamports(1_000_000n));

@@ -186,9 +186,15 @@ describe('on a cluster that stops taking version 1', () => {
   });
 
   const words: readonly (readonly [string, Fault])[] = [
-    ['too large', (call) => refusing(call, -32602, 'base64 encoded too large: 5468 bytes (max: encoded/raw 1644/1232)')],
+    [
+      'too large',
+      (call) => refusing(call, -32602, 'base64 encoded too large: 5468 bytes (max: encoded/raw 1644/1232)'),
+    ],
     ['unreadable', (call) => refusing(call, -32602, 'failed to deserialize VersionedTransaction: invalid value: 129')],
-    ['not supported', (call) => refusing(call, -32002, 'Transaction simulation failed: Transaction version is unsupported')],
+    [
+      'not supported',
+      (call) => refusing(call, -32002, 'Transaction simulation failed: Transaction version is unsupported'),
+    ],
     ['words nobody has heard', (call) => refusing(call, -32099, 'nope')],
   ];
   function refusing(call: Call, code: number, message: string): Response | undefined {

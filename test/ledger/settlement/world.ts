@@ -111,7 +111,12 @@ export class World {
     this.store = parts.store;
   }
 
-  static async create(server: EmbeddedLedger, label: string, payers: number, slots: number = TILL_SLOTS): Promise<World> {
+  static async create(
+    server: EmbeddedLedger,
+    label: string,
+    payers: number,
+    slots: number = TILL_SLOTS,
+  ): Promise<World> {
     const ledger = connect(server);
     const wallet = payeeWallet(ledger, label);
     await wallet.airdrop(lamports(SOL));

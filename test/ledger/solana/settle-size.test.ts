@@ -69,9 +69,14 @@ async function length(receipts: readonly Receipt[], names: number): Promise<numb
 
 /** Counters of every length: as many small ones as great ones. */
 const counter = fc.integer({ min: 1, max: 63 }).chain((bits) => fc.bigInt({ min: 1n, max: (1n << BigInt(bits)) - 1n }));
-const receipt = fc.record({ amount: counter, up: counter, down: counter }).map(
-  ({ amount: total, up, down }): Receipt => ({ channel: channelId(new Uint8Array(22)), amount: amount(total), up, down }),
-);
+const receipt = fc
+  .record({ amount: counter, up: counter, down: counter })
+  .map(({ amount: total, up, down }): Receipt => ({
+    channel: channelId(new Uint8Array(22)),
+    amount: amount(total),
+    up,
+    down,
+  }));
 
 describe('as many receipts as are said to fit', () => {
   it('do, bid included, whatever their counters and names; and one more does not', async () => {
