@@ -51,7 +51,7 @@ async function attack(each: bigint, from = 0): Promise<void> {
 /** Looks again and again until `work` is done, and says what that cost and took. */
 async function watched(
   wallet: LedgerWallet,
-  work: (seen: { looks(count: number): Promise<void>; said: readonly string[] }) => Promise<void>,
+  work: (seen: { readonly looks: (count: number) => Promise<void> }) => Promise<void>,
 ): Promise<{ readonly spent: bigint; readonly taken: bigint; readonly said: readonly string[] }> {
   const events = new EventEmitter();
   const said: string[] = [];
@@ -69,7 +69,7 @@ async function watched(
     for (let left = count; left > 0; left -= 1) await once(events, 'look');
   };
   await using engine = world.engine({ wallet, reader, log, policy: { pollMillis: 5, maxFeeShareBps: 100 } });
-  await work({ looks, said });
+  await work({ looks });
   await engine.close();
   const after = await world.ledger.balances(wallet.address);
   return { spent: before.lamports - after.lamports, taken: await world.settledOnChain(), said };

@@ -85,7 +85,7 @@ describe('on a cluster that takes version 1', () => {
     await expectSettledOnce(settlements);
   });
 
-  it('it is asked once, and not at all for what fits the older format', async () => {
+  it('is asked once, and not at all for what fits the older format', async () => {
     const asked: string[] = [];
     const wallet = fresh(({ method }) => void asked.push(method));
     await using engine = world.engine({ wallet });
@@ -144,7 +144,7 @@ describe('on a cluster that does not', () => {
     await settle(fresh());
   });
 
-  it('it is asked again after an hour, and uses them once the cluster has learned them', async () => {
+  it('is asked again after an hour, and uses them once the cluster has learned them', async () => {
     server.takeTransactions(0);
     let now = Date.now();
     const ledger = connect(server, { clock: { now: () => now as never } });
