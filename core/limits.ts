@@ -92,7 +92,16 @@ export const STRANGER_WINDOW: number = MIB;
 export const MAX_WINDOW: number = 16 * MIB;
 /** Accounts kept in memory; older idle ones are on disk only. */
 export const MAX_ACCOUNTS = 10_000;
-/** Receipts in one settlement transaction: the program's own limit. How many fit 1,232 bytes, about 18, the ledger says. */
+/** A settlement bids at most this part of what it moves for its place in a full block: the rest is what it is settled for. */
+export const BID_PARTS = 10n;
+/** Lamports that a settlement bids at most when nothing in it is about to be lost: twenty times the base fee, for it can wait. */
+export const MAX_SETTLE_BID = 100_000n;
+/**
+ * Lamports that a settlement bids at most for channels that are closing. A payer that fills blocks until its challenge period
+ * is over must outbid this in every one of them; and no price that somebody drove up for a moment costs more than it.
+ */
+export const MAX_CLOSING_BID = 50_000_000n;
+/** Receipts in one settlement transaction: the program's own limit. How many fit (about 18 into 1,232 bytes) the ledger says. */
 export const MAX_RECEIPTS_PER_TRANSACTION = 64;
 /** Names paid in one settlement transaction: the program's own limit, so that a batch's cost stays bounded. */
 export const MAX_SHARES_PER_TRANSACTION = 8;
