@@ -52,6 +52,10 @@ export type ErrorCode =
   | 'METER_DISAGREEMENT'
   | 'WINDOW_EXHAUSTED'
   | 'PRICE_TOO_LOW'
+  /** More than we are willing to pay. */
+  | 'PRICE_TOO_HIGH'
+  /** A spending limit of ours is reached. */
+  | 'BUDGET_EXHAUSTED'
   | 'RECEIPT_INVALID'
   | 'RECEIPT_NOT_NEWER'
   | 'CHANNEL_UNKNOWN'

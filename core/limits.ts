@@ -1,5 +1,5 @@
 /** Every cap of the project, with its reason. Bytes unless the name says otherwise. */
-import { MIB } from './units.ts';
+import { MIB, pricePerMiB, type PricePerMiB } from './units.ts';
 
 // --- link -----------------------------------------------------------------------------------------------------------
 /** Largest payload of one cell before layers: the largest size class of the wire format; with its layers it fits a 16-bit length. */
@@ -70,6 +70,16 @@ export const CIRCUIT_BUILD_HIDDEN_MILLIS = 120_000;
 export const STRANGER_WINDOW: number = MIB;
 /** Bytes whose value the best-settled peer may owe. */
 export const MAX_WINDOW: number = 16 * MIB;
+/** What a relay or host asks unless told otherwise, base units per MiB: what there is to go by before a market is known. */
+export const USUAL_PRICE: PricePerMiB = pricePerMiB(10_000n);
+/** A median above this many usual prices is not believed: offers are free, so whoever makes most of them makes the median. */
+export const MAX_MEDIAN_PRICES = 4n;
+/** Unless told otherwise, a circuit may cost this many medians of what its hops ask: room for a choice, none for a robber. */
+export const PRICE_LIMIT_MEDIANS = 3n;
+/** What a relay pays onward at most unless told otherwise: the dearest longest circuit that anybody builds unless told otherwise. */
+export const MAX_ONWARD_PRICE: PricePerMiB = pricePerMiB(
+  USUAL_PRICE * MAX_MEDIAN_PRICES * PRICE_LIMIT_MEDIANS * BigInt(MAX_HOPS),
+);
 /** Accounts kept in memory; older idle ones are on disk only. */
 export const MAX_ACCOUNTS = 10_000;
 /** Receipts in one settlement transaction: the program's own limit. How many fit 1,232 bytes, about 18, the ledger says. */

@@ -156,6 +156,11 @@ export interface CircuitPoolOptions {
   readonly service: string;
   /** The last hop; undefined: any node that offers the service. */
   readonly target?: NodeId;
+  /**
+   * Most that a circuit may cost each MiB, all hops together. Default: three times what the market asks for such a circuit
+   * (`defaultMaxPrice` in price.ts), looked up for each one.
+   */
+  readonly maxPrice?: PricePerMiB;
   readonly settings?: CircuitPoolSettings;
   readonly clock?: Clock;
   readonly log?: Log;
@@ -168,7 +173,7 @@ export interface CircuitPool extends AsyncDisposable {
   /**
    * Keeps circuits with this many relays (0..MAX_RELAYS) in front of the last hop; resolves once minCircuits are ready.
    * Repeated calls do not overshoot; another number replaces the circuits.
-   * @throws RelaymintError NO_ROUTE (too few relays or no last hop known) or the last failure to build.
+   * @throws RelaymintError NO_ROUTE (too few relays, no last hop known, or none within maxPrice) or the last failure to build.
    */
   buildTunnels(hops: number): Promise<void>;
   /** Ready circuits that take new streams. */

@@ -35,6 +35,7 @@ import { isServiceName } from './mux.ts';
 import type { Refusal } from './mux.ts';
 import { CircuitPort } from './port.ts';
 import type { PortHost } from './port.ts';
+import { RELAY_SERVICE, addPrices } from './price.ts';
 import { DestroyReason, EndReason, ending, reasonWord } from './reason.ts';
 import type { Ending } from './reason.ts';
 import { RelayedCircuit } from './relayed.ts';
@@ -42,8 +43,6 @@ import type { RelayHost } from './relayed.ts';
 import type { Traffic } from './scheduler.ts';
 import type { MuxStream } from './stream.ts';
 
-/** The service that carries circuits onward. */
-const RELAY_SERVICE = 'relay';
 const QUIET_MILLIS = 10_000;
 const PING_MILLIS = 10_000;
 const UNPAID_MILLIS = 20_000;
@@ -307,7 +306,7 @@ function planOf(path: readonly SignedOffer[], service: string): PlannedHop[] {
     });
   }
   const plan: PlannedHop[] = [];
-  let price = 0n;
+  let price = pricePerMiB(0n);
   for (const [index, offer] of [...path.entries()].toReversed()) {
     const wanted = index === path.length - 1 ? service : RELAY_SERVICE;
     const own = priceOf(offer, wanted);
@@ -317,8 +316,8 @@ function planOf(path: readonly SignedOffer[], service: string): PlannedHop[] {
         details: { hop: index },
       });
     }
-    price += own;
-    plan.unshift({ offer, price: pricePerMiB(price) });
+    price = addPrices(own, price, index);
+    plan.unshift({ offer, price });
   }
   return plan;
 }

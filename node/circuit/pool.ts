@@ -171,7 +171,7 @@ class Pool implements CircuitPool {
   #path(): SignedOffer[] {
     const now = this.#clock.now();
     for (const [node, until] of this.#failed) if (until <= now) this.#failed.delete(node);
-    const { offers, service, target, nodeId, random } = this.#options;
+    const { offers, service, target, nodeId, maxPrice, random } = this.#options;
     return choosePath({
       offers,
       service,
@@ -179,6 +179,7 @@ class Pool implements CircuitPool {
       relays: this.#relays ?? 0,
       self: nodeId,
       avoid: new Set(this.#failed.keys()),
+      maxPrice,
       random: random ?? secureRandom,
     });
   }
