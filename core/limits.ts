@@ -1,5 +1,5 @@
 /** Every cap of the project, with its reason. Bytes unless the name says otherwise. */
-import { MIB, pricePerMiB, type PricePerMiB } from './units.ts';
+import { MIB, amount, pricePerMiB, type Amount, type PricePerMiB } from './units.ts';
 
 // --- link -----------------------------------------------------------------------------------------------------------
 /** Largest payload of one cell before layers: the largest size class of the wire format; with its layers it fits a 16-bit length. */
@@ -86,6 +86,14 @@ export const PRICE_LIMIT_MEDIANS = 3n;
 export const MAX_ONWARD_PRICE: PricePerMiB = pricePerMiB(
   USUAL_PRICE * MAX_MEDIAN_PRICES * PRICE_LIMIT_MEDIANS * BigInt(MAX_HOPS),
 );
+/** What a node binds for one wallet that it pays, in an hour, base units: 20 credits, half a GiB of the usual circuit. */
+export const SPEND_LIMIT_PEER: Amount = amount(20_000_000n);
+/** What a gateway pays for one site in an hour: 10 credits, 256 MiB of the usual circuit. */
+export const SPEND_LIMIT_SITE: Amount = amount(10_000_000n);
+/** What a node binds in channels and burns for them in an hour, beyond what it earned in it: 50 credits. */
+export const SPEND_LIMIT: Amount = amount(50_000_000n);
+/** Wallets, and sites, of which the last hour's spending is remembered: about 100 bytes each. */
+export const MAX_BUDGET_ENTRIES = 1024;
 /** Accounts kept in memory; older idle ones are on disk only. */
 export const MAX_ACCOUNTS = 10_000;
 /** Receipts in one settlement transaction: the program's own limit. How many fit 1,232 bytes, about 18, the ledger says. */
