@@ -30,6 +30,9 @@ export interface ChannelState {
   readonly closeAt: UnixSeconds | undefined;
 }
 
+/** Where a channel stands on chain. */
+export type ChannelPlace = Pick<ChannelState, 'till' | 'slot'>;
+
 export interface TillState {
   readonly address: LedgerAddress;
   readonly owner: LedgerAddress;
@@ -109,6 +112,12 @@ export interface BankState extends BankSettings {
 export interface Balances {
   readonly lamports: Lamports;
   readonly credits: Amount;
+}
+
+/** What a wallet holds in credits, and what its till earned and was not withdrawn; undefined without a till. */
+export interface Holdings {
+  readonly credits: Amount;
+  readonly earned: Amount | undefined;
 }
 
 /** What one confirmed transaction cost and is called. */
@@ -214,9 +223,13 @@ export interface LedgerReader {
   tillAddress(owner: LedgerAddress): LedgerAddress;
   /** As of `confirmed` unless told otherwise. */
   till(owner: LedgerAddress, commitment?: Commitment): Promise<TillState | undefined>;
-  /** undefined when the slot is free or the till does not exist. */
+  /** Of each owner, in that order: a few requests for hundreds of them. */
+  holdings(owners: readonly LedgerAddress[]): Promise<readonly Holdings[]>;
+  /** undefined when the slot is free or the till does not exist. Reads that slot only. */
   channel(till: LedgerAddress, slot: number): Promise<ChannelState | undefined>;
-  /** Open channels that `payer` pays, over all tills. */
+  /** The same for several places, in that order. */
+  channels(places: readonly ChannelPlace[]): Promise<readonly (ChannelState | undefined)[]>;
+  /** Open channels that `payer` pays, over all tills: reads the tills of the whole network. For whoever asks for that by hand. */
   channelsOf(payer: LedgerAddress): Promise<readonly ChannelState[]>;
   name(name: string): Promise<NameRecord | undefined>;
   /** Those of the names that are registered, at most `MAX_NAMES_LOOKED_UP` of them: one request. */

@@ -39,7 +39,7 @@ export function tillState(context: ChannelContext, address: PublicKey, till: Til
 export function channelState(
   context: ChannelContext,
   address: PublicKey,
-  till: TillAccount,
+  till: Pick<TillAccount, 'owner'>,
   slot: TillSlot,
 ): ChannelState {
   const { programId, clusterTag } = context;
