@@ -108,6 +108,8 @@ export const MAX_NAMES_LOOKED_UP = 64;
 
 /** Channels a peer may present in vain on one link, each costing us a look at the ledger, before the link is closed. */
 export const MAX_FAILED_CHANNELS = 4;
+/** Presented channels that a node looks up in a second, over all its links: each is a question to the ledger of about 300 bytes. */
+export const MAX_CHANNEL_LOOKUPS_PER_SECOND = 50;
 /** Time for a peer to look up our channel and state its terms, milliseconds: a slow RPC and its retries. */
 export const CHANNEL_OPEN_MILLIS = 30_000;
 

@@ -40,6 +40,12 @@ export interface TillState {
   /** Earned and not yet withdrawn. */
   readonly earned: Amount;
   readonly lifetimeEarned: Amount;
+  /** The least deposit of a new channel. */
+  readonly minDeposit: Amount;
+  /** The least opening payment of a new channel: burned for good. */
+  readonly opening: Amount;
+  /** What the opener of a channel puts down until it closes. */
+  readonly slotRent: Lamports;
   /** Open channels only. */
   readonly channels: readonly ChannelState[];
   /** Generation of each slot, free ones included: a channel of an earlier generation in that slot is closed for good. */
@@ -112,6 +118,14 @@ export interface BankState extends BankSettings {
 export interface Balances {
   readonly lamports: Lamports;
   readonly credits: Amount;
+}
+
+/** What a payer burns into a channel. */
+export interface ChannelFunds {
+  /** More than 0. What is not spent comes back. */
+  readonly deposit: Amount;
+  /** Burned for good; exactly what the till asks when absent. */
+  readonly opening?: Amount | undefined;
 }
 
 /** What a wallet holds in credits, and what its till earned and was not withdrawn; undefined without a till. */
@@ -251,8 +265,11 @@ export interface LedgerWallet {
   growTill(slots: number): Promise<TransactionResult>;
   /** Gives the rent back. Refused while the till holds an open channel or earnings. @throws CHANNEL_UNKNOWN when there is no till. */
   closeTill(): Promise<TransactionResult>;
-  /** Opens a channel to the payee's till in a free slot. @throws CHANNEL_UNKNOWN no till; LIMIT_EXCEEDED no free slot; INSUFFICIENT_FUNDS. */
-  openChannel(payee: LedgerAddress, delegate: LedgerAddress, deposit: Amount): Promise<ChannelState>;
+  /**
+   * Opens a channel to the payee's till in a free slot, and puts down its slot rent. The deposit alone may be given for the
+   * funds. @throws CHANNEL_UNKNOWN no till; LIMIT_EXCEEDED no free slot; INSUFFICIENT_FUNDS; INVALID_ARGUMENT below the till's terms.
+   */
+  openChannel(payee: LedgerAddress, delegate: LedgerAddress, funds: Amount | ChannelFunds): Promise<ChannelState>;
   topUp(channel: ChannelState, amount: Amount): Promise<TransactionResult>;
   requestClose(channel: ChannelState): Promise<TransactionResult>;
   /** After the challenge period; or at once when `payee` (the till owner's wallet) signs too. */

@@ -182,5 +182,7 @@ export interface CircuitPool extends AsyncDisposable {
   tunnelsReady(): number;
   /** The least busy ready circuit; builds one when there is none, or when all are busy and maxCircuits allows. @throws as buildTunnels, CLOSED, ABORTED. */
   circuit(options?: { readonly signal?: AbortSignal }): Promise<Circuit>;
+  /** What a circuit of this pool costs each MiB of its frames, all hops together; undefined for one of another pool. */
+  priceOf(circuit: Circuit): PricePerMiB | undefined;
   close(): Promise<void>;
 }

@@ -77,6 +77,12 @@ function pick(choice: PathChoice, { hosts, others }: Candidates, limit: bigint):
   return [...placed.map(({ hop }) => hop), host];
 }
 
+/** Those who offer a service, in random order, cheaper ones earlier more often (`shuffledByPrice`). */
+export function sellersOf(offers: KnownOffers, service: string, random: () => number = secureRandom): NodeId[] {
+  const sellers = shuffledByPrice(priced(offers.find(service), service), marketPrice(offers, service), random);
+  return sellers.map(({ offer }) => offer.nodeId);
+}
+
 function refuseTooFew(choice: PathChoice, hosts: readonly Priced[], others: readonly Priced[]): void {
   const { service, target, relays } = choice;
   const [host] = hosts;

@@ -73,6 +73,16 @@ export function addPrices(own: PricePerMiB, onward: bigint, hop: number): PriceP
   }
 }
 
+/** What all hops of a circuit over this path ask together; the last one for `service`. @throws RelaymintError PRICE_TOO_HIGH. */
+export function priceOfPath(path: readonly SignedOffer[], service: string): PricePerMiB {
+  let sum = pricePerMiB(0n);
+  for (const [hop, offer] of path.entries()) {
+    const own = priceOf(offer, hop === path.length - 1 ? service : RELAY_SERVICE);
+    if (own !== undefined) sum = addPrices(own, sum, hop);
+  }
+  return sum;
+}
+
 /**
  * In random order. The chance of one to come before another goes by the weights 1 / (1 + (price / market)^2): who asks what
  * the market asks comes half as often as one that asks nothing, twice the market a fifth, three times a tenth. So undercutting

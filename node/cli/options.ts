@@ -4,6 +4,7 @@ import path from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { messageOf } from '../../core/errors.ts';
 import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
+import { SPEND_LIMIT, SPEND_LIMIT_PEER, SPEND_LIMIT_SITE } from '../../core/limits.ts';
 import {
   formatCredits,
   formatSol,
@@ -150,6 +151,12 @@ export interface NodeOptions extends CommonOptions, LedgerOptions {
   readonly label?: string;
   readonly bootstrap: readonly PeerAddress[];
   readonly deposit: Amount;
+  readonly maxPrice?: PricePerMiB;
+  readonly maxOpening?: Amount;
+  readonly spendLimit: Amount;
+  readonly spendLimitPeer: Amount;
+  readonly spendLimitSite?: Amount;
+  readonly closeIdle: number;
   readonly airdrop?: Lamports;
   readonly maxPriorityFee: Lamports;
   readonly seed?: string;
@@ -163,6 +170,25 @@ export function priorityFeeOption(): Option {
   )
     .argParser(sol)
     .default(DEFAULT_MAX_PRIORITY_FEE, formatSol(DEFAULT_MAX_PRIORITY_FEE));
+}
+
+const DEFAULT_IDLE_HOURS = 24;
+
+/** For a gateway: what it pays for one site. */
+export function siteLimitOption(): Option {
+  return creditsOption(
+    '--spend-limit-site <credits>',
+    "most that one site's pages and files may cost in an hour",
+    SPEND_LIMIT_SITE,
+  );
+}
+
+/** For a node that carries circuits onward. */
+export function privateHopsOption(): Option {
+  return new Option(
+    '--allow-private-hops',
+    'let circuits of others lead into private networks too (a network of your own)',
+  );
 }
 
 /** What every command that runs a node takes. */
@@ -188,6 +214,32 @@ export function addNodeOptions(command: Command, role: string): Command {
         'deposit of a channel to a neighbour that this node pays',
         parseCredits('1'),
       ),
+    )
+    .addOption(
+      new Option('--max-price <credits>', 'most that a MiB may cost on a circuit, all hops together')
+        .argParser(price)
+        .default(undefined, 'three times what the market asks; for others onward 0.84'),
+    )
+    .addOption(
+      new Option('--max-opening <credits>', 'most that opening a channel may burn')
+        .argParser(credits)
+        .default(undefined, 'one MiB at the highest price that is paid'),
+    )
+    .addOption(
+      creditsOption(
+        '--spend-limit <credits>',
+        'most that goes into channels in an hour, beyond what was earned in it',
+        SPEND_LIMIT,
+      ),
+    )
+    .addOption(
+      creditsOption('--spend-limit-peer <credits>', 'the same for one wallet that is paid', SPEND_LIMIT_PEER),
+    )
+    .option(
+      '--close-idle <hours>',
+      'close channels from which nothing was paid for this long; 0 never does',
+      wholeNumber(0, 8760),
+      DEFAULT_IDLE_HOURS,
     )
     .option(
       '--airdrop <sol>',

@@ -13,6 +13,7 @@ import type {
 import type { ChannelState } from '../../ledger/contract.ts';
 import { FrameType } from '../link/contract.ts';
 import type { Link } from '../link/contract.ts';
+import type { TokenBucket } from '../link/rate.ts';
 import type { LinkMeter, MeteringOptions } from './contract.ts';
 import {
   AccountStatus,
@@ -36,6 +37,7 @@ export class MeteredLink implements LinkMeter {
   readonly #link: Link;
   readonly #options: MeteringOptions;
   readonly #idleMillis: number;
+  readonly #lookups: TokenBucket;
   #spending: SpendingAccount | undefined;
   #earning: EarningAccount | undefined;
   #netting: Netting | undefined;
@@ -52,7 +54,9 @@ export class MeteredLink implements LinkMeter {
   #idleTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(link: Link, options: MeteringOptions, idleMillis: number) {
+  /** `lookups` is shared by all links of a node. */
+  constructor(link: Link, options: MeteringOptions, idleMillis: number, lookups: TokenBucket) {
+    this.#lookups = lookups;
     this.#link = link;
     this.#options = options;
     this.#idleMillis = idleMillis;
@@ -225,6 +229,11 @@ export class MeteredLink implements LinkMeter {
   /** @throws Refused, RelaymintError LEDGER_UNREACHABLE. */
   async #judge(claim: ChannelClaim): Promise<ChannelState> {
     const { reader, wallet, nodeId } = this.#options;
+    // A stranger names an account: nothing but our own till is ever read for it, and of that one slot.
+    if (claim.till !== reader.tillAddress(wallet)) {
+      throw new Refused(AccountStatus.NOT_OURS, 'it pays another wallet');
+    }
+    if (!this.#lookups.take()) throw new Refused(AccountStatus.LIMIT, 'too many channels are looked up now');
     const channel = await reader.channel(claim.till, claim.slot);
     if (channel === undefined || channel.generation !== claim.generation) {
       throw new Refused(AccountStatus.UNKNOWN, 'no such channel is open');
