@@ -34,7 +34,7 @@ async function owner(): Promise<SolanaWallet> {
 }
 
 beforeAll(async () => {
-  server = await startEmbeddedLedger({ programPath: PROGRAM, programId: EMBEDDED_PROGRAM_ID, commitSeconds: 1 });
+  server = await startEmbeddedLedger({ programPath: PROGRAM, programId: EMBEDDED_PROGRAM_ID });
   ledger = openSolanaLedger({ fetch: listening, url: server.url, programId: EMBEDDED_PROGRAM_ID });
   honest = await owner();
   const vandal = await owner();
