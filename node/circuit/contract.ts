@@ -8,6 +8,7 @@ import type { PricePerMiB } from '../../core/units.ts';
 import type { SignedOffer } from '../discovery/offer.ts';
 import type { LinkManager } from '../link/contract.ts';
 import type { Metering } from '../meter/contract.ts';
+import type { ExtendRules } from './extend-target.ts';
 
 /**
  * A flow-controlled byte stream inside a circuit. Half-open is allowed: `end()` closes our direction only.
@@ -123,6 +124,10 @@ export interface CircuitEndpointOptions {
   readonly onionKey: OnionKey;
   /** Our offer for carrying circuits onward; undefined: we relay for nobody. */
   readonly relayPrice?: PricePerMiB;
+  /** Most that we pay onward for a MiB of somebody else's circuit (`onwardPriceAllowed`). Default MAX_ONWARD_PRICE. */
+  readonly maxOnwardPrice?: PricePerMiB;
+  /** Where circuits of others may lead (`extendTarget`); absent: wherever an EXTEND says. */
+  readonly extend?: Omit<ExtendRules, 'isLinked'>;
   /** Circuits of others that we take part in. Default MAX_JOINED_CIRCUITS. */
   readonly maxJoinedCircuits?: number;
   readonly timing?: CircuitTiming;

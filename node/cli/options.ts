@@ -232,9 +232,7 @@ export function addNodeOptions(command: Command, role: string): Command {
         SPEND_LIMIT,
       ),
     )
-    .addOption(
-      creditsOption('--spend-limit-peer <credits>', 'the same for one wallet that is paid', SPEND_LIMIT_PEER),
-    )
+    .addOption(creditsOption('--spend-limit-peer <credits>', 'the same for one wallet that is paid', SPEND_LIMIT_PEER))
     .option(
       '--close-idle <hours>',
       'close channels from which nothing was paid for this long; 0 never does',

@@ -1,14 +1,7 @@
 /** `relaymint gateway`: serves .web3 sites to browsers and pays the relays and hosts. */
 import type { Command } from 'commander';
 import { MAX_RELAYS } from '../../../core/limits.ts';
-import {
-  SELLS_NOTHING,
-  addNodeOptions,
-  collect,
-  siteLimitOption,
-  wholeNumber,
-  type NodeOptions,
-} from '../options.ts';
+import { SELLS_NOTHING, addNodeOptions, collect, siteLimitOption, wholeNumber, type NodeOptions } from '../options.ts';
 import { addOutboundOptions, addPeerOptions, type OutboundOptions, type PeerOptions } from '../outbound-options.ts';
 import { runNode } from './run-node.ts';
 

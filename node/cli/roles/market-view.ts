@@ -7,13 +7,7 @@ import path from 'node:path';
 import { CID } from 'multiformats/cid';
 import { ledgerAddress } from '../../../core/ids.ts';
 import type { NameRecord } from '../../../ledger/contract.ts';
-import type {
-  MarketBalance,
-  MarketName,
-  MarketNode,
-  MarketPair,
-  MarketView,
-} from '../../../sites/gateway/index.ts';
+import type { MarketBalance, MarketName, MarketNode, MarketPair, MarketView } from '../../../sites/gateway/index.ts';
 import { priceOf } from '../../discovery/index.ts';
 import { callControl, readControlFile } from '../control/client.ts';
 import type { NodeStats } from '../control/protocol.ts';

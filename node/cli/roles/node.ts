@@ -41,9 +41,11 @@ import {
   assertPublishable,
   ephemeralOnionKey,
   hides,
+  isLocalAddress,
   isLoopback,
   onionKeyOf,
   persistentDestination,
+  resolveHost,
   type I2pDestination,
   type Location,
   type Policy,
@@ -301,6 +303,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
           log,
         }),
   );
+  let published: readonly string[] = [];
   const circuits = stack.use(
     createCircuitEndpoint({
       links,
@@ -308,12 +311,21 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
       nodeId: identity.nodeId,
       onionKey: keys.onionKey,
       ...(settings.relayPrice === undefined ? {} : { relayPrice: settings.relayPrice }),
+      ...(settings.maxPrice === undefined ? {} : { maxOnwardPrice: settings.maxPrice }),
+      extend: {
+        offers,
+        // Who only reaches this machine, or is reached from it only, can be led nowhere where its sender is not already.
+        get allowPrivate(): boolean {
+          const isLocal = published.length > 0 && published.every(isLocalAddress);
+          return settings.allowPrivateHops === true || policy.outbound === 'loopback' || isLocal;
+        },
+        resolve: policy.anonymize ? undefined : resolveHost,
+      },
       clock,
       log,
     }),
   );
 
-  let published: readonly string[] = [];
   const services: OfferedService[] = [];
   if (settings.relayPrice !== undefined) services.push({ name: 'relay', price: settings.relayPrice });
   const walletBinding = bindWallet(keys);

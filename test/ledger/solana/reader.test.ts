@@ -90,12 +90,15 @@ describe('a channel', () => {
   it.each([
     ['of the loader, hundreds of KiB long', () => EMBEDDED_PROGRAM_ID],
     ["of this program, but no till: the bank's", async () => (await ledger.bank()).address],
-  ] as const)('at an account %s is none, and no more than a few hundred bytes come over the wire', async (_what, find) => {
-    const address = await find();
-    bytesRead = 0;
-    expect(await fresh().channel(address, 0)).toBeUndefined();
-    expect(bytesRead).toBeLessThan(2_000);
-  });
+  ] as const)(
+    'at an account %s is none, and no more than a few hundred bytes come over the wire',
+    async (_what, find) => {
+      const address = await find();
+      bytesRead = 0;
+      expect(await fresh().channel(address, 0)).toBeUndefined();
+      expect(bytesRead).toBeLessThan(2_000);
+    },
+  );
 
   it('several are read with one request for each slot number, in the order asked', async () => {
     const places = opened.map(({ till, slot }) => ({ till, slot }));

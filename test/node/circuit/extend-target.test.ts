@@ -42,12 +42,48 @@ describe('an IP address is public', () => {
 
 describe('an IP address is not public', () => {
   it.each([
-    ...['0.0.0.0', '10.255.255.1', '100.64.0.1', '100.127.255.255', '127.0.0.1', '127.9.9.9', '169.254.169.254'],
-    ...['172.16.0.1', '172.31.255.255', '192.0.0.8', '192.0.2.1', '192.168.0.1', '198.18.0.1', '198.51.100.7'],
-    ...['203.0.113.7', '224.0.0.1', '239.1.1.1', '240.0.0.1', '255.255.255.255'],
-    ...['::', '::1', '0:0:0:0:0:0:0:1', 'fc00::1', 'fd12::1', 'fe80::1', 'fe80::1%eth0', 'ff02::1', 'fec0::1'],
-    ...['::ffff:10.0.0.1', '::ffff:8.8.8.8', '::ffff:a00:1', '::127.0.0.1', '64:ff9b::a00:1', '2002:a00:1::1'],
-    ...['2001::1', '2001:db8::1', '3fff::1', 'localhost', 'example.com', '', '0x7f.1', '2130706433'],
+    '0.0.0.0',
+    '10.255.255.1',
+    '100.64.0.1',
+    '100.127.255.255',
+    '127.0.0.1',
+    '127.9.9.9',
+    '169.254.169.254',
+    '172.16.0.1',
+    '172.31.255.255',
+    '192.0.0.8',
+    '192.0.2.1',
+    '192.168.0.1',
+    '198.18.0.1',
+    '198.51.100.7',
+    '203.0.113.7',
+    '224.0.0.1',
+    '239.1.1.1',
+    '240.0.0.1',
+    '255.255.255.255',
+    '::',
+    '::1',
+    '0:0:0:0:0:0:0:1',
+    'fc00::1',
+    'fd12::1',
+    'fe80::1',
+    'fe80::1%eth0',
+    'ff02::1',
+    'fec0::1',
+    '::ffff:10.0.0.1',
+    '::ffff:8.8.8.8',
+    '::ffff:a00:1',
+    '::127.0.0.1',
+    '64:ff9b::a00:1',
+    '2002:a00:1::1',
+    '2001::1',
+    '2001:db8::1',
+    '3fff::1',
+    'localhost',
+    'example.com',
+    '',
+    '0x7f.1',
+    '2130706433',
   ])('%s', (ip) => {
     expect(isPublicIp(ip)).toBe(false);
   });
@@ -105,7 +141,13 @@ describe('an EXTEND', () => {
     const causes: unknown[] = [];
     const keep = (fields: object): void => void causes.push((fields as { code: string }).code);
     const log: Log = { debug: keep, info: keep, warn: keep, error: keep };
-    const errors = ['POLICY_REFUSED', 'CONNECTION_REFUSED', 'CONNECTION_LOST', 'TIMEOUT', 'INSUFFICIENT_FUNDS'] as const;
+    const errors = [
+      'POLICY_REFUSED',
+      'CONNECTION_REFUSED',
+      'CONNECTION_LOST',
+      'TIMEOUT',
+      'INSUFFICIENT_FUNDS',
+    ] as const;
     const answers = errors.map((code) => extendFailure(node, new RelaymintError(code, code), log));
     for (const answer of answers) expect(answer).toEqual(answers[0]);
     expect(causes).toEqual(errors);

@@ -1,9 +1,9 @@
 /** Who is on a path, and what it may cost: tried by those who would be paid too much. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MAX_ONWARD_PRICE, USUAL_PRICE } from '../../../core/limits.ts';
 import type { NodeId } from '../../../core/ids.ts';
-import { pricePerMiB, type PricePerMiB } from '../../../core/units.ts';
+import { pricePerMiB } from '../../../core/units.ts';
 import { choosePath, secureRandom, type PathChoice } from '../../../node/circuit/path.ts';
 import { addPrices, defaultMaxPrice, marketPrice, onwardPriceAllowed } from '../../../node/circuit/price.ts';
 import { priceOf, type SignedOffer } from '../../../node/discovery/index.ts';
@@ -17,14 +17,12 @@ function seller(service: string, price: bigint): SignedOffer {
 }
 
 function market(relays: readonly bigint[], hosts: readonly bigint[] = [USUAL]) {
-  const offers = [
-    ...relays.map((price) => seller('relay', price)),
-    ...hosts.map((price) => seller('content', price)),
-  ];
+  const offers = [...relays.map((price) => seller('relay', price)), ...hosts.map((price) => seller('content', price))];
   const find = (service: string): SignedOffer[] => offers.filter((offer) => priceOf(offer, service) !== undefined);
   return { relays: find('relay'), hosts: find('content'), find };
 }
 
+const price = fc.bigInt({ min: 0n, max: 5n * USUAL });
 const SELF = newIdentity().nodeId;
 
 function choose(offers: PathChoice['offers'], changes: Partial<PathChoice> = {}): SignedOffer[] {
@@ -78,7 +76,6 @@ describe('a path', () => {
   });
 
   it('stays within any limit that some path is within, and uses every node that fits', () => {
-    const price = fc.bigInt({ min: 0n, max: 5n * USUAL });
     fc.assert(
       fc.property(
         fc.array(price, { minLength: 3, maxLength: 7 }),
@@ -91,17 +88,29 @@ describe('a path', () => {
           const least =
             sorted.slice(0, relays).reduce((sum, one) => sum + one, 0n) +
             (hostPrices.toSorted((a, b) => Number(a - b))[0] ?? 0n);
-          const find = (): SignedOffer[] => choose(offers, { relays, maxPrice: pricePerMiB(limit) });
-          if (least > limit) {
-            expect(find).toThrow(expect.objectContaining({ code: 'NO_ROUTE' }) as Error);
-            return;
-          }
-          const path = find();
+          fc.pre(least <= limit);
+          const path = choose(offers, { relays, maxPrice: pricePerMiB(limit) });
           expect(cost(path)).toBeLessThanOrEqual(limit);
           expect(new Set(path.map(({ nodeId }) => nodeId)).size).toBe(relays + 1);
         },
       ),
       { numRuns: 60 },
+    );
+  });
+
+  it('below the cheapest sum there is none', () => {
+    fc.assert(
+      fc.property(fc.array(price, { minLength: 3, maxLength: 7 }), fc.integer({ min: 0, max: 3 }), (prices, relays) => {
+        const least = prices
+          .toSorted((a, b) => Number(a - b))
+          .slice(0, relays)
+          .reduce((sum, one) => sum + one, USUAL);
+        expect(() => choose(market(prices), { relays, maxPrice: pricePerMiB(least - 1n) })).toThrow(
+          expect.objectContaining({ code: 'NO_ROUTE' }) as Error,
+        );
+        expect(cost(choose(market(prices), { relays, maxPrice: pricePerMiB(least) }))).toBe(least);
+      }),
+      { numRuns: 30 },
     );
   });
 
@@ -180,10 +189,9 @@ describe('prices', () => {
   });
 
   it('that a relay is told to pay onward have an upper bound', () => {
-    const price = (value: bigint): PricePerMiB => pricePerMiB(value);
     expect(onwardPriceAllowed(MAX_ONWARD_PRICE)).toBe(true);
-    expect(onwardPriceAllowed(price(MAX_ONWARD_PRICE + 1n))).toBe(false);
-    expect(onwardPriceAllowed(price(6n), price(5n))).toBe(false);
-    expect(onwardPriceAllowed(price(5n), price(5n))).toBe(true);
+    expect(onwardPriceAllowed(pricePerMiB(MAX_ONWARD_PRICE + 1n))).toBe(false);
+    expect(onwardPriceAllowed(pricePerMiB(6n), pricePerMiB(5n))).toBe(false);
+    expect(onwardPriceAllowed(pricePerMiB(5n), pricePerMiB(5n))).toBe(true);
   });
 });

@@ -79,7 +79,7 @@ describe('circuit pool', () => {
     }
   });
 
-  it('an offer that no price can add up with ends the attempt with its hop, and never as a programmer\'s mistake', async () => {
+  it("an offer that no price can add up with ends the attempt with its hop, and never as a programmer's mistake", async () => {
     const { client, relays, hosts } = await world(2);
     const greedy = { ...(relays[1] as TestNode).offer, services: [{ name: 'relay', price: pricePerMiB(1n << 40n) }] };
     const path = [(relays[0] as TestNode).offer, greedy, (hosts[0] as TestNode).offer];

@@ -37,9 +37,9 @@ let asked: string[] = [];
 const delegate = delegateFromSeed(new Uint8Array(32).fill(5));
 
 const listening: typeof fetch = async (input, init) => {
-  const body = String(init?.body);
-  const method = /"method":"(\w+)"/.exec(body)?.[1];
-  if (method !== undefined) asked.push(body.includes('"dataSlice"') ? `${method} part` : method);
+  const body = JSON.stringify(init?.body ?? '');
+  const method = /\\"method\\":\\"(\w+)\\"/.exec(body)?.[1];
+  if (method !== undefined) asked.push(body.includes('dataSlice') ? `${method} part` : method);
   return fetch(input, init);
 };
 

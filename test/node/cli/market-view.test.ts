@@ -21,7 +21,7 @@ let honest: SolanaWallet;
 let asked: string[] = [];
 
 const listening: typeof fetch = async (input, init) => {
-  const method = /"method":"(\w+)"/.exec(String(init?.body))?.[1];
+  const method = /\\"method\\":\\"(\w+)\\"/.exec(JSON.stringify(init?.body ?? ''))?.[1];
   if (method !== undefined) asked.push(method);
   return fetch(input, init);
 };

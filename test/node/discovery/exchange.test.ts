@@ -55,7 +55,7 @@ describe('discovery', () => {
     );
   });
 
-  it('tells whoever signs our offers of a higher sequence that others know, and of nobody else\'s', async () => {
+  it("tells whoever signs our offers of a higher sequence that others know, and of nobody else's", async () => {
     const hub = await start();
     const identity = newIdentity();
     const [ahead, stranger] = [offerOf(identity, { sequence: 900n }), offerOf(newIdentity(), { sequence: 1000n })];

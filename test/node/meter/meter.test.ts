@@ -377,7 +377,8 @@ describe('a refused channel', () => {
     const nodes = new TestNodes();
     const connect = async (): Promise<{ link: Link; answers: number[] }> => {
       const { near, far } = await nodes.pair({ transport: 'memory' });
-      new MeteredLink(far, { ...parts, reader: net.ledger }, 50, lookups);
+      const meter = new MeteredLink(far, { ...parts, reader: net.ledger }, 50, lookups);
+      void far.closed.then(() => meter.close());
       const answers: number[] = [];
       near.handle(FrameType.ACCOUNT, (_circuit, payload) => void answers.push(payload[0] ?? -1));
       return { link: near, answers };
