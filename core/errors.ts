@@ -54,6 +54,10 @@ export type ErrorCode =
   | 'PRICE_TOO_LOW'
   | 'GRANT_EXCEEDED'
   | 'SETUP_UNPAID'
+  /** More than we are willing to pay. */
+  | 'PRICE_TOO_HIGH'
+  /** A spending limit of ours is reached. */
+  | 'BUDGET_EXHAUSTED'
   | 'RECEIPT_INVALID'
   | 'RECEIPT_NOT_NEWER'
   | 'CHANNEL_UNKNOWN'

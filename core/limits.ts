@@ -1,5 +1,5 @@
 /** Every cap of the project, with its reason. Bytes unless the name says otherwise. */
-import { MIB } from './units.ts';
+import { MIB, amount, pricePerMiB, type Amount, type PricePerMiB } from './units.ts';
 
 // --- link -----------------------------------------------------------------------------------------------------------
 /** Largest payload of one cell before layers: the largest size class of the wire format; with its layers it fits a 16-bit length. */
@@ -80,6 +80,12 @@ export const STREAM_OUT_QUEUE: number = 256 * 1024;
 export const MAX_STREAM_PARAMS = 1024;
 /** Small cells (credits, ends, answers) waiting at one end of a circuit; more means the peer asks and never reads. */
 export const MAX_CONTROL_CELLS = 2048;
+/** CREATEs that one link may bring in a second: a pool builds a few at a time, a busy relay's neighbour some dozens. */
+export const MAX_CREATES_PER_SECOND_AND_LINK = 50;
+/** CREATEs answered in a second in all: at 0.2 to 0.9 ms each, a tenth to half of a processor. */
+export const MAX_CREATES_PER_SECOND = 500;
+/** Addresses tried of a next hop that our own book does not know: what they lead to is a stranger's word. */
+export const MAX_STRANGE_ADDRESSES = 2;
 /** Time for one CREATE or EXTEND to be answered, milliseconds. */
 export const CIRCUIT_BUILD_MILLIS = 20_000;
 /** The same where the next hop has an onion or I2P address: reaching it may take what those networks take for a first path. */
@@ -90,6 +96,24 @@ export const CIRCUIT_BUILD_HIDDEN_MILLIS = 120_000;
 export const STRANGER_WINDOW: number = MIB;
 /** Bytes whose value the best-settled peer may owe. */
 export const MAX_WINDOW: number = 16 * MIB;
+/** What a relay or host asks unless told otherwise, base units per MiB: what there is to go by before a market is known. */
+export const USUAL_PRICE: PricePerMiB = pricePerMiB(10_000n);
+/** A median above this many usual prices is not believed: offers are free, so whoever makes most of them makes the median. */
+export const MAX_MEDIAN_PRICES = 4n;
+/** Unless told otherwise, a circuit may cost this many medians of what its hops ask: room for a choice, none for a robber. */
+export const PRICE_LIMIT_MEDIANS = 3n;
+/** What a relay pays onward at most unless told otherwise: the dearest longest circuit that anybody builds unless told otherwise. */
+export const MAX_ONWARD_PRICE: PricePerMiB = pricePerMiB(
+  USUAL_PRICE * MAX_MEDIAN_PRICES * PRICE_LIMIT_MEDIANS * BigInt(MAX_HOPS),
+);
+/** What a node binds for one wallet that it pays, in an hour, base units: 20 credits, half a GiB of the usual circuit. */
+export const SPEND_LIMIT_PEER: Amount = amount(20_000_000n);
+/** What a gateway pays for one site in an hour: 10 credits, 256 MiB of the usual circuit. */
+export const SPEND_LIMIT_SITE: Amount = amount(10_000_000n);
+/** What a node binds in channels and burns for them in an hour, beyond what it earned in it: 50 credits. */
+export const SPEND_LIMIT: Amount = amount(50_000_000n);
+/** Wallets, and sites, of which the last hour's spending is remembered: about 100 bytes each. */
+export const MAX_BUDGET_ENTRIES = 1024;
 /** Accounts kept in memory; older idle ones are on disk only. */
 export const MAX_ACCOUNTS = 10_000;
 /** A settlement bids at most this part of what it moves for its place in a full block: the rest is what it is settled for. */
@@ -113,6 +137,8 @@ export const MAX_NAMES_LOOKED_UP = 64;
 
 /** Channels a peer may present in vain on one link, each costing us a look at the ledger, before the link is closed. */
 export const MAX_FAILED_CHANNELS = 4;
+/** Presented channels that a node looks up in a second, over all its links: each is a question to the ledger of about 300 bytes. */
+export const MAX_CHANNEL_LOOKUPS_PER_SECOND = 50;
 /** Time for a peer to look up our channel and state its terms, milliseconds: a slow RPC and its retries. */
 export const CHANNEL_OPEN_MILLIS = 30_000;
 

@@ -30,6 +30,9 @@ export interface ChannelState {
   readonly closeAt: UnixSeconds | undefined;
 }
 
+/** Where a channel stands on chain. */
+export type ChannelPlace = Pick<ChannelState, 'till' | 'slot'>;
+
 export interface TillState {
   readonly address: LedgerAddress;
   readonly owner: LedgerAddress;
@@ -37,6 +40,12 @@ export interface TillState {
   /** Earned and not yet withdrawn. */
   readonly earned: Amount;
   readonly lifetimeEarned: Amount;
+  /** The least deposit of a new channel. */
+  readonly minDeposit: Amount;
+  /** The least opening payment of a new channel: burned for good. */
+  readonly opening: Amount;
+  /** What the opener of a channel puts down until it closes. */
+  readonly slotRent: Lamports;
   /** Open channels only. */
   readonly channels: readonly ChannelState[];
   /** Generation of each slot, free ones included: a channel of an earlier generation in that slot is closed for good. */
@@ -109,6 +118,20 @@ export interface BankState extends BankSettings {
 export interface Balances {
   readonly lamports: Lamports;
   readonly credits: Amount;
+}
+
+/** What a payer burns into a channel. */
+export interface ChannelFunds {
+  /** More than 0. What is not spent comes back. */
+  readonly deposit: Amount;
+  /** Burned for good; exactly what the till asks when absent. */
+  readonly opening?: Amount | undefined;
+}
+
+/** What a wallet holds in credits, and what its till earned and was not withdrawn; undefined without a till. */
+export interface Holdings {
+  readonly credits: Amount;
+  readonly earned: Amount | undefined;
 }
 
 /** What one confirmed transaction cost and is called. */
@@ -221,9 +244,13 @@ export interface LedgerReader {
   tillAddress(owner: LedgerAddress): LedgerAddress;
   /** As of `confirmed` unless told otherwise. */
   till(owner: LedgerAddress, commitment?: Commitment): Promise<TillState | undefined>;
-  /** undefined when the slot is free or the till does not exist. */
+  /** Of each owner, in that order: a few requests for hundreds of them. */
+  holdings(owners: readonly LedgerAddress[]): Promise<readonly Holdings[]>;
+  /** undefined when the slot is free or the till does not exist. Reads that slot only. */
   channel(till: LedgerAddress, slot: number): Promise<ChannelState | undefined>;
-  /** Open channels that `payer` pays, over all tills. */
+  /** The same for several places, in that order. */
+  channels(places: readonly ChannelPlace[]): Promise<readonly (ChannelState | undefined)[]>;
+  /** Open channels that `payer` pays, over all tills: reads the tills of the whole network. For whoever asks for that by hand. */
   channelsOf(payer: LedgerAddress): Promise<readonly ChannelState[]>;
   name(name: string): Promise<NameRecord | undefined>;
   /** Those of the names that are registered, at most `MAX_NAMES_LOOKED_UP` of them: one request. */
@@ -245,8 +272,11 @@ export interface LedgerWallet {
   growTill(slots: number): Promise<TransactionResult>;
   /** Gives the rent back. Refused while the till holds an open channel or earnings. @throws CHANNEL_UNKNOWN when there is no till. */
   closeTill(): Promise<TransactionResult>;
-  /** Opens a channel to the payee's till in a free slot. @throws CHANNEL_UNKNOWN no till; LIMIT_EXCEEDED no free slot; INSUFFICIENT_FUNDS. */
-  openChannel(payee: LedgerAddress, delegate: LedgerAddress, deposit: Amount): Promise<ChannelState>;
+  /**
+   * Opens a channel to the payee's till in a free slot, and puts down its slot rent. The deposit alone may be given for the
+   * funds. @throws CHANNEL_UNKNOWN no till; LIMIT_EXCEEDED no free slot; INSUFFICIENT_FUNDS; INVALID_ARGUMENT below the till's terms.
+   */
+  openChannel(payee: LedgerAddress, delegate: LedgerAddress, funds: Amount | ChannelFunds): Promise<ChannelState>;
   topUp(channel: ChannelState, amount: Amount): Promise<TransactionResult>;
   requestClose(channel: ChannelState): Promise<TransactionResult>;
   /** After the challenge period; or at once when `payee` (the till owner's wallet) signs too. */

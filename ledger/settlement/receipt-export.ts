@@ -1,14 +1,12 @@
 /** Keeps a receipt file as new as the books, so that a copy of it can be settled while this node is away. */
-import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
-import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { messageOf, RelaymintError } from '../../core/errors.ts';
+import { messageOf } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import type { BookStore } from '../accounting/index.ts';
 import type { SignedReceipt } from '../receipt/index.ts';
+import { replaceFile } from '../replace-file.ts';
 import { encodeReceiptFile } from './receipt-file.ts';
 import type { FiledReceipt } from './receipt-file.ts';
 
@@ -91,26 +89,5 @@ class ReceiptExport implements AsyncDisposable {
     } catch (error) {
       this.#log.warn({ reason: messageOf(error) }, 'the receipts could not be exported; it is tried again');
     }
-  }
-}
-
-/** Readers see the old file or the new one, and after a power cut there is one of them. @throws RelaymintError STORAGE_FAILED. */
-async function replaceFile(file: string, content: Uint8Array): Promise<void> {
-  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(6).toString('hex')}`);
-  try {
-    const handle = await open(temporary, 'wx', 0o600);
-    try {
-      await handle.writeFile(content);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    throw new RelaymintError('STORAGE_FAILED', `${file} cannot be written: ${messageOf(cause)}.`, {
-      remedy: 'Check that its folder exists, its permissions and the disk.',
-      cause,
-    });
   }
 }

@@ -1,18 +1,22 @@
 /** Reads the chain. */
 import { MintLayout, AccountLayout, TOKEN_PROGRAM_ID } from '@solana/spl-token';
 import { PublicKey, SYSVAR_CLOCK_PUBKEY } from '@solana/web3.js';
-import type { AccountInfo } from '@solana/web3.js';
+import type { AccountInfo, DataSlice } from '@solana/web3.js';
 import bs58 from 'bs58';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
-import { RelaymintError } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
+import { MAX_ACCOUNTS } from '../../core/limits.ts';
 import { amount, lamports, unixSeconds } from '../../core/units.ts';
 import type { Lamports, UnixSeconds } from '../../core/units.ts';
 import type {
   BankState,
   Balances,
+  ChannelPlace,
   ChannelState,
   Commitment,
+  Holdings,
   LedgerReader,
   NameRecord,
   PreparedTransaction,
@@ -22,16 +26,20 @@ import type { SolanaLedgerOptions } from './options.ts';
 import {
   DISCRIMINATORS,
   FILTER_OFFSETS,
+  SIZES,
   bankAddress,
   creditAccountAddress,
   decodeBank,
   decodeName,
   decodeTill,
+  decodeTillHead,
+  decodeTillSlot,
   mintAddress,
   nameAddress,
+  slotOffset,
   tillAddress,
 } from './program/index.ts';
-import type { BankAccount, TillAccount } from './program/index.ts';
+import type { BankAccount, TillAccount, TillHead } from './program/index.ts';
 import { Rpc } from './rpc.ts';
 import { channelState, nameRecord, tillState, toAddress, toKey } from './states.ts';
 import type { ChannelContext } from './states.ts';
@@ -40,12 +48,20 @@ import { messageOfWire } from './version-one.ts';
 type Info = AccountInfo<Buffer>;
 
 const feeAnswer = z.object({ value: z.number().int().nonnegative().nullable() });
+/** Accounts that RPC nodes answer for in one request. */
+const ACCOUNTS_AT_ONCE = 100;
+/** Requests for slots under way at once. */
+const SLOTS_AT_ONCE = 8;
+/** The part of a till that says whose it is. */
+const HEAD: DataSlice = { offset: 0, length: SIZES.tillHeader };
 
 export class SolanaReader implements LedgerReader {
   readonly programId: LedgerAddress;
   /** For this folder only. */
   readonly program: PublicKey;
   readonly rpc: Rpc;
+  /** Tills whose slots were read. */
+  readonly #heads = new LRUCache<LedgerAddress, TillHead>({ max: MAX_ACCOUNTS });
   /** Fixed at initialization, so asked for once. */
   #clusterTag: Promise<Uint8Array> | undefined;
 
@@ -114,12 +130,58 @@ export class SolanaReader implements LedgerReader {
     return till === undefined ? undefined : tillState(await this.#channelContext(), address, till);
   }
 
+  async holdings(owners: readonly LedgerAddress[]): Promise<readonly Holdings[]> {
+    const keys = owners.map(toKey);
+    const [credits, heads] = await Promise.all([
+      this.#slices(
+        keys.map((key) => creditAccountAddress(this.program, key)),
+        { offset: 0, length: AccountLayout.span },
+      ),
+      this.#slices(
+        keys.map((key) => tillAddress(this.program, key)),
+        HEAD,
+      ),
+    ]);
+    return owners.map((_, index) => {
+      const account = credits[index];
+      const held = account?.owner.equals(TOKEN_PROGRAM_ID) === true && account.data.length === AccountLayout.span;
+      return {
+        credits: amount(held ? AccountLayout.decode(account.data).amount : 0n),
+        earned: this.#headOf(heads[index])?.earned,
+      };
+    });
+  }
+
   async channel(till: LedgerAddress, slot: number): Promise<ChannelState | undefined> {
-    const address = toKey(till);
-    const account = await this.tillAccount(address);
-    const found = account?.slots[slot];
-    if (account === undefined || found?.open !== true) return undefined;
-    return channelState(await this.#channelContext(), address, account, found);
+    const [found] = await this.channels([{ till, slot }]);
+    return found;
+  }
+
+  async channels(places: readonly ChannelPlace[]): Promise<readonly (ChannelState | undefined)[]> {
+    if (places.length === 0) return [];
+    const [context] = await Promise.all([this.#channelContext(), this.#readHeads(places)]);
+    const bySlot = new Map<number, number[]>();
+    for (const [index, { till, slot }] of places.entries()) {
+      if (slot < (this.#heads.get(till)?.slots ?? 0)) bySlot.set(slot, [...(bySlot.get(slot) ?? []), index]);
+    }
+    const found: (ChannelState | undefined)[] = places.map(() => undefined);
+    const left = [...bySlot];
+    const work = async (): Promise<void> => {
+      for (let next = left.pop(); next !== undefined; next = left.pop()) {
+        const [slot, indexes] = next;
+        const keys = indexes.map((index) => toKey((places[index] as ChannelPlace).till));
+        const infos = await this.#slices(keys, { offset: slotOffset(slot), length: SIZES.slot });
+        for (const [at, index] of indexes.entries()) {
+          const head = this.#heads.get((places[index] as ChannelPlace).till);
+          const info = infos[at];
+          if (head === undefined || info === undefined || !this.#isOwnPart(info, SIZES.slot)) continue;
+          const state = decodeTillSlot(info.data, slot);
+          if (state.open) found[index] = channelState(context, keys[at] as PublicKey, head, state);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: SLOTS_AT_ONCE }, work));
+    return found;
   }
 
   async channelsOf(payer: LedgerAddress): Promise<readonly ChannelState[]> {
@@ -174,6 +236,48 @@ export class SolanaReader implements LedgerReader {
   ): Promise<readonly (Info | undefined)[]> {
     const found = await this.rpc.ask((connection) => connection.getMultipleAccountsInfo([...keys], commitment));
     return keys.map((_, index) => found[index] ?? undefined);
+  }
+
+  /** A part of each account. Whatever they are, no more than that comes over the wire. */
+  async #slices(keys: readonly PublicKey[], dataSlice: DataSlice): Promise<readonly (Info | undefined)[]> {
+    const infos: (Info | undefined)[] = [];
+    for (let from = 0; from < keys.length; from += ACCOUNTS_AT_ONCE) {
+      const some = keys.slice(from, from + ACCOUNTS_AT_ONCE);
+      const found = await this.rpc.ask((connection) =>
+        connection.getMultipleAccountsInfo(some, { commitment: 'confirmed', dataSlice }),
+      );
+      infos.push(...some.map((_, index) => found[index] ?? undefined));
+    }
+    return infos;
+  }
+
+  /** Reads whose tills these are, where that is not known. Neither owner nor layout of a till ever changes; it only grows. */
+  async #readHeads(places: readonly ChannelPlace[]): Promise<void> {
+    const unknown = new Set(
+      places.filter(({ till, slot }) => slot >= (this.#heads.get(till)?.slots ?? 0)).map(({ till }) => till),
+    );
+    const tills = [...unknown];
+    const infos = await this.#slices(tills.map(toKey), HEAD);
+    for (const [index, till] of tills.entries()) {
+      const head = this.#headOf(infos[index]);
+      if (head === undefined) this.#heads.delete(till);
+      else this.#heads.set(till, head);
+    }
+  }
+
+  /** undefined for what is no till of this program. */
+  #headOf(info: Info | undefined): TillHead | undefined {
+    if (info === undefined || !this.#isOwnPart(info, SIZES.tillHeader)) return undefined;
+    try {
+      return decodeTillHead(info.data);
+    } catch (error) {
+      if (isRelaymintError(error, 'INVALID_ENCODING')) return undefined;
+      throw error;
+    }
+  }
+
+  #isOwnPart({ owner, data }: Info, length: number): boolean {
+    return owner.equals(this.program) && data.length === length;
   }
 
   /** For this folder: a till with its free slots too. */

@@ -3,7 +3,7 @@ import type { PublicKey } from '@solana/web3.js';
 import { PublicKey as Key } from '@solana/web3.js';
 import { ledgerAddress } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
-import { amount } from '../../core/units.ts';
+import { amount, lamports } from '../../core/units.ts';
 import type { UnixSeconds } from '../../core/units.ts';
 import type { ChannelState, NameRecord, TillState } from '../contract.ts';
 import { nameStatus } from '../term.ts';
@@ -31,6 +31,9 @@ export function tillState(context: ChannelContext, address: PublicKey, till: Til
     slots: till.slots.length,
     earned: till.earned,
     lifetimeEarned: till.lifetimeEarned,
+    minDeposit: amount(0n),
+    opening: amount(0n),
+    slotRent: lamports(0n),
     channels: till.slots.filter((slot) => slot.open).map((slot) => channelState(context, address, till, slot)),
     generations: till.slots.map((slot) => slot.generation),
   };
@@ -39,7 +42,7 @@ export function tillState(context: ChannelContext, address: PublicKey, till: Til
 export function channelState(
   context: ChannelContext,
   address: PublicKey,
-  till: TillAccount,
+  till: Pick<TillAccount, 'owner'>,
   slot: TillSlot,
 ): ChannelState {
   const { programId, clusterTag } = context;

@@ -8,6 +8,7 @@ import type { LedgerAddress } from '../../core/ids.ts';
 import { amount as toAmount, formatCredits, formatSol, lamports as toLamports } from '../../core/units.ts';
 import type { Amount, Lamports } from '../../core/units.ts';
 import type {
+  ChannelFunds,
   ChannelState,
   ContentShare,
   FeePerReceipt,
@@ -130,7 +131,12 @@ export class SolanaWallet implements LedgerWallet {
     return this.#run([program.closeTill(this.#program, { owner: this.#owner })]);
   }
 
-  async openChannel(payee: LedgerAddress, delegate: LedgerAddress, deposit: Amount): Promise<ChannelState> {
+  async openChannel(
+    payee: LedgerAddress,
+    delegate: LedgerAddress,
+    funds: Amount | ChannelFunds,
+  ): Promise<ChannelState> {
+    const deposit = typeof funds === 'bigint' ? funds : funds.deposit;
     await this.#requireCredits(deposit);
     const till = program.tillAddress(this.#program, toKey(payee));
     for (let attempt = 1; ; attempt += 1) {

@@ -8,6 +8,7 @@ import type { Amount, PricePerMiB } from '../../core/units.ts';
 import type { SignedOffer } from '../discovery/offer.ts';
 import type { LinkManager } from '../link/contract.ts';
 import type { Metering } from '../meter/contract.ts';
+import type { ExtendRules } from './extend-target.ts';
 
 /**
  * A flow-controlled byte stream inside a circuit. Half-open is allowed: `end()` closes our direction only.
@@ -134,6 +135,10 @@ export interface CircuitEndpointOptions {
   readonly relayPrice?: PricePerMiB;
   /** The most that our own circuits pay for channels which hops open onward, base units a circuit. Default 0. */
   readonly maxSetup?: Amount;
+  /** Most that we pay onward for a MiB of somebody else's circuit (`onwardPriceAllowed`). Default MAX_ONWARD_PRICE. */
+  readonly maxOnwardPrice?: PricePerMiB;
+  /** Where circuits of others may lead (`extendTarget`); absent: wherever an EXTEND says. */
+  readonly extend?: Omit<ExtendRules, 'isLinked'>;
   /** Circuits of others that we take part in. Default MAX_JOINED_CIRCUITS. */
   readonly maxJoinedCircuits?: number;
   readonly timing?: CircuitTiming;
@@ -167,6 +172,11 @@ export interface CircuitPoolOptions {
   readonly service: string;
   /** The last hop; undefined: any node that offers the service. */
   readonly target?: NodeId;
+  /**
+   * Most that a circuit may cost each MiB, all hops together. Default: three times what the market asks for such a circuit
+   * (`defaultMaxPrice` in price.ts), looked up for each one.
+   */
+  readonly maxPrice?: PricePerMiB;
   readonly settings?: CircuitPoolSettings;
   readonly clock?: Clock;
   readonly log?: Log;
@@ -179,7 +189,7 @@ export interface CircuitPool extends AsyncDisposable {
   /**
    * Keeps circuits with this many relays (0..MAX_RELAYS) in front of the last hop; resolves once minCircuits are ready.
    * Repeated calls do not overshoot; another number replaces the circuits.
-   * @throws RelaymintError NO_ROUTE (too few relays or no last hop known) or the last failure to build.
+   * @throws RelaymintError NO_ROUTE (too few relays, no last hop known, or none within maxPrice) or the last failure to build.
    */
   buildTunnels(hops: number): Promise<void>;
   /** Ready circuits that take new streams. */
@@ -188,5 +198,7 @@ export interface CircuitPool extends AsyncDisposable {
   tunnelsReady(): number;
   /** The least busy ready circuit; builds one when there is none, or when all are busy and maxCircuits allows. @throws as buildTunnels, CLOSED, ABORTED. */
   circuit(options?: { readonly signal?: AbortSignal }): Promise<Circuit>;
+  /** What a circuit of this pool costs each MiB of its frames, all hops together; undefined for one of another pool. */
+  priceOf(circuit: Circuit): PricePerMiB | undefined;
   close(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /** The circuits of one node: accepts, builds, keeps and ends them. */
-import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import {
   CIRCUIT_BUILD_HIDDEN_MILLIS,
@@ -14,7 +14,7 @@ import {
 } from '../../core/limits.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { Log } from '../../core/ports.ts';
-import { MAX_PRICE, amount, pricePerMiB } from '../../core/units.ts';
+import { amount, pricePerMiB } from '../../core/units.ts';
 import type { Amount, PricePerMiB } from '../../core/units.ts';
 import { priceOf } from '../discovery/offer.ts';
 import type { SignedOffer } from '../discovery/offer.ts';
@@ -35,20 +35,21 @@ import { InitiatedCircuit } from './initiated.ts';
 import type { InitiatedTiming, PlannedHop } from './initiated.ts';
 import type { Leg } from './leg.ts';
 import { encodeCreated } from './messages.ts';
-import type { Create } from './messages.ts';
+import type { Create, Extend } from './messages.ts';
 import { isServiceName } from './mux.ts';
 import type { Refusal } from './mux.ts';
 import { CircuitPort } from './port.ts';
 import type { PortHost } from './port.ts';
+import { RELAY_SERVICE, addPrices } from './price.ts';
 import { DestroyReason, EndReason, ending, reasonWord } from './reason.ts';
 import type { Ending } from './reason.ts';
 import { RelayedCircuit } from './relayed.ts';
 import type { RelayHost } from './relayed.ts';
+import { extendFailure, extendTarget } from './extend-target.ts';
+import { CreateRate } from './create-rate.ts';
 import type { Traffic } from './scheduler.ts';
 import type { MuxStream } from './stream.ts';
 
-/** The service that carries circuits onward. */
-const RELAY_SERVICE = 'relay';
 const SETUP = reasonWord(DestroyReason.SETUP);
 const QUIET_MILLIS = 10_000;
 const PING_MILLIS = 10_000;
@@ -71,6 +72,7 @@ export function createCircuitEndpoint(options: CircuitEndpointOptions): CircuitE
 class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   readonly nodeId: NodeId;
   readonly relayPrice: PricePerMiB | undefined;
+  readonly maxOnwardPrice: PricePerMiB | undefined;
   readonly buildMillis: number;
   readonly hiddenBuildMillis: number;
   readonly traffic: Traffic = { framesIn: 0, framesOut: 0, bytesIn: 0, bytesOut: 0 };
@@ -83,6 +85,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   readonly #ports = new Map<Link, CircuitPort>();
   readonly #initiated = new Set<InitiatedCircuit>();
   readonly #joined = new Set<RelayedCircuit>();
+  readonly #createRate = new CreateRate();
   readonly #destroyed = new Map<DestroyReason, number>();
   readonly #unsubscribe: () => void;
   readonly #watches: readonly NodeJS.Timeout[];
@@ -95,6 +98,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     this.#options = options;
     this.nodeId = options.nodeId;
     this.relayPrice = options.relayPrice;
+    this.maxOnwardPrice = options.maxOnwardPrice;
     this.#onionKey = options.onionKey;
     this.#log = options.log ?? silentLog;
     this.#maxJoined = options.maxJoinedCircuits ?? MAX_JOINED_CIRCUITS;
@@ -237,9 +241,20 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     return port;
   }
 
-  unreached(node: NodeId, error: unknown): void {
-    const reason = isRelaymintError(error) ? error.code : messageOf(error);
-    this.#log.debug({ node, reason }, 'A circuit was not carried on: the next hop cannot be reached or paid.');
+  async reachOnward(
+    request: Extend,
+    options: { readonly signal: AbortSignal; readonly setup: Amount },
+  ): Promise<CircuitPort> {
+    const { extend, links } = this.#options;
+    const isLinked = (node: NodeId): boolean => links.get(node) !== undefined;
+    const addresses = extend === undefined ? request.addresses : await extendTarget(request, { ...extend, isLinked });
+    return this.reach(request.node, addresses, options);
+  }
+
+  unreached(node: NodeId, error: unknown): Ending {
+    // That a channel costs something is told: the node was reached, and whoever asks may pay for it.
+    if (isRelaymintError(error, 'SETUP_UNPAID')) return ending(DestroyReason.SETUP, String(error.details['cost']));
+    return extendFailure(node, error, this.#log);
   }
 
   carry(bytes: number): boolean {
@@ -262,6 +277,10 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
 
   settled(): void {
     this.#onSettled();
+  }
+
+  createRate(): { take(): boolean } {
+    return this.#createRate.forLink();
   }
 
   // --- circuits of others ---------------------------------------------------------------------------------------------------------
@@ -354,7 +373,7 @@ function planOf(path: readonly SignedOffer[], service: string, setups: readonly 
     });
   }
   const plan: PlannedHop[] = [];
-  let price = 0n;
+  let price = pricePerMiB(0n);
   let setup = 0n;
   for (const [index, offer] of [...path.entries()].toReversed()) {
     const wanted = index === path.length - 1 ? service : RELAY_SERVICE;
@@ -365,15 +384,9 @@ function planOf(path: readonly SignedOffer[], service: string, setups: readonly 
         details: { hop: index },
       });
     }
-    price += own;
-    if (price > MAX_PRICE) {
-      throw new RelaymintError('NO_ROUTE', `The node ${offer.nodeId} asks more than any circuit may cost.`, {
-        remedy: 'Choose a cheaper node.',
-        details: { hop: index },
-      });
-    }
+    price = addPrices(own, price, index);
     setup += setups[index] ?? 0n;
-    plan.unshift({ offer, price: pricePerMiB(price), setup: amount(setup) });
+    plan.unshift({ offer, price, setup: amount(setup) });
   }
   return plan;
 }

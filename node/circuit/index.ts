@@ -15,7 +15,11 @@ export type {
   ServiceHandler,
   ServiceOptions,
 } from './contract.ts';
+export { CreateRate } from './create-rate.ts';
 export { createCircuitEndpoint } from './endpoint.ts';
+export { extendFailure, extendTarget, type ExtendRules } from './extend-target.ts';
 export { onionKeyFromSeed } from './handshake.ts';
+export { sellersOf } from './path.ts';
 export { createCircuitPool } from './pool.ts';
+export { onwardPriceAllowed } from './price.ts';
 export { DestroyReason } from './reason.ts';

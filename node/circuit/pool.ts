@@ -4,9 +4,11 @@ import type { NodeId } from '../../core/ids.ts';
 import { MAX_RELAYS } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
+import type { PricePerMiB } from '../../core/units.ts';
 import type { SignedOffer } from '../discovery/offer.ts';
 import type { Circuit, CircuitPool, CircuitPoolOptions, CircuitPoolSettings } from './contract.ts';
 import { choosePath, secureRandom } from './path.ts';
+import { priceOfPath } from './price.ts';
 
 const GIB = 2 ** 30;
 const DEFAULTS: Required<CircuitPoolSettings> = {
@@ -44,6 +46,7 @@ class Pool implements CircuitPool {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #members = new Set<Pooled>();
+  readonly #prices = new WeakMap<Circuit, PricePerMiB>();
   /** Nodes that failed, and until when they are avoided. */
   readonly #failed = new Map<NodeId, number>();
   readonly #stop = new AbortController();
@@ -119,6 +122,10 @@ class Pool implements CircuitPool {
     return abortable(underWay ?? this.#build(), signal);
   }
 
+  priceOf(circuit: Circuit): PricePerMiB | undefined {
+    return this.#prices.get(circuit);
+  }
+
   async close(): Promise<void> {
     if (this.#stop.signal.aborted) return;
     this.#stop.abort(closedError());
@@ -171,7 +178,7 @@ class Pool implements CircuitPool {
   #path(): SignedOffer[] {
     const now = this.#clock.now();
     for (const [node, until] of this.#failed) if (until <= now) this.#failed.delete(node);
-    const { offers, service, target, nodeId, random } = this.#options;
+    const { offers, service, target, nodeId, maxPrice, random } = this.#options;
     return choosePath({
       offers,
       service,
@@ -179,6 +186,7 @@ class Pool implements CircuitPool {
       relays: this.#relays ?? 0,
       self: nodeId,
       avoid: new Set(this.#failed.keys()),
+      maxPrice,
       random: random ?? secureRandom,
     });
   }
@@ -187,6 +195,7 @@ class Pool implements CircuitPool {
     const now = this.#clock.now();
     const member: Pooled = { circuit, builtAt: now, usedAt: now, retired: false };
     this.#members.add(member);
+    this.#prices.set(circuit, priceOfPath(path, this.#options.service));
     this.#retryWait = RETRY_FIRST;
     void circuit.closed.then((error) => this.#onClosed(member, path, error));
     return circuit;

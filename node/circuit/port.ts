@@ -37,6 +37,8 @@ const CIRCUIT_FRAMES = [
 /** What a port asks of the node. */
 export interface PortHost {
   readonly traffic: Traffic;
+  /** How often this link may have us answer a CREATE. */
+  createRate(): { take(): boolean };
   /** A peer wants a circuit: give the leg an owner, or destroy it. */
   accept(leg: Leg, create: Create): void;
   /** A leg is gone for good. */
@@ -61,6 +63,7 @@ export class CircuitPort implements LegPort {
   readonly #host: PortHost;
   readonly #scheduler: LinkScheduler;
   readonly #legs = new Map<number, Leg>();
+  readonly #creates: { take(): boolean };
   /** Parity of the ids that we give. */
   readonly #ownParity: number;
   #peersLegs = 0;
@@ -81,6 +84,7 @@ export class CircuitPort implements LegPort {
     this.link = link;
     this.meter = meter;
     this.#host = host;
+    this.#creates = host.createRate();
     this.#ownParity = link.dialer ? 1 : 0;
     this.#scheduler = new LinkScheduler({
       link,
@@ -272,6 +276,8 @@ export class CircuitPort implements LegPort {
       const create = decodeCreate(payload);
       if (this.#peersLegs > MAX_CIRCUITS_PER_LINK) {
         leg.destroy(ending(DestroyReason.RESOURCE, 'too many circuits on this link'));
+      } else if (!this.#creates.take()) {
+        leg.destroy(ending(DestroyReason.RESOURCE, 'too many circuits at once: try again later'));
       } else if (!this.meter.canCarry(create.price)) {
         leg.destroy(ending(DestroyReason.PRICE, `${create.price} per MiB is more than this payer's window carries`));
       } else {

@@ -18,7 +18,7 @@
  * still passes to the hop before us until its DESTROY has come; then ours goes up. Only when the hop before us is gone is
  * what still comes lost, and that payer owes it.
  */
-import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import {
   CIRCUIT_WINDOW,
@@ -41,6 +41,7 @@ import type { Extend } from './messages.ts';
 import { Mux } from './mux.ts';
 import type { MuxOwner, Refusal } from './mux.ts';
 import type { CircuitPort } from './port.ts';
+import { onwardPriceAllowed } from './price.ts';
 import { DestroyReason, ending, endingError } from './reason.ts';
 import type { Ending } from './reason.ts';
 import type { MuxStream } from './stream.ts';
@@ -51,16 +52,17 @@ export interface RelayHost {
   readonly nodeId: NodeId;
   /** undefined: this node carries nothing onward. */
   readonly relayPrice: PricePerMiB | undefined;
+  /** The most that is paid onward for somebody else's circuit; undefined: MAX_ONWARD_PRICE. */
+  readonly maxOnwardPrice: PricePerMiB | undefined;
   readonly buildMillis: number;
   readonly hiddenBuildMillis: number;
-  /** A link to the next hop on which we can pay. @throws RelaymintError. */
-  reach(
-    node: NodeId,
-    addresses: readonly string[],
-    options: { readonly signal: AbortSignal; readonly setup: Amount },
-  ): Promise<CircuitPort>;
-  /** The next hop could not be reached or paid: for our log only. */
-  unreached(node: NodeId, error: unknown): void;
+  /**
+   * A link to the next hop on which we can pay; on chain, no more is spent for it than `setup`.
+   * @throws RelaymintError: what it was is for `unreached` alone.
+   */
+  reachOnward(request: Extend, options: { readonly signal: AbortSignal; readonly setup: Amount }): Promise<CircuitPort>;
+  /** What the outside is told of a next hop that could not be reached or paid; our log has the cause. */
+  unreached(node: NodeId, error: unknown): Ending;
   /** May so much more be granted on circuits of others? Counted until it is given back with a negative number. */
   carry(bytes: number): boolean;
   /** Serves a stream, or says why not. */
@@ -296,6 +298,10 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
       this.end(ending(DestroyReason.PRICE, `of ${this.#up.price} per MiB, ${left} would be left, and ${own} is asked`));
       return;
     }
+    if (!onwardPriceAllowed(request.price, this.#host.maxOnwardPrice)) {
+      this.end(ending(DestroyReason.PRICE, `${request.price} per MiB is more than is paid onward here`));
+      return;
+    }
     if (request.setup > this.#up.setup) {
       this.end(ending(DestroyReason.PRICE, `of ${this.#up.setup} for set-up, ${request.setup} cannot be passed on`));
       return;
@@ -318,7 +324,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
   async #reach(request: Extend, signal: AbortSignal): Promise<void> {
     const setup = amount(this.#up.setup - request.setup);
     try {
-      const port = await this.#host.reach(request.node, request.addresses, { signal, setup });
+      const port = await this.#host.reachOnward(request, { signal, setup });
       if (this.#over !== undefined) return;
       const { sponsor } = this.#up.port;
       const hops = this.#up.hops - 1;
@@ -330,8 +336,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
       );
       this.#down.heir = this;
     } catch (error) {
-      this.#host.unreached(request.node, error);
-      this.end(unreached(error));
+      this.end(this.#host.unreached(request.node, error));
     }
   }
 
@@ -431,15 +436,6 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
     this.#counted = 0;
     this.#host.over(this, why);
   }
-}
-
-/**
- * Why the next hop was not reached: to the outside, only whether it is a matter of set-up. What else it was would tell
- * strangers about the network that we stand in.
- */
-function unreached(error: unknown): Ending {
-  if (isRelaymintError(error, 'SETUP_UNPAID')) return ending(DestroyReason.SETUP, String(error.details['cost']));
-  return ending(DestroyReason.UNREACHABLE, 'the next hop cannot be reached or paid');
 }
 
 function isUnpayable(error: RelaymintError): boolean {

@@ -5,6 +5,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { messageOf } from '../../core/errors.ts';
 import { BID_PARTS, MAX_CLOSING_BID } from '../../core/limits.ts';
 import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
+import { SPEND_LIMIT, SPEND_LIMIT_PEER, SPEND_LIMIT_SITE } from '../../core/limits.ts';
 import {
   formatCredits,
   formatSol,
@@ -152,6 +153,12 @@ export interface NodeOptions extends CommonOptions, LedgerOptions {
   readonly label?: string;
   readonly bootstrap: readonly PeerAddress[];
   readonly deposit: Amount;
+  readonly maxPrice?: PricePerMiB;
+  readonly maxOpening?: Amount;
+  readonly spendLimit: Amount;
+  readonly spendLimitPeer: Amount;
+  readonly spendLimitSite?: Amount;
+  readonly closeIdle: number;
   readonly airdrop?: Lamports;
   readonly maxPriorityFee?: Lamports;
   readonly seed?: string;
@@ -164,6 +171,25 @@ export function priorityFeeOption(): Option {
     'most that one transaction bids for its place in full blocks; it bids what others recently paid, 0 never bids ' +
       `(default: ${formatSol(DEFAULT_MAX_PRIORITY_FEE)}; where channels are closing 1/${BID_PARTS} of what they hold, at most ${formatSol(lamports(MAX_CLOSING_BID))})`,
   ).argParser(sol);
+}
+
+const DEFAULT_IDLE_HOURS = 24;
+
+/** For a gateway: what it pays for one site. */
+export function siteLimitOption(): Option {
+  return creditsOption(
+    '--spend-limit-site <credits>',
+    "most that one site's pages and files may cost in an hour",
+    SPEND_LIMIT_SITE,
+  );
+}
+
+/** For a node that carries circuits onward. */
+export function privateHopsOption(): Option {
+  return new Option(
+    '--allow-private-hops',
+    'let circuits of others lead into private networks too (a network of your own)',
+  );
 }
 
 /** What every command that runs a node takes. */
@@ -189,6 +215,30 @@ export function addNodeOptions(command: Command, role: string): Command {
         'deposit of a channel to a neighbour that this node pays',
         parseCredits('1'),
       ),
+    )
+    .addOption(
+      new Option('--max-price <credits>', 'most that a MiB may cost on a circuit, all hops together')
+        .argParser(price)
+        .default(undefined, 'three times what the market asks; for others onward 0.84'),
+    )
+    .addOption(
+      new Option('--max-opening <credits>', 'most that opening a channel may burn')
+        .argParser(credits)
+        .default(undefined, 'one MiB at the highest price that is paid'),
+    )
+    .addOption(
+      creditsOption(
+        '--spend-limit <credits>',
+        'most that goes into channels in an hour, beyond what was earned in it',
+        SPEND_LIMIT,
+      ),
+    )
+    .addOption(creditsOption('--spend-limit-peer <credits>', 'the same for one wallet that is paid', SPEND_LIMIT_PEER))
+    .option(
+      '--close-idle <hours>',
+      'close channels from which nothing was paid for this long; 0 never does',
+      wholeNumber(0, 8760),
+      DEFAULT_IDLE_HOURS,
     )
     .option(
       '--airdrop <sol>',

@@ -29,7 +29,8 @@ class Book implements OfferBook {
 
   add(offer: SignedOffer): boolean {
     if (isExpired(offer, this.#clock.now())) return false;
-    const known = this.#offers.get(offer.nodeId);
+    // What has expired says nothing any more: neither its sequence nor that it stands here.
+    const known = this.get(offer.nodeId);
     if (known !== undefined && known.sequence >= offer.sequence) return false;
     if (known === undefined) {
       if (!this.#makeRoom(offer)) return false;
@@ -42,7 +43,9 @@ class Book implements OfferBook {
 
   get(node: NodeId): SignedOffer | undefined {
     const offer = this.#offers.get(node);
-    return offer === undefined || isExpired(offer, this.#clock.now()) ? undefined : offer;
+    if (offer === undefined || !isExpired(offer, this.#clock.now())) return offer;
+    this.remove(node);
+    return undefined;
   }
 
   find(service: string): SignedOffer[] {
@@ -60,11 +63,11 @@ class Book implements OfferBook {
   }
 
   page(after: NodeId | undefined, limit: number): SignedOffer[] {
-    this.#ordered ??= [...this.#offers.keys()].sort();
+    const ordered = (this.#ordered ??= [...this.#offers.keys()].sort());
     const found: SignedOffer[] = [];
-    for (let i = after === undefined ? 0 : firstAfter(this.#ordered, after); i < this.#ordered.length; i += 1) {
+    for (let i = after === undefined ? 0 : firstAfter(ordered, after); i < ordered.length; i += 1) {
       if (found.length === limit) break;
-      const offer = this.get(this.#ordered[i] as NodeId);
+      const offer = this.get(ordered[i] as NodeId);
       if (offer !== undefined) found.push(offer);
     }
     return found;
@@ -80,8 +83,8 @@ class Book implements OfferBook {
   }
 
   #alive(): SignedOffer[] {
-    const now = this.#clock.now();
-    return [...this.#offers.values()].filter((offer) => !isExpired(offer, now));
+    this.#dropExpired();
+    return [...this.#offers.values()];
   }
 
   #dropExpired(): void {
@@ -91,6 +94,7 @@ class Book implements OfferBook {
 
   /** False when the newcomer is the one that would have to go. */
   #makeRoom(newcomer: SignedOffer): boolean {
+    if (this.#offers.size >= this.#limit) this.#dropExpired();
     if (this.#offers.size < this.#limit) return true;
     let soonest = newcomer;
     for (const offer of this.#offers.values()) if (offer.expires < soonest.expires) soonest = offer;

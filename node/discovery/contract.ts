@@ -8,7 +8,8 @@ import type { SignedOffer } from './offer.ts';
 export interface OfferBook {
   readonly size: number;
   /**
-   * True when the offer was new: an unknown node or a higher sequence. An expired or older one is not taken.
+   * True when the offer was new: an unknown node, a higher sequence, or one whose last offer has expired. An expired or
+   * older one is not taken.
    * A full book drops the offer that expires first.
    */
   add(offer: SignedOffer): boolean;
@@ -52,6 +53,11 @@ export interface DiscoveryOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly bootstrap?: readonly PeerAddress[];
+  /**
+   * Others know an offer of ours, still good, with this sequence, which is above that of the offer we give out: our clock
+   * was ahead when it was signed. Whoever signs our offers has to go past it to be heard.
+   */
+  readonly onOwnSequence?: (sequence: bigint) => void;
   /** Between two rounds of questions, milliseconds, plus or minus a quarter. Default 60,000. */
   readonly intervalMillis?: number;
 }

@@ -35,6 +35,9 @@ class Exchange implements Discovery {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #bootstrap: readonly PeerAddress[];
+  readonly #onOwnSequence: (sequence: bigint) => void;
+  /** The highest sequence of ours that was told of. */
+  #ownSequence = 0n;
   readonly #intervalMillis: number;
   readonly #talks = new Map<Link, Talk>();
   readonly #stop = new AbortController();
@@ -42,13 +45,15 @@ class Exchange implements Discovery {
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<number> | undefined;
 
-  constructor({ links, book, clock, log, bootstrap = [], intervalMillis = INTERVAL_MILLIS }: DiscoveryOptions) {
+  constructor(options: DiscoveryOptions) {
+    const { links, book, clock, log, bootstrap = [], intervalMillis = INTERVAL_MILLIS } = options;
     this.book = book;
     this.#links = links;
     this.#clock = clock;
     this.#log = log;
     this.#bootstrap = bootstrap.filter((peer) => peer.nodeId !== links.nodeId);
     this.#intervalMillis = intervalMillis;
+    this.#onOwnSequence = options.onOwnSequence ?? ((): void => {});
     // One listener for each peer that is asked, MAX_PEERS_ASKED and the bootstrap peers.
     setMaxListeners(0, this.#stop.signal);
     this.#unsubscribe = [links.onLink((link) => this.#attach(link)), links.onOffer((offer) => this.book.add(offer))];
@@ -151,11 +156,16 @@ class Exchange implements Discovery {
   /** A bad offer is left out; the peer that passed it on may know no better. */
   #take(encoded: Uint8Array): boolean {
     const claim = peekOffer(encoded);
-    if (claim === undefined || claim.nodeId === this.#links.nodeId) return false;
-    const known = this.book.get(claim.nodeId);
-    if (known !== undefined && known.sequence >= claim.sequence) return false;
+    if (claim === undefined) return false;
+    const own = claim.nodeId === this.#links.nodeId;
+    const known = own ? this.#ownSequence : this.book.get(claim.nodeId)?.sequence;
+    if (known !== undefined && known >= claim.sequence) return false;
     try {
-      return this.book.add(readOffer(encoded, this.#clock.now()));
+      const offer = readOffer(encoded, this.#clock.now());
+      if (!own) return this.book.add(offer);
+      this.#ownSequence = offer.sequence;
+      this.#onOwnSequence(offer.sequence);
+      return false;
     } catch (error) {
       if (!isRelaymintError(error)) throw error;
       this.#log.debug({ node: claim.nodeId, error }, 'An offer is refused');

@@ -62,13 +62,22 @@ export interface LinkMeter {
 
 /** Gives the channel from which a neighbour is paid. The composition root opens one on chain when there is none. */
 export interface ChannelProvider {
+  /** A channel to this wallet can be used that nothing has to be spent for. By what we know; nothing is asked. */
+  known(peerWallet: LedgerAddress): boolean;
+  /**
+   * What opening a channel to this wallet would cost now and never bring back: what its till asks to be burned, and the
+   * transaction's fee at the bank's price. Base units. @throws RelaymintError CHANNEL_UNKNOWN (it has no till), LEDGER_UNREACHABLE.
+   */
+  openingCost(peerWallet: LedgerAddress): Promise<Amount>;
+  /**
+   * @throws RelaymintError CHANNEL_UNKNOWN, LIMIT_EXCEEDED (its till is full), INSUFFICIENT_FUNDS, PRICE_TOO_HIGH (it asks more
+   * to be burned than we allow), BUDGET_EXHAUSTED, LEDGER_UNREACHABLE, CLOSED.
+   */
   channelTo(
     peerWallet: LedgerAddress,
     peer: NodeId,
   ): Promise<{ readonly channel: ChannelState; readonly delegate: Signer }>;
-  /** What `channelTo` would spend on chain for good, base units: 0 when a channel is open. @throws RelaymintError as `channelTo`. */
-  openingCost(peerWallet: LedgerAddress): Promise<Amount>;
-  /** The deposit runs low. Resolves with what the ledger shows after the top-up. Absent: nothing is topped up. */
+  /** The deposit runs low. Resolves with what the ledger shows after the top-up. Absent: nothing is topped up. @throws RelaymintError BUDGET_EXHAUSTED, .. */
   topUp?(channel: ChannelState, left: Amount): Promise<ChannelState>;
 }
 
@@ -77,7 +86,7 @@ export interface MeteringOptions {
   /** Our wallet: owner of the till that peers pay into. */
   readonly wallet: LedgerAddress;
   readonly book: AccountBook;
-  readonly reader: Pick<LedgerReader, 'channel'>;
+  readonly reader: Pick<LedgerReader, 'channel' | 'tillAddress'>;
   readonly channels: ChannelProvider;
   /** One MiB at this price is a stranger's window: our own offer. */
   readonly price: PricePerMiB;

@@ -14,6 +14,7 @@ import type { LedgerAddress } from '../../core/ids.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import type { Link } from '../link/contract.ts';
+import type { TokenBucket } from '../link/rate.ts';
 import type { LinkMeter, MeteringOptions } from './contract.ts';
 import {
   AccountStatus,
@@ -43,6 +44,7 @@ export class MeteredLink implements LinkMeter {
   readonly #link: Link;
   readonly #options: MeteringOptions;
   readonly #idleMillis: number;
+  readonly #lookups: TokenBucket;
   #spending: SpendingAccount | undefined;
   #earning: EarningAccount | undefined;
   #netting: Netting | undefined;
@@ -62,10 +64,17 @@ export class MeteredLink implements LinkMeter {
 
   readonly #sponsors: Sponsors;
 
-  constructor(link: Link, options: MeteringOptions, sponsors: Sponsors, idleMillis: number) {
+  /** What is `shared` by all links of a node. */
+  constructor(
+    link: Link,
+    options: MeteringOptions,
+    shared: { readonly sponsors: Sponsors; readonly lookups: TokenBucket },
+    idleMillis: number,
+  ) {
+    this.#lookups = shared.lookups;
     this.#link = link;
     this.#options = options;
-    this.#sponsors = sponsors;
+    this.#sponsors = shared.sponsors;
     this.#idleMillis = idleMillis;
     link.handle(FrameType.CHANNEL, (_circuit, payload) => this.#onClaim(payload));
     link.handle(FrameType.ACCOUNT, (_circuit, payload) => this.#onAccount(payload));
@@ -185,7 +194,10 @@ export class MeteredLink implements LinkMeter {
 
   /** @throws RelaymintError SETUP_UNPAID, `details.cost` base units: what opening a channel for somebody else takes. */
   async #ensurePaidFor(setup: Amount): Promise<void> {
-    const cost = await this.#options.channels.openingCost(this.#peerWallet());
+    const { channels } = this.#options;
+    const wallet = this.#peerWallet();
+    if (channels.known(wallet)) return;
+    const cost = await channels.openingCost(wallet);
     if (cost <= setup) return;
     throw new RelaymintError(
       'SETUP_UNPAID',
@@ -281,6 +293,11 @@ export class MeteredLink implements LinkMeter {
   /** @throws Refused, RelaymintError LEDGER_UNREACHABLE. */
   async #judge(claim: ChannelClaim): Promise<ChannelState> {
     const { reader, wallet, nodeId } = this.#options;
+    // A stranger names an account: nothing but our own till is ever read for it, and of that one slot.
+    if (claim.till !== reader.tillAddress(wallet)) {
+      throw new Refused(AccountStatus.NOT_OURS, 'it pays another wallet');
+    }
+    if (!this.#lookups.take()) throw new Refused(AccountStatus.LIMIT, 'too many channels are looked up now');
     const channel = await reader.channel(claim.till, claim.slot);
     if (channel === undefined || channel.generation !== claim.generation) {
       throw new Refused(AccountStatus.UNKNOWN, 'no such channel is open');

@@ -1,7 +1,9 @@
 /** The meters of a node's links: one book, one provider of channels, one LinkMeter for each link. */
 import { messageOf } from '../../core/errors.ts';
+import { MAX_CHANNEL_LOOKUPS_PER_SECOND } from '../../core/limits.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { Link } from '../link/contract.ts';
+import { TokenBucket } from '../link/rate.ts';
 import type { LinkMeter, Metering, MeteringOptions } from './contract.ts';
 import { MeteredLink } from './metered.ts';
 import { Sponsors } from './sponsor.ts';
@@ -18,6 +20,7 @@ class LedgerMetering implements Metering {
   readonly #options: MeteringOptions;
   readonly #meters = new Set<MeteredLink>();
   readonly #sponsors = new Sponsors();
+  readonly #lookups = new TokenBucket(MAX_CHANNEL_LOOKUPS_PER_SECOND, () => performance.now());
   readonly #toppingUp = new Set<Promise<void>>();
 
   constructor(options: MeteringOptions) {
@@ -41,7 +44,8 @@ class LedgerMetering implements Metering {
   }
 
   attach(link: Link): LinkMeter {
-    const meter = new MeteredLink(link, this.#options, this.#sponsors, this.#options.idleMillis ?? IDLE_MILLIS);
+    const shared = { sponsors: this.#sponsors, lookups: this.#lookups };
+    const meter = new MeteredLink(link, this.#options, shared, this.#options.idleMillis ?? IDLE_MILLIS);
     this.#meters.add(meter);
     void link.closed.then(() => this.#detach(meter));
     return meter;

@@ -17,7 +17,9 @@ export {
 } from './anonymity.ts';
 export { hides, isLocalAddress, parseLocations, reveals, type Location } from './location.ts';
 export { PHASES, PREFERENCES, isHidden, planDial, type Attempt, type Phase, type Preference } from './preference.ts';
-export { garlicMultiaddr, isLoopback, onionMultiaddr, parseAddress, unsupported } from './address.ts';
+export { garlicMultiaddr, isLoopback, onionMultiaddr, parseAddress, tcpAddress, unsupported } from './address.ts';
+export { isPublicIp } from './reach.ts';
+export { resolveHost } from './resolve.ts';
 export { isOnion, onionOf, readOnion } from './tor/address.ts';
 export { parseBridges, type Bridges } from './tor/bridges.ts';
 export { startTorDaemon, type TorDaemon, type TorDaemonOptions } from './tor/daemon.ts';

@@ -19,6 +19,11 @@ export interface ContentRoute {
   /** False once its circuit is gone: a new route is asked for. */
   readonly isOpen: boolean;
   readonly openStream: OpenStream;
+  /**
+   * Asked before each block; resolves with what to call when the block came, or did not. A route on which a site costs
+   * something takes it out of that site's budget here. @throws RelaymintError BUDGET_EXHAUSTED: the visitor is told.
+   */
+  readonly begin?: () => Promise<() => void>;
 }
 
 export interface Site {
@@ -238,9 +243,11 @@ class PooledContent implements SiteContent {
       let lease: Lease | undefined;
       try {
         lease = await leasing;
-        return await lease.client.get(cid, { signal });
+        return await getPaid(lease, cid, signal);
       } catch (error) {
         if (signal.aborted || this.#closed || !isRelaymintError(error)) throw error;
+        // Neither the host nor the way to it is to blame.
+        if (isRelaymintError(error, 'BUDGET_EXHAUSTED')) throw error;
         // Of several blocks that failed together the first one reports it.
         if (this.#lease === leasing) {
           this.#lease = undefined;
@@ -261,6 +268,15 @@ class PooledContent implements SiteContent {
     }
     this.#lease ??= this.#pool.lease(this.#site, this.#signal);
     return this.#lease;
+  }
+}
+
+async function getPaid({ client, route }: Lease, cid: CID, signal: AbortSignal): Promise<Uint8Array> {
+  const done = await route.begin?.();
+  try {
+    return await client.get(cid, { signal });
+  } finally {
+    done?.();
   }
 }
 

@@ -24,6 +24,11 @@ const TELLINGS: Partial<Record<ErrorCode, Telling>> = {
   LEDGER_REJECTED: { status: 502, title: 'The ledger refuses to answer', text: LEDGER_TEXT },
   INSUFFICIENT_FUNDS: { status: 502, title: 'This gateway has run out of credits' },
   DEPOSIT_EXHAUSTED: { status: 502, title: 'This gateway has run out of credits' },
+  BUDGET_EXHAUSTED: {
+    status: 503,
+    title: 'This gateway pays for no more of this now',
+    text: 'The gateway has a limit on what it spends in an hour, and it is reached. Try again later.',
+  },
   TIMEOUT: { status: 504, title: 'The host did not answer in time' },
   LIMIT_EXCEEDED: { status: 503, title: 'This gateway is busy' },
   CLOSED: { status: 503, title: 'This gateway is stopping' },

@@ -75,6 +75,8 @@ export interface MarketView {
   readonly pairs: readonly MarketPair[];
   readonly balances: readonly MarketBalance[];
   readonly names: readonly MarketName[];
+  /** Names that are not among them because what they point to is no content at all. */
+  readonly namesLeftOut?: number | undefined;
   readonly supply: MarketSupply;
   readonly settlement?: MarketSettlement | undefined;
   /** Unix milliseconds. */
@@ -130,6 +132,7 @@ export const marketViewSchema: z.ZodType<MarketView> = z.object({
       }),
     )
     .max(512),
+  namesLeftOut: whole.optional(),
   supply: z.object({
     bought: decimal,
     redeemed: decimal,

@@ -46,6 +46,10 @@ export const MAY_OPEN: Readonly<Record<string, { readonly what: readonly string[
     what: ['socks SocksClient'],
     why: 'SOCKS over a connection that node/transport/socket.ts opened',
   },
+  'node/transport/resolve.ts': {
+    what: ['dns/promises lookup'],
+    why: 'looks a name up before it is dialled, so that no stranger names a private address; never for an anonymous node',
+  },
   'node/link/tls.ts': { what: ['tls connect'], why: 'TLS over a connection that the policy opened' },
 };
 

@@ -1,6 +1,6 @@
 /** A node of the rows `hops-N`: composed as every node is, selling a source and an echo where it is the host. */
 import { RelaymintError } from '../../../core/errors.ts';
-import { lamports, parseCredits, pricePerMiB, type PricePerMiB } from '../../../core/units.ts';
+import { U64_MAX, amount, lamports, parseCredits, pricePerMiB, type PricePerMiB } from '../../../core/units.ts';
 import type { Circuit, CircuitStream } from '../../../node/circuit/index.ts';
 import { outboundSettings } from '../../../node/cli/outbound-options.ts';
 import { createLog } from '../../../node/cli/output.ts';
@@ -17,6 +17,8 @@ const PRICE: PricePerMiB = pricePerMiB(10_000n);
 /** The faucet's 20 SOL buy 10,000 credits; a deposit of a fifth of that carries 66 GiB over three hops before a top-up. */
 const AIRDROP = lamports(20_000_000_000n);
 const DEPOSIT = parseCredits('2000');
+/** A minute here carries what a home gateway does in a month. */
+const UNLIMITED = { perPeer: amount(U64_MAX), perSite: amount(U64_MAX), total: amount(U64_MAX) };
 const TILL_SLOTS = 8;
 /** How often a hop that is to leave looks whether its circuits have ended, milliseconds. */
 const LEAVE_POLL_MILLIS = 20;
@@ -48,6 +50,7 @@ function settingsOf(config: NodePeer): NodeSettings {
     seed: undefined,
     airdrop: AIRDROP,
     deposit: DEPOSIT,
+    spendLimits: UNLIMITED,
     locations: initiates ? [] : LOCATIONS[config.way.transport],
     onionKey: 'node',
     outbound: outboundOver(config.way),

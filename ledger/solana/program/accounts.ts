@@ -149,6 +149,30 @@ export function decodeTill(data: Uint8Array): TillAccount {
   return { bump, owner, earned, lifetimeEarned, slots };
 }
 
+/** Whose a till is, what it earned, and how many slots it has: what stands in its first `SIZES.tillHeader` bytes. */
+export interface TillHead {
+  readonly owner: PublicKey;
+  /** Earned and not yet withdrawn. */
+  readonly earned: Amount;
+  readonly slots: number;
+}
+
+/** @throws RelaymintError INVALID_ENCODING when the data are not the beginning of a till of a version known here. */
+export function decodeTillHead(data: Uint8Array): TillHead {
+  const reader = open(data, DISCRIMINATORS.till, 'till account');
+  exactSize(data, SIZES.tillHeader, 'beginning of a till account');
+  reader.bytes(4);
+  const slots = reader.u32();
+  if (slots > MAX_SLOTS) throw malformed('till account', `it claims ${slots} slots, more than ${MAX_SLOTS}`);
+  return { owner: key(reader), earned: amount(reader.u64()), slots };
+}
+
+/** One slot, from the `SIZES.slot` bytes at `slotOffset(slot)` of a till account. @throws RelaymintError INVALID_ENCODING. */
+export function decodeTillSlot(data: Uint8Array, slot: number): TillSlot {
+  exactSize(data, SIZES.slot, 'slot of a till');
+  return decodeSlot(new Reader(data, 'slot of a till'), slot);
+}
+
 /** @throws RelaymintError INVALID_ENCODING when the data are not a name of a version known here. */
 export function decodeName(data: Uint8Array): NameAccount {
   const reader = open(data, DISCRIMINATORS.name, 'name account');

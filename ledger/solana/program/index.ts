@@ -13,8 +13,16 @@ export {
   tillAddress,
 } from './addresses.ts';
 export type { ChannelCoordinates } from './addresses.ts';
-export { decodeBank, decodeCommitment, decodeName, decodeTill } from './accounts.ts';
-export type { BankAccount, CommitmentAccount, NameAccount, NameSplit, TillAccount, TillSlot } from './accounts.ts';
+export { decodeBank, decodeCommitment, decodeName, decodeTill, decodeTillHead, decodeTillSlot } from './accounts.ts';
+export type {
+  BankAccount,
+  CommitmentAccount,
+  NameAccount,
+  NameSplit,
+  TillAccount,
+  TillHead,
+  TillSlot,
+} from './accounts.ts';
 export { buy, collectFees, configure, initialize, redeem, withdraw } from './bank.ts';
 export type {
   BuyArguments,

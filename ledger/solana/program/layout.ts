@@ -155,6 +155,11 @@ export function tillSize(slots: number): number {
   return SIZES.tillHeader + slots * SIZES.slot;
 }
 
+/** Where a slot begins in a till account. */
+export function slotOffset(slot: number): number {
+  return tillSize(slot);
+}
+
 function layout(rows: readonly (readonly [string, FieldType, number])[]): readonly Field[] {
   let offset = 0;
   return rows.map(([name, type, size]) => {

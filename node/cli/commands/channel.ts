@@ -8,7 +8,7 @@ import type { ChannelState } from '../../../ledger/contract.ts';
 import { watchLifecycle } from '../lifecycle.ts';
 import { credits, parsed, walletFile, type WalletOptions } from '../options.ts';
 import { counted, createOutput } from '../output.ts';
-import { closeChannels, type ClosedChannels } from '../roles/channels.ts';
+import { closeChannels, type ClosedChannels } from '../roles/closing.ts';
 import { delegateAddress } from '../roles/keys.ts';
 import { channelTable, channelValue, closesText, leftIn, totalLeft, type SidedChannel } from './channel-table.ts';
 import { openWallet, transact, walletSubcommand, type Figures, type OpenedWallet } from './transact.ts';
@@ -141,8 +141,10 @@ async function close(ids: readonly string[], options: CloseCommandOptions): Prom
       return { inChannels: open.reduce((sum, one) => sum + leftIn(one), 0n) };
     },
     work: async () => {
-      const result = await closeChannels(opened.ledger, opened.wallet, {
-        only: ({ id }) => chosen.has(id),
+      const open = (await paidChannels(opened)).filter(({ id }) => chosen.has(id));
+      const result = await closeChannels(open, {
+        reader: opened.ledger,
+        wallet: opened.wallet,
         signal: lifecycle.signal,
         patienceSeconds: options.wait === true ? U64_MAX : 0n,
         onStep: (step, { id }) => progress.line(`${step === 'closed' ? 'Closed' : 'Requested the close of'} ${id}.`),

@@ -6,6 +6,7 @@ import { amount, formatBytes, formatCredits, formatSol, lamports } from '../../.
 import { createPolicy } from '../../transport/index.ts';
 import { callControl, readControlFile } from '../control/client.ts';
 import type {
+  BudgetStats,
   ControlCall,
   ControlResults,
   NodeStats,
@@ -119,9 +120,27 @@ function renderStats(stats: NodeStats): string {
     `  prices   ${prices.join(', ') || 'sells nothing'} (credits per MiB)`,
     `  links    ${stats.links}, circuits ${stats.circuits}, memory ${formatBytes(stats.rssBytes)}`,
     `  settled  ${stats.settlement.receipts} receipts in ${stats.settlement.transactions} transactions`,
+    `  spent    ${budgetText(stats.budget)}`,
     '',
     stats.pairs.length === 0 ? '  No neighbour has paid or been paid yet.' : pairs,
   ].join('\n');
+}
+
+/** In the last hour; only what comes near a limit besides the sum. */
+function budgetText({ limits, spent, earned, peers, sites }: BudgetStats): string {
+  const more = BigInt(earned);
+  const allowed = (limit: string): string => formatCredits(amount(BigInt(limit) + more));
+  const near = (value: string, limit: bigint): boolean => BigInt(value) * 2n >= limit;
+  const rows = [
+    ...peers
+      .filter((row) => near(row.spent, BigInt(limits.peer) + more))
+      .map((row) => `${credits(row.spent)} of ${allowed(limits.peer)} on ${shortId(row.wallet)}`),
+    ...sites
+      .filter((row) => near(row.spent, BigInt(limits.site)))
+      .map((row) => `${credits(row.spent)} of ${credits(limits.site)} on ${row.name}`),
+  ];
+  const sum = `${credits(spent)} of ${allowed(limits.total)} credits in the last hour`;
+  return rows.length === 0 ? sum : `${sum}; ${rows.join(', ')}`;
 }
 
 function credits(value: string): string {

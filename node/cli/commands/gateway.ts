@@ -1,7 +1,7 @@
 /** `relaymint gateway`: serves .web3 sites to browsers and pays the relays and hosts. */
 import type { Command } from 'commander';
 import { MAX_RELAYS } from '../../../core/limits.ts';
-import { SELLS_NOTHING, addNodeOptions, collect, wholeNumber, type NodeOptions } from '../options.ts';
+import { SELLS_NOTHING, addNodeOptions, collect, siteLimitOption, wholeNumber, type NodeOptions } from '../options.ts';
 import { addOutboundOptions, addPeerOptions, type OutboundOptions, type PeerOptions } from '../outbound-options.ts';
 import { runNode } from './run-node.ts';
 
@@ -22,6 +22,7 @@ export function gatewayCommand(program: Command): void {
     );
   addPeerOptions(addOutboundOptions(addNodeOptions(command, 'gateway')))
     .option('--hops <n>', `paid relays in front of the host, 1 to ${MAX_RELAYS}`, wholeNumber(1, MAX_RELAYS), 3)
+    .addOption(siteLimitOption())
     .option('--port <n>', 'where browsers connect; 0 for any free port', wholeNumber(0, 65_535), 8402)
     .option('--address <ip>', 'address to listen on', '127.0.0.1')
     .option('--host <name>', 'answer to this host name too (repeatable)', collect(String), [])

@@ -1,5 +1,6 @@
 /** `relaymint host`: stores content and serves it for pay. */
 import type { Command } from 'commander';
+import { USUAL_PRICE } from '../../../core/limits.ts';
 import { bytes, formatCredits, pricePerMiB, type Bytes, type PricePerMiB } from '../../../core/units.ts';
 import { parseName } from '../../../sites/name/index.ts';
 import {
@@ -36,7 +37,7 @@ interface HostOptions
   readonly maxRoyalty: number;
 }
 
-const DEFAULT_CONTENT_PRICE = pricePerMiB(10_000n);
+const DEFAULT_CONTENT_PRICE = USUAL_PRICE;
 const DEFAULT_PUBLISH_PRICE = pricePerMiB(1_000n);
 
 /** "500M", "20G" or plain bytes. @throws RangeError */

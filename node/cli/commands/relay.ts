@@ -1,12 +1,14 @@
 /** `relaymint relay`: carries other people's circuits for pay. */
 import type { Command } from 'commander';
-import { formatCredits, pricePerMiB, type PricePerMiB } from '../../../core/units.ts';
+import { USUAL_PRICE } from '../../../core/limits.ts';
+import { formatCredits, type PricePerMiB } from '../../../core/units.ts';
 import {
   addEarningOptions,
   addListenOptions,
   addNodeOptions,
   addTillOptions,
   priceOption,
+  privateHopsOption,
   type EarningOptions,
   type ListenOptions,
   type NodeOptions,
@@ -26,9 +28,10 @@ import { runNode } from './run-node.ts';
 interface RelayOptions
   extends NodeOptions, OutboundOptions, PeerOptions, ListenOptions, LocationOptions, TillOptions, EarningOptions {
   readonly price: PricePerMiB;
+  readonly allowPrivateHops?: true;
 }
 
-export const DEFAULT_RELAY_PRICE: PricePerMiB = pricePerMiB(10_000n);
+export const DEFAULT_RELAY_PRICE: PricePerMiB = USUAL_PRICE;
 
 export function relayCommand(program: Command): void {
   const command = program
@@ -45,6 +48,7 @@ export function relayCommand(program: Command): void {
     .addOption(
       priceOption('--price <credits>', 'credits for each MiB carried, both directions counted', DEFAULT_RELAY_PRICE),
     )
+    .addOption(privateHopsOption())
     .addHelpText(
       'after',
       '\nExample:\n  relaymint relay --listen /ip4/0.0.0.0/tcp/4001 --announce /ip4/203.0.113.7/tcp/4001 --price 0.01\n',

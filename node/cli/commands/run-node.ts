@@ -1,6 +1,7 @@
 /** What the long-running node commands have in common: open, say ready, run until told to end, close. */
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import path from 'node:path';
+import { SPEND_LIMIT_SITE } from '../../../core/limits.ts';
 import type { PricePerMiB } from '../../../core/units.ts';
 import type { NodeRole } from '../control/protocol.ts';
 import { startControlServer } from '../control/server.ts';
@@ -27,7 +28,7 @@ export interface RunNodeOptions {
     LocationOptions &
     RevealingOptions &
     Partial<ListenOptions> &
-    Partial<EarningOptions> & { readonly maxRoyalty?: number };
+    Partial<EarningOptions> & { readonly maxRoyalty?: number; readonly allowPrivateHops?: true };
   readonly relayPrice: PricePerMiB | undefined;
   /** The main price: one MiB at it is what a stranger may owe. */
   readonly windowPrice: PricePerMiB;
@@ -41,6 +42,7 @@ export interface RunNodeOptions {
   readonly describe: (node: RunningNode, addresses: readonly string[], ready: object) => string;
 }
 
+const HOUR_MILLIS = 60 * 60_000;
 const DEFAULT_LISTEN = '/ip4/127.0.0.1/tcp/0';
 
 export function nodeSettings(run: Omit<RunNodeOptions, 'prepare' | 'open' | 'describe'>): NodeSettings {
@@ -63,6 +65,15 @@ export function nodeSettings(run: Omit<RunNodeOptions, 'prepare' | 'open' | 'des
     seed: options.seed,
     airdrop: options.airdrop,
     deposit: options.deposit,
+    ...(options.maxPrice === undefined ? {} : { maxPrice: options.maxPrice }),
+    ...(options.maxOpening === undefined ? {} : { maxOpening: options.maxOpening }),
+    spendLimits: {
+      perPeer: options.spendLimitPeer,
+      perSite: options.spendLimitSite ?? SPEND_LIMIT_SITE,
+      total: options.spendLimit,
+    },
+    idleChannelMillis: options.closeIdle === 0 ? null : options.closeIdle * HOUR_MILLIS,
+    ...(options.allowPrivateHops === undefined ? {} : { allowPrivateHops: options.allowPrivateHops }),
     outbound: outboundSettings(options),
     relayPrice: run.relayPrice,
     windowPrice: run.windowPrice,

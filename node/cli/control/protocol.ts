@@ -37,6 +37,20 @@ export interface SettlementStats {
   readonly signatures: readonly string[];
 }
 
+/** What the last hour's spending was, and what it may be. Base units. */
+export interface BudgetStats {
+  /** In an hour: for one wallet, for one site, in all. */
+  readonly limits: { readonly peer: string; readonly site: string; readonly total: string };
+  /** Deposits, opening payments and top-ups. */
+  readonly spent: string;
+  /** Receipts of others: added to the limits for a wallet and in all. */
+  readonly earned: string;
+  /** On whom most was spent. */
+  readonly peers: readonly { readonly wallet: string; readonly spent: string }[];
+  /** What the bytes of sites cost, in a gateway. */
+  readonly sites: readonly { readonly name: string; readonly spent: string }[];
+}
+
 /** One transaction that a settlement would send. Values in base units. */
 export interface PlannedBatch {
   readonly receipts: readonly { readonly channel: string; readonly payer: string; readonly value: string }[];
@@ -67,6 +81,7 @@ export interface NodeStats {
   readonly circuits: number;
   readonly pairs: readonly PairStats[];
   readonly settlement: SettlementStats;
+  readonly budget: BudgetStats;
 }
 
 const decimal = z.string().regex(/^\d{1,39}$/);
@@ -89,6 +104,14 @@ export const settlementSchema: z.ZodType<SettlementStats> = z.object({
   computeUnits: z.number().int(),
   feeLamports: z.number().int(),
   signatures: z.array(z.string()),
+});
+
+const budgetSchema: z.ZodType<BudgetStats> = z.object({
+  limits: z.object({ peer: decimal, site: decimal, total: decimal }),
+  spent: decimal,
+  earned: decimal,
+  peers: z.array(z.object({ wallet: z.string(), spent: decimal })),
+  sites: z.array(z.object({ name: z.string(), spent: decimal })),
 });
 
 export const planSchema: z.ZodType<SettlementPlan> = z.object({
@@ -115,6 +138,7 @@ export const statsSchema: z.ZodType<NodeStats> = z.object({
   circuits: z.number().int(),
   pairs: z.array(pairSchema),
   settlement: settlementSchema,
+  budget: budgetSchema,
 });
 
 /** What `control.json` holds: where the node answers and the secret to show. */

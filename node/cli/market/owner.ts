@@ -2,7 +2,7 @@
 import type { LedgerWallet } from '../../../ledger/contract.ts';
 import { readKeyFile, type SolanaLedger } from '../../../ledger/solana/index.ts';
 import path from 'node:path';
-import { closeChannels } from '../roles/channels.ts';
+import { closeChannels } from '../roles/closing.ts';
 import { WALLET_FILE } from '../roles/keys.ts';
 
 async function ownerWallet(ledger: SolanaLedger, dataDir: string): Promise<LedgerWallet> {
@@ -17,7 +17,8 @@ export async function distributeOwnName(ledger: SolanaLedger, dataDir: string, n
 /** Takes back what the upload did not use. */
 export async function closeOwnChannels(ledger: SolanaLedger, dataDir: string): Promise<void> {
   const signal = AbortSignal.timeout(CLOSE_MILLIS);
-  await closeChannels(ledger, await ownerWallet(ledger, dataDir), { signal });
+  const wallet = await ownerWallet(ledger, dataDir);
+  await closeChannels(await ledger.channelsOf(wallet.address), { reader: ledger, wallet, signal });
 }
 
 const CLOSE_MILLIS = 30_000;

@@ -1,65 +1,106 @@
-/** Finds or opens the channel through which this node pays a neighbour, and keeps its deposit filled. */
-import { setTimeout as delay } from 'node:timers/promises';
-import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
-import { shortId, type LedgerAddress } from '../../../core/ids.ts';
+/**
+ * The channels through which this node pays its neighbours: finds or opens them, keeps their deposits filled and closes those
+ * that it no longer uses. All that goes into a channel is taken out of the budget first. Our own channels are known from the
+ * books; the chain is asked for one slot of them, or for the till of the one whom we are about to pay.
+ */
+import { LRUCache } from 'lru-cache';
+import { RelaymintError, isRelaymintError, type ErrorCode } from '../../../core/errors.ts';
+import { shortId, type ChannelId, type LedgerAddress, type NodeId } from '../../../core/ids.ts';
+import { MAX_ACCOUNTS } from '../../../core/limits.ts';
 import type { Log } from '../../../core/ports.ts';
-import { amount, subtractAmount, type Amount } from '../../../core/units.ts';
-import type { ChannelState, LedgerReader, LedgerWallet } from '../../../ledger/contract.ts';
+import { addAmounts, amount, formatCredits, type Amount } from '../../../core/units.ts';
+import type { BookStore } from '../../../ledger/accounting/index.ts';
+import type { Budget } from '../../../ledger/budget/index.ts';
+import type { ChannelState, LedgerReader, LedgerWallet, TillState } from '../../../ledger/contract.ts';
 import type { Signer } from '../../../ledger/receipt/index.ts';
+import type { ChannelProvider } from '../../meter/index.ts';
+import { closeChannels, type ClosedChannels } from './closing.ts';
 
 export interface ChannelsOptions {
-  readonly reader: LedgerReader;
+  readonly reader: Pick<LedgerReader, 'bank' | 'till' | 'channel' | 'channels'>;
   readonly wallet: LedgerWallet;
   readonly delegate: Signer;
+  readonly store: Pick<BookStore, 'entries' | 'enter'>;
+  readonly budget: Pick<Budget, 'reserve'>;
   /** What a new channel holds, and what a top-up adds. */
   readonly deposit: Amount;
+  /** The most that opening a channel may burn. */
+  readonly maxOpening: Amount;
+  /** The channels that links use now. */
+  readonly live: () => ReadonlySet<ChannelId>;
+  /** Tells the books what the ledger shows of a channel. */
+  readonly update: (channel: ChannelState) => void;
+  /** A channel from which nothing was paid for this long is closed, milliseconds; undefined: never. */
+  readonly idleMillis: number | undefined;
+  /** A clock that only goes forth, milliseconds. Default: performance.now. */
+  readonly now?: () => number;
   readonly log: Log;
 }
 
-export interface ClosedChannels {
-  readonly closed: number;
-  readonly returned: Amount;
-  /** Whose close is requested and whose challenge period was not over yet. */
-  readonly pending: readonly ChannelState[];
-}
+/** How long what a till asks, and what a transaction costs, is used again. */
+const COST_MILLIS = 30_000;
+/** Channels closed in one sweep, each for the fees of two transactions. */
+const CLOSED_AT_ONCE = 8;
+/** The wallet says so before anything is burned, or the ledger refused it: any other error leaves open what happened. */
+const NOTHING_BURNED: readonly ErrorCode[] = [
+  'LIMIT_EXCEEDED',
+  'INSUFFICIENT_FUNDS',
+  'INVALID_ARGUMENT',
+  'CHANNEL_CLOSING',
+  'PROGRAM_ERROR',
+];
 
-export class Channels {
+export class Channels implements ChannelProvider {
   readonly #options: ChannelsOptions;
-  /** By payee; a promise while it is looked up or opened, so that concurrent circuits share one channel. */
-  readonly #open = new Map<LedgerAddress, Promise<ChannelState>>();
-
+  readonly #now: () => number;
+  /** By payee, while one is looked for or opened: concurrent circuits share it. */
+  readonly #finding = new Map<LedgerAddress, Promise<ChannelState>>();
+  /** By payee, while the close of one is requested. */
+  readonly #closingOf = new Map<LedgerAddress, Promise<void>>();
+  /** When a channel was last seen to pay, or asked for. */
+  readonly #used = new Map<ChannelId, { signed: bigint; at: number }>();
+  /** Closed channels that the books still remember. */
+  readonly #gone = new Set<ChannelId>();
+  readonly #costs = new LRUCache<LedgerAddress, Promise<Amount>>({ max: MAX_ACCOUNTS, ttl: COST_MILLIS });
+  #unitsPerLamport: bigint | undefined;
   #closing = false;
 
   constructor(options: ChannelsOptions) {
     this.#options = options;
+    this.#now = options.now ?? ((): number => performance.now());
   }
 
-  /** @throws RelaymintError CHANNEL_UNKNOWN (the payee has no till), LIMIT_EXCEEDED (it is full), INSUFFICIENT_FUNDS, CLOSED (after closeAll). */
-  async channelTo(payee: LedgerAddress): Promise<{ channel: ChannelState; delegate: Signer }> {
-    if (this.#closing) throw closing();
-    let opening = this.#open.get(payee);
-    if (opening === undefined) {
-      opening = this.#findOrOpen(payee);
-      this.#open.set(payee, opening);
-      opening.catch(() => this.#open.delete(payee));
+  known(payee: LedgerAddress): boolean {
+    return !this.#closing && this.#ofBooks(payee).length > 0;
+  }
+
+  openingCost(payee: LedgerAddress): Promise<Amount> {
+    let cost = this.#costs.get(payee);
+    if (cost === undefined) {
+      cost = this.#openingCost(payee);
+      this.#costs.set(payee, cost);
+      cost.catch(() => this.#costs.delete(payee));
     }
-    const known = await opening;
-    const channel = await this.#options.reader.channel(known.till, known.slot);
-    if (channel?.id === known.id && channel.closeAt === undefined) return { channel, delegate: this.#options.delegate };
-    this.#open.delete(payee);
-    return this.channelTo(payee);
+    return cost;
   }
 
-  /** What `channelTo` would spend for good: transaction fees, at the bank's price. */
-  async openingCost(payee: LedgerAddress): Promise<Amount> {
-    if (this.#open.has(payee)) return amount(0n);
-    return amount(OPENING_LAMPORTS * (await this.#options.reader.bank()).unitsPerLamport);
+  async channelTo(payee: LedgerAddress, peer: NodeId): Promise<{ channel: ChannelState; delegate: Signer }> {
+    if (this.#closing) throw closing();
+    await this.#closingOf.get(payee);
+    let finding = this.#finding.get(payee);
+    if (finding === undefined) {
+      finding = this.#findOrOpen(payee, peer).finally(() => this.#finding.delete(payee));
+      this.#finding.set(payee, finding);
+    }
+    const channel = await finding;
+    this.#touch(channel.id);
+    return { channel, delegate: this.#options.delegate };
   }
 
   /** Adds a deposit's worth to a channel that runs low, and resolves with what the ledger shows then. */
   async topUp(channel: ChannelState): Promise<ChannelState> {
     const { wallet, reader, deposit, log } = this.#options;
-    await wallet.topUp(channel, deposit);
+    await this.#spend(channel.payee, deposit, () => wallet.topUp(channel, deposit));
     log.info({ channel: channel.id, amount: deposit.toString() }, 'topped up a channel');
     return (await reader.channel(channel.till, channel.slot)) ?? channel;
   }
@@ -71,65 +112,163 @@ export class Channels {
   async closeAll(signal: AbortSignal): Promise<ClosedChannels> {
     this.#closing = true;
     // What is being opened is closed as well.
-    await Promise.allSettled(this.#open.values());
-    this.#open.clear();
-    return closeChannels(this.#options.reader, this.#options.wallet, { signal });
+    await Promise.allSettled(this.#finding.values());
+    const { reader, wallet } = this.#options;
+    return closeChannels(await this.#onChain(this.#ours()), { reader, wallet, signal });
   }
 
-  async #findOrOpen(payee: LedgerAddress): Promise<ChannelState> {
-    const { reader, wallet, delegate, deposit, log } = this.#options;
-    const usable = (await reader.channelsOf(wallet.address)).find(
-      (channel) => channel.payee === payee && channel.delegate === delegate.address && channel.closeAt === undefined,
+  /**
+   * Asks to close the channels that have been idle, and closes those whose challenge period is over; a few at a time. One that a
+   * link uses stays. Idle time is counted from when this node last paid from a channel or, at the longest, from its start.
+   */
+  async closeIdle(): Promise<void> {
+    const { idleMillis, live, reader, wallet, log } = this.#options;
+    if (idleMillis === undefined || this.#closing) return;
+    const used = live();
+    const idle = this.#ours().filter(({ id, closeAt }) => {
+      return !used.has(id) && (closeAt !== undefined || this.#idleFor(id) >= idleMillis);
+    });
+    for (const channel of await this.#onChain(idle.slice(0, CLOSED_AT_ONCE))) {
+      if (this.#closing) return;
+      if (channel.closeAt === undefined) {
+        await this.#requestClose(channel);
+        continue;
+      }
+      const { signal } = new AbortController();
+      const { closed, returned } = await closeChannels([channel], { reader, wallet, patienceSeconds: 0n, signal });
+      if (closed === 0) continue;
+      this.#gone.add(channel.id);
+      log.info({ channel: channel.id, returned: returned.toString() }, 'closed a channel that was not used any more');
+    }
+  }
+
+  /** Looks which channels paid something since the last look. Call it now and then: idle time is counted from it. */
+  watch(): void {
+    const seen = new Set<ChannelId>();
+    for (const { role, channel, latest } of this.#options.store.entries()) {
+      if (role !== 'payer' || this.#gone.has(channel.id)) continue;
+      seen.add(channel.id);
+      const signed = latest?.amount ?? channel.settled;
+      if (this.#used.get(channel.id)?.signed !== signed) this.#used.set(channel.id, { signed, at: this.#now() });
+    }
+    for (const id of this.#used.keys()) if (!seen.has(id)) this.#used.delete(id);
+  }
+
+  async #requestClose(channel: ChannelState): Promise<void> {
+    const { idleMillis = 0, live, reader, wallet, update, log } = this.#options;
+    // Somebody may have asked for it meanwhile; who asks from now on waits until it is clear that it is closing.
+    if (this.#idleFor(channel.id) < idleMillis || this.#finding.has(channel.payee) || live().has(channel.id)) return;
+    const request = async (): Promise<void> => {
+      await wallet.requestClose(channel);
+      update((await reader.channel(channel.till, channel.slot)) ?? channel);
+      log.info({ channel: channel.id }, 'asked to close a channel that was not used any more');
+    };
+    const done = request();
+    // Whoever waits for it only wants to know that it is over.
+    this.#closingOf.set(
+      channel.payee,
+      done.catch(() => {}),
     );
+    await done.finally(() => this.#closingOf.delete(channel.payee));
+  }
+
+  /** Milliseconds since it was last seen to pay, or asked for; 0 for one that was never looked at. */
+  #idleFor(id: ChannelId): number {
+    const used = this.#used.get(id);
+    return used === undefined ? 0 : this.#now() - used.at;
+  }
+
+  #touch(id: ChannelId): void {
+    this.#used.set(id, { signed: this.#used.get(id)?.signed ?? -1n, at: this.#now() });
+  }
+
+  /** Channels that this wallet pays, as the books remember them. */
+  #ours(): ChannelState[] {
+    const ours: ChannelState[] = [];
+    for (const { role, channel } of this.#options.store.entries()) {
+      if (role === 'payer' && channel.payer === this.#options.wallet.address && !this.#gone.has(channel.id)) {
+        ours.push(channel);
+      }
+    }
+    return ours;
+  }
+
+  /** Those from which this payee can be paid without more being burned. */
+  #ofBooks(payee: LedgerAddress): ChannelState[] {
+    const { store, wallet } = this.#options;
+    const found: ChannelState[] = [];
+    for (const { role, channel, latest } of store.entries()) {
+      if (role !== 'payer' || channel.payee !== payee || channel.payer !== wallet.address) continue;
+      const signed = latest?.amount ?? channel.settled;
+      if (this.#isUsable(channel) && signed < channel.deposit && !this.#gone.has(channel.id)) found.push(channel);
+    }
+    return found;
+  }
+
+  #isUsable(channel: ChannelState): boolean {
+    return channel.delegate === this.#options.delegate.address && channel.closeAt === undefined;
+  }
+
+  /** As the chain shows them now. Those that are over are not asked for again. */
+  async #onChain(channels: readonly ChannelState[]): Promise<ChannelState[]> {
+    const found = await this.#options.reader.channels(channels);
+    return channels.flatMap(({ id }, index) => {
+      const now = found[index];
+      if (now?.id === id) return [now];
+      // Should that be wrong, the till itself shows the channel when it is needed.
+      this.#gone.add(id);
+      return [];
+    });
+  }
+
+  async #findOrOpen(payee: LedgerAddress, peer: NodeId): Promise<ChannelState> {
+    const { reader, wallet, log, store } = this.#options;
+    const [usable] = (await this.#onChain(this.#ofBooks(payee))).filter((channel) => this.#isUsable(channel));
     if (usable !== undefined) return usable;
-    const channel = await wallet.openChannel(payee, delegate.address, deposit);
-    log.info({ payee: shortId(payee), channel: channel.id, deposit: deposit.toString() }, 'opened a channel');
+    const till = await reader.till(payee);
+    if (till === undefined) throw noTill(payee);
+    // Opened by hand, or by us just before we died.
+    let channel = till.channels.find((one) => one.payer === wallet.address && this.#isUsable(one));
+    if (channel === undefined) {
+      channel = await this.#open(till);
+      const { deposit, opening } = channel;
+      log.info(
+        { payee: shortId(payee), channel: channel.id, deposit: deposit.toString(), opening: opening.toString() },
+        'opened a channel',
+      );
+    }
+    this.#gone.delete(channel.id);
+    store.enter('payer', peer, channel);
     return channel;
   }
-}
 
-export interface CloseOptions {
-  /** Which of the wallet's channels; all of them when absent. */
-  readonly only?: (channel: ChannelState) => boolean;
-  /** The longest challenge period that is waited for, seconds: a longer one is left for a later call to finish. Default 10. */
-  readonly patienceSeconds?: bigint;
-  readonly signal: AbortSignal;
-  /** Told of each step: `closing` when the close was requested, `closed` with what the channel held at its end. */
-  readonly onStep?: (step: 'closing' | 'closed', channel: ChannelState) => void;
-}
-
-/**
- * See `Channels.closeAll`. A challenge period beyond the caller's patience is not waited for: the close is requested, and
- * a later call finishes it. @throws the signal's reason.
- */
-export async function closeChannels(
-  reader: LedgerReader,
-  wallet: LedgerWallet,
-  options: CloseOptions,
-): Promise<ClosedChannels> {
-  const { only = () => true, patienceSeconds = MAX_WAIT_SECONDS, onStep = () => {} } = options;
-  const open = (await reader.channelsOf(wallet.address)).filter(only);
-  for (const channel of open) {
-    if (channel.closeAt !== undefined) continue;
-    await wallet.requestClose(channel);
-    onStep('closing', channel);
+  #open({ owner, opening, minDeposit }: TillState): Promise<ChannelState> {
+    const { wallet, delegate, deposit, maxOpening } = this.#options;
+    if (opening > maxOpening) throw tooDear(owner, { what: 'burns', asked: opening, most: maxOpening });
+    if (minDeposit > deposit) throw tooDear(owner, { what: 'deposits', asked: minDeposit, most: deposit });
+    return this.#spend(owner, addAmounts(deposit, opening), () =>
+      wallet.openChannel(owner, delegate.address, { deposit, opening }),
+    );
   }
-  const patient = (await reader.bank()).challengeSeconds <= patienceSeconds;
-  let closed = 0;
-  let returned = 0n;
-  const pending: ChannelState[] = [];
-  for (const channel of open) {
-    const { last, done } = await finishClose({ reader, wallet, channel, patient, signal: options.signal });
-    if (last === undefined) continue;
-    if (!done) {
-      pending.push(last);
-      continue;
+
+  /** Takes it out of the budget, and puts it back only when it is certain that nothing was burned. */
+  async #spend<T>(payee: LedgerAddress, value: Amount, burn: () => Promise<T>): Promise<T> {
+    const reservation = await this.#options.budget.reserve(payee, value);
+    try {
+      return await burn();
+    } catch (error) {
+      if (isRelaymintError(error, ...NOTHING_BURNED)) reservation.release();
+      throw error;
     }
-    closed += 1;
-    returned += subtractAmount(last.deposit, last.settled);
-    onStep('closed', last);
   }
-  return { closed, returned: amount(returned), pending };
+
+  async #openingCost(payee: LedgerAddress): Promise<Amount> {
+    const { reader, wallet } = this.#options;
+    const [till, fees] = await Promise.all([reader.till(payee), wallet.settleFees()]);
+    if (till === undefined) throw noTill(payee);
+    this.#unitsPerLamport ??= (await reader.bank()).unitsPerLamport;
+    return amount(till.opening + (fees.fee.first + fees.bid.first) * this.#unitsPerLamport);
+  }
 }
 
 function closing(): RelaymintError {
@@ -138,53 +277,24 @@ function closing(): RelaymintError {
   });
 }
 
-/** Two transactions of one signature each: open, and close. */
-const OPENING_LAMPORTS = 10_000n;
-const MAX_WAIT_SECONDS = 10n;
-const CLOSE_POLL_MILLIS = 200;
-const SLOWEST_CLOSE_POLL_MILLIS = 5000;
-
-interface Closing {
-  readonly reader: LedgerReader;
-  readonly wallet: LedgerWallet;
-  readonly channel: ChannelState;
-  /** Whether the end of the challenge period is waited for. */
-  readonly patient: boolean;
-  readonly signal: AbortSignal;
+function noTill(payee: LedgerAddress): RelaymintError {
+  return new RelaymintError('CHANNEL_UNKNOWN', `The wallet ${payee} has no till: nobody can pay it.`, {
+    remedy: 'Use another node.',
+  });
 }
 
-/** `last` is the channel as it was seen last; undefined when somebody else closed it. */
-async function finishClose({
-  reader,
-  wallet,
-  channel,
-  patient,
-  signal,
-}: Closing): Promise<{ readonly last: ChannelState | undefined; readonly done: boolean }> {
-  for (;;) {
-    signal.throwIfAborted();
-    const last = await reader.channel(channel.till, channel.slot);
-    if (last?.id !== channel.id) return { last: undefined, done: true };
-    const left = millisLeft(last);
-    if (left <= 0 && (await closeUnlessEarly(wallet, last))) return { last, done: true };
-    if (!patient) return { last, done: false };
-    const pause = Math.min(Math.max(left / 2, CLOSE_POLL_MILLIS), SLOWEST_CLOSE_POLL_MILLIS);
-    await delay(pause, undefined, { signal }).catch(() => signal.throwIfAborted());
-  }
-}
+const OPTIONS = { burns: '--max-opening', deposits: '--deposit' } as const;
 
-/** Until the challenge period has passed, by our clock; infinite when no close was requested. */
-function millisLeft({ closeAt }: ChannelState): number {
-  return closeAt === undefined ? Number.POSITIVE_INFINITY : Number(closeAt) * 1000 - Date.now();
-}
-
-/** False when the chain's clock is behind ours and the period is not over yet: the chain decides. */
-async function closeUnlessEarly(wallet: LedgerWallet, channel: ChannelState): Promise<boolean> {
-  try {
-    await wallet.closeChannel(channel);
-    return true;
-  } catch (error) {
-    if (isRelaymintError(error, 'CHANNEL_CLOSING')) return false;
-    throw error;
-  }
+function tooDear(
+  payee: LedgerAddress,
+  { what, asked, most }: { readonly what: keyof typeof OPTIONS; readonly asked: Amount; readonly most: Amount },
+): RelaymintError {
+  return new RelaymintError(
+    'PRICE_TOO_HIGH',
+    `The till of ${payee} takes a channel only from who ${what} ${formatCredits(asked)} credits for it; at most ${formatCredits(most)} are allowed here.`,
+    {
+      remedy: `Use another node, or allow more with ${OPTIONS[what]}.`,
+      details: { asked: asked.toString(), allowed: most.toString() },
+    },
+  );
 }

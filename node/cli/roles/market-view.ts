@@ -6,7 +6,8 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { CID } from 'multiformats/cid';
 import { ledgerAddress } from '../../../core/ids.ts';
-import type { MarketBalance, MarketNode, MarketPair, MarketView } from '../../../sites/gateway/index.ts';
+import type { NameRecord } from '../../../ledger/contract.ts';
+import type { MarketBalance, MarketName, MarketNode, MarketPair, MarketView } from '../../../sites/gateway/index.ts';
 import { priceOf } from '../../discovery/index.ts';
 import { callControl, readControlFile } from '../control/client.ts';
 import type { NodeStats } from '../control/protocol.ts';
@@ -16,47 +17,94 @@ import { ChainView, pairsOf } from './stats.ts';
 /** Rows of each list that the page takes. */
 const MAX_ROWS = 500;
 
-/** @returns a function that reads the whole view afresh; parts that do not answer are left out. */
+/** What the chain says is asked again after this long, however many watch, milliseconds. */
+const CHAIN_MILLIS = 3000;
+
+/** What of the view is read from the chain: three to a dozen requests. */
+type ChainPart = Pick<MarketView, 'names' | 'namesLeftOut' | 'balances' | 'supply'>;
+
+/** @returns a function that reads the whole view; parts that do not answer are left out, and so are records that make no sense. */
 export function createMarketView(node: RunningNode, watch: string | undefined): () => Promise<MarketView> {
   const view = new ChainView(node);
+  let chain: { readonly at: number; readonly part: Promise<ChainPart> } | undefined;
+  const chainPart = (watched: readonly NodeStats[]): Promise<ChainPart> => {
+    if (chain === undefined || performance.now() - chain.at > CHAIN_MILLIS) {
+      const fresh = { at: performance.now(), part: readChain(node, watched) };
+      chain = fresh;
+      fresh.part.catch(() => {
+        if (chain === fresh) chain = undefined;
+      });
+    }
+    return chain.part;
+  };
   return async () => {
-    const [bank, names, own, watched] = await Promise.all([
-      node.ledger.bank(),
-      node.ledger.names(),
-      view.channels().then((channels) => pairsOf(node, channels, new Map())),
+    const [watched, channels] = await Promise.all([
       watch === undefined ? [] : readWatched(node, watch),
+      view.channels(),
     ]);
+    const own = pairsOf(node, channels, new Map());
     const self = watched.find((stats) => stats.nodeId === node.keys.identity.nodeId);
     const all: readonly Pick<NodeStats, 'wallet' | 'nodeId' | 'pairs'>[] =
       self === undefined
         ? [...watched, { wallet: node.wallet.address, nodeId: node.keys.identity.nodeId, pairs: own }]
         : watched;
-    const settlement = sum(watched);
     return {
       nodes: nodesOf(node, watched).slice(0, MAX_ROWS),
       pairs: pairsFrom(all).slice(0, MAX_ROWS),
-      balances: await balancesOf(node, watched),
-      names: names.slice(0, MAX_ROWS).map((record) => ({
-        name: record.name,
-        root: record.root.length === 0 ? '' : CID.decode(record.root).toString(),
-        owner: record.owner,
-        royaltyBps: record.royaltyBps,
-        accrued: record.accrued.toString(),
-        lifetime: record.lifetime.toString(),
-      })),
-      supply: {
-        bought: bank.bought.toString(),
-        redeemed: bank.redeemed.toString(),
-        burned: bank.burned.toString(),
-        minted: bank.minted.toString(),
-        circulating: bank.supply.toString(),
-        openDeposits: bank.openDeposits.toString(),
-        unminted: bank.unminted.toString(),
-      },
-      ...(watched.length === 0 ? {} : { settlement }),
+      ...(await chainPart(watched)),
+      ...(watched.length === 0 ? {} : { settlement: sum(watched) }),
       updatedAt: Date.now(),
     };
   };
+}
+
+async function readChain(node: RunningNode, watched: readonly NodeStats[]): Promise<ChainPart> {
+  const [bank, records] = await Promise.all([node.ledger.bank(), node.ledger.names()]);
+  const { names, leftOut } = namesOf(records);
+  return {
+    names,
+    ...(leftOut === 0 ? {} : { namesLeftOut: leftOut }),
+    balances: await balancesOf(node, watched, names),
+    supply: {
+      bought: bank.bought.toString(),
+      redeemed: bank.redeemed.toString(),
+      burned: bank.burned.toString(),
+      minted: bank.minted.toString(),
+      circulating: bank.supply.toString(),
+      openDeposits: bank.openDeposits.toString(),
+      unminted: bank.unminted.toString(),
+    },
+  };
+}
+
+/**
+ * Those that earned most, by name. A record may point to any bytes at all: one that is no CID is left out, and counted. Names
+ * are cheap, so where there are more than the page takes, those that earned nothing make room first.
+ */
+function namesOf(records: readonly NameRecord[]): { readonly names: MarketName[]; readonly leftOut: number } {
+  const shown: (MarketName & { readonly earned: bigint })[] = [];
+  for (const { name, root, owner, royaltyBps, accrued, lifetime } of records) {
+    const cid = rootText(root);
+    if (cid === undefined) continue;
+    const row = { name, root: cid, owner, royaltyBps, accrued: accrued.toString(), lifetime: lifetime.toString() };
+    shown.push({ ...row, earned: lifetime });
+  }
+  const names = shown
+    .sort((a, b) => (a.earned > b.earned ? -1 : a.earned < b.earned ? 1 : 0))
+    .slice(0, MAX_ROWS)
+    .map(({ earned: _earned, ...row }) => row)
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { names, leftOut: records.length - shown.length };
+}
+
+/** Empty for none yet; undefined for what is no CID. */
+function rootText(root: Uint8Array): string | undefined {
+  if (root.length === 0) return '';
+  try {
+    return CID.decode(root).toString();
+  } catch {
+    return undefined;
+  }
 }
 
 async function readWatched(node: RunningNode, root: string): Promise<NodeStats[]> {
@@ -125,22 +173,22 @@ function pairsFrom(all: readonly Pick<NodeStats, 'wallet' | 'nodeId' | 'pairs'>[
   return [...rows.values()];
 }
 
-async function balancesOf(node: RunningNode, watched: readonly NodeStats[]): Promise<MarketBalance[]> {
-  const owners = new Map<string, MarketBalance['role']>([[node.wallet.address, 'visitor']]);
-  for (const stats of watched) owners.set(stats.wallet, stats.role === 'gateway' ? 'visitor' : stats.role);
-  for (const record of await node.ledger.names()) if (!owners.has(record.owner)) owners.set(record.owner, 'site');
-  return Promise.all(
-    [...owners].slice(0, MAX_ROWS).map(async ([owner, role]) => {
-      const address = ledgerAddress(owner);
-      const [balances, till] = await Promise.all([node.ledger.balances(address), node.ledger.till(address)]);
-      return {
-        owner,
-        role,
-        credits: balances.credits.toString(),
-        ...(till === undefined ? {} : { earned: till.earned.toString() }),
-      };
-    }),
-  );
+async function balancesOf(
+  node: RunningNode,
+  watched: readonly NodeStats[],
+  names: readonly MarketName[],
+): Promise<MarketBalance[]> {
+  const roles = new Map<string, MarketBalance['role']>([[node.wallet.address, 'visitor']]);
+  for (const stats of watched) roles.set(stats.wallet, stats.role === 'gateway' ? 'visitor' : stats.role);
+  for (const { owner } of names) if (!roles.has(owner)) roles.set(owner, 'site');
+  const owners = [...roles].slice(0, MAX_ROWS);
+  const holdings = await node.ledger.holdings(owners.map(([owner]) => ledgerAddress(owner)));
+  return owners.flatMap(([owner, role], index) => {
+    const held = holdings[index];
+    if (held === undefined) return [];
+    const earned = held.earned === undefined ? {} : { earned: held.earned.toString() };
+    return [{ owner, role, credits: held.credits.toString(), ...earned }];
+  });
 }
 
 function sum(watched: readonly NodeStats[]): NonNullable<MarketView['settlement']> {

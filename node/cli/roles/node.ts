@@ -5,11 +5,18 @@
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { messageOf } from '../../../core/errors.ts';
-import type { LedgerAddress } from '../../../core/ids.ts';
-import { MAX_OFFER_LIFE_MILLIS } from '../../../core/limits.ts';
+import type { ChannelId, LedgerAddress } from '../../../core/ids.ts';
+import {
+  MAX_OFFER_LIFE_MILLIS,
+  MAX_ONWARD_PRICE,
+  SPEND_LIMIT,
+  SPEND_LIMIT_PEER,
+  SPEND_LIMIT_SITE,
+} from '../../../core/limits.ts';
 import { systemClock, type Log } from '../../../core/ports.ts';
 import { amount, pricePerMiB, unixMillis, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
 import { openAccountBook, openBookStore, type AccountBook, type BookStore } from '../../../ledger/accounting/index.ts';
+import { openBudget, type Budget, type SpendLimits } from '../../../ledger/budget/index.ts';
 import {
   startReceiptExport,
   startSettlement,
@@ -19,6 +26,7 @@ import {
 import { openSolanaLedger, type SolanaLedger, type SolanaWallet } from '../../../ledger/solana/index.ts';
 import { createCircuitEndpoint, type CircuitEndpoint, type ServiceHandler } from '../../circuit/index.ts';
 import {
+  OfferSequence,
   createDiscovery,
   createOfferBook,
   signOffer,
@@ -33,9 +41,11 @@ import {
   assertPublishable,
   ephemeralOnionKey,
   hides,
+  isLocalAddress,
   isLoopback,
   onionKeyOf,
   persistentDestination,
+  resolveHost,
   type I2pDestination,
   type Location,
   type Policy,
@@ -79,6 +89,16 @@ export interface NodeSettings {
   readonly airdrop: Lamports | undefined;
   /** Deposit of a channel to a neighbour we pay. */
   readonly deposit: Amount;
+  /** Most that a circuit may cost each MiB, all its hops together, and most that a relay pays onward. The defaults when absent. */
+  readonly maxPrice?: PricePerMiB;
+  /** Most that opening a channel may burn; one MiB at the dearest price that is paid when absent. */
+  readonly maxOpening?: Amount;
+  /** The defaults when absent. */
+  readonly spendLimits?: SpendLimits;
+  /** A channel from which nothing was paid for this long is closed, milliseconds. Default 24 hours; null: never. */
+  readonly idleChannelMillis?: number | null;
+  /** Circuits of others may lead into private networks. They may anyway where this node only reaches its own machine. */
+  readonly allowPrivateHops?: true;
   readonly outbound: OutboundSettings;
   /** Price for carrying circuits onward; undefined: this node relays for nobody. */
   readonly relayPrice: PricePerMiB | undefined;
@@ -109,6 +129,7 @@ export interface RunningNode extends AsyncDisposable {
   /** The books as they are kept; `book` keeps them. */
   readonly store: BookStore;
   readonly book: AccountBook;
+  readonly budget: Budget;
   readonly metering: Metering;
   readonly circuits: CircuitEndpoint;
   readonly channels: Channels;
@@ -124,6 +145,11 @@ export interface RunningNode extends AsyncDisposable {
 }
 
 const BOOKS_DIRECTORY = 'books';
+/** What was spent in the last hour. */
+const BUDGET_FILE = 'budget';
+const IDLE_CHANNEL_MILLIS = 24 * 60 * 60_000;
+/** How often channels are looked at, milliseconds. */
+const CHANNEL_WATCH_MILLIS = 60_000;
 /** Of its I2P destination. */
 export const I2P_KEY_FILE = 'i2p.key';
 /** A router that is there answers sooner, milliseconds. */
@@ -221,9 +247,55 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
       }),
     );
   }
+  const budget = stack.use(
+    await openBudget({
+      file: path.join(settings.dataDir, BUDGET_FILE),
+      limits: settings.spendLimits ?? { perPeer: SPEND_LIMIT_PEER, perSite: SPEND_LIMIT_SITE, total: SPEND_LIMIT },
+      earned: () => earnedOf(store),
+      clock,
+      log,
+    }),
+  );
   const offers = createOfferBook({ clock });
-  const discovery = stack.use(createDiscovery({ links, book: offers, clock, log, bootstrap: settings.bootstrap }));
-  const channels = new Channels({ reader: ledger, wallet, delegate: keys.delegate, deposit: settings.deposit, log });
+  const sequence = new OfferSequence();
+  let announced = false;
+  const discovery = stack.use(
+    createDiscovery({
+      links,
+      book: offers,
+      clock,
+      log,
+      bootstrap: settings.bootstrap,
+      onOwnSequence: (known) => {
+        if (sequence.isBehind(known) && announced) renewOffer();
+      },
+    }),
+  );
+  const channels = new Channels({
+    reader: ledger,
+    wallet,
+    delegate: keys.delegate,
+    store,
+    budget,
+    deposit: settings.deposit,
+    maxOpening: settings.maxOpening ?? amount(settings.maxPrice ?? MAX_ONWARD_PRICE),
+    live: () => liveChannels(book),
+    update: (channel) => book.update(channel),
+    idleMillis: settings.idleChannelMillis === null ? undefined : (settings.idleChannelMillis ?? IDLE_CHANNEL_MILLIS),
+    log,
+  });
+  channels.watch();
+  stack.use(
+    repeat({
+      everyMillis: CHANNEL_WATCH_MILLIS,
+      work: async () => {
+        channels.watch();
+        await channels.closeIdle();
+      },
+      what: 'closing channels that are not used',
+      log,
+    }),
+  );
   const metering = stack.use(
     settings.unmetered === true
       ? unmetered()
@@ -237,6 +309,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
           log,
         }),
   );
+  let published: readonly string[] = [];
   const circuits = stack.use(
     createCircuitEndpoint({
       links,
@@ -245,12 +318,21 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
       onionKey: keys.onionKey,
       ...(settings.relayPrice === undefined ? {} : { relayPrice: settings.relayPrice }),
       maxSetup: MAX_SETUP,
+      ...(settings.maxPrice === undefined ? {} : { maxOnwardPrice: settings.maxPrice }),
+      extend: {
+        offers,
+        // Who only reaches this machine, or is reached from it only, can be led nowhere where its sender is not already.
+        get allowPrivate(): boolean {
+          const isLocal = published.length > 0 && published.every(isLocalAddress);
+          return settings.allowPrivateHops === true || policy.outbound === 'loopback' || isLocal;
+        },
+        resolve: policy.anonymize ? undefined : resolveHost,
+      },
       clock,
       log,
     }),
   );
 
-  let published: readonly string[] = [];
   const services: OfferedService[] = [];
   if (settings.relayPrice !== undefined) services.push({ name: 'relay', price: settings.relayPrice });
   const walletBinding = bindWallet(keys);
@@ -264,7 +346,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
           walletBinding,
           addresses: published,
           services,
-          sequence: BigInt(now),
+          sequence: sequence.next(now),
           expires: unixMillis(now + OFFER_LIFE_MILLIS),
         },
         identity,
@@ -291,6 +373,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
     discovery,
     store,
     book,
+    budget,
     metering,
     circuits,
     channels,
@@ -310,6 +393,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
       const addresses = [...places.announce, ...found];
       if (policy.anonymize) for (const address of addresses) assertPublishable('--location', address);
       published = addresses;
+      announced = true;
       renewOffer();
       await discovery.refresh();
       return published;
@@ -321,6 +405,20 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** All that others signed receipts for, base units. */
+function earnedOf(store: BookStore): bigint {
+  let sum = 0n;
+  for (const { role, channel, latest } of store.entries()) {
+    if (role === 'payee') sum += latest?.amount ?? channel.settled;
+  }
+  return sum;
+}
+
+/** The channels that links pay from now. */
+function liveChannels(book: AccountBook): ReadonlySet<ChannelId> {
+  return new Set(book.peers().flatMap(({ role, live, channel }) => (role === 'payer' && live ? [channel.id] : [])));
 }
 
 /** Whoever hides from peers is still seen by a ledger on another machine, beside the wallet that the offer names. */

@@ -127,6 +127,7 @@ async function upload(
       offers: node.discovery.book,
       service: PUBLISH_SERVICE,
       target: host,
+      ...(node.settings.maxPrice === undefined ? {} : { maxPrice: node.settings.maxPrice }),
       settings: { minCircuits: 1, maxCircuits: 1 },
       log: node.settings.log,
     }),

@@ -1,8 +1,17 @@
 /** Chooses hosts for a site and keeps circuits to them: what the gateway's content source asks for. */
-import { RelaymintError, messageOf } from '../../../core/errors.ts';
+import { RelaymintError, isRelaymintError, messageOf } from '../../../core/errors.ts';
 import type { NodeId } from '../../../core/ids.ts';
+import { MAX_BLOCK_BYTES } from '../../../core/limits.ts';
+import { MIB, amount, type Amount, type PricePerMiB } from '../../../core/units.ts';
+import type { Budget } from '../../../ledger/budget/index.ts';
 import { CONTENT_SERVICE, type ContentRoute, type ContentSourceOptions } from '../../../sites/content/index.ts';
-import { createCircuitPool, type CircuitPool, type CircuitPoolSettings } from '../../circuit/index.ts';
+import {
+  createCircuitPool,
+  sellersOf,
+  type Circuit,
+  type CircuitPool,
+  type CircuitPoolSettings,
+} from '../../circuit/index.ts';
 import type { RunningNode } from './node.ts';
 
 export interface Routes extends AsyncDisposable {
@@ -18,6 +27,10 @@ export interface RoutesOptions {
   readonly pool?: CircuitPoolSettings;
 }
 
+/** What a block may come to on its circuit: itself, and a sixteenth for cells, layers and the request. */
+const MAX_BLOCK_FRAMES = (MAX_BLOCK_BYTES / 16) * 17;
+/** Hosts tried for one visitor. */
+const MAX_HOSTS_TRIED = 16;
 /** Hosts to which circuits are kept; the least recently used pool is closed for a new one. */
 const MAX_POOLS = 32;
 
@@ -37,6 +50,7 @@ export function createRoutes(options: RoutesOptions): Routes {
         offers: book,
         service: CONTENT_SERVICE,
         target: host,
+        ...(node.settings.maxPrice === undefined ? {} : { maxPrice: node.settings.maxPrice }),
         ...(options.pool === undefined ? {} : { settings: options.pool }),
         log: node.settings.log,
       });
@@ -52,7 +66,10 @@ export function createRoutes(options: RoutesOptions): Routes {
   };
 
   const candidates = (avoid: ReadonlySet<NodeId>): readonly NodeId[] =>
-    book.find(CONTENT_SERVICE).flatMap((offer) => (avoid.has(offer.nodeId) ? [] : [offer.nodeId]));
+    sellersOf(book, CONTENT_SERVICE)
+      .filter((host) => !avoid.has(host))
+      .slice(0, MAX_HOSTS_TRIED);
+  const usage = new SiteUsage(node.budget);
 
   return {
     get circuits() {
@@ -72,18 +89,21 @@ export function createRoutes(options: RoutesOptions): Routes {
         try {
           await pool.buildTunnels(hops);
           const circuit = await pool.circuit({ signal });
+          const price = pool.priceOf(circuit);
           return {
             host,
             get isOpen() {
               return circuit.isOpen && circuit.acceptsStreams;
             },
             openStream: (service, params, streamOptions) => circuit.openStream(service, params, streamOptions),
+            ...(price === undefined ? {} : { begin: () => usage.begin(site.name, circuit, price) }),
           };
         } catch (error) {
           signal.throwIfAborted();
           failure = error;
         }
       }
+      if (isRelaymintError(failure, 'BUDGET_EXHAUSTED', 'PRICE_TOO_HIGH') || isTooDear(failure)) throw failure;
       throw new RelaymintError(
         'NO_ROUTE',
         failure === undefined
@@ -99,4 +119,38 @@ export function createRoutes(options: RoutesOptions): Routes {
       await Promise.all([...pools.values()].map((pool) => pool.close()));
     },
   };
+}
+
+/** Paths were known, and each cost more than is allowed. */
+function isTooDear(error: unknown): error is RelaymintError {
+  return isRelaymintError(error, 'NO_ROUTE') && error.details['limit'] !== undefined;
+}
+
+/**
+ * Takes what circuits carry out of the budgets of the sites that they carry it for. Sites share circuits: what one carried since
+ * it was last looked at is charged to the site whose block has just come, so that every byte is charged to one of them.
+ */
+export class SiteUsage {
+  readonly #budget: Pick<Budget, 'reserveSite'>;
+  /** Bytes of a circuit that were charged. */
+  readonly #charged = new WeakMap<Pick<Circuit, 'bytes'>, number>();
+
+  constructor(budget: Pick<Budget, 'reserveSite'>) {
+    this.#budget = budget;
+  }
+
+  /** Before a block is asked for; call what it resolves with when the block came or failed. @throws RelaymintError BUDGET_EXHAUSTED. */
+  async begin(site: string, circuit: Pick<Circuit, 'bytes'>, price: PricePerMiB): Promise<() => void> {
+    const reservation = await this.#budget.reserveSite(site, costOf(MAX_BLOCK_FRAMES, price));
+    return () => {
+      const carried = circuit.bytes - (this.#charged.get(circuit) ?? 0);
+      this.#charged.set(circuit, circuit.bytes);
+      reservation.settle(costOf(carried, price));
+    };
+  }
+}
+
+function costOf(frameBytes: number, price: PricePerMiB): Amount {
+  const mib = BigInt(MIB);
+  return amount((BigInt(frameBytes) * price + mib - 1n) / mib);
 }

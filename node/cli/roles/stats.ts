@@ -2,7 +2,7 @@
 import type { ChannelId, NodeId } from '../../../core/ids.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
 import { amount } from '../../../core/units.ts';
-import type { ControlHandlers, NodeStats, PairStats, SettlementStats } from '../control/protocol.ts';
+import type { BudgetStats, ControlHandlers, NodeStats, PairStats, SettlementStats } from '../control/protocol.ts';
 import type { RunningNode } from './node.ts';
 import { planSettlement } from './settlement-plan.ts';
 
@@ -91,6 +91,22 @@ function readStats(
     circuits: circuits.initiated + circuits.joined,
     pairs: pairsOf(node, onChain, transports),
     settlement: settlementOf(node),
+    budget: budgetOf(node),
+  };
+}
+
+function budgetOf({ budget }: RunningNode): BudgetStats {
+  const { limits, spent, earned, peers, sites } = budget.view();
+  return {
+    limits: {
+      peer: limits.perPeer.toString(),
+      site: limits.perSite.toString(),
+      total: limits.total.toString(),
+    },
+    spent: spent.toString(),
+    earned: earned.toString(),
+    peers: peers.map((row) => ({ wallet: row.who, spent: row.spent.toString() })),
+    sites: sites.map((row) => ({ name: row.who, spent: row.spent.toString() })),
   };
 }
 
@@ -127,7 +143,10 @@ function settlementOf(node: RunningNode): SettlementStats {
   };
 }
 
-/** The node's open channels on chain, both sides, read at most once a second however many ask. */
+/**
+ * The node's open channels on chain, both sides, read at most once a second however many ask: one slot of each that it pays from,
+ * and its own till.
+ */
 export class ChainView {
   readonly #node: RunningNode;
   #reading: Promise<ReadonlyMap<ChannelId, ChannelState>> | undefined;
@@ -151,8 +170,13 @@ export class ChainView {
   }
 
   async #read(): Promise<ReadonlyMap<ChannelId, ChannelState>> {
-    const { ledger, wallet } = this.#node;
-    const [paying, till] = await Promise.all([ledger.channelsOf(wallet.address), ledger.till(wallet.address)]);
-    return new Map([...paying, ...(till?.channels ?? [])].map((channel) => [channel.id, channel]));
+    const { ledger, wallet, store } = this.#node;
+    const places = [...store.entries()].filter(({ role }) => role === 'payer').map(({ channel }) => channel);
+    const [paying, till] = await Promise.all([ledger.channels(places), ledger.till(wallet.address)]);
+    // A slot may hold another channel by now: whose, the id says.
+    const open = paying.filter((channel, index) => channel !== undefined && channel.id === places[index]?.id);
+    return new Map(
+      [...open, ...(till?.channels ?? [])].flatMap((channel) => (channel === undefined ? [] : [[channel.id, channel]])),
+    );
   }
 }

@@ -78,7 +78,7 @@ function showTotals({ pairs }) {
   }
 }
 
-function showNames({ names }) {
+function showNames({ names, namesLeftOut = 0 }) {
   const cards = names.map(({ name, root, royaltyBps, lifetime }) =>
     make(
       'article',
@@ -92,8 +92,10 @@ function showNames({ names }) {
       make('p', { class: 'id', title: root }, root.length > 30 ? `${root.slice(0, 30)}…` : root),
     ),
   );
+  const leftOut = `Left out: ${namesLeftOut} ${namesLeftOut === 1 ? 'name that points' : 'names that point'} to no content.`;
   at('names').replaceChildren(
     ...(cards.length > 0 ? cards : [make('p', { class: 'note' }, 'No site is published yet.')]),
+    ...(namesLeftOut > 0 ? [make('p', { class: 'note' }, leftOut)] : []),
   );
 }
 

@@ -66,6 +66,11 @@ export class TestLedger {
   readonly channels: Map<string, ChannelState> = new Map();
   reads = 0;
 
+  /** Here a till stands at its owner's address. */
+  tillAddress(owner: LedgerAddress): LedgerAddress {
+    return owner;
+  }
+
   async channel(till: LedgerAddress, slot: number): Promise<ChannelState | undefined> {
     this.reads += 1;
     return this.channels.get(`${till}/${slot}`);
@@ -168,6 +173,8 @@ export class TestNet {
       const store = await openBookStore(directory);
       book = openAccountBook({ store, reader: this.ledger });
       const channels: ChannelProvider = {
+        known: (peerWallet) =>
+          [...this.ledger.channels.values()].some(({ payer, payee }) => payer === wallet && payee === peerWallet),
         channelTo: async (peerWallet) => ({
           channel: this.ledger.open(wallet, peerWallet, delegate.address, settings.deposit ?? 10n ** 12n),
           delegate,

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Clock } from '../../../core/ports.ts';
-import { unixMillis } from '../../../core/units.ts';
+import { pricePerMiB, unixMillis } from '../../../core/units.ts';
 import { createCircuitPool } from '../../../node/circuit/index.ts';
 import type { CircuitPool, CircuitPoolSettings } from '../../../node/circuit/index.ts';
 import { choosePath, secureRandom } from '../../../node/circuit/path.ts';
@@ -77,6 +77,16 @@ describe('circuit pool', () => {
       stream.end('x');
       expect((await readAll(stream)).toString()).toBe('x');
     }
+  });
+
+  it("an offer that no price can add up with ends the attempt with its hop, and never as a programmer's mistake", async () => {
+    const { client, relays, hosts } = await world(2);
+    const greedy = { ...(relays[1] as TestNode).offer, services: [{ name: 'relay', price: pricePerMiB(1n << 40n) }] };
+    const path = [(relays[0] as TestNode).offer, greedy, (hosts[0] as TestNode).offer];
+    await expect(client.endpoint.createCircuit(path, { service: 'echo' })).rejects.toMatchObject({
+      code: 'PRICE_TOO_HIGH',
+      details: { hop: 1 },
+    });
   });
 
   it('another number of hops replaces the circuits', async () => {

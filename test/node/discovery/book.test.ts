@@ -49,6 +49,26 @@ describe('the offer book', () => {
     expect(book.add(offerOf(newIdentity(), expiring(100)))).toBe(false);
   });
 
+  it('an offer that has expired does not stand in the way of one with a lower sequence', () => {
+    const { book, setTime } = bookAt();
+    const node = newIdentity();
+    expect(book.add(offerOf(node, { sequence: 100n, ...expiring(100) }))).toBe(true);
+    expect(book.add(offerOf(node, { sequence: 50n, ...expiring(900) }))).toBe(false);
+    setTime(100);
+    expect(book.add(offerOf(node, { sequence: 50n, ...expiring(900) }))).toBe(true);
+    expect(book.find('relay').map(({ sequence }) => sequence)).toEqual([50n]);
+  });
+
+  it('a book full of expired offers has room for a newcomer, however short its life', () => {
+    const { book, setTime } = bookAt(3);
+    for (const millis of [60, 70, 80]) book.add(offerOf(newIdentity(), expiring(millis)));
+    setTime(80);
+    const newcomer = newIdentity();
+    expect(book.add(offerOf(newcomer, expiring(81)))).toBe(true);
+    expect(book.page(undefined, 10).map(({ nodeId }) => nodeId)).toEqual([newcomer.nodeId]);
+    expect(book.size).toBe(1);
+  });
+
   it('is bounded: what expires first goes first', () => {
     const { book } = bookAt(3);
     const nodes = [50, 10, 40].map((millis) => ({ identity: newIdentity(), millis }));

@@ -55,6 +55,30 @@ describe('discovery', () => {
     );
   });
 
+  it("tells whoever signs our offers of a higher sequence that others know, and of nobody else's", async () => {
+    const hub = await start();
+    const identity = newIdentity();
+    const [ahead, stranger] = [offerOf(identity, { sequence: 900n }), offerOf(newIdentity(), { sequence: 1000n })];
+    for (const offer of [ahead, stranger]) hub.discovery.book.add(offer);
+    const heard: bigint[] = [];
+    const node = await nodes.start({ identity, transport: 'memory' });
+    const discovery = createDiscovery({
+      links: node.links,
+      book: createOfferBook({ clock: systemClock }),
+      clock: systemClock,
+      log: silentLog,
+      bootstrap: [at(hub)],
+      onOwnSequence: (sequence) => heard.push(sequence),
+    });
+    running.push(discovery);
+    await discovery.refresh();
+    await discovery.refresh();
+    expect(heard).toEqual([900n]);
+    expect(discovery.book.get(identity.nodeId)).toBeUndefined();
+    node.links.setOffer(offerOf(identity, { sequence: 901n }));
+    await expect.poll(() => hub.discovery.book.get(identity.nodeId)?.sequence).toBe(901n);
+  });
+
   it('reads a book of many pages', async () => {
     const hub = await start();
     for (let i = 0; i < 300; i += 1) hub.discovery.book.add(offerOf(newIdentity()));

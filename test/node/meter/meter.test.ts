@@ -1,14 +1,21 @@
 /** Metered circuits between real nodes with real books on disk. */
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { STRANGER_WINDOW } from '../../../core/limits.ts';
+import { ledgerAddress, type LedgerAddress } from '../../../core/ids.ts';
+import { MAX_FAILED_CHANNELS, STRANGER_WINDOW } from '../../../core/limits.ts';
 import { amount, unixSeconds } from '../../../core/units.ts';
 import type { PairCounts } from '../../../ledger/accounting/index.ts';
-import { FrameType } from '../../../node/link/index.ts';
-import type { LinkMeter, Metering } from '../../../node/meter/index.ts';
+import { FrameType, type Link } from '../../../node/link/index.ts';
+import { TokenBucket } from '../../../node/link/rate.ts';
+import type { ChannelProvider, LinkMeter, Metering } from '../../../node/meter/index.ts';
+import { AccountStatus, encodeClaim } from '../../../node/meter/messages.ts';
+import { Sponsors } from '../../../node/meter/sponsor.ts';
+import { MeteredLink } from '../../../node/meter/metered.ts';
 import { PRICE, TestNet, hashOf, patternHash, readAll, sendPattern, u32, eventually } from '../circuit/net.ts';
 import type { TestNode } from '../circuit/net.ts';
+import { TestNodes } from '../link/nodes.ts';
 
 const NOTHING = Buffer.alloc(0);
 let net: TestNet;
@@ -352,6 +359,67 @@ describe('a refused channel', () => {
       net.ledger.open = () => channel;
     });
     expect(error).toMatchObject({ code: 'CHANNEL_UNKNOWN' });
+  });
+
+  /** Strangers' bare links to a node that meters its ends of them. */
+  async function strangers(lookups: TokenBucket): Promise<{
+    readonly wallet: LedgerAddress;
+    readonly nodes: TestNodes;
+    /** A new stranger's link, and the statuses that it was answered with. */
+    readonly connect: () => Promise<{ readonly link: Link; readonly answers: number[] }>;
+  }> {
+    const { host } = await net.path(0);
+    if (host.book === undefined) throw new Error('the host keeps books');
+    const nobody: ChannelProvider = {
+      known: () => false,
+      openingCost: async () => amount(0n),
+      channelTo: () => Promise.reject(new Error('pays nobody')),
+    };
+    const parts = { nodeId: host.id, wallet: host.wallet, book: host.book, channels: nobody, price: PRICE };
+    const nodes = new TestNodes();
+    const connect = async (): Promise<{ link: Link; answers: number[] }> => {
+      const { near, far } = await nodes.pair({ transport: 'memory' });
+      const meter = new MeteredLink(far, { ...parts, reader: net.ledger }, { sponsors: new Sponsors(), lookups }, 50);
+      void far.closed.then(() => meter.close());
+      const answers: number[] = [];
+      near.handle(FrameType.ACCOUNT, (_circuit, payload) => void answers.push(payload[0] ?? -1));
+      return { link: near, answers };
+    };
+    return { wallet: host.wallet, nodes, connect };
+  }
+
+  const claimOf = (till: LedgerAddress, slot = 0): Uint8Array =>
+    encodeClaim({ till, slot, generation: 1, proof: randomBytes(64) });
+
+  it("of somebody else's till is not even looked at", async () => {
+    const { nodes, connect } = await strangers(new TokenBucket(1000, () => 0));
+    const { link, answers } = await connect();
+    const before = net.ledger.reads;
+    for (let index = 1; index < MAX_FAILED_CHANNELS; index += 1) {
+      link.send(FrameType.CHANNEL, 0, claimOf(ledgerAddress(randomBytes(32))));
+      await eventually(() => answers.length).toBe(index);
+    }
+    link.send(FrameType.CHANNEL, 0, claimOf(ledgerAddress(randomBytes(32))));
+    await link.closed;
+    expect(net.ledger.reads).toBe(before);
+    expect(new Set(answers)).toEqual(new Set([AccountStatus.NOT_OURS]));
+    await nodes.close();
+  });
+
+  it('is looked up only so often in a second, however many links bring one', async () => {
+    const { wallet, nodes, connect } = await strangers(new TokenBucket(3, () => 0));
+    const before = net.ledger.reads;
+    const told: number[] = [];
+    for (let slot = 40; slot < 45; slot += 1) {
+      const { link, answers } = await connect();
+      link.send(FrameType.CHANNEL, 0, claimOf(wallet, slot));
+      await eventually(() => answers.length).toBe(1);
+      told.push(...answers);
+    }
+    expect(net.ledger.reads - before).toBe(3);
+    const { UNKNOWN, LIMIT } = AccountStatus;
+    expect(told).toEqual([UNKNOWN, UNKNOWN, UNKNOWN, LIMIT, LIMIT]);
+    await nodes.close();
   });
 
   it('is being closed', async () => {

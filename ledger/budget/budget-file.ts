@@ -1,0 +1,84 @@
+/**
+ * The budget on disk. Layout: "RMbudget" | version u8 | time u64 | wall u64 | uptime u64 | count u16 | entries (kind u8 |
+ * slot u32 | who length u16, text | amount u64) | SHA-256 over all of it, 32. Times in milliseconds.
+ */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { Reader, Writer, equalBytes, utf8 } from '../../core/codec.ts';
+import { RelaymintError, messageOf } from '../../core/errors.ts';
+import { amount, type Amount } from '../../core/units.ts';
+import { replaceFile } from '../replace-file.ts';
+
+export const KINDS = ['peer', 'site', 'earned'] as const;
+export type Kind = (typeof KINDS)[number];
+
+export interface FiledEntry {
+  readonly kind: Kind;
+  /** Five minutes of the budget's own time. */
+  readonly slot: number;
+  /** A wallet, a site's name; empty for what was earned. */
+  readonly who: string;
+  readonly amount: Amount;
+}
+
+export interface FiledBudget {
+  /** The budget's own time. */
+  readonly time: number;
+  /** The clock and the machine's uptime at that time. */
+  readonly wall: number;
+  readonly uptime: number;
+  readonly entries: readonly FiledEntry[];
+}
+
+const MAGIC = utf8('RMbudget');
+const VERSION = 1;
+const DIGEST_BYTES = 32;
+const MAX_WHO_BYTES = 255;
+const HEADER_BYTES = MAGIC.length + 1 + 3 * 8 + 2;
+const ENTRY_BYTES = 1 + 4 + 2 + MAX_WHO_BYTES + 8;
+
+/** @throws RelaymintError STORAGE_FAILED. */
+export async function writeBudget(file: string, { time, wall, uptime, entries }: FiledBudget): Promise<void> {
+  const writer = new Writer(HEADER_BYTES + entries.length * ENTRY_BYTES + DIGEST_BYTES).bytes(MAGIC).u8(VERSION);
+  for (const millis of [time, wall, uptime]) writer.u64(BigInt(Math.floor(millis)));
+  writer.u16(entries.length);
+  for (const { kind, slot, who, amount: value } of entries) {
+    writer.u8(KINDS.indexOf(kind)).u32(slot).string16(who).u64(value);
+  }
+  const body = writer.finish();
+  await replaceFile(file, writer.bytes(digestOf(body)).finish());
+}
+
+/** undefined when there is no file. @throws RelaymintError INVALID_ENCODING when it is damaged, STORAGE_FAILED when it cannot be read. */
+export async function readBudget(file: string): Promise<FiledBudget | undefined> {
+  let encoded: Buffer;
+  try {
+    encoded = await readFile(file);
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
+    throw new RelaymintError('STORAGE_FAILED', `${file} cannot be read: ${messageOf(cause)}.`, {
+      remedy: 'Check its permissions and the disk.',
+      cause,
+    });
+  }
+  const body = encoded.subarray(0, Math.max(encoded.length - DIGEST_BYTES, 0));
+  if (!equalBytes(encoded.subarray(body.length), digestOf(body))) throw damaged(file);
+  const reader = new Reader(body, 'budget');
+  if (!equalBytes(reader.bytes(MAGIC.length), MAGIC) || reader.u8() !== VERSION) throw damaged(file);
+  const [time, wall, uptime] = [Number(reader.u64()), Number(reader.u64()), Number(reader.u64())];
+  const entries = Array.from({ length: reader.u16() }, (): FiledEntry => {
+    const kind = KINDS[reader.u8()];
+    if (kind === undefined) throw damaged(file);
+    return { kind, slot: reader.u32(), who: reader.string16(MAX_WHO_BYTES), amount: amount(reader.u64()) };
+  });
+  reader.end();
+  return { time, wall, uptime, entries };
+}
+
+function digestOf(body: Uint8Array): Uint8Array {
+  return Uint8Array.from(createHash('sha256').update(body).digest());
+}
+
+function damaged(file: string): RelaymintError {
+  return new RelaymintError('INVALID_ENCODING', `${file} is damaged.`);
+}

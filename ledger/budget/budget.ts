@@ -1,0 +1,316 @@
+/** See `contract.ts`. */
+import { uptime as secondsSinceBoot } from 'node:os';
+import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
+import { MAX_BUDGET_ENTRIES } from '../../core/limits.ts';
+import { U64_MAX, amount, formatCredits, type Amount } from '../../core/units.ts';
+import type {
+  Budget,
+  BudgetOptions,
+  BudgetView,
+  Reservation,
+  SiteReservation,
+  SpendLimits,
+  SpendRow,
+} from './contract.ts';
+import { readBudget, writeBudget } from './budget-file.ts';
+import type { FiledBudget, FiledEntry, Kind } from './budget-file.ts';
+
+const SLOT_MILLIS = 5 * 60_000;
+/** Twelve slots are an hour; with the one that has begun, what is forgotten is at least an hour old. */
+const SLOTS = 13;
+/** A site's spending is written down ahead of need, this part of its limit at a time: not once for every block. */
+const SITE_STEPS = 16n;
+/** Rows of a view. */
+const MAX_ROWS = 20;
+
+const OPTIONS: Readonly<Record<keyof SpendLimits, string>> = {
+  perPeer: '--spend-limit-peer',
+  perSite: '--spend-limit-site',
+  total: '--spend-limit',
+};
+
+interface Entry {
+  readonly kind: Kind;
+  readonly slot: number;
+  readonly who: string;
+  spent: bigint;
+  /** What stands in the file: never less than was spent. */
+  filed: bigint;
+}
+
+/** Reads what was spent before. A damaged file is said in the log, and nothing is spent until an hour has passed. @throws RelaymintError STORAGE_FAILED. */
+export async function openBudget(options: BudgetOptions): Promise<Budget> {
+  const uptime = options.uptime ?? ((): number => secondsSinceBoot() * 1000);
+  try {
+    return new HourBudget(options, uptime, await readBudget(options.file));
+  } catch (error) {
+    if (!isRelaymintError(error, 'INVALID_ENCODING')) throw error;
+    options.log.error(
+      { file: options.file },
+      'what was spent in the last hour cannot be read, so nothing is spent for an hour; remove the file to begin anew',
+    );
+    const all: FiledEntry = { kind: 'peer', slot: 0, who: UNKNOWN, amount: amount(U64_MAX) };
+    const budget = new HourBudget(options, uptime, undefined, [all]);
+    await budget.save();
+    return budget;
+  }
+}
+
+/** Stands for whoever it was spent on when that is no longer known. */
+const UNKNOWN = '';
+
+class HourBudget implements Budget {
+  readonly #options: BudgetOptions;
+  readonly #uptime: () => number;
+  readonly #entries = new Map<string, Entry>();
+  /** The budget's own time, milliseconds: it passes as the machine's uptime does, whatever is done to the clock. */
+  #time: number;
+  #uptimeThen: number;
+  #earnedThen: bigint;
+  /** Limits of which it was said that they are reached, with whom they were reached for. */
+  readonly #said = new Set<string>();
+  #writing: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
+
+  constructor(
+    options: BudgetOptions,
+    uptime: () => number,
+    filed: FiledBudget | undefined,
+    entries: readonly FiledEntry[] = [],
+  ) {
+    this.#options = options;
+    this.#uptime = uptime;
+    this.#uptimeThen = uptime();
+    this.#earnedThen = options.earned?.() ?? 0n;
+    this.#time = filed === undefined ? 0 : filed.time + this.#away(filed);
+    for (const { kind, slot, who, amount: value } of filed?.entries ?? entries) {
+      this.#entries.set(keyOf(kind, slot, who), { kind, slot, who, spent: value, filed: value });
+    }
+  }
+
+  async reserve(peer: LedgerAddress, value: Amount): Promise<Reservation> {
+    this.#look();
+    const { perPeer, total } = this.#options.limits;
+    const earned = this.#sum('earned');
+    this.#check('perPeer', { who: peer, value, spent: this.#sum('peer', peer), allowed: perPeer + earned });
+    this.#check('total', { who: UNKNOWN, value, spent: this.#sum('peer'), allowed: total + earned });
+    const entry = this.#entry('peer', peer);
+    entry.spent += value;
+    entry.filed += value;
+    const release = (): void => {
+      entry.spent -= value;
+      entry.filed -= value;
+    };
+    try {
+      await this.save();
+    } catch (error) {
+      release();
+      throw error;
+    }
+    let released = false;
+    return {
+      release: () => {
+        if (released) return;
+        released = true;
+        release();
+        this.#saveLater();
+      },
+    };
+  }
+
+  async reserveSite(site: string, value: Amount): Promise<SiteReservation> {
+    this.#look();
+    const { perSite } = this.#options.limits;
+    this.#check('perSite', { who: site, value, spent: this.#sum('site', site), allowed: perSite });
+    const entry = this.#entry('site', site);
+    entry.spent += value;
+    if (entry.spent > entry.filed) {
+      entry.filed = entry.spent + perSite / SITE_STEPS;
+      try {
+        await this.save();
+      } catch (error) {
+        entry.spent -= value;
+        throw error;
+      }
+    }
+    let settled = false;
+    return {
+      settle: (actual) => {
+        if (settled) return;
+        settled = true;
+        entry.spent += actual - value;
+        if (entry.spent <= entry.filed) return;
+        entry.filed = entry.spent;
+        this.#saveLater();
+      },
+    };
+  }
+
+  view(): BudgetView {
+    this.#look();
+    return {
+      limits: this.#options.limits,
+      spent: clamped(this.#sum('peer')),
+      earned: clamped(this.#sum('earned')),
+      peers: this.#rows('peer').map(({ who, spent }) => ({ who: ledgerAddress(who), spent })),
+      sites: this.#rows('site'),
+    };
+  }
+
+  /** Resolves once all that was reserved before the call is on disk. Calls that come meanwhile share the next write. */
+  save(): Promise<void> {
+    this.#next ??= this.#writing
+      .catch(() => {})
+      .then(() => {
+        this.#writing = this.#write();
+        this.#next = undefined;
+        return this.#writing;
+      });
+    return this.#next;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const entry of this.#entries.values()) if (entry.kind === 'site') entry.filed = entry.spent;
+    await this.save().catch((error: unknown) => this.#notSaved(error));
+  }
+
+  async #write(): Promise<void> {
+    const { file, clock } = this.#options;
+    const entries = [...this.#entries.values()].map(({ kind, slot, who, filed }) => ({
+      kind,
+      slot,
+      who,
+      amount: clamped(filed),
+    }));
+    await writeBudget(file, { time: this.#time, wall: clock.now(), uptime: this.#uptimeThen, entries });
+  }
+
+  #saveLater(): void {
+    this.save().catch((error: unknown) => this.#notSaved(error));
+  }
+
+  #notSaved(error: unknown): void {
+    this.#options.log.warn({ reason: messageOf(error) }, 'what was spent could not be written down');
+  }
+
+  /** How much time has passed for certain since the file was written, by the clock and by the machine's uptime. */
+  #away({ wall, uptime }: FiledBudget): number {
+    const byClock = this.#options.clock.now() - wall;
+    const byUptime = this.#uptimeThen >= uptime ? this.#uptimeThen - uptime : this.#uptimeThen;
+    return Math.max(0, Math.min(byClock, byUptime));
+  }
+
+  /** Lets time pass, forgets what is older than an hour, counts what was earned. */
+  #look(): void {
+    const uptime = this.#uptime();
+    this.#time += Math.max(0, uptime - this.#uptimeThen);
+    this.#uptimeThen = uptime;
+    const oldest = this.#slot - SLOTS + 1;
+    for (const [key, { slot }] of this.#entries) if (slot < oldest) this.#entries.delete(key);
+    const earned = this.#options.earned?.() ?? 0n;
+    if (earned > this.#earnedThen) {
+      const entry = this.#entry('earned', UNKNOWN);
+      entry.spent += earned - this.#earnedThen;
+      entry.filed = entry.spent;
+    }
+    this.#earnedThen = earned;
+  }
+
+  get #slot(): number {
+    return Math.floor(this.#time / SLOT_MILLIS);
+  }
+
+  #entry(kind: Kind, who: string): Entry {
+    const key = keyOf(kind, this.#slot, who);
+    let entry = this.#entries.get(key);
+    if (entry !== undefined) return entry;
+    this.#makeRoom(kind);
+    entry = { kind, slot: this.#slot, who, spent: 0n, filed: 0n };
+    this.#entries.set(key, entry);
+    return entry;
+  }
+
+  /** A site may be forgotten, the cheapest first. A wallet may not: that would be a way to spend more on it. @throws BUDGET_EXHAUSTED. */
+  #makeRoom(kind: Kind): void {
+    const same = [...this.#entries.values()].filter((entry) => entry.kind === kind);
+    if (same.length < MAX_BUDGET_ENTRIES) return;
+    if (kind !== 'site') {
+      throw new RelaymintError('BUDGET_EXHAUSTED', `Money went to ${same.length} wallets within an hour.`, {
+        remedy: 'Wait an hour: so many neighbours are not what a node needs.',
+      });
+    }
+    const least = same.reduce((a, b) => (b.spent < a.spent ? b : a));
+    this.#entries.delete(keyOf(least.kind, least.slot, least.who));
+  }
+
+  #sum(kind: Kind, who?: string): bigint {
+    let sum = 0n;
+    for (const entry of this.#entries.values()) {
+      if (entry.kind === kind && (who === undefined || entry.who === who)) sum += entry.spent;
+    }
+    return sum;
+  }
+
+  #check(
+    limit: keyof SpendLimits,
+    { who, value, spent, allowed }: { who: string; value: bigint; spent: bigint; allowed: bigint },
+  ): void {
+    const key = `${limit} ${who}`;
+    if (spent + value <= allowed) {
+      this.#said.delete(key);
+      return;
+    }
+    const error = exhausted(limit, { who, value, spent, allowed });
+    if (!this.#said.has(key)) {
+      if (this.#said.size >= MAX_BUDGET_ENTRIES) this.#said.clear();
+      this.#said.add(key);
+      this.#options.log.warn({ ...error.details }, error.message);
+    }
+    throw error;
+  }
+
+  #rows(kind: Kind): SpendRow[] {
+    const sums = new Map<string, bigint>();
+    for (const entry of this.#entries.values()) {
+      if (entry.kind === kind && entry.who !== UNKNOWN) {
+        sums.set(entry.who, (sums.get(entry.who) ?? 0n) + entry.spent);
+      }
+    }
+    return [...sums]
+      .filter(([, spent]) => spent > 0n)
+      .sort(([, a], [, b]) => (a > b ? -1 : a < b ? 1 : 0))
+      .slice(0, MAX_ROWS)
+      .map(([who, spent]) => ({ who, spent: clamped(spent) }));
+  }
+}
+
+function keyOf(kind: Kind, slot: number, who: string): string {
+  return `${kind} ${slot} ${who}`;
+}
+
+function clamped(value: bigint): Amount {
+  return amount(value < 0n ? 0n : value > U64_MAX ? U64_MAX : value);
+}
+
+function exhausted(
+  limit: keyof SpendLimits,
+  { who, value, spent, allowed }: { who: string; value: bigint; spent: bigint; allowed: bigint },
+): RelaymintError {
+  const text = (units: bigint): string => formatCredits(clamped(units));
+  const whom = limit === 'total' ? 'this node' : limit === 'perSite' ? `the site ${who}` : `the wallet ${who}`;
+  return new RelaymintError(
+    'BUDGET_EXHAUSTED',
+    `The spending limit of ${whom} is reached: ${text(spent)} credits in the last hour, ${text(value)} more are wanted and ${text(allowed)} allowed.`,
+    {
+      remedy: `Wait, or allow more with ${OPTIONS[limit]}.`,
+      details: {
+        limit,
+        ...(who === UNKNOWN ? {} : { who }),
+        spent: spent.toString(),
+        wanted: value.toString(),
+        allowed: allowed.toString(),
+      },
+    },
+  );
+}

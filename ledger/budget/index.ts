@@ -1,0 +1,11 @@
+/** What this node lets itself spend: `contract.ts` says what the limits promise. */
+export { openBudget } from './budget.ts';
+export type {
+  Budget,
+  BudgetOptions,
+  BudgetView,
+  Reservation,
+  SiteReservation,
+  SpendLimits,
+  SpendRow,
+} from './contract.ts';

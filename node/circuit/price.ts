@@ -1,0 +1,102 @@
+/** What circuits may cost, and how prices decide who is chosen. */
+import { RelaymintError } from '../../core/errors.ts';
+import type { LedgerAddress } from '../../core/ids.ts';
+import { MAX_MEDIAN_PRICES, MAX_ONWARD_PRICE, PRICE_LIMIT_MEDIANS, USUAL_PRICE } from '../../core/limits.ts';
+import { pricePerMiB, type PricePerMiB } from '../../core/units.ts';
+import { priceOf, type SignedOffer } from '../discovery/offer.ts';
+
+/** The service that carries circuits onward. */
+export const RELAY_SERVICE = 'relay';
+
+/** Offers that are known now (an OfferBook is one). */
+export interface KnownOffers {
+  find(service: string): readonly SignedOffer[];
+}
+
+/** An offer and what it asks for one service. */
+export interface Priced {
+  readonly offer: SignedOffer;
+  readonly price: PricePerMiB;
+}
+
+/** Those that offer the service, cheapest first. */
+export function priced(offers: readonly SignedOffer[], service: string): Priced[] {
+  return offers
+    .flatMap((offer) => {
+      const price = priceOf(offer, service);
+      return price === undefined ? [] : [{ offer, price }];
+    })
+    .sort((a, b) => (a.price < b.price ? -1 : a.price > b.price ? 1 : 0));
+}
+
+/**
+ * What the market asks for a service: the median over the cheapest offer of each wallet, taken as at least `USUAL_PRICE`
+ * and at most `MAX_MEDIAN_PRICES` times that. Identities and wallets cost nothing, so a median alone would belong to whoever
+ * makes most of them: lifted, it would let dear ones pass; pressed down, it would shut the honest out.
+ */
+export function marketPrice(offers: KnownOffers, service: string): PricePerMiB {
+  const byWallet = new Map<LedgerAddress, bigint>();
+  for (const { offer, price } of priced(offers.find(service), service)) {
+    if (!byWallet.has(offer.wallet)) byWallet.set(offer.wallet, price);
+  }
+  // Inserted cheapest first.
+  const prices = [...byWallet.values()];
+  const median = prices[(prices.length - 1) >> 1] ?? 0n;
+  const most = USUAL_PRICE * MAX_MEDIAN_PRICES;
+  return pricePerMiB(median < USUAL_PRICE ? USUAL_PRICE : median > most ? most : median);
+}
+
+/** The limit when the operator gave none: `PRICE_LIMIT_MEDIANS` times what the market asks for such a circuit. */
+export function defaultMaxPrice(offers: KnownOffers, service: string, relays: number): PricePerMiB {
+  const circuit = marketPrice(offers, service) + BigInt(relays) * marketPrice(offers, RELAY_SERVICE);
+  return pricePerMiB(circuit * PRICE_LIMIT_MEDIANS);
+}
+
+/**
+ * A relay's answer to an EXTEND that tells it what to pay the next hop.
+ * @param limit what the operator allows; `MAX_ONWARD_PRICE` when absent.
+ */
+export function onwardPriceAllowed(price: PricePerMiB, limit: PricePerMiB = MAX_ONWARD_PRICE): boolean {
+  return price <= limit;
+}
+
+/** What a hop is paid: its own price and all that it pays onward. @throws RelaymintError PRICE_TOO_HIGH, with the hop to blame. */
+export function addPrices(own: PricePerMiB, onward: bigint, hop: number): PricePerMiB {
+  try {
+    return pricePerMiB(own + onward);
+  } catch (cause) {
+    throw new RelaymintError('PRICE_TOO_HIGH', `A circuit through hop ${hop} would cost more than any price can be.`, {
+      remedy: 'Choose another node there.',
+      details: { hop },
+      cause,
+    });
+  }
+}
+
+/** What all hops of a circuit over this path ask together; the last one for `service`. @throws RelaymintError PRICE_TOO_HIGH. */
+export function priceOfPath(path: readonly SignedOffer[], service: string): PricePerMiB {
+  let sum = pricePerMiB(0n);
+  for (const [hop, offer] of path.entries()) {
+    const own = priceOf(offer, hop === path.length - 1 ? service : RELAY_SERVICE);
+    if (own !== undefined) sum = addPrices(own, sum, hop);
+  }
+  return sum;
+}
+
+/**
+ * In random order. The chance of one to come before another goes by the weights 1 / (1 + (price / market)^2): who asks what
+ * the market asks comes half as often as one that asks nothing, twice the market a fifth, three times a tenth. So undercutting
+ * everybody attracts at most twice an honest node's share: giving service away must not buy all the paths.
+ */
+export function shuffledByPrice(candidates: readonly Priced[], market: PricePerMiB, random: () => number): Priced[] {
+  // The exponential race: the k-th to finish is the k-th drawn without putting back.
+  return candidates
+    .map((candidate) => ({ candidate, at: -Math.log(1 - random()) / weight(candidate.price, market) }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ candidate }) => candidate);
+}
+
+function weight(price: PricePerMiB, market: PricePerMiB): number {
+  const ratio = Number(price) / Number(market);
+  return 1 / (1 + ratio * ratio);
+}

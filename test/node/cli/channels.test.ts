@@ -1,0 +1,327 @@
+/** The channels that a node pays from, on the real program: what others can make it spend, and what it reads for that. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ChannelId } from '../../../core/ids.ts';
+import { silentLog, systemClock } from '../../../core/ports.ts';
+import { amount, lamports, type Amount } from '../../../core/units.ts';
+import { openBookStore, type BookStore } from '../../../ledger/accounting/index.ts';
+import { openBudget, type Budget } from '../../../ledger/budget/index.ts';
+import type { TillState } from '../../../ledger/contract.ts';
+import { delegateFromSeed, signReceipt } from '../../../ledger/receipt/index.ts';
+import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
+import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
+import { generateWalletKey, openSolanaLedger } from '../../../ledger/solana/index.ts';
+import type { SolanaLedger, SolanaWallet } from '../../../ledger/solana/index.ts';
+import { Channels, type ChannelsOptions } from '../../../node/cli/roles/channels.ts';
+import { newIdentity } from '../link/nodes.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
+const DEPOSIT = amount(1_000n);
+const DAY = 24 * 60 * 60_000;
+const { nodeId: PEER } = newIdentity();
+
+let server: EmbeddedLedger;
+let ledger: SolanaLedger;
+let payee: SolanaWallet;
+let folder: string;
+let payer: SolanaWallet;
+let store: BookStore;
+let budget: Budget;
+let live: Set<ChannelId>;
+let now: number;
+let asked: string[] = [];
+
+const delegate = delegateFromSeed(new Uint8Array(32).fill(5));
+
+const listening: typeof fetch = async (input, init) => {
+  const body = JSON.stringify(init?.body ?? '');
+  const method = /\\"method\\":\\"(\w+)\\"/.exec(body)?.[1];
+  if (method !== undefined) asked.push(body.includes('dataSlice') ? `${method} part` : method);
+  return fetch(input, init);
+};
+
+async function wallet(credits = 100_000n): Promise<SolanaWallet> {
+  const made = ledger.wallet(generateWalletKey());
+  await made.airdrop(lamports(1_000_000_000n));
+  if (credits > 0n) await made.buy(lamports(credits));
+  return made;
+}
+
+async function seller(slots = 4): Promise<SolanaWallet> {
+  const made = await wallet();
+  await made.openTill(slots);
+  return made;
+}
+
+beforeAll(async () => {
+  server = await startEmbeddedLedger({
+    programPath: PROGRAM,
+    programId: EMBEDDED_PROGRAM_ID,
+    bank: { unitsPerLamport: 1n, challengeSeconds: 1n },
+  });
+  ledger = openSolanaLedger({ fetch: listening, url: server.url, programId: EMBEDDED_PROGRAM_ID });
+}, 60_000);
+
+afterAll(async () => {
+  ledger.close();
+  await server.close();
+});
+
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'relaymint-channels-'));
+  [payee, payer] = await Promise.all([seller(), wallet()]);
+  store = await openBookStore(path.join(folder, 'books'));
+  budget = await budgetOf(3_000n);
+  live = new Set();
+  now = 0;
+  asked = [];
+});
+
+afterEach(async () => {
+  await store.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function budgetOf(perPeer: bigint): Promise<Budget> {
+  const limits = { perPeer: amount(perPeer), perSite: amount(0n), total: amount(2n * perPeer) };
+  return openBudget({ file: path.join(folder, 'budget'), limits, clock: systemClock, log: silentLog });
+}
+
+function channels(changes: Partial<ChannelsOptions> = {}): Channels {
+  return new Channels({
+    reader: ledger,
+    wallet: payer,
+    delegate,
+    store,
+    budget,
+    deposit: DEPOSIT,
+    maxOpening: amount(10n),
+    live: () => live,
+    update: (channel) => store.update(channel),
+    idleMillis: DAY,
+    now: () => now,
+    log: silentLog,
+    ...changes,
+  });
+}
+
+const onChain = async (): Promise<string[]> => (await ledger.channelsOf(payer.address)).map(({ id }) => id);
+
+/** What a till that asks for this much looks like to its payers. */
+function asking(terms: Partial<TillState>): ChannelsOptions['reader'] {
+  return new Proxy(ledger, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target);
+      if (key === 'till') {
+        return async (owner: SolanaWallet['address']) => {
+          const till = await target.till(owner);
+          return till === undefined ? undefined : { ...till, ...terms };
+        };
+      }
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+describe('a channel to a payee', () => {
+  it('is opened once, however many circuits want it at the same time', async () => {
+    const ours = channels();
+    const found = await Promise.all(Array.from({ length: 8 }, () => ours.channelTo(payee.address, PEER)));
+    expect(new Set(found.map(({ channel }) => channel.id))).toEqual(new Set(await onChain()));
+    expect(await onChain()).toHaveLength(1);
+    expect(found[0]?.channel).toMatchObject({ payee: payee.address, delegate: delegate.address, deposit: DEPOSIT });
+    expect(budget.view().spent).toBe(DEPOSIT);
+  });
+
+  it('is known again from the books, and read by its slot: no till, and never the tills of all', async () => {
+    const { channel } = await channels().channelTo(payee.address, PEER);
+    const again = channels();
+    expect(again.known(payee.address)).toBe(true);
+    expect(again.known(payer.address)).toBe(false);
+    asked = [];
+    expect((await again.channelTo(payee.address, PEER)).channel).toEqual(channel);
+    expect(new Set(asked)).toEqual(new Set(['getMultipleAccounts part']));
+    expect(asked.length).toBeLessThanOrEqual(2);
+    await again.closeAll(AbortSignal.timeout(20_000));
+    expect(asked).not.toContain('getProgramAccounts');
+  });
+
+  it('opened by hand, or just before the books were lost, is found in the till and used', async () => {
+    const byHand = await payer.openChannel(payee.address, delegate.address, amount(70n));
+    const ours = channels();
+    expect((await ours.channelTo(payee.address, PEER)).channel.id).toBe(byHand.id);
+    expect(ours.known(payee.address)).toBe(true);
+    expect(budget.view().spent).toBe(0n);
+  });
+
+  it('that is over is replaced', async () => {
+    const ours = channels();
+    const { channel } = await ours.channelTo(payee.address, PEER);
+    await payer.closeChannel(channel, payee);
+    const { channel: next } = await ours.channelTo(payee.address, PEER);
+    expect(next.id).not.toBe(channel.id);
+    expect(await onChain()).toEqual([next.id]);
+  });
+
+  it('without a till is refused with what to do', async () => {
+    await expect(channels().channelTo(payer.address, PEER)).rejects.toMatchObject({ code: 'CHANNEL_UNKNOWN' });
+    await expect(channels().openingCost(payer.address)).rejects.toMatchObject({ code: 'CHANNEL_UNKNOWN' });
+  });
+});
+
+describe('what is spent on channels', () => {
+  it('stays within the budget, whoever leads us to whom', async () => {
+    const ours = channels();
+    const puppets = await Promise.all(Array.from({ length: 8 }, () => seller(1)));
+    const outcomes = await Promise.allSettled(puppets.map(({ address }) => ours.channelTo(address, PEER)));
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(6);
+    expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'BUDGET_EXHAUSTED', remedy: expect.stringContaining('--spend-limit') as string },
+    });
+    expect(await onChain()).toHaveLength(6);
+  });
+
+  it('counts top-ups, also those of an earlier run', async () => {
+    const { channel } = await channels().channelTo(payee.address, PEER);
+    const ours = channels();
+    expect((await ours.topUp(channel)).deposit).toBe(2_000n);
+    budget = await budgetOf(3_000n);
+    const restarted = channels({ budget });
+    expect((await restarted.topUp(channel)).deposit).toBe(3_000n);
+    await expect(restarted.topUp(channel)).rejects.toMatchObject({ code: 'BUDGET_EXHAUSTED' });
+    expect((await ledger.channel(channel.till, channel.slot))?.deposit).toBe(3_000n);
+  });
+
+  it('does not count what was certainly not burned', async () => {
+    const poor = await wallet(0n);
+    await expect(channels({ wallet: poor }).channelTo(payee.address, PEER)).rejects.toMatchObject({
+      code: 'INSUFFICIENT_FUNDS',
+    });
+    expect(budget.view().spent).toBe(0n);
+  });
+
+  it('counts what may have been burned', async () => {
+    const silent = new Proxy(payer, {
+      get(target, key) {
+        if (key === 'openChannel') return () => Promise.reject(Object.assign(new Error('no answer')));
+        const value: unknown = Reflect.get(target, key, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    await expect(channels({ wallet: silent }).channelTo(payee.address, PEER)).rejects.toThrow('no answer');
+    expect(budget.view().spent).toBe(DEPOSIT);
+  });
+
+  it.each([
+    ['opening payment', { opening: amount(11n) }, '--max-opening'],
+    ['deposit', { minDeposit: amount(1_001n) }, '--deposit'],
+  ])('is no %s above what is allowed, whatever a till asks', async (_what, terms, option) => {
+    await expect(channels({ reader: asking(terms) }).channelTo(payee.address, PEER)).rejects.toMatchObject({
+      code: 'PRICE_TOO_HIGH',
+      remedy: expect.stringContaining(option) as string,
+    });
+    expect(await onChain()).toEqual([]);
+    expect(budget.view().spent).toBe(0n);
+  });
+
+  it('for opening is told before: what is burned, and the fee at the price of credits', async () => {
+    const [{ unitsPerLamport }, { fee, bid }] = await Promise.all([ledger.bank(), payer.settleFees()]);
+    const first = fee.first + bid.first;
+    const cost = (opening: Amount): Promise<Amount> =>
+      channels({ reader: asking({ opening }) }).openingCost(payee.address);
+    expect(await cost(amount(0n))).toBe(first * unitsPerLamport);
+    expect(await cost(amount(7n))).toBe(7n + first * unitsPerLamport);
+    const ours = channels();
+    await ours.openingCost(payee.address);
+    asked = [];
+    await Promise.all(Array.from({ length: 50 }, () => ours.openingCost(payee.address)));
+    expect(asked).toEqual([]);
+    expect(await onChain()).toEqual([]);
+  });
+});
+
+describe('a channel from which nothing was paid for a day', () => {
+  async function idle(): Promise<{ ours: Channels; id: ChannelId }> {
+    const ours = channels();
+    const { channel } = await ours.channelTo(payee.address, PEER);
+    ours.watch();
+    now += DAY;
+    return { ours, id: channel.id };
+  }
+
+  const closeAt = async (): Promise<unknown> => (await ledger.channelsOf(payer.address))[0]?.closeAt;
+
+  it('is closed by itself, and its deposit comes back', async () => {
+    const before = (await ledger.balances(payer.address)).credits;
+    const { ours } = await idle();
+    await ours.closeIdle();
+    expect(await closeAt()).toBeDefined();
+    expect(ours.known(payee.address)).toBe(false);
+    await expect
+      .poll(
+        async () => {
+          await ours.closeIdle();
+          return onChain();
+        },
+        { timeout: 30_000 },
+      )
+      .toEqual([]);
+    expect((await ledger.balances(payer.address)).credits).toBe(before);
+  });
+
+  it('is finished by the next run, which does not wait another day for it', async () => {
+    const { ours } = await idle();
+    await ours.closeIdle();
+    const next = channels();
+    next.watch();
+    await expect
+      .poll(
+        async () => {
+          await next.closeIdle();
+          return onChain();
+        },
+        { timeout: 30_000 },
+      )
+      .toEqual([]);
+  });
+
+  it('is left alone while a link uses it, when it was asked for, and before its time', async () => {
+    const { ours, id } = await idle();
+    live.add(id);
+    await ours.closeIdle();
+    live.delete(id);
+    await ours.channelTo(payee.address, PEER);
+    await ours.closeIdle();
+    now += DAY - 1;
+    ours.watch();
+    await ours.closeIdle();
+    expect(await closeAt()).toBeUndefined();
+    await channels({ idleMillis: undefined }).closeIdle();
+    expect(await closeAt()).toBeUndefined();
+    now += 1;
+    await ours.closeIdle();
+    expect(await closeAt()).toBeDefined();
+  });
+
+  it('that pays in between is not idle', async () => {
+    const { ours, id } = await idle();
+    store.give(signReceipt({ channel: id, amount: amount(3n), up: 1n, down: 2n }, delegate));
+    ours.watch();
+    await ours.closeIdle();
+    expect(await closeAt()).toBeUndefined();
+    now += DAY;
+    await ours.closeIdle();
+    expect(await closeAt()).toBeDefined();
+  });
+
+  it('is not handed out any more once its close is asked for: who comes then gets another one', async () => {
+    const { ours, id } = await idle();
+    const [, { channel }] = await Promise.all([ours.closeIdle(), ours.channelTo(payee.address, PEER)]);
+    const shown = await ledger.channel(channel.till, channel.slot);
+    expect(shown?.closeAt).toBeUndefined();
+    expect(shown?.id === id).toBe((await ledger.channelsOf(payer.address)).length === 1);
+  });
+});
