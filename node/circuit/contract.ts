@@ -8,7 +8,6 @@ import type { Amount, PricePerMiB } from '../../core/units.ts';
 import type { SignedOffer } from '../discovery/offer.ts';
 import type { LinkManager } from '../link/contract.ts';
 import type { Metering } from '../meter/contract.ts';
-import type { ExtendRules } from './extend-target.ts';
 
 /**
  * A flow-controlled byte stream inside a circuit. Half-open is allowed: `end()` closes our direction only.
@@ -124,6 +123,18 @@ export interface CircuitTiming {
   readonly grantIdleMillis?: number;
   /** A circuit of others that carries nothing for this long is destroyed. Default JOINED_IDLE_MILLIS. */
   readonly joinedIdleMillis?: number;
+}
+
+/** Where circuits of others may lead from here. */
+export interface ExtendRules {
+  /** Offers that this node has verified itself (its OfferBook is one). */
+  readonly offers: { get(node: NodeId): SignedOffer | undefined };
+  /** A link to this node is open: nothing is dialled. */
+  readonly isLinked: (node: NodeId) => boolean;
+  /** The operator lets circuits lead into private networks, or this node only dials its own machine anyway. */
+  readonly allowPrivate: boolean;
+  /** The IP addresses of a name; undefined where an anonymizing network looks it up, out there. */
+  readonly resolve: ((host: string) => Promise<readonly string[]>) | undefined;
 }
 
 export interface CircuitEndpointOptions {

@@ -7,22 +7,11 @@ import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.t
 import type { NodeId } from '../../core/ids.ts';
 import { MAX_STRANGE_ADDRESSES } from '../../core/limits.ts';
 import type { Log } from '../../core/ports.ts';
-import type { SignedOffer } from '../discovery/offer.ts';
 import { isPublicIp, parseAddress, tcpAddress } from '../transport/index.ts';
+import type { ExtendRules } from './contract.ts';
 import type { Extend } from './messages.ts';
 import { DestroyReason, ending } from './reason.ts';
 import type { Ending } from './reason.ts';
-
-export interface ExtendRules {
-  /** Offers that this node has verified itself (its OfferBook is one). */
-  readonly offers: { get(node: NodeId): SignedOffer | undefined };
-  /** A link to this node is open: nothing is dialled. */
-  readonly isLinked: (node: NodeId) => boolean;
-  /** The operator lets circuits lead into private networks, or this node only dials its own machine anyway. */
-  readonly allowPrivate: boolean;
-  /** The IP addresses of a name; undefined where an anonymizing network looks it up, out there. */
-  readonly resolve: ((host: string) => Promise<readonly string[]>) | undefined;
-}
 
 /**
  * The addresses at which the next hop may be dialled, none when it is linked. Those of the offer that our own book holds

@@ -10,6 +10,7 @@ export type {
   CircuitStream,
   CircuitTiming,
   CreateCircuitOptions,
+  ExtendRules,
   OnionKey,
   OpenStreamOptions,
   ServiceHandler,
@@ -17,7 +18,7 @@ export type {
 } from './contract.ts';
 export { CreateRate } from './create-rate.ts';
 export { createCircuitEndpoint } from './endpoint.ts';
-export { extendFailure, extendTarget, type ExtendRules } from './extend-target.ts';
+export { extendFailure, extendTarget } from './extend-target.ts';
 export { onionKeyFromSeed } from './handshake.ts';
 export { sellersOf } from './path.ts';
 export { createCircuitPool } from './pool.ts';

@@ -217,14 +217,16 @@ export function addNodeOptions(command: Command, role: string): Command {
       ),
     )
     .addOption(
-      new Option('--max-price <credits>', 'most that a MiB may cost on a circuit, all hops together')
-        .argParser(price)
-        .default(undefined, 'three times what the market asks; for others onward 0.84'),
+      new Option(
+        '--max-price <credits>',
+        'most that a MiB may cost on a circuit, all hops together (default: three times what the market asks)',
+      ).argParser(price),
     )
     .addOption(
-      new Option('--max-opening <credits>', 'most that opening a channel may burn')
-        .argParser(credits)
-        .default(undefined, 'one MiB at the highest price that is paid'),
+      new Option(
+        '--max-opening <credits>',
+        'most that opening a channel may burn (default: one MiB at the highest price that is paid)',
+      ).argParser(credits),
     )
     .addOption(
       creditsOption(

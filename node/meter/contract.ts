@@ -66,7 +66,7 @@ export interface ChannelProvider {
   known(peerWallet: LedgerAddress): boolean;
   /**
    * What opening a channel to this wallet would cost now and never bring back: what its till asks to be burned, and the
-   * transaction's fee at the bank's price. Base units. @throws RelaymintError CHANNEL_UNKNOWN (it has no till), LEDGER_UNREACHABLE.
+   * transaction's fee at the bank's price. Base units; 0 when one is known. @throws RelaymintError CHANNEL_UNKNOWN (it has no till), LEDGER_UNREACHABLE.
    */
   openingCost(peerWallet: LedgerAddress): Promise<Amount>;
   /**

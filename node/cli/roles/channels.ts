@@ -75,6 +75,7 @@ export class Channels implements ChannelProvider {
   }
 
   openingCost(payee: LedgerAddress): Promise<Amount> {
+    if (this.known(payee)) return Promise.resolve(amount(0n));
     let cost = this.#costs.get(payee);
     if (cost === undefined) {
       cost = this.#openingCost(payee);

@@ -141,6 +141,7 @@ describe('a channel to a payee', () => {
     const again = channels();
     expect(again.known(payee.address)).toBe(true);
     expect(again.known(payer.address)).toBe(false);
+    expect(await again.openingCost(payee.address)).toBe(0n);
     asked = [];
     expect((await again.channelTo(payee.address, PEER)).channel).toEqual(channel);
     expect(new Set(asked)).toEqual(new Set(['getMultipleAccounts part']));
