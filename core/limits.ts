@@ -68,10 +68,16 @@ export const CIRCUIT_BUILD_HIDDEN_MILLIS = 120_000;
 // --- money ------------------------------------------------------------------------------------------------------------
 /** Bytes whose value a stranger may owe: the loss bound. */
 export const STRANGER_WINDOW: number = MIB;
-/** Bytes whose value the best-settled peer may owe. */
+/** Bytes whose value any peer may owe, whatever it burned: more than this is not on its way between two receipts. */
 export const MAX_WINDOW: number = 16 * MIB;
 /** Accounts kept in memory; older idle ones are on disk only. */
 export const MAX_ACCOUNTS = 10_000;
+/**
+ * Wallets whose arrears a payee remembers, about 100 bytes each: more than its books hold channels, so that one with a channel
+ * always has a place. Of the others the one that was heard of longest ago gives way. That is no gain: what it took was covered by
+ * what it burned for the channel that is over, and the next channel's window is what it burns for that.
+ */
+export const MAX_DEBTORS = 16_384;
 /** Receipts in one settlement transaction: the program's own limit. How many fit 1,232 bytes, about 18, the ledger says. */
 export const MAX_RECEIPTS_PER_TRANSACTION = 64;
 /** Names paid in one settlement transaction: the program's own limit, so that a batch's cost stays bounded. */

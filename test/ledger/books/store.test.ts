@@ -8,9 +8,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { utf8 } from '../../../core/codec.ts';
 import { openBookStore } from '../../../ledger/accounting/index.ts';
 import { verifyReceipt } from '../../../ledger/receipt/index.ts';
-import { GroupedStore } from '../../../ledger/receipt/store.ts';
+import { GroupedStore } from '../../../ledger/books/store.ts';
 
-const TYPESCRIPT = new URL('./run-typescript.js', import.meta.url).href;
+const TYPESCRIPT = new URL('../receipt/run-typescript.js', import.meta.url).href;
 const WRITER = fileURLToPath(new URL('./store-writer.ts', import.meta.url));
 /** A child compiles what it runs, which takes long on a loaded machine. */
 const TIMEOUT_MILLIS = 240_000;
@@ -131,6 +131,6 @@ async function runUntilKilled(from: bigint, lines: number): Promise<bigint> {
 
 async function contents(store: GroupedStore): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
-  for await (const [key, value] of store.entries('')) found[key] = new TextDecoder().decode(value);
+  for (const [key, value] of store.entries()) found[key] = new TextDecoder().decode(value);
   return found;
 }
