@@ -17,9 +17,7 @@ export function windowFor(
 ): Amount {
   const widest = (BigInt(MAX_WINDOW) * price) >> NUMERATOR_BITS;
   const burned = channel.opening - arrears;
-  return payable(
-    least(burned, widest > MIN_WINDOW ? widest : MIN_WINDOW, depositPart(channel, paid)),
-  );
+  return payable(least(burned, widest > MIN_WINDOW ? widest : MIN_WINDOW, depositPart(channel, paid)));
 }
 
 /** The payer's side: the most that an honest payee lets it owe. A payee that states more gets no more by it. */

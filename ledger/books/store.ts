@@ -225,7 +225,10 @@ export class GroupedStore implements AsyncDisposable {
     try {
       await this.#replaceJournal();
     } catch (error) {
-      this.#log.warn({ reason: messageOf(error) }, 'the journal of the books could not be shortened; it is tried again');
+      this.#log.warn(
+        { reason: messageOf(error) },
+        'the journal of the books could not be shortened; it is tried again',
+      );
     }
   }
 
@@ -422,7 +425,10 @@ export async function inspect(directory: string, worthOf: WorthOf): Promise<Insp
     const { live, complete, missing } = merge(level, journal, worthOf);
     const damaged: Damage[] = [];
     const news = level.absent && journal.absent;
-    for (const [copy, read] of [['journal', journal], ['level', level]] as const) {
+    for (const [copy, read] of [
+      ['journal', journal],
+      ['level', level],
+    ] as const) {
       if (read.whole !== undefined || news) continue;
       damaged.push({ copy, faults: read.absent ? ['it is missing'] : read.faults, keptAs: undefined });
     }

@@ -9,6 +9,7 @@ import { amount, formatCredits } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
 import type { BookStore } from '../accounting/index.ts';
 import type { BankState, ChannelState, LedgerReader, LedgerWallet, TillState, TransactionResult } from '../contract.ts';
+import type { SignedReceipt } from '../receipt/index.ts';
 import type {
   Settlement,
   SettlementEngine,
@@ -48,7 +49,7 @@ class Engine implements SettlementEngine {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #onChannel: (channel: ChannelState) => void;
-  readonly #onLost: (channel: ChannelState) => void;
+  readonly #onClosed: (channel: ChannelState) => void;
   readonly #patience: Patience;
   readonly #delivery: Delivery;
   readonly #dispatch: Dispatch;
@@ -63,6 +64,8 @@ class Engine implements SettlementEngine {
   #terms: Pick<BankState, 'unitsPerLamport' | 'challengeSeconds'> | undefined;
   /** What this process itself saw settled for good. */
   readonly #booked = new Map<ChannelId, Amount>();
+  /** What was said last to have gone wrong: the same is not said again at each look. */
+  #trouble: string | undefined;
   /** Receipts the chain refused by themselves: not tried again unasked until a greater one comes or the channel closes. */
   readonly #refused = new Map<ChannelId, Amount>();
 
@@ -77,7 +80,7 @@ class Engine implements SettlementEngine {
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? silentLog;
     this.#onChannel = options.onChannel ?? ((channel) => this.#store.update(channel));
-    this.#onLost = options.onLost ?? ((channel) => this.#store.forget(channel.id));
+    this.#onClosed = options.onClosed ?? ((channel) => this.#store.forget(channel.id));
     this.#patience = new Patience(this.#policy);
     this.#delivery = new Delivery({
       store: this.#store,
@@ -164,9 +167,12 @@ class Engine implements SettlementEngine {
     while (!signal.aborted) {
       try {
         await this.#exclusive(undefined, (stop) => this.#round(stop));
+        this.#trouble = undefined;
       } catch (error) {
-        if (!signal.aborted) {
-          this.#log.warn({ reason: messageOf(error) }, 'settlement did not succeed; it is tried again');
+        const trouble = messageOf(error);
+        if (!signal.aborted && trouble !== this.#trouble) {
+          this.#log.warn({ reason: trouble }, 'settlement did not succeed; it is tried again');
+          this.#trouble = trouble;
         }
       }
       try {
@@ -220,11 +226,11 @@ class Engine implements SettlementEngine {
     };
   }
 
-  /** What could be settled now, by what the till shows. What can never be settled any more is given up here. */
+  /** What could be settled now, by what the till shows. Channels that are over are forgotten here. */
   async #candidates(stop: AbortSignal): Promise<readonly Candidate[]> {
     const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address, 'finalized'));
     if (till === undefined) return [];
-    this.#giveUpClosed(till);
+    this.#forgetClosed(till);
     const candidates: Candidate[] = [];
     for (const read of till.channels) {
       this.#onChannel(read);
@@ -246,29 +252,32 @@ class Engine implements SettlementEngine {
   }
 
   /**
-   * A channel whose slot has a later generation is closed for good, and what its newest receipt adds is lost. (One that is
-   * merely missing may be missing because the ledger's node lags behind.)
+   * A channel whose slot has a later generation is closed for good: the books forget it, and what its newest receipt adds is
+   * lost. (One that is merely missing may be missing because the ledger's node lags behind.)
    */
-  #giveUpClosed(till: TillState): void {
+  #forgetClosed(till: TillState): void {
     for (const entry of Array.from(this.#store.entries())) {
       const { role, channel, latest } = entry;
-      if (role !== 'payee' || channel.till !== till.address || latest === undefined) continue;
-      if (latest.amount <= channel.settled) continue;
+      if (role !== 'payee' || channel.till !== till.address) continue;
       if ((till.generations[channel.slot] ?? 0) <= channel.generation) continue;
       for (const memory of [this.#since, this.#refused, this.#booked]) memory.delete(channel.id);
-      this.#log.warn(
-        {
-          channel: channel.id,
-          payer: channel.payer,
-          lostCredits: formatCredits(amount(latest.amount - channel.settled)),
-          ...(channel.closeAt === undefined ? {} : { couldCloseAt: String(channel.closeAt) }),
-          // No secret, and what is left to show should the ledger's node have lied.
-          receipt: toHex(latest.bytes),
-        },
-        'a payer closed its channel before this node settled its newest receipt, and that much is lost: the node did not reach the ledger during the challenge period, or its wallet agreed to an early close',
-      );
-      this.#onLost(channel);
+      if (latest !== undefined && latest.amount > channel.settled) this.#sayLost(channel, latest);
+      this.#onClosed(channel);
     }
+  }
+
+  #sayLost(channel: ChannelState, latest: SignedReceipt): void {
+    this.#log.warn(
+      {
+        channel: channel.id,
+        payer: channel.payer,
+        lostCredits: formatCredits(amount(latest.amount - channel.settled)),
+        ...(channel.closeAt === undefined ? {} : { couldCloseAt: String(channel.closeAt) }),
+        // No secret, and what is left to show should the ledger's node have lied.
+        receipt: toHex(latest.bytes),
+      },
+      'a payer closed its channel before this node settled its newest receipt, and that much is lost: the node did not reach the ledger during the challenge period, or its wallet agreed to an early close',
+    );
   }
 
   /** `accept` has the last word on each transaction; all go when it is absent. */

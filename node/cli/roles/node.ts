@@ -198,7 +198,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
       reader: ledger,
       policy: { pollMillis: SETTLEMENT_POLL_MILLIS, ...settings.earning?.policy },
       onChannel: (channel) => book.update(channel),
-      onLost: (channel) => book.forget(channel),
+      onClosed: (channel) => book.forget(channel),
       clock,
       log,
     }),

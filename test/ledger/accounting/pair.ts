@@ -90,8 +90,7 @@ export class Pair {
     this.#up = [];
     this.#down = [];
     this.#held = [];
-    const windowNow = (paid: bigint): Amount =>
-      windowFor(channel, { paid, arrears: this.arrears, price: this.price });
+    const windowNow = (paid: bigint): Amount => windowFor(channel, { paid, arrears: this.arrears, price: this.price });
     this.earning = new Earning({
       peer: nodeId(seed('payer node')),
       channel,

@@ -251,7 +251,12 @@ describe('the window', () => {
     pair.loseLink();
     const { arrears } = pair;
     const accepted = pair.accepted!;
-    const prepaid = { channel: pair.channel.id, amount: amount(accepted.amount + PRICE / 4n), up: accepted.up, down: accepted.down };
+    const prepaid = {
+      channel: pair.channel.id,
+      amount: amount(accepted.amount + PRICE / 4n),
+      up: accepted.up,
+      down: accepted.down,
+    };
     pair.earning.receive(signReceipt(prepaid, delegate).bytes);
     expect(pair.arrears).toBe(arrears);
     pair.sync();

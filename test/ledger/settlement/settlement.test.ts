@@ -369,7 +369,7 @@ describe('a channel that its payer closed', () => {
       let closed = false;
       const engine = world.engine({
         log: { ...silentLog, warn: (fields, message) => void warnings.push({ fields, message }) },
-        onLost: (channel) => {
+        onClosed: (channel) => {
           lost.push(channel);
           world.store.forget(channel.id);
         },
