@@ -48,6 +48,8 @@ export async function openBookStore(
 
 /** What stands in books that no process has open. */
 export interface Inspection extends Findings {
+  /** There are none. */
+  readonly absent: boolean;
   readonly channels: number;
   /** Receipts held, and what they pay in all, settled or not. */
   readonly held: number;

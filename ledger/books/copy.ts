@@ -1,5 +1,7 @@
 /** What one copy of the books was found to hold, and how two copies become one. */
 import { RelaymintError } from '../../core/errors.ts';
+import { amount } from '../../core/units.ts';
+import type { Amount } from '../../core/units.ts';
 import { committed, FORMAT_VERSION, Inventory, seqOf } from './record.ts';
 import type { Sealed, WorthOf } from './record.ts';
 
@@ -39,7 +41,7 @@ export interface Missing {
   /** At least so many records. */
   readonly records: number;
   /** In receipts held, at least so much, base units. */
-  readonly worth: bigint;
+  readonly worth: Amount;
   /** Records that are there and cannot be read, and have no second copy; or an older one. */
   readonly keys: readonly string[];
 }
@@ -53,16 +55,16 @@ export function merge(a: Copy, b: Copy, worthOf: WorthOf): Merged {
     if (newest.seq > seq) seq = newest.seq;
     if (newest.record !== undefined) live.set(key, newest.record);
   }
-  if (a.absent && b.absent) return { live, seq, complete: true, missing: { records: 0, worth: 0n, keys: [] } };
+  if (a.absent && b.absent) return { live, seq, complete: true, missing: { records: 0, worth: amount(0n), keys: [] } };
   const found = new Inventory(worthOf);
-  for (const record of live.values()) found.add(record);
+  for (const [key, record] of live) found.add(key, record);
   const commit = seqOfCommit(a) > seqOfCommit(b) ? a.commit : (b.commit ?? a.commit);
   const complete = commit !== undefined && found.agreesWith(commit);
   const expected = commit === undefined ? { records: 0, worth: 0n } : committed(commit);
   const keys = complete ? [] : [...new Set([...a.spoiled, ...b.spoiled])];
-  const records = Math.max(complete ? 0 : 1, expected.records - found.records);
+  const records = Math.max(1, expected.records - found.records);
   const worth = expected.worth > found.worth && !complete ? expected.worth - found.worth : 0n;
-  return { live, seq, complete, missing: { records, worth, keys } };
+  return { live, seq, complete, missing: { records: complete ? 0 : records, worth: amount(worth), keys } };
 }
 
 /** @throws RelaymintError VERSION_UNSUPPORTED. */

@@ -74,7 +74,7 @@ function parse(file: string, bytes: Buffer, worthOf: WorthOf): JournalCopy {
   let whole: number | undefined;
   if (commit !== undefined && faults.length === 0) {
     const found = new Inventory(worthOf);
-    for (const { record } of versions.values()) if (record !== undefined) found.add(record);
+    for (const [key, { record }] of versions) if (record !== undefined) found.add(key, record);
     if (found.agreesWith(commit)) whole = seqOf(commit);
     else faults.push('records are missing');
   }

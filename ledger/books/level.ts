@@ -7,10 +7,13 @@ import { messageOf, RelaymintError } from '../../core/errors.ts';
 import { ensureVersion } from './copy.ts';
 import type { Copy, Version } from './copy.ts';
 import { isMissing } from './journal.ts';
-import { COMMIT_KEY, committed, Inventory, keyOf, kindOf, PUT, recordOf, seqOf, valueOf } from './record.ts';
+import { COMMIT_KEY, committed, Inventory, recordOf, seqOf, valueOf } from './record.ts';
 import type { Sealed, WorthOf } from './record.ts';
 
 type Database = ClassicLevel<string, Uint8Array>;
+type Operation =
+  | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }
+  | { readonly type: 'del'; readonly key: string };
 
 const NOTHING: Omit<Copy, 'absent' | 'faults'> = {
   versions: new Map(),
@@ -62,19 +65,17 @@ export class Level {
     return this.#read(worthOf);
   }
 
-  /** @throws what LevelDB says. */
-  async write(records: readonly Sealed[], sync: boolean): Promise<void> {
-    const db = this.#db;
-    if (db === undefined) throw new TypeError('LevelDB is not open');
-    await db.batch(
-      records.map((record) => {
-        const key = keyOf(record);
-        return kindOf(record) === PUT || key === COMMIT_KEY
-          ? { type: 'put' as const, key, value: valueOf(record) }
-          : { type: 'del' as const, key };
-      }),
-      { sync },
+  /** undefined deletes the key. @throws what LevelDB says. */
+  async write(
+    changes: readonly (readonly [key: string, record: Sealed | undefined])[],
+    commit: Sealed,
+    sync: boolean,
+  ): Promise<void> {
+    const operations: Operation[] = changes.map(([key, record]) =>
+      record === undefined ? { type: 'del', key } : { type: 'put', key, value: valueOf(record) },
     );
+    operations.push({ type: 'put', key: COMMIT_KEY, value: valueOf(commit) });
+    await this.#database.batch(operations, { sync });
   }
 
   async close(): Promise<void> {
@@ -156,7 +157,7 @@ export class Level {
       else if (key === COMMIT_KEY) commit = record;
       else {
         versions.set(key, { seq: seqOf(record), record });
-        found.add(record);
+        found.add(key, record);
       }
     };
     // From the other end as well when it stops in the middle: a block that cannot be read hides no more than itself.

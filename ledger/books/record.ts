@@ -134,18 +134,18 @@ export class Inventory {
     this.#worthOf = worthOf;
   }
 
-  add(record: Sealed): void {
+  add(key: string, record: Sealed): void {
     this.records += 1;
     this.#seqs += seqOf(record);
     this.#crcs = (this.#crcs + crcOf(record)) >>> 0;
-    this.worth += this.#worthOf(keyOf(record), payloadOf(record));
+    this.worth += this.#worthOf(key, payloadOf(record));
   }
 
-  remove(record: Sealed): void {
+  remove(key: string, record: Sealed): void {
     this.records -= 1;
     this.#seqs -= seqOf(record);
     this.#crcs = (this.#crcs - crcOf(record)) >>> 0;
-    this.worth -= this.#worthOf(keyOf(record), payloadOf(record));
+    this.worth -= this.#worthOf(key, payloadOf(record));
   }
 
   commit(seq: number): Sealed {

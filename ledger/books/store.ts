@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
+import { amount } from '../../core/units.ts';
 import { merge } from './copy.ts';
 import type { Copy, Merged, Missing } from './copy.ts';
 import { Journal, readJournal, syncFolder } from './journal.ts';
@@ -56,6 +57,9 @@ const VERSION_1_FILE = 'CURRENT';
 /** A journal is replaced once it has this many bytes, and this many times what it says: rarely, and bounded for ever. */
 const REPLACE_BYTES = 4 * 1024 * 1024;
 const REPLACE_PARTS = 3;
+/** At the start, when nobody waits, it is once it has so many bytes more than what it says. */
+const START_BYTES = 64 * 1024;
+const LEVEL_SYNC_MILLIS = 1_000;
 /** Pause between two attempts to write to a disk that does not take it, milliseconds; doubles up to the second figure. */
 const RETRY_MILLIS = 250;
 const RETRY_MILLIS_MAX = 5_000;
@@ -73,6 +77,7 @@ export class GroupedStore implements AsyncDisposable {
   #liveBytes = 0;
   #seq = 0;
   #replaceAt = REPLACE_BYTES;
+  #levelSynced = 0;
   #pending = new Map<string, Uint8Array | undefined>();
   #waiting = new Map<string, Written>();
   /** Who is told of a failure at once, instead of waiting for room. */
@@ -81,7 +86,7 @@ export class GroupedStore implements AsyncDisposable {
   #running: Promise<void> | undefined;
   #failing: RelaymintError | undefined;
   readonly #stop = new AbortController();
-  #findings: Findings = { damaged: [], complete: true, missing: { records: 0, worth: 0n, keys: [] } };
+  #findings: Findings = { damaged: [], complete: true, missing: { records: 0, worth: amount(0n), keys: [] } };
 
   private constructor(directory: string, { worthOf = () => 0n, clock = systemClock, log = silentLog }: StoreOptions) {
     this.#directory = directory;
@@ -200,23 +205,34 @@ export class GroupedStore implements AsyncDisposable {
 
   async #writeGroup(changes: ReadonlyMap<string, Uint8Array | undefined>, sync: boolean): Promise<void> {
     this.#seq += 1;
-    const records: Sealed[] = [];
+    const bytes: Sealed[] = [];
+    const records: [string, Sealed | undefined][] = [];
     for (const [key, value] of changes) {
       const before = this.#live.get(key);
-      if (value === undefined && before === undefined) continue;
-      const record = value === undefined ? seal(DELETE, key, this.#seq, NOTHING) : seal(PUT, key, this.#seq, value);
       if (before !== undefined) this.#drop(key, before);
+      else if (value === undefined) continue;
+      const record = seal(value === undefined ? DELETE : PUT, key, this.#seq, value ?? NOTHING);
       if (value !== undefined) this.#keep(key, record);
-      records.push(record);
+      bytes.push(record);
+      records.push([key, value === undefined ? undefined : record]);
     }
-    records.push(this.#inventory.commit(this.#seq));
+    const commit = this.#inventory.commit(this.#seq);
+    bytes.push(commit);
     const [journal, level] = await Promise.allSettled([
-      this.#journal.append(Buffer.concat(records), sync),
-      this.#level.write(records, sync),
+      this.#journal.append(Buffer.concat(bytes), sync),
+      this.#level.write(records, commit, sync && this.#isLevelDue()),
     ]);
     if (journal.status === 'rejected') throw journal.reason;
     if (level.status === 'rejected') throw level.reason;
     if (this.#journal.size > this.#replaceAt) await this.#shortenJournal();
+  }
+
+  /** The journal is what survives a power cut; LevelDB is synced often enough that little stands on one copy alone after one. */
+  #isLevelDue(): boolean {
+    const now = this.#clock.now();
+    if (now - this.#levelSynced < LEVEL_SYNC_MILLIS) return false;
+    this.#levelSynced = now;
+    return true;
   }
 
   /** Not to be able to do it now (a nearly full disk) is no reason to stop. */
@@ -312,6 +328,7 @@ export class GroupedStore implements AsyncDisposable {
   async #makeJournalWhole(copy: JournalCopy, merged: Merged): Promise<Damage | undefined> {
     if (copy.whole === merged.seq && copy.torn === 0) {
       await this.#journal.resume(copy.end);
+      if (copy.end > this.#liveBytes + START_BYTES) await this.#shortenJournal();
       return undefined;
     }
     let keptAs: string | undefined;
@@ -349,31 +366,28 @@ export class GroupedStore implements AsyncDisposable {
   /** LevelDB gets what it lacks; made anew when it is not whole. */
   async #bringUpLevel(copy: Copy): Promise<void> {
     if (copy.whole === undefined && !copy.absent) throw new Error(`LevelDB is damaged: ${copy.faults.join('; ')}`);
-    const records: Sealed[] = [];
+    const records: [string, Sealed | undefined][] = [];
     for (const [key, record] of this.#live) {
       const there = copy.versions.get(key);
-      if (there === undefined || there.seq !== seqOf(record)) records.push(record);
+      if (there === undefined || there.seq !== seqOf(record)) records.push([key, record]);
     }
-    for (const key of copy.versions.keys()) {
-      if (!this.#live.has(key)) records.push(seal(DELETE, key, this.#seq, NOTHING));
-    }
-    records.push(this.#inventory.commit(this.#seq));
-    await this.#level.write(records, true);
+    for (const key of copy.versions.keys()) if (!this.#live.has(key)) records.push([key, undefined]);
+    await this.#level.write(records, this.#inventory.commit(this.#seq), true);
   }
 
   async #fillLevel(): Promise<void> {
-    await this.#level.write([...this.#live.values(), this.#inventory.commit(this.#seq)], true);
+    await this.#level.write([...this.#live], this.#inventory.commit(this.#seq), true);
   }
 
   #keep(key: string, record: Sealed): void {
     this.#live.set(key, record);
-    this.#inventory.add(record);
+    this.#inventory.add(key, record);
     this.#liveBytes += record.length;
   }
 
   #drop(key: string, record: Sealed): void {
     this.#live.delete(key);
-    this.#inventory.remove(record);
+    this.#inventory.remove(key, record);
     this.#liveBytes -= record.length;
   }
 
@@ -412,6 +426,8 @@ export class GroupedStore implements AsyncDisposable {
 
 /** What stands on disk. */
 export interface Inspected extends Findings {
+  /** There are no books there. */
+  readonly absent: boolean;
   /** Of either copy the newest. */
   readonly entries: ReadonlyMap<string, Uint8Array>;
 }
@@ -433,7 +449,7 @@ export async function inspect(directory: string, worthOf: WorthOf): Promise<Insp
       damaged.push({ copy, faults: read.absent ? ['it is missing'] : read.faults, keptAs: undefined });
     }
     const entries = new Map(Array.from(live, ([key, record]) => [key, payloadOf(record)] as const));
-    return { damaged, complete, missing, entries };
+    return { damaged, complete, missing, entries, absent: news };
   } catch (error) {
     throw openError(directory, error);
   }

@@ -123,7 +123,7 @@ export interface RunningNode extends AsyncDisposable {
   advertise(): Promise<{ readonly addresses: readonly string[]; readonly peers: number }>;
 }
 
-const BOOKS_DIRECTORY = 'books';
+export const BOOKS_DIRECTORY = 'books';
 /** Of its I2P destination. */
 export const I2P_KEY_FILE = 'i2p.key';
 /** A router that is there answers sooner, milliseconds. */
@@ -183,7 +183,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
   const wallet = ledger.wallet(keys.walletKey);
   await fundNode({ reader: ledger, wallet, airdrop: settings.airdrop, tillSlots: settings.tillSlots, log });
 
-  const store = stack.use(await openBookStore(path.join(settings.dataDir, BOOKS_DIRECTORY)));
+  const store = stack.use(await openBookStore(path.join(settings.dataDir, BOOKS_DIRECTORY), { clock, log }));
   const book = stack.use(openAccountBook({ store, reader: ledger, log }));
   if (settings.earning?.exportReceipts !== undefined) {
     const { exportReceipts: file } = settings.earning;
