@@ -12,8 +12,8 @@ import { Random } from './random.ts';
 
 const TIMEOUT_MILLIS = 300_000;
 /** Byte positions spoiled in each file, beside its first and last ones. */
-const SAMPLES = 60;
-const EDGE = 24;
+const SAMPLES = 40;
+const EDGE = 12;
 
 let root: string;
 /** Books of a process that was killed, twice; never opened since. */

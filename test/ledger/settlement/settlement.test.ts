@@ -408,6 +408,23 @@ describe('a channel that its payer closed', () => {
     });
   });
 
+  it('is forgotten once that is final, settled or not, and what its wallet left unpaid is not', async () => {
+    await inWorld('forgotten', 2, async (world) => {
+      await world.receive(0, 500n);
+      const engine = world.engine();
+      await engine.settleAll();
+      const [{ channel } = { channel: undefined }] = world.payers;
+      if (channel === undefined) throw new Error('the world has no payers');
+      world.store.lose(channel.payer, 77n);
+      await world.closeTogether(0);
+      await engine.settleAll();
+      expect(world.store.entry(channel.id)).toBeUndefined();
+      expect(world.store.arrearsOf(channel.payer)).toBe(77n);
+      expect(Array.from(world.store.entries())).toHaveLength(1);
+      await engine.close();
+    });
+  });
+
   it('is not given up because a read of the till is old', async () => {
     await inWorld('lagging', 1, async (world) => {
       const till = await world.ledger.till(world.wallet.address);
