@@ -5,7 +5,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { channelId, nodeId } from '../../../core/ids.ts';
-import { isRelaymintError } from '../../../core/errors.ts';
+import { isRelaymintError, messageOf } from '../../../core/errors.ts';
 import { silentLog } from '../../../core/ports.ts';
 import { amount, pricePerMiB } from '../../../core/units.ts';
 import { openAccountBook, openBookStore } from '../../../ledger/accounting/index.ts';
@@ -45,13 +45,10 @@ await account.flushed();
 const confirmed = up;
 await fill();
 // Receipts until one can no longer be written: the file system takes what is left of its last block.
-let refusal: unknown;
+let refusal: string | undefined;
 while (refusal === undefined) {
   pay();
-  refusal = await account.flushed().then(
-    () => undefined,
-    (error: unknown) => error,
-  );
+  refusal = await account.flushed().then(() => undefined, codeOf);
 }
 const atRefusal = up;
 // What a window holds may still go down; then it stays shut, because the newest receipts are not on disk.
@@ -67,12 +64,9 @@ try {
     price: PRICE,
   });
 } catch (error) {
-  newCredit = isRelaymintError(error) ? error.code : String(error);
+  newCredit = codeOf(error);
 }
-const settlement = await store.saveSettlement('signature', new Uint8Array(8)).then(
-  () => 'saved',
-  (error: unknown) => (isRelaymintError(error) ? error.code : String(error)),
-);
+const settlement = await store.saveSettlement('signature', new Uint8Array(8)).then(() => 'saved', codeOf);
 const linesWhileFull = lines.length;
 await rm(filler);
 await opened;
@@ -86,7 +80,7 @@ const held = again.entry(channel.id)?.latest?.amount ?? 0n;
 process.stdout.write(
   `${JSON.stringify({
     confirmed: String(confirmed),
-    refusal: isRelaymintError(refusal) ? refusal.code : String(refusal),
+    refusal,
     unconfirmed: String(atRefusal - confirmed),
     newCredit,
     settlement,
@@ -100,6 +94,10 @@ process.stdout.write(
   })}\n`,
 );
 await again.close();
+
+function codeOf(error: unknown): string {
+  return isRelaymintError(error) ? error.code : messageOf(error);
+}
 
 async function fill(): Promise<void> {
   for (let bytes = 1 << 20; bytes >= 1; bytes >>= 1) {
