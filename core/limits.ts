@@ -38,10 +38,30 @@ export const LINK_IDLE_MILLIS = 120_000;
 // --- circuit and stream -----------------------------------------------------------------------------------------------
 /** Circuits one peer may have open through us. */
 export const MAX_CIRCUITS_PER_LINK = 1024;
-/** Bytes a circuit may have unacknowledged end to end in each direction: bounds what relays hold for it. */
+/** Frame bytes that one end of a circuit grants the other at most: bounds what is on its way, and what relays hold for it. */
 export const CIRCUIT_WINDOW: number = 4 * MIB;
-/** Bytes a relay queues for one circuit and direction. Above CIRCUIT_WINDOW plus layers only a cheat gets; it is destroyed. */
-export const MAX_CIRCUIT_QUEUE: number = 6 * MIB;
+/** Frame bytes that an end grants while a circuit is quiet: the answers of building it, and the first small cells. */
+export const QUIET_GRANT: number = 16 * 1024;
+/** Frame bytes that an end grants when a stream opens: the first stream window in its largest cells, and its control cells. */
+export const STREAM_GRANT: number = 320 * 1024;
+/** Granted bytes that data leaves to control cells (credits, ends, answers): four of the smallest frames. */
+export const GRANT_RESERVE: number = 4608;
+/** The smallest RELAY frame: header, the smallest cell, one layer. */
+export const SMALLEST_FRAME_BYTES = 1048;
+/** Nothing less is granted onward: two of the smallest frames. */
+export const LEAST_GRANT: number = 2304;
+/** Payload of the circuit frames that need no grant: a reason with its text, or the longest CREATE. */
+export const MAX_UNGRANTED_PAYLOAD = 128;
+/** What a peer may have granted us on one circuit: four times what any honest end does. */
+export const MAX_CREDIT: number = 4 * CIRCUIT_WINDOW;
+/** Circuits in one GRANT or RETURN: what becomes due in one turn of the event loop, rarely more than a few. */
+export const MAX_GRANTS_PER_FRAME = 1024;
+/** Frame bytes that a node grants on circuits which it carries for others, in all: bounds its queues together. */
+export const MAX_CARRIED_BYTES: number = 512 * MIB;
+/** A sender that used nothing of a grant for this long gives back what exceeds QUIET_GRANT, milliseconds. */
+export const GRANT_IDLE_MILLIS = 250;
+/** Silence after our DESTROY, for each hop that may still be behind the peer, before its link is closed, milliseconds. */
+export const DESTROY_SILENCE_MILLIS = 20_000;
 /** First stream window: small sites need no more. */
 export const STREAM_WINDOW_INITIAL: number = 256 * 1024;
 /** Largest stream window; it grows to the path's bandwidth-delay product, never past the circuit's own. */
@@ -78,7 +98,16 @@ export const MAX_ACCOUNTS = 10_000;
  * what it burned for the channel that is over, and the next channel's window is what it burns for that.
  */
 export const MAX_DEBTORS = 16_384;
-/** Receipts in one settlement transaction: the program's own limit. How many fit 1,232 bytes, about 18, the ledger says. */
+/** A settlement bids at most this part of what it moves for its place in a full block: the rest is what it is settled for. */
+export const BID_PARTS = 10n;
+/** Lamports that a settlement bids at most when nothing in it is about to be lost: twenty times the base fee, for it can wait. */
+export const MAX_SETTLE_BID = 100_000n;
+/**
+ * Lamports that a settlement bids at most for channels that are closing. A payer that fills blocks until its challenge period
+ * is over must outbid this in every one of them; and no price that somebody drove up for a moment costs more than it.
+ */
+export const MAX_CLOSING_BID = 50_000_000n;
+/** Receipts in one settlement transaction: the program's own limit. How many fit (about 18 into 1,232 bytes) the ledger says. */
 export const MAX_RECEIPTS_PER_TRANSACTION = 64;
 /** Names paid in one settlement transaction: the program's own limit, so that a batch's cost stays bounded. */
 export const MAX_SHARES_PER_TRANSACTION = 8;

@@ -25,7 +25,8 @@ export const MIB: number = 1024 * 1024;
 /** Base units in one credit. */
 export const BASE_UNITS_PER_CREDIT: bigint = 1_000_000n;
 const CREDIT_DECIMALS = 6;
-const MAX_PRICE = 1n << 40n;
+/** Base units a MiB: more than a million credits is a mistake. */
+export const MAX_PRICE: bigint = 1n << 40n;
 
 /** The one choke point for u64 values that count money. @throws RangeError outside 0 .. 2^64-1. */
 export function amount(value: bigint | number): Amount {

@@ -136,9 +136,16 @@ export interface ContentShare {
   readonly maxRoyaltyBps: number;
 }
 
-/** What settling is expected to cost now, the network's own priority fee included. */
+/** What settling is expected to cost now. */
 export interface SettleFees {
-  /** A transaction with one receipt. */
+  /** What the network charges, by its own word. */
+  readonly fee: FeePerReceipt;
+  /** What it asks beside that for a place in full blocks; `maxBid` may lower it. */
+  readonly bid: FeePerReceipt;
+}
+
+export interface FeePerReceipt {
+  /** For a transaction with one receipt. */
   readonly first: Lamports;
   /** What each further receipt in it adds. */
   readonly further: Lamports;
@@ -253,20 +260,30 @@ export interface LedgerWallet {
    * gives the settings up for ever.
    */
   configure(change: Partial<BankSettings> & { readonly newAdmin?: LedgerWallet | null }): Promise<TransactionResult>;
-  /** How many of the receipts, from the first on, fit one settle transaction beside that many names. At least one does. */
+  /**
+   * Finds out how long a transaction the ledger takes, unless that is known: `receiptsThatFit` answers by it. Costs nothing.
+   * @throws LEDGER_UNREACHABLE
+   */
+  learnTransactionSize(): Promise<void>;
+  /**
+   * How many of the receipts, from the first on, fit one settle transaction beside that many names, by what is known of the
+   * ledger now: fewer once it refused a long transaction. At least one does.
+   */
   receiptsThatFit(receipts: readonly Receipt[], names: number): number;
   /**
    * Signs a settle transaction for the till of `payee`, this wallet's own when absent; nothing is sent. Anybody may
    * settle anybody's receipts, but shares are taken from a till's owner only. The signatures are merged, not verified: a
-   * wrong one makes the ledger refuse all of them.
+   * wrong one makes the ledger refuse all of them. `maxBid`: most to pay beside the base fee for a place in full blocks; the
+   * ledger's own limit holds as well, and alone when absent.
    * @throws RECEIPT_INVALID when a message is no receipt; LIMIT_EXCEEDED when they do not fit.
    */
   prepareSettle(
     items: readonly SettleItem[],
     shares: readonly ContentShare[],
     payee?: LedgerAddress,
+    maxBid?: Lamports,
   ): Promise<PreparedTransaction>;
-  /** What `prepareSettle` would have to pay now. */
+  /** What `prepareSettle` would have to pay now if nothing but the ledger's own limit held its bid. */
   settleFees(): Promise<SettleFees>;
   /**
    * Sends (again). Sending what is already on chain is harmless. LEDGER_UNREACHABLE leaves open whether it arrived; any
@@ -275,7 +292,9 @@ export interface LedgerWallet {
   submit(transaction: PreparedTransaction): Promise<void>;
   /** Sends again now and then until the transaction is on chain for good, failed for good, or expired. */
   confirm(transaction: PreparedTransaction, signal?: AbortSignal): Promise<SubmissionStatus>;
-  status(transaction: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'>): Promise<SubmissionStatus>;
+  status(
+    transaction: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'> & Partial<PreparedTransaction>,
+  ): Promise<SubmissionStatus>;
   /**
    * The first half of registerName, for who has something to do while the commitment ages. Does nothing when one exists
    * that can still be used. @throws NAME_TAKEN

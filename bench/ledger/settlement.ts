@@ -17,7 +17,9 @@ import {
 } from '../../ledger/receipt/index.ts';
 import type { SignedReceipt, Signer } from '../../ledger/receipt/index.ts';
 import * as program from '../../ledger/solana/program/index.ts';
-import { MAX_PACKET_BYTES, receiptsThatFit, settleUnits } from '../../ledger/solana/settle-size.ts';
+import { receiptsThatFit, settleUnits } from '../../ledger/solana/settle-size.ts';
+import { MAX_PACKET_BYTES } from '../../ledger/solana/transaction-size.ts';
+import { settlementsAsSent } from './as-sent.ts';
 import { BenchChain, keypair } from './chain.ts';
 import type { Cost } from './chain.ts';
 import type { LedgerRow, RowGroup, RowSource } from './rows.ts';
@@ -122,6 +124,7 @@ export const settlementRows: RowSource = async (): Promise<RowGroup> => {
   const fitting = receiptsThatFit(
     till.receipts(SLOTS).map(({ receipt }) => receipt),
     0,
+    false,
   );
   await add('half-aggregated', fitting, () => till.chain.execute(limited(till, fitting)));
   const variant = await sha512Variant(folder);
@@ -134,6 +137,16 @@ export const settlementRows: RowSource = async (): Promise<RowGroup> => {
     await add('half-aggregated-sha512', fitting, () => other.chain.execute(limited(other, fitting)));
   }
   await add('half-aggregated-4096', SLOTS, () => till.chain.executeLarge([till.aggregated(SLOTS)]));
+  const { receipts, costs } = await settlementsAsSent({
+    transactions: TRANSACTIONS,
+    channels: SLOTS,
+    deposit: DEPOSIT,
+    counters: (transaction) => {
+      const raised = BigInt(transaction + 1);
+      return { amount: amount(AMOUNT + raised), up: BYTES + raised, down: BYTES + raised };
+    },
+  });
+  rows.push({ name: 'half-aggregated-v1', figures: figuresOf(receipts, costs) });
   return { title: 'settling a receipt of 100 credits and 200 GB', rows, notes: [...notes, ratio(rows)] };
 };
 

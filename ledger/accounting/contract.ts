@@ -49,13 +49,20 @@ export interface SpendingAccount {
   /** What we may owe at most, as the payee told us. */
   readonly window: Amount;
   /**
-   * Before a frame goes up. Signs and sends a receipt first when the debt would pass half of the window.
-   * When it throws, nothing was counted and the frame must not be sent.
+   * Before a frame goes up. Signs and sends a receipt first when the debt would pass a quarter of the window.
+   * When it throws, nothing was counted and the frame must not be sent. The `last` frame of a circuit may use what others
+   * leave of the deposit.
    * @throws RelaymintError DEPOSIT_EXHAUSTED, WINDOW_EXHAUSTED (one frame costs more than the window), CLOSED.
    */
-  sendUp(frameBytes: number, price: PricePerMiB): void;
-  /** After a frame came down. Signs and sends a receipt when the debt passes half of the window. @throws RelaymintError DEPOSIT_EXHAUSTED, CLOSED. */
+  sendUp(frameBytes: number, price: PricePerMiB, last?: boolean): void;
+  /** After a frame came down. Signs and sends a receipt when the debt passes a quarter of the window. @throws RelaymintError DEPOSIT_EXHAUSTED, CLOSED. */
   receivedDown(frameBytes: number, price: PricePerMiB): void;
+  /** Right after the frame that states it went up: so much is due beside its bytes, and is signed for at once. @throws RelaymintError DEPOSIT_EXHAUSTED, CLOSED. */
+  charge(units: Amount): void;
+  /** How much more we may come to owe: within the window and the deposit, and not owed already. A numerator: bytes x price. */
+  readonly mayOwe: bigint;
+  /** `mayOwe` rose: something was signed for, netted or deposited. One listener. */
+  onRoom: () => void;
   /** Pays all that is due now (idle, shutdown), but for what is withheld. Does nothing when nothing is due. */
   flush(): void;
   /** Whole base units that are due and neither signed for nor withheld; 0 once closed. */
@@ -87,6 +94,15 @@ export interface EarningAccount {
   readonly terms: Terms;
   /** Counts a frame that came up, whatever the verdict. */
   receivedUp(frameBytes: number, price: PricePerMiB): UpVerdict;
+  /** The frame that came up states that so much is due beside its bytes: hold it until `onOpen`, once a synced receipt covers it. */
+  charged(units: Amount): UpVerdict;
+  /**
+   * What may still be granted onward for this payer: its window, less the part that it may owe for what it sends up, less
+   * what it owes. A numerator: bytes x price.
+   */
+  readonly covers: bigint;
+  /** `covers` rose. One listener. */
+  onRoom: () => void;
   /** May a frame of this size go down now? false = the window is full, wait for `onOpen`. */
   canSendDown(frameBytes: number, price: PricePerMiB): boolean;
   /** Counts a frame that goes down, whether or not `canSendDown` was asked. */

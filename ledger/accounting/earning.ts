@@ -18,7 +18,7 @@ import { Earnings } from './earnings.ts';
 import { channelClosing, depositExceeded, meterDisagreement, receiptInvalid, receiptNotNewer } from './refusal.ts';
 import type { Figures } from './refusal.ts';
 import { headroom, NUMERATOR_BITS, Tally } from './tally.ts';
-import { windowAfter } from './terms.ts';
+import { DEBT_PARTS, windowAfter } from './terms.ts';
 import type { Terms } from './terms.ts';
 
 /** Times the ledger is asked again before a receipt above the deposit is a fault: a read may lag behind a top-up. */
@@ -59,6 +59,7 @@ export class Earning implements EarningAccount {
   readonly peer: NodeId;
   readonly terms: Terms;
   onOpen: () => void = () => {};
+  onRoom: () => void = () => {};
   onFault: (error: RelaymintError) => void = () => {};
   readonly #parts: EarningParts;
   readonly #verify: ReceiptVerifier;
@@ -66,7 +67,7 @@ export class Earning implements EarningAccount {
   #channel: ChannelState;
   #window: bigint;
   /** Lost onward and not booked yet: less than a base unit, as a numerator. */
-  #lost = 0n;
+  #lostPart = 0n;
   #up: Tally;
   #down: Tally;
   /** The newest receipt that passed every check: synced, or on its way there. */
@@ -75,7 +76,13 @@ export class Earning implements EarningAccount {
   #netted = 0n;
   /** Still owed, and left out of the payer's receipts until it has read our answer. */
   #withheld = 0n;
+  /** A charge that no synced receipt covers yet, base units. */
+  #charged = 0n;
+  /** What the first receipt after the charge pays. */
+  #chargePaidAt: bigint | undefined;
   #named = false;
+  /** Booked as arrears since this link began: that much less is granted, but the payer is not cut for what its terms allow. */
+  #lost = 0n;
   /** Numerator of the up bytes that the accepted receipt covers, less what was netted by then. */
   #acceptedUp: bigint;
   /** What the newest synced receipt pays. */
@@ -109,7 +116,7 @@ export class Earning implements EarningAccount {
     this.#window = parts.window;
     // What names earned on the last link is owed to them if its payer pays for it now.
     this.#earnings = before?.takeEarnings() ?? new Earnings();
-    const last = before?.counts();
+    const last = before?.owed();
     this.terms = {
       window: parts.window,
       paid: amount(base.amount),
@@ -141,6 +148,34 @@ export class Earning implements EarningAccount {
       }
     }
     return this.#receivedUpChecked(frameBytes, price);
+  }
+
+  charged(units: Amount): UpVerdict {
+    if (this.#closed) return 'cut';
+    if (units === 0n) return 'forward';
+    if (this.#numerator + (units << NUMERATOR_BITS) >= (this.#channel.deposit + 1n) << NUMERATOR_BITS) return 'cut';
+    this.#up.charge(units);
+    this.#charged += units;
+    this.#chargePaidAt = undefined;
+    this.#measure();
+    this.#waiting = true;
+    return 'hold';
+  }
+
+  get covers(): bigint {
+    if (this.#closed) return 0n;
+    const left = this.#limit - (this.#window << NUMERATOR_BITS) / DEBT_PARTS - this.#numerator;
+    return left > 0n ? left : 0n;
+  }
+
+  lose(numerator: bigint): void {
+    this.#lostPart += numerator;
+    const units = this.#lostPart >> NUMERATOR_BITS;
+    if (units <= 0n) return;
+    this.#lostPart -= units << NUMERATOR_BITS;
+    this.#parts.lose(units);
+    this.#lost += units;
+    this.#measure();
   }
 
   canSendDown(frameBytes: number, price: PricePerMiB): boolean {
@@ -178,6 +213,7 @@ export class Earning implements EarningAccount {
     const covered = receipt.amount <= this.#channel.deposit;
     if (!covered && this.#resuming) throw depositExceeded(this.peer, receipt.amount, this.#channel);
     this.#acceptedUp = this.#payableUp;
+    if (this.#charged > 0n) this.#chargePaidAt ??= receipt.amount;
     if (covered) {
       this.#parked = undefined;
       this.#accept(receipt);
@@ -210,6 +246,13 @@ export class Earning implements EarningAccount {
     this.#netted += value;
     this.#withheld = withheld;
     this.#reopen();
+    this.onRoom();
+  }
+
+  /** As `counts`, without a charge that was not paid: nothing was done for it. */
+  owed(): AccountCounts {
+    const counts = this.counts();
+    return { ...counts, due: amount(counts.due - this.#chargeUnsigned) };
   }
 
   counts(): AccountCounts {
@@ -232,16 +275,9 @@ export class Earning implements EarningAccount {
     // Before the first frame what the last link left stays as it was: the payer may still make it good.
     if (this.#resuming) return;
     // Fractions of a base unit are nothing: an honest payer leaves one at the end of each link, and it is less than the link cost.
-    const unpaid = (this.#numerator >> NUMERATOR_BITS) - this.#accepted.amount;
+    // Nothing was done for a charge that was not paid.
+    const unpaid = (this.#numerator >> NUMERATOR_BITS) - this.#accepted.amount - this.#chargeUnsigned;
     this.#parts.leaveUnpaid(unpaid > 0n ? unpaid : 0n);
-  }
-
-  lose(numerator: bigint): void {
-    this.#lost += numerator;
-    const lost = this.#lost >> NUMERATOR_BITS;
-    if (lost <= 0n) return;
-    this.#lost -= lost << NUMERATOR_BITS;
-    this.#parts.lose(lost);
   }
 
   /** What names earned and no receipt has paid for yet, for the account that follows this one. */
@@ -265,6 +301,10 @@ export class Earning implements EarningAccount {
     return !this.#closed && (this.#parked !== undefined || (this.#waiting && this.#nearsDeposit));
   }
 
+  get #chargeUnsigned(): bigint {
+    return this.#chargePaidAt === undefined ? this.#charged : 0n;
+  }
+
   get #numerator(): bigint {
     return this.#up.numerator + this.#down.numerator - (this.#netted << NUMERATOR_BITS);
   }
@@ -282,9 +322,9 @@ export class Earning implements EarningAccount {
     const window = this.#window << NUMERATOR_BITS;
     this.#up.add(frameBytes, price);
     this.#measure();
-    // An honest payer never lets what it sent itself pass half of the window. What we sent down may still be on its
+    // An honest payer never lets what it sent itself pass a quarter of the window. What we sent down may still be on its
     // way to it, and then its receipt is too: that is no reason to cut.
-    if (cost > window || unsigned > window / 2n) return 'cut';
+    if (cost > window || unsigned > window / DEBT_PARTS) return 'cut';
     if (this.#covered) return 'forward';
     this.#waiting = true;
     if (this.#nearsDeposit) this.#parts.refresh();
@@ -294,7 +334,7 @@ export class Earning implements EarningAccount {
   #canSendDownChecked(frameBytes: number, price: PricePerMiB): boolean {
     if (this.#closed) return false;
     const after = this.#numerator + BigInt(frameBytes) * price;
-    if (after <= this.#limit && after <= this.#downLimit) return true;
+    if (after <= this.#limit && after <= this.#downLimit && !this.#down.full) return true;
     this.#waiting = true;
     if (this.#nearsDeposit) this.#parts.refresh();
     return false;
@@ -302,13 +342,16 @@ export class Earning implements EarningAccount {
 
   /** What may be owed on the newest synced receipt. */
   get #limit(): bigint {
-    return (this.#open + this.#window) << NUMERATOR_BITS;
+    const window = this.#window > this.#lost ? this.#window - this.#lost : 0n;
+    return (this.#open + window) << NUMERATOR_BITS;
   }
 
   /** All that was counted is within the window and the deposit. */
   get #covered(): boolean {
     const numerator = this.#numerator;
-    return numerator <= this.#limit && numerator < (this.#channel.deposit + 1n) << NUMERATOR_BITS;
+    return (
+      this.#charged === 0n && numerator <= this.#limit && numerator < (this.#channel.deposit + 1n) << NUMERATOR_BITS
+    );
   }
 
   /** The last window's worth of the deposit is left to frames that come up, so that what we send can always be paid. */
@@ -324,6 +367,10 @@ export class Earning implements EarningAccount {
     if (this.#closed || this.#resuming) return;
     const limit = this.#limit;
     const downLimit = this.#downLimit;
+    if (this.#charged > 0n || this.#down.full) {
+      this.#headroom = -1;
+      return;
+    }
     this.#headroom = headroom((limit < downLimit ? limit : downLimit) - this.#numerator);
   }
 
@@ -403,7 +450,12 @@ export class Earning implements EarningAccount {
 
   #opened(paid: bigint): void {
     if (paid > this.#open) this.#open = paid;
+    if (this.#chargePaidAt !== undefined && paid >= this.#chargePaidAt) {
+      this.#charged = 0n;
+      this.#chargePaidAt = undefined;
+    }
     this.#reopen();
+    if (!this.#closed) this.onRoom();
   }
 
   /** Wakes whoever waits, once all that was counted is within the window. */

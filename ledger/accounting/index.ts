@@ -4,7 +4,7 @@ export { Netting } from './netting.ts';
 export { inspectBooks, openBookStore } from './store.ts';
 export type { BookStore, Inspection } from './store.ts';
 export { NUMERATOR_BITS } from './tally.ts';
-export { decodeTerms, encodeTerms, MAX_TERMS_BYTES } from './terms.ts';
+export { DEBT_PARTS, decodeTerms, encodeTerms, MAX_TERMS_BYTES } from './terms.ts';
 export type { Terms } from './terms.ts';
 export type {
   AccountBook,

@@ -18,7 +18,7 @@ import { amount, U64_MAX } from '../../core/units.ts';
 import type { EarningAccount, NettingWatch, SpendingAccount } from './contract.ts';
 
 /** A debt is looked at each time it grew by this part of the smaller window: twice before a receipt is due. */
-const LOOKS = 4n;
+const LOOKS = 8n;
 /** While traffic flows, less than this part of a look is not worth its frames. */
 const WORTH_PARTS = 2n;
 /** A peer that nets nothing so often in a row (what it earns may be a name's) is not asked again on this link. */

@@ -9,9 +9,12 @@ import type { SignedReceipt, Signer } from '../receipt/index.ts';
 import type { AccountCounts, NettingWatch, ReceiptSink, SpendingAccount } from './contract.ts';
 import type { Figures } from './refusal.ts';
 import { headroom, MAX_PRICE_RUNS, NUMERATOR_BITS, Tally } from './tally.ts';
-import { windowAfter } from './terms.ts';
+import { DEBT_PARTS, windowAfter } from './terms.ts';
 import type { Terms } from './terms.ts';
 import { ownWindow } from './window.ts';
+
+/** Data leaves this part of a window of the deposit to frames that end circuits. */
+const RESERVE_PARTS = 16n;
 
 export interface SpendingParts {
   readonly peer: NodeId;
@@ -33,11 +36,12 @@ export interface SpendingParts {
 }
 
 export class Spending implements SpendingAccount {
+  onRoom: () => void = () => {};
   readonly peer: NodeId;
   readonly window: Amount;
   #channel: ChannelState;
   readonly #parts: SpendingParts;
-  /** Half of the window, as a numerator: the debt at which a receipt is due. */
+  /** A part of the window, as a numerator: the debt at which a receipt is due. */
   readonly #trigger: bigint;
   readonly #up: Tally;
   readonly #down: Tally;
@@ -77,7 +81,7 @@ export class Spending implements SpendingAccount {
     const due = this.#numerator >> NUMERATOR_BITS;
     // A payee may state any window; it is believed as far as this node would grant it itself.
     this.window = ownWindow(channel, windowAfter(terms, due), due);
-    this.#trigger = (this.window << NUMERATOR_BITS) / 2n;
+    this.#trigger = (this.window << NUMERATOR_BITS) / DEBT_PARTS;
     if (due > this.#signed) this.#pay();
     else if (base === latest && latest.amount > terms.paid) parts.sink(latest);
     this.#measure();
@@ -92,7 +96,7 @@ export class Spending implements SpendingAccount {
     return this.#closed;
   }
 
-  sendUp(frameBytes: number, price: PricePerMiB): void {
+  sendUp(frameBytes: number, price: PricePerMiB, last = false): void {
     const up = this.#up;
     if (price === up.price) {
       const left = this.#headroom - frameBytes * up.rate;
@@ -102,7 +106,7 @@ export class Spending implements SpendingAccount {
         return;
       }
     }
-    this.#sendUpChecked(frameBytes, price);
+    this.#sendUpChecked(frameBytes, price, last);
   }
 
   receivedDown(frameBytes: number, price: PricePerMiB): void {
@@ -116,6 +120,23 @@ export class Spending implements SpendingAccount {
       }
     }
     this.#receivedDownChecked(frameBytes, price);
+  }
+
+  charge(units: Amount): void {
+    this.#ensureOpen();
+    if (this.#numerator + (units << NUMERATOR_BITS) > this.#depositNumerator - this.#reserve) {
+      throw this.#depositExhausted();
+    }
+    this.#up.charge(units);
+    this.flush();
+  }
+
+  get mayOwe(): bigint {
+    if (this.#closed) return 0n;
+    const window = (this.window << NUMERATOR_BITS) - this.#payable;
+    const deposit = this.#depositNumerator - this.#reserve - this.#numerator;
+    const least = window < deposit ? window : deposit;
+    return least > 0n ? least : 0n;
   }
 
   flush(): void {
@@ -143,6 +164,7 @@ export class Spending implements SpendingAccount {
     this.#withheld = 0n;
     this.#netted += value;
     this.#measure();
+    this.onRoom();
   }
 
   counts(): AccountCounts {
@@ -166,6 +188,7 @@ export class Spending implements SpendingAccount {
     if (channel.deposit > this.#channel.deposit) this.#lowTold = false;
     this.#channel = channel;
     this.#measure();
+    this.onRoom();
   }
 
   /**
@@ -186,10 +209,11 @@ export class Spending implements SpendingAccount {
     return this.#up.numerator + this.#down.numerator - (this.#netted << NUMERATOR_BITS);
   }
 
-  #sendUpChecked(frameBytes: number, price: PricePerMiB): void {
+  #sendUpChecked(frameBytes: number, price: PricePerMiB, last: boolean): void {
     this.#ensureOpen();
     const cost = BigInt(frameBytes) * price;
-    if (this.#numerator + cost > this.#depositNumerator) {
+    const reserve = last ? 0n : this.#reserve;
+    if (this.#numerator + cost > this.#depositNumerator - reserve) {
       this.flush();
       throw this.#depositExhausted();
     }
@@ -249,6 +273,7 @@ export class Spending implements SpendingAccount {
     keep(receipt);
     sink(receipt);
     this.#watchDeposit();
+    this.onRoom();
   }
 
   /** What is due and neither signed for nor withheld, as a numerator. */
@@ -261,10 +286,15 @@ export class Spending implements SpendingAccount {
     return ((this.#channel.deposit + 1n) << NUMERATOR_BITS) - 1n;
   }
 
+  /** What data leaves of the deposit, so that circuits can still be ended when it is used up: a numerator. */
+  get #reserve(): bigint {
+    return (this.window << NUMERATOR_BITS) / RESERVE_PARTS;
+  }
+
   #measure(): void {
     if (this.#closed) return;
     const payable = this.#payable;
-    const untilEmpty = this.#depositNumerator - this.#numerator;
+    const untilEmpty = this.#depositNumerator - this.#reserve - this.#numerator;
     let least = this.#trigger - payable;
     if (untilEmpty < least) least = untilEmpty;
     if (this.#netting !== undefined && this.#nextLook - payable < least) least = this.#nextLook - payable;

@@ -80,6 +80,12 @@ function flag(value: number): boolean {
 }
 
 /**
+ * A payer signs once it owes this part of the window, and is cut when it has sent more than that up without signing. The
+ * other parts are for what is granted down (`EarningAccount.covers`).
+ */
+export const DEBT_PARTS = 4n;
+
+/**
  * The window once the payer made good (all or part of) what the last link left unpaid: both sides reckon it from the
  * same terms and the same receipt.
  */

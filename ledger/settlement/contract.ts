@@ -64,6 +64,12 @@ export interface SettlementTotals {
   readonly signatures: readonly string[];
 }
 
+/** A transaction as it would be sent now. */
+export interface PlannedBatch extends Batch {
+  /** Most that it bids beside its base fee. */
+  readonly maxBid: Lamports;
+}
+
 export interface SettlementEngine extends AsyncDisposable {
   /**
    * Settles everything that is unsettled now, whatever its amount. Resolves with what this call put on chain once all
@@ -78,7 +84,7 @@ export interface SettlementEngine extends AsyncDisposable {
    */
   withdraw(signal?: AbortSignal): Promise<TransactionResult | undefined>;
   /** What `settleAll` would put on chain now, a batch a transaction. Nothing is sent. Errors as `settleAll`. */
-  plan(signal?: AbortSignal): Promise<readonly Batch[]>;
+  plan(signal?: AbortSignal): Promise<readonly PlannedBatch[]>;
   totals(): SettlementTotals;
   /** Signed to us and not settled yet. */
   unsettled(): Amount;

@@ -12,6 +12,7 @@ import type { Batch } from './plan.ts';
 import { decodeRecord, decodeTotals, EMPTY_TOTALS, encodeRecord, encodeTotals } from './record.ts';
 import type { SettlementRecord } from './record.ts';
 import { isRefusal, isVerdict } from './refusal.ts';
+import { mostBid } from './worth.ts';
 
 /** Key of the totals among the settlement records; no signature is this short. */
 const TOTALS = 'totals';
@@ -28,6 +29,8 @@ export interface DeliveryParts {
   readonly wallet: LedgerWallet;
   readonly reader: Pick<LedgerReader, 'till'>;
   readonly patience: Patience;
+  /** Base units for a lamport. @throws RelaymintError LEDGER_UNREACHABLE. */
+  readonly price: (stop: AbortSignal) => Promise<bigint>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -37,14 +40,16 @@ export class Delivery {
   readonly #wallet: LedgerWallet;
   readonly #reader: Pick<LedgerReader, 'till'>;
   readonly #patience: Patience;
+  readonly #price: (stop: AbortSignal) => Promise<bigint>;
   readonly #clock: Clock;
   readonly #log: Log;
 
-  constructor({ store, wallet, reader, patience, clock, log }: DeliveryParts) {
+  constructor({ store, wallet, reader, patience, price, clock, log }: DeliveryParts) {
     this.#store = store;
     this.#wallet = wallet;
     this.#reader = reader;
     this.#patience = patience;
+    this.#price = price;
     this.#clock = clock;
     this.#log = log;
   }
@@ -56,7 +61,8 @@ export class Delivery {
 
   /**
    * Records, sends, confirms and books one batch.
-   * @throws RelaymintError INSUFFICIENT_FUNDS and whatever else is no refusal of what the batch holds.
+   * @throws RelaymintError INSUFFICIENT_FUNDS, LIMIT_EXCEEDED when it does not fit any more (nothing is recorded then), and
+   * whatever else is no refusal of what the batch holds.
    */
   async deliver(stop: AbortSignal, batch: Batch): Promise<Outcome> {
     await this.#store.flushed();
@@ -66,7 +72,10 @@ export class Delivery {
       message: receiptMessage(receipt),
       signature: receiptSignature(receipt),
     }));
-    const transaction = await this.#patience.retried(stop, () => this.#wallet.prepareSettle(items, batch.shares));
+    const most = mostBid(batch, await this.#price(stop));
+    const transaction = await this.#patience.retried(stop, () =>
+      this.#wallet.prepareSettle(items, batch.shares, this.#wallet.address, most),
+    );
     const record: SettlementRecord = {
       transaction,
       items: batch.candidates.map(({ receipt }) => receipt),

@@ -1,12 +1,12 @@
 /** Brings planned batches onto the chain, several at once; one that is refused is looked at and taken apart. */
-import { RelaymintError } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import type { LedgerReader, LedgerWallet } from '../contract.ts';
 import type { Settlement } from './contract.ts';
-import type { Delivery } from './delivery.ts';
+import type { Delivery, Outcome } from './delivery.ts';
 import type { Patience } from './patience.ts';
-import { planBatches, splitBatch } from './plan.ts';
-import type { Batch, Candidate } from './plan.ts';
+import { planBatches, refitBatch, splitBatch } from './plan.ts';
+import type { Batch, Candidate, Fit } from './plan.ts';
 
 /** Transactions under way at once: waiting until one is final takes 13 s on a cluster, and the next need not wait for it. */
 const UNDER_WAY = 8;
@@ -37,22 +37,24 @@ export interface DispatchParts {
 
 export class Dispatch {
   readonly #parts: DispatchParts;
+  readonly #fit: Fit = (receipts, names) => this.#parts.wallet.receiptsThatFit(receipts, names);
 
   constructor(parts: DispatchParts) {
     this.#parts = parts;
   }
 
   /**
-   * The batches must have no channel in common. Resolves when all that could be done is done.
+   * The batches must have no channel in common. `accept` has the last word on each part that one is taken into: what is left
+   * out stays unsettled. Resolves when all that could be done is done.
    * @throws what the first batch failed with that was neither settled nor refused; the others were brought to their end.
    */
-  async all(stop: AbortSignal, batches: readonly Batch[]): Promise<Dispatched> {
+  async all(stop: AbortSignal, batches: readonly Batch[], accept: (batch: Batch) => boolean): Promise<Dispatched> {
     const results = batches.map((): Dispatched => ({ settlements: [], settled: [], refusals: [] }));
     const queue = Array.from(batches.entries());
     const work = async (): Promise<void> => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
         const [index, batch] = next;
-        results[index] = await this.#one(stop, batch);
+        results[index] = await this.#one(stop, batch, accept);
       }
     };
     const workers = Array.from({ length: Math.min(UNDER_WAY, batches.length) }, work);
@@ -64,15 +66,19 @@ export class Dispatch {
     };
   }
 
-  async #one(stop: AbortSignal, planned: Batch): Promise<Dispatched> {
-    const { delivery, log } = this.#parts;
+  async #one(stop: AbortSignal, planned: Batch, accept: (batch: Batch) => boolean): Promise<Dispatched> {
+    const { log } = this.#parts;
     const settlements: Settlement[] = [];
     const settled: Candidate[] = [];
     const refusals: Refusal[] = [];
     let expiries = 0;
     const todo = [planned];
     for (let batch = todo.pop(); batch !== undefined; batch = todo.pop()) {
-      const outcome = await delivery.deliver(stop, batch);
+      const outcome = await this.#delivered(stop, batch);
+      if ('parts' in outcome) {
+        todo.push(...outcome.parts.filter(accept));
+        continue;
+      }
       if (outcome.state === 'booked') {
         settlements.push(outcome.settlement);
         settled.push(...batch.candidates);
@@ -86,9 +92,13 @@ export class Dispatch {
       }
       const left = await this.#stillOpen(stop, batch);
       if (left !== undefined) {
-        todo.push(
-          ...planBatches(left, batch.shares, (receipts, names) => this.#parts.wallet.receiptsThatFit(receipts, names)),
-        );
+        todo.push(...planBatches(left, batch.shares, this.#fit).filter(accept));
+        continue;
+      }
+      // Perhaps it was only too long: then it is tried again in parts that are not.
+      const fitting = refitBatch(batch, this.#fit);
+      if (fitting !== undefined) {
+        todo.push(...fitting.filter(accept));
         continue;
       }
       // One bad part must not keep the rest: half of the receipts at a time, the last of them without the names.
@@ -96,11 +106,27 @@ export class Dispatch {
       const [first] = parts;
       const { reason, final } = outcome;
       log.warn({ receipts: parts.length, names: shares.length, reason }, 'a settlement was refused');
-      if (parts.length > 1) todo.push(...splitBatch(batch));
+      if (parts.length > 1) todo.push(...splitBatch(batch).filter(accept));
       else if (shares.length > 0) todo.push({ ...batch, shares: [] });
       else if (first !== undefined) refusals.push({ candidate: first, reason, final });
     }
     return { settlements, settled, refusals };
+  }
+
+  /**
+   * How long a transaction may be shows when one was refused or expired, perhaps one of another batch and just now: a batch
+   * that does not fit any more comes back in parts that do, and nothing of it was sent.
+   */
+  async #delivered(stop: AbortSignal, batch: Batch): Promise<Outcome | { readonly parts: readonly Batch[] }> {
+    const before = refitBatch(batch, this.#fit);
+    if (before !== undefined) return { parts: before };
+    try {
+      return await this.#parts.delivery.deliver(stop, batch);
+    } catch (error) {
+      const parts = isRelaymintError(error, 'LIMIT_EXCEEDED') ? refitBatch(batch, this.#fit) : undefined;
+      if (parts === undefined) throw error;
+      return { parts };
+    }
   }
 
   /**

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { toHex } from '../../core/codec.ts';
 import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.ts';
 import type { ChannelId } from '../../core/ids.ts';
+import { MAX_SHARES_PER_TRANSACTION } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { amount, formatCredits } from '../../core/units.ts';
@@ -11,6 +12,7 @@ import type { BookStore } from '../accounting/index.ts';
 import type { BankState, ChannelState, LedgerReader, LedgerWallet, TillState, TransactionResult } from '../contract.ts';
 import type { SignedReceipt } from '../receipt/index.ts';
 import type {
+  PlannedBatch,
   Settlement,
   SettlementEngine,
   SettlementOptions,
@@ -21,10 +23,10 @@ import { Delivery } from './delivery.ts';
 import { Dispatch } from './dispatch.ts';
 import { PayableNames } from './names.ts';
 import { Patience } from './patience.ts';
-import { planBatches } from './plan.ts';
+import { increaseOf, planBatches } from './plan.ts';
 import type { Batch, Candidate, Fit } from './plan.ts';
 import { pollWithin } from './poll.ts';
-import { isWorthAdding, isWorthSending, pressureOf } from './worth.ts';
+import { costOf, isWorthAdding, isWorthSending, mostBid, pressureOf } from './worth.ts';
 import type { Pressure, Worth } from './worth.ts';
 
 const DEFAULT_POLICY: SettlementPolicy = {
@@ -40,6 +42,10 @@ const DEFAULT_POLICY: SettlementPolicy = {
 export function startSettlement(options: SettlementOptions): SettlementEngine {
   return new Engine(options);
 }
+
+const LOST_TEXT =
+  'a payer closed its channel before this node settled its newest receipt, and that much is lost: the node did not reach the ledger during the challenge period, or its wallet agreed to an early close';
+const LEFT_TEXT = 'a channel that was not worth settling is closed, and that much is lost';
 
 class Engine implements SettlementEngine {
   readonly #store: BookStore;
@@ -68,6 +74,8 @@ class Engine implements SettlementEngine {
   #trouble: string | undefined;
   /** Receipts the chain refused by themselves: not tried again unasked until a greater one comes or the channel closes. */
   readonly #refused = new Map<ChannelId, Amount>();
+  /** Closing channels that are worth less than settling them costs, and of which that was said. */
+  readonly #left = new Set<ChannelId>();
 
   /** The wallet knows how much one transaction holds. */
   readonly #fit: Fit = (receipts, names) => this.#wallet.receiptsThatFit(receipts, names);
@@ -87,6 +95,7 @@ class Engine implements SettlementEngine {
       wallet: this.#wallet,
       reader: this.#reader,
       patience: this.#patience,
+      price: async (stop) => (await this.#bankTerms(stop)).unitsPerLamport,
       clock: this.#clock,
       log: this.#log,
     });
@@ -131,10 +140,12 @@ class Engine implements SettlementEngine {
     });
   }
 
-  async plan(signal?: AbortSignal): Promise<readonly Batch[]> {
+  async plan(signal?: AbortSignal): Promise<readonly PlannedBatch[]> {
     return this.#exclusive(signal, async (stop) => {
       const learning = this.#learnNames();
-      return this.#planned(stop, await this.#candidates(stop), learning);
+      const batches = await this.#planned(stop, await this.#candidates(stop), learning);
+      const { unitsPerLamport } = await this.#bankTerms(stop);
+      return batches.map((batch) => ({ ...batch, maxBid: mostBid(batch, unitsPerLamport) }));
     });
   }
 
@@ -201,7 +212,28 @@ class Engine implements SettlementEngine {
     const pressing = ({ channel }: Candidate): Pressure => pressures.get(channel.id) ?? 'growing';
     const worth = await this.#worth(stop);
     const due = candidates.filter((candidate) => isWorthAdding(candidate, pressing(candidate), worth));
-    await this.#settle(stop, due, learning, (batch) => isWorthSending(batch, batch.candidates.map(pressing), worth));
+    await this.#settle(stop, due, learning, (batch) => {
+      const sent = isWorthSending(batch, pressing, worth);
+      if (!sent) this.#leave(batch, worth);
+      return sent;
+    });
+  }
+
+  /** Says once of each channel that closes that it is not worth settling. It is looked at again at every look. */
+  #leave(batch: Batch, worth: Worth): void {
+    const closing = batch.candidates.filter(({ channel }) => channel.closeAt !== undefined);
+    const news = closing.filter(({ channel }) => !this.#left.has(channel.id));
+    if (news.length === 0) return;
+    for (const { channel } of news) this.#left.add(channel.id);
+    const held = closing.reduce((sum, candidate) => sum + increaseOf(candidate), 0n);
+    this.#log.warn(
+      {
+        channels: news.map(({ channel }) => channel.id),
+        credits: formatCredits(amount(held)),
+        costCredits: formatCredits(amount(costOf(batch, worth) * worth.unitsPerLamport)),
+      },
+      'payers ask to close channels whose receipts are worth less than settling them costs: they wait for a cheaper moment or more value, and are lost when the channels close',
+    );
   }
 
   async #bankTerms(stop: AbortSignal): Promise<Pick<BankState, 'unitsPerLamport' | 'challengeSeconds'>> {
@@ -215,15 +247,11 @@ class Engine implements SettlementEngine {
     return this.#terms === undefined ? pollMillis : pollWithin(pollMillis, this.#terms.challengeSeconds);
   }
 
-  /** What a transaction costs now, in what it settles. */
+  /** What a transaction costs now. */
   async #worth(stop: AbortSignal): Promise<Worth> {
-    const { first, further } = await this.#patience.retried(stop, () => this.#wallet.settleFees());
+    const fees = await this.#patience.retried(stop, () => this.#wallet.settleFees());
     const { unitsPerLamport } = await this.#bankTerms(stop);
-    return {
-      first: first * unitsPerLamport,
-      further: further * unitsPerLamport,
-      maxFeeShareBps: BigInt(this.#policy.maxFeeShareBps),
-    };
+    return { ...fees, unitsPerLamport, maxFeeShareBps: BigInt(this.#policy.maxFeeShareBps) };
   }
 
   /** What could be settled now, by what the till shows. Channels that are over are forgotten here. */
@@ -241,12 +269,12 @@ class Engine implements SettlementEngine {
       const settled = maximum(read.settled, this.#booked.get(read.id) ?? read.settled);
       const waits = receipt.amount > settled && receipt.amount <= channel.deposit;
       if (waits) candidates.push({ channel: { ...channel, settled }, receipt });
-      else this.#since.delete(channel.id);
+      else for (const memory of [this.#since, this.#left]) memory.delete(channel.id);
     }
     return candidates;
   }
 
-  /** A closing channel brings no greater receipt, and what is not settled of it is lost: it is never given up. */
+  /** A closing channel brings no greater receipt, and what is not settled of it is lost: it is not given up while it is there. */
   #isHopeful({ channel, receipt }: Candidate): boolean {
     return channel.closeAt !== undefined || this.#refused.get(channel.id) !== receipt.amount;
   }
@@ -260,14 +288,15 @@ class Engine implements SettlementEngine {
       const { role, channel, latest } = entry;
       if (role !== 'payee' || channel.till !== till.address) continue;
       if ((till.generations[channel.slot] ?? 0) <= channel.generation) continue;
-      for (const memory of [this.#since, this.#refused, this.#booked]) memory.delete(channel.id);
-      if (latest !== undefined && latest.amount > channel.settled) this.#sayLost(channel, latest);
+      const left = this.#left.has(channel.id);
+      for (const memory of [this.#since, this.#refused, this.#booked, this.#left]) memory.delete(channel.id);
+      if (latest !== undefined && latest.amount > channel.settled) this.#sayLost(channel, latest, left);
       this.#onClosed(channel);
     }
   }
 
-  #sayLost(channel: ChannelState, latest: SignedReceipt): void {
-    this.#log.warn(
+  #sayLost(channel: ChannelState, latest: SignedReceipt, left: boolean): void {
+    this.#log[left ? 'info' : 'warn'](
       {
         channel: channel.id,
         payer: channel.payer,
@@ -276,11 +305,11 @@ class Engine implements SettlementEngine {
         // No secret, and what is left to show should the ledger's node have lied.
         receipt: toHex(latest.bytes),
       },
-      'a payer closed its channel before this node settled its newest receipt, and that much is lost: the node did not reach the ledger during the challenge period, or its wallet agreed to an early close',
+      left ? LEFT_TEXT : LOST_TEXT,
     );
   }
 
-  /** `accept` has the last word on each transaction; all go when it is absent. */
+  /** `accept` has the last word on each transaction, and on those that one is taken into; all go when it is absent. */
   async #settle(
     stop: AbortSignal,
     candidates: readonly Candidate[],
@@ -289,7 +318,7 @@ class Engine implements SettlementEngine {
   ): Promise<readonly Settlement[]> {
     const planned = (await this.#planned(stop, candidates, learning)).filter(accept);
     if (planned.length === 0) return [];
-    const { settlements, settled, refusals } = await this.#dispatch.all(stop, planned);
+    const { settlements, settled, refusals } = await this.#dispatch.all(stop, planned, accept);
     for (const { channel, receipt } of settled) this.#booked.set(channel.id, receipt.amount);
     for (const { candidate, final } of refusals) {
       if (final) this.#refused.set(candidate.channel.id, candidate.receipt.amount);
@@ -318,6 +347,11 @@ class Engine implements SettlementEngine {
     if (candidates.length === 0) return [];
     if (!candidates.some(({ channel }) => channel.closeAt !== undefined)) {
       await within(stop, learning, this.#pollMillis);
+    }
+    const receipts = candidates.map(({ receipt }) => receipt);
+    // Asked only where it makes a difference: a few receipts fit any transaction.
+    if (this.#fit(receipts, MAX_SHARES_PER_TRANSACTION) < receipts.length) {
+      await this.#patience.retried(stop, () => this.#wallet.learnTransactionSize());
     }
     return planBatches(candidates, this.#names.payable(), this.#fit);
   }

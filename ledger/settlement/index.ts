@@ -1,6 +1,7 @@
 /** Turning receipts into credits: `contract.ts` says what is promised. */
 export { startSettlement } from './engine.ts';
 export type {
+  PlannedBatch,
   Settlement,
   SettlementEngine,
   SettlementOptions,

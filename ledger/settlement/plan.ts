@@ -47,6 +47,16 @@ export function planBatches(
   return batches;
 }
 
+/**
+ * The same batch in parts that fit, when it does not any more: the ledger refused a transaction as long as it would be.
+ * undefined when it fits.
+ */
+export function refitBatch({ candidates, shares }: Batch, fit: Fit): readonly Batch[] | undefined {
+  const receipts = candidates.map(({ receipt }) => receipt);
+  if (receipts.length <= 1 || fit(receipts, shares.length) >= receipts.length) return undefined;
+  return planBatches(candidates, shares, fit);
+}
+
 function closes({ channel }: Candidate): number {
   return channel.closeAt === undefined ? 0 : 1;
 }

@@ -15,16 +15,21 @@ import type { ChannelState, LedgerReader, LedgerWallet } from '../contract.ts';
 import { receiptMessage, receiptSignature, verifyReceipt } from '../receipt/index.ts';
 import type { SignedReceipt } from '../receipt/index.ts';
 import { Patience } from './patience.ts';
-import { planBatches, splitBatch } from './plan.ts';
+import { increaseOf, planBatches, refitBatch, splitBatch } from './plan.ts';
 import type { Batch, Candidate, Fit } from './plan.ts';
 import { pollWithin } from './poll.ts';
 import { readReceiptFile } from './receipt-file.ts';
 import type { FiledReceipt, ReceiptFile } from './receipt-file.ts';
 import { isRefusal } from './refusal.ts';
+import { costOf, isWorthSending, mostBid } from './worth.ts';
+import type { Worth } from './worth.ts';
 
 export interface WatchtowerOptions {
   /** Pays the fees; owns none of the tills. */
-  readonly wallet: Pick<LedgerWallet, 'prepareSettle' | 'receiptsThatFit' | 'submit' | 'confirm'>;
+  readonly wallet: Pick<
+    LedgerWallet,
+    'prepareSettle' | 'receiptsThatFit' | 'learnTransactionSize' | 'settleFees' | 'submit' | 'confirm'
+  >;
   readonly reader: Pick<LedgerReader, 'till' | 'bank'>;
   /** Receipts of another program are refused. */
   readonly program: LedgerAddress;
@@ -83,6 +88,8 @@ class Tower implements Watchtower {
   readonly #patience: Patience;
   /** The last sound content of each file. */
   readonly #known = new Map<string, ReceiptFile>();
+  /** Channels that hold less than an answer costs, and of which that was said. */
+  readonly #left = new Set<ChannelId>();
 
   constructor(options: WatchtowerOptions) {
     this.#options = options;
@@ -167,21 +174,55 @@ class Tower implements Watchtower {
       const receipt = this.#best(channel, held.get(channel.id) ?? []);
       return receipt === undefined ? [] : [{ channel, receipt }];
     });
+    if (candidates.length === 0) return [];
     const { wallet } = this.#options;
     const fit: Fit = (receipts, names) => wallet.receiptsThatFit(receipts, names);
+    await this.#patience.retried(stop, () => wallet.learnTransactionSize());
+    const worth = await this.#worth(stop);
     const refusals: RelaymintError[] = [];
-    const todo = planBatches(candidates, [], fit).toReversed();
+    const isAnswered = (batch: Batch): boolean => this.#answers(payee, batch, worth);
+    const todo = planBatches(candidates, [], fit).filter(isAnswered).toReversed();
     for (let batch = todo.pop(); batch !== undefined; batch = todo.pop()) {
       try {
-        done(await this.#settle(payee, batch, stop));
+        done(await this.#settle(payee, batch, worth, stop));
       } catch (error) {
-        if (!isRefusal(error)) throw error;
+        // The ledger may take shorter transactions only, since a moment ago.
+        const fitting =
+          isRefusal(error) || isRelaymintError(error, 'LIMIT_EXCEEDED') ? refitBatch(batch, fit) : undefined;
+        if (fitting !== undefined) todo.push(...fitting.filter(isAnswered));
+        else if (!isRefusal(error)) throw error;
         // One receipt that the program refuses must not keep the others.
-        if (batch.candidates.length > 1) todo.push(...splitBatch(batch));
+        else if (batch.candidates.length > 1) todo.push(...splitBatch(batch).filter(isAnswered));
         else refusals.push(error);
       }
     }
     return refusals;
+  }
+
+  async #worth(stop: AbortSignal): Promise<Worth> {
+    const { reader, wallet } = this.#options;
+    const fees = await this.#patience.retried(stop, () => wallet.settleFees());
+    const { unitsPerLamport } = await this.#patience.retried(stop, () => reader.bank());
+    return { ...fees, unitsPerLamport, maxFeeShareBps: 0n };
+  }
+
+  /** Is the answer worth its cost? Of what is not, that is said once; it is looked at again at every look. */
+  #answers(payee: LedgerAddress, batch: Batch, worth: Worth): boolean {
+    const news = batch.candidates.filter(({ channel }) => !this.#left.has(channel.id));
+    if (isWorthSending(batch, () => 'closing', worth)) {
+      for (const { channel } of batch.candidates) this.#left.delete(channel.id);
+      return true;
+    }
+    if (news.length > 0) {
+      for (const { channel } of news) this.#left.add(channel.id);
+      const held = batch.candidates.reduce((sum, candidate) => sum + increaseOf(candidate), 0n);
+      const costs = costOf(batch, worth) * worth.unitsPerLamport;
+      this.#log.warn(
+        { payee, channels: news.map(({ channel }) => channel.id), held: String(held), costs: String(costs) },
+        'closing channels are worth less than an answer costs, and are left until that changes',
+      );
+    }
+    return false;
   }
 
   /** Of the copies of a channel's receipt that are good for it, the one that moves most: copies are of different age, and any may be forged. */
@@ -196,7 +237,7 @@ class Tower implements Watchtower {
     return sound.map(({ receipt }) => receipt).reduce<SignedReceipt | undefined>(greater, undefined);
   }
 
-  async #settle(payee: LedgerAddress, batch: Batch, stop: AbortSignal): Promise<Answer> {
+  async #settle(payee: LedgerAddress, batch: Batch, worth: Worth, stop: AbortSignal): Promise<Answer> {
     const { wallet } = this.#options;
     const items = batch.candidates.map(({ channel, receipt }) => ({
       slot: channel.slot,
@@ -204,8 +245,9 @@ class Tower implements Watchtower {
       message: receiptMessage(receipt),
       signature: receiptSignature(receipt),
     }));
+    const most = mostBid(batch, worth.unitsPerLamport);
     for (let attempt = 0; ; attempt += 1) {
-      const transaction = await this.#patience.retried(stop, () => wallet.prepareSettle(items, [], payee));
+      const transaction = await this.#patience.retried(stop, () => wallet.prepareSettle(items, [], payee, most));
       // Sending it again is harmless, so whether a lost answer meant yes or no does not matter.
       await this.#patience.retried(stop, () => wallet.submit(transaction));
       const status = await this.#patience.retried(stop, () => wallet.confirm(transaction, stop));

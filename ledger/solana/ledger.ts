@@ -1,11 +1,11 @@
 /** One ledger on a Solana cluster: reads it, and opens wallets on it. */
 import type { TransactionResult } from '../contract.ts';
 import type { WalletKey } from './keys.ts';
-import { DEFAULT_MAX_PRIORITY_FEE } from './options.ts';
 import type { SolanaLedgerOptions } from './options.ts';
 import { PriorityFees } from './priority.ts';
 import { SolanaReader } from './reader.ts';
 import { Submitter } from './submitter.ts';
+import { TransactionSize } from './transaction-size.ts';
 import { SolanaWallet } from './wallet.ts';
 
 export class SolanaLedger extends SolanaReader {
@@ -15,8 +15,8 @@ export class SolanaLedger extends SolanaReader {
   /** @throws RelaymintError INVALID_CONFIG for a bad URL. */
   constructor(options: SolanaLedgerOptions) {
     super(options);
-    const fees = new PriorityFees(this.rpc, options.maxPriorityFee ?? DEFAULT_MAX_PRIORITY_FEE);
-    this.submitter = new Submitter(this.rpc, fees);
+    const fees = new PriorityFees(this.rpc, options.maxPriorityFee);
+    this.submitter = new Submitter(this.rpc, fees, new TransactionSize(this.rpc, options));
   }
 
   /** A wallet that signs with this key, which stays with it. Nothing is sent. `onTransaction` is told of each that it confirms. */

@@ -1,9 +1,13 @@
-/** What to bid for a place in a block: what others recently paid to write the same accounts, up to a cap. */
+/**
+ * What to bid for a place in a block: what others recently paid to write the same accounts. Anybody can pay more for one
+ * account and so raise what is asked of all who write it: no bid is without a cap.
+ */
 import { ComputeBudgetProgram } from '@solana/web3.js';
 import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
 import { isRelaymintError } from '../../core/errors.ts';
 import { lamports } from '../../core/units.ts';
 import type { Lamports } from '../../core/units.ts';
+import { DEFAULT_MAX_PRIORITY_FEE } from './options.ts';
 import type { Rpc } from './rpc.ts';
 
 /** The node tells, for each of its last 150 blocks, the least that got in. This part of them would have let us in. */
@@ -15,10 +19,10 @@ const SET_LIMIT_BYTES = 5;
 
 export class PriorityFees {
   readonly #rpc: Rpc;
-  readonly #cap: Lamports;
+  readonly #cap: Lamports | undefined;
 
-  /** `cap`: most that one transaction pays beside its base fee; 0 never bids. */
-  constructor(rpc: Rpc, cap: Lamports) {
+  /** `cap`: most that any transaction pays beside its base fee, whatever is at stake; 0 never bids. */
+  constructor(rpc: Rpc, cap: Lamports | undefined) {
     this.#rpc = rpc;
     this.#cap = cap;
   }
@@ -41,9 +45,14 @@ export class PriorityFees {
     }
   }
 
-  /** The bid for a transaction of at most `units`: what is asked, as far as the cap allows. Micro-lamports for a unit. */
-  within(asked: bigint, units: number): bigint {
-    const most = (this.#cap * MICROS_PER_LAMPORT) / BigInt(Math.max(units, 1));
+  /**
+   * The bid for a transaction of at most `units`: what is asked, as far as the cap allows and as it is worth. Micro-lamports
+   * for a unit. `DEFAULT_MAX_PRIORITY_FEE` is the most when neither is said.
+   */
+  within(asked: bigint, units: number, worth?: Lamports): bigint {
+    const cap = this.#cap ?? worth ?? DEFAULT_MAX_PRIORITY_FEE;
+    const limit = worth !== undefined && worth < cap ? worth : cap;
+    const most = (limit * MICROS_PER_LAMPORT) / BigInt(Math.max(units, 1));
     return asked < most ? asked : most;
   }
 }

@@ -1,8 +1,9 @@
 /** Reads the chain. */
 import { MintLayout, AccountLayout, TOKEN_PROGRAM_ID } from '@solana/spl-token';
-import { PublicKey, SYSVAR_CLOCK_PUBKEY, VersionedTransaction } from '@solana/web3.js';
+import { PublicKey, SYSVAR_CLOCK_PUBKEY } from '@solana/web3.js';
 import type { AccountInfo } from '@solana/web3.js';
 import bs58 from 'bs58';
+import { z } from 'zod';
 import { RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { amount, lamports, unixSeconds } from '../../core/units.ts';
@@ -34,8 +35,11 @@ import type { BankAccount, TillAccount } from './program/index.ts';
 import { Rpc } from './rpc.ts';
 import { channelState, nameRecord, tillState, toAddress, toKey } from './states.ts';
 import type { ChannelContext } from './states.ts';
+import { messageOfWire } from './version-one.ts';
 
 type Info = AccountInfo<Buffer>;
+
+const feeAnswer = z.object({ value: z.number().int().nonnegative().nullable() });
 
 export class SolanaReader implements LedgerReader {
   readonly programId: LedgerAddress;
@@ -157,8 +161,8 @@ export class SolanaReader implements LedgerReader {
 
   /** What the network takes for a transaction as it is. @throws RelaymintError TIMEOUT when it has expired. */
   async feeOf({ wire }: Pick<PreparedTransaction, 'wire'>): Promise<Lamports> {
-    const { message } = VersionedTransaction.deserialize(wire);
-    const { value } = await this.rpc.ask((connection) => connection.getFeeForMessage(message));
+    const message = Buffer.from(messageOfWire(wire)).toString('base64');
+    const { value } = await this.rpc.call('getFeeForMessage', [message, { commitment: 'confirmed' }], feeAnswer);
     if (value !== null) return lamports(value);
     throw new RelaymintError('TIMEOUT', 'The transaction expired before its fee was known.', { remedy: 'Try again.' });
   }

@@ -1,6 +1,7 @@
 /** The one door to a Solana node: retries what may be repeated, and says plainly when nobody answers. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection, SendTransactionError, SolanaJSONRPCError } from '@solana/web3.js';
+import { z } from 'zod';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import { silentLog } from '../../core/ports.ts';
@@ -22,6 +23,7 @@ const PASSING_CODES = [-32004, -32005, -32014, -32016];
 
 export class Rpc {
   readonly connection: Connection;
+  readonly #url: string;
   readonly #origin: string;
   readonly #fetch: typeof globalThis.fetch;
   readonly #timeoutMillis: number;
@@ -35,6 +37,7 @@ export class Rpc {
 
   /** @throws RelaymintError INVALID_CONFIG when the URL is not an http(s) one. */
   constructor(options: Pick<SolanaLedgerOptions, 'url' | 'fetch' | 'timeoutMillis' | 'log'>) {
+    this.#url = options.url;
     this.#origin = originOf(options.url);
     this.#fetch = options.fetch;
     this.#timeoutMillis = options.timeoutMillis ?? DEFAULT_TIMEOUT_MILLIS;
@@ -65,6 +68,24 @@ export class Rpc {
   /** As `ask`, for what must not be repeated unknowingly. LEDGER_UNREACHABLE leaves open whether it was heard. */
   async tell<T>(order: (connection: Connection) => Promise<T>): Promise<T> {
     return this.#asked(order, 1);
+  }
+
+  /**
+   * Puts a question that web3.js cannot put, or whose answer it cannot read. Numbers above 2^53 are rounded. Asked again as
+   * `ask` does; errors as there, LEDGER_REJECTED also when the answer has not that shape.
+   */
+  async call<T>(method: string, params: readonly unknown[], shape: z.ZodType<T>): Promise<T> {
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
+    return this.ask(async () => {
+      const response = await this.#request(this.#url, { method: 'POST', headers: JSON_HEADERS, body });
+      const answer = rpcAnswer.safeParse(await response.json());
+      if (!answer.success) throw new SyntaxError('no JSON-RPC answer');
+      const { error, result } = answer.data;
+      if (error !== undefined) throw new SolanaJSONRPCError(error);
+      const checked = shape.safeParse(result);
+      if (!checked.success) throw this.#rejected(new Error(`its answer to ${method} is not of a known form`));
+      return checked.data;
+    });
   }
 
   async #asked<T>(question: (connection: Connection) => Promise<T>, tries: number): Promise<T> {
@@ -158,13 +179,14 @@ export class Rpc {
         details: { status },
       });
     }
-    return this.#unreachable(`HTTP ${status}`);
+    return this.#unreachable(`HTTP ${status}`, undefined, { status });
   }
 
-  #unreachable(reason: string, cause?: unknown): RelaymintError {
+  #unreachable(reason: string, cause?: unknown, details: { readonly status?: number } = {}): RelaymintError {
     return new RelaymintError('LEDGER_UNREACHABLE', `The ledger at ${this.#origin} does not answer: ${reason}.`, {
       remedy: 'Start it, or check the ledger URL and the network.',
       cause,
+      details,
     });
   }
 
@@ -175,6 +197,11 @@ export class Rpc {
     });
   }
 }
+
+const rpcAnswer = z.object({
+  result: z.unknown().optional(),
+  error: z.object({ code: z.number(), message: z.string() }).optional(),
+});
 
 const ONCE = /"(?:requestAirdrop|sendTransaction)"/;
 

@@ -1,15 +1,20 @@
 /** How many bytes and compute units a settle transaction takes, known before it is built. */
 import type { Receipt } from '../receipt/index.ts';
 import { MAX_BATCH_RECEIPTS, settleReceiptBytes } from './program/index.ts';
+import { MAX_PACKET_BYTES, MAX_VERSION_ONE_BYTES } from './transaction-size.ts';
 
-/** Bytes of a transaction that reaches every cluster. */
-export const MAX_PACKET_BYTES = 1232;
 /**
  * All but receipts and names: count and signature 65, header 3, the five keys (owner, till, bank, program, compute budget)
- * 161, blockhash 32, number of instructions 1, the limit of compute units 8, a priority fee 12, and of settle itself its
- * place, accounts and length 7, tag and count 2, scalar 32, number of shares 1.
+ * 161, blockhash 32, number of instructions 1, the limits of compute units and of loaded bytes 16, a priority fee 12, and of
+ * settle itself its place, accounts and length 7, tag and count 2, scalar 32, number of shares 1.
  */
-const FRAME_BYTES = 324;
+const FRAME_BYTES = 332;
+/**
+ * The same of version 1: version 1, header 3, which limits there are 4, blockhash 32, numbers of instructions and keys 2, the
+ * four keys (owner, till, bank, program) 128, fee and limits 16, of settle its place, number of accounts and length 4,
+ * accounts 3, tag and count 2, scalar 32, number of shares 1, and the signature 64.
+ */
+const VERSION_ONE_FRAME_BYTES = 292;
 /** Address, place in the list of accounts, gross, cap of the royalty. */
 const NAME_BYTES = 32 + 1 + 8 + 2;
 
@@ -18,9 +23,10 @@ const BASE_UNITS = 6_000;
 const RECEIPT_UNITS = 9_900;
 const NAME_UNITS = 700;
 
-/** How many of the receipts, from the first on, fit one transaction beside that many names. */
-export function receiptsThatFit(receipts: readonly Receipt[], names: number): number {
-  let room = MAX_PACKET_BYTES - FRAME_BYTES - names * NAME_BYTES;
+/** How many of the receipts, from the first on, fit one transaction beside that many names. `large`: one of version 1. */
+export function receiptsThatFit(receipts: readonly Receipt[], names: number, large: boolean): number {
+  let room = large ? MAX_VERSION_ONE_BYTES - VERSION_ONE_FRAME_BYTES : MAX_PACKET_BYTES - FRAME_BYTES;
+  room -= names * NAME_BYTES;
   let count = 0;
   for (const receipt of receipts) {
     room -= settleReceiptBytes(receipt);

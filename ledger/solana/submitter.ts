@@ -5,11 +5,13 @@ import {
   PublicKey,
   SendTransactionError,
   Transaction,
+  TransactionInstruction,
   TransactionMessage,
   VersionedTransaction,
 } from '@solana/web3.js';
-import type { Keypair, SignatureStatus, TransactionInstruction } from '@solana/web3.js';
+import type { Keypair, SignatureStatus } from '@solana/web3.js';
 import bs58 from 'bs58';
+import { z } from 'zod';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import { lamports } from '../../core/units.ts';
 import type { Lamports } from '../../core/units.ts';
@@ -17,8 +19,11 @@ import type { Commitment, PreparedTransaction, SubmissionStatus, TransactionResu
 import { decodeProgramError } from './program/index.ts';
 import { priorityFee, unitLimitOf, writableAccounts } from './priority.ts';
 import type { PriorityFees } from './priority.ts';
+import { loadedBytes } from './loaded-bytes.ts';
 import type { Rpc } from './rpc.ts';
-import { MAX_PACKET_BYTES } from './settle-size.ts';
+import { MAX_PACKET_BYTES, MAX_VERSION_ONE_BYTES } from './transaction-size.ts';
+import type { TransactionSize } from './transaction-size.ts';
+import { isVersionOne, signVersionOne } from './version-one.ts';
 
 /** New blockhashes that one call may use up before it gives up: each lasts a minute. */
 const SIGNINGS = 3;
@@ -37,33 +42,101 @@ const SERIALS = 0x10000;
 const UNITS_MARGIN = 1.2;
 /** The instructions that set limit and price were not in the trial. */
 const BUDGET_UNITS = 1_000;
+/** HTTP statuses of a node or a proxy to whom a request is too long or makes no sense. */
+const TOO_MUCH: readonly number[] = [400, 413, 414, 422];
+/** `SetLoadedAccountsDataSizeLimit`, for which web3.js has no builder: u8, then u32. */
+const SET_LOADED_TAG = 4;
+const SET_LOADED_BYTES = 5;
+const SIGNATURE_BYTES = 64;
 const LACKING_FUNDS = /no record of a prior credit|insufficient funds|insufficient lamports/i;
 
 export class Submitter {
+  /** How long a transaction may be here. */
+  readonly size: TransactionSize;
   readonly #rpc: Rpc;
   readonly #fees: PriorityFees;
   #serial = randomInt(SERIALS);
 
-  constructor(rpc: Rpc, fees: PriorityFees) {
+  constructor(rpc: Rpc, fees: PriorityFees, size: TransactionSize) {
     this.#rpc = rpc;
     this.#fees = fees;
+    this.size = size;
   }
 
   /**
-   * Signs with a fresh blockhash, bidding what the network asks; the first signer pays the fee. A limit of compute units
-   * among the instructions is kept; without one it is found out by a trial run when there is a price to be multiplied.
-   * @throws RelaymintError LIMIT_EXCEEDED when it is too long.
+   * Signs a transaction of at most `units` with a fresh blockhash, bidding what the network asks but no more than `maxBid`.
+   * It may load what it needs to and hardly more. What does not fit the older format, which every node takes, has version 1
+   * where the cluster takes that.
+   * @throws RelaymintError LIMIT_EXCEEDED when it is too long for this cluster.
    */
   async prepare(
     instructions: readonly TransactionInstruction[],
-    signers: readonly [Keypair, ...Keypair[]],
+    payer: Keypair,
+    { units, maxBid }: { readonly units: number; readonly maxBid: Lamports | undefined },
   ): Promise<PreparedTransaction> {
-    return this.#sign(await this.#priced(instructions, signers[0].publicKey), signers);
+    const owner = payer.publicKey;
+    const limit = ComputeBudgetProgram.setComputeUnitLimit({ units });
+    const [asked, loaded] = await Promise.all([
+      this.#fees.asked([owner, ...writableAccounts(instructions)]),
+      loadedBytes(this.#rpc, [limit, ...instructions], owner),
+    ]);
+    const price = this.#fees.within(asked, units, maxBid);
+    const bid = price === 0n ? [] : [ComputeBudgetProgram.setComputeUnitPrice({ microLamports: price })];
+    const unbid = [limit, loadedLimit(loaded), ...instructions];
+    const legacy = [...bid, ...unbid];
+    if (fitsPacket(legacy, owner)) return this.#sign(legacy, [payer]);
+    await this.size.learn(owner);
+    if (this.size.large) {
+      return this.#signLarge(instructions, payer, { units, loadedBytes: loaded, bid: priorityFee(price, units) });
+    }
+    // A full batch may have no room for the bid. Unhurried is better than not at all.
+    return this.#sign(unbid, [payer]);
   }
 
-  /** Lamports that a transaction of at most `units` which writes these accounts would bid now. */
-  async priorityFee(writable: readonly PublicKey[], units: number): Promise<Lamports> {
-    return priorityFee(this.#fees.within(await this.#fees.asked(writable), units), units);
+  /** Lamports that a transaction of at most `units` which writes these accounts would bid now, at most `maxBid`. */
+  async priorityFee(writable: readonly PublicKey[], units: number, maxBid: Lamports): Promise<Lamports> {
+    return priorityFee(this.#fees.within(await this.#fees.asked(writable), units, maxBid), units);
+  }
+
+  /**
+   * What the network would charge for a transaction of these instructions that asks for so many units, without any bid. It is
+   * asked, not reckoned: fees for what is requested are coming. undefined from a node that does not tell.
+   */
+  async charge(
+    instructions: readonly TransactionInstruction[],
+    feePayer: PublicKey,
+    units: number,
+  ): Promise<Lamports | undefined> {
+    const limit = ComputeBudgetProgram.setComputeUnitLimit({ units });
+    const [loaded, { value: block }] = await Promise.all([
+      loadedBytes(this.#rpc, [limit, ...instructions], feePayer),
+      this.#rpc.ask((connection) => connection.getLatestBlockhashAndContext()),
+    ]);
+    const transaction = new Transaction({ feePayer, ...block }).add(limit, loadedLimit(loaded), ...instructions);
+    const message = transaction.serializeMessage().toString('base64');
+    try {
+      const config = { commitment: 'confirmed' };
+      const { value } = await this.#rpc.call('getFeeForMessage', [message, config], chargeAnswer);
+      return value === null ? undefined : lamports(value);
+    } catch (error) {
+      if (!isRelaymintError(error, 'LEDGER_REJECTED')) throw error;
+      return undefined;
+    }
+  }
+
+  async #signLarge(
+    instructions: readonly TransactionInstruction[],
+    payer: Keypair,
+    budget: { readonly units: number; readonly loadedBytes: number; readonly bid: Lamports },
+  ): Promise<PreparedTransaction> {
+    const { value } = await this.#rpc.ask((connection) => connection.getLatestBlockhashAndContext());
+    const wire = signVersionOne({ instructions, blockhash: value.blockhash, ...budget }, payer);
+    if (wire.length > MAX_VERSION_ONE_BYTES) throw tooLong(wire.length, MAX_VERSION_ONE_BYTES);
+    return {
+      signature: bs58.encode(wire.subarray(wire.length - SIGNATURE_BYTES)),
+      wire,
+      lastValidBlockHeight: BigInt(value.lastValidBlockHeight),
+    };
   }
 
   async #sign(
@@ -73,16 +146,7 @@ export class Submitter {
     const { value } = await this.#rpc.ask((connection) => connection.getLatestBlockhashAndContext());
     const transaction = new Transaction({ feePayer: signers[0].publicKey, ...value }).add(...instructions);
     const length = lengthOf(transaction);
-    if (length > MAX_PACKET_BYTES) {
-      throw new RelaymintError(
-        'LIMIT_EXCEEDED',
-        `The transaction has ${length} bytes, more than ${MAX_PACKET_BYTES}.`,
-        {
-          remedy: 'Put less into it, for example fewer receipts or shares.',
-          details: { length },
-        },
-      );
-    }
+    if (length > MAX_PACKET_BYTES) throw tooLong(length, MAX_PACKET_BYTES);
     transaction.sign(...signers);
     return {
       signature: bs58.encode(transaction.signature ?? new Uint8Array()),
@@ -114,8 +178,7 @@ export class Submitter {
       ComputeBudgetProgram.setComputeUnitPrice({ microLamports }),
       ...instructions,
     ];
-    // A full batch may have no room for the bid. Unhurried is better than not at all.
-    return lengthOf(new Transaction({ feePayer: payer, ...NO_BLOCKHASH }).add(...bid)) > MAX_PACKET_BYTES ? unbid : bid;
+    return fitsPacket(bid, payer) ? bid : unbid;
   }
 
   /** Compute units that the instructions take, with a margin; undefined when the trial fails: sending it will say why. */
@@ -171,23 +234,40 @@ export class Submitter {
     try {
       await this.#rpc.tell((connection) => connection.sendRawTransaction(wire, { preflightCommitment: 'confirmed' }));
     } catch (error) {
-      if (!(error instanceof SendTransactionError)) throw error;
+      if (!(error instanceof SendTransactionError)) {
+        if (isRelaymintError(error) && TOO_MUCH.includes(Number(error.details['status']))) this.#mindSize(wire, error);
+        throw error;
+      }
       const reason = reasonOf(error);
       if (UNDECIDED.test(reason)) return;
-      throw failureOf(error, error.logs ?? []);
+      const failure = failureOf(error, error.logs ?? []);
+      this.#mindSize(wire, failure);
+      throw failure;
     }
   }
 
-  async status(
-    transaction: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'>,
-  ): Promise<SubmissionStatus> {
-    const found = await this.#look(transaction, 'finalized');
-    return found.state === 'failed' ? { state: 'failed', reason: found.error.message } : found;
+  async status(transaction: Sent): Promise<SubmissionStatus> {
+    return this.#known(transaction, await this.#look(transaction, 'finalized'));
   }
 
   async confirm(transaction: PreparedTransaction, signal?: AbortSignal): Promise<SubmissionStatus> {
-    const found = await this.#poll(transaction, 'finalized', signal);
-    return found.state === 'failed' ? { state: 'failed', reason: found.error.message } : found;
+    return this.#known(transaction, await this.#poll(transaction, 'finalized', signal));
+  }
+
+  #known({ wire }: Sent, found: Found): SubmissionStatus {
+    if (wire !== undefined && found.state === 'expired') this.#mindSize(wire, expired());
+    if (found.state !== 'failed') return found;
+    if (wire !== undefined) this.#mindSize(wire, found.error);
+    return { state: 'failed', reason: found.error.message };
+  }
+
+  /**
+   * Whatever stopped a transaction of version 1 that is no word of the program about its contents: the next ones are of the
+   * older format. A node may not know it, or not pass it on, and say so in any words or in none.
+   */
+  #mindSize(wire: Uint8Array, failure: RelaymintError): void {
+    if (!isVersionOne(wire) || failure.details['program'] !== undefined) return;
+    if (failure.code !== 'INSUFFICIENT_FUNDS') this.size.refused(failure.message);
   }
 
   /** Waits for a signature that somebody else signed (an airdrop). @throws as `run` */
@@ -200,7 +280,7 @@ export class Submitter {
   }
 
   async #poll(
-    transaction: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'> & Partial<PreparedTransaction>,
+    transaction: Sent,
     commitment: Commitment,
     signal?: AbortSignal,
   ): Promise<Exclude<Found, { state: 'pending' }>> {
@@ -227,10 +307,7 @@ export class Submitter {
     }
   }
 
-  async #look(
-    { signature, lastValidBlockHeight }: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'>,
-    commitment: Commitment,
-  ): Promise<Found> {
+  async #look({ signature, lastValidBlockHeight }: Sent, commitment: Commitment): Promise<Found> {
     const early = await this.#statusOf(signature);
     if (early.status !== null) return this.#foundAs(signature, early.status, commitment);
     // A block that no fork can undo: past the last one that may hold it, it can get in nowhere any more.
@@ -260,13 +337,13 @@ export class Submitter {
   /** undefined when the node keeps no history: fee and compute units are then reported as 0. */
   async #record(
     signature: string,
-  ): Promise<{ readonly result: TransactionResult; readonly logs: string[] } | undefined> {
+  ): Promise<{ readonly result: TransactionResult; readonly logs: readonly string[] } | undefined> {
     for (let attempt = 1; attempt <= RECORD_TRIES; attempt += 1) {
-      const found = await this.#rpc.ask((connection) =>
-        connection.getTransaction(signature, { commitment: 'confirmed', maxSupportedTransactionVersion: 0 }),
-      );
-      if (found?.meta !== undefined && found.meta !== null) {
-        const { fee, computeUnitsConsumed, logMessages } = found.meta;
+      // web3.js cannot read what it answers of a transaction of version 1.
+      const config = { commitment: 'confirmed', maxSupportedTransactionVersion: 1, encoding: 'base64' };
+      const meta = (await this.#rpc.call('getTransaction', [signature, config], recordAnswer))?.meta ?? undefined;
+      if (meta !== undefined) {
+        const { fee, computeUnitsConsumed, logMessages } = meta;
         const result = { signature, feeLamports: lamports(fee), computeUnits: computeUnitsConsumed ?? 0 };
         return { result, logs: logMessages ?? [] };
       }
@@ -274,6 +351,37 @@ export class Submitter {
     }
     return undefined;
   }
+}
+
+const chargeAnswer = z.object({ value: z.number().int().nonnegative().nullable() });
+const recordAnswer = z
+  .object({
+    meta: z
+      .object({
+        fee: z.number().int().nonnegative(),
+        computeUnitsConsumed: z.number().int().nonnegative().nullish(),
+        logMessages: z.array(z.string()).nullish(),
+      })
+      .nullable(),
+  })
+  .nullable();
+
+function tooLong(length: number, most: number): RelaymintError {
+  return new RelaymintError('LIMIT_EXCEEDED', `The transaction has ${length} bytes, more than ${most}.`, {
+    remedy: 'Put less into it, for example fewer receipts or shares.',
+    details: { length, most },
+  });
+}
+
+function expired(): RelaymintError {
+  return new RelaymintError('TIMEOUT', 'The network let it expire.');
+}
+
+function loadedLimit(bytes: number): TransactionInstruction {
+  const data = Buffer.alloc(SET_LOADED_BYTES);
+  data.writeUInt8(SET_LOADED_TAG, 0);
+  data.writeUInt32LE(bytes, 1);
+  return new TransactionInstruction({ programId: ComputeBudgetProgram.programId, keys: [], data });
 }
 
 /** Its own blockhash does not matter: the node puts one in, or nothing is sent. */
@@ -292,6 +400,9 @@ function isAs(commitment: Commitment, { confirmationStatus, confirmations }: Sig
   if (confirmationStatus === 'finalized' || confirmations === null) return true;
   return commitment === 'confirmed' && confirmationStatus === 'confirmed';
 }
+
+/** What is asked about. Without its bytes it is not sent again. */
+type Sent = Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'> & Partial<PreparedTransaction>;
 
 type Found =
   | { readonly state: 'confirmed'; readonly result: TransactionResult }
@@ -312,6 +423,10 @@ function failureOf(failure: unknown, logs: readonly string[]): RelaymintError {
 
 function reasonOf(error: Error): string {
   return error instanceof SendTransactionError ? error.transactionError.message : messageOf(error);
+}
+
+function fitsPacket(instructions: readonly TransactionInstruction[], feePayer: PublicKey): boolean {
+  return lengthOf(new Transaction({ feePayer, ...NO_BLOCKHASH }).add(...instructions)) <= MAX_PACKET_BYTES;
 }
 
 /** Signatures, then the message. web3.js itself only says "too large". */

@@ -1,15 +1,16 @@
 /** Signs and sends for one key. */
 import { createAssociatedTokenAccountIdempotentInstruction, createTransferInstruction } from '@solana/spl-token';
-import { ComputeBudgetProgram, LAMPORTS_PER_SOL } from '@solana/web3.js';
+import { LAMPORTS_PER_SOL } from '@solana/web3.js';
 import type { Keypair, PublicKey, TransactionInstruction } from '@solana/web3.js';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { ledgerAddressBytes } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
-import { formatCredits, formatSol, lamports as toLamports } from '../../core/units.ts';
+import { amount as toAmount, formatCredits, formatSol, lamports as toLamports } from '../../core/units.ts';
 import type { Amount, Lamports } from '../../core/units.ts';
 import type {
   ChannelState,
   ContentShare,
+  FeePerReceipt,
   LedgerWallet,
   NameCommitment,
   NamePurchase,
@@ -34,6 +35,10 @@ import type { Submitter } from './submitter.ts';
 
 /** Fee of one signature; what else a transaction takes is found out by the node's own trial run. */
 const FEE_LAMPORTS = 5000n;
+/** As good as any to ask what a transaction is charged. */
+const SAMPLE_RECEIPT = { amount: toAmount(1n), up: 1n, down: 1n, r: new Uint8Array(32) };
+/** However high the price that others drove up: what is expected of a settlement is no figure beyond sense. */
+const MAX_EXPECTED_BID = toLamports(BigInt(LAMPORTS_PER_SOL));
 /** How often another payer may take the slot we chose before us. */
 const SLOT_TRIES = 5;
 
@@ -199,6 +204,7 @@ export class SolanaWallet implements LedgerWallet {
     items: readonly SettleItem[],
     shares: readonly ContentShare[],
     payee: LedgerAddress = this.address,
+    maxBid?: Lamports,
   ): Promise<PreparedTransaction> {
     const receipts = items.map(({ slot, message, signature }) => {
       const { amount, up, down } = decodeReceipt(message);
@@ -217,22 +223,27 @@ export class SolanaWallet implements LedgerWallet {
       shares,
     });
     const units = settleUnits(items.length, shares.length);
-    return this.#submitter.prepare([ComputeBudgetProgram.setComputeUnitLimit({ units }), settle], [this.#key]);
+    return this.#submitter.prepare([settle], this.#key, { units, maxBid });
   }
 
   receiptsThatFit(receipts: readonly Receipt[], names: number): number {
-    return receiptsThatFit(receipts, names);
+    return receiptsThatFit(receipts, names, this.#submitter.size.large);
+  }
+
+  async learnTransactionSize(): Promise<void> {
+    await this.#submitter.size.learn(this.#owner);
   }
 
   async settleFees(): Promise<SettleFees> {
     const till = program.tillAddress(this.#program, this.#owner);
     const written = [this.#owner, till, program.bankAddress(this.#program)];
     const [one, two] = await Promise.all(
-      [1, 2].map((receipts) => this.#submitter.priorityFee(written, settleUnits(receipts, 0))),
+      [1, 2].map((receipts) => this.#submitter.priorityFee(written, settleUnits(receipts, 0), MAX_EXPECTED_BID)),
     );
-    // One signature however many receipts: a further one costs what its compute units are bid for, rounded up.
+    // A further one costs what its compute units are bid for, rounded up.
     const [first, both] = [one ?? 0n, two ?? 0n];
-    return { first: toLamports(FEE_LAMPORTS + first), further: toLamports(both > first ? both - first + 1n : 0n) };
+    const bid = { first: toLamports(first), further: toLamports(both > first ? both - first + 1n : 0n) };
+    return { fee: await this.#chargedForSettling(), bid };
   }
 
   async submit(transaction: PreparedTransaction): Promise<void> {
@@ -244,7 +255,7 @@ export class SolanaWallet implements LedgerWallet {
   }
 
   async status(
-    transaction: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'>,
+    transaction: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'> & Partial<PreparedTransaction>,
   ): Promise<SubmissionStatus> {
     return this.#submitter.status(transaction);
   }
@@ -271,6 +282,20 @@ export class SolanaWallet implements LedgerWallet {
 
   distributeName(name: string, options: { readonly createAccounts?: boolean } = {}): Promise<TransactionResult> {
     return this.#names.distribute(name, options.createAccounts === true);
+  }
+
+  /** What the network charges by its own word: for a signature today, and perhaps for what a transaction asks for. */
+  async #chargedForSettling(): Promise<FeePerReceipt> {
+    const [one, two] = await Promise.all(
+      [1, 2].map((count) => {
+        const receipts = Array.from({ length: count }, (_, slot) => ({ ...SAMPLE_RECEIPT, slot }));
+        const till = program.tillAddress(this.#program, this.#owner);
+        const settle = program.settle(this.#program, { till, scalar: SAMPLE_RECEIPT.r, receipts });
+        return this.#submitter.charge([settle], this.#owner, settleUnits(count, 0));
+      }),
+    );
+    const [first, both] = [one ?? FEE_LAMPORTS, two ?? FEE_LAMPORTS];
+    return { first: toLamports(first), further: toLamports(both > first ? both - first : 0n) };
   }
 
   get #owner(): PublicKey {

@@ -42,9 +42,14 @@ export function cellSize(dataLength: number): number {
 
 /**
  * How much of `queued` bytes the next DATA cell takes. Padding is paid for, so a larger class is used only where three
- * cells of the smaller one would not do.
+ * cells of the smaller one would not do. `limit`: the cell has at most so many bytes; 0 when not even the smallest fits.
  */
-export function dataCellLength(queued: number): number {
+export function dataCellLength(queued: number, limit: number = MAX_CELL_BYTES): number {
+  if (limit < MAX_CELL_BYTES) {
+    if (limit >= LARGE_CELL) return dataCellLength(Math.min(queued, LARGE_DATA));
+    if (limit >= MEDIUM_CELL) return dataCellLength(Math.min(queued, MEDIUM_DATA));
+    return limit >= SMALL_CELL ? Math.min(queued, SMALL_DATA) : 0;
+  }
   if (queued >= MAX_CELL_DATA) return MAX_CELL_DATA;
   if (queued > 3 * MEDIUM_DATA) return Math.min(queued, LARGE_DATA);
   if (queued > 3 * SMALL_DATA) return Math.min(queued, MEDIUM_DATA);

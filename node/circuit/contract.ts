@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
-import type { PricePerMiB } from '../../core/units.ts';
+import type { Amount, PricePerMiB } from '../../core/units.ts';
 import type { SignedOffer } from '../discovery/offer.ts';
 import type { LinkManager } from '../link/contract.ts';
 import type { Metering } from '../meter/contract.ts';
@@ -31,6 +31,11 @@ export interface ServiceOptions {
 export interface CreateCircuitOptions {
   /** The service that the last hop is paid for: its price in the last offer. */
   readonly service: string;
+  /**
+   * The most that is paid for channels which hops open onward for this circuit, base units in all. Default: nothing, and a
+   * path that needs it is refused with SETUP_UNPAID.
+   */
+  readonly maxSetup?: Amount;
   readonly signal?: AbortSignal;
 }
 
@@ -112,6 +117,10 @@ export interface CircuitTiming {
   readonly pingMillis?: number;
   /** A peer whose window stays shut for this long is cut off. Default 20,000. */
   readonly unpaidMillis?: number;
+  /** Silence after our DESTROY, for each hop that may be behind the peer, before its link is closed. Default DESTROY_SILENCE_MILLIS. */
+  readonly destroySilenceMillis?: number;
+  /** A grant that is not used for this long is given back. Default GRANT_IDLE_MILLIS. */
+  readonly grantIdleMillis?: number;
   /** A circuit of others that carries nothing for this long is destroyed. Default JOINED_IDLE_MILLIS. */
   readonly joinedIdleMillis?: number;
 }
@@ -123,6 +132,8 @@ export interface CircuitEndpointOptions {
   readonly onionKey: OnionKey;
   /** Our offer for carrying circuits onward; undefined: we relay for nobody. */
   readonly relayPrice?: PricePerMiB;
+  /** The most that our own circuits pay for channels which hops open onward, base units a circuit. Default 0. */
+  readonly maxSetup?: Amount;
   /** Circuits of others that we take part in. Default MAX_JOINED_CIRCUITS. */
   readonly maxJoinedCircuits?: number;
   readonly timing?: CircuitTiming;

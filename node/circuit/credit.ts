@@ -1,48 +1,52 @@
-/**
- * How much may be on its way: the circuit's credit, both directions, and the target for stream windows.
- *
- * The circuit's credit counts whole cells, because that is what relays hold. It comes back when a cell has arrived, as long
- * as the readers here leave less than CIRCUIT_UNREAD lying about: a stream that nobody reads does not stop its
- * neighbours, and this end holds at most CIRCUIT_UNREAD + CIRCUIT_WINDOW.
- */
-import { CIRCUIT_UNREAD, CIRCUIT_WINDOW, STREAM_WINDOW_INITIAL, STREAM_WINDOW_MAX } from '../../core/limits.ts';
+/** How much may be on its way to this end of a circuit: what it grants the other end, and the target for stream windows. */
+import {
+  CIRCUIT_UNREAD,
+  CIRCUIT_WINDOW,
+  QUIET_GRANT,
+  STREAM_WINDOW_INITIAL,
+  STREAM_WINDOW_MAX,
+} from '../../core/limits.ts';
 import { RelaymintError } from '../../core/errors.ts';
 
-const RETURN_AT = CIRCUIT_WINDOW / 4;
-
-export class CircuitCredit {
-  /** Cell bytes that we may still send. */
-  send: number = CIRCUIT_WINDOW;
+/**
+ * What an end lets the other one send: little while the circuit is quiet, twice as much each time that much has come, up to
+ * CIRCUIT_WINDOW. Whole frames count. It comes back as frames arrive, as long as the readers here leave less than
+ * CIRCUIT_UNREAD lying about: a stream that nobody reads does not stop its neighbours, and this end holds at most
+ * CIRCUIT_UNREAD + CIRCUIT_WINDOW.
+ */
+export class Intake {
   /** Data bytes that arrived and were not read. */
   unread = 0;
-  #receive = CIRCUIT_WINDOW;
-  #due = 0;
+  #target: number = QUIET_GRANT;
+  /** Since the target last grew. */
+  #taken = 0;
+  /** Frames of data that came while too much was unread. */
   #withheld = 0;
 
-  /** The peer returned credit. @throws RelaymintError PROTOCOL_VIOLATION when it never owed so much. */
-  returned(bytes: number): void {
-    this.send += bytes;
-    if (this.send > CIRCUIT_WINDOW) throw overdrawn('returned more circuit credit than it had');
+  arrived(frameBytes: number, data: boolean): void {
+    if (data && this.unread > CIRCUIT_UNREAD) this.#withheld += frameBytes;
+    this.#taken += frameBytes;
+    if (this.#taken >= this.#target) this.expect(2 * this.#target);
   }
 
-  /** A DATA cell arrived. @throws RelaymintError PROTOCOL_VIOLATION when the peer had no credit for it. */
-  arrived(cellBytes: number): void {
-    this.#receive -= cellBytes;
-    if (this.#receive < 0) throw overdrawn('sent more than the circuit window');
-    this.#withheld += cellBytes;
+  /** So much is about to come: a stream was opened, or a whole target came. */
+  expect(bytes: number): void {
+    if (bytes <= this.#target) return;
+    this.#target = Math.min(bytes, CIRCUIT_WINDOW);
+    this.#taken = 0;
   }
 
-  /** Credit to return now; 0 while it is not worth a cell. */
-  takeDue(): number {
-    if (this.unread <= CIRCUIT_UNREAD) {
-      this.#due += this.#withheld;
-      this.#withheld = 0;
-    }
-    if (this.#due < RETURN_AT) return 0;
-    const due = this.#due;
-    this.#due = 0;
-    this.#receive += due;
-    return due;
+  /** The other end gave back what it did not use. */
+  rest(): void {
+    this.#target = QUIET_GRANT;
+    this.#taken = 0;
+  }
+
+  /** What to grant now, when `granted` is not used yet; 0 while it is not worth a frame. */
+  due(granted: number): number {
+    if (this.unread <= CIRCUIT_UNREAD) this.#withheld = 0;
+    const due = this.#target - granted - this.#withheld;
+    return due >= this.#target / 4 ? due : 0;
   }
 }
 

@@ -1,17 +1,21 @@
 /** The circuits of one node: accepts, builds, keeps and ends them. */
-import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import {
   CIRCUIT_BUILD_HIDDEN_MILLIS,
   CIRCUIT_BUILD_MILLIS,
+  DESTROY_SILENCE_MILLIS,
+  GRANT_IDLE_MILLIS,
   JOINED_IDLE_MILLIS,
+  MAX_CARRIED_BYTES,
   MAX_HOPS,
   MAX_JOINED_CIRCUITS,
+  QUIET_GRANT,
 } from '../../core/limits.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { Log } from '../../core/ports.ts';
-import { pricePerMiB } from '../../core/units.ts';
-import type { PricePerMiB } from '../../core/units.ts';
+import { MAX_PRICE, amount, pricePerMiB } from '../../core/units.ts';
+import type { Amount, PricePerMiB } from '../../core/units.ts';
 import { priceOf } from '../discovery/offer.ts';
 import type { SignedOffer } from '../discovery/offer.ts';
 import { FrameType } from '../link/contract.ts';
@@ -30,7 +34,8 @@ import { answerInitiation } from './handshake.ts';
 import { InitiatedCircuit } from './initiated.ts';
 import type { InitiatedTiming, PlannedHop } from './initiated.ts';
 import type { Leg } from './leg.ts';
-import { CIRCUIT_VERSION, decodeCreate, encodeCreated } from './messages.ts';
+import { encodeCreated } from './messages.ts';
+import type { Create } from './messages.ts';
 import { isServiceName } from './mux.ts';
 import type { Refusal } from './mux.ts';
 import { CircuitPort } from './port.ts';
@@ -44,6 +49,7 @@ import type { MuxStream } from './stream.ts';
 
 /** The service that carries circuits onward. */
 const RELAY_SERVICE = 'relay';
+const SETUP = reasonWord(DestroyReason.SETUP);
 const QUIET_MILLIS = 10_000;
 const PING_MILLIS = 10_000;
 const UNPAID_MILLIS = 20_000;
@@ -80,6 +86,8 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   readonly #destroyed = new Map<DestroyReason, number>();
   readonly #unsubscribe: () => void;
   readonly #watches: readonly NodeJS.Timeout[];
+  /** Granted or queued on circuits of others, bytes. */
+  #carried = 0;
   #closing = false;
   #onSettled: () => void = () => {};
 
@@ -99,11 +107,21 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
       pingMillis: options.timing?.pingMillis ?? PING_MILLIS,
     };
     const unpaidMillis = options.timing?.unpaidMillis ?? UNPAID_MILLIS;
+    const silenceMillis = options.timing?.destroySilenceMillis ?? DESTROY_SILENCE_MILLIS;
     const idleMillis = options.timing?.joinedIdleMillis ?? JOINED_IDLE_MILLIS;
     this.#watches = [
       setInterval(() => {
-        for (const port of this.#ports.values()) port.cutDebtor(unpaidMillis);
+        for (const port of this.#ports.values()) {
+          port.cutDebtor(unpaidMillis);
+        }
       }, unpaidMillis / TURNS).unref(),
+      setInterval(() => {
+        for (const port of this.#ports.values()) port.closeSilent(performance.now(), silenceMillis);
+      }, silenceMillis / TURNS).unref(),
+      setInterval(() => {
+        for (const circuit of this.#joined) circuit.returnUnused();
+        for (const circuit of this.#initiated) circuit.returnUnused();
+      }, options.timing?.grantIdleMillis ?? GRANT_IDLE_MILLIS).unref(),
       setInterval(() => {
         for (const circuit of this.#joined) circuit.watch(TURNS);
       }, idleMillis / TURNS).unref(),
@@ -123,13 +141,29 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   }
 
   async createCircuit(path: readonly SignedOffer[], options: CreateCircuitOptions): Promise<Circuit> {
-    const plan = planOf(path, options.service);
+    const most = options.maxSetup ?? this.#options.maxSetup ?? 0n;
+    const setups = path.map(() => 0n);
+    // Once without set-up payments, then with what each hop asks for in turn.
+    for (;;) {
+      try {
+        return await this.#build(planOf(path, options.service, setups), options);
+      } catch (error) {
+        const asked = setupAsked(error, setups);
+        if (asked === undefined) throw error;
+        setups[asked.hop] = asked.cost;
+        const total = setups.reduce((sum, setup) => sum + setup, 0n);
+        if (total > most) throw dearSetup(error, total, most);
+      }
+    }
+  }
+
+  async #build(plan: readonly PlannedHop[], options: CreateCircuitOptions): Promise<Circuit> {
     const [first] = plan;
     if (first === undefined) throw new TypeError('a circuit has at least one hop');
     options.signal?.throwIfAborted();
     this.#refuseWhenClosing();
     const signal = options.signal ?? new AbortController().signal;
-    const port = await this.reach(first.offer.nodeId, first.offer.addresses, signal);
+    const port = await this.reach(first.offer.nodeId, first.offer.addresses, { signal });
     this.#refuseWhenClosing();
     const circuit = new InitiatedCircuit(port, plan, this.#timing, (gone, why) => {
       this.#initiated.delete(gone);
@@ -191,12 +225,26 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     void link.closed.then(() => this.#ports.delete(link));
   }
 
-  async reach(node: NodeId, addresses: readonly string[], signal: AbortSignal): Promise<CircuitPort> {
+  async reach(
+    node: NodeId,
+    addresses: readonly string[],
+    { signal, setup }: { readonly signal: AbortSignal; readonly setup?: Amount },
+  ): Promise<CircuitPort> {
     const link = await this.#options.links.connect(node, addresses, { signal });
     const port = this.#ports.get(link);
     if (port === undefined) throw new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
-    await port.meter.openSpending();
+    await port.meter.openSpending(setup);
     return port;
+  }
+
+  unreached(node: NodeId, error: unknown): void {
+    const reason = isRelaymintError(error) ? error.code : messageOf(error);
+    this.#log.debug({ node, reason }, 'A circuit was not carried on: the next hop cannot be reached or paid.');
+  }
+
+  carry(bytes: number): boolean {
+    this.#carried += bytes;
+    return this.#carried < MAX_CARRIED_BYTES;
   }
 
   /** Every leg of every port has said and heard DESTROY, or time is up. */
@@ -218,16 +266,11 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
 
   // --- circuits of others ---------------------------------------------------------------------------------------------------------
 
-  accept(leg: Leg, payload: Buffer): void {
+  accept(leg: Leg, create: Create): void {
     const no = this.#refusalOf(leg);
     if (no !== undefined) {
       this.#count(no);
       leg.destroy(no);
-      return;
-    }
-    const create = decodeCreate(payload);
-    if (create.version !== CIRCUIT_VERSION) {
-      leg.destroy(ending(DestroyReason.PROTOCOL, `version ${CIRCUIT_VERSION} is spoken here, not ${create.version}`));
       return;
     }
     try {
@@ -235,6 +278,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
       const circuit = new RelayedCircuit(this, leg, answer.keys);
       leg.owner = circuit;
       this.#joined.add(circuit);
+      leg.granted = QUIET_GRANT;
       leg.pushPayload(encodeCreated(answer), FrameType.CREATED);
     } catch (error) {
       if (!isRelaymintError(error)) throw error;
@@ -299,8 +343,11 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   }
 }
 
-/** What each hop is paid: its own offer and all that it pays onward. @throws RelaymintError NO_ROUTE, LIMIT_EXCEEDED. */
-function planOf(path: readonly SignedOffer[], service: string): PlannedHop[] {
+/**
+ * What each hop is paid: its own offer and all that it pays onward; `setups[i]` is what hop i itself needs at once.
+ * @throws RelaymintError NO_ROUTE, LIMIT_EXCEEDED.
+ */
+function planOf(path: readonly SignedOffer[], service: string, setups: readonly bigint[]): PlannedHop[] {
   if (path.length < 1 || path.length > MAX_HOPS) {
     throw new RelaymintError('LIMIT_EXCEEDED', `A circuit has 1 to ${MAX_HOPS} hops, not ${path.length}.`, {
       remedy: 'Choose fewer relays.',
@@ -308,6 +355,7 @@ function planOf(path: readonly SignedOffer[], service: string): PlannedHop[] {
   }
   const plan: PlannedHop[] = [];
   let price = 0n;
+  let setup = 0n;
   for (const [index, offer] of [...path.entries()].toReversed()) {
     const wanted = index === path.length - 1 ? service : RELAY_SERVICE;
     const own = priceOf(offer, wanted);
@@ -318,7 +366,38 @@ function planOf(path: readonly SignedOffer[], service: string): PlannedHop[] {
       });
     }
     price += own;
-    plan.unshift({ offer, price: pricePerMiB(price) });
+    if (price > MAX_PRICE) {
+      throw new RelaymintError('NO_ROUTE', `The node ${offer.nodeId} asks more than any circuit may cost.`, {
+        remedy: 'Choose a cheaper node.',
+        details: { hop: index },
+      });
+    }
+    setup += setups[index] ?? 0n;
+    plan.unshift({ offer, price: pricePerMiB(price), setup: amount(setup) });
   }
   return plan;
+}
+
+/** Which hop asks for a set-up payment; undefined: it is another failure, or a hop that was paid asks again. */
+function setupAsked(
+  error: unknown,
+  setups: readonly bigint[],
+): { readonly hop: number; readonly cost: bigint } | undefined {
+  if (!isRelaymintError(error)) return undefined;
+  const { reason, hop, text } = error.details;
+  if (reason !== SETUP || typeof hop !== 'number' || hop < 1) return undefined;
+  if (setups[hop - 1] !== 0n || typeof text !== 'string' || !/^[1-9]\d{0,18}$/.test(text)) return undefined;
+  return { hop: hop - 1, cost: BigInt(text) };
+}
+
+function dearSetup(cause: unknown, total: bigint, most: bigint): RelaymintError {
+  return new RelaymintError(
+    'SETUP_UNPAID',
+    `The hops ask ${total} base units for channels between them; at most ${most} are paid.`,
+    {
+      cause,
+      remedy: 'Choose hops that trade already, or allow more for set-up.',
+      details: isRelaymintError(cause) ? { ...cause.details, total: String(total) } : {},
+    },
+  );
 }

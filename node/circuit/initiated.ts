@@ -1,7 +1,10 @@
 /** A circuit of our own: builds it hop by hop, then seals every layer on the way out and opens every layer on the way in. */
+import { randomInt } from 'node:crypto';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
-import type { PricePerMiB } from '../../core/units.ts';
+import type { Amount, PricePerMiB } from '../../core/units.ts';
+import { FRAME_HEADER_BYTES } from '../link/contract.ts';
+import { LAYER_BYTES, MAX_HOPS, QUIET_GRANT } from '../../core/limits.ts';
 import type { SignedOffer } from '../discovery/offer.ts';
 import { FrameType } from '../link/contract.ts';
 import { CellType } from './cell.ts';
@@ -14,6 +17,7 @@ import type { Created } from './messages.ts';
 import { Mux } from './mux.ts';
 import type { MuxOwner } from './mux.ts';
 import type { CircuitPort } from './port.ts';
+import { returnUnused } from './grants.ts';
 import { DestroyReason, ending, endingError, reasonWord } from './reason.ts';
 import type { Ending } from './reason.ts';
 import { isAnonymizing } from '../transport/preference.ts';
@@ -22,6 +26,8 @@ import { isAnonymizing } from '../transport/preference.ts';
 export interface PlannedHop {
   readonly offer: SignedOffer;
   readonly price: PricePerMiB;
+  /** What it is paid at once, beside the bytes: what it and those behind it need to open channels onward. */
+  readonly setup: Amount;
 }
 
 export interface InitiatedTiming {
@@ -41,6 +47,8 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   readonly hops: readonly NodeId[];
   readonly closed: Promise<RelaymintError | undefined>;
   readonly #leg: Leg;
+  /** With the first hop, whose CREATE goes with the leg. */
+  readonly #initiation: HopInitiation;
   readonly #mux: Mux;
   readonly #timing: InitiatedTiming;
   readonly #onOver: (circuit: InitiatedCircuit, why: Ending) => void;
@@ -52,6 +60,8 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   #over = false;
   #settle: (error: RelaymintError | undefined) => void = () => {};
   #heard = true;
+  /** Frame bytes sent since the last look at what is not used. */
+  #sentUp = 0;
   #watch: NodeJS.Timeout | undefined;
   #pingTimer: NodeJS.Timeout | undefined;
 
@@ -70,9 +80,16 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
     this.closed = new Promise((resolve) => {
       this.#settle = resolve;
     });
-    this.#leg = port.open(first.price, this);
-    this.#leg.source = this;
     this.#mux = new Mux(this, plan.at(-1)?.price ?? first.price);
+    this.#initiation = new HopInitiation(first.offer.nodeId, first.offer.onionKey);
+    const { ephemeral } = this.#initiation;
+    const { price, setup } = first;
+    // Some more than there are: how far it is to the end is nobody's business.
+    const hops = plan.length - 1 + randomInt(MAX_HOPS - plan.length + 1);
+    this.#leg = port.open({ price, setup, hops, grant: QUIET_GRANT }, this, (grant) =>
+      encodeCreate({ price, setup, grant, hops, ephemeral }),
+    );
+    this.#leg.source = this;
   }
 
   get isOpen(): boolean {
@@ -95,17 +112,15 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
 
   /** @throws RelaymintError CIRCUIT_REFUSED, CIRCUIT_DESTROYED, CIRCUIT_TAMPERED, TIMEOUT, ABORTED; `details.hop` is the index of the hop that was not reached. The circuit is destroyed then. */
   async build(plan: readonly PlannedHop[], signal: AbortSignal | undefined): Promise<void> {
-    for (const [index, { offer, price }] of plan.entries()) {
-      const initiation = new HopInitiation(offer.nodeId, offer.onionKey);
+    for (const [index, { offer, price, setup }] of plan.entries()) {
+      const initiation = index === 0 ? this.#initiation : new HopInitiation(offer.nodeId, offer.onionKey);
       const { ephemeral } = initiation;
       const far = index > 0 && offer.addresses.some(isAnonymizing);
       const answer = this.#answer(index, far ? this.#timing.hiddenBuildMillis : this.#timing.buildMillis, signal);
-      if (index === 0) {
-        this.#leg.pushPayload(encodeCreate({ price, ephemeral }), FrameType.CREATE);
-      } else {
+      if (index > 0) {
         this.#mux.sendControl(
           CellType.EXTEND,
-          encodeExtend({ node: offer.nodeId, price, ephemeral, addresses: offer.addresses }),
+          encodeExtend({ node: offer.nodeId, price, setup, ephemeral, addresses: offer.addresses }),
         );
       }
       const created = await answer;
@@ -171,7 +186,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
         }
       }
       this.#heard = true;
-      this.#mux.receive(cell);
+      this.#mux.receive(cell, FRAME_HEADER_BYTES + payload.length);
     } else if (type === FrameType.CREATED && this.#awaiting?.type === 'CREATED') {
       this.#awaiting.resolve(decodeCreated(payload));
     } else {
@@ -186,10 +201,10 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
 
   // --- frames out -------------------------------------------------------------------------------------------------------------
 
-  pull(): Buffer | undefined {
+  pull(limit: number): Buffer | undefined {
     const first = this.#sealing[0];
     if (first === undefined) return undefined;
-    let length = this.#mux.pull(scratch);
+    let length = this.#mux.pull(scratch, limit - FRAME_HEADER_BYTES - this.#sealing.length * LAYER_BYTES);
     if (length === 0) return undefined;
     for (let hop = this.#sealing.length - 1; hop > 0; hop -= 1) {
       length = this.#sealing[hop]?.inPlace(scratch, length) ?? length;
@@ -200,7 +215,37 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   }
 
   sent(frameBytes: number): void {
+    this.#sentUp += frameBytes;
     this.#mux.sent(frameBytes);
+  }
+
+  // --- grants -----------------------------------------------------------------------------------------------------------------
+
+  granted(): number {
+    return this.#leg.granted;
+  }
+
+  grant(bytes: number): void {
+    this.#leg.port.grant(this.#leg, bytes);
+  }
+
+  roomier(): void {
+    this.#mux.grantDue();
+  }
+
+  gaveBack(): void {
+    this.#mux.rest();
+  }
+
+  passed(): void {
+    // Everything that we send is pulled.
+  }
+
+  /** Once in a while: gives back what it does not use. */
+  returnUnused(): void {
+    if (this.#over || this.#sealing.length < this.hops.length) return;
+    returnUnused(this.#leg, this.#mux, this.#sentUp);
+    this.#sentUp = 0;
   }
 
   wake(): void {
@@ -247,14 +292,23 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   // --- the end ----------------------------------------------------------------------------------------------------------------
 
   fault(_leg: Leg, error: RelaymintError): void {
-    this.fail(error);
+    if (isRelaymintError(error, 'WINDOW_EXHAUSTED', 'DEPOSIT_EXHAUSTED')) {
+      this.#end(ending(DestroyReason.FINISHED, ''), error);
+    } else {
+      this.fail(error);
+    }
+  }
+
+  noticed(_leg: Leg, why: Ending): void {
+    this.#end(why, endingError(why));
   }
 
   fail(error: RelaymintError): void {
     this.#end(ending(DestroyReason.PROTOCOL, error.message));
   }
 
-  ended(_leg: Leg, why: Ending): void {
+  ended(leg: Leg, why: Ending): void {
+    leg.destroy(ending(why.reason, ''));
     this.#finish(why, endingError(why));
   }
 
@@ -279,7 +333,9 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
 
 /** Reasons that say no rather than that something broke. */
 const REFUSALS: ReadonlySet<string> = new Set(
-  [DestroyReason.REFUSED, DestroyReason.PRICE, DestroyReason.RESOURCE].map((reason) => reasonWord(reason)),
+  [DestroyReason.REFUSED, DestroyReason.PRICE, DestroyReason.RESOURCE, DestroyReason.SETUP].map((reason) =>
+    reasonWord(reason),
+  ),
 );
 
 function whileBuilding(error: RelaymintError, hop: number): RelaymintError {

@@ -1,11 +1,14 @@
-/** One circuit's end on one link: its id there, its price, and the frames that wait to be written. */
-import { MAX_CIRCUIT_QUEUE } from '../../core/limits.ts';
-import type { PricePerMiB } from '../../core/units.ts';
+/**
+ * One circuit's end on one link: its id there, its price, what each end granted the other, and the frames that wait to be
+ * written.
+ */
+import type { RelaymintError } from '../../core/errors.ts';
+import type { Amount, PricePerMiB } from '../../core/units.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import type { Link } from '../link/contract.ts';
+import type { Sponsor } from '../meter/sponsor.ts';
 import { encodeEnding } from './reason.ts';
 import type { DestroyReason, Ending } from './reason.ts';
-import type { RelaymintError } from '../../core/errors.ts';
 
 /** Where the header keeps a frame's type: a queued frame carries it there, so that no entry object is needed. */
 const TYPE_OFFSET = 2;
@@ -16,14 +19,30 @@ export interface LegOwner {
   receive(leg: Leg, type: FrameType, payload: Buffer): void;
   /** The peer broke the protocol inside this circuit. */
   fault(leg: Leg, error: RelaymintError): void;
-  /** The peer destroyed the circuit, it does not pay, or the link is gone. At most once, and never after leg.destroy(). */
+  /** The peer says that the circuit is over; what it still passes on follows, then its DESTROY. */
+  noticed(leg: Leg, ending: Ending): void;
+  /** The peer destroyed the circuit, it does not pay, or the link is gone: nothing more comes. Never after leg.destroy(), but see `LegHeir`. */
   ended(leg: Leg, ending: Ending): void;
+  /** The peer granted us more, or money allows more: there may be something to pass on. */
+  roomier(leg: Leg): void;
+  /** The peer gave back this much of what it was granted. */
+  gaveBack(leg: Leg, bytes: number): void;
+  /** A RELAY frame that was queued (not pulled) was written. */
+  passed(leg: Leg, frameBytes: number): void;
+}
+
+/** Whoever takes what still comes on a leg that we destroyed. */
+export interface LegHeir {
+  /** A RELAY frame within what was granted: it is paid for. */
+  late(payload: Buffer): void;
+  /** The peer's DESTROY came, or the link is gone: nothing more comes. At most once. */
+  gone(leg: Leg): void;
 }
 
 /** Makes frames when there is room for them, so that what waits can still be reordered or dropped. */
 export interface FrameSource {
-  /** The next sealed RELAY frame, undefined when there is none. What is pulled is sent, or the circuit ends. */
-  pull(): Buffer | undefined;
+  /** The next sealed RELAY frame of at most `limit` bytes, undefined when there is none. What is pulled is sent, or the circuit ends. */
+  pull(limit: number): Buffer | undefined;
   /** The pulled frame was handed to the link. */
   sent(frameBytes: number): void;
 }
@@ -31,25 +50,62 @@ export interface FrameSource {
 /** What a leg asks of the port it stands on. */
 export interface LegPort {
   readonly link: Link;
+  /** Bounds what we may have to pay onward for the peer. */
+  readonly sponsor: Sponsor;
   /** The leg may have something to send. */
   wake(leg: Leg): void;
   /** The leg was destroyed by our side. */
   retired(leg: Leg): void;
+  /**
+   * Grants the peer up to `bytes` more on this leg, what money allows. What money does not allow now is told by
+   * `LegOwner.roomier` when it does. @returns what was granted.
+   */
+  grant(leg: Leg, bytes: number): number;
+  /** Tells `LegOwner.roomier` of this leg once money allows more. */
+  awaitRoom(leg: Leg): void;
+  /** Gives back this much of what the peer granted us. */
+  giveBack(leg: Leg, bytes: number): void;
 }
 
-export class Leg {
-  readonly port: LegPort;
+/** What a leg is made with. */
+export interface LegTerms {
   readonly id: number;
   /** What the creator pays for each frame on this link. */
   readonly price: PricePerMiB;
   /** True when we created the circuit on this link: we pay. */
   readonly pays: boolean;
+  /** What the creator pays at once. */
+  readonly setup: Amount;
+  /** How many hops may follow behind the receiver of CREATE. */
+  readonly hops: number;
+  /** For whom we pay; undefined: for ourselves, or the peer pays. */
+  readonly sponsor?: Sponsor | undefined;
+}
+
+export class Leg {
+  readonly port: LegPort;
+  readonly id: number;
+  readonly price: PricePerMiB;
+  readonly pays: boolean;
+  readonly setup: Amount;
+  readonly hops: number;
+  readonly sponsor: Sponsor | undefined;
   owner: LegOwner | undefined;
+  heir: LegHeir | undefined;
   source: FrameSource | undefined;
+  /** Bytes of RELAY frames that the peer lets us send. */
+  credit = 0;
+  /** Bytes of RELAY frames that we let the peer send. */
+  granted = 0;
+  /** The peer's CREATED came; its NOTICE came. */
+  created = false;
+  noticed = false;
   /** We said DESTROY, or queued it: only the peer's DESTROY is still awaited. */
   closing = false;
   /** Our DESTROY was written. */
   destroySent = false;
+  /** When something last came on a closing leg, by performance.now(). */
+  heardAt = 0;
   /** The peer's DESTROY arrived: nothing of this id will follow. */
   peerClosed = false;
   /** UNPAID is said even above the window: it is the last frame. */
@@ -58,7 +114,7 @@ export class Leg {
   // Owned by the scheduler.
   next: Leg | undefined;
   scheduled = false;
-  /** Taken and not yet affordable for the peer. */
+  /** Taken and not yet affordable for the peer, or not granted. */
   head: Buffer | undefined;
   headFromSource = false;
 
@@ -66,29 +122,37 @@ export class Leg {
   #start = 0;
   #bytes = 0;
 
-  constructor(port: LegPort, id: number, price: PricePerMiB, pays: boolean) {
+  constructor(port: LegPort, terms: LegTerms) {
     this.port = port;
-    this.id = id;
-    this.price = price;
-    this.pays = pays;
+    this.id = terms.id;
+    this.price = terms.price;
+    this.pays = terms.pays;
+    this.setup = terms.setup;
+    this.hops = terms.hops;
+    this.sponsor = terms.sponsor;
   }
 
+  /** What waits to be written, the frame included that waits for money or a grant. */
   get queuedBytes(): number {
-    return this.#bytes;
+    return this.#bytes + (this.head !== undefined && !this.headFromSource ? this.head.length : 0);
   }
 
-  /** Queues a finished frame (header room in front). @returns false when the queue is full: the circuit must end with RESOURCE. */
-  push(frame: Buffer, type: FrameType): boolean {
-    if (this.closing) return true;
-    if (this.#bytes + frame.length > MAX_CIRCUIT_QUEUE) return false;
+  /** Granted to us, and not spoken for by what is queued. */
+  get spareCredit(): number {
+    const spare = this.credit - this.queuedBytes;
+    return spare > 0 ? spare : 0;
+  }
+
+  /** Queues a finished frame (header room in front). */
+  push(frame: Buffer, type: FrameType): void {
+    if (this.closing) return;
     this.#append(frame, type);
     this.port.wake(this);
-    return true;
   }
 
   /** As `push`, from a payload. */
-  pushPayload(payload: Uint8Array, type: FrameType): boolean {
-    return this.push(this.#framed(payload), type);
+  pushPayload(payload: Uint8Array, type: FrameType): void {
+    this.push(this.#framed(payload), type);
   }
 
   wake(): void {
@@ -98,16 +162,22 @@ export class Leg {
   /** Drops what is queued and says DESTROY. Harmless when repeated. */
   destroy(ending: Ending, forcedReason?: DestroyReason): void {
     if (this.closing) return;
-    this.closing = true;
     this.forced = forcedReason === ending.reason;
     this.head = undefined;
-    this.source = undefined;
     this.#frames = [];
     this.#start = 0;
     this.#bytes = 0;
-    this.#append(this.#framed(encodeEnding(ending)), FrameType.DESTROY);
-    this.port.retired(this);
-    this.port.wake(this);
+    this.#end(ending);
+  }
+
+  /** Says DESTROY once what is queued has gone. Harmless when repeated. */
+  finish(ending: Ending): void {
+    if (!this.closing) this.#end(ending);
+  }
+
+  /** Tells the peer that the circuit is over, while frames of it still follow. */
+  notice(ending: Ending): void {
+    this.pushPayload(encodeEnding(ending), FrameType.NOTICE);
   }
 
   /** The scheduler's: the next frame into `head`. */
@@ -128,10 +198,19 @@ export class Leg {
       return frame;
     }
     if (this.source === undefined) return undefined;
-    const pulled = this.source.pull();
+    const pulled = this.source.pull(this.credit);
     if (pulled !== undefined) pulled[TYPE_OFFSET] = FrameType.RELAY;
     this.headFromSource = true;
     return pulled;
+  }
+
+  #end(ending: Ending): void {
+    this.#append(this.#framed(encodeEnding(ending)), FrameType.DESTROY);
+    this.closing = true;
+    this.heardAt = performance.now();
+    this.source = undefined;
+    this.port.retired(this);
+    this.port.wake(this);
   }
 
   #framed(payload: Uint8Array): Buffer {

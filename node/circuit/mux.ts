@@ -1,9 +1,12 @@
 /** One end of a circuit: turns streams into cells and cells into streams. Knows nothing of layers, links or money. */
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import {
+  GRANT_RESERVE,
+  MAX_CELL_BYTES,
   MAX_CONTROL_CELLS,
   MAX_STREAMS_PER_CIRCUIT,
   MAX_STREAM_PARAMS,
+  STREAM_GRANT,
   STREAM_OUT_QUEUE,
   STREAM_WINDOW_INITIAL,
   STREAM_WINDOW_MAX,
@@ -21,7 +24,7 @@ import {
   encodeBegin,
   frameCell,
 } from './cell.ts';
-import { CircuitCredit, WindowTuner, overdrawn } from './credit.ts';
+import { Intake, WindowTuner, overdrawn } from './credit.ts';
 import { EndReason, decodeEnd, encodeEnd } from './reason.ts';
 import { Pings } from './pings.ts';
 import { MuxStream } from './stream.ts';
@@ -30,6 +33,8 @@ import type { StreamHost } from './stream.ts';
 const MAX_STREAM_ID = 0xffff;
 const SERVICE_NAME = /^[a-z0-9][a-z0-9._-]{0,31}$/;
 const NO_DATA = Buffer.alloc(0);
+/** An end that grants so much grants more long before it is used. */
+const ROOMY_GRANT = 4 * MAX_CELL_BYTES;
 
 /** What an end of a circuit asks of the circuit. */
 export interface MuxOwner {
@@ -39,6 +44,10 @@ export interface MuxOwner {
   fail(error: RelaymintError): void;
   /** Frames of this many bytes carried content of that name. */
   attribute(name: string, frameBytes: number): void;
+  /** Frame bytes that the other end may still send. */
+  granted(): number;
+  /** Lets it send so many more, or what money allows of them: `grantDue` again then. */
+  grant(bytes: number): void;
   /** The other end opens a stream: serve it (after `connect`), or refuse it by returning why. Absent where only we open. */
   serve?(service: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined;
   /** A cell that is not about streams: EXTEND, EXTENDED. @throws RelaymintError PROTOCOL_VIOLATION when out of place. */
@@ -64,7 +73,7 @@ export class Mux implements StreamHost {
   readonly price: PricePerMiB;
   readonly #owner: MuxOwner;
   readonly #streams = new Map<number, MuxStream>();
-  readonly #credit = new CircuitCredit();
+  readonly #intake = new Intake();
   readonly #tuner = new WindowTuner();
   readonly #pings: Pings = new Pings((token) => this.#send(CellType.PING, 0, token));
   /** Small cells go before data. */
@@ -77,6 +86,8 @@ export class Mux implements StreamHost {
   /** Bytes by which all stream windows together have grown. */
   #grown = 0;
   #waking = false;
+  /** The most that was granted us since we last gave something back, or had to make do. */
+  #most = 0;
   #closed: RelaymintError | undefined;
 
   constructor(owner: MuxOwner, price: PricePerMiB) {
@@ -113,6 +124,7 @@ export class Mux implements StreamHost {
     const stream = new MuxStream(this, this.#newestStream);
     this.#streams.set(stream.id, stream);
     this.#send(CellType.BEGIN, stream.id, encodeBegin(service, params));
+    this.#expectAnswer();
     const onAbort = (): void => void stream.destroy(signal === undefined ? undefined : aborted(signal));
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
@@ -148,11 +160,17 @@ export class Mux implements StreamHost {
 
   // --- out: cells for the link --------------------------------------------------------------------------------------------
 
-  /** Writes the next cell into `cell` (MAX_CELL_BYTES). @returns its size, 0 when there is nothing to send. Runs no code of the application. */
-  pull(cell: Buffer): number {
+  /**
+   * Writes the next cell, of at most `limit` bytes, into `cell` (MAX_CELL_BYTES). Data leaves a little of the limit to control
+   * cells. @returns its size, 0 when there is nothing to send. Runs no code of the application.
+   */
+  pull(cell: Buffer, limit: number): number {
     this.#pulled = undefined;
-    const control = this.#control.shift();
+    if (limit > this.#most) this.#most = limit;
+    const control = this.#control[0];
     if (control !== undefined) {
+      if (cellSize(control.data.length) > limit) return 0;
+      this.#control.shift();
       cell.set(control.data, CELL_HEADER_BYTES);
       return frameCell(cell, control.type, control.stream, control.data.length);
     }
@@ -162,20 +180,43 @@ export class Mux implements StreamHost {
         stream.listed = false;
         continue;
       }
-      const length = dataCellLength(stream.out.bytes);
+      const length = this.#dataLength(stream.out.bytes, limit - GRANT_RESERVE);
+      if (length === 0) return 0;
       const size = cellSize(length);
-      if (this.#credit.send < size) return 0;
       this.#ready.shift();
-      this.#credit.send -= size;
       stream.sendCredit -= length;
       stream.out.moveTo(cell, CELL_HEADER_BYTES, length);
       frameCell(cell, CellType.DATA, stream.id, length);
       if (stream.canSend) this.#ready.push(stream);
       else stream.listed = false;
       this.#pulled = stream;
+      // Whoever asks expects an answer.
+      if (this.#owner.serve === undefined) this.#expectAnswer();
       return size;
     }
     return 0;
+  }
+
+  #expectAnswer(): void {
+    this.#intake.expect(STREAM_GRANT);
+    this.grantDue();
+  }
+
+  /** A large grant that is nearly used is waited for, rather than cut into small cells: more is on its way. */
+  #dataLength(queued: number, limit: number): number {
+    const length = dataCellLength(queued);
+    if (cellSize(length) <= limit) return length;
+    return this.#most >= ROOMY_GRANT ? 0 : dataCellLength(queued, limit);
+  }
+
+  /** Cells wait. */
+  get wantsToSend(): boolean {
+    return this.#control.length > 0 || this.#ready.some((stream) => stream.canSend);
+  }
+
+  /** No larger grant came: small cells will do. */
+  makeDo(): void {
+    this.#most = 0;
   }
 
   /** The pulled cell went out in a frame of that size. */
@@ -189,14 +230,20 @@ export class Mux implements StreamHost {
 
   // --- in: cells from the other end ---------------------------------------------------------------------------------------
 
-  /** Takes a cell; its buffer is ours. @throws RelaymintError PROTOCOL_VIOLATION, INVALID_ENCODING: the circuit must end. */
-  receive(cell: Buffer): void {
+  /** Takes a cell that came in a frame of that size; its buffer is ours. @throws RelaymintError PROTOCOL_VIOLATION, INVALID_ENCODING: the circuit must end. */
+  receive(cell: Buffer, frameBytes: number): void {
+    const type = cellType(cell);
+    this.#take(cell, type);
+    this.#intake.arrived(frameBytes, type === CellType.DATA);
+    this.grantDue();
+  }
+
+  #take(cell: Buffer, type: number): void {
     const data = cellData(cell);
     const id = cellStream(cell);
-    const type = cellType(cell);
     switch (type) {
       case CellType.DATA:
-        this.#onData(id, data, cell.length);
+        this.#onData(id, data);
         return;
       case CellType.WINDOW:
         this.#onWindow(id, data);
@@ -228,8 +275,7 @@ export class Mux implements StreamHost {
     }
   }
 
-  #onData(id: number, data: Buffer, cellBytes: number): void {
-    this.#credit.arrived(cellBytes);
+  #onData(id: number, data: Buffer): void {
     const stream = this.#find(id);
     if (stream !== undefined) {
       if (stream.peerEnded) throw overdrawn(`sent data after the end of stream ${id}`);
@@ -238,21 +284,16 @@ export class Mux implements StreamHost {
       }
       stream.deliver(data);
     }
-    this.#returnCircuitCredit();
   }
 
   #onWindow(id: number, data: Buffer): void {
     if (data.length !== 4) throw overdrawn('sent a WINDOW of the wrong length');
     const bytes = data.readUInt32LE(0);
-    if (id === 0) {
-      this.#credit.returned(bytes);
-    } else {
-      const stream = this.#find(id);
-      if (stream === undefined) return;
-      stream.sendCredit += bytes;
-      if (stream.sendCredit > STREAM_WINDOW_MAX) throw overdrawn(`opened stream ${id} beyond the largest window`);
-      this.ready(stream);
-    }
+    const stream = this.#find(id);
+    if (stream === undefined) return;
+    stream.sendCredit += bytes;
+    if (stream.sendCredit > STREAM_WINDOW_MAX) throw overdrawn(`opened stream ${id} beyond the largest window`);
+    this.ready(stream);
     if (this.#ready.length > 0) this.#wake();
   }
 
@@ -266,6 +307,7 @@ export class Mux implements StreamHost {
     }
     const stream = new MuxStream(this, id);
     this.#streams.set(id, stream);
+    this.#intake.expect(STREAM_GRANT);
     let connected = false;
     const connect = (): void => {
       connected = true;
@@ -313,8 +355,8 @@ export class Mux implements StreamHost {
   }
 
   unread(bytes: number): void {
-    this.#credit.unread += bytes;
-    if (bytes < 0) this.#returnCircuitCredit();
+    this.#intake.unread += bytes;
+    if (bytes < 0) this.grantDue();
   }
 
   finish(stream: MuxStream): void {
@@ -331,9 +373,16 @@ export class Mux implements StreamHost {
 
   // --- sending ----------------------------------------------------------------------------------------------------------------
 
-  #returnCircuitCredit(): void {
-    const due = this.#credit.takeDue();
-    if (due > 0) this.#sendWindow(0, due);
+  /** Grants what is due, as far as money allows. */
+  grantDue(): void {
+    if (this.#closed !== undefined) return;
+    const due = this.#intake.due(this.#owner.granted());
+    if (due > 0) this.#owner.grant(due);
+  }
+
+  /** The other end gave back what it did not use. */
+  rest(): void {
+    this.#intake.rest();
   }
 
   #sendWindow(stream: number, bytes: number): void {

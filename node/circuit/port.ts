@@ -1,32 +1,53 @@
 /**
- * The circuits of one link: counts every circuit frame, keeps what must wait for a receipt in order, and finds whose it is.
+ * The circuits of one link: checks every circuit frame against what was granted, counts it, keeps what must wait for a
+ * receipt in order, and finds whose it is. Grants what money allows.
  *
- * A circuit id ends with one DESTROY in each direction, whoever says it first. Until the peer's own DESTROY has come, its
- * late frames are still counted (both ends must agree to the byte) and then ignored; after it, the id is forgotten.
+ * A circuit id ends with one DESTROY in each direction, whoever says it first. Until the peer's own DESTROY has come, what it
+ * was granted may still come and is counted (both ends must agree to the byte); after it, the id is forgotten.
  */
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
-import { MAX_CIRCUITS_PER_LINK } from '../../core/limits.ts';
-import type { PricePerMiB } from '../../core/units.ts';
+import {
+  LEAST_GRANT,
+  MAX_CIRCUITS_PER_LINK,
+  MAX_CREDIT,
+  MAX_UNGRANTED_PAYLOAD,
+  SMALLEST_FRAME_BYTES,
+  QUIET_GRANT,
+} from '../../core/limits.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import type { Link } from '../link/contract.ts';
 import type { LinkMeter } from '../meter/contract.ts';
+import type { Sponsor } from '../meter/sponsor.ts';
 import { Leg } from './leg.ts';
-import type { LegOwner, LegPort } from './leg.ts';
-import { decodeCreate } from './messages.ts';
+import type { LegOwner, LegPort, LegTerms } from './leg.ts';
+import { decodeCreate, decodeGrants, encodeGrants } from './messages.ts';
+import type { Create } from './messages.ts';
 import { DestroyReason, decodeEnding, ending } from './reason.ts';
 import { LinkScheduler } from './scheduler.ts';
 import type { Traffic } from './scheduler.ts';
 
-const CIRCUIT_FRAMES = [FrameType.CREATE, FrameType.CREATED, FrameType.RELAY, FrameType.DESTROY] as const;
+const CIRCUIT_FRAMES = [
+  FrameType.CREATE,
+  FrameType.CREATED,
+  FrameType.RELAY,
+  FrameType.NOTICE,
+  FrameType.DESTROY,
+] as const;
 
 /** What a port asks of the node. */
 export interface PortHost {
   readonly traffic: Traffic;
   /** A peer wants a circuit: give the leg an owner, or destroy it. */
-  accept(leg: Leg, payload: Buffer): void;
+  accept(leg: Leg, create: Create): void;
   /** A leg is gone for good. */
   settled(): void;
 }
+
+/** A new circuit on a link, as its creator wants it. */
+export type LegPlan = Pick<LegTerms, 'price' | 'setup' | 'hops' | 'sponsor'> & {
+  /** The first grant, bytes: less when money allows no more. */
+  readonly grant: number;
+};
 
 interface HeldFrame {
   readonly leg: Leg;
@@ -47,6 +68,14 @@ export class CircuitPort implements LegPort {
   /** Frames covered only by a receipt that is not on disk yet. */
   #held: HeldFrame[] = [];
   #heldSince = 0;
+  /** What all paying legs were granted and have not sent, at their prices: a numerator. */
+  #promised = 0n;
+  /** Legs that wait for money before they are granted more. */
+  readonly #waiting = new Set<Leg>();
+  /** What is granted and given back in this turn of the event loop. */
+  readonly #grants = new Map<number, number>();
+  readonly #returns = new Map<number, number>();
+  #flushing = false;
 
   constructor(link: Link, meter: LinkMeter, host: PortHost) {
     this.link = link;
@@ -58,13 +87,23 @@ export class CircuitPort implements LegPort {
       meter,
       traffic: host.traffic,
       destroySent: (leg) => this.#destroySent(leg),
+      unpayable: (leg, error) => leg.owner?.fault(leg, error),
       failed: (error) => void link.close(error),
     });
     meter.onOpen = () => this.#opened();
+    meter.onRoom = () => this.#retryGrants();
+    link.handle(FrameType.GRANT, (_circuit, payload) => decodeGrants(payload, (id, bytes) => this.#granted(id, bytes)));
+    link.handle(FrameType.RETURN, (_circuit, payload) =>
+      decodeGrants(payload, (id, bytes) => this.#gaveBack(id, bytes)),
+    );
     for (const type of CIRCUIT_FRAMES) {
       link.handle(type, (circuitId, payload) => this.#receive(type, circuitId, payload));
     }
     void link.closed.then((error) => this.#lost(error));
+  }
+
+  get sponsor(): Sponsor {
+    return this.meter.sponsor;
   }
 
   /** Circuits on this link, those included that wait for the peer's DESTROY. */
@@ -83,19 +122,80 @@ export class CircuitPort implements LegPort {
     return this.#scheduler.idle;
   }
 
-  /** A new circuit on this link, paid by us. @throws RelaymintError CLOSED, LIMIT_EXCEEDED. */
-  open(price: PricePerMiB, owner: LegOwner): Leg {
+  /** What may be granted now on a leg of that price, paid for `sponsor`: bytes. */
+  room({ price, sponsor }: Pick<LegTerms, 'price' | 'sponsor'>, wanted: number): number {
+    if (price === 0n) return wanted;
+    const link = this.meter.mayOwe - this.#promised;
+    const behind = sponsor?.room ?? link;
+    const room = (link < behind ? link : behind) / price;
+    if (room <= 0n) return 0;
+    return room < BigInt(wanted) ? Number(room) : wanted;
+  }
+
+  /**
+   * A new circuit on this link, paid by us; `createFrame` makes its CREATE of what it is granted.
+   * @throws RelaymintError CLOSED, LIMIT_EXCEEDED, WINDOW_EXHAUSTED (too dear).
+   */
+  open(plan: LegPlan, owner: LegOwner, createFrame: (grant: number) => Uint8Array): Leg {
     if (!this.link.isOpen) throw new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
     if (this.#legs.size - this.#peersLegs >= MAX_CIRCUITS_PER_LINK) {
       throw new RelaymintError('LIMIT_EXCEEDED', `${MAX_CIRCUITS_PER_LINK} circuits are open to ${this.link.peer}.`, {
         remedy: 'Close some, or choose another first hop.',
       });
     }
-    const leg = new Leg(this, this.link.nextCircuitId(), price, true);
+    if (!this.meter.canAfford(plan.price)) {
+      throw new RelaymintError(
+        'WINDOW_EXHAUSTED',
+        `${this.link.peer} does not let us owe enough for a circuit at ${plan.price} base units per MiB.`,
+        { remedy: 'Choose a cheaper peer, or widen the channel to it.' },
+      );
+    }
+    const grant = this.room(plan, plan.grant);
+    const leg = new Leg(this, { ...plan, id: this.link.nextCircuitId(), pays: true });
     leg.owner = owner;
     this.#legs.set(leg.id, leg);
     this.link.retain();
+    this.#promise(leg, grant);
+    if (grant < plan.grant) this.#waiting.add(leg);
+    leg.pushPayload(createFrame(grant), FrameType.CREATE);
     return leg;
+  }
+
+  grant(leg: Leg, bytes: number): number {
+    if (leg.closing || leg.peerClosed || bytes <= 0) return 0;
+    const granted = leg.pays ? this.#share(leg, bytes) : bytes;
+    if (granted < Math.min(bytes, LEAST_GRANT)) {
+      this.#waiting.add(leg);
+      return 0;
+    }
+    if (granted < bytes) this.#waiting.add(leg);
+    this.#promise(leg, granted);
+    this.#grants.set(leg.id, (this.#grants.get(leg.id) ?? 0) + granted);
+    this.#flushSoon();
+    return granted;
+  }
+
+  giveBack(leg: Leg, bytes: number): void {
+    if (leg.closing || leg.peerClosed || bytes <= 0) return;
+    leg.credit -= bytes;
+    this.#returns.set(leg.id, (this.#returns.get(leg.id) ?? 0) + bytes);
+    this.#flushSoon();
+  }
+
+  awaitRoom(leg: Leg): void {
+    this.#waiting.add(leg);
+  }
+
+  /**
+   * Closes the link when the peer does not answer our DESTROY: what it was granted could come for ever. Each hop that may
+   * still be behind it has so many milliseconds of silence.
+   */
+  closeSilent(now: number, silenceMillis: number): void {
+    for (const leg of this.#legs.values()) {
+      if (!leg.destroySent || now - leg.heardAt < silenceMillis * (leg.hops + 1)) continue;
+      void this.link.close(violation(`no DESTROY for circuit ${leg.id}, which ended long ago`));
+      return;
+    }
   }
 
   /** Cuts the peer off when it has owed a whole window for longer than `millis`. */
@@ -110,7 +210,9 @@ export class CircuitPort implements LegPort {
   }
 
   retired(leg: Leg): void {
-    leg.owner = undefined;
+    this.#waiting.delete(leg);
+    this.#grants.delete(leg.id);
+    this.#returns.delete(leg.id);
     this.link.release();
   }
 
@@ -119,6 +221,9 @@ export class CircuitPort implements LegPort {
     const leg = type === FrameType.CREATE ? this.#created(circuitId, payload) : this.#legs.get(circuitId);
     if (leg === undefined) throw violation(`a frame of circuit ${circuitId}, which is not open`);
     const length = FRAME_HEADER_BYTES + payload.length;
+    if (type === FrameType.RELAY) this.#useGrant(leg, length);
+    else ensureNeedsNoGrant(leg, type, payload);
+    if (leg.closing) leg.heardAt = performance.now();
     this.#host.traffic.framesIn += 1;
     this.#host.traffic.bytesIn += length;
     if (leg.pays) {
@@ -126,7 +231,8 @@ export class CircuitPort implements LegPort {
       this.#dispatch(leg, type, payload);
       return;
     }
-    const verdict = this.meter.receivedUp(length, leg.price);
+    let verdict = this.meter.receivedUp(length, leg.price);
+    if (type === FrameType.CREATE && leg.setup > 0n && verdict !== 'cut') verdict = this.meter.charged(leg.setup);
     if (verdict === 'cut') this.#cut();
     if (verdict === 'hold' || this.#held.length > 0) {
       if (this.#held.length === 0) this.#heldSince = performance.now();
@@ -147,9 +253,10 @@ export class CircuitPort implements LegPort {
         `The peer does not acknowledge ${MAX_CIRCUITS_PER_LINK} closed circuits.`,
       );
     }
-    const { price } = decodeCreate(payload);
+    const { price, setup, hops, grant } = decodeCreate(payload);
     this.#newestPeerId = circuitId;
-    const leg = new Leg(this, circuitId, price, false);
+    const leg = new Leg(this, { id: circuitId, price, setup, hops, pays: false });
+    leg.credit = grant;
     this.#legs.set(circuitId, leg);
     this.#peersLegs += 1;
     this.link.retain();
@@ -160,17 +267,22 @@ export class CircuitPort implements LegPort {
     if (type === FrameType.DESTROY) {
       this.#destroyed(leg, payload);
     } else if (leg.closing) {
-      // Sent before the peer knew that the circuit had ended: counted, and of no use.
+      if (type === FrameType.RELAY) this.#late(leg, payload);
     } else if (type === FrameType.CREATE) {
+      const create = decodeCreate(payload);
       if (this.#peersLegs > MAX_CIRCUITS_PER_LINK) {
         leg.destroy(ending(DestroyReason.RESOURCE, 'too many circuits on this link'));
+      } else if (!this.meter.canCarry(create.price)) {
+        leg.destroy(ending(DestroyReason.PRICE, `${create.price} per MiB is more than this payer's window carries`));
       } else {
-        this.#host.accept(leg, payload);
+        this.#host.accept(leg, create);
       }
     } else {
-      const owner = leg.owner;
+      const { owner } = leg;
+      if (type === FrameType.CREATED) leg.credit += QUIET_GRANT;
       try {
-        owner?.receive(leg, type, payload);
+        if (type === FrameType.NOTICE) owner?.noticed(leg, decodeEnding(payload));
+        else owner?.receive(leg, type, payload);
       } catch (error) {
         if (!isRelaymintError(error)) throw error;
         owner?.fault(leg, error);
@@ -178,14 +290,25 @@ export class CircuitPort implements LegPort {
     }
   }
 
+  /** Sent before the peer knew that the circuit had ended, or in spite of it: counted, and within what was granted. */
+  #late(leg: Leg, payload: Buffer): void {
+    if (!leg.pays) return;
+    if (leg.heir !== undefined) leg.heir.late(payload);
+    else leg.sponsor?.lose(BigInt(FRAME_HEADER_BYTES + payload.length) * leg.price);
+  }
+
   #destroyed(leg: Leg, payload: Buffer): void {
     const said = decodeEnding(payload);
-    this.#legs.delete(leg.id);
-    if (!leg.pays) this.#peersLegs -= 1;
+    const wasClosing = leg.closing;
     leg.peerClosed = true;
-    const owner = leg.owner;
-    leg.destroy(ending(said.reason, ''));
-    owner?.ended(leg, said);
+    this.#forget(leg);
+    if (wasClosing) {
+      leg.heir?.gone(leg);
+    } else {
+      // The owner says when our own DESTROY goes: what is still on its way to the peer goes first.
+      leg.owner?.ended(leg, said);
+      if (leg.owner === undefined) leg.destroy(ending(said.reason, ''));
+    }
     if (leg.destroySent) this.#settled(leg);
   }
 
@@ -198,6 +321,105 @@ export class CircuitPort implements LegPort {
   #settled(leg: Leg): void {
     if (leg.pays) this.meter.rest();
     this.#host.settled();
+  }
+
+  // --- grants -------------------------------------------------------------------------------------------------------------------
+
+  /** @throws RelaymintError GRANT_EXCEEDED: the frame is not counted and the link closes. */
+  #useGrant(leg: Leg, length: number): void {
+    // Frames grow by a layer at each hop: what is passed on of a grant holds for frames that are no smaller.
+    if (length < SMALLEST_FRAME_BYTES) throw violation(`a RELAY frame of ${length} bytes, smaller than any cell`);
+    if (length > leg.granted) {
+      throw new RelaymintError(
+        'GRANT_EXCEEDED',
+        `The peer sent a frame of ${length} bytes on circuit ${leg.id}, where ${leg.granted} were granted.`,
+        { remedy: 'Do not deal with this peer: it takes more than it was given.' },
+      );
+    }
+    leg.granted -= length;
+    if (leg.pays) this.#promised -= BigInt(length) * leg.price;
+  }
+
+  /** Where money is short, all that wait for it get the same of what there is. */
+  #share(leg: Leg, bytes: number): number {
+    this.#waiting.delete(leg);
+    const others = this.#waiting.size;
+    if (others === 0) return this.room(leg, bytes);
+    const room = Math.floor(this.room(leg, MAX_CREDIT) / (others + 1));
+    return room < bytes ? room : bytes;
+  }
+
+  #promise(leg: Leg, bytes: number): void {
+    leg.granted += bytes;
+    if (!leg.pays) return;
+    const value = BigInt(bytes) * leg.price;
+    this.#promised += value;
+    leg.sponsor?.promise(value);
+  }
+
+  /** What the peer was granted and will not use. */
+  #unpromise(leg: Leg, bytes: number): void {
+    leg.granted -= bytes;
+    if (!leg.pays) return;
+    const value = BigInt(bytes) * leg.price;
+    this.#promised -= value;
+    leg.sponsor?.settle(value);
+  }
+
+  #granted(id: number, bytes: number): void {
+    const leg = this.#legs.get(id);
+    if (leg === undefined || leg.peerClosed) throw violation(`a GRANT for circuit ${id}, which is not open`);
+    leg.credit += bytes;
+    if (leg.credit > MAX_CREDIT) throw violation(`grants of ${leg.credit} bytes on circuit ${id}`);
+    this.#scheduler.wake(leg);
+    if (!leg.closing) leg.owner?.roomier(leg);
+  }
+
+  #gaveBack(id: number, bytes: number): void {
+    const leg = this.#legs.get(id);
+    if (leg === undefined || leg.peerClosed) throw violation(`a RETURN for circuit ${id}, which is not open`);
+    if (bytes > leg.granted)
+      throw violation(`a RETURN of ${bytes} bytes on circuit ${id}, where ${leg.granted} were granted`);
+    this.#unpromise(leg, bytes);
+    if (!leg.closing) leg.owner?.gaveBack(leg, bytes);
+    this.#retryGrants();
+  }
+
+  /** Money allows more than before. */
+  #retryGrants(): void {
+    if (this.#waiting.size === 0) return;
+    // A copy: one that still waits is added again.
+    const waiting = Array.from(this.#waiting);
+    for (const leg of waiting) {
+      this.#waiting.delete(leg);
+      leg.owner?.roomier(leg);
+    }
+  }
+
+  /** Grants of one turn go in one frame. */
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    process.nextTick(flushGrants, this);
+  }
+
+  /** The deferred half of #flushSoon. */
+  flushGrants(): void {
+    this.#flushing = false;
+    if (this.#grants.size > 0) encodeGrants(this.#grants, (payload) => this.link.send(FrameType.GRANT, 0, payload));
+    if (this.#returns.size > 0) encodeGrants(this.#returns, (payload) => this.link.send(FrameType.RETURN, 0, payload));
+    this.#grants.clear();
+    this.#returns.clear();
+  }
+
+  #forget(leg: Leg): void {
+    this.#legs.delete(leg.id);
+    if (!leg.pays) this.#peersLegs -= 1;
+    this.#unpromise(leg, leg.granted);
+    this.#waiting.delete(leg);
+    this.#grants.delete(leg.id);
+    this.#returns.delete(leg.id);
+    this.#retryGrants();
   }
 
   /** The peer does not pay: none of its circuits goes on. */
@@ -233,19 +455,38 @@ export class CircuitPort implements LegPort {
     this.#scheduler.stop();
     this.#held = [];
     const legs = [...this.#legs.values()];
-    this.#legs.clear();
-    this.#peersLegs = 0;
+    this.#waiting.clear();
+    for (const leg of legs) this.#forget(leg);
     const lost = ending(
       DestroyReason.LINK_LOST,
       error === undefined ? 'the link was closed' : `the link failed: ${error.code}`,
     );
     for (const leg of legs) {
-      if (leg.closing) continue;
-      const owner = leg.owner;
-      leg.destroy(lost);
-      owner?.ended(leg, lost);
+      leg.peerClosed = true;
+      if (leg.closing) {
+        leg.heir?.gone(leg);
+      } else {
+        leg.owner?.ended(leg, lost);
+        leg.destroy(lost);
+      }
     }
     this.#host.settled();
+  }
+}
+
+function flushGrants(port: CircuitPort): void {
+  port.flushGrants();
+}
+
+/** What is counted without a grant comes once, and is small. @throws RelaymintError PROTOCOL_VIOLATION: it is not counted. */
+function ensureNeedsNoGrant(leg: Leg, type: FrameType, payload: Buffer): void {
+  if (payload.length > MAX_UNGRANTED_PAYLOAD) throw violation(`a frame of type ${type} with ${payload.length} bytes`);
+  if (type === FrameType.CREATED) {
+    if (!leg.pays || leg.created) throw violation('a CREATED out of place');
+    leg.created = true;
+  } else if (type === FrameType.NOTICE) {
+    if (!leg.pays || leg.noticed) throw violation('a NOTICE out of place');
+    leg.noticed = true;
   }
 }
 

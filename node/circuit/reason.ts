@@ -16,6 +16,7 @@ export const DestroyReason = {
   TIMEOUT: 8,
   LINK_LOST: 9,
   SHUTDOWN: 10,
+  SETUP: 11,
 } as const;
 export type DestroyReason = (typeof DestroyReason)[keyof typeof DestroyReason];
 
@@ -32,6 +33,7 @@ const REMEDIES: readonly string[] = [
   'Build another circuit: a hop no longer answers.',
   'Build another circuit: a connection between two hops was lost.',
   'Build another circuit: a hop is stopping.',
+  'Pay what the hop asks for a channel to the next one, or choose another path.',
 ];
 
 /** Why a circuit ended, as DESTROY carries it. */
@@ -74,7 +76,7 @@ export function endingError(value: Ending): RelaymintError {
     `The circuit was destroyed (${word}): ${value.text === '' ? 'no details' : value.text}.`,
     {
       remedy: REMEDIES[value.reason] ?? 'Build another circuit.',
-      details: { reason: word },
+      details: { reason: word, text: value.text },
     },
   );
 }

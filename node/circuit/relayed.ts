@@ -2,24 +2,40 @@
  * A circuit of somebody else: we carry it onward, or it ends here.
  *
  * The packet path, in order. Forward (from the initiator):
- *   1 count    the port has counted the frame and found it paid for
- *   2 open     take our layer off; a wrong tag destroys the circuit
+ *   1 check    the port has found the frame within what we granted, counted it and found it paid for
+ *   2 open     take our layer off; a wrong tag ends the circuit
  *   3 pass on  while there is a next hop, queue what is left for it ...
  *   4 or take  ... otherwise it is a cell for us: EXTEND, or a stream's
  * Backward (from the next hop, or from our own streams):
- *   1 count    as above, as the payer
+ *   1 check    as above, as the payer
  *   2 seal     put our layer on
  *   3 pass on  queue it for the hop before us
+ *
+ * Grants travel against the frames: what the hop before us lets us send down we let the next hop send, as far as the payer's
+ * window covers it; what the next hop lets us send up we let the hop before us send. So whatever comes can go on.
+ *
+ * The end. Whoever ends a circuit pays for what is on its way: once it is over, the next hop is told, and what it was granted
+ * still passes to the hop before us until its DESTROY has come; then ours goes up. Only when the hop before us is gone is
+ * what still comes lost, and that payer owes it.
  */
-import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
-import { LAYER_BYTES, MAX_FRAME_PAYLOAD } from '../../core/limits.ts';
-import type { PricePerMiB } from '../../core/units.ts';
+import {
+  CIRCUIT_WINDOW,
+  LAYER_BYTES,
+  LEAST_GRANT,
+  MAX_FRAME_PAYLOAD,
+  QUIET_GRANT,
+  SMALLEST_FRAME_BYTES,
+} from '../../core/limits.ts';
+import type { Amount, PricePerMiB } from '../../core/units.ts';
+import { amount } from '../../core/units.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import { CELL_HEADER_BYTES, CellType, cellData, cellType, frameCell } from './cell.ts';
 import type { HopKeys } from './handshake.ts';
+import { returnUnused } from './grants.ts';
 import { OpeningLayer, SealingLayer, scratch } from './layer.ts';
-import type { FrameSource, Leg, LegOwner } from './leg.ts';
+import type { FrameSource, Leg, LegHeir, LegOwner } from './leg.ts';
 import { decodeCreated, decodeExtend, encodeCreate, encodeCreated } from './messages.ts';
 import type { Extend } from './messages.ts';
 import { Mux } from './mux.ts';
@@ -38,14 +54,25 @@ export interface RelayHost {
   readonly buildMillis: number;
   readonly hiddenBuildMillis: number;
   /** A link to the next hop on which we can pay. @throws RelaymintError. */
-  reach(node: NodeId, addresses: readonly string[], signal: AbortSignal): Promise<CircuitPort>;
+  reach(
+    node: NodeId,
+    addresses: readonly string[],
+    options: { readonly signal: AbortSignal; readonly setup: Amount },
+  ): Promise<CircuitPort>;
+  /** The next hop could not be reached or paid: for our log only. */
+  unreached(node: NodeId, error: unknown): void;
+  /** May so much more be granted on circuits of others? Counted until it is given back with a negative number. */
+  carry(bytes: number): boolean;
   /** Serves a stream, or says why not. */
   serve(service: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined;
   attribute(leg: Leg, name: string, frameBytes: number): void;
   over(circuit: RelayedCircuit, why: Ending): void;
 }
 
-export class RelayedCircuit implements LegOwner, FrameSource, MuxOwner {
+/** Downwards a frame grows by a layer at each hop: so much of a grant is passed on that the smallest frames fit. */
+const PASSED_PARTS = Math.floor(SMALLEST_FRAME_BYTES / LAYER_BYTES) - 1;
+
+export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner {
   readonly #host: RelayHost;
   readonly #up: Leg;
   readonly #opening: OpeningLayer;
@@ -57,15 +84,25 @@ export class RelayedCircuit implements LegOwner, FrameSource, MuxOwner {
   #extending: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
   #mux: Mux | undefined;
-  #over = false;
+  /** Over, and why: `#up` is told once nothing more can come for it. */
+  #over: Ending | undefined;
   #active = true;
   #idleTurns = 0;
+  /** Frame bytes that came from the next hop and were not written to the one before us. */
+  #carried = 0;
+  /** Frame bytes of our own that wait before them. */
+  #own = 0;
+  /** What `host.carry` knows of us, bytes. */
+  #counted = 0;
+  /** Frame bytes sent down since the last look. */
+  #sentDown = 0;
 
   constructor(host: RelayHost, up: Leg, keys: HopKeys) {
     this.#host = host;
     this.#up = up;
     this.#opening = new OpeningLayer(keys.forward);
     this.#sealing = new SealingLayer(keys.backward);
+    up.heir = this;
   }
 
   /** True when it goes on to another node. */
@@ -89,6 +126,7 @@ export class RelayedCircuit implements LegOwner, FrameSource, MuxOwner {
   receive(leg: Leg, type: FrameType, payload: Buffer): void {
     this.#active = true;
     if (type === FrameType.RELAY) {
+      if (this.#over !== undefined) return;
       if (leg === this.#up) this.#forward(payload);
       else if (this.#extended) this.#backward(payload);
       else throw violation('a RELAY frame before CREATED');
@@ -106,26 +144,33 @@ export class RelayedCircuit implements LegOwner, FrameSource, MuxOwner {
     } else if (this.#extended && this.#down !== undefined) {
       const frame = this.#down.port.link.allocFrame(opened.length);
       frame.set(opened, FRAME_HEADER_BYTES);
-      this.#queue(this.#down, frame);
+      this.#down.push(frame, FrameType.RELAY);
     } else if (this.#extending !== undefined) {
       throw violation('a cell while EXTEND is not answered');
     } else {
-      this.#take(opened);
+      this.#take(opened, FRAME_HEADER_BYTES + payload.length);
     }
   }
 
   #backward(payload: Buffer): void {
     if (payload.length + LAYER_BYTES > MAX_FRAME_PAYLOAD) throw violation('a frame with more layers than allowed');
-    this.#queue(this.#up, this.#sealing.intoFrame(payload, this.#up.port.link));
+    this.#carried += FRAME_HEADER_BYTES + payload.length;
+    this.#up.push(this.#sealing.intoFrame(payload, this.#up.port.link), FrameType.RELAY);
   }
 
-  #queue(leg: Leg, frame: Buffer): void {
-    if (!leg.push(frame, FrameType.RELAY)) {
-      this.end(ending(DestroyReason.RESOURCE, 'more was sent than the circuit window allows'));
+  /** A frame went on. */
+  passed(leg: Leg, frameBytes: number): void {
+    if (leg !== this.#up) return;
+    if (this.#own > 0) {
+      this.#own -= frameBytes;
+      return;
     }
+    const came = frameBytes - LAYER_BYTES;
+    this.#carried -= came;
+    this.#down?.sponsor?.settle(BigInt(came) * this.#down.price);
   }
 
-  #take(cell: Buffer): void {
+  #take(cell: Buffer, frameBytes: number): void {
     if (cellType(cell) === CellType.EXTEND) {
       if (this.#mux !== undefined) throw violation('EXTEND in a circuit that is in use');
       this.#extend(decodeExtend(cellData(cell)));
@@ -135,17 +180,90 @@ export class RelayedCircuit implements LegOwner, FrameSource, MuxOwner {
       this.#mux = new Mux(this, this.#up.price);
       this.#up.source = this;
     }
-    this.#mux.receive(cell);
+    this.#mux.receive(cell, frameBytes);
+  }
+
+  // --- grants -----------------------------------------------------------------------------------------------------------------
+
+  roomier(leg: Leg): void {
+    if (this.#over !== undefined) return;
+    if (leg === this.#down && leg.pays && !this.#extended) return;
+    // The next hop lets us send more, or money lets us grant it more; the hop before us lets us send more.
+    if (leg === this.#down) this.#passUp();
+    this.#passDown();
+  }
+
+  /** What the hop before us lets us send, the next hop may send. */
+  #passDown(): void {
+    const down = this.#down;
+    if (down === undefined || !this.#extended) return;
+    const spare = this.#up.spareCredit;
+    const wanted = spare - Math.ceil(spare / PASSED_PARTS) - down.granted;
+    if (wanted < LEAST_GRANT || !this.#mayCarry(wanted, down.granted)) return;
+    if (down.port.grant(down, wanted) < wanted) this.#up.port.awaitRoom(this.#up);
+    this.#count();
+  }
+
+  /** What the next hop lets us send, the hop before us may send. */
+  #passUp(): void {
+    const down = this.#down;
+    if (down === undefined || !this.#extended) return;
+    const wanted = down.spareCredit - this.#up.granted;
+    if (wanted < LEAST_GRANT || !this.#mayCarry(wanted, this.#up.granted)) return;
+    this.#up.port.grant(this.#up, wanted);
+    this.#count();
+  }
+
+  /** A little is always granted, so that every circuit gets on. */
+  #mayCarry(wanted: number, granted: number): boolean {
+    this.#count();
+    return granted + wanted <= QUIET_GRANT || this.#host.carry(0);
+  }
+
+  #count(): void {
+    const { granted = 0, queuedBytes = 0 } = this.#down ?? {};
+    const counted = this.#up.granted + this.#up.queuedBytes + granted + queuedBytes;
+    this.#host.carry(counted - this.#counted);
+    this.#counted = counted;
+  }
+
+  /** Whoever sends little gives back what it was granted: so do we. */
+  gaveBack(leg: Leg, bytes: number): void {
+    if (this.#over !== undefined) return;
+    const other = leg === this.#up ? this.#down : this.#up;
+    if (other === undefined || !this.#extended) {
+      this.#mux?.rest();
+      return;
+    }
+    const grown = leg === this.#up ? bytes : bytes + Math.floor(bytes / PASSED_PARTS);
+    other.port.giveBack(other, Math.min(grown, Math.max(0, other.spareCredit - LEAST_GRANT)));
+    this.#count();
+  }
+
+  granted(): number {
+    return this.#up.granted;
+  }
+
+  grant(bytes: number): void {
+    this.#up.port.grant(this.#up, bytes);
+  }
+
+  /** Once in a while: gives back what it does not use. */
+  returnUnused(): void {
+    if (this.#mux === undefined || this.#over !== undefined) return;
+    returnUnused(this.#up, this.#mux, this.#sentDown);
+    this.#sentDown = 0;
   }
 
   // --- our own cells, when the circuit ends here ----------------------------------------------------------------------------
 
-  pull(): Buffer | undefined {
-    const size = this.#mux?.pull(scratch) ?? 0;
+  pull(limit: number): Buffer | undefined {
+    const size = this.#mux?.pull(scratch, limit - FRAME_HEADER_BYTES - LAYER_BYTES) ?? 0;
     return size === 0 ? undefined : this.#sealing.intoFrame(scratch.subarray(0, size), this.#up.port.link);
   }
 
   sent(frameBytes: number): void {
+    this.#sentDown += frameBytes;
     this.#mux?.sent(frameBytes);
   }
 
@@ -178,6 +296,14 @@ export class RelayedCircuit implements LegOwner, FrameSource, MuxOwner {
       this.end(ending(DestroyReason.PRICE, `of ${this.#up.price} per MiB, ${left} would be left, and ${own} is asked`));
       return;
     }
+    if (request.setup > this.#up.setup) {
+      this.end(ending(DestroyReason.PRICE, `of ${this.#up.setup} for set-up, ${request.setup} cannot be passed on`));
+      return;
+    }
+    if (this.#up.hops === 0) {
+      this.end(ending(DestroyReason.REFUSED, 'no hop may follow'));
+      return;
+    }
     this.#extending = new AbortController();
     const far = request.addresses.some(isAnonymizing);
     this.#timer = setTimeout(
@@ -190,14 +316,22 @@ export class RelayedCircuit implements LegOwner, FrameSource, MuxOwner {
   }
 
   async #reach(request: Extend, signal: AbortSignal): Promise<void> {
+    const setup = amount(this.#up.setup - request.setup);
     try {
-      const port = await this.#host.reach(request.node, request.addresses, signal);
-      if (this.#over) return;
-      this.#down = port.open(request.price, this);
-      this.#down.pushPayload(encodeCreate(request), FrameType.CREATE);
+      const port = await this.#host.reach(request.node, request.addresses, { signal, setup });
+      if (this.#over !== undefined) return;
+      const { sponsor } = this.#up.port;
+      const hops = this.#up.hops - 1;
+      // The answer to EXTEND takes the smallest frame of what we were granted.
+      const spare = Math.max(0, this.#up.spareCredit - SMALLEST_FRAME_BYTES);
+      const grant = Math.min(spare - Math.ceil(spare / PASSED_PARTS), CIRCUIT_WINDOW);
+      this.#down = port.open({ price: request.price, setup: request.setup, hops, sponsor, grant }, this, (granted) =>
+        encodeCreate({ ...request, grant: granted, hops }),
+      );
+      this.#down.heir = this;
     } catch (error) {
-      const why = isRelaymintError(error) ? error.code : messageOf(error);
-      this.end(ending(DestroyReason.UNREACHABLE, `the next hop cannot be reached or paid: ${why}`));
+      this.#host.unreached(request.node, error);
+      this.end(unreached(error));
     }
   }
 
@@ -208,7 +342,11 @@ export class RelayedCircuit implements LegOwner, FrameSource, MuxOwner {
     const answer = encodeCreated(decodeCreated(payload));
     scratch.set(answer, CELL_HEADER_BYTES);
     const size = frameCell(scratch, CellType.EXTENDED, 0, answer.length);
-    this.#queue(this.#up, this.#sealing.intoFrame(scratch.subarray(0, size), this.#up.port.link));
+    const frame = this.#sealing.intoFrame(scratch.subarray(0, size), this.#up.port.link);
+    this.#own += frame.length;
+    this.#up.push(frame, FrameType.RELAY);
+    this.#passUp();
+    this.#passDown();
   }
 
   // --- the end ----------------------------------------------------------------------------------------------------------------
@@ -218,33 +356,94 @@ export class RelayedCircuit implements LegOwner, FrameSource, MuxOwner {
   }
 
   fail(error: RelaymintError): void {
-    this.end(ending(DestroyReason.PROTOCOL, error.message));
+    this.end(ending(isUnpayable(error) ? DestroyReason.UNREACHABLE : DestroyReason.PROTOCOL, error.message));
   }
 
+  noticed(_leg: Leg, why: Ending): void {
+    this.end(why);
+  }
+
+  /** Nothing more comes on that leg. */
   ended(leg: Leg, why: Ending): void {
-    const other = leg === this.#up ? this.#down : this.#up;
     this.#finish(why);
-    other?.destroy(why);
+    if (leg === this.#down) {
+      leg.destroy(ending(why.reason, ''));
+      this.#up.finish(why);
+      return;
+    }
+    // The hop before us ended it: what the next hop was granted still passes, while there is somebody to take it.
+    if (this.#down === undefined || this.#down.peerClosed) leg.finish(why);
+    else this.#down.destroy(why);
+    if (leg.closing || !leg.port.link.isOpen) this.#loseCarried();
   }
 
-  /** Destroys it in both directions. */
+  /** Ends it in both directions. */
   end(why: Ending): void {
-    if (this.#over) return;
-    this.#up.destroy(why);
-    this.#down?.destroy(why);
+    if (this.#over !== undefined) return;
     this.#finish(why);
+    if (this.#down === undefined || this.#down.peerClosed) {
+      this.#up.destroy(why);
+      return;
+    }
+    this.#up.notice(why);
+    this.#down.destroy(why);
+  }
+
+  /** Within what the next hop was granted, after we told it that the circuit is over. */
+  late(payload: Buffer): void {
+    const down = this.#down;
+    if (down === undefined) return;
+    const up = this.#up;
+    if (up.closing) {
+      down.sponsor?.lose(BigInt(FRAME_HEADER_BYTES + payload.length) * down.price);
+      return;
+    }
+    // Nobody opens it any more; whoever granted it takes it, and pays.
+    const frame = up.port.link.allocFrame(payload.length + LAYER_BYTES);
+    frame.set(payload, FRAME_HEADER_BYTES);
+    frame.fill(0, FRAME_HEADER_BYTES + payload.length);
+    this.#carried += FRAME_HEADER_BYTES + payload.length;
+    up.push(frame, FrameType.RELAY);
+  }
+
+  /** Of a leg that we had ended nothing more comes. */
+  gone(leg: Leg): void {
+    if (leg === this.#down) this.#up.finish(this.#over ?? ending(DestroyReason.FINISHED, ''));
+    else if (!leg.port.link.isOpen) this.#loseCarried();
+  }
+
+  /** The hop before us is gone with what we carried for it. */
+  #loseCarried(): void {
+    const { sponsor, price } = this.#down ?? {};
+    if (price !== undefined) sponsor?.lose(BigInt(this.#carried) * price);
+    this.#carried = 0;
   }
 
   #finish(why: Ending): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.#over !== undefined) return;
+    this.#over = why;
     clearTimeout(this.#timer);
     this.#extending?.abort(endingError(why));
     this.#opening.close();
     this.#sealing.close();
     this.#mux?.close(endingError(why));
+    this.#host.carry(-this.#counted);
+    this.#counted = 0;
     this.#host.over(this, why);
   }
+}
+
+/**
+ * Why the next hop was not reached: to the outside, only whether it is a matter of set-up. What else it was would tell
+ * strangers about the network that we stand in.
+ */
+function unreached(error: unknown): Ending {
+  if (isRelaymintError(error, 'SETUP_UNPAID')) return ending(DestroyReason.SETUP, String(error.details['cost']));
+  return ending(DestroyReason.UNREACHABLE, 'the next hop cannot be reached or paid');
+}
+
+function isUnpayable(error: RelaymintError): boolean {
+  return error.code === 'WINDOW_EXHAUSTED' || error.code === 'DEPOSIT_EXHAUSTED';
 }
 
 function violation(what: string): RelaymintError {

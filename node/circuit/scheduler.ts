@@ -1,6 +1,7 @@
 /**
  * Whose frame goes next on a link: the circuits that have one take turns, as long as the link has room and money allows.
- * A circuit whose peer has used up its window steps aside until the window opens; the others go on.
+ * A circuit whose peer has used up its window steps aside until the window opens, one that has no grant for its next frame
+ * until it has; the others go on.
  */
 import { isRelaymintError } from '../../core/errors.ts';
 import type { RelaymintError } from '../../core/errors.ts';
@@ -24,7 +25,9 @@ export interface SchedulerOptions {
   readonly traffic: Traffic;
   /** The leg's DESTROY was written. */
   readonly destroySent: (leg: Leg) => void;
-  /** A frame cannot be paid for: the link must go. */
+  /** The next frame of this circuit cannot be paid for: the circuit must end, the link need not. */
+  readonly unpayable: (leg: Leg, error: RelaymintError) => void;
+  /** Not even the end of a circuit can be paid for: the link must go. */
   readonly failed: (error: RelaymintError) => void;
 }
 
@@ -65,7 +68,7 @@ export class LinkScheduler {
     if (!leg.scheduled) {
       leg.scheduled = true;
       this.#append(leg);
-    } else if (leg.closing) {
+    } else if (leg.closing && leg.head === undefined) {
       // A DESTROY took the place of a frame that was too dear.
       this.unpark();
       return;
@@ -117,8 +120,13 @@ export class LinkScheduler {
     const frame = leg.head ?? leg.take();
     if (frame === undefined) return;
     const length = frame.length;
+    const type = frameType(frame);
+    if (type === FrameType.RELAY && length > leg.credit) {
+      leg.head = frame;
+      return;
+    }
     if (leg.pays) {
-      this.#meter.sendUp(length, leg.price);
+      if (!this.#paysFor(leg, type, length)) return;
     } else if (leg.forced || this.#meter.canSendDown(length, leg.price)) {
       this.#meter.sentDown(length, leg.price);
     } else {
@@ -131,16 +139,35 @@ export class LinkScheduler {
       return;
     }
     leg.head = undefined;
-    const type = frameType(frame);
     this.#link.sendFrame(frame, type, leg.id);
     this.#traffic.framesOut += 1;
     this.#traffic.bytesOut += length;
+    if (type === FrameType.RELAY) leg.credit -= length;
+    else if (type === FrameType.CREATE && leg.setup > 0n) this.#meter.charge(leg.setup);
     if (!leg.scheduled) {
       leg.scheduled = true;
       this.#append(leg);
     }
-    if (leg.headFromSource) leg.source?.sent(length);
-    if (type === FrameType.DESTROY) this.#options.destroySent(leg);
+    if (type === FrameType.RELAY) {
+      if (leg.headFromSource) leg.source?.sent(length);
+      else leg.owner?.passed(leg, length);
+    } else if (type === FrameType.DESTROY) {
+      this.#options.destroySent(leg);
+    }
+  }
+
+  /** False when the circuit ends instead. @throws RelaymintError when even that cannot be paid for. */
+  #paysFor(leg: Leg, type: FrameType, length: number): boolean {
+    const last = type === FrameType.DESTROY;
+    try {
+      this.#meter.sendUp(length, leg.price, last);
+      return true;
+    } catch (error) {
+      if (last || !isRelaymintError(error, 'WINDOW_EXHAUSTED', 'DEPOSIT_EXHAUSTED')) throw error;
+      leg.head = undefined;
+      this.#options.unpayable(leg, error);
+      return false;
+    }
   }
 
   #append(leg: Leg): void {

@@ -3,10 +3,12 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { messageOf } from '../../core/errors.ts';
+import { BID_PARTS, MAX_CLOSING_BID } from '../../core/limits.ts';
 import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
 import {
   formatCredits,
   formatSol,
+  lamports,
   parseCredits,
   parseSol,
   pricePerMiB,
@@ -151,18 +153,17 @@ export interface NodeOptions extends CommonOptions, LedgerOptions {
   readonly bootstrap: readonly PeerAddress[];
   readonly deposit: Amount;
   readonly airdrop?: Lamports;
-  readonly maxPriorityFee: Lamports;
+  readonly maxPriorityFee?: Lamports;
   readonly seed?: string;
 }
 
-/** Most that one transaction bids beside its base fee. */
+/** Most that one transaction bids beside its base fee, whatever is at stake. */
 export function priorityFeeOption(): Option {
   return new Option(
     '--max-priority-fee <sol>',
-    'most that one transaction bids for its place in full blocks; it bids what others recently paid, 0 never bids',
-  )
-    .argParser(sol)
-    .default(DEFAULT_MAX_PRIORITY_FEE, formatSol(DEFAULT_MAX_PRIORITY_FEE));
+    'most that one transaction bids for its place in full blocks; it bids what others recently paid, 0 never bids ' +
+      `(default: ${formatSol(DEFAULT_MAX_PRIORITY_FEE)}; where channels are closing 1/${BID_PARTS} of what they hold, at most ${formatSol(lamports(MAX_CLOSING_BID))})`,
+  ).argParser(sol);
 }
 
 /** What every command that runs a node takes. */

@@ -23,10 +23,13 @@ export const FrameType = {
   ACCOUNT: 9,
   RECEIPT: 10,
   NET: 11,
+  GRANT: 12,
+  RETURN: 13,
   CREATE: 16,
   CREATED: 17,
   RELAY: 18,
   DESTROY: 19,
+  NOTICE: 20,
 } as const;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 

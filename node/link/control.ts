@@ -5,10 +5,10 @@ import { shortId, type NodeId } from '../../core/ids.ts';
 import { MAX_GOODBYE_BYTES, MAX_OFFER_BYTES } from '../../core/limits.ts';
 
 /** Versions of the frame protocol that this node speaks. */
-const MIN_VERSION = 1;
-const MAX_VERSION = 1;
+const MIN_VERSION = 2;
+const MAX_VERSION = 2;
 
-/** Position = code on the wire; never reordered. Anything else travels as the last one, INTERNAL. */
+/** Position = code on the wire; never reordered. Anything else travels as INTERNAL. */
 const GOODBYE_CODES: readonly (ErrorCode | 'OK' | 'DUPLICATE')[] = [
   'OK',
   'DUPLICATE',
@@ -29,7 +29,9 @@ const GOODBYE_CODES: readonly (ErrorCode | 'OK' | 'DUPLICATE')[] = [
   'DEPOSIT_EXHAUSTED',
   'PRICE_TOO_LOW',
   'INTERNAL',
+  'GRANT_EXCEEDED',
 ];
+const INTERNAL = GOODBYE_CODES.indexOf('INTERNAL');
 
 /** version low u16 | version high u16 | own signed offer, length u16 (0: none). */
 export function encodeHello(offer: Uint8Array | undefined): Uint8Array {
@@ -66,7 +68,7 @@ export function encodeGoodbye(reason: Farewell): Uint8Array {
   const text = utf8(told.slice(0, MAX_GOODBYE_BYTES));
   const fitted = new TextDecoder().decode(text.subarray(0, MAX_GOODBYE_BYTES)).replace(/\ufffd+$/, '');
   return new Writer(3 + MAX_GOODBYE_BYTES)
-    .u8(index === -1 ? GOODBYE_CODES.length - 1 : index)
+    .u8(index === -1 ? INTERNAL : index)
     .string16(fitted)
     .finish();
 }

@@ -6,6 +6,7 @@ import type { AccountBook, AccountCounts, UpVerdict } from '../../ledger/account
 import type { ChannelState, LedgerReader } from '../../ledger/contract.ts';
 import type { Signer } from '../../ledger/receipt/index.ts';
 import type { Link } from '../link/contract.ts';
+import type { Sponsor } from './sponsor.ts';
 
 /**
  * Counts the circuit frames of one link and keeps both ends' debts within their windows. "up" is payer to payee. Whoever
@@ -15,12 +16,30 @@ import type { Link } from '../link/contract.ts';
 export interface LinkMeter {
   /**
    * Makes us able to pay this peer: finds a channel, presents it and waits for the peer's terms. Call before the first
-   * CREATE; repeated calls share one attempt.
-   * @throws RelaymintError CHANNEL_UNKNOWN, CHANNEL_CLOSING, LEDGER_UNREACHABLE, INSUFFICIENT_FUNDS, TIMEOUT, CLOSED ..
+   * CREATE; repeated calls share one attempt. `setup` is what somebody else paid us for a new channel, where it is needed
+   * for somebody else's circuit: nothing is spent on chain beyond it. Absent: we open it on our own account.
+   * @throws RelaymintError CHANNEL_UNKNOWN, CHANNEL_CLOSING, LEDGER_UNREACHABLE, INSUFFICIENT_FUNDS, SETUP_UNPAID, TIMEOUT, CLOSED ..
    */
-  openSpending(): Promise<void>;
-  /** Payer: before a frame is written. @throws RelaymintError (not paid for: do not write it; close the link). */
-  sendUp(frameBytes: number, price: PricePerMiB): void;
+  openSpending(setup?: Amount): Promise<void>;
+  /**
+   * Payer: before a frame is written. `last`: it ends its circuit, and may use what others leave of the deposit.
+   * @throws RelaymintError WINDOW_EXHAUSTED, DEPOSIT_EXHAUSTED, CLOSED: not paid for, do not write it.
+   */
+  sendUp(frameBytes: number, price: PricePerMiB, last?: boolean): void;
+  /** Payer: right after the CREATE that states it was written. Signed for at once. @throws RelaymintError DEPOSIT_EXHAUSTED (close the link). */
+  charge(setup: Amount): void;
+  /** Payer: what may still be granted down on this link, over all circuits. A numerator: bytes x price. */
+  readonly mayOwe: bigint;
+  /** Payer: is a frame of the largest size within what we may owe before a receipt? A dearer circuit cannot be carried. */
+  canAfford(price: PricePerMiB): boolean;
+  /** Payee: a CREATE states this set-up payment: `hold` until it is paid. */
+  charged(setup: Amount): UpVerdict;
+  /** Payee: as `canAfford`, for what the payer may owe us. */
+  canCarry(price: PricePerMiB): boolean;
+  /** Payee: bounds what we may have to pay onward for this payer. */
+  readonly sponsor: Sponsor;
+  /** `mayOwe` or the sponsor's room rose. Set by the circuit layer; one listener. */
+  onRoom: () => void;
   /** Payer: after a frame came. @throws RelaymintError (close the link). */
   receivedDown(frameBytes: number, price: PricePerMiB): void;
   /** Payee: a frame came up. `cut` also when the peer presented no channel. */
@@ -47,6 +66,8 @@ export interface ChannelProvider {
     peerWallet: LedgerAddress,
     peer: NodeId,
   ): Promise<{ readonly channel: ChannelState; readonly delegate: Signer }>;
+  /** What `channelTo` would spend on chain for good, base units: 0 when a channel is open. @throws RelaymintError as `channelTo`. */
+  openingCost(peerWallet: LedgerAddress): Promise<Amount>;
   /** The deposit runs low. Resolves with what the ledger shows after the top-up. Absent: nothing is topped up. */
   topUp?(channel: ChannelState, left: Amount): Promise<ChannelState>;
 }

@@ -1,8 +1,8 @@
 /** The meter of one link: the account that pays the peer, the account that the peer pays, and their frames. */
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
-import { CHANNEL_OPEN_MILLIS, MAX_FAILED_CHANNELS } from '../../core/limits.ts';
-import type { PricePerMiB } from '../../core/units.ts';
-import { Netting } from '../../ledger/accounting/index.ts';
+import { CHANNEL_OPEN_MILLIS, MAX_FAILED_CHANNELS, MAX_FRAME_PAYLOAD } from '../../core/limits.ts';
+import type { Amount, PricePerMiB } from '../../core/units.ts';
+import { DEBT_PARTS, Netting, NUMERATOR_BITS } from '../../ledger/accounting/index.ts';
 import type {
   AccountCounts,
   EarningAccount,
@@ -10,8 +10,9 @@ import type {
   Terms,
   UpVerdict,
 } from '../../ledger/accounting/index.ts';
+import type { LedgerAddress } from '../../core/ids.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
-import { FrameType } from '../link/contract.ts';
+import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import type { Link } from '../link/contract.ts';
 import type { LinkMeter, MeteringOptions } from './contract.ts';
 import {
@@ -25,20 +26,27 @@ import {
   provesChannel,
 } from './messages.ts';
 import type { ChannelClaim } from './messages.ts';
+import { freeSponsor } from './sponsor.ts';
+import type { Sponsor, Sponsors } from './sponsor.ts';
 
 interface AwaitingTerms {
   resolve(terms: Terms): void;
   reject(error: RelaymintError): void;
 }
 
+/** The largest frame of a circuit. */
+const LARGEST_FRAME: bigint = BigInt(FRAME_HEADER_BYTES + MAX_FRAME_PAYLOAD);
+
 export class MeteredLink implements LinkMeter {
   onOpen: () => void = () => {};
+  onRoom: () => void = () => {};
   readonly #link: Link;
   readonly #options: MeteringOptions;
   readonly #idleMillis: number;
   #spending: SpendingAccount | undefined;
   #earning: EarningAccount | undefined;
   #netting: Netting | undefined;
+  #sponsor: Sponsor = freeSponsor;
   /** What the peer said in its terms. */
   #peerNets = false;
   #opening: Promise<void> | undefined;
@@ -52,9 +60,12 @@ export class MeteredLink implements LinkMeter {
   #idleTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(link: Link, options: MeteringOptions, idleMillis: number) {
+  readonly #sponsors: Sponsors;
+
+  constructor(link: Link, options: MeteringOptions, sponsors: Sponsors, idleMillis: number) {
     this.#link = link;
     this.#options = options;
+    this.#sponsors = sponsors;
     this.#idleMillis = idleMillis;
     link.handle(FrameType.CHANNEL, (_circuit, payload) => this.#onClaim(payload));
     link.handle(FrameType.ACCOUNT, (_circuit, payload) => this.#onAccount(payload));
@@ -64,11 +75,36 @@ export class MeteredLink implements LinkMeter {
 
   // --- the packet path: no allocation, no promise -----------------------------------------------------------------------------
 
-  sendUp(frameBytes: number, price: PricePerMiB): void {
+  sendUp(frameBytes: number, price: PricePerMiB, last = false): void {
     if (this.#spending === undefined) throw unpaid();
     this.#active = true;
     if (this.#idleTimer === undefined) this.#watchIdle();
-    this.#spending.sendUp(frameBytes, price);
+    this.#spending.sendUp(frameBytes, price, last);
+  }
+
+  charge(setup: Amount): void {
+    if (this.#spending === undefined) throw unpaid();
+    this.#spending.charge(setup);
+  }
+
+  get mayOwe(): bigint {
+    return this.#spending?.mayOwe ?? 0n;
+  }
+
+  canAfford(price: PricePerMiB): boolean {
+    return this.#spending !== undefined && affords(this.#spending.window, price);
+  }
+
+  charged(setup: Amount): UpVerdict {
+    return this.#earning === undefined ? 'cut' : this.#earning.charged(setup);
+  }
+
+  canCarry(price: PricePerMiB): boolean {
+    return this.#earning !== undefined && affords(this.#earning.window, price);
+  }
+
+  get sponsor(): Sponsor {
+    return this.#sponsor;
   }
 
   receivedDown(frameBytes: number, price: PricePerMiB): void {
@@ -138,23 +174,42 @@ export class MeteredLink implements LinkMeter {
     this.#idleTimer.unref();
   }
 
-  openSpending(): Promise<void> {
-    if (this.#spending !== undefined) return Promise.resolve();
+  async openSpending(setup?: Amount): Promise<void> {
+    if (this.#spending !== undefined) return;
+    if (setup !== undefined) await this.#ensurePaidFor(setup);
     this.#opening ??= this.#openSpending().finally(() => {
       this.#opening = undefined;
     });
-    return this.#opening;
+    await this.#opening;
+  }
+
+  /** @throws RelaymintError SETUP_UNPAID, `details.cost` base units: what opening a channel for somebody else takes. */
+  async #ensurePaidFor(setup: Amount): Promise<void> {
+    const cost = await this.#options.channels.openingCost(this.#peerWallet());
+    if (cost <= setup) return;
+    throw new RelaymintError(
+      'SETUP_UNPAID',
+      `A channel to ${this.#link.peer} costs ${cost} base units; ${setup} were paid.`,
+      {
+        remedy: 'Pay for it with the circuit, or choose a path whose neighbours trade already.',
+        details: { cost: String(cost) },
+      },
+    );
+  }
+
+  /** @throws RelaymintError CHANNEL_UNKNOWN. */
+  #peerWallet(): LedgerAddress {
+    const { peer, offer } = this.#link;
+    if (offer !== undefined) return offer.wallet;
+    throw new RelaymintError('CHANNEL_UNKNOWN', `The node ${peer} does not say which wallet it earns for.`, {
+      remedy: 'Choose a node with an offer.',
+    });
   }
 
   async #openSpending(): Promise<void> {
     const { book, channels, nodeId } = this.#options;
-    const { peer, offer } = this.#link;
-    if (offer === undefined) {
-      throw new RelaymintError('CHANNEL_UNKNOWN', `The node ${peer} does not say which wallet it earns for.`, {
-        remedy: 'Choose a node with an offer.',
-      });
-    }
-    const { channel, delegate } = await channels.channelTo(offer.wallet, peer);
+    const { peer } = this.#link;
+    const { channel, delegate } = await channels.channelTo(this.#peerWallet(), peer);
     const claim: ChannelClaim = {
       till: channel.till,
       slot: channel.slot,
@@ -166,6 +221,7 @@ export class MeteredLink implements LinkMeter {
     this.#spending = book.openSpending({ peer, channel, delegate, terms }, (receipt) => {
       this.#link.send(FrameType.RECEIPT, 0, receipt.bytes);
     });
+    this.#spending.onRoom = () => this.onRoom();
     this.#peerNets = terms.nets;
     this.#beginNetting();
   }
@@ -242,6 +298,8 @@ export class MeteredLink implements LinkMeter {
     const { book, price, nets = true } = this.#options;
     const account = book.openEarning({ peer: this.#link.peer, channel, price, nets });
     account.onOpen = () => this.onOpen();
+    account.onRoom = () => this.onRoom();
+    this.#sponsor = this.#sponsors.of(channel.payer, account);
     account.onFault = (error) => this.#fail(error);
     this.#earning = account;
     this.#link.send(FrameType.ACCOUNT, 0, encodeAccepted(account.terms));
@@ -322,6 +380,11 @@ function refusalFor(error: unknown): Refused {
   if (isRelaymintError(error, 'LIMIT_EXCEEDED')) return new Refused(AccountStatus.LIMIT, 'too many accounts');
   if (isRelaymintError(error, 'CHANNEL_CLOSING')) return new Refused(AccountStatus.CLOSING, 'it is being closed');
   return new Refused(AccountStatus.LEDGER, 'the ledger cannot be read now');
+}
+
+/** Debts are signed for at a part of the window: the largest frame must fit that part. */
+function affords(window: Amount, price: PricePerMiB): boolean {
+  return LARGEST_FRAME * price <= (window << NUMERATOR_BITS) / DEBT_PARTS;
 }
 
 function unpaid(): RelaymintError {

@@ -4,6 +4,7 @@ import { silentLog } from '../../core/ports.ts';
 import type { Link } from '../link/contract.ts';
 import type { LinkMeter, Metering, MeteringOptions } from './contract.ts';
 import { MeteredLink } from './metered.ts';
+import { Sponsors } from './sponsor.ts';
 
 /** How long an account rests before it is paid, milliseconds. */
 const IDLE_MILLIS = 250;
@@ -16,6 +17,7 @@ export function createMetering(options: MeteringOptions): Metering {
 class LedgerMetering implements Metering {
   readonly #options: MeteringOptions;
   readonly #meters = new Set<MeteredLink>();
+  readonly #sponsors = new Sponsors();
   readonly #toppingUp = new Set<Promise<void>>();
 
   constructor(options: MeteringOptions) {
@@ -39,7 +41,7 @@ class LedgerMetering implements Metering {
   }
 
   attach(link: Link): LinkMeter {
-    const meter = new MeteredLink(link, this.#options, this.#options.idleMillis ?? IDLE_MILLIS);
+    const meter = new MeteredLink(link, this.#options, this.#sponsors, this.#options.idleMillis ?? IDLE_MILLIS);
     this.#meters.add(meter);
     void link.closed.then(() => this.#detach(meter));
     return meter;

@@ -1,15 +1,34 @@
 /** Metering that counts nothing and charges nothing: what a benchmark compares with, and what a node among friends may use. */
 import type { UpVerdict } from '../../ledger/accounting/index.ts';
 import type { LinkMeter, Metering } from './contract.ts';
+import { freeSponsor, UNLIMITED } from './sponsor.ts';
+import type { Sponsor } from './sponsor.ts';
 
 class UnmeteredLink implements LinkMeter {
   onOpen: () => void = () => {};
+  onRoom: () => void = () => {};
+  readonly mayOwe: bigint = UNLIMITED;
+  readonly sponsor: Sponsor = freeSponsor;
 
   openSpending(): Promise<void> {
     return Promise.resolve();
   }
 
   sendUp(): void {}
+
+  charge(): void {}
+
+  canAfford(): boolean {
+    return true;
+  }
+
+  charged(): UpVerdict {
+    return 'forward';
+  }
+
+  canCarry(): boolean {
+    return true;
+  }
 
   receivedDown(): void {}
 

@@ -47,6 +47,11 @@ describe('the ledger benchmark', () => {
       const large = row('half-aggregated-4096');
       expect(large.receiptsPerTransaction).toBe(64);
       expect(large.lamportsPerReceipt).toBeLessThanOrEqual(80);
+      const sent = row('half-aggregated-v1');
+      expect(sent.receiptsPerTransaction).toBe(64);
+      expect(sent.lamportsPerReceipt).toBeLessThanOrEqual(80);
+      expect(sent.computeUnitsPerReceipt).toBeLessThanOrEqual(10_000);
+      expect(sent.bytesPerReceipt * sent.receiptsPerTransaction).toBeLessThanOrEqual(4096);
       expect(rows.has('half-aggregated-sha512')).toBe(HAS_TOOL_CHAIN);
       const variant = HAS_TOOL_CHAIN ? row('half-aggregated-sha512').computeUnitsPerReceipt : 0;
       expect(variant).toBeLessThanOrEqual(4_000);

@@ -57,6 +57,8 @@ export class Chain {
   readonly machine: Machine;
   readonly history: History;
   readonly listeners: Set<TransactionListener> = new Set();
+  /** Newer ones are refused as by a cluster that does not know them. */
+  maxTransactionVersion: 0 | 1 = 1;
   readonly #journal: Journal;
 
   private constructor(genesis: Genesis, timeline: Timeline, machine: Machine, history: History, journal: Journal) {

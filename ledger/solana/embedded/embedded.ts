@@ -47,6 +47,7 @@ export class EmbeddedServer implements EmbeddedLedger {
         accounts: genesisAccounts,
       });
       closers[0] = () => chain.close();
+      chain.maxTransactionVersion = options.maxTransactionVersion ?? 1;
       ensureBank(chain, options);
       await chain.durable();
       const subscriptions = new Subscriptions(chain, log);
@@ -73,6 +74,10 @@ export class EmbeddedServer implements EmbeddedLedger {
   async warp(seconds: number): Promise<void> {
     this.#chain.warp(seconds);
     await this.#chain.durable();
+  }
+
+  takeTransactions(maxTransactionVersion: 0 | 1): void {
+    this.#chain.maxTransactionVersion = maxTransactionVersion;
   }
 
   close(): Promise<void> {

@@ -35,6 +35,8 @@ export interface EmbeddedLedgerOptions {
     /** Whose credit account the fees go to. Default the admin. */
     readonly treasury?: LedgerAddress;
   };
+  /** The newest version of transactions that this ledger takes. 0 stands for a cluster that has none of 4,096 bytes. Default 1. */
+  readonly maxTransactionVersion?: 0 | 1;
   /** Makes the admin key, the genesis hash and the cluster tag of a new ledger reproducible; random otherwise. */
   readonly seed?: string;
   readonly clock?: Clock;
@@ -51,6 +53,8 @@ export interface EmbeddedLedger extends AsyncDisposable {
   readonly admin: WalletKey;
   /** Moves the chain's clock (and its slots) forward, as tests of challenge periods need. Whole seconds, >= 0. */
   warp(seconds: number): Promise<void>;
+  /** From now on `maxTransactionVersion` is this one. */
+  takeTransactions(maxTransactionVersion: 0 | 1): void;
   /** Answers what is under way, makes the state durable, releases port and files. */
   close(): Promise<void>;
 }

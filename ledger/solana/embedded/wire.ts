@@ -54,9 +54,10 @@ export interface WireTransaction {
   readonly signatures: readonly (string | undefined)[];
 }
 
-/** @throws RpcError -32602 when the bytes are not a transaction. */
-export function decodeTransaction(bytes: Uint8Array): WireTransaction {
-  if (bytes.length > MAX_V1_TRANSACTION_BYTES) throw tooLarge(bytes.length, MAX_V1_TRANSACTION_BYTES);
+/** @throws RpcError -32602 when the bytes are not a transaction, or one of a newer version. */
+export function decodeTransaction(bytes: Uint8Array, maxVersion: 0 | 1 = 1): WireTransaction {
+  const most = maxVersion === 1 ? MAX_V1_TRANSACTION_BYTES : MAX_TRANSACTION_BYTES;
+  if (bytes.length > most) throw tooLarge(bytes.length, most);
   let transaction: Transaction;
   let encoded: Uint8Array;
   try {
@@ -67,6 +68,7 @@ export function decodeTransaction(bytes: Uint8Array): WireTransaction {
   }
   if (!equalBytes(encoded, bytes)) throw undecodable();
   const message = decodeMessage(Uint8Array.from(transaction.messageBytes));
+  if (message.version === 1 && maxVersion < 1) throw undecodable();
   if (message.version !== 1 && bytes.length > MAX_TRANSACTION_BYTES) {
     throw tooLarge(bytes.length, MAX_TRANSACTION_BYTES);
   }

@@ -68,7 +68,7 @@ export function nodeSettings(run: Omit<RunNodeOptions, 'prepare' | 'open' | 'des
     windowPrice: run.windowPrice,
     tillSlots: run.tillSlots,
     maxTillSlots: run.maxTillSlots,
-    maxPriorityFee: options.maxPriorityFee,
+    ...(options.maxPriorityFee === undefined ? {} : { maxPriorityFee: options.maxPriorityFee }),
     ...(options.settleFeeShare === undefined
       ? {}
       : {

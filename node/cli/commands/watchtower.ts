@@ -24,7 +24,7 @@ interface WatchtowerCommandOptions extends CommonOptions, LedgerOptions, Outboun
   readonly data: string;
   readonly poll: number;
   readonly once?: true;
-  readonly maxPriorityFee: Lamports;
+  readonly maxPriorityFee?: Lamports;
 }
 
 /** What an account has to keep (890,880) and fees of some twenty answers; with less left, somebody should send more. */
@@ -68,7 +68,7 @@ async function run(files: readonly string[], options: WatchtowerCommandOptions):
     url: options.ledger,
     programId: options.program,
     fetch: policy.fetch('ledger'),
-    maxPriorityFee: options.maxPriorityFee,
+    ...(options.maxPriorityFee === undefined ? {} : { maxPriorityFee: options.maxPriorityFee }),
     log,
   });
   const data = path.resolve(options.data);

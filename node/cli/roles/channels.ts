@@ -50,6 +50,12 @@ export class Channels {
     return this.channelTo(payee);
   }
 
+  /** What `channelTo` would spend for good: transaction fees, at the bank's price. */
+  async openingCost(payee: LedgerAddress): Promise<Amount> {
+    if (this.#open.has(payee)) return amount(0n);
+    return amount(OPENING_LAMPORTS * (await this.#options.reader.bank()).unitsPerLamport);
+  }
+
   /** Adds a deposit's worth to a channel that runs low, and resolves with what the ledger shows then. */
   async topUp(channel: ChannelState): Promise<ChannelState> {
     const { wallet, reader, deposit, log } = this.#options;
@@ -132,6 +138,8 @@ function closing(): RelaymintError {
   });
 }
 
+/** Two transactions of one signature each: open, and close. */
+const OPENING_LAMPORTS = 10_000n;
 const MAX_WAIT_SECONDS = 10n;
 const CLOSE_POLL_MILLIS = 200;
 const SLOWEST_CLOSE_POLL_MILLIS = 5000;

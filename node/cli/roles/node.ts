@@ -8,7 +8,7 @@ import { messageOf } from '../../../core/errors.ts';
 import type { LedgerAddress } from '../../../core/ids.ts';
 import { MAX_OFFER_LIFE_MILLIS } from '../../../core/limits.ts';
 import { systemClock, type Log } from '../../../core/ports.ts';
-import { pricePerMiB, unixMillis, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
+import { amount, pricePerMiB, unixMillis, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
 import { openAccountBook, openBookStore, type AccountBook, type BookStore } from '../../../ledger/accounting/index.ts';
 import {
   startReceiptExport,
@@ -145,6 +145,12 @@ export function relayWindowPrice(own: PricePerMiB): PricePerMiB {
   return pricePerMiB(own * USUAL_HOPS);
 }
 
+/**
+ * What one circuit of ours may pay for channels between its hops: four openings at the usual prices, each with its opening
+ * payment and its transactions, and as much again. Neighbours that trade already ask for nothing.
+ */
+const MAX_SETUP: Amount = amount(400_000n);
+
 /** Well below any challenge period, so that a payer's close request is answered in time. */
 const SETTLEMENT_POLL_MILLIS = 5_000;
 /** A till has free slots for longer than this when it is looked at. */
@@ -238,6 +244,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
       nodeId: identity.nodeId,
       onionKey: keys.onionKey,
       ...(settings.relayPrice === undefined ? {} : { relayPrice: settings.relayPrice }),
+      maxSetup: MAX_SETUP,
       clock,
       log,
     }),

@@ -1,8 +1,8 @@
 /** What a settlement would put on chain now, and what it would cost. Nothing is sent. */
 import type { LedgerWallet } from '../../../ledger/contract.ts';
 import { receiptMessage, receiptSignature } from '../../../ledger/receipt/index.ts';
-import { increaseOf, type Batch } from '../../../ledger/settlement/plan.ts';
-import type { SettlementEngine } from '../../../ledger/settlement/index.ts';
+import { increaseOf } from '../../../ledger/settlement/plan.ts';
+import type { PlannedBatch as Batch, SettlementEngine } from '../../../ledger/settlement/index.ts';
 import type { SolanaLedger } from '../../../ledger/solana/index.ts';
 import type { PlannedBatch, SettlementPlan } from '../control/protocol.ts';
 
@@ -27,7 +27,7 @@ async function planned({ ledger, wallet }: Parts, batch: Batch): Promise<Planned
     message: receiptMessage(receipt),
     signature: receiptSignature(receipt),
   }));
-  const prepared = await wallet.prepareSettle(items, batch.shares);
+  const prepared = await wallet.prepareSettle(items, batch.shares, wallet.address, batch.maxBid);
   return {
     receipts: batch.candidates.map((candidate) => ({
       channel: candidate.channel.id,

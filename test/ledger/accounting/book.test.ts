@@ -124,7 +124,7 @@ describe('the books', () => {
 
   it('remember across a restart what a payer left unpaid, even if the payer has lost its books', async () => {
     link();
-    up(20);
+    up(10);
     earning.close();
     payee = await reopen(payee);
     await payer.book.close();
@@ -132,7 +132,7 @@ describe('the books', () => {
     await rm(payer.directory, { recursive: true });
     payer = await open(payer.directory);
     link();
-    expect(spending.window).toBe(BigInt(PRICE) - ((20n * BigInt(FRAME) * PRICE) >> 20n));
+    expect(spending.window).toBe(BigInt(PRICE) - ((10n * BigInt(FRAME) * PRICE) >> 20n));
   });
 
   it('pay after a restart what was still owed, when the payee remembers it', async () => {

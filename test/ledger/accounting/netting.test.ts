@@ -70,8 +70,8 @@ describe('while traffic flows', () => {
     }
     expect([both.leader.receipts, both.follower.receipts]).toEqual([0, 0]);
     expect(both.leader.earning.netted).toBeGreaterThan(worth(950));
-    // A frame of control for each quarter of a window.
-    expect(both.leader.nets).toBeLessThan(1000 / 15);
+    // A frame of control for each eighth of a window.
+    expect(both.leader.nets).toBeLessThan(1000 / 7.5);
   });
 });
 

@@ -303,7 +303,7 @@ describe('the window', () => {
     const pair = new Pair(PRICE);
     pair.sendUp(FRAME);
     pair.settleDown();
-    for (let i = 0; i < 20; i += 1) pair.sendDown(FRAME);
+    for (let i = 0; i < 10; i += 1) pair.sendDown(FRAME);
     pair.sendUp(FRAME);
     pair.spending.flush();
     const lost = pair.given;

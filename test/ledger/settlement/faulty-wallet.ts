@@ -18,9 +18,9 @@ export class Crash extends Error {}
 /** `at` is told of each step and may throw, or never return. */
 export function withFaults(wallet: LedgerWallet, at: (step: Step) => void | Promise<void>): LedgerWallet {
   const faulty: Pick<LedgerWallet, 'prepareSettle' | 'submit' | 'confirm'> = {
-    async prepareSettle(items, shares): Promise<PreparedTransaction> {
+    async prepareSettle(...settlement): Promise<PreparedTransaction> {
       await at('before prepare');
-      const prepared = await wallet.prepareSettle(items, shares);
+      const prepared = await wallet.prepareSettle(...settlement);
       await at('after prepare');
       return prepared;
     },

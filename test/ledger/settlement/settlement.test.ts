@@ -118,8 +118,11 @@ describe('settling', () => {
   it('happens unasked once the fee is a small enough share of the value, and not before', async () => {
     await inWorld('share', 3, async (world) => {
       const seen = observe(world);
-      const [first, further] = [lamports(10_000n), lamports(2_000n)];
-      const wallet = bidding(world.wallet, { first, further });
+      const [first, further] = [10_000n, 2_000n];
+      const wallet = bidding(world.wallet, {
+        fee: { first: lamports(5_000n), further: lamports(500n) },
+        bid: { first: lamports(first - 5_000n), further: lamports(further - 500n) },
+      });
       const engine = world.engine({ ...seen.options, wallet, policy: { maxFeeShareBps: 100, pollMillis: 5 } });
       // One per cent of a receipt this large is the whole fee.
       const enough = first * 100n;
@@ -147,8 +150,9 @@ describe('settling', () => {
     await inWorld('along', 2, async (world) => {
       const seen = observe(world);
       const engine = world.engine({ ...seen.options, policy: { maxFeeShareBps: 100, pollMillis: 5 } });
-      const { first, further } = await world.wallet.settleFees();
-      expect({ first, further }).toEqual({ first: 5_000n, further: 0n });
+      const { fee, bid } = await world.wallet.settleFees();
+      expect({ fee, bid }).toEqual({ fee: { first: 5_000n, further: 0n }, bid: { first: 0n, further: 0n } });
+      const { first } = fee;
       const enough = first * 100n;
       await world.receive(0, 1n);
       await world.receive(1, enough - 2n);
@@ -163,15 +167,15 @@ describe('settling', () => {
     });
   });
 
-  it('happens unasked when a payer asks to close, whatever is owed', async () => {
+  it('happens unasked when a payer asks to close, as soon as what is owed is worth its fee', async () => {
     await inWorld('closing', 1, async (world) => {
       const seen = observe(world);
       const settled = seen.settled();
       const engine = world.engine({ ...seen.options, policy: { pollMillis: 5 } });
-      await world.receive(0, 777n);
+      await world.receive(0, 5_000n);
       await world.requestClose(0);
       await settled;
-      expect(await world.settledOnChain()).toBe(777n);
+      expect(await world.settledOnChain()).toBe(5_000n);
       await engine.close();
     });
   });
@@ -208,7 +212,7 @@ describe('settling', () => {
     await inWorld('old', 1, async (world) => {
       const seen = observe(world);
       const engine = world.engine({ ...seen.options, policy: { pollMillis: 5, maxAgeMillis: 0 } });
-      const { first } = await world.wallet.settleFees();
+      const { first } = (await world.wallet.settleFees()).fee;
       await world.receive(0, first - 1n);
       await seen.rounds(4);
       expect(await world.settledOnChain()).toBe(0n);
@@ -409,7 +413,7 @@ describe('a channel that its payer closed', () => {
   });
 
   it('is forgotten once that is final, settled or not, and what its wallet left unpaid is not', async () => {
-    await inWorld('forgotten', 2, async (world) => {
+    await inWorld('closed and final', 2, async (world) => {
       await world.receive(0, 500n);
       const engine = world.engine();
       await engine.settleAll();

@@ -176,14 +176,14 @@ describe('a watchtower', () => {
   it.each([1, 16])("settles a payee's other closing channels when one is refused, %s at a time", async (most) => {
     const world = await World.create(server, `one refused ${most}`, 3);
     for (let i = 0; i < 3; i += 1) {
-      await world.receive(i, 5_000n - BigInt(i));
+      await world.receive(i, 6_000n - BigInt(i));
       await world.requestClose(i);
     }
     const watch = await tower('one refused', [await exported(world)], { wallet: narrow(spoiling(world, 0), most) });
     const { answers, failures } = await watch.look(never);
-    expect(answers.map((answer) => answer.amount).toSorted((a, b) => Number(a - b))).toEqual([4_998n, 4_999n]);
+    expect(answers.map((answer) => answer.amount).toSorted((a, b) => Number(a - b))).toEqual([5_998n, 5_999n]);
     expect(failures).toMatchObject([{ code: 'CHANNEL_UNKNOWN' }]);
-    expect(await world.settledOnChain()).toBe(9_997n);
+    expect(await world.settledOnChain()).toBe(11_997n);
     await world.close();
   });
 

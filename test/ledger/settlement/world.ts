@@ -44,7 +44,7 @@ export function sha256(text: string): Uint8Array {
 
 export function connect(
   server: Pick<EmbeddedLedger, 'url'>,
-  options: Partial<Pick<SolanaLedgerOptions, 'fetch' | 'timeoutMillis'>> = {},
+  options: Partial<Pick<SolanaLedgerOptions, 'fetch' | 'timeoutMillis' | 'maxPriorityFee' | 'clock' | 'log'>> = {},
 ): SolanaLedger {
   return openSolanaLedger({ fetch, url: server.url, programId: EMBEDDED_PROGRAM_ID, ...options });
 }
@@ -73,11 +73,10 @@ export function spoiling(world: World, payer: number, when: () => boolean = () =
   const bad = world.payers[payer]?.channel.slot;
   const { wallet } = world;
   return altered(wallet, {
-    prepareSettle: (items, shares, payee) =>
+    prepareSettle: (items, ...rest) =>
       wallet.prepareSettle(
         items.map((item) => (when() && item.slot === bad ? { ...item, slot: empty } : item)),
-        shares,
-        payee,
+        ...rest,
       ),
   });
 }
@@ -112,11 +111,16 @@ export class World {
     this.store = parts.store;
   }
 
-  static async create(server: EmbeddedLedger, label: string, payers: number): Promise<World> {
+  static async create(
+    server: EmbeddedLedger,
+    label: string,
+    payers: number,
+    slots: number = TILL_SLOTS,
+  ): Promise<World> {
     const ledger = connect(server);
     const wallet = payeeWallet(ledger, label);
     await wallet.airdrop(lamports(SOL));
-    await wallet.openTill(TILL_SLOTS);
+    await wallet.openTill(slots);
     const owner = ledger.wallet(walletKeyFromSeed(label, 'site owner'));
     await owner.airdrop(lamports(SOL));
     const name = `${label.replaceAll(/[^a-z0-9]+/g, '-')}.web3`;

@@ -1,13 +1,16 @@
 /** What a transaction bids for its place in a block, on the real program. */
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { channelId } from '../../../core/ids.ts';
 import { amount, lamports } from '../../../core/units.ts';
 import type { Lamports } from '../../../core/units.ts';
+import type { SettleItem } from '../../../ledger/contract.ts';
 import { delegateFromSeed, encodeReceipt } from '../../../ledger/receipt/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import { EMBEDDED_PROGRAM_ID } from '../../../ledger/solana/embedded/index.ts';
 import { generateWalletKey, openSolanaLedger } from '../../../ledger/solana/index.ts';
 import type { SolanaWallet } from '../../../ledger/solana/index.ts';
+import { isVersionOne } from '../../../ledger/solana/version-one.ts';
 import { startLedger } from '../settlement/world.ts';
 import { faultyFetch } from './faulty-fetch.ts';
 import type { Fault } from './faulty-fetch.ts';
@@ -35,6 +38,16 @@ async function walletWhere(fault: Fault, maxPriorityFee?: Lamports): Promise<Sol
   const wallet = ledger.wallet(generateWalletKey());
   await wallet.airdrop(SOL);
   return wallet;
+}
+
+/** Receipts that are as good as any until they are settled. */
+function receiptsOf(count: number): readonly SettleItem[] {
+  const signer = delegateFromSeed(createHash('sha256').update('bids').digest());
+  return Array.from({ length: count }, (_, slot) => {
+    const channel = channelId(new Uint8Array(22).fill(slot));
+    const message = encodeReceipt({ channel, amount: amount(500n), up: 1n, down: 1n });
+    return { slot, delegate: signer.address, message, signature: signer.sign(message) };
+  });
 }
 
 /** Recent blocks asked these micro-lamports for a compute unit. */
@@ -66,8 +79,43 @@ test('the cap is never passed', async () => {
   const { feeLamports } = await wallet.buy(lamports(1000n));
   expect(feeLamports).toBeGreaterThan(BASE_FEE);
   expect(feeLamports).toBeLessThanOrEqual(BASE_FEE + 7_000n);
-  expect((await wallet.settleFees()).first).toBeLessThanOrEqual(2n * BASE_FEE + 7_000n);
+  expect((await wallet.settleFees()).bid.first).toBeLessThanOrEqual(7_000n);
 });
+
+test.each([
+  [undefined, 300n, 300n],
+  [undefined, 3_000_000n, 3_000_000n],
+  [undefined, undefined, 100_000n],
+  [7_000n, 3_000_000n, 7_000n],
+  [7_000n, 300n, 300n],
+  [0n, 3_000_000n, 0n],
+] as const)(
+  'a settlement bids no more than the ledger was told (%s) and than it is told (%s), however dear blocks are: %s',
+  async (cap, told, most) => {
+    const ledger = openSolanaLedger({
+      url: server.url,
+      programId: EMBEDDED_PROGRAM_ID,
+      fetch: faultyFetch(asking(4_000_000_000)),
+      ...(cap === undefined ? {} : { maxPriorityFee: lamports(cap) }),
+    });
+    const wallet = ledger.wallet(generateWalletKey());
+    await wallet.airdrop(SOL);
+    for (const count of [1, 64]) {
+      const items = receiptsOf(count);
+      const prepared = await wallet.prepareSettle(
+        items,
+        [],
+        wallet.address,
+        told === undefined ? undefined : lamports(told),
+      );
+      expect(isVersionOne(prepared.wire)).toBe(count > 1);
+      const bid = (await ledger.feeOf(prepared)) - BASE_FEE;
+      expect(bid).toBeLessThanOrEqual(most);
+      expect(bid).toBeGreaterThanOrEqual((most * 9n) / 10n);
+    }
+    ledger.close();
+  },
+);
 
 test('a cap of zero does not even ask', async () => {
   const asked: string[] = [];
@@ -97,7 +145,8 @@ test('a settlement bids too, and what it said it would cost is enough', async ()
     const message = encodeReceipt({ channel: id, amount: amount(500n), up: 1n, down: 1n });
     return { slot, delegate: signer.address, message, signature: signer.sign(message) };
   });
-  const { first, further } = await payee.settleFees();
+  const { fee, bid } = await payee.settleFees();
+  const [first, further] = [fee.first + bid.first, fee.further + bid.further];
   for (const batch of [items.slice(0, 1), items.slice(1)]) {
     const prepared = await payee.prepareSettle(batch, []);
     await payee.submit(prepared);

@@ -223,6 +223,23 @@ describe('channels', () => {
     expect((await ledger.channel(channel.till, channel.slot))?.settled).toBe(0n);
   });
 
+  /** A wallet where transactions have at most 1,232 bytes. */
+  const onOlderCluster = async (): Promise<{ readonly wallet: SolanaWallet; readonly close: () => Promise<void> }> => {
+    const older = await startEmbeddedLedger({
+      programPath: PROGRAM,
+      programId: EMBEDDED_PROGRAM_ID,
+      maxTransactionVersion: 0,
+    });
+    const there = openSolanaLedger({ fetch, url: older.url, programId: EMBEDDED_PROGRAM_ID });
+    const opened = there.wallet(generateWalletKey());
+    await opened.airdrop(lamports(10n * SOL));
+    const close = async (): Promise<void> => {
+      there.close();
+      await older.close();
+    };
+    return { wallet: opened, close };
+  };
+
   /** Receipts with counters of that many bits each, alike but for their slots. */
   const receipts = (count: number, bits: readonly [number, number, number]): readonly Receipt[] => {
     const [total = 0n, up = 0n, down = 0n] = bits.map((size) => (1n << BigInt(size)) - 1n);
@@ -244,7 +261,7 @@ describe('channels', () => {
   ] as const)(
     'as many receipts as are said to fit do, beside any number of names, with room for a fee: %s',
     async (_title, bits) => {
-      const payee = await wallet();
+      const { wallet: payee, close } = await onOlderCluster();
       for (const names of [0, 1, 7, 8]) {
         const shares = Array.from({ length: names }, (_, index) => ({
           name: `fit-${index}.web3`,
@@ -263,6 +280,7 @@ describe('channels', () => {
         expect(over).toBeGreaterThan(1232 - 12);
         expect(payee.receiptsThatFit(receipts(most - 1, bits), names)).toBe(most - 1);
       }
+      await close();
     },
   );
 
@@ -280,10 +298,11 @@ describe('channels', () => {
   });
 
   test('a batch that does not fit a packet is refused before it is signed', async () => {
-    const payee = await wallet();
+    const { wallet: payee, close } = await onOlderCluster();
     await expect(payee.prepareSettle(items(receipts(40, [27, 37, 37])), [])).rejects.toMatchObject({
       code: 'LIMIT_EXCEEDED',
     });
+    await close();
   });
 
   test('what is no receipt, and a signature that could be written twice, are refused before anything is signed', async () => {

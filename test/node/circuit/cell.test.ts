@@ -1,9 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isRelaymintError } from '../../../core/errors.ts';
-import { MAX_CELL_BYTES } from '../../../core/limits.ts';
+import { MAX_CELL_BYTES, MAX_GRANTS_PER_FRAME } from '../../../core/limits.ts';
 import { nodeId } from '../../../core/ids.ts';
-import { pricePerMiB } from '../../../core/units.ts';
+import { amount, pricePerMiB } from '../../../core/units.ts';
 import {
   CELL_HEADER_BYTES,
   CellType,
@@ -20,8 +20,10 @@ import {
   decodeCreate,
   decodeCreated,
   decodeExtend,
+  decodeGrants,
   encodeCreate,
   encodeExtend,
+  encodeGrants,
 } from '../../../node/circuit/messages.ts';
 import { DestroyReason, decodeEnd, decodeEnding, encodeEnding, ending } from '../../../node/circuit/reason.ts';
 
@@ -31,7 +33,9 @@ function faultOf(decode: () => unknown): 'none' | 'refused' | 'unexpected' {
     decode();
     return 'none';
   } catch (error) {
-    return isRelaymintError(error, 'INVALID_ENCODING', 'PROTOCOL_VIOLATION') ? 'refused' : 'unexpected';
+    return isRelaymintError(error, 'INVALID_ENCODING', 'PROTOCOL_VIOLATION', 'VERSION_UNSUPPORTED')
+      ? 'refused'
+      : 'unexpected';
   }
 }
 
@@ -90,26 +94,51 @@ describe('messages', () => {
   const key = new Uint8Array(32).fill(8);
 
   it('have these golden bytes', () => {
-    expect(Buffer.from(encodeCreate({ price: pricePerMiB(0x0102n), ephemeral: key })).toString('hex')).toBe(
-      `010201000000000000${'08'.repeat(32)}`,
+    const create = { price: pricePerMiB(0x0102n), setup: amount(5n), grant: 0x0304, hops: 6, ephemeral: key };
+    expect(Buffer.from(encodeCreate(create)).toString('hex')).toBe(
+      `02020100000000000005000000000000000403000006${'08'.repeat(32)}`,
     );
     expect(
-      Buffer.from(encodeExtend({ node, price: pricePerMiB(3n), ephemeral: key, addresses: ['/memory/a'] })).toString(
-        'hex',
-      ),
-    ).toBe(`${'07'.repeat(32)}0300000000000000${'08'.repeat(32)}010900${Buffer.from('/memory/a').toString('hex')}`);
+      Buffer.from(
+        encodeExtend({ node, price: pricePerMiB(3n), setup: amount(4n), ephemeral: key, addresses: ['/memory/a'] }),
+      ).toString('hex'),
+    ).toBe(
+      `${'07'.repeat(32)}03000000000000000400000000000000${'08'.repeat(32)}010900${Buffer.from('/memory/a').toString('hex')}`,
+    );
     expect(Buffer.from(encodeEnding(ending(DestroyReason.PRICE, 'dear'))).toString('hex')).toBe('0264656172');
     expect(encodeBegin('echo', Buffer.of(9)).toString('hex')).toBe('046563686f09');
   });
 
   it('round-trip', () => {
-    const extend = { node, price: pricePerMiB(5n), ephemeral: key, addresses: ['/memory/a', '/ip4/127.0.0.1/tcp/1'] };
+    const extend = {
+      node,
+      price: pricePerMiB(5n),
+      setup: amount(6n),
+      ephemeral: key,
+      addresses: ['/memory/a', '/ip4/127.0.0.1/tcp/1'],
+    };
     expect(decodeExtend(encodeExtend(extend))).toEqual(extend);
     expect(decodeBegin(encodeBegin('content', Buffer.from('x')))).toEqual({
       service: 'content',
       params: Buffer.from('x'),
     });
     expect(decodeEnding(encodeEnding(ending(DestroyReason.UNPAID, 'ä'.repeat(80)))).text).toBe('ä'.repeat(50));
+  });
+
+  it('name grants in frames of a bounded size, and refuse one of nothing', () => {
+    const grants = new Map(Array.from({ length: MAX_GRANTS_PER_FRAME + 5 }, (_, index) => [index + 1, index + 7]));
+    const frames: Uint8Array[] = [];
+    encodeGrants(grants, (payload) => frames.push(payload));
+    expect(frames.map(({ length }) => length)).toEqual([8 * MAX_GRANTS_PER_FRAME, 40]);
+    const read = new Map<number, number>();
+    for (const frame of frames) decodeGrants(frame, (circuit, bytes) => read.set(circuit, bytes));
+    expect(read).toEqual(grants);
+    for (const bad of ['', '01', '0100000000000000']) {
+      expect(faultOf(() => decodeGrants(Buffer.from(bad, 'hex'), () => {}))).toBe('refused');
+    }
+    encodeGrants(new Map([[0x0102, 0x030405]]), (payload) => {
+      expect(Buffer.from(payload).toString('hex')).toBe('0201000005040300');
+    });
   });
 
   it('refuse or accept random bytes, and never fail otherwise', () => {
@@ -121,6 +150,7 @@ describe('messages', () => {
       decodeEnd,
       decodeBegin,
       cellData,
+      (bytes) => decodeGrants(bytes, () => {}),
     ];
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 3000 }), fc.nat(decoders.length - 1), (raw, which) => {

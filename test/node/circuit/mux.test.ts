@@ -8,9 +8,10 @@ import {
   CIRCUIT_WINDOW,
   MAX_CELL_BYTES,
   MAX_STREAMS_PER_CIRCUIT,
+  QUIET_GRANT,
   STREAM_WINDOW_INITIAL,
 } from '../../../core/limits.ts';
-import { CELL_HEADER_BYTES, CellType, frameCell } from '../../../node/circuit/cell.ts';
+import { CELL_HEADER_BYTES, CellType, SMALL_CELL, frameCell } from '../../../node/circuit/cell.ts';
 import type { CircuitStream } from '../../../node/circuit/index.ts';
 import { Mux } from '../../../node/circuit/mux.ts';
 import type { MuxStream } from '../../../node/circuit/stream.ts';
@@ -25,6 +26,8 @@ class MuxPair {
   #onFault: (error: RelaymintError) => void = () => {};
   /** Cell bytes handed to each end. */
   readonly carried = { toServer: 0, toOpener: 0 };
+  /** What each end was granted to send towards the other. */
+  readonly credit = { toServer: QUIET_GRANT, toOpener: QUIET_GRANT };
   /** Pauses the flow towards the opener. */
   held = false;
 
@@ -32,15 +35,14 @@ class MuxPair {
     this.faulted = new Promise((resolve) => {
       this.#onFault = resolve;
     });
-    this.opener = this.#mux(() => this.#carry(this.opener, this.server, 'toServer'));
-    this.server = this.#mux(
-      () => this.#carry(this.server, this.opener, 'toOpener'),
-      (service, params, stream, connect) => {
-        connect();
-        onStream(stream, service, Buffer.from(params));
-        return undefined;
-      },
-    );
+    const carryToServer = (): void => this.#carry(this.opener, this.server, 'toServer');
+    const carryToOpener = (): void => this.#carry(this.server, this.opener, 'toOpener');
+    this.opener = this.#mux(carryToServer, 'toOpener', carryToOpener);
+    this.server = this.#mux(carryToOpener, 'toServer', carryToServer, (service, params, stream, connect) => {
+      connect();
+      onStream(stream, service, Buffer.from(params));
+      return undefined;
+    });
   }
 
   release(): void {
@@ -48,8 +50,11 @@ class MuxPair {
     this.#carry(this.server, this.opener, 'toOpener');
   }
 
+  /** `comes`: the direction in which cells come to this end; `more` makes the other end go on. */
   #mux(
     wake: () => void,
+    comes: 'toServer' | 'toOpener',
+    more: () => void,
     serve?: (service: string, params: Buffer, stream: MuxStream, connect: () => void) => undefined,
   ): Mux {
     const mux: Mux = new Mux(
@@ -58,6 +63,11 @@ class MuxPair {
         fail: (error) => this.#fault(mux, error),
         attribute() {},
         control: () => {},
+        granted: () => this.credit[comes],
+        grant: (bytes) => {
+          this.credit[comes] += bytes;
+          setImmediate(more);
+        },
         ...(serve === undefined ? {} : { serve }),
       },
       PRICE,
@@ -69,14 +79,15 @@ class MuxPair {
     for (;;) {
       if (this.held && direction === 'toOpener') return;
       const cell = Buffer.alloc(MAX_CELL_BYTES);
-      const size = from.pull(cell);
+      const size = from.pull(cell, this.credit[direction]);
       if (size === 0) return;
+      this.credit[direction] -= size;
       this.carried[direction] += size;
       from.sent(size);
       setImmediate(() => {
         if (this.faults.length > 0) return;
         try {
-          to.receive(cell.subarray(0, size));
+          to.receive(cell.subarray(0, size), size);
         } catch (error) {
           this.#fault(to, error);
         }
@@ -184,8 +195,10 @@ describe('mux', () => {
     const streams = await Promise.all(Array.from({ length: 100 }, () => pair.opener.open('unread', NOTHING)));
     const before = pair.carried.toServer;
     for (const stream of streams) stream.write(Buffer.alloc(STREAM_WINDOW_INITIAL));
-    await pair.opener.ping();
-    await pair.opener.ping();
+    for (let carried = -1; carried < pair.carried.toServer - 2 * SMALL_CELL;) {
+      carried = pair.carried.toServer;
+      await pair.opener.ping();
+    }
     expect(pair.carried.toServer - before).toBeGreaterThan(CIRCUIT_WINDOW);
     // Node's own buffer in each stream counts as read.
     expect(pair.carried.toServer - before).toBeLessThanOrEqual(CIRCUIT_UNREAD + CIRCUIT_WINDOW + 100 * 80 * 1024);
@@ -215,7 +228,7 @@ describe('mux', () => {
     const stream = await pair.opener.open('unread', NOTHING);
     stream.end();
     await pair.opener.ping();
-    expect(() => pair.server.receive(cellOf(CellType.DATA, stream.id, Buffer.of(1)))).toThrow(
+    expect(() => pair.server.receive(cellOf(CellType.DATA, stream.id, Buffer.of(1)), SMALL_CELL)).toThrow(
       expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }),
     );
   });
@@ -224,10 +237,12 @@ describe('mux', () => {
     ['a stream that was never opened', cellOf(CellType.DATA, 9, Buffer.of(1))],
     ['stream 0', cellOf(CellType.DATA, 0, Buffer.of(1))],
     ['a pong to no ping', cellOf(CellType.PONG, 0, Buffer.alloc(4))],
-    ['circuit credit that was never owed', cellOf(CellType.WINDOW, 0, Buffer.of(1, 0, 0, 0))],
+    ['credit of no stream', cellOf(CellType.WINDOW, 0, Buffer.of(1, 0, 0, 0))],
   ])('refuses %s', (_what, cell) => {
     const pair = new MuxPair(() => {});
-    expect(() => pair.server.receive(cell)).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }));
+    expect(() => pair.server.receive(cell, cell.length)).toThrow(
+      expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }),
+    );
   });
 
   it('ignores what was on its way when a stream ended', async () => {
@@ -272,7 +287,7 @@ describe('mux', () => {
 
 function survives(pair: MuxPair, cell: Buffer): boolean {
   try {
-    pair.server.receive(cell);
+    pair.server.receive(cell, cell.length);
     return true;
   } catch (error) {
     return isRelaymintError(error, 'PROTOCOL_VIOLATION', 'INVALID_ENCODING');

@@ -33,6 +33,8 @@ import {
 } from '../../../node/transport/index.ts';
 
 export const PRICE: PricePerMiB = pricePerMiB(1000n);
+const WINDOW_HOPS = 4n;
+const OPENING_COST = 100n;
 
 export interface NodeSettings {
   /** undefined: does not relay. Default PRICE. */
@@ -44,6 +46,10 @@ export interface NodeSettings {
   /** Wraps the book's accounts, to cheat. */
   readonly wrapMetering?: (metering: Metering) => Metering;
   readonly deposit?: bigint;
+  /** What opening a channel is said to cost. Default OPENING_COST. */
+  readonly openingCost?: bigint;
+  /** The most that our own circuits pay for channels onward. Default: no limit that a test would meet. */
+  readonly maxSetup?: bigint;
   /** What the node adds to a channel that runs low. */
   readonly topUp?: bigint;
   /** Default true. */
@@ -65,9 +71,13 @@ export class TestLedger {
     return this.channels.get(`${till}/${slot}`);
   }
 
+  find(payer: LedgerAddress, payee: LedgerAddress): ChannelState | undefined {
+    return [...this.channels.values()].find((channel) => channel.payer === payer && channel.payee === payee);
+  }
+
   /** The payer's channel to `payee`, opened when there is none. */
   open(payer: LedgerAddress, payee: LedgerAddress, delegate: LedgerAddress, deposit: bigint): ChannelState {
-    const known = [...this.channels.values()].find((channel) => channel.payer === payer && channel.payee === payee);
+    const known = this.find(payer, payee);
     if (known !== undefined) return known;
     const slot = this.channels.size;
     const channel: ChannelState = {
@@ -162,6 +172,8 @@ export class TestNet {
           channel: this.ledger.open(wallet, peerWallet, delegate.address, settings.deposit ?? 10n ** 12n),
           delegate,
         }),
+        openingCost: async (peerWallet) =>
+          amount(this.ledger.find(wallet, peerWallet) === undefined ? (settings.openingCost ?? OPENING_COST) : 0n),
         ...(settings.topUp === undefined
           ? {}
           : { topUp: async (channel: ChannelState) => this.ledger.add(channel, settings.topUp ?? 0n) }),
@@ -172,7 +184,8 @@ export class TestNet {
         book,
         reader: this.ledger,
         channels,
-        price: pricePerMiB(relayPrice ?? prices[0]?.[1] ?? 0n),
+        // As `relayWindowPrice`: a window holds a MiB of a circuit whose hops all ask the same.
+        price: pricePerMiB((relayPrice ?? prices[0]?.[1] ?? 0n) * WINDOW_HOPS),
         idleMillis: 50,
         nets: settings.nets ?? true,
       });
@@ -190,6 +203,7 @@ export class TestNet {
       nodeId: identity.nodeId,
       onionKey,
       ...(relayPrice === undefined ? {} : { relayPrice: pricePerMiB(relayPrice) }),
+      maxSetup: amount(settings.maxSetup ?? 10n ** 9n),
       ...(settings.maxJoinedCircuits === undefined ? {} : { maxJoinedCircuits: settings.maxJoinedCircuits }),
       ...(settings.timing === undefined ? {} : { timing: settings.timing }),
     });

@@ -189,7 +189,6 @@ const TAMPERING: [string, () => (frame: Buffer, send: (frame: Buffer) => void) =
     },
   ],
   ['cuts a frame', () => (frame, send) => send(frame.subarray(0, -16))],
-  ['cuts a frame to nothing', () => (frame, send) => send(frame.subarray(0, FRAME_HEADER_BYTES))],
   ['makes a frame longer', () => (frame, send) => send(Buffer.concat([frame, Buffer.alloc(16)]))],
   [
     'swaps two frames',
@@ -241,6 +240,19 @@ describe('a relay that tampers', () => {
       expect(await hashOf(lively)).toBe(patternHash(500_000));
     },
   );
+});
+
+describe('a relay that sends frames smaller than any cell', () => {
+  it('loses its link: grants are reckoned in whole cells', async () => {
+    const { client, offers, relays } = await net.path(1);
+    const circuit = await client.endpoint.createCircuit(offers, { service: 'source' });
+    const link = relays[0]?.links.get(client.id);
+    if (link === undefined) throw new Error('no link');
+    tamper(link, (frame, send) => send(frame.subarray(0, FRAME_HEADER_BYTES)));
+    circuit.rttMillis().catch(() => {});
+    expect(await link.closed).toMatchObject({ code: 'PROTOCOL_VIOLATION' });
+    expect(await circuit.closed).toMatchObject({ details: { reason: 'LINK_LOST' } });
+  });
 });
 
 describe('a peer that stops serving', () => {

@@ -64,7 +64,7 @@ export const transactionMethods: MethodTable = {
   sendTransaction(chain, params) {
     const [text, config] = parse(params, encodedTransaction, sendConfig);
     checkContext(chain, { minContextSlot: config?.minContextSlot });
-    const transaction = decodeTransaction(decodeWire(text, config?.encoding ?? 'base58'));
+    const transaction = decodeTransaction(decodeWire(text, config?.encoding ?? 'base58'), chain.maxTransactionVersion);
     return chain.send(transaction, { preflight: config?.skipPreflight !== true });
   },
 
@@ -75,7 +75,7 @@ export const transactionMethods: MethodTable = {
     if (replace && config.sigVerify === true) {
       throw RpcError.invalidParams('sigVerify may not be used with replaceRecentBlockhash');
     }
-    const transaction = decodeTransaction(decodeWire(text, config?.encoding ?? 'base58'));
+    const transaction = decodeTransaction(decodeWire(text, config?.encoding ?? 'base58'), chain.maxTransactionVersion);
     const outcome = chain.simulate(transaction, {
       verifySignatures: config?.sigVerify === true,
       anyBlockhash: replace,
@@ -156,7 +156,10 @@ export const transactionMethods: MethodTable = {
     const message = decodeMessage(bytes);
     if (chain.timeline.slotOfBlockhash(message.blockhash) === undefined) return inContext(chain, null);
     // Unsigned, it is tried for its fee alone; whatever else happens to it does not matter.
-    const unsigned = decodeTransaction(withEmptySignatures(bytes, message.signers, message.version));
+    const unsigned = decodeTransaction(
+      withEmptySignatures(bytes, message.signers, message.version),
+      chain.maxTransactionVersion,
+    );
     const { feeLamports } = chain.simulate(unsigned, { verifySignatures: false, anyBlockhash: true });
     return inContext(chain, feeLamports === 0n ? BASE_FEE * BigInt(message.signers) : feeLamports);
   },

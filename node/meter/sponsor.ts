@@ -1,0 +1,84 @@
+/**
+ * What we may have to pay onward for one payer, over all its links: never more than its window covers. A relay promises
+ * before it grants onward, and settles when the bytes have gone on to the payer, or were given back.
+ *
+ * All figures are numerators: bytes x the price we pay onward.
+ */
+import type { LedgerAddress } from '../../core/ids.ts';
+import type { EarningAccount } from '../../ledger/accounting/index.ts';
+
+export interface Sponsor {
+  /** What may still be promised for this payer. */
+  readonly room: bigint;
+  /** So much may have to be paid onward for it. */
+  promise(numerator: bigint): void;
+  /** So much of it went on to the payer, which owes it now, or will not come. */
+  settle(numerator: bigint): void;
+  /** So much of it was paid in vain: the payer owes it from now on. */
+  lose(numerator: bigint): void;
+}
+
+/** Whoever meters nothing promises as it likes. */
+export const UNLIMITED: bigint = 1n << 128n;
+
+export const freeSponsor: Sponsor = {
+  room: UNLIMITED,
+  promise() {},
+  settle() {},
+  lose() {},
+};
+
+export class WalletSponsor implements Sponsor {
+  #promised = 0n;
+  /** The payer's newest account. */
+  #account: EarningAccount;
+
+  constructor(account: EarningAccount) {
+    this.#account = account;
+  }
+
+  get room(): bigint {
+    const room = this.#account.covers - this.#promised;
+    return room > 0n ? room : 0n;
+  }
+
+  get idle(): boolean {
+    return this.#promised === 0n && this.#account.closed;
+  }
+
+  use(account: EarningAccount): void {
+    this.#account = account;
+  }
+
+  promise(numerator: bigint): void {
+    this.#promised += numerator;
+  }
+
+  settle(numerator: bigint): void {
+    this.#promised -= numerator;
+  }
+
+  lose(numerator: bigint): void {
+    this.#promised -= numerator;
+    this.#account.lose(numerator);
+  }
+}
+
+/** One sponsor for each payer that has an account open, or for which something is still promised. */
+export class Sponsors {
+  readonly #byWallet = new Map<LedgerAddress, WalletSponsor>();
+
+  /** `account` is the payer's newest. */
+  of(payer: LedgerAddress, account: EarningAccount): WalletSponsor {
+    const known = this.#byWallet.get(payer);
+    if (known !== undefined) {
+      known.use(account);
+      return known;
+    }
+    // A payer whose last account is closed and for which nothing is promised is like one that never came.
+    for (const [wallet, sponsor] of this.#byWallet) if (sponsor.idle) this.#byWallet.delete(wallet);
+    const sponsor = new WalletSponsor(account);
+    this.#byWallet.set(payer, sponsor);
+    return sponsor;
+  }
+}

@@ -1,0 +1,263 @@
+/** What a peer can bill, take or leave behind: never more than it was granted, and never more than one window. */
+import { once } from 'node:events';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LAYER_BYTES, QUIET_GRANT, STRANGER_WINDOW } from '../../../core/limits.ts';
+import { pricePerMiB } from '../../../core/units.ts';
+import type { SignedOffer } from '../../../node/discovery/index.ts';
+import { FRAME_HEADER_BYTES, FrameType } from '../../../node/link/index.ts';
+import type { Link } from '../../../node/link/index.ts';
+import { PRICE, TestNet, eventually, hashOf, patternHash, readAll, u32 } from './net.ts';
+import type { TestNode } from './net.ts';
+
+const NOTHING = Buffer.alloc(0);
+const LARGE_FRAME = FRAME_HEADER_BYTES + 60 * 1024 + LAYER_BYTES;
+/** What a stranger may owe in the test network: a MiB of four hops at PRICE. */
+const WINDOW = 4n * PRICE * (BigInt(STRANGER_WINDOW) >> 20n);
+
+let net: TestNet;
+beforeEach(() => {
+  net = new TestNet({ metered: true });
+});
+afterEach(() => net.close());
+
+function believing(offer: SignedOffer, price: bigint): SignedOffer {
+  return { ...offer, services: offer.services.map(({ name }) => ({ name, price: pricePerMiB(price) })) };
+}
+
+function linkBetween(from: TestNode, to: TestNode): Link {
+  const link = from.links.get(to.id);
+  if (link === undefined) throw new Error('no link');
+  return link;
+}
+
+/** From now on the node says nothing of this type on the link. */
+function silence(link: Link, type: FrameType): void {
+  const send = link.sendFrame.bind(link);
+  link.sendFrame = (frame, frameType, circuit) => {
+    if (frameType !== type) send(frame, frameType, circuit);
+  };
+}
+
+function paid(node: TestNode): bigint {
+  return sum(node, 'payer');
+}
+
+function earned(node: TestNode): bigint {
+  return sum(node, 'payee');
+}
+
+function sum(node: TestNode, role: 'payer' | 'payee'): bigint {
+  let total = 0n;
+  for (const pair of node.book?.peers() ?? []) if (pair.role === role) total += pair.signed;
+  return total;
+}
+
+/** Sends RELAY frames on a circuit as fast as the link takes them, until it closes or there were enough. @returns bytes sent. */
+async function flood(link: Link, circuit: number, bytes: number): Promise<number> {
+  let sent = 0;
+  while (sent < bytes && link.isOpen) {
+    if (link.queuedBytes < 1 << 20) {
+      link.sendFrame(link.allocFrame(LARGE_FRAME - FRAME_HEADER_BYTES), FrameType.RELAY, circuit);
+      sent += LARGE_FRAME;
+    }
+    await new Promise(setImmediate);
+  }
+  return sent;
+}
+
+describe('a payee that bills', () => {
+  it('on a circuit that its payer destroyed: gets no more than it was granted, and loses its link', async () => {
+    const { client, relays, host, offers } = await net.path(1);
+    const [relay] = relays as [TestNode];
+    const circuit = await client.endpoint.createCircuit(offers, { service: 'echo' });
+    const link = linkBetween(host, relay);
+    silence(link, FrameType.DESTROY);
+    circuit.destroy();
+    await eventually(() => relay.endpoint.stats().destroyed['FINISHED']).toBe(1);
+    const before = { pays: paid(relay), earns: earned(relay) };
+    const sent = await flood(link, 1, 16 * 1024 * 1024);
+    expect(sent).toBeGreaterThan(LARGE_FRAME);
+    expect(await link.closed).toMatchObject({ code: 'GRANT_EXCEEDED' });
+    relay.metering.flush();
+    expect(paid(relay) - before.pays).toBeLessThanOrEqual((BigInt(QUIET_GRANT) * PRICE) >> 20n);
+    expect(paid(relay) - before.pays).toBeLessThanOrEqual(earned(relay) - before.earns + WINDOW);
+  });
+
+  it('frames beyond its grant on a circuit in use: they are not counted, and the link closes', async () => {
+    const { client, host, offers } = await net.path(0);
+    await client.endpoint.createCircuit(offers, { service: 'echo' });
+    const counted = client.book?.peers()[0]?.down;
+    const link = linkBetween(host, client);
+    const frames = Math.floor(QUIET_GRANT / 1048) + 1;
+    for (let i = 0; i < frames; i += 1) link.sendFrame(link.allocFrame(1040), FrameType.RELAY, 1);
+    expect(await link.closed).toMatchObject({ code: 'GRANT_EXCEEDED' });
+    expect((client.book?.peers()[0]?.down ?? 0n) - (counted ?? 0n)).toBeLessThanOrEqual(BigInt(QUIET_GRANT));
+  });
+
+  it.each([
+    ['CREATED', FrameType.CREATED, 64],
+    ['NOTICE', FrameType.NOTICE, 1],
+    ['a long DESTROY', FrameType.DESTROY, 129],
+    ['RELAY frames smaller than any cell', FrameType.RELAY, 16],
+  ])('%s, which needs no grant, again and again: the link closes', async (_what, type, length) => {
+    const { client, host, offers } = await net.path(0);
+    const circuit = await client.endpoint.createCircuit(offers, { service: 'echo' });
+    const link = linkBetween(host, client);
+    for (let i = 0; i < 3; i += 1) link.send(type, 1, Buffer.alloc(length, 7));
+    expect(await link.closed).toMatchObject({ code: 'PROTOCOL_VIOLATION' });
+    await circuit.closed;
+  });
+});
+
+describe('a peer that never answers DESTROY', () => {
+  it('loses its link, and its circuits with it', async () => {
+    const client = await net.node({ relayPrice: undefined, timing: { destroySilenceMillis: 20 } });
+    const { offers, host } = await net.path(0);
+    const circuit = await client.endpoint.createCircuit(offers, { service: 'echo' });
+    const link = linkBetween(host, client);
+    silence(link, FrameType.DESTROY);
+    circuit.destroy();
+    expect(await link.closed).toMatchObject({ code: 'PROTOCOL_VIOLATION' });
+    expect(client.endpoint.stats().initiated).toBe(0);
+  });
+
+  it('behind honest relays costs only its own neighbour the link', async () => {
+    const patient = { timing: { destroySilenceMillis: 100 } };
+    const relays = [await net.node(patient), await net.node(patient)] as const;
+    const { client, host } = await net.path(0);
+    const circuit = await client.endpoint.createCircuit([...relays, host].map((node) => node.offer), {
+      service: 'echo',
+    });
+    const bad = linkBetween(host, relays[1]);
+    silence(bad, FrameType.DESTROY);
+    circuit.destroy();
+    await bad.closed;
+    await eventually(() => relays.map((relay) => relay.endpoint.stats().joined)).toEqual([0, 0]);
+    expect([linkBetween(client, relays[0]).isOpen, linkBetween(relays[0], relays[1]).isOpen]).toEqual([true, true]);
+  });
+});
+
+describe('an accomplice behind a relay', () => {
+  it('at a dear price: the relay pays on no more than it earned and the window of the stranger that asked for it', async () => {
+    const accomplice = await net.node({ relayPrice: undefined, services: { echo: 3n * PRICE } });
+    accomplice.endpoint.register('echo', { price: PRICE }, (stream) => stream.pipe(stream));
+    const { relays } = await net.path(1);
+    const [relay] = relays as [TestNode];
+    for (let round = 0; round < 4; round += 1) {
+      const stranger = await net.node({ relayPrice: undefined });
+      const circuits = await Promise.all(
+        Array.from({ length: 8 }, () =>
+          stranger.endpoint.createCircuit([relay.offer, accomplice.offer], { service: 'echo' }),
+        ),
+      );
+      const before = { pays: paid(relay), earns: earned(relay) };
+      const link = linkBetween(accomplice, relay);
+      const toRelay = linkBetween(stranger, relay);
+      // The stranger asks for much, takes nothing, signs nothing more, and is gone.
+      silence(toRelay, FrameType.RELAY);
+      const streams = circuits.map((circuit) => circuit.openStream('echo', NOTHING).catch(() => undefined));
+      await toRelay.close();
+      await Promise.all(streams);
+      const ids = circuits.map((_circuit, index) => 2 * (8 * round + index) + 1);
+      for (const id of ids) for (let i = 0; i < 14; i += 1) link.send(FrameType.RELAY, id, Buffer.alloc(1040));
+      await eventually(() => relay.endpoint.stats().joined).toBe(0);
+      relay.metering.flush();
+      expect(paid(relay) - before.pays).toBeLessThanOrEqual(earned(relay) - before.earns + WINDOW);
+      await stranger.close();
+      if (!link.isOpen) break;
+    }
+  });
+
+  it('too dear for the window: the circuit is refused, and nobody else is harmed', async () => {
+    const { client, relays, host, offers } = await net.path(1);
+    const [relay] = relays as [TestNode];
+    const good = await client.endpoint.createCircuit(offers, { service: 'source' });
+    const other = await net.node({ relayPrice: undefined });
+    await expect(
+      other.endpoint.createCircuit([relay.offer, believing(host.offer, 100n * PRICE)], { service: 'source' }),
+    ).rejects.toMatchObject({ code: 'WINDOW_EXHAUSTED' });
+    const stream = await good.openStream('source', u32(3_000_000));
+    expect(await hashOf(stream)).toBe(patternHash(3_000_000));
+  });
+
+  it('costs the relay no channel that the stranger did not pay for', async () => {
+    const { client, relays } = await net.path(1, {});
+    const [relay] = relays as [TestNode];
+    const puppet = await net.node({ relayPrice: undefined, services: { echo: PRICE } });
+    puppet.endpoint.register('echo', { price: PRICE }, (stream) => stream.pipe(stream));
+    const mean = await net.node({ relayPrice: undefined, maxSetup: 99n });
+    await expect(mean.endpoint.createCircuit([relay.offer, puppet.offer], { service: 'echo' })).rejects.toMatchObject({
+      code: 'SETUP_UNPAID',
+      details: { total: '100' },
+    });
+    expect(net.ledger.find(relay.wallet, puppet.wallet)).toBeUndefined();
+    const before = earned(relay);
+    await client.endpoint.createCircuit([relay.offer, puppet.offer], { service: 'echo' });
+    expect(net.ledger.find(relay.wallet, puppet.wallet)).toBeDefined();
+    expect(earned(relay) - before).toBeGreaterThanOrEqual(100n);
+  });
+});
+
+describe('a reader that leaves', () => {
+  it('pays for what was on its way when it ends the circuit', async () => {
+    const { client, relays, host, offers } = await net.path(2);
+    const circuit = await client.endpoint.createCircuit(offers, { service: 'source' });
+    const stream = await circuit.openStream('source', u32(64 * 1024 * 1024));
+    await once(stream, 'readable');
+    circuit.destroy();
+    await eventually(() => [...relays, host].map((node) => node.endpoint.stats().joined)).toEqual([0, 0, 0]);
+    for (const node of [client, ...relays]) await eventually(() => node.endpoint.stats().queuedBytes).toBe(0);
+    const losses = (): bigint[] => {
+      for (const node of [client, ...relays]) node.metering.flush();
+      return relays.map((relay) => paid(relay) - earned(relay)).filter((loss) => loss > 0n);
+    };
+    await eventually(losses).toEqual([]);
+    expect(earned(host)).toBeGreaterThan(0n);
+  });
+
+  it('with its link owes it: the relay is never out of pocket by more than the window', async () => {
+    const { relays, host } = await net.path(1);
+    const [relay] = relays as [TestNode];
+    const client = await net.node({ relayPrice: undefined });
+    for (let round = 0; round < 3; round += 1) {
+      const circuit = await client.endpoint.createCircuit([relay.offer, host.offer], { service: 'source' });
+      const stream = await circuit.openStream('source', u32(64 * 1024 * 1024));
+      await once(stream, 'readable');
+      await linkBetween(client, relay).close();
+      await circuit.closed;
+      await eventually(() => relay.endpoint.stats().queuedBytes).toBe(0);
+      relay.metering.flush();
+      expect(paid(relay) - earned(relay)).toBeLessThanOrEqual(WINDOW);
+    }
+  });
+});
+
+describe('a sender', () => {
+  it('gives back what it does not use, so that quiet circuits do not hold the window of busy ones', async () => {
+    const quick = { timing: { grantIdleMillis: 50 } };
+    const { client, relays, offers } = await net.path(1, quick);
+    const [relay] = relays as [TestNode];
+    // Each of these is granted hundreds of KiB, uses a little of it, and rests.
+    for (let index = 0; index < 24; index += 1) {
+      const circuit = await client.endpoint.createCircuit(offers, { service: 'echo' });
+      const stream = await circuit.openStream('echo', NOTHING);
+      stream.end('a little');
+      expect((await readAll(stream)).toString()).toBe('a little');
+    }
+    expect(relay.endpoint.stats().relayed).toBe(24);
+    const busy = await client.endpoint.createCircuit(offers, { service: 'source' });
+    const stream = await busy.openStream('source', u32(5_000_000));
+    expect(await hashOf(stream)).toBe(patternHash(5_000_000));
+  });
+
+  it('without a grant for its largest cell makes do with smaller ones', async () => {
+    const { client, offers } = await net.path(3);
+    const circuits = await Promise.all(
+      Array.from({ length: 6 }, () => client.endpoint.createCircuit(offers, { service: 'source' })),
+    );
+    const hashes = await Promise.all(
+      circuits.map(async (circuit) => hashOf(await circuit.openStream('source', u32(1_500_000)))),
+    );
+    expect(hashes).toEqual(circuits.map(() => patternHash(1_500_000)));
+  });
+});
