@@ -125,9 +125,12 @@ describe('a peer that never answers DESTROY', () => {
     const patient = { timing: { destroySilenceMillis: 100 } };
     const relays = [await net.node(patient), await net.node(patient)] as const;
     const { client, host } = await net.path(0);
-    const circuit = await client.endpoint.createCircuit([...relays, host].map((node) => node.offer), {
-      service: 'echo',
-    });
+    const circuit = await client.endpoint.createCircuit(
+      [...relays, host].map((node) => node.offer),
+      {
+        service: 'echo',
+      },
+    );
     const bad = linkBetween(host, relays[1]);
     silence(bad, FrameType.DESTROY);
     circuit.destroy();
