@@ -94,7 +94,7 @@ export const CIRCUIT_BUILD_HIDDEN_MILLIS = 120_000;
 // --- money ------------------------------------------------------------------------------------------------------------
 /** Bytes whose value a stranger may owe: the loss bound. */
 export const STRANGER_WINDOW: number = MIB;
-/** Bytes whose value the best-settled peer may owe. */
+/** Bytes whose value any peer may owe, whatever it burned: more than this is not on its way between two receipts. */
 export const MAX_WINDOW: number = 16 * MIB;
 /** What a relay or host asks unless told otherwise, base units per MiB: what there is to go by before a market is known. */
 export const USUAL_PRICE: PricePerMiB = pricePerMiB(10_000n);
@@ -116,6 +116,12 @@ export const SPEND_LIMIT: Amount = amount(50_000_000n);
 export const MAX_BUDGET_ENTRIES = 1024;
 /** Accounts kept in memory; older idle ones are on disk only. */
 export const MAX_ACCOUNTS = 10_000;
+/**
+ * Wallets whose arrears a payee remembers, about 100 bytes each: more than its books hold channels, so that one with a channel
+ * always has a place. Of the others the one that was heard of longest ago gives way. That is no gain: what it took was covered by
+ * what it burned for the channel that is over, and the next channel's window is what it burns for that.
+ */
+export const MAX_DEBTORS = 16_384;
 /** A settlement bids at most this part of what it moves for its place in a full block: the rest is what it is settled for. */
 export const BID_PARTS = 10n;
 /** Lamports that a settlement bids at most when nothing in it is about to be lost: twenty times the base fee, for it can wait. */

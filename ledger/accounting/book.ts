@@ -71,10 +71,10 @@ class Book implements AccountBook {
       terms,
       given: entry.latest,
       before,
-      exposed: entry.exposed,
+      exposed: entry.owed,
       sink,
       keep: (receipt) => this.#store.give(receipt),
-      expose: (debt) => this.#store.setExposed(channel.id, debt),
+      expose: (debt) => this.#store.setOwed(channel.id, debt),
       onLow: (low, left) => this.onLow(low, left),
     });
     this.#spending.set(channel.id, account);
@@ -83,19 +83,25 @@ class Book implements AccountBook {
 
   openEarning({ peer, channel, price, nets = false }: OpenEarning): EarningAccount {
     this.#ensureUsable(channel);
+    this.#store.ensureWritable();
     const before = this.#earning.get(channel.id);
     before?.close();
     const entry = this.#store.enter('payee', peer, channel);
+    const { payer, settled } = entry.channel;
+    const windowNow = (paid: bigint): Amount =>
+      windowFor(entry.channel, { paid, arrears: this.#store.arrearsOf(payer), price });
     const account = new Earning({
       peer,
       channel: entry.channel,
       held: entry.latest,
       before,
-      arrears: entry.arrears,
-      window: windowFor(entry, price),
+      owed: entry.owed,
+      window: windowNow(entry.latest?.amount ?? settled),
+      windowNow,
       nets,
-      hold: (receipt, arrears, earned, written) => this.#store.hold(receipt, arrears, earned, written),
-      setArrears: (arrears) => this.#store.setArrears(channel.id, arrears),
+      hold: (receipt, madeGood, earned, written) => this.#store.hold(receipt, madeGood, earned, written),
+      leaveUnpaid: (unpaid) => this.#store.leaveUnpaid(channel.id, unpaid),
+      lose: (lost) => this.#store.lose(payer, lost),
       refresh: () => this.#refresh(channel.id),
       flushed: () => this.#store.flushed(),
     });

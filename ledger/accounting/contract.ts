@@ -103,13 +103,11 @@ export interface EarningAccount {
   readonly covers: bigint;
   /** `covers` rose. One listener. */
   onRoom: () => void;
-  /** So much was paid onward for this payer in vain (a numerator): arrears. Allowed after `close` too. */
-  lose(numerator: bigint): void;
   /** May a frame of this size go down now? false = the window is full, wait for `onOpen`. */
   canSendDown(frameBytes: number, price: PricePerMiB): boolean;
   /** Counts a frame that goes down, whether or not `canSendDown` was asked. */
   sentDown(frameBytes: number, price: PricePerMiB): void;
-  /** This many of the counted bytes were for content of that name (royalty attribution); stored with the next receipt, in the same write. */
+  /** This many of the counted bytes were for content of that name (royalty attribution); stored with the receipt that pays for them, in the same write. */
   attribute(name: string, frameBytes: number, price: PricePerMiB): void;
   /** Something on this account was attributed to a name on this link. */
   readonly named: boolean;
@@ -133,9 +131,14 @@ export interface EarningAccount {
   onFault: (error: RelaymintError) => void;
   counts(): AccountCounts;
   readonly closed: boolean;
+  /**
+   * We had to pay onward for this payer, and it will not pay us for it: so much (a numerator, bytes x price) is added to the arrears
+   * of its wallet. After `close` too.
+   */
+  lose(numerator: bigint): void;
   /** Resolves once every receipt received so far is on disk. */
   flushed(): Promise<void>;
-  /** The link ended. What the payer had not signed becomes arrears that shrink its next window. Harmless when repeated. */
+  /** The link ended. What the payer had not signed becomes arrears of its wallet, which shrink its next windows. Harmless when repeated. */
   close(): void;
 }
 
@@ -153,7 +156,7 @@ export interface OpenEarning {
   readonly peer: NodeId;
   /** The payer's channel in our till, read from the ledger (never from the peer). */
   readonly channel: ChannelState;
-  /** Our own offer: one MiB at this price is a stranger's window. */
+  /** Our own offer: no window is wider than 16 MiB at this price. */
   readonly price: PricePerMiB;
   /** We are ready to net what the payer owes against what we owe it. Default false. */
   readonly nets?: boolean;
@@ -176,11 +179,14 @@ export interface AccountBook extends AsyncDisposable {
    * @throws RelaymintError CHANNEL_CLOSING, RECEIPT_INVALID (the held receipt is not signed by us), LIMIT_EXCEEDED, CLOSED.
    */
   openSpending(options: OpenSpending, sink: ReceiptSink): SpendingAccount;
-  /** Opens our side of a channel that pays us. @throws RelaymintError CHANNEL_CLOSING, LIMIT_EXCEEDED, CLOSED. */
+  /**
+   * Opens our side of a channel that pays us.
+   * @throws RelaymintError CHANNEL_CLOSING, LIMIT_EXCEEDED, CLOSED; STORAGE_FULL, STORAGE_FAILED while the books cannot be written.
+   */
   openEarning(options: OpenEarning): EarningAccount;
   /** Tells the accounts of a channel what the ledger shows now (a top-up, a settlement, a close request). */
   update(channel: ChannelState): void;
-  /** The ledger closed this channel before its newest receipt was settled: ends its account and drops its records. */
+  /** The ledger closed this channel for good: ends its account and drops its records, but for what its wallet left unpaid. */
   forget(channel: ChannelState): void;
   /** Every channel this book knows, live or not, from memory and disk. */
   peers(): readonly PairCounts[];

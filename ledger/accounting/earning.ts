@@ -20,7 +20,6 @@ import type { Figures } from './refusal.ts';
 import { headroom, NUMERATOR_BITS, Tally } from './tally.ts';
 import { DEBT_PARTS, windowAfter } from './terms.ts';
 import type { Terms } from './terms.ts';
-import { ARREARS_PARTS } from './window.ts';
 
 /** Times the ledger is asked again before a receipt above the deposit is a fault: a read may lag behind a top-up. */
 const DEPOSIT_READS = 3;
@@ -32,20 +31,25 @@ export interface EarningParts {
   readonly held: SignedReceipt | undefined;
   /** The account as it was when the last link ended, when this process still remembers it. */
   readonly before: Earning | undefined;
-  /** In sixteenths of a base unit; what `before` left unpaid is in it. */
-  readonly arrears: bigint;
-  /** What this payer may owe, its arrears taken off. */
+  /** What the last link left unpaid: a part of the wallet's arrears that its payer may make good now. */
+  readonly owed: bigint;
+  /** What this payer may owe, its wallet's arrears taken off. */
   readonly window: Amount;
+  /** The same, once the wallet's arrears or what was `paid` changed. */
+  readonly windowNow: (paid: bigint) => Amount;
   /** We are ready to net what it owes. */
   readonly nets: boolean;
-  /** Puts a receipt on disk with sync, together with the arrears that remain and what names earned. */
+  /** Puts a receipt on disk with sync, together with what it made good of the arrears and what names earned. */
   readonly hold: (
     receipt: SignedReceipt,
-    arrears: bigint,
+    madeGood: bigint,
     earned: ReadonlyMap<string, bigint>,
     written: (error: RelaymintError | undefined) => void,
   ) => void;
-  readonly setArrears: (arrears: bigint) => void;
+  /** The link ended and left this much unpaid: it is added to the wallet's arrears. Base units. */
+  readonly leaveUnpaid: (unpaid: bigint) => void;
+  /** We paid so much onward for this payer in vain: it is added to the wallet's arrears. Base units. */
+  readonly lose: (lost: bigint) => void;
   /** Asks the ledger for the deposit; `update` follows, or nothing. */
   readonly refresh: () => void;
   readonly flushed: () => Promise<void>;
@@ -59,10 +63,11 @@ export class Earning implements EarningAccount {
   onFault: (error: RelaymintError) => void = () => {};
   readonly #parts: EarningParts;
   readonly #verify: ReceiptVerifier;
-  readonly #earnings = new Earnings();
+  readonly #earnings: Earnings;
   #channel: ChannelState;
   #window: bigint;
-  #arrears: bigint;
+  /** Lost onward and not booked yet: less than a base unit, as a numerator. */
+  #lostPart = 0n;
   #up: Tally;
   #down: Tally;
   /** The newest receipt that passed every check: synced, or on its way there. */
@@ -108,8 +113,9 @@ export class Earning implements EarningAccount {
     this.#up = new Tally(base.up, base.amount << NUMERATOR_BITS, false);
     this.#down = new Tally(base.down, 0n, true);
     this.#acceptedUp = this.#up.numerator;
-    this.#arrears = parts.arrears;
     this.#window = parts.window;
+    // What names earned on the last link is owed to them if its payer pays for it now.
+    this.#earnings = before?.takeEarnings() ?? new Earnings();
     const last = before?.owed();
     this.terms = {
       window: parts.window,
@@ -163,9 +169,11 @@ export class Earning implements EarningAccount {
   }
 
   lose(numerator: bigint): void {
-    if (numerator <= 0n) return;
-    const units = (numerator + (1n << NUMERATOR_BITS) - 1n) >> NUMERATOR_BITS;
-    this.#setArrears(this.#arrears + units * ARREARS_PARTS);
+    this.#lostPart += numerator;
+    const units = this.#lostPart >> NUMERATOR_BITS;
+    if (units <= 0n) return;
+    this.#lostPart -= units << NUMERATOR_BITS;
+    this.#parts.lose(units);
     this.#lost += units;
     this.#measure();
   }
@@ -186,7 +194,7 @@ export class Earning implements EarningAccount {
         return;
       }
     }
-    this.#resuming = false;
+    this.#begin();
     down.add(frameBytes, price);
     this.#measure();
   }
@@ -264,12 +272,17 @@ export class Earning implements EarningAccount {
     if (this.#closed) return;
     this.#closed = true;
     this.#headroom = -1;
+    // Before the first frame what the last link left stays as it was: the payer may still make it good.
+    if (this.#resuming) return;
+    // Fractions of a base unit are nothing: an honest payer leaves one at the end of each link, and it is less than the link cost.
     // Nothing was done for a charge that was not paid.
-    const unpaid = this.#numerator - ((this.#accepted.amount + this.#chargeUnsigned) << NUMERATOR_BITS);
-    if (unpaid <= 0n) return;
-    // Rounded up: fractions of a base unit left behind again and again would otherwise be credit without end.
-    const parts = (unpaid * ARREARS_PARTS + (1n << NUMERATOR_BITS) - 1n) >> NUMERATOR_BITS;
-    this.#setArrears(this.#arrears + parts);
+    const unpaid = (this.#numerator >> NUMERATOR_BITS) - this.#accepted.amount - this.#chargeUnsigned;
+    this.#parts.leaveUnpaid(unpaid > 0n ? unpaid : 0n);
+  }
+
+  /** What names earned and no receipt has paid for yet, for the account that follows this one. */
+  takeEarnings(): Earnings {
+    return this.#earnings;
   }
 
   /** The ledger shows the channel anew. */
@@ -303,7 +316,7 @@ export class Earning implements EarningAccount {
 
   #receivedUpChecked(frameBytes: number, price: PricePerMiB): UpVerdict {
     if (this.#closed) return 'cut';
-    this.#resuming = false;
+    this.#begin();
     const unsigned = this.#payableUp - this.#acceptedUp;
     const cost = BigInt(frameBytes) * price;
     const window = this.#window << NUMERATOR_BITS;
@@ -392,23 +405,34 @@ export class Earning implements EarningAccount {
 
   #accept(receipt: SignedReceipt): void {
     const paid = receipt.amount - this.#accepted.amount;
-    let forgiven = paid;
+    const due = this.#resuming ? BigInt(this.terms.due) << NUMERATOR_BITS : this.#numerator;
+    const earned = this.#earnings.take(paid << NUMERATOR_BITS, due - (this.#accepted.amount << NUMERATOR_BITS));
+    let madeGood = 0n;
     if (this.#resuming) {
-      this.#resuming = false;
+      this.#begin();
+      madeGood = paid < this.#parts.owed ? paid : this.#parts.owed;
       this.#up = new Tally(receipt.up, receipt.amount << NUMERATOR_BITS, false);
       this.#down = new Tally(receipt.down, 0n, true);
-      const window = windowAfter(this.terms, receipt.amount);
-      forgiven += (window - this.#window) * (ARREARS_PARTS - 1n);
-      this.#window = window;
       this.#acceptedUp = this.#payableUp;
     }
     this.#accepted = receipt;
     this.#down.trim(receipt.down);
-    this.#arrears = this.#arrears > forgiven ? this.#arrears - forgiven : 0n;
-    this.#parts.hold(receipt, this.#arrears, this.#earnings.take(), (error) => {
+    this.#parts.hold(receipt, madeGood, earned, (error) => {
       if (error !== undefined) this.onFault(error);
       else this.#opened(receipt.amount);
     });
+    if (madeGood > 0n) {
+      // Both ends reckon the same window from the same terms; a wallet that owes more than it burned gets no more than is left.
+      const [stated, left] = [windowAfter(this.terms, receipt.amount), this.#parts.windowNow(receipt.amount)];
+      this.#window = stated < left ? stated : left;
+    }
+  }
+
+  /** The link carries its first frame, or paid for what the last one left: what was not paid by then is not owed on it any more. */
+  #begin(): void {
+    if (!this.#resuming) return;
+    this.#resuming = false;
+    this.#earnings.drop();
   }
 
   #unpark(): void {
@@ -441,10 +465,5 @@ export class Earning implements EarningAccount {
     if (!this.#waiting || !this.#covered) return;
     this.#waiting = false;
     this.onOpen();
-  }
-
-  #setArrears(arrears: bigint): void {
-    this.#arrears = arrears;
-    this.#parts.setArrears(arrears);
   }
 }

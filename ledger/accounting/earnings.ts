@@ -1,4 +1,4 @@
-/** What content names earned on one account since its last receipt. One addition a frame while the name stays the same. */
+/** What content names earned on one account and no receipt has paid for yet. One addition a frame while the name stays the same. */
 import type { PricePerMiB } from '../../core/units.ts';
 
 const NO_PRICE = 0n as PricePerMiB;
@@ -19,12 +19,36 @@ export class Earnings {
     this.#run += frameBytes;
   }
 
-  /** All numerators so far; begins anew. */
-  take(): ReadonlyMap<string, bigint> {
+  /**
+   * What names get of a receipt that pays `paid` of `due`, both numerators: the same part of what each earned, at most `paid` in all.
+   * The rest stays, for the next receipt.
+   */
+  take(paid: bigint, due: bigint): ReadonlyMap<string, bigint> {
     this.#fold();
     const totals = this.#totals;
-    if (totals.size > 0) this.#totals = new Map();
-    return totals;
+    if (totals.size === 0) return totals;
+    let whole = due;
+    let earned = 0n;
+    for (const numerator of totals.values()) earned += numerator;
+    if (whole < earned) whole = earned;
+    if (paid >= whole) {
+      this.#totals = new Map();
+      return totals;
+    }
+    const taken = new Map<string, bigint>();
+    for (const [name, numerator] of totals) {
+      const part = (numerator * paid) / whole;
+      if (part === 0n) continue;
+      taken.set(name, part);
+      totals.set(name, numerator - part);
+    }
+    return taken;
+  }
+
+  /** Nobody pays for it any more. */
+  drop(): void {
+    this.#run = 0;
+    if (this.#totals.size > 0) this.#totals = new Map();
   }
 
   #fold(): void {

@@ -25,13 +25,14 @@ export interface Entry {
   readonly channel: ChannelState;
   /** The newest receipt: given when we are the payer, held when we are the payee. */
   readonly latest: SignedReceipt | undefined;
-  /** Payer: what we may owe beyond `latest`: the window while a link lives, the debt itself once it ended. */
-  readonly exposed: Amount;
-  /** Payee: what this payer left unpaid, in sixteenths of a base unit. */
-  readonly arrears: bigint;
+  /**
+   * Beyond `latest`. Payer: what we may owe, the window while a link lives, the debt itself once it ended. Payee: what the
+   * last link left unpaid, a part of the wallet's arrears: its payer makes it good by paying for it when the next begins.
+   */
+  readonly owed: Amount;
 }
 
-/** role u8 | peer 32 | channel 22 | till, payee, payer, delegate 32 each | slot u16 | generation u32 | deposit, opening, settled, settled up, settled down u64 | close at i64, -1 for none | exposed u64. */
+/** role u8 | peer 32 | channel 22 | till, payee, payer, delegate 32 each | slot u16 | generation u32 | deposit, opening, settled, settled up, settled down u64 | close at i64, -1 for none | owed u64. */
 const ENTRY_BYTES = 1 + KEY_BYTES + CHANNEL_ID_BYTES + 4 * KEY_BYTES + 2 + 4 + 5 * 8 + 8 + 8;
 const ROLES = ['payer', 'payee'] as const;
 const WIDE_BYTES = 16;
@@ -40,8 +41,8 @@ export function encodeEntry({
   role,
   peer,
   channel,
-  exposed,
-}: Pick<Entry, 'role' | 'peer' | 'channel' | 'exposed'>): Uint8Array {
+  owed,
+}: Pick<Entry, 'role' | 'peer' | 'channel' | 'owed'>): Uint8Array {
   return new Writer(ENTRY_BYTES)
     .u8(ROLES.indexOf(role))
     .bytes(nodeIdBytes(peer))
@@ -58,12 +59,12 @@ export function encodeEntry({
     .u64(channel.settledUp)
     .u64(channel.settledDown)
     .i64(channel.closeAt ?? -1n)
-    .u64(exposed)
+    .u64(owed)
     .finish();
 }
 
 /** @throws RelaymintError INVALID_ENCODING. */
-export function decodeEntry(value: Uint8Array): Pick<Entry, 'role' | 'peer' | 'channel' | 'exposed'> {
+export function decodeEntry(value: Uint8Array): Pick<Entry, 'role' | 'peer' | 'channel' | 'owed'> {
   const reader = new Reader(value, 'channel record');
   const role = ROLES[reader.u8()];
   if (role === undefined) throw new RelaymintError('INVALID_ENCODING', 'Malformed channel record: unknown role.');
@@ -83,9 +84,9 @@ export function decodeEntry(value: Uint8Array): Pick<Entry, 'role' | 'peer' | 'c
     settledDown: reader.u64(),
     closeAt: closeTime(reader.i64()),
   };
-  const exposed = amount(reader.u64());
+  const owed = amount(reader.u64());
   reader.end();
-  return { role, peer, channel, exposed };
+  return { role, peer, channel, owed };
 }
 
 /** A whole number up to 2^128-1, little-endian: numerators outgrow 64 bits. */

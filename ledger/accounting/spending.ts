@@ -11,7 +11,7 @@ import type { Figures } from './refusal.ts';
 import { headroom, MAX_PRICE_RUNS, NUMERATOR_BITS, Tally } from './tally.ts';
 import { DEBT_PARTS, windowAfter } from './terms.ts';
 import type { Terms } from './terms.ts';
-import { DEPOSIT_PARTS } from './window.ts';
+import { ownWindow } from './window.ts';
 
 /** Data leaves this part of a window of the deposit to frames that end circuits. */
 const RESERVE_PARTS = 16n;
@@ -79,13 +79,13 @@ export class Spending implements SpendingAccount {
       this.#down = new Tally(base.down, 0n, true);
     }
     const due = this.#numerator >> NUMERATOR_BITS;
-    this.window = windowAfter(terms, due);
+    // A payee may state any window; it is believed as far as this node would grant it itself.
+    this.window = ownWindow(channel, windowAfter(terms, due), due);
     this.#trigger = (this.window << NUMERATOR_BITS) / DEBT_PARTS;
     if (due > this.#signed) this.#pay();
     else if (base === latest && latest.amount > terms.paid) parts.sink(latest);
     this.#measure();
-    const part = channel.deposit > this.#signed ? (channel.deposit - this.#signed) / DEPOSIT_PARTS : 0n;
-    parts.expose(amount(this.window < part ? this.window : part));
+    parts.expose(this.window);
   }
 
   get channel(): ChannelState {
@@ -328,7 +328,7 @@ export class Spending implements SpendingAccount {
 
 /**
  * We died and do not know what we owed beyond our newest receipt; the payee says it. An honest one says no more than
- * the window it granted, a liar gains no more than that by it, and without it our credit would be gone.
+ * the window it granted, a liar gains no more by it than the window that we ourselves would have granted, and without it our credit would be gone.
  */
 function claimed(terms: Terms, base: Figures, exposed: bigint): Figures | undefined {
   const claim = terms.due - base.amount;

@@ -1,42 +1,77 @@
-/** The books: what is kept of each channel, in memory and (by `ledger/receipt/store.ts`) on disk. */
+/** The books: what is kept of each channel, in memory and (by `ledger/books`) on disk. */
 import { RelaymintError } from '../../core/errors.ts';
-import type { ChannelId, NodeId } from '../../core/ids.ts';
-import { MAX_ACCOUNTS, MAX_EARNING_NAMES } from '../../core/limits.ts';
+import { ledgerAddress } from '../../core/ids.ts';
+import type { ChannelId, LedgerAddress, NodeId } from '../../core/ids.ts';
+import { MAX_ACCOUNTS, MAX_DEBTORS, MAX_EARNING_NAMES } from '../../core/limits.ts';
 import { amount } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
+import { GroupedStore, inspect } from '../books/store.ts';
+import type { Change, Findings, StoreOptions, Written } from '../books/store.ts';
 import type { ChannelState } from '../contract.ts';
 import type { Receipt, SignedReceipt } from '../receipt/index.ts';
-import { decodeSignedReceipt } from '../receipt/index.ts';
-import { GroupedStore } from '../receipt/store.ts';
-import type { Change, Written } from '../receipt/store.ts';
+import { decodeSignedReceipt, isNewer, receiptAmount } from '../receipt/index.ts';
 import { decodeEntry, decodeWide, encodeEntry, encodeWide } from './entry.ts';
 import type { Entry } from './entry.ts';
 
 /** What a name earned since it was last settled: a numerator, bytes x price. */
 export type Shares = ReadonlyMap<string, bigint>;
 
-const FORMAT = Uint8Array.of(1);
-/** Keys on disk. A channel has at most three records. */
+/** Keys on disk. A channel has two records, a wallet that left something unpaid one. */
 const KEY = {
-  format: 'format',
   channel: 'channel/',
-  receipt: 'receipt/',
+  /** We are the payee. */
+  held: 'held/',
+  /** We are the payer. */
+  given: 'given/',
   arrears: 'arrears/',
   share: 'share/',
   settlement: 'settlement/',
 } as const;
 
-/** Opens (or creates) the books in a directory. @throws RelaymintError FILE_IN_USE, STORAGE_FAILED, VERSION_UNSUPPORTED. */
-export async function openBookStore(directory: string): Promise<BookStore> {
-  const store = await GroupedStore.open(directory);
+/**
+ * Opens (or creates) the books in a directory. What is wrong with them is mended as far as it goes, and said in the log and in
+ * `findings`.
+ * @throws RelaymintError FILE_IN_USE, STORAGE_FAILED, STORAGE_FULL, VERSION_UNSUPPORTED.
+ */
+export async function openBookStore(
+  directory: string,
+  options: Omit<StoreOptions, 'worthOf'> = {},
+): Promise<BookStore> {
+  const store = await GroupedStore.open(directory, { ...options, worthOf });
   try {
-    const book = new BookStore(store);
-    await book.load(directory);
-    return book;
+    return new BookStore(store);
   } catch (error) {
     await store.close();
     throw error;
   }
+}
+
+/** What stands in books that no process has open. */
+export interface Inspection extends Findings {
+  /** There are none. */
+  readonly absent: boolean;
+  readonly channels: number;
+  /** Receipts held, and what they pay in all, settled or not. */
+  readonly held: number;
+  readonly heldAmount: Amount;
+}
+
+/** Reads books without changing anything. @throws RelaymintError as `openBookStore`. */
+export async function inspectBooks(directory: string): Promise<Inspection> {
+  const { entries, ...findings } = await inspect(directory, worthOf);
+  let [channels, held, heldAmount] = [0, 0, 0n];
+  for (const [key, value] of entries) {
+    if (key.startsWith(KEY.channel)) channels += 1;
+    if (!key.startsWith(KEY.held)) continue;
+    held += 1;
+    heldAmount += worthOf(key, value);
+  }
+  return { ...findings, channels, held, heldAmount: amount(heldAmount) };
+}
+
+/** Receipts held are what books must not lose. */
+function worthOf(key: string, payload: Uint8Array): bigint {
+  return key.startsWith(KEY.held) ? receiptAmount(payload) : 0n;
 }
 
 /** Whoever works with the entries of a store. */
@@ -50,37 +85,40 @@ export interface EntryUsers {
 export class BookStore implements AsyncDisposable {
   readonly #store: GroupedStore;
   readonly #entries = new Map<ChannelId, Entry>();
+  /** What wallets left unpaid, base units, in the order in which they were heard of. */
+  readonly #arrears = new Map<LedgerAddress, bigint>();
   readonly #shares = new Map<string, bigint>();
   readonly #settlements = new Map<string, Uint8Array>();
+  /** Receipts whose channel's record was lost: they wait for the channel to be entered again. */
+  readonly #receipts = new Map<string, SignedReceipt>();
 
-  /** Use `openBookStore`. */
+  /** Use `openBookStore`. @throws RelaymintError INVALID_ENCODING. */
   constructor(store: GroupedStore) {
     this.#store = store;
+    const entries: Pick<Entry, 'role' | 'peer' | 'channel' | 'owed'>[] = [];
+    for (const [key, value] of store.entries()) {
+      const name = key.slice(key.indexOf('/') + 1);
+      if (key.startsWith(KEY.channel)) entries.push(decodeEntry(value));
+      else if (key.startsWith(KEY.held) || key.startsWith(KEY.given)) {
+        this.#receipts.set(key, decodeSignedReceipt(value));
+      } else if (key.startsWith(KEY.arrears)) {
+        this.#arrears.set(ledgerAddress(name), decodeWide(value));
+      } else if (key.startsWith(KEY.share)) this.#shares.set(name, decodeWide(value));
+      else if (key.startsWith(KEY.settlement)) this.#settlements.set(name, Uint8Array.from(value));
+    }
+    for (const entry of entries) {
+      this.#entries.set(entry.channel.id, { ...entry, latest: this.#takeReceipt(entry.role, entry.channel.id) });
+    }
   }
 
-  async load(directory: string): Promise<void> {
-    let known = false;
-    const receipts = new Map<string, SignedReceipt>();
-    const arrears = new Map<string, bigint>();
-    const channels: [string, Uint8Array][] = [];
-    for await (const [key, value] of this.#store.entries('')) {
-      if (key === KEY.format) known = value.length === 1 && value[0] === FORMAT[0];
-      else if (key.startsWith(KEY.receipt)) receipts.set(key.slice(KEY.receipt.length), decodeSignedReceipt(value));
-      else if (key.startsWith(KEY.arrears)) arrears.set(key.slice(KEY.arrears.length), decodeWide(value));
-      else if (key.startsWith(KEY.channel)) channels.push([key.slice(KEY.channel.length), value]);
-      else if (key.startsWith(KEY.share)) this.#shares.set(key.slice(KEY.share.length), decodeWide(value));
-      else if (key.startsWith(KEY.settlement)) this.#settlements.set(key.slice(KEY.settlement.length), value);
-    }
-    if (!known && channels.length > 0) {
-      throw new RelaymintError('VERSION_UNSUPPORTED', `The books in ${directory} are of another version.`, {
-        remedy: 'Use the version of Relaymint that wrote them.',
-      });
-    }
-    if (!known) await this.#store.writeNow([[KEY.format, FORMAT]]);
-    for (const [id, value] of channels) {
-      const entry = decodeEntry(value);
-      this.#entries.set(entry.channel.id, { ...entry, latest: receipts.get(id), arrears: arrears.get(id) ?? 0n });
-    }
+  /** What was wrong with the files when they were opened. */
+  get findings(): Findings {
+    return this.#store.findings;
+  }
+
+  /** @throws RelaymintError STORAGE_FULL, STORAGE_FAILED while nothing can be written: no new credit may be given. */
+  ensureWritable(): void {
+    if (this.#store.failing !== undefined) throw this.#store.failing;
   }
 
   entry(id: ChannelId): Entry | undefined {
@@ -125,12 +163,10 @@ export class BookStore implements AsyncDisposable {
       role,
       peer,
       channel: known === undefined ? channel : advance(known.channel, channel),
-      latest: known?.latest,
-      exposed: known?.exposed ?? amount(0n),
-      arrears: known?.arrears ?? 0n,
+      latest: known === undefined ? this.#takeReceipt(role, channel.id) : known.latest,
+      owed: known?.owed ?? amount(0n),
     };
-    this.#entries.set(channel.id, entry);
-    this.#store.write([[KEY.channel + channel.id, encodeEntry(entry)]], { sync: false });
+    this.#store.write([this.#entryChange(entry)], { sync: false });
     return entry;
   }
 
@@ -140,44 +176,80 @@ export class BookStore implements AsyncDisposable {
     if (known !== undefined) this.enter(known.role, known.peer, channel);
   }
 
-  /** Forgets a channel: the ledger closed it and nothing more can come of it. */
+  /** Forgets a channel: the ledger closed it and nothing more can come of it. What its wallet left unpaid stays with the wallet. */
   forget(id: ChannelId): void {
     if (!this.#entries.delete(id)) return;
-    const changes = [KEY.channel, KEY.receipt, KEY.arrears].map((prefix): Change => [prefix + id, undefined]);
+    const changes = [KEY.channel, KEY.held, KEY.given].map((prefix): Change => [prefix + id, undefined]);
     this.#store.write(changes, { sync: false });
+  }
+
+  /** What this wallet left unpaid in all its channels to us, base units; and what we paid onward for it in vain. */
+  arrearsOf(wallet: LedgerAddress): bigint {
+    return this.#arrears.get(wallet) ?? 0n;
   }
 
   /** Payer: the receipt that is being given. Survives the death of the process once written, without a sync of its own. */
   give(receipt: SignedReceipt): void {
-    this.#keep(receipt, undefined);
-    this.#store.write([[KEY.receipt + receipt.channel, receipt.bytes]], { sync: false });
+    this.#entries.set(receipt.channel, { ...this.#known(receipt.channel), latest: receipt });
+    this.#store.write([[KEY.given + receipt.channel, receipt.bytes]], { sync: false });
   }
 
   /** Payer: what we may owe beyond our newest receipt, from now on. */
-  setExposed(id: ChannelId, exposed: Amount): void {
+  setOwed(id: ChannelId, owed: Amount): void {
     const known = this.#entries.get(id);
-    if (known === undefined || known.exposed === exposed) return;
-    const entry = { ...known, exposed };
-    this.#entries.set(id, entry);
-    this.#store.write([[KEY.channel + id, encodeEntry(entry)]], { sync: false });
+    if (known === undefined || known.owed === owed) return;
+    this.#store.write([this.#entryChange({ ...known, owed })], { sync: false });
   }
 
-  /** Payee: a receipt, what remains of the arrears and what names earned, in one synced batch. `written` speaks of the newest only. */
-  hold(receipt: SignedReceipt, arrears: bigint, earned: Shares, written: Written): void {
-    const changes: Change[] = [[KEY.receipt + receipt.channel, receipt.bytes]];
-    if (this.#entries.get(receipt.channel)?.arrears !== arrears)
-      changes.push(this.#arrearsChange(receipt.channel, arrears));
+  /**
+   * Payee: a receipt, what names earned by it, and what of the arrears it made good (what the last link left unpaid, at most),
+   * in one synced write. `written` speaks of the newest only.
+   */
+  hold(receipt: SignedReceipt, madeGood: bigint, earned: Shares, written: Written): void {
+    const known = this.#known(receipt.channel);
+    const changes: Change[] = [[KEY.held + receipt.channel, receipt.bytes]];
+    this.#entries.set(receipt.channel, { ...known, latest: receipt });
+    if (madeGood > 0n) {
+      const { payer } = known.channel;
+      changes.push(this.#entryChange({ ...known, latest: receipt, owed: amount(known.owed - madeGood) }));
+      changes.push(this.#arrearsChange(payer, this.arrearsOf(payer) - madeGood));
+    }
     for (const [name, numerator] of earned) changes.push(this.#share(name, numerator));
-    this.#keep(receipt, arrears);
     this.#store.write(changes, { sync: true, topic: receipt.channel }, written);
   }
 
-  /** Payee: what a payer left unpaid, in sixteenths of a base unit. */
-  setArrears(id: ChannelId, arrears: bigint): void {
+  /** Payee: the link ended, and this much of what it carried was not paid; base units. */
+  leaveUnpaid(id: ChannelId, unpaid: bigint): void {
     const known = this.#entries.get(id);
-    if (known === undefined || known.arrears === arrears) return;
-    this.#entries.set(id, { ...known, arrears });
-    this.#store.write([this.#arrearsChange(id, arrears)], { sync: true });
+    if (known === undefined) return;
+    const changes: Change[] = [];
+    if (known.owed !== unpaid) changes.push(this.#entryChange({ ...known, owed: amount(unpaid) }));
+    if (unpaid > 0n) changes.push(this.#addArrears(known.channel.payer, unpaid));
+    if (changes.length > 0) this.#store.write(changes, { sync: true });
+  }
+
+  /** Payee: we had to pay this much onward for this wallet in vain; base units. */
+  lose(wallet: LedgerAddress, lost: bigint): void {
+    this.#store.write([this.#addArrears(wallet, lost)], { sync: true });
+  }
+
+  /**
+   * Takes up receipts from a file: those that are newer than what is held, each with what the ledger shows of its channel.
+   * Resolves with how many they are once they are on disk. Their signatures are the caller's to verify.
+   * @throws RelaymintError LIMIT_EXCEEDED, STORAGE_FAILED, STORAGE_FULL.
+   */
+  async takeUp(
+    receipts: readonly { readonly peer: NodeId; readonly channel: ChannelState; readonly receipt: SignedReceipt }[],
+  ): Promise<number> {
+    let taken = 0;
+    for (const { peer, channel, receipt } of receipts) {
+      const entry = this.enter('payee', this.#entries.get(channel.id)?.peer ?? peer, channel);
+      if (!isNewer(receipt, entry.latest)) continue;
+      this.hold(receipt, 0n, new Map(), () => {});
+      taken += 1;
+    }
+    await this.#store.flushed();
+    return taken;
   }
 
   /** Unfinished and finished settlements, as `ledger/settlement` encoded them. */
@@ -204,9 +276,7 @@ export class BookStore implements AsyncDisposable {
       const known = this.#entries.get(item.channel);
       if (known === undefined || known.channel.settled >= item.amount) continue;
       const channel = { ...known.channel, settled: item.amount, settledUp: item.up, settledDown: item.down };
-      const entry = { ...known, channel };
-      this.#entries.set(item.channel, entry);
-      changes.push([KEY.channel + item.channel, encodeEntry(entry)]);
+      changes.push(this.#entryChange({ ...known, channel }));
     }
     for (const [name, numerator] of paid) changes.push(this.#share(name, -numerator));
     await this.#store.writeNow(changes);
@@ -225,10 +295,22 @@ export class BookStore implements AsyncDisposable {
     await this.close();
   }
 
-  #keep(receipt: SignedReceipt, arrears: bigint | undefined): void {
-    const known = this.#entries.get(receipt.channel);
-    if (known === undefined) throw new TypeError(`channel ${receipt.channel} was never entered in the books`);
-    this.#entries.set(receipt.channel, { ...known, latest: receipt, arrears: arrears ?? known.arrears });
+  #known(id: ChannelId): Entry {
+    const known = this.#entries.get(id);
+    if (known === undefined) throw new TypeError(`channel ${id} was never entered in the books`);
+    return known;
+  }
+
+  #takeReceipt(role: Entry['role'], id: ChannelId): SignedReceipt | undefined {
+    const key = (role === 'payee' ? KEY.held : KEY.given) + id;
+    const receipt = this.#receipts.get(key);
+    this.#receipts.delete(key);
+    return receipt;
+  }
+
+  #entryChange(entry: Entry): Change {
+    this.#entries.set(entry.channel.id, entry);
+    return [KEY.channel + entry.channel.id, encodeEntry(entry)];
   }
 
   #share(name: string, numerator: bigint): Change {
@@ -240,8 +322,29 @@ export class BookStore implements AsyncDisposable {
     return [KEY.share + name, total > 0n ? encodeWide(total) : undefined];
   }
 
-  #arrearsChange(id: ChannelId, arrears: bigint): Change {
-    return [KEY.arrears + id, arrears > 0n ? encodeWide(arrears) : undefined];
+  #addArrears(wallet: LedgerAddress, more: bigint): Change {
+    const total = this.arrearsOf(wallet) + more;
+    // Heard of just now: last in the order.
+    this.#arrears.delete(wallet);
+    if (this.#arrears.size >= MAX_DEBTORS) this.#forgetDebtor();
+    return this.#arrearsChange(wallet, total);
+  }
+
+  #arrearsChange(wallet: LedgerAddress, arrears: bigint): Change {
+    if (arrears > 0n) this.#arrears.set(wallet, arrears);
+    else this.#arrears.delete(wallet);
+    return [KEY.arrears + wallet, arrears > 0n ? encodeWide(arrears) : undefined];
+  }
+
+  /** Of those without a channel here, the one that was heard of longest ago (see MAX_DEBTORS). */
+  #forgetDebtor(): void {
+    const present = new Set<LedgerAddress>();
+    for (const { role, channel } of this.#entries.values()) if (role === 'payee') present.add(channel.payer);
+    for (const wallet of this.#arrears.keys()) {
+      if (present.has(wallet)) continue;
+      this.#store.write([this.#arrearsChange(wallet, 0n)], { sync: false });
+      return;
+    }
   }
 
   #settlementChange(id: string, record: Uint8Array | undefined): Change {
@@ -250,17 +353,46 @@ export class BookStore implements AsyncDisposable {
     return [KEY.settlement + id, record];
   }
 
-  /** Drops the oldest channel that nobody uses and that has nothing left to settle or to remember. */
+  /**
+   * Drops a channel that no link carries and of which nothing more can come, the oldest first:
+   * one that is settled and whose wallet owes us nothing; else one that is settled and whose slot has a later channel (what its
+   * wallet owes stays with the wallet); else one that we pay ourselves: its payee presents our newest receipt when we come back.
+   */
   #makeRoom(): boolean {
-    for (const [id, entry] of this.#entries) {
-      const done = entry.arrears === 0n && (entry.latest?.amount ?? amount(0n)) <= entry.channel.settled;
-      if (!done || this.users.isLive(id)) continue;
-      this.forget(id);
-      this.users.forgotten(id);
-      return true;
+    let newest: ReadonlyMap<string, number> | undefined;
+    const hasLater = ({ channel }: Entry): boolean => {
+      newest ??= this.#newestGenerations();
+      return (newest.get(slotOf(channel)) ?? 0) > channel.generation;
+    };
+    const isSettled = ({ latest, channel }: Entry): boolean => (latest?.amount ?? 0n) <= channel.settled;
+    const rules: readonly ((entry: Entry) => boolean)[] = [
+      (entry) => isSettled(entry) && (entry.role === 'payer' ? entry.owed : this.arrearsOf(entry.channel.payer)) === 0n,
+      (entry) => isSettled(entry) && hasLater(entry),
+      (entry) => entry.role === 'payer',
+    ];
+    for (const droppable of rules) {
+      for (const [id, entry] of this.#entries) {
+        if (!droppable(entry) || this.users.isLive(id)) continue;
+        this.forget(id);
+        this.users.forgotten(id);
+        return true;
+      }
     }
     return false;
   }
+
+  #newestGenerations(): ReadonlyMap<string, number> {
+    const newest = new Map<string, number>();
+    for (const { channel } of this.#entries.values()) {
+      const slot = slotOf(channel);
+      if (channel.generation > (newest.get(slot) ?? 0)) newest.set(slot, channel.generation);
+    }
+    return newest;
+  }
+}
+
+function slotOf({ till, slot }: ChannelState): string {
+  return `${till}/${slot}`;
 }
 
 /** What the ledger shows now, unless it is a stale read: what was settled or deposited never shrinks. */

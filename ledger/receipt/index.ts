@@ -9,6 +9,7 @@ export {
   MAX_COUNTER,
   RECEIPT_BYTES,
   RECEIPT_TAG,
+  receiptAmount,
   receiptMessage,
   receiptSignature,
   SIGNATURE_BYTES,

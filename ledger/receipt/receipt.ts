@@ -20,6 +20,7 @@ import type { Amount } from '../../core/units.ts';
 export const RECEIPT_TAG = 0x01;
 export const RECEIPT_BYTES = 47;
 export const SIGNATURE_BYTES = 64;
+const AMOUNT_OFFSET = 23;
 /** Byte counters that end here are refused on a link: no channel carries that much, and one near 2^64 could not grow. */
 export const MAX_COUNTER: bigint = 1n << 63n;
 export const SIGNED_RECEIPT_BYTES: number = RECEIPT_BYTES + SIGNATURE_BYTES;
@@ -80,6 +81,11 @@ export function decodeSignedReceipt(signed: Uint8Array): SignedReceipt {
   }
   const bytes = Uint8Array.from(signed);
   return { ...decodeReceipt(bytes.subarray(0, RECEIPT_BYTES)), bytes };
+}
+
+/** What a signed receipt pays, without decoding the rest of it. */
+export function receiptAmount(signed: Uint8Array): Amount {
+  return amount(new DataView(signed.buffer, signed.byteOffset, signed.byteLength).getBigUint64(AMOUNT_OFFSET, true));
 }
 
 /** The signed part of a signed receipt (a view). */

@@ -37,8 +37,8 @@ export interface SettlementOptions {
   readonly policy?: Partial<SettlementPolicy>;
   /** Told what the ledger shows of each of our till's channels; the account book's `update`. */
   readonly onChannel?: (channel: ChannelState) => void;
-  /** Told of a channel that was closed before its newest receipt was settled; the account book's `forget`. */
-  readonly onLost?: (channel: ChannelState) => void;
+  /** Told of each channel that the ledger closed for good; the account book's `forget`. */
+  readonly onClosed?: (channel: ChannelState) => void;
   readonly clock?: Clock;
   readonly log?: Log;
 }

@@ -10,6 +10,7 @@ import { amount, formatCredits } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
 import type { BookStore } from '../accounting/index.ts';
 import type { BankState, ChannelState, LedgerReader, LedgerWallet, TillState, TransactionResult } from '../contract.ts';
+import type { SignedReceipt } from '../receipt/index.ts';
 import type {
   PlannedBatch,
   Settlement,
@@ -54,7 +55,7 @@ class Engine implements SettlementEngine {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #onChannel: (channel: ChannelState) => void;
-  readonly #onLost: (channel: ChannelState) => void;
+  readonly #onClosed: (channel: ChannelState) => void;
   readonly #patience: Patience;
   readonly #delivery: Delivery;
   readonly #dispatch: Dispatch;
@@ -69,6 +70,8 @@ class Engine implements SettlementEngine {
   #terms: Pick<BankState, 'unitsPerLamport' | 'challengeSeconds'> | undefined;
   /** What this process itself saw settled for good. */
   readonly #booked = new Map<ChannelId, Amount>();
+  /** What was said last to have gone wrong: the same is not said again at each look. */
+  #trouble: string | undefined;
   /** Receipts the chain refused by themselves: not tried again unasked until a greater one comes or the channel closes. */
   readonly #refused = new Map<ChannelId, Amount>();
   /** Closing channels that are worth less than settling them costs, and of which that was said. */
@@ -85,7 +88,7 @@ class Engine implements SettlementEngine {
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? silentLog;
     this.#onChannel = options.onChannel ?? ((channel) => this.#store.update(channel));
-    this.#onLost = options.onLost ?? ((channel) => this.#store.forget(channel.id));
+    this.#onClosed = options.onClosed ?? ((channel) => this.#store.forget(channel.id));
     this.#patience = new Patience(this.#policy);
     this.#delivery = new Delivery({
       store: this.#store,
@@ -175,9 +178,12 @@ class Engine implements SettlementEngine {
     while (!signal.aborted) {
       try {
         await this.#exclusive(undefined, (stop) => this.#round(stop));
+        this.#trouble = undefined;
       } catch (error) {
-        if (!signal.aborted) {
-          this.#log.warn({ reason: messageOf(error) }, 'settlement did not succeed; it is tried again');
+        const trouble = messageOf(error);
+        if (!signal.aborted && trouble !== this.#trouble) {
+          this.#log.warn({ reason: trouble }, 'settlement did not succeed; it is tried again');
+          this.#trouble = trouble;
         }
       }
       try {
@@ -248,11 +254,11 @@ class Engine implements SettlementEngine {
     return { ...fees, unitsPerLamport, maxFeeShareBps: BigInt(this.#policy.maxFeeShareBps) };
   }
 
-  /** What could be settled now, by what the till shows. What can never be settled any more is given up here. */
+  /** What could be settled now, by what the till shows. Channels that are over are forgotten here. */
   async #candidates(stop: AbortSignal): Promise<readonly Candidate[]> {
     const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address, 'finalized'));
     if (till === undefined) return [];
-    this.#giveUpClosed(till);
+    this.#forgetClosed(till);
     const candidates: Candidate[] = [];
     for (const read of till.channels) {
       this.#onChannel(read);
@@ -274,30 +280,33 @@ class Engine implements SettlementEngine {
   }
 
   /**
-   * A channel whose slot has a later generation is closed for good, and what its newest receipt adds is lost. (One that is
-   * merely missing may be missing because the ledger's node lags behind.)
+   * A channel whose slot has a later generation is closed for good: the books forget it, and what its newest receipt adds is
+   * lost. (One that is merely missing may be missing because the ledger's node lags behind.)
    */
-  #giveUpClosed(till: TillState): void {
+  #forgetClosed(till: TillState): void {
     for (const entry of Array.from(this.#store.entries())) {
       const { role, channel, latest } = entry;
-      if (role !== 'payee' || channel.till !== till.address || latest === undefined) continue;
-      if (latest.amount <= channel.settled) continue;
+      if (role !== 'payee' || channel.till !== till.address) continue;
       if ((till.generations[channel.slot] ?? 0) <= channel.generation) continue;
       const left = this.#left.has(channel.id);
       for (const memory of [this.#since, this.#refused, this.#booked, this.#left]) memory.delete(channel.id);
-      this.#log[left ? 'info' : 'warn'](
-        {
-          channel: channel.id,
-          payer: channel.payer,
-          lostCredits: formatCredits(amount(latest.amount - channel.settled)),
-          ...(channel.closeAt === undefined ? {} : { couldCloseAt: String(channel.closeAt) }),
-          // No secret, and what is left to show should the ledger's node have lied.
-          receipt: toHex(latest.bytes),
-        },
-        left ? LEFT_TEXT : LOST_TEXT,
-      );
-      this.#onLost(channel);
+      if (latest !== undefined && latest.amount > channel.settled) this.#sayLost(channel, latest, left);
+      this.#onClosed(channel);
     }
+  }
+
+  #sayLost(channel: ChannelState, latest: SignedReceipt, left: boolean): void {
+    this.#log[left ? 'info' : 'warn'](
+      {
+        channel: channel.id,
+        payer: channel.payer,
+        lostCredits: formatCredits(amount(latest.amount - channel.settled)),
+        ...(channel.closeAt === undefined ? {} : { couldCloseAt: String(channel.closeAt) }),
+        // No secret, and what is left to show should the ledger's node have lied.
+        receipt: toHex(latest.bytes),
+      },
+      left ? LEFT_TEXT : LOST_TEXT,
+    );
   }
 
   /** `accept` has the last word on each transaction, and on those that one is taken into; all go when it is absent. */

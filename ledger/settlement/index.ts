@@ -10,6 +10,8 @@ export type {
 } from './contract.ts';
 export { decodeReceiptFile, encodeReceiptFile, readReceiptFile } from './receipt-file.ts';
 export type { FiledReceipt, ReceiptFile } from './receipt-file.ts';
+export { importReceipts } from './receipt-import.ts';
+export type { ImportedReceipts } from './receipt-import.ts';
 export { startReceiptExport } from './receipt-export.ts';
 export type { ReceiptExportOptions } from './receipt-export.ts';
 export { createWatchtower } from './watchtower.ts';

@@ -39,6 +39,8 @@ class ReceiptExport implements AsyncDisposable {
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #written: readonly SignedReceipt[] | undefined;
+  /** What was said last to have gone wrong: the same is not said again each time. */
+  #trouble: string | undefined;
 
   constructor(options: ReceiptExportOptions) {
     this.#options = options;
@@ -86,8 +88,12 @@ class ReceiptExport implements AsyncDisposable {
   async #attempt(): Promise<void> {
     try {
       await this.write();
+      this.#trouble = undefined;
     } catch (error) {
-      this.#log.warn({ reason: messageOf(error) }, 'the receipts could not be exported; it is tried again');
+      const trouble = messageOf(error);
+      if (trouble !== this.#trouble)
+        this.#log.warn({ reason: trouble }, 'the receipts could not be exported; it is tried again');
+      this.#trouble = trouble;
     }
   }
 }

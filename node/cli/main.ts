@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { isRelaymintError } from '../../core/errors.ts';
 import { settleCommand, statsCommand } from './commands/control.ts';
 import { bankCommand } from './commands/bank.ts';
+import { booksCommand } from './commands/books.ts';
 import { channelCommand } from './commands/channel.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { hostCommand } from './commands/host.ts';
@@ -47,6 +48,7 @@ function createProgram(): Command {
   bankCommand(program);
   settleCommand(program);
   statsCommand(program);
+  booksCommand(program);
   watchtowerCommand(program);
   torCommand(program);
   i2pCommand(program);

@@ -144,7 +144,7 @@ export interface RunningNode extends AsyncDisposable {
   advertise(): Promise<{ readonly addresses: readonly string[]; readonly peers: number }>;
 }
 
-const BOOKS_DIRECTORY = 'books';
+export const BOOKS_DIRECTORY = 'books';
 /** What was spent in the last hour. */
 const BUDGET_FILE = 'budget';
 const IDLE_CHANNEL_MILLIS = 24 * 60 * 60_000;
@@ -215,7 +215,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
   const wallet = ledger.wallet(keys.walletKey);
   await fundNode({ reader: ledger, wallet, airdrop: settings.airdrop, tillSlots: settings.tillSlots, log });
 
-  const store = stack.use(await openBookStore(path.join(settings.dataDir, BOOKS_DIRECTORY)));
+  const store = stack.use(await openBookStore(path.join(settings.dataDir, BOOKS_DIRECTORY), { clock, log }));
   const book = stack.use(openAccountBook({ store, reader: ledger, log }));
   if (settings.earning?.exportReceipts !== undefined) {
     const { exportReceipts: file } = settings.earning;
@@ -230,7 +230,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
       reader: ledger,
       policy: { pollMillis: SETTLEMENT_POLL_MILLIS, ...settings.earning?.policy },
       onChannel: (channel) => book.update(channel),
-      onLost: (channel) => book.forget(channel),
+      onClosed: (channel) => book.forget(channel),
       clock,
       log,
     }),

@@ -2,7 +2,7 @@
 import type { RelaymintError } from '../../../core/errors.ts';
 import { channelId, nodeId } from '../../../core/ids.ts';
 import { amount, pricePerMiB } from '../../../core/units.ts';
-import type { PricePerMiB } from '../../../core/units.ts';
+import type { Amount, PricePerMiB } from '../../../core/units.ts';
 import { Earning } from '../../../ledger/accounting/earning.ts';
 import { Netting } from '../../../ledger/accounting/netting.ts';
 import { Spending } from '../../../ledger/accounting/spending.ts';
@@ -51,6 +51,7 @@ export class End {
   held: SignedReceipt | undefined;
   exposed = 0n;
   arrears = 0n;
+  owed = 0n;
   cuts = 0;
   receipts = 0;
   nets = 0;
@@ -66,7 +67,7 @@ export class End {
   constructor(name: string, price: bigint, leads: boolean) {
     this.price = pricePerMiB(price);
     this.leads = leads;
-    this.channel = channelState({ id: channelId(seed(`pays ${name}`).subarray(0, 22)) });
+    this.channel = channelState({ id: channelId(seed(`pays ${name}`).subarray(0, 22)), opening: amount(price) });
   }
 
   get netted(): bigint {
@@ -80,22 +81,28 @@ export class End {
 
   openEarning(before: Earning | undefined): void {
     const { channel, price } = this;
-    const entry = { channel, latest: this.accepted, arrears: this.arrears };
+    const windowNow = (paid: bigint): Amount => windowFor(channel, { paid, arrears: this.arrears, price });
     this.earning = new Earning({
       peer: nodeId(seed('payer node')),
       channel,
       held: this.accepted,
       before,
-      arrears: this.arrears,
-      window: windowFor(entry, price),
+      owed: this.owed,
+      window: windowNow(this.accepted?.amount ?? 0n),
+      windowNow,
       nets: true,
-      hold: (receipt, arrears, _earned, written) => {
+      hold: (receipt, madeGood, _earned, written) => {
         this.accepted = receipt;
-        this.arrears = arrears;
+        this.arrears -= madeGood;
+        this.owed -= madeGood;
         this.writes.push({ receipt, written });
       },
-      setArrears: (arrears) => {
-        this.arrears = arrears;
+      leaveUnpaid: (unpaid) => {
+        this.arrears += unpaid;
+        this.owed = unpaid;
+      },
+      lose: (lost) => {
+        this.arrears += lost;
       },
       refresh: () => {},
       flushed: () => Promise.resolve(),

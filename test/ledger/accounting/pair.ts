@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { RelaymintError } from '../../../core/errors.ts';
 import { channelId, ledgerAddress, nodeId } from '../../../core/ids.ts';
 import { amount, pricePerMiB } from '../../../core/units.ts';
-import type { PricePerMiB } from '../../../core/units.ts';
+import type { Amount, PricePerMiB } from '../../../core/units.ts';
 import { Earning } from '../../../ledger/accounting/earning.ts';
 import { Spending } from '../../../ledger/accounting/spending.ts';
 import { windowFor } from '../../../ledger/accounting/window.ts';
@@ -58,7 +58,11 @@ export class Pair {
   exposed = 0n;
   /** All that either side ever sent, as a numerator: more can never be claimed. */
   sent = 0n;
+  /** What the payer's wallet left unpaid, base units, and the part of it that it can make good when it comes back. */
   arrears = 0n;
+  owed = 0n;
+  /** What names earned by receipts. */
+  readonly shares: Map<string, bigint> = new Map();
   cuts = 0;
   faults: RelaymintError[] = [];
   receipts = 0;
@@ -71,9 +75,10 @@ export class Pair {
   #up: Upward[] = [];
   #down: Frame[] = [];
   #held: Frame[] = [];
-  #writes: { receipt: SignedReceipt; arrears: bigint; written: (error: RelaymintError | undefined) => void }[] = [];
+  #writes: { receipt: SignedReceipt; madeGood: bigint; written: (error: RelaymintError | undefined) => void }[] = [];
 
-  constructor(price: bigint, channel: ChannelState = channelState()) {
+  /** The payer burned what a MiB costs, unless told otherwise. */
+  constructor(price: bigint, channel: ChannelState = channelState({ opening: amount(price > 4n ? price : 4n) })) {
     this.price = pricePerMiB(price);
     this.channel = channel;
     this.link(undefined, undefined);
@@ -85,22 +90,29 @@ export class Pair {
     this.#up = [];
     this.#down = [];
     this.#held = [];
-    const entry = { channel, latest: this.#accepted, arrears: this.arrears };
+    const windowNow = (paid: bigint): Amount => windowFor(channel, { paid, arrears: this.arrears, price: this.price });
     this.earning = new Earning({
       peer: nodeId(seed('payer node')),
       channel,
       held: this.#accepted,
       before: payee,
-      arrears: this.arrears,
-      window: windowFor(entry, this.price),
+      owed: this.owed,
+      window: windowNow(this.#accepted?.amount ?? 0n),
+      windowNow,
       nets: false,
-      hold: (receipt, arrears, _earned, written) => {
+      hold: (receipt, madeGood, earned, written) => {
         this.#accepted = receipt;
-        this.arrears = arrears;
-        this.#writes.push({ receipt, arrears, written });
+        this.arrears -= madeGood;
+        this.owed -= madeGood;
+        for (const [name, numerator] of earned) this.shares.set(name, (this.shares.get(name) ?? 0n) + numerator);
+        this.#writes.push({ receipt, madeGood, written });
       },
-      setArrears: (arrears) => {
-        this.arrears = arrears;
+      leaveUnpaid: (unpaid) => {
+        this.arrears += unpaid;
+        this.owed = unpaid;
+      },
+      lose: (lost) => {
+        this.arrears += lost;
       },
       refresh: () => {},
       flushed: () => Promise.resolve(),
@@ -200,6 +212,10 @@ export class Pair {
   loseLink(options: { readonly payerDies?: boolean; readonly payeeDies?: boolean } = {}): void {
     if (options.payerDies !== true) this.spending.close();
     if (options.payeeDies === true) {
+      for (const { madeGood } of this.#writes) {
+        this.arrears += madeGood;
+        this.owed += madeGood;
+      }
       this.#writes = [];
       this.#accepted = this.held;
     } else {

@@ -183,15 +183,17 @@ describe('the window', () => {
     }
   });
 
-  it('is one MiB for a stranger, wider with settled history, never wider than 16 MiB', () => {
-    const settled = (value: bigint): bigint => new Pair(PRICE, channelState({ settled: amount(value) })).window;
-    expect(settled(0n)).toBe(PRICE);
-    expect(settled(8n * PRICE)).toBe(2n * PRICE);
-    expect(settled(1000n * PRICE)).toBe(16n * PRICE);
+  it('is what was burned for the channel, whatever it settled, and never wider than 16 MiB', () => {
+    const burned = (opening: bigint, settled = 0n): bigint =>
+      new Pair(PRICE, channelState({ opening: amount(opening), settled: amount(settled) })).window;
+    expect(burned(0n)).toBe(0n);
+    expect(burned(PRICE / 2n)).toBe(PRICE / 2n);
+    expect(burned(3n * PRICE, 1000n * PRICE)).toBe(3n * PRICE);
+    expect(burned(1000n * PRICE)).toBe(16n * PRICE);
   });
 
   it('is never more than a quarter of what is left of the deposit', () => {
-    expect(new Pair(PRICE, channelState({ deposit: amount(PRICE) })).window).toBe(PRICE / 4n);
+    expect(new Pair(PRICE, channelState({ deposit: amount(PRICE), opening: amount(PRICE) })).window).toBe(PRICE / 4n);
   });
 
   it('is gone when a payer vanished with all of it', () => {
@@ -204,7 +206,7 @@ describe('the window', () => {
     expect(() => pair.sendUp(FRAME)).toThrowError(expect.objectContaining({ code: 'WINDOW_EXHAUSTED' }));
   });
 
-  it('shrinks by what a payer left unpaid, and grows back by a sixteenth of what it pays', () => {
+  it('shrinks by what a payer left unpaid, for good: no later payment forgives it', () => {
     const pair = new Pair(PRICE);
     pair.sendUp(FRAME);
     pair.deliverUp();
@@ -218,7 +220,48 @@ describe('the window', () => {
     pair.spending.flush();
     pair.settleDown();
     pair.loseLink({ payerDies: true });
-    expect(pair.window).toBe(PRICE / 2n + (4n * PRICE) / 16n);
+    expect(pair.window).toBe(PRICE / 2n);
+  });
+
+  it('shrinks by what we paid onward for the payer in vain, by whole units, after the link too', () => {
+    const pair = new Pair(PRICE);
+    pair.earning.lose(3n << 19n);
+    expect(pair.arrears).toBe(1n);
+    pair.loseLink();
+    pair.earning.lose(1n << 18n);
+    expect(pair.arrears).toBe(1n);
+    pair.earning.close();
+    pair.earning.lose(7n << 18n);
+    expect(pair.arrears).toBe(3n);
+    pair.loseLink();
+    expect(pair.window).toBe(PRICE - 3n);
+  });
+
+  it('is not widened by a payer that pays at its return what it never owed', () => {
+    const pair = new Pair(PRICE);
+    pair.sendUp(FRAME);
+    pair.deliverUp();
+    for (let i = 0; i < 31; i += 1) pair.sendDown(FRAME);
+    vanish(pair);
+    // Another link, paid in full; at the third the payer has a receipt for what comes next, and for nothing of the first.
+    pair.sendUp(FRAME);
+    pair.settleDown();
+    pair.spending.flush();
+    pair.settleDown();
+    pair.loseLink();
+    const { arrears } = pair;
+    const accepted = pair.accepted!;
+    const prepaid = {
+      channel: pair.channel.id,
+      amount: amount(accepted.amount + PRICE / 4n),
+      up: accepted.up,
+      down: accepted.down,
+    };
+    pair.earning.receive(signReceipt(prepaid, delegate).bytes);
+    expect(pair.arrears).toBe(arrears);
+    pair.sync();
+    pair.loseLink({ payerDies: true });
+    expect(pair.window).toBe(PRICE / 2n);
   });
 
   it('is whole again at once for an honest payer that died: it pays on trust what the payee claims', () => {
@@ -284,7 +327,7 @@ describe('the window', () => {
     expect(pair.window).toBe(PRICE);
     pair.settleDown();
     expect(pair.held?.amount).toBe(due);
-    expect(pair.arrears).toBeLessThan(16n);
+    expect(pair.arrears).toBe(0n);
   });
 });
 

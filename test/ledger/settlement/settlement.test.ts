@@ -373,7 +373,7 @@ describe('a channel that its payer closed', () => {
       let closed = false;
       const engine = world.engine({
         log: { ...silentLog, warn: (fields, message) => void warnings.push({ fields, message }) },
-        onLost: (channel) => {
+        onClosed: (channel) => {
           lost.push(channel);
           world.store.forget(channel.id);
         },
@@ -408,6 +408,23 @@ describe('a channel that its payer closed', () => {
       expect(engine.unsettled()).toBe(500n);
       expect(await engine.settleAll()).toEqual([]);
       expect(engine.unsettled()).toBe(0n);
+      await engine.close();
+    });
+  });
+
+  it('is forgotten once that is final, settled or not, and what its wallet left unpaid is not', async () => {
+    await inWorld('closed and final', 2, async (world) => {
+      await world.receive(0, 500n);
+      const engine = world.engine();
+      await engine.settleAll();
+      const [{ channel } = { channel: undefined }] = world.payers;
+      if (channel === undefined) throw new Error('the world has no payers');
+      world.store.lose(channel.payer, 77n);
+      await world.closeTogether(0);
+      await engine.settleAll();
+      expect(world.store.entry(channel.id)).toBeUndefined();
+      expect(world.store.arrearsOf(channel.payer)).toBe(77n);
+      expect(Array.from(world.store.entries())).toHaveLength(1);
       await engine.close();
     });
   });

@@ -64,6 +64,8 @@ export interface NetSettings {
 /** The channels of the test: what a ledger would show. */
 export class TestLedger {
   readonly channels: Map<string, ChannelState> = new Map();
+  /** What the terms of a payee's till ask a payer to burn: a MiB of the usual circuit. */
+  readonly openings: Map<LedgerAddress, bigint> = new Map();
   reads = 0;
 
   /** Here a till stands at its owner's address. */
@@ -94,7 +96,7 @@ export class TestLedger {
       payer,
       delegate,
       deposit: amount(deposit),
-      opening: amount(deposit),
+      opening: amount(this.openings.get(payee) ?? 0n),
       settled: amount(0n),
       settledUp: 0n,
       settledDown: 0n,
@@ -168,6 +170,9 @@ export class TestNet {
     const cleanups: (() => Promise<void>)[] = [];
     let metering = unmetered();
     let book: AccountBook | undefined;
+    // As `relayWindowPrice`: a window holds a MiB of a circuit whose hops all ask the same.
+    const windowPrice = pricePerMiB((relayPrice ?? prices[0]?.[1] ?? 0n) * WINDOW_HOPS);
+    this.ledger.openings.set(wallet, windowPrice);
     if (this.#settings.metered) {
       const directory = await mkdtemp(join(tmpdir(), 'relaymint-circuit-'));
       const store = await openBookStore(directory);
@@ -191,8 +196,7 @@ export class TestNet {
         book,
         reader: this.ledger,
         channels,
-        // As `relayWindowPrice`: a window holds a MiB of a circuit whose hops all ask the same.
-        price: pricePerMiB((relayPrice ?? prices[0]?.[1] ?? 0n) * WINDOW_HOPS),
+        price: windowPrice,
         idleMillis: 50,
         nets: settings.nets ?? true,
       });

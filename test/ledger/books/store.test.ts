@@ -1,17 +1,13 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { utf8 } from '../../../core/codec.ts';
 import { openBookStore } from '../../../ledger/accounting/index.ts';
 import { verifyReceipt } from '../../../ledger/receipt/index.ts';
-import { GroupedStore } from '../../../ledger/receipt/store.ts';
+import { GroupedStore } from '../../../ledger/books/store.ts';
+import { killedWriter } from './killed.ts';
 
-const TYPESCRIPT = new URL('./run-typescript.js', import.meta.url).href;
-const WRITER = fileURLToPath(new URL('./store-writer.ts', import.meta.url));
 /** A child compiles what it runs, which takes long on a loaded machine. */
 const TIMEOUT_MILLIS = 240_000;
 let directory: string;
@@ -82,7 +78,7 @@ describe('the store', () => {
     async () => {
       let reached = 0n;
       for (let round = 0; round < 4; round += 1) {
-        const said = await runUntilKilled(reached, 20 + 61 * round);
+        const said = await killedWriter(directory, reached, 20 + 61 * round);
         await using store = await openBookStore(directory);
         const receipts = Array.from(store.entries(), (entry) => entry.latest);
         expect(receipts).toHaveLength(3);
@@ -110,27 +106,8 @@ function receiptDelegate(store: Awaited<ReturnType<typeof openBookStore>>): Para
   return entry.channel.delegate;
 }
 
-/** Starts the writer, lets it say `lines` figures, kills it, and returns the last figure it said. */
-async function runUntilKilled(from: bigint, lines: number): Promise<bigint> {
-  const child = spawn(process.execPath, ['--import', TYPESCRIPT, WRITER, directory, String(from)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const exited = new Promise<NodeJS.Signals | null>((resolve) =>
-    child.once('exit', (_code, signal) => resolve(signal)),
-  );
-  let last = from;
-  let count = 0;
-  for await (const line of createInterface({ input: child.stdout })) {
-    last = BigInt(line);
-    count += 1;
-    if (count === lines) child.kill('SIGKILL');
-  }
-  expect(await exited).toBe('SIGKILL');
-  return last;
-}
-
 async function contents(store: GroupedStore): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
-  for await (const [key, value] of store.entries('')) found[key] = new TextDecoder().decode(value);
+  for (const [key, value] of store.entries()) found[key] = new TextDecoder().decode(value);
   return found;
 }

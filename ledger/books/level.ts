@@ -1,0 +1,199 @@
+/** The copy of the books in LevelDB. It is believed by its own sums only: LevelDB itself drops what it cannot read, in silence. */
+import { copyFile, cp, mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { ClassicLevel } from 'classic-level';
+import { messageOf, RelaymintError } from '../../core/errors.ts';
+import { ensureVersion } from './copy.ts';
+import type { Copy, Version } from './copy.ts';
+import { isMissing } from './journal.ts';
+import { COMMIT_KEY, committed, Inventory, recordOf, seqOf, valueOf } from './record.ts';
+import type { Sealed, WorthOf } from './record.ts';
+
+type Database = ClassicLevel<string, Uint8Array>;
+type Operation =
+  | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }
+  | { readonly type: 'del'; readonly key: string };
+
+const NOTHING: Omit<Copy, 'absent' | 'faults'> = {
+  versions: new Map(),
+  whole: undefined,
+  commit: undefined,
+  spoiled: [],
+};
+const DATA_FILE = /\.(?:ldb|sst|log)$/;
+/** What is no damage of the files, in LevelDB's words. Anything else is, and the other copy takes its place. */
+const NO_DAMAGE = /permission denied|no space left|too many open files|read-only file system|disk quota/i;
+
+/** LevelDB is open in another process, or the disk does not let it be opened; its files may be well. */
+export class LevelUnavailable extends Error {
+  readonly locked: boolean;
+
+  constructor(locked: boolean, cause: unknown) {
+    super(messageOf(cause), { cause });
+    this.locked = locked;
+  }
+}
+
+export class Level {
+  readonly #directory: string;
+  #db: Database | undefined;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /**
+   * Opens it and reads all of it. What LevelDB cannot open is damaged and stays closed.
+   * @throws LevelUnavailable; RelaymintError VERSION_UNSUPPORTED.
+   */
+  async open(worthOf: WorthOf): Promise<Copy> {
+    const files = await filesIn(this.#directory);
+    if (files.length === 0) {
+      await this.#openDatabase();
+      return { ...NOTHING, absent: true, faults: [] };
+    }
+    // Without CURRENT LevelDB would begin anew and delete the rest.
+    if (!files.includes('CURRENT') && files.some((file) => DATA_FILE.test(file)))
+      return { ...NOTHING, absent: false, faults: ['its file CURRENT is missing'] };
+    try {
+      await this.#openDatabase();
+    } catch (error) {
+      if (error instanceof LevelUnavailable) throw error;
+      return { ...NOTHING, absent: false, faults: [`LevelDB cannot open it: ${messageOf(error)}`] };
+    }
+    return this.#read(worthOf);
+  }
+
+  /** undefined deletes the key. @throws what LevelDB says. */
+  async write(
+    changes: readonly (readonly [key: string, record: Sealed | undefined])[],
+    commit: Sealed,
+    sync: boolean,
+  ): Promise<void> {
+    const operations: Operation[] = changes.map(([key, record]) =>
+      record === undefined ? { type: 'del', key } : { type: 'put', key, value: valueOf(record) },
+    );
+    operations.push({ type: 'put', key: COMMIT_KEY, value: valueOf(commit) });
+    await this.#database.batch(operations, { sync });
+  }
+
+  async close(): Promise<void> {
+    const db = this.#db;
+    this.#db = undefined;
+    await db?.close();
+  }
+
+  /** Closes it, keeps its files under another name, and begins an empty one. */
+  async startAnew(keptAs: string): Promise<void> {
+    await this.close();
+    await rename(this.#directory, keptAs);
+    await this.#openDatabase();
+  }
+
+  /** What LevelDB's own repair finds in a copy of the files; they themselves stay as they are. */
+  async salvage(worthOf: WorthOf): Promise<Copy> {
+    const copy = `${this.#directory}.salvage`;
+    await rm(copy, { recursive: true, force: true });
+    await cp(this.#directory, copy, { recursive: true });
+    const level = new Level(copy);
+    try {
+      await ClassicLevel.repair(copy);
+      return { ...(await level.open(worthOf)), whole: undefined, absent: false };
+    } catch (error) {
+      return { ...NOTHING, absent: false, faults: [`LevelDB cannot repair it: ${messageOf(error)}`] };
+    } finally {
+      await level.close();
+      await rm(copy, { recursive: true, force: true });
+    }
+  }
+
+  /**
+   * Reads one that nobody has open, and changes nothing: LevelDB writes as it opens, so it is given a copy. The lock is the real
+   * one's. @throws LevelUnavailable; RelaymintError VERSION_UNSUPPORTED.
+   */
+  static async inspect(directory: string, worthOf: WorthOf): Promise<Copy> {
+    const folder = await mkdtemp(path.join(tmpdir(), 'relaymint-books-'));
+    const level = new Level(path.join(folder, 'level'));
+    try {
+      const files = await filesIn(directory);
+      await mkdir(path.join(folder, 'level'));
+      for (const file of files) {
+        const from = path.join(directory, file);
+        const to = path.join(folder, 'level', file);
+        if (file === 'LOCK') await symlink(path.resolve(from), to);
+        else await copyFile(from, to);
+      }
+      return await level.open(worthOf);
+    } finally {
+      await level.close();
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  async #openDatabase(): Promise<void> {
+    const db: Database = new ClassicLevel(this.#directory, { keyEncoding: 'utf8', valueEncoding: 'view' });
+    try {
+      await db.open();
+    } catch (error) {
+      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+      const locked = cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED';
+      if (locked || NO_DAMAGE.test(messageOf(cause))) throw new LevelUnavailable(locked, cause);
+      throw cause;
+    }
+    this.#db = db;
+  }
+
+  async #read(worthOf: WorthOf): Promise<Copy> {
+    const versions = new Map<string, Version>();
+    const faults: string[] = [];
+    const spoiled: string[] = [];
+    let commit: Sealed | undefined;
+    const found = new Inventory(worthOf);
+    const take = (key: string, value: Uint8Array): void => {
+      if (versions.has(key)) return;
+      const record = recordOf(key, value);
+      if (record === undefined) spoiled.push(key);
+      else if (key === COMMIT_KEY) commit = record;
+      else {
+        versions.set(key, { seq: seqOf(record), record });
+        found.add(key, record);
+      }
+    };
+    // From the other end as well when it stops in the middle: a block that cannot be read hides no more than itself.
+    for (const reverse of [false, true]) {
+      try {
+        for await (const [key, value] of this.#database.iterator({ reverse })) take(key, value);
+        break;
+      } catch (error) {
+        faults.push(messageOf(error instanceof Error && error.cause instanceof Error ? error.cause : error));
+      }
+    }
+    if (commit === undefined && versions.size === 0 && spoiled.length === 0 && faults.length === 0) {
+      return { ...NOTHING, absent: true, faults };
+    }
+    if (commit !== undefined) ensureVersion(this.#directory, committed(commit).version);
+    if (spoiled.length > 0) faults.push(`${spoiled.length} records do not check`);
+    if (commit === undefined) faults.push('its commit is missing');
+    else if (faults.length === 0 && !found.agreesWith(commit)) faults.push('records are missing');
+    const whole = faults.length === 0 && commit !== undefined ? seqOf(commit) : undefined;
+    return { versions, whole, commit, absent: false, faults, spoiled };
+  }
+
+  get #database(): Database {
+    if (this.#db === undefined) throw new TypeError('LevelDB is not open');
+    return this.#db;
+  }
+}
+
+async function filesIn(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw new RelaymintError('STORAGE_FAILED', `The books in ${directory} cannot be read: ${messageOf(error)}.`, {
+      remedy: 'Check the directory, its permissions and the disk.',
+      cause: error,
+    });
+  }
+}
