@@ -18,7 +18,7 @@ import {
 import type { SignedReceipt, Signer } from '../../ledger/receipt/index.ts';
 import * as program from '../../ledger/solana/program/index.ts';
 import { MAX_PACKET_BYTES, receiptsThatFit, settleUnits } from '../../ledger/solana/settle-size.ts';
-import { BenchChain, keypair } from './chain.ts';
+import { BenchChain, keypair, slotRent } from './chain.ts';
 import type { Cost } from './chain.ts';
 import type { LedgerRow, RowGroup, RowSource } from './rows.ts';
 
@@ -50,7 +50,8 @@ class Till {
     this.#generation = program.decodeTill(chain.data(this.#till)).slots[0]?.generation ?? 0;
     for (const [slot, { address }] of this.#delegates.entries()) {
       const channel = { payer, till: this.#till, slot, delegate: new PublicKey(address), deposit: DEPOSIT };
-      chain.execute([program.openChannel(chain.programId, channel)]);
+      const { svm, programId } = chain;
+      chain.execute([slotRent(svm, programId, payer), program.openChannel(programId, channel)]);
     }
   }
 

@@ -5,16 +5,26 @@
 export {
   bankAddress,
   channelId,
+  claimAddress,
   commitmentAddress,
   commitmentHash,
   creditAccountAddress,
   mintAddress,
   nameAddress,
+  programDataAddress,
   tillAddress,
 } from './addresses.ts';
 export type { ChannelCoordinates } from './addresses.ts';
-export { decodeBank, decodeCommitment, decodeName, decodeTill } from './accounts.ts';
-export type { BankAccount, CommitmentAccount, NameAccount, NameSplit, TillAccount, TillSlot } from './accounts.ts';
+export { decodeBank, decodeClaim, decodeCommitment, decodeName, decodeTill } from './accounts.ts';
+export type {
+  BankAccount,
+  ClaimAccount,
+  CommitmentAccount,
+  NameAccount,
+  NameSplit,
+  TillAccount,
+  TillSlot,
+} from './accounts.ts';
 export { buy, collectFees, configure, initialize, redeem, withdraw } from './bank.ts';
 export type {
   BuyArguments,
@@ -24,14 +34,29 @@ export type {
   RedeemArguments,
   WithdrawArguments,
 } from './bank.ts';
-export { closeChannel, closeTill, growTill, openChannel, openTill, requestClose, topUp } from './till.ts';
+export {
+  closeByPayee,
+  closeChannel,
+  closeTill,
+  growTill,
+  openChannel,
+  openTill,
+  payClaim,
+  paySlotRent,
+  requestClose,
+  setTillTerms,
+  topUp,
+} from './till.ts';
 export type {
+  CloseByPayeeArguments,
   CloseChannelArguments,
   CloseTillArguments,
   GrowTillArguments,
   OpenChannelArguments,
   OpenTillArguments,
+  PayClaimArguments,
   RequestCloseArguments,
+  SetTillTermsArguments,
   TopUpArguments,
 } from './till.ts';
 export { settle, settleReceiptBytes, settleVerified } from './settle.ts';
@@ -50,6 +75,8 @@ export { commitName, dropCommitment } from './commitment.ts';
 export type { CommitNameArguments, DropCommitmentArguments } from './commitment.ts';
 export { ed25519BatchInstruction } from './ed25519.ts';
 export type { SignedReceiptBytes } from './ed25519.ts';
+export { EVENTS, EVENT_SIZE, decodeEvent, programEvents } from './events.ts';
+export type { EventLayout, EventName, ProgramEvent } from './events.ts';
 export { decodeProgramError, programError } from './errors.ts';
 export { FIRST_PROGRAM_ERROR, PROGRAM_ERRORS } from './error-table.ts';
 export type { ProgramErrorEntry } from './error-table.ts';

@@ -76,7 +76,8 @@ export class Channels {
       (channel) => channel.payee === payee && channel.delegate === delegate.address && channel.closeAt === undefined,
     );
     if (usable !== undefined) return usable;
-    const channel = await wallet.openChannel(payee, delegate.address, deposit);
+    // Nobody is paid for more than it could cost: what is burned at the opening stays below what the channel holds.
+    const channel = await wallet.openChannel(payee, delegate.address, { deposit, maxOpening: deposit });
     log.info({ payee: shortId(payee), channel: channel.id, deposit: deposit.toString() }, 'opened a channel');
     return channel;
   }
