@@ -1,7 +1,7 @@
 /** The log lines that indexers read: what is written, that nobody else can write it, and what cut logs say. */
 import type { Keypair, PublicKey, TransactionInstruction } from '@solana/web3.js';
 import { beforeAll, describe, expect, it } from 'vitest';
-import fc from 'fast-check';
+import { assert as assertProperty, property, uint8Array } from 'fast-check';
 import { isRelaymintError } from '../../../core/errors.ts';
 import { amount, lamports } from '../../../core/units.ts';
 import { TAGS } from '../../../ledger/solana/program/encoding.ts';
@@ -259,8 +259,8 @@ describe('the lines of a transaction', () => {
   });
 
   it('of another length, tag or version are refused, and nothing else is thrown', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ minLength: 0, maxLength: 120 }), (bytes) => {
+    assertProperty(
+      property(uint8Array({ minLength: 0, maxLength: 120 }), (bytes) => {
         try {
           const event = program.decodeEvent(bytes);
           return bytes.length === program.EVENT_SIZE && bytes[1] === 1 && TAGS[event.name] === bytes[0];
