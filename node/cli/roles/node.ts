@@ -8,7 +8,8 @@ import { messageOf } from '../../../core/errors.ts';
 import type { LedgerAddress } from '../../../core/ids.ts';
 import { MAX_OFFER_LIFE_MILLIS } from '../../../core/limits.ts';
 import { systemClock, type Log } from '../../../core/ports.ts';
-import { pricePerMiB, unixMillis, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
+import { amount, pricePerMiB, unixMillis, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
+import type { TillTerms } from '../../../ledger/contract.ts';
 import { openAccountBook, openBookStore, type AccountBook, type BookStore } from '../../../ledger/accounting/index.ts';
 import {
   startReceiptExport,
@@ -145,6 +146,14 @@ export function relayWindowPrice(own: PricePerMiB): PricePerMiB {
   return pricePerMiB(own * USUAL_HOPS);
 }
 
+/** A window is at most a quarter of what a deposit still holds: smaller deposits would only take slots. */
+const DEPOSIT_OPENINGS = 4n;
+
+/** What a till asks of who opens a channel: one MiB's worth is burned at the opening, for a stranger may owe as much. */
+export function tillTerms(windowPrice: PricePerMiB): TillTerms {
+  return { opening: amount(windowPrice), minDeposit: amount(windowPrice * DEPOSIT_OPENINGS) };
+}
+
 /** Well below any challenge period, so that a payer's close request is answered in time. */
 const SETTLEMENT_POLL_MILLIS = 5_000;
 /** A till has free slots for longer than this when it is looked at. */
@@ -181,7 +190,8 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
     log,
   });
   const wallet = ledger.wallet(keys.walletKey);
-  await fundNode({ reader: ledger, wallet, airdrop: settings.airdrop, tillSlots: settings.tillSlots, log });
+  const { airdrop, tillSlots } = settings;
+  await fundNode({ reader: ledger, wallet, airdrop, tillSlots, tillTerms: tillTerms(settings.windowPrice), log });
 
   const store = stack.use(await openBookStore(path.join(settings.dataDir, BOOKS_DIRECTORY)));
   const book = stack.use(openAccountBook({ store, reader: ledger, log }));
