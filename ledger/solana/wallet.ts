@@ -141,9 +141,9 @@ export class SolanaWallet implements LedgerWallet {
     const address = program.tillAddress(this.#program, toKey(payee));
     for (let attempt = 1; ; attempt += 1) {
       const till = await this.#tillOf(payee, address);
-      const slot = freeSlot(payee, till);
       const burned = fundsFor(till, funds);
       await this.#requireCredits(addAmounts(burned.deposit, burned.opening), toLamports(FEE_LAMPORTS + till.slotRent));
+      const slot = freeSlot(payee, till);
       const place = { payer: this.#owner, till: address, slot, delegate: toKey(delegate) };
       try {
         await this.#run([
