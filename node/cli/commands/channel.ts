@@ -67,11 +67,10 @@ export function channelCommand(program: Command): void {
   walletSubcommand(channel, 'top-up', "add to a channel's deposit")
     .argument('<channel>', 'its id, or the first characters of it')
     .argument('<credits>', 'how many credits; 0 to add to the opening payment alone', credits)
-    .option(
-      '--opening <credits>',
-      'what is burned for good besides, to widen what the payee grants',
-      credits,
-      amount(0n),
+    .addOption(
+      new Option('--opening <credits>', 'what is burned for good besides, to widen what the payee grants')
+        .argParser(credits)
+        .default(amount(0n), '0'),
     )
     .action(topUp);
 

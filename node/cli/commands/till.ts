@@ -1,5 +1,5 @@
 /** `relaymint till`: the account into which a wallet is paid. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { RelaymintError } from '../../../core/errors.ts';
 import { amount, formatCredits, formatSol, type Amount } from '../../../core/units.ts';
 import type { TillState, TillTerms } from '../../../ledger/contract.ts';
@@ -12,7 +12,6 @@ import { tillSizeCommands } from './till-size.ts';
 import { openWallet, properties, transact, walletSubcommand, type Figures, type OpenedWallet } from './transact.ts';
 
 const DEFAULT_SLOTS = 16;
-const NOTHING = amount(0n);
 
 export function tillCommand(program: Command): void {
   const till = program
@@ -28,8 +27,8 @@ export function tillCommand(program: Command): void {
       wholeNumber(1, MAX_TILL_SLOTS),
       DEFAULT_SLOTS,
     )
-    .option('--min-deposit <credits>', 'the least deposit of a channel', credits, NOTHING)
-    .option('--opening <credits>', 'what a payer burns for good to open a channel', credits, NOTHING)
+    .addOption(fromNothing('--min-deposit <credits>', 'the least deposit of a channel'))
+    .addOption(fromNothing('--opening <credits>', 'what a payer burns for good to open a channel'))
     .action(open);
   walletSubcommand(till, 'terms', 'what the till asks of who opens a channel')
     .description(
@@ -70,6 +69,11 @@ async function open(options: OpenOptions): Promise<void> {
       };
     },
   });
+}
+
+/** An amount that is 0 unless told otherwise. */
+function fromNothing(flags: string, description: string): Option {
+  return new Option(flags, description).argParser(credits).default(amount(0n), '0');
 }
 
 async function terms(options: WalletOptions & Partial<TillTerms>): Promise<void> {
