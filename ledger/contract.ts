@@ -26,7 +26,7 @@ export interface ChannelState {
   /** Bytes of the last settled receipt. */
   readonly settledUp: bigint;
   readonly settledDown: bigint;
-  /** When the payer may close without the payee; undefined while no close was requested. */
+  /** When the payer may close without the payee; undefined while no close was requested. A cluster that stood still meanwhile makes it later. */
   readonly closeAt: UnixSeconds | undefined;
 }
 
@@ -92,7 +92,10 @@ export interface BankSettings {
   readonly commitSeconds: number;
 }
 
-/** Totals since the bank was initialized. bought - redeemed = supply + openDeposits + unminted. */
+/**
+ * Totals since the bank was initialized. bought - redeemed = supply + openDeposits + unminted + forgone, and more by what holders
+ * burned themselves, which the program does not see.
+ */
 export interface BankState extends BankSettings {
   readonly address: LedgerAddress;
   readonly mint: LedgerAddress;
@@ -103,7 +106,10 @@ export interface BankState extends BankSettings {
   readonly redeemed: Amount;
   readonly burned: Amount;
   readonly minted: Amount;
+  /** Of open channels, and of claims that wait for their payers. */
   readonly openDeposits: Amount;
+  /** Opening payments: burned for good. */
+  readonly forgone: Amount;
   readonly unminted: Amount;
   readonly reserve: Lamports;
   /** The credit mint's current supply. */
@@ -120,18 +126,33 @@ export interface Balances {
   readonly credits: Amount;
 }
 
+/** What a till asks of who opens a channel. */
+export interface TillTerms {
+  readonly minDeposit: Amount;
+  readonly opening: Amount;
+}
+
 /** What a payer burns into a channel. */
 export interface ChannelFunds {
   /** More than 0. What is not spent comes back. */
   readonly deposit: Amount;
   /** Burned for good; exactly what the till asks when absent. */
   readonly opening?: Amount | undefined;
+  /** The most that the till may ask: LIMIT_EXCEEDED beyond it, before anything is sent. No limit when absent. */
+  readonly maxOpening?: Amount | undefined;
 }
 
 /** What a wallet holds in credits, and what its till earned and was not withdrawn; undefined without a till. */
 export interface Holdings {
   readonly credits: Amount;
   readonly earned: Amount | undefined;
+}
+
+/** What a payer gets of channels that their payees closed. */
+export interface ClaimState {
+  readonly payer: LedgerAddress;
+  readonly amount: Amount;
+  readonly lamports: Lamports;
 }
 
 /** What one confirmed transaction cost and is called. */
@@ -252,6 +273,8 @@ export interface LedgerReader {
   channels(places: readonly ChannelPlace[]): Promise<readonly (ChannelState | undefined)[]>;
   /** Open channels that `payer` pays, over all tills: reads the tills of the whole network. For whoever asks for that by hand. */
   channelsOf(payer: LedgerAddress): Promise<readonly ChannelState[]>;
+  /** What waits for this payer; undefined when nothing does. */
+  claim(payer: LedgerAddress): Promise<ClaimState | undefined>;
   name(name: string): Promise<NameRecord | undefined>;
   /** Those of the names that are registered, at most `MAX_NAMES_LOOKED_UP` of them: one request. */
   findNames(names: readonly string[]): Promise<readonly NameRecord[]>;
@@ -267,7 +290,9 @@ export interface LedgerWallet {
   redeem(amount: Amount): Promise<TransactionResult>;
   send(to: LedgerAddress, amount: Amount): Promise<TransactionResult>;
   /** 1 .. 1,024 slots; their rent comes back when the till is closed. */
-  openTill(slots: number): Promise<TransactionResult>;
+  openTill(slots: number, terms?: TillTerms): Promise<TransactionResult>;
+  /** For channels opened from now on. @throws CHANNEL_UNKNOWN when there is no till. */
+  setTillTerms(terms: TillTerms): Promise<TransactionResult>;
   /** Gives the wallet's till more slots: `slots` is how many it has then. @throws CHANNEL_UNKNOWN when there is no till. */
   growTill(slots: number): Promise<TransactionResult>;
   /** Gives the rent back. Refused while the till holds an open channel or earnings. @throws CHANNEL_UNKNOWN when there is no till. */
@@ -277,10 +302,18 @@ export interface LedgerWallet {
    * funds. @throws CHANNEL_UNKNOWN no till; LIMIT_EXCEEDED no free slot; INSUFFICIENT_FUNDS; INVALID_ARGUMENT below the till's terms.
    */
   openChannel(payee: LedgerAddress, delegate: LedgerAddress, funds: Amount | ChannelFunds): Promise<ChannelState>;
-  topUp(channel: ChannelState, amount: Amount): Promise<TransactionResult>;
+  /** Adds to the deposit; `opening` is burned for good and widens what the payee may grant. Either may be 0, not both. */
+  topUp(channel: ChannelState, deposit: Amount, opening?: Amount): Promise<TransactionResult>;
   requestClose(channel: ChannelState): Promise<TransactionResult>;
   /** After the challenge period; or at once when `payee` (the till owner's wallet) signs too. */
   closeChannel(channel: ChannelState, payee?: LedgerWallet): Promise<TransactionResult>;
+  /**
+   * Closes a channel of this wallet's own till at once: settle what it owes first, for what is not settled is lost. The rest
+   * and the slot rent go to the payer, or wait for it as its claim when it has no credit account. Costs the payee the fee.
+   */
+  closeByPayee(channel: ChannelState): Promise<TransactionResult>;
+  /** Pays out what waits for the payer, this wallet's own when absent. Anybody may. @throws CHANNEL_UNKNOWN when nothing waits. */
+  payClaim(payer?: LedgerAddress): Promise<TransactionResult>;
   /** Mints what the till earned to the owner's token account (created when missing). */
   withdraw(): Promise<TransactionResult>;
   /** Mints the bank's fees to its treasury, whoever this wallet is (the treasury's token account is created when missing). */

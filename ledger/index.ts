@@ -37,6 +37,7 @@ export type {
   Split,
   SubmissionStatus,
   TillState,
+  TillTerms,
   TransactionResult,
 } from './contract.ts';
 export * from './accounting/index.ts';

@@ -24,6 +24,7 @@ import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
 import { FailedTransactionMetadata, LiteSVM } from 'litesvm';
 import { RelaymintError } from '../../core/errors.ts';
 import { lamports } from '../../core/units.ts';
+import { withUpgradeAuthority } from '../../ledger/solana/deployment/loader.ts';
 import * as program from '../../ledger/solana/program/index.ts';
 
 const CHALLENGE_SECONDS = 3600n;
@@ -54,6 +55,7 @@ export class BenchChain {
     svm.addProgram(address(this.programId.toBase58()), file);
     svm.airdrop(address(this.payer.publicKey.toBase58()), FUNDS);
     const admin = this.payer.publicKey;
+    setUpgradeAuthority(svm, this.programId, admin);
     const bank = { admin, clusterTag: this.clusterTag, unitsPerLamport: 1n, challengeSeconds: CHALLENGE_SECONDS };
     this.execute([program.initialize(this.programId, bank)]);
     const mint = program.mintAddress(this.programId);
@@ -119,6 +121,19 @@ export class BenchChain {
   #balance(): bigint {
     return this.svm.getBalance(address(this.payer.publicKey.toBase58())) ?? 0n;
   }
+}
+
+/** The machine puts a program in place as if it were final; only who may replace it can set up its bank. */
+export function setUpgradeAuthority(svm: LiteSVM, programId: PublicKey, authority: PublicKey): void {
+  const found = svm.getAccount(address(program.programDataAddress(programId).toBase58()));
+  if (!found.exists) throw new RelaymintError('INTERNAL', 'The program has no data account.');
+  svm.setAccount({ ...found, data: withUpgradeAuthority(new Uint8Array(found.data), authority) });
+}
+
+/** What `openChannel` needs before it, in the same transaction. */
+export function slotRent(svm: LiteSVM, programId: PublicKey, payer: PublicKey): TransactionInstruction {
+  const rent = lamports(svm.minimumBalanceForRentExemption(BigInt(program.SIZES.claim)));
+  return program.paySlotRent(programId, payer, rent);
 }
 
 /** The same key for the same label. */

@@ -10,6 +10,7 @@ import { programFile } from '../../ledger/solana/index.ts';
 import * as program from '../../ledger/solana/program/index.ts';
 import { LOADED_ACCOUNT_OVERHEAD_BYTES, costUnits } from './cost-model.ts';
 import type { TransactionFigures } from './cost-model.ts';
+import { setUpgradeAuthority, slotRent } from './chain.ts';
 import type { RowGroup, RowSource } from './rows.ts';
 
 /** `channel-close`: the payee signs too. Without it: `channel-request-close`, the challenge period, `channel-close-alone`. */
@@ -56,7 +57,7 @@ export const channelRows: RowSource = async (): Promise<RowGroup> => {
 export function measureChannelCosts(): readonly ChannelCostRow[] {
   const bench = new ChannelBench();
   return [
-    bench.row('channel-open', [bench.open(0)], [bench.payer]),
+    bench.row('channel-open', bench.open(0), [bench.payer]),
     bench.row('channel-close', [bench.close(0, bench.payee.publicKey)], [bench.payer, bench.payee]),
     // Measured on a channel that was opened before.
     ...bench.alone(),
@@ -79,6 +80,7 @@ class ChannelBench {
     }
     const tokens = program.creditAccountAddress(this.#programId, payer);
     const mint = program.mintAddress(this.#programId);
+    setUpgradeAuthority(this.#svm, this.#programId, payer);
     const bank = { clusterTag: new Uint8Array(16), unitsPerLamport: 1n, challengeSeconds: CHALLENGE_SECONDS };
     this.#execute([program.initialize(this.#programId, { admin: payer, ...bank })], [this.payer]);
     this.#execute(
@@ -92,16 +94,15 @@ class ChannelBench {
     this.#execute([program.openTill(this.#programId, { owner, slots: SLOTS })], [this.payee]);
   }
 
-  open(slot: number): TransactionInstruction {
+  /** The slot's rent, and the opening. */
+  open(slot: number): TransactionInstruction[] {
     const deposit = amount(1_000n);
     const delegate = keypair(4).publicKey;
-    return program.openChannel(this.#programId, {
-      payer: this.payer.publicKey,
-      till: this.#till,
-      slot,
-      delegate,
-      deposit,
-    });
+    const payer = this.payer.publicKey;
+    return [
+      slotRent(this.#svm, this.#programId, payer),
+      program.openChannel(this.#programId, { payer, till: this.#till, slot, delegate, deposit, opening: amount(10n) }),
+    ];
   }
 
   close(slot: number, tillOwner?: PublicKey): TransactionInstruction {
@@ -110,11 +111,12 @@ class ChannelBench {
 
   /** Closing without the payee: two transactions, the challenge period between them. */
   alone(): readonly ChannelCostRow[] {
-    this.#execute([this.open(1)], [this.payer]);
+    this.#execute(this.open(1), [this.payer]);
     const request = program.requestClose(this.#programId, this.#place(1));
     const requested = this.row('channel-request-close', [request], [this.payer]);
     const clock = this.#svm.getClock();
     clock.unixTimestamp += CHALLENGE_SECONDS;
+    clock.slot += 2n * CHALLENGE_SECONDS;
     this.#svm.setClock(clock);
     return [requested, this.row('channel-close-alone', [this.close(1)], [this.payer])];
   }

@@ -20,7 +20,7 @@ import * as program from '../../ledger/solana/program/index.ts';
 import { receiptsThatFit, settleUnits } from '../../ledger/solana/settle-size.ts';
 import { MAX_PACKET_BYTES } from '../../ledger/solana/transaction-size.ts';
 import { settlementsAsSent } from './as-sent.ts';
-import { BenchChain, keypair } from './chain.ts';
+import { BenchChain, keypair, slotRent } from './chain.ts';
 import type { Cost } from './chain.ts';
 import type { LedgerRow, RowGroup, RowSource } from './rows.ts';
 
@@ -52,7 +52,8 @@ class Till {
     this.#generation = program.decodeTill(chain.data(this.#till)).slots[0]?.generation ?? 0;
     for (const [slot, { address }] of this.#delegates.entries()) {
       const channel = { payer, till: this.#till, slot, delegate: new PublicKey(address), deposit: DEPOSIT };
-      chain.execute([program.openChannel(chain.programId, channel)]);
+      const { svm, programId } = chain;
+      chain.execute([slotRent(svm, programId, payer), program.openChannel(programId, channel)]);
     }
   }
 

@@ -15,6 +15,7 @@ import type {
   Balances,
   ChannelPlace,
   ChannelState,
+  ClaimState,
   Commitment,
   Holdings,
   LedgerReader,
@@ -28,8 +29,10 @@ import {
   FILTER_OFFSETS,
   SIZES,
   bankAddress,
+  claimAddress,
   creditAccountAddress,
   decodeBank,
+  decodeClaim,
   decodeName,
   decodeTill,
   decodeTillHead,
@@ -95,6 +98,7 @@ export class SolanaReader implements LedgerReader {
       burned,
       minted,
       openDeposits: bank.openDeposits,
+      forgone: bank.forgone,
       unminted: bank.unminted,
       reserve: bank.reserve,
       supply: amount(MintLayout.decode(mintInfo.data).supply),
@@ -118,6 +122,15 @@ export class SolanaReader implements LedgerReader {
         credits?.owner.equals(TOKEN_PROGRAM_ID) === true ? AccountLayout.decode(credits.data).amount : 0n,
       ),
     };
+  }
+
+  /** Whether the owner's associated token account can take credits. */
+  async hasCreditAccount(owner: LedgerAddress): Promise<boolean> {
+    const key = toKey(owner);
+    const [info] = await this.accounts([creditAccountAddress(this.program, key)]);
+    if (info?.owner.equals(TOKEN_PROGRAM_ID) !== true) return false;
+    // Who owns a token account may give it to somebody else.
+    return AccountLayout.decode(info.data).owner.equals(key);
   }
 
   tillAddress(owner: LedgerAddress): LedgerAddress {
@@ -195,6 +208,12 @@ export class SolanaReader implements LedgerReader {
         .filter((slot) => slot.open && slot.payer.equals(key))
         .map((slot) => channelState(context, pubkey, till, slot));
     });
+  }
+
+  async claim(payer: LedgerAddress): Promise<ClaimState | undefined> {
+    const [info] = await this.accounts([claimAddress(this.program, toKey(payer))]);
+    if (info === undefined || !info.owner.equals(this.program)) return undefined;
+    return { payer, amount: decodeClaim(info.data).amount, lamports: lamports(BigInt(info.lamports)) };
   }
 
   async name(name: string): Promise<NameRecord | undefined> {

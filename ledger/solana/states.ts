@@ -3,7 +3,6 @@ import type { PublicKey } from '@solana/web3.js';
 import { PublicKey as Key } from '@solana/web3.js';
 import { ledgerAddress } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
-import { amount, lamports } from '../../core/units.ts';
 import type { UnixSeconds } from '../../core/units.ts';
 import type { ChannelState, NameRecord, TillState } from '../contract.ts';
 import { nameStatus } from '../term.ts';
@@ -31,9 +30,9 @@ export function tillState(context: ChannelContext, address: PublicKey, till: Til
     slots: till.slots.length,
     earned: till.earned,
     lifetimeEarned: till.lifetimeEarned,
-    minDeposit: amount(0n),
-    opening: amount(0n),
-    slotRent: lamports(0n),
+    minDeposit: till.minDeposit,
+    opening: till.opening,
+    slotRent: till.slotRent,
     channels: till.slots.filter((slot) => slot.open).map((slot) => channelState(context, address, till, slot)),
     generations: till.slots.map((slot) => slot.generation),
   };
@@ -55,7 +54,7 @@ export function channelState(
     payer: toAddress(slot.payer),
     delegate: toAddress(slot.delegate),
     deposit: slot.deposit,
-    opening: amount(0n),
+    opening: slot.opening,
     settled: slot.settled,
     settledUp: slot.up,
     settledDown: slot.down,

@@ -5,7 +5,7 @@ import type { Keypair, PublicKey, TransactionInstruction } from '@solana/web3.js
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { ledgerAddressBytes } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
-import { amount as toAmount, formatCredits, formatSol, lamports as toLamports } from '../../core/units.ts';
+import { addAmounts, amount, formatCredits, formatSol, lamports as toLamports } from '../../core/units.ts';
 import type { Amount, Lamports } from '../../core/units.ts';
 import type {
   ChannelFunds,
@@ -21,6 +21,7 @@ import type {
   SettleFees,
   SettleItem,
   SubmissionStatus,
+  TillTerms,
   TransactionResult,
 } from '../contract.ts';
 import { aggregateSignatures, decodeReceipt } from '../receipt/index.ts';
@@ -37,7 +38,7 @@ import type { Submitter } from './submitter.ts';
 /** Fee of one signature; what else a transaction takes is found out by the node's own trial run. */
 const FEE_LAMPORTS = 5000n;
 /** As good as any to ask what a transaction is charged. */
-const SAMPLE_RECEIPT = { amount: toAmount(1n), up: 1n, down: 1n, r: new Uint8Array(32) };
+const SAMPLE_RECEIPT = { amount: amount(1n), up: 1n, down: 1n, r: new Uint8Array(32) };
 /** However high the price that others drove up: what is expected of a settlement is no figure beyond sense. */
 const MAX_EXPECTED_BID = toLamports(BigInt(LAMPORTS_PER_SOL));
 /** How often another payer may take the slot we chose before us. */
@@ -66,7 +67,7 @@ export class SolanaWallet implements LedgerWallet {
       ledger,
       key,
       run: (instructions) => this.#run(instructions),
-      requireCredits: (amount) => this.#requireCredits(amount),
+      requireCredits: (needed) => this.#requireCredits(needed),
       createAccountOf: (owner) => this.#createAccountOf(owner),
     });
   }
@@ -106,13 +107,18 @@ export class SolanaWallet implements LedgerWallet {
     ]);
   }
 
-  async openTill(slots: number): Promise<TransactionResult> {
+  async openTill(slots: number, terms?: TillTerms): Promise<TransactionResult> {
     requireSlots(slots);
     const first = Math.min(slots, program.MAX_NEW_SLOTS);
     return this.#run([
-      program.openTill(this.#program, { owner: this.#owner, slots: first }),
+      program.openTill(this.#program, { owner: this.#owner, slots: first, ...terms }),
       ...this.#growth(first, slots),
     ]);
+  }
+
+  async setTillTerms(terms: TillTerms): Promise<TransactionResult> {
+    await this.#requireTill();
+    return this.#run([program.setTillTerms(this.#program, { owner: this.#owner, ...terms })]);
   }
 
   async growTill(slots: number): Promise<TransactionResult> {
@@ -134,33 +140,37 @@ export class SolanaWallet implements LedgerWallet {
   async openChannel(
     payee: LedgerAddress,
     delegate: LedgerAddress,
-    funds: Amount | ChannelFunds,
+    given: Amount | ChannelFunds,
   ): Promise<ChannelState> {
-    const deposit = typeof funds === 'bigint' ? funds : funds.deposit;
-    await this.#requireCredits(deposit);
-    const till = program.tillAddress(this.#program, toKey(payee));
+    const funds = typeof given === 'bigint' ? { deposit: given } : given;
+    const address = program.tillAddress(this.#program, toKey(payee));
     for (let attempt = 1; ; attempt += 1) {
-      const slot = await this.#freeSlot(payee, till);
+      const till = await this.#tillOf(payee, address);
+      const burned = fundsFor(till, funds);
+      await this.#requireCredits(addAmounts(burned.deposit, burned.opening), toLamports(FEE_LAMPORTS + till.slotRent));
+      const slot = freeSlot(payee, till);
+      const place = { payer: this.#owner, till: address, slot, delegate: toKey(delegate) };
       try {
         await this.#run([
-          program.openChannel(this.#program, { payer: this.#owner, till, slot, delegate: toKey(delegate), deposit }),
+          program.paySlotRent(this.#program, this.#owner, till.slotRent),
+          program.openChannel(this.#program, { ...place, ...burned }),
         ]);
       } catch (error) {
-        const taken = isRelaymintError(error) && error.details['program'] === 'SlotInUse';
-        if (!taken || attempt === SLOT_TRIES) throw error;
+        if (attempt === SLOT_TRIES || !hasChanged(error)) throw error;
         continue;
       }
       const channel = await this.#ledger.channel(this.#ledger.tillAddress(payee), slot);
       if (channel?.payer === this.address) return channel;
       throw new RelaymintError('CHANNEL_UNKNOWN', 'The channel was opened and is gone already.', {
-        remedy: 'Another process closed it: see which one uses this wallet.',
+        remedy: 'Another process of this wallet, or the payee, closed it: what was left is in the wallet or its claim.',
       });
     }
   }
 
-  async topUp(channel: ChannelState, amount: Amount): Promise<TransactionResult> {
-    await this.#requireCredits(amount);
-    return this.#run([program.topUp(this.#program, { funder: this.#owner, ...placeOf(channel), amount })]);
+  async topUp(channel: ChannelState, deposit: Amount, opening: Amount = amount(0n)): Promise<TransactionResult> {
+    await this.#requireCredits(addAmounts(deposit, opening));
+    const funder = this.#owner;
+    return this.#run([program.topUp(this.#program, { funder, ...placeOf(channel), amount: deposit, opening })]);
   }
 
   async requestClose(channel: ChannelState): Promise<TransactionResult> {
@@ -177,6 +187,25 @@ export class SolanaWallet implements LedgerWallet {
       tillOwner: payee === undefined ? undefined : payee.#owner,
     });
     return this.#run([this.#createAccountOf(this.#owner), close], payee === undefined ? [] : [payee.#key]);
+  }
+
+  async closeByPayee(channel: ChannelState): Promise<TransactionResult> {
+    const payer = toKey(channel.payer);
+    const { slot, generation } = channel;
+    const close = program.closeByPayee(this.#program, { owner: this.#owner, slot, generation, payer });
+    // The claim is paid out at once where that is possible; otherwise it waits for the payer.
+    const canReceive = await this.#ledger.hasCreditAccount(channel.payer);
+    return this.#run(canReceive ? [close, program.payClaim(this.#program, { payer })] : [close]);
+  }
+
+  async payClaim(payer: LedgerAddress = this.address): Promise<TransactionResult> {
+    if ((await this.#ledger.claim(payer)) === undefined) {
+      throw new RelaymintError('CHANNEL_UNKNOWN', `Nothing waits for ${payer}.`, {
+        remedy: 'A claim is there only after a payee closed a channel of this wallet.',
+      });
+    }
+    const key = toKey(payer);
+    return this.#run([this.#createAccountOf(key), program.payClaim(this.#program, { payer: key })]);
   }
 
   async withdraw(): Promise<TransactionResult> {
@@ -349,33 +378,66 @@ export class SolanaWallet implements LedgerWallet {
     return createAssociatedTokenAccountIdempotentInstruction(this.#owner, this.#creditsOf(owner), owner, mint);
   }
 
-  async #requireCredits(amount: Amount): Promise<void> {
+  /** `lamports`: what the wallet must hold besides. */
+  async #requireCredits(needed: Amount, needs: Lamports = toLamports(FEE_LAMPORTS)): Promise<void> {
     const { credits, lamports } = await this.#ledger.balances(this.address);
-    if (lamports < FEE_LAMPORTS) throw lacksSol(lamports, toLamports(FEE_LAMPORTS));
-    if (credits >= amount) return;
+    if (lamports < needs) throw lacksSol(lamports, needs);
+    if (credits >= needed) return;
     throw new RelaymintError(
       'INSUFFICIENT_FUNDS',
-      `The wallet has ${formatCredits(credits)} credits, ${formatCredits(amount)} are needed.`,
-      { remedy: 'Buy credits with "relaymint wallet buy".', details: { has: String(credits), needs: String(amount) } },
+      `The wallet has ${formatCredits(credits)} credits, ${formatCredits(needed)} are needed.`,
+      { remedy: 'Buy credits with "relaymint wallet buy".', details: { has: String(credits), needs: String(needed) } },
     );
   }
 
-  /** One of the free slots at random: payers that open at the same moment rarely choose the same one. */
-  async #freeSlot(payee: LedgerAddress, till: PublicKey): Promise<number> {
-    const account = await this.#ledger.tillAccount(till);
-    if (account === undefined) {
-      throw new RelaymintError('CHANNEL_UNKNOWN', `${payee} has no till.`, {
-        remedy: 'The payee must open one before it can be paid.',
-      });
-    }
-    const free = account.slots.filter((slot) => !slot.open);
-    const chosen = free[Math.floor(Math.random() * free.length)];
-    if (chosen !== undefined) return chosen.slot;
-    throw new RelaymintError('LIMIT_EXCEEDED', `All ${account.slots.length} slots of ${payee}'s till are taken.`, {
-      remedy:
-        'Use another payee, wait until a channel is closed, or let the payee give it more ("relaymint till grow").',
+  async #tillOf(payee: LedgerAddress, address: PublicKey): Promise<program.TillAccount> {
+    const till = await this.#ledger.tillAccount(address);
+    if (till !== undefined) return till;
+    throw new RelaymintError('CHANNEL_UNKNOWN', `${payee} has no till.`, {
+      remedy: 'The payee must open one before it can be paid.',
     });
   }
+}
+
+/** One of the free slots at random: payers that open at the same moment rarely choose the same one. */
+function freeSlot(payee: LedgerAddress, till: program.TillAccount): number {
+  const free = till.slots.filter((slot) => !slot.open);
+  const chosen = free[Math.floor(Math.random() * free.length)];
+  if (chosen !== undefined) return chosen.slot;
+  throw new RelaymintError('LIMIT_EXCEEDED', `All ${till.slots.length} slots of ${payee}'s till are taken.`, {
+    remedy: 'Use another payee, wait until a channel is closed, or let the payee give it more ("relaymint till grow").',
+  });
+}
+
+/** What a payer burns at this till. @throws RelaymintError INVALID_ARGUMENT below its terms; LIMIT_EXCEEDED when it asks too much. */
+function fundsFor(
+  till: program.TillAccount,
+  { deposit, opening = till.opening, maxOpening }: ChannelFunds,
+): { readonly deposit: Amount; readonly opening: Amount } {
+  if (maxOpening !== undefined && opening > maxOpening) {
+    const [asked, most] = [formatCredits(opening), formatCredits(maxOpening)];
+    throw new RelaymintError(
+      'LIMIT_EXCEEDED',
+      `The payee asks ${asked} credits to open a channel, more than ${most}.`,
+      {
+        remedy: 'Use another payee, or raise the limit.',
+        details: { asked: String(opening), most: String(maxOpening) },
+      },
+    );
+  }
+  if (deposit >= till.minDeposit && opening >= till.opening) return { deposit, opening };
+  const [least, asked] = [formatCredits(till.minDeposit), formatCredits(till.opening)];
+  throw new RelaymintError(
+    'INVALID_ARGUMENT',
+    `The payee takes deposits of ${least} credits or more, and ${asked} or more for the opening.`,
+    { remedy: 'Give at least that, or use another payee.' },
+  );
+}
+
+/** Whether an opening failed because the till is not any more what it was when it was read. */
+function hasChanged(error: unknown): boolean {
+  const reason = isRelaymintError(error) ? error.details['program'] : undefined;
+  return ['SlotInUse', 'DepositBelowTerms', 'OpeningBelowTerms', 'SlotRentMissing'].some((name) => name === reason);
 }
 
 function requireSlots(slots: number): void {

@@ -24,7 +24,7 @@ describe("the cost of a channel to the chain's scheduler", () => {
 
   it('is the sum of what the transactions really used', () => {
     expect([...rows.keys()]).toEqual(['channel-open', 'channel-close', 'channel-request-close', 'channel-close-alone']);
-    expect(rows.get('channel-open')).toMatchObject({ signatures: 1, writeLocks: 5, dataBytes: 53, feeLamports: 5_000 });
+    expect(rows.get('channel-open')).toMatchObject({ signatures: 1, writeLocks: 5, dataBytes: 73, feeLamports: 5_000 });
     expect(rows.get('channel-close')).toMatchObject({ signatures: 2, writeLocks: 5, dataBytes: 17 });
     for (const row of rows.values()) {
       expect(row.computeUnits).toBeGreaterThan(900);

@@ -33,6 +33,11 @@ const idl = z
         args: z.array(z.object({ name: z.string(), type: z.unknown() })),
       }),
     ),
+    events: z.object({
+      docs: z.string(),
+      size: z.number(),
+      lines: z.array(z.object({ name: z.string(), account: z.string(), who: z.string(), values: z.array(z.string()) })),
+    }),
     accounts: z.array(part.extend({ discriminator: z.string(), repeated: part.optional(), list: part.optional() })),
     errors: z.array(z.object({ number: z.number(), name: z.string(), message: z.string(), remedy: z.string() })),
   })
@@ -54,7 +59,7 @@ it('the client has a builder for each instruction and a decoder for each account
 
 function reference(): string[] {
   return [
-    '# The program: accounts, instructions, errors',
+    '# The program: accounts, instructions, events, errors',
     'Written from `ledger/program/idl.json`; a test compares them. The typed client of all this is `program` in\n`relaymint/ledger`, see [the client](ledger-client.md).',
     idl.conventions,
     '## Addresses',
@@ -77,6 +82,12 @@ function reference(): string[] {
     ),
     '## Instructions',
     ...idl.instructions.flatMap((instruction) => [`### ${instruction.name}`, ...instructionSections(instruction)]),
+    '## Events',
+    `${idl.events.docs} ${idl.events.size} bytes.`,
+    table(
+      ['event', 'account', 'who', 'numbers'],
+      idl.events.lines.map(({ name, account, who, values }) => [name, account, who, values.join(', ')]),
+    ),
     '## Limits',
     table(
       ['limit', 'value'],

@@ -12,6 +12,7 @@ const ALLOWED: readonly string[] = [
   'sol_get_rent_sysvar',
   'sol_invoke_signed_c',
   'sol_log_',
+  'sol_log_data',
   'sol_memcpy_',
   'sol_sha256',
   'sol_try_find_program_address',

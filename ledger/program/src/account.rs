@@ -117,38 +117,33 @@ impl Account {
     }
 }
 
+/// Where `Context::parse` puts the accounts: the caller's, so that the list is never copied.
+pub type AccountList = MaybeUninit<[Account; MAX_ACCOUNTS]>;
+
 /// The accounts of the instruction, in its order.
-pub struct Accounts {
-    /// The first `count` were written.
-    list: MaybeUninit<[Account; MAX_ACCOUNTS]>,
-    count: usize,
+pub struct Accounts<'a> {
+    given: &'a [Account],
 }
 
-impl Accounts {
+impl<'a> Accounts<'a> {
     /// Exactly N accounts.
     #[inline(always)]
-    pub fn exactly<const N: usize>(&self) -> Result<&[Account; N], Error> {
-        if self.count != N {
+    pub fn exactly<const N: usize>(&self) -> Result<&'a [Account; N], Error> {
+        if self.given.len() != N {
             return Err(Error::WrongAccountCount);
         }
-        self.given().first_chunk().ok_or(Error::WrongAccountCount)
+        self.given.first_chunk().ok_or(Error::WrongAccountCount)
     }
 
     /// N accounts, then any number of others.
     #[inline(always)]
-    pub fn at_least<const N: usize>(&self) -> Result<(&[Account; N], &[Account]), Error> {
-        self.given().split_first_chunk().ok_or(Error::WrongAccountCount)
-    }
-
-    #[inline(always)]
-    fn given(&self) -> &[Account] {
-        // SAFETY: `parse` wrote that many, at most MAX_ACCOUNTS.
-        unsafe { core::slice::from_raw_parts(self.list.as_ptr() as *const Account, self.count) }
+    pub fn at_least<const N: usize>(&self) -> Result<(&'a [Account; N], &'a [Account]), Error> {
+        self.given.split_first_chunk().ok_or(Error::WrongAccountCount)
     }
 }
 
 pub struct Context<'a> {
-    pub accounts: Accounts,
+    pub accounts: Accounts<'a>,
     pub data: &'a [u8],
     pub program_id: &'a Key,
 }
@@ -157,13 +152,12 @@ impl Context<'_> {
     /// # Safety
     /// `input` is the loader's buffer.
     #[inline(always)]
-    pub unsafe fn parse<'a>(input: *mut u8) -> Result<Context<'a>, Error> {
+    pub unsafe fn parse<'a>(input: *mut u8, list: &'a mut AccountList) -> Result<Context<'a>, Error> {
         unsafe {
             let count = read_u64(input) as usize;
             if count > MAX_ACCOUNTS {
                 return Err(Error::WrongAccountCount);
             }
-            let mut list = MaybeUninit::<[Account; MAX_ACCOUNTS]>::uninit();
             let first = list.as_mut_ptr() as *mut Account;
             let mut at = input.add(8);
             let mut index = 0;
@@ -172,9 +166,10 @@ impl Context<'_> {
                 if marker == NOT_DUPLICATE {
                     let account = Account { at };
                     *first.add(index) = account;
-                    let end = DATA + account.data_len() + GROWTH;
+                    // The loader's own length, at most 10 MiB.
+                    let end = account.data_len().wrapping_add(DATA + GROWTH);
                     // Eight-byte alignment, then the rent epoch. Account buffers start aligned.
-                    at = at.add(((end + 7) & !7) + 8);
+                    at = at.add((end.wrapping_add(7) & !7).wrapping_add(8));
                 } else {
                     // The loader refers to an earlier account only.
                     *first.add(index) = *first.add(marker as usize);
@@ -184,8 +179,10 @@ impl Context<'_> {
             }
             let length = read_u64(at) as usize;
             let data = core::slice::from_raw_parts(at.add(8), length);
-            let program_id = &*(at.add(8 + length) as *const Key);
-            Ok(Context { accounts: Accounts { list, count }, data, program_id })
+            let program_id = &*(at.add(8).add(length) as *const Key);
+            // The first `count` were written, at most MAX_ACCOUNTS.
+            let given = core::slice::from_raw_parts(first as *const Account, count);
+            Ok(Context { accounts: Accounts { given }, data, program_id })
         }
     }
 }

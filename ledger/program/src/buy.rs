@@ -5,6 +5,7 @@
 
 use crate::account::Context;
 use crate::error::Error;
+use crate::event;
 use crate::input::Input;
 use crate::math;
 use crate::state::Bank;
@@ -19,7 +20,7 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     buyer.require_signer()?;
     buyer.require_writable()?;
     let bank = Bank::load_mut(bank_account, context.program_id)?;
-    bank.require_mint(mint, context.program_id)?;
+    bank.require_mint(mint)?;
     destination.require_writable()?;
     // Anyone's token account of this mint: the token program checks that it is one.
     destination.require_owner(&TOKEN_PROGRAM)?;
@@ -32,6 +33,7 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     math::add(bank.outstanding(), units)?;
     bank.set_reserve(math::add(bank.reserve(), lamports)?);
     bank.set_bought(bank.bought().wrapping_add(units));
+    event::emit(1, 0, bank_account.key(), buyer.key(), [lamports, units, 0]);
     transfer(buyer, bank_account, lamports);
     mint_to(bank_account, &bank, mint, destination, units);
     Ok(())

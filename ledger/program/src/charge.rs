@@ -22,7 +22,7 @@ pub fn charge(
     if price == 0 {
         return Ok(());
     }
-    bank.require_mint(mint, program_id)?;
+    bank.require_mint(mint)?;
     require_account(token_program, source, mint, payer.key())?;
     bank.charge(price)?;
     burn(source, mint, payer, price);

@@ -1,30 +1,34 @@
 //! 9 closeChannel(slot u16, generation u32)
 //!
-//! payer (signer), till (writable), bank (writable), mint (writable), payer's token account (writable), token program,
+//! payer (signer, writable), till (writable), bank (writable), mint (writable), payer's token account (writable), token program,
 //! till owner (signer) or this program's id when absent
+//!
+//! The payer gets the rest of the deposit and the slot's rent. Alone it closes after the challenge period.
 
 use crate::account::Context;
 use crate::bytes::same_key;
 use crate::error::Error;
+use crate::event;
 use crate::input::Input;
 use crate::math;
 use crate::state::{Bank, Till};
-use crate::syscalls::now;
+use crate::syscalls::now_and_slot;
 use crate::token::{mint_to, require_account};
 
 #[inline(never)]
 pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
-    let slot = input.u16()?;
+    let number = input.u16()?;
     let generation = input.u32()?;
     input.end()?;
     let [payer, till_account, bank_account, mint, destination, token_program, till_owner] =
         context.accounts.exactly()?;
     payer.require_signer()?;
+    payer.require_writable()?;
     let till = Till::load_mut(till_account, context.program_id)?;
     let bank = Bank::load_mut(bank_account, context.program_id)?;
-    bank.require_mint(mint, context.program_id)?;
+    bank.require_mint(mint)?;
     require_account(token_program, destination, mint, payer.key())?;
-    let slot = till.channel(slot, generation)?;
+    let slot = till.channel(number, generation)?;
     if !same_key(slot.payer(), payer.key()) {
         return Err(Error::NotPayer);
     }
@@ -33,7 +37,8 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
         if close_at == 0 {
             return Err(Error::CloseNotRequested);
         }
-        if now() < close_at {
+        let (now, present) = now_and_slot();
+        if now < close_at || present < slot.close_slot() {
             return Err(Error::ChallengePending);
         }
     } else {
@@ -42,11 +47,14 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
         }
         till_owner.require_signer()?;
     }
-    let refund = math::sub(slot.deposit(), slot.settled())?;
+    let settled = slot.settled();
+    let rent = slot.rent();
+    let refund = math::sub(slot.deposit(), settled)?;
     slot.clear()?;
+    event::emit(9, event::channel(number, generation), till_account.key(), payer.key(), [settled, refund, rent]);
     if refund != 0 {
         bank.refund(refund)?;
         mint_to(bank_account, &bank, mint, destination, refund);
     }
-    Ok(())
+    bank.return_slot_rent(bank_account, payer, rent)
 }

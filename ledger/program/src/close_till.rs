@@ -7,6 +7,7 @@
 
 use crate::account::Context;
 use crate::error::Error;
+use crate::event;
 use crate::input::Input;
 use crate::math;
 use crate::state::{Till, first_generation};
@@ -37,6 +38,7 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     }
     // Without data, owner and lamports it is an address like any other from here on: what somebody sends there later in
     // this transaction does not bring the till back.
+    event::emit(15, 0, account.key(), owner.key(), [account.lamports(), 0, 0]);
     owner.set_lamports(math::add(owner.lamports(), account.lamports())?);
     account.set_lamports(0);
     account.set_data_len(0);

@@ -6,6 +6,7 @@
 
 use crate::account::Context;
 use crate::error::Error;
+use crate::event;
 use crate::input::Input;
 use crate::state::Bank;
 use crate::token::{mint_to, require_account};
@@ -15,7 +16,7 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     input.end()?;
     let [bank_account, mint, destination, token_program] = context.accounts.exactly()?;
     let bank = Bank::load_mut(bank_account, context.program_id)?;
-    bank.require_mint(mint, context.program_id)?;
+    bank.require_mint(mint)?;
     require_account(token_program, destination, mint, bank.treasury())?;
     let fees = bank.fees();
     if fees == 0 {
@@ -23,6 +24,7 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     }
     bank.set_fees(0);
     bank.pay_out(fees)?;
+    event::emit(17, 0, bank_account.key(), bank.treasury(), [fees, 0, 0]);
     mint_to(bank_account, &bank, mint, destination, fees);
     Ok(())
 }

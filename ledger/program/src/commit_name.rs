@@ -8,6 +8,7 @@
 use crate::account::Context;
 use crate::create::create_derived;
 use crate::error::Error;
+use crate::event;
 use crate::input::Input;
 use crate::state::{COMMITMENT_SEED, COMMITMENT_SIZE, Commitment};
 use crate::syscalls::{Part, now};
@@ -20,9 +21,11 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     let [committer, account, system_program] = context.accounts.exactly()?;
     system_program.require_key(&SYSTEM_PROGRAM)?;
     let place = Commitment::place(committer.key(), hash);
-    let new = New { payer: committer, account, space: COMMITMENT_SIZE as u64, owner: context.program_id };
+    let new = New { payer: committer, account, space: COMMITMENT_SIZE as u64, owner: context.program_id, prepaid: 0 };
     let seeds = [Part::of(COMMITMENT_SEED), Part::of(&place)];
     let bump = create_derived(&new, seeds, context.program_id, Error::AlreadyExists)?;
-    Commitment::create(account, bump, committer.key(), hash, now());
+    let now = now();
+    Commitment::create(account, bump, committer.key(), hash, now);
+    event::emit(18, 0, account.key(), committer.key(), [now as u64, 0, 0]);
     Ok(())
 }

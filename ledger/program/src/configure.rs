@@ -9,6 +9,7 @@
 use crate::account::Context;
 use crate::bytes::{is_zero, same_key};
 use crate::error::Error;
+use crate::event;
 use crate::input::Input;
 use crate::settings;
 use crate::state::Bank;
@@ -55,5 +56,6 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
         }
         bank.set_admin(key);
     }
+    event::emit(16, 0, bank_account.key(), bank.admin(), [flags as u64, 0, 0]);
     input.end()
 }

@@ -28,7 +28,7 @@ pub fn rent_minimum(space: u64) -> Result<u64, Error> {
 /// Whoever sends lamports there beforehand only makes it cheaper. Returns the bump.
 /// `taken`: the error when it exists already.
 pub fn create_derived(target: &New, seeds: [Part; 2], program_id: &Key, taken: Error) -> Result<u8, Error> {
-    let New { payer, account, space, owner } = *target;
+    let New { payer, account, space, owner, prepaid } = *target;
     payer.require_signer()?;
     payer.require_writable()?;
     account.require_writable()?;
@@ -41,9 +41,8 @@ pub fn create_derived(target: &New, seeds: [Part; 2], program_id: &Key, taken: E
     }
     let bump_seed = [bump];
     let signer = [seeds[0], seeds[1], Part::of(&bump_seed)];
-    let minimum = rent_minimum(space)?;
-    let held = account.lamports();
-    if held == 0 {
+    let minimum = rent_minimum(space)?.saturating_sub(prepaid);
+    if account.lamports() == 0 && prepaid == 0 {
         create_account(target, minimum, &signer);
     } else {
         fill_up(payer, account, minimum);

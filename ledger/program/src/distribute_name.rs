@@ -7,6 +7,7 @@
 
 use crate::account::Context;
 use crate::error::Error;
+use crate::event;
 use crate::input::Input;
 use crate::math;
 use crate::state::{Bank, Name};
@@ -18,13 +19,14 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     let (&[name_account, bank_account, mint, token_program], destinations) = context.accounts.at_least()?;
     let name = Name::load_mut(&name_account, context.program_id)?;
     let bank = Bank::load_mut(&bank_account, context.program_id)?;
-    bank.require_mint(&mint, context.program_id)?;
+    bank.require_mint(&mint)?;
     token_program.require_key(&TOKEN_PROGRAM)?;
     if destinations.len() != name.split_count() as usize {
         return Err(Error::WrongAccountCount);
     }
     let accrued = name.accrued();
     let mut undivided = accrued;
+    let mut paid = 0;
     let mut index = 0;
     while index < destinations.len() {
         let split = name.split(index);
@@ -35,6 +37,7 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
         if owed != 0 && destination.is_writable() && is_account_of(destination, &mint, split.account()) {
             split.set_owed(0);
             bank.pay_out(owed)?;
+            paid = math::add(paid, owed)?;
             mint_to(&bank_account, &bank, &mint, destination, owed);
         } else {
             split.set_owed(owed);
@@ -42,5 +45,9 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
         index += 1;
     }
     name.set_accrued(undivided);
+    let divided = math::sub(accrued, undivided)?;
+    if divided != 0 || paid != 0 {
+        event::emit(12, 0, name_account.key(), name.owner(), [divided, paid, undivided]);
+    }
     Ok(())
 }

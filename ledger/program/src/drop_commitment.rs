@@ -7,6 +7,7 @@
 use crate::account::Context;
 use crate::bytes::same_key;
 use crate::error::Error;
+use crate::event;
 use crate::input::Input;
 use crate::state::Commitment;
 use crate::syscalls::now;
@@ -23,5 +24,6 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     if !same_key(signer.key(), committer.key()) && commitment.age(now()) <= COMMITMENT_LIFE {
         return Err(Error::NotCommitter);
     }
+    event::emit(21, 0, account.key(), committer.key(), [account.lamports(), 0, 0]);
     commitment.close(account, committer)
 }

@@ -7,6 +7,7 @@
 use crate::account::Context;
 use crate::create::{fill_up, rent_minimum};
 use crate::error::Error;
+use crate::event;
 use crate::input::Input;
 use crate::state::{MAX_NEW_SLOTS, MAX_SLOTS, SLOT_SIZE, TILL_HEADER_SIZE, Till};
 use crate::system::SYSTEM_PROGRAM;
@@ -27,5 +28,6 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     let size = TILL_HEADER_SIZE + after * SLOT_SIZE;
     fill_up(owner, account, rent_minimum(size as u64)?);
     account.set_data_len(size);
+    event::emit(14, 0, account.key(), owner.key(), [slots as u64, 0, 0]);
     till.extend(slots)
 }

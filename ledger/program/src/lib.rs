@@ -12,6 +12,7 @@ mod channel;
 mod charge;
 mod create;
 mod error;
+mod event;
 mod input;
 mod math;
 mod message;
@@ -27,8 +28,10 @@ mod syscalls;
 mod system;
 mod term;
 mod token;
+mod upgrade_authority;
 
 mod buy;
+mod close_by_payee;
 mod close_channel;
 mod close_till;
 mod collect_fees;
@@ -40,10 +43,12 @@ mod grow_till;
 mod initialize;
 mod open_channel;
 mod open_till;
+mod pay_claim;
 mod redeem;
 mod register_name;
 mod renew_name;
 mod request_close;
+mod set_till_terms;
 mod settle;
 mod settle_verified;
 mod top_up;
@@ -51,7 +56,9 @@ mod transfer_name;
 mod update_name;
 mod withdraw;
 
-use account::Context;
+use core::mem::MaybeUninit;
+
+use account::{AccountList, Context};
 use error::Error;
 use input::Input;
 
@@ -61,7 +68,8 @@ use input::Input;
 /// `input` is the loader's own, well-formed buffer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn entrypoint(input: *mut u8) -> u64 {
-    let context = match unsafe { Context::parse(input) } {
+    let mut list: AccountList = MaybeUninit::uninit();
+    let context = match unsafe { Context::parse(input, &mut list) } {
         Ok(context) => context,
         Err(error) => return error as u64,
     };
@@ -97,6 +105,9 @@ fn dispatch(context: &Context) -> Result<(), Error> {
         19 => renew_name::run(context, &mut input),
         20 => transfer_name::run(context, &mut input),
         21 => drop_commitment::run(context, &mut input),
+        22 => set_till_terms::run(context, &mut input),
+        23 => close_by_payee::run(context, &mut input),
+        24 => pay_claim::run(context, &mut input),
         _ => Err(Error::InvalidInstruction),
     }
 }

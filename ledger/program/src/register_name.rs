@@ -12,6 +12,7 @@ use crate::bytes::{Key, same_key};
 use crate::charge::charge;
 use crate::create::create_derived;
 use crate::error::Error;
+use crate::event;
 use crate::input::Input;
 use crate::math::{self, BPS_WHOLE};
 use crate::splits;
@@ -68,7 +69,7 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
         name.set_seq(math::add(name.seq(), 1)?);
         name
     } else {
-        let new = New { payer: owner, account, space: NAME_SIZE as u64, owner: context.program_id };
+        let new = New { payer: owner, account, space: NAME_SIZE as u64, owner: context.program_id, prepaid: 0 };
         let seeds = [Part::of(NAME_SEED), Part::of(&hash)];
         let bump = create_derived(&new, seeds, context.program_id, Error::WrongOwner)?;
         Name::create(account, bump, text)?
@@ -83,6 +84,7 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     splits::replace(&name, input)?;
     input.end()?;
     charge(&bank, price, max_price, [owner, mint, source, token_program], context.program_id)?;
+    event::emit(10, 0, account.key(), owner.key(), [price, expires_at as u64, name.seq()]);
     commitment.close(commitment_account, owner)
 }
 

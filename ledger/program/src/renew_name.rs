@@ -9,6 +9,7 @@
 use crate::account::Context;
 use crate::charge::charge;
 use crate::error::Error;
+use crate::event;
 use crate::input::Input;
 use crate::state::{Bank, Name};
 use crate::syscalls::now;
@@ -32,5 +33,6 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     }
     name.set_expires_at(expires_at);
     let price = term::price(years, bank.name_year_price())?;
+    event::emit(19, 0, account.key(), name.owner(), [price, expires_at as u64, name.seq()]);
     charge(&bank, price, max_price, [payer, mint, source, token_program], context.program_id)
 }

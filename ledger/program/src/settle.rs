@@ -51,7 +51,16 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     }
     // What was applied above is undone with the whole transaction when this fails.
     aggregate.verify(s)?;
-    let batch = Batch { till: &till, bank: &bank, owner: &owner, names, program_id: context.program_id, total };
+    let batch = Batch {
+        tag: 6,
+        address: till_account.key(),
+        till: &till,
+        bank: &bank,
+        owner: &owner,
+        names,
+        program_id: context.program_id,
+        total,
+    };
     shares::credit(&batch, input)
 }
 

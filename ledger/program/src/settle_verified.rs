@@ -45,7 +45,16 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
         total = math::add(total, apply(&slot, &receipt.counters)?)?;
         index += 1;
     }
-    let batch = Batch { till: &till, bank: &bank, owner: &owner, names, program_id: context.program_id, total };
+    let batch = Batch {
+        tag: 13,
+        address: till_account.key(),
+        till: &till,
+        bank: &bank,
+        owner: &owner,
+        names,
+        program_id: context.program_id,
+        total,
+    };
     shares::credit(&batch, input)
 }
 

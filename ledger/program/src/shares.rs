@@ -9,6 +9,7 @@
 use crate::account::Account;
 use crate::bytes::{Key, same_key};
 use crate::error::Error;
+use crate::event;
 use crate::input::Input;
 use crate::math;
 use crate::state::{Bank, Name, Till};
@@ -17,6 +18,9 @@ const MAX_SHARES: u8 = 8;
 
 /// A batch whose receipts were verified and applied to their slots.
 pub struct Batch<'a> {
+    /// The instruction's own.
+    pub tag: u8,
+    pub address: &'a Key,
     pub till: &'a Till,
     pub bank: &'a Bank,
     pub owner: &'a Account,
@@ -29,7 +33,7 @@ pub struct Batch<'a> {
 /// Reads the rest of the instruction's data.
 #[inline(never)]
 pub fn credit(batch: &Batch, input: &mut Input) -> Result<(), Error> {
-    let Batch { till, bank, owner, names, program_id, total } = *batch;
+    let Batch { tag, address, till, bank, owner, names, program_id, total } = *batch;
     let shares = input.u8()?;
     if shares > MAX_SHARES {
         return Err(Error::InvalidBatch);
@@ -46,10 +50,14 @@ pub fn credit(batch: &Batch, input: &mut Input) -> Result<(), Error> {
     let royalties = share_out(names, input, total, bank, program_id)?;
     input.end()?;
 
-    let kept = math::sub(math::sub(total, bank.take_fee(total)?)?, royalties)?;
+    let fee = bank.take_fee(total)?;
+    let kept = math::sub(math::sub(total, fee)?, royalties)?;
     till.set_earned(math::add(till.earned(), kept)?);
     // A statistic: it wraps rather than stopping anybody's settlement.
     till.set_lifetime_earned(till.lifetime_earned().wrapping_add(kept));
+    if total != 0 {
+        event::emit(tag, 0, address, till.owner(), [total, fee, royalties]);
+    }
     bank.earn(total)
 }
 

@@ -67,6 +67,7 @@ unsafe extern "C" {
         signers: *const Part,
         signers_len: u64,
     ) -> u64;
+    fn sol_log_data(fields: *const Part, count: u64) -> u64;
     fn sol_get_clock_sysvar(clock: *mut u64) -> u64;
     fn sol_get_rent_sysvar(rent: *mut u64) -> u64;
     fn sol_curve_multiscalar_mul(curve: u64, scalars: *const u8, points: *const u8, count: u64, sum: *mut u8) -> u64;
@@ -172,6 +173,13 @@ pub fn invoke(instruction: &Instruction, infos: &[AccountInfo], seeds: &[Part]) 
     unsafe { sol_invoke_signed_c(instruction, infos.as_ptr(), infos.len() as u64, &signer, signers) };
 }
 
+/// One line among the transaction's logs, each field in base64.
+#[inline(always)]
+pub fn log_data(fields: &[Part]) {
+    // SAFETY: the runtime reads the fields.
+    unsafe { sol_log_data(fields.as_ptr(), fields.len() as u64) };
+}
+
 /// Slot, start of the epoch, epoch, epoch of the leader schedule, seconds since 1970.
 #[inline(always)]
 fn clock() -> [u64; 5] {
@@ -187,6 +195,13 @@ fn clock() -> [u64; 5] {
 #[inline(always)]
 pub fn now() -> i64 {
     clock()[4] as i64
+}
+
+/// Those seconds, and the cluster's slot.
+#[inline(always)]
+pub fn now_and_slot() -> (i64, u64) {
+    let clock = clock();
+    (clock[4] as i64, clock[0])
 }
 
 /// The cluster's slot, which only ever rises.

@@ -40,12 +40,14 @@ pub struct New<'a> {
     /// Bytes of data.
     pub space: u64,
     pub owner: &'a Key,
+    /// Lamports that the account will get without another program: as many need not be transferred to it.
+    pub prepaid: u64,
 }
 
 /// The account signs by `seeds`.
 #[inline(always)]
 pub fn create_account(new: &New, lamports: u64, seeds: &[Part]) {
-    let New { payer, account, space, owner } = *new;
+    let New { payer, account, space, owner, .. } = *new;
     let mut data = [0u8; 52];
     data[0] = CREATE_ACCOUNT;
     // SAFETY: 4 + 8 + 8 + 32 bytes.

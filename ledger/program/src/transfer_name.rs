@@ -8,6 +8,7 @@
 use crate::account::Context;
 use crate::bytes::{is_zero, same_key};
 use crate::error::Error;
+use crate::event;
 use crate::input::Input;
 use crate::math;
 use crate::state::Name;
@@ -31,5 +32,6 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     name.set_owner(new_owner);
     name.set_manager(new_owner);
     name.set_seq(math::add(name.seq(), 1)?);
+    event::emit(20, 0, account.key(), new_owner, [name.seq(), 0, 0]);
     Ok(())
 }

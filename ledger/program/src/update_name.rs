@@ -6,6 +6,7 @@
 use crate::account::Context;
 use crate::bytes::same_key;
 use crate::error::Error;
+use crate::event;
 use crate::input::Input;
 use crate::math::{BPS_WHOLE, add};
 use crate::splits;
@@ -62,5 +63,6 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
         splits::require_distributed(&name)?;
         splits::replace(&name, input)?;
     }
+    event::emit(11, 0, account.key(), name.owner(), [name.seq(), flags as u64, 0]);
     input.end()
 }

@@ -4,6 +4,7 @@
 
 use crate::account::Context;
 use crate::error::Error;
+use crate::event;
 use crate::input::Input;
 use crate::state::{Bank, Till};
 use crate::token::{mint_to, require_account};
@@ -15,7 +16,7 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     let till = Till::load_mut(till_account, context.program_id)?;
     till.require_owner(owner)?;
     let bank = Bank::load_mut(bank_account, context.program_id)?;
-    bank.require_mint(mint, context.program_id)?;
+    bank.require_mint(mint)?;
     require_account(token_program, destination, mint, owner.key())?;
     let earned = till.earned();
     if earned == 0 {
@@ -23,6 +24,7 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     }
     till.set_earned(0);
     bank.pay_out(earned)?;
+    event::emit(7, 0, till_account.key(), owner.key(), [earned, 0, 0]);
     mint_to(bank_account, &bank, mint, destination, earned);
     Ok(())
 }

@@ -3,7 +3,8 @@ import type { LedgerAddress } from '../../../core/ids.ts';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { SolanaReader } from '../reader.ts';
 import { toAddress } from '../states.ts';
-import { LOADER, decodeProgramData, programDataAddress } from './loader.ts';
+import { programDataAddress } from '../program/index.ts';
+import { LOADER, decodeProgramData } from './loader.ts';
 
 export interface DeployedProgram {
   /** Who may replace the code; undefined: nobody, it is final. */

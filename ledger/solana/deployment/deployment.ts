@@ -187,12 +187,22 @@ export class Deployment {
       });
     }
     const [bank] = await ledger.accounts([bankAddress(ledger.program)]);
+    const initialized = bank?.owner.equals(ledger.program) === true;
+    if (deployed !== undefined && !initialized && deployed.upgradeAuthority !== walletAddress(this.#options.wallet)) {
+      const who = deployed.upgradeAuthority ?? 'Nobody';
+      throw new RelaymintError('LEDGER_REJECTED', `${who} can initialize the bank: only who may upgrade the program.`, {
+        remedy:
+          deployed.upgradeAuthority === undefined
+            ? 'The program was made final without a bank: deploy it anew with another --program-key.'
+            : 'Use its wallet, or deploy at another address with another --program-key.',
+      });
+    }
     const code = await this.#bufferCode();
     const all = Array.from({ length: chunkCount(file.length) }, (_, index) => index);
     const usable = code?.length === file.length;
     return {
       program: deployed === undefined ? 'missing' : 'deployed',
-      bank: bank === undefined || !bank.owner.equals(ledger.program) ? 'missing' : 'initialized',
+      bank: initialized ? 'initialized' : 'missing',
       buffer: code === undefined ? 'missing' : usable ? 'usable' : 'unusable',
       missingChunks: usable ? all.filter((index) => !equalBytes(chunkOf(code, index), chunkOf(file, index))) : all,
       finalize: final && (deployed === undefined || deployed.upgradeAuthority !== undefined),
@@ -296,10 +306,7 @@ export class Deployment {
     });
   }
 
-  /**
-   * Between deployment and initialization anybody could have initialized the bank, and is its admin then: also a bank that
-   * an earlier run of ours left behind must be ours.
-   */
+  /** Only the upgrade authority could initialize the bank; a bank that was there before must be what was asked for all the same. */
   async #verifiedBank(plan: DeploymentPlan): Promise<BankAccount> {
     const { ledger, bank: asked } = this.#options;
     const [info] = await ledger.accounts([bankAddress(ledger.program)]);

@@ -12,6 +12,7 @@ import {
 import type { AccountMeta } from '@solana/web3.js';
 import { Reader, Writer } from '../../../core/codec.ts';
 import { RelaymintError } from '../../../core/errors.ts';
+import { programDataAddress } from '../program/index.ts';
 
 export const LOADER: PublicKey = new PublicKey('BPFLoaderUpgradeab1e11111111111111111111111');
 
@@ -19,16 +20,13 @@ export const LOADER: PublicKey = new PublicKey('BPFLoaderUpgradeab1e111111111111
 export const BUFFER_HEADER_BYTES = 37;
 export const PROGRAM_BYTES = 36;
 export const PROGRAM_DATA_HEADER_BYTES = 45;
+/** In program data: kind and slot before it, then one byte that tells whether there is an authority, then its key. */
+const AUTHORITY_OFFSET = 12;
 /** What fits a transaction of 1,232 bytes beside one signature, five accounts and a compute limit. */
 export const CHUNK_BYTES = 960;
 
 const TAG = { initializeBuffer: 0, write: 1, deploy: 2, setAuthority: 4, close: 5 } as const;
 const KIND = { buffer: 1, program: 2, programData: 3 } as const;
-
-/** Where the loader keeps a program's code. */
-export function programDataAddress(program: PublicKey): PublicKey {
-  return PublicKey.findProgramAddressSync([program.toBytes()], LOADER)[0];
-}
 
 /** `buffer` must have been created in the same transaction, for the loader. */
 export function initializeBuffer(buffer: PublicKey, authority: PublicKey): TransactionInstruction {
@@ -103,6 +101,14 @@ export function decodeProgramData(data: Uint8Array): ProgramDataAccount {
   const reader = open(data, KIND.programData, PROGRAM_DATA_HEADER_BYTES, 'program data');
   const slot = reader.u64();
   return { slot, authority: optionalKey(reader), code: data.subarray(PROGRAM_DATA_HEADER_BYTES) };
+}
+
+/** A copy of a program's data account that says this key may replace the code. For virtual machines that put a program in place. */
+export function withUpgradeAuthority(data: Uint8Array, authority: PublicKey): Uint8Array {
+  const copy = Uint8Array.from(data);
+  copy[AUTHORITY_OFFSET] = 1;
+  copy.set(authority.toBytes(), AUTHORITY_OFFSET + 1);
+  return copy;
 }
 
 /** Whether deployed code is that of a file, but for the zeros that fill it up. */

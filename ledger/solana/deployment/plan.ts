@@ -1,7 +1,7 @@
 /** What a deployment still has to do, and what that costs. Pure: what is there in, steps and lamports out. */
 import { lamports } from '../../../core/units.ts';
 import type { Lamports } from '../../../core/units.ts';
-import { SIZES } from '../program/index.ts';
+import { BANK_RENT_CUSHION, SIZES } from '../program/index.ts';
 import { BUFFER_HEADER_BYTES, CHUNK_BYTES, PROGRAM_BYTES, PROGRAM_DATA_HEADER_BYTES } from './loader.ts';
 
 /** The base fee of one signature. What a busy cluster takes for a better place in the queue comes on top. */
@@ -71,7 +71,7 @@ export function planDeployment(
   ];
   const fees = FEE_LAMPORTS * BigInt(signatures.reduce((sum, count) => sum + count, 0));
   const programRent = deploys ? rent.program + rent.code : 0n;
-  const bankRent = initializes ? rent.bank + rent.mint : 0n;
+  const bankRent = initializes ? rent.bank * BANK_RENT_CUSHION + rent.mint : 0n;
   // The loader returns the buffer's lamports before it takes those for the code, after the program account was paid.
   const bufferRent = deploys && state.buffer !== 'usable' ? rent.buffer : 0n;
   const returned = deploys ? rent.buffer : 0n;

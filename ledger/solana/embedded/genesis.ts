@@ -5,7 +5,8 @@ import { Keypair, PublicKey, SystemProgram, Transaction, TransactionInstruction 
 import bs58 from 'bs58';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { Clock } from '../../../core/ports.ts';
-import { bankAddress, initialize } from '../program/index.ts';
+import { withUpgradeAuthority } from '../deployment/loader.ts';
+import { bankAddress, initialize, programDataAddress } from '../program/index.ts';
 import type { Chain, Genesis } from './chain.ts';
 import type { AccountState } from './machine.ts';
 import type { EmbeddedLedgerOptions } from './options.ts';
@@ -74,6 +75,7 @@ export function ensureBank(chain: Chain, options: EmbeddedLedgerOptions): void {
   const programId = new PublicKey(options.programId);
   if (chain.account(bankAddress(programId).toBase58()) !== undefined) return;
   const admin = adminKey(chain.genesis);
+  ownProgram(chain, programId, admin);
   const instruction = initialize(programId, {
     admin: admin.publicKey,
     clusterTag: derive(Buffer.from(chain.genesis.secret, 'hex'), 'cluster tag').subarray(0, CLUSTER_TAG_BYTES),
@@ -93,6 +95,17 @@ export function ensureBank(chain: Chain, options: EmbeddedLedgerOptions): void {
       cause,
     });
   }
+}
+
+/**
+ * The SVM puts a program in place as if nobody could upgrade it. Only who can may initialize the bank, so the loader's record
+ * names the ledger's own admin. Nobody but who runs the ledger can replace the code anyway.
+ */
+function ownProgram(chain: Chain, programId: PublicKey, admin: Keypair): void {
+  const address = programDataAddress(programId).toBase58();
+  const found = chain.account(address);
+  if (found === undefined) return;
+  chain.machine.setAccount(address, { ...found, data: withUpgradeAuthority(found.data, admin.publicKey) });
 }
 
 /** A transfer out of the faucet, an ordinary transaction. Returns its signature. @throws RpcError as `Chain.send`. */

@@ -7,7 +7,6 @@ import type { Amount, Lamports, UnixSeconds } from '../../../core/units.ts';
 import { DISCRIMINATORS, MAX_SLOTS, MAX_SPLITS, SIZES, tillSize } from './layout.ts';
 
 export interface BankAccount {
-  readonly mintBump: number;
   readonly bump: number;
   /** All zeros once nobody may configure the bank any more. */
   readonly admin: PublicKey;
@@ -36,6 +35,15 @@ export interface BankAccount {
   /** How old a commitment to a name must be, seconds. */
   readonly commitSeconds: number;
   readonly lifetimeFees: Amount;
+  /** Its own. */
+  readonly address: PublicKey;
+  readonly mint: PublicKey;
+  /** Opening payments: burned for good, and backed by the reserve for ever. */
+  readonly forgone: Amount;
+  /** What its own rent was when it was created. */
+  readonly rent: Lamports;
+  /** What the bank holds for the openers of open channels. */
+  readonly slotRents: Lamports;
 }
 
 /** One slot of a till. A free slot keeps only its generation. */
@@ -53,6 +61,12 @@ export interface TillSlot {
   readonly generation: number;
   /** When the payer may close alone; undefined while no close was requested. */
   readonly closeAt: UnixSeconds | undefined;
+  /** The cluster's slot from which on the payer may close alone, once `closeAt` is over too; 0 while no close was requested. */
+  readonly closeSlot: bigint;
+  /** Burned for good beside the deposit. */
+  readonly opening: Amount;
+  /** What its opener gets back when it closes. */
+  readonly rent: Lamports;
 }
 
 export interface TillAccount {
@@ -61,6 +75,14 @@ export interface TillAccount {
   /** Earned and not yet withdrawn. */
   readonly earned: Amount;
   readonly lifetimeEarned: Amount;
+  /** Its own. */
+  readonly address: PublicKey;
+  /** The least deposit of a new channel. */
+  readonly minDeposit: Amount;
+  /** The least opening payment of a new channel. */
+  readonly opening: Amount;
+  /** What the opener of a channel puts down, and gets back when it closes. */
+  readonly slotRent: Lamports;
   /** All slots, the free ones too. */
   readonly slots: readonly TillSlot[];
 }
@@ -102,15 +124,20 @@ export interface CommitmentAccount {
   readonly committedAt: UnixSeconds;
 }
 
+/** What a payer gets of channels that their payees closed; its lamports are the payer's too. */
+export interface ClaimAccount {
+  readonly bump: number;
+  readonly payer: PublicKey;
+  readonly amount: Amount;
+}
+
 /** @throws RelaymintError INVALID_ENCODING when the data are not a bank of a version known here. */
 export function decodeBank(data: Uint8Array): BankAccount {
   const reader = open(data, DISCRIMINATORS.bank, 'bank account');
   exactSize(data, SIZES.bank, 'bank account');
-  const mintBump = reader.u8();
   const bump = reader.u8();
-  reader.bytes(6);
+  reader.bytes(7);
   return {
-    mintBump,
     bump,
     admin: key(reader),
     clusterTag: new Uint8Array(reader.bytes(16)),
@@ -130,6 +157,11 @@ export function decodeBank(data: Uint8Array): BankAccount {
     feeCarry: reader.u16(),
     commitSeconds: reader.u32(),
     lifetimeFees: amount(reader.u64()),
+    address: key(reader),
+    mint: key(reader),
+    forgone: amount(reader.u64()),
+    rent: lamports(reader.u64()),
+    slotRents: lamports(reader.u64()),
   };
 }
 
@@ -144,9 +176,13 @@ export function decodeTill(data: Uint8Array): TillAccount {
   const owner = key(reader);
   const earned = amount(reader.u64());
   const lifetimeEarned = amount(reader.u64());
-  reader.bytes(32);
+  const address = key(reader);
+  const minDeposit = amount(reader.u64());
+  const opening = amount(reader.u64());
+  const slotRent = lamports(reader.u64());
+  reader.bytes(8);
   const slots = Array.from({ length: count }, (_, slot) => decodeSlot(reader, slot));
-  return { bump, owner, earned, lifetimeEarned, slots };
+  return { bump, owner, earned, lifetimeEarned, address, minDeposit, opening, slotRent, slots };
 }
 
 /** Whose a till is, what it earned, and how many slots it has: what stands in its first `SIZES.tillHeader` bytes. */
@@ -227,6 +263,15 @@ export function decodeCommitment(data: Uint8Array): CommitmentAccount {
   };
 }
 
+/** @throws RelaymintError INVALID_ENCODING when the data are not a claim of a version known here. */
+export function decodeClaim(data: Uint8Array): ClaimAccount {
+  const reader = open(data, DISCRIMINATORS.claim, 'claim account');
+  exactSize(data, SIZES.claim, 'claim account');
+  const bump = reader.u8();
+  reader.bytes(7);
+  return { bump, payer: key(reader), amount: amount(reader.u64()) };
+}
+
 function decodeSlot(reader: Reader, slot: number): TillSlot {
   const payer = key(reader);
   const delegate = key(reader);
@@ -237,7 +282,24 @@ function decodeSlot(reader: Reader, slot: number): TillSlot {
   const generation = reader.u32();
   const flags = reader.u32();
   const closeAt = seconds(reader);
-  return { slot, open: (flags & 1) === 1, payer, delegate, deposit, settled, up, down, generation, closeAt };
+  const closeSlot = reader.u64();
+  const opening = amount(reader.u64());
+  const rent = lamports(reader.u64());
+  return {
+    slot,
+    open: (flags & 1) === 1,
+    payer,
+    delegate,
+    deposit,
+    settled,
+    up,
+    down,
+    generation,
+    closeAt,
+    closeSlot,
+    opening,
+    rent,
+  };
 }
 
 function decodeSplit(reader: Reader): NameSplit {
@@ -251,7 +313,7 @@ function open(data: Uint8Array, discriminator: Uint8Array, what: string): Reader
   const reader = new Reader(data, what);
   const found = reader.bytes(discriminator.length);
   if (!equalBytes(found, discriminator)) {
-    throw malformed(what, 'it is another kind of account, or a newer version of the layout');
+    throw malformed(what, 'it is another kind of account, or its layout is of another version');
   }
   return reader;
 }

@@ -11,6 +11,7 @@ import { MAX_NAME_BYTES } from './layout.ts';
 const CHANNEL_DOMAIN = 'relaymint:channel:v1';
 const COMMITMENT_DOMAIN = 'relaymint:name-commitment:v1';
 const SALT_BYTES = 32;
+const UPGRADEABLE_LOADER = new PublicKey('BPFLoaderUpgradeab1e11111111111111111111111');
 
 /** The two addresses that nearly every instruction names: finding one takes about a millisecond. */
 const fixed = new WeakMap<PublicKey, { readonly bank: PublicKey; readonly mint: PublicKey }>();
@@ -41,6 +42,16 @@ export function commitmentHash(owner: PublicKey, salt: Uint8Array, name: string)
 
 export function commitmentAddress(programId: PublicKey, committer: PublicKey, hash: Uint8Array): PublicKey {
   return derive([utf8('commit'), sha256(concatBytes(committer.toBytes(), hash))], programId);
+}
+
+/** What the payer gets of channels that their payees closed. */
+export function claimAddress(programId: PublicKey, payer: PublicKey): PublicKey {
+  return derive([utf8('claim'), payer.toBytes()], programId);
+}
+
+/** Where the upgradeable loader keeps the program's code, and who may replace it. */
+export function programDataAddress(programId: PublicKey): PublicKey {
+  return derive([programId.toBytes()], UPGRADEABLE_LOADER);
 }
 
 /** The owner's associated token account for credits. `owner` may itself be a program's address. */

@@ -3,11 +3,11 @@ import { TOKEN_PROGRAM_ID } from '@solana/spl-token';
 import { PublicKey, SystemProgram } from '@solana/web3.js';
 import type { TransactionInstruction } from '@solana/web3.js';
 import type { Amount, Lamports } from '../../../core/units.ts';
-import { bankAddress, creditAccountAddress, mintAddress } from './addresses.ts';
+import { bankAddress, creditAccountAddress, mintAddress, programDataAddress } from './addresses.ts';
 import { TAGS, encoder, instruction, read, signer, write, writeSigner } from './encoding.ts';
 
 export interface InitializeArguments {
-  /** Pays the rent of the bank and the mint, and is recorded as admin. */
+  /** Pays the rent of the bank and the mint, and is recorded as admin. Must be the program's upgrade authority. */
   readonly admin: PublicKey;
   /** 16 bytes that tell this cluster from every other. */
   readonly clusterTag: Uint8Array;
@@ -45,6 +45,7 @@ export function initialize(programId: PublicKey, args: InitializeArguments): Tra
     write(mintAddress(programId)),
     read(TOKEN_PROGRAM_ID),
     read(SystemProgram.programId),
+    read(programDataAddress(programId)),
   ]);
 }
 

@@ -27,6 +27,9 @@ export const TAGS = {
   renewName: 19,
   transferName: 20,
   dropCommitment: 21,
+  setTillTerms: 22,
+  closeByPayee: 23,
+  payClaim: 24,
 } as const;
 
 /** No transaction holds more: settle with 64 receipts and eight shares needs at most 3,891 bytes. */

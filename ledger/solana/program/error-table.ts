@@ -145,7 +145,7 @@ const SHARE_AND_NAME_ROWS: readonly Row[] = [
 
 /** 6050 .. 6059: tills that grow and close, and the bank's configuration. */
 const TILL_AND_BANK_ROWS: readonly Row[] = [
-  ['TillInUse', 'The till still holds open channels.', 'Settle them and wait until their payers have closed them.'],
+  ['TillInUse', 'The till still holds open channels.', 'Settle and close them first ("relaymint till evict").'],
   ['TillNotEmpty', 'The till still holds earnings.', 'Withdraw them first.'],
   [
     'TillTooFresh',
@@ -154,6 +154,22 @@ const TILL_AND_BANK_ROWS: readonly Row[] = [
   ],
   ['NotAdmin', "The signer is not the bank's admin.", 'Sign with the wallet that "relaymint bank show" names.'],
   ['ConfigurationFinal', "The bank's admin gave it up: its settings are final.", 'Nothing can change them any more.'],
+  ['DepositBelowTerms', 'The deposit is below the least that the till takes.', 'Read the till again and deposit more.'],
+  [
+    'OpeningBelowTerms',
+    'The opening payment is below the least that the till takes.',
+    'Read the till again and pay what it asks now, or use another payee.',
+  ],
+  [
+    'SlotRentMissing',
+    "The slot's rent was not paid.",
+    'Read the till again and transfer its slot rent to the bank in the same transaction, before openChannel.',
+  ],
+  [
+    'NotUpgradeAuthority',
+    "The signer is not the program's upgrade authority.",
+    'Initialize the bank with the wallet that deployed the program, before it is made final.',
+  ],
 ];
 
 /** 6060 .. 6069: names' terms and commitments. */

@@ -5,17 +5,28 @@
 export {
   bankAddress,
   channelId,
+  claimAddress,
   commitmentAddress,
   commitmentHash,
   creditAccountAddress,
   mintAddress,
   nameAddress,
+  programDataAddress,
   tillAddress,
 } from './addresses.ts';
 export type { ChannelCoordinates } from './addresses.ts';
-export { decodeBank, decodeCommitment, decodeName, decodeTill, decodeTillHead, decodeTillSlot } from './accounts.ts';
+export {
+  decodeBank,
+  decodeClaim,
+  decodeCommitment,
+  decodeName,
+  decodeTill,
+  decodeTillHead,
+  decodeTillSlot,
+} from './accounts.ts';
 export type {
   BankAccount,
+  ClaimAccount,
   CommitmentAccount,
   NameAccount,
   NameSplit,
@@ -32,14 +43,29 @@ export type {
   RedeemArguments,
   WithdrawArguments,
 } from './bank.ts';
-export { closeChannel, closeTill, growTill, openChannel, openTill, requestClose, topUp } from './till.ts';
+export {
+  closeByPayee,
+  closeChannel,
+  closeTill,
+  growTill,
+  openChannel,
+  openTill,
+  payClaim,
+  paySlotRent,
+  requestClose,
+  setTillTerms,
+  topUp,
+} from './till.ts';
 export type {
+  CloseByPayeeArguments,
   CloseChannelArguments,
   CloseTillArguments,
   GrowTillArguments,
   OpenChannelArguments,
   OpenTillArguments,
+  PayClaimArguments,
   RequestCloseArguments,
+  SetTillTermsArguments,
   TopUpArguments,
 } from './till.ts';
 export { settle, settleReceiptBytes, settleVerified } from './settle.ts';
@@ -58,6 +84,8 @@ export { commitName, dropCommitment } from './commitment.ts';
 export type { CommitNameArguments, DropCommitmentArguments } from './commitment.ts';
 export { ed25519BatchInstruction } from './ed25519.ts';
 export type { SignedReceiptBytes } from './ed25519.ts';
+export { EVENTS, EVENT_SIZE, decodeEvent, programEvents } from './events.ts';
+export type { EventLayout, EventName, ProgramEvent } from './events.ts';
 export { decodeProgramError, programError } from './errors.ts';
 export { FIRST_PROGRAM_ERROR, PROGRAM_ERRORS } from './error-table.ts';
 export type { ProgramErrorEntry } from './error-table.ts';

@@ -14,15 +14,24 @@ export interface Field {
 }
 
 /** Last byte of each discriminator is the layout's version. */
-export const DISCRIMINATORS: Readonly<Record<'bank' | 'till' | 'name' | 'commitment', Uint8Array>> = {
-  bank: discriminator('RMbank'),
-  till: discriminator('RMtill'),
-  name: discriminator('RMname'),
-  commitment: discriminator('RMcmit'),
+export const DISCRIMINATORS: Readonly<Record<'bank' | 'till' | 'name' | 'commitment' | 'claim', Uint8Array>> = {
+  bank: discriminator('RMbank', 2),
+  till: discriminator('RMtill', 2),
+  name: discriminator('RMname', 1),
+  commitment: discriminator('RMcmit', 1),
+  claim: discriminator('RMowed', 1),
 };
 
 /** Account sizes in bytes. */
-export const SIZES = { bank: 200, tillHeader: 96, slot: 112, name: 768, split: 48, commitment: 88 } as const;
+export const SIZES = {
+  bank: 288,
+  tillHeader: 128,
+  slot: 136,
+  name: 768,
+  split: 48,
+  commitment: 88,
+  claim: 56,
+} as const;
 
 /** Where `getProgramAccounts` filters look. Offsets in bytes from the start of the account. */
 export const FILTER_OFFSETS = {
@@ -33,10 +42,10 @@ export const FILTER_OFFSETS = {
   committer: 16,
 } as const;
 
-/** Slots of a till: beyond some, reading it for every channel costs more than a second till. 1,024 are 114,784 bytes. */
+/** Slots of a till: beyond some, reading it for every channel costs more than a second till. 1,024 are 139,392 bytes. */
 export const MAX_SLOTS = 1024;
 /** Slots that one instruction may add: with a new till's header they fill the 10,240 bytes it may allocate. */
-export const MAX_NEW_SLOTS = 90;
+export const MAX_NEW_SLOTS = 74;
 /** Receipts in one settle instruction: as many as 4,096 bytes hold. A transaction of 1,232 bytes holds fewer. */
 export const MAX_BATCH_RECEIPTS = 64;
 /** Receipts in one settleVerified instruction. */
@@ -55,6 +64,10 @@ export const BPS_WHOLE = 10_000;
 export const CREDIT_DECIMALS = 6;
 /** 90 days: longer would lock a payer's money without protecting anybody more. */
 export const MAX_CHALLENGE_SECONDS = 7_776_000n;
+/** The bank holds that many times its rent from the start, so that the cluster's price may rise as much. */
+export const BANK_RENT_CUSHION = 10n;
+/** Slots that must pass for each second of a challenge period: a cluster makes 2.5 or more. */
+export const CHALLENGE_SLOTS_PER_SECOND = 2n;
 /** An hour: longer only delays who wants a name. */
 export const MAX_COMMIT_SECONDS = 3_600;
 /** Base units. Keeps every price that is computed from it within 64 bits. */
@@ -66,9 +79,8 @@ export const RECEIPT_BYTES = 47;
 
 export const BANK_FIELDS: readonly Field[] = layout([
   ['discriminator', 'bytes', 8],
-  ['mintBump', 'u8', 1],
   ['bump', 'u8', 1],
-  ['pad0', 'pad', 6],
+  ['pad0', 'pad', 7],
   ['admin', 'pubkey', 32],
   ['clusterTag', 'bytes', 16],
   ['unitsPerLamport', 'u64', 8],
@@ -87,6 +99,11 @@ export const BANK_FIELDS: readonly Field[] = layout([
   ['feeCarry', 'u16', 2],
   ['commitSeconds', 'u32', 4],
   ['lifetimeFees', 'u64', 8],
+  ['address', 'pubkey', 32],
+  ['mint', 'pubkey', 32],
+  ['forgone', 'u64', 8],
+  ['rent', 'u64', 8],
+  ['slotRents', 'u64', 8],
 ]);
 
 export const TILL_FIELDS: readonly Field[] = layout([
@@ -97,7 +114,11 @@ export const TILL_FIELDS: readonly Field[] = layout([
   ['owner', 'pubkey', 32],
   ['earned', 'u64', 8],
   ['lifetimeEarned', 'u64', 8],
-  ['spare', 'pad', 32],
+  ['address', 'pubkey', 32],
+  ['minDeposit', 'u64', 8],
+  ['opening', 'u64', 8],
+  ['slotRent', 'u64', 8],
+  ['spare', 'pad', 8],
 ]);
 
 export const SLOT_FIELDS: readonly Field[] = layout([
@@ -110,6 +131,9 @@ export const SLOT_FIELDS: readonly Field[] = layout([
   ['generation', 'u32', 4],
   ['flags', 'u32', 4],
   ['closeAt', 'i64', 8],
+  ['closeSlot', 'u64', 8],
+  ['opening', 'u64', 8],
+  ['rent', 'u64', 8],
 ]);
 
 export const NAME_FIELDS: readonly Field[] = layout([
@@ -150,6 +174,14 @@ export const COMMITMENT_FIELDS: readonly Field[] = layout([
   ['committedAt', 'i64', 8],
 ]);
 
+export const CLAIM_FIELDS: readonly Field[] = layout([
+  ['discriminator', 'bytes', 8],
+  ['bump', 'u8', 1],
+  ['pad0', 'pad', 7],
+  ['payer', 'pubkey', 32],
+  ['amount', 'u64', 8],
+]);
+
 /** Bytes of a till account with that many slots. */
 export function tillSize(slots: number): number {
   return SIZES.tillHeader + slots * SIZES.slot;
@@ -169,6 +201,6 @@ function layout(rows: readonly (readonly [string, FieldType, number])[]): readon
   });
 }
 
-function discriminator(text: string): Uint8Array {
-  return Uint8Array.from([...new TextEncoder().encode(text), 0, 1]);
+function discriminator(text: string, version: number): Uint8Array {
+  return Uint8Array.from([...new TextEncoder().encode(text), 0, version]);
 }

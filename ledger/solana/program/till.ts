@@ -2,19 +2,27 @@
 import { TOKEN_PROGRAM_ID } from '@solana/spl-token';
 import { SystemProgram } from '@solana/web3.js';
 import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
-import type { Amount } from '../../../core/units.ts';
-import { bankAddress, creditAccountAddress, mintAddress, tillAddress } from './addresses.ts';
+import type { Amount, Lamports } from '../../../core/units.ts';
+import { bankAddress, claimAddress, creditAccountAddress, mintAddress, tillAddress } from './addresses.ts';
 import { TAGS, encoder, instruction, read, signer, write, writeSigner } from './encoding.ts';
 
 export interface OpenTillArguments {
   /** Pays the rent. */
   readonly owner: PublicKey;
-  /** 1 .. 90; `growTill` adds more, in the same transaction if wanted. */
+  /** 1 .. 74; `growTill` adds more, in the same transaction if wanted. */
   readonly slots: number;
+  /** The least deposit of a channel. Default 0; a deposit is never 0. */
+  readonly minDeposit?: Amount | undefined;
+  /** The least opening payment of a channel. Default 0. */
+  readonly opening?: Amount | undefined;
 }
 
 export function openTill(programId: PublicKey, args: OpenTillArguments): TransactionInstruction {
-  return instruction(programId, encoder(TAGS.openTill).u16(args.slots), [
+  const data = encoder(TAGS.openTill)
+    .u16(args.slots)
+    .u64(args.minDeposit ?? 0n)
+    .u64(args.opening ?? 0n);
+  return instruction(programId, data, [
     writeSigner(args.owner),
     write(tillAddress(programId, args.owner)),
     read(SystemProgram.programId),
@@ -24,7 +32,7 @@ export function openTill(programId: PublicKey, args: OpenTillArguments): Transac
 export interface GrowTillArguments {
   /** Pays the rent of what is new. */
   readonly owner: PublicKey;
-  /** How many the till has afterwards: 1 to 90 more than before, at most 1,024. Sending it twice grows once. */
+  /** How many the till has afterwards: 1 to 74 more than before, at most 1,024. Sending it twice grows once. */
   readonly slots: number;
 }
 
@@ -33,6 +41,20 @@ export function growTill(programId: PublicKey, args: GrowTillArguments): Transac
     writeSigner(args.owner),
     write(tillAddress(programId, args.owner)),
     read(SystemProgram.programId),
+  ]);
+}
+
+export interface SetTillTermsArguments {
+  readonly owner: PublicKey;
+  readonly minDeposit: Amount;
+  readonly opening: Amount;
+}
+
+/** The least deposit and opening payment of channels from now on; what openers put down is refreshed as well. */
+export function setTillTerms(programId: PublicKey, args: SetTillTermsArguments): TransactionInstruction {
+  return instruction(programId, encoder(TAGS.setTillTerms).u64(args.minDeposit).u64(args.opening), [
+    signer(args.owner),
+    write(tillAddress(programId, args.owner)),
   ]);
 }
 
@@ -56,15 +78,26 @@ export interface OpenChannelArguments {
   readonly slot: number;
   /** The Ed25519 key that will sign this channel's receipts. */
   readonly delegate: PublicKey;
-  /** More than 0. */
+  /** More than 0, and at least the till's least. */
   readonly deposit: Amount;
+  /** Burned for good, at least the till's opening payment. Default 0. */
+  readonly opening?: Amount | undefined;
   /** The payer's token account; the associated one when absent. */
   readonly source?: PublicKey | undefined;
 }
 
-/** Burns the deposit into the slot. */
+/** Puts down the till's slot rent. It must stand before `openChannel`, in the same transaction. */
+export function paySlotRent(programId: PublicKey, payer: PublicKey, slotRent: Lamports): TransactionInstruction {
+  return SystemProgram.transfer({ fromPubkey: payer, toPubkey: bankAddress(programId), lamports: slotRent });
+}
+
+/** Burns the deposit into the slot, and the opening payment for good. `paySlotRent` must go before it. */
 export function openChannel(programId: PublicKey, args: OpenChannelArguments): TransactionInstruction {
-  const data = encoder(TAGS.openChannel).u16(args.slot).bytes(args.delegate.toBytes()).u64(args.deposit);
+  const data = encoder(TAGS.openChannel)
+    .u16(args.slot)
+    .bytes(args.delegate.toBytes())
+    .u64(args.deposit)
+    .u64(args.opening ?? 0n);
   return instruction(programId, data, [
     signer(args.payer),
     write(args.till),
@@ -81,14 +114,21 @@ export interface TopUpArguments {
   readonly till: PublicKey;
   readonly slot: number;
   readonly generation: number;
+  /** For the deposit. */
   readonly amount: Amount;
+  /** For the opening payment, burned for good. Default 0; not both may be 0. */
+  readonly opening?: Amount | undefined;
   /** The funder's token account; the associated one when absent. */
   readonly source?: PublicKey | undefined;
 }
 
-/** Adds to a channel's deposit. It does not cancel a close request. */
+/** Adds to a channel's deposit or its opening payment. It does not cancel a close request. */
 export function topUp(programId: PublicKey, args: TopUpArguments): TransactionInstruction {
-  const data = encoder(TAGS.topUp).u16(args.slot).u32(args.generation).u64(args.amount);
+  const data = encoder(TAGS.topUp)
+    .u16(args.slot)
+    .u32(args.generation)
+    .u64(args.amount)
+    .u64(args.opening ?? 0n);
   return instruction(programId, data, [
     signer(args.funder),
     write(args.till),
@@ -122,15 +162,56 @@ export interface CloseChannelArguments extends RequestCloseArguments {
   readonly destination?: PublicKey | undefined;
 }
 
-/** Mints the unspent deposit back to the payer and frees the slot; its generation rises. */
+/** Mints the unspent deposit back to the payer, returns its slot rent and frees the slot; its generation rises. */
 export function closeChannel(programId: PublicKey, args: CloseChannelArguments): TransactionInstruction {
   return instruction(programId, encoder(TAGS.closeChannel).u16(args.slot).u32(args.generation), [
-    signer(args.payer),
+    writeSigner(args.payer),
     write(args.till),
     write(bankAddress(programId)),
     write(mintAddress(programId)),
     write(args.destination ?? creditAccountAddress(programId, args.payer)),
     read(TOKEN_PROGRAM_ID),
     args.tillOwner === undefined ? read(programId) : signer(args.tillOwner),
+  ]);
+}
+
+export interface CloseByPayeeArguments {
+  /** The till's owner. Pays what the claim's rent exceeds the slot's by, should the cluster's price have risen since. */
+  readonly owner: PublicKey;
+  readonly slot: number;
+  readonly generation: number;
+  /** The channel's payer. */
+  readonly payer: PublicKey;
+}
+
+/**
+ * Closes a channel of the owner's till at once. The rest of the deposit and the slot rent become the payer's claim; what the
+ * payee has not settled before is lost to it.
+ */
+export function closeByPayee(programId: PublicKey, args: CloseByPayeeArguments): TransactionInstruction {
+  return instruction(programId, encoder(TAGS.closeByPayee).u16(args.slot).u32(args.generation), [
+    writeSigner(args.owner),
+    write(tillAddress(programId, args.owner)),
+    write(bankAddress(programId)),
+    write(claimAddress(programId, args.payer)),
+    read(SystemProgram.programId),
+  ]);
+}
+
+export interface PayClaimArguments {
+  readonly payer: PublicKey;
+  /** A token account that belongs to the payer; the associated one when absent. It must exist. */
+  readonly destination?: PublicKey | undefined;
+}
+
+/** Gives a payer what its claim holds: credits and lamports. Anyone may send it. */
+export function payClaim(programId: PublicKey, args: PayClaimArguments): TransactionInstruction {
+  return instruction(programId, encoder(TAGS.payClaim), [
+    write(args.payer),
+    write(claimAddress(programId, args.payer)),
+    write(bankAddress(programId)),
+    write(mintAddress(programId)),
+    write(args.destination ?? creditAccountAddress(programId, args.payer)),
+    read(TOKEN_PROGRAM_ID),
   ]);
 }

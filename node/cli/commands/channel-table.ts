@@ -1,4 +1,5 @@
 /** How channels look: one row each for people, base units as decimal text for scripts. */
+import { RelaymintError } from '../../../core/errors.ts';
 import { shortId, type LedgerAddress } from '../../../core/ids.ts';
 import { amount, formatBytes, formatCredits, subtractAmount, type Amount } from '../../../core/units.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
@@ -18,12 +19,13 @@ export const SHOWN_ID_CHARACTERS = 8;
 export function channelTable(channels: readonly SidedChannel[], now: number): string {
   return table(
     [
-      ['  CHANNEL', 'SIDE', 'PEER', 'DEPOSIT', 'SETTLED', 'LEFT', 'UP', 'DOWN', 'CLOSES'],
+      ['  CHANNEL', 'SIDE', 'PEER', 'DEPOSIT', 'OPENING', 'SETTLED', 'LEFT', 'UP', 'DOWN', 'CLOSES'],
       ...channels.map(({ side, channel }) => [
         `  ${channel.id.slice(0, SHOWN_ID_CHARACTERS)}`,
         side,
         shortId(peerOf(side, channel)),
         formatCredits(channel.deposit),
+        formatCredits(channel.opening),
         formatCredits(channel.settled),
         formatCredits(leftIn(channel)),
         formatBytes(Number(channel.settledUp)),
@@ -31,7 +33,7 @@ export function channelTable(channels: readonly SidedChannel[], now: number): st
         closesText(channel, now),
       ]),
     ],
-    [3, 4, 5, 6, 7],
+    [3, 4, 5, 6, 7, 8],
   );
 }
 
@@ -47,6 +49,7 @@ export function channelValue({ side, channel }: SidedChannel): object {
     payee: channel.payee,
     delegate: channel.delegate,
     deposit: channel.deposit.toString(),
+    opening: channel.opening.toString(),
     settled: channel.settled.toString(),
     left: leftIn(channel).toString(),
     settledUp: channel.settledUp.toString(),
@@ -68,6 +71,20 @@ export function closesText({ closeAt }: ChannelState, now: number): string {
   if (closeAt === undefined) return '-';
   const seconds = Number(closeAt) - Math.floor(now / 1000);
   return seconds <= 0 ? 'now' : `in ${durationText(seconds)}`;
+}
+
+/** The one channel whose id begins with the text. @throws RelaymintError CHANNEL_UNKNOWN, INVALID_ARGUMENT (several). */
+export function named(channels: readonly ChannelState[], text: string): ChannelState {
+  const [found, ...more] = text === '' ? [] : channels.filter(({ id }) => id.startsWith(text.toLowerCase()));
+  if (found === undefined) {
+    throw new RelaymintError('CHANNEL_UNKNOWN', `There is no open channel ${text}.`, {
+      remedy: 'See which there are with "relaymint channel list".',
+    });
+  }
+  if (more.length === 0) return found;
+  throw new RelaymintError('INVALID_ARGUMENT', `${more.length + 1} channels begin with ${text}.`, {
+    remedy: 'Give more characters of the one you mean.',
+  });
 }
 
 function peerOf(side: Side, channel: ChannelState): LedgerAddress {

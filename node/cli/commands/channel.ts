@@ -3,18 +3,32 @@ import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { RelaymintError } from '../../../core/errors.ts';
 import { ledgerAddress, type LedgerAddress } from '../../../core/ids.ts';
-import { U64_MAX, formatCredits, type Amount } from '../../../core/units.ts';
+import { U64_MAX, amount, formatCredits, formatSol, lamports, type Amount } from '../../../core/units.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
 import { watchLifecycle } from '../lifecycle.ts';
 import { credits, parsed, walletFile, type WalletOptions } from '../options.ts';
 import { counted, createOutput } from '../output.ts';
 import { closeChannels, type ClosedChannels } from '../roles/closing.ts';
 import { delegateAddress } from '../roles/keys.ts';
-import { channelTable, channelValue, closesText, leftIn, totalLeft, type SidedChannel } from './channel-table.ts';
+import {
+  channelTable,
+  channelValue,
+  closesText,
+  leftIn,
+  named,
+  totalLeft,
+  type SidedChannel,
+} from './channel-table.ts';
 import { openWallet, transact, walletSubcommand, type Figures, type OpenedWallet } from './transact.ts';
 
 interface OpenOptions extends WalletOptions {
   readonly delegate?: LedgerAddress;
+  readonly opening?: Amount;
+  readonly maxOpening?: Amount;
+}
+
+interface TopUpOptions extends WalletOptions {
+  readonly opening: Amount;
 }
 
 interface CloseCommandOptions extends WalletOptions {
@@ -42,14 +56,32 @@ export function channelCommand(program: Command): void {
         'the key that will sign its receipts (default: delegate.json beside the wallet, made when missing)',
       ).argParser(address),
     )
+    .option('--opening <credits>', "what is burned for good (default: exactly what the payee's till asks)", credits)
+    .option(
+      '--max-opening <credits>',
+      "the most that the payee's till may ask (default: as much as the deposit)",
+      credits,
+    )
     .action(open);
 
   walletSubcommand(channel, 'top-up', "add to a channel's deposit")
     .argument('<channel>', 'its id, or the first characters of it')
-    .argument('<credits>', 'how many credits', credits)
+    .argument('<credits>', 'how many credits; 0 to add to the opening payment alone', credits)
+    .addOption(
+      new Option('--opening <credits>', 'what is burned for good besides, to widen what the payee grants')
+        .argParser(credits)
+        .default(amount(0n), '0'),
+    )
     .action(topUp);
 
   walletSubcommand(channel, 'list', 'the open channels of a wallet, on both sides').action(list);
+
+  walletSubcommand(channel, 'claim', 'take what waits after payees closed channels')
+    .description(
+      'A payee may close a channel. What was left in it is minted to its payer at once, or waits while the payer has no credit\naccount. This makes the account when it is missing and takes what waits, for this wallet or for another.',
+    )
+    .argument('[payer]', 'whose claim (default: of this wallet)', address)
+    .action(claim);
 
   walletSubcommand(channel, 'close', 'take back what is left in channels')
     .description(
@@ -70,7 +102,11 @@ async function open(payee: LedgerAddress, deposit: Amount, options: OpenOptions)
     opened,
     figures: async (): Promise<Figures> => (channel === undefined ? {} : { deposit: channel.deposit }),
     work: async () => {
-      channel = await opened.wallet.openChannel(payee, delegate, deposit);
+      channel = await opened.wallet.openChannel(payee, delegate, {
+        deposit,
+        opening: options.opening,
+        maxOpening: options.maxOpening ?? (options.opening === undefined ? deposit : undefined),
+      });
       return {
         done: `Opened channel ${channel.id}\n  to ${payee}, receipts signed by ${delegate}.`,
         value: { channel: channelValue({ side: 'pays', channel }) },
@@ -79,7 +115,7 @@ async function open(payee: LedgerAddress, deposit: Amount, options: OpenOptions)
   });
 }
 
-async function topUp(id: string, value: Amount, options: WalletOptions): Promise<void> {
+async function topUp(id: string, value: Amount, options: TopUpOptions): Promise<void> {
   await using opened = await openWallet(options);
   const channel = named(await paidChannels(opened), id);
   await transact({
@@ -90,10 +126,30 @@ async function topUp(id: string, value: Amount, options: WalletOptions): Promise
       return now?.id === channel.id ? { deposit: now.deposit } : {};
     },
     work: async () => {
-      await opened.wallet.topUp(channel, value);
+      await opened.wallet.topUp(channel, value, options.opening);
+      const burned = options.opening === 0n ? '' : ` and ${formatCredits(options.opening)} to its opening payment`;
       return {
-        done: `Added ${formatCredits(value)} credits to channel ${channel.id}.`,
+        done: `Added ${formatCredits(value)} credits${burned} to channel ${channel.id}.`,
         value: { channel: channel.id },
+      };
+    },
+  });
+}
+
+async function claim(payer: LedgerAddress | undefined, options: WalletOptions): Promise<void> {
+  await using opened = await openWallet(options);
+  const { ledger, wallet } = opened;
+  const owner = payer ?? wallet.address;
+  await transact({
+    options,
+    opened,
+    work: async () => {
+      const waiting = await ledger.claim(owner);
+      await wallet.payClaim(owner);
+      const [credits, sol] = [waiting?.amount ?? amount(0n), waiting?.lamports ?? lamports(0n)];
+      return {
+        done: `${formatCredits(credits)} credits and ${formatSol(sol)} SOL of closed channels went to ${owner}.`,
+        value: { payer: owner, amount: credits.toString(), lamports: sol.toString() },
       };
     },
   });
@@ -172,18 +228,4 @@ function closedValue({ closed, returned, pending }: ClosedChannels): object {
 
 function paidChannels({ ledger, wallet }: OpenedWallet): Promise<readonly ChannelState[]> {
   return ledger.channelsOf(wallet.address);
-}
-
-/** The one channel whose id begins with the text. @throws RelaymintError CHANNEL_UNKNOWN, INVALID_ARGUMENT (several). */
-function named(channels: readonly ChannelState[], text: string): ChannelState {
-  const [found, ...more] = text === '' ? [] : channels.filter(({ id }) => id.startsWith(text.toLowerCase()));
-  if (found === undefined) {
-    throw new RelaymintError('CHANNEL_UNKNOWN', `The wallet pays no channel ${text}.`, {
-      remedy: 'See which there are with "relaymint channel list".',
-    });
-  }
-  if (more.length === 0) return found;
-  throw new RelaymintError('INVALID_ARGUMENT', `${more.length + 1} channels begin with ${text}.`, {
-    remedy: 'Give more characters of the one you mean.',
-  });
 }

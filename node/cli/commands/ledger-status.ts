@@ -84,7 +84,8 @@ async function checked(ledger: SolanaLedger, bank: BankState): Promise<Checks> {
   const outstanding = bank.bought - bank.redeemed;
   const held = await ledger.balances(bank.address);
   return {
-    identity: outstanding === bank.supply + bank.openDeposits + bank.unminted,
+    // Not equal: holders may burn credits of their own, which then are backed for ever by what nobody can claim.
+    identity: outstanding >= bank.supply + bank.openDeposits + bank.unminted + bank.forgone,
     backed: bank.reserve * bank.unitsPerLamport >= outstanding,
     held: held.lamports >= bank.reserve,
   };
@@ -116,6 +117,7 @@ function bankValue(bank: BankState): object {
     minted: bank.minted.toString(),
     openDeposits: bank.openDeposits.toString(),
     unminted: bank.unminted.toString(),
+    forgone: bank.forgone.toString(),
     supply: bank.supply.toString(),
     reserveLamports: bank.reserve.toString(),
   };
@@ -150,6 +152,7 @@ function bankText(bank: BankState, checks: Checks): string {
     ['in wallets', bank.supply],
     ['in open channels', bank.openDeposits],
     ['earned, to withdraw', bank.unminted],
+    ['burned for good', bank.forgone],
   ];
   const figures = table(
     money.map(([name, value]) => [`  ${name}`, value < 0n ? '' : formatCredits(amount(value))]),
@@ -167,7 +170,7 @@ function bankText(bank: BankState, checks: Checks): string {
     '',
     figures,
     '',
-    `  ${mark(checks.identity)} bought - redeemed = in wallets + in open channels + to withdraw (${formatCredits(outstanding)})`,
+    `  ${mark(checks.identity)} bought - redeemed >= in wallets + in open channels + to withdraw + burned for good (${formatCredits(outstanding)})`,
     `  ${mark(checks.backed)} the reserve buys back every one of them`,
     `  ${mark(checks.held)} the bank's account holds the reserve`,
   ].join('\n');

@@ -13,7 +13,7 @@ export function tillSizeCommands(till: Command): void {
     .action(grow);
   walletSubcommand(till, 'close', 'end the till of a wallet and get its rent back')
     .description(
-      'Refused while the till holds an open channel or earnings: payers close channels, "relaymint till withdraw" takes what was\nearned. A till that is opened later begins with channels of its own: no old receipt counts there.',
+      'Refused while the till holds an open channel or earnings: "relaymint till evict" closes channels, "relaymint till withdraw"\ntakes what was earned. A till that is opened later begins with channels of its own: no old receipt counts there.',
     )
     .action(close);
 }

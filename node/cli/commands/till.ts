@@ -1,12 +1,13 @@
 /** `relaymint till`: the account into which a wallet is paid. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { RelaymintError } from '../../../core/errors.ts';
-import { formatCredits } from '../../../core/units.ts';
-import type { TillState } from '../../../ledger/contract.ts';
+import { amount, formatCredits, formatSol, type Amount } from '../../../core/units.ts';
+import type { TillState, TillTerms } from '../../../ledger/contract.ts';
 import { MAX_TILL_SLOTS } from '../../../ledger/solana/index.ts';
-import { wholeNumber, type WalletOptions } from '../options.ts';
+import { credits, wholeNumber, type WalletOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { channelTable, channelValue } from './channel-table.ts';
+import { tillEvictCommand } from './till-evict.ts';
 import { tillSizeCommands } from './till-size.ts';
 import { openWallet, properties, transact, walletSubcommand, type Figures, type OpenedWallet } from './transact.ts';
 
@@ -26,13 +27,29 @@ export function tillCommand(program: Command): void {
       wholeNumber(1, MAX_TILL_SLOTS),
       DEFAULT_SLOTS,
     )
+    .addOption(fromNothing('--min-deposit <credits>', 'the least deposit of a channel'))
+    .addOption(fromNothing('--opening <credits>', 'what a payer burns for good to open a channel'))
     .action(open);
+  walletSubcommand(till, 'terms', 'what the till asks of who opens a channel')
+    .description(
+      'Shows the least deposit and the opening payment, or sets them for channels that are opened from now on. The opening\npayment is burned and nobody gets it: what a payer burned is the most that it may ever owe.',
+    )
+    .option('--min-deposit <credits>', 'the least deposit of a channel', credits)
+    .option('--opening <credits>', 'what a payer burns for good to open a channel', credits)
+    .action(terms);
   tillSizeCommands(till);
+  tillEvictCommand(till);
   walletSubcommand(till, 'withdraw', 'mint what the till earned to the wallet').action(withdraw);
   walletSubcommand(till, 'show', 'what the till holds, and who pays into it').action(show);
 }
 
-async function open(options: WalletOptions & { readonly slots: number }): Promise<void> {
+interface OpenOptions extends WalletOptions {
+  readonly slots: number;
+  readonly minDeposit: Amount;
+  readonly opening: Amount;
+}
+
+async function open(options: OpenOptions): Promise<void> {
   await using opened = await openWallet(options);
   if ((await ownTill(opened)) !== undefined) {
     throw new RelaymintError('INVALID_ARGUMENT', 'The wallet has a till already.', {
@@ -44,13 +61,56 @@ async function open(options: WalletOptions & { readonly slots: number }): Promis
     options,
     opened,
     work: async () => {
-      await opened.wallet.openTill(options.slots);
+      const { minDeposit, opening } = options;
+      await opened.wallet.openTill(options.slots, { minDeposit, opening });
       return {
         done: `Opened till ${address} with ${options.slots} slots. What it took beside the fee is its rent.`,
-        value: { till: address, slots: options.slots },
+        value: { till: address, slots: options.slots, ...termsValue(options) },
       };
     },
   });
+}
+
+/** An amount that is 0 unless told otherwise. */
+function fromNothing(flags: string, description: string): Option {
+  return new Option(flags, description).argParser(credits).default(amount(0n), '0');
+}
+
+async function terms(options: WalletOptions & Partial<TillTerms>): Promise<void> {
+  await using opened = await openWallet(options);
+  const till = await requireTill(opened);
+  const { minDeposit = till.minDeposit, opening = till.opening } = options;
+  const wanted = { minDeposit, opening };
+  if (options.minDeposit === undefined && options.opening === undefined) {
+    const output = createOutput(options.json === true);
+    output.value({ till: till.address, ...termsValue(till), slotRentLamports: till.slotRent.toString() });
+    output.line(properties(termRows(till)));
+    return;
+  }
+  await transact({
+    options,
+    opened,
+    work: async () => {
+      await opened.wallet.setTillTerms(wanted);
+      const [deposit, burned] = [formatCredits(minDeposit), formatCredits(opening)];
+      return {
+        done: `Channels that are opened from now on take a deposit of ${deposit} credits or more and ${burned} for the opening.`,
+        value: { till: till.address, ...termsValue(wanted) },
+      };
+    },
+  });
+}
+
+function termsValue({ minDeposit, opening }: TillTerms): { minDeposit: string; opening: string } {
+  return { minDeposit: minDeposit.toString(), opening: opening.toString() };
+}
+
+function termRows({ minDeposit, opening, slotRent }: TillState): [string, string][] {
+  return [
+    ['least deposit', `${formatCredits(minDeposit)} credits`],
+    ['opening payment', `${formatCredits(opening)} credits, burned for good`],
+    ['slot rent', `${formatSol(slotRent)} SOL, which its opener gets back`],
+  ];
 }
 
 async function withdraw(options: WalletOptions): Promise<void> {
@@ -79,6 +139,8 @@ async function show(options: WalletOptions): Promise<void> {
     slots: till.slots,
     earned: till.earned.toString(),
     lifetimeEarned: till.lifetimeEarned.toString(),
+    ...termsValue(till),
+    slotRentLamports: till.slotRent.toString(),
     channels: channels.map(channelValue),
   });
   output.line(
@@ -87,6 +149,7 @@ async function show(options: WalletOptions): Promise<void> {
       ['slots', `${till.slots}, ${channels.length} taken`],
       ['to withdraw', `${formatCredits(till.earned)} credits`],
       ['earned ever', `${formatCredits(till.lifetimeEarned)} credits`],
+      ...termRows(till),
     ])}`,
   );
   if (channels.length > 0) output.line(`\n${channelTable(channels, Date.now())}`);

@@ -21,6 +21,8 @@ export interface ReportBalance {
   readonly role: 'relay' | 'host' | 'visitor' | 'site';
   readonly before: string;
   readonly after: string;
+  /** Burned for good in this round to open channels: what it is poorer by beside what it paid. */
+  readonly opening: string;
 }
 
 export interface ReportSupply {
@@ -31,6 +33,8 @@ export interface ReportSupply {
   readonly circulating: string;
   readonly openDeposits: string;
   readonly unminted: string;
+  /** Opening payments: burned for good. */
+  readonly forgone: string;
 }
 
 export interface RoundReport {
@@ -66,11 +70,12 @@ export function faultsOf(report: Omit<RoundReport, 'ok'>): readonly string[] {
     if (peer.owed !== peer.paid) faults.push(`${pair}: ${peer.owed} is owed and ${peer.paid} paid`);
   }
   const { supply } = report;
-  const held = BigInt(supply.circulating) + BigInt(supply.openDeposits) + BigInt(supply.unminted);
+  const { circulating, openDeposits, unminted, forgone } = supply;
+  const held = BigInt(circulating) + BigInt(openDeposits) + BigInt(unminted) + BigInt(forgone);
   const net = BigInt(supply.bought) - BigInt(supply.redeemed);
   if (held !== net) faults.push(`the supply identity fails: ${held} exist, ${net} were bought and not redeemed`);
   const site = report.balances.find((balance) => balance.role === 'site');
-  if (site === undefined || BigInt(site.after) <= BigInt(site.before))
+  if (site === undefined || BigInt(site.after) + BigInt(site.opening) <= BigInt(site.before))
     faults.push("the site owner's share did not arrive");
   return faults;
 }

@@ -1,7 +1,7 @@
 /** Gets a new node's wallet ready to earn and to pay: SOL for fees, credits for deposits, a till to be paid into. */
 import type { Log } from '../../../core/ports.ts';
 import { lamports, type Lamports } from '../../../core/units.ts';
-import type { LedgerReader, LedgerWallet } from '../../../ledger/contract.ts';
+import type { LedgerReader, LedgerWallet, TillTerms } from '../../../ledger/contract.ts';
 
 export interface FundingOptions {
   readonly reader: LedgerReader;
@@ -10,6 +10,8 @@ export interface FundingOptions {
   readonly airdrop: Lamports | undefined;
   /** Slots of the till to open; undefined for a node that sells nothing. */
   readonly tillSlots: number | undefined;
+  /** Of a till that is opened; one that is there keeps its own. */
+  readonly tillTerms: TillTerms;
   readonly log: Log;
 }
 
@@ -25,7 +27,8 @@ export async function fundNode(options: FundingOptions): Promise<void> {
     if (balances.credits === 0n) await wallet.buy(lamports(airdrop / 2n));
   }
   if (options.tillSlots !== undefined && (await reader.till(wallet.address)) === undefined) {
-    await wallet.openTill(options.tillSlots);
-    log.info({ slots: options.tillSlots }, 'opened the till');
+    const { tillTerms: terms } = options;
+    await wallet.openTill(options.tillSlots, terms);
+    log.info({ slots: options.tillSlots, opening: terms.opening.toString() }, 'opened the till');
   }
 }

@@ -15,6 +15,7 @@ import {
 } from '../../../core/limits.ts';
 import { systemClock, type Log } from '../../../core/ports.ts';
 import { amount, pricePerMiB, unixMillis, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
+import type { TillTerms } from '../../../ledger/contract.ts';
 import { openAccountBook, openBookStore, type AccountBook, type BookStore } from '../../../ledger/accounting/index.ts';
 import { openBudget, type Budget, type SpendLimits } from '../../../ledger/budget/index.ts';
 import {
@@ -176,6 +177,13 @@ export function relayWindowPrice(own: PricePerMiB): PricePerMiB {
  * payment and its transactions, and as much again. Neighbours that trade already ask for nothing.
  */
 const MAX_SETUP: Amount = amount(400_000n);
+/** A window is at most a quarter of what a deposit still holds: smaller deposits would only take slots. */
+const DEPOSIT_OPENINGS = 4n;
+
+/** What a till asks of who opens a channel: one MiB's worth is burned at the opening, for a stranger may owe as much. */
+export function tillTerms(windowPrice: PricePerMiB): TillTerms {
+  return { opening: amount(windowPrice), minDeposit: amount(windowPrice * DEPOSIT_OPENINGS) };
+}
 
 /** Well below any challenge period, so that a payer's close request is answered in time. */
 const SETTLEMENT_POLL_MILLIS = 5_000;
@@ -213,7 +221,8 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
     log,
   });
   const wallet = ledger.wallet(keys.walletKey);
-  await fundNode({ reader: ledger, wallet, airdrop: settings.airdrop, tillSlots: settings.tillSlots, log });
+  const { airdrop, tillSlots } = settings;
+  await fundNode({ reader: ledger, wallet, airdrop, tillSlots, tillTerms: tillTerms(settings.windowPrice), log });
 
   const store = stack.use(await openBookStore(path.join(settings.dataDir, BOOKS_DIRECTORY), { clock, log }));
   const book = stack.use(openAccountBook({ store, reader: ledger, log }));

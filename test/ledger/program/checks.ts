@@ -25,6 +25,7 @@ export interface Roles {
   readonly till?: number;
   readonly name?: number;
   readonly commitment?: number;
+  readonly claim?: number;
   readonly mint?: number;
   readonly tokenProgram?: number;
   readonly systemProgram?: number;
@@ -99,6 +100,12 @@ export function checkAccounts(attempt: () => Attempt, roles: Roles): void {
     const data = (chain: Chain): Buffer => chain.data(keyAt(attempt().instruction, commitment));
     checkOwned(refuses, 'commitment', (make) => replaced(commitment, make), data);
   }
+  if (roles.claim !== undefined) {
+    const { claim } = roles;
+    refuses('a read-only claim', 'NotWritable', readOnly(claim));
+    const data = (chain: Chain): Buffer => chain.data(keyAt(attempt().instruction, claim));
+    checkOwned(refuses, 'claim', (make) => replaced(claim, make), data);
+  }
   if (mint !== undefined) {
     refuses('a read-only mint', 'NotWritable', readOnly(mint));
     refuses(
@@ -171,14 +178,14 @@ function checkOwned(refuses: Refuses, what: string, replace: Replace, data: (cha
     'WrongAccountType',
     replace((chain) => {
       const newer = Buffer.from(data(chain));
-      newer[7] = 2;
+      newer[7] = (newer[7] ?? 0) + 1;
       return put(chain, chain.programId, newer);
     }),
   );
   refuses(
     `a ${what} that is too short`,
     'WrongAccountType',
-    replace((chain) => put(chain, chain.programId, data(chain).subarray(0, 80))),
+    replace((chain) => put(chain, chain.programId, data(chain).subarray(0, 48))),
   );
 }
 

@@ -15,13 +15,17 @@ describe('addresses', () => {
       mint: program.mintAddress(programId).toBase58(),
       till: program.tillAddress(programId, owner).toBase58(),
       name: program.nameAddress(programId, 'news.web3').toBase58(),
+      claim: program.claimAddress(programId, owner).toBase58(),
+      data: program.programDataAddress(programId).toBase58(),
       commitment: program
         .commitmentAddress(programId, owner, program.commitmentHash(owner, SALT, 'news.web3'))
         .toBase58(),
     }).toMatchInlineSnapshot(`
       {
         "bank": "C2VXRaZpxmcG2fvvadSoziqcs1H9fnza53aotvWFqUwq",
+        "claim": "8QRtM9gJNdeUszjpq1FeqtFt2peiTgayaMCribzoPoBn",
         "commitment": "F4gLhWP6uvnCT1JRd4PUWr5ADpXPDzzXSJrSrrikmTtP",
+        "data": "CJgLjGH5yRUmkJ5WNvKcuaSFV6uWF88KjQ8AGv8TaPBL",
         "mint": "8jFXLfQqWz3MNvPXQver9LmeRRcjaCTyHxRiJ2NhcETL",
         "name": "AhkdkXi7xcecTY9mSLXjBoHhAza7SLEnypEkvHP4Qv5U",
         "till": "HaLMj4NuvNN7VEv7nw7xNVKXT1bXcgAW3tPPoXuhXv35",

@@ -14,6 +14,12 @@ describe('closeChannel', () => {
   const close = (change: Partial<program.CloseChannelArguments> = {}): ReturnType<typeof program.closeChannel> =>
     program.closeChannel(chain.programId, { payer: payer.publicKey, till, slot: 0, generation: 1, ...change });
   const agreed = (): ReturnType<typeof program.closeChannel> => close({ tillOwner: payee.publicKey });
+  const place = (slot: number): program.RequestCloseArguments => ({
+    payer: payer.publicKey,
+    till,
+    slot,
+    generation: 1,
+  });
   const request = (): void => {
     const args = { payer: payer.publicKey, till, slot: 0, generation: 1 };
     chain.ok([program.requestClose(chain.programId, args)], payer);
@@ -51,14 +57,14 @@ describe('closeChannel', () => {
 
   it('mints the rest back without the payee after the challenge period', () => {
     request();
-    chain.pass(CHALLENGE_SECONDS);
+    chain.passChallenge();
     chain.ok([close()], payer);
     expect(chain.credits(payer.publicKey)).toBe(1_000n);
   });
 
   it('lets the payee settle until it is closed', () => {
     request();
-    chain.pass(CHALLENGE_SECONDS);
+    chain.passChallenge();
     expect(settle(300n)).toBe('accepted');
     chain.ok([close()], payer);
     expect(chain.credits(payer.publicKey)).toBe(700n);
@@ -81,6 +87,51 @@ describe('closeChannel', () => {
     request();
     chain.pass(CHALLENGE_SECONDS - 1n);
     expect(chain.refusal([close()], payer)).toBe('ChallengePending');
+  });
+
+  it('refuses one slot too early: an outage as long as the challenge does not end it', () => {
+    request();
+    const { closeSlot } = chain.slot(till, 0);
+    chain.pass(CHALLENGE_SECONDS * 10n);
+    chain.moveToSlot(closeSlot - 1n);
+    expect(chain.refusal([close()], payer)).toBe('ChallengePending');
+    chain.moveToSlot(closeSlot);
+    expect(chain.refusal([close()], payer)).toBe('accepted');
+  });
+
+  describe('the rent of the slot', () => {
+    it('comes back to the payer, alone or with the payee', () => {
+      const rent = chain.rent(program.SIZES.claim);
+      chain.openChannel(payer, till, 1, 10n);
+      const before = chain.lamportsOf(payer.publicKey);
+      chain.ok([agreed()], chain.admin, payer, payee);
+      expect(chain.lamportsOf(payer.publicKey)).toBe(before + rent);
+      expect(chain.bank().slotRents).toBe(rent);
+      chain.ok([program.requestClose(chain.programId, { ...place(1) })], chain.admin, payer);
+      chain.passChallenge();
+      chain.ok([program.closeChannel(chain.programId, { ...place(1) })], chain.admin, payer);
+      expect(chain.lamportsOf(payer.publicKey)).toBe(before + 2n * rent);
+      expect(chain.bank().slotRents).toBe(0n);
+    });
+
+    it.each([
+      ['risen', 5n],
+      ['fallen', 0n],
+    ])('is what was put down, also when the rent of the cluster has %s meanwhile', (_title, times) => {
+      const rent = chain.slot(till, 0).rent;
+      chain.raiseRent(times);
+      const before = chain.lamportsOf(payer.publicKey);
+      chain.ok([agreed()], chain.admin, payer, payee);
+      expect(chain.lamportsOf(payer.publicKey)).toBe(before + rent);
+    });
+
+    it('stays in the bank for who paid it when the till is filled, emptied and filled by others', () => {
+      const other = chain.wallet('other payer', 1_000n);
+      chain.openChannel(other, till, 1, 10n);
+      chain.ok([agreed()], payer, payee);
+      chain.openChannel(other, till, 0, 10n);
+      expect(chain.bank().slotRents).toBe(2n * chain.rent(program.SIZES.claim));
+    });
   });
 
   it("refuses anybody but the channel's payer", () => {
@@ -122,6 +173,7 @@ describe('closeChannel', () => {
 
   checkAccounts(() => ({ chain, instruction: agreed(), signers: [payer, payee] }), {
     signers: [0],
+    writable: [0],
     till: 1,
     bank: 2,
     mint: 3,

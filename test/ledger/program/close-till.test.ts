@@ -47,7 +47,7 @@ describe('closeTill', () => {
   });
 
   it('closes a till of 1,024 slots within the compute units that one instruction gets', () => {
-    const steps = Array.from({ length: 12 }, (_, index) => Math.min(90 * (index + 1), 1_024));
+    const steps = Array.from({ length: 14 }, (_, index) => Math.min(74 * (index + 1), 1_024));
     const grow = (slots: number): TransactionInstruction =>
       program.growTill(chain.programId, { owner: owner.publicKey, slots });
     chain.ok(steps.map(grow), chain.admin, owner);

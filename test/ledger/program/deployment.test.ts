@@ -97,16 +97,16 @@ it.each([
   chain.initialize();
   const payer = chain.wallet('payer', 1_000n);
   const payee = chain.wallet('payee');
-  const till = chain.openTill(payee, 90);
+  const till = chain.openTill(payee, 74);
   const owner = payee.publicKey;
-  chain.ok([program.growTill(chain.programId, { owner, slots: 180 })], payee);
-  chain.openChannel(payer, till, 179, 500n);
-  const { generation } = chain.slot(till, 179);
-  const receipt = chain.receipt(payer, { till, slot: 179, amount: 400n, generation });
-  chain.ok(chain.settlement([receipt], { till, slots: [179] }), chain.admin);
+  chain.ok([program.growTill(chain.programId, { owner, slots: 148 })], payee);
+  chain.openChannel(payer, till, 147, 500n);
+  const { generation } = chain.slot(till, 147);
+  const receipt = chain.receipt(payer, { till, slot: 147, amount: 400n, generation });
+  chain.ok(chain.settlement([receipt], { till, slots: [147] }), chain.admin);
   expect(chain.bank()).toMatchObject({ openDeposits: 100n, unminted: 400n });
 
-  const close = { payer: payer.publicKey, till, slot: 179, generation, tillOwner: owner };
+  const close = { payer: payer.publicKey, till, slot: 147, generation, tillOwner: owner };
   chain.ok([program.closeChannel(chain.programId, close)], payer, payee);
   chain.ok([program.withdraw(chain.programId, { owner, till })], payee);
   chain.moveToSlot(BigInt(generation) + 2n);

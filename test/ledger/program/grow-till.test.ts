@@ -5,7 +5,7 @@ import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
 import { Chain, keypair, withAccounts } from './svm.ts';
 
-/** Ninety new slots. */
+/** Seventy-four new slots. */
 const CEILING = 4_200;
 const OPENED = 100n;
 const GROWN = 250n;
@@ -33,12 +33,12 @@ describe('growTill', () => {
       chain.settlement([chain.receipt(payer, { till, slot: 1, amount: 120n, generation: 100 })], { till, slots: [1] }),
     );
     const before = chain.data(till);
-    const { computeUnits } = chain.ok([grow(92)], chain.admin, owner);
+    const { computeUnits } = chain.ok([grow(76)], chain.admin, owner);
     expect(computeUnits).toBeLessThanOrEqual(CEILING);
     const after = chain.till(till);
     expect(after).toMatchObject({ owner: owner.publicKey, earned: 120n, lifetimeEarned: 120n });
-    expect(after.slots).toHaveLength(92);
-    // All but the count of slots in the header.
+    expect(after.slots).toHaveLength(76);
+    // All but the count of slots in the header. The terms stay, and what openers put down is that of today.
     expect(chain.data(till).subarray(16, before.length)).toEqual(before.subarray(16));
     const zeros = new Uint8Array(32);
     for (const slot of after.slots.slice(2)) {
@@ -74,16 +74,16 @@ describe('growTill', () => {
   });
 
   it('reaches 1,024 slots in one transaction of several instructions, and no more', () => {
-    const steps = Array.from({ length: 12 }, (_, index) => grow(Math.min(2 + 90 * (index + 1), 1_024)));
+    const steps = Array.from({ length: 14 }, (_, index) => grow(Math.min(2 + 74 * (index + 1), 1_024)));
     chain.ok(steps, chain.admin, owner);
     expect(chain.till(till).slots).toHaveLength(1_024);
     chain.openChannel(payer, till, 1_023, 10n);
     expect(chain.refusal([grow(1_025)], owner)).toBe('InvalidSlotCount');
   });
 
-  it('refuses to be sent twice, to shrink, and to add more than ninety', () => {
+  it('refuses to be sent twice, to shrink, and to add more than seventy-four', () => {
     chain.ok([grow(20)], owner);
-    for (const slots of [20, 19, 0, 111, 65_535]) expect(chain.refusal([grow(slots)], owner)).toBe('InvalidSlotCount');
+    for (const slots of [20, 19, 0, 95, 65_535]) expect(chain.refusal([grow(slots)], owner)).toBe('InvalidSlotCount');
     expect(chain.till(till).slots).toHaveLength(20);
   });
 
@@ -97,7 +97,7 @@ describe('growTill', () => {
     const poor = keypair('poor');
     chain.fund(poor.publicKey, rent(1) + rent(0));
     const own = chain.openTill(poor, 1);
-    expect(chain.refusal([grow(90, poor)], chain.admin, poor)).toMatch(/^INSUFFICIENT_FUNDS/);
+    expect(chain.refusal([grow(74, poor)], chain.admin, poor)).toMatch(/^INSUFFICIENT_FUNDS/);
     expect(chain.till(own).slots).toHaveLength(1);
   });
 

@@ -15,6 +15,18 @@ const idl = z
     instructions: z.array(
       z.object({ name: z.string(), tag: z.number(), accounts: z.array(z.object({ name: z.string() })) }),
     ),
+    events: z.object({
+      size: z.number(),
+      lines: z.array(
+        z.strictObject({
+          name: z.string(),
+          account: z.string(),
+          who: z.string(),
+          values: z.array(z.string()),
+          channel: z.literal(true).optional(),
+        }),
+      ),
+    }),
     accounts: z.array(part.extend({ discriminator: z.string(), repeated: part.optional(), list: part.optional() })),
     errors: z.array(z.strictObject({ number: z.number(), name: z.string(), message: z.string(), remedy: z.string() })),
   })
@@ -24,7 +36,9 @@ const idl = z
 const TYPES_OF_BYTES: Readonly<Record<number, string>> = { 8: 'u64', 32: 'pubkey' };
 
 const rust = (name: string): string => readFileSync(new URL(`src/${name}.rs`, SOURCE), 'utf8');
-const STATE = ['state', 'state/bank', 'state/till', 'state/name', 'state/commitment'].map(rust).join('\n');
+const STATE = ['state', 'state/bank', 'state/till', 'state/name', 'state/commitment', 'state/claim']
+  .map(rust)
+  .join('\n');
 const SETTINGS = ['initialize', 'settings'].map(rust).join('\n');
 const snake = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
@@ -40,6 +54,7 @@ describe('idl.json, the client and the Rust source agree', () => {
     ['till', program.TILL_FIELDS, program.SIZES.tillHeader],
     ['name', program.NAME_FIELDS, program.SIZES.name],
     ['commitment', program.COMMITMENT_FIELDS, program.SIZES.commitment],
+    ['claim', program.CLAIM_FIELDS, program.SIZES.claim],
   ] as const)('on each field of the %s', (name, fields, size) => {
     expect(account(name).fields).toEqual(fields);
     expect(account(name).size).toBe(size);
@@ -66,6 +81,7 @@ describe('idl.json, the client and the Rust source agree', () => {
     ['Name', program.NAME_FIELDS],
     ['Split', program.SPLIT_FIELDS],
     ['Commitment', program.COMMITMENT_FIELDS],
+    ['Claim', program.CLAIM_FIELDS],
   ] as const)('on the offsets that the program uses: %s', (view, fields) => {
     const body = STATE.split(`view!(${view});`)[1]?.split('view!(')[0] ?? '';
     const rows = [...body.matchAll(/^ {4}(?:number|key)!\((\w+), set_\w+,(?: (\w+),)? (\d+)\);/gm)];
@@ -90,6 +106,7 @@ describe('idl.json, the client and the Rust source agree', () => {
       ['NAME_SIZE', program.SIZES.name],
       ['SPLIT_SIZE', program.SIZES.split],
       ['COMMITMENT_SIZE', program.SIZES.commitment],
+      ['CLAIM_SIZE', program.SIZES.claim],
       ['MAX_SLOTS', program.MAX_SLOTS],
       ['MAX_NEW_SLOTS', program.MAX_NEW_SLOTS],
       ['MAX_SPLITS', program.MAX_SPLITS],
@@ -106,6 +123,8 @@ describe('idl.json, the client and the Rust source agree', () => {
       nameBytes: program.MAX_NAME_BYTES,
       rootBytes: program.MAX_ROOT_BYTES,
       challengeSeconds: Number(program.MAX_CHALLENGE_SECONDS),
+      challengeSlotsPerSecond: Number(program.CHALLENGE_SLOTS_PER_SECOND),
+      bankRentCushion: Number(program.BANK_RENT_CUSHION),
       commitSeconds: program.MAX_COMMIT_SECONDS,
       nameYearPrice: Number(program.MAX_NAME_YEAR_PRICE),
       commitmentLifeSeconds: Number(term.COMMITMENT_LIFE_SECONDS),
@@ -119,12 +138,14 @@ describe('idl.json, the client and the Rust source agree', () => {
     });
     for (const [name, text] of [
       ['MAX_CHALLENGE_SECONDS: u64', '7_776_000'],
+      ['RENT_CUSHION: u64', String(program.BANK_RENT_CUSHION)],
       ['MAX_COMMIT_SECONDS: u32', '3_600'],
       ['MAX_NAME_YEAR_PRICE: u64', '1 << 40'],
       ['MAX_FEE_BPS: u16', '1_000'],
     ] as const) {
       expect(SETTINGS).toContain(`const ${name} = ${text};`);
     }
+    expect(rust('request_close')).toContain(`const SLOTS_PER_SECOND: u64 = ${program.CHALLENGE_SLOTS_PER_SECOND};`);
     expect(rust('settle')).toContain(`const MAX_RECEIPTS: usize = ${program.MAX_BATCH_RECEIPTS};`);
     expect(rust('settle_verified')).toContain(`const MAX_RECEIPTS: u8 = ${program.MAX_VERIFIED_RECEIPTS};`);
     expect(rust('shares')).toContain(`const MAX_SHARES: u8 = ${program.MAX_BATCH_SHARES};`);
@@ -151,6 +172,19 @@ describe('idl.json, the client and the Rust source agree', () => {
       expect(rust(snake(name))).toContain(`//! ${tag} ${name}(`);
       expect(tests).toContain(`${snake(name).replaceAll('_', '-')}.test.ts`);
     }
+  });
+
+  it('on the events: one line for each instruction', () => {
+    expect(idl.events.size).toBe(program.EVENT_SIZE);
+    expect(rust('event')).toContain(`pub const SIZE: usize = ${program.EVENT_SIZE};`);
+    expect(idl.events.lines).toEqual(Object.entries(program.EVENTS).map(([name, layout]) => ({ name, ...layout })));
+    expect(idl.events.lines.map(({ name }) => name)).toEqual(Object.keys(TAGS));
+    for (const { name, tag } of idl.instructions) {
+      // Both ways to settle end in one place.
+      const own = name.startsWith('settle') ? `tag: ${tag},` : `event::emit(${tag}, `;
+      expect(rust(snake(name)).split(own)).toHaveLength(2);
+    }
+    expect(rust('shares')).toContain('event::emit(tag, ');
   });
 
   it('on the errors', () => {

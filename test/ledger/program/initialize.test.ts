@@ -1,14 +1,16 @@
 import { TOKEN_PROGRAM_ID, unpackMint } from '@solana/spl-token';
 import { PublicKey, SystemProgram } from '@solana/web3.js';
 import type { TransactionInstruction } from '@solana/web3.js';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { amount } from '../../../core/units.ts';
+import { LOADER, withUpgradeAuthority } from '../../../ledger/solana/deployment/loader.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
+import type { Attempt } from './checks.ts';
 import { CHALLENGE_SECONDS, CLUSTER_TAG, Chain, UNITS_PER_LAMPORT, keypair, withAccounts } from './svm.ts';
 
-/** Most of it is the search for two addresses: 1,500 a try, and how many depends on the program id. */
-const CEILING = 12_100;
+/** Most of it is the search for three addresses: 1,500 a try, and how many depends on the program id. */
+const CEILING = 17_000;
 
 function initialize(chain: Chain, change: Partial<program.InitializeArguments> = {}): TransactionInstruction {
   return program.initialize(chain.programId, {
@@ -37,6 +39,10 @@ describe('initialize', () => {
       openDeposits: 0n,
       unminted: 0n,
       reserve: 0n,
+      forgone: 0n,
+      slotRents: 0n,
+      address: program.bankAddress(chain.programId),
+      mint: program.mintAddress(chain.programId),
       treasury: chain.admin.publicKey,
       fees: 0n,
       nameYearPrice: 0n,
@@ -55,10 +61,11 @@ describe('initialize', () => {
     });
   });
 
-  it('holds exactly the rent that keeps both accounts', () => {
+  it('holds the rent that keeps both accounts, the bank that of a cluster ten times as dear', () => {
     const chain = Chain.start();
     const held = (size: number): bigint => chain.svm.minimumBalanceForRentExemption(BigInt(size));
-    expect(chain.lamportsOf(program.bankAddress(chain.programId))).toBe(held(program.SIZES.bank));
+    expect(chain.lamportsOf(program.bankAddress(chain.programId))).toBe(10n * held(program.SIZES.bank));
+    expect(chain.bank().rent).toBe(10n * held(program.SIZES.bank));
     expect(chain.lamportsOf(program.mintAddress(chain.programId))).toBe(held(82));
   });
 
@@ -104,7 +111,9 @@ describe('initialize', () => {
     it('refuses an admin that does not pay', () => {
       const poor = keypair('poor');
       const instruction = withAccounts(initialize(chain, { admin: poor.publicKey }), { 0: { isWritable: false } });
+      chain.setUpgradeAuthority(poor.publicKey);
       expect(chain.refusal([instruction], chain.admin, poor)).toBe('NotWritable');
+      chain.setUpgradeAuthority(chain.admin.publicKey);
     });
 
     it('refuses another address for the bank', () => {
@@ -113,11 +122,51 @@ describe('initialize', () => {
     });
 
     const admin = keypair('second admin');
-    checkAccounts(() => ({ chain, instruction: initialize(chain, { admin: admin.publicKey }), signers: [admin] }), {
-      signers: [0],
-      writable: [1],
-      tokenProgram: 3,
-      systemProgram: 4,
+    const attempt = (): Attempt => {
+      chain.setUpgradeAuthority(admin.publicKey);
+      return { chain, instruction: initialize(chain, { admin: admin.publicKey }), signers: [admin] };
+    };
+    checkAccounts(attempt, { signers: [0], writable: [1], tokenProgram: 3, systemProgram: 4 });
+  });
+
+  describe('who may do it', () => {
+    let chain: Chain;
+    const stranger = keypair('stranger');
+    const dataOf = (): PublicKey => program.programDataAddress(chain.programId);
+    const changed = (change: (data: Buffer) => void): string => {
+      const data = chain.data(dataOf());
+      change(data);
+      chain.put(dataOf(), LOADER, data, 1_000_000_000n);
+      return chain.refusal([initialize(chain)]);
+    };
+    beforeEach(() => {
+      chain = Chain.bare();
+      chain.fund(stranger.publicKey);
+    });
+
+    it('is the upgrade authority of the program, and no stranger', () => {
+      expect(chain.refusal([initialize(chain, { admin: stranger.publicKey })], stranger)).toBe('NotUpgradeAuthority');
+      expect(chain.account(program.bankAddress(chain.programId))).toBeNull();
+    });
+
+    it('is nobody once the program is final, though the key still stands there', () => {
+      expect(changed((data) => data.writeUInt8(0, 12))).toBe('NotUpgradeAuthority');
+    });
+
+    it("refuses another account in place of the program's data, an upgradable program of the stranger's too", () => {
+      const own = keypair('data of another program').publicKey;
+      chain.put(own, LOADER, withUpgradeAuthority(chain.data(dataOf()), stranger.publicKey));
+      const instruction = withAccounts(initialize(chain, { admin: stranger.publicKey }), { 5: { pubkey: own } });
+      expect(chain.refusal([instruction], stranger)).toBe('WrongAddress');
+    });
+
+    it("refuses data that are not the loader's, of another kind, or too short", () => {
+      const whole = chain.data(dataOf());
+      chain.put(dataOf(), SystemProgram.programId, whole);
+      expect(chain.refusal([initialize(chain)])).toBe('WrongOwner');
+      expect(changed((data) => data.writeUInt32LE(1, 0))).toBe('WrongAccountType');
+      chain.put(dataOf(), LOADER, whole.subarray(0, 44));
+      expect(chain.refusal([initialize(chain)])).toBe('WrongAccountType');
     });
   });
 

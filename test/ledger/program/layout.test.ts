@@ -6,11 +6,14 @@ import { amount } from '../../../core/units.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
 import { COMMIT_SECONDS, Chain, SALT, keypair } from './svm.ts';
 
-type Fixture = 'bank' | 'till' | 'name' | 'commitment';
+type Fixture = 'bank' | 'till' | 'name' | 'commitment' | 'claim';
 
-/** Version 1 of each layout as released: bytes that every later version must still read. */
-function fixture(name: Fixture): Buffer {
-  const text = readFileSync(new URL(`fixtures/${name}-v1.hex`, import.meta.url), 'utf8');
+/** The version that the program writes today. */
+const VERSION: Readonly<Record<Fixture, number>> = { bank: 2, till: 2, name: 1, commitment: 1, claim: 1 };
+
+/** A layout as released: bytes that every later version must still read, or refuse by their version. */
+function fixture(name: Fixture, version: number = VERSION[name]): Buffer {
+  const text = readFileSync(new URL(`fixtures/${name}-v${version}.hex`, import.meta.url), 'utf8');
   return Buffer.from(fromHex(text.replaceAll(/\s/g, '')));
 }
 
@@ -25,7 +28,7 @@ function play(): Record<Fixture, Buffer> {
   chain.pass(1_700_000_000n - COMMIT_SECONDS - chain.now());
   chain.wallet('fixture payer', 5_000n);
   chain.wallet('fixture owner');
-  const till = chain.openTill(owner, 2);
+  const till = chain.openTill(owner, 3, { minDeposit: amount(222n), opening: amount(33n) });
   const root = Uint8Array.from({ length: 36 }, (_, index) => 200 + index);
   const name = 'fixture.web3';
   const splits = [
@@ -37,7 +40,10 @@ function play(): Record<Fixture, Buffer> {
   chain.pass(COMMIT_SECONDS);
   chain.ok([chain.reveal(owner, { name, years: 3, ...record })], owner);
   chain.ok([program.updateName(chain.programId, { signer: owner.publicKey, name, seq: 0n, royaltyBps: 4_321 })], owner);
-  chain.openChannel(payer, till, 1, 3_000n, delegate);
+  const funds = { deposit: amount(3_000n), opening: amount(44n) };
+  const place = { payer: payer.publicKey, till, slot: 1, delegate: delegate.publicKey };
+  chain.ok(chain.opening({ ...place, ...funds }), payer);
+  chain.ok(chain.opening({ ...place, slot: 2, deposit: amount(555n), opening: amount(33n) }), payer);
   const settle = (total: bigint): void => {
     const receipt = chain.receipt(delegate, { till, slot: 1, amount: total, up: 11n, down: 2_222n });
     const shares = [{ name, gross: amount(777n), maxRoyaltyBps: 10_000 }];
@@ -51,12 +57,15 @@ function play(): Record<Fixture, Buffer> {
   settle(2_900n);
   const close = { payer: payer.publicKey, till, slot: 1, generation: 1 };
   chain.ok([program.requestClose(chain.programId, close)], payer);
+  const evict = { owner: owner.publicKey, payer: payer.publicKey, slot: 2, generation: 1 };
+  chain.ok([program.closeByPayee(chain.programId, evict)], owner);
   chain.ok([program.redeem(chain.programId, { owner: payer.publicKey, amount: amount(100n) })], payer);
   return {
     bank: chain.data(program.bankAddress(chain.programId)),
     till: chain.data(till),
     name: chain.data(program.nameAddress(chain.programId, name)),
     commitment,
+    claim: chain.data(program.claimAddress(chain.programId, payer.publicKey)),
   };
 }
 
@@ -66,7 +75,7 @@ describe('the account layouts', () => {
     played = play();
   });
 
-  it.each<Fixture>(['bank', 'till', 'name', 'commitment'])('of version 1 are still written to the byte: %s', (name) => {
+  it.each(Object.keys(VERSION) as Fixture[])('are still written to the byte: %s', (name) => {
     expect(played[name].toString('hex')).toBe(fixture(name).toString('hex'));
   });
 
@@ -77,15 +86,24 @@ describe('the account layouts', () => {
       challengeSeconds: 3_600n,
       bought: 5_000n,
       redeemed: 100n,
-      burned: 3_000n,
-      openDeposits: 100n,
+      burned: 3_632n,
+      openDeposits: 655n,
+      forgone: 77n,
+      address: program.bankAddress(keypair('program').publicKey),
+      mint: program.mintAddress(keypair('program').publicKey),
       reserve: 2_450n,
     });
   });
 
   it('read as the till they were written from', () => {
     const till = program.decodeTill(fixture('till'));
-    expect(till).toMatchObject({ owner: owner.publicKey });
+    expect(till).toMatchObject({
+      owner: owner.publicKey,
+      address: program.tillAddress(keypair('program').publicKey, owner.publicKey),
+      minDeposit: 222n,
+      opening: 33n,
+    });
+    expect(till.slots[2]).toMatchObject({ open: false, generation: 2 });
     expect(till.slots[0]).toMatchObject({ slot: 0, open: false, generation: 1 });
     expect(till.slots[1]).toEqual({
       slot: 1,
@@ -98,6 +116,9 @@ describe('the account layouts', () => {
       down: 2_222n,
       generation: 1,
       closeAt: 1_700_003_600n,
+      closeSlot: 7_201n,
+      opening: 44n,
+      rent: till.slotRent,
     });
   });
 
@@ -117,6 +138,17 @@ describe('the account layouts', () => {
     expect(name.expiresAt).toBe(1_700_000_000n + 3n * 365n * 86_400n);
   });
 
+  it('read as the claim they were written from', () => {
+    expect(program.decodeClaim(fixture('claim'))).toMatchObject({ payer: payer.publicKey, amount: 555n });
+  });
+
+  it.each([
+    ['bank', program.decodeBank],
+    ['till', program.decodeTill],
+  ] as const)('of before are refused by their version, not misread: %s', (name, decode) => {
+    expect(() => decode(fixture(name, 1))).toThrow(/its layout is of another version/);
+  });
+
   it('read as the commitment they were written from', () => {
     expect(program.decodeCommitment(fixture('commitment'))).toMatchObject({
       committer: owner.publicKey,
@@ -132,6 +164,7 @@ describe('the decoders', () => {
     ['till', program.decodeTill],
     ['name', program.decodeName],
     ['commitment', program.decodeCommitment],
+    ['claim', program.decodeClaim],
   ] as const;
   const code = (run: () => unknown): string => {
     try {

@@ -42,9 +42,32 @@ describe('redeem', () => {
     const fresh = Chain.start();
     fresh.wallet('owner', 1_000n);
     fresh.ok([program.redeem(fresh.programId, { owner: owner.publicKey, amount: amount(1_000n) })], owner);
-    const rent = fresh.svm.minimumBalanceForRentExemption(BigInt(program.SIZES.bank));
-    expect(fresh.lamportsOf(program.bankAddress(fresh.programId))).toBe(rent);
+    expect(fresh.lamportsOf(program.bankAddress(fresh.programId))).toBe(fresh.bank().rent);
     expect(fresh.bank().reserve).toBe(0n);
+  });
+
+  it.each([2n, 10n])('is not stopped by a rent of the cluster that rose %d times', (times) => {
+    const dearer = Chain.start();
+    dearer.wallet('owner', 1_000n);
+    dearer.raiseRent(times);
+    const all = program.redeem(dearer.programId, { owner: owner.publicKey, amount: amount(1_000n) });
+    const held = dearer.lamportsOf(owner.publicKey);
+    dearer.ok([all], dearer.admin, owner);
+    expect(dearer.lamportsOf(owner.publicKey)).toBe(held + 500n);
+  });
+
+  it('never pays out what openers put down for their slots', () => {
+    const shared = Chain.start();
+    const payer = shared.wallet('payer', 1_000n);
+    shared.wallet('owner', 1_000n);
+    shared.openChannel(payer, shared.openTill(shared.wallet('payee')), 0, 1_000n);
+    const key = program.bankAddress(shared.programId);
+    const { slotRents } = shared.bank();
+    expect(slotRents).toBe(shared.rent(program.SIZES.claim));
+    // The reserve's lamports are gone, past all rules; those of the slot are there.
+    shared.put(key, shared.programId, shared.data(key), shared.lamportsOf(key) - 1n);
+    const all = program.redeem(shared.programId, { owner: owner.publicKey, amount: amount(1_000n) });
+    expect(shared.refusal([all], owner)).toBe('ReserveTooLow');
   });
 
   describe('when the books are wrong', () => {
@@ -70,7 +93,7 @@ describe('redeem', () => {
     });
 
     it('refuses what would take the rent', () => {
-      const rent = chain.svm.minimumBalanceForRentExemption(BigInt(program.SIZES.bank));
+      const { rent } = chain.bank();
       expect(falsified(offsetOf('reserve'), 300n, rent + 299n)).toBe('ReserveTooLow');
     });
   });

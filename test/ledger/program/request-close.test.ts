@@ -26,6 +26,7 @@ describe('requestClose', () => {
     const { computeUnits } = chain.ok([request()], chain.admin, payer);
     expect(computeUnits).toBeLessThanOrEqual(CEILING);
     expect(chain.slot(till, 0)).toMatchObject({ open: true, deposit: 100n, closeAt: now + CHALLENGE_SECONDS });
+    expect(chain.slot(till, 0).closeSlot).toBe(chain.svm.getClock().slot + 2n * CHALLENGE_SECONDS);
   });
 
   it('refuses a second request', () => {

@@ -87,7 +87,7 @@ describe('settle, on random batches', () => {
         delegate: new PublicKey(key),
         deposit: amount(DEPOSIT),
       };
-      chain.ok([program.openChannel(chain.programId, args)], payer);
+      chain.ok(chain.opening(args), payer);
     }
     // So that bytes can go back.
     chain.ok([instructionOf(dataOf([sign(0, [5n, 100n, 100n])]))], chain.admin);

@@ -175,7 +175,7 @@ describe('settle', () => {
         slot: 8,
         delegate: new (publicKey.constructor as typeof PublicKey)(bytes),
       };
-      chain.ok([program.openChannel(chain.programId, { ...open, deposit: amount(10n) })], payer);
+      chain.ok(chain.opening({ ...open, deposit: amount(10n) }), payer);
       expect(chain.refusal(chain.settlement([receipt(1n)], { till, slots: [8] }))).toBe('MalformedAggregate');
     });
   });

@@ -22,14 +22,16 @@ import type { Address, Instruction, Transaction as KitTransaction } from '@solan
 import { createAssociatedTokenAccountIdempotentInstruction, unpackAccount, unpackMint } from '@solana/spl-token';
 import { Keypair, PublicKey, Transaction } from '@solana/web3.js';
 import type { AccountInfo, Signer, TransactionInstruction } from '@solana/web3.js';
-import { FailedTransactionMetadata, LiteSVM, TransactionMetadata } from 'litesvm';
+import { FailedTransactionMetadata, LiteSVM, Rent, TransactionMetadata } from 'litesvm';
 import type { FeatureSet } from 'litesvm';
 import { concatBytes, utf8 } from '../../../core/codec.ts';
 import type { RelaymintError } from '../../../core/errors.ts';
+import type { TillTerms } from '../../../ledger/contract.ts';
 import { channelIdBytes } from '../../../core/ids.ts';
 import { U64_MAX, amount, lamports } from '../../../core/units.ts';
 import type { Amount } from '../../../core/units.ts';
 import { aggregateSignatures, decodeReceipt } from '../../../ledger/receipt/index.ts';
+import { withUpgradeAuthority } from '../../../ledger/solana/deployment/loader.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
 
 export const PROGRAM_FILE: URL = new URL('../../../ledger/program/relaymint.so', import.meta.url);
@@ -85,6 +87,7 @@ export class Chain {
   static with(file: Uint8Array, features?: FeatureSet): Chain {
     const chain = new Chain(machine(features));
     chain.svm.addProgram(addressOf(chain.programId), file);
+    chain.setUpgradeAuthority(chain.admin.publicKey);
     // The first slots of a till made here have generation 1.
     chain.moveToSlot(1n);
     return chain;
@@ -142,14 +145,43 @@ export class Chain {
     return createAssociatedTokenAccountIdempotentInstruction(this.admin.publicKey, account, owner, mint);
   }
 
-  openTill(owner: Keypair, slots = 4): PublicKey {
-    this.ok([program.openTill(this.programId, { owner: owner.publicKey, slots })], owner);
+  /** Who may replace the program, past all rules. */
+  setUpgradeAuthority(key: PublicKey): void {
+    const at = program.programDataAddress(this.programId);
+    const found = this.svm.getAccount(addressOf(at));
+    if (!found.exists) throw new Error('the program has no data account');
+    this.svm.setAccount({ ...found, data: withUpgradeAuthority(new Uint8Array(found.data), key) });
+  }
+
+  openTill(owner: Keypair, slots = 4, terms: Partial<TillTerms> = {}): PublicKey {
+    this.ok([program.openTill(this.programId, { owner: owner.publicKey, slots, ...terms })], owner);
     return program.tillAddress(this.programId, owner.publicKey);
   }
 
   openChannel(payer: Keypair, till: PublicKey, slot: number, deposit: bigint, delegate: Keypair = payer): void {
     const args = { payer: payer.publicKey, till, slot, delegate: delegate.publicKey, deposit: amount(deposit) };
-    this.ok([program.openChannel(this.programId, args)], payer);
+    this.ok(this.opening(args), payer);
+  }
+
+  /** Puts down the slot rent and opens. */
+  opening(args: program.OpenChannelArguments): TransactionInstruction[] {
+    return [this.slotRent(args.payer), program.openChannel(this.programId, args)];
+  }
+
+  /** What an opener puts down at today's rent. */
+  slotRent(payer: PublicKey): TransactionInstruction {
+    return program.paySlotRent(this.programId, payer, lamports(this.rent(program.SIZES.claim)));
+  }
+
+  /** The cluster asks that many times the rent from now on. */
+  raiseRent(times: bigint): void {
+    const { lamportsPerByteYear, exemptionThreshold, burnPercent } = this.svm.getRent();
+    this.svm.setRent(new Rent(lamportsPerByteYear * times, exemptionThreshold, burnPercent));
+  }
+
+  /** Today's rent of an account with that many bytes of data, in lamports. */
+  rent(size: number): bigint {
+    return this.svm.minimumBalanceForRentExemption(BigInt(size));
   }
 
   /** A commitment of `owner` to a name. Returns its address. */
@@ -346,7 +378,13 @@ export class Chain {
     this.svm.setClock(clock);
   }
 
-  /** Moves the chain's clock forward. */
+  /** Moves clock and slot past a challenge period, as a cluster that works. */
+  passChallenge(): void {
+    this.pass(CHALLENGE_SECONDS);
+    this.moveToSlot(this.svm.getClock().slot + 2n * CHALLENGE_SECONDS);
+  }
+
+  /** Moves the chain's clock forward; the slot stays. */
   pass(seconds: bigint): void {
     const clock = this.svm.getClock();
     clock.unixTimestamp += seconds;

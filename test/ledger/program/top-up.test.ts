@@ -1,6 +1,6 @@
 import type { PublicKey } from '@solana/web3.js';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { amount } from '../../../core/units.ts';
+import { U64_MAX, amount } from '../../../core/units.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
 import { Chain, keypair } from './svm.ts';
@@ -38,6 +38,19 @@ describe('topUp', () => {
     expect(chain.bank()).toMatchObject({ burned: 140n, openDeposits: 140n });
   });
 
+  it('adds to the opening payment, which is burned for good', () => {
+    const [before, bank, credits] = [chain.slot(till, 0), chain.bank(), chain.credits(funder.publicKey)];
+    chain.ok([topUp({ amount: amount(0n), opening: amount(15n) })], funder);
+    chain.ok([topUp({ amount: amount(2n), opening: amount(3n) })], funder);
+    expect(chain.slot(till, 0)).toEqual({ ...before, deposit: before.deposit + 2n, opening: before.opening + 18n });
+    expect(chain.bank()).toMatchObject({
+      burned: bank.burned + 20n,
+      openDeposits: bank.openDeposits + 2n,
+      forgone: bank.forgone + 18n,
+    });
+    expect(chain.credits(funder.publicKey)).toBe(credits - 20n);
+  });
+
   it('is allowed while the channel is closing, and does not stop that', () => {
     const close = { payer: payer.publicKey, till, slot: 0, generation: 1 };
     chain.ok([program.requestClose(chain.programId, close)], payer);
@@ -47,7 +60,7 @@ describe('topUp', () => {
     expect(chain.slot(till, 0).closeAt).toBe(closeAt);
   });
 
-  it('refuses 0', () => {
+  it('refuses 0 of both', () => {
     expect(chain.refusal([topUp({ amount: amount(0n) })], funder)).toBe('ZeroAmount');
   });
 
@@ -69,6 +82,12 @@ describe('topUp', () => {
 
   it('refuses a deposit beyond 64 bits', () => {
     expect(chain.refusal([topUp({ amount: amount((1n << 64n) - 1n) })], funder)).toBe('Overflow');
+  });
+
+  it('refuses an opening payment beyond 64 bits, alone and with the deposit', () => {
+    chain.ok([topUp({ amount: amount(0n), opening: amount(1n) })], funder);
+    expect(chain.refusal([topUp({ amount: amount(0n), opening: amount(U64_MAX) })], funder)).toBe('Overflow');
+    expect(chain.refusal([topUp({ amount: amount(1n), opening: amount(U64_MAX) })], funder)).toBe('Overflow');
   });
 
   checkAccounts(() => ({ chain, instruction: topUp({ amount: amount(1n) }), signers: [funder] }), {

@@ -6,7 +6,7 @@ import { GRACE_SECONDS, YEAR_SECONDS } from '../../../ledger/term.ts';
 import { checkAccounts } from './checks.ts';
 import { Chain, keypair } from './svm.ts';
 
-const CEILING = 900;
+const CEILING = 1_000;
 const NAME = 'news.web3';
 
 describe('transferName', () => {

@@ -6,7 +6,7 @@ import { GRACE_SECONDS, YEAR_SECONDS } from '../../../ledger/term.ts';
 import { checkAccounts } from './checks.ts';
 import { Chain, keypair, withData } from './svm.ts';
 
-const CEILING = 1_000;
+const CEILING = 1_100;
 const NAME = 'news.web3';
 const CID = new Uint8Array(36).fill(7);
 

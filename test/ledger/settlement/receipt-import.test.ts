@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { channelId, ledgerAddress, nodeId } from '../../../core/ids.ts';
-import { amount, unixMillis } from '../../../core/units.ts';
+import { amount, lamports, unixMillis } from '../../../core/units.ts';
 import { openBookStore } from '../../../ledger/accounting/index.ts';
 import type { BookStore } from '../../../ledger/accounting/index.ts';
 import type { ChannelState, LedgerReader, TillState } from '../../../ledger/contract.ts';
@@ -32,6 +32,9 @@ const till: TillState = {
   address: channel(0).till,
   owner: channel(0).payee,
   slots: 4,
+  minDeposit: amount(0n),
+  opening: amount(0n),
+  slotRent: lamports(0n),
   earned: amount(0n),
   lifetimeEarned: amount(0n),
   channels: open,

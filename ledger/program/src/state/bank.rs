@@ -1,6 +1,6 @@
 //! The bank: configuration, totals, mint authority.
 
-use super::{BANK_DISCRIMINATOR, BANK_SEED, BANK_SIZE, MINT_SEED, owned_data, require_fixed_address};
+use super::{BANK_DISCRIMINATOR, BANK_SIZE, owned_data, require_own_address};
 use crate::account::Account;
 use crate::bytes::{Key, put_key};
 use crate::error::Error;
@@ -9,8 +9,7 @@ use crate::math;
 view!(Bank);
 impl Bank {
     number!(discriminator, set_discriminator, u64, 0);
-    number!(mint_bump, set_mint_bump, u8, 8);
-    number!(bump, set_bump, u8, 9);
+    number!(bump, set_bump, u8, 8);
     key!(admin, set_admin, 16);
     number!(units_per_lamport, set_units_per_lamport, u64, 64);
     number!(challenge_seconds, set_challenge_seconds, u64, 72);
@@ -28,13 +27,17 @@ impl Bank {
     number!(fee_carry, set_fee_carry, u16, 186);
     number!(commit_seconds, set_commit_seconds, u32, 188);
     number!(lifetime_fees, set_lifetime_fees, u64, 192);
+    key!(address, set_address, 200);
+    key!(mint, set_mint, 232);
+    number!(forgone, set_forgone, u64, 264);
+    number!(rent, set_rent, u64, 272);
+    number!(slot_rents, set_slot_rents, u64, 280);
 
     /// The bank, writable or not.
     #[inline(always)]
     pub fn load(account: &Account, program_id: &Key) -> Result<Bank, Error> {
         let bank = Bank { at: owned_data(account, program_id, BANK_SIZE, BANK_DISCRIMINATOR)? };
-        let [b, a, n, k] = *BANK_SEED;
-        require_fixed_address(account, &[b, a, n, k, bank.bump()], program_id)?;
+        require_own_address(account, bank.address())?;
         Ok(bank)
     }
 
@@ -49,14 +52,16 @@ impl Bank {
         let bank = Bank { at: account.data() };
         bank.set_discriminator(BANK_DISCRIMINATOR);
         bank.set_bump(bump);
+        bank.set_address(account.key());
+        // What its rent is now is what it keeps for it, whatever the cluster asks later.
+        bank.set_rent(account.lamports());
         bank
     }
 
     #[inline(always)]
-    pub fn require_mint(&self, account: &Account, program_id: &Key) -> Result<(), Error> {
+    pub fn require_mint(&self, account: &Account) -> Result<(), Error> {
         account.require_writable()?;
-        let [c, r, e, d, i, t] = *MINT_SEED;
-        require_fixed_address(account, &[c, r, e, d, i, t, self.mint_bump()], program_id)
+        account.require_key(self.mint())
     }
 
     #[inline(always)]
@@ -78,11 +83,36 @@ impl Bank {
         self.bought().wrapping_sub(self.redeemed())
     }
 
-    /// Credits burned into a channel.
+    /// Credits burned into a channel: `amount` as its deposit, `opening` for good. Returns their sum.
     #[inline(always)]
-    pub fn deposit(&self, amount: u64) -> Result<(), Error> {
+    pub fn deposit(&self, amount: u64, opening: u64) -> Result<u64, Error> {
+        let sum = math::add(amount, opening)?;
         self.set_open_deposits(math::add(self.open_deposits(), amount)?);
-        self.set_burned(self.burned().wrapping_add(amount));
+        self.set_forgone(math::add(self.forgone(), opening)?);
+        self.set_burned(self.burned().wrapping_add(sum));
+        Ok(sum)
+    }
+
+    /// Lamports that are somebody's: the bank's own rent, what backs the credits, and the rent of open slots.
+    #[inline(always)]
+    pub fn spoken_for(&self) -> Result<u64, Error> {
+        math::add(math::add(self.rent(), self.reserve())?, self.slot_rents())
+    }
+
+    /// The rent of a slot that is opened: it was transferred to the bank before, in the same transaction. That is cheaper
+    /// than asking the system program from here.
+    #[inline(always)]
+    pub fn take_slot_rent(&self, account: &Account, lamports: u64) -> Result<(), Error> {
+        self.set_slot_rents(math::add(self.slot_rents(), lamports)?);
+        if account.lamports() < self.spoken_for()? { Err(Error::SlotRentMissing) } else { Ok(()) }
+    }
+
+    /// Gives a slot's rent to `to`. Nothing may call another program afterwards: the runtime would find the sums unequal.
+    #[inline(always)]
+    pub fn return_slot_rent(&self, account: &Account, to: &Account, lamports: u64) -> Result<(), Error> {
+        self.set_slot_rents(math::sub(self.slot_rents(), lamports)?);
+        account.set_lamports(math::sub(account.lamports(), lamports)?);
+        to.set_lamports(math::add(to.lamports(), lamports)?);
         Ok(())
     }
 

@@ -1,8 +1,9 @@
 //! A seller's till: a header, then its channel slots.
 
-use super::{MAX_SLOTS, SLOT_SIZE, TILL_DISCRIMINATOR, TILL_HEADER_SIZE, TILL_SEED, owned_data, require_keyed_address};
+use super::{CLAIM_SIZE, MAX_SLOTS, SLOT_SIZE, TILL_DISCRIMINATOR, TILL_HEADER_SIZE, owned_data, require_own_address};
 use crate::account::Account;
 use crate::bytes::{Key, put_key, same_key};
+use crate::create::rent_minimum;
 use crate::error::Error;
 use crate::syscalls::{Part, current_slot};
 
@@ -14,6 +15,10 @@ impl Till {
     key!(owner, set_owner, 16);
     number!(earned, set_earned, u64, 48);
     number!(lifetime_earned, set_lifetime_earned, u64, 56);
+    key!(address, set_address, 64);
+    number!(min_deposit, set_min_deposit, u64, 96);
+    number!(opening, set_opening, u64, 104);
+    number!(slot_rent, set_slot_rent, u64, 112);
 
     #[inline(always)]
     pub fn load_mut(account: &Account, program_id: &Key) -> Result<Till, Error> {
@@ -23,7 +28,7 @@ impl Till {
         if slots > MAX_SLOTS || account.data_len() != TILL_HEADER_SIZE + slots * SLOT_SIZE {
             return Err(Error::WrongAccountType);
         }
-        require_keyed_address(account, TILL_SEED, till.owner(), till.bump(), program_id)?;
+        require_own_address(account, till.address())?;
         Ok(till)
     }
 
@@ -34,12 +39,14 @@ impl Till {
         till.set_discriminator(TILL_DISCRIMINATOR);
         till.set_bump(bump);
         till.set_owner(owner);
+        till.set_address(account.key());
         till
     }
 
     /// Makes it `slots` slots, the new ones free. The account has room for them.
     #[inline(always)]
     pub fn extend(&self, slots: u16) -> Result<(), Error> {
+        self.refresh_slot_rent()?;
         let generation = first_generation()?;
         let mut index = self.slot_count() as u16;
         self.set_slot_count(slots as u32);
@@ -47,6 +54,14 @@ impl Till {
             self.slot(index)?.free(generation);
             index += 1;
         }
+        Ok(())
+    }
+
+    /// What openers pay from now on, in lamports: the rent of the claim that would take the slot's place, which is more
+    /// than the slot's own. Only what was paid is ever given back, so a change of rent harms no channel.
+    #[inline(always)]
+    pub fn refresh_slot_rent(&self) -> Result<(), Error> {
+        self.set_slot_rent(rent_minimum(CLAIM_SIZE as u64)?);
         Ok(())
     }
 
@@ -95,6 +110,9 @@ impl Slot {
     number!(generation, set_generation, u32, 96);
     number!(flags, set_flags, u32, 100);
     number!(close_at, set_close_at, i64, 104);
+    number!(close_slot, set_close_slot, u64, 112);
+    number!(opening, set_opening, u64, 120);
+    number!(rent, set_rent, u64, 128);
 
     #[inline(always)]
     pub fn is_open(&self) -> bool {
@@ -107,10 +125,12 @@ impl Slot {
     }
 
     #[inline(always)]
-    pub fn open(&self, payer: &Key, delegate: &Key, deposit: u64) {
+    pub fn open(&self, payer: &Key, delegate: &Key, deposit: u64, opening: u64, rent: u64) {
         self.set_payer(payer);
         self.set_delegate(delegate);
         self.set_deposit(deposit);
+        self.set_opening(opening);
+        self.set_rent(rent);
         self.set_flags(OPEN);
     }
 

@@ -4,7 +4,11 @@ import { addLamports, burn, lamportsOf, mint, payRent, requirePurse, transfer } 
 import { fits, refuse, wraps } from './world.ts';
 import type { Bank, World } from './world.ts';
 
-const BANK_SIZE = 200;
+export const BANK_SIZE = 288;
+/** The bank holds that many times its rent. */
+const CUSHION = 10n;
+/** Who may replace the program. */
+const UPGRADER = 'the admin';
 const MINT_SIZE = 82;
 const MAX_CHALLENGE_SECONDS = 7_776_000n;
 const MAX_FEE_BPS = 1_000;
@@ -45,14 +49,17 @@ export function initialize(world: World, { accounts, args }: Calls['initialize']
   if (unitsPerLamport === 0n || challengeSeconds === 0n || challengeSeconds > MAX_CHALLENGE_SECONDS) {
     refuse('InvalidConfiguration');
   }
+  if (accounts.admin !== UPGRADER) refuse('NotUpgradeAuthority');
   if (world.banks.get('bank') !== undefined) refuse('AlreadyExists');
-  payRent(world, accounts.admin, 'bank', BANK_SIZE);
+  const cushion = CUSHION * world.rent(BANK_SIZE) - lamportsOf(world, 'bank');
+  if (cushion > 0n) transfer(world, accounts.admin, 'bank', cushion);
   payRent(world, accounts.admin, 'mint', MINT_SIZE);
   requireSettings(args);
   const nothing = { bought: 0n, redeemed: 0n, burned: 0n, minted: 0n, openDeposits: 0n, unminted: 0n, reserve: 0n };
+  const ours = { forgone: 0n, rent: lamportsOf(world, 'bank'), slotRents: 0n };
   const treasury = args.treasury ?? refuse('InvalidConfiguration');
   const { admin } = accounts;
-  world.banks.set('bank', { ...args, ...nothing, admin, treasury, fees: 0n, feeCarry: 0, lifetimeFees: 0n });
+  world.banks.set('bank', { ...args, ...nothing, ...ours, admin, treasury, fees: 0n, feeCarry: 0, lifetimeFees: 0n });
   world.supply.set('mint', 0n);
 }
 
@@ -117,11 +124,28 @@ export function outstanding({ bought, redeemed }: Bank): bigint {
   return wraps(bought - redeemed);
 }
 
-/** Credits of `payer` go into a channel. */
-export function deposit(world: World, purse: Label, amount: bigint): void {
-  const { openDeposits, burned } = world.bank;
-  world.setBank({ openDeposits: fits(openDeposits + amount), burned: wraps(burned + amount) });
-  burn(world, purse, amount);
+/** Credits go into a channel, those of the opening payment for good. */
+export function deposit(world: World, purse: Label, amount: bigint, opening: bigint): void {
+  const { openDeposits, burned, forgone } = world.bank;
+  const sum = fits(amount + opening);
+  const now = { openDeposits: fits(openDeposits + amount), forgone: fits(forgone + opening) };
+  world.setBank({ ...now, burned: wraps(burned + sum) });
+  burn(world, purse, sum);
+}
+
+/** What an opener put down: it must be there beside everything that is somebody's. */
+export function takeSlotRent(world: World, lamports: bigint): void {
+  const slotRents = fits(world.bank.slotRents + lamports);
+  world.setBank({ slotRents });
+  const { rent, reserve } = world.bank;
+  if (lamportsOf(world, 'bank') < rent + reserve + slotRents) refuse('SlotRentMissing');
+  world.count('slot rents taken', lamports);
+}
+
+export function returnSlotRent(world: World, to: Label, lamports: bigint): void {
+  world.setBank({ slotRents: world.bank.slotRents - lamports });
+  addLamports(world, 'bank', -lamports);
+  addLamports(world, to, lamports);
 }
 
 /** Deposits become earnings; the treasury gets its part. Returns the fee. */

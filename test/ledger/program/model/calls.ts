@@ -43,6 +43,7 @@ export interface Share {
 }
 
 type Shared = { readonly till: Label; readonly tillOwner: Label | undefined; readonly names: readonly Label[] };
+type Terms = { readonly minDeposit: bigint; readonly opening: bigint };
 type Channel = { readonly slot: number; readonly generation: number };
 type Paid = { readonly years: number; readonly maxPrice: bigint };
 
@@ -74,16 +75,22 @@ export interface Calls {
     };
   };
   collectFees: { accounts: { readonly destination: Label }; args: Record<string, never> };
-  openTill: { accounts: { readonly owner: Label; readonly till: Label }; args: { readonly slots: number } };
+  openTill: { accounts: { readonly owner: Label; readonly till: Label }; args: { readonly slots: number } & Terms };
   growTill: { accounts: { readonly owner: Label; readonly till: Label }; args: { readonly slots: number } };
+  setTillTerms: { accounts: { readonly owner: Label; readonly till: Label }; args: Terms };
   closeTill: { accounts: { readonly owner: Label; readonly till: Label }; args: Record<string, never> };
   openChannel: {
     accounts: { readonly payer: Label; readonly till: Label; readonly source: Label };
-    args: { readonly slot: number; readonly delegate: Label | null; readonly deposit: bigint };
+    args: {
+      readonly slot: number;
+      readonly delegate: Label | null;
+      readonly deposit: bigint;
+      readonly opening: bigint;
+    };
   };
   topUp: {
     accounts: { readonly funder: Label; readonly till: Label; readonly source: Label };
-    args: Channel & { readonly amount: bigint };
+    args: Channel & { readonly amount: bigint; readonly opening: bigint };
   };
   requestClose: { accounts: { readonly payer: Label; readonly till: Label }; args: Channel };
   closeChannel: {
@@ -94,6 +101,14 @@ export interface Calls {
       readonly tillOwner: Label | undefined;
     };
     args: Channel;
+  };
+  closeByPayee: {
+    accounts: { readonly owner: Label; readonly till: Label; readonly claim: Label };
+    args: Channel;
+  };
+  payClaim: {
+    accounts: { readonly payer: Label; readonly claim: Label; readonly destination: Label };
+    args: Record<string, never>;
   };
   withdraw: {
     accounts: { readonly owner: Label; readonly till: Label; readonly destination: Label };
@@ -165,6 +180,8 @@ export type Call = { [N in InstructionName]: CallOf<N> }[InstructionName];
 export type Foreign =
   /** The precompile's check of receipts. */
   | { readonly foreign: 'verify'; readonly receipts: readonly SignedReceipt[] }
+  /** A holder burns credits of its own, which the bank does not see. */
+  | { readonly foreign: 'burn'; readonly owner: Label; readonly amount: bigint }
   /** Lamports to any address. */
   | { readonly foreign: 'gift'; readonly from: Label; readonly to: Label; readonly lamports: bigint }
   /** The owner's token account comes and, once empty, goes. Its rent is the sponsor's. */

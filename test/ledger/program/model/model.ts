@@ -84,6 +84,8 @@ export class Model {
         return tills.growTill(world, call);
       case 'closeTill':
         return tills.closeTill(world, call);
+      case 'setTillTerms':
+        return tills.setTillTerms(world, call);
       case 'openChannel':
         return tills.openChannel(world, call);
       case 'topUp':
@@ -92,6 +94,10 @@ export class Model {
         return tills.requestClose(world, call);
       case 'closeChannel':
         return tills.closeChannel(world, call);
+      case 'closeByPayee':
+        return tills.closeByPayee(world, call);
+      case 'payClaim':
+        return tills.payClaim(world, call);
       case 'withdraw':
         return tills.withdraw(world, call);
       case 'settle':

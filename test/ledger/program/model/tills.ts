@@ -1,14 +1,16 @@
 /** Tills and their channels, but for settling. */
-import { deposit, payOut, refund } from './bank.ts';
+import { deposit, payOut, refund, returnSlotRent, takeSlotRent } from './bank.ts';
 import type { Calls, Label } from './calls.ts';
-import { payRent, releaseRent, requirePurse } from './wallets.ts';
+import { lamportsOf, payRent, releaseRent, requirePurse, transfer } from './wallets.ts';
 import { fits, refuse } from './world.ts';
 import type { Slot, Till, World } from './world.ts';
 
-const HEADER_SIZE = 96;
-const SLOT_SIZE = 112;
+const HEADER_SIZE = 128;
+const SLOT_SIZE = 136;
+export const CLAIM_SIZE = 56;
+const SLOTS_PER_SECOND = 2n;
 const MAX_SLOTS = 1_024;
-const MAX_NEW_SLOTS = 90;
+const MAX_NEW_SLOTS = 74;
 const U32_MAX = 2 ** 32 - 1;
 
 export function tillSize(slots: number): number {
@@ -39,7 +41,7 @@ function firstGeneration(world: World): number {
 }
 
 function freeSlot(generation: number): Slot {
-  const zero = { deposit: 0n, settled: 0n, up: 0n, down: 0n, closeAt: 0n };
+  const zero = { deposit: 0n, settled: 0n, up: 0n, down: 0n, closeAt: 0n, closeSlot: 0n, opening: 0n, rent: 0n };
   return { ...zero, payer: null, delegate: null, flags: 0, generation };
 }
 
@@ -47,12 +49,18 @@ function freeSlots(world: World, count: number): readonly Slot[] {
   return Array<Slot>(count).fill(freeSlot(firstGeneration(world)));
 }
 
-export function openTill(world: World, { accounts: { owner, till }, args: { slots } }: Calls['openTill']): void {
+export function claimOf(payer: Label): Label {
+  return `claim of ${payer}`;
+}
+
+export function openTill(world: World, { accounts: { owner, till }, args }: Calls['openTill']): void {
+  const { slots, minDeposit, opening } = args;
   if (slots === 0 || slots > MAX_NEW_SLOTS) refuse('InvalidSlotCount');
   if (till !== tillOf(owner)) refuse('WrongAddress');
   if (world.tills.get(till) !== undefined) refuse('AlreadyExists');
   payRent(world, owner, till, tillSize(slots));
-  world.tills.set(till, { owner, earned: 0n, lifetimeEarned: 0n, slots: freeSlots(world, slots) });
+  const terms = { minDeposit, opening, slotRent: world.rent(CLAIM_SIZE) };
+  world.tills.set(till, { owner, earned: 0n, lifetimeEarned: 0n, ...terms, slots: freeSlots(world, slots) });
 }
 
 export function growTill(world: World, { accounts, args: { slots } }: Calls['growTill']): void {
@@ -61,7 +69,14 @@ export function growTill(world: World, { accounts, args: { slots } }: Calls['gro
   const more = slots - till.slots.length;
   if (more <= 0 || more > MAX_NEW_SLOTS || slots > MAX_SLOTS) refuse('InvalidSlotCount');
   payRent(world, accounts.owner, accounts.till, tillSize(slots));
-  world.tills.set(accounts.till, { ...till, slots: [...till.slots, ...freeSlots(world, more)] });
+  const slotRent = world.rent(CLAIM_SIZE);
+  world.tills.set(accounts.till, { ...till, slotRent, slots: [...till.slots, ...freeSlots(world, more)] });
+}
+
+export function setTillTerms(world: World, { accounts, args }: Calls['setTillTerms']): void {
+  const till = requireTill(world, accounts.till);
+  if (till.owner !== accounts.owner) refuse('NotTillOwner');
+  world.tills.set(accounts.till, { ...till, ...args, slotRent: world.rent(CLAIM_SIZE) });
 }
 
 /**
@@ -85,30 +100,45 @@ export function openChannel(world: World, { accounts, args }: Calls['openChannel
   const till = requireTill(world, accounts.till);
   requirePurse(world, accounts.source, accounts.payer);
   if (args.deposit === 0n) refuse('ZeroAmount');
+  if (args.deposit < till.minDeposit) refuse('DepositBelowTerms');
+  if (args.opening < till.opening) refuse('OpeningBelowTerms');
   if (args.delegate === null) refuse('InvalidDelegate');
   const slot = requireSlot(till, args.slot);
   if (slot.flags === 1) refuse('SlotInUse');
   if (slot.generation === U32_MAX) refuse('Overflow');
-  deposit(world, accounts.source, args.deposit);
+  const rent = till.slotRent;
+  takeSlotRent(world, rent);
+  deposit(world, accounts.source, args.deposit, args.opening);
   const { payer } = accounts;
-  const { delegate } = args;
-  setSlot(world, accounts.till, args.slot, { ...slot, payer, delegate, deposit: args.deposit, flags: 1 });
+  const { delegate, opening } = args;
+  setSlot(world, accounts.till, args.slot, {
+    ...slot,
+    payer,
+    delegate,
+    deposit: args.deposit,
+    opening,
+    rent,
+    flags: 1,
+  });
 }
 
 export function topUp(world: World, { accounts, args }: Calls['topUp']): void {
   const till = requireTill(world, accounts.till);
   requirePurse(world, accounts.source, accounts.funder);
-  if (args.amount === 0n) refuse('ZeroAmount');
+  if (args.amount === 0n && args.opening === 0n) refuse('ZeroAmount');
   const slot = requireChannel(till, args);
-  setSlot(world, accounts.till, args.slot, { ...slot, deposit: fits(slot.deposit + args.amount) });
-  deposit(world, accounts.source, args.amount);
+  const sums = { deposit: fits(slot.deposit + args.amount), opening: fits(slot.opening + args.opening) };
+  setSlot(world, accounts.till, args.slot, { ...slot, ...sums });
+  deposit(world, accounts.source, args.amount, args.opening);
 }
 
 export function requestClose(world: World, { accounts, args }: Calls['requestClose']): void {
   const slot = requireChannel(requireTill(world, accounts.till), args);
   if (slot.payer !== accounts.payer) refuse('NotPayer');
   if (slot.closeAt !== 0n) refuse('ClosePending');
-  setSlot(world, accounts.till, args.slot, { ...slot, closeAt: world.time + world.bank.challengeSeconds });
+  const { challengeSeconds } = world.bank;
+  const closeSlot = fits(world.slot + SLOTS_PER_SECOND * challengeSeconds);
+  setSlot(world, accounts.till, args.slot, { ...slot, closeAt: world.time + challengeSeconds, closeSlot });
 }
 
 export function closeChannel(world: World, { accounts, args }: Calls['closeChannel']): void {
@@ -118,11 +148,38 @@ export function closeChannel(world: World, { accounts, args }: Calls['closeChann
   if (slot.payer !== accounts.payer) refuse('NotPayer');
   if (accounts.tillOwner === undefined) {
     if (slot.closeAt === 0n) refuse('CloseNotRequested');
-    if (world.time < slot.closeAt) refuse('ChallengePending');
+    if (world.time < slot.closeAt || world.slot < slot.closeSlot) refuse('ChallengePending');
   } else if (accounts.tillOwner !== till.owner) refuse('NotTillOwner');
   setSlot(world, accounts.till, args.slot, freeSlot(slot.generation + 1));
   const rest = slot.deposit - slot.settled;
   if (rest > 0n) refund(world, accounts.destination, rest);
+  returnSlotRent(world, accounts.payer, slot.rent);
+}
+
+export function closeByPayee(world: World, { accounts, args }: Calls['closeByPayee']): void {
+  const till = requireTill(world, accounts.till);
+  if (till.owner !== accounts.owner) refuse('NotTillOwner');
+  const slot = requireChannel(till, args);
+  const payer = slot.payer ?? refuse('SlotNotOpen');
+  if (accounts.claim !== claimOf(payer)) refuse('WrongAddress');
+  const claim = world.claims.get(accounts.claim);
+  if (claim === undefined) {
+    const missing = world.rent(CLAIM_SIZE) - lamportsOf(world, accounts.claim) - slot.rent;
+    if (missing > 0n) transfer(world, accounts.owner, accounts.claim, missing);
+  }
+  setSlot(world, accounts.till, args.slot, freeSlot(slot.generation + 1));
+  const amount = fits((claim?.amount ?? 0n) + slot.deposit - slot.settled);
+  world.claims.set(accounts.claim, { payer, amount });
+  returnSlotRent(world, accounts.claim, slot.rent);
+}
+
+export function payClaim(world: World, { accounts: { payer, claim: label, destination } }: Calls['payClaim']): void {
+  const claim = world.claims.get(label) ?? world.missing(label);
+  if (claim.payer !== payer) refuse('WrongAddress');
+  requirePurse(world, destination, payer);
+  if (claim.amount > 0n) refund(world, destination, claim.amount);
+  world.claims.delete(label);
+  releaseRent(world, label, payer);
 }
 
 export function withdraw(world: World, { accounts }: Calls['withdraw']): void {

@@ -64,7 +64,12 @@ export function runForeign(world: World, step: Foreign): void {
       if (step.receipts.some(({ holds }) => !holds)) refuse('BadSignature');
       return;
     case 'gift':
+      if (step.to === 'bank') world.count('gifts to the bank', step.lamports);
       return transfer(world, step.from, step.to, step.lamports);
+    case 'burn':
+      if (world.purses.get(purseOf(step.owner)) === undefined) return refuse('InvalidAccountData');
+      world.count('burned by holders', step.amount);
+      return burn(world, purseOf(step.owner), step.amount);
     case 'make purse': {
       const label = purseOf(step.owner);
       if (world.purses.get(label) === undefined) world.purses.set(label, { owner: step.owner, credits: 0n });

@@ -88,6 +88,10 @@ export interface Bank {
   readonly feeCarry: number;
   readonly commitSeconds: number;
   readonly lifetimeFees: bigint;
+  readonly forgone: bigint;
+  /** Lamports of its own, and those that openers of channels put down. */
+  readonly rent: bigint;
+  readonly slotRents: bigint;
 }
 
 export interface Slot {
@@ -103,12 +107,19 @@ export interface Slot {
   readonly flags: 0 | 1;
   /** Seconds; 0 while no close was requested. */
   readonly closeAt: bigint;
+  /** The cluster's slot that must be there too. */
+  readonly closeSlot: bigint;
+  readonly opening: bigint;
+  readonly rent: bigint;
 }
 
 export interface Till {
   readonly owner: Label;
   readonly earned: bigint;
   readonly lifetimeEarned: bigint;
+  readonly minDeposit: bigint;
+  readonly opening: bigint;
+  readonly slotRent: bigint;
   readonly slots: readonly Slot[];
 }
 
@@ -141,6 +152,15 @@ export interface Commitment {
   readonly committedAt: bigint;
 }
 
+/** What a payer gets of channels that their payees closed. */
+export interface Claim {
+  readonly payer: Label;
+  readonly amount: bigint;
+}
+
+/** What no account of ours says: sums since the beginning. */
+export type Tally = 'gifts to the bank' | 'slot rents taken' | 'burned by holders';
+
 /** A token account of the credit mint. */
 export interface Purse {
   readonly owner: Label;
@@ -152,7 +172,9 @@ export class World {
   readonly tills: Table<Till> = new Table();
   readonly names: Table<Name> = new Table();
   readonly commitments: Table<Commitment> = new Table();
+  readonly claims: Table<Claim> = new Table();
   readonly purses: Table<Purse> = new Table();
+  readonly tallies: Table<bigint> = new Table();
   /** Of the mint, under its own label. */
   readonly supply: Table<bigint> = new Table();
   /** Of every address the play knows; 0 is left out. */
@@ -170,7 +192,8 @@ export class World {
   }
 
   get tables(): readonly Table<unknown>[] {
-    return [this.banks, this.tills, this.names, this.commitments, this.purses, this.supply, this.lamports];
+    const { banks, tills, names, commitments, claims, purses, supply, lamports, tallies } = this;
+    return [banks, tills, names, commitments, claims, purses, supply, lamports, tallies];
   }
 
   get bank(): Bank {
@@ -182,13 +205,22 @@ export class World {
     this.banks.set('bank', { ...this.bank, ...changes });
   }
 
+  tally(of: Tally): bigint {
+    return this.tallies.get(of) ?? 0n;
+  }
+
+  count(of: Tally, more: bigint): void {
+    this.tallies.set(of, this.tally(of) + more);
+  }
+
   rent(size: number): bigint {
     return this.rentPerByte * BigInt(size + 128);
   }
 
   /** Another account of the program in the place of the wanted one, or none of it. */
   missing(label: Label): never {
-    const ours = [this.banks, this.tills, this.names, this.commitments].some((table) => table.get(label) !== undefined);
+    const { banks, tills, names, commitments, claims } = this;
+    const ours = [banks, tills, names, commitments, claims].some((table) => table.get(label) !== undefined);
     return refuse(ours ? 'WrongAccountType' : 'WrongOwner');
   }
 }

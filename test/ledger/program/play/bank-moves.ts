@@ -1,6 +1,6 @@
 /** Moves on the bank, on lamports and on token accounts. */
 import { purseOf } from '../model/wallets.ts';
-import { tillOf } from '../model/tills.ts';
+import { claimOf, tillOf } from '../model/tills.ts';
 import { ADMIN, CLUSTER_TAG, HEIR, TEXTS, TREASURER, WHALE } from './stage.ts';
 import type { Move } from './stage.ts';
 
@@ -81,10 +81,20 @@ export const gift: Move = (stage) => {
     `name ${random.of(TEXTS)}`,
     'bank',
     stage.actor(),
+    claimOf(stage.actor()),
     ...world.commitments.labels().slice(0, 1),
   ]);
   const lamports = random.once(4) ? random.big(1_000n) : 900_000n + random.big(1_000_000n);
   return [{ foreign: 'gift', from, to: to ?? 'bank', lamports }];
+};
+
+/** A holder burns what is its own, past the program. */
+export const burn: Move = (stage) => {
+  const { random, world } = stage;
+  const owner = stage.actor();
+  const held = world.purses.get(purseOf(owner))?.credits ?? 0n;
+  const some = random.big(30n);
+  return [{ foreign: 'burn', owner, amount: random.once(10) ? held + 1n : some > held ? held : some }];
 };
 
 export const purse: Move = (stage) => {

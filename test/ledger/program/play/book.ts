@@ -27,6 +27,8 @@ export class Book {
     this.#places.set('token program', { key: TOKEN_PROGRAM_ID.toBytes(), bump: 0 });
     this.#places.set('system program', { key: SystemProgram.programId.toBytes(), bump: 0 });
     this.#places.set('instructions', { key: SYSVAR_INSTRUCTIONS_PUBKEY.toBytes(), bump: 0 });
+    const programData = program.programDataAddress(programId).toBytes();
+    this.#places.set('program data', { key: programData, bump: 0 });
     this.#places.set('bank', this.#derived('bank'));
     this.#places.set('mint', this.#derived('credit'));
   }
@@ -63,6 +65,7 @@ export class Book {
     const [kind, of, ...rest] = label.split(' ');
     const owner = rest.join(' ');
     if (kind === 'till' && of === 'of') return this.#derived('till', this.key(owner));
+    if (kind === 'claim' && of === 'of') return this.#derived('claim', this.key(owner));
     if (kind === 'name' && of !== undefined) return this.#derived('name', digest(label.slice('name '.length)));
     if (kind === 'purse' && of === 'of') {
       const key = program.creditAccountAddress(this.programId, new PublicKey(this.key(owner)));

@@ -10,6 +10,10 @@ export const SITUATIONS = [
   'a channel was topped up by somebody else',
   'a channel with a pending close was settled',
   'a payer closed alone after the challenge period',
+  'an outage did not end a challenge period',
+  'a claim was added to',
+  'a claim waited for a purse of its payer',
+  'a payee closed a channel while its payer was closing it',
   'a settlement moved nothing',
   'a receipt of a dead channel was refused',
   'a batch with shares was settled',
@@ -43,6 +47,7 @@ export class Coverage {
       if (at > 0) add(this.met, 'a transaction of several steps was undone');
       const failed = steps[at];
       if (failed !== undefined && isWaiting(world, failed)) add(this.met, 'a till waited for a purse of its owner');
+      if (failed !== undefined) for (const situation of refusedSituations(world, failed)) add(this.met, situation);
       if (calls.some((call) => isDead(world, call))) add(this.met, 'a receipt of a dead channel was refused');
       return;
     }
@@ -88,6 +93,16 @@ export class Coverage {
       }
       case 'closeChannel':
         return call.accounts.tillOwner === undefined ? ['a payer closed alone after the challenge period'] : [];
+      case 'closeByPayee': {
+        const { till, claim } = call.accounts;
+        const slot = world.tills.before(till)?.slots[call.args.slot];
+        return [
+          ...(world.claims.before(claim) === undefined ? [] : ['a claim was added to' as const]),
+          ...(slot?.flags === 1 && slot.closeAt > 0n
+            ? ['a payee closed a channel while its payer was closing it' as const]
+            : []),
+        ];
+      }
       case 'settle':
       case 'settleVerified':
         return settling(world, call);
@@ -124,6 +139,19 @@ function settling(
     ...(moved.some(({ closeAt }) => closeAt > 0n) ? ['a channel with a pending close was settled' as const] : []),
     ...(args.shares.length > 0 ? ['a batch with shares was settled' as const] : []),
   ];
+}
+
+function refusedSituations(world: World, step: Step): readonly Situation[] {
+  if ('foreign' in step) return [];
+  if (step.instruction === 'payClaim') {
+    const { claim, payer, destination } = step.accounts;
+    const isWaiting = world.claims.before(claim)?.payer === payer && world.purses.get(destination) === undefined;
+    return isWaiting ? ['a claim waited for a purse of its payer'] : [];
+  }
+  if (step.instruction !== 'closeChannel' || step.accounts.tillOwner !== undefined) return [];
+  const slot = world.tills.before(step.accounts.till)?.slots[step.args.slot];
+  const isOver = slot?.flags === 1 && slot.closeAt > 0n && slot.closeAt <= world.time && slot.closeSlot > world.slot;
+  return isOver ? ['an outage did not end a challenge period'] : [];
 }
 
 /** Earnings that could be withdrawn, had their owner a token account. */

@@ -23,7 +23,7 @@ const KINDS = [
 ] as const satisfies readonly Flaw['kind'][];
 
 /** Accounts that must be writable whatever else the instruction says. */
-const ALWAYS_WRITTEN: ReadonlySet<string> = new Set(['bank', 'till', 'name', 'names', 'commitment']);
+const ALWAYS_WRITTEN: ReadonlySet<string> = new Set(['bank', 'till', 'name', 'names', 'commitment', 'claim']);
 
 /** Spoils the last step; undefined when what was drawn does not suit it. */
 export function flawOf(random: Random, steps: readonly Step[]): Flaw | undefined {

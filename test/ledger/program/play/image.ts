@@ -33,12 +33,15 @@ const images = new WeakMap<object, Uint8Array>();
 export function imageOf(world: World, book: Book, label: Label): Uint8Array | undefined {
   const bank = label === 'bank' ? world.banks.get(label) : undefined;
   if (bank !== undefined)
-    return cached(bank, () => account(book, label, 'bank', { ...bank, mintBump: book.place('mint').bump }));
+    return cached(bank, () => account(book, label, 'bank', { ...bank, address: 'bank', mint: 'mint' }));
   const till = world.tills.get(label);
   if (till !== undefined) {
     return cached(till, () => {
       const slots = till.slots.map((slot) => cached(slot, () => fields(book, layoutOf('till').repeated, slot)));
-      return Buffer.concat([account(book, label, 'till', { ...till, slotCount: till.slots.length }), ...slots]);
+      return Buffer.concat([
+        account(book, label, 'till', { ...till, address: label, slotCount: till.slots.length }),
+        ...slots,
+      ]);
     });
   }
   const name = world.names.get(label);
@@ -55,6 +58,8 @@ export function imageOf(world: World, book: Book, label: Label): Uint8Array | un
   }
   const commitment = world.commitments.get(label);
   if (commitment !== undefined) return cached(commitment, () => account(book, label, 'commitment', commitment));
+  const claim = world.claims.get(label);
+  if (claim !== undefined) return cached(claim, () => account(book, label, 'claim', claim));
   const purse = world.purses.get(label);
   if (purse !== undefined) return cached(purse, () => purseImage(book, purse.owner, purse.credits));
   const supply = label === 'mint' ? world.supply.get(label) : undefined;

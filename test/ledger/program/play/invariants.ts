@@ -1,21 +1,26 @@
 /** Every promise about money, over the whole world, after every step. Sums of records that did not change are kept. */
 import type { Label } from '../model/calls.ts';
-import { outstanding } from '../model/bank.ts';
-import { tillSize } from '../model/tills.ts';
+import { BANK_SIZE, outstanding } from '../model/bank.ts';
+import { CLAIM_SIZE, tillSize } from '../model/tills.ts';
 import { wraps } from '../model/world.ts';
 import type { Slot, Till, World } from '../model/world.ts';
 
-const TOTALS = ['bought', 'redeemed', 'burned', 'minted', 'lifetimeFees'] as const;
+const TOTALS = ['bought', 'redeemed', 'burned', 'minted', 'lifetimeFees', 'forgone'] as const;
 /** How often one transaction can turn all credits round, at most. */
 const TURNOVER = 8n;
-const BANK_SIZE = 200;
 const NAME_SIZE = 768;
 const COMMITMENT_SIZE = 88;
 
-const open = new WeakMap<Till, bigint>();
+interface Held {
+  readonly credits: bigint;
+  /** Lamports put down by openers. */
+  readonly rents: bigint;
+}
 
-/** Sentences about what is broken in the kept world; none when all is well. `gifts`: lamports the bank got unasked. */
-export function brokenPromises(world: World, gifts: bigint): readonly string[] {
+const open = new WeakMap<Till, Held>();
+
+/** Sentences about what is broken in the kept world; none when all is well. */
+export function brokenPromises(world: World): readonly string[] {
   const broken: string[] = [];
   const bank = world.banks.get('bank');
   if (bank === undefined) return broken;
@@ -24,20 +29,31 @@ export function brokenPromises(world: World, gifts: bigint): readonly string[] {
   };
   const supply = world.supply.get('mint') ?? 0n;
   same(
-    'bought - redeemed = supply + deposits + unminted',
+    'bought - redeemed = supply + deposits + unminted + forgone + what holders burned themselves',
     outstanding(bank),
-    supply + bank.openDeposits + bank.unminted,
+    supply + bank.openDeposits + bank.unminted + bank.forgone + world.tally('burned by holders'),
   );
-  same('burned - minted = deposits + unminted', wraps(bank.burned - bank.minted), bank.openDeposits + bank.unminted);
+  same(
+    'burned - minted = deposits + unminted + forgone',
+    wraps(bank.burned - bank.minted),
+    bank.openDeposits + bank.unminted + bank.forgone,
+  );
   if (bank.reserve * bank.unitsPerLamport < outstanding(bank)) broken.push('the reserve covers every credit');
-  same('lamports of the bank', held(world, 'bank'), world.rent(BANK_SIZE) + bank.reserve + gifts);
+  // What came unasked; openers may have used it in place of a payment of their own.
+  const unasked = world.tally('gifts to the bank') - world.tally('slot rents taken');
+  if (unasked < 0n) broken.push('no slot rent is taken that was not paid');
+  same('lamports of the bank', held(world, 'bank'), bank.rent + bank.reserve + bank.slotRents + unasked);
+  rent(world, 'bank', BANK_SIZE, broken);
 
   let deposits = 0n;
+  let rents = 0n;
   let earned = bank.fees;
   for (const label of world.tills.labels()) {
     const till = world.tills.get(label);
     if (till === undefined) continue;
-    deposits += openOf(till, broken);
+    const inside = openOf(till, broken);
+    deposits += inside.credits;
+    rents += inside.rents;
     earned += till.earned;
     rent(world, label, tillSize(till.slots.length), broken);
   }
@@ -50,6 +66,11 @@ export function brokenPromises(world: World, gifts: bigint): readonly string[] {
     rent(world, label, NAME_SIZE, broken);
   }
   for (const label of world.commitments.labels()) rent(world, label, COMMITMENT_SIZE, broken);
+  for (const label of world.claims.labels()) {
+    deposits += world.claims.get(label)?.amount ?? 0n;
+    rent(world, label, CLAIM_SIZE, broken);
+  }
+  same('slot rents', rents, bank.slotRents);
   same('open deposits', deposits, bank.openDeposits);
   same('earned, accrued, owed and fees', earned, bank.unminted);
   same(
@@ -100,22 +121,25 @@ function slotsRise(label: Label, before: readonly Slot[], after: readonly Slot[]
     if (slot === undefined || slot === old) continue;
     if (slot.generation < old.generation) broken.push(`generation of slot ${number} of ${label} went back`);
     if (slot.generation !== old.generation) continue;
-    for (const counter of ['deposit', 'settled'] as const) {
+    for (const counter of ['deposit', 'settled', 'opening'] as const) {
       if (slot[counter] < old[counter]) broken.push(`${counter} of slot ${number} of ${label} went back`);
     }
   }
 }
 
-function openOf(till: Till, broken: string[]): bigint {
+function openOf(till: Till, broken: string[]): Held {
   const known = open.get(till);
   if (known !== undefined) return known;
-  let sum = 0n;
-  for (const { deposit, settled } of till.slots) {
+  let credits = 0n;
+  let rents = 0n;
+  for (const { deposit, settled, rent: put } of till.slots) {
     if (settled > deposit) broken.push('settled is at most the deposit');
-    sum += deposit - settled;
+    credits += deposit - settled;
+    rents += put;
   }
-  open.set(till, sum);
-  return sum;
+  const sums = { credits, rents };
+  open.set(till, sums);
+  return sums;
 }
 
 function held(world: World, label: Label): bigint {

@@ -4,13 +4,16 @@
  */
 import { readFileSync } from 'node:fs';
 import bs58 from 'bs58';
+import { PublicKey } from '@solana/web3.js';
 import { Account, FailedTransactionMetadata, LiteSvm } from 'litesvm/dist/internal.js';
+import { withUpgradeAuthority } from '../../../../ledger/solana/deployment/loader.ts';
 import type { Label, Step } from '../model/calls.ts';
 import type { Failure } from '../model/model.ts';
 import { PROGRAM_FILE } from '../svm.ts';
 import type { Book } from './book.ts';
 import { IDL } from './idl.ts';
 import { transaction } from './message.ts';
+import { ADMIN } from './stage.ts';
 import type { Flaw } from './wire.ts';
 
 /** Ours by idl.json, and what the system and token programs and the precompile say. */
@@ -40,6 +43,10 @@ export class Machine {
     this.#book = book;
     const svm = this.#svm;
     svm.addProgram(book.key('program'), readFileSync(PROGRAM_FILE));
+    const data = svm.getAccount(book.key('program data'));
+    if (data === null) throw new Error('the program has no data account');
+    const owned = withUpgradeAuthority(data.data(), new PublicKey(book.key(ADMIN)));
+    svm.setAccount(book.key('program data'), new Account(data.lamports(), owned, data.owner(), false, 0n));
     svm.setSigverify(false);
     svm.setTransactionHistory(0n);
     this.#blockhash = bs58.decode(svm.latestBlockhash());

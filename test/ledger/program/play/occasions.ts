@@ -9,6 +9,8 @@ import type { Stage } from './stage.ts';
 export interface Occasion {
   /** Seconds by the chain's clock, not before now. */
   readonly at: bigint;
+  /** The cluster's slot, not before now; a few more than now when absent. */
+  readonly slot?: bigint;
   readonly steps: readonly Step[];
 }
 
@@ -19,7 +21,14 @@ export function occasion(stage: Stage): Occasion | undefined {
   const found = random.once(25) ? graceEnd(stage) : random.of([pendingClose, commitment] as const)(stage);
   if (found === undefined) return undefined;
   const at = found.at + random.of([-1n, 0n, 1n]);
-  return at < world.time ? undefined : { ...found, at };
+  if (found.slot === undefined) return at < world.time ? undefined : { ...found, at };
+  // Either of clock and slot decides; both never go back.
+  const slot = found.slot + random.of([-1n, 0n, 1n]);
+  return { ...found, at: later(at, world.time), slot: later(slot, world.slot) };
+}
+
+function later(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
 }
 
 function pendingClose(stage: Stage): Occasion | undefined {
@@ -31,6 +40,7 @@ function pendingClose(stage: Stage): Occasion | undefined {
   const accounts = { payer, till, destination: purseOf(payer), tillOwner: undefined };
   return {
     at: slot.closeAt,
+    slot: slot.closeSlot,
     steps: [{ instruction: 'closeChannel', accounts, args: { slot: number, generation } }],
   };
 }

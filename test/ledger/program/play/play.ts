@@ -51,7 +51,7 @@ export function play({ seed, instructions, firstSlot }: Plan): Coverage {
       stage.isLate = coverage.instructions > 0.9 * instructions;
       const special = random.once(15) ? occasion(stage) : undefined;
       const time = special?.at ?? duel.world.time + wait(duel.world, random);
-      const slot = duel.world.slot + BigInt(random.number(3));
+      const slot = special?.slot ?? duel.world.slot + BigInt(random.number(3));
       duel.setClock(time, slot);
       const steps = special?.steps ?? nextTransaction(stage);
       if (steps.length === 0) continue;
@@ -83,7 +83,7 @@ function begin(duel: Duel, firstSlot: bigint): void {
   for (const [label, lamports] of wealth) duel.fund(label, lamports);
   duel.setClock(START, firstSlot);
   const settings = { nameYearPrice: 7n, commitSeconds: 20, feeBps: 137, treasury: TREASURER };
-  const fixed = { clusterTag: CLUSTER_TAG, unitsPerLamport: 2n, challengeSeconds: 300n };
+  const fixed = { clusterTag: CLUSTER_TAG, unitsPerLamport: 2n, challengeSeconds: 20n };
   duel.play([{ instruction: 'initialize', accounts: { admin: ADMIN }, args: { ...fixed, ...settings } }]);
   for (const owner of [...ACTORS, WHALE, TREASURER]) duel.play([{ foreign: 'make purse', owner }]);
   for (const buyer of ACTORS) {

@@ -63,9 +63,9 @@ export const resurrect: Move = (stage) => {
   if (old === undefined || 'foreign' in old || old.instruction !== 'settle') return steps;
   const { till } = old.accounts;
   const slot = old.args.receipts[0]?.slot ?? 0;
-  const { payer, delegate, deposit, generation } = stage.slots(till)[slot] ?? {};
+  const { payer, delegate, deposit, opening, rent, generation } = stage.slots(till)[slot] ?? {};
   const tillOwner = world.tills.get(till)?.owner;
-  if (!payer || !delegate || !deposit || generation === undefined) return steps;
+  if (!payer || !delegate || !deposit || !rent || opening === undefined || generation === undefined) return steps;
   const purse = purseOf(payer);
   return [
     {
@@ -73,7 +73,12 @@ export const resurrect: Move = (stage) => {
       accounts: { payer, till, destination: purse, tillOwner },
       args: { slot, generation },
     },
-    { instruction: 'openChannel', accounts: { payer, till, source: purse }, args: { slot, delegate, deposit } },
+    { foreign: 'gift', from: payer, to: 'bank', lamports: rent },
+    {
+      instruction: 'openChannel',
+      accounts: { payer, till, source: purse },
+      args: { slot, delegate, deposit, opening },
+    },
     ...steps,
   ];
 };

@@ -32,6 +32,7 @@ const FIXED: Readonly<Record<string, Label>> = {
   mint: 'mint',
   tokenProgram: 'token program',
   systemProgram: 'system program',
+  programData: 'program data',
   instructions: 'instructions',
 };
 
@@ -63,6 +64,7 @@ export function writable(steps: readonly Step[]): ReadonlySet<Label> {
         .map(({ label }) => label);
     }
     if (step.foreign === 'gift') return [step.from, step.to];
+    if (step.foreign === 'burn') return [purseOf(step.owner), 'mint'];
     return step.foreign === 'verify' ? [] : [purseOf(step.owner)];
   });
   return new Set(labels);
@@ -156,6 +158,12 @@ function foreignInstruction(book: Book, step: Foreign): Instruction {
         program: book.key('system program'),
         metas: [writes(step.from, true), writes(step.to)],
         data: Buffer.concat([integer(4, 2), integer(8, step.lamports)]),
+      };
+    case 'burn':
+      return {
+        program: book.key('token program'),
+        metas: [writes(purseOf(step.owner)), writes('mint'), reads(step.owner, true)],
+        data: Buffer.concat([integer(1, 8), integer(8, step.amount)]),
       };
     case 'make purse':
       return {
