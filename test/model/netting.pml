@@ -20,7 +20,11 @@
 #define UNDER_WAY(sent, got) ((sent + 4 - got) % 4)
 
 mtype = { UPX, DOWNX, UPY, DOWNY, RECEIPT, NET };
+#ifdef LEADER_LIES
+chan toFollower = [1] of { mtype, byte, byte };
+#else
 chan toFollower = [QUEUE] of { mtype, byte, byte };
+#endif
 chan toLeader = [DEEP] of { mtype, byte, byte };
 
 /* Due and neither signed for nor netted, as each end counts it. */
