@@ -15,7 +15,7 @@
 #define SHARE 4 /* a payer signs for a quarter of its window */
 #endif
 #ifndef QUEUE
-#define QUEUE 3
+#define QUEUE 2
 #endif
 #define LEAST 4  /* the narrowest window of which a frame costs a quarter at most */
 #define STEPS 4  /* the most that is granted at once */
