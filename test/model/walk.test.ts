@@ -71,9 +71,8 @@ describe.skipIf(missing !== undefined)(
         'sync',
         'flush',
       ];
-      for (const name of often) expect(done.get(name) ?? 0, name).toBeGreaterThan(100);
-      for (const name of ['giveBack', 'takeBack', 'lose', 'payerDies', 'payeeDies'])
-        expect(done.has(name), name).toBe(true);
+      expect(often.filter((name) => (done.get(name) ?? 0) <= 100)).toEqual([]);
+      expect(['giveBack', 'takeBack', 'lose', 'payerDies', 'payeeDies'].filter((name) => !done.has(name))).toEqual([]);
     });
 
     it('are told from walks of a model with another rule', async () => {
