@@ -1,0 +1,227 @@
+/**
+ * Does in the code what a walk of `pair.pml` did, event by event: two account books on real disks, one ordered link. The figures
+ * that the model prints after an event are compared with the code's.
+ *
+ * A unit of the model is UNIT base units, the cost of one frame; the widest window of the model is a stranger's window.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { nodeId } from '../../core/ids.ts';
+import { pricePerMiB } from '../../core/units.ts';
+import { decodeTerms, encodeTerms, openAccountBook, openBookStore } from '../../ledger/accounting/index.ts';
+import type { AccountBook, BookStore, EarningAccount, SpendingAccount } from '../../ledger/accounting/index.ts';
+import { channelState, delegate, seed } from '../ledger/accounting/pair.ts';
+
+/** `FULL` of the model: frames in the widest window. */
+export const FULL = 8;
+const UNIT = 1_000n;
+const FRAME = 1_048_576 / FULL;
+const PRICE = pricePerMiB(UNIT * BigInt(FULL));
+
+/** What the model counts after an event, in frames. */
+interface Figures {
+  readonly owed: number;
+  readonly granted: number;
+  readonly counted: number;
+  readonly held: number;
+  readonly payerWindow: number;
+  readonly payeeWindow: number;
+}
+
+export interface Event extends Figures {
+  readonly name: string;
+  /** Counted by the payee, or accepted and not synced. */
+  readonly unsynced: number;
+}
+
+interface Side {
+  readonly directory: string;
+  store: BookStore;
+  book: AccountBook;
+}
+
+type Message = 'frame' | 'grant' | 'giveBack' | Uint8Array;
+
+/** `EV name figure=n ...` */
+export function parseEvent(line: string): Event {
+  const [, name = '', ...rest] = line.trim().split(/\s+/);
+  const figures = new Map(rest.map((item) => item.split('=') as [string, string]));
+  const read = (figure: string): number => {
+    const value = Number(figures.get(figure));
+    if (!Number.isSafeInteger(value)) throw new TypeError(`the model's event lacks ${figure}: ${line}`);
+    return value;
+  };
+  return {
+    name,
+    owed: read('owed'),
+    granted: read('granted'),
+    counted: read('counted'),
+    unsynced: read('unsynced'),
+    held: read('held'),
+    payerWindow: read('payerWindow'),
+    payeeWindow: read('payeeWindow'),
+  };
+}
+
+export class Replay implements AsyncDisposable {
+  readonly #root: string;
+  readonly #payer: Side;
+  readonly #payee: Side;
+  readonly #channel = channelState();
+  #spending!: SpendingAccount;
+  #earning!: EarningAccount;
+  #up: Message[] = [];
+  #down: Message[] = [];
+  #held = 0;
+  #faults: Error[] = [];
+
+  private constructor(root: string, payer: Side, payee: Side) {
+    this.#root = root;
+    this.#payer = payer;
+    this.#payee = payee;
+    this.#link();
+  }
+
+  static async open(): Promise<Replay> {
+    const root = await mkdtemp(path.join(tmpdir(), 'relaymint-replay-'));
+    return new Replay(root, await openSide(path.join(root, 'payer')), await openSide(path.join(root, 'payee')));
+  }
+
+  /** What the code counts now, in frames; `granted` is the model's own, which must fit in what the code may come to owe. */
+  figures(granted: number): Figures {
+    const [payer, payee] = [this.#spending.counts(), this.#earning.counts()];
+    if (this.#faults.length > 0) throw this.#faults[0];
+    if (BigInt(granted) * UNIT > this.#spending.mayOwe >> 20n) {
+      throw new Error(`the model granted ${granted} frames; the code may owe ${this.#spending.mayOwe >> 20n} more`);
+    }
+    return {
+      owed: frames(payer.due - payer.signed),
+      granted,
+      counted: frames(payee.due - payee.signed),
+      held: this.#held,
+      payerWindow: frames(this.#spending.window),
+      payeeWindow: frames(this.#earning.window),
+    };
+  }
+
+  /** Only `sync` and accidents let time pass: the disk does nothing in between. */
+  async apply(name: string): Promise<void> {
+    switch (name) {
+      case 'sendUp':
+        this.#spending.sendUp(FRAME, PRICE);
+        this.#up.push('frame');
+        return;
+      case 'grant':
+        this.#up.push('grant');
+        return;
+      case 'flush':
+        return this.#spending.flush();
+      case 'receiveDown':
+        take(this.#down, 'frame');
+        return this.#spending.receivedDown(FRAME, PRICE);
+      case 'takeBack':
+        take(this.#down, 'giveBack');
+        return;
+      case 'receiveUp':
+        take(this.#up, 'frame');
+        return this.#receiveUp();
+      case 'receiveReceipt': {
+        const receipt = this.#up.shift();
+        if (!(receipt instanceof Uint8Array))
+          throw new Error('the model has a receipt under way where the code has none');
+        return this.#earning.receive(receipt);
+      }
+      case 'receiveGrant':
+        take(this.#up, 'grant');
+        return;
+      case 'sync':
+        return this.#earning.flushed();
+      case 'sendDown':
+        if (!this.#earning.canSendDown(FRAME, PRICE)) throw new Error('the model sends down where the code waits');
+        this.#earning.sentDown(FRAME, PRICE);
+        this.#down.push('frame');
+        return;
+      case 'giveBack':
+        this.#down.push('giveBack');
+        return;
+      case 'lose':
+        return this.#lose(false, false);
+      case 'payerDies':
+        return this.#lose(true, false);
+      case 'payeeDies':
+        return this.#lose(false, true);
+      case 'bothDie':
+        return this.#lose(true, true);
+      default:
+        throw new TypeError(`the model has an event that the replay does not know: ${name}`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const side of [this.#payer, this.#payee]) {
+      await side.book.close();
+      await side.store.close();
+    }
+    await rm(this.#root, { recursive: true, force: true });
+  }
+
+  #link(): void {
+    const [channel, price] = [this.#channel, PRICE];
+    const [up, down]: [Message[], Message[]] = [[], []];
+    this.#up = up;
+    this.#down = down;
+    this.#held = 0;
+    this.#earning = this.#payee.book.openEarning({ peer: nodeId(seed('payer node')), channel, price });
+    this.#earning.onOpen = () => {
+      this.#held = 0;
+    };
+    this.#earning.onFault = (error) => this.#faults.push(error);
+    const terms = decodeTerms(encodeTerms(this.#earning.terms));
+    this.#spending = this.#payer.book.openSpending(
+      { peer: nodeId(seed('payee node')), channel, delegate, terms },
+      (receipt) => up.push(receipt.bytes),
+    );
+  }
+
+  #receiveUp(): void {
+    const verdict = this.#earning.receivedUp(FRAME, PRICE);
+    if (verdict === 'cut') throw new Error('an honest payer was cut');
+    if (verdict === 'hold' || this.#held > 0) this.#held += 1;
+  }
+
+  async #lose(payerDies: boolean, payeeDies: boolean): Promise<void> {
+    if (payerDies) await reopen(this.#payer);
+    else this.#spending.close();
+    if (payeeDies) await reopen(this.#payee);
+    else this.#earning.close();
+    await this.#payee.store.flushed();
+    this.#link();
+  }
+}
+
+async function openSide(directory: string): Promise<Side> {
+  const store = await openBookStore(directory);
+  return { directory, store, book: bookOf(store) };
+}
+
+/** The process is killed: its accounts end without a word, what was written stays. */
+async function reopen(side: Side): Promise<void> {
+  await side.store.close();
+  side.store = await openBookStore(side.directory);
+  side.book = bookOf(side.store);
+}
+
+function bookOf(store: BookStore): AccountBook {
+  return openAccountBook({ store, reader: { channel: () => Promise.resolve(undefined) } });
+}
+
+function take(queue: Message[], expected: Message): void {
+  const message = queue.shift();
+  if (message !== expected) throw new Error(`the model has a ${String(expected)} next, the code ${String(message)}`);
+}
+
+function frames(units: bigint): number {
+  if (units % UNIT !== 0n) throw new Error(`${units} base units are no whole number of frames`);
+  return Number(units / UNIT);
+}
