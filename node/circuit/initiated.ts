@@ -58,6 +58,8 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   #awaiting: Awaiting | undefined;
   #bytes = 0;
   #over = false;
+  /** Why it is over. */
+  #failure: RelaymintError | undefined;
   #settle: (error: RelaymintError | undefined) => void = () => {};
   #heard = true;
   /** Frame bytes sent since the last look at what is not used. */
@@ -82,13 +84,10 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
     });
     this.#mux = new Mux(this, plan.at(-1)?.price ?? first.price);
     this.#initiation = new HopInitiation(first.offer.nodeId, first.offer.onionKey);
-    const { ephemeral } = this.#initiation;
     const { price, setup } = first;
     // Some more than there are: how far it is to the end is nobody's business.
     const hops = plan.length - 1 + randomInt(MAX_HOPS - plan.length + 1);
-    this.#leg = port.open({ price, setup, hops, grant: QUIET_GRANT }, this, (grant) =>
-      encodeCreate({ price, setup, grant, hops, ephemeral }),
-    );
+    this.#leg = port.open({ price, setup, hops, grant: QUIET_GRANT }, this);
     this.#leg.source = this;
   }
 
@@ -117,7 +116,10 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
       const { ephemeral } = initiation;
       const far = index > 0 && offer.addresses.some(isAnonymizing);
       const answer = this.#answer(index, far ? this.#timing.hiddenBuildMillis : this.#timing.buildMillis, signal);
-      if (index > 0) {
+      if (index === 0) {
+        const { granted: grant, hops } = this.#leg;
+        this.#leg.pushPayload(encodeCreate({ price, setup, grant, hops, ephemeral }), FrameType.CREATE);
+      } else {
         this.#mux.sendControl(
           CellType.EXTEND,
           encodeExtend({ node: offer.nodeId, price, setup, ephemeral, addresses: offer.addresses }),
@@ -140,6 +142,11 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   /** Waits for CREATED or EXTENDED; whatever goes wrong destroys the circuit. */
   #answer(hop: number, millis: number, signal: AbortSignal | undefined): Promise<Created> {
     return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) {
+        // It ended between two hops, when nobody waited for an answer.
+        reject(whileBuilding(this.#failure, hop));
+        return;
+      }
       const onAbort = (): void => {
         const error = new RelaymintError('ABORTED', 'Building the circuit was aborted.', { cause: signal?.reason });
         this.#end(ending(DestroyReason.FINISHED, ''), error);
@@ -321,6 +328,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   #finish(why: Ending, error: RelaymintError, quiet = false): void {
     if (this.#over) return;
     this.#over = true;
+    this.#failure = error;
     clearInterval(this.#watch);
     clearTimeout(this.#pingTimer);
     for (const layer of [...this.#opening, ...this.#sealing]) layer.close();

@@ -137,10 +137,11 @@ export class CircuitPort implements LegPort {
   }
 
   /**
-   * A new circuit on this link, paid by us; `createFrame` makes its CREATE of what it is granted.
+   * A new circuit on this link, paid by us. Its owner, once it holds the leg, sends CREATE with `leg.granted`: that frame may end
+   * the circuit at once, when the deposit does not hold it.
    * @throws RelaymintError CLOSED, LIMIT_EXCEEDED, WINDOW_EXHAUSTED (too dear).
    */
-  open(plan: LegPlan, owner: LegOwner, createFrame: (grant: number) => Uint8Array): Leg {
+  open(plan: LegPlan, owner: LegOwner): Leg {
     if (!this.link.isOpen) throw new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
     if (this.#legs.size - this.#peersLegs >= MAX_CIRCUITS_PER_LINK) {
       throw new RelaymintError('LIMIT_EXCEEDED', `${MAX_CIRCUITS_PER_LINK} circuits are open to ${this.link.peer}.`, {
@@ -161,7 +162,6 @@ export class CircuitPort implements LegPort {
     this.link.retain();
     this.#promise(leg, grant);
     if (grant < plan.grant) this.#waiting.add(leg);
-    leg.pushPayload(createFrame(grant), FrameType.CREATE);
     return leg;
   }
 

@@ -331,10 +331,10 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
       // The answer to EXTEND takes the smallest frame of what we were granted.
       const spare = Math.max(0, this.#up.spareCredit - SMALLEST_FRAME_BYTES);
       const grant = Math.min(spare - Math.ceil(spare / PASSED_PARTS), CIRCUIT_WINDOW);
-      this.#down = port.open({ price: request.price, setup: request.setup, hops, sponsor, grant }, this, (granted) =>
-        encodeCreate({ ...request, grant: granted, hops }),
-      );
-      this.#down.heir = this;
+      const down = port.open({ price: request.price, setup: request.setup, hops, sponsor, grant }, this);
+      down.heir = this;
+      this.#down = down;
+      down.pushPayload(encodeCreate({ ...request, grant: down.granted, hops }), FrameType.CREATE);
     } catch (error) {
       this.end(this.#host.unreached(request.node, error));
     }
