@@ -80,6 +80,8 @@ export interface LegTerms {
   readonly hops: number;
   /** For whom we pay; undefined: for ourselves, or the peer pays. */
   readonly sponsor?: Sponsor | undefined;
+  /** What that payer comes to owe us for a MiB that we are sent here, its growth on the way included. Not below `price`. */
+  readonly sponsorPrice?: bigint;
 }
 
 export class Leg {
@@ -90,6 +92,7 @@ export class Leg {
   readonly setup: Amount;
   readonly hops: number;
   readonly sponsor: Sponsor | undefined;
+  readonly sponsorPrice: bigint;
   owner: LegOwner | undefined;
   heir: LegHeir | undefined;
   source: FrameSource | undefined;
@@ -130,6 +133,7 @@ export class Leg {
     this.setup = terms.setup;
     this.hops = terms.hops;
     this.sponsor = terms.sponsor;
+    this.sponsorPrice = terms.sponsorPrice ?? terms.price;
   }
 
   /** What waits to be written, the frame included that waits for money or a grant. */
@@ -141,6 +145,17 @@ export class Leg {
   get spareCredit(): number {
     const spare = this.credit - this.queuedBytes;
     return spare > 0 ? spare : 0;
+  }
+
+  /** So many bytes that came here went on to the payer whom we sponsor, or will not come. */
+  settle(bytes: number): void {
+    this.sponsor?.settle(BigInt(bytes) * this.sponsorPrice);
+  }
+
+  /** So many bytes that came here, and that we pay for, cannot go on to that payer. */
+  lose(bytes: number): void {
+    this.sponsor?.settle(BigInt(bytes) * this.sponsorPrice);
+    this.sponsor?.lose(BigInt(bytes) * this.price);
   }
 
   /** Queues a finished frame (header room in front). */

@@ -46,7 +46,7 @@ export interface PortHost {
 }
 
 /** A new circuit on a link, as its creator wants it. */
-export type LegPlan = Pick<LegTerms, 'price' | 'setup' | 'hops' | 'sponsor'> & {
+export type LegPlan = Pick<LegTerms, 'price' | 'setup' | 'hops' | 'sponsor' | 'sponsorPrice'> & {
   /** The first grant, bytes: less when money allows no more. */
   readonly grant: number;
 };
@@ -127,11 +127,12 @@ export class CircuitPort implements LegPort {
   }
 
   /** What may be granted now on a leg of that price, paid for `sponsor`: bytes. */
-  room({ price, sponsor }: Pick<LegTerms, 'price' | 'sponsor'>, wanted: number): number {
+  room({ price, sponsor, sponsorPrice = price }: Omit<LegPlan, 'grant' | 'hops' | 'setup'>, wanted: number): number {
     if (price === 0n) return wanted;
     const link = this.meter.mayOwe - this.#promised;
-    const behind = sponsor?.room ?? link;
-    const room = (link < behind ? link : behind) / price;
+    const here = link / price;
+    const behind = sponsor === undefined ? here : sponsor.room / sponsorPrice;
+    const room = here < behind ? here : behind;
     if (room <= 0n) return 0;
     return room < BigInt(wanted) ? Number(room) : wanted;
   }
@@ -300,7 +301,7 @@ export class CircuitPort implements LegPort {
   #late(leg: Leg, payload: Buffer): void {
     if (!leg.pays) return;
     if (leg.heir !== undefined) leg.heir.late(payload);
-    else leg.sponsor?.lose(BigInt(FRAME_HEADER_BYTES + payload.length) * leg.price);
+    else leg.lose(FRAME_HEADER_BYTES + payload.length);
   }
 
   #destroyed(leg: Leg, payload: Buffer): void {
@@ -358,18 +359,16 @@ export class CircuitPort implements LegPort {
   #promise(leg: Leg, bytes: number): void {
     leg.granted += bytes;
     if (!leg.pays) return;
-    const value = BigInt(bytes) * leg.price;
-    this.#promised += value;
-    leg.sponsor?.promise(value);
+    this.#promised += BigInt(bytes) * leg.price;
+    leg.sponsor?.promise(BigInt(bytes) * leg.sponsorPrice);
   }
 
   /** What the peer was granted and will not use. */
   #unpromise(leg: Leg, bytes: number): void {
     leg.granted -= bytes;
     if (!leg.pays) return;
-    const value = BigInt(bytes) * leg.price;
-    this.#promised -= value;
-    leg.sponsor?.settle(value);
+    this.#promised -= BigInt(bytes) * leg.price;
+    leg.settle(bytes);
   }
 
   #granted(id: number, bytes: number): void {

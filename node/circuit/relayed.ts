@@ -169,7 +169,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
     }
     const came = frameBytes - LAYER_BYTES;
     this.#carried -= came;
-    this.#down?.sponsor?.settle(BigInt(came) * this.#down.price);
+    this.#down?.settle(came);
   }
 
   #take(cell: Buffer, frameBytes: number): void {
@@ -252,8 +252,10 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
 
   /** Once in a while: gives back what it does not use. */
   returnUnused(): void {
-    if (this.#mux === undefined || this.#over !== undefined) return;
-    returnUnused(this.#up, this.#mux, this.#sentDown);
+    if (this.#over !== undefined || this.#extended || this.#extending !== undefined) return;
+    // A circuit that ends here and that nobody used yet has no streams: it holds money all the same.
+    if (this.#mux === undefined) this.#up.port.giveBack(this.#up, this.#up.spareCredit - QUIET_GRANT);
+    else returnUnused(this.#up, this.#mux, this.#sentDown);
     this.#sentDown = 0;
   }
 
@@ -331,7 +333,9 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
       // The answer to EXTEND takes the smallest frame of what we were granted.
       const spare = Math.max(0, this.#up.spareCredit - SMALLEST_FRAME_BYTES);
       const grant = Math.min(spare - Math.ceil(spare / PASSED_PARTS), CIRCUIT_WINDOW);
-      const down = port.open({ price: request.price, setup: request.setup, hops, sponsor, grant }, this);
+      const sponsorPrice = this.#up.price + ceilDiv(this.#up.price, BigInt(PASSED_PARTS));
+      const { price } = request;
+      const down = port.open({ price, setup: request.setup, hops, sponsor, sponsorPrice, grant }, this);
       down.heir = this;
       this.#down = down;
       down.pushPayload(encodeCreate({ ...request, grant: down.granted, hops }), FrameType.CREATE);
@@ -400,7 +404,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
     if (down === undefined) return;
     const up = this.#up;
     if (up.closing) {
-      down.sponsor?.lose(BigInt(FRAME_HEADER_BYTES + payload.length) * down.price);
+      down.lose(FRAME_HEADER_BYTES + payload.length);
       return;
     }
     // Nobody opens it any more; whoever granted it takes it, and pays.
@@ -419,8 +423,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
 
   /** The hop before us is gone with what we carried for it. */
   #loseCarried(): void {
-    const { sponsor, price } = this.#down ?? {};
-    if (price !== undefined) sponsor?.lose(BigInt(this.#carried) * price);
+    this.#down?.lose(this.#carried);
     this.#carried = 0;
   }
 
@@ -436,6 +439,10 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
     this.#counted = 0;
     this.#host.over(this, why);
   }
+}
+
+function ceilDiv(a: bigint, b: bigint): bigint {
+  return (a + b - 1n) / b;
 }
 
 function isUnpayable(error: RelaymintError): boolean {

@@ -2,7 +2,8 @@
  * What we may have to pay onward for one payer, over all its links: never more than its window covers. A relay promises
  * before it grants onward, and settles when the bytes have gone on to the payer, or were given back.
  *
- * All figures are numerators: bytes x the price we pay onward.
+ * What is promised is reckoned at the price that the payer pays us, so that what comes can go on: all of it fits the window.
+ * All figures are numerators: bytes x price.
  */
 import type { LedgerAddress } from '../../core/ids.ts';
 import type { EarningAccount } from '../../ledger/accounting/index.ts';
@@ -10,11 +11,11 @@ import type { EarningAccount } from '../../ledger/accounting/index.ts';
 export interface Sponsor {
   /** What may still be promised for this payer. */
   readonly room: bigint;
-  /** So much may have to be paid onward for it. */
+  /** So much it may come to owe for what is granted onward. */
   promise(numerator: bigint): void;
   /** So much of it went on to the payer, which owes it now, or will not come. */
   settle(numerator: bigint): void;
-  /** So much of it was paid in vain: the payer owes it from now on. */
+  /** So much was paid onward in vain (it was settled before): the payer owes it from now on. */
   lose(numerator: bigint): void;
 }
 
@@ -59,7 +60,6 @@ export class WalletSponsor implements Sponsor {
   }
 
   lose(numerator: bigint): void {
-    this.#promised -= numerator;
     this.#account.lose(numerator);
   }
 }

@@ -1,0 +1,22 @@
+/** Plays one strategy on a fresh stage. */
+import { PaperMoney } from './money.ts';
+import { Seed } from './seed.ts';
+import { Scene, World } from './world.ts';
+import type { Row, Strategy } from './strategy.ts';
+
+/** The honest nodes of every play notice a debtor quickly, so that a row takes no longer than it must. */
+const TIMING = { unpaidMillis: 400, grantIdleMillis: 100, buildMillis: 5_000 } as const;
+
+export async function play(strategy: Strategy, seed: string): Promise<Row> {
+  const { name, role } = strategy;
+  await using money = new PaperMoney();
+  const world = new World(money, new Seed(`${seed} ${name}`));
+  try {
+    const scene = await Scene.open(world, { relay: { timing: TIMING }, host: { timing: TIMING } });
+    const measure = await strategy.play({ scene });
+    const outcome = await measure();
+    return { name, role, ...outcome, linksLost: scene.linksLost, strangersHarmed: scene.strangersHarmed };
+  } finally {
+    await world.close();
+  }
+}

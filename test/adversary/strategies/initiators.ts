@@ -1,0 +1,187 @@
+/** An initiator that has relays pay for what it never takes, or pay whom it likes. */
+import { MIB } from '../../../core/units.ts';
+import { CellType } from '../../../node/circuit/cell.ts';
+import { OPENING, PRICE } from '../node.ts';
+import type { BareNode } from '../node.ts';
+import type { Payee } from '../payee.ts';
+import type { Payer } from '../payer.ts';
+import type { Strategy } from '../strategy.ts';
+import { AGAIN, askFor, byPayers, end, through } from './payers.ts';
+
+/** What the relay's window allows at most: a frame of the largest size costs a quarter of it. */
+const DEAREST = 160_000n;
+/** What the relay needs to open a channel to somebody new: the opening payment and a fee. */
+const SETUP = OPENING + 5_000n;
+
+/** Opens a circuit through the relay to the adversary's own payee, paid for as the relay asks. */
+async function toAccomplice(payer: Payer, accomplice: Payee, onward: bigint) {
+  payer.signsAt = 0n;
+  const leg = payer.circuit({ price: onward + PRICE, setup: SETUP });
+  payer.sign();
+  if (!(await leg.reached(1))) return leg;
+  leg.extend(accomplice.node.offer, onward);
+  await leg.reached(2);
+  payer.signsAt = undefined;
+  return leg;
+}
+
+/** Cuts its link in the middle of downloads, `nodes` times; the same node, or others of the same or of new wallets. */
+function leaves(name: string, what: string, who: 'node' | 'wallet' | 'nobody'): Strategy {
+  return {
+    name,
+    role: 'initiator',
+    what,
+    ledger: 'paper',
+    async play({ scene }) {
+      const { world, relay } = scene;
+      const nodes: BareNode[] = [];
+      const first = await world.bare();
+      let burned = 0n;
+      await scene.during(async () => {
+        for (let time = 0; time < AGAIN; time += 1) {
+          const node =
+            time === 0 || who === 'node' ? first : await world.bare(who === 'wallet' ? { purse: first.purse } : {});
+          if (!nodes.includes(node)) nodes.push(node);
+          if (time === 0 || who !== 'node') burned += OPENING;
+          const payer = await world.payer(relay.offer, {}, node);
+          const leg = payer.circuit({ price: scene.pathPrice });
+          payer.signsAt = 0n;
+          if (await leg.reached(1)) {
+            leg.extend(scene.host.offer, PRICE);
+            if (await leg.reached(2)) {
+              payer.signsAt = undefined;
+              askFor(leg, 2 * MIB);
+              await payer.tap.until(() => leg.taken > 20_000 || leg.ended !== undefined);
+            }
+          }
+          await payer.tap.link.close();
+        }
+      });
+      return () => byPayers(scene, nodes, burned);
+    },
+  };
+}
+
+export const initiatorStrategies: readonly Strategy[] = [
+  leaves('reader-leaves', 'cuts its link in the middle of a download, comes back and does it again', 'node'),
+  leaves('reader-leaves-same-wallet', 'the same with a fresh node and a fresh channel of one wallet each time', 'wallet'),
+  leaves('reader-leaves-fresh', 'the same with a fresh node, wallet and channel each time', 'nobody'),
+  {
+    name: 'dear-accomplice',
+    role: 'initiator',
+    what: 'has the relay pay an accomplice the dearest price that it carries, and signs for nothing that comes',
+    ledger: 'paper',
+    async play({ scene }) {
+      const { world, relay } = scene;
+      const accomplice = await world.payee({ onDestroy: () => {} }, { services: { source: DEAREST } });
+      const payer = await world.payer(relay.offer);
+      await scene.during(async () => {
+        const leg = await toAccomplice(payer, accomplice, DEAREST);
+        leg.grant(4 * MIB - 16_384);
+        const [far] = accomplice.legs;
+        if (far === undefined) throw new TypeError(`the accomplice was not reached: ${leg.ended?.text}`);
+        await far.floodWithinGrant(8 * MIB, 16_384);
+        await end(leg);
+      });
+      return () => {
+        const honestLoss = scene.unpaid(relay, [payer.node], { to: accomplice.node, price: DEAREST });
+        return { honestLoss, bound: OPENING, attackerGain: honestLoss - OPENING };
+      };
+    },
+  },
+  {
+    name: 'accomplice-and-leave',
+    role: 'initiator',
+    what: 'the same, and cuts its own link while the accomplice goes on billing what was granted; with many circuits',
+    ledger: 'paper',
+    async play({ scene }) {
+      const { world, relay } = scene;
+      const accomplice = await world.payee({ onDestroy: () => {} }, { services: { source: DEAREST } });
+      const payer = await world.payer(relay.offer);
+      await scene.during(async () => {
+        const leg = await toAccomplice(payer, accomplice, DEAREST);
+        leg.grant(2 * MIB);
+        const others = [];
+        for (let circuit = 0; circuit < 7; circuit += 1) {
+          payer.signsAt = 0n;
+          const other = payer.circuit({ price: DEAREST + PRICE });
+          if (!(await other.reached(1))) break;
+          other.extend(accomplice.node.offer, DEAREST);
+          if (!(await other.reached(2))) break;
+          other.grant(2 * MIB);
+          others.push(other);
+        }
+        payer.signsAt = undefined;
+        await payer.tap.link.ping().catch(() => {});
+        await payer.tap.link.close();
+        for (const far of accomplice.legs) far.garbage(far.counts.credit, 1040);
+        await accomplice.node.taps.at(-1)?.link.ping().catch(() => {});
+      });
+      return () => {
+        const honestLoss = scene.unpaid(relay, [payer.node], { to: accomplice.node, price: DEAREST });
+        return { honestLoss, bound: OPENING, attackerGain: honestLoss - OPENING };
+      };
+    },
+  },
+  {
+    name: 'dear-circuit-on-a-shared-link',
+    role: 'initiator',
+    what: 'extends to the host that strangers use, at a price that no window carries',
+    ledger: 'paper',
+    async play({ scene }) {
+      const { world, relay, host } = scene;
+      const payer = await world.payer(relay.offer);
+      await scene.during(async () => {
+        for (const onward of [DEAREST, DEAREST + 20_000n, 1n << 30n]) {
+          payer.signsAt = 0n;
+          const leg = payer.circuit({ price: onward + PRICE });
+          if (!(await leg.reached(1))) continue;
+          leg.extend(host.offer, onward);
+          if (!(await leg.reached(2))) continue;
+          payer.signsAt = undefined;
+          askFor(leg, 2 * MIB);
+          leg.begin(101, 'sink', Buffer.alloc(0));
+          for (let time = 0; time < 3; time += 1) if (leg.counts.credit > 16_500) leg.send(CellType.DATA, 101, Buffer.alloc(16_000));
+          await end(leg);
+        }
+        await payer.tap.link.close();
+      });
+      return () => {
+        const honestLoss = scene.unpaid(relay, [payer.node]);
+        return { honestLoss, bound: OPENING, attackerGain: honestLoss - OPENING };
+      };
+    },
+  },
+  {
+    name: 'extends-to-puppets',
+    role: 'initiator',
+    what: 'has the relay open channels to one puppet after another, without a set-up payment or with too little',
+    ledger: 'paper',
+    async play({ scene }) {
+      const { world, relay } = scene;
+      const before = await relay.purse.spent();
+      const payer = await world.payer(relay.offer);
+      await scene.during(async () => {
+        for (let puppet = 0; puppet < AGAIN; puppet += 1) {
+          const { node } = await world.payee();
+          payer.signsAt = 0n;
+          const setup = puppet % 2 === 0 ? 0n : SETUP - 1n;
+          const leg = payer.circuit({ price: scene.pathPrice, setup });
+          payer.sign();
+          if (!(await leg.reached(1))) continue;
+          // What is left of the set-up payment after the puppet's part does not pay for a channel.
+          leg.extend(node.offer, PRICE, setup);
+          await end(leg);
+        }
+        await payer.tap.link.close();
+      });
+      return async () => {
+        const spent = (await relay.purse.spent()) - before;
+        const unpaid = scene.unpaid(relay, [payer.node]);
+        return { honestLoss: spent + unpaid, bound: OPENING, attackerGain: spent + unpaid - OPENING };
+      };
+    },
+  },
+];
+
+export { through };

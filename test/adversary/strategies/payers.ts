@@ -1,0 +1,312 @@
+/** A payer that takes what it does not pay for. */
+import { QUIET_GRANT, STREAM_WINDOW_INITIAL } from '../../../core/limits.ts';
+import { MIB } from '../../../core/units.ts';
+import type { Receipt } from '../../../ledger/receipt/index.ts';
+import { CellType } from '../../../node/circuit/cell.ts';
+import { FrameType } from '../../../node/link/index.ts';
+import { DEPOSIT, OPENING, PRICE, u32 } from '../node.ts';
+import type { BareNode } from '../node.ts';
+import type { Payer, PayerLeg } from '../payer.ts';
+import type { Outcome, Strategy } from '../strategy.ts';
+import { max } from '../world.ts';
+import type { Scene } from '../world.ts';
+
+/** What it would like to take. */
+const GREED = 3 * MIB;
+/** Times that it comes back. */
+const AGAIN = 4;
+
+/** A circuit through the relay to the host, paid as it should be until it stands. */
+export async function through(scene: Scene, payer: Payer): Promise<PayerLeg> {
+  const { relay, host, pathPrice } = scene;
+  payer.signsAt = 0n;
+  const leg = payer.circuit({ price: pathPrice });
+  if (!(await leg.reached(1))) throw new TypeError(`${relay.id} refused: ${leg.ended?.text}`);
+  leg.extend(host.offer, PRICE);
+  if (!(await leg.reached(2))) throw new TypeError(`${host.id} was not reached: ${leg.ended?.text}`);
+  return leg;
+}
+
+/** Asks for data in many streams, each within its first window, and grants all that it may. */
+export function askFor(leg: PayerLeg, bytes: number): void {
+  for (let stream = 0; stream * STREAM_WINDOW_INITIAL < bytes; stream += 1) {
+    leg.begin(2 * stream + 1, 'source', u32(STREAM_WINDOW_INITIAL));
+  }
+  leg.grant(4 * MIB - QUIET_GRANT);
+}
+
+/** It is over for a payer once its circuit or link ended, or nothing comes any more. */
+export async function end(leg: PayerLeg): Promise<void> {
+  await leg.payer.tap.quiet(() => leg.ended !== undefined);
+}
+
+/** What the relay lost to them, within what they burned for it. */
+export function byPayers(scene: Scene, payers: readonly BareNode[], burned: bigint): Outcome {
+  const honestLoss = scene.unpaid(scene.relay, payers, { to: scene.host, price: PRICE });
+  return { honestLoss, bound: burned, attackerGain: honestLoss - burned };
+}
+
+/** One that opens a circuit through the relay, and downloads while it signs as `manner` says. */
+function downloads(
+  name: string,
+  what: string,
+  manner: (leg: PayerLeg, scene: Scene) => Promise<void> | void,
+  funds: { readonly deposit?: bigint; readonly opening?: bigint } = {},
+): Strategy {
+  return {
+    name,
+    role: 'payer',
+    what,
+    ledger: 'paper',
+    async play({ scene }) {
+      const payer = await scene.world.payer(scene.relay.offer, funds);
+      await scene.during(async () => {
+        const leg = await through(scene, payer);
+        payer.signsAt = undefined;
+        askFor(leg, GREED);
+        await manner(leg, scene);
+        await end(leg);
+      });
+      return () => byPayers(scene, [payer.node], funds.opening ?? OPENING);
+    },
+  };
+}
+
+/** Signs for all that came, changed, each time so much more is due. */
+function signing(change: (honest: Receipt, count: number) => Receipt): (leg: PayerLeg) => Promise<void> {
+  return async (leg) => {
+    const { payer } = leg;
+    let count = 0;
+    let next = payer.due;
+    while (payer.tap.link.isOpen && leg.ended === undefined) {
+      const wanted = next;
+      await payer.tap.until(() => payer.due > wanted || leg.ended !== undefined);
+      next = payer.due + OPENING / 8n;
+      count += 1;
+      payer.sign((honest) => change(honest, count));
+    }
+  };
+}
+
+export const payerStrategies: readonly Strategy[] = [
+  downloads('never-signs', 'downloads through the relay and signs nothing', () => {}),
+  downloads(
+    'signs-less',
+    'signs for an earlier point of the link each time, as if the rest were still on its way',
+    signing((honest) => ({ ...honest, down: 0n })),
+  ),
+  downloads(
+    'signs-another-amount',
+    'signs for half of what is due at the right counts',
+    signing((honest) => ({ ...honest, amount: (honest.amount / 2n) as Receipt['amount'] })),
+  ),
+  downloads(
+    'forges-receipts',
+    'sends receipts that another key signed, of another channel, old ones and ones above all that is due',
+    async (leg, scene) => {
+      const { payer } = leg;
+      await payer.tap.until(() => payer.due > OPENING / 2n || leg.ended !== undefined);
+      const other = await scene.world.payer(scene.host.offer);
+      const forger = { ...payer.node, delegate: other.node.delegate };
+      Object.assign(payer, { node: forger });
+      payer.sign();
+    },
+  ),
+  downloads('replays-receipts', 'sends its first receipt again and again', async (leg) => {
+    const { payer } = leg;
+    const before = payer.due;
+    await payer.tap.until(() => payer.due > before + 100n || leg.ended !== undefined);
+    const old = { amount: payer.due, at: payer.tap.outs.size };
+    for (let time = 0; time < 3; time += 1) payer.sign((honest) => ({ ...honest, amount: old.amount as Receipt['amount'] }));
+  }),
+  downloads(
+    'overspends-its-deposit',
+    'signs honestly, from a deposit that holds a fraction of what it asks for',
+    signing((honest) => honest),
+    { deposit: 4n * OPENING, opening: OPENING / 4n },
+  ),
+  {
+    name: 'grow-and-vanish',
+    role: 'payer',
+    what: 'pays honestly for many windows, then takes one more and is gone',
+    ledger: 'paper',
+    async play({ scene }) {
+      const payer = await scene.world.payer(scene.relay.offer, { deposit: 10n * DEPOSIT });
+      await scene.during(async () => {
+        const leg = await through(scene, payer);
+        payer.signsAt = OPENING / 8n;
+        for (let round = 0; round < 5 && leg.ended === undefined; round += 1) {
+          // Streams of earlier rounds are done with, so their numbers go on.
+          for (let stream = 0; stream < 8; stream += 1) {
+            leg.begin(100 * round + 2 * stream + 101, 'source', u32(STREAM_WINDOW_INITIAL));
+          }
+          leg.grant(3 * MIB);
+          const goal = 8 * (round + 1) * STREAM_WINDOW_INITIAL;
+          await payer.tap.quiet(() => leg.dataIn >= goal || leg.ended !== undefined);
+        }
+        payer.signsAt = undefined;
+        askFor(leg, GREED);
+        await end(leg);
+      });
+      return () => byPayers(scene, [payer.node], OPENING);
+    },
+  },
+  {
+    name: 'uploads-unpaid',
+    role: 'payer',
+    what: 'uploads to the host through the relay and signs nothing for it, as a publisher that does not pay',
+    ledger: 'paper',
+    async play({ scene }) {
+      const payer = await scene.world.payer(scene.relay.offer);
+      await scene.during(async () => {
+        const leg = await through(scene, payer);
+        payer.signsAt = undefined;
+        leg.begin(1, 'sink', Buffer.alloc(0));
+        const piece = Buffer.alloc(16_000);
+        for (let sent = 0; sent < 4 * GREED && leg.ended === undefined && payer.tap.link.isOpen; sent += piece.length) {
+          if (leg.counts.credit < 16_500) await payer.tap.quiet(() => leg.counts.credit >= 16_500 || leg.ended !== undefined);
+          if (leg.counts.credit < 16_500) break;
+          leg.send(CellType.DATA, 1, piece);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        await end(leg);
+      });
+      return () => byPayers(scene, [payer.node], OPENING);
+    },
+  },
+  {
+    name: 'sends-beyond-grant',
+    role: 'payer',
+    what: 'sends more up than the relay granted, and grants more than anybody does',
+    ledger: 'paper',
+    async play({ scene }) {
+      const payers: BareNode[] = [];
+      await scene.during(async () => {
+        const tries: ((leg: PayerLeg) => void)[] = [
+          (leg) => {
+            for (let time = 0; time < 40; time += 1) leg.garbage(61_440);
+          },
+          (leg) => {
+            for (let time = 0; time < 8; time += 1) leg.grant(4 * MIB);
+          },
+          (leg) => leg.giveBack(64 * MIB),
+          (leg) => leg.garbage(16),
+        ];
+        for (const attempt of tries) {
+          const payer = await scene.world.payer(scene.relay.offer);
+          payers.push(payer.node);
+          const leg = await through(scene, payer);
+          attempt(leg);
+          await payer.tap.link.closed;
+        }
+      });
+      return () => byPayers(scene, payers, BigInt(payers.length) * OPENING);
+    },
+  },
+  {
+    name: 'ignores-destroy',
+    role: 'payer',
+    what: 'owes and is cut, ignores the DESTROY and goes on sending, so that the relay goes on paying the host',
+    ledger: 'paper',
+    async play({ scene }) {
+      const payer = await scene.world.payer(scene.relay.offer);
+      await scene.during(async () => {
+        const leg = await through(scene, payer);
+        payer.signsAt = undefined;
+        askFor(leg, GREED);
+        await end(leg);
+        for (let time = 0; time < 200 && payer.tap.link.isOpen; time += 1) {
+          if (leg.counts.credit < 1048) break;
+          leg.garbage(1040);
+        }
+        await payer.tap.link.close();
+      });
+      return () => byPayers(scene, [payer.node], OPENING);
+    },
+  },
+  {
+    name: 'create-flood',
+    role: 'initiator',
+    what: 'opens circuits as fast as it can, answers nothing and pays for none',
+    ledger: 'paper',
+    async play({ scene }) {
+      const payer = await scene.world.payer(scene.relay.offer);
+      await scene.during(async () => {
+        for (let time = 0; time < 1500 && payer.tap.link.isOpen; time += 1) {
+          payer.circuit({ price: scene.pathPrice });
+          if (time % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
+        }
+        await payer.tap.until(() => payer.tap.count('in', FrameType.DESTROY) > 0);
+        await payer.tap.link.close();
+      });
+      return () => byPayers(scene, [payer.node], OPENING);
+    },
+  },
+  {
+    name: 'grant-flood',
+    role: 'payer',
+    what: 'floods the link with GRANT and RETURN frames, which are free',
+    ledger: 'paper',
+    async play({ scene }) {
+      const payer = await scene.world.payer(scene.relay.offer);
+      await scene.during(async () => {
+        const leg = await through(scene, payer);
+        for (let time = 0; time < 20_000 && payer.tap.link.isOpen; time += 1) {
+          leg.grant(1);
+          if (time % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+        }
+        await payer.tap.link.closed;
+      });
+      return () => byPayers(scene, [payer.node], OPENING);
+    },
+  },
+  {
+    name: 'hoards-grants',
+    role: 'payer',
+    what: 'opens circuits to the host that carry nothing, so that what the relay may owe the host is granted to them',
+    ledger: 'paper',
+    async play({ scene }) {
+      const payers: Payer[] = [];
+      await scene.during(async () => {
+        for (let who = 0; who < 3; who += 1) {
+          const payer = await scene.world.payer(scene.relay.offer);
+          payers.push(payer);
+          for (let circuit = 0; circuit < 16; circuit += 1) {
+            const leg = await through(scene, payer);
+            leg.grant(4 * MIB - 16_384);
+          }
+        }
+      });
+      return () => byPayers(scene, payers.map(({ node }) => node), BigInt(payers.length) * OPENING);
+    },
+  },
+  {
+    name: 'one-of-everything-lied',
+    role: 'payer',
+    what: 'lies in CREATE: below the price, hops beyond the limit, grants beyond the limit, a set-up that is never paid',
+    ledger: 'paper',
+    async play({ scene }) {
+      const payers: BareNode[] = [];
+      await scene.during(async () => {
+        const plans = [
+          { price: PRICE - 1n },
+          { price: 1n << 39n },
+          { price: PRICE, hops: 7 },
+          { price: PRICE, grant: 5 * MIB },
+          { price: PRICE, setup: 30_000n },
+          { price: PRICE, setup: 1n << 62n },
+        ];
+        for (const plan of plans) {
+          const payer = await scene.world.payer(scene.relay.offer);
+          payers.push(payer.node);
+          const leg = payer.circuit(plan);
+          await payer.tap.until(() => leg.ended !== undefined || leg.hops > 0);
+          await payer.tap.link.close();
+        }
+      });
+      return () => byPayers(scene, payers, BigInt(payers.length) * OPENING);
+    },
+  },
+];
+
+export { AGAIN, max };
