@@ -1,6 +1,6 @@
 /** The circuits of one node: accepts, builds, keeps and ends them. */
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
-import type { NodeId } from '../../core/ids.ts';
+import type { LedgerAddress, NodeId } from '../../core/ids.ts';
 import {
   CIRCUIT_BUILD_HIDDEN_MILLIS,
   CIRCUIT_BUILD_MILLIS,
@@ -10,6 +10,7 @@ import {
   MAX_CARRIED_BYTES,
   MAX_HOPS,
   MAX_JOINED_CIRCUITS,
+  MAX_OFFERS,
   QUIET_GRANT,
 } from '../../core/limits.ts';
 import { silentLog } from '../../core/ports.ts';
@@ -86,6 +87,8 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   readonly #initiated = new Set<InitiatedCircuit>();
   readonly #joined = new Set<RelayedCircuit>();
   readonly #createRate = new CreateRate();
+  /** Wallets that took a set-up payment for a circuit that was not built. */
+  readonly #tookSetup = new Set<LedgerAddress>();
   readonly #destroyed = new Map<DestroyReason, number>();
   readonly #unsubscribe: () => void;
   readonly #watches: readonly NodeJS.Timeout[];
@@ -152,13 +155,23 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
       try {
         return await this.#build(planOf(path, options.service, setups), options);
       } catch (error) {
+        for (const [hop, paid] of setups.entries()) if (paid > 0n) this.#paidInVain(path[hop]);
         const asked = setupAsked(error, setups);
         if (asked === undefined) throw error;
         setups[asked.hop] = asked.cost;
         const total = setups.reduce((sum, setup) => sum + setup, 0n);
-        if (total > most) throw dearSetup(error, total, most);
+        const { wallet } = path[asked.hop] ?? {};
+        if (total > most || (wallet !== undefined && this.#tookSetup.has(wallet))) throw dearSetup(error, total, most);
       }
     }
+  }
+
+  /** Whoever was paid for set-up and led nowhere is not paid for it again: it may ask for ever. */
+  #paidInVain(offer: SignedOffer | undefined): void {
+    if (offer === undefined) return;
+    const [oldest] = this.#tookSetup;
+    if (this.#tookSetup.size >= MAX_OFFERS && oldest !== undefined) this.#tookSetup.delete(oldest);
+    this.#tookSetup.add(offer.wallet);
   }
 
   async #build(plan: readonly PlannedHop[], options: CreateCircuitOptions): Promise<Circuit> {

@@ -25,7 +25,7 @@ export interface Purse {
 }
 
 export interface Money extends AsyncDisposable {
-  readonly reader: Pick<LedgerReader, 'channel'>;
+  readonly reader: Pick<LedgerReader, 'channel' | 'tillAddress'>;
   /** What one transaction costs, base units. */
   readonly fee: bigint;
   purse(seed: Uint8Array): Promise<Purse>;
@@ -37,7 +37,9 @@ const FEE = 5000n;
 /** Channels in memory: what a ledger would show. */
 export class PaperMoney implements Money {
   readonly fee: bigint = FEE;
-  readonly reader: Pick<LedgerReader, 'channel'> = {
+  readonly reader: Money['reader'] = {
+    // On paper a till stands at its owner's address.
+    tillAddress: (owner) => owner,
     channel: async (till, slot) => this.#channels.get(`${till}/${slot}`),
   };
   readonly #channels = new Map<string, ChannelState>();

@@ -135,17 +135,19 @@ export async function openPlayNode(settings: NodeSettings): Promise<PlayNode> {
   const book = openAccountBook({ store, reader: money.reader });
   const firstPrice = Object.values(settings.services ?? {})[0] ?? 0n;
   const { topUp } = settings;
+  const known = new Set<string>();
   const metering = createMetering({
     nodeId: node.id,
     wallet: purse.address,
     book,
     reader: money.reader,
     channels: {
-      channelTo: async (payee) => ({
-        channel:
-          (await purse.find(payee, delegate.address)) ?? (await purse.open(payee, delegate.address, funds)),
-        delegate,
-      }),
+      known: (payee) => known.has(payee),
+      channelTo: async (payee) => {
+        known.add(payee);
+        const open = await purse.find(payee, delegate.address);
+        return { channel: open ?? (await purse.open(payee, delegate.address, funds)), delegate };
+      },
       openingCost: async (payee) =>
         amount((await purse.find(payee, delegate.address)) === undefined ? funds.opening + money.fee : 0n),
       ...(topUp === undefined ? {} : { topUp: async (channel) => purse.topUp(channel, topUp) }),
