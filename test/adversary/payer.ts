@@ -72,8 +72,8 @@ export class Payer {
     return (this.terms?.paid ?? 0n) + (numerator >> NUMERATOR_BITS);
   }
 
-  /** A receipt for all that is due, or a changed one. */
-  sign(change: (honest: Receipt) => Receipt = (honest) => honest): void {
+  /** What an honest payer would sign now. */
+  get receipt(): Receipt {
     let up = this.terms?.up ?? 0n;
     let down = this.terms?.down ?? 0n;
     for (const circuit of this.tap.circuits.values()) {
@@ -81,12 +81,18 @@ export class Payer {
       up += BigInt(circuit.out);
       down += BigInt(circuit.in);
     }
-    const receipt = change({ channel: this.channel.id, amount: amount(this.due), up, down });
+    return { channel: this.channel.id, amount: amount(this.due), up, down };
+  }
+
+  sign(receipt: Receipt = this.receipt): void {
     this.tap.write(FrameType.RECEIPT, 0, signReceipt(receipt, this.node.delegate).bytes);
   }
 
   get #signed(): bigint {
-    return [...this.tap.signed.values()].reduce((most, signed) => (signed > most ? signed : most), this.terms?.paid ?? 0n);
+    return [...this.tap.signed.values()].reduce(
+      (most, signed) => (signed > most ? signed : most),
+      this.terms?.paid ?? 0n,
+    );
   }
 
   /** CREATE goes; `leg.answered` tells what came of it. */
@@ -106,7 +112,13 @@ export class Payer {
     link.handle(FrameType.ACCOUNT, (_id, payload) => {
       this.terms = decodeAccount(payload).terms;
     });
-    for (const type of [FrameType.CHANNEL, FrameType.RECEIPT, FrameType.NET, FrameType.GRANT, FrameType.RETURN] as const) {
+    for (const type of [
+      FrameType.CHANNEL,
+      FrameType.RECEIPT,
+      FrameType.NET,
+      FrameType.GRANT,
+      FrameType.RETURN,
+    ] as const) {
       link.handle(type, () => {});
     }
     link.handle(FrameType.CREATE, () => {});

@@ -21,7 +21,8 @@ export class Seed {
   garbage(length: number): Buffer {
     const bytes = Buffer.alloc(length);
     const block = this.next();
-    for (let at = 0; at < length; at += BLOCK_BYTES) bytes.set(block.subarray(0, Math.min(BLOCK_BYTES, length - at)), at);
+    for (let at = 0; at < length; at += BLOCK_BYTES)
+      bytes.set(block.subarray(0, Math.min(BLOCK_BYTES, length - at)), at);
     return bytes;
   }
 }

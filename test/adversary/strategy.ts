@@ -38,6 +38,8 @@ export interface Strategy {
   readonly what: string;
   /** `paper` where the chain plays no part. */
   readonly ledger: 'paper' | 'chain';
+  /** Promises that it still breaks, and whose mending is a decision: a row that breaks others, or keeps these, fails its test. */
+  readonly known?: readonly string[];
   /** Sets the stage, plays, and tells how to measure once all is over. */
   readonly play: (stage: Stage) => Promise<() => Outcome | Promise<Outcome>>;
 }
@@ -47,11 +49,13 @@ export interface Stage {
   readonly scene: Scene;
 }
 
+export const ATTACKER_GAINED = 'the attacker gained';
+
 /** What of a promise a row breaks, in words; empty when it keeps all. */
 export function broken(row: Row): string[] {
   const words: string[] = [];
   if (row.honestLoss > row.bound) words.push('an honest node lost more than is promised');
-  if (row.attackerGain > 0n) words.push('the attacker gained');
+  if (row.attackerGain > 0n) words.push(ATTACKER_GAINED);
   if (row.linksLost > 0) words.push('links between honest nodes closed');
   if (row.strangersHarmed > 0) words.push('strangers were harmed');
   return words;

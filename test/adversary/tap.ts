@@ -113,12 +113,14 @@ export class LinkTap {
           const length = payload.length;
           // Messages are read before the handler may change them; RELAY frames are only counted.
           const seen = type === FrameType.RELAY ? undefined : Buffer.from(payload);
+          this.#expect(type, circuit, seen);
           handler(circuit, payload);
           this.#read(type, circuit, length, seen);
           return;
         }
         for (const bent of bend.in({ type, circuit, payload: Buffer.from(payload) }, this)) {
           const seen = Buffer.from(bent.payload);
+          this.#expect(bent.type, bent.circuit, seen);
           handler(bent.circuit, bent.payload);
           this.#read(bent.type, bent.circuit, seen.length, seen);
         }
@@ -179,8 +181,9 @@ export class LinkTap {
     let setups = 0n;
     for (const circuit of this.circuits.values()) {
       if (circuit.ours !== ours) continue;
-      numerator += circuit.served;
       // Nothing was done for a CREATE that was refused.
+      if (!ours && !circuit.answered) continue;
+      numerator += circuit.served;
       if (circuit.answered) setups += circuit.setup;
     }
     return (numerator >> NUMERATOR_BITS) + setups;
@@ -203,6 +206,15 @@ export class LinkTap {
     if (type >= FrameType.CREATE) this.#circuit(type, id, payload, false)?.read(type, length);
     else if (payload !== undefined) this.#control(type, payload, false);
     this.#tell();
+  }
+
+  /** A CREATE may be answered before its handler returns: the answer is counted too. */
+  #expect(type: FrameType, id: number, payload: Buffer | undefined): void {
+    try {
+      this.#circuit(type, id, payload, false);
+    } catch (error) {
+      if (!isRelaymintError(error)) throw error;
+    }
   }
 
   #circuit(type: FrameType, id: number, payload: Buffer | undefined, ours: boolean): CountedCircuit | undefined {

@@ -106,7 +106,10 @@ export class Scene {
     }
   }
 
-  static async open(world: World, settings: { readonly relay?: Settings; readonly host?: Settings } = {}): Promise<Scene> {
+  static async open(
+    world: World,
+    settings: { readonly relay?: Settings; readonly host?: Settings } = {},
+  ): Promise<Scene> {
     const host = await world.node({ services: { source: PRICE, sink: PRICE }, ...settings.host });
     const relay = await world.node({ relayPrice: PRICE, ...settings.relay });
     const stranger = await Stranger.come(world, [relay.offer, host.offer]);
@@ -143,7 +146,11 @@ export class Scene {
    * What honest `node` did for those payers and was not paid for: frames both ways at the agreed price, and what it had to pay
    * onward for frames that it could not pass on to them. Base units.
    */
-  unpaid(node: PlayNode, payers: readonly BareNode[], onward?: { readonly to: BareNode; readonly price: bigint }): bigint {
+  unpaid(
+    node: PlayNode,
+    payers: readonly BareNode[],
+    onward?: { readonly to: BareNode; readonly price: bigint },
+  ): bigint {
     const ids = new Set(payers.map(({ id }) => id));
     const taps = node.taps.filter((tap) => ids.has(tap.peer));
     const served = taps.reduce((sum, tap) => sum + tap.due(false), 0n);

@@ -64,7 +64,11 @@ function leaves(name: string, what: string, who: 'node' | 'wallet' | 'nobody'): 
 
 export const initiatorStrategies: readonly Strategy[] = [
   leaves('reader-leaves', 'cuts its link in the middle of a download, comes back and does it again', 'node'),
-  leaves('reader-leaves-same-wallet', 'the same with a fresh node and a fresh channel of one wallet each time', 'wallet'),
+  leaves(
+    'reader-leaves-same-wallet',
+    'the same with a fresh node and a fresh channel of one wallet each time',
+    'wallet',
+  ),
   leaves('reader-leaves-fresh', 'the same with a fresh node, wallet and channel each time', 'nobody'),
   {
     name: 'dear-accomplice',
@@ -115,7 +119,10 @@ export const initiatorStrategies: readonly Strategy[] = [
         await payer.tap.link.ping().catch(() => {});
         await payer.tap.link.close();
         for (const far of accomplice.legs) far.garbage(far.counts.credit, 1040);
-        await accomplice.node.taps.at(-1)?.link.ping().catch(() => {});
+        await accomplice.node.taps
+          .at(-1)
+          ?.link.ping()
+          .catch(() => {});
       });
       return () => {
         const honestLoss = scene.unpaid(relay, [payer.node], { to: accomplice.node, price: DEAREST });
@@ -141,7 +148,8 @@ export const initiatorStrategies: readonly Strategy[] = [
           payer.signsAt = undefined;
           askFor(leg, 2 * MIB);
           leg.begin(101, 'sink', Buffer.alloc(0));
-          for (let time = 0; time < 3; time += 1) if (leg.counts.credit > 16_500) leg.send(CellType.DATA, 101, Buffer.alloc(16_000));
+          for (let time = 0; time < 3; time += 1)
+            if (leg.counts.credit > 16_500) leg.send(CellType.DATA, 101, Buffer.alloc(16_000));
           await end(leg);
         }
         await payer.tap.link.close();

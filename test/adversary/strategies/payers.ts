@@ -72,18 +72,18 @@ function downloads(
   };
 }
 
-/** Signs for all that came, changed, each time so much more is due. */
-function signing(change: (honest: Receipt, count: number) => Receipt): (leg: PayerLeg) => Promise<void> {
+/** Signs for all that came, changed, each time an eighth of the window more is due. `earlier` is what it would have signed the time before. */
+function signing(change: (honest: Receipt, earlier: Receipt) => Receipt): (leg: PayerLeg) => Promise<void> {
   return async (leg) => {
     const { payer } = leg;
-    let count = 0;
-    let next = payer.due;
-    while (payer.tap.link.isOpen && leg.ended === undefined) {
-      const wanted = next;
-      await payer.tap.until(() => payer.due > wanted || leg.ended !== undefined);
-      next = payer.due + OPENING / 8n;
-      count += 1;
-      payer.sign((honest) => change(honest, count));
+    let earlier = payer.receipt;
+    for (let time = 0; time < 100 && payer.tap.link.isOpen && leg.ended === undefined; time += 1) {
+      const goal = payer.due + OPENING / 8n;
+      await payer.tap.quiet(() => payer.due >= goal || leg.ended !== undefined);
+      if (payer.due < goal) return;
+      const honest = payer.receipt;
+      payer.sign(change(honest, earlier));
+      earlier = honest;
     }
   };
 }
@@ -93,7 +93,7 @@ export const payerStrategies: readonly Strategy[] = [
   downloads(
     'signs-less',
     'signs for an earlier point of the link each time, as if the rest were still on its way',
-    signing((honest) => ({ ...honest, down: 0n })),
+    signing((_honest, earlier) => earlier),
   ),
   downloads(
     'signs-another-amount',
@@ -105,20 +105,21 @@ export const payerStrategies: readonly Strategy[] = [
     'sends receipts that another key signed, of another channel, old ones and ones above all that is due',
     async (leg, scene) => {
       const { payer } = leg;
-      await payer.tap.until(() => payer.due > OPENING / 2n || leg.ended !== undefined);
+      await payer.tap.quiet(() => payer.due > OPENING / 2n || leg.ended !== undefined);
       const other = await scene.world.payer(scene.host.offer);
       const forger = { ...payer.node, delegate: other.node.delegate };
       Object.assign(payer, { node: forger });
       payer.sign();
     },
   ),
-  downloads('replays-receipts', 'sends its first receipt again and again', async (leg) => {
-    const { payer } = leg;
-    const before = payer.due;
-    await payer.tap.until(() => payer.due > before + 100n || leg.ended !== undefined);
-    const old = { amount: payer.due, at: payer.tap.outs.size };
-    for (let time = 0; time < 3; time += 1) payer.sign((honest) => ({ ...honest, amount: old.amount as Receipt['amount'] }));
-  }),
+  downloads(
+    'replays-receipts',
+    'pays with its first receipt again and again',
+    (() => {
+      let first: Receipt | undefined;
+      return signing((honest) => (first ??= honest));
+    })(),
+  ),
   downloads(
     'overspends-its-deposit',
     'signs honestly, from a deposit that holds a fraction of what it asks for',
@@ -164,7 +165,8 @@ export const payerStrategies: readonly Strategy[] = [
         leg.begin(1, 'sink', Buffer.alloc(0));
         const piece = Buffer.alloc(16_000);
         for (let sent = 0; sent < 4 * GREED && leg.ended === undefined && payer.tap.link.isOpen; sent += piece.length) {
-          if (leg.counts.credit < 16_500) await payer.tap.quiet(() => leg.counts.credit >= 16_500 || leg.ended !== undefined);
+          if (leg.counts.credit < 16_500)
+            await payer.tap.quiet(() => leg.counts.credit >= 16_500 || leg.ended !== undefined);
           if (leg.counts.credit < 16_500) break;
           leg.send(CellType.DATA, 1, piece);
           await new Promise((resolve) => setImmediate(resolve));
@@ -277,7 +279,12 @@ export const payerStrategies: readonly Strategy[] = [
           }
         }
       });
-      return () => byPayers(scene, payers.map(({ node }) => node), BigInt(payers.length) * OPENING);
+      return () =>
+        byPayers(
+          scene,
+          payers.map(({ node }) => node),
+          BigInt(payers.length) * OPENING,
+        );
     },
   },
   {
