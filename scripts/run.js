@@ -17,7 +17,17 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const inRoot = (...parts) => path.join(root, ...parts);
-const SOURCES = ['core', 'node', 'ledger', 'sites', 'sdk', 'bench', 'test/adversary', 'tsconfig.json', 'tsconfig.build.json'];
+const SOURCES = [
+  'core',
+  'node',
+  'ledger',
+  'sites',
+  'sdk',
+  'bench',
+  'test/adversary',
+  'tsconfig.json',
+  'tsconfig.build.json',
+];
 
 function requireNode() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
