@@ -1,4 +1,5 @@
 /** The adversary: every strategy of cheating that is known, and how one is played. Used by its test and by `npm run bench -- hostile`. */
+import { chainStrategies } from './strategies/chain.ts';
 import { initiatorStrategies } from './strategies/initiators.ts';
 import { payeeStrategies } from './strategies/payees.ts';
 import { payerStrategies } from './strategies/payers.ts';
@@ -14,4 +15,5 @@ export const STRATEGIES: readonly Strategy[] = [
   ...payerStrategies,
   ...initiatorStrategies,
   ...relayStrategies,
+  ...chainStrategies,
 ];

@@ -1,0 +1,209 @@
+/** Strategies in which the chain is the stage: the real program on the embedded ledger, real wallets, real settlement. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { nodeId } from '../../../core/ids.ts';
+import { amount, lamports, pricePerMiB } from '../../../core/units.ts';
+import { openAccountBook, openBookStore } from '../../../ledger/accounting/index.ts';
+import type { LedgerWallet } from '../../../ledger/contract.ts';
+import { delegateFromSeed, signReceipt } from '../../../ledger/receipt/index.ts';
+import { startSettlement } from '../../../ledger/settlement/index.ts';
+import {
+  EMBEDDED_PROGRAM_ID,
+  openSolanaLedger,
+  programFile,
+  startEmbeddedLedger,
+  walletKeyFromSeed,
+} from '../../../ledger/solana/index.ts';
+import type { EmbeddedLedger, SolanaLedger } from '../../../ledger/solana/index.ts';
+import { OPENING, PRICE } from '../node.ts';
+import type { Outcome, Strategy } from '../strategy.ts';
+import type { Seed } from '../seed.ts';
+
+const SOL = 1_000_000_000n;
+const CHALLENGE_SECONDS = 600;
+const DEPOSIT = amount(1_000_000n);
+const TERMS = { minDeposit: amount(100_000n), opening: amount(OPENING) };
+/** A fraction of the challenge: the settlement engine looks so often by itself. */
+const POLL_MILLIS = 50;
+const LOOKS = 200;
+
+interface Chain {
+  readonly server: EmbeddedLedger;
+  readonly ledger: SolanaLedger;
+  readonly seed: Seed;
+  /** A wallet with a SOL and 20 credits. */
+  wallet(label: string): Promise<LedgerWallet>;
+  /** All that a wallet has outside its channels and tills, base units. */
+  wealth(wallet: LedgerWallet): Promise<bigint>;
+}
+
+async function onChain(seed: Seed, play: (chain: Chain) => Promise<Outcome>): Promise<Outcome> {
+  await using server = await startEmbeddedLedger({
+    programPath: programFile(),
+    programId: EMBEDDED_PROGRAM_ID,
+    bank: { unitsPerLamport: 1n, challengeSeconds: BigInt(CHALLENGE_SECONDS) },
+    seed: seed.text,
+  });
+  const ledger = openSolanaLedger({ fetch, url: server.url, programId: EMBEDDED_PROGRAM_ID });
+  try {
+    return await play({
+      server,
+      ledger,
+      seed,
+      wallet: async (label) => {
+        const wallet = ledger.wallet(walletKeyFromSeed(seed.text, label));
+        await wallet.airdrop(lamports(SOL));
+        await wallet.buy(lamports(20_000_000n));
+        return wallet;
+      },
+      wealth: async (wallet) => {
+        const { lamports: rest, credits } = await ledger.balances(wallet.address);
+        return rest + credits;
+      },
+    });
+  } finally {
+    ledger.close();
+  }
+}
+
+export const chainStrategies: readonly Strategy[] = [
+  {
+    name: 'closing-race',
+    role: 'payer',
+    what: 'asks for its channel back while the payee holds a receipt that is not settled, and closes as soon as it may',
+    ledger: 'chain',
+    async play({ scene }) {
+      let outcome: Outcome | undefined;
+      await scene.during(async () => {
+        outcome = await onChain(scene.world.seed, async (chain) => {
+          const [payee, thief] = [await chain.wallet('payee'), await chain.wallet('thief')];
+          await payee.openTill(4, TERMS);
+          const before = await chain.wealth(thief);
+          const delegate = delegateFromSeed(chain.seed.next());
+          const channel = await thief.openChannel(payee.address, delegate.address, { deposit: DEPOSIT });
+          const folder = await mkdtemp(join(tmpdir(), 'relaymint-adversary-'));
+          const store = await openBookStore(join(folder, 'books'));
+          const book = openAccountBook({ store, reader: chain.ledger });
+          const engine = startSettlement({
+            store,
+            wallet: payee,
+            reader: chain.ledger,
+            policy: { pollMillis: POLL_MILLIS, retryMillis: POLL_MILLIS },
+            onChannel: (state) => book.update(state),
+          });
+          const price = pricePerMiB(PRICE);
+          const account = book.openEarning({
+            peer: nodeId(chain.seed.next()),
+            channel,
+            price: pricePerMiB(4n * PRICE),
+          });
+          // Half a MiB, signed for: too little to be settled unasked.
+          const bytes = 1 << 19;
+          account.receivedUp(bytes, price);
+          const { up, down, due } = account.counts();
+          account.receive(signReceipt({ channel: channel.id, amount: due, up, down }, delegate).bytes);
+          await account.flushed();
+          await thief.requestClose(channel);
+          for (
+            let look = 0;
+            look < LOOKS && (await chain.ledger.till(payee.address))?.lifetimeEarned !== due;
+            look += 1
+          ) {
+            await delay(POLL_MILLIS);
+          }
+          await engine.close();
+          await chain.server.warp(CHALLENGE_SECONDS + 1);
+          await thief.closeChannel(channel);
+          const earned = (await chain.ledger.till(payee.address))?.lifetimeEarned ?? 0n;
+          await book.close();
+          await store.close();
+          await rm(folder, { recursive: true, force: true });
+          const spent = before - (await chain.wealth(thief));
+          return { honestLoss: due - earned, bound: OPENING, attackerGain: due - spent };
+        });
+      });
+      return () => outcome ?? unplayed();
+    },
+  },
+  {
+    name: 'self-dealing',
+    role: 'payee',
+    what: 'pays its own till, settles and withdraws, so that credits might come out that were never put in',
+    ledger: 'chain',
+    async play({ scene }) {
+      let outcome: Outcome | undefined;
+      await scene.during(async () => {
+        outcome = await onChain(scene.world.seed, async (chain) => {
+          const [payee, payer] = [await chain.wallet('own till'), await chain.wallet('own payer')];
+          const before = (await chain.wealth(payee)) + (await chain.wealth(payer));
+          await payee.openTill(4, { minDeposit: amount(1n), opening: amount(0n) });
+          const delegate = delegateFromSeed(chain.seed.next());
+          const channel = await payer.openChannel(payee.address, delegate.address, { deposit: DEPOSIT });
+          const signed = signReceipt({ channel: channel.id, amount: DEPOSIT, up: 1n, down: 1n }, delegate);
+          const item = {
+            slot: channel.slot,
+            delegate: delegate.address,
+            message: signed.bytes.subarray(0, 47),
+            signature: signed.bytes.subarray(47),
+          };
+          // The same receipt twice.
+          for (let time = 0; time < 2; time += 1) await payee.confirm(await sent(payee, item));
+          await payee.withdraw();
+          await payer.closeChannel(channel, payee);
+          await payee.closeTill();
+          const after = (await chain.wealth(payee)) + (await chain.wealth(payer));
+          return { honestLoss: 0n, bound: 0n, attackerGain: after - before };
+        });
+      });
+      return () => outcome ?? unplayed();
+    },
+  },
+  {
+    name: 'fills-a-till',
+    role: 'payer',
+    what: 'opens channels in all slots of a till with the least that it takes, so that nobody else can pay there',
+    ledger: 'chain',
+    async play({ scene }) {
+      let outcome: Outcome | undefined;
+      await scene.during(async () => {
+        outcome = await onChain(scene.world.seed, async (chain) => {
+          const slots = 4;
+          const [payee, thief, honest] = [
+            await chain.wallet('payee'),
+            await chain.wallet('thief'),
+            await chain.wallet('honest'),
+          ];
+          await payee.openTill(slots, TERMS);
+          const [wealth, victim] = [await chain.wealth(thief), await chain.wealth(payee)];
+          const channels = [];
+          for (let slot = 0; slot < slots; slot += 1) {
+            const { address } = delegateFromSeed(chain.seed.next());
+            channels.push(await thief.openChannel(payee.address, address, { deposit: TERMS.minDeposit }));
+          }
+          // The owner has them out one by one, and somebody who wants to pay gets in.
+          for (const channel of channels) await payee.closeByPayee(channel);
+          await honest.openChannel(payee.address, delegateFromSeed(chain.seed.next()).address, { deposit: DEPOSIT });
+          const honestLoss = victim - (await chain.wealth(payee));
+          const spent = wealth - (await chain.wealth(thief));
+          return { honestLoss, bound: spent, attackerGain: -spent };
+        });
+      });
+      return () => outcome ?? unplayed();
+    },
+  },
+];
+
+async function sent(
+  wallet: LedgerWallet,
+  item: Parameters<LedgerWallet['prepareSettle']>[0][number],
+): ReturnType<LedgerWallet['prepareSettle']> {
+  const prepared = await wallet.prepareSettle([item], []);
+  await wallet.submit(prepared);
+  return prepared;
+}
+
+function unplayed(): never {
+  throw new TypeError('it was not played');
+}
