@@ -126,10 +126,7 @@ export class LinkTap {
         }
       });
     };
-    void link.closed.then(() => {
-      this.#closed = true;
-      this.#tell();
-    });
+    void link.closed.then(() => this.#end());
   }
 
   get peer(): NodeId {
@@ -250,8 +247,13 @@ export class LinkTap {
     }
   }
 
+  #end(): void {
+    this.#closed = true;
+    this.#tell();
+  }
+
   #tell(): void {
-    for (const watcher of [...this.#watchers]) watcher();
+    for (const watcher of this.#watchers) watcher();
   }
 }
 

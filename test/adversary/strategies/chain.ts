@@ -23,6 +23,8 @@ import type { Seed } from '../seed.ts';
 
 const SOL = 1_000_000_000n;
 const CHALLENGE_SECONDS = 600;
+/** A slot that was made or freed rests for a moment. */
+const REST_SECONDS = 10;
 const DEPOSIT = amount(1_000_000n);
 const TERMS = { minDeposit: amount(100_000n), opening: amount(OPENING) };
 /** A fraction of the challenge: the settlement engine looks so often by itself. */
@@ -80,6 +82,7 @@ export const chainStrategies: readonly Strategy[] = [
         outcome = await onChain(scene.world.seed, async (chain) => {
           const [payee, thief] = [await chain.wallet('payee'), await chain.wallet('thief')];
           await payee.openTill(4, TERMS);
+          await chain.server.warp(REST_SECONDS);
           const before = await chain.wealth(thief);
           const delegate = delegateFromSeed(chain.seed.next());
           const channel = await thief.openChannel(payee.address, delegate.address, { deposit: DEPOSIT });
@@ -139,6 +142,7 @@ export const chainStrategies: readonly Strategy[] = [
           const [payee, payer] = [await chain.wallet('own till'), await chain.wallet('own payer')];
           const before = (await chain.wealth(payee)) + (await chain.wealth(payer));
           await payee.openTill(4, { minDeposit: amount(1n), opening: amount(0n) });
+          await chain.server.warp(REST_SECONDS);
           const delegate = delegateFromSeed(chain.seed.next());
           const channel = await payer.openChannel(payee.address, delegate.address, { deposit: DEPOSIT });
           const signed = signReceipt({ channel: channel.id, amount: DEPOSIT, up: 1n, down: 1n }, delegate);
@@ -176,6 +180,7 @@ export const chainStrategies: readonly Strategy[] = [
             await chain.wallet('honest'),
           ];
           await payee.openTill(slots, TERMS);
+          await chain.server.warp(REST_SECONDS);
           const [wealth, victim] = [await chain.wealth(thief), await chain.wealth(payee)];
           const channels = [];
           for (let slot = 0; slot < slots; slot += 1) {
@@ -185,7 +190,7 @@ export const chainStrategies: readonly Strategy[] = [
           // The owner has them out one by one, and somebody who wants to pay gets in.
           for (const channel of channels) await payee.closeByPayee(channel);
           // A slot rests for a moment, so that no old receipt comes back to life.
-          await chain.server.warp(10);
+          await chain.server.warp(REST_SECONDS);
           await honest.openChannel(payee.address, delegateFromSeed(chain.seed.next()).address, { deposit: DEPOSIT });
           const honestLoss = victim - (await chain.wealth(payee));
           const spent = wealth - (await chain.wealth(thief));
