@@ -72,7 +72,7 @@ export class Rpc {
 
   /**
    * Puts a question that web3.js cannot put, or whose answer it cannot read. Numbers above 2^53 are rounded. Asked again as
-   * `ask` does; errors as there, LEDGER_REJECTED also when the answer has not that shape.
+   * `ask` does; errors as there. An answer of another shape is asked for again, as one that is no answer is.
    */
   async call<T>(method: string, params: readonly unknown[], shape: z.ZodType<T>): Promise<T> {
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
@@ -83,7 +83,7 @@ export class Rpc {
       const { error, result } = answer.data;
       if (error !== undefined) throw new SolanaJSONRPCError(error);
       const checked = shape.safeParse(result);
-      if (!checked.success) throw this.#rejected(new Error(`its answer to ${method} is not of a known form`));
+      if (!checked.success) throw new SyntaxError(`an answer to ${method} of no known form`);
       return checked.data;
     });
   }

@@ -13,6 +13,11 @@ function total(values: readonly string[]): bigint {
   return values.reduce((sum, value) => sum + BigInt(value), 0n);
 }
 
+/** What an owner signed for, base units. */
+export function paidBy(report: RoundReport, owner: string): bigint {
+  return total(report.peers.filter(({ payer }) => payer === owner).map(({ paid }) => paid));
+}
+
 /** Everything that must hold of any round, from its figures alone. */
 export function expectWholeBooks(report: RoundReport): void {
   expect(report.ok).toBe(true);

@@ -8,7 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { nodeId } from '../../core/ids.ts';
-import { pricePerMiB } from '../../core/units.ts';
+import { amount, pricePerMiB } from '../../core/units.ts';
 import { decodeTerms, encodeTerms, openAccountBook, openBookStore } from '../../ledger/accounting/index.ts';
 import type { AccountBook, BookStore, EarningAccount, SpendingAccount } from '../../ledger/accounting/index.ts';
 import { channelState, delegate, seed } from '../ledger/accounting/pair.ts';
@@ -68,7 +68,7 @@ export class Replay implements AsyncDisposable {
   readonly #root: string;
   readonly #payer: Side;
   readonly #payee: Side;
-  readonly #channel = channelState();
+  readonly #channel = channelState({ opening: amount(PRICE) });
   #spending!: SpendingAccount;
   #earning!: EarningAccount;
   #up: Message[] = [];

@@ -10,6 +10,9 @@ import type { MarketLayout } from './layout.ts';
 import type { MarketNetwork } from './network.ts';
 import { MarketProcess } from './process.ts';
 
+/** What its gateway may spend in an hour. */
+const PLAY_CREDITS = '5000';
+
 export interface ClusterOptions {
   /** Over which the nodes reach each other. */
   readonly network: MarketNetwork;
@@ -149,6 +152,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     String(layout.portOf('gateway') || gatewayPort),
     '--watch',
     layout.root,
+    // The credits of this market are free: a large site of one's own shall not end at the limits of real ones.
+    ...['--spend-limit-site', '--spend-limit-peer', '--spend-limit'].flatMap((option) => [option, PLAY_CREDITS]),
   ]);
   const gatewayUrl = gateway.gateway ?? '';
   await layout.rememberPort('gateway', portOfUrl(gatewayUrl));

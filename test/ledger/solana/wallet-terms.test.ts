@@ -125,6 +125,8 @@ test('what a payer without a credit account gets waits for it, for as long as it
   await payee.closeByPayee(channel);
   const { slotRent } = (await ledger.till(payee.address)) ?? { slotRent: 0n };
   expect(await ledger.claim(payer.address)).toEqual({ payer: payer.address, amount: 1_000n, lamports: slotRent });
+  // A slot that was freed rests for a moment.
+  await server.warp(10);
   await payee.closeTill();
   const stranger = await wallet();
   await stranger.payClaim(payer.address);

@@ -11,8 +11,8 @@ const peer = newIdentity().nodeId;
 
 describe('hello', () => {
   it('has the bytes of the golden vector', () => {
-    expect(toHex(encodeHello(undefined))).toBe('010001000000');
-    expect(toHex(encodeHello(Uint8Array.of(7, 8)))).toBe('0100010002000708');
+    expect(toHex(encodeHello(undefined))).toBe('020002000000');
+    expect(toHex(encodeHello(Uint8Array.of(7, 8)))).toBe('0200020002000708');
   });
 
   it('carries an offer or none', () => {
@@ -21,8 +21,8 @@ describe('hello', () => {
   });
 
   it('speaks with a later version that still knows this one, and refuses one that does not', () => {
-    expect(decodeHello(Uint8Array.of(1, 0, 9, 0, 0, 0, 42))).toBeUndefined();
-    expect(() => decodeHello(Uint8Array.of(2, 0, 9, 0, 0, 0))).toThrow(
+    expect(decodeHello(Uint8Array.of(2, 0, 9, 0, 0, 0, 42))).toBeUndefined();
+    expect(() => decodeHello(Uint8Array.of(3, 0, 9, 0, 0, 0))).toThrow(
       expect.objectContaining({ code: 'VERSION_UNSUPPORTED' }) as Error,
     );
   });
