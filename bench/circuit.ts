@@ -17,7 +17,7 @@ const ROWS: Rows = {
 /** What is aimed at. */
 const AIM_OF_TLS = 1 / 6;
 const AIM_OF_UNMETERED = 0.97;
-/** Settles what widens a window to its largest at the prices used: 8 x 15 MiB, and some more. */
+/** Enough for stream windows and compiled code to be warm. */
 const WARM_UP_MEGABYTES = 160;
 
 export function circuitCommand(program: Command): void {
@@ -44,6 +44,6 @@ function conclude({ rows, settled }: Report, { warmUp }: PathOptions): string[] 
     `metered / unmetered     ${ofUnmetered.toFixed(3)}   aim: at least ${AIM_OF_UNMETERED.toFixed(3)}`,
     '',
     `Before measuring, each row carried ${warmUp} MB twice. What the first of these cost on the metered rows was settled on`,
-    `the ledger (${settled.receipts} receipts in ${settled.transactions} transactions), so that the nodes have the windows of peers that know each other.`,
+    `the ledger (${settled.receipts} receipts in ${settled.transactions} transactions).`,
   ];
 }

@@ -49,7 +49,7 @@ export function pathBenchmark<Options extends PathOptions>(benchmark: PathBenchm
     .option('--runs <n>', 'turns of each row; the medians are reported', wholeNumber(1, 1000), defaults.runs)
     .option(
       '--warm-up <n>',
-      'megabytes carried and settled before measuring; windows grow with settled history, fully at 160',
+      'megabytes carried and settled before measuring',
       wholeNumber(1, 1_000_000),
       defaults.warmUp,
     )
