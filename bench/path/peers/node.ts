@@ -1,7 +1,6 @@
 /** A node of the rows `hops-N`: composed as every node is, selling a source and an echo where it is the host. */
 import { RelaymintError } from '../../../core/errors.ts';
-import { MAX_WINDOW } from '../../../core/limits.ts';
-import { MIB, U64_MAX, amount, lamports, parseCredits, pricePerMiB, type PricePerMiB } from '../../../core/units.ts';
+import { U64_MAX, amount, lamports, parseCredits, pricePerMiB, type PricePerMiB } from '../../../core/units.ts';
 import type { Circuit, CircuitStream } from '../../../node/circuit/index.ts';
 import { outboundSettings } from '../../../node/cli/outbound-options.ts';
 import { createLog } from '../../../node/cli/output.ts';
@@ -20,8 +19,6 @@ const AIRDROP = lamports(20_000_000_000n);
 const DEPOSIT = parseCredits('2000');
 /** A minute here carries what a home gateway does in a month. */
 const UNLIMITED = { perPeer: amount(U64_MAX), perSite: amount(U64_MAX), total: amount(U64_MAX) };
-/** More than all the channels of a path take. */
-const MAX_OPENING = parseCredits('100');
 const TILL_SLOTS = 8;
 /** How often a hop that is to leave looks whether its circuits have ended, milliseconds. */
 const LEAVE_POLL_MILLIS = 20;
@@ -41,7 +38,6 @@ export async function openNodePeer(config: NodePeer): Promise<Peer> {
 
 function settingsOf(config: NodePeer): NodeSettings {
   const initiates = config.part === 'initiator';
-  const windowPrice = initiates ? pricePerMiB(0n) : config.part === 'relay' ? relayWindowPrice(PRICE) : PRICE;
   return {
     role: initiates ? 'gateway' : config.part === 'host' ? 'host' : 'relay',
     label: config.label,
@@ -59,11 +55,7 @@ function settingsOf(config: NodePeer): NodeSettings {
     onionKey: 'node',
     outbound: outboundOver(config.way),
     relayPrice: config.part === 'relay' ? PRICE : undefined,
-    windowPrice,
-    // Neighbours that deal with each other for long have burned for the widest window.
-    opening: amount(BigInt(MAX_WINDOW / MIB) * windowPrice),
-    maxOpening: MAX_OPENING,
-    maxSetup: MAX_OPENING,
+    windowPrice: initiates ? pricePerMiB(0n) : config.part === 'relay' ? relayWindowPrice(PRICE) : PRICE,
     tillSlots: initiates ? undefined : TILL_SLOTS,
     ...(config.metered ? {} : { unmetered: true }),
     log: createLog('warn', config.label),

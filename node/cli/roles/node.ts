@@ -105,10 +105,6 @@ export interface NodeSettings {
   readonly relayPrice: PricePerMiB | undefined;
   /** One MiB at this price is what a stranger may owe: what circuits pay this node (see `relayWindowPrice`); 0 for a node that sells nothing. */
   readonly windowPrice: PricePerMiB;
-  /** What its till asks of who opens a channel, and so the widest window at first. Default: one MiB at `windowPrice`. */
-  readonly opening?: Amount;
-  /** The most that a circuit of ours pays for channels between its hops. Default MAX_SETUP. */
-  readonly maxSetup?: Amount;
   /** Slots of the till; undefined for a node that sells nothing. */
   readonly tillSlots: number | undefined;
   /** Up to how many the till grows by itself when it is nearly full; absent: never. */
@@ -185,8 +181,8 @@ const MAX_SETUP: Amount = amount(400_000n);
 const DEPOSIT_OPENINGS = 4n;
 
 /** What a till asks of who opens a channel: one MiB's worth is burned at the opening, for a stranger may owe as much. */
-function tillTerms({ windowPrice, opening = amount(windowPrice) }: NodeSettings): TillTerms {
-  return { opening, minDeposit: amount(opening * DEPOSIT_OPENINGS) };
+export function tillTerms(windowPrice: PricePerMiB): TillTerms {
+  return { opening: amount(windowPrice), minDeposit: amount(windowPrice * DEPOSIT_OPENINGS) };
 }
 
 /** Well below any challenge period, so that a payer's close request is answered in time. */
@@ -226,7 +222,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
   });
   const wallet = ledger.wallet(keys.walletKey);
   const { airdrop, tillSlots } = settings;
-  await fundNode({ reader: ledger, wallet, airdrop, tillSlots, tillTerms: tillTerms(settings), log });
+  await fundNode({ reader: ledger, wallet, airdrop, tillSlots, tillTerms: tillTerms(settings.windowPrice), log });
 
   const store = stack.use(await openBookStore(path.join(settings.dataDir, BOOKS_DIRECTORY), { clock, log }));
   const book = stack.use(openAccountBook({ store, reader: ledger, log }));
@@ -330,7 +326,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
       nodeId: identity.nodeId,
       onionKey: keys.onionKey,
       ...(settings.relayPrice === undefined ? {} : { relayPrice: settings.relayPrice }),
-      maxSetup: settings.maxSetup ?? MAX_SETUP,
+      maxSetup: MAX_SETUP,
       ...(settings.maxPrice === undefined ? {} : { maxOnwardPrice: settings.maxPrice }),
       extend: {
         offers,
