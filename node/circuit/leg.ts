@@ -25,8 +25,8 @@ export interface LegOwner {
   ended(leg: Leg, ending: Ending): void;
   /** The peer granted us more, or money allows more: there may be something to pass on. */
   roomier(leg: Leg): void;
-  /** The peer gave back this much of what it was granted. */
-  gaveBack(leg: Leg, bytes: number): void;
+  /** The peer gave back some of what it was granted. */
+  gaveBack(leg: Leg): void;
   /** A RELAY frame that was queued (not pulled) was written. */
   passed(leg: Leg, frameBytes: number): void;
 }

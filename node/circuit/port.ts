@@ -386,7 +386,7 @@ export class CircuitPort implements LegPort {
     if (bytes > leg.granted)
       throw violation(`a RETURN of ${bytes} bytes on circuit ${id}, where ${leg.granted} were granted`);
     this.#unpromise(leg, bytes);
-    if (!leg.closing) leg.owner?.gaveBack(leg, bytes);
+    if (!leg.closing) leg.owner?.gaveBack(leg);
     this.#retryGrants();
   }
 

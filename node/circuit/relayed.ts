@@ -73,6 +73,8 @@ export interface RelayHost {
 
 /** Downwards a frame grows by a layer at each hop: so much of a grant is passed on that the smallest frames fit. */
 const PASSED_PARTS = Math.floor(SMALLEST_FRAME_BYTES / LAYER_BYTES) - 1;
+/** A hop that may send less than this runs low. */
+const LOW_GRANT = QUIET_GRANT / 2;
 
 export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner {
   readonly #host: RelayHost;
@@ -147,6 +149,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
       const frame = this.#down.port.link.allocFrame(opened.length);
       frame.set(opened, FRAME_HEADER_BYTES);
       this.#down.push(frame, FrameType.RELAY);
+      if (this.#up.granted < LOW_GRANT) this.#passUp();
     } else if (this.#extending !== undefined) {
       throw violation('a cell while EXTEND is not answered');
     } else {
@@ -158,6 +161,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
     if (payload.length + LAYER_BYTES > MAX_FRAME_PAYLOAD) throw violation('a frame with more layers than allowed');
     this.#carried += FRAME_HEADER_BYTES + payload.length;
     this.#up.push(this.#sealing.intoFrame(payload, this.#up.port.link), FrameType.RELAY);
+    if (this.#down !== undefined && this.#down.granted < LOW_GRANT) this.#passDown();
   }
 
   /** A frame went on. */
@@ -200,8 +204,8 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
     const down = this.#down;
     if (down === undefined || !this.#extended) return;
     const spare = this.#up.spareCredit;
-    const wanted = spare - Math.ceil(spare / PASSED_PARTS) - down.granted;
-    if (wanted < LEAST_GRANT || !this.#mayCarry(wanted, down.granted)) return;
+    const wanted = this.#worthPassing(spare - Math.ceil(spare / PASSED_PARTS), down.granted);
+    if (wanted === 0) return;
     if (down.port.grant(down, wanted) < wanted) this.#up.port.awaitRoom(this.#up);
     this.#count();
   }
@@ -210,16 +214,22 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
   #passUp(): void {
     const down = this.#down;
     if (down === undefined || !this.#extended) return;
-    const wanted = down.spareCredit - this.#up.granted;
-    if (wanted < LEAST_GRANT || !this.#mayCarry(wanted, this.#up.granted)) return;
+    const wanted = this.#worthPassing(down.spareCredit, this.#up.granted);
+    if (wanted === 0) return;
     this.#up.port.grant(this.#up, wanted);
     this.#count();
   }
 
-  /** A little is always granted, so that every circuit gets on. */
-  #mayCarry(wanted: number, granted: number): boolean {
+  /**
+   * How much more to grant a hop that may send `granted`, when we may send `spare`. Little is not worth a frame, until the hop
+   * runs low: then all of it goes on, and a little is granted however much the node carries, so that every circuit gets on.
+   */
+  #worthPassing(spare: number, granted: number): number {
+    const wanted = spare - granted;
+    if (wanted < (granted < LOW_GRANT ? 1 : LEAST_GRANT)) return 0;
     this.#count();
-    return granted + wanted <= QUIET_GRANT || this.#host.carry(0);
+    if (this.#host.carry(0)) return wanted;
+    return Math.max(0, Math.min(wanted, QUIET_GRANT - granted));
   }
 
   #count(): void {
@@ -230,15 +240,16 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
   }
 
   /** Whoever sends little gives back what it was granted: so do we. */
-  gaveBack(leg: Leg, bytes: number): void {
+  gaveBack(leg: Leg): void {
     if (this.#over !== undefined) return;
     const other = leg === this.#up ? this.#down : this.#up;
     if (other === undefined || !this.#extended) {
       this.#mux?.rest();
       return;
     }
-    const grown = leg === this.#up ? bytes : bytes + Math.floor(bytes / PASSED_PARTS);
-    other.port.giveBack(other, Math.min(grown, Math.max(0, other.spareCredit - LEAST_GRANT)));
+    // No more is kept than what the sender still has: it would wait for what stays here.
+    const kept = leg === this.#up ? leg.granted : Math.ceil((leg.granted * PASSED_PARTS) / (PASSED_PARTS - 1));
+    other.port.giveBack(other, other.spareCredit - kept);
     this.#count();
   }
 

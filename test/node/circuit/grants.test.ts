@@ -6,7 +6,7 @@ import { pricePerMiB } from '../../../core/units.ts';
 import type { SignedOffer } from '../../../node/discovery/index.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../../../node/link/index.ts';
 import type { Link } from '../../../node/link/index.ts';
-import { PRICE, TestNet, eventually, hashOf, patternHash, readAll, u32 } from './net.ts';
+import { PRICE, TestNet, eventually, hashOf, patternHash, readAll, sendPattern, u32 } from './net.ts';
 import type { TestNode } from './net.ts';
 
 const NOTHING = Buffer.alloc(0);
@@ -36,6 +36,17 @@ function silence(link: Link, type: FrameType): void {
   link.sendFrame = (frame, frameType, circuit) => {
     if (frameType !== type) send(frame, frameType, circuit);
   };
+}
+
+/** Resolves when the node says something of this type on the link. */
+function saying(link: Link, type: FrameType): Promise<void> {
+  const send = link.send.bind(link);
+  return new Promise((resolve) => {
+    link.send = (said, circuit, payload) => {
+      send(said, circuit, payload);
+      if (said === type) resolve();
+    };
+  });
 }
 
 function paid(node: TestNode): bigint {
@@ -251,6 +262,25 @@ describe('a sender', () => {
     const busy = await client.endpoint.createCircuit(offers, { service: 'source' });
     const stream = await busy.openStream('source', u32(5_000_000));
     expect(await hashOf(stream)).toBe(patternHash(5_000_000));
+  });
+
+  it('goes on after it gave back a large grant, though frames were smaller at every hop', async () => {
+    const { client, relays, host, offers } = await net.path(3);
+    const circuit = await client.endpoint.createCircuit(offers, { service: 'echo' });
+    const upload = await circuit.openStream('sink', NOTHING);
+    await sendPattern(upload, 8 << 20);
+    expect((await readAll(upload)).toString()).toBe(patternHash(8 << 20));
+    const stream = await circuit.openStream('echo', NOTHING);
+    const exchange = async (count: number): Promise<void> => {
+      for (let sent = 0; sent < count; sent += 1) {
+        stream.write('a word');
+        await once(stream, 'data');
+      }
+    };
+    // Each of these frames leaves a layer's worth of its grant at each relay.
+    await exchange(700);
+    await saying(linkBetween(relays[2] as TestNode, host), FrameType.RETURN);
+    await exchange(100);
   });
 
   it('without a grant for its largest cell makes do with smaller ones', async () => {
