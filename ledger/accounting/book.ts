@@ -32,6 +32,7 @@ export function openAccountBook(options: BookOptions): AccountBook {
 
 class Book implements AccountBook {
   onLow: (channel: ChannelState, left: Amount) => void = () => {};
+  onOutgrown: (channel: ChannelState, paid: Amount) => void = () => {};
   readonly #store: BookStore;
   readonly #reader: Pick<LedgerReader, 'channel'>;
   readonly #log: Log;
@@ -76,6 +77,7 @@ class Book implements AccountBook {
       keep: (receipt) => this.#store.give(receipt),
       expose: (debt) => this.#store.setOwed(channel.id, debt),
       onLow: (low, left) => this.onLow(low, left),
+      onOutgrown: (outgrown, paid) => this.onOutgrown(outgrown, paid),
     });
     this.#spending.set(channel.id, account);
     return account;
@@ -88,15 +90,15 @@ class Book implements AccountBook {
     before?.close();
     const entry = this.#store.enter('payee', peer, channel);
     const { payer, settled } = entry.channel;
-    const windowNow = (paid: bigint): Amount =>
-      windowFor(entry.channel, { paid, arrears: this.#store.arrearsOf(payer), price });
+    const windowNow = (now: ChannelState, paid: bigint): Amount =>
+      windowFor(now, { paid, arrears: this.#store.arrearsOf(payer), price });
     const account = new Earning({
       peer,
       channel: entry.channel,
       held: entry.latest,
       before,
       owed: entry.owed,
-      window: windowNow(entry.latest?.amount ?? settled),
+      window: windowNow(entry.channel, entry.latest?.amount ?? settled),
       windowNow,
       nets,
       hold: (receipt, madeGood, earned, written) => this.#store.hold(receipt, madeGood, earned, written),

@@ -48,6 +48,8 @@ export interface SpendingAccount {
   readonly peer: NodeId;
   /** What we may owe at most, as the payee told us. */
   readonly window: Amount;
+  /** The payee says that we may owe more than it said before: believed as far as we would grant it ourselves. Never less. */
+  widen(stated: Amount): void;
   /**
    * Before a frame goes up. Signs and sends a receipt first when the debt would pass a quarter of the window.
    * When it throws, nothing was counted and the frame must not be sent. The `last` frame of a circuit may use what others
@@ -129,6 +131,8 @@ export interface EarningAccount {
   onOpen: () => void;
   /** Beyond repair: STORAGE_FAILED, DEPOSIT_EXHAUSTED (a receipt above the deposit), CHANNEL_CLOSING. Close the link. */
   onFault: (error: RelaymintError) => void;
+  /** The payer burned more: it may owe this much now. Tell it (`SpendingAccount.widen`). One listener. */
+  onWidened: (window: Amount) => void;
   counts(): AccountCounts;
   readonly closed: boolean;
   /**
@@ -192,6 +196,11 @@ export interface AccountBook extends AsyncDisposable {
   peers(): readonly PairCounts[];
   /** Payer: a channel's deposit runs low; top it up, then call `update`. Called once per crossing. */
   onLow: (channel: ChannelState, left: Amount) => void;
+  /**
+   * Payer: this channel has paid WIDEN_AFTER times what was burned for it. Burn more, call `update`, and let the payee look
+   * (`SpendingAccount.widen`). Called once until it is done, or until the next link.
+   */
+  onOutgrown: (channel: ChannelState, paid: Amount) => void;
   /** Closes all accounts, waits for all writes. The store stays open: its owner closes it. */
   close(): Promise<void>;
 }

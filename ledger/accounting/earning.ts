@@ -35,8 +35,8 @@ export interface EarningParts {
   readonly owed: bigint;
   /** What this payer may owe, its wallet's arrears taken off. */
   readonly window: Amount;
-  /** The same, once the wallet's arrears or what was `paid` changed. */
-  readonly windowNow: (paid: bigint) => Amount;
+  /** The same, once the channel, the wallet's arrears or what was `paid` changed. */
+  readonly windowNow: (channel: ChannelState, paid: bigint) => Amount;
   /** We are ready to net what it owes. */
   readonly nets: boolean;
   /** Puts a receipt on disk with sync, together with what it made good of the arrears and what names earned. */
@@ -61,6 +61,7 @@ export class Earning implements EarningAccount {
   onOpen: () => void = () => {};
   onRoom: () => void = () => {};
   onFault: (error: RelaymintError) => void = () => {};
+  onWidened: (window: Amount) => void = () => {};
   readonly #parts: EarningParts;
   readonly #verify: ReceiptVerifier;
   readonly #earnings: Earnings;
@@ -289,11 +290,25 @@ export class Earning implements EarningAccount {
   update(channel: ChannelState): void {
     this.#channel = channel;
     if (this.#closed) return;
+    this.#widen();
     this.#unpark();
     if (channel.closeAt !== undefined) {
       this.onFault(channelClosing(this.peer, channel));
     }
     this.#reopen();
+  }
+
+  /** The payer burned more than before: it may owe more. */
+  #widen(): void {
+    if (this.#resuming) return;
+    const window = this.#parts.windowNow(this.#channel, this.#open);
+    if (window <= this.#window) return;
+    this.#window = window;
+    // The wallet's arrears, which are taken off, hold it already.
+    this.#lost = 0n;
+    this.#measure();
+    this.onWidened(window);
+    this.onRoom();
   }
 
   /** Waits for a deposit that the ledger has not shown yet. */
@@ -423,7 +438,10 @@ export class Earning implements EarningAccount {
     });
     if (madeGood > 0n) {
       // Both ends reckon the same window from the same terms; a wallet that owes more than it burned gets no more than is left.
-      const [stated, left] = [windowAfter(this.terms, receipt.amount), this.#parts.windowNow(receipt.amount)];
+      const [stated, left] = [
+        windowAfter(this.terms, receipt.amount),
+        this.#parts.windowNow(this.#channel, receipt.amount),
+      ];
       this.#window = stated < left ? stated : left;
     }
   }

@@ -1,6 +1,7 @@
 /** The payer's side of one account. */
 import { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
+import { WIDEN_AFTER } from '../../core/limits.ts';
 import { amount } from '../../core/units.ts';
 import type { Amount, PricePerMiB } from '../../core/units.ts';
 import type { ChannelState } from '../contract.ts';
@@ -33,16 +34,18 @@ export interface SpendingParts {
   /** Keeps on disk what we may owe beyond our receipts from now on. */
   readonly expose: (debt: Amount) => void;
   readonly onLow: (channel: ChannelState, left: Amount) => void;
+  /** So much was paid by now that a wider window is worth its price. */
+  readonly onOutgrown: (channel: ChannelState, paid: Amount) => void;
 }
 
 export class Spending implements SpendingAccount {
   onRoom: () => void = () => {};
   readonly peer: NodeId;
-  readonly window: Amount;
+  #window: Amount;
   #channel: ChannelState;
   readonly #parts: SpendingParts;
   /** A part of the window, as a numerator: the debt at which a receipt is due. */
-  readonly #trigger: bigint;
+  #trigger: bigint;
   readonly #up: Tally;
   readonly #down: Tally;
   #signed: bigint;
@@ -57,6 +60,7 @@ export class Spending implements SpendingAccount {
   #headroom = -1;
   #closed = false;
   #lowTold = false;
+  #outgrownTold = false;
 
   /** @throws RelaymintError RECEIPT_INVALID when the receipt the payee holds is not ours. */
   constructor(parts: SpendingParts) {
@@ -80,8 +84,8 @@ export class Spending implements SpendingAccount {
     }
     const due = this.#numerator >> NUMERATOR_BITS;
     // A payee may state any window; it is believed as far as this node would grant it itself.
-    this.window = ownWindow(channel, windowAfter(terms, due), due);
-    this.#trigger = (this.window << NUMERATOR_BITS) / DEBT_PARTS;
+    this.#window = ownWindow(channel, windowAfter(terms, due), due);
+    this.#trigger = triggerOf(this.#window);
     if (due > this.#signed) this.#pay();
     else if (base === latest && latest.amount > terms.paid) parts.sink(latest);
     this.#measure();
@@ -90,6 +94,10 @@ export class Spending implements SpendingAccount {
 
   get channel(): ChannelState {
     return this.#channel;
+  }
+
+  get window(): Amount {
+    return this.#window;
   }
 
   get closed(): boolean {
@@ -145,6 +153,18 @@ export class Spending implements SpendingAccount {
     this.#measure();
   }
 
+  widen(stated: Amount): void {
+    if (this.#closed) return;
+    const window = ownWindow(this.#channel, stated, this.#signed);
+    if (window <= this.#window) return;
+    // On disk before it is used: after our death the payee may claim as much.
+    this.#parts.expose(window);
+    this.#window = window;
+    this.#trigger = triggerOf(window);
+    this.#measure();
+    this.onRoom();
+  }
+
   get unsigned(): bigint {
     return this.#closed ? 0n : this.#payable >> NUMERATOR_BITS;
   }
@@ -186,6 +206,7 @@ export class Spending implements SpendingAccount {
   /** The ledger shows the channel anew. */
   update(channel: ChannelState): void {
     if (channel.deposit > this.#channel.deposit) this.#lowTold = false;
+    if (channel.opening > this.#channel.opening) this.#outgrownTold = false;
     this.#channel = channel;
     this.#measure();
     this.onRoom();
@@ -273,6 +294,7 @@ export class Spending implements SpendingAccount {
     keep(receipt);
     sink(receipt);
     this.#watchDeposit();
+    this.#watchWindow();
     this.onRoom();
   }
 
@@ -310,6 +332,14 @@ export class Spending implements SpendingAccount {
     this.#parts.onLow(this.#channel, amount(left));
   }
 
+  /** A window that is narrower than what was burned is so for another reason: more would not widen it. */
+  #watchWindow(): void {
+    const { opening } = this.#channel;
+    if (this.#outgrownTold || this.#window < opening || this.#signed < opening * WIDEN_AFTER) return;
+    this.#outgrownTold = true;
+    this.#parts.onOutgrown(this.#channel, amount(this.#signed));
+  }
+
   #depositExhausted(): RelaymintError {
     return new RelaymintError(
       'DEPOSIT_EXHAUSTED',
@@ -335,6 +365,11 @@ function claimed(terms: Terms, base: Figures, exposed: bigint): Figures | undefi
   if (claim <= 0n || exposed <= 0n || terms.up < base.up || terms.down < base.down) return undefined;
   if (terms.up >= MAX_COUNTER || terms.down >= MAX_COUNTER) return undefined;
   return { amount: base.amount + (claim < exposed ? claim : exposed), up: terms.up, down: terms.down };
+}
+
+/** The debt, a numerator, at which a receipt is due. */
+function triggerOf(window: Amount): bigint {
+  return (window << NUMERATOR_BITS) / DEBT_PARTS;
 }
 
 function settledReceipt(channel: ChannelState): { amount: Amount; up: bigint; down: bigint } {

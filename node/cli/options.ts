@@ -154,6 +154,7 @@ export interface NodeOptions extends CommonOptions, LedgerOptions {
   readonly bootstrap: readonly PeerAddress[];
   readonly deposit: Amount;
   readonly maxPrice?: PricePerMiB;
+  readonly opening?: Amount;
   readonly maxOpening?: Amount;
   readonly spendLimit: Amount;
   readonly spendLimitPeer: Amount;
@@ -224,8 +225,14 @@ export function addNodeOptions(command: Command, role: string): Command {
     )
     .addOption(
       new Option(
+        '--opening <credits>',
+        'least that is burned for a new channel: a neighbour lets this node owe as much (default: what its till asks)',
+      ).argParser(credits),
+    )
+    .addOption(
+      new Option(
         '--max-opening <credits>',
-        'most that opening a channel may burn (default: one MiB at the highest price that is paid)',
+        'most that is burned for one channel, when it is opened and later (default: one MiB at the highest price that is paid)',
       ).argParser(credits),
     )
     .addOption(

@@ -25,6 +25,7 @@ export const FrameType = {
   NET: 11,
   GRANT: 12,
   RETURN: 13,
+  WIDEN: 14,
   CREATE: 16,
   CREATED: 17,
   RELAY: 18,

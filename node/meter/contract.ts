@@ -79,6 +79,12 @@ export interface ChannelProvider {
   ): Promise<{ readonly channel: ChannelState; readonly delegate: Signer }>;
   /** The deposit runs low. Resolves with what the ledger shows after the top-up. Absent: nothing is topped up. @throws RelaymintError BUDGET_EXHAUSTED, .. */
   topUp?(channel: ChannelState, left: Amount): Promise<ChannelState>;
+  /**
+   * So much was `paid` over the channel that twice the window is worth its price: burns as much again as was burned for it.
+   * Resolves with what the ledger shows then; undefined when nothing more is to be burned. Absent: windows stay as they are.
+   * @throws RelaymintError BUDGET_EXHAUSTED, INSUFFICIENT_FUNDS, ..
+   */
+  widen?(channel: ChannelState, paid: Amount): Promise<ChannelState | undefined>;
 }
 
 export interface MeteringOptions {

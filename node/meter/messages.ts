@@ -3,6 +3,7 @@
  *
  *   CHANNEL   till 32 | slot u16 | generation u32 | proof 64
  *   ACCOUNT   status u8 (0: accepted) | terms when accepted, text of at most 100 bytes otherwise
+ *   WIDEN     from the payer nothing: it burned or deposited more; from the payee window u64: so much it may owe from now on
  *
  * The proof is the channel delegate's Ed25519 signature over "relaymint:channel-proof:v1" | channel id | payer's node id | payee's
  * node id: nobody can run up debts on a channel that is another's.
@@ -13,6 +14,8 @@ import { RelaymintError } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import { KEY_BYTES, channelIdBytes, ledgerAddress, ledgerAddressBytes, nodeIdBytes } from '../../core/ids.ts';
 import type { ChannelId, LedgerAddress, NodeId } from '../../core/ids.ts';
+import { amount } from '../../core/units.ts';
+import type { Amount } from '../../core/units.ts';
 import { MAX_TERMS_BYTES, decodeTerms, encodeTerms } from '../../ledger/accounting/index.ts';
 import type { Terms } from '../../ledger/accounting/index.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
@@ -21,6 +24,7 @@ import { SIGNATURE_BYTES } from '../../ledger/receipt/index.ts';
 const PROOF_DOMAIN = utf8('relaymint:channel-proof:v1');
 const CHANNEL_BYTES: number = KEY_BYTES + 2 + 4 + SIGNATURE_BYTES;
 const MAX_TEXT_BYTES = 100;
+const WINDOW_BYTES = 8;
 /** DER in front of a raw Ed25519 public key (RFC 8410). */
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
 
@@ -95,6 +99,19 @@ export function decodeClaim(payload: Uint8Array): ChannelClaim {
 
 export function encodeAccepted(terms: Terms): Uint8Array {
   return new Writer(1 + MAX_TERMS_BYTES).u8(AccountStatus.ACCEPTED).bytes(encodeTerms(terms)).finish();
+}
+
+export function encodeWiden(window: Amount): Uint8Array {
+  return new Writer(WINDOW_BYTES).u64(window).finish();
+}
+
+/** undefined: the payer asks the payee to look. @throws RelaymintError INVALID_ENCODING. */
+export function decodeWiden(payload: Uint8Array): Amount | undefined {
+  if (payload.length === 0) return undefined;
+  const reader = new Reader(payload, 'WIDEN');
+  const window = amount(reader.u64());
+  reader.end();
+  return window;
 }
 
 /** `text` is plain ASCII of ours. */

@@ -10,7 +10,7 @@ import type {
   Terms,
   UpVerdict,
 } from '../../ledger/accounting/index.ts';
-import type { LedgerAddress } from '../../core/ids.ts';
+import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import type { Link } from '../link/contract.ts';
@@ -20,9 +20,11 @@ import {
   AccountStatus,
   decodeAccount,
   decodeClaim,
+  decodeWiden,
   encodeAccepted,
   encodeClaim,
   encodeRefused,
+  encodeWiden,
   proofMessage,
   provesChannel,
 } from './messages.ts';
@@ -35,6 +37,9 @@ interface AwaitingTerms {
   reject(error: RelaymintError): void;
 }
 
+const NOTHING = Buffer.alloc(0);
+/** Between two looks at a channel whose payer says that it burned more, milliseconds. */
+const LOOK_PAUSE_MILLIS = 1000;
 /** The largest frame of a circuit. */
 const LARGEST_FRAME: bigint = BigInt(FRAME_HEADER_BYTES + MAX_FRAME_PAYLOAD);
 
@@ -55,6 +60,9 @@ export class MeteredLink implements LinkMeter {
   #awaiting: AwaitingTerms | undefined;
   #claimUnderWay = false;
   #failedClaims = 0;
+  /** The payer's channel is looked up again, or was a moment ago; it asked for it once more since. */
+  #looking = false;
+  #lookWanted = false;
   /** Traffic since the idle timer last looked. */
   #active = false;
   /** The leader of our netting was given one more idle time to propose. */
@@ -80,6 +88,7 @@ export class MeteredLink implements LinkMeter {
     link.handle(FrameType.ACCOUNT, (_circuit, payload) => this.#onAccount(payload));
     link.handle(FrameType.RECEIPT, (_circuit, payload) => this.#onReceipt(payload));
     link.handle(FrameType.NET, (_circuit, payload) => this.#onNet(payload));
+    link.handle(FrameType.WIDEN, (_circuit, payload) => this.#onWiden(payload));
   }
 
   // --- the packet path: no allocation, no promise -----------------------------------------------------------------------------
@@ -276,6 +285,22 @@ export class MeteredLink implements LinkMeter {
     else this.#awaiting.resolve(terms);
   }
 
+  /** More was burned for this channel, or deposited: the payee is asked to look, if it is the one we pay from. */
+  burned(channel: ChannelId): void {
+    if (this.#spending?.channel.id !== channel || this.#spending.closed) return;
+    this.#link.send(FrameType.WIDEN, 0, NOTHING);
+  }
+
+  #onWiden(payload: Buffer): void {
+    const window = decodeWiden(payload);
+    if (window === undefined) {
+      this.#lookAgain();
+      return;
+    }
+    if (this.#spending === undefined) throw violation('a WIDEN that answers nothing');
+    this.#spending.widen(window);
+  }
+
   // --- being paid --------------------------------------------------------------------------------------------------------------
 
   #onClaim(payload: Buffer): void {
@@ -318,9 +343,39 @@ export class MeteredLink implements LinkMeter {
     account.onRoom = () => this.onRoom();
     this.#sponsor = this.#sponsors.of(channel.payer, account);
     account.onFault = (error) => this.#fail(error);
+    account.onWidened = (window) => this.#link.send(FrameType.WIDEN, 0, encodeWiden(window));
     this.#earning = account;
     this.#link.send(FrameType.ACCOUNT, 0, encodeAccepted(account.terms));
     this.#beginNetting();
+  }
+
+  /** The payer says that it burned or deposited more. One look at a time and link, and a pause after each. */
+  #lookAgain(): void {
+    if (this.#earning === undefined) throw violation('a WIDEN before its CHANNEL');
+    if (this.#looking) {
+      this.#lookWanted = true;
+      return;
+    }
+    this.#looking = true;
+    void this.#look(this.#earning).finally(() => {
+      setTimeout(() => {
+        this.#looking = false;
+        if (!this.#lookWanted || this.#closed) return;
+        this.#lookWanted = false;
+        this.#lookAgain();
+      }, LOOK_PAUSE_MILLIS).unref();
+    });
+  }
+
+  async #look({ channel: { id, till, slot } }: EarningAccount): Promise<void> {
+    const { book, reader } = this.#options;
+    if (!this.#lookups.take()) return;
+    try {
+      const channel = await reader.channel(till, slot);
+      if (channel?.id === id && !this.#closed) book.update(channel);
+    } catch {
+      // Of a ledger that cannot be read now the settlement learns the same, with its next look at the till.
+    }
   }
 
   #refuse(error: unknown): void {

@@ -2,6 +2,7 @@
 import { messageOf } from '../../core/errors.ts';
 import { MAX_CHANNEL_LOOKUPS_PER_SECOND } from '../../core/limits.ts';
 import { silentLog } from '../../core/ports.ts';
+import type { ChannelState } from '../../ledger/contract.ts';
 import type { Link } from '../link/contract.ts';
 import { TokenBucket } from '../link/rate.ts';
 import type { LinkMeter, Metering, MeteringOptions } from './contract.ts';
@@ -11,7 +12,7 @@ import { Sponsors } from './sponsor.ts';
 /** How long an account rests before it is paid, milliseconds. */
 const IDLE_MILLIS = 250;
 
-/** Takes over `book.onLow`. */
+/** Takes over `book.onLow` and `book.onOutgrown`. */
 export function createMetering(options: MeteringOptions): Metering {
   return new LedgerMetering(options);
 }
@@ -21,7 +22,8 @@ class LedgerMetering implements Metering {
   readonly #meters = new Set<MeteredLink>();
   readonly #sponsors = new Sponsors();
   readonly #lookups = new TokenBucket(MAX_CHANNEL_LOOKUPS_PER_SECOND, () => performance.now());
-  readonly #toppingUp = new Set<Promise<void>>();
+  /** Transactions for channels that we pay from. */
+  readonly #burning = new Set<Promise<void>>();
 
   constructor(options: MeteringOptions) {
     this.#options = options;
@@ -29,18 +31,31 @@ class LedgerMetering implements Metering {
     const log = options.log ?? silentLog;
     book.onLow = (channel, left) => {
       if (channels.topUp === undefined) return;
-      const work = channels
-        .topUp(channel, left)
-        .then((topped) => book.update(topped))
-        .catch((error: unknown) => {
-          log.warn(
-            { channel: channel.id, left: String(left), reason: messageOf(error) },
-            'A channel was not topped up.',
-          );
-        })
-        .finally(() => this.#toppingUp.delete(work));
-      this.#toppingUp.add(work);
+      this.#burn(channels.topUp(channel, left), (error) => {
+        const details = { channel: channel.id, left: String(left), reason: messageOf(error) };
+        log.warn(details, 'A channel was not topped up.');
+      });
     };
+    book.onOutgrown = (channel, paid) => {
+      if (channels.widen === undefined) return;
+      this.#burn(channels.widen(channel, paid), (error) => {
+        const details = { channel: channel.id, window: String(channel.opening), reason: messageOf(error) };
+        log.info(details, 'The window of a channel was not widened: receipts stay as frequent as they are.');
+      });
+    };
+  }
+
+  /** Waits for it, tells the book what the ledger shows then, and has the payee look. */
+  #burn(transaction: Promise<ChannelState | undefined>, failed: (error: unknown) => void): void {
+    const work = transaction
+      .then((channel) => {
+        if (channel === undefined) return;
+        this.#options.book.update(channel);
+        for (const meter of this.#meters) meter.burned(channel.id);
+      })
+      .catch(failed)
+      .finally(() => this.#burning.delete(work));
+    this.#burning.add(work);
   }
 
   attach(link: Link): LinkMeter {
@@ -64,7 +79,7 @@ class LedgerMetering implements Metering {
     this.flush();
     for (const meter of this.#meters) meter.close();
     this.#meters.clear();
-    await Promise.all(this.#toppingUp);
+    await Promise.all(this.#burning);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,7 @@
 /** A node of the rows `hops-N`: composed as every node is, selling a source and an echo where it is the host. */
 import { RelaymintError } from '../../../core/errors.ts';
-import { U64_MAX, amount, lamports, parseCredits, pricePerMiB, type PricePerMiB } from '../../../core/units.ts';
+import { MAX_WINDOW } from '../../../core/limits.ts';
+import { MIB, U64_MAX, amount, lamports, parseCredits, pricePerMiB, type PricePerMiB } from '../../../core/units.ts';
 import type { Circuit, CircuitStream } from '../../../node/circuit/index.ts';
 import { outboundSettings } from '../../../node/cli/outbound-options.ts';
 import { createLog } from '../../../node/cli/output.ts';
@@ -19,6 +20,8 @@ const AIRDROP = lamports(20_000_000_000n);
 const DEPOSIT = parseCredits('2000');
 /** A minute here carries what a home gateway does in a month. */
 const UNLIMITED = { perPeer: amount(U64_MAX), perSite: amount(U64_MAX), total: amount(U64_MAX) };
+/** Neighbours that dealt with each other for long have widened their windows as far as they go (docs/adr/0028). */
+const WIDEST = amount(BigInt(MAX_WINDOW / MIB) * relayWindowPrice(PRICE));
 const TILL_SLOTS = 8;
 /** How often a hop that is to leave looks whether its circuits have ended, milliseconds. */
 const LEAVE_POLL_MILLIS = 20;
@@ -50,6 +53,7 @@ function settingsOf(config: NodePeer): NodeSettings {
     seed: undefined,
     airdrop: AIRDROP,
     deposit: DEPOSIT,
+    opening: WIDEST,
     spendLimits: UNLIMITED,
     locations: initiates ? [] : LOCATIONS[config.way.transport],
     onionKey: 'node',

@@ -66,6 +66,7 @@ export function nodeSettings(run: Omit<RunNodeOptions, 'prepare' | 'open' | 'des
     airdrop: options.airdrop,
     deposit: options.deposit,
     ...(options.maxPrice === undefined ? {} : { maxPrice: options.maxPrice }),
+    ...(options.opening === undefined ? {} : { opening: options.opening }),
     ...(options.maxOpening === undefined ? {} : { maxOpening: options.maxOpening }),
     spendLimits: {
       perPeer: options.spendLimitPeer,

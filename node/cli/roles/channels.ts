@@ -24,7 +24,9 @@ export interface ChannelsOptions {
   readonly budget: Pick<Budget, 'reserve'>;
   /** What a new channel holds, and what a top-up adds. */
   readonly deposit: Amount;
-  /** The most that opening a channel may burn. */
+  /** The least that is burned for a new channel, where its till asks less: the window is as wide. */
+  readonly opening: Amount;
+  /** The most that is burned for a channel, at its opening and for wider windows. */
   readonly maxOpening: Amount;
   /** The channels that links use now. */
   readonly live: () => ReadonlySet<ChannelId>;
@@ -39,6 +41,8 @@ export interface ChannelsOptions {
 
 /** How long what a till asks, and what a transaction costs, is used again. */
 const COST_MILLIS = 30_000;
+/** A widened channel holds so many windows: twice the least that a window takes, so that it is not topped up at once. */
+const DEPOSIT_WINDOWS = 8n;
 /** Channels closed in one sweep, each for the fees of two transactions. */
 const CLOSED_AT_ONCE = 8;
 /** The wallet says so before anything is burned, or the ledger refused it: any other error leaves open what happened. */
@@ -104,6 +108,19 @@ export class Channels implements ChannelProvider {
     await this.#spend(channel.payee, deposit, () => wallet.topUp(channel, deposit));
     log.info({ channel: channel.id, amount: deposit.toString() }, 'topped up a channel');
     return (await reader.channel(channel.till, channel.slot)) ?? channel;
+  }
+
+  /** Doubles what was burned for a channel, within `maxOpening`, and deposits what a window as wide takes. */
+  async widen(channel: ChannelState, paid: Amount): Promise<ChannelState | undefined> {
+    const { wallet, reader, maxOpening, log } = this.#options;
+    const opening = least(2n * channel.opening, maxOpening);
+    const more = opening - channel.opening;
+    if (more <= 0n) return undefined;
+    const missing = opening * DEPOSIT_WINDOWS - (channel.deposit - paid);
+    const deposit = amount(missing > 0n ? missing : 0n);
+    await this.#spend(channel.payee, amount(deposit + more), () => wallet.topUp(channel, deposit, amount(more)));
+    log.info({ channel: channel.id, burned: more.toString() }, 'widened the window of a channel');
+    return reader.channel(channel.till, channel.slot);
   }
 
   /**
@@ -243,8 +260,10 @@ export class Channels implements ChannelProvider {
     return channel;
   }
 
-  #open({ owner, opening, minDeposit }: TillState): Promise<ChannelState> {
+  #open({ owner, opening: asked, minDeposit }: TillState): Promise<ChannelState> {
     const { wallet, delegate, deposit, maxOpening } = this.#options;
+    const own = least(this.#options.opening, maxOpening);
+    const opening = asked < own ? own : asked;
     if (opening > maxOpening) throw tooDear(owner, { what: 'burns', asked: opening, most: maxOpening });
     if (minDeposit > deposit) throw tooDear(owner, { what: 'deposits', asked: minDeposit, most: deposit });
     return this.#spend(owner, addAmounts(deposit, opening), () =>
@@ -270,6 +289,10 @@ export class Channels implements ChannelProvider {
     this.#unitsPerLamport ??= (await reader.bank()).unitsPerLamport;
     return amount(till.opening + (fees.fee.first + fees.bid.first) * this.#unitsPerLamport);
   }
+}
+
+function least(a: bigint, b: bigint): Amount {
+  return amount(a < b ? a : b);
 }
 
 function closing(): RelaymintError {

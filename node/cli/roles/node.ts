@@ -92,8 +92,10 @@ export interface NodeSettings {
   readonly deposit: Amount;
   /** Most that a circuit may cost each MiB, all its hops together, and most that a relay pays onward. The defaults when absent. */
   readonly maxPrice?: PricePerMiB;
-  /** Most that opening a channel may burn; one MiB at the dearest price that is paid when absent. */
+  /** Most that is burned for one channel; one MiB at the dearest price that is paid when absent. */
   readonly maxOpening?: Amount;
+  /** The least that is burned for a new channel: the window is as wide. Default: what the till asks. */
+  readonly opening?: Amount;
   /** The defaults when absent. */
   readonly spendLimits?: SpendLimits;
   /** A channel from which nothing was paid for this long is closed, milliseconds. Default 24 hours; null: never. */
@@ -287,6 +289,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
     store,
     budget,
     deposit: settings.deposit,
+    opening: settings.opening ?? amount(0n),
     maxOpening: settings.maxOpening ?? amount(settings.maxPrice ?? MAX_ONWARD_PRICE),
     live: () => liveChannels(book),
     update: (channel) => book.update(channel),

@@ -81,14 +81,15 @@ export class End {
 
   openEarning(before: Earning | undefined): void {
     const { channel, price } = this;
-    const windowNow = (paid: bigint): Amount => windowFor(channel, { paid, arrears: this.arrears, price });
+    const windowNow = (now: ChannelState, paid: bigint): Amount =>
+      windowFor(now, { paid, arrears: this.arrears, price });
     this.earning = new Earning({
       peer: nodeId(seed('payer node')),
       channel,
       held: this.accepted,
       before,
       owed: this.owed,
-      window: windowNow(this.accepted?.amount ?? 0n),
+      window: windowNow(channel, this.accepted?.amount ?? 0n),
       windowNow,
       nets: true,
       hold: (receipt, madeGood, _earned, written) => {
@@ -134,6 +135,7 @@ export class End {
         this.given = receipt;
       },
       onLow: () => {},
+      onOutgrown: () => {},
     });
     payee.window = this.spending.window;
   }

@@ -90,14 +90,15 @@ export class Pair {
     this.#up = [];
     this.#down = [];
     this.#held = [];
-    const windowNow = (paid: bigint): Amount => windowFor(channel, { paid, arrears: this.arrears, price: this.price });
+    const windowNow = (now: ChannelState, paid: bigint): Amount =>
+      windowFor(now, { paid, arrears: this.arrears, price: this.price });
     this.earning = new Earning({
       peer: nodeId(seed('payer node')),
       channel,
       held: this.#accepted,
       before: payee,
       owed: this.owed,
-      window: windowNow(this.#accepted?.amount ?? 0n),
+      window: windowNow(channel, this.#accepted?.amount ?? 0n),
       windowNow,
       nets: false,
       hold: (receipt, madeGood, earned, written) => {
@@ -140,6 +141,7 @@ export class Pair {
         this.given = receipt;
       },
       onLow: () => {},
+      onOutgrown: () => {},
     });
     this.window = this.spending.window;
   }

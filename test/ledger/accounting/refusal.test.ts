@@ -466,6 +466,7 @@ function openSpending(pair: Pair, parts: Pick<SpendingParts, 'terms' | 'before' 
     keep: () => {},
     expose: () => {},
     onLow: () => {},
+    onOutgrown: () => {},
     ...parts,
   });
 }

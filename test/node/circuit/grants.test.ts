@@ -6,8 +6,9 @@ import { pricePerMiB } from '../../../core/units.ts';
 import type { SignedOffer } from '../../../node/discovery/index.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../../../node/link/index.ts';
 import type { Link } from '../../../node/link/index.ts';
-import { PRICE, TestNet, eventually, hashOf, patternHash, readAll, sendPattern, u32 } from './net.ts';
-import type { TestNode } from './net.ts';
+import type { LinkMeter } from '../../../node/meter/index.ts';
+import { PRICE, TestNet, eventually, hashOf, patternHash, readAll, sendPattern, serveEcho, u32 } from './net.ts';
+import type { NodeSettings, TestNode } from './net.ts';
 
 const NOTHING = Buffer.alloc(0);
 const LARGE_FRAME = FRAME_HEADER_BYTES + 60 * 1024 + LAYER_BYTES;
@@ -243,6 +244,73 @@ describe('a reader that leaves', () => {
       relay.metering.flush();
       expect(paid(relay) - earned(relay)).toBeLessThanOrEqual(WINDOW);
     }
+  });
+});
+
+describe('a window', () => {
+  /** What meters a node attached, the newest last. */
+  function watching(): {
+    readonly meters: LinkMeter[];
+    readonly wrapMetering: NonNullable<NodeSettings['wrapMetering']>;
+  } {
+    const meters: LinkMeter[] = [];
+    return {
+      meters,
+      wrapMetering: (metering) => ({
+        ...metering,
+        attach: (link) => {
+          const meter = metering.attach(link);
+          meters.push(meter);
+          return meter;
+        },
+        flush: () => metering.flush(),
+        close: () => metering.close(),
+      }),
+    };
+  }
+
+  const whole = (numerator = 0n): bigint => numerator >> 20n;
+
+  it('is widened on a link in use, once much was paid: both ends reckon with it', async () => {
+    const [payers, payees] = [watching(), watching()];
+    const client = await net.node({ relayPrice: undefined, widens: true, ...payers });
+    const host = await net.node({ relayPrice: undefined, services: { source: PRICE }, ...payees });
+    serveEcho(host);
+    const dear = believing(host.offer, 16n * PRICE);
+    const circuit = await client.endpoint.createCircuit([dear], { service: 'source' });
+    const stream = await circuit.openStream('source', u32(20 << 20));
+    expect(await hashOf(stream)).toBe(patternHash(20 << 20));
+    circuit.destroy();
+    // It paid 320,000: more than 32 times what it burned first, and more than that twice.
+    expect(net.ledger.find(client.wallet, host.wallet)?.opening).toBe(4n * WINDOW);
+    await eventually(() => whole(payers.meters[0]?.mayOwe)).toBe(4n * WINDOW - 1n);
+    await eventually(() => whole(payees.meters[0]?.sponsor.room)).toBe(3n * WINDOW - 1n);
+    expect(earned(host)).toBe(paid(client));
+  });
+
+  it('is no wider for who says that it burned more, and looked at once a second however often it says so', async () => {
+    const payees = watching();
+    const { client, host, offers } = await net.path(0, payees);
+    const circuit = await client.endpoint.createCircuit(offers, { service: 'echo' });
+    const before = { room: payees.meters[0]?.sponsor.room, reads: net.ledger.reads };
+    const link = linkBetween(client, host);
+    for (let said = 0; said < 500; said += 1) link.send(FrameType.WIDEN, 0, NOTHING);
+    await circuit.rttMillis();
+    expect(net.ledger.reads).toBe(before.reads + 1);
+    expect(whole(payees.meters[0]?.sponsor.room)).toBeLessThanOrEqual(whole(before.room));
+  });
+
+  it('is no wider for a payee that says so than what its payer burned', async () => {
+    const payers = watching();
+    const client = await net.node({ relayPrice: undefined, ...payers });
+    const host = await net.node({ relayPrice: undefined, services: { echo: PRICE } });
+    serveEcho(host);
+    const circuit = await client.endpoint.createCircuit([host.offer], { service: 'echo' });
+    const wide = Buffer.alloc(8);
+    wide.writeBigUInt64LE(1_000_000n * WINDOW);
+    linkBetween(host, client).send(FrameType.WIDEN, 0, wide);
+    await circuit.rttMillis();
+    expect(whole(payers.meters[0]?.mayOwe)).toBeLessThanOrEqual(WINDOW);
   });
 });
 

@@ -52,6 +52,8 @@ export interface NodeSettings {
   readonly maxSetup?: bigint;
   /** What the node adds to a channel that runs low. */
   readonly topUp?: bigint;
+  /** Burns as much again for a channel once it paid much. Default false. */
+  readonly widens?: boolean;
   /** Default true. */
   readonly nets?: boolean;
 }
@@ -106,8 +108,9 @@ export class TestLedger {
     return channel;
   }
 
-  add(channel: ChannelState, value: bigint): ChannelState {
-    const topped = { ...channel, deposit: amount(channel.deposit + value) };
+  add(channel: ChannelState, value: bigint, burned = 0n): ChannelState {
+    const { deposit, opening } = channel;
+    const topped = { ...channel, deposit: amount(deposit + value), opening: amount(opening + burned) };
     this.channels.set(`${channel.till}/${channel.slot}`, topped);
     return topped;
   }
@@ -189,6 +192,9 @@ export class TestNet {
         ...(settings.topUp === undefined
           ? {}
           : { topUp: async (channel: ChannelState) => this.ledger.add(channel, settings.topUp ?? 0n) }),
+        ...(settings.widens === true
+          ? { widen: async (channel: ChannelState) => this.ledger.add(channel, 0n, channel.opening) }
+          : {}),
       };
       metering = createMetering({
         nodeId: identity.nodeId,

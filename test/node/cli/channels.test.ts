@@ -98,6 +98,7 @@ function channels(changes: Partial<ChannelsOptions> = {}): Channels {
     store,
     budget,
     deposit: DEPOSIT,
+    opening: amount(0n),
     maxOpening: amount(10n),
     live: () => live,
     update: (channel) => store.update(channel),
@@ -226,6 +227,26 @@ describe('what is spent on channels', () => {
     });
     expect(await onChain()).toEqual([]);
     expect(budget.view().spent).toBe(0n);
+  });
+
+  it('for a wider window is as much as was burned before, within the limit, with the deposit that it takes', async () => {
+    const ours = channels({ opening: amount(4n), maxOpening: amount(130n) });
+    const { channel } = await ours.channelTo(payee.address, PEER);
+    expect(channel).toMatchObject({ opening: 4n, deposit: DEPOSIT });
+    const wider = await ours.widen(channel, amount(980n));
+    // Eight windows stay in the deposit beyond what was paid.
+    expect(wider).toMatchObject({ opening: 8n, deposit: 1_044n });
+    expect(budget.view().spent).toBe(DEPOSIT + 4n + 4n + 44n);
+    if (wider === undefined) throw new Error('not widened');
+    const still = await channels({ maxOpening: amount(10n) }).widen(wider, amount(0n));
+    expect(still).toMatchObject({ opening: 10n, deposit: 1_044n });
+    if (still === undefined) throw new Error('not widened');
+    expect(await channels({ maxOpening: amount(10n) }).widen(still, amount(0n))).toBeUndefined();
+    budget = await budgetOf(1_060n);
+    await expect(channels({ budget, maxOpening: amount(20n) }).widen(still, amount(0n))).rejects.toMatchObject({
+      code: 'BUDGET_EXHAUSTED',
+    });
+    expect((await ledger.channel(channel.till, channel.slot))?.opening).toBe(10n);
   });
 
   it('for opening is told before: what is burned, and the fee at the price of credits', async () => {
