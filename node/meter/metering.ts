@@ -45,17 +45,19 @@ class LedgerMetering implements Metering {
     };
   }
 
-  /** Waits for it, tells the book what the ledger shows then, and has the payee look. */
   #burn(transaction: Promise<ChannelState | undefined>, failed: (error: unknown) => void): void {
-    const work = transaction
-      .then((channel) => {
-        if (channel === undefined) return;
-        this.#options.book.update(channel);
-        for (const meter of this.#meters) meter.burned(channel.id);
-      })
+    const work = this.#burned(transaction)
       .catch(failed)
       .finally(() => this.#burning.delete(work));
     this.#burning.add(work);
+  }
+
+  /** Waits for it, tells the book what the ledger shows then, and has the payee look. */
+  async #burned(transaction: Promise<ChannelState | undefined>): Promise<void> {
+    const channel = await transaction;
+    if (channel === undefined) return;
+    this.#options.book.update(channel);
+    for (const meter of this.#meters) meter.burned(channel.id);
   }
 
   attach(link: Link): LinkMeter {
