@@ -48,7 +48,7 @@ export const STREAM_GRANT: number = 320 * 1024;
 export const GRANT_RESERVE: number = 4608;
 /** The smallest RELAY frame: header, the smallest cell, one layer. */
 export const SMALLEST_FRAME_BYTES = 1048;
-/** Nothing less is granted onward: two of the smallest frames. */
+/** Nothing less is granted onward, and an idle circuit keeps so much: two of the smallest frames. */
 export const LEAST_GRANT: number = 2304;
 /** Payload of the circuit frames that need no grant: a reason with its text, or the longest CREATE. */
 export const MAX_UNGRANTED_PAYLOAD = 128;

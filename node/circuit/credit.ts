@@ -2,6 +2,7 @@
 import {
   CIRCUIT_UNREAD,
   CIRCUIT_WINDOW,
+  LEAST_GRANT,
   QUIET_GRANT,
   STREAM_WINDOW_INITIAL,
   STREAM_WINDOW_MAX,
@@ -9,7 +10,7 @@ import {
 import { RelaymintError } from '../../core/errors.ts';
 
 /**
- * What an end lets the other one send: little while the circuit is quiet, twice as much each time that much has come, up to
+ * What an end lets the other one send: hardly anything while the circuit is idle, little while it is quiet, twice as much each time that much has come, up to
  * CIRCUIT_WINDOW. Whole frames count. It comes back as frames arrive, as long as the readers here leave less than
  * CIRCUIT_UNREAD lying about: a stream that nobody reads does not stop its neighbours, and this end holds at most
  * CIRCUIT_UNREAD + CIRCUIT_WINDOW.
@@ -36,9 +37,9 @@ export class Intake {
     this.#taken = 0;
   }
 
-  /** The other end gave back what it did not use. */
-  rest(): void {
-    this.#target = QUIET_GRANT;
+  /** The other end gave back what it did not use; so much is left to it. */
+  rest(granted: number): void {
+    this.#target = Math.max(LEAST_GRANT, Math.min(granted, QUIET_GRANT));
     this.#taken = 0;
   }
 

@@ -1,18 +1,36 @@
 /** What an end of a circuit does with a grant that it does not use. */
-import { QUIET_GRANT } from '../../core/limits.ts';
+import { LEAST_GRANT, QUIET_GRANT } from '../../core/limits.ts';
 import type { Leg } from './leg.ts';
 import type { Mux } from './mux.ts';
 
-/**
- * Gives back what an end was granted and did not use since the last look. One that has something to send and waits for a
- * large grant takes what it has from now on.
- */
-export function returnUnused(leg: Leg, mux: Mux, sentBytes: number): void {
-  if (sentBytes > 0) return;
-  if (mux.wantsToSend) {
-    mux.makeDo();
-    leg.wake();
-  } else {
-    leg.port.giveBack(leg, leg.spareCredit - QUIET_GRANT);
+/** After so many looks in a row at which nothing was sent a circuit is idle, not merely quiet. */
+const IDLE_LOOKS = 8;
+
+export class Unused {
+  /** Frame bytes sent since the last look. */
+  #sent = 0;
+  #looks = 0;
+
+  sent(frameBytes: number): void {
+    this.#sent += frameBytes;
+  }
+
+  /**
+   * Once in a while: gives back what was granted and not used since the last look. One that has something to send and waits for a
+   * large grant takes what it has from now on. An idle circuit keeps hardly anything of what the peer pays for: there are many.
+   */
+  look(leg: Leg, mux: Mux | undefined): void {
+    this.#looks = this.#sent > 0 ? 0 : this.#looks + 1;
+    this.#sent = 0;
+    if (this.#looks === 0) return;
+    if (mux?.wantsToSend === true) {
+      this.#looks = 0;
+      mux.makeDo();
+      leg.wake();
+    } else {
+      const idle = this.#looks >= IDLE_LOOKS && !leg.pays;
+      leg.port.giveBack(leg, leg.spareCredit - (idle ? LEAST_GRANT : QUIET_GRANT));
+      mux?.gaveBack(idle);
+    }
   }
 }

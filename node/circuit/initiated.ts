@@ -17,7 +17,7 @@ import type { Created } from './messages.ts';
 import { Mux } from './mux.ts';
 import type { MuxOwner } from './mux.ts';
 import type { CircuitPort } from './port.ts';
-import { returnUnused } from './grants.ts';
+import { Unused } from './grants.ts';
 import { DestroyReason, ending, endingError, reasonWord } from './reason.ts';
 import type { Ending } from './reason.ts';
 import { isAnonymizing } from '../transport/preference.ts';
@@ -62,8 +62,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   #failure: RelaymintError | undefined;
   #settle: (error: RelaymintError | undefined) => void = () => {};
   #heard = true;
-  /** Frame bytes sent since the last look at what is not used. */
-  #sentUp = 0;
+  readonly #unused = new Unused();
   #watch: NodeJS.Timeout | undefined;
   #pingTimer: NodeJS.Timeout | undefined;
 
@@ -222,7 +221,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   }
 
   sent(frameBytes: number): void {
-    this.#sentUp += frameBytes;
+    this.#unused.sent(frameBytes);
     this.#mux.sent(frameBytes);
   }
 
@@ -240,8 +239,8 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
     this.#mux.grantDue();
   }
 
-  gaveBack(): void {
-    this.#mux.rest();
+  gaveBack(leg: Leg): void {
+    this.#mux.rest(leg.granted);
   }
 
   passed(): void {
@@ -251,8 +250,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   /** Once in a while: gives back what it does not use. */
   returnUnused(): void {
     if (this.#over || this.#sealing.length < this.hops.length) return;
-    returnUnused(this.#leg, this.#mux, this.#sentUp);
-    this.#sentUp = 0;
+    this.#unused.look(this.#leg, this.#mux);
   }
 
   wake(): void {

@@ -88,6 +88,7 @@ export class Mux implements StreamHost {
   #waking = false;
   /** The most that was granted us since we last gave something back, or had to make do. */
   #most = 0;
+  #idle = false;
   #closed: RelaymintError | undefined;
 
   constructor(owner: MuxOwner, price: PricePerMiB) {
@@ -180,7 +181,7 @@ export class Mux implements StreamHost {
         stream.listed = false;
         continue;
       }
-      const length = this.#dataLength(stream.out.bytes, limit - GRANT_RESERVE);
+      const length = this.#dataLength(stream.out.bytes, limit - this.#reserve(limit));
       if (length === 0) return 0;
       const size = cellSize(length);
       this.#ready.shift();
@@ -217,6 +218,17 @@ export class Mux implements StreamHost {
   /** No larger grant came: small cells will do. */
   makeDo(): void {
     this.#most = 0;
+  }
+
+  /** Gave back what it did not use. `idle`: but for two of the smallest frames, and one of them may be data. */
+  gaveBack(idle: boolean): void {
+    this.#most = 0;
+    this.#idle = idle;
+  }
+
+  #reserve(limit: number): number {
+    if (limit > 2 * GRANT_RESERVE) this.#idle = false;
+    return this.#idle ? Math.floor(limit / 2) : GRANT_RESERVE;
   }
 
   /** The pulled cell went out in a frame of that size. */
@@ -380,9 +392,9 @@ export class Mux implements StreamHost {
     if (due > 0) this.#owner.grant(due);
   }
 
-  /** The other end gave back what it did not use. */
-  rest(): void {
-    this.#intake.rest();
+  /** The other end gave back what it did not use, and may still send so much. */
+  rest(granted: number): void {
+    this.#intake.rest(granted);
   }
 
   #sendWindow(stream: number, bytes: number): void {

@@ -33,7 +33,7 @@ import { amount } from '../../core/units.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import { CELL_HEADER_BYTES, CellType, cellData, cellType, frameCell } from './cell.ts';
 import type { HopKeys } from './handshake.ts';
-import { returnUnused } from './grants.ts';
+import { Unused } from './grants.ts';
 import { OpeningLayer, SealingLayer, scratch } from './layer.ts';
 import type { FrameSource, Leg, LegHeir, LegOwner } from './leg.ts';
 import { decodeCreated, decodeExtend, encodeCreate, encodeCreated } from './messages.ts';
@@ -98,8 +98,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
   #own = 0;
   /** What `host.carry` knows of us, bytes. */
   #counted = 0;
-  /** Frame bytes sent down since the last look. */
-  #sentDown = 0;
+  readonly #unused = new Unused();
 
   constructor(host: RelayHost, up: Leg, keys: HopKeys) {
     this.#host = host;
@@ -244,7 +243,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
     if (this.#over !== undefined) return;
     const other = leg === this.#up ? this.#down : this.#up;
     if (other === undefined || !this.#extended) {
-      this.#mux?.rest();
+      this.#mux?.rest(leg.granted);
       return;
     }
     // No more is kept than what the sender still has: it would wait for what stays here.
@@ -265,9 +264,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
   returnUnused(): void {
     if (this.#over !== undefined || this.#extended || this.#extending !== undefined) return;
     // A circuit that ends here and that nobody used yet has no streams: it holds money all the same.
-    if (this.#mux === undefined) this.#up.port.giveBack(this.#up, this.#up.spareCredit - QUIET_GRANT);
-    else returnUnused(this.#up, this.#mux, this.#sentDown);
-    this.#sentDown = 0;
+    this.#unused.look(this.#up, this.#mux);
   }
 
   // --- our own cells, when the circuit ends here ----------------------------------------------------------------------------
@@ -278,7 +275,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
   }
 
   sent(frameBytes: number): void {
-    this.#sentDown += frameBytes;
+    this.#unused.sent(frameBytes);
     this.#mux?.sent(frameBytes);
   }
 

@@ -1,5 +1,6 @@
 /** What a peer can bill, take or leave behind: never more than it was granted, and never more than one window. */
 import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LAYER_BYTES, QUIET_GRANT, STRANGER_WINDOW } from '../../../core/limits.ts';
 import { pricePerMiB } from '../../../core/units.ts';
@@ -48,6 +49,32 @@ function saying(link: Link, type: FrameType): Promise<void> {
       if (said === type) resolve();
     };
   });
+}
+
+/** What meters a node attached, the newest last. */
+function watching(): {
+  readonly meters: LinkMeter[];
+  readonly wrapMetering: NonNullable<NodeSettings['wrapMetering']>;
+} {
+  const meters: LinkMeter[] = [];
+  return {
+    meters,
+    wrapMetering: (metering) => ({
+      ...metering,
+      attach: (link) => {
+        const meter = metering.attach(link);
+        meters.push(meter);
+        return meter;
+      },
+      flush: () => metering.flush(),
+      close: () => metering.close(),
+    }),
+  };
+}
+
+/** Whole base units of a numerator. */
+function whole(numerator = 0n): bigint {
+  return numerator >> 20n;
 }
 
 function paid(node: TestNode): bigint {
@@ -248,29 +275,6 @@ describe('a reader that leaves', () => {
 });
 
 describe('a window', () => {
-  /** What meters a node attached, the newest last. */
-  function watching(): {
-    readonly meters: LinkMeter[];
-    readonly wrapMetering: NonNullable<NodeSettings['wrapMetering']>;
-  } {
-    const meters: LinkMeter[] = [];
-    return {
-      meters,
-      wrapMetering: (metering) => ({
-        ...metering,
-        attach: (link) => {
-          const meter = metering.attach(link);
-          meters.push(meter);
-          return meter;
-        },
-        flush: () => metering.flush(),
-        close: () => metering.close(),
-      }),
-    };
-  }
-
-  const whole = (numerator = 0n): bigint => numerator >> 20n;
-
   it('is widened on a link in use, once much was paid: both ends reckon with it', async () => {
     const [payers, payees] = [watching(), watching()];
     const client = await net.node({ relayPrice: undefined, widens: true, ...payers });
@@ -349,6 +353,27 @@ describe('a sender', () => {
     await exchange(700);
     await saying(linkBetween(relays[2] as TestNode, host), FrameType.RETURN);
     await exchange(100);
+  });
+
+  it('keeps two small frames of an idle circuit, so that a window holds hundreds of them, and still pushes to it', async () => {
+    const payees = watching();
+    const client = await net.node({ relayPrice: undefined });
+    const relay = await net.node(payees);
+    const timing = { grantIdleMillis: 20 };
+    const host = await net.node({ relayPrice: undefined, services: { push: PRICE }, timing });
+    const pushed: Duplex[] = [];
+    host.endpoint.register('push', { price: PRICE }, (stream) => void pushed.push(stream));
+    const streams: Duplex[] = [];
+    for (let index = 0; index < 60; index += 1) {
+      const circuit = await client.endpoint.createCircuit([relay.offer, host.offer], { service: 'push' });
+      streams.push(await circuit.openStream('push', NOTHING));
+    }
+    // Of the three quarters of the window that may be granted, each holds 2,304 bytes at twice PRICE and a little.
+    const [meter] = payees.meters;
+    await eventually(() => whole(meter?.sponsor.room)).toBeGreaterThan((3n * WINDOW) / 4n - 60n * 5n);
+    const answers = streams.map(readAll);
+    for (const stream of pushed) stream.end(Buffer.alloc(40_000, 7));
+    for (const answer of await Promise.all(answers)) expect(answer.length).toBe(40_000);
   });
 
   it('without a grant for its largest cell makes do with smaller ones', async () => {
