@@ -19,13 +19,14 @@ export function createMetering(options: MeteringOptions): Metering {
 class LedgerMetering implements Metering {
   readonly #options: MeteringOptions;
   readonly #meters = new Set<MeteredLink>();
-  readonly #sponsors = new Sponsors();
+  readonly #sponsors: Sponsors;
   readonly #lookups = new TokenBucket(MAX_CHANNEL_LOOKUPS_PER_SECOND, () => performance.now());
   readonly #toppingUp = new Set<Promise<void>>();
 
   constructor(options: MeteringOptions) {
     this.#options = options;
     const { book, channels } = options;
+    this.#sponsors = new Sponsors(book);
     const log = options.log ?? silentLog;
     book.onLow = (channel, left) => {
       if (channels.topUp === undefined) return;
