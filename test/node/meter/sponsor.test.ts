@@ -3,15 +3,20 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RelaymintError } from '../../../core/errors.ts';
 import { channelId, ledgerAddress, nodeId } from '../../../core/ids.ts';
 import { ALLOWANCE_OF_BURNED, MAX_DEBTORS } from '../../../core/limits.ts';
 import { amount, pricePerMiB } from '../../../core/units.ts';
 import { NUMERATOR_BITS, openAccountBook, openBookStore } from '../../../ledger/accounting/index.ts';
 import type { AccountBook, BookStore } from '../../../ledger/accounting/index.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
+import { TokenBucket } from '../../../node/link/rate.ts';
+import type { ChannelProvider } from '../../../node/meter/index.ts';
+import { MeteredLink } from '../../../node/meter/metered.ts';
 import { Sponsors } from '../../../node/meter/sponsor.ts';
 import type { Sponsor } from '../../../node/meter/sponsor.ts';
 import { channelState, seed } from '../../ledger/accounting/pair.ts';
+import { TestNodes, offerOf } from '../link/nodes.ts';
 
 const BURNED = 40_000n;
 const COST = amount(45_000n);
@@ -152,5 +157,67 @@ describe('what may be burned for a payer', () => {
     await Promise.all(others.map((other) => book.advance(other, amount(1n))));
     expect(book.advancedTo(THIEF)).toBe(COST);
     expect(others.filter((other) => book.advancedTo(other) > 0n)).toHaveLength(MAX_DEBTORS - 1);
+  });
+});
+
+describe('a channel that several want at the same time', () => {
+  /** What is sought, and for how much; it ends before there is a channel. */
+  async function meterOf(known: boolean): Promise<{ meter: MeteredLink; nodes: TestNodes; sought: () => number }> {
+    const nodes = new TestNodes();
+    const { near, far, listener } = await nodes.pair({ transport: 'memory' });
+    listener.links.setOffer(offerOf(listener.identity));
+    await expect.poll(() => near.offer).toBeDefined();
+    let sought = 0;
+    const channels: ChannelProvider = {
+      known: () => known,
+      openingCost: async () => COST,
+      channelTo: async (_wallet, _peer, sponsor) => {
+        sought += 1;
+        await sponsor?.advance(COST);
+        throw new RelaymintError('INSUFFICIENT_FUNDS', 'It was allowed, and the wallet is empty.');
+      },
+    };
+    const reader = { channel: async () => undefined, tillAddress: (owner: ChannelState['till']) => owner };
+    const parts = { nodeId: far.peer, wallet: THIEF, book, channels, price: PRICE, reader };
+    const shared = { sponsors, lookups: new TokenBucket(1, () => 0) };
+    return { meter: new MeteredLink(near, parts, shared, 50), nodes, sought: () => sought };
+  }
+
+  const codes = async (...attempts: readonly Promise<void>[]): Promise<unknown[]> =>
+    (await Promise.allSettled(attempts)).map((result) => {
+      return result.status === 'rejected' ? Reflect.get(result.reason as object, 'code') : 'opened';
+    });
+
+  async function poorAndRich(): Promise<{ poor: Sponsor; rich: Sponsor }> {
+    const poor = sponsorOf(1);
+    await poor.advance(COST);
+    return { poor, rich: sponsorOf(2, { payer: ledgerAddress(seed('honest')) }) };
+  }
+
+  it('is not even sought for whoever may not have it opened', async () => {
+    const { poor, rich } = await poorAndRich();
+    const { meter, nodes, sought } = await meterOf(false);
+    const attempts = [poor, poor, poor].map((sponsor) => meter.openSpending(sponsor));
+    expect(await codes(...attempts)).toEqual(Array.from({ length: 3 }, () => 'ALLOWANCE_EXHAUSTED'));
+    expect(sought()).toBe(0);
+    expect(await codes(meter.openSpending(poor), meter.openSpending(rich))).toEqual([
+      'ALLOWANCE_EXHAUSTED',
+      'INSUFFICIENT_FUNDS',
+    ]);
+    expect(sought()).toBe(1);
+    await nodes.close();
+  });
+
+  it('is sought again for the others when it turns out that the first may not have it opened', async () => {
+    const { poor, rich } = await poorAndRich();
+    // Known by the books, and closed on chain by its payee.
+    const { meter, nodes, sought } = await meterOf(true);
+    expect(await codes(meter.openSpending(poor), meter.openSpending(rich), meter.openSpending(rich))).toEqual([
+      'ALLOWANCE_EXHAUSTED',
+      'INSUFFICIENT_FUNDS',
+      'INSUFFICIENT_FUNDS',
+    ]);
+    expect(sought()).toBe(2);
+    await nodes.close();
   });
 });
