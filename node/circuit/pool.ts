@@ -22,10 +22,10 @@ const DEFAULTS: Required<CircuitPoolSettings> = {
 };
 /** Failed attempts in a row before a caller is told; each takes another path where there is one. */
 const ATTEMPTS = 3;
-/** As many more where a relay only does not open a channel to its next hop for us. */
-const DETOURS = 8;
+/** As many where a relay only does not open a channel to its next hop for us: where few relays know each other yet, it takes some. */
+const DETOURS = 32;
 /** Paths drawn to find one without such a step. */
-const DRAWS = 16;
+const DRAWS = 256;
 const SETUP = reasonWord(DestroyReason.SETUP);
 /** How often ages and idle times are looked at, milliseconds. */
 const TICK_MILLIS = 1_000;
