@@ -53,7 +53,7 @@ export type ErrorCode =
   | 'WINDOW_EXHAUSTED'
   | 'PRICE_TOO_LOW'
   | 'GRANT_EXCEEDED'
-  | 'SETUP_UNPAID'
+  | 'ALLOWANCE_EXHAUSTED'
   /** More than we are willing to pay. */
   | 'PRICE_TOO_HIGH'
   /** A spending limit of ours is reached. */

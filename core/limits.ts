@@ -122,11 +122,16 @@ export const MAX_BUDGET_ENTRIES = 1024;
 /** Accounts kept in memory; older idle ones are on disk only. */
 export const MAX_ACCOUNTS = 10_000;
 /**
- * Wallets whose arrears a payee remembers, about 100 bytes each: more than its books hold channels, so that one with a channel
+ * Wallets whose arrears a payee remembers, and as many for which it burned something, about 100 bytes each: more than its books hold channels, so that one with a channel
  * always has a place. Of the others the one that was heard of longest ago gives way. That is no gain: what it took was covered by
  * what it burned for the channel that is over, and the next channel's window is what it burns for that.
  */
 export const MAX_DEBTORS = 16_384;
+/**
+ * A node burns for a payer's circuits this many times what that payer burned for its own channel: an opening of ours costs a fee more
+ * than the payer's did, and its circuits may need more than one. Nobody is paid what is burned, so to have it burned gains nothing.
+ */
+export const ALLOWANCE_OF_BURNED = 2n;
 /** A settlement bids at most this part of what it moves for its place in a full block: the rest is what it is settled for. */
 export const BID_PARTS = 10n;
 /** Lamports that a settlement bids at most when nothing in it is about to be lost: twenty times the base fee, for it can wait. */

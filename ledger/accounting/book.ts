@@ -1,7 +1,7 @@
 /** The accounts of one node: opens them, remembers them from one link to the next, and keeps them in the books. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf, RelaymintError } from '../../core/errors.ts';
-import type { ChannelId } from '../../core/ids.ts';
+import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { Log } from '../../core/ports.ts';
 import type { Amount } from '../../core/units.ts';
@@ -127,6 +127,18 @@ class Book implements AccountBook {
     }
     this.#earning.delete(channel.id);
     this.#store.forget(channel.id);
+  }
+
+  advancedTo(payer: LedgerAddress): bigint {
+    return this.#store.advancedTo(payer);
+  }
+
+  async advance(payer: LedgerAddress, units: Amount): Promise<void> {
+    await this.#store.advance(payer, units);
+  }
+
+  recoup(payer: LedgerAddress, units: Amount): void {
+    this.#store.recoup(payer, units);
   }
 
   peers(): readonly PairCounts[] {

@@ -11,7 +11,7 @@
  * - payee: call `receivedUp` and `receive` in the order in which frames arrive, before any queue;
  *   call `sentDown` for every frame in the order in which they are written.
  */
-import type { NodeId } from '../../core/ids.ts';
+import type { LedgerAddress, NodeId } from '../../core/ids.ts';
 import type { RelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import type { Amount, PricePerMiB } from '../../core/units.ts';
@@ -59,8 +59,6 @@ export interface SpendingAccount {
   sendUp(frameBytes: number, price: PricePerMiB, last?: boolean): void;
   /** After a frame came down. Signs and sends a receipt when the debt passes a quarter of the window. @throws RelaymintError DEPOSIT_EXHAUSTED, CLOSED. */
   receivedDown(frameBytes: number, price: PricePerMiB): void;
-  /** Right after the frame that states it went up: so much is due beside its bytes, and is signed for at once. @throws RelaymintError DEPOSIT_EXHAUSTED, CLOSED. */
-  charge(units: Amount): void;
   /** How much more we may come to owe: within the window and the deposit, and not owed already. A numerator: bytes x price. */
   readonly mayOwe: bigint;
   /** `mayOwe` rose: something was signed for, netted or deposited. One listener. */
@@ -96,8 +94,6 @@ export interface EarningAccount {
   readonly terms: Terms;
   /** Counts a frame that came up, whatever the verdict. */
   receivedUp(frameBytes: number, price: PricePerMiB): UpVerdict;
-  /** The frame that came up states that so much is due beside its bytes: hold it until `onOpen`, once a synced receipt covers it. */
-  charged(units: Amount): UpVerdict;
   /**
    * What may still be granted onward for this payer: its window, less the part that it may owe for what it sends up, less
    * what it owes. A numerator: bytes x price.
@@ -192,6 +188,12 @@ export interface AccountBook extends AsyncDisposable {
   update(channel: ChannelState): void;
   /** The ledger closed this channel for good: ends its account and drops its records, but for what its wallet left unpaid. */
   forget(channel: ChannelState): void;
+  /** What was burned on chain for circuits of this wallet, less what was taken off it; base units. Kept on disk, whatever its channels. */
+  advancedTo(payer: LedgerAddress): bigint;
+  /** Adds to it: counts at once, and resolves once it is on disk. @throws RelaymintError STORAGE_FULL, STORAGE_FAILED: it does not count. */
+  advance(payer: LedgerAddress, units: Amount): Promise<void>;
+  /** Takes off it what was not burned after all, or what we earned with this wallet's circuits. */
+  recoup(payer: LedgerAddress, units: Amount): void;
   /** Every channel this book knows, live or not, from memory and disk. */
   peers(): readonly PairCounts[];
   /** Payer: a channel's deposit runs low; top it up, then call `update`. Called once per crossing. */

@@ -77,10 +77,6 @@ export class Earning implements EarningAccount {
   #netted = 0n;
   /** Still owed, and left out of the payer's receipts until it has read our answer. */
   #withheld = 0n;
-  /** A charge that no synced receipt covers yet, base units. */
-  #charged = 0n;
-  /** What the first receipt after the charge pays. */
-  #chargePaidAt: bigint | undefined;
   #named = false;
   /** Booked as arrears since this link began: that much less is granted, but the payer is not cut for what its terms allow. */
   #lost = 0n;
@@ -117,7 +113,7 @@ export class Earning implements EarningAccount {
     this.#window = parts.window;
     // What names earned on the last link is owed to them if its payer pays for it now.
     this.#earnings = before?.takeEarnings() ?? new Earnings();
-    const last = before?.owed();
+    const last = before?.counts();
     this.terms = {
       window: parts.window,
       paid: amount(base.amount),
@@ -149,18 +145,6 @@ export class Earning implements EarningAccount {
       }
     }
     return this.#receivedUpChecked(frameBytes, price);
-  }
-
-  charged(units: Amount): UpVerdict {
-    if (this.#closed) return 'cut';
-    if (units === 0n) return 'forward';
-    if (this.#numerator + (units << NUMERATOR_BITS) >= (this.#channel.deposit + 1n) << NUMERATOR_BITS) return 'cut';
-    this.#up.charge(units);
-    this.#charged += units;
-    this.#chargePaidAt = undefined;
-    this.#measure();
-    this.#waiting = true;
-    return 'hold';
   }
 
   get covers(): bigint {
@@ -214,7 +198,6 @@ export class Earning implements EarningAccount {
     const covered = receipt.amount <= this.#channel.deposit;
     if (!covered && this.#resuming) throw depositExceeded(this.peer, receipt.amount, this.#channel);
     this.#acceptedUp = this.#payableUp;
-    if (this.#charged > 0n) this.#chargePaidAt ??= receipt.amount;
     if (covered) {
       this.#parked = undefined;
       this.#accept(receipt);
@@ -250,12 +233,6 @@ export class Earning implements EarningAccount {
     this.onRoom();
   }
 
-  /** As `counts`, without a charge that was not paid: nothing was done for it. */
-  owed(): AccountCounts {
-    const counts = this.counts();
-    return { ...counts, due: amount(counts.due - this.#chargeUnsigned) };
-  }
-
   counts(): AccountCounts {
     return {
       up: this.#up.bytes,
@@ -276,8 +253,7 @@ export class Earning implements EarningAccount {
     // Before the first frame what the last link left stays as it was: the payer may still make it good.
     if (this.#resuming) return;
     // Fractions of a base unit are nothing: an honest payer leaves one at the end of each link, and it is less than the link cost.
-    // Nothing was done for a charge that was not paid.
-    const unpaid = (this.#numerator >> NUMERATOR_BITS) - this.#accepted.amount - this.#chargeUnsigned;
+    const unpaid = (this.#numerator >> NUMERATOR_BITS) - this.#accepted.amount;
     this.#parts.leaveUnpaid(unpaid > 0n ? unpaid : 0n);
   }
 
@@ -314,10 +290,6 @@ export class Earning implements EarningAccount {
   /** Waits for a deposit that the ledger has not shown yet. */
   get wantsDeposit(): boolean {
     return !this.#closed && (this.#parked !== undefined || (this.#waiting && this.#nearsDeposit));
-  }
-
-  get #chargeUnsigned(): bigint {
-    return this.#chargePaidAt === undefined ? this.#charged : 0n;
   }
 
   get #numerator(): bigint {
@@ -364,9 +336,7 @@ export class Earning implements EarningAccount {
   /** All that was counted is within the window and the deposit. */
   get #covered(): boolean {
     const numerator = this.#numerator;
-    return (
-      this.#charged === 0n && numerator <= this.#limit && numerator < (this.#channel.deposit + 1n) << NUMERATOR_BITS
-    );
+    return numerator <= this.#limit && numerator < (this.#channel.deposit + 1n) << NUMERATOR_BITS;
   }
 
   /** The last window's worth of the deposit is left to frames that come up, so that what we send can always be paid. */
@@ -382,7 +352,7 @@ export class Earning implements EarningAccount {
     if (this.#closed || this.#resuming) return;
     const limit = this.#limit;
     const downLimit = this.#downLimit;
-    if (this.#charged > 0n || this.#down.full) {
+    if (this.#down.full) {
       this.#headroom = -1;
       return;
     }
@@ -468,10 +438,6 @@ export class Earning implements EarningAccount {
 
   #opened(paid: bigint): void {
     if (paid > this.#open) this.#open = paid;
-    if (this.#chargePaidAt !== undefined && paid >= this.#chargePaidAt) {
-      this.#charged = 0n;
-      this.#chargePaidAt = undefined;
-    }
     this.#reopen();
     if (!this.#closed) this.onRoom();
   }

@@ -130,15 +130,6 @@ export class Spending implements SpendingAccount {
     this.#receivedDownChecked(frameBytes, price);
   }
 
-  charge(units: Amount): void {
-    this.#ensureOpen();
-    if (this.#numerator + (units << NUMERATOR_BITS) > this.#depositNumerator - this.#reserve) {
-      throw this.#depositExhausted();
-    }
-    this.#up.charge(units);
-    this.flush();
-  }
-
   get mayOwe(): bigint {
     if (this.#closed) return 0n;
     const window = (this.window << NUMERATOR_BITS) - this.#payable;

@@ -2,7 +2,7 @@
 import { RelaymintError } from '../../core/errors.ts';
 import { ledgerAddress } from '../../core/ids.ts';
 import type { ChannelId, LedgerAddress, NodeId } from '../../core/ids.ts';
-import { MAX_ACCOUNTS, MAX_DEBTORS, MAX_EARNING_NAMES } from '../../core/limits.ts';
+import { MAX_ACCOUNTS, MAX_EARNING_NAMES } from '../../core/limits.ts';
 import { amount } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
 import { GroupedStore, inspect } from '../books/store.ts';
@@ -12,11 +12,12 @@ import type { Receipt, SignedReceipt } from '../receipt/index.ts';
 import { decodeSignedReceipt, isNewer, receiptAmount } from '../receipt/index.ts';
 import { decodeEntry, decodeWide, encodeEntry, encodeWide } from './entry.ts';
 import type { Entry } from './entry.ts';
+import { WalletFigures } from './wallets.ts';
 
 /** What a name earned since it was last settled: a numerator, bytes x price. */
 export type Shares = ReadonlyMap<string, bigint>;
 
-/** Keys on disk. A channel has two records, a wallet that left something unpaid one. */
+/** Keys on disk. A channel has two records, a wallet one for what it left unpaid and one for what was burned for it. */
 const KEY = {
   channel: 'channel/',
   /** We are the payee. */
@@ -24,6 +25,7 @@ const KEY = {
   /** We are the payer. */
   given: 'given/',
   arrears: 'arrears/',
+  advance: 'advance/',
   share: 'share/',
   settlement: 'settlement/',
 } as const;
@@ -85,8 +87,10 @@ export interface EntryUsers {
 export class BookStore implements AsyncDisposable {
   readonly #store: GroupedStore;
   readonly #entries = new Map<ChannelId, Entry>();
-  /** What wallets left unpaid, base units, in the order in which they were heard of. */
-  readonly #arrears = new Map<LedgerAddress, bigint>();
+  /** What wallets left unpaid, base units. */
+  readonly #arrears = new WalletFigures(KEY.arrears);
+  /** What was burned on chain for circuits of wallets, base units. */
+  readonly #advances = new WalletFigures(KEY.advance);
   readonly #shares = new Map<string, bigint>();
   readonly #settlements = new Map<string, Uint8Array>();
   /** Receipts whose channel's record was lost: they wait for the channel to be entered again. */
@@ -103,6 +107,8 @@ export class BookStore implements AsyncDisposable {
         this.#receipts.set(key, decodeSignedReceipt(value));
       } else if (key.startsWith(KEY.arrears)) {
         this.#arrears.set(ledgerAddress(name), decodeWide(value));
+      } else if (key.startsWith(KEY.advance)) {
+        this.#advances.set(ledgerAddress(name), decodeWide(value));
       } else if (key.startsWith(KEY.share)) this.#shares.set(name, decodeWide(value));
       else if (key.startsWith(KEY.settlement)) this.#settlements.set(name, Uint8Array.from(value));
     }
@@ -185,7 +191,31 @@ export class BookStore implements AsyncDisposable {
 
   /** What this wallet left unpaid in all its channels to us, base units; and what we paid onward for it in vain. */
   arrearsOf(wallet: LedgerAddress): bigint {
-    return this.#arrears.get(wallet) ?? 0n;
+    return this.#arrears.get(wallet);
+  }
+
+  /** What was burned on chain for circuits of this wallet, less what was taken off it; base units. */
+  advancedTo(wallet: LedgerAddress): bigint {
+    return this.#advances.get(wallet);
+  }
+
+  /**
+   * So much is about to be burned for circuits of this wallet. It counts at once; resolves once it is on disk, with sync.
+   * @throws RelaymintError STORAGE_FAILED, STORAGE_FULL: it does not count.
+   */
+  async advance(wallet: LedgerAddress, units: Amount): Promise<void> {
+    const changes = this.#advances.add(wallet, units, () => this.#withoutChannel());
+    try {
+      await this.#store.writeNow(changes);
+    } catch (error) {
+      this.recoup(wallet, units);
+      throw error;
+    }
+  }
+
+  /** So much of it was not burned after all, or was earned with this wallet's circuits. */
+  recoup(wallet: LedgerAddress, units: Amount): void {
+    this.#store.write([this.#advances.set(wallet, this.advancedTo(wallet) - units)], { sync: false });
   }
 
   /** Payer: the receipt that is being given. Survives the death of the process once written, without a sync of its own. */
@@ -212,7 +242,7 @@ export class BookStore implements AsyncDisposable {
     if (madeGood > 0n) {
       const { payer } = known.channel;
       changes.push(this.#entryChange({ ...known, latest: receipt, owed: amount(known.owed - madeGood) }));
-      changes.push(this.#arrearsChange(payer, this.arrearsOf(payer) - madeGood));
+      changes.push(this.#arrears.set(payer, this.arrearsOf(payer) - madeGood));
     }
     for (const [name, numerator] of earned) changes.push(this.#share(name, numerator));
     this.#store.write(changes, { sync: true, topic: receipt.channel }, written);
@@ -224,13 +254,13 @@ export class BookStore implements AsyncDisposable {
     if (known === undefined) return;
     const changes: Change[] = [];
     if (known.owed !== unpaid) changes.push(this.#entryChange({ ...known, owed: amount(unpaid) }));
-    if (unpaid > 0n) changes.push(this.#addArrears(known.channel.payer, unpaid));
+    if (unpaid > 0n) changes.push(...this.#addArrears(known.channel.payer, unpaid));
     if (changes.length > 0) this.#store.write(changes, { sync: true });
   }
 
   /** Payee: we had to pay this much onward for this wallet in vain; base units. */
   lose(wallet: LedgerAddress, lost: bigint): void {
-    this.#store.write([this.#addArrears(wallet, lost)], { sync: true });
+    this.#store.write(this.#addArrears(wallet, lost), { sync: true });
   }
 
   /**
@@ -322,29 +352,15 @@ export class BookStore implements AsyncDisposable {
     return [KEY.share + name, total > 0n ? encodeWide(total) : undefined];
   }
 
-  #addArrears(wallet: LedgerAddress, more: bigint): Change {
-    const total = this.arrearsOf(wallet) + more;
-    // Heard of just now: last in the order.
-    this.#arrears.delete(wallet);
-    if (this.#arrears.size >= MAX_DEBTORS) this.#forgetDebtor();
-    return this.#arrearsChange(wallet, total);
+  #addArrears(wallet: LedgerAddress, more: bigint): Change[] {
+    return this.#arrears.add(wallet, more, () => this.#withoutChannel());
   }
 
-  #arrearsChange(wallet: LedgerAddress, arrears: bigint): Change {
-    if (arrears > 0n) this.#arrears.set(wallet, arrears);
-    else this.#arrears.delete(wallet);
-    return [KEY.arrears + wallet, arrears > 0n ? encodeWide(arrears) : undefined];
-  }
-
-  /** Of those without a channel here, the one that was heard of longest ago (see MAX_DEBTORS). */
-  #forgetDebtor(): void {
+  /** Tells wallets that have no channel to us. */
+  #withoutChannel(): (wallet: LedgerAddress) => boolean {
     const present = new Set<LedgerAddress>();
     for (const { role, channel } of this.#entries.values()) if (role === 'payee') present.add(channel.payer);
-    for (const wallet of this.#arrears.keys()) {
-      if (present.has(wallet)) continue;
-      this.#store.write([this.#arrearsChange(wallet, 0n)], { sync: false });
-      return;
-    }
+    return (wallet) => !present.has(wallet);
   }
 
   #settlementChange(id: string, record: Uint8Array | undefined): Change {

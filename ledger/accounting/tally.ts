@@ -55,15 +55,15 @@ export class Tally {
 
   /** Begins a run at another price. */
   turn(price: PricePerMiB): void {
-    this.#begin({ bytes: this.bytes, numerator: this.numerator, price });
+    const next: Run = { bytes: this.bytes, numerator: this.numerator, price };
+    if (this.run > 0 && this.#remembers) {
+      this.#earlier.push(this.#start);
+      if (this.#earlier.length > MAX_PRICE_RUNS) this.#earlier.shift();
+    }
+    this.#start = next;
+    this.run = 0;
     this.price = price;
     this.rate = price <= MAX_FAST_PRICE ? Number(price) : Number.NaN;
-  }
-
-  /** Adds base units that no byte costs. At the byte where they were added, `at` tells the figure without them. */
-  charge(units: bigint): void {
-    const { bytes, numerator, price } = this;
-    this.#begin({ bytes, numerator: numerator + (units << NUMERATOR_BITS), price }, true);
   }
 
   add(frameBytes: number, price: PricePerMiB): void {
@@ -74,13 +74,12 @@ export class Tally {
   /** The numerator when `bytes` had been counted; undefined when that is not reached yet or too long ago. */
   at(bytes: bigint): bigint | undefined {
     if (bytes > this.bytes) return undefined;
-    // At the byte where a run begins the one before it tells the same, or what was due before a charge.
-    if (bytes > this.#start.bytes) return inRun(this.#start, bytes);
+    if (bytes >= this.#start.bytes) return inRun(this.#start, bytes);
     for (let i = this.#earlier.length - 1; i >= 0; i -= 1) {
       const run = this.#earlier[i];
-      if (run !== undefined && (bytes > run.bytes || (i === 0 && bytes === run.bytes))) return inRun(run, bytes);
+      if (run !== undefined && bytes >= run.bytes) return inRun(run, bytes);
     }
-    return bytes === this.#start.bytes ? inRun(this.#start, bytes) : undefined;
+    return undefined;
   }
 
   /** So many changes are remembered that the oldest is forgotten with the next one. */
@@ -97,15 +96,6 @@ export class Tally {
     }
     const keep = this.#earlier.findLastIndex((run) => run.bytes <= bytes);
     if (keep > 0) this.#earlier.splice(0, keep);
-  }
-
-  #begin(next: Run, always = false): void {
-    if ((this.run > 0 || always) && this.#remembers) {
-      this.#earlier.push(this.#start);
-      if (this.#earlier.length > MAX_PRICE_RUNS) this.#earlier.shift();
-    }
-    this.#start = next;
-    this.run = 0;
   }
 }
 

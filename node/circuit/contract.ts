@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
-import type { Amount, PricePerMiB } from '../../core/units.ts';
+import type { PricePerMiB } from '../../core/units.ts';
 import type { SignedOffer } from '../discovery/offer.ts';
 import type { LinkManager } from '../link/contract.ts';
 import type { Metering } from '../meter/contract.ts';
@@ -31,11 +31,6 @@ export interface ServiceOptions {
 export interface CreateCircuitOptions {
   /** The service that the last hop is paid for: its price in the last offer. */
   readonly service: string;
-  /**
-   * The most that is paid for channels which hops open onward for this circuit, base units in all. Default: nothing, and a
-   * path that needs it is refused with SETUP_UNPAID.
-   */
-  readonly maxSetup?: Amount;
   readonly signal?: AbortSignal;
 }
 
@@ -144,8 +139,6 @@ export interface CircuitEndpointOptions {
   readonly onionKey: OnionKey;
   /** Our offer for carrying circuits onward; undefined: we relay for nobody. */
   readonly relayPrice?: PricePerMiB;
-  /** The most that our own circuits pay for channels which hops open onward, base units a circuit. Default 0. */
-  readonly maxSetup?: Amount;
   /** Most that we pay onward for a MiB of somebody else's circuit (`onwardPriceAllowed`). Default MAX_ONWARD_PRICE. */
   readonly maxOnwardPrice?: PricePerMiB;
   /** Where circuits of others may lead (`extendTarget`); absent: wherever an EXTEND says. */

@@ -1,6 +1,6 @@
 /** The circuits of one node: accepts, builds, keeps and ends them. */
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
-import type { LedgerAddress, NodeId } from '../../core/ids.ts';
+import type { NodeId } from '../../core/ids.ts';
 import {
   CIRCUIT_BUILD_HIDDEN_MILLIS,
   CIRCUIT_BUILD_MILLIS,
@@ -10,17 +10,17 @@ import {
   MAX_CARRIED_BYTES,
   MAX_HOPS,
   MAX_JOINED_CIRCUITS,
-  MAX_OFFERS,
   QUIET_GRANT,
 } from '../../core/limits.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { Log } from '../../core/ports.ts';
-import { amount, pricePerMiB } from '../../core/units.ts';
-import type { Amount, PricePerMiB } from '../../core/units.ts';
+import { pricePerMiB } from '../../core/units.ts';
+import type { PricePerMiB } from '../../core/units.ts';
 import { priceOf } from '../discovery/offer.ts';
 import type { SignedOffer } from '../discovery/offer.ts';
 import { FrameType } from '../link/contract.ts';
 import type { Link } from '../link/contract.ts';
+import type { Sponsor } from '../meter/sponsor.ts';
 import type {
   Circuit,
   CircuitEndpoint,
@@ -51,7 +51,6 @@ import { CreateRate } from './create-rate.ts';
 import type { Traffic } from './scheduler.ts';
 import type { MuxStream } from './stream.ts';
 
-const SETUP = reasonWord(DestroyReason.SETUP);
 const QUIET_MILLIS = 10_000;
 const PING_MILLIS = 10_000;
 const UNPAID_MILLIS = 20_000;
@@ -87,8 +86,6 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   readonly #initiated = new Set<InitiatedCircuit>();
   readonly #joined = new Set<RelayedCircuit>();
   readonly #createRate = new CreateRate();
-  /** Wallets that took a set-up payment for a circuit that was not built. */
-  readonly #tookSetup = new Set<LedgerAddress>();
   readonly #destroyed = new Map<DestroyReason, number>();
   readonly #unsubscribe: () => void;
   readonly #watches: readonly NodeJS.Timeout[];
@@ -148,33 +145,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   }
 
   async createCircuit(path: readonly SignedOffer[], options: CreateCircuitOptions): Promise<Circuit> {
-    const most = options.maxSetup ?? this.#options.maxSetup ?? 0n;
-    const setups = path.map(() => 0n);
-    // Once without set-up payments, then with what each hop asks for in turn.
-    for (;;) {
-      try {
-        return await this.#build(planOf(path, options.service, setups), options);
-      } catch (error) {
-        for (const [hop, paid] of setups.entries()) if (paid > 0n) this.#paidInVain(path[hop]);
-        const asked = setupAsked(error, setups);
-        if (asked === undefined) throw error;
-        setups[asked.hop] = asked.cost;
-        const total = setups.reduce((sum, setup) => sum + setup, 0n);
-        const { wallet } = path[asked.hop] ?? {};
-        if (total > most || (wallet !== undefined && this.#tookSetup.has(wallet))) throw dearSetup(error, total, most);
-      }
-    }
-  }
-
-  /** Whoever was paid for set-up and led nowhere is not paid for it again: it may ask for ever. */
-  #paidInVain(offer: SignedOffer | undefined): void {
-    if (offer === undefined) return;
-    const [oldest] = this.#tookSetup;
-    if (this.#tookSetup.size >= MAX_OFFERS && oldest !== undefined) this.#tookSetup.delete(oldest);
-    this.#tookSetup.add(offer.wallet);
-  }
-
-  async #build(plan: readonly PlannedHop[], options: CreateCircuitOptions): Promise<Circuit> {
+    const plan = planOf(path, options.service);
     const [first] = plan;
     if (first === undefined) throw new TypeError('a circuit has at least one hop');
     options.signal?.throwIfAborted();
@@ -245,18 +216,18 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   async reach(
     node: NodeId,
     addresses: readonly string[],
-    { signal, setup }: { readonly signal: AbortSignal; readonly setup?: Amount },
+    { signal, sponsor }: { readonly signal: AbortSignal; readonly sponsor?: Sponsor },
   ): Promise<CircuitPort> {
     const link = await this.#options.links.connect(node, addresses, { signal });
     const port = this.#ports.get(link);
     if (port === undefined) throw new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
-    await port.meter.openSpending(setup);
+    await port.meter.openSpending(sponsor);
     return port;
   }
 
   async reachOnward(
     request: Extend,
-    options: { readonly signal: AbortSignal; readonly setup: Amount },
+    options: { readonly signal: AbortSignal; readonly sponsor: Sponsor },
   ): Promise<CircuitPort> {
     const { extend, links } = this.#options;
     const isLinked = (node: NodeId): boolean => links.get(node) !== undefined;
@@ -265,8 +236,10 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   }
 
   unreached(node: NodeId, error: unknown): Ending {
-    // That a channel costs something is told: the node was reached, and whoever asks may pay for it.
-    if (isRelaymintError(error, 'SETUP_UNPAID')) return ending(DestroyReason.SETUP, String(error.details['cost']));
+    // That is told: the node was reached, and whoever asks may come back once it paid for more.
+    if (isRelaymintError(error, 'ALLOWANCE_EXHAUSTED')) {
+      return ending(DestroyReason.SETUP, 'too little was burned here for another channel to be opened for it');
+    }
     return extendFailure(node, error, this.#log);
   }
 
@@ -376,10 +349,10 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
 }
 
 /**
- * What each hop is paid: its own offer and all that it pays onward; `setups[i]` is what hop i itself needs at once.
+ * What each hop is paid: its own offer and all that it pays onward.
  * @throws RelaymintError NO_ROUTE, LIMIT_EXCEEDED.
  */
-function planOf(path: readonly SignedOffer[], service: string, setups: readonly bigint[]): PlannedHop[] {
+function planOf(path: readonly SignedOffer[], service: string): PlannedHop[] {
   if (path.length < 1 || path.length > MAX_HOPS) {
     throw new RelaymintError('LIMIT_EXCEEDED', `A circuit has 1 to ${MAX_HOPS} hops, not ${path.length}.`, {
       remedy: 'Choose fewer relays.',
@@ -387,7 +360,6 @@ function planOf(path: readonly SignedOffer[], service: string, setups: readonly 
   }
   const plan: PlannedHop[] = [];
   let price = pricePerMiB(0n);
-  let setup = 0n;
   for (const [index, offer] of [...path.entries()].toReversed()) {
     const wanted = index === path.length - 1 ? service : RELAY_SERVICE;
     const own = priceOf(offer, wanted);
@@ -398,32 +370,7 @@ function planOf(path: readonly SignedOffer[], service: string, setups: readonly 
       });
     }
     price = addPrices(own, price, index);
-    setup += setups[index] ?? 0n;
-    plan.unshift({ offer, price, setup: amount(setup) });
+    plan.unshift({ offer, price });
   }
   return plan;
-}
-
-/** Which hop asks for a set-up payment; undefined: it is another failure, or a hop that was paid asks again. */
-function setupAsked(
-  error: unknown,
-  setups: readonly bigint[],
-): { readonly hop: number; readonly cost: bigint } | undefined {
-  if (!isRelaymintError(error)) return undefined;
-  const { reason, hop, text } = error.details;
-  if (reason !== SETUP || typeof hop !== 'number' || hop < 1) return undefined;
-  if (setups[hop - 1] !== 0n || typeof text !== 'string' || !/^[1-9]\d{0,18}$/.test(text)) return undefined;
-  return { hop: hop - 1, cost: BigInt(text) };
-}
-
-function dearSetup(cause: unknown, total: bigint, most: bigint): RelaymintError {
-  return new RelaymintError(
-    'SETUP_UNPAID',
-    `The hops ask ${total} base units for channels between them; at most ${most} are paid.`,
-    {
-      cause,
-      remedy: 'Choose hops that trade already, or allow more for set-up.',
-      details: isRelaymintError(cause) ? { ...cause.details, total: String(total) } : {},
-    },
-  );
 }

@@ -2,7 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
-import type { Amount, PricePerMiB } from '../../core/units.ts';
+import type { PricePerMiB } from '../../core/units.ts';
 import { FRAME_HEADER_BYTES } from '../link/contract.ts';
 import { LAYER_BYTES, MAX_HOPS, QUIET_GRANT } from '../../core/limits.ts';
 import type { SignedOffer } from '../discovery/offer.ts';
@@ -27,7 +27,6 @@ export interface PlannedHop {
   readonly offer: SignedOffer;
   readonly price: PricePerMiB;
   /** What it is paid at once, beside the bytes: what it and those behind it need to open channels onward. */
-  readonly setup: Amount;
 }
 
 export interface InitiatedTiming {
@@ -83,10 +82,10 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
     });
     this.#mux = new Mux(this, plan.at(-1)?.price ?? first.price);
     this.#initiation = new HopInitiation(first.offer.nodeId, first.offer.onionKey);
-    const { price, setup } = first;
+    const { price } = first;
     // Some more than there are: how far it is to the end is nobody's business.
     const hops = plan.length - 1 + randomInt(MAX_HOPS - plan.length + 1);
-    this.#leg = port.open({ price, setup, hops, grant: QUIET_GRANT }, this);
+    this.#leg = port.open({ price, hops, grant: QUIET_GRANT }, this);
     this.#leg.source = this;
   }
 
@@ -110,18 +109,18 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
 
   /** @throws RelaymintError CIRCUIT_REFUSED, CIRCUIT_DESTROYED, CIRCUIT_TAMPERED, TIMEOUT, ABORTED; `details.hop` is the index of the hop that was not reached. The circuit is destroyed then. */
   async build(plan: readonly PlannedHop[], signal: AbortSignal | undefined): Promise<void> {
-    for (const [index, { offer, price, setup }] of plan.entries()) {
+    for (const [index, { offer, price }] of plan.entries()) {
       const initiation = index === 0 ? this.#initiation : new HopInitiation(offer.nodeId, offer.onionKey);
       const { ephemeral } = initiation;
       const far = index > 0 && offer.addresses.some(isAnonymizing);
       const answer = this.#answer(index, far ? this.#timing.hiddenBuildMillis : this.#timing.buildMillis, signal);
       if (index === 0) {
         const { granted: grant, hops } = this.#leg;
-        this.#leg.pushPayload(encodeCreate({ price, setup, grant, hops, ephemeral }), FrameType.CREATE);
+        this.#leg.pushPayload(encodeCreate({ price, grant, hops, ephemeral }), FrameType.CREATE);
       } else {
         this.#mux.sendControl(
           CellType.EXTEND,
-          encodeExtend({ node: offer.nodeId, price, setup, ephemeral, addresses: offer.addresses }),
+          encodeExtend({ node: offer.nodeId, price, ephemeral, addresses: offer.addresses }),
         );
       }
       const created = await answer;

@@ -3,7 +3,7 @@
  * written.
  */
 import type { RelaymintError } from '../../core/errors.ts';
-import type { Amount, PricePerMiB } from '../../core/units.ts';
+import type { PricePerMiB } from '../../core/units.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import type { Link } from '../link/contract.ts';
 import type { Sponsor } from '../meter/sponsor.ts';
@@ -74,8 +74,6 @@ export interface LegTerms {
   readonly price: PricePerMiB;
   /** True when we created the circuit on this link: we pay. */
   readonly pays: boolean;
-  /** What the creator pays at once. */
-  readonly setup: Amount;
   /** How many hops may follow behind the receiver of CREATE. */
   readonly hops: number;
   /** For whom we pay; undefined: for ourselves, or the peer pays. */
@@ -89,7 +87,6 @@ export class Leg {
   readonly id: number;
   readonly price: PricePerMiB;
   readonly pays: boolean;
-  readonly setup: Amount;
   readonly hops: number;
   readonly sponsor: Sponsor | undefined;
   readonly sponsorPrice: bigint;
@@ -130,7 +127,6 @@ export class Leg {
     this.id = terms.id;
     this.price = terms.price;
     this.pays = terms.pays;
-    this.setup = terms.setup;
     this.hops = terms.hops;
     this.sponsor = terms.sponsor;
     this.sponsorPrice = terms.sponsorPrice ?? terms.price;

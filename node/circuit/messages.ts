@@ -1,9 +1,9 @@
 /**
  * The messages that build a circuit. Fixed layouts, little-endian:
  *
- *   CREATE    version u8 | price u64 | setup u64 | grant u32 | hops u8 | X 32
+ *   CREATE    version u8 | price u64 | grant u32 | hops u8 | X 32
  *   CREATED   Y 32 | auth 32                                  (also the data of an EXTENDED cell)
- *   EXTEND    node id 32 | price u64 | setup u64 | X 32 | address count u8 | addresses (length u16, text)
+ *   EXTEND    node id 32 | price u64 | X 32 | address count u8 | addresses (length u16, text)
  *   GRANT     for each circuit: id u32 | bytes u32              (RETURN likewise)
  */
 import { Reader, Writer } from '../../core/codec.ts';
@@ -11,21 +11,19 @@ import { RelaymintError } from '../../core/errors.ts';
 import { KEY_BYTES, nodeId, nodeIdBytes } from '../../core/ids.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { CIRCUIT_WINDOW, MAX_ADDRESSES, MAX_ADDRESS_BYTES, MAX_GRANTS_PER_FRAME, MAX_HOPS } from '../../core/limits.ts';
-import { amount, pricePerMiB } from '../../core/units.ts';
-import type { Amount, PricePerMiB } from '../../core/units.ts';
+import { pricePerMiB } from '../../core/units.ts';
+import type { PricePerMiB } from '../../core/units.ts';
 import { AUTH_BYTES } from './handshake.ts';
 
 export const CIRCUIT_VERSION = 2;
-const CREATE_BYTES: number = 1 + 8 + 8 + 4 + 1 + KEY_BYTES;
-const EXTEND_FIXED_BYTES: number = KEY_BYTES + 8 + 8 + KEY_BYTES + 1;
+const CREATE_BYTES: number = 1 + 8 + 4 + 1 + KEY_BYTES;
+const EXTEND_FIXED_BYTES: number = KEY_BYTES + 8 + KEY_BYTES + 1;
 const GRANT_BYTES = 8;
 
 export interface Create {
   readonly version: number;
   /** What whoever sends it will pay for the circuit's frames on this link. */
   readonly price: PricePerMiB;
-  /** What it pays at once, beside the bytes: for a channel that the receiver may have to open onward. */
-  readonly setup: Amount;
   /** Bytes of RELAY frames that the receiver may send down. */
   readonly grant: number;
   /** How many hops may follow, 0 .. MAX_HOPS - 1: each CREATE onward says one less. */
@@ -41,8 +39,6 @@ export interface Created {
 export interface Extend {
   readonly node: NodeId;
   readonly price: PricePerMiB;
-  /** Of what the CREATE paid, this much is for the next hop. */
-  readonly setup: Amount;
   readonly ephemeral: Uint8Array;
   readonly addresses: readonly string[];
 }
@@ -51,7 +47,6 @@ export function encodeCreate(value: Omit<Create, 'version'>): Uint8Array {
   return new Writer(CREATE_BYTES)
     .u8(CIRCUIT_VERSION)
     .u64(value.price)
-    .u64(value.setup)
     .u32(value.grant)
     .u8(value.hops)
     .bytes(value.ephemeral)
@@ -72,14 +67,13 @@ export function decodeCreate(payload: Uint8Array): Create {
     );
   }
   const price = readPrice(reader, 'CREATE');
-  const setup = amount(reader.u64());
   const grant = reader.u32();
   if (grant > CIRCUIT_WINDOW) throw malformed('CREATE', `it grants ${grant} bytes`);
   const hops = reader.u8();
   if (hops >= MAX_HOPS) throw malformed('CREATE', `${hops} hops are to follow`);
   const ephemeral = Uint8Array.from(reader.bytes(KEY_BYTES));
   reader.end();
-  return { version, price, setup, grant, hops, ephemeral };
+  return { version, price, grant, hops, ephemeral };
 }
 
 export function encodeCreated(value: Created): Uint8Array {
@@ -99,7 +93,6 @@ export function encodeExtend(value: Extend): Uint8Array {
   const writer = new Writer(EXTEND_FIXED_BYTES + MAX_ADDRESSES * (2 + MAX_ADDRESS_BYTES))
     .bytes(nodeIdBytes(value.node))
     .u64(value.price)
-    .u64(value.setup)
     .bytes(value.ephemeral)
     .u8(value.addresses.length);
   for (const address of value.addresses) writer.string16(address);
@@ -111,14 +104,13 @@ export function decodeExtend(data: Uint8Array): Extend {
   const reader = new Reader(data, 'EXTEND');
   const node = nodeId(reader.bytes(KEY_BYTES));
   const price = readPrice(reader, 'EXTEND');
-  const setup = amount(reader.u64());
   const ephemeral = Uint8Array.from(reader.bytes(KEY_BYTES));
   const count = reader.u8();
   if (count > MAX_ADDRESSES) throw malformed('EXTEND', `it names ${count} addresses`);
   const addresses: string[] = [];
   for (let index = 0; index < count; index += 1) addresses.push(reader.string16(MAX_ADDRESS_BYTES));
   reader.end();
-  return { node, price, setup, ephemeral, addresses };
+  return { node, price, ephemeral, addresses };
 }
 
 /** Calls `write` for as many frames as are needed. */

@@ -9,6 +9,7 @@ import type { SignedOffer } from '../discovery/offer.ts';
 import type { Circuit, CircuitPool, CircuitPoolOptions, CircuitPoolSettings } from './contract.ts';
 import { choosePath, secureRandom } from './path.ts';
 import { priceOfPath } from './price.ts';
+import { DestroyReason, reasonWord } from './reason.ts';
 
 const GIB = 2 ** 30;
 const DEFAULTS: Required<CircuitPoolSettings> = {
@@ -21,6 +22,11 @@ const DEFAULTS: Required<CircuitPoolSettings> = {
 };
 /** Failed attempts in a row before a caller is told; each takes another path where there is one. */
 const ATTEMPTS = 3;
+/** As many where a relay only does not open a channel to its next hop for us: where few relays know each other yet, it takes some. */
+const DETOURS = 32;
+/** Paths drawn to find one without such a step. */
+const DRAWS = 256;
+const SETUP = reasonWord(DestroyReason.SETUP);
 /** How often ages and idle times are looked at, milliseconds. */
 const TICK_MILLIS = 1_000;
 /** Wait after a failed rebuild, milliseconds; doubles up to the second figure. */
@@ -36,6 +42,12 @@ interface Pooled {
   retired: boolean;
 }
 
+interface ClosedStep {
+  readonly by: NodeId;
+  /** When it is tried again. */
+  readonly until: number;
+}
+
 export function createCircuitPool(options: CircuitPoolOptions): CircuitPool {
   return new Pool(options);
 }
@@ -49,6 +61,8 @@ class Pool implements CircuitPool {
   readonly #prices = new WeakMap<Circuit, PricePerMiB>();
   /** Nodes that failed, and until when they are avoided. */
   readonly #failed = new Map<NodeId, number>();
+  /** Steps to the next hop for which a relay opens no channel for us. */
+  readonly #closedSteps = new Map<string, ClosedStep>();
   readonly #stop = new AbortController();
   readonly #building = new Set<Promise<Circuit>>();
   readonly #tick: NodeJS.Timeout;
@@ -157,7 +171,8 @@ class Pool implements CircuitPool {
   }
 
   async #attempts(): Promise<Circuit> {
-    for (let attempt = 1; ; attempt += 1) {
+    let [failures, detours] = [0, 0];
+    for (;;) {
       this.#ensureOpen();
       const epoch = this.#epoch;
       const path = this.#path();
@@ -169,8 +184,9 @@ class Pool implements CircuitPool {
         if (epoch === this.#epoch && !this.#stop.signal.aborted) return this.#keep(circuit, path);
         circuit.destroy();
       } catch (error) {
-        this.#blame(path, error);
-        if (attempt >= ATTEMPTS || this.#stop.signal.aborted) throw error;
+        if (this.#blame(path, error) === 'step') detours += 1;
+        else failures += 1;
+        if (failures >= ATTEMPTS || detours >= DETOURS || this.#stop.signal.aborted) throw error;
       }
     }
   }
@@ -178,6 +194,17 @@ class Pool implements CircuitPool {
   #path(): SignedOffer[] {
     const now = this.#clock.now();
     for (const [node, until] of this.#failed) if (until <= now) this.#failed.delete(node);
+    for (const [step, { until }] of this.#closedSteps) if (until <= now) this.#closedSteps.delete(step);
+    let path = this.#draw();
+    for (let draw = 1; draw < DRAWS && this.#isClosed(path); draw += 1) path = this.#draw();
+    return path;
+  }
+
+  #isClosed(path: readonly SignedOffer[]): boolean {
+    return this.#closedSteps.size > 0 && path.some((_hop, index) => this.#closedSteps.has(stepOf(path, index)));
+  }
+
+  #draw(): SignedOffer[] {
     const { offers, service, target, nodeId, maxPrice, random } = this.#options;
     return choosePath({
       offers,
@@ -209,13 +236,25 @@ class Pool implements CircuitPool {
     this.#rebuild();
   }
 
-  /** Avoids the hop that failed; when nobody knows which one it was, all relays of the path. */
-  #blame(path: readonly SignedOffer[], error: unknown): void {
-    if (!isRelaymintError(error) || error.code === 'ABORTED' || error.code === 'CLOSED') return;
+  /**
+   * Avoids the hop that failed; when nobody knows which one it was, all relays of the path. A relay that opens no channel to its
+   * next hop for us is well, and goes on elsewhere: that step is avoided. Should it refuse two, it is avoided too.
+   */
+  #blame(path: readonly SignedOffer[], error: unknown): 'step' | 'node' {
+    if (!isRelaymintError(error) || error.code === 'ABORTED' || error.code === 'CLOSED') return 'node';
     const until = this.#clock.now() + this.#settings.avoidMillis;
-    const { hop } = error.details;
+    const { hop, reason } = error.details;
+    const relay = reason === SETUP && typeof hop === 'number' ? path[hop - 1]?.nodeId : undefined;
+    if (relay !== undefined) {
+      const step = stepOf(path, Number(hop));
+      for (const [other, { by }] of this.#closedSteps)
+        if (by === relay && other !== step) this.#failed.set(relay, until);
+      this.#closedSteps.set(step, { by: relay, until });
+      return 'step';
+    }
     const blamed = typeof hop === 'number' ? path.slice(hop, hop + 1) : path.slice(0, -1);
     for (const { nodeId } of blamed) this.#failed.set(nodeId, until);
+    return 'node';
   }
 
   /** A slot is free and the last failure is long enough ago. */
@@ -263,6 +302,11 @@ class Pool implements CircuitPool {
   #ensureOpen(): void {
     if (this.#stop.signal.aborted) throw closedError();
   }
+}
+
+/** From the hop before to `hop`. */
+function stepOf(path: readonly SignedOffer[], hop: number): string {
+  return `${path[hop - 1]?.nodeId} ${path[hop]?.nodeId}`;
 }
 
 function closedError(): RelaymintError {

@@ -46,7 +46,7 @@ export interface PortHost {
 }
 
 /** A new circuit on a link, as its creator wants it. */
-export type LegPlan = Pick<LegTerms, 'price' | 'setup' | 'hops' | 'sponsor' | 'sponsorPrice'> & {
+export type LegPlan = Pick<LegTerms, 'price' | 'hops' | 'sponsor' | 'sponsorPrice'> & {
   /** The first grant, bytes: less when money allows no more. */
   readonly grant: number;
 };
@@ -127,7 +127,7 @@ export class CircuitPort implements LegPort {
   }
 
   /** What may be granted now on a leg of that price, paid for `sponsor`: bytes. */
-  room({ price, sponsor, sponsorPrice = price }: Omit<LegPlan, 'grant' | 'hops' | 'setup'>, wanted: number): number {
+  room({ price, sponsor, sponsorPrice = price }: Omit<LegPlan, 'grant' | 'hops'>, wanted: number): number {
     if (price === 0n) return wanted;
     const link = this.meter.mayOwe - this.#promised;
     const here = link / price;
@@ -236,8 +236,7 @@ export class CircuitPort implements LegPort {
       this.#dispatch(leg, type, payload);
       return;
     }
-    let verdict = this.meter.receivedUp(length, leg.price);
-    if (type === FrameType.CREATE && leg.setup > 0n && verdict !== 'cut') verdict = this.meter.charged(leg.setup);
+    const verdict = this.meter.receivedUp(length, leg.price);
     if (verdict === 'cut') this.#cut();
     if (verdict === 'hold' || this.#held.length > 0) {
       if (this.#held.length === 0) this.#heldSince = performance.now();
@@ -258,9 +257,9 @@ export class CircuitPort implements LegPort {
         `The peer does not acknowledge ${MAX_CIRCUITS_PER_LINK} closed circuits.`,
       );
     }
-    const { price, setup, hops, grant } = decodeCreate(payload);
+    const { price, hops, grant } = decodeCreate(payload);
     this.#newestPeerId = circuitId;
-    const leg = new Leg(this, { id: circuitId, price, setup, hops, pays: false });
+    const leg = new Leg(this, { id: circuitId, price, hops, pays: false });
     leg.credit = grant;
     this.#legs.set(circuitId, leg);
     this.#peersLegs += 1;

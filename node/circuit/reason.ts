@@ -33,7 +33,7 @@ const REMEDIES: readonly string[] = [
   'Build another circuit: a hop no longer answers.',
   'Build another circuit: a connection between two hops was lost.',
   'Build another circuit: a hop is stopping.',
-  'Pay what the hop asks for a channel to the next one, or choose another path.',
+  'Choose another path: the hop opens no further channel for this payer yet.',
 ];
 
 /** Why a circuit ended, as DESTROY carries it. */

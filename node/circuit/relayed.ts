@@ -28,8 +28,7 @@ import {
   QUIET_GRANT,
   SMALLEST_FRAME_BYTES,
 } from '../../core/limits.ts';
-import type { Amount, PricePerMiB } from '../../core/units.ts';
-import { amount } from '../../core/units.ts';
+import type { PricePerMiB } from '../../core/units.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import { CELL_HEADER_BYTES, CellType, cellData, cellType, frameCell } from './cell.ts';
 import type { HopKeys } from './handshake.ts';
@@ -45,6 +44,7 @@ import { onwardPriceAllowed } from './price.ts';
 import { DestroyReason, ending, endingError } from './reason.ts';
 import type { Ending } from './reason.ts';
 import type { MuxStream } from './stream.ts';
+import type { Sponsor } from '../meter/sponsor.ts';
 import { isAnonymizing } from '../transport/preference.ts';
 
 /** What a relayed circuit asks of the node. */
@@ -57,10 +57,13 @@ export interface RelayHost {
   readonly buildMillis: number;
   readonly hiddenBuildMillis: number;
   /**
-   * A link to the next hop on which we can pay; on chain, no more is spent for it than `setup`.
+   * A link to the next hop on which we can pay; on chain, no more is burned for it than `sponsor` allows.
    * @throws RelaymintError: what it was is for `unreached` alone.
    */
-  reachOnward(request: Extend, options: { readonly signal: AbortSignal; readonly setup: Amount }): Promise<CircuitPort>;
+  reachOnward(
+    request: Extend,
+    options: { readonly signal: AbortSignal; readonly sponsor: Sponsor },
+  ): Promise<CircuitPort>;
   /** What the outside is told of a next hop that could not be reached or paid; our log has the cause. */
   unreached(node: NodeId, error: unknown): Ending;
   /** May so much more be granted on circuits of others? Counted until it is given back with a negative number. */
@@ -99,6 +102,8 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
   /** What `host.carry` knows of us, bytes. */
   #counted = 0;
   readonly #unused = new Unused();
+  /** Frame bytes that went on, both ways, since the sponsor was last told. */
+  #passed = 0;
 
   constructor(host: RelayHost, up: Leg, keys: HopKeys) {
     this.#host = host;
@@ -121,6 +126,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
   watch(maxIdleTurns: number): void {
     this.#idleTurns = this.#active ? 0 : this.#idleTurns + 1;
     this.#active = false;
+    this.#tellKept();
     if (this.#idleTurns >= maxIdleTurns) this.end(ending(DestroyReason.FINISHED, 'it carried nothing for a long time'));
   }
 
@@ -165,14 +171,25 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
 
   /** A frame went on. */
   passed(leg: Leg, frameBytes: number): void {
-    if (leg !== this.#up) return;
+    if (leg !== this.#up) {
+      this.#passed += frameBytes;
+      return;
+    }
     if (this.#own > 0) {
       this.#own -= frameBytes;
       return;
     }
     const came = frameBytes - LAYER_BYTES;
     this.#carried -= came;
+    this.#passed += came;
     this.#down?.settle(came);
+  }
+
+  /** What was kept of what passed makes good what was spent on chain for that payer. */
+  #tellKept(): void {
+    const { port, price } = this.#up;
+    if (this.#down !== undefined) port.sponsor.keep(BigInt(this.#passed) * (price - this.#down.price));
+    this.#passed = 0;
   }
 
   #take(cell: Buffer, frameBytes: number): void {
@@ -312,10 +329,6 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
       this.end(ending(DestroyReason.PRICE, `${request.price} per MiB is more than is paid onward here`));
       return;
     }
-    if (request.setup > this.#up.setup) {
-      this.end(ending(DestroyReason.PRICE, `of ${this.#up.setup} for set-up, ${request.setup} cannot be passed on`));
-      return;
-    }
     if (this.#up.hops === 0) {
       this.end(ending(DestroyReason.REFUSED, 'no hop may follow'));
       return;
@@ -332,18 +345,17 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
   }
 
   async #reach(request: Extend, signal: AbortSignal): Promise<void> {
-    const setup = amount(this.#up.setup - request.setup);
+    const { sponsor } = this.#up.port;
     try {
-      const port = await this.#host.reachOnward(request, { signal, setup });
+      const port = await this.#host.reachOnward(request, { signal, sponsor });
       if (this.#over !== undefined) return;
-      const { sponsor } = this.#up.port;
       const hops = this.#up.hops - 1;
       // The answer to EXTEND takes the smallest frame of what we were granted.
       const spare = Math.max(0, this.#up.spareCredit - SMALLEST_FRAME_BYTES);
       const grant = Math.min(spare - Math.ceil(spare / PASSED_PARTS), CIRCUIT_WINDOW);
       const sponsorPrice = this.#up.price + ceilDiv(this.#up.price, BigInt(PASSED_PARTS));
       const { price } = request;
-      const down = port.open({ price, setup: request.setup, hops, sponsor, sponsorPrice, grant }, this);
+      const down = port.open({ price, hops, sponsor, sponsorPrice, grant }, this);
       down.heir = this;
       this.#down = down;
       down.pushPayload(encodeCreate({ ...request, grant: down.granted, hops }), FrameType.CREATE);
@@ -438,6 +450,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
   #finish(why: Ending): void {
     if (this.#over !== undefined) return;
     this.#over = why;
+    this.#tellKept();
     clearTimeout(this.#timer);
     this.#extending?.abort(endingError(why));
     this.#opening.close();

@@ -143,7 +143,6 @@ export class LinkScheduler {
     this.#traffic.framesOut += 1;
     this.#traffic.bytesOut += length;
     if (type === FrameType.RELAY) leg.credit -= length;
-    else if (type === FrameType.CREATE && leg.setup > 0n) this.#meter.charge(leg.setup);
     if (!leg.scheduled) {
       leg.scheduled = true;
       this.#append(leg);

@@ -16,24 +16,20 @@ import type { Sponsor } from './sponsor.ts';
 export interface LinkMeter {
   /**
    * Makes us able to pay this peer: finds a channel, presents it and waits for the peer's terms. Call before the first
-   * CREATE; repeated calls share one attempt. `setup` is what somebody else paid us for a new channel, where it is needed
-   * for somebody else's circuit: nothing is spent on chain beyond it. Absent: we open it on our own account.
-   * @throws RelaymintError CHANNEL_UNKNOWN, CHANNEL_CLOSING, LEDGER_UNREACHABLE, INSUFFICIENT_FUNDS, SETUP_UNPAID, TIMEOUT, CLOSED ..
+   * CREATE; repeated calls share one attempt. `sponsor` is of the payer for whose circuit it is: a channel is opened on chain
+   * only within its allowance. Absent: we open it on our own account.
+   * @throws RelaymintError CHANNEL_UNKNOWN, CHANNEL_CLOSING, LEDGER_UNREACHABLE, INSUFFICIENT_FUNDS, ALLOWANCE_EXHAUSTED, TIMEOUT, CLOSED ..
    */
-  openSpending(setup?: Amount): Promise<void>;
+  openSpending(sponsor?: Sponsor): Promise<void>;
   /**
    * Payer: before a frame is written. `last`: it ends its circuit, and may use what others leave of the deposit.
    * @throws RelaymintError WINDOW_EXHAUSTED, DEPOSIT_EXHAUSTED, CLOSED: not paid for, do not write it.
    */
   sendUp(frameBytes: number, price: PricePerMiB, last?: boolean): void;
-  /** Payer: right after the CREATE that states it was written. Signed for at once. @throws RelaymintError DEPOSIT_EXHAUSTED (close the link). */
-  charge(setup: Amount): void;
   /** Payer: what may still be granted down on this link, over all circuits. A numerator: bytes x price. */
   readonly mayOwe: bigint;
   /** Payer: is a frame of the largest size within what we may owe before a receipt? A dearer circuit cannot be carried. */
   canAfford(price: PricePerMiB): boolean;
-  /** Payee: a CREATE states this set-up payment: `hold` until it is paid. */
-  charged(setup: Amount): UpVerdict;
   /** Payee: as `canAfford`, for what the payer may owe us. */
   canCarry(price: PricePerMiB): boolean;
   /** Payee: bounds what we may have to pay onward for this payer. */
@@ -70,12 +66,15 @@ export interface ChannelProvider {
    */
   openingCost(peerWallet: LedgerAddress): Promise<Amount>;
   /**
+   * Opens one when there is none. `sponsor` is of the payer for whose circuit it is, absent when it is for our own: what opening
+   * costs is taken off its allowance before, and given back when it is certain that nothing was burned.
    * @throws RelaymintError CHANNEL_UNKNOWN, LIMIT_EXCEEDED (its till is full), INSUFFICIENT_FUNDS, PRICE_TOO_HIGH (it asks more
-   * to be burned than we allow), BUDGET_EXHAUSTED, LEDGER_UNREACHABLE, CLOSED.
+   * to be burned than we allow), ALLOWANCE_EXHAUSTED, BUDGET_EXHAUSTED, LEDGER_UNREACHABLE, CLOSED.
    */
   channelTo(
     peerWallet: LedgerAddress,
     peer: NodeId,
+    sponsor?: Pick<Sponsor, 'advance'>,
   ): Promise<{ readonly channel: ChannelState; readonly delegate: Signer }>;
   /** The deposit runs low. Resolves with what the ledger shows after the top-up. Absent: nothing is topped up. @throws RelaymintError BUDGET_EXHAUSTED, .. */
   topUp?(channel: ChannelState, left: Amount): Promise<ChannelState>;

@@ -29,7 +29,7 @@ import {
   provesChannel,
 } from './messages.ts';
 import type { ChannelClaim } from './messages.ts';
-import { freeSponsor } from './sponsor.ts';
+import { allowanceExhausted, freeSponsor } from './sponsor.ts';
 import type { Sponsor, Sponsors } from './sponsor.ts';
 
 interface AwaitingTerms {
@@ -100,21 +100,12 @@ export class MeteredLink implements LinkMeter {
     this.#spending.sendUp(frameBytes, price, last);
   }
 
-  charge(setup: Amount): void {
-    if (this.#spending === undefined) throw unpaid();
-    this.#spending.charge(setup);
-  }
-
   get mayOwe(): bigint {
     return this.#spending?.mayOwe ?? 0n;
   }
 
   canAfford(price: PricePerMiB): boolean {
     return this.#spending !== undefined && affords(this.#spending.window, price);
-  }
-
-  charged(setup: Amount): UpVerdict {
-    return this.#earning === undefined ? 'cut' : this.#earning.charged(setup);
   }
 
   canCarry(price: PricePerMiB): boolean {
@@ -192,30 +183,30 @@ export class MeteredLink implements LinkMeter {
     this.#idleTimer.unref();
   }
 
-  async openSpending(setup?: Amount): Promise<void> {
-    if (this.#spending !== undefined) return;
-    if (setup !== undefined) await this.#ensurePaidFor(setup);
-    this.#opening ??= this.#openSpending().finally(() => {
-      this.#opening = undefined;
-    });
-    await this.#opening;
+  async openSpending(sponsor?: Sponsor): Promise<void> {
+    while (this.#spending === undefined) {
+      if (this.#opening === undefined && sponsor !== undefined) await this.#ensureAllowed(sponsor);
+      if (this.#spending !== undefined) return;
+      const begun = this.#opening === undefined;
+      this.#opening ??= this.#openSpending(sponsor).finally(() => {
+        this.#opening = undefined;
+      });
+      try {
+        await this.#opening;
+      } catch (error) {
+        // Another payer's allowance was too small for it: ours may do.
+        if (begun || !isRelaymintError(error, 'ALLOWANCE_EXHAUSTED')) throw error;
+      }
+    }
   }
 
-  /** @throws RelaymintError SETUP_UNPAID, `details.cost` base units: what opening a channel for somebody else takes. */
-  async #ensurePaidFor(setup: Amount): Promise<void> {
+  /** Whoever could not pay for a channel is refused alone, before others share its attempt. @throws RelaymintError ALLOWANCE_EXHAUSTED, .. */
+  async #ensureAllowed(sponsor: Sponsor): Promise<void> {
     const { channels } = this.#options;
     const wallet = this.#peerWallet();
     if (channels.known(wallet)) return;
     const cost = await channels.openingCost(wallet);
-    if (cost <= setup) return;
-    throw new RelaymintError(
-      'SETUP_UNPAID',
-      `A channel to ${this.#link.peer} costs ${cost} base units; ${setup} were paid.`,
-      {
-        remedy: 'Pay for it with the circuit, or choose a path whose neighbours trade already.',
-        details: { cost: String(cost) },
-      },
-    );
+    if (cost > sponsor.allowance) throw allowanceExhausted(cost, sponsor.allowance);
   }
 
   /** @throws RelaymintError CHANNEL_UNKNOWN. */
@@ -227,10 +218,10 @@ export class MeteredLink implements LinkMeter {
     });
   }
 
-  async #openSpending(): Promise<void> {
+  async #openSpending(sponsor: Sponsor | undefined): Promise<void> {
     const { book, channels, nodeId } = this.#options;
     const { peer } = this.#link;
-    const { channel, delegate } = await channels.channelTo(this.#peerWallet(), peer);
+    const { channel, delegate } = await channels.channelTo(this.#peerWallet(), peer, sponsor);
     const claim: ChannelClaim = {
       till: channel.till,
       slot: channel.slot,

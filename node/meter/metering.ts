@@ -20,7 +20,7 @@ export function createMetering(options: MeteringOptions): Metering {
 class LedgerMetering implements Metering {
   readonly #options: MeteringOptions;
   readonly #meters = new Set<MeteredLink>();
-  readonly #sponsors = new Sponsors();
+  readonly #sponsors: Sponsors;
   readonly #lookups = new TokenBucket(MAX_CHANNEL_LOOKUPS_PER_SECOND, () => performance.now());
   /** Transactions for channels that we pay from. */
   readonly #burning = new Set<Promise<void>>();
@@ -28,6 +28,7 @@ class LedgerMetering implements Metering {
   constructor(options: MeteringOptions) {
     this.#options = options;
     const { book, channels } = options;
+    this.#sponsors = new Sponsors(book);
     const log = options.log ?? silentLog;
     book.onLow = (channel, left) => {
       if (channels.topUp === undefined) return;

@@ -1,12 +1,19 @@
 /**
- * What we may have to pay onward for one payer, over all its links: never more than its window covers. A relay promises
- * before it grants onward, and settles when the bytes have gone on to the payer, or were given back.
+ * What one payer may cost us, over all its links. What we may have to pay onward for it is never more than its window covers: a
+ * relay promises before it grants onward, and settles when the bytes have gone on to the payer, or were given back. What we burn
+ * on chain for its circuits, to open channels to their next hops, is within its allowance: a multiple of what it burned itself to
+ * open its channel to us, less what was burned for it already and what we kept of its circuits did not make good.
  *
  * What is promised is reckoned at the price that the payer pays us, so that what comes can go on: all of it fits the window.
- * All figures are numerators: bytes x price.
+ * All figures but allowances are numerators: bytes x price.
  */
 import type { LedgerAddress } from '../../core/ids.ts';
-import type { EarningAccount } from '../../ledger/accounting/index.ts';
+import { RelaymintError } from '../../core/errors.ts';
+import { ALLOWANCE_OF_BURNED } from '../../core/limits.ts';
+import { amount } from '../../core/units.ts';
+import type { Amount } from '../../core/units.ts';
+import { NUMERATOR_BITS } from '../../ledger/accounting/index.ts';
+import type { AccountBook, EarningAccount } from '../../ledger/accounting/index.ts';
 
 export interface Sponsor {
   /** What may still be promised for this payer. */
@@ -17,6 +24,20 @@ export interface Sponsor {
   settle(numerator: bigint): void;
   /** So much was paid onward in vain (it was settled before): the payer owes it from now on. */
   lose(numerator: bigint): void;
+  /** What may still be burned on chain for this payer's circuits, base units. */
+  readonly allowance: bigint;
+  /**
+   * Takes so much off the allowance, at once; resolves once that is on disk: only then may it be burned.
+   * @throws RelaymintError ALLOWANCE_EXHAUSTED, STORAGE_FULL, STORAGE_FAILED: nothing was taken.
+   */
+  advance(cost: Amount): Promise<Advance>;
+  /** So much we kept of what went on in this payer's circuits: what it pays us less what we pay onward. */
+  keep(numerator: bigint): void;
+}
+
+export interface Advance {
+  /** It is certain that nothing was burned. Once. */
+  giveBack(): void;
 }
 
 /** Whoever meters nothing promises as it likes. */
@@ -27,15 +48,36 @@ export const freeSponsor: Sponsor = {
   promise() {},
   settle() {},
   lose() {},
+  allowance: UNLIMITED,
+  advance: () => Promise.resolve({ giveBack() {} }),
+  keep() {},
 };
 
+export function allowanceExhausted(cost: bigint, allowance: bigint): RelaymintError {
+  return new RelaymintError(
+    'ALLOWANCE_EXHAUSTED',
+    `A channel costs ${cost} base units, and ${allowance} may still be burned for this payer.`,
+    {
+      remedy: 'Choose a path whose neighbours trade already.',
+      details: { cost: String(cost), left: String(allowance) },
+    },
+  );
+}
+
+/** What was burned for whom, in the books. */
+type Advances = Pick<AccountBook, 'advancedTo' | 'advance' | 'recoup'>;
+
 export class WalletSponsor implements Sponsor {
+  readonly #advances: Advances;
   #promised = 0n;
+  /** Kept with the present channel, and not taken off what was burned. */
+  #kept = 0n;
   /** The payer's newest account. */
   #account: EarningAccount;
 
-  constructor(account: EarningAccount) {
+  constructor(account: EarningAccount, advances: Advances) {
     this.#account = account;
+    this.#advances = advances;
   }
 
   get room(): bigint {
@@ -48,6 +90,7 @@ export class WalletSponsor implements Sponsor {
   }
 
   use(account: EarningAccount): void {
+    if (account.channel.id !== this.#account.channel.id) this.#kept = 0n;
     this.#account = account;
   }
 
@@ -62,11 +105,43 @@ export class WalletSponsor implements Sponsor {
   lose(numerator: bigint): void {
     this.#account.lose(numerator);
   }
+
+  get allowance(): bigint {
+    const { payer, opening } = this.#account.channel;
+    const left = ALLOWANCE_OF_BURNED * opening - this.#advances.advancedTo(payer);
+    return left > 0n ? left : 0n;
+  }
+
+  async advance(cost: Amount): Promise<Advance> {
+    const { payer } = this.#account.channel;
+    if (cost > this.allowance) throw allowanceExhausted(cost, this.allowance);
+    await this.#advances.advance(payer, cost);
+    return { giveBack: () => this.#advances.recoup(payer, cost) };
+  }
+
+  /**
+   * A payer may leave unpaid as much as it burned for the channel, over all its links: what we kept up to there may be on paper
+   * only, and is held back. What is beyond makes good what was burned for the payer.
+   */
+  keep(numerator: bigint): void {
+    this.#kept += numerator;
+    const { payer, opening } = this.#account.channel;
+    const beyond = (this.#kept >> NUMERATOR_BITS) - opening;
+    if (beyond <= 0n) return;
+    this.#kept -= beyond << NUMERATOR_BITS;
+    const advanced = this.#advances.advancedTo(payer);
+    if (advanced > 0n) this.#advances.recoup(payer, amount(beyond < advanced ? beyond : advanced));
+  }
 }
 
 /** One sponsor for each payer that has an account open, or for which something is still promised. */
 export class Sponsors {
   readonly #byWallet = new Map<LedgerAddress, WalletSponsor>();
+  readonly #advances: Advances;
+
+  constructor(advances: Advances) {
+    this.#advances = advances;
+  }
 
   /** `account` is the payer's newest. */
   of(payer: LedgerAddress, account: EarningAccount): WalletSponsor {
@@ -77,7 +152,7 @@ export class Sponsors {
     }
     // A payer whose last account is closed and for which nothing is promised is like one that never came.
     for (const [wallet, sponsor] of this.#byWallet) if (sponsor.idle) this.#byWallet.delete(wallet);
-    const sponsor = new WalletSponsor(account);
+    const sponsor = new WalletSponsor(account, this.#advances);
     this.#byWallet.set(payer, sponsor);
     return sponsor;
   }

@@ -16,14 +16,8 @@ class UnmeteredLink implements LinkMeter {
 
   sendUp(): void {}
 
-  charge(): void {}
-
   canAfford(): boolean {
     return true;
-  }
-
-  charged(): UpVerdict {
-    return 'forward';
   }
 
   canCarry(): boolean {

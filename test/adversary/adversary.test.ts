@@ -11,15 +11,12 @@ describe(`the adversary, seed "${SEED}"`, () => {
     async (_name, strategy) => {
       const row = await play(strategy, SEED);
       // The row itself is there to be read when it fails.
-      expect({ ...row, broken: broken(row) }).toEqual({ ...row, broken: strategy.known ?? [] });
+      expect({ ...row, broken: broken(row) }).toEqual({ ...row, broken: [] });
     },
     MAX_ROW_MILLIS,
   );
 
   it('has a name for each, and every role', () => {
-    expect(STRATEGIES.filter(({ known }) => known !== undefined).map(({ name }) => name)).toEqual([
-      'asks-for-set-up-again',
-    ]);
     expect(new Set(STRATEGIES.map(({ name }) => name)).size).toBe(STRATEGIES.length);
     expect(new Set(STRATEGIES.map(({ role }) => role))).toEqual(
       new Set(['payer', 'payee', 'relay', 'initiator', 'host']),

@@ -29,6 +29,8 @@ export interface Money extends AsyncDisposable {
   /** What one transaction costs, base units. */
   readonly fee: bigint;
   purse(seed: Uint8Array): Promise<Purse>;
+  /** As a payee closes a channel with nothing in it to settle. */
+  close(channel: ChannelState): void;
 }
 
 /** A fee of one signature at the bank's default price: one base unit a lamport. */
@@ -43,6 +45,7 @@ export class PaperMoney implements Money {
     channel: async (till, slot) => this.#channels.get(`${till}/${slot}`),
   };
   readonly #channels = new Map<string, ChannelState>();
+  #opened = 0;
 
   async purse(seed: Uint8Array): Promise<Purse> {
     const key = identityFromSeed(seed);
@@ -57,11 +60,13 @@ export class PaperMoney implements Money {
         ),
       open: async (payee, delegate, { deposit, opening }) => {
         spent += opening + FEE;
+        const slot = this.#opened;
+        this.#opened += 1;
         return this.#keep({
-          id: channelId(createHash('sha256').update(`${payee}/${this.#channels.size}`).digest().subarray(0, 22)),
+          id: channelId(createHash('sha256').update(`${payee}/${slot}`).digest().subarray(0, 22)),
           till: payee,
           payee,
-          slot: this.#channels.size,
+          slot,
           generation: 1,
           payer: address,
           delegate,
@@ -80,6 +85,10 @@ export class PaperMoney implements Money {
       },
       spent: async () => spent,
     };
+  }
+
+  close({ till, slot }: ChannelState): void {
+    this.#channels.delete(`${till}/${slot}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

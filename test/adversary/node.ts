@@ -46,7 +46,6 @@ export interface NodeSettings {
   readonly opening?: bigint;
   /** What the node adds to a channel that runs low; nothing when absent. */
   readonly topUp?: bigint;
-  readonly maxSetup?: bigint;
   readonly nets?: boolean;
   /** Bends every link. */
   readonly bend?: Bend;
@@ -143,10 +142,14 @@ export async function openPlayNode(settings: NodeSettings): Promise<PlayNode> {
     reader: money.reader,
     channels: {
       known: (payee) => known.has(payee),
-      channelTo: async (payee) => {
+      channelTo: async (payee, _peer, sponsor) => {
+        let channel = await purse.find(payee, delegate.address);
+        if (channel === undefined) {
+          await sponsor?.advance(amount(funds.opening + money.fee));
+          channel = await purse.open(payee, delegate.address, funds);
+        }
         known.add(payee);
-        const open = await purse.find(payee, delegate.address);
-        return { channel: open ?? (await purse.open(payee, delegate.address, funds)), delegate };
+        return { channel, delegate };
       },
       openingCost: async (payee) =>
         amount((await purse.find(payee, delegate.address)) === undefined ? funds.opening + money.fee : 0n),
@@ -163,7 +166,6 @@ export async function openPlayNode(settings: NodeSettings): Promise<PlayNode> {
     nodeId: node.id,
     onionKey: node.onionKey,
     ...(relayPrice === undefined ? {} : { relayPrice: pricePerMiB(relayPrice) }),
-    maxSetup: amount(settings.maxSetup ?? 1_000_000n),
     ...(settings.timing === undefined ? {} : { timing: settings.timing }),
   });
   for (const [name, price] of Object.entries(settings.services ?? {})) serve(endpoint, name, price);

@@ -20,7 +20,6 @@ import type { LinkTap, TappedCircuit } from './tap.ts';
 
 export interface CircuitPlan {
   readonly price: bigint;
-  readonly setup?: bigint;
   readonly grant?: number;
   readonly hops?: number;
 }
@@ -67,7 +66,7 @@ export class Payer {
   get due(): bigint {
     let numerator = 0n;
     for (const circuit of this.tap.circuits.values()) {
-      if (circuit.ours) numerator += circuit.cost + (circuit.setup << NUMERATOR_BITS);
+      if (circuit.ours) numerator += circuit.cost;
     }
     return (this.terms?.paid ?? 0n) + (numerator >> NUMERATOR_BITS);
   }
@@ -162,9 +161,9 @@ export class PayerLeg {
   }
 
   start(): void {
-    const { price, setup = 0n, grant = QUIET_GRANT, hops = 3 } = this.plan;
+    const { price, grant = QUIET_GRANT, hops = 3 } = this.plan;
     const { ephemeral } = this.#initiation;
-    const create = { price: pricePerMiB(price), setup: amount(setup), grant, hops, ephemeral };
+    const create = { price: pricePerMiB(price), grant, hops, ephemeral };
     this.payer.tap.write(FrameType.CREATE, this.id, encodeCreate(create));
   }
 
@@ -174,11 +173,11 @@ export class PayerLeg {
     return this.hops >= hops && this.ended === undefined;
   }
 
-  extend(offer: SignedOffer, price: bigint, setup = 0n): void {
+  extend(offer: SignedOffer, price: bigint): void {
     this.#initiation = new HopInitiation(offer.nodeId, offer.onionKey);
     const { ephemeral } = this.#initiation;
     const { nodeId: node, addresses } = offer;
-    const extend = { node, price: pricePerMiB(price), setup: amount(setup), ephemeral, addresses };
+    const extend = { node, price: pricePerMiB(price), ephemeral, addresses };
     this.send(CellType.EXTEND, 0, encodeExtend(extend));
   }
 

@@ -38,7 +38,6 @@ export class TappedCircuit {
   readonly id: number;
   /** Numerators are bytes x price. */
   readonly price: bigint;
-  readonly setup: bigint;
   /** This end created it, and pays. */
   readonly ours: boolean;
   in = 0;
@@ -59,11 +58,10 @@ export class TappedCircuit {
   /** CREATED went over it. */
   answered = false;
 
-  constructor(id: number, ours: boolean, create: { price: bigint; setup: bigint }) {
+  constructor(id: number, ours: boolean, create: { price: bigint }) {
     this.id = id;
     this.ours = ours;
     this.price = create.price;
-    this.setup = create.setup;
   }
 
   /** What its frames cost, both ways: a numerator. */
@@ -175,15 +173,13 @@ export class LinkTap {
   /** What circuits that this end (`ours`) or the other created cost, base units. */
   due(ours: boolean): bigint {
     let numerator = 0n;
-    let setups = 0n;
     for (const circuit of this.circuits.values()) {
       if (circuit.ours !== ours) continue;
       // Nothing was done for a CREATE that was refused.
       if (!ours && !circuit.answered) continue;
       numerator += circuit.served;
-      if (circuit.answered) setups += circuit.setup;
     }
-    return (numerator >> NUMERATOR_BITS) + setups;
+    return numerator >> NUMERATOR_BITS;
   }
 
   #wrote(type: FrameType, id: number, payload: Buffer): void {

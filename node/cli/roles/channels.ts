@@ -13,7 +13,7 @@ import type { BookStore } from '../../../ledger/accounting/index.ts';
 import type { Budget } from '../../../ledger/budget/index.ts';
 import type { ChannelState, LedgerReader, LedgerWallet, TillState } from '../../../ledger/contract.ts';
 import type { Signer } from '../../../ledger/receipt/index.ts';
-import type { ChannelProvider } from '../../meter/index.ts';
+import type { ChannelProvider, Sponsor } from '../../meter/index.ts';
 import { closeChannels, type ClosedChannels } from './closing.ts';
 
 export interface ChannelsOptions {
@@ -89,17 +89,24 @@ export class Channels implements ChannelProvider {
     return cost;
   }
 
-  async channelTo(payee: LedgerAddress, peer: NodeId): Promise<{ channel: ChannelState; delegate: Signer }> {
-    if (this.#closing) throw closing();
-    await this.#closingOf.get(payee);
-    let finding = this.#finding.get(payee);
-    if (finding === undefined) {
-      finding = this.#findOrOpen(payee, peer).finally(() => this.#finding.delete(payee));
-      this.#finding.set(payee, finding);
+  async channelTo(
+    payee: LedgerAddress,
+    peer: NodeId,
+    sponsor?: Pick<Sponsor, 'advance'>,
+  ): Promise<{ channel: ChannelState; delegate: Signer }> {
+    for (;;) {
+      if (this.#closing) throw closing();
+      await this.#closingOf.get(payee);
+      const shared = this.#finding.get(payee);
+      try {
+        const channel = await (shared ?? this.#find(payee, peer, sponsor));
+        this.#touch(channel.id);
+        return { channel, delegate: this.#options.delegate };
+      } catch (error) {
+        // Another payer's allowance was too small for it: ours may do.
+        if (shared === undefined || !isRelaymintError(error, 'ALLOWANCE_EXHAUSTED')) throw error;
+      }
     }
-    const channel = await finding;
-    this.#touch(channel.id);
-    return { channel, delegate: this.#options.delegate };
   }
 
   /** Adds a deposit's worth to a channel that runs low, and resolves with what the ledger shows then. */
@@ -239,7 +246,17 @@ export class Channels implements ChannelProvider {
     });
   }
 
-  async #findOrOpen(payee: LedgerAddress, peer: NodeId): Promise<ChannelState> {
+  #find(payee: LedgerAddress, peer: NodeId, sponsor: Pick<Sponsor, 'advance'> | undefined): Promise<ChannelState> {
+    const finding = this.#findOrOpen(payee, peer, sponsor).finally(() => this.#finding.delete(payee));
+    this.#finding.set(payee, finding);
+    return finding;
+  }
+
+  async #findOrOpen(
+    payee: LedgerAddress,
+    peer: NodeId,
+    sponsor: Pick<Sponsor, 'advance'> | undefined,
+  ): Promise<ChannelState> {
     const { reader, wallet, log, store } = this.#options;
     const [usable] = (await this.#onChain(this.#ofBooks(payee))).filter((channel) => this.#isUsable(channel));
     if (usable !== undefined) return usable;
@@ -248,7 +265,7 @@ export class Channels implements ChannelProvider {
     // Opened by hand, or by us just before we died.
     let channel = till.channels.find((one) => one.payer === wallet.address && this.#isUsable(one));
     if (channel === undefined) {
-      channel = await this.#open(till);
+      channel = await this.#open(till, sponsor);
       const { deposit, opening } = channel;
       log.info(
         { payee: shortId(payee), channel: channel.id, deposit: deposit.toString(), opening: opening.toString() },
@@ -260,15 +277,22 @@ export class Channels implements ChannelProvider {
     return channel;
   }
 
-  #open({ owner, opening: asked, minDeposit }: TillState): Promise<ChannelState> {
+  async #open(till: TillState, sponsor: Pick<Sponsor, 'advance'> | undefined): Promise<ChannelState> {
+    const { owner, opening: asked, minDeposit } = till;
     const { wallet, delegate, deposit, maxOpening } = this.#options;
     const own = least(this.#options.opening, maxOpening);
     const opening = asked < own ? own : asked;
     if (opening > maxOpening) throw tooDear(owner, { what: 'burns', asked: opening, most: maxOpening });
     if (minDeposit > deposit) throw tooDear(owner, { what: 'deposits', asked: minDeposit, most: deposit });
-    return this.#spend(owner, addAmounts(deposit, opening), () =>
-      wallet.openChannel(owner, delegate.address, { deposit, opening }),
-    );
+    const advance = await sponsor?.advance(await this.#costOf(till));
+    try {
+      return await this.#spend(owner, addAmounts(deposit, opening), () =>
+        wallet.openChannel(owner, delegate.address, { deposit, opening }),
+      );
+    } catch (error) {
+      if (isRelaymintError(error, 'BUDGET_EXHAUSTED', ...NOTHING_BURNED)) advance?.giveBack();
+      throw error;
+    }
   }
 
   /** Takes it out of the budget, and puts it back only when it is certain that nothing was burned. */
@@ -283,11 +307,17 @@ export class Channels implements ChannelProvider {
   }
 
   async #openingCost(payee: LedgerAddress): Promise<Amount> {
-    const { reader, wallet } = this.#options;
-    const [till, fees] = await Promise.all([reader.till(payee), wallet.settleFees()]);
+    const till = await this.#options.reader.till(payee);
     if (till === undefined) throw noTill(payee);
+    return this.#costOf(till);
+  }
+
+  /** Never comes back: what the till asks to be burned, and the fee. */
+  async #costOf({ opening }: TillState): Promise<Amount> {
+    const { reader, wallet } = this.#options;
+    const { fee, bid } = await wallet.settleFees();
     this.#unitsPerLamport ??= (await reader.bank()).unitsPerLamport;
-    return amount(till.opening + (fees.fee.first + fees.bid.first) * this.#unitsPerLamport);
+    return amount(opening + (fee.first + bid.first) * this.#unitsPerLamport);
   }
 }
 

@@ -174,11 +174,6 @@ export function relayWindowPrice(own: PricePerMiB): PricePerMiB {
   return pricePerMiB(own * USUAL_HOPS);
 }
 
-/**
- * What one circuit of ours may pay for channels between its hops: four openings at the usual prices, each with its opening
- * payment and its transactions, and as much again. Neighbours that trade already ask for nothing.
- */
-const MAX_SETUP: Amount = amount(400_000n);
 /** A window is at most a quarter of what a deposit still holds: smaller deposits would only take slots. */
 const DEPOSIT_OPENINGS = 4n;
 
@@ -329,7 +324,6 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
       nodeId: identity.nodeId,
       onionKey: keys.onionKey,
       ...(settings.relayPrice === undefined ? {} : { relayPrice: settings.relayPrice }),
-      maxSetup: MAX_SETUP,
       ...(settings.maxPrice === undefined ? {} : { maxOnwardPrice: settings.maxPrice }),
       extend: {
         offers,

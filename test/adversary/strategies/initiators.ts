@@ -1,28 +1,42 @@
 /** An initiator that has relays pay for what it never takes, or pay whom it likes. */
+import { ALLOWANCE_OF_BURNED } from '../../../core/limits.ts';
 import { MIB } from '../../../core/units.ts';
 import { CellType } from '../../../node/circuit/cell.ts';
 import { OPENING, PRICE } from '../node.ts';
 import type { BareNode } from '../node.ts';
 import type { Payee } from '../payee.ts';
 import type { Payer } from '../payer.ts';
-import type { Strategy } from '../strategy.ts';
+import type { Outcome, Strategy } from '../strategy.ts';
 import { AGAIN, askFor, byPayers, end, through } from './payers.ts';
 
 /** What the relay's window allows at most: a frame of the largest size costs a quarter of it. */
 const DEAREST = 160_000n;
-/** What the relay needs to open a channel to somebody new: the opening payment and a fee. */
-const SETUP = OPENING + 5_000n;
+/** What a payer may have a relay burn for channels to whom it likes (docs/adr/0027). */
+const ALLOWANCE = ALLOWANCE_OF_BURNED * OPENING;
 
-/** Opens a circuit through the relay to the adversary's own payee, paid for as the relay asks. */
+/** Opens a circuit through the relay to the adversary's own payee, to whom the relay opens a channel. */
 async function toAccomplice(payer: Payer, accomplice: Payee, onward: bigint) {
   payer.signsAt = 0n;
-  const leg = payer.circuit({ price: onward + PRICE, setup: SETUP });
-  payer.sign();
+  const leg = payer.circuit({ price: onward + PRICE });
   if (!(await leg.reached(1))) return leg;
   leg.extend(accomplice.node.offer, onward);
   await leg.reached(2);
   payer.signsAt = undefined;
   return leg;
+}
+
+/** A circuit to a puppet, until it stands or is refused. */
+async function toPuppet(payer: Payer, puppet: Payee): Promise<void> {
+  payer.signsAt = 0n;
+  const leg = payer.circuit({ price: 2n * PRICE });
+  if (!(await leg.reached(1))) return;
+  leg.extend(puppet.node.offer, PRICE);
+  await leg.reached(2);
+}
+
+/** What the relay burned for an accomplice is a loss, and nobody's gain: no one is paid what is burned. */
+function losing(unpaid: bigint, spent: bigint, burned: bigint): Outcome {
+  return { honestLoss: unpaid + spent, bound: burned + ALLOWANCE, attackerGain: unpaid - burned };
 }
 
 /** Cuts its link in the middle of downloads, `nodes` times; the same node, or others of the same or of new wallets. */
@@ -77,6 +91,7 @@ export const initiatorStrategies: readonly Strategy[] = [
     ledger: 'paper',
     async play({ scene }) {
       const { world, relay } = scene;
+      const before = await relay.purse.spent();
       const accomplice = await world.payee({ onDestroy: () => {} }, { services: { source: DEAREST } });
       const payer = await world.payer(relay.offer);
       await scene.during(async () => {
@@ -87,9 +102,9 @@ export const initiatorStrategies: readonly Strategy[] = [
         await far.floodWithinGrant(8 * MIB, 16_384);
         await end(leg);
       });
-      return () => {
-        const honestLoss = scene.unpaid(relay, [payer.node], { to: accomplice.node, price: DEAREST });
-        return { honestLoss, bound: OPENING, attackerGain: honestLoss - OPENING };
+      return async () => {
+        const unpaid = scene.unpaid(relay, [payer.node], { to: accomplice.node, price: DEAREST });
+        return losing(unpaid, (await relay.purse.spent()) - before, OPENING);
       };
     },
   },
@@ -100,6 +115,7 @@ export const initiatorStrategies: readonly Strategy[] = [
     ledger: 'paper',
     async play({ scene }) {
       const { world, relay } = scene;
+      const before = await relay.purse.spent();
       const accomplice = await world.payee({ onDestroy: () => {} }, { services: { source: DEAREST } });
       const payer = await world.payer(relay.offer);
       await scene.during(async () => {
@@ -124,9 +140,9 @@ export const initiatorStrategies: readonly Strategy[] = [
           ?.link.ping()
           .catch(() => {});
       });
-      return () => {
-        const honestLoss = scene.unpaid(relay, [payer.node], { to: accomplice.node, price: DEAREST });
-        return { honestLoss, bound: OPENING, attackerGain: honestLoss - OPENING };
+      return async () => {
+        const unpaid = scene.unpaid(relay, [payer.node], { to: accomplice.node, price: DEAREST });
+        return losing(unpaid, (await relay.purse.spent()) - before, OPENING);
       };
     },
   },
@@ -163,31 +179,69 @@ export const initiatorStrategies: readonly Strategy[] = [
   {
     name: 'extends-to-puppets',
     role: 'initiator',
-    what: 'has the relay open channels to one puppet after another, without a set-up payment or with too little',
+    what: 'has the relay open channels to one puppet after another, then to many at once',
     ledger: 'paper',
     async play({ scene }) {
       const { world, relay } = scene;
       const before = await relay.purse.spent();
       const payer = await world.payer(relay.offer);
+      const puppets = await Promise.all(Array.from({ length: 2 * AGAIN }, () => world.payee()));
       await scene.during(async () => {
-        for (let puppet = 0; puppet < AGAIN; puppet += 1) {
-          const { node } = await world.payee();
-          payer.signsAt = 0n;
-          const setup = puppet % 2 === 0 ? 0n : SETUP - 1n;
-          const leg = payer.circuit({ price: scene.pathPrice, setup });
-          payer.sign();
-          if (!(await leg.reached(1))) continue;
-          // What is left of the set-up payment after the puppet's part does not pay for a channel.
-          leg.extend(node.offer, PRICE, setup);
-          await end(leg);
+        for (const puppet of puppets.slice(0, AGAIN)) await toPuppet(payer, puppet);
+        await Promise.all(puppets.slice(AGAIN).map((puppet) => toPuppet(payer, puppet)));
+        await payer.tap.link.close();
+      });
+      return async () => losing(scene.unpaid(relay, [payer.node]), (await relay.purse.spent()) - before, OPENING);
+    },
+  },
+  {
+    name: 'extends-to-puppets-same-wallet',
+    role: 'initiator',
+    what: 'the same with a fresh node and a fresh channel of one wallet each time',
+    ledger: 'paper',
+    async play({ scene }) {
+      const { world, relay } = scene;
+      const before = await relay.purse.spent();
+      const first = await world.bare();
+      const nodes: BareNode[] = [];
+      await scene.during(async () => {
+        for (let time = 0; time < AGAIN; time += 1) {
+          const node = time === 0 ? first : await world.bare({ purse: first.purse });
+          nodes.push(node);
+          const payer = await world.payer(relay.offer, {}, node);
+          for (let puppet = 0; puppet < 2; puppet += 1) await toPuppet(payer, await world.payee());
+          await payer.tap.link.close();
+        }
+      });
+      return async () => {
+        const unpaid = scene.unpaid(relay, nodes);
+        const spent = (await relay.purse.spent()) - before;
+        const burned = BigInt(nodes.length) * OPENING;
+        // What the relay burns is counted for the wallet: more channels of it bring no more.
+        return { honestLoss: spent + unpaid, bound: burned + ALLOWANCE, attackerGain: unpaid - burned };
+      };
+    },
+  },
+  {
+    name: 'puppet-closes-again',
+    role: 'initiator',
+    what: 'has the relay open a channel to a puppet, which closes it and its link, again and again',
+    ledger: 'paper',
+    async play({ scene }) {
+      const { world, relay } = scene;
+      const before = await relay.purse.spent();
+      const payer = await world.payer(relay.offer);
+      const puppet = await world.payee();
+      await scene.during(async () => {
+        for (let time = 0; time < AGAIN; time += 1) {
+          await toPuppet(payer, puppet);
+          const channel = await relay.purse.find(puppet.node.purse.address, relay.delegate.address);
+          if (channel !== undefined) world.money.close(channel);
+          await puppet.node.tapOf(relay.id)?.link.close();
         }
         await payer.tap.link.close();
       });
-      return async () => {
-        const spent = (await relay.purse.spent()) - before;
-        const unpaid = scene.unpaid(relay, [payer.node]);
-        return { honestLoss: spent + unpaid, bound: OPENING, attackerGain: spent + unpaid - OPENING };
-      };
+      return async () => losing(scene.unpaid(relay, [payer.node]), (await relay.purse.spent()) - before, OPENING);
     },
   },
 ];

@@ -290,7 +290,7 @@ export const payerStrategies: readonly Strategy[] = [
   {
     name: 'one-of-everything-lied',
     role: 'payer',
-    what: 'lies in CREATE: below the price, hops beyond the limit, grants beyond the limit, a set-up that is never paid',
+    what: 'lies in CREATE: below the price, hops beyond the limit, grants beyond the limit',
     ledger: 'paper',
     async play({ scene }) {
       const payers: BareNode[] = [];
@@ -300,8 +300,6 @@ export const payerStrategies: readonly Strategy[] = [
           { price: 1n << 39n },
           { price: PRICE, hops: 7 },
           { price: PRICE, grant: 5 * MIB },
-          { price: PRICE, setup: 30_000n },
-          { price: PRICE, setup: 1n << 62n },
         ];
         for (const plan of plans) {
           const payer = await scene.world.payer(scene.relay.offer);

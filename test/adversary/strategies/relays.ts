@@ -1,13 +1,16 @@
 /** A relay or a host that is bent: it has the real parts, and its links change what goes over them. */
+import { systemClock } from '../../../core/ports.ts';
 import { MIB } from '../../../core/units.ts';
 import { NUMERATOR_BITS } from '../../../ledger/accounting/index.ts';
 import { DestroyReason, encodeEnding, ending } from '../../../node/circuit/reason.ts';
+import { createCircuitPool } from '../../../node/circuit/index.ts';
+import { createOfferBook } from '../../../node/discovery/index.ts';
 import { FrameType } from '../../../node/link/index.ts';
 import { OPENING, PRICE, hashOf, patternHash, u32 } from '../node.ts';
 import type { PlayNode } from '../node.ts';
-import { ATTACKER_GAINED } from '../strategy.ts';
 import type { Outcome, Strategy } from '../strategy.ts';
 import type { Bend, Frame } from '../tap.ts';
+import { max } from '../world.ts';
 import type { Scene } from '../world.ts';
 
 /** What the client asks for each time. */
@@ -16,14 +19,10 @@ const ASKED = 400_000;
 /** The client's bill at that relay: all that it counted there, less what arrived as it was sent. */
 function billAt(client: PlayNode, relay: PlayNode, arrived: bigint): Outcome {
   let cost = 0n;
-  let setups = 0n;
   for (const tap of client.taps) {
-    if (tap.peer !== relay.id) continue;
-    cost += tap.due(true);
-    for (const circuit of tap.circuits.values()) if (circuit.answered) setups += circuit.setup;
+    if (tap.peer === relay.id) cost += tap.due(true);
   }
-  // What it was paid for a channel onward it burned for one: `asks-for-set-up-again` is the relay that does not.
-  const honestLoss = cost > arrived + setups ? cost - arrived - setups : 0n;
+  const honestLoss = cost > arrived ? cost - arrived : 0n;
   const got = relay.taps.reduce((sum, tap) => {
     if (tap.peer !== client.id) return sum;
     return sum + [...tap.got.values()].reduce((most, amount) => (amount > most ? amount : most), 0n);
@@ -109,37 +108,38 @@ export const relayStrategies: readonly Strategy[] = [
         : [frame],
   })),
   {
-    name: 'asks-for-set-up-again',
+    name: 'says-it-must-set-up',
     role: 'relay',
-    what: 'asks for a set-up payment each time, and never opens anything for it',
+    what: 'answers each CREATE and refuses each EXTEND, as if nobody had burned enough for another channel',
     ledger: 'paper',
-    // It can take one set-up payment from each node that allows them: what is paid ahead can be kept (docs/adr/0021).
-    known: [ATTACKER_GAINED],
     async play({ scene }) {
       const { world, host } = scene;
-      const most = OPENING + world.money.fee;
-      const refusal = Buffer.from(encodeEnding(ending(DestroyReason.SETUP, String(most))));
+      const refusal = Buffer.from(encodeEnding(ending(DestroyReason.SETUP, '')));
       const relay = await world.payee(
         {
-          onCell: (leg) => {
-            // Whatever was paid: the next hop would cost as much again.
-            leg.tap.write(FrameType.DESTROY, leg.id, refusal);
-          },
+          // After the tap has counted what it refuses.
+          onCell: (leg) => queueMicrotask(() => leg.tap.write(FrameType.DESTROY, leg.id, refusal)),
           onDestroy: () => {},
         },
         { relayPrice: PRICE },
       );
-      const client = await world.node({ maxSetup: most });
-      const builds = 3;
+      const client = await world.node();
+      const offers = createOfferBook({ clock: systemClock });
+      for (const { offer } of [relay.node, scene.relay, host]) offers.add(offer);
+      const options = { endpoint: client.endpoint, nodeId: client.id, offers, service: 'source', target: host.id };
+      await using pool = createCircuitPool({ ...options, settings: { minCircuits: 4 } });
       await scene.during(async () => {
-        for (let time = 0; time < builds; time += 1) {
+        for (let time = 0; time < 5; time += 1) {
           await client.endpoint.createCircuit([relay.node.offer, host.offer], { service: 'source' }).catch(() => {});
         }
+        await pool.buildTunnels(1);
+        const around = pool.activeDataCircuits().filter(({ hops }) => hops[0] === scene.relay.id);
+        if (around.length < 4) throw new TypeError('no way around the liar');
       });
       return () => {
-        const setups = relay.legs.reduce((sum, leg) => sum + leg.create.setup, 0n);
-        // Nothing was carried for them.
-        return { honestLoss: setups, bound: most, attackerGain: relay.holds - relay.carried + setups };
+        const signed = scene.signedBy(client, [relay.node]);
+        const cost = client.taps.reduce((sum, tap) => sum + (tap.peer === relay.node.id ? tap.due(true) : 0n), 0n);
+        return { honestLoss: max(signed, cost), bound: OPENING, attackerGain: relay.holds - relay.carried };
       };
     },
   },

@@ -47,6 +47,7 @@ async function write(): Promise<void> {
   store.lose(channel.payer, 42n);
   await store.flushed();
   await store.saveSettlement('totals', Uint8Array.of(1, 2, 3));
+  await store.advance(channel.payer, amount(43n));
 }
 
 function expectAll(store: BookStore): void {
@@ -59,6 +60,7 @@ function expectAll(store: BookStore): void {
   });
   expect(store.shares).toEqual(new Map([['demo.web3', 1n << 70n]]));
   expect(store.arrearsOf(channel.payer)).toBe(42n);
+  expect(store.advancedTo(channel.payer)).toBe(43n);
   expect(store.settlements()).toEqual(new Map([['totals', Uint8Array.of(1, 2, 3)]]));
 }
 

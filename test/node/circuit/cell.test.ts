@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { isRelaymintError } from '../../../core/errors.ts';
 import { MAX_CELL_BYTES, MAX_GRANTS_PER_FRAME } from '../../../core/limits.ts';
 import { nodeId } from '../../../core/ids.ts';
-import { amount, pricePerMiB } from '../../../core/units.ts';
+import { pricePerMiB } from '../../../core/units.ts';
 import {
   CELL_HEADER_BYTES,
   CellType,
@@ -94,17 +94,13 @@ describe('messages', () => {
   const key = new Uint8Array(32).fill(8);
 
   it('have these golden bytes', () => {
-    const create = { price: pricePerMiB(0x0102n), setup: amount(5n), grant: 0x0304, hops: 6, ephemeral: key };
-    expect(Buffer.from(encodeCreate(create)).toString('hex')).toBe(
-      `02020100000000000005000000000000000403000006${'08'.repeat(32)}`,
-    );
+    const create = { price: pricePerMiB(0x0102n), grant: 0x0304, hops: 6, ephemeral: key };
+    expect(Buffer.from(encodeCreate(create)).toString('hex')).toBe(`0202010000000000000403000006${'08'.repeat(32)}`);
     expect(
-      Buffer.from(
-        encodeExtend({ node, price: pricePerMiB(3n), setup: amount(4n), ephemeral: key, addresses: ['/memory/a'] }),
-      ).toString('hex'),
-    ).toBe(
-      `${'07'.repeat(32)}03000000000000000400000000000000${'08'.repeat(32)}010900${Buffer.from('/memory/a').toString('hex')}`,
-    );
+      Buffer.from(encodeExtend({ node, price: pricePerMiB(3n), ephemeral: key, addresses: ['/memory/a'] })).toString(
+        'hex',
+      ),
+    ).toBe(`${'07'.repeat(32)}0300000000000000${'08'.repeat(32)}010900${Buffer.from('/memory/a').toString('hex')}`);
     expect(Buffer.from(encodeEnding(ending(DestroyReason.PRICE, 'dear'))).toString('hex')).toBe('0264656172');
     expect(encodeBegin('echo', Buffer.of(9)).toString('hex')).toBe('046563686f09');
   });
@@ -113,7 +109,6 @@ describe('messages', () => {
     const extend = {
       node,
       price: pricePerMiB(5n),
-      setup: amount(6n),
       ephemeral: key,
       addresses: ['/memory/a', '/ip4/127.0.0.1/tcp/1'],
     };

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LAYER_BYTES, QUIET_GRANT, STRANGER_WINDOW } from '../../../core/limits.ts';
-import { pricePerMiB } from '../../../core/units.ts';
+import type { RelaymintError } from '../../../core/errors.ts';
+import { MIB, pricePerMiB } from '../../../core/units.ts';
 import type { SignedOffer } from '../../../node/discovery/index.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../../../node/link/index.ts';
 import type { Link } from '../../../node/link/index.ts';
@@ -221,22 +222,121 @@ describe('an accomplice behind a relay', () => {
     const stream = await good.openStream('source', u32(3_000_000));
     expect(await hashOf(stream)).toBe(patternHash(3_000_000));
   });
+});
 
-  it('costs the relay no channel that the stranger did not pay for', async () => {
-    const { client, relays } = await net.path(1, {});
-    const [relay] = relays as [TestNode];
-    const puppet = await net.node({ relayPrice: undefined, services: { echo: PRICE } });
-    puppet.endpoint.register('echo', { price: PRICE }, (stream) => stream.pipe(stream));
-    const mean = await net.node({ relayPrice: undefined, maxSetup: 99n });
-    await expect(mean.endpoint.createCircuit([relay.offer, puppet.offer], { service: 'echo' })).rejects.toMatchObject({
-      code: 'SETUP_UNPAID',
-      details: { total: '100' },
-    });
-    expect(net.ledger.find(relay.wallet, puppet.wallet)).toBeUndefined();
-    const before = earned(relay);
-    await client.endpoint.createCircuit([relay.offer, puppet.offer], { service: 'echo' });
-    expect(net.ledger.find(relay.wallet, puppet.wallet)).toBeDefined();
-    expect(earned(relay) - before).toBeGreaterThanOrEqual(100n);
+describe('a stranger who has a relay open channels to accomplices', () => {
+  /** Of a window's worth each: a little less than half of what a stranger may have a relay burn. */
+  const openingCost = WINDOW - 1n;
+  const costly = { openingCost };
+
+  async function puppets(count: number): Promise<TestNode[]> {
+    return Promise.all(
+      Array.from({ length: count }, async () => {
+        const puppet = await net.node({ relayPrice: undefined, services: { source: PRICE } });
+        serveEcho(puppet);
+        return puppet;
+      }),
+    );
+  }
+
+  /** Extends to each of them, one after another or all at once. @returns the word of each refusal, 'built' for none. */
+  async function extendTo(stranger: TestNode, relay: TestNode, targets: readonly TestNode[]): Promise<string[]> {
+    const results = await Promise.allSettled(
+      targets.map(async ({ offer }) => {
+        await stranger.endpoint.createCircuit([relay.offer, offer], { service: 'source' });
+      }),
+    );
+    return results.map((result) =>
+      result.status === 'fulfilled'
+        ? 'built'
+        : `${String(Reflect.get(result.reason as object, 'code'))} ${String((result.reason as RelaymintError).details['reason'])}`,
+    );
+  }
+
+  const opened = (relay: TestNode): number =>
+    [...net.ledger.channels.values()].filter(({ payer }) => payer === relay.wallet).length;
+
+  it('costs it no more than twice what the stranger burned, and the refused circuit ends alone', async () => {
+    const relay = await net.node(costly);
+    const [one, two, three] = (await puppets(3)) as [TestNode, TestNode, TestNode];
+    const stranger = await net.node({ relayPrice: undefined });
+    expect(await extendTo(stranger, relay, [one])).toEqual(['built']);
+    const good = await stranger.endpoint.createCircuit([relay.offer, one.offer], { service: 'source' });
+    expect(await extendTo(stranger, relay, [two])).toEqual(['built']);
+    expect(await extendTo(stranger, relay, [three])).toEqual(['CIRCUIT_REFUSED SETUP']);
+    expect(await extendTo(stranger, relay, [three])).toEqual(['CIRCUIT_REFUSED SETUP']);
+    expect(opened(relay)).toBe(2);
+    const stream = await good.openStream('source', u32(300_000));
+    expect(await hashOf(stream)).toBe(patternHash(300_000));
+    // Whoever did not use up its own has it opened; then it is there for all.
+    const other = await net.node({ relayPrice: undefined });
+    expect(await extendTo(other, relay, [three])).toEqual(['built']);
+    expect(await extendTo(stranger, relay, [three])).toEqual(['built']);
+    expect(opened(relay)).toBe(3);
+  });
+
+  it('all at the same time costs it no more', async () => {
+    const relay = await net.node(costly);
+    const stranger = await net.node({ relayPrice: undefined });
+    const answers = await extendTo(stranger, relay, await puppets(6));
+    expect(answers.toSorted()).toEqual([...Array.from({ length: 4 }, () => 'CIRCUIT_REFUSED SETUP'), 'built', 'built']);
+    expect(opened(relay)).toBe(2);
+  });
+
+  it('costs a relay no more that was restarted, and after a new channel of the same wallet', async () => {
+    let relay = await net.node(costly);
+    const [one, two, three] = (await puppets(3)) as [TestNode, TestNode, TestNode];
+    let stranger = await net.node({ relayPrice: undefined });
+    expect(await extendTo(stranger, relay, [one, two])).toEqual(['built', 'built']);
+    relay = await net.restart(relay);
+    expect(await extendTo(stranger, relay, [three])).toEqual(['CIRCUIT_REFUSED SETUP']);
+    const channel = net.ledger.find(stranger.wallet, relay.wallet);
+    if (channel === undefined) throw new Error('no channel');
+    net.ledger.channels.delete(`${channel.till}/${channel.slot}`);
+    relay.book?.forget(channel);
+    stranger = await net.restart(stranger);
+    expect(await extendTo(stranger, relay, [three])).toEqual(['CIRCUIT_REFUSED SETUP']);
+    expect(net.ledger.find(stranger.wallet, relay.wallet)?.id).not.toBe(channel.id);
+    expect(opened(relay)).toBe(2);
+  });
+
+  it('costs nobody who waits for the same channel: whoever can have it opened does', async () => {
+    const relay = await net.node(costly);
+    const [one, two, three] = (await puppets(3)) as [TestNode, TestNode, TestNode];
+    const poor = await net.node({ relayPrice: undefined });
+    const rich = await net.node({ relayPrice: undefined });
+    expect(await extendTo(poor, relay, [one, two])).toEqual(['built', 'built']);
+    expect(await extendTo(rich, relay, [one])).toEqual(['built']);
+    const answers = await Promise.all(
+      [poor, rich, poor, rich, poor].map((stranger) => extendTo(stranger, relay, [three])),
+    );
+    expect([answers[1], answers[3]]).toEqual([['built'], ['built']]);
+    expect(opened(relay)).toBe(3);
+    expect(relay.book?.advancedTo(rich.wallet)).toBe(openingCost);
+    expect(relay.book?.advancedTo(poor.wallet)).toBe(2n * openingCost);
+  });
+
+  it('may have another opened once the relay kept as much of its circuits, beyond what it may leave unpaid', async () => {
+    const relay = await net.node(costly);
+    const [one, two, three] = (await puppets(3)) as [TestNode, TestNode, TestNode];
+    const stranger = await net.node({ relayPrice: undefined });
+    expect(await extendTo(stranger, relay, [one, two])).toEqual(['built', 'built']);
+    const advanced = (): bigint | undefined => relay.book?.advancedTo(stranger.wallet);
+    const circuit = await stranger.endpoint.createCircuit([relay.offer, one.offer], { service: 'source' });
+    const fetch = async (mebibytes: number): Promise<void> => {
+      const stream = await circuit.openStream('source', u32(mebibytes * MIB));
+      expect(await hashOf(stream)).toBe(patternHash(mebibytes * MIB));
+    };
+    // It keeps PRICE for each MiB. As much as the stranger burned counts for nothing.
+    await fetch(3);
+    expect(advanced()).toBe(2n * openingCost);
+    expect(await extendTo(stranger, relay, [three])).toEqual(['CIRCUIT_REFUSED SETUP']);
+    await fetch(5);
+    circuit.destroy();
+    await eventually(() => relay.endpoint.stats().relayed).toBe(2);
+    expect(advanced()).toBeLessThanOrEqual(2n * openingCost - 4n * PRICE);
+    expect(advanced()).toBeGreaterThan(2n * openingCost - 5n * PRICE);
+    expect(await extendTo(stranger, relay, [three])).toEqual(['built']);
   });
 });
 

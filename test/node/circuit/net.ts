@@ -48,14 +48,19 @@ export interface NodeSettings {
   readonly deposit?: bigint;
   /** What opening a channel is said to cost. Default OPENING_COST. */
   readonly openingCost?: bigint;
-  /** The most that our own circuits pay for channels onward. Default: no limit that a test would meet. */
-  readonly maxSetup?: bigint;
   /** What the node adds to a channel that runs low. */
   readonly topUp?: bigint;
   /** Burns as much again for a channel once it paid much. Default false. */
   readonly widens?: boolean;
   /** Default true. */
   readonly nets?: boolean;
+}
+
+/** What a node is again after a restart. */
+interface Kept {
+  readonly settings: NodeSettings;
+  readonly seeds: readonly Buffer[];
+  readonly books: string;
 }
 
 export interface NetSettings {
@@ -134,6 +139,7 @@ export class TestNet {
   readonly nodes: TestNode[] = [];
   readonly #settings: Required<NetSettings>;
   readonly #memory = createMemoryNetwork();
+  readonly #kept = new Map<TestNode, Kept>();
   #names = 0;
 
   constructor({ transport = 'memory', metered = false }: NetSettings = {}) {
@@ -141,10 +147,25 @@ export class TestNet {
   }
 
   async node(settings: NodeSettings = {}): Promise<TestNode> {
-    const identity = identityFromSeed(randomBytes(32));
-    const walletKey = identityFromSeed(randomBytes(32));
+    const books = await mkdtemp(join(tmpdir(), 'relaymint-circuit-'));
+    return this.#start({ settings, seeds: Array.from({ length: 4 }, () => randomBytes(32)), books });
+  }
+
+  /** Stops a node and starts it with the same keys and books. */
+  async restart(node: TestNode): Promise<TestNode> {
+    const kept = this.#kept.get(node);
+    if (kept === undefined) throw new TypeError('not a node of this net');
+    await node.close();
+    return this.#start(kept);
+  }
+
+  async #start(kept: Kept): Promise<TestNode> {
+    const { settings, books } = kept;
+    const [nodeSeed, walletSeed, delegateSeed, onionSeed] = kept.seeds as [Buffer, Buffer, Buffer, Buffer];
+    const identity = identityFromSeed(nodeSeed);
+    const walletKey = identityFromSeed(walletSeed);
     const wallet = ledgerAddress(walletKey.publicKey);
-    const delegate = delegateFromSeed(randomBytes(32));
+    const delegate = delegateFromSeed(delegateSeed);
     const policy = createPolicy({
       transports: [createTcpTransport(), createMemoryTransport(this.#memory)],
       outbound: 'loopback',
@@ -156,7 +177,7 @@ export class TestNet {
     const relayPrice = 'relayPrice' in settings ? settings.relayPrice : PRICE;
     const prices = Object.entries(settings.services ?? {});
     if (relayPrice !== undefined) prices.unshift(['relay', relayPrice]);
-    const onionKey = onionKeyFromSeed(randomBytes(32));
+    const onionKey = onionKeyFromSeed(onionSeed);
     const offer = signOffer(
       {
         onionKey: onionKey.publicKey,
@@ -177,16 +198,18 @@ export class TestNet {
     const windowPrice = pricePerMiB((relayPrice ?? prices[0]?.[1] ?? 0n) * WINDOW_HOPS);
     this.ledger.openings.set(wallet, windowPrice);
     if (this.#settings.metered) {
-      const directory = await mkdtemp(join(tmpdir(), 'relaymint-circuit-'));
-      const store = await openBookStore(directory);
+      const store = await openBookStore(books);
       book = openAccountBook({ store, reader: this.ledger });
       const channels: ChannelProvider = {
         known: (peerWallet) =>
           [...this.ledger.channels.values()].some(({ payer, payee }) => payer === wallet && payee === peerWallet),
-        channelTo: async (peerWallet) => ({
-          channel: this.ledger.open(wallet, peerWallet, delegate.address, settings.deposit ?? 10n ** 12n),
-          delegate,
-        }),
+        channelTo: async (peerWallet, _peer, sponsor) => {
+          if (this.ledger.find(wallet, peerWallet) === undefined) {
+            await sponsor?.advance(amount(settings.openingCost ?? OPENING_COST));
+          }
+          const deposit = settings.deposit ?? 10n ** 12n;
+          return { channel: this.ledger.open(wallet, peerWallet, delegate.address, deposit), delegate };
+        },
         openingCost: async (peerWallet) =>
           amount(this.ledger.find(wallet, peerWallet) === undefined ? (settings.openingCost ?? OPENING_COST) : 0n),
         ...(settings.topUp === undefined
@@ -210,7 +233,6 @@ export class TestNet {
       cleanups.push(async () => {
         await opened.close();
         await store.close();
-        await rm(directory, { recursive: true, force: true });
       });
     }
     metering = settings.wrapMetering?.(metering) ?? metering;
@@ -220,7 +242,6 @@ export class TestNet {
       nodeId: identity.nodeId,
       onionKey,
       ...(relayPrice === undefined ? {} : { relayPrice: pricePerMiB(relayPrice) }),
-      maxSetup: amount(settings.maxSetup ?? 10n ** 9n),
       ...(settings.maxJoinedCircuits === undefined ? {} : { maxJoinedCircuits: settings.maxJoinedCircuits }),
       ...(settings.timing === undefined ? {} : { timing: settings.timing }),
     });
@@ -245,6 +266,7 @@ export class TestNet {
       },
     };
     this.nodes.push(node);
+    this.#kept.set(node, kept);
     return node;
   }
 
@@ -267,6 +289,7 @@ export class TestNet {
 
   async close(): Promise<void> {
     await Promise.all(this.nodes.splice(0).map((node) => node.close()));
+    for (const { books } of this.#kept.values()) await rm(books, { recursive: true, force: true });
   }
 }
 

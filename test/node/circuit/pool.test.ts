@@ -46,7 +46,12 @@ async function world(relays: number, hosts = 1): Promise<{ client: TestNode; rel
   return { client, relays: hops, hosts: last };
 }
 
-function poolOf(client: TestNode, settings: CircuitPoolSettings = {}, target?: TestNode): CircuitPool {
+function poolOf(
+  client: TestNode,
+  settings: CircuitPoolSettings = {},
+  target?: TestNode,
+  random?: () => number,
+): CircuitPool {
   const offers = createOfferBook({ clock });
   for (const node of net.nodes) offers.add(node.offer);
   const pool = createCircuitPool({
@@ -57,6 +62,7 @@ function poolOf(client: TestNode, settings: CircuitPoolSettings = {}, target?: T
     settings,
     clock,
     ...(target === undefined ? {} : { target: target.id }),
+    ...(random === undefined ? {} : { random }),
   });
   pools.push(pool);
   return pool;
@@ -126,6 +132,57 @@ describe('circuit pool', () => {
     const pool = poolOf(client);
     await pool.buildTunnels(1);
     expect(pool.activeDataCircuits()[0]?.hops[0]).toBe(relays[1]?.id);
+  });
+
+  describe('where a relay burns no more for us than for channels that it has', () => {
+    const dear = { openingCost: 1_000_000n };
+
+    beforeEach(() => {
+      net = new TestNet({ metered: true });
+    });
+
+    /** Draws for a path of two relays: the cheaper one first, or last. */
+    function placing(places: readonly ('first' | 'last')[]): () => number {
+      const draws = places.flatMap((place) => [0.5, 0.5, 0.5, ...(place === 'first' ? [0.1, 0.9] : [0.9, 0.1])]);
+      return () => draws.shift() ?? secureRandom();
+    }
+
+    const refusals = (node: TestNode): number => node.endpoint.stats().destroyed['SETUP'] ?? 0;
+
+    it('its other steps go on being used, and the refused one is not, for a while', async () => {
+      const client = await net.node({ relayPrice: undefined });
+      const lean = await net.node({ ...dear, relayPrice: PRICE / 2n });
+      const other = await net.node();
+      const host = await net.node({ relayPrice: undefined, services: { echo: PRICE } });
+      serveEcho(host);
+      net.ledger.open(lean.wallet, other.wallet, lean.delegate.address, 10n ** 12n);
+      const random = placing(['last', 'first', 'last', 'first', 'last', 'first']);
+      const pool = poolOf(client, { avoidMillis: 5_000 }, host, random);
+      const first = async (): Promise<string | undefined> => {
+        for (const circuit of pool.activeDataCircuits()) circuit.destroy();
+        return (await pool.circuit()).hops[0];
+      };
+      await pool.buildTunnels(2);
+      expect(refusals(lean)).toBe(1);
+      expect([await first(), refusals(lean)]).toEqual([lean.id, 1]);
+      clock.pass(5_000);
+      expect([await first(), refusals(lean)]).toEqual([lean.id, 2]);
+    });
+
+    it('of two steps, it is avoided while there are others', async () => {
+      const client = await net.node({ relayPrice: undefined });
+      const lean = await net.node(dear);
+      for (let index = 0; index < 2; index += 1) await net.node();
+      const host = await net.node({ relayPrice: undefined, services: { echo: PRICE } });
+      serveEcho(host);
+      const pool = poolOf(client, {}, host);
+      await pool.buildTunnels(2);
+      for (let index = 0; index < 20; index += 1) {
+        for (const circuit of pool.activeDataCircuits()) circuit.destroy();
+        expect((await pool.circuit()).hops).not.toContain(lean.id);
+      }
+      expect(refusals(lean)).toBeLessThanOrEqual(2);
+    });
   });
 
   it('builds more when all are busy, up to maxCircuits', async () => {

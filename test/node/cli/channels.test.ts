@@ -16,6 +16,8 @@ import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import { generateWalletKey, openSolanaLedger } from '../../../ledger/solana/index.ts';
 import type { SolanaLedger, SolanaWallet } from '../../../ledger/solana/index.ts';
 import { Channels, type ChannelsOptions } from '../../../node/cli/roles/channels.ts';
+import type { Advance } from '../../../node/meter/index.ts';
+import { allowanceExhausted } from '../../../node/meter/sponsor.ts';
 import { newIdentity } from '../link/nodes.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
@@ -262,6 +264,88 @@ describe('what is spent on channels', () => {
     await Promise.all(Array.from({ length: 50 }, () => ours.openingCost(payee.address)));
     expect(asked).toEqual([]);
     expect(await onChain()).toEqual([]);
+  });
+});
+
+describe('a channel that is opened for the circuit of somebody else', () => {
+  /** What its payer may still have us burn. */
+  class Payer {
+    left: bigint;
+    asked = 0;
+    constructor(left: bigint) {
+      this.left = left;
+    }
+    async advance(cost: Amount): Promise<Advance> {
+      this.asked += 1;
+      if (cost > this.left) throw allowanceExhausted(cost, this.left);
+      this.left -= cost;
+      return { giveBack: () => (this.left += cost) };
+    }
+  }
+
+  /** Does something else in place of opening a channel. */
+  function opening(open: () => Promise<never>): SolanaWallet {
+    return new Proxy(payer, {
+      get(target, key) {
+        if (key === 'openChannel') return open;
+        const value: unknown = Reflect.get(target, key, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  }
+
+  it('takes what it costs off its allowance, and nothing is opened where that is too small', async () => {
+    const ours = channels({ reader: asking({ opening: amount(7n) }) });
+    const cost = await ours.openingCost(payee.address);
+    const poor = new Payer(cost - 1n);
+    await expect(ours.channelTo(payee.address, PEER, poor)).rejects.toMatchObject({ code: 'ALLOWANCE_EXHAUSTED' });
+    expect([await onChain(), budget.view().spent, poor.left]).toEqual([[], 0n, cost - 1n]);
+    const enough = new Payer(cost);
+    await ours.channelTo(payee.address, PEER, enough);
+    expect([(await onChain()).length, enough.left]).toEqual([1, 0n]);
+    // Once it is there it costs nobody anything.
+    await ours.channelTo(payee.address, PEER, poor);
+    expect(poor.asked).toBe(1);
+  });
+
+  it('takes it again for one in place of another that its payee closed, of which the books do not know', async () => {
+    const ours = channels();
+    const { channel } = await ours.channelTo(payee.address, PEER);
+    await payer.closeChannel(channel, payee);
+    expect(ours.known(payee.address)).toBe(true);
+    await expect(ours.channelTo(payee.address, PEER, new Payer(0n))).rejects.toMatchObject({
+      code: 'ALLOWANCE_EXHAUSTED',
+    });
+    expect(await onChain()).toEqual([]);
+  });
+
+  it('gives it back when nothing was burned for certain, and else not', async () => {
+    const sponsor = new Payer(1_000_000n);
+    const poor = await wallet(0n);
+    await expect(channels({ wallet: poor }).channelTo(payee.address, PEER, sponsor)).rejects.toMatchObject({
+      code: 'INSUFFICIENT_FUNDS',
+    });
+    const broke = await budgetOf(1n);
+    await expect(channels({ budget: broke }).channelTo(payee.address, PEER, sponsor)).rejects.toMatchObject({
+      code: 'BUDGET_EXHAUSTED',
+    });
+    expect([sponsor.asked, sponsor.left]).toEqual([2, 1_000_000n]);
+    const silent = opening(() => Promise.reject(new Error('no answer')));
+    const cost = await channels().openingCost(payee.address);
+    await expect(channels({ wallet: silent }).channelTo(payee.address, PEER, sponsor)).rejects.toThrow('no answer');
+    expect(sponsor.left).toBe(1_000_000n - cost);
+  });
+
+  it('is paid for by one of those who want it at the same time, also when another could not', async () => {
+    const ours = channels();
+    const payers = [0n, 1_000_000n, 0n, 1_000_000n].map((left) => new Payer(left));
+    const outcomes = await Promise.allSettled(payers.map((one) => ours.channelTo(payee.address, PEER, one)));
+    expect(outcomes.map(({ status }) => status).filter((_status, index) => index % 2 === 1)).toEqual([
+      'fulfilled',
+      'fulfilled',
+    ]);
+    expect(await onChain()).toHaveLength(1);
+    expect(payers.filter(({ left }) => left > 0n && left < 1_000_000n)).toHaveLength(1);
   });
 });
 

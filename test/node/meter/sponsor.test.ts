@@ -1,0 +1,223 @@
+/** What a payer may have a node burn on chain: twice what it burned itself, and what the node kept of its circuits. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RelaymintError } from '../../../core/errors.ts';
+import { channelId, ledgerAddress, nodeId } from '../../../core/ids.ts';
+import { ALLOWANCE_OF_BURNED, MAX_DEBTORS } from '../../../core/limits.ts';
+import { amount, pricePerMiB } from '../../../core/units.ts';
+import { NUMERATOR_BITS, openAccountBook, openBookStore } from '../../../ledger/accounting/index.ts';
+import type { AccountBook, BookStore } from '../../../ledger/accounting/index.ts';
+import type { ChannelState } from '../../../ledger/contract.ts';
+import { TokenBucket } from '../../../node/link/rate.ts';
+import type { ChannelProvider } from '../../../node/meter/index.ts';
+import { MeteredLink } from '../../../node/meter/metered.ts';
+import { Sponsors } from '../../../node/meter/sponsor.ts';
+import type { Sponsor } from '../../../node/meter/sponsor.ts';
+import { channelState, seed } from '../../ledger/accounting/pair.ts';
+import { TestNodes, offerOf } from '../link/nodes.ts';
+
+const BURNED = 40_000n;
+const COST = amount(45_000n);
+const PRICE = pricePerMiB(10_000n);
+const THIEF = ledgerAddress(seed('thief'));
+
+let directory: string;
+let store: BookStore;
+let book: AccountBook;
+let sponsors: Sponsors;
+
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(tmpdir(), 'relaymint-sponsor-'));
+  await open();
+});
+afterEach(async () => {
+  await close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function open(): Promise<void> {
+  store = await openBookStore(directory);
+  book = openAccountBook({ store, reader: { channel: async () => undefined } });
+  sponsors = new Sponsors(book);
+}
+
+async function close(): Promise<void> {
+  await book.close();
+  await store.close();
+}
+
+/** The payer comes with that channel. */
+function sponsorOf(index: number, change: Partial<ChannelState> = {}): Sponsor {
+  const channel = channelState({
+    id: channelId(seed(`channel ${index}`).subarray(0, 22)),
+    slot: index,
+    payer: THIEF,
+    deposit: amount(10_000_000n),
+    opening: amount(BURNED),
+    ...change,
+  });
+  const account = book.openEarning({ peer: nodeId(seed('peer')), channel, price: PRICE });
+  return sponsors.of(channel.payer, account);
+}
+
+const units = (figure: bigint): bigint => figure << NUMERATOR_BITS;
+
+describe('what may be burned for a payer', () => {
+  it('is twice what it burned, and what is beyond is refused alone', async () => {
+    const sponsor = sponsorOf(1);
+    expect(sponsor.allowance).toBe(ALLOWANCE_OF_BURNED * BURNED);
+    await sponsor.advance(COST);
+    expect(sponsor.allowance).toBe(35_000n);
+    await expect(sponsor.advance(COST)).rejects.toMatchObject({ code: 'ALLOWANCE_EXHAUSTED' });
+    expect(sponsor.allowance).toBe(35_000n);
+    expect(sponsorOf(2, { payer: ledgerAddress(seed('other')) }).allowance).toBe(2n * BURNED);
+    await sponsor.advance(amount(35_000n));
+    await expect(sponsor.advance(amount(1n))).rejects.toMatchObject({ code: 'ALLOWANCE_EXHAUSTED' });
+  });
+
+  it('is taken before anything is awaited, so that many at once do not overdraw it', async () => {
+    const sponsor = sponsorOf(1);
+    const advances = await Promise.allSettled(Array.from({ length: 20 }, () => sponsor.advance(amount(9_000n))));
+    expect(advances.filter(({ status }) => status === 'fulfilled')).toHaveLength(8);
+    expect(book.advancedTo(THIEF)).toBe(72_000n);
+  });
+
+  it('is not more after a restart, nor with another channel, nor when the books forgot the first', async () => {
+    await sponsorOf(1).advance(COST);
+    await close();
+    await open();
+    expect(sponsorOf(1).allowance).toBe(35_000n);
+    expect(sponsorOf(2).allowance).toBe(35_000n);
+    const [entry] = Array.from(store.entries());
+    if (entry === undefined) throw new TypeError('the books know the channel');
+    book.forget(entry.channel);
+    await store.flushed();
+    await close();
+    await open();
+    expect(sponsorOf(3).allowance).toBe(35_000n);
+  });
+
+  it('is given back when nothing was burned, also after a restart', async () => {
+    const advance = await sponsorOf(1).advance(COST);
+    advance.giveBack();
+    expect(sponsorOf(1).allowance).toBe(2n * BURNED);
+    await store.flushed();
+    await close();
+    await open();
+    expect(sponsorOf(1).allowance).toBe(2n * BURNED);
+  });
+
+  it('is on disk before it is burned: while the books cannot be written nothing is, and nothing was taken', async () => {
+    const sponsor = sponsorOf(1);
+    await book.close();
+    await store.close();
+    await expect(sponsor.advance(COST)).rejects.toMatchObject({ code: 'CLOSED' });
+    expect(book.advancedTo(THIEF)).toBe(0n);
+    await open();
+  });
+
+  it('is more once we kept something of its circuits, beyond what it may leave unpaid', async () => {
+    const sponsor = sponsorOf(1);
+    await sponsor.advance(COST);
+    sponsor.keep(units(BURNED - 1n));
+    sponsor.keep(units(1n));
+    expect(sponsor.allowance).toBe(35_000n);
+    sponsor.keep(units(1n) - 1n);
+    expect(sponsor.allowance).toBe(35_000n);
+    sponsor.keep(1n);
+    expect(sponsor.allowance).toBe(35_001n);
+    sponsor.keep(units(10_000n));
+    expect(sponsor.allowance).toBe(45_001n);
+    await sponsor.advance(COST);
+    await expect(sponsor.advance(amount(2n))).rejects.toMatchObject({ code: 'ALLOWANCE_EXHAUSTED' });
+  });
+
+  it('is never more than twice what it burned, however much we kept', () => {
+    const sponsor = sponsorOf(1);
+    sponsor.keep(units(1_000_000n));
+    expect(sponsor.allowance).toBe(2n * BURNED);
+    expect(book.advancedTo(THIEF)).toBe(0n);
+  });
+
+  it('grows by what one channel brings only: what another may have left unpaid does not count for it', async () => {
+    await sponsorOf(1).advance(COST);
+    sponsorOf(1).keep(units(BURNED));
+    const sponsor = sponsorOf(2);
+    sponsor.keep(units(BURNED));
+    expect(sponsor.allowance).toBe(35_000n);
+    sponsor.keep(units(7n));
+    expect(sponsor.allowance).toBe(35_007n);
+  });
+
+  it('cannot be made to be forgotten by others while the wallet has a channel', async () => {
+    await sponsorOf(1).advance(COST);
+    const others = Array.from({ length: MAX_DEBTORS + 10 }, (_, index) => ledgerAddress(seed(`sybil ${index}`)));
+    await Promise.all(others.map((other) => book.advance(other, amount(1n))));
+    expect(book.advancedTo(THIEF)).toBe(COST);
+    expect(others.filter((other) => book.advancedTo(other) > 0n)).toHaveLength(MAX_DEBTORS - 1);
+  });
+});
+
+describe('a channel that several want at the same time', () => {
+  /** What is sought, and for how much; it ends before there is a channel. */
+  async function meterOf(known: boolean): Promise<{ meter: MeteredLink; nodes: TestNodes; sought: () => number }> {
+    const nodes = new TestNodes();
+    const { near, far, listener } = await nodes.pair({ transport: 'memory' });
+    listener.links.setOffer(offerOf(listener.identity));
+    await expect.poll(() => near.offer).toBeDefined();
+    let sought = 0;
+    const channels: ChannelProvider = {
+      known: () => known,
+      openingCost: async () => COST,
+      channelTo: async (_wallet, _peer, sponsor) => {
+        sought += 1;
+        await sponsor?.advance(COST);
+        throw new RelaymintError('INSUFFICIENT_FUNDS', 'It was allowed, and the wallet is empty.');
+      },
+    };
+    const reader = { channel: async () => undefined, tillAddress: (owner: ChannelState['till']) => owner };
+    const parts = { nodeId: far.peer, wallet: THIEF, book, channels, price: PRICE, reader };
+    const shared = { sponsors, lookups: new TokenBucket(1, () => 0) };
+    return { meter: new MeteredLink(near, parts, shared, 50), nodes, sought: () => sought };
+  }
+
+  const codes = async (...attempts: readonly Promise<void>[]): Promise<unknown[]> =>
+    (await Promise.allSettled(attempts)).map((result) => {
+      return result.status === 'rejected' ? Reflect.get(result.reason as object, 'code') : 'opened';
+    });
+
+  async function poorAndRich(): Promise<{ poor: Sponsor; rich: Sponsor }> {
+    const poor = sponsorOf(1);
+    await poor.advance(COST);
+    return { poor, rich: sponsorOf(2, { payer: ledgerAddress(seed('honest')) }) };
+  }
+
+  it('is not even sought for whoever may not have it opened', async () => {
+    const { poor, rich } = await poorAndRich();
+    const { meter, nodes, sought } = await meterOf(false);
+    const attempts = [poor, poor, poor].map((sponsor) => meter.openSpending(sponsor));
+    expect(await codes(...attempts)).toEqual(Array.from({ length: 3 }, () => 'ALLOWANCE_EXHAUSTED'));
+    expect(sought()).toBe(0);
+    expect(await codes(meter.openSpending(poor), meter.openSpending(rich))).toEqual([
+      'ALLOWANCE_EXHAUSTED',
+      'INSUFFICIENT_FUNDS',
+    ]);
+    expect(sought()).toBe(1);
+    await nodes.close();
+  });
+
+  it('is sought again for the others when it turns out that the first may not have it opened', async () => {
+    const { poor, rich } = await poorAndRich();
+    // Known by the books, and closed on chain by its payee.
+    const { meter, nodes, sought } = await meterOf(true);
+    expect(await codes(meter.openSpending(poor), meter.openSpending(rich), meter.openSpending(rich))).toEqual([
+      'ALLOWANCE_EXHAUSTED',
+      'INSUFFICIENT_FUNDS',
+      'INSUFFICIENT_FUNDS',
+    ]);
+    expect(sought()).toBe(2);
+    await nodes.close();
+  });
+});
