@@ -163,15 +163,16 @@ export class Submitter {
   async #priced(
     instructions: readonly TransactionInstruction[],
     payer: PublicKey,
-    serial?: number,
+    serial: number,
+    maxBid: (() => Promise<Lamports>) | undefined,
   ): Promise<readonly TransactionInstruction[]> {
     const asked = await this.#fees.asked([payer, ...writableAccounts(instructions)]);
     const usual = Math.min(UNITS_PER_INSTRUCTION * instructions.length, MAX_UNITS - SERIALS);
-    const unbid = serial === undefined ? instructions : [unitLimit(usual + serial), ...instructions];
+    const unbid = [unitLimit(usual + serial), ...instructions];
     if (asked === 0n) return unbid;
     const given = unitLimitOf(instructions);
-    const limit = given ?? ((await this.#tried(instructions, payer)) ?? usual) + (serial ?? 0);
-    const microLamports = this.#fees.within(asked, limit);
+    const limit = given ?? ((await this.#tried(instructions, payer)) ?? usual) + serial;
+    const microLamports = this.#fees.within(asked, limit, await maxBid?.());
     if (microLamports === 0n) return unbid;
     const bid = [
       ...(given === undefined ? [unitLimit(limit)] : []),
@@ -200,16 +201,19 @@ export class Submitter {
   }
 
   /**
-   * Signs, sends and waits; signs anew when the network let the transaction expire.
+   * Signs, sends and waits; signs anew when the network let the transaction expire. `maxBid` is asked only where there is something
+   * to bid; without it the bid is at most `DEFAULT_MAX_PRIORITY_FEE`.
    * @throws RelaymintError PROGRAM_ERROR or a nearer code, INSUFFICIENT_FUNDS, LEDGER_REJECTED, LEDGER_UNREACHABLE, TIMEOUT
    */
   async run(
     instructions: readonly TransactionInstruction[],
     signers: readonly [Keypair, ...Keypair[]],
+    maxBid?: () => Promise<Lamports>,
   ): Promise<TransactionResult> {
     for (let signing = 1; signing <= SIGNINGS; signing += 1) {
       this.#serial = (this.#serial + 1) % SERIALS;
-      const prepared = await this.#sign(await this.#priced(instructions, signers[0].publicKey, this.#serial), signers);
+      const priced = await this.#priced(instructions, signers[0].publicKey, this.#serial, maxBid);
+      const prepared = await this.#sign(priced, signers);
       await this.#send(prepared);
       const outcome = await this.#poll(prepared, 'confirmed');
       if (outcome.state === 'confirmed') return outcome.result;
