@@ -2,7 +2,7 @@
 import { createAssociatedTokenAccountIdempotentInstruction, createTransferInstruction } from '@solana/spl-token';
 import { LAMPORTS_PER_SOL } from '@solana/web3.js';
 import type { Keypair, PublicKey, TransactionInstruction } from '@solana/web3.js';
-import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { RelaymintError } from '../../core/errors.ts';
 import { ledgerAddressBytes } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { addAmounts, amount, formatCredits, formatSol, lamports as toLamports } from '../../core/units.ts';
@@ -29,6 +29,7 @@ import type { Receipt } from '../receipt/index.ts';
 import { walletAddress } from './keys.ts';
 import type { WalletKey } from './keys.ts';
 import { WalletNames } from './names.ts';
+import { freeSlot, fundsFor, hasChanged } from './opening.ts';
 import { mostBidFor } from './priority.ts';
 import type { Stake } from './priority.ts';
 import * as program from './program/index.ts';
@@ -418,47 +419,6 @@ export class SolanaWallet implements LedgerWallet {
       remedy: 'The payee must open one before it can be paid.',
     });
   }
-}
-
-/** One of the free slots at random: payers that open at the same moment rarely choose the same one. */
-function freeSlot(payee: LedgerAddress, till: program.TillAccount): number {
-  const free = till.slots.filter((slot) => !slot.open);
-  const chosen = free[Math.floor(Math.random() * free.length)];
-  if (chosen !== undefined) return chosen.slot;
-  throw new RelaymintError('LIMIT_EXCEEDED', `All ${till.slots.length} slots of ${payee}'s till are taken.`, {
-    remedy: 'Use another payee, wait until a channel is closed, or let the payee give it more ("relaymint till grow").',
-  });
-}
-
-/** What a payer burns at this till. @throws RelaymintError INVALID_ARGUMENT below its terms; LIMIT_EXCEEDED when it asks too much. */
-function fundsFor(
-  till: program.TillAccount,
-  { deposit, opening = till.opening, maxOpening }: ChannelFunds,
-): { readonly deposit: Amount; readonly opening: Amount } {
-  if (maxOpening !== undefined && opening > maxOpening) {
-    const [asked, most] = [formatCredits(opening), formatCredits(maxOpening)];
-    throw new RelaymintError(
-      'LIMIT_EXCEEDED',
-      `The payee asks ${asked} credits to open a channel, more than ${most}.`,
-      {
-        remedy: 'Use another payee, or raise the limit.',
-        details: { asked: String(opening), most: String(maxOpening) },
-      },
-    );
-  }
-  if (deposit >= till.minDeposit && opening >= till.opening) return { deposit, opening };
-  const [least, asked] = [formatCredits(till.minDeposit), formatCredits(till.opening)];
-  throw new RelaymintError(
-    'INVALID_ARGUMENT',
-    `The payee takes deposits of ${least} credits or more, and ${asked} or more for the opening.`,
-    { remedy: 'Give at least that, or use another payee.' },
-  );
-}
-
-/** Whether an opening failed because the till is not any more what it was when it was read. */
-function hasChanged(error: unknown): boolean {
-  const reason = isRelaymintError(error) ? error.details['program'] : undefined;
-  return ['SlotInUse', 'DepositBelowTerms', 'OpeningBelowTerms', 'SlotRentMissing'].some((name) => name === reason);
 }
 
 function requireSlots(slots: number): void {
