@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { createCloseAccountInstruction } from '@solana/spl-token';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { silentLog } from '../../../core/ports.ts';
 import type { Log } from '../../../core/ports.ts';
 import { amount, lamports } from '../../../core/units.ts';
@@ -83,6 +83,7 @@ test('a node takes its claim when it starts', async () => {
   await writeKeyFile(path.join(folder, 'wallet.json'), key);
   const options = ['--data', folder, '--ledger', server.url, '--listen', '/ip4/127.0.0.1/tcp/0', '--log-level', 'info'];
   const { child, finished } = start(['relay', ...options]);
+  onTestFinished(() => void child.kill('SIGKILL'));
   if (child.stderr === null) throw new TypeError('no standard error');
   let taken = '';
   for await (const line of createInterface({ input: child.stderr })) {
