@@ -132,12 +132,15 @@ export const MAX_DEBTORS = 16_384;
  * than the payer's did, and its circuits may need more than one. Nobody is paid what is burned, so to have it burned gains nothing.
  */
 export const ALLOWANCE_OF_BURNED = 2n;
-/** A settlement bids at most this part of what it moves for its place in a full block: the rest is what it is settled for. */
+/** A transaction bids at most this part of what it moves for its place in a full block: the rest is what it is sent for. */
 export const BID_PARTS = 10n;
-/** Lamports that a settlement bids at most when nothing in it is about to be lost: twenty times the base fee, for it can wait. */
+/** Lamports that a wallet's transaction may bid however little it moves: twice the base fee, so that it lands where blocks are busy. */
+export const LEAST_BID_LIMIT = 10_000n;
+/** Lamports that a transaction bids at most when nothing in it is about to be lost: twenty times the base fee, for it can wait. */
 export const MAX_SETTLE_BID = 100_000n;
 /**
- * Lamports that a settlement bids at most for channels that are closing. A payer that fills blocks until its challenge period
+ * Lamports that a transaction bids at most for channels that are closing, or to close one: whoever drives up the price keeps nobody
+ * from taking a deposit back. A payer that fills blocks until its challenge period
  * is over must outbid this in every one of them; and no price that somebody drove up for a moment costs more than it.
  */
 export const MAX_CLOSING_BID = 50_000_000n;

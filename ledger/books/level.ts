@@ -1,5 +1,8 @@
-/** The copy of the books in LevelDB. It is believed by its own sums only: LevelDB itself drops what it cannot read, in silence. */
-import { copyFile, cp, mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/promises';
+/**
+ * The copy of the books in LevelDB. It is believed by its own sums only: LevelDB itself drops what it cannot read, in silence. Nor
+ * is it given what it would die of: its tables are checked before it opens them.
+ */
+import { copyFile, mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ClassicLevel } from 'classic-level';
@@ -7,6 +10,7 @@ import { messageOf, RelaymintError } from '../../core/errors.ts';
 import { ensureVersion } from './copy.ts';
 import type { Copy, Version } from './copy.ts';
 import { isMissing } from './journal.ts';
+import { readFiles, tableFaults } from './level-files.ts';
 import { COMMIT_KEY, committed, Inventory, recordOf, seqOf, valueOf } from './record.ts';
 import type { Sealed, WorthOf } from './record.ts';
 
@@ -54,8 +58,12 @@ export class Level {
       return { ...NOTHING, absent: true, faults: [] };
     }
     // Without CURRENT LevelDB would begin anew and delete the rest.
-    if (!files.includes('CURRENT') && files.some((file) => DATA_FILE.test(file)))
-      return { ...NOTHING, absent: false, faults: ['its file CURRENT is missing'] };
+    const isHeadless = !files.includes('CURRENT') && files.some((file) => DATA_FILE.test(file));
+    const faults = isHeadless ? ['its file CURRENT is missing'] : await tableFaults(this.#directory);
+    if (faults.length > 0) {
+      await this.#requireUnlocked();
+      return { ...NOTHING, absent: false, faults };
+    }
     try {
       await this.#openDatabase();
     } catch (error) {
@@ -91,21 +99,17 @@ export class Level {
     await this.#openDatabase();
   }
 
-  /** What LevelDB's own repair finds in a copy of the files; they themselves stay as they are. */
-  async salvage(worthOf: WorthOf): Promise<Copy> {
-    const copy = `${this.#directory}.salvage`;
-    await rm(copy, { recursive: true, force: true });
-    await cp(this.#directory, copy, { recursive: true });
-    const level = new Level(copy);
-    try {
-      await ClassicLevel.repair(copy);
-      return { ...(await level.open(worthOf)), whole: undefined, absent: false };
-    } catch (error) {
-      return { ...NOTHING, absent: false, faults: [`LevelDB cannot repair it: ${messageOf(error)}`] };
-    } finally {
-      await level.close();
-      await rm(copy, { recursive: true, force: true });
+  /** Closes it, and finds what its files still hold, whatever LevelDB thinks of them; they stay as they are. */
+  async salvage(): Promise<Copy> {
+    await this.close();
+    const versions = new Map<string, Version>();
+    let commit: Sealed | undefined;
+    for (const [key, record] of await readFiles(this.#directory)) {
+      if (key === COMMIT_KEY) commit = record;
+      else versions.set(key, { seq: seqOf(record), record });
     }
+    if (commit !== undefined) ensureVersion(this.#directory, committed(commit).version);
+    return { ...NOTHING, versions, commit, absent: false, faults: [] };
   }
 
   /**
@@ -131,19 +135,22 @@ export class Level {
     }
   }
 
-  async #openDatabase(): Promise<void> {
-    const db: Database = new ClassicLevel(this.#directory, { keyEncoding: 'utf8', valueEncoding: 'view' });
+  /** What is not opened is not locked either: an empty database beside it, with the same lock. @throws LevelUnavailable. */
+  async #requireUnlocked(): Promise<void> {
+    const beside = `${this.#directory}.lock`;
+    await rm(beside, { recursive: true, force: true });
     try {
-      await db.open();
-    } catch (error) {
-      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-      const locked = cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED';
-      if (locked || NO_DAMAGE.test(messageOf(cause))) throw new LevelUnavailable(locked, cause);
-      throw cause;
+      await mkdir(beside);
+      await symlink(path.resolve(this.#directory, 'LOCK'), path.join(beside, 'LOCK'));
+      await (await databaseIn(beside)).close();
+    } finally {
+      await rm(beside, { recursive: true, force: true });
     }
-    this.#db = db;
   }
 
+  async #openDatabase(): Promise<void> {
+    this.#db = await databaseIn(this.#directory);
+  }
   async #read(worthOf: WorthOf): Promise<Copy> {
     const versions = new Map<string, Version>();
     const faults: string[] = [];
@@ -183,6 +190,20 @@ export class Level {
   get #database(): Database {
     if (this.#db === undefined) throw new TypeError('LevelDB is not open');
     return this.#db;
+  }
+}
+
+/** @throws LevelUnavailable; what LevelDB says of damage. */
+async function databaseIn(directory: string): Promise<Database> {
+  const db: Database = new ClassicLevel(directory, { keyEncoding: 'utf8', valueEncoding: 'view' });
+  try {
+    await db.open();
+    return db;
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    const locked = cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED';
+    if (locked || NO_DAMAGE.test(messageOf(cause))) throw new LevelUnavailable(locked, cause);
+    throw cause;
   }
 }
 

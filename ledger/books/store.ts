@@ -309,7 +309,7 @@ export class GroupedStore implements AsyncDisposable {
     const journal = await readJournal(path.join(this.#directory, JOURNAL), this.#worthOf);
     let merged = merge(level, journal, this.#worthOf);
     if (!merged.complete && level.whole === undefined && !level.absent) {
-      const salvaged = await this.#level.salvage(this.#worthOf);
+      const salvaged = await this.#level.salvage();
       merged = merge(together(level, salvaged), journal, this.#worthOf);
     }
     // Copied: what was read is a part of a whole file, which would stay in memory with it.
@@ -326,8 +326,8 @@ export class GroupedStore implements AsyncDisposable {
   }
 
   /**
-   * LevelDB ends the whole process over some damage of its tables. A file says that it is being read: when the process that wrote it
-   * is gone, LevelDB is not read again but made anew.
+   * LevelDB ends the whole process over damage that it does not expect. Its tables are checked before; for what may be left, a file
+   * says that it is being read: when the process that wrote it is gone, LevelDB is not read again but made anew.
    */
   async #readLevel(): Promise<Copy> {
     const mark = path.join(this.#directory, READING);
@@ -478,14 +478,15 @@ export async function inspect(directory: string, worthOf: WorthOf): Promise<Insp
 
 const NOTHING = new Uint8Array();
 
-/** What LevelDB showed, and what its repair found besides. */
+/** What LevelDB showed, and what was found in its files besides. */
 function together(level: Copy, salvaged: Copy): Copy {
   const versions = new Map(salvaged.versions);
   for (const [key, version] of level.versions) {
     if ((versions.get(key)?.seq ?? -1) < version.seq) versions.set(key, version);
   }
-  const newer = level.commit ?? salvaged.commit;
-  return { ...level, versions, commit: newer };
+  const [one, other] = [level.commit, salvaged.commit];
+  const commit = one !== undefined && (other === undefined || seqOf(one) > seqOf(other)) ? one : other;
+  return { ...level, versions, commit };
 }
 
 function tell(listeners: Iterable<Written>, error: RelaymintError | undefined): void {

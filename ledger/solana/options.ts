@@ -17,7 +17,8 @@ export interface SolanaLedgerOptions {
   readonly timeoutMillis?: number;
   /**
    * Most that one transaction bids beside its base fee when blocks are full, whatever is at stake; 0 never bids. When absent,
-   * a settlement bids what its caller says, and all else at most `DEFAULT_MAX_PRIORITY_FEE`.
+   * a settlement bids what its caller says, what moves money a tenth of it at most (at least 10,000 lamports, at most as much as a
+   * settlement), and all else at most `DEFAULT_MAX_PRIORITY_FEE`.
    */
   readonly maxPriorityFee?: Lamports;
   readonly clock?: Clock;

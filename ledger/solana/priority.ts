@@ -5,6 +5,7 @@
 import { ComputeBudgetProgram } from '@solana/web3.js';
 import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
 import { isRelaymintError } from '../../core/errors.ts';
+import { BID_PARTS, LEAST_BID_LIMIT, MAX_CLOSING_BID, MAX_SETTLE_BID } from '../../core/limits.ts';
 import { lamports } from '../../core/units.ts';
 import type { Lamports } from '../../core/units.ts';
 import { DEFAULT_MAX_PRIORITY_FEE } from './options.ts';
@@ -55,6 +56,23 @@ export class PriorityFees {
     const most = (limit * MICROS_PER_LAMPORT) / BigInt(Math.max(units, 1));
     return asked < most ? asked : most;
   }
+}
+
+/** What a transaction moves. */
+export interface Stake {
+  /** Credits, base units. */
+  readonly units?: bigint;
+  readonly lamports?: bigint;
+  /** It closes a channel: somebody may have driven up the price to prevent that. */
+  readonly closing?: true;
+}
+
+/** Most to bid for a transaction that moves this: a part of it, and never nothing. */
+export function mostBidFor({ units = 0n, lamports: moved = 0n, closing }: Stake, unitsPerLamport: bigint): Lamports {
+  const part = (units / unitsPerLamport + moved) / BID_PARTS;
+  const most = closing === true ? MAX_CLOSING_BID : MAX_SETTLE_BID;
+  if (part > most) return lamports(most);
+  return lamports(part < LEAST_BID_LIMIT ? LEAST_BID_LIMIT : part);
 }
 
 /** What a bid comes to; the network rounds up. */

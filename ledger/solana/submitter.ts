@@ -2,21 +2,21 @@
 import { randomInt } from 'node:crypto';
 import {
   ComputeBudgetProgram,
-  PublicKey,
   SendTransactionError,
   Transaction,
   TransactionInstruction,
   TransactionMessage,
   VersionedTransaction,
 } from '@solana/web3.js';
-import type { Keypair, SignatureStatus } from '@solana/web3.js';
+import type { Keypair, PublicKey, SignatureStatus } from '@solana/web3.js';
 import bs58 from 'bs58';
 import { z } from 'zod';
-import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { lamports } from '../../core/units.ts';
 import type { Lamports } from '../../core/units.ts';
 import type { Commitment, PreparedTransaction, SubmissionStatus, TransactionResult } from '../contract.ts';
-import { decodeProgramError } from './program/index.ts';
+import { expired, failureOf, reasonOf, UNDECIDED } from './failure.ts';
+import { fitsPacket, lengthOf, NO_BLOCKHASH, tooLong } from './legacy-length.ts';
 import { priorityFee, unitLimitOf, writableAccounts } from './priority.ts';
 import type { PriorityFees } from './priority.ts';
 import { loadedBytes } from './loaded-bytes.ts';
@@ -48,7 +48,6 @@ const TOO_MUCH: readonly number[] = [400, 413, 414, 422];
 const SET_LOADED_TAG = 4;
 const SET_LOADED_BYTES = 5;
 const SIGNATURE_BYTES = 64;
-const LACKING_FUNDS = /no record of a prior credit|insufficient funds|insufficient lamports/i;
 
 export class Submitter {
   /** How long a transaction may be here. */
@@ -163,15 +162,16 @@ export class Submitter {
   async #priced(
     instructions: readonly TransactionInstruction[],
     payer: PublicKey,
-    serial?: number,
+    serial: number,
+    maxBid: (() => Promise<Lamports>) | undefined,
   ): Promise<readonly TransactionInstruction[]> {
     const asked = await this.#fees.asked([payer, ...writableAccounts(instructions)]);
     const usual = Math.min(UNITS_PER_INSTRUCTION * instructions.length, MAX_UNITS - SERIALS);
-    const unbid = serial === undefined ? instructions : [unitLimit(usual + serial), ...instructions];
+    const unbid = [unitLimit(usual + serial), ...instructions];
     if (asked === 0n) return unbid;
     const given = unitLimitOf(instructions);
-    const limit = given ?? ((await this.#tried(instructions, payer)) ?? usual) + (serial ?? 0);
-    const microLamports = this.#fees.within(asked, limit);
+    const limit = given ?? ((await this.#tried(instructions, payer)) ?? usual) + serial;
+    const microLamports = this.#fees.within(asked, limit, await maxBid?.());
     if (microLamports === 0n) return unbid;
     const bid = [
       ...(given === undefined ? [unitLimit(limit)] : []),
@@ -200,16 +200,19 @@ export class Submitter {
   }
 
   /**
-   * Signs, sends and waits; signs anew when the network let the transaction expire.
+   * Signs, sends and waits; signs anew when the network let the transaction expire. `maxBid` is asked only where there is something
+   * to bid; without it the bid is at most `DEFAULT_MAX_PRIORITY_FEE`.
    * @throws RelaymintError PROGRAM_ERROR or a nearer code, INSUFFICIENT_FUNDS, LEDGER_REJECTED, LEDGER_UNREACHABLE, TIMEOUT
    */
   async run(
     instructions: readonly TransactionInstruction[],
     signers: readonly [Keypair, ...Keypair[]],
+    maxBid?: () => Promise<Lamports>,
   ): Promise<TransactionResult> {
     for (let signing = 1; signing <= SIGNINGS; signing += 1) {
       this.#serial = (this.#serial + 1) % SERIALS;
-      const prepared = await this.#sign(await this.#priced(instructions, signers[0].publicKey, this.#serial), signers);
+      const priced = await this.#priced(instructions, signers[0].publicKey, this.#serial, maxBid);
+      const prepared = await this.#sign(priced, signers);
       await this.#send(prepared);
       const outcome = await this.#poll(prepared, 'confirmed');
       if (outcome.state === 'confirmed') return outcome.result;
@@ -366,30 +369,12 @@ const recordAnswer = z
   })
   .nullable();
 
-function tooLong(length: number, most: number): RelaymintError {
-  return new RelaymintError('LIMIT_EXCEEDED', `The transaction has ${length} bytes, more than ${most}.`, {
-    remedy: 'Put less into it, for example fewer receipts or shares.',
-    details: { length, most },
-  });
-}
-
-function expired(): RelaymintError {
-  return new RelaymintError('TIMEOUT', 'The network let it expire.');
-}
-
 function loadedLimit(bytes: number): TransactionInstruction {
   const data = Buffer.alloc(SET_LOADED_BYTES);
   data.writeUInt8(SET_LOADED_TAG, 0);
   data.writeUInt32LE(bytes, 1);
   return new TransactionInstruction({ programId: ComputeBudgetProgram.programId, keys: [], data });
 }
-
-/** Its own blockhash does not matter: the node puts one in, or nothing is sent. */
-const NO_BLOCKHASH = { blockhash: PublicKey.default.toBase58(), lastValidBlockHeight: 0 };
-
-/** On chain already; or the node is behind, out of breath, or the blockhash has expired. The status tells which. */
-const UNDECIDED =
-  /already been processed|blockhash not found|node is (?:behind|unhealthy)|internal error|rate limit|too many requests|timed out/i;
 
 function unitLimit(units: number): TransactionInstruction {
   return ComputeBudgetProgram.setComputeUnitLimit({ units });
@@ -409,36 +394,3 @@ type Found =
   | { readonly state: 'failed'; readonly error: RelaymintError }
   | { readonly state: 'pending' }
   | { readonly state: 'expired' };
-
-function failureOf(failure: unknown, logs: readonly string[]): RelaymintError {
-  const decoded = decodeProgramError(failure, logs);
-  if (decoded.code !== 'LEDGER_REJECTED') return decoded;
-  const text = failure instanceof Error ? reasonOf(failure) : JSON.stringify(failure);
-  if (!LACKING_FUNDS.test([text, ...logs].join('\n')) && !text.includes('InsufficientFunds')) return decoded;
-  return new RelaymintError('INSUFFICIENT_FUNDS', 'The wallet has not enough lamports for the transaction.', {
-    remedy: 'Send it some SOL for rent and fees.',
-    cause: failure instanceof Error ? failure : undefined,
-  });
-}
-
-function reasonOf(error: Error): string {
-  return error instanceof SendTransactionError ? error.transactionError.message : messageOf(error);
-}
-
-function fitsPacket(instructions: readonly TransactionInstruction[], feePayer: PublicKey): boolean {
-  return lengthOf(new Transaction({ feePayer, ...NO_BLOCKHASH }).add(...instructions)) <= MAX_PACKET_BYTES;
-}
-
-/** Signatures, then the message. web3.js itself only says "too large". */
-function lengthOf(transaction: Transaction): number {
-  let message: Buffer;
-  try {
-    message = transaction.compileMessage().serialize();
-  } catch (error) {
-    // Its buffer is one packet: what does not fit raises a RangeError.
-    if (error instanceof RangeError) return MAX_PACKET_BYTES + 1;
-    throw error;
-  }
-  const signers = message[0] ?? 0;
-  return 1 + 64 * signers + message.length;
-}

@@ -2,7 +2,7 @@
 import { createAssociatedTokenAccountIdempotentInstruction, createTransferInstruction } from '@solana/spl-token';
 import { LAMPORTS_PER_SOL } from '@solana/web3.js';
 import type { Keypair, PublicKey, TransactionInstruction } from '@solana/web3.js';
-import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { RelaymintError } from '../../core/errors.ts';
 import { ledgerAddressBytes } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { addAmounts, amount, formatCredits, formatSol, lamports as toLamports } from '../../core/units.ts';
@@ -29,6 +29,9 @@ import type { Receipt } from '../receipt/index.ts';
 import { walletAddress } from './keys.ts';
 import type { WalletKey } from './keys.ts';
 import { WalletNames } from './names.ts';
+import { freeSlot, fundsFor, hasChanged } from './opening.ts';
+import { mostBidFor } from './priority.ts';
+import type { Stake } from './priority.ts';
 import * as program from './program/index.ts';
 import type { SolanaReader } from './reader.ts';
 import { receiptsThatFit, settleUnits } from './settle-size.ts';
@@ -51,6 +54,7 @@ export class SolanaWallet implements LedgerWallet {
   readonly #key: Keypair;
   readonly #names: WalletNames;
   readonly #onTransaction: ((result: TransactionResult) => void) | undefined;
+  #unitsPerLamport: bigint | undefined;
 
   constructor(
     ledger: SolanaReader,
@@ -87,24 +91,25 @@ export class SolanaWallet implements LedgerWallet {
   async buy(amount: Lamports): Promise<TransactionResult> {
     const { lamports } = await this.#ledger.balances(this.address);
     if (lamports < amount + FEE_LAMPORTS) throw lacksSol(lamports, amount + FEE_LAMPORTS);
-    return this.#run([
-      this.#createAccountOf(this.#owner),
-      program.buy(this.#program, { buyer: this.#owner, lamports: amount }),
-    ]);
+    const buy = program.buy(this.#program, { buyer: this.#owner, lamports: amount });
+    return this.#run([this.#createAccountOf(this.#owner), buy], { stake: { lamports: amount } });
   }
 
   async redeem(amount: Amount): Promise<TransactionResult> {
     await this.#requireCredits(amount);
-    return this.#run([program.redeem(this.#program, { owner: this.#owner, amount })]);
+    return this.#run([program.redeem(this.#program, { owner: this.#owner, amount })], { stake: { units: amount } });
   }
 
   async send(to: LedgerAddress, amount: Amount): Promise<TransactionResult> {
     await this.#requireCredits(amount);
     const receiver = toKey(to);
-    return this.#run([
-      this.#createAccountOf(receiver),
-      createTransferInstruction(this.#creditsOf(this.#owner), this.#creditsOf(receiver), this.#owner, amount),
-    ]);
+    const transfer = createTransferInstruction(
+      this.#creditsOf(this.#owner),
+      this.#creditsOf(receiver),
+      this.#owner,
+      amount,
+    );
+    return this.#run([this.#createAccountOf(receiver), transfer], { stake: { units: amount } });
   }
 
   async openTill(slots: number, terms?: TillTerms): Promise<TransactionResult> {
@@ -151,10 +156,10 @@ export class SolanaWallet implements LedgerWallet {
       const slot = freeSlot(payee, till);
       const place = { payer: this.#owner, till: address, slot, delegate: toKey(delegate) };
       try {
-        await this.#run([
-          program.paySlotRent(this.#program, this.#owner, till.slotRent),
-          program.openChannel(this.#program, { ...place, ...burned }),
-        ]);
+        const rent = program.paySlotRent(this.#program, this.#owner, till.slotRent);
+        await this.#run([rent, program.openChannel(this.#program, { ...place, ...burned })], {
+          stake: { units: burned.deposit + burned.opening },
+        });
       } catch (error) {
         if (attempt === SLOT_TRIES || !hasChanged(error)) throw error;
         continue;
@@ -170,11 +175,13 @@ export class SolanaWallet implements LedgerWallet {
   async topUp(channel: ChannelState, deposit: Amount, opening: Amount = amount(0n)): Promise<TransactionResult> {
     await this.#requireCredits(addAmounts(deposit, opening));
     const funder = this.#owner;
-    return this.#run([program.topUp(this.#program, { funder, ...placeOf(channel), amount: deposit, opening })]);
+    const topUp = program.topUp(this.#program, { funder, ...placeOf(channel), amount: deposit, opening });
+    return this.#run([topUp], { stake: { units: deposit + opening } });
   }
 
   async requestClose(channel: ChannelState): Promise<TransactionResult> {
-    return this.#run([program.requestClose(this.#program, { payer: this.#owner, ...placeOf(channel) })]);
+    const request = program.requestClose(this.#program, { payer: this.#owner, ...placeOf(channel) });
+    return this.#run([request], { stake: closingStake(channel) });
   }
 
   async closeChannel(channel: ChannelState, payee?: LedgerWallet): Promise<TransactionResult> {
@@ -186,7 +193,10 @@ export class SolanaWallet implements LedgerWallet {
       ...placeOf(channel),
       tillOwner: payee === undefined ? undefined : payee.#owner,
     });
-    return this.#run([this.#createAccountOf(this.#owner), close], payee === undefined ? [] : [payee.#key]);
+    return this.#run([this.#createAccountOf(this.#owner), close], {
+      stake: closingStake(channel),
+      others: payee === undefined ? [] : [payee.#key],
+    });
   }
 
   async closeByPayee(channel: ChannelState): Promise<TransactionResult> {
@@ -195,25 +205,29 @@ export class SolanaWallet implements LedgerWallet {
     const close = program.closeByPayee(this.#program, { owner: this.#owner, slot, generation, payer });
     // The claim is paid out at once where that is possible; otherwise it waits for the payer.
     const canReceive = await this.#ledger.hasCreditAccount(channel.payer);
-    return this.#run(canReceive ? [close, program.payClaim(this.#program, { payer })] : [close]);
+    const instructions = canReceive ? [close, program.payClaim(this.#program, { payer })] : [close];
+    // The rest is the payer's: to its payee a close is worth no more than any other errand.
+    return this.#run(instructions, { stake: {} });
   }
 
   async payClaim(payer: LedgerAddress = this.address): Promise<TransactionResult> {
-    if ((await this.#ledger.claim(payer)) === undefined) {
+    const waiting = await this.#ledger.claim(payer);
+    if (waiting === undefined) {
       throw new RelaymintError('CHANNEL_UNKNOWN', `Nothing waits for ${payer}.`, {
         remedy: 'A claim is there only after a payee closed a channel of this wallet.',
       });
     }
     const key = toKey(payer);
-    return this.#run([this.#createAccountOf(key), program.payClaim(this.#program, { payer: key })]);
+    return this.#run([this.#createAccountOf(key), program.payClaim(this.#program, { payer: key })], {
+      stake: { units: waiting.amount, lamports: waiting.lamports },
+    });
   }
 
   async withdraw(): Promise<TransactionResult> {
     const till = program.tillAddress(this.#program, this.#owner);
-    return this.#run([
-      this.#createAccountOf(this.#owner),
-      program.withdraw(this.#program, { owner: this.#owner, till }),
-    ]);
+    const units = (await this.#ledger.tillAccount(till))?.earned ?? 0n;
+    const withdraw = program.withdraw(this.#program, { owner: this.#owner, till });
+    return this.#run([this.#createAccountOf(this.#owner), withdraw], { stake: { units } });
   }
 
   async collectFees(): Promise<TransactionResult> {
@@ -232,7 +246,7 @@ export class SolanaWallet implements LedgerWallet {
       newAdmin: newAdmin instanceof SolanaWallet ? newAdmin.#owner : newAdmin,
       ...others,
     });
-    return this.#run([configure], newAdmin instanceof SolanaWallet ? [newAdmin.#key] : []);
+    return this.#run([configure], { others: newAdmin instanceof SolanaWallet ? [newAdmin.#key] : [] });
   }
 
   async prepareSettle(
@@ -341,13 +355,21 @@ export class SolanaWallet implements LedgerWallet {
     return this.#ledger.program;
   }
 
+  /** `stake`: what it moves, where its bid is to be bounded by that. `others` sign too. */
   async #run(
     instructions: readonly TransactionInstruction[],
-    others: readonly Keypair[] = [],
+    { stake, others = [] }: { readonly stake?: Stake; readonly others?: readonly Keypair[] } = {},
   ): Promise<TransactionResult> {
-    const result = await this.#submitter.run(instructions, [this.#key, ...others]);
+    const maxBid = stake && (async (): Promise<Lamports> => mostBidFor(stake, await this.#price()));
+    const result = await this.#submitter.run(instructions, [this.#key, ...others], maxBid);
     this.#onTransaction?.(result);
     return result;
+  }
+
+  /** Base units for a lamport: fixed when the bank was made. */
+  async #price(): Promise<bigint> {
+    this.#unitsPerLamport ??= (await this.#ledger.bank()).unitsPerLamport;
+    return this.#unitsPerLamport;
   }
 
   /** One instruction for every ninety slots, all in one transaction. */
@@ -399,47 +421,6 @@ export class SolanaWallet implements LedgerWallet {
   }
 }
 
-/** One of the free slots at random: payers that open at the same moment rarely choose the same one. */
-function freeSlot(payee: LedgerAddress, till: program.TillAccount): number {
-  const free = till.slots.filter((slot) => !slot.open);
-  const chosen = free[Math.floor(Math.random() * free.length)];
-  if (chosen !== undefined) return chosen.slot;
-  throw new RelaymintError('LIMIT_EXCEEDED', `All ${till.slots.length} slots of ${payee}'s till are taken.`, {
-    remedy: 'Use another payee, wait until a channel is closed, or let the payee give it more ("relaymint till grow").',
-  });
-}
-
-/** What a payer burns at this till. @throws RelaymintError INVALID_ARGUMENT below its terms; LIMIT_EXCEEDED when it asks too much. */
-function fundsFor(
-  till: program.TillAccount,
-  { deposit, opening = till.opening, maxOpening }: ChannelFunds,
-): { readonly deposit: Amount; readonly opening: Amount } {
-  if (maxOpening !== undefined && opening > maxOpening) {
-    const [asked, most] = [formatCredits(opening), formatCredits(maxOpening)];
-    throw new RelaymintError(
-      'LIMIT_EXCEEDED',
-      `The payee asks ${asked} credits to open a channel, more than ${most}.`,
-      {
-        remedy: 'Use another payee, or raise the limit.',
-        details: { asked: String(opening), most: String(maxOpening) },
-      },
-    );
-  }
-  if (deposit >= till.minDeposit && opening >= till.opening) return { deposit, opening };
-  const [least, asked] = [formatCredits(till.minDeposit), formatCredits(till.opening)];
-  throw new RelaymintError(
-    'INVALID_ARGUMENT',
-    `The payee takes deposits of ${least} credits or more, and ${asked} or more for the opening.`,
-    { remedy: 'Give at least that, or use another payee.' },
-  );
-}
-
-/** Whether an opening failed because the till is not any more what it was when it was read. */
-function hasChanged(error: unknown): boolean {
-  const reason = isRelaymintError(error) ? error.details['program'] : undefined;
-  return ['SlotInUse', 'DepositBelowTerms', 'OpeningBelowTerms', 'SlotRentMissing'].some((name) => name === reason);
-}
-
 function requireSlots(slots: number): void {
   if (Number.isSafeInteger(slots) && slots >= 1 && slots <= program.MAX_SLOTS) return;
   throw new RelaymintError('INVALID_ARGUMENT', `A till has 1 to ${program.MAX_SLOTS} slots, not ${slots}.`, {
@@ -453,6 +434,11 @@ function placeOf(channel: ChannelState): {
   readonly generation: number;
 } {
   return { till: toKey(channel.till), slot: channel.slot, generation: channel.generation };
+}
+
+/** What its payer takes back. */
+function closingStake({ deposit, settled }: ChannelState): Stake {
+  return { units: deposit - settled, closing: true };
 }
 
 function lacksSol(has: bigint, needs: bigint): RelaymintError {

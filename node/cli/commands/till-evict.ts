@@ -1,23 +1,28 @@
 /** `relaymint till evict`: the payee closes channels that pay into its till. */
+import path from 'node:path';
 import type { Command } from 'commander';
 import { RelaymintError } from '../../../core/errors.ts';
 import { amount, formatCredits } from '../../../core/units.ts';
-import type { WalletOptions } from '../options.ts';
-import { counted } from '../output.ts';
+import { createPolicy } from '../../transport/index.ts';
+import { walletFile, type WalletOptions } from '../options.ts';
+import { counted, createLog } from '../output.ts';
+import { settleHeld } from '../roles/held.ts';
 import { leftIn, named } from './channel-table.ts';
-import { openWallet, transact, walletSubcommand } from './transact.ts';
+import { openWallet, transact, walletSubcommand, type OpenedWallet } from './transact.ts';
 
 interface EvictOptions extends WalletOptions {
   readonly all?: true;
+  readonly settle: boolean;
 }
 
 export function tillEvictCommand(till: Command): void {
   walletSubcommand(till, 'evict', 'close channels that pay into the till')
     .description(
-      'Closes them at once and frees their slots. What is left in them goes back to their payers, or waits for them. What a node\nholds of them and has not settled is lost to it: let it settle first, or stop it, which settles.',
+      'Settles what the node in the data folder holds, running or not, then closes the channels at once and frees their slots. What is\nleft in them goes back to their payers, or waits for them. What a running node receives in between is lost to it.',
     )
     .argument('[channel...]', 'ids, or the first characters of them')
     .option('--all', 'every channel of the till')
+    .option('--no-settle', 'settle nothing first: what a node holds of the channels is lost')
     .action(evict);
 }
 
@@ -29,6 +34,8 @@ async function evict(ids: readonly string[], options: EvictOptions): Promise<voi
   }
   await using opened = await openWallet(options);
   const { ledger, wallet } = opened;
+  // Before the channels are read: what is settled of them is not left in them.
+  const receipts = options.settle ? await settleFirst(options, opened) : 0;
   const channels = (await ledger.till(wallet.address))?.channels ?? [];
   const chosen = options.all === true ? channels : [...new Set(ids.map((id) => named(channels, id)))];
   await transact({
@@ -44,9 +51,20 @@ async function evict(ids: readonly string[], options: EvictOptions): Promise<voi
         returned += leftIn(last);
       }
       return {
-        done: `Closed ${counted(chosen.length, 'channel')}, ${formatCredits(amount(returned))} credits go back to their payers.`,
-        value: { closed: chosen.map(({ id }) => id), returned: returned.toString() },
+        done: `${options.settle ? `Settled ${counted(receipts, 'receipt')}. ` : ''}Closed ${counted(chosen.length, 'channel')}, ${formatCredits(amount(returned))} credits go back to their payers.`,
+        value: { settledReceipts: receipts, closed: chosen.map(({ id }) => id), returned: returned.toString() },
       };
     },
+  });
+}
+
+/** A node keeps its books beside its wallet. */
+function settleFirst(options: EvictOptions, { ledger, wallet }: OpenedWallet): Promise<number> {
+  return settleHeld({
+    dataDir: path.resolve(options.data ?? path.dirname(walletFile(options))),
+    reader: ledger,
+    wallet,
+    fetch: createPolicy({ transports: [], outbound: 'loopback' }).fetch('control'),
+    log: createLog(options.logLevel, 'wallet'),
   });
 }

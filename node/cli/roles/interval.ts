@@ -5,22 +5,24 @@ import type { Log } from '../../../core/ports.ts';
 export interface IntervalOptions {
   /** From the end of one run to the start of the next, milliseconds. */
   readonly everyMillis: number;
+  /** The first run begins now, and not after `everyMillis`. */
+  readonly atOnce?: true;
   readonly work: (signal: AbortSignal) => Promise<void>;
   /** What failed, for the log: a failure does not end the interval. */
   readonly what: string;
   readonly log: Log;
 }
 
-/** The first run begins after `everyMillis`. Disposing waits for a run under way. */
+/** Disposing waits for a run under way. */
 export function repeat(options: IntervalOptions): AsyncDisposable {
   const controller = new AbortController();
   let running: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
+  const start = (): void => {
+    running = run();
+  };
   const schedule = (): void => {
-    if (controller.signal.aborted) return;
-    timer = setTimeout(() => {
-      running = run();
-    }, options.everyMillis).unref();
+    if (!controller.signal.aborted) timer = setTimeout(start, options.everyMillis).unref();
   };
   const run = async (): Promise<void> => {
     try {
@@ -30,7 +32,8 @@ export function repeat(options: IntervalOptions): AsyncDisposable {
     }
     schedule();
   };
-  schedule();
+  if (options.atOnce === true) start();
+  else schedule();
   return {
     async [Symbol.asyncDispose]() {
       controller.abort();

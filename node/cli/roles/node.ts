@@ -53,6 +53,7 @@ import {
 } from '../../transport/index.ts';
 import type { NodeRole } from '../control/protocol.ts';
 import { Channels } from './channels.ts';
+import { collectClaim } from './claim.ts';
 import { fundNode } from './funding.ts';
 import { repeat } from './interval.ts';
 import { growNearlyFull } from './till.ts';
@@ -153,6 +154,8 @@ const BUDGET_FILE = 'budget';
 const IDLE_CHANNEL_MILLIS = 24 * 60 * 60_000;
 /** How often channels are looked at, milliseconds. */
 const CHANNEL_WATCH_MILLIS = 60_000;
+/** How often it is looked whether a payee left something for us, milliseconds: it keeps, and looking reads one account. */
+const CLAIM_WATCH_MILLIS = 10 * 60_000;
 /** Of its I2P destination. */
 export const I2P_KEY_FILE = 'i2p.key';
 /** A router that is there answers sooner, milliseconds. */
@@ -300,6 +303,15 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
         await channels.closeIdle();
       },
       what: 'closing channels that are not used',
+      log,
+    }),
+  );
+  stack.use(
+    repeat({
+      everyMillis: CLAIM_WATCH_MILLIS,
+      atOnce: true,
+      work: () => collectClaim({ reader: ledger, wallet, log }),
+      what: 'taking what is left of channels that their payees closed',
       log,
     }),
   );

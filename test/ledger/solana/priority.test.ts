@@ -4,12 +4,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { channelId } from '../../../core/ids.ts';
 import { amount, lamports } from '../../../core/units.ts';
 import type { Lamports } from '../../../core/units.ts';
-import type { SettleItem } from '../../../ledger/contract.ts';
+import type { SettleItem, TransactionResult } from '../../../ledger/contract.ts';
 import { delegateFromSeed, encodeReceipt } from '../../../ledger/receipt/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import { EMBEDDED_PROGRAM_ID } from '../../../ledger/solana/embedded/index.ts';
 import { generateWalletKey, openSolanaLedger } from '../../../ledger/solana/index.ts';
 import type { SolanaWallet } from '../../../ledger/solana/index.ts';
+import { mostBidFor } from '../../../ledger/solana/priority.ts';
 import { isVersionOne } from '../../../ledger/solana/version-one.ts';
 import { startLedger } from '../settlement/world.ts';
 import { faultyFetch } from './faulty-fetch.ts';
@@ -67,7 +68,7 @@ test('three quarters of recent blocks would have let it in, for the units that i
   // Of a hundred blocks, the dearest 25 are left to others.
   const prices = Array.from({ length: 100 }, (_, index) => (index < 75 ? 1_000_000 : 90_000_000));
   const wallet = await walletWhere(asking(...prices));
-  const { feeLamports, computeUnits } = await wallet.buy(lamports(1000n));
+  const { feeLamports, computeUnits } = await wallet.buy(lamports(10_000_000n));
   const bid = feeLamports - BASE_FEE;
   // One lamport a unit; the limit is the trial's figure, margins, and what tells equal transactions apart.
   expect(bid).toBeGreaterThanOrEqual(computeUnits);
@@ -116,6 +117,94 @@ test.each([
     ledger.close();
   },
 );
+
+/** What each step of a channel's life bid where blocks are as dear as can be; a base unit is worth a lamport here. */
+async function bidsOf(deposit: bigint, maxPriorityFee?: Lamports): Promise<Readonly<Record<string, bigint>>> {
+  const ledger = openSolanaLedger({
+    url: server.url,
+    programId: EMBEDDED_PROGRAM_ID,
+    fetch: faultyFetch(asking(4_000_000_000)),
+    ...(maxPriorityFee === undefined ? {} : { maxPriorityFee }),
+  });
+  const bids: Record<string, bigint> = {};
+  let step = '';
+  const note = ({ feeLamports }: TransactionResult): void => {
+    // Both sign where a channel is closed together.
+    bids[step] = feeLamports - (step === 'close' ? 2n : 1n) * BASE_FEE;
+  };
+  const [payer, payee] = [ledger.wallet(generateWalletKey(), note), ledger.wallet(generateWalletKey(), note)];
+  for (const wallet of [payer, payee]) await wallet.airdrop(SOL);
+  step = 'set up';
+  await payee.openTill(2);
+  step = 'buy';
+  await payer.buy(lamports(3n * deposit));
+  step = 'open';
+  const channel = await payer.openChannel(payee.address, payer.address, amount(deposit));
+  const other = await payer.openChannel(payee.address, payer.address, amount(deposit));
+  step = 'top up';
+  await payer.topUp(channel, amount(deposit / 2n));
+  step = 'send';
+  await payer.send(payee.address, amount(deposit / 4n));
+  step = 'request';
+  await payer.requestClose(channel);
+  step = 'close';
+  await payer.closeChannel(channel, payee);
+  step = 'evict';
+  await payee.closeByPayee(other);
+  step = 'redeem';
+  await payer.redeem(amount(deposit / 2n));
+  ledger.close();
+  return bids;
+}
+
+/** The network rounds up, and the price of a unit is a whole number. */
+function atMost(most: bigint): { asymmetricMatch: (bid: unknown) => boolean } {
+  return { asymmetricMatch: (bid) => typeof bid === 'bigint' && bid <= most && bid * 10n >= most * 9n };
+}
+
+test('what moves money bids a tenth of it at most, and little where that is little', async () => {
+  expect(await bidsOf(400_000n)).toEqual({
+    'set up': atMost(100_000n),
+    buy: atMost(100_000n),
+    open: atMost(40_000n),
+    'top up': atMost(20_000n),
+    send: atMost(10_000n),
+    request: atMost(40_000n),
+    close: atMost(40_000n),
+    evict: atMost(10_000n),
+    redeem: atMost(20_000n),
+  });
+});
+
+test('what moves next to nothing may bid twice the base fee', async () => {
+  const { 'set up': _, ...bids } = await bidsOf(1_000n);
+  expect(Object.values(bids)).toEqual(Object.values(bids).map(() => atMost(10_000n)));
+});
+
+test('only to close a channel more than 0.0001 SOL is bid, and never more than was allowed', async () => {
+  expect(await bidsOf(60_000_000n)).toMatchObject({
+    buy: atMost(100_000n),
+    open: atMost(100_000n),
+    'top up': atMost(100_000n),
+    request: atMost(6_000_000n),
+    close: atMost(6_000_000n),
+    evict: atMost(10_000n),
+    redeem: atMost(100_000n),
+  });
+  const { 'set up': _, ...capped } = await bidsOf(60_000_000n, lamports(7_000n));
+  expect(Object.values(capped)).toEqual(Object.values(capped).map(() => atMost(7_000n)));
+});
+
+test.each([
+  [{}, 10_000n],
+  [{ units: 2_000_000n }, 20_000n],
+  [{ units: 2_000_000n, lamports: 300_000n }, 50_000n],
+  [{ units: 2n ** 64n }, 100_000n],
+  [{ units: 2n ** 64n, closing: true }, 50_000_000n],
+  [{ units: 1n, closing: true }, 10_000n],
+] as const)('of %o, ten units to the lamport, %s may be bid', (stake, most) => {
+  expect(mostBidFor(stake, 10n)).toBe(most);
+});
 
 test('a cap of zero does not even ask', async () => {
   const asked: string[] = [];
