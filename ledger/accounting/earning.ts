@@ -81,6 +81,8 @@ export class Earning implements EarningAccount {
   /** What the first receipt after the charge pays. */
   #chargePaidAt: bigint | undefined;
   #named = false;
+  /** Granted onward for this payer, a numerator. */
+  #promised = 0n;
   /** Booked as arrears since this link began: that much less is granted, but the payer is not cut for what its terms allow. */
   #lost = 0n;
   /** Numerator of the up bytes that the accepted receipt covers, less what was netted by then. */
@@ -94,6 +96,8 @@ export class Earning implements EarningAccount {
   #resuming = true;
   /** Somebody was told to wait for `onOpen`. */
   #waiting = false;
+  /** Less is granted onward: `wake` follows. */
+  #waking = false;
   #closed = false;
   /** Numerator that may still be added before something must be checked; -1 sends every call to the slow path. */
   #headroom = -1;
@@ -178,10 +182,31 @@ export class Earning implements EarningAccount {
     this.#measure();
   }
 
-  canSendDown(frameBytes: number, price: PricePerMiB): boolean {
+  promised(numerator: bigint): void {
+    const more = numerator - this.#promised;
+    this.#promised = numerator;
+    if (more <= this.#headroom) {
+      // Where it became less, the headroom stays as it is: it is measured anew once it is used up.
+      if (more > 0n) this.#headroom -= Number(more);
+    } else {
+      this.#headroom = -1;
+    }
+    if (more >= 0n || !this.#waiting || this.#waking) return;
+    // Later: whoever says so is in the middle of a frame.
+    this.#waking = true;
+    process.nextTick(wake, this);
+  }
+
+  /** The deferred half of `promised`. */
+  wake(): void {
+    this.#waking = false;
+    this.#reopen();
+  }
+
+  canSendDown(frameBytes: number, price: PricePerMiB, own = false): boolean {
     const down = this.#down;
     if (price === down.price && this.#headroom - frameBytes * down.rate >= 0) return true;
-    return this.#canSendDownChecked(frameBytes, price);
+    return this.#canSendDownChecked(frameBytes, price, own);
   }
 
   sentDown(frameBytes: number, price: PricePerMiB): void {
@@ -331,10 +356,12 @@ export class Earning implements EarningAccount {
     return 'hold';
   }
 
-  #canSendDownChecked(frameBytes: number, price: PricePerMiB): boolean {
+  #canSendDownChecked(frameBytes: number, price: PricePerMiB, own: boolean): boolean {
     if (this.#closed) return false;
     const after = this.#numerator + BigInt(frameBytes) * price;
-    if (after <= this.#limit && after <= this.#downLimit && !this.#down.full) return true;
+    // What comes from behind us was promised: now it is owed instead.
+    const beside = own ? this.#promised : 0n;
+    if (after + beside <= this.#limit && after <= this.#downLimit && !this.#down.full) return true;
     this.#waiting = true;
     if (this.#nearsDeposit) this.#parts.refresh();
     return false;
@@ -346,11 +373,13 @@ export class Earning implements EarningAccount {
     return (this.#open + window) << NUMERATOR_BITS;
   }
 
-  /** All that was counted is within the window and the deposit. */
+  /** All that was counted, and is granted onward, is within the window, and what was counted within the deposit. */
   get #covered(): boolean {
     const numerator = this.#numerator;
     return (
-      this.#charged === 0n && numerator <= this.#limit && numerator < (this.#channel.deposit + 1n) << NUMERATOR_BITS
+      this.#charged === 0n &&
+      numerator + this.#promised <= this.#limit &&
+      numerator < (this.#channel.deposit + 1n) << NUMERATOR_BITS
     );
   }
 
@@ -365,7 +394,7 @@ export class Earning implements EarningAccount {
 
   #measure(): void {
     if (this.#closed || this.#resuming) return;
-    const limit = this.#limit;
+    const limit = this.#limit - this.#promised;
     const downLimit = this.#downLimit;
     if (this.#charged > 0n || this.#down.full) {
       this.#headroom = -1;
@@ -466,4 +495,8 @@ export class Earning implements EarningAccount {
     this.#waiting = false;
     this.onOpen();
   }
+}
+
+function wake(account: Earning): void {
+  account.wake();
 }

@@ -15,7 +15,7 @@ export interface Sponsor {
   promise(numerator: bigint): void;
   /** So much of it went on to the payer, which owes it now, or will not come. */
   settle(numerator: bigint): void;
-  /** So much was paid onward in vain (it was settled before): the payer owes it from now on. */
+  /** So much was paid onward in vain: the payer owes it from now on. `settle` follows. */
   lose(numerator: bigint): void;
 }
 
@@ -48,15 +48,20 @@ export class WalletSponsor implements Sponsor {
   }
 
   use(account: EarningAccount): void {
+    // It counts on one account, as `covers` does: what each of a wallet's channels may take is what was burned for it.
+    this.#account.promised(0n);
     this.#account = account;
+    account.promised(this.#promised);
   }
 
   promise(numerator: bigint): void {
     this.#promised += numerator;
+    this.#account.promised(this.#promised);
   }
 
   settle(numerator: bigint): void {
     this.#promised -= numerator;
+    this.#account.promised(this.#promised);
   }
 
   lose(numerator: bigint): void {
