@@ -31,12 +31,10 @@ export interface EarningParts {
   readonly held: SignedReceipt | undefined;
   /** The account as it was when the last link ended, when this process still remembers it. */
   readonly before: Earning | undefined;
-  /** What the last link left unpaid: a part of the wallet's arrears that its payer may make good now. */
+  /** What the last link that carried anything left unpaid: a part of the wallet's arrears that its payer may make good now. */
   readonly owed: bigint;
-  /** What this payer may owe, its wallet's arrears taken off. */
-  readonly window: Amount;
-  /** The same, once the wallet's arrears or what was `paid` changed. */
-  readonly windowNow: (paid: bigint) => Amount;
+  /** What this payer may owe once so much is `paid` in all, and so much of its wallet's arrears `madeGood`. */
+  readonly windowAt: (paid: bigint, madeGood: bigint) => Amount;
   /** We are ready to net what it owes. */
   readonly nets: boolean;
   /** Puts a receipt on disk with sync, together with what it made good of the arrears and what names earned. */
@@ -117,20 +115,23 @@ export class Earning implements EarningAccount {
     this.#up = new Tally(base.up, base.amount << NUMERATOR_BITS, false);
     this.#down = new Tally(base.down, 0n, true);
     this.#acceptedUp = this.#up.numerator;
-    this.#window = parts.window;
     // What names earned on the last link is owed to them if its payer pays for it now.
     this.#earnings = before?.takeEarnings() ?? new Earnings();
-    const last = before?.owed();
+    const last = before?.left;
+    // What was settled beyond the receipt that we hold paid for some of it.
+    const unpaid = parts.owed - (base.amount - (held?.amount ?? base.amount));
+    const owed = unpaid > 0n ? unpaid : 0n;
     this.terms = {
-      window: parts.window,
+      window: parts.windowAt(base.amount + owed, owed),
       paid: amount(base.amount),
       up: last === undefined || last.up < base.up ? base.up : last.up,
       down: last === undefined || last.down < base.down ? base.down : last.down,
-      due: amount(last === undefined || last.due < base.amount ? base.amount : last.due),
+      due: amount(base.amount + owed),
       netted: amount(before?.netted ?? 0n),
       nets: parts.nets,
       held: held?.bytes,
     };
+    this.#window = this.#windowAfter(base.amount);
   }
 
   get channel(): ChannelState {
@@ -274,10 +275,9 @@ export class Earning implements EarningAccount {
     this.onRoom();
   }
 
-  /** As `counts`, without a charge that was not paid: nothing was done for it. */
-  owed(): AccountCounts {
-    const counts = this.counts();
-    return { ...counts, due: amount(counts.due - this.#chargeUnsigned) };
+  /** The counts that the account after this one states to the payer: those of the last link that carried anything. */
+  get left(): Pick<AccountCounts, 'up' | 'down'> {
+    return this.#resuming ? this.terms : this.counts();
   }
 
   counts(): AccountCounts {
@@ -450,11 +450,13 @@ export class Earning implements EarningAccount {
       if (error !== undefined) this.onFault(error);
       else this.#opened(receipt.amount);
     });
-    if (madeGood > 0n) {
-      // Both ends reckon the same window from the same terms; a wallet that owes more than it burned gets no more than is left.
-      const [stated, left] = [windowAfter(this.terms, receipt.amount), this.#parts.windowNow(receipt.amount)];
-      this.#window = stated < left ? stated : left;
-    }
+    if (madeGood > 0n) this.#window = this.#windowAfter(receipt.amount);
+  }
+
+  /** Both ends reckon the same window from the same terms; a wallet that owes more than it burned gets no more than is left. */
+  #windowAfter(paid: bigint): bigint {
+    const [stated, left] = [windowAfter(this.terms, paid), this.#parts.windowAt(paid, 0n)];
+    return stated < left ? stated : left;
   }
 
   /** The link carries its first frame, or paid for what the last one left: what was not paid by then is not owed on it any more. */

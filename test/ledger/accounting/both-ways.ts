@@ -81,15 +81,15 @@ export class End {
 
   openEarning(before: Earning | undefined): void {
     const { channel, price } = this;
-    const windowNow = (paid: bigint): Amount => windowFor(channel, { paid, arrears: this.arrears, price });
+    const windowAt = (paid: bigint, madeGood: bigint): Amount =>
+      windowFor(channel, { paid, arrears: this.arrears - madeGood, price });
     this.earning = new Earning({
       peer: nodeId(seed('payer node')),
       channel,
       held: this.accepted,
       before,
       owed: this.owed,
-      window: windowNow(this.accepted?.amount ?? 0n),
-      windowNow,
+      windowAt,
       nets: true,
       hold: (receipt, madeGood, _earned, written) => {
         this.accepted = receipt;

@@ -90,15 +90,15 @@ export class Pair {
     this.#up = [];
     this.#down = [];
     this.#held = [];
-    const windowNow = (paid: bigint): Amount => windowFor(channel, { paid, arrears: this.arrears, price: this.price });
+    const windowAt = (paid: bigint, madeGood: bigint): Amount =>
+      windowFor(channel, { paid, arrears: this.arrears - madeGood, price: this.price });
     this.earning = new Earning({
       peer: nodeId(seed('payer node')),
       channel,
       held: this.#accepted,
       before: payee,
       owed: this.owed,
-      window: windowNow(this.#accepted?.amount ?? 0n),
-      windowNow,
+      windowAt,
       nets: false,
       hold: (receipt, madeGood, earned, written) => {
         this.#accepted = receipt;
