@@ -44,7 +44,7 @@ export interface EarningParts {
     earned: ReadonlyMap<string, bigint>,
     written: (error: RelaymintError | undefined) => void,
   ) => void;
-  /** The link ended and left this much unpaid: it is added to the wallet's arrears. Base units. */
+  /** The link ended and left this much unpaid: it is added to the wallet's arrears, and can be made good by the next. Base units. */
   readonly leaveUnpaid: (unpaid: bigint) => void;
   /** We paid so much onward for this payer in vain: it is added to the wallet's arrears. Base units. */
   readonly lose: (lost: bigint) => void;
@@ -438,7 +438,7 @@ export class Earning implements EarningAccount {
     const earned = this.#earnings.take(paid << NUMERATOR_BITS, due - (this.#accepted.amount << NUMERATOR_BITS));
     let madeGood = 0n;
     if (this.#resuming) {
-      this.#begin();
+      this.#begin(true);
       madeGood = paid < this.#parts.owed ? paid : this.#parts.owed;
       this.#up = new Tally(receipt.up, receipt.amount << NUMERATOR_BITS, false);
       this.#down = new Tally(receipt.down, 0n, true);
@@ -460,10 +460,12 @@ export class Earning implements EarningAccount {
   }
 
   /** The link carries its first frame, or paid for what the last one left: what was not paid by then is not owed on it any more. */
-  #begin(): void {
+  #begin(paysFirst = false): void {
     if (!this.#resuming) return;
     this.#resuming = false;
     this.#earnings.drop();
+    // Or a receipt for what this link carries, after our death, would be taken for it.
+    if (!paysFirst && this.#parts.owed > 0n) this.#parts.leaveUnpaid(0n);
   }
 
   #unpark(): void {

@@ -94,7 +94,7 @@ export class End {
       hold: (receipt, madeGood, _earned, written) => {
         this.accepted = receipt;
         this.arrears -= madeGood;
-        this.owed -= madeGood;
+        if (madeGood > 0n) this.owed = 0n;
         this.writes.push({ receipt, written });
       },
       leaveUnpaid: (unpaid) => {

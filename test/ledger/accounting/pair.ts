@@ -75,7 +75,7 @@ export class Pair {
   #up: Upward[] = [];
   #down: Frame[] = [];
   #held: Frame[] = [];
-  #writes: { receipt: SignedReceipt; madeGood: bigint; written: (error: RelaymintError | undefined) => void }[] = [];
+  #writes: { receipt: SignedReceipt; madeGood: bigint; owed: bigint; written: (error: RelaymintError | undefined) => void }[] = [];
 
   /** The payer burned what a MiB costs, unless told otherwise. */
   constructor(price: bigint, channel: ChannelState = channelState({ opening: amount(price > 4n ? price : 4n) })) {
@@ -102,10 +102,10 @@ export class Pair {
       nets: false,
       hold: (receipt, madeGood, earned, written) => {
         this.#accepted = receipt;
+        this.#writes.push({ receipt, madeGood, owed: this.owed, written });
         this.arrears -= madeGood;
-        this.owed -= madeGood;
+        if (madeGood > 0n) this.owed = 0n;
         for (const [name, numerator] of earned) this.shares.set(name, (this.shares.get(name) ?? 0n) + numerator);
-        this.#writes.push({ receipt, madeGood, written });
       },
       leaveUnpaid: (unpaid) => {
         this.arrears += unpaid;
@@ -212,10 +212,8 @@ export class Pair {
   loseLink(options: { readonly payerDies?: boolean; readonly payeeDies?: boolean } = {}): void {
     if (options.payerDies !== true) this.spending.close();
     if (options.payeeDies === true) {
-      for (const { madeGood } of this.#writes) {
-        this.arrears += madeGood;
-        this.owed += madeGood;
-      }
+      for (const { madeGood } of this.#writes) this.arrears += madeGood;
+      this.owed = this.#writes[0]?.owed ?? this.owed;
       this.#writes = [];
       this.#accepted = this.held;
     } else {

@@ -87,6 +87,23 @@ describe('a receipt at resume that a second lost link takes with it', () => {
   });
 });
 
+describe('a receipt that the payee never saw before it was killed', () => {
+  it('pays for what it was signed for, and not for what an earlier link left', () => {
+    const pair = indebted(new Pair(PRICE));
+    pair.exposed = 0n;
+    pair.loseLink({ payerDies: true });
+    const { arrears } = pair;
+    expect(arrears).toBeGreaterThan(0n);
+    // The payer has forgotten, and begins without paying.
+    indebted(pair);
+    pair.spending.flush();
+    pair.loseLink({ payeeDies: true });
+    pair.settleDown();
+    expect(pair.held).toEqual(pair.given);
+    expect(pair.arrears).toBe(arrears);
+  });
+});
+
 describe('the window after a resume', () => {
   it.each([
     ['where more was burned than a window is wide', 40n * PRICE, 1n << 62n],
