@@ -28,13 +28,18 @@
 #define CALM 0
 #endif
 int events;
+/* Burned by its wallet since the event before. */
+int burned;
+#define BURNED(units) burned = units
 #define EV(event) \
   events++; \
   printf("EV "); printf(event); \
-  printf(" owed=%d granted=%d counted=%d unsynced=%d held=%d payerWindow=%d payeeWindow=%d\n", \
-    owed, granted, counted, unsynced, held, payerWindow, payeeWindow)
+  printf(" owed=%d granted=%d counted=%d unsynced=%d held=%d burned=%d payerWindow=%d payeeWindow=%d\n", \
+    owed, granted, counted, unsynced, held, burned, payerWindow, payeeWindow); \
+  burned = 0
 #else
 #define EV(event) MOVED(false)
+#define BURNED(units) skip
 #endif
 #ifdef ALIVE
 /* Whatever happens, frames go on being delivered. */
@@ -342,7 +347,8 @@ inline lose(payerDies, payerForgets, payeeDies) {
   :: payerWindow < LEAST ->
     room = LEAST_OF(room + LEAST, FULL);
     left = LEAST_OF(left + LEAST, FULL);
-    payerWindow = LEAST_OF(payerWindow + LEAST, FULL)
+    payerWindow = LEAST_OF(payerWindow + LEAST, FULL);
+    BURNED(LEAST)
   :: else
   fi;
   payeeWindow = room; good = room; restored = 0;

@@ -75,7 +75,12 @@ export class Pair {
   #up: Upward[] = [];
   #down: Frame[] = [];
   #held: Frame[] = [];
-  #writes: { receipt: SignedReceipt; madeGood: bigint; owed: bigint; written: (error: RelaymintError | undefined) => void }[] = [];
+  #writes: {
+    receipt: SignedReceipt;
+    madeGood: bigint;
+    owed: bigint;
+    written: (error: RelaymintError | undefined) => void;
+  }[] = [];
 
   /** The payer burned what a MiB costs, unless told otherwise. */
   constructor(price: bigint, channel: ChannelState = channelState({ opening: amount(price > 4n ? price : 4n) })) {
