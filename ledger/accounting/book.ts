@@ -89,17 +89,16 @@ class Book implements AccountBook {
     const before = this.#earning.get(channel.id);
     before?.close();
     const entry = this.#store.enter('payee', peer, channel);
-    const { payer, settled } = entry.channel;
-    const windowNow = (now: ChannelState, paid: bigint): Amount =>
-      windowFor(now, { paid, arrears: this.#store.arrearsOf(payer), price });
+    const { payer } = entry.channel;
+    const windowAt = (now: ChannelState, paid: bigint, madeGood: bigint): Amount =>
+      windowFor(now, { paid, arrears: this.#store.arrearsOf(payer) - madeGood, price });
     const account = new Earning({
       peer,
       channel: entry.channel,
       held: entry.latest,
       before,
       owed: entry.owed,
-      window: windowNow(entry.channel, entry.latest?.amount ?? settled),
-      windowNow,
+      windowAt,
       nets,
       hold: (receipt, madeGood, earned, written) => this.#store.hold(receipt, madeGood, earned, written),
       leaveUnpaid: (unpaid) => this.#store.leaveUnpaid(channel.id, unpaid),

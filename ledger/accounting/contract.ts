@@ -99,10 +99,16 @@ export interface EarningAccount {
    * what it owes. A numerator: bytes x price.
    */
   readonly covers: bigint;
+  /**
+   * So much is granted onward for this payer now, a numerator: until it comes, or is given back, it counts as owed where it is
+   * decided whether a frame goes up, or content of our own down. What was counted since the newest synced receipt and what is
+   * granted onward are therefore never more than the window, and a kill costs no more. `onOpen` may follow.
+   */
+  promised(numerator: bigint): void;
   /** `covers` rose. One listener. */
   onRoom: () => void;
-  /** May a frame of this size go down now? false = the window is full, wait for `onOpen`. */
-  canSendDown(frameBytes: number, price: PricePerMiB): boolean;
+  /** May a frame of this size go down now? false = the window is full, wait for `onOpen`. `own`: it was not granted onward before. */
+  canSendDown(frameBytes: number, price: PricePerMiB, own?: boolean): boolean;
   /** Counts a frame that goes down, whether or not `canSendDown` was asked. */
   sentDown(frameBytes: number, price: PricePerMiB): void;
   /** This many of the counted bytes were for content of that name (royalty attribution); stored with the receipt that pays for them, in the same write. */

@@ -31,12 +31,10 @@ export interface EarningParts {
   readonly held: SignedReceipt | undefined;
   /** The account as it was when the last link ended, when this process still remembers it. */
   readonly before: Earning | undefined;
-  /** What the last link left unpaid: a part of the wallet's arrears that its payer may make good now. */
+  /** What the last link that carried anything left unpaid: a part of the wallet's arrears that its payer may make good now. */
   readonly owed: bigint;
-  /** What this payer may owe, its wallet's arrears taken off. */
-  readonly window: Amount;
-  /** The same, once the channel, the wallet's arrears or what was `paid` changed. */
-  readonly windowNow: (channel: ChannelState, paid: bigint) => Amount;
+  /** What this payer may owe with this channel, once so much is `paid` in all, and so much of its wallet's arrears `madeGood`. */
+  readonly windowAt: (channel: ChannelState, paid: bigint, madeGood: bigint) => Amount;
   /** We are ready to net what it owes. */
   readonly nets: boolean;
   /** Puts a receipt on disk with sync, together with what it made good of the arrears and what names earned. */
@@ -46,7 +44,7 @@ export interface EarningParts {
     earned: ReadonlyMap<string, bigint>,
     written: (error: RelaymintError | undefined) => void,
   ) => void;
-  /** The link ended and left this much unpaid: it is added to the wallet's arrears. Base units. */
+  /** The link ended and left this much unpaid: it is added to the wallet's arrears, and can be made good by the next. Base units. */
   readonly leaveUnpaid: (unpaid: bigint) => void;
   /** We paid so much onward for this payer in vain: it is added to the wallet's arrears. Base units. */
   readonly lose: (lost: bigint) => void;
@@ -78,6 +76,8 @@ export class Earning implements EarningAccount {
   /** Still owed, and left out of the payer's receipts until it has read our answer. */
   #withheld = 0n;
   #named = false;
+  /** Granted onward for this payer, a numerator. */
+  #promised = 0n;
   /** Booked as arrears since this link began: that much less is granted, but the payer is not cut for what its terms allow. */
   #lost = 0n;
   /** Numerator of the up bytes that the accepted receipt covers, less what was netted by then. */
@@ -91,6 +91,8 @@ export class Earning implements EarningAccount {
   #resuming = true;
   /** Somebody was told to wait for `onOpen`. */
   #waiting = false;
+  /** Less is granted onward: `wake` follows. */
+  #waking = false;
   #closed = false;
   /** Numerator that may still be added before something must be checked; -1 sends every call to the slow path. */
   #headroom = -1;
@@ -110,20 +112,23 @@ export class Earning implements EarningAccount {
     this.#up = new Tally(base.up, base.amount << NUMERATOR_BITS, false);
     this.#down = new Tally(base.down, 0n, true);
     this.#acceptedUp = this.#up.numerator;
-    this.#window = parts.window;
     // What names earned on the last link is owed to them if its payer pays for it now.
     this.#earnings = before?.takeEarnings() ?? new Earnings();
-    const last = before?.counts();
+    const last = before?.left;
+    // What was settled beyond the receipt that we hold paid for some of it.
+    const unpaid = parts.owed - (base.amount - (held?.amount ?? base.amount));
+    const owed = unpaid > 0n ? unpaid : 0n;
     this.terms = {
-      window: parts.window,
+      window: parts.windowAt(channel, base.amount + owed, owed),
       paid: amount(base.amount),
       up: last === undefined || last.up < base.up ? base.up : last.up,
       down: last === undefined || last.down < base.down ? base.down : last.down,
-      due: amount(last === undefined || last.due < base.amount ? base.amount : last.due),
+      due: amount(base.amount + owed),
       netted: amount(before?.netted ?? 0n),
       nets: parts.nets,
       held: held?.bytes,
     };
+    this.#window = this.#windowAfter(base.amount);
   }
 
   get channel(): ChannelState {
@@ -163,10 +168,31 @@ export class Earning implements EarningAccount {
     this.#measure();
   }
 
-  canSendDown(frameBytes: number, price: PricePerMiB): boolean {
+  promised(numerator: bigint): void {
+    const more = numerator - this.#promised;
+    this.#promised = numerator;
+    if (more <= this.#headroom) {
+      // Where it became less, the headroom stays as it is: it is measured anew once it is used up.
+      if (more > 0n) this.#headroom -= Number(more);
+    } else {
+      this.#headroom = -1;
+    }
+    if (more >= 0n || !this.#waiting || this.#waking) return;
+    // Later: whoever says so is in the middle of a frame.
+    this.#waking = true;
+    process.nextTick(wake, this);
+  }
+
+  /** The deferred half of `promised`. */
+  wake(): void {
+    this.#waking = false;
+    this.#reopen();
+  }
+
+  canSendDown(frameBytes: number, price: PricePerMiB, own = false): boolean {
     const down = this.#down;
     if (price === down.price && this.#headroom - frameBytes * down.rate >= 0) return true;
-    return this.#canSendDownChecked(frameBytes, price);
+    return this.#canSendDownChecked(frameBytes, price, own);
   }
 
   sentDown(frameBytes: number, price: PricePerMiB): void {
@@ -233,6 +259,11 @@ export class Earning implements EarningAccount {
     this.onRoom();
   }
 
+  /** The counts that the account after this one states to the payer: those of the last link that carried anything. */
+  get left(): Pick<AccountCounts, 'up' | 'down'> {
+    return this.#resuming ? this.terms : this.counts();
+  }
+
   counts(): AccountCounts {
     return {
       up: this.#up.bytes,
@@ -277,7 +308,7 @@ export class Earning implements EarningAccount {
   /** The payer burned more than before: it may owe more. */
   #widen(): void {
     if (this.#resuming) return;
-    const window = this.#parts.windowNow(this.#channel, this.#open);
+    const window = this.#parts.windowAt(this.#channel, this.#open, 0n);
     if (window <= this.#window) return;
     this.#window = window;
     // The wallet's arrears, which are taken off, hold it already.
@@ -318,10 +349,12 @@ export class Earning implements EarningAccount {
     return 'hold';
   }
 
-  #canSendDownChecked(frameBytes: number, price: PricePerMiB): boolean {
+  #canSendDownChecked(frameBytes: number, price: PricePerMiB, own: boolean): boolean {
     if (this.#closed) return false;
     const after = this.#numerator + BigInt(frameBytes) * price;
-    if (after <= this.#limit && after <= this.#downLimit && !this.#down.full) return true;
+    // What comes from behind us was promised: now it is owed instead.
+    const beside = own ? this.#promised : 0n;
+    if (after + beside <= this.#limit && after <= this.#downLimit && !this.#down.full) return true;
     this.#waiting = true;
     if (this.#nearsDeposit) this.#parts.refresh();
     return false;
@@ -333,10 +366,10 @@ export class Earning implements EarningAccount {
     return (this.#open + window) << NUMERATOR_BITS;
   }
 
-  /** All that was counted is within the window and the deposit. */
+  /** All that was counted, and is granted onward, is within the window, and what was counted within the deposit. */
   get #covered(): boolean {
     const numerator = this.#numerator;
-    return numerator <= this.#limit && numerator < (this.#channel.deposit + 1n) << NUMERATOR_BITS;
+    return numerator + this.#promised <= this.#limit && numerator < (this.#channel.deposit + 1n) << NUMERATOR_BITS;
   }
 
   /** The last window's worth of the deposit is left to frames that come up, so that what we send can always be paid. */
@@ -350,7 +383,7 @@ export class Earning implements EarningAccount {
 
   #measure(): void {
     if (this.#closed || this.#resuming) return;
-    const limit = this.#limit;
+    const limit = this.#limit - this.#promised;
     const downLimit = this.#downLimit;
     if (this.#down.full) {
       this.#headroom = -1;
@@ -394,7 +427,7 @@ export class Earning implements EarningAccount {
     const earned = this.#earnings.take(paid << NUMERATOR_BITS, due - (this.#accepted.amount << NUMERATOR_BITS));
     let madeGood = 0n;
     if (this.#resuming) {
-      this.#begin();
+      this.#begin(true);
       madeGood = paid < this.#parts.owed ? paid : this.#parts.owed;
       this.#up = new Tally(receipt.up, receipt.amount << NUMERATOR_BITS, false);
       this.#down = new Tally(receipt.down, 0n, true);
@@ -406,21 +439,22 @@ export class Earning implements EarningAccount {
       if (error !== undefined) this.onFault(error);
       else this.#opened(receipt.amount);
     });
-    if (madeGood > 0n) {
-      // Both ends reckon the same window from the same terms; a wallet that owes more than it burned gets no more than is left.
-      const [stated, left] = [
-        windowAfter(this.terms, receipt.amount),
-        this.#parts.windowNow(this.#channel, receipt.amount),
-      ];
-      this.#window = stated < left ? stated : left;
-    }
+    if (madeGood > 0n) this.#window = this.#windowAfter(receipt.amount);
+  }
+
+  /** Both ends reckon the same window from the same terms; a wallet that owes more than it burned gets no more than is left. */
+  #windowAfter(paid: bigint): bigint {
+    const [stated, left] = [windowAfter(this.terms, paid), this.#parts.windowAt(this.#channel, paid, 0n)];
+    return stated < left ? stated : left;
   }
 
   /** The link carries its first frame, or paid for what the last one left: what was not paid by then is not owed on it any more. */
-  #begin(): void {
+  #begin(paysFirst = false): void {
     if (!this.#resuming) return;
     this.#resuming = false;
     this.#earnings.drop();
+    // Or a receipt for what this link carries, after our death, would be taken for it.
+    if (!paysFirst && this.#parts.owed > 0n) this.#parts.leaveUnpaid(0n);
   }
 
   #unpark(): void {
@@ -450,4 +484,8 @@ export class Earning implements EarningAccount {
     this.#waiting = false;
     this.onOpen();
   }
+}
+
+function wake(account: Earning): void {
+  account.wake();
 }

@@ -232,8 +232,8 @@ export class BookStore implements AsyncDisposable {
   }
 
   /**
-   * Payee: a receipt, what names earned by it, and what of the arrears it made good (what the last link left unpaid, at most),
-   * in one synced write. `written` speaks of the newest only.
+   * Payee: a receipt, what names earned by it, and what of the arrears it made good (what the last link left unpaid, at most; the
+   * rest of that cannot be made good any more), in one synced write. `written` speaks of the newest only.
    */
   hold(receipt: SignedReceipt, madeGood: bigint, earned: Shares, written: Written): void {
     const known = this.#known(receipt.channel);
@@ -241,14 +241,17 @@ export class BookStore implements AsyncDisposable {
     this.#entries.set(receipt.channel, { ...known, latest: receipt });
     if (madeGood > 0n) {
       const { payer } = known.channel;
-      changes.push(this.#entryChange({ ...known, latest: receipt, owed: amount(known.owed - madeGood) }));
+      changes.push(this.#entryChange({ ...known, latest: receipt, owed: amount(0n) }));
       changes.push(this.#arrears.set(payer, this.arrearsOf(payer) - madeGood));
     }
     for (const [name, numerator] of earned) changes.push(this.#share(name, numerator));
     this.#store.write(changes, { sync: true, topic: receipt.channel }, written);
   }
 
-  /** Payee: the link ended, and this much of what it carried was not paid; base units. */
+  /**
+   * Payee: the link ended, and this much of what it carried was not paid; base units. 0 also when a link begins without paying for
+   * what the last one left: that stays in the arrears, and cannot be made good any more.
+   */
   leaveUnpaid(id: ChannelId, unpaid: bigint): void {
     const known = this.#entries.get(id);
     if (known === undefined) return;

@@ -1,23 +1,24 @@
 /**
  * What a payee tells its payer at the start of a link, before any circuit frame. Fixed layout:
  *
- *   window  u64 LE   what the payer may owe
+ *   window  u64 LE   what the payer may owe once it has paid what is due; less what it leaves of that unpaid
  *   paid    u64 LE   what the newest receipt it accepted pays
  *   up      u64 LE   bytes the payee counted, payer to payee
  *   down    u64 LE   bytes the payee sent, payee to payer
- *   due     u64 LE   what the payee says they cost less what was netted; more than `paid` when the last link ended unpaid
+ *   due     u64 LE   what the payee says is due in all, less what was netted; more than `paid` when the last link that carried
+ *                    anything ended unpaid
  *   netted  u64 LE   what the payee counted as netted on the last link, as far as it remembers
  *   nets    u8       1: the payee nets what it is owed against what it owes (`netting.ts`), 0: it does not
  *   held    0 or 111 bytes: the newest receipt the payee holds
  */
 import { Reader, Writer } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
-import { amount, U64_MAX } from '../../core/units.ts';
+import { amount } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
 import { SIGNED_RECEIPT_BYTES } from '../receipt/index.ts';
 
 export interface Terms {
-  /** What the payer may owe at most. */
+  /** What the payer may owe at most once it has paid what is due; `windowAfter` tells it for any receipt. */
   readonly window: Amount;
   /** What the newest receipt the payee accepted pays. */
   readonly paid: Amount;
@@ -86,14 +87,11 @@ function flag(value: number): boolean {
 export const DEBT_PARTS = 4n;
 
 /**
- * The window once the payer made good (all or part of) what the last link left unpaid: both sides reckon it from the
- * same terms and the same receipt.
+ * The window that follows a receipt: less by what it leaves unpaid of what is due. Both sides reckon it from the same terms and
+ * the same receipt, whatever bounds the window (what was burned, the deposit, the price), for it is counted down from the whole.
  */
 export function windowAfter(terms: Terms, receiptAmount: bigint): Amount {
-  const paid = receiptAmount - terms.paid;
-  const claim = terms.due - terms.paid;
-  const restored = paid < claim ? paid : claim;
-  if (restored <= 0n) return terms.window;
-  const window = terms.window + restored;
-  return amount(window < U64_MAX ? window : U64_MAX);
+  const unpaid = terms.due - receiptAmount;
+  if (unpaid <= 0n) return terms.window;
+  return amount(terms.window > unpaid ? terms.window - unpaid : 0n);
 }

@@ -150,8 +150,9 @@ export class Leg {
 
   /** So many bytes that came here, and that we pay for, cannot go on to that payer. */
   lose(bytes: number): void {
-    this.sponsor?.settle(BigInt(bytes) * this.sponsorPrice);
+    // In this order: what is lost was owed all the time.
     this.sponsor?.lose(BigInt(bytes) * this.price);
+    this.sponsor?.settle(BigInt(bytes) * this.sponsorPrice);
   }
 
   /** Queues a finished frame (header room in front). */

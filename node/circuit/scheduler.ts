@@ -127,7 +127,7 @@ export class LinkScheduler {
     }
     if (leg.pays) {
       if (!this.#paysFor(leg, type, length)) return;
-    } else if (leg.forced || this.#meter.canSendDown(length, leg.price)) {
+    } else if (leg.forced || this.#meter.canSendDown(length, leg.price, leg.headFromSource)) {
       this.#meter.sentDown(length, leg.price);
     } else {
       leg.head = frame;

@@ -40,8 +40,8 @@ export interface LinkMeter {
   receivedDown(frameBytes: number, price: PricePerMiB): void;
   /** Payee: a frame came up. `cut` also when the peer presented no channel. */
   receivedUp(frameBytes: number, price: PricePerMiB): UpVerdict;
-  /** Payee: may this frame go down now? false: wait for `onOpen`. */
-  canSendDown(frameBytes: number, price: PricePerMiB): boolean;
+  /** Payee: may this frame go down now? false: wait for `onOpen`. `own`: content of our own, for which nothing was granted onward. */
+  canSendDown(frameBytes: number, price: PricePerMiB, own: boolean): boolean;
   /** Payee: a frame goes down. */
   sentDown(frameBytes: number, price: PricePerMiB): void;
   /** Payee: this many of the counted bytes were for content of that name. */

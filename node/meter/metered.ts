@@ -127,8 +127,8 @@ export class MeteredLink implements LinkMeter {
     return this.#earning === undefined ? 'cut' : this.#earning.receivedUp(frameBytes, price);
   }
 
-  canSendDown(frameBytes: number, price: PricePerMiB): boolean {
-    return this.#earning === undefined ? false : this.#earning.canSendDown(frameBytes, price);
+  canSendDown(frameBytes: number, price: PricePerMiB, own: boolean): boolean {
+    return this.#earning === undefined ? false : this.#earning.canSendDown(frameBytes, price, own);
   }
 
   sentDown(frameBytes: number, price: PricePerMiB): void {

@@ -22,7 +22,7 @@ export interface Sponsor {
   promise(numerator: bigint): void;
   /** So much of it went on to the payer, which owes it now, or will not come. */
   settle(numerator: bigint): void;
-  /** So much was paid onward in vain (it was settled before): the payer owes it from now on. */
+  /** So much was paid onward in vain: the payer owes it from now on. `settle` follows. */
   lose(numerator: bigint): void;
   /** What may still be burned on chain for this payer's circuits, base units. */
   readonly allowance: bigint;
@@ -91,15 +91,20 @@ export class WalletSponsor implements Sponsor {
 
   use(account: EarningAccount): void {
     if (account.channel.id !== this.#account.channel.id) this.#kept = 0n;
+    // It counts on one account, as `covers` does: what each of a wallet's channels may take is what was burned for it.
+    this.#account.promised(0n);
     this.#account = account;
+    account.promised(this.#promised);
   }
 
   promise(numerator: bigint): void {
     this.#promised += numerator;
+    this.#account.promised(this.#promised);
   }
 
   settle(numerator: bigint): void {
     this.#promised -= numerator;
+    this.#account.promised(this.#promised);
   }
 
   lose(numerator: bigint): void {

@@ -23,18 +23,23 @@
 #define WANTED 2 /* frames that the payee sends for each that it got */
 
 #ifdef TRACE
-/* A walk loses its link only after so many events: at random it would do so at once. */
+/* A walk loses a link only after so many events: at random it would do so at once. */
 #ifndef CALM
 #define CALM 0
 #endif
 int events;
+/* Burned by its wallet since the event before. */
+int burned;
+#define BURNED(units) burned = units
 #define EV(event) \
   events++; \
   printf("EV "); printf(event); \
-  printf(" owed=%d granted=%d counted=%d unsynced=%d held=%d payerWindow=%d payeeWindow=%d\n", \
-    owed, granted, counted, unsynced, held, payerWindow, payeeWindow)
+  printf(" owed=%d granted=%d counted=%d unsynced=%d held=%d burned=%d payerWindow=%d payeeWindow=%d\n", \
+    owed, granted, counted, unsynced, held, burned, payerWindow, payeeWindow); \
+  burned = 0
 #else
 #define EV(event) MOVED(false)
+#define BURNED(units) skip
 #endif
 #ifdef ALIVE
 /* Whatever happens, frames go on being delivered. */
@@ -64,6 +69,9 @@ byte allowed, held, wanted;
 byte payeeWindow = FULL, good = FULL;
 /* On disk: what was burned less the arrears; and by what it grows with the next sync. */
 byte room = FULL, restored;
+/* Something arrived on this link. What the last link that carried anything left unpaid: as counted, in memory; in all, on disk. */
+bool begun;
+byte claimUp, claimDown, unpaid;
 
 /* Nobody's: what was burned less all that was ever served and not paid by a synced receipt. */
 short left = FULL;
@@ -156,12 +164,21 @@ active proctype Payer() {
   od
 }
 
+inline begin() {
+  begun = true;
+  claimUp = 0;
+  claimDown = 0
+}
+
 active proctype Payee() {
   byte n, m;
   do
   :: EVENT { up ? [FRAME, _, _] ->
       up ? FRAME(_, _);
       flying--;
+      begin();
+      /* Not paid by now: it stays in the arrears, and cannot be made good any more. */
+      unpaid = (restored > 0 -> unpaid : 0);
       gotUp++;
       /* I5: an honest payer is never cut. */
       assert(SHARE * gotUp <= payeeWindow);
@@ -196,12 +213,15 @@ active proctype Payee() {
       assert(counted == 0);
       acceptedUp = n;
       acceptedDown = m;
-      restored = LEAST_OF(n + m, FULL - room);
+      restored = LEAST_OF(LEAST_OF(n + m, unpaid), FULL - room);
+      begin();
 #ifdef FAULT_RESTORES_BEFORE_SYNC
       room = room + restored;
       restored = 0;
 #endif
       payeeWindow = room + restored;
+      /* I22: both ends reckon the same window, whatever link brought the receipt. */
+      assert(payeeWindow == payerWindow);
       n = 0; m = 0;
       EV("receiveReceipt")
     }
@@ -216,6 +236,7 @@ active proctype Payee() {
       left = LEAST_OF(left + acceptedUp + acceptedDown, FULL + held);
       room = room + restored;
       good = good + restored;
+      unpaid = (restored > 0 -> 0 : unpaid);
       restored = 0;
       acceptedUp = 0;
       acceptedDown = 0;
@@ -251,7 +272,7 @@ active proctype Payee() {
   od
 }
 
-byte claimUp, claimDown, paysUp, paysDown, exposed;
+byte paysUp, paysDown, exposed;
 
 /* The link is gone; both ends resume from the figures of one receipt. */
 inline lose(payerDies, payerForgets, payeeDies) {
@@ -265,8 +286,10 @@ inline lose(payerDies, payerForgets, payeeDies) {
     flyingDown = flyingDown + acceptedDown;
     claimUp = 0; claimDown = 0;
     left = (left < room -> room : left)
+  :: !payeeDies && !begun -> /* nothing changed: it claims what it claimed before */
+    skip
   :: else ->
-    claimUp = gotUp; claimDown = sentDown;
+    claimUp = gotUp; claimDown = sentDown; unpaid = counted;
     left = LEAST_OF(left + acceptedUp + acceptedDown, FULL);
     room = room + restored;
 #ifndef FAULT_FORGIVES_ARREARS
@@ -281,7 +304,7 @@ inline lose(payerDies, payerForgets, payeeDies) {
   paysUp = flyingUp;
   paysDown = flyingDown;
   if
-  :: !payerDies && claimUp >= flyingUp ->
+  :: !payerDies && claimUp >= flyingUp && claimUp <= flyingUp + sentUp ->
     paysUp = claimUp;
 #ifdef FAULT_PAYS_WHAT_IS_CLAIMED
     paysDown = (claimDown > flyingDown + gotDown -> claimDown : flyingDown + gotDown);
@@ -292,7 +315,7 @@ inline lose(payerDies, payerForgets, payeeDies) {
     assert(paysUp <= flyingUp + sentUp && paysDown <= flyingDown + gotDown)
   :: payerDies && claimUp >= flyingUp && claimDown >= flyingDown ->
     /* On trust, after its own death: no more than it may have owed. */
-    paysUp = flyingUp + LEAST_OF(claimUp + claimDown - flyingUp - flyingDown, exposed)
+    paysUp = flyingUp + LEAST_OF(unpaid - flyingUp - flyingDown, exposed)
   :: else
   fi;
   /* Of what was lost again and again no more matters than fills a window: the states stay finite. */
@@ -315,24 +338,30 @@ inline lose(payerDies, payerForgets, payeeDies) {
   allowed = 0; held = 0; wanted = 0;
   flyingUp = paysUp; flyingDown = paysDown;
   /* Too narrow a window for a frame: the payer burns more. */
+#ifdef FAULT_RECKONS_FROM_WHAT_IT_COUNTED
   payerWindow = LEAST_OF(room + LEAST_OF(paysUp + paysDown, claimUp + claimDown), FULL);
+#else
+  payerWindow = LEAST_OF(room + LEAST_OF(paysUp + paysDown, unpaid), FULL);
+#endif
   if
   :: payerWindow < LEAST ->
     room = LEAST_OF(room + LEAST, FULL);
     left = LEAST_OF(left + LEAST, FULL);
-    payerWindow = LEAST_OF(payerWindow + LEAST, FULL)
+    payerWindow = LEAST_OF(payerWindow + LEAST, FULL);
+    BURNED(LEAST)
   :: else
   fi;
   payeeWindow = room; good = room; restored = 0;
+  begun = false;
   if
   :: paysUp + paysDown > 0 -> up ! RESUME(paysUp, paysDown)
   :: else
   fi;
-  claimUp = 0; claimDown = 0; paysUp = 0; paysDown = 0; exposed = 0
+  paysUp = 0; paysDown = 0; exposed = 0
 }
 
 #ifdef TRACE
-#define ACCIDENT EVENT { accidents > 0 && events >= CALM -> accidents--;
+#define ACCIDENT EVENT { accidents > 0 && events >= CALM -> accidents--; events = 0;
 #else
 #ifdef ACCIDENTS
 #define ACCIDENT EVENT { accidents > 0 -> accidents--;

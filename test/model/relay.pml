@@ -1,8 +1,8 @@
 /*
  * An honest relay between a payer and a next hop that are accomplices and may do anything at all. Two circuits of the payer
  * lead to the next hop. The relay pays the next hop for all that it forwards to it and for all that comes back within its
- * grants, at once and for good; what the payer pays it counts when it is synced. The onward price is the payer's own: the
- * worst that EXTEND may ask for. A unit is what one frame costs. Links, circuits, deaths and channels have no limit.
+ * grants, at once and for good; what the payer pays it counts when it is synced. It is a host as well: it serves the payer
+ * content of its own. The onward price is the payer's own: the worst that EXTEND may ask for. A unit is what one frame costs. Links, circuits, deaths and channels have no limit.
  */
 #ifndef FULL
 #define FULL 6
@@ -72,6 +72,13 @@ inline gone() {
 #define FORWARDS (unsynced + onward <= window)
 #endif
 
+/* May content of its own go down? */
+#ifdef FAULT_SERVES_BESIDE_ITS_GRANTS
+#define SERVES (unsynced < window)
+#else
+#define SERVES (unsynced + onward < window)
+#endif
+
 inline release() {
   if
   :: held > 0 && FORWARDS -> paid(held); held = 0
@@ -100,6 +107,10 @@ active proctype Relay() {
   do
   :: relay(0)
   :: relay(1)
+  :: EVENT { open && !resuming && held == 0 && SERVES -> /* on a circuit that ends here */
+      sentDown++;
+      paid(1)
+    }
   :: EVENT { open && accepted > 0 -> /* the disk has it */
       left = LEAST_OF(left + accepted, FULL + held);
       room = room + restored;

@@ -4,7 +4,7 @@
  *
  * A unit of the model is UNIT base units, the cost of one frame; the widest window of the model is a stranger's window.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { nodeId } from '../../core/ids.ts';
@@ -33,6 +33,8 @@ export interface Event extends Figures {
   readonly name: string;
   /** Counted by the payee, or accepted and not synced. */
   readonly unsynced: number;
+  /** The payer's window had become too narrow: its wallet burned more, on chain. */
+  readonly burned: number;
 }
 
 interface Side {
@@ -58,6 +60,7 @@ export function parseEvent(line: string): Event {
     granted: read('granted'),
     counted: read('counted'),
     unsynced: read('unsynced'),
+    burned: read('burned'),
     held: read('held'),
     payerWindow: read('payerWindow'),
     payeeWindow: read('payeeWindow'),
@@ -75,6 +78,8 @@ export class Replay implements AsyncDisposable {
   #down: Message[] = [];
   #held = 0;
   #faults: Error[] = [];
+  /** A copy of the payee's disk from before the receipt that it will not have when it dies. */
+  #kept: string | undefined;
 
   private constructor(root: string, payer: Side, payee: Side) {
     this.#root = root;
@@ -146,16 +151,39 @@ export class Replay implements AsyncDisposable {
         this.#down.push('giveBack');
         return;
       case 'lose':
-        return this.#lose(false, false);
+        return this.#lose({});
       case 'payerDies':
-        return this.#lose(true, false);
+        return this.#lose({ payerDies: true });
+      case 'payerForgets':
+        return this.#lose({ payerDies: true, payerForgets: true });
       case 'payeeDies':
-        return this.#lose(false, true);
+        return this.#lose({ payeeDies: true });
       case 'bothDie':
-        return this.#lose(true, true);
+        return this.#lose({ payerDies: true, payeeDies: true });
+      case 'bothForget':
+        return this.#lose({ payerDies: true, payerForgets: true, payeeDies: true });
       default:
         throw new TypeError(`the model has an event that the replay does not know: ${name}`);
     }
+  }
+
+  /** The receipt that comes next is not on the payee's disk when that dies: what is on it now is kept. */
+  async keepDisk(): Promise<void> {
+    await this.#payee.store.flushed();
+    const [from, to] = [this.#payee.directory, `${this.#payee.directory}-kept`];
+    // The store tidies its files when it likes: a copy in which one is missing is made again.
+    for (let whole = false; !whole;) {
+      await rm(to, { recursive: true, force: true });
+      const before = await filesOf(from);
+      try {
+        await cp(from, to, { recursive: true });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+      const [after, copied] = [await filesOf(from), await filesOf(to)];
+      whole = before === after && copied === after;
+    }
+    this.#kept = to;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -190,11 +218,12 @@ export class Replay implements AsyncDisposable {
     if (verdict === 'hold' || this.#held > 0) this.#held += 1;
   }
 
-  async #lose(payerDies: boolean, payeeDies: boolean): Promise<void> {
-    if (payerDies) await reopen(this.#payer);
+  async #lose({ payerDies = false, payerForgets = false, payeeDies = false }): Promise<void> {
+    if (payerDies) await reopen(this.#payer, payerForgets ? 'nothing' : 'all');
     else this.#spending.close();
-    if (payeeDies) await reopen(this.#payee);
+    if (payeeDies) await reopen(this.#payee, this.#kept ?? 'all');
     else this.#earning.close();
+    this.#kept = undefined;
     await this.#payee.store.flushed();
     this.#link();
   }
@@ -205,15 +234,23 @@ async function openSide(directory: string): Promise<Side> {
   return { directory, store, book: bookOf(store) };
 }
 
-/** The process is killed: its accounts end without a word, what was written stays. */
-async function reopen(side: Side): Promise<void> {
+/** The process is killed: its accounts end without a word. All that was written stays, nothing, or what stands in another folder. */
+async function reopen(side: Side, stays: string): Promise<void> {
   await side.store.close();
+  if (stays !== 'all') {
+    await rm(side.directory, { recursive: true });
+    if (stays !== 'nothing') await rename(stays, side.directory);
+  }
   side.store = await openBookStore(side.directory);
   side.book = bookOf(side.store);
 }
 
 function bookOf(store: BookStore): AccountBook {
   return openAccountBook({ store, reader: { channel: () => Promise.resolve(undefined) } });
+}
+
+async function filesOf(directory: string): Promise<string> {
+  return (await readdir(directory, { recursive: true })).sort().join();
 }
 
 function take(queue: Message[], expected: Message): void {

@@ -222,6 +222,8 @@ export const payeeStrategies: readonly Strategy[] = [
       const payee = await scene.world.payee({
         terms: (honest) => ({
           ...honest,
+          // What stays unpaid of it is taken off the window: a liar that wants to go on states a wider one.
+          window: (honest.window + 1_000_000n) as typeof honest.window,
           due: (honest.due + 1_000_000n) as typeof honest.due,
           up: honest.up + (1n << 40n),
           down: honest.down + (1n << 40n),

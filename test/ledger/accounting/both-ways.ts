@@ -81,21 +81,20 @@ export class End {
 
   openEarning(before: Earning | undefined): void {
     const { channel, price } = this;
-    const windowNow = (now: ChannelState, paid: bigint): Amount =>
-      windowFor(now, { paid, arrears: this.arrears, price });
+    const windowAt = (now: ChannelState, paid: bigint, madeGood: bigint): Amount =>
+      windowFor(now, { paid, arrears: this.arrears - madeGood, price });
     this.earning = new Earning({
       peer: nodeId(seed('payer node')),
       channel,
       held: this.accepted,
       before,
       owed: this.owed,
-      window: windowNow(channel, this.accepted?.amount ?? 0n),
-      windowNow,
+      windowAt,
       nets: true,
       hold: (receipt, madeGood, _earned, written) => {
         this.accepted = receipt;
         this.arrears -= madeGood;
-        this.owed -= madeGood;
+        if (madeGood > 0n) this.owed = 0n;
         this.writes.push({ receipt, written });
       },
       leaveUnpaid: (unpaid) => {

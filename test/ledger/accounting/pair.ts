@@ -75,7 +75,12 @@ export class Pair {
   #up: Upward[] = [];
   #down: Frame[] = [];
   #held: Frame[] = [];
-  #writes: { receipt: SignedReceipt; madeGood: bigint; written: (error: RelaymintError | undefined) => void }[] = [];
+  #writes: {
+    receipt: SignedReceipt;
+    madeGood: bigint;
+    owed: bigint;
+    written: (error: RelaymintError | undefined) => void;
+  }[] = [];
 
   /** The payer burned what a MiB costs, unless told otherwise. */
   constructor(price: bigint, channel: ChannelState = channelState({ opening: amount(price > 4n ? price : 4n) })) {
@@ -90,23 +95,22 @@ export class Pair {
     this.#up = [];
     this.#down = [];
     this.#held = [];
-    const windowNow = (now: ChannelState, paid: bigint): Amount =>
-      windowFor(now, { paid, arrears: this.arrears, price: this.price });
+    const windowAt = (now: ChannelState, paid: bigint, madeGood: bigint): Amount =>
+      windowFor(now, { paid, arrears: this.arrears - madeGood, price: this.price });
     this.earning = new Earning({
       peer: nodeId(seed('payer node')),
       channel,
       held: this.#accepted,
       before: payee,
       owed: this.owed,
-      window: windowNow(channel, this.#accepted?.amount ?? 0n),
-      windowNow,
+      windowAt,
       nets: false,
       hold: (receipt, madeGood, earned, written) => {
         this.#accepted = receipt;
+        this.#writes.push({ receipt, madeGood, owed: this.owed, written });
         this.arrears -= madeGood;
-        this.owed -= madeGood;
+        if (madeGood > 0n) this.owed = 0n;
         for (const [name, numerator] of earned) this.shares.set(name, (this.shares.get(name) ?? 0n) + numerator);
-        this.#writes.push({ receipt, madeGood, written });
       },
       leaveUnpaid: (unpaid) => {
         this.arrears += unpaid;
@@ -214,10 +218,8 @@ export class Pair {
   loseLink(options: { readonly payerDies?: boolean; readonly payeeDies?: boolean } = {}): void {
     if (options.payerDies !== true) this.spending.close();
     if (options.payeeDies === true) {
-      for (const { madeGood } of this.#writes) {
-        this.arrears += madeGood;
-        this.owed += madeGood;
-      }
+      for (const { madeGood } of this.#writes) this.arrears += madeGood;
+      this.owed = this.#writes[0]?.owed ?? this.owed;
       this.#writes = [];
       this.#accepted = this.held;
     } else {

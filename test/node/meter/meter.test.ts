@@ -13,7 +13,17 @@ import type { ChannelProvider, LinkMeter, Metering } from '../../../node/meter/i
 import { AccountStatus, encodeClaim } from '../../../node/meter/messages.ts';
 import { Sponsors } from '../../../node/meter/sponsor.ts';
 import { MeteredLink } from '../../../node/meter/metered.ts';
-import { PRICE, TestNet, hashOf, patternHash, readAll, sendPattern, u32, eventually } from '../circuit/net.ts';
+import {
+  PRICE,
+  TestNet,
+  hashOf,
+  patternHash,
+  readAll,
+  sendPattern,
+  serveEcho,
+  u32,
+  eventually,
+} from '../circuit/net.ts';
 import type { TestNode } from '../circuit/net.ts';
 import { TestNodes } from '../link/nodes.ts';
 
@@ -110,6 +120,24 @@ describe('counts and payments', () => {
     expect(paid[0]).toBeGreaterThan(paid[1] ?? 0n);
     expect(paid[1]).toBeGreaterThan(paid[2] ?? 0n);
     expect(paid[2]).toBeGreaterThan((BigInt(2 * length) * PRICE) >> 20n);
+  });
+
+  it('a relay that is a host too serves a circuit that ends there beside one that it passes on', async () => {
+    const { client, host } = await net.path(0);
+    const both = await net.node({ services: { echo: PRICE, sink: PRICE, source: PRICE } });
+    serveEcho(both);
+    const length = 4 * STRANGER_WINDOW;
+    const through = await client.endpoint.createCircuit([both.offer, host.offer], { service: 'source' });
+    const here = await client.endpoint.createCircuit([both.offer], { service: 'source' });
+    const down = await Promise.all([through, here].map((circuit) => circuit.openStream('source', u32(length))));
+    const up = await Promise.all([through, here].map((circuit) => circuit.openStream('sink', NOTHING)));
+    const sent = Promise.all(up.map((stream) => sendPattern(stream, length)));
+    const hash = patternHash(length);
+    expect(await Promise.all(down.map((stream) => hashOf(stream)))).toEqual([hash, hash]);
+    await sent;
+    const answers = await Promise.all(up.map((stream) => readAll(stream)));
+    expect(answers.map(String)).toEqual([hash, hash]);
+    expect(both.endpoint.stats().destroyed['UNPAID'] ?? 0).toBe(0);
   });
 
   it('an idle account is paid without its circuit being closed', async () => {
@@ -379,7 +407,12 @@ describe('a refused channel', () => {
     const nodes = new TestNodes();
     const connect = async (): Promise<{ link: Link; answers: number[] }> => {
       const { near, far } = await nodes.pair({ transport: 'memory' });
-      const meter = new MeteredLink(far, { ...parts, reader: net.ledger }, { sponsors: new Sponsors(parts.book), lookups }, 50);
+      const meter = new MeteredLink(
+        far,
+        { ...parts, reader: net.ledger },
+        { sponsors: new Sponsors(parts.book), lookups },
+        50,
+      );
       void far.closed.then(() => meter.close());
       const answers: number[] = [];
       near.handle(FrameType.ACCOUNT, (_circuit, payload) => void answers.push(payload[0] ?? -1));
