@@ -379,7 +379,12 @@ describe('a refused channel', () => {
     const nodes = new TestNodes();
     const connect = async (): Promise<{ link: Link; answers: number[] }> => {
       const { near, far } = await nodes.pair({ transport: 'memory' });
-      const meter = new MeteredLink(far, { ...parts, reader: net.ledger }, { sponsors: new Sponsors(parts.book), lookups }, 50);
+      const meter = new MeteredLink(
+        far,
+        { ...parts, reader: net.ledger },
+        { sponsors: new Sponsors(parts.book), lookups },
+        50,
+      );
       void far.closed.then(() => meter.close());
       const answers: number[] = [];
       near.handle(FrameType.ACCOUNT, (_circuit, payload) => void answers.push(payload[0] ?? -1));
