@@ -22,7 +22,7 @@ const DEFAULTS: Required<CircuitPoolSettings> = {
 };
 /** Failed attempts in a row before a caller is told; each takes another path where there is one. */
 const ATTEMPTS = 3;
-/** As many where a relay only does not open a channel to its next hop for us: where few relays know each other yet, it takes some. */
+/** Refusals before a caller is told, where relays only open no channel to their next hop for us: while few know each other, it takes some. */
 const DETOURS = 32;
 /** Paths drawn to find one without such a step. */
 const DRAWS = 256;

@@ -169,6 +169,21 @@ describe('circuit pool', () => {
       expect([await first(), refusals(lean)]).toEqual([lean.id, 2]);
     });
 
+    it('ways are found all the same among relays that hardly know each other', async () => {
+      // As on chain: opening costs a fee more than the payer burned, so that each brings one new neighbour and not two.
+      const openingCost = (9n * PRICE) / 2n;
+      const client = await net.node({ relayPrice: undefined });
+      for (let index = 0; index < 6; index += 1) await net.node({ openingCost });
+      const host = await net.node({ relayPrice: undefined, services: { echo: PRICE } });
+      serveEcho(host);
+      for (let index = 0; index < 4; index += 1) {
+        const pool = poolOf(client, {}, host);
+        await pool.buildTunnels(6);
+        expect(pool.tunnelsReady()).toBe(1);
+        await pool.close();
+      }
+    });
+
     it('of two steps, it is avoided while there are others', async () => {
       const client = await net.node({ relayPrice: undefined });
       const lean = await net.node(dear);
