@@ -150,7 +150,7 @@ describe('the window after a resume', () => {
         const paid = pair.held?.amount ?? 0n;
         const burned = windowFor(pair.channel, { paid, arrears: pair.arrears, price: pricePerMiB(PRICE) });
         // Where more was burned than a window is wide, what was left unpaid last is taken off all the same, for this link.
-        if (opening === PRICE) expect(pair.earning.window).toBe(burned);
+        expect(pair.earning.window >= (opening === PRICE ? burned : 0n)).toBe(true);
         expect(pair.earning.window <= burned).toBe(true);
       }),
       { numRuns: 500 },
