@@ -218,7 +218,10 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     addresses: readonly string[],
     { signal, sponsor }: { readonly signal: AbortSignal; readonly sponsor?: Sponsor },
   ): Promise<CircuitPort> {
-    const link = await this.#options.links.connect(node, addresses, { signal });
+    const { links, metering, extend } = this.#options;
+    const wallet = extend?.offers.get(node)?.wallet;
+    if (wallet !== undefined && links.get(node) === undefined) metering.expect(wallet);
+    const link = await links.connect(node, addresses, { signal });
     const port = this.#ports.get(link);
     if (port === undefined) throw new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
     await port.meter.openSpending(sponsor);

@@ -58,6 +58,8 @@ export interface LinkMeter {
 
 /** Gives the channel from which a neighbour is paid. The composition root opens one on chain when there is none. */
 export interface ChannelProvider {
+  /** We are about to pay that wallet: what opening a channel to it takes is looked up meanwhile. Absent: it is looked up then. */
+  expect?(peerWallet: LedgerAddress): void;
   /** A channel to this wallet can be used that nothing has to be spent for. By what we know; nothing is asked. */
   known(peerWallet: LedgerAddress): boolean;
   /**
@@ -108,6 +110,10 @@ export interface Metering extends AsyncDisposable {
   attach(link: Link): LinkMeter;
   /** Pays every neighbour all that is due. */
   flush(): void;
+  /** A link to whom this wallet belongs is about to be asked for, on which we shall pay. */
+  expect(peerWallet: LedgerAddress): void;
+  /** What relaying certainly left us since the start: what payers paid less what was paid onward for them. Base units. */
+  readonly kept: bigint;
   /** Pays, then closes all accounts. The book stays open. */
   close(): Promise<void>;
 }

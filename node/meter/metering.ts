@@ -1,5 +1,6 @@
 /** The meters of a node's links: one book, one provider of channels, one LinkMeter for each link. */
 import { messageOf } from '../../core/errors.ts';
+import type { LedgerAddress } from '../../core/ids.ts';
 import { MAX_CHANNEL_LOOKUPS_PER_SECOND } from '../../core/limits.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
@@ -72,6 +73,14 @@ class LedgerMetering implements Metering {
   #detach(meter: MeteredLink): void {
     meter.close();
     this.#meters.delete(meter);
+  }
+
+  expect(peerWallet: LedgerAddress): void {
+    this.#options.channels.expect?.(peerWallet);
+  }
+
+  get kept(): bigint {
+    return this.#sponsors.kept;
   }
 
   flush(): void {

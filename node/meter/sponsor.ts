@@ -69,15 +69,17 @@ type Advances = Pick<AccountBook, 'advancedTo' | 'advance' | 'recoup'>;
 
 export class WalletSponsor implements Sponsor {
   readonly #advances: Advances;
+  readonly #onKept: (units: bigint) => void;
   #promised = 0n;
   /** Kept with the present channel, and not taken off what was burned. */
   #kept = 0n;
   /** The payer's newest account. */
   #account: EarningAccount;
 
-  constructor(account: EarningAccount, advances: Advances) {
+  constructor(account: EarningAccount, advances: Advances, onKept: (units: bigint) => void) {
     this.#account = account;
     this.#advances = advances;
+    this.#onKept = onKept;
   }
 
   get room(): bigint {
@@ -134,6 +136,7 @@ export class WalletSponsor implements Sponsor {
     const beyond = (this.#kept >> NUMERATOR_BITS) - opening;
     if (beyond <= 0n) return;
     this.#kept -= beyond << NUMERATOR_BITS;
+    this.#onKept(beyond);
     const advanced = this.#advances.advancedTo(payer);
     if (advanced > 0n) this.#advances.recoup(payer, amount(beyond < advanced ? beyond : advanced));
   }
@@ -141,6 +144,8 @@ export class WalletSponsor implements Sponsor {
 
 /** One sponsor for each payer that has an account open, or for which something is still promised. */
 export class Sponsors {
+  /** Kept of what all payers paid, and certainly paid: base units. */
+  kept = 0n;
   readonly #byWallet = new Map<LedgerAddress, WalletSponsor>();
   readonly #advances: Advances;
 
@@ -157,7 +162,9 @@ export class Sponsors {
     }
     // A payer whose last account is closed and for which nothing is promised is like one that never came.
     for (const [wallet, sponsor] of this.#byWallet) if (sponsor.idle) this.#byWallet.delete(wallet);
-    const sponsor = new WalletSponsor(account, this.#advances);
+    const sponsor = new WalletSponsor(account, this.#advances, (units) => {
+      this.kept += units;
+    });
     this.#byWallet.set(payer, sponsor);
     return sponsor;
   }

@@ -52,6 +52,8 @@ export function unmetered(): Metering {
   return {
     attach: () => new UnmeteredLink(),
     flush() {},
+    expect() {},
+    kept: 0n,
     close: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

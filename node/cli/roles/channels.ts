@@ -28,6 +28,8 @@ export interface ChannelsOptions {
   readonly opening: Amount;
   /** The most that is burned for a channel, at its opening and for wider windows. */
   readonly maxOpening: Amount;
+  /** What may have been burned for wider windows since the start, where others may make us pay; absent: no more than `maxOpening` each. */
+  readonly mayWiden?: () => bigint;
   /** The channels that links use now. */
   readonly live: () => ReadonlySet<ChannelId>;
   /** Tells the books what the ledger shows of a channel. */
@@ -39,8 +41,11 @@ export interface ChannelsOptions {
   readonly log: Log;
 }
 
-/** How long what a till asks, and what a transaction costs, is used again. */
-const COST_MILLIS = 30_000;
+/** How long what was read of a till is used again: from the question what a channel costs to its opening. */
+const TILL_MILLIS = 5_000;
+/** How long what a transaction costs is used before it is asked anew, and how long at most while no answer comes. */
+const FEE_MILLIS = 30_000;
+const FEE_MILLIS_MAX = 600_000;
 /** A widened channel holds so many windows: twice the least that a window takes, so that it is not topped up at once. */
 const DEPOSIT_WINDOWS = 8n;
 /** Channels closed in one sweep, each for the fees of two transactions. */
@@ -65,8 +70,13 @@ export class Channels implements ChannelProvider {
   readonly #used = new Map<ChannelId, { signed: bigint; at: number }>();
   /** Closed channels that the books still remember. */
   readonly #gone = new Set<ChannelId>();
-  readonly #costs = new LRUCache<LedgerAddress, Promise<Amount>>({ max: MAX_ACCOUNTS, ttl: COST_MILLIS });
+  readonly #tills = new LRUCache<LedgerAddress, Promise<TillState>>({ max: MAX_ACCOUNTS, ttl: TILL_MILLIS });
+  /** What a transaction costs, base units. */
+  #fee: { readonly units: bigint; readonly at: number } | undefined;
+  #askingFee: Promise<bigint> | undefined;
   #unitsPerLamport: bigint | undefined;
+  /** Burned for wider windows since the start. */
+  #widened = 0n;
   #closing = false;
 
   constructor(options: ChannelsOptions) {
@@ -78,15 +88,10 @@ export class Channels implements ChannelProvider {
     return !this.#closing && this.#ofBooks(payee).length > 0;
   }
 
-  openingCost(payee: LedgerAddress): Promise<Amount> {
-    if (this.known(payee)) return Promise.resolve(amount(0n));
-    let cost = this.#costs.get(payee);
-    if (cost === undefined) {
-      cost = this.#openingCost(payee);
-      this.#costs.set(payee, cost);
-      cost.catch(() => this.#costs.delete(payee));
-    }
-    return cost;
+  async openingCost(payee: LedgerAddress): Promise<Amount> {
+    if (this.known(payee)) return amount(0n);
+    const [till, fee] = await Promise.all([this.#tillOf(payee), this.#feeUnits()]);
+    return amount(till.opening + fee);
   }
 
   async channelTo(
@@ -117,15 +122,25 @@ export class Channels implements ChannelProvider {
     return (await reader.channel(channel.till, channel.slot)) ?? channel;
   }
 
-  /** Doubles what was burned for a channel, within `maxOpening`, and deposits what a window as wide takes. */
+  /** We are about to pay that wallet: what it takes is looked up meanwhile. */
+  expect(payee: LedgerAddress): void {
+    if (this.known(payee)) return;
+    // Whoever opens the channel is told what is wrong.
+    this.openingCost(payee).catch(() => {});
+  }
+
+  /**
+   * Doubles what was burned for a channel, within `maxOpening` and `mayWiden`, and deposits what a window as wide takes.
+   */
   async widen(channel: ChannelState, paid: Amount): Promise<ChannelState | undefined> {
-    const { wallet, reader, maxOpening, log } = this.#options;
+    const { wallet, reader, maxOpening, mayWiden, log } = this.#options;
     const opening = least(2n * channel.opening, maxOpening);
     const more = opening - channel.opening;
-    if (more <= 0n) return undefined;
+    if (more <= 0n || this.#widened + more > (mayWiden?.() ?? this.#widened + more)) return undefined;
     const missing = opening * DEPOSIT_WINDOWS - (channel.deposit - paid);
     const deposit = amount(missing > 0n ? missing : 0n);
     await this.#spend(channel.payee, amount(deposit + more), () => wallet.topUp(channel, deposit, amount(more)));
+    this.#widened += more;
     log.info({ channel: channel.id, burned: more.toString() }, 'widened the window of a channel');
     return reader.channel(channel.till, channel.slot);
   }
@@ -257,11 +272,10 @@ export class Channels implements ChannelProvider {
     peer: NodeId,
     sponsor: Pick<Sponsor, 'advance'> | undefined,
   ): Promise<ChannelState> {
-    const { reader, wallet, log, store } = this.#options;
+    const { wallet, log, store } = this.#options;
     const [usable] = (await this.#onChain(this.#ofBooks(payee))).filter((channel) => this.#isUsable(channel));
     if (usable !== undefined) return usable;
-    const till = await reader.till(payee);
-    if (till === undefined) throw noTill(payee);
+    const till = await this.#tillOf(payee);
     // Opened by hand, or by us just before we died.
     let channel = till.channels.find((one) => one.payer === wallet.address && this.#isUsable(one));
     if (channel === undefined) {
@@ -284,7 +298,8 @@ export class Channels implements ChannelProvider {
     const opening = asked < own ? own : asked;
     if (opening > maxOpening) throw tooDear(owner, { what: 'burns', asked: opening, most: maxOpening });
     if (minDeposit > deposit) throw tooDear(owner, { what: 'deposits', asked: minDeposit, most: deposit });
-    const advance = await sponsor?.advance(await this.#costOf(till));
+    const advance = await sponsor?.advance(amount(asked + (await this.#feeUnits())));
+    this.#tills.delete(owner);
     try {
       return await this.#spend(owner, addAmounts(deposit, opening), () =>
         wallet.openChannel(owner, delegate.address, { deposit, opening }),
@@ -306,18 +321,45 @@ export class Channels implements ChannelProvider {
     }
   }
 
-  async #openingCost(payee: LedgerAddress): Promise<Amount> {
-    const till = await this.#options.reader.till(payee);
-    if (till === undefined) throw noTill(payee);
-    return this.#costOf(till);
+  /** @throws RelaymintError CHANNEL_UNKNOWN. */
+  #tillOf(payee: LedgerAddress): Promise<TillState> {
+    let reading = this.#tills.get(payee);
+    if (reading === undefined) {
+      reading = this.#readTill(payee);
+      this.#tills.set(payee, reading);
+      reading.catch(() => this.#tills.delete(payee));
+    }
+    return reading;
   }
 
-  /** Never comes back: what the till asks to be burned, and the fee. */
-  async #costOf({ opening }: TillState): Promise<Amount> {
+  async #readTill(payee: LedgerAddress): Promise<TillState> {
+    const till = await this.#options.reader.till(payee);
+    if (till === undefined) throw noTill(payee);
+    return till;
+  }
+
+  /** Never comes back beside what a till asks to be burned. What was last known serves while it is asked anew. */
+  #feeUnits(): Promise<bigint> {
+    const age = this.#fee === undefined ? Infinity : this.#now() - this.#fee.at;
+    if (age >= FEE_MILLIS && this.#askingFee === undefined) {
+      this.#askingFee = this.#askFee().finally(() => {
+        this.#askingFee = undefined;
+      });
+      // Whoever waits for it is told.
+      this.#askingFee.catch(() => {});
+    }
+    return this.#fee === undefined || age >= FEE_MILLIS_MAX
+      ? (this.#askingFee ?? this.#askFee())
+      : Promise.resolve(this.#fee.units);
+  }
+
+  async #askFee(): Promise<bigint> {
     const { reader, wallet } = this.#options;
     const { fee, bid } = await wallet.settleFees();
     this.#unitsPerLamport ??= (await reader.bank()).unitsPerLamport;
-    return amount(opening + (fee.first + bid.first) * this.#unitsPerLamport);
+    const units = (fee.first + bid.first) * this.#unitsPerLamport;
+    this.#fee = { units, at: this.#now() };
+    return units;
   }
 }
 

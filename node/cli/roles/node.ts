@@ -185,6 +185,8 @@ export function tillTerms(windowPrice: PricePerMiB): TillTerms {
   return { opening: amount(windowPrice), minDeposit: amount(windowPrice * DEPOSIT_OPENINGS) };
 }
 
+/** A relay burns at most this part of what relaying left it for wider windows. */
+const WIDENING_PARTS = 4n;
 /** Well below any challenge period, so that a payer's close request is answered in time. */
 const SETTLEMENT_POLL_MILLIS = 5_000;
 /** A till has free slots for longer than this when it is looked at. */
@@ -280,7 +282,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
       },
     }),
   );
-  const channels = new Channels({
+  const channels: Channels = new Channels({
     reader: ledger,
     wallet,
     delegate: keys.delegate,
@@ -289,6 +291,8 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
     deposit: settings.deposit,
     opening: settings.opening ?? amount(0n),
     maxOpening: settings.maxOpening ?? amount(settings.maxPrice ?? MAX_ONWARD_PRICE),
+    // A stranger with an accomplice behind us could have us widen windows for nobody's good but the accomplice's.
+    ...(settings.relayPrice === undefined ? {} : { mayWiden: (): bigint => metering.kept / WIDENING_PARTS }),
     live: () => liveChannels(book),
     update: (channel) => book.update(channel),
     idleMillis: settings.idleChannelMillis === null ? undefined : (settings.idleChannelMillis ?? IDLE_CHANNEL_MILLIS),

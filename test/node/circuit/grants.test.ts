@@ -8,9 +8,20 @@ import { MIB, pricePerMiB } from '../../../core/units.ts';
 import type { SignedOffer } from '../../../node/discovery/index.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../../../node/link/index.ts';
 import type { Link } from '../../../node/link/index.ts';
-import type { LinkMeter } from '../../../node/meter/index.ts';
-import { PRICE, TestNet, eventually, hashOf, patternHash, readAll, sendPattern, serveEcho, u32 } from './net.ts';
-import type { NodeSettings, TestNode } from './net.ts';
+import type { LinkMeter, Metering } from '../../../node/meter/index.ts';
+import {
+  PRICE,
+  TestNet,
+  eachMeter,
+  eventually,
+  hashOf,
+  patternHash,
+  readAll,
+  sendPattern,
+  serveEcho,
+  u32,
+} from './net.ts';
+import type { TestNode } from './net.ts';
 
 const NOTHING = Buffer.alloc(0);
 const LARGE_FRAME = FRAME_HEADER_BYTES + 60 * 1024 + LAYER_BYTES;
@@ -53,24 +64,9 @@ function saying(link: Link, type: FrameType): Promise<void> {
 }
 
 /** What meters a node attached, the newest last. */
-function watching(): {
-  readonly meters: LinkMeter[];
-  readonly wrapMetering: NonNullable<NodeSettings['wrapMetering']>;
-} {
+function watching(): { readonly meters: LinkMeter[]; readonly wrapMetering: (metering: Metering) => Metering } {
   const meters: LinkMeter[] = [];
-  return {
-    meters,
-    wrapMetering: (metering) => ({
-      ...metering,
-      attach: (link) => {
-        const meter = metering.attach(link);
-        meters.push(meter);
-        return meter;
-      },
-      flush: () => metering.flush(),
-      close: () => metering.close(),
-    }),
-  };
+  return { meters, wrapMetering: eachMeter((meter) => void meters.push(meter)) };
 }
 
 /** Whole base units of a numerator. */

@@ -24,7 +24,7 @@ import type { SignedOffer } from '../../../node/discovery/index.ts';
 import { createLinkManager, identityFromSeed } from '../../../node/link/index.ts';
 import type { LinkManager, NodeIdentity } from '../../../node/link/index.ts';
 import { createMetering, unmetered } from '../../../node/meter/index.ts';
-import type { ChannelProvider, Metering } from '../../../node/meter/index.ts';
+import type { ChannelProvider, LinkMeter, Metering } from '../../../node/meter/index.ts';
 import {
   createMemoryNetwork,
   createMemoryTransport,
@@ -291,6 +291,19 @@ export class TestNet {
     await Promise.all(this.nodes.splice(0).map((node) => node.close()));
     for (const { books } of this.#kept.values()) await rm(books, { recursive: true, force: true });
   }
+}
+
+/** For `wrapMetering`: shows each meter of a node when its link opens, to be watched or changed. */
+export function eachMeter(show: (meter: LinkMeter) => void): (metering: Metering) => Metering {
+  return (metering) => {
+    const attach = metering.attach.bind(metering);
+    metering.attach = (link) => {
+      const meter = attach(link);
+      show(meter);
+      return meter;
+    };
+    return metering;
+  };
 }
 
 /** `echo` returns what it gets; `source` sends as many bytes as its params (u32) say; `sink` answers with the hash of what it got. */

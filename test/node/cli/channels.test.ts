@@ -244,11 +244,17 @@ describe('what is spent on channels', () => {
     expect(still).toMatchObject({ opening: 10n, deposit: 1_044n });
     if (still === undefined) throw new Error('not widened');
     expect(await channels({ maxOpening: amount(10n) }).widen(still, amount(0n))).toBeUndefined();
+    let may = 7n;
+    const relaying = channels({ maxOpening: amount(1_000n), mayWiden: () => may });
+    expect(await relaying.widen(still, amount(0n))).toBeUndefined();
     budget = await budgetOf(1_060n);
     await expect(channels({ budget, maxOpening: amount(20n) }).widen(still, amount(0n))).rejects.toMatchObject({
       code: 'BUDGET_EXHAUSTED',
     });
     expect((await ledger.channel(channel.till, channel.slot))?.opening).toBe(10n);
+    may = 10n;
+    expect(await relaying.widen(still, amount(0n))).toMatchObject({ opening: 20n });
+    expect(await relaying.widen({ ...still, opening: amount(20n) }, amount(0n))).toBeUndefined();
   });
 
   it('for opening is told before: what is burned, and the fee at the price of credits', async () => {

@@ -9,11 +9,12 @@ import { amount, unixSeconds } from '../../../core/units.ts';
 import type { PairCounts } from '../../../ledger/accounting/index.ts';
 import { FrameType, type Link } from '../../../node/link/index.ts';
 import { TokenBucket } from '../../../node/link/rate.ts';
-import type { ChannelProvider, LinkMeter, Metering } from '../../../node/meter/index.ts';
 import { AccountStatus, encodeClaim } from '../../../node/meter/messages.ts';
 import { Sponsors } from '../../../node/meter/sponsor.ts';
+import type { ChannelProvider } from '../../../node/meter/index.ts';
 import { MeteredLink } from '../../../node/meter/metered.ts';
 import {
+  eachMeter,
   PRICE,
   TestNet,
   hashOf,
@@ -60,20 +61,6 @@ async function settledPairs(path: readonly TestNode[]): Promise<void> {
 
 function text(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? String(value) : value;
-}
-
-/** Meters of one node, changed: how a cheat is made. */
-function cheating(change: (meter: LinkMeter) => void): (metering: Metering) => Metering {
-  return (metering) => ({
-    attach: (link) => {
-      const meter = metering.attach(link);
-      change(meter);
-      return meter;
-    },
-    flush: () => metering.flush(),
-    close: () => metering.close(),
-    [Symbol.asyncDispose]: () => metering.close(),
-  });
 }
 
 describe('counts and payments', () => {
@@ -168,7 +155,7 @@ describe('counts and payments', () => {
 
   it('content is attributed by name, never beyond what was counted', async () => {
     const attributed = new Map<string, number>();
-    const wrapMetering = cheating((meter) => {
+    const wrapMetering = eachMeter((meter) => {
       const attribute = meter.attribute.bind(meter);
       meter.attribute = (name, bytes, price) => {
         attributed.set(name, (attributed.get(name) ?? 0) + bytes);
@@ -291,7 +278,7 @@ describe('netting', () => {
 });
 
 describe('a payer that stops paying', () => {
-  const neverPays = cheating((meter) => {
+  const neverPays = eachMeter((meter) => {
     meter.sendUp = () => {};
     meter.receivedDown = () => {};
     meter.flush = () => {};
@@ -349,7 +336,7 @@ describe('a meter that lies', () => {
     const { host, offers } = await net.path(0);
     const liar = await net.node({
       relayPrice: undefined,
-      wrapMetering: cheating((meter) => {
+      wrapMetering: eachMeter((meter) => {
         const real = meter[method].bind(meter);
         meter[method] = (bytes, price) => real(bytes + by, price);
       }),
