@@ -8,7 +8,7 @@ import {
   TransactionMessage,
   VersionedTransaction,
 } from '@solana/web3.js';
-import type { Keypair, PublicKey, SignatureStatus } from '@solana/web3.js';
+import type { BlockhashWithExpiryBlockHeight, Keypair, PublicKey, SignatureStatus } from '@solana/web3.js';
 import bs58 from 'bs58';
 import { z } from 'zod';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
@@ -83,13 +83,13 @@ export class Submitter {
     const bid = price === 0n ? [] : [ComputeBudgetProgram.setComputeUnitPrice({ microLamports: price })];
     const unbid = [limit, loadedLimit(loaded), ...instructions];
     const legacy = [...bid, ...unbid];
-    if (fitsPacket(legacy, owner)) return this.#sign(legacy, [payer]);
+    if (fitsPacket(legacy, owner)) return signed(legacy, [payer], await this.#block());
     await this.size.learn(owner);
     if (this.size.large) {
       return this.#signLarge(instructions, payer, { units, loadedBytes: loaded, bid: priorityFee(price, units) });
     }
     // A full batch may have no room for the bid. Unhurried is better than not at all.
-    return this.#sign(unbid, [payer]);
+    return signed(unbid, [payer], await this.#block());
   }
 
   /** Lamports that a transaction of at most `units` which writes these accounts would bid now, at most `maxBid`. */
@@ -128,30 +128,19 @@ export class Submitter {
     payer: Keypair,
     budget: { readonly units: number; readonly loadedBytes: number; readonly bid: Lamports },
   ): Promise<PreparedTransaction> {
-    const { value } = await this.#rpc.ask((connection) => connection.getLatestBlockhashAndContext());
-    const wire = signVersionOne({ instructions, blockhash: value.blockhash, ...budget }, payer);
+    const { blockhash, lastValidBlockHeight } = await this.#block();
+    const wire = signVersionOne({ instructions, blockhash, ...budget }, payer);
     if (wire.length > MAX_VERSION_ONE_BYTES) throw tooLong(wire.length, MAX_VERSION_ONE_BYTES);
     return {
       signature: bs58.encode(wire.subarray(wire.length - SIGNATURE_BYTES)),
       wire,
-      lastValidBlockHeight: BigInt(value.lastValidBlockHeight),
+      lastValidBlockHeight: BigInt(lastValidBlockHeight),
     };
   }
 
-  async #sign(
-    instructions: readonly TransactionInstruction[],
-    signers: readonly [Keypair, ...Keypair[]],
-  ): Promise<PreparedTransaction> {
-    const { value } = await this.#rpc.ask((connection) => connection.getLatestBlockhashAndContext());
-    const transaction = new Transaction({ feePayer: signers[0].publicKey, ...value }).add(...instructions);
-    const length = lengthOf(transaction);
-    if (length > MAX_PACKET_BYTES) throw tooLong(length, MAX_PACKET_BYTES);
-    transaction.sign(...signers);
-    return {
-      signature: bs58.encode(transaction.signature ?? new Uint8Array()),
-      wire: Uint8Array.from(transaction.serialize()),
-      lastValidBlockHeight: BigInt(value.lastValidBlockHeight),
-    };
+  /** The newest block: a transaction that names it may be carried out for about a minute. */
+  async #block(): Promise<BlockhashWithExpiryBlockHeight> {
+    return (await this.#rpc.ask((connection) => connection.getLatestBlockhashAndContext())).value;
   }
 
   /**
@@ -211,8 +200,11 @@ export class Submitter {
   ): Promise<TransactionResult> {
     for (let signing = 1; signing <= SIGNINGS; signing += 1) {
       this.#serial = (this.#serial + 1) % SERIALS;
-      const priced = await this.#priced(instructions, signers[0].publicKey, this.#serial, maxBid);
-      const prepared = await this.#sign(priced, signers);
+      const [priced, block] = await Promise.all([
+        this.#priced(instructions, signers[0].publicKey, this.#serial, maxBid),
+        this.#block(),
+      ]);
+      const prepared = signed(priced, signers, block);
       await this.#send(prepared);
       const outcome = await this.#poll(prepared, 'confirmed');
       if (outcome.state === 'confirmed') return outcome.result;
@@ -394,3 +386,19 @@ type Found =
   | { readonly state: 'failed'; readonly error: RelaymintError }
   | { readonly state: 'pending' }
   | { readonly state: 'expired' };
+
+function signed(
+  instructions: readonly TransactionInstruction[],
+  signers: readonly [Keypair, ...Keypair[]],
+  block: BlockhashWithExpiryBlockHeight,
+): PreparedTransaction {
+  const transaction = new Transaction({ feePayer: signers[0].publicKey, ...block }).add(...instructions);
+  const length = lengthOf(transaction);
+  if (length > MAX_PACKET_BYTES) throw tooLong(length, MAX_PACKET_BYTES);
+  transaction.sign(...signers);
+  return {
+    signature: bs58.encode(transaction.signature ?? new Uint8Array()),
+    wire: Uint8Array.from(transaction.serialize()),
+    lastValidBlockHeight: BigInt(block.lastValidBlockHeight),
+  };
+}

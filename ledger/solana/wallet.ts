@@ -8,6 +8,7 @@ import type { LedgerAddress } from '../../core/ids.ts';
 import { addAmounts, amount, formatCredits, formatSol, lamports as toLamports } from '../../core/units.ts';
 import type { Amount, Lamports } from '../../core/units.ts';
 import type {
+  Balances,
   ChannelFunds,
   ChannelState,
   ContentShare,
@@ -150,9 +151,9 @@ export class SolanaWallet implements LedgerWallet {
     const funds = typeof given === 'bigint' ? { deposit: given } : given;
     const address = program.tillAddress(this.#program, toKey(payee));
     for (let attempt = 1; ; attempt += 1) {
-      const till = await this.#tillOf(payee, address);
+      const [till, balances] = await Promise.all([this.#tillOf(payee, address), this.#ledger.balances(this.address)]);
       const burned = fundsFor(till, funds);
-      await this.#requireCredits(addAmounts(burned.deposit, burned.opening), toLamports(FEE_LAMPORTS + till.slotRent));
+      requireFunds(balances, addAmounts(burned.deposit, burned.opening), toLamports(FEE_LAMPORTS + till.slotRent));
       const slot = freeSlot(payee, till);
       const place = { payer: this.#owner, till: address, slot, delegate: toKey(delegate) };
       try {
@@ -400,16 +401,8 @@ export class SolanaWallet implements LedgerWallet {
     return createAssociatedTokenAccountIdempotentInstruction(this.#owner, this.#creditsOf(owner), owner, mint);
   }
 
-  /** `lamports`: what the wallet must hold besides. */
-  async #requireCredits(needed: Amount, needs: Lamports = toLamports(FEE_LAMPORTS)): Promise<void> {
-    const { credits, lamports } = await this.#ledger.balances(this.address);
-    if (lamports < needs) throw lacksSol(lamports, needs);
-    if (credits >= needed) return;
-    throw new RelaymintError(
-      'INSUFFICIENT_FUNDS',
-      `The wallet has ${formatCredits(credits)} credits, ${formatCredits(needed)} are needed.`,
-      { remedy: 'Buy credits with "relaymint wallet buy".', details: { has: String(credits), needs: String(needed) } },
-    );
+  async #requireCredits(needed: Amount): Promise<void> {
+    requireFunds(await this.#ledger.balances(this.address), needed, toLamports(FEE_LAMPORTS));
   }
 
   async #tillOf(payee: LedgerAddress, address: PublicKey): Promise<program.TillAccount> {
@@ -439,6 +432,17 @@ function placeOf(channel: ChannelState): {
 /** What its payer takes back. */
 function closingStake({ deposit, settled }: ChannelState): Stake {
   return { units: deposit - settled, closing: true };
+}
+
+/** `needs`: what the wallet must hold besides. @throws RelaymintError INSUFFICIENT_FUNDS. */
+function requireFunds({ credits, lamports }: Balances, needed: Amount, needs: Lamports): void {
+  if (lamports < needs) throw lacksSol(lamports, needs);
+  if (credits >= needed) return;
+  throw new RelaymintError(
+    'INSUFFICIENT_FUNDS',
+    `The wallet has ${formatCredits(credits)} credits, ${formatCredits(needed)} are needed.`,
+    { remedy: 'Buy credits with "relaymint wallet buy".', details: { has: String(credits), needs: String(needed) } },
+  );
 }
 
 function lacksSol(has: bigint, needs: bigint): RelaymintError {

@@ -45,7 +45,7 @@ export interface ChannelsOptions {
 const TILL_MILLIS = 5_000;
 /** How long what a transaction costs is used before it is asked anew, and how long at most while no answer comes. */
 const FEE_MILLIS = 30_000;
-const FEE_MILLIS_MAX = 600_000;
+const FEE_MILLIS_MAX = 86_400_000;
 /** A widened channel holds so many windows: twice the least that a window takes, so that it is not topped up at once. */
 const DEPOSIT_WINDOWS = 8n;
 /** Channels closed in one sweep, each for the fees of two transactions. */
@@ -120,6 +120,13 @@ export class Channels implements ChannelProvider {
     await this.#spend(channel.payee, deposit, () => wallet.topUp(channel, deposit));
     log.info({ channel: channel.id, amount: deposit.toString() }, 'topped up a channel');
     return (await reader.channel(channel.till, channel.slot)) ?? channel;
+  }
+
+  /** A node that opens channels for others knows what a transaction costs before the first of them waits. */
+  warm(): void {
+    this.#feeUnits().catch(() => {
+      // It is asked again when it is needed, and whoever needs it is told.
+    });
   }
 
   /** We are about to pay that wallet: what it takes is looked up meanwhile. */

@@ -299,6 +299,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
     log,
   });
   channels.watch();
+  if (settings.relayPrice !== undefined) channels.warm();
   stack.use(
     repeat({
       everyMillis: CHANNEL_WATCH_MILLIS,
