@@ -129,9 +129,10 @@ export const MAX_ACCOUNTS = 10_000;
 export const MAX_DEBTORS = 16_384;
 /**
  * A node burns for a payer's circuits this many times what that payer burned for its own channel: an opening of ours costs a fee more
- * than the payer's did, and its circuits may need more than one. Nobody is paid what is burned, so to have it burned gains nothing.
+ * than the payer's did, so that two of them cost two fees more than twice that, and its circuits may need two before it paid for
+ * anything. Nobody is paid what is burned, so to have it burned gains nothing.
  */
-export const ALLOWANCE_OF_BURNED = 2n;
+export const ALLOWANCE_OF_BURNED = 3n;
 /** A transaction bids at most this part of what it moves for its place in a full block: the rest is what it is sent for. */
 export const BID_PARTS = 10n;
 /** Lamports that a wallet's transaction may bid however little it moves: twice the base fee, so that it lands where blocks are busy. */

@@ -17,7 +17,7 @@ const MODELS: readonly Model[] = [
   { model: 'payee', states: 58_674 },
   { model: 'payer', states: 6_511 },
   { model: 'relay', states: 325_094 },
-  { model: 'opening', states: 36_081 },
+  { model: 'opening', states: 439_375 },
   { model: 'netting', states: 134_432 },
   { model: 'netting', defines: ['LEADER_LIES'], states: 240_384 },
   { model: 'netting', defines: ['FOLLOWER_LIES'], states: 958_080 },

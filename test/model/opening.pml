@@ -1,13 +1,15 @@
 /*
- * What a payer may have a relay burn (ADR 27): twice what it burned itself, and what the relay kept of its circuits beyond what that
+ * What a payer may have a relay burn (ADR 27): three times what it burned itself, and what the relay kept of its circuits beyond what that
  * payer may leave unpaid. The payer and the next hop are accomplices: two EXTENDs at a time, receipts late or never, links that
  * are lost, new channels, and a next hop that closes the channel to it again and again. Openings fail, and it is certain or not
  * that nothing was burned; the books reach the disk late; the relay dies.
  */
 #define BURNED 4 /* what the payer burned for its channel: its window */
 #define COST 5 /* an opening payment of the relay's, and the fee */
-#define ALLOWANCE (2 * BURNED)
+#define ALLOWANCE (3 * BURNED)
 #define BOUND (BURNED + ALLOWANCE)
+/* Gains beyond it are not told apart: an opening that is booked may be made good before it is burned. */
+#define MOST (BOUND + BURNED + COST)
 #define EXTENDS 2
 #define EVENT d_step
 
@@ -30,17 +32,17 @@ byte kept;
 /* What it owes on this link, and what it left unpaid before. */
 byte owed;
 byte arrears;
-/* Nobody's: what the relay kept of what was paid, less what was served and not paid and what was burned. BOUND is nothing; great gains are not told apart. */
+/* Nobody's: what the relay kept of what was paid, less what was served and not paid and what was burned. BOUND is nothing. */
 byte position = BOUND;
 
 inline loses(amount) {
-  /* I20: a relay never loses more to a payer than its window and twice what it burned. */
+  /* I20: a relay never loses more to a payer than its window and three times what it burned. */
   assert(position >= amount);
   position = position - (amount)
 }
 
 inline gains(amount) {
-  position = (position + amount < BOUND + BURNED -> position + amount : BOUND + BURNED)
+  position = (position + amount < MOST -> position + amount : MOST)
 }
 
 inline recoup(amount) {
