@@ -61,6 +61,8 @@ export interface MarketSupply {
   readonly circulating: string;
   readonly openDeposits: string;
   readonly unminted: string;
+  /** Opening payments: burned for good. */
+  readonly forgone: string;
 }
 
 export interface MarketSettlement {
@@ -141,6 +143,7 @@ export const marketViewSchema: z.ZodType<MarketView> = z.object({
     circulating: decimal,
     openDeposits: decimal,
     unminted: decimal,
+    forgone: decimal,
   }),
   settlement: z.object({ transactions: whole, receipts: whole, computeUnits: whole, feeLamports: whole }).optional(),
   updatedAt: whole,

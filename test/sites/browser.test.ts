@@ -45,7 +45,12 @@ describe.skipIf(!here)('in a browser', () => {
     names: [
       { name: 'demo.web3', root: 'bafy', owner: NODE_A, royaltyBps: 1000, accrued: '5', lifetime: '1234567000001' },
     ],
-    supply: { ...emptyMarket.supply, bought: '18446744073709551615', circulating: '18446744073709551615' },
+    supply: {
+      ...emptyMarket.supply,
+      bought: '18446744073709551615',
+      circulating: '18446744073709411615',
+      forgone: '140000',
+    },
   };
 
   beforeAll(async () => {
@@ -171,6 +176,7 @@ describe.skipIf(!here)('in a browser', () => {
     expect(await page.textContent('#pairs tbody')).toContain('✓ equal');
     expect(await page.textContent('#pairs tbody')).toContain('0.003001');
     expect(await page.textContent('#supply')).toContain('✓ 18,446,744,073,709.551615');
+    expect(await page.textContent('#supply')).toContain('Burned to open channels0.14');
     expect(await page.textContent('#names')).toContain('1,234,567.000001');
     expect(await page.getAttribute('#names a', 'href')).toBe(site('demo-web3'));
     const [pair] = view.pairs;

@@ -73,6 +73,7 @@ async function readChain(node: RunningNode, watched: readonly NodeStats[]): Prom
       circulating: bank.supply.toString(),
       openDeposits: bank.openDeposits.toString(),
       unminted: bank.unminted.toString(),
+      forgone: bank.forgone.toString(),
     },
   };
 }

@@ -155,7 +155,13 @@ function showBalances({ balances }) {
 
 function showSupply({ supply }) {
   const left = BigInt(supply.bought) - BigInt(supply.redeemed);
-  const right = BigInt(supply.circulating) + BigInt(supply.openDeposits) + BigInt(supply.unminted);
+  const known = ['circulating', 'openDeposits', 'unminted', 'forgone'].reduce(
+    (sum, part) => sum + BigInt(supply[part]),
+    0n,
+  );
+  // Whoever holds credits may burn them, and the bank is not told.
+  const others = left > known ? left - known : 0n;
+  const right = known + others;
   const line = (label, value, kind) =>
     make('div', kind ? { class: kind } : {}, make('dt', {}, label), make('dd', {}, ...[value].flat()));
   const mark = left === right ? make('span', { class: 'good' }, '✓ ') : make('span', { class: 'bad' }, '≠ ');
@@ -166,6 +172,8 @@ function showSupply({ supply }) {
     line('In wallets', credits(supply.circulating)),
     line('In open channels', credits(supply.openDeposits)),
     line('Earned, not minted', credits(supply.unminted)),
+    line('Burned to open channels', credits(supply.forgone)),
+    ...(others > 0n ? [line('Burned by holders', credits(others.toString()))] : []),
     line('Accounted for', [mark, credits(right.toString())], 'sum'),
     line('Burned into channels so far', credits(supply.burned)),
     line('Minted to earners so far', credits(supply.minted)),

@@ -40,7 +40,16 @@ export const emptyMarket: MarketView = {
   pairs: [],
   balances: [],
   names: [],
-  supply: { bought: '0', redeemed: '0', burned: '0', minted: '0', circulating: '0', openDeposits: '0', unminted: '0' },
+  supply: {
+    bought: '0',
+    redeemed: '0',
+    burned: '0',
+    minted: '0',
+    circulating: '0',
+    openDeposits: '0',
+    unminted: '0',
+    forgone: '0',
+  },
   updatedAt: 1_800_000_000_000,
 };
 
