@@ -103,7 +103,9 @@ export class Payer {
   }
 
   payWhenDue(): void {
-    if (this.signsAt !== undefined && this.due - this.#signed >= this.signsAt) this.sign();
+    // One that pays nothing more than the last is no receipt: several circuits may answer in one turn.
+    const owed = this.due - this.#signed;
+    if (this.signsAt !== undefined && owed > 0n && owed >= this.signsAt) this.sign();
   }
 
   #listen(): void {

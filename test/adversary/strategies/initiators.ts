@@ -179,7 +179,7 @@ export const initiatorStrategies: readonly Strategy[] = [
   {
     name: 'extends-to-puppets',
     role: 'initiator',
-    what: 'has the relay open channels to one puppet after another, then to many at once',
+    what: 'has the relay open channels to many puppets at once, then to one after another',
     ledger: 'paper',
     async play({ scene }) {
       const { world, relay } = scene;
@@ -187,8 +187,8 @@ export const initiatorStrategies: readonly Strategy[] = [
       const payer = await world.payer(relay.offer);
       const puppets = await Promise.all(Array.from({ length: 2 * AGAIN }, () => world.payee()));
       await scene.during(async () => {
-        for (const puppet of puppets.slice(0, AGAIN)) await toPuppet(payer, puppet);
         await Promise.all(puppets.slice(AGAIN).map((puppet) => toPuppet(payer, puppet)));
+        for (const puppet of puppets.slice(0, AGAIN)) await toPuppet(payer, puppet);
         await payer.tap.link.close();
       });
       return async () => losing(scene.unpaid(relay, [payer.node]), (await relay.purse.spent()) - before, OPENING);
