@@ -1,12 +1,13 @@
 /** A payee that wants more than it was granted, or keeps what it was paid for. */
-import { MIB } from '../../../core/units.ts';
+import { MIB, amount } from '../../../core/units.ts';
 import { CellType } from '../../../node/circuit/cell.ts';
 import { DestroyReason, encodeEnding, ending } from '../../../node/circuit/reason.ts';
 import { FrameType } from '../../../node/link/index.ts';
+import { encodeWiden } from '../../../node/meter/messages.ts';
 import { NUMERATOR_BITS } from '../../../ledger/accounting/index.ts';
 import { OPENING, PRICE } from '../node.ts';
 import type { PlayNode } from '../node.ts';
-import type { Payee, PayeeLeg } from '../payee.ts';
+import type { Manners, Payee, PayeeLeg } from '../payee.ts';
 import type { Outcome, Strategy } from '../strategy.ts';
 import type { Scene } from '../world.ts';
 
@@ -42,6 +43,47 @@ function billed(client: PlayNode, payee: Payee): Outcome {
     }
   }
   return { honestLoss: lost, bound, attackerGain: payee.holds - payee.carried };
+}
+
+/** Serves honestly until it was granted much, lies about how much may be owed, and sends garbage within what it was granted. */
+function overstates(name: string, what: string, manners: Manners, lie: (leg: PayeeLeg) => void): Strategy {
+  return {
+    name,
+    role: 'payee',
+    what,
+    ledger: 'paper',
+    async play({ scene }) {
+      const dear = 16n * PRICE;
+      const payee = await scene.world.payee(
+        {
+          ...manners,
+          onDestroy: () => {},
+          onCell: (leg, cell) => {
+            if (cell[0] === CellType.BEGIN) leg.send(CellType.CONNECTED, 1, NOTHING);
+          },
+        },
+        { services: { source: dear } },
+      );
+      const client = await scene.world.node({ deposit: 100_000_000n });
+      await scene.during(async () => {
+        const leg = await ask(client, payee);
+        // Honest cells first, so that the grant grows: data of a stream that was asked for.
+        const data = Buffer.alloc(1000);
+        for (let sent = 0; sent < 700 && leg.tap.link.isOpen; sent += 1) {
+          if (!(await leg.tap.until(() => leg.counts.credit >= 1048 || leg.counts.heardDestroy))) break;
+          if (leg.counts.heardDestroy) break;
+          if (sent % 20 === 0) lie(leg);
+          leg.send(CellType.DATA, 1, data);
+        }
+        await leg.floodWithinGrant(GREED);
+        await leg.tap.link.close();
+      });
+      return () => {
+        const { bound: _granted, ...outcome } = billed(client, payee);
+        return { ...outcome, bound: OPENING };
+      };
+    },
+  };
 }
 
 export const payeeStrategies: readonly Strategy[] = [
@@ -136,42 +178,18 @@ export const payeeStrategies: readonly Strategy[] = [
       };
     },
   },
-  {
-    name: 'window-overstated',
-    role: 'payee',
-    what: 'states a window sixteen times as wide as what was burned, so that the payer grants more than it burned, and fills it with garbage',
-    ledger: 'paper',
-    async play({ scene }) {
-      const dear = 16n * PRICE;
-      const payee = await scene.world.payee(
-        {
-          terms: (honest) => ({ ...honest, window: (16n * honest.window) as typeof honest.window }),
-          onDestroy: () => {},
-          onCell: (leg, cell) => {
-            if (cell[0] === CellType.BEGIN) leg.send(CellType.CONNECTED, 1, NOTHING);
-          },
-        },
-        { services: { source: dear } },
-      );
-      const client = await scene.world.node({ deposit: 100_000_000n });
-      await scene.during(async () => {
-        const leg = await ask(client, payee);
-        // Honest cells first, so that the grant grows: data of a stream that was asked for.
-        const data = Buffer.alloc(1000);
-        for (let sent = 0; sent < 700 && leg.tap.link.isOpen; sent += 1) {
-          if (!(await leg.tap.until(() => leg.counts.credit >= 1048 || leg.counts.heardDestroy))) break;
-          if (leg.counts.heardDestroy) break;
-          leg.send(CellType.DATA, 1, data);
-        }
-        await leg.floodWithinGrant(GREED);
-        await leg.tap.link.close();
-      });
-      return () => {
-        const { bound: _granted, ...outcome } = billed(client, payee);
-        return { ...outcome, bound: OPENING };
-      };
-    },
-  },
+  overstates(
+    'window-overstated',
+    'states a window sixteen times as wide as what was burned, so that the payer grants more than it burned, and fills it with garbage',
+    { terms: (honest) => ({ ...honest, window: (16n * honest.window) as typeof honest.window }) },
+    () => {},
+  ),
+  overstates(
+    'widening-overstated',
+    'says on a link in use, again and again, that the window became sixteen times as wide, and fills it with garbage',
+    {},
+    (leg) => leg.tap.write(FrameType.WIDEN, 0, encodeWiden(amount(16n * OPENING))),
+  ),
   {
     name: 'frames-without-grant',
     role: 'payee',

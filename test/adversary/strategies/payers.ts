@@ -91,6 +91,16 @@ function signing(change: (honest: Receipt, earlier: Receipt) => Receipt): (leg: 
 export const payerStrategies: readonly Strategy[] = [
   downloads('never-signs', 'downloads through the relay and signs nothing', () => {}),
   downloads(
+    'widens-by-word',
+    'says that it burned more for a wider window, again and again, and signs nothing',
+    async (leg) => {
+      for (let time = 0; time < 20 && leg.ended === undefined; time += 1) {
+        leg.payer.tap.write(FrameType.WIDEN, 0, Buffer.alloc(0));
+        await leg.payer.tap.link.ping().catch(() => {});
+      }
+    },
+  ),
+  downloads(
     'signs-less',
     'signs for an earlier point of the link each time, as if the rest were still on its way',
     signing((_honest, earlier) => earlier),
