@@ -442,9 +442,12 @@ export class Earning implements EarningAccount {
     if (madeGood > 0n) this.#window = this.#windowAfter(receipt.amount);
   }
 
-  /** Both ends reckon the same window from the same terms; a wallet that owes more than it burned gets no more than is left. */
+  /**
+   * Both ends reckon the same window from the same terms; a wallet that owes more than it burned gets no more than is left. What was
+   * lost since the terms is in the arrears, and taken off where more is granted: the payer does not know of it.
+   */
   #windowAfter(paid: bigint): bigint {
-    const [stated, left] = [windowAfter(this.terms, paid), this.#parts.windowAt(this.#channel, paid, 0n)];
+    const [stated, left] = [windowAfter(this.terms, paid), this.#parts.windowAt(this.#channel, paid, this.#lost)];
     return stated < left ? stated : left;
   }
 

@@ -215,9 +215,10 @@ export class Mux implements StreamHost {
     return this.#control.length > 0 || this.#ready.some((stream) => stream.canSend);
   }
 
-  /** No larger grant came: small cells will do. */
+  /** No larger grant came: small cells will do, and of a small grant data takes a half, or nobody would ever use it. */
   makeDo(): void {
     this.#most = 0;
+    this.#idle = true;
   }
 
   /** Gave back what it did not use. `idle`: but for two of the smallest frames, and one of them may be data. */

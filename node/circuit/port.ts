@@ -346,13 +346,13 @@ export class CircuitPort implements LegPort {
     if (leg.pays) this.#promised -= BigInt(length) * leg.price;
   }
 
-  /** Where money is short, all that wait for it get the same of what there is. */
+  /** Where money is short, all that wait for it get the same of what there is; where that is too little for all, those whose turn it is. */
   #share(leg: Leg, bytes: number): number {
     this.#waiting.delete(leg);
     const others = this.#waiting.size;
     if (others === 0) return this.room(leg, bytes);
-    const room = Math.floor(this.room(leg, MAX_CREDIT) / (others + 1));
-    return room < bytes ? room : bytes;
+    const room = this.room(leg, MAX_CREDIT);
+    return Math.min(bytes, room, Math.max(LEAST_GRANT, Math.floor(room / (others + 1))));
   }
 
   #promise(leg: Leg, bytes: number): void {

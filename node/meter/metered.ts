@@ -343,6 +343,8 @@ export class MeteredLink implements LinkMeter {
   /** The payer says that it burned or deposited more. One look at a time and link, and a pause after each. */
   #lookAgain(): void {
     if (this.#earning === undefined) throw violation('a WIDEN before its CHANNEL');
+    // A newer link carries its channel: one channel on many links would use up the looks that all payers share.
+    if (this.#earning.closed) return;
     if (this.#looking) {
       this.#lookWanted = true;
       return;

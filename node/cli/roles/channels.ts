@@ -146,8 +146,14 @@ export class Channels implements ChannelProvider {
     if (more <= 0n || this.#widened + more > (mayWiden?.() ?? this.#widened + more)) return undefined;
     const missing = opening * DEPOSIT_WINDOWS - (channel.deposit - paid);
     const deposit = amount(missing > 0n ? missing : 0n);
-    await this.#spend(channel.payee, amount(deposit + more), () => wallet.topUp(channel, deposit, amount(more)));
+    // Before anything is awaited, or several channels that are outgrown at the same time would all be within what may be burned.
     this.#widened += more;
+    try {
+      await this.#spend(channel.payee, amount(deposit + more), () => wallet.topUp(channel, deposit, amount(more)));
+    } catch (error) {
+      if (isRelaymintError(error, 'BUDGET_EXHAUSTED', ...NOTHING_BURNED)) this.#widened -= more;
+      throw error;
+    }
     log.info({ channel: channel.id, burned: more.toString() }, 'widened the window of a channel');
     return reader.channel(channel.till, channel.slot);
   }
@@ -301,7 +307,8 @@ export class Channels implements ChannelProvider {
   async #open(till: TillState, sponsor: Pick<Sponsor, 'advance'> | undefined): Promise<ChannelState> {
     const { owner, opening: asked, minDeposit } = till;
     const { wallet, delegate, deposit, maxOpening } = this.#options;
-    const own = least(this.#options.opening, maxOpening);
+    // What we burn beyond what the till asks is for our own circuits: another's payer is not made to have it burned, nor charged for it.
+    const own = sponsor === undefined ? least(this.#options.opening, maxOpening) : asked;
     const opening = asked < own ? own : asked;
     if (opening > maxOpening) throw tooDear(owner, { what: 'burns', asked: opening, most: maxOpening });
     if (minDeposit > deposit) throw tooDear(owner, { what: 'deposits', asked: minDeposit, most: deposit });

@@ -105,6 +105,21 @@ describe('a receipt that the payee never saw before it was killed', () => {
 });
 
 describe('the window after a resume', () => {
+  it('is the same at both ends where the payee lost something on its payer meanwhile: that much less is granted, once', () => {
+    const pair = indebted(new Pair(PRICE));
+    pair.loseLink();
+    // The next hop still sends what it was granted, and nobody is there to take it.
+    const lost = PRICE / 4n;
+    pair.earning.lose(lost << 20n);
+    pair.settleDown();
+    expect([pair.spending.window, pair.earning.window, pair.arrears]).toEqual([PRICE, PRICE, lost]);
+    expect(pair.earning.covers >> 20n).toBe((3n * PRICE) / 4n - lost);
+    // Nearly a quarter of the window, before the payer signs.
+    for (let i = 0; i < 15; i += 1) pair.sendUp(FRAME);
+    pair.settleDown();
+    expect(pair.cuts).toBe(0);
+  });
+
   it.each([
     ['where more was burned than a window is wide', 40n * PRICE, 1n << 62n],
     ['where the deposit is what bounds it', 4n * PRICE, 8n * PRICE],

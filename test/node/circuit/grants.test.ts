@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LAYER_BYTES, QUIET_GRANT, STRANGER_WINDOW } from '../../../core/limits.ts';
 import type { RelaymintError } from '../../../core/errors.ts';
 import { MIB, pricePerMiB } from '../../../core/units.ts';
+import type { Circuit } from '../../../node/circuit/index.ts';
 import type { SignedOffer } from '../../../node/discovery/index.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../../../node/link/index.ts';
 import type { Link } from '../../../node/link/index.ts';
@@ -482,4 +483,21 @@ describe('a sender', () => {
     );
     expect(hashes).toEqual(circuits.map(() => patternHash(1_500_000)));
   });
+
+  it('gets on however many wait for a window that is too small for all of them', async () => {
+    const { client, host, offers } = await net.path(0, { timing: { grantIdleMillis: 50 } });
+    // Four of the largest frames: less than LEAST_GRANT for each of so many.
+    net.ledger.openings.set(host.wallet, PRICE / 4n);
+    const circuits: Circuit[] = [];
+    const build = async (): Promise<number> =>
+      circuits.push(await client.endpoint.createCircuit(offers, { service: 'source' }));
+    // So many at once are refused: then a little later.
+    while (circuits.length < 150) await eventually(build).toBeGreaterThan(0);
+    const read = async (circuit: Circuit): Promise<string> => {
+      const hash = await hashOf(await circuit.openStream('source', u32(20_000)));
+      circuit.destroy();
+      return hash;
+    };
+    expect(new Set(await Promise.all(circuits.map(read)))).toEqual(new Set([patternHash(20_000)]));
+  }, 60_000);
 });

@@ -257,6 +257,17 @@ describe('what is spent on channels', () => {
     expect(await relaying.widen({ ...still, opening: amount(20n) }, amount(0n))).toBeUndefined();
   });
 
+  it('for wider windows of several at the same time is no more than may be burned for them all', async () => {
+    const [one, other] = [payee, await seller()];
+    budget = await budgetOf(10_000n);
+    const ours = channels({ budget, opening: amount(8n), maxOpening: amount(1_000n), mayWiden: () => 10n });
+    const found = [await ours.channelTo(one.address, PEER), await ours.channelTo(other.address, PEER)];
+    const widened = await Promise.all(found.map(({ channel }) => ours.widen(channel, amount(0n))));
+    expect(widened.filter((channel) => channel !== undefined)).toHaveLength(1);
+    const openings = (await ledger.channelsOf(payer.address)).map(({ opening }) => opening);
+    expect(openings.toSorted((a, b) => Number(a - b))).toEqual([8n, 16n]);
+  });
+
   it('for opening is told before: what is burned, and the fee at the price of credits', async () => {
     const [{ unitsPerLamport }, { fee, bid }] = await Promise.all([ledger.bank(), payer.settleFees()]);
     const first = fee.first + bid.first;
@@ -312,6 +323,15 @@ describe('a channel that is opened for the circuit of somebody else', () => {
     // Once it is there it costs nobody anything.
     await ours.channelTo(payee.address, PEER, poor);
     expect(poor.asked).toBe(1);
+  });
+
+  it('burns no more than its till asks, whatever the operator burns for its own circuits', async () => {
+    const ours = channels({ opening: amount(9n) });
+    const sponsor = new Payer(await ours.openingCost(payee.address));
+    const { channel } = await ours.channelTo(payee.address, PEER, sponsor);
+    expect([channel.opening, sponsor.left]).toEqual([0n, 0n]);
+    const own = await seller();
+    expect((await ours.channelTo(own.address, PEER)).channel.opening).toBe(9n);
   });
 
   it('takes it again for one in place of another that its payee closed, of which the books do not know', async () => {

@@ -3,13 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ledgerAddress, type LedgerAddress } from '../../../core/ids.ts';
+import { ledgerAddress, type LedgerAddress, type NodeId } from '../../../core/ids.ts';
 import { MAX_FAILED_CHANNELS, STRANGER_WINDOW } from '../../../core/limits.ts';
 import { amount, unixSeconds } from '../../../core/units.ts';
 import type { PairCounts } from '../../../ledger/accounting/index.ts';
+import { delegateFromSeed } from '../../../ledger/receipt/index.ts';
 import { FrameType, type Link } from '../../../node/link/index.ts';
 import { TokenBucket } from '../../../node/link/rate.ts';
-import { AccountStatus, encodeClaim } from '../../../node/meter/messages.ts';
+import { AccountStatus, encodeClaim, proofMessage } from '../../../node/meter/messages.ts';
 import { Sponsors } from '../../../node/meter/sponsor.ts';
 import type { ChannelProvider } from '../../../node/meter/index.ts';
 import { MeteredLink } from '../../../node/meter/metered.ts';
@@ -378,10 +379,11 @@ describe('a refused channel', () => {
 
   /** Strangers' bare links to a node that meters its ends of them. */
   async function strangers(lookups: TokenBucket): Promise<{
+    readonly id: NodeId;
     readonly wallet: LedgerAddress;
     readonly nodes: TestNodes;
-    /** A new stranger's link, and the statuses that it was answered with. */
-    readonly connect: () => Promise<{ readonly link: Link; readonly answers: number[] }>;
+    /** A new stranger's link, whose it is, and the statuses that it was answered with. */
+    readonly connect: () => Promise<{ readonly link: Link; readonly stranger: NodeId; readonly answers: number[] }>;
   }> {
     const { host } = await net.path(0);
     if (host.book === undefined) throw new Error('the host keeps books');
@@ -392,7 +394,7 @@ describe('a refused channel', () => {
     };
     const parts = { nodeId: host.id, wallet: host.wallet, book: host.book, channels: nobody, price: PRICE };
     const nodes = new TestNodes();
-    const connect = async (): Promise<{ link: Link; answers: number[] }> => {
+    const connect = async (): Promise<{ link: Link; stranger: NodeId; answers: number[] }> => {
       const { near, far } = await nodes.pair({ transport: 'memory' });
       const meter = new MeteredLink(
         far,
@@ -403,9 +405,9 @@ describe('a refused channel', () => {
       void far.closed.then(() => meter.close());
       const answers: number[] = [];
       near.handle(FrameType.ACCOUNT, (_circuit, payload) => void answers.push(payload[0] ?? -1));
-      return { link: near, answers };
+      return { link: near, stranger: far.peer, answers };
     };
-    return { wallet: host.wallet, nodes, connect };
+    return { id: host.id, wallet: host.wallet, nodes, connect };
   }
 
   const claimOf = (till: LedgerAddress, slot = 0): Uint8Array =>
@@ -439,6 +441,30 @@ describe('a refused channel', () => {
     expect(net.ledger.reads - before).toBe(3);
     const { UNKNOWN, LIMIT } = AccountStatus;
     expect(told).toEqual([UNKNOWN, UNKNOWN, UNKNOWN, LIMIT, LIMIT]);
+    await nodes.close();
+  });
+
+  it('is not looked at for a link from which a newer one took it, however often that says that more was burned', async () => {
+    const { id, wallet, nodes, connect } = await strangers(new TokenBucket(1000, () => 0));
+    const delegate = delegateFromSeed(randomBytes(32));
+    const { slot } = net.ledger.open(ledgerAddress(randomBytes(32)), wallet, delegate.address, 10n ** 9n);
+    const channel = await net.ledger.channel(wallet, slot);
+    if (channel === undefined) throw new Error('no channel');
+    const links: Link[] = [];
+    for (let index = 0; index < 2; index += 1) {
+      const { link, stranger, answers } = await connect();
+      const proof = delegate.sign(proofMessage(channel.id, stranger, id));
+      link.send(FrameType.CHANNEL, 0, encodeClaim({ till: wallet, slot, generation: 1, proof }));
+      await eventually(() => answers).toEqual([AccountStatus.ACCEPTED]);
+      links.push(link);
+    }
+    const before = net.ledger.reads;
+    const [older] = links;
+    older?.send(FrameType.WIDEN, 0, NOTHING);
+    // It ends the link: what came before it has been dealt with.
+    older?.send(FrameType.CHANNEL, 0, claimOf(wallet));
+    await older?.closed;
+    expect(net.ledger.reads).toBe(before);
     await nodes.close();
   });
 
