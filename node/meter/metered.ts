@@ -50,6 +50,7 @@ export class MeteredLink implements LinkMeter {
   readonly #options: MeteringOptions;
   readonly #idleMillis: number;
   readonly #lookups: TokenBucket;
+  readonly #looks: TokenBucket;
   #spending: SpendingAccount | undefined;
   #earning: EarningAccount | undefined;
   #netting: Netting | undefined;
@@ -76,10 +77,11 @@ export class MeteredLink implements LinkMeter {
   constructor(
     link: Link,
     options: MeteringOptions,
-    shared: { readonly sponsors: Sponsors; readonly lookups: TokenBucket },
+    shared: { readonly sponsors: Sponsors; readonly lookups: TokenBucket; readonly looks: TokenBucket },
     idleMillis: number,
   ) {
     this.#lookups = shared.lookups;
+    this.#looks = shared.looks;
     this.#link = link;
     this.#options = options;
     this.#sponsors = shared.sponsors;
@@ -362,7 +364,10 @@ export class MeteredLink implements LinkMeter {
 
   async #look({ channel: { id, till, slot } }: EarningAccount): Promise<void> {
     const { book, reader } = this.#options;
-    if (!this.#lookups.take()) return;
+    if (!this.#looks.take()) {
+      this.#lookWanted = true;
+      return;
+    }
     try {
       const channel = await reader.channel(till, slot);
       if (channel?.id === id && !this.#closed) book.update(channel);

@@ -23,6 +23,8 @@ class LedgerMetering implements Metering {
   readonly #meters = new Set<MeteredLink>();
   readonly #sponsors: Sponsors;
   readonly #lookups = new TokenBucket(MAX_CHANNEL_LOOKUPS_PER_SECOND, () => performance.now());
+  /** What can wait, or be left out, leaves the other half to newcomers. */
+  readonly #looks = new TokenBucket(MAX_CHANNEL_LOOKUPS_PER_SECOND / 2, () => performance.now());
   /** Transactions for channels that we pay from. */
   readonly #burning = new Set<Promise<void>>();
 
@@ -63,7 +65,7 @@ class LedgerMetering implements Metering {
   }
 
   attach(link: Link): LinkMeter {
-    const shared = { sponsors: this.#sponsors, lookups: this.#lookups };
+    const shared = { sponsors: this.#sponsors, lookups: this.#lookups, looks: this.#looks };
     const meter = new MeteredLink(link, this.#options, shared, this.#options.idleMillis ?? IDLE_MILLIS);
     this.#meters.add(meter);
     void link.closed.then(() => this.#detach(meter));
@@ -76,7 +78,7 @@ class LedgerMetering implements Metering {
   }
 
   expect(peerWallet: LedgerAddress): void {
-    this.#options.channels.expect?.(peerWallet);
+    if (this.#looks.take()) this.#options.channels.expect?.(peerWallet);
   }
 
   get kept(): bigint {

@@ -313,7 +313,6 @@ export class Channels implements ChannelProvider {
     if (opening > maxOpening) throw tooDear(owner, { what: 'burns', asked: opening, most: maxOpening });
     if (minDeposit > deposit) throw tooDear(owner, { what: 'deposits', asked: minDeposit, most: deposit });
     const advance = await sponsor?.advance(amount(asked + (await this.#feeUnits())));
-    this.#tills.delete(owner);
     try {
       return await this.#spend(owner, addAmounts(deposit, opening), () =>
         wallet.openChannel(owner, delegate.address, { deposit, opening }),
@@ -321,6 +320,9 @@ export class Channels implements ChannelProvider {
     } catch (error) {
       if (isRelaymintError(error, 'BUDGET_EXHAUSTED', ...NOTHING_BURNED)) advance?.giveBack();
       throw error;
+    } finally {
+      // It may show one channel more: who tries again must see it.
+      this.#tills.delete(owner);
     }
   }
 

@@ -399,7 +399,7 @@ describe('a refused channel', () => {
       const meter = new MeteredLink(
         far,
         { ...parts, reader: net.ledger },
-        { sponsors: new Sponsors(parts.book), lookups },
+        { sponsors: new Sponsors(parts.book), lookups, looks: lookups },
         50,
       );
       void far.closed.then(() => meter.close());

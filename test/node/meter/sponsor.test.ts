@@ -185,7 +185,7 @@ describe('a channel that several want at the same time', () => {
     };
     const reader = { channel: async () => undefined, tillAddress: (owner: ChannelState['till']) => owner };
     const parts = { nodeId: far.peer, wallet: THIEF, book, channels, price: PRICE, reader };
-    const shared = { sponsors, lookups: new TokenBucket(1, () => 0) };
+    const shared = { sponsors, lookups: new TokenBucket(1, () => 0), looks: new TokenBucket(1, () => 0) };
     return { meter: new MeteredLink(near, parts, shared, 50), nodes, sought: () => sought };
   }
 
