@@ -53,7 +53,7 @@ function settingsOf(config: NodePeer): NodeSettings {
     seed: undefined,
     airdrop: AIRDROP,
     deposit: DEPOSIT,
-    opening: WIDEST,
+    tillOpening: WIDEST,
     spendLimits: UNLIMITED,
     locations: initiates ? [] : LOCATIONS[config.way.transport],
     onionKey: 'node',

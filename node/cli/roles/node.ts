@@ -108,6 +108,8 @@ export interface NodeSettings {
   readonly relayPrice: PricePerMiB | undefined;
   /** One MiB at this price is what a stranger may owe: what circuits pay this node (see `relayWindowPrice`); 0 for a node that sells nothing. */
   readonly windowPrice: PricePerMiB;
+  /** What its till asks to be burned of who opens a channel. Default: one MiB's worth at `windowPrice`, as a stranger may owe. */
+  readonly tillOpening?: Amount;
   /** Slots of the till; undefined for a node that sells nothing. */
   readonly tillSlots: number | undefined;
   /** Up to how many the till grows by itself when it is nearly full; absent: never. */
@@ -181,8 +183,8 @@ export function relayWindowPrice(own: PricePerMiB): PricePerMiB {
 const DEPOSIT_OPENINGS = 4n;
 
 /** What a till asks of who opens a channel: one MiB's worth is burned at the opening, for a stranger may owe as much. */
-export function tillTerms(windowPrice: PricePerMiB): TillTerms {
-  return { opening: amount(windowPrice), minDeposit: amount(windowPrice * DEPOSIT_OPENINGS) };
+function tillTerms({ windowPrice, tillOpening = amount(windowPrice) }: NodeSettings): TillTerms {
+  return { opening: tillOpening, minDeposit: amount(tillOpening * DEPOSIT_OPENINGS) };
 }
 
 /** A relay burns at most this part of what relaying left it for wider windows. */
@@ -224,7 +226,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
   });
   const wallet = ledger.wallet(keys.walletKey);
   const { airdrop, tillSlots } = settings;
-  await fundNode({ reader: ledger, wallet, airdrop, tillSlots, tillTerms: tillTerms(settings.windowPrice), log });
+  await fundNode({ reader: ledger, wallet, airdrop, tillSlots, tillTerms: tillTerms(settings), log });
 
   const store = stack.use(await openBookStore(path.join(settings.dataDir, BOOKS_DIRECTORY), { clock, log }));
   const book = stack.use(openAccountBook({ store, reader: ledger, log }));
