@@ -98,7 +98,7 @@ export const STRANGER_WINDOW: number = MIB;
 export const MAX_WINDOW: number = 16 * MIB;
 /**
  * A payer widens its window (burns as much again, so that it may owe twice as much) once it paid this many times what it burned:
- * receipts become rarer, and what is burned stays a thirty-second of what is paid.
+ * receipts become rarer, and what is burned stays below a sixteenth of what is paid.
  */
 export const WIDEN_AFTER = 32n;
 /** What a relay or host asks unless told otherwise, base units per MiB: what there is to go by before a market is known. */

@@ -88,7 +88,8 @@ export class Mux implements StreamHost {
   #waking = false;
   /** The most that was granted us since we last gave something back, or had to make do. */
   #most = 0;
-  #idle = false;
+  /** The grant is small, and no larger one came: data may take a half of it. */
+  #small = false;
   #closed: RelaymintError | undefined;
 
   constructor(owner: MuxOwner, price: PricePerMiB) {
@@ -218,18 +219,18 @@ export class Mux implements StreamHost {
   /** No larger grant came: small cells will do, and of a small grant data takes a half, or nobody would ever use it. */
   makeDo(): void {
     this.#most = 0;
-    this.#idle = true;
+    this.#small = true;
   }
 
   /** Gave back what it did not use. `idle`: but for two of the smallest frames, and one of them may be data. */
   gaveBack(idle: boolean): void {
     this.#most = 0;
-    this.#idle = idle;
+    this.#small = idle;
   }
 
   #reserve(limit: number): number {
-    if (limit > 2 * GRANT_RESERVE) this.#idle = false;
-    return this.#idle ? Math.floor(limit / 2) : GRANT_RESERVE;
+    if (limit > 2 * GRANT_RESERVE) this.#small = false;
+    return this.#small ? Math.floor(limit / 2) : GRANT_RESERVE;
   }
 
   /** The pulled cell went out in a frame of that size. */
