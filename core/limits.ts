@@ -133,6 +133,10 @@ export const MAX_DEBTORS = 16_384;
  * anything. Nobody is paid what is burned, so to have it burned gains nothing.
  */
 export const ALLOWANCE_OF_BURNED = 3n;
+/** Opening payments that one transaction returns: as many as the shortest kind of transaction holds, with room to spare. */
+export const RETURNS_PER_TRANSACTION = 32;
+/** Where their payers do not pay for it, returning opening payments costs the payee at most this part of what their channels brought. */
+export const RETURN_FEE_PARTS = 10n;
 /** A transaction bids at most this part of what it moves for its place in a full block: the rest is what it is sent for. */
 export const BID_PARTS = 10n;
 /** Lamports that a wallet's transaction may bid however little it moves: twice the base fee, so that it lands where blocks are busy. */

@@ -20,7 +20,10 @@ export interface ChannelState {
   /** The Ed25519 key that signs this channel's receipts. */
   readonly delegate: LedgerAddress;
   readonly deposit: Amount;
-  /** Burned when it was opened, or later to widen it, beside the deposit: the most that its payer may ever owe. Never comes back. */
+  /**
+   * Burned when it was opened, or later to widen it, beside the deposit: the most that its payer may ever owe. When the channel closes
+   * its payer gets back what the payee returned of it before, or all where the payee signs the close; nobody gets the rest.
+   */
   readonly opening: Amount;
   readonly settled: Amount;
   /** Bytes of the last settled receipt. */
@@ -42,7 +45,7 @@ export interface TillState {
   readonly lifetimeEarned: Amount;
   /** The least deposit of a new channel. */
   readonly minDeposit: Amount;
-  /** The least opening payment of a new channel: burned for good. */
+  /** The least opening payment of a new channel. */
   readonly opening: Amount;
   /** What the opener of a channel puts down until it closes. */
   readonly slotRent: Lamports;
@@ -106,9 +109,9 @@ export interface BankState extends BankSettings {
   readonly redeemed: Amount;
   readonly burned: Amount;
   readonly minted: Amount;
-  /** Of open channels, and of claims that wait for their payers. */
+  /** Of open channels, with their opening payments, and of claims that wait for their payers. */
   readonly openDeposits: Amount;
-  /** Opening payments: burned for good. */
+  /** Opening payments that no payee returned before the channel closed: burned for good. */
   readonly forgone: Amount;
   readonly unminted: Amount;
   readonly reserve: Lamports;
@@ -136,10 +139,17 @@ export interface TillTerms {
 export interface ChannelFunds {
   /** More than 0. What is not spent comes back. */
   readonly deposit: Amount;
-  /** Burned for good; exactly what the till asks when absent. */
+  /** Exactly what the till asks when absent. See `ChannelState.opening` for when it comes back. */
   readonly opening?: Amount | undefined;
   /** The most that the till may ask: LIMIT_EXCEEDED beyond it, before anything is sent. No limit when absent. */
   readonly maxOpening?: Amount | undefined;
+}
+
+/** What a payee gives back of a channel's opening payment. */
+export interface OpeningReturn {
+  readonly channel: ChannelState;
+  /** More than 0, at most its opening payment. */
+  readonly returned: Amount;
 }
 
 /** What a wallet holds in credits, and what its till earned and was not withdrawn; undefined without a till. */
@@ -302,16 +312,21 @@ export interface LedgerWallet {
    * funds. @throws CHANNEL_UNKNOWN no till; LIMIT_EXCEEDED no free slot; INSUFFICIENT_FUNDS; INVALID_ARGUMENT below the till's terms.
    */
   openChannel(payee: LedgerAddress, delegate: LedgerAddress, funds: Amount | ChannelFunds): Promise<ChannelState>;
-  /** Adds to the deposit; `opening` is burned for good and widens what the payee may grant. Either may be 0, not both. */
+  /** Adds to the deposit; `opening` widens what the payee may grant. Either may be 0, not both. */
   topUp(channel: ChannelState, deposit: Amount, opening?: Amount): Promise<TransactionResult>;
   requestClose(channel: ChannelState): Promise<TransactionResult>;
   /** After the challenge period; or at once when `payee` (the till owner's wallet) signs too. */
   closeChannel(channel: ChannelState, payee?: LedgerWallet): Promise<TransactionResult>;
+  /** Makes opening payments of this wallet's own till deposits again: their payers get them back at the close. `RETURNS_PER_TRANSACTION` at most. */
+  returnOpenings(returns: readonly OpeningReturn[]): Promise<TransactionResult>;
+  /** Lamports of its slot rent that the payer pays this wallet for it. `unitsPerLamport`: the bank's price. */
+  returnFee(one: OpeningReturn, unitsPerLamport: bigint): bigint;
   /**
-   * Closes a channel of this wallet's own till at once: settle what it owes first, for what is not settled is lost. The rest
-   * and the slot rent go to the payer, or wait for it as its claim when it has no credit account. Costs the payee the fee.
+   * Closes a channel of this wallet's own till at once: settle what it owes first, for what is not settled is lost. The rest,
+   * what is returned of the opening payment (nothing when absent) and the slot rent go to the payer, or wait for it as its claim
+   * when it has no credit account. Costs the payee the fee.
    */
-  closeByPayee(channel: ChannelState): Promise<TransactionResult>;
+  closeByPayee(channel: ChannelState, returned?: Amount): Promise<TransactionResult>;
   /** Pays out what waits for the payer, this wallet's own when absent. Anybody may. @throws CHANNEL_UNKNOWN when nothing waits. */
   payClaim(payer?: LedgerAddress): Promise<TransactionResult>;
   /** Mints what the till earned to the owner's token account (created when missing). */

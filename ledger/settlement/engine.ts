@@ -22,6 +22,7 @@ import type {
 import { Delivery } from './delivery.ts';
 import { Dispatch } from './dispatch.ts';
 import { PayableNames } from './names.ts';
+import { Openings } from './openings.ts';
 import { Patience } from './patience.ts';
 import { increaseOf, planBatches } from './plan.ts';
 import type { Batch, Candidate, Fit } from './plan.ts';
@@ -60,6 +61,11 @@ class Engine implements SettlementEngine {
   readonly #delivery: Delivery;
   readonly #dispatch: Dispatch;
   readonly #names: PayableNames;
+  readonly #openings: Openings;
+  /** Why opening payments were not returned, as it was said last. */
+  #unreturned: string | undefined;
+  /** Channels that the last look showed closing. */
+  #closing: readonly ChannelState[] = [];
   readonly #stop = new AbortController();
   /** The piece of work under way: the next waits for it, so that no receipt is in two transactions. */
   #tail: Promise<unknown> = Promise.resolve();
@@ -114,6 +120,7 @@ class Engine implements SettlementEngine {
       log: this.#log,
       maxRoyaltyBps: this.#policy.maxRoyaltyBps,
     });
+    this.#openings = new Openings({ store: this.#store, wallet: this.#wallet, log: this.#log });
     this.#clockwork = this.#watch();
   }
 
@@ -122,6 +129,7 @@ class Engine implements SettlementEngine {
       const recovered = await this.#delivery.recover(stop);
       const learning = this.#learnNames();
       const settled = await this.#settle(stop, await this.#candidates(stop), learning);
+      await this.#giveBack(stop);
       return [...recovered, ...settled];
     });
   }
@@ -194,8 +202,28 @@ class Engine implements SettlementEngine {
     }
   }
 
-  /** Unasked: what the last run left, then what is worth it. */
+  /** Unasked: what the last run left, what is worth it, and what is to be returned to payers that leave. */
   async #round(stop: AbortSignal): Promise<void> {
+    await this.#settleWorthy(stop);
+    await this.#giveBack(stop);
+  }
+
+  /** What payers that close staked for their windows. That it fails hinders nothing else: it is tried again at each look. */
+  async #giveBack(stop: AbortSignal): Promise<void> {
+    const closing = this.#closing.filter(({ opening }) => opening > 0n);
+    if (closing.length === 0) return;
+    try {
+      await this.#openings.giveBack(closing, await this.#worth(stop));
+      this.#unreturned = undefined;
+    } catch (error) {
+      stop.throwIfAborted();
+      const reason = messageOf(error);
+      if (reason !== this.#unreturned) this.#log.warn({ reason }, 'opening payments could not be returned');
+      this.#unreturned = reason;
+    }
+  }
+
+  async #settleWorthy(stop: AbortSignal): Promise<void> {
     await this.#bankTerms(stop);
     await this.#delivery.recover(stop);
     const learning = this.#learnNames();
@@ -259,6 +287,7 @@ class Engine implements SettlementEngine {
     const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address, 'finalized'));
     if (till === undefined) return [];
     this.#forgetClosed(till);
+    this.#closing = till.channels.filter(({ closeAt }) => closeAt !== undefined);
     const candidates: Candidate[] = [];
     for (const read of till.channels) {
       this.#onChannel(read);

@@ -17,6 +17,7 @@ import type {
   NameCommitment,
   NamePurchase,
   NameRegistration,
+  OpeningReturn,
   PreparedTransaction,
   RegistrationOptions,
   SettleFees,
@@ -200,15 +201,34 @@ export class SolanaWallet implements LedgerWallet {
     });
   }
 
-  async closeByPayee(channel: ChannelState): Promise<TransactionResult> {
+  async returnOpenings(returns: readonly OpeningReturn[]): Promise<TransactionResult> {
+    // What comes back is the payers': to their payee it is worth no more than any other errand.
+    return this.#run(
+      returns.map((one) => this.#returning(one)),
+      { stake: {} },
+    );
+  }
+
+  returnFee({ channel, returned }: OpeningReturn, unitsPerLamport: bigint): bigint {
+    const fee = program.RETURN_FEE;
+    const isWhole = channel.closeAt !== undefined && returned === channel.opening;
+    return isWhole && returned >= 2n * fee * unitsPerLamport ? fee : 0n;
+  }
+
+  #returning({ channel: { slot, generation }, returned }: OpeningReturn): TransactionInstruction {
+    return program.returnOpening(this.#program, { owner: this.#owner, slot, generation, amount: returned });
+  }
+
+  async closeByPayee(channel: ChannelState, returned: Amount = amount(0n)): Promise<TransactionResult> {
     const payer = toKey(channel.payer);
     const { slot, generation } = channel;
+    const back = returned > 0n ? [this.#returning({ channel, returned })] : [];
     const close = program.closeByPayee(this.#program, { owner: this.#owner, slot, generation, payer });
     // The claim is paid out at once where that is possible; otherwise it waits for the payer.
     const canReceive = await this.#ledger.hasCreditAccount(channel.payer);
-    const instructions = canReceive ? [close, program.payClaim(this.#program, { payer })] : [close];
+    const paid = canReceive ? [program.payClaim(this.#program, { payer })] : [];
     // The rest is the payer's: to its payee a close is worth no more than any other errand.
-    return this.#run(instructions, { stake: {} });
+    return this.#run([...back, close, ...paid], { stake: {} });
   }
 
   async payClaim(payer: LedgerAddress = this.address): Promise<TransactionResult> {

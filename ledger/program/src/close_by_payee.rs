@@ -2,8 +2,8 @@
 //!
 //! till owner (signer, writable), till (writable), bank (writable), claim of the channel's payer (writable), system program
 //!
-//! Who would lose by it is the payee alone: what it has not settled before is lost to it. The rest of the deposit and the
-//! slot's rent become the payer's claim. So neither a token account that is gone nor a key that is lost keeps a slot or a
+//! What the payee has not settled before is lost to it, and what it has not returned of the opening payment is nobody's. The
+//! rest of the deposit and the slot's rent become the payer's claim. So neither a token account that is gone nor a key that is lost keeps a slot or a
 //! till from being closed, and the payee pays nothing for it.
 
 use crate::account::Context;
@@ -47,6 +47,7 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     };
     let settled = slot.settled();
     let rest = math::sub(slot.deposit(), settled)?;
+    bank.forgo(slot.opening())?;
     slot.clear()?;
     claim.add(rest)?;
     event::emit(23, event::channel(number, generation), till_account.key(), &payer, [settled, rest, rent]);

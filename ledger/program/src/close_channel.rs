@@ -3,7 +3,8 @@
 //! payer (signer, writable), till (writable), bank (writable), mint (writable), payer's token account (writable), token program,
 //! till owner (signer) or this program's id when absent
 //!
-//! The payer gets the rest of the deposit and the slot's rent. Alone it closes after the challenge period.
+//! The payer gets the rest of the deposit and the slot's rent. Alone it closes after the challenge period, and what the payee
+//! has not returned of the opening payment is nobody's. With the payee's signature it closes at once, and gets that too.
 
 use crate::account::Context;
 use crate::bytes::same_key;
@@ -32,7 +33,7 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     if !same_key(slot.payer(), payer.key()) {
         return Err(Error::NotPayer);
     }
-    if same_key(till_owner.key(), context.program_id) {
+    let kept = if same_key(till_owner.key(), context.program_id) {
         let close_at = slot.close_at();
         if close_at == 0 {
             return Err(Error::CloseNotRequested);
@@ -41,15 +42,20 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
         if now < close_at || present < slot.close_slot() {
             return Err(Error::ChallengePending);
         }
+        slot.opening()
     } else {
         if !same_key(till_owner.key(), till.owner()) {
             return Err(Error::NotTillOwner);
         }
         till_owner.require_signer()?;
-    }
+        0
+    };
     let settled = slot.settled();
     let rent = slot.rent();
-    let refund = math::sub(slot.deposit(), settled)?;
+    // At most what the bank counts among the open deposits.
+    let held = math::add(slot.deposit(), slot.opening())?;
+    let refund = math::sub(math::sub(held, settled)?, kept)?;
+    bank.forgo(kept)?;
     slot.clear()?;
     event::emit(9, event::channel(number, generation), till_account.key(), payer.key(), [settled, refund, rent]);
     if refund != 0 {

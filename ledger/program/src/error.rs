@@ -60,6 +60,7 @@ pub enum Error {
     OpeningBelowTerms = 6056,
     SlotRentMissing = 6057,
     NotUpgradeAuthority = 6058,
+    OpeningExceeded = 6059,
     NoCommitment = 6060,
     CommitmentTooYoung = 6061,
     CommitmentTooOld = 6062,

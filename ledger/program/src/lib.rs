@@ -48,6 +48,7 @@ mod redeem;
 mod register_name;
 mod renew_name;
 mod request_close;
+mod return_opening;
 mod set_till_terms;
 mod settle;
 mod settle_verified;
@@ -108,6 +109,7 @@ fn dispatch(context: &Context) -> Result<(), Error> {
         22 => set_till_terms::run(context, &mut input),
         23 => close_by_payee::run(context, &mut input),
         24 => pay_claim::run(context, &mut input),
+        25 => return_opening::run(context, &mut input),
         _ => Err(Error::InvalidInstruction),
     }
 }

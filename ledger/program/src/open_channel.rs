@@ -2,7 +2,8 @@
 //!
 //! payer (signer), till (writable), bank (writable), mint (writable), payer's token account (writable), token program
 //!
-//! Deposit and opening payment are burned, the opening payment for good. The till's owner sets the least of both. The slot's
+//! Deposit and opening payment are burned into the channel. What is not settled of the deposit comes back at the close, and of
+//! the opening payment what the payee returns. The till's owner sets the least of both. The slot's
 //! rent comes to the bank by a plain transfer before, in the same transaction, and goes back when the channel closes.
 
 use crate::account::Context;

@@ -16,7 +16,7 @@ pub const CLAIM_SEED: &[u8] = b"claim";
 const ADDRESS_MARKER: &[u8] = b"ProgramDerivedAddress";
 
 /// ASCII, a zero byte, then the layout's version.
-const BANK_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"RMbank\0\x02");
+const BANK_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"RMbank\0\x03");
 const TILL_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"RMtill\0\x02");
 const NAME_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"RMname\0\x01");
 const COMMITMENT_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"RMcmit\0\x01");

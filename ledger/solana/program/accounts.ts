@@ -38,7 +38,7 @@ export interface BankAccount {
   /** Its own. */
   readonly address: PublicKey;
   readonly mint: PublicKey;
-  /** Opening payments: burned for good, and backed by the reserve for ever. */
+  /** Opening payments that were not returned: burned for good, and backed by the reserve for ever. */
   readonly forgone: Amount;
   /** What its own rent was when it was created. */
   readonly rent: Lamports;
@@ -63,7 +63,7 @@ export interface TillSlot {
   readonly closeAt: UnixSeconds | undefined;
   /** The cluster's slot from which on the payer may close alone, once `closeAt` is over too; 0 while no close was requested. */
   readonly closeSlot: bigint;
-  /** Burned for good beside the deposit. */
+  /** Burned beside the deposit, and held until the channel closes. */
   readonly opening: Amount;
   /** What its opener gets back when it closes. */
   readonly rent: Lamports;

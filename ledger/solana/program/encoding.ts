@@ -30,6 +30,7 @@ export const TAGS = {
   setTillTerms: 22,
   closeByPayee: 23,
   payClaim: 24,
+  returnOpening: 25,
 } as const;
 
 /** No transaction holds more: settle with 64 receipts and eight shares needs at most 3,891 bytes. */

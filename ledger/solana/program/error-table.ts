@@ -170,6 +170,11 @@ const TILL_AND_BANK_ROWS: readonly Row[] = [
     "The signer is not the program's upgrade authority.",
     'Initialize the bank with the wallet that deployed the program, before it is made final.',
   ],
+  [
+    'OpeningExceeded',
+    'More than the opening payment that is still held was to be returned.',
+    'Read the channel again: another process of this wallet may have returned it.',
+  ],
 ];
 
 /** 6060 .. 6069: names' terms and commitments. */

@@ -57,6 +57,7 @@ export const EVENTS: Readonly<Record<EventName, EventLayout>> = {
   setTillTerms: { account: 'till', who: 'owner', values: ['minDeposit', 'opening', 'slotRent'] },
   closeByPayee: { account: 'till', who: 'payer', values: ['settled', 'rest', 'rent'], channel: true },
   payClaim: { account: 'claim', who: 'payer', values: ['amount', 'lamports'] },
+  returnOpening: { account: 'till', who: 'payer', values: ['amount', 'kept', 'fee'], channel: true },
 };
 
 /** Bytes of a line. */

@@ -53,6 +53,8 @@ export {
   payClaim,
   paySlotRent,
   requestClose,
+  RETURN_FEE,
+  returnOpening,
   setTillTerms,
   topUp,
 } from './till.ts';
@@ -65,6 +67,7 @@ export type {
   OpenTillArguments,
   PayClaimArguments,
   RequestCloseArguments,
+  ReturnOpeningArguments,
   SetTillTermsArguments,
   TopUpArguments,
 } from './till.ts';

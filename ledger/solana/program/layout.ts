@@ -15,7 +15,7 @@ export interface Field {
 
 /** Last byte of each discriminator is the layout's version. */
 export const DISCRIMINATORS: Readonly<Record<'bank' | 'till' | 'name' | 'commitment' | 'claim', Uint8Array>> = {
-  bank: discriminator('RMbank', 2),
+  bank: discriminator('RMbank', 3),
   till: discriminator('RMtill', 2),
   name: discriminator('RMname', 1),
   commitment: discriminator('RMcmit', 1),

@@ -2,6 +2,7 @@
 import { TOKEN_PROGRAM_ID } from '@solana/spl-token';
 import { SystemProgram } from '@solana/web3.js';
 import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
+import { lamports } from '../../../core/units.ts';
 import type { Amount, Lamports } from '../../../core/units.ts';
 import { bankAddress, claimAddress, creditAccountAddress, mintAddress, tillAddress } from './addresses.ts';
 import { TAGS, encoder, instruction, read, signer, write, writeSigner } from './encoding.ts';
@@ -80,7 +81,7 @@ export interface OpenChannelArguments {
   readonly delegate: PublicKey;
   /** More than 0, and at least the till's least. */
   readonly deposit: Amount;
-  /** Burned for good, at least the till's opening payment. Default 0. */
+  /** What the payer stakes, at least the till's opening payment. Default 0. */
   readonly opening?: Amount | undefined;
   /** The payer's token account; the associated one when absent. */
   readonly source?: PublicKey | undefined;
@@ -91,7 +92,7 @@ export function paySlotRent(programId: PublicKey, payer: PublicKey, slotRent: La
   return SystemProgram.transfer({ fromPubkey: payer, toPubkey: bankAddress(programId), lamports: slotRent });
 }
 
-/** Burns the deposit into the slot, and the opening payment for good. `paySlotRent` must go before it. */
+/** Burns deposit and opening payment into the slot. `paySlotRent` must go before it. */
 export function openChannel(programId: PublicKey, args: OpenChannelArguments): TransactionInstruction {
   const data = encoder(TAGS.openChannel)
     .u16(args.slot)
@@ -116,7 +117,7 @@ export interface TopUpArguments {
   readonly generation: number;
   /** For the deposit. */
   readonly amount: Amount;
-  /** For the opening payment, burned for good. Default 0; not both may be 0. */
+  /** For the opening payment. Default 0; not both may be 0. */
   readonly opening?: Amount | undefined;
   /** The funder's token account; the associated one when absent. */
   readonly source?: PublicKey | undefined;
@@ -162,7 +163,10 @@ export interface CloseChannelArguments extends RequestCloseArguments {
   readonly destination?: PublicKey | undefined;
 }
 
-/** Mints the unspent deposit back to the payer, returns its slot rent and frees the slot; its generation rises. */
+/**
+ * Mints the unspent deposit back to the payer, returns its slot rent and frees the slot; its generation rises. What the payee has
+ * not returned of the opening payment comes back too when it signs, and is nobody's when it does not.
+ */
 export function closeChannel(programId: PublicKey, args: CloseChannelArguments): TransactionInstruction {
   return instruction(programId, encoder(TAGS.closeChannel).u16(args.slot).u32(args.generation), [
     writeSigner(args.payer),
@@ -172,6 +176,31 @@ export function closeChannel(programId: PublicKey, args: CloseChannelArguments):
     write(args.destination ?? creditAccountAddress(programId, args.payer)),
     read(TOKEN_PROGRAM_ID),
     args.tillOwner === undefined ? read(programId) : signer(args.tillOwner),
+  ]);
+}
+
+/** What returning an opening payment costs its payer, lamports: the network's fee for a signature. */
+export const RETURN_FEE: Lamports = lamports(5_000n);
+
+export interface ReturnOpeningArguments {
+  /** The till's owner. */
+  readonly owner: PublicKey;
+  readonly slot: number;
+  readonly generation: number;
+  /** More than 0, at most the channel's opening payment. */
+  readonly amount: Amount;
+}
+
+/**
+ * Makes that much of a channel's opening payment deposit: its payer gets it back at the close. Of a payer that asked to close, and
+ * gets all of it back, `RETURN_FEE` of the slot's rent goes to the owner, unless the opening payment is worth less than twice that.
+ */
+export function returnOpening(programId: PublicKey, args: ReturnOpeningArguments): TransactionInstruction {
+  const data = encoder(TAGS.returnOpening).u16(args.slot).u32(args.generation).u64(args.amount);
+  return instruction(programId, data, [
+    writeSigner(args.owner),
+    write(tillAddress(programId, args.owner)),
+    write(bankAddress(programId)),
   ]);
 }
 
@@ -186,7 +215,7 @@ export interface CloseByPayeeArguments {
 
 /**
  * Closes a channel of the owner's till at once. The rest of the deposit and the slot rent become the payer's claim; what the
- * payee has not settled before is lost to it.
+ * payee has not settled before is lost to it, and what it has not returned of the opening payment is nobody's.
  */
 export function closeByPayee(programId: PublicKey, args: CloseByPayeeArguments): TransactionInstruction {
   return instruction(programId, encoder(TAGS.closeByPayee).u16(args.slot).u32(args.generation), [

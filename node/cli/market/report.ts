@@ -21,8 +21,6 @@ export interface ReportBalance {
   readonly role: 'relay' | 'host' | 'visitor' | 'site';
   readonly before: string;
   readonly after: string;
-  /** Burned for good in this round to open channels: what it is poorer by beside what it paid. */
-  readonly opening: string;
 }
 
 export interface ReportSupply {
@@ -33,7 +31,7 @@ export interface ReportSupply {
   readonly circulating: string;
   readonly openDeposits: string;
   readonly unminted: string;
-  /** Opening payments: burned for good. */
+  /** Opening payments that no payee returned: burned for good. */
   readonly forgone: string;
 }
 
@@ -75,7 +73,7 @@ export function faultsOf(report: Omit<RoundReport, 'ok'>): readonly string[] {
   const net = BigInt(supply.bought) - BigInt(supply.redeemed);
   if (held !== net) faults.push(`the supply identity fails: ${held} exist, ${net} were bought and not redeemed`);
   const site = report.balances.find((balance) => balance.role === 'site');
-  if (site === undefined || BigInt(site.after) + BigInt(site.opening) <= BigInt(site.before))
+  if (site === undefined || BigInt(site.after) <= BigInt(site.before))
     faults.push("the site owner's share did not arrive");
   return faults;
 }

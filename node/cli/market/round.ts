@@ -43,11 +43,7 @@ const MAX_CHALLENGE_SECONDS = 5n;
 export async function runRound(options: RoundOptions): Promise<RoundReport> {
   const { cluster, reader } = options;
   const before = new Map<string, string>();
-  const openedBefore = new Map<string, bigint>();
-  for (const { ready } of cluster.nodes) {
-    before.set(ready.wallet, await creditsOf(reader, ready.wallet));
-    openedBefore.set(ready.wallet, await openingsOf(reader, ready.wallet));
-  }
+  for (const { ready } of cluster.nodes) before.set(ready.wallet, await creditsOf(reader, ready.wallet));
 
   const settledBefore = (await readStats(options)).map((node) => node.settlement);
 
@@ -74,11 +70,6 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
   await quiesce(options);
   for (const node of cluster.nodes) await control(options, node, 'settle');
   const peers = await readPeers(options, published);
-  const openings = new Map<string, bigint>();
-  // Before the channels close: afterwards nobody knows what was paid for opening them.
-  for (const owner of [published.wallet, ...cluster.nodes.map(({ ready }) => ready.wallet)]) {
-    openings.set(owner, (await openingsOf(reader, owner)) - (openedBefore.get(owner) ?? 0n));
-  }
   if (closing) {
     await Promise.all([options.closePublisher(), ...cluster.nodes.map((node) => control(options, node, 'close'))]);
   }
@@ -96,7 +87,7 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
       stats.map((node) => node.settlement),
     ),
     supply: await readSupply(reader),
-    balances: await readBalances(options, published, before, openings),
+    balances: await readBalances(options, published, before),
     timings: { readyMs: options.readyMs, fetchMs: Math.round(fetchMs), settleMs: Math.round(settleMs) },
   };
   const faults = faultsOf(report);
@@ -160,7 +151,6 @@ async function readBalances(
   options: RoundOptions,
   published: Published,
   before: ReadonlyMap<string, string>,
-  openings: ReadonlyMap<string, bigint>,
 ): Promise<ReportBalance[]> {
   const owners: { owner: string; role: ReportBalance['role'] }[] = options.cluster.nodes.map(({ ready }) => ({
     owner: ready.wallet,
@@ -173,7 +163,6 @@ async function readBalances(
       role,
       before: before.get(owner) ?? '0',
       after: await creditsOf(options.reader, owner),
-      opening: (openings.get(owner) ?? 0n).toString(),
     })),
   );
 }
@@ -194,12 +183,6 @@ async function readSupply(reader: LedgerReader): Promise<RoundReport['supply']> 
 
 async function creditsOf(reader: LedgerReader, owner: string): Promise<string> {
   return (await reader.balances(ledgerAddress(owner))).credits.toString();
-}
-
-/** Burned for good for the channels that the owner pays now. */
-async function openingsOf(reader: LedgerReader, owner: string): Promise<bigint> {
-  const channels = await reader.channelsOf(ledgerAddress(owner));
-  return channels.reduce((sum, { opening }) => sum + opening, 0n);
 }
 
 async function readStats(options: RoundOptions): Promise<NodeStats[]> {

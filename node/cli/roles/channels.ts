@@ -41,6 +41,8 @@ export interface ChannelsOptions {
   readonly log: Log;
 }
 
+/** A payee that was away for the whole challenge period has this long to return the opening payment of an idle channel: a day. */
+const IDLE_GRACE_SECONDS = 86_400n;
 /** How long what was read of a till is used again: from the question what a channel costs to its opening. */
 const TILL_MILLIS = 5_000;
 /** How long what a transaction costs is used before it is asked anew, and how long at most while no answer comes. */
@@ -188,7 +190,13 @@ export class Channels implements ChannelProvider {
         continue;
       }
       const { signal } = new AbortController();
-      const { closed, returned } = await closeChannels([channel], { reader, wallet, patienceSeconds: 0n, signal });
+      const { closed, returned } = await closeChannels([channel], {
+        reader,
+        wallet,
+        patienceSeconds: 0n,
+        graceSeconds: IDLE_GRACE_SECONDS,
+        signal,
+      });
       if (closed === 0) continue;
       this.#gone.add(channel.id);
       log.info({ channel: channel.id, returned: returned.toString() }, 'closed a channel that was not used any more');

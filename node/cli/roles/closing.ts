@@ -16,33 +16,43 @@ export interface CloseOptions {
   readonly wallet: LedgerWallet;
   /** The longest challenge period that is waited for, seconds: a longer one is left for a later call to finish. Default 10. */
   readonly patienceSeconds?: bigint;
+  /**
+   * How much longer the payee has to return the opening payment, seconds, beside the challenge period and no more than that: it may have
+   * been away. Default 10.
+   */
+  readonly graceSeconds?: bigint;
   readonly signal: AbortSignal;
   /** Told of each step: `closing` when the close was requested, `closed` with what the channel held at its end. */
   readonly onStep?: (step: 'closing' | 'closed', channel: ChannelState) => void;
 }
 
 const MAX_WAIT_SECONDS = 10n;
+const GRACE_SECONDS = 10n;
 const CLOSE_POLL_MILLIS = 200;
 const SLOWEST_CLOSE_POLL_MILLIS = 5000;
 
 /**
  * Closes channels that the wallet pays: requests it, waits for the challenge period (within which the payee settles what it
- * holds), and takes back what is left. A challenge period beyond the caller's patience is not waited for: the close is
+ * holds and returns the opening payment), and takes back what is left. A challenge period beyond the caller's patience is not waited for: the close is
  * requested, and a later call finishes it. @throws the signal's reason.
  */
 export async function closeChannels(open: readonly ChannelState[], options: CloseOptions): Promise<ClosedChannels> {
-  const { reader, wallet, patienceSeconds = MAX_WAIT_SECONDS, signal, onStep = () => {} } = options;
+  const { reader, wallet, signal, onStep = () => {} } = options;
+  const { patienceSeconds = MAX_WAIT_SECONDS, graceSeconds = GRACE_SECONDS } = options;
   for (const channel of open) {
     if (channel.closeAt !== undefined) continue;
     await wallet.requestClose(channel);
     onStep('closing', channel);
   }
-  const patient = open.length > 0 && (await reader.bank()).challengeSeconds <= patienceSeconds;
+  if (open.length === 0) return { closed: 0, returned: amount(0n), pending: [] };
+  const { challengeSeconds } = await reader.bank();
+  const patient = challengeSeconds <= patienceSeconds;
+  const grace = challengeSeconds < graceSeconds ? challengeSeconds : graceSeconds;
   let closed = 0;
   let returned = 0n;
   const pending: ChannelState[] = [];
   for (const channel of open) {
-    const { last, done } = await finishClose({ reader, wallet, channel, patient, signal });
+    const { last, done } = await finishClose({ reader, wallet, channel, patient, grace, signal });
     if (last === undefined) continue;
     if (!done) {
       pending.push(last);
@@ -61,6 +71,8 @@ interface Closing {
   readonly channel: ChannelState;
   /** Whether the end of the challenge period is waited for. */
   readonly patient: boolean;
+  /** Seconds. */
+  readonly grace: bigint;
   readonly signal: AbortSignal;
 }
 
@@ -70,13 +82,14 @@ async function finishClose({
   wallet,
   channel,
   patient,
+  grace,
   signal,
 }: Closing): Promise<{ readonly last: ChannelState | undefined; readonly done: boolean }> {
   for (;;) {
     signal.throwIfAborted();
     const last = await reader.channel(channel.till, channel.slot);
     if (last?.id !== channel.id) return { last: undefined, done: true };
-    const left = millisLeft(last);
+    const left = millisLeft(last, grace);
     if (left <= 0 && (await closeUnlessEarly(wallet, last))) return { last, done: true };
     if (!patient) return { last, done: false };
     const pause = Math.min(Math.max(left / 2, CLOSE_POLL_MILLIS), SLOWEST_CLOSE_POLL_MILLIS);
@@ -84,9 +97,10 @@ async function finishClose({
   }
 }
 
-/** Until the challenge period has passed, by our clock; infinite when no close was requested. */
-function millisLeft({ closeAt }: ChannelState): number {
-  return closeAt === undefined ? Number.POSITIVE_INFINITY : Number(closeAt) * 1000 - Date.now();
+/** Until it is to be closed, by our clock; infinite when no close was requested. */
+function millisLeft({ closeAt, opening }: ChannelState, grace: bigint): number {
+  if (closeAt === undefined) return Number.POSITIVE_INFINITY;
+  return Number(closeAt + (opening > 0n ? grace : 0n)) * 1000 - Date.now();
 }
 
 /** False when the chain's clock is behind ours and the period is not over yet: the chain decides. */

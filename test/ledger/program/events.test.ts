@@ -112,13 +112,23 @@ describe('each instruction that changes something writes one line', () => {
     const { generation } = chain.slot(till, 2);
     const args = { owner: owner.publicKey, payer: payer.publicKey, slot: 2, generation };
     const rent = chain.rent(56);
+    const back = { owner: owner.publicKey, slot: 2, generation, amount: amount(4n) };
+    expect(run([program.returnOpening(programId, back)], owner)).toEqual([
+      {
+        name: 'returnOpening',
+        channel: { slot: 2, generation },
+        account: till,
+        who: payer.publicKey,
+        values: { amount: 4n, kept: 2n, fee: 0n },
+      },
+    ]);
     expect(run([program.closeByPayee(programId, args)], owner)).toEqual([
       {
         name: 'closeByPayee',
         channel: { slot: 2, generation },
         account: till,
         who: payer.publicKey,
-        values: { settled: 0n, rest: 40n, rent },
+        values: { settled: 0n, rest: 44n, rent },
       },
     ]);
     expect(run([program.payClaim(programId, { payer: payer.publicKey })])).toEqual([
@@ -127,7 +137,7 @@ describe('each instruction that changes something writes one line', () => {
         channel: none,
         account: claim,
         who: payer.publicKey,
-        values: { amount: 40n, lamports: rent },
+        values: { amount: 44n, lamports: rent },
       },
     ]);
   });
@@ -273,7 +283,7 @@ describe('the lines of a transaction', () => {
     good.set([4, 1]);
     expect(program.decodeEvent(good).name).toBe('openChannel');
     for (const [at, value] of [
-      [0, 25],
+      [0, 26],
       [1, 2],
     ] as const) {
       const bad = Uint8Array.from(good);

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { RelaymintError } from '../../../core/errors.ts';
 import { nodeId } from '../../../core/ids.ts';
 import { amount, lamports } from '../../../core/units.ts';
+import type { Amount } from '../../../core/units.ts';
 import { openBookStore } from '../../../ledger/accounting/index.ts';
 import type { BookStore } from '../../../ledger/accounting/index.ts';
 import type { ChannelState, LedgerWallet, SettleFees } from '../../../ledger/contract.ts';
@@ -20,7 +21,7 @@ import type { SolanaLedger, SolanaLedgerOptions } from '../../../ledger/solana/i
 
 const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
 const SOL = 1_000_000_000n;
-const DEPOSIT = amount(100_000_000n);
+export const DEPOSIT: Amount = amount(100_000_000n);
 /** Version 1, raw, sha2-256, 32 bytes: a CID of no particular content. */
 const CID = Uint8Array.of(1, 0x55, 0x12, 0x20, ...new Uint8Array(32).fill(7));
 export const CHALLENGE_SECONDS = 600;
@@ -81,7 +82,7 @@ export function spoiling(world: World, payer: number, when: () => boolean = () =
   });
 }
 
-function altered(wallet: LedgerWallet, change: Partial<LedgerWallet>): LedgerWallet {
+export function altered(wallet: LedgerWallet, change: Partial<LedgerWallet>): LedgerWallet {
   return new Proxy(wallet, {
     get(target, property): unknown {
       const changed: unknown = Reflect.get(change, property);
@@ -116,6 +117,7 @@ export class World {
     label: string,
     payers: number,
     slots: number = TILL_SLOTS,
+    opening: Amount = amount(0n),
   ): Promise<World> {
     const ledger = connect(server);
     const wallet = payeeWallet(ledger, label);
@@ -131,8 +133,11 @@ export class World {
     for (let i = 0; i < payers; i += 1) {
       const payer = ledger.wallet(walletKeyFromSeed(label, `payer ${i}`));
       await payer.airdrop(lamports(SOL));
-      await payer.buy(lamports(DEPOSIT));
-      const channel = await payer.openChannel(wallet.address, delegateOf(label, i).address, DEPOSIT);
+      await payer.buy(lamports(DEPOSIT + opening));
+      const channel = await payer.openChannel(wallet.address, delegateOf(label, i).address, {
+        deposit: DEPOSIT,
+        opening,
+      });
       store.enter('payee', nodeId(sha256(`${label} node ${i}`)), channel);
       opened.push({ wallet: payer, channel });
     }

@@ -83,12 +83,11 @@ impl Bank {
         self.bought().wrapping_sub(self.redeemed())
     }
 
-    /// Credits burned into a channel: `amount` as its deposit, `opening` for good. Returns their sum.
+    /// Credits burned into a channel: `amount` as its deposit, `opening` as what its payer stakes. Returns their sum.
     #[inline(always)]
     pub fn deposit(&self, amount: u64, opening: u64) -> Result<u64, Error> {
         let sum = math::add(amount, opening)?;
-        self.set_open_deposits(math::add(self.open_deposits(), amount)?);
-        self.set_forgone(math::add(self.forgone(), opening)?);
+        self.set_open_deposits(math::add(self.open_deposits(), sum)?);
         self.set_burned(self.burned().wrapping_add(sum));
         Ok(sum)
     }
@@ -158,6 +157,14 @@ impl Bank {
     pub fn pay_out(&self, amount: u64) -> Result<(), Error> {
         self.set_unminted(math::sub(self.unminted(), amount)?);
         self.set_minted(self.minted().wrapping_add(amount));
+        Ok(())
+    }
+
+    /// The opening payment of a channel that closes, as far as the payee has not returned it: nobody's from now on.
+    #[inline(always)]
+    pub fn forgo(&self, opening: u64) -> Result<(), Error> {
+        self.set_open_deposits(math::sub(self.open_deposits(), opening)?);
+        self.set_forgone(math::add(self.forgone(), opening)?);
         Ok(())
     }
 

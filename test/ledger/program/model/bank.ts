@@ -124,12 +124,11 @@ export function outstanding({ bought, redeemed }: Bank): bigint {
   return wraps(bought - redeemed);
 }
 
-/** Credits go into a channel, those of the opening payment for good. */
+/** Credits go into a channel: its deposit and its opening payment. */
 export function deposit(world: World, purse: Label, amount: bigint, opening: bigint): void {
-  const { openDeposits, burned, forgone } = world.bank;
+  const { openDeposits, burned } = world.bank;
   const sum = fits(amount + opening);
-  const now = { openDeposits: fits(openDeposits + amount), forgone: fits(forgone + opening) };
-  world.setBank({ ...now, burned: wraps(burned + sum) });
+  world.setBank({ openDeposits: fits(openDeposits + sum), burned: wraps(burned + sum) });
   burn(world, purse, sum);
 }
 
@@ -167,6 +166,12 @@ export function payOut(world: World, purse: Label, amount: bigint): void {
   const { unminted, minted } = world.bank;
   world.setBank({ unminted: fits(unminted - amount), minted: wraps(minted + amount) });
   mint(world, purse, amount);
+}
+
+/** An opening payment that its payee has not returned is nobody's. */
+export function forgo(world: World, opening: bigint): void {
+  const { openDeposits, forgone } = world.bank;
+  world.setBank({ openDeposits: fits(openDeposits - opening), forgone: fits(forgone + opening) });
 }
 
 /** What a channel did not spend is minted back. */

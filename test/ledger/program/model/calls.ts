@@ -106,6 +106,10 @@ export interface Calls {
     accounts: { readonly owner: Label; readonly till: Label; readonly claim: Label };
     args: Channel;
   };
+  returnOpening: {
+    accounts: { readonly owner: Label; readonly till: Label };
+    args: Channel & { readonly amount: bigint };
+  };
   payClaim: {
     accounts: { readonly payer: Label; readonly claim: Label; readonly destination: Label };
     args: Record<string, never>;

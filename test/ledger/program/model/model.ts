@@ -96,6 +96,8 @@ export class Model {
         return tills.closeChannel(world, call);
       case 'closeByPayee':
         return tills.closeByPayee(world, call);
+      case 'returnOpening':
+        return tills.returnOpening(world, call);
       case 'payClaim':
         return tills.payClaim(world, call);
       case 'withdraw':

@@ -1,5 +1,5 @@
 /** Tills and their channels, but for settling. */
-import { deposit, payOut, refund, returnSlotRent, takeSlotRent } from './bank.ts';
+import { deposit, forgo, payOut, refund, returnSlotRent, takeSlotRent } from './bank.ts';
 import type { Calls, Label } from './calls.ts';
 import { lamportsOf, payRent, releaseRent, requirePurse, transfer } from './wallets.ts';
 import { fits, refuse } from './world.ts';
@@ -9,6 +9,7 @@ const HEADER_SIZE = 128;
 const SLOT_SIZE = 136;
 export const CLAIM_SIZE = 56;
 const SLOTS_PER_SECOND = 2n;
+const RETURN_FEE = 5_000n;
 const MAX_SLOTS = 1_024;
 const MAX_NEW_SLOTS = 74;
 const U32_MAX = 2 ** 32 - 1;
@@ -151,7 +152,9 @@ export function closeChannel(world: World, { accounts, args }: Calls['closeChann
     if (world.time < slot.closeAt || world.slot < slot.closeSlot) refuse('ChallengePending');
   } else if (accounts.tillOwner !== till.owner) refuse('NotTillOwner');
   setSlot(world, accounts.till, args.slot, freeSlot(slot.generation + 1));
-  const rest = slot.deposit - slot.settled;
+  const kept = accounts.tillOwner === undefined ? slot.opening : 0n;
+  forgo(world, kept);
+  const rest = slot.deposit + slot.opening - slot.settled - kept;
   if (rest > 0n) refund(world, accounts.destination, rest);
   returnSlotRent(world, accounts.payer, slot.rent);
 }
@@ -168,9 +171,24 @@ export function closeByPayee(world: World, { accounts, args }: Calls['closeByPay
     if (missing > 0n) transfer(world, accounts.owner, accounts.claim, missing);
   }
   setSlot(world, accounts.till, args.slot, freeSlot(slot.generation + 1));
+  forgo(world, slot.opening);
   const amount = fits((claim?.amount ?? 0n) + slot.deposit - slot.settled);
   world.claims.set(accounts.claim, { payer, amount });
   returnSlotRent(world, accounts.claim, slot.rent);
+}
+
+export function returnOpening(world: World, { accounts, args }: Calls['returnOpening']): void {
+  const till = requireTill(world, accounts.till);
+  if (till.owner !== accounts.owner) refuse('NotTillOwner');
+  if (args.amount === 0n) refuse('ZeroAmount');
+  const slot = requireChannel(till, args);
+  if (args.amount > slot.opening) refuse('OpeningExceeded');
+  const opening = slot.opening - args.amount;
+  const isOwed = slot.closeAt !== 0n && opening === 0n && args.amount >= 2n * RETURN_FEE * world.bank.unitsPerLamport;
+  const fee = isOwed && slot.rent >= RETURN_FEE ? RETURN_FEE : 0n;
+  const moved = { opening, deposit: fits(slot.deposit + args.amount), rent: slot.rent - fee };
+  setSlot(world, accounts.till, args.slot, { ...slot, ...moved });
+  returnSlotRent(world, accounts.owner, fee);
 }
 
 export function payClaim(world: World, { accounts: { payer, claim: label, destination } }: Calls['payClaim']): void {

@@ -12,6 +12,8 @@ export const SITUATIONS = [
   'a payer closed alone after the challenge period',
   'an outage did not end a challenge period',
   'a claim was added to',
+  'a part of an opening payment was returned',
+  'a payer closed a channel alone that held no opening payment',
   'a claim waited for a purse of its payer',
   'a payee closed a channel while its payer was closing it',
   'a settlement moved nothing',
@@ -91,8 +93,17 @@ export class Coverage {
           ? ['a channel was topped up by somebody else']
           : [];
       }
-      case 'closeChannel':
-        return call.accounts.tillOwner === undefined ? ['a payer closed alone after the challenge period'] : [];
+      case 'closeChannel': {
+        if (call.accounts.tillOwner !== undefined) return [];
+        const slot = world.tills.before(call.accounts.till)?.slots[call.args.slot];
+        const alone = 'a payer closed alone after the challenge period' as const;
+        const returned = 'a payer closed a channel alone that held no opening payment' as const;
+        return slot?.opening === 0n && slot.deposit > slot.settled ? [alone, returned] : [alone];
+      }
+      case 'returnOpening': {
+        const left = world.tills.get(call.accounts.till)?.slots[call.args.slot]?.opening;
+        return left === undefined || left === 0n ? [] : ['a part of an opening payment was returned'];
+      }
       case 'closeByPayee': {
         const { till, claim } = call.accounts;
         const slot = world.tills.before(till)?.slots[call.args.slot];

@@ -121,8 +121,12 @@ function slotsRise(label: Label, before: readonly Slot[], after: readonly Slot[]
     if (slot === undefined || slot === old) continue;
     if (slot.generation < old.generation) broken.push(`generation of slot ${number} of ${label} went back`);
     if (slot.generation !== old.generation) continue;
-    for (const counter of ['deposit', 'settled', 'opening'] as const) {
+    for (const counter of ['deposit', 'settled'] as const) {
       if (slot[counter] < old[counter]) broken.push(`${counter} of slot ${number} of ${label} went back`);
+    }
+    // What is returned of the opening payment is deposit then: together they never go back either.
+    if (slot.deposit + slot.opening < old.deposit + old.opening) {
+      broken.push(`what slot ${number} of ${label} holds went back`);
     }
   }
 }
@@ -132,9 +136,9 @@ function openOf(till: Till, broken: string[]): Held {
   if (known !== undefined) return known;
   let credits = 0n;
   let rents = 0n;
-  for (const { deposit, settled, rent: put } of till.slots) {
+  for (const { deposit, settled, opening, rent: put } of till.slots) {
     if (settled > deposit) broken.push('settled is at most the deposit');
-    credits += deposit - settled;
+    credits += deposit + opening - settled;
     rents += put;
   }
   const sums = { credits, rents };

@@ -24,6 +24,7 @@ const WEIGHTS: readonly (readonly [Move, number])[] = [
   [tills.closeChannel, 20],
   [tills.setTillTerms, 6],
   [tills.closeByPayee, 14],
+  [tills.returnOpening, 12],
   [tills.payClaim, 14],
   [tills.withdraw, 8],
   [settling.settle, 26],

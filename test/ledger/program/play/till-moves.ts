@@ -177,6 +177,19 @@ export const closeByPayee: Move = (stage) => {
   return stage.random.once(3) ? [close, paying(right, right)] : [close];
 };
 
+/** All of it, mostly; often before either end closes the channel. */
+export const returnOpening: Move = (stage) => {
+  const { random } = stage;
+  const { till, slot, generation, payer } = anyChannel(stage);
+  const owner = stage.or(stage.world.tills.get(till)?.owner ?? stage.actor());
+  const held = stage.slots(till)[slot]?.opening ?? 0n;
+  const amount = random.once(3) ? random.big(held + 3n) : held;
+  const back = { instruction: 'returnOpening', accounts: { owner, till }, args: { slot, generation, amount } } as const;
+  if (!random.once(3)) return [back];
+  const accounts = { owner, till, claim: claimOf(payer) };
+  return [back, { instruction: 'closeByPayee', accounts, args: { slot, generation } }];
+};
+
 /** Of a claim that there is, mostly. */
 export const payClaim: Move = (stage) => {
   const { random, world } = stage;

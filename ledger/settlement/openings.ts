@@ -1,0 +1,70 @@
+/** Gives payers that close their channels back what they staked for their windows, less what they left unpaid. */
+import type { ChannelId } from '../../core/ids.ts';
+import { RETURN_FEE_PARTS, RETURNS_PER_TRANSACTION } from '../../core/limits.ts';
+import type { Log } from '../../core/ports.ts';
+import { amount, formatCredits } from '../../core/units.ts';
+import type { Amount } from '../../core/units.ts';
+import type { BookStore } from '../accounting/index.ts';
+import type { ChannelState, LedgerWallet, OpeningReturn, SettleFees } from '../contract.ts';
+
+export interface OpeningsOptions {
+  readonly store: Pick<BookStore, 'arrearsOf' | 'advancedTo' | 'users'>;
+  readonly wallet: Pick<LedgerWallet, 'returnOpenings' | 'returnFee'>;
+  readonly log: Log;
+}
+
+/** What a transaction costs, lamports, and what the bank's price of one is. */
+export interface ReturnCost extends Pick<SettleFees, 'fee'> {
+  readonly unitsPerLamport: bigint;
+}
+
+/**
+ * How much of its opening payment a payer gets back: what neither it owes nor was burned for its circuits and has not come back.
+ * Who paid for everything gets all of it.
+ */
+export function returnableOf(channel: ChannelState, store: Pick<BookStore, 'arrearsOf' | 'advancedTo'>): Amount {
+  const owed = store.arrearsOf(channel.payer) + store.advancedTo(channel.payer);
+  return amount(channel.opening > owed ? channel.opening - owed : 0n);
+}
+
+export class Openings {
+  readonly #options: OpeningsOptions;
+  /** What was returned already: a look at the ledger that is older than that shows it as held. */
+  readonly #returned = new Set<ChannelId>();
+
+  constructor(options: OpeningsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Returns what can be, of all channels of the till that hold an opening payment and whose payers asked to close them. Where their payers do not pay for that (see
+   * `returnFee`), it waits for company that does, or until it costs a small part of what these channels brought.
+   * @throws what `LedgerWallet.returnOpenings` throws.
+   */
+  async giveBack(closing: readonly ChannelState[], cost: ReturnCost): Promise<void> {
+    const { store, wallet, log } = this.#options;
+    const present = new Set(closing.map(({ id }) => id));
+    for (const id of Array.from(this.#returned)) if (!present.has(id)) this.#returned.delete(id);
+    const due: OpeningReturn[] = [];
+    for (const channel of closing) {
+      // While a link still pays for it, nobody knows what will be left unpaid.
+      if (this.#returned.has(channel.id) || store.users.isLive(channel.id)) continue;
+      const returned = returnableOf(channel, store);
+      if (returned > 0n) due.push({ channel, returned });
+    }
+    for (let from = 0; from < due.length; from += RETURNS_PER_TRANSACTION) {
+      const batch = due.slice(from, from + RETURNS_PER_TRANSACTION);
+      const fees = batch.reduce((sum, one) => sum + wallet.returnFee(one, cost.unitsPerLamport), 0n);
+      const brought = batch.reduce((sum, { channel }) => sum + channel.settled, 0n);
+      const left = (cost.fee.first - fees) * cost.unitsPerLamport;
+      if (left * RETURN_FEE_PARTS > brought) continue;
+      await wallet.returnOpenings(batch);
+      for (const { channel } of batch) this.#returned.add(channel.id);
+      const credits = batch.reduce((sum, { returned }) => sum + returned, 0n);
+      log.info(
+        { channels: batch.length, credits: formatCredits(amount(credits)) },
+        'returned opening payments to payers that close their channels',
+      );
+    }
+  }
+}

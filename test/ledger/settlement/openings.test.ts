@@ -1,0 +1,162 @@
+/** What payers staked for their windows: who paid for everything has it again, who did not has not, and neither costs the payee. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RelaymintError } from '../../../core/errors.ts';
+import { amount } from '../../../core/units.ts';
+import type { Amount } from '../../../core/units.ts';
+import type { ChannelState } from '../../../ledger/contract.ts';
+import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
+import { altered, CHALLENGE_SECONDS, DEPOSIT, startLedger, World } from './world.ts';
+
+const OPENING = amount(40_000n);
+/** Worth less than twice what its return costs: its payer does not pay for that. */
+const SMALL = amount(9_999n);
+const FEE = 5_000n;
+
+let server: EmbeddedLedger;
+let world: World;
+async function begin(payers: number, opening: Amount): Promise<void> {
+  world = await World.create(server, 'openings', payers, payers, opening);
+}
+beforeEach(async () => {
+  server = await startLedger();
+});
+afterEach(async () => {
+  await world.close();
+  await server.close();
+});
+
+function channelOf(payer: number): ChannelState {
+  const channel = world.payers[payer]?.channel;
+  if (channel === undefined) throw new RangeError(`there is no payer ${payer}`);
+  return channel;
+}
+
+/** As the chain shows it. */
+async function held(payer: number): Promise<Pick<ChannelState, 'deposit' | 'opening'> | undefined> {
+  const { till, slot } = channelOf(payer);
+  const channel = await world.ledger.channel(till, slot);
+  return channel && { deposit: channel.deposit, opening: channel.opening };
+}
+
+/** The till is looked at that many times; what this cost the payee, lamports at the bank's price of one unit. */
+async function looks(times: number, wallet = world.wallet): Promise<bigint> {
+  const before = (await world.ledger.balances(world.wallet.address)).lamports;
+  const engine = world.engine({ wallet });
+  for (let look = 0; look < times; look += 1) await engine.settleAll();
+  await engine.close();
+  return before - (await world.ledger.balances(world.wallet.address)).lamports;
+}
+
+describe('a payer that closes', () => {
+  it('gets all of it back when it paid for everything, and pays what that costs', async () => {
+    await begin(2, OPENING);
+    await world.receive(0, 3_000n);
+    await world.requestClose(0);
+    // One settlement, and the return, which its payer pays.
+    expect(await looks(3)).toBe(FEE);
+    expect(await held(0)).toEqual({ deposit: DEPOSIT + OPENING, opening: 0n });
+    expect(await held(1)).toEqual({ deposit: DEPOSIT, opening: OPENING });
+    await server.warp(CHALLENGE_SECONDS + 1);
+    const closing = world.payers[0];
+    const { address } = closing?.wallet ?? world.wallet;
+    const before = await world.ledger.balances(address);
+    await closing?.wallet.closeChannel(channelOf(0));
+    const after = await world.ledger.balances(address);
+    expect(after.credits - before.credits).toBe(DEPOSIT + OPENING - 3_000n);
+    expect((await world.ledger.bank()).forgone).toBe(0n);
+  });
+
+  it.each([
+    ['left unpaid', 700n, 0n],
+    ['had burned for its circuits', 0n, 500n],
+    ['left unpaid and had burned', 700n, 500n],
+  ])('does not get back what it %s; nobody does', async (_title, unpaid, advanced) => {
+    await begin(1, OPENING);
+    const { id, payer } = channelOf(0);
+    await world.receive(0, 100_000n);
+    world.store.leaveUnpaid(id, unpaid);
+    await world.store.advance(payer, amount(advanced));
+    await world.requestClose(0);
+    await looks(3);
+    const kept = unpaid + advanced;
+    expect(await held(0)).toEqual({ deposit: DEPOSIT + OPENING - kept, opening: kept });
+    await server.warp(CHALLENGE_SECONDS + 1);
+    await world.payers[0]?.wallet.closeChannel(channelOf(0));
+    expect((await world.ledger.bank()).forgone).toBe(kept);
+  });
+
+  it('gets nothing back when it left more unpaid than it staked', async () => {
+    await begin(1, OPENING);
+    world.store.leaveUnpaid(channelOf(0).id, OPENING + 1n);
+    await world.requestClose(0);
+    expect(await looks(3)).toBe(0n);
+    expect(await held(0)).toEqual({ deposit: DEPOSIT, opening: OPENING });
+  });
+
+  it('waits while a link still pays for the channel: what that leaves unpaid is kept back', async () => {
+    await begin(1, OPENING);
+    const { id } = channelOf(0);
+    await world.receive(0, 100_000n);
+    await world.requestClose(0);
+    let live = true;
+    world.store.users = { isLive: () => live, forgotten: () => {} };
+    await looks(2);
+    expect(await held(0)).toEqual({ deposit: DEPOSIT, opening: OPENING });
+    world.store.leaveUnpaid(id, 9n);
+    live = false;
+    await looks(2);
+    expect(await held(0)).toEqual({ deposit: DEPOSIT + OPENING - 9n, opening: 9n });
+  });
+});
+
+describe('the payee', () => {
+  it('returns those of many payers in few transactions, at their cost', async () => {
+    await begin(40, OPENING);
+    for (let payer = 0; payer < 40; payer += 1) await world.requestClose(payer);
+    // Two transactions: the payers pay for forty.
+    expect(await looks(2)).toBe(2n * FEE - 40n * FEE);
+    for (let payer = 0; payer < 40; payer += 1) expect(await held(payer)).toMatchObject({ opening: 0n });
+  }, 120_000);
+
+  it('pays nothing for payers that brought nothing and staked little', async () => {
+    await begin(3, SMALL);
+    for (let payer = 0; payer < 3; payer += 1) await world.requestClose(payer);
+    expect(await looks(3)).toBe(0n);
+    expect(await held(0)).toEqual({ deposit: DEPOSIT, opening: SMALL });
+  });
+
+  it('pays at most a tenth of what they brought', async () => {
+    await begin(2, SMALL);
+    await world.receive(0, 10n * FEE - 1n);
+    await world.requestClose(0);
+    expect(await looks(3)).toBe(FEE);
+    expect(await held(0)).toMatchObject({ opening: SMALL });
+    await world.receive(1, 1n);
+    await world.requestClose(1);
+    // Settling one unit is not worth it unasked; asked, it is done, and then both have brought enough.
+    expect(await looks(1)).toBe(2n * FEE);
+    expect(await held(0)).toMatchObject({ opening: 0n });
+    expect(await held(1)).toMatchObject({ opening: 0n });
+  });
+
+  it('settles as ever where returning fails, and returns at the next look', async () => {
+    await begin(1, OPENING);
+    await world.receive(0, 3_000n);
+    await world.requestClose(0);
+    let fails = true;
+    const failing = altered(world.wallet, {
+      returnOpenings: async (returns) => {
+        if (fails) throw new RelaymintError('LEDGER_REJECTED', 'Not now.', { remedy: 'Later.' });
+        return world.wallet.returnOpenings(returns);
+      },
+    });
+    const engine = world.engine({ wallet: failing });
+    await expect(engine.settleAll()).resolves.toHaveLength(1);
+    expect(await world.settledOnChain()).toBe(3_000n);
+    expect(await held(0)).toMatchObject({ opening: OPENING });
+    fails = false;
+    await engine.settleAll();
+    expect(await held(0)).toMatchObject({ opening: 0n });
+    await engine.close();
+  });
+});
