@@ -140,6 +140,10 @@ class Book implements AccountBook {
     this.#store.recoup(payer, units);
   }
 
+  openedFor(id: ChannelId, payer: LedgerAddress, units: Amount): void {
+    this.#store.openedFor(id, payer, units);
+  }
+
   peers(): readonly PairCounts[] {
     return Array.from(this.#store.entries(), (entry) => {
       const { role, peer, channel, latest } = entry;

@@ -11,7 +11,7 @@
  * - payee: call `receivedUp` and `receive` in the order in which frames arrive, before any queue;
  *   call `sentDown` for every frame in the order in which they are written.
  */
-import type { LedgerAddress, NodeId } from '../../core/ids.ts';
+import type { ChannelId, LedgerAddress, NodeId } from '../../core/ids.ts';
 import type { RelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import type { Amount, PricePerMiB } from '../../core/units.ts';
@@ -200,6 +200,8 @@ export interface AccountBook extends AsyncDisposable {
   advance(payer: LedgerAddress, units: Amount): Promise<void>;
   /** Takes off it what was not burned after all, or what we earned with this wallet's circuits. */
   recoup(payer: LedgerAddress, units: Amount): void;
+  /** `units` of it were for this channel of ours: they are taken off once its payee returns what we staked. */
+  openedFor(id: ChannelId, payer: LedgerAddress, units: Amount): void;
   /** Every channel this book knows, live or not, from memory and disk. */
   peers(): readonly PairCounts[];
   /** Payer: a channel's deposit runs low; top it up, then call `update`. Called once per crossing. */

@@ -11,7 +11,7 @@ import {
   nodeId,
   nodeIdBytes,
 } from '../../core/ids.ts';
-import type { NodeId } from '../../core/ids.ts';
+import type { LedgerAddress, NodeId } from '../../core/ids.ts';
 import { amount, U64_MAX, unixSeconds } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
 import type { ChannelState } from '../contract.ts';
@@ -34,6 +34,7 @@ export interface Entry {
 
 /** role u8 | peer 32 | channel 22 | till, payee, payer, delegate 32 each | slot u16 | generation u32 | deposit, opening, settled, settled up, settled down u64 | close at i64, -1 for none | owed u64. */
 const ENTRY_BYTES = 1 + KEY_BYTES + CHANNEL_ID_BYTES + 4 * KEY_BYTES + 2 + 4 + 5 * 8 + 8 + 8;
+const OPENED_FOR_BYTES = KEY_BYTES + 8;
 const ROLES = ['payer', 'payee'] as const;
 const WIDE_BYTES = 16;
 
@@ -104,6 +105,27 @@ export function decodeWide(value: Uint8Array): bigint {
   const high = reader.u64();
   reader.end();
   return (high << 64n) | low;
+}
+
+/** For whose circuits a channel of ours was opened. */
+export interface OpenedFor {
+  readonly wallet: LedgerAddress;
+  /** What was advanced for it. */
+  readonly units: Amount;
+}
+
+/** wallet 32 | units u64. */
+export function encodeOpenedFor({ wallet, units }: OpenedFor): Uint8Array {
+  return new Writer(OPENED_FOR_BYTES).bytes(ledgerAddressBytes(wallet)).u64(units).finish();
+}
+
+/** @throws RelaymintError INVALID_ENCODING. */
+export function decodeOpenedFor(value: Uint8Array): OpenedFor {
+  const reader = new Reader(value, 'record of whom a channel was opened for');
+  const wallet = ledgerAddress(reader.bytes(KEY_BYTES));
+  const units = amount(reader.u64());
+  reader.end();
+  return { wallet, units };
 }
 
 function closeTime(value: bigint): ReturnType<typeof unixSeconds> | undefined {

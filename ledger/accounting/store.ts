@@ -1,6 +1,6 @@
 /** The books: what is kept of each channel, in memory and (by `ledger/books`) on disk. */
 import { RelaymintError } from '../../core/errors.ts';
-import { ledgerAddress } from '../../core/ids.ts';
+import { channelId, ledgerAddress } from '../../core/ids.ts';
 import type { ChannelId, LedgerAddress, NodeId } from '../../core/ids.ts';
 import { MAX_ACCOUNTS, MAX_EARNING_NAMES } from '../../core/limits.ts';
 import { amount } from '../../core/units.ts';
@@ -10,14 +10,17 @@ import type { Change, Findings, StoreOptions, Written } from '../books/store.ts'
 import type { ChannelState } from '../contract.ts';
 import type { Receipt, SignedReceipt } from '../receipt/index.ts';
 import { decodeSignedReceipt, isNewer, receiptAmount } from '../receipt/index.ts';
-import { decodeEntry, decodeWide, encodeEntry, encodeWide } from './entry.ts';
-import type { Entry } from './entry.ts';
+import { decodeEntry, decodeOpenedFor, decodeWide, encodeEntry, encodeOpenedFor, encodeWide } from './entry.ts';
+import type { Entry, OpenedFor } from './entry.ts';
 import { WalletFigures } from './wallets.ts';
 
 /** What a name earned since it was last settled: a numerator, bytes x price. */
 export type Shares = ReadonlyMap<string, bigint>;
 
-/** Keys on disk. A channel has two records, a wallet one for what it left unpaid and one for what was burned for it. */
+/**
+ * Keys on disk. A channel has two records, and one that we opened for a payer's circuits a third. A wallet has one for what it left
+ * unpaid and one for what was burned for it.
+ */
 const KEY = {
   channel: 'channel/',
   /** We are the payee. */
@@ -26,6 +29,7 @@ const KEY = {
   given: 'given/',
   arrears: 'arrears/',
   advance: 'advance/',
+  opened: 'opened-for/',
   share: 'share/',
   settlement: 'settlement/',
 } as const;
@@ -91,6 +95,8 @@ export class BookStore implements AsyncDisposable {
   readonly #arrears = new WalletFigures(KEY.arrears);
   /** What was burned on chain for circuits of wallets, base units. */
   readonly #advances = new WalletFigures(KEY.advance);
+  /** Channels of ours that were opened for circuits of a wallet. */
+  readonly #opened = new Map<ChannelId, OpenedFor>();
   readonly #shares = new Map<string, bigint>();
   readonly #settlements = new Map<string, Uint8Array>();
   /** Receipts whose channel's record was lost: they wait for the channel to be entered again. */
@@ -109,6 +115,8 @@ export class BookStore implements AsyncDisposable {
         this.#arrears.set(ledgerAddress(name), decodeWide(value));
       } else if (key.startsWith(KEY.advance)) {
         this.#advances.set(ledgerAddress(name), decodeWide(value));
+      } else if (key.startsWith(KEY.opened)) {
+        this.#opened.set(channelId(name), decodeOpenedFor(value));
       } else if (key.startsWith(KEY.share)) this.#shares.set(name, decodeWide(value));
       else if (key.startsWith(KEY.settlement)) this.#settlements.set(name, Uint8Array.from(value));
     }
@@ -179,13 +187,17 @@ export class BookStore implements AsyncDisposable {
   /** Takes over what the ledger shows. Does nothing for a channel the books do not know. */
   update(channel: ChannelState): void {
     const known = this.#entries.get(channel.id);
-    if (known !== undefined) this.enter(known.role, known.peer, channel);
+    if (known === undefined) return;
+    this.enter(known.role, known.peer, channel);
+    const returned = known.channel.opening - channel.opening;
+    if (known.role === 'payer' && returned > 0n) this.#comesBack(channel, returned);
   }
 
   /** Forgets a channel: the ledger closed it and nothing more can come of it. What its wallet left unpaid stays with the wallet. */
   forget(id: ChannelId): void {
     if (!this.#entries.delete(id)) return;
-    const changes = [KEY.channel, KEY.held, KEY.given].map((prefix): Change => [prefix + id, undefined]);
+    this.#opened.delete(id);
+    const changes = [KEY.channel, KEY.held, KEY.given, KEY.opened].map((prefix): Change => [prefix + id, undefined]);
     this.#store.write(changes, { sync: false });
   }
 
@@ -216,6 +228,23 @@ export class BookStore implements AsyncDisposable {
   /** So much of it was not burned after all, or was earned with this wallet's circuits. */
   recoup(wallet: LedgerAddress, units: Amount): void {
     this.#store.write([this.#advances.set(wallet, this.advancedTo(wallet) - units)], { sync: false });
+  }
+
+  /** Payer: a channel that was opened for circuits of this wallet, for which `units` were advanced. */
+  openedFor(id: ChannelId, wallet: LedgerAddress, units: Amount): void {
+    const opened = { wallet, units };
+    this.#opened.set(id, opened);
+    this.#store.write([[KEY.opened + id, encodeOpenedFor(opened)]], { sync: false });
+  }
+
+  /** The payee returned so much of what we staked. All of it makes good what was advanced for the channel, the fee too: see ADR 29. */
+  #comesBack({ id, opening }: ChannelState, returned: bigint): void {
+    const opened = this.#opened.get(id);
+    if (opened === undefined) return;
+    this.#opened.delete(id);
+    this.#store.write([[KEY.opened + id, undefined]], { sync: false });
+    const good = opening === 0n || returned > opened.units ? opened.units : returned;
+    this.recoup(opened.wallet, amount(good));
   }
 
   /** Payer: the receipt that is being given. Survives the death of the process once written, without a sync of its own. */

@@ -7,7 +7,7 @@
  * What is promised is reckoned at the price that the payer pays us, so that what comes can go on: all of it fits the window.
  * All figures but allowances are numerators: bytes x price.
  */
-import type { LedgerAddress } from '../../core/ids.ts';
+import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { ALLOWANCE_OF_BURNED } from '../../core/limits.ts';
 import { amount } from '../../core/units.ts';
@@ -38,6 +38,8 @@ export interface Sponsor {
 export interface Advance {
   /** It is certain that nothing was burned. Once. */
   giveBack(): void;
+  /** It went into this channel of ours: it is made good once the payee returns what was staked. */
+  wentInto(channel: ChannelId): void;
 }
 
 /** Whoever meters nothing promises as it likes. */
@@ -49,7 +51,7 @@ export const freeSponsor: Sponsor = {
   settle() {},
   lose() {},
   allowance: UNLIMITED,
-  advance: () => Promise.resolve({ giveBack() {} }),
+  advance: () => Promise.resolve({ giveBack() {}, wentInto() {} }),
   keep() {},
 };
 
@@ -65,7 +67,7 @@ export function allowanceExhausted(cost: bigint, allowance: bigint): RelaymintEr
 }
 
 /** What was burned for whom, in the books. */
-type Advances = Pick<AccountBook, 'advancedTo' | 'advance' | 'recoup'>;
+type Advances = Pick<AccountBook, 'advancedTo' | 'advance' | 'recoup' | 'openedFor'>;
 
 export class WalletSponsor implements Sponsor {
   readonly #advances: Advances;
@@ -123,7 +125,10 @@ export class WalletSponsor implements Sponsor {
     const { payer } = this.#account.channel;
     if (cost > this.allowance) throw allowanceExhausted(cost, this.allowance);
     await this.#advances.advance(payer, cost);
-    return { giveBack: () => this.#advances.recoup(payer, cost) };
+    return {
+      giveBack: () => this.#advances.recoup(payer, cost),
+      wentInto: (channel) => this.#advances.openedFor(channel, payer, cost),
+    };
   }
 
   /**

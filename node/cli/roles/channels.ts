@@ -168,8 +168,8 @@ export class Channels implements ChannelProvider {
     this.#closing = true;
     // What is being opened is closed as well.
     await Promise.allSettled(this.#finding.values());
-    const { reader, wallet } = this.#options;
-    return closeChannels(await this.#onChain(this.#ours()), { reader, wallet, signal });
+    const { reader, wallet, update: onSeen } = this.#options;
+    return closeChannels(await this.#onChain(this.#ours()), { reader, wallet, signal, onSeen });
   }
 
   /**
@@ -177,7 +177,7 @@ export class Channels implements ChannelProvider {
    * link uses stays. Idle time is counted from when this node last paid from a channel or, at the longest, from its start.
    */
   async closeIdle(): Promise<void> {
-    const { idleMillis, live, reader, wallet, log } = this.#options;
+    const { idleMillis, live, reader, wallet, update: onSeen, log } = this.#options;
     if (idleMillis === undefined || this.#closing) return;
     const used = live();
     const idle = this.#ours().filter(({ id, closeAt }) => {
@@ -195,6 +195,7 @@ export class Channels implements ChannelProvider {
         wallet,
         patienceSeconds: 0n,
         graceSeconds: IDLE_GRACE_SECONDS,
+        onSeen,
         signal,
       });
       if (closed === 0) continue;
@@ -322,9 +323,11 @@ export class Channels implements ChannelProvider {
     if (minDeposit > deposit) throw tooDear(owner, { what: 'deposits', asked: minDeposit, most: deposit });
     const advance = await sponsor?.advance(amount(asked + (await this.#feeUnits())));
     try {
-      return await this.#spend(owner, addAmounts(deposit, opening), () =>
+      const channel = await this.#spend(owner, addAmounts(deposit, opening), () =>
         wallet.openChannel(owner, delegate.address, { deposit, opening }),
       );
+      advance?.wentInto(channel.id);
+      return channel;
     } catch (error) {
       if (isRelaymintError(error, 'BUDGET_EXHAUSTED', ...NOTHING_BURNED)) advance?.giveBack();
       throw error;

@@ -12,16 +12,18 @@ export interface ClosedChannels {
 }
 
 export interface CloseOptions {
-  readonly reader: Pick<LedgerReader, 'bank' | 'channel'>;
+  readonly reader: Pick<LedgerReader, 'bank' | 'channels'>;
   readonly wallet: LedgerWallet;
   /** The longest challenge period that is waited for, seconds: a longer one is left for a later call to finish. Default 10. */
   readonly patienceSeconds?: bigint;
   /**
-   * How much longer the payee has to return the opening payment, seconds, beside the challenge period and no more than that: it may have
-   * been away. Default 10.
+   * How much longer than the challenge period the payee has to return the opening payment, seconds: it may have been away, or wait
+   * for its own payees. Default 10.
    */
   readonly graceSeconds?: bigint;
   readonly signal: AbortSignal;
+  /** Told of what the ledger shows of each, until it is closed. */
+  readonly onSeen?: (channel: ChannelState) => void;
   /** Told of each step: `closing` when the close was requested, `closed` with what the channel held at its end. */
   readonly onStep?: (step: 'closing' | 'closed', channel: ChannelState) => void;
 }
@@ -37,7 +39,7 @@ const SLOWEST_CLOSE_POLL_MILLIS = 5000;
  * requested, and a later call finishes it. @throws the signal's reason.
  */
 export async function closeChannels(open: readonly ChannelState[], options: CloseOptions): Promise<ClosedChannels> {
-  const { reader, wallet, signal, onStep = () => {} } = options;
+  const { reader, wallet, signal, onSeen = () => {}, onStep = () => {} } = options;
   const { patienceSeconds = MAX_WAIT_SECONDS, graceSeconds = GRACE_SECONDS } = options;
   for (const channel of open) {
     if (channel.closeAt !== undefined) continue;
@@ -45,54 +47,34 @@ export async function closeChannels(open: readonly ChannelState[], options: Clos
     onStep('closing', channel);
   }
   if (open.length === 0) return { closed: 0, returned: amount(0n), pending: [] };
-  const { challengeSeconds } = await reader.bank();
-  const patient = challengeSeconds <= patienceSeconds;
-  const grace = challengeSeconds < graceSeconds ? challengeSeconds : graceSeconds;
+  const patient = (await reader.bank()).challengeSeconds <= patienceSeconds;
   let closed = 0;
   let returned = 0n;
-  const pending: ChannelState[] = [];
-  for (const channel of open) {
-    const { last, done } = await finishClose({ reader, wallet, channel, patient, grace, signal });
-    if (last === undefined) continue;
-    if (!done) {
-      pending.push(last);
-      continue;
-    }
-    closed += 1;
-    returned += subtractAmount(last.deposit, last.settled);
-    onStep('closed', last);
-  }
-  return { closed, returned: amount(returned), pending };
-}
-
-interface Closing {
-  readonly reader: Pick<LedgerReader, 'channel'>;
-  readonly wallet: LedgerWallet;
-  readonly channel: ChannelState;
-  /** Whether the end of the challenge period is waited for. */
-  readonly patient: boolean;
-  /** Seconds. */
-  readonly grace: bigint;
-  readonly signal: AbortSignal;
-}
-
-/** `last` is the channel as it was seen last; undefined when somebody else closed it. */
-async function finishClose({
-  reader,
-  wallet,
-  channel,
-  patient,
-  grace,
-  signal,
-}: Closing): Promise<{ readonly last: ChannelState | undefined; readonly done: boolean }> {
+  let left = open;
   for (;;) {
     signal.throwIfAborted();
-    const last = await reader.channel(channel.till, channel.slot);
-    if (last?.id !== channel.id) return { last: undefined, done: true };
-    const left = millisLeft(last, grace);
-    if (left <= 0 && (await closeUnlessEarly(wallet, last))) return { last, done: true };
-    if (!patient) return { last, done: false };
-    const pause = Math.min(Math.max(left / 2, CLOSE_POLL_MILLIS), SLOWEST_CLOSE_POLL_MILLIS);
+    const seen = await reader.channels(left);
+    const pending: ChannelState[] = [];
+    let soonest = Number.POSITIVE_INFINITY;
+    for (const [index, { id }] of left.entries()) {
+      const last = seen[index];
+      // Somebody else closed it.
+      if (last?.id !== id) continue;
+      onSeen(last);
+      const wait = millisLeft(last, graceSeconds);
+      if (wait > 0 || !(await closeUnlessEarly(wallet, last))) {
+        pending.push(last);
+        // From the end of the challenge period on the payee may return the opening payment at any moment.
+        soonest = Math.min(soonest, millisLeft(last, 0n));
+        continue;
+      }
+      closed += 1;
+      returned += subtractAmount(last.deposit, last.settled);
+      onStep('closed', last);
+    }
+    if (!patient || pending.length === 0) return { closed, returned: amount(returned), pending };
+    left = pending;
+    const pause = Math.min(Math.max(soonest / 2, CLOSE_POLL_MILLIS), SLOWEST_CLOSE_POLL_MILLIS);
     await delay(pause, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }

@@ -289,6 +289,7 @@ describe('a channel that is opened for the circuit of somebody else', () => {
   class Payer {
     left: bigint;
     asked = 0;
+    readonly channels: string[] = [];
     constructor(left: bigint) {
       this.left = left;
     }
@@ -296,7 +297,7 @@ describe('a channel that is opened for the circuit of somebody else', () => {
       this.asked += 1;
       if (cost > this.left) throw allowanceExhausted(cost, this.left);
       this.left -= cost;
-      return { giveBack: () => (this.left += cost) };
+      return { giveBack: () => (this.left += cost), wentInto: (id) => this.channels.push(id) };
     }
   }
 
