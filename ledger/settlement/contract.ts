@@ -2,6 +2,7 @@
  * When and what to settle. A settlement is recorded before it is sent and booked exactly once, whenever the process
  * dies; receipts of different payers share a transaction, and what names earned goes with them.
  */
+import type { LedgerAddress } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import type { Amount, Lamports, UnixMillis } from '../../core/units.ts';
 import type { BookStore } from '../accounting/index.ts';
@@ -86,6 +87,11 @@ export interface SettlementEngine extends AsyncDisposable {
   /** What `settleAll` would put on chain now, a batch a transaction. Nothing is sent. Errors as `settleAll`. */
   plan(signal?: AbortSignal): Promise<readonly PlannedBatch[]>;
   totals(): SettlementTotals;
+  /**
+   * What is kept back of each payer's opening payments, base units: what it left unpaid, and what was burned for its circuits and has
+   * not come back. Payers that owe nothing are not in it.
+   */
+  debts(): ReadonlyMap<LedgerAddress, Amount>;
   /** Signed to us and not settled yet. */
   unsettled(): Amount;
   /** Stops the clockwork and waits for what is under way. Settle before, if that is wanted: a receipt keeps. */

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { toHex } from '../../core/codec.ts';
 import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.ts';
-import type { ChannelId } from '../../core/ids.ts';
+import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
 import { MAX_SHARES_PER_TRANSACTION } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
@@ -22,7 +22,7 @@ import type {
 import { Delivery } from './delivery.ts';
 import { Dispatch } from './dispatch.ts';
 import { PayableNames } from './names.ts';
-import { Openings } from './openings.ts';
+import { debtOf, Openings } from './openings.ts';
 import { Patience } from './patience.ts';
 import { increaseOf, planBatches } from './plan.ts';
 import type { Batch, Candidate, Fit } from './plan.ts';
@@ -159,6 +159,15 @@ class Engine implements SettlementEngine {
 
   totals(): SettlementTotals {
     return this.#delivery.totals();
+  }
+
+  debts(): ReadonlyMap<LedgerAddress, Amount> {
+    const debts = new Map<LedgerAddress, Amount>();
+    for (const { role, channel } of this.#store.entries()) {
+      const debt = role === 'payee' ? debtOf(channel.payer, this.#store) : amount(0n);
+      if (debt > 0n) debts.set(channel.payer, debt);
+    }
+    return debts;
   }
 
   unsettled(): Amount {

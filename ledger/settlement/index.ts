@@ -1,4 +1,5 @@
 /** Turning receipts into credits: `contract.ts` says what is promised. */
+export { returnableOf } from './openings.ts';
 export { startSettlement } from './engine.ts';
 export type {
   PlannedBatch,

@@ -1,5 +1,5 @@
 /** Gives payers that close their channels back what they staked for their windows, less what they left unpaid. */
-import type { ChannelId } from '../../core/ids.ts';
+import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
 import { RETURN_FEE_PARTS, RETURNS_PER_TRANSACTION } from '../../core/limits.ts';
 import type { Log } from '../../core/ports.ts';
 import { amount, formatCredits } from '../../core/units.ts';
@@ -18,13 +18,14 @@ export interface ReturnCost extends Pick<SettleFees, 'fee'> {
   readonly unitsPerLamport: bigint;
 }
 
-/**
- * How much of its opening payment a payer gets back: what neither it owes nor was burned for its circuits and has not come back.
- * Who paid for everything gets all of it.
- */
-export function returnableOf(channel: ChannelState, store: Pick<BookStore, 'arrearsOf' | 'advancedTo'>): Amount {
-  const owed = store.arrearsOf(channel.payer) + store.advancedTo(channel.payer);
-  return amount(channel.opening > owed ? channel.opening - owed : 0n);
+/** What a payer left unpaid, and what was burned for its circuits and has not come back. */
+export function debtOf(payer: LedgerAddress, store: Pick<BookStore, 'arrearsOf' | 'advancedTo'>): Amount {
+  return amount(store.arrearsOf(payer) + store.advancedTo(payer));
+}
+
+/** How much of its opening payment a payer gets back: who owes nothing gets all of it. */
+export function returnableOf({ opening }: Pick<ChannelState, 'opening'>, debt: Amount): Amount {
+  return amount(opening > debt ? opening - debt : 0n);
 }
 
 export class Openings {
@@ -49,7 +50,7 @@ export class Openings {
     for (const channel of closing) {
       // While a link still pays for it, nobody knows what will be left unpaid.
       if (this.#returned.has(channel.id) || store.users.isLive(channel.id)) continue;
-      const returned = returnableOf(channel, store);
+      const returned = returnableOf(channel, debtOf(channel.payer, store));
       if (returned > 0n) due.push({ channel, returned });
     }
     for (let from = 0; from < due.length; from += RETURNS_PER_TRANSACTION) {

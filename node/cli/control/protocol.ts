@@ -164,6 +164,8 @@ export interface ControlResults {
   /** Ends our circuits for good and pays what ending them cost: nothing more will be owed. */
   readonly drain: { readonly drained: boolean };
   readonly settle: SettlementStats;
+  /** By payer: what is kept back of its opening payments when its channels close, base units. */
+  readonly debts: { readonly debts: Readonly<Record<string, string>> };
   /** What `settle` would do; nothing is sent. */
   readonly plan: SettlementPlan;
   readonly withdraw: { readonly withdrawn: string; readonly signature?: string | undefined };
@@ -184,6 +186,7 @@ export const resultSchemas: { readonly [C in ControlCall]: z.ZodType<ControlResu
   flush: z.object({ flushed: z.boolean() }),
   drain: z.object({ drained: z.boolean() }),
   settle: settlementSchema,
+  debts: z.object({ debts: z.record(z.string(), decimal) }),
   plan: planSchema,
   withdraw: z.object({ withdrawn: decimal, signature: z.string().optional() }),
   close: z.object({ closed: z.number().int(), returned: decimal }),

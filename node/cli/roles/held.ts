@@ -3,6 +3,7 @@ import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { isRelaymintError, RelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
+import { amount, type Amount } from '../../../core/units.ts';
 import { openBookStore } from '../../../ledger/accounting/index.ts';
 import type { LedgerReader, LedgerWallet } from '../../../ledger/contract.ts';
 import { startSettlement } from '../../../ledger/settlement/index.ts';
@@ -20,16 +21,25 @@ export interface HeldOptions {
   readonly log: Log;
 }
 
+export interface Held {
+  /** How many receipts were settled. */
+  readonly receipts: number;
+  /** What each payer owes; those that owe nothing are not in it. */
+  readonly debts: ReadonlyMap<string, Amount>;
+}
+
 /**
- * Resolves with how many receipts were settled.
+ * Resolves with what was settled, and what payers owe.
  * @throws RelaymintError FILE_NOT_FOUND when neither a node nor books are there; INVALID_ARGUMENT when they earn for another wallet;
  * FILE_IN_USE when a node has the books and does not answer; what `SettlementEngine.settleAll` throws.
  */
-export async function settleHeld({ dataDir, reader, wallet, fetch, log }: HeldOptions): Promise<number> {
+export async function settleHeld({ dataDir, reader, wallet, fetch, log }: HeldOptions): Promise<Held> {
   const running = await runningNode(dataDir, fetch);
   if (running !== undefined) {
     if (running.wallet !== wallet.address) throw otherWallet(dataDir);
-    return (await callControl(fetch, running.control, 'settle')).receipts;
+    const { receipts } = await callControl(fetch, running.control, 'settle');
+    const { debts } = await callControl(fetch, running.control, 'debts');
+    return { receipts, debts: new Map(Object.entries(debts).map(([payer, debt]) => [payer, amount(BigInt(debt))])) };
   }
   const directory = path.join(dataDir, BOOKS_DIRECTORY);
   await access(directory).catch((cause: unknown) => {
@@ -45,7 +55,7 @@ export async function settleHeld({ dataDir, reader, wallet, fetch, log }: HeldOp
   }
   await using settlement = startSettlement({ store, wallet, reader, log });
   const settled = await settlement.settleAll();
-  return settled.reduce((sum, { receipts }) => sum + receipts, 0);
+  return { receipts: settled.reduce((sum, { receipts }) => sum + receipts, 0), debts: settlement.debts() };
 }
 
 /** undefined when none answers: a node that died leaves its control file. */

@@ -39,6 +39,10 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
       await drain();
       return { drained: true };
     },
+    debts: async () => {
+      const debts = Array.from(node.settlement.debts(), ([payer, debt]) => [payer, debt.toString()] as const);
+      return { debts: Object.fromEntries(debts) };
+    },
     settle: async () => {
       const settled = await node.settlement.settleAll();
       view.forget();

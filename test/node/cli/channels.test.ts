@@ -321,6 +321,7 @@ describe('a channel that is opened for the circuit of somebody else', () => {
     const enough = new Payer(cost);
     await ours.channelTo(payee.address, PEER, enough);
     expect([(await onChain()).length, enough.left]).toEqual([1, 0n]);
+    expect(enough.channels).toEqual(await onChain());
     // Once it is there it costs nobody anything.
     await ours.channelTo(payee.address, PEER, poor);
     expect(poor.asked).toBe(1);
@@ -403,6 +404,49 @@ describe('a channel from which nothing was paid for a day', () => {
       )
       .toEqual([]);
     expect((await ledger.balances(payer.address)).credits).toBe(before);
+  });
+
+  it.each([
+    ['all', 7n, 0n],
+    ['a part', 3n, 5_007n - 3n],
+  ])('waits for its payee to return what was staked; %s of it makes good what was advanced', async (_t, back, left) => {
+    const stranger = payee.address;
+    const cost = amount(5_007n);
+    await store.advance(stranger, cost);
+    const sponsor = {
+      advance: async (): Promise<Advance> => ({
+        giveBack: () => {},
+        wentInto: (id) => store.openedFor(id, stranger, cost),
+      }),
+    };
+    const ours = channels({ reader: asking({ opening: amount(7n) }) });
+    const { channel } = await ours.channelTo(payee.address, PEER, sponsor);
+    expect(channel.opening).toBe(7n);
+    ours.watch();
+    now += DAY;
+    await ours.closeIdle();
+    const over = Number(await closeAt()) * 1000;
+    await expect
+      .poll(
+        async () => {
+          await ours.closeIdle();
+          return Date.now() > over;
+        },
+        { timeout: 30_000 },
+      )
+      .toBe(true);
+    await ours.closeIdle();
+    expect(await onChain()).toEqual([channel.id]);
+    // Neither is forgotten by a restart.
+    await store.close();
+    store = await openBookStore(path.join(folder, 'books'));
+    expect(store.advancedTo(stranger)).toBe(cost);
+    await payee.returnOpenings([{ channel, returned: amount(back) }]);
+    const next = channels();
+    next.watch();
+    await next.closeIdle();
+    expect(store.advancedTo(stranger)).toBe(left);
+    expect(await onChain()).toEqual(back === 7n ? [] : [channel.id]);
   });
 
   it('is finished by the next run, which does not wait another day for it', async () => {

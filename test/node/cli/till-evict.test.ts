@@ -3,7 +3,9 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ChannelId } from '../../../core/ids.ts';
 import { silentLog } from '../../../core/ports.ts';
+import { amount } from '../../../core/units.ts';
 import type { SettlementEngine } from '../../../ledger/settlement/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import { walletKeyFromSeed, writeKeyFile } from '../../../ledger/solana/index.ts';
@@ -14,6 +16,8 @@ import { run } from './program.ts';
 
 const DEPOSIT = 100_000_000n;
 const HELD = 100_000n;
+const OPENING = amount(30_000n);
+const OWED = 700n;
 
 let server: EmbeddedLedger;
 
@@ -22,10 +26,17 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-/** A payee whose books in its data folder hold a receipt of each of two payers. */
+function channelOf(world: World, payer: number): ChannelId {
+  const channel = world.payers[payer]?.channel;
+  if (channel === undefined) throw new Error(`no payer ${payer}`);
+  return channel.id;
+}
+
+/** A payee whose books in its data folder hold a receipt of each of two payers, the second of which owes something. */
 async function worldOf(label: string): Promise<World> {
-  const world = await World.create(server, label, 2);
+  const world = await World.create(server, label, 2, 2, OPENING);
   for (const payer of [0, 1]) await world.receive(payer, HELD);
+  world.store.leaveUnpaid(channelOf(world, 1), OWED);
   await writeKeyFile(path.join(world.directory, 'wallet.json'), walletKeyFromSeed(label, 'payee'));
   return world;
 }
@@ -51,17 +62,20 @@ describe('relaymint till evict', () => {
   it('settles what the books of a stopped node hold, and closes then', async () => {
     const world = await worldOf('stopped');
     await world.store.close();
-    const [first] = world.payers;
-    if (first === undefined) throw new Error('no payer');
-    expect(await evict(world.directory, first.channel.id)).toMatchObject({
+    const first = channelOf(world, 0);
+    expect(await evict(world.directory, first)).toMatchObject({
       settledReceipts: 2,
-      closed: [first.channel.id],
-      returned: (DEPOSIT - HELD).toString(),
+      closed: [first],
+      returned: (DEPOSIT - HELD + OPENING).toString(),
     });
     expect(await world.earnings()).toEqual({ name: 0n, till: 2n * HELD });
     expect(await openChannels(world)).toBe(1);
-    expect(await evict(world.directory, '--all')).toMatchObject({ settledReceipts: 0 });
+    expect(await evict(world.directory, '--all')).toMatchObject({
+      settledReceipts: 0,
+      returned: (DEPOSIT - HELD + OPENING - OWED).toString(),
+    });
     expect(await openChannels(world)).toBe(0);
+    expect((await world.ledger.bank()).forgone).toBe(OWED);
     await world.reopen();
     await world.close();
   });
@@ -72,7 +86,7 @@ describe('relaymint till evict', () => {
     const control = await startControlServer(world.directory, handlers(world, engine), silentLog);
     expect(await evict(world.directory, '--all')).toMatchObject({
       settledReceipts: 2,
-      returned: (2n * (DEPOSIT - HELD)).toString(),
+      returned: (2n * (DEPOSIT - HELD + OPENING) - OWED).toString(),
     });
     expect(await world.earnings()).toEqual({ name: 0n, till: 2n * HELD });
     await control[Symbol.asyncDispose]();
@@ -136,6 +150,9 @@ function handlers(world: World, engine: SettlementEngine): ControlHandlers {
       const receipts = settled.reduce((sum, one) => sum + one.receipts, 0);
       return { transactions: settled.length, receipts, computeUnits: 0, feeLamports: 0, signatures: [] };
     },
+    debts: async () => ({
+      debts: Object.fromEntries(Array.from(engine.debts(), ([payer, debt]) => [payer, `${debt}`])),
+    }),
     flush: refuse,
     drain: refuse,
     plan: refuse,
