@@ -61,7 +61,7 @@ export interface MarketSupply {
   readonly circulating: string;
   readonly openDeposits: string;
   readonly unminted: string;
-  /** Opening payments: burned for good. */
+  /** Opening payments that no payee returned. */
   readonly forgone: string;
 }
 

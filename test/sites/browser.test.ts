@@ -176,7 +176,7 @@ describe.skipIf(!here)('in a browser', () => {
     expect(await page.textContent('#pairs tbody')).toContain('✓ equal');
     expect(await page.textContent('#pairs tbody')).toContain('0.003001');
     expect(await page.textContent('#supply')).toContain('✓ 18,446,744,073,709.551615');
-    expect(await page.textContent('#supply')).toContain('Burned to open channels0.14');
+    expect(await page.textContent('#supply')).toContain('Staked and lost0.14');
     expect(await page.textContent('#names')).toContain('1,234,567.000001');
     expect(await page.getAttribute('#names a', 'href')).toBe(site('demo-web3'));
     const [pair] = view.pairs;

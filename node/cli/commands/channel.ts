@@ -56,7 +56,11 @@ export function channelCommand(program: Command): void {
         'the key that will sign its receipts (default: delegate.json beside the wallet, made when missing)',
       ).argParser(address),
     )
-    .option('--opening <credits>', "what is burned for good (default: exactly what the payee's till asks)", credits)
+    .option(
+      '--opening <credits>',
+      'what is staked beside the deposit, and comes back if the payee returns it (default: exactly what its till asks)',
+      credits,
+    )
     .option(
       '--max-opening <credits>',
       "the most that the payee's till may ask (default: as much as the deposit)",
@@ -68,7 +72,7 @@ export function channelCommand(program: Command): void {
     .argument('<channel>', 'its id, or the first characters of it')
     .argument('<credits>', 'how many credits; 0 to add to the opening payment alone', credits)
     .addOption(
-      new Option('--opening <credits>', 'what is burned for good besides, to widen what the payee grants')
+      new Option('--opening <credits>', 'what is staked besides, to widen what the payee grants')
         .argParser(credits)
         .default(amount(0n), '0'),
     )

@@ -152,7 +152,7 @@ function bankText(bank: BankState, checks: Checks): string {
     ['in wallets', bank.supply],
     ['in open channels', bank.openDeposits],
     ['earned, to withdraw', bank.unminted],
-    ['burned for good', bank.forgone],
+    ['staked and lost', bank.forgone],
   ];
   const figures = table(
     money.map(([name, value]) => [`  ${name}`, value < 0n ? '' : formatCredits(amount(value))]),
@@ -170,7 +170,7 @@ function bankText(bank: BankState, checks: Checks): string {
     '',
     figures,
     '',
-    `  ${mark(checks.identity)} bought - redeemed >= in wallets + in open channels + to withdraw + burned for good (${formatCredits(outstanding)})`,
+    `  ${mark(checks.identity)} bought - redeemed >= in wallets + in open channels + to withdraw + staked and lost (${formatCredits(outstanding)})`,
     `  ${mark(checks.backed)} the reserve buys back every one of them`,
     `  ${mark(checks.held)} the bank's account holds the reserve`,
   ].join('\n');

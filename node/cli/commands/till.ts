@@ -28,14 +28,14 @@ export function tillCommand(program: Command): void {
       DEFAULT_SLOTS,
     )
     .addOption(fromNothing('--min-deposit <credits>', 'the least deposit of a channel'))
-    .addOption(fromNothing('--opening <credits>', 'what a payer burns for good to open a channel'))
+    .addOption(fromNothing('--opening <credits>', 'what a payer stakes to open a channel'))
     .action(open);
   walletSubcommand(till, 'terms', 'what the till asks of who opens a channel')
     .description(
-      'Shows the least deposit and the opening payment, or sets them for channels that are opened from now on. The opening\npayment is burned and nobody gets it: what a payer burned is the most that it may ever owe.',
+      'Shows the least deposit and the opening payment, or sets them for channels that are opened from now on. What a\npayer stakes is the most that it may ever owe; it comes back when it paid for everything, and nobody gets it else.',
     )
     .option('--min-deposit <credits>', 'the least deposit of a channel', credits)
-    .option('--opening <credits>', 'what a payer burns for good to open a channel', credits)
+    .option('--opening <credits>', 'what a payer stakes to open a channel', credits)
     .action(terms);
   tillSizeCommands(till);
   tillEvictCommand(till);
@@ -108,7 +108,7 @@ function termsValue({ minDeposit, opening }: TillTerms): { minDeposit: string; o
 function termRows({ minDeposit, opening, slotRent }: TillState): [string, string][] {
   return [
     ['least deposit', `${formatCredits(minDeposit)} credits`],
-    ['opening payment', `${formatCredits(opening)} credits, burned for good`],
+    ['opening payment', `${formatCredits(opening)} credits`],
     ['slot rent', `${formatSol(slotRent)} SOL, which its opener gets back`],
   ];
 }

@@ -84,7 +84,7 @@ ${peers}
 ${balances}
 
   ${settlement.receipts} receipts settled in ${settlement.transactions} transactions, ${settlement.computeUnits} compute units, ${settlement.feeLamports} lamports
-  bought ${credits(supply.bought)}, burned ${credits(supply.burned)}, minted ${credits(supply.minted)}, redeemed ${credits(supply.redeemed)}, circulating ${credits(supply.circulating)}, in open deposits ${credits(supply.openDeposits)}, unminted ${credits(supply.unminted)}, burned for good ${credits(supply.forgone)}
+  bought ${credits(supply.bought)}, burned ${credits(supply.burned)}, minted ${credits(supply.minted)}, redeemed ${credits(supply.redeemed)}, circulating ${credits(supply.circulating)}, in open deposits ${credits(supply.openDeposits)}, unminted ${credits(supply.unminted)}, staked and lost ${credits(supply.forgone)}
   ready after ${timings.readyMs} ms, fetched in ${timings.fetchMs} ms, settled in ${timings.settleMs} ms
 
   ${report.ok ? 'The round adds up.' : 'THE ROUND DOES NOT ADD UP: see the messages above.'}`;

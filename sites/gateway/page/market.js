@@ -172,7 +172,7 @@ function showSupply({ supply }) {
     line('In wallets', credits(supply.circulating)),
     line('In open channels', credits(supply.openDeposits)),
     line('Earned, not minted', credits(supply.unminted)),
-    line('Burned to open channels', credits(supply.forgone)),
+    line('Staked and lost', credits(supply.forgone)),
     ...(others > 0n ? [line('Burned by holders', credits(others.toString()))] : []),
     line('Accounted for', [mark, credits(right.toString())], 'sum'),
     line('Burned into channels so far', credits(supply.burned)),
