@@ -222,7 +222,9 @@ class Engine implements SettlementEngine {
     const closing = this.#closing.filter(({ opening }) => opening > 0n);
     if (closing.length === 0) return;
     try {
-      await this.#openings.giveBack(closing, await this.#worth(stop));
+      const worth = await this.#worth(stop);
+      const { challengeSeconds } = await this.#bankTerms(stop);
+      await this.#openings.giveBack(closing, { ...worth, challengeSeconds, now: this.#clock.now() });
       this.#unreturned = undefined;
     } catch (error) {
       stop.throwIfAborted();

@@ -2,10 +2,13 @@
 import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
 import { RETURN_FEE_PARTS, RETURNS_PER_TRANSACTION } from '../../core/limits.ts';
 import type { Log } from '../../core/ports.ts';
-import { amount, formatCredits } from '../../core/units.ts';
-import type { Amount } from '../../core/units.ts';
+import { amount, formatCredits, U64_MAX } from '../../core/units.ts';
+import type { Amount, UnixMillis } from '../../core/units.ts';
 import type { BookStore } from '../accounting/index.ts';
 import type { ChannelState, LedgerWallet, OpeningReturn, SettleFees } from '../contract.ts';
+
+/** A look at the till comes at least as often in a challenge period. */
+const ENDING_PARTS = 4n;
 
 export interface OpeningsOptions {
   readonly store: Pick<BookStore, 'arrearsOf' | 'advancedTo' | 'users'>;
@@ -13,9 +16,11 @@ export interface OpeningsOptions {
   readonly log: Log;
 }
 
-/** What a transaction costs, lamports, and what the bank's price of one is. */
-export interface ReturnCost extends Pick<SettleFees, 'fee'> {
+/** What a transaction costs, lamports, what the bank's price of one is, and how long payers wait. */
+export interface ReturnTerms extends Pick<SettleFees, 'fee'> {
   readonly unitsPerLamport: bigint;
+  readonly challengeSeconds: bigint;
+  readonly now: UnixMillis;
 }
 
 /** What a payer left unpaid, and what was burned for its circuits and has not come back. */
@@ -30,8 +35,8 @@ export function returnableOf({ opening }: Pick<ChannelState, 'opening'>, debt: A
 
 export class Openings {
   readonly #options: OpeningsOptions;
-  /** What was returned already: a look at the ledger that is older than that shows it as held. */
-  readonly #returned = new Set<ChannelId>();
+  /** What is still held where something was returned: a look at the ledger that is older than that shows more. */
+  readonly #held = new Map<ChannelId, bigint>();
 
   constructor(options: OpeningsOptions) {
     this.#options = options;
@@ -42,15 +47,18 @@ export class Openings {
    * `returnFee`), it waits for company that does, or until it costs a small part of what these channels brought.
    * @throws what `LedgerWallet.returnOpenings` throws.
    */
-  async giveBack(closing: readonly ChannelState[], cost: ReturnCost): Promise<void> {
+  async giveBack(closing: readonly ChannelState[], { now, challengeSeconds, ...cost }: ReturnTerms): Promise<void> {
     const { store, wallet, log } = this.#options;
     const present = new Set(closing.map(({ id }) => id));
-    for (const id of Array.from(this.#returned)) if (!present.has(id)) this.#returned.delete(id);
+    for (const id of Array.from(this.#held.keys())) if (!present.has(id)) this.#held.delete(id);
     const due: OpeningReturn[] = [];
     for (const channel of closing) {
       // While a link still pays for it, nobody knows what will be left unpaid.
-      if (this.#returned.has(channel.id) || store.users.isLive(channel.id)) continue;
+      if (channel.opening > (this.#held.get(channel.id) ?? U64_MAX) || store.users.isLive(channel.id)) continue;
+      if (store.advancedTo(channel.payer) > 0n && !isEnding(channel, now, challengeSeconds)) continue;
       const returned = returnableOf(channel, debtOf(channel.payer, store));
+      // A part once, then the rest or nothing: else what comes back bit by bit would cost a transaction a bit.
+      if (this.#held.has(channel.id) && returned < channel.opening) continue;
       if (returned > 0n) due.push({ channel, returned });
     }
     for (let from = 0; from < due.length; from += RETURNS_PER_TRANSACTION) {
@@ -60,7 +68,7 @@ export class Openings {
       const left = (cost.fee.first - fees) * cost.unitsPerLamport;
       if (left * RETURN_FEE_PARTS > brought) continue;
       await wallet.returnOpenings(batch);
-      for (const { channel } of batch) this.#returned.add(channel.id);
+      for (const { channel, returned } of batch) this.#held.set(channel.id, channel.opening - returned);
       const credits = batch.reduce((sum, { returned }) => sum + returned, 0n);
       log.info(
         { channels: batch.length, credits: formatCredits(amount(credits)) },
@@ -68,4 +76,10 @@ export class Openings {
       );
     }
   }
+}
+
+/** The last part of the challenge period, in which what was advanced for a payer is not waited for any longer. */
+function isEnding({ closeAt }: Pick<ChannelState, 'closeAt'>, now: UnixMillis, challengeSeconds: bigint): boolean {
+  if (closeAt === undefined) return false;
+  return BigInt(now) * ENDING_PARTS >= (closeAt * ENDING_PARTS - challengeSeconds) * 1000n;
 }

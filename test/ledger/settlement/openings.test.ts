@@ -1,7 +1,7 @@
 /** What payers staked for their windows: who paid for everything has it again, who did not has not, and neither costs the payee. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RelaymintError } from '../../../core/errors.ts';
-import { amount } from '../../../core/units.ts';
+import { amount, unixMillis } from '../../../core/units.ts';
 import type { Amount } from '../../../core/units.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
@@ -38,10 +38,13 @@ async function held(payer: number): Promise<Pick<ChannelState, 'deposit' | 'open
   return channel && { deposit: channel.deposit, opening: channel.opening };
 }
 
-/** The till is looked at that many times; what this cost the payee, lamports at the bank's price of one unit. */
-async function looks(times: number, wallet = world.wallet): Promise<bigint> {
+/**
+ * The till is looked at that many times, so many seconds from now; what this cost the payee, lamports at the bank's price of one
+ * unit.
+ */
+async function looks(times: number, later = 0): Promise<bigint> {
   const before = (await world.ledger.balances(world.wallet.address)).lamports;
-  const engine = world.engine({ wallet });
+  const engine = world.engine({ clock: { now: () => unixMillis(Date.now() + later * 1_000) } });
   for (let look = 0; look < times; look += 1) await engine.settleAll();
   await engine.close();
   return before - (await world.ledger.balances(world.wallet.address)).lamports;
@@ -77,12 +80,53 @@ describe('a payer that closes', () => {
     world.store.leaveUnpaid(id, unpaid);
     await world.store.advance(payer, amount(advanced));
     await world.requestClose(0);
-    await looks(3);
+    await looks(3, CHALLENGE_SECONDS);
     const kept = unpaid + advanced;
     expect(await held(0)).toEqual({ deposit: DEPOSIT + OPENING - kept, opening: kept });
     await server.warp(CHALLENGE_SECONDS + 1);
     await world.payers[0]?.wallet.closeChannel(channelOf(0));
     expect((await world.ledger.bank()).forgone).toBe(kept);
+  });
+
+  it('waits for what was advanced for it to come back, as long as there is time, and gets the rest when it comes later', async () => {
+    await begin(2, OPENING);
+    for (const payer of [0, 1]) {
+      await world.receive(payer, 100_000n);
+      await world.store.advance(channelOf(payer).payer, amount(OPENING / 2n));
+      await world.requestClose(payer);
+    }
+    await looks(2, (CHALLENGE_SECONDS * 2) / 3);
+    expect(await held(0)).toMatchObject({ opening: OPENING });
+    world.store.recoup(channelOf(0).payer, amount(OPENING / 2n));
+    await looks(2);
+    expect(await held(0)).toMatchObject({ opening: 0n });
+    expect(await held(1)).toMatchObject({ opening: OPENING });
+    await looks(2, CHALLENGE_SECONDS);
+    expect(await held(1)).toMatchObject({ opening: OPENING / 2n });
+    world.store.recoup(channelOf(1).payer, amount(OPENING / 2n));
+    await looks(2, CHALLENGE_SECONDS);
+    expect(await held(1)).toMatchObject({ opening: 0n });
+  });
+
+  it('gets a part once and then the rest, so that what comes back bit by bit does not cost the payee a transaction a bit', async () => {
+    await begin(1, OPENING);
+    const { payer } = channelOf(0);
+    await world.receive(0, 100_000n);
+    await world.store.advance(payer, amount(1_000n));
+    await world.requestClose(0);
+    const engine = world.engine({ clock: { now: () => unixMillis(Date.now() + CHALLENGE_SECONDS * 1_000) } });
+    await engine.settleAll();
+    expect(await held(0)).toMatchObject({ opening: 1_000n });
+    const before = (await world.ledger.balances(world.wallet.address)).lamports;
+    for (let bit = 0; bit < 9; bit += 1) {
+      world.store.recoup(payer, amount(100n));
+      await engine.settleAll();
+    }
+    expect((await world.ledger.balances(world.wallet.address)).lamports).toBe(before);
+    world.store.recoup(payer, amount(100n));
+    await engine.settleAll();
+    expect(await held(0)).toMatchObject({ opening: 0n });
+    await engine.close();
   });
 
   it('gets nothing back when it left more unpaid than it staked', async () => {
