@@ -25,6 +25,7 @@ const SOURCES = [
   'sdk',
   'bench',
   'test/adversary',
+  'test/port.ts',
   'tsconfig.json',
   'tsconfig.build.json',
 ];

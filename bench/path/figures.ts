@@ -60,6 +60,6 @@ export function percentile(values: readonly number[], share: number): number {
   return value;
 }
 
-function rounded(value: number, decimals: number): number {
+export function rounded(value: number, decimals: number): number {
   return Number(value.toFixed(decimals));
 }
