@@ -48,6 +48,10 @@ async function run({ json, path: pathMillis, runs, pages }: FirstPageOptions): P
     const rows = pageFigures(visits, pathMillis);
     output.value({ bench: 'first-page', pathMs: pathMillis, rows });
     output.line(describe(rows, pathMillis));
+  } catch (error) {
+    // A process that was told to end before it was ready is no failure then.
+    signal.throwIfAborted();
+    throw error;
   } finally {
     status.clear();
   }

@@ -1,13 +1,14 @@
 /** The benchmark of first pages: its proxies keep distance and order, its figures are what is said, and it leaves nothing behind. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { buffer } from 'node:stream/consumers';
+import type { Readable } from 'node:stream';
+import { buffer, text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { DelayProxy } from '../../bench/page/delay.ts';
 import { neededForFirst, pageFigures } from '../../bench/page/figures.ts';
@@ -114,20 +115,25 @@ const reportSchema = z.strictObject({
 });
 
 describe('the benchmark of first pages', () => {
+  let temporary: string;
+  beforeEach(async () => {
+    temporary = await mkdtemp(path.join(tmpdir(), 'relaymint-bench-test-'));
+  });
+  afterEach(() => rm(temporary, { recursive: true, force: true }));
+
+  const start = (...args: readonly string[]): ChildProcessByStdio<null, Readable, Readable> =>
+    spawn(process.execPath, [program, 'first-page', ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, TMPDIR: temporary, NO_COLOR: '1' },
+    });
+
   it(
     'prints one JSON object with both rows, and leaves no process and no file',
     async () => {
-      const temporary = await mkdtemp(path.join(tmpdir(), 'relaymint-bench-test-'));
-      const args = ['first-page', '--json', '--path', '40', '--runs', '1', '--pages', '2'];
-      const child = spawn(process.execPath, [program, ...args], {
-        stdio: ['ignore', 'pipe', 'pipe'],
-        env: { ...process.env, TMPDIR: temporary, NO_COLOR: '1' },
-      });
-      let stdout = '';
-      let stderr = '';
-      child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-      child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+      const child = start('--json', '--path', '40', '--runs', '1', '--pages', '2');
+      const said = Promise.all([text(child.stdout), text(child.stderr)]);
       const [code] = (await once(child, 'close')) as [number | null];
+      const [stdout, stderr] = await said;
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       const { rows } = reportSchema.parse(JSON.parse(stdout));
       expect(rows.map(({ name, pages }) => ({ name, pages }))).toEqual([
@@ -137,7 +143,27 @@ describe('the benchmark of first pages', () => {
       // Whoever waits for fewer round trips than there are has not opened a channel on the way.
       expect(rows[0]?.ofNeeded).toBeGreaterThan(1);
       expect(await readdir(temporary)).toEqual([]);
-      await rm(temporary, { recursive: true });
+    },
+    PATIENCE_MILLIS,
+  );
+
+  it(
+    'leaves nothing when it is stopped',
+    async () => {
+      const child = start();
+      const said = text(child.stdout);
+      const closed = once(child, 'close');
+      await vi.waitFor(
+        async () => {
+          const [root = ''] = await readdir(temporary);
+          expect(await readdir(path.join(temporary, root, 'far-1'))).toContain('relay-1');
+        },
+        { timeout: PATIENCE_MILLIS, interval: 50 },
+      );
+      child.kill('SIGINT');
+      expect(await closed).toEqual([130, null]);
+      expect(await said).toBe('');
+      expect(await readdir(temporary)).toEqual([]);
     },
     PATIENCE_MILLIS,
   );
