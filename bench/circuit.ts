@@ -1,7 +1,8 @@
 /** `npm run bench -- circuit`: what a circuit costs, side by side with the connections it is made of. */
 import type { Command } from 'commander';
+import { wholeNumber } from '../node/cli/options.ts';
 import { pathBenchmark, type PathOptions, type Rows } from './path/command.ts';
-import { speedOf } from './path/figures.ts';
+import { speedOf, type Comparison } from './path/figures.ts';
 import type { Measured, Report } from './path/measure.ts';
 import type { Shape } from './path/row.ts';
 
@@ -17,33 +18,56 @@ const ROWS: Rows = {
 /** What is aimed at. */
 const AIM_OF_TLS = 1 / 6;
 const AIM_OF_UNMETERED = 0.97;
+/** Most that metering and payment may cost, as a multiple of what a circuit takes without them. */
+const AIM_OF_CPU = 1.03;
+const MEGABYTE = 1_000_000;
 /** Enough for stream windows and compiled code to be warm. */
 const WARM_UP_MEGABYTES = 160;
 
+interface CircuitOptions extends PathOptions {
+  readonly blocks: number;
+  /** Millions of bytes. */
+  readonly blockMegabytes: number;
+}
+
 export function circuitCommand(program: Command): void {
-  pathBenchmark({
+  pathBenchmark<CircuitOptions>({
     command: program
       .command('circuit')
       .summary('throughput, CPU and round trips of plain TCP, TLS and circuits')
       .description(
         'Measures, in turns and over loopback: plain TCP, TLS as links use it, metered and paid circuits of 1 and of 3 hops, ' +
           'and one of 3 hops without metering. Every node is a process of its own. MB/s is what the initiator receives from ' +
-          'the last hop, CPU the user and system time of all processes of the row, RTT the round trip of 1 KiB on the idle path.',
-      ),
+          'the last hop, CPU the user and system time of all processes of the row, RTT the round trip of 1 KiB on the idle path. ' +
+          'Then a metered circuit beside an unmetered one, in short turns through the same processes: what metering costs.',
+      )
+      .option('--blocks <n>', 'blocks of four short turns, with metering and without', wholeNumber(1, 10_000), 40)
+      .option('--block-megabytes <n>', 'application data of each short turn', wholeNumber(1, 100_000), 16),
     defaults: { megabytes: 256, runs: 5, warmUp: WARM_UP_MEGABYTES },
     rows: () => Promise.resolve(ROWS),
+    metering: ({ blocks, blockMegabytes }) => ({ hops: 3, blocks, bytes: blockMegabytes * MEGABYTE }),
     conclude,
   });
 }
 
-function conclude({ rows, settled }: Report, { warmUp }: PathOptions): string[] {
+function conclude({ rows, settled, metering }: Report, { warmUp }: CircuitOptions): string[] {
   const ofTls = speedOf(rows, 'hops-3') / speedOf(rows, 'tls');
   const ofUnmetered = speedOf(rows, 'hops-3') / speedOf(rows, 'hops-3-unmetered');
   return [
     `3 hops / TLS            ${ofTls.toFixed(3)}   aim: at least ${AIM_OF_TLS.toFixed(3)}`,
     `metered / unmetered     ${ofUnmetered.toFixed(3)}   aim: at least ${AIM_OF_UNMETERED.toFixed(3)}`,
+    ...(metering === undefined ? [] : [costOf(metering)]),
     '',
     `Before measuring, each row carried ${warmUp} MB twice. What the first of these cost on the metered rows was settled on`,
     `the ledger (${settled.receipts} receipts in ${settled.transactions} transactions).`,
   ];
+}
+
+function costOf({ blocks, ...ratio }: Comparison): string {
+  const [median, low, high] = [ratio.cpuRatio, ratio.cpuRatioLow, ratio.cpuRatioHigh].map((value) => value.toFixed(3));
+  const [q1, q3] = [ratio.cpuRatioQ1, ratio.cpuRatioQ3].map((value) => value.toFixed(3));
+  return (
+    `CPU, the same          ${median}   aim: at most ${AIM_OF_CPU.toFixed(3)}; from ${low} to ${high} by 19 to 1; ` +
+    `half of ${blocks} blocks from ${q1} to ${q3}`
+  );
 }

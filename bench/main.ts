@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { isRelaymintError } from '../core/errors.ts';
 import { reportError } from '../node/cli/output.ts';
 import { circuitCommand } from './circuit.ts';
+import { firstPageCommand } from './first-page.ts';
 import { hostileCommand } from './hostile/command.ts';
 import { ledgerCommand } from './ledger/command.ts';
 import { onionCommand } from './onion.ts';
@@ -18,6 +19,7 @@ function createProgram(): Command {
     .helpCommand(false)
     .exitOverride();
   circuitCommand(program);
+  firstPageCommand(program);
   hostileCommand(program);
   ledgerCommand(program);
   onionCommand(program);

@@ -25,6 +25,8 @@ const SOURCES = [
   'sdk',
   'bench',
   'test/adversary',
+  'test/pattern.ts',
+  'test/port.ts',
   'tsconfig.json',
   'tsconfig.build.json',
 ];

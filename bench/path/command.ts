@@ -5,7 +5,8 @@ import type { Command } from 'commander';
 import { watchLifecycle } from '../../node/cli/lifecycle.ts';
 import { wholeNumber } from '../../node/cli/options.ts';
 import { createOutput, createStatus, table } from '../../node/cli/output.ts';
-import { measure, type Measured, type Report } from './measure.ts';
+import { comparison } from './figures.ts';
+import { compare, measure, type CompareOptions, type Measured, type Report } from './measure.ts';
 
 export interface PathOptions {
   readonly json?: true;
@@ -34,6 +35,8 @@ export interface PathBenchmark<Options extends PathOptions> {
   rows(options: Options, setup: RowSetup): Promise<Rows>;
   /** Millions of bytes carried before each run and not counted. */
   lead?(options: Options): number;
+  /** What metering is compared over after the rows, block by block; nothing when absent. */
+  metering?(options: Options): Pick<CompareOptions, 'hops' | 'blocks' | 'bytes'>;
   /** What people are told below the table. */
   conclude(report: Report, options: Options): readonly string[];
 }
@@ -68,19 +71,25 @@ async function run<Options extends PathOptions>(benchmark: PathBenchmark<Options
   const status = createStatus(output.json);
   const onProgress = (what: string): void => status.show(what);
   let report: Report;
+  const warmUpBytes = options.warmUp * MEGABYTE;
   try {
     report = await measure({
       rows: await benchmark.rows(options, { stack, signal, onProgress }),
       size: { bytes: options.megabytes * MEGABYTE, leadBytes: (benchmark.lead?.(options) ?? 0) * MEGABYTE },
-      warmUpBytes: options.warmUp * MEGABYTE,
+      warmUpBytes,
       runs: options.runs,
       signal,
       onProgress,
     });
+    const over = benchmark.metering?.(options);
+    if (over !== undefined) {
+      report = { ...report, metering: comparison(await compare({ ...over, warmUpBytes, signal, onProgress })) };
+    }
   } finally {
     status.clear();
   }
-  output.value({ bench: benchmark.command.name(), rows: report.rows });
+  const { rows, metering } = report;
+  output.value({ bench: benchmark.command.name(), rows, ...(metering === undefined ? {} : { metering }) });
   output.line(describe(report, options, benchmark.conclude(report, options)));
 }
 

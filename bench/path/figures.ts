@@ -1,13 +1,17 @@
 /** From what was measured to what is reported. */
 
-/** One row's turn in one round. */
-export interface Turn {
+/** One transfer of a row. */
+export interface Carried {
   /** Application bytes, host to initiator. */
   readonly bytes: number;
   /** From the request to the last byte, milliseconds. */
   readonly millis: number;
   /** User and system time of all the row's processes meanwhile, microseconds. */
   readonly cpuMicros: number;
+}
+
+/** One row's turn in one round. */
+export interface Turn extends Carried {
   readonly rttP50Us: number;
   readonly rttP99Us: number;
 }
@@ -32,6 +36,49 @@ export function summarize(name: string, turns: readonly Turn[]): RowFigures {
     rttP50Us: rounded(median(turns.map(({ rttP50Us }) => rttP50Us)), 1),
     rttP99Us: rounded(median(turns.map(({ rttP99Us }) => rttP99Us)), 1),
   };
+}
+
+/** Two transfers of one path around two of another. */
+export interface Block {
+  readonly first: readonly [Carried, Carried];
+  readonly second: readonly [Carried, Carried];
+}
+
+/** The processor time that the first path takes for a byte, as a multiple of the second's. */
+export interface Comparison {
+  readonly blocks: number;
+  /** The median of the blocks, and what half of them lie between. */
+  readonly cpuRatio: number;
+  readonly cpuRatioQ1: number;
+  readonly cpuRatioQ3: number;
+  /** Between these the median of ever more blocks would lie, 19 times of 20. */
+  readonly cpuRatioLow: number;
+  readonly cpuRatioHigh: number;
+}
+
+/** @throws TypeError without blocks. */
+export function comparison(blocks: readonly Block[]): Comparison {
+  const ratios = blocks.map(({ first, second }) => cpuOf(first) / cpuOf(second)).toSorted((a, b) => a - b);
+  const rank = rankOfInterval(ratios.length);
+  const at = (index: number): number => rounded(ratios[index] ?? Number.NaN, 4);
+  return {
+    blocks: ratios.length,
+    cpuRatio: rounded(median(ratios), 4),
+    cpuRatioQ1: rounded(percentile(ratios, 0.25), 4),
+    cpuRatioQ3: rounded(percentile(ratios, 0.75), 4),
+    cpuRatioLow: at(rank),
+    cpuRatioHigh: at(ratios.length - 1 - rank),
+  };
+}
+
+/** Values are on either side of their median as coins fall: 1.96 standard deviations of that, whatever their own distribution. */
+function rankOfInterval(count: number): number {
+  return Math.max(0, Math.floor(count / 2 - 0.98 * Math.sqrt(count)) - 1);
+}
+
+function cpuOf(turns: readonly Carried[]): number {
+  const sum = (of: (turn: Carried) => number): number => turns.reduce((all, turn) => all + of(turn), 0);
+  return sum(({ cpuMicros }) => cpuMicros) / sum(({ bytes }) => bytes);
 }
 
 /** MB/s of the row with this name. @throws TypeError when there is none. */
@@ -60,6 +107,6 @@ export function percentile(values: readonly number[], share: number): number {
   return value;
 }
 
-function rounded(value: number, decimals: number): number {
+export function rounded(value: number, decimals: number): number {
   return Number(value.toFixed(decimals));
 }

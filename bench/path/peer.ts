@@ -13,6 +13,7 @@ if (!process.connected) leave();
 
 function leave(): void {
   if (config.kind === 'node') removeFiles(config.dataDir);
+  if (config.kind === 'shared') for (const { dataDir } of config.nodes) removeFiles(dataDir);
   process.exit(0);
 }
 
@@ -26,13 +27,14 @@ function removeFiles(directory: string): void {
 }
 
 /** Loads only what its kind needs, so that a plain row's processes stay plain. */
-async function open(): Promise<Peer> {
+async function open(): Promise<readonly Peer[]> {
   if (config.kind === 'plain') {
     const { way } = config;
-    if (way.transport !== 'tcp') return (await import('./peers/raw.ts')).openRawPeer(config, way);
-    return (await import('./peers/plain.ts')).openPlainPeer(config);
+    if (way.transport !== 'tcp') return [await (await import('./peers/raw.ts')).openRawPeer(config, way)];
+    return [await (await import('./peers/plain.ts')).openPlainPeer(config)];
   }
-  return (await import('./peers/node.ts')).openNodePeer(config);
+  const { openNodePeer } = await import('./peers/node.ts');
+  return Promise.all((config.kind === 'shared' ? config.nodes : [config]).map(openNodePeer));
 }
 
 function say(word: Word): void {
@@ -40,9 +42,9 @@ function say(word: Word): void {
   process.send?.(word, undefined, {}, () => {});
 }
 
-async function answer(commands: PeerCommands, { id, command, args }: Question): Promise<void> {
+async function answer(all: readonly Peer[], { id, peer, command, args }: Question): Promise<void> {
   try {
-    say({ type: 'answer', id, value: await call(commands, command, args) });
+    say({ type: 'answer', id, value: await call(all[peer]?.commands ?? {}, command, args) });
   } catch (error) {
     say({ type: 'failed', id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
   }
@@ -54,13 +56,11 @@ function call(commands: PeerCommands, name: CommandName, args: readonly unknown[
   return command(...args);
 }
 
-const peer = await open();
-const commands: PeerCommands = {
-  ...peer.commands,
-  cpuMicros: async () => {
-    const { user, system } = process.cpuUsage();
-    return user + system;
-  },
+const cpuMicros = async (): Promise<number> => {
+  const { user, system } = process.cpuUsage();
+  return user + system;
 };
-process.on('message', (question) => void answer(commands, question as Question));
-say({ type: 'ready', where: peer.where });
+const opened = await open();
+const peers = opened.map(({ where, commands }): Peer => ({ where, commands: { ...commands, cpuMicros } }));
+process.on('message', (question) => void answer(peers, question as Question));
+say({ type: 'ready', where: peers.map(({ where }) => where) });

@@ -15,13 +15,21 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
+/** A peer in a process. */
+export interface AskedPeer {
+  /** Resolves once it can be used. @throws RelaymintError INTERNAL when its process ended, ABORTED. */
+  where(): Promise<Where>;
+  /** @throws RelaymintError INTERNAL (it failed at that, or ended), ABORTED. */
+  ask<Name extends CommandName>(command: Name, ...args: CommandArgs<Name>): Promise<CommandResult<Name>>;
+}
+
 export class PeerProcess implements AsyncDisposable {
   readonly label: string;
   readonly #child: ChildProcess;
   readonly #signal: AbortSignal;
   readonly #exited: Promise<void>;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #ready: Promise<Where>;
+  readonly #ready: Promise<readonly Where[]>;
   #settleReady: Waiting | undefined;
   #newest = 0;
   #over: unknown;
@@ -31,7 +39,7 @@ export class PeerProcess implements AsyncDisposable {
     this.label = label;
     this.#signal = signal;
     this.#ready = new Promise((resolve, reject) => {
-      this.#settleReady = { resolve: (value) => resolve(value as Where), reject };
+      this.#settleReady = { resolve: (value) => resolve(value as readonly Where[]), reject };
     });
     this.#ready.catch(() => {});
     this.#child = fork(ENTRY, [JSON.stringify(config)], {
@@ -55,20 +63,26 @@ export class PeerProcess implements AsyncDisposable {
     if (signal.aborted) this.#onAbort();
   }
 
-  /** Resolves once it can be used. @throws RelaymintError INTERNAL when it ended, ABORTED. */
-  where(): Promise<Where> {
-    return this.#ready;
+  /** One of the peers in it. */
+  peer(index: number): AskedPeer {
+    return {
+      where: async () => {
+        const where = (await this.#ready)[index];
+        if (where === undefined) throw new TypeError(`${this.label} has no peer ${index}`);
+        return where;
+      },
+      ask: (command, ...args) => this.#ask(index, command, args),
+    };
   }
 
-  /** @throws RelaymintError INTERNAL (it failed at that, or ended), ABORTED. */
-  ask<Name extends CommandName>(command: Name, ...args: CommandArgs<Name>): Promise<CommandResult<Name>> {
+  #ask<Name extends CommandName>(peer: number, command: Name, args: CommandArgs<Name>): Promise<CommandResult<Name>> {
     return new Promise((resolve, reject) => {
       if (this.#over !== undefined) {
         reject(this.#over);
         return;
       }
       this.#newest += 1;
-      const question: Question = { id: this.#newest, command, args };
+      const question: Question = { id: this.#newest, peer, command, args };
       this.#waiting.set(question.id, { resolve: (value) => resolve(value as CommandResult<Name>), reject });
       this.#child.send(question, () => {
         // What cannot be sent is answered by 'exit'.

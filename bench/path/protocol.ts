@@ -40,7 +40,13 @@ export interface NodePeer {
   readonly path: readonly Where[];
 }
 
-export type PeerConfig = PlainPeer | NodePeer;
+/** Nodes of several rows in one process: they share its compiled code and its memory, by which processes differ. */
+export interface SharedPeer {
+  readonly kind: 'shared';
+  readonly nodes: readonly NodePeer[];
+}
+
+export type PeerConfig = PlainPeer | NodePeer | SharedPeer;
 
 /** What a process of a row turns out to be. */
 export interface Peer {
@@ -76,11 +82,13 @@ export type CommandResult<Name extends CommandName> = Awaited<ReturnType<NonNull
 
 export interface Question {
   readonly id: number;
+  /** Which of the process's peers is asked; 0 where there is one. */
+  readonly peer: number;
   readonly command: CommandName;
   readonly args: readonly unknown[];
 }
 
 export type Word =
-  | { readonly type: 'ready'; readonly where: Where }
+  | { readonly type: 'ready'; readonly where: readonly Where[] }
   | { readonly type: 'answer'; readonly id: number; readonly value: unknown }
   | { readonly type: 'failed'; readonly id: number; readonly error: string };

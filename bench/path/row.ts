@@ -3,9 +3,9 @@ import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
-import type { Turn } from './figures.ts';
-import { PeerProcess } from './process.ts';
-import type { PeerConfig, Way, Where } from './protocol.ts';
+import type { Carried, Turn } from './figures.ts';
+import { PeerProcess, type AskedPeer } from './process.ts';
+import type { NodePeer, PeerConfig, Way, Where } from './protocol.ts';
 
 /** Messages there and back in one turn: enough for a p99, a moment even over three hops. */
 const MESSAGES = 1000;
@@ -42,15 +42,15 @@ export interface WarmUp {
 export class Row implements AsyncDisposable {
   readonly name: string;
   readonly #shape: Shape;
-  readonly #initiator: PeerProcess;
+  readonly #initiator: AskedPeer;
   /** The first hop first, the one that serves last. */
-  readonly #hops: readonly PeerProcess[];
+  readonly #hops: readonly AskedPeer[];
   readonly #owned: AsyncDisposable;
 
   private constructor(
     { name, shape }: RowOptions,
-    initiator: PeerProcess,
-    hops: readonly PeerProcess[],
+    initiator: AskedPeer,
+    hops: readonly AskedPeer[],
     owned: AsyncDisposable,
   ) {
     this.name = name;
@@ -64,34 +64,45 @@ export class Row implements AsyncDisposable {
   static async start(options: RowOptions): Promise<Row> {
     const { name, shape, way, signal } = options;
     await using stack = new AsyncDisposableStack();
-    const launch = (part: string, config: PeerConfig): PeerProcess =>
-      stack.use(new PeerProcess(`${name}-${part}`, config, signal));
-    const configOf = (part: 'initiator' | 'relay' | 'host', label: string, to: readonly Where[]): PeerConfig =>
-      shape.kind === 'plain'
-        ? { kind: 'plain', way, tls: shape.tls, to: to[0] }
-        : {
-            kind: 'node',
-            way,
-            part,
-            label: `${name}-${label}`,
-            dataDir: path.join(options.directory, `${name}-${label}`),
-            ledgerUrl: options.ledgerUrl,
-            programId: options.programId,
-            metered: shape.metered,
-            path: to,
-          };
-    const hops: PeerProcess[] = [];
-    for (let relay = 1; shape.kind === 'circuit' && relay < shape.hops; relay += 1)
-      hops.push(launch(`relay-${relay}`, configOf('relay', `relay-${relay}`, [])));
-    hops.push(launch('host', configOf('host', 'host', [])));
-    const whole = await Promise.all(hops.map((hop) => hop.where()));
-    const initiator = launch('initiator', configOf('initiator', 'initiator', whole));
+    const launch = async (part: Part, label: string, to: readonly Where[]): Promise<AskedPeer> => {
+      const config: PeerConfig =
+        shape.kind === 'plain'
+          ? { kind: 'plain', way, tls: shape.tls, to: to[0] }
+          : nodeOf(options, shape.metered, { part, label, to });
+      return stack.use(new PeerProcess(`${name}-${label}`, config, signal)).peer(0);
+    };
+    const relays = shape.kind === 'plain' ? 0 : shape.hops - 1;
+    const hops = await Promise.all(hopsOf(relays).map(([part, label]) => launch(part, label, [])));
+    const initiator = await launch('initiator', 'initiator', await Promise.all(hops.map((hop) => hop.where())));
     await initiator.where();
     return new Row(options, initiator, hops, stack.move());
   }
 
-  get processes(): number {
-    return 1 + this.#hops.length;
+  /** Two circuits of as many hops whose nodes share processes, hop by hop. Closing one of them ends both. */
+  static async startBoth(
+    options: Omit<RowOptions, 'shape'>,
+    { hops, metered }: { readonly hops: number; readonly metered: readonly [boolean, boolean] },
+  ): Promise<readonly [Row, Row]> {
+    await using stack = new AsyncDisposableStack();
+    const launch = (part: Part, label: string, paths: readonly [readonly Where[], readonly Where[]]): PeerProcess => {
+      const nodes = paths.map((to, index) =>
+        nodeOf(options, metered[index] === true, { part, label: `${label}-${index}`, to }),
+      );
+      return stack.use(new PeerProcess(`${options.name}-${label}`, { kind: 'shared', nodes }, options.signal));
+    };
+    const path = hopsOf(hops - 1).map(([part, label]) => launch(part, label, [[], []]));
+    const whereOf = (index: number): Promise<Where[]> => Promise.all(path.map((hop) => hop.peer(index).where()));
+    const initiator = launch('initiator', 'initiator', [await whereOf(0), await whereOf(1)]);
+    await initiator.peer(0).where();
+    const owned = stack.move();
+    const row = (index: 0 | 1): Row =>
+      new Row(
+        { ...options, shape: { kind: 'circuit', hops, metered: metered[index] } },
+        initiator.peer(index),
+        path.map((hop) => hop.peer(index)),
+        owned,
+      );
+    return [row(0), row(1)];
   }
 
   /**
@@ -105,8 +116,7 @@ export class Row implements AsyncDisposable {
     let receipts = 0;
     if (this.#shape.kind === 'circuit') {
       const { metered } = this.#shape;
-      await this.#initiator.ask('leave');
-      for (const hop of this.#hops) await hop.ask('leave');
+      await this.#leave();
       for (const hop of metered ? this.#hops : []) {
         const settled = await hop.ask('settle');
         transactions += settled.transactions;
@@ -124,13 +134,28 @@ export class Row implements AsyncDisposable {
     return { transactions, receipts };
   }
 
+  /** New links, a new circuit and new streams, which carry so much before they are measured. */
+  async reopen(bytes: number): Promise<void> {
+    await this.#leave();
+    await this.#initiator.ask('join');
+    await this.#initiator.ask('transfer', bytes);
+  }
+
+  async #leave(): Promise<void> {
+    await this.#initiator.ask('leave');
+    for (const hop of this.#hops) await hop.ask('leave');
+  }
+
   async turn({ bytes, leadBytes }: TurnSize): Promise<Turn> {
     const { p50, p99 } = await this.#initiator.ask('pingPong', MESSAGES);
     if (leadBytes > 0) await this.#initiator.ask('transfer', leadBytes);
+    return { ...(await this.carry(bytes)), rttP50Us: p50, rttP99Us: p99 };
+  }
+
+  async carry(bytes: number): Promise<Carried> {
     const before = await this.#cpuMicros();
     const millis = await this.#initiator.ask('transfer', bytes);
-    const cpuMicros = (await this.#cpuMicros()) - before;
-    return { bytes, millis, cpuMicros, rttP50Us: p50, rttP99Us: p99 };
+    return { bytes, millis, cpuMicros: (await this.#cpuMicros()) - before };
   }
 
   async #cpuMicros(): Promise<number> {
@@ -141,4 +166,30 @@ export class Row implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#owned[Symbol.asyncDispose]();
   }
+}
+
+type Part = NodePeer['part'];
+
+/** The first one first, the one that serves last; with their labels. */
+function hopsOf(relays: number): readonly (readonly [Part, string])[] {
+  const names = Array.from({ length: relays }, (_, index): [Part, string] => ['relay', `relay-${index + 1}`]);
+  return [...names, ['host', 'host']];
+}
+
+function nodeOf(
+  { name, way, directory, ledgerUrl, programId }: Omit<RowOptions, 'shape'>,
+  metered: boolean,
+  { part, label, to }: { readonly part: Part; readonly label: string; readonly to: readonly Where[] },
+): NodePeer {
+  return {
+    kind: 'node',
+    way,
+    part,
+    label: `${name}-${label}`,
+    dataDir: path.join(directory, `${name}-${label}`),
+    ledgerUrl,
+    programId,
+    metered,
+    path: to,
+  };
 }

@@ -1,10 +1,7 @@
 /** A node of a play, put together of the real parts: honest as it is, or with a bend in its links. */
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
 import type { NodeId } from '../../core/ids.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import { amount, pricePerMiB, unixMillis } from '../../core/units.ts';
@@ -25,7 +22,10 @@ import type { MemoryNetwork } from '../../node/transport/index.ts';
 import type { Money, Purse } from './money.ts';
 import type { Seed } from './seed.ts';
 import { LinkTap } from './tap.ts';
+import { serveSink, serveSource } from '../pattern.ts';
 import type { Bend } from './tap.ts';
+
+export { hashOf, patternHash, u32 } from '../pattern.ts';
 
 /** What a relay asks for itself, base units per MiB: the default of `relaymint relay`. */
 export const PRICE = 10_000n;
@@ -181,47 +181,7 @@ export async function openPlayNode(settings: NodeSettings): Promise<PlayNode> {
   return Object.assign(node, { endpoint, metering, book, close: () => (closing ??= close()) });
 }
 
-/** `source` sends as many bytes as its params (u32) say; every other service answers with the hash of what it got. */
+/** Every service but `source` takes what it is sent. */
 function serve(endpoint: CircuitEndpoint, name: string, price: bigint): void {
-  endpoint.register(name, { price: pricePerMiB(price) }, (stream, params) => {
-    if (name === 'source') {
-      void sendPattern(stream, params.readUInt32LE(0)).catch(() => {});
-      stream.resume();
-    } else {
-      void hashOf(stream)
-        .then((hash) => stream.end(hash))
-        .catch(() => {});
-    }
-  });
-}
-
-const PATTERN = Buffer.from(Array.from({ length: 65_536 }, (_, index) => (index * 31) & 0xff));
-
-async function sendPattern(stream: Duplex, length: number): Promise<void> {
-  for (let sent = 0; sent < length; sent += PATTERN.length) {
-    if (!stream.write(PATTERN.subarray(0, Math.min(PATTERN.length, length - sent)))) await once(stream, 'drain');
-  }
-  stream.end();
-}
-
-export function patternHash(length: number): string {
-  const hash = createHash('sha256');
-  for (let sent = 0; sent < length; sent += PATTERN.length) {
-    hash.update(PATTERN.subarray(0, Math.min(PATTERN.length, length - sent)));
-  }
-  return hash.digest('hex');
-}
-
-/** Reads to the end. @throws what the stream fails with. */
-export async function hashOf(stream: Duplex): Promise<string> {
-  const hash = createHash('sha256');
-  stream.on('data', (chunk: Buffer) => hash.update(chunk));
-  await once(stream, 'end');
-  return hash.digest('hex');
-}
-
-export function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value, 0);
-  return bytes;
+  endpoint.register(name, { price: pricePerMiB(price) }, name === 'source' ? serveSource : serveSink);
 }

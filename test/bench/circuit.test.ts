@@ -27,6 +27,14 @@ const reportSchema = z.strictObject({
       rttP99Us: figure,
     }),
   ),
+  metering: z.strictObject({
+    blocks: z.literal(2),
+    cpuRatio: figure,
+    cpuRatioQ1: figure,
+    cpuRatioQ3: figure,
+    cpuRatioLow: figure,
+    cpuRatioHigh: figure,
+  }),
 });
 
 interface Ended {
@@ -70,7 +78,8 @@ describe('the circuit benchmark', () => {
   it(
     'prints one JSON object with every row, and leaves no process and no file',
     async () => {
-      const args = ['circuit', '--json', '--megabytes', '4', '--runs', '1', '--warm-up', '4'];
+      const short = ['--blocks', '2', '--block-megabytes', '1'];
+      const args = ['circuit', '--json', '--megabytes', '4', '--runs', '1', '--warm-up', '4', ...short];
       const { code, stdout, stderr } = await ended(start(...args));
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       const report = reportSchema.parse(JSON.parse(stdout));

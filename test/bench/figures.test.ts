@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { median, percentile, summarize, type Turn } from '../../bench/path/figures.ts';
+import { comparison, median, percentile, summarize, type Block, type Turn } from '../../bench/path/figures.ts';
 
 describe('figures', () => {
   it('takes the middle value, or the mean of the two in the middle', () => {
@@ -33,5 +33,23 @@ describe('figures', () => {
       rttP50Us: 30,
       rttP99Us: 300,
     });
+  });
+
+  it('compares CPU per byte within blocks, with half of the blocks and where the median lies', () => {
+    const block = (percent: number): Block => {
+      const turn = (cpuMicros: number): Block['first'][0] => ({ bytes: 1000, millis: 1, cpuMicros });
+      return { first: [turn(percent), turn(percent + 20)], second: [turn(90), turn(110)] };
+    };
+    const blocks = Array.from({ length: 25 }, (_, index) => block(80 + ((index * 7) % 25)));
+    // Ratios of 0.90 to 1.14, in a hundredth's steps: ranks 1 .. 25.
+    expect(comparison(blocks)).toEqual({
+      blocks: 25,
+      cpuRatio: 1.02,
+      cpuRatioQ1: 0.96,
+      cpuRatioQ3: 1.08,
+      cpuRatioLow: 0.96,
+      cpuRatioHigh: 1.08,
+    });
+    expect(comparison([block(80), block(100)])).toMatchObject({ cpuRatio: 1, cpuRatioLow: 0.9, cpuRatioHigh: 1.1 });
   });
 });

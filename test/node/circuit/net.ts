@@ -31,6 +31,9 @@ import {
   createPolicy,
   createTcpTransport,
 } from '../../../node/transport/index.ts';
+import { serveSink, serveSource } from '../../pattern.ts';
+
+export { hashOf, patternHash, sendPattern, u32 } from '../../pattern.ts';
 
 export const PRICE: PricePerMiB = pricePerMiB(1000n);
 const WINDOW_HOPS = 4n;
@@ -306,47 +309,11 @@ export function eachMeter(show: (meter: LinkMeter) => void): (metering: Metering
   };
 }
 
-/** `echo` returns what it gets; `source` sends as many bytes as its params (u32) say; `sink` answers with the hash of what it got. */
+/** `echo` returns what it gets; `source` and `sink` are those of the pattern. */
 export function serveEcho(node: TestNode): void {
   node.endpoint.register('echo', { price: PRICE }, (stream) => stream.pipe(stream));
-  node.endpoint.register('source', { price: PRICE }, (stream, params) => {
-    void sendPattern(stream, params.readUInt32LE(0)).catch(() => {});
-    stream.resume();
-  });
-  node.endpoint.register('sink', { price: PRICE }, (stream) => {
-    void hashOf(stream)
-      .then((hash) => stream.end(hash))
-      .catch(() => {});
-  });
-}
-
-const BLOCK = randomBytes(1 << 20);
-
-/** Writes `length` bytes of a repeating random block and ends. */
-export async function sendPattern(stream: Duplex, length: number, chunk = 65_536): Promise<void> {
-  let sent = 0;
-  while (sent < length) {
-    const at = sent % BLOCK.length;
-    const piece = BLOCK.subarray(at, Math.min(at + chunk, BLOCK.length, at + length - sent));
-    sent += piece.length;
-    if (!stream.write(piece)) await once(stream, 'drain');
-  }
-  stream.end();
-}
-
-export function patternHash(length: number): string {
-  const hash = createHash('sha256');
-  for (let sent = 0; sent < length; sent += BLOCK.length)
-    hash.update(BLOCK.subarray(0, Math.min(BLOCK.length, length - sent)));
-  return hash.digest('hex');
-}
-
-/** Reads to the end. Not `for await`: that destroys the stream, its writing half included. */
-export async function hashOf(stream: Duplex): Promise<string> {
-  const hash = createHash('sha256');
-  stream.on('data', (chunk: Buffer) => hash.update(chunk));
-  await once(stream, 'end');
-  return hash.digest('hex');
+  node.endpoint.register('source', { price: PRICE }, serveSource);
+  node.endpoint.register('sink', { price: PRICE }, serveSink);
 }
 
 export async function readAll(stream: Duplex): Promise<Buffer> {
@@ -359,10 +326,4 @@ export async function readAll(stream: Duplex): Promise<Buffer> {
 /** Asks again and again until it is so; patient, for a loaded machine. */
 export function eventually<T>(read: () => T): ReturnType<typeof expect.poll<T>> {
   return expect.poll(read, { timeout: 30_000, interval: 10 });
-}
-
-export function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value, 0);
-  return bytes;
 }

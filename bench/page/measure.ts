@@ -1,0 +1,161 @@
+/** Visits pages of a site in a new marketplace, near and far in turns. */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import { RelaymintError } from '../../core/errors.ts';
+import { startCluster, type Cluster } from '../../node/cli/market/cluster.ts';
+import { publishedSchema } from '../../node/cli/market/events.ts';
+import { openLayout } from '../../node/cli/market/layout.ts';
+import { runCommand } from '../../node/cli/market/process.ts';
+import { createLog } from '../../node/cli/output.ts';
+import { createPolicy, createTcpTransport } from '../../node/transport/index.ts';
+import { siteUrl } from '../../sdk/index.ts';
+import { LINKS, type Visit, type Visits } from './figures.ts';
+import { openDistantNetwork } from './network.ts';
+
+export interface MeasureOptions {
+  /** Of the whole path, milliseconds. */
+  readonly pathMillis: number;
+  /** New marketplaces at each distance. */
+  readonly runs: number;
+  /** Pages after the first one. */
+  readonly pages: number;
+  readonly signal: AbortSignal;
+  /** For people: what is being done now. */
+  readonly onProgress: (what: string) => void;
+}
+
+const NAME = 'pages.web3';
+/** An ordinary page; a block of its own. */
+const PAGE_BYTES = 20_000;
+const LOG_LEVEL = 'warn';
+/** From dist/bench/page. */
+const PROGRAM = fileURLToPath(new URL('../../../bin/relaymint.js', import.meta.url));
+
+/** Leaves no process and no file behind, however it ends. @throws RelaymintError INTERNAL, ABORTED. */
+export async function measure(options: MeasureOptions): Promise<Visits> {
+  const { pathMillis, runs, onProgress } = options;
+  // What starts the marketplace's processes takes the program that it runs in itself.
+  process.argv[1] = PROGRAM;
+  await using stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(path.join(tmpdir(), 'relaymint-bench-'));
+  stack.defer(() => rm(directory, { recursive: true, force: true, maxRetries: 3 }));
+  const pages = await writeSite(path.join(directory, 'site'), options.pages);
+  const far: Visit[] = [];
+  const near: Visit[] = [];
+  for (let run = 0; run < runs; run += 1) {
+    const turns = [
+      { visits: far, roundTripMillis: pathMillis / LINKS, where: 'far' },
+      { visits: near, roundTripMillis: 0, where: 'near' },
+    ];
+    // Each run begins at the other distance.
+    for (const { visits, roundTripMillis, where } of run % 2 === 0 ? turns : turns.toReversed()) {
+      const data = path.join(directory, `${where}-${run + 1}`);
+      const onStage = (what: string): void => onProgress(`run ${run + 1} of ${runs}, ${where}: ${what}`);
+      visits.push(await visit({ ...options, data, pages, roundTripMillis, onStage }));
+    }
+  }
+  return { far, near };
+}
+
+interface VisitOptions {
+  /** Of each link, milliseconds. */
+  readonly roundTripMillis: number;
+  readonly data: string;
+  readonly pages: readonly Page[];
+  readonly signal: AbortSignal;
+  readonly onStage: (what: string) => void;
+}
+
+/** A marketplace in which nobody paid anybody yet, and a visitor of its site. */
+async function visit({ roundTripMillis, data, pages, signal, onStage }: VisitOptions): Promise<Visit> {
+  await using stack = new AsyncDisposableStack();
+  const log = createLog(LOG_LEVEL, 'bench');
+  const layout = await openLayout(data);
+  const network = stack.use(
+    await openDistantNetwork({
+      roundTripMillis,
+      listeners: LINKS,
+      ledgerPort: () => layout.portOf('ledger'),
+    }),
+  );
+  const onLogLine = (_label: string, line: string): void => void process.stderr.write(`${line}\n`);
+  const cluster = stack.use(
+    await startCluster({
+      layout,
+      network,
+      relays: LINKS - 1,
+      hops: LINKS - 1,
+      seed: undefined,
+      gatewayPort: 0,
+      challengeSeconds: undefined,
+      logLevel: LOG_LEVEL,
+      log,
+      onLogLine,
+      onReady: (label, done, total) => onStage(`${label} is up (${done} of ${total})`),
+      onRestart: () => {},
+      signal,
+    }),
+  );
+  onStage('publishing');
+  await runCommand(
+    {
+      label: 'publisher',
+      args: () => {
+        const common = ['--json', '--log-level', LOG_LEVEL, '--data', layout.dirOf('publisher'), '--airdrop', '20'];
+        return ['publish', path.join(path.dirname(data), 'site'), '--name', NAME, ...common, ...cluster.joinArgs];
+      },
+      log,
+      onLogLine,
+      signal,
+    },
+    publishedSchema,
+    'published',
+  );
+  onStage('visiting');
+  // Awaited here: what is left of this block ends the marketplace.
+  return await browse(cluster, pages, signal);
+}
+
+async function browse(cluster: Cluster, pages: readonly Page[], signal: AbortSignal): Promise<Visit> {
+  const policy = createPolicy({ transports: [createTcpTransport()], outbound: 'loopback' });
+  const site = siteUrl(NAME, Number(new URL(cluster.gatewayUrl).port));
+  const fetch = policy.fetch('gateway');
+  const millis: number[] = [];
+  try {
+    for (const { file, text } of pages) {
+      const began = performance.now();
+      const response = await fetch(new URL(file, site), { signal });
+      const body = await response.text();
+      millis.push(performance.now() - began);
+      if (response.status !== 200 || body !== text) {
+        throw new RelaymintError(
+          'INTERNAL',
+          `The gateway answered ${response.status} to ${file}: ${body.slice(0, 500)}`,
+        );
+      }
+    }
+  } finally {
+    policy.close();
+  }
+  const [firstMillis = 0, ...nextMillis] = millis;
+  return { firstMillis, nextMillis };
+}
+
+interface Page {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** The front page, then `next` others, each of other bytes. */
+async function writeSite(directory: string, next: number): Promise<readonly Page[]> {
+  await mkdir(directory);
+  const pages = Array.from({ length: 1 + next }, (_, index) => {
+    const file = index === 0 ? 'index.html' : `page-${index}.html`;
+    return { file, text: `<!doctype html><title>${file}</title><p>${file} `.padEnd(PAGE_BYTES, `${file} `) };
+  });
+  await Promise.all(pages.map(({ file, text }) => writeFile(path.join(directory, file), text)));
+  return pages;
+}
