@@ -1,6 +1,7 @@
 /** The adversary: every strategy of cheating that is known, and how one is played. Used by its test and by `npm run bench -- hostile`. */
 import { chainStrategies } from './strategies/chain.ts';
 import { initiatorStrategies } from './strategies/initiators.ts';
+import { nettingStrategies } from './strategies/netting.ts';
 import { payeeStrategies } from './strategies/payees.ts';
 import { payerStrategies } from './strategies/payers.ts';
 import { relayStrategies } from './strategies/relays.ts';
@@ -15,5 +16,6 @@ export const STRATEGIES: readonly Strategy[] = [
   ...payerStrategies,
   ...initiatorStrategies,
   ...relayStrategies,
+  ...nettingStrategies,
   ...chainStrategies,
 ];
