@@ -1,5 +1,6 @@
 /** The adversary: every strategy of cheating that is known, and how one is played. Used by its test and by `npm run bench -- hostile`. */
 import { chainStrategies } from './strategies/chain.ts';
+import { contentStrategies } from './strategies/content.ts';
 import { initiatorStrategies } from './strategies/initiators.ts';
 import { nettingStrategies } from './strategies/netting.ts';
 import { payeeStrategies } from './strategies/payees.ts';
@@ -17,5 +18,6 @@ export const STRATEGIES: readonly Strategy[] = [
   ...initiatorStrategies,
   ...relayStrategies,
   ...nettingStrategies,
+  ...contentStrategies,
   ...chainStrategies,
 ];

@@ -12,7 +12,7 @@ import { max } from '../world.ts';
 import type { Scene } from '../world.ts';
 
 /** What it would like to take. */
-const GREED = 3 * MIB;
+const GREED: number = 3 * MIB;
 /** Times that it comes back. */
 const AGAIN = 4;
 
@@ -324,4 +324,4 @@ export const payerStrategies: readonly Strategy[] = [
   },
 ];
 
-export { AGAIN, max };
+export { AGAIN, GREED, max };
