@@ -14,8 +14,8 @@ import { AGAIN } from './payers.ts';
 const TIMING = { unpaidMillis: 400, grantIdleMillis: 100, buildMillis: 5_000 } as const;
 /** What each fetches of the other in a round; the liar takes twice as much. */
 const ASKED = 2 * MIB;
-/** Node keys that are tried for one on the right side. */
-const KEYS = 40;
+/** Pairs of fresh node keys, of which each is on the right side with one chance in two. */
+const PAIRS = 64;
 
 interface Lie {
   /** The liar proposes (its node id is the lower one), or it answers. */
@@ -95,11 +95,13 @@ function position(honest: PlayNode, liar: PlayNode): bigint {
   return max(owed - (sum(got.values()) - sum(signed.values())), 0n);
 }
 
-/** A node of the adversary's that leads, or follows, in netting with that one. */
-async function neighbour(scene: Scene, honest: PlayNode, leads: boolean, bend: Bend): Promise<PlayNode> {
-  for (let key = 0; key < KEYS; key += 1) {
-    const node = await scene.world.bent({ services: { source: PRICE }, timing: TIMING, nets: true, bend });
-    if (node.id < honest.id === leads) return node;
+/** An honest node, and one of the adversary's that leads, or follows, in netting with it. */
+async function neighbours(scene: Scene, leads: boolean, bend: Bend): Promise<{ honest: PlayNode; liar: PlayNode }> {
+  const settings = { services: { source: PRICE }, timing: TIMING, nets: true };
+  for (let pair = 0; pair < PAIRS; pair += 1) {
+    const honest = await scene.world.node(settings);
+    const liar = await scene.world.bent({ ...settings, bend });
+    if (liar.id < honest.id === leads) return { honest, liar };
   }
   throw new TypeError('no key is on the right side');
 }
@@ -111,10 +113,9 @@ function nets(name: string, what: string, lie: Lie): Strategy {
     what,
     ledger: 'paper',
     async play({ scene }) {
-      const honest = await scene.world.node({ services: { source: PRICE }, timing: TIMING, nets: true });
-      await scene.addStranger([scene.relay.offer, honest.offer]);
       const bend = new Liar(lie);
-      const liar = await neighbour(scene, honest, lie.leads, bend);
+      const { honest, liar } = await neighbours(scene, lie.leads, bend);
+      await scene.addStranger([scene.relay.offer, honest.offer]);
       await scene.during(async () => {
         for (let time = 0; time < AGAIN; time += 1) {
           await liar.links.connect(honest.id, honest.offer.addresses);
