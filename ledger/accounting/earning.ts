@@ -89,6 +89,8 @@ export class Earning implements EarningAccount {
   #depositReads = 0;
   /** Until the first frame: the payer may present a receipt that we never saw, and does so before anything else. */
   #resuming = true;
+  /** The ledger showed the channel anew before that: the window may become wider after it. */
+  #widensLate = false;
   /** Somebody was told to wait for `onOpen`. */
   #waiting = false;
   /** Less is granted onward: `wake` follows. */
@@ -307,6 +309,7 @@ export class Earning implements EarningAccount {
 
   /** The payer burned more than before: it may owe more. */
   #widen(): void {
+    this.#widensLate = this.#resuming;
     if (this.#resuming) return;
     const window = this.#parts.windowAt(this.#channel, this.#open, 0n);
     if (window <= this.#window) return;
@@ -440,6 +443,7 @@ export class Earning implements EarningAccount {
       else this.#opened(receipt.amount);
     });
     if (madeGood > 0n) this.#window = this.#windowAfter(receipt.amount);
+    if (this.#widensLate) this.#widen();
   }
 
   /**
@@ -457,7 +461,9 @@ export class Earning implements EarningAccount {
     this.#resuming = false;
     this.#earnings.drop();
     // Or a receipt for what this link carries, after our death, would be taken for it.
-    if (!paysFirst && this.#parts.owed > 0n) this.#parts.leaveUnpaid(0n);
+    if (paysFirst) return;
+    if (this.#parts.owed > 0n) this.#parts.leaveUnpaid(0n);
+    if (this.#widensLate) this.#widen();
   }
 
   #unpark(): void {

@@ -42,6 +42,8 @@ export class Spending implements SpendingAccount {
   onRoom: () => void = () => {};
   readonly peer: NodeId;
   #window: Amount;
+  /** The widest that the payee stated: it may see what we burned before our own books do. */
+  #stated: Amount;
   #channel: ChannelState;
   readonly #parts: SpendingParts;
   /** A part of the window, as a numerator: the debt at which a receipt is due. */
@@ -84,7 +86,8 @@ export class Spending implements SpendingAccount {
     }
     const due = this.#numerator >> NUMERATOR_BITS;
     // A payee may state any window; it is believed as far as this node would grant it itself.
-    this.#window = ownWindow(channel, windowAfter(terms, due), due);
+    this.#stated = windowAfter(terms, due);
+    this.#window = ownWindow(channel, this.#stated, due);
     this.#trigger = triggerOf(this.#window);
     if (due > this.#signed) this.#pay();
     else if (base === latest && latest.amount > terms.paid) parts.sink(latest);
@@ -145,8 +148,14 @@ export class Spending implements SpendingAccount {
   }
 
   widen(stated: Amount): void {
-    if (this.#closed) return;
-    const window = ownWindow(this.#channel, stated, this.#signed);
+    if (this.#closed || stated <= this.#stated) return;
+    this.#stated = stated;
+    this.#widen();
+  }
+
+  /** As far as the payee lets us owe, and we ourselves burned. */
+  #widen(): void {
+    const window = ownWindow(this.#channel, this.#stated, this.#signed);
     if (window <= this.#window) return;
     // On disk before it is used: after our death the payee may claim as much.
     this.#parts.expose(window);
@@ -199,6 +208,7 @@ export class Spending implements SpendingAccount {
     if (channel.deposit > this.#channel.deposit) this.#lowTold = false;
     if (channel.opening > this.#channel.opening) this.#outgrownTold = false;
     this.#channel = channel;
+    if (!this.#closed) this.#widen();
     this.#measure();
     this.onRoom();
   }

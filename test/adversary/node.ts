@@ -6,7 +6,7 @@ import type { NodeId } from '../../core/ids.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import { amount, pricePerMiB, unixMillis } from '../../core/units.ts';
 import { openAccountBook, openBookStore } from '../../ledger/accounting/index.ts';
-import type { AccountBook } from '../../ledger/accounting/index.ts';
+import type { AccountBook, BookStore } from '../../ledger/accounting/index.ts';
 import { delegateFromSeed } from '../../ledger/receipt/index.ts';
 import type { Signer } from '../../ledger/receipt/index.ts';
 import { createCircuitEndpoint, onionKeyFromSeed } from '../../node/circuit/index.ts';
@@ -76,6 +76,7 @@ export interface PlayNode extends BareNode {
   readonly endpoint: CircuitEndpoint;
   readonly metering: Metering;
   readonly book: AccountBook;
+  readonly store: BookStore;
 }
 
 export async function openBareNode(settings: NodeSettings): Promise<BareNode> {
@@ -178,7 +179,7 @@ export async function openPlayNode(settings: NodeSettings): Promise<PlayNode> {
     await store.close();
     await rm(directory, { recursive: true, force: true });
   };
-  return Object.assign(node, { endpoint, metering, book, close: () => (closing ??= close()) });
+  return Object.assign(node, { endpoint, metering, book, store, close: () => (closing ??= close()) });
 }
 
 /** Every service but `source` takes what it is sent. */

@@ -5,6 +5,8 @@
  * states are finitely many while links, deaths and traffic have no limit. Messages are under way in two ordered queues; a
  * lost link takes everything in them.
  *
+ * -DWIDENS: less was burned at first, and the payer burns more at any moment. The payee looks at the chain when it is told to, and
+ * whenever it likes; what is said of it may be lost with the link. Less than a frame's worth is not burned again without it.
  * -DACCIDENTS=n allows at most n lost links: then deadlocks and livelocks can be seen. Without it there is no limit.
  * -DTRACE (with -DACCIDENTS) prints each event and the figures after it; walk.test.ts does the same events in the code.
  */
@@ -16,6 +18,18 @@
 #endif
 #ifndef QUEUE
 #define QUEUE 2
+#endif
+#ifdef WIDENS
+#ifndef START
+#define START 4 /* burned at the opening */
+#endif
+#define MORE 2 /* burned at once for a wider window */
+#define SIZE short
+#define USABLE payerWindow >= LEAST
+#else
+#define START FULL
+#define SIZE byte
+#define USABLE true
 #endif
 #define LEAST 4  /* the narrowest window of which a frame costs a quarter at most */
 #define STEPS 4  /* the most that is granted at once */
@@ -50,13 +64,13 @@ ltl alive { []<> moved }
 #define MOVED(yes) skip
 #endif
 
-mtype = { FRAME, RECEIPT, RESUME, GRANT, GIVEBACK };
+mtype = { FRAME, RECEIPT, RESUME, GRANT, GIVEBACK, LOOK, WIDEN };
 chan up = [QUEUE] of { mtype, byte, byte };
 chan down = [QUEUE] of { mtype, byte };
 
 /* The payer: frames since its newest receipt, what it granted and did not get, how much it grants at once. */
 byte sentUp, gotDown, granted, step = 1;
-byte payerWindow = FULL;
+byte payerWindow = START;
 /* In receipts that are under way. */
 byte flyingUp, flyingDown;
 /* Frames under way upwards. */
@@ -66,15 +80,25 @@ byte flying;
 byte gotUp, sentDown, acceptedUp, acceptedDown;
 byte allowed, held, wanted;
 /* The window, and how much of it is good: a receipt at resume widens it, and is good once it is synced. */
-byte payeeWindow = FULL, good = FULL;
+byte payeeWindow = START, good = START;
 /* On disk: what was burned less the arrears; and by what it grows with the next sync. */
-byte room = FULL, restored;
+SIZE room = START, restored;
 /* Something arrived on this link. What the last link that carried anything left unpaid: as counted, in memory; in all, on disk. */
 bool begun;
 byte claimUp, claimDown, unpaid;
+#ifdef WIDENS
+/* Burned, as the payer's books have it, as the payee's have it, and on chain beyond that. The payee was told to look. */
+byte opening = START, seen = START, ahead;
+bool asked;
+/* The payee's word for the window; and what it had on disk when the link began. */
+byte stated = START;
+short basis = START;
+#else
+#define seen FULL
+#endif
 
 /* Nobody's: what was burned less all that was ever served and not paid by a synced receipt. */
-short left = FULL;
+short left = START;
 #ifdef ACCIDENTS
 byte accidents = ACCIDENTS;
 #endif
@@ -87,6 +111,7 @@ byte accidents = ACCIDENTS;
 #define unsynced (counted + acceptedUp + acceptedDown)
 #endif
 #define LEAST_OF(a, b) ((a) < (b) -> (a) : (b))
+#define POSITIVE(a) ((a) > 0 -> (a) : 0)
 #define FREE(frames) (len(up) + (frames) <= QUEUE)
 /* Atomic and without choice. */
 #define EVENT d_step
@@ -107,10 +132,69 @@ inline sign() {
   gotDown = 0
 }
 
+#ifdef WIDENS
+/* The payer may owe what the payee said, as far as it knows that it burned it. */
+inline follow() {
+#ifdef FAULT_WIDENS_BY_ITSELF
+  stated = opening;
+#endif
+  if
+  :: LEAST_OF(stated, opening) > payerWindow -> payerWindow = LEAST_OF(stated, opening)
+  :: else
+  fi
+}
+
+/* The payee lets the payer owe what was burned, and says so; not before it knows what a receipt at resume makes good. */
+#ifdef FAULT_WIDENS_BEFORE_RESUME
+#define WIDER (room + restored > payeeWindow)
+#else
+#define WIDER (begun && room + restored > payeeWindow)
+#endif
+inline widen() {
+  if
+  :: WIDER ->
+    good = good + room + restored - payeeWindow;
+    payeeWindow = room + restored;
+    down ! WIDEN(payeeWindow);
+    release()
+  :: else
+  fi
+}
+
+/* What the chain shows. */
+inline read() {
+  seen = seen + ahead;
+  room = room + ahead;
+  left = left + ahead;
+  ahead = 0
+}
+
+/* Before the first frame it looked in vain. */
+#ifdef FAULT_LOOKS_IN_VAIN
+#define WIDEN_LATE skip
+#else
+#define WIDEN_LATE widen()
+#endif
+#define CAN_WIDEN (nfull(down) || begun || room == basis)
+#else
+#define WIDEN_LATE skip
+#define CAN_WIDEN true
+#endif
+
+inline release() {
+  if
+  :: held > 0 && unsynced <= payeeWindow ->
+    served(held);
+    held = 0;
+    wanted = WANTED
+  :: else
+  fi
+}
+
 active proctype Payer() {
   byte n;
   do
-  :: EVENT { FREE(2) && owed + granted < payerWindow && flying + held < UPWARD ->
+  :: EVENT { FREE(2) && USABLE && owed + granted < payerWindow && flying + held < UPWARD ->
       if
 #ifdef FAULT_SIGNS_LATE
       :: owed + 1 > payerWindow -> sign()
@@ -127,10 +211,10 @@ active proctype Payer() {
       EV("sendUp")
     }
 #ifdef FAULT_GRANTS_MORE_THAN_IT_MAY_OWE
-  :: EVENT { FREE(1) && granted < step ->
+  :: EVENT { FREE(1) && USABLE && granted < step ->
       n = step - granted;
 #else
-  :: EVENT { FREE(1) && granted < step && owed + granted < payerWindow ->
+  :: EVENT { FREE(1) && USABLE && granted < step && owed + granted < payerWindow ->
       n = LEAST_OF(step - granted, payerWindow - owed - granted);
 #endif
       up ! GRANT(n, 0);
@@ -161,6 +245,30 @@ active proctype Payer() {
       EV("takeBack")
     }
   :: EVENT { FREE(1) && owed > 0 -> sign(); EV("flush") }
+#ifdef WIDENS
+  :: EVENT { seen + ahead == opening && opening + MORE <= FULL -> /* burned, and its own books do not know it yet */
+      ahead = ahead + MORE;
+      EV("burn")
+    }
+  :: EVENT { FREE(1) && seen + ahead > opening ->
+      opening = seen + ahead;
+      up ! LOOK(0, 0);
+#ifndef FAULT_FORGETS_WHAT_WAS_STATED
+      follow();
+#endif
+      EV("tell")
+    }
+  :: EVENT { down ? [WIDEN, _] ->
+      down ? WIDEN(n);
+      stated = (n > stated -> n : stated);
+      follow();
+#ifdef FAULT_FORGETS_WHAT_WAS_STATED
+      stated = payerWindow;
+#endif
+      n = 0;
+      EV("takeWindow")
+    }
+#endif
   od
 }
 
@@ -173,15 +281,20 @@ inline begin() {
 active proctype Payee() {
   byte n, m;
   do
-  :: EVENT { up ? [FRAME, _, _] ->
+  :: EVENT { up ? [FRAME, _, _] && CAN_WIDEN ->
       up ? FRAME(_, _);
       flying--;
       begin();
+      WIDEN_LATE;
       /* Not paid by now: it stays in the arrears, and cannot be made good any more. */
       unpaid = (restored > 0 -> unpaid : 0);
       gotUp++;
       /* I5: an honest payer is never cut. */
       assert(SHARE * gotUp <= payeeWindow);
+#ifdef WIDENS
+      /* I23: the payee's idea of the window is never the smaller one. */
+      assert(payerWindow <= payeeWindow);
+#endif
       if
       :: unsynced <= payeeWindow && held == 0 ->
         served(1);
@@ -206,22 +319,31 @@ active proctype Payee() {
       n = 0; m = 0;
       EV("receiveReceipt")
     }
-  :: EVENT { up ? [RESUME, _, _] ->
+  :: EVENT { up ? [RESUME, _, _] && CAN_WIDEN ->
       up ? RESUME(n, m);
       flyingUp = flyingUp - n;
       flyingDown = flyingDown - m;
       assert(counted == 0);
       acceptedUp = n;
       acceptedDown = m;
-      restored = LEAST_OF(LEAST_OF(n + m, unpaid), FULL - room);
+      restored = LEAST_OF(LEAST_OF(n + m, unpaid), seen - room);
       begin();
+#ifdef WIDENS
+      payeeWindow = POSITIVE(basis + restored);
+#else
+      payeeWindow = room + restored;
+#endif
 #ifdef FAULT_RESTORES_BEFORE_SYNC
       room = room + restored;
       restored = 0;
 #endif
-      payeeWindow = room + restored;
       /* I22: both ends reckon the same window, whatever link brought the receipt. */
+#ifdef WIDENS
+      assert(LEAST_OF(payeeWindow, opening) == payerWindow);
+      WIDEN_LATE;
+#else
       assert(payeeWindow == payerWindow);
+#endif
       n = 0; m = 0;
       EV("receiveReceipt")
     }
@@ -233,20 +355,14 @@ active proctype Payee() {
     }
   :: EVENT { acceptedUp + acceptedDown > 0 -> /* the disk has it */
       /* What is held may be paid for already. */
-      left = LEAST_OF(left + acceptedUp + acceptedDown, FULL + held);
+      left = LEAST_OF(left + acceptedUp + acceptedDown, seen + held);
       room = room + restored;
       good = good + restored;
       unpaid = (restored > 0 -> 0 : unpaid);
       restored = 0;
       acceptedUp = 0;
       acceptedDown = 0;
-      if
-      :: held > 0 && unsynced <= payeeWindow ->
-        served(held);
-        held = 0;
-        wanted = WANTED
-      :: else
-      fi;
+      release();
       EV("sync")
     }
 #ifdef FAULT_SENDS_WITHOUT_GRANT
@@ -269,6 +385,21 @@ active proctype Payee() {
       EV("giveBack")
     }
 #endif
+#ifdef WIDENS
+  :: EVENT { up ? [LOOK, _, _] -> up ? LOOK(_, _); asked = true; EV("receiveLook") }
+  :: EVENT { (asked || ahead > 0) && nfull(down) ->
+      asked = false;
+      read();
+      widen();
+      EV("look")
+    }
+#ifndef TRACE
+  :: EVENT { begun && empty(up) && empty(down) && !asked && seen == opening && ahead == 0 ->
+      /* I24: once nothing is under way, all that was burned and is not owed is in both windows. */
+      assert(payerWindow == payeeWindow && payeeWindow == POSITIVE(room + restored))
+    }
+#endif
+#endif
   od
 }
 
@@ -290,10 +421,14 @@ inline lose(payerDies, payerForgets, payeeDies) {
     skip
   :: else ->
     claimUp = gotUp; claimDown = sentDown; unpaid = counted;
-    left = LEAST_OF(left + acceptedUp + acceptedDown, FULL);
+    left = LEAST_OF(left + acceptedUp + acceptedDown, seen);
     room = room + restored;
+#ifdef WIDENS
+    room = room - counted
+#else
 #ifndef FAULT_FORGIVES_ARREARS
     room = (room > counted -> room - counted : 0)
+#endif
 #endif
   fi;
   /* The payer begins at the newer receipt of the two, and signs for what it knows that it owes beyond. */
@@ -326,17 +461,32 @@ inline lose(payerDies, payerForgets, payeeDies) {
   :: up ? [GRANT, _, _] -> up ? GRANT(_, _)
   :: up ? [RECEIPT, _, _] -> up ? RECEIPT(_, _)
   :: up ? [RESUME, _, _] -> up ? RESUME(_, _)
+#ifdef WIDENS
+  :: up ? [LOOK, _, _] -> up ? LOOK(_, _)
+#endif
   :: empty(up) -> break
   od;
   do
   :: down ? [FRAME, _] -> down ? FRAME(_)
   :: down ? [GIVEBACK, _] -> down ? GIVEBACK(_)
+#ifdef WIDENS
+  :: down ? [WIDEN, _] -> down ? WIDEN(_)
+#endif
   :: empty(down) -> break
   od;
   sentUp = 0; gotDown = 0; granted = 0; step = 1; flying = 0;
   gotUp = 0; sentDown = 0; acceptedUp = 0; acceptedDown = 0;
   allowed = 0; held = 0; wanted = 0;
   flyingUp = paysUp; flyingDown = paysDown;
+#ifdef WIDENS
+  /* The payee looks at the channel that is presented. */
+  read();
+  asked = false;
+  basis = room;
+  stated = LEAST_OF(POSITIVE(room + LEAST_OF(paysUp + paysDown, unpaid)), seen);
+  payerWindow = LEAST_OF(stated, opening);
+  payeeWindow = POSITIVE(room);
+#else
   /* Too narrow a window for a frame: the payer burns more. */
 #ifdef FAULT_RECKONS_FROM_WHAT_IT_COUNTED
   payerWindow = LEAST_OF(room + LEAST_OF(paysUp + paysDown, claimUp + claimDown), FULL);
@@ -351,7 +501,9 @@ inline lose(payerDies, payerForgets, payeeDies) {
     BURNED(LEAST)
   :: else
   fi;
-  payeeWindow = room; good = room; restored = 0;
+  payeeWindow = room;
+#endif
+  good = payeeWindow; restored = 0;
   begun = false;
   if
   :: paysUp + paysDown > 0 -> up ! RESUME(paysUp, paysDown)

@@ -20,6 +20,8 @@ byte gotUp, sentDown, accepted, held;
 byte window, good;
 /* On disk: what this wallet burned less its arrears; and by what it grows with the next sync. */
 byte room, restored;
+/* Burned on chain, and not seen by the payee: it looks when it is told to, and whenever it likes. */
+byte ahead;
 /* No frame came yet on this link: a receipt may still resume. */
 bool resuming;
 /* Nobody's: what was burned less all that was ever served and not paid by a synced receipt. */
@@ -50,6 +52,19 @@ inline end() {
   room = (room > counted -> room - counted : 0);
 #endif
   gone()
+}
+
+/* What the chain shows, whatever the payer says of it. */
+inline look() {
+  room = room + ahead;
+  left = LEAST_OF(left + ahead, FULL);
+  ahead = 0
+}
+
+/* What was burned since the link began widens the window once it carries something; what is not synced yet is no good of it. */
+inline widen() {
+  window = room + restored;
+  good = room
 }
 
 inline gone() {
@@ -89,11 +104,19 @@ active proctype Payee() {
 active proctype LyingPayer() {
   byte n;
   do
-  :: EVENT { !open && room < FULL -> /* burns, on chain */
-      room++;
-      left = LEAST_OF(left + 1, FULL)
+  :: EVENT { room + restored + ahead < FULL -> ahead++ } /* burns, on chain, and says so or not */
+  :: EVENT { open && ahead > 0 ->
+      look();
+      if
+      :: !resuming -> widen(); release()
+      :: else
+      fi
     }
-  :: EVENT { !open && room >= LEAST ->
+#ifdef FAULT_WIDENS_BY_WORD
+  :: EVENT { open && !resuming -> window = FULL; good = FULL } /* says that it burned more */
+#endif
+  :: EVENT { !open && room + ahead >= LEAST ->
+      look();
       open = true; resuming = true;
       window = room; good = room
     }
@@ -102,7 +125,10 @@ active proctype LyingPayer() {
   :: EVENT { !open -> room = FULL }
 #endif
   :: EVENT { open -> /* sends a frame */
-      resuming = false;
+      if
+      :: resuming -> resuming = false; widen()
+      :: else
+      fi;
       gotUp++;
       if
       :: SHARE * gotUp > window || held == UPWARD -> end() /* cut, or more than was granted */
@@ -139,8 +165,8 @@ active proctype LyingPayer() {
       d_step {
         resuming = false;
         accepted = n;
-        restored = LEAST_OF(n, FULL - room);
-        window = room + restored;
+        restored = LEAST_OF(n, FULL - room - ahead);
+        widen();
 #ifdef FAULT_RESTORES_BEFORE_SYNC
         room = room + restored; restored = 0;
 #endif

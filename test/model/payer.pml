@@ -3,10 +3,11 @@
  * GIVEBACKs that never were, vanishing, coming back. A unit is what one frame costs.
  */
 #ifndef FULL
-#define FULL 8 /* what the payer burned, which is the widest window that it would give itself */
+#define FULL 8 /* the most that the payer burns */
 #endif
 #define SHARE 4
 #define LEAST 4
+#define MORE 2 /* burned at once for a wider window */
 #define DEPOSIT (2 * FULL)
 #define STATED (2 * FULL) /* the widest window that the liar states */
 
@@ -16,6 +17,8 @@ bool closing;
 /* Frames since the newest receipt, each way; granted and not come. */
 byte sentUp, gotDown, granted;
 byte window;
+/* What it burned, which is the widest window that it would give itself; and the widest that the payee stated on this link. */
+byte burned = LEAST, stated;
 /* What the deposit still holds. */
 byte deposit = DEPOSIT;
 /* On disk: what may be owed beyond the newest receipt. */
@@ -41,14 +44,24 @@ inline sign() {
 inline bounded() {
   /* I3: what is owed and what is granted are within the window, the payer's own, and the deposit. */
   assert(owed + granted <= window);
-  assert(window <= FULL);
+  assert(window <= burned);
   assert(owed + granted <= deposit)
+}
+
+/* It may owe what the payee said, as far as it burned it itself. */
+inline follow() {
+#ifdef FAULT_BELIEVES_WHAT_IS_SAID
+  window = stated;
+#else
+  window = LEAST_OF(stated, burned);
+#endif
+  bounded()
 }
 
 inline end() {
   /* What it knows that it owes stays known until it resumes; `exposed` says it to the disk. */
   exposed = owed;
-  open = false; closing = false; granted = 0; window = 0; useless = 0
+  open = false; closing = false; granted = 0; window = 0; stated = 0; useless = 0
 }
 
 #define AFFORDABLE(frames) (owed + granted + (frames) <= window && owed + granted + (frames) <= deposit)
@@ -72,6 +85,13 @@ active proctype Payer() {
 #ifdef FAULT_GRANTS_MORE_THAN_THE_DEPOSIT
   :: EVENT { open && !closing && owed + granted < window -> granted++; bounded() }
 #endif
+  :: EVENT { burned < FULL -> /* on chain, with a link or without */
+      burned = burned + MORE;
+      if
+      :: open -> follow()
+      :: else
+      fi
+    }
   :: EVENT { open && owed > 0 -> sign() }
   :: EVENT { !open && deposit <= DEPOSIT - LEAST -> deposit = deposit + LEAST }
   :: EVENT { open && closing -> end() } /* the deadline of the peer's DESTROY */
@@ -79,13 +99,13 @@ active proctype Payer() {
   :: EVENT { true -> /* killed */
       exposed = (open -> window : exposed);
       sentUp = 0; gotDown = 0;
-      open = false; closing = false; granted = 0; window = 0; useless = 0
+      open = false; closing = false; granted = 0; window = 0; stated = 0; useless = 0
     }
   od
 }
 
 active proctype LyingPayee() {
-  byte stated, claim, paid;
+  byte said, claim, paid;
   do
   :: EVENT { open -> /* a frame, useless or not, granted or not */
       if
@@ -101,7 +121,7 @@ active proctype LyingPayee() {
         :: closing ->
           useless++;
           /* I10: on a circuit that it gave up it pays for no more than it had granted. */
-          assert(useless <= FULL)
+          assert(useless <= burned)
         :: else
         fi;
         if
@@ -119,10 +139,18 @@ active proctype LyingPayee() {
     }
   :: EVENT { open && granted > 0 -> granted-- } /* gives back */
   :: EVENT { open -> end() } /* more than was granted given back, any other breach, or the link dies */
-  :: atomic { !open -> /* a link: any window, any claim, any older receipt */
-      stated = 0;
+  :: atomic { open -> /* WIDEN: any window, whatever was burned */
+      said = stated;
       do
-      :: stated < STATED -> stated++
+      :: said < STATED -> said++
+      :: break
+      od;
+      d_step { stated = said; follow(); said = 0 }
+    }
+  :: atomic { !open -> /* a link: any window, any claim, any older receipt */
+      said = 0;
+      do
+      :: said < STATED -> said++
       :: break
       od;
       claim = 0;
@@ -142,16 +170,18 @@ active proctype LyingPayee() {
         fi;
         paid = LEAST_OF(paid, deposit);
         /* I8: of a claim it pays what it owes or, once killed, may have owed: at most a window. */
-        assert(paid <= FULL);
+        assert(paid <= burned);
         pay(paid);
         sentUp = 0; gotDown = 0; exposed = 0;
 #ifdef FAULT_BELIEVES_THE_WINDOW
-        window = stated;
+        window = said;
 #else
-        window = LEAST_OF(stated, FULL);
+        window = LEAST_OF(said, burned);
 #endif
         open = window >= LEAST;
-        stated = 0; claim = 0; paid = 0
+        window = (open -> window : 0);
+        stated = (open -> said : 0);
+        said = 0; claim = 0; paid = 0
       }
     }
   od

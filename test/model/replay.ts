@@ -2,19 +2,22 @@
  * Does in the code what a walk of `pair.pml` did, event by event: two account books on real disks, one ordered link. The figures
  * that the model prints after an event are compared with the code's.
  *
- * A unit of the model is UNIT base units, the cost of one frame; the widest window of the model is a stranger's window.
+ * A unit of the model is UNIT base units, the cost of one frame.
  */
 import { cp, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { nodeId } from '../../core/ids.ts';
 import { amount, pricePerMiB } from '../../core/units.ts';
+import type { Amount } from '../../core/units.ts';
 import { decodeTerms, encodeTerms, openAccountBook, openBookStore } from '../../ledger/accounting/index.ts';
 import type { AccountBook, BookStore, EarningAccount, SpendingAccount } from '../../ledger/accounting/index.ts';
+import type { ChannelState } from '../../ledger/contract.ts';
 import { channelState, delegate, seed } from '../ledger/accounting/pair.ts';
 
-/** `FULL` of the model: frames in the widest window. */
+/** `FULL` of the model: frames in the widest window; and `MORE`: how many more are burned at once. */
 export const FULL = 8;
+const MORE = 2;
 const UNIT = 1_000n;
 const FRAME = 1_048_576 / FULL;
 const PRICE = pricePerMiB(UNIT * BigInt(FULL));
@@ -43,7 +46,8 @@ interface Side {
   book: AccountBook;
 }
 
-type Message = 'frame' | 'grant' | 'giveBack' | Uint8Array;
+/** A receipt is its bytes, and what the payee says of the window is that window. */
+type Message = 'frame' | 'grant' | 'giveBack' | 'look' | Uint8Array | Amount;
 
 /** `EV name figure=n ...` */
 export function parseEvent(line: string): Event {
@@ -71,7 +75,9 @@ export class Replay implements AsyncDisposable {
   readonly #root: string;
   readonly #payer: Side;
   readonly #payee: Side;
-  readonly #channel = channelState({ opening: amount(PRICE) });
+  /** As the chain shows it, and as the payer's books have it. */
+  #onChain: ChannelState;
+  #known: ChannelState;
   #spending!: SpendingAccount;
   #earning!: EarningAccount;
   #up: Message[] = [];
@@ -81,16 +87,20 @@ export class Replay implements AsyncDisposable {
   /** A copy of the payee's disk from before the receipt that it will not have when it dies. */
   #kept: string | undefined;
 
-  private constructor(root: string, payer: Side, payee: Side) {
+  private constructor(root: string, payer: Side, payee: Side, burned: number) {
+    this.#known = channelState({ opening: amount(BigInt(burned) * UNIT) });
+    this.#onChain = this.#known;
     this.#root = root;
     this.#payer = payer;
     this.#payee = payee;
     this.#link();
   }
 
-  static async open(): Promise<Replay> {
+  /** `burned` at the opening, in frames. */
+  static async open(burned: number = FULL): Promise<Replay> {
     const root = await mkdtemp(path.join(tmpdir(), 'relaymint-replay-'));
-    return new Replay(root, await openSide(path.join(root, 'payer')), await openSide(path.join(root, 'payee')));
+    const [payer, payee] = [await openSide(path.join(root, 'payer')), await openSide(path.join(root, 'payee'))];
+    return new Replay(root, payer, payee, burned);
   }
 
   /** What the code counts now, in frames; `granted` is the model's own, which must fit in what the code may come to owe. */
@@ -150,6 +160,24 @@ export class Replay implements AsyncDisposable {
       case 'giveBack':
         this.#down.push('giveBack');
         return;
+      case 'burn':
+        this.#onChain = { ...this.#onChain, opening: amount(this.#onChain.opening + BigInt(MORE) * UNIT) };
+        return;
+      case 'tell':
+        this.#known = this.#onChain;
+        this.#payer.book.update(this.#known);
+        this.#up.push('look');
+        return;
+      case 'receiveLook':
+        take(this.#up, 'look');
+        return;
+      case 'look':
+        return this.#payee.book.update(this.#onChain);
+      case 'takeWindow': {
+        const window = this.#down.shift();
+        if (typeof window !== 'bigint') throw new Error('the model has a window under way where the code has none');
+        return this.#spending.widen(window);
+      }
       case 'lose':
         return this.#lose({});
       case 'payerDies':
@@ -195,19 +223,20 @@ export class Replay implements AsyncDisposable {
   }
 
   #link(): void {
-    const [channel, price] = [this.#channel, PRICE];
+    const price = PRICE;
     const [up, down]: [Message[], Message[]] = [[], []];
     this.#up = up;
     this.#down = down;
     this.#held = 0;
-    this.#earning = this.#payee.book.openEarning({ peer: nodeId(seed('payer node')), channel, price });
+    this.#earning = this.#payee.book.openEarning({ peer: nodeId(seed('payer node')), channel: this.#onChain, price });
     this.#earning.onOpen = () => {
       this.#held = 0;
     };
+    this.#earning.onWidened = (window) => down.push(window);
     this.#earning.onFault = (error) => this.#faults.push(error);
     const terms = decodeTerms(encodeTerms(this.#earning.terms));
     this.#spending = this.#payer.book.openSpending(
-      { peer: nodeId(seed('payee node')), channel, delegate, terms },
+      { peer: nodeId(seed('payee node')), channel: this.#known, delegate, terms },
       (receipt) => up.push(receipt.bytes),
     );
   }

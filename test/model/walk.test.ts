@@ -17,6 +17,8 @@ const EXAMPLES: [number, number][] = [
   [20, 20],
   [8, 20],
 ];
+/** Of the widest window, in frames. */
+const BURNED_FIRST = 4;
 const ACCIDENT = /^lose$|Dies?$|Forgets?$/;
 /** The books do not burn: only a wallet does. */
 function within(events: readonly Event[]): Event[] {
@@ -33,9 +35,9 @@ function lostWithPayee(events: readonly Event[], i: number): boolean {
 }
 
 /** Does a walk in the code and compares after each event. Returns the events done. */
-async function follow(seed: number, defines: readonly string[]): Promise<string[]> {
+async function follow(seed: number, defines: readonly string[], burned: number = FULL): Promise<string[]> {
   const lines = await walk('pair', seed, STEPS, [`FULL=${FULL}`, ...defines]);
-  await using replay = await Replay.open();
+  await using replay = await Replay.open(burned);
   const done: string[] = [];
   const events = within(lines.map(parseEvent));
   for (const [i, { unsynced: _unsynced, burned: _burned, name, ...figures }] of events.entries()) {
@@ -73,6 +75,19 @@ describe.skipIf(missing !== undefined)(
       expect(often.filter((name) => (done.get(name) ?? 0) <= 100)).toEqual([]);
       const accidents = ['lose', 'payerDies', 'payerForgets', 'payeeDies', 'bothDie', 'bothForget'];
       expect(['giveBack', 'takeBack', ...accidents].filter((name) => !done.has(name))).toEqual([]);
+    });
+
+    it('burn more and widen the window in the code as in the model, whatever of it is lost', async () => {
+      const done = new Map<string, number>();
+      await fc.assert(
+        fc.asyncProperty(SEED, CALM, async (seed, calm) => {
+          const defines = ['WIDENS', `START=${BURNED_FIRST}`, `ACCIDENTS=${ACCIDENTS}`, `CALM=${calm}`];
+          for (const name of await follow(seed, defines, BURNED_FIRST)) done.set(name, (done.get(name) ?? 0) + 1);
+        }),
+        { numRuns: 40, examples: EXAMPLES },
+      );
+      const widening = ['burn', 'tell', 'receiveLook', 'look', 'takeWindow'];
+      expect(widening.filter((name) => (done.get(name) ?? 0) <= 10)).toEqual([]);
     });
 
     it('are told from walks of a model with another rule', async () => {

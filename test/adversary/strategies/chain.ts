@@ -3,11 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isRelaymintError } from '../../../core/errors.ts';
 import { nodeId } from '../../../core/ids.ts';
 import { amount, lamports, pricePerMiB } from '../../../core/units.ts';
 import { openAccountBook, openBookStore } from '../../../ledger/accounting/index.ts';
-import type { LedgerWallet } from '../../../ledger/contract.ts';
+import type { ChannelState, ContentShare, LedgerWallet, SettleItem } from '../../../ledger/contract.ts';
 import { delegateFromSeed, signReceipt } from '../../../ledger/receipt/index.ts';
+import type { SignedReceipt, Signer } from '../../../ledger/receipt/index.ts';
 import { startSettlement } from '../../../ledger/settlement/index.ts';
 import {
   EMBEDDED_PROGRAM_ID,
@@ -30,6 +32,9 @@ const TERMS = { minDeposit: amount(100_000n), opening: amount(OPENING) };
 /** A fraction of the challenge: the settlement engine looks so often by itself. */
 const POLL_MILLIS = 50;
 const LOOKS = 200;
+const NAME = 'thief.web3';
+/** A CID of no particular content. */
+const ROOT = Uint8Array.of(1, 0x55, 0x12, 0x20, ...new Uint8Array(32).fill(7));
 
 interface Chain {
   readonly server: EmbeddedLedger;
@@ -146,12 +151,7 @@ export const chainStrategies: readonly Strategy[] = [
           const delegate = delegateFromSeed(chain.seed.next());
           const channel = await payer.openChannel(payee.address, delegate.address, { deposit: DEPOSIT });
           const signed = signReceipt({ channel: channel.id, amount: DEPOSIT, up: 1n, down: 1n }, delegate);
-          const item = {
-            slot: channel.slot,
-            delegate: delegate.address,
-            message: signed.bytes.subarray(0, 47),
-            signature: signed.bytes.subarray(47),
-          };
+          const item = itemOf(signed, channel, delegate);
           // The same receipt twice.
           for (let time = 0; time < 2; time += 1) await payee.confirm(await sent(payee, item));
           await payee.withdraw();
@@ -200,15 +200,103 @@ export const chainStrategies: readonly Strategy[] = [
       return () => outcome ?? unplayed();
     },
   },
+  {
+    name: 'declares-unpaid-royalties',
+    role: 'host',
+    what: "declares that a name of its own earned more than its receipts pay, so that it is paid out of other payers' deposits",
+    ledger: 'chain',
+    async play({ scene }) {
+      let outcome: Outcome | undefined;
+      await scene.during(async () => {
+        outcome = await onChain(scene.world.seed, async (chain) => {
+          const [host, owner, honest] = [
+            await chain.wallet('host'),
+            await chain.wallet('owner'),
+            await chain.wallet('honest'),
+          ];
+          await host.openTill(4, TERMS);
+          await owner.registerName({ name: NAME, root: ROOT, royaltyBps: 10_000 });
+          await chain.server.warp(REST_SECONDS);
+          const delegate = delegateFromSeed(chain.seed.next());
+          const channel = await honest.openChannel(host.address, delegate.address, { deposit: DEPOSIT });
+          const due = amount(OPENING);
+          const item = itemOf(
+            signReceipt({ channel: channel.id, amount: due, up: 1n, down: 1n }, delegate),
+            channel,
+            delegate,
+          );
+          const share = (gross: bigint) => [{ name: NAME, gross: amount(gross), maxRoyaltyBps: 10_000 }];
+          // More than was paid, what was paid, and that once more with the same receipt.
+          for (const gross of [DEPOSIT, due + 1n, due, due]) await attempt(host, item, share(gross));
+          const [till, name] = [await chain.ledger.till(host.address), (await chain.ledger.findNames([NAME]))[0]];
+          const taken = (till?.lifetimeEarned ?? 0n) + (name?.lifetime ?? 0n);
+          const left = (await chain.ledger.channel(channel.till, channel.slot)) ?? channel;
+          if (taken === 0n) throw new TypeError('nothing was settled');
+          return { honestLoss: left.settled - due, bound: 0n, attackerGain: taken - due };
+        });
+      });
+      return () => outcome ?? unplayed();
+    },
+  },
+  {
+    name: 'settles-an-earlier-generation',
+    role: 'payee',
+    what: 'keeps the receipts of a channel that was closed, and settles them again in the channel that came after it in its slot',
+    ledger: 'chain',
+    async play({ scene }) {
+      let outcome: Outcome | undefined;
+      await scene.during(async () => {
+        outcome = await onChain(scene.world.seed, async (chain) => {
+          const [payee, payer] = [await chain.wallet('payee'), await chain.wallet('payer')];
+          await payee.openTill(1, TERMS);
+          await chain.server.warp(REST_SECONDS);
+          // The same key signs for both channels: that alone would not tell them apart.
+          const delegate = delegateFromSeed(chain.seed.next());
+          const due = amount(OPENING);
+          const kept = [];
+          for (let generation = 0; generation < 2; generation += 1) {
+            const channel = await payer.openChannel(payee.address, delegate.address, { deposit: DEPOSIT });
+            const signed = signReceipt({ channel: channel.id, amount: due, up: 1n, down: 1n }, delegate);
+            for (const old of kept) await attempt(payee, { ...old, slot: channel.slot });
+            const item = itemOf(signed, channel, delegate);
+            kept.push(item);
+            await attempt(payee, item);
+            // Closed by the payee, which might settle what is left once more.
+            await payee.closeByPayee(channel);
+            await attempt(payee, item);
+            await chain.server.warp(REST_SECONDS);
+          }
+          const taken = (await chain.ledger.till(payee.address))?.lifetimeEarned ?? 0n;
+          const paid = 2n * due;
+          return { honestLoss: taken - paid, bound: 0n, attackerGain: taken - paid };
+        });
+      });
+      return () => outcome ?? unplayed();
+    },
+  },
 ];
+
+function itemOf({ bytes }: SignedReceipt, { slot }: ChannelState, delegate: Signer): SettleItem {
+  return { slot, delegate: delegate.address, message: bytes.subarray(0, 47), signature: bytes.subarray(47) };
+}
 
 async function sent(
   wallet: LedgerWallet,
-  item: Parameters<LedgerWallet['prepareSettle']>[0][number],
+  item: SettleItem,
+  shares: readonly ContentShare[] = [],
 ): ReturnType<LedgerWallet['prepareSettle']> {
-  const prepared = await wallet.prepareSettle([item], []);
+  const prepared = await wallet.prepareSettle([item], shares);
   await wallet.submit(prepared);
   return prepared;
+}
+
+/** What the ledger refuses changes nothing. */
+async function attempt(wallet: LedgerWallet, item: SettleItem, shares: readonly ContentShare[] = []): Promise<void> {
+  try {
+    await wallet.confirm(await sent(wallet, item, shares));
+  } catch (error) {
+    if (!isRelaymintError(error)) throw error;
+  }
 }
 
 function unplayed(): never {

@@ -22,11 +22,11 @@ function gateway(scene: Scene): Promise<PlayNode> {
   return scene.world.node({ topUp: 1_000_000n });
 }
 
-/** The first circuit to the payee, with a stream that asks for something. */
-async function ask(client: PlayNode, payee: Payee): Promise<PayeeLeg> {
+/** A circuit to the payee, with a stream that asks for something. */
+export async function ask(client: PlayNode, payee: Payee): Promise<PayeeLeg> {
   const circuit = await client.endpoint.createCircuit([payee.node.offer], { service: 'source' });
   circuit.openStream('source', NOTHING).catch(() => {});
-  const [leg] = payee.legs;
+  const leg = payee.legs.at(-1);
   if (leg === undefined) throw new TypeError('no circuit came');
   return leg;
 }

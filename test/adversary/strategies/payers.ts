@@ -12,7 +12,9 @@ import { max } from '../world.ts';
 import type { Scene } from '../world.ts';
 
 /** What it would like to take. */
-const GREED = 3 * MIB;
+const GREED: number = 3 * MIB;
+/** A window in which one of the largest frames of a path is a quarter. */
+const DUST = 4_800n;
 /** Times that it comes back. */
 const AGAIN = 4;
 
@@ -160,6 +162,35 @@ export const payerStrategies: readonly Strategy[] = [
         await end(leg);
       });
       return () => byPayers(scene, [payer.node], OPENING);
+    },
+  },
+  {
+    name: 'dust-channels',
+    role: 'payer',
+    what: 'opens many channels that burned hardly enough for a frame, or not even that, takes what each allows and is gone',
+    ledger: 'paper',
+    async play({ scene }) {
+      const payers: BareNode[] = [];
+      let burned = 0n;
+      await scene.during(async () => {
+        for (const opening of [...Array.from({ length: 10 }, () => DUST), 4n, 1n, DUST / 2n]) {
+          burned += opening;
+          const payer = await scene.world.payer(scene.relay.offer, { deposit: 4n * DUST + 1n, opening });
+          payers.push(payer.node);
+          payer.signsAt = 0n;
+          const leg = payer.circuit({ price: scene.pathPrice });
+          if (await leg.reached(1)) {
+            leg.extend(scene.host.offer, PRICE);
+            if (await leg.reached(2)) {
+              payer.signsAt = undefined;
+              askFor(leg, GREED);
+              await payer.tap.until(() => leg.ended !== undefined || leg.taken > 20_000);
+            }
+          }
+          await payer.tap.link.close();
+        }
+      });
+      return () => byPayers(scene, payers, burned);
     },
   },
   {
@@ -324,4 +355,4 @@ export const payerStrategies: readonly Strategy[] = [
   },
 ];
 
-export { AGAIN, max };
+export { AGAIN, GREED, max };

@@ -264,6 +264,31 @@ describe('the window', () => {
     expect(pair.window).toBe(PRICE / 2n);
   });
 
+  it('is as wide as what was burned, also for a payer that hears the word of its payee before its own books show it', () => {
+    const pair = new Pair(PRICE);
+    const wider = { ...pair.channel, opening: amount(2n * PRICE) };
+    pair.spending.widen(amount(2n * PRICE));
+    expect(pair.spending.window).toBe(PRICE);
+    pair.spending.update(wider);
+    expect(pair.spending.window).toBe(2n * PRICE);
+    // No wider than that, whatever is said.
+    pair.spending.widen(amount(9n * PRICE));
+    pair.spending.update(wider);
+    expect(pair.spending.window).toBe(2n * PRICE);
+  });
+
+  it('is widened with the first frame when the payee saw more burned before it', () => {
+    const pair = new Pair(PRICE);
+    const windows: bigint[] = [];
+    pair.earning.onWidened = (window) => windows.push(window);
+    pair.earning.update({ ...pair.channel, opening: amount(2n * PRICE) });
+    // A receipt at resume may still come: until then the window is as it was stated.
+    expect([pair.earning.window, windows]).toEqual([PRICE, []]);
+    pair.sendUp(FRAME);
+    pair.deliverUp();
+    expect([pair.earning.window, windows]).toEqual([2n * PRICE, [2n * PRICE]]);
+  });
+
   it('is whole again at once for an honest payer that died: it pays on trust what the payee claims', () => {
     const pair = new Pair(PRICE);
     pair.sendUp(FRAME);
