@@ -32,6 +32,11 @@ const TERMS = { minDeposit: amount(100_000n), opening: amount(OPENING) };
 /** A fraction of the challenge: the settlement engine looks so often by itself. */
 const POLL_MILLIS = 50;
 const LOOKS = 200;
+/** Within the window of a stranger. */
+const PART_BYTES = 1 << 19;
+const PARTS = 16;
+/** Of a transaction with one signature. */
+const FEE = 5_000n;
 const NAME = 'thief.web3';
 /** A CID of no particular content. */
 const ROOT = Uint8Array.of(1, 0x55, 0x12, 0x20, ...new Uint8Array(32).fill(7));
@@ -75,6 +80,59 @@ async function onChain(seed: Seed, play: (chain: Chain) => Promise<Outcome>): Pr
   }
 }
 
+/**
+ * A payer that had eight MiB asks for its channel back at once, with the last half of one signed for or not, and closes as soon as it may.
+ */
+async function closesOwing(chain: Chain, signs: boolean): Promise<Outcome> {
+  const [payee, thief] = [await chain.wallet('payee'), await chain.wallet('thief')];
+  await payee.openTill(4, TERMS);
+  await chain.server.warp(REST_SECONDS);
+  const before = await chain.wealth(thief);
+  const delegate = delegateFromSeed(chain.seed.next());
+  const channel = await thief.openChannel(payee.address, delegate.address, { deposit: DEPOSIT });
+  const folder = await mkdtemp(join(tmpdir(), 'relaymint-adversary-'));
+  const store = await openBookStore(join(folder, 'books'));
+  const book = openAccountBook({ store, reader: chain.ledger });
+  const engine = startSettlement({
+    store,
+    wallet: payee,
+    reader: chain.ledger,
+    policy: { pollMillis: POLL_MILLIS, retryMillis: POLL_MILLIS },
+    onChannel: (state) => book.update(state),
+  });
+  const price = pricePerMiB(PRICE);
+  const account = book.openEarning({
+    peer: nodeId(chain.seed.next()),
+    channel,
+    price: pricePerMiB(4n * PRICE),
+  });
+  for (let part = 1; part <= PARTS; part += 1) {
+    account.receivedUp(PART_BYTES, price);
+    const { up, down, due } = account.counts();
+    if (!signs && part === PARTS) break;
+    account.receive(signReceipt({ channel: channel.id, amount: due, up, down }, delegate).bytes);
+    await account.flushed();
+  }
+  const { due, signed } = account.counts();
+  // As the link does that is told of the close.
+  account.onFault = () => account.close();
+  await thief.requestClose(channel);
+  const isOver = async (): Promise<boolean> => {
+    const till = await chain.ledger.till(payee.address);
+    return till?.lifetimeEarned === signed && till.channels[0]?.opening === due - signed;
+  };
+  for (let look = 0; look < LOOKS && !(await isOver()); look += 1) await delay(POLL_MILLIS);
+  await engine.close();
+  await chain.server.warp(CHALLENGE_SECONDS + 1);
+  await thief.closeChannel(channel);
+  const earned = (await chain.ledger.till(payee.address))?.lifetimeEarned ?? 0n;
+  await book.close();
+  await store.close();
+  await rm(folder, { recursive: true, force: true });
+  const spent = before - (await chain.wealth(thief));
+  return { honestLoss: due - earned, bound: OPENING, attackerGain: due - spent };
+}
+
 export const chainStrategies: readonly Strategy[] = [
   {
     name: 'closing-race',
@@ -84,52 +142,55 @@ export const chainStrategies: readonly Strategy[] = [
     async play({ scene }) {
       let outcome: Outcome | undefined;
       await scene.during(async () => {
+        outcome = await onChain(scene.world.seed, (chain) => closesOwing(chain, true));
+      });
+      return () => outcome ?? unplayed();
+    },
+  },
+  {
+    name: 'closes-owing',
+    role: 'payer',
+    what: 'asks for its channel back while it owes, signs nothing, and wants what it staked as well',
+    ledger: 'chain',
+    async play({ scene }) {
+      let outcome: Outcome | undefined;
+      await scene.during(async () => {
+        outcome = await onChain(scene.world.seed, (chain) => closesOwing(chain, false));
+      });
+      return () => outcome ?? unplayed();
+    },
+  },
+  {
+    name: 'farms-return-fees',
+    role: 'payee',
+    what: 'returns the opening payment of a payer that closes, and pays into it itself to take the fee of that again and again',
+    ledger: 'chain',
+    async play({ scene }) {
+      let outcome: Outcome | undefined;
+      await scene.during(async () => {
         outcome = await onChain(scene.world.seed, async (chain) => {
-          const [payee, thief] = [await chain.wallet('payee'), await chain.wallet('thief')];
-          await payee.openTill(4, TERMS);
+          const [thief, payer] = [await chain.wallet('thief'), await chain.wallet('payer')];
+          await thief.openTill(4, TERMS);
           await chain.server.warp(REST_SECONDS);
-          const before = await chain.wealth(thief);
+          const [before, whole] = [await chain.wealth(thief), await chain.wealth(payer)];
           const delegate = delegateFromSeed(chain.seed.next());
-          const channel = await thief.openChannel(payee.address, delegate.address, { deposit: DEPOSIT });
-          const folder = await mkdtemp(join(tmpdir(), 'relaymint-adversary-'));
-          const store = await openBookStore(join(folder, 'books'));
-          const book = openAccountBook({ store, reader: chain.ledger });
-          const engine = startSettlement({
-            store,
-            wallet: payee,
-            reader: chain.ledger,
-            policy: { pollMillis: POLL_MILLIS, retryMillis: POLL_MILLIS },
-            onChannel: (state) => book.update(state),
-          });
-          const price = pricePerMiB(PRICE);
-          const account = book.openEarning({
-            peer: nodeId(chain.seed.next()),
-            channel,
-            price: pricePerMiB(4n * PRICE),
-          });
-          // Half a MiB, signed for: too little to be settled unasked.
-          const bytes = 1 << 19;
-          account.receivedUp(bytes, price);
-          const { up, down, due } = account.counts();
-          account.receive(signReceipt({ channel: channel.id, amount: due, up, down }, delegate).bytes);
-          await account.flushed();
-          await thief.requestClose(channel);
-          for (
-            let look = 0;
-            look < LOOKS && (await chain.ledger.till(payee.address))?.lifetimeEarned !== due;
-            look += 1
-          ) {
-            await delay(POLL_MILLIS);
+          const channel = await payer.openChannel(thief.address, delegate.address, { deposit: DEPOSIT });
+          await payer.requestClose(channel);
+          for (let time = 0; time < 5; time += 1) {
+            const now = await chain.ledger.channel(channel.till, channel.slot);
+            if (now === undefined) throw new TypeError('the channel is gone');
+            await thief.returnOpenings([{ channel: now, returned: now.opening }]);
+            await thief.topUp(now, amount(0n), amount(OPENING));
           }
-          await engine.close();
           await chain.server.warp(CHALLENGE_SECONDS + 1);
-          await thief.closeChannel(channel);
-          const earned = (await chain.ledger.till(payee.address))?.lifetimeEarned ?? 0n;
-          await book.close();
-          await store.close();
-          await rm(folder, { recursive: true, force: true });
-          const spent = before - (await chain.wealth(thief));
-          return { honestLoss: due - earned, bound: OPENING, attackerGain: due - spent };
+          await payer.closeChannel(channel);
+          // Its own three transactions, and the fee of one return, are what closing costs an honest payer.
+          const lost = whole - (await chain.wealth(payer));
+          return {
+            honestLoss: lost > 0n ? lost : 0n,
+            bound: 4n * FEE,
+            attackerGain: (await chain.wealth(thief)) - before,
+          };
         });
       });
       return () => outcome ?? unplayed();
