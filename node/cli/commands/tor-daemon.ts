@@ -196,12 +196,16 @@ async function status(options: ControlOptions & { readonly watch?: true }): Prom
     ].join('\n'),
   );
   if (options.watch !== true) return;
-  await control.onEvent('CIRC', (line) => {
+  const show = (line: string): void => {
     for (const circuit of parseCircuit(line.replace(/^CIRC /, ''))) {
       output.value({ event: 'circuit', ...circuit });
       output.line(`  ${circuit.id}  ${circuit.state}  ${circuit.purpose}  ${circuit.path.join(' > ')}`);
     }
-  });
+  };
+  {
+    using limit = deadline(CONTROL_MILLIS, "Tor's answer", lifecycle.signal);
+    await control.onEvent('CIRC', show, limit);
+  }
   const lost = await Promise.race([control.closed, lifecycle.ended]);
   if (lost !== undefined) throw lost;
 }
