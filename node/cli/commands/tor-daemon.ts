@@ -145,10 +145,11 @@ async function stop(options: ControlOptions): Promise<void> {
 /** Our own daemon's control port, or the one that was named, or the first that is found. */
 async function openControl(options: ControlOptions, signal: AbortSignal): Promise<TorControl> {
   using limit = deadline(CONTROL_MILLIS, "Asking for tor's control port", signal);
+  const named = options.torControl;
   const endpoint =
-    options.torControl ??
-    (await findTor([managedTor(path.resolve(options.data)), ...USUAL_PLACES], limit.signal)).control;
-  return await connectControl({ endpoint, signal: limit.signal });
+    named ?? (await findTor([managedTor(path.resolve(options.data)), ...USUAL_PLACES], limit.signal)).control;
+  const found = named === undefined && endpoint.kind === 'tcp';
+  return await connectControl({ endpoint, found, signal: limit.signal });
 }
 
 interface CircuitRow {
