@@ -5,6 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { isRelaymintError } from '../../../../core/errors.ts';
 import type { Endpoint } from '../../../../node/transport/endpoint.ts';
 import { connectControl, type TorAuth, type TorControl } from '../../../../node/transport/tor/control.ts';
 
@@ -142,14 +143,12 @@ describe('the control port', () => {
   describe('opens no cookie', () => {
     const hello = (file: string): string =>
       `250-PROTOCOLINFO 1\r\n250-AUTH METHODS=COOKIE,SAFECOOKIE COOKIEFILE="${file}"\r\n250 OK\r\n`;
-    const expectRefused = async (file: string, why: string): Promise<void> => {
+    /** What is said of a cookie file; undefined when something of it was used. */
+    const wrongWith = async (file: string): Promise<string | undefined> => {
       answers = [says(hello(file)), says('250 AUTHCHALLENGE\r\n')];
       asked = [];
-      await expect(open()).rejects.toMatchObject({
-        code: 'TOR_CONTROL_FAILED',
-        message: expect.stringContaining(why) as string,
-      });
-      expect(asked).toEqual(['PROTOCOLINFO 1']);
+      const error: unknown = await open().catch((cause: unknown) => cause);
+      return isRelaymintError(error, 'TOR_CONTROL_FAILED') && asked.length === 1 ? error.message : undefined;
     };
     const cookie = async (name: string, mode = 0o600): Promise<string> => {
       const file = path.join(directory, name);
@@ -163,23 +162,23 @@ describe('the control port', () => {
       const link = path.join(directory, 'link');
       await symlink(await cookie('real'), link);
       for (const file of [fifo, '/dev/zero', '/dev/tty', directory, endpoint.path, link]) {
-        await expectRefused(file, 'is no regular file');
+        expect(await wrongWith(file)).toContain('is no regular file');
       }
     });
 
     it('that everybody may read, so that to know it proves nothing', async () => {
-      await expectRefused(await cookie('open', 0o644), 'may be read by everybody');
+      expect(await wrongWith(await cookie('open', 0o644))).toContain('may be read by everybody');
     });
 
     it.skipIf(process.getuid?.() !== 0)('of a user who is neither root nor us nor tor', async () => {
       const file = await cookie('foreign');
       await chown(file, 65_534, 65_534);
-      await expectRefused(file, 'belongs to user 65534');
+      expect(await wrongWith(file)).toContain('belongs to user 65534');
     });
 
     it('that is not there, or whose name would write on a terminal', async () => {
-      await expectRefused(path.join(directory, 'none'), 'ENOENT');
-      await expectRefused(String.raw`/\033[2J\000`, String.raw`"/\u001b[2J\u0000"`);
+      expect(await wrongWith(path.join(directory, 'none'))).toContain('ENOENT');
+      expect(await wrongWith(String.raw`/\033[2J\000`)).toContain(String.raw`"/\u001b[2J\u0000"`);
     });
   });
 
