@@ -173,6 +173,15 @@ describe('a port that is none', () => {
     expectPrompt(ended);
   });
 
+  it('of SOCKS that says nothing: Ctrl-C ends a relay that looks for a bootstrap node through it', async () => {
+    await using port = await open(isSilent);
+    const peer = `${'1'.repeat(32)}@/onion3/pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd:80`;
+    const way = ['--tor-socks', port.place, '--bootstrap', peer];
+    const ended = await run(['relay', ...node, '--data', file('lonely'), ...way], port.asked);
+    expect([ended.code, ended.stderr]).toEqual([STOPPED, '']);
+    expectPrompt(ended);
+  });
+
   it.each<[string, (socket: Socket) => void]>([
     ['says nothing', isSilent],
     ['never ends its line', pours(long)],
