@@ -33,6 +33,8 @@ export type ErrorCode =
   // anonymizing networks
   | 'PROGRAM_MISSING'
   | 'TOR_NOT_RUNNING'
+  /** Something was found that may be tor, and nobody said that it is. */
+  | 'TOR_NOT_TRUSTED'
   | 'TOR_CONTROL_FAILED'
   | 'TOR_BOOTSTRAP_FAILED'
   | 'TOR_CIRCUIT_FAILED'

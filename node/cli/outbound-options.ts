@@ -149,7 +149,10 @@ export function addLocationOptions(command: Command): Command {
       ),
     )
     .addOption(
-      option('--onion-key <key>', 'the onion address is that of the node key, or a new one at each start')
+      option(
+        '--onion-key <key>',
+        'the onion address is the one that belongs to the node key, or a new one at each start',
+      )
         .choices(['node', 'ephemeral'])
         .default('node'),
     );

@@ -5,3 +5,4 @@ export type { ConnectOptions, FrameHandler, Link, LinkManager, LinkManagerOption
 export { identityFromSeed, verifySignature, type NodeIdentity } from './identity.ts';
 export { createNodeKey, readNodeKey } from './keys.ts';
 export { createLinkManager } from './manager.ts';
+export { nodeAt } from './identify.ts';

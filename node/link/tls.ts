@@ -45,13 +45,13 @@ export function createTlsContext(identity: NodeIdentity): SecureContext {
 }
 
 /**
- * The dialer's side.
+ * The dialer's side. `expected` is undefined where anybody may answer who proves its key.
  * @throws RelaymintError PEER_IDENTITY_MISMATCH (somebody else answered), CONNECTION_LOST, TIMEOUT, ABORTED.
  */
 export async function secureOutbound(
   connection: Duplex,
   context: SecureContext,
-  expected: NodeId,
+  expected: NodeId | undefined,
   signal: AbortSignal,
 ): Promise<SecureConnection> {
   const socket = connect({
@@ -64,7 +64,7 @@ export async function secureOutbound(
   });
   await established(socket, 'secureConnect', signal);
   const peer = identityOf(socket);
-  if (peer !== expected) {
+  if (expected !== undefined && peer !== expected) {
     socket.destroy();
     throw new RelaymintError(
       'PEER_IDENTITY_MISMATCH',

@@ -1,6 +1,6 @@
 /** Transports, and the policy through which everything leaves the process. */
 export type { HostDialer, ListenOptions, Listener, Transport, TransportName } from './contract.ts';
-export { deadline, type Deadline } from './abort.ts';
+export { deadline, orAborted, type Deadline } from './abort.ts';
 export { assertSocketPath, formatEndpoint, parseEndpoint, type Endpoint } from './endpoint.ts';
 export { findProgram } from './program.ts';
 export { persistentDestination, type I2pDestination } from './i2p/destination.ts';
@@ -25,7 +25,7 @@ export { parseBridges, type Bridges } from './tor/bridges.ts';
 export { startTorDaemon, type TorDaemon, type TorDaemonOptions } from './tor/daemon.ts';
 export { appendAccess, parseClientKey, readAccessFile } from './tor/client-auth.ts';
 export { connectControl, type TorAuth, type TorControl } from './tor/control.ts';
-export { USUAL_PLACES, createDetectedTor, findTor, managedTor, type TorPlace } from './tor/detect.ts';
+export { USUAL_PLACES, createDetectedTor, findTor, managedTor, type FoundTor, type TorPlace } from './tor/detect.ts';
 export { clientKeyText, createClientKey, ephemeralOnionKey, onionKeyOf, type OnionKey } from './tor/key.ts';
 export type { OnionAccess } from './tor/commands.ts';
 export { onionOfTorrcService, type TorrcService } from './tor/torrc-service.ts';

@@ -12,7 +12,7 @@ export type Location =
   | { readonly kind: 'autodetect' }
   /** None: others do not dial us. */
   | { readonly kind: 'unreachable' }
-  /** An onion service that we put up, from the node key. */
+  /** An onion service that we put up, of the node's onion key. */
   | { readonly kind: 'onion'; readonly port: number }
   /** An onion service that the torrc makes; tor hands its visitors over at `local`. */
   | { readonly kind: 'torrc'; readonly port: number; readonly hiddenServiceDir: string; readonly local: Endpoint }

@@ -7,6 +7,7 @@ import type { Agent as HttpsAgent } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { RelaymintError } from '../../core/errors.ts';
 import { shortId, type NodeId } from '../../core/ids.ts';
+import { deadline, type Deadline } from './abort.ts';
 import { isHiddenHost, isLoopback, parseAddress, unsupported } from './address.ts';
 import type { HostDialer, ListenOptions, Listener, Transport, TransportName } from './contract.ts';
 import { PolicyHttpAgent, PolicyHttpsAgent, fetchOver, type Agents, type Connect } from './http.ts';
@@ -80,7 +81,7 @@ export interface Policy {
   httpAgent(purpose: Purpose): HttpAgent;
   httpsAgent(purpose: Purpose): HttpsAgent;
   stats(): Readonly<Record<Purpose, PurposeCounts>>;
-  /** Ends the connections that the HTTP agents keep for later. Links are their manager's to close. */
+  /** Ends the connections that HTTP asked for, those that are still being made too. Links are their manager's to close. */
   close(): void;
 }
 
@@ -105,6 +106,8 @@ class OutboundPolicy implements Policy {
   readonly #transports: readonly Transport[];
   readonly #counts: Record<Purpose, Counter>;
   readonly #agents = new Map<Purpose, Agents>();
+  /** Connections for HTTP that are being made. */
+  readonly #connecting = new Set<Deadline>();
 
   constructor({ transports, outbound = 'any', anonymize = false, phase, preferences = new Map() }: PolicyOptions) {
     this.outbound = outbound;
@@ -185,6 +188,8 @@ class OutboundPolicy implements Policy {
   }
 
   close(): void {
+    const reason = new RelaymintError('CLOSED', 'This node is shutting down.');
+    for (const limit of this.#connecting) limit.abort(reason);
     for (const { http, https } of this.#agents.values()) {
       http.destroy();
       https.destroy();
@@ -270,9 +275,15 @@ class OutboundPolicy implements Policy {
   #agentsOf(purpose: Purpose): Agents {
     let agents = this.#agents.get(purpose);
     if (agents === undefined) {
-      const connect: Connect = (host, port) => {
+      const connect: Connect = async (host, port) => {
         const millis = this.#goesHidden(host) ? HIDDEN_CONNECT_MILLIS : HTTP_CONNECT_MILLIS;
-        return this.connect(purpose, { host, port }, { signal: AbortSignal.timeout(millis) });
+        using limit = deadline(millis, `Connecting to ${host} port ${port}`);
+        this.#connecting.add(limit);
+        try {
+          return await this.connect(purpose, { host, port }, limit);
+        } finally {
+          this.#connecting.delete(limit);
+        }
       };
       agents = { http: new PolicyHttpAgent(connect), https: new PolicyHttpsAgent(connect) };
       this.#agents.set(purpose, agents);

@@ -3,9 +3,11 @@ import { chmod, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it, test } from 'vitest';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import { nodeId, nodeIdBytes } from '../../core/ids.ts';
 import { silentLog } from '../../core/ports.ts';
-import { startTorNetwork } from '../../node/cli/network/tor.ts';
-import { formatEndpoint } from '../../node/transport/index.ts';
+import { startTorNetwork, type PrivateTorNetwork } from '../../node/cli/network/tor.ts';
+import { formatEndpoint, onionOf } from '../../node/transport/index.ts';
+import { MAPPED_PORT, mapOnion } from '../leak/forward.ts';
 import { requirePrograms } from '../network.ts';
 import { relaymint, temporaryFolder, type Finished } from './marketplace.ts';
 import { startCommand } from './node.ts';
@@ -25,15 +27,14 @@ requirePrograms('tor')('tor commands', () => {
   let controlArgs: readonly string[];
   let addresses: readonly string[];
   let relayArgs: readonly string[];
+  let network: PrivateTorNetwork;
   let relay: { readonly nodeId: string; readonly address: string };
 
   beforeAll(async () => {
     const folder = stack.use(await temporaryFolder());
     data = path.join(folder.path, 'relay');
     const signal = new AbortController().signal;
-    const network = stack.use(
-      await startTorNetwork({ directory: path.join(folder.path, 'tor'), log: silentLog, signal }),
-    );
+    network = stack.use(await startTorNetwork({ directory: path.join(folder.path, 'tor'), log: silentLog, signal }));
     controlArgs = ['--tor-control', formatEndpoint(network.control)];
     torArgs = ['--tor-socks', formatEndpoint(network.socks), ...controlArgs];
     const quiet = ['--json', '--log-level', 'warn'];
@@ -53,12 +54,25 @@ requirePrograms('tor')('tor commands', () => {
     expect(addresses).toEqual([expect.stringMatching(/\/tcp\//), expect.stringMatching(/^\/onion3\//)]);
   });
 
-  it('address: that of the node key, which the running relay published', async () => {
+  it('address: the one that belongs to the node key, which the running relay published, and not that key', async () => {
     const shown = jsonOf(await relaymint('tor', 'address', '--json', '--data', data));
     expect(shown).toEqual({ nodeId: relay.nodeId, onion: expect.stringMatching(/\.onion$/), address: relay.address });
+    expect(relay.address).not.toContain(onionOf(nodeIdBytes(nodeId(relay.nodeId))));
   });
 
-  it('connect: by the onion address alone, to the node that it names', async () => {
+  it('connect: refuses an address that leads to a node which does not call it its own', async () => {
+    const [, host = '', port] = /^\/ip4\/([\d.]+)\/tcp\/(\d+)$/.exec(addresses[0] ?? '') ?? [];
+    await using mapped = await mapOnion(network, `${data}-mapped`, host, Number(port));
+    const place = `${mapped.onion}.onion:${MAPPED_PORT}`;
+    const alone = await relaymint('tor', 'connect', '--json', place, ...torArgs);
+    expect(alone.code).toBe(1);
+    expect(JSON.parse(alone.stdout)).toMatchObject({ ok: false, error: { code: 'PEER_IDENTITY_MISMATCH' } });
+    // Who names the node knows whom it wants, wherever that is.
+    const named = `${relay.nodeId}@/onion3/${mapped.onion}:${MAPPED_PORT}`;
+    expect(jsonOf(await relaymint('tor', 'connect', '--json', named, ...torArgs))).toMatchObject({ transport: 'tor' });
+  });
+
+  it('connect: by the onion address alone, to the node whose offer names it', async () => {
     const onion = `${/^\/onion3\/([a-z2-7]{56})/.exec(relay.address)?.[1]}.onion`;
     expect(jsonOf(await relaymint('tor', 'connect', '--json', onion, ...torArgs))).toMatchObject({
       nodeId: relay.nodeId,
@@ -137,6 +151,14 @@ requirePrograms('tor')('tor commands', () => {
     expect(rotated[0]).toEqual({ event: 'rotated', delaySeconds: 0 });
     expect(rotated.slice(1).some(({ delaySeconds }) => delaySeconds > 0 && delaySeconds <= 10)).toBe(true);
   });
+});
+
+test('i2p address takes a key only from a router that was named', async () => {
+  await using folder = await temporaryFolder();
+  const { code, stdout, stderr } = await relaymint('i2p', 'address', '--json', '--data', folder.path);
+  expect(code).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'INVALID_CONFIG' } });
+  expect(stderr).toContain('--i2p-sam 127.0.0.1:7656');
 });
 
 test('tor stop, and i2p without a router, say what to do', async () => {

@@ -1,6 +1,8 @@
 /** `relaymint i2p ..`: the router of this machine, and a node's address in I2P. */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { Option, type Command } from 'commander';
+import { RelaymintError } from '../../../core/errors.ts';
 import {
   formatEndpoint,
   garlicMultiaddr,
@@ -14,7 +16,8 @@ import { createOutput } from '../output.ts';
 import { I2P_KEY_FILE } from '../roles/node.ts';
 
 interface I2pOptions extends CommonOptions {
-  readonly i2pSam: Endpoint;
+  /** Undefined: not named. */
+  readonly i2pSam?: Endpoint;
   readonly data: string;
 }
 
@@ -32,20 +35,29 @@ export function i2pCommand(program: Command): void {
     .addOption(samOption())
     .action(async (options: I2pOptions) => {
       const output = createOutput(options.json === true);
-      const sam = formatEndpoint(options.i2pSam);
-      const version = await samVersion(options.i2pSam, AbortSignal.timeout(SAM_MILLIS));
+      const { i2pSam = USUAL_SAM } = options;
+      const sam = formatEndpoint(i2pSam);
+      const version = await samVersion(i2pSam, AbortSignal.timeout(SAM_MILLIS));
       output.value({ sam, version });
       output.line(`The I2P router at ${sam} answers and speaks SAM ${version}.`);
     });
   addCommonOptions(i2p.command('address').summary("show a node's address in I2P"))
-    .description('Its key lies in the data folder; the router makes one when there is none. The address stays with it.')
+    .description(
+      'Its key lies in the data folder; a router that is named makes one when there is none. The address stays with it.',
+    )
     .addOption(samOption())
     .option('--data <dir>', "the node's data folder", defaultDataDir('relay'))
     .addHelpText('after', '\nExample:\n  relaymint i2p address --data ./net/relay-1\n')
     .action(async (options: I2pOptions) => {
       const output = createOutput(options.json === true);
       const file = path.join(path.resolve(options.data), I2P_KEY_FILE);
-      using destination = await persistentDestination(file, options.i2pSam, AbortSignal.timeout(SAM_MILLIS));
+      const { i2pSam: sam = USUAL_SAM } = options;
+      if (options.i2pSam === undefined && !existsSync(file)) {
+        throw new RelaymintError('INVALID_CONFIG', `There is no key at ${file}, and no router was named to make one.`, {
+          remedy: `Who makes it knows it: if your router is the one at ${formatEndpoint(sam)}, say --i2p-sam ${formatEndpoint(sam)}.`,
+        });
+      }
+      using destination = await persistentDestination(file, sam, AbortSignal.timeout(SAM_MILLIS));
       const address = garlicMultiaddr(destination.garlic);
       output.value({ host: `${destination.garlic}.b32.i2p`, address });
       output.line(`${destination.garlic}.b32.i2p\n${address}`);
@@ -53,8 +65,10 @@ export function i2pCommand(program: Command): void {
 }
 
 function samOption(): Option {
-  return new Option('--i2p-sam <place>', "the router's SAM: HOST:PORT of this machine or unix:/PATH")
+  return new Option(
+    '--i2p-sam <place>',
+    "the router's SAM: HOST:PORT of this machine or unix:/PATH (default to ask: 127.0.0.1:7656)",
+  )
     .env('RELAYMINT_I2P_SAM')
-    .argParser(parsed(parseEndpoint))
-    .default(USUAL_SAM, formatEndpoint(USUAL_SAM));
+    .argParser(parsed(parseEndpoint));
 }

@@ -78,6 +78,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   const node = stack.use(
     await openNode(
       nodeSettings({ role: 'site', options, relayPrice: undefined, windowPrice: SELLS_NOTHING, tillSlots: undefined }),
+      lifecycle.signal,
     ),
   );
   await node.announce(lifecycle.signal);

@@ -109,7 +109,7 @@ export async function runNode(run: RunNodeOptions): Promise<void> {
   using lifecycle = watchLifecycle();
   await using stack = new AsyncDisposableStack();
   const settings = nodeSettings(run);
-  const node = stack.use(await openNode(settings));
+  const node = stack.use(await openNode(settings, lifecycle.signal));
   const prepared = await run.prepare(node);
   if (prepared !== undefined) stack.use(prepared);
   const addresses = await node.announce(lifecycle.signal);

@@ -145,10 +145,11 @@ async function stop(options: ControlOptions): Promise<void> {
 /** Our own daemon's control port, or the one that was named, or the first that is found. */
 async function openControl(options: ControlOptions, signal: AbortSignal): Promise<TorControl> {
   using limit = deadline(CONTROL_MILLIS, "Asking for tor's control port", signal);
+  const named = options.torControl;
   const endpoint =
-    options.torControl ??
-    (await findTor([managedTor(path.resolve(options.data)), ...USUAL_PLACES], limit.signal)).control;
-  return await connectControl({ endpoint, signal: limit.signal });
+    named ?? (await findTor([managedTor(path.resolve(options.data)), ...USUAL_PLACES], limit.signal)).control;
+  const found = named === undefined && endpoint.kind === 'tcp';
+  return await connectControl({ endpoint, found, signal: limit.signal });
 }
 
 interface CircuitRow {
@@ -196,12 +197,16 @@ async function status(options: ControlOptions & { readonly watch?: true }): Prom
     ].join('\n'),
   );
   if (options.watch !== true) return;
-  await control.onEvent('CIRC', (line) => {
+  const show = (line: string): void => {
     for (const circuit of parseCircuit(line.replace(/^CIRC /, ''))) {
       output.value({ event: 'circuit', ...circuit });
       output.line(`  ${circuit.id}  ${circuit.state}  ${circuit.purpose}  ${circuit.path.join(' > ')}`);
     }
-  });
+  };
+  {
+    using limit = deadline(CONTROL_MILLIS, "Tor's answer", lifecycle.signal);
+    await control.onEvent('CIRC', show, limit);
+  }
   const lost = await Promise.race([control.closed, lifecycle.ended]);
   if (lost !== undefined) throw lost;
 }

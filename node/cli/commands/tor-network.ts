@@ -4,7 +4,7 @@ import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
 import { RelaymintError } from '../../../core/errors.ts';
-import { nodeId, shortId } from '../../../core/ids.ts';
+import { shortId, type NodeId } from '../../../core/ids.ts';
 import { systemClock } from '../../../core/ports.ts';
 import { formatCredits } from '../../../core/units.ts';
 import {
@@ -14,7 +14,7 @@ import {
   type PeerAddress,
   type SignedOffer,
 } from '../../discovery/index.ts';
-import { createLinkManager, identityFromSeed, readNodeKey, type LinkManager } from '../../link/index.ts';
+import { createLinkManager, identityFromSeed, nodeAt, readNodeKey, type LinkManager } from '../../link/index.ts';
 import {
   appendAccess,
   clientKeyText,
@@ -23,6 +23,7 @@ import {
   isHidden,
   onionKeyOf,
   onionMultiaddr,
+  parseAddress,
   readOnion,
 } from '../../transport/index.ts';
 import { callControl, readControlFile } from '../control/client.ts';
@@ -38,19 +39,25 @@ interface DataOptions extends CommonOptions {
   readonly data: string;
 }
 
+/** A node, or whoever answers at an address. */
+interface OnionPeer {
+  readonly nodeId: NodeId | undefined;
+  readonly address: string;
+}
+
 interface DiscoverOptions extends CommonOptions, OutboundOptions {
-  readonly bootstrap: readonly PeerAddress[];
+  readonly bootstrap: readonly OnionPeer[];
 }
 
 export function torNetworkCommands(tor: Command): void {
   dataCommand(tor, 'address', "show a node's onion address")
-    .description('The address is that of the node key: it is known before tor runs, and stays.')
+    .description('The address belongs to the node key: it is known before tor runs, and stays.')
     .action((options: DataOptions) => address(options));
   addTorOptions(addCommonOptions(tor.command('connect').summary('reach a node through Tor and say what it offers')))
     .description('Opens a link as nobody in particular, measures the round trip and shows the offer.')
     .argument('<peer>', 'ADDRESS.onion, ADDRESS.onion:PORT or NODEID@/onion3/ADDRESS:PORT', parsed(parseOnionPeer))
     .addHelpText('after', `\nExample:\n  relaymint tor connect ${'x'.repeat(8)}..${'x'.repeat(8)}.onion\n`)
-    .action((peer: PeerAddress, options: CommonOptions & OutboundOptions) => connect(peer, options));
+    .action((peer: OnionPeer, options: CommonOptions & OutboundOptions) => connect(peer, options));
   addTorOptions(addCommonOptions(tor.command('discover').summary('ask nodes through Tor who offers a service')))
     .description('Asks the bootstrap nodes for the offers they know, and shows those with an onion address.')
     .argument('[service]', 'relay, content, publish or another one (default: any)')
@@ -84,12 +91,11 @@ function dataCommand(tor: Command, name: string, summary: string): Command {
   );
 }
 
-/** An onion address that comes from a node key is the node's name as well. */
-function parseOnionPeer(text: string): PeerAddress {
+function parseOnionPeer(text: string): OnionPeer {
   if (text.includes('@')) return parsePeer(text);
   const [, host = '', port] = /^(.*?)(?::(\d{1,5}))?$/.exec(text) ?? [];
-  const { onion, publicKey } = readOnion(host);
-  return { nodeId: nodeId(publicKey), address: onionMultiaddr(onion, port === undefined ? ONION_PORT : Number(port)) };
+  const { onion } = readOnion(host);
+  return { nodeId: undefined, address: onionMultiaddr(onion, port === undefined ? ONION_PORT : Number(port)) };
 }
 
 async function address(options: DataOptions): Promise<void> {
@@ -117,6 +123,8 @@ async function clientKey(onion: string, options: CommonOptions & { readonly out:
 
 interface Visitor extends AsyncDisposable {
   readonly links: LinkManager;
+  /** With the id of whoever answers, where none was named. */
+  identify(peer: OnionPeer, signal: AbortSignal): Promise<PeerAddress>;
 }
 
 /** Links of a node key that is forgotten afterwards, over Tor and nothing else. */
@@ -126,18 +134,27 @@ function openVisitor(options: CommonOptions & OutboundOptions): Visitor {
   const identity = stack.use(identityFromSeed(randomBytes(32)));
   const { policy } = stack.use(openOutbound(outboundSettings({ ...options, anonymize: 'tor' }), log));
   const links = stack.use(createLinkManager({ identity, policy, clock: systemClock, log }));
-  return { links, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return {
+    links,
+    identify: async ({ nodeId: named, address: at }, signal) => ({
+      nodeId: named ?? (await nodeAt(at, { identity, policy, signal })),
+      address: at,
+    }),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
 }
 
-async function connect(peer: PeerAddress, options: CommonOptions & OutboundOptions): Promise<void> {
+async function connect(target: OnionPeer, options: CommonOptions & OutboundOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
   await using visitor = openVisitor(options);
+  const peer = await visitor.identify(target, lifecycle.signal);
   const began = performance.now();
   const link = await visitor.links.connect(peer.nodeId, [peer.address], { signal: lifecycle.signal });
   const connectMillis = Math.round(performance.now() - began);
   const rttMillis = Math.round(await link.ping(lifecycle.signal));
   const { offer } = link;
+  if (target.nodeId === undefined) assertOwnAddress(peer, offer);
   output.value({
     nodeId: link.peer,
     transport: link.transport,
@@ -156,19 +173,39 @@ async function connect(peer: PeerAddress, options: CommonOptions & OutboundOptio
   );
 }
 
+/**
+ * An address alone names its key's holder, who may lead visitors to any node: the node itself has to say that it is there.
+ * @throws RelaymintError PEER_IDENTITY_MISMATCH.
+ */
+function assertOwnAddress(peer: PeerAddress, offer: SignedOffer | undefined): void {
+  const onionOfAddress = (address: string): string | undefined => {
+    const destination = parseAddress(address);
+    return destination?.kind === 'onion' ? destination.onion : undefined;
+  };
+  const onion = onionOfAddress(peer.address);
+  if (offer?.addresses.some((address) => onionOfAddress(address) === onion) === true) return;
+  throw new RelaymintError(
+    'PEER_IDENTITY_MISMATCH',
+    `Node ${peer.nodeId} answers at ${onion}.onion, and its offer does not name that address.`,
+    { remedy: `If it is the node that you mean, write ${peer.nodeId}@${peer.address}.` },
+  );
+}
+
 async function discover(service: string | undefined, options: DiscoverOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
   await using visitor = openVisitor(options);
   const book = createOfferBook({ clock: systemClock });
   const log = createLog(options.logLevel, 'tor');
-  await using discovery = createDiscovery({
-    links: visitor.links,
-    book,
-    clock: systemClock,
-    log,
-    bootstrap: options.bootstrap,
-  });
+  const bootstrap: PeerAddress[] = [];
+  for (const peer of options.bootstrap) {
+    try {
+      bootstrap.push(await visitor.identify(peer, lifecycle.signal));
+    } catch (error) {
+      log.debug({ address: peer.address, error }, 'A bootstrap peer is not reached');
+    }
+  }
+  await using discovery = createDiscovery({ links: visitor.links, book, clock: systemClock, log, bootstrap });
   await discovery.refresh(lifecycle.signal);
   assertReached(visitor.links, lifecycle);
   const offers = (service === undefined ? book.all() : book.find(service)).filter(({ addresses }) =>

@@ -40,11 +40,13 @@ import { createLinkManager, type LinkManager } from '../../link/index.ts';
 import { createMetering, unmetered, type Metering } from '../../meter/index.ts';
 import {
   assertPublishable,
+  deadline,
   ephemeralOnionKey,
   hides,
   isLocalAddress,
   isLoopback,
   onionKeyOf,
+  orAborted,
   persistentDestination,
   resolveHost,
   type I2pDestination,
@@ -196,7 +198,17 @@ const TILL_POLL_MILLIS = 30_000;
 /** A cluster takes 13 s to make a transaction final. A receipt keeps: a node that cannot reach the ledger does not wait for it for ever. */
 const SHUTDOWN_SETTLE_MILLIS = 16_000;
 
-export async function openNode(settings: NodeSettings): Promise<RunningNode> {
+/** @throws the signal's reason as soon as that ends, whatever is waited for: tor, the I2P router or the ledger. */
+export async function openNode(settings: NodeSettings, signal?: AbortSignal): Promise<RunningNode> {
+  try {
+    return await composeNode(settings, signal);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promise<RunningNode> {
   const { log } = settings;
   const clock = systemClock;
   warnOfWhatShows(settings);
@@ -204,7 +216,7 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
   const keys = stack.use(await loadNodeKeys(settings));
   const { identity } = keys;
   const serviceKey = stack.use(settings.onionKey === 'node' ? onionKeyOf(identity) : ephemeralOnionKey());
-  const i2pDestination = await openDestination(settings);
+  const i2pDestination = await openDestination(settings, signal);
   if (i2pDestination !== undefined) stack.use(i2pDestination);
   const places = await placesOf(settings, { onion: serviceKey.onion, garlic: i2pDestination?.garlic });
   const { policy } = stack.use(
@@ -224,6 +236,12 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
     clock,
     log,
   });
+  const giveUp = (): void => {
+    policy.close();
+    ledger.close();
+  };
+  signal?.throwIfAborted();
+  signal?.addEventListener('abort', giveUp, { once: true });
   const wallet = ledger.wallet(keys.walletKey);
   const { airdrop, tillSlots } = settings;
   await fundNode({ reader: ledger, wallet, airdrop, tillSlots, tillTerms: tillTerms(settings), log });
@@ -387,6 +405,9 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
     }),
   );
 
+  signal?.throwIfAborted();
+  // Who ends it from here on wants it to settle.
+  signal?.removeEventListener('abort', giveUp);
   const owned = stack.move();
   return {
     settings,
@@ -420,7 +441,8 @@ export async function openNode(settings: NodeSettings): Promise<RunningNode> {
       published = addresses;
       announced = true;
       renewOffer();
-      await discovery.refresh();
+      const asked = discovery.refresh();
+      await (signal === undefined ? asked : orAborted(asked, signal, 'Looking for other nodes'));
       return published;
     },
     async advertise() {
@@ -457,9 +479,13 @@ function warnOfWhatShows({ locations, ledgerUrl, outbound, log }: NodeSettings):
 }
 
 /** Kept in the data directory, so that the address stays; undefined when it publishes none. */
-async function openDestination({ outbound, locations, dataDir }: NodeSettings): Promise<I2pDestination | undefined> {
+async function openDestination(
+  { outbound, locations, dataDir }: NodeSettings,
+  signal: AbortSignal | undefined,
+): Promise<I2pDestination | undefined> {
   if (outbound.i2pSam === undefined || !locations.some(({ kind }) => kind === 'i2p')) return undefined;
-  return persistentDestination(path.join(dataDir, I2P_KEY_FILE), outbound.i2pSam, AbortSignal.timeout(SAM_MILLIS));
+  using limit = deadline(SAM_MILLIS, 'Asking the I2P router for a destination', signal);
+  return await persistentDestination(path.join(dataDir, I2P_KEY_FILE), outbound.i2pSam, limit.signal);
 }
 
 async function settleAtShutdown(settlement: SettlementEngine, log: Log): Promise<void> {

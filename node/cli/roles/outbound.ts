@@ -60,6 +60,9 @@ export interface ReachableOptions {
   readonly targetDir?: string;
 }
 
+/** Of one visitor's circuit. A peer has one link and may try anew while an older one dies; who opens more loses them all. */
+const MAX_STREAMS = 8;
+
 export interface OpenOutbound extends AsyncDisposable {
   readonly policy: Policy;
 }
@@ -100,7 +103,7 @@ function torTransport(
       ...(auth === undefined ? {} : { auth }),
       ...(reachable.onionKeys === undefined ? {} : { keys: reachable.onionKeys }),
       ...(reachable.torrcServices === undefined ? {} : { services: reachable.torrcServices }),
-      ...(reachable.onionClients === undefined ? {} : { service: { clients: reachable.onionClients } }),
+      service: { clients: reachable.onionClients ?? [], maxStreams: MAX_STREAMS, proofOfWork: true },
       clientAuth: settings.onionAccess,
       ...(reachable.targetDir === undefined ? {} : { targetDir: reachable.targetDir }),
       log,
@@ -108,6 +111,7 @@ function torTransport(
   if (torSocks !== undefined) return create(torSocks, torControl);
   return createDetectedTor({
     places: [managedTor(settings.torData), ...USUAL_PLACES],
+    anonymous: settings.anonymize !== undefined,
     create: ({ socks, control }) => create(socks, torControl ?? control),
   });
 }

@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { RelaymintError, isRelaymintError, type ErrorCode } from '../../../core/errors.ts';
-import { abortError } from '../abort.ts';
+import { abortError, deadline } from '../abort.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
 import { openEndpoint } from '../socket.ts';
 
@@ -129,10 +129,17 @@ export interface Accepted {
 
 /** Waits for the next stream to the session. @throws RelaymintError I2P_FAILED, ABORTED, .. */
 export async function acceptStream(sam: Endpoint, session: string, signal: AbortSignal): Promise<Accepted> {
-  const { socket } = await greet(sam, signal);
-  await ask(socket, `STREAM ACCEPT ID=${session} SILENT=false`, signal);
+  const socket = await readyToAccept(sam, session, signal);
+  // This one may take for ever.
   const line = await readLine(socket, signal);
   return { connection: socket, from: line.split(' ')[0] ?? '' };
+}
+
+async function readyToAccept(sam: Endpoint, session: string, signal: AbortSignal): Promise<Socket> {
+  using limit = deadline(SAM_MILLIS, 'Asking the I2P router for streams', signal);
+  const { socket } = await greet(sam, limit.signal);
+  await ask(socket, `STREAM ACCEPT ID=${session} SILENT=false`, limit.signal);
+  return socket;
 }
 
 async function greet(sam: Endpoint, signal: AbortSignal): Promise<{ socket: Socket; version: string }> {
@@ -160,7 +167,7 @@ async function ask(socket: Socket, question: string, signal: AbortSignal): Promi
   socket.write(`${question}\n`);
   const line = await readLine(socket, signal);
   const fields = new Map<string, string>();
-  for (const [, name = '', quoted, plain] of line.matchAll(/([A-Z_]+)=(?:"([^"]*)"|(\S*))/g)) {
+  for (const [, name = '', quoted, plain] of line.matchAll(/\b([A-Z_]+)=(?:"([^"]*)"|(\S*))/g)) {
     fields.set(name, quoted ?? plain ?? '');
   }
   const result = fields.get('RESULT') ?? (fields.has('PRIV') ? 'OK' : undefined);
@@ -187,10 +194,11 @@ function readLine(socket: Duplex, signal: AbortSignal): Promise<string> {
       if (chunk === null) return;
       text = Buffer.concat([text, chunk]);
       const end = text.indexOf(0x0a);
-      if (end === -1) {
-        if (text.length > MAX_LINE_BYTES) fail(failed('what answers there is no SAM'));
+      if (end > MAX_LINE_BYTES || (end === -1 && text.length > MAX_LINE_BYTES)) {
+        fail(failed('what answers there is no SAM'));
         return;
       }
+      if (end === -1) return;
       stop();
       const rest = text.subarray(end + 1);
       if (rest.length > 0) socket.unshift(rest);

@@ -1,12 +1,12 @@
 /**
  * Version 3 onion addresses: an Ed25519 public key in writing, so that an address proves who answers (rend-spec-v3,
- * "Encoding onion addresses"). A node's address is its node key's.
+ * "Encoding onion addresses"). Which node that is, its offer says.
  */
 import { createHash } from 'node:crypto';
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { base32 } from 'multiformats/bases/base32';
 import { RelaymintError } from '../../../core/errors.ts';
-import { KEY_BYTES, nodeId, nodeIdBytes, type NodeId } from '../../../core/ids.ts';
+import { KEY_BYTES } from '../../../core/ids.ts';
 
 /** public key (32) ‖ checksum (2) ‖ version (1): 35 bytes, 56 characters of base32. */
 const ONION_CHARACTERS = 56;
@@ -27,16 +27,6 @@ export interface OnionAddress {
 export function onionOf(publicKey: Uint8Array): string {
   if (publicKey.length !== KEY_BYTES) throw new TypeError(`an onion key has ${KEY_BYTES} bytes`);
   return base32.encode(Buffer.concat([publicKey, checksumOf(publicKey), Uint8Array.of(VERSION)])).slice(1);
-}
-
-/** The onion address of the node with this id: the same key, written as Tor writes it. */
-export function onionOfNode(id: NodeId): string {
-  return onionOf(nodeIdBytes(id));
-}
-
-/** Which node answers at `onion`. @throws RelaymintError INVALID_ARGUMENT as `readOnion` does. */
-export function nodeOfOnion(onion: string): NodeId {
-  return nodeId(readOnion(onion).publicKey);
 }
 
 /**

@@ -7,8 +7,10 @@ import { clientKeyText, type OnionKey } from './key.ts';
 export interface OnionServiceOptions {
   /** Public client keys (x25519, 32 bytes each). With any, only their holders can read how to reach the service. */
   readonly clients?: readonly Uint8Array[];
-  /** Streams that one visitor may have open at once. Default: any number. */
+  /** Streams that one visitor's circuit may have open at once; one more ends it with all of them. Default: any number. */
   readonly maxStreams?: number;
+  /** Visitors work before they are let in while too many come, where this tor can ask for that. Default: false. */
+  readonly proofOfWork?: boolean;
 }
 
 /** A client key of ours for somebody's private service. */
@@ -29,26 +31,41 @@ export interface Service {
 
 /** What DEL_ONION is answered with about a service that tor does not have. */
 const UNKNOWN_SERVICE = 552;
+/** What a tor before 0.4.9 answers ADD_ONION with, which has no proof of work there. */
+const UNKNOWN_WORDS: readonly unknown[] = [512, 513];
 
 /** @throws RelaymintError CONNECTION_REFUSED (tor serves it already), and as `TorControl.command`. */
 export async function addOnion(control: TorControl, service: Service, signal: AbortSignal): Promise<void> {
-  const { key, options, targets } = service;
+  const { key, options } = service;
+  const { proofOfWork = false } = options;
+  try {
+    await control.command(addCommand(service, proofOfWork), { signal });
+  } catch (error) {
+    if (!isRelaymintError(error, 'TOR_CONTROL_FAILED')) throw error;
+    if (/collision/i.test(error.message)) {
+      throw taken(key.onion, 'tor serves it already, perhaps for another program', error);
+    }
+    if (!proofOfWork || !UNKNOWN_WORDS.includes(error.details['reply'])) throw error;
+    await addOnion(control, { ...service, options: { ...options, proofOfWork: false } }, signal);
+  }
+}
+
+function addCommand({ key, options, targets }: Service, proofOfWork: boolean): string {
   const { clients = [], maxStreams } = options;
-  const flags = ['DiscardPK', ...(clients.length > 0 ? ['V3Auth'] : [])];
-  const command = [
+  const flags = [
+    'DiscardPK',
+    ...(clients.length > 0 ? ['V3Auth'] : []),
+    ...(maxStreams === undefined ? [] : ['MaxStreamsCloseCircuit']),
+  ];
+  return [
     'ADD_ONION',
     `ED25519-V3:${base64(key.expanded)}`,
     `Flags=${flags.join(',')}`,
     ...(maxStreams === undefined ? [] : [`MaxStreams=${maxStreams}`]),
+    ...(proofOfWork ? ['PoWDefensesEnabled=1'] : []),
     ...[...targets].map(([port, target]) => `Port=${port},${formatEndpoint(target)}`),
     ...clients.map((client) => `ClientAuthV3=${clientKeyText(client)}`),
   ].join(' ');
-  try {
-    await control.command(command, { signal });
-  } catch (error) {
-    if (!isRelaymintError(error, 'TOR_CONTROL_FAILED') || !/collision/i.test(error.message)) throw error;
-    throw taken(key.onion, 'tor serves it already, perhaps for another program', error);
-  }
 }
 
 /** One that tor does not have is down already. @throws as `TorControl.command`. */

@@ -1,11 +1,11 @@
 /** Tor's control port: commands with their replies in order, and events in between (control-spec). */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
-import { RelaymintError, isRelaymintError, messageOf } from '../../../core/errors.ts';
-import { abortError } from '../abort.ts';
+import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
+import { abortError, deadline } from '../abort.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
 import { openEndpoint } from '../socket.ts';
+import { readCookie } from './cookie.ts';
 
 /** How to prove to tor that we may command it. A cookie is read from the file that tor names. */
 export type TorAuth = { readonly kind: 'cookie' } | { readonly kind: 'password'; readonly password: string };
@@ -34,18 +34,30 @@ export interface TorControl extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-const COOKIE_BYTES = 32;
-const MAX_LINE_BYTES = 1024 * 1024;
-/** Of one reply: more than any status of a busy tor. */
-const MAX_REPLY_LINES = 100_000;
+const MAX_LINE_BYTES = 64 * 1024;
+/** Of one reply or event with all its lines: more than any status of a busy tor. */
+const MAX_REPLY_BYTES = 4 * 1024 * 1024;
+/** No line of a reply is shorter in memory than this many bytes, whatever it says. */
+const LINE_COST_BYTES = 64;
+/** From the connection to the last step of authentication, milliseconds: tor answers each at once. */
+const GREETING_MILLIS = 10_000;
 
-/** @throws RelaymintError TOR_NOT_RUNNING, TOR_CONTROL_FAILED, TIMEOUT, ABORTED. */
-export async function connectControl(options: {
+export interface ControlOptions {
   readonly endpoint: Endpoint;
   readonly auth?: TorAuth;
+  /**
+   * Nobody said that tor is there: whoever was first to listen may answer. It has to prove that it knows the cookie of a
+   * file of root, of ours or of tor's, and it is shown no password. That is enough to ask it, and not to trust it with a key.
+   */
+  readonly found?: boolean;
   readonly signal: AbortSignal;
-}): Promise<TorControl> {
-  const { endpoint, auth, signal } = options;
+}
+
+/** @throws RelaymintError TOR_NOT_RUNNING, TOR_NOT_TRUSTED, TOR_CONTROL_FAILED, TIMEOUT, ABORTED. */
+export async function connectControl(options: ControlOptions): Promise<TorControl> {
+  const { endpoint } = options;
+  using limit = deadline(GREETING_MILLIS, `Tor's control port at ${formatEndpoint(endpoint)}`, options.signal);
+  const { signal } = limit;
   let socket: Socket;
   try {
     socket = await openEndpoint(endpoint, signal);
@@ -58,7 +70,7 @@ export async function connectControl(options: {
   }
   const control = new ControlConnection(socket);
   try {
-    await control.authenticate(auth, signal);
+    await control.authenticate(options, signal);
   } catch (error) {
     await control.close();
     throw error;
@@ -80,8 +92,12 @@ class ControlConnection implements TorControl {
   readonly #listeners = new Map<string, Set<(line: string) => void>>();
   #text = '';
   #lines: string[] = [];
+  /** What `#lines` take. */
+  #bytes = 0;
   #inData = false;
   #ours = false;
+  /** Why we gave the connection up, if that was it. */
+  #wrong: RelaymintError | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -92,9 +108,10 @@ class ControlConnection implements TorControl {
       socket.once('close', () => {
         const lost = this.#ours
           ? undefined
-          : new RelaymintError('TOR_NOT_RUNNING', 'Tor closed its control connection.', {
+          : (this.#wrong ??
+            new RelaymintError('TOR_NOT_RUNNING', 'Tor closed its control connection.', {
               remedy: 'Start it with: relaymint tor start.',
-            });
+            }));
         for (const waiting of this.#pending.splice(0)) {
           const ours = `The control connection closed before tor answered ${waiting.what}.`;
           waiting.reject(lost ?? new RelaymintError('CLOSED', ours));
@@ -104,26 +121,23 @@ class ControlConnection implements TorControl {
     });
   }
 
-  async authenticate(auth: TorAuth | undefined, signal: AbortSignal): Promise<void> {
+  async authenticate({ endpoint, auth, found = false }: ControlOptions, signal: AbortSignal): Promise<void> {
     const { lines } = await this.command('PROTOCOLINFO 1', { signal });
     const all = lines.join('\n');
-    this.version = /VERSION Tor="([^"]*)"/.exec(all)?.[1] ?? '';
+    this.version = /VERSION Tor="([^"]{0,100})"/.exec(all)?.[1] ?? '';
     const methods = (/METHODS=(\S+)/.exec(all)?.[1] ?? '').split(',');
+    const cookie = /COOKIEFILE="((?:[^"\\\n]|\\.){0,4096})"/.exec(all)?.[1];
+    if (found && (auth !== undefined || methods.includes('NULL') || cookie === undefined)) throw unproven(endpoint);
     if (auth?.kind === 'password') await this.command(`AUTHENTICATE ${quote(auth.password)}`, { signal });
     else if (methods.includes('NULL')) await this.command('AUTHENTICATE', { signal });
-    else await this.#authenticateByCookie(/COOKIEFILE="((?:[^"\\]|\\.)*)"/.exec(all)?.[1], signal);
+    else await this.#authenticateByCookie(cookie, signal);
   }
 
   async #authenticateByCookie(file: string | undefined, signal: AbortSignal): Promise<void> {
     if (file === undefined) throw failed('tor asks for a password', 'Give the password of its HashedControlPassword.');
-    const cookie = await readFile(unescaped(file)).catch((cause: unknown) => {
-      throw failed(`its cookie cannot be read (${messageOf(cause)})`, 'Run as a user who may read that file.', cause);
-    });
+    const cookie = await readCookie(unescaped(file), signal);
     let answer: Buffer;
     try {
-      if (cookie.length !== COOKIE_BYTES) {
-        throw failed(`its cookie has ${cookie.length} bytes`, 'Check which program has that port.');
-      }
       answer = await this.#answerTo(cookie, signal);
     } finally {
       cookie.fill(0);
@@ -169,12 +183,7 @@ class ControlConnection implements TorControl {
           if (reply.code >= 200 && reply.code < 300) resolve(reply);
           else
             reject(
-              failed(
-                `tor answered ${what} with ${reply.code} ${reply.lines.join(' ')}`,
-                REFUSED,
-                undefined,
-                reply.code,
-              ),
+              failed(`tor answered ${what} with ${reply.code} ${shown(reply.lines)}`, REFUSED, undefined, reply.code),
             );
         },
         reject: (error) => {
@@ -218,28 +227,47 @@ class ControlConnection implements TorControl {
   #onText(text: string): void {
     const lines = (this.#text + text).split('\r\n');
     this.#text = lines.pop() ?? '';
-    for (const line of lines) this.#onLine(line);
-    if (this.#text.length > MAX_LINE_BYTES) this.#socket.destroy();
+    for (const line of lines) {
+      if (this.#socket.destroyed) return;
+      this.#onLine(line);
+    }
+    if (this.#text.length > MAX_LINE_BYTES) this.#giveUp(`sends a line longer than ${MAX_LINE_BYTES} bytes`);
   }
 
   /** `250-more`, `250+data follows`, `250 last`. */
   #onLine(line: string): void {
-    if (this.#inData) {
+    this.#bytes += line.length + LINE_COST_BYTES;
+    if (line.length > MAX_LINE_BYTES) {
+      this.#giveUp(`sends a line longer than ${MAX_LINE_BYTES} bytes`);
+    } else if (this.#bytes > MAX_REPLY_BYTES) {
+      this.#giveUp(`sends more than ${MAX_REPLY_BYTES} bytes in one reply`);
+    } else if (this.#inData) {
       if (line === '.') this.#inData = false;
-      else if (this.#lines.length > MAX_REPLY_LINES) this.#socket.destroy();
       else this.#lines.push(line.startsWith('.') ? line.slice(1) : line);
+    } else {
+      this.#onReplyLine(line);
+    }
+  }
+
+  #onReplyLine(line: string): void {
+    const [, code, kind] = /^(\d{3})([-+ ])/.exec(line) ?? [];
+    if (code === undefined) {
+      this.#giveUp('is no control port of tor');
       return;
     }
-    if (this.#lines.length > MAX_REPLY_LINES) this.#socket.destroy();
-    const kind = line.charAt(3);
     this.#lines.push(line.slice(4));
     if (kind === '+') this.#inData = true;
     if (kind !== ' ') return;
-    const code = Number(line.slice(0, 3));
     const lines = this.#lines;
     this.#lines = [];
-    if (code === 650) this.#onEventLines(lines);
-    else this.#pending.shift()?.resolve({ code, lines });
+    this.#bytes = 0;
+    if (code === '650') this.#onEventLines(lines);
+    else this.#pending.shift()?.resolve({ code: Number(code), lines });
+  }
+
+  #giveUp(says: string): void {
+    this.#wrong ??= failed(`what answers ${says}`, 'Check which program has that port.');
+    this.#socket.destroy();
   }
 
   #onEventLines(lines: readonly string[]): void {
@@ -249,6 +277,7 @@ class ControlConnection implements TorControl {
 }
 
 const REFUSED = 'Its log says more.';
+const MAX_WORDS = 500;
 
 function failed(why: string, remedy: string, cause?: unknown, reply?: number): RelaymintError {
   return new RelaymintError('TOR_CONTROL_FAILED', `Tor cannot be controlled: ${why}.`, {
@@ -256,6 +285,23 @@ function failed(why: string, remedy: string, cause?: unknown, reply?: number): R
     cause,
     ...(reply === undefined ? {} : { details: { reply } }),
   });
+}
+
+/** A refusal in tor's words, without what a terminal would obey. */
+function shown(lines: readonly string[]): string {
+  return lines
+    .join(' ')
+    .slice(0, MAX_WORDS)
+    .replace(/[^\x20-\x7e]/g, '?');
+}
+
+function unproven(endpoint: Endpoint): RelaymintError {
+  const place = formatEndpoint(endpoint);
+  return new RelaymintError(
+    'TOR_NOT_TRUSTED',
+    `A control port was found at ${place}, nobody said that it is tor's, and it cannot prove it by a cookie.`,
+    { remedy: `If it is your tor's, name it: --tor-control ${place}.` },
+  );
 }
 
 function quote(text: string): string {

@@ -1,16 +1,33 @@
-/** Finds the tor of this machine where nobody said where it is. */
+/**
+ * Finds the tor of this machine where nobody said where it is. A unix socket says by its owner whose it is; a TCP port is
+ * whoever's was first to listen, so that it is given no key, and who is anonymous does not use it at all.
+ */
 import { once } from 'node:events';
+import { stat } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { HostDialer, ListenOptions, Listener, Transport } from '../contract.ts';
 import { deadline } from '../abort.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
 import { openEndpoint } from '../socket.ts';
+import { isTorsOwner } from './owner.ts';
 
 /** A tor that may be there. */
 export interface TorPlace {
   readonly socks: Endpoint;
   readonly control: Endpoint;
+}
+
+/** What is known of a tor that was found. */
+export interface FoundTor {
+  readonly socks: Endpoint;
+  /** To be given keys; undefined where anybody may answer. */
+  readonly control: Endpoint | undefined;
+}
+
+export interface FindOptions {
+  /** True: only what nobody but root, this user or tor can have put there. */
+  readonly anonymous?: boolean;
 }
 
 type UnixEndpoint = Endpoint & { readonly kind: 'unix' };
@@ -33,15 +50,50 @@ export const USUAL_PLACES: readonly TorPlace[] = [
 const PROBE_MILLIS = 5_000;
 
 /**
- * The first of `places` whose SOCKS port speaks SOCKS: a port that only accepts connections is no tor.
- * @throws RelaymintError TOR_NOT_RUNNING, ABORTED.
+ * The first of `places` whose SOCKS port speaks SOCKS (a port that only accepts connections is no tor) and whose sockets, where
+ * they are unix ones, belong to root, to us or to tor's user.
+ * @throws RelaymintError TOR_NOT_RUNNING, TOR_NOT_TRUSTED with what was found and how to name it, ABORTED.
  */
-export async function findTor(places: readonly TorPlace[], signal: AbortSignal): Promise<TorPlace> {
-  for (const place of places) if (await speaksSocks(place.socks, signal)) return place;
+export async function findTor(
+  places: readonly TorPlace[],
+  signal: AbortSignal,
+  { anonymous = false }: FindOptions = {},
+): Promise<TorPlace> {
+  const doubtful: string[] = [];
+  let unnamed: TorPlace | undefined;
+  for (const place of places) {
+    const stranger = (await ownedByStranger(place.socks)) ?? (await ownedByStranger(place.control));
+    if (stranger !== undefined) {
+      doubtful.push(stranger);
+    } else if (await speaksSocks(place.socks, signal)) {
+      if (!anonymous || place.socks.kind === 'unix') return place;
+      doubtful.push(formatEndpoint(place.socks));
+      unnamed ??= place;
+    }
+  }
   signal.throwIfAborted();
+  if (doubtful.length > 0) throw notTrusted(doubtful, unnamed);
   throw new RelaymintError('TOR_NOT_RUNNING', 'No tor was found on this machine.', {
     remedy: `Start it with "relaymint tor start" (install it first: apt-get install tor), or say where it is with --tor-socks. Looked at ${places.map(({ socks }) => formatEndpoint(socks)).join(', ')}.`,
   });
+}
+
+function notTrusted(doubtful: readonly string[], unnamed: TorPlace | undefined): RelaymintError {
+  const example = unnamed ?? { socks: port(9050), control: port(9051) };
+  const name = `--tor-socks ${formatEndpoint(example.socks)}, and --tor-control ${formatEndpoint(example.control)} for onion services`;
+  return new RelaymintError(
+    'TOR_NOT_TRUSTED',
+    `What was found may be tor or anybody's, and nobody named it: ${doubtful.join(', ')}.`,
+    { remedy: `If it is your tor, say so: ${name}. Or use "relaymint tor start".` },
+  );
+}
+
+/** The place with its owner, when that is none who may be tor. A symbolic link counts as what it leads to. */
+async function ownedByStranger(endpoint: Endpoint): Promise<string | undefined> {
+  if (endpoint.kind === 'tcp') return undefined;
+  const stats = await stat(endpoint.path).catch(() => undefined);
+  if (stats === undefined || (await isTorsOwner(stats.uid))) return undefined;
+  return `${formatEndpoint(endpoint)} of user ${stats.uid}`;
 }
 
 /** Offers SOCKS 5 with user names, as every dial does, and looks whether that is taken. */
@@ -69,25 +121,28 @@ type Dialer = Transport & HostDialer & AsyncDisposable;
  */
 export function createDetectedTor(options: {
   readonly places: readonly TorPlace[];
+  readonly anonymous?: boolean;
   /** Makes the transport; also used, without a place being tried, to tell which addresses it reaches. */
-  readonly create: (place: TorPlace) => Dialer;
+  readonly create: (found: FoundTor) => Dialer;
 }): Dialer {
-  return new DetectedTor(options.places, options.create);
+  return new DetectedTor(options.places, options.create, options.anonymous ?? false);
 }
 
 class DetectedTor implements Dialer {
   readonly name = 'tor';
   readonly handshakeMillis: number;
   readonly #places: readonly TorPlace[];
-  readonly #create: (place: TorPlace) => Dialer;
+  readonly #create: (found: FoundTor) => Dialer;
+  readonly #anonymous: boolean;
   /** Knows addresses; never connected. */
   readonly #model: Dialer;
   #found: Dialer | undefined;
 
-  constructor(places: readonly TorPlace[], create: (place: TorPlace) => Dialer) {
+  constructor(places: readonly TorPlace[], create: (found: FoundTor) => Dialer, anonymous: boolean) {
     this.#places = places;
     this.#create = create;
-    this.#model = create({ socks: socket('/nowhere'), control: socket('/nowhere') });
+    this.#anonymous = anonymous;
+    this.#model = create({ socks: socket('/nowhere'), control: undefined });
     this.handshakeMillis = this.#model.handshakeMillis ?? 0;
   }
 
@@ -121,9 +176,9 @@ class DetectedTor implements Dialer {
 
   async #tor(signal: AbortSignal): Promise<Dialer> {
     if (this.#found === undefined) {
-      const place = await findTor(this.#places, signal);
+      const { socks, control } = await findTor(this.#places, signal, { anonymous: this.#anonymous });
       // Two dials may have looked at the same time.
-      this.#found ??= this.#create(place);
+      this.#found ??= this.#create({ socks, control: control.kind === 'unix' ? control : undefined });
     }
     return this.#found;
   }

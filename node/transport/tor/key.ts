@@ -4,6 +4,7 @@ import {
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
+  hkdfSync,
   randomBytes,
   type KeyObject,
 } from 'node:crypto';
@@ -11,6 +12,8 @@ import { base32upper } from 'multiformats/bases/base32';
 import { onionOf } from './address.ts';
 
 const SEED_BYTES = 32;
+/** With another text the addresses of all nodes would change. */
+const DERIVATION = 'relaymint:onion-service-key:v1';
 const ED25519_PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /** The key of one onion service. Dispose it to wipe its secret; it cannot be published afterwards. */
@@ -59,13 +62,18 @@ export function onionKeyFromSeed(seed: Uint8Array): OnionKey {
   };
 }
 
-/** The node key as an onion key: the address it gives names the node. */
+/**
+ * A node's onion key: derived from the node key, so that the address is known before tor runs and stays, and none that the
+ * node key could be computed from, for tor is given it.
+ */
 export function onionKeyOf(identity: { exportKey(): Buffer }): OnionKey {
   const pkcs8 = identity.exportKey();
+  const seed = new Uint8Array(hkdfSync('sha256', pkcs8.subarray(-SEED_BYTES), '', DERIVATION, SEED_BYTES));
   try {
-    return onionKeyFromSeed(pkcs8.subarray(-SEED_BYTES));
+    return onionKeyFromSeed(seed);
   } finally {
     pkcs8.fill(0);
+    seed.fill(0);
   }
 }
 

@@ -1,7 +1,4 @@
-/**
- * Links over Tor, and connections to hosts through it. Addresses are `/onion3/ADDRESS:PORT`; a node's own is its node key, so
- * that the address already names who answers.
- */
+/** Links over Tor, and connections to hosts through it. Addresses are `/onion3/ADDRESS:PORT`. */
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import path from 'node:path';
@@ -180,7 +177,11 @@ class OnionTransport implements TorTransport {
       };
       return;
     }
-    throw refusal(door.address, 'its key is not ours', 'Listen on the address of the node key or of a torrc service.');
+    throw refusal(
+      door.address,
+      'its key is not ours',
+      'Listen on the address of an onion key of ours or of a torrc service.',
+    );
   }
 
   async #freshTarget(onion: string, port: number): Promise<Endpoint> {
@@ -200,7 +201,8 @@ class OnionTransport implements TorTransport {
   #withControl(onion: string): OnionServices {
     if (this.#services !== undefined) return this.#services;
     throw new RelaymintError('INVALID_CONFIG', `${onion}.onion needs tor's control port, and the settings name none.`, {
-      remedy: 'Add ControlPort 9051 and CookieAuthentication 1 to the torrc, or use: relaymint tor start.',
+      remedy:
+        'Name it: --tor-control 9051, with ControlPort 9051 and CookieAuthentication 1 in the torrc (one that is only found is given no key). Or use: relaymint tor start.',
     });
   }
 

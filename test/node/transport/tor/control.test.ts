@@ -1,9 +1,11 @@
 /** The control port's framing, against a scripted peer; what real tor says to it is in the tests beside this one. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { chown, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { isRelaymintError } from '../../../../core/errors.ts';
 import type { Endpoint } from '../../../../node/transport/endpoint.ts';
 import { connectControl, type TorAuth, type TorControl } from '../../../../node/transport/tor/control.ts';
 
@@ -114,7 +116,7 @@ describe('the control port', () => {
 
   it('does not believe a peer that has no proof of the cookie', async () => {
     const file = path.join(directory, 'cookie');
-    await writeFile(file, Buffer.alloc(32, 1));
+    await writeFile(file, Buffer.alloc(32, 1), { mode: 0o600 });
     const zeros = '0'.repeat(64);
     answers = [
       says(`250-PROTOCOLINFO 1\r\n250-AUTH METHODS=COOKIE,SAFECOOKIE COOKIEFILE="${file}"\r\n250 OK\r\n`),
@@ -126,7 +128,7 @@ describe('the control port', () => {
 
   it('reads the cookie behind a name that tor has escaped, and no file that is none', async () => {
     const file = path.join(directory, 'caf\u00e9 "\\cookie');
-    await writeFile(file, Buffer.alloc(32, 1));
+    await writeFile(file, Buffer.alloc(32, 1), { mode: 0o600 });
     const name = path.join(directory, String.raw`caf\303\251 \"\\cookie`);
     const hello = `250-PROTOCOLINFO 1\r\n250-AUTH METHODS=COOKIE,SAFECOOKIE COOKIEFILE="${name}"\r\n250 OK\r\n`;
     answers = [says(hello), says('250 AUTHCHALLENGE\r\n')];
@@ -136,6 +138,48 @@ describe('the control port', () => {
     answers = [says(hello)];
     await expect(open()).rejects.toMatchObject({ message: expect.stringContaining('33 bytes') as string });
     expect(asked).toEqual(['PROTOCOLINFO 1']);
+  });
+
+  describe('opens no cookie', () => {
+    const hello = (file: string): string =>
+      `250-PROTOCOLINFO 1\r\n250-AUTH METHODS=COOKIE,SAFECOOKIE COOKIEFILE="${file}"\r\n250 OK\r\n`;
+    /** What is said of a cookie file; undefined when something of it was used. */
+    const wrongWith = async (file: string): Promise<string | undefined> => {
+      answers = [says(hello(file)), says('250 AUTHCHALLENGE\r\n')];
+      asked = [];
+      const error: unknown = await open().catch((cause: unknown) => cause);
+      return isRelaymintError(error, 'TOR_CONTROL_FAILED') && asked.length === 1 ? error.message : undefined;
+    };
+    const cookie = async (name: string, mode = 0o600): Promise<string> => {
+      const file = path.join(directory, name);
+      await writeFile(file, Buffer.alloc(32, 1), { mode });
+      return file;
+    };
+
+    it('that is a FIFO, a device, a folder, a socket or a link', async () => {
+      const fifo = path.join(directory, 'fifo');
+      execFileSync('mkfifo', [fifo]);
+      const link = path.join(directory, 'link');
+      await symlink(await cookie('real'), link);
+      for (const file of [fifo, '/dev/zero', '/dev/tty', directory, endpoint.path, link]) {
+        expect(await wrongWith(file)).toContain('is no regular file');
+      }
+    });
+
+    it('that everybody may read, so that to know it proves nothing', async () => {
+      expect(await wrongWith(await cookie('open', 0o644))).toContain('may be read by everybody');
+    });
+
+    it.skipIf(process.getuid?.() !== 0)('of a user who is neither root nor us nor tor', async () => {
+      const file = await cookie('foreign');
+      await chown(file, 65_534, 65_534);
+      expect(await wrongWith(file)).toContain('belongs to user 65534');
+    });
+
+    it('that is not there, or whose name would write on a terminal', async () => {
+      expect(await wrongWith(path.join(directory, 'none'))).toContain('ENOENT');
+      expect(await wrongWith(String.raw`/\033[2J\000`)).toContain(String.raw`"/\u001b[2J\u0000"`);
+    });
   });
 
   it('fails what waits when tor goes away, and everything after', async () => {
@@ -149,7 +193,49 @@ describe('the control port', () => {
   it('ends with a peer that never ends its line', async () => {
     const control = await open();
     answers = [says('250 '.padEnd(2 * 1024 * 1024, 'x'))];
-    await expect(control.command('GETINFO x')).rejects.toMatchObject({ code: 'TOR_NOT_RUNNING' });
+    await expect(control.command('GETINFO x')).rejects.toMatchObject({
+      code: 'TOR_CONTROL_FAILED',
+      message: expect.stringContaining('longer than 65536 bytes') as string,
+    });
+  });
+
+  it.each([
+    ['in lines', '250-', '\r\n'],
+    ['in a block of data', '250+x=\r\n', '\r\n'],
+    ['in an event', '650-CIRC ', '\r\n'],
+    ['in empty lines of data', '250+x=\r\n', ''],
+  ])('ends with a peer whose reply has no end, %s', async (_where, start, end) => {
+    const control = await open();
+    const piece = end === '' ? '\r\n'.repeat(20_000) : `${start.slice(0, 4)}${'x'.repeat(20_000)}${end}`;
+    answers = [
+      (socket) => {
+        const go = (): void => {
+          while (socket.writable && socket.write(piece));
+        };
+        socket.write(start);
+        socket.on('drain', go);
+        go();
+      },
+    ];
+    await expect(control.command('GETINFO x')).rejects.toMatchObject({
+      code: 'TOR_CONTROL_FAILED',
+      message: expect.stringContaining('more than 4194304 bytes') as string,
+    });
+  });
+
+  it('takes a reply just below the limits', async () => {
+    const control = await open();
+    const line = `250-${'x'.repeat(60_000)}\r\n`;
+    answers = [says(`${line.repeat(69)}250 OK\r\n`)];
+    expect((await control.command('GETINFO x')).lines).toHaveLength(70);
+  });
+
+  it('shows nothing of a refusal that a terminal would obey', async () => {
+    const control = await open();
+    answers = [says(`552 \u001b[2J${'x'.repeat(5000)}\r\n`)];
+    const error = (await control.getInfo('x').catch((cause: unknown) => cause)) as Error;
+    expect(error.message).toContain('552 ?[2Jxxx');
+    expect(error.message.length).toBeLessThan(700);
   });
 
   it('takes one line as a command and no second one with it', async () => {

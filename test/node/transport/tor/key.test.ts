@@ -1,5 +1,8 @@
 import { createPrivateKey, createPublicKey, diffieHellman, randomBytes } from 'node:crypto';
 import { ed25519, x25519 } from '@noble/curves/ed25519.js';
+import { hkdf } from '@noble/hashes/hkdf.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { base32upper } from 'multiformats/bases/base32';
 import { describe, expect, it } from 'vitest';
 import { identityFromSeed } from '../../../../node/link/identity.ts';
@@ -31,12 +34,23 @@ describe('onion keys', () => {
     }
   });
 
-  it('of a node are its node key', () => {
-    using identity = identityFromSeed(randomBytes(32));
+  it('of a node are derived from its node key one way, and are not that key', () => {
+    const seed = randomBytes(32);
+    using identity = identityFromSeed(seed);
     using key = onionKeyOf(identity);
-    expect(key.publicKey).toEqual(identity.publicKey);
-    expect(key.onion).toBe(onionOf(identity.publicKey));
-    expect(Buffer.from(publicKeyOfExpanded(key.expanded))).toEqual(Buffer.from(identity.publicKey));
+    using again = onionKeyOf(identity);
+    expect(again.onion).toBe(key.onion);
+    expect(key.onion).not.toBe(onionOf(identity.publicKey));
+    expect(Buffer.from(key.expanded)).not.toEqual(Buffer.from(expandOnionKey(seed)));
+    const derived = hkdf(sha256, seed, undefined, utf8ToBytes('relaymint:onion-service-key:v1'), 32);
+    expect(Buffer.from(key.publicKey)).toEqual(Buffer.from(ed25519.getPublicKey(derived)));
+    expect(Buffer.from(publicKeyOfExpanded(key.expanded))).toEqual(Buffer.from(key.publicKey));
+  });
+
+  it('of a node stay with every release: nobody may lose its address by an update', () => {
+    using identity = identityFromSeed(new Uint8Array(32).fill(7));
+    using key = onionKeyOf(identity);
+    expect(key.onion).toBe('a7zwakgyl4aj32uaa3x4kmzbwjijao5bvtd4jdkrt7av4didk3lqokyd');
   });
 
   it('wipe their secret when they are disposed', () => {

@@ -68,6 +68,35 @@ describe('onion services of a tor', () => {
     expect(tor.count('SETEVENTS')).toBe(2);
   });
 
+  describe('ask that a flood of visitors is kept out', () => {
+    const options = { maxStreams: 8, proofOfWork: true };
+    const [limits, work] = ['Flags=DiscardPK,MaxStreamsCloseCircuit MaxStreams=8', 'PoWDefensesEnabled=1'];
+
+    it('with a limit of streams and with proof of work', async () => {
+      await services.publish(one, PORT, target, options, signal);
+      const [added, ...more] = tor.asked.filter((line) => line.startsWith('ADD_ONION'));
+      expect(added).toContain(`${limits} ${work} Port=`);
+      expect(more).toEqual([]);
+    });
+
+    it('without proof of work where this tor knows no such word', async () => {
+      tor.answer = (command) =>
+        command.includes('PoW') ? '512 Unrecognized keyword argument "PoWDefensesEnabled"\r\n' : undefined;
+      await services.publish(one, PORT, target, options, signal);
+      const added = tor.asked.filter((line) => line.startsWith('ADD_ONION'));
+      expect(added.map((line) => line.includes(work))).toEqual([true, false]);
+      expect(added[1]).toContain(`${limits} Port=`);
+    });
+
+    it('and another refusal is not asked again', async () => {
+      tor.answer = (command) => (command.startsWith('ADD_ONION') ? '551 Failed to add Onion Service\r\n' : undefined);
+      await expect(services.publish(one, PORT, target, options, signal)).rejects.toMatchObject({
+        code: 'TOR_CONTROL_FAILED',
+      });
+      expect(tor.count('ADD_ONION')).toBe(1);
+    });
+  });
+
   it('do not wait for one another to be found', async () => {
     tor.unpublished.add(one.onion);
     const stop = new AbortController();

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Duplex } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../../core/ports.ts';
 import { startTorNetwork, type PrivateTorNetwork } from '../../../../node/cli/network/tor.ts';
@@ -105,6 +106,39 @@ requirePrograms('tor')('over a real Tor network', () => {
       await expect(wrong.dial(other, { signal })).rejects.toMatchObject({ ...refused, details: { reply: 'F5' } });
       const right = open({ clientAuth: [{ onion: key.onion, privateKey: friend.privateKey }] });
       expect(await fetched(right, address)).toBe('for friends');
+    });
+
+    it('that is flooded with silent streams ends the circuit that they came by, and lets others in', async () => {
+      using key = ephemeralOnionKey();
+      const address = onionMultiaddr(key.onion, PORT);
+      const most = 8;
+      const transport = open({ keys: [key], service: { maxStreams: most, proofOfWork: true } });
+      const inside = new Set<Duplex>();
+      let flooding = true;
+      let arrived = 0;
+      await transport.listen(address, (connection) => {
+        if (!flooding) {
+          connection.end('let in');
+          return;
+        }
+        arrived += 1;
+        inside.add(connection.on('error', () => {}).on('close', () => inside.delete(connection)));
+        connection.resume();
+      });
+      const flooder = open();
+      for (let stream = 0; stream < most; stream += 1) {
+        (await flooder.dial(address, { signal })).on('error', () => {}).resume();
+      }
+      await expect.poll(() => arrived).toBe(most);
+      expect(inside.size).toBe(most);
+      const first = Array.from(inside);
+      const stop = new AbortController();
+      const oneMore = flooder.dial(address, { signal: stop.signal }).catch(() => undefined);
+      await expect.poll(() => first.filter((connection) => inside.has(connection)), { timeout: 30_000 }).toEqual([]);
+      flooding = false;
+      expect(await fetched(open(), address)).toBe('let in');
+      stop.abort();
+      (await oneMore)?.destroy();
     });
 
     it('that the torrc makes is read from its folder, and not yet ready before tor has made it', async () => {
