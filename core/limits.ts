@@ -179,6 +179,14 @@ export const MAX_OFFER_LIFE_MILLIS: number = 24 * 60 * 60_000;
 export const MAX_OFFERS_PER_ANSWER = 64;
 /** Questions for offers answered to one peer in a second: a whole book, page by page, once. */
 export const MAX_OFFER_QUESTIONS_PER_SECOND = 100;
+/** Bytes of offers told to one peer for nothing: a whole book of the largest at once, and a book of the usual ones in half a minute. */
+export const OFFER_BURST_BYTES: number = MAX_OFFERS * MAX_OFFER_BYTES;
+export const OFFER_BYTES_PER_SECOND: number = 64 * 1024;
+/** Offers of its own that a peer may renew at once, and how long each takes to be allowed again, milliseconds: a check of two signatures each. */
+export const OFFER_RENEWALS_AT_ONCE = 8;
+export const OFFER_RENEWAL_REST_MILLIS = 15_000;
+/** Sequences and ends of offers are whole multiples, milliseconds: they tell neither when a node started nor how its clock goes. */
+export const OFFER_STEP_MILLIS: number = 10 * 60_000;
 /** Linked peers asked in one round of discovery. */
 export const MAX_PEERS_ASKED = 16;
 /** Addresses in an offer. */

@@ -28,7 +28,8 @@ class Book implements OfferBook {
   }
 
   add(offer: SignedOffer): boolean {
-    if (isExpired(offer, this.#clock.now())) return false;
+    // Who sells nothing is nobody's business: it is neither kept nor passed on.
+    if (offer.services.length === 0 || isExpired(offer, this.#clock.now())) return false;
     // What has expired says nothing any more: neither its sequence nor that it stands here.
     const known = this.get(offer.nodeId);
     if (known !== undefined && known.sequence >= offer.sequence) return false;

@@ -9,7 +9,7 @@ export interface OfferBook {
   readonly size: number;
   /**
    * True when the offer was new: an unknown node, a higher sequence, or one whose last offer has expired. An expired or
-   * older one is not taken.
+   * older one is not taken, and none without services.
    * A full book drops the offer that expires first.
    */
   add(offer: SignedOffer): boolean;

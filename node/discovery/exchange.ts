@@ -1,7 +1,13 @@
 /** Nodes tell each other the offers they know: each asks its peers page by page, and verifies what they answer. */
 import { setMaxListeners } from 'node:events';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
-import { MAX_OFFERS_PER_ANSWER, MAX_OFFER_QUESTIONS_PER_SECOND, MAX_PEERS_ASKED } from '../../core/limits.ts';
+import {
+  MAX_OFFERS_PER_ANSWER,
+  MAX_OFFER_QUESTIONS_PER_SECOND,
+  MAX_PEERS_ASKED,
+  OFFER_BURST_BYTES,
+  OFFER_BYTES_PER_SECOND,
+} from '../../core/limits.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { FrameType, type Link, type LinkManager } from '../link/contract.ts';
 import { TokenBucket } from '../link/rate.ts';
@@ -180,7 +186,9 @@ class Exchange implements Discovery {
   }
 
   #attach(link: Link): void {
-    const bucket = new TokenBucket(MAX_OFFER_QUESTIONS_PER_SECOND, () => performance.now());
+    const now = (): number => performance.now();
+    const bucket = new TokenBucket(MAX_OFFER_QUESTIONS_PER_SECOND, now);
+    const bytes = new TokenBucket(OFFER_BYTES_PER_SECOND, now, OFFER_BURST_BYTES);
     const talk: Talk = { answered: undefined, failed: undefined, bucket };
     this.#talks.set(link, talk);
     void this.#forgetWhenClosed(link, talk);
@@ -188,7 +196,9 @@ class Exchange implements Discovery {
       if (!talk.bucket.take()) throw new RelaymintError('FRAME_RATE_EXCEEDED', 'Too many questions for offers.');
       const { count, after } = decodeQuestion(payload);
       const found = this.book.page(after, count + 1);
-      link.send(FrameType.OFFERS, 0, encodeAnswer(found.slice(0, count), found.length > count));
+      const answer = encodeAnswer(found.slice(0, count), found.length > count);
+      // Who has had a whole book is told no more for a while; it may ask again.
+      link.send(FrameType.OFFERS, 0, bytes.take(answer.length) ? answer : encodeAnswer([], false));
     });
     link.handle(FrameType.OFFERS, (_id, payload) => {
       const answer = decodeAnswer(payload);

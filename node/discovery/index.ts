@@ -6,4 +6,4 @@ export { isExpired, priceOf, readOffer, signOffer, walletBindingMessage } from '
 export { createOfferBook } from './book.ts';
 export { createDiscovery } from './exchange.ts';
 export { formatPeer, parsePeer } from './peer.ts';
-export { OfferSequence } from './sequence.ts';
+export { OfferSequence, offerExpiry } from './sequence.ts';

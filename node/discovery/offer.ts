@@ -53,7 +53,7 @@ export interface Offer {
   /** At most MAX_ADDRESSES multiaddr texts; none when the node only dials out. */
   readonly addresses: readonly string[];
   readonly services: readonly OfferedService[];
-  /** The higher one of two offers replaces the other; milliseconds since 1970 at signing will do. */
+  /** The higher one of two offers replaces the other; see `OfferSequence`. */
   readonly sequence: bigint;
   /** At most MAX_OFFER_LIFE_MILLIS ahead. */
   readonly expires: UnixMillis;

@@ -1,12 +1,24 @@
-/** The sequence of our own offers: the clock's milliseconds, unless an earlier offer of ours was ahead of them. */
-import { U64_MAX, type UnixMillis } from '../../core/units.ts';
+/**
+ * When our own offers are from and until when they hold, in steps so coarse that they tell neither when a node started nor how its
+ * clock goes.
+ */
+import { OFFER_STEP_MILLIS } from '../../core/limits.ts';
+import { U64_MAX, unixMillis, type UnixMillis } from '../../core/units.ts';
+
+/** The end of an offer that is signed now and holds at least so long. */
+export function offerExpiry(now: UnixMillis, lifeMillis: number): UnixMillis {
+  return unixMillis(Math.ceil((now + lifeMillis) / OFFER_STEP_MILLIS) * OFFER_STEP_MILLIS);
+}
+
+/** The sequence of our own offers: the clock's step, unless an earlier offer of ours was at it or ahead of it. */
 
 export class OfferSequence {
   #last = 0n;
 
   /** The sequence of an offer that is signed now: above each one before. */
   next(now: UnixMillis): bigint {
-    const wanted = BigInt(now) > this.#last ? BigInt(now) : this.#last + 1n;
+    const step = BigInt(now - (now % OFFER_STEP_MILLIS));
+    const wanted = step > this.#last ? step : this.#last + 1n;
     this.#last = wanted > U64_MAX ? U64_MAX : wanted;
     return this.#last;
   }

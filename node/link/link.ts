@@ -7,6 +7,8 @@ import {
   MAX_CONTROL_FRAMES_PER_SECOND,
   MAX_FRAME_PAYLOAD,
   MAX_LINK_QUEUE,
+  OFFER_RENEWAL_REST_MILLIS,
+  OFFER_RENEWALS_AT_ONCE,
 } from '../../core/limits.ts';
 import type { Log } from '../../core/ports.ts';
 import type { SignedOffer } from '../discovery/offer.ts';
@@ -71,6 +73,12 @@ export class PeerLink implements Link {
   readonly #outbox: Outbox;
   readonly #parser: FrameParser;
   readonly #pings: Pings = new Pings((payload) => this.send(FrameType.PING, 0, payload));
+  /** Offers of its own that the peer may renew. */
+  readonly renewals: TokenBucket = new TokenBucket(
+    1000 / OFFER_RENEWAL_REST_MILLIS,
+    () => performance.now(),
+    OFFER_RENEWALS_AT_ONCE,
+  );
   readonly #control: TokenBucket = new TokenBucket(MAX_CONTROL_FRAMES_PER_SECOND, () => performance.now());
   readonly #handlers: (FrameHandler | undefined)[] = [];
   #settleOpened: { resolve: () => void; reject: (error: RelaymintError) => void } | undefined;

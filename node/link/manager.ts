@@ -14,7 +14,7 @@ import {
   MAX_LINKS,
 } from '../../core/limits.ts';
 import type { Clock, Log } from '../../core/ports.ts';
-import { readOffer, type SignedOffer } from '../discovery/offer.ts';
+import { peekOffer, readOffer, type SignedOffer } from '../discovery/offer.ts';
 import { abortError, deadline, type Deadline } from '../transport/abort.ts';
 import type { ListenOptions, Listener, Transport } from '../transport/contract.ts';
 import { plainOrHalfClosing } from '../transport/halfclose.ts';
@@ -282,8 +282,14 @@ class Links implements LinkManager, LinkOwner {
   }
 
   onRenewal(link: PeerLink, encoded: Uint8Array): void {
+    // Before its signatures are checked: repeating itself costs a peer nothing, and us.
+    const claim = peekOffer(encoded);
+    const known = link.offer?.sequence;
+    if (claim !== undefined && claim.nodeId !== link.peer) throw foreignOffer();
+    if (claim !== undefined && known !== undefined && known >= claim.sequence) return;
+    if (!link.renewals.take()) return;
     const offer = this.#readOffer(link, encoded);
-    if (offer === undefined || (link.offer !== undefined && link.offer.sequence >= offer.sequence)) return;
+    if (offer === undefined) return;
     link.offer = offer;
     this.#tellOffer(offer, link);
   }
@@ -334,7 +340,7 @@ class Links implements LinkManager, LinkOwner {
       if (isRelaymintError(error, 'TIMEOUT')) return undefined;
       throw error;
     }
-    if (offer.nodeId !== link.peer) throw violation('A node presented the offer of another one as its own.');
+    if (offer.nodeId !== link.peer) throw foreignOffer();
     return offer;
   }
 
@@ -369,6 +375,10 @@ class Links implements LinkManager, LinkOwner {
   #assertNotClosed(): void {
     if (this.#closed) throw new RelaymintError('CLOSED', 'This node is shutting down.');
   }
+}
+
+function foreignOffer(): RelaymintError {
+  return violation('A node presented the offer of another one as its own.');
 }
 
 function asRelaymintError(error: unknown): RelaymintError {

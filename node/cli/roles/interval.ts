@@ -5,6 +5,8 @@ import type { Log } from '../../../core/ports.ts';
 export interface IntervalOptions {
   /** From the end of one run to the start of the next, milliseconds. */
   readonly everyMillis: number;
+  /** Each pause is drawn between half of that and one and a half: nobody shall know a node by its beat. */
+  readonly jittered?: true;
   /** The first run begins now, and not after `everyMillis`. */
   readonly atOnce?: true;
   readonly work: (signal: AbortSignal) => Promise<void>;
@@ -22,7 +24,8 @@ export function repeat(options: IntervalOptions): AsyncDisposable {
     running = run();
   };
   const schedule = (): void => {
-    if (!controller.signal.aborted) timer = setTimeout(start, options.everyMillis).unref();
+    const millis = options.everyMillis * (options.jittered === true ? 0.5 + Math.random() : 1);
+    if (!controller.signal.aborted) timer = setTimeout(start, millis).unref();
   };
   const run = async (): Promise<void> => {
     try {

@@ -14,7 +14,7 @@ import {
   SPEND_LIMIT_SITE,
 } from '../../../core/limits.ts';
 import { systemClock, type Log } from '../../../core/ports.ts';
-import { amount, pricePerMiB, unixMillis, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
+import { amount, pricePerMiB, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
 import type { TillTerms } from '../../../ledger/contract.ts';
 import { openAccountBook, openBookStore, type AccountBook, type BookStore } from '../../../ledger/accounting/index.ts';
 import { openBudget, type Budget, type SpendLimits } from '../../../ledger/budget/index.ts';
@@ -27,6 +27,7 @@ import {
 import { openSolanaLedger, type SolanaLedger, type SolanaWallet } from '../../../ledger/solana/index.ts';
 import { createCircuitEndpoint, type CircuitEndpoint, type ServiceHandler } from '../../circuit/index.ts';
 import {
+  offerExpiry,
   OfferSequence,
   createDiscovery,
   createOfferBook,
@@ -146,9 +147,9 @@ export interface RunningNode extends AsyncDisposable {
   readonly services: readonly OfferedService[];
   /** Offers a service to whoever pays for it. Takes effect in the offer with the next `announce`. */
   serve(service: string, price: PricePerMiB, handler: ServiceHandler): void;
-  /** Listens, signs the offer, tells the bootstrap peers. @returns the addresses others can dial. */
+  /** Listens, signs the offer if it sells something, tells the bootstrap peers. @returns the addresses others can dial. */
   announce(signal?: AbortSignal): Promise<readonly string[]>;
-  /** Signs the offer anew and tells every peer. @returns what it publishes, and how many heard it. */
+  /** Signs the offer anew and tells every peer, if it sells something. @returns what it publishes, and how many heard it. */
   advertise(): Promise<{ readonly addresses: readonly string[]; readonly peers: number }>;
 }
 
@@ -380,6 +381,8 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
   if (settings.relayPrice !== undefined) services.push({ name: 'relay', price: settings.relayPrice });
   const walletBinding = bindWallet(keys);
   const renewOffer = (): void => {
+    // Who sells nothing has no public identity.
+    if (services.length === 0) return;
     const now = clock.now();
     links.setOffer(
       signOffer(
@@ -390,7 +393,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
           addresses: published,
           services,
           sequence: sequence.next(now),
-          expires: unixMillis(now + OFFER_LIFE_MILLIS),
+          expires: offerExpiry(now, OFFER_LIFE_MILLIS),
         },
         identity,
       ),
@@ -399,6 +402,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
   stack.use(
     repeat({
       everyMillis: OFFER_RENEWAL_MILLIS,
+      jittered: true,
       work: async () => renewOffer(),
       what: 'renewing the offer',
       log,
@@ -448,7 +452,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     async advertise() {
       await discovery.refresh();
       renewOffer();
-      return { addresses: published, peers: links.links().length };
+      return { addresses: published, peers: services.length === 0 ? 0 : links.links().length };
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -34,6 +34,17 @@ describe('the offer book', () => {
     expect(book.get(node.nodeId)).toBeUndefined();
   });
 
+  it('takes none of a node that sells nothing: it is kept for nobody to read', () => {
+    const { book } = bookAt();
+    const node = newIdentity();
+    const heard: bigint[] = [];
+    book.onOffer((offer) => heard.push(offer.sequence));
+    expect(book.add(offerOf(node, { services: [] }))).toBe(false);
+    for (const found of [book.all(), book.page(undefined, 10)]) expect(found).toEqual([]);
+    expect(book.get(node.nodeId)).toBeUndefined();
+    expect(heard).toEqual([]);
+  });
+
   it('gives out no expired offer, by any way', () => {
     const { book, setTime } = bookAt();
     const [short, long] = [newIdentity(), newIdentity()];

@@ -1,7 +1,12 @@
 import * as fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isRelaymintError } from '../../../core/errors.ts';
-import { MAX_OFFERS_PER_ANSWER, MAX_OFFER_QUESTIONS_PER_SECOND } from '../../../core/limits.ts';
+import {
+  MAX_OFFERS_PER_ANSWER,
+  MAX_OFFER_QUESTIONS_PER_SECOND,
+  OFFER_BURST_BYTES,
+  OFFER_BYTES_PER_SECOND,
+} from '../../../core/limits.ts';
 import { silentLog, systemClock } from '../../../core/ports.ts';
 import {
   createDiscovery,
@@ -11,6 +16,7 @@ import {
 } from '../../../node/discovery/index.ts';
 import { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion } from '../../../node/discovery/messages.ts';
 import { FrameType } from '../../../node/link/index.ts';
+import { TokenBucket } from '../../../node/link/rate.ts';
 import { TestNodes, linkBetween, newIdentity, offerOf, thrownBy, type TestNode } from '../link/nodes.ts';
 
 const nodes = new TestNodes();
@@ -86,6 +92,34 @@ describe('discovery', () => {
     await reader.discovery.refresh();
     expect(reader.discovery.book.size).toBe(301);
   });
+
+  it('tells a peer a whole book for nothing, and not one after the other', async () => {
+    const hub = await start();
+    const [page, big] = [15, Array.from({ length: 8 }, (_, index) => `/dns4/${'x'.repeat(60)}${index}.test/tcp/4001`)];
+    for (let i = 0; i < 2 * page; i += 1) hub.discovery.book.add(offerOf(newIdentity(), { addresses: big }));
+    const reader = await nodes.start({ transport: 'memory' });
+    const { near: link } = await linkBetween(reader, hub);
+    let [told, empty] = [0, 0];
+    const answered = new Promise<void>((resolve) => {
+      link.handle(FrameType.OFFERS, (_id, payload) => {
+        told += payload.length;
+        if (decodeAnswer(payload).offers.length === 0) empty += 1;
+        if (empty > 3) resolve();
+        else ask();
+      });
+    });
+    const rate = new TokenBucket(MAX_OFFER_QUESTIONS_PER_SECOND - 1, () => performance.now(), 1);
+    const ask = (): void => {
+      if (rate.take()) link.send(FrameType.OFFERS_WANTED, 0, encodeQuestion({ count: page, after: undefined }));
+      else setTimeout(ask, 1);
+    };
+    const began = performance.now();
+    ask();
+    await answered;
+    const seconds = (performance.now() - began) / 1000;
+    expect(told).toBeLessThanOrEqual(OFFER_BURST_BYTES + (seconds + 1) * OFFER_BYTES_PER_SECOND);
+    expect(told).toBeGreaterThan(OFFER_BURST_BYTES / 2);
+  }, 60_000);
 
   it('asks by itself, again and again', async () => {
     const hub = await start();

@@ -79,4 +79,14 @@ describe('a token bucket', () => {
     now = 100_000;
     expect(take(50)).toBe(10);
   });
+
+  it('holds more than a second brings, and takes much at once, or nothing', () => {
+    let now = 0;
+    const bucket = new TokenBucket(10, () => now, 100);
+    expect([bucket.take(60), bucket.take(60), bucket.take(40), bucket.take()]).toEqual([true, false, true, false]);
+    now = 5_000;
+    expect([bucket.take(51), bucket.take(30), bucket.take(20), bucket.take()]).toEqual([false, true, true, false]);
+    now = 100_000;
+    expect([bucket.take(101), bucket.take(100), bucket.take()]).toEqual([false, true, false]);
+  });
 });

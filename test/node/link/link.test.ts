@@ -1,7 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { RelaymintError } from '../../../core/errors.ts';
-import { LINK_HIGH_WATER, MAX_CONTROL_FRAMES_PER_SECOND, MAX_FRAME_PAYLOAD } from '../../../core/limits.ts';
+import {
+  LINK_HIGH_WATER,
+  MAX_CONTROL_FRAMES_PER_SECOND,
+  MAX_FRAME_PAYLOAD,
+  OFFER_RENEWALS_AT_ONCE,
+} from '../../../core/limits.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../../../node/link/index.ts';
 import { TestNodes, Wire, newIdentity, offerOf, type TestTransport } from './nodes.ts';
 
@@ -192,6 +197,40 @@ describe('a link', () => {
     a.links.setOffer(renewed);
     expect(await heard).toEqual(renewed);
     expect(link.offer).toEqual(renewed);
+  });
+
+  it('checks few renewals of a peer, and none that it knows', async () => {
+    const [alice, bob] = [newIdentity(), newIdentity()];
+    const a = await nodes.start({ identity: alice, offer: offerOf(alice) });
+    const b = await nodes.start({ identity: bob });
+    const link = await b.links.connect(alice.nodeId, a.addresses);
+    const heard: bigint[] = [];
+    b.links.onOffer((offer) => heard.push(offer.sequence));
+    const near = a.links.links()[0];
+    if (near === undefined) throw new TypeError('no link');
+    // Each ends the link when it is looked at: its signature does not hold.
+    const spoiled = (sequence: bigint): Uint8Array => {
+      const { encoded } = offerOf(alice, { sequence });
+      const changed = Uint8Array.from(encoded);
+      changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
+      return changed;
+    };
+    for (let i = 0; i < 50; i += 1) near.send(FrameType.OFFER, 0, spoiled(1n));
+    for (let i = 0; i < OFFER_RENEWALS_AT_ONCE; i += 1) {
+      near.send(FrameType.OFFER, 0, offerOf(alice, { sequence: BigInt(2 + i) }).encoded);
+    }
+    for (let i = 0; i < 20; i += 1) near.send(FrameType.OFFER, 0, spoiled(1_000n));
+    await near.ping();
+    expect(link.isOpen).toBe(true);
+    expect(heard).toEqual(Array.from({ length: OFFER_RENEWALS_AT_ONCE }, (_, index) => BigInt(2 + index)));
+    // To another node, which has not looked at any yet, the same is the end.
+    const c = await nodes.start({});
+    const first = await c.links.connect(alice.nodeId, a.addresses);
+    a.links
+      .links()
+      .find((one) => one.peer === c.identity.nodeId)
+      ?.send(FrameType.OFFER, 0, spoiled(1_000n));
+    expect(await first.closed).toMatchObject({ code: 'INVALID_ENCODING' });
   });
 
   it("does not take another node's offer for the peer's own", async () => {
