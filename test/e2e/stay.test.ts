@@ -1,7 +1,12 @@
 /** The marketplace that stays up: its pages, its continuation from --data, and what Ctrl-C and sudden death leave behind. */
+import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 import { expect, test } from 'vitest';
+import { silentLog, systemClock } from '../../core/ports.ts';
 import { callControl, readControlFile } from '../../node/cli/control/client.ts';
+import { createDiscovery, createOfferBook, parsePeer } from '../../node/discovery/index.ts';
+import { createLinkManager, identityFromSeed } from '../../node/link/index.ts';
+import { createPolicy, createTcpTransport } from '../../node/transport/index.ts';
 import { isAlive, relaymint, startMarketplace, temporaryFolder } from './marketplace.ts';
 
 function status(url: string): Promise<number> {
@@ -48,4 +53,29 @@ test('a marketplace that is killed takes its processes with it', async () => {
   const pids = [...market.pids.values()];
   market.kill();
   await expect.poll(() => pids.filter(isAlive), { timeout: 30_000 }).toEqual([]);
+});
+
+test('a stranger that asks every node for offers reads of relays and hosts, and not of gateway and publisher', async () => {
+  await using market = await startMarketplace('--log-level', 'warn');
+  // Circuits were built and paid for: nobody needed an offer of their payer.
+  expect(await status(market.ready.site)).toBe(200);
+  const nodes = await Promise.all(
+    market.ready.nodes.map(async ({ dataDir }) => callControl(fetch, await readControlFile(dataDir), 'stats')),
+  );
+  const sellers = nodes.filter(({ role }) => role === 'relay' || role === 'host');
+  expect(sellers).toHaveLength(4);
+  using identity = identityFromSeed(randomBytes(32));
+  const policy = createPolicy({ transports: [createTcpTransport()], outbound: 'loopback' });
+  await using links = createLinkManager({ identity, policy, clock: systemClock, log: silentLog });
+  const book = createOfferBook({ clock: systemClock });
+  const bootstrap = sellers.map((seller) => parsePeer(`${seller.nodeId}@${seller.addresses[0]}`));
+  await using discovery = createDiscovery({ links, book, clock: systemClock, log: silentLog, bootstrap });
+  await discovery.refresh();
+  expect(links.links()).toHaveLength(4);
+  expect(
+    book
+      .all()
+      .map((offer) => offer.nodeId)
+      .toSorted(),
+  ).toEqual(sellers.map((seller) => seller.nodeId).toSorted());
 });
