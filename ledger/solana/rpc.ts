@@ -47,7 +47,8 @@ export class Rpc {
       disableRetryOnRateLimit: true,
       // No agent of web3.js' own: every socket belongs to `fetch`.
       httpAgent: false,
-      fetch: (input, init) => this.#request(input, init ?? {}),
+      // Nor a header of its own: which library asks, and of what version, is nobody's business.
+      fetch: (input, init) => this.#request(input, { ...init, headers: JSON_HEADERS }),
     });
   }
 

@@ -55,6 +55,13 @@ function createProgram(): Command {
   return program;
 }
 
+// Whoever read our output has had enough ("| head", a closed terminal): there is nobody left to tell. A node goes on earning.
+for (const output of [process.stdout, process.stderr]) {
+  output.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+  });
+}
+
 try {
   await createProgram().parseAsync();
 } catch (error) {

@@ -16,7 +16,7 @@ import { planDial, type Attempt, type Phase, type Preference } from './preferenc
 import { openSocket } from './socket.ts';
 
 /** What a connection is for: peers, the ledger's RPC, the daemon's own control port, pages fetched for a gateway's user. */
-export type Purpose = 'link' | 'ledger' | 'control' | 'gateway' | 'discovery';
+export type Purpose = 'link' | 'ledger' | 'names' | 'control' | 'gateway' | 'discovery';
 
 /** Where connections may go: anywhere, or only to this machine. */
 export type Outbound = 'any' | 'loopback';
@@ -85,7 +85,7 @@ export interface Policy {
   close(): void;
 }
 
-const PURPOSES: readonly Purpose[] = ['link', 'ledger', 'control', 'gateway', 'discovery'];
+const PURPOSES: readonly Purpose[] = ['link', 'ledger', 'names', 'control', 'gateway', 'discovery'];
 
 /** Time for a connection that HTTP asks for, milliseconds: a request has its own signal besides. */
 const HTTP_CONNECT_MILLIS = 20_000;
@@ -116,7 +116,14 @@ class OutboundPolicy implements Policy {
     this.#preferences = preferences;
     this.#transports = transports;
     const none = (): Counter => ({ opened: 0, failed: 0, refused: 0, open: 0 });
-    this.#counts = { link: none(), ledger: none(), control: none(), gateway: none(), discovery: none() };
+    this.#counts = {
+      link: none(),
+      ledger: none(),
+      names: none(),
+      control: none(),
+      gateway: none(),
+      discovery: none(),
+    };
   }
 
   get transports(): readonly TransportName[] {

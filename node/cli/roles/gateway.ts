@@ -32,7 +32,7 @@ export async function openGateway(node: RunningNode, settings: GatewaySettings):
   });
   stack.defer(() => content.close());
   const gateway = createGateway({
-    resolver: createNameResolver({ ledger: node.ledger }),
+    resolver: createNameResolver({ ledger: node.names }),
     content,
     market: createMarketView(node, settings.watch),
     hosts: settings.hosts,

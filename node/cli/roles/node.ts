@@ -132,6 +132,8 @@ export interface RunningNode extends AsyncDisposable {
   readonly keys: NodeKeys;
   readonly policy: Policy;
   readonly ledger: SolanaLedger;
+  /** For what visitors read: apart from `ledger`, over which this node's own money goes. */
+  readonly names: Pick<SolanaLedger, 'name'>;
   readonly wallet: SolanaWallet;
   readonly links: LinkManager;
   readonly discovery: Discovery;
@@ -237,9 +239,19 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     clock,
     log,
   });
+  /** Where names are looked up for visitors: no connection, and no circuit of Tor, that carries money carries them too. */
+  const names = openSolanaLedger({
+    url: settings.ledgerUrl,
+    programId: settings.programId,
+    fetch: policy.fetch('names'),
+    clock,
+    log,
+  });
+  stack.defer(() => names.close());
   const giveUp = (): void => {
     policy.close();
     ledger.close();
+    names.close();
   };
   signal?.throwIfAborted();
   signal?.addEventListener('abort', giveUp, { once: true });
@@ -418,6 +430,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     keys,
     policy,
     ledger,
+    names,
     wallet,
     links,
     discovery,
