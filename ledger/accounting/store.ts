@@ -188,9 +188,9 @@ export class BookStore implements AsyncDisposable {
   update(channel: ChannelState): void {
     const known = this.#entries.get(channel.id);
     if (known === undefined) return;
-    this.enter(known.role, known.peer, channel);
-    const returned = known.channel.opening - channel.opening;
-    if (known.role === 'payer' && returned > 0n) this.#comesBack(channel, returned);
+    const now = this.enter(known.role, known.peer, channel).channel;
+    const returned = known.channel.opening - now.opening;
+    if (known.role === 'payer' && returned > 0n) this.#comesBack(now, returned);
   }
 
   /** Forgets a channel: the ledger closed it and nothing more can come of it. What its wallet left unpaid stays with the wallet. */
@@ -443,12 +443,18 @@ function slotOf({ till, slot }: ChannelState): string {
   return `${till}/${slot}`;
 }
 
-/** What the ledger shows now, unless it is a stale read: what was settled or deposited never shrinks. */
+/**
+ * What the ledger shows now, unless it is a stale read: what was settled never shrinks, nor does what the channel holds. What is
+ * returned of an opening payment is deposit afterwards: the sum stays, and the deposit grows.
+ */
 function advance(known: ChannelState, read: ChannelState): ChannelState {
   const newer = read.settled >= known.settled ? read : known;
+  const [before, after] = [known.deposit + known.opening, read.deposit + read.opening];
+  const holds = after > before || (after === before && read.deposit >= known.deposit) ? read : known;
   return {
     ...read,
-    deposit: read.deposit > known.deposit ? read.deposit : known.deposit,
+    deposit: holds.deposit,
+    opening: holds.opening,
     settled: newer.settled,
     settledUp: newer.settledUp,
     settledDown: newer.settledDown,

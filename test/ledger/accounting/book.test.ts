@@ -233,6 +233,23 @@ describe('the books', () => {
     expect(payee.store.entry(shown.id)?.channel).toMatchObject({ settled: 500n, settledUp: 5n, settledDown: 6n });
   });
 
+  it('take no stale read of a channel that was widened for one whose opening payment came back', async () => {
+    link();
+    const wallet = stranger.address;
+    await payer.book.advance(wallet, amount(90n));
+    payer.book.openedFor(shown.id, wallet, amount(90n));
+    const wider = { ...shown, opening: amount(shown.opening + 40n) };
+    const held = { ...wider, deposit: amount(wider.deposit + 7n) };
+    for (const read of [shown, wider, shown, held, shown, wider]) payer.book.update(read);
+    expect(payer.book.advancedTo(wallet)).toBe(90n);
+    expect(payer.store.entry(shown.id)?.channel).toMatchObject({ deposit: held.deposit, opening: held.opening });
+    payer.book.update({ ...held, deposit: amount(held.deposit + held.opening), opening: amount(0n) });
+    expect(payer.book.advancedTo(wallet)).toBe(0n);
+    // A read of before does not stake it anew.
+    payer.book.update(held);
+    expect(payer.store.entry(shown.id)?.channel).toMatchObject({ opening: 0n });
+  });
+
   it('tell a second process that they are in use', async () => {
     await expect(openBookStore(payee.directory)).rejects.toMatchObject({ code: 'FILE_IN_USE' });
   });
