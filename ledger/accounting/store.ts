@@ -84,6 +84,8 @@ function worthOf(key: string, payload: Uint8Array): bigint {
 export interface EntryUsers {
   /** A link carries this channel now: its entry stays. */
   isLive(id: ChannelId): boolean;
+  /** More is granted onward for this wallet than its channel with a live link covers: it may come to owe it. */
+  isPromised(wallet: LedgerAddress): boolean;
   /** The entry made room for another. */
   forgotten(id: ChannelId): void;
 }
@@ -149,7 +151,7 @@ export class BookStore implements AsyncDisposable {
   }
 
   /** Who works with the entries. Set by the account book; one at a time. */
-  users: EntryUsers = { isLive: () => false, forgotten: () => {} };
+  users: EntryUsers = { isLive: () => false, isPromised: () => false, forgotten: () => {} };
 
   /** Forgets what a name earned: nobody registered it, so that nobody can be paid. */
   dropShare(name: string): void {

@@ -53,8 +53,9 @@ export class Openings {
     for (const id of Array.from(this.#held.keys())) if (!present.has(id)) this.#held.delete(id);
     const due: OpeningReturn[] = [];
     for (const channel of closing) {
-      // While a link still pays for it, nobody knows what will be left unpaid.
-      if (channel.opening > (this.#held.get(channel.id) ?? U64_MAX) || store.users.isLive(channel.id)) continue;
+      if (channel.opening > (this.#held.get(channel.id) ?? U64_MAX)) continue;
+      // While a link still pays for it, or what was granted onward may still come, nobody knows what will be left unpaid.
+      if (store.users.isLive(channel.id) || store.users.isPromised(channel.payer)) continue;
       if (store.advancedTo(channel.payer) > 0n && !isEnding(channel, now, challengeSeconds)) continue;
       const returned = returnableOf(channel, debtOf(channel.payer, store));
       // A part once, then the rest or nothing: else what comes back bit by bit would cost a transaction a bit.

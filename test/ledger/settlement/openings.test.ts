@@ -143,7 +143,7 @@ describe('a payer that closes', () => {
     await world.receive(0, 100_000n);
     await world.requestClose(0);
     let live = true;
-    world.store.users = { isLive: () => live, forgotten: () => {} };
+    world.store.users = { isLive: () => live, isPromised: () => false, forgotten: () => {} };
     await looks(2);
     expect(await held(0)).toEqual({ deposit: DEPOSIT, opening: OPENING });
     world.store.leaveUnpaid(id, 9n);
