@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { amount, pricePerMiB } from '../../../core/units.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
-import { channelId, nodeId } from '../../../core/ids.ts';
+import { channelId, ledgerAddress, nodeId } from '../../../core/ids.ts';
 import { MAX_ACCOUNTS } from '../../../core/limits.ts';
 import { decodeTerms, encodeTerms, openAccountBook, openBookStore } from '../../../ledger/accounting/index.ts';
 import type { AccountBook, BookStore, EarningAccount, SpendingAccount } from '../../../ledger/accounting/index.ts';
@@ -231,6 +231,44 @@ describe('the books', () => {
     payee.book.update({ ...shown, settled: amount(500n), settledUp: 5n, settledDown: 6n });
     payee.book.update({ ...shown, settled: amount(100n), settledUp: 1n, settledDown: 2n });
     expect(payee.store.entry(shown.id)?.channel).toMatchObject({ settled: 500n, settledUp: 5n, settledDown: 6n });
+  });
+
+  describe('of a channel that was opened for circuits of another wallet', () => {
+    const wallet = ledgerAddress(seed('whose circuits'));
+    const staked = { ...channelState(), deposit: amount(1_000n), opening: amount(400n) };
+    const left = (): bigint => payer.store.advancedTo(wallet);
+
+    beforeEach(async () => {
+      payer.store.enter('payer', payeeNode, staked);
+      await payer.store.advance(wallet, amount(450n));
+      payer.store.openedFor(staked.id, wallet, amount(450n));
+    });
+
+    it('count what its payee returns, in parts too, over restarts', async () => {
+      payer.book.update({ ...staked, deposit: amount(1_100n), opening: amount(300n) });
+      expect(left()).toBe(350n);
+      payer = await reopen(payer);
+      payer.store.enter('payer', payeeNode, { ...staked, deposit: amount(1_250n), opening: amount(150n) });
+      expect(left()).toBe(200n);
+      payer = await reopen(payer);
+      payer.book.update({ ...staked, deposit: amount(1_400n), opening: amount(0n) });
+      expect(left()).toBe(0n);
+    });
+
+    it('do not take a read from before its window was widened for a return', () => {
+      payer.book.update({ ...staked, opening: amount(800n) });
+      payer.book.update(staked);
+      expect(left()).toBe(450n);
+      expect(payer.store.entry(staked.id)?.channel).toMatchObject({ deposit: 1_000n, opening: 800n });
+      payer.book.update({ ...staked, deposit: amount(1_100n), opening: amount(700n) });
+      expect(left()).toBe(350n);
+    });
+
+    it('do not take a read from before a return for what is staked', () => {
+      payer.book.update({ ...staked, deposit: amount(1_400n), opening: amount(0n) });
+      payer.book.update(staked);
+      expect(payer.store.entry(staked.id)?.channel).toMatchObject({ deposit: 1_400n, opening: 0n });
+    });
   });
 
   it('tell a second process that they are in use', async () => {
