@@ -11,7 +11,7 @@ import { silentLog } from '../../../core/ports.ts';
 import { amount, lamports, pricePerMiB, unixMillis, unixSeconds } from '../../../core/units.ts';
 import { NUMERATOR_BITS, openAccountBook, openBookStore } from '../../../ledger/accounting/index.ts';
 import type { AccountBook, BookStore, EarningAccount } from '../../../ledger/accounting/index.ts';
-import type { ChannelState, OpeningReturn, TransactionResult } from '../../../ledger/contract.ts';
+import type { ChannelState, OpeningReturn, TillState, TransactionResult } from '../../../ledger/contract.ts';
 import { Openings } from '../../../ledger/settlement/openings.ts';
 import { TokenBucket } from '../../../node/link/rate.ts';
 import type { ChannelProvider } from '../../../node/meter/index.ts';
@@ -183,6 +183,7 @@ describe('a payer whose link is over', () => {
   async function returnedOf(id: ChannelId): Promise<bigint> {
     let returned = 0n;
     const wallet = {
+      address: THIEF,
       returnFee: () => 5_000n,
       returnOpenings: async (returns: readonly OpeningReturn[]): Promise<TransactionResult> => {
         for (const one of returns) returned += one.returned;
@@ -195,7 +196,8 @@ describe('a payer whose link is over', () => {
     const closing = { ...channel, closeAt: unixSeconds(BigInt(now) / 1000n + CHALLENGE_SECONDS) };
     const fee = { first: lamports(5_000n), further: lamports(0n) };
     const terms = { fee, unitsPerLamport: 1n, challengeSeconds: CHALLENGE_SECONDS, now };
-    await new Openings({ store, wallet, log: silentLog }).giveBack([closing], terms);
+    const reader = { till: async () => ({ channels: [closing] }) as unknown as TillState };
+    await new Openings({ store, wallet, reader, log: silentLog }).giveBack([closing], terms);
     return returned;
   }
 
