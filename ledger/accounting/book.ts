@@ -33,6 +33,7 @@ export function openAccountBook(options: BookOptions): AccountBook {
 class Book implements AccountBook {
   onLow: (channel: ChannelState, left: Amount) => void = () => {};
   onOutgrown: (channel: ChannelState, paid: Amount) => void = () => {};
+  isPromised: (payer: LedgerAddress) => boolean = () => false;
   readonly #store: BookStore;
   readonly #reader: Pick<LedgerReader, 'channel'>;
   readonly #log: Log;
@@ -48,6 +49,7 @@ class Book implements AccountBook {
     this.#log = options.log ?? silentLog;
     this.#store.users = {
       isLive: (id) => this.#spending.get(id)?.closed === false || this.#earning.get(id)?.closed === false,
+      isPromised: (payer) => this.isPromised(payer),
       forgotten: (id) => {
         this.#spending.delete(id);
         this.#earning.delete(id);

@@ -202,6 +202,8 @@ export interface AccountBook extends AsyncDisposable {
   recoup(payer: LedgerAddress, units: Amount): void;
   /** `units` of it were for this channel of ours: they are taken off once its payee returns what we staked. */
   openedFor(id: ChannelId, payer: LedgerAddress, units: Amount): void;
+  /** More is granted onward for this wallet than its channel with a live link covers: it may come to owe it. Set by whoever grants. */
+  isPromised: (payer: LedgerAddress) => boolean;
   /** Every channel this book knows, live or not, from memory and disk. */
   peers(): readonly PairCounts[];
   /** Payer: a channel's deposit runs low; top it up, then call `update`. Called once per crossing. */

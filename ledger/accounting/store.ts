@@ -84,6 +84,8 @@ function worthOf(key: string, payload: Uint8Array): bigint {
 export interface EntryUsers {
   /** A link carries this channel now: its entry stays. */
   isLive(id: ChannelId): boolean;
+  /** More is granted onward for this wallet than its channel with a live link covers: it may come to owe it. */
+  isPromised(wallet: LedgerAddress): boolean;
   /** The entry made room for another. */
   forgotten(id: ChannelId): void;
 }
@@ -149,7 +151,7 @@ export class BookStore implements AsyncDisposable {
   }
 
   /** Who works with the entries. Set by the account book; one at a time. */
-  users: EntryUsers = { isLive: () => false, forgotten: () => {} };
+  users: EntryUsers = { isLive: () => false, isPromised: () => false, forgotten: () => {} };
 
   /** Forgets what a name earned: nobody registered it, so that nobody can be paid. */
   dropShare(name: string): void {
@@ -181,6 +183,8 @@ export class BookStore implements AsyncDisposable {
       owed: known?.owed ?? amount(0n),
     };
     this.#store.write([this.#entryChange(entry)], { sync: false });
+    const returned = (known?.channel.opening ?? 0n) - entry.channel.opening;
+    if (role === 'payer' && returned > 0n) this.#comesBack(entry.channel, returned);
     return entry;
   }
 
@@ -188,9 +192,7 @@ export class BookStore implements AsyncDisposable {
   update(channel: ChannelState): void {
     const known = this.#entries.get(channel.id);
     if (known === undefined) return;
-    const now = this.enter(known.role, known.peer, channel).channel;
-    const returned = known.channel.opening - now.opening;
-    if (known.role === 'payer' && returned > 0n) this.#comesBack(now, returned);
+    this.enter(known.role, known.peer, channel);
   }
 
   /** Forgets a channel: the ledger closed it and nothing more can come of it. What its wallet left unpaid stays with the wallet. */
@@ -237,14 +239,22 @@ export class BookStore implements AsyncDisposable {
     this.#store.write([[KEY.opened + id, encodeOpenedFor(opened)]], { sync: false });
   }
 
-  /** The payee returned so much of what we staked. All of it makes good what was advanced for the channel, the fee too: see ADR 29. */
+  /**
+   * The payee returned so much of what we staked; the rest may follow. All of it makes good what was advanced for the channel, the
+   * fee too: see ADR 29.
+   */
   #comesBack({ id, opening }: ChannelState, returned: bigint): void {
     const opened = this.#opened.get(id);
     if (opened === undefined) return;
+    const { wallet, units } = opened;
+    const good = opening === 0n || returned > units ? units : amount(returned);
+    this.recoup(wallet, good);
+    if (good < units) {
+      this.openedFor(id, wallet, amount(units - good));
+      return;
+    }
     this.#opened.delete(id);
     this.#store.write([[KEY.opened + id, undefined]], { sync: false });
-    const good = opening === 0n || returned > opened.units ? opened.units : returned;
-    this.recoup(opened.wallet, amount(good));
   }
 
   /** Payer: the receipt that is being given. Survives the death of the process once written, without a sync of its own. */
@@ -444,17 +454,17 @@ function slotOf({ till, slot }: ChannelState): string {
 }
 
 /**
- * What the ledger shows now, unless it is a stale read: what was settled never shrinks, nor does what the channel holds. What is
- * returned of an opening payment is deposit afterwards: the sum stays, and the deposit grows.
+ * What the ledger shows now, unless it is a stale read: what was settled never shrinks, nor what was burned into the channel in all,
+ * and of that the deposit never does. So a read from before more was staked is not taken for a return.
  */
 function advance(known: ChannelState, read: ChannelState): ChannelState {
   const newer = read.settled >= known.settled ? read : known;
-  const [before, after] = [known.deposit + known.opening, read.deposit + read.opening];
-  const holds = after > before || (after === before && read.deposit >= known.deposit) ? read : known;
+  const more = read.deposit + read.opening - known.deposit - known.opening;
+  const funds = more > 0n || (more === 0n && read.deposit > known.deposit) ? read : known;
   return {
     ...read,
-    deposit: holds.deposit,
-    opening: holds.opening,
+    deposit: funds.deposit,
+    opening: funds.opening,
     settled: newer.settled,
     settledUp: newer.settledUp,
     settledDown: newer.settledDown,

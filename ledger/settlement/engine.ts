@@ -120,7 +120,7 @@ class Engine implements SettlementEngine {
       log: this.#log,
       maxRoyaltyBps: this.#policy.maxRoyaltyBps,
     });
-    this.#openings = new Openings({ store: this.#store, wallet: this.#wallet, log: this.#log });
+    this.#openings = new Openings({ store: this.#store, wallet: this.#wallet, reader: this.#reader, log: this.#log });
     this.#clockwork = this.#watch();
   }
 

@@ -5,14 +5,15 @@ import type { Log } from '../../core/ports.ts';
 import { amount, formatCredits, U64_MAX } from '../../core/units.ts';
 import type { Amount, UnixMillis } from '../../core/units.ts';
 import type { BookStore } from '../accounting/index.ts';
-import type { ChannelState, LedgerWallet, OpeningReturn, SettleFees } from '../contract.ts';
+import type { ChannelState, LedgerReader, LedgerWallet, OpeningReturn, SettleFees } from '../contract.ts';
 
 /** A look at the till comes at least as often in a challenge period. */
 const ENDING_PARTS = 4n;
 
 export interface OpeningsOptions {
   readonly store: Pick<BookStore, 'arrearsOf' | 'advancedTo' | 'users'>;
-  readonly wallet: Pick<LedgerWallet, 'returnOpenings' | 'returnFee'>;
+  readonly wallet: Pick<LedgerWallet, 'address' | 'returnOpenings' | 'returnFee'>;
+  readonly reader: Pick<LedgerReader, 'till'>;
   readonly log: Log;
 }
 
@@ -44,37 +45,67 @@ export class Openings {
 
   /**
    * Returns what can be, of all channels of the till that hold an opening payment and whose payers asked to close them. Where their payers do not pay for that (see
-   * `returnFee`), it waits for company that does, or until it costs a small part of what these channels brought.
-   * @throws what `LedgerWallet.returnOpenings` throws.
+   * `returnFee`), it waits for company that does, or until it costs a small part of what these channels brought. A transaction that
+   * fails keeps no other from being sent.
+   * @throws what `LedgerWallet.returnOpenings` threw first, and what `LedgerReader.till` throws.
    */
-  async giveBack(closing: readonly ChannelState[], { now, challengeSeconds, ...cost }: ReturnTerms): Promise<void> {
-    const { store, wallet, log } = this.#options;
-    const present = new Set(closing.map(({ id }) => id));
-    for (const id of Array.from(this.#held.keys())) if (!present.has(id)) this.#held.delete(id);
+  async giveBack(closing: readonly ChannelState[], terms: ReturnTerms): Promise<void> {
+    const { reader, wallet } = this.#options;
+    const ids = new Set(closing.map(({ id }) => id));
+    for (const id of Array.from(this.#held.keys())) if (!ids.has(id)) this.#held.delete(id);
+    const due = this.#due(closing, terms);
+    let present: ReadonlyMap<ChannelId, ChannelState> | undefined;
+    let failed: unknown;
+    for (let from = 0; from < due.length; from += RETURNS_PER_TRANSACTION) {
+      const batch = due.slice(from, from + RETURNS_PER_TRANSACTION);
+      if (!this.#isWorth(batch, terms)) continue;
+      // A look is of what is final: since then one of them may have been closed, or returned to just before we died.
+      present ??= new Map((await reader.till(wallet.address))?.channels.map((channel) => [channel.id, channel]));
+      const found = batch.flatMap(({ channel }) => present?.get(channel.id) ?? []);
+      const returns = this.#due(found, terms);
+      if (returns.length === 0 || !this.#isWorth(returns, terms)) continue;
+      try {
+        await this.#send(returns);
+      } catch (error) {
+        failed ??= error;
+      }
+    }
+    if (failed !== undefined) throw failed;
+  }
+
+  /** What is to be returned now, of these channels. */
+  #due(channels: readonly ChannelState[], { now, challengeSeconds }: ReturnTerms): OpeningReturn[] {
+    const { store } = this.#options;
     const due: OpeningReturn[] = [];
-    for (const channel of closing) {
-      // While a link still pays for it, nobody knows what will be left unpaid.
-      if (channel.opening > (this.#held.get(channel.id) ?? U64_MAX) || store.users.isLive(channel.id)) continue;
+    for (const channel of channels) {
+      if (channel.opening > (this.#held.get(channel.id) ?? U64_MAX)) continue;
+      // While a link still pays for it, or what was granted onward may still come, nobody knows what will be left unpaid.
+      if (store.users.isLive(channel.id) || store.users.isPromised(channel.payer)) continue;
       if (store.advancedTo(channel.payer) > 0n && !isEnding(channel, now, challengeSeconds)) continue;
       const returned = returnableOf(channel, debtOf(channel.payer, store));
       // A part once, then the rest or nothing: else what comes back bit by bit would cost a transaction a bit.
       if (this.#held.has(channel.id) && returned < channel.opening) continue;
       if (returned > 0n) due.push({ channel, returned });
     }
-    for (let from = 0; from < due.length; from += RETURNS_PER_TRANSACTION) {
-      const batch = due.slice(from, from + RETURNS_PER_TRANSACTION);
-      const fees = batch.reduce((sum, one) => sum + wallet.returnFee(one, cost.unitsPerLamport), 0n);
-      const brought = batch.reduce((sum, { channel }) => sum + channel.settled, 0n);
-      const left = (cost.fee.first - fees) * cost.unitsPerLamport;
-      if (left * RETURN_FEE_PARTS > brought) continue;
-      await wallet.returnOpenings(batch);
-      for (const { channel, returned } of batch) this.#held.set(channel.id, channel.opening - returned);
-      const credits = batch.reduce((sum, { returned }) => sum + returned, 0n);
-      log.info(
-        { channels: batch.length, credits: formatCredits(amount(credits)) },
-        'returned opening payments to payers that close their channels',
-      );
-    }
+    return due;
+  }
+
+  #isWorth(returns: readonly OpeningReturn[], { fee, unitsPerLamport }: ReturnTerms): boolean {
+    const { wallet } = this.#options;
+    const fees = returns.reduce((sum, one) => sum + wallet.returnFee(one, unitsPerLamport), 0n);
+    const brought = returns.reduce((sum, { channel }) => sum + channel.settled, 0n);
+    return (fee.first - fees) * unitsPerLamport * RETURN_FEE_PARTS <= brought;
+  }
+
+  async #send(returns: readonly OpeningReturn[]): Promise<void> {
+    const { wallet, log } = this.#options;
+    await wallet.returnOpenings(returns);
+    for (const { channel, returned } of returns) this.#held.set(channel.id, channel.opening - returned);
+    const credits = returns.reduce((sum, { returned }) => sum + returned, 0n);
+    log.info(
+      { channels: returns.length, credits: formatCredits(amount(credits)) },
+      'returned opening payments to payers that close their channels',
+    );
   }
 }
 

@@ -67,7 +67,7 @@ export function allowanceExhausted(cost: bigint, allowance: bigint): RelaymintEr
 }
 
 /** What was burned for whom, in the books. */
-type Advances = Pick<AccountBook, 'advancedTo' | 'advance' | 'recoup' | 'openedFor'>;
+type Advances = Pick<AccountBook, 'advancedTo' | 'advance' | 'recoup' | 'openedFor' | 'isPromised'>;
 
 export class WalletSponsor implements Sponsor {
   readonly #advances: Advances;
@@ -87,6 +87,12 @@ export class WalletSponsor implements Sponsor {
   get room(): bigint {
     const room = this.#account.covers - this.#promised;
     return room > 0n ? room : 0n;
+  }
+
+  /** More is promised than what was staked for the channel of a live link covers. */
+  get isBeyondStake(): boolean {
+    const { closed, window } = this.#account;
+    return this.#promised > (closed ? 0n : window << NUMERATOR_BITS);
   }
 
   get idle(): boolean {
@@ -115,7 +121,9 @@ export class WalletSponsor implements Sponsor {
     this.#account.lose(numerator);
   }
 
+  /** Nothing once its link is over: what it staked may have been returned since. */
   get allowance(): bigint {
+    if (this.#account.closed) return 0n;
     const { payer, opening } = this.#account.channel;
     const left = ALLOWANCE_OF_BURNED * opening - this.#advances.advancedTo(payer);
     return left > 0n ? left : 0n;
@@ -156,6 +164,7 @@ export class Sponsors {
 
   constructor(advances: Advances) {
     this.#advances = advances;
+    advances.isPromised = (payer) => this.#byWallet.get(payer)?.isBeyondStake === true;
   }
 
   /** `account` is the payer's newest. */

@@ -14,7 +14,7 @@ import type { Budget } from '../../../ledger/budget/index.ts';
 import type { ChannelState, LedgerReader, LedgerWallet, TillState } from '../../../ledger/contract.ts';
 import type { Signer } from '../../../ledger/receipt/index.ts';
 import type { ChannelProvider, Sponsor } from '../../meter/index.ts';
-import { closeChannels, type ClosedChannels } from './closing.ts';
+import { closeChannels, millisLeft, type ClosedChannels } from './closing.ts';
 
 export interface ChannelsOptions {
   readonly reader: Pick<LedgerReader, 'bank' | 'till' | 'channel' | 'channels'>;
@@ -173,22 +173,26 @@ export class Channels implements ChannelProvider {
   }
 
   /**
-   * Asks to close the channels that have been idle, and closes those whose challenge period is over; a few at a time. One that a
-   * link uses stays. Idle time is counted from when this node last paid from a channel or, at the longest, from its start.
+   * Asks to close the channels that have been idle, and closes those whose challenge period is over; a few at a time of both, so that
+   * payees which return nothing do not keep others from being closed. One that a link uses stays. Idle time is counted from when this node last paid from a channel or, at the longest, from its start.
    */
   async closeIdle(): Promise<void> {
     const { idleMillis, live, reader, wallet, update: onSeen, log } = this.#options;
     if (idleMillis === undefined || this.#closing) return;
     const used = live();
-    const idle = this.#ours().filter(({ id, closeAt }) => {
-      return !used.has(id) && (closeAt !== undefined || this.#idleFor(id) >= idleMillis);
-    });
-    for (const channel of await this.#onChain(idle.slice(0, CLOSED_AT_ONCE))) {
+    const unused = this.#ours().filter(({ id }) => !used.has(id));
+    const idle = unused.filter(({ id, closeAt }) => closeAt === undefined && this.#idleFor(id) >= idleMillis);
+    const asked = unused.filter(({ closeAt }) => closeAt !== undefined);
+    let closes = 0;
+    for (const channel of await this.#onChain([...asked, ...idle.slice(0, CLOSED_AT_ONCE)])) {
       if (this.#closing) return;
       if (channel.closeAt === undefined) {
         await this.#requestClose(channel);
         continue;
       }
+      onSeen(channel);
+      if (closes === CLOSED_AT_ONCE || millisLeft(channel, IDLE_GRACE_SECONDS) > 0) continue;
+      closes += 1;
       const { signal } = new AbortController();
       const { closed, returned } = await closeChannels([channel], {
         reader,

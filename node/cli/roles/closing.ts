@@ -80,7 +80,7 @@ export async function closeChannels(open: readonly ChannelState[], options: Clos
 }
 
 /** Until it is to be closed, by our clock; infinite when no close was requested. */
-function millisLeft({ closeAt, opening }: ChannelState, grace: bigint): number {
+export function millisLeft({ closeAt, opening }: ChannelState, grace: bigint): number {
   if (closeAt === undefined) return Number.POSITIVE_INFINITY;
   return Number(closeAt + (opening > 0n ? grace : 0n)) * 1000 - Date.now();
 }

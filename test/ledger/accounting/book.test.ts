@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { amount, pricePerMiB } from '../../../core/units.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
-import { channelId, nodeId } from '../../../core/ids.ts';
+import { channelId, ledgerAddress, nodeId } from '../../../core/ids.ts';
 import { MAX_ACCOUNTS } from '../../../core/limits.ts';
 import { decodeTerms, encodeTerms, openAccountBook, openBookStore } from '../../../ledger/accounting/index.ts';
 import type { AccountBook, BookStore, EarningAccount, SpendingAccount } from '../../../ledger/accounting/index.ts';
@@ -233,21 +233,42 @@ describe('the books', () => {
     expect(payee.store.entry(shown.id)?.channel).toMatchObject({ settled: 500n, settledUp: 5n, settledDown: 6n });
   });
 
-  it('take no stale read of a channel that was widened for one whose opening payment came back', async () => {
-    link();
-    const wallet = stranger.address;
-    await payer.book.advance(wallet, amount(90n));
-    payer.book.openedFor(shown.id, wallet, amount(90n));
-    const wider = { ...shown, opening: amount(shown.opening + 40n) };
-    const held = { ...wider, deposit: amount(wider.deposit + 7n) };
-    for (const read of [shown, wider, shown, held, shown, wider]) payer.book.update(read);
-    expect(payer.book.advancedTo(wallet)).toBe(90n);
-    expect(payer.store.entry(shown.id)?.channel).toMatchObject({ deposit: held.deposit, opening: held.opening });
-    payer.book.update({ ...held, deposit: amount(held.deposit + held.opening), opening: amount(0n) });
-    expect(payer.book.advancedTo(wallet)).toBe(0n);
-    // A read of before does not stake it anew.
-    payer.book.update(held);
-    expect(payer.store.entry(shown.id)?.channel).toMatchObject({ opening: 0n });
+  describe('of a channel that was opened for circuits of another wallet', () => {
+    const wallet = ledgerAddress(seed('whose circuits'));
+    const staked = { ...channelState(), deposit: amount(1_000n), opening: amount(400n) };
+    const left = (): bigint => payer.store.advancedTo(wallet);
+
+    beforeEach(async () => {
+      payer.store.enter('payer', payeeNode, staked);
+      await payer.store.advance(wallet, amount(450n));
+      payer.store.openedFor(staked.id, wallet, amount(450n));
+    });
+
+    it('count what its payee returns, in parts too, over restarts', async () => {
+      payer.book.update({ ...staked, deposit: amount(1_100n), opening: amount(300n) });
+      expect(left()).toBe(350n);
+      payer = await reopen(payer);
+      payer.store.enter('payer', payeeNode, { ...staked, deposit: amount(1_250n), opening: amount(150n) });
+      expect(left()).toBe(200n);
+      payer = await reopen(payer);
+      payer.book.update({ ...staked, deposit: amount(1_400n), opening: amount(0n) });
+      expect(left()).toBe(0n);
+    });
+
+    it('do not take a read from before its window was widened for a return', () => {
+      payer.book.update({ ...staked, opening: amount(800n) });
+      payer.book.update(staked);
+      expect(left()).toBe(450n);
+      expect(payer.store.entry(staked.id)?.channel).toMatchObject({ deposit: 1_000n, opening: 800n });
+      payer.book.update({ ...staked, deposit: amount(1_100n), opening: amount(700n) });
+      expect(left()).toBe(350n);
+    });
+
+    it('do not take a read from before a return for what is staked', () => {
+      payer.book.update({ ...staked, deposit: amount(1_400n), opening: amount(0n) });
+      payer.book.update(staked);
+      expect(payer.store.entry(staked.id)?.channel).toMatchObject({ deposit: 1_400n, opening: 0n });
+    });
   });
 
   it('tell a second process that they are in use', async () => {

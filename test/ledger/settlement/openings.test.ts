@@ -1,6 +1,7 @@
 /** What payers staked for their windows: who paid for everything has it again, who did not has not, and neither costs the payee. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RelaymintError } from '../../../core/errors.ts';
+import { RETURNS_PER_TRANSACTION } from '../../../core/limits.ts';
 import { amount, unixMillis } from '../../../core/units.ts';
 import type { Amount } from '../../../core/units.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
@@ -143,7 +144,7 @@ describe('a payer that closes', () => {
     await world.receive(0, 100_000n);
     await world.requestClose(0);
     let live = true;
-    world.store.users = { isLive: () => live, forgotten: () => {} };
+    world.store.users = { isLive: () => live, isPromised: () => false, forgotten: () => {} };
     await looks(2);
     expect(await held(0)).toEqual({ deposit: DEPOSIT, opening: OPENING });
     world.store.leaveUnpaid(id, 9n);
@@ -182,6 +183,50 @@ describe('the payee', () => {
     expect(await held(0)).toMatchObject({ opening: 0n });
     expect(await held(1)).toMatchObject({ opening: 0n });
   });
+
+  it('does not return again what an old read shows as held: it died just after it had returned a part', async () => {
+    await begin(1, OPENING);
+    const { payer } = channelOf(0);
+    await world.receive(0, 100_000n);
+    await looks(1);
+    await world.store.advance(payer, amount(OPENING - 1_000n));
+    await world.requestClose(0);
+    const old = await world.ledger.till(world.wallet.address);
+    await looks(1, CHALLENGE_SECONDS);
+    expect(await held(0)).toMatchObject({ opening: OPENING - 1_000n });
+    const reader = altered(world.ledger, {
+      till: async (owner, commitment) => (commitment === 'finalized' ? old : world.ledger.till(owner)),
+    });
+    const engine = world.engine({ reader, clock: { now: () => unixMillis(Date.now() + CHALLENGE_SECONDS * 1_000) } });
+    await engine.settleAll();
+    await engine.close();
+    expect(await held(0)).toMatchObject({ opening: OPENING - 1_000n });
+  });
+
+  it('returns to the others where one payer has closed since the last read, or where one transaction fails', async () => {
+    await begin(40, OPENING);
+    for (let payer = 0; payer < 40; payer += 1) await world.requestClose(payer);
+    const old = await world.ledger.till(world.wallet.address);
+    const bySlot = Array.from(world.payers.keys()).sort((a, b) => channelOf(a).slot - channelOf(b).slot);
+    await world.closeTogether(bySlot[39] ?? -1);
+    const reader = altered(world.ledger, {
+      till: async (owner, commitment) => (commitment === 'finalized' ? old : world.ledger.till(owner)),
+    });
+    const wallet = altered(world.wallet, {
+      returnOpenings: async (returns) => {
+        if (returns.length === RETURNS_PER_TRANSACTION) {
+          throw new RelaymintError('LEDGER_REJECTED', 'Not now.', { remedy: 'Later.' });
+        }
+        return world.wallet.returnOpenings(returns);
+      },
+    });
+    const engine = world.engine({ reader, wallet });
+    await engine.settleAll();
+    await engine.close();
+    for (const [place, payer] of bySlot.slice(0, 39).entries()) {
+      expect(await held(payer)).toMatchObject({ opening: place < RETURNS_PER_TRANSACTION ? OPENING : 0n });
+    }
+  }, 120_000);
 
   it('settles as ever where returning fails, and returns at the next look', async () => {
     await begin(1, OPENING);

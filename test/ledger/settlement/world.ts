@@ -82,8 +82,8 @@ export function spoiling(world: World, payer: number, when: () => boolean = () =
   });
 }
 
-export function altered(wallet: LedgerWallet, change: Partial<LedgerWallet>): LedgerWallet {
-  return new Proxy(wallet, {
+export function altered<T extends object>(whole: T, change: Partial<T>): T {
+  return new Proxy(whole, {
     get(target, property): unknown {
       const changed: unknown = Reflect.get(change, property);
       if (changed !== undefined) return changed;

@@ -18,7 +18,13 @@ const QUARTER = Number(WINDOW) / 4;
 const BITS = 20n;
 
 /** Nobody here has a channel opened for it. */
-const NO_ADVANCES = { advancedTo: () => 0n, advance: () => Promise.resolve(), recoup: () => {}, openedFor: () => {} };
+const NO_ADVANCES = {
+  advancedTo: () => 0n,
+  advance: () => Promise.resolve(),
+  recoup: () => {},
+  openedFor: () => {},
+  isPromised: () => false,
+};
 
 /** A relay, which is a host too, with a disk whose syncs the test decides; its payer keeps the rules. */
 class Relay {

@@ -5,11 +5,14 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RelaymintError } from '../../../core/errors.ts';
 import { channelId, ledgerAddress, nodeId } from '../../../core/ids.ts';
+import type { ChannelId } from '../../../core/ids.ts';
 import { ALLOWANCE_OF_BURNED, MAX_DEBTORS } from '../../../core/limits.ts';
-import { amount, pricePerMiB } from '../../../core/units.ts';
+import { silentLog } from '../../../core/ports.ts';
+import { amount, lamports, pricePerMiB, unixMillis, unixSeconds } from '../../../core/units.ts';
 import { NUMERATOR_BITS, openAccountBook, openBookStore } from '../../../ledger/accounting/index.ts';
-import type { AccountBook, BookStore } from '../../../ledger/accounting/index.ts';
-import type { ChannelState } from '../../../ledger/contract.ts';
+import type { AccountBook, BookStore, EarningAccount } from '../../../ledger/accounting/index.ts';
+import type { ChannelState, OpeningReturn, TillState, TransactionResult } from '../../../ledger/contract.ts';
+import { Openings } from '../../../ledger/settlement/openings.ts';
 import { TokenBucket } from '../../../node/link/rate.ts';
 import type { ChannelProvider } from '../../../node/meter/index.ts';
 import { MeteredLink } from '../../../node/meter/metered.ts';
@@ -31,6 +34,7 @@ let directory: string;
 let store: BookStore;
 let book: AccountBook;
 let sponsors: Sponsors;
+const accounts = new Map<number, EarningAccount>();
 
 beforeEach(async () => {
   directory = await mkdtemp(path.join(tmpdir(), 'relaymint-sponsor-'));
@@ -63,7 +67,14 @@ function sponsorOf(index: number, change: Partial<ChannelState> = {}): Sponsor {
     ...change,
   });
   const account = book.openEarning({ peer: nodeId(seed('peer')), channel, price: PRICE });
+  accounts.set(index, account);
   return sponsors.of(channel.payer, account);
+}
+
+function accountOf(index: number): EarningAccount {
+  const account = accounts.get(index);
+  if (account === undefined) throw new RangeError(`no payer came with channel ${index}`);
+  return account;
 }
 
 const units = (figure: bigint): bigint => figure << NUMERATOR_BITS;
@@ -117,7 +128,6 @@ describe('what may be burned for a payer', () => {
 
   it('is on disk before it is burned: while the books cannot be written nothing is, and nothing was taken', async () => {
     const sponsor = sponsorOf(1);
-    await book.close();
     await store.close();
     await expect(sponsor.advance(COST)).rejects.toMatchObject({ code: 'CLOSED' });
     expect(book.advancedTo(THIEF)).toBe(0n);
@@ -163,6 +173,64 @@ describe('what may be burned for a payer', () => {
     await Promise.all(others.map((other) => book.advance(other, amount(1n))));
     expect(book.advancedTo(THIEF)).toBe(COST);
     expect(others.filter((other) => book.advancedTo(other) > 0n)).toHaveLength(MAX_DEBTORS - 1);
+  });
+});
+
+describe('a payer whose link is over', () => {
+  const CHALLENGE_SECONDS = 600n;
+
+  /** What it asks back of this channel is returned now, base units. */
+  async function returnedOf(id: ChannelId): Promise<bigint> {
+    let returned = 0n;
+    const wallet = {
+      address: THIEF,
+      returnFee: () => 5_000n,
+      returnOpenings: async (returns: readonly OpeningReturn[]): Promise<TransactionResult> => {
+        for (const one of returns) returned += one.returned;
+        return { signature: '', feeLamports: lamports(5_000n), computeUnits: 0 };
+      },
+    };
+    const channel = store.entry(id)?.channel;
+    if (channel === undefined) throw new TypeError('the books know the channel');
+    const now = unixMillis(Date.now());
+    const closing = { ...channel, closeAt: unixSeconds(BigInt(now) / 1000n + CHALLENGE_SECONDS) };
+    const fee = { first: lamports(5_000n), further: lamports(0n) };
+    const terms = { fee, unitsPerLamport: 1n, challengeSeconds: CHALLENGE_SECONDS, now };
+    const reader = { till: async () => ({ channels: [closing] }) as unknown as TillState };
+    await new Openings({ store, wallet, reader, log: silentLog }).giveBack([closing], terms);
+    return returned;
+  }
+
+  it('gets nothing back while what was granted onward for it may come, whatever channel it came with last', async () => {
+    const first = sponsorOf(1);
+    const { id } = accountOf(1).channel;
+    first.promise(units(30_000n));
+    // A second channel of the same wallet, with next to nothing staked, takes the promise over.
+    sponsorOf(2, { opening: amount(4n) });
+    for (const index of [1, 2]) {
+      accountOf(index).close();
+      expect(await returnedOf(id)).toBe(0n);
+    }
+    // Its accomplice sends all of it only now, and we pay.
+    first.lose(units(30_000n));
+    first.settle(units(30_000n));
+    expect(await returnedOf(id)).toBe(BURNED - 30_000n);
+  });
+
+  it('gets it back while another channel that it uses covers what is granted onward', async () => {
+    sponsorOf(1);
+    const { id } = accountOf(1).channel;
+    accountOf(1).close();
+    sponsorOf(2).promise(units(30_000n));
+    expect(await returnedOf(id)).toBe(BURNED);
+  });
+
+  it('has nothing more burned for it: what it staked may be returned by then', async () => {
+    const sponsor = sponsorOf(1);
+    accountOf(1).close();
+    await expect(sponsor.advance(COST)).rejects.toMatchObject({ code: 'ALLOWANCE_EXHAUSTED' });
+    expect(await returnedOf(accountOf(1).channel.id)).toBe(BURNED);
+    expect(sponsorOf(1).allowance).toBe(ALLOWANCE);
   });
 });
 
