@@ -45,6 +45,8 @@ export class Spending implements SpendingAccount {
   /** The widest that the payee stated: it may see what we burned before our own books do. */
   #stated: Amount;
   #channel: ChannelState;
+  /** The most that was ever staked for it: less now means that its payee returned some. */
+  #staked: Amount;
   readonly #parts: SpendingParts;
   /** A part of the window, as a numerator: the debt at which a receipt is due. */
   #trigger: bigint;
@@ -71,6 +73,8 @@ export class Spending implements SpendingAccount {
     const latest = held !== undefined && (given === undefined || isNewer(held, given)) ? held : given;
     this.#parts = parts;
     this.#channel = channel;
+    const staked = before?.staked ?? channel.opening;
+    this.#staked = staked > channel.opening ? staked : channel.opening;
     this.peer = parts.peer;
     const base = latest !== undefined && latest.amount >= channel.settled ? latest : settledReceipt(channel);
     this.#signed = base.amount;
@@ -101,6 +105,11 @@ export class Spending implements SpendingAccount {
 
   get window(): Amount {
     return this.#window;
+  }
+
+  /** For the account that follows this one. */
+  get staked(): Amount {
+    return this.#staked;
   }
 
   get closed(): boolean {
@@ -206,7 +215,10 @@ export class Spending implements SpendingAccount {
   /** The ledger shows the channel anew. */
   update(channel: ChannelState): void {
     if (channel.deposit > this.#channel.deposit) this.#lowTold = false;
-    if (channel.opening > this.#channel.opening) this.#outgrownTold = false;
+    if (channel.opening > this.#staked) {
+      this.#staked = channel.opening;
+      this.#outgrownTold = false;
+    }
     this.#channel = channel;
     if (!this.#closed) this.#widen();
     this.#measure();
@@ -336,6 +348,8 @@ export class Spending implements SpendingAccount {
   /** A window that is narrower than what was burned is so for another reason: more would not widen it. */
   #watchWindow(): void {
     const { opening } = this.#channel;
+    // A payee that returns what was staked while links use it wants no window; each widening would cost us a transaction.
+    if (opening < this.#staked) return;
     if (this.#outgrownTold || this.#window < opening || this.#signed < opening * WIDEN_AFTER) return;
     this.#outgrownTold = true;
     this.#parts.onOutgrown(this.#channel, amount(this.#signed));

@@ -227,6 +227,18 @@ export class BookStore implements AsyncDisposable {
     }
   }
 
+  /**
+   * Payee: a channel is over whose opening payment was not returned, at least not this part of it. Its payer lost it, so that it owes so
+   * much less: nothing is kept back for the same debt twice.
+   */
+  forfeit(wallet: LedgerAddress, kept: Amount): void {
+    const [arrears, advanced] = [this.arrearsOf(wallet), this.advancedTo(wallet)];
+    const changes: Change[] = [];
+    if (arrears > 0n) changes.push(this.#arrears.set(wallet, arrears - kept));
+    if (advanced > 0n && kept > arrears) changes.push(this.#advances.set(wallet, advanced - (kept - arrears)));
+    if (changes.length > 0) this.#store.write(changes, { sync: false });
+  }
+
   /** So much of it was not burned after all, or was earned with this wallet's circuits. */
   recoup(wallet: LedgerAddress, units: Amount): void {
     this.#store.write([this.#advances.set(wallet, this.advancedTo(wallet) - units)], { sync: false });

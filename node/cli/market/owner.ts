@@ -21,4 +21,4 @@ export async function closeOwnChannels(ledger: SolanaLedger, dataDir: string): P
   await closeChannels(await ledger.channelsOf(wallet.address), { reader: ledger, wallet, signal });
 }
 
-const CLOSE_MILLIS = 30_000;
+const CLOSE_MILLIS = 60_000;

@@ -18,7 +18,7 @@ export interface CloseOptions {
   readonly patienceSeconds?: bigint;
   /**
    * How much longer than the challenge period the payee has to return the opening payment, seconds: it may have been away, or wait
-   * for its own payees. Default 10.
+   * for its own payees. Default 20.
    */
   readonly graceSeconds?: bigint;
   readonly signal: AbortSignal;
@@ -29,7 +29,7 @@ export interface CloseOptions {
 }
 
 const MAX_WAIT_SECONDS = 10n;
-const GRACE_SECONDS = 10n;
+const GRACE_SECONDS = 20n;
 const CLOSE_POLL_MILLIS = 200;
 const SLOWEST_CLOSE_POLL_MILLIS = 5000;
 

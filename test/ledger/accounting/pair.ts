@@ -66,6 +66,8 @@ export class Pair {
   cuts = 0;
   faults: RelaymintError[] = [];
   receipts = 0;
+  /** How often the payer was told that a wider window is worth its price. */
+  outgrown = 0;
   window = 0n;
   /** Receipts that the payer signs but does not send. */
   withhold = false;
@@ -145,7 +147,9 @@ export class Pair {
         this.given = receipt;
       },
       onLow: () => {},
-      onOutgrown: () => {},
+      onOutgrown: () => {
+        this.outgrown += 1;
+      },
     });
     this.window = this.spending.window;
   }

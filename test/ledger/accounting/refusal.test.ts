@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { RelaymintError } from '../../../core/errors.ts';
 import { channelId } from '../../../core/ids.ts';
+import { WIDEN_AFTER } from '../../../core/limits.ts';
 import { amount, pricePerMiB } from '../../../core/units.ts';
 import { Spending } from '../../../ledger/accounting/spending.ts';
 import type { SpendingParts } from '../../../ledger/accounting/spending.ts';
@@ -275,6 +276,35 @@ describe('the window', () => {
     pair.spending.widen(amount(9n * PRICE));
     pair.spending.update(wider);
     expect(pair.spending.window).toBe(2n * PRICE);
+  });
+
+  it.each([
+    ['is outgrown once it paid much', 0n, 1],
+    ['is not outgrown by a payee that returns what was staked while it is used: it wants no window', PRICE - 4n, 0],
+  ])('%s', (_title, returned, times) => {
+    const pair = new Pair(PRICE);
+    const { deposit } = pair.channel;
+    pair.spending.update({
+      ...pair.channel,
+      deposit: amount(deposit + returned),
+      opening: amount(PRICE - returned),
+    });
+    while (pair.spending.counts().signed < 2n * WIDEN_AFTER * PRICE) {
+      pair.sendUp(FRAME);
+      pair.deliverUp();
+      pair.sync();
+      pair.settleDown();
+    }
+    // Nor by one that lets it widen from there: every doubling would be outgrown at once.
+    pair.spending.update({
+      ...pair.channel,
+      deposit: amount(deposit + returned),
+      opening: amount(PRICE - returned + 4n),
+    });
+    pair.sendUp(FRAME);
+    pair.deliverUp();
+    pair.spending.flush();
+    expect(pair.outgrown).toBe(times);
   });
 
   it('is widened with the first frame when the payee saw more burned before it', () => {

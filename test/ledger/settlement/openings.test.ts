@@ -1,8 +1,9 @@
 /** What payers staked for their windows: who paid for everything has it again, who did not has not, and neither costs the payee. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RelaymintError } from '../../../core/errors.ts';
+import { nodeId } from '../../../core/ids.ts';
 import { RETURNS_PER_TRANSACTION } from '../../../core/limits.ts';
-import { amount, unixMillis } from '../../../core/units.ts';
+import { amount, lamports, unixMillis } from '../../../core/units.ts';
 import type { Amount } from '../../../core/units.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
@@ -128,6 +129,44 @@ describe('a payer that closes', () => {
     await engine.settleAll();
     expect(await held(0)).toMatchObject({ opening: 0n });
     await engine.close();
+  });
+
+  it('pays for what it left unpaid once, and not with its next channel again', async () => {
+    await begin(1, OPENING);
+    const [payer] = world.payers;
+    if (payer === undefined) throw new RangeError('there is no payer');
+    await world.receive(0, 100_000n);
+    world.store.leaveUnpaid(channelOf(0).id, 700n);
+    await world.store.advance(channelOf(0).payer, amount(300n));
+    await world.requestClose(0);
+    await looks(1, CHALLENGE_SECONDS);
+    expect(await held(0)).toMatchObject({ opening: 1_000n });
+    await server.warp(CHALLENGE_SECONDS + 1);
+    await payer.wallet.closeChannel(channelOf(0));
+    await looks(1);
+    const owes = (): bigint =>
+      world.store.arrearsOf(payer.wallet.address) + world.store.advancedTo(payer.wallet.address);
+    expect(owes()).toBe(0n);
+    await payer.wallet.buy(lamports(2_000n));
+    const funds = { deposit: amount(DEPOSIT - 200_000n), opening: OPENING };
+    payer.channel = await payer.wallet.openChannel(world.wallet.address, payer.channel.delegate, funds);
+    world.store.enter('payee', nodeId(new Uint8Array(32).fill(5)), payer.channel);
+    await world.requestClose(0);
+    await looks(1);
+    expect(await held(0)).toMatchObject({ opening: 0n });
+  });
+
+  it('has what it owes reduced by what it lost, and by no more', async () => {
+    await begin(1, OPENING);
+    const { id, payer } = channelOf(0);
+    world.store.leaveUnpaid(id, 500n);
+    await world.store.advance(payer, amount(300n));
+    world.store.forfeit(payer, amount(200n));
+    expect([world.store.arrearsOf(payer), world.store.advancedTo(payer)]).toEqual([300n, 300n]);
+    world.store.forfeit(payer, amount(400n));
+    expect([world.store.arrearsOf(payer), world.store.advancedTo(payer)]).toEqual([0n, 200n]);
+    world.store.forfeit(payer, OPENING);
+    expect([world.store.arrearsOf(payer), world.store.advancedTo(payer)]).toEqual([0n, 0n]);
   });
 
   it('gets nothing back when it left more unpaid than it staked', async () => {
