@@ -1,6 +1,6 @@
 /** What the ledger's node can tie together: it sees what a gateway's visitors read, and what the gateway's wallet does, apart. */
 import { once } from 'node:events';
-import { createServer, request, type IncomingMessage } from 'node:http';
+import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { PublicKey } from '@solana/web3.js';
@@ -17,7 +17,7 @@ test('names are asked for over connections of their own, and nothing says which 
   /** All that came over each connection. */
   const bodies = new Map<Socket, string[]>();
   const headers = new Set<string>();
-  const front = createServer(async (asked: IncomingMessage, response) => {
+  const pass = async (asked: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await text(asked);
     bodies.set(asked.socket, [...(bodies.get(asked.socket) ?? []), body]);
     for (const name of Object.keys(asked.headers)) headers.add(name);
@@ -27,7 +27,8 @@ test('names are asked for over connections of their own, and nothing says which 
       body,
     });
     response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
-  });
+  };
+  const front = createServer((asked, response) => void pass(asked, response));
   front.listen(0, '127.0.0.1');
   await once(front, 'listening');
   const url = `http://127.0.0.1:${(front.address() as AddressInfo).port}`;
