@@ -332,8 +332,8 @@ class Engine implements SettlementEngine {
       const left = this.#left.has(channel.id);
       for (const memory of [this.#since, this.#refused, this.#booked, this.#left]) memory.delete(channel.id);
       if (latest !== undefined && latest.amount > channel.settled) this.#sayLost(channel, latest, left);
-      // Where it was returned unseen (an eviction), what was kept back of it was the debt.
-      this.#store.forfeit(channel.payer, channel.opening);
+      // Of one that was evicted nobody knows here what was returned: its payer's debt stays.
+      if (channel.closeAt !== undefined) this.#store.forfeit(channel.payer, channel.opening);
       this.#onClosed(channel);
     }
   }

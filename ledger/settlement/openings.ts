@@ -11,7 +11,7 @@ import type { ChannelState, LedgerReader, LedgerWallet, OpeningReturn, SettleFee
 const ENDING_PARTS = 4n;
 
 export interface OpeningsOptions {
-  readonly store: Pick<BookStore, 'arrearsOf' | 'advancedTo' | 'users'>;
+  readonly store: Pick<BookStore, 'arrearsOf' | 'advancedTo' | 'users' | 'update'>;
   readonly wallet: Pick<LedgerWallet, 'address' | 'returnOpenings' | 'returnFee'>;
   readonly reader: Pick<LedgerReader, 'till'>;
   readonly log: Log;
@@ -44,9 +44,9 @@ export class Openings {
   }
 
   /**
-   * Returns what can be, of all channels of the till that hold an opening payment and whose payers asked to close them. Where their payers do not pay for that (see
-   * `returnFee`), it waits for company that does, or until it costs a small part of what these channels brought. A transaction that
-   * fails keeps no other from being sent.
+   * Returns what can be, of all channels of the till that hold an opening payment and whose payers asked to close them. Where
+   * their payers do not pay for that (see `returnFee`), it waits for company that does, or until it costs a small part of what
+   * these channels brought. A transaction that fails keeps no other from being sent.
    * @throws what `LedgerWallet.returnOpenings` threw first, and what `LedgerReader.till` throws.
    */
   async giveBack(closing: readonly ChannelState[], terms: ReturnTerms): Promise<void> {
@@ -98,9 +98,14 @@ export class Openings {
   }
 
   async #send(returns: readonly OpeningReturn[]): Promise<void> {
-    const { wallet, log } = this.#options;
+    const { store, wallet, log } = this.#options;
     await wallet.returnOpenings(returns);
-    for (const { channel, returned } of returns) this.#held.set(channel.id, channel.opening - returned);
+    for (const { channel, returned } of returns) {
+      const [opening, deposit] = [amount(channel.opening - returned), amount(channel.deposit + returned)];
+      this.#held.set(channel.id, opening);
+      // At once: should it be closed before the next look, the books must not take for kept what was returned.
+      store.update({ ...channel, opening, deposit });
+    }
     const credits = returns.reduce((sum, { returned }) => sum + returned, 0n);
     log.info(
       { channels: returns.length, credits: formatCredits(amount(credits)) },

@@ -174,7 +174,8 @@ export class Channels implements ChannelProvider {
 
   /**
    * Asks to close the channels that have been idle, and closes those whose challenge period is over; a few at a time of both, so that
-   * payees which return nothing do not keep others from being closed. One that a link uses stays. Idle time is counted from when this node last paid from a channel or, at the longest, from its start.
+   * payees which return nothing do not keep others from being closed. One that a link uses stays. Idle time is counted from when
+   * this node last paid from a channel or, at the longest, from its start.
    */
   async closeIdle(): Promise<void> {
     const { idleMillis, live, reader, wallet, update: onSeen, log } = this.#options;

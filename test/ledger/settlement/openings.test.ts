@@ -156,6 +156,29 @@ describe('a payer that closes', () => {
     expect(await held(0)).toMatchObject({ opening: 0n });
   });
 
+  it('owes for another channel what it did before, though it closes the one that was returned before anybody looks again', async () => {
+    await begin(1, OPENING);
+    const [payer] = world.payers;
+    if (payer === undefined) throw new RangeError('there is no payer');
+    await payer.wallet.buy(lamports(1_000n + OPENING));
+    const funds = { deposit: amount(1_000n), opening: OPENING };
+    await world.wallet.growTill(2);
+    await server.warp(10);
+    const other = await payer.wallet.openChannel(world.wallet.address, payer.channel.delegate, funds);
+    world.store.enter('payee', nodeId(new Uint8Array(32).fill(5)), other);
+    await world.requestClose(0);
+    const engine = world.engine();
+    // Its first look, by itself: the next is an hour away.
+    await expect.poll(() => held(0)).toMatchObject({ opening: 0n });
+    world.store.leaveUnpaid(other.id, 30_000n);
+    await server.warp(CHALLENGE_SECONDS + 1);
+    await payer.wallet.closeChannel(channelOf(0));
+    await engine.settleAll();
+    expect(world.store.entry(channelOf(0).id)).toBeUndefined();
+    expect(world.store.arrearsOf(payer.wallet.address)).toBe(30_000n);
+    await engine.close();
+  });
+
   it('has what it owes reduced by what it lost, and by no more', async () => {
     await begin(1, OPENING);
     const { id, payer } = channelOf(0);
