@@ -1,13 +1,29 @@
 /** Ports of this machine for tests that have to know one before anybody listens there. */
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 
-/** A port that was free a moment ago: taken from the system and given back. */
+/** Below what systems hand out by themselves, so that nobody who asks for any port gets it meanwhile. */
+const [LOWEST, HIGHEST] = [10_240, 32_767];
+const ATTEMPTS = 100;
+
+/** A port that was free a moment ago, and that only who names it can take. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const port = randomInt(LOWEST, HIGHEST + 1);
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`found no free port among ${ATTEMPTS} between ${LOWEST} and ${HIGHEST}`);
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+  } catch {
+    return false;
+  }
   server.close();
   await once(server, 'close');
-  return port;
+  return true;
 }

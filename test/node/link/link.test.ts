@@ -8,7 +8,7 @@ import {
   OFFER_RENEWALS_AT_ONCE,
 } from '../../../core/limits.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../../../node/link/index.ts';
-import { TestNodes, Wire, newIdentity, offerOf, type TestTransport } from './nodes.ts';
+import { TestNodes, Wire, linkBetween, newIdentity, offerOf, type TestTransport } from './nodes.ts';
 
 const nodes = new TestNodes();
 afterEach(() => nodes.close());
@@ -203,11 +203,9 @@ describe('a link', () => {
     const [alice, bob] = [newIdentity(), newIdentity()];
     const a = await nodes.start({ identity: alice, offer: offerOf(alice) });
     const b = await nodes.start({ identity: bob });
-    const link = await b.links.connect(alice.nodeId, a.addresses);
+    const { near: link, far: near } = await linkBetween(b, a);
     const heard: bigint[] = [];
     b.links.onOffer((offer) => heard.push(offer.sequence));
-    const near = a.links.links()[0];
-    if (near === undefined) throw new TypeError('no link');
     // Each ends the link when it is looked at: its signature does not hold.
     const spoiled = (sequence: bigint): Uint8Array => {
       const { encoded } = offerOf(alice, { sequence });
@@ -225,11 +223,8 @@ describe('a link', () => {
     expect(heard).toEqual(Array.from({ length: OFFER_RENEWALS_AT_ONCE }, (_, index) => BigInt(2 + index)));
     // To another node, which has not looked at any yet, the same is the end.
     const c = await nodes.start({});
-    const first = await c.links.connect(alice.nodeId, a.addresses);
-    a.links
-      .links()
-      .find((one) => one.peer === c.identity.nodeId)
-      ?.send(FrameType.OFFER, 0, spoiled(1_000n));
+    const { near: first, far: toC } = await linkBetween(c, a);
+    toC.send(FrameType.OFFER, 0, spoiled(1_000n));
     expect(await first.closed).toMatchObject({ code: 'INVALID_ENCODING' });
   });
 

@@ -229,8 +229,9 @@ describe('a payer whose link is over', () => {
     const sponsor = sponsorOf(1);
     accountOf(1).close();
     await expect(sponsor.advance(COST)).rejects.toMatchObject({ code: 'ALLOWANCE_EXHAUSTED' });
+    expect(book.advancedTo(THIEF)).toBe(0n);
     expect(await returnedOf(accountOf(1).channel.id)).toBe(BURNED);
-    expect(sponsorOf(1).allowance).toBe(ALLOWANCE);
+    expect(sponsorOf(1).allowance).toBe(0n);
   });
 });
 
