@@ -226,13 +226,13 @@ export function addNodeOptions(command: Command, role: string): Command {
     .addOption(
       new Option(
         '--opening <credits>',
-        'least that is burned for a new channel: a neighbour lets this node owe as much (default: what its till asks)',
+        'least that is staked for a new channel, and comes back at its close: a neighbour lets this node owe as much (default: what its till asks)',
       ).argParser(credits),
     )
     .addOption(
       new Option(
         '--max-opening <credits>',
-        'most that is burned for one channel, when it is opened and later (default: one MiB at the highest price that is paid)',
+        'most that is staked for one channel, when it is opened and later (default: one MiB at the highest price that is paid, and later four times that)',
       ).argParser(credits),
     )
     .addOption(

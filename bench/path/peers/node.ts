@@ -54,6 +54,7 @@ function settingsOf(config: NodePeer): NodeSettings {
     airdrop: AIRDROP,
     deposit: DEPOSIT,
     tillOpening: WIDEST,
+    maxOpening: WIDEST,
     spendLimits: UNLIMITED,
     locations: initiates ? [] : LOCATIONS[config.way.transport],
     onionKey: 'node',

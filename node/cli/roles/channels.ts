@@ -24,11 +24,13 @@ export interface ChannelsOptions {
   readonly budget: Pick<Budget, 'reserve'>;
   /** What a new channel holds, and what a top-up adds. */
   readonly deposit: Amount;
-  /** The least that is burned for a new channel, where its till asks less: the window is as wide. */
+  /** The least that is staked for a new channel, where its till asks less: the window is as wide. */
   readonly opening: Amount;
-  /** The most that is burned for a channel, at its opening and for wider windows. */
+  /** The most that is staked for a channel at its opening. */
   readonly maxOpening: Amount;
-  /** What may have been burned for wider windows since the start, where others may make us pay; absent: no more than `maxOpening` each. */
+  /** The same in all, with what is added for wider windows. */
+  readonly maxWidened: Amount;
+  /** What may have been staked for wider windows since the start, where others may make us pay; absent: no more than `maxWidened` each. */
   readonly mayWiden?: () => bigint;
   /** The channels that links use now. */
   readonly live: () => ReadonlySet<ChannelId>;
@@ -139,16 +141,16 @@ export class Channels implements ChannelProvider {
   }
 
   /**
-   * Doubles what was burned for a channel, within `maxOpening` and `mayWiden`, and deposits what a window as wide takes.
+   * Doubles what is staked for a channel, within `maxWidened` and `mayWiden`, and deposits what a window as wide takes.
    */
   async widen(channel: ChannelState, paid: Amount): Promise<ChannelState | undefined> {
-    const { wallet, reader, maxOpening, mayWiden, log } = this.#options;
-    const opening = least(2n * channel.opening, maxOpening);
+    const { wallet, reader, maxWidened, mayWiden, log } = this.#options;
+    const opening = least(2n * channel.opening, maxWidened);
     const more = opening - channel.opening;
     if (more <= 0n || this.#widened + more > (mayWiden?.() ?? this.#widened + more)) return undefined;
     const missing = opening * DEPOSIT_WINDOWS - (channel.deposit - paid);
     const deposit = amount(missing > 0n ? missing : 0n);
-    // Before anything is awaited, or several channels that are outgrown at the same time would all be within what may be burned.
+    // Before anything is awaited, or several channels that are outgrown at the same time would all be within what may be staked.
     this.#widened += more;
     try {
       await this.#spend(channel.payee, amount(deposit + more), () => wallet.topUp(channel, deposit, amount(more)));
@@ -260,7 +262,7 @@ export class Channels implements ChannelProvider {
     return ours;
   }
 
-  /** Those from which this payee can be paid without more being burned. */
+  /** Those from which this payee can be paid without more being staked. */
   #ofBooks(payee: LedgerAddress): ChannelState[] {
     const { store, wallet } = this.#options;
     const found: ChannelState[] = [];
@@ -321,7 +323,7 @@ export class Channels implements ChannelProvider {
   async #open(till: TillState, sponsor: Pick<Sponsor, 'advance'> | undefined): Promise<ChannelState> {
     const { owner, opening: asked, minDeposit } = till;
     const { wallet, delegate, deposit, maxOpening } = this.#options;
-    // What we burn beyond what the till asks is for our own circuits: another's payer is not made to have it burned, nor charged for it.
+    // What we stake beyond what the till asks is for our own circuits: another's payer is not made to have it staked, nor charged for it.
     const own = sponsor === undefined ? least(this.#options.opening, maxOpening) : asked;
     const opening = asked < own ? own : asked;
     if (opening > maxOpening) throw tooDear(owner, { what: 'burns', asked: opening, most: maxOpening });
@@ -370,7 +372,7 @@ export class Channels implements ChannelProvider {
     return till;
   }
 
-  /** Never comes back beside what a till asks to be burned. What was last known serves while it is asked anew. */
+  /** Never comes back beside what a till asks to be staked. What was last known serves while it is asked anew. */
   #feeUnits(): Promise<bigint> {
     const age = this.#fee === undefined ? Infinity : this.#now() - this.#fee.at;
     if (age >= FEE_MILLIS && this.#askingFee === undefined) {

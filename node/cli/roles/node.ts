@@ -12,6 +12,7 @@ import {
   SPEND_LIMIT,
   SPEND_LIMIT_PEER,
   SPEND_LIMIT_SITE,
+  WIDENED_OPENINGS,
 } from '../../../core/limits.ts';
 import { systemClock, type Log } from '../../../core/ports.ts';
 import { amount, pricePerMiB, type Amount, type Lamports, type PricePerMiB } from '../../../core/units.ts';
@@ -96,9 +97,9 @@ export interface NodeSettings {
   readonly deposit: Amount;
   /** Most that a circuit may cost each MiB, all its hops together, and most that a relay pays onward. The defaults when absent. */
   readonly maxPrice?: PricePerMiB;
-  /** Most that is burned for one channel; one MiB at the dearest price that is paid when absent. */
+  /** Most that is staked for one channel; when absent one MiB at the dearest price that is paid, and `WIDENED_OPENINGS` times that in all. */
   readonly maxOpening?: Amount;
-  /** The least that is burned for a new channel: the window is as wide. Default: what the till asks. */
+  /** The least that is staked for a new channel: the window is as wide. Default: what the till asks. */
   readonly opening?: Amount;
   /** The defaults when absent. */
   readonly spendLimits?: SpendLimits;
@@ -111,7 +112,7 @@ export interface NodeSettings {
   readonly relayPrice: PricePerMiB | undefined;
   /** One MiB at this price is what a stranger may owe: what circuits pay this node (see `relayWindowPrice`); 0 for a node that sells nothing. */
   readonly windowPrice: PricePerMiB;
-  /** What its till asks to be burned of who opens a channel. Default: one MiB's worth at `windowPrice`, as a stranger may owe. */
+  /** What its till asks to be staked by who opens a channel. Default: one MiB's worth at `windowPrice`, as a stranger may owe. */
   readonly tillOpening?: Amount;
   /** Slots of the till; undefined for a node that sells nothing. */
   readonly tillSlots: number | undefined;
@@ -187,7 +188,7 @@ export function relayWindowPrice(own: PricePerMiB): PricePerMiB {
 /** A window is at most a quarter of what a deposit still holds: smaller deposits would only take slots. */
 const DEPOSIT_OPENINGS = 4n;
 
-/** What a till asks of who opens a channel: one MiB's worth is burned at the opening, for a stranger may owe as much. */
+/** What a till asks of who opens a channel: one MiB's worth is staked at the opening, for a stranger may owe as much. */
 function tillTerms({ windowPrice, tillOpening = amount(windowPrice) }: NodeSettings): TillTerms {
   return { opening: tillOpening, minDeposit: amount(tillOpening * DEPOSIT_OPENINGS) };
 }
@@ -315,6 +316,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
       },
     }),
   );
+  const dearestMiB = amount(settings.maxPrice ?? MAX_ONWARD_PRICE);
   const channels: Channels = new Channels({
     reader: ledger,
     wallet,
@@ -323,7 +325,8 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     budget,
     deposit: settings.deposit,
     opening: settings.opening ?? amount(0n),
-    maxOpening: settings.maxOpening ?? amount(settings.maxPrice ?? MAX_ONWARD_PRICE),
+    maxOpening: settings.maxOpening ?? dearestMiB,
+    maxWidened: settings.maxOpening ?? amount(dearestMiB * WIDENED_OPENINGS),
     // A stranger with an accomplice behind us could have us widen windows for nobody's good but the accomplice's.
     ...(settings.relayPrice === undefined ? {} : { mayWiden: (): bigint => metering.kept / WIDENING_PARTS }),
     live: () => liveChannels(book),

@@ -102,6 +102,7 @@ function channels(changes: Partial<ChannelsOptions> = {}): Channels {
     deposit: DEPOSIT,
     opening: amount(0n),
     maxOpening: amount(10n),
+    maxWidened: amount(10n),
     live: () => live,
     update: (channel) => store.update(channel),
     idleMillis: DAY,
@@ -232,7 +233,7 @@ describe('what is spent on channels', () => {
   });
 
   it('for a wider window is as much as was burned before, within the limit, with the deposit that it takes', async () => {
-    const ours = channels({ opening: amount(4n), maxOpening: amount(130n) });
+    const ours = channels({ opening: amount(4n), maxWidened: amount(130n) });
     const { channel } = await ours.channelTo(payee.address, PEER);
     expect(channel).toMatchObject({ opening: 4n, deposit: DEPOSIT });
     const wider = await ours.widen(channel, amount(980n));
@@ -240,15 +241,15 @@ describe('what is spent on channels', () => {
     expect(wider).toMatchObject({ opening: 8n, deposit: 1_044n });
     expect(budget.view().spent).toBe(DEPOSIT + 4n + 4n + 44n);
     if (wider === undefined) throw new Error('not widened');
-    const still = await channels({ maxOpening: amount(10n) }).widen(wider, amount(0n));
+    const still = await channels().widen(wider, amount(0n));
     expect(still).toMatchObject({ opening: 10n, deposit: 1_044n });
     if (still === undefined) throw new Error('not widened');
-    expect(await channels({ maxOpening: amount(10n) }).widen(still, amount(0n))).toBeUndefined();
+    expect(await channels().widen(still, amount(0n))).toBeUndefined();
     let may = 7n;
-    const relaying = channels({ maxOpening: amount(1_000n), mayWiden: () => may });
+    const relaying = channels({ maxWidened: amount(1_000n), mayWiden: () => may });
     expect(await relaying.widen(still, amount(0n))).toBeUndefined();
     budget = await budgetOf(1_060n);
-    await expect(channels({ budget, maxOpening: amount(20n) }).widen(still, amount(0n))).rejects.toMatchObject({
+    await expect(channels({ budget, maxWidened: amount(20n) }).widen(still, amount(0n))).rejects.toMatchObject({
       code: 'BUDGET_EXHAUSTED',
     });
     expect((await ledger.channel(channel.till, channel.slot))?.opening).toBe(10n);
@@ -260,7 +261,7 @@ describe('what is spent on channels', () => {
   it('for wider windows of several at the same time is no more than may be burned for them all', async () => {
     const [one, other] = [payee, await seller()];
     budget = await budgetOf(10_000n);
-    const ours = channels({ budget, opening: amount(8n), maxOpening: amount(1_000n), mayWiden: () => 10n });
+    const ours = channels({ budget, opening: amount(8n), maxWidened: amount(1_000n), mayWiden: () => 10n });
     const found = [await ours.channelTo(one.address, PEER), await ours.channelTo(other.address, PEER)];
     const widened = await Promise.all(found.map(({ channel }) => ours.widen(channel, amount(0n))));
     expect(widened.filter((channel) => channel !== undefined)).toHaveLength(1);
