@@ -42,6 +42,8 @@ export const MAX_CIRCUITS_PER_LINK = 1024;
 export const CIRCUIT_WINDOW: number = 4 * MIB;
 /** Frame bytes that an end grants while a circuit is quiet: the answers of building it, and the first small cells. */
 export const QUIET_GRANT: number = 16 * 1024;
+/** Frame bytes that an end of a busy circuit grants at least, however slow the path is. */
+export const LEAST_TARGET: number = 32 * 1024;
 /** Frame bytes that an end grants when a stream opens: the first stream window in its largest cells, and its control cells. */
 export const STREAM_GRANT: number = 320 * 1024;
 /** Granted bytes that data leaves to control cells (credits, ends, answers): four of the smallest frames. */

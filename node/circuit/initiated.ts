@@ -26,7 +26,6 @@ import { isAnonymizing } from '../transport/preference.ts';
 export interface PlannedHop {
   readonly offer: SignedOffer;
   readonly price: PricePerMiB;
-  /** What it is paid at once, beside the bytes: what it and those behind it need to open channels onward. */
 }
 
 export interface InitiatedTiming {

@@ -24,7 +24,7 @@ import {
   encodeBegin,
   frameCell,
 } from './cell.ts';
-import { Intake, WindowTuner, overdrawn } from './credit.ts';
+import { Intake, overdrawn } from './credit.ts';
 import { EndReason, decodeEnd, encodeEnd } from './reason.ts';
 import { Pings } from './pings.ts';
 import { MuxStream } from './stream.ts';
@@ -74,7 +74,6 @@ export class Mux implements StreamHost {
   readonly #owner: MuxOwner;
   readonly #streams = new Map<number, MuxStream>();
   readonly #intake = new Intake();
-  readonly #tuner = new WindowTuner();
   readonly #pings: Pings = new Pings((token) => this.#send(CellType.PING, 0, token));
   /** Small cells go before data. */
   #control: ControlCell[] = [];
@@ -200,8 +199,17 @@ export class Mux implements StreamHost {
   }
 
   #expectAnswer(): void {
-    this.#intake.expect(STREAM_GRANT);
+    this.#expectData();
     this.grantDue();
+  }
+
+  #expectData(): void {
+    if (this.#intake.window.expect(STREAM_GRANT)) this.#measure();
+  }
+
+  #measure(): void {
+    const { window } = this.#intake;
+    if (this.#pings.send(() => window.measured(performance.now()))) window.began(performance.now());
   }
 
   /** A large grant that is nearly used is waited for, rather than cut into small cells: more is on its way. */
@@ -248,7 +256,7 @@ export class Mux implements StreamHost {
   receive(cell: Buffer, frameBytes: number): void {
     const type = cellType(cell);
     this.#take(cell, type);
-    this.#intake.arrived(frameBytes, type === CellType.DATA);
+    if (this.#intake.arrived(frameBytes, type === CellType.DATA)) this.#measure();
     this.grantDue();
   }
 
@@ -293,9 +301,6 @@ export class Mux implements StreamHost {
     const stream = this.#find(id);
     if (stream !== undefined) {
       if (stream.peerEnded) throw overdrawn(`sent data after the end of stream ${id}`);
-      if (this.#tuner.arrived(data.length, performance.now())) {
-        this.#pings.send(() => this.#tuner.measured(performance.now()));
-      }
       stream.deliver(data);
     }
   }
@@ -321,7 +326,7 @@ export class Mux implements StreamHost {
     }
     const stream = new MuxStream(this, id);
     this.#streams.set(id, stream);
-    this.#intake.expect(STREAM_GRANT);
+    this.#expectData();
     let connected = false;
     const connect = (): void => {
       connected = true;
@@ -356,9 +361,11 @@ export class Mux implements StreamHost {
     stream.creditDue += bytes;
     if (stream.peerEnded || stream.creditDue < stream.window / 2) return;
     let growth = 0;
-    if (stream.keepsUp && stream.window < this.#tuner.target) {
+    // What is granted bounds what is on its way: a stream's own window need not shrink with it, and is not what it waits for.
+    const target = Math.min(2 * this.#intake.window.target, STREAM_WINDOW_MAX);
+    if (stream.keepsUp && stream.window < target) {
       // What windows have grown by stays below one circuit window in all: more could not be used.
-      growth = Math.min(this.#tuner.target - stream.window, STREAM_WINDOW_MAX - this.#grown);
+      growth = Math.min(target - stream.window, STREAM_WINDOW_MAX - this.#grown);
       this.#grown += growth;
       stream.window += growth;
     }
@@ -396,7 +403,7 @@ export class Mux implements StreamHost {
 
   /** The other end gave back what it did not use, and may still send so much. */
   rest(granted: number): void {
-    this.#intake.rest(granted);
+    this.#intake.window.rest(granted);
   }
 
   #sendWindow(stream: number, bytes: number): void {
