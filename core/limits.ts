@@ -171,6 +171,16 @@ export const CHANNEL_OPEN_MILLIS = 30_000;
 export const MAX_OFFERS = 4096;
 /** A signed offer. */
 export const MAX_OFFER_BYTES = 1024;
+/** How long an offer is kept that nobody renews, milliseconds, whatever it says itself: longer than any honest node's holds. */
+export const OFFER_KEPT_MILLIS: number = 7 * 60 * 60_000;
+/** Of a full book one network holds no more than one of so many parts: a large hoster's share, and no more. */
+export const MAX_OFFER_NETWORK_PARTS = 32;
+/**
+ * Offers of others verified at once, and in each second after: a whole book, then what some thousand nodes renew. Each peer that
+ * was named or stands in a channel has so many for itself, all others have as many together. At 0.3 ms each.
+ */
+export const OFFER_CHECKS_AT_ONCE: number = MAX_OFFERS;
+export const OFFER_CHECKS_PER_SECOND = 20;
 /** Services in an offer: relay, content, exit and a few of an operator's own. */
 export const MAX_OFFER_SERVICES = 16;
 /** How far ahead an offer may expire, milliseconds: what a dead node may linger. */
