@@ -20,10 +20,16 @@ export const MAX_LINK_QUEUE: number = 4 * MIB;
 export const MAX_LINKS = 1024;
 /** Unpaid control frames a peer may send in a second (receipts, offers, pings): a busy pair needs about 400. */
 export const MAX_CONTROL_FRAMES_PER_SECOND = 2000;
-/** Time for TCP connect + TLS + hello, milliseconds. Tor's own circuit time-out is 60 s; tor transports raise this. */
+/** Time for TCP connect + TLS + hello, milliseconds, and of an inbound connection for TLS and for hello each. Tor's own circuit time-out is 60 s; tor transports raise this. */
 export const LINK_HANDSHAKE_MILLIS = 20_000;
-/** Inbound connections that have not said hello yet, about 60 KB each; the oldest gives way to a newer one. */
-export const MAX_HANDSHAKES = 256;
+/** Inbound connections that began a handshake and have not said hello, about 60 KB each: 30 MB. */
+export const MAX_HANDSHAKES = 512;
+/** Inbound connections that have not said anything, about 5 KB each: at 300 a second each may be silent for 3.4 s. */
+export const MAX_SILENT_CONNECTIONS = 1024;
+/** Of both, from one address (or one /64, or one I2P destination): a household behind one address starts fewer at once. */
+export const MAX_HANDSHAKES_PER_SOURCE = 32;
+/** Time to the first byte of an inbound connection, milliseconds: one round trip, over Tor or I2P a few seconds. */
+export const LINK_FIRST_BYTE_MILLIS = 10_000;
 /** Pings one link waits for at once: the node's own and a few users'. */
 export const MAX_PINGS_IN_FLIGHT = 64;
 /** Nothing heard from a peer for this long: ask it, milliseconds. */
