@@ -76,6 +76,10 @@ export const STREAM_WINDOW_MAX: number = 4 * MIB;
 export const MAX_STREAMS_PER_CIRCUIT = 256;
 /** Circuits of others that a node takes part in: each costs about 2 KB idle, and its queue when busy. */
 export const MAX_JOINED_CIRCUITS = 4096;
+/** Where these are all taken, a payer's share of them is as what it paid and this beside, base units: one MiB at the usual price. */
+export const SLOT_WEIGHT: bigint = 10_000n;
+/** Of MAX_CIRCUITS_PER_LINK towards a next hop so many wait for the DESTROY of those that made way. */
+export const ONWARD_SPARE_CIRCUITS = 32;
 /** A circuit of others that carried nothing for this long is destroyed, milliseconds: pools replace theirs after ten minutes. */
 export const JOINED_IDLE_MILLIS = 900_000;
 /** Bytes one end of a circuit holds for readers that do not read before it stops returning circuit credit. */
