@@ -40,6 +40,14 @@ interface Talk {
   readonly checks: TokenBucket;
 }
 
+/** Of whom a page of offers is. */
+interface Teller {
+  readonly introducers: Introducers;
+  /** What it may have us verify. */
+  readonly checks: TokenBucket;
+  readonly hasRoom: boolean;
+}
+
 class Exchange implements Discovery {
   readonly book: OfferBook;
   readonly #links: LinkManager;
@@ -146,7 +154,8 @@ class Exchange implements Discovery {
       for (let page = 0; page < MAX_PAGES; page += 1) {
         link.send(FrameType.OFFERS_WANTED, 0, encodeQuestion({ count: MAX_OFFERS_PER_ANSWER, after }));
         const { more, offers } = await this.#answer(link, talk, signal);
-        for (const encoded of offers) if (this.#take(encoded, link.peer, talk.checks)) fresh += 1;
+        const teller = this.#tellerOf(link.peer, talk);
+        for (const encoded of offers) if (this.#take(encoded, teller)) fresh += 1;
         const last = offers.at(-1);
         after = last === undefined ? undefined : peekOffer(last)?.nodeId;
         if (!more || after === undefined) break;
@@ -184,21 +193,26 @@ class Exchange implements Discovery {
     return this.#named.has(peer) || this.#vouched(peer);
   }
 
+  /** Looked at once a page: to see whether a full book has room costs a look at all of it. */
+  #tellerOf(peer: NodeId, talk: Talk): Teller {
+    const stands = this.#stands(peer);
+    const introducers: Introducers = stands ? peer : 'strangers';
+    const checks = stands ? talk.checks : this.#strangersChecks;
+    return { introducers, checks, hasRoom: this.book.hasRoomFor(introducers) };
+  }
+
   /** A bad offer is left out; the peer that passed it on may know no better. */
-  #take(encoded: Uint8Array, from: NodeId, checks: TokenBucket): boolean {
+  #take(encoded: Uint8Array, { introducers, checks, hasRoom }: Teller): boolean {
     const claim = peekOffer(encoded);
     if (claim === undefined) return false;
     const own = claim.nodeId === this.#links.nodeId;
-    const stands = this.#stands(from);
-    const introducers: Introducers = stands ? from : 'strangers';
     const known = own ? this.#ownSequence : this.book.get(claim.nodeId)?.sequence;
     if (known !== undefined && known >= claim.sequence) {
       this.book.alsoFrom(claim.nodeId, introducers);
       return false;
     }
     // Two signatures are to be checked: not for what finds no place, and not for ever.
-    if (known === undefined && !this.book.hasRoomFor(introducers)) return false;
-    if (!(stands ? checks : this.#strangersChecks).take()) return false;
+    if ((known === undefined && !hasRoom) || !checks.take()) return false;
     try {
       const offer = readOffer(encoded, this.#clock.now());
       if (!own) return this.book.add(offer, introducers);
