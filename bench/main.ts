@@ -6,6 +6,7 @@ import { circuitCommand } from './circuit.ts';
 import { firstPageCommand } from './first-page.ts';
 import { hostileCommand } from './hostile/command.ts';
 import { ledgerCommand } from './ledger/command.ts';
+import { loadCommand } from './load/command.ts';
 import { onionCommand } from './onion.ts';
 
 /** As the `relaymint` program: 0 done, 1 failed, 2 the command line is wrong, 130 stopped by the user. */
@@ -22,6 +23,7 @@ function createProgram(): Command {
   firstPageCommand(program);
   hostileCommand(program);
   ledgerCommand(program);
+  loadCommand(program);
   onionCommand(program);
   return program;
 }

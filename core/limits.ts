@@ -20,10 +20,16 @@ export const MAX_LINK_QUEUE: number = 4 * MIB;
 export const MAX_LINKS = 1024;
 /** Unpaid control frames a peer may send in a second (receipts, offers, pings): a busy pair needs about 400. */
 export const MAX_CONTROL_FRAMES_PER_SECOND = 2000;
-/** Time for TCP connect + TLS + hello, milliseconds. Tor's own circuit time-out is 60 s; tor transports raise this. */
+/** Time for TCP connect + TLS + hello, milliseconds, and of an inbound connection for TLS and for hello each. Tor's own circuit time-out is 60 s; tor transports raise this. */
 export const LINK_HANDSHAKE_MILLIS = 20_000;
-/** Inbound connections that have not said hello yet, about 60 KB each; the oldest gives way to a newer one. */
-export const MAX_HANDSHAKES = 256;
+/** Inbound connections that began a handshake and have not said hello, about 60 KB each: 30 MB. */
+export const MAX_HANDSHAKES = 512;
+/** Inbound connections that have not said anything, about 5 KB each: at 300 a second each may be silent for 3.4 s. */
+export const MAX_SILENT_CONNECTIONS = 1024;
+/** Of both, from one address (or one /64, or one I2P destination): a household behind one address starts fewer at once. */
+export const MAX_HANDSHAKES_PER_SOURCE = 32;
+/** Time to the first byte of an inbound connection, milliseconds: one round trip, over Tor or I2P a few seconds. */
+export const LINK_FIRST_BYTE_MILLIS = 10_000;
 /** Pings one link waits for at once: the node's own and a few users'. */
 export const MAX_PINGS_IN_FLIGHT = 64;
 /** Nothing heard from a peer for this long: ask it, milliseconds. */
@@ -72,6 +78,10 @@ export const STREAM_WINDOW_MAX: number = 4 * MIB;
 export const MAX_STREAMS_PER_CIRCUIT = 256;
 /** Circuits of others that a node takes part in: each costs about 2 KB idle, and its queue when busy. */
 export const MAX_JOINED_CIRCUITS = 4096;
+/** Where these are all taken, a payer's share of them is as what it paid and this beside, base units: one MiB at the usual price. */
+export const SLOT_WEIGHT: bigint = 10_000n;
+/** Of MAX_CIRCUITS_PER_LINK towards a next hop so many wait for the DESTROY of those that made way. */
+export const ONWARD_SPARE_CIRCUITS = 32;
 /** A circuit of others that carried nothing for this long is destroyed, milliseconds: pools replace theirs after ten minutes. */
 export const JOINED_IDLE_MILLIS = 900_000;
 /** Bytes one end of a circuit holds for readers that do not read before it stops returning circuit credit. */
@@ -178,6 +188,16 @@ export const CHANNEL_OPEN_MILLIS = 30_000;
 export const MAX_OFFERS = 4096;
 /** A signed offer. */
 export const MAX_OFFER_BYTES = 1024;
+/** How long an offer is kept that nobody renews, milliseconds, whatever it says itself: longer than any honest node's holds. */
+export const OFFER_KEPT_MILLIS: number = 7 * 60 * 60_000;
+/** Of a full book one network holds no more than one of so many parts: a large hoster's share, and no more. */
+export const MAX_OFFER_NETWORK_PARTS = 32;
+/**
+ * Offers of others verified at once, and in each second after: a whole book, then what some thousand nodes renew. Each peer that
+ * was named or stands in a channel has so many for itself, all others have as many together. At 0.3 ms each.
+ */
+export const OFFER_CHECKS_AT_ONCE: number = MAX_OFFERS;
+export const OFFER_CHECKS_PER_SECOND = 20;
 /** Services in an offer: relay, content, exit and a few of an operator's own. */
 export const MAX_OFFER_SERVICES = 16;
 /** How far ahead an offer may expire, milliseconds: what a dead node may linger. */

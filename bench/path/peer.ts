@@ -60,7 +60,11 @@ const cpuMicros = async (): Promise<number> => {
   const { user, system } = process.cpuUsage();
   return user + system;
 };
+const residentBytes = (): Promise<number> => Promise.resolve(process.memoryUsage.rss());
 const opened = await open();
-const peers = opened.map(({ where, commands }): Peer => ({ where, commands: { ...commands, cpuMicros } }));
+const peers = opened.map(({ where, commands }): Peer => ({
+  where,
+  commands: { ...commands, cpuMicros, residentBytes },
+}));
 process.on('message', (question) => void answer(peers, question as Question));
 say({ type: 'ready', where: peers.map(({ where }) => where) });

@@ -64,6 +64,8 @@ export interface Settled {
 export interface PeerCommands {
   /** User and system time since its start, microseconds. */
   cpuMicros?(): Promise<number>;
+  /** What it holds in memory, bytes. */
+  residentBytes?(): Promise<number>;
   /** Initiator: opens the path, or opens it again after `leave`. */
   join?(): Promise<void>;
   /** Initiator: fetches bytes from the source. @returns milliseconds. */

@@ -7,6 +7,7 @@ import {
   DESTROY_SILENCE_MILLIS,
   GRANT_IDLE_MILLIS,
   JOINED_IDLE_MILLIS,
+  LEAST_GRANT,
   MAX_CARRIED_BYTES,
   MAX_HOPS,
   MAX_JOINED_CIRCUITS,
@@ -34,7 +35,7 @@ import type {
 import { answerInitiation } from './handshake.ts';
 import { InitiatedCircuit } from './initiated.ts';
 import type { InitiatedTiming, PlannedHop } from './initiated.ts';
-import type { Leg } from './leg.ts';
+import type { Leg, LegPort } from './leg.ts';
 import { encodeCreated } from './messages.ts';
 import type { Create, Extend } from './messages.ts';
 import { isServiceName } from './mux.ts';
@@ -49,6 +50,8 @@ import type { RelayHost } from './relayed.ts';
 import { extendFailure, extendTarget } from './extend-target.ts';
 import { CreateRate } from './create-rate.ts';
 import type { Traffic } from './scheduler.ts';
+import { QUIET_TURNS, yielding } from './slots.ts';
+import type { SlotPayer } from './slots.ts';
 import type { MuxStream } from './stream.ts';
 
 const QUIET_MILLIS = 10_000;
@@ -238,6 +241,24 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     return this.reach(request.node, addresses, options);
   }
 
+  makeRoomOnward(port: CircuitPort, payer: SlotPayer): void {
+    makeRoom(this.#leadingTo(port), payer);
+  }
+
+  makeMoneyFor(leg: Leg, payer: SlotPayer): void {
+    // Those that carry something give back what they were promised as it comes, and all have their turn; the others keep it.
+    for (let freed = 0; freed < QUIET_GRANT; freed += LEAST_GRANT) {
+      const quiet = this.#leadingTo(leg.port).filter(({ quietTurns }) => quietTurns >= QUIET_TURNS);
+      const onward = makeRoom(quiet, payer)?.onward;
+      if (onward === undefined) return;
+      onward.successor = leg;
+    }
+  }
+
+  #leadingTo(port: LegPort): RelayedCircuit[] {
+    return Array.from(this.#joined).filter(({ onward }) => onward?.port === port);
+  }
+
   unreached(node: NodeId, error: unknown): Ending {
     // That is told: the node was reached, and whoever asks may come back once it paid for more.
     if (isRelaymintError(error, 'ALLOWANCE_EXHAUSTED')) {
@@ -296,12 +317,12 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
 
   #refusalOf(leg: Leg): Ending | undefined {
     if (this.#closing) return ending(DestroyReason.SHUTDOWN, 'the node is stopping');
-    if (this.#joined.size >= this.#maxJoined)
-      return ending(DestroyReason.RESOURCE, 'this node takes part in no more circuits');
     const cheapest = this.#cheapest();
     if (cheapest === undefined) return ending(DestroyReason.REFUSED, 'this node offers nothing');
     if (leg.price < cheapest)
       return ending(DestroyReason.PRICE, `${cheapest} per MiB is asked, ${leg.price} was offered`);
+    if (this.#joined.size >= this.#maxJoined && makeRoom(this.#joined, leg.port.payer) === undefined)
+      return ending(DestroyReason.RESOURCE, 'this node takes part in no more circuits');
     return undefined;
   }
 
@@ -349,6 +370,13 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     if (!this.#closing) return;
     throw new RelaymintError('CLOSED', 'This node is stopping.', { remedy: 'Start it again to build circuits.' });
   }
+}
+
+/** Ends the circuit that makes way for the newcomer; undefined when none does. */
+function makeRoom(held: Iterable<RelayedCircuit>, newcomer: SlotPayer): RelayedCircuit | undefined {
+  const circuit = yielding(held, newcomer);
+  circuit?.end(ending(DestroyReason.RESOURCE, 'it was not used, or its payer has more than its share'));
+  return circuit;
 }
 
 /**

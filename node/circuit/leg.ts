@@ -8,6 +8,7 @@ import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import type { Link } from '../link/contract.ts';
 import type { Sponsor } from '../meter/sponsor.ts';
 import { encodeEnding } from './reason.ts';
+import type { SlotPayer } from './slots.ts';
 import type { DestroyReason, Ending } from './reason.ts';
 
 /** Where the header keeps a frame's type: a queued frame carries it there, so that no entry object is needed. */
@@ -52,6 +53,8 @@ export interface LegPort {
   readonly link: Link;
   /** Bounds what we may have to pay onward for the peer. */
   readonly sponsor: Sponsor;
+  /** Whoever pays for the peer's circuits. */
+  readonly payer: SlotPayer;
   /** The leg may have something to send. */
   wake(leg: Leg): void;
   /** The leg was destroyed by our side. */
@@ -97,6 +100,10 @@ export class Leg {
   credit = 0;
   /** Bytes of RELAY frames that we let the peer send. */
   granted = 0;
+  /** Of `granted`, what the peer is told once it has said CREATED, bytes. */
+  untold = 0;
+  /** Made way for this one: what the peer was granted here passes to it. */
+  successor: Leg | undefined;
   /** The peer's CREATED came; its NOTICE came. */
   created = false;
   noticed = false;

@@ -11,12 +11,15 @@ import {
   MAX_CIRCUITS_PER_LINK,
   MAX_CREDIT,
   MAX_UNGRANTED_PAYLOAD,
+  ONWARD_SPARE_CIRCUITS,
   SMALLEST_FRAME_BYTES,
   QUIET_GRANT,
 } from '../../core/limits.ts';
+import type { PricePerMiB } from '../../core/units.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import type { Link } from '../link/contract.ts';
 import type { LinkMeter } from '../meter/contract.ts';
+import { freeSponsor } from '../meter/sponsor.ts';
 import type { Sponsor } from '../meter/sponsor.ts';
 import { Leg } from './leg.ts';
 import type { LegOwner, LegPort, LegTerms } from './leg.ts';
@@ -25,6 +28,7 @@ import type { Create } from './messages.ts';
 import { DestroyReason, decodeEnding, ending } from './reason.ts';
 import { LinkScheduler } from './scheduler.ts';
 import type { Traffic } from './scheduler.ts';
+import type { SlotPayer } from './slots.ts';
 
 const CIRCUIT_FRAMES = [
   FrameType.CREATE,
@@ -110,6 +114,11 @@ export class CircuitPort implements LegPort {
     return this.meter.sponsor;
   }
 
+  get payer(): SlotPayer {
+    const { sponsor } = this.meter;
+    return { key: sponsor === freeSponsor ? this : sponsor, paid: this.meter.counts().earning?.signed ?? 0n };
+  }
+
   /** Circuits on this link, those included that wait for the peer's DESTROY. */
   get size(): number {
     return this.#legs.size;
@@ -124,6 +133,16 @@ export class CircuitPort implements LegPort {
   /** True when nothing waits to be written. */
   get idle(): boolean {
     return this.#scheduler.idle;
+  }
+
+  /** All places for circuits to this peer are taken, but for those that are kept for the DESTROYs of who makes way. */
+  get isFull(): boolean {
+    return this.#legs.size - this.#peersLegs >= MAX_CIRCUITS_PER_LINK - ONWARD_SPARE_CIRCUITS;
+  }
+
+  /** What we may owe this peer is promised to the circuits that are there. */
+  isShort(price: PricePerMiB): boolean {
+    return price > 0n && this.meter.mayOwe - this.#promised < price * BigInt(LEAST_GRANT);
   }
 
   /** What may be granted now on a leg of that price, paid for `sponsor`: bytes. */
@@ -285,7 +304,10 @@ export class CircuitPort implements LegPort {
       }
     } else {
       const { owner } = leg;
-      if (type === FrameType.CREATED) leg.credit += QUIET_GRANT;
+      if (type === FrameType.CREATED) {
+        leg.credit += QUIET_GRANT;
+        this.#tell(leg);
+      }
       try {
         if (type === FrameType.NOTICE) owner?.noticed(leg, decodeEnding(payload));
         else owner?.receive(leg, type, payload);
@@ -392,8 +414,8 @@ export class CircuitPort implements LegPort {
   /** Money allows more than before. */
   #retryGrants(): void {
     if (this.#waiting.size === 0) return;
-    // A copy: one that still waits is added again.
-    const waiting = Array.from(this.#waiting);
+    // A copy: one that still waits is added again. Who can send nothing goes before who has something left.
+    const waiting = Array.from(this.#waiting).sort((a, b) => Number(hasSome(a)) - Number(hasSome(b)));
     for (const leg of waiting) {
       this.#waiting.delete(leg);
       leg.owner?.roomier(leg);
@@ -419,11 +441,29 @@ export class CircuitPort implements LegPort {
   #forget(leg: Leg): void {
     this.#legs.delete(leg.id);
     if (!leg.pays) this.#peersLegs -= 1;
-    this.#unpromise(leg, leg.granted);
+    const { granted, successor } = leg;
+    this.#unpromise(leg, granted);
+    if (successor !== undefined) this.#bequeath(successor, granted);
     this.#waiting.delete(leg);
     this.#grants.delete(leg.id);
     this.#returns.delete(leg.id);
     this.#retryGrants();
+  }
+
+  /** Before the others that wait for money, which may be many. */
+  #bequeath(leg: Leg, bytes: number): void {
+    if (leg.closing || leg.peerClosed) return;
+    const room = this.room(leg, bytes);
+    this.#promise(leg, room);
+    leg.untold += room;
+    if (leg.created) this.#tell(leg);
+  }
+
+  #tell(leg: Leg): void {
+    if (leg.untold === 0) return;
+    this.#grants.set(leg.id, (this.#grants.get(leg.id) ?? 0) + leg.untold);
+    leg.untold = 0;
+    this.#flushSoon();
   }
 
   /** The peer does not pay: none of its circuits goes on. */
@@ -476,6 +516,10 @@ export class CircuitPort implements LegPort {
     }
     this.#host.settled();
   }
+}
+
+function hasSome(leg: Leg): boolean {
+  return leg.granted >= LEAST_GRANT;
 }
 
 function flushGrants(port: CircuitPort): void {

@@ -43,6 +43,7 @@ import type { CircuitPort } from './port.ts';
 import { onwardPriceAllowed } from './price.ts';
 import { DestroyReason, ending, endingError } from './reason.ts';
 import type { Ending } from './reason.ts';
+import type { Slotted, SlotPayer } from './slots.ts';
 import type { MuxStream } from './stream.ts';
 import type { Sponsor } from '../meter/sponsor.ts';
 import { isAnonymizing } from '../transport/preference.ts';
@@ -64,6 +65,10 @@ export interface RelayHost {
     request: Extend,
     options: { readonly signal: AbortSignal; readonly sponsor: Sponsor },
   ): Promise<CircuitPort>;
+  /** Ends the circuit to that next hop that makes way for another one of this payer, where one does. */
+  makeRoomOnward(port: CircuitPort, payer: SlotPayer): void;
+  /** Ends quiet circuits to the same next hop that make way for this payer's new leg: what they were granted passes to it. */
+  makeMoneyFor(leg: Leg, payer: SlotPayer): void;
   /** What the outside is told of a next hop that could not be reached or paid; our log has the cause. */
   unreached(node: NodeId, error: unknown): Ending;
   /** May so much more be granted on circuits of others? Counted until it is given back with a negative number. */
@@ -79,7 +84,7 @@ const PASSED_PARTS = Math.floor(SMALLEST_FRAME_BYTES / LAYER_BYTES) - 1;
 /** A hop that may send less than this runs low. */
 const LOW_GRANT = QUIET_GRANT / 2;
 
-export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner {
+export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner, Slotted {
   readonly #host: RelayHost;
   readonly #up: Leg;
   readonly #opening: OpeningLayer;
@@ -95,6 +100,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
   #over: Ending | undefined;
   #active = true;
   #idleTurns = 0;
+  #quietTurns = 0;
   /** Frame bytes that came from the next hop and were not written to the one before us. */
   #carried = 0;
   /** Frame bytes of our own that wait before them. */
@@ -118,6 +124,19 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
     return this.#extended;
   }
 
+  /** The leg towards the next hop. */
+  get onward(): Leg | undefined {
+    return this.#down;
+  }
+
+  get payer(): SlotPayer {
+    return this.#up.port.payer;
+  }
+
+  get quietTurns(): number {
+    return this.#quietTurns;
+  }
+
   get openStreams(): number {
     return this.#mux?.openStreams ?? 0;
   }
@@ -134,6 +153,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
 
   receive(leg: Leg, type: FrameType, payload: Buffer): void {
     this.#active = true;
+    this.#quietTurns = 0;
     if (type === FrameType.RELAY) {
       if (this.#over !== undefined) return;
       if (leg === this.#up) this.#forward(payload);
@@ -279,6 +299,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
 
   /** Once in a while: gives back what it does not use. */
   returnUnused(): void {
+    this.#quietTurns += 1;
     if (this.#over !== undefined || this.#extended || this.#extending !== undefined) return;
     // A circuit that ends here and that nobody used yet has no streams: it holds money all the same.
     this.#unused.look(this.#up, this.#mux);
@@ -355,9 +376,11 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner 
       const grant = Math.min(spare - Math.ceil(spare / PASSED_PARTS), CIRCUIT_WINDOW);
       const sponsorPrice = this.#up.price + ceilDiv(this.#up.price, BigInt(PASSED_PARTS));
       const { price } = request;
+      if (port.isFull) this.#host.makeRoomOnward(port, this.payer);
       const down = port.open({ price, hops, sponsor, sponsorPrice, grant }, this);
       down.heir = this;
       this.#down = down;
+      if (port.isShort(price)) this.#host.makeMoneyFor(down, this.payer);
       down.pushPayload(encodeCreate({ ...request, grant: down.granted, hops }), FrameType.CREATE);
     } catch (error) {
       this.end(this.#host.unreached(request.node, error));

@@ -1,9 +1,11 @@
 /** The offers a node knows of others. */
 import type { NodeId } from '../../core/ids.ts';
-import { MAX_OFFERS } from '../../core/limits.ts';
+import { MAX_OFFERS, OFFER_KEPT_MILLIS } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
-import type { OfferBook, OfferBookOptions } from './contract.ts';
+import { unixMillis } from '../../core/units.ts';
+import type { Introducers, OfferBook, OfferBookOptions } from './contract.ts';
 import { isExpired, priceOf, type SignedOffer } from './offer.ts';
+import { Places, networkOf } from './places.ts';
 
 export function createOfferBook({ clock, limit = MAX_OFFERS }: OfferBookOptions): OfferBook {
   return new Book(clock, limit);
@@ -11,40 +13,59 @@ export function createOfferBook({ clock, limit = MAX_OFFERS }: OfferBookOptions)
 
 class Book implements OfferBook {
   readonly #clock: Clock;
-  readonly #limit: number;
-  readonly #offers = new Map<NodeId, SignedOffer>();
+  readonly #places: Places;
   readonly #listeners = new Set<(offer: SignedOffer) => void>();
   /** By node id; made anew when it is asked for after a node came or went. */
   #ordered: NodeId[] | undefined;
 
   constructor(clock: Clock, limit: number) {
     this.#clock = clock;
-    this.#limit = limit;
+    this.#places = new Places(limit);
   }
 
   get size(): number {
     this.#dropExpired();
-    return this.#offers.size;
+    return this.#places.size;
   }
 
-  add(offer: SignedOffer): boolean {
+  add(offer: SignedOffer, introducers: Introducers = 'presented'): boolean {
+    const now = this.#clock.now();
     // Who sells nothing is nobody's business: it is neither kept nor passed on.
-    if (offer.services.length === 0 || isExpired(offer, this.#clock.now())) return false;
+    if (offer.services.length === 0 || isExpired(offer, now)) return false;
     // What has expired says nothing any more: neither its sequence nor that it stands here.
-    const known = this.get(offer.nodeId);
-    if (known !== undefined && known.sequence >= offer.sequence) return false;
-    if (known === undefined) {
-      if (!this.#makeRoom(offer)) return false;
+    const known = this.get(offer.nodeId) === undefined ? undefined : this.#places.get(offer.nodeId);
+    const until = unixMillis(Math.min(offer.expires, now + OFFER_KEPT_MILLIS));
+    if (known !== undefined) {
+      this.#places.alsoFrom(known, introducers);
+      if (known.offer.sequence >= offer.sequence) return false;
+      this.#places.renew(known, offer, until);
+    } else {
+      if (!this.#makeRoom(introducers, networkOf(offer))) return false;
+      this.#places.take(offer, introducers, until);
       this.#ordered = undefined;
     }
-    this.#offers.set(offer.nodeId, offer);
     for (const listener of this.#listeners) listener(offer);
     return true;
   }
 
+  alsoFrom(node: NodeId, introducers: Introducers): void {
+    const known = this.#places.get(node);
+    if (known !== undefined) this.#places.alsoFrom(known, introducers);
+  }
+
+  reached(node: NodeId): void {
+    const known = this.#places.get(node);
+    if (known !== undefined) known.reached = true;
+  }
+
+  hasRoomFor(introducers: Introducers): boolean {
+    if (this.#places.isFull) this.#dropExpired();
+    return !this.#places.isFull || this.#places.yielding(introducers, undefined) !== undefined;
+  }
+
   get(node: NodeId): SignedOffer | undefined {
-    const offer = this.#offers.get(node);
-    if (offer === undefined || !isExpired(offer, this.#clock.now())) return offer;
+    const place = this.#places.get(node);
+    if (place === undefined || place.until > this.#clock.now()) return place?.offer;
     this.remove(node);
     return undefined;
   }
@@ -64,7 +85,7 @@ class Book implements OfferBook {
   }
 
   page(after: NodeId | undefined, limit: number): SignedOffer[] {
-    const ordered = (this.#ordered ??= [...this.#offers.keys()].sort());
+    const ordered = (this.#ordered ??= Array.from(this.#places.keys()).sort());
     const found: SignedOffer[] = [];
     for (let i = after === undefined ? 0 : firstAfter(ordered, after); i < ordered.length; i += 1) {
       if (found.length === limit) break;
@@ -75,7 +96,7 @@ class Book implements OfferBook {
   }
 
   remove(node: NodeId): void {
-    if (this.#offers.delete(node)) this.#ordered = undefined;
+    if (this.#places.remove(node)) this.#ordered = undefined;
   }
 
   onOffer(listener: (offer: SignedOffer) => void): () => void {
@@ -85,22 +106,22 @@ class Book implements OfferBook {
 
   #alive(): SignedOffer[] {
     this.#dropExpired();
-    return [...this.#offers.values()];
+    return Array.from(this.#places.values(), ({ offer }) => offer);
   }
 
   #dropExpired(): void {
     const now = this.#clock.now();
-    for (const [node, offer] of this.#offers) if (isExpired(offer, now)) this.remove(node);
+    const expired = Array.from(this.#places.values()).filter(({ until }) => until <= now);
+    for (const { offer } of expired) this.remove(offer.nodeId);
   }
 
   /** False when the newcomer is the one that would have to go. */
-  #makeRoom(newcomer: SignedOffer): boolean {
-    if (this.#offers.size >= this.#limit) this.#dropExpired();
-    if (this.#offers.size < this.#limit) return true;
-    let soonest = newcomer;
-    for (const offer of this.#offers.values()) if (offer.expires < soonest.expires) soonest = offer;
-    if (soonest === newcomer) return false;
-    this.remove(soonest.nodeId);
+  #makeRoom(introducers: Introducers, network: string | undefined): boolean {
+    if (this.#places.isFull) this.#dropExpired();
+    if (!this.#places.isFull) return true;
+    const yielding = this.#places.yielding(introducers, network);
+    if (yielding === undefined) return false;
+    this.remove(yielding.offer.nodeId);
     return true;
   }
 }

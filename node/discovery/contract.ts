@@ -4,15 +4,28 @@ import type { Clock, Log } from '../../core/ports.ts';
 import type { LinkManager } from '../link/contract.ts';
 import type { SignedOffer } from './offer.ts';
 
-/** Newest offer of each known node, at most MAX_OFFERS; expired ones are never given out. */
+/**
+ * Who told us of an offer, as far as it counts: a node that its operator named or that stands in a channel with us, for which
+ * somebody burned; 'presented' for all nodes together that came with their own; 'strangers' for all other peers together.
+ */
+export type Introducers = NodeId | 'presented' | 'strangers';
+
+/** Newest offer of each known node, at most MAX_OFFERS; expired ones, and those from OFFER_KEPT_MILLIS ago, are never given out. */
 export interface OfferBook {
   readonly size: number;
   /**
    * True when the offer was new: an unknown node, a higher sequence, or one whose last offer has expired. An expired or
    * older one is not taken, and none without services.
-   * A full book drops the offer that expires first.
+   * A node that has a place keeps it by a newer offer; who gives way to a newcomer in a full book is in `places.ts`.
+   * `introducers` is 'presented' unless told otherwise.
    */
-  add(offer: SignedOffer): boolean;
+  add(offer: SignedOffer, introducers?: Introducers): boolean;
+  /** Others, too, tell the offer of that node, which is known. */
+  alsoFrom(node: NodeId, introducers: Introducers): void;
+  /** A link was made to an address of this node: it gives way only where all others were reached too. */
+  reached(node: NodeId): void;
+  /** False when no newcomer would be taken from these. Costs less than to verify an offer. */
+  hasRoomFor(introducers: Introducers): boolean;
   get(node: NodeId): SignedOffer | undefined;
   /** Offers with this service, cheapest first. */
   find(service: string): SignedOffer[];
@@ -53,6 +66,8 @@ export interface DiscoveryOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly bootstrap?: readonly PeerAddress[];
+  /** Somebody burned for a channel between us and this linked peer: what it tells has a share of the book for itself. Default: nobody did. */
+  readonly vouched?: (peer: NodeId) => boolean;
   /**
    * Others know an offer of ours, still good, with this sequence, which is above that of the offer we give out: our clock
    * was ahead when it was signed. Whoever signs our offers has to go past it to be heard.

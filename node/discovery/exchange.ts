@@ -5,16 +5,19 @@ import {
   MAX_OFFERS_PER_ANSWER,
   MAX_OFFER_QUESTIONS_PER_SECOND,
   MAX_PEERS_ASKED,
+  OFFER_CHECKS_AT_ONCE,
+  OFFER_CHECKS_PER_SECOND,
   OFFER_BURST_BYTES,
   OFFER_BYTES_PER_SECOND,
 } from '../../core/limits.ts';
+import type { NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { FrameType, type Link, type LinkManager } from '../link/contract.ts';
 import { TokenBucket } from '../link/rate.ts';
 import { deadline } from '../transport/abort.ts';
-import type { Discovery, DiscoveryOptions, OfferBook, PeerAddress } from './contract.ts';
+import type { Discovery, DiscoveryOptions, Introducers, OfferBook, PeerAddress } from './contract.ts';
 import { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion, type Answer } from './messages.ts';
-import { peekOffer, readOffer } from './offer.ts';
+import { peekOffer, readOffer, type SignedOffer } from './offer.ts';
 
 const INTERVAL_MILLIS = 60_000;
 /** One answer may take this long, milliseconds. */
@@ -33,6 +36,16 @@ interface Talk {
   answered: ((answer: Answer) => void) | undefined;
   failed: ((error: RelaymintError) => void) | undefined;
   readonly bucket: TokenBucket;
+  /** What the peer, if it is no stranger, may have us verify. */
+  readonly checks: TokenBucket;
+}
+
+/** Of whom a page of offers is. */
+interface Teller {
+  readonly introducers: Introducers;
+  /** What it may have us verify. */
+  readonly checks: TokenBucket;
+  readonly hasRoom: boolean;
 }
 
 class Exchange implements Discovery {
@@ -41,6 +54,10 @@ class Exchange implements Discovery {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #bootstrap: readonly PeerAddress[];
+  readonly #named: ReadonlySet<NodeId>;
+  readonly #vouched: (peer: NodeId) => boolean;
+  /** What all of whom we know nothing may have us verify. */
+  readonly #strangersChecks: TokenBucket = offerChecks();
   readonly #onOwnSequence: (sequence: bigint) => void;
   /** The highest sequence of ours that was told of. */
   #ownSequence = 0n;
@@ -58,11 +75,16 @@ class Exchange implements Discovery {
     this.#clock = clock;
     this.#log = log;
     this.#bootstrap = bootstrap.filter((peer) => peer.nodeId !== links.nodeId);
+    this.#named = new Set(this.#bootstrap.map(({ nodeId }) => nodeId));
+    this.#vouched = options.vouched ?? ((): boolean => false);
     this.#intervalMillis = intervalMillis;
     this.#onOwnSequence = options.onOwnSequence ?? ((): void => {});
     // One listener for each peer that is asked, MAX_PEERS_ASKED and the bootstrap peers.
     setMaxListeners(0, this.#stop.signal);
-    this.#unsubscribe = [links.onLink((link) => this.#attach(link)), links.onOffer((offer) => this.book.add(offer))];
+    this.#unsubscribe = [
+      links.onLink((link) => this.#attach(link)),
+      links.onOffer((offer, link) => this.#present(offer, link)),
+    ];
     for (const link of links.links()) this.#attach(link);
     void this.refresh();
     this.#schedule();
@@ -132,7 +154,8 @@ class Exchange implements Discovery {
       for (let page = 0; page < MAX_PAGES; page += 1) {
         link.send(FrameType.OFFERS_WANTED, 0, encodeQuestion({ count: MAX_OFFERS_PER_ANSWER, after }));
         const { more, offers } = await this.#answer(link, talk, signal);
-        for (const encoded of offers) if (this.#take(encoded)) fresh += 1;
+        const teller = this.#tellerOf(link.peer, talk);
+        for (const encoded of offers) if (this.#take(encoded, teller)) fresh += 1;
         const last = offers.at(-1);
         after = last === undefined ? undefined : peekOffer(last)?.nodeId;
         if (!more || after === undefined) break;
@@ -159,16 +182,40 @@ class Exchange implements Discovery {
     }
   }
 
+  /** The node's own offer, from itself. */
+  #present(offer: SignedOffer, link: Link): void {
+    this.book.add(offer, this.#stands(link.peer) ? link.peer : 'presented');
+    if (link.dialer) this.book.reached(link.peer);
+  }
+
+  /** True for a peer whose place was not for nothing. */
+  #stands(peer: NodeId): boolean {
+    return this.#named.has(peer) || this.#vouched(peer);
+  }
+
+  /** Looked at once a page: to see whether a full book has room costs a look at all of it. */
+  #tellerOf(peer: NodeId, talk: Talk): Teller {
+    const stands = this.#stands(peer);
+    const introducers: Introducers = stands ? peer : 'strangers';
+    const checks = stands ? talk.checks : this.#strangersChecks;
+    return { introducers, checks, hasRoom: this.book.hasRoomFor(introducers) };
+  }
+
   /** A bad offer is left out; the peer that passed it on may know no better. */
-  #take(encoded: Uint8Array): boolean {
+  #take(encoded: Uint8Array, { introducers, checks, hasRoom }: Teller): boolean {
     const claim = peekOffer(encoded);
     if (claim === undefined) return false;
     const own = claim.nodeId === this.#links.nodeId;
     const known = own ? this.#ownSequence : this.book.get(claim.nodeId)?.sequence;
-    if (known !== undefined && known >= claim.sequence) return false;
+    if (known !== undefined && known >= claim.sequence) {
+      this.book.alsoFrom(claim.nodeId, introducers);
+      return false;
+    }
+    // Two signatures are to be checked: not for what finds no place, and not for ever.
+    if ((known === undefined && !hasRoom) || !checks.take()) return false;
     try {
       const offer = readOffer(encoded, this.#clock.now());
-      if (!own) return this.book.add(offer);
+      if (!own) return this.book.add(offer, introducers);
       this.#ownSequence = offer.sequence;
       this.#onOwnSequence(offer.sequence);
       return false;
@@ -189,7 +236,7 @@ class Exchange implements Discovery {
     const now = (): number => performance.now();
     const bucket = new TokenBucket(MAX_OFFER_QUESTIONS_PER_SECOND, now);
     const bytes = new TokenBucket(OFFER_BYTES_PER_SECOND, now, OFFER_BURST_BYTES);
-    const talk: Talk = { answered: undefined, failed: undefined, bucket };
+    const talk: Talk = { answered: undefined, failed: undefined, bucket, checks: offerChecks() };
     this.#talks.set(link, talk);
     void this.#forgetWhenClosed(link, talk);
     link.handle(FrameType.OFFERS_WANTED, (_id, payload) => {
@@ -205,8 +252,13 @@ class Exchange implements Discovery {
       // An answer that comes too late is of no use; one that nobody asked for costs nothing.
       talk.answered?.(answer);
     });
-    if (link.offer !== undefined) this.book.add(link.offer);
+    if (link.offer !== undefined) this.#present(link.offer, link);
+    else if (link.dialer) this.book.reached(link.peer);
   }
+}
+
+function offerChecks(): TokenBucket {
+  return new TokenBucket(OFFER_CHECKS_PER_SECOND, () => performance.now(), OFFER_CHECKS_AT_ONCE);
 }
 
 function closedError(): RelaymintError {

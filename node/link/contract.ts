@@ -123,6 +123,9 @@ export interface LinkManagerOptions {
 }
 
 export interface LinkTiming {
+  /** To the first byte of an inbound connection; no longer than `handshake`. */
+  readonly firstByte: number;
+  /** From a dial to the hello; of an inbound connection, for TLS and for the hello each. */
   readonly handshake: number;
   readonly silence: number;
   readonly dead: number;

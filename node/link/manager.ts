@@ -7,17 +7,17 @@ import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.t
 import { shortId, type NodeId } from '../../core/ids.ts';
 import {
   LINK_DEAD_MILLIS,
+  LINK_FIRST_BYTE_MILLIS,
   LINK_HANDSHAKE_MILLIS,
   LINK_IDLE_MILLIS,
   LINK_SILENCE_MILLIS,
-  MAX_HANDSHAKES,
   MAX_LINKS,
 } from '../../core/limits.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { peekOffer, readOffer, type SignedOffer } from '../discovery/offer.ts';
-import { abortError, deadline, type Deadline } from '../transport/abort.ts';
+import { abortError, deadline } from '../transport/abort.ts';
 import type { ListenOptions, Listener, Transport } from '../transport/contract.ts';
-import { plainOrHalfClosing } from '../transport/halfclose.ts';
+import { plainOrHalfClosing, spoken } from '../transport/halfclose.ts';
 import type { Dialed, Policy } from '../transport/policy.ts';
 import type { Attempt } from '../transport/preference.ts';
 import {
@@ -31,6 +31,7 @@ import {
 import { Dial, dialError } from './dial.ts';
 import { FrameMemory, violation } from './frame.ts';
 import { PeerLink, type LinkOwner } from './link.ts';
+import { Lobby } from './lobby.ts';
 import { TLS_FIRST_BYTE, createTlsContext, secureInbound, secureOutbound, type SecureConnection } from './tls.ts';
 
 /** The watch turns this often within the shortest of its times. */
@@ -62,8 +63,8 @@ class Links implements LinkManager, LinkOwner {
   readonly #dials = new Map<NodeId, Dial>();
   /** Secured connections before both hellos are through. */
   readonly #greeting = new Set<PeerLink>();
-  /** Inbound connections before their hello, oldest first. */
-  readonly #handshakes = new Set<Deadline>();
+  /** Inbound connections before their hello. */
+  readonly #lobby: Lobby;
   readonly #listeners: Listener[] = [];
   readonly #linkListeners = new Set<(link: Link) => void>();
   readonly #offerListeners = new Set<(offer: SignedOffer, link: Link) => void>();
@@ -80,12 +81,15 @@ class Links implements LinkManager, LinkOwner {
     this.#log = log;
     this.#maxLinks = maxLinks;
     this.#offer = offer;
+    const handshake = timing.handshake ?? LINK_HANDSHAKE_MILLIS;
     this.#timing = {
-      handshake: timing.handshake ?? LINK_HANDSHAKE_MILLIS,
+      firstByte: Math.min(timing.firstByte ?? LINK_FIRST_BYTE_MILLIS, handshake),
+      handshake,
       silence: timing.silence ?? LINK_SILENCE_MILLIS,
       dead: timing.dead ?? LINK_DEAD_MILLIS,
       idle: timing.idle ?? LINK_IDLE_MILLIS,
     };
+    this.#lobby = new Lobby(this.#timing);
     this.#tickMillis = Math.min(this.#timing.silence, this.#timing.dead, this.#timing.idle) / TICKS;
     this.#watch = setInterval(() => this.#onTick(), this.#tickMillis).unref();
   }
@@ -157,7 +161,7 @@ class Links implements LinkManager, LinkOwner {
     clearInterval(this.#watch);
     const reason = new RelaymintError('CLOSED', 'This node is shutting down.');
     for (const dial of this.#dials.values()) dial.fail(reason);
-    for (const handshake of this.#handshakes) handshake.abort(reason);
+    this.#lobby.abortAll(reason);
     await Promise.all([
       ...this.#listeners.splice(0).map((listener) => listener.close()),
       ...[...this.#open.values()].map((link) => link.close()),
@@ -171,33 +175,26 @@ class Links implements LinkManager, LinkOwner {
 
   // --- a connection becomes a link ------------------------------------------------------------------------------------
 
-  async #accept({ connection, transport }: Dialed): Promise<void> {
+  async #accept({ connection, transport, source }: Dialed): Promise<void> {
     if (this.#closed) {
       connection.destroy();
       return;
     }
-    using limit = deadline(transport.handshakeMillis ?? this.#timing.handshake, 'An inbound handshake');
-    this.#handshakes.add(limit);
-    this.#makeRoomForHandshake();
+    using visit = this.#lobby.admit(source);
+    const { signal } = visit;
     try {
+      // Before there is anything that costs memory: whoever says nothing holds a socket and no more.
       const arrived =
-        transport.name === 'tcp' ? await plainOrHalfClosing(connection, TLS_FIRST_BYTE, limit.signal) : connection;
-      const secured = await secureInbound(arrived, this.#context, limit.signal);
-      await this.#greet(secured, transport, false, limit.signal);
+        transport.name === 'tcp'
+          ? await plainOrHalfClosing(connection, TLS_FIRST_BYTE, signal)
+          : await spoken(connection, signal);
+      visit.enter('speaking');
+      const secured = await secureInbound(arrived, this.#context, signal);
+      visit.enter('known');
+      await this.#greet(secured, transport, false, signal);
     } catch (error) {
       this.#log.debug({ error }, 'An inbound connection did not become a link');
-    } finally {
-      this.#handshakes.delete(limit);
     }
-  }
-
-  /** Whoever fills the places with connections that say nothing pushes out its own first. */
-  #makeRoomForHandshake(): void {
-    if (this.#handshakes.size <= MAX_HANDSHAKES) return;
-    const [oldest] = this.#handshakes;
-    if (oldest === undefined) return;
-    this.#handshakes.delete(oldest);
-    oldest.abort(new RelaymintError('LIMIT_EXCEEDED', 'Too many connections wait for their handshake.'));
   }
 
   async #runDial(dial: Dial, peer: NodeId, addresses: readonly string[]): Promise<void> {

@@ -10,7 +10,7 @@ import type {
   Terms,
   UpVerdict,
 } from '../../ledger/accounting/index.ts';
-import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
+import type { ChannelId, LedgerAddress, NodeId } from '../../core/ids.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import type { Link } from '../link/contract.ts';
@@ -414,6 +414,15 @@ export class MeteredLink implements LinkMeter {
   #onNet(payload: Buffer): void {
     if (this.#netting === undefined) throw violation('a NET that was not agreed on');
     this.#netting.receive(payload);
+  }
+
+  get peer(): NodeId {
+    return this.#link.peer;
+  }
+
+  /** There is an account, in either direction. */
+  get stands(): boolean {
+    return this.#spending !== undefined || this.#earning !== undefined;
   }
 
   counts(): { readonly spending: AccountCounts | undefined; readonly earning: AccountCounts | undefined } {

@@ -1,6 +1,6 @@
 /** The meters of a node's links: one book, one provider of channels, one LinkMeter for each link. */
 import { messageOf } from '../../core/errors.ts';
-import type { LedgerAddress } from '../../core/ids.ts';
+import type { LedgerAddress, NodeId } from '../../core/ids.ts';
 import { MAX_CHANNEL_LOOKUPS_PER_SECOND } from '../../core/limits.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
@@ -79,6 +79,11 @@ class LedgerMetering implements Metering {
 
   expect(peerWallet: LedgerAddress): void {
     if (this.#looks.take()) this.#options.channels.expect?.(peerWallet);
+  }
+
+  standsWith(peer: NodeId): boolean {
+    for (const meter of this.#meters) if (meter.peer === peer && meter.stands) return true;
+    return false;
   }
 
   get kept(): bigint {

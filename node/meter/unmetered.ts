@@ -53,6 +53,7 @@ export function unmetered(): Metering {
     attach: () => new UnmeteredLink(),
     flush() {},
     expect() {},
+    standsWith: () => false,
     kept: 0n,
     close: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),

@@ -17,11 +17,14 @@ export interface Transport {
    */
   dial(address: string, options: { readonly signal: AbortSignal }): Promise<Duplex>;
   /**
-   * Accepts connections. The receiver of a connection owns it, its 'error' event included.
+   * Accepts connections. The receiver of a connection owns it, its 'error' event included. `source` names whoever holds all
+   * connections that share it; absent where many may stand behind one place (a proxy of this machine, tor).
    * @throws RelaymintError ADDRESS_UNSUPPORTED, CONNECTION_REFUSED (the address is taken or not ours), ABORTED.
    */
-  listen(address: string, onConnection: (connection: Duplex) => void, options?: ListenOptions): Promise<Listener>;
+  listen(address: string, onConnection: OnConnection, options?: ListenOptions): Promise<Listener>;
 }
+
+export type OnConnection = (connection: Duplex, source?: string) => void;
 
 export interface ListenOptions {
   /** Ends the wait until others can dial, which takes minutes on some networks. Default: none. */

@@ -59,6 +59,18 @@ export function plainOrHalfClosing(connection: Duplex, plain: number, signal: Ab
   });
 }
 
+/**
+ * The connection itself, once its first byte is there.
+ * Destroys `connection` when it fails.
+ * @throws RelaymintError CONNECTION_REFUSED (ended before its first byte), TIMEOUT, ABORTED.
+ */
+export function spoken(connection: Duplex, signal: AbortSignal): Promise<Duplex> {
+  return byFirstByte(connection, signal, (first) => {
+    connection.unshift(Buffer.of(first));
+    return connection;
+  });
+}
+
 /** Resolves with what `decide` makes of the first byte, which it is given before anything else happens to `connection`. */
 function byFirstByte(connection: Duplex, signal: AbortSignal, decide: (first: number) => Duplex): Promise<Duplex> {
   return new Promise((resolve, reject) => {

@@ -45,6 +45,8 @@ export interface Target {
 export interface Dialed {
   readonly connection: Duplex;
   readonly transport: Transport;
+  /** Of a connection that came: as the transport's `listen` says. */
+  readonly source?: string;
 }
 
 /** Connections of one purpose since the policy was made. */
@@ -166,7 +168,9 @@ class OutboundPolicy implements Policy {
         }),
       );
     }
-    return transport.listen(address, (connection) => onConnection({ transport, connection }), options);
+    const accept = (connection: Duplex, source?: string): void =>
+      onConnection({ transport, connection, ...(source === undefined ? {} : { source }) });
+    return transport.listen(address, accept, options);
   }
 
   async connect(purpose: Purpose, target: Target, { signal }: { readonly signal: AbortSignal }): Promise<Duplex> {

@@ -2,7 +2,7 @@
 import { createServer, isIP, type AddressInfo, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { RelaymintError } from '../../core/errors.ts';
-import { parseAddress, tcpAddress, unsupported } from './address.ts';
+import { isLoopback, parseAddress, tcpAddress, unsupported } from './address.ts';
 import type { Listener, Transport } from './contract.ts';
 import { KEEP_ALIVE_MILLIS, openSocket } from './socket.ts';
 
@@ -30,12 +30,28 @@ export function createTcpTransport(): Transport {
       server.on('connection', (socket) => {
         // An error nobody watches must not end the process; whoever holds the socket sees it close.
         socket.on('error', () => {});
-        onConnection(socket);
+        onConnection(socket, sourceOf(socket.remoteAddress));
       });
       await bind(server, destination.host, destination.port, address);
       return listenerOf(server, destination.host);
     },
   };
+}
+
+/**
+ * Whose connections are counted together: an IPv4 address, or the /64 that one customer has of IPv6. undefined for this machine's own, where
+ * a proxy or tor stands for everybody.
+ */
+export function sourceOf(remote: string | undefined): string | undefined {
+  if (remote === undefined || isLoopback(remote)) return undefined;
+  const bare = remote.replace(/^::ffff:(?=\d+\.)/i, '');
+  if (isIP(bare) !== 6) return bare;
+  const [head = '', tail] = bare.replace(/%.*$/, '').split('::');
+  const groups = head === '' ? [] : head.split(':');
+  const after = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? 0 : 8 - groups.length - after.length;
+  const all = [...groups, ...Array.from({ length: zeros }, () => '0'), ...after];
+  return all.slice(0, 4).join(':');
 }
 
 function bind(server: Server, host: string, port: number, address: string): Promise<void> {

@@ -39,7 +39,8 @@ export async function openNodePeer(config: NodePeer): Promise<Peer> {
   };
 }
 
-function settingsOf(config: NodePeer): NodeSettings {
+/** What a node of a benchmark is opened with. */
+export function settingsOf(config: NodePeer): NodeSettings {
   const initiates = config.part === 'initiator';
   return {
     role: initiates ? 'gateway' : config.part === 'host' ? 'host' : 'relay',

@@ -311,6 +311,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
       clock,
       log,
       bootstrap: settings.bootstrap,
+      vouched: (peer) => metering.standsWith(peer),
       onOwnSequence: (known) => {
         if (sequence.isBehind(known) && announced) renewOffer();
       },

@@ -10,7 +10,7 @@ import type { Log } from '../../../core/ports.ts';
 import { MIB } from '../../../core/units.ts';
 import { orAborted, deadline } from '../abort.ts';
 import { garlicMultiaddr, parseAddress, unsupported } from '../address.ts';
-import type { HostDialer, ListenOptions, Listener, Transport } from '../contract.ts';
+import type { HostDialer, ListenOptions, Listener, OnConnection, Transport } from '../contract.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { greeted, halfClosing } from '../halfclose.ts';
 import { garlicOfText, transientDestination, type I2pDestination } from './destination.ts';
@@ -155,7 +155,7 @@ class GarlicTransport implements I2pTransport {
 
   async listen(
     address: string,
-    onConnection: (connection: Duplex) => void,
+    onConnection: OnConnection,
     { signal = new AbortController().signal }: ListenOptions = {},
   ): Promise<Listener> {
     const garlic = garlicAt(address);
@@ -212,7 +212,7 @@ class House {
   /** The destination is nobody else's to dispose. */
   readonly #owns: boolean;
   readonly #closing = new AbortController();
-  #onConnection: ((connection: Duplex) => void) | undefined;
+  #onConnection: OnConnection | undefined;
   #opening: Promise<SamSession> | undefined;
   /** Streams that we send to ourselves until one arrives are nobody else's business. */
   #probing = false;
@@ -223,7 +223,7 @@ class House {
     this.#owns = owns;
   }
 
-  async open(onConnection: (connection: Duplex) => void, signal: AbortSignal): Promise<void> {
+  async open(onConnection: OnConnection, signal: AbortSignal): Promise<void> {
     if (this.#onConnection !== undefined) {
       throw refusal(garlicMultiaddr(this.#destination.garlic), 'it is listened on already');
     }
@@ -344,7 +344,7 @@ class House {
     } else if (this.#onConnection === undefined) {
       connection.destroy();
     } else {
-      this.#onConnection(halfClosing(connection, { greet: true, window: WINDOW_BYTES }));
+      this.#onConnection(halfClosing(connection, { greet: true, window: WINDOW_BYTES }), garlicOfText(from));
     }
   }
 

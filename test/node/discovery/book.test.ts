@@ -1,9 +1,17 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { NodeId } from '../../../core/ids.ts';
+import { MAX_OFFER_NETWORK_PARTS, OFFER_KEPT_MILLIS } from '../../../core/limits.ts';
 import { pricePerMiB, unixMillis } from '../../../core/units.ts';
 import { createOfferBook, formatPeer, parsePeer } from '../../../node/discovery/index.ts';
+import type { SignedOffer } from '../../../node/discovery/offer.ts';
+import { networkOf } from '../../../node/discovery/places.ts';
 import { newIdentity, offerOf } from '../link/nodes.ts';
 
 const start = Date.now();
+const HOUR = 60 * 60_000;
+const somewhere = (network: number) => ({ addresses: [`/ip4/8.${network}.0.1/tcp/1`] });
+const offerNode = (text: string): NodeId => text as NodeId;
 
 function bookAt(limit = 100): { book: ReturnType<typeof createOfferBook>; setTime: (millis: number) => void } {
   let now = start;
@@ -80,16 +88,16 @@ describe('the offer book', () => {
     expect(book.size).toBe(1);
   });
 
-  it('is bounded: what expires first goes first', () => {
-    const { book } = bookAt(3);
-    const nodes = [50, 10, 40].map((millis) => ({ identity: newIdentity(), millis }));
-    for (const { identity, millis } of nodes) book.add(offerOf(identity, expiring(millis)));
-    expect(book.add(offerOf(newIdentity(), expiring(5)))).toBe(false);
-    const newcomer = newIdentity();
-    expect(book.add(offerOf(newcomer, expiring(30)))).toBe(true);
-    expect(book.size).toBe(3);
-    expect(book.get(nodes[1]?.identity.nodeId ?? newcomer.nodeId)).toBeUndefined();
-    expect(book.all().map((offer) => offer.expires - start)).toEqual([50, 40, 30]);
+  it('keeps none for longer than honest nodes ask for, whatever it says itself', () => {
+    const { book, setTime } = bookAt();
+    const node = newIdentity();
+    book.add(offerOf(node, expiring(24 * HOUR)));
+    setTime(OFFER_KEPT_MILLIS - 1);
+    expect(book.get(node.nodeId)).toBeDefined();
+    setTime(OFFER_KEPT_MILLIS);
+    expect(book.get(node.nodeId)).toBeUndefined();
+    expect(book.page(undefined, 10)).toEqual([]);
+    expect(book.size).toBe(0);
   });
 
   it('finds a service, cheapest first', () => {
@@ -115,6 +123,104 @@ describe('the offer book', () => {
       if (page.length < 10) break;
     }
     expect(seen.size).toBe(25);
+  });
+});
+
+describe('a full offer book', () => {
+  it('loses nobody to a flood of long-lived offers, and lets those be renewed who are in it', () => {
+    const { book } = bookAt(64);
+    const honest = Array.from({ length: 40 }, newIdentity);
+    for (const node of honest) book.add(offerOf(node, expiring(6 * HOUR)), 'strangers');
+    for (let i = 0; i < 200; i += 1) book.add(offerOf(newIdentity(), expiring(24 * HOUR)), 'strangers');
+    expect(book.size).toBe(64);
+    for (const node of honest) {
+      expect(book.get(node.nodeId)).toBeDefined();
+      expect(book.add(offerOf(node, { sequence: 2n, ...expiring(7 * HOUR) }), 'strangers')).toBe(true);
+    }
+  });
+
+  it('shares its places between those who bring offers: a newcomer comes in beside who filled it', () => {
+    const { book } = bookAt(64);
+    for (let i = 0; i < 64; i += 1) book.add(offerOf(newIdentity()), 'strangers');
+    const [named, payer] = [newIdentity().nodeId, newIdentity().nodeId];
+    const brought = Array.from({ length: 3 * 21 }, (_, index) => {
+      const node = newIdentity();
+      expect(book.add(offerOf(node), index % 3 === 0 ? named : index % 3 === 1 ? payer : 'presented')).toBe(index < 48);
+      return node;
+    }).slice(0, 48);
+    expect(brought.every((node) => book.get(node.nodeId) !== undefined)).toBe(true);
+    expect(book.hasRoomFor('strangers')).toBe(false);
+    expect(book.add(offerOf(newIdentity()), 'strangers')).toBe(false);
+  });
+
+  it('whoever holds no more than its share loses nothing, whatever the others bring', () => {
+    const groups = ['strangers', 'presented', newIdentity().nodeId, newIdentity().nodeId] as const;
+    const [pool, limit] = [Array.from({ length: 300 }, (_, i) => offerOf(newIdentity(), somewhere(i % 7))), 24];
+    const moves = fc.array(fc.tuple(fc.nat(pool.length - 1), fc.nat(groups.length - 1)), { maxLength: 400 });
+    fc.assert(
+      fc.property(moves, (steps) => {
+        const { book } = bookAt(limit);
+        const from = new Map<string, number>();
+        for (const [offer, group] of steps.map(([i, j]) => [pool[i] as SignedOffer, j] as const)) {
+          if (book.get(offer.nodeId) !== undefined) continue;
+          const held = groups.map((_, other) => [...from.values()].filter((each) => each === other).length);
+          if (book.add(offer, groups[group])) from.set(offer.nodeId, group);
+          const gone = Array.from(from).filter(([node]) => book.get(offerNode(node)) === undefined);
+          for (const [node] of gone) from.delete(node);
+          expect(gone.filter(([, other]) => other !== group && (held[other] ?? 0) <= limit / groups.length)).toEqual(
+            [],
+          );
+          expect(book.size).toBe(from.size);
+          expect(book.size).toBeLessThanOrEqual(limit);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  }, 60_000);
+
+  it('gives one network no more than its part', () => {
+    const { book } = bookAt(2 * MAX_OFFER_NETWORK_PARTS);
+    const [big, other] = [somewhere(1), somewhere(2)];
+    const crowd = Array.from({ length: 2 * MAX_OFFER_NETWORK_PARTS }, newIdentity);
+    for (const node of crowd) book.add(offerOf(node, big));
+    const few = Array.from({ length: 2 }, newIdentity);
+    for (const node of few) expect(book.add(offerOf(node, other))).toBe(true);
+    expect(book.add(offerOf(newIdentity(), big))).toBe(false);
+    // The last of the crowd went; of the small network nobody does.
+    expect(crowd.map(({ nodeId }) => book.get(nodeId) !== undefined).lastIndexOf(true)).toBe(crowd.length - 3);
+    for (const { nodeId } of few) expect(book.get(nodeId)).toBeDefined();
+  });
+
+  it('who was reached gives way last', () => {
+    const { book } = bookAt(3);
+    const [early, late, reached] = [newIdentity(), newIdentity(), newIdentity()];
+    for (const node of [early, late, reached]) book.add(offerOf(node), 'strangers');
+    book.reached(reached.nodeId);
+    expect(book.add(offerOf(newIdentity()))).toBe(true);
+    expect([early, late, reached].map(({ nodeId }) => book.get(nodeId) !== undefined)).toEqual([true, false, true]);
+  });
+
+  it('what a crowd brings and somebody else too is not crowded out with the crowd', () => {
+    const { book } = bookAt(8);
+    const [named, node] = [newIdentity().nodeId, newIdentity()];
+    for (let i = 0; i < 7; i += 1) book.add(offerOf(newIdentity()), 'strangers');
+    book.add(offerOf(node), 'strangers');
+    book.alsoFrom(node.nodeId, named);
+    for (let i = 0; i < 4; i += 1) book.add(offerOf(newIdentity()), 'presented');
+    expect(book.get(node.nodeId)).toBeDefined();
+  });
+
+  it('knows the network of an address', () => {
+    const of = (...addresses: string[]): string | undefined => networkOf({ addresses });
+    expect(of('/ip4/8.9.10.11/tcp/1')).toBe('8.9');
+    expect(of('/ip4/10.9.10.11/tcp/1', '/ip4/8.9.1.1/tcp/1')).toBe('8.9');
+    expect(of('/ip6/2a01:4f8:1::1/tcp/1')).toBe('2a01:4f8');
+    expect(of('/ip6/2a01:04f8:2::1/tcp/1')).toBe('2a01:4f8');
+    expect(of('/ip6/2a01::1/tcp/1')).toBe('2a01:');
+    for (const none of ['/ip4/127.0.0.1/tcp/1', '/dns4/a.test/tcp/1', '/memory/x', `/garlic32/${'a'.repeat(52)}`]) {
+      expect(of(none)).toBeUndefined();
+    }
+    expect(of()).toBeUndefined();
   });
 });
 

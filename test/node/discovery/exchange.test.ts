@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import * as fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isRelaymintError } from '../../../core/errors.ts';
@@ -5,9 +6,12 @@ import {
   MAX_OFFERS_PER_ANSWER,
   MAX_OFFER_QUESTIONS_PER_SECOND,
   OFFER_BURST_BYTES,
+  OFFER_CHECKS_AT_ONCE,
+  OFFER_CHECKS_PER_SECOND,
   OFFER_BYTES_PER_SECOND,
 } from '../../../core/limits.ts';
 import { silentLog, systemClock } from '../../../core/ports.ts';
+import { unixMillis } from '../../../core/units.ts';
 import {
   createDiscovery,
   createOfferBook,
@@ -190,6 +194,78 @@ describe('discovery', () => {
     }
     expect(await again.closed).toMatchObject({ code: 'FRAME_RATE_EXCEEDED' });
   });
+
+  it('a peer that tells of nodes without end takes nobody else out of the book', async () => {
+    const limit = 64;
+    const hub = await start();
+    const book = createOfferBook({ clock: systemClock, limit });
+    const flooded = await start({ bootstrap: [at(hub)], book }, false);
+    const liar = await nodes.start({ transport: 'memory' });
+    const told = Array.from({ length: 10 }, () =>
+      Array.from({ length: 30 }, () => offerOf(newIdentity(), { expires: unixMillis(Date.now() + 24 * 3_600_000) })),
+    );
+    liar.links.onLink((link) => {
+      let page = 0;
+      link.handle(FrameType.OFFERS_WANTED, () => {
+        link.send(FrameType.OFFERS, 0, encodeAnswer(told[page % told.length] ?? [], true));
+        page += 1;
+      });
+    });
+    // It comes first, and fills the book before the honest one has said anything.
+    await linkBetween(liar, flooded);
+    while (book.size < limit) await flooded.discovery.refresh();
+    const honest = Array.from({ length: 30 }, newIdentity);
+    for (const node of honest) hub.discovery.book.add(offerOf(node));
+    await flooded.discovery.refresh();
+    for (const node of honest.slice(0, 15)) hub.discovery.book.add(offerOf(node, { sequence: 2n }));
+    await flooded.discovery.refresh();
+    await flooded.discovery.refresh();
+    expect(honest.filter(({ nodeId }) => book.get(nodeId) !== undefined).length).toBe(30);
+    expect(honest.filter(({ nodeId }) => book.get(nodeId)?.sequence === 2n).length).toBe(15);
+    expect(book.size).toBe(limit);
+  });
+
+  it('a peer with which somebody burned for a channel has a share for itself', async () => {
+    const payer = await start();
+    const [book, vouched] = [createOfferBook({ clock: systemClock, limit: 32 }), new Set([payer.identity.nodeId])];
+    const node = await start({ book, vouched: (peer) => vouched.has(peer) }, false);
+    for (let i = 0; i < 32; i += 1) book.add(offerOf(newIdentity()), i % 2 === 0 ? 'presented' : 'strangers');
+    const known = Array.from({ length: 9 }, newIdentity);
+    for (const other of known) payer.discovery.book.add(offerOf(other));
+    await linkBetween(payer, node);
+    await node.discovery.refresh();
+    await node.discovery.refresh();
+    for (const { nodeId } of [payer.identity, ...known]) expect(book.get(nodeId)).toBeDefined();
+  });
+
+  it('verifies so many offers of strangers and no more: what they tell costs two signatures each', async () => {
+    let refused = 0;
+    const log = {
+      ...silentLog,
+      debug: (_details: unknown, text?: string) => void (refused += Number(/refused/.test(text ?? ''))),
+    };
+    const reader = await start({ log }, false);
+    const liar = await nodes.start({ transport: 'memory' });
+    const sample = offerOf(newIdentity());
+    // Each names another node, and none is signed: every one of them would be verified.
+    liar.links.onLink((link) => {
+      link.handle(FrameType.OFFERS_WANTED, () => {
+        const offers = Array.from({ length: 60 }, () => {
+          const encoded = Uint8Array.from(sample.encoded);
+          encoded.set(randomBytes(32), 1);
+          return { ...sample, encoded };
+        });
+        link.send(FrameType.OFFERS, 0, encodeAnswer(offers, true));
+      });
+    });
+    await linkBetween(liar, reader);
+    const began = performance.now();
+    await reader.discovery.refresh();
+    await reader.discovery.refresh();
+    const allowed = OFFER_CHECKS_AT_ONCE + ((performance.now() - began) / 1000 + 1) * OFFER_CHECKS_PER_SECOND;
+    expect(refused).toBeGreaterThan(OFFER_CHECKS_AT_ONCE / 2);
+    expect(refused).toBeLessThanOrEqual(allowed);
+  }, 60_000);
 
   it('stops when it is closed', async () => {
     const hub = await start();

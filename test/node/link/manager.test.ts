@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { connect as connectSocket, type AddressInfo, createServer } from 'node:net';
+import { connect as connectSocket, type AddressInfo, type Socket, createServer } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import { nodeId } from '../../../core/ids.ts';
-import { MAX_HANDSHAKES } from '../../../core/limits.ts';
+import { MAX_HANDSHAKES, MAX_SILENT_CONNECTIONS } from '../../../core/limits.ts';
 import { FrameType, type Link } from '../../../node/link/index.ts';
 import { createPolicy, createTcpTransport, type Transport } from '../../../node/transport/index.ts';
 import { halfClosing } from '../../../node/transport/halfclose.ts';
@@ -23,6 +23,54 @@ function ended(connection: Duplex): Promise<void> {
   return new Promise((resolve) => {
     connection.resume().once('close', () => resolve());
   });
+}
+
+/** So many connections that say nothing, or one byte each. Where they are more than may wait, the first has given way already. */
+async function crowd(node: TestNode, count: number, byte?: number): Promise<Socket[]> {
+  const sockets = Array.from({ length: count }, () => {
+    const socket = connectSocket(portOf(node), '127.0.0.1').on('error', () => {});
+    if (byte !== undefined) socket.write(Buffer.of(byte));
+    return socket;
+  });
+  const [first] = sockets;
+  const crowded = first !== undefined && count > MAX_HANDSHAKES ? ended(first) : undefined;
+  await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+  await crowded;
+  return sockets;
+}
+
+interface Gate {
+  readonly address: string;
+  /** The node has answered the first bytes of whoever came through here: nothing of that is passed on until `open`. */
+  readonly answered: Promise<void>;
+  open(): void;
+  close(): void;
+}
+
+/** A slow path to a port of this machine. */
+async function slowGate(port: number): Promise<Gate> {
+  let open = (): void => {};
+  let answers = (): void => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const answered = new Promise<void>((resolve) => {
+    answers = resolve;
+  });
+  const server = createServer((near) => {
+    const far = connectSocket(port, '127.0.0.1');
+    near.on('error', () => far.destroy()).on('close', () => far.destroy());
+    far.on('error', () => near.destroy()).on('close', () => near.destroy());
+    near.pipe(far);
+    far.once('readable', () => {
+      answers();
+      void opened.then(() => far.pipe(near));
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port: own } = server.address() as AddressInfo;
+  return { address: `/ip4/127.0.0.1/tcp/${own}`, answered, open, close: () => server.close() };
 }
 
 describe('a link manager', () => {
@@ -164,14 +212,46 @@ describe('a link manager', () => {
 
   it('lets nodes in while a stranger holds connections open and says nothing', async () => {
     const a = await nodes.start();
-    const silent = Array.from({ length: MAX_HANDSHAKES + 20 }, () =>
-      connectSocket(portOf(a), '127.0.0.1').on('error', () => {}),
-    );
-    await Promise.all(silent.map((socket) => once(socket, 'connect')));
+    const silent = await crowd(a, MAX_SILENT_CONNECTIONS + 20);
     const b = await nodes.start();
     const link = await b.links.connect(a.identity.nodeId, a.addresses);
     expect(await link.ping()).toBeGreaterThan(0);
     for (const socket of silent) socket.destroy();
+  });
+
+  it('a slow peer that began its handshake gets in, however many silent ones come before its next byte', async () => {
+    const a = await nodes.start();
+    const gate = await slowGate(portOf(a));
+    const b = await nodes.start();
+    const connecting = b.links.connect(a.identity.nodeId, [gate.address]);
+    await gate.answered;
+    const silent = await crowd(a, MAX_SILENT_CONNECTIONS + 20);
+    gate.open();
+    expect(await (await connecting).ping()).toBeGreaterThan(0);
+    for (const socket of silent) socket.destroy();
+    gate.close();
+  });
+
+  it('and however many send one byte and no more', async () => {
+    const a = await nodes.start();
+    const b = await nodes.start();
+    const halves = await crowd(a, MAX_HANDSHAKES + 20, 22);
+    const link = await b.links.connect(a.identity.nodeId, a.addresses);
+    expect(await link.ping()).toBeGreaterThan(0);
+    for (const socket of halves) socket.destroy();
+  });
+
+  it('ends a connection that says nothing long before one that is slow', async () => {
+    const a = await nodes.start({ timing: { firstByte: 50 } });
+    const [silent] = await crowd(a, 1);
+    const gate = await slowGate(portOf(a));
+    const b = await nodes.start();
+    const connecting = b.links.connect(a.identity.nodeId, [gate.address]);
+    await gate.answered;
+    await ended(silent as Socket);
+    gate.open();
+    expect(await (await connecting).ping()).toBeGreaterThan(0);
+    gate.close();
   });
 
   it('keeps no more links than it may: idle ones give way, used ones do not', async () => {

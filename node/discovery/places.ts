@@ -1,0 +1,159 @@
+/**
+ * Who keeps a place in a full book. Identities, wallets and the addresses in an offer cost nothing, so a newcomer never takes
+ * the place of what was there before it, but where somebody holds more than a share:
+ *
+ *   1. Of the groups of introducers the largest gives way, the newcomer counted in. With k groups in a book of n places,
+ *      whatever one of them brings costs another one nothing while that holds n/k places or less.
+ *   2. In it a network that holds more than its part of the book gives way, else anybody.
+ *   3. Of those it is the one that came last, and one that was reached at its address only where all were.
+ */
+import { isIP, isIPv4 } from 'node:net';
+import type { NodeId } from '../../core/ids.ts';
+import { MAX_OFFER_NETWORK_PARTS } from '../../core/limits.ts';
+import type { UnixMillis } from '../../core/units.ts';
+import { parseAddress } from '../transport/address.ts';
+import { isPublicIp } from '../transport/reach.ts';
+import type { Introducers } from './contract.ts';
+import type { SignedOffer } from './offer.ts';
+
+export interface Place {
+  offer: SignedOffer;
+  /** The offer is not given out from then on, whatever it says itself. */
+  until: UnixMillis;
+  introducers: Introducers;
+  network: string | undefined;
+  /** Higher than that of each place that was taken before. */
+  readonly since: number;
+  /** A link was made to an address of this node. */
+  reached: boolean;
+}
+
+export class Places {
+  readonly #limit: number;
+  readonly #places = new Map<NodeId, Place>();
+  readonly #sizes = new Map<Introducers, number>();
+  #taken = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get size(): number {
+    return this.#places.size;
+  }
+
+  get isFull(): boolean {
+    return this.#places.size >= this.#limit;
+  }
+
+  get(node: NodeId): Place | undefined {
+    return this.#places.get(node);
+  }
+
+  values(): Iterable<Place> {
+    return this.#places.values();
+  }
+
+  keys(): Iterable<NodeId> {
+    return this.#places.keys();
+  }
+
+  take(offer: SignedOffer, introducers: Introducers, until: UnixMillis): void {
+    this.#taken += 1;
+    const place = { offer, until, introducers, network: networkOf(offer), since: this.#taken, reached: false };
+    this.#places.set(offer.nodeId, place);
+    this.#grow(introducers, 1);
+  }
+
+  renew(place: Place, offer: SignedOffer, until: UnixMillis): void {
+    place.offer = offer;
+    place.until = until;
+    place.network = networkOf(offer);
+  }
+
+  remove(node: NodeId): boolean {
+    const place = this.#places.get(node);
+    if (place === undefined) return false;
+    this.#grow(place.introducers, -1);
+    return this.#places.delete(node);
+  }
+
+  /** Others brought it too: it counts for whoever holds less, so that nobody brings it in order to crowd it out. */
+  alsoFrom(place: Place, introducers: Introducers): void {
+    if (this.#sizeOf(introducers) + 1 >= this.#sizeOf(place.introducers)) return;
+    this.#grow(place.introducers, -1);
+    place.introducers = introducers;
+    this.#grow(introducers, 1);
+  }
+
+  /** Who gives way to a newcomer in a full book; undefined when the newcomer does. `network` is undefined too while it is not known. */
+  yielding(introducers: Introducers, network: string | undefined): Place | undefined {
+    const largest = this.#largestWith(introducers);
+    const joins = largest === introducers;
+    const networks = new Map<string, number>();
+    if (joins && network !== undefined) networks.set(network, 1);
+    for (const place of this.#places.values()) {
+      if (place.introducers !== largest || place.network === undefined) continue;
+      networks.set(place.network, (networks.get(place.network) ?? 0) + 1);
+    }
+    let crowded: string | undefined;
+    let most = this.#limit / MAX_OFFER_NETWORK_PARTS;
+    for (const [name, count] of networks) {
+      if (count <= most) continue;
+      crowded = name;
+      most = count;
+    }
+    if (joins && (crowded === undefined || crowded === network)) return undefined;
+    let last: Place | undefined;
+    for (const place of this.#places.values()) {
+      if (place.introducers !== largest || (crowded !== undefined && place.network !== crowded)) continue;
+      if (last === undefined || isLater(place, last)) last = place;
+    }
+    return last;
+  }
+
+  #largestWith(newcomer: Introducers): Introducers {
+    let largest = newcomer;
+    let most = this.#sizeOf(newcomer) + 1;
+    for (const [introducers, size] of this.#sizes) {
+      if (introducers === newcomer || size <= most) continue;
+      largest = introducers;
+      most = size;
+    }
+    return largest;
+  }
+
+  #sizeOf(introducers: Introducers): number {
+    return this.#sizes.get(introducers) ?? 0;
+  }
+
+  #grow(introducers: Introducers, by: number): void {
+    const size = this.#sizeOf(introducers) + by;
+    if (size === 0) this.#sizes.delete(introducers);
+    else this.#sizes.set(introducers, size);
+  }
+}
+
+function isLater(place: Place, other: Place): boolean {
+  return place.reached === other.reached ? place.since > other.since : other.reached;
+}
+
+/**
+ * The /16 or, of IPv6, the /32 of its first public IP address. undefined where there is none: of onion and I2P addresses one
+ * machine has as many as it likes, and whoever uses private ones tests.
+ */
+export function networkOf({ addresses }: Pick<SignedOffer, 'addresses'>): string | undefined {
+  for (const address of addresses) {
+    const destination = parseAddress(address);
+    if (destination?.kind !== 'tcp' || isIP(destination.host) === 0 || !isPublicIp(destination.host)) continue;
+    return ipNetwork(destination.host);
+  }
+  return undefined;
+}
+
+function ipNetwork(ip: string): string {
+  if (isIPv4(ip)) return ip.split('.').slice(0, 2).join('.');
+  // As URLs write it, in lower case and without zeros in front; public ones begin with two groups, or with one and "::".
+  const [first = '', second = ''] = new URL(`http://[${ip}]`).hostname.slice(1, -1).split(':');
+  return `${first}:${second}`;
+}

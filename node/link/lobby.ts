@@ -1,0 +1,141 @@
+/**
+ * Inbound connections before their hello. Silence costs a stranger nothing, a first byte little, a TLS handshake a signature: who
+ * is less far gives way first, and of those who are as far it is the one that waits for longest. So whoever fills the places with
+ * connections that say nothing takes none from who is about to prove its key.
+ */
+import { RelaymintError } from '../../core/errors.ts';
+import { MAX_HANDSHAKES, MAX_HANDSHAKES_PER_SOURCE, MAX_SILENT_CONNECTIONS } from '../../core/limits.ts';
+
+/** 'silent' until the first byte, 'speaking' until the peer proved its key, then 'known'. */
+export type Stage = 'silent' | 'speaking' | 'known';
+const STAGES: readonly Stage[] = ['silent', 'speaking', 'known'];
+
+export interface LobbyTiming {
+  /** To the first byte, milliseconds. */
+  readonly firstByte: number;
+  /** For each later stage, milliseconds. */
+  readonly handshake: number;
+}
+
+/** One connection in the lobby. Dispose it once it is a link, or gone. */
+export interface Visit extends Disposable {
+  /** Aborted with TIMEOUT when a stage takes too long, with LIMIT_EXCEEDED when it gives way. */
+  readonly signal: AbortSignal;
+  /** It has come so far: the next stage's time begins. */
+  enter(stage: Exclude<Stage, 'silent'>): void;
+}
+
+export class Lobby {
+  readonly #timing: LobbyTiming;
+  /** Of each stage, who waits for longest first. */
+  readonly #waiting: Readonly<Record<Stage, Set<Waiting>>> = {
+    silent: new Set(),
+    speaking: new Set(),
+    known: new Set(),
+  };
+  readonly #sources = new Map<string, Set<Waiting>>();
+
+  constructor(timing: LobbyTiming) {
+    this.#timing = timing;
+  }
+
+  get size(): number {
+    return STAGES.reduce((sum, stage) => sum + this.#waiting[stage].size, 0);
+  }
+
+  /** `source` is whoever holds all connections that share it; undefined: many may stand behind one place, and it counts for nothing. */
+  admit(source: string | undefined): Visit {
+    const waiting = new Waiting(source, (gone) => this.#forget(gone));
+    waiting.allow(this.#timing.firstByte);
+    this.#waiting.silent.add(waiting);
+    if (source !== undefined) this.#admitFrom(source, waiting);
+    if (this.#waiting.silent.size > MAX_SILENT_CONNECTIONS) firstOf(this.#waiting.silent)?.giveWay();
+    return {
+      signal: waiting.signal,
+      enter: (stage) => this.#enter(waiting, stage),
+      [Symbol.dispose]: () => this.#forget(waiting),
+    };
+  }
+
+  abortAll(reason: RelaymintError): void {
+    for (const stage of STAGES) {
+      const waiting = Array.from(this.#waiting[stage]);
+      for (const each of waiting) each.end(reason);
+    }
+  }
+
+  #admitFrom(source: string, waiting: Waiting): void {
+    const own = this.#sources.get(source) ?? new Set();
+    own.add(waiting);
+    this.#sources.set(source, own);
+    if (own.size <= MAX_HANDSHAKES_PER_SOURCE) return;
+    // Where all others are further, that is the newcomer itself.
+    for (const each of own) {
+      if (each.stage !== 'silent') continue;
+      each.giveWay();
+      return;
+    }
+  }
+
+  #enter(waiting: Waiting, stage: Stage): void {
+    if (!this.#waiting[waiting.stage].delete(waiting)) return;
+    waiting.stage = stage;
+    waiting.allow(this.#timing.handshake);
+    this.#waiting[stage].add(waiting);
+    const { speaking, known } = this.#waiting;
+    if (speaking.size + known.size > MAX_HANDSHAKES) (firstOf(speaking) ?? firstOf(known))?.giveWay();
+  }
+
+  #forget(waiting: Waiting): void {
+    waiting.rest();
+    this.#waiting[waiting.stage].delete(waiting);
+    if (waiting.source === undefined) return;
+    const own = this.#sources.get(waiting.source);
+    own?.delete(waiting);
+    if (own?.size === 0) this.#sources.delete(waiting.source);
+  }
+}
+
+class Waiting {
+  readonly source: string | undefined;
+  stage: Stage = 'silent';
+  readonly #controller = new AbortController();
+  readonly #over: (waiting: Waiting) => void;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(source: string | undefined, over: (waiting: Waiting) => void) {
+    this.source = source;
+    this.#over = over;
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  allow(millis: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.end(
+        new RelaymintError('TIMEOUT', `An inbound connection stayed ${this.stage} for longer than ${millis} ms.`),
+      );
+    }, millis);
+  }
+
+  rest(): void {
+    clearTimeout(this.#timer);
+  }
+
+  giveWay(): void {
+    this.end(new RelaymintError('LIMIT_EXCEEDED', 'Too many connections wait for their handshake.'));
+  }
+
+  end(reason: RelaymintError): void {
+    this.#over(this);
+    this.#controller.abort(reason);
+  }
+}
+
+function firstOf(waiting: ReadonlySet<Waiting>): Waiting | undefined {
+  for (const each of waiting) return each;
+  return undefined;
+}
