@@ -7,6 +7,7 @@ import { firstPageCommand } from './first-page.ts';
 import { hostileCommand } from './hostile/command.ts';
 import { ledgerCommand } from './ledger/command.ts';
 import { onionCommand } from './onion.ts';
+import { pathsCommand } from './paths/command.ts';
 
 /** As the `relaymint` program: 0 done, 1 failed, 2 the command line is wrong, 130 stopped by the user. */
 const EXIT_USAGE = 2;
@@ -23,6 +24,7 @@ function createProgram(): Command {
   hostileCommand(program);
   ledgerCommand(program);
   onionCommand(program);
+  pathsCommand(program);
   return program;
 }
 

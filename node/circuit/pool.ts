@@ -254,6 +254,10 @@ class Pool implements CircuitPool {
     }
     const blamed = typeof hop === 'number' ? path.slice(hop, hop + 1) : path.slice(0, -1);
     for (const { nodeId } of blamed) this.#failed.set(nodeId, until);
+    this.#log.info(
+      { blamed: blamed.map(({ nodeId }) => nodeId) },
+      'A circuit failed; these nodes are avoided for a while.',
+    );
     return 'node';
   }
 

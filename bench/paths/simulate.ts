@@ -1,0 +1,178 @@
+/** Clients on paper that live for days: the real pool and its choice of paths, over an endpoint that only plays who refuses. */
+import { RelaymintError } from '../../core/errors.ts';
+import type { NodeId } from '../../core/ids.ts';
+import { silentLog, type Clock, type Log } from '../../core/ports.ts';
+import { unixMillis } from '../../core/units.ts';
+import { createCircuitPool, type Circuit, type CircuitEndpoint } from '../../node/circuit/index.ts';
+import { priceOf, type SignedOffer } from '../../node/discovery/index.ts';
+import { populationOf, type Behaviour, type Population } from './population.ts';
+import { seededRandom } from './random.ts';
+
+export interface Simulation {
+  readonly relays: number;
+  readonly malicious: number;
+  readonly hops: number;
+  readonly clients: number;
+  readonly days: number;
+  /** Circuits that a client asks for in a day, one after the other. */
+  readonly circuitsPerDay: number;
+  readonly seed: string;
+}
+
+export interface PathsRow {
+  readonly name: Behaviour;
+  readonly relays: number;
+  readonly malicious: number;
+  /** Share of the circuits that stood whose first and last relay are malicious, 0 .. 1. */
+  readonly bothEnds: number;
+  /** How often a client gave up an honest relay, and a malicious one. */
+  readonly innocentBlamed: number;
+  readonly maliciousBlamed: number;
+}
+
+const DAY_MILLIS = 24 * 60 * 60_000;
+/** What building or failing takes. */
+const BUILD_MILLIS = 2_000;
+const BEGINNING = Date.UTC(2026, 0, 1);
+
+export async function simulate(
+  name: Behaviour,
+  simulation: Simulation,
+  onClient: (done: number) => void = () => {},
+): Promise<PathsRow> {
+  const population = populationOf(name, simulation.relays, simulation.malicious);
+  const tally = { stood: 0, bothEnds: 0, innocentBlamed: 0, maliciousBlamed: 0 };
+  for (let client = 0; client < simulation.clients; client += 1) {
+    const random = seededRandom(`${simulation.seed} ${client}`);
+    await live(name, simulation, population, random, tally);
+    onClient(client + 1);
+  }
+  const { relays, malicious } = simulation;
+  const { stood, bothEnds, innocentBlamed, maliciousBlamed } = tally;
+  return { name, relays, malicious, bothEnds: bothEnds / Math.max(1, stood), innocentBlamed, maliciousBlamed };
+}
+
+interface Tally {
+  stood: number;
+  bothEnds: number;
+  innocentBlamed: number;
+  maliciousBlamed: number;
+}
+
+/** One client, from its first circuit to its last; it is started anew every day and asks for that day's circuits at once. */
+async function live(
+  name: Behaviour,
+  { hops, days, circuitsPerDay }: Simulation,
+  { relays, host, malicious }: Population,
+  random: () => number,
+  tally: Tally,
+): Promise<void> {
+  let now = BEGINNING;
+  const clock: Clock = { now: () => unixMillis(now) };
+  const isBad = (offer: SignedOffer | undefined): boolean => offer !== undefined && malicious.has(offer.nodeId);
+  const count = (blamed: readonly NodeId[]): void => {
+    for (const node of blamed) {
+      if (malicious.has(node)) tally.maliciousBlamed += 1;
+      else tally.innocentBlamed += 1;
+    }
+  };
+  const endpoint = endpointOf(async (path) => {
+    now += BUILD_MILLIS;
+    const refusedAt = name === 'refusing' ? refusal(path, hops, isBad) : undefined;
+    if (refusedAt !== undefined) throw unreachable(refusedAt);
+    tally.stood += 1;
+    if (isBad(path[0]) && isBad(path[hops - 1])) tally.bothEnds += 1;
+  });
+  const offers = {
+    find: (service: string) => [...relays, host].filter((offer) => priceOf(offer, service) !== undefined),
+  };
+  for (let day = 0; day < days; day += 1) {
+    const begun = now;
+    const pool = createCircuitPool({
+      endpoint,
+      nodeId: host.nodeId.replace(/^./, 'z') as NodeId,
+      offers,
+      service: 'content',
+      settings: { minCircuits: 1, maxCircuits: 1 },
+      clock,
+      log: logOf(count),
+      random,
+    });
+    // Nothing is built twice for one request: the first one is what this builds.
+    await pool.buildTunnels(hops).catch(() => {});
+    for (let request = 0; request < circuitsPerDay; request += 1) {
+      const circuit = await pool.circuit().catch(() => undefined);
+      circuit?.destroy();
+      await circuit?.closed;
+    }
+    await pool.close();
+    now = Math.max(now, begun + DAY_MILLIS);
+  }
+}
+
+/** The hop that is not reached, when a malicious relay extends to accomplices alone. */
+function refusal(
+  path: readonly SignedOffer[],
+  hops: number,
+  isBad: (offer: SignedOffer | undefined) => boolean,
+): number | undefined {
+  for (let hop = 1; hop < hops; hop += 1) if (isBad(path[hop - 1]) && !isBad(path[hop])) return hop;
+  return undefined;
+}
+
+/** As the initiator sees it: `node/circuit/initiated.ts`. */
+function unreachable(hop: number): RelaymintError {
+  return new RelaymintError('CIRCUIT_DESTROYED', `At hop ${hop + 1}: The circuit was destroyed (UNREACHABLE).`, {
+    details: { reason: 'UNREACHABLE', hop },
+  });
+}
+
+function endpointOf(build: (path: readonly SignedOffer[]) => Promise<void>): CircuitEndpoint {
+  const nothing = (): never => {
+    throw new TypeError('a simulated endpoint only builds circuits');
+  };
+  return {
+    register: nothing,
+    async createCircuit(path) {
+      await build(path);
+      return circuitOf(path);
+    },
+    stats: nothing,
+    close: async () => {},
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+function circuitOf(path: readonly SignedOffer[]): Circuit {
+  let end: (error: undefined) => void = () => {};
+  const closed = new Promise<undefined>((resolve) => {
+    end = resolve;
+  });
+  let isOpen = true;
+  return {
+    hops: path.map(({ nodeId }) => nodeId),
+    closed,
+    get isOpen() {
+      return isOpen;
+    },
+    bytes: 0,
+    openStreams: 0,
+    acceptsStreams: true,
+    openStream: async () => {
+      throw new TypeError('a simulated circuit carries nothing');
+    },
+    rttMillis: async () => 1,
+    destroy() {
+      isOpen = false;
+      end(undefined);
+    },
+  };
+}
+
+/** The pool says whom it gives up. */
+function logOf(onBlamed: (nodes: readonly NodeId[]) => void): Log {
+  const listen = (fields: object): void => {
+    if ('blamed' in fields) onBlamed(fields.blamed as readonly NodeId[]);
+  };
+  return { ...silentLog, info: listen, warn: listen };
+}
