@@ -3,7 +3,13 @@ import { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { silentLog, type Clock, type Log } from '../../core/ports.ts';
 import { unixMillis } from '../../core/units.ts';
-import { createCircuitPool, type Circuit, type CircuitEndpoint } from '../../node/circuit/index.ts';
+import {
+  createCircuitPool,
+  openGuards,
+  type Circuit,
+  type CircuitEndpoint,
+  type GuardStore,
+} from '../../node/circuit/index.ts';
 import { priceOf, type SignedOffer } from '../../node/discovery/index.ts';
 import { populationOf, type Behaviour, type Population } from './population.ts';
 import { seededRandom } from './random.ts';
@@ -86,16 +92,21 @@ async function live(
   const offers = {
     find: (service: string) => [...relays, host].filter((offer) => priceOf(offer, service) !== undefined),
   };
+  const nodeId = host.nodeId.replace(/^./, 'z') as NodeId;
+  const store = storeInMemory();
   for (let day = 0; day < days; day += 1) {
     const begun = now;
+    const log = logOf(count);
+    const guards = await openGuards({ store, nodeId, clock, log, random });
     const pool = createCircuitPool({
       endpoint,
-      nodeId: host.nodeId.replace(/^./, 'z') as NodeId,
+      nodeId,
+      guards,
       offers,
       service: 'content',
       settings: { minCircuits: 1, maxCircuits: 1 },
       clock,
-      log: logOf(count),
+      log,
       random,
     });
     // Nothing is built twice for one request: the first one is what this builds.
@@ -106,6 +117,7 @@ async function live(
       await circuit?.closed;
     }
     await pool.close();
+    await guards[Symbol.asyncDispose]();
     now = Math.max(now, begun + DAY_MILLIS);
   }
 }
@@ -169,7 +181,18 @@ function circuitOf(path: readonly SignedOffer[]): Circuit {
   };
 }
 
-/** The pool says whom it gives up. */
+function storeInMemory(): GuardStore {
+  let kept: Uint8Array | undefined;
+  return {
+    name: 'memory',
+    read: async () => kept,
+    write: async (content) => {
+      kept = content;
+    },
+  };
+}
+
+/** The guards say whom they give up. */
 function logOf(onBlamed: (nodes: readonly NodeId[]) => void): Log {
   const listen = (fields: object): void => {
     if ('blamed' in fields) onBlamed(fields.blamed as readonly NodeId[]);
