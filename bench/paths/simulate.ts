@@ -1,16 +1,10 @@
 /** Clients on paper that live for days: the real pool and its choice of paths, over an endpoint that only plays who refuses. */
-import { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { silentLog, type Clock, type Log } from '../../core/ports.ts';
 import { unixMillis } from '../../core/units.ts';
-import {
-  createCircuitPool,
-  openGuards,
-  type Circuit,
-  type CircuitEndpoint,
-  type GuardStore,
-} from '../../node/circuit/index.ts';
+import { createCircuitPool, openGuards } from '../../node/circuit/index.ts';
 import { priceOf, type SignedOffer } from '../../node/discovery/index.ts';
+import { endpointOf, storeInMemory, unreachable } from './endpoint.ts';
 import { populationOf, type Behaviour, type Population } from './population.ts';
 import { seededRandom } from './random.ts';
 
@@ -88,6 +82,7 @@ async function live(
     if (refusedAt !== undefined) throw unreachable(refusedAt);
     tally.stood += 1;
     if (isBad(path[0]) && isBad(path[hops - 1])) tally.bothEnds += 1;
+    return undefined;
   });
   const offers = {
     find: (service: string) => [...relays, host].filter((offer) => priceOf(offer, service) !== undefined),
@@ -130,66 +125,6 @@ function refusal(
 ): number | undefined {
   for (let hop = 1; hop < hops; hop += 1) if (isBad(path[hop - 1]) && !isBad(path[hop])) return hop;
   return undefined;
-}
-
-/** As the initiator sees it: `node/circuit/initiated.ts`. */
-function unreachable(hop: number): RelaymintError {
-  return new RelaymintError('CIRCUIT_DESTROYED', `At hop ${hop + 1}: The circuit was destroyed (UNREACHABLE).`, {
-    details: { reason: 'UNREACHABLE', hop },
-  });
-}
-
-function endpointOf(build: (path: readonly SignedOffer[]) => Promise<void>): CircuitEndpoint {
-  const nothing = (): never => {
-    throw new TypeError('a simulated endpoint only builds circuits');
-  };
-  return {
-    register: nothing,
-    async createCircuit(path) {
-      await build(path);
-      return circuitOf(path);
-    },
-    stats: nothing,
-    close: async () => {},
-    [Symbol.asyncDispose]: async () => {},
-  };
-}
-
-function circuitOf(path: readonly SignedOffer[]): Circuit {
-  let end: (error: undefined) => void = () => {};
-  const closed = new Promise<undefined>((resolve) => {
-    end = resolve;
-  });
-  let isOpen = true;
-  return {
-    hops: path.map(({ nodeId }) => nodeId),
-    closed,
-    get isOpen() {
-      return isOpen;
-    },
-    bytes: 0,
-    openStreams: 0,
-    acceptsStreams: true,
-    openStream: async () => {
-      throw new TypeError('a simulated circuit carries nothing');
-    },
-    rttMillis: async () => 1,
-    destroy() {
-      isOpen = false;
-      end(undefined);
-    },
-  };
-}
-
-function storeInMemory(): GuardStore {
-  let kept: Uint8Array | undefined;
-  return {
-    name: 'memory',
-    read: async () => kept,
-    write: async (content) => {
-      kept = content;
-    },
-  };
 }
 
 /** The guards say whom they give up. */

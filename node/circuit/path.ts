@@ -63,6 +63,7 @@ export function choosePath(choice: PathChoice): SignedOffer[] {
   const path = pick(choice, { hosts, others }, limit);
   if (path !== undefined) return path.map(({ offer }) => offer);
   const cheapest = cheapestPath({ hosts, others }, relays);
+  if (choice.guards !== undefined && cheapest <= limit) throw noGuard(choice.guards.length, limit);
   const dear = cheapest > limit && cheapest < BEYOND_ANY_LIMIT;
   throw dear ? tooDear(choice, cheapest, limit) : tooFew(relays, 'and those known are not apart enough');
 }
@@ -220,6 +221,18 @@ function cheapestSum(cheapest: readonly Priced[], without: readonly Priced[], co
 function cheapestPath({ hosts, others }: Candidates, relays: number): bigint {
   const [first = 0n, ...rest] = hosts.map((host) => host.price + cheapestSum(others, [host], relays));
   return rest.reduce((least, sum) => (sum < least ? sum : least), first);
+}
+
+function noGuard(count: number, limit: PricePerMiB): RelaymintError {
+  return new RelaymintError(
+    'NO_ROUTE',
+    `None of the ${count} guards of this node begins a path within the limit of ${formatCredits(limit)} credits a MiB.`,
+    {
+      remedy:
+        'Wait until others of them are there, or allow more with --max-price; others are not drawn for a dear host.',
+      details: { guards: count, limit: limit.toString() },
+    },
+  );
 }
 
 function tooDear({ service, target }: PathChoice, cheapest: bigint, limit: PricePerMiB): RelaymintError {

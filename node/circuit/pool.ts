@@ -11,7 +11,7 @@ import type { Circuit, CircuitPool, CircuitPoolOptions, CircuitPoolSettings } fr
 import type { Guards } from './guards/contract.ts';
 import { createGuards } from './guards/guards.ts';
 import { choosePath, secureRandom } from './path.ts';
-import { RELAY_SERVICE, priceOfPath } from './price.ts';
+import { RELAY_SERVICE, defaultMaxPrice, priceOfPath } from './price.ts';
 import { DestroyReason, reasonWord } from './reason.ts';
 
 const GIB = 2 ** 30;
@@ -247,10 +247,7 @@ class Pool implements CircuitPool {
     const path =
       (end.lastRelay === undefined ? undefined : this.#openPath(end.lastRelay)) ??
       this.#openPath(undefined) ??
-      this.#behind(this.#order(), undefined) ??
-      this.#draw(undefined, undefined);
-    const [first] = path;
-    if (path.length > 1 && first !== undefined) this.#guards.add(first);
+      this.#draw(this.#order(), undefined);
     end.lastRelay = path.length > 2 ? path.at(-2)?.nodeId : undefined;
     return path;
   }
@@ -279,7 +276,9 @@ class Pool implements CircuitPool {
   }
 
   #order(): readonly NodeId[] {
-    return this.#relays === 0 ? [] : this.#guards.order(this.#options.offers);
+    const { offers, maxPrice } = this.#options;
+    if (this.#relays === 0) return [];
+    return this.#guards.order(offers, maxPrice ?? defaultMaxPrice(offers, RELAY_SERVICE, 0));
   }
 
   #behind(guards: readonly NodeId[], lastRelay: NodeId | undefined): SignedOffer[] | undefined {
@@ -303,7 +302,7 @@ class Pool implements CircuitPool {
     return this.#closedSteps.size > 0 && path.some((_hop, index) => this.#closedSteps.has(stepOf(path, index)));
   }
 
-  #draw(guards: readonly NodeId[] | undefined, lastRelay: NodeId | undefined): SignedOffer[] {
+  #draw(guards: readonly NodeId[], lastRelay: NodeId | undefined): SignedOffer[] {
     const { offers, service, target, nodeId, maxPrice, random } = this.#options;
     return choosePath({
       offers,
@@ -312,7 +311,7 @@ class Pool implements CircuitPool {
       relays: this.#relays ?? 0,
       self: nodeId,
       avoid: new Set([...this.#failed.keys(), ...this.#guards.givenUp]),
-      ...(guards === undefined ? {} : { guards }),
+      guards,
       lastRelay,
       maxPrice,
       random: random ?? secureRandom,
@@ -370,8 +369,11 @@ class Pool implements CircuitPool {
     }
     const isDetour = reason === SETUP;
     const toLastHop = hop >= relays.length;
-    if (toLastHop && !isDetour) this.#guards.lost(relays, path.at(-1)?.nodeId as NodeId);
-    else if (!toLastHop) {
+    if (toLastHop && !isDetour) {
+      const host = path.at(-1)?.nodeId as NodeId;
+      this.#guards.lost(relays, host);
+      if (this.#options.target === undefined) this.#avoid(host);
+    } else if (!toLastHop) {
       const isLean = isDetour && this.#closedFrom(path[hop - 1], true) < FEW_SETUPS;
       this.#guards.refused(relays, hop, isLean ? SETUP_WEIGHT : 1);
     }

@@ -1,6 +1,7 @@
 /** The first relays of a node's circuits, kept for months, and what circuits over relays came to. Types only. */
 import type { NodeId } from '../../../core/ids.ts';
 import type { Clock, Log } from '../../../core/ports.ts';
+import type { PricePerMiB } from '../../../core/units.ts';
 import type { SignedOffer } from '../../discovery/offer.ts';
 import type { KnownOffers } from '../price.ts';
 
@@ -19,6 +20,8 @@ export interface GuardOptions {
   readonly store?: GuardStore;
   /** Our own id: never a guard. */
   readonly nodeId: NodeId;
+  /** Whether this node dials that relay without more ado: others are drawn when there are too few of these. Default: always. */
+  readonly dials?: (offer: SignedOffer) => boolean;
   readonly clock?: Clock;
   readonly log?: Log;
   /** 0 <= x < 1. Default: from node:crypto. */
@@ -45,13 +48,14 @@ export interface GuardView extends Counts {
  * through it.
  */
 export interface Guards extends AsyncDisposable {
-  /** Guards that are offered now, in the order in which they are to be tried; draws some when there are too few. */
-  order(offers: KnownOffers): readonly NodeId[];
-  /** One more guard, because no path begins at the others. @throws RelaymintError LIMIT_EXCEEDED. */
-  add(relay: SignedOffer): void;
+  /**
+   * Guards that are offered now and ask at most `most`, in the order in which they are to be tried; draws some when there are too
+   * few. What the last hop asks or says of itself must not count here: it would choose the guard.
+   */
+  order(offers: KnownOffers, most: PricePerMiB): readonly NodeId[];
   /** Resolves once the guards that were drawn are on disk. @throws RelaymintError STORAGE_FAILED. */
   saved(): Promise<void>;
-  /** Neither a relay of the first hop's own, nor one that most circuits fail at: used last. */
+  /** Guards and other relays at which most circuits fail: used last. */
   readonly givenUp: ReadonlySet<NodeId>;
 
   /** No connection, or no circuit, to the guard itself. */

@@ -1,5 +1,5 @@
 /** See `contract.ts`. After Tor's guard specification: a sample drawn once, kept in order, left only when it must be. */
-import { RelaymintError, messageOf } from '../../../core/errors.ts';
+import { messageOf } from '../../../core/errors.ts';
 import type { NodeId } from '../../../core/ids.ts';
 import {
   GUARD_LIFE_LEAST_MILLIS,
@@ -19,6 +19,7 @@ import {
   SAMPLED_GUARDS,
 } from '../../../core/limits.ts';
 import { silentLog, systemClock, type Clock, type Log } from '../../../core/ports.ts';
+import type { PricePerMiB } from '../../../core/units.ts';
 import type { SignedOffer } from '../../discovery/offer.ts';
 import { areOneOperator } from '../operators.ts';
 import { secureRandom } from '../path.ts';
@@ -99,14 +100,16 @@ class SampledGuards implements Guards {
     return this.#givenUp;
   }
 
-  order(offers: KnownOffers): readonly NodeId[] {
+  order(offers: KnownOffers, most: PricePerMiB): readonly NodeId[] {
     const now = this.#clock.now();
     const relays = priced(offers.find(RELAY_SERVICE), RELAY_SERVICE).filter(
       ({ offer }) => offer.nodeId !== this.#options.nodeId,
     );
     this.#operators = new Set(relays.map(({ offer }) => offer.wallet)).size;
-    const listed = new Map(relays.map(({ offer }) => [offer.nodeId, offer]));
-    for (const guard of this.#guards) if (listed.has(guard.node)) guard.listedAt = now;
+    const offered = new Set(relays.map(({ offer }) => offer.nodeId));
+    for (const guard of this.#guards) if (offered.has(guard.node)) guard.listedAt = now;
+    const cheap = relays.filter(({ price }) => price <= most);
+    const listed = new Map(cheap.map(({ offer }) => [offer.nodeId, offer]));
     this.#forget(({ expiresAt, listedAt }) => expiresAt <= now || listedAt + GUARD_UNLISTED_MILLIS <= now);
     const usable = (): Guard[] =>
       this.#guards.filter(({ node, droppedAt }) => droppedAt === undefined && listed.has(node));
@@ -114,26 +117,15 @@ class SampledGuards implements Guards {
     const wanted = this.#guards.length === 0 ? SAMPLED_GUARDS : LEAST_GUARDS;
     if (found.length < wanted) {
       const have = found.flatMap(({ node }) => listed.get(node) ?? []);
-      this.#sample(shuffledByPrice(relays, marketPrice(offers, RELAY_SERVICE), this.#random), have, wanted);
+      const drawn = shuffledByPrice(cheap, marketPrice(offers, RELAY_SERVICE), this.#random);
+      const { dials = (): boolean => true } = this.#options;
+      const [near, far] = [drawn.filter(({ offer }) => dials(offer)), drawn.filter(({ offer }) => !dials(offer))];
+      this.#sample([...near, ...far], have, wanted);
       found = usable();
     }
     // Where nobody else is there, one whose circuits fail is better than none.
     if (found.length === 0) found = this.#guards.filter(({ node }) => listed.has(node));
     return inTurn(ranked(found), now).map(({ node }) => node);
-  }
-
-  add(relay: SignedOffer): void {
-    if (this.#guards.some(({ node }) => node === relay.nodeId)) return;
-    if (this.#draw(relay)) return;
-    throw new RelaymintError(
-      'LIMIT_EXCEEDED',
-      `No path begins at any of the ${this.#guards.length} guards of this node.`,
-      {
-        remedy:
-          `Wait until one of them is there again. To draw new ones, stop the node and move ${this.#options.store?.name ?? 'its data folder'} ` +
-          'away: then other relays learn where it is.',
-      },
-    );
   }
 
   async saved(): Promise<void> {

@@ -66,7 +66,7 @@ function poolOf(client: TestNode, settings: CircuitPoolSettings = {}, target?: T
 /** Guards that were drawn when this node was the only relay. */
 function guardedBy(client: TestNode, guard: TestNode): Guards {
   const guards = createGuards({ nodeId: client.id, clock });
-  guards.order({ find: () => [guard.offer] });
+  guards.order({ find: () => [guard.offer] }, PRICE);
   return guards;
 }
 
