@@ -8,6 +8,7 @@ import { hostileCommand } from './hostile/command.ts';
 import { ledgerCommand } from './ledger/command.ts';
 import { loadCommand } from './load/command.ts';
 import { onionCommand } from './onion.ts';
+import { pathsCommand } from './paths/command.ts';
 
 /** As the `relaymint` program: 0 done, 1 failed, 2 the command line is wrong, 130 stopped by the user. */
 const EXIT_USAGE = 2;
@@ -25,6 +26,7 @@ function createProgram(): Command {
   ledgerCommand(program);
   loadCommand(program);
   onionCommand(program);
+  pathsCommand(program);
   return program;
 }
 

@@ -221,6 +221,40 @@ export const MAX_ADDRESSES = 8;
 /** One multiaddr as text. */
 export const MAX_ADDRESS_BYTES = 256;
 
+// --- paths ------------------------------------------------------------------------------------------------------------
+/** Guards drawn at once, when there are none: several may be down together without another one being needed. */
+export const SAMPLED_GUARDS = 6;
+/** With fewer that are offered and may be used another one is drawn: a host of the same operator still leaves a choice. */
+export const LEAST_GUARDS = 3;
+/** Guards remembered, those included that are gone or were given up: the most that ever see where a client is. */
+export const MAX_GUARDS = 24;
+/** How long a guard is kept, milliseconds: drawn between these, so that neither a whole sample nor many clients change at once. */
+export const GUARD_LIFE_LEAST_MILLIS: number = 60 * 24 * 60 * 60_000;
+export const GUARD_LIFE_MOST_MILLIS: number = 120 * 24 * 60 * 60_000;
+/** A guard that nobody offered for this long is forgotten, milliseconds; where there is no room for another one, sooner. */
+export const GUARD_UNLISTED_MILLIS: number = 20 * 24 * 60 * 60_000;
+export const GUARD_UNLISTED_LEAST_MILLIS: number = 24 * 60 * 60_000;
+/** A guard that cannot be reached is tried again after so long, milliseconds; doubled each time up to the second. */
+export const GUARD_RETRY_FIRST_MILLIS = 30_000;
+export const GUARD_RETRY_LAST_MILLIS: number = 30 * 60_000;
+/** What circuits came to counts half as much after this long, milliseconds: days, so that being honest for an hour repairs nothing. */
+export const PATH_HALF_LIFE_MILLIS: number = 7 * 24 * 60 * 60_000;
+/** Circuits before anything is said of a relay: below that, chance explains it. */
+export const PATH_LEAST_CIRCUITS = 12;
+/** Share of circuits that fail, for certain, from which on a relay is warned of and given up: an honest one's fail as often as malicious ones stand behind it. */
+export const PATH_WARN_SHARE = 0.4;
+export const PATH_GIVE_UP_SHARE = 0.6;
+/** Guards given up at the same time: when still more fail, the fault is elsewhere. */
+export const MAX_GIVEN_UP_GUARDS = 3;
+/** Of this many operators one relay may be given up beside the guards: a guard that has others seem to fail must not choose the rest. */
+export const OPERATORS_PER_GIVEN_UP = 8;
+/** Relays of which is counted what circuits over them came to, for each guard: about 100 bytes each on disk. */
+export const MAX_COUNTED_RELAYS = 128;
+/** Failures that one host counts against a guard in a day: it may fail all its circuits by itself. */
+export const MAX_HOST_FAILURES = 3;
+/** Circuits lost within this time of each other are one loss, milliseconds: a link that broke, or a node that went. */
+export const LOSSES_APART_MILLIS = 2_000;
+
 // --- content ------------------------------------------------------------------------------------------------------------
 /** One block. UnixFS chunks are 1 MiB; directories of a few thousand entries stay below 2 MiB (larger ones are sharded). */
 export const MAX_BLOCK_BYTES: number = 2 * MIB;

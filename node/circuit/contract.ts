@@ -8,6 +8,7 @@ import type { PricePerMiB } from '../../core/units.ts';
 import type { SignedOffer } from '../discovery/offer.ts';
 import type { LinkManager } from '../link/contract.ts';
 import type { Metering } from '../meter/contract.ts';
+import type { Guards } from './guards/contract.ts';
 
 /**
  * A flow-controlled byte stream inside a circuit. Half-open is allowed: `end()` closes our direction only.
@@ -162,7 +163,7 @@ export interface CircuitPoolSettings {
   readonly maxTimeInactive?: number;
   /** Frame bytes after which a circuit takes no more streams and is replaced. Default 64 GiB. */
   readonly maxTraffic?: number;
-  /** A relay that failed is avoided for this long, milliseconds. Default 60,000. */
+  /** A step between two relays that failed, and a relay of which two did, is avoided for this long, milliseconds. Default 60,000. */
   readonly avoidMillis?: number;
 }
 
@@ -181,6 +182,8 @@ export interface CircuitPoolOptions {
    * (`defaultMaxPrice` in price.ts), looked up for each one.
    */
   readonly maxPrice?: PricePerMiB;
+  /** The first relays, shared by all pools of a node. Default: guards of its own, in memory. */
+  readonly guards?: Guards;
   readonly settings?: CircuitPoolSettings;
   readonly clock?: Clock;
   readonly log?: Log;

@@ -18,6 +18,9 @@ export type {
 } from './contract.ts';
 export { CreateRate } from './create-rate.ts';
 export { createCircuitEndpoint } from './endpoint.ts';
+export type { GuardStore, GuardView, Guards } from './guards/contract.ts';
+export { guardFile } from './guards/format.ts';
+export { createGuards, openGuards } from './guards/guards.ts';
 export { extendFailure, extendTarget } from './extend-target.ts';
 export { onionKeyFromSeed } from './handshake.ts';
 export { sellersOf } from './path.ts';

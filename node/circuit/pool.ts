@@ -1,5 +1,6 @@
 /** Circuits kept ready for one service: built ahead, replaced when old, and rebuilt when lost. */
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import type { ErrorCode } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { MAX_RELAYS } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
@@ -7,8 +8,10 @@ import type { Clock, Log } from '../../core/ports.ts';
 import type { PricePerMiB } from '../../core/units.ts';
 import type { SignedOffer } from '../discovery/offer.ts';
 import type { Circuit, CircuitPool, CircuitPoolOptions, CircuitPoolSettings } from './contract.ts';
+import type { Guards } from './guards/contract.ts';
+import { createGuards } from './guards/guards.ts';
 import { choosePath, secureRandom } from './path.ts';
-import { priceOfPath } from './price.ts';
+import { RELAY_SERVICE, defaultMaxPrice, priceOfPath } from './price.ts';
 import { DestroyReason, reasonWord } from './reason.ts';
 
 const GIB = 2 ** 30;
@@ -20,13 +23,32 @@ const DEFAULTS: Required<CircuitPoolSettings> = {
   maxTraffic: 64 * GIB,
   avoidMillis: 60_000,
 };
-/** Failed attempts in a row before a caller is told; each takes another path where there is one. */
-const ATTEMPTS = 3;
+/** Failed attempts in a row before a caller is told: whoever makes circuits fail until one suits it gets no more draws than that. */
+const ATTEMPTS = 4;
 /** Refusals before a caller is told, where relays only open no channel to their next hop for us: while few know each other, it takes some. */
 const DETOURS = 32;
-/** Paths drawn to find one without such a step. */
-const DRAWS = 256;
+/** Paths drawn behind a guard to find one without a step that failed. */
+const DRAWS = 64;
+/** Steps from a guard that are avoided at the same time. With all of them it would choose who comes next. */
+const MOST_CLOSED = 3;
+/**
+ * How much a refusal to open a channel counts beside one to reach the next hop, until a guard refused so many: an honest relay
+ * must refuse now and then (ADR 27).
+ */
+const SETUP_WEIGHT = 0.25;
+const FEW_SETUPS = 4;
+/** Failures of steps to or from the last relay until another one is drawn. */
+const STRIKES = 2;
 const SETUP = reasonWord(DestroyReason.SETUP);
+/** Failures of this node's own: no relay is blamed for them. */
+const OUR_OWN: ReadonlySet<ErrorCode> = new Set([
+  'ABORTED',
+  'CLOSED',
+  'STORAGE_FAILED',
+  'STORAGE_FULL',
+  'INSUFFICIENT_FUNDS',
+  'LEDGER_UNREACHABLE',
+]);
 /** How often ages and idle times are looked at, milliseconds. */
 const TICK_MILLIS = 1_000;
 /** Wait after a failed rebuild, milliseconds; doubles up to the second figure. */
@@ -42,8 +64,18 @@ interface Pooled {
   retired: boolean;
 }
 
+/** What stays the same while attempts fail. */
+interface PathEnd {
+  /** Drawn once: who refuses the hops before it does not get another one. */
+  lastRelay: NodeId | undefined;
+  strikes: number;
+}
+
 interface ClosedStep {
-  readonly by: NodeId;
+  readonly from: NodeId;
+  readonly to: NodeId;
+  /** It only opened no channel. */
+  readonly bySetup: boolean;
   /** When it is tried again. */
   readonly until: number;
 }
@@ -61,10 +93,13 @@ class Pool implements CircuitPool {
   readonly #prices = new WeakMap<Circuit, PricePerMiB>();
   /** Nodes that failed, and until when they are avoided. */
   readonly #failed = new Map<NodeId, number>();
-  /** Steps to the next hop for which a relay opens no channel for us. */
+  /** Steps from a hop to the next that failed: one of both is at fault, and nobody knows which. */
   readonly #closedSteps = new Map<string, ClosedStep>();
   readonly #stop = new AbortController();
   readonly #building = new Set<Promise<Circuit>>();
+  readonly #guards: Guards;
+  /** Of attempts that failed: the next ones go on with them. */
+  #ends: PathEnd[] = [];
   readonly #tick: NodeJS.Timeout;
   #relays: number | undefined;
   /** Rises with each change of `#relays`: what was begun before is thrown away. */
@@ -83,6 +118,10 @@ class Pool implements CircuitPool {
     }
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? silentLog;
+    const { nodeId, random } = options;
+    this.#guards =
+      options.guards ??
+      createGuards({ nodeId, clock: this.#clock, log: this.#log, ...(random === undefined ? {} : { random }) });
     this.#tick = setInterval(() => this.#maintain(), TICK_MILLIS).unref();
   }
 
@@ -96,6 +135,7 @@ class Pool implements CircuitPool {
     if (this.#relays !== hops) {
       this.#relays = hops;
       this.#epoch += 1;
+      this.#ends = [];
       for (const member of this.#members) this.#retire(member);
     }
     await Promise.all(this.#fill());
@@ -172,11 +212,13 @@ class Pool implements CircuitPool {
 
   async #attempts(): Promise<Circuit> {
     let [failures, detours] = [0, 0];
+    const end = this.#ends.pop() ?? { lastRelay: undefined, strikes: 0 };
     for (;;) {
       this.#ensureOpen();
       const epoch = this.#epoch;
-      const path = this.#path();
+      const path = this.#path(end);
       try {
+        if (path.length > 1) await this.#guards.saved();
         const circuit = await this.#options.endpoint.createCircuit(path, {
           service: this.#options.service,
           signal: this.#stop.signal,
@@ -184,27 +226,83 @@ class Pool implements CircuitPool {
         if (epoch === this.#epoch && !this.#stop.signal.aborted) return this.#keep(circuit, path);
         circuit.destroy();
       } catch (error) {
-        if (this.#blame(path, error) === 'step') detours += 1;
+        if (this.#blame(path, error, end) === 'detour') detours += 1;
         else failures += 1;
-        if (failures >= ATTEMPTS || detours >= DETOURS || this.#stop.signal.aborted) throw error;
+        if (failures < ATTEMPTS && detours < DETOURS && !this.#stop.signal.aborted) continue;
+        if (epoch === this.#epoch) this.#remember(end);
+        throw error;
       }
     }
   }
 
-  #path(): SignedOffer[] {
+  #remember(end: PathEnd): void {
+    if (end.lastRelay !== undefined && this.#ends.length < this.#settings.maxCircuits) this.#ends.push(end);
+  }
+
+  /** The same last relay as before, behind the first guard that can take us there. */
+  #path(end: PathEnd): SignedOffer[] {
     const now = this.#clock.now();
     for (const [node, until] of this.#failed) if (until <= now) this.#failed.delete(node);
     for (const [step, { until }] of this.#closedSteps) if (until <= now) this.#closedSteps.delete(step);
-    let path = this.#draw();
-    for (let draw = 1; draw < DRAWS && this.#isClosed(path); draw += 1) path = this.#draw();
+    const path =
+      (end.lastRelay === undefined ? undefined : this.#openPath(end.lastRelay)) ??
+      this.#openPath(undefined) ??
+      this.#draw(this.#order(), undefined);
+    end.lastRelay = path.length > 2 ? path.at(-2)?.nodeId : undefined;
     return path;
+  }
+
+  /** A path that begins at a guard, ends at that relay if one is named, and takes no step that failed; undefined when none was found. */
+  #openPath(lastRelay: NodeId | undefined): SignedOffer[] | undefined {
+    let guards = this.#order();
+    const noChoice = this.#operators() <= guards.length;
+    while (guards.length > 0) {
+      let isShut = true;
+      let first: NodeId | undefined;
+      for (let draw = 0; draw < DRAWS; draw += 1) {
+        const path = this.#behind(guards, lastRelay);
+        if (path === undefined) return undefined;
+        if (!this.#isClosed(path)) return path;
+        isShut &&= noChoice || this.#closedSteps.has(stepOf(path, 1));
+        first = path[0]?.nodeId;
+      }
+      // Steps further on are no reason to leave a guard, for whoever stands there could bring that about. Where all are guards,
+      // there is nobody to be led to.
+      if (!isShut) return undefined;
+      const passed = guards.findIndex((guard) => guard === first);
+      guards = guards.slice(passed + 1);
+    }
+    return undefined;
+  }
+
+  #order(): readonly NodeId[] {
+    const { offers, maxPrice } = this.#options;
+    if (this.#relays === 0) return [];
+    return this.#guards.order(offers, maxPrice ?? defaultMaxPrice(offers, RELAY_SERVICE, 0));
+  }
+
+  #behind(guards: readonly NodeId[], lastRelay: NodeId | undefined): SignedOffer[] | undefined {
+    try {
+      const path = this.#draw(guards, lastRelay);
+      return lastRelay === undefined || path.at(-2)?.nodeId === lastRelay ? path : undefined;
+    } catch (error) {
+      if (isRelaymintError(error, 'NO_ROUTE')) return undefined;
+      throw error;
+    }
+  }
+
+  /** Wallets behind the relays that are known. */
+  #operators(): number {
+    const { offers, nodeId } = this.#options;
+    const relays = offers.find(RELAY_SERVICE).filter((offer) => offer.nodeId !== nodeId);
+    return new Set(relays.map(({ wallet }) => wallet)).size;
   }
 
   #isClosed(path: readonly SignedOffer[]): boolean {
     return this.#closedSteps.size > 0 && path.some((_hop, index) => this.#closedSteps.has(stepOf(path, index)));
   }
 
-  #draw(): SignedOffer[] {
+  #draw(guards: readonly NodeId[], lastRelay: NodeId | undefined): SignedOffer[] {
     const { offers, service, target, nodeId, maxPrice, random } = this.#options;
     return choosePath({
       offers,
@@ -212,7 +310,9 @@ class Pool implements CircuitPool {
       target,
       relays: this.#relays ?? 0,
       self: nodeId,
-      avoid: new Set(this.#failed.keys()),
+      avoid: new Set([...this.#failed.keys(), ...this.#guards.givenUp]),
+      guards,
+      lastRelay,
       maxPrice,
       random: random ?? secureRandom,
     });
@@ -224,6 +324,7 @@ class Pool implements CircuitPool {
     this.#members.add(member);
     this.#prices.set(circuit, priceOfPath(path, this.#options.service));
     this.#retryWait = RETRY_FIRST;
+    this.#guards.stood(relaysOf(path));
     void circuit.closed.then((error) => this.#onClosed(member, path, error));
     return circuit;
   }
@@ -232,29 +333,87 @@ class Pool implements CircuitPool {
     this.#members.delete(member);
     if (error === undefined || this.#stop.signal.aborted) return;
     this.#log.info({ reason: error.message }, 'A circuit was lost; another one is built.');
-    this.#blame(path, error);
+    this.#mourn(path, error);
     this.#rebuild();
   }
 
   /**
-   * Avoids the hop that failed; when nobody knows which one it was, all relays of the path. A relay that opens no channel to its
-   * next hop for us is well, and goes on elsewhere: that step is avoided. Should it refuse two, it is avoided too.
+   * A circuit stood and is gone. Whoever ended it, the next one ends at the same relay if it can, so that nobody gets another one
+   * drawn by ending circuits that do not suit it.
    */
-  #blame(path: readonly SignedOffer[], error: unknown): 'step' | 'node' {
-    if (!isRelaymintError(error) || error.code === 'ABORTED' || error.code === 'CLOSED') return 'node';
-    const until = this.#clock.now() + this.#settings.avoidMillis;
+  #mourn(path: readonly SignedOffer[], error: RelaymintError): void {
+    if (isRelaymintError(error, 'ABORTED', 'CLOSED', 'WINDOW_EXHAUSTED', 'DEPOSIT_EXHAUSTED')) return;
+    const relays = relaysOf(path);
+    const [host] = path.slice(-1);
+    if (host === undefined || relays.length === 0) return;
+    this.#guards.lost(relays, host.nodeId);
+    for (const relay of relays.slice(1, -1)) this.#avoid(relay);
+    if (relays.length > 1) this.#remember({ lastRelay: relays.at(-1), strikes: STRIKES - 1 });
+  }
+
+  /**
+   * A failed step is avoided, for one of its two sides is at fault, or one before them that only says so; a relay of which two
+   * failed, as well. A guard is passed over when it cannot be reached itself, and given up by what its circuits come to over days.
+   */
+  #blame(path: readonly SignedOffer[], error: unknown, end: PathEnd): 'detour' | 'failure' {
+    if (!isRelaymintError(error) || OUR_OWN.has(error.code)) return 'failure';
+    const relays = relaysOf(path);
     const { hop, reason } = error.details;
-    const relay = reason === SETUP && typeof hop === 'number' ? path[hop - 1]?.nodeId : undefined;
-    if (relay !== undefined) {
-      const step = stepOf(path, Number(hop));
-      for (const [other, { by }] of this.#closedSteps)
-        if (by === relay && other !== step) this.#failed.set(relay, until);
-      this.#closedSteps.set(step, { by: relay, until });
-      return 'step';
+    if (relays.length === 0) {
+      for (const { nodeId } of path) this.#avoid(nodeId);
+      return 'failure';
     }
-    const blamed = typeof hop === 'number' ? path.slice(hop, hop + 1) : path.slice(0, -1);
-    for (const { nodeId } of blamed) this.#failed.set(nodeId, until);
-    return 'node';
+    if (typeof hop !== 'number' || hop === 0) {
+      if (relays[0] !== undefined) this.#guards.unreachable(relays[0]);
+      return 'failure';
+    }
+    const isDetour = reason === SETUP;
+    const toLastHop = hop >= relays.length;
+    if (toLastHop && !isDetour) {
+      const host = path.at(-1)?.nodeId as NodeId;
+      this.#guards.lost(relays, host);
+      if (this.#options.target === undefined) this.#avoid(host);
+    } else if (!toLastHop) {
+      const isLean = isDetour && this.#closedFrom(path[hop - 1], true) < FEW_SETUPS;
+      this.#guards.refused(relays, hop, isLean ? SETUP_WEIGHT : 1);
+    }
+    // Of two relays the last one is all that can be drawn anew.
+    if (hop >= relays.length - 1) end.strikes += relays.length === 2 || isDetour ? STRIKES : 1;
+    const isStruck = end.strikes >= STRIKES;
+    if (isStruck) {
+      // What a guard says of it alone is not believed.
+      if (relays.length > 2 && !isDetour) this.#avoid(relays.at(-1));
+      end.lastRelay = undefined;
+      end.strikes = 0;
+    }
+    const isFull = hop === 1 && !isDetour && this.#closedFrom(path[0], false) >= MOST_CLOSED;
+    if ((!toLastHop && !isFull) || isDetour || relays.length === 1) this.#close(path, hop, isDetour);
+    return isDetour ? 'detour' : 'failure';
+  }
+
+  #closedFrom(relay: SignedOffer | undefined, bySetup: boolean): number {
+    return Array.from(this.#closedSteps.values()).filter(
+      (step) => step.from === relay?.nodeId && step.bySetup === bySetup,
+    ).length;
+  }
+
+  #close(path: readonly SignedOffer[], hop: number, bySetup: boolean): void {
+    const [from, to] = [path[hop - 1]?.nodeId, path[hop]?.nodeId];
+    if (from === undefined || to === undefined) return;
+    for (const other of this.#closedSteps.values()) {
+      if (other.from === from && other.to !== to) this.#avoid(from);
+      if (other.to === to && other.from !== from) this.#avoid(to);
+    }
+    this.#closedSteps.set(stepOf(path, hop), {
+      from,
+      to,
+      bySetup,
+      until: this.#clock.now() + this.#settings.avoidMillis,
+    });
+  }
+
+  #avoid(node: NodeId | undefined): void {
+    if (node !== undefined) this.#failed.set(node, this.#clock.now() + this.#settings.avoidMillis);
   }
 
   /** A slot is free and the last failure is long enough ago. */
@@ -302,6 +461,10 @@ class Pool implements CircuitPool {
   #ensureOpen(): void {
     if (this.#stop.signal.aborted) throw closedError();
   }
+}
+
+function relaysOf(path: readonly SignedOffer[]): NodeId[] {
+  return path.slice(0, -1).map(({ nodeId }) => nodeId);
 }
 
 /** From the hop before to `hop`. */

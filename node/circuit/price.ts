@@ -86,12 +86,16 @@ export function priceOfPath(path: readonly SignedOffer[], service: string): Pric
 /**
  * In random order. The chance of one to come before another goes by the weights 1 / (1 + (price / market)^2): who asks what
  * the market asks comes half as often as one that asks nothing, twice the market a fifth, three times a tenth. So undercutting
- * everybody attracts at most twice an honest node's share: giving service away must not buy all the paths.
+ * everybody attracts at most twice an honest node's share: giving service away must not buy all the paths. The nodes of one
+ * wallet share one weight: more keys get no more.
  */
 export function shuffledByPrice(candidates: readonly Priced[], market: PricePerMiB, random: () => number): Priced[] {
+  const nodes = new Map<LedgerAddress, number>();
+  for (const { offer } of candidates) nodes.set(offer.wallet, (nodes.get(offer.wallet) ?? 0) + 1);
+  const share = ({ offer, price }: Priced): number => weight(price, market) / (nodes.get(offer.wallet) ?? 1);
   // The exponential race: the k-th to finish is the k-th drawn without putting back.
   return candidates
-    .map((candidate) => ({ candidate, at: -Math.log(1 - random()) / weight(candidate.price, market) }))
+    .map((candidate) => ({ candidate, at: -Math.log(1 - random()) / share(candidate) }))
     .sort((a, b) => a.at - b.at)
     .map(({ candidate }) => candidate);
 }

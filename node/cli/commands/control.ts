@@ -9,6 +9,7 @@ import type {
   BudgetStats,
   ControlCall,
   ControlResults,
+  GuardStats,
   NodeStats,
   PlannedBatch,
   SettlementPlan,
@@ -121,9 +122,22 @@ function renderStats(stats: NodeStats): string {
     `  links    ${stats.links}, circuits ${stats.circuits}, memory ${formatBytes(stats.rssBytes)}`,
     `  settled  ${stats.settlement.receipts} receipts in ${stats.settlement.transactions} transactions`,
     `  spent    ${budgetText(stats.budget)}`,
+    ...(stats.guards.length === 0 ? [] : [`  guards   ${stats.guards.map(guardText).join(', ')}`]),
     '',
     stats.pairs.length === 0 ? '  No neighbour has paid or been paid yet.' : pairs,
   ].join('\n');
+}
+
+const GUARD_STATES: Readonly<Record<GuardStats['state'], string>> = {
+  used: 'used',
+  sampled: 'not needed yet',
+  waiting: 'not reached',
+  dropped: 'given up',
+};
+
+function guardText({ node, state, tried, failed }: GuardStats): string {
+  const came = tried === 0 ? '' : `, ${failed} of ${counted(tried, 'circuit')} failed`;
+  return `${shortId(node)} (${GUARD_STATES[state]}${came})`;
 }
 
 /** In the last hour; only what comes near a limit besides the sum. */

@@ -51,6 +51,16 @@ export interface BudgetStats {
   readonly sites: readonly { readonly name: string; readonly spent: string }[];
 }
 
+/** A first relay of this node's circuits; the first one is tried first. Circuits that are older count less. */
+export interface GuardStats {
+  readonly node: string;
+  readonly state: 'used' | 'sampled' | 'waiting' | 'dropped';
+  /** When it was drawn, UNIX milliseconds. */
+  readonly since: number;
+  readonly tried: number;
+  readonly failed: number;
+}
+
 /** One transaction that a settlement would send. Values in base units. */
 export interface PlannedBatch {
   readonly receipts: readonly { readonly channel: string; readonly payer: string; readonly value: string }[];
@@ -82,6 +92,8 @@ export interface NodeStats {
   readonly pairs: readonly PairStats[];
   readonly settlement: SettlementStats;
   readonly budget: BudgetStats;
+  /** None in a node that builds no circuits. */
+  readonly guards: readonly GuardStats[];
 }
 
 const decimal = z.string().regex(/^\d{1,39}$/);
@@ -139,6 +151,15 @@ export const statsSchema: z.ZodType<NodeStats> = z.object({
   pairs: z.array(pairSchema),
   settlement: settlementSchema,
   budget: budgetSchema,
+  guards: z.array(
+    z.object({
+      node: z.string(),
+      state: z.enum(['used', 'sampled', 'waiting', 'dropped']),
+      since: z.int(),
+      tried: z.int(),
+      failed: z.int(),
+    }),
+  ),
 });
 
 /** What `control.json` holds: where the node answers and the secret to show. */

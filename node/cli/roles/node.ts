@@ -4,8 +4,8 @@
  */
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { messageOf } from '../../../core/errors.ts';
-import type { ChannelId, LedgerAddress } from '../../../core/ids.ts';
+import { isRelaymintError, messageOf } from '../../../core/errors.ts';
+import type { ChannelId, LedgerAddress, NodeId } from '../../../core/ids.ts';
 import {
   MAX_OFFER_LIFE_MILLIS,
   MAX_ONWARD_PRICE,
@@ -26,7 +26,14 @@ import {
   type SettlementPolicy,
 } from '../../../ledger/settlement/index.ts';
 import { openSolanaLedger, type SolanaLedger, type SolanaWallet } from '../../../ledger/solana/index.ts';
-import { createCircuitEndpoint, type CircuitEndpoint, type ServiceHandler } from '../../circuit/index.ts';
+import {
+  createCircuitEndpoint,
+  guardFile,
+  openGuards,
+  type CircuitEndpoint,
+  type Guards,
+  type ServiceHandler,
+} from '../../circuit/index.ts';
 import {
   offerExpiry,
   OfferSequence,
@@ -144,6 +151,8 @@ export interface RunningNode extends AsyncDisposable {
   readonly budget: Budget;
   readonly metering: Metering;
   readonly circuits: CircuitEndpoint;
+  /** The first relays of its own circuits, over restarts. */
+  readonly guards: Guards;
   readonly channels: Channels;
   readonly settlement: SettlementEngine;
   readonly startedAt: number;
@@ -157,6 +166,8 @@ export interface RunningNode extends AsyncDisposable {
 }
 
 export const BOOKS_DIRECTORY = 'books';
+/** The first relays of its own circuits; there is none while it builds no circuits. */
+export const GUARDS_FILE = 'guards.json';
 /** What was spent in the last hour. */
 const BUDGET_FILE = 'budget';
 const IDLE_CHANNEL_MILLIS = 24 * 60 * 60_000;
@@ -297,6 +308,15 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
       file: path.join(settings.dataDir, BUDGET_FILE),
       limits: settings.spendLimits ?? { perPeer: SPEND_LIMIT_PEER, perSite: SPEND_LIMIT_SITE, total: SPEND_LIMIT },
       earned: () => earnedOf(store),
+      clock,
+      log,
+    }),
+  );
+  const guards = stack.use(
+    await openGuards({
+      store: guardFile(path.join(settings.dataDir, GUARDS_FILE)),
+      nodeId: identity.nodeId,
+      dials: ({ nodeId, addresses }) => isNear(policy, nodeId, addresses),
       clock,
       log,
     }),
@@ -443,6 +463,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     budget,
     metering,
     circuits,
+    guards,
     channels,
     settlement,
     services,
@@ -473,6 +494,16 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Whether a relay is dialled as this node usually dials: one that hides needs a tor or I2P router that may not be there. */
+function isNear(policy: Policy, node: NodeId, addresses: readonly string[]): boolean {
+  try {
+    return policy.plan(node, addresses).some(({ direct }) => direct || policy.anonymize);
+  } catch (error) {
+    if (isRelaymintError(error, 'NO_TRANSPORT')) return false;
+    throw error;
+  }
 }
 
 /** All that others signed receipts for, base units. */

@@ -125,6 +125,7 @@ async function upload(
       endpoint: node.circuits,
       nodeId: node.keys.identity.nodeId,
       offers: node.discovery.book,
+      guards: node.guards,
       service: PUBLISH_SERVICE,
       target: host,
       ...(node.settings.maxPrice === undefined ? {} : { maxPrice: node.settings.maxPrice }),

@@ -48,6 +48,7 @@ export function createRoutes(options: RoutesOptions): Routes {
         endpoint: node.circuits,
         nodeId: node.keys.identity.nodeId,
         offers: book,
+        guards: node.guards,
         service: CONTENT_SERVICE,
         target: host,
         ...(node.settings.maxPrice === undefined ? {} : { maxPrice: node.settings.maxPrice }),

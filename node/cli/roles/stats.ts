@@ -96,6 +96,7 @@ function readStats(
     pairs: pairsOf(node, onChain, transports),
     settlement: settlementOf(node),
     budget: budgetOf(node),
+    guards: node.guards.view(),
   };
 }
 

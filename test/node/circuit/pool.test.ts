@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Clock } from '../../../core/ports.ts';
 import { pricePerMiB, unixMillis } from '../../../core/units.ts';
-import { createCircuitPool } from '../../../node/circuit/index.ts';
-import type { CircuitPool, CircuitPoolSettings } from '../../../node/circuit/index.ts';
+import { createCircuitPool, createGuards } from '../../../node/circuit/index.ts';
+import type { CircuitPool, CircuitPoolSettings, Guards } from '../../../node/circuit/index.ts';
 import { choosePath, secureRandom } from '../../../node/circuit/path.ts';
 import { createOfferBook } from '../../../node/discovery/index.ts';
 import { PRICE, TestNet, readAll, serveEcho, u32, eventually } from './net.ts';
@@ -46,12 +46,7 @@ async function world(relays: number, hosts = 1): Promise<{ client: TestNode; rel
   return { client, relays: hops, hosts: last };
 }
 
-function poolOf(
-  client: TestNode,
-  settings: CircuitPoolSettings = {},
-  target?: TestNode,
-  random?: () => number,
-): CircuitPool {
+function poolOf(client: TestNode, settings: CircuitPoolSettings = {}, target?: TestNode, guards?: Guards): CircuitPool {
   const offers = createOfferBook({ clock });
   for (const node of net.nodes) offers.add(node.offer);
   const pool = createCircuitPool({
@@ -62,10 +57,17 @@ function poolOf(
     settings,
     clock,
     ...(target === undefined ? {} : { target: target.id }),
-    ...(random === undefined ? {} : { random }),
+    ...(guards === undefined ? {} : { guards }),
   });
   pools.push(pool);
   return pool;
+}
+
+/** Guards that were drawn when this node was the only relay. */
+function guardedBy(client: TestNode, guard: TestNode): Guards {
+  const guards = createGuards({ nodeId: client.id, clock });
+  guards.order({ find: () => [guard.offer] }, PRICE);
+  return guards;
 }
 
 describe('circuit pool', () => {
@@ -141,32 +143,31 @@ describe('circuit pool', () => {
       net = new TestNet({ metered: true });
     });
 
-    /** Draws for a path of two relays: the cheaper one first, or last. */
-    function placing(places: readonly ('first' | 'last')[]): () => number {
-      const draws = places.flatMap((place) => [0.5, 0.5, 0.5, ...(place === 'first' ? [0.1, 0.9] : [0.9, 0.1])]);
-      return () => draws.shift() ?? secureRandom();
-    }
-
     const refusals = (node: TestNode): number => node.endpoint.stats().destroyed['SETUP'] ?? 0;
 
     it('its other steps go on being used, and the refused one is not, for a while', async () => {
       const client = await net.node({ relayPrice: undefined });
-      const lean = await net.node({ ...dear, relayPrice: PRICE / 2n });
+      const lean = await net.node(dear);
       const other = await net.node();
+      await net.node();
       const host = await net.node({ relayPrice: undefined, services: { echo: PRICE } });
       serveEcho(host);
       net.ledger.open(lean.wallet, other.wallet, lean.delegate.address, 10n ** 12n);
-      const random = placing(['last', 'first', 'last', 'first', 'last', 'first']);
-      const pool = poolOf(client, { avoidMillis: 5_000 }, host, random);
-      const first = async (): Promise<string | undefined> => {
+      const pool = poolOf(client, { avoidMillis: 5_000 }, host, guardedBy(client, lean));
+      const next = async (): Promise<readonly string[]> => {
         for (const circuit of pool.activeDataCircuits()) circuit.destroy();
-        return (await pool.circuit()).hops[0];
+        return (await pool.circuit()).hops;
+      };
+      const untilRefused = async (times: number): Promise<void> => {
+        for (let index = 0; index < 60 && refusals(lean) < times; index += 1) await next();
+        expect(refusals(lean)).toBe(times);
       };
       await pool.buildTunnels(2);
+      await untilRefused(1);
+      for (let index = 0; index < 20; index += 1) expect(await next()).toEqual([lean.id, other.id, host.id]);
       expect(refusals(lean)).toBe(1);
-      expect([await first(), refusals(lean)]).toEqual([lean.id, 1]);
       clock.pass(5_000);
-      expect([await first(), refusals(lean)]).toEqual([lean.id, 2]);
+      await untilRefused(2);
     });
 
     it('ways are found all the same among relays that hardly know each other', async () => {

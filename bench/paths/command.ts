@@ -1,0 +1,86 @@
+/** `npm run bench -- paths`: how often both ends of a circuit are in one hand, and who is blamed for circuits that fail. */
+import { InvalidArgumentError, type Command } from 'commander';
+import { MAX_RELAYS } from '../../core/limits.ts';
+import { watchLifecycle } from '../../node/cli/lifecycle.ts';
+import { wholeNumber } from '../../node/cli/options.ts';
+import { createOutput, createStatus, table } from '../../node/cli/output.ts';
+import { BEHAVIOURS } from './population.ts';
+import { simulate, type PathsRow, type Simulation } from './simulate.ts';
+
+interface PathsOptions extends Simulation {
+  readonly json?: true;
+}
+
+export function pathsCommand(program: Command): void {
+  program
+    .command('paths')
+    .summary('how often both ends of a circuit are malicious, whatever malicious relays do')
+    .description(
+      'Lets clients on paper live for days over the real pool and its choice of paths, in networks where some operators are ' +
+        'malicious: they behave, they extend to accomplices alone, they ask the most that is let through, or each runs 25 ' +
+        'keys behind its wallet. Reports how many of the circuits that stood began and ended at malicious relays, and whom ' +
+        'clients gave up.',
+    )
+    .option('--json', 'print JSON, and nothing else, on stdout')
+    .option('--relays <n>', 'operators of relays', wholeNumber(2, 1000), 20)
+    .option('--malicious <n>', 'how many of them are in one hand', wholeNumber(0, 1000), 4)
+    .option('--hops <n>', 'relays of a circuit', wholeNumber(1, MAX_RELAYS), 3)
+    .option('--clients <n>', 'clients in each row', wholeNumber(1, 100_000), 1000)
+    .option('--days <n>', 'days that each client lives; it is started anew every day', wholeNumber(1, 1000), 2)
+    .option(
+      '--circuits-per-day <n>',
+      'circuits that a client asks for in a day, one after the other',
+      wholeNumber(1, 10_000),
+      30,
+    )
+    .option('--seed <text>', 'repeats the same chance', notEmpty, 'paths')
+    .addHelpText('after', '\nSee docs/benchmarks.md for what the figures mean.\n')
+    .action((options: PathsOptions) => run(options));
+}
+
+async function run({ json, ...simulation }: PathsOptions): Promise<void> {
+  const output = createOutput(json === true);
+  using lifecycle = watchLifecycle();
+  const status = createStatus(output.json);
+  const rows: PathsRow[] = [];
+  try {
+    for (const name of BEHAVIOURS) {
+      const row = await simulate(name, simulation, (done) => {
+        lifecycle.signal.throwIfAborted();
+        if (done % 50 === 0) status.show(`${name}: ${done} of ${simulation.clients} clients`);
+      });
+      rows.push(row);
+    }
+  } finally {
+    status.clear();
+  }
+  output.value({ bench: 'paths', rows });
+  output.line(describe(rows, simulation));
+}
+
+function describe(rows: readonly PathsRow[], simulation: Simulation): string {
+  const [honest] = rows;
+  const cells = rows.map((row) => [
+    row.name,
+    String(row.relays),
+    String(row.malicious),
+    `${(100 * row.bothEnds).toFixed(2)} %`,
+    honest === undefined || honest.bothEnds === 0 ? '' : (row.bothEnds / honest.bothEnds).toFixed(2),
+    String(row.innocentBlamed),
+    String(row.maliciousBlamed),
+  ]);
+  const { clients, days, circuitsPerDay, hops, seed } = simulation;
+  return [
+    `${clients} clients, ${days} days of ${circuitsPerDay} circuits over ${hops} relays; seed ${seed}.`,
+    '',
+    table(
+      [['', 'relays', 'malicious', 'both ends', 'of honest', 'innocent blamed', 'malicious blamed'], ...cells],
+      [1, 2, 3, 4, 5, 6],
+    ),
+  ].join('\n');
+}
+
+function notEmpty(text: string): string {
+  if (text === '') throw new InvalidArgumentError('It is empty.');
+  return text;
+}

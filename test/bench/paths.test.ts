@@ -1,0 +1,50 @@
+/** The benchmark of path choice: its figures are simulated and repeat with their seed, so they are tests. */
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+
+const program = fileURLToPath(new URL('../../dist/bench/main.js', import.meta.url));
+const PATIENCE_MILLIS = 120_000;
+
+const row = z.strictObject({
+  name: z.enum(['honest', 'refusing', 'expensive', 'sybil']),
+  relays: z.literal(20),
+  malicious: z.literal(4),
+  bothEnds: z.number().min(0).max(1),
+  innocentBlamed: z.int().min(0),
+  maliciousBlamed: z.int().min(0),
+});
+const reportSchema = z.strictObject({ bench: z.literal('paths'), rows: z.array(row).length(4) });
+
+beforeAll(() => {
+  if (!existsSync(program)) {
+    throw new Error('The benchmark is not built: run this test with npm test, which builds first.');
+  }
+});
+
+const run = (...args: readonly string[]): Promise<{ stdout: string; stderr: string }> =>
+  promisify(execFile)(process.execPath, [program, 'paths', ...args], { env: { ...process.env, NO_COLOR: '1' } });
+
+describe('the benchmark of paths', () => {
+  it(
+    'repeats with its seed, and prints one JSON object with a row for each behaviour',
+    async () => {
+      const few = ['--json', '--clients', '20', '--days', '1', '--seed', 'a'];
+      const [first, second] = [await run(...few), await run(...few)];
+      expect(first.stderr).toBe('');
+      expect(first.stdout).toBe(second.stdout);
+      const { rows } = reportSchema.parse(JSON.parse(first.stdout));
+      expect(rows.map(({ name }) => name)).toEqual(['honest', 'refusing', 'expensive', 'sybil']);
+      expect((await run('--clients', '2', '--days', '1')).stdout).toMatch(/both ends.*of honest/);
+    },
+    PATIENCE_MILLIS,
+  );
+
+  it('says what is wrong with an option', async () => {
+    await expect(run('--relays', '0')).rejects.toMatchObject({ code: 2 });
+    await expect(run('--seed', '')).rejects.toMatchObject({ code: 2 });
+  });
+});
