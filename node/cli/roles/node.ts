@@ -27,11 +27,8 @@ import {
 import { openSolanaLedger, type SolanaLedger, type SolanaWallet } from '../../../ledger/solana/index.ts';
 import { createCircuitEndpoint, type CircuitEndpoint, type ServiceHandler } from '../../circuit/index.ts';
 import {
-  offerExpiry,
-  OfferSequence,
   createDiscovery,
   createOfferBook,
-  signOffer,
   walletBindingMessage,
   type Discovery,
   type OfferedService,
@@ -62,6 +59,7 @@ import { repeat } from './interval.ts';
 import { growNearlyFull } from './till.ts';
 import { loadNodeKeys, signerOf, type NodeKeys } from './keys.ts';
 import { openOutbound, type OutboundSettings } from './outbound.ts';
+import { OwnOffer } from './own-offer.ts';
 import { placesOf } from './places.ts';
 
 export interface EarningSettings {
@@ -149,6 +147,8 @@ export interface RunningNode extends AsyncDisposable {
   readonly services: readonly OfferedService[];
   /** Offers a service to whoever pays for it. Takes effect in the offer with the next `announce`. */
   serve(service: string, price: PricePerMiB, handler: ServiceHandler): void;
+  /** Says in the offer which names are kept, from the first on as far as there is room. @returns what to call when they may have changed. */
+  keeping(names: () => readonly string[]): () => void;
   /** Listens, signs the offer if it sells something, tells the bootstrap peers. @returns the addresses others can dial. */
   announce(signal?: AbortSignal): Promise<readonly string[]>;
   /** Signs the offer anew and tells every peer, if it sells something. @returns what it publishes, and how many heard it. */
@@ -301,8 +301,6 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     }),
   );
   const offers = createOfferBook({ clock });
-  const sequence = new OfferSequence();
-  let announced = false;
   const discovery = stack.use(
     createDiscovery({
       links,
@@ -310,9 +308,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
       clock,
       log,
       bootstrap: settings.bootstrap,
-      onOwnSequence: (known) => {
-        if (sequence.isBehind(known) && announced) renewOffer();
-      },
+      onOwnSequence: (known) => own.heard(known),
     }),
   );
   const channels: Channels = new Channels({
@@ -392,30 +388,26 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
   const services: OfferedService[] = [];
   if (settings.relayPrice !== undefined) services.push({ name: 'relay', price: settings.relayPrice });
   const walletBinding = bindWallet(keys);
-  const renewOffer = (): void => {
-    // Who sells nothing has no public identity.
-    if (services.length === 0) return;
-    const now = clock.now();
-    links.setOffer(
-      signOffer(
-        {
-          onionKey: keys.onionKey.publicKey,
-          wallet: wallet.address,
-          walletBinding,
-          addresses: published,
-          services,
-          sequence: sequence.next(now),
-          expires: offerExpiry(now, OFFER_LIFE_MILLIS),
-        },
-        identity,
-      ),
-    );
-  };
+  const own: OwnOffer = stack.use(
+    new OwnOffer({
+      links,
+      identity,
+      lifeMillis: OFFER_LIFE_MILLIS,
+      clock,
+      fields: () => ({
+        onionKey: keys.onionKey.publicKey,
+        wallet: wallet.address,
+        walletBinding,
+        addresses: published,
+        services,
+      }),
+    }),
+  );
   stack.use(
     repeat({
       everyMillis: OFFER_RENEWAL_MILLIS,
       jittered: true,
-      work: async () => renewOffer(),
+      work: async () => own.renew(),
       what: 'renewing the offer',
       log,
     }),
@@ -447,6 +439,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
       circuits.register(service, { price }, handler);
       services.push({ name: service, price });
     },
+    keeping: (names) => own.keeping(names),
     async announce(signal) {
       const found: string[] = [];
       for (const { address, publish } of places.listen) {
@@ -456,15 +449,14 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
       const addresses = [...places.announce, ...found];
       if (policy.anonymize) for (const address of addresses) assertPublishable('--location', address);
       published = addresses;
-      announced = true;
-      renewOffer();
+      own.announce();
       const asked = discovery.refresh();
       await (signal === undefined ? asked : orAborted(asked, signal, 'Looking for other nodes'));
       return published;
     },
     async advertise() {
       await discovery.refresh();
-      renewOffer();
+      own.renew();
       return { addresses: published, peers: services.length === 0 ? 0 : links.links().length };
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
