@@ -34,9 +34,9 @@ describe('a site that one of six hosts keeps', () => {
   ];
   const listen = ['--listen', '/ip4/127.0.0.1/tcp/0'];
   const start = async (...args: readonly string[]): Promise<RunningCommand> => stack.use(await startCommand(...args));
-  const startGateway = async (label: string): Promise<string> => {
+  const startGateway = async (label: string): Promise<{ readonly url: string; readonly nodeId: string }> => {
     const { ready } = await start('gateway', ...node(label), '--port', '0', '--hops', '1');
-    return String(ready['gateway']);
+    return { url: String(ready['gateway']), nodeId: String(ready['nodeId']) };
   };
 
   beforeAll(async () => {
@@ -52,7 +52,7 @@ describe('a site that one of six hosts keeps', () => {
   }, 5 * MINUTES);
   afterAll(() => stack.disposeAsync(), MINUTES);
 
-  const visit = (url: string): Promise<string> =>
+  const visit = ({ url }: { readonly url: string }): Promise<string> =>
     new Promise((resolve, reject) => {
       const { port } = new URL(url);
       const headers = { host: `only-web3.localhost:${port}` };
@@ -65,8 +65,8 @@ describe('a site that one of six hosts keeps', () => {
         .on('error', reject)
         .end();
     });
-  const stats = async (index: number): Promise<NodeStats> =>
-    callControl(fetch, await readControlFile(path.join(root, `host-${index}`)), 'stats');
+  const stats = async (label: string): Promise<NodeStats> =>
+    callControl(fetch, await readControlFile(path.join(root, label)), 'stats');
 
   it(
     'opens at the first visit on a gateway that was running and on one that starts later, and the five others are asked nothing',
@@ -80,12 +80,18 @@ describe('a site that one of six hosts keeps', () => {
       expect({ code: published.code, stderr: published.stderr }).toEqual({ code: 0, stderr: '' });
 
       expect(await visit(running)).toBe('200 only one keeps this');
-      expect(await visit(await startGateway('later'))).toBe('200 only one keeps this');
+      const later = await startGateway('later');
+      expect(await visit(later)).toBe('200 only one keeps this');
 
       // A host that is asked anything carries a circuit, which counts for somebody on its books.
-      const carried = await Promise.all(PRICES.map(async (_price, i) => (await stats(i)).pairs.length));
+      const carried = await Promise.all(PRICES.map(async (_price, i) => (await stats(`host-${i}`)).pairs.length));
       expect(carried).toEqual([0, 0, 0, 0, 0, expect.any(Number)]);
       expect(carried[DEAREST]).toBeGreaterThan(0);
+
+      // Who sells nothing shows nobody the node id that it has at home: it is another one on each link.
+      const payers = (await stats('relay')).pairs.filter(({ side }) => side === 'earns').map(({ peer }) => peer);
+      expect(payers).toHaveLength(2);
+      for (const { nodeId } of [running, later]) expect(payers).not.toContain(nodeId);
     },
     5 * MINUTES,
   );

@@ -34,7 +34,7 @@ import {
   type OfferedService,
   type PeerAddress,
 } from '../../discovery/index.ts';
-import { createLinkManager, type LinkManager } from '../../link/index.ts';
+import { createLinkManager, newIdentity, type LinkManager, type LinkManagerOptions } from '../../link/index.ts';
 import { createMetering, unmetered, type Metering } from '../../meter/index.ts';
 import {
   assertPublishable,
@@ -266,7 +266,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     const { programId: program } = settings;
     stack.use(await startReceiptExport({ store, program, payee: wallet.address, file, clock, log }));
   }
-  const links = stack.use(createLinkManager({ identity, policy, clock, log }));
+  const links = stack.use(createLinkManager({ identity, ...strangerOf(settings), policy, clock, log }));
   const settlement = stack.use(
     startSettlement({
       store,
@@ -353,7 +353,6 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     settings.unmetered === true
       ? unmetered()
       : createMetering({
-          nodeId: identity.nodeId,
           wallet: wallet.address,
           book,
           reader: ledger,
@@ -461,6 +460,11 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Nobody has to know again a node that sells nothing: it is another one on each link that it dials. */
+function strangerOf({ role }: NodeSettings): Pick<LinkManagerOptions, 'dialAs'> {
+  return role === 'gateway' || role === 'site' ? { dialAs: newIdentity } : {};
 }
 
 /** All that others signed receipts for, base units. */
