@@ -184,7 +184,7 @@ export const MAX_CHANNEL_LOOKUPS_PER_SECOND = 50;
 export const CHANNEL_OPEN_MILLIS = 30_000;
 
 // --- discovery --------------------------------------------------------------------------------------------------------
-/** Offers a node remembers: about 1 KB each. */
+/** Offers a node remembers: about 1 KB each, 2 KB of a host with many names. */
 export const MAX_OFFERS = 4096;
 /** A signed offer. */
 export const MAX_OFFER_BYTES = 1024;
@@ -198,6 +198,11 @@ export const MAX_OFFER_NETWORK_PARTS = 32;
  */
 export const OFFER_CHECKS_AT_ONCE: number = MAX_OFFERS;
 export const OFFER_CHECKS_PER_SECOND = 20;
+/**
+ * What a host says in its offer of the names that it keeps: 226 names. With it an offer of the usual two addresses and three services
+ * has about 900 bytes.
+ */
+export const MAX_KEPT_NAME_BYTES = 512;
 /** Services in an offer: relay, content, exit and a few of an operator's own. */
 export const MAX_OFFER_SERVICES = 16;
 /** How far ahead an offer may expire, milliseconds: what a dead node may linger. */

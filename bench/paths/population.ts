@@ -57,6 +57,7 @@ function offerOf({ operator, key, service, price }: OfferFields): SignedOffer {
     addresses: [`/ip4/${high}.${low}.0.${1 + key}/tcp/4001`],
     services: [{ name: service, price: pricePerMiB(price) }],
     sequence: 1n,
+    kept: undefined,
     expires: FOREVER,
     encoded: new Uint8Array(0),
   };

@@ -1,7 +1,8 @@
 /**
  * The signed offer: what a node says about itself. Layout (docs/wire-format.md, "Offer"):
  * version u8 | node id 32 | onion key 32 | wallet 32 | wallet binding 64 | sequence u64 | expires u64 |
- * address count u8 | addresses (length u16, text) | service count u8 | services (length u8, name, price u64) | signature 64
+ * address count u8 | addresses (length u16, text) | service count u8 | services (length u8, name, price u64) |
+ * in version 2 kept names (length u16, bytes) | signature 64
  */
 import { Reader, Writer, concatBytes, utf8 } from '../../core/codec.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
@@ -17,14 +18,18 @@ import {
 import {
   MAX_ADDRESSES,
   MAX_ADDRESS_BYTES,
+  MAX_KEPT_NAME_BYTES,
   MAX_OFFER_BYTES,
   MAX_OFFER_LIFE_MILLIS,
   MAX_OFFER_SERVICES,
 } from '../../core/limits.ts';
 import { U64_MAX, pricePerMiB, unixMillis, type PricePerMiB, type UnixMillis } from '../../core/units.ts';
 import { SIGNATURE_BYTES, verifySignature, type NodeIdentity } from '../link/identity.ts';
+import { decodeKeptNames, encodeKeptNames, keptNames, saysItKeeps, type KeptNames } from './kept.ts';
 
 const VERSION = 1;
+/** Of an offer that says which names are kept; one that says nothing of it has version 1. */
+const VERSION_WITH_NAMES = 2;
 const OFFER_DOMAIN = utf8('relaymint:offer:v1');
 const WALLET_DOMAIN = utf8('relaymint:wallet-binding:v1');
 /** After version, node id, onion key, wallet and its binding. */
@@ -53,6 +58,8 @@ export interface Offer {
   /** At most MAX_ADDRESSES multiaddr texts; none when the node only dials out. */
   readonly addresses: readonly string[];
   readonly services: readonly OfferedService[];
+  /** Of a host; undefined when it says nothing of it. */
+  readonly kept: KeptNames | undefined;
   /** The higher one of two offers replaces the other; see `OfferSequence`. */
   readonly sequence: bigint;
   /** At most MAX_OFFER_LIFE_MILLIS ahead. */
@@ -75,13 +82,26 @@ export function priceOf(offer: Offer, service: string): PricePerMiB | undefined 
   return offer.services.find((offered) => offered.name === service)?.price;
 }
 
+/** Whether this host says that it keeps the name; wrong about a name that it does not keep once in 65,536. */
+export function keepsName(offer: Offer, name: string): boolean {
+  return saysItKeeps(offer.nodeId, offer.kept, name);
+}
+
+/** What an offer says of ourselves. */
+export type OfferFields = Omit<Offer, 'nodeId' | 'kept'> & {
+  /** The names that we keep; of those that do not fit, the first ones are said, and that there are more. None: nothing is said. */
+  readonly keeps?: readonly string[];
+};
+
 /**
  * Signs our own offer with the node key.
  * @throws RelaymintError INVALID_ARGUMENT (a field is out of its range, or the wallet binding is not this wallet's for this
  * node), LIMIT_EXCEEDED (more than MAX_OFFER_BYTES).
  */
-export function signOffer(fields: Omit<Offer, 'nodeId'>, identity: NodeIdentity): SignedOffer {
-  const body = encodeBody({ ...fields, nodeId: identity.nodeId });
+export function signOffer({ keeps = [], ...fields }: OfferFields, identity: NodeIdentity): SignedOffer {
+  const plain = { ...fields, nodeId: identity.nodeId, kept: undefined };
+  const room = MAX_OFFER_BYTES - SIGNATURE_BYTES - encodeBody(plain).length - 2;
+  const body = encodeBody({ ...plain, kept: keptNames(identity.nodeId, keeps, room) });
   const encoded = concatBytes(body, identity.sign(concatBytes(OFFER_DOMAIN, body)));
   try {
     return decode(encoded);
@@ -122,12 +142,14 @@ function encodeBody(offer: Offer): Uint8Array {
   checkRanges(offer);
   const out = new Writer(MAX_OFFER_BYTES - SIGNATURE_BYTES);
   try {
-    out.u8(VERSION).bytes(nodeIdBytes(offer.nodeId)).bytes(offer.onionKey).bytes(ledgerAddressBytes(offer.wallet));
+    out.u8(offer.kept === undefined ? VERSION : VERSION_WITH_NAMES).bytes(nodeIdBytes(offer.nodeId));
+    out.bytes(offer.onionKey).bytes(ledgerAddressBytes(offer.wallet));
     out.bytes(offer.walletBinding).u64(offer.sequence).u64(BigInt(offer.expires));
     out.u8(offer.addresses.length);
     for (const address of offer.addresses) out.string16(address);
     out.u8(offer.services.length);
     for (const { name, price } of offer.services) out.u8(name.length).bytes(utf8(name)).u64(price);
+    if (offer.kept !== undefined) out.bytes16(encodeKeptNames(offer.kept));
   } catch (cause) {
     throw new RelaymintError('LIMIT_EXCEEDED', `An offer has at most ${MAX_OFFER_BYTES} bytes, this one more.`, {
       remedy: 'Announce fewer or shorter addresses.',
@@ -158,7 +180,7 @@ function decode(encoded: Uint8Array): SignedOffer {
   if (encoded.length > MAX_OFFER_BYTES) throw malformed(`it has more than ${MAX_OFFER_BYTES} bytes`);
   const input = new Reader(encoded, 'offer');
   const version = input.u8();
-  if (version !== VERSION) throw malformed(`version ${version} is not known here`);
+  if (version !== VERSION && version !== VERSION_WITH_NAMES) throw malformed(`version ${version} is not known here`);
   const id = input.bytes(KEY_BYTES);
   const onionKey = input.bytes(KEY_BYTES);
   const wallet = input.bytes(KEY_BYTES);
@@ -168,6 +190,7 @@ function decode(encoded: Uint8Array): SignedOffer {
   if (expires > BigInt(Number.MAX_SAFE_INTEGER)) throw malformed('it never expires');
   const addresses = readAddresses(input);
   const services = readServices(input);
+  const kept = version === VERSION ? undefined : decodeKeptNames(input.bytes16(MAX_KEPT_NAME_BYTES));
   const body = encoded.subarray(0, encoded.length - input.remaining);
   const signature = input.bytes(SIGNATURE_BYTES);
   input.end();
@@ -185,6 +208,7 @@ function decode(encoded: Uint8Array): SignedOffer {
     walletBinding,
     addresses,
     services,
+    kept,
     sequence,
     expires: unixMillis(Number(expires)),
     encoded,

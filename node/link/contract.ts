@@ -44,6 +44,8 @@ export type FrameHandler = (circuitId: number, payload: Buffer) => void;
 /** An open, authenticated, encrypted, ordered connection to one peer. */
 export interface Link {
   readonly peer: NodeId;
+  /** The node id by which the peer knows us. */
+  readonly self: NodeId;
   readonly transport: TransportName;
   /** True when this end dialled. */
   readonly dialer: boolean;
@@ -111,6 +113,11 @@ export interface LinkManager extends AsyncDisposable {
 
 export interface LinkManagerOptions {
   readonly identity: NodeIdentity;
+  /**
+   * Who we are on each link that we dial, asked for each: no two peers, and no peer twice, meet the same node. It is disposed once the
+   * connection has its keys. Our offer is told on no such link. Default: `identity`.
+   */
+  readonly dialAs?: () => NodeIdentity;
   /** How connections are made and accepted; it holds the transports. */
   readonly policy: Policy;
   readonly clock: Clock;

@@ -1,5 +1,5 @@
 /** The node key: an Ed25519 key that is the node's name, signs its offers and authenticates its links. */
-import { createPrivateKey, createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, randomBytes, sign, verify, type KeyObject } from 'node:crypto';
 import { KEY_BYTES, nodeId, type NodeId } from '../../core/ids.ts';
 
 /** PKCS8 of an Ed25519 key up to its 32-byte seed (RFC 8410). */
@@ -54,6 +54,16 @@ export function identityFromSeed(seed: Uint8Array): NodeIdentity {
       pkcs8.fill(0);
     },
   };
+}
+
+/** A key that was never used, and is kept nowhere. */
+export function newIdentity(): NodeIdentity {
+  const seed = randomBytes(SEED_BYTES);
+  try {
+    return identityFromSeed(seed);
+  } finally {
+    seed.fill(0);
+  }
 }
 
 /** The 32 raw bytes of an Ed25519 public key. @throws TypeError for any other kind of key. */

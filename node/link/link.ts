@@ -42,6 +42,7 @@ export interface LinkOwner {
 export interface PeerLinkOptions {
   readonly socket: TLSSocket;
   readonly peer: NodeId;
+  readonly self: NodeId;
   readonly transport: TransportName;
   readonly dialer: boolean;
   /** Where frames that go out are cut from. */
@@ -57,6 +58,7 @@ type State = 'greeting' | 'open' | 'closing' | 'closed';
 
 export class PeerLink implements Link {
   readonly peer: NodeId;
+  readonly self: NodeId;
   readonly transport: TransportName;
   readonly dialer: boolean;
   readonly closed: Promise<RelaymintError | undefined>;
@@ -94,8 +96,9 @@ export class PeerLink implements Link {
   #stalledTicks = 0;
   #idleTicks = 0;
 
-  constructor({ socket, peer, transport, dialer, memory, inbound, owner, log }: PeerLinkOptions) {
+  constructor({ socket, peer, self, transport, dialer, memory, inbound, owner, log }: PeerLinkOptions) {
     this.peer = peer;
+    this.self = self;
     this.transport = transport;
     this.dialer = dialer;
     this.#socket = socket;

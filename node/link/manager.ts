@@ -29,6 +29,7 @@ import {
   type LinkTiming,
 } from './contract.ts';
 import { Dial, dialError } from './dial.ts';
+import type { NodeIdentity } from './identity.ts';
 import { FrameMemory, violation } from './frame.ts';
 import { PeerLink, type LinkOwner } from './link.ts';
 import { Lobby } from './lobby.ts';
@@ -49,10 +50,18 @@ export function createLinkManager(options: LinkManagerOptions): LinkManager {
   return new Links(options);
 }
 
+/** What a secured connection is to us. */
+interface Ends {
+  readonly self: NodeId;
+  readonly transport: Transport;
+  readonly dialer: boolean;
+}
+
 class Links implements LinkManager, LinkOwner {
   readonly nodeId: NodeId;
   readonly #policy: Policy;
   readonly #context: SecureContext;
+  readonly #dialAs: (() => NodeIdentity) | undefined;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #maxLinks: number;
@@ -73,10 +82,11 @@ class Links implements LinkManager, LinkOwner {
   #offer: SignedOffer | undefined;
   #closed = false;
 
-  constructor({ identity, policy, clock, log, offer, maxLinks = MAX_LINKS, timing = {} }: LinkManagerOptions) {
+  constructor({ identity, dialAs, policy, clock, log, offer, maxLinks = MAX_LINKS, timing = {} }: LinkManagerOptions) {
     this.nodeId = identity.nodeId;
     this.#policy = policy;
     this.#context = createTlsContext(identity);
+    this.#dialAs = dialAs;
     this.#clock = clock;
     this.#log = log;
     this.#maxLinks = maxLinks;
@@ -153,7 +163,9 @@ class Links implements LinkManager, LinkOwner {
 
   setOffer(offer: SignedOffer): void {
     this.#offer = offer;
-    for (const link of this.#open.values()) link.send(FrameType.OFFER, 0, offer.encoded);
+    for (const link of this.#open.values()) {
+      if (this.#offerFor(link) !== undefined) link.send(FrameType.OFFER, 0, offer.encoded);
+    }
   }
 
   async close(): Promise<void> {
@@ -191,7 +203,7 @@ class Links implements LinkManager, LinkOwner {
       visit.enter('speaking');
       const secured = await secureInbound(arrived, this.#context, signal);
       visit.enter('known');
-      await this.#greet(secured, transport, false, signal);
+      await this.#greet(secured, { self: this.nodeId, transport, dialer: false }, signal);
     } catch (error) {
       this.#log.debug({ error }, 'An inbound connection did not become a link');
     }
@@ -224,12 +236,18 @@ class Links implements LinkManager, LinkOwner {
     const millis = this.#policy.handshakeMillis(address) ?? this.#timing.handshake;
     using limit = deadline(millis, `Connecting to ${shortId(peer)} at ${address}`, signal);
     const { connection, transport } = await this.#policy.dial(address, { signal: limit.signal });
-    const secured = await secureOutbound(connection, this.#context, peer, limit.signal);
-    await this.#greet(secured, transport, true, limit.signal);
+    using stranger = this.#dialAs?.();
+    const context = stranger === undefined ? this.#context : createTlsContext(stranger);
+    const secured = await secureOutbound(connection, context, peer, limit.signal);
+    const self = stranger?.nodeId ?? this.nodeId;
+    await this.#greet(secured, { self, transport, dialer: true }, limit.signal);
   }
 
-  async #greet(secured: SecureConnection, transport: Transport, dialer: boolean, signal: AbortSignal): Promise<void> {
-    const { socket, peer } = secured;
+  async #greet(
+    { socket, peer }: SecureConnection,
+    { self, transport, dialer }: Ends,
+    signal: AbortSignal,
+  ): Promise<void> {
     if (peer === this.nodeId) {
       socket.destroy();
       throw new RelaymintError('PEER_IDENTITY_MISMATCH', 'This node reached itself.');
@@ -237,6 +255,7 @@ class Links implements LinkManager, LinkOwner {
     const link = new PeerLink({
       socket,
       peer,
+      self,
       transport: transport.name,
       dialer,
       memory: this.#memory,
@@ -251,7 +270,7 @@ class Links implements LinkManager, LinkOwner {
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
     this.#greeting.add(link);
-    if (!this.#decidesFor(peer)) link.greet(this.#offer);
+    if (!decides(link)) link.greet(this.#offerFor(link));
     try {
       await link.opened;
     } finally {
@@ -260,14 +279,15 @@ class Links implements LinkManager, LinkOwner {
     }
   }
 
-  #decidesFor(peer: NodeId): boolean {
-    return this.nodeId < peer;
+  /** Whoever is a stranger on a link must not show there who it is elsewhere. */
+  #offerFor(link: PeerLink): SignedOffer | undefined {
+    return link.self === this.nodeId ? this.#offer : undefined;
   }
 
   onHello(link: PeerLink, encoded: Uint8Array | undefined): void {
     const offer = encoded === undefined ? undefined : this.#readOffer(link, encoded);
     const existing = this.#open.get(link.peer);
-    if (!this.#decidesFor(link.peer)) {
+    if (!decides(link)) {
       // The peer wants this one, so whatever we still have is dead to it.
       existing?.closeAsDuplicate();
       this.#admit(link, offer);
@@ -309,13 +329,12 @@ class Links implements LinkManager, LinkOwner {
     this.#assertNotClosed();
     this.#makeRoom();
     const { peer } = link;
-    if (this.#decidesFor(peer)) link.greet(this.#offer);
+    const offered = this.#offerFor(link);
+    if (decides(link)) link.greet(offered);
     this.#open.set(peer, link);
     void this.#forgetWhenClosed(link);
     link.open(offer);
-    if (this.#offer !== undefined && this.#offer !== link.greetedWith) {
-      link.send(FrameType.OFFER, 0, this.#offer.encoded);
-    }
+    if (offered !== undefined && offered !== link.greetedWith) link.send(FrameType.OFFER, 0, offered.encoded);
     for (const listener of this.#linkListeners) listener(link);
     if (offer !== undefined) this.#tellOffer(offer, link);
     this.#dials.get(peer)?.succeed(link);
@@ -372,6 +391,11 @@ class Links implements LinkManager, LinkOwner {
   #assertNotClosed(): void {
     if (this.#closed) throw new RelaymintError('CLOSED', 'This node is shutting down.');
   }
+}
+
+/** Of the two ends the one with the smaller id decides whether this connection becomes the link. */
+function decides({ self, peer }: PeerLink): boolean {
+  return self < peer;
 }
 
 function foreignOffer(): RelaymintError {

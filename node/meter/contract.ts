@@ -89,7 +89,6 @@ export interface ChannelProvider {
 }
 
 export interface MeteringOptions {
-  readonly nodeId: NodeId;
   /** Our wallet: owner of the till that peers pay into. */
   readonly wallet: LedgerAddress;
   readonly book: AccountBook;

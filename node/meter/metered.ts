@@ -221,14 +221,14 @@ export class MeteredLink implements LinkMeter {
   }
 
   async #openSpending(sponsor: Sponsor | undefined): Promise<void> {
-    const { book, channels, nodeId } = this.#options;
-    const { peer } = this.#link;
+    const { book, channels } = this.#options;
+    const { peer, self } = this.#link;
     const { channel, delegate } = await channels.channelTo(this.#peerWallet(), peer, sponsor);
     const claim: ChannelClaim = {
       till: channel.till,
       slot: channel.slot,
       generation: channel.generation,
-      proof: delegate.sign(proofMessage(channel.id, nodeId, peer)),
+      proof: delegate.sign(proofMessage(channel.id, self, peer)),
     };
     const terms = await this.#present(claim);
     if (this.#closed) throw linkClosed();
@@ -310,7 +310,7 @@ export class MeteredLink implements LinkMeter {
 
   /** @throws Refused, RelaymintError LEDGER_UNREACHABLE. */
   async #judge(claim: ChannelClaim): Promise<ChannelState> {
-    const { reader, wallet, nodeId } = this.#options;
+    const { reader, wallet } = this.#options;
     // A stranger names an account: nothing but our own till is ever read for it, and of that one slot.
     if (claim.till !== reader.tillAddress(wallet)) {
       throw new Refused(AccountStatus.NOT_OURS, 'it pays another wallet');
@@ -322,7 +322,7 @@ export class MeteredLink implements LinkMeter {
     }
     if (channel.payee !== wallet) throw new Refused(AccountStatus.NOT_OURS, 'it pays another wallet');
     if (channel.closeAt !== undefined) throw new Refused(AccountStatus.CLOSING, 'its payer asked to close it');
-    if (!provesChannel(claim, channel, this.#link.peer, nodeId)) {
+    if (!provesChannel(claim, channel, this.#link.peer, this.#link.self)) {
       throw new Refused(AccountStatus.NOT_PROVED, 'its delegate did not sign for this link');
     }
     return channel;
@@ -401,10 +401,10 @@ export class MeteredLink implements LinkMeter {
   #beginNetting(): void {
     const [spending, earning] = [this.#spending, this.#earning];
     if (spending === undefined || earning === undefined || !this.#peerNets || !earning.terms.nets) return;
-    const { peer } = this.#link;
+    const { peer, self } = this.#link;
     this.#netting = new Netting({
       peer,
-      leads: this.#options.nodeId < peer,
+      leads: self < peer,
       spending,
       earning,
       send: (net) => this.#link.send(FrameType.NET, 0, net),

@@ -38,6 +38,7 @@ export interface PublishServiceOptions {
   readonly accept: PublishPolicy;
   /** Most bytes one root of a name may have. */
   readonly quotaPerName?: Bytes;
+  /** Called before the publisher is answered. */
   readonly onPinned?: (pin: Pin) => void;
   readonly log?: Log;
 }
@@ -77,10 +78,7 @@ async function take(
     for (;;) {
       const request = await readPublishRequest(reader);
       if (request === undefined) break;
-      const pin = await apply(options, session, stream, claim.name, request);
-      if (pin === undefined) continue;
-      log.info({ name: pin.name, root: pin.root.toString(), blocks: pin.blocks, bytes: pin.bytes }, 'Keeps a site.');
-      options.onPinned?.(pin);
+      await apply(options, session, stream, claim.name, request, log);
     }
     stream.end();
   } finally {
@@ -94,18 +92,19 @@ async function apply(
   stream: ServiceStream,
   name: string,
   request: PublishRequest,
-): Promise<Pin | undefined> {
+  log: Log,
+): Promise<void> {
   if (request.kind === 'have') {
     const present: boolean[] = [];
     for (const cid of request.cids) present.push(await session.hold(cid));
     await writeAll(stream, encodePublishAnswer({ kind: 'have', present }));
-    return undefined;
+    return;
   }
   if (request.kind === 'block') {
     verifyBlock(request.cid, request.block);
     checkQuota(options, name, session.added + request.block.length);
     await session.put(request.cid, request.block);
-    return undefined;
+    return;
   }
   const { store, ledger } = options;
   const pin = await session.pin(name, request.root);
@@ -116,8 +115,9 @@ async function apply(
     throw error;
   }
   await makeRoom(store, await ledger.name(name), pin);
+  log.info({ name: pin.name, root: pin.root.toString(), blocks: pin.blocks, bytes: pin.bytes }, 'Keeps a site.');
+  options.onPinned?.(pin);
   await writeAll(stream, encodePublishAnswer({ kind: 'done', blocks: pin.blocks, bytes: BigInt(pin.bytes) }));
-  return pin;
 }
 
 /** Keeps the root on chain, the new one, and the youngest of the others. */

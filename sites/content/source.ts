@@ -38,7 +38,7 @@ export interface ContentSourceOptions {
     options: { readonly avoid: ReadonlySet<NodeId>; readonly signal: AbortSignal },
   ): Promise<ContentRoute>;
   /** A host delivered something else than was asked for, or nothing. It is avoided for this site from then on. */
-  readonly onBadHost?: (host: NodeId, error: RelaymintError) => void;
+  readonly onBadHost?: (host: NodeId, error: RelaymintError, name: string) => void;
   /** How long a host may take for a block, milliseconds. */
   readonly waitMillis?: number;
   readonly log?: Log;
@@ -84,7 +84,7 @@ class PooledSource implements ContentSource {
     this.#closing.signal.throwIfAborted();
     let pool = this.#pools.get(site.name);
     if (pool === undefined) {
-      pool = new Pool(this.#options, this.#closing.signal, this.#log);
+      pool = new Pool(site.name, this.#options, this.#closing.signal, this.#log);
       this.#pools.set(site.name, pool);
     }
     return await Promise.resolve(new PooledContent(pool, site, this.#cache, signal));
@@ -104,6 +104,7 @@ interface Lease {
 
 /** The route to one site's host, and the streams on it that nobody uses at the moment. */
 class Pool {
+  readonly #name: string;
   readonly #options: ContentSourceOptions;
   readonly #closing: AbortSignal;
   readonly #log: Log;
@@ -113,7 +114,8 @@ class Pool {
   #idle: Lease[] = [];
   #route: Promise<ContentRoute> | undefined;
 
-  constructor(options: ContentSourceOptions, closing: AbortSignal, log: Log) {
+  constructor(name: string, options: ContentSourceOptions, closing: AbortSignal, log: Log) {
+    this.#name = name;
     this.#options = options;
     this.#closing = closing;
     this.#log = log;
@@ -149,7 +151,7 @@ class Pool {
     if (lease !== undefined && atFault) {
       this.#log.warn({ host: lease.route.host, code: error.code, error: error.message }, 'A content host failed.');
       this.#avoid.add(lease.route.host);
-      this.#options.onBadHost?.(lease.route.host, error);
+      this.#options.onBadHost?.(lease.route.host, error, this.#name);
     }
     if (atFault || lease === undefined || !lease.route.isOpen) this.#route = undefined;
   }

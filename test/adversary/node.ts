@@ -137,7 +137,6 @@ export async function openPlayNode(settings: NodeSettings): Promise<PlayNode> {
   const { topUp } = settings;
   const known = new Set<string>();
   const metering = createMetering({
-    nodeId: node.id,
     wallet: purse.address,
     book,
     reader: money.reader,

@@ -48,7 +48,7 @@ export function publishCommand(program: Command): void {
     .option('--years <n>', 'how long to pay for the name, when it is new (1 to 10)', wholeNumber(1, MAX_YEARS), 1)
     .option(
       '--host <node>',
-      'bring it to this host (repeatable; default: the cheapest known)',
+      'bring it to this host (repeatable; default: those that keep the name, then others by chance)',
       collect((text: string) => nodeId(text)),
     )
     .option(

@@ -1,5 +1,4 @@
 /** `relaymint tor address | connect | discover | advertise`: nodes that are reached through Tor. */
-import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
@@ -14,7 +13,7 @@ import {
   type PeerAddress,
   type SignedOffer,
 } from '../../discovery/index.ts';
-import { createLinkManager, identityFromSeed, nodeAt, readNodeKey, type LinkManager } from '../../link/index.ts';
+import { createLinkManager, newIdentity, nodeAt, readNodeKey, type LinkManager } from '../../link/index.ts';
 import {
   appendAccess,
   clientKeyText,
@@ -131,7 +130,7 @@ interface Visitor extends AsyncDisposable {
 function openVisitor(options: CommonOptions & OutboundOptions): Visitor {
   const stack = new AsyncDisposableStack();
   const log = createLog(options.logLevel, 'tor');
-  const identity = stack.use(identityFromSeed(randomBytes(32)));
+  const identity = stack.use(newIdentity());
   const { policy } = stack.use(openOutbound(outboundSettings({ ...options, anonymize: 'tor' }), log));
   const links = stack.use(createLinkManager({ identity, policy, clock: systemClock, log }));
   return {

@@ -27,7 +27,10 @@ export async function openGateway(node: RunningNode, settings: GatewaySettings):
   const routes = stack.use(createRoutes({ node, hops: settings.hops }));
   const content = createContentSource({
     route: routes.route,
-    onBadHost: (host, error) => log.warn({ host, error: error.message }, 'a host failed to deliver'),
+    onBadHost: (host, error, name) => {
+      routes.failed(host, error, name);
+      log.warn({ host, error: error.message }, 'a host failed to deliver');
+    },
     log,
   });
   stack.defer(() => content.close());

@@ -44,6 +44,7 @@ export async function openHost(node: RunningNode, settings: HostSettings): Promi
       log,
     }),
   );
+  const namesChanged = node.keeping(() => newestNames(store));
   node.serve(CONTENT_SERVICE, settings.contentPrice, createContentService({ store, log }));
   node.serve(
     PUBLISH_SERVICE,
@@ -55,12 +56,25 @@ export async function openHost(node: RunningNode, settings: HostSettings): Promi
       accept:
         settings.acceptNames === undefined ? { policy: 'open' } : { policy: 'names', names: settings.acceptNames },
       ...(settings.quotaPerName === undefined ? {} : { quotaPerName: settings.quotaPerName }),
-      onPinned: (pin) => log.info({ name: pin.name, root: pin.root.toString(), bytes: pin.bytes }, 'content arrived'),
+      onPinned: (pin) => {
+        log.info({ name: pin.name, root: pin.root.toString(), bytes: pin.bytes }, 'content arrived');
+        namesChanged();
+      },
       log,
     }),
   );
   const keeper = createPinKeeper({ store, ledger: node.ledger, log });
-  stack.use(repeat({ everyMillis: SWEEP_MILLIS, work: () => keeper.sweep(), what: 'letting old content go', log }));
+  const sweep = async (): Promise<void> => {
+    await keeper.sweep();
+    namesChanged();
+  };
+  stack.use(repeat({ everyMillis: SWEEP_MILLIS, work: sweep, what: 'letting old content go', log }));
   const owned = stack.move();
   return { store, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** The names whose content came last, first: where not all fit the offer, visitors find these. */
+function newestNames(store: BlockStore): readonly string[] {
+  const pins = store.pins().toReversed();
+  return [...new Set(pins.map((pin) => pin.name))];
 }

@@ -152,7 +152,7 @@ function nodesOf(node: RunningNode, watched: readonly NodeStats[]): MarketNode[]
   return [...rows.values()];
 }
 
-/** Joins both ends of each channel where both are known. */
+/** Joins both ends of each channel where both are known. A payee may know its payer by another node id than we do. */
 function pairsFrom(all: readonly Pick<NodeStats, 'wallet' | 'nodeId' | 'pairs'>[]): MarketPair[] {
   const rows = new Map<string, MarketPair>();
   for (const { nodeId, pairs } of all) {
@@ -160,7 +160,7 @@ function pairsFrom(all: readonly Pick<NodeStats, 'wallet' | 'nodeId' | 'pairs'>[
       const earns = pair.side === 'earns';
       const known = rows.get(pair.channel);
       rows.set(pair.channel, {
-        payer: earns ? pair.peer : nodeId,
+        payer: earns ? (known?.payer ?? pair.peer) : nodeId,
         payee: earns ? nodeId : pair.peer,
         transport: pair.transport,
         payerCounts: earns ? (known?.payerCounts ?? null) : pair.counts,

@@ -35,17 +35,14 @@ import {
   type ServiceHandler,
 } from '../../circuit/index.ts';
 import {
-  offerExpiry,
-  OfferSequence,
   createDiscovery,
   createOfferBook,
-  signOffer,
   walletBindingMessage,
   type Discovery,
   type OfferedService,
   type PeerAddress,
 } from '../../discovery/index.ts';
-import { createLinkManager, type LinkManager } from '../../link/index.ts';
+import { createLinkManager, newIdentity, type LinkManager, type LinkManagerOptions } from '../../link/index.ts';
 import { createMetering, unmetered, type Metering } from '../../meter/index.ts';
 import {
   assertPublishable,
@@ -70,6 +67,7 @@ import { repeat } from './interval.ts';
 import { growNearlyFull } from './till.ts';
 import { loadNodeKeys, signerOf, type NodeKeys } from './keys.ts';
 import { openOutbound, type OutboundSettings } from './outbound.ts';
+import { OwnOffer } from './own-offer.ts';
 import { placesOf } from './places.ts';
 
 export interface EarningSettings {
@@ -159,6 +157,8 @@ export interface RunningNode extends AsyncDisposable {
   readonly services: readonly OfferedService[];
   /** Offers a service to whoever pays for it. Takes effect in the offer with the next `announce`. */
   serve(service: string, price: PricePerMiB, handler: ServiceHandler): void;
+  /** Says in the offer which names are kept, from the first on as far as there is room. @returns what to call when they may have changed. */
+  keeping(names: () => readonly string[]): () => void;
   /** Listens, signs the offer if it sells something, tells the bootstrap peers. @returns the addresses others can dial. */
   announce(signal?: AbortSignal): Promise<readonly string[]>;
   /** Signs the offer anew and tells every peer, if it sells something. @returns what it publishes, and how many heard it. */
@@ -278,7 +278,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     const { programId: program } = settings;
     stack.use(await startReceiptExport({ store, program, payee: wallet.address, file, clock, log }));
   }
-  const links = stack.use(createLinkManager({ identity, policy, clock, log }));
+  const links = stack.use(createLinkManager({ identity, ...strangerOf(settings), policy, clock, log }));
   const settlement = stack.use(
     startSettlement({
       store,
@@ -322,8 +322,6 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     }),
   );
   const offers = createOfferBook({ clock });
-  const sequence = new OfferSequence();
-  let announced = false;
   const discovery = stack.use(
     createDiscovery({
       links,
@@ -332,9 +330,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
       log,
       bootstrap: settings.bootstrap,
       vouched: (peer) => metering.standsWith(peer),
-      onOwnSequence: (known) => {
-        if (sequence.isBehind(known) && announced) renewOffer();
-      },
+      onOwnSequence: (known) => own.heard(known),
     }),
   );
   const dearestMiB = amount(settings.maxPrice ?? MAX_ONWARD_PRICE);
@@ -381,7 +377,6 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     settings.unmetered === true
       ? unmetered()
       : createMetering({
-          nodeId: identity.nodeId,
           wallet: wallet.address,
           book,
           reader: ledger,
@@ -416,30 +411,26 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
   const services: OfferedService[] = [];
   if (settings.relayPrice !== undefined) services.push({ name: 'relay', price: settings.relayPrice });
   const walletBinding = bindWallet(keys);
-  const renewOffer = (): void => {
-    // Who sells nothing has no public identity.
-    if (services.length === 0) return;
-    const now = clock.now();
-    links.setOffer(
-      signOffer(
-        {
-          onionKey: keys.onionKey.publicKey,
-          wallet: wallet.address,
-          walletBinding,
-          addresses: published,
-          services,
-          sequence: sequence.next(now),
-          expires: offerExpiry(now, OFFER_LIFE_MILLIS),
-        },
-        identity,
-      ),
-    );
-  };
+  const own: OwnOffer = stack.use(
+    new OwnOffer({
+      links,
+      identity,
+      lifeMillis: OFFER_LIFE_MILLIS,
+      clock,
+      fields: () => ({
+        onionKey: keys.onionKey.publicKey,
+        wallet: wallet.address,
+        walletBinding,
+        addresses: published,
+        services,
+      }),
+    }),
+  );
   stack.use(
     repeat({
       everyMillis: OFFER_RENEWAL_MILLIS,
       jittered: true,
-      work: async () => renewOffer(),
+      work: async () => own.renew(),
       what: 'renewing the offer',
       log,
     }),
@@ -472,6 +463,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
       circuits.register(service, { price }, handler);
       services.push({ name: service, price });
     },
+    keeping: (names) => own.keeping(names),
     async announce(signal) {
       const found: string[] = [];
       for (const { address, publish } of places.listen) {
@@ -481,15 +473,14 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
       const addresses = [...places.announce, ...found];
       if (policy.anonymize) for (const address of addresses) assertPublishable('--location', address);
       published = addresses;
-      announced = true;
-      renewOffer();
+      own.announce();
       const asked = discovery.refresh();
       await (signal === undefined ? asked : orAborted(asked, signal, 'Looking for other nodes'));
       return published;
     },
     async advertise() {
       await discovery.refresh();
-      renewOffer();
+      own.renew();
       return { addresses: published, peers: services.length === 0 ? 0 : links.links().length };
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -504,6 +495,11 @@ function isNear(policy: Policy, node: NodeId, addresses: readonly string[]): boo
     if (isRelaymintError(error, 'NO_TRANSPORT')) return false;
     throw error;
   }
+}
+
+/** Nobody has to know again a node that sells nothing: it is another one on each link that it dials. */
+function strangerOf({ role }: NodeSettings): Pick<LinkManagerOptions, 'dialAs'> {
+  return role === 'gateway' || role === 'site' ? { dialAs: newIdentity } : {};
 }
 
 /** All that others signed receipts for, base units. */

@@ -15,7 +15,8 @@ import {
   type ImportProgress,
   type PublishProgress,
 } from '../../../sites/content/index.ts';
-import { createCircuitPool } from '../../circuit/index.ts';
+import { createCircuitPool, sellersOf } from '../../circuit/index.ts';
+import { keepsName, type OfferBook } from '../../discovery/index.ts';
 import type { Published } from '../market/events.ts';
 import { signerOf } from './keys.ts';
 import type { RunningNode } from './node.ts';
@@ -28,7 +29,7 @@ export interface PublishSettings {
   readonly royaltyBps: number;
   /** How long a name that is registered now is paid for, 1 .. 10. */
   readonly years: number;
-  /** The hosts to bring it to, in that order; none: the cheapest known. */
+  /** The hosts to bring it to, in that order; none: those that say they keep the name, then others, cheaper ones earlier more often. */
   readonly hosts: readonly NodeId[];
   /** How many of them are to have it, 1 .. MAX_REPLICAS. Fewer will do, with a warning; none will not. */
   readonly replicas: number;
@@ -92,8 +93,7 @@ async function uploadToAll(
   root: CID,
   totalBytes: number,
 ): Promise<NodeId[]> {
-  const known = node.discovery.book.find(PUBLISH_SERVICE).map((offer) => offer.nodeId);
-  const candidates = settings.hosts.length > 0 ? settings.hosts : known;
+  const candidates = settings.hosts.length > 0 ? settings.hosts : hostsFor(node.discovery.book, settings.name);
   const done: NodeId[] = [];
   let failure: unknown = new RelaymintError('NO_ROUTE', 'No host that takes content is known.', {
     remedy: 'Give --bootstrap with the address of a node that knows one.',
@@ -111,6 +111,16 @@ async function uploadToAll(
   }
   if (done.length === 0) throw failure;
   return done;
+}
+
+/** Who keeps an older state of the site comes first: visitors ask it already. */
+export function hostsFor(book: OfferBook, name: string): NodeId[] {
+  const keeps = (host: NodeId): boolean => {
+    const offer = book.get(host);
+    return offer !== undefined && keepsName(offer, name);
+  };
+  const sellers = sellersOf(book, PUBLISH_SERVICE);
+  return [...sellers.filter(keeps), ...sellers.filter((host) => !keeps(host))];
 }
 
 async function upload(

@@ -5,17 +5,15 @@ import { MAX_BLOCK_BYTES } from '../../../core/limits.ts';
 import { MIB, amount, type Amount, type PricePerMiB } from '../../../core/units.ts';
 import type { Budget } from '../../../ledger/budget/index.ts';
 import { CONTENT_SERVICE, type ContentRoute, type ContentSourceOptions } from '../../../sites/content/index.ts';
-import {
-  createCircuitPool,
-  sellersOf,
-  type Circuit,
-  type CircuitPool,
-  type CircuitPoolSettings,
-} from '../../circuit/index.ts';
+import { createCircuitPool, type Circuit, type CircuitPool, type CircuitPoolSettings } from '../../circuit/index.ts';
+import { TokenBucket } from '../../link/rate.ts';
+import { SiteHosts } from './hosts.ts';
 import type { RunningNode } from './node.ts';
 
 export interface Routes extends AsyncDisposable {
   readonly route: ContentSourceOptions['route'];
+  /** A host failed to deliver this name: it is asked later, or not again. */
+  readonly failed: (host: NodeId, error: RelaymintError, name: string) => void;
   /** Ready circuits over all hosts. */
   readonly circuits: number;
 }
@@ -33,6 +31,12 @@ const MAX_BLOCK_FRAMES = (MAX_BLOCK_BYTES / 16) * 17;
 const MAX_HOSTS_TRIED = 16;
 /** Hosts to which circuits are kept; the least recently used pool is closed for a new one. */
 const MAX_POOLS = 32;
+/**
+ * Rounds of questions for offers because nobody is known who keeps a site: at once, and how long each takes to be allowed again,
+ * milliseconds. Peers tell a whole book of offers only so often (OFFER_BYTES_PER_SECOND).
+ */
+const ROUNDS_AT_ONCE = 4;
+const ROUND_REST_MILLIS = 15_000;
 
 export function createRoutes(options: RoutesOptions): Routes {
   const { node, hops } = options;
@@ -66,10 +70,19 @@ export function createRoutes(options: RoutesOptions): Routes {
     return pool;
   };
 
-  const candidates = (avoid: ReadonlySet<NodeId>): readonly NodeId[] =>
-    sellersOf(book, CONTENT_SERVICE)
-      .filter((host) => !avoid.has(host))
-      .slice(0, MAX_HOSTS_TRIED);
+  const known = new SiteHosts(book);
+  const rounds = new TokenBucket(1000 / ROUND_REST_MILLIS, () => performance.now(), ROUNDS_AT_ONCE);
+  /** Nobody else is told what a visitor asks for. */
+  const hostsOf = async (name: string, avoid: ReadonlySet<NodeId>, signal: AbortSignal): Promise<readonly NodeId[]> => {
+    const left = (hosts: readonly NodeId[]): NodeId[] =>
+      hosts.filter((host) => !avoid.has(host)).slice(0, MAX_HOSTS_TRIED);
+    const hosts = left(known.thatKeep(name));
+    if (hosts.length > 0) return hosts;
+    // It may have been published since we last asked for offers; that question names no site.
+    if (rounds.take()) await node.discovery.refresh(signal);
+    const now = left(known.thatKeep(name));
+    return now.length > 0 ? now : left(known.thatMayKeep(name));
+  };
   const usage = new SiteUsage(node.budget);
 
   return {
@@ -79,11 +92,7 @@ export function createRoutes(options: RoutesOptions): Routes {
       return ready;
     },
     async route(site, { avoid, signal }): Promise<ContentRoute> {
-      let hosts = candidates(avoid);
-      if (hosts.length === 0) {
-        await node.discovery.refresh(signal);
-        hosts = candidates(avoid);
-      }
+      const hosts = await hostsOf(site.name, avoid, signal);
       let failure: unknown;
       for (const host of hosts) {
         const pool = poolOf(host);
@@ -108,7 +117,7 @@ export function createRoutes(options: RoutesOptions): Routes {
       throw new RelaymintError(
         'NO_ROUTE',
         failure === undefined
-          ? `No host that serves ${site.name} is known.`
+          ? `No host is known that says it keeps ${site.name}.`
           : `No way to ${site.name}: ${messageOf(failure)}`,
         {
           remedy: 'Try again shortly; if it stays so, check --bootstrap and that enough relays are up.',
@@ -116,6 +125,7 @@ export function createRoutes(options: RoutesOptions): Routes {
         },
       );
     },
+    failed: (host, error, name) => known.failed(host, name, error),
     async [Symbol.asyncDispose]() {
       await Promise.all([...pools.values()].map((pool) => pool.close()));
     },

@@ -21,7 +21,7 @@ import { createCircuitEndpoint, onionKeyFromSeed } from '../../../node/circuit/i
 import type { CircuitEndpoint, CircuitTiming } from '../../../node/circuit/index.ts';
 import { signOffer, walletBindingMessage } from '../../../node/discovery/index.ts';
 import type { SignedOffer } from '../../../node/discovery/index.ts';
-import { createLinkManager, identityFromSeed } from '../../../node/link/index.ts';
+import { createLinkManager, identityFromSeed, newIdentity } from '../../../node/link/index.ts';
 import type { LinkManager, NodeIdentity } from '../../../node/link/index.ts';
 import { createMetering, unmetered } from '../../../node/meter/index.ts';
 import type { ChannelProvider, LinkMeter, Metering } from '../../../node/meter/index.ts';
@@ -57,6 +57,8 @@ export interface NodeSettings {
   readonly widens?: boolean;
   /** Default true. */
   readonly nets?: boolean;
+  /** Another node on each link that it dials, as one that sells nothing is. Default false. */
+  readonly stranger?: boolean;
 }
 
 /** What a node is again after a restart. */
@@ -173,7 +175,13 @@ export class TestNet {
       transports: [createTcpTransport(), createMemoryTransport(this.#memory)],
       outbound: 'loopback',
     });
-    const links = createLinkManager({ identity, policy, clock: systemClock, log: silentLog });
+    const links = createLinkManager({
+      identity,
+      ...(settings.stranger === true ? { dialAs: newIdentity } : {}),
+      policy,
+      clock: systemClock,
+      log: silentLog,
+    });
     this.#names += 1;
     const where = this.#settings.transport === 'tcp' ? '/ip4/127.0.0.1/tcp/0' : `/memory/node-${this.#names}`;
     const addresses = await links.listen([where]);
@@ -223,7 +231,6 @@ export class TestNet {
           : {}),
       };
       metering = createMetering({
-        nodeId: identity.nodeId,
         wallet,
         book,
         reader: this.ledger,

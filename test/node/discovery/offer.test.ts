@@ -9,7 +9,7 @@ import { priceOf, readOffer, signOffer, walletBindingMessage } from '../../../no
 import { peekOffer } from '../../../node/discovery/offer.ts';
 import { identityFromSeed } from '../../../node/link/index.ts';
 import { newIdentity, offerOf, thrownBy } from '../link/nodes.ts';
-import { GOLDEN_OFFER } from './golden.ts';
+import { GOLDEN_OFFER, GOLDEN_OFFER_WITH_NAMES } from './golden.ts';
 
 const now = unixMillis(Date.now());
 
@@ -130,6 +130,10 @@ describe('an offer', () => {
     );
     expect(toHex(offer.encoded)).toBe(GOLDEN_OFFER);
     expect(readOffer(fromHex(GOLDEN_OFFER), unixMillis(1_700_000_000_000))).toEqual(offer);
+    const { nodeId: _, kept: __, encoded: ___, ...fields } = offer;
+    const withNames = signOffer({ ...fields, keeps: ['news.web3', 'shop.web3', 'demo.web3'] }, node);
+    expect(toHex(withNames.encoded)).toBe(GOLDEN_OFFER_WITH_NAMES);
+    expect(readOffer(withNames.encoded, unixMillis(1_700_000_000_000))).toEqual(withNames);
   });
 
   it('fails with one of our errors only', () => {

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { silentLog, systemClock } from '../../../core/ports.ts';
 import { ledgerAddress } from '../../../core/ids.ts';
 import { pricePerMiB, unixMillis } from '../../../core/units.ts';
-import { signOffer, walletBindingMessage, type Offer, type SignedOffer } from '../../../node/discovery/index.ts';
+import { signOffer, walletBindingMessage, type OfferFields, type SignedOffer } from '../../../node/discovery/index.ts';
 import {
   createLinkManager,
   identityFromSeed,
@@ -155,7 +155,7 @@ export function orderedIdentities(): [NodeIdentity, NodeIdentity] {
 }
 
 /** An offer of `identity`, valid for an hour; any field can be replaced. */
-export function offerOf(identity: NodeIdentity, changes: Partial<Omit<Offer, 'nodeId'>> = {}): SignedOffer {
+export function offerOf(identity: NodeIdentity, changes: Partial<OfferFields> = {}): SignedOffer {
   const wallet = newIdentity();
   return signOffer(
     {

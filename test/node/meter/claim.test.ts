@@ -1,7 +1,7 @@
 /** Channels that a payee refuses: what it looks up for a stranger, and how often. */
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ledgerAddress, type LedgerAddress, type NodeId } from '../../../core/ids.ts';
+import { ledgerAddress, type LedgerAddress } from '../../../core/ids.ts';
 import { MAX_FAILED_CHANNELS } from '../../../core/limits.ts';
 import { amount, unixSeconds } from '../../../core/units.ts';
 import { delegateFromSeed } from '../../../ledger/receipt/index.ts';
@@ -49,11 +49,10 @@ describe('a refused channel', () => {
 
   /** Strangers' bare links to a node that meters its ends of them. */
   async function strangers(lookups: TokenBucket): Promise<{
-    readonly id: NodeId;
     readonly wallet: LedgerAddress;
     readonly nodes: TestNodes;
-    /** A new stranger's link, whose it is, and the statuses that it was answered with. */
-    readonly connect: () => Promise<{ readonly link: Link; readonly stranger: NodeId; readonly answers: number[] }>;
+    /** A new stranger's link, and the statuses that it was answered with. */
+    readonly connect: () => Promise<{ readonly link: Link; readonly answers: number[] }>;
   }> {
     const { host } = await net.path(0);
     if (host.book === undefined) throw new Error('the host keeps books');
@@ -62,9 +61,9 @@ describe('a refused channel', () => {
       openingCost: async () => amount(0n),
       channelTo: () => Promise.reject(new Error('pays nobody')),
     };
-    const parts = { nodeId: host.id, wallet: host.wallet, book: host.book, channels: nobody, price: PRICE };
+    const parts = { wallet: host.wallet, book: host.book, channels: nobody, price: PRICE };
     const nodes = new TestNodes();
-    const connect = async (): Promise<{ link: Link; stranger: NodeId; answers: number[] }> => {
+    const connect = async (): Promise<{ link: Link; answers: number[] }> => {
       const { near, far } = await nodes.pair({ transport: 'memory' });
       const meter = new MeteredLink(
         far,
@@ -75,9 +74,9 @@ describe('a refused channel', () => {
       void far.closed.then(() => meter.close());
       const answers: number[] = [];
       near.handle(FrameType.ACCOUNT, (_circuit, payload) => void answers.push(payload[0] ?? -1));
-      return { link: near, stranger: far.peer, answers };
+      return { link: near, answers };
     };
-    return { id: host.id, wallet: host.wallet, nodes, connect };
+    return { wallet: host.wallet, nodes, connect };
   }
 
   const claimOf = (till: LedgerAddress, slot = 0): Uint8Array =>
@@ -115,15 +114,15 @@ describe('a refused channel', () => {
   });
 
   it('is not looked at for a link from which a newer one took it, however often that says that more was burned', async () => {
-    const { id, wallet, nodes, connect } = await strangers(new TokenBucket(1000, () => 0));
+    const { wallet, nodes, connect } = await strangers(new TokenBucket(1000, () => 0));
     const delegate = delegateFromSeed(randomBytes(32));
     const { slot } = net.ledger.open(ledgerAddress(randomBytes(32)), wallet, delegate.address, 10n ** 9n);
     const channel = await net.ledger.channel(wallet, slot);
     if (channel === undefined) throw new Error('no channel');
     const links: Link[] = [];
     for (let index = 0; index < 2; index += 1) {
-      const { link, stranger, answers } = await connect();
-      const proof = delegate.sign(proofMessage(channel.id, stranger, id));
+      const { link, answers } = await connect();
+      const proof = delegate.sign(proofMessage(channel.id, link.self, link.peer));
       link.send(FrameType.CHANNEL, 0, encodeClaim({ till: wallet, slot, generation: 1, proof }));
       await eventually(() => answers).toEqual([AccountStatus.ACCEPTED]);
       links.push(link);

@@ -239,7 +239,7 @@ describe('a channel that several want at the same time', () => {
   /** What is sought, and for how much; it ends before there is a channel. */
   async function meterOf(known: boolean): Promise<{ meter: MeteredLink; nodes: TestNodes; sought: () => number }> {
     const nodes = new TestNodes();
-    const { near, far, listener } = await nodes.pair({ transport: 'memory' });
+    const { near, listener } = await nodes.pair({ transport: 'memory' });
     listener.links.setOffer(offerOf(listener.identity));
     await expect.poll(() => near.offer).toBeDefined();
     let sought = 0;
@@ -253,7 +253,7 @@ describe('a channel that several want at the same time', () => {
       },
     };
     const reader = { channel: async () => undefined, tillAddress: (owner: ChannelState['till']) => owner };
-    const parts = { nodeId: far.peer, wallet: THIEF, book, channels, price: PRICE, reader };
+    const parts = { wallet: THIEF, book, channels, price: PRICE, reader };
     const shared = { sponsors, lookups: new TokenBucket(1, () => 0), looks: new TokenBucket(1, () => 0) };
     return { meter: new MeteredLink(near, parts, shared, 50), nodes, sought: () => sought };
   }
