@@ -40,6 +40,9 @@ export const LINK_DEAD_MILLIS = 30_000;
 export const MAX_GOODBYE_BYTES = 200;
 /** A link without circuits is closed after this long, milliseconds. */
 export const LINK_IDLE_MILLIS = 120_000;
+/** After so much silence, from the first to the second figure, a link over Tor or I2P is padded, milliseconds: what Tor itself does. */
+export const PADDING_LEAST_MILLIS = 1_500;
+export const PADDING_MOST_MILLIS = 9_500;
 
 // --- circuit and stream -----------------------------------------------------------------------------------------------
 /** Circuits one peer may have open through us. */

@@ -26,6 +26,7 @@ export const FrameType = {
   GRANT: 12,
   RETURN: 13,
   WIDEN: 14,
+  PADDING: 15,
   CREATE: 16,
   CREATED: 17,
   RELAY: 18,
@@ -66,7 +67,7 @@ export interface Link {
   sendFrame(frame: Buffer, type: FrameType, circuitId: number): void;
   /** `listener` runs each time the link is writable again after it was not. */
   onDrain(listener: () => void): void;
-  /** One handler a type. @throws TypeError when the type has one already or belongs to the link itself (HELLO, GOODBYE, PING, PONG, OFFER). */
+  /** One handler a type. @throws TypeError when the type has one already or belongs to the link itself (HELLO, GOODBYE, PING, PONG, OFFER, PADDING). */
   handle(type: FrameType, handler: FrameHandler): void;
   /** Odd for the dialer, even for the listener; never 0, never the same twice. @throws RelaymintError LIMIT_EXCEEDED after 2^31 circuits. */
   nextCircuitId(): number;
@@ -127,6 +128,8 @@ export interface LinkManagerOptions {
   readonly maxLinks?: number;
   /** Defaults: the LINK_*_MILLIS of core/limits.ts. Milliseconds. */
   readonly timing?: Partial<LinkTiming>;
+  /** Which links are padded while nothing goes on them. Default: those over Tor and I2P. */
+  readonly pads?: (transport: TransportName) => boolean;
 }
 
 export interface LinkTiming {
@@ -137,4 +140,7 @@ export interface LinkTiming {
   readonly silence: number;
   readonly dead: number;
   readonly idle: number;
+  /** Silence on a padded link before padding, at least and at most. */
+  readonly padLeast: number;
+  readonly padMost: number;
 }

@@ -13,10 +13,11 @@ import {
 import type { Log } from '../../core/ports.ts';
 import type { SignedOffer } from '../discovery/offer.ts';
 import type { TransportName } from '../transport/contract.ts';
-import { FRAME_HEADER_BYTES, FrameType, type FrameHandler, type Link } from './contract.ts';
+import { FRAME_HEADER_BYTES, FrameType, type FrameHandler, type Link, type LinkTiming } from './contract.ts';
 import { decodeGoodbye, decodeHello, encodeGoodbye, encodeHello, type Farewell } from './control.ts';
 import { FrameParser, isControl, violation, writeHeader, type FrameMemory } from './frame.ts';
 import { Outbox } from './outbox.ts';
+import { Padding, PADDING_BYTES } from './padding.ts';
 import { PING_BYTES, Pings } from './pings.ts';
 import { TokenBucket } from './rate.ts';
 
@@ -29,6 +30,7 @@ const OWN_TYPES: readonly FrameType[] = [
   FrameType.PING,
   FrameType.PONG,
   FrameType.OFFER,
+  FrameType.PADDING,
 ];
 
 /** What a link tells its manager. */
@@ -49,6 +51,8 @@ export interface PeerLinkOptions {
   readonly memory: FrameMemory;
   /** Where frames that come in pieces are put together: apart, so that those that go out lie side by side. */
   readonly inbound: FrameMemory;
+  /** How long it may be silent before it is padded, milliseconds; absent: it is not. */
+  readonly padding?: Pick<LinkTiming, 'padLeast' | 'padMost'> | undefined;
   readonly owner: LinkOwner;
   readonly log: Log;
 }
@@ -90,13 +94,15 @@ export class PeerLink implements Link {
   #farewell: Farewell;
   #farewellTimer: NodeJS.Timeout | undefined;
   #nextCircuitId: number;
+  readonly #paddingTiming: PeerLinkOptions['padding'];
+  #padding: Padding | undefined;
   #retained = 0;
   #heard = false;
   #silentTicks = 0;
   #stalledTicks = 0;
   #idleTicks = 0;
 
-  constructor({ socket, peer, self, transport, dialer, memory, inbound, owner, log }: PeerLinkOptions) {
+  constructor({ socket, peer, self, transport, dialer, memory, inbound, padding, owner, log }: PeerLinkOptions) {
     this.peer = peer;
     this.self = self;
     this.transport = transport;
@@ -105,6 +111,7 @@ export class PeerLink implements Link {
     this.#owner = owner;
     this.#log = log;
     this.#memory = memory;
+    this.#paddingTiming = padding;
     this.#nextCircuitId = dialer ? 1 : 2;
     this.#outbox = new Outbox(socket);
     this.#parser = new FrameParser(inbound, (type, circuitId, payload) => this.#receive(type, circuitId, payload));
@@ -155,6 +162,7 @@ export class PeerLink implements Link {
     if (this.#state !== 'greeting') return;
     this.#state = 'open';
     this.offer = offer;
+    this.#pad();
     this.#settleOpened?.resolve();
   }
 
@@ -175,6 +183,7 @@ export class PeerLink implements Link {
   sendFrame(frame: Buffer, type: FrameType, circuitId: number): void {
     if (this.#state === 'closing' || this.#state === 'closed') return;
     writeHeader(frame, type, circuitId);
+    this.#padding?.used();
     this.#outbox.push(frame);
     if (this.#outbox.queuedBytes > MAX_LINK_QUEUE) {
       this.#end(
@@ -259,9 +268,17 @@ export class PeerLink implements Link {
     }
   }
 
+  #pad(): void {
+    if (this.#paddingTiming === undefined) return;
+    const { padLeast: least, padMost: most } = this.#paddingTiming;
+    const nothing = new Uint8Array(PADDING_BYTES);
+    this.#padding = new Padding({ least, most, send: () => this.send(FrameType.PADDING, 0, nothing) });
+  }
+
   #onData(chunk: Buffer): void {
     if (this.#state === 'closing' || this.#state === 'closed') return;
     this.#heard = true;
+    this.#padding?.used();
     try {
       this.#parser.push(chunk);
     } catch (error) {
@@ -304,6 +321,8 @@ export class PeerLink implements Link {
       else this.#pings.answer(payload);
     } else if (type === FrameType.OFFER) {
       this.#owner.onRenewal(this, payload);
+    } else if (type === FrameType.PADDING) {
+      if (payload.length > PADDING_BYTES) throw violation(`Padding has at most ${PADDING_BYTES} bytes.`);
     } else if (type === FrameType.HELLO) {
       throw violation('A link begins with one hello.');
     } else if (!isControl(type)) {
@@ -341,6 +360,7 @@ export class PeerLink implements Link {
     if (this.#state === 'closing' || this.#state === 'closed') return;
     this.#state = 'closing';
     this.#farewell = farewell;
+    this.#padding?.stop();
     this.#farewellTimer = setTimeout(() => this.#socket.destroy(), FAREWELL_MILLIS);
     const reason = farewell instanceof RelaymintError ? farewell : closedError(this.peer);
     this.#settleOpened?.reject(reason);

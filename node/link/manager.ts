@@ -12,11 +12,13 @@ import {
   LINK_IDLE_MILLIS,
   LINK_SILENCE_MILLIS,
   MAX_LINKS,
+  PADDING_LEAST_MILLIS,
+  PADDING_MOST_MILLIS,
 } from '../../core/limits.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { peekOffer, readOffer, type SignedOffer } from '../discovery/offer.ts';
 import { abortError, deadline } from '../transport/abort.ts';
-import type { ListenOptions, Listener, Transport } from '../transport/contract.ts';
+import type { ListenOptions, Listener, Transport, TransportName } from '../transport/contract.ts';
 import { plainOrHalfClosing, spoken } from '../transport/halfclose.ts';
 import type { Dialed, Policy } from '../transport/policy.ts';
 import type { Attempt } from '../transport/preference.ts';
@@ -78,11 +80,22 @@ class Links implements LinkManager, LinkOwner {
   readonly #linkListeners = new Set<(link: Link) => void>();
   readonly #offerListeners = new Set<(offer: SignedOffer, link: Link) => void>();
   readonly #tickMillis: number;
+  readonly #pads: (transport: TransportName) => boolean;
   readonly #watch: NodeJS.Timeout;
   #offer: SignedOffer | undefined;
   #closed = false;
 
-  constructor({ identity, dialAs, policy, clock, log, offer, maxLinks = MAX_LINKS, timing = {} }: LinkManagerOptions) {
+  constructor({
+    identity,
+    dialAs,
+    policy,
+    clock,
+    log,
+    offer,
+    maxLinks = MAX_LINKS,
+    timing = {},
+    pads = isHidden,
+  }: LinkManagerOptions) {
     this.nodeId = identity.nodeId;
     this.#policy = policy;
     this.#context = createTlsContext(identity);
@@ -91,6 +104,7 @@ class Links implements LinkManager, LinkOwner {
     this.#log = log;
     this.#maxLinks = maxLinks;
     this.#offer = offer;
+    this.#pads = pads;
     const handshake = timing.handshake ?? LINK_HANDSHAKE_MILLIS;
     this.#timing = {
       firstByte: Math.min(timing.firstByte ?? LINK_FIRST_BYTE_MILLIS, handshake),
@@ -98,6 +112,8 @@ class Links implements LinkManager, LinkOwner {
       silence: timing.silence ?? LINK_SILENCE_MILLIS,
       dead: timing.dead ?? LINK_DEAD_MILLIS,
       idle: timing.idle ?? LINK_IDLE_MILLIS,
+      padLeast: timing.padLeast ?? PADDING_LEAST_MILLIS,
+      padMost: timing.padMost ?? PADDING_MOST_MILLIS,
     };
     this.#lobby = new Lobby(this.#timing);
     this.#tickMillis = Math.min(this.#timing.silence, this.#timing.dead, this.#timing.idle) / TICKS;
@@ -260,6 +276,7 @@ class Links implements LinkManager, LinkOwner {
       dialer,
       memory: this.#memory,
       inbound: this.#inbound,
+      padding: this.#pads(transport.name) ? this.#timing : undefined,
       owner: this,
       log: this.#log,
     });
@@ -405,4 +422,9 @@ function foreignOffer(): RelaymintError {
 function asRelaymintError(error: unknown): RelaymintError {
   if (isRelaymintError(error)) return error;
   return new RelaymintError('INTERNAL', `Connecting failed: ${messageOf(error)}.`, { cause: error });
+}
+
+/** Over networks that hide who speaks with whom, and are watched for when. */
+function isHidden(transport: TransportName): boolean {
+  return transport === 'tor' || transport === 'i2p';
 }
