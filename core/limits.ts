@@ -10,8 +10,10 @@ export const MAX_RELAYS = 6;
 export const MAX_HOPS: number = MAX_RELAYS + 1;
 /** One authentication tag per layer. */
 export const LAYER_BYTES = 16;
+/** The tags of a frame: as many as the longest circuit has, however long it is, so that none tells a hop where it stands. */
+export const STACK_BYTES: number = MAX_HOPS * LAYER_BYTES;
 /** Largest frame payload on a link: a longer length closes the link before anything is allocated. */
-export const MAX_FRAME_PAYLOAD: number = MAX_CELL_BYTES + MAX_HOPS * LAYER_BYTES;
+export const MAX_FRAME_PAYLOAD: number = MAX_CELL_BYTES + STACK_BYTES;
 /** Bytes that may wait in one link's socket before its circuits queue: about a delay-bandwidth product on loopback. */
 export const LINK_HIGH_WATER: number = 256 * 1024;
 /** Bytes that may wait in one link before the link is given up: the high water, a burst of cells and of answers. */
@@ -57,8 +59,8 @@ export const LEAST_TARGET: number = 32 * 1024;
 export const STREAM_GRANT: number = 320 * 1024;
 /** Granted bytes that data leaves to control cells (credits, ends, answers): four of the smallest frames. */
 export const GRANT_RESERVE: number = 4608;
-/** The smallest RELAY frame: header, the smallest cell, one layer. */
-export const SMALLEST_FRAME_BYTES = 1048;
+/** The smallest RELAY frame: header, tags, the smallest cell. */
+export const SMALLEST_FRAME_BYTES: number = 8 + STACK_BYTES + 1024;
 /** Nothing less is granted onward, and an idle circuit keeps so much: two of the smallest frames. */
 export const LEAST_GRANT: number = 2304;
 /** Payload of the circuit frames that need no grant: a reason with its text, or the longest CREATE. */

@@ -123,13 +123,11 @@ function derive(
   node: NodeId,
 ): { readonly keys: HopKeys; readonly auth: Uint8Array } {
   const secret = Buffer.concat([ephemeralSecret, staticSecret, onionKey, initiator, answerer, nodeIdBytes(node)]);
-  const okm = Buffer.from(hkdfSync('sha256', secret, SALT, NO_INFO, 3 * KEY_BYTES));
+  const okm = Buffer.from(hkdfSync('sha256', secret, SALT, NO_INFO, 5 * KEY_BYTES));
+  const key = (index: number): Buffer => okm.subarray(index * KEY_BYTES, (index + 1) * KEY_BYTES);
   const derived = {
-    keys: {
-      forward: Buffer.from(okm.subarray(0, KEY_BYTES)),
-      backward: Buffer.from(okm.subarray(KEY_BYTES, 2 * KEY_BYTES)),
-    },
-    auth: Uint8Array.from(okm.subarray(2 * KEY_BYTES)),
+    keys: { forward: Buffer.concat([key(0), key(3)]), backward: Buffer.concat([key(1), key(4)]) },
+    auth: Uint8Array.from(key(2)),
   };
   for (const used of [ephemeralSecret, staticSecret, secret, okm]) used.fill(0);
   return derived;

@@ -4,13 +4,13 @@ import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { PricePerMiB } from '../../core/units.ts';
 import { FRAME_HEADER_BYTES } from '../link/contract.ts';
-import { LAYER_BYTES, MAX_HOPS, QUIET_GRANT } from '../../core/limits.ts';
+import { MAX_HOPS, QUIET_GRANT, STACK_BYTES } from '../../core/limits.ts';
 import type { SignedOffer } from '../discovery/offer.ts';
 import { FrameType } from '../link/contract.ts';
 import { CellType } from './cell.ts';
 import type { Circuit, CircuitStream, OpenStreamOptions } from './contract.ts';
 import { HopInitiation } from './handshake.ts';
-import { OpeningLayer, SealingLayer, scratch } from './layer.ts';
+import { OpeningLayers, SealingLayers, scratch } from './layer.ts';
 import type { FrameSource, Leg, LegOwner } from './leg.ts';
 import { decodeCreated, encodeCreate, encodeExtend } from './messages.ts';
 import type { Created } from './messages.ts';
@@ -50,9 +50,8 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   readonly #mux: Mux;
   readonly #timing: InitiatedTiming;
   readonly #onOver: (circuit: InitiatedCircuit, why: Ending) => void;
-  /** First hop first. */
-  readonly #opening: OpeningLayer[] = [];
-  readonly #sealing: SealingLayer[] = [];
+  readonly #opening = new OpeningLayers();
+  readonly #sealing = new SealingLayers();
   #awaiting: Awaiting | undefined;
   #bytes = 0;
   #over = false;
@@ -125,8 +124,8 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
       const created = await answer;
       try {
         const keys = initiation.finish(created);
-        this.#opening.push(new OpeningLayer(keys.backward));
-        this.#sealing.push(new SealingLayer(keys.forward));
+        this.#opening.add(keys.backward);
+        this.#sealing.add(keys.forward);
       } catch (error) {
         if (isRelaymintError(error)) this.#end(ending(DestroyReason.TAMPERED, 'a hop did not prove its key'), error);
         throw error;
@@ -181,13 +180,10 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   receive(_leg: Leg, type: FrameType, payload: Buffer): void {
     if (type === FrameType.RELAY) {
       this.#bytes += payload.length;
-      let cell: Buffer | undefined = payload;
-      for (const layer of this.#opening) {
-        cell = layer.open(cell);
-        if (cell === undefined) {
-          this.#end(ending(DestroyReason.TAMPERED, 'a frame was changed, lost, repeated or out of order'));
-          return;
-        }
+      const cell = this.#opening.open(payload);
+      if (cell === undefined) {
+        this.#end(ending(DestroyReason.TAMPERED, 'a frame was changed, lost, repeated or out of order'));
+        return;
       }
       this.#heard = true;
       this.#mux.receive(cell, FRAME_HEADER_BYTES + payload.length);
@@ -206,14 +202,11 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   // --- frames out -------------------------------------------------------------------------------------------------------------
 
   pull(limit: number): Buffer | undefined {
-    const first = this.#sealing[0];
-    if (first === undefined) return undefined;
-    let length = this.#mux.pull(scratch, limit - FRAME_HEADER_BYTES - this.#sealing.length * LAYER_BYTES);
+    if (this.#sealing.count === 0) return undefined;
+    const length = this.#mux.pull(scratch, limit - FRAME_HEADER_BYTES - STACK_BYTES);
     if (length === 0) return undefined;
-    for (let hop = this.#sealing.length - 1; hop > 0; hop -= 1) {
-      length = this.#sealing[hop]?.inPlace(scratch, length) ?? length;
-    }
-    const frame = first.intoFrame(scratch.subarray(0, length), this.#leg.port.link);
+    const frame = this.#leg.port.link.allocFrame(STACK_BYTES + length);
+    this.#sealing.seal(scratch.subarray(0, length), frame, FRAME_HEADER_BYTES);
     this.#bytes += frame.length;
     return frame;
   }
@@ -247,7 +240,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
 
   /** Once in a while: gives back what it does not use. */
   returnUnused(): void {
-    if (this.#over || this.#sealing.length < this.hops.length) return;
+    if (this.#over || this.#sealing.count < this.hops.length) return;
     this.#unused.look(this.#leg, this.#mux);
   }
 
@@ -327,7 +320,8 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
     this.#failure = error;
     clearInterval(this.#watch);
     clearTimeout(this.#pingTimer);
-    for (const layer of [...this.#opening, ...this.#sealing]) layer.close();
+    this.#opening.close();
+    this.#sealing.close();
     this.#awaiting?.reject(error);
     this.#mux.close(error);
     this.#settle(quiet ? undefined : error);

@@ -81,7 +81,7 @@ export interface LegTerms {
   readonly hops: number;
   /** For whom we pay; undefined: for ourselves, or the peer pays. */
   readonly sponsor?: Sponsor | undefined;
-  /** What that payer comes to owe us for a MiB that we are sent here, its growth on the way included. Not below `price`. */
+  /** What that payer comes to owe us for a MiB that we are sent here. Not below `price`. */
   readonly sponsorPrice?: bigint;
 }
 

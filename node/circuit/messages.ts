@@ -15,7 +15,7 @@ import { pricePerMiB } from '../../core/units.ts';
 import type { PricePerMiB } from '../../core/units.ts';
 import { AUTH_BYTES } from './handshake.ts';
 
-export const CIRCUIT_VERSION = 2;
+export const CIRCUIT_VERSION = 3;
 const CREATE_BYTES: number = 1 + 8 + 4 + 1 + KEY_BYTES;
 const EXTEND_FIXED_BYTES: number = KEY_BYTES + 8 + KEY_BYTES + 1;
 const GRANT_BYTES = 8;

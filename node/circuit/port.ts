@@ -355,7 +355,6 @@ export class CircuitPort implements LegPort {
 
   /** @throws RelaymintError GRANT_EXCEEDED: the frame is not counted and the link closes. */
   #useGrant(leg: Leg, length: number): void {
-    // Frames grow by a layer at each hop: what is passed on of a grant holds for frames that are no smaller.
     if (length < SMALLEST_FRAME_BYTES) throw violation(`a RELAY frame of ${length} bytes, smaller than any cell`);
     if (length > leg.granted) {
       throw new RelaymintError(

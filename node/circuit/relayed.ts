@@ -18,16 +18,10 @@
  * still passes to the hop before us until its DESTROY has come; then ours goes up. Only when the hop before us is gone is
  * what still comes lost, and that payer owes it.
  */
+import { randomFillSync } from 'node:crypto';
 import { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
-import {
-  CIRCUIT_WINDOW,
-  LAYER_BYTES,
-  LEAST_GRANT,
-  MAX_FRAME_PAYLOAD,
-  QUIET_GRANT,
-  SMALLEST_FRAME_BYTES,
-} from '../../core/limits.ts';
+import { CIRCUIT_WINDOW, LEAST_GRANT, QUIET_GRANT, SMALLEST_FRAME_BYTES, STACK_BYTES } from '../../core/limits.ts';
 import type { PricePerMiB } from '../../core/units.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import { CELL_HEADER_BYTES, CellType, cellData, cellType, frameCell } from './cell.ts';
@@ -79,8 +73,6 @@ export interface RelayHost {
   over(circuit: RelayedCircuit, why: Ending): void;
 }
 
-/** Downwards a frame grows by a layer at each hop: so much of a grant is passed on that the smallest frames fit. */
-const PASSED_PARTS = Math.floor(SMALLEST_FRAME_BYTES / LAYER_BYTES) - 1;
 /** A hop that may send less than this runs low. */
 const LOW_GRANT = QUIET_GRANT / 2;
 
@@ -171,8 +163,8 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
     if (opened === undefined) {
       this.end(ending(DestroyReason.TAMPERED, 'a frame was changed, lost, repeated or out of order'));
     } else if (this.#extended && this.#down !== undefined) {
-      const frame = this.#down.port.link.allocFrame(opened.length);
-      frame.set(opened, FRAME_HEADER_BYTES);
+      const frame = this.#down.port.link.allocFrame(payload.length);
+      this.#opening.pass(payload, opened, frame, FRAME_HEADER_BYTES);
       this.#down.push(frame, FrameType.RELAY);
       if (this.#up.granted < LOW_GRANT) this.#passUp();
     } else if (this.#extending !== undefined) {
@@ -183,9 +175,10 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
   }
 
   #backward(payload: Buffer): void {
-    if (payload.length + LAYER_BYTES > MAX_FRAME_PAYLOAD) throw violation('a frame with more layers than allowed');
-    this.#carried += FRAME_HEADER_BYTES + payload.length;
-    this.#up.push(this.#sealing.intoFrame(payload, this.#up.port.link), FrameType.RELAY);
+    const frame = this.#up.port.link.allocFrame(payload.length);
+    this.#sealing.pass(payload, frame, FRAME_HEADER_BYTES);
+    this.#carried += frame.length;
+    this.#up.push(frame, FrameType.RELAY);
     if (this.#down !== undefined && this.#down.granted < LOW_GRANT) this.#passDown();
   }
 
@@ -199,10 +192,9 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
       this.#own -= frameBytes;
       return;
     }
-    const came = frameBytes - LAYER_BYTES;
-    this.#carried -= came;
-    this.#passed += came;
-    this.#down?.settle(came);
+    this.#carried -= frameBytes;
+    this.#passed += frameBytes;
+    this.#down?.settle(frameBytes);
   }
 
   /** What was kept of what passed makes good what was spent on chain for that payer. */
@@ -239,8 +231,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
   #passDown(): void {
     const down = this.#down;
     if (down === undefined || !this.#extended) return;
-    const spare = this.#up.spareCredit;
-    const wanted = this.#worthPassing(spare - Math.ceil(spare / PASSED_PARTS), down.granted);
+    const wanted = this.#worthPassing(this.#up.spareCredit, down.granted);
     if (wanted === 0) return;
     if (down.port.grant(down, wanted) < wanted) this.#up.port.awaitRoom(this.#up);
     this.#count();
@@ -284,8 +275,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
       return;
     }
     // No more is kept than what the sender still has: it would wait for what stays here.
-    const kept = leg === this.#up ? leg.granted : Math.ceil((leg.granted * PASSED_PARTS) / (PASSED_PARTS - 1));
-    other.port.giveBack(other, other.spareCredit - kept);
+    other.port.giveBack(other, other.spareCredit - leg.granted);
     this.#count();
   }
 
@@ -308,8 +298,15 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
   // --- our own cells, when the circuit ends here ----------------------------------------------------------------------------
 
   pull(limit: number): Buffer | undefined {
-    const size = this.#mux?.pull(scratch, limit - FRAME_HEADER_BYTES - LAYER_BYTES) ?? 0;
-    return size === 0 ? undefined : this.#sealing.intoFrame(scratch.subarray(0, size), this.#up.port.link);
+    const size = this.#mux?.pull(scratch, limit - FRAME_HEADER_BYTES - STACK_BYTES) ?? 0;
+    return size === 0 ? undefined : this.#ownFrame(size);
+  }
+
+  /** The first `size` bytes of `scratch`, sealed. */
+  #ownFrame(size: number): Buffer {
+    const frame = this.#up.port.link.allocFrame(STACK_BYTES + size);
+    this.#sealing.originate(scratch.subarray(0, size), frame, FRAME_HEADER_BYTES);
+    return frame;
   }
 
   sent(frameBytes: number): void {
@@ -373,11 +370,10 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
       const hops = this.#up.hops - 1;
       // The answer to EXTEND takes the smallest frame of what we were granted.
       const spare = Math.max(0, this.#up.spareCredit - SMALLEST_FRAME_BYTES);
-      const grant = Math.min(spare - Math.ceil(spare / PASSED_PARTS), CIRCUIT_WINDOW);
-      const sponsorPrice = this.#up.price + ceilDiv(this.#up.price, BigInt(PASSED_PARTS));
+      const grant = Math.min(spare, CIRCUIT_WINDOW);
       const { price } = request;
       if (port.isFull) this.#host.makeRoomOnward(port, this.payer);
-      const down = port.open({ price, hops, sponsor, sponsorPrice, grant }, this);
+      const down = port.open({ price, hops, sponsor, sponsorPrice: this.#up.price, grant }, this);
       down.heir = this;
       this.#down = down;
       if (port.isShort(price)) this.#host.makeMoneyFor(down, this.payer);
@@ -394,7 +390,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
     const answer = encodeCreated(decodeCreated(payload));
     scratch.set(answer, CELL_HEADER_BYTES);
     const size = frameCell(scratch, CellType.EXTENDED, 0, answer.length);
-    const frame = this.#sealing.intoFrame(scratch.subarray(0, size), this.#up.port.link);
+    const frame = this.#ownFrame(size);
     this.#own += frame.length;
     this.#up.push(frame, FrameType.RELAY);
     this.#passUp();
@@ -450,11 +446,10 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
       down.lose(FRAME_HEADER_BYTES + payload.length);
       return;
     }
-    // Nobody opens it any more; whoever granted it takes it, and pays.
-    const frame = up.port.link.allocFrame(payload.length + LAYER_BYTES);
-    frame.set(payload, FRAME_HEADER_BYTES);
-    frame.fill(0, FRAME_HEADER_BYTES + payload.length);
-    this.#carried += FRAME_HEADER_BYTES + payload.length;
+    // Nobody opens it any more; whoever granted it takes it, and pays. Our layer is gone: what came must not be known again behind us.
+    const frame = up.port.link.allocFrame(payload.length);
+    randomFillSync(frame, FRAME_HEADER_BYTES);
+    this.#carried += frame.length;
     up.push(frame, FrameType.RELAY);
   }
 
@@ -483,10 +478,6 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
     this.#counted = 0;
     this.#host.over(this, why);
   }
-}
-
-function ceilDiv(a: bigint, b: bigint): bigint {
-  return (a + b - 1n) / b;
 }
 
 function isUnpayable(error: RelaymintError): boolean {

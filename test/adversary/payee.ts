@@ -12,7 +12,7 @@ import type { Create } from '../../node/circuit/messages.ts';
 import { DestroyReason, encodeEnding, ending } from '../../node/circuit/reason.ts';
 import { FrameType } from '../../node/link/index.ts';
 import { decodeClaim, encodeAccepted } from '../../node/meter/messages.ts';
-import { MAX_CELL_BYTES, MAX_FRAME_PAYLOAD } from '../../core/limits.ts';
+import { MAX_CELL_BYTES, STACK_BYTES } from '../../core/limits.ts';
 import type { BareNode } from './node.ts';
 import type { Seed } from './seed.ts';
 import type { LinkTap, TappedCircuit } from './tap.ts';
@@ -154,15 +154,16 @@ export class PayeeLeg {
 
   /** A cell as an honest hop would send it. */
   send(type: CellType, stream: number, data: Uint8Array): void {
-    const cell = Buffer.alloc(MAX_CELL_BYTES + 16);
+    const cell = Buffer.alloc(MAX_CELL_BYTES);
     cell.set(data, CELL_HEADER_BYTES);
     const size = frameCell(cell, type, stream, data.length);
-    const sealed = this.#sealing?.inPlace(cell, size) ?? 0;
-    this.tap.write(FrameType.RELAY, this.id, cell.subarray(0, sealed));
+    const payload = Buffer.alloc(STACK_BYTES + size);
+    this.#sealing?.originate(cell.subarray(0, size), payload, 0);
+    this.tap.write(FrameType.RELAY, this.id, payload);
   }
 
   /** RELAY frames of nothing, of this payload each, until so many bytes went or the link is gone. */
-  garbage(bytes: number, payload: number = MAX_FRAME_PAYLOAD - 112): void {
+  garbage(bytes: number, payload: number = MAX_CELL_BYTES): void {
     for (let left = bytes; left >= payload + 8 && this.tap.link.isOpen; left -= payload + 8) {
       this.tap.write(FrameType.RELAY, this.id, this.#seed.garbage(payload));
       this.garbageSent += payload + 8;

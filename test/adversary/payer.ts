@@ -7,12 +7,12 @@ import { signReceipt } from '../../ledger/receipt/index.ts';
 import type { Receipt } from '../../ledger/receipt/index.ts';
 import { CELL_HEADER_BYTES, CellType, cellData, cellType, encodeBegin, frameCell } from '../../node/circuit/cell.ts';
 import { HopInitiation } from '../../node/circuit/handshake.ts';
-import { OpeningLayer, SealingLayer } from '../../node/circuit/layer.ts';
+import { OpeningLayers, SealingLayers } from '../../node/circuit/layer.ts';
 import { decodeCreated, encodeCreate, encodeExtend, encodeGrants } from '../../node/circuit/messages.ts';
 import { DestroyReason, encodeEnding, ending } from '../../node/circuit/reason.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../../node/link/index.ts';
 import { decodeAccount, encodeClaim, proofMessage } from '../../node/meter/messages.ts';
-import { MAX_CELL_BYTES, QUIET_GRANT } from '../../core/limits.ts';
+import { MAX_CELL_BYTES, QUIET_GRANT, STACK_BYTES } from '../../core/limits.ts';
 import type { SignedOffer } from '../../node/discovery/index.ts';
 import type { BareNode } from './node.ts';
 import type { Seed } from './seed.ts';
@@ -145,8 +145,8 @@ export class PayerLeg {
   dataIn = 0;
   /** Frames that did not open. */
   spoiled = 0;
-  readonly #opening: OpeningLayer[] = [];
-  readonly #sealing: SealingLayer[] = [];
+  readonly #opening = new OpeningLayers();
+  readonly #sealing = new SealingLayers();
   #initiation: HopInitiation;
 
   constructor(payer: Payer, id: number, plan: CircuitPlan) {
@@ -188,11 +188,12 @@ export class PayerLeg {
   }
 
   send(type: CellType, stream: number, data: Uint8Array): void {
-    const cell = Buffer.alloc(MAX_CELL_BYTES + 16 * this.#sealing.length);
+    const cell = Buffer.alloc(MAX_CELL_BYTES);
     cell.set(data, CELL_HEADER_BYTES);
-    let size = frameCell(cell, type, stream, data.length);
-    for (const layer of this.#sealing.toReversed()) size = layer.inPlace(cell, size);
-    this.payer.tap.write(FrameType.RELAY, this.id, cell.subarray(0, size));
+    const size = frameCell(cell, type, stream, data.length);
+    const payload = Buffer.alloc(STACK_BYTES + size);
+    this.#sealing.seal(cell.subarray(0, size), payload, 0);
+    this.payer.tap.write(FrameType.RELAY, this.id, payload);
   }
 
   /** A RELAY frame of nothing. */
@@ -221,8 +222,7 @@ export class PayerLeg {
     if (type === FrameType.CREATED) {
       this.#answered(payload);
     } else if (type === FrameType.RELAY) {
-      let cell: Buffer | undefined = payload;
-      for (const layer of this.#opening) cell &&= layer.open(cell);
+      const cell = this.#opening.open(payload);
       if (cell === undefined) this.spoiled += FRAME_HEADER_BYTES + payload.length;
       else if (cellType(cell) === CellType.EXTENDED) this.#answered(cellData(cell));
       else if (cellType(cell) === CellType.DATA) this.dataIn += cellData(cell).length;
@@ -233,8 +233,8 @@ export class PayerLeg {
 
   #answered(answer: Buffer): void {
     const keys = this.#initiation.finish(decodeCreated(answer));
-    this.#opening.push(new OpeningLayer(keys.backward));
-    this.#sealing.push(new SealingLayer(keys.forward));
+    this.#opening.add(keys.backward);
+    this.#sealing.add(keys.forward);
     this.hops += 1;
   }
 }

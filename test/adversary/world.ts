@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createMemoryNetwork } from '../../node/transport/index.ts';
 import type { Circuit } from '../../node/circuit/index.ts';
 import type { SignedOffer } from '../../node/discovery/index.ts';
-import { LAYER_BYTES, SMALLEST_FRAME_BYTES } from '../../core/limits.ts';
+import { SMALLEST_FRAME_BYTES } from '../../core/limits.ts';
 import { NUMERATOR_BITS } from '../../ledger/accounting/index.ts';
 import type { BareNode, NodeSettings, PlayNode } from './node.ts';
 import { OPENING, DEPOSIT, PRICE, hashOf, openBareNode, openPlayNode, patternHash, u32 } from './node.ts';
@@ -193,8 +193,8 @@ export class Scene {
         if (this.#before.has(circuit)) continue;
         if (tap.peer === to.id && circuit.ours) came += circuit.relayIn;
         if (!payers.has(tap.peer) || circuit.ours || circuit.relayOutFrames === 0) continue;
-        // Each frame grew by a layer, and the answer to EXTEND is the relay's own.
-        passed += circuit.relayOut - LAYER_BYTES * circuit.relayOutFrames - SMALLEST_FRAME_BYTES;
+        // The answer to EXTEND is the relay's own.
+        passed += circuit.relayOut - SMALLEST_FRAME_BYTES;
       }
     }
     return came > passed ? (BigInt(came - passed) * price) >> NUMERATOR_BITS : 0n;

@@ -1,5 +1,5 @@
 /** Content: what its names earn, and a node's own content beside what it carries and what was granted. */
-import { LAYER_BYTES, SMALLEST_FRAME_BYTES } from '../../../core/limits.ts';
+import { SMALLEST_FRAME_BYTES } from '../../../core/limits.ts';
 import { MIB, amount } from '../../../core/units.ts';
 import { NUMERATOR_BITS } from '../../../ledger/accounting/index.ts';
 import { CellType } from '../../../node/circuit/cell.ts';
@@ -100,7 +100,7 @@ function besideGrants(scene: Scene, honest: PlayNode, payer: BareNode, onward: B
       if (tap.peer === onward.id && circuit.ours) came += circuit.relayIn;
       // A circuit that goes on costs more than its own content.
       if (tap.peer !== payer.id || circuit.price === PRICE || circuit.relayOutFrames === 0) continue;
-      passed += circuit.relayOut - LAYER_BYTES * circuit.relayOutFrames - SMALLEST_FRAME_BYTES;
+      passed += circuit.relayOut - SMALLEST_FRAME_BYTES;
     }
   }
   const lost = worth(Math.max(came - passed, 0), PRICE);
@@ -202,7 +202,8 @@ export const contentStrategies: readonly Strategy[] = [
         for (let time = 0; time < AGAIN; time += 1) {
           for (const host of hosts) {
             await ask(client, host).catch(() => {});
-            for (const leg of hosts.flatMap(({ legs }) => legs)) leg.garbage(leg.counts.credit, 1040);
+            for (const leg of hosts.flatMap(({ legs }) => legs))
+              leg.garbage(leg.counts.credit, SMALLEST_FRAME_BYTES - 8);
             await host.node
               .tapOf(client.id)
               ?.link.ping()

@@ -1,5 +1,5 @@
 /** An initiator that has relays pay for what it never takes, or pay whom it likes. */
-import { ALLOWANCE_OF_BURNED } from '../../../core/limits.ts';
+import { ALLOWANCE_OF_BURNED, SMALLEST_FRAME_BYTES } from '../../../core/limits.ts';
 import { MIB } from '../../../core/units.ts';
 import { CellType } from '../../../node/circuit/cell.ts';
 import { OPENING, PRICE } from '../node.ts';
@@ -134,7 +134,7 @@ export const initiatorStrategies: readonly Strategy[] = [
         payer.signsAt = undefined;
         await payer.tap.link.ping().catch(() => {});
         await payer.tap.link.close();
-        for (const far of accomplice.legs) far.garbage(far.counts.credit, 1040);
+        for (const far of accomplice.legs) far.garbage(far.counts.credit, SMALLEST_FRAME_BYTES - 8);
         await accomplice.node.taps
           .at(-1)
           ?.link.ping()

@@ -1,4 +1,5 @@
 /** A payee that wants more than it was granted, or keeps what it was paid for. */
+import { SMALLEST_FRAME_BYTES } from '../../../core/limits.ts';
 import { MIB, amount } from '../../../core/units.ts';
 import { CellType } from '../../../node/circuit/cell.ts';
 import { DestroyReason, encodeEnding, ending } from '../../../node/circuit/reason.ts';
@@ -70,7 +71,7 @@ function overstates(name: string, what: string, manners: Manners, lie: (leg: Pay
         // Honest cells first, so that the grant grows: data of a stream that was asked for.
         const data = Buffer.alloc(1000);
         for (let sent = 0; sent < 700 && leg.tap.link.isOpen; sent += 1) {
-          if (!(await leg.tap.until(() => leg.counts.credit >= 1048 || leg.counts.heardDestroy))) break;
+          if (!(await leg.tap.until(() => leg.counts.credit >= SMALLEST_FRAME_BYTES || leg.counts.heardDestroy))) break;
           if (leg.counts.heardDestroy) break;
           if (sent % 20 === 0) lie(leg);
           leg.send(CellType.DATA, 1, data);
@@ -161,7 +162,7 @@ export const payeeStrategies: readonly Strategy[] = [
           const payee = await scene.world.payee({ onDestroy: () => {} });
           payees.push(payee);
           const leg = await ask(client, payee);
-          leg.garbage(leg.counts.credit, 1040);
+          leg.garbage(leg.counts.credit, SMALLEST_FRAME_BYTES - 8);
           await leg.tap.until(() => leg.counts.heardDestroy);
           await leg.tap.link.close();
         }

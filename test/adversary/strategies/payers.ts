@@ -1,5 +1,5 @@
 /** A payer that takes what it does not pay for. */
-import { QUIET_GRANT, STREAM_WINDOW_INITIAL } from '../../../core/limits.ts';
+import { QUIET_GRANT, SMALLEST_FRAME_BYTES, STREAM_WINDOW_INITIAL } from '../../../core/limits.ts';
 import { MIB } from '../../../core/units.ts';
 import type { Receipt } from '../../../ledger/receipt/index.ts';
 import { CellType } from '../../../node/circuit/cell.ts';
@@ -259,8 +259,8 @@ export const payerStrategies: readonly Strategy[] = [
         askFor(leg, GREED);
         await end(leg);
         for (let time = 0; time < 200 && payer.tap.link.isOpen; time += 1) {
-          if (leg.counts.credit < 1048) break;
-          leg.garbage(1040);
+          if (leg.counts.credit < SMALLEST_FRAME_BYTES) break;
+          leg.garbage(SMALLEST_FRAME_BYTES - 8);
         }
         await payer.tap.link.close();
       });

@@ -95,7 +95,7 @@ describe('messages', () => {
 
   it('have these golden bytes', () => {
     const create = { price: pricePerMiB(0x0102n), grant: 0x0304, hops: 6, ephemeral: key };
-    expect(Buffer.from(encodeCreate(create)).toString('hex')).toBe(`0202010000000000000403000006${'08'.repeat(32)}`);
+    expect(Buffer.from(encodeCreate(create)).toString('hex')).toBe(`0302010000000000000403000006${'08'.repeat(32)}`);
     expect(
       Buffer.from(encodeExtend({ node, price: pricePerMiB(3n), ephemeral: key, addresses: ['/memory/a'] })).toString(
         'hex',

@@ -1,9 +1,15 @@
 import { x25519 } from '@noble/curves/ed25519.js';
 import { describe, expect, it } from 'vitest';
 import { nodeId } from '../../../core/ids.ts';
-import { LAYER_BYTES } from '../../../core/limits.ts';
+import { LAYER_BYTES, MAX_HOPS, STACK_BYTES } from '../../../core/limits.ts';
 import { HopInitiation, answerInitiation, onionKeyFromSeed } from '../../../node/circuit/handshake.ts';
-import { OpeningLayer, SealingLayer } from '../../../node/circuit/layer.ts';
+import {
+  LAYER_KEY_BYTES,
+  OpeningLayer,
+  OpeningLayers,
+  SealingLayer,
+  SealingLayers,
+} from '../../../node/circuit/layer.ts';
 
 const NODE = nodeId(new Uint8Array(32).fill(3));
 const onion = onionKeyFromSeed(new Uint8Array(32).fill(5));
@@ -59,44 +65,162 @@ describe('hop handshake', () => {
   });
 });
 
-describe('layer', () => {
-  const key = (): Buffer => Buffer.alloc(32, 9);
-  function sealed(layer: SealingLayer, text: string): Buffer {
-    const buffer = Buffer.alloc(text.length + LAYER_BYTES);
-    buffer.write(text, 'latin1');
-    return buffer.subarray(0, layer.inPlace(buffer, text.length));
+describe('layers', () => {
+  const keys = (hop: number): Buffer => Buffer.alloc(LAYER_KEY_BYTES, hop + 1);
+  /** A circuit of so many hops, without its links. */
+  function circuit(hops: number): {
+    readonly sealing: SealingLayers;
+    readonly opening: OpeningLayers;
+    readonly forward: readonly OpeningLayer[];
+    readonly backward: readonly SealingLayer[];
+  } {
+    const [sealing, opening] = [new SealingLayers(), new OpeningLayers()];
+    const each = Array.from({ length: hops }, (_, hop) => hop);
+    for (const hop of each) {
+      sealing.add(keys(hop));
+      opening.add(Buffer.alloc(LAYER_KEY_BYTES, 100 + hop));
+    }
+    const forward = each.map((hop) => new OpeningLayer(keys(hop)));
+    const backward = each.map((hop) => new SealingLayer(Buffer.alloc(LAYER_KEY_BYTES, 100 + hop)));
+    return { sealing, opening, forward, backward };
+  }
+  type Scene = ReturnType<typeof circuit>;
+
+  function sealed({ sealing }: Pick<Scene, 'sealing'>, text: string): Buffer {
+    const payload = Buffer.alloc(STACK_BYTES + text.length);
+    sealing.seal(Buffer.from(text, 'latin1'), payload, 0);
+    return payload;
   }
 
-  it('opens in order what was sealed in order', () => {
-    const [seal, open] = [new SealingLayer(key()), new OpeningLayer(key())];
-    for (let index = 0; index < 1000; index += 1) {
-      expect(open.open(sealed(seal, `frame ${index}`))?.toString('latin1')).toBe(`frame ${index}`);
+  /** What each hop was sent, and what the last one read; undefined: a hop could not open it. */
+  function goForward(
+    scene: Scene,
+    payload: Buffer,
+    change?: (hop: number, seen: Buffer) => void,
+  ): [Buffer[], string | undefined] {
+    const seen: Buffer[] = [];
+    let at = payload;
+    for (const [hop, layer] of scene.forward.entries()) {
+      change?.(hop, at);
+      seen.push(Buffer.from(at));
+      const text = layer.open(at);
+      if (text === undefined) return [seen, undefined];
+      if (hop === scene.forward.length - 1) return [seen, text.toString('latin1')];
+      const next = Buffer.alloc(at.length);
+      layer.pass(at, text, next, 0);
+      at = next;
+    }
+    return [seen, undefined];
+  }
+
+  /** The same backward; what each hop sent, the last hop first. */
+  function goBackward(
+    scene: Scene,
+    text: string,
+    change?: (hop: number, sent: Buffer) => void,
+  ): [Buffer[], string | undefined] {
+    const sent: Buffer[] = [];
+    let at: Buffer | undefined;
+    for (const [hop, layer] of Array.from(scene.backward.entries()).toReversed()) {
+      const next = Buffer.alloc(STACK_BYTES + text.length);
+      if (at === undefined) layer.originate(Buffer.from(text, 'latin1'), next, 0);
+      else layer.pass(at, next, 0);
+      change?.(hop, next);
+      sent.push(Buffer.from(next));
+      at = next;
+    }
+    return [sent, at && scene.opening.open(at)?.toString('latin1')];
+  }
+
+  /** Slices of a tag's length. */
+  function tagsOf(payload: Buffer): string[] {
+    return Array.from({ length: MAX_HOPS }, (_, i) => payload.toString('hex', i * LAYER_BYTES, (i + 1) * LAYER_BYTES));
+  }
+
+  const everyLength = Array.from({ length: MAX_HOPS }, (_, i) => i + 1);
+
+  it.each(everyLength)('of %i hops open in order what was sealed in order, both ways', (hops) => {
+    const scene = circuit(hops);
+    for (let index = 0; index < 200; index += 1) {
+      expect(goForward(scene, sealed(scene, `frame ${index}`))[1]).toBe(`frame ${index}`);
+      for (let more = index % 3; more > 0; more -= 1) {
+        expect(goBackward(scene, `answer ${index}`)[1]).toBe(`answer ${index}`);
+      }
     }
   });
 
-  it('opens nothing that was changed, repeated, left out, cut or short', () => {
-    const frames = (): [Buffer, Buffer] => {
-      const seal = new SealingLayer(key());
-      return [sealed(seal, 'first'), sealed(seal, 'second')];
-    };
-    const [first, second] = frames();
-    const open = (frame: Buffer): Buffer | undefined => new OpeningLayer(key()).open(frame);
-    for (let byte = 0; byte < first.length; byte += 1) {
-      const changed = Buffer.from(first);
-      changed[byte] = (changed[byte] ?? 0) ^ 0x80;
-      expect(open(changed)).toBeUndefined();
+  it('go on when a hop is added, as while a circuit is built', () => {
+    const whole = circuit(MAX_HOPS);
+    const [sealing, opening] = [new SealingLayers(), new OpeningLayers()];
+    for (let hops = 1; hops <= MAX_HOPS; hops += 1) {
+      sealing.add(keys(hops - 1));
+      opening.add(Buffer.alloc(LAYER_KEY_BYTES, 99 + hops));
+      const part = { sealing, opening, forward: whole.forward.slice(0, hops), backward: whole.backward.slice(0, hops) };
+      for (const word of ['one', 'two']) {
+        expect(goForward(part, sealed(part, word))[1]).toBe(word);
+        expect(goBackward(part, word)[1]).toBe(word);
+      }
     }
-    expect(open(second)).toBeUndefined();
-    expect(open(first.subarray(0, -1))).toBeUndefined();
-    expect(open(first.subarray(0, 3))).toBeUndefined();
-    const twice = new OpeningLayer(key());
-    expect(twice.open(first)).toBeDefined();
-    expect(twice.open(first)).toBeUndefined();
   });
 
-  it('wipes its key', () => {
-    const raw = key();
-    new SealingLayer(raw).close();
-    expect(raw.every((byte) => byte === 0)).toBe(true);
+  it('look the same at every hop of every circuit: one length, and no tag that was seen elsewhere', () => {
+    const lengths = new Set<number>();
+    for (const hops of everyLength) {
+      const scene = circuit(hops);
+      const seen = [...goForward(scene, sealed(scene, 'x'.repeat(64)))[0], ...goBackward(scene, 'x'.repeat(64))[0]];
+      for (const payload of seen) lengths.add(payload.length);
+      const tags = seen.flatMap(tagsOf);
+      expect(new Set(tags).size).toBe(tags.length);
+      expect(tags).not.toContain('00'.repeat(LAYER_BYTES));
+    }
+    expect([...lengths]).toEqual([STACK_BYTES + 64]);
+  });
+
+  it.each(everyLength)(
+    'of %i hops show a change of any byte, the unused tags included, at the next honest hop',
+    (hops) => {
+      for (let byte = 0; byte < STACK_BYTES + 5; byte += 1) {
+        for (let hop = 0; hop < hops; hop += 1) {
+          const change = (at: number, payload: Buffer): void => {
+            if (at === hop) payload[byte] = (payload[byte] ?? 0) ^ 0x80;
+          };
+          const scene = circuit(hops);
+          const [seen, read] = goForward(scene, sealed(scene, 'first'), change);
+          expect([seen.length, read]).toEqual([hop + 1, undefined]);
+          // Backward it is the initiator that sees it; what the next hop drops at the bottom takes its change with it.
+          const [, answer] = goBackward(circuit(hops), 'first', change);
+          const fallsOut = hop > 0 && Math.floor(byte / LAYER_BYTES) === MAX_HOPS - 1;
+          expect(answer).toBe(fallsOut ? 'first' : undefined);
+        }
+      }
+    },
+  );
+
+  it('open nothing that was repeated, left out, cut or short', () => {
+    const scene = circuit(3);
+    const [first, second] = [sealed(scene, 'first'), sealed(scene, 'second')];
+    const read = (payload: Buffer): string | undefined => goForward(circuit(3), Buffer.from(payload))[1];
+    expect(read(first)).toBe('first');
+    expect(read(second)).toBeUndefined();
+    expect(read(first.subarray(0, -1))).toBeUndefined();
+    expect(read(first.subarray(0, 3))).toBeUndefined();
+    expect(new OpeningLayers().open(Buffer.from(first))).toBeUndefined();
+    const twice = circuit(3);
+    expect(goForward(twice, Buffer.from(first))[1]).toBe('first');
+    expect(goForward(twice, Buffer.from(first))[1]).toBeUndefined();
+  });
+
+  it('wipe their keys', () => {
+    for (const layer of [OpeningLayer, SealingLayer]) {
+      const raw = keys(0);
+      new layer(raw).close();
+      expect(raw.every((byte) => byte === 0)).toBe(true);
+    }
+    for (const layers of [new OpeningLayers(), new SealingLayers()]) {
+      const raw = keys(0);
+      layers.add(raw);
+      layers.close();
+      expect(raw.every((byte) => byte === 0)).toBe(true);
+    }
   });
 });

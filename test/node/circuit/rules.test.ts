@@ -2,12 +2,12 @@
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isRelaymintError } from '../../../core/errors.ts';
-import { MAX_HOPS } from '../../../core/limits.ts';
+import { MAX_FRAME_PAYLOAD, MAX_HOPS, SMALLEST_FRAME_BYTES } from '../../../core/limits.ts';
 import { pricePerMiB } from '../../../core/units.ts';
 import type { SignedOffer } from '../../../node/discovery/index.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../../../node/link/index.ts';
 import type { Link } from '../../../node/link/index.ts';
-import { PRICE, TestNet, hashOf, patternHash, readAll, u32, eventually } from './net.ts';
+import { PRICE, TestNet, hashOf, patternHash, readAll, sendPattern, u32, eventually } from './net.ts';
 import type { TestNode } from './net.ts';
 
 const NOTHING = Buffer.alloc(0);
@@ -188,8 +188,12 @@ const TAMPERING: [string, () => (frame: Buffer, send: (frame: Buffer) => void) =
       send(copy);
     },
   ],
-  ['cuts a frame', () => (frame, send) => send(frame.subarray(0, -16))],
-  ['makes a frame longer', () => (frame, send) => send(Buffer.concat([frame, Buffer.alloc(16)]))],
+  // What is smaller than any cell or larger than any frame ends the link instead.
+  ['cuts a frame', () => (frame, send) => send(frame.length > SMALLEST_FRAME_BYTES ? frame.subarray(0, -16) : frame)],
+  [
+    'makes a frame longer',
+    () => (frame, send) => send(frame.length < MAX_FRAME_PAYLOAD ? Buffer.concat([frame, Buffer.alloc(16)]) : frame),
+  ],
   [
     'swaps two frames',
     () => {
@@ -231,7 +235,9 @@ describe('a relay that tampers', () => {
       const towards = direction === 'forward' ? relays[1] : client;
       const link = bad.links.get((towards ?? client).id);
       if (link === undefined) throw new Error('no link');
+      const upload = await circuit.openStream('sink', new Uint8Array(0));
       tamper(link, make());
+      sendPattern(upload, 300_000).catch(() => {});
       for (let index = 0; index < 4; index += 1) circuit.rttMillis().catch(() => {});
       const error = await circuit.closed;
       expect(isRelaymintError(error, 'CIRCUIT_TAMPERED')).toBe(true);
