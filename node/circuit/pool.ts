@@ -32,11 +32,10 @@ const DRAWS = 64;
 /** Steps from a guard that are avoided at the same time. With all of them it would choose who comes next. */
 const MOST_CLOSED = 3;
 /**
- * How much a refusal to open a channel counts beside one to reach the next hop, until a guard refused so many: an honest relay
- * must refuse now and then (ADR 27).
+ * How much a refusal to open a channel counts beside one to reach the next hop, as long as no more steps are avoided: an honest
+ * relay must refuse now and then (ADR 27).
  */
 const SETUP_WEIGHT = 0.25;
-const FEW_SETUPS = 4;
 /** Failures of steps to or from the last relay until another one is drawn. */
 const STRIKES = 2;
 const SETUP = reasonWord(DestroyReason.SETUP);
@@ -54,6 +53,8 @@ const TICK_MILLIS = 1_000;
 /** Wait after a failed rebuild, milliseconds; doubles up to the second figure. */
 const RETRY_FIRST = 500;
 const RETRY_LAST = 30_000;
+/** A circuit that is lost sooner was hardly worth building: the next ones are built less and less soon. */
+const YOUNG_MILLIS = 10_000;
 
 /** A circuit and what its settings are judged by. Times are the clock's. */
 interface Pooled {
@@ -69,13 +70,13 @@ interface PathEnd {
   /** Drawn once: who refuses the hops before it does not get another one. */
   lastRelay: NodeId | undefined;
   strikes: number;
+  /** Forgotten then, should nobody ask for a circuit any more or that relay end each of them. */
+  until: number;
 }
 
 interface ClosedStep {
   readonly from: NodeId;
   readonly to: NodeId;
-  /** It only opened no channel. */
-  readonly bySetup: boolean;
   /** When it is tried again. */
   readonly until: number;
 }
@@ -106,6 +107,8 @@ class Pool implements CircuitPool {
   #epoch = 0;
   #retryAt = 0;
   #retryWait = RETRY_FIRST;
+  /** Circuits in a row that were lost as soon as they stood. */
+  #youngLosses = 0;
 
   constructor(options: CircuitPoolOptions) {
     this.#options = options;
@@ -139,8 +142,13 @@ class Pool implements CircuitPool {
       for (const member of this.#members) this.#retire(member);
     }
     await Promise.all(this.#fill());
-    // A build that another call had begun may have failed in between.
-    while (this.#ready().length < this.#settings.minCircuits && !this.#stop.signal.aborted) {
+    // A build that another call had begun may have failed in between, and a circuit may be lost as soon as it stands.
+    for (let round = 1; this.#ready().length < this.#settings.minCircuits && !this.#stop.signal.aborted; round += 1) {
+      if (round === ATTEMPTS) {
+        throw new RelaymintError('CIRCUIT_DESTROYED', 'Circuits are lost as soon as they stand.', {
+          remedy: 'Try again shortly; if it stays so, look at what "relaymint stats" says of the guards.',
+        });
+      }
       await Promise.all(this.#fill());
     }
   }
@@ -212,7 +220,7 @@ class Pool implements CircuitPool {
 
   async #attempts(): Promise<Circuit> {
     let [failures, detours] = [0, 0];
-    const end = this.#ends.pop() ?? { lastRelay: undefined, strikes: 0 };
+    const end = this.#end();
     for (;;) {
       this.#ensureOpen();
       const epoch = this.#epoch;
@@ -235,6 +243,12 @@ class Pool implements CircuitPool {
     }
   }
 
+  #end(): PathEnd {
+    const now = this.#clock.now();
+    this.#ends = this.#ends.filter(({ until }) => until > now);
+    return this.#ends.pop() ?? { lastRelay: undefined, strikes: 0, until: now + this.#settings.avoidMillis };
+  }
+
   #remember(end: PathEnd): void {
     if (end.lastRelay !== undefined && this.#ends.length < this.#settings.maxCircuits) this.#ends.push(end);
   }
@@ -255,7 +269,7 @@ class Pool implements CircuitPool {
   /** A path that begins at a guard, ends at that relay if one is named, and takes no step that failed; undefined when none was found. */
   #openPath(lastRelay: NodeId | undefined): SignedOffer[] | undefined {
     let guards = this.#order();
-    const noChoice = this.#operators() <= guards.length;
+    const noChoice = this.#areAllGuards();
     while (guards.length > 0) {
       let isShut = true;
       let first: NodeId | undefined;
@@ -266,8 +280,7 @@ class Pool implements CircuitPool {
         isShut &&= noChoice || this.#closedSteps.has(stepOf(path, 1));
         first = path[0]?.nodeId;
       }
-      // Steps further on are no reason to leave a guard, for whoever stands there could bring that about. Where all are guards,
-      // there is nobody to be led to.
+      // Steps further on are no reason to leave a guard, for whoever stands there could bring that about.
       if (!isShut) return undefined;
       const passed = guards.findIndex((guard) => guard === first);
       guards = guards.slice(passed + 1);
@@ -291,11 +304,11 @@ class Pool implements CircuitPool {
     }
   }
 
-  /** Wallets behind the relays that are known. */
-  #operators(): number {
+  /** So few operators of relays are known that each of them is a guard. */
+  #areAllGuards(): boolean {
     const { offers, nodeId } = this.#options;
     const relays = offers.find(RELAY_SERVICE).filter((offer) => offer.nodeId !== nodeId);
-    return new Set(relays.map(({ wallet }) => wallet)).size;
+    return new Set(relays.map(({ wallet }) => wallet)).size <= this.#order().length;
   }
 
   #isClosed(path: readonly SignedOffer[]): boolean {
@@ -323,7 +336,7 @@ class Pool implements CircuitPool {
     const member: Pooled = { circuit, builtAt: now, usedAt: now, retired: false };
     this.#members.add(member);
     this.#prices.set(circuit, priceOfPath(path, this.#options.service));
-    this.#retryWait = RETRY_FIRST;
+    if (this.#youngLosses === 0) this.#retryWait = RETRY_FIRST;
     this.#guards.stood(relaysOf(path));
     void circuit.closed.then((error) => this.#onClosed(member, path, error));
     return circuit;
@@ -334,6 +347,9 @@ class Pool implements CircuitPool {
     if (error === undefined || this.#stop.signal.aborted) return;
     this.#log.info({ reason: error.message }, 'A circuit was lost; another one is built.');
     this.#mourn(path, error);
+    const isYoung = this.#clock.now() - member.builtAt < YOUNG_MILLIS;
+    this.#youngLosses = isYoung ? this.#youngLosses + 1 : 0;
+    if (this.#youngLosses > 1) this.#waitLonger();
     this.#rebuild();
   }
 
@@ -348,7 +364,10 @@ class Pool implements CircuitPool {
     if (host === undefined || relays.length === 0) return;
     this.#guards.lost(relays, host.nodeId);
     for (const relay of relays.slice(1, -1)) this.#avoid(relay);
-    if (relays.length > 1) this.#remember({ lastRelay: relays.at(-1), strikes: STRIKES - 1 });
+    if (relays.length > 1) {
+      const until = this.#clock.now() + this.#settings.avoidMillis;
+      this.#remember({ lastRelay: relays.at(-1), strikes: STRIKES - 1, until });
+    }
   }
 
   /**
@@ -374,7 +393,7 @@ class Pool implements CircuitPool {
       this.#guards.lost(relays, host);
       if (this.#options.target === undefined) this.#avoid(host);
     } else if (!toLastHop) {
-      const isLean = isDetour && this.#closedFrom(path[hop - 1], true) < FEW_SETUPS;
+      const isLean = isDetour && this.#closedFrom(path[hop - 1]) < MOST_CLOSED;
       this.#guards.refused(relays, hop, isLean ? SETUP_WEIGHT : 1);
     }
     // Of two relays the last one is all that can be drawn anew.
@@ -386,18 +405,17 @@ class Pool implements CircuitPool {
       end.lastRelay = undefined;
       end.strikes = 0;
     }
-    const isFull = hop === 1 && !isDetour && this.#closedFrom(path[0], false) >= MOST_CLOSED;
-    if ((!toLastHop && !isFull) || isDetour || relays.length === 1) this.#close(path, hop, isDetour);
+    // Where all are guards, there is nobody to be led to.
+    const isFull = hop === 1 && this.#closedFrom(path[0]) >= MOST_CLOSED && !this.#areAllGuards();
+    if (!isFull && (!toLastHop || isDetour || relays.length === 1)) this.#close(path, hop);
     return isDetour ? 'detour' : 'failure';
   }
 
-  #closedFrom(relay: SignedOffer | undefined, bySetup: boolean): number {
-    return Array.from(this.#closedSteps.values()).filter(
-      (step) => step.from === relay?.nodeId && step.bySetup === bySetup,
-    ).length;
+  #closedFrom(relay: SignedOffer | undefined): number {
+    return Array.from(this.#closedSteps.values()).filter(({ from }) => from === relay?.nodeId).length;
   }
 
-  #close(path: readonly SignedOffer[], hop: number, bySetup: boolean): void {
+  #close(path: readonly SignedOffer[], hop: number): void {
     const [from, to] = [path[hop - 1]?.nodeId, path[hop]?.nodeId];
     if (from === undefined || to === undefined) return;
     for (const other of this.#closedSteps.values()) {
@@ -407,7 +425,6 @@ class Pool implements CircuitPool {
     this.#closedSteps.set(stepOf(path, hop), {
       from,
       to,
-      bySetup,
       until: this.#clock.now() + this.#settings.avoidMillis,
     });
   }
@@ -433,9 +450,13 @@ class Pool implements CircuitPool {
     if (this.#stop.signal.aborted) return;
     // The node builds no more circuits: neither does the pool.
     if (isRelaymintError(error, 'CLOSED')) return void this.close();
+    this.#waitLonger();
+    this.#log.warn({ reason: messageOf(error) }, 'A circuit could not be built; it is tried again.');
+  }
+
+  #waitLonger(): void {
     this.#retryAt = this.#clock.now() + this.#retryWait;
     this.#retryWait = Math.min(2 * this.#retryWait, RETRY_LAST);
-    this.#log.warn({ reason: messageOf(error) }, 'A circuit could not be built; it is tried again.');
   }
 
   /** Retires what is old or worn, ends what is idle, builds what is missing. */
