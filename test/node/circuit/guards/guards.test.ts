@@ -137,7 +137,7 @@ describe('guards', () => {
       for (let attempt = 0; attempt < 4; attempt += 1) {
         const [next] = guards.order(relays, MOST);
         // For ten minutes it only tries the first three.
-        if (minute < 9) expect(first.slice(0, 3)).toContain(next);
+        expect(minute < 9 ? first.slice(0, 3) : first).toContain(next);
         guards.unreachable(next as NodeId);
       }
       clock.at += 60_000;
@@ -327,12 +327,12 @@ describe('the file of guards', () => {
       const spoiled = Buffer.from(content);
       spoiled[at] = (spoiled[at] ?? 0) ^ 1;
       await writeFile(file, spoiled);
-      const opened = await open(file).catch((error: unknown) => error);
+      const came = await open(file).then(
+        (guards) => guards.order(book(relays), MOST).join(),
+        (error: Error & { readonly code?: string }) => `${error.message.includes(file)} ${error.code}`,
+      );
       // A changed space between two fields changes nothing.
-      if (opened instanceof Error) {
-        expect(['INVALID_ENCODING', 'VERSION_UNSUPPORTED']).toContain((opened as Error & { code: string }).code);
-        expect(opened.message).toContain(file);
-      } else expect((opened as Guards).order(book(relays), MOST)).toEqual(order);
+      expect(['true INVALID_ENCODING', 'true VERSION_UNSUPPORTED', order.join()]).toContain(came);
     }
     for (const length of [0, 1, content.length - 2, content.length >> 1]) {
       await writeFile(file, content.subarray(0, length));
