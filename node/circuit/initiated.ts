@@ -266,9 +266,11 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
     this.#end(ending(DestroyReason.FINISHED, ''), reason, true);
   }
 
-  /** The node stops. */
+  /** The node stops: no hop is to blame, and `details.own` says so. */
   shutDown(): void {
-    this.#end(ending(DestroyReason.SHUTDOWN, 'the node is stopping'));
+    const why = ending(DestroyReason.SHUTDOWN, 'the node is stopping');
+    const { code, message, details } = endingError(why);
+    this.#end(why, new RelaymintError(code, message, { details: { ...details, own: true } }));
   }
 
   // --- liveness ---------------------------------------------------------------------------------------------------------------

@@ -358,6 +358,8 @@ class Pool implements CircuitPool {
    * drawn by ending circuits that do not suit it.
    */
   #mourn(path: readonly SignedOffer[], error: RelaymintError): void {
+    // This node is stopping.
+    if (error.details['own'] === true) return;
     if (isRelaymintError(error, 'ABORTED', 'CLOSED', 'WINDOW_EXHAUSTED', 'DEPOSIT_EXHAUSTED')) return;
     const relays = relaysOf(path);
     const [host] = path.slice(-1);

@@ -201,6 +201,27 @@ describe('circuit pool', () => {
     });
   });
 
+  it('a guard is not blamed for what the end of its own client ends, and is for what the end of another hop does', async () => {
+    for (const [own, failed] of [
+      [true, 0],
+      [false, 1],
+    ] as const) {
+      const { client, relays, hosts } = await world(1);
+      const guards = guardedBy(client, relays[0] as TestNode);
+      const pool = poolOf(client, {}, hosts[0], guards);
+      await pool.buildTunnels(1);
+      const [circuit] = pool.activeDataCircuits();
+      await (own ? client.endpoint.close() : hosts[0]?.close());
+      await circuit?.closed;
+      await eventually(() => pool.activeDataCircuits().includes(circuit as never)).toBe(false);
+      expect(guards.view()[0]).toMatchObject({
+        node: relays[0]?.id,
+        failed: expect.toSatisfy((n) => (failed === 0 ? n === 0 : n >= 1)) as number,
+      });
+      await pool.close();
+    }
+  });
+
   it('builds more when all are busy, up to maxCircuits', async () => {
     const { client } = await world(1);
     const pool = poolOf(client, { minCircuits: 1, maxCircuits: 2 });
