@@ -101,8 +101,8 @@ export const MAX_CONTROL_CELLS = 2048;
 export const MAX_CREATES_PER_SECOND_AND_LINK = 50;
 /** CREATEs answered in a second in all: at 0.2 to 0.9 ms each, a tenth to half of a processor. */
 export const MAX_CREATES_PER_SECOND = 500;
-/** Addresses tried of a next hop that our own book does not know: what they lead to is a stranger's word. */
-export const MAX_STRANGE_ADDRESSES = 2;
+/** Addresses tried for an EXTEND: what they lead to is a stranger's word, or that of somebody it chose. */
+export const MAX_EXTEND_ADDRESSES = 2;
 /** Time for one CREATE or EXTEND to be answered, milliseconds. */
 export const CIRCUIT_BUILD_MILLIS = 20_000;
 /** The same where the next hop has an onion or I2P address: reaching it may take what those networks take for a first path. */

@@ -129,7 +129,7 @@ export interface ExtendRules {
   readonly isLinked: (node: NodeId) => boolean;
   /** The operator lets circuits lead into private networks, or this node only dials its own machine anyway. */
   readonly allowPrivate: boolean;
-  /** The IP addresses of a name; undefined where an anonymizing network looks it up, out there. */
+  /** The IP addresses of a name; undefined where this node hides: then only onion and I2P addresses are dialled. */
   readonly resolve: ((host: string) => Promise<readonly string[]>) | undefined;
 }
 

@@ -123,9 +123,20 @@ describe('an EXTEND', () => {
       '/ip4/8.8.4.4/tcp/4001',
       '/ip6/2606:4700::1111/tcp/4001',
     ]);
-    expect(await target(['/dns/relay.example/tcp/4001'], { resolve: undefined })).toEqual([
-      '/dns/relay.example/tcp/4001',
-    ]);
+  });
+
+  it('leads a node that hides to onion and I2P addresses, and through no exit', async () => {
+    const hides = { resolve: undefined };
+    const clear = [PUBLIC, '/dns/relay.example/tcp/4001', '/ip6/2606:4700::1111/tcp/6667'];
+    expect(await target(clear, hides)).toBe('POLICY_REFUSED');
+    const offers = { get: () => offerOf(newIdentity(), { addresses: [...clear, ONION] }) };
+    expect(await target([], { ...hides, offers })).toEqual([ONION]);
+  });
+
+  it('tries two addresses, however many the next hop signed for', async () => {
+    const many = [1, 2, 3, 4].map((n) => `/ip4/8.8.8.${n}/tcp/4001`);
+    const offers = { get: () => offerOf(newIdentity(), { addresses: many }) };
+    expect(await target([], { offers })).toEqual(many.slice(0, 2));
   });
 
   it('goes on over a link that is there, whatever addresses belong to it', async () => {
