@@ -25,6 +25,7 @@ import { Leg } from './leg.ts';
 import type { LegOwner, LegPort, LegTerms } from './leg.ts';
 import { decodeCreate, decodeGrants, encodeGrants } from './messages.ts';
 import type { Create } from './messages.ts';
+import { Promises } from './promises.ts';
 import { DestroyReason, decodeEnding, ending } from './reason.ts';
 import { LinkScheduler } from './scheduler.ts';
 import type { Traffic } from './scheduler.ts';
@@ -37,6 +38,9 @@ const CIRCUIT_FRAMES = [
   FrameType.NOTICE,
   FrameType.DESTROY,
 ] as const;
+
+/** Less than the worth of this many bytes is not paid before it is due. */
+const EARLY_BYTES = QUIET_GRANT / 2;
 
 /** What a port asks of the node. */
 export interface PortHost {
@@ -75,14 +79,14 @@ export class CircuitPort implements LegPort {
   /** Frames covered only by a receipt that is not on disk yet. */
   #held: HeldFrame[] = [];
   #heldSince = 0;
-  /** What all paying legs were granted and have not sent, at their prices: a numerator. */
-  #promised = 0n;
-  /** Legs that wait for money before they are granted more. */
-  readonly #waiting = new Set<Leg>();
+  /** What paying legs were granted, and which of them wait for money. */
+  readonly #promises = new Promises();
   /** What is granted and given back in this turn of the event loop. */
   readonly #grants = new Map<number, number>();
   readonly #returns = new Map<number, number>();
   #flushing = false;
+  /** Waits for `payEarly`. */
+  #starved: Leg | undefined;
 
   constructor(link: Link, meter: LinkMeter, host: PortHost) {
     this.link = link;
@@ -142,13 +146,13 @@ export class CircuitPort implements LegPort {
 
   /** What we may owe this peer is promised to the circuits that are there. */
   isShort(price: PricePerMiB): boolean {
-    return price > 0n && this.meter.mayOwe - this.#promised < price * BigInt(LEAST_GRANT);
+    return price > 0n && this.meter.mayOwe - this.#promises.total < price * BigInt(LEAST_GRANT);
   }
 
   /** What may be granted now on a leg of that price, paid for `sponsor`: bytes. */
   room({ price, sponsor, sponsorPrice = price }: Omit<LegPlan, 'grant' | 'hops'>, wanted: number): number {
     if (price === 0n) return wanted;
-    const link = this.meter.mayOwe - this.#promised;
+    const link = this.meter.mayOwe - this.#promises.total;
     const here = link / price;
     const behind = sponsor === undefined ? here : sponsor.room / sponsorPrice;
     const room = here < behind ? here : behind;
@@ -181,7 +185,7 @@ export class CircuitPort implements LegPort {
     this.#legs.set(leg.id, leg);
     this.link.retain();
     this.#promise(leg, grant);
-    if (grant < plan.grant) this.#waiting.add(leg);
+    if (grant < plan.grant) this.#promises.await(leg);
     return leg;
   }
 
@@ -189,10 +193,11 @@ export class CircuitPort implements LegPort {
     if (leg.closing || leg.peerClosed || bytes <= 0) return 0;
     const granted = leg.pays ? this.#share(leg, bytes) : bytes;
     if (granted < Math.min(bytes, LEAST_GRANT)) {
-      this.#waiting.add(leg);
+      this.#promises.await(leg);
+      if (leg.granted < LEAST_GRANT) this.#payEarly(leg);
       return 0;
     }
-    if (granted < bytes) this.#waiting.add(leg);
+    if (granted < bytes) this.#promises.await(leg);
     this.#promise(leg, granted);
     this.#grants.set(leg.id, (this.#grants.get(leg.id) ?? 0) + granted);
     this.#flushSoon();
@@ -207,7 +212,7 @@ export class CircuitPort implements LegPort {
   }
 
   awaitRoom(leg: Leg): void {
-    this.#waiting.add(leg);
+    this.#promises.await(leg);
   }
 
   /**
@@ -234,7 +239,7 @@ export class CircuitPort implements LegPort {
   }
 
   retired(leg: Leg): void {
-    this.#waiting.delete(leg);
+    this.#promises.leave(leg);
     this.#grants.delete(leg.id);
     this.#returns.delete(leg.id);
     this.link.release();
@@ -364,14 +369,15 @@ export class CircuitPort implements LegPort {
       );
     }
     leg.granted -= length;
-    if (leg.pays) this.#promised -= BigInt(length) * leg.price;
+    if (leg.pays) this.#promises.add(leg, -length);
   }
 
   /** Where money is short, all that wait for it get the same of what there is; where that is too little for all, those whose turn it is. */
   #share(leg: Leg, bytes: number): number {
-    this.#waiting.delete(leg);
-    const others = this.#waiting.size;
+    this.#promises.leave(leg);
+    const others = this.#promises.waiting;
     if (others === 0) return this.room(leg, bytes);
+    if (this.#promises.goesAfter(leg)) return 0;
     const room = this.room(leg, MAX_CREDIT);
     return Math.min(bytes, room, Math.max(LEAST_GRANT, Math.floor(room / (others + 1))));
   }
@@ -379,15 +385,31 @@ export class CircuitPort implements LegPort {
   #promise(leg: Leg, bytes: number): void {
     leg.granted += bytes;
     if (!leg.pays) return;
-    this.#promised += BigInt(bytes) * leg.price;
+    this.#promises.add(leg, bytes);
     leg.sponsor?.promise(BigInt(bytes) * leg.sponsorPrice);
+  }
+
+  /**
+   * A circuit can send nothing, for want of what is owed and not due yet: what others hold and do not use leaves too little for a receipt
+   * ever to become due. It is paid now, unless it is hardly anything.
+   */
+  #payEarly(leg: Leg): void {
+    if (this.#starved === undefined) setImmediate(payEarly, this);
+    this.#starved = leg;
+  }
+
+  /** The deferred half of #payEarly: a receipt makes room, and whoever asked is in the middle of asking. */
+  payEarly(): void {
+    const leg = this.#starved;
+    this.#starved = undefined;
+    if (leg !== undefined && this.#promises.waiting > 0) this.meter.payEarly(BigInt(EARLY_BYTES) * leg.price);
   }
 
   /** What the peer was granted and will not use. */
   #unpromise(leg: Leg, bytes: number): void {
     leg.granted -= bytes;
     if (!leg.pays) return;
-    this.#promised -= BigInt(bytes) * leg.price;
+    this.#promises.add(leg, -bytes);
     leg.settle(bytes);
   }
 
@@ -412,11 +434,10 @@ export class CircuitPort implements LegPort {
 
   /** Money allows more than before. */
   #retryGrants(): void {
-    if (this.#waiting.size === 0) return;
-    // A copy: one that still waits is added again. Who can send nothing goes before who has something left.
-    const waiting = Array.from(this.#waiting).sort((a, b) => Number(hasSome(a)) - Number(hasSome(b)));
-    for (const leg of waiting) {
-      this.#waiting.delete(leg);
+    if (this.#promises.waiting === 0) return;
+    // One that still waits is added again.
+    for (const leg of this.#promises.inTurn()) {
+      this.#promises.leave(leg);
       leg.owner?.roomier(leg);
     }
   }
@@ -443,7 +464,7 @@ export class CircuitPort implements LegPort {
     const { granted, successor } = leg;
     this.#unpromise(leg, granted);
     if (successor !== undefined) this.#bequeath(successor, granted);
-    this.#waiting.delete(leg);
+    this.#promises.leave(leg);
     this.#grants.delete(leg.id);
     this.#returns.delete(leg.id);
     this.#retryGrants();
@@ -498,7 +519,7 @@ export class CircuitPort implements LegPort {
     this.#scheduler.stop();
     this.#held = [];
     const legs = [...this.#legs.values()];
-    this.#waiting.clear();
+    this.#promises.clear();
     for (const leg of legs) this.#forget(leg);
     const lost = ending(
       DestroyReason.LINK_LOST,
@@ -517,8 +538,8 @@ export class CircuitPort implements LegPort {
   }
 }
 
-function hasSome(leg: Leg): boolean {
-  return leg.granted >= LEAST_GRANT;
+function payEarly(port: CircuitPort): void {
+  port.payEarly();
 }
 
 function flushGrants(port: CircuitPort): void {

@@ -50,6 +50,8 @@ export interface LinkMeter {
   rest(): void;
   /** Pays all that is due now. */
   flush(): void;
+  /** The same if it is at least so much, a numerator: circuits wait for it. */
+  payEarly(least: bigint): void;
   /** The window of the peer has room again. Set by the circuit layer; one listener. */
   onOpen: () => void;
   /** What we pay, what we are paid; undefined where there is no account. */

@@ -151,6 +151,10 @@ export class MeteredLink implements LinkMeter {
     }
   }
 
+  payEarly(least: bigint): void {
+    if ((this.#spending?.unsigned ?? 0n) << NUMERATOR_BITS >= least) this.flush();
+  }
+
   rest(): void {
     if (this.#awaitsProposal) {
       if (this.#idleTimer === undefined) this.#watchIdle();

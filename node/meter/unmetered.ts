@@ -40,6 +40,10 @@ class UnmeteredLink implements LinkMeter {
 
   rest(): void {}
 
+  payEarly(): void {
+    // Nothing is owed.
+  }
+
   flush(): void {}
 
   counts(): { readonly spending: undefined; readonly earning: undefined } {

@@ -4,7 +4,7 @@ import { isRelaymintError } from '../../../core/errors.ts';
 import { SLOT_WEIGHT } from '../../../core/limits.ts';
 import { QUIET_TURNS, UNUSED_TURNS, yielding } from '../../../node/circuit/slots.ts';
 import type { SlotPayer, Slotted } from '../../../node/circuit/slots.ts';
-import { TestNet, readAll, serveEcho } from './net.ts';
+import { TestNet, hashOf, patternHash, readAll, serveEcho, u32 } from './net.ts';
 import type { TestNode } from './net.ts';
 
 const payer = (paid = 0n): SlotPayer => ({ key: {}, paid });
@@ -80,14 +80,14 @@ function metered(): TestNet {
   return net;
 }
 
-const echoed = async (
+const fetched = async (
   client: TestNode,
   offers: Parameters<TestNode['endpoint']['createCircuit']>[0],
-): Promise<string> => {
-  const circuit = await client.endpoint.createCircuit(offers, { service: 'echo' });
-  const stream = await circuit.openStream('echo', new Uint8Array(0));
-  stream.end('through');
-  return (await readAll(stream)).toString();
+  bytes: number,
+): Promise<boolean> => {
+  const circuit = await client.endpoint.createCircuit(offers, { service: 'source' });
+  const stream = await circuit.openStream('source', u32(bytes));
+  return (await hashOf(stream)) === patternHash(bytes);
 };
 
 describe('jammed places', () => {
@@ -139,7 +139,7 @@ describe('jammed places', () => {
     };
     await expect(jam()).rejects.toMatchObject({ code: 'TIMEOUT' });
     expect(made).toBeGreaterThan(10);
-    expect(await echoed(client, offers)).toBe('through');
+    expect(await fetched(client, offers, 1024 * 1024)).toBe(true);
     expect(host.endpoint.stats().joined).toBeGreaterThan(made - 20);
   }, 120_000);
 });

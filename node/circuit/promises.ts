@@ -1,0 +1,72 @@
+/**
+ * What the circuits of a link that we pay for were granted and have not sent, and whose turn it is when money allows no more. Of
+ * several payers whose circuits wait, the one that was promised little goes first: many circuits of one do not take the others' turns.
+ */
+import { LEAST_GRANT } from '../../core/limits.ts';
+import type { Sponsor } from '../meter/sponsor.ts';
+import type { Leg } from './leg.ts';
+
+/** undefined: our own circuits. */
+type Payer = Sponsor | undefined;
+
+export class Promises {
+  /** At the circuits' prices: a numerator. */
+  total = 0n;
+  readonly #byPayer = new Map<Payer, bigint>();
+  /** Legs that wait for money before they are granted more. */
+  readonly #waiting = new Set<Leg>();
+  /** How many of them each payer has. */
+  readonly #waitingOf = new Map<Payer, number>();
+
+  /** How many wait. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** `bytes` are promised to the leg; negative: they came, or will not. */
+  add({ sponsor, price }: Leg, bytes: number): void {
+    const value = BigInt(bytes) * price;
+    this.total += value;
+    const promised = (this.#byPayer.get(sponsor) ?? 0n) + value;
+    if (promised === 0n) this.#byPayer.delete(sponsor);
+    else this.#byPayer.set(sponsor, promised);
+  }
+
+  await(leg: Leg): void {
+    if (this.#waiting.has(leg)) return;
+    this.#waiting.add(leg);
+    this.#waitingOf.set(leg.sponsor, (this.#waitingOf.get(leg.sponsor) ?? 0) + 1);
+  }
+
+  /** It waits no longer. */
+  leave(leg: Leg): void {
+    if (!this.#waiting.delete(leg)) return;
+    const left = (this.#waitingOf.get(leg.sponsor) ?? 0) - 1;
+    if (left > 0) this.#waitingOf.set(leg.sponsor, left);
+    else this.#waitingOf.delete(leg.sponsor);
+  }
+
+  /** Those that wait, for their turn: who can send nothing before who has something left. */
+  inTurn(): readonly Leg[] {
+    return Array.from(this.#waiting).sort((a, b) => Number(hasSome(a)) - Number(hasSome(b)));
+  }
+
+  /** Another payer that waits was promised less than half of what that of `leg` was. */
+  goesAfter({ sponsor, price }: Leg): boolean {
+    const own = this.#byPayer.get(sponsor) ?? 0n;
+    const one = price * BigInt(LEAST_GRANT);
+    for (const payer of this.#waitingOf.keys()) {
+      if (payer !== sponsor && 2n * (this.#byPayer.get(payer) ?? 0n) + one < own) return true;
+    }
+    return false;
+  }
+
+  clear(): void {
+    this.#waiting.clear();
+    this.#waitingOf.clear();
+  }
+}
+
+function hasSome(leg: Leg): boolean {
+  return leg.granted >= LEAST_GRANT;
+}
