@@ -14,7 +14,8 @@ import { DelayProxy } from '../page/delay.ts';
 import { PeerProcess, type AskedPeer } from '../path/process.ts';
 import { settingsOf } from '../path/peers/node.ts';
 import type { NodePeer, Where } from '../path/protocol.ts';
-import type { AttackerConfig, FloodName } from './protocol.ts';
+import { clickMillis } from './clicks.ts';
+import { BULK_DOWNLOAD, type AttackerConfig, type RowName } from './protocol.ts';
 
 /** Next to the package's own files: from dist/bench/load. */
 const PROGRAM_PATH = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
@@ -24,9 +25,13 @@ const GIVE_UP_MILLIS = 30_000;
 /** Until a flood is at its full height: the slots are jammed at the rate at which circuits are given. */
 const RUNNING_MILLIS = 180_000;
 const BYTES_PER_MB = 1_000_000;
+/** What a good circuit of the public Tor network carries. */
+const LINE_BYTES_PER_SECOND = 4 * BYTES_PER_MB;
+/** Of a download before anybody clicks: by then it has found out what the line carries. */
+const BULK_BYTES_BEFORE = 24 * BYTES_PER_MB;
 
 export interface LoadOptions {
-  readonly floods: readonly FloodName[];
+  readonly names: readonly RowName[];
   /** Between the honest node and the relay, milliseconds. */
   readonly roundTripMillis: number;
   /** Connections of each kind; the medians are reported. */
@@ -36,8 +41,8 @@ export interface LoadOptions {
 }
 
 export interface LoadRow {
-  readonly name: FloodName;
-  /** From the dial to a built circuit, milliseconds. */
+  readonly name: RowName;
+  /** From the dial to a built circuit, or of BULK_DOWNLOAD there and back on it, milliseconds. */
   readonly unloadedMs: number;
   readonly loadedMs: number;
   readonly ratio: number;
@@ -50,7 +55,7 @@ export interface LoadRow {
 
 /** Leaves no process and no file behind, however it ends. @throws RelaymintError INTERNAL, ABORTED. */
 export async function measureLoad(options: LoadOptions): Promise<LoadRow[]> {
-  const { floods, roundTripMillis, signal, onProgress } = options;
+  const { names, roundTripMillis, signal, onProgress } = options;
   setMaxListeners(0, signal);
   await using stack = new AsyncDisposableStack();
   const directory = await mkdtemp(path.join(tmpdir(), 'relaymint-bench-'));
@@ -59,24 +64,34 @@ export async function measureLoad(options: LoadOptions): Promise<LoadRow[]> {
   const ledger = stack.use(await startEmbeddedLedger({ programPath: PROGRAM_PATH, programId: EMBEDDED_PROGRAM_ID }));
   const ground = { ledgerUrl: ledger.url, programId: EMBEDDED_PROGRAM_ID };
   const rows: LoadRow[] = [];
-  for (const name of floods) {
+  for (const name of names) {
     signal.throwIfAborted();
     onProgress(`starting a relay for ${name}`);
     // A relay of its own: what one flood leaves behind is none of the next one's.
     await using row = new AsyncDisposableStack();
-    const peer = (part: 'relay' | 'initiator', hops: readonly Where[]): NodePeer => {
+    const isBulk = name === BULK_DOWNLOAD;
+    const peer = (part: 'relay' | 'host' | 'initiator', hops: readonly Where[]): NodePeer => {
       const label = `${name}-${part}`;
       const dataDir = path.join(directory, label, 'node');
       return { kind: 'node', way: { transport: 'tcp' }, part, label, dataDir, ...ground, metered: true, path: hops };
     };
-    const relay = row.use(new PeerProcess(`the relay of ${name}`, peer('relay', []), signal)).peer(0);
+    const relay = row.use(new PeerProcess(`the relay of ${name}`, peer(isBulk ? 'host' : 'relay', []), signal)).peer(0);
     const where = await relay.where();
     const port = Number(where.addresses[0]?.split('/').at(-1));
-    const proxy = row.use(await DelayProxy.open({ roundTripMillis, target: () => port }));
+    const line = isBulk ? { bytesPerSecond: LINE_BYTES_PER_SECOND } : {};
+    const proxy = row.use(await DelayProxy.open({ roundTripMillis, target: () => port, ...line }));
     const near: Where = { nodeId: where.nodeId, addresses: [`/ip4/127.0.0.1/tcp/${proxy.port}`] };
     const honest = row.use(await openNode(settingsOf(peer('initiator', [near])), signal));
     await honest.announce(signal);
     onProgress(`${name}: without load`);
+    if (isBulk) {
+      await honest.links.connect(near.nodeId, near.addresses, { signal });
+      const unloaded = await clickMillis(honest, near, { bytesBefore: 0 });
+      onProgress(`${name}: under load`);
+      const click = () => clickMillis(honest, near, { bytesBefore: BULK_BYTES_BEFORE });
+      rows.push(await underLoad({ name, options, relay, unloaded: [unloaded], connect: click }));
+      continue;
+    }
     // The first opens the channel.
     await connectMillis(honest, near, signal);
     const unloaded = await several(options, () => connectMillis(honest, near, signal));
@@ -90,7 +105,7 @@ export async function measureLoad(options: LoadOptions): Promise<LoadRow[]> {
 }
 
 interface UnderLoad {
-  readonly name: FloodName;
+  readonly name: RowName;
   readonly options: LoadOptions;
   readonly relay: AskedPeer;
   readonly unloaded: readonly (number | undefined)[];

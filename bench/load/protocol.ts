@@ -13,6 +13,11 @@ export const FLOODS = [
 ] as const;
 export type FloodName = (typeof FLOODS)[number];
 
+/** Not an attacker: the honest node itself downloads, over a slow line, and clicks. */
+export const BULK_DOWNLOAD = 'bulk-download';
+export const ROWS: readonly [...typeof FLOODS, typeof BULK_DOWNLOAD] = [...FLOODS, BULK_DOWNLOAD];
+export type RowName = (typeof ROWS)[number];
+
 export interface AttackerConfig {
   readonly flood: FloodName;
   readonly relay: Where;

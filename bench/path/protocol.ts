@@ -4,6 +4,9 @@
  */
 import type { LedgerAddress, NodeId } from '../../core/ids.ts';
 
+/** What the last node of a path serves: as many bytes as are asked for. */
+export const SOURCE_SERVICE = 'source';
+
 /** Where a process of a row is reached by the one before it. */
 export interface Where {
   readonly nodeId: NodeId;

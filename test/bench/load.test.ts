@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
-import { FLOODS } from '../../bench/load/protocol.ts';
+import { ROWS } from '../../bench/load/protocol.ts';
 
 const program = fileURLToPath(new URL('../../dist/bench/main.js', import.meta.url));
 /** A ledger, a relay and two nodes start, perhaps on a machine with other work. */
@@ -19,7 +19,7 @@ const reportSchema = z.strictObject({
   roundTripMs: z.literal(100),
   rows: z.tuple([
     z.strictObject({
-      name: z.enum(FLOODS),
+      name: z.enum(ROWS),
       unloadedMs: z.int().positive(),
       loadedMs: z.int().positive(),
       ratio: z.number().positive(),
@@ -54,6 +54,20 @@ it(
     expect(row.name).toBe('silent-sockets');
     // Two round trips for TCP, through the proxy, and one for TLS and the hello.
     expect(row.unloadedMs).toBeGreaterThanOrEqual(300);
+    expect(row.failed).toBe(0);
+  },
+  PATIENCE_MILLIS,
+);
+
+it(
+  'says how long a click takes beside a download over a slow line: less than three times what it takes alone',
+  async () => {
+    const args = ['--json', '--only', 'bulk-download', '--round-trip', '100', '--runs', '1'];
+    const { code, stdout, stderr, left } = await bench(...args);
+    expect({ code, stderr, left }).toEqual({ code: 0, stderr: '', left: [] });
+    const [row] = reportSchema.parse(JSON.parse(stdout)).rows;
+    expect(row.unloadedMs).toBeGreaterThanOrEqual(100);
+    expect(row.ratio).toBeLessThan(3);
     expect(row.failed).toBe(0);
   },
   PATIENCE_MILLIS,

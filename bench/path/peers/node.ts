@@ -8,10 +8,10 @@ import { createLog } from '../../../node/cli/output.ts';
 import { openNode, relayWindowPrice, type NodeSettings, type RunningNode } from '../../../node/cli/roles/node.ts';
 import { pingPong, serveEcho, serveSource, transfer } from '../load.ts';
 import { parseEndpoint, parseTunnels, type Location } from '../../../node/transport/index.ts';
+import { SOURCE_SERVICE } from '../protocol.ts';
 import type { NodePeer, Peer, PeerCommands, Settled, Way } from '../protocol.ts';
 import { TUNNELS } from './raw.ts';
 
-const SOURCE_SERVICE = 'source';
 const ECHO_SERVICE = 'echo';
 /** A relay's default: 0.01 credits per MiB. */
 const PRICE: PricePerMiB = pricePerMiB(10_000n);
