@@ -65,7 +65,7 @@ interface HeldFrame {
   readonly payload: Buffer;
 }
 
-export class CircuitPort implements LegPort {
+export class CircuitPort implements LegPort, SlotPayer {
   readonly link: Link;
   readonly meter: LinkMeter;
   readonly #host: PortHost;
@@ -105,9 +105,10 @@ export class CircuitPort implements LegPort {
     meter.onOpen = () => this.#opened();
     meter.onRoom = () => this.#retryGrants();
     link.handle(FrameType.GRANT, (_circuit, payload) => decodeGrants(payload, (id, bytes) => this.#granted(id, bytes)));
-    link.handle(FrameType.RETURN, (_circuit, payload) =>
-      decodeGrants(payload, (id, bytes) => this.#gaveBack(id, bytes)),
-    );
+    link.handle(FrameType.RETURN, (_circuit, payload) => {
+      decodeGrants(payload, (id, bytes) => this.#gaveBack(id, bytes));
+      this.#retryGrants();
+    });
     for (const type of CIRCUIT_FRAMES) {
       link.handle(type, (circuitId, payload) => this.#receive(type, circuitId, payload));
     }
@@ -118,9 +119,19 @@ export class CircuitPort implements LegPort {
     return this.meter.sponsor;
   }
 
+  /** The peer, as the payer of its circuits: itself, for what it paid is asked for once a payer and not once a circuit. */
   get payer(): SlotPayer {
+    return this;
+  }
+
+  get key(): object {
     const { sponsor } = this.meter;
-    return { key: sponsor === freeSponsor ? this : sponsor, paid: this.meter.counts().earning?.signed ?? 0n };
+    return sponsor === freeSponsor ? this : sponsor;
+  }
+
+  /** What the peer signed receipts for, base units. */
+  get paid(): bigint {
+    return this.meter.counts().earning?.signed ?? 0n;
   }
 
   /** Circuits on this link, those included that wait for the peer's DESTROY. */
@@ -194,7 +205,7 @@ export class CircuitPort implements LegPort {
     const granted = leg.pays ? this.#share(leg, bytes) : bytes;
     if (granted < Math.min(bytes, LEAST_GRANT)) {
       this.#promises.await(leg);
-      if (leg.granted < LEAST_GRANT) this.#payEarly(leg);
+      if (leg.granted < LEAST_GRANT && this.isShort(leg.price)) this.#payEarly(leg);
       return 0;
     }
     if (granted < bytes) this.#promises.await(leg);
@@ -375,7 +386,7 @@ export class CircuitPort implements LegPort {
   /** Where money is short, all that wait for it get the same of what there is; where that is too little for all, those whose turn it is. */
   #share(leg: Leg, bytes: number): number {
     this.#promises.leave(leg);
-    const others = this.#promises.waiting;
+    const others = this.#promises.rivals;
     if (others === 0) return this.room(leg, bytes);
     if (this.#promises.goesAfter(leg)) return 0;
     const room = this.room(leg, MAX_CREDIT);
@@ -429,7 +440,6 @@ export class CircuitPort implements LegPort {
       throw violation(`a RETURN of ${bytes} bytes on circuit ${id}, where ${leg.granted} were granted`);
     this.#unpromise(leg, bytes);
     if (!leg.closing) leg.owner?.gaveBack(leg);
-    this.#retryGrants();
   }
 
   /** Money allows more than before. */
@@ -473,7 +483,7 @@ export class CircuitPort implements LegPort {
   /** Before the others that wait for money, which may be many. */
   #bequeath(leg: Leg, bytes: number): void {
     if (leg.closing || leg.peerClosed) return;
-    const room = this.room(leg, bytes);
+    const room = this.room(leg, Math.min(bytes, Math.max(0, QUIET_GRANT - leg.granted)));
     this.#promise(leg, room);
     leg.untold += room;
     if (leg.created) this.#tell(leg);

@@ -15,12 +15,19 @@ export class Promises {
   readonly #byPayer = new Map<Payer, bigint>();
   /** Legs that wait for money before they are granted more. */
   readonly #waiting = new Set<Leg>();
-  /** How many of them each payer has. */
-  readonly #waitingOf = new Map<Payer, number>();
+  /** Of those that we pay for: how many each payer has, and the least that it comes to owe for a byte. */
+  readonly #waitingOf = new Map<Payer, { count: number; price: bigint }>();
 
   /** How many wait. */
   get waiting(): number {
     return this.#waiting.size;
+  }
+
+  /** How many of them wait for what this link may owe, and not for their own payer to pay. */
+  get rivals(): number {
+    let total = 0;
+    for (const [payer, { count, price }] of this.#waitingOf) if (canTake(payer, price)) total += count;
+    return total;
   }
 
   /** `bytes` are promised to the leg; negative: they came, or will not. */
@@ -35,15 +42,23 @@ export class Promises {
   await(leg: Leg): void {
     if (this.#waiting.has(leg)) return;
     this.#waiting.add(leg);
-    this.#waitingOf.set(leg.sponsor, (this.#waitingOf.get(leg.sponsor) ?? 0) + 1);
+    if (!leg.pays) return;
+    const known = this.#waitingOf.get(leg.sponsor);
+    if (known === undefined) {
+      this.#waitingOf.set(leg.sponsor, { count: 1, price: leg.sponsorPrice });
+      return;
+    }
+    known.count += 1;
+    if (leg.sponsorPrice < known.price) known.price = leg.sponsorPrice;
   }
 
   /** It waits no longer. */
   leave(leg: Leg): void {
-    if (!this.#waiting.delete(leg)) return;
-    const left = (this.#waitingOf.get(leg.sponsor) ?? 0) - 1;
-    if (left > 0) this.#waitingOf.set(leg.sponsor, left);
-    else this.#waitingOf.delete(leg.sponsor);
+    if (!this.#waiting.delete(leg) || !leg.pays) return;
+    const known = this.#waitingOf.get(leg.sponsor);
+    if (known === undefined) return;
+    known.count -= 1;
+    if (known.count === 0) this.#waitingOf.delete(leg.sponsor);
   }
 
   /** Those that wait, for their turn: who can send nothing before who has something left. */
@@ -55,8 +70,9 @@ export class Promises {
   goesAfter({ sponsor, price }: Leg): boolean {
     const own = this.#byPayer.get(sponsor) ?? 0n;
     const one = price * BigInt(LEAST_GRANT);
-    for (const payer of this.#waitingOf.keys()) {
-      if (payer !== sponsor && 2n * (this.#byPayer.get(payer) ?? 0n) + one < own) return true;
+    for (const [payer, known] of this.#waitingOf) {
+      if (payer !== sponsor && canTake(payer, known.price) && 2n * (this.#byPayer.get(payer) ?? 0n) + one < own)
+        return true;
     }
     return false;
   }
@@ -65,6 +81,11 @@ export class Promises {
     this.#waiting.clear();
     this.#waitingOf.clear();
   }
+}
+
+/** Its own window is not used up: else no turn is of use to it. */
+function canTake(payer: Payer, price: bigint): boolean {
+  return payer === undefined || payer.room >= price * BigInt(LEAST_GRANT);
 }
 
 function hasSome(leg: Leg): boolean {

@@ -93,7 +93,7 @@ export class MuxStream extends Duplex implements CircuitStream {
     if (this.receiveCredit < 0) throw overdrawn(`sent more than the window of stream ${this.id}`);
     if (this.#demand && this.#inbox.length === 0) {
       this.#demand = this.push(data);
-      this.#host.consumed(this, data.length);
+      if (!this.destroyed) this.#host.consumed(this, data.length);
     } else {
       this.#inbox.push(data);
       this.#inboxBytes += data.length;

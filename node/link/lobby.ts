@@ -83,7 +83,8 @@ export class Lobby {
     waiting.allow(this.#timing.handshake);
     this.#waiting[stage].add(waiting);
     const { speaking, known } = this.#waiting;
-    if (speaking.size + known.size > MAX_HANDSHAKES) (firstOf(speaking) ?? firstOf(known))?.giveWay();
+    if (known.size > MAX_HANDSHAKES / 2) firstOf(known)?.giveWay();
+    if (speaking.size + known.size > MAX_HANDSHAKES) firstOf(speaking)?.giveWay();
   }
 
   #forget(waiting: Waiting): void {

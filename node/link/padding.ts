@@ -24,6 +24,7 @@ export class Padding {
   /** How much silence there is before the next padding, milliseconds. */
   #silence: number;
   #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
 
   /** Runs until `stop`. */
   constructor(options: PaddingOptions) {
@@ -39,6 +40,7 @@ export class Padding {
   }
 
   stop(): void {
+    this.#stopped = true;
     clearTimeout(this.#timer);
   }
 
@@ -51,6 +53,7 @@ export class Padding {
         return;
       }
       this.#options.send();
+      if (this.#stopped) return;
       this.#silence = this.#draw();
       this.used();
       this.#wait(this.#silence);

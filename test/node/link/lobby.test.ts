@@ -43,6 +43,19 @@ describe('the lobby', () => {
     expect(visits.lobby.size).toBe(MAX_SILENT_CONNECTIONS + 1);
   });
 
+  it('whoever spoke first gets in beside those that have proved a key and say no hello', () => {
+    using visits = new Visits();
+    for (const each of visits.crowd(MAX_HANDSHAKES)) {
+      each.enter('speaking');
+      each.enter('known');
+    }
+    const honest = visits.crowd(MAX_HANDSHAKES_PER_SOURCE, '192.0.2.9');
+    for (const each of honest) each.enter('speaking');
+    expect(honest.filter(stays)).toHaveLength(MAX_HANDSHAKES_PER_SOURCE);
+    for (const each of honest) each.enter('known');
+    expect(honest.filter(stays)).toHaveLength(MAX_HANDSHAKES_PER_SOURCE);
+  });
+
   it('has places for 3.4 s of 300 silent connections a second: a first byte over a slow path comes in time', () => {
     using visits = new Visits();
     const honest = visits.admit();

@@ -85,6 +85,21 @@ describe('padding', () => {
     expect([sent, vi.getTimerCount()]).toEqual([0, 0]);
   });
 
+  it('ends where sending it ends the link', () => {
+    vi.useFakeTimers();
+    let sent = 0;
+    const padding: Padding = new Padding({
+      least: 5,
+      most: 10,
+      send: () => {
+        sent += 1;
+        padding.stop();
+      },
+    });
+    vi.advanceTimersByTime(1_000);
+    expect([sent, vi.getTimerCount()]).toEqual([1, 0]);
+  });
+
   it('is as long as the smallest frame that carries a cell', () => {
     expect(PADDING_BYTES + 8).toBe(SMALLEST_FRAME_BYTES);
   });
