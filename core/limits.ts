@@ -262,6 +262,8 @@ export const OPERATORS_PER_GIVEN_UP = 8;
 export const MAX_COUNTED_RELAYS = 128;
 /** Failures that one host counts against a guard in a day: it may fail all its circuits by itself. */
 export const MAX_HOST_FAILURES = 3;
+/** The same of all hosts together: who wants a client to leave its guard makes many. */
+export const MAX_HOSTS_FAILURES = 9;
 /** Circuits lost within this time of each other are one loss, milliseconds: a link that broke, or a node that went. */
 export const LOSSES_APART_MILLIS = 2_000;
 

@@ -40,8 +40,10 @@ export async function extendTarget(
 async function judged(address: string, { allowPrivate, resolve }: ExtendRules): Promise<readonly string[]> {
   const destination = parseAddress(address);
   if (destination === undefined) return [];
-  if (allowPrivate || destination.kind === 'onion' || destination.kind === 'garlic') return [address];
-  if (destination.kind === 'memory' || resolve === undefined) return [];
+  if (destination.kind === 'onion' || destination.kind === 'garlic') return [address];
+  if (resolve === undefined) return [];
+  if (allowPrivate) return [address];
+  if (destination.kind === 'memory') return [];
   const { host, port } = destination;
   if (isIP(host) !== 0) return isPublicIp(host) ? [address] : [];
   const found = await resolve(host).catch((): readonly string[] => []);

@@ -33,7 +33,7 @@ export interface PathChoice {
   /** Nodes that failed lately: used only when there are not enough others. Who may be first is not judged by it. */
   readonly avoid: ReadonlySet<NodeId>;
   /** Who may be the first relay: the first of these with which there is a path. Any relay when absent. */
-  readonly guards?: readonly NodeId[];
+  readonly guards?: readonly NodeId[] | undefined;
   /** The last relay, where a path can end there. */
   readonly lastRelay?: NodeId | undefined;
   /** What all hops together may ask for a MiB; `defaultMaxPrice` when absent. */
@@ -63,7 +63,8 @@ export function choosePath(choice: PathChoice): SignedOffer[] {
   const path = pick(choice, { hosts, others }, limit);
   if (path !== undefined) return path.map(({ offer }) => offer);
   const cheapest = cheapestPath({ hosts, others }, relays);
-  if (choice.guards !== undefined && cheapest <= limit) throw noGuard(choice.guards.length, limit);
+  if (choice.guards !== undefined && pick({ ...choice, guards: undefined }, { hosts, others }, limit) !== undefined)
+    throw noGuard(choice.guards.length, limit);
   const dear = cheapest > limit && cheapest < BEYOND_ANY_LIMIT;
   throw dear ? tooDear(choice, cheapest, limit) : tooFew(relays, 'and those known are not apart enough');
 }

@@ -47,6 +47,7 @@ const OUR_OWN: ReadonlySet<ErrorCode> = new Set([
   'STORAGE_FULL',
   'INSUFFICIENT_FUNDS',
   'LEDGER_UNREACHABLE',
+  'BUDGET_EXHAUSTED',
 ]);
 /** How often ages and idle times are looked at, milliseconds. */
 const TICK_MILLIS = 1_000;
@@ -270,10 +271,12 @@ class Pool implements CircuitPool {
   #openPath(lastRelay: NodeId | undefined): SignedOffer[] | undefined {
     let guards = this.#order();
     const noChoice = this.#areAllGuards();
+    // Behind one guard there is one path to a host that is named.
+    const draws = this.#relays === 1 && this.#options.target !== undefined ? 1 : DRAWS;
     while (guards.length > 0) {
       let isShut = true;
       let first: NodeId | undefined;
-      for (let draw = 0; draw < DRAWS; draw += 1) {
+      for (let draw = 0; draw < draws; draw += 1) {
         const path = this.#behind(guards, lastRelay);
         if (path === undefined) return undefined;
         if (!this.#isClosed(path)) return path;

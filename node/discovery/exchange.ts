@@ -10,7 +10,8 @@ import {
   OFFER_BURST_BYTES,
   OFFER_BYTES_PER_SECOND,
 } from '../../core/limits.ts';
-import type { NodeId } from '../../core/ids.ts';
+import { randomBytes } from 'node:crypto';
+import { KEY_BYTES, nodeId, type NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { FrameType, type Link, type LinkManager } from '../link/contract.ts';
 import { TokenBucket } from '../link/rate.ts';
@@ -149,7 +150,10 @@ class Exchange implements Discovery {
     const talk = this.#talks.get(link);
     if (talk === undefined) return 0;
     let fresh = 0;
-    let after = undefined;
+    // From anywhere on: who tells only so much must not tell the same part each time.
+    const start = nodeId(randomBytes(KEY_BYTES));
+    let after: NodeId | undefined = start;
+    let wrapped = false;
     try {
       for (let page = 0; page < MAX_PAGES; page += 1) {
         link.send(FrameType.OFFERS_WANTED, 0, encodeQuestion({ count: MAX_OFFERS_PER_ANSWER, after }));
@@ -158,7 +162,11 @@ class Exchange implements Discovery {
         for (const encoded of offers) if (this.#take(encoded, teller)) fresh += 1;
         const last = offers.at(-1);
         after = last === undefined ? undefined : peekOffer(last)?.nodeId;
-        if (!more || after === undefined) break;
+        if (wrapped && (after === undefined || after >= start)) break;
+        if (more && after !== undefined) continue;
+        if (wrapped) break;
+        wrapped = true;
+        after = undefined;
       }
     } catch (error) {
       this.#log.debug({ peer: link.peer, error }, 'A peer does not tell the offers it knows');

@@ -426,7 +426,7 @@ export class MeteredLink implements LinkMeter {
 
   /** There is an account, in either direction. */
   get stands(): boolean {
-    return this.#spending !== undefined || this.#earning !== undefined;
+    return this.#spending?.closed === false || this.#earning?.closed === false;
   }
 
   counts(): { readonly spending: AccountCounts | undefined; readonly earning: AccountCounts | undefined } {

@@ -13,6 +13,7 @@ import {
   MAX_GIVEN_UP_GUARDS,
   MAX_GUARDS,
   MAX_HOST_FAILURES,
+  MAX_HOSTS_FAILURES,
   OPERATORS_PER_GIVEN_UP,
   PATH_GIVE_UP_SHARE,
   PATH_WARN_SHARE,
@@ -34,16 +35,15 @@ const PRIMARY = 3;
 const PATIENCE_MILLIS = 10 * 60_000;
 /** Counts are written down at most this often, milliseconds; guards at once. */
 const SAVE_MILLIS = 60_000;
-/** What is known of hosts is begun anew after this, milliseconds, or when they are too many. */
+/** What is known of hosts is begun anew after this, milliseconds. */
 const HOST_MEMORY_MILLIS = 24 * 60 * 60_000;
-const MAX_HOSTS = 1024;
 /** With fewer operators no relay can be spared. */
 const LEAST_OPERATORS = 4;
 
 interface Guard {
   readonly node: NodeId;
   readonly sampledAt: number;
-  readonly expiresAt: number;
+  expiresAt: number;
   listedAt: number;
   confirmedAt?: number | undefined;
   droppedAt?: number | undefined;
@@ -91,8 +91,7 @@ class SampledGuards implements Guards {
     const now = this.#clock.now();
     this.#hostsSince = now;
     this.#savedAt = now;
-    // Whatever the clock was when they were drawn: none is kept longer than that.
-    this.#guards = filed.map((guard) => revived(guard, now + GUARD_LIFE_MOST_MILLIS));
+    this.#guards = filed.map(revived);
     this.#judgeRelays();
   }
 
@@ -110,17 +109,25 @@ class SampledGuards implements Guards {
     for (const guard of this.#guards) if (offered.has(guard.node)) guard.listedAt = now;
     const cheap = relays.filter(({ price }) => price <= most);
     const listed = new Map(cheap.map(({ offer }) => [offer.nodeId, offer]));
-    this.#forget(({ expiresAt, listedAt }) => expiresAt <= now || listedAt + GUARD_UNLISTED_MILLIS <= now);
+    // Offers that hold say that the clock is right to a day. Without any it may stand at its beginning, or be years ahead.
+    if (relays.length > 0) {
+      // Whatever the clock was when they were drawn: none is kept longer than that.
+      for (const guard of this.#guards) guard.expiresAt = Math.min(guard.expiresAt, now + GUARD_LIFE_MOST_MILLIS);
+      this.#forget(({ expiresAt, listedAt }) => expiresAt <= now || listedAt + GUARD_UNLISTED_MILLIS <= now);
+    }
     const usable = (): Guard[] =>
       this.#guards.filter(({ node, droppedAt }) => droppedAt === undefined && listed.has(node));
     let found = usable();
     const wanted = this.#guards.length === 0 ? SAMPLED_GUARDS : LEAST_GUARDS;
-    if (found.length < wanted) {
-      const have = found.flatMap(({ node }) => listed.get(node) ?? []);
+    const have = apart(found.flatMap(({ node }) => listed.get(node) ?? []));
+    if (have.length < wanted) {
       const drawn = shuffledByPrice(cheap, marketPrice(offers, RELAY_SERVICE), this.#random);
       const { dials = (): boolean => true } = this.#options;
       const [near, far] = [drawn.filter(({ offer }) => dials(offer)), drawn.filter(({ offer }) => !dials(offer))];
       this.#sample([...near, ...far], have, wanted);
+      found = usable();
+      // Too few operators are known: several of one are better than one that is down.
+      if (found.length < LEAST_GUARDS) this.#fill([...near, ...far], LEAST_GUARDS - found.length);
       found = usable();
     }
     // Where nobody else is there, one whose circuits fail is better than none.
@@ -228,6 +235,11 @@ class SampledGuards implements Guards {
     }
   }
 
+  #fill(order: readonly Priced[], count: number): void {
+    const others = order.filter(({ offer: { nodeId } }) => !this.#find(nodeId) && !this.#givenUp.has(nodeId));
+    for (const { offer } of others.slice(0, count)) if (!this.#draw(offer)) return;
+  }
+
   #draw({ nodeId }: SignedOffer): boolean {
     const now = this.#clock.now();
     if (this.#guards.length >= MAX_GUARDS) {
@@ -239,7 +251,7 @@ class SampledGuards implements Guards {
     const expiresAt = Math.floor(now + life);
     const none = { tried: 0, failed: 0 };
     this.#guards.push(
-      revived({ node: nodeId, sampledAt: now, expiresAt, listedAt: now, fadedAt: now, relays: [], ...none }, expiresAt),
+      revived({ node: nodeId, sampledAt: now, expiresAt, listedAt: now, fadedAt: now, relays: [], ...none }),
     );
     this.#unsaved = true;
     return true;
@@ -312,14 +324,16 @@ class SampledGuards implements Guards {
   }
 
   #countsAt(host: NodeId, guard: NodeId, now: number): boolean {
-    if (Math.abs(now - this.#hostsSince) > HOST_MEMORY_MILLIS || this.#hostFailures.size >= MAX_HOSTS) {
+    if (Math.abs(now - this.#hostsSince) > HOST_MEMORY_MILLIS ) {
       this.#hostFailures = new Map();
       this.#hostsSince = now;
     }
-    const key = `${guard} ${host}`;
-    const counted = this.#hostFailures.get(key) ?? 0;
-    this.#hostFailures.set(key, counted + 1);
-    return counted < MAX_HOST_FAILURES;
+    // Of each host, and of all together: whoever fails circuits on purpose makes as many hosts as it likes.
+    const [one, all] = [`${guard} ${host}`, guard];
+    const [ofOne, ofAll] = [this.#hostFailures.get(one) ?? 0, this.#hostFailures.get(all) ?? 0];
+    if (ofOne >= MAX_HOST_FAILURES || ofAll >= MAX_HOSTS_FAILURES) return false;
+    this.#hostFailures.set(one, ofOne + 1).set(all, ofAll + 1);
+    return true;
   }
 
   // --- the disk ---------------------------------------------------------------------------------------------------------------
@@ -354,6 +368,12 @@ class SampledGuards implements Guards {
   }
 }
 
+function apart(offers: readonly SignedOffer[]): SignedOffer[] {
+  const found: SignedOffer[] = [];
+  for (const offer of offers) if (!found.some((other) => areOneOperator(other, offer))) found.push(offer);
+  return found;
+}
+
 /** Those through which circuits stood, in the order in which they first did; then as they were drawn. */
 function ranked(guards: readonly Guard[]): Guard[] {
   return [
@@ -379,12 +399,12 @@ function unique(guards: readonly Guard[]): readonly Guard[] {
   return [...once];
 }
 
-function revived(guard: FiledGuard, latest: number): Guard {
+function revived(guard: FiledGuard): Guard {
   const { node, sampledAt, listedAt, confirmedAt, droppedAt, tried, failed, fadedAt, relays } = guard;
   return {
     node,
     sampledAt,
-    expiresAt: Math.min(guard.expiresAt, latest),
+    expiresAt: guard.expiresAt,
     listedAt,
     confirmedAt,
     droppedAt,

@@ -35,6 +35,8 @@ export class SiteHosts {
     ttl: REMEMBERED_MILLIS,
   });
 
+  readonly #unreached = new LRUCache<NodeId, true>({ max: MAX_HOSTS_REMEMBERED, ttl: REMEMBERED_MILLIS });
+
   constructor(book: OfferBook) {
     this.#book = book;
   }
@@ -50,6 +52,11 @@ export class SiteHosts {
   /** Those that keep more names than their offers have room for: they may be asked for what nobody says it keeps. */
   thatMayKeep(name: string): NodeId[] {
     return this.#ordered(name, (host) => this.#book.get(host)?.kept?.more === true);
+  }
+
+  /** No circuit reached it: asked after the others for a while, whatever its name. */
+  unreached(host: NodeId): void {
+    this.#unreached.set(host, true);
   }
 
   /** A host was asked for the name and did not deliver. */
@@ -83,7 +90,7 @@ export class SiteHosts {
     if (this.#failureOf(host, name) !== undefined) return FAILED_HERE;
     let broken = 0;
     for (const { claimed } of this.#failures.get(host)?.values() ?? []) if (claimed) broken += 1;
-    return broken > MISTAKES ? BREAKS_ITS_WORD : GOOD;
+    return broken > MISTAKES || this.#unreached.has(host) ? BREAKS_ITS_WORD : GOOD;
   }
 
   #failureOf(host: NodeId, name: string): Failure | undefined {

@@ -111,6 +111,11 @@ export function createRoutes(options: RoutesOptions): Routes {
         } catch (error) {
           signal.throwIfAborted();
           failure = error;
+          if (pool.activeDataCircuits().length === 0 && !isTooDear(error)) {
+            known.unreached(host);
+            pools.delete(host);
+            await pool.close();
+          }
         }
       }
       if (isRelaymintError(failure, 'BUDGET_EXHAUSTED', 'PRICE_TOO_HIGH') || isTooDear(failure)) throw failure;

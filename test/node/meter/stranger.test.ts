@@ -1,6 +1,9 @@
 /** Paying as another node on each link: the channel is what counts, not by whom it is shown. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PairCounts } from '../../../ledger/accounting/index.ts';
+import { FrameType } from '../../../node/link/index.ts';
+import { unmetered } from '../../../node/meter/index.ts';
+import { encodeClaim, proofMessage } from '../../../node/meter/messages.ts';
 import { TestNet, eventually, hashOf, patternHash, u32, type TestNode } from '../circuit/net.ts';
 
 const LENGTH = 3_000_000;
@@ -62,5 +65,26 @@ describe('a client that is another node on each link', () => {
     expect(after.peer).not.toBe(before.peer);
     expect(after.down).toBeGreaterThan(2n * before.down);
     expect(earning(relay)).toHaveLength(1);
+  });
+
+  it('stands with one link for a channel, the last on which it showed it', async () => {
+    const [relay, payer] = [await net.node(), await net.node({ relayPrice: undefined })];
+    const { till, slot, generation, id } = net.ledger.open(
+      payer.wallet,
+      relay.wallet,
+      payer.delegate.address,
+      10n ** 12n,
+    );
+    const shown: TestNode[] = [];
+    for (let count = 0; count < 5; count += 1) {
+      const other = await net.node({ relayPrice: undefined, wrapMetering: () => unmetered() });
+      shown.push(other);
+      const link = await other.links.connect(relay.id, relay.offer.addresses);
+      link.handle(FrameType.ACCOUNT, () => {});
+      const proof = payer.delegate.sign(proofMessage(id, other.id, relay.id));
+      link.send(FrameType.CHANNEL, 0, encodeClaim({ till, slot, generation, proof }));
+      await eventually(() => relay.metering.standsWith(other.id)).toBe(true);
+    }
+    expect(shown.filter((other) => relay.metering.standsWith(other.id))).toEqual(shown.slice(-1));
   });
 });

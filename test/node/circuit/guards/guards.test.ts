@@ -14,6 +14,7 @@ import {
   MAX_GIVEN_UP_GUARDS,
   MAX_GUARDS,
   MAX_HOST_FAILURES,
+  MAX_HOSTS_FAILURES,
   SAMPLED_GUARDS,
   USUAL_PRICE,
 } from '../../../../core/limits.ts';
@@ -264,6 +265,48 @@ describe('a guard whose circuits fail', () => {
     }
     expect(blamed).toEqual([]);
     expect(guards.view()[0]?.failed).toBeLessThanOrEqual(MAX_HOST_FAILURES);
+  });
+
+  it('is kept through a start at which the clock stands at its beginning', async () => {
+    const guards = await open();
+    const drawn = guards.order(book(relays), MOST);
+    await guards.saved();
+    await guards[Symbol.asyncDispose]();
+    const now = clock.at;
+    clock.at = 0;
+    const again = await open();
+    again.order(book([]), MOST);
+    clock.at = now;
+    expect(again.order(book(relays), MOST)).toEqual(drawn);
+    await again[Symbol.asyncDispose]();
+  });
+
+  it('because as many hosts as somebody likes end its circuits is kept', () => {
+    const guards = createGuards({ nodeId: SELF, clock, log });
+    const [guard, other] = guards.order(book(relays), MOST) as [NodeId, NodeId];
+    for (let circuit = 0; circuit < 20; circuit += 1) guards.stood([guard, other]);
+    for (let round = 0; round < 10; round += 1) {
+      for (const host of ids) {
+        clock.at += 3_000;
+        guards.lost([guard, other], host);
+      }
+    }
+    expect(blamed).toEqual([]);
+    expect(guards.view()[0]?.failed).toBeLessThanOrEqual(MAX_HOSTS_FAILURES);
+  });
+
+  it('whose operator runs all relays that are known has others of it beside it while it is down', () => {
+    const guards = createGuards({ nodeId: SELF, clock, log });
+    const { wallet } = relays[0] as SignedOffer;
+    const alone = relays.slice(0, 5).map((offer) => ({ ...offer, wallet }));
+    const [first] = guards.order(book(alone), MOST) as [NodeId];
+    guards.unreachable(first);
+    const order = guards.order(book(alone), MOST);
+    expect(order.length).toBeGreaterThan(1);
+    expect(order[0]).not.toBe(first);
+    // Operators that are heard of later come in.
+    const later = guards.order(book([...alone, ...relays.slice(5)]), MOST);
+    expect(later.some((node) => relays.slice(5).some(({ nodeId }) => nodeId === node))).toBe(true);
   });
 
   it('because its link broke with all its circuits is kept', () => {
