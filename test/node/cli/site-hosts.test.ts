@@ -70,6 +70,17 @@ describe('the hosts that a gateway asks for a site', () => {
     for (let i = 0; i < 20; i += 1) expect(hosts.thatKeep(NAME)).toEqual([good, bad]);
   });
 
+  it('are asked last for every name when no circuit reaches them', () => {
+    const [away, good] = [host([NAME, 'shop.web3'], 1n), host([NAME, 'shop.web3'], 30_000n)];
+    hosts.unreached(away);
+    for (let i = 0; i < 20; i += 1) {
+      expect([hosts.thatKeep(NAME), hosts.thatKeep('shop.web3')]).toEqual([
+        [good, away],
+        [good, away],
+      ]);
+    }
+  });
+
   it('are asked last for every name when they broke their word about several', () => {
     const [liar, good] = [host(['a.web3', 'b.web3', 'c.web3', NAME], 1n), host([NAME], 30_000n)];
     for (const name of ['a.web3', 'b.web3', 'c.web3']) fails(liar, name);
