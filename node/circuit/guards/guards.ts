@@ -324,7 +324,7 @@ class SampledGuards implements Guards {
   }
 
   #countsAt(host: NodeId, guard: NodeId, now: number): boolean {
-    if (Math.abs(now - this.#hostsSince) > HOST_MEMORY_MILLIS ) {
+    if (Math.abs(now - this.#hostsSince) > HOST_MEMORY_MILLIS) {
       this.#hostFailures = new Map();
       this.#hostsSince = now;
     }
