@@ -235,6 +235,7 @@ class SampledGuards implements Guards {
     }
   }
 
+  /** Draws so many more, whoever their operators are. */
   #fill(order: readonly Priced[], count: number): void {
     const others = order.filter(({ offer: { nodeId } }) => !this.#find(nodeId) && !this.#givenUp.has(nodeId));
     for (const { offer } of others.slice(0, count)) if (!this.#draw(offer)) return;
@@ -368,6 +369,7 @@ class SampledGuards implements Guards {
   }
 }
 
+/** One of each operator. */
 function apart(offers: readonly SignedOffer[]): SignedOffer[] {
   const found: SignedOffer[] = [];
   for (const offer of offers) if (!found.some((other) => areOneOperator(other, offer))) found.push(offer);

@@ -35,6 +35,7 @@ export class SiteHosts {
     ttl: REMEMBERED_MILLIS,
   });
 
+  /** No circuit reached them lately. */
   readonly #unreached = new LRUCache<NodeId, true>({ max: MAX_HOSTS_REMEMBERED, ttl: REMEMBERED_MILLIS });
 
   constructor(book: OfferBook) {
