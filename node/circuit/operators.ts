@@ -1,7 +1,6 @@
 /** Who stands behind offers: wallets, which sign for their nodes, and networks, which nodes say they are in. */
-import { isIPv4 } from 'node:net';
 import type { SignedOffer } from '../discovery/offer.ts';
-import { isPublicIp, parseAddress } from '../transport/index.ts';
+import { networkOfIp, parseAddress } from '../transport/index.ts';
 
 const known = new WeakMap<SignedOffer, ReadonlySet<string>>();
 
@@ -25,10 +24,6 @@ export function areOneOperator(a: SignedOffer, b: SignedOffer): boolean {
 
 function networkOf(address: string): readonly string[] {
   const destination = parseAddress(address);
-  if (destination?.kind !== 'tcp' || !isPublicIp(destination.host)) return [];
-  const { host } = destination;
-  if (isIPv4(host)) return [`ip4 ${host.split('.', 2).join('.')}`];
-  // As URLs write it: the shortest way, always the same. Two colons after the first group stand for zeros.
-  const [first, second] = new URL(`http://[${host}]`).hostname.slice(1, -1).split(':', 2);
-  return [`ip6 ${first}:${second === '' ? '0' : second}`];
+  const network = destination?.kind === 'tcp' ? networkOfIp(destination.host) : undefined;
+  return network === undefined ? [] : [network];
 }

@@ -7,12 +7,11 @@
  *   2. In it a network that holds more than its part of the book gives way, else anybody.
  *   3. Of those it is the one that came last, and one that was reached at its address only where all were.
  */
-import { isIP, isIPv4 } from 'node:net';
 import type { NodeId } from '../../core/ids.ts';
 import { MAX_OFFER_NETWORK_PARTS } from '../../core/limits.ts';
 import type { UnixMillis } from '../../core/units.ts';
 import { parseAddress } from '../transport/address.ts';
-import { isPublicIp } from '../transport/reach.ts';
+import { networkOfIp } from '../transport/reach.ts';
 import type { Introducers } from './contract.ts';
 import type { SignedOffer } from './offer.ts';
 
@@ -145,15 +144,8 @@ function isLater(place: Place, other: Place): boolean {
 export function networkOf({ addresses }: Pick<SignedOffer, 'addresses'>): string | undefined {
   for (const address of addresses) {
     const destination = parseAddress(address);
-    if (destination?.kind !== 'tcp' || isIP(destination.host) === 0 || !isPublicIp(destination.host)) continue;
-    return ipNetwork(destination.host);
+    const network = destination?.kind === 'tcp' ? networkOfIp(destination.host) : undefined;
+    if (network !== undefined) return network;
   }
   return undefined;
-}
-
-function ipNetwork(ip: string): string {
-  if (isIPv4(ip)) return ip.split('.').slice(0, 2).join('.');
-  // As URLs write it, in lower case and without zeros in front; public ones begin with two groups, or with one and "::".
-  const [first = '', second = ''] = new URL(`http://[${ip}]`).hostname.slice(1, -1).split(':');
-  return `${first}:${second}`;
 }

@@ -18,7 +18,7 @@ export {
 export { hides, isLocalAddress, parseLocations, reveals, type Location } from './location.ts';
 export { PHASES, PREFERENCES, isHidden, planDial, type Attempt, type Phase, type Preference } from './preference.ts';
 export { garlicMultiaddr, isLoopback, onionMultiaddr, parseAddress, tcpAddress, unsupported } from './address.ts';
-export { isPublicIp } from './reach.ts';
+export { isPublicIp, networkOfIp } from './reach.ts';
 export { resolveHost } from './resolve.ts';
 export { isOnion, onionOf, readOnion } from './tor/address.ts';
 export { parseBridges, type Bridges } from './tor/bridges.ts';

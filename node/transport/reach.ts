@@ -44,3 +44,12 @@ export function isPublicIp(ip: string): boolean {
   if (isIPv6(ip)) return !ip.includes('%') && global.check(ip, 'ipv6') && !closed.check(ip, 'ipv6');
   return !closed.check(ip, 'ipv4');
 }
+
+/** The network of a public IP address: "ip4 a.b" for the /16 of IPv4, "ip6 a:b" for the /32 of IPv6; undefined for anything else. */
+export function networkOfIp(ip: string): string | undefined {
+  if (!isPublicIp(ip)) return undefined;
+  if (!isIPv6(ip)) return `ip4 ${ip.split('.', 2).join('.')}`;
+  // As URLs write it: the shortest way, always the same. Two colons after the first group stand for zeros.
+  const [first, second] = new URL(`http://[${ip}]`).hostname.slice(1, -1).split(':', 2);
+  return `ip6 ${first}:${second === '' ? '0' : second}`;
+}

@@ -34,7 +34,6 @@ export class SiteHosts {
     max: MAX_HOSTS_REMEMBERED,
     ttl: REMEMBERED_MILLIS,
   });
-
   /** No circuit reached them lately. */
   readonly #unreached = new LRUCache<NodeId, true>({ max: MAX_HOSTS_REMEMBERED, ttl: REMEMBERED_MILLIS });
 

@@ -212,11 +212,11 @@ describe('a full offer book', () => {
 
   it('knows the network of an address', () => {
     const of = (...addresses: string[]): string | undefined => networkOf({ addresses });
-    expect(of('/ip4/8.9.10.11/tcp/1')).toBe('8.9');
-    expect(of('/ip4/10.9.10.11/tcp/1', '/ip4/8.9.1.1/tcp/1')).toBe('8.9');
-    expect(of('/ip6/2a01:4f8:1::1/tcp/1')).toBe('2a01:4f8');
-    expect(of('/ip6/2a01:04f8:2::1/tcp/1')).toBe('2a01:4f8');
-    expect(of('/ip6/2a01::1/tcp/1')).toBe('2a01:');
+    expect(of('/ip4/8.9.10.11/tcp/1')).toBe('ip4 8.9');
+    expect(of('/ip4/10.9.10.11/tcp/1', '/ip4/8.9.1.1/tcp/1')).toBe('ip4 8.9');
+    expect(of('/ip6/2a01:4f8:1::1/tcp/1')).toBe('ip6 2a01:4f8');
+    expect(of('/ip6/2a01:04f8:2::1/tcp/1')).toBe('ip6 2a01:4f8');
+    expect(of('/ip6/2a01::1/tcp/1')).toBe('ip6 2a01:0');
     for (const none of ['/ip4/127.0.0.1/tcp/1', '/dns4/a.test/tcp/1', '/memory/x', `/garlic32/${'a'.repeat(52)}`]) {
       expect(of(none)).toBeUndefined();
     }

@@ -15,7 +15,7 @@ afterEach(async () => {
 const TIMING = { padLeast: 5, padMost: 20 };
 
 describe('a link on which nothing goes', () => {
-  it('is padded by both ends where it is hidden', async () => {
+  it('is padded where it is hidden', async () => {
     const wire = new Wire();
     const { near, far } = await nodes.pair({ timing: TIMING, pads: () => true, wire });
     await wire.passed(20);
