@@ -269,10 +269,10 @@ export class BookStore implements AsyncDisposable {
     this.#store.write([[KEY.opened + id, undefined]], { sync: false });
   }
 
-  /** Payer: the receipt that is being given. Survives the death of the process once written, without a sync of its own. */
+  /** Payer: the receipt that is being given. Written late: what the death of the process takes of it, the payee presents. */
   give(receipt: SignedReceipt): void {
     this.#entries.set(receipt.channel, { ...this.#known(receipt.channel), latest: receipt });
-    this.#store.write([[KEY.given + receipt.channel, receipt.bytes]], { sync: false });
+    this.#store.writeLate([[KEY.given + receipt.channel, receipt.bytes]]);
   }
 
   /** Payer: what we may owe beyond our newest receipt, from now on. */

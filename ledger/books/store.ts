@@ -61,6 +61,8 @@ const REPLACE_PARTS = 3;
 /** At the start, when nobody waits, it is once it has so many bytes more than what it says. */
 const START_BYTES = 64 * 1024;
 const LEVEL_SYNC_MILLIS = 1_000;
+/** What may be written late waits so long for a write that takes it along, milliseconds. */
+const LATE_MILLIS = 1_000;
 /** Pause between two attempts to write to a disk that does not take it, milliseconds; doubles up to the second figure. */
 const RETRY_MILLIS = 250;
 const RETRY_MILLIS_MAX = 5_000;
@@ -84,6 +86,7 @@ export class GroupedStore implements AsyncDisposable {
   /** Who is told of a failure at once, instead of waiting for room. */
   #impatient: Written[] = [];
   #sync = false;
+  #late: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #failing: RelaymintError | undefined;
   readonly #stop = new AbortController();
@@ -148,7 +151,17 @@ export class GroupedStore implements AsyncDisposable {
     for (const [key, value] of changes) this.#pending.set(key, value);
     if (written !== undefined) this.#waiting.set(options.topic ?? `write ${this.#waiting.size}`, written);
     this.#sync ||= options.sync;
-    this.#running ??= this.#run();
+    this.#start();
+  }
+
+  /**
+   * Writes the changes with the next write, within a second at the latest. For what the death of the process may take with it: as often
+   * as it changes, it costs no write of its own.
+   */
+  writeLate(changes: readonly Change[]): void {
+    if (this.#stop.signal.aborted) return;
+    for (const [key, value] of changes) this.#pending.set(key, value);
+    this.#late ??= setTimeout(() => this.#start(), LATE_MILLIS).unref();
   }
 
   /** Writes with sync. It is written all the same, later, when this fails. @throws RelaymintError STORAGE_FAILED, STORAGE_FULL, CLOSED. */
@@ -162,7 +175,8 @@ export class GroupedStore implements AsyncDisposable {
     if (this.#failing !== undefined) throw this.#failing;
     if (this.#running === undefined) {
       if (this.#stop.signal.aborted) throw closedError();
-      return;
+      if (this.#pending.size === 0) return;
+      this.#start();
     }
     await new Promise<void>((resolve, reject) => {
       this.#impatient.push((error) => (error === undefined ? resolve() : reject(error)));
@@ -172,12 +186,17 @@ export class GroupedStore implements AsyncDisposable {
   /** Writes what is under way and closes. What the disk does not take by then is lost, and said. */
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#start();
     await this.#running;
     await this.#closeFiles();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #start(): void {
+    this.#running ??= this.#run();
   }
 
   async #run(): Promise<void> {
@@ -191,6 +210,8 @@ export class GroupedStore implements AsyncDisposable {
       this.#waiting = new Map();
       this.#impatient = [];
       this.#sync = false;
+      clearTimeout(this.#late);
+      this.#late = undefined;
       let failure: RelaymintError | undefined;
       try {
         if (changes.size > 0) await this.#writeGroup(changes, sync);

@@ -1,10 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { utf8 } from '../../../core/codec.ts';
 import { openBookStore } from '../../../ledger/accounting/index.ts';
 import { verifyReceipt } from '../../../ledger/receipt/index.ts';
+import { readJournal } from '../../../ledger/books/journal.ts';
 import { GroupedStore } from '../../../ledger/books/store.ts';
 import { killedWriter } from './killed.ts';
 
@@ -43,6 +44,39 @@ describe('the store', () => {
       ['c', utf8('3')],
     ]);
     expect(await contents(store)).toEqual({ b: '2', c: '3' });
+  });
+
+  it('writes late what may be late: with the next write, in the same one', async () => {
+    await using store = await GroupedStore.open(directory);
+    await store.writeNow([['a', utf8('1')]]);
+    const before = await commits();
+    store.writeLate([['b', utf8('2')]]);
+    store.writeLate([['b', utf8('3')]]);
+    await new Promise(setImmediate);
+    expect(await commits()).toBe(before);
+    await store.writeNow([['a', utf8('4')]]);
+    expect(await commits()).toBe(before + 1);
+    expect(await contents(store)).toEqual({ a: '4', b: '3' });
+  });
+
+  it('writes what is late by itself when nothing else is written, at the end, and when asked', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const store = await GroupedStore.open(directory);
+      const before = await commits();
+      store.writeLate([['a', utf8('1')]]);
+      vi.advanceTimersByTime(1_000);
+      await vi.waitUntil(async () => (await commits()) === before + 1);
+      store.writeLate([['b', utf8('2')]]);
+      await store.flushed();
+      expect(await commits()).toBe(before + 2);
+      store.writeLate([['c', utf8('3')]]);
+      await store.close();
+    } finally {
+      vi.useRealTimers();
+    }
+    await using again = await GroupedStore.open(directory);
+    expect(await contents(again)).toEqual({ a: '1', b: '2', c: '3' });
   });
 
   it('does not let one listener that throws stop another, or the writer', async () => {
@@ -99,6 +133,12 @@ describe('the store', () => {
     TIMEOUT_MILLIS,
   );
 });
+
+/** How many writes the journal holds. */
+async function commits(): Promise<number> {
+  const { whole } = await readJournal(path.join(directory, 'journal'), () => 0n);
+  return whole ?? 0;
+}
 
 function receiptDelegate(store: Awaited<ReturnType<typeof openBookStore>>): Parameters<typeof verifyReceipt>[1] {
   const [entry] = store.entries();
