@@ -1,6 +1,6 @@
 /** `npm run bench -- circuit`: what a circuit costs, side by side with the connections it is made of. */
 import type { Command } from 'commander';
-import { wholeNumber } from '../node/cli/options.ts';
+import { wholeNumber } from '../cli/options.ts';
 import { pathBenchmark, type PathOptions, type Rows } from './path/command.ts';
 import { speedOf, type Comparison } from './path/figures.ts';
 import type { Measured, Report } from './path/measure.ts';

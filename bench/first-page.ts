@@ -1,9 +1,9 @@
 /** `npm run bench -- first-page`: how long a visitor far away waits for a first page, and for the next ones. */
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
-import { watchLifecycle } from '../node/cli/lifecycle.ts';
-import { wholeNumber } from '../node/cli/options.ts';
-import { createOutput, createStatus, table } from '../node/cli/output.ts';
+import { watchLifecycle } from '../app/lifecycle.ts';
+import { wholeNumber } from '../cli/options.ts';
+import { createOutput, createStatus, table } from '../cli/output.ts';
 import { LINKS, pageFigures, type PageFigures } from './page/figures.ts';
 import { measure } from './page/measure.ts';
 

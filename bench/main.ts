@@ -1,7 +1,7 @@
 /** `npm run bench`: lists the benchmarks, or runs the one that is named. */
 import { Command, CommanderError } from 'commander';
 import { isRelaymintError } from '../core/errors.ts';
-import { reportError } from '../node/cli/output.ts';
+import { reportError } from '../cli/output.ts';
 import { circuitCommand } from './circuit.ts';
 import { firstPageCommand } from './first-page.ts';
 import { hostileCommand } from './hostile/command.ts';

@@ -19,9 +19,13 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const inRoot = (...parts) => path.join(root, ...parts);
 const SOURCES = [
   'core',
-  'node',
+  'platform',
   'ledger',
+  'node',
   'sites',
+  'app',
+  'cli',
+  'testbed',
   'sdk',
   'bench',
   'test/adversary',
@@ -107,7 +111,7 @@ requireNode();
 switch (command) {
   case 'start':
     await ready();
-    await become('dist/node/cli/main.js', ['start', ...args]);
+    await become('dist/cli/main.js', ['start', ...args]);
     break;
   case 'bench':
     await ready();

@@ -9,8 +9,8 @@ export {
   parseNewName,
   siteUrl,
   uninlineName,
-} from './name.ts';
-export type { ParsedName, Tld } from './name.ts';
+} from '../core/name.ts';
+export type { ParsedName, Tld } from '../core/name.ts';
 export { RelaymintError, isRelaymintError } from '../core/errors.ts';
 export type { ErrorCode } from '../core/errors.ts';
 export { formatCredits, parseCredits } from '../core/units.ts';

@@ -1,8 +1,8 @@
 /** `npm run bench -- hostile`: what cheating costs, and whom. */
 import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
-import { watchLifecycle } from '../../node/cli/lifecycle.ts';
-import { createOutput, createStatus, table } from '../../node/cli/output.ts';
+import { watchLifecycle } from '../../app/lifecycle.ts';
+import { createOutput, createStatus, table } from '../../cli/output.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { STRATEGIES, broken, play } from '../../test/adversary/index.ts';
 import type { Row, Strategy } from '../../test/adversary/index.ts';

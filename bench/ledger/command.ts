@@ -1,6 +1,6 @@
 /** `npm run bench -- ledger`: what the chain takes for what nodes do on it. */
 import type { Command } from 'commander';
-import { createOutput, table } from '../../node/cli/output.ts';
+import { createOutput, table } from '../../cli/output.ts';
 import { channelRows } from './channels.ts';
 import { intakeRows } from './intake.ts';
 import type { RowGroup, RowSource } from './rows.ts';

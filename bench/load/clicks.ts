@@ -1,6 +1,6 @@
 /** How long a click takes on a circuit: a small cell there and back, alone or beside a download on the same circuit. */
 import { RelaymintError } from '../../core/errors.ts';
-import type { RunningNode } from '../../node/cli/roles/node.ts';
+import type { RunningNode } from '../../app/node/node.ts';
 import { SOURCE_SERVICE, type Where } from '../path/protocol.ts';
 
 const CLICKS = 21;

@@ -1,8 +1,8 @@
 /** `npm run bench -- load`: whether a slow honest node gets in beside each flood, and what the flood costs the relay. */
 import { InvalidArgumentError, type Command } from 'commander';
-import { watchLifecycle } from '../../node/cli/lifecycle.ts';
-import { wholeNumber } from '../../node/cli/options.ts';
-import { createOutput, createStatus, table } from '../../node/cli/output.ts';
+import { watchLifecycle } from '../../app/lifecycle.ts';
+import { wholeNumber } from '../../cli/options.ts';
+import { createOutput, createStatus, table } from '../../cli/output.ts';
 import { measureLoad, type LoadRow } from './measure.ts';
 import { BULK_DOWNLOAD, ROWS, type RowName } from './protocol.ts';
 

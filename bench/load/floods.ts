@@ -9,7 +9,7 @@ import { ledgerAddress } from '../../core/ids.ts';
 import { MAX_CIRCUITS_PER_LINK } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import { pricePerMiB, unixMillis } from '../../core/units.ts';
-import { openNode, type RunningNode } from '../../node/cli/roles/node.ts';
+import { openNode, type RunningNode } from '../../app/node/node.ts';
 import { signOffer, walletBindingMessage, type SignedOffer } from '../../node/discovery/index.ts';
 import { encodeAnswer, encodeQuestion } from '../../node/discovery/messages.ts';
 import { FrameType, createLinkManager, identityFromSeed, type Link, type NodeIdentity } from '../../node/link/index.ts';

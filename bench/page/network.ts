@@ -1,7 +1,7 @@
 /** The local marketplace's network with a distance: whoever dials a node or the ledger goes through a proxy that delays. */
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { RelaymintError } from '../../core/errors.ts';
-import type { MarketNetwork } from '../../node/cli/market/network.ts';
+import type { MarketNetwork } from '../../app/market/network.ts';
 import { freePort } from '../../test/port.ts';
 import { DelayProxy } from './delay.ts';
 

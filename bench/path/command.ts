@@ -2,9 +2,9 @@
 import { availableParallelism } from 'node:os';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
-import { watchLifecycle } from '../../node/cli/lifecycle.ts';
-import { wholeNumber } from '../../node/cli/options.ts';
-import { createOutput, createStatus, table } from '../../node/cli/output.ts';
+import { watchLifecycle } from '../../app/lifecycle.ts';
+import { wholeNumber } from '../../cli/options.ts';
+import { createOutput, createStatus, table } from '../../cli/output.ts';
 import { comparison } from './figures.ts';
 import { compare, measure, type CompareOptions, type Measured, type Report } from './measure.ts';
 

@@ -2,7 +2,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { RelaymintError } from '../../core/errors.ts';
-import { NODE_FLAGS } from '../../node/cli/market/process.ts';
+import { NODE_FLAGS } from '../../app/market/process.ts';
 import type { CommandArgs, CommandName, CommandResult, PeerConfig, Question, Where, Word } from './protocol.ts';
 
 /** A directory: every process of a row writes a CPU profile of its whole life into it. */

@@ -1,9 +1,9 @@
 /** `npm run bench -- paths`: how often both ends of a circuit are in one hand, and who is blamed for circuits that fail. */
 import { InvalidArgumentError, type Command } from 'commander';
 import { MAX_RELAYS } from '../../core/limits.ts';
-import { watchLifecycle } from '../../node/cli/lifecycle.ts';
-import { wholeNumber } from '../../node/cli/options.ts';
-import { createOutput, createStatus, table } from '../../node/cli/output.ts';
+import { watchLifecycle } from '../../app/lifecycle.ts';
+import { wholeNumber } from '../../cli/options.ts';
+import { createOutput, createStatus, table } from '../../cli/output.ts';
 import { BEHAVIOURS } from './population.ts';
 import { simulate, type PathsRow, type Simulation } from './simulate.ts';
 

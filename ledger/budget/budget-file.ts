@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { Reader, Writer, equalBytes, utf8 } from '../../core/codec.ts';
 import { RelaymintError, messageOf } from '../../core/errors.ts';
 import { amount, type Amount } from '../../core/units.ts';
-import { replaceFile } from '../replace-file.ts';
+import { replaceFile } from '../../platform/disk/atomic-file.ts';
 
 export const KINDS = ['peer', 'site', 'earned'] as const;
 export type Kind = (typeof KINDS)[number];

@@ -6,7 +6,7 @@ import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import type { BookStore } from '../accounting/index.ts';
 import type { SignedReceipt } from '../receipt/index.ts';
-import { replaceFile } from '../replace-file.ts';
+import { replaceFile } from '../../platform/disk/atomic-file.ts';
 import { encodeReceiptFile } from './receipt-file.ts';
 import type { FiledReceipt } from './receipt-file.ts';
 

@@ -5,10 +5,10 @@ import type { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import type { PricePerMiB } from '../../core/units.ts';
-import type { SignedOffer } from '../discovery/offer.ts';
+import type { SignedOffer } from '../offer/offer.ts';
 import type { LinkManager } from '../link/contract.ts';
 import type { Metering } from '../meter/contract.ts';
-import type { Guards } from './guards/contract.ts';
+import type { Guards } from '../tunnel/guards/contract.ts';
 
 /**
  * A flow-controlled byte stream inside a circuit. Half-open is allowed: `end()` closes our direction only.

@@ -1,6 +1,6 @@
 /** How often others may have us answer a CREATE: each costs a handshake of three X25519 operations. */
 import { MAX_CREATES_PER_SECOND, MAX_CREATES_PER_SECOND_AND_LINK } from '../../core/limits.ts';
-import { TokenBucket } from '../link/rate.ts';
+import { TokenBucket } from '../../core/rate.ts';
 
 /** One for a node. */
 export class CreateRate {

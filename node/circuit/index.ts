@@ -18,12 +18,12 @@ export type {
 } from './contract.ts';
 export { CreateRate } from './create-rate.ts';
 export { createCircuitEndpoint } from './endpoint.ts';
-export type { GuardStore, GuardView, Guards } from './guards/contract.ts';
-export { guardFile } from './guards/format.ts';
-export { createGuards, openGuards } from './guards/guards.ts';
+export type { GuardStore, GuardView, Guards } from '../tunnel/guards/contract.ts';
+export { guardFile } from '../tunnel/guards/format.ts';
+export { createGuards, openGuards } from '../tunnel/guards/guards.ts';
 export { extendFailure, extendTarget } from './extend-target.ts';
 export { onionKeyFromSeed } from './handshake.ts';
-export { sellersOf } from './path.ts';
-export { createCircuitPool } from './pool.ts';
+export { sellersOf } from '../tunnel/path.ts';
+export { createCircuitPool } from '../tunnel/pool.ts';
 export { onwardPriceAllowed } from './price.ts';
 export { DestroyReason } from './reason.ts';

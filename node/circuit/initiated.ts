@@ -5,7 +5,7 @@ import type { NodeId } from '../../core/ids.ts';
 import type { PricePerMiB } from '../../core/units.ts';
 import { FRAME_HEADER_BYTES } from '../link/contract.ts';
 import { MAX_HOPS, QUIET_GRANT, STACK_BYTES } from '../../core/limits.ts';
-import type { SignedOffer } from '../discovery/offer.ts';
+import type { SignedOffer } from '../offer/offer.ts';
 import { FrameType } from '../link/contract.ts';
 import { CellType } from './cell.ts';
 import type { Circuit, CircuitStream, OpenStreamOptions } from './contract.ts';

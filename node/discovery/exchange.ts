@@ -14,11 +14,11 @@ import { randomBytes } from 'node:crypto';
 import { KEY_BYTES, nodeId, type NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { FrameType, type Link, type LinkManager } from '../link/contract.ts';
-import { TokenBucket } from '../link/rate.ts';
-import { deadline } from '../transport/abort.ts';
+import { TokenBucket } from '../../core/rate.ts';
+import { deadline } from '../../core/abort.ts';
 import type { Discovery, DiscoveryOptions, Introducers, OfferBook, PeerAddress } from './contract.ts';
 import { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion, type Answer } from './messages.ts';
-import { peekOffer, readOffer, type SignedOffer } from './offer.ts';
+import { peekOffer, readOffer, type SignedOffer } from '../offer/offer.ts';
 
 const INTERVAL_MILLIS = 60_000;
 /** One answer may take this long, milliseconds. */

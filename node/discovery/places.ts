@@ -13,7 +13,7 @@ import type { UnixMillis } from '../../core/units.ts';
 import { parseAddress } from '../transport/address.ts';
 import { networkOfIp } from '../transport/reach.ts';
 import type { Introducers } from './contract.ts';
-import type { SignedOffer } from './offer.ts';
+import type { SignedOffer } from '../offer/offer.ts';
 
 export interface Place {
   offer: SignedOffer;

@@ -2,7 +2,7 @@
  * A node key as TLS wants it: a self-signed X.509 certificate and a PEM key. Nobody reads anything but the public key out
  * of the certificate, so everything else is the same for all nodes and for ever.
  */
-import type { NodeIdentity } from './identity.ts';
+import type { NodeIdentity } from '../../platform/keys/identity.ts';
 
 const SEQUENCE = 0x30;
 const SET = 0x31;

@@ -2,10 +2,10 @@
 import type { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
-import type { SignedOffer } from '../discovery/offer.ts';
+import type { SignedOffer } from '../offer/offer.ts';
 import type { ListenOptions, TransportName } from '../transport/contract.ts';
 import type { Policy } from '../transport/policy.ts';
-import type { NodeIdentity } from './identity.ts';
+import type { NodeIdentity } from '../../platform/keys/identity.ts';
 
 /** payload length u16 | type u8 | reserved u8 (0) | circuit id u32, little-endian. */
 export const FRAME_HEADER_BYTES = 8;

@@ -1,7 +1,7 @@
 /** An attempt to reach a peer, shared by everybody who wants that link. */
 import { RelaymintError } from '../../core/errors.ts';
 import { shortId, type NodeId } from '../../core/ids.ts';
-import { abortError } from '../transport/abort.ts';
+import { abortError } from '../../core/abort.ts';
 import type { Link } from './contract.ts';
 
 interface Waiter {

@@ -1,9 +1,9 @@
 /** Who answers at an address that came without a node id. */
 import type { NodeId } from '../../core/ids.ts';
 import { LINK_HANDSHAKE_MILLIS } from '../../core/limits.ts';
-import { deadline } from '../transport/abort.ts';
+import { deadline } from '../../core/abort.ts';
 import type { Policy } from '../transport/policy.ts';
-import type { NodeIdentity } from './identity.ts';
+import type { NodeIdentity } from '../../platform/keys/identity.ts';
 import { createTlsContext, secureOutbound } from './tls.ts';
 
 /**

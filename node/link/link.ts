@@ -11,7 +11,7 @@ import {
   OFFER_RENEWALS_AT_ONCE,
 } from '../../core/limits.ts';
 import type { Log } from '../../core/ports.ts';
-import type { SignedOffer } from '../discovery/offer.ts';
+import type { SignedOffer } from '../offer/offer.ts';
 import type { TransportName } from '../transport/contract.ts';
 import { FRAME_HEADER_BYTES, FrameType, type FrameHandler, type Link, type LinkTiming } from './contract.ts';
 import { decodeGoodbye, decodeHello, encodeGoodbye, encodeHello, type Farewell } from './control.ts';
@@ -19,7 +19,7 @@ import { FrameParser, isControl, violation, writeHeader, type FrameMemory } from
 import { Outbox } from './outbox.ts';
 import { Padding, PADDING_BYTES } from './padding.ts';
 import { PING_BYTES, Pings } from './pings.ts';
-import { TokenBucket } from './rate.ts';
+import { TokenBucket } from '../../core/rate.ts';
 
 /** How long a farewell may take before the connection is cut, milliseconds. */
 const FAREWELL_MILLIS = 2_000;

@@ -16,8 +16,8 @@ import {
   PADDING_MOST_MILLIS,
 } from '../../core/limits.ts';
 import type { Clock, Log } from '../../core/ports.ts';
-import { peekOffer, readOffer, type SignedOffer } from '../discovery/offer.ts';
-import { abortError, deadline } from '../transport/abort.ts';
+import { peekOffer, readOffer, type SignedOffer } from '../offer/offer.ts';
+import { abortError, deadline } from '../../core/abort.ts';
 import type { ListenOptions, Listener, Transport, TransportName } from '../transport/contract.ts';
 import { plainOrHalfClosing, spoken } from '../transport/halfclose.ts';
 import type { Dialed, Policy } from '../transport/policy.ts';
@@ -31,7 +31,7 @@ import {
   type LinkTiming,
 } from './contract.ts';
 import { Dial, dialError } from './dial.ts';
-import type { NodeIdentity } from './identity.ts';
+import type { NodeIdentity } from '../../platform/keys/identity.ts';
 import { FrameMemory, violation } from './frame.ts';
 import { PeerLink, type LinkOwner } from './link.ts';
 import { Lobby } from './lobby.ts';

@@ -1,7 +1,7 @@
 /** Questions on a link that wait for their answer. */
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_PINGS_IN_FLIGHT } from '../../core/limits.ts';
-import { abortError } from '../transport/abort.ts';
+import { abortError } from '../../core/abort.ts';
 
 /** A ping's payload: u64 that the answer repeats. */
 export const PING_BYTES = 8;

@@ -7,9 +7,9 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket, connect, createSecureContext, type SecureContext } from 'node:tls';
 import { RelaymintError, messageOf } from '../../core/errors.ts';
 import { nodeId, shortId, type NodeId } from '../../core/ids.ts';
-import { abortError } from '../transport/abort.ts';
+import { abortError } from '../../core/abort.ts';
 import { pem, selfSigned } from './certificate.ts';
-import { rawPublicKey, type NodeIdentity } from './identity.ts';
+import { rawPublicKey, type NodeIdentity } from '../../platform/keys/identity.ts';
 
 const ALPN = 'relaymint/1';
 /** The first byte that a dialer of TLS sends. Its whole greeting is a few hundred bytes. */

@@ -14,7 +14,7 @@ import type { ChannelId, LedgerAddress, NodeId } from '../../core/ids.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import type { Link } from '../link/contract.ts';
-import type { TokenBucket } from '../link/rate.ts';
+import type { TokenBucket } from '../../core/rate.ts';
 import type { LinkMeter, MeteringOptions } from './contract.ts';
 import {
   AccountStatus,

@@ -5,7 +5,7 @@ import { MAX_CHANNEL_LOOKUPS_PER_SECOND } from '../../core/limits.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import type { Link } from '../link/contract.ts';
-import { TokenBucket } from '../link/rate.ts';
+import { TokenBucket } from '../../core/rate.ts';
 import type { LinkMeter, Metering, MeteringOptions } from './contract.ts';
 import { MeteredLink } from './metered.ts';
 import { Sponsors } from './sponsor.ts';

@@ -7,7 +7,7 @@
  */
 import { Duplex } from 'node:stream';
 import { RelaymintError } from '../../core/errors.ts';
-import { abortError } from './abort.ts';
+import { abortError } from '../../core/abort.ts';
 
 /** The longest record of data, bytes. */
 const MAX_RECORD_BYTES = 65_534;

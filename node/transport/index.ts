@@ -1,6 +1,6 @@
 /** Transports, and the policy through which everything leaves the process. */
 export type { HostDialer, ListenOptions, Listener, Transport, TransportName } from './contract.ts';
-export { deadline, orAborted, type Deadline } from './abort.ts';
+export { deadline, orAborted, type Deadline } from '../../core/abort.ts';
 export { assertSocketPath, formatEndpoint, parseEndpoint, type Endpoint } from './endpoint.ts';
 export { findProgram } from './program.ts';
 export { persistentDestination, type I2pDestination } from './i2p/destination.ts';

@@ -1,7 +1,7 @@
 /** Connections inside one process, for tests and for nodes that share it. They push back and half-close as sockets do. */
 import { Duplex } from 'node:stream';
 import { RelaymintError } from '../../core/errors.ts';
-import { abortError } from './abort.ts';
+import { abortError } from '../../core/abort.ts';
 import { parseAddress, unsupported } from './address.ts';
 import type { Listener, Transport } from './contract.ts';
 

@@ -7,7 +7,7 @@ import type { Agent as HttpsAgent } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { RelaymintError } from '../../core/errors.ts';
 import { shortId, type NodeId } from '../../core/ids.ts';
-import { deadline, type Deadline } from './abort.ts';
+import { deadline, type Deadline } from '../../core/abort.ts';
 import { isHiddenHost, isLoopback, parseAddress, unsupported } from './address.ts';
 import type { HostDialer, ListenOptions, Listener, Transport, TransportName } from './contract.ts';
 import { PolicyHttpAgent, PolicyHttpsAgent, fetchOver, type Agents, type Connect } from './http.ts';

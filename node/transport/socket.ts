@@ -1,7 +1,7 @@
 /** The only call in the house that opens a socket to somewhere. Reached through the policy. */
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import { RelaymintError, messageOf } from '../../core/errors.ts';
-import { abortError } from './abort.ts';
+import { abortError } from '../../core/abort.ts';
 import { isLocalhost } from './address.ts';
 import { formatEndpoint, type Endpoint } from './endpoint.ts';
 

@@ -8,7 +8,7 @@ import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.t
 import { MAX_GATEWAY_QUEUE, MAX_GATEWAY_REQUESTS, VISITOR_IDLE_MILLIS } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
-import type { ContentSource } from '../content/contract.ts';
+import type { ContentSource } from '../blocks/contract.ts';
 import type { NameResolver } from '../name/index.ts';
 import { messageFor } from './failure.ts';
 import { targetOf } from './host.ts';

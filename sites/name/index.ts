@@ -9,7 +9,7 @@ export {
   parseNewName,
   siteUrl,
   uninlineName,
-} from '../../sdk/name.ts';
-export type { ParsedName, Tld } from '../../sdk/name.ts';
+} from '../../core/name.ts';
+export type { ParsedName, Tld } from '../../core/name.ts';
 export { createNameResolver } from './resolve.ts';
 export type { NameResolver, NameResolverOptions, ResolvedName } from './resolve.ts';

@@ -7,7 +7,7 @@ import { systemClock } from '../../core/ports.ts';
 import type { Clock } from '../../core/ports.ts';
 import { U64_MAX } from '../../core/units.ts';
 import type { LedgerReader, NameRecord } from '../../ledger/contract.ts';
-import { parseName } from '../../sdk/name.ts';
+import { parseName } from '../../core/name.ts';
 
 /** A name with its content root decoded. */
 export interface ResolvedName {

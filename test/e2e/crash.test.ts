@@ -9,8 +9,8 @@ import { MAX_WINDOW } from '../../core/limits.ts';
 import { MIB } from '../../core/units.ts';
 import type { LedgerReader } from '../../ledger/contract.ts';
 import { openSolanaLedger } from '../../ledger/solana/index.ts';
-import { callControl, readControlFile } from '../../node/cli/control/client.ts';
-import type { NodeStats, PairStats } from '../../node/cli/control/protocol.ts';
+import { callControl, readControlFile } from '../../app/control/client.ts';
+import type { NodeStats, PairStats } from '../../app/control/protocol.ts';
 import { startMarketplace, temporaryFolder, type Marketplace } from './marketplace.ts';
 
 const KILLS = 20;

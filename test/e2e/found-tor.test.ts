@@ -8,7 +8,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { openNamespace, type InnerProcess, type NetworkNamespace } from '../../node/cli/network/namespace.ts';
+import { openNamespace, type InnerProcess, type NetworkNamespace } from '../../testbed/namespace.ts';
 import { requirePrograms } from '../network.ts';
 import { PROGRAM, temporaryFolder, type Finished } from './marketplace.ts';
 

@@ -4,8 +4,8 @@ import { request } from 'node:http';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { callControl, readControlFile } from '../../node/cli/control/client.ts';
-import type { NodeStats } from '../../node/cli/control/protocol.ts';
+import { callControl, readControlFile } from '../../app/control/client.ts';
+import type { NodeStats } from '../../app/control/protocol.ts';
 import { relaymint, temporaryFolder } from './marketplace.ts';
 import { startCommand, type RunningCommand } from './node.ts';
 

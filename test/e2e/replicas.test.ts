@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { silentLog } from '../../core/ports.ts';
-import { openMarketNetwork, type MarketTransport } from '../../node/cli/market/network.ts';
+import { openMarketNetwork, type MarketTransport } from '../../app/market/network.ts';
 import { requirePrograms } from '../network.ts';
 import { relaymint, temporaryFolder } from './marketplace.ts';
 import { startCommand, type RunningCommand } from './node.ts';

@@ -1,6 +1,6 @@
 /** What must hold of every round of the marketplace, whatever its nodes reach each other by. */
 import { expect } from 'vitest';
-import type { RoundReport } from '../../node/cli/market/report.ts';
+import type { RoundReport } from '../../app/market/report.ts';
 
 /** The one line of JSON that `--once --json` prints. */
 export function reportOf(stdout: string): RoundReport {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 import { expect, test } from 'vitest';
 import { silentLog, systemClock } from '../../core/ports.ts';
-import { callControl, readControlFile } from '../../node/cli/control/client.ts';
+import { callControl, readControlFile } from '../../app/control/client.ts';
 import { createDiscovery, createOfferBook, parsePeer } from '../../node/discovery/index.ts';
 import { createLinkManager, identityFromSeed } from '../../node/link/index.ts';
 import { createPolicy, createTcpTransport } from '../../node/transport/index.ts';

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it, test } from 'vitest';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { nodeId, nodeIdBytes } from '../../core/ids.ts';
 import { silentLog } from '../../core/ports.ts';
-import { startTorNetwork, type PrivateTorNetwork } from '../../node/cli/network/tor.ts';
+import { startTorNetwork, type PrivateTorNetwork } from '../../testbed/tor.ts';
 import { formatEndpoint, onionOf } from '../../node/transport/index.ts';
 import { MAPPED_PORT, mapOnion } from '../leak/forward.ts';
 import { requirePrograms } from '../network.ts';

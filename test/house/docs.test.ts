@@ -44,7 +44,7 @@ const documents: readonly Document[] = [
 let help: ReadonlyMap<string, string>;
 
 beforeAll(async () => {
-  if (!existsSync(path.join(root, 'dist/node/cli/main.js'))) {
+  if (!existsSync(path.join(root, 'dist/cli/main.js'))) {
     throw new Error('The program is not built: run this test with npm test, which builds first.');
   }
   const all = await Promise.all(Object.entries(PROGRAMS).map(([name, file]) => readHelp(name, file, [])));

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { silentLog } from '../../core/ports.ts';
-import type { PrivateTorNetwork } from '../../node/cli/network/tor.ts';
+import type { PrivateTorNetwork } from '../../testbed/tor.ts';
 import { openSocket } from '../../node/transport/socket.ts';
 import { ephemeralOnionKey } from '../../node/transport/tor/key.ts';
 import { createOnionServices } from '../../node/transport/tor/service.ts';

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { serveGarlic } from '../../bench/path/peers/raw.ts';
 import { silentLog } from '../../core/ports.ts';
-import { startI2pNetwork, type PrivateI2pNetwork } from '../../node/cli/network/i2p.ts';
+import { startI2pNetwork, type PrivateI2pNetwork } from '../../testbed/i2p.ts';
 import { formatEndpoint } from '../../node/transport/index.ts';
 import { openSocket } from '../../node/transport/socket.ts';
 import { transientDestination } from '../../node/transport/i2p/destination.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
-import { ATTACHED } from '../../node/cli/lifecycle.ts';
+import { ATTACHED } from '../../app/lifecycle.ts';
 import { PROGRAM } from '../e2e/marketplace.ts';
 import { trace, type SocketCall } from './trace.ts';
 

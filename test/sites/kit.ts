@@ -16,8 +16,8 @@ import type { Amount, UnixMillis } from '../../core/units.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
 import type { NameStatus } from '../../ledger/term.ts';
 import { delegateFromSeed } from '../../ledger/receipt/index.ts';
-import { createContentService, openBlockStore } from '../../sites/content/index.ts';
-import type { BlockStore, ContentRoute, OpenStream, ServiceHandler } from '../../sites/content/index.ts';
+import { createContentService, openBlockStore } from '../../sites/content.ts';
+import type { BlockStore, ContentRoute, OpenStream, ServiceHandler } from '../../sites/content.ts';
 
 /** Undoes what a test opened, last first. */
 export class Cleanup {

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { LINK_HANDSHAKE_MILLIS } from '../../../core/limits.ts';
-import { SEED_BYTES, identityFromSeed } from '../../../node/link/identity.ts';
+import { SEED_BYTES, identityFromSeed } from '../../../platform/keys/identity.ts';
 import { createTlsContext, secureInbound, secureOutbound } from '../../../node/link/tls.ts';
 import { createPolicy, createTcpTransport, type Policy } from '../../../node/transport/index.ts';
 import { pingPong, serveEcho, serveSource, transfer } from '../load.ts';

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { silentLog } from '../../../core/ports.ts';
-import { SEED_BYTES, identityFromSeed } from '../../../node/link/identity.ts';
+import { SEED_BYTES, identityFromSeed } from '../../../platform/keys/identity.ts';
 import {
   createI2pTransport,
   createTorTransport,

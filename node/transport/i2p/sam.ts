@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { RelaymintError, isRelaymintError, type ErrorCode } from '../../../core/errors.ts';
-import { abortError, deadline } from '../abort.ts';
+import { abortError, deadline } from '../../../core/abort.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
 import { openEndpoint } from '../socket.ts';
 

@@ -8,7 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, isRelaymintError, messageOf } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import { MIB } from '../../../core/units.ts';
-import { orAborted, deadline } from '../abort.ts';
+import { orAborted, deadline } from '../../../core/abort.ts';
 import { garlicMultiaddr, parseAddress, unsupported } from '../address.ts';
 import type { HostDialer, ListenOptions, Listener, OnConnection, Transport } from '../contract.ts';
 import type { Endpoint } from '../endpoint.ts';

@@ -2,7 +2,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
-import { abortError, deadline } from '../abort.ts';
+import { abortError, deadline } from '../../../core/abort.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
 import { openEndpoint } from '../socket.ts';
 import { readCookie } from './cookie.ts';

@@ -6,7 +6,7 @@ import { constants } from 'node:fs';
 import { lstat, open } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { RelaymintError, messageOf } from '../../../core/errors.ts';
-import { orAborted } from '../abort.ts';
+import { orAborted } from '../../../core/abort.ts';
 import { isTorsOwner } from './owner.ts';
 
 const COOKIE_BYTES = 32;

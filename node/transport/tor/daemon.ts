@@ -11,7 +11,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, isRelaymintError, messageOf } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
-import { abortError, deadline, orAborted } from '../abort.ts';
+import { abortError, deadline, orAborted } from '../../../core/abort.ts';
 import { assertSocketPath, type Endpoint } from '../endpoint.ts';
 import { findProgram } from '../program.ts';
 import type { Bridges } from './bridges.ts';

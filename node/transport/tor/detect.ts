@@ -7,7 +7,7 @@ import { stat } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { HostDialer, ListenOptions, Listener, Transport } from '../contract.ts';
-import { deadline } from '../abort.ts';
+import { deadline } from '../../../core/abort.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
 import { openEndpoint } from '../socket.ts';
 import { isTorsOwner } from './owner.ts';

@@ -2,7 +2,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { RelaymintError } from '../../../core/errors.ts';
-import { deadline } from '../abort.ts';
+import { deadline } from '../../../core/abort.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { openEndpoint } from '../socket.ts';
 import { managedTor } from './detect.ts';

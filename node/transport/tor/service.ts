@@ -5,7 +5,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, isRelaymintError, messageOf } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
-import { deadline, orAborted, type Deadline } from '../abort.ts';
+import { deadline, orAborted, type Deadline } from '../../../core/abort.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
 import {
   addOnion,

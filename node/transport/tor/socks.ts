@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { SocksClient } from 'socks';
 import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
-import { abortError } from '../abort.ts';
+import { abortError } from '../../../core/abort.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { openEndpoint } from '../socket.ts';
 import { socksFailed, socksReplyError, torNotRunning } from './errors.ts';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
-import { deadline } from '../abort.ts';
+import { deadline } from '../../../core/abort.ts';
 import { onionMultiaddr, parseAddress, unsupported } from '../address.ts';
 import type { HostDialer, ListenOptions, Listener, Transport } from '../contract.ts';
 import { assertSocketPath, formatEndpoint, type Endpoint } from '../endpoint.ts';

@@ -6,7 +6,7 @@ import type { LedgerWallet } from '../../../ledger/contract.ts';
 import type { Settlement } from '../../../ledger/settlement/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import { isVersionOne } from '../../../ledger/solana/version-one.ts';
-import { planSettlement } from '../../../node/cli/roles/settlement-plan.ts';
+import { planSettlement } from '../../../app/node/settlement-plan.ts';
 import { faultyFetch } from '../solana/faulty-fetch.ts';
 import type { Call, Fault } from '../solana/faulty-fetch.ts';
 import { Crash, withFaults } from './faulty-wallet.ts';

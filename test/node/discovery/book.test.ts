@@ -4,7 +4,7 @@ import type { NodeId } from '../../../core/ids.ts';
 import { MAX_OFFER_NETWORK_PARTS, OFFER_KEPT_MILLIS } from '../../../core/limits.ts';
 import { pricePerMiB, unixMillis } from '../../../core/units.ts';
 import { createOfferBook, formatPeer, parsePeer } from '../../../node/discovery/index.ts';
-import type { SignedOffer } from '../../../node/discovery/offer.ts';
+import type { SignedOffer } from '../../../node/offer/offer.ts';
 import { networkOf } from '../../../node/discovery/places.ts';
 import { newIdentity, offerOf } from '../link/nodes.ts';
 

@@ -20,7 +20,7 @@ import {
 } from '../../../node/discovery/index.ts';
 import { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion } from '../../../node/discovery/messages.ts';
 import { FrameType } from '../../../node/link/index.ts';
-import { TokenBucket } from '../../../node/link/rate.ts';
+import { TokenBucket } from '../../../core/rate.ts';
 import { TestNodes, linkBetween, newIdentity, offerOf, thrownBy, type TestNode } from '../link/nodes.ts';
 
 const nodes = new TestNodes();

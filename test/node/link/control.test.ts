@@ -4,7 +4,7 @@ import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import { toHex } from '../../../core/codec.ts';
 import { MAX_GOODBYE_BYTES } from '../../../core/limits.ts';
 import { decodeGoodbye, decodeHello, encodeGoodbye, encodeHello } from '../../../node/link/control.ts';
-import { TokenBucket } from '../../../node/link/rate.ts';
+import { TokenBucket } from '../../../core/rate.ts';
 import { newIdentity, thrownBy } from './nodes.ts';
 
 const peer = newIdentity().nodeId;

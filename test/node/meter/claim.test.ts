@@ -6,7 +6,7 @@ import { MAX_FAILED_CHANNELS } from '../../../core/limits.ts';
 import { amount, unixSeconds } from '../../../core/units.ts';
 import { delegateFromSeed } from '../../../ledger/receipt/index.ts';
 import { FrameType, type Link } from '../../../node/link/index.ts';
-import { TokenBucket } from '../../../node/link/rate.ts';
+import { TokenBucket } from '../../../core/rate.ts';
 import { AccountStatus, encodeClaim, proofMessage } from '../../../node/meter/messages.ts';
 import { Sponsors } from '../../../node/meter/sponsor.ts';
 import type { ChannelProvider } from '../../../node/meter/index.ts';

@@ -13,7 +13,7 @@ import { NUMERATOR_BITS, openAccountBook, openBookStore } from '../../../ledger/
 import type { AccountBook, BookStore, EarningAccount } from '../../../ledger/accounting/index.ts';
 import type { ChannelState, OpeningReturn, TillState, TransactionResult } from '../../../ledger/contract.ts';
 import { Openings } from '../../../ledger/settlement/openings.ts';
-import { TokenBucket } from '../../../node/link/rate.ts';
+import { TokenBucket } from '../../../core/rate.ts';
 import type { ChannelProvider } from '../../../node/meter/index.ts';
 import { MeteredLink } from '../../../node/meter/metered.ts';
 import { Sponsors } from '../../../node/meter/sponsor.ts';

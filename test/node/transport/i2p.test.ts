@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../core/ports.ts';
-import { startI2pNetwork, type PrivateI2pNetwork } from '../../../node/cli/network/i2p.ts';
+import { startI2pNetwork, type PrivateI2pNetwork } from '../../../testbed/i2p.ts';
 import { garlicMultiaddr } from '../../../node/transport/address.ts';
 import {
   persistentDestination,

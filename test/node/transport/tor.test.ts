@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { silentLog } from '../../../core/ports.ts';
-import { startTorNetwork, type PrivateTorNetwork } from '../../../node/cli/network/tor.ts';
+import { startTorNetwork, type PrivateTorNetwork } from '../../../testbed/tor.ts';
 import { onionMultiaddr } from '../../../node/transport/address.ts';
 import { ephemeralOnionKey, type OnionKey } from '../../../node/transport/tor/key.ts';
 import { createTorTransport, type TorTransport } from '../../../node/transport/tor/transport.ts';

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { silentLog } from '../../../../core/ports.ts';
-import { startTorNetwork, type PrivateTorNetwork } from '../../../../node/cli/network/tor.ts';
+import { startTorNetwork, type PrivateTorNetwork } from '../../../../testbed/tor.ts';
 import { onionMultiaddr } from '../../../../node/transport/address.ts';
 import { connectControl } from '../../../../node/transport/tor/control.ts';
 import { parseBridges } from '../../../../node/transport/tor/bridges.ts';

@@ -5,7 +5,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { base32upper } from 'multiformats/bases/base32';
 import { describe, expect, it } from 'vitest';
-import { identityFromSeed } from '../../../../node/link/identity.ts';
+import { identityFromSeed } from '../../../../platform/keys/identity.ts';
 import { onionOf } from '../../../../node/transport/tor/address.ts';
 import {
   clientKeyText,

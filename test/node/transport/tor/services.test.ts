@@ -6,7 +6,7 @@ import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../../core/ports.ts';
-import { startTorNetwork, type PrivateTorNetwork } from '../../../../node/cli/network/tor.ts';
+import { startTorNetwork, type PrivateTorNetwork } from '../../../../testbed/tor.ts';
 import { onionMultiaddr } from '../../../../node/transport/address.ts';
 import type { Endpoint } from '../../../../node/transport/endpoint.ts';
 import { connectControl } from '../../../../node/transport/tor/control.ts';

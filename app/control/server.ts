@@ -1,0 +1,90 @@
+/** Serves the control interface on a loopback port and leaves its address and token in the data directory. */
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { isRelaymintError, messageOf } from '../../core/errors.ts';
+import type { Log } from '../../core/ports.ts';
+import { CONTROL_FILE, type ControlCall, type ControlFile, type ControlHandlers } from './protocol.ts';
+
+export interface ControlServer extends AsyncDisposable {
+  readonly url: string;
+}
+
+const TOKEN_BYTES = 32;
+
+/** Listens on 127.0.0.1; only callers that can read the data directory know the token. */
+export async function startControlServer(dataDir: string, handlers: ControlHandlers, log: Log): Promise<ControlServer> {
+  const token = randomBytes(TOKEN_BYTES).toString('base64url');
+  const server = createServer((request, response) => {
+    answer(request, response, token, handlers).catch((error: unknown) => {
+      log.error({ error: messageOf(error) }, 'a control request failed');
+      response.destroy();
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
+  const file = path.join(dataDir, CONTROL_FILE);
+  const content: ControlFile = { url, token, pid: process.pid };
+  await rm(file, { force: true });
+  await writeFile(file, `${JSON.stringify(content)}\n`, { mode: 0o600 });
+  return {
+    url,
+    async [Symbol.asyncDispose]() {
+      await rm(file, { force: true });
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  token: string,
+  handlers: ControlHandlers,
+): Promise<void> {
+  request.resume();
+  const call = /^\/v1\/([a-z]+)$/.exec(request.url ?? '')?.[1];
+  const expectedMethod = call === 'stats' ? 'GET' : 'POST';
+  if (!isLoopbackHost(request.headers.host)) return send(response, 421, failure('INVALID_ARGUMENT', 'Unknown host.'));
+  if (!tokenMatches(request.headers.authorization, token)) {
+    return send(response, 401, failure('INVALID_ARGUMENT', 'The token of control.json is missing or wrong.'));
+  }
+  if (call === undefined || !Object.hasOwn(handlers, call)) {
+    return send(response, 404, failure('INVALID_ARGUMENT', 'No such control call.'));
+  }
+  if (request.method !== expectedMethod) {
+    return send(response, 405, failure('INVALID_ARGUMENT', `Use ${expectedMethod}.`));
+  }
+  try {
+    return send(response, 200, await handlers[call as ControlCall]());
+  } catch (error) {
+    const code = isRelaymintError(error) ? error.code : 'INTERNAL';
+    return send(response, 500, failure(code, messageOf(error)));
+  }
+}
+
+function failure(code: string, message: string): object {
+  return { error: { code, message } };
+}
+
+function send(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+  response.end(`${JSON.stringify(body)}\n`);
+}
+
+function isLoopbackHost(host: string | undefined): boolean {
+  return host !== undefined && /^(127\.0\.0\.1|localhost)(:\d+)?$/.test(host);
+}
+
+function tokenMatches(header: string | undefined, token: string): boolean {
+  const given = Buffer.from(header ?? '');
+  const wanted = Buffer.from(`Bearer ${token}`);
+  return given.length === wanted.length && timingSafeEqual(given, wanted);
+}

@@ -1,0 +1,50 @@
+/** How a long-running command ends: on SIGINT, SIGTERM, or when the process that started it is gone. */
+import { RelaymintError } from '../core/errors.ts';
+
+/** Set by the marketplace for its children: standard input is a pipe whose end means that the parent died. */
+export const ATTACHED = 'RELAYMINT_ATTACHED';
+
+export interface Lifecycle extends Disposable {
+  /** Aborted when the command should finish; the reason is a RelaymintError ABORTED naming the cause. */
+  readonly signal: AbortSignal;
+  /** Resolves when the command should finish. */
+  readonly ended: Promise<void>;
+  /** Ends it from inside. */
+  end(why: string): void;
+}
+
+/** A first signal ends the command cleanly, a second one at once (exit code 130). */
+export function watchLifecycle(): Lifecycle {
+  const controller = new AbortController();
+  const end = (why: string): void => {
+    if (!controller.signal.aborted) controller.abort(new RelaymintError('ABORTED', `Stopped: ${why}.`));
+  };
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (controller.signal.aborted) process.exit(130);
+    end(`received ${signal}`);
+  };
+  const onParentGone = (): void => end('the parent process is gone');
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  const attached = process.env[ATTACHED] === '1';
+  if (attached) {
+    process.stdin.on('end', onParentGone).on('error', onParentGone);
+    process.stdin.resume();
+  }
+  return {
+    signal: controller.signal,
+    ended: new Promise((resolve) => {
+      controller.signal.addEventListener('abort', () => resolve(), { once: true });
+    }),
+    end,
+    [Symbol.dispose]() {
+      process.off('SIGINT', onSignal);
+      process.off('SIGTERM', onSignal);
+      if (attached) {
+        process.stdin.off('end', onParentGone).off('error', onParentGone);
+        process.stdin.pause();
+        process.stdin.unref?.();
+      }
+    },
+  };
+}

@@ -1,0 +1,84 @@
+/**
+ * Where a local marketplace keeps what it must find again: one folder a process, and `market.json` with the ports that
+ * addresses in offers depend on.
+ */
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { z } from 'zod';
+import { RelaymintError, messageOf } from '../../core/errors.ts';
+
+const FILE = 'market.json';
+
+/** What stands in `market.json`. */
+interface Remembered {
+  readonly version: 1;
+  /** Port by label; 0 or absent means: any free one. */
+  readonly ports: Readonly<Record<string, number>>;
+}
+
+const rememberedSchema: z.ZodType<Remembered> = z.object({
+  version: z.literal(1),
+  ports: z.record(z.string(), z.number().int().min(0).max(65_535)),
+});
+
+export interface MarketLayout {
+  readonly root: string;
+  /** True when the folder goes with the marketplace. */
+  readonly temporary: boolean;
+  /** True when an earlier marketplace left its state here. */
+  readonly continued: boolean;
+  dirOf(label: string): string;
+  portOf(label: string): number;
+  /** Remembers a port for the next start. */
+  rememberPort(label: string, port: number): Promise<void>;
+  /** Removes a temporary layout. */
+  remove(): Promise<void>;
+}
+
+/** Opens `dataDir`, or a temporary folder when undefined. @throws RelaymintError INVALID_CONFIG on a damaged market.json. */
+export async function openLayout(dataDir: string | undefined): Promise<MarketLayout> {
+  const root = dataDir === undefined ? await mkdtemp(path.join(tmpdir(), 'relaymint-')) : path.resolve(dataDir);
+  await mkdir(root, { recursive: true, mode: 0o700 });
+  const file = path.join(root, FILE);
+  const remembered = await readRemembered(file);
+  const ports: Record<string, number> = { ...remembered?.ports };
+  let writes: Promise<void> = Promise.resolve();
+  const write = async (): Promise<void> => {
+    const state: Remembered = { version: 1, ports };
+    await writeFile(`${file}.new`, `${JSON.stringify(state, undefined, 2)}\n`);
+    await rename(`${file}.new`, file);
+  };
+  return {
+    root,
+    temporary: dataDir === undefined,
+    continued: remembered !== undefined,
+    dirOf: (label) => path.join(root, label),
+    portOf: (label) => ports[label] ?? 0,
+    rememberPort: (label, port) => {
+      ports[label] = port;
+      writes = writes.then(write);
+      return writes;
+    },
+    remove: async () => {
+      if (dataDir === undefined) await rm(root, { recursive: true, force: true, maxRetries: 3 });
+    },
+  };
+}
+
+async function readRemembered(file: string): Promise<Remembered | undefined> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+  try {
+    return rememberedSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new RelaymintError('INVALID_CONFIG', `${file} is damaged: ${messageOf(cause)}.`, {
+      remedy: 'Remove that one file: only port numbers are lost, and the marketplace chooses new ones.',
+      cause,
+    });
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * One complete round of the local marketplace: publish a site, fetch every file of it through paid relays, pay, settle,
+ * close, withdraw, and read every figure of the report from the running parts.
+ */
+import path from 'node:path';
+import { ledgerAddress } from '../../core/ids.ts';
+import type { Log } from '../../core/ports.ts';
+import type { LedgerReader } from '../../ledger/contract.ts';
+import { siteUrl } from '../../sdk/index.ts';
+import { callControl, readControlFile } from '../control/client.ts';
+import type { ControlCall, ControlResults, NodeStats } from '../control/protocol.ts';
+import type { Cluster, ClusterNode } from './cluster.ts';
+import type { MarketTransport } from './network.ts';
+import type { Published } from './events.ts';
+import { faultsOf, settledSince, type ReportBalance, type ReportPeer, type RoundReport } from './report.ts';
+import { visitSite, type VisitResult } from './visit.ts';
+
+export interface RoundOptions {
+  readonly cluster: Cluster;
+  readonly reader: LedgerReader;
+  readonly directory: string;
+  /** Publishes the folder and resolves with what the command printed. */
+  readonly publish: () => Promise<Published>;
+  /** Pays the site's revenue out to its owner. */
+  readonly distribute: () => Promise<void>;
+  /** Closes the publisher's own channels, as `relaymint` would on its wallet. */
+  readonly closePublisher: () => Promise<void>;
+  /** The policy's fetch for the control ports and for pages. */
+  readonly fetch: typeof fetch;
+  readonly log: Log;
+  readonly onStage: (stage: string) => void;
+  readonly onProgress: (files: number, bytes: number) => void;
+  readonly readyMs: number;
+  readonly transport: MarketTransport;
+}
+
+/** How long receipts may take to reach everyone once traffic has stopped. */
+const QUIET_MILLIS = 15_000;
+const POLL_MILLIS = 50;
+/** A payer can close only after the challenge period; with a longer one the round leaves its channels open. */
+const MAX_CHALLENGE_SECONDS = 5n;
+
+export async function runRound(options: RoundOptions): Promise<RoundReport> {
+  const { cluster, reader } = options;
+  const before = new Map<string, string>();
+  for (const { ready } of cluster.nodes) before.set(ready.wallet, await creditsOf(reader, ready.wallet));
+
+  const settledBefore = (await readStats(options)).map((node) => node.settlement);
+
+  options.onStage('Publishing the site');
+  const published = await options.publish();
+  before.set(published.wallet, published.creditsBefore);
+
+  options.onStage('Fetching every file through the relays');
+  const fetchBegan = performance.now();
+  const visit = await visitSite({
+    siteUrl: siteUrl(published.name, Number(new URL(cluster.gatewayUrl).port)),
+    directory: options.directory,
+    fetch: options.fetch,
+    onProgress: options.onProgress,
+  });
+  const fetchMs = performance.now() - fetchBegan;
+  for (const fault of visit.faults) options.log.error({ fault }, 'a file did not arrive as it was published');
+
+  options.onStage('Settling, closing and withdrawing');
+  const settleBegan = performance.now();
+  const closing = (await reader.bank()).challengeSeconds <= MAX_CHALLENGE_SECONDS;
+  // The end of a circuit is paid for like the rest of it: what closes a channel must come after, or its last receipt is lost.
+  if (closing) await Promise.all(cluster.nodes.map((node) => control(options, node, 'drain')));
+  await quiesce(options);
+  for (const node of cluster.nodes) await control(options, node, 'settle');
+  const peers = await readPeers(options, published);
+  if (closing) {
+    await Promise.all([options.closePublisher(), ...cluster.nodes.map((node) => control(options, node, 'close'))]);
+  }
+  for (const node of cluster.nodes) await control(options, node, 'withdraw');
+  await options.distribute();
+  const settleMs = performance.now() - settleBegan;
+
+  const stats = await readStats(options);
+  const report = {
+    transport: options.transport,
+    site: siteOf(published, visit),
+    peers,
+    settlement: settledSince(
+      settledBefore,
+      stats.map((node) => node.settlement),
+    ),
+    supply: await readSupply(reader),
+    balances: await readBalances(options, published, before),
+    timings: { readyMs: options.readyMs, fetchMs: Math.round(fetchMs), settleMs: Math.round(settleMs) },
+  };
+  const faults = faultsOf(report);
+  for (const fault of faults) options.log.error({ fault }, 'the round does not add up');
+  return { ok: faults.length === 0, ...report };
+}
+
+function siteOf(published: Published, visit: VisitResult): RoundReport['site'] {
+  const verified = visit.faults.length === 0 && visit.files === published.files && visit.bytes === published.bytes;
+  return { name: published.name, cid: published.cid, files: visit.files, bytes: visit.bytes, verified };
+}
+
+/** Lets every payer sign for what it owes and waits until each pair's two ends say the same. */
+async function quiesce(options: RoundOptions): Promise<void> {
+  const deadline = performance.now() + QUIET_MILLIS;
+  for (;;) {
+    for (const node of options.cluster.nodes) await control(options, node, 'flush');
+    const stats = await readStats(options);
+    const earning = stats.flatMap((node) => node.pairs.filter((pair) => pair.side === 'earns'));
+    if (earning.every((pair) => !pair.live || pair.owed === pair.receipted)) return;
+    if (performance.now() > deadline) {
+      options.log.warn({}, 'some receipts are still missing; settling what there is');
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MILLIS));
+  }
+}
+
+/** Joins both ends of every channel: the payer's counts, the payee's counts, and what the chain shows as settled. */
+async function readPeers(options: RoundOptions, published: Published): Promise<ReportPeer[]> {
+  const stats = await readStats(options);
+  const payers = new Map<string, { payer: string; counts: ReportPeer['payerCounts'] }>();
+  for (const pair of published.pairs) payers.set(pair.channel, { payer: published.wallet, counts: pair.counts });
+  for (const node of stats) {
+    for (const pair of node.pairs) {
+      if (pair.side === 'pays') payers.set(pair.channel, { payer: node.wallet, counts: pair.counts });
+    }
+  }
+  const peers: ReportPeer[] = [];
+  for (const node of stats) {
+    const till = await options.reader.till(ledgerAddress(node.wallet));
+    for (const pair of node.pairs) {
+      // A circuit that was given up before its first frame leaves an account in which nothing happened.
+      if (pair.side !== 'earns' || (pair.counts.up === '0' && pair.counts.down === '0')) continue;
+      const payer = payers.get(pair.channel);
+      peers.push({
+        payer: payer?.payer ?? pair.peer,
+        payee: node.wallet,
+        transport: pair.transport,
+        payerCounts: payer?.counts ?? { up: '0', down: '0' },
+        payeeCounts: pair.counts,
+        owed: pair.owed,
+        paid: (till?.channels.find((channel) => channel.id === pair.channel)?.settled ?? 0n).toString(),
+      });
+    }
+  }
+  return peers;
+}
+
+async function readBalances(
+  options: RoundOptions,
+  published: Published,
+  before: ReadonlyMap<string, string>,
+): Promise<ReportBalance[]> {
+  const owners: { owner: string; role: ReportBalance['role'] }[] = options.cluster.nodes.map(({ ready }) => ({
+    owner: ready.wallet,
+    role: ready.role === 'gateway' ? 'visitor' : ready.role,
+  }));
+  owners.push({ owner: published.wallet, role: 'site' });
+  return Promise.all(
+    owners.map(async ({ owner, role }) => ({
+      owner,
+      role,
+      before: before.get(owner) ?? '0',
+      after: await creditsOf(options.reader, owner),
+    })),
+  );
+}
+
+async function readSupply(reader: LedgerReader): Promise<RoundReport['supply']> {
+  const bank = await reader.bank();
+  return {
+    bought: bank.bought.toString(),
+    burned: bank.burned.toString(),
+    minted: bank.minted.toString(),
+    redeemed: bank.redeemed.toString(),
+    circulating: bank.supply.toString(),
+    openDeposits: bank.openDeposits.toString(),
+    unminted: bank.unminted.toString(),
+    forgone: bank.forgone.toString(),
+  };
+}
+
+async function creditsOf(reader: LedgerReader, owner: string): Promise<string> {
+  return (await reader.balances(ledgerAddress(owner))).credits.toString();
+}
+
+async function readStats(options: RoundOptions): Promise<NodeStats[]> {
+  return Promise.all(options.cluster.nodes.map((node) => control(options, node, 'stats')));
+}
+
+async function control<C extends ControlCall>(
+  options: RoundOptions,
+  node: ClusterNode,
+  call: C,
+): Promise<ControlResults[C]> {
+  return callControl(options.fetch, await readControlFile(path.resolve(node.dataDir)), call);
+}

@@ -1,0 +1,87 @@
+/** The node's own offer: signed when it is announced, when it grows old, when others know a newer one, and when the names it keeps change. */
+import type { Clock } from '../../core/ports.ts';
+import { offerExpiry, OfferSequence, signOffer, type OfferFields } from '../../node/discovery/index.ts';
+import type { LinkManager, NodeIdentity } from '../../node/link/index.ts';
+
+export interface OwnOfferOptions {
+  readonly links: Pick<LinkManager, 'setOffer'>;
+  readonly identity: NodeIdentity;
+  readonly lifeMillis: number;
+  readonly clock: Clock;
+  /** What it says now. */
+  fields(): Omit<OfferFields, 'sequence' | 'expires' | 'keeps'>;
+}
+
+/**
+ * Renewals because of names at once, and how long each takes to be allowed again, milliseconds. Half of what a link takes
+ * (OFFER_RENEWALS_AT_ONCE, OFFER_RENEWAL_REST_MILLIS), so that none is lost.
+ */
+const NAME_RENEWALS_AT_ONCE = 4;
+const NAME_RENEWAL_REST_MILLIS = 30_000;
+
+export class OwnOffer {
+  readonly #options: OwnOfferOptions;
+  readonly #sequence = new OfferSequence();
+  #announced = false;
+  #kept: (() => readonly string[]) | undefined;
+  /** The names of the last offer. */
+  #said = '';
+  /** When each of the last renewals because of names was, the oldest first. */
+  readonly #renewals: number[] = [];
+  #waiting: NodeJS.Timeout | undefined;
+
+  constructor(options: OwnOfferOptions) {
+    this.#options = options;
+  }
+
+  /** From now on there is something to say, and it is said. */
+  announce(): void {
+    this.#announced = true;
+    this.renew();
+  }
+
+  /** Signs it anew and tells every peer. Who sells nothing has no public identity: nothing is signed. */
+  renew(): void {
+    const { links, identity, lifeMillis, clock } = this.#options;
+    const told = this.#options.fields();
+    if (told.services.length === 0) return;
+    const now = clock.now();
+    const keeps = this.#kept?.() ?? [];
+    this.#said = keeps.join(' ');
+    const [sequence, expires] = [this.#sequence.next(now), offerExpiry(now, lifeMillis)];
+    links.setOffer(signOffer({ ...told, keeps, sequence, expires }, identity));
+  }
+
+  /** Others know an offer of ours with this sequence: it is passed, if it was not ours. */
+  heard(sequence: bigint): void {
+    if (this.#sequence.isBehind(sequence) && this.#announced) this.renew();
+  }
+
+  /** The names that it keeps, in the order in which they are to be said as far as there is room. @returns what to call when they may have changed. */
+  keeping(names: () => readonly string[]): () => void {
+    this.#kept = names;
+    return () => this.#namesChanged();
+  }
+
+  /** At once, unless that was often of late: nobody would look at the offer. */
+  #namesChanged(): void {
+    if (!this.#announced || this.#waiting !== undefined || this.#kept?.().join(' ') === this.#said) return;
+    const now = performance.now();
+    const oldest = this.#renewals[0];
+    const rest = oldest === undefined ? 0 : oldest + NAME_RENEWALS_AT_ONCE * NAME_RENEWAL_REST_MILLIS - now;
+    if (this.#renewals.length >= NAME_RENEWALS_AT_ONCE && rest > 0) {
+      this.#waiting = setTimeout(() => {
+        this.#waiting = undefined;
+        this.#namesChanged();
+      }, rest).unref();
+      return;
+    }
+    if (this.#renewals.length >= NAME_RENEWALS_AT_ONCE) this.#renewals.shift();
+    this.#renewals.push(now);
+    this.renew();
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#waiting);
+  }
+}

@@ -1,0 +1,187 @@
+/** What a running node says about itself: to `relaymint stats`, to the marketplace page and to `--once`. */
+import type { ChannelId, NodeId } from '../../core/ids.ts';
+import type { ChannelState } from '../../ledger/contract.ts';
+import { amount } from '../../core/units.ts';
+import type { BudgetStats, ControlHandlers, NodeStats, PairStats, SettlementStats } from '../control/protocol.ts';
+import type { RunningNode } from './node.ts';
+import { planSettlement } from './settlement-plan.ts';
+
+/** The chain is asked at most this often for what it settled, milliseconds. */
+const CHAIN_VIEW_MILLIS = 1000;
+const CLOSE_MILLIS = 30_000;
+
+export interface ControlOptions {
+  readonly node: RunningNode;
+  readonly addresses: readonly string[];
+  readonly stop: () => void;
+}
+
+export function controlHandlers(options: ControlOptions): ControlHandlers {
+  const { node } = options;
+  const transports = new Map<NodeId, string>();
+  const remember = (): void => {
+    for (const link of node.links.links()) transports.set(link.peer, link.transport);
+  };
+  node.links.onLink(remember);
+  const view = new ChainView(node);
+  // No more circuits: a pool that keeps some ready would open the next channel while this one closes.
+  const drain = async (): Promise<void> => {
+    await node.circuits.close();
+    node.metering.flush();
+  };
+  return {
+    stats: async () => readStats(options, await view.channels(), transports),
+    flush: async () => {
+      node.metering.flush();
+      return { flushed: true };
+    },
+    drain: async () => {
+      await drain();
+      return { drained: true };
+    },
+    debts: async () => {
+      const debts = Array.from(node.settlement.debts(), ([payer, debt]) => [payer, debt.toString()] as const);
+      return { debts: Object.fromEntries(debts) };
+    },
+    settle: async () => {
+      const settled = await node.settlement.settleAll();
+      view.forget();
+      return {
+        transactions: settled.length,
+        receipts: settled.reduce((sum, one) => sum + one.receipts, 0),
+        computeUnits: settled.reduce((sum, one) => sum + one.computeUnits, 0),
+        feeLamports: Number(settled.reduce((sum, one) => sum + one.feeLamports, 0n)),
+        signatures: settled.map((one) => one.signature),
+      };
+    },
+    plan: () => planSettlement(node),
+    withdraw: async () => {
+      const earned = (await node.ledger.till(node.wallet.address))?.earned ?? amount(0n);
+      const result = await node.settlement.withdraw();
+      return { withdrawn: earned.toString(), signature: result?.signature };
+    },
+    close: async () => {
+      await drain();
+      const { closed, returned } = await node.channels.closeAll(AbortSignal.timeout(CLOSE_MILLIS));
+      view.forget();
+      return { closed, returned: returned.toString() };
+    },
+    advertise: () => node.advertise(),
+    stop: async () => {
+      options.stop();
+      return { stopping: true };
+    },
+  };
+}
+
+function readStats(
+  options: ControlOptions,
+  onChain: ReadonlyMap<ChannelId, ChannelState>,
+  transports: ReadonlyMap<NodeId, string>,
+): NodeStats {
+  const { node, addresses } = options;
+  const { settings } = node;
+  const circuits = node.circuits.stats();
+  return {
+    role: settings.role,
+    label: settings.label,
+    nodeId: node.keys.identity.nodeId,
+    wallet: node.wallet.address,
+    addresses,
+    prices: Object.fromEntries(node.services.map(({ name, price }) => [name, price.toString()])),
+    startedAt: node.startedAt,
+    rssBytes: process.memoryUsage.rss(),
+    links: node.links.links().length,
+    circuits: circuits.initiated + circuits.joined,
+    pairs: pairsOf(node, onChain, transports),
+    settlement: settlementOf(node),
+    budget: budgetOf(node),
+    guards: node.guards.view(),
+  };
+}
+
+function budgetOf({ budget }: RunningNode): BudgetStats {
+  const { limits, spent, earned, peers, sites } = budget.view();
+  return {
+    limits: {
+      peer: limits.perPeer.toString(),
+      site: limits.perSite.toString(),
+      total: limits.total.toString(),
+    },
+    spent: spent.toString(),
+    earned: earned.toString(),
+    peers: peers.map((row) => ({ wallet: row.who, spent: row.spent.toString() })),
+    sites: sites.map((row) => ({ name: row.who, spent: row.spent.toString() })),
+  };
+}
+
+/** The accounts whose channels exist: closed ones are history. */
+export function pairsOf(
+  node: RunningNode,
+  onChain: ReadonlyMap<ChannelId, ChannelState>,
+  transports: ReadonlyMap<NodeId, string>,
+): PairStats[] {
+  return node.book
+    .peers()
+    .filter((pair) => pair.live || onChain.has(pair.channel.id))
+    .map((pair) => ({
+      side: pair.role === 'payee' ? 'earns' : 'pays',
+      peer: pair.peer,
+      transport: transports.get(pair.peer) ?? 'tcp',
+      channel: pair.channel.id,
+      live: pair.live,
+      counts: { up: pair.up.toString(), down: pair.down.toString() },
+      owed: pair.due.toString(),
+      receipted: pair.signed.toString(),
+      settled: (onChain.get(pair.channel.id)?.settled ?? pair.channel.settled).toString(),
+    }));
+}
+
+function settlementOf(node: RunningNode): SettlementStats {
+  const totals = node.settlement.totals();
+  return {
+    transactions: totals.transactions,
+    receipts: totals.receipts,
+    computeUnits: totals.computeUnits,
+    feeLamports: Number(totals.feeLamports),
+    signatures: totals.signatures,
+  };
+}
+
+/**
+ * The node's open channels on chain, both sides, read at most once a second however many ask: one slot of each that it pays from,
+ * and its own till.
+ */
+export class ChainView {
+  readonly #node: RunningNode;
+  #reading: Promise<ReadonlyMap<ChannelId, ChannelState>> | undefined;
+  #readAt = Number.NEGATIVE_INFINITY;
+
+  constructor(node: RunningNode) {
+    this.#node = node;
+  }
+
+  async channels(): Promise<ReadonlyMap<ChannelId, ChannelState>> {
+    if (this.#reading === undefined || performance.now() - this.#readAt > CHAIN_VIEW_MILLIS) {
+      this.#readAt = performance.now();
+      this.#reading = this.#read();
+      this.#reading.catch(() => this.forget());
+    }
+    return this.#reading;
+  }
+
+  forget(): void {
+    this.#reading = undefined;
+  }
+
+  async #read(): Promise<ReadonlyMap<ChannelId, ChannelState>> {
+    const { ledger, wallet, store } = this.#node;
+    const places = [...store.entries()].filter(({ role }) => role === 'payer').map(({ channel }) => channel);
+    const [paying, till] = await Promise.all([ledger.channels(places), ledger.till(wallet.address)]);
+    // A slot may hold another channel by now: whose, the id says.
+    const open = paying.filter((channel, index) => channel !== undefined && channel.id === places[index]?.id);
+    return new Map(
+      [...open, ...(till?.channels ?? [])].flatMap((channel) => (channel === undefined ? [] : [[channel.id, channel]])),
+    );
+  }
+}

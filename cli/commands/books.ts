@@ -1,0 +1,128 @@
+/** `relaymint books`: what a node that is stopped keeps of its channels, and bringing back what it lost. */
+import path from 'node:path';
+import { Option, type Command } from 'commander';
+import { RelaymintError } from '../../core/errors.ts';
+import { formatCredits } from '../../core/units.ts';
+import { inspectBooks, openBookStore, type Inspection } from '../../ledger/accounting/index.ts';
+import { importReceipts, readReceiptFile, type ImportedReceipts } from '../../ledger/settlement/index.ts';
+import { openSolanaLedger } from '../../ledger/solana/index.ts';
+import { addCommonOptions, addLedgerOptions, type CommonOptions, type LedgerOptions } from '../options.ts';
+import { addOutboundOptions, outboundSettings, type OutboundOptions } from '../outbound-options.ts';
+import { counted, createLog, createOutput } from '../output.ts';
+import { BOOKS_DIRECTORY } from '../../app/node/node.ts';
+import { openOutbound } from '../../app/node/outbound.ts';
+
+interface BooksOptions extends CommonOptions {
+  readonly data: string;
+}
+
+export function booksCommand(program: Command): void {
+  const books = program
+    .command('books')
+    .summary('check the books of a stopped node, and import receipts into them')
+    .description(
+      'The books say who owes what: the newest receipt of each channel, what names earned, settlements under way. They stand on\n' +
+        'disk twice, and a node mends one copy from the other when it starts. Stop the node before these commands.',
+    );
+  addCommonOptions(
+    books
+      .command('check')
+      .summary('say what is in the books and what is damaged; changes nothing')
+      .description('Reads both copies of the books and changes nothing. The exit code is 1 when something is damaged.'),
+  )
+    .addOption(dataOption())
+    .action(check);
+  addOutboundOptions(
+    addLedgerOptions(
+      addCommonOptions(
+        books
+          .command('import')
+          .argument('<file>', 'receipt file that the node wrote with --export-receipts')
+          .summary('take up receipts that the books lost')
+          .description(
+            'Takes up each receipt of the file that is newer than what the books hold. Signatures are verified, and channels are\n' +
+              'read from the ledger.',
+          ),
+      ),
+    ),
+  )
+    .addOption(dataOption())
+    .action(importFile);
+}
+
+function dataOption(): Option {
+  return new Option('--data <dir>', 'data folder of the node').env('RELAYMINT_DATA').makeOptionMandatory();
+}
+
+function directoryOf({ data }: BooksOptions): string {
+  return path.join(path.resolve(data), BOOKS_DIRECTORY);
+}
+
+async function check(options: BooksOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  const directory = directoryOf(options);
+  const found = await inspectBooks(directory);
+  if (found.absent) {
+    throw new RelaymintError('FILE_NOT_FOUND', `There are no books in ${directory}.`, {
+      remedy: 'Name the data folder of a node that has run.',
+    });
+  }
+  const { channels, held, heldAmount, damaged, complete, missing } = found;
+  output.value({
+    directory,
+    channels,
+    receipts: held,
+    amount: heldAmount.toString(),
+    damaged: damaged.map(({ copy, faults }) => ({ copy, faults })),
+    complete,
+    missing: { records: missing.records, amount: missing.worth.toString(), unreadable: missing.keys },
+  });
+  output.line(render(directory, found));
+  if (damaged.length > 0 || !complete) process.exitCode = 1;
+}
+
+function render(directory: string, { channels, held, heldAmount, damaged, complete, missing }: Inspection): string {
+  const lines = [
+    `${directory}: ${counted(channels, 'channel')}, ${counted(held, 'receipt')} held, ${formatCredits(heldAmount)} credits in all since they were opened.`,
+  ];
+  for (const { copy, faults } of damaged) lines.push(`Damaged copy (${copy}): ${faults.join('; ')}.`);
+  if (!complete) {
+    lines.push(
+      `Missing: at least ${counted(missing.records, 'record')}, ${formatCredits(missing.worth)} credits in receipts.`,
+      ...missing.keys.map((key) => `  cannot be read: ${key}`),
+      'Payers bring their newest receipts when they connect; "relaymint books import" takes them from a receipt file.',
+    );
+  } else if (damaged.length > 0) {
+    lines.push('Nothing is missing: the other copy has it all, and the next start makes the damaged one anew from it.');
+  } else {
+    lines.push('Both copies are whole.');
+  }
+  return lines.join('\n');
+}
+
+async function importFile(file: string, options: BooksOptions & LedgerOptions & OutboundOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  const log = createLog(options.logLevel, 'books');
+  const receipts = await readReceiptFile(path.resolve(file));
+  await using outbound = openOutbound(outboundSettings(options), log);
+  const reader = openSolanaLedger({
+    url: options.ledger,
+    programId: options.program,
+    fetch: outbound.policy.fetch('ledger'),
+    log,
+  });
+  await using store = await openBookStore(directoryOf(options), { log });
+  const imported = await importReceipts({ store, reader, program: options.program, file: receipts });
+  output.value({ receipts: receipts.receipts.length, ...imported });
+  output.line(summary(imported));
+}
+
+function summary({ taken, known, closed, invalid }: ImportedReceipts): string {
+  return [
+    `Took up ${counted(taken, 'receipt')}; of ${known} the books hold the same or a newer one.`,
+    ...(closed > 0
+      ? [`${counted(closed, 'receipt')} of channels that are closed: nothing can be settled of them.`]
+      : []),
+    ...(invalid > 0 ? [`${counted(invalid, 'receipt')} not signed by the payer, or for more than its deposit.`] : []),
+  ].join('\n');
+}

@@ -1,0 +1,235 @@
+/** `relaymint channel`: the credit lines that a wallet pays, and those that pay it. */
+import path from 'node:path';
+import { Option, type Command } from 'commander';
+import { RelaymintError } from '../../core/errors.ts';
+import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
+import { U64_MAX, amount, formatCredits, formatSol, lamports, type Amount } from '../../core/units.ts';
+import type { ChannelState } from '../../ledger/contract.ts';
+import { watchLifecycle } from '../../app/lifecycle.ts';
+import { credits, parsed, walletFile, type WalletOptions } from '../options.ts';
+import { counted, createOutput } from '../output.ts';
+import { closeChannels, type ClosedChannels } from '../../ledger/channel/closing.ts';
+import { delegateAddress } from '../../app/node/keys.ts';
+import {
+  channelTable,
+  channelValue,
+  closesText,
+  leftIn,
+  named,
+  totalLeft,
+  type SidedChannel,
+} from './channel-table.ts';
+import { openWallet, transact, walletSubcommand, type Figures, type OpenedWallet } from './transact.ts';
+
+interface OpenOptions extends WalletOptions {
+  readonly delegate?: LedgerAddress;
+  readonly opening?: Amount;
+  readonly maxOpening?: Amount;
+}
+
+interface TopUpOptions extends WalletOptions {
+  readonly opening: Amount;
+}
+
+interface CloseCommandOptions extends WalletOptions {
+  readonly all?: true;
+  readonly wait?: true;
+}
+
+const address = parsed((text: string) => ledgerAddress(text));
+
+export function channelCommand(program: Command): void {
+  const channel = program
+    .command('channel')
+    .summary('deposits from which a payee is paid')
+    .description(
+      'A channel holds a deposit for one payee, which is paid from it by signed receipts. Nodes open and fill the channels ' +
+        'they need by themselves; these commands are for doing it by hand, and for taking back what is left.',
+    );
+
+  walletSubcommand(channel, 'open', 'open a channel to a payee')
+    .argument('<payee>', "the payee's wallet, which must have a till", address)
+    .argument('<credits>', 'the deposit', credits)
+    .addOption(
+      new Option(
+        '--delegate <address>',
+        'the key that will sign its receipts (default: delegate.json beside the wallet, made when missing)',
+      ).argParser(address),
+    )
+    .option(
+      '--opening <credits>',
+      'what is staked beside the deposit, and comes back if the payee returns it (default: exactly what its till asks)',
+      credits,
+    )
+    .option(
+      '--max-opening <credits>',
+      "the most that the payee's till may ask (default: as much as the deposit)",
+      credits,
+    )
+    .action(open);
+
+  walletSubcommand(channel, 'top-up', "add to a channel's deposit")
+    .argument('<channel>', 'its id, or the first characters of it')
+    .argument('<credits>', 'how many credits; 0 to add to the opening payment alone', credits)
+    .addOption(
+      new Option('--opening <credits>', 'what is staked besides, to widen what the payee grants')
+        .argParser(credits)
+        .default(amount(0n), '0'),
+    )
+    .action(topUp);
+
+  walletSubcommand(channel, 'list', 'the open channels of a wallet, on both sides').action(list);
+
+  walletSubcommand(channel, 'claim', 'take what waits after payees closed channels')
+    .description(
+      'A payee may close a channel. What was left in it is minted to its payer at once, or waits while the payer has no credit\naccount. This makes the account when it is missing and takes what waits, for this wallet or for another.',
+    )
+    .argument('[payer]', 'whose claim (default: of this wallet)', address)
+    .action(claim);
+
+  walletSubcommand(channel, 'close', 'take back what is left in channels')
+    .description(
+      'Requests the close; within the challenge period the payee settles the receipts it holds. When that is over, a second call brings back what is left, or the first one with --wait.',
+    )
+    .argument('[channel...]', 'ids, or the first characters of them')
+    .option('--all', 'every channel that the wallet pays')
+    .option('--wait', 'wait until the challenge period is over')
+    .action(close);
+}
+
+async function open(payee: LedgerAddress, deposit: Amount, options: OpenOptions): Promise<void> {
+  await using opened = await openWallet(options);
+  const delegate = options.delegate ?? (await delegateAddress(path.dirname(walletFile(options))));
+  let channel: ChannelState | undefined;
+  await transact({
+    options,
+    opened,
+    figures: async (): Promise<Figures> => (channel === undefined ? {} : { deposit: channel.deposit }),
+    work: async () => {
+      channel = await opened.wallet.openChannel(payee, delegate, {
+        deposit,
+        opening: options.opening,
+        maxOpening: options.maxOpening ?? (options.opening === undefined ? deposit : undefined),
+      });
+      return {
+        done: `Opened channel ${channel.id}\n  to ${payee}, receipts signed by ${delegate}.`,
+        value: { channel: channelValue({ side: 'pays', channel }) },
+      };
+    },
+  });
+}
+
+async function topUp(id: string, value: Amount, options: TopUpOptions): Promise<void> {
+  await using opened = await openWallet(options);
+  const channel = named(await paidChannels(opened), id);
+  await transact({
+    options,
+    opened,
+    figures: async (): Promise<Figures> => {
+      const now = await opened.ledger.channel(channel.till, channel.slot);
+      return now?.id === channel.id ? { deposit: now.deposit } : {};
+    },
+    work: async () => {
+      await opened.wallet.topUp(channel, value, options.opening);
+      const burned = options.opening === 0n ? '' : ` and ${formatCredits(options.opening)} to its opening payment`;
+      return {
+        done: `Added ${formatCredits(value)} credits${burned} to channel ${channel.id}.`,
+        value: { channel: channel.id },
+      };
+    },
+  });
+}
+
+async function claim(payer: LedgerAddress | undefined, options: WalletOptions): Promise<void> {
+  await using opened = await openWallet(options);
+  const { ledger, wallet } = opened;
+  const owner = payer ?? wallet.address;
+  await transact({
+    options,
+    opened,
+    work: async () => {
+      const waiting = await ledger.claim(owner);
+      await wallet.payClaim(owner);
+      const [credits, sol] = [waiting?.amount ?? amount(0n), waiting?.lamports ?? lamports(0n)];
+      return {
+        done: `${formatCredits(credits)} credits and ${formatSol(sol)} SOL of closed channels went to ${owner}.`,
+        value: { payer: owner, amount: credits.toString(), lamports: sol.toString() },
+      };
+    },
+  });
+}
+
+async function list(options: WalletOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  await using opened = await openWallet(options);
+  const { ledger, wallet } = opened;
+  const [paid, till] = await Promise.all([paidChannels(opened), ledger.till(wallet.address)]);
+  const channels: readonly SidedChannel[] = [
+    ...paid.map((channel) => ({ side: 'pays' as const, channel })),
+    ...(till?.channels ?? []).map((channel) => ({ side: 'earns' as const, channel })),
+  ];
+  output.value({ address: wallet.address, channels: channels.map(channelValue) });
+  if (channels.length === 0) {
+    output.line(`${wallet.address} has no open channel. "relaymint channel open" opens one.`);
+    return;
+  }
+  const [ours, theirs] = (['pays', 'earns'] as const).map((side) =>
+    totalLeft(channels.filter((each) => each.side === side)),
+  );
+  output.line(`${wallet.address}, credits\n\n${channelTable(channels, Date.now())}\n`);
+  output.line(
+    `${formatCredits(ours ?? totalLeft([]))} credits of ours are left in channels, ${formatCredits(theirs ?? totalLeft([]))} of others in ours.`,
+  );
+}
+
+async function close(ids: readonly string[], options: CloseCommandOptions): Promise<void> {
+  if (ids.length > 0 === (options.all === true)) {
+    throw new RelaymintError('INVALID_ARGUMENT', 'Which channels shall be closed?', {
+      remedy: 'Name them as "relaymint channel list" shows them, or say --all.',
+    });
+  }
+  using lifecycle = watchLifecycle();
+  await using opened = await openWallet(options);
+  const paid = await paidChannels(opened);
+  const chosen = new Set((options.all === true ? paid : ids.map((id) => named(paid, id))).map(({ id }) => id));
+  const progress = createOutput(options.json === true);
+  await transact({
+    options,
+    opened,
+    figures: async (): Promise<Figures> => {
+      const open = (await paidChannels(opened)).filter(({ id }) => chosen.has(id));
+      return { inChannels: open.reduce((sum, one) => sum + leftIn(one), 0n) };
+    },
+    work: async () => {
+      const open = (await paidChannels(opened)).filter(({ id }) => chosen.has(id));
+      const result = await closeChannels(open, {
+        reader: opened.ledger,
+        wallet: opened.wallet,
+        signal: lifecycle.signal,
+        patienceSeconds: options.wait === true ? U64_MAX : 0n,
+        onStep: (step, { id }) => progress.line(`${step === 'closed' ? 'Closed' : 'Requested the close of'} ${id}.`),
+      });
+      return { done: closedText(result), value: closedValue(result) };
+    },
+  });
+}
+
+function closedText({ closed, returned, pending }: ClosedChannels): string {
+  const [next] = pending.toSorted((a, b) => Number((a.closeAt ?? 0n) - (b.closeAt ?? 0n)));
+  const came = `Closed ${counted(closed, 'channel')}, ${formatCredits(returned)} credits came back.`;
+  if (next === undefined) return closed === 0 ? 'There is no channel to close.' : came;
+  const wait = `${counted(pending.length, 'channel')} can be closed ${closesText(next, Date.now())}: run this again then, or with --wait.`;
+  return closed === 0 ? wait : `${came}\n${wait}`;
+}
+
+function closedValue({ closed, returned, pending }: ClosedChannels): object {
+  return {
+    closed,
+    returned: returned.toString(),
+    pending: pending.map((channel) => channelValue({ side: 'pays', channel })),
+  };
+}
+
+function paidChannels({ ledger, wallet }: OpenedWallet): Promise<readonly ChannelState[]> {
+  return ledger.channelsOf(wallet.address);
+}

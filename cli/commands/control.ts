@@ -1,0 +1,162 @@
+/** `relaymint stats` and `relaymint settle`: questions and orders to a running node. */
+import path from 'node:path';
+import { Option, type Command } from 'commander';
+import { shortId } from '../../core/ids.ts';
+import { amount, formatBytes, formatCredits, formatSol, lamports } from '../../core/units.ts';
+import { createPolicy } from '../../node/transport/index.ts';
+import { callControl, readControlFile } from '../../app/control/client.ts';
+import type {
+  BudgetStats,
+  ControlCall,
+  ControlResults,
+  GuardStats,
+  NodeStats,
+  PlannedBatch,
+  SettlementPlan,
+  SettlementStats,
+} from '../../app/control/protocol.ts';
+import { addCommonOptions, defaultDataDir, type CommonOptions } from '../options.ts';
+import { counted, createOutput, table } from '../output.ts';
+
+interface ControlOptions extends CommonOptions {
+  readonly data?: string;
+}
+
+export function statsCommand(program: Command): void {
+  addCommonOptions(program.command('stats').summary('what a running node has carried, owes and earned'))
+    .addOption(dataOption())
+    .action(async (options: ControlOptions) => {
+      const output = createOutput(options.json === true);
+      const stats = await call(options, 'stats');
+      output.value(stats);
+      output.line(renderStats(stats));
+    });
+}
+
+export function settleCommand(program: Command): void {
+  addCommonOptions(
+    program
+      .command('settle')
+      .summary('settle what a running node holds, now')
+      .description(
+        'Hands every receipt that is not settled yet to the ledger. Nodes do this by themselves when it is worth the fee,\nwhen a channel is about to close, and when they stop.',
+      ),
+  )
+    .addOption(dataOption())
+    .option('--withdraw', 'then mint what the till earned to the wallet')
+    .addOption(new Option('--dry-run', 'only say what it would settle and at which fee').conflicts('withdraw'))
+    .action(async (options: ControlOptions & { readonly withdraw?: true; readonly dryRun?: true }) => {
+      const output = createOutput(options.json === true);
+      if (options.dryRun === true) {
+        const plan = await call(options, 'plan');
+        output.value(plan);
+        output.line(renderPlan(plan));
+        return;
+      }
+      const settlement = await call(options, 'settle');
+      const withdrawal = options.withdraw === true ? await call(options, 'withdraw') : undefined;
+      output.value(withdrawal === undefined ? settlement : { ...settlement, ...withdrawal });
+      output.line(renderSettlement(settlement));
+      if (withdrawal !== undefined)
+        output.line(`Withdrew ${credits(withdrawal.withdrawn)} credits ${withdrawal.signature ?? ''}`);
+    });
+}
+
+function dataOption(): Option {
+  return new Option('--data <dir>', "the node's data folder").env('RELAYMINT_DATA').default(defaultDataDir('relay'));
+}
+
+async function call<C extends ControlCall>(options: ControlOptions, name: C): Promise<ControlResults[C]> {
+  const policy = createPolicy({ transports: [], outbound: 'loopback' });
+  const control = await readControlFile(path.resolve(options.data ?? defaultDataDir('relay')));
+  return callControl(policy.fetch('control'), control, name);
+}
+
+function renderSettlement(settlement: SettlementStats): string {
+  if (settlement.transactions === 0) return 'Nothing to settle.';
+  return [
+    `Settled ${counted(settlement.receipts, 'receipt')} in ${counted(settlement.transactions, 'transaction')} for ${settlement.feeLamports} lamports (${settlement.computeUnits} compute units).`,
+    ...settlement.signatures.map((signature) => `  ${signature}`),
+  ].join('\n');
+}
+
+function renderPlan({ batches }: SettlementPlan): string {
+  if (batches.length === 0) return 'Nothing to settle.';
+  const sum = (of: (batch: PlannedBatch) => bigint): bigint => batches.reduce((total, batch) => total + of(batch), 0n);
+  const receipts = batches.reduce((total, batch) => total + batch.receipts.length, 0);
+  const value = amount(sum((batch) => BigInt(batch.value)));
+  const fee = lamports(sum((batch) => BigInt(batch.feeLamports)));
+  const rows = batches.map((batch, index) => [
+    `  ${index + 1}`,
+    String(batch.receipts.length),
+    String(batch.names.length),
+    credits(batch.value),
+    batch.feeLamports,
+  ]);
+  return [
+    `Would settle ${counted(receipts, 'receipt')} worth ${formatCredits(value)} credits in ${counted(batches.length, 'transaction')}, for ${formatSol(fee)} SOL. Nothing was sent.`,
+    '',
+    table([['  TRANSACTION', 'RECEIPTS', 'NAMES', 'CREDITS', 'LAMPORTS'], ...rows], [1, 2, 3, 4]),
+  ].join('\n');
+}
+
+function renderStats(stats: NodeStats): string {
+  const prices = Object.entries(stats.prices).map(([name, value]) => `${name} ${credits(value)}`);
+  const pairs = table([
+    ['  PEER', 'SIDE', 'UP', 'DOWN', 'OWED', 'RECEIPT', 'SETTLED'],
+    ...stats.pairs.map((pair) => [
+      `  ${shortId(pair.peer)}`,
+      pair.side,
+      formatBytes(Number(pair.counts.up)),
+      formatBytes(Number(pair.counts.down)),
+      credits(pair.owed),
+      credits(pair.receipted),
+      credits(pair.settled),
+    ]),
+  ]);
+  return [
+    `${stats.label} (${stats.role}) ${stats.nodeId}`,
+    `  wallet   ${stats.wallet}`,
+    `  address  ${stats.addresses.join(', ') || 'none'}`,
+    `  prices   ${prices.join(', ') || 'sells nothing'} (credits per MiB)`,
+    `  links    ${stats.links}, circuits ${stats.circuits}, memory ${formatBytes(stats.rssBytes)}`,
+    `  settled  ${stats.settlement.receipts} receipts in ${stats.settlement.transactions} transactions`,
+    `  spent    ${budgetText(stats.budget)}`,
+    ...(stats.guards.length === 0 ? [] : [`  guards   ${stats.guards.map(guardText).join(', ')}`]),
+    '',
+    stats.pairs.length === 0 ? '  No neighbour has paid or been paid yet.' : pairs,
+  ].join('\n');
+}
+
+const GUARD_STATES: Readonly<Record<GuardStats['state'], string>> = {
+  used: 'used',
+  sampled: 'not needed yet',
+  waiting: 'not reached',
+  dropped: 'given up',
+};
+
+function guardText({ node, state, tried, failed }: GuardStats): string {
+  const came = tried === 0 ? '' : `, ${failed} of ${counted(tried, 'circuit')} failed`;
+  return `${shortId(node)} (${GUARD_STATES[state]}${came})`;
+}
+
+/** In the last hour; only what comes near a limit besides the sum. */
+function budgetText({ limits, spent, earned, peers, sites }: BudgetStats): string {
+  const more = BigInt(earned);
+  const allowed = (limit: string): string => formatCredits(amount(BigInt(limit) + more));
+  const near = (value: string, limit: bigint): boolean => BigInt(value) * 2n >= limit;
+  const rows = [
+    ...peers
+      .filter((row) => near(row.spent, BigInt(limits.peer) + more))
+      .map((row) => `${credits(row.spent)} of ${allowed(limits.peer)} on ${shortId(row.wallet)}`),
+    ...sites
+      .filter((row) => near(row.spent, BigInt(limits.site)))
+      .map((row) => `${credits(row.spent)} of ${credits(limits.site)} on ${row.name}`),
+  ];
+  const sum = `${credits(spent)} of ${allowed(limits.total)} credits in the last hour`;
+  return rows.length === 0 ? sum : `${sum}; ${rows.join(', ')}`;
+}
+
+function credits(value: string): string {
+  return formatCredits(amount(BigInt(value)));
+}

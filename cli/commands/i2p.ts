@@ -1,0 +1,74 @@
+/** `relaymint i2p ..`: the router of this machine, and a node's address in I2P. */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { Option, type Command } from 'commander';
+import { RelaymintError } from '../../core/errors.ts';
+import {
+  formatEndpoint,
+  garlicMultiaddr,
+  parseEndpoint,
+  persistentDestination,
+  samVersion,
+  type Endpoint,
+} from '../../node/transport/index.ts';
+import { addCommonOptions, defaultDataDir, parsed, type CommonOptions } from '../options.ts';
+import { createOutput } from '../output.ts';
+import { I2P_KEY_FILE } from '../../app/node/node.ts';
+
+interface I2pOptions extends CommonOptions {
+  /** Undefined: not named. */
+  readonly i2pSam?: Endpoint;
+  readonly data: string;
+}
+
+/** Where routers have SAM unless told otherwise. */
+const USUAL_SAM: Endpoint = { kind: 'tcp', host: '127.0.0.1', port: 7656 };
+const SAM_MILLIS = 15_000;
+
+export function i2pCommand(program: Command): void {
+  const i2p = program
+    .command('i2p')
+    .summary('look at the I2P router of this machine, and at the address of a node in I2P')
+    .description('Nodes go over I2P when they are told where the router is: --i2p-sam 7656 --location i2p.');
+  addCommonOptions(i2p.command('status').summary('whether the router answers'))
+    .description('Greets the router over SAM, which applications use.')
+    .addOption(samOption())
+    .action(async (options: I2pOptions) => {
+      const output = createOutput(options.json === true);
+      const { i2pSam = USUAL_SAM } = options;
+      const sam = formatEndpoint(i2pSam);
+      const version = await samVersion(i2pSam, AbortSignal.timeout(SAM_MILLIS));
+      output.value({ sam, version });
+      output.line(`The I2P router at ${sam} answers and speaks SAM ${version}.`);
+    });
+  addCommonOptions(i2p.command('address').summary("show a node's address in I2P"))
+    .description(
+      'Its key lies in the data folder; a router that is named makes one when there is none. The address stays with it.',
+    )
+    .addOption(samOption())
+    .option('--data <dir>', "the node's data folder", defaultDataDir('relay'))
+    .addHelpText('after', '\nExample:\n  relaymint i2p address --data ./net/relay-1\n')
+    .action(async (options: I2pOptions) => {
+      const output = createOutput(options.json === true);
+      const file = path.join(path.resolve(options.data), I2P_KEY_FILE);
+      const { i2pSam: sam = USUAL_SAM } = options;
+      if (options.i2pSam === undefined && !existsSync(file)) {
+        throw new RelaymintError('INVALID_CONFIG', `There is no key at ${file}, and no router was named to make one.`, {
+          remedy: `Who makes it knows it: if your router is the one at ${formatEndpoint(sam)}, say --i2p-sam ${formatEndpoint(sam)}.`,
+        });
+      }
+      using destination = await persistentDestination(file, sam, AbortSignal.timeout(SAM_MILLIS));
+      const address = garlicMultiaddr(destination.garlic);
+      output.value({ host: `${destination.garlic}.b32.i2p`, address });
+      output.line(`${destination.garlic}.b32.i2p\n${address}`);
+    });
+}
+
+function samOption(): Option {
+  return new Option(
+    '--i2p-sam <place>',
+    "the router's SAM: HOST:PORT of this machine or unix:/PATH (default to ask: 127.0.0.1:7656)",
+  )
+    .env('RELAYMINT_I2P_SAM')
+    .argParser(parsed(parseEndpoint));
+}

@@ -1,0 +1,177 @@
+/** How names are told: to people as lines, to scripts as values; and how splits are written on a command line. */
+import { CID } from 'multiformats/cid';
+import { RelaymintError } from '../../core/errors.ts';
+import { ledgerAddress } from '../../core/ids.ts';
+import { formatCredits, type Amount, type UnixSeconds } from '../../core/units.ts';
+import type { NameRecord, RegistrationStep, Split } from '../../ledger/contract.ts';
+import { daysBetween, namePrice, releasedAt } from '../../ledger/term.ts';
+import { counted, table } from '../output.ts';
+import { properties } from './transact.ts';
+
+/** From then on a command that uses a name reminds of its renewal. */
+export const RENEWAL_HINT_DAYS = 30;
+const BPS_WHOLE = 10_000;
+
+/** What a name and its ledger say at one time. */
+export interface NameSituation {
+  readonly name: string;
+  readonly record: NameRecord | undefined;
+  /** What a year costs. */
+  readonly yearPrice: Amount;
+  /** The ledger's clock. */
+  readonly now: UnixSeconds;
+}
+
+/** "account=2500" (basis points) or "account=25%". @throws RelaymintError INVALID_ARGUMENT, INVALID_ENCODING. */
+export function parseSplit(text: string): Split {
+  const [, account = '', share = '', percent] = /^([^=]+)=(\d+(?:\.\d{1,2})?)(%?)$/.exec(text) ?? [];
+  const bps = percent === '%' ? Math.round(Number(share) * 100) : Number(share);
+  if (account === '' || !Number.isInteger(bps) || bps < 1 || bps > BPS_WHOLE) {
+    throw new RelaymintError('INVALID_ARGUMENT', `"${text}" is not a split.`, {
+      remedy: 'Write ACCOUNT=25% or, in basis points, ACCOUNT=2500.',
+    });
+  }
+  return { account: ledgerAddress(account), bps };
+}
+
+/** @throws RelaymintError INVALID_ARGUMENT: splits must sum to the whole. */
+export function wholeSplits(splits: readonly Split[]): readonly Split[] | undefined {
+  if (splits.length === 0) return undefined;
+  const sum = splits.reduce((total, { bps }) => total + bps, 0);
+  if (sum === BPS_WHOLE) return splits;
+  throw new RelaymintError('INVALID_ARGUMENT', `The splits sum to ${percent(sum)}, not to 100%.`, {
+    remedy: 'Give every account that shares in the revenue, so that the sum is 100%.',
+  });
+}
+
+/** A CID as text, or "none". @throws RelaymintError INVALID_ARGUMENT. */
+export function parseCid(text: string): Uint8Array {
+  if (text === 'none') return new Uint8Array();
+  try {
+    return CID.parse(text).bytes;
+  } catch (cause) {
+    throw new RelaymintError('INVALID_ARGUMENT', `"${text}" is not a CID.`, {
+      remedy: 'Give one as "relaymint publish" prints it, or "none".',
+      cause,
+    });
+  }
+}
+
+export function nameValue({ name, record, yearPrice, now }: NameSituation): object {
+  const price = { yearPrice: String(yearPrice) };
+  if (record === undefined) return { name, registered: false, ...price, registrationPrice: String(yearPrice) };
+  const { expiresAt, status } = record;
+  const again = namePrice({ yearPrice, years: 1, expiresAt, now });
+  return {
+    name,
+    registered: true,
+    status,
+    owner: record.owner,
+    manager: record.manager,
+    registeredAt: String(record.registeredAt),
+    ...(expiresAt === undefined ? {} : { expiresAt: String(expiresAt), daysLeft: daysBetween(now, expiresAt) }),
+    ...price,
+    ...(status === 'expired' ? { registrationPrice: String(again) } : {}),
+    seq: String(record.seq),
+    root: cidText(record.root),
+    manifest: cidText(record.manifest),
+    royaltyBps: record.royaltyBps,
+    splits: record.splits.map(({ account, bps, owed }) => ({ account, bps, owed: String(owed) })),
+    accrued: String(record.accrued),
+    lifetime: String(record.lifetime),
+  };
+}
+
+export function nameLines({ name, record, yearPrice, now }: NameSituation): string {
+  const year = priceText(yearPrice);
+  if (record === undefined) {
+    return `${name} is free: it costs ${year} a year.\nRegister it with: relaymint name register ${name}`;
+  }
+  const { expiresAt, status } = record;
+  const rows: (readonly [string, string])[] = [
+    ['owner', record.owner],
+    ...(record.manager === record.owner ? [] : [['manager', record.manager] as const]),
+    ['expires', expiryText(record, now)],
+    status === 'expired'
+      ? ['price', `${priceText(namePrice({ yearPrice, years: 1, expiresAt, now }))} now, for a year`]
+      : ['renewal', `${year} a year`],
+    ['root', cidText(record.root) ?? 'none yet'],
+    ...(record.manifest.length === 0 ? [] : [['manifest', cidText(record.manifest) ?? ''] as const]),
+    ['royalty', percent(record.royaltyBps)],
+    ['earned', `${formatCredits(record.lifetime)} credits in all, ${formatCredits(record.accrued)} not yet divided`],
+  ];
+  const splits = table(
+    [
+      ['  SPLIT', 'SHARE', 'OWED'],
+      ...record.splits.map(({ account, bps, owed }) => [`  ${account}`, percent(bps), formatCredits(owed)]),
+    ],
+    [1, 2],
+  );
+  return `${name}\n${properties(rows)}\n\n${splits}`;
+}
+
+/** What differs between two records, one line each; empty when nothing does. */
+export function changedLines(before: NameRecord, after: NameRecord): string {
+  const of = (record: NameRecord): Readonly<Record<string, string>> => ({
+    owner: record.owner,
+    manager: record.manager,
+    root: cidText(record.root) ?? 'none',
+    manifest: cidText(record.manifest) ?? 'none',
+    royalty: percent(record.royaltyBps),
+    splits: record.splits.map(({ account, bps }) => `${account}=${percent(bps)}`).join(' '),
+  });
+  const [was, is] = [of(before), of(after)];
+  const rows = Object.keys(is).filter((field) => was[field] !== is[field]);
+  return properties(rows.map((field) => [field, `${was[field] ?? ''} -> ${is[field] ?? ''}`]));
+}
+
+/** One row a name. */
+export function nameTable(records: readonly NameRecord[], now: UnixSeconds): string {
+  return table([
+    ['NAME', 'EXPIRES', 'ROYALTY', 'OWNER'],
+    ...records.map((record) => [record.name, expiryText(record, now), percent(record.royaltyBps), record.owner]),
+  ]);
+}
+
+export function registrationText(name: string, progress: RegistrationStep): string {
+  if (progress.step === 'wait') {
+    return `Waiting until ${name} can be registered: ${counted(progress.seconds, 'second')} ..`;
+  }
+  return progress.step === 'commit' ? `Committing to ${name} ..` : `Registering ${name} ..`;
+}
+
+export function renewalHint(name: string, daysLeft: number): string {
+  const when = daysLeft < 0 ? 'has expired' : `expires in ${counted(daysLeft, 'day')}`;
+  return `${name} ${when}. Renew it with: relaymint name renew ${name}`;
+}
+
+export function priceText(price: Amount): string {
+  return price === 0n ? 'nothing' : `${formatCredits(price)} ${formatCredits(price) === '1' ? 'credit' : 'credits'}`;
+}
+
+export function dateText(time: UnixSeconds): string {
+  return new Date(Number(time) * 1000).toISOString().slice(0, 10);
+}
+
+function expiryText({ expiresAt, status }: NameRecord, now: UnixSeconds): string {
+  const released = releasedAt(expiresAt);
+  if (expiresAt === undefined || released === undefined) return 'never';
+  const date = dateText(expiresAt);
+  if (status === 'held') return `${date} (in ${counted(daysBetween(now, expiresAt), 'day')})`;
+  if (status === 'grace') return `${date}: in grace, released in ${counted(daysBetween(now, released), 'day')}`;
+  return `${date}: expired, anybody may register it`;
+}
+
+/** Without trailing zeros: 25%, 33.33%. */
+function percent(bps: number): string {
+  return `${(bps / 100).toFixed(2).replace(/\.?0+$/, '')}%`;
+}
+
+function cidText(cid: Uint8Array): string | undefined {
+  if (cid.length === 0) return undefined;
+  try {
+    return CID.decode(cid).toString();
+  } catch {
+    return 'not a CID';
+  }
+}

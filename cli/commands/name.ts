@@ -1,0 +1,342 @@
+/** `relaymint name`: who a name belongs to, how long, what it points to and who earns from it. */
+import type { Command } from 'commander';
+import { RelaymintError } from '../../core/errors.ts';
+import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
+import { amount, formatCredits, type Amount } from '../../core/units.ts';
+import type { LedgerWallet, NameRecord, Split } from '../../ledger/contract.ts';
+import { readKeyFile, walletAddress } from '../../ledger/solana/index.ts';
+import { MAX_YEARS, daysBetween } from '../../ledger/term.ts';
+import { parseName, parseNewName } from '../../sites/name/index.ts';
+import { watchLifecycle } from '../../app/lifecycle.ts';
+import {
+  collect,
+  credits,
+  parsed,
+  royalty,
+  walletFile,
+  wholeNumber,
+  type CommonOptions,
+  type LedgerOptions,
+  type WalletOptions,
+} from '../options.ts';
+import { createOutput, createStatus } from '../output.ts';
+import {
+  RENEWAL_HINT_DAYS,
+  changedLines,
+  dateText,
+  nameLines,
+  nameTable,
+  nameValue,
+  parseCid,
+  parseSplit,
+  priceText,
+  registrationText,
+  wholeSplits,
+  type NameSituation,
+} from './name-text.ts';
+import {
+  openLedger,
+  openWallet,
+  transact,
+  walletSubcommand,
+  type OpenedLedger,
+  type OpenedWallet,
+  addReaderOptions,
+} from './transact.ts';
+
+interface TermOptions extends WalletOptions {
+  readonly years: number;
+  readonly maxPrice?: Amount;
+}
+
+interface RecordOptions {
+  readonly root?: Uint8Array;
+  readonly manifest?: Uint8Array;
+  readonly royalty?: number;
+  readonly manager?: LedgerAddress;
+  readonly split: readonly Split[];
+}
+
+interface RegisterOptions extends TermOptions, RecordOptions {}
+
+interface UpdateOptions extends WalletOptions, RecordOptions {
+  readonly distribute?: true;
+}
+
+interface DistributeOptions extends WalletOptions {
+  readonly createAccounts?: true;
+}
+
+interface ListOptions extends WalletOptions {
+  readonly owner?: LedgerAddress;
+  readonly all?: true;
+}
+
+const DEFAULT_ROYALTY_BPS = 2000;
+const address = parsed((text: string) => ledgerAddress(text));
+const anyName = parsed((text: string) => parseName(text).name);
+const newName = parsed((text: string) => parseNewName(text).name);
+
+export function nameCommand(program: Command): void {
+  const name = program
+    .command('name')
+    .summary('register, renew, change and look at names')
+    .description(
+      'A name such as demo.web3 belongs to a wallet for the years that were paid. It points to content, and says what share\n' +
+        'of what hosts earn with it goes to whom. "relaymint publish" registers and updates names by itself.',
+    );
+
+  addRecordOptions(addTermOptions(walletSubcommand(name, 'register', 'make a name yours')))
+    .description(
+      'Commits to the name without telling which, waits as long as the ledger asks (about a minute), and registers it: who\n' +
+        'sees the name then is too late to be first. When it is interrupted, doing it again within a day goes on.\n' +
+        'A name that was given up can be had for its price and a premium that falls to nothing within 21 days.',
+    )
+    .argument('<name>', 'for example demo.web3', newName)
+    .addHelpText(
+      'after',
+      '\nExample:\n  relaymint name register demo.web3 --years 2 --split AUTHOR=75% --split EDITOR=25%\n',
+    )
+    .action(register);
+
+  addTermOptions(walletSubcommand(name, 'renew', 'pay for more years'))
+    .description(
+      'Adds years to the present term, up to 10 from now. Any wallet may pay, for any name, until 30 days after it expired.',
+    )
+    .argument('<name>', 'the name', anyName)
+    .action(renew);
+
+  walletSubcommand(name, 'transfer', 'give a name to another wallet')
+    .description(
+      'The new owner manages it too. What it points to, its royalty and its splits stay until the new owner changes them.',
+    )
+    .argument('<name>', 'the name', anyName)
+    .argument('<address>', "the new owner's wallet", address)
+    .action(transfer);
+
+  addRecordOptions(walletSubcommand(name, 'update', 'change what a name says'))
+    .description(
+      'Changes what is given and leaves the rest. The manager may change root and manifest. Splits can only be changed when\n' +
+        'nothing is owed to the present ones.',
+    )
+    .argument('<name>', 'the name', anyName)
+    .option('--distribute', 'first pay what the present splits earned, making the token accounts they lack')
+    .action(update);
+
+  addReaderOptions(name.command('show').summary('what the ledger says about a name'))
+    .description('Owner, term, content, royalty and splits; or that the name is free and what it costs.')
+    .argument('<name>', 'the name', anyName)
+    .action(show);
+
+  walletSubcommand(name, 'distribute', 'pay what a name earned')
+    .description(
+      'Divides what the name earned among its splits and pays those that have a token account. Any wallet may do it.',
+    )
+    .argument('<name>', 'the name', anyName)
+    .option('--create-accounts', 'also make the token accounts that are missing, about 0.002 SOL each')
+    .action(distribute);
+
+  walletSubcommand(name, 'list', 'the names of a wallet')
+    .option('--owner <address>', 'of this wallet instead', address)
+    .option('--all', 'every name on the ledger')
+    .action(list);
+}
+
+function addTermOptions(command: Command): Command {
+  return command
+    .option('--years <n>', `how many years, 1 to ${MAX_YEARS}`, wholeNumber(1, MAX_YEARS), 1)
+    .option('--max-price <credits>', 'the most it may cost (default: what it costs now)', credits);
+}
+
+function addRecordOptions(command: Command): Command {
+  return command
+    .option('--root <cid>', 'CID of the content, or "none"', parsed(parseCid))
+    .option('--manifest <cid>', 'CID of the manifest, or "none"', parsed(parseCid))
+    .option('--royalty <share>', 'your share of what hosts earn with it: 20% or, in basis points, 2000', royalty)
+    .option('--manager <address>', 'a wallet that may change root and manifest too', address)
+    .option(
+      '--split <account=share>',
+      'who gets the royalty: ACCOUNT=25% or ACCOUNT=2500 (repeatable; their sum is 100%)',
+      collect(parseSplit),
+      [],
+    );
+}
+
+async function register(name: string, options: RegisterOptions): Promise<void> {
+  const splits = wholeSplits(options.split);
+  using lifecycle = watchLifecycle();
+  await using opened = await openWallet(options);
+  const status = createStatus(options.json === true);
+  await transact({
+    options,
+    opened,
+    work: async () => {
+      const wanted = {
+        name,
+        years: options.years,
+        maxPrice: options.maxPrice,
+        root: options.root ?? new Uint8Array(),
+        manifest: options.manifest,
+        royaltyBps: options.royalty ?? DEFAULT_ROYALTY_BPS,
+        manager: options.manager,
+        splits,
+      };
+      const { paid, expiresAt } = await opened.wallet
+        .registerName(wanted, {
+          signal: lifecycle.signal,
+          onStep: (step) => status.show(registrationText(name, step)),
+        })
+        .finally(() => status.clear());
+      return {
+        done: `Registered ${name} until ${dateText(expiresAt)} for ${priceText(paid)}.`,
+        value: { paid: String(paid), name: nameValue(await situation(opened, name)) },
+      };
+    },
+  });
+}
+
+async function renew(name: string, options: TermOptions): Promise<void> {
+  await using opened = await openWallet(options);
+  const before = await requireRecord(opened, name);
+  await transact({
+    options,
+    opened,
+    work: async () => {
+      const { paid, expiresAt } = await opened.wallet.renewName(name, options.years, options.maxPrice);
+      const from = before.expiresAt === undefined ? '' : ` (was ${dateText(before.expiresAt)})`;
+      return {
+        done: `Renewed ${name} until ${dateText(expiresAt)}${from} for ${priceText(paid)}.`,
+        value: { paid: String(paid), name: nameValue(await situation(opened, name)) },
+      };
+    },
+  });
+}
+
+function transfer(name: string, to: LedgerAddress, options: WalletOptions): Promise<void> {
+  return change(name, options, `Gave ${name} to ${to}.`, (wallet) => wallet.transferName(name, to));
+}
+
+async function update(name: string, options: UpdateOptions): Promise<void> {
+  const { root, manifest, manager } = options;
+  const splits = wholeSplits(options.split);
+  const wanted = { root, manifest, royaltyBps: options.royalty, manager, splits };
+  if (Object.values(wanted).every((value) => value === undefined)) {
+    throw new RelaymintError('INVALID_ARGUMENT', 'Nothing to change was given.', {
+      remedy: 'Give --root, --manifest, --royalty, --manager or --split.',
+    });
+  }
+  await change(name, options, `Updated ${name}.`, async (wallet, record) => {
+    if (splits !== undefined && isOwing(record)) {
+      if (options.distribute !== true) throw owing(record);
+      await wallet.distributeName(name, { createAccounts: true });
+    }
+    await wallet.updateName(name, wanted);
+  });
+}
+
+/** Runs what changes a record and prints the difference. */
+async function change(
+  name: string,
+  options: WalletOptions,
+  done: string,
+  work: (wallet: LedgerWallet, record: NameRecord) => Promise<unknown>,
+): Promise<void> {
+  await using opened = await openWallet(options);
+  const before = await requireRecord(opened, name);
+  await transact({
+    options,
+    opened,
+    work: async () => {
+      await work(opened.wallet, before);
+      const after = await situation(opened, name);
+      const lines = after.record === undefined ? '' : changedLines(before, after.record);
+      return { done: lines === '' ? done : `${done}\n${lines}`, value: { name: nameValue(after) } };
+    },
+  });
+}
+
+async function show(name: string, options: CommonOptions & LedgerOptions): Promise<void> {
+  await using opened = openLedger(options);
+  const output = createOutput(options.json === true);
+  const found = await situation(opened, name);
+  output.value(nameValue(found));
+  output.line(nameLines(found));
+}
+
+async function distribute(name: string, options: DistributeOptions): Promise<void> {
+  await using opened = await openWallet(options);
+  const before = await requireRecord(opened, name);
+  await transact({
+    options,
+    opened,
+    work: async () => {
+      await opened.wallet.distributeName(name, { createAccounts: options.createAccounts === true });
+      const after = await situation(opened, name);
+      const paid = waiting(before) - (after.record === undefined ? 0n : waiting(after.record));
+      const left = after.record?.splits.filter(({ owed }) => owed > 0n).length ?? 0;
+      const hint = left === 0 ? '' : `\n${left} of its splits have no token account: --create-accounts makes them.`;
+      return {
+        done: `Paid out ${formatCredits(amount(paid))} credits that ${name} earned.${hint}`,
+        value: { paid: String(paid), name: nameValue(after) },
+      };
+    },
+  });
+}
+
+async function list(options: ListOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  await using opened = openLedger(options);
+  const owner = options.all === true ? undefined : (options.owner ?? (await ownAddress(options)));
+  const [names, now, { nameYearPrice: yearPrice }] = await Promise.all([
+    opened.ledger.names(),
+    opened.ledger.now(),
+    opened.ledger.bank(),
+  ]);
+  const found = names.filter((record) => owner === undefined || record.owner === owner);
+  output.value(found.map((record) => nameValue({ name: record.name, record, yearPrice, now })));
+  output.line(found.length === 0 ? 'No names.' : nameTable(found, now));
+  const soon = found.filter(
+    ({ expiresAt }) => expiresAt !== undefined && daysBetween(now, expiresAt) < RENEWAL_HINT_DAYS,
+  );
+  if (soon.length > 0 && owner !== undefined) {
+    output.line(`\nTo renew soon: ${soon.map((record) => record.name).join(', ')}`);
+  }
+}
+
+async function ownAddress(options: WalletOptions): Promise<LedgerAddress> {
+  return walletAddress(await readKeyFile(walletFile(options)));
+}
+
+async function situation({ ledger }: OpenedLedger, name: string): Promise<NameSituation> {
+  const [record, { nameYearPrice: yearPrice }, now] = await Promise.all([
+    ledger.name(name),
+    ledger.bank(),
+    ledger.now(),
+  ]);
+  return { name, record, yearPrice, now };
+}
+
+async function requireRecord({ ledger }: OpenedWallet, name: string): Promise<NameRecord> {
+  const record = await ledger.name(name);
+  if (record !== undefined) return record;
+  throw new RelaymintError('NAME_UNKNOWN', `Nobody has registered ${name}.`, {
+    remedy: `Check the spelling, or register it with "relaymint name register ${name}".`,
+  });
+}
+
+/** More than can be left undivided, or owed to a split. The program asks the same. */
+function isOwing({ accrued, splits }: NameRecord): boolean {
+  const dust = 7n;
+  return accrued > dust || splits.some(({ owed }) => owed > 0n);
+}
+
+function waiting({ accrued, splits }: NameRecord): bigint {
+  return splits.reduce((sum: bigint, { owed }) => sum + owed, accrued);
+}
+
+function owing(record: NameRecord): RelaymintError {
+  const text = priceText(amount(waiting(record)));
+  return new RelaymintError('INVALID_ARGUMENT', `What ${record.name} earned (${text}) belongs to its present splits.`, {
+    remedy: 'Pay them first: add --distribute.',
+  });
+}

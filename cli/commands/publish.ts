@@ -1,0 +1,127 @@
+/** `relaymint publish`: brings a folder to a host and points a name at it. */
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import type { Command } from 'commander';
+import { nodeId, type NodeId } from '../../core/ids.ts';
+import { MAX_RELAYS, MAX_REPLICAS } from '../../core/limits.ts';
+import { amount, formatBytes } from '../../core/units.ts';
+import { MAX_YEARS } from '../../ledger/term.ts';
+import { parseNewName, siteUrl } from '../../sites/name/index.ts';
+import { watchLifecycle } from '../../app/lifecycle.ts';
+import { SELLS_NOTHING, addNodeOptions, collect, parsed, wholeNumber, type NodeOptions } from '../options.ts';
+import { addOutboundOptions, addPeerOptions, type OutboundOptions, type PeerOptions } from '../outbound-options.ts';
+import { createOutput, createProgress, createStatus } from '../output.ts';
+import { requireDirectory } from '../../app/market/visit.ts';
+import { openNode } from '../../app/node/node.ts';
+import type * as PublisherModule from '../../app/roles/publisher.ts';
+import { RENEWAL_HINT_DAYS, priceText, registrationText, renewalHint } from './name-text.ts';
+import { nodeSettings } from './run-node.ts';
+
+interface PublishOptions extends NodeOptions, OutboundOptions, PeerOptions {
+  readonly name: string;
+  readonly royalty: number;
+  readonly years: number;
+  readonly host?: readonly NodeId[];
+  readonly replicas: number;
+  readonly hops: number;
+}
+
+export function publishCommand(program: Command): void {
+  const command = program
+    .command('publish')
+    .argument('<dir>', 'folder of files; index.html is its front page')
+    .summary('publish a folder under a name')
+    .description(
+      'Imports the folder as IPFS content, brings it to a host over a paid circuit, and registers or updates the name on\nthe ledger. Run again after a change: only what changed is sent; after an interruption: it goes on where it stopped.',
+    );
+  addPeerOptions(addOutboundOptions(addNodeOptions(command, 'site')))
+    .requiredOption(
+      '--name <name>',
+      'for example demo.web3',
+      parsed((text: string) => parseNewName(text).name),
+    )
+    .option(
+      '--royalty <bps>',
+      'your share of what hosts earn with it, in basis points, when the name is new',
+      wholeNumber(0, 10_000),
+      2000,
+    )
+    .option('--years <n>', 'how long to pay for the name, when it is new (1 to 10)', wholeNumber(1, MAX_YEARS), 1)
+    .option(
+      '--host <node>',
+      'bring it to this host (repeatable; default: those that keep the name, then others by chance)',
+      collect((text: string) => nodeId(text)),
+    )
+    .option(
+      '--replicas <n>',
+      `how many hosts are to have it, 1 to ${MAX_REPLICAS}: when one is gone, visitors are served by the others`,
+      wholeNumber(1, MAX_REPLICAS),
+      1,
+    )
+    .option('--hops <n>', `paid relays between you and the host, 0 to ${MAX_RELAYS}`, wholeNumber(0, MAX_RELAYS), 0)
+    .addHelpText(
+      'after',
+      '\nExample:\n  relaymint publish ./public --name demo.web3 --bootstrap NODEID@/ip4/203.0.113.7/tcp/4001\n',
+    )
+    .action((directory: string, options: PublishOptions) => run(directory, options));
+}
+
+/** Loaded when it is needed. (The compiler leaves an import() beside a `using` as it is.) */
+function loadPublisher(): Promise<typeof PublisherModule> {
+  return import('../../app/roles/publisher.ts');
+}
+
+async function run(directory: string, options: PublishOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  using lifecycle = watchLifecycle();
+  const folder = await requireDirectory(directory);
+  await using stack = new AsyncDisposableStack();
+  const node = stack.use(
+    await openNode(
+      nodeSettings({ role: 'site', options, relayPrice: undefined, windowPrice: SELLS_NOTHING, tillSlots: undefined }),
+      lifecycle.signal,
+    ),
+  );
+  await node.announce(lifecycle.signal);
+  const importing = createProgress('Importing', output.json);
+  const uploading = createProgress('Sending  ', output.json);
+  const wanted = Math.max(options.replicas, options.host?.length ?? 0);
+  const status = createStatus(output.json);
+  const { publish } = await loadPublisher();
+  const result = await publish(node, {
+    directory: folder,
+    name: options.name,
+    royaltyBps: options.royalty,
+    years: options.years,
+    hosts: options.host ?? [],
+    replicas: wanted,
+    hops: options.hops,
+    signal: lifecycle.signal,
+    onImport: ({ bytes }) => importing.update(bytes, undefined),
+    onUpload: ({ sentBytes }, totalBytes, replica) => {
+      importing.finish();
+      const before = (replica - 1) * totalBytes;
+      uploading.update(before + sentBytes, Math.max(wanted * totalBytes, before + sentBytes));
+    },
+    onRegistration: (step) => {
+      uploading.finish();
+      status.show(registrationText(options.name, step));
+    },
+  }).finally(() => {
+    importing.finish();
+    uploading.finish();
+    status.clear();
+  });
+  output.value(result);
+  output.line(
+    `${result.name} ${result.record}: ${result.files} files, ${formatBytes(result.bytes)}, content ${result.cid}\n` +
+      `A local gateway shows it at ${siteUrl(result.name, 8402)}`,
+  );
+  if (result.hosts.length < wanted) {
+    output.line(`Only ${result.hosts.length} of ${wanted} hosts took it: publish again when there are more.`);
+    process.exitCode = 1;
+  } else if (wanted > 1) output.line(`${wanted} hosts have it.`);
+  if (result.paid !== '0') output.line(`The name cost ${priceText(amount(BigInt(result.paid)))}.`);
+  if (result.daysLeft !== undefined && result.daysLeft < RENEWAL_HINT_DAYS) {
+    output.line(renewalHint(result.name, result.daysLeft));
+  }
+}

@@ -1,0 +1,257 @@
+/** `relaymint start`: the whole marketplace on this machine, out of real parts. */
+import { createWriteStream, type WriteStream } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Option, type Command } from 'commander';
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import { RelaymintError } from '../../core/errors.ts';
+import { ledgerAddress } from '../../core/ids.ts';
+import { formatBytes } from '../../core/units.ts';
+import { openSolanaLedger } from '../../ledger/solana/index.ts';
+import { siteUrl } from '../../sdk/index.ts';
+import { createPolicy, createTcpTransport } from '../../node/transport/index.ts';
+import { watchLifecycle, type Lifecycle } from '../../app/lifecycle.ts';
+import { wholeNumber } from '../options.ts';
+import { startCluster, type Cluster } from '../../app/market/cluster.ts';
+import { publishedSchema, type Published } from '../../app/market/events.ts';
+import { openLayout, type MarketLayout } from '../../app/market/layout.ts';
+import { runCommand } from '../../app/market/process.ts';
+import { MARKET_TRANSPORTS, openMarketNetwork, type MarketTransport } from '../../app/market/network.ts';
+import { closeOwnChannels, distributeOwnName } from '../../app/market/owner.ts';
+import { runRound } from '../../app/market/round.ts';
+import { renderRound, renderScreen } from '../market-screen.ts';
+import { requireDirectory } from '../../app/market/visit.ts';
+import { createLog, createOutput, createSteps, type Output } from '../output.ts';
+
+interface StartOptions {
+  readonly site?: string;
+  readonly data?: string;
+  readonly once?: true;
+  readonly json?: true;
+  readonly transport: MarketTransport;
+  readonly hops: number;
+  readonly relays?: number;
+  readonly seed?: string;
+  readonly port: number;
+  readonly logLevel: string;
+}
+
+const SITE_NAME = 'demo.web3';
+const PUBLISHER = 'site';
+const DEFAULT_RELAYS = 3;
+const EXAMPLE_SITE = fileURLToPath(new URL('../../../examples/site', import.meta.url));
+const LOG_FILE = 'marketplace.log';
+
+export function startCommand(program: Command): void {
+  program
+    .command('start')
+    .summary('run the local marketplace: ledger, relays, host, gateway and an example site')
+    .description(
+      'Starts an embedded ledger, relays, one host and one gateway as separate processes on loopback, publishes a site\n' +
+        `as ${SITE_NAME} and serves it through paid relays. Stays up until Ctrl-C and leaves nothing behind, unless --data\n` +
+        'names a folder: then the next start continues where this one stopped.',
+    )
+    .option('--site <dir>', 'folder to publish instead of the example site')
+    .option('--data <dir>', 'keep all state here and continue from it')
+    .option('--once', 'do one complete round (publish, fetch, settle, withdraw) and exit')
+    .option('--json', 'print one JSON object (with --once) or JSON lines, and nothing else, on stdout')
+    .addOption(
+      new Option(
+        '--transport <name>',
+        'how the nodes reach each other; tor and i2p start a private network of their own',
+      )
+        .choices(MARKET_TRANSPORTS)
+        .default('tcp'),
+    )
+    .option('--hops <n>', 'paid relays in front of the host, 1 to 6', wholeNumber(1, 6), 3)
+    .option('--relays <n>', 'relays to run, at least as many as --hops (default: 3 or --hops)', wholeNumber(1, 32))
+    .option('--seed <text>', 'derive every key from this text: the same text, the same keys (tests only)')
+    .option('--port <n>', "the gateway's port; taken when free, else any free one", wholeNumber(0, 65_535), 8402)
+    .option('--log-level <level>', 'trace, debug, info, warn, error or silent', 'warn')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  npm start                                   the marketplace, until Ctrl-C
+  npm start -- --data ./market                the same, and it continues next time
+  npm start -- --site ./my-docs               publish any folder as ${SITE_NAME}
+  npm start -- --transport tor                the nodes reach each other over a private Tor network
+  npm start -- --once --json                  one complete round, as JSON, for scripts
+`,
+    )
+    .action((options: StartOptions) => start(options));
+}
+
+async function start(options: StartOptions): Promise<void> {
+  const began = performance.now();
+  const relays = options.relays ?? Math.max(DEFAULT_RELAYS, options.hops);
+  if (relays < options.hops) {
+    throw new RelaymintError(
+      'INVALID_ARGUMENT',
+      `--hops ${options.hops} needs at least as many relays; there are ${relays}.`,
+      {
+        remedy: `Give --relays ${options.hops} or more.`,
+      },
+    );
+  }
+  const directory = await requireDirectory(options.site ?? EXAMPLE_SITE);
+  const output = createOutput(options.json === true);
+  const log = createLog(options.logLevel, 'start');
+  using lifecycle = watchLifecycle();
+  await using stack = new AsyncDisposableStack();
+
+  const layout = await openLayout(options.data);
+  stack.defer(() => layout.remove());
+  const logFile = createWriteStream(path.join(layout.root, LOG_FILE), { flags: 'a', mode: 0o600 });
+  stack.defer(() => closed(logFile));
+  const onLogLine = (label: string, line: string): void => {
+    logFile.write(`${label}: ${line}\n`);
+    if (options.logLevel !== 'silent') process.stderr.write(`${line}\n`);
+  };
+
+  const building = createSteps(`Building a private network (${options.transport})`, output.json);
+  const network = stack.use(
+    await openMarketNetwork({
+      transport: options.transport,
+      log,
+      signal: lifecycle.signal,
+      onProgress: (done, total, what) => building.update(done, total, what),
+    }).finally(() => building.finish()),
+  );
+  const progress = createSteps('Starting', output.json);
+  const cluster = await startCluster({
+    layout,
+    network,
+    relays,
+    hops: options.hops,
+    seed: options.seed,
+    gatewayPort: options.once === true && options.data === undefined ? 0 : options.port,
+    challengeSeconds: options.once === true ? 1 : undefined,
+    logLevel: options.logLevel,
+    log,
+    onLogLine,
+    onReady: (label, done, total) => progress.update(done, total, label),
+    onRestart: (label, pid) => output.value({ event: 'restarted', label, pid }),
+    signal: lifecycle.signal,
+  }).finally(() => progress.finish());
+  stack.use(cluster);
+  const readyMs = Math.round(performance.now() - began);
+
+  const publish = (): Promise<Published> =>
+    runCommand(
+      {
+        label: PUBLISHER,
+        args: () => [
+          'publish',
+          directory,
+          '--name',
+          SITE_NAME,
+          '--json',
+          '--log-level',
+          options.logLevel,
+          '--data',
+          layout.dirOf(PUBLISHER),
+          '--airdrop',
+          '20',
+          ...cluster.joinArgs,
+        ],
+        log,
+        onLogLine,
+        signal: lifecycle.signal,
+      },
+      publishedSchema,
+      'published',
+    );
+
+  if (options.once === true) {
+    await untilEnded(
+      lifecycle,
+      once({ output, cluster, layout, directory, publish, readyMs, log, transport: options.transport }),
+    );
+    return;
+  }
+  const published = await publish();
+  const url = siteUrl(published.name, Number(new URL(cluster.gatewayUrl).port));
+  output.line(
+    renderScreen({
+      cluster,
+      published,
+      siteUrl: url,
+      dataDir: options.data,
+      logFile: path.join(layout.root, LOG_FILE),
+      transport: options.transport,
+    }),
+  );
+  output.value({
+    event: 'ready',
+    transport: options.transport,
+    gateway: cluster.gatewayUrl,
+    site: url,
+    ledger: cluster.ledger.url,
+    programId: cluster.ledger.programId,
+    cid: published.cid,
+    nodes: cluster.nodes.map(({ ready, dataDir }) => ({ ...ready, event: undefined, dataDir })),
+    pids: cluster.pids(),
+  });
+  await lifecycle.ended;
+  output.line('\nStopping: paying what is due, settling, closing.');
+}
+
+interface OnceOptions {
+  readonly output: Output;
+  readonly cluster: Cluster;
+  readonly layout: MarketLayout;
+  readonly directory: string;
+  readonly publish: () => Promise<Published>;
+  readonly readyMs: number;
+  readonly log: ReturnType<typeof createLog>;
+  readonly transport: MarketTransport;
+}
+
+async function once(options: OnceOptions): Promise<void> {
+  const { output, cluster, layout, log } = options;
+  const policy = createPolicy({ transports: [createTcpTransport()], outbound: 'loopback' });
+  const reader = openSolanaLedger({
+    url: cluster.ledger.url,
+    programId: ledgerAddress(cluster.ledger.programId),
+    fetch: policy.fetch('ledger'),
+    log,
+  });
+  const publisherDir = layout.dirOf(PUBLISHER);
+  const report = await runRound({
+    cluster,
+    reader,
+    directory: options.directory,
+    publish: options.publish,
+    distribute: () => distributeOwnName(reader, publisherDir, SITE_NAME),
+    closePublisher: () => closeOwnChannels(reader, publisherDir),
+    fetch: policy.fetch('gateway'),
+    log,
+    onStage: (stage) => output.line(stage),
+    onProgress: (files, bytes) => {
+      if (!output.json && process.stderr.isTTY) process.stderr.write(`\r  ${files} files, ${formatBytes(bytes)} `);
+    },
+    readyMs: options.readyMs,
+    transport: options.transport,
+  });
+  output.line(renderRound(report));
+  output.value(report);
+  if (!report.ok) process.exitCode = 1;
+}
+
+/** Rejects as soon as the command is told to end, so that nobody waits for work that no longer matters. */
+async function untilEnded<T>(lifecycle: Lifecycle, work: Promise<T>): Promise<T> {
+  lifecycle.signal.throwIfAborted();
+  return Promise.race([
+    work,
+    lifecycle.ended.then((): never => {
+      throw lifecycle.signal.reason as Error;
+    }),
+  ]);
+}
+
+function closed(stream: WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.end(() => resolve());
+  });
+}

@@ -1,0 +1,80 @@
+/** `relaymint till evict`: the payee closes channels that pay into its till. */
+import path from 'node:path';
+import type { Command } from 'commander';
+import { RelaymintError } from '../../core/errors.ts';
+import { amount, formatCredits } from '../../core/units.ts';
+import { returnableOf } from '../../ledger/settlement/index.ts';
+import { createPolicy } from '../../node/transport/index.ts';
+import { walletFile, type WalletOptions } from '../options.ts';
+import { counted, createLog } from '../output.ts';
+import { settleHeld, type Held } from '../../app/node/held.ts';
+import { leftIn, named } from './channel-table.ts';
+import { openWallet, transact, walletSubcommand, type OpenedWallet } from './transact.ts';
+
+interface EvictOptions extends WalletOptions {
+  readonly all?: true;
+  readonly settle: boolean;
+}
+
+export function tillEvictCommand(till: Command): void {
+  walletSubcommand(till, 'evict', 'close channels that pay into the till')
+    .description(
+      'Settles what the node in the data folder holds, running or not, then closes the channels at once and frees their slots. What is\nleft in them goes back to their payers, or waits for them, with their opening payments less what they owe. What a running node receives in between is lost to it.',
+    )
+    .argument('[channel...]', 'ids, or the first characters of them')
+    .option('--all', 'every channel of the till')
+    .option(
+      '--no-settle',
+      'settle nothing first: what a node holds of the channels is lost, and no opening payment goes back',
+    )
+    .action(evict);
+}
+
+async function evict(ids: readonly string[], options: EvictOptions): Promise<void> {
+  if (ids.length > 0 === (options.all === true)) {
+    throw new RelaymintError('INVALID_ARGUMENT', 'Which channels shall be closed?', {
+      remedy: 'Name them as "relaymint till show" shows them, or say --all.',
+    });
+  }
+  await using opened = await openWallet(options);
+  const { ledger, wallet } = opened;
+  // Before the channels are read: what is settled of them is not left in them.
+  const held = options.settle ? await settleFirst(options, opened) : undefined;
+  const channels = (await ledger.till(wallet.address))?.channels ?? [];
+  const chosen = options.all === true ? channels : [...new Set(ids.map((id) => named(channels, id)))];
+  await transact({
+    options,
+    opened,
+    work: async () => {
+      let returned = 0n;
+      for (const channel of chosen) {
+        // As it is now: it may have been settled since.
+        const last = await ledger.channel(channel.till, channel.slot);
+        if (last?.id !== channel.id) continue;
+        // Without books nobody knows what its payer owes.
+        const opening = held === undefined ? amount(0n) : returnableOf(last, held.debts.get(last.payer) ?? amount(0n));
+        await wallet.closeByPayee(last, opening);
+        returned += leftIn(last) + opening;
+      }
+      return {
+        done: `${held === undefined ? '' : `Settled ${counted(held.receipts, 'receipt')}. `}Closed ${counted(chosen.length, 'channel')}, ${formatCredits(amount(returned))} credits go back to their payers.`,
+        value: {
+          settledReceipts: held?.receipts ?? 0,
+          closed: chosen.map(({ id }) => id),
+          returned: returned.toString(),
+        },
+      };
+    },
+  });
+}
+
+/** A node keeps its books beside its wallet. */
+function settleFirst(options: EvictOptions, { ledger, wallet }: OpenedWallet): Promise<Held> {
+  return settleHeld({
+    dataDir: path.resolve(options.data ?? path.dirname(walletFile(options))),
+    reader: ledger,
+    wallet,
+    fetch: createPolicy({ transports: [], outbound: 'loopback' }).fetch('control'),
+    log: createLog(options.logLevel, 'wallet'),
+  });
+}

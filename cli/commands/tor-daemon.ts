@@ -1,0 +1,246 @@
+/** `relaymint tor start | stop | status | rotate`: the tor process itself. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { Option, type Command } from 'commander';
+import { RelaymintError } from '../../core/errors.ts';
+import {
+  USUAL_PLACES,
+  connectControl,
+  deadline,
+  findTor,
+  formatEndpoint,
+  managedTor,
+  parseBridges,
+  parseEndpoint,
+  runningDaemon,
+  startTorDaemon,
+  type Endpoint,
+  type TorControl,
+} from '../../node/transport/index.ts';
+import { watchLifecycle } from '../../app/lifecycle.ts';
+import { addCommonOptions, defaultDataDir, parsed, wholeNumber, type CommonOptions } from '../options.ts';
+import { createLog, createOutput, createSteps, table } from '../output.ts';
+
+interface StartOptions extends CommonOptions {
+  readonly data: string;
+  readonly useBridges?: string;
+  readonly socksPort?: number;
+  readonly torrc?: string;
+  readonly timeout: number;
+}
+
+interface ControlOptions extends CommonOptions {
+  readonly data: string;
+  readonly torControl?: Endpoint;
+}
+
+const STOP_MILLIS = 15_000;
+const STOP_POLL_MILLIS = 50;
+const CONTROL_MILLIS = 10_000;
+/** Tor takes a new identity at most this often, seconds; sooner ones it delays without a word. */
+const NEWNYM_SECONDS = 10;
+
+export function torDaemonCommands(tor: Command): void {
+  addCommonOptions(tor.command('start').summary('run a tor until Ctrl-C, and say when it is connected'))
+    .description(
+      'Runs the installed tor with a configuration of its own. It ends with this command, however that ends. Nodes that are started\nmeanwhile find it by themselves.',
+    )
+    .addOption(dataOption())
+    .option('--use-bridges <file>', 'connect through the bridges in this file, one a line; for where Tor is blocked')
+    .option('--socks-port <n>', 'a SOCKS port on 127.0.0.1 besides the socket in --data', wholeNumber(1, 65_535))
+    .option('--torrc <file>', "lines to add to tor's configuration")
+    .option('--timeout <seconds>', 'give up when it is not connected by then', wholeNumber(1, 3600), 120)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  relaymint tor start\n  relaymint tor start --use-bridges bridges.txt --timeout 300\n',
+    )
+    .action((options: StartOptions) => start(options));
+  addCommonOptions(tor.command('stop').summary('end the tor that "relaymint tor start" runs'))
+    .addOption(dataOption())
+    .action((options: ControlOptions) => stop(options));
+  controlCommand(tor, 'status', 'whether tor is connected, its circuits and onion services')
+    .option('--watch', 'go on and show what happens to circuits, until Ctrl-C')
+    .action((options: ControlOptions & { readonly watch?: true }) => status(options));
+  controlCommand(tor, 'rotate', 'use new circuits for connections from now on (NEWNYM)').action(
+    (options: ControlOptions) => rotate(options),
+  );
+}
+
+function controlCommand(tor: Command, name: string, summary: string): Command {
+  return addCommonOptions(tor.command(name).summary(summary).description(`Says or does: ${summary}.`))
+    .addOption(dataOption())
+    .addOption(
+      new Option('--tor-control <place>', "another tor's control port: HOST:PORT of this machine or unix:/PATH")
+        .env('RELAYMINT_TOR_CONTROL')
+        .argParser(parsed(parseEndpoint)),
+    );
+}
+
+function dataOption(): Option {
+  return new Option('--data <dir>', 'where our tor keeps its state and its sockets').default(defaultDataDir('tor'));
+}
+
+async function start(options: StartOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  using lifecycle = watchLifecycle();
+  const bridges = options.useBridges === undefined ? undefined : parseBridges(await readText(options.useBridges));
+  const extraTorrc = options.torrc === undefined ? [] : (await readText(options.torrc)).split(/\r?\n/);
+  const progress = createSteps('Connecting to Tor', output.json);
+  const daemon = await startTorDaemon({
+    directory: path.resolve(options.data),
+    bridges,
+    socksPort: options.socksPort,
+    extraTorrc,
+    bootstrapMillis: options.timeout * 1000,
+    onBootstrap: (percent, summary) => progress.update(percent, 100, summary),
+    log: createLog(options.logLevel, 'tor'),
+    signal: lifecycle.signal,
+  }).finally(() => progress.finish());
+  await using _ended = daemon;
+  const socks = formatEndpoint(daemon.socks);
+  const control = formatEndpoint(daemon.control);
+  output.value({ event: 'ready', version: daemon.version, pid: daemon.pid, socks, control });
+  output.line(
+    `Tor ${daemon.version} is connected.\n  SOCKS    ${socks}\n  control  ${control}\nNodes that start now use it. Ctrl-C stops it.`,
+  );
+  const died = await Promise.race([daemon.ended, lifecycle.ended]);
+  if (died !== undefined) throw died;
+  output.line('Stopping tor.');
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new RelaymintError('FILE_NOT_FOUND', `${path.resolve(file)} cannot be read.`, {
+      remedy: 'Check the path.',
+      cause,
+    });
+  }
+}
+
+async function stop(options: ControlOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  const directory = path.resolve(options.data);
+  const pid = await runningDaemon(directory);
+  if (pid === undefined) {
+    throw new RelaymintError('TOR_NOT_RUNNING', `No tor of ours runs on ${directory}.`, {
+      remedy: 'Give the --data that it was started with; a tor of the system is stopped by the system.',
+    });
+  }
+  process.kill(pid, 'SIGTERM');
+  const late = Date.now() + STOP_MILLIS;
+  while ((await runningDaemon(directory)) === pid) {
+    if (Date.now() > late) {
+      throw new RelaymintError('TIMEOUT', `Process ${pid} has not ended in ${STOP_MILLIS / 1000} s.`, {
+        remedy: `End it by force: kill -9 ${pid}`,
+      });
+    }
+    await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MILLIS));
+  }
+  output.value({ event: 'stopped', pid });
+  output.line('Tor has stopped.');
+}
+
+/** Our own daemon's control port, or the one that was named, or the first that is found. */
+async function openControl(options: ControlOptions, signal: AbortSignal): Promise<TorControl> {
+  using limit = deadline(CONTROL_MILLIS, "Asking for tor's control port", signal);
+  const named = options.torControl;
+  const endpoint =
+    named ?? (await findTor([managedTor(path.resolve(options.data)), ...USUAL_PLACES], limit.signal)).control;
+  const found = named === undefined && endpoint.kind === 'tcp';
+  return await connectControl({ endpoint, found, signal: limit.signal });
+}
+
+interface CircuitRow {
+  readonly id: string;
+  readonly state: string;
+  readonly purpose: string;
+  readonly path: readonly string[];
+}
+
+interface TorStatus {
+  /** As tor writes it. */
+  readonly phase: string;
+  readonly circuits: readonly CircuitRow[];
+  readonly onions: readonly string[];
+  /** SOCKS ports, as tor writes them. */
+  readonly listeners: readonly string[];
+}
+
+async function readStatus(control: TorControl, signal: AbortSignal): Promise<TorStatus> {
+  using limit = deadline(CONTROL_MILLIS, "Tor's answer", signal);
+  const phase = await control.getInfo('status/bootstrap-phase', limit);
+  const circuits = (await control.getInfo('circuit-status', limit)).split('\n').flatMap(parseCircuit);
+  const onions = (await control.getInfo('onions/current', limit)).split('\n').filter(Boolean);
+  const sockets = await control.getInfo('net/listeners/socks', limit);
+  const listeners = sockets.match(/"[^"]*"/g)?.map((text) => text.slice(1, -1)) ?? [];
+  return { phase, circuits, onions, listeners };
+}
+
+async function status(options: ControlOptions & { readonly watch?: true }): Promise<void> {
+  const output = createOutput(options.json === true);
+  using lifecycle = watchLifecycle();
+  await using control = await openControl(options, lifecycle.signal);
+  const { phase, circuits, onions, listeners } = await readStatus(control, lifecycle.signal);
+  const percent = Number(/PROGRESS=(\d+)/.exec(phase)?.[1] ?? 0);
+  const summary = /SUMMARY="([^"]*)"/.exec(phase)?.[1] ?? '';
+  output.value({ version: control.version, bootstrap: percent, summary, socks: listeners, onions, circuits });
+  const rows = circuits.map(({ id, state, purpose, path: hops }) => [`  ${id}`, state, purpose, hops.join(' > ')]);
+  output.line(
+    [
+      `Tor ${control.version}, ${percent} % connected${percent === 100 ? '' : `: ${summary}`}`,
+      `  SOCKS    ${listeners.join(', ') || 'none'}`,
+      `  onions   ${onions.length === 0 ? 'none by this connection' : onions.map((onion) => `${onion}.onion`).join(', ')}`,
+      '',
+      rows.length === 0 ? '  No circuits.' : table([['  CIRCUIT', 'STATE', 'FOR', 'PATH'], ...rows]),
+    ].join('\n'),
+  );
+  if (options.watch !== true) return;
+  const show = (line: string): void => {
+    for (const circuit of parseCircuit(line.replace(/^CIRC /, ''))) {
+      output.value({ event: 'circuit', ...circuit });
+      output.line(`  ${circuit.id}  ${circuit.state}  ${circuit.purpose}  ${circuit.path.join(' > ')}`);
+    }
+  };
+  {
+    using limit = deadline(CONTROL_MILLIS, "Tor's answer", lifecycle.signal);
+    await control.onEvent('CIRC', show, limit);
+  }
+  const lost = await Promise.race([control.closed, lifecycle.ended]);
+  if (lost !== undefined) throw lost;
+}
+
+/** `ID STATE $FINGERPRINT~NAME,.. KEY=VALUE ..` (control-spec, circuit-status). */
+function parseCircuit(line: string): CircuitRow[] {
+  const [id, state, ...rest] = line.trim().split(' ');
+  if (id === undefined || state === undefined || !/^\d+$/.test(id)) return [];
+  const hops = rest[0]?.startsWith('$') === true ? rest[0].split(',') : [];
+  const purpose = rest.find((word) => word.startsWith('PURPOSE='))?.slice('PURPOSE='.length) ?? '';
+  return [{ id, state, purpose, path: hops.map((hop) => hop.split('~')[1] ?? hop) }];
+}
+
+/** Tor would delay one that comes too soon without a word; it says itself only that it is about to be delayed. */
+async function rotate(options: ControlOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  using lifecycle = watchLifecycle();
+  await using control = await openControl(options, lifecycle.signal);
+  using limit = deadline(CONTROL_MILLIS, "Tor's answer", lifecycle.signal);
+  let seconds = 0;
+  await control.onEvent(
+    'NOTICE',
+    (line) => {
+      seconds = Number(/Rate limiting NEWNYM request: delaying by (\d+)/.exec(line)?.[1] ?? seconds);
+    },
+    limit,
+  );
+  await control.command('SIGNAL NEWNYM', limit);
+  // Its notice, if there is one, was sent before this is answered.
+  await control.getInfo('version', limit);
+  output.value({ event: 'rotated', delaySeconds: seconds });
+  output.line(
+    seconds === 0
+      ? 'New connections use new circuits from now on; open ones stay where they are.'
+      : `Tor takes a new identity every ${NEWNYM_SECONDS} s at most: new circuits are used in ${seconds} s.`,
+  );
+}

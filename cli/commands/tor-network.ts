@@ -1,0 +1,257 @@
+/** `relaymint tor address | connect | discover | advertise`: nodes that are reached through Tor. */
+import path from 'node:path';
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import type { Command } from 'commander';
+import { RelaymintError } from '../../core/errors.ts';
+import { shortId, type NodeId } from '../../core/ids.ts';
+import { systemClock } from '../../core/ports.ts';
+import { formatCredits } from '../../core/units.ts';
+import {
+  createDiscovery,
+  createOfferBook,
+  parsePeer,
+  type PeerAddress,
+  type SignedOffer,
+} from '../../node/discovery/index.ts';
+import { createLinkManager, newIdentity, nodeAt, readNodeKey, type LinkManager } from '../../node/link/index.ts';
+import {
+  appendAccess,
+  clientKeyText,
+  createClientKey,
+  createPolicy,
+  isHidden,
+  onionKeyOf,
+  onionMultiaddr,
+  parseAddress,
+  readOnion,
+} from '../../node/transport/index.ts';
+import { callControl, readControlFile } from '../../app/control/client.ts';
+import { watchLifecycle, type Lifecycle } from '../../app/lifecycle.ts';
+import { addCommonOptions, collect, defaultDataDir, parsed, type CommonOptions } from '../options.ts';
+import { addTorOptions, outboundSettings, type OutboundOptions } from '../outbound-options.ts';
+import { counted, createLog, createOutput, table } from '../output.ts';
+import { NODE_KEY_FILE } from '../../app/node/keys.ts';
+import { ONION_PORT } from '../../app/node/places.ts';
+import { openOutbound } from '../../app/node/outbound.ts';
+
+interface DataOptions extends CommonOptions {
+  readonly data: string;
+}
+
+/** A node, or whoever answers at an address. */
+interface OnionPeer {
+  readonly nodeId: NodeId | undefined;
+  readonly address: string;
+}
+
+interface DiscoverOptions extends CommonOptions, OutboundOptions {
+  readonly bootstrap: readonly OnionPeer[];
+}
+
+export function torNetworkCommands(tor: Command): void {
+  dataCommand(tor, 'address', "show a node's onion address")
+    .description('The address belongs to the node key: it is known before tor runs, and stays.')
+    .action((options: DataOptions) => address(options));
+  addTorOptions(addCommonOptions(tor.command('connect').summary('reach a node through Tor and say what it offers')))
+    .description('Opens a link as nobody in particular, measures the round trip and shows the offer.')
+    .argument('<peer>', 'ADDRESS.onion, ADDRESS.onion:PORT or NODEID@/onion3/ADDRESS:PORT', parsed(parseOnionPeer))
+    .addHelpText('after', `\nExample:\n  relaymint tor connect ${'x'.repeat(8)}..${'x'.repeat(8)}.onion\n`)
+    .action((peer: OnionPeer, options: CommonOptions & OutboundOptions) => connect(peer, options));
+  addTorOptions(addCommonOptions(tor.command('discover').summary('ask nodes through Tor who offers a service')))
+    .description('Asks the bootstrap nodes for the offers they know, and shows those with an onion address.')
+    .argument('[service]', 'relay, content, publish or another one (default: any)')
+    .requiredOption(
+      '--bootstrap <node@address>',
+      'a node to ask: NODEID@/onion3/ADDRESS:PORT or ADDRESS.onion (repeatable)',
+      collect(parseOnionPeer),
+    )
+    .action((service: string | undefined, options: DiscoverOptions) => discover(service, options));
+  addCommonOptions(tor.command('client-key').summary('make a key with which one client finds a private node'))
+    .description(
+      'Prints the public half, for --onion-client of the node, and appends the private half to a file, for --onion-auth of the client.',
+    )
+    .argument(
+      '<address>',
+      'ADDRESS.onion of the node',
+      parsed((text: string) => readOnion(text).onion),
+    )
+    .requiredOption('--out <file>', 'where the private half goes (made with mode 0600)')
+    .action((onion: string, options: CommonOptions & { readonly out: string }) => clientKey(onion, options));
+  dataCommand(tor, 'advertise', 'let a running node tell its peers its offer now')
+    .description('A running node does so by itself, every hour and a half; this asks it to do it at once.')
+    .action((options: DataOptions) => advertise(options));
+}
+
+function dataCommand(tor: Command, name: string, summary: string): Command {
+  return addCommonOptions(tor.command(name).summary(summary)).option(
+    '--data <dir>',
+    "the node's data folder",
+    defaultDataDir('relay'),
+  );
+}
+
+function parseOnionPeer(text: string): OnionPeer {
+  if (text.includes('@')) return parsePeer(text);
+  const [, host = '', port] = /^(.*?)(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const { onion } = readOnion(host);
+  return { nodeId: undefined, address: onionMultiaddr(onion, port === undefined ? ONION_PORT : Number(port)) };
+}
+
+async function address(options: DataOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  using identity = await readNodeKey(path.join(path.resolve(options.data), NODE_KEY_FILE));
+  using key = onionKeyOf(identity);
+  const multiaddr = onionMultiaddr(key.onion, ONION_PORT);
+  output.value({ nodeId: identity.nodeId, onion: `${key.onion}.onion`, address: multiaddr });
+  output.line(`${key.onion}.onion\nOthers join with: --bootstrap ${identity.nodeId}@${multiaddr}`);
+}
+
+async function clientKey(onion: string, options: CommonOptions & { readonly out: string }): Promise<void> {
+  const output = createOutput(options.json === true);
+  const { publicKey, privateKey } = createClientKey();
+  const file = path.resolve(options.out);
+  try {
+    await appendAccess(file, onion, privateKey);
+  } finally {
+    privateKey.fill(0);
+  }
+  const text = clientKeyText(publicKey);
+  output.value({ onion: `${onion}.onion`, publicKey: text, file });
+  output.line(`${text}\nThe node needs: --onion-client ${text}\nThe client needs: --onion-auth ${file}`);
+}
+
+interface Visitor extends AsyncDisposable {
+  readonly links: LinkManager;
+  /** With the id of whoever answers, where none was named. */
+  identify(peer: OnionPeer, signal: AbortSignal): Promise<PeerAddress>;
+}
+
+/** Links of a node key that is forgotten afterwards, over Tor and nothing else. */
+function openVisitor(options: CommonOptions & OutboundOptions): Visitor {
+  const stack = new AsyncDisposableStack();
+  const log = createLog(options.logLevel, 'tor');
+  const identity = stack.use(newIdentity());
+  const { policy } = stack.use(openOutbound(outboundSettings({ ...options, anonymize: 'tor' }), log));
+  const links = stack.use(createLinkManager({ identity, policy, clock: systemClock, log }));
+  return {
+    links,
+    identify: async ({ nodeId: named, address: at }, signal) => ({
+      nodeId: named ?? (await nodeAt(at, { identity, policy, signal })),
+      address: at,
+    }),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+async function connect(target: OnionPeer, options: CommonOptions & OutboundOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  using lifecycle = watchLifecycle();
+  await using visitor = openVisitor(options);
+  const peer = await visitor.identify(target, lifecycle.signal);
+  const began = performance.now();
+  const link = await visitor.links.connect(peer.nodeId, [peer.address], { signal: lifecycle.signal });
+  const connectMillis = Math.round(performance.now() - began);
+  const rttMillis = Math.round(await link.ping(lifecycle.signal));
+  const { offer } = link;
+  if (target.nodeId === undefined) assertOwnAddress(peer, offer);
+  output.value({
+    nodeId: link.peer,
+    transport: link.transport,
+    connectMillis,
+    rttMillis,
+    ...(offer === undefined ? {} : offerTexts(offer)),
+  });
+  output.line(
+    [
+      `Node ${link.peer} answers through ${link.transport === 'tor' ? 'Tor' : link.transport}: connected in ${connectMillis} ms, round trip ${rttMillis} ms.`,
+      offer === undefined ? '  It offers nothing.' : `  sells    ${servicesText(offer) || 'nothing'}`,
+      ...(offer === undefined
+        ? []
+        : [`  wallet   ${offer.wallet}`, `  address  ${offer.addresses.join(', ') || 'none'}`]),
+    ].join('\n'),
+  );
+}
+
+/**
+ * An address alone names its key's holder, who may lead visitors to any node: the node itself has to say that it is there.
+ * @throws RelaymintError PEER_IDENTITY_MISMATCH.
+ */
+function assertOwnAddress(peer: PeerAddress, offer: SignedOffer | undefined): void {
+  const onionOfAddress = (address: string): string | undefined => {
+    const destination = parseAddress(address);
+    return destination?.kind === 'onion' ? destination.onion : undefined;
+  };
+  const onion = onionOfAddress(peer.address);
+  if (offer?.addresses.some((address) => onionOfAddress(address) === onion) === true) return;
+  throw new RelaymintError(
+    'PEER_IDENTITY_MISMATCH',
+    `Node ${peer.nodeId} answers at ${onion}.onion, and its offer does not name that address.`,
+    { remedy: `If it is the node that you mean, write ${peer.nodeId}@${peer.address}.` },
+  );
+}
+
+async function discover(service: string | undefined, options: DiscoverOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  using lifecycle = watchLifecycle();
+  await using visitor = openVisitor(options);
+  const book = createOfferBook({ clock: systemClock });
+  const log = createLog(options.logLevel, 'tor');
+  const bootstrap: PeerAddress[] = [];
+  for (const peer of options.bootstrap) {
+    try {
+      bootstrap.push(await visitor.identify(peer, lifecycle.signal));
+    } catch (error) {
+      log.debug({ address: peer.address, error }, 'A bootstrap peer is not reached');
+    }
+  }
+  await using discovery = createDiscovery({ links: visitor.links, book, clock: systemClock, log, bootstrap });
+  await discovery.refresh(lifecycle.signal);
+  assertReached(visitor.links, lifecycle);
+  const offers = (service === undefined ? book.all() : book.find(service)).filter(({ addresses }) =>
+    addresses.some(isHidden),
+  );
+  output.value(offers.map((offer) => ({ nodeId: offer.nodeId, ...offerTexts(offer) })));
+  const rows = offers.map((offer) => [
+    `  ${shortId(offer.nodeId)}`,
+    servicesText(offer),
+    offer.addresses.filter(isHidden)[0] ?? '',
+  ]);
+  output.line(
+    offers.length === 0
+      ? `Nobody with an onion address offers ${service ?? 'anything'}.`
+      : table([['  NODE', 'CREDITS PER MIB', 'ADDRESS'], ...rows]),
+  );
+}
+
+function assertReached(links: LinkManager, { signal }: Lifecycle): void {
+  signal.throwIfAborted();
+  if (links.links().length > 0) return;
+  throw new RelaymintError('NO_ROUTE', 'None of the bootstrap nodes was reached through Tor.', {
+    remedy: 'Try one with "relaymint tor connect", which says why.',
+  });
+}
+
+async function advertise(options: DataOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  const policy = createPolicy({ transports: [], outbound: 'loopback' });
+  const control = await readControlFile(path.resolve(options.data));
+  const told = await callControl(policy.fetch('control'), control, 'advertise');
+  output.value(told);
+  output.line(
+    told.addresses.length === 0
+      ? 'The node publishes no address: others know its offer, and cannot dial it.'
+      : `Told ${counted(told.peers, 'peer')}: ${told.addresses.join(', ')}`,
+  );
+}
+
+function servicesText(offer: SignedOffer): string {
+  return offer.services.map(({ name, price }) => `${name} ${formatCredits(price)}`).join(', ');
+}
+
+function offerTexts(offer: SignedOffer): object {
+  return {
+    wallet: offer.wallet,
+    addresses: offer.addresses,
+    services: offer.services.map(({ name, price }) => ({ name, pricePerMiB: price.toString() })),
+  };
+}

@@ -1,0 +1,144 @@
+/** `relaymint wallet`: keys, balances, buying and redeeming credits. */
+import type { Command } from 'commander';
+import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
+import { formatCredits, formatSol, type Amount, type Lamports } from '../../core/units.ts';
+import type { Balances, LedgerWallet } from '../../ledger/contract.ts';
+import {
+  generateWalletKey,
+  parseWalletKey,
+  walletAddress,
+  writeKeyFile,
+  type WalletKey,
+} from '../../ledger/solana/index.ts';
+import {
+  addCommonOptions,
+  addWalletOptions,
+  credits,
+  parsed,
+  sol,
+  walletFile,
+  type CommonOptions,
+  type WalletOptions,
+} from '../options.ts';
+import { createOutput } from '../output.ts';
+import { readSecret } from '../secret.ts';
+import { figureTexts, openWallet, properties, transact, walletSubcommand } from './transact.ts';
+
+interface KeyOptions extends CommonOptions, Pick<WalletOptions, 'wallet' | 'data'> {
+  readonly address?: LedgerAddress;
+}
+
+const address = parsed((text: string) => ledgerAddress(text));
+
+export function walletCommand(program: Command): void {
+  const wallet = program
+    .command('wallet')
+    .summary('keys, balances, buying and redeeming credits')
+    .description(
+      "Works with Solana key files (id.json). Credits are bought and redeemed at the bank's fixed price and are always fully backed.",
+    );
+
+  const create = addWalletOptions(wallet.command('create').summary('make a new key file')).description(
+    'Makes a new key and writes it to a file that only you may read. A file that exists is never overwritten.',
+  );
+  addCommonOptions(create).action((options: KeyOptions) => keep(generateWalletKey(), options));
+
+  const load = wallet
+    .command('import')
+    .summary('take over a key that another wallet made')
+    .description(
+      'Reads a Solana key file (id.json) or a base58 secret key from a file or from standard input, and keeps it in a key ' +
+        'file of its own, 0600. The secret is never taken from the command line itself: every user of the machine sees that ' +
+        'in the list of processes, and the shell writes it into its history.',
+    )
+    .argument('[file]', 'key file, or text file with the base58 secret; standard input when absent')
+    .option(
+      '--address <address>',
+      'the wallet that it must be; needed for a 32-byte seed, which does not tell',
+      address,
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  relaymint wallet import ~/.config/solana/id.json\n' +
+        '  relaymint wallet import            asks for the secret and does not show it\n' +
+        '  pass show my-wallet | relaymint wallet import\n',
+    );
+  addCommonOptions(addWalletOptions(load)).action(async (file: string | undefined, options: KeyOptions) => {
+    const secret = await readSecret(file);
+    try {
+      await keep(parseWalletKey(secret, options.address), options);
+    } finally {
+      secret.fill(0);
+    }
+  });
+
+  walletSubcommand(wallet, 'balance', 'what the wallet holds').action(async (options: WalletOptions) => {
+    await using opened = await openWallet(options);
+    show(options, opened.wallet.address, await opened.ledger.balances(opened.wallet.address));
+  });
+
+  walletSubcommand(wallet, 'airdrop', 'test ledgers: ask the faucet for SOL')
+    .argument('<sol>', 'how much, for example 5', sol)
+    .action(async (value: Lamports, options: WalletOptions) => {
+      await using opened = await openWallet(options);
+      await opened.wallet.airdrop(value);
+      show(options, opened.wallet.address, await opened.ledger.balances(opened.wallet.address));
+    });
+
+  walletSubcommand(wallet, 'buy', "buy credits at the bank's price")
+    .description(
+      "Buys credits at the bank's fixed price. The first time it also pays the rent of the wallet's token account, about 0.002 SOL.",
+    )
+    .argument('<sol>', 'how much SOL to spend', sol)
+    .action((value: Lamports, options: WalletOptions) =>
+      run(options, `Bought credits for ${formatSol(value)} SOL.`, (own) => own.buy(value)),
+    );
+
+  walletSubcommand(wallet, 'redeem', 'turn credits back into SOL')
+    .argument('<credits>', 'how many credits', credits)
+    .action((value: Amount, options: WalletOptions) =>
+      run(options, `Redeemed ${formatCredits(value)} credits.`, (own) => own.redeem(value)),
+    );
+
+  walletSubcommand(wallet, 'send', 'send credits to another wallet')
+    .argument('<address>', 'the receiving wallet', address)
+    .argument('<credits>', 'how many credits', credits)
+    .action((to: LedgerAddress, value: Amount, options: WalletOptions) =>
+      run(options, `Sent ${formatCredits(value)} credits to ${to}.`, (own) => own.send(to, value)),
+    );
+}
+
+async function keep(key: WalletKey, options: KeyOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  const file = walletFile(options);
+  await writeKeyFile(file, key);
+  output.value({ address: walletAddress(key), file });
+  output.line(`${walletAddress(key)}\nThe key is in ${file}. Keep a copy: without it the wallet's credits are lost.`);
+}
+
+function show(options: WalletOptions, owner: LedgerAddress, balances: Balances): void {
+  const output = createOutput(options.json === true);
+  output.value({ address: owner, ...figureTexts({ ...balances }) });
+  output.line(
+    `${owner}\n${properties([
+      ['credits', formatCredits(balances.credits)],
+      ['SOL', formatSol(balances.lamports)],
+    ])}`,
+  );
+}
+
+async function run(
+  options: WalletOptions,
+  done: string,
+  work: (wallet: LedgerWallet) => Promise<unknown>,
+): Promise<void> {
+  await using opened = await openWallet(options);
+  await transact({
+    options,
+    opened,
+    work: async () => {
+      await work(opened.wallet);
+      return { done };
+    },
+  });
+}

@@ -1,0 +1,75 @@
+/** The `relaymint` program: reads the command line and hands over to one command. */
+import { createRequire } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import { isRelaymintError } from '../core/errors.ts';
+import { settleCommand, statsCommand } from './commands/control.ts';
+import { bankCommand } from './commands/bank.ts';
+import { booksCommand } from './commands/books.ts';
+import { channelCommand } from './commands/channel.ts';
+import { gatewayCommand } from './commands/gateway.ts';
+import { hostCommand } from './commands/host.ts';
+import { ledgerCommand } from './commands/ledger.ts';
+import { nameCommand } from './commands/name.ts';
+import { publishCommand } from './commands/publish.ts';
+import { relayCommand } from './commands/relay.ts';
+import { startCommand } from './commands/start.ts';
+import { tillCommand } from './commands/till.ts';
+import { walletCommand } from './commands/wallet.ts';
+import { i2pCommand } from './commands/i2p.ts';
+import { torCommand } from './commands/tor.ts';
+import { watchtowerCommand } from './commands/watchtower.ts';
+import { reportError } from './output.ts';
+
+const { version } = createRequire(import.meta.url)('../../package.json') as { readonly version: string };
+
+/** Exit codes: 0 done, 1 failed, 2 the command line is wrong, 130 stopped by the user. */
+const EXIT_USAGE = 2;
+const EXIT_STOPPED = 130;
+
+function createProgram(): Command {
+  const program = new Command('relaymint')
+    .description(
+      'A token-metered bandwidth marketplace: paid relays, signed receipts, settlement on Solana, .web3 sites.',
+    )
+    .version(version)
+    .showHelpAfterError('Add --help to see what this command takes.')
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride();
+  startCommand(program);
+  relayCommand(program);
+  hostCommand(program);
+  gatewayCommand(program);
+  publishCommand(program);
+  ledgerCommand(program);
+  walletCommand(program);
+  channelCommand(program);
+  tillCommand(program);
+  nameCommand(program);
+  bankCommand(program);
+  settleCommand(program);
+  statsCommand(program);
+  booksCommand(program);
+  watchtowerCommand(program);
+  torCommand(program);
+  i2pCommand(program);
+  return program;
+}
+
+// Whoever read our output has had enough ("| head", a closed terminal): there is nobody left to tell. A node goes on earning.
+for (const output of [process.stdout, process.stderr]) {
+  output.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+  });
+}
+
+try {
+  await createProgram().parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
+  } else {
+    const stopped = isRelaymintError(error, 'ABORTED');
+    if (!stopped) reportError(error, process.argv.includes('--json'));
+    process.exitCode = stopped ? EXIT_STOPPED : 1;
+  }
+}

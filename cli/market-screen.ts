@@ -1,0 +1,91 @@
+/** What a person sees in the terminal: one screen when the marketplace is up, and the summary of a round. */
+import { formatBytes, formatCredits, amount } from '../core/units.ts';
+import { shortId } from '../core/ids.ts';
+import { table } from './output.ts';
+import type { Cluster } from '../app/market/cluster.ts';
+import type { MarketTransport } from '../app/market/network.ts';
+import type { Published } from '../app/market/events.ts';
+import type { RoundReport } from '../app/market/report.ts';
+
+export interface ScreenOptions {
+  readonly cluster: Cluster;
+  readonly published: Published;
+  readonly siteUrl: string;
+  /** As the user gave it; undefined when nothing is kept. */
+  readonly dataDir: string | undefined;
+  readonly logFile: string;
+  readonly transport: MarketTransport;
+}
+
+export function renderScreen(options: ScreenOptions): string {
+  const { cluster, published } = options;
+  const nodes = table([
+    ['  NODE', 'ID', 'ADDRESS'],
+    ['  ledger', '', cluster.ledger.url],
+    ...cluster.nodes.map(({ ready }) => [
+      `  ${ready.label}`,
+      shortId(ready.nodeId),
+      ready.gateway ?? ready.addresses[0] ?? '',
+    ]),
+  ]);
+  return `
+  Relaymint is up${transportText(options.transport)}.
+
+  ${published.name.padEnd(12)} ${options.siteUrl}
+  marketplace  ${cluster.gatewayUrl}
+
+${nodes}
+
+  ${published.files} files, ${formatBytes(published.bytes)} published as ${published.name} (${published.record}), content ${published.cid}
+  State: ${options.dataDir === undefined ? 'goes with this marketplace (keep it with --data DIR)' : options.dataDir}
+  Log:   ${options.logFile}
+
+  What to try next
+    open the site, then the marketplace: every byte shows up as paid
+    npm start -- --site ./any/folder     publish your own files
+    npm start -- --once --json           one complete round with every figure
+    node bin/relaymint.js --help         the pieces one by one
+
+  Ctrl-C stops everything.`;
+}
+
+const NETWORK_NAMES: Readonly<Record<MarketTransport, string>> = { tcp: '', tor: 'Tor', i2p: 'I2P' };
+
+function transportText(transport: MarketTransport): string {
+  return transport === 'tcp' ? '' : `, its nodes reach each other over a private ${NETWORK_NAMES[transport]} network`;
+}
+
+export function renderRound(report: RoundReport): string {
+  const credits = (value: string): string => formatCredits(amount(BigInt(value)));
+  const peers = table([
+    ['  PAYER', 'PAYEE', 'UP', 'DOWN', 'OWED', 'PAID', ''],
+    ...report.peers.map((peer) => [
+      `  ${shortId(peer.payer)}`,
+      shortId(peer.payee),
+      formatBytes(Number(peer.payeeCounts.up)),
+      formatBytes(Number(peer.payeeCounts.down)),
+      credits(peer.owed),
+      credits(peer.paid),
+      peer.payerCounts.up === peer.payeeCounts.up && peer.payerCounts.down === peer.payeeCounts.down
+        ? 'both ends agree'
+        : 'THE ENDS DISAGREE',
+    ]),
+  ]);
+  const balances = table([
+    ['  OWNER', 'ROLE', 'BEFORE', 'AFTER'],
+    ...report.balances.map((row) => [`  ${shortId(row.owner)}`, row.role, credits(row.before), credits(row.after)]),
+  ]);
+  const { site, settlement, supply, timings } = report;
+  return `
+  ${site.name}: ${site.files} files, ${formatBytes(site.bytes)}, ${site.verified ? 'bit-exact' : 'NOT AS PUBLISHED'}
+
+${peers}
+
+${balances}
+
+  ${settlement.receipts} receipts settled in ${settlement.transactions} transactions, ${settlement.computeUnits} compute units, ${settlement.feeLamports} lamports
+  bought ${credits(supply.bought)}, burned ${credits(supply.burned)}, minted ${credits(supply.minted)}, redeemed ${credits(supply.redeemed)}, circulating ${credits(supply.circulating)}, in open deposits ${credits(supply.openDeposits)}, unminted ${credits(supply.unminted)}, staked and lost ${credits(supply.forgone)}
+  ready after ${timings.readyMs} ms, fetched in ${timings.fetchMs} ms, settled in ${timings.settleMs} ms
+
+  ${report.ok ? 'The round adds up.' : 'THE ROUND DOES NOT ADD UP: see the messages above.'}`;
+}

@@ -1,0 +1,154 @@
+/**
+ * What a command says. People read stdout as plain lines, scripts ask for `--json` and get JSON and nothing else there;
+ * logs and progress always go to stderr.
+ */
+import { destination, pino, type Logger } from 'pino';
+import { SingleBar } from 'cli-progress';
+import { isRelaymintError, messageOf } from '../core/errors.ts';
+import { formatBytes } from '../core/units.ts';
+
+export interface Output {
+  readonly json: boolean;
+  /** One line for people; nothing with --json. */
+  line(text?: string): void;
+  /** One JSON value, on one line, with --json only. */
+  value(value: unknown): void;
+}
+
+export function createOutput(json: boolean): Output {
+  return {
+    json,
+    line: (text = '') => {
+      if (!json) process.stdout.write(`${text}\n`);
+    },
+    value: (value) => {
+      if (json) process.stdout.write(`${JSON.stringify(value)}\n`);
+    },
+  };
+}
+
+/** Log lines as JSON on stderr, written at once so that none is lost in a crash. */
+export function createLog(level: string, label: string): Logger {
+  return pino(
+    { level, base: { node: label }, formatters: { level: (name) => ({ level: name }) } },
+    destination({ dest: 2, sync: true }),
+  );
+}
+
+export interface Progress {
+  /** `done` of `total` bytes; unknown totals show only the count. */
+  update(done: number, total: number | undefined): void;
+  finish(): void;
+}
+
+/** A progress bar on stderr when a person watches; otherwise silent. */
+export function createProgress(title: string, quiet: boolean): Progress {
+  if (quiet || !process.stderr.isTTY) return { update() {}, finish() {} };
+  const bar = createBar(title);
+  let started = false;
+  return {
+    update(done, total) {
+      const shown = total === undefined ? formatBytes(done) : `${formatBytes(done)} of ${formatBytes(total)}`;
+      if (!started) {
+        bar.start(total ?? Math.max(done, 1), done, { shown });
+        started = true;
+      } else {
+        if (total === undefined) bar.setTotal(Math.max(done, 1));
+        bar.update(done, { shown });
+      }
+    },
+    finish() {
+      if (started) bar.stop();
+    },
+  };
+}
+
+export interface Steps {
+  /** `done` of `total` steps; `what` is the latest. */
+  update(done: number, total: number, what: string): void;
+  finish(): void;
+}
+
+/** The same for work that is counted in steps. */
+export function createSteps(title: string, quiet: boolean): Steps {
+  if (quiet || !process.stderr.isTTY) return { update() {}, finish() {} };
+  const bar = createBar(title);
+  let started = false;
+  return {
+    update(done, total, shown) {
+      if (!started) bar.start(total, 0, { shown });
+      started = true;
+      bar.setTotal(total);
+      bar.update(done, { shown });
+    },
+    finish() {
+      if (started) bar.stop();
+    },
+  };
+}
+
+function createBar(title: string): SingleBar {
+  return new SingleBar({
+    format: `${title} {bar} {percentage}% | {shown}`,
+    stream: process.stderr,
+    clearOnComplete: true,
+    hideCursor: true,
+    barsize: 28,
+  });
+}
+
+export interface Status {
+  show(text: string): void;
+  clear(): void;
+}
+
+/** One line on stderr, in place of the one before, when a person watches; otherwise silent. */
+export function createStatus(quiet: boolean): Status {
+  if (quiet || !process.stderr.isTTY) return { show() {}, clear() {} };
+  const erase = '\r\u001b[2K';
+  return {
+    show: (text) => void process.stderr.write(`${erase}${text}`),
+    clear: () => void process.stderr.write(erase),
+  };
+}
+
+/** Prints an error the way its reader can use it. A fault of ours shows its stack; an expected failure only its message. */
+export function reportError(error: unknown, json: boolean): void {
+  const expected = isRelaymintError(error);
+  if (json) {
+    const code = expected ? error.code : 'INTERNAL';
+    process.stdout.write(`${JSON.stringify({ ok: false, error: { code, message: messageOf(error) } })}\n`);
+  }
+  process.stderr.write(expected ? `relaymint: ${error.message} [${error.code}]\n` : `relaymint: ${stackOf(error)}\n`);
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/** Columns padded to their widest cell; those whose numbers are in `right` stand at the right, as figures should. */
+export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+  const widths: number[] = [];
+  for (const row of rows) row.forEach((cell, index) => (widths[index] = Math.max(widths[index] ?? 0, cell.length)));
+  const padded = (cell: string, index: number): string =>
+    right.includes(index) ? cell.padStart(widths[index] ?? 0) : cell.padEnd(widths[index] ?? 0);
+  return rows.map((row) => row.map(padded).join('  ').trimEnd()).join('\n');
+}
+
+/** "1 channel", "2 channels". */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
+/** The two largest units of a time span, at least a second. */
+export function durationText(seconds: number): string {
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.ceil(seconds / 60)} min`;
+  if (seconds < 48 * 3600) return withRest(seconds, 3600, 'h', 60, 'min');
+  return withRest(seconds, 24 * 3600, 'd', 3600, 'h');
+}
+
+function withRest(seconds: number, whole: number, name: string, part: number, partName: string): string {
+  const rest = Math.floor((seconds % whole) / part);
+  return `${Math.floor(seconds / whole)} ${name}${rest === 0 ? '' : ` ${rest} ${partName}`}`;
+}

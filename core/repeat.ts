@@ -1,0 +1,47 @@
+/** Repeats work in the background, one run after the other, until it is disposed. */
+import { messageOf } from './errors.ts';
+import type { Log } from './ports.ts';
+
+export interface IntervalOptions {
+  /** From the end of one run to the start of the next, milliseconds. */
+  readonly everyMillis: number;
+  /** Each pause is drawn between half of that and one and a half: nobody shall know a node by its beat. */
+  readonly jittered?: true;
+  /** The first run begins now, and not after `everyMillis`. */
+  readonly atOnce?: true;
+  readonly work: (signal: AbortSignal) => Promise<void>;
+  /** What failed, for the log: a failure does not end the interval. */
+  readonly what: string;
+  readonly log: Log;
+}
+
+/** Disposing waits for a run under way. */
+export function repeat(options: IntervalOptions): AsyncDisposable {
+  const controller = new AbortController();
+  let running: Promise<void> = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
+  const start = (): void => {
+    running = run();
+  };
+  const schedule = (): void => {
+    const millis = options.everyMillis * (options.jittered === true ? 0.5 + Math.random() : 1);
+    if (!controller.signal.aborted) timer = setTimeout(start, millis).unref();
+  };
+  const run = async (): Promise<void> => {
+    try {
+      await options.work(controller.signal);
+    } catch (error) {
+      if (!controller.signal.aborted) options.log.warn({ error: messageOf(error) }, `${options.what} failed`);
+    }
+    schedule();
+  };
+  if (options.atOnce === true) start();
+  else schedule();
+  return {
+    async [Symbol.asyncDispose]() {
+      controller.abort();
+      clearTimeout(timer);
+      await running;
+    },
+  };
+}

@@ -1,0 +1,134 @@
+/**
+ * The guards on disk: JSON, so that people can read it. `checksum` is the SHA-256 of the text of `guards`: a spoiled character is
+ * noticed, and no other guards are drawn in silence. Times are UNIX milliseconds.
+ */
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { z } from 'zod';
+import { RelaymintError, messageOf } from '../../../core/errors.ts';
+import { nodeId, type NodeId } from '../../../core/ids.ts';
+import { MAX_COUNTED_RELAYS, MAX_GUARDS } from '../../../core/limits.ts';
+import { replaceFile } from '../../../platform/disk/atomic-file.ts';
+import type { Counts, GuardStore } from './contract.ts';
+
+const FORMAT = 'relaymint-guards';
+const VERSION = 1;
+/** Every guard with as many counted relays as there may be is about 400 KB. */
+const MAX_FILE_BYTES = 1024 * 1024;
+
+const node = z.string().transform((text, context): NodeId => {
+  try {
+    return nodeId(text);
+  } catch {
+    context.addIssue({ code: 'custom', message: 'not a node id' });
+    return z.NEVER;
+  }
+});
+const time = z.int().min(0);
+const count = z.number().min(0).max(1e9);
+const counts = { tried: count, failed: count };
+
+export interface FiledGuard extends Counts {
+  readonly node: NodeId;
+  readonly sampledAt: number;
+  readonly expiresAt: number;
+  /** When an offer of it was last known. */
+  readonly listedAt: number;
+  /** When a circuit first stood through it. */
+  readonly confirmedAt?: number | undefined;
+  /** When it was given up. */
+  readonly droppedAt?: number | undefined;
+  /** When the counts were last made smaller. */
+  readonly fadedAt: number;
+  readonly relays: readonly FiledRelay[];
+}
+
+/** What circuits came to over a relay behind this guard. */
+export interface FiledRelay extends Counts {
+  readonly node: NodeId;
+}
+
+const guardSchema: z.ZodType<FiledGuard> = z.strictObject({
+  node,
+  sampledAt: time,
+  expiresAt: time,
+  listedAt: time,
+  confirmedAt: time.optional(),
+  droppedAt: time.optional(),
+  ...counts,
+  fadedAt: time,
+  relays: z.array(z.strictObject({ node, ...counts })).max(MAX_COUNTED_RELAYS),
+});
+
+const fileSchema = z.strictObject({
+  format: z.literal(FORMAT),
+  version: z.literal(VERSION),
+  checksum: z.string(),
+  guards: z.array(guardSchema).max(MAX_GUARDS),
+});
+
+export function encodeGuards(guards: readonly FiledGuard[]): Uint8Array {
+  const file = { format: FORMAT, version: VERSION, checksum: checksumOf(guards), guards };
+  return Buffer.from(`${JSON.stringify(file, undefined, 2)}\n`);
+}
+
+/** @throws RelaymintError INVALID_ENCODING (damaged), VERSION_UNSUPPORTED. */
+export function decodeGuards(content: Uint8Array, name: string): FiledGuard[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(content).toString('utf8'));
+  } catch (cause) {
+    throw damaged(name, 'it is no JSON', cause);
+  }
+  const head = z.looseObject({ format: z.literal(FORMAT), version: z.int(), guards: z.unknown() }).safeParse(value);
+  if (!head.success) throw damaged(name, 'it is no list of guards', head.error);
+  if (head.data.version !== VERSION) {
+    throw new RelaymintError(
+      'VERSION_UNSUPPORTED',
+      `${name} has format version ${head.data.version}, this program knows ${VERSION}.`,
+      {
+        remedy: 'Run the program that wrote it, or move the file away: then new guards are drawn.',
+      },
+    );
+  }
+  const file = fileSchema.safeParse(value);
+  if (!file.success) throw damaged(name, z.prettifyError(file.error), file.error);
+  if (file.data.checksum !== checksumOf(head.data.guards)) throw damaged(name, 'its checksum is another one');
+  const nodes = new Set(file.data.guards.map((guard) => guard.node));
+  if (nodes.size !== file.data.guards.length) throw damaged(name, 'a guard stands in it twice');
+  return file.data.guards;
+}
+
+/** A file that only its owner may read, replaced as a whole: after a kill or a power cut there is the old one or the new one. */
+export function guardFile(file: string): GuardStore {
+  return {
+    name: file,
+    async read() {
+      try {
+        const { size } = await stat(file);
+        if (size > MAX_FILE_BYTES) throw damaged(file, `it has ${size} bytes`);
+        return await readFile(file);
+      } catch (cause) {
+        if (cause instanceof RelaymintError) throw cause;
+        if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
+        throw new RelaymintError('STORAGE_FAILED', `${file} cannot be read: ${messageOf(cause)}.`, {
+          remedy: 'Check its permissions and the disk.',
+          cause,
+        });
+      }
+    },
+    write: (content) => replaceFile(file, content),
+  };
+}
+
+function checksumOf(guards: unknown): string {
+  return createHash('sha256').update(JSON.stringify(guards)).digest('hex');
+}
+
+function damaged(name: string, what: string, cause?: unknown): RelaymintError {
+  return new RelaymintError('INVALID_ENCODING', `The guards in ${name} cannot be read: ${what}.`, {
+    remedy:
+      'Put back a copy of the file. Without one, move it away: then new guards are drawn, and one more set of relays learns where this node is.',
+    cause,
+  });
+}

@@ -1,0 +1,25 @@
+/** Content: UnixFS import, block store, and the `content` and `publish` services over a circuit's streams. */
+export * from './blocks/contract.ts';
+export { createContentClient } from './serve/client.ts';
+export type { ContentClient, ContentClientOptions } from './serve/client.ts';
+export { publishableFiles } from './unixfs/folder.ts';
+export type { FolderOptions, Skipped } from './unixfs/folder.ts';
+export { importPath, importSite } from './unixfs/import.ts';
+export type { ImportOptions, ImportProgress, ImportSummary } from './unixfs/import.ts';
+export { createPinKeeper } from './publish/pin-keeper.ts';
+export type { PinKeeper, PinKeeperOptions } from './publish/pin-keeper.ts';
+export { decodeContentParams, encodeContentParams } from './serve/protocol.ts';
+export { publishSite } from './publish/client.ts';
+export type { PublishOptions, PublishProgress, PublishResult } from './publish/client.ts';
+export { createPublishService } from './publish/server.ts';
+export type { PublishPolicy, PublishServiceOptions } from './publish/server.ts';
+export { createContentService } from './serve/server.ts';
+export type { ContentServiceOptions } from './serve/server.ts';
+export { createContentSource } from './serve/source.ts';
+export type { ContentRoute, ContentSourceOptions } from './serve/source.ts';
+export { openBlockStore } from './blocks/store.ts';
+export type { BlockStoreOptions } from './blocks/store.ts';
+export { listFiles } from './unixfs/tree.ts';
+export type { ListedFile } from './unixfs/tree.ts';
+export { follow, openNode, readFile } from './unixfs/unixfs.ts';
+export type { DirectoryEntry, DirectoryNode, FileNode, ReadOptions, SiteNode, Trail } from './unixfs/unixfs.ts';

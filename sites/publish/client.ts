@@ -1,0 +1,187 @@
+/** The publisher's side of the `publish` service: proves the wallet, sends what the host lacks, commits the root. */
+import type { Duplex } from 'node:stream';
+import type { CID } from 'multiformats/cid';
+import { RelaymintError } from '../../core/errors.ts';
+import type { ErrorCode } from '../../core/errors.ts';
+import { ledgerAddressBytes, nodeIdBytes } from '../../core/ids.ts';
+import type { NodeId } from '../../core/ids.ts';
+import { CONTENT_IDLE_MILLIS, MAX_HAVE_BATCH } from '../../core/limits.ts';
+import { bytes } from '../../core/units.ts';
+import type { Bytes } from '../../core/units.ts';
+import { PUBLISH_SERVICE } from '../blocks/contract.ts';
+import type { BlockStore, OpenStream, PublisherKey } from '../blocks/contract.ts';
+import {
+  encodeBlockHead,
+  encodeClaim,
+  encodeCommit,
+  encodeHave,
+  encodePublishParams,
+  publishClaim,
+  readHello,
+  readPublishAnswer,
+} from '../serve/protocol.ts';
+import type { PublishAnswer } from '../serve/protocol.ts';
+import { ByteReader, IdleTimer, writeAll } from '../serve/stream-io.ts';
+
+export interface PublishProgress {
+  readonly sentBlocks: number;
+  /** Blocks that the host had already. */
+  readonly skippedBlocks: number;
+  readonly sentBytes: number;
+}
+
+export interface PublishResult extends PublishProgress {
+  /** As the host counted them after walking the root. */
+  readonly blocks: number;
+  readonly bytes: Bytes;
+}
+
+export interface PublishOptions {
+  readonly openStream: OpenStream;
+  readonly host: NodeId;
+  /** Keeps `root` (see importSite). */
+  readonly store: BlockStore;
+  readonly name: string;
+  readonly root: CID;
+  readonly publisher: PublisherKey;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: PublishProgress) => void;
+}
+
+/** Codes a host may state; anything else is told as CONTENT_REFUSED. */
+const HOST_CODES: readonly ErrorCode[] = [
+  'CONTENT_NOT_FOUND',
+  'CONTENT_CORRUPT',
+  'STORAGE_FULL',
+  'STORAGE_FAILED',
+  'LIMIT_EXCEEDED',
+  'NAME_INVALID',
+  'LEDGER_UNREACHABLE',
+  'VERSION_UNSUPPORTED',
+];
+
+/**
+ * Sends a kept root to a host. Blocks that the host has are skipped, so calling it again after a failure resumes.
+ * @throws RelaymintError CONTENT_REFUSED (with the host's reason), STORAGE_FULL, CONTENT_NOT_FOUND, STREAM_RESET, TIMEOUT, ABORTED.
+ */
+export async function publishSite(options: PublishOptions): Promise<PublishResult> {
+  const { signal } = options;
+  const stream = await options.openStream(PUBLISH_SERVICE, encodePublishParams(), { ...(signal && { signal }) });
+  const stop = (): void => {
+    stream.destroy(
+      new RelaymintError('ABORTED', 'The publish was stopped.', { remedy: 'Start it again: it resumes.' }),
+    );
+  };
+  stream.on('error', () => undefined);
+  signal?.addEventListener('abort', stop, { once: true });
+  if (signal?.aborted === true) stop();
+  try {
+    return await new Publish(stream, options).run();
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    if (!stream.destroyed) stream.destroy();
+  }
+}
+
+class Publish {
+  readonly #stream: Duplex;
+  readonly #options: PublishOptions;
+  readonly #reader: ByteReader;
+  readonly #idle: IdleTimer;
+  /** The host's next word, listened for all the time: a refusal may come while blocks are sent. */
+  #answer: Promise<PublishAnswer> | undefined;
+  #sentBlocks = 0;
+  #skippedBlocks = 0;
+  #sentBytes = 0;
+
+  constructor(stream: Duplex, options: PublishOptions) {
+    this.#stream = stream;
+    this.#options = options;
+    this.#idle = new IdleTimer(stream, CONTENT_IDLE_MILLIS, 'host');
+    this.#reader = new ByteReader(stream, () => this.#idle.touch());
+  }
+
+  async run(): Promise<PublishResult> {
+    const { store, root, name, host, publisher } = this.#options;
+    const nonce = await readHello(this.#reader);
+    const signature = await publisher.sign(publishClaim(nodeIdBytes(host), nonce, name));
+    await this.#write(encodeClaim({ name, wallet: ledgerAddressBytes(publisher.address), signature }));
+    this.#listen();
+    await this.#expect('welcome');
+    let batch: CID[] = [];
+    for await (const cid of store.blocksOf(root)) {
+      batch.push(cid);
+      if (batch.length < MAX_HAVE_BATCH) continue;
+      await this.#send(batch);
+      batch = [];
+    }
+    if (batch.length > 0) await this.#send(batch);
+    await this.#write(encodeCommit(root));
+    const done = await this.#expect('done');
+    this.#stream.end();
+    return { ...this.#progress(), blocks: done.blocks, bytes: bytes(Number(done.bytes)) };
+  }
+
+  async #send(batch: readonly CID[]): Promise<void> {
+    await this.#write(encodeHave(batch));
+    const { present } = await this.#expect('have');
+    if (present.length !== batch.length) throw unexpected();
+    for (const [index, cid] of batch.entries()) {
+      if (present[index] === true) {
+        this.#skippedBlocks += 1;
+        continue;
+      }
+      const block = await this.#options.store.get(cid);
+      await this.#write(encodeBlockHead(cid, block.length), block);
+      this.#sentBlocks += 1;
+      this.#sentBytes += block.length;
+      this.#options.onProgress?.(this.#progress());
+    }
+    this.#options.onProgress?.(this.#progress());
+  }
+
+  #progress(): PublishProgress {
+    return { sentBlocks: this.#sentBlocks, skippedBlocks: this.#skippedBlocks, sentBytes: this.#sentBytes };
+  }
+
+  #listen(): void {
+    const answer = readPublishAnswer(this.#reader).then((said) => {
+      if (said.kind !== 'refused') return said;
+      const error = refusal(said.code, said.message);
+      // Also wakes a write that waits for room.
+      this.#stream.destroy(error);
+      throw error;
+    });
+    answer.catch(() => undefined);
+    this.#answer = answer;
+  }
+
+  async #expect<K extends PublishAnswer['kind']>(kind: K): Promise<Extract<PublishAnswer, { kind: K }>> {
+    const said = await this.#answer;
+    if (said?.kind !== kind) throw unexpected();
+    this.#listen();
+    return said as Extract<PublishAnswer, { kind: K }>;
+  }
+
+  async #write(...parts: readonly Uint8Array[]): Promise<void> {
+    try {
+      await writeAll(this.#stream, ...parts);
+    } catch (error) {
+      // The host may have said why before it hung up.
+      await this.#answer;
+      throw error;
+    }
+    this.#idle.touch();
+  }
+}
+
+function refusal(code: string, message: string): RelaymintError {
+  const known = HOST_CODES.find((candidate) => candidate === code) ?? 'CONTENT_REFUSED';
+  return new RelaymintError(known, message);
+}
+
+function unexpected(): RelaymintError {
+  return new RelaymintError('PROTOCOL_VIOLATION', 'The host answered something that does not belong here.', {
+    remedy: 'Publish to another host.',
+  });
+}

@@ -1,0 +1,203 @@
+/** The host's side of the `publish` service: who may publish, and a commit that keeps a root only when all of it is here. */
+import { randomBytes } from 'node:crypto';
+import { RelaymintError, isRelaymintError, messageOf, type ErrorCode } from '../../core/errors.ts';
+import { ledgerAddress, nodeIdBytes } from '../../core/ids.ts';
+import type { LedgerAddress, NodeId } from '../../core/ids.ts';
+import { CONTENT_IDLE_MILLIS, MAX_ROOTS_PER_NAME } from '../../core/limits.ts';
+import { silentLog } from '../../core/ports.ts';
+import type { Log } from '../../core/ports.ts';
+import { formatBytes } from '../../core/units.ts';
+import type { Bytes } from '../../core/units.ts';
+import type { LedgerReader, NameRecord } from '../../ledger/contract.ts';
+import { receiptVerifier } from '../../ledger/receipt/index.ts';
+import { equalBytes } from '../../core/codec.ts';
+import { verifyBlock } from '../blocks/block.ts';
+import type { BlockStore, ImportSession, Pin, ServiceHandler, ServiceStream } from '../blocks/contract.ts';
+import {
+  NONCE_BYTES,
+  decodePublishParams,
+  encodeHello,
+  encodePublishAnswer,
+  publishClaim,
+  readClaim,
+  readPublishRequest,
+} from '../serve/protocol.ts';
+import type { Claim, PublishRequest } from '../serve/protocol.ts';
+import { ByteReader, IdleTimer, writeAll } from '../serve/stream-io.ts';
+
+/** What a host takes in: `open`, any wallet may bring a name that nobody has registered yet; `names`, only these names. */
+export type PublishPolicy =
+  { readonly policy: 'open' } | { readonly policy: 'names'; readonly names: readonly string[] };
+
+export interface PublishServiceOptions {
+  readonly store: BlockStore;
+  readonly ledger: Pick<LedgerReader, 'name'>;
+  /** This host's node id: part of what the publisher signs. */
+  readonly host: NodeId;
+  /** A registered name is taken from its owner or manager only, whatever the policy. */
+  readonly accept: PublishPolicy;
+  /** Most bytes one root of a name may have. */
+  readonly quotaPerName?: Bytes;
+  /** Called before the publisher is answered. */
+  readonly onPinned?: (pin: Pin) => void;
+  readonly log?: Log;
+}
+
+/** Time for a refusal to be read before the stream is torn down, milliseconds. */
+const LINGER_MILLIS = 5000;
+const NO_QUOTA = (1n << 64n) - 1n;
+
+/** Handler of the `publish` service. */
+export function createPublishService(options: PublishServiceOptions): ServiceHandler {
+  const log = options.log ?? silentLog;
+  return (stream, params) => {
+    stream.on('error', (error) => log.debug({ error: messageOf(error) }, 'A publish stream ended early.'));
+    take(options, stream, params, log).catch((error: unknown) => {
+      if (!isRelaymintError(error)) log.error({ error: messageOf(error) }, 'A publish failed; the stream was reset.');
+      refuse(stream, error);
+    });
+  };
+}
+
+async function take(
+  options: PublishServiceOptions,
+  stream: ServiceStream,
+  params: Uint8Array,
+  log: Log,
+): Promise<void> {
+  decodePublishParams(params);
+  const idle = new IdleTimer(stream, CONTENT_IDLE_MILLIS, 'publisher');
+  const reader = new ByteReader(stream, () => idle.touch());
+  const nonce = randomBytes(NONCE_BYTES);
+  await writeAll(stream, encodeHello(nonce));
+  const claim = await readClaim(reader);
+  await authorize(options, claim, nonce);
+  await writeAll(stream, encodePublishAnswer({ kind: 'welcome', quotaLeft: BigInt(options.quotaPerName ?? NO_QUOTA) }));
+  const session = options.store.begin();
+  try {
+    for (;;) {
+      const request = await readPublishRequest(reader);
+      if (request === undefined) break;
+      await apply(options, session, stream, claim.name, request, log);
+    }
+    stream.end();
+  } finally {
+    await session.close();
+  }
+}
+
+async function apply(
+  options: PublishServiceOptions,
+  session: ImportSession,
+  stream: ServiceStream,
+  name: string,
+  request: PublishRequest,
+  log: Log,
+): Promise<void> {
+  if (request.kind === 'have') {
+    const present: boolean[] = [];
+    for (const cid of request.cids) present.push(await session.hold(cid));
+    await writeAll(stream, encodePublishAnswer({ kind: 'have', present }));
+    return;
+  }
+  if (request.kind === 'block') {
+    verifyBlock(request.cid, request.block);
+    checkQuota(options, name, session.added + request.block.length);
+    await session.put(request.cid, request.block);
+    return;
+  }
+  const { store, ledger } = options;
+  const pin = await session.pin(name, request.root);
+  try {
+    checkQuota(options, name, pin.bytes);
+  } catch (error) {
+    await store.unpin(name, request.root);
+    throw error;
+  }
+  await makeRoom(store, await ledger.name(name), pin);
+  log.info({ name: pin.name, root: pin.root.toString(), blocks: pin.blocks, bytes: pin.bytes }, 'Keeps a site.');
+  options.onPinned?.(pin);
+  await writeAll(stream, encodePublishAnswer({ kind: 'done', blocks: pin.blocks, bytes: BigInt(pin.bytes) }));
+}
+
+/** Keeps the root on chain, the new one, and the youngest of the others. */
+async function makeRoom(store: BlockStore, record: NameRecord | undefined, newest: Pin): Promise<void> {
+  const others = store
+    .pins(newest.name)
+    .filter((pin) => !pin.root.equals(newest.root) && !(record && equalBytes(record.root, pin.root.bytes)));
+  const spare = MAX_ROOTS_PER_NAME - 2;
+  for (const pin of others.slice(0, Math.max(0, others.length - spare))) await store.unpin(pin.name, pin.root);
+}
+
+async function authorize(options: PublishServiceOptions, claim: Claim, nonce: Uint8Array): Promise<void> {
+  const wallet = ledgerAddress(claim.wallet);
+  if (!signed(wallet, publishClaim(nodeIdBytes(options.host), nonce, claim.name), claim.signature)) {
+    throw refused(
+      `the proof for ${claim.name} is not signed by ${wallet}`,
+      'Publish with the wallet that owns the name.',
+    );
+  }
+  if (options.accept.policy === 'names' && !options.accept.names.includes(claim.name)) {
+    throw refused(
+      `this host does not take ${claim.name}`,
+      'Publish to another host, or have its operator allow the name.',
+    );
+  }
+  const record = await options.ledger.name(claim.name);
+  // Whoever publishes under a free name registers it next; content of names that nobody takes goes after a day.
+  if (record === undefined || record.status === 'expired') return;
+  if (wallet === record.owner || wallet === record.manager) return;
+  throw refused(`${claim.name} belongs to another wallet`, 'Publish with the wallet that owns the name.');
+}
+
+/** Strict Ed25519, as receipts are verified: no small-order key passes. */
+function signed(wallet: LedgerAddress, message: Uint8Array, signature: Uint8Array): boolean {
+  try {
+    return receiptVerifier(wallet)(message, signature);
+  } catch (error) {
+    if (isRelaymintError(error, 'RECEIPT_INVALID')) return false;
+    throw error;
+  }
+}
+
+function checkQuota(options: PublishServiceOptions, name: string, bytes: number): void {
+  if (options.quotaPerName === undefined || bytes <= options.quotaPerName) return;
+  throw new RelaymintError('STORAGE_FULL', `${name} may keep ${formatBytes(options.quotaPerName)} here.`, {
+    remedy: 'Publish less, or to another host.',
+  });
+}
+
+function refused(why: string, remedy: string): RelaymintError {
+  return new RelaymintError('CONTENT_REFUSED', `The host refused the publish: ${why}.`, { remedy });
+}
+
+/** What a publisher is told in the error's own words. All others may tell of this host: its ledger node, its folders. */
+const TOLD: readonly ErrorCode[] = [
+  'CONTENT_CORRUPT',
+  'CONTENT_NOT_FOUND',
+  'CONTENT_REFUSED',
+  'INVALID_ENCODING',
+  'LIMIT_EXCEEDED',
+  'NAME_INVALID',
+  'PROTOCOL_VIOLATION',
+  'STORAGE_FULL',
+  'STREAM_RESET',
+  'TIMEOUT',
+  'VERSION_UNSUPPORTED',
+];
+
+/** Says why and lets the publisher read it: what it still sends is thrown away. */
+function refuse(stream: ServiceStream, error: unknown): void {
+  if (stream.destroyed || stream.writableEnded) {
+    stream.destroy();
+    return;
+  }
+  const told =
+    isRelaymintError(error) && TOLD.includes(error.code)
+      ? { code: error.code, message: error.message }
+      : { code: 'INTERNAL', message: 'The host failed. Try again, or publish to another host.' };
+  stream.end(encodePublishAnswer({ kind: 'refused', ...told }));
+  stream.resume();
+  const timer = setTimeout(() => stream.destroy(), LINGER_MILLIS);
+  stream.once('close', () => clearTimeout(timer));
+}

@@ -1,0 +1,176 @@
+/** The visitor's side of the `content` service: pipelined requests on one stream, every block checked against its CID. */
+import type { Duplex } from 'node:stream';
+import type { CID } from 'multiformats/cid';
+import { RelaymintError } from '../../core/errors.ts';
+import { BLOCK_WAIT_MILLIS, MAX_BLOCKS_IN_FLIGHT } from '../../core/limits.ts';
+import { blockMissing, checkCid, verifyBlock } from '../blocks/block.ts';
+import type { BlockReader } from '../blocks/contract.ts';
+import { STATUS_NOT_FOUND, STATUS_OK, encodeRequest, readAnswerHeader } from './protocol.ts';
+import { ByteReader } from './stream-io.ts';
+
+export interface ContentClientOptions {
+  /** How long the next answer may take, milliseconds. */
+  readonly waitMillis?: number;
+}
+
+export interface ContentClient extends BlockReader {
+  /**
+   * @throws RelaymintError CONTENT_NOT_FOUND, CONTENT_REFUSED (the host does not keep this name; the stream stays usable);
+   * CONTENT_CORRUPT, PROTOCOL_VIOLATION, LIMIT_EXCEEDED, TIMEOUT, STREAM_RESET (the stream is gone, and all that waited on
+   * it fails alike); the signal's reason.
+   */
+  get(cid: CID, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
+  readonly isOpen: boolean;
+  /** Answers still on their way, wanted or not. */
+  readonly pending: number;
+  close(): void;
+}
+
+/** Speaks over a stream that was opened with `encodeContentParams(name)`. Takes over the stream. */
+export function createContentClient(stream: Duplex, options: ContentClientOptions = {}): ContentClient {
+  const client = new StreamClient(stream, options.waitMillis ?? BLOCK_WAIT_MILLIS);
+  client.start();
+  return client;
+}
+
+interface Waiting {
+  readonly id: number;
+  readonly cid: CID;
+  readonly done: (block: Uint8Array) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+class StreamClient implements ContentClient {
+  readonly #stream: Duplex;
+  readonly #waitMillis: number;
+  /** Asked and not answered, oldest first: the host answers in this order. */
+  readonly #asked: Waiting[] = [];
+  readonly #queued: Waiting[] = [];
+  #nextId = 1;
+  #ended: RelaymintError | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(stream: Duplex, waitMillis: number) {
+    this.#stream = stream;
+    this.#waitMillis = waitMillis;
+  }
+
+  start(): void {
+    this.#stream.on('error', (error) => this.#end(asRelaymint(error)));
+    this.#stream.once('close', () => this.#end(reset()));
+    this.#receive().then(
+      () => this.#end(reset()),
+      (error: unknown) => this.#end(asRelaymint(error)),
+    );
+  }
+
+  get isOpen(): boolean {
+    return this.#ended === undefined;
+  }
+
+  get pending(): number {
+    return this.#asked.length + this.#queued.length;
+  }
+
+  get(cid: CID, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      if (this.#ended !== undefined) throw this.#ended;
+      const onAbort = (): void => {
+        const index = this.#queued.indexOf(waiting);
+        if (index >= 0) this.#queued.splice(index, 1);
+        reject(signal?.reason instanceof Error ? signal.reason : new DOMException('Aborted', 'AbortError'));
+      };
+      const waiting: Waiting = {
+        id: this.#nextId,
+        cid: checkCid(cid),
+        done: (block) => {
+          signal?.removeEventListener('abort', onAbort);
+          resolve(block);
+        },
+        fail: (error) => {
+          signal?.removeEventListener('abort', onAbort);
+          reject(error instanceof Error ? error : new Error(String(error)));
+        },
+      };
+      this.#nextId = (this.#nextId + 1) >>> 0;
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#queued.push(waiting);
+      this.#ask();
+    });
+  }
+
+  close(): void {
+    this.#end(new RelaymintError('CLOSED', 'The content stream was closed.', { remedy: 'Open another.' }));
+  }
+
+  #ask(): void {
+    while (this.#asked.length < MAX_BLOCKS_IN_FLIGHT && this.#ended === undefined) {
+      const next = this.#queued.shift();
+      if (next === undefined) return;
+      this.#asked.push(next);
+      if (this.#asked.length === 1) this.#watch();
+      // At most MAX_BLOCKS_IN_FLIGHT requests of some 42 bytes wait in the stream: no need to wait for drain.
+      this.#stream.write(encodeRequest(next.id, next.cid));
+    }
+  }
+
+  async #receive(): Promise<void> {
+    const reader = new ByteReader(this.#stream);
+    for (;;) {
+      const header = await readAnswerHeader(reader);
+      if (header === undefined) return;
+      const head = this.#asked[0];
+      if (head === undefined || head.id !== header.id) {
+        throw new RelaymintError('PROTOCOL_VIOLATION', 'The host answered a question that was not asked.', {
+          remedy: 'Use another host.',
+        });
+      }
+      const block = await reader.take(header.length);
+      if (header.status === STATUS_OK) verifyBlock(head.cid, block);
+      this.#asked.shift();
+      this.#watch();
+      this.#ask();
+      if (header.status === STATUS_OK) head.done(block);
+      else if (header.status === STATUS_NOT_FOUND) head.fail(blockMissing(head.cid));
+      else head.fail(notKept());
+    }
+  }
+
+  /** Restarts the clock for the answer that is due next. */
+  #watch(): void {
+    clearTimeout(this.#timer);
+    if (this.#asked.length === 0) return;
+    this.#timer = setTimeout(() => {
+      this.#end(
+        new RelaymintError('TIMEOUT', `The host did not deliver a block in ${this.#waitMillis / 1000} seconds.`, {
+          remedy: 'Another host is tried.',
+        }),
+      );
+    }, this.#waitMillis);
+  }
+
+  #end(error: RelaymintError): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = error;
+    clearTimeout(this.#timer);
+    // Only a fault is told to the other end; closing is no fault.
+    if (!this.#stream.destroyed) this.#stream.destroy(error.code === 'CLOSED' ? undefined : error);
+    for (const waiting of [...this.#asked.splice(0), ...this.#queued.splice(0)]) waiting.fail(error);
+  }
+}
+
+function reset(cause?: unknown): RelaymintError {
+  return new RelaymintError('STREAM_RESET', 'The host closed the content stream.', {
+    remedy: 'It is opened again for the next request.',
+    ...(cause !== undefined && { cause }),
+  });
+}
+
+function notKept(): RelaymintError {
+  return new RelaymintError('CONTENT_REFUSED', 'The host does not keep this name.', { remedy: 'Ask another host.' });
+}
+
+function asRelaymint(error: unknown): RelaymintError {
+  return error instanceof RelaymintError ? error : reset(error);
+}

@@ -1,0 +1,88 @@
+/** The host's side of the `content` service: serves blocks of what it keeps for a name, and tags the stream with that name. */
+import { isRelaymintError, messageOf } from '../../core/errors.ts';
+import { CONTENT_IDLE_MILLIS } from '../../core/limits.ts';
+import { silentLog } from '../../core/ports.ts';
+import type { Log } from '../../core/ports.ts';
+import type { BlockStore, ServiceHandler, ServiceStream } from '../blocks/contract.ts';
+import {
+  STATUS_NOT_FOUND,
+  STATUS_OK,
+  STATUS_REFUSED,
+  decodeContentParams,
+  encodeAnswerHeader,
+  readRequest,
+} from './protocol.ts';
+import type { BlockRequest, Status } from './protocol.ts';
+import { ByteReader, IdleTimer, writeAll } from './stream-io.ts';
+
+export interface ContentServiceOptions {
+  readonly store: BlockStore;
+  readonly log?: Log;
+}
+
+/**
+ * Handler of the `content` service. Only blocks under a root kept for the stream's name are served, so that nobody can
+ * send one owner's royalty to another. Holds two blocks a stream at most: one on its way out, one being read.
+ */
+export function createContentService(options: ContentServiceOptions): ServiceHandler {
+  const log = options.log ?? silentLog;
+  return (stream, params) => {
+    stream.on('error', (error) => log.debug({ error: messageOf(error) }, 'A content stream ended early.'));
+    serve(options.store, stream, params).catch((error: unknown) => {
+      if (!isRelaymintError(error))
+        log.error({ error: messageOf(error) }, 'Serving content failed; the stream was reset.');
+      stream.destroy(error instanceof Error ? error : new Error(String(error)));
+    });
+  };
+}
+
+async function serve(store: BlockStore, stream: ServiceStream, params: Uint8Array): Promise<void> {
+  const name = decodeContentParams(params);
+  let tagged = false;
+  // A name nothing is kept for earns nothing: who invents one leaves no trace in the books.
+  const tagIfKept = (): void => {
+    if (tagged || store.pins(name).length === 0) return;
+    tagged = true;
+    stream.tag?.(name);
+  };
+  tagIfKept();
+  const idle = new IdleTimer(stream, CONTENT_IDLE_MILLIS, 'visitor');
+  const reader = new ByteReader(stream, () => idle.touch());
+  let answered: Promise<void> = Promise.resolve();
+  for (;;) {
+    const request = await readRequest(reader);
+    if (request === undefined) break;
+    tagIfKept();
+    const block = findBlock(store, name, request);
+    // A refusal to read is reported when its turn comes.
+    block.catch(() => undefined);
+    await answered;
+    answered = answer(stream, request, block).then(() => idle.touch());
+    answered.catch(() => undefined);
+  }
+  await answered;
+  stream.end();
+}
+
+interface Found {
+  readonly status: Status;
+  readonly block: Uint8Array;
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+async function findBlock(store: BlockStore, name: string, request: BlockRequest): Promise<Found> {
+  if (store.pins(name).length === 0) return { status: STATUS_REFUSED, block: NO_BYTES };
+  if (!store.belongs(name, request.cid)) return { status: STATUS_NOT_FOUND, block: NO_BYTES };
+  try {
+    return { status: STATUS_OK, block: await store.get(request.cid) };
+  } catch (error) {
+    if (isRelaymintError(error, 'CONTENT_NOT_FOUND')) return { status: STATUS_NOT_FOUND, block: NO_BYTES };
+    throw error;
+  }
+}
+
+async function answer(stream: ServiceStream, request: BlockRequest, block: Promise<Found>): Promise<void> {
+  const found = await block;
+  await writeAll(stream, encodeAnswerHeader(request.id, found.status, found.block.length), found.block);
+}

@@ -1,0 +1,304 @@
+/** The gateway's content: streams to hosts, pooled per site; what one host fails to deliver is asked from another. */
+import { LRUCache } from 'lru-cache';
+import type { CID } from 'multiformats/cid';
+import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import type { NodeId } from '../../core/ids.ts';
+import { MAX_DIRECTORY_CACHE_BYTES, MAX_IDLE_CONTENT_STREAMS, MAX_SITE_POOLS } from '../../core/limits.ts';
+import { silentLog } from '../../core/ports.ts';
+import type { Log } from '../../core/ports.ts';
+import { isDirectoryCodec } from '../blocks/block.ts';
+import { createContentClient } from './client.ts';
+import type { ContentClient } from './client.ts';
+import { CONTENT_SERVICE } from '../blocks/contract.ts';
+import type { ContentSource, OpenStream, SiteContent } from '../blocks/contract.ts';
+import { encodeContentParams } from './protocol.ts';
+
+/** One way to one host, as the composition root makes it: a circuit. */
+export interface ContentRoute {
+  readonly host: NodeId;
+  /** False once its circuit is gone: a new route is asked for. */
+  readonly isOpen: boolean;
+  readonly openStream: OpenStream;
+  /**
+   * Asked before each block; resolves with what to call when the block came, or did not. A route on which a site costs
+   * something takes it out of that site's budget here. @throws RelaymintError BUDGET_EXHAUSTED: the visitor is told.
+   */
+  readonly begin?: () => Promise<() => void>;
+}
+
+export interface Site {
+  readonly name: string;
+  readonly root: CID;
+}
+
+export interface ContentSourceOptions {
+  /** A circuit to some host of the site, other than those in `avoid`. Asked again when a route dies. @throws RelaymintError NO_ROUTE. */
+  route(
+    site: Site,
+    options: { readonly avoid: ReadonlySet<NodeId>; readonly signal: AbortSignal },
+  ): Promise<ContentRoute>;
+  /** A host delivered something else than was asked for, or nothing. It is avoided for this site from then on. */
+  readonly onBadHost?: (host: NodeId, error: RelaymintError, name: string) => void;
+  /** How long a host may take for a block, milliseconds. */
+  readonly waitMillis?: number;
+  readonly log?: Log;
+}
+
+/** Ways tried for one block before the visitor is told. */
+const ATTEMPTS = 4;
+
+/** What one host did, as opposed to the way to it. */
+const HOST_FAULTS = [
+  'CONTENT_CORRUPT',
+  'CONTENT_NOT_FOUND',
+  'CONTENT_REFUSED',
+  'LIMIT_EXCEEDED',
+  'PROTOCOL_VIOLATION',
+  'STREAM_REFUSED',
+  'TIMEOUT',
+] as const;
+
+/** See ContentSource. `close` drops all streams. */
+export function createContentSource(options: ContentSourceOptions): ContentSource & { close(): Promise<void> } {
+  return new PooledSource(options);
+}
+
+class PooledSource implements ContentSource {
+  readonly #options: ContentSourceOptions;
+  readonly #log: Log;
+  readonly #pools: LRUCache<string, Pool>;
+  /** Directory and interior blocks of all sites, by CID: whoever asks, they are the same bytes. */
+  readonly #cache = new LRUCache<string, Uint8Array>({
+    maxSize: MAX_DIRECTORY_CACHE_BYTES,
+    sizeCalculation: (block) => block.length + 1,
+  });
+  readonly #closing = new AbortController();
+
+  constructor(options: ContentSourceOptions) {
+    this.#options = options;
+    this.#log = options.log ?? silentLog;
+    this.#pools = new LRUCache({ max: MAX_SITE_POOLS, dispose: (pool) => pool.close() });
+  }
+
+  async open(site: Site, { signal }: { readonly signal: AbortSignal }): Promise<SiteContent> {
+    this.#closing.signal.throwIfAborted();
+    let pool = this.#pools.get(site.name);
+    if (pool === undefined) {
+      pool = new Pool(site.name, this.#options, this.#closing.signal, this.#log);
+      this.#pools.set(site.name, pool);
+    }
+    return await Promise.resolve(new PooledContent(pool, site, this.#cache, signal));
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new RelaymintError('CLOSED', 'The gateway is stopping.', { remedy: 'Try again in a moment.' }));
+    this.#pools.clear();
+    await Promise.resolve();
+  }
+}
+
+interface Lease {
+  readonly client: ContentClient;
+  readonly route: ContentRoute;
+}
+
+/** The route to one site's host, and the streams on it that nobody uses at the moment. */
+class Pool {
+  readonly #name: string;
+  readonly #options: ContentSourceOptions;
+  readonly #closing: AbortSignal;
+  readonly #log: Log;
+  readonly #avoid = new Set<NodeId>();
+  /** Directory and interior blocks on their way: visitors who come at once for the same folder share one fetch of it. */
+  readonly fetching: Map<string, Promise<Uint8Array>> = new Map();
+  #idle: Lease[] = [];
+  #route: Promise<ContentRoute> | undefined;
+
+  constructor(name: string, options: ContentSourceOptions, closing: AbortSignal, log: Log) {
+    this.#name = name;
+    this.#options = options;
+    this.#closing = closing;
+    this.#log = log;
+  }
+
+  get isClosing(): boolean {
+    return this.#closing.aborted;
+  }
+
+  async lease(site: Site, signal: AbortSignal): Promise<Lease> {
+    for (let lease = this.#idle.pop(); lease !== undefined; lease = this.#idle.pop()) {
+      if (lease.client.isOpen && lease.route.isOpen) return lease;
+      lease.client.close();
+    }
+    const route = await this.#current(site);
+    signal.throwIfAborted();
+    const stream = await route.openStream(CONTENT_SERVICE, encodeContentParams(site.name), { signal });
+    const { waitMillis } = this.#options;
+    return { client: createContentClient(stream, waitMillis === undefined ? {} : { waitMillis }), route };
+  }
+
+  /** Takes a stream back when nothing is on its way on it. */
+  giveBack(lease: Lease): void {
+    const reusable = lease.client.isOpen && lease.client.pending === 0 && !this.#closing.aborted;
+    if (reusable && this.#idle.length < MAX_IDLE_CONTENT_STREAMS) this.#idle.push(lease);
+    else lease.client.close();
+  }
+
+  /** A stream or its opening failed: find another way. A host's own fault makes it avoided. */
+  failed(lease: Lease | undefined, error: RelaymintError): void {
+    lease?.client.close();
+    const atFault = isRelaymintError(error, ...HOST_FAULTS);
+    if (lease !== undefined && atFault) {
+      this.#log.warn({ host: lease.route.host, code: error.code, error: error.message }, 'A content host failed.');
+      this.#avoid.add(lease.route.host);
+      this.#options.onBadHost?.(lease.route.host, error, this.#name);
+    }
+    if (atFault || lease === undefined || !lease.route.isOpen) this.#route = undefined;
+  }
+
+  close(): void {
+    for (const lease of this.#idle.splice(0)) lease.client.close();
+  }
+
+  /** One search at a time, whoever asked first; it ends with the gateway, not with that visitor. */
+  async #current(site: Site): Promise<ContentRoute> {
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+      const searching = (this.#route ??= this.#search(site));
+      const route = await searching;
+      if (route.isOpen) return route;
+      if (this.#route === searching) this.#route = undefined;
+    }
+    throw new RelaymintError('NO_ROUTE', `Every circuit to a host of ${site.name} broke at once.`, {
+      remedy: 'Try again in a moment.',
+    });
+  }
+
+  async #search(site: Site): Promise<ContentRoute> {
+    try {
+      return await this.#options.route(site, { avoid: this.#avoid, signal: this.#closing });
+    } catch (error) {
+      this.#route = undefined;
+      // Every host has failed once. The next visitor may find one repaired.
+      this.#avoid.clear();
+      throw error;
+    }
+  }
+}
+
+class PooledContent implements SiteContent {
+  readonly #pool: Pool;
+  readonly #site: Site;
+  readonly #cache: LRUCache<string, Uint8Array>;
+  readonly #signal: AbortSignal;
+  #lease: Promise<Lease> | undefined;
+  #closed = false;
+
+  constructor(pool: Pool, site: Site, cache: LRUCache<string, Uint8Array>, signal: AbortSignal) {
+    this.#pool = pool;
+    this.#site = site;
+    this.#cache = cache;
+    this.#signal = signal;
+  }
+
+  async get(cid: CID, { signal = this.#signal }: { readonly signal?: AbortSignal } = {}): Promise<Uint8Array> {
+    return isDirectoryCodec(cid) ? await this.#shared(cid, signal) : await this.#fetch(cid, signal);
+  }
+
+  /** From the cache, or from whoever fetches it at the moment, or else fetched for all who wait. */
+  async #shared(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
+    const key = cid.toString();
+    const { fetching } = this.#pool;
+    for (;;) {
+      const cached = this.#cache.get(key);
+      if (cached !== undefined) return cached;
+      const other = fetching.get(key);
+      if (other === undefined) break;
+      const failure = await failureOf(other, signal);
+      // What the hosts did to the other visitor they would do to this one; that it left is its own affair.
+      if (isRelaymintError(failure) && failure.code !== 'CLOSED') throw failure;
+    }
+    const mine = this.#fetch(cid, signal)
+      .then((block) => {
+        this.#cache.set(key, block);
+        return block;
+      })
+      .finally(() => fetching.delete(key));
+    fetching.set(key, mine);
+    return await mine;
+  }
+
+  close(): void {
+    this.#closed = true;
+    const lease = this.#lease;
+    this.#lease = undefined;
+    lease?.then(
+      (held) => this.#pool.giveBack(held),
+      () => undefined,
+    );
+  }
+
+  async #fetch(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
+    let first: RelaymintError | undefined;
+    for (let attempt = 1; ; attempt += 1) {
+      signal.throwIfAborted();
+      const leasing = this.#current();
+      let lease: Lease | undefined;
+      try {
+        lease = await leasing;
+        return await getPaid(lease, cid, signal);
+      } catch (error) {
+        if (signal.aborted || this.#closed || !isRelaymintError(error)) throw error;
+        // Neither the host nor the way to it is to blame.
+        if (isRelaymintError(error, 'BUDGET_EXHAUSTED')) throw error;
+        // Of several blocks that failed together the first one reports it.
+        if (this.#lease === leasing) {
+          this.#lease = undefined;
+          this.#pool.failed(lease, error);
+        }
+        // When no other host is left, what the first one did says more than that. CLOSED is only the stream that
+        // another block's failure closed.
+        if (first === undefined || first.code === 'CLOSED') first = error;
+        const hopeless = isRelaymintError(error, 'NO_ROUTE') || this.#pool.isClosing;
+        if (attempt >= ATTEMPTS || hopeless) throw tell(first, this.#site);
+      }
+    }
+  }
+
+  #current(): Promise<Lease> {
+    if (this.#closed) {
+      throw new RelaymintError('CLOSED', 'This request is over.', { remedy: 'Ask again.' });
+    }
+    this.#lease ??= this.#pool.lease(this.#site, this.#signal);
+    return this.#lease;
+  }
+}
+
+async function getPaid({ client, route }: Lease, cid: CID, signal: AbortSignal): Promise<Uint8Array> {
+  const done = await route.begin?.();
+  try {
+    return await client.get(cid, { signal });
+  } finally {
+    done?.();
+  }
+}
+
+function tell(error: RelaymintError, site: Site): RelaymintError {
+  if (error.code !== 'CONTENT_NOT_FOUND' && error.code !== 'CONTENT_REFUSED') return error;
+  return new RelaymintError('CONTENT_NOT_FOUND', `No host delivers ${site.name}: ${messageOf(error)}`, {
+    cause: error,
+  });
+}
+
+/** Waits for what someone else does. @returns why it failed; undefined when it did not. @throws the signal's reason. */
+async function failureOf(work: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
+  signal.throwIfAborted();
+  return await new Promise<unknown>((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    const end = (failure?: unknown): void => {
+      signal.removeEventListener('abort', onAbort);
+      resolve(failure);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(() => end(), end);
+  });
+}

@@ -1,0 +1,148 @@
+/** What of a folder is published: which files and folders, in the order of their names, and what is left out. */
+import type { Dirent, Stats } from 'node:fs';
+import { lstat, readdir, realpath, stat } from 'node:fs/promises';
+import { basename, join, relative, resolve, sep } from 'node:path';
+import { RelaymintError } from '../../core/errors.ts';
+import { MAX_PATH_SEGMENTS } from '../../core/limits.ts';
+import { diskError } from '../blocks/block.ts';
+
+/** Something left out, and why. */
+export interface Skipped {
+  readonly path: string;
+  readonly reason: string;
+}
+
+export interface FolderOptions {
+  readonly signal?: AbortSignal;
+  /** Also takes entries whose name begins with a dot (`.well-known` is always taken). Default false: `.git` and `.env` stay home. */
+  readonly hidden?: boolean;
+}
+
+export interface FolderEntry {
+  /** Relative to what is published, with slashes. */
+  readonly path: string;
+  /** Where the file is; undefined for a folder. */
+  readonly file: string | undefined;
+}
+
+/** The files that publishing `path` would take. Errors as `openFolder`, and STORAGE_FAILED. */
+export async function* publishableFiles(
+  path: string,
+  options: FolderOptions = {},
+): AsyncGenerator<{ readonly path: string; readonly file: string }, undefined> {
+  const folder = await openFolder(path, options);
+  for await (const { path: relativePath, file } of folder.entries()) {
+    if (file !== undefined) yield { path: relativePath, file };
+  }
+  return undefined;
+}
+
+/** @throws RelaymintError FILE_NOT_FOUND, INVALID_ARGUMENT (neither a file nor a folder). */
+export async function openFolder(path: string, options: FolderOptions = {}): Promise<Folder> {
+  const absolute = resolve(path);
+  let found: Stats;
+  let real: string;
+  try {
+    real = await realpath(absolute);
+    found = await stat(real);
+  } catch (cause) {
+    throw new RelaymintError('FILE_NOT_FOUND', `There is no ${path}.`, {
+      remedy: 'Give the folder or file to publish.',
+      cause,
+    });
+  }
+  if (!found.isFile() && !found.isDirectory()) {
+    throw new RelaymintError('INVALID_ARGUMENT', `${path} is neither a folder nor a file.`, {
+      remedy: 'Give the folder or file to publish.',
+    });
+  }
+  return new Folder(absolute, real, found.isFile(), options);
+}
+
+/** One walk. A single file is a folder of one. */
+export class Folder {
+  readonly skipped: Skipped[] = [];
+  readonly #path: string;
+  readonly #real: string;
+  readonly #single: boolean;
+  readonly #options: FolderOptions;
+
+  constructor(path: string, real: string, single: boolean, options: FolderOptions) {
+    this.#path = path;
+    this.#real = real;
+    this.#single = single;
+    this.#options = options;
+  }
+
+  /** @throws RelaymintError LIMIT_EXCEEDED (too deep), STORAGE_FAILED. */
+  async *entries(): AsyncGenerator<FolderEntry> {
+    if (this.#single) yield { path: basename(this.#path), file: this.#real };
+    else yield* this.#folder(this.#real, '', [this.#real]);
+  }
+
+  async *#folder(directory: string, at: string, ancestors: readonly string[]): AsyncGenerator<FolderEntry> {
+    if (at !== '') yield { path: at, file: undefined };
+    if (ancestors.length > MAX_PATH_SEGMENTS) {
+      throw new RelaymintError('LIMIT_EXCEEDED', `${at} is more than ${MAX_PATH_SEGMENTS} folders deep.`, {
+        remedy: 'Flatten the tree.',
+      });
+    }
+    let entries: Dirent[];
+    try {
+      entries = await readdir(directory, { withFileTypes: true });
+    } catch (cause) {
+      throw diskError(cause, `Reading the folder ${at === '' ? this.#path : at}`);
+    }
+    entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const entry of entries) {
+      this.#options.signal?.throwIfAborted();
+      const path = at === '' ? entry.name : `${at}/${entry.name}`;
+      const unwanted = this.#unwanted(entry.name);
+      if (unwanted !== undefined) this.skipped.push({ path, reason: unwanted });
+      else yield* this.#entry(join(directory, entry.name), path, ancestors);
+    }
+  }
+
+  async *#entry(absolute: string, path: string, ancestors: readonly string[]): AsyncGenerator<FolderEntry> {
+    const target = await this.#target(absolute, path, ancestors);
+    if (target === undefined) return;
+    const found = await this.#lstat(target, path);
+    if (found.isDirectory()) yield* this.#folder(target, path, [...ancestors, target]);
+    else if (found.isFile()) yield { path, file: target };
+    else this.skipped.push({ path, reason: 'neither a file nor a folder' });
+  }
+
+  /** Where a link leads; the path itself when it is none; undefined (and listed as skipped) when it is not followed. */
+  async #target(absolute: string, path: string, ancestors: readonly string[]): Promise<string | undefined> {
+    if (!(await this.#lstat(absolute, path)).isSymbolicLink()) return absolute;
+    const real = await realpath(absolute).catch(() => undefined);
+    let reason = 'a link to nothing';
+    if (real !== undefined) {
+      if (!this.#inside(real)) reason = 'a link that leaves the folder';
+      else if (ancestors.includes(real)) reason = 'a link to a folder that contains it';
+      else return real;
+    }
+    this.skipped.push({ path, reason });
+    return undefined;
+  }
+
+  #unwanted(name: string): string | undefined {
+    if (name.startsWith('.') && name !== '.well-known' && this.#options.hidden !== true) return 'hidden';
+    // A backslash before a slash means something else to IPFS path parsers.
+    if (name.endsWith('\\')) return 'a name that ends in a backslash';
+    return undefined;
+  }
+
+  async #lstat(absolute: string, path: string): Promise<Stats> {
+    try {
+      return await lstat(absolute);
+    } catch (cause) {
+      throw diskError(cause, `Reading ${path}`);
+    }
+  }
+
+  #inside(real: string): boolean {
+    const away = relative(this.#real, real);
+    return away !== '..' && !away.startsWith(`..${sep}`);
+  }
+}

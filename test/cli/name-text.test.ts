@@ -1,0 +1,90 @@
+import { describe, expect, it } from 'vitest';
+import { ledgerAddress } from '../../core/ids.ts';
+import { amount, unixSeconds } from '../../core/units.ts';
+import {
+  nameLines,
+  parseCid,
+  parseSplit,
+  priceText,
+  registrationText,
+  renewalHint,
+  wholeSplits,
+} from '../../cli/commands/name-text.ts';
+
+const account = ledgerAddress(new Uint8Array(32).fill(7));
+
+describe('splits on a command line', () => {
+  it.each([
+    ['25%', 2500],
+    ['2500', 2500],
+    ['33.33%', 3333],
+    ['100%', 10_000],
+    ['0.01%', 1],
+    ['1', 1],
+  ])('%s is %d basis points', (share, bps) => {
+    expect(parseSplit(`${account}=${share}`)).toEqual({ account, bps });
+  });
+
+  it.each(['', '25%', String(account), `${account}=`, `${account}=0`, `${account}=10001`, `${account}=100.01%`])(
+    'refuses "%s"',
+    (text) => {
+      expect(() => parseSplit(text)).toThrow(/is not a split/);
+    },
+  );
+
+  it.each([`${account}=2.5`, `${account}=-1`, `${account}=1.005%`, `nobody=25%`])('refuses "%s" too', (text) => {
+    expect(() => parseSplit(text)).toThrow(Error);
+  });
+
+  it('must sum to the whole', () => {
+    const half = { account, bps: 5_000 };
+    expect(wholeSplits([])).toBeUndefined();
+    expect(wholeSplits([half, half])).toHaveLength(2);
+    expect(() => wholeSplits([half])).toThrow('The splits sum to 50%, not to 100%.');
+  });
+});
+
+describe('what is said of names', () => {
+  it('prices and reminders', () => {
+    expect(priceText(amount(0n))).toBe('nothing');
+    expect(priceText(amount(1_000_000n))).toBe('1 credit');
+    expect(priceText(amount(2_500_000n))).toBe('2.5 credits');
+    expect(renewalHint('a.web3', 1)).toBe('a.web3 expires in 1 day. Renew it with: relaymint name renew a.web3');
+    expect(renewalHint('a.web3', -1)).toContain('a.web3 has expired.');
+  });
+
+  it('the steps of a registration', () => {
+    expect(registrationText('a.web3', { step: 'commit' })).toBe('Committing to a.web3 ..');
+    expect(registrationText('a.web3', { step: 'wait', seconds: 59 })).toContain('59 seconds');
+    expect(registrationText('a.web3', { step: 'reveal' })).toBe('Registering a.web3 ..');
+  });
+
+  it('a name without a term never expires', () => {
+    const record = {
+      name: 'old.web3',
+      address: account,
+      owner: account,
+      manager: account,
+      registeredAt: unixSeconds(1n),
+      expiresAt: undefined,
+      status: 'held' as const,
+      seq: 0n,
+      root: Uint8Array.of(9),
+      manifest: new Uint8Array(),
+      royaltyBps: 0,
+      splits: [{ account, bps: 10_000, owed: amount(0n) }],
+      accrued: amount(0n),
+      lifetime: amount(0n),
+    };
+    const text = nameLines({ name: 'old.web3', record, yearPrice: amount(0n), now: unixSeconds(9n) });
+    expect(text).toMatch(/expires +never/);
+    expect(text).toMatch(/root +not a CID/);
+    expect(text).toMatch(/royalty +0%/);
+    expect(text).not.toContain('manager');
+  });
+
+  it('content that is no CID is refused before it is written', () => {
+    expect(parseCid('none')).toEqual(new Uint8Array());
+    expect(() => parseCid('Qm')).toThrow(/is not a CID/);
+  });
+});

@@ -1,0 +1,274 @@
+import { spawnSync } from 'node:child_process';
+import type { FileHandle } from 'node:fs/promises';
+import { chmod, open, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import * as dagPb from '@ipld/dag-pb';
+import { CID } from 'multiformats/cid';
+import { bytes } from '../../../core/units.ts';
+import { ORPHAN_BLOCK_MILLIS } from '../../../core/limits.ts';
+import { blockKey } from '../../../sites/blocks/block.ts';
+import { importPath, importSite, openBlockStore } from '../../../sites/content.ts';
+import { Cleanup, TestClock, rawBlock, temporaryFolder, temporaryStore, writeTree } from '../kit.ts';
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+async function blockFiles(directory: string): Promise<string[]> {
+  const found = await readdir(join(directory, 'blocks'), { recursive: true });
+  return found.filter((file) => !file.startsWith('.partial') && file.endsWith('.data'));
+}
+
+describe('block store', () => {
+  it('keeps blocks and pins over a restart, and one process at a time', async () => {
+    const directory = await temporaryFolder(cleanup);
+    const folder = await temporaryFolder(cleanup);
+    await writeTree(folder, { 'index.html': 'hello', 'a/b.txt': 'deep', 'a/c.txt': 'deep' });
+    const store = await openBlockStore({ directory });
+    const { pin } = await importSite(store, 'demo.web3', folder);
+    expect(pin.blocks).toBe(4);
+    await expect(openBlockStore({ directory })).rejects.toMatchObject({ code: 'FILE_IN_USE' });
+    const before = store.stats();
+    await store.close();
+    expect(() => store.has(pin.root)).toThrow('closed');
+
+    const again = await openBlockStore({ directory });
+    cleanup.add(() => again.close());
+    expect(again.stats()).toEqual(before);
+    expect(again.pins()).toEqual([pin]);
+    expect(again.belongs('demo.web3', pin.root)).toBe(true);
+    expect(again.belongs('other.web3', pin.root)).toBe(false);
+    expect((await again.get(pin.root)).length).toBeGreaterThan(10);
+    let members = 0;
+    for await (const cid of again.blocksOf(pin.root)) {
+      members += 1;
+      expect(again.has(cid)).toBe(true);
+    }
+    expect(members).toBe(4);
+  });
+
+  it('deletes what nothing keeps any more, and only that', async () => {
+    const store = await temporaryStore(cleanup);
+    const folder = await temporaryFolder(cleanup);
+    await writeTree(folder, { 'shared.txt': 'both have this', 'one.txt': 'only the first' });
+    const one = await importSite(store, 'one.web3', folder);
+    await rm(join(folder, 'one.txt'));
+    await writeTree(folder, { 'two.txt': 'only the second' });
+    const two = await importSite(store, 'two.web3', folder);
+    await store.unpin('one.web3', one.root);
+    expect(store.has(rawBlock('both have this').cid)).toBe(true);
+    expect(store.has(rawBlock('only the second').cid)).toBe(true);
+    expect(store.has(rawBlock('only the first').cid)).toBe(false);
+    expect(store.has(one.root)).toBe(false);
+    await store.unpin('two.web3', two.root);
+    expect(store.stats()).toMatchObject({ blocks: 0, bytes: 0 });
+    await store.unpin('two.web3', two.root);
+  });
+
+  it('keeps a root while one of two names still has it', async () => {
+    const store = await temporaryStore(cleanup);
+    const folder = await temporaryFolder(cleanup);
+    await writeTree(folder, { 'a.txt': 'same' });
+    const { root } = await importSite(store, 'one.web3', folder);
+    await importSite(store, 'two.web3', folder);
+    await store.unpin('one.web3', root);
+    expect(store.has(root)).toBe(true);
+    expect(store.belongs('one.web3', root)).toBe(false);
+    expect(store.belongs('two.web3', root)).toBe(true);
+    await store.unpin('two.web3', root);
+    expect(store.has(root)).toBe(false);
+  });
+
+  it('refuses to pin while blocks are missing, and says how many', async () => {
+    const store = await temporaryStore(cleanup);
+    const here = rawBlock('here');
+    const missing = rawBlock('missing');
+    const node = dagPb.encode(
+      dagPb.prepare({ Data: new Uint8Array([8, 1]), Links: [link('a', here.cid), link('b', missing.cid)] }),
+    );
+    const root = CID.createV1(dagPb.code, rawBlock(node).cid.multihash);
+    const session = store.begin();
+    await session.put(here.cid, here.block);
+    await session.put(root, node);
+    await expect(session.pin('demo.web3', root)).rejects.toMatchObject({
+      code: 'CONTENT_NOT_FOUND',
+      details: { missing: 1 },
+    });
+    expect(store.pins()).toEqual([]);
+    await session.put(missing.cid, missing.block);
+    expect(await session.pin('demo.web3', root)).toMatchObject({ blocks: 3 });
+    await session.close();
+  });
+
+  it('collects the leavings of broken imports after a day, never what a session holds', async () => {
+    const clock = new TestClock();
+    const directory = await temporaryFolder(cleanup);
+    const store = await temporaryStore(cleanup, { clock, directory });
+    const session = store.begin();
+    const held = rawBlock('held');
+    await session.put(held.cid, held.block);
+    const broken = store.begin();
+    const left = rawBlock('left');
+    await broken.put(left.cid, left.block);
+    await broken.close();
+    expect(await store.collectGarbage()).toMatchObject({ blocks: 0 });
+    clock.advance(ORPHAN_BLOCK_MILLIS + 1);
+    expect(await store.collectGarbage()).toMatchObject({ blocks: 1, bytes: 4 });
+    expect(store.has(left.cid)).toBe(false);
+    expect(await session.hold(held.cid)).toBe(true);
+    expect(await session.hold(left.cid)).toBe(false);
+    await session.close();
+    expect(await store.collectGarbage(0)).toMatchObject({ blocks: 1 });
+    expect(await blockFiles(directory)).toEqual([]);
+  });
+
+  it('imports and deletes the same blocks at once without losing any', async () => {
+    const store = await temporaryStore(cleanup);
+    const folder = await temporaryFolder(cleanup);
+    await writeTree(
+      folder,
+      Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`f${i}.txt`, `the content of file ${i}`])),
+    );
+    const { root } = await importSite(store, 'a.web3', folder);
+    for (let round = 0; round < 15; round += 1) {
+      const name = round % 2 === 0 ? 'a.web3' : 'b.web3';
+      const next = round % 2 === 0 ? 'b.web3' : 'a.web3';
+      await Promise.all([
+        store.unpin(name, root),
+        importSite(store, next, folder),
+        store.collectGarbage(0),
+        importPath(folder, { put: () => Promise.resolve() }),
+      ]);
+      for await (const cid of store.blocksOf(root)) await store.get(cid);
+      expect(store.pins(next)).toHaveLength(1);
+    }
+  });
+
+  it('stops at its quota with nothing half-written visible', async () => {
+    const directory = await temporaryFolder(cleanup);
+    const store = await temporaryStore(cleanup, { directory, quota: bytes(3000) });
+    const session = store.begin();
+    const blocks = Array.from({ length: 5 }, (_, i) => rawBlock(new Uint8Array(1000).fill(i)));
+    const results = await Promise.allSettled(blocks.map(({ cid, block }) => session.put(cid, block)));
+    expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(2);
+    expect(results.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'STORAGE_FULL' } });
+    expect(store.stats()).toMatchObject({ blocks: 3, bytes: 3000, quota: 3000 });
+    expect(await blockFiles(directory)).toHaveLength(3);
+    await session.close();
+  });
+
+  it('says that the disk is full, and goes on when there is room again', async (context) => {
+    const directory = await temporaryFolder(cleanup);
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', directory]);
+    if (mounted.status !== 0) return context.skip('needs the right to mount a small tmpfs');
+    cleanup.add(() => spawnSync('umount', ['-l', directory]));
+    const store = await temporaryStore(cleanup, { directory });
+    const session = store.begin();
+    const put = async (from: number): Promise<void> => {
+      for (let i = from; i < from + 10; i += 1) {
+        const { cid, block } = rawBlock(new Uint8Array(1024 * 1024).fill(i));
+        await session.put(cid, block);
+      }
+    };
+    await expect(put(0)).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+    const kept = await blockFiles(directory);
+    expect(store.stats().blocks).toBe(kept.length);
+    expect(await readdir(join(directory, 'blocks', '.partial'))).toEqual([]);
+    await session.close();
+    await store.collectGarbage(0);
+    const small = rawBlock('there is room again');
+    const next = store.begin();
+    await next.put(small.cid, small.block);
+    expect(await store.get(small.cid)).toEqual(Buffer.from(small.block));
+    await next.close();
+    return undefined;
+  });
+
+  it('drops a block that the disk cut short, so that it can be sent again', async () => {
+    const directory = await temporaryFolder(cleanup);
+    const store = await temporaryStore(cleanup, { directory });
+    const { cid, block } = rawBlock('a block that will lose its tail');
+    const session = store.begin();
+    await session.put(cid, block);
+    const [file = ''] = await blockFiles(directory);
+    await truncate(join(directory, 'blocks', file), 5);
+    await expect(store.get(cid)).rejects.toMatchObject({ code: 'CONTENT_NOT_FOUND' });
+    expect(store.has(cid)).toBe(false);
+    await session.put(cid, block);
+    expect((await store.get(cid)).length).toBe(block.length);
+    await session.close();
+  });
+
+  it('keeps no root whose blocks a power cut took', async () => {
+    const directory = await temporaryFolder(cleanup);
+    const folder = await temporaryFolder(cleanup);
+    await writeTree(folder, { 'a.txt': 'stays', 'b.txt': 'is cut short', 'c.txt': 'is gone' });
+    const store = await temporaryStore(cleanup, { directory });
+    const first = store.begin();
+    const { root } = await importPath(folder, first);
+    await first.close();
+    const fileOf = (text: string): string => join(directory, 'blocks', blockFile(text));
+    await truncate(fileOf('is cut short'), 0);
+    await rm(fileOf('is gone'));
+    const session = store.begin();
+    await expect(session.pin('demo.web3', root)).rejects.toMatchObject({
+      code: 'CONTENT_NOT_FOUND',
+      details: { missing: 2 },
+    });
+    expect(store.pins()).toEqual([]);
+    // Now they are known to be missing, so that they are sent again.
+    expect(store.has(rawBlock('stays').cid)).toBe(true);
+    expect(store.has(rawBlock('is gone').cid)).toBe(false);
+    for (const text of ['is cut short', 'is gone']) await session.put(rawBlock(text).cid, rawBlock(text).block);
+    expect((await session.pin('demo.web3', root)).blocks).toBe(4);
+    await session.close();
+  });
+
+  it('brings the blocks of a root to the disk before it keeps the root', async () => {
+    const store = await temporaryStore(cleanup);
+    const folder = await temporaryFolder(cleanup);
+    await writeTree(folder, { 'a.txt': 'one', 'b.txt': 'two' });
+    const handle = await open(folder, 'r');
+    const settled = vi.spyOn(Object.getPrototypeOf(handle) as FileHandle, 'datasync');
+    cleanup.add(() => settled.mockRestore());
+    await handle.close();
+    let kept = 0;
+    settled.mockImplementation(async function (this: FileHandle) {
+      kept = Math.max(kept, store.pins().length);
+      await this.sync();
+    });
+    await importSite(store, 'demo.web3', folder);
+    expect([settled.mock.calls.length, kept, store.pins().length]).toEqual([3, 0, 1]);
+    // What a kept root has was brought there before: only the new folder and the new file are.
+    await writeTree(folder, { 'c.txt': 'three' });
+    await importSite(store, 'other.web3', folder);
+    expect(settled).toHaveBeenCalledTimes(5);
+  });
+
+  it('removes what a killed writer left', async () => {
+    const directory = await temporaryFolder(cleanup);
+    const first = await openBlockStore({ directory });
+    await first.close();
+    await writeFile(join(directory, 'blocks', '.partial', '123-1'), 'half');
+    const store = await temporaryStore(cleanup, { directory });
+    expect(await readdir(join(directory, 'blocks', '.partial'))).toEqual([]);
+    expect(store.stats().blocks).toBe(0);
+  });
+
+  it('tells an unusable folder', async () => {
+    const directory = await temporaryFolder(cleanup);
+    await writeFile(join(directory, 'blocks'), 'a file where a folder belongs');
+    await expect(openBlockStore({ directory })).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+    await chmod(directory, 0o700);
+  });
+});
+
+/** Where a block of these bytes is kept, below blocks/. */
+function blockFile(content: string): string {
+  const key = blockKey(rawBlock(content).cid);
+  return join(key.slice(-2), `${key}.data`);
+}
+
+function link(name: string, cid: CID): { Name: string; Hash: CID; Tsize: number } {
+  return { Name: name, Hash: cid, Tsize: 1 };
+}

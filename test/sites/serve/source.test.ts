@@ -1,0 +1,215 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { CID } from 'multiformats/cid';
+import { RelaymintError } from '../../../core/errors.ts';
+import type { NodeId } from '../../../core/ids.ts';
+import { createContentSource, follow, importSite, openNode, readFile } from '../../../sites/content.ts';
+import type { ServiceHandler } from '../../../sites/content.ts';
+import { encodeAnswerHeader, readRequest } from '../../../sites/serve/protocol.ts';
+import { ByteReader } from '../../../sites/serve/stream-io.ts';
+import { Cleanup, startHost, temporaryFolder, writeTree } from '../kit.ts';
+import type { TestHost } from '../kit.ts';
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+const big = randomBytes(6_000_000);
+
+async function fill(host: TestHost): Promise<CID> {
+  const folder = await temporaryFolder(cleanup);
+  await writeTree(folder, { 'index.html': 'front', 'big.bin': big });
+  return (await importSite(host.store, 'demo.web3', folder)).root;
+}
+
+/** A source over these hosts in order of preference. */
+function sourceOver(
+  hosts: readonly TestHost[],
+  waitMillis = 60_000,
+): {
+  source: ReturnType<typeof createContentSource>;
+  bad: [NodeId, string][];
+  routes: NodeId[];
+} {
+  const bad: [NodeId, string][] = [];
+  const routes: NodeId[] = [];
+  const source = createContentSource({
+    waitMillis,
+    onBadHost: (host, error) => bad.push([host, error.code]),
+    route: async (_site, { avoid }) => {
+      const host = hosts.find(({ id }) => !avoid.has(id));
+      if (host === undefined) throw new RelaymintError('NO_ROUTE', 'No host is left.');
+      routes.push(host.id);
+      return await Promise.resolve(host.route);
+    },
+  });
+  cleanup.add(() => source.close());
+  return { source, bad, routes };
+}
+
+async function readBig(source: ReturnType<typeof createContentSource>, root: CID): Promise<Buffer> {
+  const content = await source.open({ name: 'demo.web3', root }, { signal: new AbortController().signal });
+  try {
+    const trail = await follow(content, root, ['big.bin']);
+    const node = trail && (await openNode(content, trail.cid));
+    if (node?.type !== 'file') throw new Error('not a file');
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of readFile(content, node)) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  } finally {
+    content.close();
+  }
+}
+
+/** Answers the first `honest` requests from the store of another host, then misbehaves. */
+function liar(from: TestHost, honest: number, lie: 'flip' | 'silence' | 'reset' | 'missing'): ServiceHandler {
+  return (stream) => {
+    stream.on('error', () => undefined);
+    const reader = new ByteReader(stream);
+    const run = async (): Promise<void> => {
+      for (let served = 0; ; served += 1) {
+        const request = await readRequest(reader);
+        if (request === undefined) return;
+        const block = Uint8Array.from(await from.store.get(request.cid));
+        if (served >= honest) {
+          if (lie === 'silence') return;
+          if (lie === 'reset') {
+            stream.destroy();
+            return;
+          }
+          if (lie === 'missing') {
+            stream.write(encodeAnswerHeader(request.id, 1, 0));
+            continue;
+          }
+          block[0] = (block[0] ?? 0) ^ 1;
+        }
+        stream.write(encodeAnswerHeader(request.id, 0, block.length));
+        stream.write(block);
+      }
+    };
+    run().catch(() => undefined);
+  };
+}
+
+describe('content source', () => {
+  it('reads a file, uses a stream again, and asks for directories once', async () => {
+    const host = await startHost(cleanup);
+    const root = await fill(host);
+    const { source, routes } = sourceOver([host]);
+    expect((await readBig(source, root)).equals(big)).toBe(true);
+    expect((await readBig(source, root)).equals(big)).toBe(true);
+    expect(routes).toHaveLength(1);
+    expect(host.streams).toHaveLength(1);
+    await Promise.all([readBig(source, root), readBig(source, root), readBig(source, root)]);
+    expect(routes).toHaveLength(1);
+    expect(host.streams.length).toBeLessThanOrEqual(3);
+  });
+
+  it.each([
+    ['flip', 'CONTENT_CORRUPT'],
+    ['missing', 'CONTENT_NOT_FOUND'],
+    ['silence', 'TIMEOUT'],
+  ] as const)('goes on with another host in the middle of a file: %s', async (lie, code) => {
+    const honest = await startHost(cleanup);
+    const root = await fill(honest);
+    const bad = await startHost(cleanup, { content: liar(honest, 4, lie) });
+    const { source, bad: reported } = sourceOver([bad, honest], lie === 'silence' ? 3_000 : 60_000);
+    expect((await readBig(source, root)).equals(big)).toBe(true);
+    expect(reported).toEqual([[bad.id, code]]);
+  });
+
+  it('opens the stream again when only the stream broke', async () => {
+    const honest = await startHost(cleanup);
+    const root = await fill(honest);
+    const flaky = await startHost(cleanup, { content: liar(honest, 4, 'reset') });
+    const { source, bad } = sourceOver([flaky]);
+    expect((await readBig(source, root)).equals(big)).toBe(true);
+    expect(bad).toEqual([]);
+    expect(flaky.streams.length).toBeGreaterThan(1);
+  });
+
+  it('tells what the last host did when there is no other, and tries again for the next visitor', async () => {
+    const honest = await startHost(cleanup);
+    const root = await fill(honest);
+    let broken = true;
+    const lying = liar(honest, 0, 'flip');
+    const telling = liar(honest, 1000, 'flip');
+    const host = await startHost(cleanup, {
+      content: (stream, params) => (broken ? lying : telling)(stream, params),
+    });
+    const { source } = sourceOver([host]);
+    await expect(readBig(source, root)).rejects.toMatchObject({ code: 'CONTENT_CORRUPT' });
+    broken = false;
+    expect((await readBig(source, root)).equals(big)).toBe(true);
+  });
+
+  it('drops the stream of a visitor who leaves in the middle', async () => {
+    const host = await startHost(cleanup);
+    const root = await fill(host);
+    const { source } = sourceOver([host]);
+    const leaving = new AbortController();
+    const content = await source.open({ name: 'demo.web3', root }, { signal: leaving.signal });
+    const trail = await follow(content, root, ['big.bin']);
+    const node = trail && (await openNode(content, trail.cid));
+    if (node?.type !== 'file') throw new Error('not a file');
+    const chunks = readFile(content, node);
+    await chunks.next();
+    const [stream] = host.streams;
+    const closed = new Promise((resolve) => stream?.once('close', resolve));
+    leaving.abort();
+    await expect(
+      chunks
+        .next()
+        .then(() => chunks.next())
+        .then(() => chunks.next())
+        .then(() => chunks.next()),
+    ).rejects.toMatchObject({ name: 'AbortError' });
+    content.close();
+    await closed;
+    expect((await readBig(source, root)).equals(big)).toBe(true);
+  });
+
+  it('lets whoever waits for a folder go on when the visitor who fetches it leaves', async () => {
+    const host = await startHost(cleanup);
+    const root = await fill(host);
+    const { source } = sourceOver([host]);
+    let letGo = (): void => {};
+    const gate = new Promise<void>((resolve) => (letGo = resolve));
+    const get = host.store.get.bind(host.store);
+    const served = vi.spyOn(host.store, 'get').mockImplementation((cid) => gate.then(() => get(cid)));
+    const leaving = new AbortController();
+    const staying = new AbortController().signal;
+    const first = await source.open({ name: 'demo.web3', root }, { signal: leaving.signal });
+    const second = await source.open({ name: 'demo.web3', root }, { signal: staying });
+    const third = await source.open({ name: 'demo.web3', root }, { signal: staying });
+    const results = [first.get(root), second.get(root), third.get(root)];
+    await vi.waitFor(() => expect(served).toHaveBeenCalledTimes(1));
+    leaving.abort();
+    await expect(results[0]).rejects.toMatchObject({ name: 'AbortError' });
+    letGo();
+    expect(await results[1]).toEqual(await results[2]);
+    expect(served).toHaveBeenCalledTimes(2);
+    for (const content of [first, second, third]) content.close();
+  });
+
+  it('tells all who wait for a folder what the hosts did, after one try of each host', async () => {
+    const honest = await startHost(cleanup);
+    const root = await fill(honest);
+    const bad = await startHost(cleanup, { content: liar(honest, 0, 'flip') });
+    const { source, routes } = sourceOver([bad]);
+    const content = await source.open({ name: 'demo.web3', root }, { signal: new AbortController().signal });
+    const results = await Promise.allSettled([content.get(root), content.get(root), content.get(root)]);
+    for (const result of results) expect(result).toMatchObject({ reason: { code: 'CONTENT_CORRUPT' } });
+    expect(routes).toEqual([bad.id]);
+    content.close();
+  });
+
+  it('ends with the gateway', async () => {
+    const host = await startHost(cleanup);
+    const root = await fill(host);
+    const { source } = sourceOver([host]);
+    await readBig(source, root);
+    await source.close();
+    await expect(readBig(source, root)).rejects.toMatchObject({ code: 'CLOSED' });
+    expect(host.streams.every((stream) => stream.destroyed)).toBe(true);
+  });
+});

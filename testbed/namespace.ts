@@ -1,0 +1,100 @@
+/**
+ * A network of its own for programs that must not reach any other: a Linux network namespace with nothing but `lo`, and a
+ * process namespace, so that everything in it ends with us however we end. Needs util-linux and iproute2.
+ */
+import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { RelaymintError } from '../core/errors.ts';
+import { findProgram } from '../node/transport/index.ts';
+
+export type InnerProcess = ChildProcessByStdio<null, Readable, Readable>;
+
+export interface NetworkNamespace extends AsyncDisposable {
+  /** The command line that runs `command` inside. */
+  inside(command: readonly string[]): readonly string[];
+  /** Starts a program inside; its standard input is empty. It ends with the namespace at the latest. */
+  start(command: readonly string[]): InnerProcess;
+  /** Runs a program inside to its end. @returns its stdout. @throws RelaymintError INTERNAL with its last words. */
+  run(command: readonly string[]): Promise<string>;
+}
+
+/**
+ * Opens one, with `lo` up and `addresses` on it.
+ * @throws RelaymintError PROGRAM_MISSING, POLICY_REFUSED (this system lets us have no namespace), ABORTED.
+ */
+export async function openNamespace(options: {
+  readonly addresses?: readonly string[];
+  readonly signal: AbortSignal;
+}): Promise<NetworkNamespace> {
+  options.signal.throwIfAborted();
+  const [unshare, nsenter, ip] = await Promise.all(['unshare', 'nsenter', 'ip'].map(findProgram));
+  const asRoot = process.getuid?.() === 0;
+  const rights = asRoot ? [] : ['--user', '--map-root-user'];
+  // Its init reads what never comes from us: when we die, however, it reads the end, and the kernel kills all inside.
+  const holder = spawn(
+    unshare ?? '',
+    [...rights, '--net', '--pid', '--fork', '--kill-child=SIGKILL', 'sh', '-c', 'echo ready; exec cat'],
+    { stdio: ['pipe', 'pipe', 'pipe'], detached: true },
+  );
+  const gone = once(holder, 'close');
+  holder.stdin.on('error', () => {});
+  const init = await initOf(holder, gone);
+  const enter = [
+    nsenter ?? '',
+    ...(asRoot ? [] : [`--user=/proc/${init}/ns/user`, '--preserve-credentials']),
+    `--net=/proc/${init}/ns/net`,
+    `--pid=/proc/${init}/ns/pid`,
+    '--',
+  ];
+  const namespace: NetworkNamespace = {
+    inside: (command) => [...enter, ...command],
+    start([...command]) {
+      const [program = '', ...args] = [...enter, ...command];
+      return spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    },
+    async run(command) {
+      const child = namespace.start(command);
+      let stdout = '';
+      let stderr = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+      await once(child, 'close');
+      if (child.exitCode === 0) return stdout;
+      throw new RelaymintError('INTERNAL', `${command.join(' ')} failed: ${stderr.trim() || stdout.trim()}`);
+    },
+    async [Symbol.asyncDispose]() {
+      holder.stdin.end();
+      await gone;
+    },
+  };
+  try {
+    await namespace.run([ip ?? '', 'link', 'set', 'lo', 'up']);
+    for (const address of options.addresses ?? []) await namespace.run([ip ?? '', 'addr', 'add', address, 'dev', 'lo']);
+    for (const route of ['127.0.0.0/8', '127.0.0.1']) {
+      // Programs on one machine wait 40 ms for each other's delayed acknowledgements otherwise.
+      const quick = `route change local ${route} dev lo proto kernel scope host src 127.0.0.1 table local quickack 1`;
+      await namespace.run([ip ?? '', ...quick.split(' ')]);
+    }
+    options.signal.throwIfAborted();
+  } catch (error) {
+    await namespace[Symbol.asyncDispose]();
+    throw error;
+  }
+  return namespace;
+}
+
+/** The first process inside, by its id outside. */
+async function initOf(holder: ChildProcess, gone: Promise<unknown>): Promise<number> {
+  let stderr = '';
+  holder.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const ready = new Promise<true>((resolve) => holder.stdout?.once('data', () => resolve(true)));
+  if ((await Promise.race([ready, gone])) !== true) {
+    throw new RelaymintError('POLICY_REFUSED', `This system gives us no network namespace: ${stderr.trim()}.`, {
+      remedy: 'Allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1), or run it as root.',
+    });
+  }
+  const children = await readFile(`/proc/${holder.pid}/task/${holder.pid}/children`, 'utf8');
+  return Number(children.trim().split(' ')[0]);
+}
