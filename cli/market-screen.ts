@@ -2,10 +2,7 @@
 import { formatBytes, formatCredits, amount } from '../core/units.ts';
 import { shortId } from '../core/ids.ts';
 import { table } from './output.ts';
-import type { Cluster } from '../app/market/cluster.ts';
-import type { MarketTransport } from '../app/market/network.ts';
-import type { Published } from '../app/market/events.ts';
-import type { RoundReport } from '../app/market/report.ts';
+import type { Cluster, MarketTransport, Published, RoundReport } from '../app/market/index.ts';
 
 export interface ScreenOptions {
   readonly cluster: Cluster;

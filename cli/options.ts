@@ -3,9 +3,8 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { messageOf } from '../core/errors.ts';
-import { BID_PARTS, MAX_CLOSING_BID } from '../core/limits.ts';
+import { BID_PARTS, MAX_CLOSING_BID, SPEND_LIMIT, SPEND_LIMIT_PEER, SPEND_LIMIT_SITE } from '../core/limits.ts';
 import { ledgerAddress, type LedgerAddress } from '../core/ids.ts';
-import { SPEND_LIMIT, SPEND_LIMIT_PEER, SPEND_LIMIT_SITE } from '../core/limits.ts';
 import {
   formatCredits,
   formatSol,
@@ -17,10 +16,8 @@ import {
   type Lamports,
   type PricePerMiB,
 } from '../core/units.ts';
-import { MAX_TILL_SLOTS } from '../ledger/solana/index.ts';
-import { DEFAULT_MAX_PRIORITY_FEE } from '../ledger/solana/options.ts';
-import { EMBEDDED_PROGRAM_ID } from '../ledger/solana/embedded/program-id.ts';
-import { WALLET_FILE } from '../app/node/keys.ts';
+import { MAX_TILL_SLOTS, DEFAULT_MAX_PRIORITY_FEE, EMBEDDED_PROGRAM_ID } from '../ledger/solana/index.ts';
+import { WALLET_FILE } from '../app/node/index.ts';
 import { parsePeer, type PeerAddress } from '../node/discovery/index.ts';
 import { parseAddress, unsupported } from '../node/transport/index.ts';
 

@@ -24,8 +24,7 @@ import {
   type Preference,
 } from '../node/transport/index.ts';
 import { collect, defaultDataDir, parsed } from './options.ts';
-import type { OutboundSettings } from '../app/node/outbound.ts';
-import { ONION_PORT } from '../app/node/places.ts';
+import { type OutboundSettings, ONION_PORT } from '../app/node/index.ts';
 
 /** Of every command that reaches others. */
 export interface OutboundOptions {

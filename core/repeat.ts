@@ -19,13 +19,16 @@ export interface IntervalOptions {
 export function repeat(options: IntervalOptions): AsyncDisposable {
   const controller = new AbortController();
   let running: Promise<void> = Promise.resolve();
-  let timer: NodeJS.Timeout | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const start = (): void => {
     running = run();
   };
   const schedule = (): void => {
     const millis = options.everyMillis * (options.jittered === true ? 0.5 + Math.random() : 1);
-    if (!controller.signal.aborted) timer = setTimeout(start, millis).unref();
+    if (controller.signal.aborted) return;
+    timer = setTimeout(start, millis);
+    // No more than a number in browsers, where nothing waits for it.
+    if (typeof timer === 'object') timer.unref();
   };
   const run = async (): Promise<void> => {
     try {

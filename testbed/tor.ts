@@ -9,8 +9,9 @@ import { createInterface } from 'node:readline';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { RelaymintError } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
-import { assertSocketPath, deadline, findProgram, type Deadline, type Endpoint } from '../node/transport/index.ts';
+import { assertSocketPath, findProgram, type Endpoint } from '../node/transport/index.ts';
 import { openNamespace, type InnerProcess, type NetworkNamespace } from './namespace.ts';
+import { deadline, type Deadline } from '../core/abort.ts';
 
 export interface PrivateTorNetworkOptions {
   /** Keys, logs and sockets go here; made 0700. */

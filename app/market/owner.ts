@@ -2,8 +2,8 @@
 import type { LedgerWallet } from '../../ledger/contract.ts';
 import { readKeyFile, type SolanaLedger } from '../../ledger/solana/index.ts';
 import path from 'node:path';
-import { closeChannels } from '../../ledger/channel/closing.ts';
-import { WALLET_FILE } from '../node/keys.ts';
+import { closeChannels } from '../../ledger/channel/index.ts';
+import { WALLET_FILE } from '../node/index.ts';
 
 async function ownerWallet(ledger: SolanaLedger, dataDir: string): Promise<LedgerWallet> {
   return ledger.wallet(await readKeyFile(path.join(dataDir, WALLET_FILE)));

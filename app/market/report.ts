@@ -1,5 +1,5 @@
 /** What `npm start -- --once --json` prints: every figure read from the running parts. Amounts are decimal strings of base units. */
-import type { PairStats, SettlementStats } from '../control/protocol.ts';
+import type { PairStats, SettlementStats } from '../control/index.ts';
 import type { MarketTransport } from './network.ts';
 
 export interface ReportPeer {

@@ -6,9 +6,14 @@ import path from 'node:path';
 import { ledgerAddress } from '../../core/ids.ts';
 import type { Log } from '../../core/ports.ts';
 import type { LedgerReader } from '../../ledger/contract.ts';
-import { siteUrl } from '../../sdk/index.ts';
-import { callControl, readControlFile } from '../control/client.ts';
-import type { ControlCall, ControlResults, NodeStats } from '../control/protocol.ts';
+import { siteUrl } from '../../core/name.ts';
+import {
+  callControl,
+  readControlFile,
+  type ControlCall,
+  type ControlResults,
+  type NodeStats,
+} from '../control/index.ts';
 import type { Cluster, ClusterNode } from './cluster.ts';
 import type { MarketTransport } from './network.ts';
 import type { Published } from './events.ts';

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { RelaymintError } from '../../core/errors.ts';
-import { publishableFiles } from '../../sites/content.ts';
+import { publishableFiles } from '../../sites/unixfs/index.ts';
 
 export interface VisitResult {
   readonly files: number;

@@ -14,7 +14,7 @@ import type { Budget } from '../../ledger/budget/index.ts';
 import type { ChannelState, LedgerReader, LedgerWallet, TillState } from '../../ledger/contract.ts';
 import type { Signer } from '../../ledger/receipt/index.ts';
 import type { ChannelProvider, Sponsor } from '../../node/meter/index.ts';
-import { closeChannels, millisLeft, type ClosedChannels } from '../../ledger/channel/closing.ts';
+import { closeChannels, millisLeft, type ClosedChannels } from '../../ledger/channel/index.ts';
 
 export interface ChannelsOptions {
   readonly reader: Pick<LedgerReader, 'bank' | 'till' | 'channel' | 'channels'>;

@@ -7,8 +7,7 @@ import { amount, type Amount } from '../../core/units.ts';
 import { openBookStore } from '../../ledger/accounting/index.ts';
 import type { LedgerReader, LedgerWallet } from '../../ledger/contract.ts';
 import { startSettlement } from '../../ledger/settlement/index.ts';
-import { callControl, readControlFile, type ControlFetch } from '../control/client.ts';
-import type { ControlFile } from '../control/protocol.ts';
+import { callControl, readControlFile, type ControlFetch, type ControlFile } from '../control/index.ts';
 import { BOOKS_DIRECTORY } from './node.ts';
 
 export interface HeldOptions {

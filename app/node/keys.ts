@@ -17,7 +17,8 @@ import {
   type WalletKey,
 } from '../../ledger/solana/index.ts';
 import { onionKeyFromSeed, type OnionKey } from '../../node/circuit/index.ts';
-import { createNodeKey, readNodeKey, type NodeIdentity } from '../../node/link/index.ts';
+import { createNodeKey, readNodeKey } from '../../platform/keys/key-file.ts';
+import type { NodeIdentity } from '../../platform/keys/identity.ts';
 
 export interface NodeKeys extends Disposable {
   readonly identity: NodeIdentity;

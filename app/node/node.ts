@@ -26,49 +26,35 @@ import {
   type SettlementPolicy,
 } from '../../ledger/settlement/index.ts';
 import { openSolanaLedger, type SolanaLedger, type SolanaWallet } from '../../ledger/solana/index.ts';
-import {
-  createCircuitEndpoint,
-  guardFile,
-  openGuards,
-  type CircuitEndpoint,
-  type Guards,
-  type ServiceHandler,
-} from '../../node/circuit/index.ts';
-import {
-  createDiscovery,
-  createOfferBook,
-  walletBindingMessage,
-  type Discovery,
-  type OfferedService,
-  type PeerAddress,
-} from '../../node/discovery/index.ts';
-import { createLinkManager, newIdentity, type LinkManager, type LinkManagerOptions } from '../../node/link/index.ts';
+import { createCircuitEndpoint, type CircuitEndpoint, type ServiceHandler } from '../../node/circuit/index.ts';
+import { createDiscovery, createOfferBook, type Discovery, type PeerAddress } from '../../node/discovery/index.ts';
+import { createLinkManager, type LinkManager, type LinkManagerOptions } from '../../node/link/index.ts';
 import { createMetering, unmetered, type Metering } from '../../node/meter/index.ts';
 import {
   assertPublishable,
-  deadline,
   ephemeralOnionKey,
   hides,
   isLocalAddress,
   isLoopback,
   onionKeyOf,
-  orAborted,
   persistentDestination,
   resolveHost,
   type I2pDestination,
   type Location,
   type Policy,
 } from '../../node/transport/index.ts';
-import type { NodeRole } from '../control/protocol.ts';
+import type { NodeRole } from '../control/index.ts';
 import { Channels } from './channels.ts';
-import { collectClaim } from '../../ledger/till/claim.ts';
-import { fundNode } from '../../ledger/till/funding.ts';
+import { collectClaim, fundNode, growNearlyFull } from '../../ledger/till/index.ts';
 import { repeat } from '../../core/repeat.ts';
-import { growNearlyFull } from '../../ledger/till/till.ts';
 import { loadNodeKeys, signerOf, type NodeKeys } from './keys.ts';
 import { openOutbound, type OutboundSettings } from './outbound.ts';
 import { OwnOffer } from './own-offer.ts';
 import { placesOf } from './places.ts';
+import { guardFile, openGuards, type Guards } from '../../node/tunnel/index.ts';
+import { walletBindingMessage, type OfferedService } from '../../node/offer/index.ts';
+import { newIdentity } from '../../platform/keys/identity.ts';
+import { deadline, orAborted } from '../../core/abort.ts';
 
 export interface EarningSettings {
   /** When to settle unasked, and the greatest royalty to pay. */

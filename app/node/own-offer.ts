@@ -1,7 +1,8 @@
 /** The node's own offer: signed when it is announced, when it grows old, when others know a newer one, and when the names it keeps change. */
 import type { Clock } from '../../core/ports.ts';
-import { offerExpiry, OfferSequence, signOffer, type OfferFields } from '../../node/discovery/index.ts';
-import type { LinkManager, NodeIdentity } from '../../node/link/index.ts';
+import { offerExpiry, OfferSequence, signOffer, type OfferFields } from '../../node/offer/index.ts';
+import type { NodeIdentity } from '../../platform/keys/identity.ts';
+import type { LinkManager } from '../../node/link/index.ts';
 
 export interface OwnOfferOptions {
   readonly links: Pick<LinkManager, 'setOffer'>;

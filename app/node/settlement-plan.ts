@@ -1,10 +1,9 @@
 /** What a settlement would put on chain now, and what it would cost. Nothing is sent. */
 import type { LedgerWallet } from '../../ledger/contract.ts';
 import { receiptMessage, receiptSignature } from '../../ledger/receipt/index.ts';
-import { increaseOf } from '../../ledger/settlement/plan.ts';
-import type { PlannedBatch as Batch, SettlementEngine } from '../../ledger/settlement/index.ts';
+import { increaseOf, type PlannedBatch as Batch, type SettlementEngine } from '../../ledger/settlement/index.ts';
 import type { SolanaLedger } from '../../ledger/solana/index.ts';
-import type { PlannedBatch, SettlementPlan } from '../control/protocol.ts';
+import type { PlannedBatch, SettlementPlan } from '../control/index.ts';
 
 /** The parts of a node that know. */
 interface Parts {

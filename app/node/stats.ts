@@ -2,7 +2,7 @@
 import type { ChannelId, NodeId } from '../../core/ids.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import { amount } from '../../core/units.ts';
-import type { BudgetStats, ControlHandlers, NodeStats, PairStats, SettlementStats } from '../control/protocol.ts';
+import type { BudgetStats, ControlHandlers, NodeStats, PairStats, SettlementStats } from '../control/index.ts';
 import type { RunningNode } from './node.ts';
 import { planSettlement } from './settlement-plan.ts';
 

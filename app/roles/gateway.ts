@@ -1,10 +1,10 @@
 /** A gateway: visitors' HTTP front. It pays the relays and hosts for what its visitors fetch. */
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { createContentSource } from '../../sites/content.ts';
+import { createContentSource } from '../../sites/serve/index.ts';
 import { createGateway } from '../../sites/gateway/index.ts';
 import { createNameResolver } from '../../sites/name/index.ts';
 import { createMarketView } from './market-view.ts';
-import type { RunningNode } from '../node/node.ts';
+import type { RunningNode } from '../node/index.ts';
 import { createRoutes } from './routes.ts';
 
 export interface GatewaySettings {

@@ -2,17 +2,11 @@
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Bytes, PricePerMiB } from '../../core/units.ts';
-import {
-  CONTENT_SERVICE,
-  PUBLISH_SERVICE,
-  createContentService,
-  createPinKeeper,
-  createPublishService,
-  openBlockStore,
-  type BlockStore,
-} from '../../sites/content.ts';
+import { CONTENT_SERVICE, PUBLISH_SERVICE, openBlockStore, type BlockStore } from '../../sites/blocks/index.ts';
+import { createPinKeeper, createPublishService } from '../../sites/publish/index.ts';
+import { createContentService } from '../../sites/serve/index.ts';
 import { repeat } from '../../core/repeat.ts';
-import type { RunningNode } from '../node/node.ts';
+import type { RunningNode } from '../node/index.ts';
 
 export interface HostSettings {
   readonly contentPrice: PricePerMiB;

@@ -8,11 +8,9 @@ import { CID } from 'multiformats/cid';
 import { ledgerAddress } from '../../core/ids.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
 import type { MarketBalance, MarketName, MarketNode, MarketPair, MarketView } from '../../sites/gateway/index.ts';
-import { priceOf } from '../../node/discovery/index.ts';
-import { callControl, readControlFile } from '../control/client.ts';
-import type { NodeStats } from '../control/protocol.ts';
-import type { RunningNode } from '../node/node.ts';
-import { ChainView, pairsOf } from '../node/stats.ts';
+import { priceOf } from '../../node/offer/index.ts';
+import { callControl, readControlFile, type NodeStats } from '../control/index.ts';
+import { type RunningNode, ChainView, pairsOf } from '../node/index.ts';
 
 /** Rows of each list that the page takes. */
 const MAX_ROWS = 500;

@@ -7,20 +7,14 @@ import type { NodeId } from '../../core/ids.ts';
 import { amount, formatCredits, type Amount, type UnixSeconds } from '../../core/units.ts';
 import type { LedgerReader, NameRecord, RegistrationStep } from '../../ledger/contract.ts';
 import { daysBetween, namePrice } from '../../ledger/term.ts';
-import {
-  PUBLISH_SERVICE,
-  importSite,
-  openBlockStore,
-  publishSite,
-  type ImportProgress,
-  type PublishProgress,
-} from '../../sites/content.ts';
-import { createCircuitPool, sellersOf } from '../../node/circuit/index.ts';
-import { keepsName, type OfferBook } from '../../node/discovery/index.ts';
-import type { Published } from '../market/events.ts';
-import { signerOf } from '../node/keys.ts';
-import type { RunningNode } from '../node/node.ts';
-import { ChainView, pairsOf } from '../node/stats.ts';
+import { PUBLISH_SERVICE, openBlockStore } from '../../sites/blocks/index.ts';
+import { publishSite, type PublishProgress } from '../../sites/publish/index.ts';
+import { importSite, type ImportProgress } from '../../sites/unixfs/index.ts';
+import { createCircuitPool, sellersOf } from '../../node/tunnel/index.ts';
+import { keepsName } from '../../node/offer/index.ts';
+import { type OfferBook } from '../../node/discovery/index.ts';
+import type { Published } from '../market/index.ts';
+import { signerOf, type RunningNode, ChainView, pairsOf } from '../node/index.ts';
 
 export interface PublishSettings {
   readonly directory: string;

@@ -4,16 +4,13 @@ import type { NodeId } from '../../core/ids.ts';
 import { MAX_BLOCK_BYTES } from '../../core/limits.ts';
 import { MIB, amount, type Amount, type PricePerMiB } from '../../core/units.ts';
 import type { Budget } from '../../ledger/budget/index.ts';
-import { CONTENT_SERVICE, type ContentRoute, type ContentSourceOptions } from '../../sites/content.ts';
-import {
-  createCircuitPool,
-  type Circuit,
-  type CircuitPool,
-  type CircuitPoolSettings,
-} from '../../node/circuit/index.ts';
+import { CONTENT_SERVICE } from '../../sites/blocks/index.ts';
+import type { ContentRoute, ContentSourceOptions } from '../../sites/serve/index.ts';
+import { type Circuit } from '../../node/circuit/index.ts';
 import { TokenBucket } from '../../core/rate.ts';
 import { SiteHosts } from './hosts.ts';
-import type { RunningNode } from '../node/node.ts';
+import type { RunningNode } from '../node/index.ts';
+import { createCircuitPool, type CircuitPool, type CircuitPoolSettings } from '../../node/tunnel/index.ts';
 
 export interface Routes extends AsyncDisposable {
   readonly route: ContentSourceOptions['route'];

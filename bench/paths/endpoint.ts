@@ -1,7 +1,8 @@
 /** An endpoint that builds nothing: circuits stand, are refused or are lost as somebody says. */
 import { RelaymintError } from '../../core/errors.ts';
-import type { Circuit, CircuitEndpoint, GuardStore } from '../../node/circuit/index.ts';
-import type { SignedOffer } from '../../node/discovery/index.ts';
+import type { Circuit, CircuitEndpoint } from '../../node/circuit/index.ts';
+import type { GuardStore } from '../../node/tunnel/index.ts';
+import type { SignedOffer } from '../../node/offer/index.ts';
 
 /** As the initiator sees it: `node/circuit/initiated.ts`. */
 export function unreachable(hop: number): RelaymintError {

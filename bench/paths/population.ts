@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { ledgerAddress, nodeId, type NodeId } from '../../core/ids.ts';
 import { USUAL_PRICE } from '../../core/limits.ts';
 import { pricePerMiB, unixMillis } from '../../core/units.ts';
-import type { SignedOffer } from '../../node/discovery/index.ts';
+import type { SignedOffer } from '../../node/offer/index.ts';
 
 /** How the malicious relays go about it. */
 export type Behaviour = 'honest' | 'refusing' | 'expensive' | 'sybil';

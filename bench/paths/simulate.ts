@@ -2,8 +2,8 @@
 import type { NodeId } from '../../core/ids.ts';
 import { silentLog, type Clock, type Log } from '../../core/ports.ts';
 import { unixMillis } from '../../core/units.ts';
-import { createCircuitPool, openGuards } from '../../node/circuit/index.ts';
-import { priceOf, type SignedOffer } from '../../node/discovery/index.ts';
+import { createCircuitPool, openGuards } from '../../node/tunnel/index.ts';
+import { priceOf, type SignedOffer } from '../../node/offer/index.ts';
 import { endpointOf, storeInMemory, unreachable } from './endpoint.ts';
 import { populationOf, type Behaviour, type Population } from './population.ts';
 import { seededRandom } from './random.ts';

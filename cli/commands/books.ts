@@ -9,8 +9,7 @@ import { openSolanaLedger } from '../../ledger/solana/index.ts';
 import { addCommonOptions, addLedgerOptions, type CommonOptions, type LedgerOptions } from '../options.ts';
 import { addOutboundOptions, outboundSettings, type OutboundOptions } from '../outbound-options.ts';
 import { counted, createLog, createOutput } from '../output.ts';
-import { BOOKS_DIRECTORY } from '../../app/node/node.ts';
-import { openOutbound } from '../../app/node/outbound.ts';
+import { BOOKS_DIRECTORY, openOutbound } from '../../app/node/index.ts';
 
 interface BooksOptions extends CommonOptions {
   readonly data: string;

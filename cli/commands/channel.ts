@@ -8,8 +8,8 @@ import type { ChannelState } from '../../ledger/contract.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { credits, parsed, walletFile, type WalletOptions } from '../options.ts';
 import { counted, createOutput } from '../output.ts';
-import { closeChannels, type ClosedChannels } from '../../ledger/channel/closing.ts';
-import { delegateAddress } from '../../app/node/keys.ts';
+import { closeChannels, type ClosedChannels } from '../../ledger/channel/index.ts';
+import { delegateAddress } from '../../app/node/index.ts';
 import {
   channelTable,
   channelValue,

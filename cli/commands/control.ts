@@ -4,17 +4,18 @@ import { Option, type Command } from 'commander';
 import { shortId } from '../../core/ids.ts';
 import { amount, formatBytes, formatCredits, formatSol, lamports } from '../../core/units.ts';
 import { createPolicy } from '../../node/transport/index.ts';
-import { callControl, readControlFile } from '../../app/control/client.ts';
-import type {
-  BudgetStats,
-  ControlCall,
-  ControlResults,
-  GuardStats,
-  NodeStats,
-  PlannedBatch,
-  SettlementPlan,
-  SettlementStats,
-} from '../../app/control/protocol.ts';
+import {
+  callControl,
+  readControlFile,
+  type BudgetStats,
+  type ControlCall,
+  type ControlResults,
+  type GuardStats,
+  type NodeStats,
+  type PlannedBatch,
+  type SettlementPlan,
+  type SettlementStats,
+} from '../../app/control/index.ts';
 import { addCommonOptions, defaultDataDir, type CommonOptions } from '../options.ts';
 import { counted, createOutput, table } from '../output.ts';
 

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { USUAL_PRICE } from '../../core/limits.ts';
 import { bytes, formatCredits, pricePerMiB, type Bytes, type PricePerMiB } from '../../core/units.ts';
-import { parseName } from '../../sites/name/index.ts';
+import { parseName } from '../../core/name.ts';
 import {
   addEarningOptions,
   addListenOptions,

@@ -13,7 +13,7 @@ import {
 } from '../../node/transport/index.ts';
 import { addCommonOptions, defaultDataDir, parsed, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
-import { I2P_KEY_FILE } from '../../app/node/node.ts';
+import { I2P_KEY_FILE } from '../../app/node/index.ts';
 
 interface I2pOptions extends CommonOptions {
   /** Undefined: not named. */

@@ -28,7 +28,7 @@ import {
 import { addOutboundOptions } from '../outbound-options.ts';
 import { counted, createOutput, createProgress, durationText, type Output } from '../output.ts';
 import { canAsk, confirm } from '../prompt.ts';
-import { readOrMakeKey } from '../../app/node/keys.ts';
+import { readOrMakeKey } from '../../app/node/index.ts';
 import { openLedger, priceText, properties } from './transact.ts';
 
 interface DeployOptions extends Omit<WalletOptions, 'program'> {

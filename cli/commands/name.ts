@@ -6,7 +6,7 @@ import { amount, formatCredits, type Amount } from '../../core/units.ts';
 import type { LedgerWallet, NameRecord, Split } from '../../ledger/contract.ts';
 import { readKeyFile, walletAddress } from '../../ledger/solana/index.ts';
 import { MAX_YEARS, daysBetween } from '../../ledger/term.ts';
-import { parseName, parseNewName } from '../../sites/name/index.ts';
+import { parseName, parseNewName } from '../../core/name.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import {
   collect,

@@ -22,7 +22,7 @@ import {
   type OutboundOptions,
   type PeerOptions,
 } from '../outbound-options.ts';
-import { relayWindowPrice } from '../../app/node/node.ts';
+import { relayWindowPrice } from '../../app/node/index.ts';
 import { runNode } from './run-node.ts';
 
 interface RelayOptions

@@ -3,8 +3,7 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import path from 'node:path';
 import { SPEND_LIMIT_SITE } from '../../core/limits.ts';
 import type { PricePerMiB } from '../../core/units.ts';
-import type { NodeRole } from '../../app/control/protocol.ts';
-import { startControlServer } from '../../app/control/server.ts';
+import { type NodeRole, startControlServer } from '../../app/control/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { defaultDataDir, type EarningOptions, type ListenOptions, type NodeOptions } from '../options.ts';
 import {
@@ -16,8 +15,7 @@ import {
   type RevealingOptions,
 } from '../outbound-options.ts';
 import { createLog, createOutput, type Output } from '../output.ts';
-import { openNode, type NodeSettings, type RunningNode } from '../../app/node/node.ts';
-import { controlHandlers } from '../../app/node/stats.ts';
+import { openNode, type NodeSettings, type RunningNode, controlHandlers } from '../../app/node/index.ts';
 import type { Location } from '../../node/transport/index.ts';
 
 export interface RunNodeOptions {

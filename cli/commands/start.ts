@@ -8,19 +8,27 @@ import { RelaymintError } from '../../core/errors.ts';
 import { ledgerAddress } from '../../core/ids.ts';
 import { formatBytes } from '../../core/units.ts';
 import { openSolanaLedger } from '../../ledger/solana/index.ts';
-import { siteUrl } from '../../sdk/index.ts';
+import { siteUrl } from '../../core/name.ts';
 import { createPolicy, createTcpTransport } from '../../node/transport/index.ts';
 import { watchLifecycle, type Lifecycle } from '../../app/lifecycle.ts';
 import { wholeNumber } from '../options.ts';
-import { startCluster, type Cluster } from '../../app/market/cluster.ts';
-import { publishedSchema, type Published } from '../../app/market/events.ts';
-import { openLayout, type MarketLayout } from '../../app/market/layout.ts';
-import { runCommand } from '../../app/market/process.ts';
-import { MARKET_TRANSPORTS, openMarketNetwork, type MarketTransport } from '../../app/market/network.ts';
-import { closeOwnChannels, distributeOwnName } from '../../app/market/owner.ts';
-import { runRound } from '../../app/market/round.ts';
+import {
+  startCluster,
+  type Cluster,
+  publishedSchema,
+  type Published,
+  openLayout,
+  type MarketLayout,
+  runCommand,
+  MARKET_TRANSPORTS,
+  openMarketNetwork,
+  type MarketTransport,
+  closeOwnChannels,
+  distributeOwnName,
+  runRound,
+  requireDirectory,
+} from '../../app/market/index.ts';
 import { renderRound, renderScreen } from '../market-screen.ts';
-import { requireDirectory } from '../../app/market/visit.ts';
 import { createLog, createOutput, createSteps, type Output } from '../output.ts';
 
 interface StartOptions {

@@ -7,7 +7,7 @@ import { returnableOf } from '../../ledger/settlement/index.ts';
 import { createPolicy } from '../../node/transport/index.ts';
 import { walletFile, type WalletOptions } from '../options.ts';
 import { counted, createLog } from '../output.ts';
-import { settleHeld, type Held } from '../../app/node/held.ts';
+import { settleHeld, type Held } from '../../app/node/index.ts';
 import { leftIn, named } from './channel-table.ts';
 import { openWallet, transact, walletSubcommand, type OpenedWallet } from './transact.ts';
 

@@ -6,7 +6,6 @@ import { RelaymintError } from '../../core/errors.ts';
 import {
   USUAL_PLACES,
   connectControl,
-  deadline,
   findTor,
   formatEndpoint,
   managedTor,
@@ -20,6 +19,7 @@ import {
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { addCommonOptions, defaultDataDir, parsed, wholeNumber, type CommonOptions } from '../options.ts';
 import { createLog, createOutput, createSteps, table } from '../output.ts';
+import { deadline } from '../../core/abort.ts';
 
 interface StartOptions extends CommonOptions {
   readonly data: string;

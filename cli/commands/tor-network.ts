@@ -6,14 +6,8 @@ import { RelaymintError } from '../../core/errors.ts';
 import { shortId, type NodeId } from '../../core/ids.ts';
 import { systemClock } from '../../core/ports.ts';
 import { formatCredits } from '../../core/units.ts';
-import {
-  createDiscovery,
-  createOfferBook,
-  parsePeer,
-  type PeerAddress,
-  type SignedOffer,
-} from '../../node/discovery/index.ts';
-import { createLinkManager, newIdentity, nodeAt, readNodeKey, type LinkManager } from '../../node/link/index.ts';
+import { createDiscovery, createOfferBook, parsePeer, type PeerAddress } from '../../node/discovery/index.ts';
+import { createLinkManager, nodeAt, type LinkManager } from '../../node/link/index.ts';
 import {
   appendAccess,
   clientKeyText,
@@ -25,14 +19,15 @@ import {
   parseAddress,
   readOnion,
 } from '../../node/transport/index.ts';
-import { callControl, readControlFile } from '../../app/control/client.ts';
+import { callControl, readControlFile } from '../../app/control/index.ts';
 import { watchLifecycle, type Lifecycle } from '../../app/lifecycle.ts';
 import { addCommonOptions, collect, defaultDataDir, parsed, type CommonOptions } from '../options.ts';
 import { addTorOptions, outboundSettings, type OutboundOptions } from '../outbound-options.ts';
 import { counted, createLog, createOutput, table } from '../output.ts';
-import { NODE_KEY_FILE } from '../../app/node/keys.ts';
-import { ONION_PORT } from '../../app/node/places.ts';
-import { openOutbound } from '../../app/node/outbound.ts';
+import { NODE_KEY_FILE, ONION_PORT, openOutbound } from '../../app/node/index.ts';
+import type { SignedOffer } from '../../node/offer/index.ts';
+import { newIdentity } from '../../platform/keys/identity.ts';
+import { readNodeKey } from '../../platform/keys/key-file.ts';
 
 interface DataOptions extends CommonOptions {
   readonly data: string;

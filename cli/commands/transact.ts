@@ -13,7 +13,7 @@ import {
   type WalletOptions,
 } from '../options.ts';
 import { addOutboundOptions, outboundSettings, type OutboundOptions } from '../outbound-options.ts';
-import { openOutbound } from '../../app/node/outbound.ts';
+import { openOutbound } from '../../app/node/index.ts';
 import { createLog, createOutput, table } from '../output.ts';
 
 /** What people call a figure, where that is not its name. */

@@ -16,9 +16,8 @@ import {
   type LedgerOptions,
 } from '../options.ts';
 import { addOutboundOptions, outboundSettings, type OutboundOptions } from '../outbound-options.ts';
-import { openOutbound } from '../../app/node/outbound.ts';
+import { openOutbound, loadWalletKey } from '../../app/node/index.ts';
 import { createLog, createOutput, type Output } from '../output.ts';
-import { loadWalletKey } from '../../app/node/keys.ts';
 
 interface WatchtowerCommandOptions extends CommonOptions, LedgerOptions, OutboundOptions {
   readonly data: string;

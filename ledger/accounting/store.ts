@@ -1,17 +1,21 @@
 /** The books: what is kept of each channel, in memory and (by `ledger/books`) on disk. */
 import { RelaymintError } from '../../core/errors.ts';
-import { channelId, ledgerAddress } from '../../core/ids.ts';
-import type { ChannelId, LedgerAddress, NodeId } from '../../core/ids.ts';
+import { channelId, ledgerAddress, type ChannelId, type LedgerAddress, type NodeId } from '../../core/ids.ts';
 import { MAX_ACCOUNTS, MAX_EARNING_NAMES } from '../../core/limits.ts';
-import { amount } from '../../core/units.ts';
-import type { Amount } from '../../core/units.ts';
-import { GroupedStore, inspect } from '../books/store.ts';
-import type { Change, Findings, StoreOptions, Written } from '../books/store.ts';
+import { amount, type Amount } from '../../core/units.ts';
+import { GroupedStore, inspect, type Change, type Findings, type StoreOptions, type Written } from '../books/index.ts';
 import type { ChannelState } from '../contract.ts';
-import type { Receipt, SignedReceipt } from '../receipt/index.ts';
-import { decodeSignedReceipt, isNewer, receiptAmount } from '../receipt/index.ts';
-import { decodeEntry, decodeOpenedFor, decodeWide, encodeEntry, encodeOpenedFor, encodeWide } from './entry.ts';
-import type { Entry, OpenedFor } from './entry.ts';
+import { type Receipt, type SignedReceipt, decodeSignedReceipt, isNewer, receiptAmount } from '../receipt/index.ts';
+import {
+  decodeEntry,
+  decodeOpenedFor,
+  decodeWide,
+  encodeEntry,
+  encodeOpenedFor,
+  encodeWide,
+  type Entry,
+  type OpenedFor,
+} from './entry.ts';
 import { WalletFigures } from './wallets.ts';
 
 /** What a name earned since it was last settled: a numerator, bytes x price. */

@@ -1,7 +1,7 @@
 /** What the books keep of wallets, one figure for each: it outlives their channels. */
 import type { LedgerAddress } from '../../core/ids.ts';
 import { MAX_DEBTORS } from '../../core/limits.ts';
-import type { Change } from '../books/store.ts';
+import type { Change } from '../books/index.ts';
 import { encodeWide } from './entry.ts';
 
 export class WalletFigures {

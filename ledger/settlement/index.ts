@@ -17,3 +17,4 @@ export { startReceiptExport } from './receipt-export.ts';
 export type { ReceiptExportOptions } from './receipt-export.ts';
 export { createWatchtower } from './watchtower.ts';
 export type { Answer, Look, Watchtower, WatchtowerOptions } from './watchtower.ts';
+export { increaseOf } from './plan.ts';

@@ -44,3 +44,4 @@ export {
   MAX_SLOTS as MAX_TILL_SLOTS,
 } from './program/layout.ts';
 export type { SolanaLedgerOptions } from './options.ts';
+export { DEFAULT_MAX_PRIORITY_FEE } from './options.ts';

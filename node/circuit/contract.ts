@@ -5,10 +5,9 @@ import type { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import type { PricePerMiB } from '../../core/units.ts';
-import type { SignedOffer } from '../offer/offer.ts';
+import type { SignedOffer } from '../offer/index.ts';
 import type { LinkManager } from '../link/contract.ts';
 import type { Metering } from '../meter/contract.ts';
-import type { Guards } from '../tunnel/guards/contract.ts';
 
 /**
  * A flow-controlled byte stream inside a circuit. Half-open is allowed: `end()` closes our direction only.
@@ -149,63 +148,4 @@ export interface CircuitEndpointOptions {
   readonly timing?: CircuitTiming;
   readonly clock?: Clock;
   readonly log?: Log;
-}
-
-/** The settings of a pool of circuits. */
-export interface CircuitPoolSettings {
-  /** Circuits kept ready. Default 1. */
-  readonly minCircuits?: number;
-  /** Circuits at most. Default 4. */
-  readonly maxCircuits?: number;
-  /** Age at which a circuit takes no more streams and is replaced, milliseconds. Default 600,000. */
-  readonly maxTime?: number;
-  /** A circuit above minCircuits without streams for this long is destroyed, milliseconds. Default 60,000. */
-  readonly maxTimeInactive?: number;
-  /** Frame bytes after which a circuit takes no more streams and is replaced. Default 64 GiB. */
-  readonly maxTraffic?: number;
-  /** A step between two relays that failed, and a relay of which two did, is avoided for this long, milliseconds. Default 60,000. */
-  readonly avoidMillis?: number;
-}
-
-export interface CircuitPoolOptions {
-  readonly endpoint: CircuitEndpoint;
-  /** Our own id: never a hop. */
-  readonly nodeId: NodeId;
-  /** Offers that are known now (an OfferBook is one). */
-  readonly offers: { find(service: string): readonly SignedOffer[] };
-  /** The service of the last hop, for example 'content'. */
-  readonly service: string;
-  /** The last hop; undefined: any node that offers the service. */
-  readonly target?: NodeId;
-  /**
-   * Most that a circuit may cost each MiB, all hops together. Default: three times what the market asks for such a circuit
-   * (`defaultMaxPrice` in price.ts), looked up for each one.
-   */
-  readonly maxPrice?: PricePerMiB;
-  /** The first relays, shared by all pools of a node. Default: guards of its own, in memory. */
-  readonly guards?: Guards;
-  readonly settings?: CircuitPoolSettings;
-  readonly clock?: Clock;
-  readonly log?: Log;
-  /** 0 <= x < 1; path choice. Default: from node:crypto. */
-  readonly random?: () => number;
-}
-
-/** Circuits kept ready for one service. */
-export interface CircuitPool extends AsyncDisposable {
-  /**
-   * Keeps circuits with this many relays (0..MAX_RELAYS) in front of the last hop; resolves once minCircuits are ready.
-   * Repeated calls do not overshoot; another number replaces the circuits.
-   * @throws RelaymintError NO_ROUTE (too few relays, no last hop known, or none within maxPrice) or the last failure to build.
-   */
-  buildTunnels(hops: number): Promise<void>;
-  /** Ready circuits that take new streams. */
-  activeDataCircuits(): readonly Circuit[];
-  /** Ready circuits / minCircuits: 0 without any, may exceed 1. */
-  tunnelsReady(): number;
-  /** The least busy ready circuit; builds one when there is none, or when all are busy and maxCircuits allows. @throws as buildTunnels, CLOSED, ABORTED. */
-  circuit(options?: { readonly signal?: AbortSignal }): Promise<Circuit>;
-  /** What a circuit of this pool costs each MiB of its frames, all hops together; undefined for one of another pool. */
-  priceOf(circuit: Circuit): PricePerMiB | undefined;
-  close(): Promise<void>;
 }

@@ -13,15 +13,11 @@ import {
   MAX_JOINED_CIRCUITS,
   QUIET_GRANT,
 } from '../../core/limits.ts';
-import { silentLog } from '../../core/ports.ts';
-import type { Log } from '../../core/ports.ts';
-import { pricePerMiB } from '../../core/units.ts';
-import type { PricePerMiB } from '../../core/units.ts';
-import { priceOf } from '../offer/offer.ts';
-import type { SignedOffer } from '../offer/offer.ts';
-import { FrameType } from '../link/contract.ts';
-import type { Link } from '../link/contract.ts';
-import type { Sponsor } from '../meter/sponsor.ts';
+import { silentLog, type Log } from '../../core/ports.ts';
+import { pricePerMiB, type PricePerMiB } from '../../core/units.ts';
+import { priceOf, type SignedOffer } from '../offer/index.ts';
+import { FrameType, type Link } from '../link/contract.ts';
+import type { Sponsor } from '../meter/index.ts';
 import type {
   Circuit,
   CircuitEndpoint,
@@ -33,25 +29,18 @@ import type {
   ServiceOptions,
 } from './contract.ts';
 import { answerInitiation } from './handshake.ts';
-import { InitiatedCircuit } from './initiated.ts';
-import type { InitiatedTiming, PlannedHop } from './initiated.ts';
+import { InitiatedCircuit, type InitiatedTiming, type PlannedHop } from './initiated.ts';
 import type { Leg, LegPort } from './leg.ts';
-import { encodeCreated } from './messages.ts';
-import type { Create, Extend } from './messages.ts';
-import { isServiceName } from './mux.ts';
-import type { Refusal } from './mux.ts';
-import { CircuitPort } from './port.ts';
-import type { PortHost } from './port.ts';
+import { encodeCreated, type Create, type Extend } from './messages.ts';
+import { isServiceName, type Refusal } from './mux.ts';
+import { CircuitPort, type PortHost } from './port.ts';
 import { RELAY_SERVICE, addPrices } from './price.ts';
-import { DestroyReason, EndReason, ending, reasonWord } from './reason.ts';
-import type { Ending } from './reason.ts';
-import { RelayedCircuit } from './relayed.ts';
-import type { RelayHost } from './relayed.ts';
+import { DestroyReason, EndReason, ending, reasonWord, type Ending } from './reason.ts';
+import { RelayedCircuit, type RelayHost } from './relayed.ts';
 import { extendFailure, extendTarget } from './extend-target.ts';
 import { CreateRate } from './create-rate.ts';
 import type { Traffic } from './scheduler.ts';
-import { QUIET_TURNS, yielding } from './slots.ts';
-import type { SlotPayer } from './slots.ts';
+import { QUIET_TURNS, yielding, type SlotPayer } from './slots.ts';
 import type { MuxStream } from './stream.ts';
 
 const QUIET_MILLIS = 10_000;

@@ -3,24 +3,20 @@ import { randomInt } from 'node:crypto';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { PricePerMiB } from '../../core/units.ts';
-import { FRAME_HEADER_BYTES } from '../link/contract.ts';
+import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import { MAX_HOPS, QUIET_GRANT, STACK_BYTES } from '../../core/limits.ts';
-import type { SignedOffer } from '../offer/offer.ts';
-import { FrameType } from '../link/contract.ts';
+import type { SignedOffer } from '../offer/index.ts';
 import { CellType } from './cell.ts';
 import type { Circuit, CircuitStream, OpenStreamOptions } from './contract.ts';
 import { HopInitiation } from './handshake.ts';
 import { OpeningLayers, SealingLayers, scratch } from './layer.ts';
 import type { FrameSource, Leg, LegOwner } from './leg.ts';
-import { decodeCreated, encodeCreate, encodeExtend } from './messages.ts';
-import type { Created } from './messages.ts';
-import { Mux } from './mux.ts';
-import type { MuxOwner } from './mux.ts';
+import { decodeCreated, encodeCreate, encodeExtend, type Created } from './messages.ts';
+import { Mux, type MuxOwner } from './mux.ts';
 import type { CircuitPort } from './port.ts';
 import { Unused } from './grants.ts';
-import { DestroyReason, ending, endingError, reasonWord } from './reason.ts';
-import type { Ending } from './reason.ts';
-import { isAnonymizing } from '../transport/preference.ts';
+import { DestroyReason, ending, endingError, reasonWord, type Ending } from './reason.ts';
+import { isAnonymizing } from '../transport/index.ts';
 
 /** A hop of the plan: who, and what it is paid for everything from itself onward. */
 export interface PlannedHop {

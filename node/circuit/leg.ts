@@ -4,12 +4,10 @@
  */
 import type { RelaymintError } from '../../core/errors.ts';
 import type { PricePerMiB } from '../../core/units.ts';
-import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
-import type { Link } from '../link/contract.ts';
-import type { Sponsor } from '../meter/sponsor.ts';
-import { encodeEnding } from './reason.ts';
+import { FRAME_HEADER_BYTES, FrameType, type Link } from '../link/contract.ts';
+import type { Sponsor } from '../meter/index.ts';
+import { encodeEnding, type DestroyReason, type Ending } from './reason.ts';
 import type { SlotPayer } from './slots.ts';
-import type { DestroyReason, Ending } from './reason.ts';
 
 /** Where the header keeps a frame's type: a queued frame carries it there, so that no entry object is needed. */
 const TYPE_OFFSET = 2;

@@ -16,19 +16,14 @@ import {
   QUIET_GRANT,
 } from '../../core/limits.ts';
 import type { PricePerMiB } from '../../core/units.ts';
-import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
-import type { Link } from '../link/contract.ts';
+import { FRAME_HEADER_BYTES, FrameType, type Link } from '../link/contract.ts';
 import type { LinkMeter } from '../meter/contract.ts';
-import { freeSponsor } from '../meter/sponsor.ts';
-import type { Sponsor } from '../meter/sponsor.ts';
-import { Leg } from './leg.ts';
-import type { LegOwner, LegPort, LegTerms } from './leg.ts';
-import { decodeCreate, decodeGrants, encodeGrants } from './messages.ts';
-import type { Create } from './messages.ts';
+import { freeSponsor, type Sponsor } from '../meter/index.ts';
+import { Leg, type LegOwner, type LegPort, type LegTerms } from './leg.ts';
+import { decodeCreate, decodeGrants, encodeGrants, type Create } from './messages.ts';
 import { Promises } from './promises.ts';
 import { DestroyReason, decodeEnding, ending } from './reason.ts';
-import { LinkScheduler } from './scheduler.ts';
-import type { Traffic } from './scheduler.ts';
+import { LinkScheduler, type Traffic } from './scheduler.ts';
 import type { SlotPayer } from './slots.ts';
 
 const CIRCUIT_FRAMES = [

@@ -3,7 +3,7 @@ import { RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { MAX_MEDIAN_PRICES, MAX_ONWARD_PRICE, PRICE_LIMIT_MEDIANS, USUAL_PRICE } from '../../core/limits.ts';
 import { pricePerMiB, type PricePerMiB } from '../../core/units.ts';
-import { priceOf, type SignedOffer } from '../offer/offer.ts';
+import { priceOf, type SignedOffer } from '../offer/index.ts';
 
 /** The service that carries circuits onward. */
 export const RELAY_SERVICE = 'relay';

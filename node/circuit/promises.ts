@@ -3,7 +3,7 @@
  * several payers whose circuits wait, the one that was promised little goes first: many circuits of one do not take the others' turns.
  */
 import { LEAST_GRANT } from '../../core/limits.ts';
-import type { Sponsor } from '../meter/sponsor.ts';
+import type { Sponsor } from '../meter/index.ts';
 import type { Leg } from './leg.ts';
 
 /** undefined: our own circuits. */

@@ -29,18 +29,15 @@ import type { HopKeys } from './handshake.ts';
 import { Unused } from './grants.ts';
 import { OpeningLayer, SealingLayer, scratch } from './layer.ts';
 import type { FrameSource, Leg, LegHeir, LegOwner } from './leg.ts';
-import { decodeCreated, decodeExtend, encodeCreate, encodeCreated } from './messages.ts';
-import type { Extend } from './messages.ts';
-import { Mux } from './mux.ts';
-import type { MuxOwner, Refusal } from './mux.ts';
+import { decodeCreated, decodeExtend, encodeCreate, encodeCreated, type Extend } from './messages.ts';
+import { Mux, type MuxOwner, type Refusal } from './mux.ts';
 import type { CircuitPort } from './port.ts';
 import { onwardPriceAllowed } from './price.ts';
-import { DestroyReason, ending, endingError } from './reason.ts';
-import type { Ending } from './reason.ts';
+import { DestroyReason, ending, endingError, type Ending } from './reason.ts';
 import type { Slotted, SlotPayer } from './slots.ts';
 import type { MuxStream } from './stream.ts';
-import type { Sponsor } from '../meter/sponsor.ts';
-import { isAnonymizing } from '../transport/preference.ts';
+import type { Sponsor } from '../meter/index.ts';
+import { isAnonymizing } from '../transport/index.ts';
 
 /** What a relayed circuit asks of the node. */
 export interface RelayHost {

@@ -4,7 +4,7 @@ import { MAX_OFFERS, OFFER_KEPT_MILLIS } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
 import { unixMillis } from '../../core/units.ts';
 import type { Introducers, OfferBook, OfferBookOptions } from './contract.ts';
-import { isExpired, priceOf, type SignedOffer } from '../offer/offer.ts';
+import { isExpired, priceOf, type SignedOffer } from '../offer/index.ts';
 import { Places, networkOf } from './places.ts';
 
 export function createOfferBook({ clock, limit = MAX_OFFERS }: OfferBookOptions): OfferBook {

@@ -2,7 +2,7 @@
 import type { NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import type { LinkManager } from '../link/contract.ts';
-import type { SignedOffer } from '../offer/offer.ts';
+import type { SignedOffer } from '../offer/index.ts';
 
 /**
  * Who told us of an offer, as far as it counts: a node that its operator named or that stands in a channel with us, for which

@@ -18,7 +18,7 @@ import { TokenBucket } from '../../core/rate.ts';
 import { deadline } from '../../core/abort.ts';
 import type { Discovery, DiscoveryOptions, Introducers, OfferBook, PeerAddress } from './contract.ts';
 import { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion, type Answer } from './messages.ts';
-import { peekOffer, readOffer, type SignedOffer } from '../offer/offer.ts';
+import { peekOffer, readOffer, type SignedOffer } from '../offer/index.ts';
 
 const INTERVAL_MILLIS = 60_000;
 /** One answer may take this long, milliseconds. */

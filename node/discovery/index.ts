@@ -1,9 +1,6 @@
 /** Discovery: signed offers, the book of them, and the exchange between linked peers. */
 
 export type { Discovery, DiscoveryOptions, OfferBook, OfferBookOptions, PeerAddress } from './contract.ts';
-export type { Offer, OfferFields, OfferedService, SignedOffer } from '../offer/offer.ts';
-export { isExpired, keepsName, priceOf, readOffer, signOffer, walletBindingMessage } from '../offer/offer.ts';
 export { createOfferBook } from './book.ts';
 export { createDiscovery } from './exchange.ts';
 export { formatPeer, parsePeer } from './peer.ts';
-export { OfferSequence, offerExpiry } from '../offer/sequence.ts';

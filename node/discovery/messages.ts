@@ -7,7 +7,7 @@ import { Reader, Writer } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { KEY_BYTES, nodeId, nodeIdBytes, type NodeId } from '../../core/ids.ts';
 import { MAX_FRAME_PAYLOAD, MAX_OFFERS_PER_ANSWER, MAX_OFFER_BYTES } from '../../core/limits.ts';
-import type { SignedOffer } from '../offer/offer.ts';
+import type { SignedOffer } from '../offer/index.ts';
 
 export interface Question {
   readonly count: number;

@@ -10,10 +10,9 @@
 import type { NodeId } from '../../core/ids.ts';
 import { MAX_OFFER_NETWORK_PARTS } from '../../core/limits.ts';
 import type { UnixMillis } from '../../core/units.ts';
-import { parseAddress } from '../transport/address.ts';
-import { networkOfIp } from '../transport/reach.ts';
+import { parseAddress, networkOfIp } from '../transport/index.ts';
 import type { Introducers } from './contract.ts';
-import type { SignedOffer } from '../offer/offer.ts';
+import type { SignedOffer } from '../offer/index.ts';
 
 export interface Place {
   offer: SignedOffer;

@@ -2,9 +2,9 @@
 import type { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
-import type { SignedOffer } from '../offer/offer.ts';
+import type { SignedOffer } from '../offer/index.ts';
 import type { ListenOptions, TransportName } from '../transport/contract.ts';
-import type { Policy } from '../transport/policy.ts';
+import type { Policy } from '../transport/index.ts';
 import type { NodeIdentity } from '../../platform/keys/identity.ts';
 
 /** payload length u16 | type u8 | reserved u8 (0) | circuit id u32, little-endian. */

@@ -2,7 +2,7 @@
 import type { NodeId } from '../../core/ids.ts';
 import { LINK_HANDSHAKE_MILLIS } from '../../core/limits.ts';
 import { deadline } from '../../core/abort.ts';
-import type { Policy } from '../transport/policy.ts';
+import type { Policy } from '../transport/index.ts';
 import type { NodeIdentity } from '../../platform/keys/identity.ts';
 import { createTlsContext, secureOutbound } from './tls.ts';
 

@@ -11,7 +11,7 @@ import {
   OFFER_RENEWALS_AT_ONCE,
 } from '../../core/limits.ts';
 import type { Log } from '../../core/ports.ts';
-import type { SignedOffer } from '../offer/offer.ts';
+import type { SignedOffer } from '../offer/index.ts';
 import type { TransportName } from '../transport/contract.ts';
 import { FRAME_HEADER_BYTES, FrameType, type FrameHandler, type Link, type LinkTiming } from './contract.ts';
 import { decodeGoodbye, decodeHello, encodeGoodbye, encodeHello, type Farewell } from './control.ts';

@@ -16,12 +16,10 @@ import {
   PADDING_MOST_MILLIS,
 } from '../../core/limits.ts';
 import type { Clock, Log } from '../../core/ports.ts';
-import { peekOffer, readOffer, type SignedOffer } from '../offer/offer.ts';
+import { peekOffer, readOffer, type SignedOffer } from '../offer/index.ts';
 import { abortError, deadline } from '../../core/abort.ts';
 import type { ListenOptions, Listener, Transport, TransportName } from '../transport/contract.ts';
-import { plainOrHalfClosing, spoken } from '../transport/halfclose.ts';
-import type { Dialed, Policy } from '../transport/policy.ts';
-import type { Attempt } from '../transport/preference.ts';
+import { plainOrHalfClosing, spoken, type Dialed, type Policy, type Attempt } from '../transport/index.ts';
 import {
   FrameType,
   type ConnectOptions,

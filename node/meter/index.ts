@@ -3,3 +3,4 @@ export type { ChannelProvider, LinkMeter, Metering, MeteringOptions } from './co
 export type { Advance, Sponsor } from './sponsor.ts';
 export { createMetering } from './metering.ts';
 export { unmetered } from './unmetered.ts';
+export { freeSponsor } from './sponsor.ts';

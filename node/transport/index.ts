@@ -1,6 +1,5 @@
 /** Transports, and the policy through which everything leaves the process. */
 export type { HostDialer, ListenOptions, Listener, Transport, TransportName } from './contract.ts';
-export { deadline, orAborted, type Deadline } from '../../core/abort.ts';
 export { assertSocketPath, formatEndpoint, parseEndpoint, type Endpoint } from './endpoint.ts';
 export { findProgram } from './program.ts';
 export { persistentDestination, type I2pDestination } from './i2p/destination.ts';
@@ -33,3 +32,5 @@ export { runningDaemon } from './tor/pid-file.ts';
 export { createTorTransport, type TorTransport, type TorTransportOptions } from './tor/transport.ts';
 export { createPolicy } from './policy.ts';
 export type { Dialed, Outbound, Policy, PolicyOptions, Purpose, PurposeCounts, Target } from './policy.ts';
+export { plainOrHalfClosing, spoken } from './halfclose.ts';
+export { isAnonymizing } from './preference.ts';

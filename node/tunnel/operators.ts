@@ -1,5 +1,5 @@
 /** Who stands behind offers: wallets, which sign for their nodes, and networks, which nodes say they are in. */
-import type { SignedOffer } from '../offer/offer.ts';
+import type { SignedOffer } from '../offer/index.ts';
 import { networkOfIp, parseAddress } from '../transport/index.ts';
 
 const known = new WeakMap<SignedOffer, ReadonlySet<string>>();

@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { amount, formatCredits, type PricePerMiB } from '../../core/units.ts';
-import type { SignedOffer } from '../offer/offer.ts';
+import type { SignedOffer } from '../offer/index.ts';
 import { areOneOperator } from './operators.ts';
 import {
   RELAY_SERVICE,
@@ -13,7 +13,7 @@ import {
   shuffledByPrice,
   type KnownOffers,
   type Priced,
-} from '../circuit/price.ts';
+} from '../circuit/index.ts';
 
 const RANDOM_STEPS = 2 ** 32;
 /** Choices looked at before the cheapest ones are taken instead: where operators rarely collide, the first ones fit. */

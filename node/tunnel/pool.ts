@@ -1,18 +1,16 @@
 /** Circuits kept ready for one service: built ahead, replaced when old, and rebuilt when lost. */
-import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
-import type { ErrorCode } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, messageOf, type ErrorCode } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { MAX_RELAYS } from '../../core/limits.ts';
-import { silentLog, systemClock } from '../../core/ports.ts';
-import type { Clock, Log } from '../../core/ports.ts';
+import { silentLog, systemClock, type Clock, type Log } from '../../core/ports.ts';
 import type { PricePerMiB } from '../../core/units.ts';
-import type { SignedOffer } from '../offer/offer.ts';
-import type { Circuit, CircuitPool, CircuitPoolOptions, CircuitPoolSettings } from '../circuit/contract.ts';
+import type { SignedOffer } from '../offer/index.ts';
+import type { Circuit } from '../circuit/contract.ts';
+import type { CircuitPool, CircuitPoolOptions, CircuitPoolSettings } from './contract.ts';
 import type { Guards } from './guards/contract.ts';
 import { createGuards } from './guards/guards.ts';
 import { choosePath, secureRandom } from './path.ts';
-import { RELAY_SERVICE, defaultMaxPrice, priceOfPath } from '../circuit/price.ts';
-import { DestroyReason, reasonWord } from '../circuit/reason.ts';
+import { RELAY_SERVICE, defaultMaxPrice, priceOfPath, DestroyReason, reasonWord } from '../circuit/index.ts';
 
 const GIB = 2 ** 30;
 const DEFAULTS: Required<CircuitPoolSettings> = {

@@ -4,11 +4,18 @@ import { contentType } from 'mime-types';
 import type { CID } from 'multiformats/cid';
 import { isRelaymintError } from '../../core/errors.ts';
 import { MAX_LISTED_ENTRIES } from '../../core/limits.ts';
-import { isDirectoryCodec } from '../blocks/block.ts';
-import { follow, openNode, readFile } from '../unixfs/unixfs.ts';
-import type { DirectoryNode, FileNode, SiteNode, Trail } from '../unixfs/unixfs.ts';
+import { isDirectoryCodec } from '../blocks/index.ts';
+import {
+  follow,
+  openNode,
+  readFile,
+  type DirectoryNode,
+  type FileNode,
+  type SiteNode,
+  type Trail,
+} from '../unixfs/index.ts';
 import type { BlockReader, ContentSource, SiteContent } from '../blocks/contract.ts';
-import { writeAll } from '../serve/stream-io.ts';
+import { writeAll } from '../serve/index.ts';
 import type { NameResolver, ResolvedName } from '../name/index.ts';
 import { noSuchPage, withoutContent } from './failure.ts';
 import { sendListing, sendMessage } from './pages.ts';

@@ -1,15 +1,11 @@
 /** The publisher's side of the `publish` service: proves the wallet, sends what the host lacks, commits the root. */
 import type { Duplex } from 'node:stream';
 import type { CID } from 'multiformats/cid';
-import { RelaymintError } from '../../core/errors.ts';
-import type { ErrorCode } from '../../core/errors.ts';
-import { ledgerAddressBytes, nodeIdBytes } from '../../core/ids.ts';
-import type { NodeId } from '../../core/ids.ts';
+import { RelaymintError, type ErrorCode } from '../../core/errors.ts';
+import { ledgerAddressBytes, nodeIdBytes, type NodeId } from '../../core/ids.ts';
 import { CONTENT_IDLE_MILLIS, MAX_HAVE_BATCH } from '../../core/limits.ts';
-import { bytes } from '../../core/units.ts';
-import type { Bytes } from '../../core/units.ts';
-import { PUBLISH_SERVICE } from '../blocks/contract.ts';
-import type { BlockStore, OpenStream, PublisherKey } from '../blocks/contract.ts';
+import { bytes, type Bytes } from '../../core/units.ts';
+import { PUBLISH_SERVICE, type BlockStore, type OpenStream, type PublisherKey } from '../blocks/contract.ts';
 import {
   encodeBlockHead,
   encodeClaim,
@@ -19,9 +15,11 @@ import {
   publishClaim,
   readHello,
   readPublishAnswer,
-} from '../serve/protocol.ts';
-import type { PublishAnswer } from '../serve/protocol.ts';
-import { ByteReader, IdleTimer, writeAll } from '../serve/stream-io.ts';
+  type PublishAnswer,
+  ByteReader,
+  IdleTimer,
+  writeAll,
+} from '../serve/index.ts';
 
 export interface PublishProgress {
   readonly sentBlocks: number;

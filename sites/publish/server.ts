@@ -1,17 +1,14 @@
 /** The host's side of the `publish` service: who may publish, and a commit that keeps a root only when all of it is here. */
 import { randomBytes } from 'node:crypto';
 import { RelaymintError, isRelaymintError, messageOf, type ErrorCode } from '../../core/errors.ts';
-import { ledgerAddress, nodeIdBytes } from '../../core/ids.ts';
-import type { LedgerAddress, NodeId } from '../../core/ids.ts';
+import { ledgerAddress, nodeIdBytes, type LedgerAddress, type NodeId } from '../../core/ids.ts';
 import { CONTENT_IDLE_MILLIS, MAX_ROOTS_PER_NAME } from '../../core/limits.ts';
-import { silentLog } from '../../core/ports.ts';
-import type { Log } from '../../core/ports.ts';
-import { formatBytes } from '../../core/units.ts';
-import type { Bytes } from '../../core/units.ts';
+import { silentLog, type Log } from '../../core/ports.ts';
+import { formatBytes, type Bytes } from '../../core/units.ts';
 import type { LedgerReader, NameRecord } from '../../ledger/contract.ts';
 import { receiptVerifier } from '../../ledger/receipt/index.ts';
 import { equalBytes } from '../../core/codec.ts';
-import { verifyBlock } from '../blocks/block.ts';
+import { verifyBlock } from '../blocks/index.ts';
 import type { BlockStore, ImportSession, Pin, ServiceHandler, ServiceStream } from '../blocks/contract.ts';
 import {
   NONCE_BYTES,
@@ -21,9 +18,12 @@ import {
   publishClaim,
   readClaim,
   readPublishRequest,
-} from '../serve/protocol.ts';
-import type { Claim, PublishRequest } from '../serve/protocol.ts';
-import { ByteReader, IdleTimer, writeAll } from '../serve/stream-io.ts';
+  type Claim,
+  type PublishRequest,
+  ByteReader,
+  IdleTimer,
+  writeAll,
+} from '../serve/index.ts';
 
 /** What a host takes in: `open`, any wallet may bring a name that nobody has registered yet; `names`, only these names. */
 export type PublishPolicy =

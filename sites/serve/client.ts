@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
 import { BLOCK_WAIT_MILLIS, MAX_BLOCKS_IN_FLIGHT } from '../../core/limits.ts';
-import { blockMissing, checkCid, verifyBlock } from '../blocks/block.ts';
+import { blockMissing, checkCid, verifyBlock } from '../blocks/index.ts';
 import type { BlockReader } from '../blocks/contract.ts';
 import { STATUS_NOT_FOUND, STATUS_OK, encodeRequest, readAnswerHeader } from './protocol.ts';
 import { ByteReader } from './stream-io.ts';

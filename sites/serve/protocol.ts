@@ -21,7 +21,7 @@ import { Reader, Writer, concatBytes, utf8 } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_BLOCK_BYTES, MAX_CID_BYTES, MAX_HAVE_BATCH, MAX_NAME_BYTES } from '../../core/limits.ts';
 import { parseName } from '../../core/name.ts';
-import { decodeCid } from '../blocks/block.ts';
+import { decodeCid } from '../blocks/index.ts';
 import type { ByteReader } from './stream-io.ts';
 
 export const CONTENT_VERSION = 1;

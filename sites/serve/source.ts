@@ -4,13 +4,10 @@ import type { CID } from 'multiformats/cid';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { MAX_DIRECTORY_CACHE_BYTES, MAX_IDLE_CONTENT_STREAMS, MAX_SITE_POOLS } from '../../core/limits.ts';
-import { silentLog } from '../../core/ports.ts';
-import type { Log } from '../../core/ports.ts';
-import { isDirectoryCodec } from '../blocks/block.ts';
-import { createContentClient } from './client.ts';
-import type { ContentClient } from './client.ts';
-import { CONTENT_SERVICE } from '../blocks/contract.ts';
-import type { ContentSource, OpenStream, SiteContent } from '../blocks/contract.ts';
+import { silentLog, type Log } from '../../core/ports.ts';
+import { isDirectoryCodec } from '../blocks/index.ts';
+import { createContentClient, type ContentClient } from './client.ts';
+import { CONTENT_SERVICE, type ContentSource, type OpenStream, type SiteContent } from '../blocks/contract.ts';
 import { encodeContentParams } from './protocol.ts';
 
 /** One way to one host, as the composition root makes it: a circuit. */

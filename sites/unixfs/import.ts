@@ -4,10 +4,9 @@ import { importer } from 'ipfs-unixfs-importer';
 import type { ImportCandidate, WritableStorage } from 'ipfs-unixfs-importer';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
-import { diskError } from '../blocks/block.ts';
+import { diskError } from '../blocks/index.ts';
 import type { BlockSink, BlockStore, Pin } from '../blocks/contract.ts';
-import { openFolder } from './folder.ts';
-import type { Folder, FolderOptions, Skipped } from './folder.ts';
+import { openFolder, type Folder, type FolderOptions, type Skipped } from './folder.ts';
 
 /** Files read at once, and blocks of one file hashed at once: together at most 16 MiB in memory. */
 const FILES_AT_ONCE = 4;

@@ -8,7 +8,7 @@ import type { ReadableStorage, UnixFSDirectory, UnixFSEntry } from 'ipfs-unixfs-
 import type { CID } from 'multiformats/cid';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { MAX_BLOCK_BYTES, MAX_DAG_DEPTH, MAX_PATH_SEGMENTS, REQUEST_READ_AHEAD } from '../../core/limits.ts';
-import { checkCid, isDirectoryCodec } from '../blocks/block.ts';
+import { checkCid, isDirectoryCodec } from '../blocks/index.ts';
 import type { BlockReader } from '../blocks/contract.ts';
 
 const NO_BLOCK = new Uint8Array(0);

@@ -4,7 +4,7 @@ import { channelId, ledgerAddress } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { amount } from '../../core/units.ts';
 import type { ChannelState, LedgerReader } from '../../ledger/contract.ts';
-import { identityFromSeed } from '../../node/link/index.ts';
+import { identityFromSeed } from '../../platform/keys/identity.ts';
 
 export interface Funds {
   readonly deposit: bigint;

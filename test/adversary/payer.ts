@@ -13,7 +13,7 @@ import { DestroyReason, encodeEnding, ending } from '../../node/circuit/reason.t
 import { FRAME_HEADER_BYTES, FrameType } from '../../node/link/index.ts';
 import { decodeAccount, encodeClaim, proofMessage } from '../../node/meter/messages.ts';
 import { MAX_CELL_BYTES, QUIET_GRANT, STACK_BYTES } from '../../core/limits.ts';
-import type { SignedOffer } from '../../node/discovery/index.ts';
+import type { SignedOffer } from '../../node/offer/index.ts';
 import type { BareNode } from './node.ts';
 import type { Seed } from './seed.ts';
 import type { LinkTap, TappedCircuit } from './tap.ts';

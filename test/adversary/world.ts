@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createMemoryNetwork } from '../../node/transport/index.ts';
 import type { Circuit } from '../../node/circuit/index.ts';
-import type { SignedOffer } from '../../node/discovery/index.ts';
+import type { SignedOffer } from '../../node/offer/index.ts';
 import { SMALLEST_FRAME_BYTES } from '../../core/limits.ts';
 import { NUMERATOR_BITS } from '../../ledger/accounting/index.ts';
 import type { BareNode, NodeSettings, PlayNode } from './node.ts';

@@ -6,7 +6,7 @@ import { pricePerMiB } from '../../core/units.ts';
 import { SiteHosts } from '../../app/roles/hosts.ts';
 import { hostsFor } from '../../app/roles/publisher.ts';
 import { createOfferBook, type OfferBook } from '../../node/discovery/index.ts';
-import type { NodeIdentity } from '../../node/link/index.ts';
+import type { NodeIdentity } from '../../platform/keys/identity.ts';
 import { newIdentity, offerOf } from '../node/link/nodes.ts';
 
 const NAME = 'news.web3';

@@ -5,9 +5,10 @@ import { expect, test } from 'vitest';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import { callControl, readControlFile } from '../../app/control/client.ts';
 import { createDiscovery, createOfferBook, parsePeer } from '../../node/discovery/index.ts';
-import { createLinkManager, identityFromSeed } from '../../node/link/index.ts';
+import { createLinkManager } from '../../node/link/index.ts';
 import { createPolicy, createTcpTransport } from '../../node/transport/index.ts';
 import { isAlive, relaymint, startMarketplace, temporaryFolder } from './marketplace.ts';
+import { identityFromSeed } from '../../platform/keys/identity.ts';
 
 function status(url: string): Promise<number> {
   const { host, port, pathname } = new URL(url);

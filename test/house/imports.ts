@@ -14,6 +14,8 @@ export interface Import {
 export interface SourceFile {
   readonly path: string;
   readonly imports: readonly Import[];
+  /** Files of ours whose names it exports again. */
+  readonly reexports: readonly string[];
   /** Global functions and classes that are used by value: fetch, WebSocket, .. */
   readonly globals: readonly string[];
 }
@@ -36,6 +38,7 @@ export async function readSources(root: string, folders: readonly string[]): Pro
 export function parseSource(path: string, text: string): SourceFile {
   const tree = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
   const imports: Import[] = [];
+  const reexports: string[] = [];
   const globals = new Set<string>();
   const declared = new Set<string>();
   const add = (specifier: ts.Node | undefined, values: readonly string[]): void => {
@@ -50,6 +53,8 @@ export function parseSource(path: string, text: string): SourceFile {
       for (const name of boundNames(node.importClause)) declared.add(name);
     } else if (ts.isExportDeclaration(node)) {
       add(node.moduleSpecifier, exportedValues(node));
+      const file = imports.at(-1)?.file;
+      if (node.moduleSpecifier !== undefined && file !== undefined) reexports.push(file);
     } else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
       add(node.argument.literal, []);
       if (node.isTypeOf) return;
@@ -62,7 +67,7 @@ export function parseSource(path: string, text: string): SourceFile {
     ts.forEachChild(node, visit);
   };
   visit(tree);
-  return { path, imports, globals: [...globals].filter((name) => !declared.has(name)) };
+  return { path, imports, reexports, globals: [...globals].filter((name) => !declared.has(name)) };
 }
 
 function importedValues(clause: ts.ImportClause | undefined): string[] {

@@ -4,10 +4,32 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { weakDeadlines } from './deadlines.ts';
 import { parseSource, readSources, type SourceFile } from './imports.ts';
-import { MAY_OPEN, browserSafety, cycles, dangling, dumpingGrounds, layering, outgoing } from './rules.ts';
+import {
+  MAY_OPEN,
+  SIDE_DOORS,
+  borrowed,
+  browserSafety,
+  circles,
+  cycles,
+  dangling,
+  doors,
+  dumpingGrounds,
+  layering,
+  outgoing,
+} from './rules.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const sources = await readSources(root, ['core', 'node', 'ledger', 'sites', 'sdk']);
+const sources = await readSources(root, [
+  'core',
+  'platform',
+  'ledger',
+  'node',
+  'sites',
+  'testbed',
+  'app',
+  'cli',
+  'sdk',
+]);
 const files = [...sources].map(([path, text]) => parseSource(path, text));
 
 describe('the house', () => {
@@ -19,6 +41,9 @@ describe('the house', () => {
   it('keeps its layers', () => expect(layering(files)).toEqual([]));
   it('keeps what browsers run free of builtins', () => expect(browserSafety(files)).toEqual([]));
   it('has no cycles', () => expect(cycles(files)).toEqual([]));
+  it('has no circle of parts', () => expect(circles(files)).toEqual([]));
+  it('enters parts by their doors', () => expect(doors(files)).toEqual([]));
+  it('has one home for each name', () => expect(borrowed(files)).toEqual([]));
   it('has no dumping ground', () => expect(dumpingGrounds(sources.keys())).toEqual([]));
   it('imports only what is there', () => expect(dangling(files, (path) => existsSync(join(root, path)))).toEqual([]));
   it('opens connections in one place', () => expect(outgoing(files)).toEqual([]));
@@ -29,15 +54,22 @@ describe('the house', () => {
   });
 
   it('needs each of its exceptions', () => {
-    const used = outgoing(files.map((file) => ({ ...file, path: `node/cli/moved/${file.path}` })));
+    const used = outgoing(files.map((file) => ({ ...file, path: `app/moved/${file.path}` })));
     for (const [path, { what, why }] of Object.entries(MAY_OPEN)) {
       expect(why.length).toBeGreaterThan(10);
       for (const way of what) {
         expect(
-          used.filter((line) => line.startsWith(`node/cli/moved/${path} uses ${way}:`)),
+          used.filter((line) => line.startsWith(`app/moved/${path} uses ${way}:`)),
           `${path} ${way}`,
         ).not.toEqual([]);
       }
+    }
+    for (const [part, why] of Object.entries(SIDE_DOORS)) {
+      expect(why.length).toBeGreaterThan(10);
+      const inside = files.flatMap(({ path, imports }) =>
+        imports.filter(({ file }) => file?.startsWith(`${part}/`) === true && !path.startsWith(`${part}/`)),
+      );
+      expect([part, inside.length]).not.toEqual([part, 0]);
     }
   });
 });
@@ -54,11 +86,15 @@ describe('the rules catch', () => {
     ['ledger/a.ts', "import '@solana/web3.js';"],
     ['ledger/a.ts', "import { LiteSVM } from 'litesvm';"],
     ['node/link/a.ts', "import '../../sites/name/b.ts';"],
-    ['node/link/a.ts', "import '../cli/b.ts';"],
+    ['node/link/a.ts', "import '../../app/node/b.ts';"],
+    ['app/node/a.ts', "import '../../cli/b.ts';"],
+    ['platform/keys/a.ts', "import '../../ledger/b.ts';"],
+    ['ledger/a.ts', "import '../node/b.ts';"],
+    ['testbed/a.ts', "import '../app/node/b.ts';"],
     ['node/link/a.ts', "import '../../test/b.ts';"],
     ['sites/a/b.ts', "const late = await import('../../node/link/b.ts');"],
     ['sites/a/b.ts', "type Link = import('../../node/link/b.ts').Link;"],
-    ['sites/a/b.ts', "export { x } from '../../node/cli/b.ts';"],
+    ['sites/a/b.ts', "export { x } from '../../app/node/b.ts';"],
     ['sdk/a.ts', "import { join } from 'node:path';"],
     ['sdk/a.ts', "import '../node/link/index.ts';"],
   ])('a broken layer: %s with %s', (path, text) => {
@@ -66,7 +102,8 @@ describe('the rules catch', () => {
   });
 
   it.each([
-    ['node/cli/a.ts', "import '../../sites/name/b.ts'; import '../link/b.ts'; import '../../ledger/b.ts';"],
+    ['app/node/a.ts', "import '../../sites/name/b.ts'; import '../../node/link/b.ts'; import '../../ledger/b.ts';"],
+    ['ledger/books/a.ts', "import '../../platform/disk/b.ts';"],
     ['ledger/solana/a.ts', "import '@solana/web3.js'; import '../../core/b.ts';"],
     ['node/link/a.ts', "import 'node:net'; // import '../../sites/b.ts'\nconst text = \"import '../../sites/b.ts'\";"],
   ])('nothing where all is well: %s', (path, text) => {
@@ -125,6 +162,37 @@ describe('the rules catch', () => {
     const c = parseSource('core/c.ts', "import { a } from './a.ts';");
     expect(cycles([a, b, c])).toEqual(['core/a.ts -> core/b.ts -> core/c.ts -> core/a.ts']);
     expect(cycles([a, b])).toEqual([]);
+  });
+
+  it('a circle of parts, though no file stands in it', () => {
+    const a = parseSource('node/link/a.ts', "import type { B } from '../offer/b.ts';");
+    const c = parseSource('node/offer/c.ts', "import { d } from '../link/d.ts';");
+    expect(circles([a, c])).toEqual(['node/link -> node/offer -> node/link']);
+    expect(circles([a, parseSource('node/link/b.ts', "import './a.ts';")])).toEqual([]);
+  });
+
+  it.each([
+    ['node/link/a.ts', "import { b } from '../offer/b.ts';"],
+    ['cli/a.ts', "import type { B } from '../app/node/b.ts';"],
+    ['sites/serve/a.ts', "export { b } from '../blocks/deep/contract.ts';"],
+  ])('a way past a door: %s with %s', (path, text) => {
+    expect(doors(planted(path, text))).toHaveLength(1);
+  });
+
+  it.each([
+    ['node/link/a.ts', "import { b } from '../offer/index.ts'; import type { C } from '../transport/contract.ts';"],
+    ['node/link/a.ts', "import { b } from './b.ts'; import { c } from '../../platform/keys/c.ts';"],
+    ['cli/a.ts', "const late = await import('../app/roles/b.ts');"],
+    ['cli/a.ts', "import { x } from '../ledger/solana/embedded/index.ts'; import { y } from '../ledger/term.ts';"],
+  ])('no way past a door in: %s with %s', (path, text) => {
+    expect(doors(planted(path, text))).toEqual([]);
+  });
+
+  it('a name that two doors show', () => {
+    expect(borrowed(planted('node/link/index.ts', "export { b } from '../offer/index.ts';"))).toHaveLength(1);
+    expect(borrowed(planted('node/link/index.ts', "export { b } from './b.ts'; import '../offer/index.ts';"))).toEqual(
+      [],
+    );
   });
 
   it('a time limit that is held weakly, and no other', () => {

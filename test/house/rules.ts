@@ -3,16 +3,27 @@ import { isBuiltin } from 'node:module';
 import type { Import, SourceFile } from './imports.ts';
 
 /**
- * What each zone may import of ours. `node/cli` is the composition root: the only place where node and sites meet. The sdk
- * stands on core alone, because it runs in browsers; sites use its rules instead of writing them twice.
+ * What each zone may import of ours. `app` is the composition root: the only place where node and sites meet. The sdk
+ * stands on core alone, because it runs in browsers.
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: ['core'],
-  ledger: ['core', 'ledger'],
-  node: ['core', 'ledger', 'node'],
-  sites: ['core', 'ledger', 'sdk', 'sites'],
+  platform: ['core', 'platform'],
+  ledger: ['core', 'platform', 'ledger'],
+  node: ['core', 'platform', 'ledger', 'node'],
+  sites: ['core', 'platform', 'ledger', 'sites'],
+  testbed: ['core', 'platform', 'node', 'testbed'],
+  app: ['core', 'platform', 'ledger', 'node', 'sites', 'testbed', 'app'],
+  cli: ['core', 'platform', 'ledger', 'node', 'sites', 'testbed', 'app', 'cli'],
   sdk: ['core', 'sdk'],
-  'node/cli': ['core', 'ledger', 'node', 'sites', 'sdk', 'node/cli'],
+};
+
+/** Zones whose folders are parts: what others may use of a part stands in its index.ts, its types alone in its contract.ts. */
+const PARTED: readonly string[] = ['ledger', 'node', 'sites', 'app'];
+
+/** Files of parts that others may import besides, each with its reason. */
+export const SIDE_DOORS: Readonly<Record<string, string>> = {
+  'app/roles': 'a role is one file, which is loaded when it is wanted',
 };
 
 /** Zones that run in browsers as well. */
@@ -54,7 +65,53 @@ export const MAY_OPEN: Readonly<Record<string, { readonly what: readonly string[
 };
 
 export function zoneOf(path: string): string {
-  return path.startsWith('node/cli/') ? 'node/cli' : (path.split('/')[0] ?? '');
+  return path.split('/')[0] ?? '';
+}
+
+/** The part that a file belongs to; files of a zone that stand in none are its vocabulary, and a part of their own. */
+function partOf(path: string): string {
+  const [zone = '', folder = '', ...rest] = path.split('/');
+  return PARTED.includes(zone) && rest.length > 0 ? `${zone}/${folder}` : zone;
+}
+
+/** Imports of another part that do not go through its door. An index.ts below a part is a door of its own (`ledger/solana/embedded`). */
+export function doors(files: readonly SourceFile[]): string[] {
+  const broken: string[] = [];
+  for (const { path, imports } of files) {
+    for (const { file } of imports) {
+      if (file === undefined || partOf(file) === partOf(path) || !partOf(file).includes('/')) continue;
+      const name = file.split('/').at(-1);
+      const isDoor = name === 'index.ts' || file === `${partOf(file)}/contract.ts`;
+      if (!isDoor && SIDE_DOORS[partOf(file)] === undefined) {
+        broken.push(`${path} imports ${file}: what others may use of ${partOf(file)} stands in its index.ts`);
+      }
+    }
+  }
+  return broken;
+}
+
+/** A door shows what is its part's own: one home for each name. */
+export function borrowed(files: readonly SourceFile[]): string[] {
+  return files.flatMap(({ path, reexports }) =>
+    !partOf(path).includes('/')
+      ? []
+      : reexports
+          .filter((file) => partOf(file) !== partOf(path))
+          .map((file) => `${path} re-exports ${file}: whoever wants it asks there`),
+  );
+}
+
+/** Parts that import each other, over others too; the facade of a zone (`ledger/index.ts`) is no part. */
+export function circles(files: readonly SourceFile[]): string[] {
+  const links = new Map<string, Set<string>>();
+  for (const { path, imports } of files) {
+    const from = partOf(path);
+    if (path === `${zoneOf(path)}/index.ts`) continue;
+    const to = links.get(from) ?? new Set();
+    links.set(from, to);
+    for (const { file } of imports) if (file !== undefined && partOf(file) !== from) to.add(partOf(file));
+  }
+  return cyclesIn(links);
 }
 
 export function layering(files: readonly SourceFile[]): string[] {
@@ -120,7 +177,10 @@ function openersIn({ specifier, values }: Import): string[] {
 
 /** Each cycle once, as "a -> b -> a". Type imports count: a cycle of types is a cycle of thoughts. */
 export function cycles(files: readonly SourceFile[]): string[] {
-  const imports = new Map(files.map(({ path, imports: all }) => [path, all.flatMap(({ file }) => file ?? [])]));
+  return cyclesIn(new Map(files.map(({ path, imports }) => [path, imports.flatMap(({ file }) => file ?? [])])));
+}
+
+function cyclesIn(imports: ReadonlyMap<string, Iterable<string>>): string[] {
   const found: string[] = [];
   const done = new Set<string>();
   const trail: string[] = [];

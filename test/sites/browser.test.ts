@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { importSite } from '../../sites/content.ts';
+import { importSite } from '../../sites/unixfs/index.ts';
 import type { MarketView } from '../../sites/gateway/index.ts';
 import { emptyMarket, startFront } from './gateway/kit.ts';
 import type { Front } from './gateway/kit.ts';

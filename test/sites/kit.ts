@@ -16,8 +16,10 @@ import type { Amount, UnixMillis } from '../../core/units.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
 import type { NameStatus } from '../../ledger/term.ts';
 import { delegateFromSeed } from '../../ledger/receipt/index.ts';
-import { createContentService, openBlockStore } from '../../sites/content.ts';
-import type { BlockStore, ContentRoute, OpenStream, ServiceHandler } from '../../sites/content.ts';
+import { openBlockStore } from '../../sites/blocks/index.ts';
+import { createContentService } from '../../sites/serve/index.ts';
+import type { BlockStore, OpenStream, ServiceHandler } from '../../sites/blocks/index.ts';
+import type { ContentRoute } from '../../sites/serve/index.ts';
 
 /** Undoes what a test opened, last first. */
 export class Cleanup {

@@ -2,8 +2,8 @@
 import type { NodeId } from '../../../core/ids.ts';
 import type { Clock, Log } from '../../../core/ports.ts';
 import type { PricePerMiB } from '../../../core/units.ts';
-import type { SignedOffer } from '../../offer/offer.ts';
-import type { KnownOffers } from '../../circuit/price.ts';
+import type { SignedOffer } from '../../offer/index.ts';
+import type { KnownOffers } from '../../circuit/index.ts';
 
 /** Where guards are kept between starts. */
 export interface GuardStore {

@@ -21,7 +21,7 @@ import {
 } from '../../../core/limits.ts';
 import { silentLog, systemClock, type Clock, type Log } from '../../../core/ports.ts';
 import type { PricePerMiB } from '../../../core/units.ts';
-import type { SignedOffer } from '../../offer/offer.ts';
+import type { SignedOffer } from '../../offer/index.ts';
 import { areOneOperator } from '../operators.ts';
 import { secureRandom } from '../path.ts';
 import {
@@ -31,7 +31,7 @@ import {
   shuffledByPrice,
   type KnownOffers,
   type Priced,
-} from '../../circuit/price.ts';
+} from '../../circuit/index.ts';
 import type { Counts, GuardOptions, GuardView, Guards } from './contract.ts';
 import { CircuitCounts, failingShare } from './counts.ts';
 import { decodeGuards, encodeGuards, type FiledGuard } from './format.ts';

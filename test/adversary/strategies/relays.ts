@@ -3,7 +3,7 @@ import { systemClock } from '../../../core/ports.ts';
 import { MIB } from '../../../core/units.ts';
 import { NUMERATOR_BITS } from '../../../ledger/accounting/index.ts';
 import { DestroyReason, encodeEnding, ending } from '../../../node/circuit/reason.ts';
-import { createCircuitPool } from '../../../node/circuit/index.ts';
+import { createCircuitPool } from '../../../node/tunnel/index.ts';
 import { createOfferBook } from '../../../node/discovery/index.ts';
 import { FrameType } from '../../../node/link/index.ts';
 import { OPENING, PRICE, hashOf, patternHash, u32 } from '../node.ts';

@@ -6,7 +6,7 @@ import { QUIET_GRANT, SMALLEST_FRAME_BYTES, STACK_BYTES, STRANGER_WINDOW } from 
 import type { RelaymintError } from '../../../core/errors.ts';
 import { MIB, pricePerMiB } from '../../../core/units.ts';
 import type { Circuit } from '../../../node/circuit/index.ts';
-import type { SignedOffer } from '../../../node/discovery/index.ts';
+import type { SignedOffer } from '../../../node/offer/index.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../../../node/link/index.ts';
 import type { Link } from '../../../node/link/index.ts';
 import type { LinkMeter, Metering } from '../../../node/meter/index.ts';

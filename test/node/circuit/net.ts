@@ -19,10 +19,10 @@ import { delegateFromSeed } from '../../../ledger/receipt/index.ts';
 import type { Signer } from '../../../ledger/receipt/index.ts';
 import { createCircuitEndpoint, onionKeyFromSeed } from '../../../node/circuit/index.ts';
 import type { CircuitEndpoint, CircuitTiming } from '../../../node/circuit/index.ts';
-import { signOffer, walletBindingMessage } from '../../../node/discovery/index.ts';
-import type { SignedOffer } from '../../../node/discovery/index.ts';
-import { createLinkManager, identityFromSeed, newIdentity } from '../../../node/link/index.ts';
-import type { LinkManager, NodeIdentity } from '../../../node/link/index.ts';
+import { signOffer, walletBindingMessage, type SignedOffer } from '../../../node/offer/index.ts';
+import { identityFromSeed, newIdentity, type NodeIdentity } from '../../../platform/keys/identity.ts';
+import { createLinkManager } from '../../../node/link/index.ts';
+import type { LinkManager } from '../../../node/link/index.ts';
 import { createMetering, unmetered } from '../../../node/meter/index.ts';
 import type { ChannelProvider, LinkMeter, Metering } from '../../../node/meter/index.ts';
 import {

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isRelaymintError } from '../../../core/errors.ts';
 import { MAX_FRAME_PAYLOAD, MAX_HOPS, SMALLEST_FRAME_BYTES } from '../../../core/limits.ts';
 import { pricePerMiB } from '../../../core/units.ts';
-import type { SignedOffer } from '../../../node/discovery/index.ts';
+import type { SignedOffer } from '../../../node/offer/index.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../../../node/link/index.ts';
 import type { Link } from '../../../node/link/index.ts';
 import { PRICE, TestNet, hashOf, patternHash, readAll, sendPattern, u32, eventually } from './net.ts';

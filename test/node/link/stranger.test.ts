@@ -3,7 +3,7 @@ import type { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { newIdentity, FrameType, type Link, type LinkManager } from '../../../node/link/index.ts';
+import { FrameType, type Link, type LinkManager } from '../../../node/link/index.ts';
 import { createTlsContext, secureInbound } from '../../../node/link/tls.ts';
 import {
   TestNodes,
@@ -14,6 +14,7 @@ import {
   orderedIdentities,
   type TestNode,
 } from './nodes.ts';
+import { newIdentity } from '../../../platform/keys/identity.ts';
 
 let nodes: TestNodes;
 beforeEach(() => {

@@ -4,9 +4,9 @@ import { fromHex, toHex } from '../../../core/codec.ts';
 import { isRelaymintError } from '../../../core/errors.ts';
 import { MAX_KEPT_NAME_BYTES, MAX_OFFER_BYTES } from '../../../core/limits.ts';
 import { pricePerMiB, unixMillis } from '../../../core/units.ts';
-import { keepsName, readOffer } from '../../../node/discovery/index.ts';
+import { keepsName, readOffer } from '../../../node/offer/index.ts';
+import { identityFromSeed } from '../../../platform/keys/identity.ts';
 import { decodeKeptNames, encodeKeptNames, keptNames, saysItKeeps } from '../../../node/offer/kept.ts';
-import { identityFromSeed } from '../../../node/link/index.ts';
 import { newIdentity, offerOf, thrownBy } from '../link/nodes.ts';
 
 const now = unixMillis(Date.now());

@@ -5,9 +5,9 @@ import { isRelaymintError } from '../../../core/errors.ts';
 import { ledgerAddress } from '../../../core/ids.ts';
 import { MAX_ADDRESSES, MAX_OFFER_BYTES, MAX_OFFER_LIFE_MILLIS } from '../../../core/limits.ts';
 import { pricePerMiB, unixMillis } from '../../../core/units.ts';
-import { priceOf, readOffer, signOffer, walletBindingMessage } from '../../../node/discovery/index.ts';
+import { priceOf, readOffer, signOffer, walletBindingMessage } from '../../../node/offer/index.ts';
+import { identityFromSeed } from '../../../platform/keys/identity.ts';
 import { peekOffer } from '../../../node/offer/offer.ts';
-import { identityFromSeed } from '../../../node/link/index.ts';
 import { newIdentity, offerOf, thrownBy } from '../link/nodes.ts';
 import { GOLDEN_OFFER, GOLDEN_OFFER_WITH_NAMES } from './golden.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { OFFER_STEP_MILLIS } from '../../../core/limits.ts';
 import { U64_MAX, unixMillis, type UnixMillis } from '../../../core/units.ts';
-import { OfferSequence, offerExpiry } from '../../../node/discovery/index.ts';
+import { OfferSequence, offerExpiry } from '../../../node/offer/index.ts';
 
 describe('the sequence of our offers', () => {
   const STEP = BigInt(OFFER_STEP_MILLIS);

@@ -6,7 +6,7 @@ import type { NodeId } from '../../../core/ids.ts';
 import { pricePerMiB } from '../../../core/units.ts';
 import { choosePath, secureRandom, type PathChoice } from '../../../node/tunnel/path.ts';
 import { addPrices, defaultMaxPrice, marketPrice, onwardPriceAllowed } from '../../../node/circuit/price.ts';
-import { priceOf, type SignedOffer } from '../../../node/discovery/index.ts';
+import { priceOf, type SignedOffer } from '../../../node/offer/index.ts';
 import { newIdentity, offerOf } from '../link/nodes.ts';
 
 const MOST = 1n << 40n;

@@ -1,8 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Clock } from '../../../core/ports.ts';
 import { pricePerMiB, unixMillis } from '../../../core/units.ts';
-import { createCircuitPool, createGuards } from '../../../node/circuit/index.ts';
-import type { CircuitPool, CircuitPoolSettings, Guards } from '../../../node/circuit/index.ts';
+import {
+  createCircuitPool,
+  createGuards,
+  type CircuitPool,
+  type CircuitPoolSettings,
+  type Guards,
+} from '../../../node/tunnel/index.ts';
 import { choosePath, secureRandom } from '../../../node/tunnel/path.ts';
 import { createOfferBook } from '../../../node/discovery/index.ts';
 import { PRICE, TestNet, readAll, serveEcho, u32, eventually } from '../circuit/net.ts';

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toHex } from '../../../core/codec.ts';
-import { createNodeKey, identityFromSeed, readNodeKey, verifySignature } from '../../../node/link/index.ts';
+import { createNodeKey, readNodeKey } from '../../../platform/keys/key-file.ts';
 import { pem, selfSigned } from '../../../node/link/certificate.ts';
-import { rawPublicKey } from '../../../platform/keys/identity.ts';
+import { rawPublicKey, identityFromSeed, verifySignature } from '../../../platform/keys/identity.ts';
 
 describe('a node identity', () => {
   it('is the key of the seed (RFC 8032, test 1)', () => {

@@ -8,7 +8,8 @@ import { CID } from 'multiformats/cid';
 import { bytes } from '../../../core/units.ts';
 import { ORPHAN_BLOCK_MILLIS } from '../../../core/limits.ts';
 import { blockKey } from '../../../sites/blocks/block.ts';
-import { importPath, importSite, openBlockStore } from '../../../sites/content.ts';
+import { openBlockStore } from '../../../sites/blocks/index.ts';
+import { importPath, importSite } from '../../../sites/unixfs/index.ts';
 import { Cleanup, TestClock, rawBlock, temporaryFolder, temporaryStore, writeTree } from '../kit.ts';
 
 const cleanup = new Cleanup();

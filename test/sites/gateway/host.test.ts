@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { MAX_GATEWAY_QUEUE } from '../../../core/limits.ts';
 import { targetOf } from '../../../sites/gateway/host.ts';
 import { Turns } from '../../../sites/gateway/turns.ts';
-import { createContentSource } from '../../../sites/content.ts';
+import { createContentSource } from '../../../sites/serve/index.ts';
 import { createGateway } from '../../../sites/gateway/index.ts';
 import { createNameResolver } from '../../../sites/name/index.ts';
 import { Cleanup, NameBook } from '../kit.ts';

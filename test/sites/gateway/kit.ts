@@ -2,8 +2,9 @@
 import { request as httpRequest } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { CID } from 'multiformats/cid';
-import { createContentSource, importSite } from '../../../sites/content.ts';
-import type { ContentSource } from '../../../sites/content.ts';
+import { createContentSource } from '../../../sites/serve/index.ts';
+import { importSite } from '../../../sites/unixfs/index.ts';
+import type { ContentSource } from '../../../sites/blocks/index.ts';
 import { createGateway } from '../../../sites/gateway/index.ts';
 import type { GatewayOptions, MarketView } from '../../../sites/gateway/index.ts';
 import { createNameResolver } from '../../../sites/name/index.ts';

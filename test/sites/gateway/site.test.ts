@@ -5,7 +5,7 @@ import type { CID } from 'multiformats/cid';
 import * as raw from 'multiformats/codecs/raw';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { ErrorCode } from '../../../core/errors.ts';
-import type { ContentSource, SiteContent } from '../../../sites/content.ts';
+import type { ContentSource, SiteContent } from '../../../sites/blocks/index.ts';
 import { Cleanup, rawBlock } from '../kit.ts';
 import { startFront } from './kit.ts';
 import type { AskOptions } from './kit.ts';

@@ -4,8 +4,10 @@ import type { CID } from 'multiformats/cid';
 import { MAX_ROOTS_PER_NAME, ORPHAN_BLOCK_MILLIS, SUPERSEDED_ROOT_MILLIS } from '../../../core/limits.ts';
 import { bytes } from '../../../core/units.ts';
 import { RelaymintError } from '../../../core/errors.ts';
-import { createPinKeeper, createPublishService, importSite, publishSite } from '../../../sites/content.ts';
-import type { BlockStore, OpenStream, PublishOptions, PublishServiceOptions } from '../../../sites/content.ts';
+import { createPinKeeper, createPublishService, publishSite } from '../../../sites/publish/index.ts';
+import { importSite } from '../../../sites/unixfs/index.ts';
+import type { BlockStore, OpenStream } from '../../../sites/blocks/index.ts';
+import type { PublishOptions, PublishServiceOptions } from '../../../sites/publish/index.ts';
 import {
   Cleanup,
   NameBook,

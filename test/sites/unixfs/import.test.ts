@@ -6,8 +6,8 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CID } from 'multiformats/cid';
-import { follow, importPath, importSite, listFiles, openNode, readFile } from '../../../sites/content.ts';
-import type { BlockSink } from '../../../sites/content.ts';
+import { follow, importPath, importSite, listFiles, openNode, readFile } from '../../../sites/unixfs/index.ts';
+import type { BlockSink } from '../../../sites/blocks/index.ts';
 import { Cleanup, temporaryFolder, temporaryStore, writeTree } from '../kit.ts';
 
 const cleanup = new Cleanup();

@@ -20,8 +20,8 @@ import {
 } from '../../../../core/limits.ts';
 import { silentLog, type Clock, type Log } from '../../../../core/ports.ts';
 import { pricePerMiB, unixMillis } from '../../../../core/units.ts';
-import { createGuards, guardFile, openGuards, type Guards } from '../../../../node/circuit/index.ts';
-import { priceOf, type SignedOffer } from '../../../../node/discovery/index.ts';
+import { createGuards, guardFile, openGuards, type Guards } from '../../../../node/tunnel/index.ts';
+import { priceOf, type SignedOffer } from '../../../../node/offer/index.ts';
 import { storeInMemory } from '../../../../bench/paths/endpoint.ts';
 import { populationOf } from '../../../../bench/paths/population.ts';
 import { seededRandom } from '../../../../bench/paths/random.ts';

@@ -1,0 +1,7 @@
+/** Which paths: pools of ready circuits, the first relays that a node keeps, and who may stand beside whom. */
+export type { CircuitPoolSettings, CircuitPoolOptions, CircuitPool } from './contract.ts';
+export type { GuardStore, GuardView, Guards } from './guards/contract.ts';
+export { guardFile } from './guards/format.ts';
+export { createGuards, openGuards } from './guards/guards.ts';
+export { sellersOf } from './path.ts';
+export { createCircuitPool } from './pool.ts';

@@ -1,0 +1,5 @@
+/** Blocks: what a host keeps, by their hashes. */
+export * from './contract.ts';
+export { openBlockStore } from './store.ts';
+export type { BlockStoreOptions } from './store.ts';
+export { blockMissing, checkCid, decodeCid, diskError, isDirectoryCodec, verifyBlock } from './block.ts';
