@@ -1,13 +1,52 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Tests wait on events, so the limits are generous: they only catch what hangs on a loaded machine. */
+/** What takes longest begins first: else one worker runs it at the end while the other has nothing to do. */
+const LONGEST = [
+  'test/leak/',
+  'test/model/',
+  'test/e2e/',
+  'test/bench/',
+  'test/ledger/program/',
+  'test/node/transport/',
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const place = LONGEST.findIndex((folder) => moduleId.includes(folder));
+      return !moduleId.endsWith('.slow.test.ts') ? LONGEST.length + 1 : place === -1 ? LONGEST.length : place;
+    };
+    return sorted.toSorted((a, b) => rank(a) - rank(b));
+  }
+}
+
+/**
+ * Two lanes. What is quick and needs nothing but Node stands in `*.test.ts`; what takes long, or needs tor, i2pd, Chromium or the
+ * Rust tool-chain, in `*.slow.test.ts`. Tests wait on events: the limits only catch what hangs, on a loaded machine too.
+ */
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    testTimeout: 240_000,
-    hookTimeout: 120_000,
     pool: 'forks',
     maxWorkers: 2,
     reporters: ['default'],
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'quick',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/**/*.slow.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'slow', include: ['test/**/*.slow.test.ts'], testTimeout: 240_000, hookTimeout: 120_000 },
+      },
+    ],
   },
 });

@@ -4,7 +4,8 @@
  * command.
  *
  *   node scripts/run.js start [...]     the local marketplace
- *   node scripts/run.js test [...]      the test suite (arguments go to vitest)
+ *   node scripts/run.js test [...]      the quick tests, or those that are named (arguments go to vitest)
+ *   node scripts/run.js test:all [...]  all tests: tor, I2P, Chromium, crashes, fuzzing, models too
  *   node scripts/run.js bench [...]     the benchmarks
  *   node scripts/run.js program [...]   rebuilds the on-chain program (--check compares with the committed one)
  *   node scripts/run.js ready           only installs and builds
@@ -106,6 +107,22 @@ async function become(entry, args) {
   await import(new URL(`../${entry}`, import.meta.url).href);
 }
 
+function vitest(args) {
+  return run(process.execPath, [inRoot('node_modules', 'vitest', 'vitest.mjs'), 'run', ...args], { stdio: 'inherit' });
+}
+
+/** The quick lane; files and folders that are named are run whatever their lane is. */
+async function test(args) {
+  if (args.some((arg) => arg.startsWith('test'))) return await vitest(args);
+  const code = await vitest(['--project', 'quick', ...args]);
+  const slow = readdirSync(inRoot('test'), { recursive: true }).filter((file) => file.endsWith('.slow.test.ts'));
+  process.stderr.write(
+    `Left out: ${slow.length} files of tests that take half an hour, some of which need tor, i2pd, Chromium or the Rust ` +
+      'tool-chain (CONTRIBUTING.md says which packages). Run them too: npm run test:all\n',
+  );
+  return code;
+}
+
 const [command, ...args] = process.argv.slice(2);
 requireNode();
 switch (command) {
@@ -123,13 +140,15 @@ switch (command) {
     break;
   case 'test':
     await ready();
-    process.exitCode = await run(process.execPath, [inRoot('node_modules', 'vitest', 'vitest.mjs'), 'run', ...args], {
-      stdio: 'inherit',
-    });
+    process.exitCode = await test(args);
+    break;
+  case 'test:all':
+    await ready();
+    process.exitCode = await vitest(args);
     break;
   case 'ready':
     await ready();
     break;
   default:
-    fail('Usage: node scripts/run.js start|test|bench|program|ready [arguments]');
+    fail('Usage: node scripts/run.js start|test|test:all|bench|program|ready [arguments]');
 }

@@ -1,6 +1,6 @@
 /**
  * What the documents say must be so: commands and options exist in the program's own help, files and links resolve, code
- * samples compile and run, and docs/cli.md is the help itself (`npm test -- test/house/docs.test.ts -u` writes it anew).
+ * samples compile and run, and docs/cli.md is the help itself (`npm test -- test/house/docs.slow.test.ts -u` writes it anew).
  */
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
