@@ -1,8 +1,10 @@
-/** A circuit that ends while it is built: whoever waits for it is told at once. */
+/** A circuit that is built: whoever waits for one that ends is told at once, and CREATE does not tell how long it is. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FrameType } from '../../../node/link/index.ts';
+import { MAX_HOPS } from '../../../core/limits.ts';
+import { decodeCreate } from '../../../node/circuit/messages.ts';
+import { FRAME_HEADER_BYTES, FrameType } from '../../../node/link/index.ts';
 import type { Link } from '../../../node/link/index.ts';
-import { TestNet } from './net.ts';
+import { TestNet, type TestNode } from './net.ts';
 
 let net: TestNet;
 beforeEach(() => {
@@ -19,6 +21,19 @@ function answersAndEnds(link: Link): void {
   };
 }
 
+/** What the CREATEs that a node sends say of the hops to follow. */
+function hopsSaid(node: TestNode): number[] {
+  const said: number[] = [];
+  node.links.onLink((link) => {
+    const send = link.sendFrame.bind(link);
+    link.sendFrame = (frame, type, circuit) => {
+      if (type === FrameType.CREATE) said.push(decodeCreate(frame.subarray(FRAME_HEADER_BYTES)).hops);
+      send(frame, type, circuit);
+    };
+  });
+  return said;
+}
+
 describe('building a circuit', () => {
   it('fails at once when the first hop answers and ends it before anybody asked for the next', async () => {
     const { client, relays, offers } = await net.path(1);
@@ -29,4 +44,20 @@ describe('building a circuit', () => {
     });
     expect(client.endpoint.stats().initiated).toBe(0);
   });
+
+  it.each([1, 3])(
+    'says of the hops that follow, over %i relays, as many as there are or more, by chance',
+    async (count) => {
+      const { client, relays, offers } = await net.path(count);
+      const [first, ...onward] = [client, ...relays].map(hopsSaid);
+      for (let circuit = 0; circuit < 60; circuit += 1) {
+        (await client.endpoint.createCircuit(offers, { service: 'echo' })).destroy();
+      }
+      expect(first).toHaveLength(60);
+      expect(Math.min(...(first ?? []))).toBeGreaterThanOrEqual(count);
+      expect(Math.max(...(first ?? []))).toBeLessThan(MAX_HOPS);
+      expect(new Set(first).size).toBeGreaterThan(2);
+      for (const [index, said] of onward.entries()) expect(said).toEqual(first?.map((hops) => hops - index - 1));
+    },
+  );
 });
