@@ -133,6 +133,7 @@ describe('anonymity', () => {
     { ledgerUrl: 'https://api.devnet.solana.com' },
     { ledgerUrl: 'https://[2606:4700::1]/' },
     { anonymize: 'i2p', i2p: true, ledgerUrl: `http://${'a'.repeat(52)}.b32.i2p/` },
+    { anonymize: 'i2p', i2p: true, ledgerUrl: `http://${ONION}.onion/` },
     { i2p: true, ledgerUrl: 'http://x.i2p/', tunnels: { inboundLength: 1, outboundLength: 1 } },
     { phase: 'tor-only', preferences: ['tor'] },
     { gatewayAddress: '127.0.0.1' },
