@@ -21,6 +21,7 @@ describe('gateway: marketplace', () => {
       expect(answer.status).toBe(200);
       expect(answer.headers['content-type']).toContain(type);
       expect(answer.headers['content-security-policy']).toContain("default-src 'none'; script-src 'self'");
+      expect(answer.headers['content-security-policy']).toContain("frame-ancestors 'none'");
       expect(answer.headers['cross-origin-resource-policy']).toBe('same-origin');
       expect(answer.headers['access-control-allow-origin']).toBeUndefined();
       // Nothing is loaded from elsewhere (the one http address is SVG's namespace).
