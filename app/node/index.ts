@@ -11,4 +11,4 @@ export {
 } from './node.ts';
 export { openOutbound, type OutboundSettings } from './outbound.ts';
 export { ONION_PORT } from './places.ts';
-export { ChainView, controlHandlers, pairsOf } from './stats.ts';
+export { ChainView, controlHandlers, pairsOf, watchTransports } from './stats.ts';

@@ -1,7 +1,10 @@
 /** What a running node says about itself: to `relaymint stats`, to the marketplace page and to `--once`. */
+import { LRUCache } from 'lru-cache';
 import type { ChannelId, NodeId } from '../../core/ids.ts';
+import { MAX_ACCOUNTS } from '../../core/limits.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import { amount } from '../../core/units.ts';
+import type { Link } from '../../node/link/index.ts';
 import type { BudgetStats, ControlHandlers, NodeStats, PairStats, SettlementStats } from '../control/index.ts';
 import type { RunningNode } from './node.ts';
 import { planSettlement } from './settlement-plan.ts';
@@ -18,11 +21,7 @@ export interface ControlOptions {
 
 export function controlHandlers(options: ControlOptions): ControlHandlers {
   const { node } = options;
-  const transports = new Map<NodeId, string>();
-  const remember = (): void => {
-    for (const link of node.links.links()) transports.set(link.peer, link.transport);
-  };
-  node.links.onLink(remember);
+  const transports = watchTransports(node);
   const view = new ChainView(node);
   // No more circuits: a pool that keeps some ready would open the next channel while this one closes.
   const drain = async (): Promise<void> => {
@@ -77,7 +76,7 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
 function readStats(
   options: ControlOptions,
   onChain: ReadonlyMap<ChannelId, ChannelState>,
-  transports: ReadonlyMap<NodeId, string>,
+  transports: Transports,
 ): NodeStats {
   const { node, addresses } = options;
   const { settings } = node;
@@ -115,11 +114,26 @@ function budgetOf({ budget }: RunningNode): BudgetStats {
   };
 }
 
+/** Over what peers are linked, or were last: as many as there can be accounts, for a stranger is another peer on each link. */
+export interface Transports {
+  get(peer: NodeId): string | undefined;
+}
+
+/** Follows the node's links from now on. */
+export function watchTransports({ links }: Pick<RunningNode, 'links'>): Transports {
+  const transports = new LRUCache<NodeId, string>({ max: MAX_ACCOUNTS });
+  const remember = ({ peer, transport }: Pick<Link, 'peer' | 'transport'>): void =>
+    void transports.set(peer, transport);
+  links.links().forEach(remember);
+  links.onLink(remember);
+  return transports;
+}
+
 /** The accounts whose channels exist: closed ones are history. */
 export function pairsOf(
   node: RunningNode,
   onChain: ReadonlyMap<ChannelId, ChannelState>,
-  transports: ReadonlyMap<NodeId, string>,
+  transports: Transports,
 ): PairStats[] {
   return node.book
     .peers()

@@ -10,7 +10,7 @@ import type { NameRecord } from '../../ledger/contract.ts';
 import type { MarketBalance, MarketName, MarketNode, MarketPair, MarketView } from '../../sites/gateway/index.ts';
 import { priceOf } from '../../node/offer/index.ts';
 import { callControl, readControlFile, type NodeStats } from '../control/index.ts';
-import { type RunningNode, ChainView, pairsOf } from '../node/index.ts';
+import { type RunningNode, ChainView, pairsOf, watchTransports } from '../node/index.ts';
 
 /** Rows of each list that the page takes. */
 const MAX_ROWS = 500;
@@ -24,6 +24,7 @@ type ChainPart = Pick<MarketView, 'names' | 'namesLeftOut' | 'balances' | 'suppl
 /** @returns a function that reads the whole view; parts that do not answer are left out, and so are records that make no sense. */
 export function createMarketView(node: RunningNode, watch: string | undefined): () => Promise<MarketView> {
   const view = new ChainView(node);
+  const transports = watchTransports(node);
   let chain: { readonly at: number; readonly part: Promise<ChainPart> } | undefined;
   const chainPart = (watched: readonly NodeStats[]): Promise<ChainPart> => {
     if (chain === undefined || performance.now() - chain.at > CHAIN_MILLIS) {
@@ -40,7 +41,7 @@ export function createMarketView(node: RunningNode, watch: string | undefined): 
       watch === undefined ? [] : readWatched(node, watch),
       view.channels(),
     ]);
-    const own = pairsOf(node, channels, new Map());
+    const own = pairsOf(node, channels, transports);
     const self = watched.find((stats) => stats.nodeId === node.keys.identity.nodeId);
     const all: readonly Pick<NodeStats, 'wallet' | 'nodeId' | 'pairs'>[] =
       self === undefined

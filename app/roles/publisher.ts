@@ -14,7 +14,7 @@ import { createCircuitPool, sellersOf } from '../../node/tunnel/index.ts';
 import { keepsName } from '../../node/offer/index.ts';
 import { type OfferBook } from '../../node/discovery/index.ts';
 import type { Published } from '../market/index.ts';
-import { signerOf, type RunningNode, ChainView, pairsOf } from '../node/index.ts';
+import { signerOf, type RunningNode, ChainView, pairsOf, watchTransports } from '../node/index.ts';
 
 export interface PublishSettings {
   readonly directory: string;
@@ -42,6 +42,7 @@ const CONTENT_DIRECTORY = 'content';
 export async function publish(node: RunningNode, settings: PublishSettings): Promise<Published> {
   const { name, signal } = settings;
   await using stack = new AsyncDisposableStack();
+  const transports = watchTransports(node);
   const creditsBefore = (await node.ledger.balances(node.wallet.address)).credits;
   const registration = await openRegistration(node, settings);
 
@@ -70,7 +71,7 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
     wallet: node.wallet.address,
     creditsBefore: creditsBefore.toString(),
     ...change,
-    pairs: pairsOf(node, channels, new Map()).filter((pair) => pair.side === 'pays'),
+    pairs: pairsOf(node, channels, transports).filter((pair) => pair.side === 'pays'),
   };
 }
 

@@ -10,6 +10,7 @@ import type { SolanaLedger, SolanaWallet } from '../../ledger/solana/index.ts';
 import { createMarketView } from '../../app/roles/market-view.ts';
 import type { RunningNode } from '../../app/node/node.ts';
 import { marketViewSchema } from '../../sites/gateway/market.ts';
+import { channelState } from '../ledger/accounting/pair.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../ledger/program/relaymint.so', import.meta.url));
 const ROOT = CID.parse('bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi');
@@ -62,7 +63,7 @@ function gateway(): RunningNode {
     ledger,
     wallet: honest,
     discovery: { book: { all: () => [] } },
-    links: { get: () => undefined, links: () => [] },
+    links: { get: () => undefined, links: () => [], onLink: () => () => {} },
     keys: { identity: { nodeId: 'gateway' } },
     book: { peers: () => [] },
     store: { entries: () => [].values() },
@@ -80,6 +81,18 @@ describe('the marketplace page', () => {
     expect(view.balances).toEqual([
       { owner: honest.address, role: 'visitor', credits: (await ledger.balances(honest.address)).credits.toString() },
     ]);
+  });
+
+  it('says over what the accounts of its own node are paid', async () => {
+    const channel = channelState();
+    const account = { role: 'payer', channel, live: true, up: 0n, down: 0n, due: 0n, signed: 0n };
+    const node = {
+      ...gateway(),
+      links: { get: () => undefined, links: () => [{ peer: 'relay', transport: 'tor' }], onLink: () => () => {} },
+      book: { peers: () => [{ ...account, peer: 'relay' }] },
+    } as unknown as RunningNode;
+    const { pairs } = await createMarketView(node, undefined)();
+    expect(pairs.map(({ payee, transport }) => [payee, transport])).toEqual([['relay', 'tor']]);
   });
 
   it('is read from the chain once in a few seconds, with few questions, and never from all tills', async () => {

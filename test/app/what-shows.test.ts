@@ -19,11 +19,7 @@ beforeAll(async () => {
 afterAll(() => stack.disposeAsync());
 
 /** What a relay warns of when it opens. Nothing leaves this machine: it is not announced. */
-async function warnings(
-  locations: string,
-  ledgerUrl: string,
-  anonymize: 'tor' | undefined = undefined,
-): Promise<string[]> {
+async function warnings(locations: string, ledgerUrl: string, anonymize: 'tor' | undefined): Promise<string[]> {
   const warned: string[] = [];
   nodes += 1;
   const settings: NodeSettings = {
