@@ -68,6 +68,8 @@ requirePrograms('tor', 'strace')('what is anonymous', () => {
       const site = path.resolve('examples/site');
       const published = await runTraced(['publish', site, '--name', 'hidden.web3', ...node('site'), ...bootstrap]);
       expect(published.stderr).toBe('');
+      const { pairs } = JSON.parse(published.stdout) as { readonly pairs: readonly { readonly transport: string }[] };
+      expect(pairs.map(({ transport }) => transport)).toEqual(['tor']);
       calls.push(...published.calls);
 
       const gatewayArgs = ['gateway', ...node('gateway'), '--port', '0', '--hops', '1'];
@@ -110,6 +112,7 @@ requirePrograms('tor', 'strace')('what is anonymous', () => {
         const run = await runTraced(args);
         expect(run.code).toBe(1);
         expect(JSON.parse(run.stdout)).toMatchObject({ ok: false, error: { code } });
+        if (code === 'UNSAFE_CONFIG') expect(run.calls).toEqual([]);
         calls.push(...run.calls.filter(({ target }) => target !== `${directory}/nowhere`));
       }
 
