@@ -112,7 +112,8 @@ requirePrograms('tor', 'strace')('what is anonymous', () => {
         const run = await runTraced(args);
         expect(run.code).toBe(1);
         expect(JSON.parse(run.stdout)).toMatchObject({ ok: false, error: { code } });
-        if (code === 'UNSAFE_CONFIG') expect(run.calls).toEqual([]);
+        // What contradicts anonymity stops before anything is opened.
+        expect(code === 'UNSAFE_CONFIG' ? run.calls : []).toEqual([]);
         calls.push(...run.calls.filter(({ target }) => target !== `${directory}/nowhere`));
       }
 
