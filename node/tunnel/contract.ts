@@ -50,10 +50,18 @@ export interface CircuitPoolOptions {
 export interface CircuitPool extends AsyncDisposable {
   /**
    * Keeps circuits with this many relays (0..MAX_RELAYS) in front of the last hop; resolves once minCircuits are ready.
-   * Repeated calls do not overshoot; another number replaces the circuits.
-   * @throws RelaymintError NO_ROUTE (too few relays, no last hop known, or none within maxPrice) or the last failure to build.
+   * Repeated calls do not overshoot; another number replaces the circuits. The signal ends the waiting, not the building: others
+   * may wait for the same circuit.
+   * @throws RelaymintError NO_ROUTE (too few relays, no last hop known, or none within maxPrice) or the last failure to build;
+   * CLOSED, ABORTED, the signal's reason if it is one of our errors.
    */
-  buildTunnels(hops: number): Promise<void>;
+  buildTunnels(hops: number, options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /**
+   * Why the `target` is taken to be away: relays of two wallets, or this node itself, did not reach it since a circuit to it last
+   * stood. undefined otherwise. A pool that could not build to its target builds again when somebody asks, and not by itself; who asks
+   * too soon after is told this.
+   */
+  readonly away: RelaymintError | undefined;
   /** Ready circuits that take new streams. */
   activeDataCircuits(): readonly Circuit[];
   /** Ready circuits / minCircuits: 0 without any, may exceed 1. */
@@ -62,5 +70,11 @@ export interface CircuitPool extends AsyncDisposable {
   circuit(options?: { readonly signal?: AbortSignal }): Promise<Circuit>;
   /** What a circuit of this pool costs each MiB of its frames, all hops together; undefined for one of another pool. */
   priceOf(circuit: Circuit): PricePerMiB | undefined;
+  /**
+   * Nothing more is built or given out, and each circuit ends with its last stream. Resolves once all are gone. An attempt that
+   * is under way ends as it does, so that what comes of it is counted.
+   */
+  retire(): Promise<void>;
+  /** At once: streams still open fail. */
   close(): Promise<void>;
 }

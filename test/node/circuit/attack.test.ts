@@ -152,7 +152,7 @@ describe('relays that make circuits fail', () => {
     const dear: Play = () => ({ refused: setup(3) });
     const ending: Play = () => ({ lost: gone });
     for (const play of [refusing, dear, ending]) {
-      const seen = await client(play, { hops: 3, requests: 60, seed: 'host', bad: false });
+      const seen = await client(play, { hops: 3, requests: 400, seed: 'host', bad: false });
       expect(seen.attempts).toBeGreaterThan(20);
       expect(new Set(seen.firsts).size).toBe(1);
     }
