@@ -292,6 +292,11 @@ export const MAX_ROOTS_PER_NAME = 4;
 export const CONTENT_IDLE_MILLIS = 120_000;
 /** A block that was asked for and does not come in this long makes the host unusable, milliseconds: a slow onion path takes 30 s for 1 MiB. */
 export const BLOCK_WAIT_MILLIS = 60_000;
+/**
+ * A host that does not begin to answer on a new stream in this long is passed over, milliseconds: several round trips of an onion path.
+ * The question is small, so that waiting longer brings nothing.
+ */
+export const FIRST_ANSWER_MILLIS = 15_000;
 /** Blocks without a root (an interrupted publish) are kept this long so that it can resume, milliseconds. */
 export const ORPHAN_BLOCK_MILLIS: number = 24 * 60 * 60_000;
 /** How long a host keeps the content that the chain no longer names, milliseconds: visitors' name caches and open downloads. */
@@ -312,6 +317,13 @@ export const MAX_GATEWAY_REQUESTS = 64;
 export const MAX_GATEWAY_QUEUE = 512;
 /** A visitor's connection without traffic is closed after this long, milliseconds: a paused video asks again by range. */
 export const VISITOR_IDLE_MILLIS = 120_000;
+/** A visitor that got nothing for this long is told so, milliseconds: before its idle connection is closed without a word. */
+export const VISIT_MILLIS = 90_000;
+/**
+ * Hosts tried for one visit: five that are dead leave others. Who makes the hosts of a site seem dead has its own asked sooner, so
+ * they are not without end.
+ */
+export const MAX_VISIT_HOSTS = 8;
 /** Entries shown in a directory listing. */
 export const MAX_LISTED_ENTRIES = 2000;
 /** Streams kept open for the next request to the same site. */

@@ -31,6 +31,7 @@ export async function openGateway(node: RunningNode, settings: GatewaySettings):
       routes.failed(host, error, name);
       log.warn({ host, error: error.message }, 'a host failed to deliver');
     },
+    onGoodHost: routes.delivered,
     log,
   });
   stack.defer(() => content.close());

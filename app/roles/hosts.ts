@@ -10,68 +10,92 @@ import { type OfferBook } from '../../node/discovery/index.ts';
 /** Hosts whose failures are remembered, and names of each. */
 const MAX_HOSTS_REMEMBERED = 1024;
 const MAX_NAMES_REMEMBERED = 64;
-/** How long after a host's last failure, milliseconds. */
-const REMEMBERED_MILLIS = 60 * 60_000;
+/** How long a host's own word and blocks count against it, milliseconds: nobody else can bring these about. */
+const WORD_MILLIS = 60 * 60_000;
+/** How long its silence does, and that no circuit reached it: whoever stands on the way can bring that about. */
+const SILENCE_MILLIS = 10 * 60_000;
 /** One name can be a mistake: the list in an offer is wrong about one name in 65,536, and content is let go. So many are none. */
 const MISTAKES = 2;
+/**
+ * Hosts that are asked for one visitor though they do not say that they keep the name: each learns it for nothing. What more
+ * there are get their turn with later visitors.
+ */
+const MOST_ASKED_ANYWAY = 2;
 
 interface Failure {
+  /** `refused`: it said itself that it does not keep the name. `false`: it delivered something else. `silent`: nothing, or took no stream. */
+  readonly kind: 'refused' | 'false' | 'silent';
   /** Of the offer that it broke; a later one is a new word. */
   readonly sequence: bigint;
-  /** It said itself that it does not keep the name. */
-  readonly refused: boolean;
-  /** Its offer had said that it does. */
+  /** Its offer had said that it keeps the name. */
   readonly claimed: boolean;
+  readonly until: number;
 }
 
 /** Where a host stands in the order: lower ones are asked first. */
 const GOOD = 0;
-const BREAKS_ITS_WORD = 1;
+const FAILS = 1;
 const FAILED_HERE = 2;
 
 export class SiteHosts {
-  readonly #book: OfferBook;
-  readonly #failures = new LRUCache<NodeId, Map<string, Failure>>({
-    max: MAX_HOSTS_REMEMBERED,
-    ttl: REMEMBERED_MILLIS,
-  });
-  /** No circuit reached them lately. */
-  readonly #unreached = new LRUCache<NodeId, true>({ max: MAX_HOSTS_REMEMBERED, ttl: REMEMBERED_MILLIS });
+  readonly #book: Pick<OfferBook, 'find' | 'get'>;
+  readonly #now: () => number;
+  readonly #failures = new LRUCache<NodeId, Map<string, Failure>>({ max: MAX_HOSTS_REMEMBERED });
+  /** Names that a host was silent about since it last delivered anything. */
+  readonly #silent = new LRUCache<NodeId, Map<string, number>>({ max: MAX_HOSTS_REMEMBERED });
+  /** Until when a host counts as away. */
+  readonly #unreached = new LRUCache<NodeId, number>({ max: MAX_HOSTS_REMEMBERED });
 
-  constructor(book: OfferBook) {
+  /** `now` is a monotonic clock in milliseconds. */
+  constructor(book: Pick<OfferBook, 'find' | 'get'>, now: () => number = () => performance.now()) {
     this.#book = book;
+    this.#now = now;
   }
 
   /** Those whose offers say that they keep the name, in the order to ask them: cheaper ones earlier more often, who failed lately last. */
   thatKeep(name: string): NodeId[] {
-    return this.#ordered(name, (host) => {
-      const offer = this.#book.get(host);
-      return offer !== undefined && keepsName(offer, name);
-    });
+    return this.#ordered(name, (host) => this.#claims(host, name));
   }
 
-  /** Those that keep more names than their offers have room for: they may be asked for what nobody says it keeps. */
-  thatMayKeep(name: string): NodeId[] {
-    return this.#ordered(name, (host) => this.#book.get(host)?.kept?.more === true);
+  /**
+   * Those that keep more names than their offers have room for, to be asked for what nobody says it keeps, or nobody who does was
+   * there for lately: at random, cheaper ones more often, a few at most. Who was asked in vain is not asked again for an hour.
+   * @param asked who was asked for this visitor already.
+   */
+  thatMayKeep(name: string, asked: ReadonlySet<NodeId> = new Set()): NodeId[] {
+    if (sellersOf(this.#book, CONTENT_SERVICE).some((host) => this.#claims(host, name) && this.#isHopeful(host, name)))
+      return [];
+    const may = (host: NodeId): boolean => this.#book.get(host)?.kept?.more === true && !this.#claims(host, name);
+    const left = MOST_ASKED_ANYWAY - Array.from(asked).filter(may).length;
+    const isNew = (host: NodeId): boolean => this.#failureOf(host, name) === undefined && !asked.has(host);
+    return this.#ordered(name, (host) => may(host) && isNew(host)).slice(0, Math.max(0, left));
   }
 
   /** No circuit reached it: asked after the others for a while, whatever its name. */
   unreached(host: NodeId): void {
-    this.#unreached.set(host, true);
+    this.#unreached.set(host, this.#now() + SILENCE_MILLIS);
+  }
+
+  /** A circuit to it stands. */
+  reached(host: NodeId): void {
+    this.#unreached.delete(host);
+  }
+
+  /** It delivered a block: what it was silent about says no more of it than that. */
+  delivered(host: NodeId, name: string): void {
+    this.#silent.delete(host);
+    if (this.#failures.get(host)?.get(name)?.kind === 'silent') this.#failures.get(host)?.delete(name);
   }
 
   /** A host was asked for the name and did not deliver. */
   failed(host: NodeId, name: string, error: RelaymintError): void {
-    if (!isRelaymintError(error, 'CONTENT_REFUSED', 'CONTENT_NOT_FOUND', 'CONTENT_CORRUPT')) return;
+    const kind = kindOf(error);
     const offer = this.#book.get(host);
-    if (offer === undefined) return;
-    const failures = this.#failures.get(host) ?? new Map<string, Failure>();
-    failures.delete(name);
-    const refused = error.code === 'CONTENT_REFUSED';
-    failures.set(name, { sequence: offer.sequence, refused, claimed: keepsName(offer, name) });
-    const [oldest] = failures.keys();
-    if (failures.size > MAX_NAMES_REMEMBERED && oldest !== undefined) failures.delete(oldest);
-    this.#failures.set(host, failures);
+    if (offer === undefined || kind === undefined) return;
+    const until = this.#now() + (kind === 'silent' ? SILENCE_MILLIS : WORD_MILLIS);
+    const failure = { kind, sequence: offer.sequence, claimed: keepsName(offer, name), until };
+    remember(this.#failures, host, name, failure);
+    if (kind === 'silent') remember(this.#silent, host, name, until);
   }
 
   #ordered(name: string, may: (host: NodeId) => boolean): NodeId[] {
@@ -82,21 +106,56 @@ export class SiteHosts {
       .map(({ host }) => host);
   }
 
+  #claims(host: NodeId, name: string): boolean {
+    const offer = this.#book.get(host);
+    return offer !== undefined && keepsName(offer, name);
+  }
+
+  /** It may deliver, for all that is known. A claim costs nothing: one that nobody stands behind must not keep others from being asked. */
+  #isHopeful(host: NodeId, name: string): boolean {
+    return this.#failureOf(host, name) === undefined && !this.#isAway(host);
+  }
+
   /** Nothing is gained by asking again before it says something new. */
   #refuses(host: NodeId, name: string): boolean {
-    return this.#failureOf(host, name)?.refused === true;
+    return this.#failureOf(host, name)?.kind === 'refused';
   }
 
   #rank(host: NodeId, name: string): number {
     if (this.#failureOf(host, name) !== undefined) return FAILED_HERE;
-    let broken = 0;
-    for (const { claimed } of this.#failures.get(host)?.values() ?? []) if (claimed) broken += 1;
-    return broken > MISTAKES || this.#unreached.has(host) ? BREAKS_ITS_WORD : GOOD;
+    const now = this.#now();
+    const failures = Array.from(this.#failures.get(host)?.values() ?? []);
+    const broken = failures.filter(({ kind, claimed, until }) => kind !== 'silent' && claimed && until > now).length;
+    const silent = Array.from(this.#silent.get(host)?.values() ?? []).filter((until) => until > now).length;
+    return broken > MISTAKES || silent > MISTAKES || this.#isAway(host) ? FAILS : GOOD;
+  }
+
+  #isAway(host: NodeId): boolean {
+    return (this.#unreached.get(host) ?? Number.NEGATIVE_INFINITY) > this.#now();
   }
 
   #failureOf(host: NodeId, name: string): Failure | undefined {
     const failure = this.#failures.get(host)?.get(name);
     const offer = this.#book.get(host);
-    return failure !== undefined && offer !== undefined && offer.sequence <= failure.sequence ? failure : undefined;
+    if (failure === undefined || offer === undefined || failure.until <= this.#now()) return undefined;
+    // An offer is signed as often as its host likes: only one that says of this name that it is kept is a new word about it.
+    const isNewWord = failure.kind !== 'silent' && offer.sequence > failure.sequence && keepsName(offer, name);
+    return isNewWord ? undefined : failure;
   }
+}
+
+function kindOf(error: RelaymintError): Failure['kind'] | undefined {
+  if (isRelaymintError(error, 'CONTENT_REFUSED')) return 'refused';
+  if (isRelaymintError(error, 'CONTENT_NOT_FOUND', 'CONTENT_CORRUPT', 'PROTOCOL_VIOLATION')) return 'false';
+  if (isRelaymintError(error, 'TIMEOUT', 'STREAM_REFUSED', 'STREAM_RESET')) return 'silent';
+  return undefined;
+}
+
+function remember<T>(all: LRUCache<NodeId, Map<string, T>>, host: NodeId, name: string, what: T): void {
+  const names = all.get(host) ?? new Map<string, T>();
+  names.delete(name);
+  names.set(name, what);
+  const [oldest] = names.keys();
+  if (names.size > MAX_NAMES_REMEMBERED && oldest !== undefined) names.delete(oldest);
+  all.set(host, names);
 }

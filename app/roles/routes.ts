@@ -1,142 +1,159 @@
 /** Chooses hosts for a site and keeps circuits to them: what the gateway's content source asks for. */
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
-import { MAX_BLOCK_BYTES } from '../../core/limits.ts';
+import { MAX_BLOCK_BYTES, MAX_VISIT_HOSTS } from '../../core/limits.ts';
 import { MIB, amount, type Amount, type PricePerMiB } from '../../core/units.ts';
 import type { Budget } from '../../ledger/budget/index.ts';
 import { CONTENT_SERVICE } from '../../sites/blocks/index.ts';
 import type { ContentRoute, ContentSourceOptions } from '../../sites/serve/index.ts';
 import { type Circuit } from '../../node/circuit/index.ts';
 import { TokenBucket } from '../../core/rate.ts';
+import { deadline, orAborted } from '../../core/abort.ts';
+import { isAnonymizing } from '../../node/transport/index.ts';
+import { HostPools } from './host-pools.ts';
 import { SiteHosts } from './hosts.ts';
 import type { RunningNode } from '../node/index.ts';
-import { createCircuitPool, type CircuitPool, type CircuitPoolSettings } from '../../node/tunnel/index.ts';
+import { staggered } from './staggered.ts';
+import { createCircuitPool, type CircuitPoolSettings } from '../../node/tunnel/index.ts';
 
 export interface Routes extends AsyncDisposable {
   readonly route: ContentSourceOptions['route'];
   /** A host failed to deliver this name: it is asked later, or not again. */
   readonly failed: (host: NodeId, error: RelaymintError, name: string) => void;
+  /** A host delivered a block of this name. */
+  readonly delivered: (host: NodeId, name: string) => void;
   /** Ready circuits over all hosts. */
   readonly circuits: number;
 }
 
+/** What routes need of a node. */
+export interface RoutesNode extends Pick<RunningNode, 'circuits' | 'guards'> {
+  readonly discovery: Pick<RunningNode['discovery'], 'book' | 'refresh'>;
+  readonly keys: { readonly identity: Pick<RunningNode['keys']['identity'], 'nodeId'> };
+  readonly settings: Pick<RunningNode['settings'], 'log' | 'maxPrice'>;
+  readonly budget: Pick<Budget, 'reserveSite'>;
+}
+
 export interface RoutesOptions {
-  readonly node: RunningNode;
+  readonly node: RoutesNode;
   /** Paid relays in front of the host, 0 .. MAX_RELAYS. */
   readonly hops: number;
   readonly pool?: CircuitPoolSettings;
+  /** How long a circuit to one host is waited for until one to the next host is begun as well, milliseconds. */
+  readonly staggerMillis?: number;
 }
 
 /** What a block may come to on its circuit: itself, and a sixteenth for cells, layers and the request. */
 const MAX_BLOCK_FRAMES = (MAX_BLOCK_BYTES / 16) * 17;
-/** Hosts tried for one visitor. */
-const MAX_HOSTS_TRIED = 16;
-/** Hosts to which circuits are kept; the least recently used pool is closed for a new one. */
-const MAX_POOLS = 32;
+/**
+ * How long a circuit to one host is waited for until one to the next is begun as well, milliseconds: several times what an honest one
+ * takes, so that who is asked is decided by the weights and not by who is fastest. The second for hosts with hidden addresses only.
+ */
+const STAGGER_MILLIS = 10_000;
+const STAGGER_HIDDEN_MILLIS = 30_000;
 /**
  * Rounds of questions for offers because nobody is known who keeps a site: at once, and how long each takes to be allowed again,
  * milliseconds. Peers tell a whole book of offers only so often (OFFER_BYTES_PER_SECOND).
  */
 const ROUNDS_AT_ONCE = 4;
 const ROUND_REST_MILLIS = 15_000;
+/** How long a visitor waits for such a round, milliseconds: a peer that does not answer must leave time for the hosts. */
+const ROUND_WAIT_MILLIS = 30_000;
 
 export function createRoutes(options: RoutesOptions): Routes {
   const { node, hops } = options;
   const { book } = node.discovery;
-  const pools = new Map<NodeId, CircuitPool>();
-
-  const poolOf = (host: NodeId): CircuitPool => {
-    const known = pools.get(host);
-    pools.delete(host);
-    const pool =
-      known ??
+  const { log } = node.settings;
+  const pools = new HostPools(
+    (target) =>
       createCircuitPool({
         endpoint: node.circuits,
         nodeId: node.keys.identity.nodeId,
         offers: book,
         guards: node.guards,
         service: CONTENT_SERVICE,
-        target: host,
+        target,
         ...(node.settings.maxPrice === undefined ? {} : { maxPrice: node.settings.maxPrice }),
         ...(options.pool === undefined ? {} : { settings: options.pool }),
-        log: node.settings.log,
-      });
-    pools.set(host, pool);
-    const [oldest] = pools;
-    if (pools.size > MAX_POOLS && oldest !== undefined) {
-      pools.delete(oldest[0]);
-      oldest[1].close().catch((error: unknown) => {
-        node.settings.log.warn({ error: messageOf(error) }, 'closing an idle pool of circuits failed');
-      });
-    }
-    return pool;
-  };
+        log,
+      }),
+    log,
+  );
 
   const known = new SiteHosts(book);
   const rounds = new TokenBucket(1000 / ROUND_REST_MILLIS, () => performance.now(), ROUNDS_AT_ONCE);
   /** Nobody else is told what a visitor asks for. */
   const hostsOf = async (name: string, avoid: ReadonlySet<NodeId>, signal: AbortSignal): Promise<readonly NodeId[]> => {
-    const left = (hosts: readonly NodeId[]): NodeId[] =>
-      hosts.filter((host) => !avoid.has(host)).slice(0, MAX_HOSTS_TRIED);
-    const hosts = left(known.thatKeep(name));
+    const keepers = (): NodeId[] =>
+      known
+        .thatKeep(name)
+        .filter((host) => !avoid.has(host))
+        .slice(0, MAX_VISIT_HOSTS);
+    const hosts = keepers();
     if (hosts.length > 0) return hosts;
-    // It may have been published since we last asked for offers; that question names no site.
-    if (rounds.take()) await node.discovery.refresh(signal);
-    const now = left(known.thatKeep(name));
-    return now.length > 0 ? now : left(known.thatMayKeep(name));
+    // It may have been published since we last asked for offers; that question names no site, and others may wait for its answers.
+    if (rounds.take()) {
+      using limit = deadline(ROUND_WAIT_MILLIS, 'Asking for offers', signal);
+      await orAborted(node.discovery.refresh(), limit.signal, 'Asking for offers').catch(() => signal.throwIfAborted());
+    }
+    const now = keepers();
+    return now.length > 0 ? now : known.thatMayKeep(name, avoid);
+  };
+  const staggerOf = (host: NodeId): number => {
+    const addresses = book.get(host)?.addresses ?? [];
+    const isHidden = addresses.length > 0 && addresses.every((address) => isAnonymizing(address));
+    return options.staggerMillis ?? (isHidden ? STAGGER_HIDDEN_MILLIS : STAGGER_MILLIS);
   };
   const usage = new SiteUsage(node.budget);
 
+  /** A circuit to that host. It tells the host nothing yet of what is wanted. */
+  const routeTo = (host: NodeId, name: string, signal: AbortSignal): Promise<ContentRoute> =>
+    pools.use(host, async (pool) => {
+      try {
+        await pool.buildTunnels(hops, { signal });
+        const circuit = await pool.circuit({ signal });
+        known.reached(host);
+        const price = pool.priceOf(circuit);
+        return {
+          host,
+          get isOpen() {
+            return circuit.isOpen && circuit.acceptsStreams;
+          },
+          openStream: (service, params, streamOptions) => circuit.openStream(service, params, streamOptions),
+          ...(price === undefined ? {} : { begin: () => usage.begin(name, circuit, price) }),
+        };
+      } catch (error) {
+        if (pool.away !== undefined) known.unreached(host);
+        throw error;
+      }
+    });
+
   return {
     get circuits() {
-      let ready = 0;
-      for (const pool of pools.values()) ready += pool.activeDataCircuits().length;
-      return ready;
+      return pools.ready;
     },
-    async route(site, { avoid, signal }): Promise<ContentRoute> {
-      const hosts = await hostsOf(site.name, avoid, signal);
-      let failure: unknown;
-      for (const host of hosts) {
-        const pool = poolOf(host);
-        try {
-          await pool.buildTunnels(hops);
-          const circuit = await pool.circuit({ signal });
-          const price = pool.priceOf(circuit);
-          return {
-            host,
-            get isOpen() {
-              return circuit.isOpen && circuit.acceptsStreams;
-            },
-            openStream: (service, params, streamOptions) => circuit.openStream(service, params, streamOptions),
-            ...(price === undefined ? {} : { begin: () => usage.begin(site.name, circuit, price) }),
-          };
-        } catch (error) {
-          signal.throwIfAborted();
-          failure = error;
-          if (pool.activeDataCircuits().length === 0 && !isTooDear(error)) {
-            known.unreached(host);
-            pools.delete(host);
-            await pool.close();
-          }
-        }
+    async route({ name }, { avoid, signal }): Promise<ContentRoute> {
+      const hosts = await hostsOf(name, avoid, signal);
+      if (hosts.length === 0) throw noRoute(`No host is known that says it keeps ${name} and was not asked in vain.`);
+      try {
+        return await staggered(hosts, (host, ends) => routeTo(host, name, ends), { millis: staggerOf, signal });
+      } catch (error) {
+        signal.throwIfAborted();
+        if (isRelaymintError(error, 'BUDGET_EXHAUSTED', 'PRICE_TOO_HIGH') || isTooDear(error)) throw error;
+        throw noRoute(`No way to ${name}: ${messageOf(error)}`, error);
       }
-      if (isRelaymintError(failure, 'BUDGET_EXHAUSTED', 'PRICE_TOO_HIGH') || isTooDear(failure)) throw failure;
-      throw new RelaymintError(
-        'NO_ROUTE',
-        failure === undefined
-          ? `No host is known that says it keeps ${site.name}.`
-          : `No way to ${site.name}: ${messageOf(failure)}`,
-        {
-          remedy: 'Try again shortly; if it stays so, check --bootstrap and that enough relays are up.',
-          cause: failure,
-        },
-      );
     },
     failed: (host, error, name) => known.failed(host, name, error),
-    async [Symbol.asyncDispose]() {
-      await Promise.all([...pools.values()].map((pool) => pool.close()));
-    },
+    delivered: (host, name) => known.delivered(host, name),
+    [Symbol.asyncDispose]: () => pools[Symbol.asyncDispose](),
   };
+}
+
+function noRoute(message: string, cause?: unknown): RelaymintError {
+  return new RelaymintError('NO_ROUTE', message, {
+    remedy: 'Try again shortly; if it stays so, check --bootstrap and that enough relays are up.',
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
 
 /** Paths were known, and each cost more than is allowed. */

@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
-import { BLOCK_WAIT_MILLIS, MAX_BLOCKS_IN_FLIGHT } from '../../core/limits.ts';
+import { BLOCK_WAIT_MILLIS, FIRST_ANSWER_MILLIS, MAX_BLOCKS_IN_FLIGHT } from '../../core/limits.ts';
 import { blockMissing, checkCid, verifyBlock } from '../blocks/index.ts';
 import type { BlockReader } from '../blocks/contract.ts';
 import { STATUS_NOT_FOUND, STATUS_OK, encodeRequest, readAnswerHeader } from './protocol.ts';
@@ -11,6 +11,8 @@ import { ByteReader } from './stream-io.ts';
 export interface ContentClientOptions {
   /** How long the next answer may take, milliseconds. */
   readonly waitMillis?: number;
+  /** How long it may take until the first one begins, milliseconds; `waitMillis` if that is less. */
+  readonly firstAnswerMillis?: number;
 }
 
 export interface ContentClient extends BlockReader {
@@ -21,6 +23,8 @@ export interface ContentClient extends BlockReader {
    */
   get(cid: CID, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
   readonly isOpen: boolean;
+  /** Something came. */
+  readonly answered: boolean;
   /** Answers still on their way, wanted or not. */
   readonly pending: number;
   close(): void;
@@ -28,7 +32,8 @@ export interface ContentClient extends BlockReader {
 
 /** Speaks over a stream that was opened with `encodeContentParams(name)`. Takes over the stream. */
 export function createContentClient(stream: Duplex, options: ContentClientOptions = {}): ContentClient {
-  const client = new StreamClient(stream, options.waitMillis ?? BLOCK_WAIT_MILLIS);
+  const { waitMillis = BLOCK_WAIT_MILLIS, firstAnswerMillis = FIRST_ANSWER_MILLIS } = options;
+  const client = new StreamClient(stream, waitMillis, Math.min(firstAnswerMillis, waitMillis));
   client.start();
   return client;
 }
@@ -43,6 +48,8 @@ interface Waiting {
 class StreamClient implements ContentClient {
   readonly #stream: Duplex;
   readonly #waitMillis: number;
+  readonly #firstAnswerMillis: number;
+  answered: boolean = false;
   /** Asked and not answered, oldest first: the host answers in this order. */
   readonly #asked: Waiting[] = [];
   readonly #queued: Waiting[] = [];
@@ -50,9 +57,10 @@ class StreamClient implements ContentClient {
   #ended: RelaymintError | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(stream: Duplex, waitMillis: number) {
+  constructor(stream: Duplex, waitMillis: number, firstAnswerMillis: number) {
     this.#stream = stream;
     this.#waitMillis = waitMillis;
+    this.#firstAnswerMillis = firstAnswerMillis;
   }
 
   start(): void {
@@ -116,7 +124,11 @@ class StreamClient implements ContentClient {
   }
 
   async #receive(): Promise<void> {
-    const reader = new ByteReader(this.#stream);
+    const reader = new ByteReader(this.#stream, () => {
+      if (this.answered) return;
+      this.answered = true;
+      this.#watch();
+    });
     for (;;) {
       const header = await readAnswerHeader(reader);
       if (header === undefined) return;
@@ -141,13 +153,15 @@ class StreamClient implements ContentClient {
   #watch(): void {
     clearTimeout(this.#timer);
     if (this.#asked.length === 0) return;
+    const millis = this.answered ? this.#waitMillis : this.#firstAnswerMillis;
+    const what = this.answered ? 'deliver a block' : 'answer';
     this.#timer = setTimeout(() => {
       this.#end(
-        new RelaymintError('TIMEOUT', `The host did not deliver a block in ${this.#waitMillis / 1000} seconds.`, {
+        new RelaymintError('TIMEOUT', `The host did not ${what} in ${millis / 1000} seconds.`, {
           remedy: 'Another host is tried.',
         }),
       );
-    }, this.#waitMillis);
+    }, millis);
   }
 
   #end(error: RelaymintError): void {

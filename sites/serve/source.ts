@@ -3,11 +3,19 @@ import { LRUCache } from 'lru-cache';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
-import { MAX_DIRECTORY_CACHE_BYTES, MAX_IDLE_CONTENT_STREAMS, MAX_SITE_POOLS } from '../../core/limits.ts';
+import {
+  FIRST_ANSWER_MILLIS,
+  MAX_DIRECTORY_CACHE_BYTES,
+  MAX_IDLE_CONTENT_STREAMS,
+  MAX_SITE_POOLS,
+  MAX_VISIT_HOSTS,
+  VISIT_MILLIS,
+} from '../../core/limits.ts';
 import { silentLog, type Log } from '../../core/ports.ts';
 import { isDirectoryCodec } from '../blocks/index.ts';
 import { createContentClient, type ContentClient } from './client.ts';
 import { CONTENT_SERVICE, type ContentSource, type OpenStream, type SiteContent } from '../blocks/contract.ts';
+import { Limit, SharedSearch } from './patience.ts';
 import { encodeContentParams } from './protocol.ts';
 
 /** One way to one host, as the composition root makes it: a circuit. */
@@ -29,20 +37,26 @@ export interface Site {
 }
 
 export interface ContentSourceOptions {
-  /** A circuit to some host of the site, other than those in `avoid`. Asked again when a route dies. @throws RelaymintError NO_ROUTE. */
+  /**
+   * A circuit to some host of the site, other than those in `avoid`. Asked again when a route dies. The signal ends when the last
+   * visitor who waits for it has left or waited too long. @throws RelaymintError NO_ROUTE; the signal's reason.
+   */
   route(
     site: Site,
     options: { readonly avoid: ReadonlySet<NodeId>; readonly signal: AbortSignal },
   ): Promise<ContentRoute>;
-  /** A host delivered something else than was asked for, or nothing. It is avoided for this site from then on. */
+  /** A host delivered something else than was asked for, or nothing. It is avoided for this site until another one delivers. */
   readonly onBadHost?: (host: NodeId, error: RelaymintError, name: string) => void;
+  /** A host delivered a block of this name. */
+  readonly onGoodHost?: (host: NodeId, name: string) => void;
   /** How long a host may take for a block, milliseconds. */
   readonly waitMillis?: number;
+  /** How long it may take to open a stream, and for the first answer on it, milliseconds. Default FIRST_ANSWER_MILLIS. */
+  readonly firstAnswerMillis?: number;
+  /** How long a visitor waits without getting a block, whatever is tried meanwhile, milliseconds. Default VISIT_MILLIS. */
+  readonly visitMillis?: number;
   readonly log?: Log;
 }
-
-/** Ways tried for one block before the visitor is told. */
-const ATTEMPTS = 4;
 
 /** What one host did, as opposed to the way to it. */
 const HOST_FAULTS = [
@@ -109,7 +123,7 @@ class Pool {
   /** Directory and interior blocks on their way: visitors who come at once for the same folder share one fetch of it. */
   readonly fetching: Map<string, Promise<Uint8Array>> = new Map();
   #idle: Lease[] = [];
-  #route: Promise<ContentRoute> | undefined;
+  #route: SharedSearch<ContentRoute> | undefined;
 
   constructor(name: string, options: ContentSourceOptions, closing: AbortSignal, log: Log) {
     this.#name = name;
@@ -122,16 +136,28 @@ class Pool {
     return this.#closing.aborted;
   }
 
+  get visitMillis(): number {
+    return this.#options.visitMillis ?? VISIT_MILLIS;
+  }
+
   async lease(site: Site, signal: AbortSignal): Promise<Lease> {
     for (let lease = this.#idle.pop(); lease !== undefined; lease = this.#idle.pop()) {
       if (lease.client.isOpen && lease.route.isOpen) return lease;
       lease.client.close();
     }
-    const route = await this.#current(site);
-    signal.throwIfAborted();
-    const stream = await route.openStream(CONTENT_SERVICE, encodeContentParams(site.name), { signal });
-    const { waitMillis } = this.#options;
-    return { client: createContentClient(stream, waitMillis === undefined ? {} : { waitMillis }), route };
+    const route = await this.#current(site, signal);
+    const { waitMillis, firstAnswerMillis = FIRST_ANSWER_MILLIS } = this.#options;
+    using limit = new Limit(signal);
+    limit.restart(firstAnswerMillis, () => unanswered(firstAnswerMillis));
+    try {
+      const stream = await route.openStream(CONTENT_SERVICE, encodeContentParams(site.name), { signal: limit.signal });
+      const waits = { firstAnswerMillis, ...(waitMillis === undefined ? {} : { waitMillis }) };
+      return { client: createContentClient(stream, waits), route };
+    } catch (error) {
+      const failure = limit.expired ?? error;
+      if (!signal.aborted && isRelaymintError(failure, 'STREAM_REFUSED', 'TIMEOUT')) this.#blame(route, failure);
+      throw failure;
+    }
   }
 
   /** Takes a stream back when nothing is on its way on it. */
@@ -144,41 +170,59 @@ class Pool {
   /** A stream or its opening failed: find another way. A host's own fault makes it avoided. */
   failed(lease: Lease | undefined, error: RelaymintError): void {
     lease?.client.close();
-    const atFault = isRelaymintError(error, ...HOST_FAULTS);
-    if (lease !== undefined && atFault) {
-      this.#log.warn({ host: lease.route.host, code: error.code, error: error.message }, 'A content host failed.');
-      this.#avoid.add(lease.route.host);
-      this.#options.onBadHost?.(lease.route.host, error, this.#name);
+    if (lease === undefined) {
+      this.#route = undefined;
+      return;
     }
-    if (atFault || lease === undefined || !lease.route.isOpen) this.#route = undefined;
+    // Who reads the name and ends the stream has been asked, and has not answered.
+    const left = isRelaymintError(error, 'STREAM_RESET') && !lease.client.answered && lease.route.isOpen;
+    if (left || isRelaymintError(error, ...HOST_FAULTS)) this.#blame(lease.route, error);
+    else if (!lease.route.isOpen) this.#route = undefined;
+  }
+
+  /** What failed for this visitor is asked last for a while by who chooses the routes: it need not be avoided for ever. */
+  delivered({ route }: Lease): void {
+    this.#avoid.clear();
+    this.#options.onGoodHost?.(route.host, this.#name);
+  }
+
+  #blame({ host }: ContentRoute, error: RelaymintError): void {
+    this.#log.warn({ host, code: error.code, error: error.message }, 'A content host failed.');
+    this.#avoid.add(host);
+    this.#options.onBadHost?.(host, error, this.#name);
+    this.#route = undefined;
   }
 
   close(): void {
     for (const lease of this.#idle.splice(0)) lease.client.close();
   }
 
-  /** One search at a time, whoever asked first; it ends with the gateway, not with that visitor. */
-  async #current(site: Site): Promise<ContentRoute> {
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
-      const searching = (this.#route ??= this.#search(site));
-      const route = await searching;
+  /** One search at a time, whoever asked first; it ends when nobody waits for it any more. */
+  async #current(site: Site, signal: AbortSignal): Promise<ContentRoute> {
+    for (let attempt = 1; attempt <= MAX_VISIT_HOSTS; attempt += 1) {
+      if (this.#route?.isAbandoned === true) this.#route = undefined;
+      const search = (this.#route ??= this.#search(site));
+      const route = await search.wait(signal);
       if (route.isOpen) return route;
-      if (this.#route === searching) this.#route = undefined;
+      if (this.#route === search) this.#route = undefined;
     }
     throw new RelaymintError('NO_ROUTE', `Every circuit to a host of ${site.name} broke at once.`, {
       remedy: 'Try again in a moment.',
     });
   }
 
-  async #search(site: Site): Promise<ContentRoute> {
-    try {
-      return await this.#options.route(site, { avoid: this.#avoid, signal: this.#closing });
-    } catch (error) {
-      this.#route = undefined;
-      // Every host has failed once. The next visitor may find one repaired.
-      this.#avoid.clear();
-      throw error;
-    }
+  #search(site: Site): SharedSearch<ContentRoute> {
+    const search: SharedSearch<ContentRoute> = new SharedSearch(async (signal) => {
+      try {
+        return await this.#options.route(site, { avoid: this.#avoid, signal });
+      } catch (error) {
+        if (this.#route === search) this.#route = undefined;
+        // Every host has failed once. The next visitor may find one repaired.
+        this.#avoid.clear();
+        throw error;
+      }
+    }, this.#closing);
+    return search;
   }
 }
 
@@ -186,7 +230,12 @@ class PooledContent implements SiteContent {
   readonly #pool: Pool;
   readonly #site: Site;
   readonly #cache: LRUCache<string, Uint8Array>;
-  readonly #signal: AbortSignal;
+  /** Ends when the visitor leaves, or nothing came for too long. */
+  readonly #patience: Limit;
+  /** Blocks that are waited for. */
+  #waiting = 0;
+  /** The last that a host did, or the way to it. */
+  #lastFailure: RelaymintError | undefined;
   #lease: Promise<Lease> | undefined;
   #closed = false;
 
@@ -194,11 +243,30 @@ class PooledContent implements SiteContent {
     this.#pool = pool;
     this.#site = site;
     this.#cache = cache;
-    this.#signal = signal;
+    this.#patience = new Limit(signal);
   }
 
-  async get(cid: CID, { signal = this.#signal }: { readonly signal?: AbortSignal } = {}): Promise<Uint8Array> {
-    return isDirectoryCodec(cid) ? await this.#shared(cid, signal) : await this.#fetch(cid, signal);
+  async get(cid: CID, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Uint8Array> {
+    using both = signal === undefined ? undefined : new Limit(this.#patience.signal, signal);
+    const ends = both?.signal ?? this.#patience.signal;
+    this.#waiting += 1;
+    if (this.#waiting === 1) this.#waitOn();
+    try {
+      const block = isDirectoryCodec(cid) ? await this.#shared(cid, ends) : await this.#fetch(cid, ends);
+      this.#waitOn();
+      return block;
+    } catch (error) {
+      throw this.#patience.expired ?? error;
+    } finally {
+      this.#waiting -= 1;
+      if (this.#waiting === 0) this.#patience.stop();
+    }
+  }
+
+  /** From now on the visitor waits for the next block. */
+  #waitOn(): void {
+    const { visitMillis } = this.#pool;
+    this.#patience.restart(visitMillis, () => tooLong(this.#site, visitMillis, this.#lastFailure));
   }
 
   /** From the cache, or from whoever fetches it at the moment, or else fetched for all who wait. */
@@ -226,6 +294,7 @@ class PooledContent implements SiteContent {
 
   close(): void {
     this.#closed = true;
+    this.#patience[Symbol.dispose]();
     const lease = this.#lease;
     this.#lease = undefined;
     lease?.then(
@@ -242,9 +311,12 @@ class PooledContent implements SiteContent {
       let lease: Lease | undefined;
       try {
         lease = await leasing;
-        return await getPaid(lease, cid, signal);
+        const block = await getPaid(lease, cid, signal);
+        this.#pool.delivered(lease);
+        return block;
       } catch (error) {
         if (signal.aborted || this.#closed || !isRelaymintError(error)) throw error;
+        if (error.code !== 'CLOSED') this.#lastFailure = error;
         // Neither the host nor the way to it is to blame.
         if (isRelaymintError(error, 'BUDGET_EXHAUSTED')) throw error;
         // Of several blocks that failed together the first one reports it.
@@ -256,7 +328,7 @@ class PooledContent implements SiteContent {
         // another block's failure closed.
         if (first === undefined || first.code === 'CLOSED') first = error;
         const hopeless = isRelaymintError(error, 'NO_ROUTE') || this.#pool.isClosing;
-        if (attempt >= ATTEMPTS || hopeless) throw tell(first, this.#site);
+        if (attempt >= MAX_VISIT_HOSTS || hopeless) throw tell(first, this.#site);
       }
     }
   }
@@ -265,7 +337,7 @@ class PooledContent implements SiteContent {
     if (this.#closed) {
       throw new RelaymintError('CLOSED', 'This request is over.', { remedy: 'Ask again.' });
     }
-    this.#lease ??= this.#pool.lease(this.#site, this.#signal);
+    this.#lease ??= this.#pool.lease(this.#site, this.#patience.signal);
     return this.#lease;
   }
 }
@@ -283,6 +355,21 @@ function tell(error: RelaymintError, site: Site): RelaymintError {
   if (error.code !== 'CONTENT_NOT_FOUND' && error.code !== 'CONTENT_REFUSED') return error;
   return new RelaymintError('CONTENT_NOT_FOUND', `No host delivers ${site.name}: ${messageOf(error)}`, {
     cause: error,
+  });
+}
+
+function unanswered(millis: number): RelaymintError {
+  return new RelaymintError('TIMEOUT', `The host did not take a stream in ${millis / 1000} seconds.`, {
+    remedy: 'Another host is tried.',
+  });
+}
+
+function tooLong({ name }: Site, millis: number, last: RelaymintError | undefined): RelaymintError {
+  const why = last === undefined ? '' : ` The last one: ${last.message}`;
+  return new RelaymintError('TIMEOUT', `No host of ${name} delivered anything in ${millis / 1000} seconds.${why}`, {
+    remedy:
+      'Try again in a minute: circuits that are still being built are kept, and hosts that failed are asked last.',
+    ...(last === undefined ? {} : { cause: last }),
   });
 }
 

@@ -10,13 +10,16 @@ import type { NodeIdentity } from '../../platform/keys/identity.ts';
 import { newIdentity, offerOf } from '../node/link/nodes.ts';
 
 const NAME = 'news.web3';
+const MINUTES = 60_000;
 
 describe('the hosts that a gateway asks for a site', () => {
   let book: OfferBook;
   let hosts: SiteHosts;
+  let now: number;
   beforeEach(() => {
     book = createOfferBook({ clock: systemClock });
-    hosts = new SiteHosts(book);
+    now = 0;
+    hosts = new SiteHosts(book, () => now);
   });
 
   const offer = (identity: NodeIdentity, keeps: readonly string[], price = 10_000n, sequence = 1n): NodeId => {
@@ -91,11 +94,96 @@ describe('the hosts that a gateway asks for a site', () => {
     const full = host([...manyNames, NAME], 1n);
     for (const name of ['a.web3', 'b.web3', 'c.web3', 'd.web3']) fails(full, name);
     const other = host([...manyNames, NAME], 1n);
-    for (const name of manyNames.slice(0, 9)) fails(other, name, 'TIMEOUT');
+    for (const name of manyNames.slice(0, 9)) fails(other, name, 'CIRCUIT_DESTROYED');
     const firsts = Array.from({ length: 60 }, () => hosts.thatMayKeep('nobodys.web3')[0]);
     expect(new Set(firsts)).toEqual(new Set([full, other]));
     // But it is not asked for that name again.
     expect(hosts.thatMayKeep('a.web3')).toEqual([other]);
+  });
+
+  describe.each(['TIMEOUT', 'STREAM_REFUSED', 'STREAM_RESET'] as const)('that are silent (%s)', (code) => {
+    it('are asked last for that name, for a while', () => {
+      const [silent, good] = [host([NAME, 'shop.web3'], 1n), host([NAME, 'shop.web3'], 30_000n)];
+      fails(silent, NAME, code);
+      for (let i = 0; i < 20; i += 1) expect(hosts.thatKeep(NAME)).toEqual([good, silent]);
+      now += 11 * MINUTES;
+      const firsts = Array.from({ length: 60 }, () => hosts.thatKeep(NAME)[0]);
+      expect(firsts).toContain(silent);
+    });
+
+    it('are no worse for other names by one or two, and by more only until they deliver anything', () => {
+      const [silent, good] = [host([NAME, 'shop.web3'], 1n), host([NAME, 'shop.web3'], 30_000n)];
+      const firsts = (): Set<NodeId | undefined> =>
+        new Set(Array.from({ length: 60 }, () => hosts.thatKeep('shop.web3')[0]));
+      for (const name of ['a.web3', 'b.web3']) fails(silent, name, code);
+      expect(firsts()).toContain(silent);
+      // Whoever owns three names could bring this about.
+      fails(silent, 'c.web3', code);
+      expect(firsts()).toEqual(new Set([good]));
+      hosts.delivered(silent, NAME);
+      expect(firsts()).toContain(silent);
+      for (const name of ['a.web3', 'b.web3', 'c.web3']) fails(silent, name, code);
+      expect(firsts()).toEqual(new Set([good]));
+      now += 11 * MINUTES;
+      expect(firsts()).toContain(silent);
+    });
+  });
+
+  it('count as there again once a circuit reaches them, and after a while', () => {
+    const [away, good] = [host([NAME], 1n), host([NAME], 30_000n)];
+    const firsts = (): Set<NodeId | undefined> => new Set(Array.from({ length: 60 }, () => hosts.thatKeep(NAME)[0]));
+    hosts.unreached(away);
+    expect(firsts()).toEqual(new Set([good]));
+    hosts.reached(away);
+    expect(firsts()).toContain(away);
+    hosts.unreached(away);
+    now += 11 * MINUTES;
+    expect(firsts()).toContain(away);
+  });
+
+  describe('with more names than they can say', () => {
+    const attackers = (): NodeId[] => Array.from({ length: 10 }, () => host(manyNames, 1n));
+
+    it('are told of no name that another one says it keeps, even while that one does not deliver for this visitor', () => {
+      attackers();
+      const keeper = host([NAME]);
+      expect(hosts.thatMayKeep(NAME)).toEqual([]);
+      expect(hosts.thatMayKeep(NAME, new Set([keeper]))).toEqual([]);
+    });
+
+    it('are asked all the same where nobody stands behind what others say: a claim costs nothing', () => {
+      attackers();
+      const [refusing, away] = [host([NAME]), host([NAME])];
+      fails(refusing);
+      expect(hosts.thatMayKeep(NAME)).toEqual([]);
+      hosts.unreached(away);
+      expect(hosts.thatMayKeep(NAME)).toHaveLength(2);
+    });
+
+    it('learn of a bounded share of the names that nobody says it keeps, each once', () => {
+      const all = attackers();
+      const learnt = new Map<NodeId, number>();
+      const names = Array.from({ length: 400 }, (_, i) => `unheard-${i}.web3`);
+      for (const name of names) {
+        const asked = hosts.thatMayKeep(name);
+        expect(asked).toHaveLength(2);
+        for (const id of asked) learnt.set(id, (learnt.get(id) ?? 0) + 1);
+        // Nobody more is asked for this visitor, whatever those did.
+        expect(hosts.thatMayKeep(name, new Set(asked))).toEqual([]);
+      }
+      for (const id of all) expect((learnt.get(id) ?? 0) / names.length).toBeLessThan(0.35);
+    });
+
+    it('are not asked again for a name that they did not deliver, whatever else they sign, for an hour', () => {
+      const liar = newIdentity();
+      const id = offer(liar, manyNames);
+      expect(hosts.thatMayKeep('unheard.web3')).toEqual([id]);
+      fails(id, 'unheard.web3');
+      offer(liar, manyNames, 10_000n, 2n);
+      expect(hosts.thatMayKeep('unheard.web3')).toEqual([]);
+      now += 61 * MINUTES;
+      expect(hosts.thatMayKeep('unheard.web3')).toEqual([id]);
+    });
   });
 
   it('are remembered in bounded numbers', () => {

@@ -1,0 +1,52 @@
+/** One after the other, and not only when the one before has failed: the next one begins when it takes too long. */
+
+export interface StaggerOptions<T> {
+  /** How long a candidate is waited for before the next one begins as well, milliseconds. */
+  readonly millis: (candidate: T) => number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The first result. The signal that `attempt` gets ends when `signal` does, or when another candidate was faster.
+ * @throws what the last candidate to fail failed with, once all have; undefined when there were none; the signal's reason.
+ */
+export async function staggered<T, R>(
+  candidates: readonly T[],
+  attempt: (candidate: T, signal: AbortSignal) => Promise<R>,
+  { millis, signal }: StaggerOptions<T>,
+): Promise<R> {
+  signal.throwIfAborted();
+  const over = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  let onAbort = (): void => {};
+  try {
+    return await new Promise<R>((resolve, reject) => {
+      onAbort = () => reject(signal.reason as Error);
+      signal.addEventListener('abort', onAbort, { once: true });
+      let [next, running] = [0, 0];
+      let failure: unknown;
+      const begin = (): void => {
+        clearTimeout(timer);
+        const candidate = candidates[next];
+        if (next >= candidates.length || candidate === undefined) {
+          if (running === 0) reject(failure);
+          return;
+        }
+        next += 1;
+        running += 1;
+        timer = setTimeout(begin, millis(candidate));
+        attempt(candidate, over.signal).then(resolve, (error: unknown) => {
+          running -= 1;
+          failure = error;
+          // One that began later may still come.
+          if (!over.signal.aborted) begin();
+        });
+      };
+      begin();
+    });
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+    over.abort(signal.reason);
+  }
+}

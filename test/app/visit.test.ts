@@ -1,0 +1,140 @@
+/** A gateway's visit to a name of which most hosts, or all, are dead: real circuits, times shortened. */
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { CID } from 'multiformats/cid';
+import { silentLog, systemClock } from '../../core/ports.ts';
+import { U64_MAX, amount, pricePerMiB } from '../../core/units.ts';
+import { createRoutes, type Routes, type RoutesNode } from '../../app/roles/routes.ts';
+import { createGuards } from '../../node/tunnel/index.ts';
+import { signOffer } from '../../node/offer/index.ts';
+import { createOfferBook, type OfferBook } from '../../node/discovery/index.ts';
+import { createContentService, createContentSource } from '../../sites/serve/index.ts';
+import { importSite } from '../../sites/unixfs/index.ts';
+import { Cleanup, temporaryFolder, temporaryStore, writeTree } from '../sites/kit.ts';
+import { PRICE, TestNet, type TestNode } from '../node/circuit/net.ts';
+import { newIdentity, offerOf } from '../node/link/nodes.ts';
+
+const NAME = 'news.web3';
+/** So dear that it is nearly always drawn last. */
+const DEAR = 80_000n;
+/** One step of a circuit, and what a host may take to say anything. */
+const BUILD_MILLIS = 400;
+const ANSWER_MILLIS = 400;
+const STAGGER_MILLIS = 100;
+/** What a visit may take in all. */
+const VISIT_MILLIS = 5_000;
+
+describe('a visit to a name', () => {
+  let net: TestNet;
+  let book: OfferBook;
+  let client: TestNode;
+  const cleanup = new Cleanup();
+
+  beforeEach(async () => {
+    net = new TestNet();
+    book = createOfferBook({ clock: systemClock });
+    client = await net.node({ relayPrice: undefined, timing: { buildMillis: BUILD_MILLIS } });
+    for (let index = 0; index < 3; index += 1) book.add((await net.node()).offer);
+  });
+  afterEach(async () => {
+    await cleanup.run();
+    await net.close();
+  });
+
+  /** Says that it keeps the name. */
+  const keeper = async (content: bigint = PRICE): Promise<TestNode> => {
+    const host = await net.node({ relayPrice: undefined, services: { content } });
+    book.add(signOffer({ ...host.offer, keeps: [NAME] }, host.identity));
+    return host;
+  };
+  const alive = async (): Promise<{ host: TestNode; root: CID }> => {
+    const host = await keeper(DEAR);
+    const store = await temporaryStore(cleanup);
+    const folder = await temporaryFolder(cleanup);
+    await writeTree(folder, { 'index.html': 'here it is' });
+    const { root } = await importSite(store, NAME, folder);
+    host.endpoint.register('content', { price: pricePerMiB(DEAR) }, createContentService({ store }));
+    return { host, root };
+  };
+  const offerAt = (address: string): void => {
+    const services = [{ name: 'content', price: PRICE }];
+    book.add(offerOf(newIdentity(), { services, keeps: [NAME], addresses: [address] }));
+  };
+  /** Takes connections and says nothing. */
+  const silentPort = async (): Promise<string> => {
+    const sockets = new Set<Socket>();
+    const server = createServer((socket) => void sockets.add(socket.on('error', () => {})));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    cleanup.add(() => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    });
+    return `/ip4/127.0.0.1/tcp/${(server.address() as AddressInfo).port}`;
+  };
+  const dead: Readonly<Record<string, () => Promise<void>>> = {
+    'nobody listens behind': async () => offerAt('/memory/nowhere'),
+    'accept connections and say nothing': async () => offerAt(await silentPort()),
+    'accept circuits and say nothing': async () => {
+      (await keeper()).endpoint.register('content', { price: PRICE }, () => {});
+    },
+    'accept circuits and refuse streams': async () => void (await keeper()),
+  };
+
+  const gateway = (): { routes: Routes; visit: (root: CID, signal?: AbortSignal) => Promise<string> } => {
+    const node: RoutesNode = {
+      discovery: { book, refresh: async () => 0 },
+      circuits: client.endpoint,
+      keys: { identity: client.identity },
+      guards: createGuards({ nodeId: client.id }),
+      settings: { log: silentLog },
+      budget: { reserveSite: async () => ({ amount: amount(U64_MAX), settle() {} }) as never },
+    };
+    const routes = createRoutes({ node, hops: 2, staggerMillis: STAGGER_MILLIS });
+    cleanup.add(() => routes[Symbol.asyncDispose]());
+    const source = createContentSource({
+      route: routes.route,
+      onBadHost: routes.failed,
+      onGoodHost: routes.delivered,
+      firstAnswerMillis: ANSWER_MILLIS,
+      visitMillis: VISIT_MILLIS,
+    });
+    cleanup.add(() => source.close());
+    return {
+      routes,
+      async visit(root, signal = new AbortController().signal) {
+        const content = await source.open({ name: NAME, root }, { signal });
+        try {
+          return Buffer.from(await content.get(root)).toString('latin1');
+        } finally {
+          content.close();
+        }
+      },
+    };
+  };
+
+  const timed = async <T>(work: Promise<T>): Promise<{ millis: number; result: PromiseSettledResult<T> }> => {
+    const from = performance.now();
+    const [result] = await Promise.allSettled([work]);
+    return { millis: performance.now() - from, result };
+  };
+
+  it.each(Object.keys(dead))('succeeds in bounded time where five of six hosts %s', async (kind) => {
+    for (let index = 0; index < 5; index += 1) await dead[kind]?.();
+    const { root } = await alive();
+    const { millis, result } = await timed(gateway().visit(root));
+    expect(result).toMatchObject({ status: 'fulfilled', value: expect.stringContaining('index.html') });
+    expect(millis).toBeLessThan(VISIT_MILLIS);
+  });
+
+  it.each(Object.keys(dead))('ends in bounded time, and says what to do, where all six hosts %s', async (kind) => {
+    const { root } = await alive();
+    for (const { nodeId } of book.find('content')) book.remove(nodeId);
+    for (let index = 0; index < 6; index += 1) await dead[kind]?.();
+    const { millis, result } = await timed(gateway().visit(root));
+    expect(result).toMatchObject({
+      status: 'rejected',
+      reason: { code: expect.stringMatching(/^(NO_ROUTE|TIMEOUT|STREAM_REFUSED)$/), remedy: expect.any(String) },
+    });
+    expect(millis).toBeLessThan(VISIT_MILLIS + 1_000);
+  });
+});
