@@ -16,6 +16,8 @@ const WORD_MILLIS = 60 * 60_000;
 const SILENCE_MILLIS = 10 * 60_000;
 /** One name can be a mistake: the list in an offer is wrong about one name in 65,536, and content is let go. So many are none. */
 const MISTAKES = 2;
+/** Silence for one name so often means that the host does not keep it: once can be the way. */
+const SILENCES = 2;
 /**
  * Hosts that are asked for one visitor though they do not say that they keep the name: each learns it for nothing. What more
  * there are get their turn with later visitors.
@@ -30,6 +32,8 @@ interface Failure {
   /** Its offer had said that it keeps the name. */
   readonly claimed: boolean;
   readonly until: number;
+  /** In a row. */
+  readonly times: number;
 }
 
 /** Where a host stands in the order: lower ones are asked first. */
@@ -93,7 +97,9 @@ export class SiteHosts {
     const offer = this.#book.get(host);
     if (offer === undefined || kind === undefined) return;
     const until = this.#now() + (kind === 'silent' ? SILENCE_MILLIS : WORD_MILLIS);
-    const failure = { kind, sequence: offer.sequence, claimed: keepsName(offer, name), until };
+    const before = this.#failureOf(host, name);
+    const times = before?.kind === kind ? before.times + 1 : 1;
+    const failure = { kind, sequence: offer.sequence, claimed: keepsName(offer, name), until, times };
     remember(this.#failures, host, name, failure);
     if (kind === 'silent') remember(this.#silent, host, name, until);
   }
@@ -113,7 +119,8 @@ export class SiteHosts {
 
   /** It may deliver, for all that is known. A claim costs nothing: one that nobody stands behind must not keep others from being asked. */
   #isHopeful(host: NodeId, name: string): boolean {
-    return this.#failureOf(host, name) === undefined && !this.#isAway(host);
+    const failure = this.#failureOf(host, name);
+    return (failure === undefined || (failure.kind === 'silent' && failure.times < SILENCES)) && !this.#isAway(host);
   }
 
   /** Nothing is gained by asking again before it says something new. */

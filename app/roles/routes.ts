@@ -64,6 +64,7 @@ export function createRoutes(options: RoutesOptions): Routes {
   const { node, hops } = options;
   const { book } = node.discovery;
   const { log } = node.settings;
+  const known = new SiteHosts(book);
   const pools = new HostPools(
     (target) =>
       createCircuitPool({
@@ -75,12 +76,12 @@ export function createRoutes(options: RoutesOptions): Routes {
         target,
         ...(node.settings.maxPrice === undefined ? {} : { maxPrice: node.settings.maxPrice }),
         ...(options.pool === undefined ? {} : { settings: options.pool }),
+        onAway: () => known.unreached(target),
         log,
       }),
     log,
   );
 
-  const known = new SiteHosts(book);
   const rounds = new TokenBucket(1000 / ROUND_REST_MILLIS, () => performance.now(), ROUNDS_AT_ONCE);
   /** Nobody else is told what a visitor asks for. */
   const hostsOf = async (name: string, avoid: ReadonlySet<NodeId>, signal: AbortSignal): Promise<readonly NodeId[]> => {
@@ -109,23 +110,18 @@ export function createRoutes(options: RoutesOptions): Routes {
   /** A circuit to that host. It tells the host nothing yet of what is wanted. */
   const routeTo = (host: NodeId, name: string, signal: AbortSignal): Promise<ContentRoute> =>
     pools.use(host, async (pool) => {
-      try {
-        await pool.buildTunnels(hops, { signal });
-        const circuit = await pool.circuit({ signal });
-        known.reached(host);
-        const price = pool.priceOf(circuit);
-        return {
-          host,
-          get isOpen() {
-            return circuit.isOpen && circuit.acceptsStreams;
-          },
-          openStream: (service, params, streamOptions) => circuit.openStream(service, params, streamOptions),
-          ...(price === undefined ? {} : { begin: () => usage.begin(name, circuit, price) }),
-        };
-      } catch (error) {
-        if (pool.away !== undefined) known.unreached(host);
-        throw error;
-      }
+      await pool.buildTunnels(hops, { signal });
+      const circuit = await pool.circuit({ signal });
+      known.reached(host);
+      const price = pool.priceOf(circuit);
+      return {
+        host,
+        get isOpen() {
+          return circuit.isOpen && circuit.acceptsStreams;
+        },
+        openStream: (service, params, streamOptions) => circuit.openStream(service, params, streamOptions),
+        ...(price === undefined ? {} : { begin: () => usage.begin(name, circuit, price) }),
+      };
     });
 
   return {

@@ -37,6 +37,8 @@ export interface CircuitPoolOptions {
    * (`defaultMaxPrice` in price.ts), looked up for each one.
    */
   readonly maxPrice?: PricePerMiB;
+  /** The target was not reached: called each time, whoever still waits for a circuit. See `CircuitPool.away`. */
+  readonly onAway?: () => void;
   /** The first relays, shared by all pools of a node. Default: guards of its own, in memory. */
   readonly guards?: Guards;
   readonly settings?: CircuitPoolSettings;
@@ -57,8 +59,8 @@ export interface CircuitPool extends AsyncDisposable {
    */
   buildTunnels(hops: number, options?: { readonly signal?: AbortSignal }): Promise<void>;
   /**
-   * Why the `target` is taken to be away: relays of two wallets, or this node itself, did not reach it since a circuit to it last
-   * stood. undefined otherwise. A pool that could not build to its target builds again when somebody asks, and not by itself; who asks
+   * Why the `target` is taken to be away: all attempts of one request failed at the step to it, and no circuit to it stood since.
+   * undefined otherwise. A pool that could not build to its target builds again when somebody asks, and not by itself; who asks
    * too soon after is told this.
    */
   readonly away: RelaymintError | undefined;

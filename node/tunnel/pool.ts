@@ -204,7 +204,10 @@ class Pool implements CircuitPool {
     const building = this.#attempts()
       .catch((error: unknown) => {
         this.#resting = this.#options.target !== undefined;
-        if (this.away !== undefined) this.#waitLonger();
+        if (this.away !== undefined) {
+          this.#waitLonger();
+          this.#options.onAway?.();
+        }
         throw error;
       })
       .finally(() => {
@@ -282,7 +285,8 @@ class Pool implements CircuitPool {
     // The node builds no more circuits: neither does the pool.
     if (isRelaymintError(error, 'CLOSED')) return void this.close();
     this.#waitLonger();
-    this.#log.warn({ reason: messageOf(error) }, 'A circuit could not be built; it is tried again.');
+    const again = this.#resting ? 'when somebody asks for it' : 'by itself';
+    this.#log.warn({ reason: messageOf(error) }, `A circuit could not be built; it is tried again ${again}.`);
   }
 
   #waitLonger(): void {

@@ -215,7 +215,7 @@ export class PathTries {
     const { hop, reason } = error.details;
     if (relays.length === 0) {
       for (const { nodeId } of path) this.#avoid(nodeId);
-      this.reach.failed(undefined, error);
+      this.reach.failed(true, error);
       return 'failure';
     }
     if (typeof hop !== 'number' || hop === 0) {
@@ -227,7 +227,7 @@ export class PathTries {
     if (toLastHop && !isDetour) {
       const host = path.at(-1)?.nodeId as NodeId;
       this.#guards.lost(relays, host);
-      this.reach.failed(path.at(-2)?.wallet, error);
+      this.reach.failed(false, error);
       if (this.#options.target === undefined) this.#avoid(host);
     } else if (!toLastHop) {
       const isLean = isDetour && this.#closedFrom(path[hop - 1]) < MOST_CLOSED;

@@ -29,7 +29,7 @@ const TELLINGS: Partial<Record<ErrorCode, Telling>> = {
     title: 'This gateway pays for no more of this now',
     text: 'The gateway has a limit on what it spends in an hour, and it is reached. Try again later.',
   },
-  TIMEOUT: { status: 504, title: 'The host did not answer in time' },
+  TIMEOUT: { status: 504, title: 'No host of this site answered in time' },
   LIMIT_EXCEEDED: { status: 503, title: 'This gateway is busy' },
   CLOSED: { status: 503, title: 'This gateway is stopping' },
 };

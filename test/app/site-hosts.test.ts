@@ -158,6 +158,12 @@ describe('the hosts that a gateway asks for a site', () => {
       expect(hosts.thatMayKeep(NAME)).toEqual([]);
       hosts.unreached(away);
       expect(hosts.thatMayKeep(NAME)).toHaveLength(2);
+      now += 11 * MINUTES;
+      fails(away, NAME, 'TIMEOUT');
+      // Whoever stands on the way can bring that about once.
+      expect(hosts.thatMayKeep(NAME)).toEqual([]);
+      fails(away, NAME, 'TIMEOUT');
+      expect(hosts.thatMayKeep(NAME)).toHaveLength(2);
     });
 
     it('learn of a bounded share of the names that nobody says it keeps, each once', () => {
