@@ -2,13 +2,14 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CID } from 'multiformats/cid';
+import type { NodeId } from '../../core/ids.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import { U64_MAX, amount, pricePerMiB } from '../../core/units.ts';
 import { createRoutes, type Routes, type RoutesNode } from '../../app/roles/routes.ts';
 import { createGuards } from '../../node/tunnel/index.ts';
-import { signOffer } from '../../node/offer/index.ts';
+import { keepsName, signOffer, type SignedOffer } from '../../node/offer/index.ts';
 import { createOfferBook, type OfferBook } from '../../node/discovery/index.ts';
-import { createContentService, createContentSource } from '../../sites/serve/index.ts';
+import { createContentService, createContentSource, decodeContentParams } from '../../sites/serve/index.ts';
 import { importSite } from '../../sites/unixfs/index.ts';
 import { Cleanup, temporaryFolder, temporaryStore, writeTree } from '../sites/kit.ts';
 import { PRICE, TestNet, type TestNode } from '../node/circuit/net.ts';
@@ -17,6 +18,7 @@ import { newIdentity, offerOf } from '../node/link/nodes.ts';
 const NAME = 'news.web3';
 /** So dear that it is nearly always drawn last. */
 const DEAR = 80_000n;
+const PRICE_OF_ATTACKER = pricePerMiB(1n);
 /** One step of a circuit, and what a host may take to say anything. */
 const BUILD_MILLIS = 400;
 const ANSWER_MILLIS = 400;
@@ -136,5 +138,68 @@ describe('a visit to a name', () => {
       reason: { code: expect.stringMatching(/^(NO_ROUTE|TIMEOUT|STREAM_REFUSED)$/), remedy: expect.any(String) },
     });
     expect(millis).toBeLessThan(VISIT_MILLIS + 1_000);
+  });
+
+  it('of one visitor who leaves takes nothing from another who waits for the same circuit', async () => {
+    const { root, host } = await alive();
+    const { visit } = gateway();
+    const leaving = new AbortController();
+    let begun = (): void => {};
+    const building = new Promise<void>((resolve) => (begun = resolve));
+    const createCircuit = client.endpoint.createCircuit.bind(client.endpoint);
+    const built: NodeId[] = [];
+    client.endpoint.createCircuit = async (path, options) => {
+      begun();
+      await left;
+      const circuit = await createCircuit(path, options);
+      built.push(host.id);
+      return circuit;
+    };
+    let leave = (): void => {};
+    const left = new Promise<void>((resolve) => (leave = resolve));
+    const visits = [visit(root, leaving.signal), visit(root)];
+    await building;
+    leaving.abort(new DOMException('left', 'AbortError'));
+    await expect(visits[0]).rejects.toMatchObject({ name: 'AbortError' });
+    leave();
+    expect(await visits[1]).toContain('index.html');
+    expect(built).toHaveLength(1);
+  });
+
+  describe('beside a host that keeps nothing, and says that it keeps more than it can say', () => {
+    /** @returns what it was asked for. */
+    const attacker = async (): Promise<string[]> => {
+      const host = await net.node({ relayPrice: undefined, services: { content: 1n } });
+      const keeps = Array.from({ length: 300 }, (_, index) => `site-${index}.web3`);
+      book.add(signOffer({ ...host.offer, keeps }, host.identity));
+      const asked: string[] = [];
+      host.endpoint.register('content', { price: PRICE_OF_ATTACKER }, (stream, params) => {
+        asked.push(decodeContentParams(params));
+        stream.destroy();
+      });
+      return asked;
+    };
+
+    it('tells it nothing where another one says that it keeps the name, be that alive or dead', async () => {
+      const asked = await attacker();
+      const { root } = await alive();
+      await gateway().visit(root);
+      for (const { nodeId } of book.find('content'))
+        if (keepsName(book.get(nodeId) as SignedOffer, NAME)) book.remove(nodeId);
+      for (const make of Object.values(dead)) await make();
+      await expect(gateway().visit(root)).rejects.toMatchObject({ remedy: expect.any(String) });
+      expect(asked).toEqual([]);
+    });
+
+    it('tells it once what nobody says it keeps, however often that is asked for', async () => {
+      const asked = await attacker();
+      const { root } = await alive();
+      for (const { nodeId } of book.find('content'))
+        if (keepsName(book.get(nodeId) as SignedOffer, NAME)) book.remove(nodeId);
+      const { visit } = gateway();
+      for (let index = 0; index < 5; index += 1)
+        await expect(visit(root)).rejects.toMatchObject({ remedy: expect.any(String) });
+      expect(asked).toEqual([NAME]);
+    });
   });
 });
