@@ -317,6 +317,8 @@ export const MAX_GATEWAY_REQUESTS = 64;
 export const MAX_GATEWAY_QUEUE = 512;
 /** A visitor's connection without traffic is closed after this long, milliseconds: a paused video asks again by range. */
 export const VISITOR_IDLE_MILLIS = 120_000;
+/** A visitor waits for the look-up of a name at most this long, milliseconds: with VISIT_MILLIS, less than an idle connection is kept. */
+export const NAME_WAIT_MILLIS = 25_000;
 /** A visitor that got nothing for this long is told so, milliseconds: before its idle connection is closed without a word. */
 export const VISIT_MILLIS = 90_000;
 /**

@@ -23,6 +23,8 @@ import { Turns } from './turns.ts';
 export interface GatewayOptions {
   readonly resolver: NameResolver;
   readonly content: ContentSource;
+  /** How long a visitor waits for the look-up of a name, milliseconds. Default NAME_WAIT_MILLIS. */
+  readonly nameWaitMillis?: number;
   /** Read at most twice a second, however many pages watch. */
   readonly market: () => Promise<MarketView>;
   /** Host names besides localhost, 127.0.0.1, [::1] and *.localhost that this gateway answers to. */

@@ -2,8 +2,8 @@
 import type { Request, Response } from 'express';
 import { contentType } from 'mime-types';
 import type { CID } from 'multiformats/cid';
-import { isRelaymintError } from '../../core/errors.ts';
-import { MAX_LISTED_ENTRIES } from '../../core/limits.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { MAX_LISTED_ENTRIES, NAME_WAIT_MILLIS } from '../../core/limits.ts';
 import { isDirectoryCodec } from '../blocks/index.ts';
 import {
   follow,
@@ -15,7 +15,7 @@ import {
   type Trail,
 } from '../unixfs/index.ts';
 import type { BlockReader, ContentSource, SiteContent } from '../blocks/contract.ts';
-import { writeAll } from '../serve/index.ts';
+import { Limit, orEnded, writeAll } from '../serve/index.ts';
 import type { NameResolver, ResolvedName } from '../name/index.ts';
 import { noSuchPage, withoutContent } from './failure.ts';
 import { sendListing, sendMessage } from './pages.ts';
@@ -23,6 +23,8 @@ import { sendListing, sendMessage } from './pages.ts';
 export interface SiteParts {
   readonly resolver: NameResolver;
   readonly content: ContentSource;
+  /** How long a visitor waits for the look-up of a name, milliseconds. Default NAME_WAIT_MILLIS. */
+  readonly nameWaitMillis?: number;
 }
 
 /** Bytes looked at to tell text from other data when a file's name does not say. */
@@ -37,19 +39,28 @@ export async function serveSite(
   signal: AbortSignal,
 ): Promise<void> {
   let site: ResolvedName;
+  using limit = new Limit(signal);
+  limit.restart(parts.nameWaitMillis ?? NAME_WAIT_MILLIS, ledgerSilent);
   try {
-    site = await parts.resolver.resolve(name);
+    site = await orEnded(parts.resolver.resolve(name), limit.signal);
   } catch (error) {
     if (!isRelaymintError(error, 'CONTENT_NOT_FOUND')) throw error;
     sendMessage(response, withoutContent(error));
     return;
   }
+  limit.stop();
   const content = await parts.content.open(site, { signal });
   try {
     await new Visit(site, content, request, response, signal).answer();
   } finally {
     content.close();
   }
+}
+
+function ledgerSilent(): RelaymintError {
+  return new RelaymintError('LEDGER_UNREACHABLE', 'The ledger did not say in time what the name points to.', {
+    remedy: 'Try again in a moment.',
+  });
 }
 
 class Visit {

@@ -6,6 +6,7 @@ export { createContentService } from './server.ts';
 export type { ContentServiceOptions } from './server.ts';
 export { createContentSource } from './source.ts';
 export type { ContentRoute, ContentSourceOptions } from './source.ts';
+export { Limit, orEnded } from './patience.ts';
 export {
   NONCE_BYTES,
   decodePublishParams,

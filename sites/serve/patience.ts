@@ -46,6 +46,21 @@ export class Limit implements Disposable {
   }
 }
 
+/** Settles as `work` does, which goes on for others. @throws the signal's reason as soon as that ends. */
+export async function orEnded<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort = (): void => {};
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      onAbort = () => reject(signal.reason as Error);
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort, { once: true });
+      work.then(resolve, reject);
+    });
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
 /** One search for all who wait for the same: it ends when it found something, or when the last of them has left. */
 export class SharedSearch<T> {
   readonly #limit: Limit;
@@ -76,15 +91,9 @@ export class SharedSearch<T> {
   async wait(signal: AbortSignal): Promise<T> {
     signal.throwIfAborted();
     this.#waiting += 1;
-    let onAbort = (): void => {};
     try {
-      return await new Promise<T>((resolve, reject) => {
-        onAbort = () => reject(signal.reason as Error);
-        signal.addEventListener('abort', onAbort, { once: true });
-        this.#found.then(resolve, reject);
-      });
+      return await orEnded(this.#found, signal);
     } finally {
-      signal.removeEventListener('abort', onAbort);
       this.#waiting -= 1;
       if (this.#waiting === 0 && !this.#over) this.#left.abort(signal.reason);
     }

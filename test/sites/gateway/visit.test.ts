@@ -1,7 +1,7 @@
 /** How long a visitor waits, and that nobody waits for another one. Hosts are played. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { RelaymintError } from '../../../core/errors.ts';
-import { VISITOR_IDLE_MILLIS, VISIT_MILLIS } from '../../../core/limits.ts';
+import { NAME_WAIT_MILLIS, VISITOR_IDLE_MILLIS, VISIT_MILLIS } from '../../../core/limits.ts';
 import { type ContentSource } from '../../../sites/blocks/index.ts';
 import { createContentSource, type ContentRoute } from '../../../sites/serve/index.ts';
 import { Cleanup, rawBlock } from '../kit.ts';
@@ -37,7 +37,7 @@ function searching(visitMillis: number): Searching {
 
 describe('a visit that finds no host', () => {
   it('is told so with a status and a remedy, before its idle connection would be closed', async () => {
-    expect(VISIT_MILLIS).toBeLessThan(VISITOR_IDLE_MILLIS);
+    expect(NAME_WAIT_MILLIS + VISIT_MILLIS).toBeLessThan(VISITOR_IDLE_MILLIS);
     const { source, searches } = searching(200);
     const front = await startFront(cleanup, { content: () => source });
     await front.publish('demo.web3', { 'index.html': 'front' });
@@ -46,6 +46,14 @@ describe('a visit that finds no host', () => {
     expect(answer.text).toContain('No host of this site answered in time');
     expect(answer.text).toContain('Try again in a minute');
     expect(searches.map(({ aborted }) => aborted)).toEqual([true]);
+  });
+
+  it('or whose name the ledger does not tell, ends as well', async () => {
+    const resolver = { resolve: () => new Promise<never>(() => {}), refresh: () => {} };
+    const front = await startFront(cleanup, { resolver, nameWaitMillis: 50 });
+    const answer = await front.get('/');
+    expect(answer.status).toBe(502);
+    expect(answer.text).toContain('Try again in a moment');
   });
 
   const { cid } = rawBlock('never delivered');
