@@ -68,18 +68,25 @@ export class SharedSearch<T> {
   readonly #found: Promise<T>;
   #waiting = 0;
   #over = false;
+  #result: T | undefined;
 
   /** `parent` ends it, whoever waits. */
   constructor(search: (signal: AbortSignal) => Promise<T>, parent: AbortSignal) {
     this.#limit = new Limit(parent, this.#left.signal);
     this.#found = Promise.resolve()
       .then(() => search(this.#limit.signal))
+      .then((result) => (this.#result = result))
       .finally(() => {
         this.#over = true;
         this.#limit[Symbol.dispose]();
       });
     // Perhaps nobody waits any more.
     this.#found.catch(() => undefined);
+  }
+
+  /** undefined as long as it searches, and when it failed. */
+  get result(): T | undefined {
+    return this.#result;
   }
 
   /** All have left: another search has to begin. */

@@ -142,7 +142,7 @@ class Pool {
 
   async lease(site: Site, signal: AbortSignal): Promise<Lease> {
     for (let lease = this.#idle.pop(); lease !== undefined; lease = this.#idle.pop()) {
-      if (lease.client.isOpen && lease.route.isOpen) return lease;
+      if (lease.client.isOpen && lease.route.isOpen && !this.#avoid.has(lease.route.host)) return lease;
       lease.client.close();
     }
     const route = await this.#current(site, signal);
@@ -171,7 +171,8 @@ class Pool {
   failed(lease: Lease | undefined, error: RelaymintError): void {
     lease?.client.close();
     if (lease === undefined) {
-      this.#route = undefined;
+      // A search that others wait for goes on.
+      if (this.#route?.result !== undefined) this.#route = undefined;
       return;
     }
     // Who reads the name and ends the stream has been asked, and has not answered.
@@ -190,7 +191,8 @@ class Pool {
     this.#log.warn({ host, code: error.code, error: error.message }, 'A content host failed.');
     this.#avoid.add(host);
     this.#options.onBadHost?.(host, error, this.#name);
-    this.#route = undefined;
+    // Another visitor may have found a better one meanwhile.
+    if (this.#route?.result?.host === host) this.#route = undefined;
   }
 
   close(): void {
