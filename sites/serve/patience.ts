@@ -1,4 +1,5 @@
 /** How long a visitor waits, and what it waits for with others. Times are milliseconds. */
+import { setMaxListeners } from 'node:events';
 import type { RelaymintError } from '../../core/errors.ts';
 
 /** Ends when the time is over or one of its parents ends. Dispose it as soon as the work is done. */
@@ -12,6 +13,8 @@ export class Limit implements Disposable {
   /** The time begins with `restart`. */
   constructor(...parents: readonly AbortSignal[]) {
     this.#parents = parents;
+    // One listener for each block that is waited for.
+    setMaxListeners(0, this.#controller.signal);
     for (const parent of parents) {
       if (parent.aborted) this.#controller.abort(parent.reason);
       parent.addEventListener('abort', this.#onParent, { once: true });

@@ -1,4 +1,5 @@
 /** The gateway's content: streams to hosts, pooled per site; what one host fails to deliver is asked from another. */
+import { setMaxListeners } from 'node:events';
 import { LRUCache } from 'lru-cache';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
@@ -88,6 +89,8 @@ class PooledSource implements ContentSource {
   constructor(options: ContentSourceOptions) {
     this.#options = options;
     this.#log = options.log ?? silentLog;
+    // One listener for each search that is under way.
+    setMaxListeners(0, this.#closing.signal);
     this.#pools = new LRUCache({ max: MAX_SITE_POOLS, dispose: (pool) => pool.close() });
   }
 

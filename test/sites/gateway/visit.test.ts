@@ -83,6 +83,28 @@ describe('a visit that finds no host', () => {
     await expect(three).rejects.toMatchObject({ code: 'CLOSED' });
   });
 
+  it('beside many others leaves nothing behind, and warns of nothing', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    cleanup.add(() => process.off('warning', onWarning));
+    const { source, searches } = searching(60_000);
+    const leaving = Array.from({ length: 30 }, () => new AbortController());
+    const visits = leaving.map(async ({ signal }, index) => {
+      const content = await source.open({ name: `site-${index}.web3`, root: cid }, { signal });
+      await Promise.allSettled(
+        Array.from({ length: 12 }, () => content.get(cid, { signal: new AbortController().signal })),
+      );
+      content.close();
+    });
+    await vi.waitFor(() => expect(searches).toHaveLength(30));
+    for (const visitor of leaving) visitor.abort(new DOMException('left', 'AbortError'));
+    await Promise.all(visits);
+    // Warnings are told on a later turn.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(warnings).toEqual([]);
+  });
+
   it('is not ended by another one that has waited longer', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const { source, searches } = searching(1_000);
