@@ -101,8 +101,10 @@ export const MAX_CONTROL_CELLS = 2048;
 export const MAX_CREATES_PER_SECOND_AND_LINK = 50;
 /** CREATEs answered in a second in all: at 0.2 to 0.9 ms each, a tenth to half of a processor. */
 export const MAX_CREATES_PER_SECOND = 500;
-/** Addresses tried for an EXTEND: what they lead to is a stranger's word, or that of somebody it chose. */
+/** Addresses tried for an EXTEND: what they lead to is the word of somebody that a stranger chose. */
 export const MAX_EXTEND_ADDRESSES = 2;
+/** Dials that one payer's EXTENDs may have us begin at once, and in each minute after: a busy neighbour leads to a few new nodes. */
+export const EXTEND_DIALS_PER_MINUTE = 30;
 /** Time for one CREATE or EXTEND to be answered, milliseconds. */
 export const CIRCUIT_BUILD_MILLIS = 20_000;
 /** The same where the next hop has an onion or I2P address: reaching it may take what those networks take for a first path. */
@@ -191,8 +193,8 @@ export const CHANNEL_OPEN_MILLIS = 30_000;
 // --- discovery --------------------------------------------------------------------------------------------------------
 /** Offers a node remembers: about 1 KB each, 2 KB of a host with many names. */
 export const MAX_OFFERS = 4096;
-/** A signed offer. */
-export const MAX_OFFER_BYTES = 1024;
+/** A signed offer: each fits an EXTEND of the smallest cell, so that no length tells whose it is. */
+export const MAX_OFFER_BYTES = 976;
 /** How long an offer is kept that nobody renews, milliseconds, whatever it says itself: longer than any honest node's holds. */
 export const OFFER_KEPT_MILLIS: number = 7 * 60 * 60_000;
 /** Of a full book one network holds no more than one of so many parts: a large hoster's share, and no more. */
@@ -212,7 +214,7 @@ export const MAX_KEPT_NAME_BYTES = 512;
 export const MAX_OFFER_SERVICES = 16;
 /** How far ahead an offer may expire, milliseconds: what a dead node may linger. */
 export const MAX_OFFER_LIFE_MILLIS: number = 24 * 60 * 60_000;
-/** Offers in one answer: 15 of the largest fill a frame, 64 of the usual ones. */
+/** Offers in one answer: 62 of the largest fill a frame, 64 of the usual ones. */
 export const MAX_OFFERS_PER_ANSWER = 64;
 /** Questions for offers answered to one peer in a second: a whole book, page by page, once. */
 export const MAX_OFFER_QUESTIONS_PER_SECOND = 100;

@@ -18,12 +18,55 @@ export class TokenBucket {
   /** False when the event comes too soon: it takes nothing then. */
   take(tokens: number = 1): boolean {
     if (this.#tokens < tokens) {
-      const now = this.#now();
-      this.#tokens = Math.min(this.#capacity, this.#tokens + ((now - this.#filledAt) / 1000) * this.#perSecond);
-      this.#filledAt = now;
+      this.#fill();
       if (this.#tokens < tokens) return false;
     }
     this.#tokens -= tokens;
     return true;
+  }
+
+  /** As it was when it was made. */
+  get isFull(): boolean {
+    this.#fill();
+    return this.#tokens === this.#capacity;
+  }
+
+  #fill(): void {
+    const now = this.#now();
+    this.#tokens = Math.min(this.#capacity, this.#tokens + ((now - this.#filledAt) / 1000) * this.#perSecond);
+    this.#filledAt = now;
+  }
+}
+
+/** With so many a first look is taken at which are full. */
+const FIRST_SWEEP = 64;
+
+/** A bucket for each key, whoever comes again with it. One that is full is as one that never was, and is forgotten. */
+export class TokenBuckets<K> {
+  readonly #make: () => TokenBucket;
+  readonly #buckets = new Map<K, TokenBucket>();
+  #sweepAt = FIRST_SWEEP;
+
+  constructor(make: () => TokenBucket) {
+    this.#make = make;
+  }
+
+  get size(): number {
+    return this.#buckets.size;
+  }
+
+  of(key: K): TokenBucket {
+    const known = this.#buckets.get(key);
+    if (known !== undefined) return known;
+    if (this.#buckets.size >= this.#sweepAt) this.#sweep();
+    const bucket = this.#make();
+    this.#buckets.set(key, bucket);
+    return bucket;
+  }
+
+  /** Again when there are twice as many as are left, so that it costs little for each that comes. */
+  #sweep(): void {
+    for (const [key, bucket] of this.#buckets) if (bucket.isFull) this.#buckets.delete(key);
+    this.#sweepAt = Math.max(FIRST_SWEEP, 2 * this.#buckets.size);
   }
 }

@@ -315,7 +315,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
       clock,
       log,
       bootstrap: settings.bootstrap,
-      vouched: (peer) => metering.standsWith(peer),
+      walletOf: (peer) => metering.walletOf(peer),
       onOwnSequence: (known) => own.heard(known),
     }),
   );
@@ -382,6 +382,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
       ...(settings.maxPrice === undefined ? {} : { maxOnwardPrice: settings.maxPrice }),
       extend: {
         offers,
+        introduce: (encoded, peer) => discovery.introduce(encoded, peer),
         // Who only reaches this machine, or is reached from it only, can be led nowhere where its sender is not already.
         get allowPrivate(): boolean {
           const isLocal = published.length > 0 && published.every(isLocalAddress);

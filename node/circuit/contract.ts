@@ -5,6 +5,7 @@ import type { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import type { PricePerMiB } from '../../core/units.ts';
+import type { OfferBook } from '../discovery/contract.ts';
 import type { SignedOffer } from '../offer/index.ts';
 import type { LinkManager } from '../link/contract.ts';
 import type { Metering } from '../meter/contract.ts';
@@ -122,9 +123,13 @@ export interface CircuitTiming {
 
 /** Where circuits of others may lead from here. */
 export interface ExtendRules {
-  /** Offers that this node has verified itself (its OfferBook is one). */
-  readonly offers: { get(node: NodeId): SignedOffer | undefined };
-  /** A link to this node is open: nothing is dialled. */
+  /** Our own book: circuits lead to the nodes in it, at the addresses that they signed. */
+  readonly offers: Pick<OfferBook, 'get' | 'remove'>;
+  /** Takes an offer that a circuit of this linked peer brings into that book, as any other that this peer tells (`Discovery.introduce`). */
+  readonly introduce: (encoded: Uint8Array, peer: NodeId) => void;
+  /** May a dial begin for this peer's circuits? Counts it. */
+  readonly mayDial: (peer: NodeId) => boolean;
+  /** A link to this node is open, or being dialled: nothing more is dialled for it. */
   readonly isLinked: (node: NodeId) => boolean;
   /** The operator lets circuits lead into private networks, or this node only dials its own machine anyway. */
   readonly allowPrivate: boolean;
@@ -141,8 +146,8 @@ export interface CircuitEndpointOptions {
   readonly relayPrice?: PricePerMiB;
   /** Most that we pay onward for a MiB of somebody else's circuit (`onwardPriceAllowed`). Default MAX_ONWARD_PRICE. */
   readonly maxOnwardPrice?: PricePerMiB;
-  /** Where circuits of others may lead (`extendTarget`); absent: wherever an EXTEND says. */
-  readonly extend?: Omit<ExtendRules, 'isLinked'>;
+  /** Where circuits of others may lead (`extendTarget`); absent: to whatever addresses the next hop signed. */
+  readonly extend?: Omit<ExtendRules, 'isLinked' | 'mayDial'>;
   /** Circuits of others that we take part in. Default MAX_JOINED_CIRCUITS. */
   readonly maxJoinedCircuits?: number;
   readonly timing?: CircuitTiming;

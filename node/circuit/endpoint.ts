@@ -13,11 +13,12 @@ import {
   MAX_JOINED_CIRCUITS,
   QUIET_GRANT,
 } from '../../core/limits.ts';
-import { silentLog, type Log } from '../../core/ports.ts';
+import { silentLog, systemClock, type Log } from '../../core/ports.ts';
 import { pricePerMiB, type PricePerMiB } from '../../core/units.ts';
-import { priceOf, type SignedOffer } from '../offer/index.ts';
+import { priceOf, readOffer, type SignedOffer } from '../offer/index.ts';
 import { FrameType, type Link } from '../link/contract.ts';
 import type { Sponsor } from '../meter/index.ts';
+import { isAnonymizing } from '../transport/index.ts';
 import type {
   Circuit,
   CircuitEndpoint,
@@ -36,8 +37,8 @@ import { isServiceName, type Refusal } from './mux.ts';
 import { CircuitPort, type PortHost } from './port.ts';
 import { RELAY_SERVICE, addPrices } from './price.ts';
 import { DestroyReason, EndReason, ending, reasonWord, type Ending } from './reason.ts';
-import { RelayedCircuit, type RelayHost } from './relayed.ts';
-import { extendFailure, extendTarget } from './extend-target.ts';
+import { RelayedCircuit, type ReachOnward, type RelayHost } from './relayed.ts';
+import { ExtendDials, extendFailure, extendTarget, type ExtendTarget } from './extend-target.ts';
 import { CreateRate } from './create-rate.ts';
 import type { Traffic } from './scheduler.ts';
 import { QUIET_TURNS, yielding, type SlotPayer } from './slots.ts';
@@ -78,6 +79,9 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   readonly #initiated = new Set<InitiatedCircuit>();
   readonly #joined = new Set<RelayedCircuit>();
   readonly #createRate = new CreateRate();
+  readonly #extendDials = new ExtendDials();
+  /** Where circuits of others are about to lead. */
+  readonly #targets = new Map<NodeId, Promise<ExtendTarget>>();
   readonly #destroyed = new Map<DestroyReason, number>();
   readonly #unsubscribe: () => void;
   readonly #watches: readonly NodeJS.Timeout[];
@@ -220,14 +224,42 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     return port;
   }
 
-  async reachOnward(
-    request: Extend,
-    options: { readonly signal: AbortSignal; readonly sponsor: Sponsor },
-  ): Promise<CircuitPort> {
-    const { extend, links } = this.#options;
-    const isLinked = (node: NodeId): boolean => links.get(node) !== undefined;
-    const addresses = extend === undefined ? request.addresses : await extendTarget(request, { ...extend, isLinked });
-    return this.reach(request.node, addresses, options);
+  async reachOnward(request: Extend, { peer, onFar, ...options }: ReachOnward): Promise<CircuitPort> {
+    const { node } = request;
+    const { addresses, forget } = await this.#target(request, peer);
+    const known = this.#options.extend?.offers.get(node)?.addresses ?? addresses;
+    if (known.some(isAnonymizing)) onFar();
+    try {
+      return await this.reach(node, addresses, options);
+    } catch (error) {
+      if (!this.#isLinked(node)) forget();
+      throw error;
+    }
+  }
+
+  /** Circuits that lead to one node at the same time are one dial. */
+  #target(request: Extend, peer: NodeId): Promise<ExtendTarget> {
+    const { node } = request;
+    const shared = this.#targets.get(node);
+    if (shared !== undefined) return shared;
+    const target = this.#newTarget(request, peer).finally(() => this.#targets.delete(node));
+    this.#targets.set(node, target);
+    return target;
+  }
+
+  async #newTarget(request: Extend, peer: NodeId): Promise<ExtendTarget> {
+    const { links, extend, metering, clock = systemClock } = this.#options;
+    if (extend === undefined) {
+      const { addresses } = this.#isLinked(request.node) ? { addresses: [] } : readOffer(request.offer, clock.now());
+      return { addresses, forget() {} };
+    }
+    const isLinked = (node: NodeId): boolean => this.#isLinked(node) || links.isDialling(node);
+    const mayDial = (): boolean => this.#extendDials.take(metering.walletOf(peer) ?? peer);
+    return extendTarget(request, peer, { ...extend, isLinked, mayDial });
+  }
+
+  #isLinked(node: NodeId): boolean {
+    return this.#options.links.get(node) !== undefined;
   }
 
   makeRoomOnward(port: CircuitPort, payer: SlotPayer): void {

@@ -5,34 +5,56 @@
 import { isIP } from 'node:net';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
-import { MAX_EXTEND_ADDRESSES } from '../../core/limits.ts';
+import { EXTEND_DIALS_PER_MINUTE, MAX_EXTEND_ADDRESSES } from '../../core/limits.ts';
 import type { Log } from '../../core/ports.ts';
+import { TokenBucket, TokenBuckets } from '../../core/rate.ts';
 import { isPublicIp, parseAddress, tcpAddress } from '../transport/index.ts';
 import type { ExtendRules } from './contract.ts';
 import type { Extend } from './messages.ts';
 import { DestroyReason, ending } from './reason.ts';
 import type { Ending } from './reason.ts';
 
+export interface ExtendTarget {
+  /** Where to dial, two at most; none when the node is linked. */
+  readonly addresses: readonly string[];
+  /** Nobody was reached there: a node that only this EXTEND told of has no place in our book for it. */
+  forget(): void;
+}
+
 /**
- * The addresses at which the next hop may be dialled, two at most, none when it is linked. Those of the offer that our own book
- * holds for it, whatever the EXTEND names; if there is none, the first two that the EXTEND names. Names are looked up once,
- * here, so that what was judged is what is dialled. A node that hides goes to onion and I2P addresses only: else its sender could
- * have tor build circuits to exits of its own.
- * @throws RelaymintError POLICY_REFUSED when none of them leads where it may.
+ * The addresses at which the next hop may be dialled: those that it signed itself, by the offer that our own book holds of it once the
+ * one in the EXTEND was taken in. Names are looked up once, here, so that what was judged is what is dialled. A node that hides
+ * goes to onion and I2P addresses only: else its sender could have tor build circuits to exits of its own.
+ * `peer` is the hop before us, which pays for it.
+ * @throws RelaymintError POLICY_REFUSED when none of them leads where it may, LIMIT_EXCEEDED (too many dials for this payer).
  */
 export async function extendTarget(
-  { node, addresses }: Pick<Extend, 'node' | 'addresses'>,
+  { node, offer }: Pick<Extend, 'node' | 'offer'>,
+  peer: NodeId,
   rules: ExtendRules,
-): Promise<readonly string[]> {
-  if (rules.isLinked(node)) return [];
-  const offer = rules.offers.get(node);
-  const named = offer?.addresses ?? addresses.slice(0, MAX_EXTEND_ADDRESSES);
+): Promise<ExtendTarget> {
+  const { offers } = rules;
+  if (rules.isLinked(node)) return { addresses: [], forget() {} };
+  // First: what is not dialled is neither verified nor kept.
+  if (!rules.mayDial(peer)) {
+    throw new RelaymintError('LIMIT_EXCEEDED', `${peer} has had ${EXTEND_DIALS_PER_MINUTE} nodes dialled in a minute.`);
+  }
+  const isNew = offers.get(node) === undefined;
+  rules.introduce(offer, peer);
+  const signed = offers.get(node)?.addresses ?? [];
+  const forget = (): void => {
+    if (isNew) offers.remove(node);
+  };
   const allowed: string[] = [];
-  for (const address of named) allowed.push(...(await judged(address, rules)));
-  if (allowed.length > 0) return allowed.slice(0, MAX_EXTEND_ADDRESSES);
-  throw new RelaymintError('POLICY_REFUSED', `An EXTEND to ${node} names no address where circuits may lead.`, {
+  for (const address of signed) {
+    allowed.push(...(await judged(address, rules)));
+    if (allowed.length >= MAX_EXTEND_ADDRESSES) break;
+  }
+  if (allowed.length > 0) return { addresses: allowed.slice(0, MAX_EXTEND_ADDRESSES), forget };
+  forget();
+  throw new RelaymintError('POLICY_REFUSED', `${node} signed for no address where circuits may lead.`, {
     remedy: 'In a private network of your own, let circuits lead there with --allow-private-hops.',
-    details: { addresses: named.join(' ') },
+    details: { addresses: signed.join(' ') },
   });
 }
 
@@ -50,6 +72,20 @@ async function judged(address: string, { allowPrivate, resolve }: ExtendRules): 
   // A name with one private address is no public name: which of them is dialled must not be its owner's game.
   if (!found.every(isPublicIp)) return [];
   return found.slice(0, MAX_EXTEND_ADDRESSES).map((ip) => tcpAddress(ip, port));
+}
+
+/** How often the circuits of each payer may have us dial: by its wallet, where it has one here. */
+export class ExtendDials {
+  readonly #buckets: TokenBuckets<string>;
+
+  /** `now` is a monotonic clock in milliseconds. */
+  constructor(now: () => number = () => performance.now()) {
+    this.#buckets = new TokenBuckets(() => new TokenBucket(EXTEND_DIALS_PER_MINUTE / 60, now, EXTEND_DIALS_PER_MINUTE));
+  }
+
+  take(payer: string): boolean {
+    return this.#buckets.of(payer).take();
+  }
 }
 
 /**

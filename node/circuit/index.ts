@@ -15,7 +15,8 @@ export type {
 } from './contract.ts';
 export { CreateRate } from './create-rate.ts';
 export { createCircuitEndpoint } from './endpoint.ts';
-export { extendFailure, extendTarget } from './extend-target.ts';
+export { ExtendDials, extendFailure, extendTarget } from './extend-target.ts';
+export type { ExtendTarget } from './extend-target.ts';
 export { onionKeyFromSeed } from './handshake.ts';
 export { onwardPriceAllowed } from './price.ts';
 export { DestroyReason } from './reason.ts';

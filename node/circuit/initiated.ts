@@ -112,10 +112,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
         const { granted: grant, hops } = this.#leg;
         this.#leg.pushPayload(encodeCreate({ price, grant, hops, ephemeral }), FrameType.CREATE);
       } else {
-        this.#mux.sendControl(
-          CellType.EXTEND,
-          encodeExtend({ node: offer.nodeId, price, ephemeral, addresses: offer.addresses }),
-        );
+        this.#mux.sendControl(CellType.EXTEND, encodeExtend({ price, ephemeral, offer: offer.encoded }));
       }
       const created = await answer;
       try {

@@ -3,21 +3,21 @@
  *
  *   CREATE    version u8 | price u64 | grant u32 | hops u8 | X 32
  *   CREATED   Y 32 | auth 32                                  (also the data of an EXTENDED cell)
- *   EXTEND    node id 32 | price u64 | X 32 | address count u8 | addresses (length u16, text)
+ *   EXTEND    price u64 | X 32 | the next hop's signed offer (length u16, bytes)
  *   GRANT     for each circuit: id u32 | bytes u32              (RETURN likewise)
  */
 import { Reader, Writer } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
-import { KEY_BYTES, nodeId, nodeIdBytes } from '../../core/ids.ts';
-import type { NodeId } from '../../core/ids.ts';
-import { CIRCUIT_WINDOW, MAX_ADDRESSES, MAX_ADDRESS_BYTES, MAX_GRANTS_PER_FRAME, MAX_HOPS } from '../../core/limits.ts';
-import { pricePerMiB } from '../../core/units.ts';
-import type { PricePerMiB } from '../../core/units.ts';
+import { KEY_BYTES, type NodeId } from '../../core/ids.ts';
+import { CIRCUIT_WINDOW, MAX_GRANTS_PER_FRAME, MAX_HOPS, MAX_OFFER_BYTES } from '../../core/limits.ts';
+import { pricePerMiB, type PricePerMiB } from '../../core/units.ts';
+import { peekOffer } from '../offer/index.ts';
 import { AUTH_BYTES } from './handshake.ts';
 
-export const CIRCUIT_VERSION = 3;
+export const CIRCUIT_VERSION = 4;
 const CREATE_BYTES: number = 1 + 8 + 4 + 1 + KEY_BYTES;
-const EXTEND_FIXED_BYTES: number = KEY_BYTES + 8 + KEY_BYTES + 1;
+/** Before the offer. */
+const EXTEND_FIXED_BYTES: number = 8 + KEY_BYTES + 2;
 const GRANT_BYTES = 8;
 
 export interface Create {
@@ -37,10 +37,12 @@ export interface Created {
 }
 
 export interface Extend {
+  /** Whose offer it claims to be. */
   readonly node: NodeId;
   readonly price: PricePerMiB;
   readonly ephemeral: Uint8Array;
-  readonly addresses: readonly string[];
+  /** The next hop's, as its sender knows it. Not verified. */
+  readonly offer: Uint8Array;
 }
 
 export function encodeCreate(value: Omit<Create, 'version'>): Uint8Array {
@@ -89,28 +91,24 @@ export function decodeCreated(payload: Uint8Array): Created {
   return { ephemeral, auth };
 }
 
-export function encodeExtend(value: Extend): Uint8Array {
-  const writer = new Writer(EXTEND_FIXED_BYTES + MAX_ADDRESSES * (2 + MAX_ADDRESS_BYTES))
-    .bytes(nodeIdBytes(value.node))
+export function encodeExtend(value: Omit<Extend, 'node'>): Uint8Array {
+  return new Writer(EXTEND_FIXED_BYTES + value.offer.length)
     .u64(value.price)
     .bytes(value.ephemeral)
-    .u8(value.addresses.length);
-  for (const address of value.addresses) writer.string16(address);
-  return writer.finish();
+    .bytes16(value.offer)
+    .finish();
 }
 
-/** @throws RelaymintError INVALID_ENCODING. */
+/** @throws RelaymintError INVALID_ENCODING. Copies: `data` may be reused. */
 export function decodeExtend(data: Uint8Array): Extend {
   const reader = new Reader(data, 'EXTEND');
-  const node = nodeId(reader.bytes(KEY_BYTES));
   const price = readPrice(reader, 'EXTEND');
   const ephemeral = Uint8Array.from(reader.bytes(KEY_BYTES));
-  const count = reader.u8();
-  if (count > MAX_ADDRESSES) throw malformed('EXTEND', `it names ${count} addresses`);
-  const addresses: string[] = [];
-  for (let index = 0; index < count; index += 1) addresses.push(reader.string16(MAX_ADDRESS_BYTES));
+  const offer = Uint8Array.from(reader.bytes16(MAX_OFFER_BYTES));
   reader.end();
-  return { node, price, ephemeral, addresses };
+  const node = peekOffer(offer)?.nodeId;
+  if (node === undefined) throw malformed('EXTEND', `its offer has ${offer.length} bytes`);
+  return { node, price, ephemeral, offer };
 }
 
 /** Calls `write` for as many frames as are needed. */

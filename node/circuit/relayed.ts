@@ -37,7 +37,16 @@ import { DestroyReason, ending, endingError, type Ending } from './reason.ts';
 import type { Slotted, SlotPayer } from './slots.ts';
 import type { MuxStream } from './stream.ts';
 import type { Sponsor } from '../meter/index.ts';
-import { isAnonymizing } from '../transport/index.ts';
+
+/** For whom a next hop is reached. */
+export interface ReachOnward {
+  readonly signal: AbortSignal;
+  readonly sponsor: Sponsor;
+  /** The hop before us. */
+  readonly peer: NodeId;
+  /** It is a node with onion or I2P addresses: reaching it may take what those networks take. */
+  readonly onFar: () => void;
+}
 
 /** What a relayed circuit asks of the node. */
 export interface RelayHost {
@@ -52,10 +61,7 @@ export interface RelayHost {
    * A link to the next hop on which we can pay; on chain, no more is burned for it than `sponsor` allows.
    * @throws RelaymintError: what it was is for `unreached` alone.
    */
-  reachOnward(
-    request: Extend,
-    options: { readonly signal: AbortSignal; readonly sponsor: Sponsor },
-  ): Promise<CircuitPort>;
+  reachOnward(request: Extend, options: ReachOnward): Promise<CircuitPort>;
   /** Ends the circuit to that next hop that makes way for another one of this payer, where one does. */
   makeRoomOnward(port: CircuitPort, payer: SlotPayer): void;
   /** Ends quiet circuits to the same next hop that make way for this payer's new leg: what they were granted passes to it. */
@@ -349,30 +355,35 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
       return;
     }
     this.#extending = new AbortController();
-    const far = request.addresses.some(isAnonymizing);
-    this.#timer = setTimeout(
-      () => {
-        this.end(ending(DestroyReason.TIMEOUT, 'the next hop did not answer in time'));
-      },
-      far ? this.#host.hiddenBuildMillis : this.#host.buildMillis,
-    );
+    this.#answerWithin(this.#host.buildMillis);
     void this.#reach(request, this.#extending.signal);
   }
 
+  #answerWithin(millis: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.end(ending(DestroyReason.TIMEOUT, 'the next hop did not answer in time'));
+    }, millis);
+  }
+
   async #reach(request: Extend, signal: AbortSignal): Promise<void> {
-    const { sponsor } = this.#up.port;
+    const { sponsor, link } = this.#up.port;
+    const onFar = (): void => {
+      if (this.#over === undefined) this.#answerWithin(this.#host.hiddenBuildMillis);
+    };
     try {
-      const port = await this.#host.reachOnward(request, { signal, sponsor });
+      const port = await this.#host.reachOnward(request, { signal, sponsor, peer: link.peer, onFar });
       if (this.#over !== undefined) return;
       const hops = this.#up.hops - 1;
       // The answer to EXTEND takes the smallest frame of what we were granted.
       const spare = Math.max(0, this.#up.spareCredit - SMALLEST_FRAME_BYTES);
-      const grant = Math.min(spare, CIRCUIT_WINDOW);
+      const grant = Math.min(this.#worthPassing(spare, 0), CIRCUIT_WINDOW);
       const { price } = request;
       if (port.isFull) this.#host.makeRoomOnward(port, this.payer);
       const down = port.open({ price, hops, sponsor, sponsorPrice: this.#up.price, grant }, this);
       down.heir = this;
       this.#down = down;
+      this.#count();
       if (port.isShort(price)) this.#host.makeMoneyFor(down, this.payer);
       down.pushPayload(encodeCreate({ ...request, grant: down.granted, hops }), FrameType.CREATE);
     } catch (error) {

@@ -1,14 +1,15 @@
 /** What discovery gives: a bounded book of verified offers, and the exchange that fills it. */
-import type { NodeId } from '../../core/ids.ts';
+import type { LedgerAddress, NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import type { LinkManager } from '../link/contract.ts';
 import type { SignedOffer } from '../offer/index.ts';
 
 /**
- * Who told us of an offer, as far as it counts: a node that its operator named or that stands in a channel with us, for which
- * somebody burned; 'presented' for all nodes together that came with their own; 'strangers' for all other peers together.
+ * Who told us of an offer, as far as it counts: a node that our operator named; the wallet of a peer that stands in a channel with us,
+ * for which somebody burned, whatever node ids it comes with; 'presented' for all nodes together that came with their own;
+ * 'strangers' for all other peers together, whatever networks they come from: those cost nothing.
  */
-export type Introducers = NodeId | 'presented' | 'strangers';
+export type Introducers = NodeId | LedgerAddress | 'presented' | 'strangers';
 
 /** Newest offer of each known node, at most MAX_OFFERS; expired ones, and those from OFFER_KEPT_MILLIS ago, are never given out. */
 export interface OfferBook {
@@ -51,6 +52,11 @@ export interface Discovery extends AsyncDisposable {
    * have answered or failed; failures are logged, for peers come and go.
    */
   refresh(signal?: AbortSignal): Promise<number>;
+  /**
+   * An offer that a circuit of this linked peer brings: taken into the book, or not, as one that the peer tells us in an answer.
+   * What the book holds of that node then says whether it was.
+   */
+  introduce(encoded: Uint8Array, peer: NodeId): void;
   close(): Promise<void>;
 }
 
@@ -66,8 +72,11 @@ export interface DiscoveryOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly bootstrap?: readonly PeerAddress[];
-  /** Somebody burned for a channel between us and this linked peer: what it tells has a share of the book for itself. Default: nobody did. */
-  readonly vouched?: (peer: NodeId) => boolean;
+  /**
+   * The other wallet of a channel between us and this linked peer, for which somebody burned: what comes with that wallet has
+   * a share of the book for itself. Default: there are no channels.
+   */
+  readonly walletOf?: (peer: NodeId) => LedgerAddress | undefined;
   /**
    * Others know an offer of ours, still good, with this sequence, which is above that of the offer we give out: our clock
    * was ahead when it was signed. Whoever signs our offers has to go past it to be heard.

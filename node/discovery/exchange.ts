@@ -11,10 +11,10 @@ import {
   OFFER_BYTES_PER_SECOND,
 } from '../../core/limits.ts';
 import { randomBytes } from 'node:crypto';
-import { KEY_BYTES, nodeId, type NodeId } from '../../core/ids.ts';
+import { KEY_BYTES, nodeId, type LedgerAddress, type NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { FrameType, type Link, type LinkManager } from '../link/contract.ts';
-import { TokenBucket } from '../../core/rate.ts';
+import { TokenBucket, TokenBuckets } from '../../core/rate.ts';
 import { deadline } from '../../core/abort.ts';
 import type { Discovery, DiscoveryOptions, Introducers, OfferBook, PeerAddress } from './contract.ts';
 import { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion, type Answer } from './messages.ts';
@@ -37,14 +37,12 @@ interface Talk {
   answered: ((answer: Answer) => void) | undefined;
   failed: ((error: RelaymintError) => void) | undefined;
   readonly bucket: TokenBucket;
-  /** What the peer, if it is no stranger, may have us verify. */
-  readonly checks: TokenBucket;
 }
 
 /** Of whom a page of offers is. */
 interface Teller {
   readonly introducers: Introducers;
-  /** What it may have us verify. */
+  /** What they may have us verify. */
   readonly checks: TokenBucket;
   readonly hasRoom: boolean;
 }
@@ -56,9 +54,9 @@ class Exchange implements Discovery {
   readonly #log: Log;
   readonly #bootstrap: readonly PeerAddress[];
   readonly #named: ReadonlySet<NodeId>;
-  readonly #vouched: (peer: NodeId) => boolean;
-  /** What all of whom we know nothing may have us verify. */
-  readonly #strangersChecks: TokenBucket = offerChecks();
+  readonly #walletOf: (peer: NodeId) => LedgerAddress | undefined;
+  /** What each may have us verify, over all its links and all its node ids. */
+  readonly #checks: TokenBuckets<Introducers> = new TokenBuckets(offerChecks);
   readonly #onOwnSequence: (sequence: bigint) => void;
   /** The highest sequence of ours that was told of. */
   #ownSequence = 0n;
@@ -77,7 +75,7 @@ class Exchange implements Discovery {
     this.#log = log;
     this.#bootstrap = bootstrap.filter((peer) => peer.nodeId !== links.nodeId);
     this.#named = new Set(this.#bootstrap.map(({ nodeId }) => nodeId));
-    this.#vouched = options.vouched ?? ((): boolean => false);
+    this.#walletOf = options.walletOf ?? ((): undefined => undefined);
     this.#intervalMillis = intervalMillis;
     this.#onOwnSequence = options.onOwnSequence ?? ((): void => {});
     // One listener for each peer that is asked, MAX_PEERS_ASKED and the bootstrap peers.
@@ -158,7 +156,7 @@ class Exchange implements Discovery {
       for (let page = 0; page < MAX_PAGES; page += 1) {
         link.send(FrameType.OFFERS_WANTED, 0, encodeQuestion({ count: MAX_OFFERS_PER_ANSWER, after }));
         const { more, offers } = await this.#answer(link, talk, signal);
-        const teller = this.#tellerOf(link.peer, talk);
+        const teller = this.#tellerOf(link.peer);
         for (const encoded of offers) if (this.#take(encoded, teller)) fresh += 1;
         const last = offers.at(-1);
         after = last === undefined ? undefined : peekOffer(last)?.nodeId;
@@ -190,23 +188,25 @@ class Exchange implements Discovery {
     }
   }
 
+  introduce(encoded: Uint8Array, peer: NodeId): void {
+    this.#take(encoded, this.#tellerOf(peer));
+  }
+
   /** The node's own offer, from itself. */
   #present(offer: SignedOffer, link: Link): void {
-    this.book.add(offer, this.#stands(link.peer) ? link.peer : 'presented');
+    this.book.add(offer, this.#standing(link.peer) ?? 'presented');
     if (link.dialer) this.book.reached(link.peer);
   }
 
-  /** True for a peer whose place was not for nothing. */
-  #stands(peer: NodeId): boolean {
-    return this.#named.has(peer) || this.#vouched(peer);
+  /** Of a peer whose place was not for nothing, to whom it counts. */
+  #standing(peer: NodeId): Introducers | undefined {
+    return this.#named.has(peer) ? peer : this.#walletOf(peer);
   }
 
   /** Looked at once a page: to see whether a full book has room costs a look at all of it. */
-  #tellerOf(peer: NodeId, talk: Talk): Teller {
-    const stands = this.#stands(peer);
-    const introducers: Introducers = stands ? peer : 'strangers';
-    const checks = stands ? talk.checks : this.#strangersChecks;
-    return { introducers, checks, hasRoom: this.book.hasRoomFor(introducers) };
+  #tellerOf(peer: NodeId): Teller {
+    const introducers = this.#standing(peer) ?? 'strangers';
+    return { introducers, checks: this.#checks.of(introducers), hasRoom: this.book.hasRoomFor(introducers) };
   }
 
   /** A bad offer is left out; the peer that passed it on may know no better. */
@@ -244,7 +244,7 @@ class Exchange implements Discovery {
     const now = (): number => performance.now();
     const bucket = new TokenBucket(MAX_OFFER_QUESTIONS_PER_SECOND, now);
     const bytes = new TokenBucket(OFFER_BYTES_PER_SECOND, now, OFFER_BURST_BYTES);
-    const talk: Talk = { answered: undefined, failed: undefined, bucket, checks: offerChecks() };
+    const talk: Talk = { answered: undefined, failed: undefined, bucket };
     this.#talks.set(link, talk);
     void this.#forgetWhenClosed(link, talk);
     link.handle(FrameType.OFFERS_WANTED, (_id, payload) => {

@@ -97,6 +97,8 @@ export interface LinkManager extends AsyncDisposable {
   connect(peer: NodeId, addresses: readonly string[], options?: ConnectOptions): Promise<Link>;
   /** The open link to `peer`, if there is one. */
   get(peer: NodeId): Link | undefined;
+  /** `connect` would join a dial that is under way. */
+  isDialling(peer: NodeId): boolean;
   links(): Link[];
   /**
    * `listener` runs synchronously when a link opens (either side dialled), before any of its frames is dispatched and

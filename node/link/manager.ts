@@ -154,6 +154,10 @@ class Links implements LinkManager, LinkOwner {
     return link;
   }
 
+  isDialling(peer: NodeId): boolean {
+    return this.#dials.get(peer)?.settled === false;
+  }
+
   get(peer: NodeId): Link | undefined {
     const link = this.#open.get(peer);
     if (link?.isOpen !== true) return undefined;

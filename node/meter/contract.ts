@@ -113,8 +113,8 @@ export interface Metering extends AsyncDisposable {
   flush(): void;
   /** A link to whom this wallet belongs is about to be asked for, on which we shall pay. */
   expect(peerWallet: LedgerAddress): void;
-  /** A channel stands between us and that linked peer, whoever pays: somebody burned for it. */
-  standsWith(peer: NodeId): boolean;
+  /** The other wallet of a channel that stands between us and that linked peer, whoever pays: somebody burned for it. */
+  walletOf(peer: NodeId): LedgerAddress | undefined;
   /** What relaying certainly left us since the start: what payers paid less what was paid onward for them. Base units. */
   readonly kept: bigint;
   /** Pays, then closes all accounts. The book stays open. */

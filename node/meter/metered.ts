@@ -424,9 +424,10 @@ export class MeteredLink implements LinkMeter {
     return this.#link.peer;
   }
 
-  /** There is an account, in either direction. */
-  get stands(): boolean {
-    return this.#spending?.closed === false || this.#earning?.closed === false;
+  /** Whoever pays us on this link, else whom we pay; undefined while there is no account. */
+  get peerWallet(): LedgerAddress | undefined {
+    if (this.#earning?.closed === false) return this.#earning.channel.payer;
+    return this.#spending?.closed === false ? this.#spending.channel.payee : undefined;
   }
 
   counts(): { readonly spending: AccountCounts | undefined; readonly earning: AccountCounts | undefined } {

@@ -81,9 +81,12 @@ class LedgerMetering implements Metering {
     if (this.#looks.take()) this.#options.channels.expect?.(peerWallet);
   }
 
-  standsWith(peer: NodeId): boolean {
-    for (const meter of this.#meters) if (meter.peer === peer && meter.stands) return true;
-    return false;
+  walletOf(peer: NodeId): LedgerAddress | undefined {
+    for (const meter of this.#meters) {
+      const wallet = meter.peer === peer ? meter.peerWallet : undefined;
+      if (wallet !== undefined) return wallet;
+    }
+    return undefined;
   }
 
   get kept(): bigint {

@@ -57,7 +57,7 @@ export function unmetered(): Metering {
     attach: () => new UnmeteredLink(),
     flush() {},
     expect() {},
-    standsWith: () => false,
+    walletOf: () => undefined,
     kept: 0n,
     close: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),

@@ -178,8 +178,7 @@ export class PayerLeg {
   extend(offer: SignedOffer, price: bigint): void {
     this.#initiation = new HopInitiation(offer.nodeId, offer.onionKey);
     const { ephemeral } = this.#initiation;
-    const { nodeId: node, addresses } = offer;
-    const extend = { node, price: pricePerMiB(price), ephemeral, addresses };
+    const extend = { price: pricePerMiB(price), ephemeral, offer: offer.encoded };
     this.send(CellType.EXTEND, 0, encodeExtend(extend));
   }
 

@@ -1,14 +1,16 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isRelaymintError } from '../../../core/errors.ts';
-import { MAX_CELL_BYTES, MAX_GRANTS_PER_FRAME } from '../../../core/limits.ts';
-import { nodeId } from '../../../core/ids.ts';
+import { MAX_CELL_BYTES, MAX_GRANTS_PER_FRAME, MAX_OFFER_BYTES } from '../../../core/limits.ts';
+import { nodeId, nodeIdBytes } from '../../../core/ids.ts';
 import { pricePerMiB } from '../../../core/units.ts';
 import {
   CELL_HEADER_BYTES,
   CellType,
   MAX_CELL_DATA,
+  SMALL_CELL,
   cellData,
+  cellSize,
   cellStream,
   cellType,
   dataCellLength,
@@ -95,23 +97,24 @@ describe('messages', () => {
 
   it('have these golden bytes', () => {
     const create = { price: pricePerMiB(0x0102n), grant: 0x0304, hops: 6, ephemeral: key };
-    expect(Buffer.from(encodeCreate(create)).toString('hex')).toBe(`0302010000000000000403000006${'08'.repeat(32)}`);
-    expect(
-      Buffer.from(encodeExtend({ node, price: pricePerMiB(3n), ephemeral: key, addresses: ['/memory/a'] })).toString(
-        'hex',
-      ),
-    ).toBe(`${'07'.repeat(32)}0300000000000000${'08'.repeat(32)}010900${Buffer.from('/memory/a').toString('hex')}`);
+    expect(Buffer.from(encodeCreate(create)).toString('hex')).toBe(`0402010000000000000403000006${'08'.repeat(32)}`);
+    const extend = { price: pricePerMiB(3n), ephemeral: key, offer: Uint8Array.of(1, 2, 3) };
+    expect(Buffer.from(encodeExtend(extend)).toString('hex')).toBe(`0300000000000000${'08'.repeat(32)}0300010203`);
     expect(Buffer.from(encodeEnding(ending(DestroyReason.PRICE, 'dear'))).toString('hex')).toBe('0264656172');
     expect(encodeBegin('echo', Buffer.of(9)).toString('hex')).toBe('046563686f09');
   });
 
+  it('to extend have one length, whichever offer they bring, and none without whose it is', () => {
+    const extend = (bytes: number) => encodeExtend({ price: pricePerMiB(1n), ephemeral: key, offer: offerOf(bytes) });
+    const offerOf = (bytes: number) => new Uint8Array(bytes).fill(1);
+    for (const bytes of [300, MAX_OFFER_BYTES]) expect(cellSize(extend(bytes).length)).toBe(SMALL_CELL);
+    for (const bytes of [0, 100, MAX_OFFER_BYTES + 1])
+      expect(faultOf(() => decodeExtend(extend(bytes)))).toBe('refused');
+  });
+
   it('round-trip', () => {
-    const extend = {
-      node,
-      price: pricePerMiB(5n),
-      ephemeral: key,
-      addresses: ['/memory/a', '/ip4/127.0.0.1/tcp/1'],
-    };
+    const offer = Uint8Array.of(1, ...nodeIdBytes(node), ...new Uint8Array(200));
+    const extend = { node, price: pricePerMiB(5n), ephemeral: key, offer };
     expect(decodeExtend(encodeExtend(extend))).toEqual(extend);
     expect(decodeBegin(encodeBegin('content', Buffer.from('x')))).toEqual({
       service: 'content',

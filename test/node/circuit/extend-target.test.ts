@@ -1,13 +1,27 @@
 /** EXTEND as a port scanner would use it. */
 import { describe, expect, it } from 'vitest';
 import { isRelaymintError, RelaymintError } from '../../../core/errors.ts';
-import { MAX_CREATES_PER_SECOND, MAX_CREATES_PER_SECOND_AND_LINK } from '../../../core/limits.ts';
-import type { Log } from '../../../core/ports.ts';
-import { CreateRate, extendFailure, extendTarget, type ExtendRules } from '../../../node/circuit/index.ts';
+import {
+  EXTEND_DIALS_PER_MINUTE,
+  MAX_CREATES_PER_SECOND,
+  MAX_CREATES_PER_SECOND_AND_LINK,
+} from '../../../core/limits.ts';
+import { systemClock, type Log } from '../../../core/ports.ts';
+import {
+  CreateRate,
+  ExtendDials,
+  extendFailure,
+  extendTarget,
+  type ExtendRules,
+  type ExtendTarget,
+} from '../../../node/circuit/index.ts';
+import { createOfferBook } from '../../../node/discovery/index.ts';
 import { isPublicIp } from '../../../node/transport/index.ts';
 import { newIdentity, offerOf } from '../link/nodes.ts';
+import type { SignedOffer } from '../../../node/offer/index.ts';
 
-const { nodeId: node } = newIdentity();
+const [{ nodeId: node }, { nodeId: peer }] = [newIdentity(), newIdentity()];
+const NOTHING = new Uint8Array(0);
 const PUBLIC = '/ip4/8.8.8.8/tcp/4001';
 const ONION = `/onion3/${'a'.repeat(56)}:80`;
 
@@ -17,9 +31,12 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   'both.example': ['8.8.8.8', '10.0.0.1'],
 };
 
+/** Rules of a relay whose book holds one offer of the node, or none. */
 function rules(changes: Partial<ExtendRules> = {}): ExtendRules {
   return {
-    offers: { get: () => undefined },
+    offers: bookOf(undefined),
+    introduce: () => {},
+    mayDial: () => true,
     isLinked: () => false,
     allowPrivate: false,
     resolve: async (host) => NAMES[host] ?? Promise.reject(new Error('ENOTFOUND')),
@@ -27,10 +44,16 @@ function rules(changes: Partial<ExtendRules> = {}): ExtendRules {
   };
 }
 
-/** What an EXTEND to these addresses leads to; a code when it is refused. */
-async function target(addresses: readonly string[], changes: Partial<ExtendRules> = {}): Promise<unknown> {
-  return extendTarget({ node, addresses }, rules(changes)).catch((error: unknown) =>
-    isRelaymintError(error) ? error.code : error,
+function bookOf(addresses: readonly string[] | undefined): ExtendRules['offers'] {
+  const offer = addresses === undefined ? undefined : offerOf(newIdentity(), { addresses });
+  return { get: () => offer, remove: () => {} };
+}
+
+/** What an EXTEND to a node that signed for these addresses leads to; a code when it is refused. */
+async function target(signed: readonly string[], changes: Partial<ExtendRules> = {}): Promise<unknown> {
+  return extendTarget({ node, offer: NOTHING }, peer, rules({ offers: bookOf(signed), ...changes })).then(
+    ({ addresses }) => addresses,
+    (error: unknown) => (isRelaymintError(error) ? error.code : error),
   );
 }
 
@@ -102,20 +125,19 @@ describe('an EXTEND', () => {
     ['memory', '/memory/inside'],
     ['nonsense', '/ip4/8.8.8.8/udp/53'],
   ])('does not lead to %s, also when the next hop signed for it', async (_what, address) => {
-    const offers = { get: () => offerOf(newIdentity(), { addresses: [address] }) };
     expect(await target([address])).toBe('POLICY_REFUSED');
-    expect(await target([address], { offers })).toBe('POLICY_REFUSED');
+    expect(await target([PUBLIC, address])).toEqual([PUBLIC]);
   });
 
-  it('leads to what our own book says of the next hop, and to nothing else that the EXTEND names', async () => {
-    const offers = { get: () => offerOf(newIdentity(), { addresses: [PUBLIC, '/ip4/10.0.0.1/tcp/1', ONION] }) };
-    expect(await target(['/ip4/9.9.9.9/tcp/25'], { offers })).toEqual([PUBLIC, ONION]);
-  });
-
-  it('to a node that our book does not know tries two public addresses', async () => {
-    const strange = [1, 2, 3, 4].map((n) => `/ip4/8.8.8.${n}/tcp/4001`);
-    expect(await target(strange)).toEqual(strange.slice(0, 2));
+  it('leads nowhere when our own book knows nothing of the node', async () => {
+    expect(await target([], { offers: bookOf(undefined) })).toBe('POLICY_REFUSED');
     expect(await target([])).toBe('POLICY_REFUSED');
+  });
+
+  it('leads to two of the addresses that our own book has of the node', async () => {
+    expect(await target([PUBLIC, '/ip4/10.0.0.1/tcp/1', ONION])).toEqual([PUBLIC, ONION]);
+    const many = [1, 2, 3, 4].map((n) => `/ip4/8.8.8.${n}/tcp/4001`);
+    expect(await target(many)).toEqual(many.slice(0, 2));
   });
 
   it('to a name is dialled at the addresses that were judged', async () => {
@@ -129,14 +151,32 @@ describe('an EXTEND', () => {
     const hides = { resolve: undefined };
     const clear = [PUBLIC, '/dns/relay.example/tcp/4001', '/ip6/2606:4700::1111/tcp/6667'];
     expect(await target(clear, hides)).toBe('POLICY_REFUSED');
-    const offers = { get: () => offerOf(newIdentity(), { addresses: [...clear, ONION] }) };
-    expect(await target([], { ...hides, offers })).toEqual([ONION]);
+    expect(await target([...clear, ONION], hides)).toEqual([ONION]);
   });
 
-  it('tries two addresses, however many the next hop signed for', async () => {
-    const many = [1, 2, 3, 4].map((n) => `/ip4/8.8.8.${n}/tcp/4001`);
-    const offers = { get: () => offerOf(newIdentity(), { addresses: many }) };
-    expect(await target([], { offers })).toEqual(many.slice(0, 2));
+  it('leaves no node in the book of which only it told, when that leads nowhere', async () => {
+    const book = createOfferBook({ clock: systemClock });
+    const extend = (offer: SignedOffer): Promise<unknown> => {
+      const introduce = (): void => void book.add(offer);
+      return extendTarget({ node: offer.nodeId, offer: offer.encoded }, peer, rules({ offers: book, introduce }));
+    };
+    const [told, known] = [offerOf(newIdentity(), { addresses: [PUBLIC] }), offerOf(newIdentity())];
+    book.add(known);
+    for (const offer of [known, offerOf(newIdentity())]) {
+      await expect(extend(offer)).rejects.toMatchObject({ code: 'POLICY_REFUSED' });
+    }
+    const { addresses, forget } = (await extend(told)) as ExtendTarget;
+    expect(addresses).toEqual([PUBLIC]);
+    expect(book.all()).toHaveLength(2);
+    forget();
+    expect(book.all()).toEqual([known]);
+  });
+
+  it('is neither verified nor kept when its payer has had its dials', async () => {
+    let verified = 0;
+    const changes = { mayDial: () => false, introduce: () => void (verified += 1) };
+    expect(await target([PUBLIC], changes)).toBe('LIMIT_EXCEEDED');
+    expect(verified).toBe(0);
   });
 
   it('goes on over a link that is there, whatever addresses belong to it', async () => {
@@ -162,6 +202,22 @@ describe('an EXTEND', () => {
     const answers = errors.map((code) => extendFailure(node, new RelaymintError(code, code), log));
     for (const answer of answers) expect(answer).toEqual(answers[0]);
     expect(causes).toEqual(errors);
+  });
+});
+
+describe('dials', () => {
+  it('are limited for each payer, whatever links it comes over, and others have theirs', () => {
+    let now = 0;
+    const dials = new ExtendDials(() => now);
+    const taken = (payer: string): number =>
+      Array.from({ length: 1000 }, () => dials.take(payer)).filter(Boolean).length;
+    expect([taken('one'), taken('other')]).toEqual([EXTEND_DIALS_PER_MINUTE, EXTEND_DIALS_PER_MINUTE]);
+    expect(taken('one')).toBe(0);
+    now += 30_000;
+    expect(taken('one')).toBe(EXTEND_DIALS_PER_MINUTE / 2);
+    // So many others make nobody forget what it has had.
+    for (let i = 0; i < 1000; i += 1) dials.take(String(i));
+    expect(taken('one')).toBe(0);
   });
 });
 

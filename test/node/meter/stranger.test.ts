@@ -83,8 +83,8 @@ describe('a client that is another node on each link', () => {
       link.handle(FrameType.ACCOUNT, () => {});
       const proof = payer.delegate.sign(proofMessage(id, other.id, relay.id));
       link.send(FrameType.CHANNEL, 0, encodeClaim({ till, slot, generation, proof }));
-      await eventually(() => relay.metering.standsWith(other.id)).toBe(true);
+      await eventually(() => relay.metering.walletOf(other.id)).toBe(payer.wallet);
     }
-    expect(shown.filter((other) => relay.metering.standsWith(other.id))).toEqual(shown.slice(-1));
+    expect(shown.filter((other) => relay.metering.walletOf(other.id) !== undefined)).toEqual(shown.slice(-1));
   });
 });
