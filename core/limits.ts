@@ -103,7 +103,10 @@ export const MAX_CREATES_PER_SECOND_AND_LINK = 50;
 export const MAX_CREATES_PER_SECOND = 500;
 /** Addresses tried for an EXTEND: what they lead to is the word of somebody that a stranger chose. */
 export const MAX_EXTEND_ADDRESSES = 2;
-/** Dials that one payer's EXTENDs may have us begin at once, and in each minute after: a busy neighbour leads to a few new nodes. */
+/**
+ * Dials that one payer's EXTENDs may have us begin at once, and in each minute after, to nodes that we never reached; as many to others.
+ * A busy neighbour leads to a few that are not linked.
+ */
 export const EXTEND_DIALS_PER_MINUTE = 30;
 /** Time for one CREATE or EXTEND to be answered, milliseconds. */
 export const CIRCUIT_BUILD_MILLIS = 20_000;

@@ -124,11 +124,11 @@ export interface CircuitTiming {
 /** Where circuits of others may lead from here. */
 export interface ExtendRules {
   /** Our own book: circuits lead to the nodes in it, at the addresses that they signed. */
-  readonly offers: Pick<OfferBook, 'get' | 'remove'>;
+  readonly offers: Pick<OfferBook, 'get' | 'remove' | 'wasReached'>;
   /** Takes an offer that a circuit of this linked peer brings into that book, as any other that this peer tells (`Discovery.introduce`). */
   readonly introduce: (encoded: Uint8Array, peer: NodeId) => void;
-  /** May a dial begin for this peer's circuits? Counts it. */
-  readonly mayDial: (peer: NodeId) => boolean;
+  /** May a dial begin for the payer, to a node that we reached before or to another one? Counts it. */
+  readonly mayDial: (reached: boolean) => boolean;
   /** A link to this node is open, or being dialled: nothing more is dialled for it. */
   readonly isLinked: (node: NodeId) => boolean;
   /** The operator lets circuits lead into private networks, or this node only dials its own machine anyway. */

@@ -254,7 +254,8 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
       return { addresses, forget() {} };
     }
     const isLinked = (node: NodeId): boolean => this.#isLinked(node) || links.isDialling(node);
-    const mayDial = (): boolean => this.#extendDials.take(metering.walletOf(peer) ?? peer);
+    const payer = metering.walletOf(peer) ?? peer;
+    const mayDial = (reached: boolean): boolean => this.#extendDials.take(payer, reached);
     return extendTarget(request, peer, { ...extend, isLinked, mayDial });
   }
 

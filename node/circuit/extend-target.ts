@@ -36,7 +36,7 @@ export async function extendTarget(
   const { offers } = rules;
   if (rules.isLinked(node)) return { addresses: [], forget() {} };
   // First: what is not dialled is neither verified nor kept.
-  if (!rules.mayDial(peer)) {
+  if (!rules.mayDial(offers.wasReached(node))) {
     throw new RelaymintError('LIMIT_EXCEEDED', `${peer} has had ${EXTEND_DIALS_PER_MINUTE} nodes dialled in a minute.`);
   }
   const isNew = offers.get(node) === undefined;
@@ -74,17 +74,23 @@ async function judged(address: string, { allowPrivate, resolve }: ExtendRules): 
   return found.slice(0, MAX_EXTEND_ADDRESSES).map((ip) => tcpAddress(ip, port));
 }
 
-/** How often the circuits of each payer may have us dial: by its wallet, where it has one here. */
+/**
+ * How often the circuits of each payer may have us dial: by its wallet, where it has one here. Many clients come through one payer, so
+ * nodes that were reached before have as many dials for themselves: who leads to nodes of its own making takes none of those.
+ */
 export class ExtendDials {
-  readonly #buckets: TokenBuckets<string>;
+  readonly #toReached: TokenBuckets<string>;
+  readonly #toOthers: TokenBuckets<string>;
 
   /** `now` is a monotonic clock in milliseconds. */
   constructor(now: () => number = () => performance.now()) {
-    this.#buckets = new TokenBuckets(() => new TokenBucket(EXTEND_DIALS_PER_MINUTE / 60, now, EXTEND_DIALS_PER_MINUTE));
+    const make = (): TokenBucket => new TokenBucket(EXTEND_DIALS_PER_MINUTE / 60, now, EXTEND_DIALS_PER_MINUTE);
+    this.#toReached = new TokenBuckets(make);
+    this.#toOthers = new TokenBuckets(make);
   }
 
-  take(payer: string): boolean {
-    return this.#buckets.of(payer).take();
+  take(payer: string, reached: boolean): boolean {
+    return (reached ? this.#toReached : this.#toOthers).of(payer).take();
   }
 }
 

@@ -58,6 +58,10 @@ class Book implements OfferBook {
     if (known !== undefined) known.reached = true;
   }
 
+  wasReached(node: NodeId): boolean {
+    return this.#places.get(node)?.reached === true;
+  }
+
   hasRoomFor(introducers: Introducers): boolean {
     if (this.#places.isFull) this.#dropExpired();
     return !this.#places.isFull || this.#places.yielding(introducers, undefined) !== undefined;

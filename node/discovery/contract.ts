@@ -25,6 +25,7 @@ export interface OfferBook {
   alsoFrom(node: NodeId, introducers: Introducers): void;
   /** A link was made to an address of this node: it gives way only where all others were reached too. */
   reached(node: NodeId): void;
+  wasReached(node: NodeId): boolean;
   /** False when no newcomer would be taken from these. Costs less than to verify an offer. */
   hasRoomFor(introducers: Introducers): boolean;
   get(node: NodeId): SignedOffer | undefined;

@@ -46,7 +46,7 @@ function rules(changes: Partial<ExtendRules> = {}): ExtendRules {
 
 function bookOf(addresses: readonly string[] | undefined): ExtendRules['offers'] {
   const offer = addresses === undefined ? undefined : offerOf(newIdentity(), { addresses });
-  return { get: () => offer, remove: () => {} };
+  return { get: () => offer, remove: () => {}, wasReached: () => false };
 }
 
 /** What an EXTEND to a node that signed for these addresses leads to; a code when it is refused. */
@@ -209,14 +209,15 @@ describe('dials', () => {
   it('are limited for each payer, whatever links it comes over, and others have theirs', () => {
     let now = 0;
     const dials = new ExtendDials(() => now);
-    const taken = (payer: string): number =>
-      Array.from({ length: 1000 }, () => dials.take(payer)).filter(Boolean).length;
+    const taken = (payer: string, reached = false): number =>
+      Array.from({ length: 1000 }, () => dials.take(payer, reached)).filter(Boolean).length;
     expect([taken('one'), taken('other')]).toEqual([EXTEND_DIALS_PER_MINUTE, EXTEND_DIALS_PER_MINUTE]);
     expect(taken('one')).toBe(0);
+    expect(taken('one', true)).toBe(EXTEND_DIALS_PER_MINUTE);
     now += 30_000;
     expect(taken('one')).toBe(EXTEND_DIALS_PER_MINUTE / 2);
     // So many others make nobody forget what it has had.
-    for (let i = 0; i < 1000; i += 1) dials.take(String(i));
+    for (let i = 0; i < 1000; i += 1) dials.take(String(i), false);
     expect(taken('one')).toBe(0);
   });
 });

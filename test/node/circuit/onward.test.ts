@@ -30,7 +30,7 @@ import { createDiscovery, createOfferBook, type Discovery, type OfferBook } from
 import { FrameType, type Link } from '../../../node/link/index.ts';
 import { unmetered } from '../../../node/meter/index.ts';
 import { tcpAddress } from '../../../node/transport/index.ts';
-import { TestNodes, newIdentity, offerOf, type TestNode } from '../link/nodes.ts';
+import { TestNodes, newIdentity, nextLink, offerOf, type TestNode } from '../link/nodes.ts';
 import type { SignedOffer } from '../../../node/offer/index.ts';
 
 const PRICE = pricePerMiB(0n);
@@ -258,10 +258,25 @@ describe('an EXTEND', () => {
     for (const { nodeId } of [nobody, mistaken]) expect(relay.book.get(nodeId)).toBeUndefined();
   });
 
-  it('to made-up nodes without end knocks so often in a minute, and leads others where they want', async () => {
+  it('to one node at the same time as others is one dial, and counts as one', async () => {
+    const { encoded } = offerOf(newIdentity(), { addresses: [bystander.address] });
+    const many = Array.from({ length: EXTEND_DIALS_PER_MINUTE + 10 }, () => stranger.extend(encoded));
+    for (const told of await Promise.all(many)) expect(told).toEqual(NOWHERE);
+    expect(bystander.knocks).toBeLessThan(EXTEND_DIALS_PER_MINUTE);
+  });
+
+  it('to made-up nodes without end knocks so often in a minute, and keeps nobody from where it wants to go', async () => {
+    const identity = newIdentity();
+    const known = await nodes.start({ identity });
+    const offer = offerOf(identity, { addresses: known.addresses });
+    known.links.setOffer(offer);
+    await (await relay.links.connect(identity.nodeId, known.addresses)).close();
     const nobody = (): Uint8Array => offerOf(newIdentity(), { addresses: [bystander.address] }).encoded;
     for (let i = 0; i < EXTEND_DIALS_PER_MINUTE + 10; i += 1) expect(await stranger.extend(nobody())).toEqual(NOWHERE);
     expect(bystander.knocks).toBeLessThanOrEqual(EXTEND_DIALS_PER_MINUTE + 1);
+    const reached = nextLink(known.links);
+    void stranger.extend(offer.encoded);
+    expect((await reached).peer).toBe(relay.identity.nodeId);
     const other = await Stranger.at(relay);
     expect(await other.extend(nobody())).toEqual(NOWHERE);
     expect(bystander.knocks).toBe(1);

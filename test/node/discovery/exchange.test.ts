@@ -2,8 +2,10 @@ import { randomBytes } from 'node:crypto';
 import * as fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isRelaymintError } from '../../../core/errors.ts';
+import { ledgerAddress, type LedgerAddress, type NodeId } from '../../../core/ids.ts';
 import {
   MAX_OFFERS_PER_ANSWER,
+  MAX_OFFER_BYTES,
   MAX_OFFER_QUESTIONS_PER_SECOND,
   OFFER_BURST_BYTES,
   OFFER_CHECKS_AT_ONCE,
@@ -46,6 +48,10 @@ async function start(options: Partial<DiscoveryOptions> = {}, advertised = true)
 
 function at(node: TestNode): { nodeId: TestNode['identity']['nodeId']; address: string } {
   return { nodeId: node.identity.nodeId, address: node.addresses[0] as string };
+}
+
+function newWallet(): LedgerAddress {
+  return ledgerAddress(newIdentity().publicKey);
 }
 
 describe('discovery', () => {
@@ -162,7 +168,13 @@ describe('discovery', () => {
     const own = offerOf(reader.identity);
     liar.links.onLink((link) => {
       link.handle(FrameType.OFFERS_WANTED, () => {
-        const offers = [tampered, new Uint8Array(10), new Uint8Array(1024).fill(1), own.encoded, good.encoded];
+        const offers = [
+          tampered,
+          new Uint8Array(10),
+          new Uint8Array(MAX_OFFER_BYTES).fill(1),
+          own.encoded,
+          good.encoded,
+        ];
         const length = offers.reduce((sum, offer) => sum + 2 + offer.length, 2);
         const payload = Buffer.alloc(length);
         payload[1] = offers.length;
@@ -227,8 +239,9 @@ describe('discovery', () => {
 
   it('a peer with which somebody burned for a channel has a share for itself', async () => {
     const payer = await start();
-    const [book, vouched] = [createOfferBook({ clock: systemClock, limit: 32 }), new Set([payer.identity.nodeId])];
-    const node = await start({ book, vouched: (peer) => vouched.has(peer) }, false);
+    const book = createOfferBook({ clock: systemClock, limit: 32 });
+    const walletOf = (peer: NodeId) => (peer === payer.identity.nodeId ? newWallet() : undefined);
+    const node = await start({ book, walletOf }, false);
     for (let i = 0; i < 32; i += 1) book.add(offerOf(newIdentity()), i % 2 === 0 ? 'presented' : 'strangers');
     const known = Array.from({ length: 9 }, newIdentity);
     for (const other of known) payer.discovery.book.add(offerOf(other));
@@ -238,34 +251,70 @@ describe('discovery', () => {
     for (const { nodeId } of [payer.identity, ...known]) expect(book.get(nodeId)).toBeDefined();
   });
 
-  it('verifies so many offers of strangers and no more: what they tell costs two signatures each', async () => {
-    let refused = 0;
-    const log = {
-      ...silentLog,
-      debug: (_details: unknown, text?: string) => void (refused += Number(/refused/.test(text ?? ''))),
-    };
-    const reader = await start({ log }, false);
-    const liar = await nodes.start({ transport: 'memory' });
-    const sample = offerOf(newIdentity());
-    // Each names another node, and none is signed: every one of them would be verified.
-    liar.links.onLink((link) => {
-      link.handle(FrameType.OFFERS_WANTED, () => {
-        const offers = Array.from({ length: 60 }, () => {
-          const encoded = Uint8Array.from(sample.encoded);
-          encoded.set(randomBytes(32), 1);
-          return { ...sample, encoded };
+  it('a channel that is shown by one node id after the other has one share: it displaces no more than shown by one', async () => {
+    const displacedBy = async (ids: number): Promise<number> => {
+      const [book, wallet] = [createOfferBook({ clock: systemClock, limit: 60 }), newWallet()];
+      const node = await start({ book, walletOf: () => wallet }, false);
+      const honest = Array.from({ length: 60 }, newIdentity);
+      for (const [index, other] of honest.entries())
+        book.add(offerOf(other), index % 2 === 0 ? 'presented' : 'strangers');
+      for (let id = 0; id < ids; id += 1) {
+        const liar = await nodes.start({ transport: 'memory' });
+        const told = encodeAnswer(
+          Array.from({ length: 25 }, () => offerOf(newIdentity())),
+          false,
+        );
+        liar.links.onLink((link) => {
+          link.handle(FrameType.OFFERS_WANTED, () => link.send(FrameType.OFFERS, 0, told));
         });
-        link.send(FrameType.OFFERS, 0, encodeAnswer(offers, true));
-      });
-    });
-    await linkBetween(liar, reader);
-    const began = performance.now();
-    await reader.discovery.refresh();
-    await reader.discovery.refresh();
-    const allowed = OFFER_CHECKS_AT_ONCE + ((performance.now() - began) / 1000 + 1) * OFFER_CHECKS_PER_SECOND;
-    expect(refused).toBeGreaterThan(OFFER_CHECKS_AT_ONCE / 2);
-    expect(refused).toBeLessThanOrEqual(allowed);
-  }, 60_000);
+        await linkBetween(liar, node);
+        await node.discovery.refresh();
+        await node.discovery.refresh();
+        await liar.links.close();
+      }
+      return honest.filter(({ nodeId }) => book.get(nodeId) === undefined).length;
+    };
+    expect(await displacedBy(1)).toBe(20);
+    expect(await displacedBy(50)).toBe(20);
+  });
+
+  it.each([
+    ['strangers', undefined],
+    ['a wallet', newWallet()],
+  ])(
+    'verifies so many offers of %s, over all links, and no more: each costs two signatures',
+    async (_who, wallet) => {
+      let refused = 0;
+      const log = {
+        ...silentLog,
+        debug: (_details: unknown, text?: string) => void (refused += Number(/refused/.test(text ?? ''))),
+      };
+      const reader = await start({ log, walletOf: () => wallet }, false);
+      const sample = offerOf(newIdentity());
+      for (let link = 0; link < 3; link += 1) {
+        const liar = await nodes.start({ transport: 'memory' });
+        // Each names another node, and none is signed: every one of them would be verified.
+        liar.links.onLink((link) => {
+          link.handle(FrameType.OFFERS_WANTED, () => {
+            const offers = Array.from({ length: 60 }, () => {
+              const encoded = Uint8Array.from(sample.encoded);
+              encoded.set(randomBytes(32), 1);
+              return { ...sample, encoded };
+            });
+            link.send(FrameType.OFFERS, 0, encodeAnswer(offers, true));
+          });
+        });
+        await linkBetween(liar, reader);
+      }
+      const began = performance.now();
+      await reader.discovery.refresh();
+      await reader.discovery.refresh();
+      const allowed = OFFER_CHECKS_AT_ONCE + ((performance.now() - began) / 1000 + 1) * OFFER_CHECKS_PER_SECOND;
+      expect(refused).toBeGreaterThan(OFFER_CHECKS_AT_ONCE / 2);
+      expect(refused).toBeLessThanOrEqual(allowed);
+    },
+    60_000,
+  );
 
   it('stops when it is closed', async () => {
     const hub = await start();
@@ -276,7 +325,7 @@ describe('discovery', () => {
 
 describe('questions and answers', () => {
   it('fit a frame, whatever the book holds', () => {
-    const long = Array.from({ length: 8 }, (_, i) => `/dns4/${'x'.repeat(78)}${i}/tcp/1`);
+    const long = Array.from({ length: 8 }, (_, i) => `/dns4/${'x'.repeat(74)}${i}/tcp/1`);
     const offers = Array.from({ length: 64 }, () => offerOf(newIdentity(), { addresses: long }));
     const { more, offers: fitting } = decodeAnswer(encodeAnswer(offers, false));
     expect(more).toBe(true);
