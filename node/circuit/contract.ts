@@ -124,7 +124,7 @@ export interface CircuitTiming {
 /** Where circuits of others may lead from here. */
 export interface ExtendRules {
   /** Our own book: circuits lead to the nodes in it, at the addresses that they signed. */
-  readonly offers: Pick<OfferBook, 'get' | 'remove' | 'wasReached'>;
+  readonly offers: Pick<OfferBook, 'get' | 'dropPassing' | 'wasReached'>;
   /** Takes an offer that a circuit of this linked peer brings into that book, as any other that this peer tells (`Discovery.introduce`). */
   readonly introduce: (encoded: Uint8Array, peer: NodeId) => void;
   /** May a dial begin for the payer, to a node that we reached before or to another one? Counts it. */

@@ -17,7 +17,7 @@ import type { Ending } from './reason.ts';
 export interface ExtendTarget {
   /** Where to dial, two at most; none when the node is linked. */
   readonly addresses: readonly string[];
-  /** Nobody was reached there: a node that only this EXTEND told of has no place in our book for it. */
+  /** Nobody was reached there: a node that only EXTENDs told of has no place in our book for it. */
   forget(): void;
 }
 
@@ -39,12 +39,9 @@ export async function extendTarget(
   if (!rules.mayDial(offers.wasReached(node))) {
     throw new RelaymintError('LIMIT_EXCEEDED', `${peer} has had ${EXTEND_DIALS_PER_MINUTE} nodes dialled in a minute.`);
   }
-  const isNew = offers.get(node) === undefined;
   rules.introduce(offer, peer);
   const signed = offers.get(node)?.addresses ?? [];
-  const forget = (): void => {
-    if (isNew) offers.remove(node);
-  };
+  const forget = (): void => offers.dropPassing(node);
   const allowed: string[] = [];
   for (const address of signed) {
     allowed.push(...(await judged(address, rules)));

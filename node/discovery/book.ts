@@ -28,7 +28,7 @@ class Book implements OfferBook {
     return this.#places.size;
   }
 
-  add(offer: SignedOffer, introducers: Introducers = 'presented'): boolean {
+  add(offer: SignedOffer, introducers: Introducers = 'presented', passing = false): boolean {
     const now = this.#clock.now();
     // Who sells nothing is nobody's business: it is neither kept nor passed on.
     if (offer.services.length === 0 || isExpired(offer, now)) return false;
@@ -36,21 +36,26 @@ class Book implements OfferBook {
     const known = this.get(offer.nodeId) === undefined ? undefined : this.#places.get(offer.nodeId);
     const until = unixMillis(Math.min(offer.expires, now + OFFER_KEPT_MILLIS));
     if (known !== undefined) {
-      this.#places.alsoFrom(known, introducers);
+      this.#places.alsoFrom(known, introducers, passing);
       if (known.offer.sequence >= offer.sequence) return false;
       this.#places.renew(known, offer, until);
     } else {
       if (!this.#makeRoom(introducers, networkOf(offer))) return false;
-      this.#places.take(offer, introducers, until);
+      this.#places.take(offer, introducers, until, passing);
       this.#ordered = undefined;
     }
     for (const listener of this.#listeners) listener(offer);
     return true;
   }
 
-  alsoFrom(node: NodeId, introducers: Introducers): void {
+  alsoFrom(node: NodeId, introducers: Introducers, passing = false): void {
     const known = this.#places.get(node);
-    if (known !== undefined) this.#places.alsoFrom(known, introducers);
+    if (known !== undefined) this.#places.alsoFrom(known, introducers, passing);
+  }
+
+  dropPassing(node: NodeId): void {
+    const known = this.#places.get(node);
+    if (known?.passing === true && !known.reached) this.remove(node);
   }
 
   reached(node: NodeId): void {

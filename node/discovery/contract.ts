@@ -18,11 +18,13 @@ export interface OfferBook {
    * True when the offer was new: an unknown node, a higher sequence, or one whose last offer has expired. An expired or
    * older one is not taken, and none without services.
    * A node that has a place keeps it by a newer offer; who gives way to a newcomer in a full book is in `places.ts`.
-   * `introducers` is 'presented' unless told otherwise.
+   * `introducers` is 'presented' unless told otherwise. `passing`: a circuit that leads there brought it.
    */
-  add(offer: SignedOffer, introducers?: Introducers): boolean;
-  /** Others, too, tell the offer of that node, which is known. */
-  alsoFrom(node: NodeId, introducers: Introducers): void;
+  add(offer: SignedOffer, introducers?: Introducers, passing?: boolean): boolean;
+  /** Others, too, tell the offer of that node, which is known; or another circuit brings it. */
+  alsoFrom(node: NodeId, introducers: Introducers, passing?: boolean): void;
+  /** Removes a node of which nobody ever told but circuits that lead there, and that was not reached. */
+  dropPassing(node: NodeId): void;
   /** A link was made to an address of this node: it gives way only where all others were reached too. */
   reached(node: NodeId): void;
   wasReached(node: NodeId): boolean;

@@ -45,6 +45,8 @@ interface Teller {
   /** What they may have us verify. */
   readonly checks: TokenBucket;
   readonly hasRoom: boolean;
+  /** It is not a page, but what a circuit brings that leads there. */
+  readonly passing: boolean;
 }
 
 class Exchange implements Discovery {
@@ -189,7 +191,7 @@ class Exchange implements Discovery {
   }
 
   introduce(encoded: Uint8Array, peer: NodeId): void {
-    this.#take(encoded, this.#tellerOf(peer));
+    this.#take(encoded, { ...this.#tellerOf(peer), passing: true });
   }
 
   /** The node's own offer, from itself. */
@@ -206,24 +208,25 @@ class Exchange implements Discovery {
   /** Looked at once a page: to see whether a full book has room costs a look at all of it. */
   #tellerOf(peer: NodeId): Teller {
     const introducers = this.#standing(peer) ?? 'strangers';
-    return { introducers, checks: this.#checks.of(introducers), hasRoom: this.book.hasRoomFor(introducers) };
+    const hasRoom = this.book.hasRoomFor(introducers);
+    return { introducers, checks: this.#checks.of(introducers), hasRoom, passing: false };
   }
 
   /** A bad offer is left out; the peer that passed it on may know no better. */
-  #take(encoded: Uint8Array, { introducers, checks, hasRoom }: Teller): boolean {
+  #take(encoded: Uint8Array, { introducers, checks, hasRoom, passing }: Teller): boolean {
     const claim = peekOffer(encoded);
     if (claim === undefined) return false;
     const own = claim.nodeId === this.#links.nodeId;
     const known = own ? this.#ownSequence : this.book.get(claim.nodeId)?.sequence;
     if (known !== undefined && known >= claim.sequence) {
-      this.book.alsoFrom(claim.nodeId, introducers);
+      this.book.alsoFrom(claim.nodeId, introducers, passing);
       return false;
     }
     // Two signatures are to be checked: not for what finds no place, and not for ever.
     if ((known === undefined && !hasRoom) || !checks.take()) return false;
     try {
       const offer = readOffer(encoded, this.#clock.now());
-      if (!own) return this.book.add(offer, introducers);
+      if (!own) return this.book.add(offer, introducers, passing);
       this.#ownSequence = offer.sequence;
       this.#onOwnSequence(offer.sequence);
       return false;

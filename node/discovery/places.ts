@@ -24,6 +24,8 @@ export interface Place {
   readonly since: number;
   /** A link was made to an address of this node. */
   reached: boolean;
+  /** Only circuits that lead there brought it. */
+  passing: boolean;
 }
 
 export class Places {
@@ -56,9 +58,10 @@ export class Places {
     return this.#places.keys();
   }
 
-  take(offer: SignedOffer, introducers: Introducers, until: UnixMillis): void {
+  take(offer: SignedOffer, introducers: Introducers, until: UnixMillis, passing: boolean): void {
     this.#taken += 1;
-    const place = { offer, until, introducers, network: networkOf(offer), since: this.#taken, reached: false };
+    const network = networkOf(offer);
+    const place = { offer, until, introducers, network, since: this.#taken, reached: false, passing };
     this.#places.set(offer.nodeId, place);
     this.#grow(introducers, 1);
   }
@@ -77,7 +80,8 @@ export class Places {
   }
 
   /** Others brought it too: it counts for whoever holds less, so that nobody brings it in order to crowd it out. */
-  alsoFrom(place: Place, introducers: Introducers): void {
+  alsoFrom(place: Place, introducers: Introducers, passing: boolean): void {
+    if (!passing) place.passing = false;
     if (this.#sizeOf(introducers) + 1 >= this.#sizeOf(place.introducers)) return;
     this.#grow(place.introducers, -1);
     place.introducers = introducers;

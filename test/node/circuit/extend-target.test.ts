@@ -46,7 +46,7 @@ function rules(changes: Partial<ExtendRules> = {}): ExtendRules {
 
 function bookOf(addresses: readonly string[] | undefined): ExtendRules['offers'] {
   const offer = addresses === undefined ? undefined : offerOf(newIdentity(), { addresses });
-  return { get: () => offer, remove: () => {}, wasReached: () => false };
+  return { get: () => offer, dropPassing: () => {}, wasReached: () => false };
 }
 
 /** What an EXTEND to a node that signed for these addresses leads to; a code when it is refused. */
@@ -157,7 +157,7 @@ describe('an EXTEND', () => {
   it('leaves no node in the book of which only it told, when that leads nowhere', async () => {
     const book = createOfferBook({ clock: systemClock });
     const extend = (offer: SignedOffer): Promise<unknown> => {
-      const introduce = (): void => void book.add(offer);
+      const introduce = (): void => void book.add(offer, 'strangers', true);
       return extendTarget({ node: offer.nodeId, offer: offer.encoded }, peer, rules({ offers: book, introduce }));
     };
     const [told, known] = [offerOf(newIdentity(), { addresses: [PUBLIC] }), offerOf(newIdentity())];
@@ -170,6 +170,14 @@ describe('an EXTEND', () => {
     expect(book.all()).toHaveLength(2);
     forget();
     expect(book.all()).toEqual([known]);
+    // Meanwhile others told of it, or it was reached by another way.
+    for (const meanwhile of [() => book.alsoFrom(told.nodeId, 'presented'), () => book.reached(told.nodeId)]) {
+      book.remove(told.nodeId);
+      const again = (await extend(told)) as ExtendTarget;
+      meanwhile();
+      again.forget();
+      expect(book.get(told.nodeId)).toBe(told);
+    }
   });
 
   it('is neither verified nor kept when its payer has had its dials', async () => {
