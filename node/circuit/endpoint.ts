@@ -38,7 +38,7 @@ import { CircuitPort, type PortHost } from './port.ts';
 import { RELAY_SERVICE, addPrices } from './price.ts';
 import { DestroyReason, EndReason, ending, reasonWord, type Ending } from './reason.ts';
 import { RelayedCircuit, type ReachOnward, type RelayHost } from './relayed.ts';
-import { ExtendDials, extendFailure, extendTarget, type ExtendTarget } from './extend-target.ts';
+import { ExtendDials, extendFailure, extendTarget } from './extend-target.ts';
 import { CreateRate } from './create-rate.ts';
 import type { Traffic } from './scheduler.ts';
 import { QUIET_TURNS, yielding, type SlotPayer } from './slots.ts';
@@ -81,7 +81,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   readonly #createRate = new CreateRate();
   readonly #extendDials = new ExtendDials();
   /** Where circuits of others are about to lead. */
-  readonly #targets = new Map<NodeId, Promise<ExtendTarget>>();
+  readonly #targets = new Map<NodeId, Promise<readonly string[]>>();
   readonly #destroyed = new Map<DestroyReason, number>();
   readonly #unsubscribe: () => void;
   readonly #watches: readonly NodeJS.Timeout[];
@@ -226,19 +226,20 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
 
   async reachOnward(request: Extend, { peer, onFar, ...options }: ReachOnward): Promise<CircuitPort> {
     const { node } = request;
-    const { addresses, forget } = await this.#target(request, peer);
-    const known = this.#options.extend?.offers.get(node)?.addresses ?? addresses;
-    if (known.some(isAnonymizing)) onFar();
+    const offers = this.#options.extend?.offers;
+    const addresses = await this.#target(request, peer);
+    if ((offers?.get(node)?.addresses ?? addresses).some(isAnonymizing)) onFar();
     try {
       return await this.reach(node, addresses, options);
     } catch (error) {
-      if (!this.#isLinked(node)) forget();
+      // What leads nowhere takes no place in the book from who may.
+      if (!this.#isLinked(node)) offers?.dropPassing(node);
       throw error;
     }
   }
 
   /** Circuits that lead to one node at the same time are one dial. */
-  #target(request: Extend, peer: NodeId): Promise<ExtendTarget> {
+  #target(request: Extend, peer: NodeId): Promise<readonly string[]> {
     const { node } = request;
     const shared = this.#targets.get(node);
     if (shared !== undefined) return shared;
@@ -247,11 +248,10 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     return target;
   }
 
-  async #newTarget(request: Extend, peer: NodeId): Promise<ExtendTarget> {
+  async #newTarget(request: Extend, peer: NodeId): Promise<readonly string[]> {
     const { links, extend, metering, clock = systemClock } = this.#options;
     if (extend === undefined) {
-      const { addresses } = this.#isLinked(request.node) ? { addresses: [] } : readOffer(request.offer, clock.now());
-      return { addresses, forget() {} };
+      return this.#isLinked(request.node) ? [] : readOffer(request.offer, clock.now()).addresses;
     }
     const isLinked = (node: NodeId): boolean => this.#isLinked(node) || links.isDialling(node);
     const payer = metering.walletOf(peer) ?? peer;

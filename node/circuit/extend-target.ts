@@ -14,17 +14,11 @@ import type { Extend } from './messages.ts';
 import { DestroyReason, ending } from './reason.ts';
 import type { Ending } from './reason.ts';
 
-export interface ExtendTarget {
-  /** Where to dial, two at most; none when the node is linked. */
-  readonly addresses: readonly string[];
-  /** Nobody was reached there: a node that only EXTENDs told of has no place in our book for it. */
-  forget(): void;
-}
-
 /**
- * The addresses at which the next hop may be dialled: those that it signed itself, by the offer that our own book holds of it once the
- * one in the EXTEND was taken in. Names are looked up once, here, so that what was judged is what is dialled. A node that hides
- * goes to onion and I2P addresses only: else its sender could have tor build circuits to exits of its own.
+ * The addresses at which the next hop may be dialled, two at most, none when it is linked. They are those that it signed itself, by
+ * the offer that our own book holds of it once the one in the EXTEND was taken in. Names are looked up once, here, so that what
+ * was judged is what is dialled. A node that hides goes to onion and I2P addresses only: else its sender could have tor build
+ * circuits to exits of its own.
  * `peer` is the hop before us, which pays for it.
  * @throws RelaymintError POLICY_REFUSED when none of them leads where it may, LIMIT_EXCEEDED (too many dials for this payer).
  */
@@ -32,23 +26,28 @@ export async function extendTarget(
   { node, offer }: Pick<Extend, 'node' | 'offer'>,
   peer: NodeId,
   rules: ExtendRules,
-): Promise<ExtendTarget> {
+): Promise<readonly string[]> {
   const { offers } = rules;
-  if (rules.isLinked(node)) return { addresses: [], forget() {} };
+  if (rules.isLinked(node)) return [];
   // First: what is not dialled is neither verified nor kept.
   if (!rules.mayDial(offers.wasReached(node))) {
-    throw new RelaymintError('LIMIT_EXCEEDED', `${peer} has had ${EXTEND_DIALS_PER_MINUTE} nodes dialled in a minute.`);
+    throw new RelaymintError(
+      'LIMIT_EXCEEDED',
+      `${peer} has had ${EXTEND_DIALS_PER_MINUTE} nodes dialled in a minute.`,
+      {
+        remedy: 'It passes within a minute.',
+      },
+    );
   }
   rules.introduce(offer, peer);
   const signed = offers.get(node)?.addresses ?? [];
-  const forget = (): void => offers.dropPassing(node);
   const allowed: string[] = [];
   for (const address of signed) {
     allowed.push(...(await judged(address, rules)));
     if (allowed.length >= MAX_EXTEND_ADDRESSES) break;
   }
-  if (allowed.length > 0) return { addresses: allowed.slice(0, MAX_EXTEND_ADDRESSES), forget };
-  forget();
+  if (allowed.length > 0) return allowed.slice(0, MAX_EXTEND_ADDRESSES);
+  offers.dropPassing(node);
   throw new RelaymintError('POLICY_REFUSED', `${node} signed for no address where circuits may lead.`, {
     remedy: 'In a private network of your own, let circuits lead there with --allow-private-hops.',
     details: { addresses: signed.join(' ') },

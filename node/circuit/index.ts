@@ -16,7 +16,6 @@ export type {
 export { CreateRate } from './create-rate.ts';
 export { createCircuitEndpoint } from './endpoint.ts';
 export { ExtendDials, extendFailure, extendTarget } from './extend-target.ts';
-export type { ExtendTarget } from './extend-target.ts';
 export { onionKeyFromSeed } from './handshake.ts';
 export { onwardPriceAllowed } from './price.ts';
 export { DestroyReason } from './reason.ts';

@@ -198,6 +198,20 @@ describe('an EXTEND', () => {
     encoded.write('127.0.0.1', encoded.indexOf('127.0.0.2'), 'latin1');
   };
 
+  const atBystander = (): SignedOffer => offerOf(newIdentity(), { addresses: [bystander.address], sequence: 9n });
+  const expired = (): SignedOffer =>
+    offerOf(newIdentity(), { addresses: [bystander.address], expires: unixMillis(Date.now() - 1) });
+  const bearing =
+    ({ nodeId }: Pick<SignedOffer, 'nodeId'>) =>
+    (encoded: Buffer): void => {
+      encoded.set(nodeIdBytes(nodeId), 1);
+    };
+  function knownTo({ book }: Relay): Pick<SignedOffer, 'nodeId'> {
+    const offer = offerOf(newIdentity(), { addresses: ['/ip4/127.0.0.1/tcp/1'] });
+    book.add(offer);
+    return offer;
+  }
+
   it.each<[string, () => Uint8Array]>([
     ['that nobody signed', () => changed(elsewhere(), moveToBystander)],
     ['of an offer that has expired', () => expired().encoded],
@@ -211,19 +225,6 @@ describe('an EXTEND', () => {
     expect(bystander.knocks).toBe(0);
     expect(relay.book.all().flatMap(({ addresses }) => addresses)).not.toContain(bystander.address);
   });
-  const atBystander = (): SignedOffer => offerOf(newIdentity(), { addresses: [bystander.address], sequence: 9n });
-  const expired = (): SignedOffer =>
-    offerOf(newIdentity(), { addresses: [bystander.address], expires: unixMillis(Date.now() - 1) });
-  const bearing =
-    ({ nodeId }: Pick<SignedOffer, 'nodeId'>) =>
-    (encoded: Buffer): void =>
-      void encoded.set(nodeIdBytes(nodeId), 1);
-  function knownTo({ book }: Relay): Pick<SignedOffer, 'nodeId'> {
-    const offer = offerOf(newIdentity(), { addresses: ['/ip4/127.0.0.1/tcp/1'] });
-    book.add(offer);
-    return offer;
-  }
-
   it.each([1n, 2n, 3n])(
     'to a node of our book at an address that it did not sign, as of sequence %d, leads to where it signed for',
     async (sequence) => {

@@ -53,6 +53,24 @@ describe('the offer book', () => {
     expect(heard).toEqual([]);
   });
 
+  it('keeps a node that others told of, or that was reached, when a circuit finds that it leads nowhere', () => {
+    const { book } = bookAt();
+    const offer = offerOf(newIdentity());
+    const { nodeId } = offer;
+    const afterwards = (...meanwhile: (() => unknown)[]): boolean => {
+      book.remove(nodeId);
+      book.add(offer, 'strangers', true);
+      for (const happens of meanwhile) happens();
+      book.dropPassing(nodeId);
+      return book.get(nodeId) !== undefined;
+    };
+    expect(afterwards()).toBe(false);
+    expect(afterwards(() => book.alsoFrom(nodeId, 'strangers', true))).toBe(false);
+    expect(afterwards(() => book.alsoFrom(nodeId, 'strangers'))).toBe(true);
+    expect(afterwards(() => book.add(offer))).toBe(true);
+    expect(afterwards(() => book.reached(nodeId))).toBe(true);
+  });
+
   it('gives out no expired offer, by any way', () => {
     const { book, setTime } = bookAt();
     const [short, long] = [newIdentity(), newIdentity()];
