@@ -31,13 +31,9 @@ export async function extendTarget(
   if (rules.isLinked(node)) return [];
   // First: what is not dialled is neither verified nor kept.
   if (!rules.mayDial(offers.wasReached(node))) {
-    throw new RelaymintError(
-      'LIMIT_EXCEEDED',
-      `${peer} has had ${EXTEND_DIALS_PER_MINUTE} nodes dialled in a minute.`,
-      {
-        remedy: 'It passes within a minute.',
-      },
-    );
+    throw new RelaymintError('LIMIT_EXCEEDED', `${peer} has had ${EXTEND_DIALS_PER_MINUTE} dials in a minute.`, {
+      remedy: 'It passes within a minute.',
+    });
   }
   rules.introduce(offer, peer);
   const signed = offers.get(node)?.addresses ?? [];

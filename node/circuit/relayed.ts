@@ -20,61 +20,23 @@
  */
 import { randomFillSync } from 'node:crypto';
 import { RelaymintError } from '../../core/errors.ts';
-import type { NodeId } from '../../core/ids.ts';
 import { CIRCUIT_WINDOW, LEAST_GRANT, QUIET_GRANT, SMALLEST_FRAME_BYTES, STACK_BYTES } from '../../core/limits.ts';
-import type { PricePerMiB } from '../../core/units.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import { CELL_HEADER_BYTES, CellType, cellData, cellType, frameCell } from './cell.ts';
 import type { HopKeys } from './handshake.ts';
 import { Unused } from './grants.ts';
 import { OpeningLayer, SealingLayer, scratch } from './layer.ts';
 import type { FrameSource, Leg, LegHeir, LegOwner } from './leg.ts';
-import { decodeCreated, decodeExtend, encodeCreate, encodeCreated, type Extend } from './messages.ts';
-import { Mux, type MuxOwner, type Refusal } from './mux.ts';
-import type { CircuitPort } from './port.ts';
+import { decodeCreated, decodeExtend, encodeCreate, encodeCreated } from './messages.ts';
+import type { Extend } from './messages.ts';
+import { Mux } from './mux.ts';
+import type { MuxOwner, Refusal } from './mux.ts';
+import type { RelayHost } from './relay-host.ts';
 import { onwardPriceAllowed } from './price.ts';
-import { DestroyReason, ending, endingError, type Ending } from './reason.ts';
+import { DestroyReason, ending, endingError } from './reason.ts';
+import type { Ending } from './reason.ts';
 import type { Slotted, SlotPayer } from './slots.ts';
 import type { MuxStream } from './stream.ts';
-import type { Sponsor } from '../meter/index.ts';
-
-/** For whom a next hop is reached. */
-export interface ReachOnward {
-  readonly signal: AbortSignal;
-  readonly sponsor: Sponsor;
-  /** The hop before us. */
-  readonly peer: NodeId;
-  /** It is a node with onion or I2P addresses: reaching it may take what those networks take. */
-  readonly onFar: () => void;
-}
-
-/** What a relayed circuit asks of the node. */
-export interface RelayHost {
-  readonly nodeId: NodeId;
-  /** undefined: this node carries nothing onward. */
-  readonly relayPrice: PricePerMiB | undefined;
-  /** The most that is paid onward for somebody else's circuit; undefined: MAX_ONWARD_PRICE. */
-  readonly maxOnwardPrice: PricePerMiB | undefined;
-  readonly buildMillis: number;
-  readonly hiddenBuildMillis: number;
-  /**
-   * A link to the next hop on which we can pay; on chain, no more is burned for it than `sponsor` allows.
-   * @throws RelaymintError: what it was is for `unreached` alone.
-   */
-  reachOnward(request: Extend, options: ReachOnward): Promise<CircuitPort>;
-  /** Ends the circuit to that next hop that makes way for another one of this payer, where one does. */
-  makeRoomOnward(port: CircuitPort, payer: SlotPayer): void;
-  /** Ends quiet circuits to the same next hop that make way for this payer's new leg: what they were granted passes to it. */
-  makeMoneyFor(leg: Leg, payer: SlotPayer): void;
-  /** What the outside is told of a next hop that could not be reached or paid; our log has the cause. */
-  unreached(node: NodeId, error: unknown): Ending;
-  /** May so much more be granted on circuits of others? Counted until it is given back with a negative number. */
-  carry(bytes: number): boolean;
-  /** Serves a stream, or says why not. */
-  serve(service: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined;
-  attribute(leg: Leg, name: string, frameBytes: number): void;
-  over(circuit: RelayedCircuit, why: Ending): void;
-}
 
 /** A hop that may send less than this runs low. */
 const LOW_GRANT = QUIET_GRANT / 2;
