@@ -7,8 +7,7 @@ import type { Extend } from './messages.ts';
 import type { Refusal } from './mux.ts';
 import type { CircuitPort } from './port.ts';
 import type { Ending } from './reason.ts';
-import type { RelayedCircuit } from './relayed.ts';
-import type { SlotPayer } from './slots.ts';
+import type { Slotted, SlotPayer } from './slots.ts';
 import type { MuxStream } from './stream.ts';
 
 /** For whom a next hop is reached. */
@@ -45,5 +44,6 @@ export interface RelayHost {
   /** Serves a stream, or says why not. */
   serve(service: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined;
   attribute(leg: Leg, name: string, frameBytes: number): void;
-  over(circuit: RelayedCircuit, why: Ending): void;
+  /** That circuit of this node is over. */
+  over(circuit: Slotted, why: Ending): void;
 }
