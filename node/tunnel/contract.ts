@@ -1,4 +1,5 @@
 /** Pools of circuits: what is kept ready for a service, and how paths are drawn. */
+import type { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import type { PricePerMiB } from '../../core/units.ts';
