@@ -80,6 +80,7 @@ export class CircuitPort implements LegPort, SlotPayer {
   readonly #grants = new Map<number, number>();
   readonly #returns = new Map<number, number>();
   #flushing = false;
+  #retrying = false;
   /** Waits for `payEarly`. */
   #starved: Leg | undefined;
 
@@ -98,11 +99,11 @@ export class CircuitPort implements LegPort, SlotPayer {
       failed: (error) => void link.close(error),
     });
     meter.onOpen = () => this.#opened();
-    meter.onRoom = () => this.#retryGrants();
+    meter.onRoom = () => this.#retrySoon();
     link.handle(FrameType.GRANT, (_circuit, payload) => decodeGrants(payload, (id, bytes) => this.#granted(id, bytes)));
     link.handle(FrameType.RETURN, (_circuit, payload) => {
       decodeGrants(payload, (id, bytes) => this.#gaveBack(id, bytes));
-      this.#retryGrants();
+      this.#retrySoon();
     });
     for (const type of CIRCUIT_FRAMES) {
       link.handle(type, (circuitId, payload) => this.#receive(type, circuitId, payload));
@@ -437,9 +438,16 @@ export class CircuitPort implements LegPort, SlotPayer {
     if (!leg.closing) leg.owner?.gaveBack(leg);
   }
 
-  /** Money allows more than before. */
-  #retryGrants(): void {
-    if (this.#promises.waiting === 0) return;
+  /** Money allows more than before: all that wait ask again, once for all that came in this turn of the event loop. */
+  #retrySoon(): void {
+    if (this.#retrying || this.#promises.waiting === 0) return;
+    this.#retrying = true;
+    setImmediate(retryGrants, this);
+  }
+
+  /** The deferred half of #retrySoon. */
+  retryGrants(): void {
+    this.#retrying = false;
     // One that still waits is added again.
     for (const leg of this.#promises.inTurn()) {
       this.#promises.leave(leg);
@@ -472,7 +480,7 @@ export class CircuitPort implements LegPort, SlotPayer {
     this.#promises.leave(leg);
     this.#grants.delete(leg.id);
     this.#returns.delete(leg.id);
-    this.#retryGrants();
+    this.#retrySoon();
   }
 
   /** Before the others that wait for money, which may be many. */
@@ -545,6 +553,10 @@ export class CircuitPort implements LegPort, SlotPayer {
 
 function payEarly(port: CircuitPort): void {
   port.payEarly();
+}
+
+function retryGrants(port: CircuitPort): void {
+  port.retryGrants();
 }
 
 function flushGrants(port: CircuitPort): void {
