@@ -264,8 +264,8 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     return this.#options.links.get(node) !== undefined;
   }
 
-  makeRoomOnward(port: CircuitPort, payer: SlotPayer): void {
-    makeRoom(this.#leadingTo(port), payer);
+  makeRoomOnward(port: CircuitPort, payer: SlotPayer): boolean {
+    return makeRoom(this.#leadingTo(port), payer) !== undefined;
   }
 
   makeMoneyFor(leg: Leg, payer: SlotPayer): void {

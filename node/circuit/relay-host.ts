@@ -33,8 +33,8 @@ export interface RelayHost {
    * @throws RelaymintError: what it was is for `unreached` alone.
    */
   reachOnward(request: Extend, options: ReachOnward): Promise<CircuitPort>;
-  /** Ends the circuit to that next hop that makes way for another one of this payer, where one does. */
-  makeRoomOnward(port: CircuitPort, payer: SlotPayer): void;
+  /** Ends the circuit to that next hop that makes way for another one of this payer. False where none does. */
+  makeRoomOnward(port: CircuitPort, payer: SlotPayer): boolean;
   /** Ends quiet circuits to the same next hop that make way for this payer's new leg: what they were granted passes to it. */
   makeMoneyFor(leg: Leg, payer: SlotPayer): void;
   /** What the outside is told of a next hop that could not be reached or paid; our log has the cause. */

@@ -341,7 +341,10 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
       const spare = Math.max(0, this.#up.spareCredit - SMALLEST_FRAME_BYTES);
       const grant = Math.min(this.#worthPassing(spare, 0), CIRCUIT_WINDOW);
       const { price } = request;
-      if (port.isFull) this.#host.makeRoomOnward(port, this.payer);
+      // The places that are left are for those for whom somebody made way: its own is free once both ends have said DESTROY.
+      if (port.isFull && !this.#host.makeRoomOnward(port, this.payer)) {
+        throw new RelaymintError('LIMIT_EXCEEDED', `All places for circuits to ${port.link.peer} are taken.`);
+      }
       const down = port.open({ price, hops, sponsor, sponsorPrice: this.#up.price, grant }, this);
       down.heir = this;
       this.#down = down;

@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { isRelaymintError } from '../../../core/errors.ts';
-import { SLOT_WEIGHT } from '../../../core/limits.ts';
+import { MAX_CIRCUITS_PER_LINK, ONWARD_SPARE_CIRCUITS, SLOT_WEIGHT } from '../../../core/limits.ts';
 import { QUIET_TURNS, UNUSED_TURNS, yielding } from '../../../node/circuit/slots.ts';
 import type { SlotPayer, Slotted } from '../../../node/circuit/slots.ts';
-import { TestNet, hashOf, patternHash, readAll, serveEcho, u32 } from './net.ts';
+import { TestNet, eachMeter, hashOf, patternHash, readAll, serveEcho, u32 } from './net.ts';
 import type { TestNode } from './net.ts';
 
 const payer = (paid = 0n): SlotPayer => ({ key: {}, paid });
@@ -110,6 +110,28 @@ describe('jammed places', () => {
     expect(host.endpoint.stats().joined).toBe(8);
   });
 
+  it('of a node: a refusal asks each payer once what it paid, however many circuits it has', async () => {
+    const net = new TestNet();
+    nets.push(net);
+    let asked = 0;
+    const wrapMetering = eachMeter((meter) => {
+      const counts = meter.counts.bind(meter);
+      meter.counts = () => {
+        asked += 1;
+        return counts();
+      };
+    });
+    const { offers, host } = await net.path(0, { maxJoinedCircuits: 40, wrapMetering });
+    const payers = await Promise.all(Array.from({ length: 4 }, () => net.node({ relayPrice: undefined })));
+    const build = (node: TestNode): Promise<unknown> => node.endpoint.createCircuit(offers, { service: 'echo' });
+    for (let i = 0; i < 10; i += 1) await Promise.all(payers.map(build));
+    expect(host.endpoint.stats().joined).toBe(40);
+    asked = 0;
+    await expect(build(payers[0] as TestNode)).rejects.toMatchObject({ details: { reason: 'RESOURCE' } });
+    expect(asked).toBeGreaterThan(0);
+    expect(asked).toBeLessThanOrEqual(payers.length + 1);
+  });
+
   it('of a link onward: idle circuits that hold all that a relay may owe its next hop make way', async () => {
     const net = metered();
     const timing = { grantIdleMillis: 5 };
@@ -142,4 +164,41 @@ describe('jammed places', () => {
     expect(await fetched(client, offers, 1024 * 1024)).toBe(true);
     expect(host.endpoint.stats().joined).toBeGreaterThan(made - 20);
   }, 120_000);
+
+  it('of a link onward: who takes all of them gets none of those that are kept for who comes after', async () => {
+    const net = new TestNet();
+    nets.push(net);
+    const { client, offers, relays } = await net.path(1);
+    const jammer = await net.node({ relayPrice: undefined });
+    const hurried = vi.spyOn(performance, 'now');
+    try {
+      // So many at once are refused: each comes a while after the one before it.
+      let passed = 0;
+      hurried.mockImplementation(() => process.uptime() * 1000 + passed);
+      const jam = async (count: number): Promise<number> => {
+        let made = 0;
+        for (let begun = 0; begun < count; begun += 25) {
+          passed += 1_000;
+          const some = Array.from({ length: 25 }, () =>
+            jammer.endpoint.createCircuit(offers, { service: 'echo' }).then(
+              () => (made += 1),
+              () => {},
+            ),
+          );
+          await Promise.all(some);
+        }
+        return made;
+      };
+      const places = MAX_CIRCUITS_PER_LINK - ONWARD_SPARE_CIRCUITS;
+      expect(await jam(places + 2 * ONWARD_SPARE_CIRCUITS)).toBe(places);
+      const circuits = Promise.all(
+        Array.from({ length: 8 }, () => client.endpoint.createCircuit(offers, { service: 'echo' })),
+      );
+      await jam(50);
+      for (const circuit of await circuits) expect(circuit.isOpen).toBe(true);
+      expect(relays[0]?.endpoint.stats().relayed).toBe(places);
+    } finally {
+      hurried.mockRestore();
+    }
+  }, 60_000);
 });

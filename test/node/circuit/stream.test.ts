@@ -1,0 +1,55 @@
+/** One stream and what it tells the end of the circuit that it belongs to. */
+import { describe, expect, it } from 'vitest';
+import { MuxStream } from '../../../node/circuit/stream.ts';
+import type { StreamHost } from '../../../node/circuit/stream.ts';
+import { PRICE } from './net.ts';
+
+/** An end of a circuit that notes what is asked of it. */
+class Host implements StreamHost {
+  readonly price = PRICE;
+  readonly said: string[] = [];
+  /** What it holds to be unread, bytes. */
+  held = 0;
+
+  ready(): void {}
+  finish(): void {}
+
+  consumed(_stream: MuxStream, bytes: number): void {
+    this.said.push(`consumed ${bytes}`);
+  }
+
+  unread(bytes: number): void {
+    this.held += bytes;
+  }
+
+  gone(): void {
+    this.said.push('gone');
+  }
+}
+
+describe('a stream whose reader destroys it with what it was given', () => {
+  it('tells of nothing more once it is gone: its window is free for others, and there is nobody to tell', () => {
+    const host = new Host();
+    const stream = new MuxStream(host, 1);
+    stream.on('data', (chunk: Buffer) => {
+      if (chunk.length > 10) stream.destroy();
+    });
+    // Flowing streams begin to read a tick later.
+    stream.read(0);
+    stream.deliver(Buffer.alloc(10));
+    stream.deliver(Buffer.alloc(11));
+    expect(host.said).toEqual(['consumed 10', 'gone']);
+  });
+
+  it('leaves nothing unread behind, however much had been waiting', async () => {
+    const host = new Host();
+    const stream = new MuxStream(host, 1);
+    for (let i = 0; i < 4; i += 1) stream.deliver(Buffer.alloc(60_000));
+    expect(host.held).toBe(240_000);
+    const closed = new Promise((resolve) => stream.once('close', resolve));
+    stream.once('data', () => stream.destroy());
+    await closed;
+    expect(host.held).toBe(0);
+    expect(host.said.at(-1)).toBe('gone');
+  });
+});
