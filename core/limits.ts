@@ -24,10 +24,10 @@ export const MAX_LINKS = 1024;
 export const MAX_CONTROL_FRAMES_PER_SECOND = 2000;
 /** Time for TCP connect + TLS + hello, milliseconds, and of an inbound connection for TLS and for hello each. Tor's own circuit time-out is 60 s; tor transports raise this. */
 export const LINK_HANDSHAKE_MILLIS = 20_000;
-/** Inbound connections that began a handshake and have not said hello, about 60 KB each: 30 MB. */
-export const MAX_HANDSHAKES = 512;
-/** Inbound connections that have not said anything, about 5 KB each: at 300 a second each may be silent for 3.4 s. */
-export const MAX_SILENT_CONNECTIONS = 1024;
+/** Inbound connections that began a handshake and have not said hello, about 60 KB each: 60 MB. At 300 a second each has 1.7 s for certain. */
+export const MAX_HANDSHAKES = 1024;
+/** Inbound connections that have not said anything, about 5 KB each: 10 MB. At 300 a second each may be silent for 3.4 s. */
+export const MAX_SILENT_CONNECTIONS = 2048;
 /** Of both, from one address (or one /64, or one I2P destination): a household behind one address starts fewer at once. */
 export const MAX_HANDSHAKES_PER_SOURCE = 32;
 /** Time to the first byte of an inbound connection, milliseconds: one round trip, over Tor or I2P a few seconds. */

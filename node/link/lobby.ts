@@ -1,8 +1,10 @@
 /**
  * Inbound connections before their hello. Silence costs a stranger nothing, a first byte little, a TLS handshake a signature: who
- * is less far gives way first, and of those who are as far it is the one that waits for longest. So whoever fills the places with
- * connections that say nothing takes none from who is about to prove its key.
+ * is less far gives way first, and of those who are as far one by lot, of the half that waits for longest. So whoever fills the places with
+ * connections that say nothing takes none from who is about to prove its key; and where more come than there are places for, whoever
+ * needs long gets through at some attempt, where the one that waits for longest never would (docs/adr/0037).
  */
+import { randomInt } from 'node:crypto';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_HANDSHAKES, MAX_HANDSHAKES_PER_SOURCE, MAX_SILENT_CONNECTIONS } from '../../core/limits.ts';
 
@@ -34,9 +36,12 @@ export class Lobby {
     known: new Set(),
   };
   readonly #sources = new Map<string, Set<Waiting>>();
+  readonly #lot: (below: number) => number;
 
-  constructor(timing: LobbyTiming) {
+  /** `lot` draws a whole number from 0 on, below its argument. */
+  constructor(timing: LobbyTiming, lot: (below: number) => number = randomInt) {
     this.#timing = timing;
+    this.#lot = lot;
   }
 
   get size(): number {
@@ -49,7 +54,7 @@ export class Lobby {
     waiting.allow(this.#timing.firstByte);
     this.#waiting.silent.add(waiting);
     if (source !== undefined) this.#admitFrom(source, waiting);
-    if (this.#waiting.silent.size > MAX_SILENT_CONNECTIONS) firstOf(this.#waiting.silent)?.giveWay();
+    if (this.#waiting.silent.size > MAX_SILENT_CONNECTIONS) this.#giveWay('silent');
     return {
       signal: waiting.signal,
       enter: (stage) => this.#enter(waiting, stage),
@@ -83,8 +88,21 @@ export class Lobby {
     waiting.allow(this.#timing.handshake);
     this.#waiting[stage].add(waiting);
     const { speaking, known } = this.#waiting;
-    if (known.size > MAX_HANDSHAKES / 2) firstOf(known)?.giveWay();
-    if (speaking.size + known.size > MAX_HANDSHAKES) firstOf(speaking)?.giveWay();
+    if (known.size > MAX_HANDSHAKES / 2) this.#giveWay('known');
+    if (speaking.size + known.size > MAX_HANDSHAKES) this.#giveWay('speaking');
+  }
+
+  /** One of the older half: whoever is quick is safe, and who is not has a chance each time. */
+  #giveWay(stage: Stage): void {
+    const waiting = this.#waiting[stage];
+    let before = this.#lot(Math.ceil(waiting.size / 2));
+    for (const each of waiting) {
+      if (before === 0) {
+        each.giveWay();
+        return;
+      }
+      before -= 1;
+    }
   }
 
   #forget(waiting: Waiting): void {
@@ -134,9 +152,4 @@ class Waiting {
     this.#over(this);
     this.#controller.abort(reason);
   }
-}
-
-function firstOf(waiting: ReadonlySet<Waiting>): Waiting | undefined {
-  for (const each of waiting) return each;
-  return undefined;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MAX_HANDSHAKES, MAX_HANDSHAKES_PER_SOURCE, MAX_SILENT_CONNECTIONS } from '../../../core/limits.ts';
-import { Lobby, type Visit } from '../../../node/link/lobby.ts';
+import { Lobby, type Stage, type Visit } from '../../../node/link/lobby.ts';
 import { sourceOf } from '../../../node/transport/tcp.ts';
 
 const patient = { firstByte: 60_000, handshake: 60_000 };
@@ -10,8 +10,8 @@ class Visits implements Disposable {
   readonly lobby: Lobby;
   readonly #all: Visit[] = [];
 
-  constructor(timing: typeof patient = patient) {
-    this.lobby = new Lobby(timing);
+  constructor(timing: typeof patient = patient, lot?: (below: number) => number) {
+    this.lobby = new Lobby(timing, lot);
   }
 
   admit(source?: string): Visit {
@@ -29,6 +29,24 @@ class Visits implements Disposable {
   }
 }
 
+/** So many that come as far as that, and no further. */
+function comeTo(visits: Visits, stage: Stage, count: number): Visit[] {
+  return visits.crowd(count).map((visit) => {
+    if (stage !== 'silent') visit.enter('speaking');
+    if (stage === 'known') visit.enter('known');
+    return visit;
+  });
+}
+
+/** Chance that is the same each time. */
+function lots(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
 const stays = ({ signal }: Visit): boolean => !signal.aborted;
 
 describe('the lobby', () => {
@@ -38,8 +56,8 @@ describe('the lobby', () => {
     honest.enter('speaking');
     const silent = visits.crowd(2 * MAX_SILENT_CONNECTIONS);
     expect(stays(honest)).toBe(true);
-    expect(silent.filter(stays)).toEqual(silent.slice(MAX_SILENT_CONNECTIONS));
-    expect(silent[0]?.signal.reason).toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    const gone = silent.find((visit) => !stays(visit));
+    expect(gone?.signal.reason).toMatchObject({ code: 'LIMIT_EXCEEDED' });
     expect(visits.lobby.size).toBe(MAX_SILENT_CONNECTIONS + 1);
   });
 
@@ -56,12 +74,44 @@ describe('the lobby', () => {
     expect(honest.filter(stays)).toHaveLength(MAX_HANDSHAKES_PER_SOURCE);
   });
 
-  it('has places for 3.4 s of 300 silent connections a second: a first byte over a slow path comes in time', () => {
+  it.each([
+    { stage: 'silent', perSecond: 300, millis: 3_000 },
+    { stage: 'speaking', perSecond: 300, millis: 1_700 },
+    { stage: 'speaking', perSecond: 150, millis: 3_000 },
+    { stage: 'known', perSecond: 150, millis: 1_700 },
+  ] as const)('is safe for $millis ms while $perSecond a second are $stage', ({ stage, perSecond, millis }) => {
     using visits = new Visits();
-    const honest = visits.admit();
-    visits.crowd(3 * 300);
+    const come = (count: number): Visit[] => comeTo(visits, stage, count);
+    come(MAX_SILENT_CONNECTIONS);
+    const [honest] = come(1) as [Visit];
+    come((perSecond * millis) / 1000);
     expect(stays(honest)).toBe(true);
   });
+
+  it.each([
+    { stage: 'silent', perSecond: 800, attempts: 8 },
+    { stage: 'speaking', perSecond: 400, attempts: 8 },
+    { stage: 'known', perSecond: 200, attempts: 8 },
+  ] as const)(
+    'a peer that takes 3 s among $perSecond a second that are $stage gets through within $attempts attempts',
+    ({ stage, perSecond, attempts }) => {
+      let through = 0;
+      const peers = 5;
+      for (let peer = 0; peer < peers; peer += 1) {
+        using visits = new Visits(patient, lots(peer + 1));
+        comeTo(visits, stage, MAX_SILENT_CONNECTIONS);
+        for (let attempt = 0; attempt < attempts; attempt += 1) {
+          const [honest] = comeTo(visits, stage, 1) as [Visit];
+          comeTo(visits, stage, 3 * perSecond);
+          if (!stays(honest)) continue;
+          through += 1;
+          break;
+        }
+      }
+      expect(through).toBeGreaterThanOrEqual(4);
+    },
+    20_000,
+  );
 
   it('whoever proved its key stays, however many begin a handshake', () => {
     using visits = new Visits();
@@ -73,7 +123,9 @@ describe('the lobby', () => {
       return visit;
     });
     expect(stays(honest)).toBe(true);
-    expect(halves.filter(stays)).toEqual(halves.slice(21));
+    // The younger half is safe.
+    const young = halves.slice(-MAX_HANDSHAKES / 2);
+    expect(young.filter(stays)).toEqual(young);
     expect(visits.lobby.size).toBe(MAX_HANDSHAKES);
   });
 

@@ -25,17 +25,27 @@ function ended(connection: Duplex): Promise<void> {
   });
 }
 
-/** So many connections that say nothing, or one byte each. Where they are more than may wait, the first has given way already. */
+/** Connections that a listener's queue holds. */
+const AT_ONCE = 256;
+
+/** So many connections that say nothing, or one byte each. Where they are more than may wait, one has given way already. */
 async function crowd(node: TestNode, count: number, byte?: number): Promise<Socket[]> {
-  const sockets = Array.from({ length: count }, () => {
-    const socket = connectSocket(portOf(node), '127.0.0.1').on('error', () => {});
-    if (byte !== undefined) socket.write(Buffer.of(byte));
-    return socket;
+  const sockets: Socket[] = [];
+  let onFirst = (): void => {};
+  const first = new Promise<void>((resolve) => {
+    onFirst = resolve;
   });
-  const [first] = sockets;
-  const crowded = first !== undefined && count > MAX_HANDSHAKES ? ended(first) : undefined;
-  await Promise.all(sockets.map((socket) => once(socket, 'connect')));
-  await crowded;
+  while (sockets.length < count) {
+    const some = Array.from({ length: Math.min(AT_ONCE, count - sockets.length) }, () => {
+      const socket = connectSocket(portOf(node), '127.0.0.1').on('error', () => {});
+      if (byte !== undefined) socket.write(Buffer.of(byte));
+      void ended(socket).then(onFirst);
+      return socket;
+    });
+    sockets.push(...some);
+    await Promise.all(some.map((socket) => once(socket, 'connect')));
+  }
+  if (count > MAX_HANDSHAKES) await first;
   return sockets;
 }
 
