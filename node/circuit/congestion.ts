@@ -12,8 +12,28 @@ const LEAST_QUEUE = 64 * 1024;
 /** Pause between two measurements, milliseconds: grows up to the second figure while all is well. */
 const PAUSE_FIRST = 20;
 const PAUSE_LAST = 500;
+/**
+ * So often, milliseconds and round trips of a second at most, a window in use is made less for two round trips, for a look at the path
+ * without a queue: a ping that was held back, or met a queue of others, would have us take a queue for the path for good.
+ */
+const LOOK_MILLIS = 10_000;
+const LOOK_ROUND_TRIPS = 10;
+/** The first still meets what was granted before. */
+const LOOK_PINGS = 2;
+/** Of what the path is believed to carry: so much is granted meanwhile. One that finds it shorter than `SHORTER` is followed by another. */
+const LOOK_SHARE = 0.75;
+const SHORTER = 0.85;
 /** The window was the limit when one round trip brought this much of it: whole frames come, and grants and stream windows go in quarters and halves. */
 const FULL = 1 / 3;
+
+/** What was so before a look at the path without a queue. */
+interface Look {
+  /** Round trips of it that are still to come. */
+  left: number;
+  readonly target: number;
+  readonly base: number;
+  readonly bytesPerMilli: number;
+}
 
 export class DelayWindow {
   #target: number = QUIET_GRANT;
@@ -28,6 +48,9 @@ export class DelayWindow {
   #pause = PAUSE_FIRST;
   /** Frame bytes that came since the ping under way was sent. */
   #came = 0;
+  /** When the path was last looked at without a queue, or first measured. */
+  #lookedAt = Infinity;
+  #look: Look | undefined;
 
   /** Frame bytes. */
   get target(): number {
@@ -65,14 +88,22 @@ export class DelayWindow {
     const last = this.#delay;
     this.#delay = took - this.#base;
     const allowed = this.#allowed;
+    if (this.#lookedAt === Infinity) this.#lookedAt = now;
+    if (this.#look !== undefined) {
+      this.#looked(this.#look, now);
+      return;
+    }
     // Twice in a row: a processor that was busy for a moment is no queue.
     if (Math.min(last, this.#delay) > allowed) {
       this.#found = true;
       // So that the queue drains, and everybody behind it sees how short a round trip can be.
-      const fits = 0.8 * (came / took) * (this.#base + (allowed - this.#base) / 2);
+      const fits = this.#fits(came / took);
       const own = Math.floor(Math.max(fits, came - fits > LEAST_QUEUE ? 0 : this.#target));
       this.#target = Math.max(LEAST_TARGET, Math.min(this.#target, own));
       this.#pause = PAUSE_FIRST;
+    } else if (this.#delay <= allowed && this.#isLookDue(now, came)) {
+      this.#lookFrom(this.#target, came / took, now);
+      return;
     } else if (this.#delay <= allowed / 2 && came >= this.#target * FULL && this.#target < CIRCUIT_WINDOW) {
       this.#grow(this.#found ? this.#target / 8 : this.#target);
       this.#pause = PAUSE_FIRST;
@@ -89,6 +120,42 @@ export class DelayWindow {
     this.#delay = 0;
     this.#pause = PAUSE_FIRST;
     this.#found = false;
+    this.#look = undefined;
+    this.#lookedAt = Infinity;
+  }
+
+  #isLookDue(now: number, came: number): boolean {
+    // So short that no queue of it would matter.
+    if (this.#base <= LEAST_ALLOWED_MILLIS || this.#target <= 2 * LEAST_TARGET) return false;
+    const pause = LOOK_MILLIS + LOOK_ROUND_TRIPS * Math.min(this.#base, 1000);
+    return now - this.#lookedAt >= pause && came >= this.#target * FULL;
+  }
+
+  #lookFrom(target: number, bytesPerMilli: number, now: number): void {
+    this.#look = { left: LOOK_PINGS, target, base: this.#base, bytesPerMilli };
+    const carried = Math.floor(LOOK_SHARE * bytesPerMilli * this.#base);
+    this.#target = Math.max(LEAST_TARGET, Math.min(target, carried));
+    this.#nextAt = now;
+  }
+
+  /** A ping of a look came back. */
+  #looked(look: Look, now: number): void {
+    look.left -= 1;
+    this.#nextAt = now;
+    if (look.left > 0) return;
+    this.#look = undefined;
+    this.#lookedAt = now;
+    this.#pause = PAUSE_FIRST;
+    this.#target = look.target;
+    if (this.#base > SHORTER * look.base) return;
+    this.#found = true;
+    this.#target = Math.max(LEAST_TARGET, Math.min(look.target, Math.floor(this.#fits(look.bytesPerMilli))));
+    if (this.#target > 2 * LEAST_TARGET) this.#lookFrom(this.#target, look.bytesPerMilli, now);
+  }
+
+  /** What fills the path, at that speed, and leaves no queue. */
+  #fits(bytesPerMilli: number): number {
+    return 0.8 * bytesPerMilli * (this.#base + (this.#allowed - this.#base) / 2);
   }
 
   get #allowed(): number {

@@ -35,6 +35,8 @@ const SERVICE_NAME = /^[a-z0-9][a-z0-9._-]{0,31}$/;
 const NO_DATA = Buffer.alloc(0);
 /** An end that grants so much grants more long before it is used. */
 const ROOMY_GRANT = 4 * MAX_CELL_BYTES;
+/** A grant that is too small for what waits is followed by another within this, or by none: what it came of has become less, milliseconds. */
+const SMALL_GRANT_MILLIS = 25;
 
 /** What an end of a circuit asks of the circuit. */
 export interface MuxOwner {
@@ -89,6 +91,9 @@ export class Mux implements StreamHost {
   #most = 0;
   /** The grant is small, and no larger one came: data may take a half of it. */
   #small = false;
+  /** Of the grant that data waits to see grow, what was left when it was last looked at. */
+  #waitsWith: number | undefined;
+  #patience: NodeJS.Timeout | undefined;
   #closed: RelaymintError | undefined;
 
   constructor(owner: MuxOwner, price: PricePerMiB) {
@@ -152,6 +157,7 @@ export class Mux implements StreamHost {
   close(error: RelaymintError): void {
     if (this.#closed !== undefined) return;
     this.#closed = error;
+    this.#waitNoLonger();
     this.#control = [];
     this.#ready = [];
     for (const stream of this.#streams.values()) stream.destroy(error);
@@ -183,6 +189,7 @@ export class Mux implements StreamHost {
       }
       const length = this.#dataLength(stream.out.bytes, limit - this.#reserve(limit));
       if (length === 0) return 0;
+      this.#waitNoLonger();
       const size = cellSize(length);
       this.#ready.shift();
       stream.sendCredit -= length;
@@ -216,7 +223,25 @@ export class Mux implements StreamHost {
   #dataLength(queued: number, limit: number): number {
     const length = dataCellLength(queued);
     if (cellSize(length) <= limit) return length;
-    return this.#most >= ROOMY_GRANT ? 0 : dataCellLength(queued, limit);
+    if (this.#most < ROOMY_GRANT) return dataCellLength(queued, limit);
+    if (this.#waitsWith !== undefined && limit > this.#waitsWith) {
+      this.#patience ??= setTimeout(() => this.#losePatience(), SMALL_GRANT_MILLIS).unref();
+    }
+    this.#waitsWith = limit;
+    return 0;
+  }
+
+  #losePatience(): void {
+    this.#patience = undefined;
+    if (this.#waitsWith === undefined || this.#closed !== undefined) return;
+    this.makeDo();
+    this.#owner.wake();
+  }
+
+  #waitNoLonger(): void {
+    this.#waitsWith = undefined;
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
   }
 
   /** Cells wait. */

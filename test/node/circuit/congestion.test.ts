@@ -14,6 +14,8 @@ interface SimulatedPath {
   readonly circuits?: number;
   /** What the senders have to send, bytes a second; without a limit when absent. */
   readonly offered?: number;
+  /** Whoever answers the first pings holds each back for so long, milliseconds. */
+  readonly held?: { readonly pings: number; readonly millis: number };
 }
 
 interface Outcome {
@@ -80,9 +82,12 @@ function run(path: SimulatedPath, seconds: number): Outcome {
   const windows = Array.from({ length: path.circuits ?? 1 }, () => new DelayWindow());
   for (const window of windows) {
     let [granted, credit, spare] = [0, 0, path.offered === undefined ? Infinity : 0];
+    let pings = 0;
     const measure = (): void => {
+      pings += 1;
+      const late = pings <= (path.held?.pings ?? 0) ? (path.held?.millis ?? 0) : 0;
       window.began(simulation.now);
-      simulation.ping(() => window.measured(simulation.now));
+      simulation.ping(() => simulation.after(late, () => window.measured(simulation.now)));
     };
     const grant = (): void => {
       const due = window.target - granted;
@@ -152,6 +157,42 @@ describe('what is on its way to an end of a circuit', () => {
     const { used, roundTrip } = run({ bytesPerSecond: 20_000, baseMillis: 400 }, 240);
     expect(roundTrip).toBeLessThan(3_000);
     expect(used).toBeGreaterThan(0.8);
+  });
+
+  it.each([
+    { name: 'Tor, slow', bytesPerSecond: 500_000, baseMillis: 600, seconds: 120, times: 1.2 },
+    { name: 'Tor', bytesPerSecond: 4_000_000, baseMillis: 300, seconds: 120, times: 1.2 },
+    { name: 'Tor nearby', bytesPerSecond: 4_000_000, baseMillis: 60, seconds: 120, times: 1.2 },
+    { name: 'a modem', bytesPerSecond: 20_000, baseMillis: 400, seconds: 400, times: 2 },
+  ])('gains nothing for who holds the first pings back: $name', ({ name: _name, seconds, times, ...path }) => {
+    const honest = run(path, seconds);
+    for (const held of [
+      { pings: 1, millis: 1_000 },
+      { pings: 1, millis: 10_000 },
+      { pings: 4, millis: 1_000 },
+    ]) {
+      const { used, roundTrip, targets } = run({ ...path, held }, seconds);
+      expect(roundTrip).toBeLessThan(times * honest.roundTrip);
+      expect(Math.max(...targets)).toBeLessThan(times * Math.max(...honest.targets));
+      expect(used).toBeGreaterThan(0.9 * honest.used);
+    }
+  });
+
+  it('takes a shorter round trip for the path at once', () => {
+    const window = new DelayWindow();
+    window.expect(STREAM_GRANT);
+    const roundTrip = (from: number, millis: number): void => {
+      window.began(from);
+      window.arrived(window.target, true, from);
+      window.measured(from + millis);
+    };
+    roundTrip(0, 1_000);
+    roundTrip(2_000, 100);
+    const before = window.target;
+    // Of the first one this would be no queue.
+    roundTrip(3_000, 900);
+    roundTrip(4_000, 900);
+    expect(window.target).toBeLessThan(before / 2);
   });
 
   it('is shared by circuits over the same bottleneck, and none of them starves', () => {

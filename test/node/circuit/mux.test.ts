@@ -14,6 +14,7 @@ import {
 import { CELL_HEADER_BYTES, CellType, SMALL_CELL, frameCell } from '../../../node/circuit/cell.ts';
 import type { CircuitStream } from '../../../node/circuit/index.ts';
 import { Mux } from '../../../node/circuit/mux.ts';
+import { overdrawn } from '../../../node/circuit/credit.ts';
 import type { MuxStream } from '../../../node/circuit/stream.ts';
 import { PRICE, readAll } from './net.ts';
 
@@ -258,6 +259,30 @@ describe('mux', () => {
     stream.destroy();
     expect(await pair.opener.ping()).toBeGreaterThanOrEqual(0);
     expect(pair.faults).toEqual([]);
+  });
+
+  it('makes do with a small grant after large ones, once it sees that no more follows', async () => {
+    let onWake = (): void => {};
+    const owner = { fail() {}, attribute() {}, control() {}, granted: () => 0, grant() {} };
+    const mux = new Mux({ ...owner, wake: () => onWake() }, PRICE);
+    const opening = mux.open('sink', NOTHING);
+    const cell = Buffer.alloc(MAX_CELL_BYTES);
+    while (mux.pull(cell, CIRCUIT_WINDOW) > 0);
+    mux.receive(cellOf(CellType.CONNECTED, 1, NOTHING), SMALL_CELL);
+    const stream = await opening;
+    stream.write(Buffer.alloc(STREAM_WINDOW_INITIAL));
+    await new Promise(process.nextTick);
+    expect(mux.pull(cell, CIRCUIT_WINDOW)).toBe(MAX_CELL_BYTES);
+    // Nearly used: another one is on its way.
+    expect(mux.pull(cell, QUIET_GRANT)).toBe(0);
+    const woken = new Promise<void>((resolve) => {
+      onWake = resolve;
+    });
+    // That is all that came.
+    expect(mux.pull(cell, 2 * QUIET_GRANT)).toBe(0);
+    await woken;
+    expect(mux.pull(cell, 2 * QUIET_GRANT)).toBeGreaterThanOrEqual(SMALL_CELL);
+    mux.close(overdrawn('left'));
   });
 
   it('opens at most MAX_STREAMS_PER_CIRCUIT streams', async () => {
