@@ -15,4 +15,15 @@ export interface Log {
 
 export const systemClock: Clock = { now: () => Date.now() as UnixMillis };
 
+/** Milliseconds that only go forward: where the clock is set back, no time passed. For what is to last a while, not until an hour. */
+export function forwardOnly(clock: Clock): () => number {
+  let [last, ahead] = [Number(clock.now()), 0];
+  return () => {
+    const now = Number(clock.now());
+    if (now < last) ahead += last - now;
+    last = now;
+    return now + ahead;
+  };
+}
+
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };

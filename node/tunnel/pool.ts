@@ -1,7 +1,7 @@
 /** Circuits kept ready for one service: built ahead, replaced when old, and rebuilt when lost. */
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import { MAX_RELAYS } from '../../core/limits.ts';
-import { silentLog, systemClock, type Clock, type Log } from '../../core/ports.ts';
+import { forwardOnly, silentLog, systemClock, type Log } from '../../core/ports.ts';
 import type { PricePerMiB } from '../../core/units.ts';
 import type { SignedOffer } from '../offer/index.ts';
 import type { Circuit } from '../circuit/contract.ts';
@@ -33,7 +33,7 @@ const RETRY_LAST = 30_000;
 /** A circuit that is lost sooner was hardly worth building: the next ones are built less and less soon. */
 const YOUNG_MILLIS = 10_000;
 
-/** A circuit and what its settings are judged by. Times are the clock's. */
+/** A circuit and what its settings are judged by. Times are those of a clock that only goes forward. */
 interface Pooled {
   readonly circuit: Circuit;
   readonly builtAt: number;
@@ -49,7 +49,7 @@ export function createCircuitPool(options: CircuitPoolOptions): CircuitPool {
 class Pool implements CircuitPool {
   readonly #options: CircuitPoolOptions;
   readonly #settings: Required<CircuitPoolSettings>;
-  readonly #clock: Clock;
+  readonly #now: () => number;
   readonly #log: Log;
   readonly #members = new Set<Pooled>();
   readonly #prices = new WeakMap<Circuit, PricePerMiB>();
@@ -80,16 +80,16 @@ class Pool implements CircuitPool {
         remedy: 'minCircuits is at least 1 and at most maxCircuits.',
       });
     }
-    this.#clock = options.clock ?? systemClock;
+    const clock = options.clock ?? systemClock;
+    this.#now = forwardOnly(clock);
     this.#log = options.log ?? silentLog;
     const { nodeId, random } = options;
     this.#guards =
-      options.guards ??
-      createGuards({ nodeId, clock: this.#clock, log: this.#log, ...(random === undefined ? {} : { random }) });
+      options.guards ?? createGuards({ nodeId, clock, log: this.#log, ...(random === undefined ? {} : { random }) });
     this.#tries = new PathTries({
       pool: options,
       guards: this.#guards,
-      clock: this.#clock,
+      now: this.#now,
       avoidMillis: this.#settings.avoidMillis,
       maxEnds: maxCircuits,
     });
@@ -151,7 +151,7 @@ class Pool implements CircuitPool {
       this.#build().catch((error: unknown) => this.#onFailedRebuild(error));
     }
     if (best !== undefined) {
-      best.usedAt = this.#clock.now();
+      best.usedAt = this.#now();
       return best.circuit;
     }
     const [underWay] = this.#building;
@@ -244,7 +244,7 @@ class Pool implements CircuitPool {
   }
 
   #keep(circuit: Circuit, path: readonly SignedOffer[]): Circuit {
-    const now = this.#clock.now();
+    const now = this.#now();
     const member: Pooled = { circuit, builtAt: now, usedAt: now, retired: this.#retiring !== undefined };
     this.#members.add(member);
     this.#prices.set(circuit, priceOfPath(path, this.#options.service));
@@ -261,7 +261,7 @@ class Pool implements CircuitPool {
     if (error === undefined || this.#stop.signal.aborted) return;
     this.#log.info({ reason: error.message }, 'A circuit was lost; another one is built.');
     this.#tries.lost(path, error);
-    const isYoung = this.#clock.now() - member.builtAt < YOUNG_MILLIS;
+    const isYoung = this.#now() - member.builtAt < YOUNG_MILLIS;
     this.#youngLosses = isYoung ? this.#youngLosses + 1 : 0;
     if (this.#youngLosses > 1) this.#waitLonger();
     this.#rebuild();
@@ -269,7 +269,7 @@ class Pool implements CircuitPool {
 
   /** A slot is free and the last failure is long enough ago. */
   #may(): boolean {
-    return this.#clock.now() >= this.#retryAt;
+    return this.#now() >= this.#retryAt;
   }
 
   #rebuild(): void {
@@ -290,13 +290,13 @@ class Pool implements CircuitPool {
   }
 
   #waitLonger(): void {
-    this.#retryAt = this.#clock.now() + this.#retryWait;
+    this.#retryAt = this.#now() + this.#retryWait;
     this.#retryWait = Math.min(2 * this.#retryWait, RETRY_LAST);
   }
 
   /** Retires what is old or worn, ends what is idle, builds what is missing. */
   #maintain(): void {
-    const now = this.#clock.now();
+    const now = this.#now();
     const { minCircuits, maxTime, maxTimeInactive, maxTraffic } = this.#settings;
     for (const member of this.#members) {
       const { circuit } = member;

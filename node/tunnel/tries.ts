@@ -1,7 +1,6 @@
 /** Which path a pool tries next, and what it makes of those that failed. */
 import { isRelaymintError, type ErrorCode, type RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
-import type { Clock } from '../../core/ports.ts';
 import type { SignedOffer } from '../offer/index.ts';
 import type { CircuitPoolOptions } from './contract.ts';
 import type { Guards } from './guards/contract.ts';
@@ -51,7 +50,8 @@ interface ClosedStep {
 export interface PathTriesOptions {
   readonly pool: Pick<CircuitPoolOptions, 'nodeId' | 'offers' | 'service' | 'target' | 'maxPrice' | 'random'>;
   readonly guards: Guards;
-  readonly clock: Clock;
+  /** Milliseconds that only go forward. */
+  readonly now: () => number;
   readonly avoidMillis: number;
   /** Of paths that failed at once: the circuits of the pool at most. */
   readonly maxEnds: number;
@@ -63,7 +63,7 @@ export class PathTries {
   readonly reach: Reach = new Reach();
   readonly #options: PathTriesOptions['pool'];
   readonly #guards: Guards;
-  readonly #clock: Clock;
+  readonly #now: () => number;
   readonly #avoidMillis: number;
   readonly #maxEnds: number;
   /** Nodes that failed, and until when they are avoided. */
@@ -74,10 +74,10 @@ export class PathTries {
   #ends: PathEnd[] = [];
   #relays = 0;
 
-  constructor({ pool, guards, clock, avoidMillis, maxEnds }: PathTriesOptions) {
+  constructor({ pool, guards, now, avoidMillis, maxEnds }: PathTriesOptions) {
     this.#options = pool;
     this.#guards = guards;
-    this.#clock = clock;
+    this.#now = now;
     this.#avoidMillis = avoidMillis;
     this.#maxEnds = maxEnds;
   }
@@ -90,7 +90,7 @@ export class PathTries {
 
   /** What the attempts for one circuit go on with. */
   end(): PathEnd {
-    const now = this.#clock.now();
+    const now = this.#now();
     this.#ends = this.#ends.filter(({ until }) => until > now);
     return this.#ends.pop() ?? { lastRelay: undefined, strikes: 0, until: now + this.#avoidMillis };
   }
@@ -102,7 +102,7 @@ export class PathTries {
 
   /** The same last relay as before, behind the first guard that can take us there. @throws RelaymintError NO_ROUTE. */
   path(end: PathEnd): SignedOffer[] {
-    const now = this.#clock.now();
+    const now = this.#now();
     for (const [node, until] of this.#failed) if (until <= now) this.#failed.delete(node);
     for (const [step, { until }] of this.#closedSteps) if (until <= now) this.#closedSteps.delete(step);
     const path =
@@ -200,7 +200,7 @@ export class PathTries {
     this.#guards.lost(relays, host.nodeId);
     for (const relay of relays.slice(1, -1)) this.#avoid(relay);
     if (relays.length > 1) {
-      const until = this.#clock.now() + this.#avoidMillis;
+      const until = this.#now() + this.#avoidMillis;
       this.remember({ lastRelay: relays.at(-1), strikes: STRIKES - 1, until });
     }
   }
@@ -262,12 +262,12 @@ export class PathTries {
     this.#closedSteps.set(stepOf(path, hop), {
       from,
       to,
-      until: this.#clock.now() + this.#avoidMillis,
+      until: this.#now() + this.#avoidMillis,
     });
   }
 
   #avoid(node: NodeId | undefined): void {
-    if (node !== undefined) this.#failed.set(node, this.#clock.now() + this.#avoidMillis);
+    if (node !== undefined) this.#failed.set(node, this.#now() + this.#avoidMillis);
   }
 }
 

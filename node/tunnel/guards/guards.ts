@@ -19,7 +19,7 @@ import {
   PATH_WARN_SHARE,
   SAMPLED_GUARDS,
 } from '../../../core/limits.ts';
-import { silentLog, systemClock, type Clock, type Log } from '../../../core/ports.ts';
+import { forwardOnly, silentLog, systemClock, type Clock, type Log } from '../../../core/ports.ts';
 import type { PricePerMiB } from '../../../core/units.ts';
 import type { SignedOffer } from '../../offer/index.ts';
 import { areOneOperator } from '../operators.ts';
@@ -75,6 +75,8 @@ export async function openGuards(options: GuardOptions): Promise<Guards> {
 class SampledGuards implements Guards {
   readonly #options: GuardOptions;
   readonly #clock: Clock;
+  /** For what is not kept beyond this process: who is away, and until when. */
+  readonly #forward: () => number;
   readonly #log: Log;
   readonly #random: () => number;
   /** As they were drawn. */
@@ -93,6 +95,7 @@ class SampledGuards implements Guards {
   constructor(options: GuardOptions, filed: readonly FiledGuard[]) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#forward = forwardOnly(this.#clock);
     this.#log = options.log ?? silentLog;
     this.#random = options.random ?? secureRandom;
     const now = this.#clock.now();
@@ -139,7 +142,7 @@ class SampledGuards implements Guards {
     }
     // Where nobody else is there, one whose circuits fail is better than none.
     if (found.length === 0) found = this.#guards.filter(({ node }) => listed.has(node));
-    return inTurn(ranked(found), now).map(({ node }) => node);
+    return inTurn(ranked(found), this.#forward()).map(({ node }) => node);
   }
 
   async saved(): Promise<void> {
@@ -149,7 +152,7 @@ class SampledGuards implements Guards {
   unreachable(node: NodeId): void {
     const guard = this.#find(node);
     if (guard === undefined) return;
-    const now = this.#clock.now();
+    const now = this.#forward();
     const { since = now, wait = GUARD_RETRY_FIRST_MILLIS / 2 } = guard.away ?? {};
     const longer = Math.min(2 * wait, GUARD_RETRY_LAST_MILLIS);
     guard.away = { since, wait: longer, until: now + longer };
@@ -195,16 +198,17 @@ class SampledGuards implements Guards {
     const guard = this.#find(relays[0]);
     if (guard === undefined) return;
     const now = this.#clock.now();
-    const apart = now - guard.lostAt;
-    guard.lostAt = now;
-    if ((apart >= 0 && apart < LOSSES_APART_MILLIS) || !this.#countsAt(lastHop, guard.node, now)) return;
+    const lostAt = this.#forward();
+    const apart = lostAt - guard.lostAt;
+    guard.lostAt = lostAt;
+    if (apart < LOSSES_APART_MILLIS || !this.#countsAt(lastHop, guard.node, now)) return;
     guard.counts.count(true, 1, now);
     this.#judge(guard);
     this.#saveSoon(now);
   }
 
   view(): readonly GuardView[] {
-    const now = this.#clock.now();
+    const now = this.#forward();
     return ranked(this.#guards).map(({ node, droppedAt, confirmedAt, away, sampledAt, counts }) => ({
       node,
       state:

@@ -24,6 +24,8 @@ class HeldClock implements Clock {
   }
 }
 
+const HALF_AN_HOUR = 30 * 60_000;
+
 let net: TestNet;
 let clock: HeldClock;
 let pools: CircuitPool[];
@@ -169,6 +171,8 @@ describe('circuit pool', () => {
       };
       await pool.buildTunnels(2);
       await untilRefused(1);
+      // What is avoided is so for a while, whatever becomes of the clock.
+      clock.pass(-HALF_AN_HOUR);
       for (let index = 0; index < 20; index += 1) expect(await next()).toEqual([lean.id, other.id, host.id]);
       expect(refusals(lean)).toBe(1);
       clock.pass(5_000);
@@ -252,6 +256,15 @@ describe('circuit pool', () => {
 
   it.each([
     ['maxTime', { maxTime: 5_000 }, () => clock.pass(5_000)],
+    [
+      'maxTime, of a clock that was set back,',
+      { maxTime: 5_000 },
+      () => {
+        clock.pass(-HALF_AN_HOUR);
+        vi.advanceTimersByTime(1_000);
+        clock.pass(5_000);
+      },
+    ],
     ['maxTraffic', { maxTraffic: 4_000 }, () => {}],
   ])('%s retires a circuit once its streams have ended, and another takes its place', async (_what, settings, pass) => {
     const { client } = await world(1);

@@ -129,6 +129,18 @@ describe('guards', () => {
     expect(guards.order(relays, MOST)).toEqual([a, b, ...rest]);
   });
 
+  it('and no later where the clock was set back meanwhile', () => {
+    const relays = book(relaysOf(20));
+    const guards = createGuards({ nodeId: SELF, clock });
+    const [a, b] = guards.order(relays, MOST);
+    guards.stood([a as NodeId]);
+    guards.unreachable(a as NodeId);
+    clock.at -= DAY;
+    expect(guards.order(relays, MOST)[0]).toBe(b);
+    clock.at += 31_000;
+    expect(guards.order(relays, MOST)[0]).toBe(a);
+  });
+
   it('an offline client goes through none of them, and comes back to the first', () => {
     const relays = book(relaysOf(60));
     const guards = createGuards({ nodeId: SELF, clock });
