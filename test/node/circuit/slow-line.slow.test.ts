@@ -46,8 +46,8 @@ describe('a slow line', () => {
   });
 
   it('is not taken for dead while uploads fill it', async () => {
-    // The usual times are 13 times as long, so this is 50 kB/s: all windows of these streams together are 6 s of it.
-    const [millis, bytesPerSecond] = [750, (2 * MB) / 3];
+    // The usual times are 20 times as long, so this is 50 kB/s. Credit of these streams comes back all at once, after 2 MiB: 2 s of it.
+    const [millis, bytesPerSecond] = [500, MB];
     const timing = { quietMillis: millis, pingMillis: millis };
     const { client, host } = await over({ roundTripMillis: 60, bytesPerSecond }, { timing });
     const circuit = await client.endpoint.createCircuit([host.offer], { service: 'sink' });
