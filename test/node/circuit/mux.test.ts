@@ -271,7 +271,7 @@ describe('mux', () => {
     mux.receive(cellOf(CellType.CONNECTED, 1, NOTHING), SMALL_CELL);
     const stream = await opening;
     stream.write(Buffer.alloc(STREAM_WINDOW_INITIAL));
-    await new Promise(process.nextTick);
+    await new Promise<void>((resolve) => process.nextTick(resolve));
     expect(mux.pull(cell, CIRCUIT_WINDOW)).toBe(MAX_CELL_BYTES);
     // Nearly used: another one is on its way.
     expect(mux.pull(cell, QUIET_GRANT)).toBe(0);
