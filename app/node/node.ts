@@ -302,6 +302,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     await openGuards({
       store: guardFile(path.join(settings.dataDir, GUARDS_FILE)),
       nodeId: identity.nodeId,
+      wallet: wallet.address,
       dials: ({ nodeId, addresses }) => isNear(policy, nodeId, addresses),
       clock,
       log,

@@ -18,8 +18,9 @@ export interface GuardStore {
 export interface GuardOptions {
   /** Absent: they are kept in memory only. */
   readonly store?: GuardStore;
-  /** Our own id: never a guard. */
+  /** Our own id: never a guard. What is kept is kept for this node, and for this wallet where there is one. */
   readonly nodeId: NodeId;
+  readonly wallet?: string;
   /** Whether this node dials that relay without more ado: others are drawn when there are too few of these. Default: always. */
   readonly dials?: (offer: SignedOffer) => boolean;
   readonly clock?: Clock;

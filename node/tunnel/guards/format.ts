@@ -1,6 +1,6 @@
 /**
- * The guards on disk: JSON, so that people can read it. `checksum` is the SHA-256 of the text of `guards`: a spoiled character is
- * noticed, and no other guards are drawn in silence. Times are UNIX milliseconds.
+ * The guards on disk: JSON, so that people can read it. `checksum` is the SHA-256 of the text of `owner` and `guards`: a spoiled character
+ * is noticed, and no other guards are drawn in silence. `owner` is whose they are. Times are UNIX milliseconds.
  */
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
@@ -12,7 +12,7 @@ import { replaceFile } from '../../../platform/disk/atomic-file.ts';
 import type { Counts, GuardStore } from './contract.ts';
 
 const FORMAT = 'relaymint-guards';
-const VERSION = 1;
+const VERSION = 2;
 /** Every guard with as many counted relays as there may be is about 400 KB. */
 const MAX_FILE_BYTES = 1024 * 1024;
 
@@ -27,6 +27,13 @@ const node = z.string().transform((text, context): NodeId => {
 const time = z.int().min(0);
 const count = z.number().min(0).max(1e9);
 const counts = { tried: count, failed: count };
+
+/** Guards see whose circuits they carry: the same ones for two of these would tie them to each other. */
+export interface GuardOwner {
+  readonly node: NodeId;
+  /** Who pays; absent where nobody does. */
+  readonly wallet?: string | undefined;
+}
 
 export interface FiledGuard extends Counts {
   readonly node: NodeId;
@@ -64,23 +71,27 @@ const fileSchema = z.strictObject({
   format: z.literal(FORMAT),
   version: z.literal(VERSION),
   checksum: z.string(),
+  owner: z.strictObject({ node, wallet: z.string().optional() }),
   guards: z.array(guardSchema).max(MAX_GUARDS),
 });
 
-export function encodeGuards(guards: readonly FiledGuard[]): Uint8Array {
-  const file = { format: FORMAT, version: VERSION, checksum: checksumOf(guards), guards };
+export function encodeGuards(guards: readonly FiledGuard[], { node: ownNode, wallet }: GuardOwner): Uint8Array {
+  const owner = { node: ownNode, ...(wallet === undefined ? {} : { wallet }) };
+  const file = { format: FORMAT, version: VERSION, checksum: checksumOf(owner, guards), owner, guards };
   return Buffer.from(`${JSON.stringify(file, undefined, 2)}\n`);
 }
 
-/** @throws RelaymintError INVALID_ENCODING (damaged), VERSION_UNSUPPORTED. */
-export function decodeGuards(content: Uint8Array, name: string): FiledGuard[] {
+/** @throws RelaymintError INVALID_ENCODING (damaged), VERSION_UNSUPPORTED, INVALID_CONFIG (somebody else's). */
+export function decodeGuards(content: Uint8Array, name: string, owner: GuardOwner): FiledGuard[] {
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(content).toString('utf8'));
   } catch (cause) {
     throw damaged(name, 'it is no JSON', cause);
   }
-  const head = z.looseObject({ format: z.literal(FORMAT), version: z.int(), guards: z.unknown() }).safeParse(value);
+  const head = z
+    .looseObject({ format: z.literal(FORMAT), version: z.int(), owner: z.unknown(), guards: z.unknown() })
+    .safeParse(value);
   if (!head.success) throw damaged(name, 'it is no list of guards', head.error);
   if (head.data.version !== VERSION) {
     throw new RelaymintError(
@@ -93,10 +104,21 @@ export function decodeGuards(content: Uint8Array, name: string): FiledGuard[] {
   }
   const file = fileSchema.safeParse(value);
   if (!file.success) throw damaged(name, z.prettifyError(file.error), file.error);
-  if (file.data.checksum !== checksumOf(head.data.guards)) throw damaged(name, 'its checksum is another one');
+  if (file.data.checksum !== checksumOf(head.data.owner, head.data.guards))
+    throw damaged(name, 'its checksum is another one');
   const nodes = new Set(file.data.guards.map((guard) => guard.node));
   if (nodes.size !== file.data.guards.length) throw damaged(name, 'a guard stands in it twice');
+  ensureOwn(file.data.owner, owner, name);
   return file.data.guards;
+}
+
+function ensureOwn(found: GuardOwner, own: GuardOwner, name: string): void {
+  if (found.node === own.node && found.wallet === own.wallet) return;
+  const what = found.node === own.node ? 'another wallet' : `another node, ${found.node}`;
+  throw new RelaymintError('INVALID_CONFIG', `The guards in ${name} are those of ${what}.`, {
+    remedy:
+      'Put back the keys that they belong to, or move the file away: then new guards are drawn. With the same ones, relays would know both for one.',
+  });
 }
 
 /** A file that only its owner may read, replaced as a whole: after a kill or a power cut there is the old one or the new one. */
@@ -121,8 +143,8 @@ export function guardFile(file: string): GuardStore {
   };
 }
 
-function checksumOf(guards: unknown): string {
-  return createHash('sha256').update(JSON.stringify(guards)).digest('hex');
+function checksumOf(owner: unknown, guards: unknown): string {
+  return createHash('sha256').update(JSON.stringify({ owner, guards })).digest('hex');
 }
 
 function damaged(name: string, what: string, cause?: unknown): RelaymintError {

@@ -34,7 +34,7 @@ import {
 } from '../../circuit/index.ts';
 import type { Counts, GuardOptions, GuardView, Guards } from './contract.ts';
 import { CircuitCounts, failingShare } from './counts.ts';
-import { decodeGuards, encodeGuards, type FiledGuard } from './format.ts';
+import { decodeGuards, encodeGuards, type FiledGuard, type GuardOwner } from './format.ts';
 
 /** The first ones of the order: the others are tried once these could not be reached for `PATIENCE_MILLIS`. */
 const PRIMARY = 3;
@@ -66,10 +66,15 @@ export function createGuards(options: Omit<GuardOptions, 'store'>): Guards {
   return new SampledGuards(options, []);
 }
 
-/** Reads what was kept. @throws RelaymintError INVALID_ENCODING (damaged), VERSION_UNSUPPORTED, STORAGE_FAILED. */
+/** Reads what was kept. @throws RelaymintError INVALID_ENCODING (damaged), VERSION_UNSUPPORTED, STORAGE_FAILED, INVALID_CONFIG (somebody else's). */
 export async function openGuards(options: GuardOptions): Promise<Guards> {
   const content = await options.store?.read();
-  return new SampledGuards(options, content === undefined ? [] : decodeGuards(content, options.store?.name ?? ''));
+  const filed = content === undefined ? [] : decodeGuards(content, options.store?.name ?? '', ownerOf(options));
+  return new SampledGuards(options, filed);
+}
+
+function ownerOf({ nodeId, wallet }: GuardOptions): GuardOwner {
+  return { node: nodeId, wallet };
 }
 
 class SampledGuards implements Guards {
@@ -368,7 +373,7 @@ class SampledGuards implements Guards {
     if (store === undefined || (this.#guards.length === 0 && !this.#unsaved)) return;
     this.#unsaved = false;
     try {
-      await store.write(encodeGuards(this.#guards.map(filed)));
+      await store.write(encodeGuards(this.#guards.map(filed), ownerOf(this.#options)));
     } catch (error) {
       this.#unsaved = true;
       throw error;

@@ -1,7 +1,7 @@
 /** Guards, tried by relays that want to be one, want others not to be one, or want a client to leave its own. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, stat, writeFile, rename } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -95,7 +95,7 @@ describe('guards', () => {
     const file = path.join(folder, 'guards.json');
     expect((await stat(file)).mode & 0o777).toBe(0o600);
     expect(await readdir(folder)).toEqual(['guards.json']);
-    expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ format: 'relaymint-guards', version: 1 });
+    expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ format: 'relaymint-guards', version: 2 });
   });
 
   it('are not there for a node that builds no circuits', async () => {
@@ -396,7 +396,7 @@ describe('the file of guards', () => {
   });
 
   it.each([
-    ['another version', { version: 2 }, 'VERSION_UNSUPPORTED'],
+    ['another version', { version: 3 }, 'VERSION_UNSUPPORTED'],
     ['another format', { format: 'x' }, 'INVALID_ENCODING'],
     ['a field that nobody knows', { more: 1 }, 'INVALID_ENCODING'],
     ['no guards', { guards: undefined }, 'INVALID_ENCODING'],
@@ -405,6 +405,25 @@ describe('the file of guards', () => {
     const value = JSON.parse(await readFile(file, 'utf8')) as object;
     await writeFile(file, JSON.stringify({ ...value, ...change }));
     await expect(open(file)).rejects.toMatchObject({ code });
+  });
+
+  it('of another node or wallet is refused and left alone: the same guards would tie both to each other', async () => {
+    const [store, wallet] = [guardFile(file), 'a wallet'];
+    await expect(openGuards({ store, nodeId: SELF, clock, log, wallet })).rejects.toMatchObject({
+      code: 'INVALID_CONFIG',
+    });
+    const other = relaysOf(1)[0]?.nodeId as NodeId;
+    await expect(openGuards({ store, nodeId: other, clock, log })).rejects.toMatchObject({ code: 'INVALID_CONFIG' });
+    const before = await readFile(file);
+    await rename(file, `${file}.old`);
+    const guards = await openGuards({ store, nodeId: other, clock, log, wallet });
+    const order = guards.order(book(relays), MOST);
+    await guards.saved();
+    const again = await openGuards({ store, nodeId: other, clock, log, wallet });
+    expect(again.order(book(relays), MOST)).toEqual(order);
+    await rename(`${file}.old`, file);
+    await expect(open(file)).resolves.toBeDefined();
+    expect(await readFile(file)).toEqual(before);
   });
 
   it('beyond any size is not read', async () => {
