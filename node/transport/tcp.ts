@@ -41,17 +41,34 @@ export function createTcpTransport(): Transport {
 /**
  * Whose connections are counted together: an IPv4 address, or the /64 that one customer has of IPv6. undefined for this machine's own, where
  * a proxy or tor stands for everybody.
+ *
+ * An IPv4 address that a translator wrote into 64:ff9b::/96 (RFC 6052) is that address: else all of IPv4 would be one customer to a node that
+ * has IPv6 only. Translators with a prefix of their own look like any customer, and so do the many behind one IPv4 address of a NAT: what
+ * they share is how many handshakes they have under way, for a few round trips each, and no link.
  */
 export function sourceOf(remote: string | undefined): string | undefined {
   if (remote === undefined || isLoopback(remote)) return undefined;
   const bare = remote.replace(/^::ffff:(?=\d+\.)/i, '');
   if (isIP(bare) !== 6) return bare;
-  const [head = '', tail] = bare.replace(/%.*$/, '').split('::');
+  const groups = groupsOf(bare.replace(/%.*$/, ''));
+  if (groups.slice(0, 6).join(':') !== TRANSLATED) return groups.slice(0, 4).join(':');
+  return groups
+    .slice(6)
+    .map((group) => Number.parseInt(group, 16))
+    .flatMap((group) => [group >> 8, group & 0xff])
+    .join('.');
+}
+
+const TRANSLATED = '64:ff9b:0:0:0:0';
+
+/** All eight, without leading zeros. */
+function groupsOf(ip: string): string[] {
+  // As URLs write it: one that ends like IPv4 too.
+  const [head = '', tail] = new URL(`http://[${ip}]`).hostname.slice(1, -1).split('::');
   const groups = head === '' ? [] : head.split(':');
   const after = tail === undefined || tail === '' ? [] : tail.split(':');
   const zeros = tail === undefined ? 0 : 8 - groups.length - after.length;
-  const all = [...groups, ...Array.from({ length: zeros }, () => '0'), ...after];
-  return all.slice(0, 4).join(':');
+  return [...groups, ...Array.from({ length: zeros }, () => '0'), ...after];
 }
 
 function bind(server: Server, host: string, port: number, address: string): Promise<void> {

@@ -168,6 +168,11 @@ describe('the source of a TCP connection', () => {
     expect(sourceOf('2a01:4f8:1:2::6')).toBe('2a01:4f8:1:2');
     expect(sourceOf('2a01:4f8::6')).toBe('2a01:4f8:0:0');
     expect(sourceOf('fe80::1%eth0')).toBe('fe80:0:0:0');
+    // Of a translator for a node that has IPv6 only: each is somebody else.
+    expect(sourceOf('64:ff9b::c000:201')).toBe('192.0.2.1');
+    expect(sourceOf('64:ff9b::192.0.2.1')).toBe('192.0.2.1');
+    expect(sourceOf('64:ff9b::808:808')).toBe('8.8.8.8');
+    expect(sourceOf('64:ff9b:1::808:808')).toBe('64:ff9b:1:0');
     for (const none of [undefined, '127.0.0.1', '::1', '::ffff:127.0.0.1']) expect(sourceOf(none)).toBeUndefined();
   });
 });
