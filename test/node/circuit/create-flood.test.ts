@@ -6,7 +6,7 @@ import type { TestNode } from './net.ts';
 
 const PAYERS = 2;
 const AT_ONCE = 64;
-const ROUNDS = 2;
+const ROUNDS = 3;
 
 let net: TestNet;
 beforeEach(() => {
@@ -48,7 +48,8 @@ describe('a flood of CREATEs', () => {
     stream.end('through');
     expect((await readAll(stream)).toString()).toBe('through');
     const made = await Promise.all(floods);
-    for (const count of made) expect(count).toBeLessThan(1.2 * MAX_CREATES_PER_SECOND_AND_LINK);
+    // What is left of one second and the whole of the next.
+    for (const count of made) expect(count).toBeLessThanOrEqual(2 * MAX_CREATES_PER_SECOND_AND_LINK);
     vi.restoreAllMocks();
     await eventually(() => host.endpoint.stats().joined).toBe(1);
   });
