@@ -2,7 +2,7 @@
  * Inbound connections before their hello. Silence costs a stranger nothing, a first byte little, a TLS handshake a signature: who
  * is less far gives way first, and of those who are as far one by lot, of the half that waits for longest. So whoever fills the places with
  * connections that say nothing takes none from who is about to prove its key; and where more come than there are places for, whoever
- * needs long gets through at some attempt, where the one that waits for longest never would (docs/adr/0037).
+ * needs long gets through at some attempt, where the one that waits for longest never would (docs/adr/0040).
  */
 import { randomInt } from 'node:crypto';
 import { RelaymintError } from '../../core/errors.ts';
