@@ -27,12 +27,27 @@ export function createOutput(json: boolean): Output {
   };
 }
 
-/** Log lines as JSON on stderr, written at once so that none is lost in a crash. */
+/** Log lines as JSON on stderr, written at once so that none is lost in a crash. An error in the field `err` is said by `loggedError`. */
 export function createLog(level: string, label: string): Logger {
   return pino(
-    { level, base: { node: label }, formatters: { level: (name) => ({ level: name }) } },
+    {
+      level,
+      base: { node: label },
+      formatters: { level: (name) => ({ level: name }) },
+      serializers: { err: loggedError },
+    },
     destination({ dest: 2, sync: true }),
   );
+}
+
+/**
+ * A failure that was expected: its code and its message, and not what it came from, which may name what we keep to ourselves (the URL
+ * of a ledger's node holds its key). A fault of ours: with its stack.
+ */
+export function loggedError(error: unknown): object {
+  if (!isRelaymintError(error)) return { message: messageOf(error), stack: stackOf(error) };
+  const { code, message, cause } = error;
+  return { code, message, ...(code === 'INTERNAL' && cause !== undefined ? { stack: stackOf(cause) } : {}) };
 }
 
 export interface Progress {

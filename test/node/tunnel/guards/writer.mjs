@@ -1,6 +1,6 @@
 /** Writes the guards of a file again and again, until it is killed. Built code, for it runs outside of the tests' own loader. */
 import { readFile } from 'node:fs/promises';
-import { guardFile } from '../../../../dist/node/circuit/index.js';
+import { guardFile } from '../../../../dist/node/tunnel/index.js';
 
 const [, , file] = process.argv;
 const store = guardFile(file);
