@@ -1,5 +1,4 @@
 /** Repeats work in the background, one run after the other, until it is disposed. */
-import { messageOf } from './errors.ts';
 import type { Log } from './ports.ts';
 
 export interface IntervalOptions {
@@ -34,7 +33,7 @@ export function repeat(options: IntervalOptions): AsyncDisposable {
     try {
       await options.work(controller.signal);
     } catch (error) {
-      if (!controller.signal.aborted) options.log.warn({ error: messageOf(error) }, `${options.what} failed`);
+      if (!controller.signal.aborted) options.log.warn({ err: error }, `${options.what} failed`);
     }
     schedule();
   };

@@ -19,7 +19,7 @@ export async function startControlServer(dataDir: string, handlers: ControlHandl
   const token = randomBytes(TOKEN_BYTES).toString('base64url');
   const server = createServer((request, response) => {
     answer(request, response, token, handlers).catch((error: unknown) => {
-      log.error({ error: messageOf(error) }, 'a control request failed');
+      log.error({ err: error }, 'a control request failed');
       response.destroy();
     });
   });

@@ -6,7 +6,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
-import { RelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import { ATTACHED } from '../lifecycle.ts';
 
@@ -99,7 +99,7 @@ export class MarketProcess<Ready> implements AsyncDisposable {
       log.info({ process: this.label }, 'restarted');
       onRestart?.(this.label, this.pid);
     } catch (error) {
-      log.error({ process: this.label, error: messageOf(error) }, 'the restart failed');
+      log.error({ process: this.label, err: error }, 'the restart failed');
       this.#ended(null, null);
     }
   }

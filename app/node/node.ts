@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { isRelaymintError, messageOf } from '../../core/errors.ts';
+import { isRelaymintError } from '../../core/errors.ts';
 import type { ChannelId, LedgerAddress, NodeId } from '../../core/ids.ts';
 import {
   MAX_OFFER_LIFE_MILLIS,
@@ -529,7 +529,7 @@ async function settleAtShutdown(settlement: SettlementEngine, log: Log): Promise
   try {
     await settlement.settleAll(AbortSignal.timeout(SHUTDOWN_SETTLE_MILLIS));
   } catch (error) {
-    log.warn({ error: messageOf(error) }, 'could not settle before stopping; the receipts are kept for the next start');
+    log.warn({ err: error }, 'could not settle before stopping; the receipts are kept for the next start');
   }
 }
 

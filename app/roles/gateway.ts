@@ -29,7 +29,7 @@ export async function openGateway(node: RunningNode, settings: GatewaySettings):
     route: routes.route,
     onBadHost: (host, error, name) => {
       routes.failed(host, error, name);
-      log.warn({ host, error: error.message }, 'a host failed to deliver');
+      log.warn({ host, err: error }, 'a host failed to deliver');
     },
     onGoodHost: routes.delivered,
     log,

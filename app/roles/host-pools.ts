@@ -1,5 +1,4 @@
 /** The circuits to hosts: a pool for each host that was asked lately. Nobody's pool is taken away while it is used. */
-import { messageOf } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Log } from '../../core/ports.ts';
 import type { CircuitPool } from '../../node/tunnel/index.ts';
@@ -61,7 +60,7 @@ export class HostPools implements AsyncDisposable {
       this.#retired.add(pool);
       pool
         .retire()
-        .catch((error: unknown) => this.#log.warn({ error: messageOf(error) }, 'retiring a pool of circuits failed'))
+        .catch((error: unknown) => this.#log.warn({ err: error }, 'retiring a pool of circuits failed'))
         .finally(() => this.#retired.delete(pool));
     }
   }

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { CID } from 'multiformats/cid';
-import { RelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { amount, formatCredits, type Amount, type UnixSeconds } from '../../core/units.ts';
 import type { LedgerReader, NameRecord, RegistrationStep } from '../../ledger/contract.ts';
@@ -101,7 +101,7 @@ async function uploadToAll(
     } catch (error) {
       settings.signal.throwIfAborted();
       failure = error;
-      node.settings.log.warn({ host, error: messageOf(error) }, 'a host did not take the content');
+      node.settings.log.warn({ host, err: error }, 'a host did not take the content');
     }
   }
   if (done.length === 0) throw failure;

@@ -196,7 +196,7 @@ async function discover(service: string | undefined, options: DiscoverOptions): 
     try {
       bootstrap.push(await visitor.identify(peer, lifecycle.signal));
     } catch (error) {
-      log.debug({ address: peer.address, error }, 'A bootstrap peer is not reached');
+      log.debug({ address: peer.address, err: error }, 'A bootstrap peer is not reached');
     }
   }
   await using discovery = createDiscovery({ links: visitor.links, book, clock: systemClock, log, bootstrap });

@@ -85,7 +85,7 @@ async function run(files: readonly string[], options: WatchtowerCommandOptions):
   warnWhenLow(lamports, wallet.address, log);
   const first = await watchtower.look(lifecycle.signal);
   if (options.once === true) return finish(output, first);
-  for (const failure of first.failures) log.warn({ reason: failure.message }, 'a till could not be watched');
+  for (const failure of first.failures) log.warn({ err: failure }, 'a till could not be watched');
   output.value({
     event: 'ready',
     wallet: wallet.address,

@@ -263,10 +263,7 @@ export class GroupedStore implements AsyncDisposable {
     try {
       await this.#replaceJournal();
     } catch (error) {
-      this.#log.warn(
-        { reason: messageOf(error) },
-        'the journal of the books could not be shortened; it is tried again',
-      );
+      this.#log.warn({ err: error }, 'the journal of the books could not be shortened; it is tried again');
     }
   }
 
@@ -280,7 +277,7 @@ export class GroupedStore implements AsyncDisposable {
     let cause = first;
     this.#failing = writeError(this.#directory, cause);
     this.#log.error(
-      { code: this.#failing.code, reason: messageOf(cause) },
+      { code: this.#failing.code, err: cause },
       'the books cannot be written: no receipt is accepted and no new credit given until they can; it is tried again by itself',
     );
     let mayStartAnew = true;
@@ -302,7 +299,7 @@ export class GroupedStore implements AsyncDisposable {
       this.#impatient = [];
       tell(asking, this.#failing);
       if (last) {
-        this.#log.error({ reason: messageOf(cause) }, 'the books were closed without what came last');
+        this.#log.error({ err: cause }, 'the books were closed without what came last');
         return this.#failing;
       }
       await delay(pause, undefined, { signal: this.#stop.signal }).catch(() => {});

@@ -1,6 +1,6 @@
 /** See `contract.ts`. */
 import { uptime as secondsSinceBoot } from 'node:os';
-import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
 import { MAX_BUDGET_ENTRIES } from '../../core/limits.ts';
 import { U64_MAX, amount, formatCredits, type Amount } from '../../core/units.ts';
@@ -191,7 +191,7 @@ class HourBudget implements Budget {
   }
 
   #notSaved(error: unknown): void {
-    this.#options.log.warn({ reason: messageOf(error) }, 'what was spent could not be written down');
+    this.#options.log.warn({ err: error }, 'what was spent could not be written down');
   }
 
   /** How much time has passed for certain since the file was written, by the clock and by the machine's uptime. */

@@ -199,7 +199,7 @@ class Engine implements SettlementEngine {
       } catch (error) {
         const trouble = messageOf(error);
         if (!signal.aborted && trouble !== this.#trouble) {
-          this.#log.warn({ reason: trouble }, 'settlement did not succeed; it is tried again');
+          this.#log.warn({ err: error }, 'settlement did not succeed; it is tried again');
           this.#trouble = trouble;
         }
       }
@@ -230,7 +230,7 @@ class Engine implements SettlementEngine {
     } catch (error) {
       stop.throwIfAborted();
       const reason = messageOf(error);
-      if (reason !== this.#unreturned) this.#log.warn({ reason }, 'opening payments could not be returned');
+      if (reason !== this.#unreturned) this.#log.warn({ err: error }, 'opening payments could not be returned');
       this.#unreturned = reason;
     }
   }
@@ -405,7 +405,7 @@ class Engine implements SettlementEngine {
       await this.#names.learn(this.#stop.signal);
     } catch (error) {
       if (!this.#stop.signal.aborted)
-        this.#log.warn({ reason: messageOf(error) }, 'names could not be looked up; they are paid later');
+        this.#log.warn({ err: error }, 'names could not be looked up; they are paid later');
     }
   }
 

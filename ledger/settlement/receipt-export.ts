@@ -92,7 +92,7 @@ class ReceiptExport implements AsyncDisposable {
     } catch (error) {
       const trouble = messageOf(error);
       if (trouble !== this.#trouble)
-        this.#log.warn({ reason: trouble }, 'the receipts could not be exported; it is tried again');
+        this.#log.warn({ err: error }, 'the receipts could not be exported; it is tried again');
       this.#trouble = trouble;
     }
   }

@@ -6,7 +6,7 @@
  * watchtower that dies anywhere looks again at its next start and does what is left.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.ts';
+import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
 import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { Log } from '../../core/ports.ts';
@@ -108,12 +108,11 @@ class Tower implements Watchtower {
       let pollMillis = this.#options.pollMillis ?? POLL_MILLIS;
       try {
         const { failures } = await this.#answerAll(signal);
-        for (const failure of failures) this.#log.warn({ reason: failure.message }, 'a till could not be watched');
+        for (const failure of failures) this.#log.warn({ err: failure }, 'a till could not be watched');
         const { challengeSeconds } = await this.#options.reader.bank();
         pollMillis = pollWithin(pollMillis, challengeSeconds);
       } catch (error) {
-        if (!signal.aborted)
-          this.#log.warn({ reason: messageOf(error) }, 'the watchtower could not look; it tries again');
+        if (!signal.aborted) this.#log.warn({ err: error }, 'the watchtower could not look; it tries again');
       }
       try {
         await delay(pollMillis, undefined, { signal });
@@ -129,7 +128,7 @@ class Tower implements Watchtower {
         this.#known.set(file, await this.#read(file));
       } catch (error) {
         const used = this.#known.has(file) ? 'its last sound content is used' : 'nobody is watched by it';
-        this.#log.warn({ file, reason: messageOf(error) }, `a receipt file cannot be used; ${used}`);
+        this.#log.warn({ file, err: error }, `a receipt file cannot be used; ${used}`);
       }
     }
   }

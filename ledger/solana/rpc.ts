@@ -144,7 +144,7 @@ export class Rpc {
         failure = this.#unreachable(reasonOf(cause), cause);
       }
       if (!repeatable || attempt === TRIES) throw failure;
-      this.#log.debug({ ledger: this.#origin, attempt, reason: failure.message }, 'asking the ledger again');
+      this.#log.debug({ ledger: this.#origin, attempt, err: failure }, 'asking the ledger again');
       await this.#pause(attempt);
     }
   }

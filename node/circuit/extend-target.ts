@@ -3,7 +3,7 @@
  * network, nor learn from the answers what is there.
  */
 import { isIP } from 'node:net';
-import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { EXTEND_DIALS_PER_MINUTE, MAX_EXTEND_ADDRESSES } from '../../core/limits.ts';
 import type { Log } from '../../core/ports.ts';
@@ -92,6 +92,6 @@ export class ExtendDials {
  */
 export function extendFailure(node: NodeId, error: unknown, log: Log): Ending {
   const code = isRelaymintError(error) ? error.code : 'INTERNAL';
-  log.debug({ node, code, reason: messageOf(error) }, 'An EXTEND led nowhere.');
+  log.debug({ node, code, err: error }, 'An EXTEND led nowhere.');
   return ending(DestroyReason.UNREACHABLE, 'the next hop cannot be reached or paid');
 }

@@ -264,7 +264,7 @@ export class PeerLink implements Link {
     if (this.#silentTicks >= silenceTicks + deadTicks || this.#stalledTicks >= deadTicks) {
       this.#end(new RelaymintError('TIMEOUT', `Node ${shortId(this.peer)} does not answer any more.`));
     } else if (this.#silentTicks === silenceTicks) {
-      this.#pings.ask().catch((error: unknown) => this.#log.debug({ peer: this.peer, error }, 'Ping failed'));
+      this.#pings.ask().catch((error: unknown) => this.#log.debug({ peer: this.peer, err: error }, 'Ping failed'));
     }
   }
 
@@ -289,7 +289,7 @@ export class PeerLink implements Link {
   /** An error of ours ends the link with its own code; anything else is a fault of ours, and says so. */
   #reasonOf(error: unknown): RelaymintError {
     if (error instanceof RelaymintError) return error;
-    this.#log.error({ peer: this.peer, error }, 'A frame handler failed; the link is closed');
+    this.#log.error({ peer: this.peer, err: error }, 'A frame handler failed; the link is closed');
     return new RelaymintError('INTERNAL', 'This node failed while it handled a frame.', {
       remedy: 'Its log says more.',
       cause: error,

@@ -3,7 +3,7 @@
  * its own only when it wants this connection, so both ends agree on which one is the link without further talk.
  */
 import type { SecureContext } from 'node:tls';
-import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, messageOf, type ErrorCode } from '../../core/errors.ts';
 import { shortId, type NodeId } from '../../core/ids.ts';
 import {
   LINK_DEAD_MILLIS,
@@ -44,6 +44,9 @@ const DIRECT_WARNINGS: Readonly<Record<NonNullable<Attempt['warning']>, string>>
   fallback: 'no hidden address of the peer works; connecting to it directly',
   deprecated: 'connecting directly, which is about to end: the peer should have an onion address',
 };
+
+/** Links that end for these want the operator: money is not agreed on, or this node is at fault or in need. */
+const WORTH_A_WARNING: readonly ErrorCode[] = ['METER_DISAGREEMENT', 'STORAGE_FAILED', 'STORAGE_FULL', 'INTERNAL'];
 
 /** Makes a node's links. Close it before its identity is disposed. */
 export function createLinkManager(options: LinkManagerOptions): LinkManager {
@@ -223,7 +226,7 @@ class Links implements LinkManager, LinkOwner {
       visit.enter('known');
       await this.#greet(secured, { self: this.nodeId, transport, dialer: false }, signal);
     } catch (error) {
-      this.#log.debug({ error }, 'An inbound connection did not become a link');
+      this.#log.debug({ err: error }, 'An inbound connection did not become a link');
     }
   }
 
@@ -360,8 +363,12 @@ class Links implements LinkManager, LinkOwner {
   }
 
   async #forgetWhenClosed(link: PeerLink): Promise<void> {
-    await link.closed;
+    const why = await link.closed;
     if (this.#open.get(link.peer) === link) this.#open.delete(link.peer);
+    if (why === undefined) return;
+    // What a peer can do as often as it likes fills no log.
+    const level = isRelaymintError(why, ...WORTH_A_WARNING) ? 'warn' : 'debug';
+    this.#log[level]({ peer: link.peer, err: why }, 'A link ended.');
   }
 
   // --- upkeep ---------------------------------------------------------------------------------------------------------

@@ -1,5 +1,4 @@
 /** The meters of a node's links: one book, one provider of channels, one LinkMeter for each link. */
-import { messageOf } from '../../core/errors.ts';
 import type { LedgerAddress, NodeId } from '../../core/ids.ts';
 import { MAX_CHANNEL_LOOKUPS_PER_SECOND } from '../../core/limits.ts';
 import { silentLog } from '../../core/ports.ts';
@@ -36,14 +35,14 @@ class LedgerMetering implements Metering {
     book.onLow = (channel, left) => {
       if (channels.topUp === undefined) return;
       this.#burn(channels.topUp(channel, left), (error) => {
-        const details = { channel: channel.id, left: String(left), reason: messageOf(error) };
+        const details = { channel: channel.id, left: String(left), err: error };
         log.warn(details, 'A channel was not topped up.');
       });
     };
     book.onOutgrown = (channel, paid) => {
       if (channels.widen === undefined) return;
       this.#burn(channels.widen(channel, paid), (error) => {
-        const details = { channel: channel.id, window: String(channel.opening), reason: messageOf(error) };
+        const details = { channel: channel.id, window: String(channel.opening), err: error };
         log.info(details, 'The window of a channel was not widened: receipts stay as frequent as they are.');
       });
     };

@@ -1,5 +1,5 @@
 /** Circuits kept ready for one service: built ahead, replaced when old, and rebuilt when lost. */
-import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { MAX_RELAYS } from '../../core/limits.ts';
 import { forwardOnly, silentLog, systemClock, type Log } from '../../core/ports.ts';
 import type { PricePerMiB } from '../../core/units.ts';
@@ -259,7 +259,7 @@ class Pool implements CircuitPool {
     this.#members.delete(member);
     this.#endIfDone();
     if (error === undefined || this.#stop.signal.aborted) return;
-    this.#log.info({ reason: error.message }, 'A circuit was lost; another one is built.');
+    this.#log.info({ err: error }, 'A circuit was lost; another one is built.');
     this.#tries.lost(path, error);
     const isYoung = this.#now() - member.builtAt < YOUNG_MILLIS;
     this.#youngLosses = isYoung ? this.#youngLosses + 1 : 0;
@@ -286,7 +286,7 @@ class Pool implements CircuitPool {
     if (isRelaymintError(error, 'CLOSED')) return void this.close();
     this.#waitLonger();
     const again = this.#resting ? 'when somebody asks for it' : 'by itself';
-    this.#log.warn({ reason: messageOf(error) }, `A circuit could not be built; it is tried again ${again}.`);
+    this.#log.warn({ err: error }, `A circuit could not be built; it is tried again ${again}.`);
   }
 
   #waitLonger(): void {

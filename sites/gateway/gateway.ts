@@ -4,7 +4,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import type { Express, NextFunction, Request, Response } from 'express';
-import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { MAX_GATEWAY_QUEUE, MAX_GATEWAY_REQUESTS, VISITOR_IDLE_MILLIS } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
@@ -88,7 +88,7 @@ class HttpGateway implements Gateway {
       server.once('error', (cause) => reject(cannotListen(port, cause)));
       server.listen(port, address, resolve);
     });
-    server.on('error', (error) => this.#log.error({ error: error.message }, 'The HTTP server failed.'));
+    server.on('error', (error) => this.#log.error({ err: error }, 'The HTTP server failed.'));
     const bound = (server.address() as AddressInfo).port;
     return { port: bound, url: `http://localhost:${bound}/` };
   }
@@ -164,7 +164,7 @@ class HttpGateway implements Gateway {
       await serveSite(this.#options, name, request, response, gone.signal);
     } catch (error) {
       if (response.closed || gone.signal.aborted) return;
-      this.#log.debug({ name, path: request.path, error: messageOf(error) }, 'A page could not be served.');
+      this.#log.debug({ name, path: request.path, err: error }, 'A page could not be served.');
       throw error;
     } finally {
       this.#open.delete(gone);
@@ -173,8 +173,7 @@ class HttpGateway implements Gateway {
   }
 
   #fail(error: unknown, response: Response): void {
-    if (!isRelaymintError(error))
-      this.#log.error({ error: messageOf(error) }, 'A request failed; this is a fault of ours.');
+    if (!isRelaymintError(error)) this.#log.error({ err: error }, 'A request failed; this is a fault of ours.');
     // Too late for a page: a cut connection is how HTTP says that this was not the whole file.
     if (response.headersSent) {
       response.destroy();

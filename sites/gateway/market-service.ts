@@ -1,6 +1,5 @@
 /** The market's figures as JSON and as a live stream of events. One question to the composition root serves all watchers. */
 import type { Request, Response } from 'express';
-import { messageOf } from '../../core/errors.ts';
 import { MAX_MARKET_WATCHERS } from '../../core/limits.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { marketViewSchema } from './market.ts';
@@ -63,7 +62,7 @@ export class MarketService {
     try {
       text = await this.#read();
     } catch (error) {
-      this.#options.log.warn({ error: messageOf(error) }, 'The marketplace figures could not be read.');
+      this.#options.log.warn({ err: error }, 'The marketplace figures could not be read.');
       return;
     }
     const now = this.#options.clock.now();

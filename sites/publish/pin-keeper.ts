@@ -1,6 +1,5 @@
 /** Lets go of what the chain no longer names. */
 import { equalBytes } from '../../core/codec.ts';
-import { messageOf } from '../../core/errors.ts';
 import { ORPHAN_BLOCK_MILLIS, SUPERSEDED_ROOT_MILLIS } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
@@ -62,7 +61,7 @@ export function createPinKeeper(options: PinKeeperOptions): PinKeeper {
         try {
           await sweepName(name, store.pins(name));
         } catch (error) {
-          log.warn({ name, error: messageOf(error) }, 'Could not look after the content of a name; it is kept.');
+          log.warn({ name, err: error }, 'Could not look after the content of a name; it is kept.');
         }
       }
       if (clock.now() - collectedAt < COLLECT_EVERY_MILLIS) return;
@@ -71,7 +70,7 @@ export function createPinKeeper(options: PinKeeperOptions): PinKeeper {
         const { blocks, bytes } = await store.collectGarbage();
         if (blocks > 0) log.info({ blocks, bytes }, 'Deleted blocks of publishes that were never finished.');
       } catch (error) {
-        log.warn({ error: messageOf(error) }, 'Could not look for blocks to delete.');
+        log.warn({ err: error }, 'Could not look for blocks to delete.');
       }
     },
   };

@@ -1,6 +1,6 @@
 /** The host's side of the `publish` service: who may publish, and a commit that keeps a root only when all of it is here. */
 import { randomBytes } from 'node:crypto';
-import { RelaymintError, isRelaymintError, messageOf, type ErrorCode } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, type ErrorCode } from '../../core/errors.ts';
 import { ledgerAddress, nodeIdBytes, type LedgerAddress, type NodeId } from '../../core/ids.ts';
 import { CONTENT_IDLE_MILLIS, MAX_ROOTS_PER_NAME } from '../../core/limits.ts';
 import { silentLog, type Log } from '../../core/ports.ts';
@@ -51,9 +51,9 @@ const NO_QUOTA = (1n << 64n) - 1n;
 export function createPublishService(options: PublishServiceOptions): ServiceHandler {
   const log = options.log ?? silentLog;
   return (stream, params) => {
-    stream.on('error', (error) => log.debug({ error: messageOf(error) }, 'A publish stream ended early.'));
+    stream.on('error', (error) => log.debug({ err: error }, 'A publish stream ended early.'));
     take(options, stream, params, log).catch((error: unknown) => {
-      if (!isRelaymintError(error)) log.error({ error: messageOf(error) }, 'A publish failed; the stream was reset.');
+      if (!isRelaymintError(error)) log.error({ err: error }, 'A publish failed; the stream was reset.');
       refuse(stream, error);
     });
   };

@@ -1,5 +1,5 @@
 /** The host's side of the `content` service: serves blocks of what it keeps for a name, and tags the stream with that name. */
-import { isRelaymintError, messageOf } from '../../core/errors.ts';
+import { isRelaymintError } from '../../core/errors.ts';
 import { CONTENT_IDLE_MILLIS } from '../../core/limits.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { Log } from '../../core/ports.ts';
@@ -27,10 +27,9 @@ export interface ContentServiceOptions {
 export function createContentService(options: ContentServiceOptions): ServiceHandler {
   const log = options.log ?? silentLog;
   return (stream, params) => {
-    stream.on('error', (error) => log.debug({ error: messageOf(error) }, 'A content stream ended early.'));
+    stream.on('error', (error) => log.debug({ err: error }, 'A content stream ended early.'));
     serve(options.store, stream, params).catch((error: unknown) => {
-      if (!isRelaymintError(error))
-        log.error({ error: messageOf(error) }, 'Serving content failed; the stream was reset.');
+      if (!isRelaymintError(error)) log.error({ err: error }, 'Serving content failed; the stream was reset.');
       stream.destroy(error instanceof Error ? error : new Error(String(error)));
     });
   };

@@ -191,7 +191,7 @@ class Pool {
   }
 
   #blame({ host }: ContentRoute, error: RelaymintError): void {
-    this.#log.warn({ host, code: error.code, error: error.message }, 'A content host failed.');
+    this.#log.warn({ host, code: error.code, err: error }, 'A content host failed.');
     this.#avoid.add(host);
     this.#options.onBadHost?.(host, error, this.#name);
     // Another visitor may have found a better one meanwhile.

@@ -14,6 +14,7 @@ import {
   dangling,
   doors,
   dumpingGrounds,
+  errorKeys,
   layering,
   outgoing,
 } from './rules.ts';
@@ -47,6 +48,10 @@ describe('the house', () => {
   it('has no dumping ground', () => expect(dumpingGrounds(sources.keys())).toEqual([]));
   it('imports only what is there', () => expect(dangling(files, (path) => existsSync(join(root, path)))).toEqual([]));
   it('opens connections in one place', () => expect(outgoing(files)).toEqual([]));
+
+  it('logs errors under one key', () => {
+    expect([...sources].flatMap(([path, text]) => errorKeys(path, text))).toEqual([]);
+  });
 
   it('has no time limit that a garbage collection takes away, tests included', async () => {
     const all = [...sources, ...(await readSources(root, ['test', 'bench']))];
@@ -193,6 +198,16 @@ describe('the rules catch', () => {
     expect(borrowed(planted('node/link/index.ts', "export { b } from './b.ts'; import '../offer/index.ts';"))).toEqual(
       [],
     );
+  });
+
+  it.each([
+    "log.warn({ error }, 'x');",
+    "this.#log.debug({ peer, error: failure }, 'x');",
+    "options.log.info({ reason: messageOf(error) }, 'x');",
+    "log.error({ why: error.message }, 'x');",
+  ])('an error under another key: %s', (text) => {
+    expect(errorKeys('node/a.ts', text)).toHaveLength(1);
+    expect(errorKeys('node/a.ts', "log.warn({ peer, err: error, reason: 'shut' }, error.message);")).toEqual([]);
   });
 
   it('a time limit that is held weakly, and no other', () => {

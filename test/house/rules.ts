@@ -1,5 +1,6 @@
 /** Who may import whom, and who may open a connection. Each rule gives sentences about what breaks it. */
 import { isBuiltin } from 'node:module';
+import ts from 'typescript';
 import type { Import, SourceFile } from './imports.ts';
 
 /**
@@ -217,4 +218,36 @@ export function dangling(files: readonly SourceFile[], exists: (path: string) =>
       .filter(({ file }) => file !== undefined && !exists(file))
       .map(({ specifier }) => `${path} imports ${specifier}, which is not there`),
   );
+}
+
+/** Fields of log lines that hold an error under another name than `err`, which alone is written out, or its message alone. */
+export function errorKeys(path: string, text: string): string[] {
+  const tree = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+  const found: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (isLogCall(node)) {
+      for (const property of fieldsOf(node.arguments[0])) {
+        const value = ts.isPropertyAssignment(property) ? property.initializer.getText(tree) : '';
+        const isError = ['error', 'cause', 'failure'].includes(property.name?.getText(tree) ?? '');
+        if (!isError && !/^messageOf\(|\.message$/.test(value)) continue;
+        const line = tree.getLineAndCharacterOfPosition(property.getStart(tree)).line + 1;
+        found.push(
+          `${path}:${line} logs an error as "${property.getText(tree)}": its field is err, and the error itself its value`,
+        );
+      }
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(tree);
+  return found;
+}
+
+function isLogCall(node: ts.Node): node is ts.CallExpression {
+  if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return false;
+  const { expression, name } = node.expression;
+  return ['debug', 'info', 'warn', 'error'].includes(name.text) && /(^|[.#])log$/i.test(expression.getText());
+}
+
+function fieldsOf(argument: ts.Expression | undefined): readonly ts.ObjectLiteralElementLike[] {
+  return argument !== undefined && ts.isObjectLiteralExpression(argument) ? argument.properties : [];
 }

@@ -5,7 +5,7 @@ import { isIP } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { RelaymintError, messageOf } from '../../../core/errors.ts';
+import { RelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import type { Chain } from './chain.ts';
 import { dispatch } from './rpc/dispatch.ts';
@@ -42,7 +42,7 @@ export class RpcServer {
       { requestTimeout: REQUEST_MILLIS, keepAliveTimeout: KEEP_ALIVE_MILLIS },
       (request, response) => {
         void this.#onRequest(request, response).catch((error: unknown) => {
-          this.#log.debug({ reason: messageOf(error) }, 'a request to the embedded ledger was cut off');
+          this.#log.debug({ err: error }, 'a request to the embedded ledger was cut off');
           response.destroy();
         });
       },

@@ -1,7 +1,6 @@
 /** The WebSocket side: clients ask to be told of signatures, accounts and slots. */
 import type { RawData, WebSocket } from 'ws';
 import { z } from 'zod';
-import { messageOf } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import type { Chain } from './chain.ts';
 import type { AccountState } from './machine.ts';
@@ -216,7 +215,7 @@ export class Subscriptions {
   }
 
   #drop(client: Client, error: unknown): void {
-    this.#log.debug({ reason: messageOf(error) }, 'dropped a WebSocket client of the embedded ledger');
+    this.#log.debug({ err: error }, 'dropped a WebSocket client of the embedded ledger');
     client.socket.terminate();
   }
 }

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
-import { RelaymintError, isRelaymintError, messageOf } from '../../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import { MIB } from '../../../core/units.ts';
 import { orAborted, deadline } from '../../../core/abort.ts';
@@ -326,7 +326,7 @@ class House {
       } catch (error) {
         if (this.#closing.signal.aborted || (await isOver(session))) return;
         failures += 1;
-        this.#options.log.debug({ error: messageOf(error) }, 'waiting for a stream over I2P failed');
+        this.#options.log.debug({ err: error }, 'waiting for a stream over I2P failed');
         await wait(Math.min(failures * 20, RETRY_MILLIS));
       }
     }
@@ -354,7 +354,7 @@ class House {
     this.#opening = undefined;
     if (reason === undefined || this.#closing.signal.aborted) return;
     const { log } = this.#options;
-    log.warn({ error: reason.message }, 'the I2P session is lost');
+    log.warn({ err: reason }, 'the I2P session is lost');
     for (
       let millis = FIRST_RECONNECT_MILLIS;
       this.#onConnection !== undefined;
@@ -367,7 +367,7 @@ class House {
         return;
       } catch (error) {
         if (this.#closing.signal.aborted) return;
-        log.debug({ error: messageOf(error) }, 'the I2P session is not back yet');
+        log.debug({ err: error }, 'the I2P session is not back yet');
       }
     }
   }

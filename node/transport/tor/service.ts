@@ -3,7 +3,7 @@
  * together with the control connection that made them, so none outlives us.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { RelaymintError, isRelaymintError, messageOf } from '../../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import { deadline, orAborted, type Deadline } from '../../../core/abort.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
@@ -227,7 +227,7 @@ class ControlledServices implements OnionServices {
       session.added.delete(onion);
       if (service.targets.size > 0) await this.#add(session, service, limit.signal);
     } catch (error) {
-      this.#options.log.debug({ onion, error: messageOf(error) }, 'an onion service was not taken down or put up anew');
+      this.#options.log.debug({ onion, err: error }, 'an onion service was not taken down or put up anew');
     }
   }
 
@@ -290,7 +290,7 @@ class ControlledServices implements OnionServices {
     if (this.#services.size > 0) {
       const onions = [...this.#services.keys()];
       this.#options.log.warn(
-        { onions, error: why?.message },
+        { onions, err: why },
         'tor is gone, and the onion services with it; they come back with tor',
       );
     }
@@ -308,7 +308,7 @@ class ControlledServices implements OnionServices {
         await this.#inTurn(signal, () => this.#restoreAll(signal));
       } catch (error) {
         if (signal.aborted) break;
-        this.#options.log.debug({ error: messageOf(error) }, 'tor is not back yet');
+        this.#options.log.debug({ err: error }, 'tor is not back yet');
       }
     }
     this.#restoring = false;
@@ -367,7 +367,7 @@ class ControlledServices implements OnionServices {
       log.info({ onion }, 'the onion service is published again');
     } catch (error) {
       if (isRelaymintError(error, 'TIMEOUT'))
-        log.warn({ onion, error: error.message }, 'tor has the service again, and nobody finds it yet');
+        log.warn({ onion, err: error }, 'tor has the service again, and nobody finds it yet');
     }
   }
 

@@ -1,5 +1,4 @@
 /** See `contract.ts`. After Tor's guard specification: a sample drawn once, kept in order, left only when it must be. */
-import { messageOf } from '../../../core/errors.ts';
 import type { NodeId } from '../../../core/ids.ts';
 import {
   GUARD_LIFE_LEAST_MILLIS,
@@ -381,7 +380,7 @@ class SampledGuards implements Guards {
   }
 
   #notSaved(error: unknown): void {
-    this.#log.warn({ reason: messageOf(error) }, 'the guards could not be written down');
+    this.#log.warn({ err: error }, 'the guards could not be written down');
   }
 }
 

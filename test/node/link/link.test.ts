@@ -7,6 +7,7 @@ import {
   MAX_FRAME_PAYLOAD,
   OFFER_RENEWALS_AT_ONCE,
 } from '../../../core/limits.ts';
+import type { Log } from '../../../core/ports.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../../../node/link/index.ts';
 import { TestNodes, Wire, linkBetween, newIdentity, offerOf, type TestTransport } from './nodes.ts';
 
@@ -59,6 +60,25 @@ describe.each<TestTransport>(['tcp', 'memory'])('a link over %s', (transport) =>
     const trips = await Promise.all([near.ping(), far.ping(), near.ping()]);
     for (const millis of trips) expect(millis).toBeGreaterThan(0);
     await expect(near.ping(AbortSignal.abort())).rejects.toMatchObject({ code: 'ABORTED' });
+  });
+
+  it.each([
+    ['METER_DISAGREEMENT', 'warn'],
+    ['PROTOCOL_VIOLATION', 'debug'],
+  ] as const)('that ends with %s says why in both logs (%s)', async (code, level) => {
+    const said: { level: string; err: unknown }[] = [];
+    let heard = (): void => {};
+    const both = new Promise<void>((resolve) => (heard = resolve));
+    const keep = (at: string) => (fields: object, message: string) => {
+      if (message !== 'A link ended.') return;
+      said.push({ level: at, err: (fields as { err: unknown }).err });
+      if (said.length === 2) heard();
+    };
+    const log: Log = { debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') };
+    const { near } = await nodes.pair({ transport, log });
+    await near.close(new RelaymintError(code, 'We count 5, you say 7.'));
+    await both;
+    expect(said).toEqual([0, 1].map(() => ({ level, err: expect.objectContaining({ code }) as unknown })));
   });
 
   it('says why it closes', async () => {
