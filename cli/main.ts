@@ -1,7 +1,7 @@
 /** The `relaymint` program: reads the command line and hands over to one command. */
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
-import { isRelaymintError } from '../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../core/errors.ts';
 import { settleCommand, statsCommand } from './commands/control.ts';
 import { bankCommand } from './commands/bank.ts';
 import { booksCommand } from './commands/books.ts';
@@ -18,7 +18,7 @@ import { walletCommand } from './commands/wallet.ts';
 import { i2pCommand } from './commands/i2p.ts';
 import { torCommand } from './commands/tor.ts';
 import { watchtowerCommand } from './commands/watchtower.ts';
-import { reportError } from './output.ts';
+import { reportError, reportJson } from './output.ts';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { readonly version: string };
 
@@ -55,10 +55,15 @@ function createProgram(): Command {
   return program;
 }
 
-// Whoever read our output has had enough ("| head", a closed terminal): there is nobody left to tell. A node goes on earning.
+// Whoever read our output has had enough ("| head", a closed terminal), or the disk that it goes to is full. A node goes on earning; what
+// was only asked for has failed, unless somebody stopped reading it.
 for (const output of [process.stdout, process.stderr]) {
+  let said = false;
   output.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+    if (error.code === 'EPIPE' || error.code === 'EIO' || said) return;
+    said = true;
+    process.exitCode = 1;
+    if (output === process.stdout) process.stderr.write(`relaymint: the output cannot be written: ${error.message}\n`);
   });
 }
 
@@ -66,7 +71,11 @@ try {
   await createProgram().parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
+    if (error.exitCode !== 0) {
+      process.exitCode = EXIT_USAGE;
+      const message = error.message.replace(/^error: /, '');
+      if (process.argv.includes('--json')) reportJson(new RelaymintError('INVALID_ARGUMENT', message));
+    }
   } else {
     const stopped = isRelaymintError(error, 'ABORTED');
     if (!stopped) reportError(error, process.argv.includes('--json'));

@@ -130,11 +130,14 @@ export function createStatus(quiet: boolean): Status {
 /** Prints an error the way its reader can use it. A fault of ours shows its stack; an expected failure only its message. */
 export function reportError(error: unknown, json: boolean): void {
   const expected = isRelaymintError(error);
-  if (json) {
-    const code = expected ? error.code : 'INTERNAL';
-    process.stdout.write(`${JSON.stringify({ ok: false, error: { code, message: messageOf(error) } })}\n`);
-  }
+  if (json) reportJson(error);
   process.stderr.write(expected ? `relaymint: ${error.message} [${error.code}]\n` : `relaymint: ${stackOf(error)}\n`);
+}
+
+/** The same for scripts, on stdout. */
+export function reportJson(error: unknown): void {
+  const code = isRelaymintError(error) ? error.code : 'INTERNAL';
+  process.stdout.write(`${JSON.stringify({ ok: false, error: { code, message: messageOf(error) } })}\n`);
 }
 
 function stackOf(error: unknown): string {

@@ -2,11 +2,12 @@
  * Where a local marketplace keeps what it must find again: one folder a process, and `market.json` with the ports that
  * addresses in offers depend on.
  */
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
 import { RelaymintError, messageOf } from '../../core/errors.ts';
+import { makeFolder } from '../../platform/disk/folder.ts';
 
 const FILE = 'market.json';
 
@@ -39,7 +40,7 @@ export interface MarketLayout {
 /** Opens `dataDir`, or a temporary folder when undefined. @throws RelaymintError INVALID_CONFIG on a damaged market.json. */
 export async function openLayout(dataDir: string | undefined): Promise<MarketLayout> {
   const root = dataDir === undefined ? await mkdtemp(path.join(tmpdir(), 'relaymint-')) : path.resolve(dataDir);
-  await mkdir(root, { recursive: true, mode: 0o700 });
+  await makeFolder(root);
   const file = path.join(root, FILE);
   const remembered = await readRemembered(file);
   const ports: Record<string, number> = { ...remembered?.ports };

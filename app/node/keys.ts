@@ -3,9 +3,8 @@
  * handshakes is derived from it), the delegate key signs receipts, the wallet owns what is earned.
  */
 import { hkdfSync } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { isRelaymintError } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { delegateFromSeed, type Signer } from '../../ledger/receipt/index.ts';
 import {
@@ -19,6 +18,7 @@ import {
 import { onionKeyFromSeed, type OnionKey } from '../../node/circuit/index.ts';
 import { createNodeKey, readNodeKey } from '../../platform/keys/key-file.ts';
 import type { NodeIdentity } from '../../platform/keys/identity.ts';
+import { makeFolder } from '../../platform/disk/folder.ts';
 
 export interface NodeKeys extends Disposable {
   readonly identity: NodeIdentity;
@@ -42,7 +42,16 @@ const SEED_BYTES = 32;
 
 /** Reads the keys of a data directory, making those that are missing. */
 export async function loadNodeKeys(options: KeyOptions): Promise<NodeKeys> {
-  await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
+  await makeFolder(options.dataDir).catch((cause: unknown) => {
+    throw new RelaymintError(
+      'STORAGE_FAILED',
+      `The data folder ${options.dataDir} cannot be made: ${messageOf(cause)}.`,
+      {
+        remedy: 'Give another folder with --data.',
+        cause,
+      },
+    );
+  });
   const identity = await loadIdentity(options);
   const delegate = signerOf(await loadKeyFile(options, DELEGATE_FILE, `${options.label}/delegate`));
   return {

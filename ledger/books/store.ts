@@ -6,13 +6,14 @@
  * sync. A write is atomic. One that fails (a full disk) is not given up: nothing is confirmed until it is on disk, and it is
  * tried again until it is.
  */
-import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { amount } from '../../core/units.ts';
+import { makeFolder } from '../../platform/disk/folder.ts';
 import { merge } from './copy.ts';
 import type { Copy, Merged, Missing } from './copy.ts';
 import { Journal, readJournal, syncFolder } from './journal.ts';
@@ -111,7 +112,7 @@ export class GroupedStore implements AsyncDisposable {
     const store = new GroupedStore(directory, options);
     try {
       await refuseVersion1(directory);
-      await mkdir(directory, { recursive: true });
+      await makeFolder(directory, 0o777);
       await store.#load();
       return store;
     } catch (error) {

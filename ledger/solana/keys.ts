@@ -3,13 +3,14 @@
  * its owner may read. Keys never appear in an error.
  */
 import { hkdfSync, randomBytes } from 'node:crypto';
-import { link, mkdir, open, unlink } from 'node:fs/promises';
+import { link, open, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Keypair } from '@solana/web3.js';
 import bs58 from 'bs58';
 import { RelaymintError } from '../../core/errors.ts';
 import { ledgerAddress } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
+import { makeFolder } from '../../platform/disk/folder.ts';
 
 /** A wallet's Ed25519 key pair. Opaque to everything outside `ledger/solana`: read it, hand it to `ledger.wallet`. */
 export type WalletKey = Keypair;
@@ -137,7 +138,7 @@ export async function readSecretFile(path: string): Promise<Buffer> {
 
 /** Writes a new key file, 0600, synced; its folder is created 0700. @throws RelaymintError FILE_EXISTS: never overwrites. */
 export async function writeKeyFile(path: string, key: WalletKey): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(path));
   // Written beside it and linked into place, so that a crash leaves a whole key file or none.
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   const file = await open(temporary, 'wx', KEY_FILE_MODE);

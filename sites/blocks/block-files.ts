@@ -3,9 +3,10 @@
  * itself: it hides the reason of a failure (a full disk must be told apart) and two writers share one temporary file.
  */
 import type { FileHandle } from 'node:fs/promises';
-import { mkdir, open, readFile, readdir, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { open, readFile, readdir, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { diskError } from './block.ts';
+import { makeFolder } from '../../platform/disk/folder.ts';
 
 const EXTENSION = '.data';
 const SHARD_LETTERS = 2;
@@ -26,7 +27,7 @@ export class BlockFiles {
   static async open(directory: string): Promise<BlockFiles> {
     try {
       await rm(join(directory, TEMPORARY), { recursive: true, force: true });
-      await mkdir(join(directory, TEMPORARY), { recursive: true });
+      await makeFolder(join(directory, TEMPORARY), 0o777);
     } catch (cause) {
       throw diskError(cause, 'Opening the block store');
     }
@@ -114,7 +115,7 @@ export class BlockFiles {
     const shard = key.slice(-SHARD_LETTERS);
     let made = this.#shards.get(shard);
     if (made === undefined) {
-      made = mkdir(join(this.#directory, shard), { recursive: true });
+      made = makeFolder(join(this.#directory, shard), 0o777);
       this.#shards.set(shard, made);
       made.catch(() => this.#shards.delete(shard));
     }

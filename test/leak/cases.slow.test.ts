@@ -94,7 +94,7 @@ requirePrograms('tor', 'strace')('who dials and who is dialled', () => {
       placeOf(one.socks),
     );
     const hint = expect.stringContaining('apt-get install tor') as string;
-    const refused = { error: expect.objectContaining({ code: 'TOR_NOT_RUNNING', remedy: hint }) as unknown };
+    const refused = { err: { code: 'TOR_NOT_RUNNING', message: hint } };
     await using node = await relay('lost', ['--log-level', 'debug', '--bootstrap', `${open.ready.nodeId}@${NOWHERE}`]);
     await expectLogged(node, { msg: 'A bootstrap peer is not reached', ...refused });
     expect(await linksOf('lost')).toBe(0);
@@ -193,7 +193,7 @@ requirePrograms('tor', 'strace')('who dials and who is dialled', () => {
   it('--prefer NODEID=tor: a peer with a TCP address alone is not dialled', async () => {
     const prefer = ['--prefer', `${open.ready.nodeId}=tor`, '--log-level', 'debug'];
     await using node = await relay('prefers-tor', [...prefer, ...torSocks, ...bootstrap(open)]);
-    const refused = { error: expect.objectContaining({ code: 'NO_TRANSPORT' }) as unknown };
+    const refused = { err: expect.objectContaining({ code: 'NO_TRANSPORT' }) as unknown };
     await expectLogged(node, { msg: 'A bootstrap peer is not reached', ...refused });
     expect(await linksOf('prefers-tor')).toBe(0);
     expect(elsewhere(await wholeLife(node))).toEqual([]);

@@ -1,7 +1,7 @@
 /** Where the ledger's state outlives the process: one LevelDB, every change synced before anybody is told of it. */
-import { mkdir } from 'node:fs/promises';
 import { Level } from 'level';
 import { RelaymintError, messageOf } from '../../../core/errors.ts';
+import { makeFolder } from '../../../platform/disk/folder.ts';
 
 /** `value` undefined removes the key. */
 export interface Change {
@@ -31,7 +31,7 @@ export const memoryJournal: Journal = {
 export async function openJournal(dataDir: string): Promise<Journal> {
   const database = new Level<string, Uint8Array>(dataDir, { valueEncoding: 'view' });
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    await makeFolder(dataDir);
     await database.open();
   } catch (cause) {
     if (isLocked(cause)) {

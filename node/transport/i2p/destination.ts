@@ -1,9 +1,10 @@
 /** I2P destinations: a pair of keys, known to others by the hash of its public part. */
 import { createHash, randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises';
+import { link, open, readFile, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { base32 } from 'multiformats/bases/base32';
 import { RelaymintError, messageOf } from '../../../core/errors.ts';
+import { makeFolder } from '../../../platform/disk/folder.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { generateKeys } from './sam.ts';
 
@@ -94,7 +95,7 @@ async function readFileOf(file: string): Promise<string | undefined> {
 
 /** Whole or not at all, and never over an existing one. */
 async function writeOnce(file: string, text: string): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+  await makeFolder(path.dirname(file));
   const draft = `${file}.${randomBytes(6).toString('hex')}.new`;
   const handle = await open(draft, 'wx', 0o600);
   try {

@@ -4,7 +4,7 @@
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -12,6 +12,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, isRelaymintError, messageOf } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import { abortError, deadline, orAborted } from '../../../core/abort.ts';
+import { makeFolder } from '../../../platform/disk/folder.ts';
 import { assertSocketPath, type Endpoint } from '../endpoint.ts';
 import { findProgram } from '../program.ts';
 import type { Bridges } from './bridges.ts';
@@ -67,7 +68,7 @@ export async function startTorDaemon(options: TorDaemonOptions): Promise<TorDaem
   const transportPrograms = new Map<string, string>();
   for (const transport of bridges?.transports ?? [])
     transportPrograms.set(transport, await transportProgram(transport));
-  await mkdir(path.join(directory, 'data'), { recursive: true, mode: 0o700 });
+  await makeFolder(path.join(directory, 'data'));
   const { socks, control } = managedTor(directory);
   for (const { path: file } of [socks, control]) assertSocketPath(file);
   await claim(directory);

@@ -1,11 +1,12 @@
 /** Links over Tor, and connections to hosts through it. Addresses are `/onion3/ADDRESS:PORT`. */
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import { deadline } from '../../../core/abort.ts';
+import { makeFolder } from '../../../platform/disk/folder.ts';
 import { onionMultiaddr, parseAddress, unsupported } from '../address.ts';
 import type { HostDialer, ListenOptions, Listener, Transport } from '../contract.ts';
 import { assertSocketPath, formatEndpoint, type Endpoint } from '../endpoint.ts';
@@ -190,7 +191,7 @@ class OnionTransport implements TorTransport {
     if (targetDir === undefined || control?.kind !== 'unix') return anyPort;
     const socket = path.resolve(targetDir, `${onion.slice(0, TARGET_NAME_CHARACTERS)}-${port}`);
     if (!isTarget({ kind: 'unix', path: socket })) return anyPort;
-    await mkdir(targetDir, { recursive: true, mode: 0o700 });
+    await makeFolder(targetDir);
     await chmod(targetDir, 0o700);
     assertSocketPath(socket);
     // A process that was killed leaves its own behind.

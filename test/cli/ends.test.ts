@@ -1,0 +1,75 @@
+/** How a command ends with its terminal, its reader or its disk. */
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { run } from './program.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../bin/relaymint.js', import.meta.url));
+const LEDGER = ['ledger', 'start', '--memory', '--port', '0', '--json'];
+
+/** Resolves once the ledger answers. */
+async function started(child: ChildProcess): Promise<ChildProcess> {
+  if (child.stdout === null) throw new TypeError('pipe its output');
+  await once(child.stdout, 'data');
+  return child;
+}
+
+describe('a command that runs until it is stopped', () => {
+  it('ends in order with its terminal', async () => {
+    const child = await started(spawn(process.execPath, [PROGRAM, ...LEDGER], { stdio: ['ignore', 'pipe', 'ignore'] }));
+    child.kill('SIGHUP');
+    expect(await once(child, 'exit')).toEqual([0, null]);
+  });
+
+  it.skipIf(process.platform !== 'linux')('outlives its terminal under nohup', async () => {
+    const command = ['-c', 'trap "" HUP; exec "$@"', 'sh', process.execPath, PROGRAM, ...LEDGER];
+    const child = await started(spawn('sh', command, { stdio: ['ignore', 'pipe', 'ignore'] }));
+    const ended = once(child, 'exit');
+    child.kill('SIGHUP');
+    child.kill('SIGTERM');
+    // Had it heard the first, the second would have ended it at once, with 130.
+    expect(await ended).toEqual([0, null]);
+    expect(child.signalCode).toBeNull();
+  });
+});
+
+describe('output that nobody can take', () => {
+  it.skipIf(!existsSync('/dev/full'))('is a failure that is said, without a stack', () => {
+    const full = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(process.execPath, [PROGRAM, '--help'], {
+      stdio: ['ignore', full, 'pipe'],
+      encoding: 'utf8',
+    });
+    closeSync(full);
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: expect.stringMatching(/^relaymint: the output cannot be written: ENOSPC[^\n]*\n$/) as string,
+    });
+  });
+});
+
+describe('a wrong command line', () => {
+  it('is said on stdout too where a script asks', async () => {
+    const { code, stdout, stderr } = await run(['wallet', 'balance', '--nope', '--json']);
+    expect(code).toBe(2);
+    expect(JSON.parse(stdout)).toEqual({
+      ok: false,
+      error: { code: 'INVALID_ARGUMENT', message: "unknown option '--nope'" },
+    });
+    expect(stderr).toContain('--nope');
+  });
+
+  it('says nothing on stdout to a person', async () => {
+    expect(await run(['wallet', 'balance', '--nope'])).toMatchObject({ code: 2, stdout: '' });
+  });
+});
+
+describe('a data folder that cannot be made', () => {
+  it.skipIf(process.platform !== 'linux')('is said at once, with what to do', async () => {
+    const { code, stderr } = await run(['relay', '--data', '/proc/relaymint', '--ledger', 'http://127.0.0.1:1']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^relaymint: The data folder \/proc\/relaymint cannot be made.*--data.*\[STORAGE_FAILED\]$/m);
+  });
+});

@@ -1,0 +1,33 @@
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeFolder } from '../../../platform/disk/folder.ts';
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'relaymint-folder-'));
+});
+afterAll(async () => {
+  await rm(root, { recursive: true });
+});
+
+describe('a folder', () => {
+  it('is made with those above it, for us alone, by whoever comes first', async () => {
+    const folder = path.join(root, 'a', 'b', 'c');
+    await Promise.all(Array.from({ length: 20 }, () => makeFolder(folder)));
+    for (const part of ['a', 'a/b', 'a/b/c']) expect((await stat(path.join(root, part))).mode & 0o777).toBe(0o700);
+    await makeFolder(folder);
+  });
+
+  it('is not made where a file stands in its way', async () => {
+    const file = path.join(root, 'file');
+    await writeFile(file, '');
+    await expect(makeFolder(file)).rejects.toMatchObject({ code: 'EEXIST' });
+    await expect(makeFolder(path.join(file, 'below'))).rejects.toMatchObject({ code: 'ENOTDIR' });
+  });
+
+  it.skipIf(process.platform !== 'linux')('is refused where a file system takes none, and that has an end', async () => {
+    await expect(makeFolder('/proc/relaymint/a')).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+});
