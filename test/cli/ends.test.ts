@@ -70,6 +70,8 @@ describe('a data folder that cannot be made', () => {
   it.skipIf(process.platform !== 'linux')('is said at once, with what to do', async () => {
     const { code, stderr } = await run(['relay', '--data', '/proc/relaymint', '--ledger', 'http://127.0.0.1:1']);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/^relaymint: The data folder \/proc\/relaymint cannot be made.*--data.*\[STORAGE_FAILED\]$/m);
+    expect(stderr).toMatch(
+      /^relaymint: The data folder \/proc\/relaymint cannot be made.*--data.*\[STORAGE_FAILED\]$/m,
+    );
   });
 });
