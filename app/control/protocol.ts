@@ -89,7 +89,10 @@ export interface NodeStats {
   readonly rssBytes: number;
   readonly links: number;
   readonly circuits: number;
+  /** What their channels are worth on chain is of `ledgerAt`. */
   readonly pairs: readonly PairStats[];
+  /** When the ledger last answered, UNIX milliseconds; null: not yet. `pairs` holds closed channels too then. */
+  readonly ledgerAt: number | null;
   readonly settlement: SettlementStats;
   readonly budget: BudgetStats;
   /** None in a node that builds no circuits. */
@@ -149,6 +152,7 @@ export const statsSchema: z.ZodType<NodeStats> = z.object({
   links: z.number().int(),
   circuits: z.number().int(),
   pairs: z.array(pairSchema),
+  ledgerAt: z.int().nullable(),
   settlement: settlementSchema,
   budget: budgetSchema,
   guards: z.array(
@@ -179,7 +183,10 @@ export const CONTROL_FILE = 'control.json';
 
 /** The answer of each call. */
 export interface ControlResults {
+  /** What the node knows, whatever the ledger does: it is waited for no longer than a moment. */
   readonly stats: NodeStats;
+  /** The same, with what the ledger shows now. */
+  readonly audit: NodeStats;
   /** Signs receipts for all that is due now. */
   readonly flush: { readonly flushed: boolean };
   /** Ends our circuits for good and pays what ending them cost: nothing more will be owed. */
@@ -204,6 +211,7 @@ export type ControlHandlers = { readonly [C in ControlCall]: () => Promise<Contr
 
 export const resultSchemas: { readonly [C in ControlCall]: z.ZodType<ControlResults[C]> } = {
   stats: statsSchema,
+  audit: statsSchema,
   flush: z.object({ flushed: z.boolean() }),
   drain: z.object({ drained: z.boolean() }),
   settle: settlementSchema,

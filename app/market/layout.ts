@@ -1,6 +1,6 @@
 /**
  * Where a local marketplace keeps what it must find again: one folder a process, and `market.json` with the ports that
- * addresses in offers depend on.
+ * addresses in offers depend on, and which folder it publishes.
  */
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,11 +16,14 @@ interface Remembered {
   readonly version: 1;
   /** Port by label; 0 or absent means: any free one. */
   readonly ports: Readonly<Record<string, number>>;
+  /** The folder that is published, absolute; absent: the example site. */
+  readonly site?: string | undefined;
 }
 
 const rememberedSchema: z.ZodType<Remembered> = z.object({
   version: z.literal(1),
   ports: z.record(z.string(), z.number().int().min(0).max(65_535)),
+  site: z.string().optional(),
 });
 
 export interface MarketLayout {
@@ -33,6 +36,10 @@ export interface MarketLayout {
   portOf(label: string): number;
   /** Remembers a port for the next start. */
   rememberPort(label: string, port: number): Promise<void>;
+  /** The folder that an earlier start published; undefined: the example site. */
+  readonly site: string | undefined;
+  /** Remembers what is published, for a start that names no folder. */
+  rememberSite(directory: string): Promise<void>;
   /** Removes a temporary layout. */
   remove(): Promise<void>;
 }
@@ -44,9 +51,10 @@ export async function openLayout(dataDir: string | undefined): Promise<MarketLay
   const file = path.join(root, FILE);
   const remembered = await readRemembered(file);
   const ports: Record<string, number> = { ...remembered?.ports };
+  let site = remembered?.site;
   let writes: Promise<void> = Promise.resolve();
   const write = async (): Promise<void> => {
-    const state: Remembered = { version: 1, ports };
+    const state: Remembered = { version: 1, ports, site };
     await writeFile(`${file}.new`, `${JSON.stringify(state, undefined, 2)}\n`);
     await rename(`${file}.new`, file);
   };
@@ -58,6 +66,14 @@ export async function openLayout(dataDir: string | undefined): Promise<MarketLay
     portOf: (label) => ports[label] ?? 0,
     rememberPort: (label, port) => {
       ports[label] = port;
+      writes = writes.then(write);
+      return writes;
+    },
+    get site() {
+      return site;
+    },
+    rememberSite: (directory) => {
+      site = path.resolve(directory);
       writes = writes.then(write);
       return writes;
     },
@@ -78,7 +94,7 @@ async function readRemembered(file: string): Promise<Remembered | undefined> {
     return rememberedSchema.parse(JSON.parse(text));
   } catch (cause) {
     throw new RelaymintError('INVALID_CONFIG', `${file} is damaged: ${messageOf(cause)}.`, {
-      remedy: 'Remove that one file: only port numbers are lost, and the marketplace chooses new ones.',
+      remedy: 'Remove that one file: ports are chosen anew then, and --site says again what is published.',
       cause,
     });
   }

@@ -191,7 +191,7 @@ async function creditsOf(reader: LedgerReader, owner: string): Promise<string> {
 }
 
 async function readStats(options: RoundOptions): Promise<NodeStats[]> {
-  return Promise.all(options.cluster.nodes.map((node) => control(options, node, 'stats')));
+  return Promise.all(options.cluster.nodes.map((node) => control(options, node, 'audit')));
 }
 
 async function control<C extends ControlCall>(

@@ -1,5 +1,6 @@
 /** What a running node says about itself: to `relaymint stats`, to the marketplace page and to `--once`. */
 import { LRUCache } from 'lru-cache';
+import { deadline, orAborted } from '../../core/abort.ts';
 import type { ChannelId, NodeId } from '../../core/ids.ts';
 import { MAX_ACCOUNTS } from '../../core/limits.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
@@ -11,6 +12,8 @@ import { planSettlement } from './settlement-plan.ts';
 
 /** The chain is asked at most this often for what it settled, milliseconds. */
 const CHAIN_VIEW_MILLIS = 1000;
+/** Whoever asks what the node knows waits no longer for the ledger, milliseconds. */
+const MOMENT_MILLIS = 80;
 const CLOSE_MILLIS = 30_000;
 
 export interface ControlOptions {
@@ -29,7 +32,11 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
     node.metering.flush();
   };
   return {
-    stats: async () => readStats(options, await view.channels(), transports),
+    stats: async () => readStats(options, await view.within(MOMENT_MILLIS), transports),
+    audit: async () => {
+      await view.channels();
+      return readStats(options, view.last, transports);
+    },
     flush: async () => {
       node.metering.flush();
       return { flushed: true };
@@ -55,9 +62,8 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
     },
     plan: () => planSettlement(node),
     withdraw: async () => {
-      const earned = (await node.ledger.till(node.wallet.address))?.earned ?? amount(0n);
       const result = await node.settlement.withdraw();
-      return { withdrawn: earned.toString(), signature: result?.signature };
+      return { withdrawn: (result?.amount ?? amount(0n)).toString(), signature: result?.signature };
     },
     close: async () => {
       await drain();
@@ -73,11 +79,7 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
   };
 }
 
-function readStats(
-  options: ControlOptions,
-  onChain: ReadonlyMap<ChannelId, ChannelState>,
-  transports: Transports,
-): NodeStats {
+function readStats(options: ControlOptions, onChain: SeenOnChain | undefined, transports: Transports): NodeStats {
   const { node, addresses } = options;
   const { settings } = node;
   const circuits = node.circuits.stats();
@@ -92,7 +94,8 @@ function readStats(
     rssBytes: process.memoryUsage.rss(),
     links: node.links.links().length,
     circuits: circuits.initiated + circuits.joined,
-    pairs: pairsOf(node, onChain, transports),
+    pairs: pairsOf(node, onChain?.channels, transports),
+    ledgerAt: onChain?.at ?? null,
     settlement: settlementOf(node),
     budget: budgetOf(node),
     guards: node.guards.view(),
@@ -129,15 +132,15 @@ export function watchTransports({ links }: Pick<RunningNode, 'links'>): Transpor
   return transports;
 }
 
-/** The accounts whose channels exist: closed ones are history. */
+/** The accounts whose channels exist: closed ones are history. All of them while the chain did not show which these are. */
 export function pairsOf(
   node: RunningNode,
-  onChain: ReadonlyMap<ChannelId, ChannelState>,
+  onChain: ReadonlyMap<ChannelId, ChannelState> | undefined,
   transports: Transports,
 ): PairStats[] {
   return node.book
     .peers()
-    .filter((pair) => pair.live || onChain.has(pair.channel.id))
+    .filter((pair) => pair.live || onChain === undefined || onChain.has(pair.channel.id))
     .map((pair) => ({
       side: pair.role === 'payee' ? 'earns' : 'pays',
       peer: pair.peer,
@@ -147,7 +150,7 @@ export function pairsOf(
       counts: { up: pair.up.toString(), down: pair.down.toString() },
       owed: pair.due.toString(),
       receipted: pair.signed.toString(),
-      settled: (onChain.get(pair.channel.id)?.settled ?? pair.channel.settled).toString(),
+      settled: (onChain?.get(pair.channel.id)?.settled ?? pair.channel.settled).toString(),
     }));
 }
 
@@ -162,40 +165,81 @@ function settlementOf(node: RunningNode): SettlementStats {
   };
 }
 
+/** Open channels, both sides, and when the ledger showed them, UNIX milliseconds. */
+export interface SeenOnChain {
+  readonly at: number;
+  readonly channels: ReadonlyMap<ChannelId, ChannelState>;
+}
+
 /**
  * The node's open channels on chain, both sides, read at most once a second however many ask: one slot of each that it pays from,
  * and its own till.
  */
 export class ChainView {
-  readonly #node: RunningNode;
+  readonly #node: Pick<RunningNode, 'ledger' | 'wallet' | 'store'>;
+  #last: SeenOnChain | undefined;
   #reading: Promise<ReadonlyMap<ChannelId, ChannelState>> | undefined;
+  #underWay = false;
   #readAt = Number.NEGATIVE_INFINITY;
+  /** Of readings that overtake each other the one that began last counts. */
+  #began = 0;
+  #shown = 0;
 
-  constructor(node: RunningNode) {
+  constructor(node: Pick<RunningNode, 'ledger' | 'wallet' | 'store'>) {
     this.#node = node;
   }
 
+  /** What was seen last; undefined: nothing, in this run. */
+  get last(): SeenOnChain | undefined {
+    return this.#last;
+  }
+
+  /** What was seen last, which is as new as `channels` gives it where the ledger answers in time. Never rejects. */
+  async within(millis: number): Promise<SeenOnChain | undefined> {
+    using moment = deadline(millis, 'Reading the ledger');
+    // Who asks next is told, or waits for the same answer.
+    await orAborted(this.channels(), moment.signal, 'Reading the ledger').catch(() => {});
+    return this.#last;
+  }
+
   async channels(): Promise<ReadonlyMap<ChannelId, ChannelState>> {
-    if (this.#reading === undefined || performance.now() - this.#readAt > CHAIN_VIEW_MILLIS) {
+    // A ledger that hangs is not asked again and again.
+    if (this.#reading === undefined || (!this.#underWay && performance.now() - this.#readAt > CHAIN_VIEW_MILLIS)) {
+      const reading = this.#read();
+      this.#reading = reading;
+      this.#underWay = true;
       this.#readAt = performance.now();
-      this.#reading = this.#read();
-      this.#reading.catch(() => this.forget());
+      const over = (): void => {
+        if (this.#reading === reading) this.#underWay = false;
+      };
+      reading.then(over, () => {
+        over();
+        if (this.#reading === reading) this.forget();
+      });
     }
     return this.#reading;
   }
 
+  /** What is seen next is read anew. */
   forget(): void {
     this.#reading = undefined;
   }
 
   async #read(): Promise<ReadonlyMap<ChannelId, ChannelState>> {
     const { ledger, wallet, store } = this.#node;
+    this.#began += 1;
+    const began = this.#began;
     const places = [...store.entries()].filter(({ role }) => role === 'payer').map(({ channel }) => channel);
     const [paying, till] = await Promise.all([ledger.channels(places), ledger.till(wallet.address)]);
     // A slot may hold another channel by now: whose, the id says.
     const open = paying.filter((channel, index) => channel !== undefined && channel.id === places[index]?.id);
-    return new Map(
+    const channels = new Map(
       [...open, ...(till?.channels ?? [])].flatMap((channel) => (channel === undefined ? [] : [[channel.id, channel]])),
     );
+    if (began > this.#shown) {
+      this.#shown = began;
+      this.#last = { at: Date.now(), channels };
+    }
+    return channels;
   }
 }

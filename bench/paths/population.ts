@@ -22,6 +22,9 @@ const SYBIL_KEYS = 25;
 const DEAREST = 5n;
 const FOREVER = unixMillis(Number.MAX_SAFE_INTEGER);
 
+/** Who asks for circuits: no relay's id, and no host's. */
+export const CLIENT: NodeId = nodeId(bytesOf('client'));
+
 /** `operators` relays of as many wallets and networks; of the first `malicious` each may run more keys. */
 export function populationOf(behaviour: Behaviour, operators: number, malicious: number): Population {
   const relays: SignedOffer[] = [];

@@ -5,7 +5,7 @@ import { unixMillis } from '../../core/units.ts';
 import { createCircuitPool, openGuards } from '../../node/tunnel/index.ts';
 import { priceOf, type SignedOffer } from '../../node/offer/index.ts';
 import { endpointOf, storeInMemory, unreachable } from './endpoint.ts';
-import { populationOf, type Behaviour, type Population } from './population.ts';
+import { CLIENT, populationOf, type Behaviour, type Population } from './population.ts';
 import { seededRandom } from './random.ts';
 
 export interface Simulation {
@@ -87,15 +87,14 @@ async function live(
   const offers = {
     find: (service: string) => [...relays, host].filter((offer) => priceOf(offer, service) !== undefined),
   };
-  const nodeId = host.nodeId.replace(/^./, 'z') as NodeId;
   const store = storeInMemory();
   for (let day = 0; day < days; day += 1) {
     const begun = now;
     const log = logOf(count);
-    const guards = await openGuards({ store, nodeId, clock, log, random });
+    const guards = await openGuards({ store, nodeId: CLIENT, clock, log, random });
     const pool = createCircuitPool({
       endpoint,
-      nodeId,
+      nodeId: CLIENT,
       guards,
       offers,
       service: 'content',

@@ -23,6 +23,9 @@ interface ControlOptions extends CommonOptions {
   readonly data?: string;
 }
 
+/** A ledger's answer that is older is said to be, seconds: it is asked anew at most each second. */
+const OLD_SECONDS = 5;
+
 export function statsCommand(program: Command): void {
   addCommonOptions(program.command('stats').summary('what a running node has carried, owes and earned'))
     .addOption(dataOption())
@@ -125,8 +128,18 @@ function renderStats(stats: NodeStats): string {
     `  spent    ${budgetText(stats.budget)}`,
     ...(stats.guards.length === 0 ? [] : [`  guards   ${stats.guards.map(guardText).join(', ')}`]),
     '',
+    ...ageOfLedger(stats),
     stats.pairs.length === 0 ? '  No neighbour has paid or been paid yet.' : pairs,
   ].join('\n');
+}
+
+/** Said when the ledger does not answer at once. */
+function ageOfLedger({ ledgerAt }: NodeStats): string[] {
+  if (ledgerAt === null) return ['  The ledger has not answered yet: what was settled is what this node remembers.'];
+  const seconds = Math.round((Date.now() - ledgerAt) / 1000);
+  return seconds < OLD_SECONDS
+    ? []
+    : [`  The ledger last answered ${seconds} s ago: what was settled is of that time.`];
 }
 
 const GUARD_STATES: Readonly<Record<GuardStats['state'], string>> = {

@@ -59,7 +59,7 @@ export function startCommand(program: Command): void {
         `as ${SITE_NAME} and serves it through paid relays. Stays up until Ctrl-C and leaves nothing behind, unless --data\n` +
         'names a folder: then the next start continues where this one stopped.',
     )
-    .option('--site <dir>', 'folder to publish instead of the example site')
+    .option('--site <dir>', 'folder to publish instead of the example site; --data remembers it')
     .option('--data <dir>', 'keep all state here and continue from it')
     .option('--once', 'do one complete round (publish, fetch, settle, withdraw) and exit')
     .option('--json', 'print one JSON object (with --once) or JSON lines, and nothing else, on stdout')
@@ -102,7 +102,7 @@ async function start(options: StartOptions): Promise<void> {
       },
     );
   }
-  const directory = await requireDirectory(options.site ?? EXAMPLE_SITE);
+  if (options.site !== undefined) await requireDirectory(options.site);
   const output = createOutput(options.json === true);
   const log = createLog(options.logLevel, 'start');
   using lifecycle = watchLifecycle();
@@ -110,6 +110,7 @@ async function start(options: StartOptions): Promise<void> {
 
   const layout = await openLayout(options.data);
   stack.defer(() => layout.remove());
+  const directory = await siteOf(options, layout);
   const logFile = createWriteStream(path.join(layout.root, LOG_FILE), { flags: 'a', mode: 0o600 });
   stack.defer(() => closed(logFile));
   const onLogLine = (label: string, line: string): void => {
@@ -203,6 +204,21 @@ async function start(options: StartOptions): Promise<void> {
   });
   await lifecycle.ended;
   output.line('\nStopping: paying what is due, settling, closing.');
+}
+
+/** The folder that was named, else the one that an earlier start published here, else the example. */
+async function siteOf({ site }: StartOptions, layout: MarketLayout): Promise<string> {
+  if (site !== undefined) await layout.rememberSite(site);
+  const directory = site ?? layout.site;
+  if (directory === undefined) return requireDirectory(EXAMPLE_SITE);
+  try {
+    return await requireDirectory(directory);
+  } catch (cause) {
+    throw new RelaymintError('FILE_NOT_FOUND', `The folder that this marketplace publishes is gone: ${directory}.`, {
+      remedy: 'Name it with --site where it is now; what is published stays as it is.',
+      cause,
+    });
+  }
 }
 
 interface OnceOptions {

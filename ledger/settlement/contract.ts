@@ -71,6 +71,11 @@ export interface PlannedBatch extends Batch {
   readonly maxBid: Lamports;
 }
 
+/** What the till had earned is minted to its owner. */
+export interface Withdrawal extends TransactionResult {
+  readonly amount: Amount;
+}
+
 export interface SettlementEngine extends AsyncDisposable {
   /**
    * Settles everything that is unsettled now, whatever its amount. Resolves with what this call put on chain once all
@@ -83,7 +88,7 @@ export interface SettlementEngine extends AsyncDisposable {
    * Settles, then mints what the till earned to its owner. undefined when there was nothing to withdraw. Errors as
    * `settleAll`; LEDGER_REJECTED comes after the withdrawal, whose `signature` is in its details.
    */
-  withdraw(signal?: AbortSignal): Promise<TransactionResult | undefined>;
+  withdraw(signal?: AbortSignal): Promise<Withdrawal | undefined>;
   /** What `settleAll` would put on chain now, a batch a transaction. Nothing is sent. Errors as `settleAll`. */
   plan(signal?: AbortSignal): Promise<readonly PlannedBatch[]>;
   totals(): SettlementTotals;

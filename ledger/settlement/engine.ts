@@ -9,7 +9,7 @@ import type { Clock, Log } from '../../core/ports.ts';
 import { amount, formatCredits } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
 import type { BookStore } from '../accounting/index.ts';
-import type { BankState, ChannelState, LedgerReader, LedgerWallet, TillState, TransactionResult } from '../contract.ts';
+import type { BankState, ChannelState, LedgerReader, LedgerWallet, TillState } from '../contract.ts';
 import type { SignedReceipt } from '../receipt/index.ts';
 import type {
   PlannedBatch,
@@ -18,6 +18,7 @@ import type {
   SettlementOptions,
   SettlementPolicy,
   SettlementTotals,
+  Withdrawal,
 } from './contract.ts';
 import { Delivery } from './delivery.ts';
 import { Dispatch } from './dispatch.ts';
@@ -134,12 +135,12 @@ class Engine implements SettlementEngine {
     });
   }
 
-  async withdraw(signal?: AbortSignal): Promise<TransactionResult | undefined> {
+  async withdraw(signal?: AbortSignal): Promise<Withdrawal | undefined> {
     const refused = await refusalOf(this.settleAll(signal));
     const result = await this.#exclusive(signal, async (stop) => {
       const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address));
       if (till === undefined || till.earned === 0n) return undefined;
-      return this.#wallet.withdraw();
+      return { ...(await this.#wallet.withdraw()), amount: till.earned };
     });
     if (refused === undefined) return result;
     throw new RelaymintError('LEDGER_REJECTED', `What the till had earned was withdrawn. ${refused.message}`, {

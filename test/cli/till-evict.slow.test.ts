@@ -130,6 +130,7 @@ describe('relaymint till evict', () => {
 function handlers(world: World, engine: SettlementEngine): ControlHandlers {
   const refuse = (): Promise<never> => Promise.reject(new Error('not asked for'));
   return {
+    audit: refuse,
     stats: async () => ({
       role: 'relay',
       label: 'relay',
@@ -142,6 +143,7 @@ function handlers(world: World, engine: SettlementEngine): ControlHandlers {
       links: 0,
       circuits: 0,
       pairs: [],
+      ledgerAt: null,
       settlement: { transactions: 0, receipts: 0, computeUnits: 0, feeLamports: 0, signatures: [] },
       budget: { limits: { peer: '0', site: '0', total: '0' }, spent: '0', earned: '0', peers: [], sites: [] },
       guards: [],

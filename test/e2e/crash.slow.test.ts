@@ -103,7 +103,7 @@ function earningPairs(stats: readonly NodeStats[]): PairStats[] {
 
 async function readAll(market: Marketplace): Promise<NodeStats[]> {
   return Promise.all(
-    market.ready.nodes.map(async ({ dataDir }) => callControl(fetch, await readControlFile(dataDir), 'stats')),
+    market.ready.nodes.map(async ({ dataDir }) => callControl(fetch, await readControlFile(dataDir), 'audit')),
   );
 }
 

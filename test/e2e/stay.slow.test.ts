@@ -1,6 +1,8 @@
 /** The marketplace that stays up: its pages, its continuation from --data, and what Ctrl-C and sudden death leave behind. */
 import { randomBytes } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
+import path from 'node:path';
 import { expect, test } from 'vitest';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import { callControl, readControlFile } from '../../app/control/client.ts';
@@ -23,7 +25,11 @@ function status(url: string): Promise<number> {
 
 test('serves until Ctrl-C, leaves nothing behind, and continues from --data', async () => {
   await using folder = await temporaryFolder();
-  const first = await startMarketplace('--data', folder.path, '--log-level', 'warn');
+  const site = path.join(folder.path, 'my-site');
+  await mkdir(site);
+  await writeFile(path.join(site, 'index.html'), '<!doctype html><title>mine</title>');
+  const data = path.join(folder.path, 'market');
+  const first = await startMarketplace('--data', data, '--site', site, '--log-level', 'warn');
   expect(await status(first.ready.site)).toBe(200);
   expect(await status(first.ready.gateway)).toBe(200);
   expect(await status(new URL('no/such/page', first.ready.site).href)).toBe(404);
@@ -32,7 +38,8 @@ test('serves until Ctrl-C, leaves nothing behind, and continues from --data', as
   expect(await first.stop()).toBe(0);
   expect(pids.filter(isAlive)).toEqual([]);
 
-  await using second = await startMarketplace('--data', folder.path, '--log-level', 'warn');
+  // What was published is continued: the example does not take its place.
+  await using second = await startMarketplace('--data', data, '--log-level', 'warn');
   expect(second.ready.cid).toBe(first.ready.cid);
   expect(second.ready.nodes).toEqual(first.ready.nodes);
   const relay = second.ready.nodes.find((node) => node.label === 'relay-1');
