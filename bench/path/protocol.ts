@@ -77,6 +77,8 @@ export interface PeerCommands {
   pingPong?(count: number): Promise<{ readonly p50: number; readonly p99: number }>;
   /** Node: ends what is under way, pays what is due, closes its links. First the initiator, then the hops in order. */
   leave?(): Promise<void>;
+  /** Hop: links with the next one, as relays that deal with each other are. What EXTEND may have it dial in a minute is little. */
+  meet?(next: Where): Promise<void>;
   /** Payee: settles all it holds. */
   settle?(): Promise<Settled>;
 }

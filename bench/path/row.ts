@@ -137,6 +137,10 @@ export class Row implements AsyncDisposable {
   /** New links, a new circuit and new streams, which carry so much before they are measured. */
   async reopen(bytes: number): Promise<void> {
     await this.#leave();
+    for (const [index, hop] of this.#hops.slice(0, -1).entries()) {
+      const next = await this.#hops[index + 1]?.where();
+      if (next !== undefined) await hop.ask('meet', next);
+    }
     await this.#initiator.ask('join');
     await this.#initiator.ask('transfer', bytes);
   }

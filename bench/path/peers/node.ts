@@ -136,6 +136,9 @@ function hopCommands(node: RunningNode): PeerCommands {
       }
       await closeLinks(node);
     },
+    async meet({ nodeId, addresses }) {
+      await node.links.connect(nodeId, addresses);
+    },
     async settle(): Promise<Settled> {
       await node.settlement.settleAll();
       const { transactions, receipts } = node.settlement.totals();
