@@ -27,7 +27,10 @@ describe('a folder', () => {
     await expect(makeFolder(path.join(file, 'below'))).rejects.toMatchObject({ code: 'ENOTDIR' });
   });
 
-  it.skipIf(process.platform !== 'linux')('is refused where a file system takes none, and that has an end', async () => {
-    await expect(makeFolder('/proc/relaymint/a')).rejects.toMatchObject({ code: 'ENOENT' });
-  });
+  it.skipIf(process.platform !== 'linux')(
+    'is refused where a file system takes none, and that has an end',
+    async () => {
+      await expect(makeFolder('/proc/relaymint/a')).rejects.toMatchObject({ code: 'ENOENT' });
+    },
+  );
 });
