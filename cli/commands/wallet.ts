@@ -1,8 +1,9 @@
 /** `relaymint wallet`: keys, balances, buying and redeeming credits. */
 import type { Command } from 'commander';
+import { isRelaymintError, type RelaymintError } from '../../core/errors.ts';
 import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
 import { formatCredits, formatSol, type Amount, type Lamports } from '../../core/units.ts';
-import type { Balances, LedgerWallet } from '../../ledger/contract.ts';
+import type { Balances, LedgerReader, LedgerWallet } from '../../ledger/contract.ts';
 import {
   generateWalletKey,
   parseWalletKey,
@@ -74,7 +75,9 @@ export function walletCommand(program: Command): void {
 
   walletSubcommand(wallet, 'balance', 'what the wallet holds').action(async (options: WalletOptions) => {
     await using opened = await openWallet(options);
-    show(options, opened.wallet.address, await opened.ledger.balances(opened.wallet.address));
+    const { ledger, wallet: own } = opened;
+    const [balances, noBank] = await Promise.all([ledger.balances(own.address), missingBank(ledger)]);
+    show(options, own.address, balances, noBank);
   });
 
   walletSubcommand(wallet, 'airdrop', 'test ledgers: ask the faucet for SOL')
@@ -116,12 +119,27 @@ async function keep(key: WalletKey, options: KeyOptions): Promise<void> {
   output.line(`${walletAddress(key)}\nThe key is in ${file}. Keep a copy: without it the wallet's credits are lost.`);
 }
 
-function show(options: WalletOptions, owner: LedgerAddress, balances: Balances): void {
+/** Why nobody can have credits of this program here; undefined where there is a bank. */
+async function missingBank(ledger: LedgerReader): Promise<RelaymintError | undefined> {
+  try {
+    await ledger.bank();
+    return undefined;
+  } catch (error) {
+    if (isRelaymintError(error, 'LEDGER_REJECTED')) return error;
+    throw error;
+  }
+}
+
+function show(options: WalletOptions, owner: LedgerAddress, balances: Balances, noBank?: RelaymintError): void {
   const output = createOutput(options.json === true);
-  output.value({ address: owner, ...figureTexts({ ...balances }) });
+  output.value({
+    address: owner,
+    ...figureTexts({ ...balances }),
+    ...(noBank === undefined ? {} : { credits: null, reason: noBank.message }),
+  });
   output.line(
     `${owner}\n${properties([
-      ['credits', formatCredits(balances.credits)],
+      ['credits', noBank === undefined ? formatCredits(balances.credits) : `unknown. ${noBank.message}`],
       ['SOL', formatSol(balances.lamports)],
     ])}`,
   );

@@ -1,0 +1,41 @@
+/** `relaymint wallet balance` as a user types it, beside a ledger with the program. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger, type EmbeddedLedger } from '../../ledger/solana/embedded/index.ts';
+import { run, type Finished } from './program.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../ledger/program/relaymint.so', import.meta.url));
+/** Base58 of 32 other bytes. */
+const ANOTHER = '4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi';
+
+let data: string;
+let ledger: EmbeddedLedger;
+beforeAll(async () => {
+  data = await mkdtemp(path.join(tmpdir(), 'relaymint-balance-'));
+  ledger = await startEmbeddedLedger({ programPath: PROGRAM, programId: EMBEDDED_PROGRAM_ID });
+  expect(await run(['wallet', 'create', '--data', data])).toMatchObject({ code: 0 });
+});
+afterAll(async () => {
+  await ledger.close();
+  await rm(data, { recursive: true });
+});
+
+function balance(...more: readonly string[]): Promise<Finished> {
+  return run(['wallet', 'balance', '--data', data, '--ledger', ledger.url, ...more]);
+}
+
+it('says what there is', async () => {
+  const { code, stdout } = await balance('--json');
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ credits: '0', lamports: '0' });
+});
+
+it('does not say 0 credits where the program has no bank', async () => {
+  const { stdout } = await balance('--program', ANOTHER);
+  expect(stdout).toContain(`unknown. There is no Relaymint bank of program ${ANOTHER} here.`);
+  const asked = await balance('--program', ANOTHER, '--json');
+  expect(JSON.parse(asked.stdout)).toMatchObject({ credits: null, lamports: '0' });
+});
