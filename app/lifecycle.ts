@@ -1,9 +1,11 @@
 /** How a long-running command ends: on SIGINT, SIGTERM, with its terminal, or when the process that started it is gone. */
-import { readFileSync } from 'node:fs';
 import { RelaymintError } from '../core/errors.ts';
 
 /** Set by the marketplace for its children: standard input is a pipe whose end means that the parent died. */
 export const ATTACHED = 'RELAYMINT_ATTACHED';
+
+/** SIGHUP comes when the terminal is closed, under nohup too: Node takes back that it is ignored. */
+const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 export interface Lifecycle extends Disposable {
   /** Aborted when the command should finish; the reason is a RelaymintError ABORTED naming the cause. */
@@ -25,8 +27,7 @@ export function watchLifecycle(): Lifecycle {
     end(`received ${signal}`);
   };
   const onParentGone = (): void => end('the parent process is gone');
-  const signals: readonly NodeJS.Signals[] = ignoresHangUp() ? ['SIGINT', 'SIGTERM'] : ['SIGINT', 'SIGTERM', 'SIGHUP'];
-  for (const signal of signals) process.on(signal, onSignal);
+  for (const signal of SIGNALS) process.on(signal, onSignal);
   const attached = process.env[ATTACHED] === '1';
   if (attached) {
     process.stdin.on('end', onParentGone).on('error', onParentGone);
@@ -39,7 +40,7 @@ export function watchLifecycle(): Lifecycle {
     }),
     end,
     [Symbol.dispose]() {
-      for (const signal of signals) process.off(signal, onSignal);
+      for (const signal of SIGNALS) process.off(signal, onSignal);
       if (attached) {
         process.stdin.off('end', onParentGone).off('error', onParentGone);
         process.stdin.pause();
@@ -47,14 +48,4 @@ export function watchLifecycle(): Lifecycle {
       }
     },
   };
-}
-
-/** Started by nohup: it is to outlive its terminal. A handler of ours would take that back. Where it cannot be seen: no. */
-function ignoresHangUp(): boolean {
-  try {
-    const [, mask = '0'] = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
-    return (BigInt(`0x${mask}`) & 1n) === 1n;
-  } catch {
-    return false;
-  }
 }

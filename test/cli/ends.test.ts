@@ -22,17 +22,6 @@ describe('a command that runs until it is stopped', () => {
     child.kill('SIGHUP');
     expect(await once(child, 'exit')).toEqual([0, null]);
   });
-
-  it.skipIf(process.platform !== 'linux')('outlives its terminal under nohup', async () => {
-    const command = ['-c', 'trap "" HUP; exec "$@"', 'sh', process.execPath, PROGRAM, ...LEDGER];
-    const child = await started(spawn('sh', command, { stdio: ['ignore', 'pipe', 'ignore'] }));
-    const ended = once(child, 'exit');
-    child.kill('SIGHUP');
-    child.kill('SIGTERM');
-    // Had it heard the first, the second would have ended it at once, with 130.
-    expect(await ended).toEqual([0, null]);
-    expect(child.signalCode).toBeNull();
-  });
 });
 
 describe('output that nobody can take', () => {
