@@ -63,6 +63,7 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
     plan: () => planSettlement(node),
     withdraw: async () => {
       const result = await node.settlement.withdraw();
+      view.forget();
       return { withdrawn: (result?.amount ?? amount(0n)).toString(), signature: result?.signature };
     },
     close: async () => {
@@ -150,8 +151,13 @@ export function pairsOf(
       counts: { up: pair.up.toString(), down: pair.down.toString() },
       owed: pair.due.toString(),
       receipted: pair.signed.toString(),
-      settled: (onChain?.get(pair.channel.id)?.settled ?? pair.channel.settled).toString(),
+      settled: laterOf(onChain?.get(pair.channel.id)?.settled, pair.channel.settled).toString(),
     }));
+}
+
+/** What was settled never shrinks: an older look at the chain does not take back what the books say. */
+function laterOf(seen: bigint | undefined, booked: bigint): bigint {
+  return seen === undefined || booked > seen ? booked : seen;
 }
 
 function settlementOf(node: RunningNode): SettlementStats {

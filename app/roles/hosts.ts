@@ -5,7 +5,7 @@ import type { NodeId } from '../../core/ids.ts';
 import { CONTENT_SERVICE } from '../../sites/blocks/index.ts';
 import { sellersOf } from '../../node/tunnel/index.ts';
 import { keepsName } from '../../node/offer/index.ts';
-import { type OfferBook } from '../../node/discovery/index.ts';
+import type { OfferBook } from '../../node/discovery/index.ts';
 
 /** Hosts whose failures are remembered, and names of each. */
 const MAX_HOSTS_REMEMBERED = 1024;

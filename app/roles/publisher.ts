@@ -12,7 +12,7 @@ import { publishSite, type PublishProgress } from '../../sites/publish/index.ts'
 import { importSite, type ImportProgress } from '../../sites/unixfs/index.ts';
 import { createCircuitPool, sellersOf } from '../../node/tunnel/index.ts';
 import { keepsName } from '../../node/offer/index.ts';
-import { type OfferBook } from '../../node/discovery/index.ts';
+import type { OfferBook } from '../../node/discovery/index.ts';
 import type { Published } from '../market/index.ts';
 import { signerOf, type RunningNode, ChainView, pairsOf, watchTransports } from '../node/index.ts';
 

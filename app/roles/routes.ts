@@ -6,7 +6,7 @@ import { MIB, amount, type Amount, type PricePerMiB } from '../../core/units.ts'
 import type { Budget } from '../../ledger/budget/index.ts';
 import { CONTENT_SERVICE } from '../../sites/blocks/index.ts';
 import type { ContentRoute, ContentSourceOptions } from '../../sites/serve/index.ts';
-import { type Circuit } from '../../node/circuit/index.ts';
+import type { Circuit } from '../../node/circuit/index.ts';
 import { TokenBucket } from '../../core/rate.ts';
 import { deadline, orAborted } from '../../core/abort.ts';
 import { isAnonymizing } from '../../node/transport/index.ts';

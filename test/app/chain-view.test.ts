@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { ledgerAddress } from '../../core/ids.ts';
 import { amount } from '../../core/units.ts';
 import type { ChannelState, TillState } from '../../ledger/contract.ts';
-import { ChainView } from '../../app/node/index.ts';
+import { ChainView, pairsOf, type RunningNode } from '../../app/node/index.ts';
 import { channelState } from '../ledger/accounting/pair.ts';
 
 interface Question {
@@ -65,4 +65,16 @@ it('lets no late answer take the place of a newer one', async () => {
   asked[0]?.answer(5n);
   await late;
   expect(settledOf(view.last)).toEqual([9n]);
+});
+
+it('takes nothing back that the books say was settled since', () => {
+  const booked = { role: 'payee', peer: 'peer', channel: channelState({ settled: amount(9n) }), live: true };
+  const node = {
+    book: { peers: () => [{ ...booked, up: 0n, down: 0n, due: 0n, signed: 0n }] },
+  } as unknown as RunningNode;
+  const settledBy = (seen: bigint): string[] => {
+    const channel = channelState({ settled: amount(seen) });
+    return pairsOf(node, new Map([[channel.id, channel]]), new Map()).map(({ settled }) => settled);
+  };
+  expect([settledBy(5n), settledBy(12n)]).toEqual([['9'], ['12']]);
 });

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { RelaymintError } from '../../../core/errors.ts';
 import { NAME_WAIT_MILLIS, VISITOR_IDLE_MILLIS, VISIT_MILLIS } from '../../../core/limits.ts';
-import { type ContentSource } from '../../../sites/blocks/index.ts';
+import type { ContentSource } from '../../../sites/blocks/index.ts';
 import { createContentSource, type ContentRoute } from '../../../sites/serve/index.ts';
 import { Cleanup, rawBlock } from '../kit.ts';
 import { startFront } from './kit.ts';

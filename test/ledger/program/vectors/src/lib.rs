@@ -1,5 +1,5 @@
 //! The program's own SHA-512 and arithmetic modulo L, as a program: built by the same tool-chain from the same files, it
-//! computes what a test lays out for it. `arithmetic.test.ts` runs it.
+//! computes what a test lays out for it. `arithmetic.slow.test.ts` runs it.
 //!
 //! Data: which u8 (0 a receipt's digest, 1 a whole block, 2 a product). One writable account of records of 128 bytes: the
 //! input at their beginning is replaced by the result.
