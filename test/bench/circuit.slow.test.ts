@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 
 const program = fileURLToPath(new URL('../../dist/bench/main.js', import.meta.url));
@@ -97,13 +97,11 @@ describe('the circuit benchmark', () => {
     async ({ signal, code }) => {
       const child = start('circuit', '--megabytes', '100000');
       const over = ended(child);
-      await vi.waitFor(
-        async () => {
-          const [root = ''] = await readdir(temporary);
-          expect(await readdir(path.join(temporary, root))).toContain('hops-1-host');
-        },
-        { timeout: PATIENCE_MILLIS, interval: 50 },
-      );
+      const made = async (): Promise<readonly string[]> => {
+        const [root = ''] = await readdir(temporary);
+        return readdir(path.join(temporary, root));
+      };
+      await expect.poll(made, { timeout: PATIENCE_MILLIS, interval: 50 }).toContain('hops-1-host');
       child.kill(signal);
       expect(await over).toMatchObject({ code, stdout: '' });
       expect(await readdir(temporary)).toEqual([]);

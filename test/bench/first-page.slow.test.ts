@@ -8,7 +8,7 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { DelayProxy } from '../../bench/page/delay.ts';
 import { neededForFirst, pageFigures } from '../../bench/page/figures.ts';
@@ -153,13 +153,11 @@ describe('the benchmark of first pages', () => {
       const child = start();
       const said = text(child.stdout);
       const closed = once(child, 'close');
-      await vi.waitFor(
-        async () => {
-          const [root = ''] = await readdir(temporary);
-          expect(await readdir(path.join(temporary, root, 'far-1'))).toContain('relay-1');
-        },
-        { timeout: PATIENCE_MILLIS, interval: 50 },
-      );
+      const made = async (): Promise<readonly string[]> => {
+        const [root = ''] = await readdir(temporary);
+        return readdir(path.join(temporary, root, 'far-1'));
+      };
+      await expect.poll(made, { timeout: PATIENCE_MILLIS, interval: 50 }).toContain('relay-1');
       child.kill('SIGINT');
       expect(await closed).toEqual([130, null]);
       expect(await said).toBe('');

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { importSite } from '../../sites/unixfs/index.ts';
 import type { MarketView } from '../../sites/gateway/index.ts';
 import { emptyMarket, startFront } from './gateway/kit.ts';
@@ -155,7 +155,7 @@ describe.skipIf(!here)('in a browser', () => {
       await page.evaluate(`fetch('${at}', { mode: '${mode}' }).then(() => undefined, () => undefined)`);
     }
     for (const type of ['document', 'fetch', 'image', 'media', 'script', 'stylesheet']) {
-      await vi.waitFor(() => expect([...asked]).toContain(type));
+      await expect.poll(() => [...asked]).toContain(type);
     }
     expect(answered.length).toBeGreaterThan(0);
     expect(answered.every(([, status]) => status === 403)).toBe(true);

@@ -66,7 +66,7 @@ describe('the store', () => {
       const before = await commits();
       store.writeLate([['a', utf8('1')]]);
       vi.advanceTimersByTime(1_000);
-      await vi.waitUntil(async () => (await commits()) === before + 1);
+      await expect.poll(commits).toBe(before + 1);
       store.writeLate([['b', utf8('2')]]);
       await store.flushed();
       expect(await commits()).toBe(before + 2);

@@ -70,7 +70,7 @@ describe('a visit that finds no host', () => {
     const { source, searches } = searching(60_000);
     const [one, two] = [new AbortController(), new AbortController()];
     const visits = [visit(source, one.signal), visit(source, two.signal)];
-    await vi.waitFor(() => expect(searches).toHaveLength(1));
+    await expect.poll(() => searches).toHaveLength(1);
     one.abort(new DOMException('left', 'AbortError'));
     await expect(visits[0]).rejects.toMatchObject({ name: 'AbortError' });
     expect(searches[0]?.aborted).toBe(false);
@@ -78,7 +78,7 @@ describe('a visit that finds no host', () => {
     await expect(visits[1]).rejects.toMatchObject({ name: 'AbortError' });
     expect(searches[0]?.aborted).toBe(true);
     const three = visit(source, new AbortController().signal);
-    await vi.waitFor(() => expect(searches).toHaveLength(2));
+    await expect.poll(() => searches).toHaveLength(2);
     await (source as ContentSource & { close(): Promise<void> }).close();
     await expect(three).rejects.toMatchObject({ code: 'CLOSED' });
   });
@@ -97,7 +97,7 @@ describe('a visit that finds no host', () => {
       );
       content.close();
     });
-    await vi.waitFor(() => expect(searches).toHaveLength(30));
+    await expect.poll(() => searches).toHaveLength(30);
     for (const visitor of leaving) visitor.abort(new DOMException('left', 'AbortError'));
     await Promise.all(visits);
     // Warnings are told on a later turn.

@@ -183,7 +183,7 @@ describe('content source', () => {
     const second = await source.open({ name: 'demo.web3', root }, { signal: staying });
     const third = await source.open({ name: 'demo.web3', root }, { signal: staying });
     const results = [first.get(root), second.get(root), third.get(root)];
-    await vi.waitFor(() => expect(served).toHaveBeenCalledTimes(1));
+    await expect.poll(() => served).toHaveBeenCalledTimes(1);
     leaving.abort();
     await expect(results[0]).rejects.toMatchObject({ name: 'AbortError' });
     letGo();

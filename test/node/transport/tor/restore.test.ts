@@ -141,14 +141,16 @@ describe('onion services of a tor', () => {
     tor.unpublished.add(one.onion);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const late = publish(one).catch((error: unknown) => error);
-    await vi.waitFor(() => expect(tor.count('ADD_ONION')).toBe(1));
+    await asked('ADD_ONION');
     tor.answer = () => null;
     let failure: unknown;
     void late.then((error) => (failure = error));
-    await vi.waitFor(async () => {
+    const failing = async (): Promise<unknown> => {
       await vi.advanceTimersByTimeAsync(10_000);
-      expect(failure).toMatchObject({ code: 'TIMEOUT', message: expect.stringContaining('unknown') as string });
-    });
+      return failure;
+    };
+    const message = expect.stringContaining('unknown') as string;
+    await expect.poll(failing).toMatchObject({ code: 'TIMEOUT', message });
     expect(tor.count('GETINFO')).toBe(1);
     tor.answer = () => undefined;
   });
