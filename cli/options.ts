@@ -229,7 +229,7 @@ export function addNodeOptions(command: Command, role: string): Command {
     .addOption(
       new Option(
         '--max-opening <credits>',
-        'most that is staked for one channel, when it is opened and later (default: one MiB at the highest price that is paid, and later four times that)',
+        'most that is staked for one channel, when it is opened and later (default: one MiB at the highest price that is paid, and later eight times that)',
       ).argParser(credits),
     )
     .addOption(

@@ -118,16 +118,16 @@ export const CIRCUIT_BUILD_HIDDEN_MILLIS = 120_000;
 export const STRANGER_WINDOW: number = MIB;
 /**
  * Bytes whose value any peer may owe, whatever it burned: more than this is not on its way between two receipts. A payer signs at a
- * quarter of it, and a receipt for each 16 MiB costs little beside carrying them (docs/benchmarks.md).
+ * quarter of it, and a receipt for each 32 MiB costs little beside carrying them (docs/benchmarks.md).
  */
-export const MAX_WINDOW: number = 64 * MIB;
+export const MAX_WINDOW: number = 128 * MIB;
 /**
  * A payer widens its window (burns as much again, so that it may owe twice as much) once it paid this many times what it burned:
  * receipts become rarer, and what is burned stays below a sixteenth of what is paid.
  */
 export const WIDEN_AFTER = 32n;
 /** For wider windows a payer stakes in all at most so many times what it stakes at most for a new channel, unless told otherwise. */
-export const WIDENED_OPENINGS = 4n;
+export const WIDENED_OPENINGS = 8n;
 /** What a relay or host asks unless told otherwise, base units per MiB: what there is to go by before a market is known. */
 export const USUAL_PRICE: PricePerMiB = pricePerMiB(10_000n);
 /** A median above this many usual prices is not believed: offers are free, so whoever makes most of them makes the median. */
