@@ -6,18 +6,17 @@ import { settleCommand, statsCommand } from './commands/control.ts';
 import { bankCommand } from './commands/bank.ts';
 import { booksCommand } from './commands/books.ts';
 import { channelCommand } from './commands/channel.ts';
-import { gatewayCommand } from './commands/gateway.ts';
-import { hostCommand } from './commands/host.ts';
 import { ledgerCommand } from './commands/ledger.ts';
 import { nameCommand } from './commands/name.ts';
 import { publishCommand } from './commands/publish.ts';
-import { relayCommand } from './commands/relay.ts';
+import { roleCommand } from './commands/role.ts';
 import { startCommand } from './commands/start.ts';
 import { tillCommand } from './commands/till.ts';
 import { walletCommand } from './commands/wallet.ts';
 import { i2pCommand } from './commands/i2p.ts';
 import { torCommand } from './commands/tor.ts';
 import { watchtowerCommand } from './commands/watchtower.ts';
+import { ROLES } from '../app/roles/index.ts';
 import { reportError, reportJson } from './output.ts';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { readonly version: string };
@@ -36,9 +35,7 @@ function createProgram(): Command {
     .configureHelp({ showGlobalOptions: true })
     .exitOverride();
   startCommand(program);
-  relayCommand(program);
-  hostCommand(program);
-  gatewayCommand(program);
+  for (const role of ROLES) roleCommand(program, role);
   publishCommand(program);
   ledgerCommand(program);
   walletCommand(program);

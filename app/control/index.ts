@@ -7,7 +7,6 @@ export type {
   ControlHandlers,
   ControlResults,
   GuardStats,
-  NodeRole,
   NodeStats,
   PairStats,
   PlannedBatch,

@@ -75,10 +75,9 @@ export interface SettlementPlan {
   readonly batches: readonly PlannedBatch[];
 }
 
-export type NodeRole = 'relay' | 'host' | 'gateway' | 'site';
-
 export interface NodeStats {
-  readonly role: NodeRole;
+  /** What it is run for: relay, host, gateway, site .. */
+  readonly role: string;
   readonly label: string;
   readonly nodeId: string;
   readonly wallet: string;
@@ -97,6 +96,8 @@ export interface NodeStats {
   readonly budget: BudgetStats;
   /** None in a node that builds no circuits. */
   readonly guards: readonly GuardStats[];
+  /** What its role counts since its start. */
+  readonly figures: Readonly<Record<string, number>>;
 }
 
 const decimal = z.string().regex(/^\d{1,39}$/);
@@ -141,7 +142,7 @@ export const planSchema: z.ZodType<SettlementPlan> = z.object({
 });
 
 export const statsSchema: z.ZodType<NodeStats> = z.object({
-  role: z.enum(['relay', 'host', 'gateway', 'site']),
+  role: z.string(),
   label: z.string(),
   nodeId: z.string(),
   wallet: z.string(),
@@ -164,6 +165,7 @@ export const statsSchema: z.ZodType<NodeStats> = z.object({
       failed: z.int(),
     }),
   ),
+  figures: z.record(z.string(), z.number()),
 });
 
 /** What `control.json` holds: where the node answers and the secret to show. */

@@ -3,7 +3,7 @@ import type { LedgerWallet } from '../../ledger/contract.ts';
 import { readKeyFile, type SolanaLedger } from '../../ledger/solana/index.ts';
 import path from 'node:path';
 import { closeChannels } from '../../ledger/channel/index.ts';
-import { WALLET_FILE } from '../node/index.ts';
+import { WALLET_FILE } from '../config/index.ts';
 
 async function ownerWallet(ledger: SolanaLedger, dataDir: string): Promise<LedgerWallet> {
   return ledger.wallet(await readKeyFile(path.join(dataDir, WALLET_FILE)));

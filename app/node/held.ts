@@ -8,7 +8,7 @@ import { openBookStore } from '../../ledger/accounting/index.ts';
 import type { LedgerReader, LedgerWallet } from '../../ledger/contract.ts';
 import { startSettlement } from '../../ledger/settlement/index.ts';
 import { callControl, readControlFile, type ControlFetch, type ControlFile } from '../control/index.ts';
-import { BOOKS_DIRECTORY } from './node.ts';
+import { BOOKS_DIRECTORY } from './money.ts';
 
 export interface HeldOptions {
   /** The folder of the node that earns for the wallet. */

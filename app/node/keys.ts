@@ -19,6 +19,7 @@ import { onionKeyFromSeed, type OnionKey } from '../../node/circuit/index.ts';
 import { createNodeKey, readNodeKey } from '../../platform/keys/key-file.ts';
 import type { NodeIdentity } from '../../platform/keys/identity.ts';
 import { makeFolder } from '../../platform/disk/folder.ts';
+import { WALLET_FILE } from '../config/index.ts';
 
 export interface NodeKeys extends Disposable {
   readonly identity: NodeIdentity;
@@ -35,7 +36,6 @@ export interface KeyOptions {
   readonly label: string;
 }
 
-export const WALLET_FILE = 'wallet.json';
 export const NODE_KEY_FILE = 'node.key';
 const DELEGATE_FILE = 'delegate.json';
 const SEED_BYTES = 32;

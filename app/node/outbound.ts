@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { RelaymintError } from '../../core/errors.ts';
-import type { NodeId } from '../../core/ids.ts';
 import type { Log } from '../../core/ports.ts';
 import {
   USUAL_PLACES,
@@ -12,43 +11,23 @@ import {
   createTcpTransport,
   createTorTransport,
   managedTor,
-  type Anonymizer,
   type Endpoint,
   type I2pDestination,
   type I2pTransport,
-  type I2pTunnels,
-  type OnionAccess,
   type OnionKey,
-  type Outbound,
   type Phase,
   type Policy,
-  type Preference,
   type TorAuth,
   type TorrcService,
   type Transport,
 } from '../../node/transport/index.ts';
+import { defaultDataDir, type OutboundValues, type PeerValues } from '../config/index.ts';
 
-export interface OutboundSettings {
-  readonly outbound: Outbound;
-  readonly anonymize: Anonymizer | undefined;
-  /** Where tor is; undefined: it is looked for when it is first needed. */
-  readonly torSocks: Endpoint | undefined;
-  readonly torControl: Endpoint | undefined;
-  readonly torPasswordFile: string | undefined;
-  /** Keys for private onion services of others. */
-  readonly onionAccess: readonly OnionAccess[];
-  /** Data directory of our own tor daemon, which is looked for first. */
-  readonly torData: string;
-  /** SAM of an I2P router; undefined: nothing goes over I2P. */
-  readonly i2pSam: Endpoint | undefined;
-  readonly i2pTunnels: Partial<I2pTunnels>;
+/** What a node adds to how every command reaches others. */
+export interface NodeOutbound {
   /** Undefined: 'optional', or 'tor-only' for who is anonymous. */
-  readonly phase: Phase | undefined;
-  readonly preferences: ReadonlyMap<NodeId, Preference>;
-}
-
-/** What a node that others reach adds. */
-export interface ReachableOptions {
+  readonly phase?: Phase | undefined;
+  readonly prefer?: PeerValues['prefer'];
   /** Of its onion services. The caller disposes it after the outbound. */
   readonly onionKeys?: readonly OnionKey[];
   readonly torrcServices?: readonly TorrcService[];
@@ -68,17 +47,17 @@ export interface OpenOutbound extends AsyncDisposable {
 }
 
 /** Opens no socket. Disposing it takes onion services down; connections are their holders' to close. */
-export function openOutbound(settings: OutboundSettings, log: Log, reachable: ReachableOptions = {}): OpenOutbound {
-  const { outbound, anonymize, preferences } = settings;
-  const tor = torTransport(settings, log, reachable);
-  const i2p = i2pTransport(settings, log, reachable);
+export function openOutbound(settings: OutboundValues, log: Log, node: NodeOutbound = {}): OpenOutbound {
+  const { anonymize, loopbackOnly } = settings;
+  const tor = torTransport(settings, log, node);
+  const i2p = i2pTransport(settings, log, node);
   const transports: Transport[] = [createTcpTransport(), tor, ...(i2p === undefined ? [] : [i2p])];
   const policy = createPolicy({
     transports,
-    outbound,
+    outbound: loopbackOnly === true ? 'loopback' : 'any',
     anonymize: anonymize !== undefined,
-    phase: settings.phase ?? (anonymize === undefined ? 'optional' : 'tor-only'),
-    preferences,
+    phase: node.phase ?? (anonymize === undefined ? 'optional' : 'tor-only'),
+    preferences: new Map(node.prefer ?? []),
   });
   return {
     policy,
@@ -90,9 +69,9 @@ export function openOutbound(settings: OutboundSettings, log: Log, reachable: Re
 }
 
 function torTransport(
-  settings: OutboundSettings,
+  settings: OutboundValues,
   log: Log,
-  reachable: ReachableOptions,
+  reachable: NodeOutbound,
 ): ReturnType<typeof createDetectedTor> {
   const { torSocks, torControl, torPasswordFile } = settings;
   const auth = torPasswordFile === undefined ? undefined : readPassword(torPasswordFile);
@@ -104,27 +83,28 @@ function torTransport(
       ...(reachable.onionKeys === undefined ? {} : { keys: reachable.onionKeys }),
       ...(reachable.torrcServices === undefined ? {} : { services: reachable.torrcServices }),
       service: { clients: reachable.onionClients ?? [], maxStreams: MAX_STREAMS, proofOfWork: true },
-      clientAuth: settings.onionAccess,
+      clientAuth: settings.onionAuth ?? [],
       ...(reachable.targetDir === undefined ? {} : { targetDir: reachable.targetDir }),
       log,
     });
   if (torSocks !== undefined) return create(torSocks, torControl);
   return createDetectedTor({
-    places: [managedTor(settings.torData), ...USUAL_PLACES],
+    // Our own tor daemon is looked for first.
+    places: [managedTor(defaultDataDir('tor')), ...USUAL_PLACES],
     anonymous: settings.anonymize !== undefined,
     create: ({ socks, control }) => create(socks, torControl ?? control),
   });
 }
 
 function i2pTransport(
-  { i2pSam: sam, i2pTunnels: tunnels }: OutboundSettings,
+  { i2pSam: sam, i2pTunnels: tunnels }: OutboundValues,
   log: Log,
-  { i2pDestination }: ReachableOptions,
+  { i2pDestination }: NodeOutbound,
 ): I2pTransport | undefined {
   if (sam === undefined) return undefined;
   return createI2pTransport({
     sam,
-    tunnels,
+    tunnels: tunnels ?? {},
     log,
     ...(i2pDestination === undefined ? {} : { destinations: [i2pDestination] }),
   });

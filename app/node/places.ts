@@ -22,9 +22,6 @@ interface PlaceSettings {
   readonly locations: readonly Location[];
 }
 
-/** Of an onion service: any will do, nobody else has the address. */
-export const ONION_PORT = 80;
-
 /** Every network card of this machine. */
 const ANYWHERE = '/ip4/0.0.0.0/tcp/0';
 

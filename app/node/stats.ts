@@ -19,6 +19,8 @@ const CLOSE_MILLIS = 30_000;
 export interface ControlOptions {
   readonly node: RunningNode;
   readonly addresses: readonly string[];
+  /** What its role counts. */
+  readonly figures: () => Readonly<Record<string, number>>;
   readonly stop: () => void;
 }
 
@@ -100,6 +102,7 @@ function readStats(options: ControlOptions, onChain: SeenOnChain | undefined, tr
     settlement: settlementOf(node),
     budget: budgetOf(node),
     guards: node.guards.view(),
+    figures: options.figures(),
   };
 }
 

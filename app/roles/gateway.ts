@@ -1,49 +1,41 @@
-/** A gateway: visitors' HTTP front. It pays the relays and hosts for what its visitors fetch. */
-import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { createContentSource } from '../../sites/serve/index.ts';
-import { createGateway } from '../../sites/gateway/index.ts';
-import { createNameResolver } from '../../sites/name/index.ts';
-import { createMarketView } from './market-view.ts';
-import type { RunningNode } from '../node/index.ts';
-import { createRoutes } from './routes.ts';
+/** A gateway: serves .web3 sites to browsers, and pays the relays and hosts. */
+import { MAX_RELAYS, SPEND_LIMIT_SITE } from '../../core/limits.ts';
+import { formatCredits } from '../../core/units.ts';
+import { count, credits, list, optional, place, standard, words } from '../config/index.ts';
+import type { Role } from './role.ts';
+import type { GatewayValues, RunningGateway } from './visiting.ts';
 
-export interface GatewaySettings {
-  readonly hops: number;
-  readonly port: number;
-  readonly address: string;
-  /** Host names besides localhost that it answers to. */
-  readonly hosts: readonly string[];
-  /** Folder of a local marketplace whose nodes' figures the front page shows as well. */
-  readonly watch: string | undefined;
-}
-
-export interface RunningGateway extends AsyncDisposable {
-  readonly url: string;
-}
-
-export async function openGateway(node: RunningNode, settings: GatewaySettings): Promise<RunningGateway> {
-  const { log } = node.settings;
-  await using stack = new AsyncDisposableStack();
-  const routes = stack.use(createRoutes({ node, hops: settings.hops }));
-  const content = createContentSource({
-    route: routes.route,
-    onBadHost: (host, error, name) => {
-      routes.failed(host, error, name);
-      log.warn({ host, err: error }, 'a host failed to deliver');
-    },
-    onGoodHost: routes.delivered,
-    log,
-  });
-  stack.defer(() => content.close());
-  const gateway = createGateway({
-    resolver: createNameResolver({ ledger: node.names }),
-    content,
-    market: createMarketView(node, settings.watch),
-    hosts: settings.hosts,
-    log,
-  });
-  stack.defer(() => gateway.close());
-  const { url } = await gateway.listen({ port: settings.port, address: settings.address });
-  const owned = stack.move();
-  return { url, [Symbol.asyncDispose]: () => owned.disposeAsync() };
-}
+export const gateway: Role<GatewayValues> = {
+  name: 'gateway',
+  summary: 'serve sites to browsers, paying for what visitors fetch',
+  description:
+    'Resolves names on the ledger, fetches content through circuits of paid relays, verifies every block and serves\neach site on an origin of its own: demo.web3 is http://demo-web3.localhost:PORT/.',
+  example: 'relaymint gateway --bootstrap NODEID@/ip4/203.0.113.7/tcp/4001',
+  earns: false,
+  settings: {
+    hops: standard('--hops <n>', count(1, MAX_RELAYS), `paid relays in front of the host, 1 to ${MAX_RELAYS}`, '3'),
+    spendLimitSite: standard(
+      '--spend-limit-site <credits>',
+      credits,
+      "most that one site's pages and files may cost in an hour",
+      formatCredits(SPEND_LIMIT_SITE),
+    ),
+    port: standard('--port <n>', count(0, 65_535), 'where browsers connect; 0 for any free port', '8402'),
+    address: standard('--address <ip>', words, 'address to listen on', '127.0.0.1'),
+    host: list('--host <name>', words, 'answer to this host name too (repeatable)'),
+    watch: optional('--watch <dir>', place, 'show the figures of the nodes whose data folders lie here, too'),
+  },
+  terms: (own) => ({ spendLimitSite: own.spendLimitSite, address: own.address }),
+  start: async (node, own) => {
+    const { openGateway } = await import('./visiting.ts');
+    let opened: RunningGateway | undefined;
+    return {
+      announced: async () => {
+        opened = await openGateway(node, own);
+        return { gateway: opened.url };
+      },
+      describe: () => `The gateway is up at ${opened?.url}\nCtrl-C stops it.`,
+      [Symbol.asyncDispose]: async () => opened?.[Symbol.asyncDispose](),
+    };
+  },
+};

@@ -1,74 +1,48 @@
-/** A host: stores what publishers bring and serves it to whoever pays. It relays too when it has a price for that. */
-import path from 'node:path';
-import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import type { Bytes, PricePerMiB } from '../../core/units.ts';
-import { CONTENT_SERVICE, PUBLISH_SERVICE, openBlockStore, type BlockStore } from '../../sites/blocks/index.ts';
-import { createPinKeeper, createPublishService } from '../../sites/publish/index.ts';
-import { createContentService } from '../../sites/serve/index.ts';
-import { repeat } from '../../core/repeat.ts';
-import type { RunningNode } from '../node/index.ts';
+/** A host: stores content and serves it for pay. */
+import { USUAL_PRICE } from '../../core/limits.ts';
+import { formatCredits, pricePerMiB } from '../../core/units.ts';
+import { list, name, optional, price, share, size, standard } from '../config/index.ts';
+import type { HostValues } from './hosting.ts';
+import type { Role } from './role.ts';
 
-export interface HostSettings {
-  readonly contentPrice: PricePerMiB;
-  /** What bringing content costs; low, for the host earns when it is visited. */
-  readonly publishPrice: PricePerMiB;
-  /** Most bytes of blocks on disk; undefined: as much as the disk takes. */
-  readonly quota: Bytes | undefined;
-  readonly quotaPerName: Bytes | undefined;
-  /** The only names to take; undefined: any wallet may bring a name that is its own or nobody's. */
-  readonly acceptNames: readonly string[] | undefined;
-}
+/** Low: a host earns when it is visited. */
+const PUBLISH_PRICE = pricePerMiB(1_000n);
 
-export interface RunningHost extends AsyncDisposable {
-  readonly store: BlockStore;
-}
-
-const CONTENT_DIRECTORY = 'content';
-/** How often content that no name points to any more is let go. */
-const SWEEP_MILLIS = 60_000;
-
-/** Opens the block store and offers `content` and `publish` on the node; announce the node afterwards. */
-export async function openHost(node: RunningNode, settings: HostSettings): Promise<RunningHost> {
-  const { log } = node.settings;
-  await using stack = new AsyncDisposableStack();
-  const store = stack.use(
-    await openBlockStore({
-      directory: path.join(node.settings.dataDir, CONTENT_DIRECTORY),
-      ...(settings.quota === undefined ? {} : { quota: settings.quota }),
-      log,
-    }),
-  );
-  const namesChanged = node.keeping(() => newestNames(store));
-  node.serve(CONTENT_SERVICE, settings.contentPrice, createContentService({ store, log }));
-  node.serve(
-    PUBLISH_SERVICE,
-    settings.publishPrice,
-    createPublishService({
-      store,
-      ledger: node.ledger,
-      host: node.keys.identity.nodeId,
-      accept:
-        settings.acceptNames === undefined ? { policy: 'open' } : { policy: 'names', names: settings.acceptNames },
-      ...(settings.quotaPerName === undefined ? {} : { quotaPerName: settings.quotaPerName }),
-      onPinned: (pin) => {
-        log.info({ name: pin.name, root: pin.root.toString(), bytes: pin.bytes }, 'content arrived');
-        namesChanged();
-      },
-      log,
-    }),
-  );
-  const keeper = createPinKeeper({ store, ledger: node.ledger, log });
-  const sweep = async (): Promise<void> => {
-    await keeper.sweep();
-    namesChanged();
-  };
-  stack.use(repeat({ everyMillis: SWEEP_MILLIS, work: sweep, what: 'letting old content go', log }));
-  const owned = stack.move();
-  return { store, [Symbol.asyncDispose]: () => owned.disposeAsync() };
-}
-
-/** The names whose content came last, first: where not all fit the offer, visitors find these. */
-function newestNames(store: BlockStore): readonly string[] {
-  const pins = store.pins().toReversed();
-  return [...new Set(pins.map((pin) => pin.name))];
-}
+export const host: Role<HostValues> = {
+  name: 'host',
+  summary: 'store and serve content for pay',
+  description:
+    "Takes content from publishers, checks every block against its hash, and serves it to whoever pays.\nThe share of a site's owner is declared with every settlement.",
+  example: 'relaymint host --listen /ip4/0.0.0.0/tcp/4002 --quota 20G --bootstrap NODEID@/ip4/203.0.113.7/tcp/4001',
+  earns: true,
+  settings: {
+    price: standard('--price <credits>', price, 'credits for each MiB served', formatCredits(USUAL_PRICE)),
+    publishPrice: standard(
+      '--publish-price <credits>',
+      price,
+      'credits for each MiB that a publisher brings',
+      formatCredits(PUBLISH_PRICE),
+    ),
+    maxRoyalty: standard(
+      '--max-royalty <share>',
+      share,
+      "most of what a name's content earned that its owner gets, whatever royalty the name asks",
+      '50%',
+    ),
+    quota: optional('--quota <size>', size, 'most content to keep, for example 20G'),
+    quotaPerName: optional('--quota-per-name <size>', size, 'most content to keep for one name'),
+    accept: list('--accept <name>', name, 'take only this name (repeatable; default: any)'),
+  },
+  terms: (own) => ({ windowPrice: own.price, maxRoyaltyBps: own.maxRoyalty }),
+  start: async (node, own) => {
+    const { openHost } = await import('./hosting.ts');
+    const hosting = await openHost(node, own);
+    return {
+      describe: (addresses) =>
+        `Host ${node.keys.identity.nodeId} is up at ${addresses.join(', ')}: content ${formatCredits(own.price)}, ` +
+        `publishing ${formatCredits(own.publishPrice)} credits per MiB.\nCtrl-C stops it.`,
+      figures: () => ({ names: hosting.store.pins().length }),
+      [Symbol.asyncDispose]: () => hosting[Symbol.asyncDispose](),
+    };
+  },
+};

@@ -133,7 +133,7 @@ async function upload(
       guards: node.guards,
       service: PUBLISH_SERVICE,
       target: host,
-      ...(node.settings.maxPrice === undefined ? {} : { maxPrice: node.settings.maxPrice }),
+      ...(node.settings.node.maxPrice === undefined ? {} : { maxPrice: node.settings.node.maxPrice }),
       settings: { minCircuits: 1, maxCircuits: 1 },
       log: node.settings.log,
     }),

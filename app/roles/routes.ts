@@ -12,6 +12,7 @@ import { deadline, orAborted } from '../../core/abort.ts';
 import { isAnonymizing } from '../../node/transport/index.ts';
 import { HostPools } from './host-pools.ts';
 import { SiteHosts } from './hosts.ts';
+import type { NodeValues } from '../config/index.ts';
 import type { RunningNode } from '../node/index.ts';
 import { staggered } from './staggered.ts';
 import { createCircuitPool, type CircuitPoolSettings } from '../../node/tunnel/index.ts';
@@ -30,7 +31,7 @@ export interface Routes extends AsyncDisposable {
 export interface RoutesNode extends Pick<RunningNode, 'circuits' | 'guards'> {
   readonly discovery: Pick<RunningNode['discovery'], 'book' | 'refresh'>;
   readonly keys: { readonly identity: Pick<RunningNode['keys']['identity'], 'nodeId'> };
-  readonly settings: Pick<RunningNode['settings'], 'log' | 'maxPrice'>;
+  readonly settings: Pick<RunningNode['settings'], 'log'> & { readonly node: Pick<NodeValues, 'maxPrice'> };
   readonly budget: Pick<Budget, 'reserveSite'>;
 }
 
@@ -74,7 +75,7 @@ export function createRoutes(options: RoutesOptions): Routes {
         guards: node.guards,
         service: CONTENT_SERVICE,
         target,
-        ...(node.settings.maxPrice === undefined ? {} : { maxPrice: node.settings.maxPrice }),
+        ...(node.settings.node.maxPrice === undefined ? {} : { maxPrice: node.settings.node.maxPrice }),
         ...(options.pool === undefined ? {} : { settings: options.pool }),
         onAway: () => known.unreached(target),
         log,

@@ -2,18 +2,12 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { RelaymintError } from '../../core/errors.ts';
+import { formatShare } from '../../core/grammar.ts';
 import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
 import { formatCredits, formatSol, type Amount } from '../../core/units.ts';
 import type { BankSettings, BankState, LedgerWallet } from '../../ledger/contract.ts';
 import { MAX_COMMIT_SECONDS, MAX_FEE_BPS, readKeyFile } from '../../ledger/solana/index.ts';
-import {
-  credits,
-  parsed,
-  wholeNumber,
-  type CommonOptions,
-  type LedgerOptions,
-  type WalletOptions,
-} from '../options.ts';
+import { credits, parsed, wholeNumber, type ReaderOptions, type WalletOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import {
   openLedger,
@@ -61,7 +55,7 @@ export function bankCommand(program: Command): void {
   walletSubcommand(bank, 'collect-fees', "mint the fees to the bank's treasury (anybody may)").action(collectFees);
 }
 
-async function showBank(options: CommonOptions & LedgerOptions): Promise<void> {
+async function showBank(options: ReaderOptions): Promise<void> {
   const output = createOutput(options.json === true);
   await using opened = openLedger(options);
   const bank = await opened.ledger.bank();
@@ -74,7 +68,7 @@ async function showBank(options: CommonOptions & LedgerOptions): Promise<void> {
       ['in wallets', `${formatCredits(bank.supply)} credits`],
       ['in channels', `${formatCredits(bank.openDeposits)} credits`],
       ['earned, not minted', `${formatCredits(bank.unminted)} credits`],
-      ['fee', `${percent(bank.feeBps)} of every settlement`],
+      ['fee', `${formatShare(bank.feeBps)} of every settlement`],
       ['fees to collect', `${formatCredits(bank.fees)} credits (${formatCredits(bank.lifetimeFees)} ever)`],
       ['treasury', bank.treasury],
       ['name, a year', `${formatCredits(bank.nameYearPrice)} credits`],
@@ -149,7 +143,7 @@ async function chosenAdmin(options: ConfigureOptions, opened: OpenedWallet): Pro
 /** The settings as people read them. */
 function settingTexts(bank: BankState): Readonly<Record<string, string>> {
   return {
-    fee: percent(bank.feeBps),
+    fee: formatShare(bank.feeBps),
     treasury: bank.treasury,
     'name price': `${formatCredits(bank.nameYearPrice)} credits`,
     commitment: `${bank.commitSeconds} s`,
@@ -162,10 +156,6 @@ function changes(before: BankState, after: BankState): string {
   const changed = Object.entries(settingTexts(after)).filter(([name, text]) => was[name] !== text);
   if (changed.length === 0) return 'to what it was already';
   return changed.map(([name, text]) => `${name} ${was[name]} -> ${text}`).join(', ');
-}
-
-function percent(bps: number): string {
-  return `${bps / 100} %`;
 }
 
 /** For scripts: amounts in base units, as text. */

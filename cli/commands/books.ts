@@ -6,8 +6,15 @@ import { formatCredits } from '../../core/units.ts';
 import { inspectBooks, openBookStore, type Inspection } from '../../ledger/accounting/index.ts';
 import { importReceipts, readReceiptFile, type ImportedReceipts } from '../../ledger/settlement/index.ts';
 import { openSolanaLedger } from '../../ledger/solana/index.ts';
-import { addCommonOptions, addLedgerOptions, type CommonOptions, type LedgerOptions } from '../options.ts';
-import { addOutboundOptions, outboundSettings, type OutboundOptions } from '../outbound-options.ts';
+import {
+  addCommonOptions,
+  addLedgerOptions,
+  type CommonOptions,
+  type LedgerOptions,
+  addOutboundOptions,
+  outboundOf,
+  type OutboundOptions,
+} from '../options.ts';
 import { counted, createLog, createOutput } from '../output.ts';
 import { BOOKS_DIRECTORY, openOutbound } from '../../app/node/index.ts';
 
@@ -103,7 +110,7 @@ async function importFile(file: string, options: BooksOptions & LedgerOptions & 
   const output = createOutput(options.json === true);
   const log = createLog(options.logLevel, 'books');
   const receipts = await readReceiptFile(path.resolve(file));
-  await using outbound = openOutbound(outboundSettings(options), log);
+  await using outbound = openOutbound(outboundOf(options), log);
   const reader = openSolanaLedger({
     url: options.ledger,
     programId: options.program,

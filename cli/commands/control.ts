@@ -16,7 +16,8 @@ import {
   type SettlementPlan,
   type SettlementStats,
 } from '../../app/control/index.ts';
-import { addCommonOptions, defaultDataDir, type CommonOptions } from '../options.ts';
+import { addCommonOptions, type CommonOptions } from '../options.ts';
+import { defaultDataDir } from '../../app/config/index.ts';
 import { counted, createOutput, table } from '../output.ts';
 
 interface ControlOptions extends CommonOptions {

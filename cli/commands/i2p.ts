@@ -11,7 +11,8 @@ import {
   samVersion,
   type Endpoint,
 } from '../../node/transport/index.ts';
-import { addCommonOptions, defaultDataDir, parsed, type CommonOptions } from '../options.ts';
+import { addCommonOptions, parsed, type CommonOptions } from '../options.ts';
+import { defaultDataDir } from '../../app/config/index.ts';
 import { createOutput } from '../output.ts';
 import { I2P_KEY_FILE } from '../../app/node/index.ts';
 

@@ -24,8 +24,8 @@ import {
   wholeNumber,
   withUrl,
   type WalletOptions,
+  addOutboundOptions,
 } from '../options.ts';
-import { addOutboundOptions } from '../outbound-options.ts';
 import { counted, createOutput, createProgress, durationText, type Output } from '../output.ts';
 import { canAsk, confirm } from '../prompt.ts';
 import { readOrMakeKey } from '../../app/node/index.ts';

@@ -16,15 +16,8 @@ import {
   type WalletKey,
 } from '../../ledger/solana/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
-import {
-  DEFAULT_LEDGER_PORT,
-  addCommonOptions,
-  addLedgerOptions,
-  creditsOption,
-  defaultDataDir,
-  wholeNumber,
-  type CommonOptions,
-} from '../options.ts';
+import { addCommonOptions, addLedgerOptions, creditsOption, wholeNumber, type CommonOptions } from '../options.ts';
+import { defaultDataDir, DEFAULT_LEDGER_PORT } from '../../app/config/index.ts';
 import { createLog, createOutput } from '../output.ts';
 
 interface StartOptions extends CommonOptions {

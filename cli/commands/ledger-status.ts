@@ -14,11 +14,11 @@ import {
   type DeployedProgram,
 } from '../../ledger/solana/deployment/index.ts';
 import { programFile, type SolanaLedger } from '../../ledger/solana/index.ts';
-import { urlOption, withUrl, type CommonOptions, type LedgerOptions } from '../options.ts';
+import { urlOption, withUrl, type ReaderOptions } from '../options.ts';
 import { createOutput, durationText, table } from '../output.ts';
 import { openLedger, priceText, properties, addReaderOptions } from './transact.ts';
 
-interface StatusOptions extends CommonOptions, LedgerOptions {
+interface StatusOptions extends ReaderOptions {
   readonly url?: string;
 }
 

@@ -1,6 +1,7 @@
 /** How names are told: to people as lines, to scripts as values; and how splits are written on a command line. */
 import { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
+import { formatShare, parseShare } from '../../core/grammar.ts';
 import { ledgerAddress } from '../../core/ids.ts';
 import { formatCredits, type Amount, type UnixSeconds } from '../../core/units.ts';
 import type { NameRecord, RegistrationStep, Split } from '../../ledger/contract.ts';
@@ -24,14 +25,21 @@ export interface NameSituation {
 
 /** "account=2500" (basis points) or "account=25%". @throws RelaymintError INVALID_ARGUMENT, INVALID_ENCODING. */
 export function parseSplit(text: string): Split {
-  const [, account = '', share = '', percent] = /^([^=]+)=(\d+(?:\.\d{1,2})?)(%?)$/.exec(text) ?? [];
-  const bps = percent === '%' ? Math.round(Number(share) * 100) : Number(share);
-  if (account === '' || !Number.isInteger(bps) || bps < 1 || bps > BPS_WHOLE) {
-    throw new RelaymintError('INVALID_ARGUMENT', `"${text}" is not a split.`, {
-      remedy: 'Write ACCOUNT=25% or, in basis points, ACCOUNT=2500.',
-    });
+  const [account = '', part = '', ...rest] = text.split('=');
+  try {
+    const bps = parseShare(part);
+    if (bps > 0 && rest.length === 0) return { account: ledgerAddress(account), bps };
+  } catch (error) {
+    throw noSplit(text, error);
   }
-  return { account: ledgerAddress(account), bps };
+  throw noSplit(text);
+}
+
+function noSplit(text: string, cause?: unknown): RelaymintError {
+  return new RelaymintError('INVALID_ARGUMENT', `"${text}" is not a split.`, {
+    remedy: 'Write ACCOUNT=25% or ACCOUNT=2500bps.',
+    cause,
+  });
 }
 
 /** @throws RelaymintError INVALID_ARGUMENT: splits must sum to the whole. */
@@ -39,7 +47,7 @@ export function wholeSplits(splits: readonly Split[]): readonly Split[] | undefi
   if (splits.length === 0) return undefined;
   const sum = splits.reduce((total, { bps }) => total + bps, 0);
   if (sum === BPS_WHOLE) return splits;
-  throw new RelaymintError('INVALID_ARGUMENT', `The splits sum to ${percent(sum)}, not to 100%.`, {
+  throw new RelaymintError('INVALID_ARGUMENT', `The splits sum to ${formatShare(sum)}, not to 100%.`, {
     remedy: 'Give every account that shares in the revenue, so that the sum is 100%.',
   });
 }
@@ -97,13 +105,13 @@ export function nameLines({ name, record, yearPrice, now }: NameSituation): stri
       : ['renewal', `${year} a year`],
     ['root', cidText(record.root) ?? 'none yet'],
     ...(record.manifest.length === 0 ? [] : [['manifest', cidText(record.manifest) ?? ''] as const]),
-    ['royalty', percent(record.royaltyBps)],
+    ['royalty', formatShare(record.royaltyBps)],
     ['earned', `${formatCredits(record.lifetime)} credits in all, ${formatCredits(record.accrued)} not yet divided`],
   ];
   const splits = table(
     [
       ['  SPLIT', 'SHARE', 'OWED'],
-      ...record.splits.map(({ account, bps, owed }) => [`  ${account}`, percent(bps), formatCredits(owed)]),
+      ...record.splits.map(({ account, bps, owed }) => [`  ${account}`, formatShare(bps), formatCredits(owed)]),
     ],
     [1, 2],
   );
@@ -117,8 +125,8 @@ export function changedLines(before: NameRecord, after: NameRecord): string {
     manager: record.manager,
     root: cidText(record.root) ?? 'none',
     manifest: cidText(record.manifest) ?? 'none',
-    royalty: percent(record.royaltyBps),
-    splits: record.splits.map(({ account, bps }) => `${account}=${percent(bps)}`).join(' '),
+    royalty: formatShare(record.royaltyBps),
+    splits: record.splits.map(({ account, bps }) => `${account}=${formatShare(bps)}`).join(' '),
   });
   const [was, is] = [of(before), of(after)];
   const rows = Object.keys(is).filter((field) => was[field] !== is[field]);
@@ -129,7 +137,7 @@ export function changedLines(before: NameRecord, after: NameRecord): string {
 export function nameTable(records: readonly NameRecord[], now: UnixSeconds): string {
   return table([
     ['NAME', 'EXPIRES', 'ROYALTY', 'OWNER'],
-    ...records.map((record) => [record.name, expiryText(record, now), percent(record.royaltyBps), record.owner]),
+    ...records.map((record) => [record.name, expiryText(record, now), formatShare(record.royaltyBps), record.owner]),
   ]);
 }
 
@@ -163,10 +171,6 @@ function expiryText({ expiresAt, status }: NameRecord, now: UnixSeconds): string
 }
 
 /** Without trailing zeros: 25%, 33.33%. */
-function percent(bps: number): string {
-  return `${(bps / 100).toFixed(2).replace(/\.?0+$/, '')}%`;
-}
-
 function cidText(cid: Uint8Array): string | undefined {
   if (cid.length === 0) return undefined;
   try {

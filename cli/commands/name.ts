@@ -12,11 +12,10 @@ import {
   collect,
   credits,
   parsed,
-  royalty,
+  share,
   walletFile,
   wholeNumber,
-  type CommonOptions,
-  type LedgerOptions,
+  type ReaderOptions,
   type WalletOptions,
 } from '../options.ts';
 import { createOutput, createStatus } from '../output.ts';
@@ -152,11 +151,11 @@ function addRecordOptions(command: Command): Command {
   return command
     .option('--root <cid>', 'CID of the content, or "none"', parsed(parseCid))
     .option('--manifest <cid>', 'CID of the manifest, or "none"', parsed(parseCid))
-    .option('--royalty <share>', 'your share of what hosts earn with it: 20% or, in basis points, 2000', royalty)
+    .option('--royalty <share>', 'your share of what hosts earn with it: 20% or 2000bps', share)
     .option('--manager <address>', 'a wallet that may change root and manifest too', address)
     .option(
       '--split <account=share>',
-      'who gets the royalty: ACCOUNT=25% or ACCOUNT=2500 (repeatable; their sum is 100%)',
+      'who gets the royalty: ACCOUNT=25% or ACCOUNT=2500bps (repeatable; their sum is 100%)',
       collect(parseSplit),
       [],
     );
@@ -255,7 +254,7 @@ async function change(
   });
 }
 
-async function show(name: string, options: CommonOptions & LedgerOptions): Promise<void> {
+async function show(name: string, options: ReaderOptions): Promise<void> {
   await using opened = openLedger(options);
   const output = createOutput(options.json === true);
   const found = await situation(opened, name);

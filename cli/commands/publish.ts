@@ -1,29 +1,19 @@
 /** `relaymint publish`: brings a folder to a host and points a name at it. */
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
-import { nodeId, type NodeId } from '../../core/ids.ts';
-import { MAX_RELAYS, MAX_REPLICAS } from '../../core/limits.ts';
 import { amount, formatBytes } from '../../core/units.ts';
-import { MAX_YEARS } from '../../ledger/term.ts';
 import { parseNewName, siteUrl } from '../../core/name.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
-import { SELLS_NOTHING, addNodeOptions, collect, parsed, wholeNumber, type NodeOptions } from '../options.ts';
-import { addOutboundOptions, addPeerOptions, type OutboundOptions, type PeerOptions } from '../outbound-options.ts';
-import { createOutput, createProgress, createStatus } from '../output.ts';
+import { addCommonOptions, parsed, type CommonOptions } from '../options.ts';
+import { createLog, createOutput, createProgress, createStatus } from '../output.ts';
 import { requireDirectory } from '../../app/market/index.ts';
 import { openNode } from '../../app/node/index.ts';
+import { baseSection, settingsOf, site, type BaseValues, type SiteValues } from '../../app/roles/index.ts';
 import type * as PublisherModule from '../../app/roles/publisher.ts';
 import { RENEWAL_HINT_DAYS, priceText, registrationText, renewalHint } from './name-text.ts';
-import { nodeSettings } from './run-node.ts';
+import { addSettings } from '../settings.ts';
 
-interface PublishOptions extends NodeOptions, OutboundOptions, PeerOptions {
-  readonly name: string;
-  readonly royalty: number;
-  readonly years: number;
-  readonly host?: readonly NodeId[];
-  readonly replicas: number;
-  readonly hops: number;
-}
+type PublishOptions = CommonOptions & BaseValues & SiteValues & { readonly name: string };
 
 export function publishCommand(program: Command): void {
   const command = program
@@ -33,31 +23,12 @@ export function publishCommand(program: Command): void {
     .description(
       'Imports the folder as IPFS content, brings it to a host over a paid circuit, and registers or updates the name on\nthe ledger. Run again after a change: only what changed is sent; after an interruption: it goes on where it stopped.',
     );
-  addPeerOptions(addOutboundOptions(addNodeOptions(command, 'site')))
+  addSettings(addSettings(addCommonOptions(command), site.settings, site.name), baseSection(site))
     .requiredOption(
       '--name <name>',
       'for example demo.web3',
       parsed((text: string) => parseNewName(text).name),
     )
-    .option(
-      '--royalty <bps>',
-      'your share of what hosts earn with it, in basis points, when the name is new',
-      wholeNumber(0, 10_000),
-      2000,
-    )
-    .option('--years <n>', 'how long to pay for the name, when it is new (1 to 10)', wholeNumber(1, MAX_YEARS), 1)
-    .option(
-      '--host <node>',
-      'bring it to this host (repeatable; default: those that keep the name, then others by chance)',
-      collect((text: string) => nodeId(text)),
-    )
-    .option(
-      '--replicas <n>',
-      `how many hosts are to have it, 1 to ${MAX_REPLICAS}: when one is gone, visitors are served by the others`,
-      wholeNumber(1, MAX_REPLICAS),
-      1,
-    )
-    .option('--hops <n>', `paid relays between you and the host, 0 to ${MAX_RELAYS}`, wholeNumber(0, MAX_RELAYS), 0)
     .addHelpText(
       'after',
       '\nExample:\n  relaymint publish ./public --name demo.web3 --bootstrap NODEID@/ip4/203.0.113.7/tcp/4001\n',
@@ -77,14 +48,14 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const node = stack.use(
     await openNode(
-      nodeSettings({ role: 'site', options, relayPrice: undefined, windowPrice: SELLS_NOTHING, tillSlots: undefined }),
+      settingsOf(site, options, (label) => createLog(options.logLevel, label)),
       lifecycle.signal,
     ),
   );
   await node.announce(lifecycle.signal);
   const importing = createProgress('Importing', output.json);
   const uploading = createProgress('Sending  ', output.json);
-  const wanted = Math.max(options.replicas, options.host?.length ?? 0);
+  const wanted = Math.max(options.replicas, options.host.length);
   const status = createStatus(output.json);
   const { publish } = await loadPublisher();
   const result = await publish(node, {
@@ -92,7 +63,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
     name: options.name,
     royaltyBps: options.royalty,
     years: options.years,
-    hosts: options.host ?? [],
+    hosts: options.host,
     replicas: wanted,
     hops: options.hops,
     signal: lifecycle.signal,

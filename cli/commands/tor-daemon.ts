@@ -17,7 +17,8 @@ import {
   type TorControl,
 } from '../../node/transport/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
-import { addCommonOptions, defaultDataDir, parsed, wholeNumber, type CommonOptions } from '../options.ts';
+import { addCommonOptions, durationOption, parsed, wholeNumber, type CommonOptions } from '../options.ts';
+import { defaultDataDir } from '../../app/config/index.ts';
 import { createLog, createOutput, createSteps, table } from '../output.ts';
 import { deadline } from '../../core/abort.ts';
 
@@ -49,10 +50,16 @@ export function torDaemonCommands(tor: Command): void {
     .option('--use-bridges <file>', 'connect through the bridges in this file, one a line; for where Tor is blocked')
     .option('--socks-port <n>', 'a SOCKS port on 127.0.0.1 besides the socket in --data', wholeNumber(1, 65_535))
     .option('--torrc <file>', "lines to add to tor's configuration")
-    .option('--timeout <seconds>', 'give up when it is not connected by then', wholeNumber(1, 3600), 120)
+    .addOption(
+      durationOption('--timeout <duration>', 'give up when it is not connected by then', {
+        standard: '2m',
+        least: '1s',
+        most: '1h',
+      }),
+    )
     .addHelpText(
       'after',
-      '\nExamples:\n  relaymint tor start\n  relaymint tor start --use-bridges bridges.txt --timeout 300\n',
+      '\nExamples:\n  relaymint tor start\n  relaymint tor start --use-bridges bridges.txt --timeout 5m\n',
     )
     .action((options: StartOptions) => start(options));
   addCommonOptions(tor.command('stop').summary('end the tor that "relaymint tor start" runs'))
@@ -91,7 +98,7 @@ async function start(options: StartOptions): Promise<void> {
     bridges,
     socksPort: options.socksPort,
     extraTorrc,
-    bootstrapMillis: options.timeout * 1000,
+    bootstrapMillis: options.timeout,
     onBootstrap: (percent, summary) => progress.update(percent, 100, summary),
     log: createLog(options.logLevel, 'tor'),
     signal: lifecycle.signal,

@@ -21,10 +21,18 @@ import {
 } from '../../node/transport/index.ts';
 import { callControl, readControlFile } from '../../app/control/index.ts';
 import { watchLifecycle, type Lifecycle } from '../../app/lifecycle.ts';
-import { addCommonOptions, collect, defaultDataDir, parsed, type CommonOptions } from '../options.ts';
-import { addTorOptions, outboundSettings, type OutboundOptions } from '../outbound-options.ts';
+import {
+  addCommonOptions,
+  collect,
+  parsed,
+  type CommonOptions,
+  addTorOptions,
+  outboundOf,
+  type OutboundOptions,
+} from '../options.ts';
+import { defaultDataDir, ONION_PORT, outboundSection, valuesOf } from '../../app/config/index.ts';
 import { counted, createLog, createOutput, table } from '../output.ts';
-import { NODE_KEY_FILE, ONION_PORT, openOutbound } from '../../app/node/index.ts';
+import { NODE_KEY_FILE, openOutbound } from '../../app/node/index.ts';
 import type { SignedOffer } from '../../node/offer/index.ts';
 import { newIdentity } from '../../platform/keys/identity.ts';
 import { readNodeKey } from '../../platform/keys/key-file.ts';
@@ -126,7 +134,9 @@ function openVisitor(options: CommonOptions & OutboundOptions): Visitor {
   const stack = new AsyncDisposableStack();
   const log = createLog(options.logLevel, 'tor');
   const identity = stack.use(newIdentity());
-  const { policy } = stack.use(openOutbound(outboundSettings({ ...options, anonymize: 'tor' }), log));
+  const { policy } = stack.use(
+    openOutbound(outboundOf({ ...valuesOf(outboundSection), ...options, anonymize: 'tor' }), log),
+  );
   const links = stack.use(createLinkManager({ identity, policy, clock: systemClock, log }));
   return {
     links,

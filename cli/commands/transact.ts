@@ -8,11 +8,11 @@ import {
   addLedgerOptions,
   addWalletOptions,
   walletFile,
-  type CommonOptions,
-  type LedgerOptions,
+  type ReaderOptions,
   type WalletOptions,
+  addOutboundOptions,
+  outboundOf,
 } from '../options.ts';
-import { addOutboundOptions, outboundSettings, type OutboundOptions } from '../outbound-options.ts';
 import { openOutbound } from '../../app/node/index.ts';
 import { createLog, createOutput, table } from '../output.ts';
 
@@ -52,9 +52,9 @@ export function addReaderOptions(command: Command): Command {
   return addOutboundOptions(addLedgerOptions(addCommonOptions(command)));
 }
 
-export function openLedger(options: CommonOptions & LedgerOptions & OutboundOptions): OpenedLedger {
+export function openLedger(options: ReaderOptions): OpenedLedger {
   const log = createLog(options.logLevel, 'wallet');
-  const outbound = openOutbound(outboundSettings(options), log);
+  const outbound = openOutbound(outboundOf(options), log);
   const ledger = openSolanaLedger({
     url: options.ledger,
     programId: options.program,

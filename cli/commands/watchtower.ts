@@ -9,13 +9,15 @@ import { watchLifecycle } from '../../app/lifecycle.ts';
 import {
   addCommonOptions,
   addLedgerOptions,
-  defaultDataDir,
-  priorityFeeOption,
-  wholeNumber,
+  durationOption,
   type CommonOptions,
   type LedgerOptions,
+  addOutboundOptions,
+  outboundOf,
+  type OutboundOptions,
 } from '../options.ts';
-import { addOutboundOptions, outboundSettings, type OutboundOptions } from '../outbound-options.ts';
+import { defaultDataDir, feeSection } from '../../app/config/index.ts';
+import { optionOf } from '../settings.ts';
 import { openOutbound, loadWalletKey } from '../../app/node/index.ts';
 import { createLog, createOutput, type Output } from '../output.ts';
 
@@ -28,7 +30,6 @@ interface WatchtowerCommandOptions extends CommonOptions, LedgerOptions, Outboun
 
 /** What an account has to keep (890,880) and fees of some twenty answers; with less left, somebody should send more. */
 const LOW_LAMPORTS = 1_100_000n;
-const MAX_POLL_SECONDS = 86_400;
 
 export function watchtowerCommand(program: Command): void {
   const command = program
@@ -42,14 +43,15 @@ export function watchtowerCommand(program: Command): void {
     );
   addOutboundOptions(addLedgerOptions(addCommonOptions(command)))
     .option('--data <dir>', 'where its fee wallet lies (made when missing)', defaultDataDir('watchtower'))
-    .option(
-      '--poll <seconds>',
-      'time between two looks; a quarter of the challenge period at most',
-      wholeNumber(1, MAX_POLL_SECONDS),
-      10,
+    .addOption(
+      durationOption('--poll <duration>', 'time between two looks; a quarter of the challenge period at most', {
+        standard: '10s',
+        least: '1s',
+        most: '1d',
+      }),
     )
     .option('--once', 'look once, answer what is to be answered, and end')
-    .addOption(priorityFeeOption())
+    .addOption(optionOf(feeSection.maxPriorityFee))
     .addHelpText(
       'after',
       '\nExample:\n  relaymint relay --export-receipts /backup/relay.receipts\n  relaymint watchtower /backup/relay.receipts\n',
@@ -61,7 +63,7 @@ async function run(files: readonly string[], options: WatchtowerCommandOptions):
   const output = createOutput(options.json === true);
   const log = createLog(options.logLevel, 'watchtower');
   using lifecycle = watchLifecycle();
-  await using outbound = openOutbound(outboundSettings(options), log);
+  await using outbound = openOutbound(outboundOf(options), log);
   const { policy } = outbound;
   const ledger = openSolanaLedger({
     url: options.ledger,
@@ -77,7 +79,7 @@ async function run(files: readonly string[], options: WatchtowerCommandOptions):
     reader: ledger,
     program: options.program,
     files: files.map((file) => path.resolve(file)),
-    pollMillis: options.poll * 1000,
+    pollMillis: options.poll,
     onAnswer: (answer) => tell(output, answer),
     log,
   });

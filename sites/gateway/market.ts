@@ -1,7 +1,8 @@
 /** What the marketplace page shows. Amounts, prices and byte counts are decimal strings: base units, base units per MiB, bytes. */
 import { z } from 'zod';
 
-export type MarketRole = 'relay' | 'host' | 'gateway' | 'publisher' | 'visitor' | 'site';
+/** relay, host, gateway, publisher, visitor, site, or whatever else a node says that it is run for. */
+export type MarketRole = string;
 
 export interface MarketNode {
   readonly id: string;

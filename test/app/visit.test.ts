@@ -88,7 +88,7 @@ describe('a visit to a name', () => {
       circuits: client.endpoint,
       keys: { identity: client.identity },
       guards: createGuards({ nodeId: client.id }),
-      settings: { log: silentLog },
+      settings: { log: silentLog, node: { maxPrice: undefined } },
       budget: { reserveSite: async () => ({ amount: amount(U64_MAX), settle() {} }) as never },
     };
     const routes = createRoutes({ node, hops: 2, staggerMillis: STAGGER_MILLIS });

@@ -3,10 +3,17 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { silentLog } from '../../core/ports.ts';
-import { amount, pricePerMiB } from '../../core/units.ts';
+import { pricePerMiB } from '../../core/units.ts';
 import { EMBEDDED_PROGRAM_ID } from '../../ledger/solana/index.ts';
-import { openNode, type NodeSettings } from '../../app/node/node.ts';
-import { parseLocations } from '../../node/transport/index.ts';
+import {
+  nodeSection,
+  outboundSection,
+  peerSection,
+  reachSection,
+  valuesOf,
+  type NodeSettings,
+} from '../../app/config/index.ts';
+import { openNode } from '../../app/node/index.ts';
 import { temporaryFolder } from '../e2e/marketplace.ts';
 
 const stack = new AsyncDisposableStack();
@@ -22,36 +29,21 @@ afterAll(() => stack.disposeAsync());
 async function warnings(locations: string, ledgerUrl: string, anonymize: 'tor' | undefined): Promise<string[]> {
   const warned: string[] = [];
   nodes += 1;
+  const outbound = {
+    ...valuesOf(outboundSection, { loopbackOnly: true, torSocks: `unix:${path.join(folder, 'no tor')}` }),
+    anonymize,
+  };
   const settings: NodeSettings = {
     role: 'relay',
     label: 'relay',
     dataDir: path.join(folder, String(nodes)),
-    ledgerUrl,
-    programId: EMBEDDED_PROGRAM_ID,
-    listen: [],
-    announce: [],
-    locations: parseLocations(locations),
-    onionKey: 'node',
-    bootstrap: [],
-    seed: undefined,
-    airdrop: undefined,
-    deposit: amount(1n),
-    outbound: {
-      outbound: 'loopback',
-      anonymize,
-      torSocks: { kind: 'unix', path: path.join(folder, 'no tor') },
-      torControl: undefined,
-      torPasswordFile: undefined,
-      onionAccess: [],
-      torData: path.join(folder, 'tor'),
-      i2pSam: undefined,
-      i2pTunnels: {},
-      phase: undefined,
-      preferences: new Map(),
-    },
-    relayPrice: pricePerMiB(1n),
-    windowPrice: pricePerMiB(1n),
-    tillSlots: undefined,
+    node: valuesOf(nodeSection('relay')),
+    ledger: { ledger: ledgerUrl, program: EMBEDDED_PROGRAM_ID },
+    outbound,
+    peers: valuesOf(peerSection),
+    reach: valuesOf(reachSection, { location: locations }),
+    till: undefined,
+    terms: { relayPrice: pricePerMiB(1n), windowPrice: pricePerMiB(1n) },
     log: { ...silentLog, warn: (_fields, message) => void warned.push(message) },
   };
   await (await openNode(settings))[Symbol.asyncDispose]();

@@ -65,7 +65,7 @@ describe('relaymint bank', () => {
     expect(bank).toMatchObject({ feeBps: 50, nameYearPrice: '2500000', commitSeconds: 3, fees: '0', supply: '0' });
     expect(bank['treasury']).toBe(bank['admin']);
     const { stdout } = await run(process.execPath, [PROGRAM, 'bank', 'show', '--ledger', url]);
-    expect(stdout).toMatch(/fee +0\.5 % of every settlement/);
+    expect(stdout).toMatch(/fee +0\.5% of every settlement/);
     expect(stdout).toMatch(/name, a year +2\.5 credits/);
   });
 

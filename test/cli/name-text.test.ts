@@ -16,16 +16,16 @@ const account = ledgerAddress(new Uint8Array(32).fill(7));
 describe('splits on a command line', () => {
   it.each([
     ['25%', 2500],
-    ['2500', 2500],
+    ['2500bps', 2500],
     ['33.33%', 3333],
     ['100%', 10_000],
     ['0.01%', 1],
-    ['1', 1],
+    ['1bps', 1],
   ])('%s is %d basis points', (share, bps) => {
     expect(parseSplit(`${account}=${share}`)).toEqual({ account, bps });
   });
 
-  it.each(['', '25%', String(account), `${account}=`, `${account}=0`, `${account}=10001`, `${account}=100.01%`])(
+  it.each(['', '25%', String(account), `${account}=`, `${account}=0`, `${account}=2500`, `${account}=10001bps`, `${account}=25%=`, `${account}=100.01%`])(
     'refuses "%s"',
     (text) => {
       expect(() => parseSplit(text)).toThrow(/is not a split/);

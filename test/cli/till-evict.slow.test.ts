@@ -147,6 +147,7 @@ function handlers(world: World, engine: SettlementEngine): ControlHandlers {
       settlement: { transactions: 0, receipts: 0, computeUnits: 0, feeLamports: 0, signatures: [] },
       budget: { limits: { peer: '0', site: '0', total: '0' }, spent: '0', earned: '0', peers: [], sites: [] },
       guards: [],
+      figures: {},
     }),
     settle: async () => {
       const settled = await engine.settleAll();

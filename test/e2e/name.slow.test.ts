@@ -105,7 +105,7 @@ describe('relaymint name', { timeout: 5 * MINUTES }, () => {
     const other = walletOf('other').address;
     const { code, text } = await name(
       ...(['owner', 'register', 'shop.web3', '--years', '2', '--royalty', '12.5%'] as const),
-      ...(['--root', CID, '--split', `${owner}=75%`, '--split', `${other}=2500`] as const),
+      ...(['--root', CID, '--split', `${owner}=75%`, '--split', `${other}=2500bps`] as const),
     );
     expect([code, text]).toEqual([
       0,
@@ -153,7 +153,7 @@ describe('relaymint name', { timeout: 5 * MINUTES }, () => {
 
   test('update: what changed; splits only when the present ones are paid, or with --distribute', async () => {
     const owner = walletOf('owner').address;
-    const updated = await name('owner', 'update', 'shop.web3', '--royalty', '10000', '--root', 'none');
+    const updated = await name('owner', 'update', 'shop.web3', '--royalty', '10000bps', '--root', 'none');
     expect(updated.text).toContain('Updated shop.web3.');
     expect(updated.text).toMatch(/royalty +12\.5% -> 100%/);
     expect(updated.text).toMatch(new RegExp(`root +${CID} -> none`));

@@ -35,7 +35,7 @@ interface Running {
 }
 
 function watchtower(url: string, data: string, ...files: readonly string[]): Running {
-  const args = ['watchtower', ...files, '--ledger', url, '--data', data, '--poll', '1', '--json', '--loopback-only'];
+  const args = ['watchtower', ...files, '--ledger', url, '--data', data, '--poll', '1s', '--json', '--loopback-only'];
   const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout });
   return {

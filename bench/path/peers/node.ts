@@ -3,9 +3,18 @@ import { RelaymintError } from '../../../core/errors.ts';
 import { MAX_WINDOW } from '../../../core/limits.ts';
 import { MIB, U64_MAX, amount, lamports, parseCredits, pricePerMiB, type PricePerMiB } from '../../../core/units.ts';
 import type { Circuit, CircuitStream } from '../../../node/circuit/index.ts';
-import { outboundSettings } from '../../../cli/outbound-options.ts';
 import { createLog } from '../../../cli/output.ts';
-import { openNode, relayWindowPrice, type NodeSettings, type RunningNode } from '../../../app/node/node.ts';
+import {
+  nodeSection,
+  outboundSection,
+  reachSection,
+  tillSection,
+  valuesOf,
+  type NodeSettings,
+  type NodeTerms,
+  type OutboundValues,
+} from '../../../app/config/index.ts';
+import { openNode, relayWindowPrice, type RunningNode } from '../../../app/node/index.ts';
 import { pingPong, serveEcho, serveSource, transfer } from '../load.ts';
 import { parseEndpoint, parseTunnels, type Location } from '../../../node/transport/index.ts';
 import { SOURCE_SERVICE } from '../protocol.ts';
@@ -19,7 +28,7 @@ const PRICE: PricePerMiB = pricePerMiB(10_000n);
 const AIRDROP = lamports(20_000_000_000n);
 const DEPOSIT = parseCredits('2000');
 /** A minute here carries what a home gateway does in a month. */
-const UNLIMITED = { perPeer: amount(U64_MAX), perSite: amount(U64_MAX), total: amount(U64_MAX) };
+const UNLIMITED = amount(U64_MAX);
 /** Neighbours that dealt with each other for long have widened their windows as far as they go (docs/adr/0028). */
 const WIDEST = amount(BigInt(MAX_WINDOW / MIB) * relayWindowPrice(PRICE));
 const TILL_SLOTS = 8;
@@ -42,30 +51,35 @@ export async function openNodePeer(config: NodePeer): Promise<Peer> {
 /** What a node of a benchmark is opened with. */
 export function settingsOf(config: NodePeer): NodeSettings {
   const initiates = config.part === 'initiator';
+  const way = wayOut(config.way);
   return {
-    role: initiates ? 'gateway' : config.part === 'host' ? 'host' : 'relay',
+    role: config.part,
     label: config.label,
     dataDir: config.dataDir,
-    ledgerUrl: config.ledgerUrl,
-    programId: config.programId,
-    listen: initiates || config.way.transport !== 'tcp' ? [] : ['/ip4/127.0.0.1/tcp/0'],
-    announce: [],
-    bootstrap: config.path.map(({ nodeId, addresses: [address = ''] }) => ({ nodeId, address })),
-    seed: undefined,
-    airdrop: AIRDROP,
-    deposit: DEPOSIT,
+    node: {
+      ...valuesOf(nodeSection(config.part)),
+      bootstrap: config.path.map(({ nodeId, addresses: [address = ''] }) => ({ nodeId, address })),
+      airdrop: AIRDROP,
+      deposit: DEPOSIT,
+      maxOpening: WIDEST,
+      spendLimit: UNLIMITED,
+      spendLimitPeer: UNLIMITED,
+    },
+    ledger: { ledger: config.ledgerUrl, program: config.programId },
+    outbound: { ...valuesOf(outboundSection), ...way },
+    peers: { phase: config.way.transport === 'tcp' ? undefined : 'tor-only', prefer: [] },
+    reach: initiates ? undefined : { ...valuesOf(reachSection), location: [LOCATIONS[config.way.transport]] },
+    till: initiates ? undefined : { ...valuesOf(tillSection), slots: TILL_SLOTS, maxSlots: TILL_SLOTS },
+    terms: termsOf(config.part),
     tillOpening: WIDEST,
-    maxOpening: WIDEST,
-    spendLimits: UNLIMITED,
-    locations: initiates ? [] : LOCATIONS[config.way.transport],
-    onionKey: 'node',
-    outbound: outboundOver(config.way),
-    relayPrice: config.part === 'relay' ? PRICE : undefined,
-    windowPrice: initiates ? pricePerMiB(0n) : config.part === 'relay' ? relayWindowPrice(PRICE) : PRICE,
-    tillSlots: initiates ? undefined : TILL_SLOTS,
     ...(config.metered ? {} : { unmetered: true }),
     log: createLog('warn', config.label),
   };
+}
+
+function termsOf(part: NodePeer['part']): NodeTerms {
+  if (part === 'initiator') return { spendLimitSite: UNLIMITED };
+  return part === 'relay' ? { relayPrice: PRICE, windowPrice: relayWindowPrice(PRICE) } : { windowPrice: PRICE };
 }
 
 const LOCATIONS: Readonly<Record<Way['transport'], readonly Location[]>> = {
@@ -74,16 +88,14 @@ const LOCATIONS: Readonly<Record<Way['transport'], readonly Location[]>> = {
   i2p: [{ kind: 'i2p' }],
 };
 
-function outboundOver(way: Way): NodeSettings['outbound'] {
+function wayOut(way: Way): Partial<OutboundValues> {
   switch (way.transport) {
     case 'tcp':
-      return outboundSettings({ loopbackOnly: true });
-    case 'tor': {
-      const [torSocks, torControl] = [parseEndpoint(way.socks), parseEndpoint(way.control)];
-      return outboundSettings({ torSocks, torControl, phase: 'tor-only' });
-    }
+      return { loopbackOnly: true };
+    case 'tor':
+      return { torSocks: parseEndpoint(way.socks), torControl: parseEndpoint(way.control) };
     default:
-      return outboundSettings({ i2pSam: parseEndpoint(way.sam), i2pTunnels: parseTunnels(TUNNELS), phase: 'tor-only' });
+      return { i2pSam: parseEndpoint(way.sam), i2pTunnels: parseTunnels(TUNNELS) };
   }
 }
 

@@ -1,0 +1,195 @@
+/** The phases of a node that are about money: what it has, what it is paid, and what it pays. */
+import path from 'node:path';
+import type { ChannelId } from '../../core/ids.ts';
+import { MAX_ONWARD_PRICE, SPEND_LIMIT_SITE, WIDENED_OPENINGS } from '../../core/limits.ts';
+import type { Clock, Log } from '../../core/ports.ts';
+import { repeat } from '../../core/repeat.ts';
+import { amount, pricePerMiB, type PricePerMiB } from '../../core/units.ts';
+import { openAccountBook, openBookStore, type AccountBook, type BookStore } from '../../ledger/accounting/index.ts';
+import { openBudget, type Budget } from '../../ledger/budget/index.ts';
+import type { TillTerms } from '../../ledger/contract.ts';
+import { startReceiptExport, startSettlement, type SettlementEngine } from '../../ledger/settlement/index.ts';
+import type { SolanaLedger, SolanaWallet } from '../../ledger/solana/index.ts';
+import { collectClaim, fundNode, growNearlyFull } from '../../ledger/till/index.ts';
+import { createMetering, unmetered, type Metering } from '../../node/meter/index.ts';
+import type { NodeSettings } from '../config/index.ts';
+import { Channels } from './channels.ts';
+import type { NodeKeys } from './keys.ts';
+
+export interface Books {
+  readonly wallet: SolanaWallet;
+  /** The books as they are kept; `book` keeps them. */
+  readonly store: BookStore;
+  readonly book: AccountBook;
+}
+
+export const BOOKS_DIRECTORY = 'books';
+/** What was spent in the last hour. */
+const BUDGET_FILE = 'budget';
+/** How often channels are looked at, milliseconds. */
+const CHANNEL_WATCH_MILLIS = 60_000;
+/** How often it is looked whether a payee left something for us, milliseconds: it keeps, and looking reads one account. */
+const CLAIM_WATCH_MILLIS = 10 * 60_000;
+/** Well below any challenge period, so that a payer's close request is answered in time. */
+const SETTLEMENT_POLL_MILLIS = 5_000;
+/** A till has free slots for longer than this when it is looked at. */
+const TILL_POLL_MILLIS = 30_000;
+/** A cluster takes 13 s to make a transaction final. A receipt keeps: a node that cannot reach the ledger does not wait for it for ever. */
+const SHUTDOWN_SETTLE_MILLIS = 16_000;
+/** A window is at most a quarter of what a deposit still holds: smaller deposits would only take slots. */
+const DEPOSIT_OPENINGS = 4n;
+/** A relay burns at most this part of what relaying left it for wider windows. */
+const WIDENING_PARTS = 4n;
+/** Nodes of the usual circuit: three relays and a host. */
+const USUAL_HOPS = 4n;
+const SELLS_NOTHING: PricePerMiB = pricePerMiB(0n);
+
+/**
+ * A circuit pays its first relay for all nodes behind it as well, so a window at the relay's own price would hold only a
+ * part of a MiB, and one in front of a dear host not even a frame. This one holds a MiB of the usual circuit.
+ */
+export function relayWindowPrice(own: PricePerMiB): PricePerMiB {
+  return pricePerMiB(own * USUAL_HOPS);
+}
+
+/** Gets the wallet ready to earn and to pay, and opens the books. */
+export async function openBooks(
+  settings: NodeSettings,
+  { keys, ledger, clock }: { readonly keys: NodeKeys; readonly ledger: SolanaLedger; readonly clock: Clock },
+  stack: AsyncDisposableStack,
+): Promise<Books> {
+  const { log, till } = settings;
+  const { airdrop } = settings.node;
+  const wallet = ledger.wallet(keys.walletKey);
+  await fundNode({ reader: ledger, wallet, airdrop, tillSlots: till?.slots, tillTerms: tillTerms(settings), log });
+  const store = stack.use(await openBookStore(path.join(settings.dataDir, BOOKS_DIRECTORY), { clock, log }));
+  const book = stack.use(openAccountBook({ store, reader: ledger, log }));
+  if (till?.exportReceipts !== undefined) {
+    const { exportReceipts: file } = till;
+    const { program } = settings.ledger;
+    stack.use(await startReceiptExport({ store, program, payee: wallet.address, file, clock, log }));
+  }
+  return { wallet, store, book };
+}
+
+/** Settles what others signed, grows the till, and counts what is spent. */
+export async function openSettling(
+  settings: NodeSettings,
+  { wallet, store, book, ledger, clock }: Books & { readonly ledger: SolanaLedger; readonly clock: Clock },
+  stack: AsyncDisposableStack,
+): Promise<{ readonly settlement: SettlementEngine; readonly budget: Budget }> {
+  const { log, till, terms } = settings;
+  const { maxRoyaltyBps } = terms;
+  const settlement = stack.use(
+    startSettlement({
+      store,
+      wallet,
+      reader: ledger,
+      policy: {
+        pollMillis: SETTLEMENT_POLL_MILLIS,
+        ...(till === undefined ? {} : { maxFeeShareBps: till.settleFeeShare }),
+        ...(maxRoyaltyBps === undefined ? {} : { maxRoyaltyBps }),
+      },
+      onChannel: (channel) => book.update(channel),
+      onClosed: (channel) => book.forget(channel),
+      clock,
+      log,
+    }),
+  );
+  stack.defer(() => settleAtShutdown(settlement, log));
+  if (till !== undefined) {
+    const { maxSlots } = till;
+    const work = (): Promise<void> => growNearlyFull({ reader: ledger, wallet, maxSlots, log });
+    stack.use(repeat({ everyMillis: TILL_POLL_MILLIS, work, what: 'growing the till', log }));
+  }
+  const { spendLimit: total, spendLimitPeer: perPeer } = settings.node;
+  const budget = stack.use(
+    await openBudget({
+      file: path.join(settings.dataDir, BUDGET_FILE),
+      limits: { perPeer, perSite: terms.spendLimitSite ?? SPEND_LIMIT_SITE, total },
+      earned: () => earnedOf(store),
+      clock,
+      log,
+    }),
+  );
+  return { settlement, budget };
+}
+
+/** The channels through which it pays, and the meter of its links. */
+export function openPaying(
+  settings: NodeSettings,
+  parts: Books & { readonly keys: NodeKeys; readonly ledger: SolanaLedger; readonly budget: Budget },
+  stack: AsyncDisposableStack,
+): { readonly channels: Channels; readonly metering: Metering } {
+  const { log, terms, node } = settings;
+  const { keys, ledger, wallet, store, book, budget } = parts;
+  const dearestMiB = amount(node.maxPrice ?? MAX_ONWARD_PRICE);
+  const channels: Channels = new Channels({
+    reader: ledger,
+    wallet,
+    delegate: keys.delegate,
+    store,
+    budget,
+    deposit: node.deposit,
+    opening: node.opening ?? amount(0n),
+    maxOpening: node.maxOpening ?? dearestMiB,
+    maxWidened: node.maxOpening ?? amount(dearestMiB * WIDENED_OPENINGS),
+    // A stranger with an accomplice behind us could have us widen windows for nobody's good but the accomplice's.
+    ...(terms.relayPrice === undefined ? {} : { mayWiden: (): bigint => metering.kept / WIDENING_PARTS }),
+    live: () => liveChannels(book),
+    update: (channel) => book.update(channel),
+    idleMillis: node.closeIdle === 0 ? undefined : node.closeIdle,
+    log,
+  });
+  channels.watch();
+  if (terms.relayPrice !== undefined) channels.warm();
+  const look = async (): Promise<void> => {
+    channels.watch();
+    await channels.closeIdle();
+  };
+  stack.use(repeat({ everyMillis: CHANNEL_WATCH_MILLIS, work: look, what: 'closing channels that are not used', log }));
+  stack.use(
+    repeat({
+      everyMillis: CLAIM_WATCH_MILLIS,
+      atOnce: true,
+      work: () => collectClaim({ reader: ledger, wallet, log }),
+      what: 'taking what is left of channels that their payees closed',
+      log,
+    }),
+  );
+  const price = terms.windowPrice ?? SELLS_NOTHING;
+  const metering: Metering = stack.use(
+    settings.unmetered === true
+      ? unmetered()
+      : createMetering({ wallet: wallet.address, book, reader: ledger, channels, price, log }),
+  );
+  return { channels, metering };
+}
+
+/** What a till asks of who opens a channel: one MiB's worth is staked at the opening, for a stranger may owe as much. */
+function tillTerms({ terms, tillOpening = amount(terms.windowPrice ?? 0n) }: NodeSettings): TillTerms {
+  return { opening: tillOpening, minDeposit: amount(tillOpening * DEPOSIT_OPENINGS) };
+}
+
+/** All that others signed receipts for, base units. */
+function earnedOf(store: BookStore): bigint {
+  let sum = 0n;
+  for (const { role, channel, latest } of store.entries()) {
+    if (role === 'payee') sum += latest?.amount ?? channel.settled;
+  }
+  return sum;
+}
+
+/** The channels that links pay from now. */
+function liveChannels(book: AccountBook): ReadonlySet<ChannelId> {
+  return new Set(book.peers().flatMap(({ role, live, channel }) => (role === 'payer' && live ? [channel.id] : [])));
+}
+
+async function settleAtShutdown(settlement: SettlementEngine, log: Log): Promise<void> {
+  if (settlement.unsettled() === 0n) return;
+  try {
+    await settlement.settleAll(AbortSignal.timeout(SHUTDOWN_SETTLE_MILLIS));
+  } catch (error) {
+    log.warn({ err: error }, 'could not settle before stopping; the receipts are kept for the next start');
+  }
+}

@@ -1,0 +1,65 @@
+/** The second phase of a node: its ways out, and the ledger over them. */
+import path from 'node:path';
+import type { Clock } from '../../core/ports.ts';
+import { openSolanaLedger, type SolanaLedger } from '../../ledger/solana/index.ts';
+import { hides, isLoopback, type Policy } from '../../node/transport/index.ts';
+import { locationsOf, phaseOf, type NodeSettings } from '../config/index.ts';
+import type { Identity } from './identity.ts';
+import { openOutbound } from './outbound.ts';
+
+export interface Ways {
+  readonly policy: Policy;
+  readonly ledger: SolanaLedger;
+  /** Where names are looked up for visitors: no connection, and no circuit of Tor, that carries money carries them too. */
+  readonly names: SolanaLedger;
+  /** Ends whatever is waited for. */
+  readonly giveUp: () => void;
+}
+
+/** Where tor hands visitors over. Short: the path of a socket has no room. */
+const TARGET_DIRECTORY = 'in';
+
+export function openWays(settings: NodeSettings, identity: Identity, stack: AsyncDisposableStack, clock: Clock): Ways {
+  const { outbound, reach, ledger: place, log } = settings;
+  const { serviceKey, places, i2pDestination } = identity;
+  const { policy } = stack.use(
+    openOutbound(outbound, log, {
+      phase: phaseOf(settings),
+      prefer: settings.peers.prefer,
+      onionKeys: [serviceKey],
+      torrcServices: places.torrcServices,
+      i2pDestination,
+      onionClients: reach?.onionClient ?? [],
+      targetDir: path.join(settings.dataDir, TARGET_DIRECTORY),
+    }),
+  );
+  const { maxPriorityFee } = settings.node;
+  const at = { url: place.ledger, programId: place.program, clock, log };
+  const ledger = openSolanaLedger({
+    ...at,
+    fetch: policy.fetch('ledger'),
+    ...(maxPriorityFee === undefined ? {} : { maxPriorityFee }),
+  });
+  const names = openSolanaLedger({ ...at, fetch: policy.fetch('names') });
+  stack.defer(() => names.close());
+  return {
+    policy,
+    ledger,
+    names,
+    giveUp: () => {
+      policy.close();
+      ledger.close();
+      names.close();
+    },
+  };
+}
+
+/** Whoever hides from peers is still seen by a ledger on another machine, beside the wallet that the offer names. */
+export function warnOfWhatShows(settings: NodeSettings): void {
+  const { hostname } = new URL(settings.ledger.ledger);
+  if (!hides(locationsOf(settings)) || settings.outbound.anonymize !== undefined || isLoopback(hostname)) return;
+  settings.log.warn(
+    {},
+    'only peers do not see where this node is: the ledger is reached directly; --anonymize hides it from that too',
+  );
+}

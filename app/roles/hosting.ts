@@ -1,0 +1,76 @@
+/** What a host does: it stores what publishers bring and serves it to whoever pays. */
+import path from 'node:path';
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import type { Bytes, PricePerMiB } from '../../core/units.ts';
+import { CONTENT_SERVICE, PUBLISH_SERVICE, openBlockStore, type BlockStore } from '../../sites/blocks/index.ts';
+import { createPinKeeper, createPublishService } from '../../sites/publish/index.ts';
+import { createContentService } from '../../sites/serve/index.ts';
+import { repeat } from '../../core/repeat.ts';
+import type { RunningNode } from '../node/index.ts';
+
+export interface HostValues {
+  /** Of content. */
+  readonly price: PricePerMiB;
+  /** What bringing content costs; low, for a host earns when it is visited. */
+  readonly publishPrice: PricePerMiB;
+  /** Basis points. */
+  readonly maxRoyalty: number;
+  /** Most bytes of blocks on disk; undefined: as much as the disk takes. */
+  readonly quota: Bytes | undefined;
+  readonly quotaPerName: Bytes | undefined;
+  /** The only names to take; none: any wallet may bring a name that is its own or nobody's. */
+  readonly accept: readonly string[];
+}
+
+export interface RunningHost extends AsyncDisposable {
+  readonly store: BlockStore;
+}
+
+const CONTENT_DIRECTORY = 'content';
+/** How often content that no name points to any more is let go. */
+const SWEEP_MILLIS = 60_000;
+
+/** Opens the block store and offers `content` and `publish` on the node; announce the node afterwards. */
+export async function openHost(node: RunningNode, settings: HostValues): Promise<RunningHost> {
+  const { log } = node.settings;
+  await using stack = new AsyncDisposableStack();
+  const store = stack.use(
+    await openBlockStore({
+      directory: path.join(node.settings.dataDir, CONTENT_DIRECTORY),
+      ...(settings.quota === undefined ? {} : { quota: settings.quota }),
+      log,
+    }),
+  );
+  const namesChanged = node.keeping(() => newestNames(store));
+  node.serve(CONTENT_SERVICE, settings.price, createContentService({ store, log }));
+  node.serve(
+    PUBLISH_SERVICE,
+    settings.publishPrice,
+    createPublishService({
+      store,
+      ledger: node.ledger,
+      host: node.keys.identity.nodeId,
+      accept: settings.accept.length === 0 ? { policy: 'open' } : { policy: 'names', names: settings.accept },
+      ...(settings.quotaPerName === undefined ? {} : { quotaPerName: settings.quotaPerName }),
+      onPinned: (pin) => {
+        log.info({ name: pin.name, root: pin.root.toString(), bytes: pin.bytes }, 'content arrived');
+        namesChanged();
+      },
+      log,
+    }),
+  );
+  const keeper = createPinKeeper({ store, ledger: node.ledger, log });
+  const sweep = async (): Promise<void> => {
+    await keeper.sweep();
+    namesChanged();
+  };
+  stack.use(repeat({ everyMillis: SWEEP_MILLIS, work: sweep, what: 'letting old content go', log }));
+  const owned = stack.move();
+  return { store, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** The names whose content came last, first: where not all fit the offer, visitors find these. */
+function newestNames(store: BlockStore): readonly string[] {
+  const pins = store.pins().toReversed();
+  return [...new Set(pins.map((pin) => pin.name))];
+}

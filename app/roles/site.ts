@@ -1,0 +1,43 @@
+/** A publisher: a node of somebody who brings a site to hosts. It runs as long as that takes. */
+import type { NodeId } from '../../core/ids.ts';
+import { MAX_RELAYS, MAX_REPLICAS } from '../../core/limits.ts';
+import { MAX_YEARS } from '../../ledger/term.ts';
+import { count, list, node, share, standard, type Section } from '../config/index.ts';
+import type { Role } from './role.ts';
+
+export interface SiteValues {
+  /** Basis points. */
+  readonly royalty: number;
+  readonly years: number;
+  /** None: those that keep the name, then others by chance. */
+  readonly host: readonly NodeId[];
+  readonly replicas: number;
+  readonly hops: number;
+}
+
+export const site: Pick<Role<SiteValues>, 'name' | 'earns' | 'terms'> & { readonly settings: Section<SiteValues> } = {
+  name: 'site',
+  earns: false,
+  settings: {
+    royalty: standard(
+      '--royalty <share>',
+      share,
+      'your share of what hosts earn with it, when the name is new: 20% or 2000bps',
+      '20%',
+    ),
+    years: standard('--years <n>', count(1, MAX_YEARS), 'how long to pay for the name, when it is new (1 to 10)', '1'),
+    host: list(
+      '--host <node>',
+      node,
+      'bring it to this host (repeatable; default: those that keep the name, then others by chance)',
+    ),
+    replicas: standard(
+      '--replicas <n>',
+      count(1, MAX_REPLICAS),
+      `how many hosts are to have it, 1 to ${MAX_REPLICAS}: when one is gone, visitors are served by the others`,
+      '1',
+    ),
+    hops: standard('--hops <n>', count(0, MAX_RELAYS), `paid relays between you and the host, 0 to ${MAX_RELAYS}`, '0'),
+  },
+  terms: () => ({}),
+};

@@ -1,0 +1,51 @@
+/** What a gateway does: it is visitors' HTTP front, and pays the relays and hosts for what they fetch. */
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import { createContentSource } from '../../sites/serve/index.ts';
+import type { Amount } from '../../core/units.ts';
+import { createGateway } from '../../sites/gateway/index.ts';
+import { createNameResolver } from '../../sites/name/index.ts';
+import { createMarketView } from './market-view.ts';
+import type { RunningNode } from '../node/index.ts';
+import { createRoutes } from './routes.ts';
+
+export interface GatewayValues {
+  readonly hops: number;
+  readonly spendLimitSite: Amount;
+  readonly port: number;
+  readonly address: string;
+  /** Host names besides localhost that it answers to. */
+  readonly host: readonly string[];
+  /** Folder of a local marketplace whose nodes' figures the front page shows as well. */
+  readonly watch: string | undefined;
+}
+
+export interface RunningGateway extends AsyncDisposable {
+  readonly url: string;
+}
+
+export async function openGateway(node: RunningNode, settings: GatewayValues): Promise<RunningGateway> {
+  const { log } = node.settings;
+  await using stack = new AsyncDisposableStack();
+  const routes = stack.use(createRoutes({ node, hops: settings.hops }));
+  const content = createContentSource({
+    route: routes.route,
+    onBadHost: (host, error, name) => {
+      routes.failed(host, error, name);
+      log.warn({ host, err: error }, 'a host failed to deliver');
+    },
+    onGoodHost: routes.delivered,
+    log,
+  });
+  stack.defer(() => content.close());
+  const gateway = createGateway({
+    resolver: createNameResolver({ ledger: node.names }),
+    content,
+    market: createMarketView(node, settings.watch),
+    hosts: settings.host,
+    log,
+  });
+  stack.defer(() => gateway.close());
+  const { url } = await gateway.listen({ port: settings.port, address: settings.address });
+  const owned = stack.move();
+  return { url, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}

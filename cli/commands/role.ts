@@ -1,0 +1,55 @@
+/** The command of a role: opens its node, says ready, runs until told to end, closes. */
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import type { Command } from 'commander';
+import { startControlServer } from '../../app/control/index.ts';
+import { controlHandlers, openNode } from '../../app/node/index.ts';
+import {
+  baseSection,
+  earnerSection,
+  settingsOf,
+  type BaseValues,
+  type EarnerValues,
+  type Role,
+} from '../../app/roles/index.ts';
+import { watchLifecycle } from '../../app/lifecycle.ts';
+import { addCommonOptions, type CommonOptions } from '../options.ts';
+import { createLog, createOutput } from '../output.ts';
+import { addSettings } from '../settings.ts';
+
+type RoleOptions<Own> = CommonOptions & BaseValues & Partial<EarnerValues> & Own;
+
+export function roleCommand<Own>(program: Command, role: Role<Own>): void {
+  const command = program.command(role.name).summary(role.summary).description(role.description);
+  addSettings(addSettings(addCommonOptions(command), role.settings, role.name), baseSection(role));
+  if (role.earns) addSettings(command, earnerSection);
+  command
+    .addHelpText('after', `\nExample:\n  ${role.example}\n`)
+    .action((options: RoleOptions<Own>) => runRole(role, options));
+}
+
+/** Resolves when the node has ended cleanly. */
+async function runRole<Own>(role: Role<Own>, options: RoleOptions<Own>): Promise<void> {
+  const output = createOutput(options.json === true);
+  using lifecycle = watchLifecycle();
+  await using stack = new AsyncDisposableStack();
+  const settings = settingsOf(role, options, (label) => createLog(options.logLevel, label));
+  const node = stack.use(await openNode(settings, lifecycle.signal));
+  const running = stack.use(await role.start(node, options));
+  const addresses = await node.announce(lifecycle.signal);
+  const fields = await running.announced?.();
+  const stop = (): void => lifecycle.end('asked to by its control port');
+  const handlers = controlHandlers({ node, addresses, figures: () => running.figures?.() ?? {}, stop });
+  stack.use(await startControlServer(settings.dataDir, handlers, settings.log));
+  output.value({
+    event: 'ready',
+    role: role.name,
+    label: settings.label,
+    nodeId: node.keys.identity.nodeId,
+    wallet: node.wallet.address,
+    addresses,
+    ...fields,
+  });
+  output.line(running.describe(addresses));
+  await lifecycle.ended;
+  output.line('Stopping: paying what is due, settling, closing.');
+}

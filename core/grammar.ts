@@ -1,0 +1,46 @@
+/**
+ * How people write shares, sizes and durations: the same on the command line, in the environment and in files, and never without a
+ * unit, so that "20" is not a fifth in one place and a five-hundredth in another. Amounts of money: `parseCredits` and `parseSol`.
+ */
+import { bytes, type Bytes } from './units.ts';
+
+const WHOLE_BPS = 10_000;
+const SIZE_UNITS = ['', 'K', 'M', 'G', 'T'];
+const DURATION_UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+/** A century: whatever is longer is a mistake. */
+const MAX_DURATION_MILLIS = 36_525 * 86_400_000;
+
+/** "20%", "2.5%", "2000bps" or "0" -> basis points, 0 .. 10,000. @throws RangeError */
+export function parseShare(text: string): number {
+  const [, whole = '', fraction = '', unit = ''] = /^(\d{1,5})(?:\.(\d{1,2}))?(%|bps)?$/.exec(text.trim()) ?? [];
+  const value = unit === '%' ? Number(whole) * 100 + Number(fraction.padEnd(2, '0')) : Number(whole);
+  const isWritten = unit === '%' || (unit === 'bps' && fraction === '') || (whole === '0' && fraction === '');
+  if (whole !== '' && isWritten && value <= WHOLE_BPS) return value;
+  throw new RangeError('Write a share with its unit, from 0% to 100% or from 0bps to 10000bps: 20% is 2000bps.');
+}
+
+/** Basis points -> "20%" or "2.5%". */
+export function formatShare(bps: number): string {
+  return `${bps / 100}%`;
+}
+
+/** "500M", "20G" or "1024" bytes; K, M, G and T are powers of 1024. @throws RangeError */
+export function parseSize(text: string): Bytes {
+  const [, digits, unit = ''] = /^(\d{1,15}) ?([KMGT]?)(?:i?B)?$/i.exec(text.trim()) ?? [];
+  if (digits === undefined) throw new RangeError('Write bytes, or a number with K, M, G or T: 500M, 20G.');
+  return bytes(Number(digits) * 1024 ** SIZE_UNITS.indexOf(unit.toUpperCase()));
+}
+
+/** "90s", "30m", "24h", "7d", "250ms" or "0" -> milliseconds, at most a century. @throws RangeError */
+export function parseDuration(text: string): number {
+  const [, digits, unit = ''] = /^(\d{1,12})(ms|[smhd])?$/.exec(text.trim()) ?? [];
+  const millis = digits === '0' ? 0 : Number(digits) * (DURATION_UNITS[unit] ?? Number.NaN);
+  if (millis <= MAX_DURATION_MILLIS) return millis;
+  throw new RangeError('Write a duration with its unit: 90s, 30m, 24h or 7d.');
+}
