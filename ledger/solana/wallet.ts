@@ -92,7 +92,7 @@ export class SolanaWallet implements LedgerWallet {
 
   async buy(amount: Lamports): Promise<TransactionResult> {
     const { lamports } = await this.#ledger.balances(this.address);
-    if (lamports < amount + FEE_LAMPORTS) throw lacksSol(lamports, amount + FEE_LAMPORTS);
+    if (lamports < amount + FEE_LAMPORTS) throw lacksSol(this.address, lamports, amount + FEE_LAMPORTS);
     const buy = program.buy(this.#program, { buyer: this.#owner, lamports: amount });
     return this.#run([this.#createAccountOf(this.#owner), buy], { stake: { lamports: amount } });
   }
@@ -116,6 +116,13 @@ export class SolanaWallet implements LedgerWallet {
 
   async openTill(slots: number, terms?: TillTerms): Promise<TransactionResult> {
     requireSlots(slots);
+    const rent = await this.#ledger.rpc.ask((connection) =>
+      connection.getMinimumBalanceForRentExemption(program.tillSize(slots)),
+    );
+    const { lamports } = await this.#ledger.balances(this.address);
+    const needs = BigInt(rent) + FEE_LAMPORTS;
+    if (lamports < needs)
+      throw lacksSol(this.address, lamports, needs, ` for a till with ${slots} slots, whose rent comes back`);
     const first = Math.min(slots, program.MAX_NEW_SLOTS);
     return this.#run([
       program.openTill(this.#program, { owner: this.#owner, slots: first, ...terms }),
@@ -154,7 +161,12 @@ export class SolanaWallet implements LedgerWallet {
     for (let attempt = 1; ; attempt += 1) {
       const [till, balances] = await Promise.all([this.#tillOf(payee, address), this.#ledger.balances(this.address)]);
       const burned = fundsFor(till, funds);
-      requireFunds(balances, addAmounts(burned.deposit, burned.opening), toLamports(FEE_LAMPORTS + till.slotRent));
+      requireFunds(
+        this.address,
+        balances,
+        addAmounts(burned.deposit, burned.opening),
+        toLamports(FEE_LAMPORTS + till.slotRent),
+      );
       const slot = freeSlot(payee, till);
       const place = { payer: this.#owner, till: address, slot, delegate: toKey(delegate) };
       try {
@@ -422,7 +434,7 @@ export class SolanaWallet implements LedgerWallet {
   }
 
   async #requireCredits(needed: Amount): Promise<void> {
-    requireFunds(await this.#ledger.balances(this.address), needed, toLamports(FEE_LAMPORTS));
+    requireFunds(this.address, await this.#ledger.balances(this.address), needed, toLamports(FEE_LAMPORTS));
   }
 
   async #tillOf(payee: LedgerAddress, address: PublicKey): Promise<program.TillAccount> {
@@ -455,20 +467,20 @@ function closingStake({ deposit, settled }: ChannelState): Stake {
 }
 
 /** `needs`: what the wallet must hold besides. @throws RelaymintError INSUFFICIENT_FUNDS. */
-function requireFunds({ credits, lamports }: Balances, needed: Amount, needs: Lamports): void {
-  if (lamports < needs) throw lacksSol(lamports, needs);
+function requireFunds(wallet: LedgerAddress, { credits, lamports }: Balances, needed: Amount, needs: Lamports): void {
+  if (lamports < needs) throw lacksSol(wallet, lamports, needs);
   if (credits >= needed) return;
   throw new RelaymintError(
     'INSUFFICIENT_FUNDS',
-    `The wallet has ${formatCredits(credits)} credits, ${formatCredits(needed)} are needed.`,
+    `The wallet ${wallet} has ${formatCredits(credits)} credits, ${formatCredits(needed)} are needed.`,
     { remedy: 'Buy credits with "relaymint wallet buy".', details: { has: String(credits), needs: String(needed) } },
   );
 }
 
-function lacksSol(has: bigint, needs: bigint): RelaymintError {
+function lacksSol(wallet: LedgerAddress, has: bigint, needs: bigint, what = ''): RelaymintError {
   return new RelaymintError(
     'INSUFFICIENT_FUNDS',
-    `The wallet has ${formatSol(toLamports(has))} SOL, ${formatSol(toLamports(needs))} are needed.`,
-    { remedy: 'Send it some SOL.', details: { has: String(has), needs: String(needs) } },
+    `The wallet ${wallet} has ${formatSol(toLamports(has))} SOL, ${formatSol(toLamports(needs))} are needed${what}.`,
+    { remedy: `Send SOL to ${wallet}.`, details: { has: String(has), needs: String(needs) } },
   );
 }

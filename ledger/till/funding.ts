@@ -15,7 +15,7 @@ export interface FundingOptions {
   readonly log: Log;
 }
 
-/** Idempotent: does only what is missing. */
+/** Idempotent: does only what is missing. @throws RelaymintError INSUFFICIENT_FUNDS that names the wallet, and what it lacks. */
 export async function fundNode(options: FundingOptions): Promise<void> {
   const { reader, wallet, airdrop, log } = options;
   if (airdrop !== undefined) {
@@ -31,4 +31,12 @@ export async function fundNode(options: FundingOptions): Promise<void> {
     await wallet.openTill(options.tillSlots, terms);
     log.info({ slots: options.tillSlots, opening: terms.opening.toString() }, 'opened the till');
   }
+  // Who sells nothing is told so when it first has to pay: it starts without the ledger too.
+  if (options.tillSlots === undefined) return;
+  const { credits } = await reader.balances(wallet.address);
+  if (credits > 0n) return;
+  log.warn(
+    { wallet: wallet.address },
+    'the wallet has no credits, so this node can pay nobody; send it SOL, and buy some with "relaymint wallet buy"',
+  );
 }
