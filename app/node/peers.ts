@@ -11,7 +11,7 @@ import { createDiscovery, createOfferBook, type Discovery, type DiscoveryOptions
 import { createLinkManager, type LinkManager } from '../../node/link/index.ts';
 import type { Metering } from '../../node/meter/index.ts';
 import { walletBindingMessage, type OfferedService } from '../../node/offer/index.ts';
-import { isLocalAddress, resolveHost, type Policy } from '../../node/transport/index.ts';
+import { isLocalAddress, type Policy } from '../../node/transport/index.ts';
 import { guardFile, openGuards, type Guards } from '../../node/tunnel/index.ts';
 import { newIdentity } from '../../platform/keys/identity.ts';
 import type { NodeSettings } from '../config/index.ts';
@@ -103,7 +103,7 @@ export function openCircuits(
           const isLocal = published().length > 0 && published().every(isLocalAddress);
           return allowPrivateHops === true || policy.outbound === 'loopback' || isLocal;
         },
-        resolve: policy.anonymize ? undefined : resolveHost,
+        resolve: policy.resolve,
       },
       clock,
       log: settings.log,

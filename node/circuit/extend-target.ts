@@ -38,8 +38,16 @@ export async function extendTarget(
   rules.introduce(offer, peer);
   const signed = offers.get(node)?.addresses ?? [];
   const allowed: string[] = [];
+  let asked = 0;
+  /** Each question goes to a server of the signer's choice: as many of them as of dials. */
+  const resolve =
+    rules.resolve &&
+    (async (host: string): Promise<readonly string[]> => {
+      asked += 1;
+      return asked > MAX_EXTEND_ADDRESSES ? [] : ((await rules.resolve?.(host)) ?? []);
+    });
   for (const address of signed) {
-    allowed.push(...(await judged(address, rules)));
+    allowed.push(...(await judged(address, { ...rules, resolve })));
     if (allowed.length >= MAX_EXTEND_ADDRESSES) break;
   }
   if (allowed.length > 0) return allowed.slice(0, MAX_EXTEND_ADDRESSES);
@@ -51,7 +59,10 @@ export async function extendTarget(
 }
 
 /** What of an address may be dialled: itself, the public IP addresses of a name, or nothing. */
-async function judged(address: string, { allowPrivate, resolve }: ExtendRules): Promise<readonly string[]> {
+async function judged(
+  address: string,
+  { allowPrivate, resolve }: Pick<ExtendRules, 'allowPrivate' | 'resolve'>,
+): Promise<readonly string[]> {
   const destination = parseAddress(address);
   if (destination === undefined) return [];
   if (destination.kind === 'onion' || destination.kind === 'garlic') return [address];

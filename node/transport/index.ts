@@ -18,7 +18,6 @@ export { hides, isLocalAddress, parseLocations, reveals, type Location } from '.
 export { PHASES, PREFERENCES, isHidden, planDial, type Attempt, type Phase, type Preference } from './preference.ts';
 export { garlicMultiaddr, isLoopback, onionMultiaddr, parseAddress, tcpAddress, unsupported } from './address.ts';
 export { isPublicIp, networkOfIp } from './reach.ts';
-export { resolveHost } from './resolve.ts';
 export { isOnion, onionOf, readOnion } from './tor/address.ts';
 export { parseBridges, type Bridges } from './tor/bridges.ts';
 export { startTorDaemon, type TorDaemon, type TorDaemonOptions } from './tor/daemon.ts';

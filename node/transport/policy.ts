@@ -13,6 +13,7 @@ import type { HostDialer, ListenOptions, Listener, Transport, TransportName } fr
 import { PolicyHttpAgent, PolicyHttpsAgent, fetchOver, type Agents, type Connect } from './http.ts';
 import { isLocalAddress } from './location.ts';
 import { planDial, type Attempt, type Phase, type Preference } from './preference.ts';
+import { resolveHost } from './resolve.ts';
 import { openSocket } from './socket.ts';
 
 /** What a connection is for: peers, the ledger's RPC, the daemon's own control port, pages fetched for a gateway's user. */
@@ -61,6 +62,11 @@ export interface Policy {
   readonly outbound: Outbound;
   readonly transports: readonly TransportName[];
   readonly anonymize: boolean;
+  /**
+   * Asks this machine's resolver for the addresses of a name; undefined where nothing is dialled directly, for the question alone would
+   * show whoever answers for the name where this node is. @throws RelaymintError CONNECTION_REFUSED when it has none.
+   */
+  readonly resolve: ((host: string) => Promise<readonly string[]>) | undefined;
   /** The addresses of a peer that may be tried, in that order. @throws RelaymintError NO_TRANSPORT when there is none. */
   plan(peer: NodeId, addresses: readonly string[]): readonly Attempt[];
   /**
@@ -103,6 +109,7 @@ export function createPolicy(options: PolicyOptions): Policy {
 class OutboundPolicy implements Policy {
   readonly outbound: Outbound;
   readonly anonymize: boolean;
+  readonly resolve: Policy['resolve'];
   readonly #phase: Phase;
   readonly #preferences: ReadonlyMap<NodeId, Preference>;
   readonly #transports: readonly Transport[];
@@ -115,6 +122,7 @@ class OutboundPolicy implements Policy {
     this.outbound = outbound;
     this.anonymize = anonymize;
     this.#phase = phase ?? 'optional';
+    this.resolve = anonymize || this.#phase === 'tor-only' ? undefined : resolveHost;
     this.#preferences = preferences;
     this.#transports = transports;
     const none = (): Counter => ({ opened: 0, failed: 0, refused: 0, open: 0 });

@@ -146,6 +146,18 @@ describe('an EXTEND', () => {
     expect(await target([...clear, ONION], hides)).toEqual([ONION]);
   });
 
+  it('asks for two names at most, whether they lead anywhere or not', async () => {
+    const asked: string[] = [];
+    const resolve = async (host: string): Promise<readonly string[]> => {
+      asked.push(host);
+      throw new Error('ENOTFOUND');
+    };
+    const names = ['a', 'b', 'c', 'd'].map((name) => `/dns4/${name}.attacker.example/tcp/4001`);
+    expect(await target(names, { resolve })).toBe('POLICY_REFUSED');
+    expect(asked).toEqual(['a.attacker.example', 'b.attacker.example']);
+    expect(await target([...names, PUBLIC], { resolve })).toEqual([PUBLIC]);
+  });
+
   it('leaves no node in the book of which only it told, when that leads nowhere', async () => {
     const book = createOfferBook({ clock: systemClock });
     const known = offerOf(newIdentity());

@@ -38,6 +38,20 @@ function networkTo(port: () => number): Transport & HostDialer & { readonly aske
   };
 }
 
+describe('the addresses of names', () => {
+  it.each([
+    ['is anonymous', { anonymize: true }],
+    ['connects to hidden addresses only', { phase: 'tor-only' }],
+  ] as const)('are asked for by nobody who %s: who answers for a name would see this machine', (_who, options) => {
+    expect(createPolicy({ transports: [createTcpTransport()], ...options }).resolve).toBeUndefined();
+  });
+
+  it.each(['optional', 'default', 'deprecated'] as const)('are asked for by who dials directly: %s', async (phase) => {
+    const { resolve } = createPolicy({ transports: [createTcpTransport()], phase });
+    expect(await resolve?.('localhost')).toContain('127.0.0.1');
+  });
+});
+
 describe('a policy with an anonymizing network', () => {
   let server: Server;
   let port: number;
