@@ -48,6 +48,7 @@ export {
   valuesOf,
   words,
   type Grammar,
+  type Said,
   type Section,
   type Setting,
 } from './setting.ts';

@@ -1,8 +1,15 @@
 /** What a node is opened with, and what is wrong with it before anything is opened or paid. */
 import { RelaymintError } from '../../core/errors.ts';
-import type { Log } from '../../core/ports.ts';
+import type { Clock, Log } from '../../core/ports.ts';
 import type { Amount, PricePerMiB } from '../../core/units.ts';
-import { assertAnonymous, hides, isLocalAddress, type Location, type Phase } from '../../node/transport/index.ts';
+import {
+  assertAnonymous,
+  hides,
+  isLocalAddress,
+  type Location,
+  type Phase,
+  type Transport,
+} from '../../node/transport/index.ts';
 import type { LedgerPlace, NodeValues, OutboundValues, PeerValues, ReachValues, TillValues } from './sections.ts';
 
 /** What a role asks of the node that it is of. */
@@ -39,6 +46,8 @@ export interface NodeSettings {
   readonly tillOpening?: Amount;
   /** Counts nothing and charges nothing: what a benchmark compares with. All nodes of a circuit must agree on it. */
   readonly unmetered?: true;
+  /** A network and a time of its own, instead of TCP, Tor and I2P and the machine's clock: see `createTestnet`. */
+  readonly world?: { readonly transports: readonly Transport[]; readonly clock: Clock };
   readonly log: Log;
 }
 

@@ -73,7 +73,7 @@ export async function openNode(settings: NodeSettings, signal?: AbortSignal): Pr
 }
 
 async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promise<RunningNode> {
-  const clock = systemClock;
+  const clock = settings.world?.clock ?? systemClock;
   warnOfWhatShows(settings);
   await using stack = new AsyncDisposableStack();
   const identity = await openIdentity(settings, stack, signal);

@@ -28,6 +28,8 @@ export interface NodeOutbound {
   /** Undefined: 'optional', or 'tor-only' for who is anonymous. */
   readonly phase?: Phase | undefined;
   readonly prefer?: PeerValues['prefer'];
+  /** Instead of TCP, Tor and I2P. */
+  readonly transports?: readonly Transport[];
   /** Of its onion services. The caller disposes it after the outbound. */
   readonly onionKeys?: readonly OnionKey[];
   readonly torrcServices?: readonly TorrcService[];
@@ -51,9 +53,9 @@ export function openOutbound(settings: OutboundValues, log: Log, node: NodeOutbo
   const { anonymize, loopbackOnly } = settings;
   const tor = torTransport(settings, log, node);
   const i2p = i2pTransport(settings, log, node);
-  const transports: Transport[] = [createTcpTransport(), tor, ...(i2p === undefined ? [] : [i2p])];
+  const usual = [createTcpTransport(), tor, ...(i2p === undefined ? [] : [i2p])];
   const policy = createPolicy({
-    transports,
+    transports: node.transports ?? usual,
     outbound: loopbackOnly === true ? 'loopback' : 'any',
     anonymize: anonymize !== undefined,
     phase: node.phase ?? (anonymize === undefined ? 'optional' : 'tor-only'),

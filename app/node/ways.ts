@@ -31,6 +31,7 @@ export function openWays(settings: NodeSettings, identity: Identity, stack: Asyn
       i2pDestination,
       onionClients: reach?.onionClient ?? [],
       targetDir: path.join(settings.dataDir, TARGET_DIRECTORY),
+      ...(settings.world === undefined ? {} : { transports: settings.world.transports }),
     }),
   );
   const { maxPriorityFee } = settings.node;

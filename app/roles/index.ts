@@ -4,6 +4,7 @@ import { host } from './host.ts';
 import { relay } from './relay.ts';
 import type { Role } from './role.ts';
 
+export { gateway, host, relay };
 export { site, type SiteValues } from './site.ts';
 export {
   baseSection,
