@@ -5,7 +5,7 @@ import { request, type IncomingMessage } from 'node:http';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestnet, type Testnet } from '../../app/testnet.ts';
+import { createTestnet, type Testnet } from '../../app/testnet/index.ts';
 import { temporaryFolder } from '../e2e/marketplace.ts';
 
 let testnet: Testnet;

@@ -6,12 +6,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { silentLog, systemClock, type Clock, type Log } from '../core/ports.ts';
-import { unixMillis, type UnixMillis } from '../core/units.ts';
-import { EMBEDDED_PROGRAM_ID, programFile, startEmbeddedLedger, type EmbeddedLedger } from '../ledger/solana/index.ts';
-import { createMemoryNetwork, createMemoryTransport, type MemoryNetwork } from '../node/transport/index.ts';
-import { valuesOf, type Said, type Section } from './config/index.ts';
-import { openNode, type RunningNode } from './node/index.ts';
+import { silentLog, systemClock, type Clock, type Log } from '../../core/ports.ts';
+import { unixMillis, type UnixMillis } from '../../core/units.ts';
+import {
+  EMBEDDED_PROGRAM_ID,
+  programFile,
+  startEmbeddedLedger,
+  type EmbeddedLedger,
+} from '../../ledger/solana/index.ts';
+import { createMemoryNetwork, createMemoryTransport, type MemoryNetwork } from '../../node/transport/index.ts';
+import { valuesOf, type Said, type Section } from '../config/index.ts';
+import { openNode, type RunningNode } from '../node/index.ts';
 import {
   baseSection,
   earnerSection,
@@ -22,7 +27,7 @@ import {
   site as siteRole,
   type Role,
   type RunningRole,
-} from './roles/index.ts';
+} from '../roles/index.ts';
 
 export interface TestnetOptions {
   /** Default 3, as a gateway's circuits need. */
@@ -155,7 +160,7 @@ class Ground {
   }
 
   async publish(directory: string, name: string): Promise<TestnetSite> {
-    const { publish } = await import('./roles/publisher.ts');
+    const { publish } = await import('../roles/publisher.ts');
     this.#sites += 1;
     const own = valuesOf(siteRole.settings);
     await using node = await this.#openNode(siteRole, `site-${this.#sites}`, own, undefined);
