@@ -4,6 +4,7 @@ export { NODE_KEY_FILE, WALLET_FILE, delegateAddress, loadWalletKey, readOrMakeK
 export {
   BOOKS_DIRECTORY,
   I2P_KEY_FILE,
+  SETTLEMENTS_FILE,
   openNode,
   relayWindowPrice,
   type NodeSettings,
@@ -11,4 +12,4 @@ export {
 } from './node.ts';
 export { openOutbound, type OutboundSettings } from './outbound.ts';
 export { ONION_PORT } from './places.ts';
-export { ChainView, controlHandlers, pairsOf, watchTransports } from './stats.ts';
+export { ChainView, closedOf, controlHandlers, pairsOf, settledList, watchTransports } from './stats.ts';

@@ -20,9 +20,11 @@ import type { TillTerms } from '../../ledger/contract.ts';
 import { openAccountBook, openBookStore, type AccountBook, type BookStore } from '../../ledger/accounting/index.ts';
 import { openBudget, type Budget, type SpendLimits } from '../../ledger/budget/index.ts';
 import {
+  openSettlementJournal,
   startReceiptExport,
   startSettlement,
   type SettlementEngine,
+  type SettlementJournal,
   type SettlementPolicy,
 } from '../../ledger/settlement/index.ts';
 import { openSolanaLedger, type SolanaLedger, type SolanaWallet } from '../../ledger/solana/index.ts';
@@ -139,6 +141,8 @@ export interface RunningNode extends AsyncDisposable {
   readonly guards: Guards;
   readonly channels: Channels;
   readonly settlement: SettlementEngine;
+  /** What was settled, for people. */
+  readonly journal: SettlementJournal;
   readonly startedAt: number;
   readonly services: readonly OfferedService[];
   /** Offers a service to whoever pays for it. Takes effect in the offer with the next `announce`. */
@@ -152,6 +156,8 @@ export interface RunningNode extends AsyncDisposable {
 }
 
 export const BOOKS_DIRECTORY = 'books';
+/** What was settled, for people. */
+export const SETTLEMENTS_FILE = 'settlements.jsonl';
 /** The first relays of its own circuits; there is none while it builds no circuits. */
 export const GUARDS_FILE = 'guards.json';
 /** What was spent in the last hour. */
@@ -265,6 +271,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     stack.use(await startReceiptExport({ store, program, payee: wallet.address, file, clock, log }));
   }
   const links = stack.use(createLinkManager({ identity, ...strangerOf(settings), policy, clock, log }));
+  const journal = openSettlementJournal(path.join(settings.dataDir, SETTLEMENTS_FILE), log);
   const settlement = stack.use(
     startSettlement({
       store,
@@ -273,6 +280,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
       policy: { pollMillis: SETTLEMENT_POLL_MILLIS, ...settings.earning?.policy },
       onChannel: (channel) => book.update(channel),
       onClosed: (channel) => book.forget(channel),
+      journal,
       clock,
       log,
     }),
@@ -445,6 +453,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     guards,
     channels,
     settlement,
+    journal,
     services,
     startedAt: clock.now(),
     serve(service, price, handler) {

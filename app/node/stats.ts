@@ -6,7 +6,16 @@ import { MAX_ACCOUNTS } from '../../core/limits.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import { amount } from '../../core/units.ts';
 import type { Link } from '../../node/link/index.ts';
-import type { BudgetStats, ControlHandlers, NodeStats, PairStats, SettlementStats } from '../control/index.ts';
+import { settledReceiptText, type SettlementHistory } from '../../ledger/settlement/index.ts';
+import type {
+  BudgetStats,
+  ClosedStats,
+  ControlHandlers,
+  NodeStats,
+  PairStats,
+  SettledList,
+  SettlementStats,
+} from '../control/index.ts';
 import type { RunningNode } from './node.ts';
 import { planSettlement } from './settlement-plan.ts';
 
@@ -60,6 +69,7 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
         signatures: settled.map((one) => one.signature),
       };
     },
+    settlements: async () => settledList(await node.journal.read()),
     plan: () => planSettlement(node),
     withdraw: async () => {
       const result = await node.settlement.withdraw();
@@ -96,6 +106,7 @@ function readStats(options: ControlOptions, onChain: SeenOnChain | undefined, tr
     links: node.links.links().length,
     circuits: circuits.initiated + circuits.joined,
     pairs: pairsOf(node, onChain?.channels, transports),
+    closed: closedOf(node, onChain?.channels),
     ledgerAt: onChain?.at ?? null,
     settlement: settlementOf(node),
     budget: budgetOf(node),
@@ -153,6 +164,37 @@ export function pairsOf(
       receipted: pair.signed.toString(),
       settled: laterOf(onChain?.get(pair.channel.id)?.settled, pair.channel.settled).toString(),
     }));
+}
+
+/** What the channels carried and paid that are over: those that the books forgot, and those that the chain shows no more. */
+export function closedOf(
+  { book, store }: Pick<RunningNode, 'book' | 'store'>,
+  onChain: ReadonlyMap<ChannelId, ChannelState> | undefined,
+): NodeStats['closed'] {
+  const gone = onChain === undefined ? [] : book.peers().filter((pair) => !pair.live && !onChain.has(pair.channel.id));
+  const ofSide = (role: 'payer' | 'payee'): ClosedStats => {
+    let { channels, up, down, signed, settled } = store.closed(role);
+    for (const pair of gone) {
+      if (pair.role !== role) continue;
+      channels += 1n;
+      up += pair.up;
+      down += pair.down;
+      signed += pair.signed;
+      settled += pair.channel.settled;
+    }
+    return {
+      channels: channels.toString(),
+      counts: { up: up.toString(), down: down.toString() },
+      receipted: signed.toString(),
+      settled: settled.toString(),
+    };
+  };
+  return { earns: ofSide('payee'), pays: ofSide('payer') };
+}
+
+/** As the control port and the command line show it. */
+export function settledList({ entries, damaged }: SettlementHistory): SettledList {
+  return { settlements: entries.map(settledReceiptText), damaged };
 }
 
 /** What was settled never shrinks: an older look at the chain does not take back what the books say. */
