@@ -1,6 +1,7 @@
 /** What a running node says about itself: to `relaymint stats`, to the marketplace page and to `--once`. */
 import { LRUCache } from 'lru-cache';
 import { deadline, orAborted } from '../../core/abort.ts';
+import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
 import type { ChannelId, NodeId } from '../../core/ids.ts';
 import { MAX_ACCOUNTS } from '../../core/limits.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
@@ -24,6 +25,8 @@ const CHAIN_VIEW_MILLIS = 1000;
 /** Whoever asks what the node knows waits no longer for the ledger, milliseconds. */
 const MOMENT_MILLIS = 80;
 const CLOSE_MILLIS = 30_000;
+/** A ledger that leaves a small question unanswered for so long is not there, for somebody who waits; milliseconds. */
+const ANSWER_MILLIS = 15_000;
 
 export interface ControlOptions {
   readonly node: RunningNode;
@@ -59,6 +62,7 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
       return { debts: Object.fromEntries(debts) };
     },
     settle: async () => {
+      await requireLedger(node);
       const settled = await node.settlement.settleAll();
       view.forget();
       return {
@@ -70,15 +74,20 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
       };
     },
     settlements: async () => settledList(await node.journal.read()),
-    plan: () => planSettlement(node),
+    plan: async () => {
+      await requireLedger(node);
+      return planSettlement(node);
+    },
     withdraw: async () => {
+      await requireLedger(node);
       const result = await node.settlement.withdraw();
       view.forget();
       return { withdrawn: (result?.amount ?? amount(0n)).toString(), signature: result?.signature };
     },
     close: async () => {
       await drain();
-      const { closed, returned } = await node.channels.closeAll(AbortSignal.timeout(CLOSE_MILLIS));
+      using limit = deadline(CLOSE_MILLIS, 'Closing the channels');
+      const { closed, returned } = await node.channels.closeAll(limit.signal);
       view.forget();
       return { closed, returned: returned.toString() };
     },
@@ -88,6 +97,23 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
       return { stopping: true };
     },
   };
+}
+
+/**
+ * Settling has more patience than somebody who waits for it: a minute and longer where the ledger is gone. So it is asked before.
+ * @throws RelaymintError LEDGER_UNREACHABLE.
+ */
+async function requireLedger({ ledger }: Pick<RunningNode, 'ledger'>): Promise<void> {
+  using answer = deadline(ANSWER_MILLIS, 'Asking the ledger');
+  try {
+    await orAborted(ledger.bank(), answer.signal, 'Asking the ledger');
+  } catch (cause) {
+    if (!isRelaymintError(cause, 'TIMEOUT')) throw cause;
+    throw new RelaymintError('LEDGER_UNREACHABLE', `The ledger did not answer for ${ANSWER_MILLIS / 1000} s.`, {
+      remedy: 'Nothing was settled, and nothing is lost. Check --ledger of the node and the network, then try again.',
+      cause,
+    });
+  }
 }
 
 function readStats(options: ControlOptions, onChain: SeenOnChain | undefined, transports: Transports): NodeStats {

@@ -26,6 +26,9 @@ export interface DataOptions {
 
 interface ControlOptions extends CommonOptions, DataOptions {}
 
+/** Whoever waits is told so after this, and again each time; milliseconds. */
+const WAIT_MILLIS = 3_000;
+const AGAIN_MILLIS = 10_000;
 /** A ledger's answer that is older is said to be, seconds: it is asked anew at most each second. */
 const OLD_SECONDS = 5;
 
@@ -80,7 +83,22 @@ export function dataFolder({ data }: DataOptions): string {
 async function call<C extends ControlCall>(options: ControlOptions, name: C): Promise<ControlResults[C]> {
   const policy = createPolicy({ transports: [], outbound: 'loopback' });
   const control = await readControlFile(dataFolder(options));
-  return callControl(policy.fetch('control'), control, name);
+  return tellingOfWaits(callControl(policy.fetch('control'), control, name));
+}
+
+/** Who waits for long is told, on stderr: what takes time is the ledger. */
+async function tellingOfWaits<T>(work: Promise<T>): Promise<T> {
+  const began = performance.now();
+  let timer: NodeJS.Timeout;
+  const say = (): void => {
+    const seconds = Math.round((performance.now() - began) / 1000);
+    process.stderr.write(
+      `relaymint: still waiting for the ledger, ${seconds} s. The node goes on if you stop waiting.\n`,
+    );
+    timer = setTimeout(say, AGAIN_MILLIS);
+  };
+  timer = setTimeout(say, WAIT_MILLIS);
+  return work.finally(() => clearTimeout(timer));
 }
 
 function renderSettlement(settlement: SettlementStats): string {
