@@ -1,5 +1,5 @@
 /** Every cap of the project, with its reason. Bytes unless the name says otherwise. */
-import { MIB, amount, pricePerMiB, type Amount, type PricePerMiB } from './units.ts';
+import { MIB, amount, lamports, pricePerMiB, type Amount, type Lamports, type PricePerMiB } from './units.ts';
 
 // --- link -----------------------------------------------------------------------------------------------------------
 /** Largest payload of one cell before layers: the largest size class of the wire format; with its layers it fits a 16-bit length. */
@@ -181,6 +181,8 @@ export const MAX_CLOSING_BID = 50_000_000n;
  * a day.
  */
 export const MAX_SETTLED_KEPT = 4_096;
+/** Lamports that buying credits leaves in the wallet, unless told otherwise: the fees of two thousand settlements that bid nothing. */
+export const FEE_RESERVE: Lamports = lamports(10_000_000n);
 /** Receipts in one settlement transaction: the program's own limit. How many fit (about 18 into 1,232 bytes) the ledger says. */
 export const MAX_RECEIPTS_PER_TRANSACTION = 64;
 /** Names paid in one settlement transaction: the program's own limit, so that a batch's cost stays bounded. */
