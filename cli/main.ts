@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { RelaymintError, isRelaymintError } from '../core/errors.ts';
 import { settleCommand, statsCommand } from './commands/control.ts';
+import { settlementsCommand } from './commands/settlements.ts';
 import { bankCommand } from './commands/bank.ts';
 import { booksCommand } from './commands/books.ts';
 import { channelCommand } from './commands/channel.ts';
@@ -44,6 +45,7 @@ function createProgram(): Command {
   nameCommand(program);
   bankCommand(program);
   settleCommand(program);
+  settlementsCommand(program);
   statsCommand(program);
   booksCommand(program);
   watchtowerCommand(program);

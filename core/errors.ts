@@ -18,6 +18,8 @@ export type ErrorCode =
   | 'STORAGE_FULL'
   // transport and link
   | 'ADDRESS_UNSUPPORTED'
+  /** Somebody listens there already: a port, a name or a destination. */
+  | 'ADDRESS_IN_USE'
   | 'CONNECTION_REFUSED'
   | 'CONNECTION_LOST'
   | 'POLICY_REFUSED'

@@ -1,5 +1,5 @@
 /** Every cap of the project, with its reason. Bytes unless the name says otherwise. */
-import { MIB, amount, pricePerMiB, type Amount, type PricePerMiB } from './units.ts';
+import { MIB, amount, lamports, pricePerMiB, type Amount, type Lamports, type PricePerMiB } from './units.ts';
 
 // --- link -----------------------------------------------------------------------------------------------------------
 /** Largest payload of one cell before layers: the largest size class of the wire format; with its layers it fits a 16-bit length. */
@@ -176,6 +176,13 @@ export const MAX_SETTLE_BID = 100_000n;
  * is over must outbid this in every one of them; and no price that somebody drove up for a moment costs more than it.
  */
 export const MAX_CLOSING_BID = 50_000_000n;
+/**
+ * Settled receipts of which a node keeps an entry for people, about 400 bytes each, and up to twice as many lines on disk: a year of ten
+ * a day.
+ */
+export const MAX_SETTLED_KEPT = 4_096;
+/** Lamports that buying credits leaves in the wallet, unless told otherwise: the fees of two thousand settlements that bid nothing. */
+export const FEE_RESERVE: Lamports = lamports(10_000_000n);
 /** Receipts in one settlement transaction: the program's own limit. How many fit (about 18 into 1,232 bytes) the ledger says. */
 export const MAX_RECEIPTS_PER_TRANSACTION = 64;
 /** Names paid in one settlement transaction: the program's own limit, so that a batch's cost stays bounded. */

@@ -217,9 +217,18 @@ export interface PreparedTransaction {
   readonly lastValidBlockHeight: bigint;
 }
 
+/** What a settlement moved from deposits, by the program's own word; base units. */
+export interface MovedBySettling {
+  readonly total: Amount;
+  /** The part of it that the bank kept. */
+  readonly bankFee: Amount;
+  /** The part of it that names got. */
+  readonly royalties: Amount;
+}
+
 export type SubmissionStatus =
-  /** On chain for good: no fork can undo it. */
-  | { readonly state: 'confirmed'; readonly result: TransactionResult }
+  /** On chain for good: no fork can undo it. `moved` is there where the node keeps what a settlement said. */
+  | { readonly state: 'confirmed'; readonly result: TransactionResult; readonly moved?: MovedBySettling }
   /** Refused by the program or the network: it changed nothing (but may have cost its fee). */
   | { readonly state: 'failed'; readonly reason: string }
   | { readonly state: 'pending' }

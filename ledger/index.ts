@@ -25,6 +25,7 @@ export type {
   ContentShare,
   LedgerReader,
   LedgerWallet,
+  MovedBySettling,
   NameCommitment,
   NamePurchase,
   NameRecord,

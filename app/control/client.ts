@@ -1,7 +1,7 @@
 /** Calls the control interface of a running node, found by its data directory. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { RelaymintError, messageOf, type ErrorCode } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, messageOf, type ErrorCode } from '../../core/errors.ts';
 import {
   CONTROL_FILE,
   controlFileSchema,
@@ -24,6 +24,24 @@ export async function readControlFile(dataDir: string): Promise<ControlFile> {
       remedy: 'Start it, or give the --data directory that it was started with.',
       cause,
     });
+  }
+}
+
+/** A node that answers, and whose wallet it has. */
+export interface FoundNode {
+  readonly control: ControlFile;
+  readonly wallet: string;
+}
+
+/** undefined when none answers: a node that died leaves its control file. */
+export async function runningNode(dataDir: string, fetcher: ControlFetch): Promise<FoundNode | undefined> {
+  try {
+    const control = await readControlFile(dataDir);
+    const { wallet } = await callControl(fetcher, control, 'stats');
+    return { control, wallet };
+  } catch (error) {
+    if (isRelaymintError(error, 'FILE_NOT_FOUND', 'CONNECTION_REFUSED')) return undefined;
+    throw error;
   }
 }
 

@@ -1,7 +1,8 @@
 /** How commands and pages talk to a node that runs: over a loopback port with a token that is in its data folder. */
-export { callControl, readControlFile, type ControlFetch } from './client.ts';
+export { callControl, readControlFile, runningNode, type ControlFetch, type FoundNode } from './client.ts';
 export type {
   BudgetStats,
+  ClosedStats,
   ControlCall,
   ControlFile,
   ControlHandlers,
@@ -10,7 +11,8 @@ export type {
   NodeStats,
   PairStats,
   PlannedBatch,
+  SettledList,
   SettlementPlan,
   SettlementStats,
 } from './protocol.ts';
-export { startControlServer } from './server.ts';
+export { startControlServer, type ControlServer } from './server.ts';

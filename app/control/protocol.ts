@@ -4,6 +4,7 @@
  * are decimal strings of base units and bytes.
  */
 import { z } from 'zod';
+import type { SettledReceiptText } from '../../ledger/settlement/index.ts';
 
 /** Bytes each way of one account: up is payer to payee. */
 export interface PairCounts {
@@ -26,6 +27,23 @@ export interface PairStats {
   readonly receipted: string;
   /** What the chain settled, as this node last saw it. */
   readonly settled: string;
+}
+
+/** The channels of one side that are over, all together. */
+export interface ClosedStats {
+  readonly channels: string;
+  /** By their newest receipts, as what they paid. */
+  readonly counts: PairCounts;
+  readonly receipted: string;
+  /** How much of it was settled, as far as this node knows. */
+  readonly settled: string;
+}
+
+/** The newest receipts that were settled, the oldest of them first. */
+export interface SettledList {
+  readonly settlements: readonly SettledReceiptText[];
+  /** Lines of the file that cannot be read. */
+  readonly damaged: number;
 }
 
 /** What this node ever settled; `signatures` are the latest ones. */
@@ -90,6 +108,8 @@ export interface NodeStats {
   readonly circuits: number;
   /** What their channels are worth on chain is of `ledgerAt`. */
   readonly pairs: readonly PairStats[];
+  /** Channels that are over: `earns` are those that paid us. */
+  readonly closed: Readonly<Record<PairStats['side'], ClosedStats>>;
   /** When the ledger last answered, UNIX milliseconds; null: not yet. `pairs` holds closed channels too then. */
   readonly ledgerAt: number | null;
   readonly settlement: SettlementStats;
@@ -112,6 +132,31 @@ export const pairSchema: z.ZodType<PairStats> = z.object({
   owed: decimal,
   receipted: decimal,
   settled: decimal,
+});
+
+const closedSchema: z.ZodType<ClosedStats> = z.object({
+  channels: decimal,
+  counts: z.object({ up: decimal, down: decimal }),
+  receipted: decimal,
+  settled: decimal,
+});
+
+export const settledSchema: z.ZodType<SettledList> = z.object({
+  settlements: z.array(
+    z.object({
+      at: z.int(),
+      channel: z.string(),
+      payer: z.string(),
+      amount: decimal,
+      up: decimal,
+      down: decimal,
+      signature: z.string(),
+      feeLamports: decimal.nullable(),
+      bankFee: decimal.nullable(),
+      royalties: decimal.nullable(),
+    }),
+  ),
+  damaged: z.int(),
 });
 
 export const settlementSchema: z.ZodType<SettlementStats> = z.object({
@@ -153,6 +198,7 @@ export const statsSchema: z.ZodType<NodeStats> = z.object({
   links: z.number().int(),
   circuits: z.number().int(),
   pairs: z.array(pairSchema),
+  closed: z.object({ earns: closedSchema, pays: closedSchema }),
   ledgerAt: z.int().nullable(),
   settlement: settlementSchema,
   budget: budgetSchema,
@@ -194,6 +240,8 @@ export interface ControlResults {
   /** Ends our circuits for good and pays what ending them cost: nothing more will be owed. */
   readonly drain: { readonly drained: boolean };
   readonly settle: SettlementStats;
+  /** The newest receipts that it settled, thousands at most. */
+  readonly settlements: SettledList;
   /** By payer: what is kept back of its opening payments when its channels close, base units. */
   readonly debts: { readonly debts: Readonly<Record<string, string>> };
   /** What `settle` would do; nothing is sent. */
@@ -217,6 +265,7 @@ export const resultSchemas: { readonly [C in ControlCall]: z.ZodType<ControlResu
   flush: z.object({ flushed: z.boolean() }),
   drain: z.object({ drained: z.boolean() }),
   settle: settlementSchema,
+  settlements: settledSchema,
   debts: z.object({ debts: z.record(z.string(), decimal) }),
   plan: planSchema,
   withdraw: z.object({ withdrawn: decimal, signature: z.string().optional() }),

@@ -4,6 +4,7 @@
  */
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { ZodType } from 'zod';
+import { isRelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import { ledgerReadySchema, nodeReadySchema, type LedgerReady, type NodeReady } from './events.ts';
 import type { MarketLayout } from './layout.ts';
@@ -142,21 +143,29 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const host = await launchNode('host', () => ['host', ...nodeArgs('host'), ...listenArgs('host')]);
   await rememberAddress('host', host.addresses[0]);
 
-  const gatewayPort = layout.portOf('gateway') || options.gatewayPort;
-  const gateway = await launchNode('gateway', () => [
-    'gateway',
-    ...nodeArgs('gateway'),
-    '--hops',
-    String(options.hops),
-    '--port',
-    String(layout.portOf('gateway') || gatewayPort),
-    '--watch',
-    layout.root,
-    // The credits of this market are free: a large site of one's own shall not end at the limits of real ones.
-    ...['--spend-limit-site', '--spend-limit-peer', '--spend-limit'].flatMap((option) => [option, PLAY_CREDITS]),
-  ]);
+  let gatewayPort = layout.portOf('gateway') || options.gatewayPort;
+  const launchGateway = (): Promise<NodeReady> =>
+    launchNode('gateway', () => [
+      'gateway',
+      ...nodeArgs('gateway'),
+      '--hops',
+      String(options.hops),
+      '--port',
+      String(gatewayPort),
+      '--watch',
+      layout.root,
+      // The credits of this market are free: a large site of one's own shall not end at the limits of real ones.
+      ...['--spend-limit-site', '--spend-limit-peer', '--spend-limit'].flatMap((option) => [option, PLAY_CREDITS]),
+    ]);
+  const gateway = await launchGateway().catch((error: unknown) => {
+    // Whether a port is free shows only when it is taken.
+    if (gatewayPort === 0 || !isRelaymintError(error, 'ADDRESS_IN_USE')) throw error;
+    gatewayPort = 0;
+    return launchGateway();
+  });
   const gatewayUrl = gateway.gateway ?? '';
-  await layout.rememberPort('gateway', portOfUrl(gatewayUrl));
+  gatewayPort = portOfUrl(gatewayUrl);
+  await layout.rememberPort('gateway', gatewayPort);
 
   const owned = stack.move();
   return {

@@ -40,6 +40,8 @@ const RESTART_MILLIS_MAX = 5_000;
 const TAIL_LINES = 12;
 
 const eventSchema = z.looseObject({ event: z.string() });
+/** How a command with --json says that it failed. */
+const errorSchema = z.object({ ok: z.literal(false), error: z.object({ code: z.string(), message: z.string() }) });
 
 /** A child that stays: restarted when it ends by itself, until it is disposed. */
 export class MarketProcess<Ready> implements AsyncDisposable {
@@ -61,7 +63,10 @@ export class MarketProcess<Ready> implements AsyncDisposable {
     return this.#child?.pid;
   }
 
-  /** Resolves with its ready event. @throws RelaymintError INTERNAL with its last words when it ends or stays silent before that. */
+  /**
+   * Resolves with its ready event.
+   * @throws RelaymintError ADDRESS_IN_USE by its own word; INTERNAL with its last words when it ends otherwise or stays silent before that.
+   */
   async start(): Promise<Ready> {
     const { child, tail } = launch(this.#options);
     this.#child = child;
@@ -169,10 +174,11 @@ function awaitEvent<Result>(
       child.off('exit', onExit).off('error', onError);
       work();
     };
+    let code: string | undefined;
     const fail = (what: string, cause?: unknown): void => {
       settle(() => {
         child.kill('SIGKILL');
-        reject(failure(options.label, what, tail, cause));
+        reject(failure(options.label, what, tail, cause, code));
       });
     };
     const onAbort = (): void => {
@@ -195,6 +201,7 @@ function awaitEvent<Result>(
       else child.once('exit', onExit);
     });
     createInterface({ input: child.stdout }).on('line', (line) => {
+      code = errorCodeOf(line) ?? code;
       const found = parseEvent(line);
       if (found?.event !== event) return;
       const parsed = schema.safeParse(found);
@@ -220,9 +227,18 @@ async function stop(child: ChildProcessWithoutNullStreams, options: ProcessOptio
   clearTimeout(timer);
 }
 
-function failure(label: string, what: string, tail: readonly string[], cause?: unknown): RelaymintError {
+/** `code`: what the child itself called it. */
+function failure(label: string, what: string, tail: readonly string[], cause?: unknown, code?: string): RelaymintError {
   const words = tail.length === 0 ? '' : ` Its last words:\n  ${tail.join('\n  ')}`;
-  return new RelaymintError('INTERNAL', `${label} ${what}.${words}`, { cause });
+  return new RelaymintError(code === 'ADDRESS_IN_USE' ? code : 'INTERNAL', `${label} ${what}.${words}`, { cause });
+}
+
+function errorCodeOf(line: string): string | undefined {
+  try {
+    return errorSchema.parse(JSON.parse(line)).error.code;
+  } catch {
+    return undefined;
+  }
 }
 
 function parseEvent(line: string): z.infer<typeof eventSchema> | undefined {

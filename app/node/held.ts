@@ -1,14 +1,14 @@
 /** Settles what a node holds, before something happens that would lose it: by the node when it runs, from its books when not. */
 import { access } from 'node:fs/promises';
 import path from 'node:path';
-import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
+import { RelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import { amount, type Amount } from '../../core/units.ts';
 import { openBookStore } from '../../ledger/accounting/index.ts';
 import type { LedgerReader, LedgerWallet } from '../../ledger/contract.ts';
-import { startSettlement } from '../../ledger/settlement/index.ts';
-import { callControl, readControlFile, type ControlFetch, type ControlFile } from '../control/index.ts';
-import { BOOKS_DIRECTORY } from './money.ts';
+import { openSettlementJournal, startSettlement } from '../../ledger/settlement/index.ts';
+import { callControl, runningNode, type ControlFetch } from '../control/index.ts';
+import { BOOKS_DIRECTORY, SETTLEMENTS_FILE } from './money.ts';
 
 export interface HeldOptions {
   /** The folder of the node that earns for the wallet. */
@@ -52,24 +52,10 @@ export async function settleHeld({ dataDir, reader, wallet, fetch, log }: HeldOp
   for (const { role, channel } of store.entries()) {
     if (role === 'payee' && channel.payee !== wallet.address) throw otherWallet(dataDir);
   }
-  await using settlement = startSettlement({ store, wallet, reader, log });
+  const journal = openSettlementJournal(path.join(dataDir, SETTLEMENTS_FILE), log);
+  await using settlement = startSettlement({ store, wallet, reader, journal, log });
   const settled = await settlement.settleAll();
   return { receipts: settled.reduce((sum, { receipts }) => sum + receipts, 0), debts: settlement.debts() };
-}
-
-/** undefined when none answers: a node that died leaves its control file. */
-async function runningNode(
-  dataDir: string,
-  fetch: ControlFetch,
-): Promise<{ readonly control: ControlFile; readonly wallet: string } | undefined> {
-  try {
-    const control = await readControlFile(dataDir);
-    const { wallet } = await callControl(fetch, control, 'stats');
-    return { control, wallet };
-  } catch (error) {
-    if (isRelaymintError(error, 'FILE_NOT_FOUND', 'CONNECTION_REFUSED')) return undefined;
-    throw error;
-  }
 }
 
 function otherWallet(dataDir: string): RelaymintError {

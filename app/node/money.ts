@@ -8,7 +8,13 @@ import { amount, pricePerMiB, type PricePerMiB } from '../../core/units.ts';
 import { openAccountBook, openBookStore, type AccountBook, type BookStore } from '../../ledger/accounting/index.ts';
 import { openBudget, type Budget } from '../../ledger/budget/index.ts';
 import type { TillTerms } from '../../ledger/contract.ts';
-import { startReceiptExport, startSettlement, type SettlementEngine } from '../../ledger/settlement/index.ts';
+import {
+  openSettlementJournal,
+  startReceiptExport,
+  startSettlement,
+  type SettlementEngine,
+  type SettlementJournal,
+} from '../../ledger/settlement/index.ts';
 import type { SolanaLedger, SolanaWallet } from '../../ledger/solana/index.ts';
 import { collectClaim, fundNode, growNearlyFull } from '../../ledger/till/index.ts';
 import { createMetering, unmetered, type Metering } from '../../node/meter/index.ts';
@@ -24,6 +30,8 @@ export interface Books {
 }
 
 export const BOOKS_DIRECTORY = 'books';
+/** What was settled, for people. */
+export const SETTLEMENTS_FILE = 'settlements.jsonl';
 /** What was spent in the last hour. */
 const BUDGET_FILE = 'budget';
 /** How often channels are looked at, milliseconds. */
@@ -77,9 +85,10 @@ export async function openSettling(
   settings: NodeSettings,
   { wallet, store, book, ledger, clock }: Books & { readonly ledger: SolanaLedger; readonly clock: Clock },
   stack: AsyncDisposableStack,
-): Promise<{ readonly settlement: SettlementEngine; readonly budget: Budget }> {
+): Promise<{ readonly settlement: SettlementEngine; readonly journal: SettlementJournal; readonly budget: Budget }> {
   const { log, till, terms } = settings;
   const { maxRoyaltyBps } = terms;
+  const journal = openSettlementJournal(path.join(settings.dataDir, SETTLEMENTS_FILE), log);
   const settlement = stack.use(
     startSettlement({
       store,
@@ -92,6 +101,7 @@ export async function openSettling(
       },
       onChannel: (channel) => book.update(channel),
       onClosed: (channel) => book.forget(channel),
+      journal,
       clock,
       log,
     }),
@@ -112,7 +122,7 @@ export async function openSettling(
       log,
     }),
   );
-  return { settlement, budget };
+  return { settlement, journal, budget };
 }
 
 /** The channels through which it pays, and the meter of its links. */

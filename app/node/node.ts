@@ -10,7 +10,7 @@ import { systemClock } from '../../core/ports.ts';
 import type { PricePerMiB } from '../../core/units.ts';
 import type { AccountBook, BookStore } from '../../ledger/accounting/index.ts';
 import type { Budget } from '../../ledger/budget/index.ts';
-import type { SettlementEngine } from '../../ledger/settlement/index.ts';
+import type { SettlementEngine, SettlementJournal } from '../../ledger/settlement/index.ts';
 import type { SolanaLedger, SolanaWallet } from '../../ledger/solana/index.ts';
 import type { CircuitEndpoint, ServiceHandler } from '../../node/circuit/index.ts';
 import type { Discovery } from '../../node/discovery/index.ts';
@@ -49,6 +49,8 @@ export interface RunningNode extends AsyncDisposable {
   readonly guards: Guards;
   readonly channels: Channels;
   readonly settlement: SettlementEngine;
+  /** What was settled, for people. */
+  readonly journal: SettlementJournal;
   readonly startedAt: number;
   readonly services: readonly OfferedService[];
   /** Offers a service to whoever pays for it. Takes effect in the offer with the next `announce`. */
@@ -83,7 +85,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
   signal?.addEventListener('abort', ways.giveUp, { once: true });
   const books = await openBooks(settings, { keys, ledger: ways.ledger, clock }, stack);
   const links = openLinks(settings, { keys, policy: ways.policy, clock }, stack);
-  const { settlement, budget } = await openSettling(settings, { ...books, ledger: ways.ledger, clock }, stack);
+  const { settlement, journal, budget } = await openSettling(settings, { ...books, ledger: ways.ledger, clock }, stack);
   const guards = await openGuardsOf(settings, { keys, policy: ways.policy, wallet: books.wallet, clock }, stack);
   const discovery = openDiscovery(
     settings,
@@ -120,6 +122,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     guards,
     channels,
     settlement,
+    journal,
     services: offered.services,
     startedAt: clock.now(),
     serve(service, price, handler) {

@@ -1,12 +1,22 @@
 /** What a running node says about itself: to `relaymint stats`, to the marketplace page and to `--once`. */
 import { LRUCache } from 'lru-cache';
 import { deadline, orAborted } from '../../core/abort.ts';
+import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
 import type { ChannelId, NodeId } from '../../core/ids.ts';
 import { MAX_ACCOUNTS } from '../../core/limits.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import { amount } from '../../core/units.ts';
 import type { Link } from '../../node/link/index.ts';
-import type { BudgetStats, ControlHandlers, NodeStats, PairStats, SettlementStats } from '../control/index.ts';
+import { settledReceiptText, type SettlementHistory } from '../../ledger/settlement/index.ts';
+import type {
+  BudgetStats,
+  ClosedStats,
+  ControlHandlers,
+  NodeStats,
+  PairStats,
+  SettledList,
+  SettlementStats,
+} from '../control/index.ts';
 import type { RunningNode } from './node.ts';
 import { planSettlement } from './settlement-plan.ts';
 
@@ -15,6 +25,8 @@ const CHAIN_VIEW_MILLIS = 1000;
 /** Whoever asks what the node knows waits no longer for the ledger, milliseconds. */
 const MOMENT_MILLIS = 80;
 const CLOSE_MILLIS = 30_000;
+/** A ledger that leaves a small question unanswered for so long is not there, for somebody who waits; milliseconds. */
+const ANSWER_MILLIS = 15_000;
 
 export interface ControlOptions {
   readonly node: RunningNode;
@@ -52,6 +64,7 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
       return { debts: Object.fromEntries(debts) };
     },
     settle: async () => {
+      await requireLedger(node);
       const settled = await node.settlement.settleAll();
       view.forget();
       return {
@@ -62,15 +75,21 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
         signatures: settled.map((one) => one.signature),
       };
     },
-    plan: () => planSettlement(node),
+    settlements: async () => settledList(await node.journal.read()),
+    plan: async () => {
+      await requireLedger(node);
+      return planSettlement(node);
+    },
     withdraw: async () => {
+      await requireLedger(node);
       const result = await node.settlement.withdraw();
       view.forget();
       return { withdrawn: (result?.amount ?? amount(0n)).toString(), signature: result?.signature };
     },
     close: async () => {
       await drain();
-      const { closed, returned } = await node.channels.closeAll(AbortSignal.timeout(CLOSE_MILLIS));
+      using limit = deadline(CLOSE_MILLIS, 'Closing the channels');
+      const { closed, returned } = await node.channels.closeAll(limit.signal);
       view.forget();
       return { closed, returned: returned.toString() };
     },
@@ -80,6 +99,23 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
       return { stopping: true };
     },
   };
+}
+
+/**
+ * Settling has more patience than somebody who waits for it: a minute and longer where the ledger is gone. So it is asked before.
+ * @throws RelaymintError LEDGER_UNREACHABLE.
+ */
+async function requireLedger({ ledger }: Pick<RunningNode, 'ledger'>): Promise<void> {
+  using answer = deadline(ANSWER_MILLIS, 'Asking the ledger');
+  try {
+    await orAborted(ledger.bank(), answer.signal, 'Asking the ledger');
+  } catch (cause) {
+    if (!isRelaymintError(cause, 'TIMEOUT')) throw cause;
+    throw new RelaymintError('LEDGER_UNREACHABLE', `The ledger did not answer for ${ANSWER_MILLIS / 1000} s.`, {
+      remedy: 'Nothing was settled, and nothing is lost. Check --ledger of the node and the network, then try again.',
+      cause,
+    });
+  }
 }
 
 function readStats(options: ControlOptions, onChain: SeenOnChain | undefined, transports: Transports): NodeStats {
@@ -98,6 +134,7 @@ function readStats(options: ControlOptions, onChain: SeenOnChain | undefined, tr
     links: node.links.links().length,
     circuits: circuits.initiated + circuits.joined,
     pairs: pairsOf(node, onChain?.channels, transports),
+    closed: closedOf(node, onChain?.channels),
     ledgerAt: onChain?.at ?? null,
     settlement: settlementOf(node),
     budget: budgetOf(node),
@@ -156,6 +193,37 @@ export function pairsOf(
       receipted: pair.signed.toString(),
       settled: laterOf(onChain?.get(pair.channel.id)?.settled, pair.channel.settled).toString(),
     }));
+}
+
+/** What the channels carried and paid that are over: those that the books forgot, and those that the chain shows no more. */
+export function closedOf(
+  { book, store }: Pick<RunningNode, 'book' | 'store'>,
+  onChain: ReadonlyMap<ChannelId, ChannelState> | undefined,
+): NodeStats['closed'] {
+  const gone = onChain === undefined ? [] : book.peers().filter((pair) => !pair.live && !onChain.has(pair.channel.id));
+  const ofSide = (role: 'payer' | 'payee'): ClosedStats => {
+    let { channels, up, down, signed, settled } = store.closed(role);
+    for (const pair of gone) {
+      if (pair.role !== role) continue;
+      channels += 1n;
+      up += pair.up;
+      down += pair.down;
+      signed += pair.signed;
+      settled += pair.channel.settled;
+    }
+    return {
+      channels: channels.toString(),
+      counts: { up: up.toString(), down: down.toString() },
+      receipted: signed.toString(),
+      settled: settled.toString(),
+    };
+  };
+  return { earns: ofSide('payee'), pays: ofSide('payer') };
+}
+
+/** As the control port and the command line show it. */
+export function settledList({ entries, damaged }: SettlementHistory): SettledList {
+  return { settlements: entries.map(settledReceiptText), damaged };
 }
 
 /** What was settled never shrinks: an older look at the chain does not take back what the books say. */

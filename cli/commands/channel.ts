@@ -1,15 +1,17 @@
 /** `relaymint channel`: the credit lines that a wallet pays, and those that pay it. */
 import path from 'node:path';
 import { Option, type Command } from 'commander';
-import { RelaymintError } from '../../core/errors.ts';
+import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
 import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
-import { U64_MAX, amount, formatCredits, formatSol, lamports, type Amount } from '../../core/units.ts';
+import { U64_MAX, addAmounts, amount, formatCredits, formatSol, lamports, type Amount } from '../../core/units.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
+import { callControl, runningNode, type ControlFetch, type ControlFile } from '../../app/control/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { credits, parsed, walletFile, type WalletOptions } from '../options.ts';
 import { counted, createOutput } from '../output.ts';
 import { closeChannels, type ClosedChannels } from '../../ledger/channel/index.ts';
 import { delegateAddress } from '../../app/node/index.ts';
+import { createPolicy } from '../../node/transport/index.ts';
 import {
   channelTable,
   channelValue,
@@ -89,7 +91,7 @@ export function channelCommand(program: Command): void {
 
   walletSubcommand(channel, 'close', 'take back what is left in channels')
     .description(
-      'Requests the close; within the challenge period the payee settles the receipts it holds. When that is over, a second call brings back what is left, or the first one with --wait.',
+      'Requests the close; within the challenge period the payee settles the receipts it holds. When that is over, a second call brings back what is left, or the first one with --wait.\nWith --all a node that runs on the data folder does it, and pays for nothing new until it is started again.',
     )
     .argument('[channel...]', 'ids, or the first characters of them')
     .option('--all', 'every channel that the wallet pays')
@@ -190,28 +192,75 @@ async function close(ids: readonly string[], options: CloseCommandOptions): Prom
   }
   using lifecycle = watchLifecycle();
   await using opened = await openWallet(options);
+  const node = await nodeOf(options, opened);
+  if (node !== undefined && options.all !== true) throw inUse(node);
   const paid = await paidChannels(opened);
-  const chosen = new Set((options.all === true ? paid : ids.map((id) => named(paid, id))).map(({ id }) => id));
+  const chosen = new Set(ids.map((id) => named(paid, id).id));
+  const chosenNow = async (): Promise<readonly ChannelState[]> =>
+    (await paidChannels(opened)).filter(({ id }) => options.all === true || chosen.has(id));
   const progress = createOutput(options.json === true);
   await transact({
     options,
     opened,
     figures: async (): Promise<Figures> => {
-      const open = (await paidChannels(opened)).filter(({ id }) => chosen.has(id));
-      return { inChannels: open.reduce((sum, one) => sum + leftIn(one), 0n) };
+      return { inChannels: (await chosenNow()).reduce((sum, one) => sum + leftIn(one), 0n) };
     },
     work: async () => {
-      const open = (await paidChannels(opened)).filter(({ id }) => chosen.has(id));
-      const result = await closeChannels(open, {
+      const byNode = node === undefined ? NONE_CLOSED : await closedByNode(node);
+      if (node !== undefined) {
+        progress.line(`The node that runs on ${node.dataDir} pays for nothing new until it is started again.`);
+      }
+      const byUs = await closeChannels(await chosenNow(), {
         reader: opened.ledger,
         wallet: opened.wallet,
         signal: lifecycle.signal,
         patienceSeconds: options.wait === true ? U64_MAX : 0n,
         onStep: (step, { id }) => progress.line(`${step === 'closed' ? 'Closed' : 'Requested the close of'} ${id}.`),
       });
+      const result: ClosedChannels = {
+        closed: byUs.closed + byNode.closed,
+        returned: addAmounts(byUs.returned, byNode.returned),
+        pending: byUs.pending,
+      };
       return { done: closedText(result), value: closedValue(result) };
     },
   });
+}
+
+interface PayingNode {
+  readonly dataDir: string;
+  readonly control: ControlFile;
+  readonly fetcher: ControlFetch;
+}
+
+type Closed = Pick<ClosedChannels, 'closed' | 'returned'>;
+const NONE_CLOSED: Closed = { closed: 0, returned: amount(0n) };
+
+/** The node that runs on the wallet's folder and pays from its channels. */
+async function nodeOf(options: WalletOptions, { wallet }: OpenedWallet): Promise<PayingNode | undefined> {
+  const dataDir = path.resolve(options.data ?? path.dirname(walletFile(options)));
+  const fetcher = createPolicy({ transports: [], outbound: 'loopback' }).fetch('control');
+  const running = await runningNode(dataDir, fetcher);
+  return running?.wallet === wallet.address ? { dataDir, control: running.control, fetcher } : undefined;
+}
+
+/** It opens no other from then on. What takes long it leaves to us. */
+async function closedByNode({ control, fetcher }: PayingNode): Promise<Closed> {
+  try {
+    const { closed, returned } = await callControl(fetcher, control, 'close');
+    return { closed, returned: amount(BigInt(returned)) };
+  } catch (error) {
+    if (isRelaymintError(error, 'TIMEOUT')) return NONE_CLOSED;
+    throw error;
+  }
+}
+
+function inUse({ dataDir }: PayingNode): RelaymintError {
+  return new RelaymintError(
+    'FILE_IN_USE',
+    `The node that runs on ${dataDir} pays from these channels, and would open others in their place.`,
+    { remedy: 'Stop it first, or say --all: then it pays for nothing new until it is started again.' },
+  );
 }
 
 function closedText({ closed, returned, pending }: ClosedChannels): string {

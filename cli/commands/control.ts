@@ -8,6 +8,7 @@ import {
   callControl,
   readControlFile,
   type BudgetStats,
+  type ClosedStats,
   type ControlCall,
   type ControlResults,
   type GuardStats,
@@ -20,10 +21,15 @@ import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { defaultDataDir } from '../../app/config/index.ts';
 import { counted, createOutput, table } from '../output.ts';
 
-interface ControlOptions extends CommonOptions {
+export interface DataOptions {
   readonly data?: string;
 }
 
+interface ControlOptions extends CommonOptions, DataOptions {}
+
+/** Whoever waits is told so after this, and again each time; milliseconds. */
+const WAIT_MILLIS = 3_000;
+const AGAIN_MILLIS = 10_000;
 /** A ledger's answer that is older is said to be, seconds: it is asked anew at most each second. */
 const OLD_SECONDS = 5;
 
@@ -67,14 +73,33 @@ export function settleCommand(program: Command): void {
     });
 }
 
-function dataOption(): Option {
+export function dataOption(): Option {
   return new Option('--data <dir>', "the node's data folder").env('RELAYMINT_DATA').default(defaultDataDir('relay'));
+}
+
+export function dataFolder({ data }: DataOptions): string {
+  return path.resolve(data ?? defaultDataDir('relay'));
 }
 
 async function call<C extends ControlCall>(options: ControlOptions, name: C): Promise<ControlResults[C]> {
   const policy = createPolicy({ transports: [], outbound: 'loopback' });
-  const control = await readControlFile(path.resolve(options.data ?? defaultDataDir('relay')));
-  return callControl(policy.fetch('control'), control, name);
+  const control = await readControlFile(dataFolder(options));
+  return tellingOfWaits(callControl(policy.fetch('control'), control, name));
+}
+
+/** Who waits for long is told, on stderr: what takes time is the ledger. */
+async function tellingOfWaits<T>(work: Promise<T>): Promise<T> {
+  const began = performance.now();
+  let timer: NodeJS.Timeout;
+  const say = (): void => {
+    const seconds = Math.round((performance.now() - began) / 1000);
+    process.stderr.write(
+      `relaymint: still waiting for the ledger, ${seconds} s. The node goes on if you stop waiting.\n`,
+    );
+    timer = setTimeout(say, AGAIN_MILLIS);
+  };
+  timer = setTimeout(say, WAIT_MILLIS);
+  return work.finally(() => clearTimeout(timer));
 }
 
 function renderSettlement(settlement: SettlementStats): string {
@@ -130,8 +155,23 @@ function renderStats(stats: NodeStats): string {
     ...(stats.guards.length === 0 ? [] : [`  guards   ${stats.guards.map(guardText).join(', ')}`]),
     '',
     ...ageOfLedger(stats),
-    stats.pairs.length === 0 ? '  No neighbour has paid or been paid yet.' : pairs,
+    stats.pairs.length === 0 ? '  No open channel with a neighbour.' : pairs,
+    ...closedText(stats.closed),
   ].join('\n');
+}
+
+/** Both sides of the channels that are over. */
+function closedText({ earns, pays }: NodeStats['closed']): string[] {
+  const side = (closed: ClosedStats, did: string): string[] => {
+    const bytes = BigInt(closed.counts.up) + BigInt(closed.counts.down);
+    return closed.channels === '0'
+      ? []
+      : [
+          `  closed   ${counted(Number(closed.channels), 'channel')} that ${did} ${credits(closed.receipted)} credits for ${formatBytes(Number(bytes))}, ${credits(closed.settled)} settled`,
+        ];
+  };
+  const lines = [...side(earns, 'paid'), ...side(pays, 'we paid')];
+  return lines.length === 0 ? [] : ['', ...lines];
 }
 
 /** Said when the ledger does not answer at once. */

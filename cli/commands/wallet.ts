@@ -1,8 +1,9 @@
 /** `relaymint wallet`: keys, balances, buying and redeeming credits. */
-import type { Command } from 'commander';
-import { isRelaymintError, type RelaymintError } from '../../core/errors.ts';
+import { Option, type Command } from 'commander';
+import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
 import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
-import { formatCredits, formatSol, type Amount, type Lamports } from '../../core/units.ts';
+import { FEE_RESERVE } from '../../core/limits.ts';
+import { formatCredits, formatSol, lamports, type Amount, type Lamports } from '../../core/units.ts';
 import type { Balances, LedgerReader, LedgerWallet } from '../../ledger/contract.ts';
 import {
   generateWalletKey,
@@ -23,11 +24,19 @@ import {
 } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { readSecret } from '../secret.ts';
-import { figureTexts, openWallet, properties, transact, walletSubcommand } from './transact.ts';
+import { figureTexts, openWallet, properties, transact, walletSubcommand, type OpenedWallet } from './transact.ts';
 
 interface KeyOptions extends CommonOptions, Pick<WalletOptions, 'wallet' | 'data'> {
   readonly address?: LedgerAddress;
 }
+
+interface BuyOptions extends WalletOptions {
+  readonly keep: Lamports;
+}
+
+/** What buying itself costs, lamports: a signature, and the first time a token account of 165 bytes. */
+const BUY_FEE = 5_000n;
+const CREDIT_ACCOUNT_RENT = 2_039_280n;
 
 const address = parsed((text: string) => ledgerAddress(text));
 
@@ -90,12 +99,15 @@ export function walletCommand(program: Command): void {
 
   walletSubcommand(wallet, 'buy', "buy credits at the bank's price")
     .description(
-      "Buys credits at the bank's fixed price. The first time it also pays the rent of the wallet's token account, about 0.002 SOL.",
+      "Buys credits at the bank's fixed price. The first time it also pays the rent of the wallet's token account, about 0.002 SOL.\nSome SOL stays in the wallet, for without any it can neither settle nor close: see --keep.",
     )
     .argument('<sol>', 'how much SOL to spend', sol)
-    .action((value: Lamports, options: WalletOptions) =>
-      run(options, `Bought credits for ${formatSol(value)} SOL.`, (own) => own.buy(value)),
-    );
+    .addOption(
+      new Option('--keep <sol>', 'SOL that must be left for the fees of settling and closing; 0 spends it too')
+        .argParser(sol)
+        .default(FEE_RESERVE, formatSol(FEE_RESERVE)),
+    )
+    .action(buy);
 
   walletSubcommand(wallet, 'redeem', 'turn credits back into SOL')
     .argument('<credits>', 'how many credits', credits)
@@ -109,6 +121,38 @@ export function walletCommand(program: Command): void {
     .action((to: LedgerAddress, value: Amount, options: WalletOptions) =>
       run(options, `Sent ${formatCredits(value)} credits to ${to}.`, (own) => own.send(to, value)),
     );
+}
+
+async function buy(value: Lamports, options: BuyOptions): Promise<void> {
+  await using opened = await openWallet(options);
+  await requireKept(opened, value, options.keep);
+  await transact({
+    options,
+    opened,
+    work: async () => {
+      await opened.wallet.buy(value);
+      return { done: `Bought credits for ${formatSol(value)} SOL.` };
+    },
+  });
+}
+
+/** @throws RelaymintError INSUFFICIENT_FUNDS when less than `keep` would be left. What the wallet has not at all, buying itself says. */
+async function requireKept({ ledger, wallet }: OpenedWallet, value: Lamports, keep: Lamports): Promise<void> {
+  const [{ lamports: has }, hasAccount] = await Promise.all([
+    ledger.balances(wallet.address),
+    ledger.hasCreditAccount(wallet.address),
+  ]);
+  const free = has - BUY_FEE - (hasAccount ? 0n : CREDIT_ACCOUNT_RENT);
+  if (free < value || free - value >= keep) return;
+  const most = free - keep;
+  throw new RelaymintError(
+    'INSUFFICIENT_FUNDS',
+    `The wallet has ${formatSol(has)} SOL, and ${formatSol(keep)} of them are kept for the fees of settling and closing.`,
+    {
+      remedy: `${most > 0n ? `Spend at most ${formatSol(lamports(most))}` : 'Send it some SOL'}, or keep less with --keep.`,
+      details: { has: has.toString(), needs: (has - free + value + keep).toString() },
+    },
+  );
 }
 
 async function keep(key: WalletKey, options: KeyOptions): Promise<void> {

@@ -1,5 +1,5 @@
 /** One channel in the books, and how it is written to disk: fixed layout, little-endian. */
-import { Reader, Writer } from '../../core/codec.ts';
+import { concatBytes, Reader, Writer } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import {
   CHANNEL_ID_BYTES,
@@ -105,6 +105,43 @@ export function decodeWide(value: Uint8Array): bigint {
   const high = reader.u64();
   reader.end();
   return (high << 64n) | low;
+}
+
+/** Channels that are over, all of one side together. */
+export interface ClosedTotals {
+  readonly channels: bigint;
+  /** Bytes payer to payee, and payee to payer, by their newest receipts. */
+  readonly up: bigint;
+  readonly down: bigint;
+  /** What their newest receipts paid, base units, and how much of it was settled as far as is known. */
+  readonly signed: bigint;
+  readonly settled: bigint;
+}
+
+export const NO_CHANNELS: ClosedTotals = { channels: 0n, up: 0n, down: 0n, signed: 0n, settled: 0n };
+
+export function addClosed(totals: ClosedTotals, { channel, latest }: Pick<Entry, 'channel' | 'latest'>): ClosedTotals {
+  return {
+    channels: totals.channels + 1n,
+    up: totals.up + (latest?.up ?? channel.settledUp),
+    down: totals.down + (latest?.down ?? channel.settledDown),
+    signed: totals.signed + (latest?.amount ?? channel.settled),
+    settled: totals.settled + channel.settled,
+  };
+}
+
+/** Five wide numbers: channels, up, down, signed, settled. */
+export function encodeClosed({ channels, up, down, signed, settled }: ClosedTotals): Uint8Array {
+  return concatBytes(...[channels, up, down, signed, settled].map(encodeWide));
+}
+
+/** @throws RelaymintError INVALID_ENCODING. */
+export function decodeClosed(value: Uint8Array): ClosedTotals {
+  const reader = new Reader(value, 'totals of closed channels');
+  const next = (): bigint => decodeWide(reader.bytes(WIDE_BYTES));
+  const totals = { channels: next(), up: next(), down: next(), signed: next(), settled: next() };
+  reader.end();
+  return totals;
 }
 
 /** For whose circuits a channel of ours was opened. */

@@ -7,12 +7,17 @@ import { GroupedStore, inspect, type Change, type Findings, type StoreOptions, t
 import type { ChannelState } from '../contract.ts';
 import { type Receipt, type SignedReceipt, decodeSignedReceipt, isNewer, receiptAmount } from '../receipt/index.ts';
 import {
+  addClosed,
+  decodeClosed,
   decodeEntry,
   decodeOpenedFor,
   decodeWide,
+  encodeClosed,
   encodeEntry,
   encodeOpenedFor,
   encodeWide,
+  NO_CHANNELS,
+  type ClosedTotals,
   type Entry,
   type OpenedFor,
 } from './entry.ts';
@@ -36,6 +41,8 @@ const KEY = {
   opened: 'opened-for/',
   share: 'share/',
   settlement: 'settlement/',
+  /** What channels that are over brought and cost: one record a side. */
+  closed: 'closed/',
 } as const;
 
 /**
@@ -105,6 +112,7 @@ export class BookStore implements AsyncDisposable {
   readonly #opened = new Map<ChannelId, OpenedFor>();
   readonly #shares = new Map<string, bigint>();
   readonly #settlements = new Map<string, Uint8Array>();
+  readonly #closed: Record<Entry['role'], ClosedTotals> = { payer: NO_CHANNELS, payee: NO_CHANNELS };
   /** Receipts whose channel's record was lost: they wait for the channel to be entered again. */
   readonly #receipts = new Map<string, SignedReceipt>();
 
@@ -125,6 +133,8 @@ export class BookStore implements AsyncDisposable {
         this.#opened.set(channelId(name), decodeOpenedFor(value));
       } else if (key.startsWith(KEY.share)) this.#shares.set(name, decodeWide(value));
       else if (key.startsWith(KEY.settlement)) this.#settlements.set(name, Uint8Array.from(value));
+      else if (key === KEY.closed + 'payer') this.#closed.payer = decodeClosed(value);
+      else if (key === KEY.closed + 'payee') this.#closed.payee = decodeClosed(value);
     }
     for (const entry of entries) {
       this.#entries.set(entry.channel.id, { ...entry, latest: this.#takeReceipt(entry.role, entry.channel.id) });
@@ -199,12 +209,21 @@ export class BookStore implements AsyncDisposable {
     this.enter(known.role, known.peer, channel);
   }
 
-  /** Forgets a channel: the ledger closed it and nothing more can come of it. What its wallet left unpaid stays with the wallet. */
+  /** What the channels that were forgotten because they are over carried and paid, by our side of them. */
+  closed(role: Entry['role']): ClosedTotals {
+    return this.#closed[role];
+  }
+
+  /**
+   * Forgets a channel: the ledger closed it and nothing more can come of it. What its wallet left unpaid stays with the wallet, and
+   * what it carried and paid with the totals of its side.
+   */
   forget(id: ChannelId): void {
-    if (!this.#entries.delete(id)) return;
-    this.#opened.delete(id);
-    const changes = [KEY.channel, KEY.held, KEY.given, KEY.opened].map((prefix): Change => [prefix + id, undefined]);
-    this.#store.write(changes, { sync: false });
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    const { role } = entry;
+    this.#closed[role] = addClosed(this.#closed[role], entry);
+    this.#store.write([...this.#drop(id), [KEY.closed + role, encodeClosed(this.#closed[role])]], { sync: false });
   }
 
   /** What this wallet left unpaid in all its channels to us, base units; and what we paid onward for it in vain. */
@@ -389,6 +408,12 @@ export class BookStore implements AsyncDisposable {
     return known;
   }
 
+  #drop(id: ChannelId): Change[] {
+    this.#entries.delete(id);
+    this.#opened.delete(id);
+    return [KEY.channel, KEY.held, KEY.given, KEY.opened].map((prefix): Change => [prefix + id, undefined]);
+  }
+
   #takeReceipt(role: Entry['role'], id: ChannelId): SignedReceipt | undefined {
     const key = (role === 'payee' ? KEY.held : KEY.given) + id;
     const receipt = this.#receipts.get(key);
@@ -447,7 +472,9 @@ export class BookStore implements AsyncDisposable {
     for (const droppable of rules) {
       for (const [id, entry] of this.#entries) {
         if (!droppable(entry) || this.users.isLive(id)) continue;
-        this.forget(id);
+        // One that may still be open is entered again when it is used, with all that it paid.
+        if (entry.channel.closeAt !== undefined || hasLater(entry)) this.forget(id);
+        else this.#store.write(this.#drop(id), { sync: false });
         this.users.forgotten(id);
         return true;
       }

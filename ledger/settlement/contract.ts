@@ -7,6 +7,7 @@ import type { Clock, Log } from '../../core/ports.ts';
 import type { Amount, Lamports, UnixMillis } from '../../core/units.ts';
 import type { BookStore } from '../accounting/index.ts';
 import type { ChannelState, LedgerReader, LedgerWallet, TransactionResult } from '../contract.ts';
+import type { SettlementJournal } from './history.ts';
 import type { Batch } from './plan.ts';
 
 export interface SettlementPolicy {
@@ -40,6 +41,8 @@ export interface SettlementOptions {
   readonly onChannel?: (channel: ChannelState) => void;
   /** Told of each channel that the ledger closed for good; the account book's `forget`. */
   readonly onClosed?: (channel: ChannelState) => void;
+  /** Told of each receipt that was settled, for people; nobody is when absent. */
+  readonly journal?: SettlementJournal;
   readonly clock?: Clock;
   readonly log?: Log;
 }

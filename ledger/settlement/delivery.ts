@@ -2,11 +2,19 @@
 import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { amount, lamports } from '../../core/units.ts';
+import type { UnixMillis } from '../../core/units.ts';
 import { NUMERATOR_BITS } from '../accounting/index.ts';
 import type { BookStore } from '../accounting/index.ts';
-import type { LedgerReader, LedgerWallet, PreparedTransaction, TransactionResult } from '../contract.ts';
+import type {
+  LedgerReader,
+  LedgerWallet,
+  MovedBySettling,
+  PreparedTransaction,
+  TransactionResult,
+} from '../contract.ts';
 import { receiptMessage, receiptSignature } from '../receipt/index.ts';
 import type { Settlement, SettlementTotals } from './contract.ts';
+import type { SettledReceipt, SettlementJournal } from './history.ts';
 import type { Patience } from './patience.ts';
 import type { Batch } from './plan.ts';
 import { decodeRecord, decodeTotals, EMPTY_TOTALS, encodeRecord, encodeTotals } from './record.ts';
@@ -31,6 +39,8 @@ export interface DeliveryParts {
   readonly patience: Patience;
   /** Base units for a lamport. @throws RelaymintError LEDGER_UNREACHABLE. */
   readonly price: (stop: AbortSignal) => Promise<bigint>;
+  /** Told of each receipt before it is booked; absent: nobody is. */
+  readonly journal: SettlementJournal | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -41,15 +51,17 @@ export class Delivery {
   readonly #reader: Pick<LedgerReader, 'till'>;
   readonly #patience: Patience;
   readonly #price: (stop: AbortSignal) => Promise<bigint>;
+  readonly #journal: SettlementJournal | undefined;
   readonly #clock: Clock;
   readonly #log: Log;
 
-  constructor({ store, wallet, reader, patience, price, clock, log }: DeliveryParts) {
+  constructor({ store, wallet, reader, patience, price, journal, clock, log }: DeliveryParts) {
     this.#store = store;
     this.#wallet = wallet;
     this.#reader = reader;
     this.#patience = patience;
     this.#price = price;
+    this.#journal = journal;
     this.#clock = clock;
     this.#log = log;
   }
@@ -79,6 +91,12 @@ export class Delivery {
     const record: SettlementRecord = {
       transaction,
       items: batch.candidates.map(({ receipt }) => receipt),
+      before: batch.candidates.map(({ channel }) => ({
+        payer: channel.payer,
+        amount: channel.settled,
+        up: channel.settledUp,
+        down: channel.settledDown,
+      })),
       shares: batch.shares,
       increase: batch.increase,
     };
@@ -104,7 +122,7 @@ export class Delivery {
         }
         if (!isRelaymintError(error)) throw error;
         const status = await this.#patience.retried(stop, () => this.#wallet.status(transaction));
-        if (status.state === 'confirmed') return this.#booked(record, status.result);
+        if (status.state === 'confirmed') return this.#booked(record, status.result, status.moved);
         if (!maybeSent) {
           const dropped = await this.#drop(transaction, error.message, isVerdict(error));
           if (!isRefusal(error)) throw error;
@@ -113,15 +131,18 @@ export class Delivery {
         // It may be on its way all the same: only the chain's own word, or its expiry, settles that.
       }
       const status = await this.#patience.retried(stop, () => this.#wallet.confirm(transaction, stop));
-      if (status.state === 'confirmed') return this.#booked(record, status.result);
+      if (status.state === 'confirmed') return this.#booked(record, status.result, status.moved);
       if (status.state === 'failed') return this.#drop(transaction, status.reason, true);
       if (status.state === 'expired') return this.#expire(stop, record);
       await this.#patience.pause(stop, attempt, new RelaymintError('TIMEOUT', 'The settlement is still pending.'));
     }
   }
 
-  async #booked(record: SettlementRecord, result: TransactionResult): Promise<Outcome> {
+  async #booked(record: SettlementRecord, result: TransactionResult, moved?: MovedBySettling): Promise<Outcome> {
     const { transaction, items, shares, increase } = record;
+    const at = this.#clock.now();
+    await this.#journal?.add(entriesOf(record, at, result, moved));
+    // From here to the booking nothing is waited for: other settlements are booked meanwhile.
     const before = this.totals();
     const totals: SettlementTotals = {
       transactions: before.transactions + 1,
@@ -142,7 +163,6 @@ export class Delivery {
     );
     this.#log.info({ signature: result.signature, receipts: items.length, amount: String(increase) }, 'settled');
     const { computeUnits, feeLamports, signature } = result;
-    const at = this.#clock.now();
     const settlement = { signature, receipts: items.length, amount: increase, computeUnits, feeLamports, at };
     return { state: 'booked', settlement };
   }
@@ -168,7 +188,7 @@ export class Delivery {
   async #resume(stop: AbortSignal, record: SettlementRecord): Promise<Outcome> {
     const { transaction } = record;
     const status = await this.#patience.retried(stop, () => this.#wallet.status(transaction));
-    if (status.state === 'confirmed') return this.#booked(record, status.result);
+    if (status.state === 'confirmed') return this.#booked(record, status.result, status.moved);
     if (status.state === 'pending') return this.#finish(stop, record, false);
     if (status.state === 'failed') return this.#drop(transaction, status.reason, true);
     return this.#expire(stop, record);
@@ -191,4 +211,50 @@ export class Delivery {
     await this.#store.saveSettlement(signature, undefined);
     return { state: 'expired' };
   }
+}
+
+/** What people are told of each receipt. None of a record that does not say where its channels began. */
+function entriesOf(
+  { items, before }: SettlementRecord,
+  at: UnixMillis,
+  { signature, feeLamports }: TransactionResult,
+  moved: MovedBySettling | undefined,
+): readonly SettledReceipt[] {
+  const increases = items.map(({ amount: settled }, index) => settled - (before[index]?.amount ?? settled));
+  // A transaction has a fee: 0 says that the node keeps no history.
+  const fees = feeLamports === 0n ? undefined : portions(feeLamports, increases);
+  const bankFees = moved === undefined ? undefined : portions(moved.bankFee, increases);
+  const royalties = moved === undefined ? undefined : portions(moved.royalties, increases);
+  return before.flatMap((one, index): SettledReceipt[] => {
+    const item = items[index];
+    if (item === undefined) return [];
+    const part = (of: readonly bigint[] | undefined): bigint | undefined => of?.[index];
+    const [fee, bankFee, royalty] = [part(fees), part(bankFees), part(royalties)];
+    return [
+      {
+        at,
+        channel: item.channel,
+        payer: one.payer,
+        amount: amount(item.amount - one.amount),
+        up: item.up - one.up,
+        down: item.down - one.down,
+        signature,
+        feeLamports: fee === undefined ? null : lamports(fee),
+        bankFee: bankFee === undefined ? null : amount(bankFee),
+        royalties: royalty === undefined ? null : amount(royalty),
+      },
+    ];
+  });
+}
+
+/** A whole in parts as large as the weights, that add up to it. */
+function portions(sum: bigint, weights: readonly bigint[]): readonly bigint[] {
+  const all = weights.reduce((total, weight) => total + weight, 0n);
+  let [weighed, given] = [0n, 0n];
+  return weights.map((weight) => {
+    weighed += weight;
+    const portion = all === 0n ? 0n : (sum * weighed) / all - given;
+    given += portion;
+    return portion;
+  });
 }

@@ -103,6 +103,7 @@ class Engine implements SettlementEngine {
       reader: this.#reader,
       patience: this.#patience,
       price: async (stop) => (await this.#bankTerms(stop)).unitsPerLamport,
+      journal: options.journal,
       clock: this.#clock,
       log: this.#log,
     });

@@ -1,6 +1,14 @@
 /** What is written to disk before a settlement is sent, and the running totals: fixed layout, little-endian. */
 import { Reader, Writer } from '../../core/codec.ts';
-import { CHANNEL_ID_BYTES, channelId, channelIdBytes } from '../../core/ids.ts';
+import {
+  CHANNEL_ID_BYTES,
+  channelId,
+  channelIdBytes,
+  KEY_BYTES,
+  ledgerAddress,
+  ledgerAddressBytes,
+} from '../../core/ids.ts';
+import type { LedgerAddress } from '../../core/ids.ts';
 import { MAX_NAME_BYTES, MAX_RECEIPTS_PER_TRANSACTION, MAX_SHARES_PER_TRANSACTION } from '../../core/limits.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { amount, lamports } from '../../core/units.ts';
@@ -11,11 +19,21 @@ import type { SettlementTotals } from './contract.ts';
 
 type PaidShare = Pick<ContentShare, 'name' | 'gross'>;
 
+/** A channel before a settlement: who pays it, and what it had settled. */
+export interface SettledBefore {
+  readonly payer: LedgerAddress;
+  readonly amount: Amount;
+  readonly up: bigint;
+  readonly down: bigint;
+}
+
 /** A settlement under way. Its id is its transaction's signature. */
 export interface SettlementRecord {
   readonly transaction: PreparedTransaction;
   /** What each channel has settled once this is on chain. */
   readonly items: readonly Receipt[];
+  /** Where each of them began, in the same order; empty in records of versions before this was kept. */
+  readonly before: readonly SettledBefore[];
   /** What names are paid off; at which royalty only the transaction says. */
   readonly shares: readonly PaidShare[];
   /** What it moves. */
@@ -27,6 +45,7 @@ const MAX_WIRE_BYTES = 4096;
 /** base58 of 64 bytes. */
 const MAX_SIGNATURE_TEXT = 88;
 const ITEM_BYTES = CHANNEL_ID_BYTES + 3 * 8;
+const BEFORE_BYTES = KEY_BYTES + 3 * 8;
 const RECORD_CAPACITY =
   2 +
   MAX_SIGNATURE_TEXT +
@@ -34,7 +53,7 @@ const RECORD_CAPACITY =
   MAX_WIRE_BYTES +
   16 +
   2 +
-  MAX_RECEIPTS_PER_TRANSACTION * ITEM_BYTES +
+  MAX_RECEIPTS_PER_TRANSACTION * (ITEM_BYTES + BEFORE_BYTES) +
   MAX_SHARES_PER_TRANSACTION * (2 + MAX_NAME_BYTES + 8);
 /** Signatures that totals list: enough to look at, bounded for ever. */
 const MAX_LISTED = 100;
@@ -49,7 +68,7 @@ export const EMPTY_TOTALS: SettlementTotals = {
 };
 
 export function encodeRecord(record: SettlementRecord): Uint8Array {
-  const { transaction, items, shares, increase } = record;
+  const { transaction, items, before, shares, increase } = record;
   const writer = new Writer(RECORD_CAPACITY)
     .string16(transaction.signature)
     .bytes16(transaction.wire)
@@ -59,6 +78,7 @@ export function encodeRecord(record: SettlementRecord): Uint8Array {
     .u8(shares.length);
   for (const item of items) writer.bytes(channelIdBytes(item.channel)).u64(item.amount).u64(item.up).u64(item.down);
   for (const share of shares) writer.string16(share.name).u64(share.gross);
+  for (const one of before) writer.bytes(ledgerAddressBytes(one.payer)).u64(one.amount).u64(one.up).u64(one.down);
   return writer.finish();
 }
 
@@ -84,8 +104,18 @@ export function decodeRecord(encoded: Uint8Array): SettlementRecord {
   for (let i = 0; i < shareCount; i += 1) {
     shares.push({ name: reader.string16(MAX_NAME_BYTES), gross: amount(reader.u64()) });
   }
+  const before: SettledBefore[] = [];
+  // A record ended here before it was kept.
+  for (let left = reader.remaining === 0 ? 0 : itemCount; left > 0; left -= 1) {
+    before.push({
+      payer: ledgerAddress(reader.bytes(KEY_BYTES)),
+      amount: amount(reader.u64()),
+      up: reader.u64(),
+      down: reader.u64(),
+    });
+  }
   reader.end();
-  return { transaction: { signature, wire, lastValidBlockHeight }, items, shares, increase };
+  return { transaction: { signature, wire, lastValidBlockHeight }, items, before, shares, increase };
 }
 
 export function encodeTotals(totals: SettlementTotals): Uint8Array {

@@ -16,7 +16,7 @@ export class SolanaLedger extends SolanaReader {
   constructor(options: SolanaLedgerOptions) {
     super(options);
     const fees = new PriorityFees(this.rpc, options.maxPriorityFee);
-    this.submitter = new Submitter(this.rpc, fees, new TransactionSize(this.rpc, options));
+    this.submitter = new Submitter(this.rpc, fees, new TransactionSize(this.rpc, options), this.program);
   }
 
   /** A wallet that signs with this key, which stays with it. Nothing is sent. `onTransaction` is told of each that it confirms. */

@@ -12,14 +12,21 @@ import type { BlockhashWithExpiryBlockHeight, Keypair, PublicKey, SignatureStatu
 import bs58 from 'bs58';
 import { z } from 'zod';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
-import { lamports } from '../../core/units.ts';
+import { amount, lamports } from '../../core/units.ts';
 import type { Lamports } from '../../core/units.ts';
-import type { Commitment, PreparedTransaction, SubmissionStatus, TransactionResult } from '../contract.ts';
+import type {
+  Commitment,
+  MovedBySettling,
+  PreparedTransaction,
+  SubmissionStatus,
+  TransactionResult,
+} from '../contract.ts';
 import { expired, failureOf, reasonOf, UNDECIDED } from './failure.ts';
 import { fitsPacket, lengthOf, NO_BLOCKHASH, tooLong } from './legacy-length.ts';
 import { priorityFee, unitLimitOf, writableAccounts } from './priority.ts';
 import type { PriorityFees } from './priority.ts';
 import { loadedBytes } from './loaded-bytes.ts';
+import { programEvents } from './program/index.ts';
 import type { Rpc } from './rpc.ts';
 import { MAX_PACKET_BYTES, MAX_VERSION_ONE_BYTES } from './transaction-size.ts';
 import type { TransactionSize } from './transaction-size.ts';
@@ -54,11 +61,14 @@ export class Submitter {
   readonly size: TransactionSize;
   readonly #rpc: Rpc;
   readonly #fees: PriorityFees;
+  readonly #program: PublicKey;
   #serial = randomInt(SERIALS);
 
-  constructor(rpc: Rpc, fees: PriorityFees, size: TransactionSize) {
+  /** `program`: whose word it is what a settlement moved. */
+  constructor(rpc: Rpc, fees: PriorityFees, size: TransactionSize, program: PublicKey) {
     this.#rpc = rpc;
     this.#fees = fees;
+    this.#program = program;
     this.size = size;
   }
 
@@ -326,7 +336,24 @@ export class Submitter {
     if (!isAs(commitment, status)) return { state: 'pending' };
     const record = await this.#record(signature);
     if (status.err !== null) return { state: 'failed', error: failureOf(status.err, record?.logs ?? []) };
-    return { state: 'confirmed', result: record?.result ?? { signature, feeLamports: lamports(0n), computeUnits: 0 } };
+    if (record === undefined) {
+      return { state: 'confirmed', result: { signature, feeLamports: lamports(0n), computeUnits: 0 } };
+    }
+    const moved = this.#moved(record.logs);
+    return { state: 'confirmed', result: record.result, ...(moved === undefined ? {} : { moved }) };
+  }
+
+  /** undefined when the logs tell of no settlement, or not in a form that is known here. */
+  #moved(logs: readonly string[]): MovedBySettling | undefined {
+    try {
+      const settled = programEvents(this.#program, logs).events.find(({ name }) => name === 'settle');
+      if (settled === undefined) return undefined;
+      const { total = 0n, fee = 0n, royalties = 0n } = settled.values;
+      return { total: amount(total), bankFee: amount(fee), royalties: amount(royalties) };
+    } catch (error) {
+      if (isRelaymintError(error, 'INVALID_ENCODING')) return undefined;
+      throw error;
+    }
   }
 
   /** undefined when the node keeps no history: fee and compute units are then reported as 0. */
@@ -382,7 +409,7 @@ function isAs(commitment: Commitment, { confirmationStatus, confirmations }: Sig
 type Sent = Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'> & Partial<PreparedTransaction>;
 
 type Found =
-  | { readonly state: 'confirmed'; readonly result: TransactionResult }
+  | { readonly state: 'confirmed'; readonly result: TransactionResult; readonly moved?: MovedBySettling }
   | { readonly state: 'failed'; readonly error: RelaymintError }
   | { readonly state: 'pending' }
   | { readonly state: 'expired' };

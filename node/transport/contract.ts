@@ -19,7 +19,7 @@ export interface Transport {
   /**
    * Accepts connections. The receiver of a connection owns it, its 'error' event included. `source` names whoever holds all
    * connections that share it; absent where many may stand behind one place (a proxy of this machine, tor).
-   * @throws RelaymintError ADDRESS_UNSUPPORTED, CONNECTION_REFUSED (the address is taken or not ours), ABORTED.
+   * @throws RelaymintError ADDRESS_UNSUPPORTED, ADDRESS_IN_USE (somebody listens there), CONNECTION_REFUSED (the address is not ours), ABORTED.
    */
   listen(address: string, onConnection: OnConnection, options?: ListenOptions): Promise<Listener>;
 }

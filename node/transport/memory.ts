@@ -37,7 +37,7 @@ export function createMemoryTransport(network: MemoryNetwork): Transport {
     async listen(address, onConnection): Promise<Listener> {
       const name = nameOf(address);
       if (network.listeners.has(name)) {
-        throw new RelaymintError('CONNECTION_REFUSED', `Cannot listen on ${address}: the name is taken.`, {
+        throw new RelaymintError('ADDRESS_IN_USE', `Cannot listen on ${address}: the name is taken.`, {
           remedy: 'Choose another name.',
         });
       }

@@ -74,9 +74,13 @@ function groupsOf(ip: string): string[] {
 function bind(server: Server, host: string, port: number, address: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (cause: NodeJS.ErrnoException): void => {
+      const taken = cause.code === 'EADDRINUSE';
+      const code = taken ? 'ADDRESS_IN_USE' : 'CONNECTION_REFUSED';
       reject(
-        new RelaymintError('CONNECTION_REFUSED', `Cannot listen on ${address} (${cause.code ?? cause.message}).`, {
-          remedy: 'Choose another port or stop the program that uses it.',
+        new RelaymintError(code, `Cannot listen on ${address} (${cause.code ?? cause.message}).`, {
+          remedy: taken
+            ? 'Choose another port or stop the program that uses it.'
+            : 'Choose an address of this machine, and a port that you may use.',
           cause,
         }),
       );

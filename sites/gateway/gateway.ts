@@ -35,7 +35,7 @@ export interface GatewayOptions {
 
 export interface Gateway {
   readonly app: Express;
-  /** `port` 0 picks one; `address` defaults to 127.0.0.1. `url` is the marketplace page's. @throws RelaymintError INVALID_CONFIG when the port is taken. */
+  /** `port` 0 picks one; `address` defaults to 127.0.0.1. `url` is the marketplace page's. @throws RelaymintError ADDRESS_IN_USE; INVALID_CONFIG when the port cannot be had otherwise. */
   listen(options: {
     readonly port: number;
     readonly address?: string;
@@ -188,7 +188,8 @@ class HttpGateway implements Gateway {
 
 function cannotListen(port: number, cause: Error): RelaymintError {
   const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
-  return new RelaymintError('INVALID_CONFIG', taken ? `Port ${port} is taken.` : `Port ${port}: ${cause.message}.`, {
+  const message = taken ? `Port ${port} is taken.` : `Port ${port}: ${cause.message}.`;
+  return new RelaymintError(taken ? 'ADDRESS_IN_USE' : 'INVALID_CONFIG', message, {
     remedy: 'Choose another port for the gateway.',
     cause,
   });

@@ -1,9 +1,9 @@
 /** What a node shows of the ledger while that is quick, hangs, or is gone. */
 import { expect, it } from 'vitest';
-import { ledgerAddress } from '../../core/ids.ts';
+import { channelId, ledgerAddress } from '../../core/ids.ts';
 import { amount } from '../../core/units.ts';
 import type { ChannelState, TillState } from '../../ledger/contract.ts';
-import { ChainView, pairsOf, type RunningNode } from '../../app/node/index.ts';
+import { ChainView, closedOf, pairsOf, type RunningNode } from '../../app/node/index.ts';
 import { channelState } from '../ledger/accounting/pair.ts';
 
 interface Question {
@@ -77,4 +77,29 @@ it('takes nothing back that the books say was settled since', () => {
     return pairsOf(node, new Map([[channel.id, channel]]), new Map()).map(({ settled }) => settled);
   };
   expect([settledBy(5n), settledBy(12n)]).toEqual([['9'], ['12']]);
+});
+
+it('adds up what is over: what the books forgot, and what the chain shows no more', () => {
+  const [open, gone] = [1, 2].map((index) => channelState({ id: channelId(new Uint8Array(22).fill(index)) }));
+  if (open === undefined || gone === undefined) throw new Error('two were made');
+  const pair = { role: 'payer', peer: 'peer', live: false, up: 1n, down: 2n, due: 3n, signed: 3n };
+  const node = {
+    book: { peers: () => [open, gone].map((channel) => ({ ...pair, channel })) },
+    store: {
+      closed: (role: string) =>
+        role === 'payer'
+          ? { channels: 4n, up: 10n, down: 20n, signed: 30n, settled: 25n }
+          : { channels: 0n, up: 0n, down: 0n, signed: 0n, settled: 0n },
+    },
+  } as unknown as RunningNode;
+  const pays = (channels: string, up: string, down: string, receipted: string): object => ({
+    channels,
+    counts: { up, down },
+    receipted,
+    settled: '25',
+  });
+  expect(closedOf(node, new Map([[open.id, open]])).pays).toEqual(pays('5', '11', '22', '33'));
+  // Until the chain answers they are all taken for open, as among the pairs.
+  expect(closedOf(node, undefined).pays).toEqual(pays('4', '10', '20', '30'));
+  expect(closedOf(node, undefined).earns).toMatchObject({ channels: '0', settled: '0' });
 });

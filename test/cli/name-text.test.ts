@@ -32,8 +32,13 @@ describe('splits on a command line', () => {
     },
   );
 
-  it.each([`${account}=2.5`, `${account}=-1`, `${account}=1.005%`, `nobody=25%`])('refuses "%s" too', (text) => {
-    expect(() => parseSplit(text)).toThrow(Error);
+  it.each([
+    [`${account}=2.5`, 'INVALID_ARGUMENT'],
+    [`${account}=-1`, 'INVALID_ARGUMENT'],
+    [`${account}=1.005%`, 'INVALID_ARGUMENT'],
+    ['nobody=25%', 'INVALID_ENCODING'],
+  ])('refuses "%s" too', (text, code) => {
+    expect(() => parseSplit(text)).toThrow(expect.objectContaining({ code }));
   });
 
   it('must sum to the whole', () => {

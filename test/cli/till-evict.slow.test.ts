@@ -13,6 +13,7 @@ import { startControlServer } from '../../app/control/server.ts';
 import type { ControlHandlers } from '../../app/control/protocol.ts';
 import { World, startLedger } from '../ledger/settlement/world.ts';
 import { run } from './program.ts';
+import { statsOf } from './stats.ts';
 
 const DEPOSIT = 100_000_000n;
 const HELD = 100_000n;
@@ -131,29 +132,13 @@ function handlers(world: World, engine: SettlementEngine): ControlHandlers {
   const refuse = (): Promise<never> => Promise.reject(new Error('not asked for'));
   return {
     audit: refuse,
-    stats: async () => ({
-      role: 'relay',
-      label: 'relay',
-      nodeId: 'node',
-      wallet: world.wallet.address,
-      addresses: [],
-      prices: {},
-      startedAt: 0,
-      rssBytes: 0,
-      links: 0,
-      circuits: 0,
-      pairs: [],
-      ledgerAt: null,
-      settlement: { transactions: 0, receipts: 0, computeUnits: 0, feeLamports: 0, signatures: [] },
-      budget: { limits: { peer: '0', site: '0', total: '0' }, spent: '0', earned: '0', peers: [], sites: [] },
-      guards: [],
-      figures: {},
-    }),
+    stats: async () => statsOf({ wallet: world.wallet.address }),
     settle: async () => {
       const settled = await engine.settleAll();
       const receipts = settled.reduce((sum, one) => sum + one.receipts, 0);
       return { transactions: settled.length, receipts, computeUnits: 0, feeLamports: 0, signatures: [] };
     },
+    settlements: refuse,
     debts: async () => ({
       debts: Object.fromEntries(Array.from(engine.debts(), ([payer, debt]) => [payer, `${debt}`])),
     }),

@@ -1,4 +1,4 @@
-/** `relaymint wallet balance` as a user types it, beside a ledger with the program. */
+/** `relaymint wallet balance` and `wallet buy` as a user types them, beside a ledger with the program. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -38,4 +38,24 @@ it('does not say 0 credits where the program has no bank', async () => {
   expect(stdout).toContain(`unknown. There is no Relaymint bank of program ${ANOTHER} here.`);
   const asked = await balance('--program', ANOTHER, '--json');
   expect(JSON.parse(asked.stdout)).toMatchObject({ credits: null, lamports: '0' });
+});
+
+it('buys with all but what settling takes, and says how to spend that too', async () => {
+  const wallet = (...args: readonly string[]): Promise<Finished> =>
+    run(['wallet', ...args, '--data', data, '--ledger', ledger.url, '--json']);
+  expect((await wallet('airdrop', '1')).code).toBe(0);
+  const refused = await wallet('buy', '0.99');
+  expect(refused.code).toBe(1);
+  expect(JSON.parse(refused.stdout)).toMatchObject({
+    error: {
+      code: 'INSUFFICIENT_FUNDS',
+      message:
+        'The wallet has 1 SOL, and 0.01 of them are kept for the fees of settling and closing. Spend at most 0.98795572, or keep less with --keep.',
+    },
+  });
+  const most = JSON.parse((await wallet('buy', '0.98795572')).stdout) as {
+    readonly after: { readonly lamports: string };
+  };
+  expect(most.after.lamports).toBe('10000000');
+  expect((await wallet('buy', '0.009', '--keep', '0')).code).toBe(0);
 });

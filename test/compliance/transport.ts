@@ -192,7 +192,7 @@ export function transportCompliance(name: string, { setup, teardown }: Transport
 
     it('refuses to listen twice on one address, and can listen again once it is free', async () => {
       const address = await listen(() => {});
-      await expect(tested.transport.listen(address, () => {})).rejects.toMatchObject({ code: 'CONNECTION_REFUSED' });
+      await expect(tested.transport.listen(address, () => {})).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
       await listeners[0]?.close();
       const again = await tested.transport.listen(address, (connection) => connection.end('again'));
       listeners.push(again);

@@ -1,5 +1,4 @@
 /** kill -9 of any process at random moments of a transfer: nothing is lost or doubled beyond the windows. */
-import { randomBytes, randomInt } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import path from 'node:path';
@@ -11,6 +10,7 @@ import type { LedgerReader } from '../../ledger/contract.ts';
 import { openSolanaLedger } from '../../ledger/solana/index.ts';
 import { callControl, readControlFile } from '../../app/control/client.ts';
 import type { NodeStats, PairStats } from '../../app/control/protocol.ts';
+import { Chance, SEED_TITLE } from '../chance.ts';
 import { startMarketplace, temporaryFolder, type Marketplace } from './marketplace.ts';
 
 const KILLS = 20;
@@ -141,12 +141,13 @@ async function disagreements(stats: readonly NodeStats[], ledger: LedgerReader):
 }
 
 test(
-  `${KILLS} kills of random processes during transfers`,
+  `${KILLS} kills of random processes during transfers (${SEED_TITLE})`,
   async () => {
+    const chance = new Chance();
     await using folder = await temporaryFolder();
     const site = path.join(folder.path, 'site');
     await mkdir(site);
-    const original = randomBytes(FILE_BYTES);
+    const original = Buffer.from(chance.bytes(FILE_BYTES));
     await writeFile(path.join(site, FILE), original);
     await using market = await startMarketplace(
       '--site',
@@ -162,10 +163,10 @@ test(
     const visiting = visitor.run();
     const labels = [...market.pids.keys()];
     for (let kill = 0; kill < KILLS; kill += 1) {
-      const label = kill < labels.length ? labels[kill] : labels[randomInt(labels.length)];
+      const label = kill < labels.length ? labels[kill] : chance.of(labels);
       if (label === undefined) throw new Error('no processes');
       // A moment of the transfer, not of the clock: after a random number of further bytes.
-      await visitor.received(randomInt(1, FILE_BYTES));
+      await visitor.received(chance.between(1, FILE_BYTES));
       const back = market.restarted(label);
       process.kill(market.pids.get(label) ?? 0, 'SIGKILL');
       await back;

@@ -1,7 +1,9 @@
 /** The marketplace that stays up: its pages, its continuation from --data, and what Ctrl-C and sudden death leave behind. */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
+import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { silentLog, systemClock } from '../../core/ports.ts';
@@ -55,9 +57,15 @@ test('serves until Ctrl-C, leaves nothing behind, and continues from --data', as
   expect(stats.stdout).toContain('relay-1 (relay)');
 });
 
-test('a marketplace that is killed takes its processes with it', async () => {
+test('takes another port where its own is taken; one that is killed takes its processes with it', async () => {
   await using folder = await temporaryFolder();
-  const market = await startMarketplace('--data', folder.path, '--log-level', 'warn');
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  const market = await startMarketplace('--data', folder.path, '--log-level', 'warn', '--port', String(port));
+  other.close();
+  expect(Number(new URL(market.ready.gateway).port)).not.toBe(port);
+  expect(await status(market.ready.site)).toBe(200);
   const pids = [...market.pids.values()];
   market.kill();
   await expect.poll(() => pids.filter(isAlive), { timeout: 30_000 }).toEqual([]);

@@ -12,8 +12,8 @@ export { EMBEDDED_PROGRAM_ID } from './program-id.ts';
 /**
  * Starts the ledger and resolves when it answers requests.
  * @throws RelaymintError FILE_IN_USE when another process has `dataDir`; FILE_NOT_FOUND for the program file;
- *   STORAGE_FAILED when the stored state cannot be read; INVALID_CONFIG for options that do not fit together or a port
- *   that is taken.
+ *   STORAGE_FAILED when the stored state cannot be read; INVALID_CONFIG for options that do not fit together; ADDRESS_IN_USE for a
+ *   port that is taken.
  */
 export async function startEmbeddedLedger(options: EmbeddedLedgerOptions = {}): Promise<EmbeddedLedger> {
   return EmbeddedServer.start(options);

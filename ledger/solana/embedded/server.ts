@@ -52,13 +52,13 @@ export class RpcServer {
     this.#server.on('clientError', (_error, socket: Socket) => socket.destroy());
   }
 
-  /** Resolves with the port. @throws RelaymintError INVALID_CONFIG when it cannot be had. */
+  /** Resolves with the port. @throws RelaymintError ADDRESS_IN_USE; INVALID_CONFIG when it cannot be had otherwise. */
   async listen(port: number): Promise<number> {
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (cause) => {
+      this.#server.once('error', (cause: NodeJS.ErrnoException) => {
         reject(
           new RelaymintError(
-            'INVALID_CONFIG',
+            cause.code === 'EADDRINUSE' ? 'ADDRESS_IN_USE' : 'INVALID_CONFIG',
             `The ledger cannot listen on ${this.#host} port ${port}: ${cause.message}.`,
             {
               remedy: 'Choose another port, or 0 for any free one.',

@@ -51,7 +51,7 @@ export async function generateKeys(sam: Endpoint, signal: AbortSignal): Promise<
 
 /**
  * Resolves as soon as streams can be asked for: the router's own word, which comes once tunnels are up, is `announced`.
- * @throws RelaymintError CONNECTION_REFUSED (the destination is in use), INVALID_ENCODING (its key), I2P_NOT_RUNNING, I2P_FAILED, ..
+ * @throws RelaymintError ADDRESS_IN_USE (the destination is in use), INVALID_ENCODING (its key), I2P_NOT_RUNNING, I2P_FAILED, ..
  */
 export async function createSession(
   sam: Endpoint,
@@ -228,7 +228,7 @@ const RESULTS: Readonly<Record<string, { readonly code: ErrorCode; readonly says
     KEY_NOT_FOUND: { code: 'I2P_UNREACHABLE', says: 'the name is not known', remedy: 'Use its .b32.i2p address.' },
     INVALID_KEY: { code: 'INVALID_ENCODING', says: 'the router does not take this key or address' },
     DUPLICATED_DEST: {
-      code: 'CONNECTION_REFUSED',
+      code: 'ADDRESS_IN_USE',
       says: 'the destination is in use by another program',
       remedy: 'Stop the other node that has the same key.',
     },

@@ -225,7 +225,7 @@ class House {
 
   async open(onConnection: OnConnection, signal: AbortSignal): Promise<void> {
     if (this.#onConnection !== undefined) {
-      throw refusal(garlicMultiaddr(this.#destination.garlic), 'it is listened on already');
+      throw refusal(garlicMultiaddr(this.#destination.garlic), 'it is listened on already', 'ADDRESS_IN_USE');
     }
     this.#onConnection = onConnection;
     try {
@@ -394,8 +394,12 @@ function garlicAt(address: string): string {
   return destination.garlic;
 }
 
-function refusal(address: string, why: string): RelaymintError {
-  return new RelaymintError('CONNECTION_REFUSED', `Cannot listen on ${address}: ${why}.`, {
+function refusal(
+  address: string,
+  why: string,
+  code: 'ADDRESS_IN_USE' | 'CONNECTION_REFUSED' = 'CONNECTION_REFUSED',
+): RelaymintError {
+  return new RelaymintError(code, `Cannot listen on ${address}: ${why}.`, {
     remedy: 'Listen on the address of a destination of ours, once.',
   });
 }

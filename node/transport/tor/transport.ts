@@ -118,7 +118,9 @@ class OnionTransport implements TorTransport {
     const { onion, port } = destinationOf(address);
     const canonical = onionMultiaddr(onion, port);
     const known = this.#doors.get(canonical);
-    if (known?.open === true) throw refusal(canonical, 'it is listened on already', 'Close the other listener first.');
+    if (known?.open === true) {
+      throw refusal(canonical, 'it is listened on already', 'Close the other listener first.', 'ADDRESS_IN_USE');
+    }
     if (known !== undefined) {
       await known.reopen(onConnection);
       return this.#listener(known);
@@ -286,7 +288,8 @@ function bindServer(server: Server, endpoint: Endpoint, address: string): Promis
   return new Promise((resolve, reject) => {
     const onError = (cause: NodeJS.ErrnoException): void => {
       const why = `${formatEndpoint(endpoint)} cannot be listened on (${cause.code ?? cause.message})`;
-      reject(refusal(address, why, 'Stop the program that uses it, or choose another place.', cause));
+      const code = cause.code === 'EADDRINUSE' ? 'ADDRESS_IN_USE' : 'CONNECTION_REFUSED';
+      reject(refusal(address, why, 'Stop the program that uses it, or choose another place.', code, cause));
     };
     server.once('error', onError);
     server.listen(
@@ -307,8 +310,14 @@ function destinationOf(address: string): { readonly onion: string; readonly port
   return destination;
 }
 
-function refusal(address: string, why: string, remedy: string, cause?: unknown): RelaymintError {
-  return new RelaymintError('CONNECTION_REFUSED', `Cannot listen on ${address}: ${why}.`, { remedy, cause });
+function refusal(
+  address: string,
+  why: string,
+  remedy: string,
+  code: 'ADDRESS_IN_USE' | 'CONNECTION_REFUSED' = 'CONNECTION_REFUSED',
+  cause?: unknown,
+): RelaymintError {
+  return new RelaymintError(code, `Cannot listen on ${address}: ${why}.`, { remedy, cause });
 }
 
 /** The service of a name below it: `www.ADDRESS.onion` is the service ADDRESS. */

@@ -1,5 +1,4 @@
 /** Ten thousand batches, whole and spoiled in every way, judged by the program and by other means. */
-import { randomBytes, randomInt } from 'node:crypto';
 import { ED25519_TORSION_SUBGROUP, ed25519 } from '@noble/curves/ed25519.js';
 import { PublicKey } from '@solana/web3.js';
 import type { TransactionInstruction } from '@solana/web3.js';
@@ -8,6 +7,7 @@ import { concatBytes, fromHex, toHex } from '../../../core/codec.ts';
 import { amount } from '../../../core/units.ts';
 import { aggregateSignatures } from '../../../ledger/receipt/index.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
+import { Chance, SEED_TITLE } from '../../chance.ts';
 import { Chain, withData } from './svm.ts';
 import { ORDER, factorsOf, messageOf, sha512Scalar, toBytes, toNumber, verdict } from './verdict.ts';
 
@@ -16,6 +16,7 @@ const { Point } = ed25519;
 const DEPOSIT = 1n << 30n;
 /** Where the first receipt begins in the data: tag, count, scalar. */
 const FIRST = 34;
+const chance = new Chance();
 
 /** A key of which the secret is known, perhaps with a part of small order. */
 interface Signer {
@@ -43,7 +44,7 @@ function multiple(scalar: bigint): InstanceType<typeof Point> {
 }
 
 function randomScalar(): bigint {
-  return toNumber(randomBytes(40)) % ORDER;
+  return toNumber(chance.bytes(40)) % ORDER;
 }
 
 function signerOf(slot: number): Signer {
@@ -53,7 +54,7 @@ function signerOf(slot: number): Signer {
 }
 
 function pick<T>(list: readonly T[]): T {
-  const chosen = list[randomInt(list.length)];
+  const chosen = list[chance.number(list.length)];
   if (chosen === undefined) throw new RangeError('nothing to choose from');
   return chosen;
 }
@@ -69,7 +70,7 @@ const SIGNERS: readonly Signer[] = [
 const FREE_SLOT = SIGNERS.length;
 const ORDINARY = 8;
 
-describe('settle, on random batches', () => {
+describe(`settle, on random batches (${SEED_TITLE})`, () => {
   const chain = Chain.start();
   let tillKey: PublicKey;
   let till: program.TillAccount;
@@ -143,20 +144,20 @@ describe('settle, on random batches', () => {
       })),
     }).data;
   const counters = (): Entry['counters'] => [
-    BigInt(randomInt(1 << 16)) + 1n,
-    BigInt(randomInt(1 << randomInt(1, 31))) + 100n,
-    toNumber(randomBytes(randomInt(1, 8))) + 100n,
+    BigInt(chance.number(1 << 16)) + 1n,
+    BigInt(chance.number(1 << chance.between(1, 31))) + 100n,
+    toNumber(chance.bytes(chance.between(1, 8))) + 100n,
   ];
   const some = (max = 3): Entry[] =>
-    Array.from({ length: randomInt(1, max + 1) }, () =>
+    Array.from({ length: chance.between(1, max + 1) }, () =>
       sign(
-        randomInt(4) === 0 ? randomInt(SIGNERS.length) : randomInt(ORDINARY),
+        chance.number(4) === 0 ? chance.number(SIGNERS.length) : chance.number(ORDINARY),
         counters(),
-        randomInt(8) === 0 ? pick(TORSION) : Point.ZERO,
+        chance.number(8) === 0 ? pick(TORSION) : Point.ZERO,
       ),
     );
   const flipped = (data: Uint8Array, from = 1): Uint8Array => {
-    const bit = randomInt(8 * from, 8 * data.length);
+    const bit = chance.between(8 * from, 8 * data.length);
     return data.map((byte, index) => (index === bit >> 3 ? byte ^ (1 << (bit & 7)) : byte));
   };
 
@@ -170,7 +171,7 @@ describe('settle, on random batches', () => {
     'a flipped bit of a receipt': () => flipped(dataOf(some()), FIRST),
     'another R': () => {
       const [first, ...rest] = some();
-      const signature = concatBytes(randomBytes(32), first?.signature.subarray(32) ?? new Uint8Array(32));
+      const signature = concatBytes(chance.bytes(32), first?.signature.subarray(32) ?? new Uint8Array(32));
       return dataOf(first === undefined ? rest : [{ ...first, signature }, ...rest]);
     },
     'swapped R': () => {
@@ -223,18 +224,18 @@ describe('settle, on random batches', () => {
     },
     'a scalar not below the order': () => {
       const entries = some();
-      return dataOf(entries, toBytes(toNumber(scalarOf(entries)) + ORDER * BigInt(randomInt(1, 15))));
+      return dataOf(entries, toBytes(toNumber(scalarOf(entries)) + ORDER * BigInt(chance.between(1, 15))));
     },
     'a scalar of 0, 1, L - 1 or L': () => dataOf(some(), toBytes(pick([0n, 1n, ORDER - 1n, ORDER]))),
     'keys of small and mixed order': () =>
       dataOf(
-        Array.from({ length: randomInt(1, 4) }, () =>
-          sign(randomInt(ORDINARY, SIGNERS.length - 1), counters(), pick(TORSION)),
+        Array.from({ length: chance.between(1, 4) }, () =>
+          sign(chance.between(ORDINARY, SIGNERS.length - 1), counters(), pick(TORSION)),
         ),
       ),
     'an R that is not reduced': () => {
       // y = p + 1 is the identity once more: s = h a then.
-      const slot = randomInt(ORDINARY);
+      const slot = chance.number(ORDINARY);
       const { secret, key } = signerOf(slot);
       const given = counters();
       const r = pick(UNREDUCED);
@@ -245,7 +246,7 @@ describe('settle, on random batches', () => {
     'a key that is no point': () => dataOf([...some(2), sign(SIGNERS.length - 1, counters())]),
     'a free slot or none': () => {
       const data = dataOf(some());
-      data.writeUInt16LE((data.readUInt16LE(FIRST) & 0x8000) | randomInt(FREE_SLOT, FREE_SLOT + 3), FIRST);
+      data.writeUInt16LE((data.readUInt16LE(FIRST) & 0x8000) | chance.between(FREE_SLOT, FREE_SLOT + 3), FIRST);
       return data;
     },
     'too much, or bytes that went back': () =>
@@ -267,15 +268,15 @@ describe('settle, on random batches', () => {
     },
     'another count': () => {
       const data = dataOf(some());
-      data[1] = randomInt(1, 65);
+      data[1] = chance.between(1, 65);
       return data;
     },
     'cut off': () => {
       const data = dataOf(some());
-      return data.subarray(0, randomInt(1, data.length));
+      return data.subarray(0, chance.between(1, data.length));
     },
-    'bytes after it': () => concatBytes(dataOf(some(2)), randomBytes(randomInt(1, 20))),
-    'sixteen receipts': () => dataOf(Array.from({ length: 16 }, () => sign(randomInt(ORDINARY), counters()))),
+    'bytes after it': () => concatBytes(dataOf(some(2)), chance.bytes(chance.between(1, 20))),
+    'sixteen receipts': () => dataOf(Array.from({ length: 16 }, () => sign(chance.number(ORDINARY), counters()))),
   };
 
   it(`says what other means say of ${BATCHES} of them`, { timeout: 600_000 }, () => {

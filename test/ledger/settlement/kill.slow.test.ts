@@ -5,6 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openBookStore } from '../../../ledger/accounting/index.ts';
+import { openSettlementJournal } from '../../../ledger/settlement/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import type { Step } from './faulty-wallet.ts';
 import { startLedger, World } from './world.ts';
@@ -42,12 +43,15 @@ it.each(FATAL)(
       );
       expect(await once(child, 'exit')).toEqual([null, 'SIGKILL']);
       world.store = await openBookStore(directory);
-      const engine = world.engine();
+      const journal = openSettlementJournal(`${directory}.jsonl`);
+      const engine = world.engine({ journal });
       await engine.settleAll();
       expect(await world.settledOnChain()).toBe(3_000_000n);
       expect(await world.earnings()).toEqual({ name: 200_000n, till: 2_800_000n });
       expect(world.store.shares.size).toBe(0);
       expect(engine.totals()).toMatchObject({ transactions: 1, receipts: 2, amount: 3_000_000n });
+      const { entries } = await journal.read();
+      expect(entries.map((entry) => entry.amount)).toEqual([2_000_000n, 1_000_000n]);
       await engine.close();
     } finally {
       await world.close();

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '../../../core/codec.ts';
 import { isRelaymintError } from '../../../core/errors.ts';
-import { channelId } from '../../../core/ids.ts';
+import { channelId, ledgerAddress } from '../../../core/ids.ts';
 import { amount, lamports, U64_MAX } from '../../../core/units.ts';
 import { decodeRecord, decodeTotals, encodeRecord, encodeTotals } from '../../../ledger/settlement/record.ts';
 import type { SettlementRecord } from '../../../ledger/settlement/record.ts';
@@ -11,24 +11,30 @@ import type { SettlementRecord } from '../../../ledger/settlement/record.ts';
 const u64 = fc.bigInt({ min: 0n, max: U64_MAX });
 const text = (max: number): fc.Arbitrary<string> =>
   fc.string({ unit: fc.constantFrom('a', 'b', 'z', '1', '9', '-', '.'), minLength: 1, maxLength: max });
-const record: fc.Arbitrary<SettlementRecord> = fc.record({
-  transaction: fc.record({
-    signature: text(88),
-    wire: fc.uint8Array({ maxLength: 4096 }),
-    lastValidBlockHeight: u64,
-  }),
-  items: fc.array(
-    fc.record({
-      channel: fc.uint8Array({ minLength: 22, maxLength: 22 }).map((bytes) => channelId(bytes)),
-      amount: u64.map((value) => amount(value)),
-      up: u64,
-      down: u64,
+const counters = { amount: u64.map((value) => amount(value)), up: u64, down: u64 };
+const bytesOf = (length: number): fc.Arbitrary<Uint8Array> => fc.uint8Array({ minLength: length, maxLength: length });
+const record: fc.Arbitrary<SettlementRecord> = fc
+  .record({
+    transaction: fc.record({
+      signature: text(88),
+      wire: fc.uint8Array({ maxLength: 4096 }),
+      lastValidBlockHeight: u64,
     }),
-    { maxLength: 64 },
-  ),
-  shares: fc.array(fc.record({ name: text(58), gross: u64.map((value) => amount(value)) }), { maxLength: 8 }),
-  increase: u64.map((value) => amount(value)),
-});
+    settled: fc.array(
+      fc.tuple(
+        fc.record({ channel: bytesOf(22).map((bytes) => channelId(bytes)), ...counters }),
+        fc.record({ payer: bytesOf(32).map((bytes) => ledgerAddress(bytes)), ...counters }),
+      ),
+      { maxLength: 64 },
+    ),
+    shares: fc.array(fc.record({ name: text(58), gross: u64.map((value) => amount(value)) }), { maxLength: 8 }),
+    increase: u64.map((value) => amount(value)),
+  })
+  .map(({ settled, ...rest }) => ({
+    ...rest,
+    items: settled.map(([item]) => item),
+    before: settled.map(([, before]) => before),
+  }));
 
 describe('what settlement writes to disk', () => {
   it('comes back as it was', () => {
@@ -62,16 +68,22 @@ describe('what settlement writes to disk', () => {
     expect(decodeTotals(encodeTotals(totals))).toEqual({ ...totals, signatures: signatures.slice(-100) });
   });
 
-  it('is the committed layout', async () => {
-    const golden = (await readFile(new URL('./fixtures/record.hex', import.meta.url), 'utf8')).trim();
+  it('is the committed layout, and a record that does not say where its channels began is read all the same', async () => {
+    const [old = '', golden = ''] = await Promise.all(
+      ['record.hex', 'record-with-before.hex'].map(async (file) =>
+        (await readFile(new URL(`./fixtures/${file}`, import.meta.url), 'utf8')).trim(),
+      ),
+    );
     const value: SettlementRecord = {
       transaction: { signature: '5igNature', wire: Uint8Array.of(1, 2, 3), lastValidBlockHeight: 1_234n },
       items: [{ channel: channelId(new Uint8Array(22).fill(9)), amount: amount(10n), up: 20n, down: 30n }],
+      before: [{ payer: ledgerAddress(new Uint8Array(32).fill(8)), amount: amount(3n), up: 6n, down: 9n }],
       shares: [{ name: 'demo.web3', gross: amount(4n) }],
       increase: amount(7n),
     };
     expect(toHex(encodeRecord(value))).toBe(golden);
     expect(decodeRecord(fromHex(golden))).toEqual(value);
+    expect(decodeRecord(fromHex(old))).toEqual({ ...value, before: [] });
   });
 });
 

@@ -166,7 +166,7 @@ describe('refusals', () => {
       code: 'INVALID_CONFIG',
     });
     const port = Number(new URL(ledger.url).port);
-    await expect(startEmbeddedLedger({ port })).rejects.toMatchObject({ code: 'INVALID_CONFIG' });
+    await expect(startEmbeddedLedger({ port })).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
     await expect(
       startEmbeddedLedger({ programId, programPath: PROGRAM, bank: { challengeSeconds: 0n } }),
     ).rejects.toMatchObject({ code: 'PROGRAM_ERROR' });

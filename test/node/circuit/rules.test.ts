@@ -120,7 +120,7 @@ describe('refusals', () => {
     const abort = new AbortController();
     const building = client.endpoint.createCircuit(offers, { service: 'echo', signal: abort.signal });
     abort.abort();
-    await expect(building).rejects.toBeDefined();
+    await expect(building).rejects.toMatchObject({ code: 'ABORTED' });
     await eventually(() =>
       [client, ...relays].map((node) => node.endpoint.stats().joined + node.endpoint.stats().initiated),
     ).toEqual([0, 0]);

@@ -95,7 +95,7 @@ describe('gateway: whose origin', () => {
       content: createContentSource({ route: () => Promise.reject(new Error('unused')) }),
       market: () => Promise.resolve(emptyMarket),
     });
-    await expect(second.listen({ port: front.port })).rejects.toMatchObject({ code: 'INVALID_CONFIG' });
+    await expect(second.listen({ port: front.port })).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
     await second.close();
   });
 });

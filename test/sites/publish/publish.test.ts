@@ -233,7 +233,6 @@ describe('pin keeper', () => {
     const clock = new TestClock();
     const ledger = new NameBook();
     const store = await temporaryStore(cleanup, { clock });
-    const folder = await temporaryFolder(cleanup);
     const keeper = createPinKeeper({ store, ledger, clock });
     const pin = async (text: string): Promise<CID> => {
       const session = store.begin();
@@ -244,7 +243,6 @@ describe('pin keeper', () => {
       clock.advance(1000);
       return cid;
     };
-    expect(folder).toBeTruthy();
     const old = await pin('old');
     ledger.register('demo.web3', old.bytes);
     const next = await pin('next');
