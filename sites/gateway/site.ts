@@ -15,7 +15,8 @@ import {
   type Trail,
 } from '../unixfs/index.ts';
 import type { BlockReader, ContentSource, SiteContent } from '../blocks/contract.ts';
-import { Limit, orEnded, writeAll } from '../serve/index.ts';
+import { Limit, orEnded } from '../serve/index.ts';
+import { writeAll } from '../wire/index.ts';
 import type { NameResolver, ResolvedName } from '../name/index.ts';
 import { noSuchPage, withoutContent } from './failure.ts';
 import { sendListing, sendMessage } from './pages.ts';

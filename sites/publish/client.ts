@@ -16,10 +16,8 @@ import {
   readHello,
   readPublishAnswer,
   type PublishAnswer,
-  ByteReader,
-  IdleTimer,
-  writeAll,
-} from '../serve/index.ts';
+} from './protocol.ts';
+import { ByteReader, IdleTimer, writeAll } from '../wire/index.ts';
 
 export interface PublishProgress {
   readonly sentBlocks: number;

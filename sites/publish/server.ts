@@ -20,10 +20,8 @@ import {
   readPublishRequest,
   type Claim,
   type PublishRequest,
-  ByteReader,
-  IdleTimer,
-  writeAll,
-} from '../serve/index.ts';
+} from './protocol.ts';
+import { ByteReader, IdleTimer, writeAll } from '../wire/index.ts';
 
 /** What a host takes in: `open`, any wallet may bring a name that nobody has registered yet; `names`, only these names. */
 export type PublishPolicy =
