@@ -38,6 +38,8 @@ export async function openGateway(node: RunningNode, settings: GatewaySettings):
   const gateway = createGateway({
     resolver: createNameResolver({ ledger: node.names }),
     content,
+    // What endings show beside a site.
+    names: [],
     market: createMarketView(node, settings.watch),
     hosts: settings.hosts,
     log,

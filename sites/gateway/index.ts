@@ -1,4 +1,5 @@
 /** The HTTP front for visitors: sites on their own origins, and the marketplace page. */
+export type { Asked, NameHandler } from './contract.ts';
 export { createGateway } from './gateway.ts';
 export type { Gateway, GatewayOptions } from './gateway.ts';
 export { marketViewSchema } from './market.ts';
