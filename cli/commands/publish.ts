@@ -14,6 +14,7 @@ import { requireDirectory } from '../../app/market/index.ts';
 import { openNode } from '../../app/node/index.ts';
 import type * as PublisherModule from '../../app/roles/publisher.ts';
 import { RENEWAL_HINT_DAYS, priceText, registrationText, renewalHint } from './name-text.ts';
+import { leftOutText } from '../left-out.ts';
 import { nodeSettings } from './run-node.ts';
 
 interface PublishOptions extends NodeOptions, OutboundOptions, PeerOptions {
@@ -116,6 +117,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
     `${result.name} ${result.record}: ${result.files} files, ${formatBytes(result.bytes)}, content ${result.cid}\n` +
       `A local gateway shows it at ${siteUrl(result.name, 8402)}`,
   );
+  if (result.skipped.length > 0) output.line(leftOutText(result.skipped));
   if (result.hosts.length < wanted) {
     output.line(`Only ${result.hosts.length} of ${wanted} hosts took it: publish again when there are more.`);
     process.exitCode = 1;
