@@ -1,12 +1,12 @@
 /** What a running node says about itself: to `relaymint stats`, to the marketplace page and to `--once`. */
 import { LRUCache } from 'lru-cache';
-import { deadline, orAborted } from '../../core/abort.ts';
 import type { ChannelId, NodeId } from '../../core/ids.ts';
 import { MAX_ACCOUNTS } from '../../core/limits.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import { amount } from '../../core/units.ts';
 import type { Link } from '../../node/link/index.ts';
 import type { BudgetStats, ControlHandlers, NodeStats, PairStats, SettlementStats } from '../control/index.ts';
+import { Glance } from './glance.ts';
 import type { RunningNode } from './node.ts';
 import { planSettlement } from './settlement-plan.ts';
 
@@ -182,70 +182,44 @@ export interface SeenOnChain {
  * and its own till.
  */
 export class ChainView {
-  readonly #node: Pick<RunningNode, 'ledger' | 'wallet' | 'store'>;
-  #last: SeenOnChain | undefined;
-  #reading: Promise<ReadonlyMap<ChannelId, ChannelState>> | undefined;
-  #underWay = false;
-  #readAt = Number.NEGATIVE_INFINITY;
-  /** Of readings that overtake each other the one that began last counts. */
-  #began = 0;
-  #shown = 0;
+  readonly #glance: Glance<ReadonlyMap<ChannelId, ChannelState>>;
 
   constructor(node: Pick<RunningNode, 'ledger' | 'wallet' | 'store'>) {
-    this.#node = node;
+    this.#glance = new Glance(() => readChannels(node), CHAIN_VIEW_MILLIS);
   }
 
   /** What was seen last; undefined: nothing, in this run. */
   get last(): SeenOnChain | undefined {
-    return this.#last;
+    const seen = this.#glance.last;
+    return seen === undefined ? undefined : { at: seen.at, channels: seen.value };
   }
 
   /** What was seen last, which is as new as `channels` gives it where the ledger answers in time. Never rejects. */
   async within(millis: number): Promise<SeenOnChain | undefined> {
-    using moment = deadline(millis, 'Reading the ledger');
-    // Who asks next is told, or waits for the same answer.
-    await orAborted(this.channels(), moment.signal, 'Reading the ledger').catch(() => {});
-    return this.#last;
+    await this.#glance.within(millis);
+    return this.last;
   }
 
-  async channels(): Promise<ReadonlyMap<ChannelId, ChannelState>> {
-    // A ledger that hangs is not asked again and again.
-    if (this.#reading === undefined || (!this.#underWay && performance.now() - this.#readAt > CHAIN_VIEW_MILLIS)) {
-      const reading = this.#read();
-      this.#reading = reading;
-      this.#underWay = true;
-      this.#readAt = performance.now();
-      const over = (): void => {
-        if (this.#reading === reading) this.#underWay = false;
-      };
-      reading.then(over, () => {
-        over();
-        if (this.#reading === reading) this.forget();
-      });
-    }
-    return this.#reading;
+  channels(): Promise<ReadonlyMap<ChannelId, ChannelState>> {
+    return this.#glance.now();
   }
 
   /** What is seen next is read anew. */
   forget(): void {
-    this.#reading = undefined;
+    this.#glance.forget();
   }
+}
 
-  async #read(): Promise<ReadonlyMap<ChannelId, ChannelState>> {
-    const { ledger, wallet, store } = this.#node;
-    this.#began += 1;
-    const began = this.#began;
-    const places = [...store.entries()].filter(({ role }) => role === 'payer').map(({ channel }) => channel);
-    const [paying, till] = await Promise.all([ledger.channels(places), ledger.till(wallet.address)]);
-    // A slot may hold another channel by now: whose, the id says.
-    const open = paying.filter((channel, index) => channel !== undefined && channel.id === places[index]?.id);
-    const channels = new Map(
-      [...open, ...(till?.channels ?? [])].flatMap((channel) => (channel === undefined ? [] : [[channel.id, channel]])),
-    );
-    if (began > this.#shown) {
-      this.#shown = began;
-      this.#last = { at: Date.now(), channels };
-    }
-    return channels;
-  }
+async function readChannels({
+  ledger,
+  wallet,
+  store,
+}: Pick<RunningNode, 'ledger' | 'wallet' | 'store'>): Promise<ReadonlyMap<ChannelId, ChannelState>> {
+  const places = [...store.entries()].filter(({ role }) => role === 'payer').map(({ channel }) => channel);
+  const [paying, till] = await Promise.all([ledger.channels(places), ledger.till(wallet.address)]);
+  // A slot may hold another channel by now: whose, the id says.
+  const open = paying.filter((channel, index) => channel !== undefined && channel.id === places[index]?.id);
+  return new Map(
+    [...open, ...(till?.channels ?? [])].flatMap((channel) => (channel === undefined ? [] : [[channel.id, channel]])),
+  );
 }
