@@ -13,5 +13,6 @@ export type {
   PlannedBatch,
   SettlementPlan,
   SettlementStats,
+  WaitingStats,
 } from './protocol.ts';
 export { startControlServer } from './server.ts';

@@ -9,6 +9,7 @@ import type { BudgetStats, ControlHandlers, NodeStats, PairStats, SettlementStat
 import { Glance } from './glance.ts';
 import type { RunningNode } from './node.ts';
 import { planSettlement } from './settlement-plan.ts';
+import { waitingOf, watchSettlePrice, type SettlePrice } from './waiting.ts';
 
 /** The chain is asked at most this often for what it settled, milliseconds. */
 const CHAIN_VIEW_MILLIS = 1000;
@@ -26,16 +27,24 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
   const { node } = options;
   const transports = watchTransports(node);
   const view = new ChainView(node);
+  const prices = watchSettlePrice(node);
+  const earns = node.settings.tillSlots !== undefined;
   // No more circuits: a pool that keeps some ready would open the next channel while this one closes.
   const drain = async (): Promise<void> => {
     await node.circuits.close();
     node.metering.flush();
   };
   return {
-    stats: async () => readStats(options, await view.within(MOMENT_MILLIS), transports),
+    stats: async () => {
+      const [channels, price] = await Promise.all([
+        view.within(MOMENT_MILLIS),
+        earns ? prices.within(MOMENT_MILLIS) : undefined,
+      ]);
+      return readStats(options, { channels, price: price?.value }, transports);
+    },
     audit: async () => {
       await view.channels();
-      return readStats(options, view.last, transports);
+      return readStats(options, { channels: view.last, price: prices.last?.value }, transports);
     },
     flush: async () => {
       node.metering.flush();
@@ -80,8 +89,14 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
   };
 }
 
-function readStats(options: ControlOptions, onChain: SeenOnChain | undefined, transports: Transports): NodeStats {
-  const { node, addresses } = options;
+/** What of a node's figures the ledger says. */
+interface LedgerPart {
+  readonly channels: SeenOnChain | undefined;
+  readonly price: SettlePrice | undefined;
+}
+
+function readStats({ node, addresses }: ControlOptions, onLedger: LedgerPart, transports: Transports): NodeStats {
+  const onChain = onLedger.channels;
   const { settings } = node;
   const circuits = node.circuits.stats();
   return {
@@ -98,6 +113,7 @@ function readStats(options: ControlOptions, onChain: SeenOnChain | undefined, tr
     pairs: pairsOf(node, onChain?.channels, transports),
     ledgerAt: onChain?.at ?? null,
     settlement: settlementOf(node),
+    waiting: waitingOf(node, onLedger.price),
     budget: budgetOf(node),
     guards: node.guards.view(),
   };
@@ -145,6 +161,7 @@ export function pairsOf(
     .map((pair) => ({
       side: pair.role === 'payee' ? 'earns' : 'pays',
       peer: pair.peer,
+      payer: pair.channel.payer,
       transport: transports.get(pair.peer) ?? 'tcp',
       channel: pair.channel.id,
       live: pair.live,

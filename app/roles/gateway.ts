@@ -4,6 +4,7 @@ import { createContentSource } from '../../sites/serve/index.ts';
 import { createGateway } from '../../sites/gateway/index.ts';
 import { createNameResolver } from '../../sites/name/index.ts';
 import { createMarketView } from './market-view.ts';
+import { WatchedNodes } from './watched.ts';
 import type { RunningNode } from '../node/index.ts';
 import { createRoutes } from './routes.ts';
 
@@ -35,12 +36,13 @@ export async function openGateway(node: RunningNode, settings: GatewaySettings):
     log,
   });
   stack.defer(() => content.close());
+  const watched = settings.watch === undefined ? undefined : new WatchedNodes(node, settings.watch);
   const gateway = createGateway({
     resolver: createNameResolver({ ledger: node.names }),
     content,
     // What endings show beside a site.
     names: [],
-    market: createMarketView(node, settings.watch),
+    market: createMarketView(node, watched),
     hosts: settings.hosts,
     log,
   });

@@ -1,6 +1,6 @@
 /** Turning receipts into credits: `contract.ts` says what is promised. */
 export { returnableOf } from './openings.ts';
-export { startSettlement } from './engine.ts';
+export { DEFAULT_POLICY, startSettlement } from './engine.ts';
 export type {
   PlannedBatch,
   Settlement,

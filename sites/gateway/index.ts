@@ -6,6 +6,7 @@ export { marketViewSchema } from './market.ts';
 export type {
   MarketBalance,
   MarketCounts,
+  MarketLedger,
   MarketName,
   MarketNode,
   MarketPair,
@@ -13,4 +14,5 @@ export type {
   MarketSettlement,
   MarketSupply,
   MarketView,
+  MarketWaiting,
 } from './market.ts';

@@ -145,6 +145,7 @@ function handlers(world: World, engine: SettlementEngine): ControlHandlers {
       pairs: [],
       ledgerAt: null,
       settlement: { transactions: 0, receipts: 0, computeUnits: 0, feeLamports: 0, signatures: [] },
+      waiting: { value: '0', from: null, feeShareBps: 100 },
       budget: { limits: { peer: '0', site: '0', total: '0' }, spent: '0', earned: '0', peers: [], sites: [] },
       guards: [],
     }),
