@@ -41,6 +41,8 @@ ${nodes}
 
   What to try next
     open the site, then the marketplace: every byte shows up as paid
+    settle now what waits, with the button at
+      ${cluster.settleUrl}
     npm start -- --site ./any/folder     publish your own files
     npm start -- --once --json           one complete round with every figure
     node bin/relaymint.js --help         the pieces one by one

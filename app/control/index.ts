@@ -15,4 +15,5 @@ export type {
   SettlementStats,
   WaitingStats,
 } from './protocol.ts';
+export { createSettleToken, readSettleToken } from './settle-token.ts';
 export { startControlServer } from './server.ts';

@@ -5,6 +5,7 @@ import { createGateway } from '../../sites/gateway/index.ts';
 import { createNameResolver } from '../../sites/name/index.ts';
 import { createMarketView } from './market-view.ts';
 import { WatchedNodes } from './watched.ts';
+import { createSettleToken } from '../control/index.ts';
 import type { RunningNode } from '../node/index.ts';
 import { createRoutes } from './routes.ts';
 
@@ -43,6 +44,9 @@ export async function openGateway(node: RunningNode, settings: GatewaySettings):
     // What endings show beside a site.
     names: [],
     market: createMarketView(node, watched),
+    ...(watched === undefined
+      ? {}
+      : { settle: { token: await createSettleToken(node.settings.dataDir), now: () => watched.settle() } }),
     hosts: settings.hosts,
     log,
   });

@@ -1,6 +1,8 @@
-/** The nodes whose data folders lie in one folder, and what they say of themselves. */
+/** The nodes whose data folders lie in one folder: what they say of themselves, and what they are told to do. */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { RelaymintError, messageOf } from '../../core/errors.ts';
+import type { MarketSettled } from '../../sites/gateway/index.ts';
 import {
   callControl,
   readControlFile,
@@ -22,6 +24,7 @@ export class WatchedNodes {
   readonly #root: string;
   /** By folder. */
   readonly #figures = new Map<string, Glance<NodeStats>>();
+  #settling: Promise<MarketSettled> | undefined;
 
   constructor(caller: Caller, root: string) {
     this.#caller = caller;
@@ -35,6 +38,39 @@ export class WatchedNodes {
     const seen = await Promise.all(folders.map((folder) => this.#figuresOf(folder).within(millis)));
     const since = Date.now() - GONE_MILLIS;
     return seen.flatMap((figures) => (figures === undefined || figures.at < since ? [] : [figures.value]));
+  }
+
+  /**
+   * Has every node sign for what it owes and settle what it holds, whatever that is worth; whoever asks while it goes on gets the
+   * same answer. @throws RelaymintError of a node that could not settle, when none could.
+   */
+  settle(): Promise<MarketSettled> {
+    this.#settling ??= this.#settleAll().finally(() => {
+      this.#settling = undefined;
+    });
+    return this.#settling;
+  }
+
+  async #settleAll(): Promise<MarketSettled> {
+    const folders = await this.#folders();
+    await Promise.allSettled(folders.map((folder) => this.#call(folder, 'flush')));
+    const answers = await Promise.allSettled(folders.map((folder) => this.#call(folder, 'settle')));
+    const settled = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+    // What runs no node has no control file, and nothing to settle.
+    const failures = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []));
+    const failed = failures.filter(
+      (failure) => !(failure instanceof RelaymintError && failure.code === 'FILE_NOT_FOUND'),
+    );
+    if (settled.length === 0 && failed.length > 0) {
+      throw new RelaymintError('LEDGER_UNREACHABLE', `Nothing was settled: ${messageOf(failed[0])}`, {
+        cause: failed[0],
+      });
+    }
+    return {
+      transactions: settled.reduce((sum, { transactions }) => sum + transactions, 0),
+      receipts: settled.reduce((sum, { receipts }) => sum + receipts, 0),
+      failed: failed.length,
+    };
   }
 
   #figuresOf(folder: string): Glance<NodeStats> {

@@ -17,6 +17,7 @@ import { MarketPage } from './market-page.ts';
 import { MarketService } from './market-service.ts';
 import type { MarketView } from './market.ts';
 import { sendMessage } from './pages.ts';
+import { settleNow, type SettleOptions } from './settle.ts';
 import { serveSite } from './site.ts';
 import { Visits } from './visits.ts';
 import { answer, requestWay } from './way.ts';
@@ -28,6 +29,8 @@ export interface GatewayOptions {
   readonly nameWaitMillis?: number;
   /** Read at most twice a second, however many pages watch. */
   readonly market: () => Promise<MarketView>;
+  /** The marketplace page's button that settles; without it there is none. */
+  readonly settle?: SettleOptions;
   /** Who answers for names that are not shown as a site, in the order to ask them. None by default. */
   readonly names?: readonly NameHandler[];
   /** Host names besides localhost, 127.0.0.1, [::1] and *.localhost that this gateway answers to. */
@@ -68,10 +71,12 @@ class HttpGateway implements Gateway {
       log: this.#log,
     });
     const hosts = new Set((options.hosts ?? []).map((host) => host.toLowerCase()));
+    const { settle } = options;
     const way = requestWay({
       market: this.#market,
       page: new MarketPage(),
       visits: this.#visits,
+      settle: settle && ((request, response) => settleNow(settle, this.#log, request, response)),
       names: options.names ?? [],
       site: (asked) => serveSite(options, asked),
     });

@@ -2,6 +2,7 @@
 export type { Asked, NameHandler } from './contract.ts';
 export { createGateway } from './gateway.ts';
 export type { Gateway, GatewayOptions } from './gateway.ts';
+export type { SettleOptions } from './settle.ts';
 export { marketViewSchema } from './market.ts';
 export type {
   MarketBalance,
@@ -11,6 +12,7 @@ export type {
   MarketNode,
   MarketPair,
   MarketRole,
+  MarketSettled,
   MarketSettlement,
   MarketSupply,
   MarketView,

@@ -87,6 +87,14 @@ export interface MarketWaiting {
   readonly feeShareBps: number;
 }
 
+/** What a settlement that a person asked for put on chain. */
+export interface MarketSettled {
+  readonly transactions: number;
+  readonly receipts: number;
+  /** Nodes that could not settle. */
+  readonly failed: number;
+}
+
 /** How old what the ledger says is: names, balances and supply. */
 export interface MarketLedger {
   /** When it last answered, Unix milliseconds; null: not yet. */
@@ -106,7 +114,7 @@ export interface MarketView {
   readonly supply: MarketSupply | null;
   readonly ledger: MarketLedger;
   readonly settlement?: MarketSettlement | undefined;
-  /** Of the nodes whose figures are known here; absent where none are. */
+  /** Of the nodes whose figures are known here; who shows them the token has them settle. Absent where none are. */
   readonly waiting?: readonly MarketWaiting[] | undefined;
   /** Unix milliseconds. */
   readonly updatedAt: number;

@@ -16,6 +16,8 @@ export interface Stations {
   readonly market: MarketService;
   readonly page: MarketPage;
   readonly visits: Visits;
+  /** Absent where no button settles anything. */
+  readonly settle: ((request: Request, response: Response) => Promise<void>) | undefined;
   /** Asked in this order, before the name's site is. */
   readonly names: readonly NameHandler[];
   readonly site: NameHandler['answer'];
@@ -40,10 +42,11 @@ export interface Handler {
   readonly answer: (arrival: Arrival) => void | Promise<void>;
 }
 
-export function requestWay({ market, page, visits, names, site }: Stations): readonly Handler[] {
+export function requestWay({ market, page, visits, settle, names, site }: Stations): readonly Handler[] {
   return [
     // Who may ask, and what for: nothing is looked up for anybody else.
     { origin: 'foreign', answer: unknownHost },
+    ...(settle === undefined ? [] : [settling(settle)]),
     { when: ({ method }) => method !== 'GET' && method !== 'HEAD', answer: onlyReading },
     { when: ({ headers }) => isForeignSubresource(headers), answer: foreignPage },
     // The marketplace, on the gateway's own host names.
@@ -111,6 +114,16 @@ function ours(answer: Handler['answer']): Handler['answer'] {
       'Cross-Origin-Opener-Policy': 'same-origin',
     });
     return answer(arrival);
+  };
+}
+
+/** The one request that changes something. */
+function settling(settle: NonNullable<Stations['settle']>): Handler {
+  return {
+    method: 'POST',
+    origin: 'market',
+    path: '/api/settle',
+    answer: ours(({ request, response }) => settle(request, response)),
   };
 }
 

@@ -269,6 +269,58 @@ function state(name, text) {
   element.textContent = text;
 }
 
+/**
+ * The terminal's link brings the secret that lets its reader settle. It is kept for this tab, away from the address; no server ever
+ * sends it, so no other page can know it.
+ */
+const TOKEN = 'settle-token';
+
+function takeToken() {
+  const token = /^#settle=([\w-]+)$/.exec(location.hash)?.[1];
+  if (token !== undefined) {
+    sessionStorage.setItem(TOKEN, token);
+    history.replaceState(null, '', location.pathname);
+  }
+  showButton();
+}
+
+function showButton() {
+  const may = sessionStorage.getItem(TOKEN) !== null;
+  at('settle').hidden = !may;
+  at('settle-how').textContent = may
+    ? ''
+    : 'To settle now, open the link that the terminal shows for it, or run: relaymint settle --data with the folder of a node.';
+}
+
+function settledText({ receipts, transactions, failed }) {
+  const done =
+    transactions === 0
+      ? 'Nothing waited.'
+      : `${receipts} ${receipts === 1 ? 'receipt' : 'receipts'} settled in ${transactions} ${transactions === 1 ? 'transaction' : 'transactions'}.`;
+  return failed === 0 ? done : `${done} ${failed} ${failed === 1 ? 'node' : 'nodes'} could not: the log says why.`;
+}
+
+async function settle() {
+  const say = (text) => (at('settle-state').textContent = text);
+  at('settle').disabled = true;
+  say('Settling …');
+  try {
+    const headers = { authorization: `Bearer ${sessionStorage.getItem(TOKEN)}` };
+    const answer = await fetch('/api/settle', { method: 'POST', headers });
+    const said = await answer.json();
+    if (answer.status === 403) sessionStorage.removeItem(TOKEN);
+    say(answer.ok ? settledText(said) : said.error.message);
+  } catch {
+    say('The gateway does not answer.');
+  }
+  at('settle').disabled = false;
+  showButton();
+}
+
+at('settle').addEventListener('click', () => void settle());
+addEventListener('hashchange', takeToken);
+takeToken();
+
 /** Where the events do not come through (some proxies), ask now and then. */
 async function poll() {
   try {

@@ -1,0 +1,102 @@
+/** The nodes beside a gateway: their figures, and settling all of them at once. */
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import { WatchedNodes } from '../../app/roles/watched.ts';
+import type { ControlHandlers, NodeStats } from '../../app/control/index.ts';
+import { startControlServer } from '../../app/control/server.ts';
+import { RelaymintError } from '../../core/errors.ts';
+import { silentLog } from '../../core/ports.ts';
+import { createPolicy } from '../../node/transport/index.ts';
+import { temporaryFolder } from '../e2e/marketplace.ts';
+
+let stack: AsyncDisposableStack;
+let root: string;
+let watched: WatchedNodes;
+
+beforeEach(async () => {
+  stack = new AsyncDisposableStack();
+  root = stack.use(await temporaryFolder()).path;
+  const policy = createPolicy({ transports: [], outbound: 'loopback' });
+  watched = new WatchedNodes({ policy }, root);
+});
+afterEach(() => stack.disposeAsync());
+
+function figuresOf(label: string): NodeStats {
+  return {
+    role: 'relay',
+    label,
+    nodeId: label,
+    wallet: label,
+    addresses: [],
+    prices: {},
+    startedAt: 0,
+    rssBytes: 0,
+    links: 0,
+    circuits: 0,
+    pairs: [],
+    ledgerAt: null,
+    settlement: { transactions: 0, receipts: 0, computeUnits: 0, feeLamports: 0, signatures: [] },
+    waiting: { value: '0', from: null, feeShareBps: 100 },
+    budget: { limits: { peer: '0', site: '0', total: '0' }, spent: '0', earned: '0', peers: [], sites: [] },
+    guards: [],
+  };
+}
+
+/** A node that answers as `settle` says, and what it was asked, in order. */
+async function node(
+  label: string,
+  settle: ControlHandlers['settle'] = () =>
+    Promise.resolve({ transactions: 1, receipts: 2, computeUnits: 0, feeLamports: 0, signatures: [] }),
+): Promise<string[]> {
+  const asked: string[] = [];
+  const folder = path.join(root, label);
+  await mkdir(folder);
+  const handlers: Pick<ControlHandlers, 'stats' | 'flush' | 'settle'> = {
+    stats: () => Promise.resolve(figuresOf(label)),
+    flush: () => Promise.resolve({ flushed: asked.push('flush') > 0 }),
+    settle: () => {
+      asked.push('settle');
+      return settle();
+    },
+  };
+  stack.use(await startControlServer(folder, handlers as ControlHandlers, silentLog));
+  return asked;
+}
+
+const down = (): Promise<never> => Promise.reject(new RelaymintError('LEDGER_UNREACHABLE', 'The ledger is away.'));
+
+it('are all told to sign for what they owe before they settle, and a folder of no node is no failure', async () => {
+  const asked = [await node('relay-1'), await node('host')];
+  await mkdir(path.join(root, 'site'));
+  expect(await watched.settle()).toEqual({ transactions: 2, receipts: 4, failed: 0 });
+  expect(asked).toEqual([
+    ['flush', 'settle'],
+    ['flush', 'settle'],
+  ]);
+});
+
+it('settle once however often they are asked meanwhile', async () => {
+  const asked = await node('relay-1');
+  await Promise.all([watched.settle(), watched.settle(), watched.settle()]);
+  expect(asked).toEqual(['flush', 'settle']);
+});
+
+it('settle what they can: a failure is counted, and told when all failed', async () => {
+  await node('relay-1', down);
+  await expect(watched.settle()).rejects.toMatchObject({
+    code: 'LEDGER_UNREACHABLE',
+    message: expect.stringContaining('away') as string,
+  });
+  await node('host');
+  expect(await watched.settle()).toEqual({ transactions: 1, receipts: 2, failed: 1 });
+});
+
+it('show their figures as long as they answer', async () => {
+  await node('relay-1');
+  await node('host');
+  await expect
+    .poll(async () => (await watched.stats(10_000)).map(({ label }) => label).toSorted())
+    .toEqual(['host', 'relay-1']);
+});
