@@ -49,12 +49,13 @@ async function node(
   label: string,
   settle: ControlHandlers['settle'] = () =>
     Promise.resolve({ transactions: 1, receipts: 2, computeUnits: 0, feeLamports: 0, signatures: [] }),
+  stats: ControlHandlers['stats'] = () => Promise.resolve(figuresOf(label)),
 ): Promise<string[]> {
   const asked: string[] = [];
   const folder = path.join(root, label);
   await mkdir(folder);
   const handlers: Pick<ControlHandlers, 'stats' | 'flush' | 'settle'> = {
-    stats: () => Promise.resolve(figuresOf(label)),
+    stats,
     flush: () => Promise.resolve({ flushed: asked.push('flush') > 0 }),
     settle: () => {
       asked.push('settle');
@@ -91,6 +92,12 @@ it('settle what they can: a failure is counted, and told when all failed', async
   });
   await node('host');
   expect(await watched.settle()).toEqual({ transactions: 1, receipts: 2, failed: 1 });
+});
+
+it('hang and are not waited for', async () => {
+  await node('relay-1');
+  await node('host', undefined, () => new Promise<never>(() => {}));
+  await expect.poll(async () => (await watched.stats(500)).map(({ label }) => label)).toEqual(['relay-1']);
 });
 
 it('show their figures as long as they answer', async () => {
