@@ -1,6 +1,7 @@
 /** The nodes whose data folders lie in one folder: what they say of themselves, and what they are told to do. */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { deadline, orAborted } from '../../core/abort.ts';
 import { RelaymintError, messageOf } from '../../core/errors.ts';
 import type { MarketSettled } from '../../sites/gateway/index.ts';
 import {
@@ -16,6 +17,8 @@ import { Glance, type RunningNode } from '../node/index.ts';
 const STATS_MILLIS = 500;
 /** A node whose last word is older is down, or hangs, milliseconds. */
 const GONE_MILLIS = 3000;
+/** A settlement is final after 13 seconds, and a person does not wait for ever, milliseconds. */
+const SETTLE_MILLIS = 60_000;
 
 type Caller = Pick<RunningNode, 'policy'>;
 
@@ -42,13 +45,14 @@ export class WatchedNodes {
 
   /**
    * Has every node sign for what it owes and settle what it holds, whatever that is worth; whoever asks while it goes on gets the
-   * same answer. @throws RelaymintError of a node that could not settle, when none could.
+   * same answer. @throws RelaymintError of a node that could not settle, when none could; TIMEOUT after a minute, and the nodes go on.
    */
-  settle(): Promise<MarketSettled> {
+  async settle(): Promise<MarketSettled> {
     this.#settling ??= this.#settleAll().finally(() => {
       this.#settling = undefined;
     });
-    return this.#settling;
+    using limit = deadline(SETTLE_MILLIS, 'Settling');
+    return await orAborted(this.#settling, limit.signal, 'Settling');
   }
 
   async #settleAll(): Promise<MarketSettled> {

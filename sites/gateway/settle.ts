@@ -5,7 +5,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Request, Response } from 'express';
-import { isRelaymintError } from '../../core/errors.ts';
+import { isRelaymintError, type ErrorCode } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import type { MarketSettled } from './market.ts';
 
@@ -41,9 +41,7 @@ export async function settleNow(
   } catch (error) {
     if (!isRelaymintError(error)) throw error;
     log.warn({ err: error }, 'Settling at the wish of the marketplace page failed.');
-    response
-      .status(502)
-      .json({ error: { code: error.code, message: 'The nodes could not settle now: their log says why.' } });
+    response.status(502).json({ error: { code: error.code, message: toldOf(error.code) } });
   }
 }
 
@@ -64,4 +62,9 @@ function digest(text: string): Buffer {
 
 function refused(message: string): object {
   return { error: { code: 'INVALID_ARGUMENT', message } };
+}
+
+function toldOf(code: ErrorCode): string {
+  if (code === 'TIMEOUT') return 'This takes long: the ledger may be away. The nodes go on with it.';
+  return 'The nodes could not settle now: their log says why.';
 }
