@@ -17,13 +17,15 @@ export interface ScreenOptions {
 export function renderScreen(options: ScreenOptions): string {
   const { cluster, published } = options;
   const nodes = table([
-    ['  NODE', 'ID', 'ADDRESS'],
-    ['  ledger', '', cluster.ledger.url],
+    ['  NODE', 'ID', 'WALLET', 'ADDRESS'],
+    ['  ledger', '', '', cluster.ledger.url],
     ...cluster.nodes.map(({ ready }) => [
       `  ${ready.label}`,
       shortId(ready.nodeId),
+      shortId(ready.wallet),
       ready.gateway ?? ready.addresses[0] ?? '',
     ]),
+    ['  publisher', shortId(published.nodeId), shortId(published.wallet), `published ${published.name}`],
   ]);
   return `
   Relaymint is up${transportText(options.transport)}.
@@ -39,6 +41,8 @@ ${nodes}
 
   What to try next
     open the site, then the marketplace: every byte shows up as paid
+    settle now what waits, with the button at
+      ${cluster.settleUrl}
     npm start -- --site ./any/folder     publish your own files
     npm start -- --once --json           one complete round with every figure
     node bin/relaymint.js --help         the pieces one by one

@@ -14,5 +14,7 @@ export type {
   SettledList,
   SettlementPlan,
   SettlementStats,
+  WaitingStats,
 } from './protocol.ts';
+export { createSettleToken, readSettleToken } from './settle-token.ts';
 export { startControlServer, type ControlServer } from './server.ts';

@@ -16,6 +16,8 @@ export interface PairCounts {
 export interface PairStats {
   readonly side: 'earns' | 'pays';
   readonly peer: string;
+  /** Wallet of who pays. */
+  readonly payer: string;
   readonly transport: string;
   readonly channel: string;
   /** A link carries it now. A debt on a lost link waits for the next one. */
@@ -53,6 +55,15 @@ export interface SettlementStats {
   readonly computeUnits: number;
   readonly feeLamports: number;
   readonly signatures: readonly string[];
+}
+
+/** Receipts that are not on chain yet. Base units. */
+export interface WaitingStats {
+  readonly value: string;
+  /** From this worth on it is settled unasked; null: not known, for the ledger has not said what a transaction costs. */
+  readonly from: string | null;
+  /** The fee may be this part of what is settled, basis points: what `from` follows from. */
+  readonly feeShareBps: number;
 }
 
 /** What the last hour's spending was, and what it may be. Base units. */
@@ -113,6 +124,7 @@ export interface NodeStats {
   /** When the ledger last answered, UNIX milliseconds; null: not yet. `pairs` holds closed channels too then. */
   readonly ledgerAt: number | null;
   readonly settlement: SettlementStats;
+  readonly waiting: WaitingStats;
   readonly budget: BudgetStats;
   /** None in a node that builds no circuits. */
   readonly guards: readonly GuardStats[];
@@ -125,6 +137,7 @@ const decimal = z.string().regex(/^\d{1,39}$/);
 export const pairSchema: z.ZodType<PairStats> = z.object({
   side: z.enum(['earns', 'pays']),
   peer: z.string(),
+  payer: z.string(),
   transport: z.string(),
   channel: z.string(),
   live: z.boolean(),
@@ -201,6 +214,7 @@ export const statsSchema: z.ZodType<NodeStats> = z.object({
   closed: z.object({ earns: closedSchema, pays: closedSchema }),
   ledgerAt: z.int().nullable(),
   settlement: settlementSchema,
+  waiting: z.object({ value: decimal, from: decimal.nullable(), feeShareBps: z.int() }),
   budget: budgetSchema,
   guards: z.array(
     z.object({

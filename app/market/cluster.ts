@@ -6,6 +6,7 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { ZodType } from 'zod';
 import { isRelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
+import { readSettleToken } from '../control/index.ts';
 import { ledgerReadySchema, nodeReadySchema, type LedgerReady, type NodeReady } from './events.ts';
 import type { MarketLayout } from './layout.ts';
 import type { MarketNetwork } from './network.ts';
@@ -48,6 +49,8 @@ export interface Cluster extends AsyncDisposable {
   /** Relays, then the host, then the gateway. */
   readonly nodes: readonly ClusterNode[];
   readonly gatewayUrl: string;
+  /** The same page, with the secret that lets a person settle there; for that person alone. */
+  readonly settleUrl: string;
   /** Arguments that tie another command to this marketplace. */
   readonly joinArgs: readonly string[];
   /** Process ids by label, for those who want to end one and watch. */
@@ -172,6 +175,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     ledger,
     nodes,
     gatewayUrl,
+    settleUrl: `${gatewayUrl}#settle=${await readSettleToken(layout.dirOf('gateway'))}`,
     joinArgs: [...joinArgs(), ...seedArgs],
     pids: () => Object.fromEntries([...processes].map(([label, child]) => [label, child.pid])),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

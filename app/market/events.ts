@@ -26,6 +26,8 @@ export interface Published {
   readonly cid: string;
   readonly files: number;
   readonly bytes: number;
+  /** What of the folder was left out, and why. */
+  readonly skipped: readonly { readonly path: string; readonly reason: string }[];
   /** Node ids of those that have all of it. */
   readonly hosts: readonly string[];
   readonly nodeId: string;
@@ -73,6 +75,7 @@ export const publishedSchema: z.ZodType<Published> = z.object({
   cid: z.string(),
   files: z.number().int(),
   bytes: z.number().int(),
+  skipped: z.array(z.object({ path: z.string(), reason: z.string() })),
   hosts: z.array(z.string()),
   nodeId: z.string(),
   wallet: z.string(),

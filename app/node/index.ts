@@ -1,4 +1,5 @@
 /** A node, composed: keys, ways out, money, links, discovery and circuits. */
+export { Glance, type Seen } from './glance.ts';
 export { settleHeld, type Held } from './held.ts';
 export { I2P_KEY_FILE } from './identity.ts';
 export { NODE_KEY_FILE, delegateAddress, loadWalletKey, readOrMakeKey, signerOf } from './keys.ts';

@@ -17,8 +17,10 @@ import type {
   SettledList,
   SettlementStats,
 } from '../control/index.ts';
+import { Glance } from './glance.ts';
 import type { RunningNode } from './node.ts';
 import { planSettlement } from './settlement-plan.ts';
+import { waitingOf, watchSettlePrice, type SettlePrice } from './waiting.ts';
 
 /** The chain is asked at most this often for what it settled, milliseconds. */
 const CHAIN_VIEW_MILLIS = 1000;
@@ -40,16 +42,24 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
   const { node } = options;
   const transports = watchTransports(node);
   const view = new ChainView(node);
+  const prices = watchSettlePrice(node);
+  const earns = node.settings.till !== undefined;
   // No more circuits: a pool that keeps some ready would open the next channel while this one closes.
   const drain = async (): Promise<void> => {
     await node.circuits.close();
     node.metering.flush();
   };
   return {
-    stats: async () => readStats(options, await view.within(MOMENT_MILLIS), transports),
+    stats: async () => {
+      const [channels, price] = await Promise.all([
+        view.within(MOMENT_MILLIS),
+        earns ? prices.within(MOMENT_MILLIS) : undefined,
+      ]);
+      return readStats(options, { channels, price: price?.value }, transports);
+    },
     audit: async () => {
       await view.channels();
-      return readStats(options, view.last, transports);
+      return readStats(options, { channels: view.last, price: prices.last?.value }, transports);
     },
     flush: async () => {
       node.metering.flush();
@@ -118,8 +128,15 @@ async function requireLedger({ ledger }: Pick<RunningNode, 'ledger'>): Promise<v
   }
 }
 
-function readStats(options: ControlOptions, onChain: SeenOnChain | undefined, transports: Transports): NodeStats {
+/** What of a node's figures the ledger says. */
+interface LedgerPart {
+  readonly channels: SeenOnChain | undefined;
+  readonly price: SettlePrice | undefined;
+}
+
+function readStats(options: ControlOptions, onLedger: LedgerPart, transports: Transports): NodeStats {
   const { node, addresses } = options;
+  const onChain = onLedger.channels;
   const { settings } = node;
   const circuits = node.circuits.stats();
   return {
@@ -137,6 +154,7 @@ function readStats(options: ControlOptions, onChain: SeenOnChain | undefined, tr
     closed: closedOf(node, onChain?.channels),
     ledgerAt: onChain?.at ?? null,
     settlement: settlementOf(node),
+    waiting: waitingOf(node, onLedger.price),
     budget: budgetOf(node),
     guards: node.guards.view(),
     figures: options.figures(),
@@ -185,6 +203,7 @@ export function pairsOf(
     .map((pair) => ({
       side: pair.role === 'payee' ? 'earns' : 'pays',
       peer: pair.peer,
+      payer: pair.channel.payer,
       transport: transports.get(pair.peer) ?? 'tcp',
       channel: pair.channel.id,
       live: pair.live,
@@ -253,70 +272,44 @@ export interface SeenOnChain {
  * and its own till.
  */
 export class ChainView {
-  readonly #node: Pick<RunningNode, 'ledger' | 'wallet' | 'store'>;
-  #last: SeenOnChain | undefined;
-  #reading: Promise<ReadonlyMap<ChannelId, ChannelState>> | undefined;
-  #underWay = false;
-  #readAt = Number.NEGATIVE_INFINITY;
-  /** Of readings that overtake each other the one that began last counts. */
-  #began = 0;
-  #shown = 0;
+  readonly #glance: Glance<ReadonlyMap<ChannelId, ChannelState>>;
 
   constructor(node: Pick<RunningNode, 'ledger' | 'wallet' | 'store'>) {
-    this.#node = node;
+    this.#glance = new Glance(() => readChannels(node), CHAIN_VIEW_MILLIS);
   }
 
   /** What was seen last; undefined: nothing, in this run. */
   get last(): SeenOnChain | undefined {
-    return this.#last;
+    const seen = this.#glance.last;
+    return seen === undefined ? undefined : { at: seen.at, channels: seen.value };
   }
 
   /** What was seen last, which is as new as `channels` gives it where the ledger answers in time. Never rejects. */
   async within(millis: number): Promise<SeenOnChain | undefined> {
-    using moment = deadline(millis, 'Reading the ledger');
-    // Who asks next is told, or waits for the same answer.
-    await orAborted(this.channels(), moment.signal, 'Reading the ledger').catch(() => {});
-    return this.#last;
+    await this.#glance.within(millis);
+    return this.last;
   }
 
-  async channels(): Promise<ReadonlyMap<ChannelId, ChannelState>> {
-    // A ledger that hangs is not asked again and again.
-    if (this.#reading === undefined || (!this.#underWay && performance.now() - this.#readAt > CHAIN_VIEW_MILLIS)) {
-      const reading = this.#read();
-      this.#reading = reading;
-      this.#underWay = true;
-      this.#readAt = performance.now();
-      const over = (): void => {
-        if (this.#reading === reading) this.#underWay = false;
-      };
-      reading.then(over, () => {
-        over();
-        if (this.#reading === reading) this.forget();
-      });
-    }
-    return this.#reading;
+  channels(): Promise<ReadonlyMap<ChannelId, ChannelState>> {
+    return this.#glance.now();
   }
 
   /** What is seen next is read anew. */
   forget(): void {
-    this.#reading = undefined;
+    this.#glance.forget();
   }
+}
 
-  async #read(): Promise<ReadonlyMap<ChannelId, ChannelState>> {
-    const { ledger, wallet, store } = this.#node;
-    this.#began += 1;
-    const began = this.#began;
-    const places = [...store.entries()].filter(({ role }) => role === 'payer').map(({ channel }) => channel);
-    const [paying, till] = await Promise.all([ledger.channels(places), ledger.till(wallet.address)]);
-    // A slot may hold another channel by now: whose, the id says.
-    const open = paying.filter((channel, index) => channel !== undefined && channel.id === places[index]?.id);
-    const channels = new Map(
-      [...open, ...(till?.channels ?? [])].flatMap((channel) => (channel === undefined ? [] : [[channel.id, channel]])),
-    );
-    if (began > this.#shown) {
-      this.#shown = began;
-      this.#last = { at: Date.now(), channels };
-    }
-    return channels;
-  }
+async function readChannels({
+  ledger,
+  wallet,
+  store,
+}: Pick<RunningNode, 'ledger' | 'wallet' | 'store'>): Promise<ReadonlyMap<ChannelId, ChannelState>> {
+  const places = [...store.entries()].filter(({ role }) => role === 'payer').map(({ channel }) => channel);
+  const [paying, till] = await Promise.all([ledger.channels(places), ledger.till(wallet.address)]);
+  // A slot may hold another channel by now: whose, the id says.
+  const open = paying.filter((channel, index) => channel !== undefined && channel.id === places[index]?.id);
+  return new Map(
+    [...open, ...(till?.channels ?? [])].flatMap((channel) => (channel === undefined ? [] : [[channel.id, channel]])),
+  );
 }

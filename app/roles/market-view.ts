@@ -2,59 +2,105 @@
  * What the gateway's front page shows: the nodes it knows from their offers, its own accounts, what the chain says, and,
  * in a local marketplace, what every node's own books say.
  */
-import { readdir } from 'node:fs/promises';
-import path from 'node:path';
 import { CID } from 'multiformats/cid';
 import { ledgerAddress } from '../../core/ids.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
-import type { MarketBalance, MarketName, MarketNode, MarketPair, MarketView } from '../../sites/gateway/index.ts';
+import type {
+  MarketBalance,
+  MarketName,
+  MarketNode,
+  MarketPair,
+  MarketRole,
+  MarketSupply,
+  MarketView,
+  MarketWaiting,
+} from '../../sites/gateway/index.ts';
 import { priceOf } from '../../node/offer/index.ts';
-import { callControl, readControlFile, type NodeStats } from '../control/index.ts';
-import { type RunningNode, ChainView, pairsOf, watchTransports } from '../node/index.ts';
+import type { NodeStats } from '../control/index.ts';
+import { type RunningNode, ChainView, Glance, pairsOf, watchTransports } from '../node/index.ts';
+import type { WatchedNodes } from './watched.ts';
 
 /** Rows of each list that the page takes. */
 const MAX_ROWS = 500;
 
 /** What the chain says is asked again after this long, however many watch, milliseconds. */
 const CHAIN_MILLIS = 3000;
+/** Whoever looks at the page waits no longer for the ledger, or for a node beside this one, milliseconds: the next look shows what came. */
+const MOMENT_MILLIS = 250;
+/** A ledger that said nothing for this long does not answer. */
+const SILENT_MILLIS = 10_000;
+const MAX_LABEL = 96;
 
 /** What of the view is read from the chain: three to a dozen requests. */
-type ChainPart = Pick<MarketView, 'names' | 'namesLeftOut' | 'balances' | 'supply'>;
+type ChainPart = Pick<MarketView, 'names' | 'namesLeftOut' | 'balances'> & { readonly supply: MarketSupply };
 
-/** @returns a function that reads the whole view; parts that do not answer are left out, and so are records that make no sense. */
-export function createMarketView(node: RunningNode, watch: string | undefined): () => Promise<MarketView> {
+/**
+ * @returns a function that reads the whole view: at once what the nodes know, and what the ledger showed last. Parts that do not
+ * answer are left out, and so are records that make no sense.
+ */
+export function createMarketView(node: RunningNode, others: WatchedNodes | undefined): () => Promise<MarketView> {
   const view = new ChainView(node);
   const transports = watchTransports(node);
-  let chain: { readonly at: number; readonly part: Promise<ChainPart> } | undefined;
-  const chainPart = (watched: readonly NodeStats[]): Promise<ChainPart> => {
-    if (chain === undefined || performance.now() - chain.at > CHAIN_MILLIS) {
-      const fresh = { at: performance.now(), part: readChain(node, watched) };
-      chain = fresh;
-      fresh.part.catch(() => {
-        if (chain === fresh) chain = undefined;
-      });
-    }
-    return chain.part;
-  };
+  let watched: readonly NodeStats[] = [];
+  const chain = new Glance(() => readChain(node, watched), CHAIN_MILLIS);
   return async () => {
-    const [watched, channels] = await Promise.all([
-      watch === undefined ? [] : readWatched(node, watch),
-      view.channels(),
-    ]);
-    const own = pairsOf(node, channels, transports);
+    watched = others === undefined ? [] : await others.stats(MOMENT_MILLIS);
+    const [channels, onChain] = await Promise.all([view.within(MOMENT_MILLIS), chain.within(MOMENT_MILLIS)]);
+    const own = pairsOf(node, channels?.channels, transports);
     const self = watched.find((stats) => stats.nodeId === node.keys.identity.nodeId);
-    const all: readonly Pick<NodeStats, 'wallet' | 'nodeId' | 'pairs'>[] =
+    const all: readonly Pick<NodeStats, 'label' | 'wallet' | 'nodeId' | 'pairs'>[] =
       self === undefined
-        ? [...watched, { wallet: node.wallet.address, nodeId: node.keys.identity.nodeId, pairs: own }]
+        ? [
+            ...watched,
+            {
+              label: node.settings.label,
+              wallet: node.wallet.address,
+              nodeId: node.keys.identity.nodeId,
+              pairs: own,
+            },
+          ]
         : watched;
+    const part: Partial<ChainPart> = onChain?.value ?? {};
+    const { balances = [], names = [], supply = null, ...rest } = part;
+    const labels = labelsOf(all, names);
     return {
       nodes: nodesOf(node, watched).slice(0, MAX_ROWS),
-      pairs: pairsFrom(all).slice(0, MAX_ROWS),
-      ...(await chainPart(watched)),
-      ...(watched.length === 0 ? {} : { settlement: sum(watched) }),
+      pairs: pairsFrom(all, labels).slice(0, MAX_ROWS),
+      names,
+      ...rest,
+      balances: balances.map((row) => ({ ...row, ...labelled(labels.get(row.owner)) })),
+      supply,
+      ledger: ageOf(onChain?.at),
+      ...(watched.length === 0 ? {} : { settlement: sum(watched), waiting: waitingOf(watched) }),
       updatedAt: Date.now(),
     };
   };
+}
+
+/** What the terminal calls who has a wallet or a node id. Whoever owns a name and runs no node here published it. */
+function labelsOf(
+  all: readonly Pick<NodeStats, 'label' | 'wallet' | 'nodeId'>[],
+  names: readonly MarketName[],
+): ReadonlyMap<string, string> {
+  const labels = new Map<string, string>();
+  for (const { owner, name } of names) if (!labels.has(owner)) labels.set(owner, `publisher of ${name}`);
+  for (const { label, wallet, nodeId } of all) labels.set(wallet, label).set(nodeId, label);
+  return labels;
+}
+
+function labelled(label: string | undefined): { readonly label?: string } {
+  return label === undefined ? {} : { label: label.slice(0, MAX_LABEL) };
+}
+
+function waitingOf(watched: readonly NodeStats[]): MarketWaiting[] {
+  return watched
+    .filter(({ waiting, pairs }) => waiting.value !== '0' || pairs.some(({ side }) => side === 'earns'))
+    .map(({ nodeId, label, waiting }) => ({ node: nodeId, ...labelled(label), ...waiting }))
+    .toSorted(byLabel);
+}
+
+function ageOf(at: number | undefined): MarketView['ledger'] {
+  return at === undefined ? { at: null, answers: false } : { at, answers: Date.now() - at < SILENT_MILLIS };
 }
 
 async function readChain(node: RunningNode, watched: readonly NodeStats[]): Promise<ChainPart> {
@@ -107,23 +153,6 @@ function rootText(root: Uint8Array): string | undefined {
   }
 }
 
-async function readWatched(node: RunningNode, root: string): Promise<NodeStats[]> {
-  const folders = await readdir(root, { withFileTypes: true }).catch(() => []);
-  const answers = await Promise.all(
-    folders
-      .filter((folder) => folder.isDirectory())
-      .map(async (folder) => {
-        try {
-          const control = await readControlFile(path.join(root, folder.name));
-          return await callControl(node.policy.fetch('control'), control, 'stats');
-        } catch {
-          return undefined; // not a node's folder, or the node is down at the moment
-        }
-      }),
-  );
-  return answers.filter((stats) => stats !== undefined);
-}
-
 function nodesOf(node: RunningNode, watched: readonly NodeStats[]): MarketNode[] {
   const rows = new Map<string, MarketNode>();
   for (const offer of node.discovery.book.all()) {
@@ -142,25 +171,47 @@ function nodesOf(node: RunningNode, watched: readonly NodeStats[]): MarketNode[]
     const price = stats.prices['content'] ?? stats.prices['relay'];
     rows.set(stats.nodeId, {
       id: stats.nodeId,
-      role: stats.role === 'site' ? 'publisher' : stats.role,
+      role: roleOf(stats),
+      ...labelled(stats.label),
       addresses: [...stats.addresses],
       ...(price === undefined ? {} : { price }),
       online: true,
     });
   }
-  return [...rows.values()];
+  return Array.from(rows.values()).toSorted(byLabel);
 }
 
-/** Joins both ends of each channel where both are known. A payee may know its payer by another node id than we do. */
-function pairsFrom(all: readonly Pick<NodeStats, 'wallet' | 'nodeId' | 'pairs'>[]): MarketPair[] {
+/** As in the terminal; those without a label last. */
+function byLabel(a: { readonly label?: string | undefined }, b: { readonly label?: string | undefined }): number {
+  return (a.label ?? '\uffff').localeCompare(b.label ?? '\uffff', 'en', { numeric: true });
+}
+
+function roleOf({ role }: Pick<NodeStats, 'role'>): MarketRole {
+  return role === 'site' ? 'publisher' : role;
+}
+
+/**
+ * Joins both ends of each channel where both are known. A payee may know its payer by another node id than we do: by its wallet it
+ * is recognized.
+ */
+function pairsFrom(
+  all: readonly Pick<NodeStats, 'nodeId' | 'pairs'>[],
+  labels: ReadonlyMap<string, string>,
+): MarketPair[] {
   const rows = new Map<string, MarketPair>();
   for (const { nodeId, pairs } of all) {
     for (const pair of pairs) {
       const earns = pair.side === 'earns';
       const known = rows.get(pair.channel);
+      const payer = earns ? (known?.payer ?? pair.peer) : nodeId;
+      const payee = earns ? nodeId : pair.peer;
+      const { label: payerLabel } = labelled(labels.get(payer) ?? labels.get(pair.payer));
+      const { label: payeeLabel } = labelled(labels.get(payee));
       rows.set(pair.channel, {
-        payer: earns ? (known?.payer ?? pair.peer) : nodeId,
-        payee: earns ? nodeId : pair.peer,
+        payer,
+        ...(payerLabel === undefined ? {} : { payerLabel }),
+        payee,
+        ...(payeeLabel === undefined ? {} : { payeeLabel }),
         transport: pair.transport,
         payerCounts: earns ? (known?.payerCounts ?? null) : pair.counts,
         payeeCounts: earns ? pair.counts : (known?.payeeCounts ?? null),
@@ -178,9 +229,9 @@ async function balancesOf(
   watched: readonly NodeStats[],
   names: readonly MarketName[],
 ): Promise<MarketBalance[]> {
-  const roles = new Map<string, MarketBalance['role']>([[node.wallet.address, 'visitor']]);
-  for (const stats of watched) roles.set(stats.wallet, stats.role === 'gateway' ? 'visitor' : stats.role);
-  for (const { owner } of names) if (!roles.has(owner)) roles.set(owner, 'site');
+  const roles = new Map<string, MarketRole>([[node.wallet.address, 'gateway']]);
+  for (const stats of watched) roles.set(stats.wallet, roleOf(stats));
+  for (const { owner } of names) if (!roles.has(owner)) roles.set(owner, 'publisher');
   const owners = [...roles].slice(0, MAX_ROWS);
   const holdings = await node.ledger.holdings(owners.map(([owner]) => ledgerAddress(owner)));
   return owners.flatMap(([owner, role], index) => {

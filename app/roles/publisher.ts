@@ -50,9 +50,6 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
     await openBlockStore({ directory: path.join(node.settings.dataDir, CONTENT_DIRECTORY), log: node.settings.log }),
   );
   const imported = await importSite(store, name, settings.directory, { signal, onProgress: settings.onImport });
-  for (const { path: left, reason } of imported.skipped) {
-    node.settings.log.warn({ path: left, reason }, 'a file was left out');
-  }
 
   const hosts = await uploadToAll(node, settings, store, imported.root, imported.bytes);
   const change = await pointName(node, settings, imported.root, registration);
@@ -66,6 +63,7 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
     cid: imported.root.toString(),
     files: imported.files,
     bytes: imported.bytes,
+    skipped: imported.skipped,
     hosts,
     nodeId: node.keys.identity.nodeId,
     wallet: node.wallet.address,

@@ -5,6 +5,8 @@ import type { Amount } from '../../core/units.ts';
 import { createGateway } from '../../sites/gateway/index.ts';
 import { createNameResolver } from '../../sites/name/index.ts';
 import { createMarketView } from './market-view.ts';
+import { WatchedNodes } from './watched.ts';
+import { createSettleToken } from '../control/index.ts';
 import type { RunningNode } from '../node/index.ts';
 import { createRoutes } from './routes.ts';
 
@@ -37,10 +39,16 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
     log,
   });
   stack.defer(() => content.close());
+  const watched = settings.watch === undefined ? undefined : new WatchedNodes(node, settings.watch);
   const gateway = createGateway({
     resolver: createNameResolver({ ledger: node.names }),
     content,
-    market: createMarketView(node, settings.watch),
+    // What endings show beside a site.
+    names: [],
+    market: createMarketView(node, watched),
+    ...(watched === undefined
+      ? {}
+      : { settle: { token: await createSettleToken(node.settings.dataDir), now: () => watched.settle() } }),
     hosts: settings.host,
     log,
   });

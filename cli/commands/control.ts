@@ -16,6 +16,7 @@ import {
   type PlannedBatch,
   type SettlementPlan,
   type SettlementStats,
+  type WaitingStats,
 } from '../../app/control/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { defaultDataDir } from '../../app/config/index.ts';
@@ -151,6 +152,7 @@ function renderStats(stats: NodeStats): string {
     `  prices   ${prices.join(', ') || 'sells nothing'} (credits per MiB)`,
     `  links    ${stats.links}, circuits ${stats.circuits}, memory ${formatBytes(stats.rssBytes)}`,
     `  settled  ${stats.settlement.receipts} receipts in ${stats.settlement.transactions} transactions`,
+    ...waitingText(stats.waiting),
     `  spent    ${budgetText(stats.budget)}`,
     ...(stats.guards.length === 0 ? [] : [`  guards   ${stats.guards.map(guardText).join(', ')}`]),
     '',
@@ -181,6 +183,14 @@ function ageOfLedger({ ledgerAt }: NodeStats): string[] {
   return seconds < OLD_SECONDS
     ? []
     : [`  The ledger last answered ${seconds} s ago: what was settled is of that time.`];
+}
+
+/** Of receipts that are not on chain yet. */
+function waitingText({ value, from, feeShareBps }: WaitingStats): string[] {
+  if (value === '0') return [];
+  const rule = `the fee is at most ${feeShareBps / 100} % of it`;
+  const when = from === null ? `once ${rule}` : `from ${credits(from)} on, where ${rule}`;
+  return [`  waits    ${credits(value)} credits; settled ${when}, or now by "relaymint settle"`];
 }
 
 const GUARD_STATES: Readonly<Record<GuardStats['state'], string>> = {

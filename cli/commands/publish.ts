@@ -11,6 +11,7 @@ import { openNode } from '../../app/node/index.ts';
 import { baseSection, settingsOf, site, type BaseValues, type SiteValues } from '../../app/roles/index.ts';
 import type * as PublisherModule from '../../app/roles/publisher.ts';
 import { RENEWAL_HINT_DAYS, priceText, registrationText, renewalHint } from './name-text.ts';
+import { leftOutText } from '../left-out.ts';
 import { addSettings } from '../settings.ts';
 
 type PublishOptions = CommonOptions & BaseValues & SiteValues & { readonly name: string };
@@ -87,6 +88,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
     `${result.name} ${result.record}: ${result.files} files, ${formatBytes(result.bytes)}, content ${result.cid}\n` +
       `A local gateway shows it at ${siteUrl(result.name, 8402)}`,
   );
+  if (result.skipped.length > 0) output.line(leftOutText(result.skipped));
   if (result.hosts.length < wanted) {
     output.line(`Only ${result.hosts.length} of ${wanted} hosts took it: publish again when there are more.`);
     process.exitCode = 1;

@@ -29,6 +29,7 @@ import {
   requireDirectory,
 } from '../../app/market/index.ts';
 import { renderRound, renderScreen } from '../market-screen.ts';
+import { leftOutText } from '../left-out.ts';
 import { createLog, createOutput, createSteps, type Output } from '../output.ts';
 
 interface StartOptions {
@@ -146,8 +147,8 @@ async function start(options: StartOptions): Promise<void> {
   stack.use(cluster);
   const readyMs = Math.round(performance.now() - began);
 
-  const publish = (): Promise<Published> =>
-    runCommand(
+  const publish = async (): Promise<Published> => {
+    const published = await runCommand(
       {
         label: PUBLISHER,
         args: () => [
@@ -171,6 +172,13 @@ async function start(options: StartOptions): Promise<void> {
       publishedSchema,
       'published',
     );
+    if (published.skipped.length > 0) {
+      output.line(leftOutText(published.skipped));
+      // The report of a round has no place for it: scripts find it where they find what else went wrong.
+      if (output.json) log.warn({ skipped: published.skipped }, 'files were left out');
+    }
+    return published;
+  };
 
   if (options.once === true) {
     await untilEnded(

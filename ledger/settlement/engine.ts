@@ -31,7 +31,7 @@ import { pollWithin } from './poll.ts';
 import { costOf, isWorthAdding, isWorthSending, mostBid, pressureOf } from './worth.ts';
 import type { Pressure, Worth } from './worth.ts';
 
-const DEFAULT_POLICY: SettlementPolicy = {
+export const DEFAULT_POLICY: SettlementPolicy = {
   maxFeeShareBps: 100,
   maxRoyaltyBps: 5_000,
   maxAgeMillis: 24 * 60 * 60 * 1000,

@@ -1,6 +1,6 @@
 /** Turning receipts into credits: `contract.ts` says what is promised. */
 export { returnableOf } from './openings.ts';
-export { startSettlement } from './engine.ts';
+export { DEFAULT_POLICY, startSettlement } from './engine.ts';
 export { openSettlementJournal, readSettlementHistory, settledReceiptText } from './history.ts';
 export type { SettledReceipt, SettledReceiptText, SettlementHistory, SettlementJournal } from './history.ts';
 export type {

@@ -5,20 +5,22 @@ import type { AddressInfo } from 'node:net';
 import express from 'express';
 import type { Express, NextFunction, Request, Response } from 'express';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
-import { MAX_GATEWAY_QUEUE, MAX_GATEWAY_REQUESTS, VISITOR_IDLE_MILLIS } from '../../core/limits.ts';
+import { VISITOR_IDLE_MILLIS } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import type { ContentSource } from '../blocks/contract.ts';
 import type { NameResolver } from '../name/index.ts';
+import type { NameHandler } from './contract.ts';
 import { messageFor } from './failure.ts';
 import { targetOf } from './host.ts';
-import { isForeignSubresource } from './initiator.ts';
 import { MarketPage } from './market-page.ts';
 import { MarketService } from './market-service.ts';
 import type { MarketView } from './market.ts';
 import { sendMessage } from './pages.ts';
-import { queryOf, serveSite } from './site.ts';
-import { Turns } from './turns.ts';
+import { settleNow, type SettleOptions } from './settle.ts';
+import { serveSite } from './site.ts';
+import { Visits } from './visits.ts';
+import { answer, requestWay } from './way.ts';
 
 export interface GatewayOptions {
   readonly resolver: NameResolver;
@@ -27,6 +29,10 @@ export interface GatewayOptions {
   readonly nameWaitMillis?: number;
   /** Read at most twice a second, however many pages watch. */
   readonly market: () => Promise<MarketView>;
+  /** The marketplace page's button that settles; without it there is none. */
+  readonly settle?: SettleOptions;
+  /** Who answers for names that are not shown as a site, in the order to ask them. None by default. */
+  readonly names?: readonly NameHandler[];
   /** Host names besides localhost, 127.0.0.1, [::1] and *.localhost that this gateway answers to. */
   readonly hosts?: readonly string[];
   readonly clock?: Clock;
@@ -51,27 +57,34 @@ export function createGateway(options: GatewayOptions): Gateway {
 
 class HttpGateway implements Gateway {
   readonly app: Express = express();
-  readonly #options: GatewayOptions;
   readonly #log: Log;
-  readonly #page = new MarketPage();
   readonly #market: MarketService;
-  readonly #turns = new Turns(MAX_GATEWAY_REQUESTS, MAX_GATEWAY_QUEUE);
-  /** What each request under way is stopped with. */
-  readonly #open = new Set<AbortController>();
+  readonly #visits: Visits;
   #server: Server | undefined;
 
   constructor(options: GatewayOptions) {
-    this.#options = options;
     this.#log = options.log ?? silentLog;
+    this.#visits = new Visits(this.#log);
     this.#market = new MarketService({
       market: options.market,
       clock: options.clock ?? systemClock,
       log: this.#log,
     });
     const hosts = new Set((options.hosts ?? []).map((host) => host.toLowerCase()));
+    const { settle } = options;
+    const way = requestWay({
+      market: this.#market,
+      page: new MarketPage(),
+      visits: this.#visits,
+      settle: settle && ((request, response) => settleNow(settle, this.#log, request, response)),
+      names: options.names ?? [],
+      site: (asked) => serveSite(options, asked),
+    });
     this.app.disable('x-powered-by');
     this.app.set('etag', false);
-    this.app.use((request: Request, response: Response) => this.#route(hosts, request, response));
+    this.app.use((request: Request, response: Response) =>
+      answer(way, { request, response, target: targetOf(request.headers.host, hosts) }),
+    );
     this.app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
       this.#fail(error, response);
     });
@@ -94,8 +107,7 @@ class HttpGateway implements Gateway {
   }
 
   async close(): Promise<void> {
-    const stopping = new RelaymintError('CLOSED', 'The gateway is stopping.', { remedy: 'Try again in a moment.' });
-    for (const request of this.#open) request.abort(stopping);
+    this.#visits.close(new RelaymintError('CLOSED', 'The gateway is stopping.', { remedy: 'Try again in a moment.' }));
     this.#market.close();
     const server = this.#server;
     if (server === undefined) return;
@@ -103,73 +115,6 @@ class HttpGateway implements Gateway {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeAllConnections();
     await closed;
-  }
-
-  async #route(hosts: ReadonlySet<string>, request: Request, response: Response): Promise<void> {
-    const target = targetOf(request.headers.host, hosts);
-    if (target.kind === 'foreign') {
-      response.status(421).type('text/plain').send('This gateway does not answer to that host name.\n');
-      return;
-    }
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      response
-        .set('Allow', 'GET, HEAD')
-        .status(405)
-        .type('text/plain')
-        .send('Only GET and HEAD are understood here.\n');
-      return;
-    }
-    if (isForeignSubresource(request.headers)) {
-      response
-        .set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' })
-        .status(403)
-        .type('text/plain')
-        .send('Pages of other sites cannot load this: the visitor would pay for it. Open this address by itself.\n');
-      return;
-    }
-    // Joined as text: a path that begins with two slashes must not become another host.
-    if (target.kind === 'redirect') response.redirect(302, target.origin + request.path + queryOf(request));
-    else if (target.kind === 'market') await this.#marketplace(request, response);
-    else if (target.kind === 'site') await this.#site(target.name, request, response);
-    else throw new RelaymintError('NAME_INVALID', 'No name reads like this.', { remedy: 'Try demo-web3.localhost.' });
-  }
-
-  async #marketplace(request: Request, response: Response): Promise<void> {
-    response.set({
-      'X-Content-Type-Options': 'nosniff',
-      'Referrer-Policy': 'no-referrer',
-      // Sites that this gateway shows are neighbours here, and strangers.
-      'Cross-Origin-Resource-Policy': 'same-origin',
-      'Cross-Origin-Opener-Policy': 'same-origin',
-    });
-    if (request.path === '/api/market') await this.#market.snapshot(response);
-    else if (request.path === '/api/market/events' && request.method === 'GET')
-      await this.#market.watch(request, response);
-    else if (!(await this.#page.send(request.path, response))) {
-      sendMessage(response, {
-        status: 404,
-        title: 'There is no such page',
-        text: 'The marketplace is at the front page. A site is at an address like demo-web3.localhost.',
-      });
-    }
-  }
-
-  async #site(name: string, request: Request, response: Response): Promise<void> {
-    const gone = new AbortController();
-    response.once('close', () => gone.abort(new DOMException('The visitor left', 'AbortError')));
-    this.#open.add(gone);
-    let endTurn: (() => void) | undefined;
-    try {
-      endTurn = await this.#turns.begin(gone.signal);
-      await serveSite(this.#options, name, request, response, gone.signal);
-    } catch (error) {
-      if (response.closed || gone.signal.aborted) return;
-      this.#log.debug({ name, path: request.path, err: error }, 'A page could not be served.');
-      throw error;
-    } finally {
-      this.#open.delete(gone);
-      endTurn?.();
-    }
   }
 
   #fail(error: unknown, response: Response): void {

@@ -1,15 +1,20 @@
 /** The HTTP front for visitors: sites on their own origins, and the marketplace page. */
+export type { Asked, NameHandler } from './contract.ts';
 export { createGateway } from './gateway.ts';
 export type { Gateway, GatewayOptions } from './gateway.ts';
+export type { SettleOptions } from './settle.ts';
 export { marketViewSchema } from './market.ts';
 export type {
   MarketBalance,
   MarketCounts,
+  MarketLedger,
   MarketName,
   MarketNode,
   MarketPair,
   MarketRole,
+  MarketSettled,
   MarketSettlement,
   MarketSupply,
   MarketView,
+  MarketWaiting,
 } from './market.ts';

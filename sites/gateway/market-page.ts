@@ -3,7 +3,13 @@ import { readFile } from 'node:fs/promises';
 import type { Response } from 'express';
 import { RelaymintError } from '../../core/errors.ts';
 
-const FILES: Readonly<Record<string, { readonly file: string; readonly type: string }>> = {
+interface PageFile {
+  readonly file: string;
+  /** Its media type. */
+  readonly type: string;
+}
+
+const FILES: Readonly<Record<string, PageFile>> = {
   '/': { file: 'index.html', type: 'text/html; charset=utf-8' },
   '/market.css': { file: 'market.css', type: 'text/css; charset=utf-8' },
   '/market.js': { file: 'market.js', type: 'text/javascript; charset=utf-8' },
@@ -19,10 +25,14 @@ const PLACES = ['./page/', '../../../sites/gateway/page/'];
 export class MarketPage {
   readonly #files = new Map<string, Promise<Buffer>>();
 
-  /** False when there is no such file. @throws RelaymintError FILE_NOT_FOUND when the installation lacks it. */
-  async send(path: string, response: Response): Promise<boolean> {
-    const known = Object.hasOwn(FILES, path) ? FILES[path] : undefined;
-    if (known === undefined) return false;
+  has(path: string): boolean {
+    return fileAt(path) !== undefined;
+  }
+
+  /** For a path that it has. @throws RelaymintError FILE_NOT_FOUND when the installation lacks the file. */
+  async send(path: string, response: Response): Promise<void> {
+    const known = fileAt(path);
+    if (known === undefined) throw new TypeError(`the marketplace page has no ${path}`);
     let body = this.#files.get(known.file);
     if (body === undefined) {
       body = load(known.file);
@@ -34,8 +44,11 @@ export class MarketPage {
       'Cache-Control': 'no-cache',
     });
     response.send(await body);
-    return true;
   }
+}
+
+function fileAt(path: string): PageFile | undefined {
+  return Object.hasOwn(FILES, path) ? FILES[path] : undefined;
 }
 
 async function load(file: string): Promise<Buffer> {

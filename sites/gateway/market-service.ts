@@ -44,6 +44,8 @@ export class MarketService {
     const text = await this.#read();
     response.set({ 'Content-Type': 'text/event-stream; charset=utf-8', 'Cache-Control': 'no-store' });
     response.write(`retry: 2000\n\ndata: ${text}\n\n`);
+    // It may have seen other figures than those that were sent last: what comes next is news.
+    if (withoutTime(text) !== this.#sent) this.#sent = '';
     this.#watchers.add(response);
     request.once('close', () => this.#leave(response));
     response.once('close', () => this.#leave(response));
@@ -101,6 +103,7 @@ export class MarketService {
   }
 }
 
+/** Without when it was read: that alone is no news. */
 function withoutTime(text: string): string {
-  return text.replace(/"updatedAt":\d+/, '');
+  return text.replace(/"(?:updatedAt|at)":\d+/g, '');
 }

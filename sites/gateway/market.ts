@@ -1,11 +1,13 @@
 /** What the marketplace page shows. Amounts, prices and byte counts are decimal strings: base units, base units per MiB, bytes. */
 import { z } from 'zod';
 
-/** relay, host, gateway, publisher, visitor, site, or whatever else a node says that it is run for. */
+/** relay, host, gateway, publisher, or whatever else a node says that it is run for. */
 export type MarketRole = string;
 
 export interface MarketNode {
   readonly id: string;
+  /** What the terminal calls it; absent for a node that is known from its offer alone. */
+  readonly label?: string | undefined;
   readonly role: MarketRole;
   /** Multiaddr texts. */
   readonly addresses: readonly string[];
@@ -22,7 +24,9 @@ export interface MarketCounts {
 
 export interface MarketPair {
   readonly payer: string;
+  readonly payerLabel?: string | undefined;
   readonly payee: string;
+  readonly payeeLabel?: string | undefined;
   readonly transport: string;
   /** null when that end's book is not known here. */
   readonly payerCounts: MarketCounts | null;
@@ -37,6 +41,7 @@ export interface MarketPair {
 
 export interface MarketBalance {
   readonly owner: string;
+  readonly label?: string | undefined;
   readonly role: MarketRole;
   readonly credits: string;
   /** Earned and not yet withdrawn. */
@@ -73,6 +78,32 @@ export interface MarketSettlement {
   readonly feeLamports: number;
 }
 
+/** Receipts of one node that are not on chain yet. */
+export interface MarketWaiting {
+  readonly node: string;
+  readonly label?: string | undefined;
+  readonly value: string;
+  /** From this worth on the node settles unasked: the fee is then no more than `feeShareBps` of it. null: not known yet. */
+  readonly from: string | null;
+  readonly feeShareBps: number;
+}
+
+/** What a settlement that a person asked for put on chain. */
+export interface MarketSettled {
+  readonly transactions: number;
+  readonly receipts: number;
+  /** Nodes that could not settle. */
+  readonly failed: number;
+}
+
+/** How old what the ledger says is: names, balances and supply. */
+export interface MarketLedger {
+  /** When it last answered, Unix milliseconds; null: not yet. */
+  readonly at: number | null;
+  /** It did lately. */
+  readonly answers: boolean;
+}
+
 export interface MarketView {
   readonly nodes: readonly MarketNode[];
   readonly pairs: readonly MarketPair[];
@@ -80,8 +111,12 @@ export interface MarketView {
   readonly names: readonly MarketName[];
   /** Names that are not among them because what they point to is no content at all. */
   readonly namesLeftOut?: number | undefined;
-  readonly supply: MarketSupply;
+  /** null while the ledger has not answered: names and balances are missing too then. */
+  readonly supply: MarketSupply | null;
+  readonly ledger: MarketLedger;
   readonly settlement?: MarketSettlement | undefined;
+  /** Of the nodes whose figures are known here; who shows them the token has them settle. Absent where none are. */
+  readonly waiting?: readonly MarketWaiting[] | undefined;
   /** Unix milliseconds. */
   readonly updatedAt: number;
 }
@@ -89,7 +124,8 @@ export interface MarketView {
 /** A u64, or a sum of some. */
 const decimal = z.string().regex(/^\d{1,39}$/);
 const key = z.string().max(64);
-const role = z.enum(['relay', 'host', 'gateway', 'publisher', 'visitor', 'site']);
+const role = z.enum(['relay', 'host', 'gateway', 'publisher']);
+const label = z.string().max(96).optional();
 const counts = z.object({ up: decimal, down: decimal });
 const whole = z.int().min(0);
 
@@ -99,6 +135,7 @@ export const marketViewSchema: z.ZodType<MarketView> = z.object({
     .array(
       z.object({
         id: key,
+        label,
         role,
         addresses: z.array(z.string().max(256)).max(8),
         price: decimal.optional(),
@@ -110,7 +147,9 @@ export const marketViewSchema: z.ZodType<MarketView> = z.object({
     .array(
       z.object({
         payer: key,
+        payerLabel: label,
         payee: key,
+        payeeLabel: label,
         transport: z.string().max(16),
         payerCounts: counts.nullable(),
         payeeCounts: counts.nullable(),
@@ -121,7 +160,9 @@ export const marketViewSchema: z.ZodType<MarketView> = z.object({
     )
     .max(1024),
   balances: z
-    .array(z.object({ owner: key, role, credits: decimal, earned: decimal.optional(), before: decimal.optional() }))
+    .array(
+      z.object({ owner: key, label, role, credits: decimal, earned: decimal.optional(), before: decimal.optional() }),
+    )
     .max(512),
   names: z
     .array(
@@ -136,16 +177,23 @@ export const marketViewSchema: z.ZodType<MarketView> = z.object({
     )
     .max(512),
   namesLeftOut: whole.optional(),
-  supply: z.object({
-    bought: decimal,
-    redeemed: decimal,
-    burned: decimal,
-    minted: decimal,
-    circulating: decimal,
-    openDeposits: decimal,
-    unminted: decimal,
-    forgone: decimal,
-  }),
+  supply: z
+    .object({
+      bought: decimal,
+      redeemed: decimal,
+      burned: decimal,
+      minted: decimal,
+      circulating: decimal,
+      openDeposits: decimal,
+      unminted: decimal,
+      forgone: decimal,
+    })
+    .nullable(),
+  ledger: z.object({ at: whole.nullable(), answers: z.boolean() }),
   settlement: z.object({ transactions: whole, receipts: whole, computeUnits: whole, feeLamports: whole }).optional(),
+  waiting: z
+    .array(z.object({ node: key, label, value: decimal, from: decimal.nullable(), feeShareBps: whole.max(10_000) }))
+    .max(512)
+    .optional(),
   updatedAt: whole,
 });

@@ -15,8 +15,10 @@ import {
   type Trail,
 } from '../unixfs/index.ts';
 import type { BlockReader, ContentSource, SiteContent } from '../blocks/contract.ts';
-import { Limit, orEnded, writeAll } from '../serve/index.ts';
+import { Limit, orEnded } from '../serve/index.ts';
+import { writeAll } from '../wire/index.ts';
 import type { NameResolver, ResolvedName } from '../name/index.ts';
+import type { Asked } from './contract.ts';
 import { noSuchPage, withoutContent } from './failure.ts';
 import { sendListing, sendMessage } from './pages.ts';
 
@@ -31,13 +33,7 @@ export interface SiteParts {
 const SNIFFED_BYTES = 2048;
 
 /** Answers the request. @throws RelaymintError before anything was sent (tell it) or after (cut the connection). */
-export async function serveSite(
-  parts: SiteParts,
-  name: string,
-  request: Request,
-  response: Response,
-  signal: AbortSignal,
-): Promise<void> {
+export async function serveSite(parts: SiteParts, { name, request, response, signal }: Asked): Promise<void> {
   let site: ResolvedName;
   using limit = new Limit(signal);
   limit.restart(parts.nameWaitMillis ?? NAME_WAIT_MILLIS, ledgerSilent);

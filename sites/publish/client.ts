@@ -16,10 +16,8 @@ import {
   readHello,
   readPublishAnswer,
   type PublishAnswer,
-  ByteReader,
-  IdleTimer,
-  writeAll,
-} from '../serve/index.ts';
+} from './protocol.ts';
+import { ByteReader, IdleTimer, writeAll } from '../wire/index.ts';
 
 export interface PublishProgress {
   readonly sentBlocks: number;
@@ -145,7 +143,7 @@ class Publish {
   #listen(): void {
     const answer = readPublishAnswer(this.#reader).then((said) => {
       if (said.kind !== 'refused') return said;
-      const error = refusal(said.code, said.message);
+      const error = refusal(this.#options.host, said.code, said.message);
       // Also wakes a write that waits for room.
       this.#stream.destroy(error);
       throw error;
@@ -173,8 +171,14 @@ class Publish {
   }
 }
 
-function refusal(code: string, message: string): RelaymintError {
+function refusal(host: NodeId, code: string, message: string): RelaymintError {
   const known = HOST_CODES.find((candidate) => candidate === code) ?? 'CONTENT_REFUSED';
+  if (known === 'STORAGE_FULL') {
+    // There is a disk at this end as well: it is said whose has no room.
+    return new RelaymintError(known, `The host ${host} does not take it: ${message}`, {
+      remedy: 'Name another host with --host.',
+    });
+  }
   return new RelaymintError(known, message);
 }
 

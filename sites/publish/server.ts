@@ -20,10 +20,8 @@ import {
   readPublishRequest,
   type Claim,
   type PublishRequest,
-  ByteReader,
-  IdleTimer,
-  writeAll,
-} from '../serve/index.ts';
+} from './protocol.ts';
+import { ByteReader, IdleTimer, writeAll } from '../wire/index.ts';
 
 /** What a host takes in: `open`, any wallet may bring a name that nobody has registered yet; `names`, only these names. */
 export type PublishPolicy =
@@ -50,13 +48,28 @@ const NO_QUOTA = (1n << 64n) - 1n;
 /** Handler of the `publish` service. */
 export function createPublishService(options: PublishServiceOptions): ServiceHandler {
   const log = options.log ?? silentLog;
+  /** That this host can keep nothing is said once, until it can again: publishers may try as often as they like. */
+  let troubled = false;
+  const onPinned = (pin: Pin): void => {
+    troubled = false;
+    options.onPinned?.(pin);
+  };
   return (stream, params) => {
     stream.on('error', (error) => log.debug({ err: error }, 'A publish stream ended early.'));
-    take(options, stream, params, log).catch((error: unknown) => {
+    take({ ...options, onPinned }, stream, params, log).catch((error: unknown) => {
       if (!isRelaymintError(error)) log.error({ err: error }, 'A publish failed; the stream was reset.');
+      else if (isOwnTrouble(error)) {
+        if (!troubled) log.warn({ err: error }, 'What publishers bring cannot be kept: they are sent to other hosts.');
+        troubled = true;
+      }
       refuse(stream, error);
     });
   };
+}
+
+/** The disk or the quota of this host, for its operator to mend; what one name may keep is its publisher's affair. */
+function isOwnTrouble(error: RelaymintError): boolean {
+  return isRelaymintError(error, 'STORAGE_FULL', 'STORAGE_FAILED') && error.details['name'] === undefined;
 }
 
 async function take(
@@ -164,6 +177,7 @@ function checkQuota(options: PublishServiceOptions, name: string, bytes: number)
   if (options.quotaPerName === undefined || bytes <= options.quotaPerName) return;
   throw new RelaymintError('STORAGE_FULL', `${name} may keep ${formatBytes(options.quotaPerName)} here.`, {
     remedy: 'Publish less, or to another host.',
+    details: { name },
   });
 }
 
@@ -192,12 +206,17 @@ function refuse(stream: ServiceStream, error: unknown): void {
     stream.destroy();
     return;
   }
-  const told =
-    isRelaymintError(error) && TOLD.includes(error.code)
-      ? { code: error.code, message: error.message }
-      : { code: 'INTERNAL', message: 'The host failed. Try again, or publish to another host.' };
-  stream.end(encodePublishAnswer({ kind: 'refused', ...told }));
+  stream.end(encodePublishAnswer({ kind: 'refused', ...toldOf(error) }));
   stream.resume();
   const timer = setTimeout(() => stream.destroy(), LINGER_MILLIS);
   stream.once('close', () => clearTimeout(timer));
+}
+
+function toldOf(error: unknown): { readonly code: string; readonly message: string } {
+  if (!isRelaymintError(error) || !TOLD.includes(error.code)) {
+    return { code: 'INTERNAL', message: 'The host failed. Try again, or publish to another host.' };
+  }
+  // What to do about the disk is for the operator.
+  if (isOwnTrouble(error)) return { code: error.code, message: 'It has no room for more.' };
+  return { code: error.code, message: error.message };
 }

@@ -6,7 +6,7 @@ import { BLOCK_WAIT_MILLIS, FIRST_ANSWER_MILLIS, MAX_BLOCKS_IN_FLIGHT } from '..
 import { blockMissing, checkCid, verifyBlock } from '../blocks/index.ts';
 import type { BlockReader } from '../blocks/contract.ts';
 import { STATUS_NOT_FOUND, STATUS_OK, encodeRequest, readAnswerHeader } from './protocol.ts';
-import { ByteReader } from './stream-io.ts';
+import { ByteReader } from '../wire/index.ts';
 
 export interface ContentClientOptions {
   /** How long the next answer may take, milliseconds. */

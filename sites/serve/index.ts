@@ -7,23 +7,3 @@ export type { ContentServiceOptions } from './server.ts';
 export { createContentSource } from './source.ts';
 export type { ContentRoute, ContentSourceOptions } from './source.ts';
 export { Limit, orEnded } from './patience.ts';
-export {
-  NONCE_BYTES,
-  decodePublishParams,
-  encodeBlockHead,
-  encodeClaim,
-  encodeCommit,
-  encodeHave,
-  encodeHello,
-  encodePublishAnswer,
-  encodePublishParams,
-  publishClaim,
-  readClaim,
-  readHello,
-  readPublishAnswer,
-  readPublishRequest,
-  type Claim,
-  type PublishAnswer,
-  type PublishRequest,
-} from './protocol.ts';
-export { ByteReader, IdleTimer, writeAll } from './stream-io.ts';

@@ -13,7 +13,7 @@ import {
   readRequest,
 } from './protocol.ts';
 import type { BlockRequest, Status } from './protocol.ts';
-import { ByteReader, IdleTimer, writeAll } from './stream-io.ts';
+import { ByteReader, IdleTimer, writeAll } from '../wire/index.ts';
 
 export interface ContentServiceOptions {
   readonly store: BlockStore;

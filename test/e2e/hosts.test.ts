@@ -1,5 +1,5 @@
 /** Six hosts, and a site that only the dearest keeps: visitors' gateways ask that one and no other. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -72,12 +72,14 @@ describe('a site that one of six hosts keeps', () => {
     'opens at the first visit on a gateway that was running and on one that starts later, and the five others are asked nothing',
     async () => {
       const running = await startGateway('running');
-      const site = path.join(root, 'site');
+      const site = path.join(root, 'pages');
       await mkdir(site);
       await writeFile(path.join(site, 'index.html'), 'only one keeps this');
+      await symlink('nowhere', path.join(site, 'gone'));
       const dearest = String(hosts[DEAREST]?.ready['nodeId']);
       const published = await relaymint('publish', site, '--name', 'only.web3', '--host', dearest, ...node('site'));
       expect({ code: published.code, stderr: published.stderr }).toEqual({ code: 0, stderr: '' });
+      expect(JSON.parse(published.stdout)).toMatchObject({ skipped: [{ path: 'gone', reason: 'a link to nothing' }] });
 
       expect(await visit(running)).toBe('200 only one keeps this');
       const later = await startGateway('later');

@@ -17,6 +17,7 @@ const EXAMPLE = fileURLToPath(new URL('../../examples/site/', import.meta.url));
 /** Nothing sticks out to the right. */
 const FITS = 'document.documentElement.scrollWidth <= innerWidth';
 const here = existsSync(CHROMIUM);
+const TOKEN = 'a'.repeat(43);
 const NODE_A = '8Zk3vQw9mN2pTfXyR4sLdHbGcJ7eKuA6iWtDxV5qBnMp';
 const NODE_B = '4RtYu7QwErTyUiPAsDfGhJkLzXcVbNm1234567QwErTy';
 
@@ -27,13 +28,18 @@ describe.skipIf(!here)('in a browser', () => {
   const pages = new Cleanup();
   let browser: Browser;
   let front: Front;
+  let settled = 0;
   let view: MarketView = {
     ...emptyMarket,
-    nodes: [{ id: NODE_A, role: 'relay', addresses: ['/ip4/127.0.0.1/tcp/1'], price: '1500', online: true }],
+    nodes: [
+      { id: NODE_A, label: 'relay-1', role: 'relay', addresses: ['/ip4/127.0.0.1/tcp/1'], price: '1500', online: true },
+    ],
     pairs: [
       {
-        payer: NODE_A,
-        payee: NODE_B,
+        payer: NODE_B,
+        payerLabel: 'gateway',
+        payee: NODE_A,
+        payeeLabel: 'relay-1',
         transport: 'tcp',
         payerCounts: { up: '1024', down: '2097152' },
         payeeCounts: { up: '1024', down: '2097152' },
@@ -45,6 +51,7 @@ describe.skipIf(!here)('in a browser', () => {
     names: [
       { name: 'demo.web3', root: 'bafy', owner: NODE_A, royaltyBps: 1000, accrued: '5', lifetime: '1234567000001' },
     ],
+    waiting: [{ node: NODE_A, label: 'relay-1', value: '1', from: '500000', feeShareBps: 100 }],
     supply: {
       ...emptyMarket.supply,
       bought: '18446744073709551615',
@@ -54,7 +61,16 @@ describe.skipIf(!here)('in a browser', () => {
   };
 
   beforeAll(async () => {
-    front = await startFront(cleanup, { market: () => Promise.resolve(view) });
+    front = await startFront(cleanup, {
+      market: () => Promise.resolve(view),
+      settle: {
+        token: TOKEN,
+        now: () => {
+          settled += 1;
+          return Promise.resolve({ transactions: 1, receipts: 3, failed: 0 });
+        },
+      },
+    });
     const { root } = await importSite(front.host.store, 'demo.web3', EXAMPLE);
     front.ledger.register('demo.web3', root.bytes);
     await front.publish('other.web3', { 'index.html': '<!doctype html><title>other</title>' });
@@ -168,6 +184,93 @@ describe.skipIf(!here)('in a browser', () => {
     expect(answered.filter(([type, status]) => type === 'stylesheet' && status === 200)).toHaveLength(1);
     await page.goto(site('other-web3'));
     expect(await page.title()).toBe('other');
+  });
+
+  it('settles for who opens the terminal’s link, and for no site or page beside it', async () => {
+    const context = await browser.newContext();
+    pages.add(() => context.close());
+    const market = await context.newPage();
+    await market.goto(`${front.url}#settle=${TOKEN}`);
+    await market.waitForSelector('#state[data-state=live]');
+    // The secret is not left in the address.
+    expect(market.url()).toBe(front.url);
+
+    const server = createServer((_request, response) => {
+      response.setHeader('content-type', 'text/html');
+      response.end('<!doctype html><link rel="icon" href="data:,"><title>beside</title>');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    pages.add(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const at = `${front.url}api/settle`;
+    for (const from of [
+      site('demo-web3'),
+      site('other-web3'),
+      `http://localhost:${port}/`,
+      `http://127.0.0.1:${port}/`,
+    ]) {
+      const attacker = await context.newPage();
+      await attacker.goto(from);
+      // With the token too, which it cannot know.
+      const tried = await attacker.evaluate<string[]>(`(async () => {
+        const said = [];
+        const attempt = (work) => work.then(({ type, status }) => said.push(type + status), () => said.push('refused'));
+        const authorization = 'Bearer ${TOKEN}';
+        await attempt(fetch('${at}', { method: 'POST', headers: { authorization } }));
+        await attempt(fetch('${at}', { method: 'POST', mode: 'no-cors', credentials: 'include', body: 'x' }));
+        navigator.sendBeacon('${at}', 'x');
+        said.push(Object.keys(sessionStorage).join());
+        const frame = document.body.appendChild(Object.assign(document.createElement('iframe'), { name: 'into' }));
+        const form = Object.assign(document.createElement('form'), { action: '${at}', method: 'post', target: 'into' });
+        document.body.append(form);
+        const loaded = new Promise((resolve) => frame.addEventListener('load', resolve, { once: true }));
+        form.submit();
+        await loaded;
+        return said;
+      })()`);
+      expect([from, tried]).toEqual([from, ['refused', 'refused', '']]);
+      await attacker.evaluate(
+        `document.querySelector('form').target = '_top'; document.querySelector('form').submit()`,
+      );
+      await attacker.waitForURL(at);
+      await attacker.close();
+    }
+    expect(settled).toBe(0);
+
+    await market.click('#settle');
+    await shows(market, '#settle-state', '3 receipts settled in 1 transaction.');
+    expect(settled).toBe(1);
+    // Another person at this gateway has no button, and is told what else there is.
+    const { page } = await open(front.url);
+    await shows(page, '#settle-how', 'relaymint settle');
+    expect(await page.isVisible('#settle')).toBe(false);
+  });
+
+  it('says what waits to be settled, and names nodes as the terminal does', async () => {
+    const { page } = await open(front.url);
+    await page.waitForSelector('#state[data-state=live]');
+    expect(await page.textContent('#unsettled')).toContain('0.000001 credits are paid by receipt and wait');
+    expect(await page.textContent('#rule')).toContain('at most 1 %');
+    expect(await page.textContent('#waiting tbody')).toContain('relay-1');
+    expect(await page.textContent('#waiting tbody')).toContain('once 0.499999 more are earned');
+    expect(await page.textContent('#nodes tbody')).toContain('relay-1 8Zk3vQw9…');
+    expect(await page.textContent('#pairs tbody')).toContain('gateway');
+  });
+
+  it('shows what the nodes know while the ledger says nothing', async () => {
+    const before = view;
+    pages.add(() => {
+      view = before;
+    });
+    view = { ...before, names: [], balances: [], supply: null, ledger: { at: null, answers: false } };
+    const { page, trouble } = await open(front.url);
+    await shows(page, '#ledger', 'The ledger does not answer');
+    expect(await page.textContent('#pairs tbody')).toContain('relay-1');
+    expect(await page.textContent('#names')).toContain('The ledger has not answered yet.');
+    view = before;
+    await shows(page, '#names', 'demo.web3');
+    expect(await page.isVisible('#ledger')).toBe(false);
+    expect(trouble).toEqual([]);
   });
 
   it('shows the marketplace live, exact, and only from here', async () => {

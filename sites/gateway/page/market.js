@@ -43,6 +43,8 @@ function size(text) {
 const sum = (values) => values.reduce((total, value) => total + BigInt(value), 0n).toString();
 const short = (id) => (id.length > 12 ? `${id.slice(0, 8)}…` : id);
 const idOf = (id) => make('span', { class: 'id', title: id }, short(id));
+/** What the terminal calls it, where that is known, and the beginning of its id. */
+const who = (id, label) => (label === undefined ? idOf(id) : make('span', { class: 'who' }, label, ' ', idOf(id)));
 const exact = (text) => make('span', { title: `${BigInt(text).toLocaleString('en')} bytes` }, size(text));
 
 /** `news.web3` -> its own origin on this gateway. */
@@ -50,6 +52,22 @@ function siteUrl(name) {
   const label = name.replaceAll('-', '--').replace('.', '-');
   const port = location.port === '' ? '' : `:${location.port}`;
   return `http://${label}.localhost${port}/`;
+}
+
+/** Instead of what only the ledger knows, while it has said nothing. */
+function untold(ledger) {
+  return ledger.at === null ? 'The ledger has not answered yet.' : undefined;
+}
+
+/** What is of the ledger's last answer, while it gives none. */
+function showLedger({ ledger }) {
+  const notice = at('ledger');
+  notice.hidden = ledger.answers;
+  if (ledger.answers) return;
+  notice.textContent =
+    ledger.at === null
+      ? 'The ledger does not answer. Nodes and who pays whom are as the nodes know them; names, balances and supply are not known yet.'
+      : `The ledger does not answer. Names, balances and supply are as of ${new Date(ledger.at).toLocaleTimeString()}; the rest is live.`;
 }
 
 /** Fills a table body; a row is a list of [label, content, class]. */
@@ -78,7 +96,7 @@ function showTotals({ pairs }) {
   }
 }
 
-function showNames({ names, namesLeftOut = 0 }) {
+function showNames({ names, namesLeftOut = 0, ledger }) {
   const cards = names.map(({ name, root, royaltyBps, lifetime }) =>
     make(
       'article',
@@ -94,7 +112,7 @@ function showNames({ names, namesLeftOut = 0 }) {
   );
   const leftOut = `Left out: ${namesLeftOut} ${namesLeftOut === 1 ? 'name that points' : 'names that point'} to no content.`;
   at('names').replaceChildren(
-    ...(cards.length > 0 ? cards : [make('p', { class: 'note' }, 'No site is published yet.')]),
+    ...(cards.length > 0 ? cards : [make('p', { class: 'note' }, untold(ledger) ?? 'No site is published yet.')]),
     ...(namesLeftOut > 0 ? [make('p', { class: 'note' }, leftOut)] : []),
   );
 }
@@ -102,8 +120,8 @@ function showNames({ names, namesLeftOut = 0 }) {
 function showNodes({ nodes }) {
   fill(
     'nodes',
-    nodes.map(({ id, role, addresses, price, online }) => [
-      ['Node', idOf(id)],
+    nodes.map(({ id, label, role, addresses, price, online }) => [
+      ['Node', who(id, label)],
       ['Role', online ? role : [role, make('span', { class: 'away' }, ' (away)')]],
       ['Address', make('span', { class: 'id' }, addresses.join(' ') || '–'), 'wide'],
       ['Price per MiB', price === undefined ? '–' : credits(price), 'n'],
@@ -127,7 +145,7 @@ function showPairs({ pairs }) {
       const counts = pair.payeeCounts ?? pair.payerCounts ?? { up: '0', down: '0' };
       const arrow = make('span', { class: 'arrow', 'aria-label': 'pays' }, '→');
       return [
-        ['Payer to payee', [idOf(pair.payer), arrow, idOf(pair.payee)]],
+        ['Payer to payee', [who(pair.payer, pair.payerLabel), arrow, who(pair.payee, pair.payeeLabel)]],
         ['Up', exact(counts.up), 'n'],
         ['Down', exact(counts.down), 'n'],
         ['Counts', agreement(pair), 'gap'],
@@ -140,20 +158,63 @@ function showPairs({ pairs }) {
   );
 }
 
-function showBalances({ balances }) {
+/** Why what is paid is not all settled. */
+function showUnsettled({ pairs, waiting }) {
+  const rest = BigInt(sum(pairs.map(({ paid }) => paid))) - BigInt(sum(pairs.map(({ settled }) => settled)));
+  if (rest <= 0n) {
+    at('unsettled').replaceChildren();
+    return;
+  }
+  const text = `${credits(rest.toString())} credits are paid by receipt and wait: who earned them puts them on chain once the fee is a small part of it.`;
+  const more = waiting === undefined ? [] : [' ', make('a', { href: '#h-waiting' }, 'What waits, and for how long')];
+  at('unsettled').replaceChildren(text, ...more);
+}
+
+function whenSettled({ value, from }) {
+  if (value === '0') return 'nothing waits';
+  if (from === null) return 'not known: the ledger has not said what a transaction costs';
+  const missing = BigInt(from) - BigInt(value);
+  return missing > 0n ? `once ${credits(missing.toString())} more are earned` : 'in a few seconds';
+}
+
+function showWaiting({ waiting }) {
+  at('waiting-section').hidden = waiting === undefined;
+  if (waiting === undefined) return;
+  const shares = new Set(waiting.map(({ feeShareBps }) => feeShareBps));
+  const share = shares.size === 1 ? `${[...shares][0] / 100} %` : 'the share that its operator allows';
+  at('rule').textContent =
+    `A node settles by itself once the transaction’s fee is at most ${share} of what it settles. It does so for less after a day, ` +
+    'where that is worth more than the fee, when a payer closes its channel, and when it stops. A receipt loses nothing by waiting.';
+  fill(
+    'waiting',
+    waiting.map((row) => [
+      ['Node', who(row.node, row.label)],
+      ['Waits', credits(row.value), 'n'],
+      ['Settles by itself from', row.from === null ? '–' : credits(row.from), 'n'],
+      ['When', whenSettled(row), 'gap wide'],
+    ]),
+    'No node here has earned anything yet.',
+  );
+}
+
+function showBalances({ balances, ledger }) {
   fill(
     'balances',
-    balances.map(({ owner, role, credits: held, earned }) => [
-      ['Wallet', idOf(owner)],
+    balances.map(({ owner, label, role, credits: held, earned }) => [
+      ['Wallet', who(owner, label)],
       ['Role', role],
       ['Credits', credits(held), 'n'],
       ['To withdraw', earned === undefined ? '–' : credits(earned), 'n'],
     ]),
-    'No wallet is known yet.',
+    untold(ledger) ?? 'No wallet is known yet.',
   );
 }
 
 function showSupply({ supply }) {
+  if (supply === null) {
+    at('supply').replaceChildren();
+    return;
+  }
   const left = BigInt(supply.bought) - BigInt(supply.redeemed);
   const known = ['circulating', 'openDeposits', 'unminted', 'forgone'].reduce(
     (sum, part) => sum + BigInt(supply[part]),
@@ -181,7 +242,18 @@ function showSupply({ supply }) {
 }
 
 function show(view) {
-  for (const part of [showTotals, showNames, showNodes, showPairs, showBalances, showSupply]) part(view);
+  for (const part of [
+    showLedger,
+    showTotals,
+    showNames,
+    showNodes,
+    showPairs,
+    showUnsettled,
+    showWaiting,
+    showBalances,
+    showSupply,
+  ])
+    part(view);
   const { settlement } = view;
   at('settlement').textContent =
     settlement === undefined
@@ -196,6 +268,58 @@ function state(name, text) {
   element.dataset.state = name;
   element.textContent = text;
 }
+
+/**
+ * The terminal's link brings the secret that lets its reader settle. It is kept for this tab, away from the address; no server ever
+ * sends it, so no other page can know it.
+ */
+const TOKEN = 'settle-token';
+
+function takeToken() {
+  const token = /^#settle=([\w-]+)$/.exec(location.hash)?.[1];
+  if (token !== undefined) {
+    sessionStorage.setItem(TOKEN, token);
+    history.replaceState(null, '', location.pathname);
+  }
+  showButton();
+}
+
+function showButton() {
+  const may = sessionStorage.getItem(TOKEN) !== null;
+  at('settle').hidden = !may;
+  at('settle-how').textContent = may
+    ? ''
+    : 'To settle now, open the link that the terminal shows for it, or run: relaymint settle --data with the folder of a node.';
+}
+
+function settledText({ receipts, transactions, failed }) {
+  const done =
+    transactions === 0
+      ? 'Nothing waited.'
+      : `${receipts} ${receipts === 1 ? 'receipt' : 'receipts'} settled in ${transactions} ${transactions === 1 ? 'transaction' : 'transactions'}.`;
+  return failed === 0 ? done : `${done} ${failed} ${failed === 1 ? 'node' : 'nodes'} could not: the log says why.`;
+}
+
+async function settle() {
+  const say = (text) => (at('settle-state').textContent = text);
+  at('settle').disabled = true;
+  say('Settling …');
+  try {
+    const headers = { authorization: `Bearer ${sessionStorage.getItem(TOKEN)}` };
+    const answer = await fetch('/api/settle', { method: 'POST', headers });
+    const said = await answer.json();
+    if (answer.status === 403) sessionStorage.removeItem(TOKEN);
+    say(answer.ok ? settledText(said) : said.error.message);
+  } catch {
+    say('The gateway does not answer.');
+  }
+  at('settle').disabled = false;
+  showButton();
+}
+
+at('settle').addEventListener('click', () => void settle());
+addEventListener('hashchange', takeToken);
+takeToken();
 
 /** Where the events do not come through (some proxies), ask now and then. */
 async function poll() {

@@ -6,7 +6,7 @@ import { createContentSource } from '../../../sites/serve/index.ts';
 import { importSite } from '../../../sites/unixfs/index.ts';
 import type { ContentSource } from '../../../sites/blocks/index.ts';
 import { createGateway } from '../../../sites/gateway/index.ts';
-import type { GatewayOptions, MarketView } from '../../../sites/gateway/index.ts';
+import type { GatewayOptions, MarketSupply, MarketView } from '../../../sites/gateway/index.ts';
 import { createNameResolver } from '../../../sites/name/index.ts';
 import { NameBook, startHost, temporaryFolder, writeTree } from '../kit.ts';
 import type { Cleanup, TestHost } from '../kit.ts';
@@ -36,7 +36,7 @@ export interface AskOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export const emptyMarket: MarketView = {
+export const emptyMarket: MarketView & { readonly supply: MarketSupply } = {
   nodes: [],
   pairs: [],
   balances: [],
@@ -51,6 +51,7 @@ export const emptyMarket: MarketView = {
     unminted: '0',
     forgone: '0',
   },
+  ledger: { at: 1_800_000_000_000, answers: true },
   updatedAt: 1_800_000_000_000,
 };
 

@@ -69,6 +69,29 @@ describe('gateway: marketplace', () => {
     );
   });
 
+  it('tells a page that joined in between that the figures are those of before again', async () => {
+    let view: MarketView = emptyMarket;
+    const front = await startFront(cleanup, { market: () => Promise.resolve(view) });
+    const watch = () => front.open('/api/market/events', { host: 'localhost' });
+    const told = async (watcher: AsyncIterable<Buffer>, what: string): Promise<void> => {
+      for await (const chunk of watcher) if (chunk.includes(what)) return;
+    };
+    const [old, other] = ['"bought":"0"', '"bought":"7"'];
+    const first = await watch();
+    let times = 0;
+    // What it is given, and what it is sent once more.
+    for await (const chunk of first as AsyncIterable<Buffer>) {
+      times += chunk.toString().split(old).length - 1;
+      if (times === 2) break;
+    }
+    view = { ...emptyMarket, supply: { ...emptyMarket.supply, bought: '7' } };
+    // The last figures are given for half a second.
+    await expect.poll(async () => (await front.get('/api/market', { host: 'localhost' })).text).toContain(other);
+    const second = (await watch()) as AsyncIterable<Buffer>;
+    view = emptyMarket;
+    await told(second, old);
+  });
+
   it('serves a bounded number of watchers', async () => {
     const front = await startFront(cleanup);
     const ask = () => front.open('/api/market/events', { host: 'localhost' });

@@ -4,9 +4,11 @@ import type { CID } from 'multiformats/cid';
 import { MAX_ROOTS_PER_NAME, ORPHAN_BLOCK_MILLIS, SUPERSEDED_ROOT_MILLIS } from '../../../core/limits.ts';
 import { bytes } from '../../../core/units.ts';
 import { RelaymintError } from '../../../core/errors.ts';
+import { silentLog } from '../../../core/ports.ts';
 import { createPinKeeper, createPublishService, publishSite } from '../../../sites/publish/index.ts';
 import { importSite } from '../../../sites/unixfs/index.ts';
-import type { BlockStore, OpenStream } from '../../../sites/blocks/index.ts';
+import { diskError } from '../../../sites/blocks/index.ts';
+import type { BlockStore, ImportSession, OpenStream } from '../../../sites/blocks/index.ts';
 import type { PublishOptions, PublishServiceOptions } from '../../../sites/publish/index.ts';
 import {
   Cleanup,
@@ -169,11 +171,55 @@ describe('publish', () => {
   });
 
   it('stops at the quota of a name, in the middle of sending', async () => {
-    const { publish, import: bring, host } = await scene({ quotaPerName: bytes(1_000_000) });
+    const warned: object[] = [];
+    const log = { ...silentLog, warn: (fields: object) => void warned.push(fields) };
+    const { publish, import: bring, host } = await scene({ quotaPerName: bytes(1_000_000), log });
     await bring({ 'a.bin': randomBytes(8_000_000) });
     await expect(publish()).rejects.toMatchObject({ code: 'STORAGE_FULL', message: /demo\.web3 may keep/ });
+    // Anybody can bring too much: that is nothing to wake an operator for.
+    expect(warned).toEqual([]);
     expect(host.store.pins()).toEqual([]);
     expect(host.store.stats().bytes).toBeLessThanOrEqual(1_000_000);
+  });
+
+  it('a full disk of the host is told as the host’s, and warned of once in its own log until there is room', async () => {
+    const kept = await temporaryStore(cleanup);
+    let full = true;
+    const noSpace = diskError(Object.assign(new Error('no space left'), { code: 'ENOSPC' }), 'Writing a block');
+    const begin = (): ImportSession => {
+      const session = kept.begin();
+      return {
+        hold: (cid) => session.hold(cid),
+        put: (cid, block) => (full ? Promise.reject(noSpace) : session.put(cid, block)),
+        pin: (name, root) => session.pin(name, root),
+        get added() {
+          return session.added;
+        },
+        close: () => session.close(),
+        [Symbol.asyncDispose]: () => session.close(),
+      };
+    };
+    const store: BlockStore = Object.create(kept, {
+      begin: { value: begin },
+      pins: { value: (name?: string) => kept.pins(name) },
+    });
+    const warned: object[] = [];
+    const log = { ...silentLog, warn: (fields: object) => void warned.push(fields) };
+    const { publish, import: bring, host } = await scene({ store, log });
+    await bring({ 'a.txt': 'a' });
+    for (let tries = 0; tries < 2; tries += 1) {
+      const failure: unknown = await publish().catch((error: unknown) => error);
+      expect(failure).toMatchObject({ code: 'STORAGE_FULL', message: expect.stringContaining(host.id) as string });
+      expect((failure as RelaymintError).message).toContain('--host');
+      expect((failure as RelaymintError).message).not.toContain('Free some space');
+    }
+    expect(warned).toEqual([{ err: noSpace }]);
+    full = false;
+    await publish();
+    full = true;
+    await bring({ 'b.txt': 'b' });
+    await expect(publish()).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+    expect(warned).toHaveLength(2);
   });
 
   it('does not keep a root whose blocks were not sent', async () => {

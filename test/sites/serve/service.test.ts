@@ -9,7 +9,7 @@ import { createContentClient, createContentService, encodeContentParams } from '
 import type { BlockStore } from '../../../sites/blocks/index.ts';
 import type { ContentClient } from '../../../sites/serve/index.ts';
 import { encodeAnswerHeader, encodeRequest, readRequest } from '../../../sites/serve/protocol.ts';
-import { ByteReader } from '../../../sites/serve/stream-io.ts';
+import { ByteReader } from '../../../sites/wire/index.ts';
 import { Cleanup, rawBlock, socketPair, startHost, temporaryStore } from '../kit.ts';
 
 const cleanup = new Cleanup();

@@ -7,7 +7,7 @@ import { createContentSource } from '../../../sites/serve/index.ts';
 import { follow, importSite, openNode, readFile } from '../../../sites/unixfs/index.ts';
 import type { ServiceHandler } from '../../../sites/blocks/index.ts';
 import { encodeAnswerHeader, readRequest } from '../../../sites/serve/protocol.ts';
-import { ByteReader } from '../../../sites/serve/stream-io.ts';
+import { ByteReader } from '../../../sites/wire/index.ts';
 import { Cleanup, startHost, temporaryFolder, writeTree } from '../kit.ts';
 import type { TestHost } from '../kit.ts';
 

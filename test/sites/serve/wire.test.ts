@@ -3,10 +3,12 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RelaymintError } from '../../../core/errors.ts';
 import { toHex } from '../../../core/codec.ts';
-import * as wire from '../../../sites/serve/protocol.ts';
-import { ByteReader } from '../../../sites/serve/stream-io.ts';
+import * as publishing from '../../../sites/publish/protocol.ts';
+import * as serving from '../../../sites/serve/protocol.ts';
+import { ByteReader } from '../../../sites/wire/index.ts';
 import { rawBlock } from '../kit.ts';
 
+const wire = { ...serving, ...publishing };
 const cid = rawBlock('hello').cid;
 const nonce = new Uint8Array(32).fill(7);
 

@@ -1,0 +1,26 @@
+/** What an import left out, as one line for people. */
+
+export interface LeftOut {
+  readonly path: string;
+  /** "a link to nothing" */
+  readonly reason: string;
+}
+
+/** Paths that are named for each reason. */
+const NAMED = 3;
+
+/** "Left out: a link to nothing: a.html, b.html, c.html and 9 more; hidden: .git". Never more than a line. */
+export function leftOutText(skipped: readonly LeftOut[]): string {
+  const byReason = new Map<string, string[]>();
+  for (const { path, reason } of skipped) byReason.set(reason, [...(byReason.get(reason) ?? []), path]);
+  const parts = Array.from(byReason, ([reason, paths]) => {
+    const more = paths.length > NAMED ? ` and ${paths.length - NAMED} more` : '';
+    return `${reason}: ${paths.slice(0, NAMED).map(printable).join(', ')}${more}`;
+  });
+  return `Left out: ${parts.join('; ')}`;
+}
+
+/** A file's name may hold anything, line ends and colours too. */
+function printable(path: string): string {
+  return path.replace(/\p{Cc}/gu, '?');
+}

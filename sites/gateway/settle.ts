@@ -1,0 +1,70 @@
+/**
+ * POST /api/settle: a person at this machine has the nodes settle now. It spends their transaction fees, so it is for who knows the
+ * token alone, and for the marketplace's own page alone: any page on the web, and any site that is shown here, can make a browser
+ * send something to this address.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Request, Response } from 'express';
+import { isRelaymintError, type ErrorCode } from '../../core/errors.ts';
+import type { Log } from '../../core/ports.ts';
+import type { MarketSettled } from './market.ts';
+
+export interface SettleOptions {
+  /** Asked of who wants to settle. It is in no answer of the gateway. */
+  readonly token: string;
+  /** Settles; called by the page's button. @throws RelaymintError when nothing could be. */
+  readonly now: () => Promise<MarketSettled>;
+}
+
+/** Answers a request on one of the gateway's own host names. */
+export async function settleNow(
+  { token, now }: SettleOptions,
+  log: Log,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  // What it may say is not read.
+  request.resume();
+  response.set('Cache-Control', 'no-store');
+  if (!isOwnPage(request)) {
+    response.status(403).json(refused('Only the marketplace page of this gateway may ask for this.'));
+    return;
+  }
+  if (!showsToken(request, token)) {
+    response
+      .status(403)
+      .json(refused('The link is not of this start of the gateway: open the one that the terminal shows.'));
+    return;
+  }
+  try {
+    response.json(await now());
+  } catch (error) {
+    if (!isRelaymintError(error)) throw error;
+    log.warn({ err: error }, 'Settling at the wish of the marketplace page failed.');
+    response.status(502).json({ error: { code: error.code, message: toldOf(error.code) } });
+  }
+}
+
+/** Browsers say on every POST which origin it comes from, and on which site; a page cannot change either. */
+function isOwnPage({ headers }: Request): boolean {
+  const { host, origin } = headers;
+  const site = headers['sec-fetch-site'];
+  return host !== undefined && origin === `http://${host}` && (site === undefined || site === 'same-origin');
+}
+
+function showsToken({ headers }: Request, token: string): boolean {
+  return timingSafeEqual(digest(headers.authorization ?? ''), digest(`Bearer ${token}`));
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+function refused(message: string): object {
+  return { error: { code: 'INVALID_ARGUMENT', message } };
+}
+
+function toldOf(code: ErrorCode): string {
+  if (code === 'TIMEOUT') return 'This takes long: the ledger may be away. The nodes go on with it.';
+  return 'The nodes could not settle now: their log says why.';
+}
