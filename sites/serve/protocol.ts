@@ -18,7 +18,7 @@
  */
 import type { CID } from 'multiformats/cid';
 import { Reader, Writer, concatBytes, utf8 } from '../../core/codec.ts';
-import { RelaymintError, violation } from '../../core/errors.ts';
+import { RelaymintError } from '../../core/errors.ts';
 import { MAX_BLOCK_BYTES, MAX_CID_BYTES, MAX_HAVE_BATCH, MAX_NAME_BYTES } from '../../core/limits.ts';
 import { parseName } from '../../core/name.ts';
 import { decodeCid } from '../blocks/index.ts';
@@ -97,10 +97,10 @@ export async function readAnswerHeader(reader: ByteReader): Promise<AnswerHeader
   const status = header.u8();
   const length = header.u32();
   if (status !== STATUS_OK && status !== STATUS_NOT_FOUND && status !== STATUS_REFUSED) {
-    throw broken(`the host answered with the unknown status ${status}`);
+    throw violation(`the host answered with the unknown status ${status}`);
   }
   checkBlockLength(length);
-  if (status !== STATUS_OK && length !== 0) throw broken('a refusal carries bytes');
+  if (status !== STATUS_OK && length !== 0) throw violation('a refusal carries bytes');
   return { id, status, length };
 }
 
@@ -173,12 +173,12 @@ export async function readPublishRequest(reader: ByteReader): Promise<PublishReq
   if (type === PUT_COMMIT) return { kind: 'commit', root: await readCid(reader) };
   if (type === PUT_HAVE) {
     const count = new Reader(await reader.take(2), 'have request').u16();
-    if (count > MAX_HAVE_BATCH) throw broken(`a question about ${count} blocks at once`);
+    if (count > MAX_HAVE_BATCH) throw violation(`a question about ${count} blocks at once`);
     const cids: CID[] = [];
     while (cids.length < count) cids.push(await readCid(reader));
     return { kind: 'have', cids };
   }
-  if (type !== PUT_BLOCK) throw broken(`the unknown message ${type}`);
+  if (type !== PUT_BLOCK) throw violation(`the unknown message ${type}`);
   const cid = await readCid(reader);
   const length = new Reader(await reader.take(4), 'published block').u32();
   checkBlockLength(length);
@@ -217,7 +217,7 @@ export async function readPublishAnswer(reader: ByteReader): Promise<PublishAnsw
       return { kind: 'welcome', quotaLeft: new Reader(await reader.take(8), 'welcome').u64() };
     case SAY_HAVE: {
       const count = new Reader(await reader.take(2), 'have answer').u16();
-      if (count > MAX_HAVE_BATCH) throw broken(`an answer about ${count} blocks at once`);
+      if (count > MAX_HAVE_BATCH) throw violation(`an answer about ${count} blocks at once`);
       const bitmap = (await reader.take(Math.ceil(count / 8))).slice();
       return { kind: 'have', present: Array.from({ length: count }, (_, i) => bit(bitmap, i)) };
     }
@@ -232,7 +232,7 @@ export async function readPublishAnswer(reader: ByteReader): Promise<PublishAnsw
         message: await readText(reader, MAX_TEXT_BYTES),
       };
     default:
-      throw broken(`the unknown answer ${type}`);
+      throw violation(`the unknown answer ${type}`);
   }
 }
 
@@ -244,7 +244,7 @@ function encodeCid(cid: CID): Uint8Array {
 
 async function readCid(reader: ByteReader): Promise<CID> {
   const length = (await reader.take(1))[0] ?? 0;
-  if (length > MAX_CID_BYTES) throw broken(`a CID of ${length} bytes`);
+  if (length > MAX_CID_BYTES) throw violation(`a CID of ${length} bytes`);
   return decodeCid((await reader.take(length)).slice());
 }
 
@@ -257,7 +257,7 @@ function encodeText(text: string): Uint8Array {
 
 async function readText(reader: ByteReader, max: number): Promise<string> {
   const length = new Reader(await reader.take(2), 'text').u16();
-  if (length > max) throw broken(`a text of ${length} bytes`);
+  if (length > max) throw violation(`a text of ${length} bytes`);
   const body = new Writer(2 + length).u16(length).bytes(await reader.take(length));
   return new Reader(body.finish(), 'text').string16(max);
 }
@@ -281,6 +281,8 @@ function bit(bitmap: Uint8Array, index: number): boolean {
   return (((bitmap[index >> 3] ?? 0) >> (index & 7)) & 1) === 1;
 }
 
-function broken(what: string): RelaymintError {
-  return violation(`The other end broke the content protocol: ${what}.`, 'Use another peer.');
+function violation(what: string): RelaymintError {
+  return new RelaymintError('PROTOCOL_VIOLATION', `The other end broke the content protocol: ${what}.`, {
+    remedy: 'Use another peer.',
+  });
 }
