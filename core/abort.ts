@@ -46,8 +46,8 @@ export function deadline(millis: number, what: string, parent?: AbortSignal): De
 }
 
 /** Settles as `work` does. @throws `abortError` as soon as the signal ends; `work` then goes on with nobody watching. */
-export function orAborted<T>(work: Promise<T>, signal: AbortSignal, what: string): Promise<T> {
-  return orElse(work, signal, () => abortError(signal, what));
+export function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined, what: string): Promise<T> {
+  return signal === undefined ? work : orElse(work, signal, () => abortError(signal, what));
 }
 
 /** The same. @throws the signal's own reason. */
