@@ -11,6 +11,13 @@ export function abortError(signal: AbortSignal, what: string): RelaymintError {
   return new RelaymintError('ABORTED', `${what} was aborted.`, { cause: reason });
 }
 
+/** Calls `act` when the signal ends, at once where it has. Dispose it when the work is done: `act` is called no more. */
+export function onAbort(signal: AbortSignal | undefined, act: () => void): Disposable {
+  if (signal?.aborted === true) act();
+  else signal?.addEventListener('abort', act, { once: true });
+  return { [Symbol.dispose]: () => signal?.removeEventListener('abort', act) };
+}
+
 /** A signal with an end. Dispose it as soon as the work is done: the timer and the tie to the parent go away. */
 export interface Deadline extends Disposable {
   readonly signal: AbortSignal;
@@ -27,30 +34,36 @@ export function deadline(millis: number, what: string, parent?: AbortSignal): De
       }),
     );
   }, millis);
-  const onParent = (): void => controller.abort(parent?.reason);
-  if (parent?.aborted === true) onParent();
-  else parent?.addEventListener('abort', onParent, { once: true });
+  const tie = onAbort(parent, () => controller.abort(parent?.reason));
   return {
     signal: controller.signal,
     abort: (reason) => controller.abort(reason),
     [Symbol.dispose]() {
       clearTimeout(timer);
-      parent?.removeEventListener('abort', onParent);
+      tie[Symbol.dispose]();
     },
   };
 }
 
 /** Settles as `work` does. @throws `abortError` as soon as the signal ends; `work` then goes on with nobody watching. */
-export async function orAborted<T>(work: Promise<T>, signal: AbortSignal, what: string): Promise<T> {
+export function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined, what: string): Promise<T> {
+  return signal === undefined ? work : orElse(work, signal, () => abortError(signal, what));
+}
+
+/** The same. @throws the signal's own reason. */
+export function orEnded<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return orElse(work, signal, () => signal.reason);
+}
+
+async function orElse<T>(work: Promise<T>, signal: AbortSignal, reason: () => unknown): Promise<T> {
   let stop = (): void => {};
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(abortError(signal, what));
+  const ended = new Promise<never>((_, reject) => {
+    stop = () => reject(reason());
   });
-  if (signal.aborted) stop();
-  else signal.addEventListener('abort', stop, { once: true });
+  const tie = onAbort(signal, stop);
   try {
-    return await Promise.race([aborted, work]);
+    return await Promise.race([ended, work]);
   } finally {
-    signal.removeEventListener('abort', stop);
+    tie[Symbol.dispose]();
   }
 }

@@ -109,6 +109,16 @@ export class RelaymintError extends Error {
   }
 }
 
+/** PROTOCOL_VIOLATION: the other end did what the protocol does not have. `message` is a sentence. */
+export function violation(message: string, remedy: string = 'The nodes may run different versions.'): RelaymintError {
+  return new RelaymintError('PROTOCOL_VIOLATION', message, { remedy });
+}
+
+/** The same of what a peer sent: "a second hello". */
+export function sentAmiss(what: string): RelaymintError {
+  return violation(`The peer sent ${what}.`);
+}
+
 /** True when `error` is a RelaymintError, optionally with one of the given codes. */
 export function isRelaymintError(error: unknown, ...codes: readonly ErrorCode[]): error is RelaymintError {
   return error instanceof RelaymintError && (codes.length === 0 || codes.includes(error.code));

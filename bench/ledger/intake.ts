@@ -7,7 +7,6 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { ClassicLevel } from 'classic-level';
 import { channelId, ledgerAddress, nodeId, type ChannelId } from '../../core/ids.ts';
 import { MAX_ACCOUNTS } from '../../core/limits.ts';
 import { amount, pricePerMiB } from '../../core/units.ts';
@@ -20,6 +19,7 @@ import {
 } from '../../ledger/accounting/index.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import { delegateFromSeed, signReceipt, type Signer } from '../../ledger/receipt/index.ts';
+import { openDatabase } from '../../platform/disk/level.ts';
 import type { RowGroup, RowSource } from './rows.ts';
 
 export interface IntakeOptions {
@@ -167,16 +167,20 @@ async function taking(directory: string, payers: readonly Payer[], rounds: numbe
   return { wallSeconds, cpuSeconds };
 }
 
+interface Compacting {
+  compactRange(from: string, to: string): Promise<void>;
+}
+
 /** Bytes on disk, both copies, once each has thrown away what was replaced. */
 async function compactedSize(directory: string): Promise<number> {
   // The journal is shortened as the books are opened.
   const store = await openBookStore(directory);
   await store.close();
   const levelDirectory = path.join(directory, 'level');
-  const level = new ClassicLevel<string, Uint8Array>(levelDirectory, { valueEncoding: 'view' });
-  await level.open();
-  await level.compactRange('', '\uffff');
-  await level.close();
+  const database = await openDatabase(levelDirectory);
+  // `level` declares only what browsers can do as well; in Node it is classic-level, which compacts.
+  await (database as unknown as Compacting).compactRange('', '\uffff');
+  await database.close();
   let total = (await stat(path.join(directory, 'journal'))).size;
   for (const name of await readdir(levelDirectory)) {
     if (name.endsWith('.ldb')) total += (await stat(path.join(levelDirectory, name))).size;

@@ -1,5 +1,6 @@
 /** The accounts of one node: opens them, remembers them from one link to the next, and keeps them in the books. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
 import { silentLog } from '../../core/ports.ts';
@@ -22,9 +23,8 @@ import { Spending } from './spending.ts';
 import type { BookStore } from './store.ts';
 import { windowFor } from './window.ts';
 
-/** How long to wait before the ledger is asked for a deposit again, milliseconds; doubles up to the second figure. */
-const REFRESH_MILLIS = 500;
-const REFRESH_MILLIS_MAX = 30_000;
+/** How long to wait before the ledger is asked for a deposit again. */
+const REFRESHES: Backoff = { first: 500, last: 30_000 };
 
 export function openAccountBook(options: BookOptions): AccountBook {
   return new Book(options);
@@ -188,8 +188,7 @@ class Book implements AccountBook {
 
   /** Asks the ledger until the account has what it waits for, or is closed. */
   async #askForDeposit(id: ChannelId): Promise<void> {
-    let pause = REFRESH_MILLIS;
-    for (;;) {
+    for (let asked = 1; ; asked += 1) {
       const account = this.#earning.get(id);
       if (account === undefined) return;
       try {
@@ -200,11 +199,10 @@ class Book implements AccountBook {
       }
       if (this.#earning.get(id)?.wantsDeposit !== true) return;
       try {
-        await delay(pause, undefined, { signal: this.#stop.signal, ref: false });
+        await delay(backoff(asked, REFRESHES), undefined, { signal: this.#stop.signal, ref: false });
       } catch {
         return;
       }
-      pause = Math.min(2 * pause, REFRESH_MILLIS_MAX);
     }
   }
 }

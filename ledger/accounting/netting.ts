@@ -12,7 +12,7 @@
  * The lower node id leads. Each end counts n on both accounts at one moment, so neither gives before it gets.
  */
 import { Reader, Writer } from '../../core/codec.ts';
-import { RelaymintError } from '../../core/errors.ts';
+import { RelaymintError, violation } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { amount, U64_MAX } from '../../core/units.ts';
 import type { EarningAccount, NettingWatch, SpendingAccount } from './contract.ts';
@@ -151,9 +151,7 @@ export class Netting implements NettingWatch {
   }
 
   #outOfTurn(): RelaymintError {
-    return new RelaymintError('PROTOCOL_VIOLATION', `${this.#parts.peer} sent a NET out of turn.`, {
-      remedy: 'The nodes may run different versions.',
-    });
+    return violation(`${this.#parts.peer} sent a NET out of turn.`);
   }
 
   #disagreement(value: bigint, most: bigint): RelaymintError {

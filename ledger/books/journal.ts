@@ -8,6 +8,8 @@ import { copyFile, open, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
+import { syncFolder } from '../../platform/disk/folder.ts';
+import { hasErrno } from '../../platform/errno.ts';
 import { ensureVersion } from './copy.ts';
 import type { Copy, Version } from './copy.ts';
 import { COMMIT, committed, FORMAT_VERSION, Inventory, keyOf, kindOf, PUT, recordAt, seqOf } from './record.ts';
@@ -35,7 +37,7 @@ export async function readJournal(file: string, worthOf: WorthOf): Promise<Journ
       await handle.close();
     }
   } catch (error) {
-    if (!isMissing(error)) throw error;
+    if (!hasErrno(error, 'ENOENT')) throw error;
     const none = { versions: new Map(), whole: undefined, commit: undefined, faults: [], spoiled: [] };
     return { ...none, absent: true, end: 0, torn: 0 };
   }
@@ -171,17 +173,4 @@ async function writeAll(handle: FileHandle, bytes: Buffer, position: number): Pr
     const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
     done += bytesWritten;
   }
-}
-
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-export function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }

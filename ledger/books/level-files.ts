@@ -10,9 +10,9 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { hasErrno } from '../../platform/errno.ts';
 import { ByteCursor } from './byte-cursor.ts';
 import { EMPTY_CRC, extended, masked, maskedCrc } from './crc32c.ts';
-import { isMissing } from './journal.ts';
 import { recordOf } from './record.ts';
 import type { Sealed } from './record.ts';
 import { unpacked } from './snappy.ts';
@@ -275,8 +275,8 @@ async function contentOf(file: string): Promise<Buffer | undefined> {
   try {
     return await readFile(file);
   } catch (error) {
-    if (isMissing(error)) return undefined;
-    if (error instanceof Error && 'code' in error && error.code === 'EIO') return Buffer.alloc(0);
+    if (hasErrno(error, 'ENOENT')) return undefined;
+    if (hasErrno(error, 'EIO')) return Buffer.alloc(0);
     throw error;
   }
 }

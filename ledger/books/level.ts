@@ -5,16 +5,16 @@
 import { copyFile, mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { ClassicLevel } from 'classic-level';
 import { messageOf, RelaymintError } from '../../core/errors.ts';
+import { DatabaseLocked, openDatabase } from '../../platform/disk/level.ts';
+import type { Database } from '../../platform/disk/level.ts';
+import { hasErrno } from '../../platform/errno.ts';
 import { ensureVersion } from './copy.ts';
 import type { Copy, Version } from './copy.ts';
-import { isMissing } from './journal.ts';
 import { readFiles, tableFaults } from './level-files.ts';
 import { COMMIT_KEY, committed, Inventory, recordOf, seqOf, valueOf } from './record.ts';
 import type { Sealed, WorthOf } from './record.ts';
 
-type Database = ClassicLevel<string, Uint8Array>;
 type Operation =
   | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }
   | { readonly type: 'del'; readonly key: string };
@@ -195,15 +195,12 @@ export class Level {
 
 /** @throws LevelUnavailable; what LevelDB says of damage. */
 async function databaseIn(directory: string): Promise<Database> {
-  const db: Database = new ClassicLevel(directory, { keyEncoding: 'utf8', valueEncoding: 'view' });
   try {
-    await db.open();
-    return db;
+    return await openDatabase(directory);
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    const locked = cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED';
-    if (locked || NO_DAMAGE.test(messageOf(cause))) throw new LevelUnavailable(locked, cause);
-    throw cause;
+    const locked = error instanceof DatabaseLocked;
+    if (locked || NO_DAMAGE.test(messageOf(error))) throw new LevelUnavailable(locked, error);
+    throw error;
   }
 }
 
@@ -211,7 +208,7 @@ async function filesIn(directory: string): Promise<readonly string[]> {
   try {
     return await readdir(directory);
   } catch (error) {
-    if (isMissing(error)) return [];
+    if (hasErrno(error, 'ENOENT')) return [];
     throw new RelaymintError('STORAGE_FAILED', `The books in ${directory} cannot be read: ${messageOf(error)}.`, {
       remedy: 'Check the directory, its permissions and the disk.',
       cause: error,

@@ -9,14 +9,18 @@
 import { access, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { backoff, type Backoff } from '../../core/backoff.ts';
 import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { amount } from '../../core/units.ts';
-import { makeFolder } from '../../platform/disk/folder.ts';
+import { isDiskFull } from '../../platform/disk/disk-error.ts';
+import { makeFolder, syncFolder } from '../../platform/disk/folder.ts';
+import { inUse } from '../../platform/disk/level.ts';
+import { hasErrno } from '../../platform/errno.ts';
 import { merge } from './copy.ts';
 import type { Copy, Merged, Missing } from './copy.ts';
-import { Journal, readJournal, syncFolder } from './journal.ts';
+import { Journal, readJournal } from './journal.ts';
 import type { JournalCopy } from './journal.ts';
 import { Level, LevelUnavailable } from './level.ts';
 import { DELETE, Inventory, payloadOf, PUT, seal, seqOf } from './record.ts';
@@ -64,9 +68,8 @@ const START_BYTES = 64 * 1024;
 const LEVEL_SYNC_MILLIS = 1_000;
 /** What may be written late waits so long for a write that takes it along, milliseconds. */
 const LATE_MILLIS = 1_000;
-/** Pause between two attempts to write to a disk that does not take it, milliseconds; doubles up to the second figure. */
-const RETRY_MILLIS = 250;
-const RETRY_MILLIS_MAX = 5_000;
+/** Pauses between the attempts to write to a disk that does not take it. */
+const RETRIES: Backoff = { first: 250, last: 5_000 };
 
 export class GroupedStore implements AsyncDisposable {
   readonly #directory: string;
@@ -282,7 +285,7 @@ export class GroupedStore implements AsyncDisposable {
       'the books cannot be written: no receipt is accepted and no new credit given until they can; it is tried again by itself',
     );
     let mayStartAnew = true;
-    for (let pause = RETRY_MILLIS; ; pause = Math.min(2 * pause, RETRY_MILLIS_MAX)) {
+    for (let failures = 1; ; failures += 1) {
       const last = this.#stop.signal.aborted;
       try {
         await this.#replaceJournal();
@@ -293,7 +296,7 @@ export class GroupedStore implements AsyncDisposable {
       } catch (error) {
         cause = error;
         this.#failing = writeError(this.#directory, cause);
-        mayStartAnew &&= isFull(error);
+        mayStartAnew &&= isDiskFull(error);
       }
       // Whoever asks meanwhile is told at once.
       const asking = this.#impatient;
@@ -303,7 +306,7 @@ export class GroupedStore implements AsyncDisposable {
         this.#log.error({ err: cause }, 'the books were closed without what came last');
         return this.#failing;
       }
-      await delay(pause, undefined, { signal: this.#stop.signal }).catch(() => {});
+      await delay(backoff(failures, RETRIES), undefined, { signal: this.#stop.signal }).catch(() => {});
     }
   }
 
@@ -317,7 +320,7 @@ export class GroupedStore implements AsyncDisposable {
     try {
       await this.#bringUpLevel(copy);
     } catch (error) {
-      if (!mayStartAnew || isFull(error)) throw error;
+      if (!mayStartAnew || isDiskFull(error)) throw error;
       await this.#level.startAnew(await this.#freeName(LEVEL));
       await this.#fillLevel();
     }
@@ -533,7 +536,7 @@ function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    return hasErrno(error, 'EPERM');
   }
 }
 
@@ -544,24 +547,17 @@ function closedError(): RelaymintError {
 function openError(directory: string, cause: unknown): RelaymintError {
   if (isRelaymintError(cause)) return cause;
   if (cause instanceof LevelUnavailable && cause.locked) {
-    return new RelaymintError('FILE_IN_USE', `The books in ${directory} are open in another process.`, {
-      remedy: 'Stop that process, or give this one another data directory.',
-      cause,
-    });
+    return inUse(`The books in ${directory} are`, cause);
   }
-  if (isFull(cause)) return writeError(directory, cause);
+  if (isDiskFull(cause)) return writeError(directory, cause);
   return new RelaymintError('STORAGE_FAILED', `The books in ${directory} cannot be opened: ${messageOf(cause)}.`, {
     remedy: 'Check the directory, its permissions and the disk.',
     cause,
   });
 }
 
-function isFull(cause: unknown): boolean {
-  return /no space|ENOSPC|EDQUOT|disk quota/i.test(messageOf(cause));
-}
-
 function writeError(directory: string, cause: unknown): RelaymintError {
-  return isFull(cause)
+  return isDiskFull(cause)
     ? new RelaymintError('STORAGE_FULL', `The disk is full: the books in ${directory} could not be written.`, {
         remedy: 'Free some space: the node goes on by itself, and nothing that was confirmed is lost.',
         cause,

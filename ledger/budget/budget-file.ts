@@ -3,11 +3,10 @@
  * slot u32 | who length u16, text | amount u64) | SHA-256 over all of it, 32. Times in milliseconds.
  */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { Reader, Writer, equalBytes, utf8 } from '../../core/codec.ts';
-import { RelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError } from '../../core/errors.ts';
 import { amount, type Amount } from '../../core/units.ts';
-import { replaceFile } from '../../platform/disk/atomic-file.ts';
+import { readWhole, replaceFile } from '../../platform/disk/atomic-file.ts';
 
 export const KINDS = ['peer', 'site', 'earned'] as const;
 export type Kind = (typeof KINDS)[number];
@@ -51,16 +50,8 @@ export async function writeBudget(file: string, { time, wall, uptime, entries }:
 
 /** undefined when there is no file. @throws RelaymintError INVALID_ENCODING when it is damaged, STORAGE_FAILED when it cannot be read. */
 export async function readBudget(file: string): Promise<FiledBudget | undefined> {
-  let encoded: Buffer;
-  try {
-    encoded = await readFile(file);
-  } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
-    throw new RelaymintError('STORAGE_FAILED', `${file} cannot be read: ${messageOf(cause)}.`, {
-      remedy: 'Check its permissions and the disk.',
-      cause,
-    });
-  }
+  const encoded = await readWhole(file);
+  if (encoded === undefined) return undefined;
   const body = encoded.subarray(0, Math.max(encoded.length - DIGEST_BYTES, 0));
   if (!equalBytes(encoded.subarray(body.length), digestOf(body))) throw damaged(file);
   const reader = new Reader(body, 'budget');

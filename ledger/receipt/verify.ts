@@ -3,18 +3,17 @@
  * when it is settled, or a payee would forward on worthless paper. So beside the equation itself: s is canonical,
  * neither R nor the key has small order, and both encodings are canonical.
  */
-import { createPublicKey, verify } from 'node:crypto';
+import { verify } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { concatBytes, toHex } from '../../core/codec.ts';
+import { toHex } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { ledgerAddressBytes } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
+import { ED25519 } from '../../platform/keys/der.ts';
 import { receiptMessage, receiptSignature, SIGNATURE_BYTES } from './receipt.ts';
 import type { SignedReceipt } from './receipt.ts';
 import { GROUP_ORDER, littleEndian } from './scalar.ts';
 
-/** DER header of an Ed25519 public key (RFC 8410). */
-const SPKI_PREFIX = Uint8Array.of(0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00);
 const FIELD_PRIME = (1n << 255n) - 19n;
 const POINT_BYTES = 32;
 /** y coordinates of the eight points of small order, in hex, without the sign bit. */
@@ -44,7 +43,7 @@ export function receiptVerifier(delegate: LedgerAddress): ReceiptVerifier {
       remedy: 'Open the channel again with an ordinary delegate key.',
     });
   }
-  const key = createPublicKey({ key: Buffer.from(concatBytes(SPKI_PREFIX, raw)), format: 'der', type: 'spki' });
+  const key = ED25519.publicKey(raw);
   return (message, signature) =>
     signature.length === SIGNATURE_BYTES &&
     isSoundPoint(signature.subarray(0, POINT_BYTES)) &&

@@ -1,5 +1,6 @@
 /** Settlement's clockwork: one piece of work at a time, each recorded before it is sent and booked once it is on chain. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { deadline, orEnded } from '../../core/abort.ts';
 import { toHex } from '../../core/codec.ts';
 import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.ts';
 import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
@@ -420,7 +421,7 @@ class Engine implements SettlementEngine {
       finish = resolve;
     });
     try {
-      await unlessAborted(stop, before);
+      await orEnded(before, stop);
       return await work(stop);
     } catch (error) {
       if (!stop.aborted || isRelaymintError(error)) throw error;
@@ -447,25 +448,8 @@ async function refusalOf(settling: Promise<unknown>): Promise<RelaymintError | u
 
 /** Resolves after `work`, which never rejects, or after that many milliseconds. @throws once the signal aborts. */
 async function within(signal: AbortSignal, work: Promise<void>, millis: number): Promise<void> {
-  const done = new AbortController();
-  try {
-    await Promise.race([work, delay(millis, undefined, { signal: AbortSignal.any([signal, done.signal]) })]);
-  } finally {
-    done.abort();
-  }
-}
-
-/** Resolves after `work`, which never rejects. @throws the signal's reason as soon as it aborts. */
-async function unlessAborted(signal: AbortSignal, work: Promise<unknown>): Promise<void> {
-  signal.throwIfAborted();
-  let stop = (): void => {};
-  const aborted = new Promise<void>((resolve) => {
-    stop = resolve;
-  });
-  signal.addEventListener('abort', stop);
-  await Promise.race([work, aborted]);
-  signal.removeEventListener('abort', stop);
-  signal.throwIfAborted();
+  using limit = deadline(millis, 'Learning the names', signal);
+  await orEnded(work, limit.signal).catch(() => signal.throwIfAborted());
 }
 
 function maximum(a: Amount, b: Amount): Amount {

@@ -1,5 +1,6 @@
 /** Repeats what could not reach the ledger, more and more slowly. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { backoff } from '../../core/backoff.ts';
 import { isRelaymintError } from '../../core/errors.ts';
 import type { RelaymintError } from '../../core/errors.ts';
 
@@ -32,6 +33,7 @@ export class Patience {
   /** Longer each time. @throws the error itself when it was the last attempt. */
   async pause(stop: AbortSignal, attempt: number, error: RelaymintError): Promise<void> {
     if (attempt + 1 >= this.#options.attempts) throw error;
-    await delay(this.#options.retryMillis * 2 ** attempt, undefined, { signal: stop });
+    const pauses = { first: this.#options.retryMillis, last: Number.POSITIVE_INFINITY };
+    await delay(backoff(attempt + 1, pauses), undefined, { signal: stop });
   }
 }

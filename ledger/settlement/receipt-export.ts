@@ -1,9 +1,9 @@
 /** Keeps a receipt file as new as the books, so that a copy of it can be settled while this node is away. */
-import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
+import { repeat } from '../../core/repeat.ts';
 import type { BookStore } from '../accounting/index.ts';
 import type { SignedReceipt } from '../receipt/index.ts';
 import { replaceFile } from '../../platform/disk/atomic-file.ts';
@@ -36,8 +36,7 @@ export async function startReceiptExport(options: ReceiptExportOptions): Promise
 class ReceiptExport implements AsyncDisposable {
   readonly #options: ReceiptExportOptions;
   readonly #log: Log;
-  readonly #stop = new AbortController();
-  #running: Promise<void> = Promise.resolve();
+  #running: AsyncDisposable | undefined;
   #written: readonly SignedReceipt[] | undefined;
   /** What was said last to have gone wrong: the same is not said again each time. */
   #trouble: string | undefined;
@@ -48,7 +47,13 @@ class ReceiptExport implements AsyncDisposable {
   }
 
   start(): void {
-    this.#running = this.#run();
+    const { everyMillis = EVERY_MILLIS } = this.#options;
+    this.#running = repeat({
+      everyMillis,
+      work: () => this.#attempt(),
+      what: 'the export of receipts',
+      log: this.#log,
+    });
   }
 
   async write(): Promise<void> {
@@ -69,20 +74,8 @@ class ReceiptExport implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    await this.#running;
+    await this.#running?.[Symbol.asyncDispose]();
     await this.#attempt();
-  }
-
-  async #run(): Promise<void> {
-    for (;;) {
-      try {
-        await delay(this.#options.everyMillis ?? EVERY_MILLIS, undefined, { signal: this.#stop.signal, ref: false });
-      } catch {
-        return;
-      }
-      await this.#attempt();
-    }
   }
 
   async #attempt(): Promise<void> {

@@ -2,15 +2,13 @@
  * Wallet keys as every Solana tool stores them: a JSON array of 64 numbers (seed, then public key) in a file that only
  * its owner may read. Keys never appear in an error.
  */
-import { hkdfSync, randomBytes } from 'node:crypto';
-import { link, open, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { hkdfSync } from 'node:crypto';
 import { Keypair } from '@solana/web3.js';
 import bs58 from 'bs58';
 import { RelaymintError } from '../../core/errors.ts';
 import { ledgerAddress } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
-import { makeFolder } from '../../platform/disk/folder.ts';
+import { createSecret, readSecret } from '../../platform/keys/secret-file.ts';
 
 /** A wallet's Ed25519 key pair. Opaque to everything outside `ledger/solana`: read it, hand it to `ledger.wallet`. */
 export type WalletKey = Keypair;
@@ -21,8 +19,7 @@ const SEED_BYTES = 32;
 const MAX_BASE58 = 88;
 /** 64 numbers of at most three digits, commas and generous white space; anything longer is not a key file. */
 const MAX_KEY_FILE_BYTES = 1024;
-const KEY_FILE_MODE = 0o600;
-const READABLE_BY_OTHERS = 0o077;
+const WHAT = 'key file';
 
 export function generateWalletKey(): WalletKey {
   return Keypair.generate();
@@ -107,58 +104,16 @@ export async function readKeyFile(path: string): Promise<WalletKey> {
  * @throws RelaymintError FILE_NOT_FOUND; KEY_FILE_UNSAFE when others may read it; INVALID_ENCODING when it is too long.
  */
 export async function readSecretFile(path: string): Promise<Buffer> {
-  let file;
-  try {
-    file = await open(path, 'r');
-  } catch (cause) {
-    if (errorCode(cause) === 'ENOENT') {
-      throw new RelaymintError('FILE_NOT_FOUND', `There is no key file ${path}.`, {
-        remedy: 'Create one with "relaymint wallet create", or check the path.',
-        cause,
-      });
-    }
-    throw new RelaymintError('STORAGE_FAILED', `The key file ${path} cannot be opened.`, {
-      remedy: 'Check its permissions.',
-      cause,
-    });
-  }
-  try {
-    const { mode, size } = await file.stat();
-    if (process.platform !== 'win32' && (mode & READABLE_BY_OTHERS) !== 0) {
-      throw new RelaymintError('KEY_FILE_UNSAFE', `Other users of this machine may read the key file ${path}.`, {
-        remedy: `Run: chmod 600 ${path}`,
-      });
-    }
-    if (size > MAX_KEY_FILE_BYTES) throw notAKeyFile(path);
-    return await file.readFile();
-  } finally {
-    await file.close();
-  }
+  const secret = await readSecret({ path, what: WHAT }, MAX_KEY_FILE_BYTES);
+  if (secret !== undefined) return secret;
+  throw new RelaymintError('FILE_NOT_FOUND', `There is no key file ${path}.`, {
+    remedy: 'Create one with "relaymint wallet create", or check the path.',
+  });
 }
 
-/** Writes a new key file, 0600, synced; its folder is created 0700. @throws RelaymintError FILE_EXISTS: never overwrites. */
+/** Writes a new key file, 0600, synced; its folder is created 0700. @throws RelaymintError FILE_EXISTS (never overwrites), STORAGE_FAILED. */
 export async function writeKeyFile(path: string, key: WalletKey): Promise<void> {
-  await makeFolder(dirname(path));
-  // Written beside it and linked into place, so that a crash leaves a whole key file or none.
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
-  const file = await open(temporary, 'wx', KEY_FILE_MODE);
-  try {
-    await file.writeFile(JSON.stringify([...key.secretKey]));
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  try {
-    await link(temporary, path);
-  } catch (cause) {
-    if (errorCode(cause) !== 'EEXIST') throw cause;
-    throw new RelaymintError('FILE_EXISTS', `There is a key file ${path} already.`, {
-      remedy: 'Choose another path, or move the old key away first: a lost key is lost money.',
-      cause,
-    });
-  } finally {
-    await unlink(temporary);
-  }
+  await createSecret({ path, what: WHAT, makesFolder: true }, JSON.stringify([...key.secretKey]));
 }
 
 function parseKeyFile(text: Buffer, path: string): WalletKey {
@@ -209,8 +164,4 @@ function notAKeyFile(path: string): RelaymintError {
   return new RelaymintError('INVALID_ENCODING', `${path} is not a Solana key file.`, {
     remedy: 'It holds a JSON array of 64 numbers.',
   });
-}
-
-function errorCode(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

@@ -2,6 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection, SendTransactionError, SolanaJSONRPCError } from '@solana/web3.js';
 import { z } from 'zod';
+import { onAbort } from '../../core/abort.ts';
+import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import { silentLog } from '../../core/ports.ts';
@@ -11,7 +13,8 @@ import type { SolanaLedgerOptions } from './options.ts';
 const DEFAULT_TIMEOUT_MILLIS = 30_000;
 /** Tries of one request: with the pauses between them about three seconds, a restart of a local ledger. */
 const TRIES = 5;
-const FIRST_PAUSE_MILLIS = 200;
+/** Between them; a quarter of each is drawn. */
+const PAUSES: Backoff = { first: 200, last: 1_600 };
 /** A whole ledger's tills or names in one answer; more than this is no answer to a question of ours. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Statuses of a node or a proxy that is busy or restarting. */
@@ -107,9 +110,7 @@ export class Rpc {
   async wait(millis: number, signal?: AbortSignal): Promise<void> {
     if (this.#closed) throw closedError();
     const stop = new AbortController();
-    const end = (): void => stop.abort();
-    if (signal?.aborted === true) end();
-    signal?.addEventListener('abort', end);
+    using _ending = onAbort(signal, () => stop.abort());
     this.#underWay.add(stop);
     try {
       await sleep(millis, undefined, { signal: stop.signal });
@@ -121,7 +122,6 @@ export class Rpc {
       });
     } finally {
       this.#underWay.delete(stop);
-      signal?.removeEventListener('abort', end);
     }
   }
 
@@ -169,8 +169,7 @@ export class Rpc {
 
   /** Twice as long each time, a quarter of it at random so that many clients do not come back at once. */
   #pause(attempt: number): Promise<void> {
-    const base = FIRST_PAUSE_MILLIS * 2 ** (attempt - 1);
-    return this.wait(base * (0.75 + Math.random() / 4));
+    return this.wait(backoff(attempt, PAUSES) * (0.75 + Math.random() / 4));
   }
 
   #refusal(status: number): RelaymintError {

@@ -11,6 +11,7 @@ import {
 import type { BlockhashWithExpiryBlockHeight, Keypair, PublicKey, SignatureStatus } from '@solana/web3.js';
 import bs58 from 'bs58';
 import { z } from 'zod';
+import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { amount, lamports } from '../../core/units.ts';
 import type { Lamports } from '../../core/units.ts';
@@ -34,8 +35,8 @@ import { isVersionOne, signVersionOne } from './version-one.ts';
 
 /** New blockhashes that one call may use up before it gives up: each lasts a minute. */
 const SIGNINGS = 3;
-const FIRST_POLL_MILLIS = 50;
-const SLOWEST_POLL_MILLIS = 1000;
+/** Pauses between two looks at a transaction. */
+const POLLS: Backoff = { first: 50, last: 1000, factor: 1.5 };
 /** Clusters drop transactions under load; sending one again is harmless. */
 const RESEND_MILLIS = 2000;
 /** A node may know that a transaction is confirmed a moment before it can show it. */
@@ -289,14 +290,13 @@ export class Submitter {
     commitment: Commitment,
     signal?: AbortSignal,
   ): Promise<Exclude<Found, { state: 'pending' }>> {
-    let pause = FIRST_POLL_MILLIS;
     let sinceSent = 0;
-    for (;;) {
+    for (let looks = 1; ; looks += 1) {
       const found = await this.#look(transaction, commitment);
       if (found.state !== 'pending') return found;
+      const pause = backoff(looks, POLLS);
       await this.#rpc.wait(pause, signal);
       sinceSent += pause;
-      pause = Math.min(pause * 1.5, SLOWEST_POLL_MILLIS);
       if (sinceSent < RESEND_MILLIS || transaction.wire === undefined) continue;
       sinceSent = 0;
       await this.#resend(transaction.wire);
@@ -369,7 +369,7 @@ export class Submitter {
         const result = { signature, feeLamports: lamports(fee), computeUnits: computeUnitsConsumed ?? 0 };
         return { result, logs: logMessages ?? [] };
       }
-      await this.#rpc.wait(FIRST_POLL_MILLIS * attempt);
+      await this.#rpc.wait(POLLS.first * attempt);
     }
     return undefined;
   }

@@ -5,7 +5,7 @@
  * A circuit id ends with one DESTROY in each direction, whoever says it first. Until the peer's own DESTROY has come, what it
  * was granted may still come and is counted (both ends must agree to the byte); after it, the id is forgotten.
  */
-import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, sentAmiss as violation } from '../../core/errors.ts';
 import {
   LEAST_GRANT,
   MAX_CIRCUITS_PER_LINK,
@@ -573,10 +573,4 @@ function ensureNeedsNoGrant(leg: Leg, type: FrameType, payload: Buffer): void {
     if (!leg.pays || leg.noticed) throw violation('a NOTICE out of place');
     leg.noticed = true;
   }
-}
-
-function violation(what: string): RelaymintError {
-  return new RelaymintError('PROTOCOL_VIOLATION', `The peer sent ${what}.`, {
-    remedy: 'The nodes may run different versions.',
-  });
 }

@@ -15,7 +15,7 @@ import { KEY_BYTES, nodeId, type LedgerAddress, type NodeId } from '../../core/i
 import type { Clock, Log } from '../../core/ports.ts';
 import { FrameType, type Link, type LinkManager } from '../link/contract.ts';
 import { TokenBucket, TokenBuckets } from '../../core/rate.ts';
-import { deadline } from '../../core/abort.ts';
+import { deadline, orEnded } from '../../core/abort.ts';
 import type { Discovery, DiscoveryOptions, Introducers, OfferBook, PeerAddress } from './contract.ts';
 import { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion, type Answer } from './messages.ts';
 import { peekOffer, readOffer, type SignedOffer } from '../offer/index.ts';
@@ -177,13 +177,12 @@ class Exchange implements Discovery {
   async #answer(link: Link, talk: Talk, signal: AbortSignal | undefined): Promise<Answer> {
     using limit = deadline(ANSWER_MILLIS, 'The answer with offers', this.#either(signal));
     try {
-      return await new Promise<Answer>((resolve, reject) => {
+      const answer = new Promise<Answer>((resolve, reject) => {
         talk.answered = resolve;
         talk.failed = reject;
-        limit.signal.addEventListener('abort', () => reject(limit.signal.reason as Error), { once: true });
-        if (limit.signal.aborted) reject(limit.signal.reason as Error);
         if (!link.isOpen) reject(closedError());
       });
+      return await orEnded(answer, limit.signal);
     } finally {
       talk.answered = undefined;
       talk.failed = undefined;

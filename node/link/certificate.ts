@@ -2,6 +2,7 @@
  * A node key as TLS wants it: a self-signed X.509 certificate and a PEM key. Nobody reads anything but the public key out
  * of the certificate, so everything else is the same for all nodes and for ever.
  */
+import { ED25519 } from '../../platform/keys/der.ts';
 import type { NodeIdentity } from '../../platform/keys/identity.ts';
 
 const SEQUENCE = 0x30;
@@ -12,13 +13,12 @@ const UTF8_STRING = 0x0c;
 const UTC_TIME = 0x17;
 const GENERALIZED_TIME = 0x18;
 const VERSION_TAG = 0xa0;
-const OID_ED25519 = Buffer.from('06032b6570', 'hex');
 const OID_COMMON_NAME = Buffer.from('0603550403', 'hex');
 const BASE64 = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/', 'latin1');
 
 /** DER of the certificate. Deterministic: Ed25519 signatures are. */
 export function selfSigned(identity: NodeIdentity): Buffer {
-  const algorithm = der(SEQUENCE, OID_ED25519);
+  const { algorithm } = ED25519;
   const name = der(
     SEQUENCE,
     der(SET, der(SEQUENCE, OID_COMMON_NAME, der(UTF8_STRING, Buffer.from('relaymint', 'latin1')))),
@@ -28,7 +28,7 @@ export function selfSigned(identity: NodeIdentity): Buffer {
     der(UTC_TIME, Buffer.from('700101000000Z', 'latin1')),
     der(GENERALIZED_TIME, Buffer.from('99991231235959Z', 'latin1')),
   );
-  const publicKey = der(SEQUENCE, algorithm, bitString(identity.publicKey));
+  const publicKey = ED25519.spki(identity.publicKey);
   const version = der(VERSION_TAG, der(INTEGER, Buffer.of(2)));
   const serial = der(INTEGER, Buffer.of(1));
   const body = der(SEQUENCE, version, serial, algorithm, name, validity, name, publicKey);

@@ -2,7 +2,7 @@
  * Frames: payload length u16 | type u8 | reserved u8 (0) | circuit id u32 | payload. Little-endian. A parser for what
  * comes in, and the memory for what goes out.
  */
-import { RelaymintError } from '../../core/errors.ts';
+import { RelaymintError, violation } from '../../core/errors.ts';
 import { MAX_FRAME_PAYLOAD } from '../../core/limits.ts';
 import { FRAME_HEADER_BYTES, FrameType, type FrameHandler } from './contract.ts';
 
@@ -140,8 +140,4 @@ export class FrameParser {
     this.#circuitId = circuitId;
     return length;
   }
-}
-
-export function violation(message: string): RelaymintError {
-  return new RelaymintError('PROTOCOL_VIOLATION', message, { remedy: 'The two nodes may run different versions.' });
 }

@@ -1,6 +1,6 @@
 /** One connection to a peer, from the moment TLS has named it: greeting, frames, liveness, farewell. */
 import type { TLSSocket } from 'node:tls';
-import { RelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError, messageOf, violation } from '../../core/errors.ts';
 import { shortId, type NodeId } from '../../core/ids.ts';
 import {
   LINK_HIGH_WATER,
@@ -15,7 +15,7 @@ import type { SignedOffer } from '../offer/index.ts';
 import type { TransportName } from '../transport/contract.ts';
 import { FRAME_HEADER_BYTES, FrameType, type FrameHandler, type Link, type LinkTiming } from './contract.ts';
 import { decodeGoodbye, decodeHello, encodeGoodbye, encodeHello, type Farewell } from './control.ts';
-import { FrameParser, isControl, violation, writeHeader, type FrameMemory } from './frame.ts';
+import { FrameParser, isControl, writeHeader, type FrameMemory } from './frame.ts';
 import { Outbox } from './outbox.ts';
 import { Padding, PADDING_BYTES } from './padding.ts';
 import { PING_BYTES, Pings } from './pings.ts';

@@ -3,7 +3,7 @@
  * its own only when it wants this connection, so both ends agree on which one is the link without further talk.
  */
 import type { SecureContext } from 'node:tls';
-import { RelaymintError, isRelaymintError, messageOf, type ErrorCode } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, messageOf, violation, type ErrorCode } from '../../core/errors.ts';
 import { shortId, type NodeId } from '../../core/ids.ts';
 import {
   LINK_DEAD_MILLIS,
@@ -17,7 +17,7 @@ import {
 } from '../../core/limits.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { peekOffer, readOffer, type SignedOffer } from '../offer/index.ts';
-import { abortError, deadline } from '../../core/abort.ts';
+import { abortError, deadline, onAbort } from '../../core/abort.ts';
 import type { ListenOptions, Listener, Transport, TransportName } from '../transport/contract.ts';
 import { plainOrHalfClosing, spoken, type Dialed, type Policy, type Attempt } from '../transport/index.ts';
 import {
@@ -30,7 +30,7 @@ import {
 } from './contract.ts';
 import { Dial, dialError } from './dial.ts';
 import type { NodeIdentity } from '../../platform/keys/identity.ts';
-import { FrameMemory, violation } from './frame.ts';
+import { FrameMemory } from './frame.ts';
 import { PeerLink, type LinkOwner } from './link.ts';
 import { Lobby } from './lobby.ts';
 import { TLS_FIRST_BYTE, createTlsContext, secureInbound, secureOutbound, type SecureConnection } from './tls.ts';
@@ -285,19 +285,16 @@ class Links implements LinkManager, LinkOwner {
       owner: this,
       log: this.#log,
     });
-    const onAbort = (): void => {
+    using _tie = onAbort(signal, () => {
       // A dial that succeeded aborts what is left of it: not the link it made.
       if (!link.isOpen) void link.close(abortError(signal, 'The handshake'));
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
+    });
     this.#greeting.add(link);
     if (!decides(link)) link.greet(this.#offerFor(link));
     try {
       await link.opened;
     } finally {
       this.#greeting.delete(link);
-      signal.removeEventListener('abort', onAbort);
     }
   }
 

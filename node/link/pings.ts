@@ -1,7 +1,7 @@
 /** Questions on a link that wait for their answer. */
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_PINGS_IN_FLIGHT } from '../../core/limits.ts';
-import { abortError } from '../../core/abort.ts';
+import { abortError, orAborted } from '../../core/abort.ts';
 
 /** A ping's payload: u64 that the answer repeats. */
 export const PING_BYTES = 8;
@@ -21,44 +21,27 @@ export class Pings {
   }
 
   /** @returns the round trip in milliseconds. */
-  ask(signal?: AbortSignal): Promise<number> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted === true) {
-        reject(abortError(signal, 'The ping'));
-        return;
-      }
-      if (this.#waiting.size >= MAX_PINGS_IN_FLIGHT) {
-        reject(
-          new RelaymintError('LIMIT_EXCEEDED', `${MAX_PINGS_IN_FLIGHT} pings wait on this link already.`, {
-            remedy: 'Wait for an answer before asking again.',
-          }),
-        );
-        return;
-      }
-      const nonce = this.#next;
-      this.#next += 1n;
-      const started = performance.now();
-      const settle = (): void => {
-        this.#waiting.delete(nonce);
-        signal?.removeEventListener('abort', onAbort);
-      };
-      const failed = (error: RelaymintError): void => {
-        settle();
-        reject(error);
-      };
-      const onAbort = (): void => {
-        if (signal !== undefined) failed(abortError(signal, 'The ping'));
-      };
-      signal?.addEventListener('abort', onAbort, { once: true });
-      const answered = (): void => {
-        settle();
-        resolve(performance.now() - started);
-      };
-      this.#waiting.set(nonce, { answered, failed });
-      const payload = Buffer.alloc(PING_BYTES);
-      payload.writeBigUInt64LE(nonce);
-      this.#send(payload);
+  async ask(signal?: AbortSignal): Promise<number> {
+    if (signal?.aborted === true) throw abortError(signal, 'The ping');
+    if (this.#waiting.size >= MAX_PINGS_IN_FLIGHT) {
+      throw new RelaymintError('LIMIT_EXCEEDED', `${MAX_PINGS_IN_FLIGHT} pings wait on this link already.`, {
+        remedy: 'Wait for an answer before asking again.',
+      });
+    }
+    const nonce = this.#next;
+    this.#next += 1n;
+    const payload = Buffer.alloc(PING_BYTES);
+    payload.writeBigUInt64LE(nonce);
+    const started = performance.now();
+    const answer = new Promise<number>((resolve, reject) => {
+      this.#waiting.set(nonce, { answered: () => resolve(performance.now() - started), failed: reject });
     });
+    try {
+      this.#send(payload);
+      return await orAborted(answer, signal, 'The ping');
+    } finally {
+      this.#waiting.delete(nonce);
+    }
   }
 
   /** An answer nobody waits for any more is ignored. */

@@ -7,9 +7,10 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket, connect, createSecureContext, type SecureContext } from 'node:tls';
 import { RelaymintError, messageOf } from '../../core/errors.ts';
 import { nodeId, shortId, type NodeId } from '../../core/ids.ts';
-import { abortError } from '../../core/abort.ts';
+import { orAborted } from '../../core/abort.ts';
 import { pem, selfSigned } from './certificate.ts';
-import { rawPublicKey, type NodeIdentity } from '../../platform/keys/identity.ts';
+import { ED25519 } from '../../platform/keys/der.ts';
+import type { NodeIdentity } from '../../platform/keys/identity.ts';
 
 const ALPN = 'relaymint/1';
 /** The first byte that a dialer of TLS sends. Its whole greeting is a few hundred bytes. */
@@ -92,27 +93,19 @@ export async function secureInbound(
   return { socket, peer: identityOf(socket) };
 }
 
-function established(socket: TLSSocket, event: 'secureConnect' | 'secure', signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: RelaymintError): void => {
-      signal.removeEventListener('abort', onAbort);
-      socket.destroy();
-      reject(error);
-    };
-    const onAbort = (): void => fail(abortError(signal, 'The TLS handshake'));
-    if (signal.aborted) {
-      onAbort();
-      return;
-    }
-    signal.addEventListener('abort', onAbort, { once: true });
+async function established(socket: TLSSocket, event: 'secureConnect' | 'secure', signal: AbortSignal): Promise<void> {
+  const ready = new Promise<void>((resolve, reject) => {
     // Both stay on: after the promise has settled they change nothing, and no 'error' is ever unwatched.
-    socket.on('error', (cause) => fail(lost(cause)));
-    socket.on('close', () => fail(lost(undefined)));
-    socket.once(event, () => {
-      signal.removeEventListener('abort', onAbort);
-      resolve();
-    });
+    socket.on('error', (cause) => reject(lost(cause)));
+    socket.on('close', () => reject(lost(undefined)));
+    socket.once(event, () => resolve());
   });
+  try {
+    await orAborted(ready, signal, 'The TLS handshake');
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
 }
 
 function lost(cause: Error | undefined): RelaymintError {
@@ -131,5 +124,5 @@ function identityOf(socket: TLSSocket): NodeId {
       remedy: 'Is there a Relaymint node at this address?',
     });
   }
-  return nodeId(rawPublicKey(key));
+  return nodeId(ED25519.rawPublic(key));
 }

@@ -8,7 +8,6 @@
  * The proof is the channel delegate's Ed25519 signature over "relaymint:channel-proof:v1" | channel id | payer's node id | payee's
  * node id: nobody can run up debts on a channel that is another's.
  */
-import { createPublicKey, verify } from 'node:crypto';
 import { Reader, Writer, concatBytes, utf8 } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
@@ -20,13 +19,12 @@ import { MAX_TERMS_BYTES, decodeTerms, encodeTerms } from '../../ledger/accounti
 import type { Terms } from '../../ledger/accounting/index.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import { SIGNATURE_BYTES } from '../../ledger/receipt/index.ts';
+import { verifySignature } from '../../platform/keys/identity.ts';
 
 const PROOF_DOMAIN = utf8('relaymint:channel-proof:v1');
 const CHANNEL_BYTES: number = KEY_BYTES + 2 + 4 + SIGNATURE_BYTES;
 const MAX_TEXT_BYTES = 100;
 const WINDOW_BYTES = 8;
-/** DER in front of a raw Ed25519 public key (RFC 8410). */
-const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
 
 /** ACCOUNT's first byte. Never renumbered. */
 export const AccountStatus = {
@@ -72,9 +70,7 @@ export function proofMessage(channel: ChannelId, payer: NodeId, payee: NodeId): 
 
 /** True when the channel's delegate signed for this payer and payee. */
 export function provesChannel(claim: ChannelClaim, channel: ChannelState, payer: NodeId, payee: NodeId): boolean {
-  const der = Buffer.concat([SPKI_PREFIX, ledgerAddressBytes(channel.delegate)]);
-  const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
-  return verify(null, proofMessage(channel.id, payer, payee), key, claim.proof);
+  return verifySignature(ledgerAddressBytes(channel.delegate), proofMessage(channel.id, payer, payee), claim.proof);
 }
 
 export function encodeClaim(claim: ChannelClaim): Uint8Array {

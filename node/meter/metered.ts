@@ -1,5 +1,5 @@
 /** The meter of one link: the account that pays the peer, the account that the peer pays, and their frames. */
-import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, sentAmiss, violation } from '../../core/errors.ts';
 import { CHANNEL_OPEN_MILLIS, MAX_FAILED_CHANNELS, MAX_FRAME_PAYLOAD } from '../../core/limits.ts';
 import type { Amount, PricePerMiB } from '../../core/units.ts';
 import { DEBT_PARTS, Netting, NUMERATOR_BITS } from '../../ledger/accounting/index.ts';
@@ -276,7 +276,7 @@ export class MeteredLink implements LinkMeter {
   }
 
   #onAccount(payload: Buffer): void {
-    if (this.#awaiting === undefined) throw violation('an ACCOUNT that nobody asked for');
+    if (this.#awaiting === undefined) throw sentAmiss('an ACCOUNT that nobody asked for');
     const { terms, error } = decodeAccount(payload);
     if (terms === undefined) this.#awaiting.reject(error);
     else this.#awaiting.resolve(terms);
@@ -294,14 +294,14 @@ export class MeteredLink implements LinkMeter {
       this.#lookAgain();
       return;
     }
-    if (this.#spending === undefined) throw violation('a WIDEN that answers nothing');
+    if (this.#spending === undefined) throw sentAmiss('a WIDEN that answers nothing');
     this.#spending.widen(window);
   }
 
   // --- being paid --------------------------------------------------------------------------------------------------------------
 
   #onClaim(payload: Buffer): void {
-    if (this.#claimUnderWay || this.#earning !== undefined) throw violation('a second CHANNEL');
+    if (this.#claimUnderWay || this.#earning !== undefined) throw sentAmiss('a second CHANNEL');
     const claim = decodeClaim(payload);
     this.#claimUnderWay = true;
     this.#judge(claim)
@@ -348,7 +348,7 @@ export class MeteredLink implements LinkMeter {
 
   /** The payer says that it burned or deposited more. One look at a time and link, and a pause after each. */
   #lookAgain(): void {
-    if (this.#earning === undefined) throw violation('a WIDEN before its CHANNEL');
+    if (this.#earning === undefined) throw sentAmiss('a WIDEN before its CHANNEL');
     // A newer link carries its channel: one channel on many links would use up the looks that all payers share.
     if (this.#earning.closed) return;
     if (this.#looking) {
@@ -395,7 +395,7 @@ export class MeteredLink implements LinkMeter {
   }
 
   #onReceipt(payload: Buffer): void {
-    if (this.#earning === undefined) throw violation('a RECEIPT before its CHANNEL');
+    if (this.#earning === undefined) throw sentAmiss('a RECEIPT before its CHANNEL');
     this.#earning.receive(payload);
   }
 
@@ -416,7 +416,7 @@ export class MeteredLink implements LinkMeter {
   }
 
   #onNet(payload: Buffer): void {
-    if (this.#netting === undefined) throw violation('a NET that was not agreed on');
+    if (this.#netting === undefined) throw sentAmiss('a NET that was not agreed on');
     this.#netting.receive(payload);
   }
 
@@ -472,17 +472,9 @@ function affords(window: Amount, price: PricePerMiB): boolean {
 }
 
 function unpaid(): RelaymintError {
-  return new RelaymintError('PROTOCOL_VIOLATION', 'A circuit frame on a link whose peer is not paid.', {
-    remedy: 'Both ends of a link must meter, or neither.',
-  });
+  return violation('A circuit frame on a link whose peer is not paid.', 'Both ends of a link must meter, or neither.');
 }
 
 function linkClosed(): RelaymintError {
   return new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
-}
-
-function violation(what: string): RelaymintError {
-  return new RelaymintError('PROTOCOL_VIOLATION', `The peer sent ${what}.`, {
-    remedy: 'The nodes may run different versions.',
-  });
 }

@@ -1,7 +1,8 @@
 /** The only call in the house that opens a socket to somewhere. Reached through the policy. */
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import { RelaymintError, messageOf } from '../../core/errors.ts';
-import { abortError } from '../../core/abort.ts';
+import { abortError, orAborted } from '../../core/abort.ts';
+import { hasErrno } from '../../platform/errno.ts';
 import { isLocalhost } from './address.ts';
 import { formatEndpoint, type Endpoint } from './endpoint.ts';
 
@@ -34,32 +35,26 @@ export function openEndpoint(endpoint: Endpoint, signal: AbortSignal): Promise<S
   return open({ path: endpoint.path, allowHalfOpen: true }, formatEndpoint(endpoint), signal);
 }
 
-function open(options: NetConnectOpts, where: string, signal: AbortSignal): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) {
-      reject(abortError(signal, `Connecting to ${where}`));
-      return;
-    }
-    const socket = connect(options);
-    const onAbort = (): void => {
-      socket.destroy();
-      reject(abortError(signal, `Connecting to ${where}`));
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    socket.once('connect', () => {
-      signal.removeEventListener('abort', onAbort);
-      resolve(socket);
-    });
+async function open(options: NetConnectOpts, where: string, signal: AbortSignal): Promise<Socket> {
+  const what = `Connecting to ${where}`;
+  if (signal.aborted) throw abortError(signal, what);
+  const socket = connect(options);
+  const connected = new Promise<void>((resolve, reject) => {
+    socket.once('connect', () => resolve());
     // Stays on: an error nobody watches must not end the process; whoever holds the socket sees it close.
-    socket.on('error', (cause) => {
-      signal.removeEventListener('abort', onAbort);
-      reject(refused(where, cause));
-    });
+    socket.on('error', (cause) => reject(refused(where, cause)));
   });
+  try {
+    await orAborted(connected, signal, what);
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
 }
 
 function refused(where: string, cause: NodeJS.ErrnoException): RelaymintError {
-  if (cause.code === 'ETIMEDOUT') {
+  if (hasErrno(cause, 'ETIMEDOUT')) {
     return new RelaymintError('TIMEOUT', `${where} does not answer.`, { remedy: 'Check the address.', cause });
   }
   const why = cause.code ?? messageOf(cause);

@@ -1,4 +1,5 @@
 /** Circuits kept ready for one service: built ahead, replaced when old, and rebuilt when lost. */
+import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { MAX_RELAYS } from '../../core/limits.ts';
 import { forwardOnly, silentLog, systemClock, type Log } from '../../core/ports.ts';
@@ -27,9 +28,8 @@ const ATTEMPTS = 4;
 const DETOURS = 32;
 /** How often ages and idle times are looked at, milliseconds. */
 const TICK_MILLIS = 1_000;
-/** Wait after a failed rebuild, milliseconds; doubles up to the second figure. */
-const RETRY_FIRST = 500;
-const RETRY_LAST = 30_000;
+/** Pauses after failed rebuilds. */
+const RETRIES: Backoff = { first: 500, last: 30_000 };
 /** A circuit that is lost sooner was hardly worth building: the next ones are built less and less soon. */
 const YOUNG_MILLIS = 10_000;
 
@@ -67,7 +67,8 @@ class Pool implements CircuitPool {
   /** Rises with each change of `#relays`: what was begun before is thrown away. */
   #epoch = 0;
   #retryAt = 0;
-  #retryWait = RETRY_FIRST;
+  /** Failed rebuilds, and circuits lost at once, since one stood and lasted. */
+  #failures = 0;
   /** Circuits in a row that were lost as soon as they stood. */
   #youngLosses = 0;
 
@@ -248,7 +249,7 @@ class Pool implements CircuitPool {
     const member: Pooled = { circuit, builtAt: now, usedAt: now, retired: this.#retiring !== undefined };
     this.#members.add(member);
     this.#prices.set(circuit, priceOfPath(path, this.#options.service));
-    if (this.#youngLosses === 0) this.#retryWait = RETRY_FIRST;
+    if (this.#youngLosses === 0) this.#failures = 0;
     this.#tries.stood(path);
     this.#resting = false;
     void circuit.closed.then((error) => this.#onClosed(member, path, error));
@@ -290,8 +291,8 @@ class Pool implements CircuitPool {
   }
 
   #waitLonger(): void {
-    this.#retryAt = this.#now() + this.#retryWait;
-    this.#retryWait = Math.min(2 * this.#retryWait, RETRY_LAST);
+    this.#failures += 1;
+    this.#retryAt = this.#now() + backoff(this.#failures, RETRIES);
   }
 
   /** Retires what is old or worn, ends what is idle, builds what is missing. */

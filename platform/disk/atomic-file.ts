@@ -1,8 +1,9 @@
-/** Replaces a file as a whole. */
+/** Small files that are read and replaced as a whole. */
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { RelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import { hasErrno } from '../errno.ts';
 
 /** Readers see the old file or the new one, and after a power cut there is one of them. @throws RelaymintError STORAGE_FAILED. */
 export async function replaceFile(file: string, content: Uint8Array): Promise<void> {
@@ -20,6 +21,24 @@ export async function replaceFile(file: string, content: Uint8Array): Promise<vo
     await rm(temporary, { force: true });
     throw new RelaymintError('STORAGE_FAILED', `${file} cannot be written: ${messageOf(cause)}.`, {
       remedy: 'Check that its folder exists, its permissions and the disk.',
+      cause,
+    });
+  }
+}
+
+/** undefined when there is no such file. `ensureFits` throws when it is too long. @throws RelaymintError STORAGE_FAILED. */
+export async function readWhole(
+  file: string,
+  ensureFits: (bytes: number) => void = () => {},
+): Promise<Buffer | undefined> {
+  try {
+    ensureFits((await stat(file)).size);
+    return await readFile(file);
+  } catch (cause) {
+    if (hasErrno(cause, 'ENOENT')) return undefined;
+    if (isRelaymintError(cause)) throw cause;
+    throw new RelaymintError('STORAGE_FAILED', `${file} cannot be read: ${messageOf(cause)}.`, {
+      remedy: 'Check its permissions and the disk.',
       cause,
     });
   }

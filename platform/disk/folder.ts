@@ -1,6 +1,7 @@
-/** Makes folders. */
-import { mkdir, stat } from 'node:fs/promises';
+/** Makes folders, and makes what stands in them last. */
+import { mkdir, open, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { hasErrno } from '../errno.ts';
 
 /**
  * Makes a folder and those above it that are missing. It ends where a file system takes none: mkdir's own recursion goes round for ever
@@ -14,9 +15,21 @@ export async function makeFolder(folder: string, mode: number = 0o700): Promise<
   }
 }
 
+/** Brings the names in a folder to the disk, where a power cut leaves them. @throws what the disk says. */
+export async function syncFolder(folder: string): Promise<void> {
+  // Windows opens no folder; it writes their entries to its journal by itself.
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
 /** Somebody else may have made it meanwhile. */
 async function onFailed(error: unknown, at: string): Promise<void> {
-  if (!hasCode(error, 'EEXIST') || !(await isFolder(at))) throw error;
+  if (!hasErrno(error, 'EEXIST') || !(await isFolder(at))) throw error;
 }
 
 /** @throws what the disk says, when it says anything but that there is none. */
@@ -24,11 +37,7 @@ async function isFolder(at: string): Promise<boolean> {
   try {
     return (await stat(at)).isDirectory();
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false;
+    if (hasErrno(error, 'ENOENT')) return false;
     throw error;
   }
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

@@ -5,8 +5,9 @@
 import type { FileHandle } from 'node:fs/promises';
 import { open, readFile, readdir, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { diskError } from './block.ts';
-import { makeFolder } from '../../platform/disk/folder.ts';
+import { diskError } from '../../platform/disk/disk-error.ts';
+import { makeFolder, syncFolder } from '../../platform/disk/folder.ts';
+import { hasErrno } from '../../platform/errno.ts';
 
 const EXTENSION = '.data';
 const SHARD_LETTERS = 2;
@@ -39,7 +40,7 @@ export class BlockFiles {
     try {
       return await readFile(this.#path(key));
     } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      if (hasErrno(cause, 'ENOENT')) return undefined;
       throw diskError(cause, 'Reading a block');
     }
   }
@@ -90,7 +91,7 @@ export class BlockFiles {
     try {
       await unlink(this.#path(key));
     } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw diskError(cause, 'Deleting a block');
+      if (!hasErrno(cause, 'ENOENT')) throw diskError(cause, 'Deleting a block');
     }
   }
 
@@ -130,7 +131,7 @@ async function syncFile(path: string, bytes: number): Promise<boolean> {
     // Windows flushes only what is open for writing.
     file = await open(path, 'r+');
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    if (hasErrno(cause, 'ENOENT')) return false;
     throw cause;
   }
   try {
@@ -139,17 +140,5 @@ async function syncFile(path: string, bytes: number): Promise<boolean> {
     return true;
   } finally {
     await file.close();
-  }
-}
-
-/** Makes the names in a folder last. */
-async function syncFolder(path: string): Promise<void> {
-  // Windows opens no folder; it writes their entries to its journal by itself.
-  if (process.platform === 'win32') return;
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }

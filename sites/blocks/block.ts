@@ -1,4 +1,4 @@
-/** Rules for a single block: which CIDs are taken, how a block is checked, and how failures of the disk are told. */
+/** Rules for a single block: which CIDs are taken and how a block is checked. */
 import { createHash } from 'node:crypto';
 import * as dagPb from '@ipld/dag-pb';
 import { base32upper } from 'multiformats/bases/base32';
@@ -75,20 +75,5 @@ export function blocksMissing(root: CID, missing: number): RelaymintError {
   return new RelaymintError('CONTENT_NOT_FOUND', `${missing} blocks under ${root.toString()} are missing.`, {
     remedy: 'Publish again: only what is missing is sent.',
     details: { missing },
-  });
-}
-
-/** The error that a failed disk operation is told as. */
-export function diskError(cause: unknown, doing: string): RelaymintError {
-  const code = (cause as NodeJS.ErrnoException | null)?.code;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new RelaymintError('STORAGE_FULL', `The disk is full: ${doing} failed; nothing of it was kept.`, {
-      remedy: 'Free some space and try again.',
-      cause,
-    });
-  }
-  return new RelaymintError('STORAGE_FAILED', `${doing} failed (${code ?? 'unknown error'}).`, {
-    remedy: 'Check the permissions and the health of the disk.',
-    cause,
   });
 }

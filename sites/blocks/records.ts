@@ -6,13 +6,12 @@
  *   of/KEY/ROOT      -> nothing             which roots a block has
  * KEY is the base32 multihash, ROOT the CID as text; neither contains a slash.
  */
-import { ClassicLevel } from 'classic-level';
 import { CID } from 'multiformats/cid';
 import { Reader, Writer } from '../../core/codec.ts';
-import { RelaymintError } from '../../core/errors.ts';
 import { bytes, unixMillis } from '../../core/units.ts';
+import { diskError } from '../../platform/disk/disk-error.ts';
+import { DatabaseLocked, inUse, openDatabase, type Database } from '../../platform/disk/level.ts';
 import type { Pin } from './contract.ts';
-import { diskError } from './block.ts';
 
 export interface BlockRecord {
   readonly bytes: number;
@@ -28,28 +27,20 @@ const NOTHING = new Uint8Array(0);
 const LAST = '~';
 
 export class Records {
-  readonly #db: ClassicLevel<string, Uint8Array>;
+  readonly #db: Database;
 
-  private constructor(db: ClassicLevel<string, Uint8Array>) {
+  private constructor(db: Database) {
     this.#db = db;
   }
 
   /** @throws RelaymintError FILE_IN_USE, STORAGE_FAILED. */
   static async open(directory: string): Promise<Records> {
-    const db = new ClassicLevel<string, Uint8Array>(directory, { keyEncoding: 'utf8', valueEncoding: 'view' });
     try {
-      await db.open();
+      return new Records(await openDatabase(directory));
     } catch (cause) {
-      const reason = (cause as Error).cause as { code?: string } | undefined;
-      if (reason?.code === 'LEVEL_LOCKED') {
-        throw new RelaymintError('FILE_IN_USE', 'Another process uses this block store.', {
-          remedy: 'Stop it, or give another data directory.',
-          cause,
-        });
-      }
+      if (cause instanceof DatabaseLocked) throw inUse('This block store is', cause);
       throw diskError(cause, 'Opening the records of the block store');
     }
-    return new Records(db);
   }
 
   block(key: string): BlockRecord | undefined {
@@ -133,8 +124,7 @@ export class Records {
     try {
       await this.#db.batch(operations, { sync });
     } catch (cause) {
-      const reason = cause instanceof Error && /no space/i.test(cause.message) ? { code: 'ENOSPC' } : cause;
-      throw diskError(reason, 'Writing the records of the block store');
+      throw diskError(cause, 'Writing the records of the block store');
     }
   }
 }

@@ -1,7 +1,8 @@
 /** The publisher's side of the `publish` service: proves the wallet, sends what the host lacks, commits the root. */
 import type { Duplex } from 'node:stream';
 import type { CID } from 'multiformats/cid';
-import { RelaymintError, type ErrorCode } from '../../core/errors.ts';
+import { onAbort } from '../../core/abort.ts';
+import { RelaymintError, violation, type ErrorCode } from '../../core/errors.ts';
 import { ledgerAddressBytes, nodeIdBytes, type NodeId } from '../../core/ids.ts';
 import { CONTENT_IDLE_MILLIS, MAX_HAVE_BATCH } from '../../core/limits.ts';
 import { bytes, type Bytes } from '../../core/units.ts';
@@ -63,18 +64,15 @@ const HOST_CODES: readonly ErrorCode[] = [
 export async function publishSite(options: PublishOptions): Promise<PublishResult> {
   const { signal } = options;
   const stream = await options.openStream(PUBLISH_SERVICE, encodePublishParams(), { ...(signal && { signal }) });
-  const stop = (): void => {
+  stream.on('error', () => undefined);
+  using _stop = onAbort(signal, () => {
     stream.destroy(
       new RelaymintError('ABORTED', 'The publish was stopped.', { remedy: 'Start it again: it resumes.' }),
     );
-  };
-  stream.on('error', () => undefined);
-  signal?.addEventListener('abort', stop, { once: true });
-  if (signal?.aborted === true) stop();
+  });
   try {
     return await new Publish(stream, options).run();
   } finally {
-    signal?.removeEventListener('abort', stop);
     if (!stream.destroyed) stream.destroy();
   }
 }
@@ -183,7 +181,5 @@ function refusal(host: NodeId, code: string, message: string): RelaymintError {
 }
 
 function unexpected(): RelaymintError {
-  return new RelaymintError('PROTOCOL_VIOLATION', 'The host answered something that does not belong here.', {
-    remedy: 'Publish to another host.',
-  });
+  return violation('The host answered something that does not belong here.', 'Publish to another host.');
 }

@@ -1,7 +1,7 @@
 /** The visitor's side of the `content` service: pipelined requests on one stream, every block checked against its CID. */
 import type { Duplex } from 'node:stream';
 import type { CID } from 'multiformats/cid';
-import { RelaymintError } from '../../core/errors.ts';
+import { RelaymintError, violation } from '../../core/errors.ts';
 import { BLOCK_WAIT_MILLIS, FIRST_ANSWER_MILLIS, MAX_BLOCKS_IN_FLIGHT } from '../../core/limits.ts';
 import { blockMissing, checkCid, verifyBlock } from '../blocks/index.ts';
 import type { BlockReader } from '../blocks/contract.ts';
@@ -134,9 +134,7 @@ class StreamClient implements ContentClient {
       if (header === undefined) return;
       const head = this.#asked[0];
       if (head === undefined || head.id !== header.id) {
-        throw new RelaymintError('PROTOCOL_VIOLATION', 'The host answered a question that was not asked.', {
-          remedy: 'Use another host.',
-        });
+        throw violation('The host answered a question that was not asked.', 'Use another host.');
       }
       const block = await reader.take(header.length);
       if (header.status === STATUS_OK) verifyBlock(head.cid, block);

@@ -1,24 +1,20 @@
 /** How long a visitor waits, and what it waits for with others. Times are milliseconds. */
 import { setMaxListeners } from 'node:events';
+import { onAbort, orEnded as untilEnded } from '../../core/abort.ts';
 import type { RelaymintError } from '../../core/errors.ts';
 
 /** Ends when the time is over or one of its parents ends. Dispose it as soon as the work is done. */
 export class Limit implements Disposable {
   readonly #controller = new AbortController();
-  readonly #parents: readonly AbortSignal[];
-  readonly #onParent = (event: Event): void => this.#controller.abort((event.target as AbortSignal).reason);
+  readonly #ties: readonly Disposable[];
   #timer: NodeJS.Timeout | undefined;
   #expired: RelaymintError | undefined;
 
   /** The time begins with `restart`. */
   constructor(...parents: readonly AbortSignal[]) {
-    this.#parents = parents;
     // One listener for each block that is waited for.
     setMaxListeners(0, this.#controller.signal);
-    for (const parent of parents) {
-      if (parent.aborted) this.#controller.abort(parent.reason);
-      parent.addEventListener('abort', this.#onParent, { once: true });
-    }
+    this.#ties = parents.map((parent) => onAbort(parent, () => this.#controller.abort(parent.reason)));
   }
 
   get signal(): AbortSignal {
@@ -45,23 +41,13 @@ export class Limit implements Disposable {
 
   [Symbol.dispose](): void {
     this.stop();
-    for (const parent of this.#parents) parent.removeEventListener('abort', this.#onParent);
+    for (const tie of this.#ties) tie[Symbol.dispose]();
   }
 }
 
 /** Settles as `work` does, which goes on for others. @throws the signal's reason as soon as that ends. */
-export async function orEnded<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onAbort = (): void => {};
-  try {
-    return await new Promise<T>((resolve, reject) => {
-      onAbort = () => reject(signal.reason as Error);
-      if (signal.aborted) onAbort();
-      else signal.addEventListener('abort', onAbort, { once: true });
-      work.then(resolve, reject);
-    });
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
+export function orEnded<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return untilEnded(work, signal);
 }
 
 /** One search for all who wait for the same: it ends when it found something, or when the last of them has left. */

@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { LRUCache } from 'lru-cache';
 import type { CID } from 'multiformats/cid';
+import { orEnded } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import {
@@ -381,13 +382,9 @@ function tooLong({ name }: Site, millis: number, last: RelaymintError | undefine
 /** Waits for what someone else does. @returns why it failed; undefined when it did not. @throws the signal's reason. */
 async function failureOf(work: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
   signal.throwIfAborted();
-  return await new Promise<unknown>((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error);
-    const end = (failure?: unknown): void => {
-      signal.removeEventListener('abort', onAbort);
-      resolve(failure);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(() => end(), end);
-  });
+  const over = work.then(
+    () => undefined,
+    (failure: unknown) => failure,
+  );
+  return await orEnded(over, signal);
 }

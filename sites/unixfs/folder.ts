@@ -4,7 +4,7 @@ import { lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join, relative, resolve, sep } from 'node:path';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_PATH_SEGMENTS } from '../../core/limits.ts';
-import { diskError } from '../blocks/index.ts';
+import { diskError } from '../../platform/disk/disk-error.ts';
 
 /** Something left out, and why. */
 export interface Skipped {

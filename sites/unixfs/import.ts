@@ -4,7 +4,7 @@ import { importer } from 'ipfs-unixfs-importer';
 import type { ImportCandidate, WritableStorage } from 'ipfs-unixfs-importer';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
-import { diskError } from '../blocks/index.ts';
+import { diskError } from '../../platform/disk/disk-error.ts';
 import type { BlockSink, BlockStore, Pin } from '../blocks/contract.ts';
 import { openFolder, type Folder, type FolderOptions, type Skipped } from './folder.ts';
 

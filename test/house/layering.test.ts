@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { weakDeadlines } from './deadlines.ts';
 import { parseSource, readSources, type SourceFile } from './imports.ts';
 import {
+  HOMES,
   MAY_OPEN,
   SIDE_DOORS,
   borrowed,
@@ -17,6 +18,7 @@ import {
   errorKeys,
   layering,
   outgoing,
+  strays,
 } from './rules.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -49,6 +51,15 @@ describe('the house', () => {
   it('imports only what is there', () => expect(dangling(files, (path) => existsSync(join(root, path)))).toEqual([]));
   it('opens connections in one place', () => expect(outgoing(files)).toEqual([]));
 
+  it('has one home for each primitive', () => {
+    const allowed = new Set(
+      HOMES.flatMap(({ what, besides }) => Object.keys(besides).map((path) => `${path} ${what}`)),
+    );
+    const found = [...sources].flatMap(([path, text]) => strays(path, text).map((stray) => ({ path, stray })));
+    const broken = found.filter(({ path, stray }) => !allowed.has(`${path} ${stray.split(' is for: ')[1]}`));
+    expect(broken.map(({ stray }) => stray)).toEqual([]);
+  });
+
   it('logs errors under one key', () => {
     expect([...sources].flatMap(([path, text]) => errorKeys(path, text))).toEqual([]);
   });
@@ -67,6 +78,13 @@ describe('the house', () => {
           used.filter((line) => line.startsWith(`app/moved/${path} uses ${way}:`)),
           `${path} ${way}`,
         ).not.toEqual([]);
+      }
+    }
+    for (const { what, besides } of HOMES) {
+      for (const [path, why] of Object.entries(besides)) {
+        expect(why.length).toBeGreaterThan(10);
+        const does = strays(path, sources.get(path) ?? '').filter((stray) => stray.endsWith(`: ${what}`));
+        expect([path, does.length]).toEqual([path, 1]);
       }
     }
     for (const [part, why] of Object.entries(SIDE_DOORS)) {
@@ -215,6 +233,36 @@ describe('the rules catch', () => {
     expect(weakDeadlines('node/a.ts', weak)).toHaveLength(1);
     const sound = 'wait(AbortSignal.any([signal, other])); wait(AbortSignal.timeout(5));';
     expect(weakDeadlines('node/a.ts', sound)).toEqual([]);
+  });
+
+  it.each([
+    "import { createPrivateKey } from 'node:crypto';",
+    'const key = crypto.createPublicKey({ key: der });',
+    "const SPKI = Buffer.from('302a300506032b656e032100', 'hex');",
+    "const OID = Buffer.from('06032B6570', 'hex');",
+    "import { ClassicLevel } from 'classic-level';",
+    "import { Level } from 'level';",
+    "const { Level } = await import('level');",
+    "if (cause.code === 'ENOENT') return;",
+    "return 'EADDRINUSE' !== (error as NodeJS.ErrnoException).code;",
+    "const file = await open(draft, 'wx', 0o600);",
+    'pause = Math.min(2 * pause, LAST);',
+    'this.#pause = Math.min(LAST, this.#pause * 2);',
+    'await sleep(Math.min(FIRST_MILLIS * 2 ** attempt, LAST));',
+  ])('a primitive away from its home: %s', (text) => {
+    expect(strays('node/link/a.ts', text)).toHaveLength(1);
+  });
+
+  it.each([
+    ['platform/keys/der.ts', "import { createPrivateKey } from 'node:crypto';"],
+    ['node/link/a.ts', "import { sign, type KeyObject } from 'node:crypto'; // createPrivateKey"],
+    ['node/link/a.ts', "import type { Level } from 'level'; const option = 'level';"],
+    ['platform/disk/level.ts', "import { Level } from 'level';"],
+    ['node/link/a.ts', "if (error.code === 'CLOSED') return; if (hasErrno(error, 'ENOENT')) return;"],
+    ['platform/errno.ts', "return error.code === 'ENOENT';"],
+    ['node/link/a.ts', 'const most = Math.min(2 * size, LAST); const wait = 2 * pause;'],
+  ])('no primitive away from its home in: %s with %s', (path, text) => {
+    expect(strays(path, text)).toEqual([]);
   });
 
   it('a dumping ground', () => {

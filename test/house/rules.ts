@@ -1,5 +1,6 @@
 /** Who may import whom, and who may open a connection. Each rule gives sentences about what breaks it. */
 import { isBuiltin } from 'node:module';
+import { constants } from 'node:os';
 import ts from 'typescript';
 import type { Import, SourceFile } from './imports.ts';
 
@@ -250,4 +251,101 @@ function isLogCall(node: ts.Node): node is ts.CallExpression {
 
 function fieldsOf(argument: ts.Expression | undefined): readonly ts.ObjectLiteralElementLike[] {
   return argument !== undefined && ts.isObjectLiteralExpression(argument) ? argument.properties : [];
+}
+
+interface Home {
+  readonly what: string;
+  /** Where it lives: a file, or a folder. */
+  readonly home: string;
+  /** Who does it as well, each with its reason. */
+  readonly besides: Readonly<Record<string, string>>;
+  readonly shows: (node: ts.Node) => boolean;
+}
+
+const ERRNOS: ReadonlySet<string> = new Set(Object.keys(constants.errno));
+const LEVELS: readonly string[] = ['level', 'classic-level', 'abstract-level'];
+
+/** What is written once, and by what the syntax shows that it is written again. */
+export const HOMES: readonly Home[] = [
+  {
+    what: 'the DER of Ed25519 and X25519 keys',
+    home: 'platform/keys/',
+    besides: {
+      'node/circuit/handshake.ts': 'the onion keys of hops, wrapped as X25519 of platform/keys/der.ts does it',
+    },
+    shows: (node) =>
+      (ts.isIdentifier(node) && ['createPrivateKey', 'createPublicKey'].includes(node.text)) ||
+      (ts.isStringLiteralLike(node) && /^[0-9a-f]*2b65(?:6e|70)/i.test(node.text)),
+  },
+  {
+    what: 'opening LevelDB',
+    home: 'platform/disk/level.ts',
+    besides: {},
+    shows: (node) =>
+      ts.isStringLiteralLike(node) &&
+      LEVELS.includes(node.text) &&
+      ((ts.isImportDeclaration(node.parent) && node.parent.importClause?.phaseModifier === undefined) ||
+        (ts.isCallExpression(node.parent) && node.parent.expression.kind === ts.SyntaxKind.ImportKeyword)),
+  },
+  {
+    what: 'comparing codes of errno',
+    home: 'platform/errno.ts',
+    besides: {
+      'cli/main.ts': 'ends in silence when whoever reads its output is gone',
+      'sites/gateway/gateway.ts': 'a port that is taken, which its listener says',
+      'sites/gateway/market-page.ts': 'looks for its page in two places',
+    },
+    shows: (node) =>
+      ts.isBinaryExpression(node) &&
+      [ts.SyntaxKind.EqualsEqualsEqualsToken, ts.SyntaxKind.ExclamationEqualsEqualsToken].includes(
+        node.operatorToken.kind,
+      ) &&
+      [node.left, node.right].some((side) => ts.isStringLiteralLike(side) && ERRNOS.has(side.text)),
+  },
+  {
+    what: 'making a file that must not be there yet',
+    home: 'platform/',
+    besides: {},
+    shows: (node) =>
+      ts.isStringLiteralLike(node) && /^(?:wx|xw|ax)\+?$/.test(node.text) && ts.isCallExpression(node.parent),
+  },
+  {
+    what: 'pauses that double up to a bound',
+    home: 'core/backoff.ts',
+    besides: {
+      'app/market/process.ts': 'restarts of a process',
+      'node/circuit/congestion.ts': 'nothing failed: a circuit with little to send is looked at more and more rarely',
+    },
+    shows: (node) =>
+      ts.isCallExpression(node) &&
+      ts.isPropertyAccessExpression(node.expression) &&
+      node.expression.name.text === 'min' &&
+      node.arguments.some(
+        (argument) => isDoubled(argument) && /pause|wait|delay|millis|retry/i.test(argument.getText()),
+      ),
+  },
+];
+
+function isDoubled(node: ts.Node): boolean {
+  if (!ts.isBinaryExpression(node)) return false;
+  const { left, right, operatorToken } = node;
+  if (operatorToken.kind === ts.SyntaxKind.AsteriskAsteriskToken) return true;
+  if (operatorToken.kind !== ts.SyntaxKind.AsteriskToken) return false;
+  return [left, right].some((side) => isDoubled(side) || (ts.isNumericLiteral(side) && side.text === '2'));
+}
+
+/** What a file does that has its home elsewhere, once each. */
+export function strays(path: string, text: string): string[] {
+  const tree = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+  const found = new Map<Home, number>();
+  const visit = (node: ts.Node): void => {
+    for (const home of HOMES) {
+      if (!found.has(home) && !path.startsWith(home.home) && home.shows(node)) found.set(home, node.getStart(tree));
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(tree);
+  return Array.from(found, ([{ what, home }, at]) => {
+    return `${path}:${tree.getLineAndCharacterOfPosition(at).line + 1} does by itself what ${home} is for: ${what}`;
+  });
 }

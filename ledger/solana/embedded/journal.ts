@@ -1,7 +1,9 @@
 /** Where the ledger's state outlives the process: one LevelDB, every change synced before anybody is told of it. */
-import { Level } from 'level';
 import { RelaymintError, messageOf } from '../../../core/errors.ts';
+import { isDiskFull } from '../../../platform/disk/disk-error.ts';
 import { makeFolder } from '../../../platform/disk/folder.ts';
+import { DatabaseLocked, inUse, openDatabase } from '../../../platform/disk/level.ts';
+import type { Database } from '../../../platform/disk/level.ts';
 
 /** `value` undefined removes the key. */
 export interface Change {
@@ -29,30 +31,24 @@ export const memoryJournal: Journal = {
 
 /** @throws RelaymintError FILE_IN_USE when another process has it open; STORAGE_FAILED. */
 export async function openJournal(dataDir: string): Promise<Journal> {
-  const database = new Level<string, Uint8Array>(dataDir, { valueEncoding: 'view' });
   try {
     await makeFolder(dataDir);
-    await database.open();
+    return new LevelJournal(await openDatabase(dataDir), dataDir);
   } catch (cause) {
-    if (isLocked(cause)) {
-      throw new RelaymintError('FILE_IN_USE', `Another process uses the ledger in ${dataDir}.`, {
-        remedy: 'Stop it, or choose another directory.',
-        cause,
-      });
-    }
-    throw storageFailure(cause, dataDir);
+    throw cause instanceof DatabaseLocked
+      ? inUse(`The ledger in ${dataDir} is`, cause)
+      : storageFailure(cause, dataDir);
   }
-  return new LevelJournal(database, dataDir);
 }
 
 class LevelJournal implements Journal {
-  readonly #database: Level<string, Uint8Array>;
+  readonly #database: Database;
   readonly #dataDir: string;
   /** The batch that still takes changes; it is written when the one before it is on the disk. */
   #open: Change[] | undefined;
   #tail: Promise<void> = Promise.resolve();
 
-  constructor(database: Level<string, Uint8Array>, dataDir: string) {
+  constructor(database: Database, dataDir: string) {
     this.#database = database;
     this.#dataDir = dataDir;
   }
@@ -99,15 +95,8 @@ class LevelJournal implements Journal {
   }
 }
 
-function isLocked(error: unknown): boolean {
-  for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    if ('code' in at && at.code === 'LEVEL_LOCKED') return true;
-  }
-  return false;
-}
-
 function storageFailure(cause: unknown, dataDir: string): RelaymintError {
-  const full = cause instanceof Error && /ENOSPC|no space left/i.test(cause.message);
+  const full = isDiskFull(cause);
   return new RelaymintError(
     full ? 'STORAGE_FULL' : 'STORAGE_FAILED',
     `The ledger in ${dataDir} cannot be read or written: ${messageOf(cause)}.`,

@@ -1,10 +1,8 @@
 /** I2P destinations: a pair of keys, known to others by the hash of its public part. */
-import { createHash, randomBytes } from 'node:crypto';
-import { link, open, readFile, stat, unlink } from 'node:fs/promises';
-import path from 'node:path';
+import { createHash } from 'node:crypto';
 import { base32 } from 'multiformats/bases/base32';
-import { RelaymintError, messageOf } from '../../../core/errors.ts';
-import { makeFolder } from '../../../platform/disk/folder.ts';
+import { RelaymintError } from '../../../core/errors.ts';
+import { createSecret, readSecret, type SecretFile } from '../../../platform/keys/secret-file.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { generateKeys } from './sam.ts';
 
@@ -64,58 +62,18 @@ export async function transientDestination(sam: Endpoint, signal: AbortSignal): 
  * @throws RelaymintError KEY_FILE_UNSAFE, INVALID_ENCODING, STORAGE_FAILED, and as `transientDestination`.
  */
 export async function persistentDestination(file: string, sam: Endpoint, signal: AbortSignal): Promise<I2pDestination> {
-  const known = await readFileOf(file);
-  if (known !== undefined) return readDestination(known.trim());
+  const secret: SecretFile = { path: file, what: 'I2P key', makesFolder: true };
+  const known = await readSecret(secret, MAX_KEY_CHARACTERS);
+  if (known !== undefined) return readDestination(known.toString('latin1').trim());
   const privateKey = await generateKeys(sam, signal);
   const destination = readDestination(privateKey);
   try {
-    await writeOnce(file, `${privateKey}\n`);
+    await createSecret(secret, `${privateKey}\n`);
   } catch (cause) {
     destination[Symbol.dispose]();
-    throw storageFailed(file, cause);
+    throw cause;
   }
   return destination;
-}
-
-async function readFileOf(file: string): Promise<string | undefined> {
-  try {
-    const { mode } = await stat(file);
-    if ((mode & 0o077) !== 0) {
-      throw new RelaymintError('KEY_FILE_UNSAFE', `Other users of this machine may read the I2P key ${file}.`, {
-        remedy: `Run: chmod 600 ${file}`,
-      });
-    }
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (error instanceof RelaymintError) throw error;
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw storageFailed(file, error);
-  }
-}
-
-/** Whole or not at all, and never over an existing one. */
-async function writeOnce(file: string, text: string): Promise<void> {
-  await makeFolder(path.dirname(file));
-  const draft = `${file}.${randomBytes(6).toString('hex')}.new`;
-  const handle = await open(draft, 'wx', 0o600);
-  try {
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await link(draft, file);
-  } finally {
-    await unlink(draft);
-  }
-}
-
-function storageFailed(file: string, cause: unknown): RelaymintError {
-  return new RelaymintError('STORAGE_FAILED', `The I2P key ${file} cannot be kept (${messageOf(cause)}).`, {
-    remedy: 'Check the folder, its permissions and the free space.',
-    cause,
-  });
 }
 
 function malformed(): RelaymintError {

@@ -9,6 +9,7 @@ import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import { MIB } from '../../../core/units.ts';
 import { orAborted, deadline } from '../../../core/abort.ts';
+import { backoff, type Backoff } from '../../../core/backoff.ts';
 import { garlicMultiaddr, parseAddress, unsupported } from '../address.ts';
 import type { HostDialer, ListenOptions, Listener, OnConnection, Transport } from '../contract.ts';
 import type { Endpoint } from '../endpoint.ts';
@@ -68,8 +69,7 @@ const PROBE_MILLIS = 10_000;
 const PEERS = 'peers';
 /** Destinations that are made as they are needed: each takes tunnels of its router. */
 const MAX_TRANSIENT = 16;
-const FIRST_RECONNECT_MILLIS = 500;
-const LAST_RECONNECT_MILLIS = 15_000;
+const RECONNECTS: Backoff = { first: 500, last: 15_000 };
 
 const TUNNEL_NAMES: Readonly<Record<string, keyof I2pTunnels>> = {
   'inbound.length': 'inboundLength',
@@ -355,13 +355,9 @@ class House {
     if (reason === undefined || this.#closing.signal.aborted) return;
     const { log } = this.#options;
     log.warn({ err: reason }, 'the I2P session is lost');
-    for (
-      let millis = FIRST_RECONNECT_MILLIS;
-      this.#onConnection !== undefined;
-      millis = Math.min(2 * millis, LAST_RECONNECT_MILLIS)
-    ) {
+    for (let failures = 1; this.#onConnection !== undefined; failures += 1) {
       try {
-        await wait(millis, undefined, { signal: this.#closing.signal });
+        await wait(backoff(failures, RECONNECTS), undefined, { signal: this.#closing.signal });
         await this.session(this.#closing.signal);
         log.info({ address: garlicMultiaddr(this.#destination.garlic) }, 'the I2P session is back');
         return;

@@ -3,11 +3,13 @@ import { readFileSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { base32 } from 'multiformats/bases/base32';
 import { RelaymintError, messageOf } from '../../../core/errors.ts';
+import { ensurePrivate } from '../../../platform/keys/secret-file.ts';
 import { readOnion } from './address.ts';
 import type { OnionAccess } from './commands.ts';
 import { clientKeyText } from './key.ts';
 
 const KEY_BYTES = 32;
+const WHAT = 'client keys';
 const MAX_FILE_CHARACTERS = 100_000;
 
 /** Reads what `relaymint tor client-key` printed: 52 characters of base32, with or without tor's words before them. @throws RelaymintError INVALID_ARGUMENT. */
@@ -27,7 +29,7 @@ function accessLine(onion: string, privateKey: Uint8Array): string {
 export async function appendAccess(file: string, onion: string, privateKey: Uint8Array): Promise<void> {
   try {
     await using handle = await open(file, 'a', 0o600);
-    assertPrivate(file, (await handle.stat()).mode);
+    ensurePrivate({ path: file, what: WHAT }, (await handle.stat()).mode);
     await handle.appendFile(`${accessLine(onion, privateKey)}\n`);
   } catch (cause) {
     if (cause instanceof RelaymintError) throw cause;
@@ -45,7 +47,7 @@ export async function appendAccess(file: string, onion: string, privateKey: Uint
 export function readAccessFile(file: string): OnionAccess[] {
   let text: string;
   try {
-    assertPrivate(file, statSync(file).mode);
+    ensurePrivate({ path: file, what: WHAT }, statSync(file).mode);
     text = readFileSync(file, 'utf8');
   } catch (cause) {
     if (cause instanceof RelaymintError) throw cause;
@@ -58,13 +60,6 @@ export function readAccessFile(file: string): OnionAccess[] {
     .slice(0, MAX_FILE_CHARACTERS)
     .split(/\r?\n/)
     .flatMap((line, index) => (line.trim() === '' || line.startsWith('#') ? [] : [readLine(line.trim(), index + 1)]));
-}
-
-function assertPrivate(file: string, mode: number): void {
-  if ((mode & 0o077) === 0) return;
-  throw new RelaymintError('KEY_FILE_UNSAFE', `Other users of this machine may read the client keys in ${file}.`, {
-    remedy: `Run: chmod 600 ${file}`,
-  });
 }
 
 function readLine(line: string, number: number): OnionAccess {

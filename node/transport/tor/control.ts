@@ -2,7 +2,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
-import { abortError, deadline } from '../../../core/abort.ts';
+import { abortError, deadline, orAborted } from '../../../core/abort.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
 import { openEndpoint } from '../socket.ts';
 import { readCookie } from './cookie.ts';
@@ -161,38 +161,21 @@ class ControlConnection implements TorControl {
     return proof('Tor safe cookie authentication controller-to-server hash');
   }
 
-  command(line: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<TorReply> {
-    const what = /^\w+/.exec(line)?.[0] ?? '';
-    return new Promise((resolve, reject) => {
-      if (/[\r\n]/.test(line)) throw new TypeError('a control command is one line');
-      if (signal?.aborted === true) {
-        reject(abortError(signal, `The command ${what} to tor`));
-        return;
-      }
-      if (this.#socket.destroyed) {
-        reject(new RelaymintError('TOR_NOT_RUNNING', 'The control connection to tor is closed.'));
-        return;
-      }
-      const onAbort = (): void => reject(abortError(signal as AbortSignal, `The command ${what} to tor`));
-      signal?.addEventListener('abort', onAbort, { once: true });
-      const done = (): void => signal?.removeEventListener('abort', onAbort);
-      this.#pending.push({
-        what,
-        resolve: (reply) => {
-          done();
-          if (reply.code >= 200 && reply.code < 300) resolve(reply);
-          else
-            reject(
-              failed(`tor answered ${what} with ${reply.code} ${shown(reply.lines)}`, REFUSED, undefined, reply.code),
-            );
-        },
-        reject: (error) => {
-          done();
-          reject(error);
-        },
-      });
-      this.#socket.write(`${line}\r\n`);
+  async command(line: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<TorReply> {
+    const word = /^\w+/.exec(line)?.[0] ?? '';
+    const what = `The command ${word} to tor`;
+    if (/[\r\n]/.test(line)) throw new TypeError('a control command is one line');
+    if (signal?.aborted === true) throw abortError(signal, what);
+    if (this.#socket.destroyed) {
+      throw new RelaymintError('TOR_NOT_RUNNING', 'The control connection to tor is closed.');
+    }
+    const answer = new Promise<TorReply>((resolve, reject) => {
+      this.#pending.push({ what: word, resolve, reject });
     });
+    this.#socket.write(`${line}\r\n`);
+    const reply = await orAborted(answer, signal, what);
+    if (reply.code >= 200 && reply.code < 300) return reply;
+    throw failed(`tor answered ${word} with ${reply.code} ${shown(reply.lines)}`, REFUSED, undefined, reply.code);
   }
 
   async getInfo(key: string, options: { readonly signal?: AbortSignal } = {}): Promise<string> {

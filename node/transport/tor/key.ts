@@ -1,20 +1,12 @@
 /** The keys of onion services, in the form that tor takes, and the keys that name a private service's clients. */
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  hkdfSync,
-  randomBytes,
-  type KeyObject,
-} from 'node:crypto';
+import { createHash, generateKeyPairSync, hkdfSync, randomBytes } from 'node:crypto';
 import { base32upper } from 'multiformats/bases/base32';
+import { ED25519, X25519 } from '../../../platform/keys/der.ts';
+import { SEED_BYTES } from '../../../platform/keys/identity.ts';
 import { onionOf } from './address.ts';
 
-const SEED_BYTES = 32;
 /** With another text the addresses of all nodes would change. */
 const DERIVATION = 'relaymint:onion-service-key:v1';
-const ED25519_PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /** The key of one onion service. Dispose it to wipe its secret; it cannot be published afterwards. */
 export interface OnionKey extends Disposable {
@@ -46,7 +38,7 @@ export function expandOnionKey(seed: Uint8Array): Uint8Array {
 /** The onion key of a seed, 32 bytes, which the caller wipes. */
 export function onionKeyFromSeed(seed: Uint8Array): OnionKey {
   const expanded = expandOnionKey(seed);
-  const publicKey = publicKeyOf(seed);
+  const publicKey = ED25519.rawPublic(ED25519.privateKey(seed));
   let disposed = false;
   return {
     onion: onionOf(publicKey),
@@ -90,29 +82,11 @@ export function ephemeralOnionKey(): OnionKey {
 /** A new pair for client authorization. */
 export function createClientKey(): ClientKey {
   const { publicKey, privateKey } = generateKeyPairSync('x25519');
-  return { publicKey: raw(publicKey, 'spki'), privateKey: raw(privateKey, 'pkcs8') };
+  return { publicKey: X25519.rawPublic(publicKey), privateKey: X25519.rawPrivate(privateKey) };
 }
 
 /** A client's public key as tor reads it in ClientAuthV3: base32 without padding. */
 export function clientKeyText(publicKey: Uint8Array): string {
   if (publicKey.length !== SEED_BYTES) throw new TypeError(`a client key has ${SEED_BYTES} bytes`);
   return base32upper.encode(publicKey).slice(1);
-}
-
-function publicKeyOf(seed: Uint8Array): Uint8Array {
-  const pkcs8 = Buffer.concat([ED25519_PKCS8, seed]);
-  try {
-    return raw(createPublicKey(createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' })), 'spki');
-  } finally {
-    pkcs8.fill(0);
-  }
-}
-
-/** The last 32 bytes of either DER form are the key itself (RFC 8410). */
-function raw(key: KeyObject, form: 'spki' | 'pkcs8'): Uint8Array {
-  const der =
-    form === 'spki' ? key.export({ format: 'der', type: 'spki' }) : key.export({ format: 'der', type: 'pkcs8' });
-  const bytes = new Uint8Array(der.subarray(-SEED_BYTES));
-  der.fill(0);
-  return bytes;
 }

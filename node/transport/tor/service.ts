@@ -3,6 +3,7 @@
  * together with the control connection that made them, so none outlives us.
  */
 import { setTimeout as wait } from 'node:timers/promises';
+import { backoff, type Backoff } from '../../../core/backoff.ts';
 import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import { deadline, orAborted, type Deadline } from '../../../core/abort.ts';
@@ -53,10 +54,11 @@ const PUBLISH_MILLIS = 90_000;
 const CONTROL_MILLIS = 10_000;
 /** The same when we leave: without an answer the services end with the connection. */
 const FAREWELL_MILLIS = 2_000;
-/** Waits between the attempts to reach a tor that went away, milliseconds: double each time, up to the last. */
-const FIRST_RETRY_MILLIS = 250;
-/** Asking a socket of this machine costs nothing, and each wait is one in which nobody reaches us. */
-const LAST_RETRY_MILLIS = 1_000;
+/**
+ * Pauses between the attempts to reach a tor that went away. Asking a socket of this machine costs nothing, and each pause is one
+ * in which nobody reaches us.
+ */
+const RETRIES: Backoff = { first: 250, last: 1_000 };
 
 /** One control connection, and what tor has taken over it; it forgets that with the connection. */
 interface Session {
@@ -302,9 +304,9 @@ class ControlledServices implements OnionServices {
     if (this.#restoring) return;
     this.#restoring = true;
     const { signal } = this.#closing;
-    for (let pause = FIRST_RETRY_MILLIS; !this.#isRestored(); pause = Math.min(2 * pause, LAST_RETRY_MILLIS)) {
+    for (let failures = 1; !this.#isRestored(); failures += 1) {
       try {
-        await wait(pause, undefined, { signal });
+        await wait(backoff(failures, RETRIES), undefined, { signal });
         await this.#inTurn(signal, () => this.#restoreAll(signal));
       } catch (error) {
         if (signal.aborted) break;

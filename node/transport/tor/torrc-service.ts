@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { RelaymintError } from '../../../core/errors.ts';
+import { hasErrno } from '../../../platform/errno.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { readOnion } from './address.ts';
 
@@ -38,7 +39,7 @@ export async function onionOfTorrcService({ hiddenServiceDir }: TorrcService): P
 }
 
 function unreadable(file: string, cause: NodeJS.ErrnoException): RelaymintError {
-  if (cause.code === 'ENOENT') {
+  if (hasErrno(cause, 'ENOENT')) {
     return new RelaymintError('FILE_NOT_FOUND', `The onion service is not yet ready: there is no ${file}.`, {
       remedy: 'Tor writes it when it starts with HiddenServiceDir in its torrc: start or reload tor, then try again.',
       cause,

@@ -3,12 +3,11 @@
  * is noticed, and no other guards are drawn in silence. `owner` is whose they are. Times are UNIX milliseconds.
  */
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
-import { RelaymintError, messageOf } from '../../../core/errors.ts';
+import { RelaymintError } from '../../../core/errors.ts';
 import { nodeId, type NodeId } from '../../../core/ids.ts';
 import { MAX_COUNTED_RELAYS, MAX_GUARDS } from '../../../core/limits.ts';
-import { replaceFile } from '../../../platform/disk/atomic-file.ts';
+import { readWhole, replaceFile } from '../../../platform/disk/atomic-file.ts';
 import type { Counts, GuardStore } from './contract.ts';
 
 const FORMAT = 'relaymint-guards';
@@ -125,20 +124,10 @@ function ensureOwn(found: GuardOwner, own: GuardOwner, name: string): void {
 export function guardFile(file: string): GuardStore {
   return {
     name: file,
-    async read() {
-      try {
-        const { size } = await stat(file);
+    read: () =>
+      readWhole(file, (size) => {
         if (size > MAX_FILE_BYTES) throw damaged(file, `it has ${size} bytes`);
-        return await readFile(file);
-      } catch (cause) {
-        if (cause instanceof RelaymintError) throw cause;
-        if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
-        throw new RelaymintError('STORAGE_FAILED', `${file} cannot be read: ${messageOf(cause)}.`, {
-          remedy: 'Check its permissions and the disk.',
-          cause,
-        });
-      }
-    },
+      }),
     write: (content) => replaceFile(file, content),
   };
 }

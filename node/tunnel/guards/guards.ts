@@ -1,4 +1,5 @@
 /** See `contract.ts`. After Tor's guard specification: a sample drawn once, kept in order, left only when it must be. */
+import { backoff, type Backoff } from '../../../core/backoff.ts';
 import type { NodeId } from '../../../core/ids.ts';
 import {
   GUARD_LIFE_LEAST_MILLIS,
@@ -35,6 +36,8 @@ import type { Counts, GuardOptions, GuardView, Guards } from './contract.ts';
 import { CircuitCounts, failingShare } from './counts.ts';
 import { decodeGuards, encodeGuards, type FiledGuard, type GuardOwner } from './format.ts';
 
+/** When a guard that was not reached is tried again. */
+const RETRIES: Backoff = { first: GUARD_RETRY_FIRST_MILLIS, last: GUARD_RETRY_LAST_MILLIS };
 /** The first ones of the order: the others are tried once these could not be reached for `PATIENCE_MILLIS`. */
 const PRIMARY = 3;
 /** Who cannot reach the first guards for less than this may be offline: no other relay learns of it, milliseconds. */
@@ -55,7 +58,7 @@ interface Guard {
   droppedAt?: number | undefined;
   readonly counts: CircuitCounts;
   /** Since when it was not reached, and when it is tried again. */
-  away?: { readonly since: number; readonly wait: number; readonly until: number } | undefined;
+  away?: { readonly since: number; readonly failures: number; readonly until: number } | undefined;
   lostAt: number;
   warned: boolean;
 }
@@ -157,9 +160,9 @@ class SampledGuards implements Guards {
     const guard = this.#find(node);
     if (guard === undefined) return;
     const now = this.#forward();
-    const { since = now, wait = GUARD_RETRY_FIRST_MILLIS / 2 } = guard.away ?? {};
-    const longer = Math.min(2 * wait, GUARD_RETRY_LAST_MILLIS);
-    guard.away = { since, wait: longer, until: now + longer };
+    const { since = now, failures: before = 0 } = guard.away ?? {};
+    const failures = before + 1;
+    guard.away = { since, failures, until: now + backoff(failures, RETRIES) };
   }
 
   stood(relays: readonly NodeId[]): void {

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
-import { ClassicLevel } from 'classic-level';
+import { Level } from 'level';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '../../../core/codec.ts';
 import { nodeId } from '../../../core/ids.ts';
@@ -72,7 +72,7 @@ describe('the format of the books', () => {
   it('is written as version 2 has it, byte for byte', async () => {
     await write();
     const journal = toHex(await readFile(path.join(directory, 'journal')));
-    const db = new ClassicLevel<string, Uint8Array>(path.join(directory, 'level'), { valueEncoding: 'view' });
+    const db = new Level<string, Uint8Array>(path.join(directory, 'level'), { valueEncoding: 'view' });
     const level: Record<string, string> = {};
     for await (const [key, value] of db.iterator()) level[key] = toHex(value);
     await db.close();
@@ -88,7 +88,7 @@ describe('the format of the books', () => {
       expectAll(store);
     }
     await rm(directory, { recursive: true });
-    const db = new ClassicLevel<string, Uint8Array>(path.join(directory, 'level'), { valueEncoding: 'view' });
+    const db = new Level<string, Uint8Array>(path.join(directory, 'level'), { valueEncoding: 'view' });
     await db.batch(Object.entries(level).map(([key, value]) => ({ type: 'put' as const, key, value: fromHex(value) })));
     await db.close();
     await using store = await openBookStore(directory);
@@ -105,7 +105,7 @@ describe('the format of the books', () => {
     await expect(openBookStore(directory)).rejects.toMatchObject({ code: 'VERSION_UNSUPPORTED' });
     expect(await readFile(file)).toEqual(bytes);
     await rm(directory, { recursive: true });
-    const db = new ClassicLevel<string, Uint8Array>(path.join(directory, 'level'), { valueEncoding: 'view' });
+    const db = new Level<string, Uint8Array>(path.join(directory, 'level'), { valueEncoding: 'view' });
     await db.put(COMMIT_KEY, valueOf(seal(COMMIT, COMMIT_KEY, 1, Uint8Array.of(3))));
     await db.close();
     await expect(openBookStore(directory)).rejects.toMatchObject({ code: 'VERSION_UNSUPPORTED' });

@@ -1,5 +1,5 @@
 /** A real virtual machine with the committed program in it, and short words for what the tests do with it. */
-import { createPrivateKey, sign } from 'node:crypto';
+import { sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { sha256 } from '@noble/hashes/sha2.js';
@@ -33,6 +33,7 @@ import type { Amount } from '../../../core/units.ts';
 import { aggregateSignatures, decodeReceipt } from '../../../ledger/receipt/index.ts';
 import { withUpgradeAuthority } from '../../../ledger/solana/deployment/loader.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
+import { ED25519 } from '../../../platform/keys/der.ts';
 
 export const PROGRAM_FILE: URL = new URL('../../../ledger/program/relaymint.so', import.meta.url);
 export const CLUSTER_TAG: Uint8Array = sha256(utf8('test cluster')).slice(0, 16);
@@ -439,15 +440,12 @@ function kitInstruction({ programId, keys, data }: TransactionInstruction): Inst
 }
 
 const keyObjects = new WeakMap<Signer, KeyObject>();
-/** What stands before the 32 secret bytes of an Ed25519 key in PKCS #8. */
-const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /** Node's own Ed25519: many times faster than the one in JavaScript that web3.js uses. */
 function signWith(signer: Signer, message: Uint8Array): Uint8Array {
   let key = keyObjects.get(signer);
   if (key === undefined) {
-    const der = Buffer.concat([PKCS8_PREFIX, signer.secretKey.subarray(0, 32)]);
-    key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+    key = ED25519.privateKey(signer.secretKey.subarray(0, 32));
     keyObjects.set(signer, key);
   }
   return new Uint8Array(sign(null, message, key));

@@ -1,14 +1,12 @@
 /** The address behind each label, and the delegates' keys. */
-import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto';
+import { createHash, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { TOKEN_PROGRAM_ID } from '@solana/spl-token';
 import { PublicKey, SYSVAR_INSTRUCTIONS_PUBKEY, SystemProgram } from '@solana/web3.js';
 import * as program from '../../../../ledger/solana/program/index.ts';
+import { ED25519 } from '../../../../platform/keys/der.ts';
 import { commitmentOf } from '../model/commitments.ts';
 import type { Label } from '../model/calls.ts';
-
-/** What stands before the 32 secret bytes of an Ed25519 key in PKCS #8. */
-const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 export interface Place {
   readonly key: Uint8Array;
@@ -71,15 +69,13 @@ export class Book {
       const key = program.creditAccountAddress(this.programId, new PublicKey(this.key(owner)));
       return { key: key.toBytes(), bump: 0 };
     }
-    const publicKey = createPublicKey(this.#secret(label)).export({ format: 'der', type: 'spki' });
-    return { key: new Uint8Array(publicKey.subarray(-32)), bump: 0 };
+    return { key: ED25519.rawPublic(this.#secret(label)), bump: 0 };
   }
 
   #secret(label: Label): KeyObject {
     const known = this.#secrets.get(label);
     if (known !== undefined) return known;
-    const der = Buffer.concat([PKCS8_PREFIX, digest(`secret of ${label}`)]);
-    const secret = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+    const secret = ED25519.privateKey(digest(`secret of ${label}`));
     this.#secrets.set(label, secret);
     return secret;
   }

@@ -1,0 +1,26 @@
+/** What a failure of the disk is told as. */
+import { RelaymintError } from '../../core/errors.ts';
+import { hasErrno } from '../errno.ts';
+
+/** No room is left, or none that this user may take. LevelDB says so in words, and in the cause of its error. */
+export function isDiskFull(error: unknown): boolean {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if (hasErrno(at, 'ENOSPC', 'EDQUOT') || /no space|ENOSPC|EDQUOT|disk quota/i.test(at.message)) return true;
+  }
+  return false;
+}
+
+/** STORAGE_FULL or STORAGE_FAILED. `doing` begins a sentence: "Writing a block". */
+export function diskError(cause: unknown, doing: string): RelaymintError {
+  if (isDiskFull(cause)) {
+    return new RelaymintError('STORAGE_FULL', `The disk is full: ${doing} failed; nothing of it was kept.`, {
+      remedy: 'Free some space and try again.',
+      cause,
+    });
+  }
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
+  return new RelaymintError('STORAGE_FAILED', `${doing} failed (${code}).`, {
+    remedy: 'Check the permissions and the health of the disk.',
+    cause,
+  });
+}

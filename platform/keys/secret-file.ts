@@ -1,0 +1,104 @@
+/** Files that hold one secret: whole or not there, of mode 0600, and refused when others may read them. */
+import { randomBytes } from 'node:crypto';
+import { link, open, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
+import { makeFolder, syncFolder } from '../disk/folder.ts';
+import { hasErrno } from '../errno.ts';
+
+const READABLE_BY_OTHERS = 0o077;
+
+export interface SecretFile {
+  readonly path: string;
+  /** What it is to people: "node key". */
+  readonly what: string;
+  /** Its folder is made, 0700, when there is none. */
+  readonly makesFolder?: true;
+}
+
+/**
+ * Its bytes, which the caller wipes; undefined when there is no such file.
+ * @throws RelaymintError KEY_FILE_UNSAFE (others may read it), INVALID_ENCODING (more than `most` bytes), STORAGE_FAILED.
+ */
+export async function readSecret(secret: SecretFile, most: number): Promise<Buffer | undefined> {
+  try {
+    const file = await open(secret.path, 'r');
+    try {
+      const { mode, size } = await file.stat();
+      ensurePrivate(secret, mode);
+      if (size > most) throw tooLong(secret);
+      return await file.readFile();
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    if (hasErrno(cause, 'ENOENT')) return undefined;
+    throw isRelaymintError(cause) ? cause : storageFailed(secret, cause);
+  }
+}
+
+/**
+ * Makes the file. The content is the caller's to wipe.
+ * @throws RelaymintError FILE_EXISTS (never overwritten), STORAGE_FAILED.
+ */
+export async function createSecret(secret: SecretFile, content: Uint8Array | string): Promise<void> {
+  const { path } = secret;
+  // Written beside it, synced, and linked into place: link() fails where rename() would overwrite.
+  const draft = `${path}.${randomBytes(6).toString('hex')}.new`;
+  try {
+    if (secret.makesFolder === true) await makeFolder(dirname(path));
+    await written(draft, content);
+    try {
+      await link(draft, path);
+    } catch (cause) {
+      throw hasErrno(cause, 'EEXIST') ? taken(secret, cause) : cause;
+    } finally {
+      await unlink(draft);
+    }
+    await syncFolder(dirname(path));
+  } catch (cause) {
+    throw isRelaymintError(cause) ? cause : storageFailed(secret, cause);
+  }
+}
+
+async function written(draft: string, content: Uint8Array | string): Promise<void> {
+  const file = await open(draft, 'wx', 0o600);
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } catch (cause) {
+    await unlink(draft);
+    throw cause;
+  } finally {
+    await file.close();
+  }
+}
+
+/** `mode` is that of the file. @throws RelaymintError KEY_FILE_UNSAFE. */
+export function ensurePrivate({ path, what }: SecretFile, mode: number): void {
+  // On Windows the mode says nothing about others.
+  if (process.platform === 'win32' || (mode & READABLE_BY_OTHERS) === 0) return;
+  throw new RelaymintError('KEY_FILE_UNSAFE', `Other users of this machine may read the ${what} ${path}.`, {
+    remedy: `Run: chmod 600 ${path}`,
+  });
+}
+
+function taken({ path, what }: SecretFile, cause: unknown): RelaymintError {
+  return new RelaymintError('FILE_EXISTS', `There is a ${what} at ${path} already.`, {
+    remedy: 'Use it, choose another path, or move it away first: what a lost key opens is lost with it.',
+    cause,
+  });
+}
+
+function tooLong({ path, what }: SecretFile): RelaymintError {
+  return new RelaymintError('INVALID_ENCODING', `${path} is no ${what}: it is too long.`, {
+    remedy: 'Check the path.',
+  });
+}
+
+function storageFailed({ path, what }: SecretFile, cause: unknown): RelaymintError {
+  return new RelaymintError('STORAGE_FAILED', `The ${what} ${path} cannot be read or written (${messageOf(cause)}).`, {
+    remedy: 'Check the folder, its permissions and the free space.',
+    cause,
+  });
+}
