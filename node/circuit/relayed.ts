@@ -23,6 +23,7 @@ import { RelaymintError } from '../../core/errors.ts';
 import { CIRCUIT_WINDOW, LEAST_GRANT, QUIET_GRANT, SMALLEST_FRAME_BYTES, STACK_BYTES } from '../../core/limits.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import { CELL_HEADER_BYTES, CellType, cellData, cellType, frameCell } from './cell.ts';
+import type { CircuitEnd, CircuitStream, OpenStreamOptions } from './contract.ts';
 import type { HopKeys } from './handshake.ts';
 import { Unused } from './grants.ts';
 import { OpeningLayer, SealingLayer, scratch } from './layer.ts';
@@ -41,7 +42,7 @@ import type { MuxStream } from './stream.ts';
 /** A hop that may send less than this runs low. */
 const LOW_GRANT = QUIET_GRANT / 2;
 
-export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner, Slotted {
+export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner, CircuitEnd, Slotted {
   readonly #host: RelayHost;
   readonly #up: Leg;
   readonly #opening: OpeningLayer;
@@ -176,7 +177,7 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
       return;
     }
     if (this.#mux === undefined) {
-      this.#mux = new Mux(this, this.#up.price);
+      this.#mux = new Mux('host', this, this.#up.price);
       this.#up.source = this;
     }
     this.#mux.receive(cell, frameBytes);
@@ -284,7 +285,20 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
   }
 
   serve(service: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined {
-    return this.#host.serve(service, params, stream, connect);
+    return this.#host.serve(service, params, stream, this, connect);
+  }
+
+  get isOpen(): boolean {
+    return this.#over === undefined;
+  }
+
+  get acceptsStreams(): boolean {
+    return this.isOpen && this.#mux?.acceptsStreams === true;
+  }
+
+  async openStream(service: string, params: Uint8Array, options: OpenStreamOptions = {}): Promise<CircuitStream> {
+    if (this.#mux === undefined) throw new TypeError('only who was served a stream knows that the circuit ends here');
+    return this.#mux.open(service, params, options.signal);
   }
 
   attribute(name: string, frameBytes: number): void {
