@@ -19,6 +19,7 @@ import { Unused } from './grants.ts';
 import { DestroyReason, ending, endingError, reasonWord, type Ending } from './reason.ts';
 import { Services } from './services.ts';
 import type { MuxStream } from './stream.ts';
+import { violation } from './violation.ts';
 import { isAnonymizing } from '../transport/index.ts';
 
 /** Who pays for the circuit asks nothing for what it serves on it. */
@@ -198,12 +199,13 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
     } else if (type === FrameType.CREATED && this.#awaiting?.type === 'CREATED') {
       this.#awaiting.resolve(decodeCreated(payload));
     } else {
-      throw outOfPlace(`a frame of type ${type}`);
+      throw violation(`a frame of type ${type} out of place`);
     }
   }
 
   control(type: number, data: Buffer): void {
-    if (type !== CellType.EXTENDED || this.#awaiting?.type !== 'EXTENDED') throw outOfPlace(`a cell of type ${type}`);
+    if (type !== CellType.EXTENDED || this.#awaiting?.type !== 'EXTENDED')
+      throw violation(`a cell of type ${type} out of place`);
     this.#awaiting.resolve(decodeCreated(data));
   }
 
@@ -271,7 +273,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   }
 
   serve(service: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined {
-    if (!this.#isBuilt) throw outOfPlace('a stream of a hop that is not the last');
+    if (!this.#isBuilt) throw violation('a stream of a hop that is not the last');
     return this.#services.serve(service, params, stream, this, connect);
   }
 
@@ -360,11 +362,5 @@ function whileBuilding(error: RelaymintError, hop: number): RelaymintError {
   return new RelaymintError(refused ? 'CIRCUIT_REFUSED' : error.code, `At hop ${hop + 1}: ${error.message}`, {
     cause: error,
     details: { ...error.details, hop },
-  });
-}
-
-function outOfPlace(what: string): RelaymintError {
-  return new RelaymintError('PROTOCOL_VIOLATION', `The circuit carried ${what} out of place.`, {
-    remedy: 'The nodes may run different versions.',
   });
 }
