@@ -79,8 +79,10 @@ export const DESTROY_SILENCE_MILLIS = 20_000;
 export const STREAM_WINDOW_INITIAL: number = 256 * 1024;
 /** Largest stream window; it grows to the path's bandwidth-delay product, never past the circuit's own. */
 export const STREAM_WINDOW_MAX: number = 4 * MIB;
-/** Streams in one circuit. */
+/** Streams in one circuit that one of its ends opened. */
 export const MAX_STREAMS_PER_CIRCUIT = 256;
+/** Streams that the last hop may open in vain at the initiator, which pays for each of them: more is a way to be paid for nothing. */
+export const MAX_REFUSED_STREAMS = 32;
 /** Circuits of others that a node takes part in: each costs about 2 KB idle, and its queue when busy. */
 export const MAX_JOINED_CIRCUITS = 4096;
 /** Where these are all taken, a payer's share of them is as what it paid and this beside, base units: one MiB at the usual price. */

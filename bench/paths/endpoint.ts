@@ -50,6 +50,9 @@ function circuitOf(path: readonly SignedOffer[], lostWith: RelaymintError | unde
     openStream: async () => {
       throw new TypeError('a simulated circuit carries nothing');
     },
+    register() {
+      throw new TypeError('a simulated circuit carries nothing');
+    },
     rttMillis: async () => 1,
     destroy() {
       isOpen = false;

@@ -21,8 +21,24 @@ export interface CircuitStream extends Duplex {
   tag(name: string): void;
 }
 
-/** Serves one stream of a registered service. `params` are the bytes that the initiator gave to openStream. */
-export type ServiceHandler = (stream: CircuitStream, params: Buffer) => void;
+/** Our end of a circuit that stands: either end opens streams to services of the other one. */
+export interface CircuitEnd {
+  readonly isOpen: boolean;
+  /** False once every stream number of this end was used. */
+  readonly acceptsStreams: boolean;
+  /**
+   * Opens a stream to a service of the other end. The circuit's payer pays for it, whoever opens it.
+   * @throws RelaymintError STREAM_REFUSED (no such service, too cheap, too many streams), STREAM_RESET, CIRCUIT_DESTROYED,
+   * CLOSED, ABORTED, LIMIT_EXCEEDED, INVALID_ARGUMENT (a name or params longer than allowed).
+   */
+  openStream(service: string, params: Uint8Array, options?: OpenStreamOptions): Promise<CircuitStream>;
+}
+
+/**
+ * Serves one stream of a registered service. `params` are the bytes that the other end gave to openStream; `circuit` is where the stream
+ * came from, the same object for all streams of a circuit.
+ */
+export type ServiceHandler = (stream: CircuitStream, params: Buffer, circuit: CircuitEnd) => void;
 
 export interface ServiceOptions {
   /** The service's own price: a stream on a circuit that pays less is refused. */
@@ -40,22 +56,21 @@ export interface OpenStreamOptions {
 }
 
 /** A built circuit, held by its initiator. */
-export interface Circuit {
+export interface Circuit extends CircuitEnd {
   /** First hop first; the last one is the exit or host. */
   readonly hops: readonly NodeId[];
   /** Settles once it is gone: undefined when we destroyed it without an error, else why. Never rejects. */
   readonly closed: Promise<RelaymintError | undefined>;
-  readonly isOpen: boolean;
   /** Link frames, header and layers included, both directions. */
   readonly bytes: number;
+  /** Of both ends. */
   readonly openStreams: number;
-  /** False once every stream number was used: build another. */
-  readonly acceptsStreams: boolean;
   /**
-   * @throws RelaymintError STREAM_REFUSED (no such service, too cheap, too many streams), STREAM_RESET, CIRCUIT_DESTROYED,
-   * CLOSED, ABORTED, LIMIT_EXCEEDED, INVALID_ARGUMENT (a name or params longer than allowed).
+   * From now on the last hop may open streams to this service of ours, on this circuit. Without one all are refused, and a circuit on
+   * which it opens more than MAX_REFUSED_STREAMS in vain ends: it is paid for asking.
+   * @throws TypeError when the name is taken; RelaymintError INVALID_ARGUMENT when it is not 1..32 of a-z 0-9 . _ -
    */
-  openStream(service: string, params: Uint8Array, options?: OpenStreamOptions): Promise<CircuitStream>;
+  register(service: string, handler: ServiceHandler): void;
   /** One round trip through all hops, milliseconds. @throws RelaymintError CIRCUIT_DESTROYED, CLOSED, TIMEOUT. */
   rttMillis(): Promise<number>;
   /** Tells every hop. Streams still open fail with CIRCUIT_DESTROYED. */

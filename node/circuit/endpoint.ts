@@ -21,6 +21,7 @@ import type { Sponsor } from '../meter/index.ts';
 import { isAnonymizing } from '../transport/index.ts';
 import type {
   Circuit,
+  CircuitEnd,
   CircuitEndpoint,
   CircuitEndpointOptions,
   CircuitStats,
@@ -33,15 +34,16 @@ import { answerInitiation } from './handshake.ts';
 import { InitiatedCircuit, type InitiatedTiming, type PlannedHop } from './initiated.ts';
 import type { Leg, LegPort } from './leg.ts';
 import { encodeCreated, type Create, type Extend } from './messages.ts';
-import { isServiceName, type Refusal } from './mux.ts';
+import type { Refusal } from './mux.ts';
 import { CircuitPort, type PortHost } from './port.ts';
 import { RELAY_SERVICE, addPrices } from './price.ts';
-import { DestroyReason, EndReason, ending, reasonWord, type Ending } from './reason.ts';
+import { DestroyReason, ending, reasonWord, type Ending } from './reason.ts';
 import type { ReachOnward, RelayHost } from './relay-host.ts';
 import { RelayedCircuit } from './relayed.ts';
 import { ExtendDials, extendFailure, extendTarget } from './extend-target.ts';
 import { CreateRate } from './create-rate.ts';
 import type { Traffic } from './scheduler.ts';
+import { Services } from './services.ts';
 import { QUIET_TURNS, yielding, type SlotPayer } from './slots.ts';
 import type { MuxStream } from './stream.ts';
 
@@ -52,11 +54,6 @@ const UNPAID_MILLIS = 20_000;
 const TURNS = 4;
 /** What close() waits at most for DESTROYs to be answered and paid for. */
 const SETTLE_MILLIS = 2_000;
-
-interface Service {
-  readonly price: PricePerMiB;
-  readonly handler: ServiceHandler;
-}
 
 /** Attaches to every link of the manager, those included that are open. */
 export function createCircuitEndpoint(options: CircuitEndpointOptions): CircuitEndpoint {
@@ -75,7 +72,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   readonly #log: Log;
   readonly #timing: InitiatedTiming;
   readonly #maxJoined: number;
-  readonly #services = new Map<string, Service>();
+  readonly #services: Services;
   readonly #ports = new Map<Link, CircuitPort>();
   readonly #initiated = new Set<InitiatedCircuit>();
   readonly #joined = new Set<RelayedCircuit>();
@@ -98,6 +95,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     this.maxOnwardPrice = options.maxOnwardPrice;
     this.#onionKey = options.onionKey;
     this.#log = options.log ?? silentLog;
+    this.#services = new Services(this.#log);
     this.#maxJoined = options.maxJoinedCircuits ?? MAX_JOINED_CIRCUITS;
     this.buildMillis = options.timing?.buildMillis ?? CIRCUIT_BUILD_MILLIS;
     this.hiddenBuildMillis = options.timing?.hiddenBuildMillis ?? CIRCUIT_BUILD_HIDDEN_MILLIS;
@@ -132,13 +130,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   }
 
   register(service: string, options: ServiceOptions, handler: ServiceHandler): void {
-    if (!isServiceName(service)) {
-      throw new RelaymintError('INVALID_ARGUMENT', `"${service}" cannot be the name of a service.`, {
-        remedy: 'Use 1 to 32 of a-z 0-9 . _ -',
-      });
-    }
-    if (this.#services.has(service)) throw new TypeError(`the service "${service}" is registered already`);
-    this.#services.set(service, { price: options.price, handler });
+    this.#services.register(service, options, handler);
   }
 
   async createCircuit(path: readonly SignedOffer[], options: CreateCircuitOptions): Promise<Circuit> {
@@ -150,9 +142,13 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     const signal = options.signal ?? new AbortController().signal;
     const port = await this.reach(first.offer.nodeId, first.offer.addresses, { signal });
     this.#refuseWhenClosing();
-    const circuit = new InitiatedCircuit(port, plan, this.#timing, (gone, why) => {
-      this.#initiated.delete(gone);
-      this.#count(why);
+    const circuit = new InitiatedCircuit(port, plan, {
+      timing: this.#timing,
+      log: this.#log,
+      onOver: (gone, why) => {
+        this.#initiated.delete(gone);
+        this.#count(why);
+      },
     });
     this.#initiated.add(circuit);
     await circuit.build(plan, options.signal);
@@ -350,27 +346,19 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   }
 
   #cheapest(): PricePerMiB | undefined {
-    let cheapest = this.relayPrice;
-    for (const { price } of this.#services.values()) {
-      if (cheapest === undefined || price < cheapest) cheapest = price;
-    }
-    return cheapest;
+    const { cheapest } = this.#services;
+    if (cheapest === undefined || this.relayPrice === undefined) return cheapest ?? this.relayPrice;
+    return cheapest < this.relayPrice ? cheapest : this.relayPrice;
   }
 
-  serve(name: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined {
-    const service = this.#services.get(name);
-    if (service === undefined) return { reason: EndReason.REFUSED, text: `no service "${name}" here` };
-    if (stream.circuitPrice < service.price) {
-      return { reason: EndReason.PRICE, text: `${service.price} per MiB is asked for "${name}"` };
-    }
-    connect();
-    try {
-      service.handler(stream, Buffer.from(params));
-    } catch (error) {
-      this.#log.error({ service: name, err: error }, 'A service failed to take a stream.');
-      stream.destroy(error instanceof Error ? error : undefined);
-    }
-    return undefined;
+  serve(
+    name: string,
+    params: Buffer,
+    stream: MuxStream,
+    circuit: CircuitEnd,
+    connect: () => void,
+  ): Refusal | undefined {
+    return this.#services.serve(name, params, stream, circuit, connect);
   }
 
   attribute(leg: Leg, name: string, frameBytes: number): void {

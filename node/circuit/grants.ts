@@ -6,6 +6,9 @@ import type { Mux } from './mux.ts';
 /** After so many looks in a row at which nothing was sent a circuit is idle, not merely quiet. */
 const IDLE_LOOKS = 8;
 
+/** A hop that may send less than this runs low. */
+export const LOW_GRANT: number = QUIET_GRANT / 2;
+
 export class Unused {
   /** Frame bytes sent since the last look. */
   #sent = 0;

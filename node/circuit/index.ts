@@ -1,6 +1,7 @@
 /** Circuits: layered-encryption paths through paid relays, and the streams inside them. */
 export type {
   Circuit,
+  CircuitEnd,
   CircuitEndpoint,
   CircuitEndpointOptions,
   CircuitStats,

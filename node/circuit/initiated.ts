@@ -2,21 +2,28 @@
 import { randomInt } from 'node:crypto';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
-import type { PricePerMiB } from '../../core/units.ts';
+import type { Log } from '../../core/ports.ts';
+import { pricePerMiB, type PricePerMiB } from '../../core/units.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import { MAX_HOPS, QUIET_GRANT, STACK_BYTES } from '../../core/limits.ts';
 import type { SignedOffer } from '../offer/index.ts';
 import { CellType } from './cell.ts';
-import type { Circuit, CircuitStream, OpenStreamOptions } from './contract.ts';
+import type { Circuit, CircuitStream, OpenStreamOptions, ServiceHandler } from './contract.ts';
 import { HopInitiation } from './handshake.ts';
 import { OpeningLayers, SealingLayers, scratch } from './layer.ts';
 import type { FrameSource, Leg, LegOwner } from './leg.ts';
 import { decodeCreated, encodeCreate, encodeExtend, type Created } from './messages.ts';
-import { Mux, type MuxOwner } from './mux.ts';
+import { Mux, type MuxOwner, type Refusal } from './mux.ts';
 import type { CircuitPort } from './port.ts';
 import { Unused } from './grants.ts';
 import { DestroyReason, ending, endingError, reasonWord, type Ending } from './reason.ts';
+import { Services } from './services.ts';
+import type { MuxStream } from './stream.ts';
+import { violation } from './violation.ts';
 import { isAnonymizing } from '../transport/index.ts';
+
+/** Who pays for the circuit asks nothing for what it serves on it. */
+const NO_PRICE = { price: pricePerMiB(0n) };
 
 /** A hop of the plan: who, and what it is paid for everything from itself onward. */
 export interface PlannedHop {
@@ -29,6 +36,13 @@ export interface InitiatedTiming {
   readonly hiddenBuildMillis: number;
   readonly quietMillis: number;
   readonly pingMillis: number;
+}
+
+export interface InitiatedOptions {
+  readonly timing: InitiatedTiming;
+  readonly log: Log;
+  /** It is gone. */
+  readonly onOver: (circuit: InitiatedCircuit, why: Ending) => void;
 }
 
 interface Awaiting {
@@ -45,7 +59,8 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   readonly #initiation: HopInitiation;
   readonly #mux: Mux;
   readonly #timing: InitiatedTiming;
-  readonly #onOver: (circuit: InitiatedCircuit, why: Ending) => void;
+  readonly #services: Services;
+  readonly #onOver: InitiatedOptions['onOver'];
   readonly #opening = new OpeningLayers();
   readonly #sealing = new SealingLayers();
   #awaiting: Awaiting | undefined;
@@ -60,21 +75,17 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   #pingTimer: NodeJS.Timeout | undefined;
 
   /** @throws RelaymintError CLOSED, LIMIT_EXCEEDED. */
-  constructor(
-    port: CircuitPort,
-    plan: readonly PlannedHop[],
-    timing: InitiatedTiming,
-    onOver: (circuit: InitiatedCircuit, why: Ending) => void,
-  ) {
+  constructor(port: CircuitPort, plan: readonly PlannedHop[], { timing, log, onOver }: InitiatedOptions) {
     const [first] = plan;
     if (first === undefined) throw new TypeError('a circuit has at least one hop');
     this.hops = plan.map((hop) => hop.offer.nodeId);
     this.#timing = timing;
+    this.#services = new Services(log);
     this.#onOver = onOver;
     this.closed = new Promise((resolve) => {
       this.#settle = resolve;
     });
-    this.#mux = new Mux(this, plan.at(-1)?.price ?? first.price);
+    this.#mux = new Mux('initiator', this, plan.at(-1)?.price ?? first.price);
     this.#initiation = new HopInitiation(first.offer.nodeId, first.offer.onionKey);
     const { price } = first;
     // Some more than there are: how far it is to the end is nobody's business.
@@ -97,6 +108,11 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
 
   get acceptsStreams(): boolean {
     return !this.#over && this.#mux.acceptsStreams;
+  }
+
+  /** Before that, whoever speaks at the other end is a relay. */
+  get #isBuilt(): boolean {
+    return this.#sealing.count === this.hops.length;
   }
 
   // --- building ---------------------------------------------------------------------------------------------------------------
@@ -183,12 +199,13 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
     } else if (type === FrameType.CREATED && this.#awaiting?.type === 'CREATED') {
       this.#awaiting.resolve(decodeCreated(payload));
     } else {
-      throw outOfPlace(`a frame of type ${type}`);
+      throw violation(`a frame of type ${type} out of place`);
     }
   }
 
   control(type: number, data: Buffer): void {
-    if (type !== CellType.EXTENDED || this.#awaiting?.type !== 'EXTENDED') throw outOfPlace(`a cell of type ${type}`);
+    if (type !== CellType.EXTENDED || this.#awaiting?.type !== 'EXTENDED')
+      throw violation(`a cell of type ${type} out of place`);
     this.#awaiting.resolve(decodeCreated(data));
   }
 
@@ -233,7 +250,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
 
   /** Once in a while: gives back what it does not use. */
   returnUnused(): void {
-    if (this.#over || this.#sealing.count < this.hops.length) return;
+    if (this.#over || !this.#isBuilt) return;
     this.#unused.look(this.#leg, this.#mux);
   }
 
@@ -249,6 +266,15 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
 
   openStream(service: string, params: Uint8Array, options: OpenStreamOptions = {}): Promise<CircuitStream> {
     return this.#mux.open(service, params, options.signal);
+  }
+
+  register(service: string, handler: ServiceHandler): void {
+    this.#services.register(service, NO_PRICE, handler);
+  }
+
+  serve(service: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined {
+    if (!this.#isBuilt) throw violation('a stream of a hop that is not the last');
+    return this.#services.serve(service, params, stream, this, connect);
   }
 
   rttMillis(): Promise<number> {
@@ -336,11 +362,5 @@ function whileBuilding(error: RelaymintError, hop: number): RelaymintError {
   return new RelaymintError(refused ? 'CIRCUIT_REFUSED' : error.code, `At hop ${hop + 1}: ${error.message}`, {
     cause: error,
     details: { ...error.details, hop },
-  });
-}
-
-function outOfPlace(what: string): RelaymintError {
-  return new RelaymintError('PROTOCOL_VIOLATION', `The circuit carried ${what} out of place.`, {
-    remedy: 'The nodes may run different versions.',
   });
 }

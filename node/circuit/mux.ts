@@ -1,9 +1,13 @@
-/** One end of a circuit: turns streams into cells and cells into streams. Knows nothing of layers, links or money. */
+/**
+ * One end of a circuit: turns streams into cells and cells into streams, those that it opens and those that the other end opens.
+ * Knows nothing of layers, links or money.
+ */
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import {
   GRANT_RESERVE,
   MAX_CELL_BYTES,
   MAX_CONTROL_CELLS,
+  MAX_REFUSED_STREAMS,
   MAX_STREAMS_PER_CIRCUIT,
   MAX_STREAM_PARAMS,
   STREAM_GRANT,
@@ -29,8 +33,8 @@ import { EndReason, decodeEnd, encodeEnd } from './reason.ts';
 import { Pings } from './pings.ts';
 import { MuxStream } from './stream.ts';
 import type { StreamHost } from './stream.ts';
+import { StreamIds, otherSide, type CircuitSide } from './stream-ids.ts';
 
-const MAX_STREAM_ID = 0xffff;
 const SERVICE_NAME = /^[a-z0-9][a-z0-9._-]{0,31}$/;
 const NO_DATA = Buffer.alloc(0);
 /** An end that grants so much grants more long before it is used. */
@@ -50,8 +54,11 @@ export interface MuxOwner {
   granted(): number;
   /** Lets it send so many more, or what money allows of them: `grantDue` again then. */
   grant(bytes: number): void;
-  /** The other end opens a stream: serve it (after `connect`), or refuse it by returning why. Absent where only we open. */
-  serve?(service: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined;
+  /**
+   * The other end opens a stream: serve it (after `connect`), or refuse it by returning why.
+   * @throws RelaymintError PROTOCOL_VIOLATION when it is not in a position to.
+   */
+  serve(service: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined;
   /** A cell that is not about streams: EXTEND, EXTENDED. @throws RelaymintError PROTOCOL_VIOLATION when out of place. */
   control(type: number, data: Buffer): void;
 }
@@ -73,8 +80,14 @@ export function isServiceName(name: string): boolean {
 
 export class Mux implements StreamHost {
   readonly price: PricePerMiB;
+  readonly #side: CircuitSide;
   readonly #owner: MuxOwner;
   readonly #streams = new Map<number, MuxStream>();
+  /** What we open, and what the other end does. */
+  readonly #ours: StreamIds;
+  readonly #theirs: StreamIds;
+  /** Streams of the other end that were not taken. */
+  #refused = 0;
   readonly #intake = new Intake();
   readonly #pings: Pings = new Pings((token) => this.#send(CellType.PING, 0, token));
   /** Small cells go before data. */
@@ -83,7 +96,6 @@ export class Mux implements StreamHost {
   #ready: MuxStream[] = [];
   /** The stream whose cell was pulled last. */
   #pulled: MuxStream | undefined;
-  #newestStream = 0;
   /** Bytes by which all stream windows together have grown. */
   #grown = 0;
   #waking = false;
@@ -96,18 +108,22 @@ export class Mux implements StreamHost {
   #patience: NodeJS.Timeout | undefined;
   #closed: RelaymintError | undefined;
 
-  constructor(owner: MuxOwner, price: PricePerMiB) {
+  /** `price`: what the payer of the circuit pays its last hop. */
+  constructor(side: CircuitSide, owner: MuxOwner, price: PricePerMiB) {
+    this.#side = side;
     this.#owner = owner;
     this.price = price;
+    this.#ours = new StreamIds(side);
+    this.#theirs = new StreamIds(otherSide(side));
   }
 
   get openStreams(): number {
     return this.#streams.size;
   }
 
-  /** False once every stream number was used. */
+  /** False once every stream number of ours was used. */
   get acceptsStreams(): boolean {
-    return this.#newestStream < MAX_STREAM_ID;
+    return this.#ours.left;
   }
 
   // --- from the application ---------------------------------------------------------------------------------------------
@@ -121,14 +137,13 @@ export class Mux implements StreamHost {
       });
     }
     if (signal?.aborted === true) throw aborted(signal);
-    if (this.#streams.size >= MAX_STREAMS_PER_CIRCUIT || !this.acceptsStreams) {
+    if (this.#ours.open >= MAX_STREAMS_PER_CIRCUIT || !this.acceptsStreams) {
       throw new RelaymintError('LIMIT_EXCEEDED', 'This circuit takes no more streams.', {
         remedy: 'Close some, or build another circuit.',
       });
     }
-    this.#newestStream += 1;
-    const stream = new MuxStream(this, this.#newestStream);
-    this.#streams.set(stream.id, stream);
+    const stream = new MuxStream(this, this.#ours.next());
+    this.#add(stream);
     this.#send(CellType.BEGIN, stream.id, encodeBegin(service, params));
     this.#expectAnswer();
     const onAbort = (): void => void stream.destroy(signal === undefined ? undefined : aborted(signal));
@@ -199,7 +214,7 @@ export class Mux implements StreamHost {
       else stream.listed = false;
       this.#pulled = stream;
       // Whoever asks expects an answer.
-      if (this.#owner.serve === undefined) this.#expectAnswer();
+      if (this.#ours.owns(stream.id)) this.#expectAnswer();
       return size;
     }
     return 0;
@@ -342,32 +357,54 @@ export class Mux implements StreamHost {
   }
 
   #onBegin(id: number, data: Buffer): void {
-    if (this.#owner.serve === undefined || id <= this.#newestStream) throw overdrawn(`opened stream ${id} out of turn`);
-    this.#newestStream = id;
+    if (!this.#theirs.take(id)) throw overdrawn(`opened stream ${id} out of turn`);
     const { service, params } = decodeBegin(data);
-    if (this.#streams.size >= MAX_STREAMS_PER_CIRCUIT) {
-      this.#send(CellType.END, id, encodeEnd(EndReason.LIMIT, 'too many streams in this circuit'));
+    if (this.#theirs.open >= MAX_STREAMS_PER_CIRCUIT) {
+      this.#refuse(id, { reason: EndReason.LIMIT, text: 'too many streams in this circuit' });
       return;
     }
     const stream = new MuxStream(this, id);
-    this.#streams.set(id, stream);
-    this.#expectData();
+    this.#add(stream);
     let connected = false;
     const connect = (): void => {
       connected = true;
+      // Only now: what is expected is granted, and a stream that is refused must be worth nothing to whoever is paid for what comes.
+      this.#expectData();
       this.#send(CellType.CONNECTED, id, NO_DATA);
     };
     const refusal = this.#owner.serve(service, params, stream, connect);
     if (refusal === undefined || connected) return;
-    this.#streams.delete(id);
-    this.#send(CellType.END, id, encodeEnd(refusal.reason, refusal.text));
+    this.#remove(stream);
     stream.destroy();
+    this.#refuse(id, refusal);
+  }
+
+  /** Says no. Whoever pays for both the question and the answer does so a few times only. */
+  #refuse(id: number, { reason, text }: Refusal): void {
+    this.#refused += 1;
+    if (this.#side === 'initiator' && this.#refused > MAX_REFUSED_STREAMS)
+      throw overdrawn('opens streams that nobody takes');
+    this.#send(CellType.END, id, encodeEnd(reason, text));
+  }
+
+  #add(stream: MuxStream): void {
+    this.#streams.set(stream.id, stream);
+    this.#openedBy(stream).open += 1;
+  }
+
+  #remove(stream: MuxStream): void {
+    this.#streams.delete(stream.id);
+    this.#openedBy(stream).open -= 1;
+  }
+
+  #openedBy({ id }: MuxStream): StreamIds {
+    return this.#ours.owns(id) ? this.#ours : this.#theirs;
   }
 
   /** undefined: it has ended here already. @throws RelaymintError PROTOCOL_VIOLATION when it never was. */
   #find(id: number): MuxStream | undefined {
     const stream = this.#streams.get(id);
-    if (stream === undefined && (id > this.#newestStream || id === 0)) {
+    if (stream === undefined && !this.#ours.wasUsed(id) && !this.#theirs.wasUsed(id)) {
       throw overdrawn(`sent a cell of stream ${id}, which was never opened`);
     }
     return stream;
@@ -412,7 +449,7 @@ export class Mux implements StreamHost {
   gone(stream: MuxStream, reason: EndReason | undefined, text: string): void {
     // An open stream's window counts; what it grew by is free for others again.
     if (this.#streams.get(stream.id) !== stream) return;
-    this.#streams.delete(stream.id);
+    this.#remove(stream);
     this.#grown -= stream.window - STREAM_WINDOW_INITIAL;
     if (reason !== undefined) this.#send(CellType.END, stream.id, encodeEnd(reason, text));
   }

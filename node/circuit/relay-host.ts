@@ -2,6 +2,7 @@
 import type { NodeId } from '../../core/ids.ts';
 import type { PricePerMiB } from '../../core/units.ts';
 import type { Sponsor } from '../meter/index.ts';
+import type { CircuitEnd } from './contract.ts';
 import type { Leg } from './leg.ts';
 import type { Extend } from './messages.ts';
 import type { Refusal } from './mux.ts';
@@ -41,8 +42,14 @@ export interface RelayHost {
   unreached(node: NodeId, error: unknown): Ending;
   /** May so much more be granted on circuits of others? Counted until it is given back with a negative number. */
   carry(bytes: number): boolean;
-  /** Serves a stream, or says why not. */
-  serve(service: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined;
+  /** Serves a stream of that circuit, or says why not. */
+  serve(
+    service: string,
+    params: Buffer,
+    stream: MuxStream,
+    circuit: CircuitEnd,
+    connect: () => void,
+  ): Refusal | undefined;
   attribute(leg: Leg, name: string, frameBytes: number): void;
   /** That circuit of this node is over. */
   over(circuit: Slotted, why: Ending): void;

@@ -1,76 +1,58 @@
 /**
- * A circuit of somebody else: we carry it onward, or it ends here.
+ * A circuit of somebody else, its near side: it goes on to another hop, ends here, or is joined to another circuit (`far-side.ts`).
  *
  * The packet path, in order. Forward (from the initiator):
  *   1 check    the port has found the frame within what we granted, counted it and found it paid for
  *   2 open     take our layer off; a wrong tag ends the circuit
- *   3 pass on  while there is a next hop, queue what is left for it ...
- *   4 or take  ... otherwise it is a cell for us: EXTEND, or a stream's
- * Backward (from the next hop, or from our own streams):
- *   1 check    as above, as the payer
+ *   3 hand on  what is left: to the next hop, or as a cell to our own streams, or to the circuit that this one is joined to. The first
+ *              cell says which: EXTEND, or a stream's
+ * Backward (from the next hop, our own streams, or the other circuit):
+ *   1 check    as above, as the payer of the next hop
  *   2 seal     put our layer on
  *   3 pass on  queue it for the hop before us
  *
  * Grants travel against the frames: what the hop before us lets us send down we let the next hop send, as far as the payer's
  * window covers it; what the next hop lets us send up we let the hop before us send. So whatever comes can go on.
  *
- * The end. Whoever ends a circuit pays for what is on its way: once it is over, the next hop is told, and what it was granted
- * still passes to the hop before us until its DESTROY has come; then ours goes up. Only when the hop before us is gone is
- * what still comes lost, and that payer owes it.
+ * The end. Whoever ends a circuit pays for what is on its way (`next-hop.ts`): once it is over the far side is told, and our DESTROY goes
+ * up once nothing more comes from there.
  */
-import { randomFillSync } from 'node:crypto';
-import { RelaymintError } from '../../core/errors.ts';
-import { CIRCUIT_WINDOW, LEAST_GRANT, QUIET_GRANT, SMALLEST_FRAME_BYTES, STACK_BYTES } from '../../core/limits.ts';
+import type { RelaymintError } from '../../core/errors.ts';
+import { LEAST_GRANT, QUIET_GRANT, STACK_BYTES } from '../../core/limits.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
-import { CELL_HEADER_BYTES, CellType, cellData, cellType, frameCell } from './cell.ts';
+import { CellType, cellType } from './cell.ts';
+import type { FarSide, NearSide } from './far-side.ts';
+import { LOW_GRANT, Unused } from './grants.ts';
 import type { HopKeys } from './handshake.ts';
-import { Unused } from './grants.ts';
-import { OpeningLayer, SealingLayer, scratch } from './layer.ts';
-import type { FrameSource, Leg, LegHeir, LegOwner } from './leg.ts';
-import { decodeCreated, decodeExtend, encodeCreate, encodeCreated } from './messages.ts';
-import type { Extend } from './messages.ts';
-import { Mux } from './mux.ts';
-import type { MuxOwner, Refusal } from './mux.ts';
+import { OpeningLayer, SealingLayer } from './layer.ts';
+import type { Leg, LegHeir, LegOwner } from './leg.ts';
+import { LocalEnd } from './local-end.ts';
+import { NextHop } from './next-hop.ts';
+import { DestroyReason, ending, type Ending } from './reason.ts';
 import type { RelayHost } from './relay-host.ts';
-import { onwardPriceAllowed } from './price.ts';
-import { DestroyReason, ending, endingError } from './reason.ts';
-import type { Ending } from './reason.ts';
 import type { Slotted, SlotPayer } from './slots.ts';
-import type { MuxStream } from './stream.ts';
+import { Splice } from './splice.ts';
+import { violation } from './violation.ts';
 
-/** A hop that may send less than this runs low. */
-const LOW_GRANT = QUIET_GRANT / 2;
-
-export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner, Slotted {
+export class RelayedCircuit implements NearSide, LegOwner, LegHeir, Slotted {
+  readonly leg: Leg;
+  readonly unused: Unused = new Unused();
   readonly #host: RelayHost;
-  readonly #up: Leg;
   readonly #opening: OpeningLayer;
   readonly #sealing: SealingLayer;
-  /** Towards the next hop; undefined while the circuit ends here. */
-  #down: Leg | undefined;
-  /** The next hop said CREATED. */
-  #extended = false;
-  #extending: AbortController | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #mux: Mux | undefined;
-  /** Over, and why: `#up` is told once nothing more can come for it. */
+  /** undefined until the first cell came. */
+  #far: FarSide | undefined;
+  /** Over, and why: the hop before us is told once nothing more can come for it. */
   #over: Ending | undefined;
   #active = true;
   #idleTurns = 0;
   #quietTurns = 0;
-  /** Frame bytes that came from the next hop and were not written to the one before us. */
-  #carried = 0;
-  /** Frame bytes of our own that wait before them. */
-  #own = 0;
   /** What `host.carry` knows of us, bytes. */
   #counted = 0;
-  readonly #unused = new Unused();
-  /** Frame bytes that went on, both ways, since the sponsor was last told. */
-  #passed = 0;
 
   constructor(host: RelayHost, up: Leg, keys: HopKeys) {
     this.#host = host;
-    this.#up = up;
+    this.leg = up;
     this.#opening = new OpeningLayer(keys.forward);
     this.#sealing = new SealingLayer(keys.backward);
     up.heir = this;
@@ -78,16 +60,16 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
 
   /** True when it goes on to another node. */
   get relays(): boolean {
-    return this.#extended;
+    return this.#far?.relays === true;
   }
 
   /** The leg towards the next hop. */
   get onward(): Leg | undefined {
-    return this.#down;
+    return this.#far?.onward;
   }
 
   get payer(): SlotPayer {
-    return this.#up.port.payer;
+    return this.leg.port.payer;
   }
 
   get quietTurns(): number {
@@ -95,279 +77,123 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
   }
 
   get openStreams(): number {
-    return this.#mux?.openStreams ?? 0;
+    return this.#far?.openStreams ?? 0;
+  }
+
+  get isOver(): boolean {
+    return this.#over !== undefined;
   }
 
   /** One turn of the node's watch. Ends a circuit that carried nothing for this many turns. */
   watch(maxIdleTurns: number): void {
     this.#idleTurns = this.#active ? 0 : this.#idleTurns + 1;
     this.#active = false;
-    this.#tellKept();
+    this.#far?.tellKept();
     if (this.#idleTurns >= maxIdleTurns) this.end(ending(DestroyReason.FINISHED, 'it carried nothing for a long time'));
+  }
+
+  /**
+   * Joins two circuits that end here: what one initiator sends the other gets from now on. Their streams with us end. What was still on
+   * its way to us is taken for the other's too: whoever joins circuits lets both initiators say that nothing is.
+   * @throws TypeError when one of them goes on already, or is over.
+   */
+  join(other: RelayedCircuit): void {
+    if (this === other || !this.#endsHere || !other.#endsHere)
+      throw new TypeError('only circuits that end here can be joined');
+    this.#goOnIn(other);
+    other.#goOnIn(this);
+    this.letSend(other.leg.spareCredit);
+    other.letSend(this.leg.spareCredit);
+  }
+
+  get #endsHere(): boolean {
+    return this.#over === undefined && (this.#far === undefined || this.#far instanceof LocalEnd);
+  }
+
+  #goOnIn(other: RelayedCircuit): void {
+    this.#far?.stop(ending(DestroyReason.FINISHED, 'the circuit goes on to another one'));
+    this.leg.source = undefined;
+    this.#far = new Splice(this, other);
   }
 
   // --- the packet path ------------------------------------------------------------------------------------------------------
 
-  receive(leg: Leg, type: FrameType, payload: Buffer): void {
+  receive(_leg: Leg, type: FrameType, payload: Buffer): void {
+    this.heard();
+    if (type !== FrameType.RELAY) throw violation(`a frame of type ${type} out of place`);
+    if (this.#over !== undefined) return;
+    const text = this.#opening.open(payload);
+    if (text === undefined) {
+      this.end(ending(DestroyReason.TAMPERED, 'a frame was changed, lost, repeated or out of order'));
+      return;
+    }
+    this.#far ??= cellType(text) === CellType.EXTEND ? new NextHop(this.#host, this) : new LocalEnd(this.#host, this);
+    this.#far.take(payload, text, this.#opening);
+  }
+
+  heard(): void {
     this.#active = true;
     this.#quietTurns = 0;
-    if (type === FrameType.RELAY) {
-      if (this.#over !== undefined) return;
-      if (leg === this.#up) this.#forward(payload);
-      else if (this.#extended) this.#backward(payload);
-      else throw violation('a RELAY frame before CREATED');
-    } else if (type === FrameType.CREATED && leg === this.#down && !this.#extended) {
-      this.#created(payload);
-    } else {
-      throw violation(`a frame of type ${type} out of place`);
-    }
   }
 
-  #forward(payload: Buffer): void {
-    const opened = this.#opening.open(payload);
-    if (opened === undefined) {
-      this.end(ending(DestroyReason.TAMPERED, 'a frame was changed, lost, repeated or out of order'));
-    } else if (this.#extended && this.#down !== undefined) {
-      const frame = this.#down.port.link.allocFrame(payload.length);
-      this.#opening.pass(payload, opened, frame, FRAME_HEADER_BYTES);
-      this.#down.push(frame, FrameType.RELAY);
-      if (this.#up.granted < LOW_GRANT) this.#passUp();
-    } else if (this.#extending !== undefined) {
-      throw violation('a cell while EXTEND is not answered');
-    } else {
-      this.#take(opened, FRAME_HEADER_BYTES + payload.length);
-    }
-  }
-
-  #backward(payload: Buffer): void {
-    const frame = this.#up.port.link.allocFrame(payload.length);
+  pass(payload: Buffer): number {
+    const frame = this.leg.port.link.allocFrame(payload.length);
     this.#sealing.pass(payload, frame, FRAME_HEADER_BYTES);
-    this.#carried += frame.length;
-    this.#up.push(frame, FrameType.RELAY);
-    if (this.#down !== undefined && this.#down.granted < LOW_GRANT) this.#passDown();
+    this.leg.push(frame, FrameType.RELAY);
+    return frame.length;
   }
 
-  /** A frame went on. */
-  passed(leg: Leg, frameBytes: number): void {
-    if (leg !== this.#up) {
-      this.#passed += frameBytes;
-      return;
-    }
-    if (this.#own > 0) {
-      this.#own -= frameBytes;
-      return;
-    }
-    this.#carried -= frameBytes;
-    this.#passed += frameBytes;
-    this.#down?.settle(frameBytes);
+  seal(cell: Buffer): Buffer {
+    const frame = this.leg.port.link.allocFrame(STACK_BYTES + cell.length);
+    this.#sealing.originate(cell, frame, FRAME_HEADER_BYTES);
+    return frame;
   }
 
-  /** What was kept of what passed makes good what was spent on chain for that payer. */
-  #tellKept(): void {
-    const { port, price } = this.#up;
-    if (this.#down !== undefined) port.sponsor.keep(BigInt(this.#passed) * (price - this.#down.price));
-    this.#passed = 0;
-  }
-
-  #take(cell: Buffer, frameBytes: number): void {
-    if (cellType(cell) === CellType.EXTEND) {
-      if (this.#mux !== undefined) throw violation('EXTEND in a circuit that is in use');
-      this.#extend(decodeExtend(cellData(cell)));
-      return;
-    }
-    if (this.#mux === undefined) {
-      this.#mux = new Mux(this, this.#up.price);
-      this.#up.source = this;
-    }
-    this.#mux.receive(cell, frameBytes);
+  passed(_leg: Leg, frameBytes: number): void {
+    this.#far?.written(frameBytes);
   }
 
   // --- grants -----------------------------------------------------------------------------------------------------------------
 
-  roomier(leg: Leg): void {
-    if (this.#over !== undefined) return;
-    if (leg === this.#down && leg.pays && !this.#extended) return;
-    // The next hop lets us send more, or money lets us grant it more; the hop before us lets us send more.
-    if (leg === this.#down) this.#passUp();
-    this.#passDown();
+  roomier(): void {
+    if (this.#over === undefined) this.#far?.nearRoomier();
   }
 
-  /** What the hop before us lets us send, the next hop may send. */
-  #passDown(): void {
-    const down = this.#down;
-    if (down === undefined || !this.#extended) return;
-    const wanted = this.#worthPassing(this.#up.spareCredit, down.granted);
-    if (wanted === 0) return;
-    if (down.port.grant(down, wanted) < wanted) this.#up.port.awaitRoom(this.#up);
-    this.#count();
+  gaveBack(): void {
+    if (this.#over === undefined) this.#far?.nearGaveBack();
   }
 
-  /** What the next hop lets us send, the hop before us may send. */
-  #passUp(): void {
-    const down = this.#down;
-    if (down === undefined || !this.#extended) return;
-    const wanted = this.#worthPassing(down.spareCredit, this.#up.granted);
+  letSend(room: number): void {
+    const wanted = this.worthPassing(room, this.leg.granted);
     if (wanted === 0) return;
-    this.#up.port.grant(this.#up, wanted);
-    this.#count();
+    this.leg.port.grant(this.leg, wanted);
+    this.count();
   }
 
   /**
    * How much more to grant a hop that may send `granted`, when we may send `spare`. Little is not worth a frame, until the hop
    * runs low: then all of it goes on, and a little is granted however much the node carries, so that every circuit gets on.
    */
-  #worthPassing(spare: number, granted: number): number {
+  worthPassing(spare: number, granted: number): number {
     const wanted = spare - granted;
     if (wanted < (granted < LOW_GRANT ? 1 : LEAST_GRANT)) return 0;
-    this.#count();
+    this.count();
     if (this.#host.carry(0)) return wanted;
     return Math.max(0, Math.min(wanted, QUIET_GRANT - granted));
   }
 
-  #count(): void {
-    const { granted = 0, queuedBytes = 0 } = this.#down ?? {};
-    const counted = this.#up.granted + this.#up.queuedBytes + granted + queuedBytes;
+  count(): void {
+    const counted = this.leg.granted + this.leg.queuedBytes + (this.#far?.held ?? 0);
     this.#host.carry(counted - this.#counted);
     this.#counted = counted;
   }
 
-  /** Whoever sends little gives back what it was granted: so do we. */
-  gaveBack(leg: Leg): void {
-    if (this.#over !== undefined) return;
-    const other = leg === this.#up ? this.#down : this.#up;
-    if (other === undefined || !this.#extended) {
-      this.#mux?.rest(leg.granted);
-      return;
-    }
-    // No more is kept than what the sender still has: it would wait for what stays here.
-    other.port.giveBack(other, other.spareCredit - leg.granted);
-    this.#count();
-  }
-
-  granted(): number {
-    return this.#up.granted;
-  }
-
-  grant(bytes: number): void {
-    this.#up.port.grant(this.#up, bytes);
-  }
-
-  /** Once in a while: gives back what it does not use. */
+  /** Once in a while: gives back what it does not use. A circuit that nobody used yet holds money all the same. */
   returnUnused(): void {
     this.#quietTurns += 1;
-    if (this.#over !== undefined || this.#extended || this.#extending !== undefined) return;
-    // A circuit that ends here and that nobody used yet has no streams: it holds money all the same.
-    this.#unused.look(this.#up, this.#mux);
-  }
-
-  // --- our own cells, when the circuit ends here ----------------------------------------------------------------------------
-
-  pull(limit: number): Buffer | undefined {
-    const size = this.#mux?.pull(scratch, limit - FRAME_HEADER_BYTES - STACK_BYTES) ?? 0;
-    return size === 0 ? undefined : this.#ownFrame(size);
-  }
-
-  /** The first `size` bytes of `scratch`, sealed. */
-  #ownFrame(size: number): Buffer {
-    const frame = this.#up.port.link.allocFrame(STACK_BYTES + size);
-    this.#sealing.originate(scratch.subarray(0, size), frame, FRAME_HEADER_BYTES);
-    return frame;
-  }
-
-  sent(frameBytes: number): void {
-    this.#unused.sent(frameBytes);
-    this.#mux?.sent(frameBytes);
-  }
-
-  wake(): void {
-    this.#up.wake();
-  }
-
-  serve(service: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined {
-    return this.#host.serve(service, params, stream, connect);
-  }
-
-  attribute(name: string, frameBytes: number): void {
-    this.#host.attribute(this.#up, name, frameBytes);
-  }
-
-  control(type: number): void {
-    throw violation(`a cell of type ${type} out of place`);
-  }
-
-  // --- extending --------------------------------------------------------------------------------------------------------------
-
-  #extend(request: Extend): void {
-    const own = this.#host.relayPrice;
-    if (own === undefined || request.node === this.#host.nodeId) {
-      this.end(ending(DestroyReason.REFUSED, own === undefined ? 'this node does not relay' : 'a hop twice in a row'));
-      return;
-    }
-    if (this.#up.price - request.price < own) {
-      const left = this.#up.price - request.price;
-      this.end(ending(DestroyReason.PRICE, `of ${this.#up.price} per MiB, ${left} would be left, and ${own} is asked`));
-      return;
-    }
-    if (!onwardPriceAllowed(request.price, this.#host.maxOnwardPrice)) {
-      this.end(ending(DestroyReason.PRICE, `${request.price} per MiB is more than is paid onward here`));
-      return;
-    }
-    if (this.#up.hops === 0) {
-      this.end(ending(DestroyReason.REFUSED, 'no hop may follow'));
-      return;
-    }
-    this.#extending = new AbortController();
-    this.#answerWithin(this.#host.buildMillis);
-    void this.#reach(request, this.#extending.signal);
-  }
-
-  #answerWithin(millis: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.end(ending(DestroyReason.TIMEOUT, 'the next hop did not answer in time'));
-    }, millis);
-  }
-
-  async #reach(request: Extend, signal: AbortSignal): Promise<void> {
-    const { sponsor, link } = this.#up.port;
-    const onFar = (): void => {
-      if (this.#over === undefined) this.#answerWithin(this.#host.hiddenBuildMillis);
-    };
-    try {
-      const port = await this.#host.reachOnward(request, { signal, sponsor, peer: link.peer, onFar });
-      if (this.#over !== undefined) return;
-      const hops = this.#up.hops - 1;
-      // The answer to EXTEND takes the smallest frame of what we were granted.
-      const spare = Math.max(0, this.#up.spareCredit - SMALLEST_FRAME_BYTES);
-      const grant = Math.min(this.#worthPassing(spare, 0), CIRCUIT_WINDOW);
-      const { price } = request;
-      // The places that are left are for those for whom somebody made way: its own is free once both ends have said DESTROY.
-      if (port.isFull && !this.#host.makeRoomOnward(port, this.payer)) {
-        throw new RelaymintError('LIMIT_EXCEEDED', `All places for circuits to ${port.link.peer} are taken.`);
-      }
-      const down = port.open({ price, hops, sponsor, sponsorPrice: this.#up.price, grant }, this);
-      down.heir = this;
-      this.#down = down;
-      this.#count();
-      if (port.isShort(price)) this.#host.makeMoneyFor(down, this.payer);
-      down.pushPayload(encodeCreate({ ...request, grant: down.granted, hops }), FrameType.CREATE);
-    } catch (error) {
-      this.end(this.#host.unreached(request.node, error));
-    }
-  }
-
-  #created(payload: Buffer): void {
-    clearTimeout(this.#timer);
-    this.#extending = undefined;
-    this.#extended = true;
-    const answer = encodeCreated(decodeCreated(payload));
-    scratch.set(answer, CELL_HEADER_BYTES);
-    const size = frameCell(scratch, CellType.EXTENDED, 0, answer.length);
-    const frame = this.#ownFrame(size);
-    this.#own += frame.length;
-    this.#up.push(frame, FrameType.RELAY);
-    this.#passUp();
-    this.#passDown();
+    if (this.#over !== undefined) return;
+    if (this.#far === undefined) this.unused.look(this.leg, undefined);
+    else this.#far.returnUnused();
   }
 
   // --- the end ----------------------------------------------------------------------------------------------------------------
@@ -384,69 +210,44 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
     this.end(why);
   }
 
-  /** Nothing more comes on that leg. */
+  /** The hop before us ended it: what the next hop was granted still passes, while there is somebody to take it. */
   ended(leg: Leg, why: Ending): void {
     this.#finish(why);
-    if (leg === this.#down) {
-      leg.destroy(ending(why.reason, ''));
-      this.#up.finish(why);
-      return;
-    }
-    // The hop before us ended it: what the next hop was granted still passes, while there is somebody to take it.
-    if (this.#down === undefined || this.#down.peerClosed) leg.finish(why);
-    else this.#down.destroy(why);
-    if (leg.closing || !leg.port.link.isOpen) this.#loseCarried();
+    if (this.#far?.close(why) !== true) leg.finish(why);
+    if (leg.closing || !leg.port.link.isOpen) this.#far?.nearLost();
   }
 
-  /** Ends it in both directions. */
   end(why: Ending): void {
     if (this.#over !== undefined) return;
     this.#finish(why);
-    if (this.#down === undefined || this.#down.peerClosed) {
-      this.#up.destroy(why);
-      return;
-    }
-    this.#up.notice(why);
-    this.#down.destroy(why);
+    if (this.#far?.close(why) === true) this.leg.notice(why);
+    else this.leg.destroy(why);
   }
 
-  /** Within what the next hop was granted, after we told it that the circuit is over. */
-  late(payload: Buffer): void {
-    const down = this.#down;
-    if (down === undefined) return;
-    const up = this.#up;
-    if (up.closing) {
-      down.lose(FRAME_HEADER_BYTES + payload.length);
-      return;
-    }
-    // Nobody opens it any more; whoever granted it takes it, and pays. Our layer is gone: what came must not be known again behind us.
-    const frame = up.port.link.allocFrame(payload.length);
-    randomFillSync(frame, FRAME_HEADER_BYTES);
-    this.#carried += frame.length;
-    up.push(frame, FrameType.RELAY);
+  farEnded(why: Ending): void {
+    this.#finish(why);
+    this.leg.finish(why);
   }
 
-  /** Of a leg that we had ended nothing more comes. */
+  farGone(): void {
+    this.leg.finish(this.#over ?? ending(DestroyReason.FINISHED, ''));
+  }
+
+  late(): void {
+    // The hop before us pays for what it sends, and is not paid.
+  }
+
+  /** The hop before us had been told. */
   gone(leg: Leg): void {
-    if (leg === this.#down) this.#up.finish(this.#over ?? ending(DestroyReason.FINISHED, ''));
-    else if (!leg.port.link.isOpen) this.#loseCarried();
-  }
-
-  /** The hop before us is gone with what we carried for it. */
-  #loseCarried(): void {
-    this.#down?.lose(this.#carried);
-    this.#carried = 0;
+    if (!leg.port.link.isOpen) this.#far?.nearLost();
   }
 
   #finish(why: Ending): void {
     if (this.#over !== undefined) return;
     this.#over = why;
-    this.#tellKept();
-    clearTimeout(this.#timer);
-    this.#extending?.abort(endingError(why));
+    this.#far?.stop(why);
     this.#opening.close();
     this.#sealing.close();
-    this.#mux?.close(endingError(why));
     this.#host.carry(-this.#counted);
     this.#counted = 0;
     this.#host.over(this, why);
@@ -455,10 +256,4 @@ export class RelayedCircuit implements LegOwner, LegHeir, FrameSource, MuxOwner,
 
 function isUnpayable(error: RelaymintError): boolean {
   return error.code === 'WINDOW_EXHAUSTED' || error.code === 'DEPOSIT_EXHAUSTED';
-}
-
-function violation(what: string): RelaymintError {
-  return new RelaymintError('PROTOCOL_VIOLATION', `The circuit carried ${what}.`, {
-    remedy: 'The nodes may run different versions.',
-  });
 }

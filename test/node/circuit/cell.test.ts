@@ -97,7 +97,7 @@ describe('messages', () => {
 
   it('have these golden bytes', () => {
     const create = { price: pricePerMiB(0x0102n), grant: 0x0304, hops: 6, ephemeral: key };
-    expect(Buffer.from(encodeCreate(create)).toString('hex')).toBe(`0402010000000000000403000006${'08'.repeat(32)}`);
+    expect(Buffer.from(encodeCreate(create)).toString('hex')).toBe(`0502010000000000000403000006${'08'.repeat(32)}`);
     const extend = { price: pricePerMiB(3n), ephemeral: key, offer: Uint8Array.of(1, 2, 3) };
     expect(Buffer.from(encodeExtend(extend)).toString('hex')).toBe(`0300000000000000${'08'.repeat(32)}0300010203`);
     expect(Buffer.from(encodeEnding(ending(DestroyReason.PRICE, 'dear'))).toString('hex')).toBe('0264656172');
