@@ -10,6 +10,7 @@ import { MAX_SETTLED_KEPT } from '../../core/limits.ts';
 import { silentLog, type Log } from '../../core/ports.ts';
 import { amount, lamports, unixMillis, type Amount, type Lamports, type UnixMillis } from '../../core/units.ts';
 import { replaceFile } from '../../platform/disk/atomic-file.ts';
+import { hasErrno } from '../../platform/errno.ts';
 
 /** One receipt that was settled for good. */
 export interface SettledReceipt {
@@ -191,7 +192,7 @@ async function contentOf(file: string): Promise<string> {
       await handle.close();
     }
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return '';
+    if (hasErrno(cause, 'ENOENT')) return '';
     throw new RelaymintError('STORAGE_FAILED', `${file} cannot be read: ${messageOf(cause)}.`, {
       remedy: 'Check its permissions and the disk.',
       cause,

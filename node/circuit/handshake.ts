@@ -9,24 +9,15 @@
  *
  * Neither end reveals who it is, x and y are forgotten at once (forward secrecy), and only the holder of B gets the keys.
  */
-import {
-  createPrivateKey,
-  createPublicKey,
-  diffieHellman,
-  generateKeyPairSync,
-  hkdfSync,
-  timingSafeEqual,
-} from 'node:crypto';
+import { diffieHellman, generateKeyPairSync, hkdfSync, timingSafeEqual } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { concatBytes, utf8 } from '../../core/codec.ts';
+import { utf8 } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { KEY_BYTES, nodeIdBytes } from '../../core/ids.ts';
 import type { NodeId } from '../../core/ids.ts';
+import { X25519 } from '../../platform/keys/der.ts';
 import type { OnionKey } from './contract.ts';
 
-/** DER wrapping of a raw X25519 key (RFC 8410). */
-const SPKI_PREFIX = Buffer.from('302a300506032b656e032100', 'hex');
-const PKCS8_PREFIX = Buffer.from('302e020100300506032b656e04220420', 'hex');
 const SALT = utf8('relaymint:hop:v1');
 const NO_INFO = new Uint8Array(0);
 export const AUTH_BYTES = 32;
@@ -48,14 +39,8 @@ export interface HopAnswer {
 
 /** The onion key of a 32-byte seed (the X25519 scalar). The caller wipes its own copy. */
 export function onionKeyFromSeed(seed: Uint8Array): OnionKey {
-  if (seed.length !== KEY_BYTES) throw new TypeError(`an X25519 seed has ${KEY_BYTES} bytes, got ${seed.length}`);
-  const der = Buffer.from(concatBytes(PKCS8_PREFIX, seed));
-  try {
-    const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-    return { privateKey, publicKey: rawPublicKey(createPublicKey(privateKey)) };
-  } finally {
-    der.fill(0);
-  }
+  const privateKey = X25519.privateKey(seed);
+  return { privateKey, publicKey: X25519.rawPublic(privateKey) };
 }
 
 /** Initiator's half, good for one hop. */
@@ -71,7 +56,7 @@ export class HopInitiation {
     this.#node = node;
     this.#onionKey = onionKey;
     this.#private = pair.privateKey;
-    this.ephemeral = rawPublicKey(pair.publicKey);
+    this.ephemeral = X25519.rawPublic(pair.publicKey);
   }
 
   /**
@@ -102,7 +87,7 @@ export class HopInitiation {
 /** The hop's half. @throws RelaymintError PROTOCOL_VIOLATION on a weak key. */
 export function answerInitiation(initiator: Uint8Array, node: NodeId, onionKey: OnionKey): HopAnswer {
   const pair = generateKeyPairSync('x25519');
-  const ephemeral = rawPublicKey(pair.publicKey);
+  const ephemeral = X25519.rawPublic(pair.publicKey);
   const derived = derive(
     exchange(pair.privateKey, initiator),
     exchange(onionKey.privateKey, initiator),
@@ -137,17 +122,12 @@ function derive(
 function exchange(own: KeyObject, peer: Uint8Array): Buffer {
   let shared: Buffer | undefined;
   try {
-    const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, peer]), format: 'der', type: 'spki' });
-    shared = diffieHellman({ privateKey: own, publicKey: key });
+    shared = diffieHellman({ privateKey: own, publicKey: X25519.publicKey(peer) });
   } catch (cause) {
     throw weakKey(cause);
   }
   if (shared.every((byte) => byte === 0)) throw weakKey();
   return shared;
-}
-
-function rawPublicKey(key: KeyObject): Uint8Array {
-  return Uint8Array.from(key.export({ format: 'der', type: 'spki' }).subarray(SPKI_PREFIX.length));
 }
 
 function weakKey(cause?: unknown): RelaymintError {

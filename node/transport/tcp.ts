@@ -5,6 +5,7 @@ import { RelaymintError } from '../../core/errors.ts';
 import { isLoopback, parseAddress, tcpAddress, unsupported } from './address.ts';
 import type { Listener, Transport } from './contract.ts';
 import { KEEP_ALIVE_MILLIS, openSocket } from './socket.ts';
+import { hasErrno } from '../../platform/errno.ts';
 
 const FORMS = '/ip4/ADDRESS/tcp/PORT, /ip6/ADDRESS/tcp/PORT or /dns4/NAME/tcp/PORT';
 
@@ -74,7 +75,7 @@ function groupsOf(ip: string): string[] {
 function bind(server: Server, host: string, port: number, address: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (cause: NodeJS.ErrnoException): void => {
-      const taken = cause.code === 'EADDRINUSE';
+      const taken = hasErrno(cause, 'EADDRINUSE');
       const code = taken ? 'ADDRESS_IN_USE' : 'CONNECTION_REFUSED';
       reject(
         new RelaymintError(code, `Cannot listen on ${address} (${cause.code ?? cause.message}).`, {

@@ -1,7 +1,7 @@
 /** What the content and publish services write alike: CIDs, texts, a version, and what breaks the protocol. */
 import type { CID } from 'multiformats/cid';
 import { Reader, Writer, concatBytes, utf8 } from '../../core/codec.ts';
-import { RelaymintError } from '../../core/errors.ts';
+import { RelaymintError, violation as violationOf } from '../../core/errors.ts';
 import { MAX_BLOCK_BYTES, MAX_CID_BYTES } from '../../core/limits.ts';
 import { decodeCid } from '../blocks/index.ts';
 import type { ByteReader } from './stream-io.ts';
@@ -50,7 +50,5 @@ export function checkBlockLength(length: number): void {
 }
 
 export function violation(what: string): RelaymintError {
-  return new RelaymintError('PROTOCOL_VIOLATION', `The other end broke the content protocol: ${what}.`, {
-    remedy: 'Use another peer.',
-  });
+  return violationOf(`The other end broke the content protocol: ${what}.`, 'Use another peer.');
 }

@@ -29,7 +29,10 @@ function handlersOf(bank: () => Promise<unknown>): { handlers: ControlHandlers; 
       },
     },
   } as unknown as RunningNode;
-  return { handlers: controlHandlers({ node, addresses: [], figures: () => ({}), stop: () => {} }), settled: () => settled };
+  return {
+    handlers: controlHandlers({ node, addresses: [], figures: () => ({}), stop: () => {} }),
+    settled: () => settled,
+  };
 }
 
 const CALLS = ['settle', 'withdraw', 'plan'] as const;

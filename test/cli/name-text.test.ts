@@ -25,12 +25,19 @@ describe('splits on a command line', () => {
     expect(parseSplit(`${account}=${share}`)).toEqual({ account, bps });
   });
 
-  it.each(['', '25%', String(account), `${account}=`, `${account}=0`, `${account}=2500`, `${account}=10001bps`, `${account}=25%=`, `${account}=100.01%`])(
-    'refuses "%s"',
-    (text) => {
-      expect(() => parseSplit(text)).toThrow(/is not a split/);
-    },
-  );
+  it.each([
+    '',
+    '25%',
+    String(account),
+    `${account}=`,
+    `${account}=0`,
+    `${account}=2500`,
+    `${account}=10001bps`,
+    `${account}=25%=`,
+    `${account}=100.01%`,
+  ])('refuses "%s"', (text) => {
+    expect(() => parseSplit(text)).toThrow(/is not a split/);
+  });
 
   it.each([
     [`${account}=2.5`, 'INVALID_ARGUMENT'],

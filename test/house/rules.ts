@@ -270,9 +270,7 @@ export const HOMES: readonly Home[] = [
   {
     what: 'the DER of Ed25519 and X25519 keys',
     home: 'platform/keys/',
-    besides: {
-      'node/circuit/handshake.ts': 'the onion keys of hops, wrapped as X25519 of platform/keys/der.ts does it',
-    },
+    besides: {},
     shows: (node) =>
       (ts.isIdentifier(node) && ['createPrivateKey', 'createPublicKey'].includes(node.text)) ||
       (ts.isStringLiteralLike(node) && /^[0-9a-f]*2b65(?:6e|70)/i.test(node.text)),

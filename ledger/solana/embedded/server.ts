@@ -10,6 +10,7 @@ import type { Log } from '../../../core/ports.ts';
 import type { Chain } from './chain.ts';
 import { dispatch } from './rpc/dispatch.ts';
 import type { Subscriptions } from './subscriptions.ts';
+import { hasErrno } from '../../../platform/errno.ts';
 
 /** A batch of the longest transactions fits; clusters take 50 KB. */
 const MAX_BODY_BYTES = 128 * 1024;
@@ -58,7 +59,7 @@ export class RpcServer {
       this.#server.once('error', (cause: NodeJS.ErrnoException) => {
         reject(
           new RelaymintError(
-            cause.code === 'EADDRINUSE' ? 'ADDRESS_IN_USE' : 'INVALID_CONFIG',
+            hasErrno(cause, 'EADDRINUSE') ? 'ADDRESS_IN_USE' : 'INVALID_CONFIG',
             `The ledger cannot listen on ${this.#host} port ${port}: ${cause.message}.`,
             {
               remedy: 'Choose another port, or 0 for any free one.',

@@ -20,6 +20,7 @@ import { bareHost, isOwnNetwork } from './reach.ts';
 import { createOnionServices, type OnionServices } from './service.ts';
 import { createSocksDialer, type SocksDialer } from './socks.ts';
 import { onionOfTorrcService, type TorrcService } from './torrc-service.ts';
+import { hasErrno } from '../../../platform/errno.ts';
 
 export interface TorTransportOptions {
   /** Tor's SOCKS port. */
@@ -288,7 +289,7 @@ function bindServer(server: Server, endpoint: Endpoint, address: string): Promis
   return new Promise((resolve, reject) => {
     const onError = (cause: NodeJS.ErrnoException): void => {
       const why = `${formatEndpoint(endpoint)} cannot be listened on (${cause.code ?? cause.message})`;
-      const code = cause.code === 'EADDRINUSE' ? 'ADDRESS_IN_USE' : 'CONNECTION_REFUSED';
+      const code = hasErrno(cause, 'EADDRINUSE') ? 'ADDRESS_IN_USE' : 'CONNECTION_REFUSED';
       reject(refusal(address, why, 'Stop the program that uses it, or choose another place.', code, cause));
     };
     server.once('error', onError);

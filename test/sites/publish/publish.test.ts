@@ -7,7 +7,7 @@ import { RelaymintError } from '../../../core/errors.ts';
 import { silentLog } from '../../../core/ports.ts';
 import { createPinKeeper, createPublishService, publishSite } from '../../../sites/publish/index.ts';
 import { importSite } from '../../../sites/unixfs/index.ts';
-import { diskError } from '../../../sites/blocks/index.ts';
+import { diskError } from '../../../platform/disk/disk-error.ts';
 import type { BlockStore, ImportSession, OpenStream } from '../../../sites/blocks/index.ts';
 import type { PublishOptions, PublishServiceOptions } from '../../../sites/publish/index.ts';
 import {
