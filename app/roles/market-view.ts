@@ -71,7 +71,7 @@ export function createMarketView(node: RunningNode, others: WatchedNodes | undef
       balances: balances.map((row) => ({ ...row, ...labelled(labels.get(row.owner)) })),
       supply,
       ledger: ageOf(onChain?.at),
-      ...(watched.length === 0 ? {} : { settlement: sum(watched), waiting: waitingOf(watched) }),
+      ...(watched.length === 0 ? {} : { settlement: sum(watched), waiting: waitingOf(watched).slice(0, MAX_ROWS) }),
       updatedAt: Date.now(),
     };
   };
