@@ -111,9 +111,9 @@ describe('a node that settles', () => {
     const engine = world.engine({ wallet: narrow(world.wallet, 2), journal });
     await world.receive(0, 1_000_001n, 600_000n);
     const [first] = await engine.settleAll();
-    await world.receive(0, 1_500_000n);
-    await world.receive(1, 3_000_000n, 1_000_000n);
-    await world.receive(2, 2_000_000n);
+    await world.receive(0, 4_000_001n);
+    await world.receive(1, 2_000_000n, 1_000_000n);
+    await world.receive(2, 1_000_000n);
     const later = await engine.settleAll();
     expect(later.map(({ receipts }) => receipts)).toEqual([2, 1]);
     const { entries, damaged } = await journal.read();
@@ -134,9 +134,9 @@ describe('a node that settles', () => {
     });
     expect(moved).toEqual(
       new Map([
-        [payers[0]?.id, [499_999n, 999_998n, 14_999_970n]],
-        [payers[1]?.id, [3_000_000n, 6_000_000n, 90_000_000n]],
-        [payers[2]?.id, [2_000_000n, 4_000_000n, 60_000_000n]],
+        [payers[0]?.id, [3_000_000n, 6_000_000n, 90_000_000n]],
+        [payers[1]?.id, [2_000_000n, 4_000_000n, 60_000_000n]],
+        [payers[2]?.id, [1_000_000n, 2_000_000n, 30_000_000n]],
       ]),
     );
     for (const { signature, amount: units } of later) {
@@ -145,7 +145,7 @@ describe('a node that settles', () => {
     }
     // By what they moved; together what the transaction cost.
     const fees = new Map(entries.slice(1).map(({ channel, feeLamports }) => [channel, feeLamports]));
-    expect([0, 1, 2].map((payer) => fees.get(payers[payer]?.id ?? entry(0).channel))).toEqual([5_000n, 3_000n, 2_000n]);
+    expect([0, 1, 2].map((payer) => fees.get(payers[payer]?.id ?? entry(0).channel))).toEqual([3_000n, 2_000n, 5_000n]);
     const royalties = entries.reduce((sum, one) => sum + (one.royalties ?? 0n), 0n);
     expect(royalties).toBe((await world.earnings()).name);
     await engine.close();
