@@ -24,7 +24,7 @@ export function pathsCommand(program: Command): void {
     .option('--json', 'print JSON, and nothing else, on stdout')
     .option('--relays <n>', 'operators of relays', wholeNumber(2, 1000), 20)
     .option('--malicious <n>', 'how many of them are in one hand', wholeNumber(0, 1000), 4)
-    .option('--hops <n>', 'relays of a circuit', wholeNumber(1, MAX_RELAYS), 3)
+    .option('--path-relays <n>', 'relays of a circuit', wholeNumber(1, MAX_RELAYS), 3)
     .option('--clients <n>', 'clients in each row', wholeNumber(1, 100_000), 1000)
     .option('--days <n>', 'days that each client lives; it is started anew every day', wholeNumber(1, 1000), 2)
     .option(
@@ -69,9 +69,9 @@ function describe(rows: readonly PathsRow[], simulation: Simulation): string {
     String(row.innocentBlamed),
     String(row.maliciousBlamed),
   ]);
-  const { clients, days, circuitsPerDay, hops, seed } = simulation;
+  const { clients, days, circuitsPerDay, pathRelays, seed } = simulation;
   return [
-    `${clients} clients, ${days} days of ${circuitsPerDay} circuits over ${hops} relays; seed ${seed}.`,
+    `${clients} clients, ${days} days of ${circuitsPerDay} circuits over ${pathRelays} relays; seed ${seed}.`,
     '',
     table(
       [['', 'relays', 'malicious', 'both ends', 'of honest', 'innocent blamed', 'malicious blamed'], ...cells],

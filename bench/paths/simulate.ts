@@ -11,7 +11,8 @@ import { seededRandom } from './random.ts';
 export interface Simulation {
   readonly relays: number;
   readonly malicious: number;
-  readonly hops: number;
+  /** Relays of a circuit, in front of the host. */
+  readonly pathRelays: number;
   readonly clients: number;
   readonly days: number;
   /** Circuits that a client asks for in a day, one after the other. */
@@ -62,7 +63,7 @@ interface Tally {
 /** One client, from its first circuit to its last; it is started anew every day and asks for that day's circuits at once. */
 async function live(
   name: Behaviour,
-  { hops, days, circuitsPerDay }: Simulation,
+  { pathRelays, days, circuitsPerDay }: Simulation,
   { relays, host, malicious }: Population,
   random: () => number,
   tally: Tally,
@@ -78,10 +79,10 @@ async function live(
   };
   const endpoint = endpointOf(async (path) => {
     now += BUILD_MILLIS;
-    const refusedAt = name === 'refusing' ? refusal(path, hops, isBad) : undefined;
+    const refusedAt = name === 'refusing' ? refusal(path, pathRelays, isBad) : undefined;
     if (refusedAt !== undefined) throw unreachable(refusedAt);
     tally.stood += 1;
-    if (isBad(path[0]) && isBad(path[hops - 1])) tally.bothEnds += 1;
+    if (isBad(path[0]) && isBad(path[pathRelays - 1])) tally.bothEnds += 1;
     return undefined;
   });
   const offers = {
@@ -104,7 +105,7 @@ async function live(
       random,
     });
     // Nothing is built twice for one request: the first one is what this builds.
-    await pool.buildTunnels(hops).catch(() => {});
+    await pool.buildTunnels(pathRelays).catch(() => {});
     for (let request = 0; request < circuitsPerDay; request += 1) {
       const circuit = await pool.circuit().catch(() => undefined);
       circuit?.destroy();
@@ -119,10 +120,10 @@ async function live(
 /** The hop that is not reached, when a malicious relay extends to accomplices alone. */
 function refusal(
   path: readonly SignedOffer[],
-  hops: number,
+  pathRelays: number,
   isBad: (offer: SignedOffer | undefined) => boolean,
 ): number | undefined {
-  for (let hop = 1; hop < hops; hop += 1) if (isBad(path[hop - 1]) && !isBad(path[hop])) return hop;
+  for (let hop = 1; hop < pathRelays; hop += 1) if (isBad(path[hop - 1]) && !isBad(path[hop])) return hop;
   return undefined;
 }
 

@@ -58,7 +58,7 @@ export interface CircuitPool extends AsyncDisposable {
    * @throws RelaymintError NO_ROUTE (too few relays, no last hop known, or none within maxPrice) or the last failure to build;
    * CLOSED, ABORTED, the signal's reason if it is one of our errors.
    */
-  buildTunnels(hops: number, options?: { readonly signal?: AbortSignal }): Promise<void>;
+  buildTunnels(relays: number, options?: { readonly signal?: AbortSignal }): Promise<void>;
   /**
    * Why the `target` is taken to be away: all attempts of one request failed at the step to it, and no circuit to it stood since.
    * undefined otherwise. A pool that could not build to its target builds again when somebody asks, and not by itself; who asks

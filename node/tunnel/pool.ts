@@ -101,18 +101,18 @@ class Pool implements CircuitPool {
     return this.#tries.reach.away;
   }
 
-  async buildTunnels(hops: number, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  async buildTunnels(relays: number, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#ensureOpen();
     signal?.throwIfAborted();
-    if (!(Number.isInteger(hops) && hops >= 0 && hops <= MAX_RELAYS)) {
-      throw new RelaymintError('INVALID_ARGUMENT', `A circuit has 0 to ${MAX_RELAYS} relays, not ${hops}.`, {
-        remedy: 'Choose another number of hops.',
+    if (!(Number.isInteger(relays) && relays >= 0 && relays <= MAX_RELAYS)) {
+      throw new RelaymintError('INVALID_ARGUMENT', `A circuit has 0 to ${MAX_RELAYS} relays, not ${relays}.`, {
+        remedy: 'Choose another number of relays.',
       });
     }
-    if (this.#relays !== hops) {
-      this.#relays = hops;
+    if (this.#relays !== relays) {
+      this.#relays = relays;
       this.#epoch += 1;
-      this.#tries.relays = hops;
+      this.#tries.relays = relays;
       for (const member of this.#members) this.#retire(member);
     }
     this.#refuseWhileAway();
@@ -139,7 +139,7 @@ class Pool implements CircuitPool {
   async circuit({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Circuit> {
     this.#ensureOpen();
     if (this.#relays === undefined) {
-      throw new TypeError('buildTunnels() says how many hops the circuits of a pool have: call it first');
+      throw new TypeError('buildTunnels() says how many relays the circuits of a pool have: call it first');
     }
     signal?.throwIfAborted();
     const ready = this.#ready();

@@ -32,7 +32,7 @@ interface Seen {
 /** One client, `requests` circuits one after the other; its first guard is malicious or not. */
 async function client(
   play: Play,
-  { hops, requests, seed, bad }: { hops: number; requests: number; seed: string; bad: boolean },
+  { relayCount, requests, seed, bad }: { relayCount: number; requests: number; seed: string; bad: boolean },
 ): Promise<Seen> {
   const random = seededRandom(seed);
   let now = Date.UTC(2026, 0, 1);
@@ -56,7 +56,7 @@ async function client(
     if (lost !== undefined) return lost;
     seen.stood += 1;
     seen.guards.add(path[0]?.nodeId as NodeId);
-    if (isBad(path[0]) && isBad(path[hops - 1])) seen.bothEnds += 1;
+    if (isBad(path[0]) && isBad(path[relayCount - 1])) seen.bothEnds += 1;
     return undefined;
   });
   await using pool = createCircuitPool({
@@ -71,7 +71,7 @@ async function client(
     log: silentLog,
     random,
   });
-  await pool.buildTunnels(hops).catch(() => {});
+  await pool.buildTunnels(relayCount).catch(() => {});
   for (let request = 0; request < requests; request += 1) {
     const circuit = await pool.circuit().catch(() => undefined);
     circuit?.destroy();
@@ -82,18 +82,23 @@ async function client(
 }
 
 /** Share of the circuits that stood with malicious ends, over clients of which a fifth have a malicious first guard. */
-async function share(play: Play, hops: number): Promise<number> {
+async function share(play: Play, relayCount: number): Promise<number> {
   let [stood, bothEnds] = [0, 0];
   for (let index = 0; index < 60; index += 1) {
-    const seen = await client(play, { hops, requests: 120, seed: `share ${hops} ${index}`, bad: index % 5 === 0 });
+    const seen = await client(play, {
+      relayCount,
+      requests: 120,
+      seed: `share ${relayCount} ${index}`,
+      bad: index % 5 === 0,
+    });
     stood += seen.stood;
     bothEnds += seen.bothEnds;
   }
   return bothEnds / stood;
 }
 
-function refusalOf(path: readonly SignedOffer[], hops: number): number | undefined {
-  for (let hop = 1; hop < hops; hop += 1) if (isBad(path[hop - 1]) && !isBad(path[hop])) return hop;
+function refusalOf(path: readonly SignedOffer[], relayCount: number): number | undefined {
+  for (let hop = 1; hop < relayCount; hop += 1) if (isBad(path[hop - 1]) && !isBad(path[hop])) return hop;
   return undefined;
 }
 
@@ -110,12 +115,12 @@ describe('relays that make circuits fail', () => {
     [3, 'is not reached', unreachable],
     [2, 'needs a channel', setup],
     [3, 'needs a channel', setup],
-  ])('over %i relays, by saying that the next hop %s, gain nothing', async (hops, _what, error) => {
+  ])('over %i relays, by saying that the next hop %s, gain nothing', async (relayCount, _what, error) => {
     const play: Play = (path) => {
-      const at = refusalOf(path, hops);
+      const at = refusalOf(path, relayCount);
       return at === undefined ? {} : { refused: error(at) };
     };
-    expect(await share(play, hops)).toBeLessThan(1.2 * HONEST);
+    expect(await share(play, relayCount)).toBeLessThan(1.2 * HONEST);
   });
 
   it('once they see that the end is honest, gain little: the same end is drawn again', async () => {
@@ -131,7 +136,7 @@ describe('relays that make circuits fail', () => {
 
   it('are asked so often and no more for one circuit', async () => {
     const all: Play = () => ({ refused: unreachable(1) });
-    const seen = await client(all, { hops: 3, requests: 10, seed: 'bound', bad: true });
+    const seen = await client(all, { relayCount: 3, requests: 10, seed: 'bound', bad: true });
     // buildTunnels and ten requests, four each.
     expect(seen.attempts).toBeLessThanOrEqual(44);
   });
@@ -142,7 +147,7 @@ describe('relays that make circuits fail', () => {
       return {};
     };
     for (let index = 0; index < 40; index += 1) {
-      const seen = await client(play, { hops: 3, requests: 150, seed: `framed ${index}`, bad: false });
+      const seen = await client(play, { relayCount: 3, requests: 150, seed: `framed ${index}`, bad: false });
       expect(new Set(seen.firsts).size).toBe(1);
     }
   });
@@ -152,7 +157,7 @@ describe('relays that make circuits fail', () => {
     const dear: Play = () => ({ refused: setup(3) });
     const ending: Play = () => ({ lost: gone });
     for (const play of [refusing, dear, ending]) {
-      const seen = await client(play, { hops: 3, requests: 400, seed: 'host', bad: false });
+      const seen = await client(play, { relayCount: 3, requests: 400, seed: 'host', bad: false });
       expect(seen.attempts).toBeGreaterThan(20);
       expect(new Set(seen.firsts).size).toBe(1);
     }

@@ -42,15 +42,15 @@ afterEach(async () => {
 
 async function world(relays: number, hosts = 1): Promise<{ client: TestNode; relays: TestNode[]; hosts: TestNode[] }> {
   const client = await net.node();
-  const hops: TestNode[] = [];
-  for (let index = 0; index < relays; index += 1) hops.push(await net.node());
+  const ahead: TestNode[] = [];
+  for (let index = 0; index < relays; index += 1) ahead.push(await net.node());
   const last: TestNode[] = [];
   for (let index = 0; index < hosts; index += 1) {
     const host = await net.node({ relayPrice: undefined, services: { echo: PRICE } });
     serveEcho(host);
     last.push(host);
   }
-  return { client, relays: hops, hosts: last };
+  return { client, relays: ahead, hosts: last };
 }
 
 function poolOf(client: TestNode, settings: CircuitPoolSettings = {}, target?: TestNode, guards?: Guards): CircuitPool {
@@ -104,7 +104,7 @@ describe('circuit pool', () => {
     });
   });
 
-  it('another number of hops replaces the circuits', async () => {
+  it('another number of relays replaces the circuits', async () => {
     const { client } = await world(3);
     const pool = poolOf(client, { minCircuits: 2 });
     await pool.buildTunnels(1);
