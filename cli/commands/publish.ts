@@ -1,6 +1,9 @@
 /** `relaymint publish`: brings a folder to a host and points a name at it. */
+import { realpath } from 'node:fs/promises';
+import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
+import { RelaymintError } from '../../core/errors.ts';
 import { amount, formatBytes } from '../../core/units.ts';
 import { parseNewName, siteUrl } from '../../core/name.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
@@ -42,17 +45,23 @@ function loadPublisher(): Promise<typeof PublisherModule> {
   return import('../../app/roles/publisher.ts');
 }
 
+/** What is published is everybody's: the keys of the wallet must not lie in it. @throws RelaymintError INVALID_ARGUMENT */
+async function assertApart(folder: string, dataDir: string): Promise<void> {
+  const [outside, inside] = [await realpath(folder), await realpath(dataDir).catch(() => dataDir)];
+  if (path.relative(outside, inside).split(path.sep)[0] === '..') return;
+  throw new RelaymintError('INVALID_ARGUMENT', `The data folder ${dataDir}, with its keys, would be published too.`, {
+    remedy: 'Give another --data, or publish a folder that it does not lie in.',
+  });
+}
+
 async function run(directory: string, options: PublishOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
   const folder = await requireDirectory(directory);
+  const settings = settingsOf(site, options, (label) => createLog(options.logLevel, label));
+  await assertApart(folder, settings.dataDir);
   await using stack = new AsyncDisposableStack();
-  const node = stack.use(
-    await openNode(
-      settingsOf(site, options, (label) => createLog(options.logLevel, label)),
-      lifecycle.signal,
-    ),
-  );
+  const node = stack.use(await openNode(settings, lifecycle.signal));
   await node.announce(lifecycle.signal);
   const importing = createProgress('Importing', output.json);
   const uploading = createProgress('Sending  ', output.json);

@@ -14,6 +14,7 @@ function handlersOf(bank: () => Promise<unknown>): { handlers: ControlHandlers; 
   const node = {
     links: { links: () => [], onLink: () => {} },
     ledger: { bank },
+    settings: { till: undefined },
     settlement: {
       settleAll: async () => {
         settled += 1;

@@ -1,18 +1,22 @@
+import { mkdir, readdir, rm, symlink } from 'node:fs/promises';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { publishCommand } from '../../cli/commands/publish.ts';
+import { temporaryFolder } from '../e2e/marketplace.ts';
 
-/** What the command line says to a name, before anything is opened or registered. */
-async function told(name: string): Promise<string> {
+const NOTHING = fileURLToPath(new URL('nothing-here', import.meta.url));
+
+/** What the command line says, before anything is opened or registered. */
+async function told(name: string, folder: string = NOTHING, ...more: string[]): Promise<string> {
   const program = new Command('relaymint').exitOverride();
   publishCommand(program);
   let said = '';
   for (const command of program.commands) {
     command.exitOverride().configureOutput({ writeErr: (text) => (said += text) });
   }
-  const folder = fileURLToPath(new URL('nothing-here', import.meta.url));
-  await program.parseAsync(['publish', folder, '--name', name], { from: 'user' }).catch((error: unknown) => {
+  await program.parseAsync(['publish', folder, '--name', name, ...more], { from: 'user' }).catch((error: unknown) => {
     said += String(error);
   });
   return said;
@@ -32,5 +36,36 @@ describe('relaymint publish --name', () => {
   it('goes on with any other', async () => {
     expect(await told('xna.web3')).toContain('nothing-here');
     expect(await told('xna.web3')).not.toContain('--name');
+  });
+});
+
+describe('relaymint publish --data', () => {
+  it.each(['', 'keys', 'keys/of/mine'])('refuses to publish its own keys with the site: %s', async (inside) => {
+    const site = await temporaryFolder();
+    try {
+      const data = path.join(site.path, inside);
+      await mkdir(data, { recursive: true });
+      const other = `${site.path}-link`;
+      await symlink(site.path, other);
+      for (const folder of [site.path, other]) {
+        expect(await told('own.web3', folder, '--data', data)).toContain('with its keys, would be published too');
+      }
+      await rm(other);
+      expect(await readdir(data)).not.toContain('wallet.json');
+    } finally {
+      await site[Symbol.asyncDispose]();
+    }
+  });
+
+  it('takes a folder beside the site', async () => {
+    const site = await temporaryFolder();
+    try {
+      const gone = 'http://127.0.0.1:1';
+      const text = await told('own.web3', site.path, '--data', `${site.path}-keys`, '--ledger', gone, '--airdrop', '1');
+      expect(text).toContain('does not answer');
+    } finally {
+      await rm(`${site.path}-keys`, { recursive: true, force: true });
+      await site[Symbol.asyncDispose]();
+    }
   });
 });

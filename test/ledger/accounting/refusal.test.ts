@@ -184,13 +184,13 @@ describe('the window', () => {
     }
   });
 
-  it('is what was burned for the channel, whatever it settled, and never wider than 64 MiB', () => {
+  it('is what was burned for the channel, whatever it settled, and never wider than 128 MiB', () => {
     const burned = (opening: bigint, settled = 0n): bigint =>
       new Pair(PRICE, channelState({ opening: amount(opening), settled: amount(settled) })).window;
     expect(burned(0n)).toBe(0n);
     expect(burned(PRICE / 2n)).toBe(PRICE / 2n);
     expect(burned(3n * PRICE, 1000n * PRICE)).toBe(3n * PRICE);
-    expect(burned(1000n * PRICE)).toBe(64n * PRICE);
+    expect(burned(1000n * PRICE)).toBe(128n * PRICE);
   });
 
   it('is never more than a quarter of what is left of the deposit', () => {
