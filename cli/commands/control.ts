@@ -154,6 +154,7 @@ function renderStats(stats: NodeStats): string {
     `  settled  ${stats.settlement.receipts} receipts in ${stats.settlement.transactions} transactions`,
     ...waitingText(stats.waiting),
     `  spent    ${budgetText(stats.budget)}`,
+    ...Object.entries(stats.figures).map(([name, value]) => `  ${name.padEnd(8)} ${value}`),
     ...(stats.guards.length === 0 ? [] : [`  guards   ${stats.guards.map(guardText).join(', ')}`]),
     '',
     ...ageOfLedger(stats),

@@ -303,13 +303,13 @@ describe('back-pressure', () => {
     const { client, offers, relays, host } = await net.path(2);
     const other = await net.node({ relayPrice: undefined });
     const stuck = await client.endpoint.createCircuit(offers, { service: 'source' });
-    const unread = await stuck.openStream('source', u32(64 * 1024 * 1024));
+    const unread = await stuck.openStream('source', u32(16 * 1024 * 1024));
     const circuit = await other.endpoint.createCircuit(offers, { service: 'source' });
-    const stream = await circuit.openStream('source', u32(16 * 1024 * 1024));
-    expect(await hashOf(stream)).toBe(patternHash(16 * 1024 * 1024));
+    const stream = await circuit.openStream('source', u32(8 * 1024 * 1024));
+    expect(await hashOf(stream)).toBe(patternHash(8 * 1024 * 1024));
     const waiting = [...relays, host].map((node) => node.endpoint.stats().queuedBytes);
     for (const bytes of waiting) expect(bytes).toBeLessThan(1024 * 1024);
     expect(unread.readableLength).toBeLessThan(256 * 1024);
-    expect(await hashOf(unread)).toBe(patternHash(64 * 1024 * 1024));
+    expect(await hashOf(unread)).toBe(patternHash(16 * 1024 * 1024));
   });
 });
