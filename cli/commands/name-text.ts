@@ -23,7 +23,7 @@ export interface NameSituation {
   readonly now: UnixSeconds;
 }
 
-/** "account=2500" (basis points) or "account=25%". @throws RelaymintError INVALID_ARGUMENT, INVALID_ENCODING. */
+/** "account=2500bps" or "account=25%". @throws RelaymintError INVALID_ARGUMENT. */
 export function parseSplit(text: string): Split {
   const [account = '', part = '', ...rest] = text.split('=');
   try {

@@ -51,8 +51,8 @@ export interface NearSide {
   readonly isOver: boolean;
   /** Something came from beyond: the circuit is in use. */
   heard(): void;
-  /** Puts our layer on what came from the next hop, and queues it. @returns the frame's bytes. */
-  pass(payload: Buffer): number;
+  /** Puts our layer on what came from the next hop, and queues it. */
+  pass(payload: Buffer): void;
   /** Puts our layer on a cell of our own. @returns the frame. */
   seal(cell: Buffer): Buffer;
   /** Beyond so many frame bytes can be taken: the hop before us may send as many. */

@@ -78,7 +78,9 @@ export class NextHop implements FarSide, LegOwner, LegHeir {
     if (type === FrameType.RELAY) {
       if (this.#near.isOver) return;
       if (!this.#extended) throw violation('a RELAY frame before CREATED');
-      this.#carried += this.#near.pass(payload);
+      // Before it is handed on: an idle link writes it at once, and says so.
+      this.#carried += FRAME_HEADER_BYTES + payload.length;
+      this.#near.pass(payload);
       if (leg.granted < LOW_GRANT) this.#passDown();
     } else if (type === FrameType.CREATED && !this.#extended) {
       this.#created(payload);

@@ -136,11 +136,10 @@ export class RelayedCircuit implements NearSide, LegOwner, LegHeir, Slotted {
     this.#quietTurns = 0;
   }
 
-  pass(payload: Buffer): number {
+  pass(payload: Buffer): void {
     const frame = this.leg.port.link.allocFrame(payload.length);
     this.#sealing.pass(payload, frame, FRAME_HEADER_BYTES);
     this.leg.push(frame, FrameType.RELAY);
-    return frame.length;
   }
 
   seal(cell: Buffer): Buffer {

@@ -369,6 +369,21 @@ describe('a reader that leaves', () => {
       expect(paid(relay) - earned(relay)).toBeLessThanOrEqual(WINDOW);
     }
   });
+
+  it('with its link owes nothing for what had been written to it: its window is not used up by what it paid for', async () => {
+    const { client, relays, offers } = await net.path(2);
+    const [relay] = relays as [TestNode];
+    for (let round = 0; round < 2; round += 1) {
+      const circuit = await client.endpoint.createCircuit(offers, { service: 'source' });
+      const stream = await circuit.openStream('source', u32(6 * MIB));
+      // Worth more than the window.
+      expect(await hashOf(stream)).toBe(patternHash(6 * MIB));
+      await linkBetween(client, relay).close();
+      await circuit.closed;
+      await eventually(() => relay.endpoint.stats().joined).toBe(0);
+    }
+    await expect(client.endpoint.createCircuit(offers, { service: 'source' })).resolves.toMatchObject({ isOpen: true });
+  });
 });
 
 describe('a window', () => {
