@@ -11,6 +11,7 @@ export {
 } from './node-settings.ts';
 export {
   DEFAULT_LEDGER_PORT,
+  DEFAULT_ROYALTY,
   WALLET_FILE,
   defaultDataDir,
   feeSection,

@@ -30,6 +30,9 @@ export const WALLET_FILE = 'wallet.json';
 import { credits, duration, place, price, share, sol, wallet } from './grammars.ts';
 import { count, grammar, list, oneOf, optional, standard, toggle, words, type Section } from './setting.ts';
 
+/** What a name's owner asks of what hosts earn with it, unless told otherwise. */
+export const DEFAULT_ROYALTY = '20%';
+
 /** Where the embedded ledger answers unless told otherwise. */
 export const DEFAULT_LEDGER_PORT = 8899;
 

@@ -136,6 +136,12 @@ export async function runCommand<Result>(
   return result;
 }
 
+/** Settings of a node that its operator keeps in the environment are not for this market: it is told all by its arguments. */
+export function childEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const ours = Object.entries(environment).filter(([name]) => !name.startsWith('RELAYMINT_'));
+  return { ...Object.fromEntries(ours), [ATTACHED]: '1' };
+}
+
 interface Launched {
   readonly child: ChildProcessWithoutNullStreams;
   /** Its last log lines. */
@@ -146,7 +152,7 @@ function launch(options: ProcessOptions): Launched {
   const child = spawn(process.execPath, [...NODE_FLAGS, process.argv[1] ?? '', ...options.args()], {
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
-    env: { ...process.env, [ATTACHED]: '1' },
+    env: childEnvironment(process.env),
   });
   child.stdin.on('error', () => {});
   const tail: string[] = [];

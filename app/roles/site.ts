@@ -2,7 +2,7 @@
 import type { NodeId } from '../../core/ids.ts';
 import { MAX_RELAYS, MAX_REPLICAS } from '../../core/limits.ts';
 import { MAX_YEARS } from '../../ledger/term.ts';
-import { count, list, node, share, standard, type Section } from '../config/index.ts';
+import { DEFAULT_ROYALTY, count, list, node, share, standard, type Section } from '../config/index.ts';
 import type { Role } from './role.ts';
 
 export interface SiteValues {
@@ -23,7 +23,7 @@ export const site: Pick<Role<SiteValues>, 'name' | 'earns' | 'terms'> & { readon
       '--royalty <share>',
       share,
       'your share of what hosts earn with it, when the name is new: 20% or 2000bps',
-      '20%',
+      DEFAULT_ROYALTY,
     ),
     years: standard('--years <n>', count(1, MAX_YEARS), 'how long to pay for the name, when it is new (1 to 10)', '1'),
     host: list(

@@ -6,7 +6,9 @@ import { amount, formatCredits, type Amount } from '../../core/units.ts';
 import type { LedgerWallet, NameRecord, Split } from '../../ledger/contract.ts';
 import { readKeyFile, walletAddress } from '../../ledger/solana/index.ts';
 import { MAX_YEARS, daysBetween } from '../../ledger/term.ts';
+import { parseShare } from '../../core/grammar.ts';
 import { parseName, parseNewName } from '../../core/name.ts';
+import { DEFAULT_ROYALTY } from '../../app/config/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import {
   collect,
@@ -71,7 +73,6 @@ interface ListOptions extends WalletOptions {
   readonly all?: true;
 }
 
-const DEFAULT_ROYALTY_BPS = 2000;
 const address = parsed((text: string) => ledgerAddress(text));
 const anyName = parsed((text: string) => parseName(text).name);
 const newName = parsed((text: string) => parseNewName(text).name);
@@ -176,7 +177,7 @@ async function register(name: string, options: RegisterOptions): Promise<void> {
         maxPrice: options.maxPrice,
         root: options.root ?? new Uint8Array(),
         manifest: options.manifest,
-        royaltyBps: options.royalty ?? DEFAULT_ROYALTY_BPS,
+        royaltyBps: options.royalty ?? parseShare(DEFAULT_ROYALTY),
         manager: options.manager,
         splits,
       };
