@@ -83,6 +83,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  await budget[Symbol.asyncDispose]();
   await store.close();
   await rm(folder, { recursive: true, force: true });
 });
