@@ -52,10 +52,7 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
       host: node.keys.identity.nodeId,
       accept: settings.accept.length === 0 ? { policy: 'open' } : { policy: 'names', names: settings.accept },
       ...(settings.quotaPerName === undefined ? {} : { quotaPerName: settings.quotaPerName }),
-      onPinned: (pin) => {
-        log.info({ name: pin.name, root: pin.root.toString(), bytes: pin.bytes }, 'content arrived');
-        namesChanged();
-      },
+      onPinned: namesChanged,
       log,
     }),
   );

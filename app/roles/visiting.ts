@@ -31,10 +31,7 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
   const routes = stack.use(createRoutes({ node, hops: settings.hops }));
   const content = createContentSource({
     route: routes.route,
-    onBadHost: (host, error, name) => {
-      routes.failed(host, error, name);
-      log.warn({ host, err: error }, 'a host failed to deliver');
-    },
+    onBadHost: routes.failed,
     onGoodHost: routes.delivered,
     log,
   });

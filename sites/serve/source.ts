@@ -192,7 +192,7 @@ class Pool {
   }
 
   #blame({ host }: ContentRoute, error: RelaymintError): void {
-    this.#log.warn({ host, code: error.code, err: error }, 'A content host failed.');
+    this.#log.warn({ host, name: this.#name, err: error }, 'A content host failed.');
     this.#avoid.add(host);
     this.#options.onBadHost?.(host, error, this.#name);
     // Another visitor may have found a better one meanwhile.
