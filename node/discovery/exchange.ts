@@ -15,12 +15,15 @@ import { KEY_BYTES, nodeId, type LedgerAddress, type NodeId } from '../../core/i
 import type { Clock, Log } from '../../core/ports.ts';
 import { FrameType, type Link, type LinkManager } from '../link/contract.ts';
 import { TokenBucket, TokenBuckets } from '../../core/rate.ts';
+import { backoff } from '../../core/backoff.ts';
 import { deadline, orEnded } from '../../core/abort.ts';
 import type { Discovery, DiscoveryOptions, Introducers, OfferBook, PeerAddress } from './contract.ts';
 import { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion, type Answer } from './messages.ts';
 import { peekOffer, readOffer, type SignedOffer } from '../offer/index.ts';
 
 const INTERVAL_MILLIS = 60_000;
+/** How long after its link was lost a bootstrap peer is dialled, milliseconds. */
+const REDIAL_MILLIS = 1_000;
 /** One answer may take this long, milliseconds. */
 const ANSWER_MILLIS = 10_000;
 /** Pages asked of one peer in one round: below what it answers in a second. */
@@ -37,6 +40,15 @@ interface Talk {
   answered: ((answer: Answer) => void) | undefined;
   failed: ((error: RelaymintError) => void) | undefined;
   readonly bucket: TokenBucket;
+  /** When the link opened, `performance.now()`. */
+  readonly since: number;
+}
+
+/** A bootstrap peer that is gone. */
+interface Missed {
+  /** Dials in a row that failed, and links in a row that did not last. */
+  failures: number;
+  timer: NodeJS.Timeout | undefined;
 }
 
 /** Of whom a page of offers is. */
@@ -64,6 +76,7 @@ class Exchange implements Discovery {
   #ownSequence = 0n;
   readonly #intervalMillis: number;
   readonly #talks = new Map<Link, Talk>();
+  readonly #missed = new Map<NodeId, Missed>();
   readonly #stop = new AbortController();
   readonly #unsubscribe: readonly (() => void)[];
   #timer: NodeJS.Timeout | undefined;
@@ -101,6 +114,7 @@ class Exchange implements Discovery {
 
   async close(): Promise<void> {
     clearTimeout(this.#timer);
+    for (const { timer } of this.#missed.values()) clearTimeout(timer);
     this.#stop.abort(new RelaymintError('CLOSED', 'Discovery is closed.'));
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     await this.#round;
@@ -110,18 +124,36 @@ class Exchange implements Discovery {
     return this.close();
   }
 
-  /** A quarter earlier or later, so that nodes that started together do not ask together for ever. */
   #schedule(): void {
-    const millis = this.#intervalMillis * (0.75 + Math.random() / 2);
     this.#timer = setTimeout(() => {
       void this.refresh();
       this.#schedule();
-    }, millis).unref();
+    }, jittered(this.#intervalMillis)).unref();
+  }
+
+  /** Who is known only to this peer is found by nobody else until we are linked to it again, so that the next round is too late. */
+  #redial(peer: NodeId): void {
+    const addresses = this.#bootstrap.filter(({ nodeId }) => nodeId === peer);
+    if (addresses.length === 0 || this.#stop.signal.aborted || this.#links.get(peer)?.isOpen === true) return;
+    const missed = this.#missed.get(peer) ?? { failures: 0, timer: undefined };
+    if (missed.timer !== undefined) return;
+    missed.failures += 1;
+    this.#missed.set(peer, missed);
+    const dial = async (): Promise<void> => {
+      const reached = await Promise.all(addresses.map((address) => this.#reach(address, undefined)));
+      missed.timer = undefined;
+      const link = reached.find((each) => each !== undefined);
+      if (link === undefined) this.#redial(peer);
+      else await this.#askPeer(link, undefined);
+    };
+    const pause = backoff(missed.failures, { first: REDIAL_MILLIS, last: this.#intervalMillis });
+    missed.timer = setTimeout(() => void dial(), jittered(pause)).unref();
   }
 
   async #ask(signal: AbortSignal | undefined): Promise<number> {
     const before = new Set(this.#links.links());
     const reached = await Promise.all(this.#bootstrap.map((peer) => this.#reach(peer, signal)));
+    for (const peer of this.#named) this.#redial(peer);
     const asked = new Set(reached.filter((link) => link !== undefined));
     const others = [...before].filter((link) => !asked.has(link));
     while (asked.size < MAX_PEERS_ASKED && others.length > 0) {
@@ -240,13 +272,16 @@ class Exchange implements Discovery {
     const reason = await link.closed;
     this.#talks.delete(link);
     talk.failed?.(reason ?? closedError());
+    const missed = this.#missed.get(link.peer);
+    if (missed !== undefined && performance.now() - talk.since >= this.#intervalMillis) missed.failures = 0;
+    this.#redial(link.peer);
   }
 
   #attach(link: Link): void {
     const now = (): number => performance.now();
     const bucket = new TokenBucket(MAX_OFFER_QUESTIONS_PER_SECOND, now);
     const bytes = new TokenBucket(OFFER_BYTES_PER_SECOND, now, OFFER_BURST_BYTES);
-    const talk: Talk = { answered: undefined, failed: undefined, bucket };
+    const talk: Talk = { answered: undefined, failed: undefined, bucket, since: now() };
     this.#talks.set(link, talk);
     void this.#forgetWhenClosed(link, talk);
     link.handle(FrameType.OFFERS_WANTED, (_id, payload) => {
@@ -265,6 +300,11 @@ class Exchange implements Discovery {
     if (link.offer !== undefined) this.#present(link.offer, link);
     else if (link.dialer) this.book.reached(link.peer);
   }
+}
+
+/** A quarter earlier or later: nodes that started together, or lost the same peer, do not ask together for ever. */
+function jittered(millis: number): number {
+  return millis * (0.75 + Math.random() / 2);
 }
 
 function offerChecks(): TokenBucket {

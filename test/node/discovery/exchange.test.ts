@@ -22,7 +22,7 @@ import {
 } from '../../../node/discovery/index.ts';
 import { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion } from '../../../node/discovery/messages.ts';
 import { FrameType } from '../../../node/link/index.ts';
-import { TestNodes, linkBetween, newIdentity, offerOf, thrownBy, type TestNode } from '../link/nodes.ts';
+import { TestNodes, linkBetween, newIdentity, nextLink, offerOf, thrownBy, type TestNode } from '../link/nodes.ts';
 
 const nodes = new TestNodes();
 const running: Discovery[] = [];
@@ -142,6 +142,26 @@ describe('discovery', () => {
     const heard = new Promise((resolve) => reader.discovery.book.onOffer(resolve));
     hub.discovery.book.add(late);
     expect(await heard).toEqual(late);
+  });
+
+  it('links again to a bootstrap peer whose link ended, before the next round', async () => {
+    const hub = await start();
+    const first = nextLink(hub.links);
+    await start({ bootstrap: [at(hub)] }, false);
+    const link = await first;
+    const again = nextLink(hub.links);
+    await link.close();
+    expect((await again).isOpen).toBe(true);
+  });
+
+  it('links to a bootstrap peer that comes later, and asks it at once', async () => {
+    const identity = newIdentity();
+    const address = '/memory/later';
+    const reader = await start({ bootstrap: [{ nodeId: identity.nodeId, address }] }, false);
+    await reader.discovery.refresh();
+    const heard = new Promise((resolve) => reader.discovery.book.onOffer(resolve));
+    await nodes.start({ identity, address, offer: offerOf(identity) });
+    expect(await heard).toMatchObject({ nodeId: identity.nodeId });
   });
 
   it('takes a renewed offer at once', async () => {

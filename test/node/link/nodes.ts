@@ -29,6 +29,8 @@ export type TestTransport = 'tcp' | 'memory';
 
 export interface NodeOptions extends Partial<LinkManagerOptions> {
   readonly transport?: TestTransport;
+  /** Where it listens. Default: somewhere free on that transport. */
+  readonly address?: string;
   /** What happens to every connection this node dials. */
   readonly wire?: Wire;
 }
@@ -94,7 +96,7 @@ export class TestNodes {
   readonly #nodes: TestNode[] = [];
   #names = 0;
 
-  async start({ transport = 'tcp', wire, ...options }: NodeOptions = {}): Promise<TestNode> {
+  async start({ transport = 'tcp', address, wire, ...options }: NodeOptions = {}): Promise<TestNode> {
     const identity = options.identity ?? newIdentity();
     const transports = [createTcpTransport(), createMemoryTransport(this.network)];
     const policy = createPolicy({
@@ -103,8 +105,8 @@ export class TestNodes {
     });
     const links = createLinkManager({ identity, policy, clock: systemClock, log: silentLog, ...options });
     this.#names += 1;
-    const where = transport === 'tcp' ? '/ip4/127.0.0.1/tcp/0' : `/memory/node-${this.#names}`;
-    const node = { identity, links, policy, addresses: await links.listen([where]) };
+    const free = transport === 'tcp' ? '/ip4/127.0.0.1/tcp/0' : `/memory/node-${this.#names}`;
+    const node = { identity, links, policy, addresses: await links.listen([address ?? free]) };
     this.#nodes.push(node);
     return node;
   }
