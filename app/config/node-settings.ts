@@ -120,8 +120,8 @@ function assertPrivate({ onionClient, announce, listen }: ReachValues, locations
   ];
   if (ways.length === 0 && locations.some(({ kind }) => kind === 'onion')) return;
   const other = ways[0] ?? 'a node without --location onion:PORT';
-  throw new RelaymintError('INVALID_CONFIG', `--onion-client does not close ${other}.`, {
+  throw new RelaymintError('INVALID_CONFIG', `--onion-client does not restrict ${other}.`, {
     remedy:
-      'Write --location onion:PORT and no other way in. For a service of your torrc, tor itself has authorized_clients.',
+      'Use --location onion:PORT and no other address. For a service in your torrc, use the authorized_clients of tor itself.',
   });
 }
