@@ -1,4 +1,4 @@
-/** The settings that several commands and roles share, by what they are about. */
+/** The settings that several commands and roles share, grouped by topic. */
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { formatCredits, formatSol, lamports, type Amount, type Lamports, type PricePerMiB } from '../../core/units.ts';
@@ -30,10 +30,10 @@ export const WALLET_FILE = 'wallet.json';
 import { credits, duration, place, price, share, sol, wallet } from './grammars.ts';
 import { count, grammar, list, oneOf, optional, standard, toggle, words, type Section } from './setting.ts';
 
-/** What a name's owner asks of what hosts earn with it, unless told otherwise. */
+/** Default share of what hosts earn with a name that its owner asks for. */
 export const DEFAULT_ROYALTY = '20%';
 
-/** Where the embedded ledger answers unless told otherwise. */
+/** Default port of the embedded ledger. */
 export const DEFAULT_LEDGER_PORT = 8899;
 
 export function defaultDataDir(label: string): string {
@@ -43,7 +43,7 @@ export function defaultDataDir(label: string): string {
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** How a command speaks. */
+/** What a command prints, and how. */
 export interface Speech {
   readonly json: true | undefined;
   readonly logLevel: LogLevel;
@@ -92,7 +92,7 @@ const maxPriorityFee = optional(
     `(default: ${formatSol(DEFAULT_MAX_PRIORITY_FEE)}; for closing channels 1/${BID_PARTS} of what they hold, at most ${formatSol(lamports(MAX_CLOSING_BID))})`,
 );
 
-/** Of a command that pays for transactions without a node. */
+/** Settings of a command that pays for transactions without a node. */
 export const feeSection: Section<{ readonly maxPriorityFee: Lamports | undefined }> = { maxPriorityFee };
 
 /** What every command that runs a node takes: who it is, whom it knows, and what it may spend. */
