@@ -18,13 +18,13 @@ interface FirstPageOptions {
 export function firstPageCommand(program: Command): void {
   program
     .command('first-page')
-    .summary('how long a first page takes over a path of 200 ms, and the next ones')
+    .summary('how long the first page and the next ones take over a path of 200 ms')
     .description(
       'Starts a marketplace (ledger, three relays, host, gateway) whose links and connections to the ledger go through proxies ' +
         'that delay, publishes a site, and visits its pages: the first one with every channel on the path still to open. Beside ' +
         'it the same without delay, in turns, and the round trips that cannot be saved.',
     )
-    .option('--json', 'print JSON, and nothing else, on stdout')
+    .option('--json', 'print only JSON on stdout')
     .option(
       '--path <ms>',
       'round trip of the whole path; each link has a quarter of it, and the ledger is as far as a link',
@@ -32,7 +32,7 @@ export function firstPageCommand(program: Command): void {
       200,
     )
     .option('--runs <n>', 'new marketplaces at each distance; medians are reported', wholeNumber(1, 1000), 3)
-    .option('--pages <n>', 'pages after the first one', wholeNumber(1, 100), 5)
+    .option('--pages <n>', 'pages after the first', wholeNumber(1, 100), 5)
     .addHelpText('after', '\nSee docs/benchmarks.md for how to read the figures.\n')
     .action((options: FirstPageOptions) => run(options));
 }
@@ -76,6 +76,6 @@ function describe(rows: readonly PageFigures[], pathMillis: number): string {
       [1, 2, 3, 4, 5, 6, 7],
     ),
     '',
-    'Before the first page nobody on the path had paid anybody: every channel was opened for it.',
+    'Before the first page no channel on the path was open: every channel was opened for it.',
   ].join('\n');
 }

@@ -17,7 +17,7 @@ const EXIT_STOPPED = 130;
 function createProgram(): Command {
   const program = new Command('npm run bench --')
     .description('Measures Relaymint on this machine.')
-    .showHelpAfterError('Add --help to see what this benchmark takes.')
+    .showHelpAfterError('Add --help to see the options of this benchmark.')
     .helpCommand(false)
     .exitOverride();
   circuitCommand(program);

@@ -37,7 +37,7 @@ export function onionCommand(program: Command): void {
       )
       .option(
         '--tor-rate <kB/s>',
-        'what Tor carries at most, thousands of bytes a second, as a real network has a limit; 0: what the processors allow',
+        'most that Tor carries, kB per second, because a real network has a limit; 0: as much as the processors allow',
         wholeNumber(0, 1_000_000),
         TOR_RATE,
       ),

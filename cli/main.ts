@@ -62,7 +62,7 @@ for (const output of [process.stdout, process.stderr]) {
     if (error.code === 'EPIPE' || error.code === 'EIO' || said) return;
     said = true;
     process.exitCode = 1;
-    if (output === process.stdout) process.stderr.write(`relaymint: the output cannot be written: ${error.message}\n`);
+    if (output === process.stdout) process.stderr.write(`relaymint: cannot write the output: ${error.message}\n`);
   });
 }
 

@@ -36,16 +36,16 @@ export function renderScreen(options: ScreenOptions): string {
 ${nodes}
 
   ${published.files} files, ${formatBytes(published.bytes)} published as ${published.name} (${published.record}), content ${published.cid}
-  State: ${options.dataDir === undefined ? 'goes with this marketplace (keep it with --data DIR)' : options.dataDir}
+  State: ${options.dataDir === undefined ? 'removed when this marketplace stops (keep it with --data DIR)' : options.dataDir}
   Log:   ${options.logFile}
 
   What to try next
     open the site, then the marketplace: every byte shows up as paid
-    settle now what waits, with the button at
+    settle what is waiting now, with the button at
       ${cluster.settleUrl}
     npm start -- --site ./any/folder     publish your own files
     npm start -- --once --json           one complete round with every figure
-    node bin/relaymint.js --help         the pieces one by one
+    node bin/relaymint.js --help         every command
 
   Ctrl-C stops everything.`;
 }
@@ -53,7 +53,7 @@ ${nodes}
 const NETWORK_NAMES: Readonly<Record<MarketTransport, string>> = { tcp: '', tor: 'Tor', i2p: 'I2P' };
 
 function transportText(transport: MarketTransport): string {
-  return transport === 'tcp' ? '' : `, its nodes reach each other over a private ${NETWORK_NAMES[transport]} network`;
+  return transport === 'tcp' ? '' : `. Its nodes reach each other over a private ${NETWORK_NAMES[transport]} network`;
 }
 
 export function renderRound(report: RoundReport): string {

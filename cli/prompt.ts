@@ -32,7 +32,7 @@ async function ask(question: string, output: NodeJS.WritableStream): Promise<str
   try {
     return await prompt.question(question, { signal: stop.signal });
   } catch (cause) {
-    throw new RelaymintError('ABORTED', 'Nothing was answered.', { cause });
+    throw new RelaymintError('ABORTED', 'There was no answer.', { cause });
   } finally {
     prompt.off('close', end).close();
   }

@@ -15,14 +15,14 @@ const LOOKS_SECRET = /^\s*\[|^[1-9A-HJ-NP-Za-km-z]{40,}$/;
 export async function readSecret(file: string | undefined): Promise<Buffer> {
   if (file !== undefined && LOOKS_SECRET.test(file)) {
     // Not quoted: it may be the secret.
-    throw new RelaymintError('INVALID_ARGUMENT', 'A secret key must not stand on the command line.', {
+    throw new RelaymintError('INVALID_ARGUMENT', 'Do not write a secret key on the command line.', {
       remedy:
-        'Other users see it there, and the shell keeps it in its history: take it out of that, then give the key in a file or on standard input.',
+        'Other users can see it there, and the shell keeps it in its history. Delete it from the history, then give the key in a file or on standard input.',
     });
   }
   if (file !== undefined && file !== '-') return readSecretFile(file);
   if (!process.stdin.isTTY) return readPipe();
-  return Buffer.from(await askHidden('Secret key (it is not shown): '), 'latin1');
+  return Buffer.from(await askHidden('Secret key (not shown): '), 'latin1');
 }
 
 async function readPipe(): Promise<Buffer> {

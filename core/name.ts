@@ -26,7 +26,7 @@ export function parseName(text: string): ParsedName {
   const label = name.slice(0, Math.max(dot, 0));
   const tld = name.slice(dot + 1);
   if (dot < 0 || !isTld(tld)) throw invalid(text, `it must end in one of .${TLDS.join(', .')}`);
-  if (label === '') throw invalid(text, 'nothing stands before the dot');
+  if (label === '') throw invalid(text, 'there is nothing before the dot');
   if (!/^[a-z0-9-]+$/.test(label)) throw invalid(text, 'only the letters a-z, digits and "-" are allowed');
   if (label.startsWith('-') || label.endsWith('-')) throw invalid(text, 'it may not begin or end with "-"');
   if (label.slice(2, 4) === '--') throw invalid(text, 'its third and fourth characters may not both be "-"');

@@ -1,5 +1,5 @@
 /**
- * What the rest of the house asks of a ledger. Only `ledger/solana` knows how it is done; a second implementation
+ * What the rest of Relaymint asks of a ledger. Only `ledger/solana` knows how it is done; a second implementation
  * would have to keep every promise written here.
  */
 import type { ChannelId, LedgerAddress } from '../core/ids.ts';
@@ -21,8 +21,8 @@ export interface ChannelState {
   readonly delegate: LedgerAddress;
   readonly deposit: Amount;
   /**
-   * Burned when it was opened, or later to widen it, beside the deposit: the most that its payer may ever owe. When the channel closes
-   * its payer gets back what the payee returned of it before, or all where the payee signs the close; nobody gets the rest.
+   * Burned at the opening, or later to widen the window, on top of the deposit: the most that the payer may ever owe. When the channel closes,
+   * the payer gets back what the payee returned of it before, or all of it if the payee signs the close. Nobody gets the rest.
    */
   readonly opening: Amount;
   readonly settled: Amount;
@@ -83,20 +83,20 @@ export interface NameRecord {
   readonly lifetime: Amount;
 }
 
-/** What of the bank's settings its admin may change. */
+/** The settings of the bank that its admin may change. */
 export interface BankSettings {
   /** What the treasury gets of every settlement, basis points, at most 1,000. */
   readonly feeBps: number;
-  /** Whose credit account the fees are minted to, those that wait included. */
+  /** The wallet whose credit account gets the fees, including those not yet minted. */
   readonly treasury: LedgerAddress;
-  /** What a name costs a year. */
+  /** Price of a name per year. */
   readonly nameYearPrice: Amount;
   /** How old a commitment to a name must be when it is revealed, 1 .. 3,600 seconds. */
   readonly commitSeconds: number;
 }
 
 /**
- * Totals since the bank was initialized. bought - redeemed = supply + openDeposits + unminted + forgone, and more by what holders
+ * Totals since the bank was initialized. bought - redeemed = supply + openDeposits + unminted + forgone, plus what holders
  * burned themselves, which the program does not see.
  */
 export interface BankState extends BankSettings {
@@ -117,7 +117,7 @@ export interface BankState extends BankSettings {
   readonly reserve: Lamports;
   /** The credit mint's current supply. */
   readonly supply: Amount;
-  /** Who may change the settings; undefined once that was given up for ever. */
+  /** The wallet that may change the settings; undefined once the admin gave that up for ever. */
   readonly admin: LedgerAddress | undefined;
   /** Taken from settlements and not yet minted to the treasury; a part of `unminted`. */
   readonly fees: Amount;
@@ -129,7 +129,7 @@ export interface Balances {
   readonly credits: Amount;
 }
 
-/** What a till asks of who opens a channel. */
+/** What a till asks of a payer that opens a channel. */
 export interface TillTerms {
   readonly minDeposit: Amount;
   readonly opening: Amount;
@@ -152,20 +152,20 @@ export interface OpeningReturn {
   readonly returned: Amount;
 }
 
-/** What a wallet holds in credits, and what its till earned and was not withdrawn; undefined without a till. */
+/** Credits in the wallet, and credits that its till earned and has not withdrawn; undefined without a till. */
 export interface Holdings {
   readonly credits: Amount;
   readonly earned: Amount | undefined;
 }
 
-/** What a payer gets of channels that their payees closed. */
+/** What waits for a payer after payees closed its channels. */
 export interface ClaimState {
   readonly payer: LedgerAddress;
   readonly amount: Amount;
   readonly lamports: Lamports;
 }
 
-/** What one confirmed transaction cost and is called. */
+/** The cost and the signature of one confirmed transaction. */
 export interface TransactionResult {
   readonly signature: string;
   readonly feeLamports: Lamports;
@@ -192,9 +192,9 @@ export interface ContentShare {
 
 /** What settling is expected to cost now. */
 export interface SettleFees {
-  /** What the network charges, by its own word. */
+  /** What the network says it charges. */
   readonly fee: FeePerReceipt;
-  /** What it asks beside that for a place in full blocks; `maxBid` may lower it. */
+  /** What it asks on top of that for a place in full blocks; `maxBid` may lower it. */
   readonly bid: FeePerReceipt;
 }
 
@@ -217,7 +217,7 @@ export interface PreparedTransaction {
   readonly lastValidBlockHeight: bigint;
 }
 
-/** What a settlement moved from deposits, by the program's own word; base units. */
+/** What a settlement moved from deposits, as the program reports it; base units. */
 export interface MovedBySettling {
   readonly total: Amount;
   /** The part of it that the bank kept. */
@@ -227,7 +227,7 @@ export interface MovedBySettling {
 }
 
 export type SubmissionStatus =
-  /** On chain for good: no fork can undo it. `moved` is there where the node keeps what a settlement said. */
+  /** On chain for good: no fork can undo it. `moved` is present if the node keeps what the settlement reported. */
   | { readonly state: 'confirmed'; readonly result: TransactionResult; readonly moved?: MovedBySettling }
   /** Refused by the program or the network: it changed nothing (but may have cost its fee). */
   | { readonly state: 'failed'; readonly reason: string }
@@ -235,7 +235,7 @@ export type SubmissionStatus =
   /** Not on chain and can no longer get there. */
   | { readonly state: 'expired' };
 
-/** A promise to register a name, made without telling which. */
+/** A commitment to register a name, made without revealing it. */
 export interface NameCommitment {
   readonly committedAt: UnixSeconds;
   /** From then on the name can be registered with it, by the chain's clock. */
@@ -248,7 +248,7 @@ export interface NameRegistration {
   readonly name: string;
   /** 1 (default) .. 10. */
   readonly years?: number | undefined;
-  /** The most it may cost; what it costs when the operation begins, when absent. */
+  /** The most it may cost. Default: what it costs when the operation begins. */
   readonly maxPrice?: Amount | undefined;
   /** Binary CID of the content root; empty for none yet. */
   readonly root: Uint8Array;
@@ -290,7 +290,7 @@ export interface LedgerReader {
   channel(till: LedgerAddress, slot: number): Promise<ChannelState | undefined>;
   /** The same for several places, in that order. */
   channels(places: readonly ChannelPlace[]): Promise<readonly (ChannelState | undefined)[]>;
-  /** Open channels that `payer` pays, over all tills: reads the tills of the whole network. For whoever asks for that by hand. */
+  /** Open channels that `payer` pays, over all tills. It reads every till of the network, so only call it at a person's request. */
   channelsOf(payer: LedgerAddress): Promise<readonly ChannelState[]>;
   /** What waits for this payer; undefined when nothing does. */
   claim(payer: LedgerAddress): Promise<ClaimState | undefined>;
@@ -326,12 +326,12 @@ export interface LedgerWallet {
   requestClose(channel: ChannelState): Promise<TransactionResult>;
   /** After the challenge period; or at once when `payee` (the till owner's wallet) signs too. */
   closeChannel(channel: ChannelState, payee?: LedgerWallet): Promise<TransactionResult>;
-  /** Makes opening payments of this wallet's own till deposits again: their payers get them back at the close. `RETURNS_PER_TRANSACTION` at most. */
+  /** Turns opening payments in this wallet's own till back into deposits: their payers get them back at the close. `RETURNS_PER_TRANSACTION` at most. */
   returnOpenings(returns: readonly OpeningReturn[]): Promise<TransactionResult>;
   /** Lamports of its slot rent that the payer pays this wallet for it. `unitsPerLamport`: the bank's price. */
   returnFee(one: OpeningReturn, unitsPerLamport: bigint): bigint;
   /**
-   * Closes a channel of this wallet's own till at once: settle what it owes first, for what is not settled is lost. The rest,
+   * Closes a channel of this wallet's own till at once. Settle what it owes first: what is not settled is lost. The rest,
    * what is returned of the opening payment (nothing when absent) and the slot rent go to the payer, or wait for it as its claim
    * when it has no credit account. Costs the payee the fee.
    */
@@ -348,12 +348,12 @@ export interface LedgerWallet {
    */
   configure(change: Partial<BankSettings> & { readonly newAdmin?: LedgerWallet | null }): Promise<TransactionResult>;
   /**
-   * Finds out how long a transaction the ledger takes, unless that is known: `receiptsThatFit` answers by it. Costs nothing.
+   * Finds out how long a transaction the ledger accepts, unless that is known. `receiptsThatFit` uses the answer. Costs nothing.
    * @throws LEDGER_UNREACHABLE
    */
   learnTransactionSize(): Promise<void>;
   /**
-   * How many of the receipts, from the first on, fit one settle transaction beside that many names, by what is known of the
+   * How many of the receipts, from the first on, fit one settle transaction together with that many names, by what is known of the
    * ledger now: fewer once it refused a long transaction. At least one does.
    */
   receiptsThatFit(receipts: readonly Receipt[], names: number): number;
@@ -383,19 +383,19 @@ export interface LedgerWallet {
     transaction: Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'> & Partial<PreparedTransaction>,
   ): Promise<SubmissionStatus>;
   /**
-   * The first half of registerName, for who has something to do while the commitment ages. Does nothing when one exists
+   * The first half of registerName, for callers that have something to do while the commitment ages. Does nothing if one exists
    * that can still be used. @throws NAME_TAKEN
    */
   commitName(name: string): Promise<NameCommitment>;
   /**
-   * Commits, waits as long as the bank asks, and reveals. Whatever interrupts it (a crash, the signal), calling it again
-   * goes on where it stopped. Takes a name whose grace period is over, after its former earners were paid.
+   * Commits, waits as long as the bank asks, and reveals. After an interruption (a crash, the signal), calling it again
+   * continues where it stopped. Takes a name whose grace period is over, after its former earners were paid.
    * @throws NAME_TAKEN; INSUFFICIENT_FUNDS before anything is sent; ABORTED.
    */
   registerName(record: NameRegistration, options?: RegistrationOptions): Promise<NamePurchase>;
   /** Any wallet may pay. @throws NAME_UNKNOWN, NAME_EXPIRED (its grace period is over), LIMIT_EXCEEDED (over 10 years ahead). */
   renewName(name: string, years: number, maxPrice?: Amount): Promise<NamePurchase>;
-  /** Gives a name to another wallet, which manages it too. Root, royalty and splits stay. */
+  /** Gives a name to another wallet, which also manages it. Root, royalty and splits stay as they are. */
   transferName(name: string, to: LedgerAddress): Promise<TransactionResult>;
   updateName(
     name: string,

@@ -3,10 +3,10 @@
  *
  * - `openSolanaLedger` reads a cluster (`LedgerReader`) and opens wallets on it (`LedgerWallet`);
  * - receipts: `signReceipt`, `verifyReceipt` and their bytes;
- * - `program`: one builder an instruction, the account decoders, addresses, layouts and errors, for those who send
- *   transactions with a client of their own;
+ * - `program`: one builder per instruction, the account decoders, addresses, layouts and errors, for callers that send
+ *   transactions with their own client;
  * - `startEmbeddedLedger`: a real virtual machine with the program in it, for tests and development;
- * - `Deployment`: the program onto a cluster;
+ * - `Deployment`: puts the program on a cluster;
  * - the accounts between neighbours and the settlement that a node runs.
  *
  * docs/ledger-client.md has samples of each.

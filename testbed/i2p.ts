@@ -223,7 +223,7 @@ class Network {
           'I2P_FAILED',
           `Router ${router} ${what}: ${running?.tail.join('\n') || 'it said nothing'}.`,
           {
-            remedy: 'See whether the machine has free memory and processor time, and try again.',
+            remedy: 'Check that the machine has free memory and processor time, then try again.',
           },
         );
       }

@@ -91,8 +91,8 @@ async function initOf(holder: ChildProcess, gone: Promise<unknown>): Promise<num
   holder.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   const ready = new Promise<true>((resolve) => holder.stdout?.once('data', () => resolve(true)));
   if ((await Promise.race([ready, gone])) !== true) {
-    throw new RelaymintError('POLICY_REFUSED', `This system gives us no network namespace: ${stderr.trim()}.`, {
-      remedy: 'Allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1), or run it as root.',
+    throw new RelaymintError('POLICY_REFUSED', `This system does not allow a network namespace: ${stderr.trim()}.`, {
+      remedy: 'Allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1), or run this as root.',
     });
   }
   const children = await readFile(`/proc/${holder.pid}/task/${holder.pid}/children`, 'utf8');

@@ -356,6 +356,6 @@ class Network {
 
 function failed(what: string, words: string): RelaymintError {
   return new RelaymintError('TOR_BOOTSTRAP_FAILED', `${what}: ${words.trim() || 'tor said nothing'}.`, {
-    remedy: 'See whether the machine has free memory and processor time, and try again.',
+    remedy: 'Check that the machine has free memory and processor time, then try again.',
   });
 }

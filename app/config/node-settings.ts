@@ -1,4 +1,4 @@
-/** What a node is opened with, and what is wrong with it before anything is opened or paid. */
+/** What a node is opened with, and the checks that run before anything is opened or paid. */
 import { RelaymintError } from '../../core/errors.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import type { Amount, PricePerMiB } from '../../core/units.ts';
@@ -12,7 +12,7 @@ import {
 } from '../../node/transport/index.ts';
 import type { LedgerPlace, NodeValues, OutboundValues, PeerValues, ReachValues, TillValues } from './sections.ts';
 
-/** What a role asks of the node that it is of. */
+/** What a role asks of its node. */
 export interface NodeTerms {
   /** Price for carrying circuits onward; absent: it relays for nobody. */
   readonly relayPrice?: PricePerMiB;
@@ -24,7 +24,7 @@ export interface NodeTerms {
   readonly maxRoyaltyBps?: number;
   /** What it pays for one site in an hour. */
   readonly spendLimitSite?: Amount;
-  /** Where it listens for others than nodes: an address of this machine. */
+  /** Where it listens for visitors: an address of this machine. */
   readonly address?: string;
 }
 
@@ -42,11 +42,11 @@ export interface NodeSettings {
   /** Undefined: nobody pays it. */
   readonly till: TillValues | undefined;
   readonly terms: NodeTerms;
-  /** What its till asks to be staked by who opens a channel. Default: one MiB's worth at `windowPrice`, as a stranger may owe. */
+  /** The stake that its till asks of a payer that opens a channel. Default: one MiB's worth at `windowPrice`, as much as a stranger may owe. */
   readonly tillOpening?: Amount;
   /** Counts nothing and charges nothing: what a benchmark compares with. All nodes of a circuit must agree on it. */
   readonly unmetered?: true;
-  /** A network and a time of its own, instead of TCP, Tor and I2P and the machine's clock: see `createTestnet`. */
+  /** Its own network and clock, instead of TCP, Tor, I2P and the machine's clock: see `createTestnet`. */
   readonly world?: { readonly transports: readonly Transport[]; readonly clock: Clock };
   readonly log: Log;
 }
@@ -55,7 +55,7 @@ export interface NodeSettings {
 export const ONION_PORT = 80;
 const DEFAULT_LISTEN = '/ip4/127.0.0.1/tcp/0';
 
-/** Where a node is: what was said, or the safe default of who is anonymous; none: where it listens. */
+/** The locations to publish: those given, or the safe default of an anonymous node; none: where it listens. */
 export function locationsOf({ reach, outbound }: Pick<NodeSettings, 'reach' | 'outbound'>): readonly Location[] {
   if (reach === undefined) return [];
   const said = reach.location.flat();
@@ -64,7 +64,7 @@ export function locationsOf({ reach, outbound }: Pick<NodeSettings, 'reach' | 'o
   return outbound.anonymize === 'tor' ? [{ kind: 'onion', port: ONION_PORT }] : [{ kind: 'i2p' }];
 }
 
-/** A node that says where it is listens on TCP only where it is told to. */
+/** A node with given locations listens on TCP only where it is told to. */
 export function listensOn(settings: Pick<NodeSettings, 'reach' | 'outbound'>): readonly string[] {
   const { reach } = settings;
   if (reach === undefined || reach.listen.length > 0) return reach?.listen ?? [];
@@ -78,7 +78,7 @@ export function phaseOf(settings: Pick<NodeSettings, 'reach' | 'outbound' | 'pee
 }
 
 /**
- * Judges settings together, before anything is opened.
+ * Checks settings together, before anything is opened.
  * @throws RelaymintError UNSAFE_CONFIG when something else that was asked for would undo --anonymize; INVALID_CONFIG when
  * --onion-client would leave another way in.
  */
@@ -108,7 +108,7 @@ export function assertSafe(
   if (reach !== undefined) assertPrivate(reach, locationsOf(settings));
 }
 
-/** Client keys close the onion service that we put up, and nothing else. */
+/** Client keys restrict the onion service of this node, and nothing else. */
 function assertPrivate({ onionClient, announce, listen }: ReachValues, locations: readonly Location[]): void {
   if (onionClient.length === 0) return;
   const ways = [
@@ -120,8 +120,8 @@ function assertPrivate({ onionClient, announce, listen }: ReachValues, locations
   ];
   if (ways.length === 0 && locations.some(({ kind }) => kind === 'onion')) return;
   const other = ways[0] ?? 'a node without --location onion:PORT';
-  throw new RelaymintError('INVALID_CONFIG', `--onion-client does not close ${other}.`, {
+  throw new RelaymintError('INVALID_CONFIG', `--onion-client does not restrict ${other}.`, {
     remedy:
-      'Write --location onion:PORT and no other way in. For a service of your torrc, tor itself has authorized_clients.',
+      'Use --location onion:PORT and no other address. For a service in your torrc, use the authorized_clients of tor itself.',
   });
 }

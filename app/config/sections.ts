@@ -1,4 +1,4 @@
-/** The settings that several commands and roles share, by what they are about. */
+/** The settings that several commands and roles share, grouped by topic. */
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { formatCredits, formatSol, lamports, type Amount, type Lamports, type PricePerMiB } from '../../core/units.ts';
@@ -30,10 +30,10 @@ export const WALLET_FILE = 'wallet.json';
 import { credits, duration, place, price, share, sol, wallet } from './grammars.ts';
 import { count, grammar, list, oneOf, optional, standard, toggle, words, type Section } from './setting.ts';
 
-/** What a name's owner asks of what hosts earn with it, unless told otherwise. */
+/** Default share of what hosts earn with a name that its owner asks for. */
 export const DEFAULT_ROYALTY = '20%';
 
-/** Where the embedded ledger answers unless told otherwise. */
+/** Default port of the embedded ledger. */
 export const DEFAULT_LEDGER_PORT = 8899;
 
 export function defaultDataDir(label: string): string {
@@ -43,14 +43,14 @@ export function defaultDataDir(label: string): string {
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** How a command speaks. */
+/** What a command prints, and how. */
 export interface Speech {
   readonly json: true | undefined;
   readonly logLevel: LogLevel;
 }
 
 export const speechSection: Section<Speech> = {
-  json: toggle('--json', 'print JSON, and nothing else, on stdout', { onlyFlag: true }),
+  json: toggle('--json', 'print only JSON on stdout', { onlyFlag: true }),
   logLevel: oneOf('--log-level <level>', LOG_LEVELS, 'log lines (JSON) on stderr', {}, 'info'),
 };
 
@@ -88,11 +88,11 @@ export const walletSection: Section<WalletPlace> = {
 const maxPriorityFee = optional(
   '--max-priority-fee <sol>',
   sol,
-  'most that one transaction bids for its place in full blocks; it bids what others recently paid, 0 never bids ' +
-    `(default: ${formatSol(DEFAULT_MAX_PRIORITY_FEE)}; where channels are closing 1/${BID_PARTS} of what they hold, at most ${formatSol(lamports(MAX_CLOSING_BID))})`,
+  'most SOL that a transaction bids for its place in full blocks; it bids what others recently paid, and 0 never bids ' +
+    `(default: ${formatSol(DEFAULT_MAX_PRIORITY_FEE)}; for closing channels 1/${BID_PARTS} of what they hold, at most ${formatSol(lamports(MAX_CLOSING_BID))})`,
 );
 
-/** Of a command that pays for transactions without a node. */
+/** Settings of a command that pays for transactions without a node. */
 export const feeSection: Section<{ readonly maxPriorityFee: Lamports | undefined }> = { maxPriorityFee };
 
 /** What every command that runs a node takes: who it is, whom it knows, and what it may spend. */
@@ -120,50 +120,55 @@ export function nodeSection(role: string): Section<NodeValues> {
     data: optional('--data <dir>', place, 'keys, books and content of this node', {
       standardHelp: `~/.relaymint/${role}`,
     }),
-    label: optional('--label <name>', words, 'what logs and pages call this node'),
+    label: optional('--label <name>', words, 'name of this node in logs and pages'),
     bootstrap: list(
       '--bootstrap <node@address>',
       grammar(parsePeer),
       'a node to learn others from: NODEID@MULTIADDR (repeatable)',
     ),
-    deposit: standard('--deposit <credits>', credits, 'deposit of a channel to a neighbour that this node pays', '1'),
+    deposit: standard(
+      '--deposit <credits>',
+      credits,
+      'deposit of each channel to a neighbour that this node pays',
+      '1',
+    ),
     maxPrice: optional(
       '--max-price <credits>',
       price,
-      'most that a MiB may cost on a circuit, all hops together (default: three times what the market asks)',
+      'highest price per MiB of a circuit, all hops together (default: three times what the market asks)',
     ),
     opening: optional(
       '--opening <credits>',
       credits,
-      'least that is staked for a new channel, and comes back at its close: a neighbour lets this node owe as much (default: what its till asks)',
+      'least stake of a new channel, which comes back when the channel closes; the neighbour lets this node owe as much as it staked (default: what its till asks)',
     ),
     maxOpening: optional(
       '--max-opening <credits>',
       credits,
-      'most that is staked for one channel, when it is opened and later (default: one MiB at the highest price that is paid, and later eight times that)',
+      'highest stake of one channel, at its opening and later (default: one MiB at the highest price paid, later eight times that)',
     ),
     spendLimit: standard(
       '--spend-limit <credits>',
       credits,
-      'most that goes into channels in an hour, beyond what was earned in it',
+      'most that is put into channels in an hour, beyond what was earned in that hour',
       formatCredits(SPEND_LIMIT),
     ),
     spendLimitPeer: standard(
       '--spend-limit-peer <credits>',
       credits,
-      'the same for one wallet that is paid',
+      'the same limit for each wallet that is paid',
       formatCredits(SPEND_LIMIT_PEER),
     ),
     closeIdle: standard(
       '--close-idle <duration>',
       duration,
-      'close channels from which nothing was paid for this long; 0 never does',
+      'close channels that paid nothing for this long; 0 never closes them',
       '24h',
     ),
     airdrop: optional(
       '--airdrop <sol>',
       sol,
-      'test ledgers: fill an empty wallet from the faucet and buy credits with half of it',
+      'fill an empty wallet with this much SOL from the faucet and buy credits with half of it (test ledgers)',
     ),
     maxPriorityFee,
     seed: optional(
@@ -191,25 +196,25 @@ export const torSection: Section<TorValues> = {
   torSocks: optional(
     '--tor-socks <place>',
     grammar(parseEndpoint),
-    "tor's SOCKS port: HOST:PORT of this machine or unix:/PATH (default: what is found)",
+    "tor's SOCKS port: HOST:PORT of this machine or unix:/PATH (default: found automatically)",
     { group },
   ),
   torControl: optional(
     '--tor-control <place>',
     grammar(parseEndpoint),
-    "tor's control port, for onion services of our own",
+    "tor's control port, for onion services of this node",
     { group },
   ),
   onionAuth: optional(
     '--onion-auth <file>',
     grammar(readAccessFile),
-    'client keys for private onion services, as "relaymint tor client-key" makes them',
+    'file of client keys for private onion services, made by "relaymint tor client-key"',
     { group },
   ),
   torPasswordFile: optional(
     '--tor-password-file <file>',
     place,
-    "password of tor's control port, where it takes no cookie",
+    "file with the password of tor's control port, if it takes no cookie",
     { group },
   ),
 };
@@ -227,7 +232,7 @@ export const outboundSection: Section<OutboundValues> = {
   anonymize: oneOf(
     '--anonymize [network]',
     ANONYMIZERS,
-    'reach everything through tor (or i2p), and publish nothing that tells where this is',
+    'reach everything through tor (or i2p), and publish nothing that shows where this node is',
     { preset: 'tor', group },
   ),
   ...torSection,
@@ -290,24 +295,24 @@ export const reachSection: Section<ReachValues> = {
   announce: list(
     '--announce <multiaddr>',
     grammar(addressText),
-    'what others are told to dial, when it differs (repeatable)',
+    'address that others should dial, if it differs from --listen (repeatable)',
   ),
   location: list(
     '--location <where>',
     grammar(parseLocations),
-    'what to publish: AUTODETECT, UNREACHABLE, onion:PORT (a service of ours), onion:PORT:hiddenServiceDir=DIR, i2p, tcp:HOST:PORT or a multiaddr (repeatable, or with commas)',
+    'what to publish: AUTODETECT, UNREACHABLE, onion:PORT (an onion service of this node), onion:PORT:hiddenServiceDir=DIR, i2p, tcp:HOST:PORT or a multiaddr (repeatable, or separated by commas)',
     { group },
   ),
   onionClient: list(
     '--onion-client <key>',
     grammar(parseClientKey),
-    'only holders of such client keys find the onion service (repeatable)',
+    'public key of a client that may find the onion service; without any, everybody may (repeatable)',
     { group },
   ),
   onionKey: oneOf(
     '--onion-key <key>',
     ['node', 'ephemeral'],
-    'the onion address is the one that belongs to the node key, or a new one at each start',
+    'use the onion address of the node key, or a new one at each start',
     { group },
     'node',
   ),
@@ -330,7 +335,7 @@ export const tillSection: Section<TillValues> = {
   settleFeeShare: standard(
     '--settle-fee-share <share>',
     share,
-    'settle unasked once the fee is at most this share of the value; 0 waits until it is old, asked for, or its channel closes',
+    'settle automatically once the fee is at most this share of the value; 0 waits until receipts are old, you ask, or the channel closes',
     '1%',
   ),
   exportReceipts: optional(
@@ -347,7 +352,7 @@ export const tillSection: Section<TillValues> = {
   maxSlots: standard(
     '--max-slots <n>',
     count(1, MAX_TILL_SLOTS),
-    'up to how many the till grows by itself when it is nearly full; each takes rent',
+    'slots up to which the till grows by itself when it is nearly full; each costs rent',
     DEFAULT_MAX_SLOTS,
   ),
 };

@@ -1,6 +1,6 @@
 /**
- * One setting, written down once: what the command line, the environment and the help say of it, how its text becomes a value, and
- * what it is when nobody says it. Sections of settings are composed into what a command or a role takes; their types follow.
+ * One setting, defined once: its name on the command line, in the environment and in the help, how its text becomes a value, and
+ * its default. A command or a role is composed of sections of settings; the types follow from them.
  */
 import { z } from 'zod';
 import { messageOf } from '../../core/errors.ts';
@@ -12,20 +12,20 @@ export interface Setting<out Value = unknown> {
   /** As the command line has it: `--max-price <credits>`. The key in a section is its name in camel case. */
   readonly flags: string;
   readonly help: string;
-  /** `list`: may be said several times, or once with commas; `switch`: takes no text. */
+  /** `list`: may be given several times, or once with commas; `switch`: takes no text. */
   readonly kind: 'one' | 'list' | 'switch';
   readonly grammar: Grammar<unknown>;
-  /** What it is when nobody says it: a text of its grammar; absent: nothing. */
+  /** The default, as a text of its grammar; absent: no value. */
   readonly standard?: string;
-  /** What the help says of the default, where its text would say less. */
+  /** What the help shows as the default, where the text itself would say less. */
   readonly standardHelp?: string;
   /** All texts that it may have. */
   readonly choices?: readonly string[];
-  /** What it is when it is said without a text. */
+  /** The value of an option that is given without a text. */
   readonly preset?: string;
-  /** Under which heading the help shows it. */
+  /** The heading under which the help shows it. */
   readonly group?: string;
-  /** It is not read from the environment: it belongs to one start, or is for tests. */
+  /** Not read from the environment: it belongs to one start, or is for tests. */
   readonly onlyFlag?: true;
   /** Carries the type of what `valueOf` makes of it. */
   readonly value?: Value;
@@ -34,12 +34,12 @@ export interface Setting<out Value = unknown> {
 /** The settings that make these values, by the same names. */
 export type Section<Values> = { readonly [K in keyof Values]: Setting<Values[K]> };
 
-/** What was said: a text, several for a list, `true` for a switch. */
+/** What was given: a text, several for a list, `true` for a switch. */
 export type Said = string | readonly string[] | true | undefined;
 
 type Extra = Pick<Setting, 'standardHelp' | 'preset' | 'group' | 'onlyFlag'>;
 
-/** A grammar out of a function that throws what is wrong. */
+/** Makes a grammar of a function that throws if the text is wrong. */
 export function grammar<T>(parse: (text: string) => T): Grammar<T> {
   return z.string().transform((text, context): T => {
     try {
@@ -72,17 +72,17 @@ export function count(min: number, max: number): Grammar<number> {
 /** Any text. */
 export const words: Grammar<string> = grammar((text) => text);
 
-/** Nothing when nobody says it. */
+/** A setting without a default. */
 export function optional<T>(flags: string, of: Grammar<T>, help: string, extra: Extra = {}): Setting<T | undefined> {
   return { flags, help, kind: 'one', grammar: of, ...extra };
 }
 
-/** `standard` when nobody says it. */
+/** A setting whose default is `standard`. */
 export function standard<T>(flags: string, of: Grammar<T>, help: string, text: string, extra: Extra = {}): Setting<T> {
   return { flags, help, kind: 'one', grammar: of, standard: text, ...extra };
 }
 
-/** One of `words`; nothing, or `text`, when nobody says it. */
+/** One of `words`. Default: `text`, or no value. */
 export function oneOf<const T extends string>(
   flags: string,
   among: readonly T[],
@@ -114,12 +114,12 @@ export function oneOf<const T extends string>(
   };
 }
 
-/** None when nobody says it. */
+/** A list. Default: empty. */
 export function list<T>(flags: string, of: Grammar<T>, help: string, extra: Extra = {}): Setting<readonly T[]> {
   return { flags, help, kind: 'list', grammar: of, ...extra };
 }
 
-/** On when it is said. */
+/** A switch, on if it is given. */
 export function toggle(flags: string, help: string, extra: Extra = {}): Setting<true | undefined> {
   return { flags, help, kind: 'switch', grammar: words, ...extra };
 }
@@ -137,13 +137,13 @@ export function parseText<T>({ grammar: of }: Pick<Setting<T>, 'grammar'>, text:
   throw new RangeError(error.issues.map(({ message }) => message).join(' '));
 }
 
-/** The texts of a list, said one by one or with commas between them. */
+/** The texts of a list, given one by one or separated by commas. */
 export function textsOf(said: string): readonly string[] {
   return said.split(',').filter((text) => text !== '');
 }
 
 /**
- * What settings become, those included that nobody said.
+ * The values of settings, defaults included.
  * @throws RangeError that names the setting and says what is wrong.
  */
 export function valuesOf<Values>(section: Section<Values>, said: { readonly [K in keyof Values]?: Said } = {}): Values {

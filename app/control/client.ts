@@ -62,7 +62,7 @@ export async function callControl<C extends ControlCall>(
     body = await response.json();
   } catch (cause) {
     throw new RelaymintError('CONNECTION_REFUSED', `The node at ${control.url} does not answer: ${messageOf(cause)}.`, {
-      remedy: 'Is it still running?',
+      remedy: 'Check that it is still running.',
       cause,
     });
   }

@@ -1,4 +1,4 @@
-/** How commands and pages talk to a node that runs: over a loopback port with a token that is in its data folder. */
+/** How commands and pages talk to a running node: over a loopback port, with a token from its data folder. */
 export { callControl, readControlFile, runningNode, type ControlFetch, type FoundNode } from './client.ts';
 export type {
   BudgetStats,

@@ -16,7 +16,7 @@ export interface PairCounts {
 export interface PairStats {
   readonly side: 'earns' | 'pays';
   readonly peer: string;
-  /** Wallet of who pays. */
+  /** The payer's wallet. */
   readonly payer: string;
   readonly transport: string;
   readonly channel: string;
@@ -60,13 +60,13 @@ export interface SettlementStats {
 /** Receipts that are not on chain yet. Base units. */
 export interface WaitingStats {
   readonly value: string;
-  /** From this worth on it is settled unasked; null: not known, for the ledger has not said what a transaction costs. */
+  /** Value from which it is settled automatically; null: unknown, because the ledger has not said what a transaction costs. */
   readonly from: string | null;
   /** The fee may be this part of what is settled, basis points: what `from` follows from. */
   readonly feeShareBps: number;
 }
 
-/** What the last hour's spending was, and what it may be. Base units. */
+/** What was spent in the last hour, and the limits. Base units. */
 export interface BudgetStats {
   /** In an hour: for one wallet, for one site, in all. */
   readonly limits: { readonly peer: string; readonly site: string; readonly total: string };
@@ -105,7 +105,7 @@ export interface SettlementPlan {
 }
 
 export interface NodeStats {
-  /** What it is run for: relay, host, gateway, site .. */
+  /** Its role: relay, host, gateway, site .. */
   readonly role: string;
   readonly label: string;
   readonly nodeId: string;
@@ -245,7 +245,7 @@ export const CONTROL_FILE = 'control.json';
 
 /** The answer of each call. */
 export interface ControlResults {
-  /** What the node knows, whatever the ledger does: it is waited for no longer than a moment. */
+  /** What the node knows. It waits only a moment for the ledger. */
   readonly stats: NodeStats;
   /** The same, with what the ledger shows now. */
   readonly audit: NodeStats;
@@ -261,7 +261,7 @@ export interface ControlResults {
   /** What `settle` would do; nothing is sent. */
   readonly plan: SettlementPlan;
   readonly withdraw: { readonly withdrawn: string; readonly signature?: string | undefined };
-  /** Drains, then requests the close of every channel we pay, and closes those whose challenge period is over. */
+  /** Drains, then requests the close of every channel we pay, and closes those whose challenge period has ended. */
   readonly close: { readonly closed: number; readonly returned: string };
   /** Signs a fresh offer and tells it to every linked peer. */
   readonly advertise: { readonly addresses: readonly string[]; readonly peers: number };

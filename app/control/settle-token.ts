@@ -1,6 +1,6 @@
 /**
- * The secret that a page has to show to have the nodes beside a gateway settle. It stands in the gateway's data folder, as that of
- * the control port does, and is in no answer of any server: a person carries it from the terminal to the page.
+ * The secret that a page must show to make the nodes of a gateway's marketplace settle. It is in the gateway's data folder, like that of
+ * the control port, and no server ever sends it: a person carries it from the terminal to the page.
  */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -10,7 +10,7 @@ import { replaceFile } from '../../platform/disk/atomic-file.ts';
 const FILE = 'settle.token';
 const TOKEN_BYTES = 32;
 
-/** A new one, which takes the place of the one before. @throws RelaymintError STORAGE_FAILED. */
+/** Makes a new one, which replaces the previous one. @throws RelaymintError STORAGE_FAILED. */
 export async function createSettleToken(dataDir: string): Promise<string> {
   const token = randomBytes(TOKEN_BYTES).toString('base64url');
   await replaceFile(path.join(dataDir, FILE), Buffer.from(`${token}\n`));

@@ -94,7 +94,7 @@ async function readRemembered(file: string): Promise<Remembered | undefined> {
     return rememberedSchema.parse(JSON.parse(text));
   } catch (cause) {
     throw new RelaymintError('INVALID_CONFIG', `${file} is damaged: ${messageOf(cause)}.`, {
-      remedy: 'Remove that one file: ports are chosen anew then, and --site says again what is published.',
+      remedy: 'Delete this one file. New ports are chosen then, and you must give --site again.',
       cause,
     });
   }

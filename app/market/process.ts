@@ -226,7 +226,7 @@ async function stop(child: ChildProcessWithoutNullStreams, options: ProcessOptio
   });
   child.kill('SIGTERM');
   const timer = setTimeout(() => {
-    options.log.warn({ process: options.label }, 'it did not stop in time and was ended by force');
+    options.log.warn({ process: options.label }, 'it did not stop in time and was killed');
     child.kill('SIGKILL');
   }, STOP_MILLIS);
   await exited;
@@ -235,7 +235,7 @@ async function stop(child: ChildProcessWithoutNullStreams, options: ProcessOptio
 
 /** `code`: what the child itself called it. */
 function failure(label: string, what: string, tail: readonly string[], cause?: unknown, code?: string): RelaymintError {
-  const words = tail.length === 0 ? '' : ` Its last words:\n  ${tail.join('\n  ')}`;
+  const words = tail.length === 0 ? '' : ` Its last output:\n  ${tail.join('\n  ')}`;
   return new RelaymintError(code === 'ADDRESS_IN_USE' ? code : 'INTERNAL', `${label} ${what}.${words}`, { cause });
 }
 

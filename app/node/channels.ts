@@ -207,7 +207,7 @@ export class Channels implements ChannelProvider {
       });
       if (closed === 0) continue;
       this.#gone.add(channel.id);
-      log.info({ channel: channel.id, returned: returned.toString() }, 'closed a channel that was not used any more');
+      log.info({ channel: channel.id, returned: returned.toString() }, 'closed an idle channel');
     }
   }
 
@@ -230,7 +230,7 @@ export class Channels implements ChannelProvider {
     const request = async (): Promise<void> => {
       await wallet.requestClose(channel);
       update((await reader.channel(channel.till, channel.slot)) ?? channel);
-      log.info({ channel: channel.id }, 'asked to close a channel that was not used any more');
+      log.info({ channel: channel.id }, 'asked to close an idle channel');
     };
     const done = request();
     // Whoever waits for it only wants to know that it is over.
@@ -403,7 +403,7 @@ function least(a: bigint, b: bigint): Amount {
 
 function closing(): RelaymintError {
   return new RelaymintError('CLOSED', 'This node is closing its channels and pays for nothing new.', {
-    remedy: 'Start it again to open others.',
+    remedy: 'Start it again to open new ones.',
   });
 }
 
@@ -421,7 +421,7 @@ function tooDear(
 ): RelaymintError {
   return new RelaymintError(
     'PRICE_TOO_HIGH',
-    `The till of ${payee} takes a channel only from who ${what} ${formatCredits(asked)} credits for it; at most ${formatCredits(most)} are allowed here.`,
+    `The till of ${payee} takes a channel only from a payer that ${what} ${formatCredits(asked)} credits for it; this node allows at most ${formatCredits(most)}.`,
     {
       remedy: `Use another node, or allow more with ${OPTIONS[what]}.`,
       details: { asked: asked.toString(), allowed: most.toString() },

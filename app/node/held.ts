@@ -44,7 +44,7 @@ export async function settleHeld({ dataDir, reader, wallet, fetch, log }: HeldOp
   await access(directory).catch((cause: unknown) => {
     throw new RelaymintError('FILE_NOT_FOUND', `There are no books in ${dataDir}, so nothing can be settled first.`, {
       remedy:
-        'Name the folder of the node that earns for this wallet with --data, or say --no-settle if there is none.',
+        'With --data, name the folder of the node that earns for this wallet, or add --no-settle if there is none.',
       cause,
     });
   });
@@ -60,6 +60,6 @@ export async function settleHeld({ dataDir, reader, wallet, fetch, log }: HeldOp
 
 function otherWallet(dataDir: string): RelaymintError {
   return new RelaymintError('INVALID_ARGUMENT', `The node in ${dataDir} earns for another wallet.`, {
-    remedy: 'Name the folder of the node that earns for this one with --data.',
+    remedy: 'With --data, name the folder of the node that earns for this wallet.',
   });
 }

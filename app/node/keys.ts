@@ -45,7 +45,7 @@ export async function loadNodeKeys(options: KeyOptions): Promise<NodeKeys> {
   await makeFolder(options.dataDir).catch((cause: unknown) => {
     throw new RelaymintError(
       'STORAGE_FAILED',
-      `The data folder ${options.dataDir} cannot be made: ${messageOf(cause)}.`,
+      `The data folder ${options.dataDir} cannot be created: ${messageOf(cause)}.`,
       {
         remedy: 'Give another folder with --data.',
         cause,

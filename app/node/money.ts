@@ -157,13 +157,13 @@ export function openPaying(
     channels.watch();
     await channels.closeIdle();
   };
-  stack.use(repeat({ everyMillis: CHANNEL_WATCH_MILLIS, work: look, what: 'closing channels that are not used', log }));
+  stack.use(repeat({ everyMillis: CHANNEL_WATCH_MILLIS, work: look, what: 'closing idle channels', log }));
   stack.use(
     repeat({
       everyMillis: CLAIM_WATCH_MILLIS,
       atOnce: true,
       work: () => collectClaim({ reader: ledger, wallet, log }),
-      what: 'taking what is left of channels that their payees closed',
+      what: 'collecting what is left of channels that payees closed',
       log,
     }),
   );

@@ -179,7 +179,7 @@ export class Offered {
     if (left.length > 0) {
       this.#log.warn(
         { left },
-        `an offer has room for ${MAX_ADDRESSES} addresses, so others are not told of these; --announce says which ones they are told`,
+        `an offer has room for ${MAX_ADDRESSES} addresses, so these are not announced; use --announce to choose which ones are`,
       );
     }
     this.#addresses = all.slice(0, MAX_ADDRESSES);
@@ -192,7 +192,7 @@ function assertAnnounceable({ reach }: NodeSettings): void {
   const said = reach?.announce.length ?? 0;
   if (said <= MAX_ADDRESSES) return;
   throw new RelaymintError('INVALID_CONFIG', `An offer has room for ${MAX_ADDRESSES} addresses, not for ${said}.`, {
-    remedy: 'Give --announce less often: peers try the first ones first.',
+    remedy: 'Give fewer --announce addresses: peers try the first ones first.',
   });
 }
 
@@ -203,6 +203,6 @@ function sayUnreached({ node: { bootstrap }, log }: NodeSettings, links: Pick<Li
   if (unreached.length === 0) return;
   log.warn(
     { nodes: unreached.map(({ nodeId, address }) => `${nodeId}@${address}`) },
-    'nodes given with --bootstrap do not answer; they are tried again. Are they running, and are the addresses right?',
+    'nodes given with --bootstrap do not answer and will be tried again. Check that they are running and that the addresses are right',
   );
 }

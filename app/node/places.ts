@@ -53,7 +53,7 @@ export async function placesOf(
     if (location.kind === 'i2p') {
       if (own.garlic === undefined) {
         throw new RelaymintError('INVALID_CONFIG', 'The location i2p needs an I2P router.', {
-          remedy: 'Say where its SAM is with --i2p-sam (install one: apt-get install i2pd).',
+          remedy: 'Give its SAM port, usually --i2p-sam 7656 (to install a router: apt-get install i2pd).',
         });
       }
       places.push({ address: garlicMultiaddr(own.garlic), publish: true });

@@ -122,7 +122,8 @@ async function requireLedger({ ledger }: Pick<RunningNode, 'ledger'>): Promise<v
   } catch (cause) {
     if (!isRelaymintError(cause, 'TIMEOUT')) throw cause;
     throw new RelaymintError('LEDGER_UNREACHABLE', `The ledger did not answer for ${ANSWER_MILLIS / 1000} s.`, {
-      remedy: 'Nothing was settled, and nothing is lost. Check --ledger of the node and the network, then try again.',
+      remedy:
+        'Nothing was settled, and nothing is lost. Check the --ledger of the node and the network, then try again.',
       cause,
     });
   }

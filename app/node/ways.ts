@@ -61,6 +61,6 @@ export function warnOfWhatShows(settings: NodeSettings): void {
   if (!hides(locationsOf(settings)) || settings.outbound.anonymize !== undefined || isLoopback(hostname)) return;
   settings.log.warn(
     {},
-    'only peers do not see where this node is: the ledger is reached directly; --anonymize hides it from that too',
+    'where this node is stays hidden from peers only: it reaches the ledger directly; --anonymize hides it from the ledger too',
   );
 }

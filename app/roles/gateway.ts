@@ -7,7 +7,7 @@ import type { GatewayValues, RunningGateway } from './visiting.ts';
 
 export const gateway: Role<GatewayValues> = {
   name: 'gateway',
-  summary: 'serve sites to browsers, paying for what visitors fetch',
+  summary: 'serve sites to browsers, and pay for what visitors fetch',
   description:
     'Resolves names on the ledger, fetches content through circuits of paid relays, verifies every block and serves\neach site on an origin of its own: demo.web3 is http://demo-web3.localhost:PORT/.',
   example: 'relaymint gateway --bootstrap NODEID@/ip4/203.0.113.7/tcp/4001',
@@ -22,8 +22,8 @@ export const gateway: Role<GatewayValues> = {
     ),
     port: standard('--port <n>', count(0, 65_535), 'where browsers connect; 0 for any free port', '8402'),
     address: standard('--address <ip>', words, 'address to listen on', '127.0.0.1'),
-    host: list('--host <name>', words, 'answer to this host name too (repeatable)'),
-    watch: optional('--watch <dir>', place, 'show the figures of the nodes whose data folders lie here, too'),
+    host: list('--host <name>', words, 'another host name to answer to (repeatable)'),
+    watch: optional('--watch <dir>', place, 'also show the figures of nodes whose data folders are in this folder'),
   },
   terms: (own) => ({ spendLimitSite: own.spendLimitSite, address: own.address }),
   start: async (node, own) => {

@@ -12,21 +12,21 @@ export const host: Role<HostValues> = {
   name: 'host',
   summary: 'store and serve content for pay',
   description:
-    "Takes content from publishers, checks every block against its hash, and serves it to whoever pays.\nThe share of a site's owner is declared with every settlement.",
+    "Takes content from publishers, checks every block against its hash, and serves it to anybody who pays.\nEvery settlement declares the share of the site's owner.",
   example: 'relaymint host --listen /ip4/0.0.0.0/tcp/4002 --quota 20G --bootstrap NODEID@/ip4/203.0.113.7/tcp/4001',
   earns: true,
   settings: {
-    price: standard('--price <credits>', price, 'credits for each MiB served', formatCredits(USUAL_PRICE)),
+    price: standard('--price <credits>', price, 'credits per MiB served', formatCredits(USUAL_PRICE)),
     publishPrice: standard(
       '--publish-price <credits>',
       price,
-      'credits for each MiB that a publisher brings',
+      'credits per MiB that a publisher uploads',
       formatCredits(PUBLISH_PRICE),
     ),
     maxRoyalty: standard(
       '--max-royalty <share>',
       share,
-      "most of what a name's content earned that its owner gets, whatever royalty the name asks",
+      "highest share of what a name's content earns that its owner gets, whatever royalty the name asks",
       '50%',
     ),
     quota: optional('--quota <size>', size, 'most content to keep, for example 20G'),

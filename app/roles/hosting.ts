@@ -61,7 +61,7 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
     await keeper.sweep();
     namesChanged();
   };
-  stack.use(repeat({ everyMillis: SWEEP_MILLIS, work: sweep, what: 'letting old content go', log }));
+  stack.use(repeat({ everyMillis: SWEEP_MILLIS, work: sweep, what: 'removing old content', log }));
   const owned = stack.move();
   return { store, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

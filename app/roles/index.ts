@@ -1,4 +1,4 @@
-/** What nodes are run for. */
+/** The roles that a node can run as. */
 import { gateway } from './gateway.ts';
 import { host } from './host.ts';
 import { relay } from './relay.ts';

@@ -88,7 +88,7 @@ async function uploadToAll(
 ): Promise<NodeId[]> {
   const candidates = settings.hosts.length > 0 ? settings.hosts : hostsFor(node.discovery.book, settings.name);
   const done: NodeId[] = [];
-  let failure: unknown = new RelaymintError('NO_ROUTE', 'No host that takes content is known.', {
+  let failure: unknown = new RelaymintError('NO_ROUTE', 'No known host takes content.', {
     remedy: 'Give --bootstrap with the address of a node that knows one.',
   });
   for (const host of new Set(candidates)) {
@@ -180,7 +180,7 @@ async function openRegistration(
   const price = namePrice({ yearPrice, years, expiresAt: record?.expiresAt, now });
   if (price > maxPrice) {
     const text = formatCredits(price);
-    throw new RelaymintError('INVALID_ARGUMENT', `${name} was given up lately and costs ${text} credits today.`, {
+    throw new RelaymintError('INVALID_ARGUMENT', `${name} was given up recently and costs ${text} credits today.`, {
       remedy: `It costs less every day. To have it now: relaymint name register ${name} --max-price ${text}`,
     });
   }

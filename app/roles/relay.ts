@@ -14,19 +14,19 @@ export const relay: Role<RelayValues> = {
   name: 'relay',
   summary: 'run a paid relay',
   description:
-    "Carries circuits of others for pay. Each neighbour that sends traffic here pays by signed receipts, which are\nsettled on the ledger into this node's till.",
+    "Carries the circuits of others for pay. Each neighbour that sends traffic here pays with signed receipts, which are\nsettled on the ledger into this node's till.",
   example: 'relaymint relay --listen /ip4/0.0.0.0/tcp/4001 --announce /ip4/203.0.113.7/tcp/4001 --price 0.01',
   earns: true,
   settings: {
     price: standard(
       '--price <credits>',
       price,
-      'credits for each MiB carried, both directions counted',
+      'credits per MiB carried, counting both directions',
       formatCredits(USUAL_PRICE),
     ),
     allowPrivateHops: toggle(
       '--allow-private-hops',
-      'let circuits of others lead into private networks too (a network of your own)',
+      'let the circuits of others lead into private networks too (for a network of your own)',
     ),
   },
   terms: (own) => ({

@@ -131,7 +131,7 @@ export function createRoutes(options: RoutesOptions): Routes {
     },
     async route({ name }, { avoid, signal }): Promise<ContentRoute> {
       const hosts = await hostsOf(name, avoid, signal);
-      if (hosts.length === 0) throw noRoute(`No host is known that says it keeps ${name} and was not asked in vain.`);
+      if (hosts.length === 0) throw noRoute(`No known host keeps ${name}, except those that already failed.`);
       try {
         return await staggered(hosts, (host, ends) => routeTo(host, name, ends), { millis: staggerOf, signal });
       } catch (error) {
@@ -148,7 +148,7 @@ export function createRoutes(options: RoutesOptions): Routes {
 
 function noRoute(message: string, cause?: unknown): RelaymintError {
   return new RelaymintError('NO_ROUTE', message, {
-    remedy: 'Try again shortly; if it stays so, check --bootstrap and that enough relays are up.',
+    remedy: 'Try again shortly. If it still fails, check --bootstrap and that enough relays are running.',
     ...(cause === undefined ? {} : { cause }),
   });
 }

@@ -34,7 +34,7 @@ export interface TestnetOptions {
   readonly relays?: number;
   /** Default 1. */
   readonly hosts?: number;
-  /** What each node is given by the faucet, SOL; half of it buys credits. Default 20. */
+  /** SOL that each node gets from the faucet; half of it buys credits. Default 20. */
   readonly airdrop?: string;
   readonly log?: Log;
 }
@@ -55,7 +55,7 @@ export class TestClock implements Clock {
 
 export interface TestnetNode {
   readonly node: RunningNode;
-  /** What its role says of itself. */
+  /** What its role reports. */
   readonly role: RunningRole;
   readonly addresses: readonly string[];
   /** Fields of its ready event: a gateway's URL. */
@@ -69,7 +69,7 @@ export interface TestnetSite {
   readonly files: number;
 }
 
-/** What a node of a role is told: texts, as on the command line. */
+/** Settings of a node: texts, as on the command line. */
 export type SaidOf<Own> = { readonly [K in keyof Own]?: Said } & {
   readonly [name: string]: Said;
 };
@@ -84,7 +84,7 @@ export interface Testnet extends AsyncDisposable {
   readonly url: string;
   /** Runs one more node. */
   open<Own>(role: Role<Own>, label: string, said?: SaidOf<Own>): Promise<TestnetNode>;
-  /** Brings a folder to a host and points a name at it, as `relaymint publish` does. */
+  /** Publishes a folder to a host and points a name at it, as `relaymint publish` does. */
   publish(directory: string, name: string): Promise<TestnetSite>;
   /** Moves the clock of all nodes, and of the chain, forward. */
   advance(seconds: number): Promise<void>;
@@ -135,7 +135,7 @@ interface GroundParts {
   readonly log: Log;
 }
 
-/** What all nodes stand on. */
+/** What all nodes share. */
 class Ground {
   readonly #parts: GroundParts;
   readonly #network: MemoryNetwork = createMemoryNetwork();

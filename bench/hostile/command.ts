@@ -16,15 +16,15 @@ interface HostileOptions {
 export function hostileCommand(program: Command): void {
   program
     .command('hostile')
-    .summary('what every known strategy of cheating gains, and costs honest nodes')
+    .summary('what every known cheating strategy gains, and what it costs honest nodes')
     .description(
       'Plays each strategy of the adversary (test/adversary) against honest nodes while an honest stranger uses the same relay, ' +
         'and reports in base units what honest nodes lost, what they may lose, and what the attacker gained. Fails when a ' +
         'promise is broken.',
     )
-    .option('--json', 'print JSON, and nothing else, on stdout')
-    .option('--only <name>', 'only the strategies whose name has this in it')
-    .option('--seed <text>', 'keys and garbage; another one each time by default')
+    .option('--json', 'print only JSON on stdout')
+    .option('--only <name>', 'only the strategies whose name contains this')
+    .option('--seed <text>', 'seed of keys and garbage (default: a new one each time)')
     .addHelpText('after', '\nSee docs/benchmarks.md for what the figures mean.\n')
     .action((options: HostileOptions) => run(options));
 }
@@ -54,7 +54,7 @@ async function run(options: HostileOptions): Promise<void> {
 function chosen(only: string | undefined): readonly Strategy[] {
   const strategies = STRATEGIES.filter(({ name }) => only === undefined || name.includes(only));
   if (strategies.length > 0) return strategies;
-  throw new RelaymintError('INVALID_ARGUMENT', `No strategy has "${String(only)}" in its name.`, {
+  throw new RelaymintError('INVALID_ARGUMENT', `No strategy name contains "${String(only)}".`, {
     remedy: `There are: ${STRATEGIES.map(({ name }) => name).join(', ')}.`,
   });
 }

@@ -21,7 +21,7 @@ export function ledgerCommand(program: Command): void {
       'Carries out transactions of the committed program on a real Solana virtual machine and reports what each of their ' +
         'parts cost: the fee as it was charged, compute units as they were consumed, and bytes of the signed transaction.',
     )
-    .option('--json', 'print JSON, and nothing else, on stdout')
+    .option('--json', 'print only JSON on stdout')
     .addHelpText('after', '\nSee docs/benchmarks.md for how to read the figures.\n')
     .action((options: LedgerOptions) => run(options));
 }

@@ -1,4 +1,4 @@
-/** `npm run bench -- load`: whether a slow honest node gets in beside each flood, and what the flood costs the relay. */
+/** `npm run bench -- load`: whether a slow honest node still gets in during each flood, and what the flood costs the relay. */
 import { InvalidArgumentError, type Command } from 'commander';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { wholeNumber } from '../../cli/options.ts';
@@ -20,14 +20,14 @@ interface CommandOptions {
 export function loadCommand(program: Command): void {
   program
     .command('load')
-    .summary('whether a slow honest node gets in beside each flood')
+    .summary('whether a slow honest node still gets in during each flood')
     .description(
       'A relay runs in a process of its own, as `relaymint relay` does. A node behind a long round trip connects to it and builds ' +
         'a circuit, paid over its channel: first alone, then beside each flood of a process that attacks. Everything is on loopback, ' +
         'so that all connections come from one place and nothing can be told by address. Last, how long a click takes beside a ' +
         'download of the same node over a line of 4 MB/s.',
     )
-    .option('--json', 'print JSON, and nothing else, on stdout')
+    .option('--json', 'print only JSON on stdout')
     .option('--only <flood>', `one of ${ROWS.join(', ')}`, rowOf)
     .option('--round-trip <ms>', 'between the honest node and the relay', wholeNumber(0, 10_000), 600)
     .option('--runs <n>', 'connections without load and under it; the medians are reported', wholeNumber(1, 1000), 3)

@@ -47,7 +47,7 @@ const MEGABYTE = 1_000_000;
 export function pathBenchmark<Options extends PathOptions>(benchmark: PathBenchmark<Options>): void {
   const { command, defaults } = benchmark;
   command
-    .option('--json', 'print JSON, and nothing else, on stdout')
+    .option('--json', 'print only JSON on stdout')
     .option('--megabytes <n>', 'application data of each run', wholeNumber(1, 1_000_000), defaults.megabytes)
     .option('--runs <n>', 'turns of each row; the medians are reported', wholeNumber(1, 1000), defaults.runs)
     .option(

@@ -16,24 +16,24 @@ export function pathsCommand(program: Command): void {
     .command('paths')
     .summary('how often both ends of a circuit are malicious, whatever malicious relays do')
     .description(
-      'Lets clients on paper live for days over the real pool and its choice of paths, in networks where some operators are ' +
-        'malicious: they behave, they extend to accomplices alone, they ask the most that is let through, or each runs 25 ' +
-        'keys behind its wallet. Reports how many of the circuits that stood began and ended at malicious relays, and whom ' +
+      'Simulates clients for days with the real pool and its choice of paths, in networks where some operators are ' +
+        'malicious: they behave, extend only to accomplices, ask the highest price that is let through, or each run 25 ' +
+        'keys behind one wallet. Reports how many of the circuits that were built began and ended at malicious relays, and whom ' +
         'clients gave up.',
     )
-    .option('--json', 'print JSON, and nothing else, on stdout')
+    .option('--json', 'print only JSON on stdout')
     .option('--relays <n>', 'operators of relays', wholeNumber(2, 1000), 20)
-    .option('--malicious <n>', 'how many of them are in one hand', wholeNumber(0, 1000), 4)
+    .option('--malicious <n>', 'how many of them are malicious', wholeNumber(0, 1000), 4)
     .option('--path-relays <n>', 'relays of a circuit', wholeNumber(1, MAX_RELAYS), 3)
     .option('--clients <n>', 'clients in each row', wholeNumber(1, 100_000), 1000)
-    .option('--days <n>', 'days that each client lives; it is started anew every day', wholeNumber(1, 1000), 2)
+    .option('--days <n>', 'days that each client runs; it is restarted every day', wholeNumber(1, 1000), 2)
     .option(
       '--circuits-per-day <n>',
       'circuits that a client asks for in a day, one after the other',
       wholeNumber(1, 10_000),
       30,
     )
-    .option('--seed <text>', 'repeats the same chance', notEmpty, 'paths')
+    .option('--seed <text>', 'seed of all random choices; the same seed repeats them', notEmpty, 'paths')
     .addHelpText('after', '\nSee docs/benchmarks.md for what the figures mean.\n')
     .action((options: PathsOptions) => run(options));
 }

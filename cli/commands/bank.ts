@@ -34,22 +34,25 @@ export function bankCommand(program: Command): void {
     .command('bank')
     .summary('what backs the credits, and what a settlement costs')
     .description(
-      'The bank sells and redeems credits at a fixed price. It may keep a part of every settlement for its treasury, at most a\ntenth. Its price and its challenge period never change.',
+      'The bank sells and redeems credits at a fixed price. It may keep part of every settlement for its treasury, at most a\ntenth. Its price and its challenge period never change.',
     );
-  const show = bank.command('show').summary('totals and settings').description('Totals and settings of the bank.');
+  const show = bank
+    .command('show')
+    .summary('show totals and settings')
+    .description('Shows totals and settings of the bank.');
   addReaderOptions(show).action(showBank);
 
   walletSubcommand(bank, 'configure', "change the bank's settings (its admin only)")
     .option('--fee-bps <n>', 'part of every settlement for the treasury, basis points', wholeNumber(0, MAX_FEE_BPS))
     .option(
       '--treasury <address>',
-      'the wallet that gets the fees, those that wait included',
+      'wallet that gets the fees, including those not yet collected',
       parsed((text: string) => ledgerAddress(text)),
     )
-    .option('--name-year-price <credits>', 'what a name costs a year', credits)
-    .option('--commit-seconds <n>', 'how old a commitment to a name must be', wholeNumber(1, MAX_COMMIT_SECONDS))
-    .option('--new-admin <file>', 'hand the bank over to the wallet of this key file, which signs too')
-    .option('--give-up-for-ever', 'nobody can change the settings any more, ever')
+    .option('--name-year-price <credits>', 'price of a name per year', credits)
+    .option('--commit-seconds <n>', 'minimum age of a commitment to a name', wholeNumber(1, MAX_COMMIT_SECONDS))
+    .option('--new-admin <file>', 'hand the bank over to the wallet of this key file, which also signs')
+    .option('--give-up-for-ever', 'give the bank up: nobody can ever change its settings again')
     .action(configure);
 
   walletSubcommand(bank, 'collect-fees', "mint the fees to the bank's treasury (anybody may)").action(collectFees);
@@ -84,8 +87,8 @@ async function configure(options: ConfigureOptions): Promise<void> {
   const settings = chosenSettings(options);
   const newAdmin = await chosenAdmin(options, opened);
   if (Object.keys(settings).length === 0 && newAdmin === undefined) {
-    throw new RelaymintError('INVALID_ARGUMENT', 'Nothing was named that should change.', {
-      remedy: 'See "relaymint bank configure --help" for what can.',
+    throw new RelaymintError('INVALID_ARGUMENT', 'There is nothing to change.', {
+      remedy: 'Give at least one setting: see "relaymint bank configure --help".',
     });
   }
   const before = await opened.ledger.bank();
@@ -133,7 +136,7 @@ function chosenSettings(options: ConfigureOptions): Partial<BankSettings> {
 async function chosenAdmin(options: ConfigureOptions, opened: OpenedWallet): Promise<LedgerWallet | null | undefined> {
   if (options.newAdmin === undefined) return options.giveUpForEver === true ? null : undefined;
   if (options.giveUpForEver === true) {
-    throw new RelaymintError('INVALID_ARGUMENT', 'The bank is either handed over or given up.', {
+    throw new RelaymintError('INVALID_ARGUMENT', 'The bank can be handed over or given up, not both.', {
       remedy: 'Leave out --new-admin or --give-up-for-ever.',
     });
   }

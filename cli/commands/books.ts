@@ -27,13 +27,13 @@ export function booksCommand(program: Command): void {
     .command('books')
     .summary('check the books of a stopped node, and import receipts into them')
     .description(
-      'The books say who owes what: the newest receipt of each channel, what names earned, settlements under way. They stand on\n' +
-        'disk twice, and a node mends one copy from the other when it starts. Stop the node before these commands.',
+      'The books say who owes what: the newest receipt of each channel, what names earned, settlements under way. They are on\n' +
+        'disk twice, and a node repairs one copy from the other when it starts. Stop the node before these commands.',
     );
   addCommonOptions(
     books
       .command('check')
-      .summary('say what is in the books and what is damaged; changes nothing')
+      .summary('show what is in the books and what is damaged')
       .description('Reads both copies of the books and changes nothing. The exit code is 1 when something is damaged.'),
   )
     .addOption(dataOption())
@@ -44,9 +44,9 @@ export function booksCommand(program: Command): void {
         books
           .command('import')
           .argument('<file>', 'receipt file that the node wrote with --export-receipts')
-          .summary('take up receipts that the books lost')
+          .summary('import receipts that the books lost')
           .description(
-            'Takes up each receipt of the file that is newer than what the books hold. Signatures are verified, and channels are\n' +
+            'Imports each receipt of the file that is newer than what the books hold. Signatures are verified, and channels are\n' +
               'read from the ledger.',
           ),
       ),
@@ -70,7 +70,7 @@ async function check(options: BooksOptions): Promise<void> {
   const found = await inspectBooks(directory);
   if (found.absent) {
     throw new RelaymintError('FILE_NOT_FOUND', `There are no books in ${directory}.`, {
-      remedy: 'Name the data folder of a node that has run.',
+      remedy: 'With --data, name the data folder of a node that has run.',
     });
   }
   const { channels, held, heldAmount, damaged, complete, missing } = found;
@@ -96,10 +96,10 @@ function render(directory: string, { channels, held, heldAmount, damaged, comple
     lines.push(
       `Missing: at least ${counted(missing.records, 'record')}, ${formatCredits(missing.worth)} credits in receipts.`,
       ...missing.keys.map((key) => `  cannot be read: ${key}`),
-      'Payers bring their newest receipts when they connect; "relaymint books import" takes them from a receipt file.',
+      'Payers send their newest receipts when they connect; "relaymint books import" reads them from a receipt file.',
     );
   } else if (damaged.length > 0) {
-    lines.push('Nothing is missing: the other copy has it all, and the next start makes the damaged one anew from it.');
+    lines.push('Nothing is missing: the other copy is complete, and the next start rebuilds the damaged one from it.');
   } else {
     lines.push('Both copies are whole.');
   }
@@ -125,9 +125,9 @@ async function importFile(file: string, options: BooksOptions & LedgerOptions & 
 
 function summary({ taken, known, closed, invalid }: ImportedReceipts): string {
   return [
-    `Took up ${counted(taken, 'receipt')}; of ${known} the books hold the same or a newer one.`,
+    `Imported ${counted(taken, 'receipt')}; for ${known} the books hold the same or a newer one.`,
     ...(closed > 0
-      ? [`${counted(closed, 'receipt')} of channels that are closed: nothing can be settled of them.`]
+      ? [`${counted(closed, 'receipt')} for closed channels: nothing of that can be settled any more.`]
       : []),
     ...(invalid > 0 ? [`${counted(invalid, 'receipt')} not signed by the payer, or for more than its deposit.`] : []),
   ].join('\n');

@@ -78,7 +78,7 @@ export function named(channels: readonly ChannelState[], text: string): ChannelS
   const [found, ...more] = text === '' ? [] : channels.filter(({ id }) => id.startsWith(text.toLowerCase()));
   if (found === undefined) {
     throw new RelaymintError('CHANNEL_UNKNOWN', `There is no open channel ${text}.`, {
-      remedy: 'See which there are with "relaymint channel list".',
+      remedy: 'List the open ones with "relaymint channel list".',
     });
   }
   if (more.length === 0) return found;

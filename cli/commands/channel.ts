@@ -46,7 +46,7 @@ export function channelCommand(program: Command): void {
     .summary('deposits from which a payee is paid')
     .description(
       'A channel holds a deposit for one payee, which is paid from it by signed receipts. Nodes open and fill the channels ' +
-        'they need by themselves; these commands are for doing it by hand, and for taking back what is left.',
+        'they need by themselves; these commands do it by hand, and take back what is left.',
     );
 
   walletSubcommand(channel, 'open', 'open a channel to a payee')
@@ -55,45 +55,45 @@ export function channelCommand(program: Command): void {
     .addOption(
       new Option(
         '--delegate <address>',
-        'the key that will sign its receipts (default: delegate.json beside the wallet, made when missing)',
+        'the key that will sign its receipts (default: delegate.json beside the wallet, created if missing)',
       ).argParser(address),
     )
     .option(
       '--opening <credits>',
-      'what is staked beside the deposit, and comes back if the payee returns it (default: exactly what its till asks)',
+      'stake on top of the deposit, which comes back if the payee returns it (default: exactly what its till asks)',
       credits,
     )
     .option(
       '--max-opening <credits>',
-      "the most that the payee's till may ask (default: as much as the deposit)",
+      "highest stake that the payee's till may ask (default: as much as the deposit)",
       credits,
     )
     .action(open);
 
   walletSubcommand(channel, 'top-up', "add to a channel's deposit")
-    .argument('<channel>', 'its id, or the first characters of it')
-    .argument('<credits>', 'how many credits; 0 to add to the opening payment alone', credits)
+    .argument('<channel>', 'its id, or the first characters')
+    .argument('<credits>', 'how many credits; 0 to add only to the opening payment', credits)
     .addOption(
-      new Option('--opening <credits>', 'what is staked besides, to widen what the payee grants')
+      new Option('--opening <credits>', 'further stake, which widens the window that the payee grants')
         .argParser(credits)
         .default(amount(0n), '0'),
     )
     .action(topUp);
 
-  walletSubcommand(channel, 'list', 'the open channels of a wallet, on both sides').action(list);
+  walletSubcommand(channel, 'list', "list a wallet's open channels, as payer and as payee").action(list);
 
-  walletSubcommand(channel, 'claim', 'take what waits after payees closed channels')
+  walletSubcommand(channel, 'claim', 'collect what is left of channels that payees closed')
     .description(
-      'A payee may close a channel. What was left in it is minted to its payer at once, or waits while the payer has no credit\naccount. This makes the account when it is missing and takes what waits, for this wallet or for another.',
+      'A payee may close a channel. What was left in it is minted to its payer at once, or waits while the payer has no credit\naccount. This command creates the account if it is missing and collects what waits, for this wallet or another.',
     )
-    .argument('[payer]', 'whose claim (default: of this wallet)', address)
+    .argument('[payer]', 'wallet whose claim to collect (default: this one)', address)
     .action(claim);
 
-  walletSubcommand(channel, 'close', 'take back what is left in channels')
+  walletSubcommand(channel, 'close', 'close channels and take back what is left in them')
     .description(
-      'Requests the close; within the challenge period the payee settles the receipts it holds. When that is over, a second call brings back what is left, or the first one with --wait.\nWith --all a node that runs on the data folder does it, and pays for nothing new until it is started again.',
+      'Requests the close. During the challenge period the payee settles the receipts it holds. When that is over, run the command\nagain to take back what is left; with --wait, one run does both. With --all, a node that runs on the data folder closes its\nchannels, and pays for nothing new until it is started again.',
     )
-    .argument('[channel...]', 'ids, or the first characters of them')
+    .argument('[channel...]', 'channel ids, or their first characters')
     .option('--all', 'every channel that the wallet pays')
     .option('--wait', 'wait until the challenge period is over')
     .action(close);
@@ -186,8 +186,8 @@ async function list(options: WalletOptions): Promise<void> {
 
 async function close(ids: readonly string[], options: CloseCommandOptions): Promise<void> {
   if (ids.length > 0 === (options.all === true)) {
-    throw new RelaymintError('INVALID_ARGUMENT', 'Which channels shall be closed?', {
-      remedy: 'Name them as "relaymint channel list" shows them, or say --all.',
+    throw new RelaymintError('INVALID_ARGUMENT', 'No channels to close were named.', {
+      remedy: 'Give their ids from "relaymint channel list", or --all.',
     });
   }
   using lifecycle = watchLifecycle();
@@ -259,7 +259,7 @@ function inUse({ dataDir }: PayingNode): RelaymintError {
   return new RelaymintError(
     'FILE_IN_USE',
     `The node that runs on ${dataDir} pays from these channels, and would open others in their place.`,
-    { remedy: 'Stop it first, or say --all: then it pays for nothing new until it is started again.' },
+    { remedy: 'Stop it first, or add --all: it then pays for nothing new until it is started again.' },
   );
 }
 
@@ -267,7 +267,7 @@ function closedText({ closed, returned, pending }: ClosedChannels): string {
   const [next] = pending.toSorted((a, b) => Number((a.closeAt ?? 0n) - (b.closeAt ?? 0n)));
   const came = `Closed ${counted(closed, 'channel')}, ${formatCredits(returned)} credits came back.`;
   if (next === undefined) return closed === 0 ? 'There is no channel to close.' : came;
-  const wait = `${counted(pending.length, 'channel')} can be closed ${closesText(next, Date.now())}: run this again then, or with --wait.`;
+  const wait = `${counted(pending.length, 'channel')} can be closed ${closesText(next, Date.now())}: run this again then, or add --wait.`;
   return closed === 0 ? wait : `${came}\n${wait}`;
 }
 

@@ -35,7 +35,7 @@ const AGAIN_MILLIS = 10_000;
 const OLD_SECONDS = 5;
 
 export function statsCommand(program: Command): void {
-  addCommonOptions(program.command('stats').summary('what a running node has carried, owes and earned'))
+  addCommonOptions(program.command('stats').summary('show what a running node has carried, owes and earned'))
     .addOption(dataOption())
     .action(async (options: ControlOptions) => {
       const output = createOutput(options.json === true);
@@ -49,14 +49,14 @@ export function settleCommand(program: Command): void {
   addCommonOptions(
     program
       .command('settle')
-      .summary('settle what a running node holds, now')
+      .summary('make a running node settle what it holds now')
       .description(
-        'Hands every receipt that is not settled yet to the ledger. Nodes do this by themselves when it is worth the fee,\nwhen a channel is about to close, and when they stop.',
+        'Settles every receipt that is not settled yet. Nodes do this by themselves when it is worth the fee, when a channel is\nabout to close, and when they stop.',
       ),
   )
     .addOption(dataOption())
     .option('--withdraw', 'then mint what the till earned to the wallet')
-    .addOption(new Option('--dry-run', 'only say what it would settle and at which fee').conflicts('withdraw'))
+    .addOption(new Option('--dry-run', 'only show what would be settled and at which fee').conflicts('withdraw'))
     .action(async (options: ControlOptions & { readonly withdraw?: true; readonly dryRun?: true }) => {
       const output = createOutput(options.json === true);
       if (options.dryRun === true) {
@@ -95,7 +95,7 @@ async function tellingOfWaits<T>(work: Promise<T>): Promise<T> {
   const say = (): void => {
     const seconds = Math.round((performance.now() - began) / 1000);
     process.stderr.write(
-      `relaymint: still waiting for the ledger, ${seconds} s. The node goes on if you stop waiting.\n`,
+      `relaymint: still waiting for the ledger after ${seconds} s. If you stop waiting, the node goes on.\n`,
     );
     timer = setTimeout(say, AGAIN_MILLIS);
   };
@@ -158,7 +158,7 @@ function renderStats(stats: NodeStats): string {
     ...(stats.guards.length === 0 ? [] : [`  guards   ${stats.guards.map(guardText).join(', ')}`]),
     '',
     ...ageOfLedger(stats),
-    stats.pairs.length === 0 ? '  No open channel with a neighbour.' : pairs,
+    stats.pairs.length === 0 ? '  No open channels with neighbours.' : pairs,
     ...closedText(stats.closed),
   ].join('\n');
 }
@@ -179,11 +179,9 @@ function closedText({ earns, pays }: NodeStats['closed']): string[] {
 
 /** Said when the ledger does not answer at once. */
 function ageOfLedger({ ledgerAt }: NodeStats): string[] {
-  if (ledgerAt === null) return ['  The ledger has not answered yet: what was settled is what this node remembers.'];
+  if (ledgerAt === null) return ['  The ledger has not answered yet: "settled" is what this node last knew.'];
   const seconds = Math.round((Date.now() - ledgerAt) / 1000);
-  return seconds < OLD_SECONDS
-    ? []
-    : [`  The ledger last answered ${seconds} s ago: what was settled is of that time.`];
+  return seconds < OLD_SECONDS ? [] : [`  The ledger last answered ${seconds} s ago: "settled" is as of then.`];
 }
 
 /** Of receipts that are not on chain yet. */
@@ -191,7 +189,7 @@ function waitingText({ value, from, feeShareBps }: WaitingStats): string[] {
   if (value === '0') return [];
   const rule = `the fee is at most ${feeShareBps / 100} % of it`;
   const when = from === null ? `once ${rule}` : `from ${credits(from)} on, where ${rule}`;
-  return [`  waits    ${credits(value)} credits; settled ${when}, or now by "relaymint settle"`];
+  return [`  waits    ${credits(value)} credits; settled ${when}, or now with "relaymint settle"`];
 }
 
 const GUARD_STATES: Readonly<Record<GuardStats['state'], string>> = {

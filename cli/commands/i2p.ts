@@ -29,10 +29,10 @@ const SAM_MILLIS = 15_000;
 export function i2pCommand(program: Command): void {
   const i2p = program
     .command('i2p')
-    .summary('look at the I2P router of this machine, and at the address of a node in I2P')
-    .description('Nodes go over I2P when they are told where the router is: --i2p-sam 7656 --location i2p.');
-  addCommonOptions(i2p.command('status').summary('whether the router answers'))
-    .description('Greets the router over SAM, which applications use.')
+    .summary('check the I2P router of this machine, and show the I2P address of a node')
+    .description('Nodes use I2P when you tell them where the router is: --i2p-sam 7656 --location i2p.');
+  addCommonOptions(i2p.command('status').summary('check that the router answers'))
+    .description('Connects to the router over SAM, the protocol for applications.')
     .addOption(samOption())
     .action(async (options: I2pOptions) => {
       const output = createOutput(options.json === true);
@@ -44,7 +44,7 @@ export function i2pCommand(program: Command): void {
     });
   addCommonOptions(i2p.command('address').summary("show a node's address in I2P"))
     .description(
-      'Its key lies in the data folder; a router that is named makes one when there is none. The address stays with it.',
+      'The key is in the data folder of the node. If there is none, the router given with --i2p-sam makes one. The address never changes after that.',
     )
     .addOption(samOption())
     .option('--data <dir>', "the node's data folder", defaultDataDir('relay'))
@@ -54,8 +54,8 @@ export function i2pCommand(program: Command): void {
       const file = path.join(path.resolve(options.data), I2P_KEY_FILE);
       const { i2pSam: sam = USUAL_SAM } = options;
       if (options.i2pSam === undefined && !existsSync(file)) {
-        throw new RelaymintError('INVALID_CONFIG', `There is no key at ${file}, and no router was named to make one.`, {
-          remedy: `Who makes it knows it: if your router is the one at ${formatEndpoint(sam)}, say --i2p-sam ${formatEndpoint(sam)}.`,
+        throw new RelaymintError('INVALID_CONFIG', `There is no key at ${file}, and no router was given to make one.`, {
+          remedy: `The router that makes a key knows it. If yours is the one at ${formatEndpoint(sam)}, add --i2p-sam ${formatEndpoint(sam)}.`,
         });
       }
       using destination = await persistentDestination(file, sam, AbortSignal.timeout(SAM_MILLIS));
@@ -68,7 +68,7 @@ export function i2pCommand(program: Command): void {
 function samOption(): Option {
   return new Option(
     '--i2p-sam <place>',
-    "the router's SAM: HOST:PORT of this machine or unix:/PATH (default to ask: 127.0.0.1:7656)",
+    "the router's SAM: HOST:PORT of this machine or unix:/PATH (default of status: 127.0.0.1:7656)",
   )
     .env('RELAYMINT_I2P_SAM')
     .argParser(parsed(parseEndpoint));

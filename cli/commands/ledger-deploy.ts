@@ -50,7 +50,7 @@ const STEP_TEXTS: Readonly<Record<DeploymentStep, string>> = {
   write: 'Writing the code',
   deploy: 'Deploying it',
   initialize: 'Initializing the bank',
-  verify: 'Comparing what stands there with this release',
+  verify: 'Comparing the deployment with this release',
   finalize: 'Giving up the authority to change it',
 };
 
@@ -59,9 +59,9 @@ export function ledgerDeployCommand(ledger: Command): void {
     .command('deploy')
     .summary('deploy the program on a cluster and initialize its bank')
     .description(
-      'Deploys the program of this release with the upgradeable loader, initializes its bank and compares what stands there ' +
-        'byte by byte. Says first what it costs, and asks. Interrupted, it continues when it is run again; finished, it changes ' +
-        'nothing. The price and the challenge period are fixed for ever.',
+      'Deploys the program of this release with the upgradeable loader, initializes its bank and compares the deployment with ' +
+        'this release byte by byte. It shows the cost and asks before it spends anything. If it is interrupted, run it again to ' +
+        'continue. Once it has finished, another run changes nothing. The price and the challenge period can never be changed.',
     );
   addOutboundOptions(addWalletOptions(addCommonOptions(deploy)))
     .addOption(ledgerUrlOption())
@@ -69,28 +69,28 @@ export function ledgerDeployCommand(ledger: Command): void {
     .addOption(
       new Option(
         '--program-key <file>',
-        `key whose address the program gets (default: ${PROGRAM_KEY_FILE} beside the wallet, made when missing)`,
+        `key file of the program address (default: ${PROGRAM_KEY_FILE} beside the wallet, created if missing)`,
       ),
     )
     .option(
       '--units-per-lamport <n>',
-      "the bank's price: base units of credit for one lamport; 1 means 1000 credits for one SOL",
+      "the bank's price: base units of credit per lamport; 1 means 1000 credits for 1 SOL",
       wholeNumber(1, 1_000_000_000),
       1,
     )
     .option(
       '--challenge-seconds <n>',
-      'time a payee has to settle once a payer wants to close',
+      'time a payee has to settle after a payer asks to close',
       wholeNumber(1, Number(MAX_CHALLENGE_SECONDS)),
       DAY_SECONDS,
     )
     .addOption(
-      new Option('--accept-admin <address>', 'whom an existing bank may have for admin ("nobody": given up)').argParser(
+      new Option('--accept-admin <address>', 'admin that an existing bank may have ("nobody": given up)').argParser(
         parsed((text: string) => (text === 'nobody' ? text : ledgerAddress(text))),
       ),
     )
     .option('--final', 'give up the authority to change the program')
-    .option('--yes', 'do not ask (needed where nobody can answer)')
+    .option('--yes', 'do not ask for confirmation (required without a terminal)')
     .action((options: DeployOptions) => run(withUrl(options)));
 }
 
@@ -157,16 +157,20 @@ async function run(options: DeployOptions): Promise<void> {
       ['SOL', `${formatSol(before.lamports)} -> ${formatSol(after.lamports)}`],
     ]),
   );
-  output.line(`\nTell every command of it: --program ${result.programId}, or RELAYMINT_PROGRAM in the environment.`);
+  output.line(`\nGive it to every command: --program ${result.programId}, or RELAYMINT_PROGRAM in the environment.`);
 }
 
 /** @throws RelaymintError INVALID_ARGUMENT when nobody can be asked; ABORTED when the answer is no. */
 async function requireConsent(options: DeployOptions, output: Output): Promise<void> {
   if (options.yes === true) return;
   if (!canAsk()) {
-    throw new RelaymintError('INVALID_ARGUMENT', 'A deployment spends SOL, and nobody is here to agree.', {
-      remedy: 'Say --yes when that is meant.',
-    });
+    throw new RelaymintError(
+      'INVALID_ARGUMENT',
+      'A deployment spends SOL, and there is no terminal to confirm it on.',
+      {
+        remedy: 'Add --yes to deploy without confirmation.',
+      },
+    );
   }
   if (await confirm('\nDeploy?')) return;
   output.line('Nothing was deployed.');

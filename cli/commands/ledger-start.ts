@@ -47,35 +47,31 @@ export function ledgerStartCommand(ledger: Command): void {
   addLedgerOptions(start)
     .option('--data <dir>', 'where the state is kept (default: ~/.relaymint/ledger)')
     .option('--memory', 'keep nothing')
-    .option('--bare', 'without the program: to try "relaymint ledger deploy" on')
+    .option('--bare', 'start without the program, to try "relaymint ledger deploy"')
     .option('--port <n>', 'HTTP and WebSocket port; 0 for any free one', wholeNumber(0, 65_535), DEFAULT_LEDGER_PORT)
-    .option(
-      '--address <ip>',
-      'address to listen on; anything but loopback gives its faucet to the network',
-      '127.0.0.1',
-    )
+    .option('--address <ip>', 'address to listen on; any but loopback opens the faucet to the network', '127.0.0.1')
     .option(
       '--challenge-seconds <n>',
-      'time a payee has to settle once a payer wants to close (new ledgers)',
+      'time a payee has to settle after a payer asks to close (new ledgers)',
       wholeNumber(1, Number(MAX_CHALLENGE_SECONDS)),
       3600,
     )
     .option(
       '--fee-bps <n>',
-      'part of every settlement that the treasury gets, basis points (new ledgers)',
+      'part of every settlement for the treasury, basis points (new ledgers)',
       wholeNumber(0, MAX_FEE_BPS),
       0,
     )
     .addOption(
-      creditsOption('--name-year-price <credits>', 'what a name costs a year (new ledgers)', parseCredits('0')),
+      creditsOption('--name-year-price <credits>', 'price of a name per year (new ledgers)', parseCredits('0')),
     )
     .option(
       '--commit-seconds <n>',
-      'how old a commitment to a name must be when it is revealed (new ledgers)',
+      'minimum age of a commitment to a name when it is revealed (new ledgers)',
       wholeNumber(1, MAX_COMMIT_SECONDS),
       1,
     )
-    .option('--admin-key <file>', 'write the key of the bank\'s admin there, for "relaymint bank configure"')
+    .option('--admin-key <file>', 'write the key of the bank\'s admin to this file, for "relaymint bank configure"')
     .option('--seed <text>', "make a new ledger's keys reproducible (tests)")
     .action((options: StartOptions) => run(options));
 }

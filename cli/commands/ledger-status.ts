@@ -41,7 +41,7 @@ interface Checks {
 export function ledgerStatusCommand(ledger: Command): void {
   const status = ledger
     .command('status')
-    .summary('which cluster, which program, and whether the money adds up')
+    .summary('show which cluster, which program, and whether the money adds up')
     .description(
       "Reads the cluster, the program and its bank, and checks the bank's figures: every credit bought and not redeemed must be somewhere, and the reserve must cover all of them. Exit code 1 when they do not.",
     );
@@ -66,7 +66,7 @@ async function run(options: StatusOptions): Promise<void> {
   });
   output.line(properties([...clusterRows(cluster), ...programRows(ledger, program)]));
   if (bank !== undefined && checks !== undefined) output.line(bankText(bank, checks));
-  else if (deployed !== undefined) output.line('\n  Its bank is not initialized: "relaymint ledger deploy" does it.');
+  else if (deployed !== undefined) output.line('\n  Its bank is not initialized: run "relaymint ledger deploy".');
   if (checks !== undefined && !Object.values(checks).every(Boolean)) process.exitCode = 1;
 }
 

@@ -48,7 +48,7 @@ export function wholeSplits(splits: readonly Split[]): readonly Split[] | undefi
   const sum = splits.reduce((total, { bps }) => total + bps, 0);
   if (sum === BPS_WHOLE) return splits;
   throw new RelaymintError('INVALID_ARGUMENT', `The splits sum to ${formatShare(sum)}, not to 100%.`, {
-    remedy: 'Give every account that shares in the revenue, so that the sum is 100%.',
+    remedy: 'List every account that shares in the revenue, so that they sum to 100%.',
   });
 }
 
@@ -59,7 +59,7 @@ export function parseCid(text: string): Uint8Array {
     return CID.parse(text).bytes;
   } catch (cause) {
     throw new RelaymintError('INVALID_ARGUMENT', `"${text}" is not a CID.`, {
-      remedy: 'Give one as "relaymint publish" prints it, or "none".',
+      remedy: 'Give a CID that "relaymint publish" printed, or "none".',
       cause,
     });
   }
@@ -106,7 +106,7 @@ export function nameLines({ name, record, yearPrice, now }: NameSituation): stri
     ['root', cidText(record.root) ?? 'none yet'],
     ...(record.manifest.length === 0 ? [] : [['manifest', cidText(record.manifest) ?? ''] as const]),
     ['royalty', formatShare(record.royaltyBps)],
-    ['earned', `${formatCredits(record.lifetime)} credits in all, ${formatCredits(record.accrued)} not yet divided`],
+    ['earned', `${formatCredits(record.lifetime)} credits in all, ${formatCredits(record.accrued)} not yet paid out`],
   ];
   const splits = table(
     [

@@ -80,17 +80,17 @@ const newName = parsed((text: string) => parseNewName(text).name);
 export function nameCommand(program: Command): void {
   const name = program
     .command('name')
-    .summary('register, renew, change and look at names')
+    .summary('register, renew, change and show names')
     .description(
-      'A name such as demo.web3 belongs to a wallet for the years that were paid. It points to content, and says what share\n' +
+      'A name such as demo.web3 belongs to a wallet for the years that were paid. It points to content, and says which share\n' +
         'of what hosts earn with it goes to whom. "relaymint publish" registers and updates names by itself.',
     );
 
-  addRecordOptions(addTermOptions(walletSubcommand(name, 'register', 'make a name yours')))
+  addRecordOptions(addTermOptions(walletSubcommand(name, 'register', 'register a name')))
     .description(
-      'Commits to the name without telling which, waits as long as the ledger asks (about a minute), and registers it: who\n' +
-        'sees the name then is too late to be first. When it is interrupted, doing it again within a day goes on.\n' +
-        'A name that was given up can be had for its price and a premium that falls to nothing within 21 days.',
+      'Commits to the name without revealing it, waits as long as the ledger asks (about a minute), and registers it. Whoever\n' +
+        'sees the name then is too late to take it first. If it is interrupted, run it again within a day to continue.\n' +
+        'A name that was given up costs its price plus a premium that falls to zero within 21 days.',
     )
     .argument('<name>', 'for example demo.web3', newName)
     .addHelpText(
@@ -101,44 +101,44 @@ export function nameCommand(program: Command): void {
 
   addTermOptions(walletSubcommand(name, 'renew', 'pay for more years'))
     .description(
-      'Adds years to the present term, up to 10 from now. Any wallet may pay, for any name, until 30 days after it expired.',
+      'Adds years to the current term, up to 10 from now. Any wallet may pay for any name, until 30 days after it expires.',
     )
     .argument('<name>', 'the name', anyName)
     .action(renew);
 
   walletSubcommand(name, 'transfer', 'give a name to another wallet')
     .description(
-      'The new owner manages it too. What it points to, its royalty and its splits stay until the new owner changes them.',
+      'The new owner also manages it. Its content, royalty and splits stay as they are until the new owner changes them.',
     )
     .argument('<name>', 'the name', anyName)
     .argument('<address>', "the new owner's wallet", address)
     .action(transfer);
 
-  addRecordOptions(walletSubcommand(name, 'update', 'change what a name says'))
+  addRecordOptions(walletSubcommand(name, 'update', "change a name's content, royalty, manager or splits"))
     .description(
-      'Changes what is given and leaves the rest. The manager may change root and manifest. Splits can only be changed when\n' +
-        'nothing is owed to the present ones.',
+      'Changes what you give and leaves the rest. The manager may change root and manifest. Splits can only be changed when\n' +
+        'nothing is owed to the current ones.',
     )
     .argument('<name>', 'the name', anyName)
-    .option('--distribute', 'first pay what the present splits earned, making the token accounts they lack')
+    .option('--distribute', 'first pay what the current splits earned, creating the token accounts they lack')
     .action(update);
 
-  addReaderOptions(name.command('show').summary('what the ledger says about a name'))
-    .description('Owner, term, content, royalty and splits; or that the name is free and what it costs.')
+  addReaderOptions(name.command('show').summary('show what the ledger says about a name'))
+    .description('Shows owner, term, content, royalty and splits, or says that the name is free and what it costs.')
     .argument('<name>', 'the name', anyName)
     .action(show);
 
-  walletSubcommand(name, 'distribute', 'pay what a name earned')
+  walletSubcommand(name, 'distribute', 'pay out what a name earned')
     .description(
       'Divides what the name earned among its splits and pays those that have a token account. Any wallet may do it.',
     )
     .argument('<name>', 'the name', anyName)
-    .option('--create-accounts', 'also make the token accounts that are missing, about 0.002 SOL each')
+    .option('--create-accounts', 'also create missing token accounts, about 0.002 SOL each')
     .action(distribute);
 
-  walletSubcommand(name, 'list', 'the names of a wallet')
-    .option('--owner <address>', 'of this wallet instead', address)
-    .option('--all', 'every name on the ledger')
+  walletSubcommand(name, 'list', "list a wallet's names")
+    .option('--owner <address>', 'list the names of this wallet instead', address)
+    .option('--all', 'list every name on the ledger')
     .action(list);
 }
 
@@ -221,7 +221,7 @@ async function update(name: string, options: UpdateOptions): Promise<void> {
   const splits = wholeSplits(options.split);
   const wanted = { root, manifest, royaltyBps: options.royalty, manager, splits };
   if (Object.values(wanted).every((value) => value === undefined)) {
-    throw new RelaymintError('INVALID_ARGUMENT', 'Nothing to change was given.', {
+    throw new RelaymintError('INVALID_ARGUMENT', 'There is nothing to change.', {
       remedy: 'Give --root, --manifest, --royalty, --manager or --split.',
     });
   }
@@ -336,7 +336,7 @@ function waiting({ accrued, splits }: NameRecord): bigint {
 
 function owing(record: NameRecord): RelaymintError {
   const text = priceText(amount(waiting(record)));
-  return new RelaymintError('INVALID_ARGUMENT', `What ${record.name} earned (${text}) belongs to its present splits.`, {
+  return new RelaymintError('INVALID_ARGUMENT', `What ${record.name} earned (${text}) belongs to its current splits.`, {
     remedy: 'Pay them first: add --distribute.',
   });
 }

@@ -25,7 +25,7 @@ export function publishCommand(program: Command): void {
     .argument('<dir>', 'folder of files; index.html is its front page')
     .summary('publish a folder under a name')
     .description(
-      'Imports the folder as IPFS content, brings it to a host over a paid circuit, and registers or updates the name on\nthe ledger. Run again after a change: only what changed is sent; after an interruption: it goes on where it stopped.',
+      'Imports the folder as IPFS content, sends it to a host over a paid circuit, and registers or updates the name on\nthe ledger. Run it again after a change to send only what changed, or after an interruption to continue.',
     );
   addSettings(addSettings(addCommonOptions(command), site.settings, site.name), baseSection(site))
     .requiredOption(
@@ -50,7 +50,7 @@ async function assertApart(folder: string, dataDir: string): Promise<void> {
   const [outside, inside] = [await realpath(folder), await realpath(dataDir).catch(() => dataDir)];
   if (path.relative(outside, inside).split(path.sep)[0] === '..') return;
   throw new RelaymintError('INVALID_ARGUMENT', `The data folder ${dataDir}, with its keys, would be published too.`, {
-    remedy: 'Give another --data, or publish a folder that it does not lie in.',
+    remedy: 'Give another --data, or publish a folder that does not contain it.',
   });
 }
 

@@ -24,10 +24,10 @@ export function settlementsCommand(program: Command): void {
   addCommonOptions(
     program
       .command('settlements')
-      .summary('what a node settled: when, for whom, in which transaction')
+      .summary('list what a node settled: when, for whom, in which transaction')
       .description(
-        'Lists the receipts that a node settled, the newest last: what each moved and for how many bytes since the one before it on its\n' +
-          "channel, and its part of the transaction's fee and of the royalties. Works while the node is stopped, too.",
+        'Lists the receipts that a node settled, newest last: what each one moved and for how many bytes since the previous one on its\n' +
+          "channel, and its part of the transaction's fee and of the royalties. Works on a stopped node too.",
       ),
   )
     .addOption(dataOption())
@@ -49,7 +49,7 @@ async function listOf(dataDir: string): Promise<SettledList> {
   if (running !== undefined) return callControl(fetcher, running.control, 'settlements');
   await access(dataDir).catch((cause: unknown) => {
     throw new RelaymintError('FILE_NOT_FOUND', `There is no folder ${dataDir}.`, {
-      remedy: 'Name the data folder of a node that has run with --data.',
+      remedy: 'With --data, name the data folder of a node that has run.',
       cause,
     });
   });
@@ -57,7 +57,7 @@ async function listOf(dataDir: string): Promise<SettledList> {
 }
 
 function render(shown: readonly SettledReceiptText[], all: number): string {
-  if (shown.length === 0) return 'Nothing was settled yet.';
+  if (shown.length === 0) return 'Nothing has been settled yet.';
   const rows = shown.map((one) => [
     `  ${new Date(one.at).toISOString().slice(0, 19)}Z`,
     shortId(one.payer),

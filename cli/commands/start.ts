@@ -75,7 +75,7 @@ export function startCommand(program: Command): void {
     .option('--hops <n>', 'paid relays in front of the host, 1 to 6', wholeNumber(1, 6), 3)
     .option('--relays <n>', 'relays to run, at least as many as --hops (default: 3 or --hops)', wholeNumber(1, 32))
     .option('--seed <text>', 'derive every key from this text: the same text, the same keys (tests only)')
-    .option('--port <n>', "the gateway's port; taken when free, else any free one", wholeNumber(0, 65_535), 8402)
+    .option('--port <n>', "the gateway's port; any free one if this one is taken", wholeNumber(0, 65_535), 8402)
     .option('--log-level <level>', 'trace, debug, info, warn, error or silent', 'warn')
     .addHelpText(
       'after',
@@ -223,7 +223,7 @@ async function siteOf({ site }: StartOptions, layout: MarketLayout): Promise<str
     return await requireDirectory(directory);
   } catch (cause) {
     throw new RelaymintError('FILE_NOT_FOUND', `The folder that this marketplace publishes is gone: ${directory}.`, {
-      remedy: 'Name it with --site where it is now; what is published stays as it is.',
+      remedy: 'Give its new path with --site. What is already published stays as it is.',
       cause,
     });
   }

@@ -19,21 +19,21 @@ interface EvictOptions extends WalletOptions {
 export function tillEvictCommand(till: Command): void {
   walletSubcommand(till, 'evict', 'close channels that pay into the till')
     .description(
-      'Settles what the node in the data folder holds, running or not, then closes the channels at once and frees their slots. What is\nleft in them goes back to their payers, or waits for them, with their opening payments less what they owe. What a running node receives in between is lost to it.',
+      'Settles what the node in the data folder holds, running or not, then closes the channels at once and frees their slots.\nWhat is left in them goes back to their payers, or waits for them, together with their opening payments less what they\nowe. Receipts that a running node takes in between are lost to it.',
     )
-    .argument('[channel...]', 'ids, or the first characters of them')
+    .argument('[channel...]', 'channel ids, or their first characters')
     .option('--all', 'every channel of the till')
     .option(
       '--no-settle',
-      'settle nothing first: what a node holds of the channels is lost, and no opening payment goes back',
+      'do not settle first: receipts for these channels that a node holds are lost, and no opening payment goes back',
     )
     .action(evict);
 }
 
 async function evict(ids: readonly string[], options: EvictOptions): Promise<void> {
   if (ids.length > 0 === (options.all === true)) {
-    throw new RelaymintError('INVALID_ARGUMENT', 'Which channels shall be closed?', {
-      remedy: 'Name them as "relaymint till show" shows them, or say --all.',
+    throw new RelaymintError('INVALID_ARGUMENT', 'No channels to close were named.', {
+      remedy: 'Give their ids from "relaymint till show", or --all.',
     });
   }
   await using opened = await openWallet(options);

@@ -5,15 +5,15 @@ import { wholeNumber, type WalletOptions } from '../options.ts';
 import { openWallet, transact, walletSubcommand } from './transact.ts';
 
 export function tillSizeCommands(till: Command): void {
-  walletSubcommand(till, 'grow', 'give the till of a wallet more slots')
+  walletSubcommand(till, 'grow', "give a wallet's till more slots")
     .description(
-      'Makes the till that many slots large; it never shrinks. The rent of what is new is taken from the wallet and comes back\nwhen the till is closed. Channels stay as they are.',
+      'Grows the till to this many slots; a till never shrinks. The wallet pays rent for the new slots and gets it back when the\ntill is closed. Existing channels do not change.',
     )
-    .argument('<slots>', `how many it has afterwards, at most ${MAX_TILL_SLOTS}`, wholeNumber(1, MAX_TILL_SLOTS))
+    .argument('<slots>', `slots it has afterwards, at most ${MAX_TILL_SLOTS}`, wholeNumber(1, MAX_TILL_SLOTS))
     .action(grow);
-  walletSubcommand(till, 'close', 'end the till of a wallet and get its rent back')
+  walletSubcommand(till, 'close', "close a wallet's till and get its rent back")
     .description(
-      'Refused while the till holds an open channel or earnings: "relaymint till evict" closes channels, "relaymint till withdraw"\ntakes what was earned. A till that is opened later begins with channels of its own: no old receipt counts there.',
+      'Refused while the till holds an open channel or earnings: "relaymint till evict" closes channels, "relaymint till withdraw"\ntakes what was earned. A till that is opened later starts empty: old receipts do not count there.',
     )
     .action(close);
 }
@@ -26,7 +26,7 @@ async function grow(slots: number, options: WalletOptions): Promise<void> {
     work: async () => {
       await opened.wallet.growTill(slots);
       return {
-        done: `The till has ${slots} slots now. What it took beside the fee is their rent.`,
+        done: `The till now has ${slots} slots. Besides the fee, the wallet paid their rent.`,
         value: { till: opened.ledger.tillAddress(opened.wallet.address), slots },
       };
     },
@@ -41,7 +41,7 @@ async function close(options: WalletOptions): Promise<void> {
     work: async () => {
       await opened.wallet.closeTill();
       return {
-        done: 'Closed the till. Its rent is in the wallet again.',
+        done: 'Closed the till. Its rent is back in the wallet.',
         value: { till: opened.ledger.tillAddress(opened.wallet.address), slots: 0 },
       };
     },

@@ -20,7 +20,7 @@ export function tillCommand(program: Command): void {
     .description(
       'A till has a slot for each channel that pays into it, and keeps what was settled until it is withdrawn. A relay or host opens its own when it first starts.',
     );
-  walletSubcommand(till, 'open', 'open the till of a wallet')
+  walletSubcommand(till, 'open', "open a wallet's till")
     .option(
       '--slots <n>',
       `channels it can hold at once, 1 to ${MAX_TILL_SLOTS}`,
@@ -30,9 +30,9 @@ export function tillCommand(program: Command): void {
     .addOption(fromNothing('--min-deposit <credits>', 'the least deposit of a channel'))
     .addOption(fromNothing('--opening <credits>', 'what a payer stakes to open a channel'))
     .action(open);
-  walletSubcommand(till, 'terms', 'what the till asks of who opens a channel')
+  walletSubcommand(till, 'terms', 'show or set what the till asks of a payer that opens a channel')
     .description(
-      'Shows the least deposit and the opening payment, or sets them for channels that are opened from now on. What a\npayer stakes is the most that it may ever owe; it comes back when it paid for everything, and nobody gets it else.',
+      'Shows the least deposit and the opening payment, or sets them for channels that are opened from now on. The opening\npayment is the most that a payer may ever owe. It comes back when the payer has paid for everything; otherwise nobody gets it.',
     )
     .option('--min-deposit <credits>', 'the least deposit of a channel', credits)
     .option('--opening <credits>', 'what a payer stakes to open a channel', credits)
@@ -40,7 +40,7 @@ export function tillCommand(program: Command): void {
   tillSizeCommands(till);
   tillEvictCommand(till);
   walletSubcommand(till, 'withdraw', 'mint what the till earned to the wallet').action(withdraw);
-  walletSubcommand(till, 'show', 'what the till holds, and who pays into it').action(show);
+  walletSubcommand(till, 'show', 'show what the till holds, and who pays into it').action(show);
 }
 
 interface OpenOptions extends WalletOptions {
@@ -64,7 +64,7 @@ async function open(options: OpenOptions): Promise<void> {
       const { minDeposit, opening } = options;
       await opened.wallet.openTill(options.slots, { minDeposit, opening });
       return {
-        done: `Opened till ${address} with ${options.slots} slots. What it took beside the fee is its rent.`,
+        done: `Opened till ${address} with ${options.slots} slots. Besides the fee, the wallet paid its rent.`,
         value: { till: address, slots: options.slots, ...termsValue(options) },
       };
     },
@@ -94,7 +94,7 @@ async function terms(options: WalletOptions & Partial<TillTerms>): Promise<void>
       await opened.wallet.setTillTerms(wanted);
       const [deposit, burned] = [formatCredits(minDeposit), formatCredits(opening)];
       return {
-        done: `Channels that are opened from now on take a deposit of ${deposit} credits or more and ${burned} for the opening.`,
+        done: `Channels opened from now on need a deposit of at least ${deposit} credits and an opening payment of ${burned}.`,
         value: { till: till.address, ...termsValue(wanted) },
       };
     },
@@ -163,6 +163,6 @@ async function requireTill(opened: OpenedWallet): Promise<TillState> {
   const till = await ownTill(opened);
   if (till !== undefined) return till;
   throw new RelaymintError('CHANNEL_UNKNOWN', `${opened.wallet.address} has no till.`, {
-    remedy: 'Open one with "relaymint till open", or name the right wallet.',
+    remedy: 'Open one with "relaymint till open", or give another wallet with --wallet or --data.',
   });
 }

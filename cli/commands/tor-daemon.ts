@@ -42,16 +42,23 @@ const CONTROL_MILLIS = 10_000;
 const NEWNYM_SECONDS = 10;
 
 export function torDaemonCommands(tor: Command): void {
-  addCommonOptions(tor.command('start').summary('run a tor until Ctrl-C, and say when it is connected'))
+  addCommonOptions(tor.command('start').summary('run tor until Ctrl-C, and say when it is connected'))
     .description(
-      'Runs the installed tor with a configuration of its own. It ends with this command, however that ends. Nodes that are started\nmeanwhile find it by themselves.',
+      'Runs the installed tor with its own configuration. However this command ends, tor ends with it. Nodes that start meanwhile\nfind it by themselves.',
     )
     .addOption(dataOption())
-    .option('--use-bridges <file>', 'connect through the bridges in this file, one a line; for where Tor is blocked')
-    .option('--socks-port <n>', 'a SOCKS port on 127.0.0.1 besides the socket in --data', wholeNumber(1, 65_535))
+    .option(
+      '--use-bridges <file>',
+      'connect through the bridges in this file, one per line; for places where Tor is blocked',
+    )
+    .option(
+      '--socks-port <n>',
+      'also open a SOCKS port on 127.0.0.1, besides the socket in --data',
+      wholeNumber(1, 65_535),
+    )
     .option('--torrc <file>', "lines to add to tor's configuration")
     .addOption(
-      durationOption('--timeout <duration>', 'give up when it is not connected by then', {
+      durationOption('--timeout <duration>', 'give up if it is not connected after this time', {
         standard: '2m',
         least: '1s',
         most: '1h',
@@ -62,19 +69,19 @@ export function torDaemonCommands(tor: Command): void {
       '\nExamples:\n  relaymint tor start\n  relaymint tor start --use-bridges bridges.txt --timeout 5m\n',
     )
     .action((options: StartOptions) => start(options));
-  addCommonOptions(tor.command('stop').summary('end the tor that "relaymint tor start" runs'))
+  addCommonOptions(tor.command('stop').summary('stop the tor that "relaymint tor start" runs'))
     .addOption(dataOption())
     .action((options: ControlOptions) => stop(options));
-  controlCommand(tor, 'status', 'whether tor is connected, its circuits and onion services')
-    .option('--watch', 'go on and show what happens to circuits, until Ctrl-C')
+  controlCommand(tor, 'status', 'show whether tor is connected, its circuits and onion services')
+    .option('--watch', 'keep running and show what happens to circuits, until Ctrl-C')
     .action((options: ControlOptions & { readonly watch?: true }) => status(options));
-  controlCommand(tor, 'rotate', 'use new circuits for connections from now on (NEWNYM)').action(
-    (options: ControlOptions) => rotate(options),
+  controlCommand(tor, 'rotate', 'switch new connections to new circuits (NEWNYM)').action((options: ControlOptions) =>
+    rotate(options),
   );
 }
 
 function controlCommand(tor: Command, name: string, summary: string): Command {
-  return addCommonOptions(tor.command(name).summary(summary).description(`Says or does: ${summary}.`))
+  return addCommonOptions(tor.command(name).summary(summary).description(`Use it to ${summary}.`))
     .addOption(dataOption())
     .addOption(
       new Option('--tor-control <place>', "another tor's control port: HOST:PORT of this machine or unix:/PATH")
@@ -84,7 +91,7 @@ function controlCommand(tor: Command, name: string, summary: string): Command {
 }
 
 function dataOption(): Option {
-  return new Option('--data <dir>', 'where our tor keeps its state and its sockets').default(defaultDataDir('tor'));
+  return new Option('--data <dir>', 'folder where tor keeps its state and sockets').default(defaultDataDir('tor'));
 }
 
 async function start(options: StartOptions): Promise<void> {
@@ -131,8 +138,8 @@ async function stop(options: ControlOptions): Promise<void> {
   const directory = path.resolve(options.data);
   const pid = await runningDaemon(directory);
   if (pid === undefined) {
-    throw new RelaymintError('TOR_NOT_RUNNING', `No tor of ours runs on ${directory}.`, {
-      remedy: 'Give the --data that it was started with; a tor of the system is stopped by the system.',
+    throw new RelaymintError('TOR_NOT_RUNNING', `Relaymint runs no tor on ${directory}.`, {
+      remedy: 'Give the --data that it was started with. Relaymint does not stop a tor that the system runs.',
     });
   }
   process.kill(pid, 'SIGTERM');
@@ -140,7 +147,7 @@ async function stop(options: ControlOptions): Promise<void> {
   while ((await runningDaemon(directory)) === pid) {
     if (Date.now() > late) {
       throw new RelaymintError('TIMEOUT', `Process ${pid} has not ended in ${STOP_MILLIS / 1000} s.`, {
-        remedy: `End it by force: kill -9 ${pid}`,
+        remedy: `Kill it with: kill -9 ${pid}`,
       });
     }
     await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MILLIS));
@@ -247,7 +254,7 @@ async function rotate(options: ControlOptions): Promise<void> {
   output.value({ event: 'rotated', delaySeconds: seconds });
   output.line(
     seconds === 0
-      ? 'New connections use new circuits from now on; open ones stay where they are.'
-      : `Tor takes a new identity every ${NEWNYM_SECONDS} s at most: new circuits are used in ${seconds} s.`,
+      ? 'New connections use new circuits from now on; open ones keep theirs.'
+      : `Tor takes a new identity at most every ${NEWNYM_SECONDS} s: new circuits are used in ${seconds} s.`,
   );
 }

@@ -53,10 +53,10 @@ interface DiscoverOptions extends CommonOptions, OutboundOptions {
 
 export function torNetworkCommands(tor: Command): void {
   dataCommand(tor, 'address', "show a node's onion address")
-    .description('The address belongs to the node key: it is known before tor runs, and stays.')
+    .description('The address is derived from the node key: it is known before tor runs, and it never changes.')
     .action((options: DataOptions) => address(options));
-  addTorOptions(addCommonOptions(tor.command('connect').summary('reach a node through Tor and say what it offers')))
-    .description('Opens a link as nobody in particular, measures the round trip and shows the offer.')
+  addTorOptions(addCommonOptions(tor.command('connect').summary('reach a node through Tor and show its offer')))
+    .description('Opens a link with a key made for this one visit, measures the round trip and shows the offer.')
     .argument('<peer>', 'ADDRESS.onion, ADDRESS.onion:PORT or NODEID@/onion3/ADDRESS:PORT', parsed(parseOnionPeer))
     .addHelpText('after', `\nExample:\n  relaymint tor connect ${'x'.repeat(8)}..${'x'.repeat(8)}.onion\n`)
     .action((peer: OnionPeer, options: CommonOptions & OutboundOptions) => connect(peer, options));
@@ -69,19 +69,19 @@ export function torNetworkCommands(tor: Command): void {
       collect(parseOnionPeer),
     )
     .action((service: string | undefined, options: DiscoverOptions) => discover(service, options));
-  addCommonOptions(tor.command('client-key').summary('make a key with which one client finds a private node'))
+  addCommonOptions(tor.command('client-key').summary('make a key that lets one client find a private node'))
     .description(
-      'Prints the public half, for --onion-client of the node, and appends the private half to a file, for --onion-auth of the client.',
+      'Prints the public half, for --onion-client on the node, and appends the private half to a file, for --onion-auth on the client.',
     )
     .argument(
       '<address>',
       'ADDRESS.onion of the node',
       parsed((text: string) => readOnion(text).onion),
     )
-    .requiredOption('--out <file>', 'where the private half goes (made with mode 0600)')
+    .requiredOption('--out <file>', 'file for the private half (created with mode 0600)')
     .action((onion: string, options: CommonOptions & { readonly out: string }) => clientKey(onion, options));
-  dataCommand(tor, 'advertise', 'let a running node tell its peers its offer now')
-    .description('A running node does so by itself, every hour and a half; this asks it to do it at once.')
+  dataCommand(tor, 'advertise', 'make a running node send its offer to its peers now')
+    .description('A running node does this by itself every hour and a half; this command makes it do so at once.')
     .action((options: DataOptions) => advertise(options));
 }
 
@@ -190,8 +190,8 @@ function assertOwnAddress(peer: PeerAddress, offer: SignedOffer | undefined): vo
   if (offer?.addresses.some((address) => onionOfAddress(address) === onion) === true) return;
   throw new RelaymintError(
     'PEER_IDENTITY_MISMATCH',
-    `Node ${peer.nodeId} answers at ${onion}.onion, and its offer does not name that address.`,
-    { remedy: `If it is the node that you mean, write ${peer.nodeId}@${peer.address}.` },
+    `Node ${peer.nodeId} answers at ${onion}.onion, but its offer does not name that address.`,
+    { remedy: `If it is the node you mean, use ${peer.nodeId}@${peer.address}.` },
   );
 }
 
@@ -206,7 +206,7 @@ async function discover(service: string | undefined, options: DiscoverOptions): 
     try {
       bootstrap.push(await visitor.identify(peer, lifecycle.signal));
     } catch (error) {
-      log.debug({ address: peer.address, err: error }, 'A bootstrap peer is not reached');
+      log.debug({ address: peer.address, err: error }, 'a bootstrap peer could not be reached');
     }
   }
   await using discovery = createDiscovery({ links: visitor.links, book, clock: systemClock, log, bootstrap });
@@ -231,8 +231,8 @@ async function discover(service: string | undefined, options: DiscoverOptions): 
 function assertReached(links: LinkManager, { signal }: Lifecycle): void {
   signal.throwIfAborted();
   if (links.links().length > 0) return;
-  throw new RelaymintError('NO_ROUTE', 'None of the bootstrap nodes was reached through Tor.', {
-    remedy: 'Try one with "relaymint tor connect", which says why.',
+  throw new RelaymintError('NO_ROUTE', 'No bootstrap node could be reached through Tor.', {
+    remedy: 'Try one with "relaymint tor connect" to see why.',
   });
 }
 
@@ -244,7 +244,7 @@ async function advertise(options: DataOptions): Promise<void> {
   output.value(told);
   output.line(
     told.addresses.length === 0
-      ? 'The node publishes no address: others know its offer, and cannot dial it.'
+      ? 'The node publishes no address: others know its offer but cannot dial it.'
       : `Told ${counted(told.peers, 'peer')}: ${told.addresses.join(', ')}`,
   );
 }

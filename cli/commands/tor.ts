@@ -6,9 +6,9 @@ import { torDaemonCommands } from './tor-daemon.ts';
 export function torCommand(program: Command): void {
   const tor = program
     .command('tor')
-    .summary('run a tor for Relaymint, look at it, and reach nodes through it')
+    .summary('run tor for Relaymint, inspect it, and reach nodes through it')
     .description(
-      'Starts and stops a tor of its own, shows what it does, and reaches, finds and tells other nodes through it.\nNodes find a tor that was started here by themselves; docs/anonymity.md says what it hides and what not.',
+      'Starts and stops a tor process, shows what it does, and finds and reaches other nodes through it.\nNodes find a tor that was started here by themselves; docs/anonymity.md says what it hides and what it does not.',
     );
   torDaemonCommands(tor);
   torNetworkCommands(tor);

@@ -55,16 +55,16 @@ export function walletCommand(program: Command): void {
 
   const load = wallet
     .command('import')
-    .summary('take over a key that another wallet made')
+    .summary('import a key that another wallet made')
     .description(
-      'Reads a Solana key file (id.json) or a base58 secret key from a file or from standard input, and keeps it in a key ' +
-        'file of its own, 0600. The secret is never taken from the command line itself: every user of the machine sees that ' +
-        'in the list of processes, and the shell writes it into its history.',
+      'Reads a Solana key file (id.json) or a base58 secret key from a file or from standard input, and writes it to a key ' +
+        'file with mode 0600. It never takes the secret from the command line itself: every user of the machine can see that ' +
+        'in the list of processes, and the shell keeps it in its history.',
     )
-    .argument('[file]', 'key file, or text file with the base58 secret; standard input when absent')
+    .argument('[file]', 'key file, or text file with the base58 secret (default: standard input)')
     .option(
       '--address <address>',
-      'the wallet that it must be; needed for a 32-byte seed, which does not tell',
+      'address that the key must have; required for a 32-byte seed, which does not contain it',
       address,
     )
     .addHelpText(
@@ -82,14 +82,14 @@ export function walletCommand(program: Command): void {
     }
   });
 
-  walletSubcommand(wallet, 'balance', 'what the wallet holds').action(async (options: WalletOptions) => {
+  walletSubcommand(wallet, 'balance', 'show what the wallet holds').action(async (options: WalletOptions) => {
     await using opened = await openWallet(options);
     const { ledger, wallet: own } = opened;
     const [balances, noBank] = await Promise.all([ledger.balances(own.address), missingBank(ledger)]);
     show(options, own.address, balances, noBank);
   });
 
-  walletSubcommand(wallet, 'airdrop', 'test ledgers: ask the faucet for SOL')
+  walletSubcommand(wallet, 'airdrop', 'ask the faucet for SOL (test ledgers)')
     .argument('<sol>', 'how much, for example 5', sol)
     .action(async (value: Lamports, options: WalletOptions) => {
       await using opened = await openWallet(options);
@@ -99,11 +99,11 @@ export function walletCommand(program: Command): void {
 
   walletSubcommand(wallet, 'buy', "buy credits at the bank's price")
     .description(
-      "Buys credits at the bank's fixed price. The first time it also pays the rent of the wallet's token account, about 0.002 SOL.\nSome SOL stays in the wallet, for without any it can neither settle nor close: see --keep.",
+      "Buys credits at the bank's fixed price. The first time it also pays the rent of the wallet's token account, about 0.002 SOL.\nSome SOL stays in the wallet, because without any it can neither settle nor close: see --keep.",
     )
     .argument('<sol>', 'how much SOL to spend', sol)
     .addOption(
-      new Option('--keep <sol>', 'SOL that must be left for the fees of settling and closing; 0 spends it too')
+      new Option('--keep <sol>', 'SOL to keep for the fees of settling and closing; 0 keeps none')
         .argParser(sol)
         .default(FEE_RESERVE, formatSol(FEE_RESERVE)),
     )
@@ -147,7 +147,7 @@ async function requireKept({ ledger, wallet }: OpenedWallet, value: Lamports, ke
   const most = free - keep;
   throw new RelaymintError(
     'INSUFFICIENT_FUNDS',
-    `The wallet has ${formatSol(has)} SOL, and ${formatSol(keep)} of them are kept for the fees of settling and closing.`,
+    `The wallet has ${formatSol(has)} SOL, of which ${formatSol(keep)} are kept for the fees of settling and closing.`,
     {
       remedy: `${most > 0n ? `Spend at most ${formatSol(lamports(most))}` : 'Send it some SOL'}, or keep less with --keep.`,
       details: { has: has.toString(), needs: (has - free + value + keep).toString() },

@@ -35,22 +35,22 @@ export function watchtowerCommand(program: Command): void {
   const command = program
     .command('watchtower')
     .argument('<file...>', 'receipt files that nodes write with --export-receipts')
-    .summary('settle for nodes that are away when their payers close')
+    .summary('settle for nodes that are offline when their payers close channels')
     .description(
-      'Looks at the tills of the nodes whose receipts it is given. When a payer asks to close a channel that has settled less\n' +
-        'than its newest receipt says, it settles that receipt before the challenge period ends. It needs no key of the node:\n' +
-        'its own wallet pays fees, and what it settles goes to the node.',
+      'Watches the tills of the nodes whose receipts it is given. When a payer asks to close a channel that has settled less\n' +
+        'than its newest receipt says, it settles that receipt before the challenge period ends. It needs no key of a node:\n' +
+        'its own wallet pays the fees, and what it settles goes to the node.',
     );
   addOutboundOptions(addLedgerOptions(addCommonOptions(command)))
-    .option('--data <dir>', 'where its fee wallet lies (made when missing)', defaultDataDir('watchtower'))
+    .option('--data <dir>', 'folder of its fee wallet (created if missing)', defaultDataDir('watchtower'))
     .addOption(
-      durationOption('--poll <duration>', 'time between two looks; a quarter of the challenge period at most', {
+      durationOption('--poll <duration>', 'time between two checks; at most a quarter of the challenge period', {
         standard: '10s',
         least: '1s',
         most: '1d',
       }),
     )
-    .option('--once', 'look once, answer what is to be answered, and end')
+    .option('--once', 'check once, settle what is needed, and exit')
     .addOption(optionOf(feeSection.maxPriorityFee))
     .addHelpText(
       'after',

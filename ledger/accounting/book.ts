@@ -61,7 +61,7 @@ class Book implements AccountBook {
     this.#ensureUsable(channel);
     if (delegate.address !== channel.delegate) {
       throw new RelaymintError('INVALID_ARGUMENT', `Channel ${channel.id} names ${channel.delegate} as its delegate.`, {
-        remedy: 'Use the key with which the channel was opened.',
+        remedy: 'Use the key that the channel was opened with.',
       });
     }
     const before = this.#spending.get(channel.id);

@@ -6,7 +6,7 @@
  * created on this link. Both ends count the same frames on an ordered link, so their figures agree to the byte.
  * Due, in base units, is the sum over all frames of bytes x price, shifted right by 20; the sum is exact.
  *
- * The meter's duties, on which exactness rests:
+ * The figures are exact only if the meter does this:
  * - payer: call `sendUp` and write that frame with nothing written between the two; the receipt sink writes at once;
  * - payee: call `receivedUp` and `receive` in the order in which frames arrive, before any queue;
  *   call `sentDown` for every frame in the order in which they are written.
@@ -35,9 +35,9 @@ export interface AccountCounts {
   readonly signed: Amount;
 }
 
-/** Thinks of netting while a debt grows (`netting.ts`). */
+/** Decides on netting while a debt grows (`netting.ts`). */
 export interface NettingWatch {
-  /** Base units of debt from one look to the next. */
+  /** Base units by which the debt grows between two decisions. */
   readonly step: bigint;
   look(): void;
 }
@@ -48,7 +48,7 @@ export interface SpendingAccount {
   readonly peer: NodeId;
   /** What we may owe at most, as the payee told us. */
   readonly window: Amount;
-  /** The payee says that we may owe more than it said before: believed as far as we would grant it ourselves. Never less. */
+  /** The payee raises what we may owe. It is believed up to what we would grant ourselves. The window never shrinks. */
   widen(stated: Amount): void;
   /**
    * Before a frame goes up. Signs and sends a receipt first when the debt would pass a quarter of the window.
@@ -59,15 +59,15 @@ export interface SpendingAccount {
   sendUp(frameBytes: number, price: PricePerMiB, last?: boolean): void;
   /** After a frame came down. Signs and sends a receipt when the debt passes a quarter of the window. @throws RelaymintError DEPOSIT_EXHAUSTED, CLOSED. */
   receivedDown(frameBytes: number, price: PricePerMiB): void;
-  /** How much more we may come to owe: within the window and the deposit, and not owed already. A numerator: bytes x price. */
+  /** How much more we may owe, within the window and the deposit. A numerator: bytes x price. */
   readonly mayOwe: bigint;
   /** `mayOwe` rose: something was signed for, netted or deposited. One listener. */
   onRoom: () => void;
-  /** Pays all that is due now (idle, shutdown), but for what is withheld. Does nothing when nothing is due. */
+  /** Pays all that is due now (idle, shutdown), except what is withheld. Does nothing when nothing is due. */
   flush(): void;
   /** Whole base units that are due and neither signed for nor withheld; 0 once closed. */
   readonly unsigned: bigint;
-  /** Netting only: is told as the debt grows, before a receipt is signed. */
+  /** Netting only: called as the debt grows, before a receipt is signed. */
   watch(netting: NettingWatch): void;
   /** Netting only: receipts leave this much out until `net`; it stays owed. At most `unsigned`. */
   withhold(value: bigint): void;
@@ -82,7 +82,7 @@ export interface SpendingAccount {
 /**
  * - `forward`: the frame is within the window;
  * - `hold`: keep it, in order, until `onOpen`: a receipt is on its way or its sync is under way;
- * - `cut`: the payer does not keep the rules: close its circuits (WINDOW_EXHAUSTED).
+ * - `cut`: the payer breaks the rules: close its circuits (WINDOW_EXHAUSTED).
  */
 export type UpVerdict = 'forward' | 'hold' | 'cut';
 
@@ -101,7 +101,7 @@ export interface EarningAccount {
   readonly covers: bigint;
   /**
    * So much is granted onward for this payer now, a numerator: until it comes, or is given back, it counts as owed where it is
-   * decided whether a frame goes up, or content of our own down. What was counted since the newest synced receipt and what is
+   * decided whether a frame goes up, or our own content goes down. What was counted since the newest synced receipt and what is
    * granted onward are therefore never more than the window, and a kill costs no more. `onOpen` may follow.
    */
   promised(numerator: bigint): void;
@@ -113,7 +113,7 @@ export interface EarningAccount {
   sentDown(frameBytes: number, price: PricePerMiB): void;
   /** This many of the counted bytes were for content of that name (royalty attribution); stored with the receipt that pays for them, in the same write. */
   attribute(name: string, frameBytes: number, price: PricePerMiB): void;
-  /** Something on this account was attributed to a name on this link. */
+  /** True once something on this account was attributed to a name on this link. */
   readonly named: boolean;
   /** What the payer may owe on this link. */
   readonly window: Amount;
@@ -129,7 +129,7 @@ export interface EarningAccount {
    * CLOSED; nothing changed: close the link.
    */
   receive(signed: Uint8Array): void;
-  /** The window has room again after `hold` or `canSendDown() === false`. All that was held goes now, first; what waits to go down asks `canSendDown` again. */
+  /** The window has room again after `hold` or `canSendDown() === false`. Send what was held first; for what waits to go down, ask `canSendDown` again. */
   onOpen: () => void;
   /** Beyond repair: STORAGE_FAILED, DEPOSIT_EXHAUSTED (a receipt above the deposit), CHANNEL_CLOSING. Close the link. */
   onFault: (error: RelaymintError) => void;
@@ -138,7 +138,7 @@ export interface EarningAccount {
   counts(): AccountCounts;
   readonly closed: boolean;
   /**
-   * We had to pay onward for this payer, and it will not pay us for it: so much (a numerator, bytes x price) is added to the arrears
+   * We had to pay onward for this payer, and it will not pay us for it: this much (a numerator, bytes x price) is added to the arrears
    * of its wallet. After `close` too.
    */
   lose(numerator: bigint): void;
@@ -192,7 +192,7 @@ export interface AccountBook extends AsyncDisposable {
   openEarning(options: OpenEarning): EarningAccount;
   /** Tells the accounts of a channel what the ledger shows now (a top-up, a settlement, a close request). */
   update(channel: ChannelState): void;
-  /** The ledger closed this channel for good: ends its account and drops its records, but for what its wallet left unpaid. */
+  /** The ledger closed this channel for good: ends its account and drops its records, except what its wallet left unpaid. */
   forget(channel: ChannelState): void;
   /** What was burned on chain for circuits of this wallet, less what was taken off it; base units. Kept on disk, whatever its channels. */
   advancedTo(payer: LedgerAddress): bigint;

@@ -159,7 +159,7 @@ export class Netting implements NettingWatch {
       'METER_DISAGREEMENT',
       `${this.#parts.peer} nets ${value} base units; at most ${most} can be netted now.`,
       {
-        remedy: 'The link is closed; if this repeats, one of the two runs a faulty version.',
+        remedy: 'The link is closed. If this happens again, one of the two nodes runs a faulty version.',
         details: { theirs: String(value), ours: String(most) },
       },
     );

@@ -11,7 +11,7 @@ export interface Figures {
   readonly down: bigint;
 }
 
-const VERSIONS = 'The link is closed; if this repeats, one of the two runs a faulty version.';
+const VERSIONS = 'The link is closed. If this happens again, one of the two nodes runs a faulty version.';
 
 export function receiptInvalid(reason: string, channel: ChannelState): RelaymintError {
   return new RelaymintError('RECEIPT_INVALID', `A receipt was refused. ${reason}`, {
@@ -61,7 +61,7 @@ export function depositExceeded(peer: NodeId, wanted: bigint, channel: ChannelSt
 
 export function channelClosing(peer: NodeId, channel: ChannelState): RelaymintError {
   return new RelaymintError('CHANNEL_CLOSING', `${peer} asked to close its channel.`, {
-    remedy: 'It opens a new channel to go on.',
+    remedy: 'It must open a new channel to go on.',
     details: { channel: channel.id },
   });
 }

@@ -256,8 +256,8 @@ export class Spending implements SpendingAccount {
     if (this.#payable + cost > this.window << NUMERATOR_BITS) {
       throw new RelaymintError(
         'WINDOW_EXHAUSTED',
-        `A frame of ${frameBytes} bytes costs more than the ${this.window} base units that ${this.peer} lets us owe.`,
-        { remedy: 'Choose a cheaper peer, or open a new channel when this one lost its credit.' },
+        `A frame of ${frameBytes} bytes costs more than the ${this.window} base units that ${this.peer} lets this node owe.`,
+        { remedy: 'Choose a cheaper peer, or open a new channel if this one has lost its credit.' },
       );
     }
     this.#up.add(frameBytes, price);

@@ -34,7 +34,7 @@ export class ByteCursor {
       value += (byte & 127) * factor;
       if (byte < 128 && Number.isSafeInteger(value)) return value;
     }
-    throw new RangeError('no such number');
+    throw new RangeError('not a valid number');
   }
 
   /** What follows its own length. Shares the memory. */

@@ -73,7 +73,7 @@ export function ensureVersion(directory: string, version: number): void {
   throw new RelaymintError(
     'VERSION_UNSUPPORTED',
     `The books in ${directory} have format version ${version}, not ${FORMAT_VERSION}.`,
-    { remedy: 'Use the version of Relaymint that wrote them, or give this one another data directory.' },
+    { remedy: 'Use the version of Relaymint that wrote them, or give this one another --data directory.' },
   );
 }
 

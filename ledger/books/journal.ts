@@ -72,7 +72,7 @@ function parse(file: string, bytes: Buffer, worthOf: WorthOf): JournalCopy {
     commit = record;
     end = at;
   }
-  if (commit === undefined && bytes.length > 0 && faults.length === 0) faults.push('no write in it is whole');
+  if (commit === undefined && bytes.length > 0 && faults.length === 0) faults.push('no write in it is complete');
   let whole: number | undefined;
   if (commit !== undefined && faults.length === 0) {
     const found = new Inventory(worthOf);

@@ -194,7 +194,7 @@ function checks(table: Buffer, { at, length }: Place): boolean {
 
 /** @throws RangeError when it is damaged. */
 function blockAt(table: Buffer, place: Place): Buffer {
-  if (!checks(table, place)) throw new RangeError('a block does not check');
+  if (!checks(table, place)) throw new RangeError('a block fails its checksum');
   const bytes = table.subarray(place.at, place.at + place.length);
   return table[place.at + place.length] === SNAPPY ? unpacked(bytes) : bytes;
 }

@@ -180,7 +180,7 @@ export class Level {
       return { ...NOTHING, absent: true, faults };
     }
     if (commit !== undefined) ensureVersion(this.#directory, committed(commit).version);
-    if (spoiled.length > 0) faults.push(`${spoiled.length} records do not check`);
+    if (spoiled.length > 0) faults.push(`${spoiled.length} records fail their checksum`);
     if (commit === undefined) faults.push('its commit is missing');
     else if (faults.length === 0 && !found.agreesWith(commit)) faults.push('records are missing');
     const whole = faults.length === 0 && commit !== undefined ? seqOf(commit) : undefined;

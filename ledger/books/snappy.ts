@@ -23,7 +23,7 @@ export function unpacked(bytes: Buffer): Buffer {
     }
     const count = (tag & 3) === 1 ? (upper & 7) + 4 : upper + 1;
     const back = (tag & 3) === 1 ? ((upper >> 3) << 8) | from.u8() : from.little((tag & 3) === 2 ? 2 : 4);
-    if (back === 0 || back > at || at + count > length) throw new RangeError('repeats what is not there');
+    if (back === 0 || back > at || at + count > length) throw new RangeError('copies from before its beginning');
     // Byte by byte: a piece may repeat itself.
     for (const end = at + count; at < end; at += 1) to[at] = to[at - back] ?? 0;
   }

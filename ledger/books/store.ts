@@ -282,7 +282,7 @@ export class GroupedStore implements AsyncDisposable {
     this.#failing = writeError(this.#directory, cause);
     this.#log.error(
       { code: this.#failing.code, err: cause },
-      'the books cannot be written: no receipt is accepted and no new credit given until they can; it is tried again by itself',
+      'the books cannot be written: until they can, no receipt is accepted and no new credit is given; the node keeps trying',
     );
     let mayStartAnew = true;
     for (let failures = 1; ; failures += 1) {
@@ -291,7 +291,7 @@ export class GroupedStore implements AsyncDisposable {
         await this.#replaceJournal();
         await this.#reopenLevel(mayStartAnew);
         this.#failing = undefined;
-        this.#log.info({}, 'the books are written again: credit is given as before');
+        this.#log.info({}, 'the books can be written again: credit is given as before');
         return undefined;
       } catch (error) {
         cause = error;
@@ -303,7 +303,7 @@ export class GroupedStore implements AsyncDisposable {
       this.#impatient = [];
       tell(asking, this.#failing);
       if (last) {
-        this.#log.error({ err: cause }, 'the books were closed without what came last');
+        this.#log.error({ err: cause }, 'the books were closed without the latest writes');
         return this.#failing;
       }
       await delay(backoff(failures, RETRIES), undefined, { signal: this.#stop.signal }).catch(() => {});
@@ -379,7 +379,7 @@ export class GroupedStore implements AsyncDisposable {
     if (!damaged) {
       this.#log.info(
         { tornBytes: copy.torn, writesBehind: merged.seq - (copy.whole ?? 0) },
-        'the journal of the books ended in a write that was not finished; LevelDB was asked, and nothing is missing',
+        'the journal of the books ended in an unfinished write; LevelDB was checked, and nothing is missing',
       );
     }
     if (damaged && !copy.absent) {
@@ -439,7 +439,7 @@ export class GroupedStore implements AsyncDisposable {
     for (const { copy, faults, keptAs } of damaged) {
       this.#log.warn(
         { copy, faults: faults.slice(0, 8), ...(keptAs === undefined ? {} : { keptAs }) },
-        `one copy of the books was damaged; it was made anew${complete ? ' from the other, and nothing is missing' : ''}`,
+        `one copy of the books was damaged; it was rebuilt${complete ? ' from the other, and nothing is missing' : ''}`,
       );
     }
     if (complete) return;
@@ -528,7 +528,7 @@ async function exists(file: string): Promise<boolean> {
 async function refuseVersion1(directory: string): Promise<void> {
   if (!(await exists(path.join(directory, VERSION_1_FILE)))) return;
   throw new RelaymintError('VERSION_UNSUPPORTED', `The books in ${directory} have format version 1, not 2.`, {
-    remedy: 'Use the version of Relaymint that wrote them, or give this one another data directory.',
+    remedy: 'Use the version of Relaymint that wrote them, or give this one another --data directory.',
   });
 }
 
@@ -559,7 +559,7 @@ function openError(directory: string, cause: unknown): RelaymintError {
 function writeError(directory: string, cause: unknown): RelaymintError {
   return isDiskFull(cause)
     ? new RelaymintError('STORAGE_FULL', `The disk is full: the books in ${directory} could not be written.`, {
-        remedy: 'Free some space: the node goes on by itself, and nothing that was confirmed is lost.',
+        remedy: 'Free some space: the node then goes on by itself, and nothing that was confirmed is lost.',
         cause,
       })
     : new RelaymintError('STORAGE_FAILED', `The books in ${directory} could not be written: ${messageOf(cause)}.`, {

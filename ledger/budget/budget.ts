@@ -48,7 +48,7 @@ export async function openBudget(options: BudgetOptions): Promise<Budget> {
     if (!isRelaymintError(error, 'INVALID_ENCODING')) throw error;
     options.log.error(
       { file: options.file },
-      'what was spent in the last hour cannot be read, so nothing is spent for an hour; remove the file to begin anew',
+      'what was spent in the last hour cannot be read, so nothing is spent for an hour; delete the file to start again at once',
     );
     const all: FiledEntry = { kind: 'peer', slot: 0, who: UNKNOWN, amount: amount(U64_MAX) };
     const budget = new HourBudget(options, uptime, undefined, [all]);
@@ -191,7 +191,7 @@ class HourBudget implements Budget {
   }
 
   #notSaved(error: unknown): void {
-    this.#options.log.warn({ err: error }, 'what was spent could not be written down');
+    this.#options.log.warn({ err: error }, 'what was spent could not be recorded');
   }
 
   /** How much time has passed for certain since the file was written, by the clock and by the machine's uptime. */
@@ -236,8 +236,8 @@ class HourBudget implements Budget {
     const same = [...this.#entries.values()].filter((entry) => entry.kind === kind);
     if (same.length < MAX_BUDGET_ENTRIES) return;
     if (kind !== 'site') {
-      throw new RelaymintError('BUDGET_EXHAUSTED', `Money went to ${same.length} wallets within an hour.`, {
-        remedy: 'Wait an hour: so many neighbours are not what a node needs.',
+      throw new RelaymintError('BUDGET_EXHAUSTED', `This node paid ${same.length} wallets within an hour.`, {
+        remedy: 'Wait an hour: a node does not need that many neighbours.',
       });
     }
     const least = same.reduce((a, b) => (b.spent < a.spent ? b : a));
@@ -301,7 +301,7 @@ function exhausted(
   const whom = limit === 'total' ? 'this node' : limit === 'perSite' ? `the site ${who}` : `the wallet ${who}`;
   return new RelaymintError(
     'BUDGET_EXHAUSTED',
-    `The spending limit of ${whom} is reached: ${text(spent)} credits in the last hour, ${text(value)} more are wanted and ${text(allowed)} allowed.`,
+    `The spending limit of ${whom} is reached: ${text(spent)} credits in the last hour, ${text(value)} more are needed and ${text(allowed)} are allowed.`,
     {
       remedy: `Wait, or allow more with ${OPTIONS[limit]}.`,
       details: {

@@ -1,11 +1,11 @@
 /**
- * What this node lets itself spend. Every deposit, opening payment and top-up is taken out of a budget before it is sent, by
- * the wallet that it is for and in all; a gateway's bytes by the site that they are for. Money that is bound in a deposit
+ * What this node may spend. Every deposit, opening payment and top-up is taken from a budget before it is sent, counted both for
+ * the wallet it pays and in total; a gateway's bytes are counted for their site. Money that is bound in a deposit
  * counts as spent: it comes back only when the channel closes.
  *
  * Each limit holds in any hour, counted in slots of five minutes, so that what was spent is forgotten after 60 to 65
- * minutes. What was earned in the same time (receipts that others signed) is added to the limits by wallet and in all: a
- * relay pays on what it is paid.
+ * minutes. What was earned in the same time (receipts that others signed) is added to the limits per wallet and in total: a
+ * relay passes on what it is paid.
  */
 import type { LedgerAddress } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
@@ -18,14 +18,14 @@ export interface SpendLimits {
   readonly total: Amount;
 }
 
-/** Money that was taken out. */
+/** Money that was taken from the budget. */
 export interface Reservation {
-  /** It was certainly not spent: puts it back. */
+  /** Puts the money back, when it was certainly not spent. */
   release(): void;
 }
 
 export interface SiteReservation {
-  /** It cost this much, more or less than was reserved. */
+  /** Records what it cost, which may be more or less than was reserved. */
   settle(actual: bigint): void;
 }
 
@@ -47,7 +47,7 @@ export interface BudgetView {
 
 export interface Budget extends AsyncDisposable {
   /**
-   * Takes money for a payee's wallet out, resolving once that is on disk: a node that is made to restart again and again
+   * Takes out money for a payee's wallet and resolves once that is on disk, so that a node that is made to restart again and again
    * forgets nothing.
    * @throws RelaymintError BUDGET_EXHAUSTED, with the option that allows more; STORAGE_FAILED.
    */

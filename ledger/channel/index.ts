@@ -1,2 +1,2 @@
-/** Channels of our own, and how they are closed. */
+/** The channels that this wallet pays, and how they are closed. */
 export { closeChannels, millisLeft, type ClosedChannels } from './closing.ts';

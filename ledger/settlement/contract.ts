@@ -12,13 +12,13 @@ import type { Batch } from './plan.ts';
 
 export interface SettlementPolicy {
   /**
-   * Settle unasked once the expected fee, at the bank's price of lamports, is at most this share of what it settles, in
-   * basis points. Default 100, one per cent. A receipt joins a transaction when its own part of the fee is below the share.
+   * Settle automatically once the expected fee, at the bank's price of lamports, is at most this share of what it settles, in
+   * basis points. Default 100, one per cent. A receipt joins a transaction if its own part of the fee is below the share.
    */
   readonly maxFeeShareBps: number;
   /**
-   * The greatest royalty that a settlement pays a name, basis points. Its owner may raise the royalty after content was served,
-   * so what is served under a higher one pays this much. Default 5,000, half.
+   * The highest royalty that a settlement pays to a name, basis points. The owner may raise the royalty after content was served,
+   * so content under a higher royalty pays this much. Default 5,000, half.
    */
   readonly maxRoyaltyBps: number;
   /** Value that waited this long, milliseconds, is settled as soon as it is worth more than the fee. Default one day. */
@@ -37,11 +37,11 @@ export interface SettlementOptions {
   readonly wallet: LedgerWallet;
   readonly reader: LedgerReader;
   readonly policy?: Partial<SettlementPolicy>;
-  /** Told what the ledger shows of each of our till's channels; the account book's `update`. */
+  /** Called with what the ledger shows for each channel of our till; the account book's `update`. */
   readonly onChannel?: (channel: ChannelState) => void;
-  /** Told of each channel that the ledger closed for good; the account book's `forget`. */
+  /** Called with each channel that the ledger closed for good; the account book's `forget`. */
   readonly onClosed?: (channel: ChannelState) => void;
-  /** Told of each receipt that was settled, for people; nobody is when absent. */
+  /** Called with each receipt that was settled, to show to people. Optional. */
   readonly journal?: SettlementJournal;
   readonly clock?: Clock;
   readonly log?: Log;
@@ -58,7 +58,7 @@ export interface Settlement {
   readonly at: UnixMillis;
 }
 
-/** All that these books ever settled; survives restarts. `signatures` are the latest 100. */
+/** Totals of everything these books ever settled; they survive restarts. `signatures` are the latest 100. */
 export interface SettlementTotals {
   readonly transactions: number;
   readonly receipts: number;
@@ -70,7 +70,7 @@ export interface SettlementTotals {
 
 /** A transaction as it would be sent now. */
 export interface PlannedBatch extends Batch {
-  /** Most that it bids beside its base fee. */
+  /** The most that it bids on top of its base fee. */
   readonly maxBid: Lamports;
 }
 
@@ -92,16 +92,16 @@ export interface SettlementEngine extends AsyncDisposable {
    * `settleAll`; LEDGER_REJECTED comes after the withdrawal, whose `signature` is in its details.
    */
   withdraw(signal?: AbortSignal): Promise<Withdrawal | undefined>;
-  /** What `settleAll` would put on chain now, a batch a transaction. Nothing is sent. Errors as `settleAll`. */
+  /** What `settleAll` would put on chain now, one transaction per batch. Nothing is sent. Errors as `settleAll`. */
   plan(signal?: AbortSignal): Promise<readonly PlannedBatch[]>;
   totals(): SettlementTotals;
   /**
-   * What is kept back of each payer's opening payments, base units: what it left unpaid, and what was burned for its circuits and has
-   * not come back. Payers that owe nothing are not in it.
+   * What is kept of each payer's opening payments, base units: what it left unpaid, and what was burned for its circuits and has
+   * not come back. Payers that owe nothing are left out.
    */
   debts(): ReadonlyMap<LedgerAddress, Amount>;
-  /** Signed to us and not settled yet. */
+  /** Receipts signed to us and not settled yet. */
   unsettled(): Amount;
-  /** Stops the clockwork and waits for what is under way. Settle before, if that is wanted: a receipt keeps. */
+  /** Stops the timers and waits for what is under way. It settles nothing: call `settleAll` first, or keep the receipts for later. */
   close(): Promise<void>;
 }

@@ -180,7 +180,7 @@ export class Delivery {
       const record = decodeRecord(encoded);
       const outcome = await this.#resume(stop, record);
       if (outcome.state === 'booked') done.push(outcome.settlement);
-      else this.#log.info({ signature: id }, 'an unfinished settlement came to nothing; its receipts are settled anew');
+      else this.#log.info({ signature: id }, 'an unfinished settlement had no effect; its receipts are settled again');
     }
     return done;
   }

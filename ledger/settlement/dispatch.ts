@@ -149,7 +149,7 @@ export class Dispatch {
 }
 
 function expiring(): RelaymintError {
-  return new RelaymintError('TIMEOUT', 'Settlements expire before the ledger takes them.', {
-    remedy: 'The receipts are kept and tried again later.',
+  return new RelaymintError('TIMEOUT', 'Settlements expire before the ledger accepts them.', {
+    remedy: 'The receipts are kept and settled later.',
   });
 }

@@ -202,7 +202,7 @@ class Engine implements SettlementEngine {
       } catch (error) {
         const trouble = messageOf(error);
         if (!signal.aborted && trouble !== this.#trouble) {
-          this.#log.warn({ err: error }, 'settlement did not succeed; it is tried again');
+          this.#log.warn({ err: error }, 'a settlement failed; it is tried again');
           this.#trouble = trouble;
         }
       }
@@ -374,7 +374,7 @@ class Engine implements SettlementEngine {
       const each = refusals.map(({ candidate, reason }) => `channel ${candidate.channel.id}: ${reason}`);
       throw new RelaymintError('LEDGER_REJECTED', `The ledger refused to settle ${each.join('; ')}.`, {
         remedy:
-          'The receipts are kept; they are tried again when a newer one comes, when the channel closes, or when asked to settle.',
+          'The receipts are kept. They are tried again when a newer one comes, when the channel closes, or on "relaymint settle".',
         details: { settled: settlements.length, refused: refusals.length },
       });
     }
@@ -426,7 +426,7 @@ class Engine implements SettlementEngine {
     } catch (error) {
       if (!stop.aborted || isRelaymintError(error)) throw error;
       throw new RelaymintError(this.#stop.signal.aborted ? 'CLOSED' : 'ABORTED', 'Settlement was interrupted.', {
-        remedy: 'Nothing is lost: what was under way is taken up at the next attempt.',
+        remedy: 'Nothing is lost: the next attempt continues what was under way.',
         cause: error,
       });
     } finally {

@@ -143,7 +143,7 @@ class FileJournal implements SettlementJournal {
       this.#lines = undefined;
       const trouble = messageOf(error);
       if (trouble !== this.#trouble) {
-        this.#log.warn({ err: error }, 'what was settled could not be written down for people; the books are right');
+        this.#log.warn({ err: error }, 'the list of settlements could not be written; the books are correct');
       }
       this.#trouble = trouble;
     }

@@ -74,7 +74,7 @@ export class PayableNames {
         this.#unknown.delete(name);
       } else if (this.#unknown.delete(name)) {
         store.dropShare(name);
-        log.info({ name }, 'a name that nobody registered is paid nothing');
+        log.info({ name }, 'a name is not registered and is paid nothing');
       } else {
         this.#unknown.set(name, now);
       }

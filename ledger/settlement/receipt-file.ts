@@ -127,7 +127,7 @@ function digestOf(body: Uint8Array): Uint8Array {
 }
 
 function millis(value: bigint): UnixMillis {
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw malformed('its time is beyond all reason');
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw malformed('its time is not plausible');
   return unixMillis(Number(value));
 }
 

@@ -35,7 +35,7 @@ export async function importReceipts(options: ReceiptImportOptions): Promise<Imp
   const { store, reader, program, file } = options;
   if (file.program !== program) {
     throw new RelaymintError('INVALID_ARGUMENT', `The receipts are for the program ${file.program}, not ${program}.`, {
-      remedy: 'Name the ledger and the program that the node uses.',
+      remedy: 'Give the --ledger and --program that the node uses.',
     });
   }
   for (const { role, channel } of store.entries()) {
@@ -43,7 +43,7 @@ export async function importReceipts(options: ReceiptImportOptions): Promise<Imp
     throw new RelaymintError(
       'INVALID_ARGUMENT',
       `The receipts are for the wallet ${file.payee}; these books are those of ${channel.payee}.`,
-      { remedy: 'Name the data directory of the node that wrote the file.' },
+      { remedy: 'Give the --data directory of the node that wrote the file.' },
     );
   }
   const till = await reader.till(file.payee);

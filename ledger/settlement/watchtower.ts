@@ -112,7 +112,7 @@ class Tower implements Watchtower {
         const { challengeSeconds } = await this.#options.reader.bank();
         pollMillis = pollWithin(pollMillis, challengeSeconds);
       } catch (error) {
-        if (!signal.aborted) this.#log.warn({ err: error }, 'the watchtower could not look; it tries again');
+        if (!signal.aborted) this.#log.warn({ err: error }, 'the watchtower could not check the tills; it tries again');
       }
       try {
         await delay(pollMillis, undefined, { signal });
@@ -127,7 +127,9 @@ class Tower implements Watchtower {
       try {
         this.#known.set(file, await this.#read(file));
       } catch (error) {
-        const used = this.#known.has(file) ? 'its last sound content is used' : 'nobody is watched by it';
+        const used = this.#known.has(file)
+          ? 'its last good content is used'
+          : 'it protects nobody until it is repaired';
         this.#log.warn({ file, err: error }, `a receipt file cannot be used; ${used}`);
       }
     }
@@ -218,7 +220,7 @@ class Tower implements Watchtower {
       const costs = costOf(batch, worth) * worth.unitsPerLamport;
       this.#log.warn(
         { payee, channels: news.map(({ channel }) => channel.id), held: String(held), costs: String(costs) },
-        'closing channels are worth less than an answer costs, and are left until that changes',
+        'closing channels are worth less than settling them costs, and are left until that changes',
       );
     }
     return false;
@@ -232,7 +234,7 @@ class Tower implements Watchtower {
         receipt.amount <= channel.deposit && delegate === channel.delegate && verifyReceipt(receipt, delegate),
     );
     if (sound.length < due.length)
-      this.#log.warn({ channel: channel.id, payee: channel.payee }, 'a filed receipt is not good for its channel');
+      this.#log.warn({ channel: channel.id, payee: channel.payee }, 'a receipt in a file is not valid for its channel');
     return sound.map(({ receipt }) => receipt).reduce<SignedReceipt | undefined>(greater, undefined);
   }
 
@@ -261,9 +263,13 @@ class Tower implements Watchtower {
         this.#options.onAnswer?.(answer);
         return answer;
       }
-      const late = new RelaymintError('TIMEOUT', 'The answer to a close request expires before the ledger takes it.', {
-        remedy: 'It is tried again at the next look.',
-      });
+      const late = new RelaymintError(
+        'TIMEOUT',
+        'The answer to a close request expires before the ledger accepts it.',
+        {
+          remedy: 'It is tried again at the next check.',
+        },
+      );
       await this.#patience.pause(stop, attempt, late);
     }
   }

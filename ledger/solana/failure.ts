@@ -15,7 +15,7 @@ export function failureOf(failure: unknown, logs: readonly string[]): RelaymintE
   if (decoded.code !== 'LEDGER_REJECTED') return decoded;
   const text = failure instanceof Error ? reasonOf(failure) : JSON.stringify(failure);
   if (!LACKING_FUNDS.test([text, ...logs].join('\n')) && !text.includes('InsufficientFunds')) return decoded;
-  return new RelaymintError('INSUFFICIENT_FUNDS', 'The wallet has not enough lamports for the transaction.', {
+  return new RelaymintError('INSUFFICIENT_FUNDS', 'The wallet does not have enough lamports for the transaction.', {
     remedy: 'Send it some SOL for rent and fees.',
     cause: failure instanceof Error ? failure : undefined,
   });

@@ -67,8 +67,8 @@ export function parseWalletKey(secret: Uint8Array, address?: LedgerAddress): Wal
   const raw = secretBytes(Buffer.from(secret.buffer, secret.byteOffset, secret.byteLength).toString('latin1').trim());
   try {
     if (raw?.length === SEED_BYTES && address === undefined) {
-      throw new RelaymintError('INVALID_ARGUMENT', 'This is a 32-byte seed, which does not tell its address.', {
-        remedy: 'Say which wallet it is with --address.',
+      throw new RelaymintError('INVALID_ARGUMENT', 'This is a 32-byte seed, which does not contain its address.', {
+        remedy: 'Give the address of the wallet with --address.',
       });
     }
     const key = raw === undefined ? undefined : keyFromBytes(raw);

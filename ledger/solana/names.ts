@@ -185,8 +185,8 @@ export class WalletNames {
     }
     const made = (await this.#readCommitment(address, bank, salt)).usable;
     if (made !== undefined) return made;
-    throw new RelaymintError('LEDGER_REJECTED', `The commitment to ${name} is gone already.`, {
-      remedy: 'Another process of this wallet used or dropped it: look whether the name is registered.',
+    throw new RelaymintError('LEDGER_REJECTED', `The commitment to ${name} is already gone.`, {
+      remedy: 'Another process of this wallet used or dropped it: check whether the name is registered.',
     });
   }
 
@@ -283,12 +283,12 @@ function tooDear(name: string, price: Amount, maxPrice: Amount): RelaymintError 
 
 function expired(name: string): RelaymintError {
   return new RelaymintError('NAME_EXPIRED', `${name} has expired and its grace period is over.`, {
-    remedy: 'Register it anew: anybody may.',
+    remedy: 'Register it again: anybody may.',
   });
 }
 
 function stopped(name: string): RelaymintError {
   return new RelaymintError('ABORTED', `Registering ${name} was stopped.`, {
-    remedy: 'Do it again within a day: it goes on where it stopped.',
+    remedy: 'Run it again within a day to continue where it stopped.',
   });
 }

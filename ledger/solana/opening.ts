@@ -12,7 +12,7 @@ export function freeSlot(payee: LedgerAddress, till: TillAccount): number {
   const chosen = free[Math.floor(Math.random() * free.length)];
   if (chosen !== undefined) return chosen.slot;
   throw new RelaymintError('LIMIT_EXCEEDED', `All ${till.slots.length} slots of ${payee}'s till are taken.`, {
-    remedy: 'Use another payee, wait until a channel is closed, or let the payee give it more ("relaymint till grow").',
+    remedy: 'Use another payee, wait until a channel closes, or ask the payee for more slots ("relaymint till grow").',
   });
 }
 
@@ -36,8 +36,8 @@ export function fundsFor(
   const [least, asked] = [formatCredits(till.minDeposit), formatCredits(till.opening)];
   throw new RelaymintError(
     'INVALID_ARGUMENT',
-    `The payee takes deposits of ${least} credits or more, and ${asked} or more for the opening.`,
-    { remedy: 'Give at least that, or use another payee.' },
+    `The payee takes deposits of at least ${least} credits and opening payments of at least ${asked}.`,
+    { remedy: 'Give at least that much, or use another payee.' },
   );
 }
 

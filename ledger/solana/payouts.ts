@@ -67,7 +67,7 @@ export class Payouts {
       if (this.#takes(info, owner)) return { account, create: [] };
     }
     throw new RelaymintError('LIMIT_EXCEEDED', `${owner.toBase58()} gives its token accounts away.`, {
-      remedy: 'Pay it from another wallet, which makes accounts of its own.',
+      remedy: 'Pay it from another wallet, which creates its own accounts.',
     });
   }
 

@@ -116,7 +116,7 @@ export class Rpc {
       await sleep(millis, undefined, { signal: stop.signal });
     } catch (cause) {
       if (this.#closed) throw closedError();
-      throw new RelaymintError('ABORTED', 'Waiting for a transaction was ended.', {
+      throw new RelaymintError('ABORTED', 'Waiting for a transaction was stopped.', {
         remedy: 'Ask for its status later: it may still get through.',
         cause,
       });
@@ -174,10 +174,14 @@ export class Rpc {
 
   #refusal(status: number): RelaymintError {
     if (status === 401 || status === 403) {
-      return new RelaymintError('LEDGER_UNREACHABLE', `The ledger at ${this.#origin} refuses us (HTTP ${status}).`, {
-        remedy: 'Check the API key in the ledger URL.',
-        details: { status },
-      });
+      return new RelaymintError(
+        'LEDGER_UNREACHABLE',
+        `The ledger at ${this.#origin} refuses access (HTTP ${status}).`,
+        {
+          remedy: 'Check the API key in the ledger URL.',
+          details: { status },
+        },
+      );
     }
     return this.#unreachable(`HTTP ${status}`, undefined, { status });
   }
@@ -231,7 +235,7 @@ function originOf(url: string): string {
 
 function badUrl(): RelaymintError {
   return new RelaymintError('INVALID_CONFIG', 'The ledger URL is not an http or https address.', {
-    remedy: 'Write it like http://127.0.0.1:8899.',
+    remedy: 'Use a URL such as http://127.0.0.1:8899.',
   });
 }
 

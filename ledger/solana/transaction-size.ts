@@ -57,7 +57,7 @@ export class TransactionSize {
     if (this.large) {
       this.#log.warn(
         { reason },
-        'the ledger refused a transaction of 4,096 bytes: for an hour they have 1,232 bytes each',
+        'the ledger refused a transaction of 4,096 bytes: for an hour, transactions are limited to 1,232 bytes',
       );
     }
     this.#rememberNo();

@@ -180,7 +180,7 @@ export class SolanaWallet implements LedgerWallet {
       }
       const channel = await this.#ledger.channel(this.#ledger.tillAddress(payee), slot);
       if (channel?.payer === this.address) return channel;
-      throw new RelaymintError('CHANNEL_UNKNOWN', 'The channel was opened and is gone already.', {
+      throw new RelaymintError('CHANNEL_UNKNOWN', 'The channel was opened and is already gone.', {
         remedy: 'Another process of this wallet, or the payee, closed it: what was left is in the wallet or its claim.',
       });
     }
@@ -247,7 +247,7 @@ export class SolanaWallet implements LedgerWallet {
     const waiting = await this.#ledger.claim(payer);
     if (waiting === undefined) {
       throw new RelaymintError('CHANNEL_UNKNOWN', `Nothing waits for ${payer}.`, {
-        remedy: 'A claim is there only after a payee closed a channel of this wallet.',
+        remedy: 'A claim exists only after a payee has closed a channel of this wallet.',
       });
     }
     const key = toKey(payer);
@@ -419,7 +419,7 @@ export class SolanaWallet implements LedgerWallet {
     const till = await this.#ledger.tillAccount(program.tillAddress(this.#program, this.#owner));
     if (till !== undefined) return till;
     throw new RelaymintError('CHANNEL_UNKNOWN', `The wallet ${this.address} has no till.`, {
-      remedy: 'Open one first.',
+      remedy: 'Open one first with "relaymint till open".',
     });
   }
 
@@ -441,7 +441,7 @@ export class SolanaWallet implements LedgerWallet {
     const till = await this.#ledger.tillAccount(address);
     if (till !== undefined) return till;
     throw new RelaymintError('CHANNEL_UNKNOWN', `${payee} has no till.`, {
-      remedy: 'The payee must open one before it can be paid.',
+      remedy: 'The payee must open one first, with "relaymint till open".',
     });
   }
 }
@@ -472,7 +472,7 @@ function requireFunds(wallet: LedgerAddress, { credits, lamports }: Balances, ne
   if (credits >= needed) return;
   throw new RelaymintError(
     'INSUFFICIENT_FUNDS',
-    `The wallet ${wallet} has ${formatCredits(credits)} credits, ${formatCredits(needed)} are needed.`,
+    `The wallet ${wallet} has ${formatCredits(credits)} credits; ${formatCredits(needed)} are needed.`,
     { remedy: 'Buy credits with "relaymint wallet buy".', details: { has: String(credits), needs: String(needed) } },
   );
 }

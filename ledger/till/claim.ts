@@ -30,6 +30,6 @@ export async function collectClaim({ reader, wallet, log }: ClaimOptions): Promi
   }
   log.info(
     { amount: waiting.amount.toString(), lamports: waiting.lamports.toString() },
-    'took what was left in channels that their payees closed',
+    'collected what was left in channels that payees closed',
   );
 }

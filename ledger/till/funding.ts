@@ -37,6 +37,6 @@ export async function fundNode(options: FundingOptions): Promise<void> {
   if (credits > 0n) return;
   log.warn(
     { wallet: wallet.address },
-    'the wallet has no credits, so this node can pay nobody; send it SOL, and buy some with "relaymint wallet buy"',
+    'the wallet has no credits, so this node cannot pay anybody; send it SOL and buy credits with "relaymint wallet buy"',
   );
 }

@@ -1,12 +1,12 @@
-/** What discovery gives: a bounded book of verified offers, and the exchange that fills it. */
+/** Discovery: a bounded book of verified offers, and the exchange that fills it. */
 import type { LedgerAddress, NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import type { LinkManager } from '../link/contract.ts';
 import type { SignedOffer } from '../offer/index.ts';
 
 /**
- * Who told us of an offer, as far as it counts: a node that our operator named; the wallet of a peer that stands in a channel with us,
- * for which somebody burned, whatever node ids it comes with; 'presented' for all nodes together that came with their own;
+ * Who told us of an offer, as far as it counts: a node that our operator named; the wallet of a peer that has a channel with us,
+ * for which somebody burned, whatever node ids it uses; 'presented' for all nodes together that presented their own offer;
  * 'strangers' for all other peers together, whatever networks they come from: those cost nothing.
  */
 export type Introducers = NodeId | LedgerAddress | 'presented' | 'strangers';
@@ -16,14 +16,14 @@ export interface OfferBook {
   readonly size: number;
   /**
    * True when the offer was new: an unknown node, a higher sequence, or one whose last offer has expired. An expired or
-   * older one is not taken, and none without services.
+   * older one is not taken, nor one without services.
    * A node that has a place keeps it by a newer offer; who gives way to a newcomer in a full book is in `places.ts`.
    * `introducers` is 'presented' unless told otherwise. `passing`: a circuit that leads there brought it.
    */
   add(offer: SignedOffer, introducers?: Introducers, passing?: boolean): boolean;
-  /** Others, too, tell the offer of that node, which is known; or another circuit brings it. */
+  /** Others also send the offer of that known node, or another circuit brings it. */
   alsoFrom(node: NodeId, introducers: Introducers, passing?: boolean): void;
-  /** Removes a node of which nobody ever told but circuits that lead there, and that was not reached. */
+  /** Removes a node that was never reached, and whose offer only came from circuits that lead there. */
   dropPassing(node: NodeId): void;
   /** A link was made to an address of this node: it gives way only where all others were reached too. */
   reached(node: NodeId): void;
@@ -52,7 +52,7 @@ export interface Discovery extends AsyncDisposable {
   readonly book: OfferBook;
   /**
    * Asks the bootstrap peers and every linked peer now. Resolves with the number of offers that were new once all
-   * have answered or failed; failures are logged, for peers come and go.
+   * have answered or failed. Failures are only logged, because peers come and go.
    */
   refresh(signal?: AbortSignal): Promise<number>;
   /**
@@ -81,8 +81,8 @@ export interface DiscoveryOptions {
    */
   readonly walletOf?: (peer: NodeId) => LedgerAddress | undefined;
   /**
-   * Others know an offer of ours, still good, with this sequence, which is above that of the offer we give out: our clock
-   * was ahead when it was signed. Whoever signs our offers has to go past it to be heard.
+   * Others know a valid offer of ours with this sequence, which is above that of the offer we give out: our clock
+   * was ahead when it was signed. The next offer we sign must have a higher sequence to be accepted.
    */
   readonly onOwnSequence?: (sequence: bigint) => void;
   /** Between two rounds of questions, milliseconds, plus or minus a quarter. Default 60,000. */

@@ -168,7 +168,7 @@ class Exchange implements Discovery {
     try {
       return await this.#links.connect(peer.nodeId, [peer.address], { signal: this.#either(signal) });
     } catch (error) {
-      this.#log.debug({ peer: peer.nodeId, err: error }, 'A bootstrap peer is not reached');
+      this.#log.debug({ peer: peer.nodeId, err: error }, 'a bootstrap peer could not be reached');
       return undefined;
     }
   }
@@ -201,7 +201,7 @@ class Exchange implements Discovery {
         after = undefined;
       }
     } catch (error) {
-      this.#log.debug({ peer: link.peer, err: error }, 'A peer does not tell the offers it knows');
+      this.#log.debug({ peer: link.peer, err: error }, 'a peer did not send the offers it knows');
     }
     return fresh;
   }
@@ -263,7 +263,7 @@ class Exchange implements Discovery {
       return false;
     } catch (error) {
       if (!isRelaymintError(error)) throw error;
-      this.#log.debug({ node: claim.nodeId, err: error }, 'An offer is refused');
+      this.#log.debug({ node: claim.nodeId, err: error }, 'an offer was refused');
       return false;
     }
   }

@@ -23,8 +23,8 @@ export function formatPeer(peer: PeerAddress): string {
 }
 
 function malformed(text: string, cause?: unknown): RelaymintError {
-  return new RelaymintError('INVALID_ARGUMENT', `"${text.slice(0, 100)}" does not say where a node is.`, {
-    remedy: 'Write NODEID@/ip4/ADDRESS/tcp/PORT.',
+  return new RelaymintError('INVALID_ARGUMENT', `"${text.slice(0, 100)}" is not the address of a node.`, {
+    remedy: 'Use NODEID@/ip4/ADDRESS/tcp/PORT.',
     cause,
   });
 }

@@ -67,7 +67,7 @@ export interface Link {
   sendFrame(frame: Buffer, type: FrameType, circuitId: number): void;
   /** `listener` runs each time the link is writable again after it was not. */
   onDrain(listener: () => void): void;
-  /** One handler a type. @throws TypeError when the type has one already or belongs to the link itself (HELLO, GOODBYE, PING, PONG, OFFER, PADDING). */
+  /** One handler per type. @throws TypeError when the type has one already or belongs to the link itself (HELLO, GOODBYE, PING, PONG, OFFER, PADDING). */
   handle(type: FrameType, handler: FrameHandler): void;
   /** Odd for the dialer, even for the listener; never 0, never the same twice. @throws RelaymintError LIMIT_EXCEEDED after 2^31 circuits. */
   nextCircuitId(): number;
@@ -117,8 +117,8 @@ export interface LinkManager extends AsyncDisposable {
 export interface LinkManagerOptions {
   readonly identity: NodeIdentity;
   /**
-   * Who we are on each link that we dial, asked for each: no two peers, and no peer twice, meet the same node. It is disposed once the
-   * connection has its keys. Our offer is told on no such link. Default: `identity`.
+   * Makes the identity for each link that we dial, so that no two links show the same node. It is disposed once the
+   * connection has its keys. Our offer is sent on no such link. Default: `identity`.
    */
   readonly dialAs?: () => NodeIdentity;
   /** How connections are made and accepted; it holds the transports. */
@@ -130,7 +130,7 @@ export interface LinkManagerOptions {
   readonly maxLinks?: number;
   /** Defaults: the LINK_*_MILLIS of core/limits.ts. Milliseconds. */
   readonly timing?: Partial<LinkTiming>;
-  /** Which links are padded while nothing goes on them. Default: those over Tor and I2P. */
+  /** Which links are padded while they are silent. Default: those over Tor and I2P. */
   readonly pads?: (transport: TransportName) => boolean;
 }
 

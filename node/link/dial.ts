@@ -85,12 +85,12 @@ export function dialError(
   const last = failures.findLast(({ error }) => !LOCAL_FAILURES.includes(error.code)) ?? failures.at(-1);
   if (last === undefined) {
     return new RelaymintError('ADDRESS_UNSUPPORTED', `No address of node ${shortId(peer)} is known.`, {
-      remedy: 'Get its offer, or name it as NODEID@MULTIADDR.',
+      remedy: 'Get its offer, or give its address as NODEID@MULTIADDR.',
     });
   }
   if (failures.length === 1) return last.error;
   const each = failures.map(({ address, error }) => `${address}: ${error.message}`).join(' ');
-  return new RelaymintError(last.error.code, `Node ${shortId(peer)} is not reached at any address. ${each}`, {
+  return new RelaymintError(last.error.code, `Node ${shortId(peer)} cannot be reached at any address. ${each}`, {
     cause: last.error,
   });
 }

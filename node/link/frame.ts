@@ -132,7 +132,7 @@ export class FrameParser {
       );
     }
     if (source[at + 3] !== 0) throw violation('The reserved byte of a frame is not zero.');
-    if (!KNOWN_TYPES.has(type)) throw violation(`Frames of type ${type} are not known here.`);
+    if (!KNOWN_TYPES.has(type)) throw violation(`Frames of type ${type} are unknown.`);
     if (isControl(type) !== (circuitId === 0)) {
       throw violation(`A frame of type ${type} cannot have the circuit id ${circuitId}.`);
     }

@@ -208,7 +208,7 @@ export class PeerLink implements Link {
     const id = this.#nextCircuitId;
     if (id > LAST_CIRCUIT_ID) {
       throw new RelaymintError('LIMIT_EXCEEDED', 'All circuit ids of this link are used up.', {
-        remedy: 'Close the link; a new one starts afresh.',
+        remedy: 'Close the link; a new one starts again from the first id.',
       });
     }
     this.#nextCircuitId = id + 2;
@@ -262,7 +262,7 @@ export class PeerLink implements Link {
     this.#heard = false;
     this.#stalledTicks = this.#outbox.takeProgress() ? 0 : this.#stalledTicks + 1;
     if (this.#silentTicks >= silenceTicks + deadTicks || this.#stalledTicks >= deadTicks) {
-      this.#end(new RelaymintError('TIMEOUT', `Node ${shortId(this.peer)} does not answer any more.`));
+      this.#end(new RelaymintError('TIMEOUT', `Node ${shortId(this.peer)} no longer answers.`));
     } else if (this.#silentTicks === silenceTicks) {
       this.#pings.ask().catch((error: unknown) => this.#log.debug({ peer: this.peer, err: error }, 'Ping failed'));
     }
@@ -289,7 +289,7 @@ export class PeerLink implements Link {
   /** An error of ours ends the link with its own code; anything else is a fault of ours, and says so. */
   #reasonOf(error: unknown): RelaymintError {
     if (error instanceof RelaymintError) return error;
-    this.#log.error({ peer: this.peer, err: error }, 'A frame handler failed; the link is closed');
+    this.#log.error({ peer: this.peer, err: error }, 'a frame handler failed; the link is closed');
     return new RelaymintError('INTERNAL', 'This node failed while it handled a frame.', {
       remedy: 'Its log says more.',
       cause: error,
@@ -312,7 +312,7 @@ export class PeerLink implements Link {
     if (type === FrameType.GOODBYE) {
       this.#onGoodbye(decodeGoodbye(payload, this.peer));
     } else if (this.#state === 'greeting') {
-      if (type !== FrameType.HELLO || this.#greeted) throw violation('A link begins with one hello.');
+      if (type !== FrameType.HELLO || this.#greeted) throw violation('A link begins with exactly one hello.');
       this.#greeted = true;
       this.#owner.onHello(this, decodeHello(payload));
     } else if (type === FrameType.PING || type === FrameType.PONG) {
@@ -324,7 +324,7 @@ export class PeerLink implements Link {
     } else if (type === FrameType.PADDING) {
       if (payload.length > PADDING_BYTES) throw violation(`Padding has at most ${PADDING_BYTES} bytes.`);
     } else if (type === FrameType.HELLO) {
-      throw violation('A link begins with one hello.');
+      throw violation('A link begins with exactly one hello.');
     } else if (!isControl(type)) {
       throw violation('This node does not carry circuits.');
     }
@@ -349,7 +349,7 @@ export class PeerLink implements Link {
 
   #onLost(why: string, cause?: unknown): void {
     if (this.#state !== 'closing' && this.#state !== 'closed') {
-      const message = `The connection to node ${shortId(this.peer)} is lost: ${why}.`;
+      const message = `The connection to node ${shortId(this.peer)} was lost: ${why}.`;
       this.#leave(new RelaymintError('CONNECTION_LOST', message, { cause }));
     }
     this.#socket.end();
@@ -370,7 +370,7 @@ export class PeerLink implements Link {
   #onClosed(): void {
     if (this.#state === 'closed') return;
     if (this.#state !== 'closing') {
-      this.#leave(new RelaymintError('CONNECTION_LOST', `The connection to node ${shortId(this.peer)} is lost.`));
+      this.#leave(new RelaymintError('CONNECTION_LOST', `The connection to node ${shortId(this.peer)} was lost.`));
     }
     this.#state = 'closed';
     clearTimeout(this.#farewellTimer);

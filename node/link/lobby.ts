@@ -145,7 +145,7 @@ class Waiting {
   }
 
   giveWay(): void {
-    this.end(new RelaymintError('LIMIT_EXCEEDED', 'Too many connections wait for their handshake.'));
+    this.end(new RelaymintError('LIMIT_EXCEEDED', 'Too many connections are waiting for their handshake.'));
   }
 
   end(reason: RelaymintError): void {

@@ -42,7 +42,7 @@ const PROBE_SHARE = 4;
 
 const DIRECT_WARNINGS: Readonly<Record<NonNullable<Attempt['warning']>, string>> = {
   fallback: 'no hidden address of the peer works; connecting to it directly',
-  deprecated: 'connecting directly, which is about to end: the peer should have an onion address',
+  deprecated: 'connecting directly, which is deprecated: the peer should have an onion address',
 };
 
 /** Links that end for these want the operator: money is not agreed on, or this node is at fault or in need. */
@@ -143,7 +143,7 @@ class Links implements LinkManager, LinkOwner {
   async connect(peer: NodeId, addresses: readonly string[], { signal }: ConnectOptions = {}): Promise<Link> {
     this.#assertNotClosed();
     if (peer === this.nodeId) {
-      throw new RelaymintError('INVALID_ARGUMENT', 'A node has no link to itself.', { remedy: 'Name another node.' });
+      throw new RelaymintError('INVALID_ARGUMENT', 'A node cannot have a link to itself.', { remedy: 'Choose another node.' });
     }
     if (signal?.aborted === true) throw abortError(signal, `Connecting to ${shortId(peer)}`);
     const existing = this.get(peer);
@@ -226,7 +226,7 @@ class Links implements LinkManager, LinkOwner {
       visit.enter('known');
       await this.#greet(secured, { self: this.nodeId, transport, dialer: false }, signal);
     } catch (error) {
-      this.#log.debug({ err: error }, 'An inbound connection did not become a link');
+      this.#log.debug({ err: error }, 'an inbound connection did not become a link');
     }
   }
 
@@ -396,7 +396,7 @@ class Links implements LinkManager, LinkOwner {
     }
     if (idlest === undefined) {
       throw new RelaymintError('LIMIT_EXCEEDED', `This node has all of its ${this.#maxLinks} links in use.`, {
-        remedy: 'Try again later or another node.',
+        remedy: 'Try again later, or use another node.',
       });
     }
     this.#open.delete(idlest.peer);
@@ -422,7 +422,7 @@ function decides({ self, peer }: PeerLink): boolean {
 }
 
 function foreignOffer(): RelaymintError {
-  return violation('A node presented the offer of another one as its own.');
+  return violation('A node presented the offer of another node as its own.');
 }
 
 function asRelaymintError(error: unknown): RelaymintError {

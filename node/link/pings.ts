@@ -24,8 +24,8 @@ export class Pings {
   async ask(signal?: AbortSignal): Promise<number> {
     if (signal?.aborted === true) throw abortError(signal, 'The ping');
     if (this.#waiting.size >= MAX_PINGS_IN_FLIGHT) {
-      throw new RelaymintError('LIMIT_EXCEEDED', `${MAX_PINGS_IN_FLIGHT} pings wait on this link already.`, {
-        remedy: 'Wait for an answer before asking again.',
+      throw new RelaymintError('LIMIT_EXCEEDED', `${MAX_PINGS_IN_FLIGHT} pings are already waiting on this link.`, {
+        remedy: 'Wait for an answer before sending another.',
       });
     }
     const nonce = this.#next;

@@ -70,7 +70,7 @@ export async function secureOutbound(
     throw new RelaymintError(
       'PEER_IDENTITY_MISMATCH',
       `Node ${shortId(peer)} answered where ${shortId(expected)} was expected.`,
-      { remedy: 'The address belongs to another node by now, or somebody is in between: get a newer offer.' },
+      { remedy: 'The address now belongs to another node, or somebody is in between: get a newer offer.' },
     );
   }
   return { socket, peer };
@@ -111,7 +111,7 @@ async function established(socket: TLSSocket, event: 'secureConnect' | 'secure',
 function lost(cause: Error | undefined): RelaymintError {
   const why = cause === undefined ? 'the other end hung up' : messageOf(cause);
   return new RelaymintError('CONNECTION_LOST', `The TLS handshake failed: ${why}.`, {
-    remedy: 'Is there a Relaymint node at this address?',
+    remedy: 'Check that there is a Relaymint node at this address.',
     cause,
   });
 }
@@ -120,8 +120,8 @@ function identityOf(socket: TLSSocket): NodeId {
   const key = socket.getPeerX509Certificate()?.publicKey;
   if (key?.asymmetricKeyType !== 'ed25519' || socket.alpnProtocol !== ALPN || socket.isSessionReused()) {
     socket.destroy();
-    throw new RelaymintError('PEER_IDENTITY_MISMATCH', 'The other end does not present a node key.', {
-      remedy: 'Is there a Relaymint node at this address?',
+    throw new RelaymintError('PEER_IDENTITY_MISMATCH', 'The other end did not present a node key.', {
+      remedy: 'Check that there is a Relaymint node at this address.',
     });
   }
   return nodeId(ED25519.rawPublic(key));

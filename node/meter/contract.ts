@@ -15,9 +15,9 @@ import type { Sponsor } from './sponsor.ts';
  */
 export interface LinkMeter {
   /**
-   * Makes us able to pay this peer: finds a channel, presents it and waits for the peer's terms. Call before the first
-   * CREATE; repeated calls share one attempt. `sponsor` is of the payer for whose circuit it is: a channel is opened on chain
-   * only within its allowance. Absent: we open it on our own account.
+   * Prepares paying this peer: finds a channel, presents it and waits for the peer's terms. Call it before the first
+   * CREATE; repeated calls share one attempt. `sponsor` belongs to the payer whose circuit it is for: a channel is opened on chain
+   * only within its allowance. Absent: we open it at our own cost.
    * @throws RelaymintError CHANNEL_UNKNOWN, CHANNEL_CLOSING, LEDGER_UNREACHABLE, INSUFFICIENT_FUNDS, ALLOWANCE_EXHAUSTED, TIMEOUT, CLOSED ..
    */
   openSpending(sponsor?: Sponsor): Promise<void>;
@@ -40,17 +40,17 @@ export interface LinkMeter {
   receivedDown(frameBytes: number, price: PricePerMiB): void;
   /** Payee: a frame came up. `cut` also when the peer presented no channel. */
   receivedUp(frameBytes: number, price: PricePerMiB): UpVerdict;
-  /** Payee: may this frame go down now? false: wait for `onOpen`. `own`: content of our own, for which nothing was granted onward. */
+  /** Payee: may this frame go down now? false: wait for `onOpen`. `own`: our own content, for which nothing was granted onward. */
   canSendDown(frameBytes: number, price: PricePerMiB, own: boolean): boolean;
   /** Payee: a frame goes down. */
   sentDown(frameBytes: number, price: PricePerMiB): void;
   /** Payee: this many of the counted bytes were for content of that name. */
   attribute(name: string, frameBytes: number, price: PricePerMiB): void;
-  /** A circuit that we pay is over: nets what the peer owes as well, if it does that, and pays the rest, at the latest when idle. */
+  /** A circuit that we pay has ended: nets what the peer owes too, if it nets, and pays the rest, at the latest when idle. */
   rest(): void;
   /** Pays all that is due now. */
   flush(): void;
-  /** The same if it is at least so much, a numerator: circuits wait for it. */
+  /** The same, if at least this much is due (a numerator): circuits wait for it. */
   payEarly(least: bigint): void;
   /** The window of the peer has room again. Set by the circuit layer; one listener. */
   onOpen: () => void;
@@ -60,9 +60,9 @@ export interface LinkMeter {
 
 /** Gives the channel from which a neighbour is paid. The composition root opens one on chain when there is none. */
 export interface ChannelProvider {
-  /** We are about to pay that wallet: what opening a channel to it takes is looked up meanwhile. Absent: it is looked up then. */
+  /** We are about to pay that wallet: looks up what opening a channel to it needs. Absent: it is looked up when needed. */
   expect?(peerWallet: LedgerAddress): void;
-  /** A channel to this wallet can be used that nothing has to be spent for. By what we know; nothing is asked. */
+  /** True if a channel to this wallet can be used without spending anything, as far as we know. Asks nobody. */
   known(peerWallet: LedgerAddress): boolean;
   /**
    * What opening a channel to this wallet would cost now and never bring back: what its till asks to be burned, and the
@@ -70,7 +70,7 @@ export interface ChannelProvider {
    */
   openingCost(peerWallet: LedgerAddress): Promise<Amount>;
   /**
-   * Opens one when there is none. `sponsor` is of the payer for whose circuit it is, absent when it is for our own: what opening
+   * Opens one if there is none. `sponsor` belongs to the payer whose circuit it is for, and is absent for our own: what opening
    * costs is taken off its allowance before, and given back when it is certain that nothing was burned.
    * @throws RelaymintError CHANNEL_UNKNOWN, LIMIT_EXCEEDED (its till is full), INSUFFICIENT_FUNDS, PRICE_TOO_HIGH (it asks more
    * to be burned than we allow), ALLOWANCE_EXHAUSTED, BUDGET_EXHAUSTED, LEDGER_UNREACHABLE, CLOSED.
@@ -83,8 +83,8 @@ export interface ChannelProvider {
   /** The deposit runs low. Resolves with what the ledger shows after the top-up. Absent: nothing is topped up. @throws RelaymintError BUDGET_EXHAUSTED, .. */
   topUp?(channel: ChannelState, left: Amount): Promise<ChannelState>;
   /**
-   * So much was `paid` over the channel that twice the window is worth its price: burns as much again as was burned for it.
-   * Resolves with what the ledger shows then; undefined when nothing more is to be burned. Absent: windows stay as they are.
+   * Enough was `paid` over the channel to make twice the window worth its price: burns as much again as was burned for it.
+   * Resolves with what the ledger shows then; undefined if nothing more is burned. Absent: windows stay as they are.
    * @throws RelaymintError BUDGET_EXHAUSTED, INSUFFICIENT_FUNDS, ..
    */
   widen?(channel: ChannelState, paid: Amount): Promise<ChannelState | undefined>;
@@ -111,11 +111,11 @@ export interface Metering extends AsyncDisposable {
   attach(link: Link): LinkMeter;
   /** Pays every neighbour all that is due. */
   flush(): void;
-  /** A link to whom this wallet belongs is about to be asked for, on which we shall pay. */
+  /** We are about to ask for a link to the owner of this wallet, and will pay on it. */
   expect(peerWallet: LedgerAddress): void;
-  /** The other wallet of a channel that stands between us and that linked peer, whoever pays: somebody burned for it. */
+  /** The other wallet of an open channel between us and that linked peer, whoever pays: somebody burned for it. */
   walletOf(peer: NodeId): LedgerAddress | undefined;
-  /** What relaying certainly left us since the start: what payers paid less what was paid onward for them. Base units. */
+  /** What relaying earned for certain since the start: what payers paid less what was paid onward for them. Base units. */
   readonly kept: bigint;
   /** Pays, then closes all accounts. The book stays open. */
   close(): Promise<void>;

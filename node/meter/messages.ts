@@ -127,9 +127,13 @@ export function decodeAccount(payload: Uint8Array): AccountAnswer {
   const text = Buffer.from(reader.rest())
     .toString('latin1')
     .replace(/[^\u0020-\u007e]/g, '?');
-  const error = new RelaymintError(CODES[status] ?? 'CHANNEL_UNKNOWN', `The peer does not take our channel: ${text}.`, {
-    remedy: 'Look at the accounts with "relaymint stats"; another channel is opened at the next attempt.',
-    details: { status },
-  });
+  const error = new RelaymintError(
+    CODES[status] ?? 'CHANNEL_UNKNOWN',
+    `The peer does not accept our channel: ${text}.`,
+    {
+      remedy: 'See the accounts with "relaymint stats". The next attempt opens another channel.',
+      details: { status },
+    },
+  );
   return { terms: undefined, error };
 }

@@ -252,7 +252,7 @@ export class MeteredLink implements LinkMeter {
       }
       const timer = setTimeout(() => {
         this.#awaiting?.reject(
-          new RelaymintError('TIMEOUT', `The node ${this.#link.peer} did not answer to our channel.`, {
+          new RelaymintError('TIMEOUT', `The node ${this.#link.peer} did not answer when our channel was presented.`, {
             remedy: 'Choose another node.',
           }),
         );
@@ -387,7 +387,7 @@ export class MeteredLink implements LinkMeter {
     this.#link.send(FrameType.ACCOUNT, 0, encodeRefused(refused.status, refused.message));
     if (this.#failedClaims >= MAX_FAILED_CHANNELS) {
       this.#fail(
-        new RelaymintError('LIMIT_EXCEEDED', `${this.#failedClaims} channels were presented in vain.`, {
+        new RelaymintError('LIMIT_EXCEEDED', `${this.#failedClaims} channels were presented and none was accepted.`, {
           remedy: 'Open a channel to this node first.',
         }),
       );

@@ -36,14 +36,14 @@ class LedgerMetering implements Metering {
       if (channels.topUp === undefined) return;
       this.#burn(channels.topUp(channel, left), (error) => {
         const details = { channel: channel.id, left: String(left), err: error };
-        log.warn(details, 'A channel was not topped up.');
+        log.warn(details, 'a channel could not be topped up');
       });
     };
     book.onOutgrown = (channel, paid) => {
       if (channels.widen === undefined) return;
       this.#burn(channels.widen(channel, paid), (error) => {
         const details = { channel: channel.id, window: String(channel.opening), err: error };
-        log.info(details, 'The window of a channel was not widened: receipts stay as frequent as they are.');
+        log.info(details, 'the window of a channel could not be widened: receipts stay as frequent as they are');
       });
     };
   }

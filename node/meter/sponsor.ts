@@ -60,7 +60,7 @@ export function allowanceExhausted(cost: bigint, allowance: bigint): RelaymintEr
     'ALLOWANCE_EXHAUSTED',
     `A channel costs ${cost} base units, and ${allowance} may still be burned for this payer.`,
     {
-      remedy: 'Choose a path whose neighbours trade already.',
+      remedy: 'Choose a path whose neighbours already have channels.',
       details: { cost: String(cost), left: String(allowance) },
     },
   );

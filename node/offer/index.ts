@@ -1,4 +1,4 @@
-/** Offers: what a node sells, at what price and where it is reached, signed by it. */
+/** Offers: what a node sells, at what price and where to reach it, signed by the node. */
 export {
   isExpired,
   keepsName,

@@ -63,7 +63,7 @@ export function decodeKeptNames(encoded: Uint8Array): KeptNames {
   const input = new Reader(encoded, 'list of kept names');
   const more = input.u8();
   const count = input.u16();
-  if (more > 1 || (more === 0 && count === 0)) throw malformed('it says nothing');
+  if (more > 1 || (more === 0 && count === 0)) throw malformed('it is empty');
   // Before anything is allocated: what claims more than it has bytes for is cut short.
   if (count > namesThatFit(MAX_KEPT_NAME_BYTES)) throw malformed(`it has ${count} names`);
   const bits = new BitReader(input.rest());
@@ -137,7 +137,7 @@ class BitReader {
   /** What is left fills the last byte, with zeros. */
   end(): void {
     const left = this.#bytes.length * 8 - this.#at;
-    if (left >= 8 || this.read(left) !== 0) throw malformed('something follows it');
+    if (left >= 8 || this.read(left) !== 0) throw malformed('more bytes follow it');
   }
 }
 

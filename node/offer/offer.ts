@@ -107,7 +107,7 @@ export function signOffer({ keeps = [], ...fields }: OfferFields, identity: Node
     return decode(encoded);
   } catch (cause) {
     if (!isRelaymintError(cause, 'INVALID_ENCODING')) throw cause;
-    throw new RelaymintError('INVALID_ARGUMENT', `This offer would be refused by others: ${cause.message}`, { cause });
+    throw new RelaymintError('INVALID_ARGUMENT', `Others would refuse this offer: ${cause.message}`, { cause });
   }
 }
 
@@ -120,7 +120,7 @@ export function readOffer(encoded: Uint8Array, now: UnixMillis): SignedOffer {
   const offer = decode(Uint8Array.from(encoded.subarray(0, MAX_OFFER_BYTES + 1)));
   if (isExpired(offer, now)) throw new RelaymintError('TIMEOUT', `The offer of ${offer.nodeId} has expired.`);
   if (offer.expires > now + MAX_OFFER_LIFE_MILLIS + CLOCK_SKEW_MILLIS) {
-    throw new RelaymintError('TIMEOUT', `The offer of ${offer.nodeId} claims to hold for too long.`, {
+    throw new RelaymintError('TIMEOUT', `The offer of ${offer.nodeId} claims to be valid for too long.`, {
       remedy: 'Check the clocks of both nodes.',
     });
   }
@@ -151,7 +151,7 @@ function encodeBody(offer: Offer): Uint8Array {
     for (const { name, price } of offer.services) out.u8(name.length).bytes(utf8(name)).u64(price);
     if (offer.kept !== undefined) out.bytes16(encodeKeptNames(offer.kept));
   } catch (cause) {
-    throw new RelaymintError('LIMIT_EXCEEDED', `An offer has at most ${MAX_OFFER_BYTES} bytes, this one more.`, {
+    throw new RelaymintError('LIMIT_EXCEEDED', `An offer has at most ${MAX_OFFER_BYTES} bytes; this one has more.`, {
       remedy: 'Announce fewer or shorter addresses.',
       cause,
     });
@@ -180,7 +180,7 @@ function decode(encoded: Uint8Array): SignedOffer {
   if (encoded.length > MAX_OFFER_BYTES) throw malformed(`it has more than ${MAX_OFFER_BYTES} bytes`);
   const input = new Reader(encoded, 'offer');
   const version = input.u8();
-  if (version !== VERSION && version !== VERSION_WITH_NAMES) throw malformed(`version ${version} is not known here`);
+  if (version !== VERSION && version !== VERSION_WITH_NAMES) throw malformed(`version ${version} is unknown`);
   const id = input.bytes(KEY_BYTES);
   const onionKey = input.bytes(KEY_BYTES);
   const wallet = input.bytes(KEY_BYTES);
@@ -246,7 +246,7 @@ function readPrice(value: bigint): PricePerMiB {
   try {
     return pricePerMiB(value);
   } catch (cause) {
-    throw malformed('a price is beyond what a price can be', cause);
+    throw malformed('a price is above the highest possible price', cause);
   }
 }
 

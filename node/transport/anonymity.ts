@@ -54,7 +54,7 @@ export function assertAnonymous(settings: RevealingSettings): void {
   ] as const) {
     if (hops !== 0) continue;
     const why = 'a tunnel without hops shows the router of this machine';
-    throw unsafe('--i2p-tunnels', `${direction}.length=0`, why, 'Leave it out, or give each tunnel a hop at least.');
+    throw unsafe('--i2p-tunnels', `${direction}.length=0`, why, 'Leave it out, or give each tunnel at least one hop.');
   }
   if (settings.ledgerUrl !== undefined) assertLedger(settings.ledgerUrl, settings);
   if (settings.phase !== undefined && settings.phase !== 'tor-only') {
@@ -79,7 +79,7 @@ export function assertAnonymous(settings: RevealingSettings): void {
 export function assertPublishable(setting: string, address: string): void {
   if (isAnonymizing(address)) return;
   const remedy = 'Announce an onion or garlic address, or --location UNREACHABLE.';
-  throw unsafe(setting, address, 'it tells everybody an address that is not hidden', remedy);
+  throw unsafe(setting, address, 'it publishes an address that is not hidden to everybody', remedy);
 }
 
 function assertLocation(location: Location): void {
@@ -101,8 +101,8 @@ function assertLedger(text: string, { anonymize, i2p }: Pick<RevealingSettings, 
   // What follows the host may be an API key: no message has it.
   const shown = url === undefined ? '' : `${url.protocol}//${url.host}`;
   if (url === undefined || url.host === '') {
-    throw new RelaymintError('INVALID_ARGUMENT', '--ledger is no URL.', {
-      remedy: 'Write it whole: https://HOST, or http://ADDRESS.onion.',
+    throw new RelaymintError('INVALID_ARGUMENT', '--ledger is not a URL.', {
+      remedy: 'Give a whole URL: https://HOST, or http://ADDRESS.onion.',
     });
   }
   const host = url.hostname.replace(/\.$/, '');

@@ -17,8 +17,8 @@ export interface Transport {
    */
   dial(address: string, options: { readonly signal: AbortSignal }): Promise<Duplex>;
   /**
-   * Accepts connections. The receiver of a connection owns it, its 'error' event included. `source` names whoever holds all
-   * connections that share it; absent where many may stand behind one place (a proxy of this machine, tor).
+   * Accepts connections. The receiver of a connection owns it, its 'error' event included. `source` identifies the peer behind all
+   * connections that share it; absent if one place may serve many peers (a proxy of this machine, tor).
    * @throws RelaymintError ADDRESS_UNSUPPORTED, ADDRESS_IN_USE (somebody listens there), CONNECTION_REFUSED (the address is not ours), ABORTED.
    */
   listen(address: string, onConnection: OnConnection, options?: ListenOptions): Promise<Listener>;
@@ -33,7 +33,7 @@ export interface ListenOptions {
 
 /** A transport that also reaches hosts by name: what HTTP asks the policy for. The name is resolved at the far end, never here. */
 export interface HostDialer {
-  /** True when `host` lies in this network, or it has a way out to it. Never throws. */
+  /** True if `host` is in this network or reachable from it. Never throws. */
   reachesHost(host: string): boolean;
   /**
    * Opens a connection to `host`, 1 .. 65535 `port`. Connections with different `isolation` texts share no path. Only the policy calls this.

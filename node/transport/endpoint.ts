@@ -20,7 +20,7 @@ export function parseEndpoint(text: string): Endpoint {
   if (match !== null && isIP(host) !== 0 && isLoopback(host) && port >= 1 && port <= 65_535) {
     return { kind: 'tcp', host, port };
   }
-  throw new RelaymintError('INVALID_ARGUMENT', `"${text.slice(0, 200)}" is no place on this machine.`, {
+  throw new RelaymintError('INVALID_ARGUMENT', `"${text.slice(0, 200)}" is not a place on this machine.`, {
     remedy: 'Write 127.0.0.1:PORT, a port alone, or unix:/PATH.',
   });
 }
@@ -38,6 +38,6 @@ const MAX_SOCKET_PATH = 107;
 export function assertSocketPath(socket: string): void {
   if (Buffer.byteLength(socket) <= MAX_SOCKET_PATH) return;
   throw new RelaymintError('INVALID_ARGUMENT', `The path ${socket} is too long for a unix socket.`, {
-    remedy: 'Use a folder nearer to the root.',
+    remedy: 'Use a folder with a shorter path.',
   });
 }

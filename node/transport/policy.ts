@@ -242,12 +242,16 @@ class OutboundPolicy implements Policy {
     this.#counts[purpose].refused += 1;
     const name = host.toLowerCase().endsWith('.i2p') ? 'I2P' : 'Tor';
     if (isHiddenHost(host)) {
-      throw new RelaymintError('NO_TRANSPORT', `${host} is reached through ${name} only, which is not set up here.`, {
-        remedy:
-          name === 'I2P'
-            ? 'Give --i2p-sam.'
-            : 'Start it with: relaymint tor start, or install it: apt-get install tor.',
-      });
+      throw new RelaymintError(
+        'NO_TRANSPORT',
+        `${host} can only be reached through ${name}, which is not set up here.`,
+        {
+          remedy:
+            name === 'I2P'
+              ? 'Give --i2p-sam.'
+              : 'Start it with: relaymint tor start, or install it: apt-get install tor.',
+        },
+      );
     }
     throw new RelaymintError('POLICY_REFUSED', `A ${purpose} connection to ${host} would not be anonymous.`, {
       remedy: 'No anonymizing network reaches it: use a public name, an onion address or an I2P address.',

@@ -25,7 +25,7 @@ export async function findProgram(name: string): Promise<string> {
     if (found) return file;
   }
   throw new RelaymintError('PROGRAM_MISSING', `The program ${name} is not installed.`, {
-    remedy: `On Debian and its kin: apt-get install ${PACKAGES[name] ?? name}`,
+    remedy: `On Debian and its derivatives: apt-get install ${PACKAGES[name] ?? name}`,
     details: { program: name },
   });
 }

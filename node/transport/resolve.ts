@@ -7,6 +7,8 @@ export async function resolveHost(host: string): Promise<readonly string[]> {
   try {
     return (await lookup(host, { all: true })).map(({ address }) => address);
   } catch (cause) {
-    throw new RelaymintError('CONNECTION_REFUSED', `The name ${host} leads nowhere (${messageOf(cause)}).`, { cause });
+    throw new RelaymintError('CONNECTION_REFUSED', `The name ${host} cannot be resolved (${messageOf(cause)}).`, {
+      cause,
+    });
   }
 }

@@ -34,11 +34,11 @@ export interface CircuitPoolOptions {
   /** The last hop; undefined: any node that offers the service. */
   readonly target?: NodeId;
   /**
-   * Most that a circuit may cost each MiB, all hops together. Default: three times what the market asks for such a circuit
+   * The most that a circuit may cost per MiB, all hops together. Default: three times what the market asks for such a circuit
    * (`defaultMaxPrice` in price.ts), looked up for each one.
    */
   readonly maxPrice?: PricePerMiB;
-  /** The target was not reached: called each time, whoever still waits for a circuit. See `CircuitPool.away`. */
+  /** Called each time the target was not reached, whether or not anybody still waits for a circuit. See `CircuitPool.away`. */
   readonly onAway?: () => void;
   /** The first relays, shared by all pools of a node. Default: guards of its own, in memory. */
   readonly guards?: Guards;
@@ -60,9 +60,9 @@ export interface CircuitPool extends AsyncDisposable {
    */
   buildTunnels(relays: number, options?: { readonly signal?: AbortSignal }): Promise<void>;
   /**
-   * Why the `target` is taken to be away: all attempts of one request failed at the step to it, and no circuit to it stood since.
-   * undefined otherwise. A pool that could not build to its target builds again when somebody asks, and not by itself; who asks
-   * too soon after is told this.
+   * Why the `target` counts as away: all attempts of one request failed at the step to it, and no circuit to it was built since.
+   * undefined otherwise. A pool that could not build to its target builds again when asked, and not by itself; a caller that asks
+   * too soon gets this error.
    */
   readonly away: RelaymintError | undefined;
   /** Ready circuits that take new streams. */
@@ -71,11 +71,11 @@ export interface CircuitPool extends AsyncDisposable {
   tunnelsReady(): number;
   /** The least busy ready circuit; builds one when there is none, or when all are busy and maxCircuits allows. @throws as buildTunnels, CLOSED, ABORTED. */
   circuit(options?: { readonly signal?: AbortSignal }): Promise<Circuit>;
-  /** What a circuit of this pool costs each MiB of its frames, all hops together; undefined for one of another pool. */
+  /** Price per MiB of the frames of a circuit of this pool, all hops together; undefined for a circuit of another pool. */
   priceOf(circuit: Circuit): PricePerMiB | undefined;
   /**
-   * Nothing more is built or given out, and each circuit ends with its last stream. Resolves once all are gone. An attempt that
-   * is under way ends as it does, so that what comes of it is counted.
+   * Builds and gives out no more circuits; each circuit ends with its last stream. Resolves once all are gone. An attempt that
+   * is under way runs to its end, so that its outcome is counted.
    */
   retire(): Promise<void>;
   /** At once: streams still open fail. */

@@ -1,4 +1,4 @@
-/** Which paths: pools of ready circuits, the first relays that a node keeps, and who may stand beside whom. */
+/** Paths: pools of ready circuits, the guards that a node keeps, and which relays may share a path. */
 export type { CircuitPoolSettings, CircuitPoolOptions, CircuitPool } from './contract.ts';
 export type { GuardStore, GuardView, Guards } from './guards/contract.ts';
 export { guardFile } from './guards/format.ts';

@@ -66,7 +66,7 @@ export function choosePath(choice: PathChoice): SignedOffer[] {
   if (choice.guards !== undefined && pick({ ...choice, guards: undefined }, { hosts, others }, limit) !== undefined)
     throw noGuard(choice.guards.length, limit);
   const dear = cheapest > limit && cheapest < BEYOND_ANY_LIMIT;
-  throw dear ? tooDear(choice, cheapest, limit) : tooFew(relays, 'and those known are not apart enough');
+  throw dear ? tooDear(choice, cheapest, limit) : tooFew(relays, 'and those known are too close to each other');
 }
 
 interface Candidates {
@@ -175,7 +175,7 @@ function refuseTooFew(choice: PathChoice, hosts: readonly Priced[], others: read
   const { service, target, relays } = choice;
   const [host] = hosts;
   if (host === undefined) {
-    const whom = target === undefined ? 'No node' : `The node ${target} is not known to be one that`;
+    const whom = target === undefined ? 'No node' : `The node ${target} is not known as one that`;
     throw new RelaymintError('NO_ROUTE', `${whom} offers "${service}".`, {
       remedy: 'Wait for discovery, or name a bootstrap peer that knows one.',
     });
@@ -186,7 +186,7 @@ function refuseTooFew(choice: PathChoice, hosts: readonly Priced[], others: read
 }
 
 function tooFew(relays: number, found: string, details: Readonly<Record<string, number>> = {}): RelaymintError {
-  return new RelaymintError('NO_ROUTE', `${relays} relays of different operators are wanted ${found}.`, {
+  return new RelaymintError('NO_ROUTE', `${relays} relays of different operators are needed ${found}.`, {
     remedy: 'Ask for fewer relays, or name bootstrap peers that know more.',
     details,
   });
@@ -227,10 +227,10 @@ function cheapestPath({ hosts, others }: Candidates, relays: number): bigint {
 function noGuard(count: number, limit: PricePerMiB): RelaymintError {
   return new RelaymintError(
     'NO_ROUTE',
-    `None of the ${count} guards of this node begins a path within the limit of ${formatCredits(limit)} credits a MiB.`,
+    `None of the ${count} guards of this node can begin a path within the limit of ${formatCredits(limit)} credits a MiB.`,
     {
       remedy:
-        'Wait until others of them are there, or allow more with --max-price; others are not drawn for a dear host.',
+        'Wait until more of the guards are up, or allow more with --max-price. No new guards are drawn for an expensive host.',
       details: { guards: count, limit: limit.toString() },
     },
   );

@@ -77,7 +77,7 @@ class Pool implements CircuitPool {
     this.#settings = { ...DEFAULTS, ...options.settings };
     const { minCircuits, maxCircuits } = this.#settings;
     if (!(minCircuits >= 1 && maxCircuits >= minCircuits)) {
-      throw new RelaymintError('INVALID_CONFIG', `A pool of ${minCircuits} to ${maxCircuits} circuits cannot be.`, {
+      throw new RelaymintError('INVALID_CONFIG', `A pool cannot have ${minCircuits} to ${maxCircuits} circuits.`, {
         remedy: 'minCircuits is at least 1 and at most maxCircuits.',
       });
     }
@@ -120,8 +120,8 @@ class Pool implements CircuitPool {
     // A build that another call had begun may have failed in between, and a circuit may be lost as soon as it stands.
     for (let round = 1; this.#ready().length < this.#settings.minCircuits && this.#isOpen; round += 1) {
       if (round === ATTEMPTS) {
-        throw new RelaymintError('CIRCUIT_DESTROYED', 'Circuits are lost as soon as they stand.', {
-          remedy: 'Try again shortly; if it stays so, look at what "relaymint stats" says of the guards.',
+        throw new RelaymintError('CIRCUIT_DESTROYED', 'Circuits are lost as soon as they are built.', {
+          remedy: 'Try again shortly. If it still fails, see what "relaymint stats" says about the guards.',
         });
       }
       await patiently(Promise.all(this.#fill()), signal);
@@ -260,7 +260,7 @@ class Pool implements CircuitPool {
     this.#members.delete(member);
     this.#endIfDone();
     if (error === undefined || this.#stop.signal.aborted) return;
-    this.#log.info({ err: error }, 'A circuit was lost; another one is built.');
+    this.#log.info({ err: error }, 'a circuit was lost; another one is built');
     this.#tries.lost(path, error);
     const isYoung = this.#now() - member.builtAt < YOUNG_MILLIS;
     this.#youngLosses = isYoung ? this.#youngLosses + 1 : 0;
@@ -286,8 +286,8 @@ class Pool implements CircuitPool {
     // The node builds no more circuits: neither does the pool.
     if (isRelaymintError(error, 'CLOSED')) return void this.close();
     this.#waitLonger();
-    const again = this.#resting ? 'when somebody asks for it' : 'by itself';
-    this.#log.warn({ err: error }, `A circuit could not be built; it is tried again ${again}.`);
+    const again = this.#resting ? 'when one is needed' : 'by itself';
+    this.#log.warn({ err: error }, `a circuit could not be built; it is tried again ${again}`);
   }
 
   #waitLonger(): void {

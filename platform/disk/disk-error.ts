@@ -13,7 +13,7 @@ export function isDiskFull(error: unknown): boolean {
 /** STORAGE_FULL or STORAGE_FAILED. `doing` begins a sentence: "Writing a block". */
 export function diskError(cause: unknown, doing: string): RelaymintError {
   if (isDiskFull(cause)) {
-    return new RelaymintError('STORAGE_FULL', `The disk is full: ${doing} failed; nothing of it was kept.`, {
+    return new RelaymintError('STORAGE_FULL', `The disk is full: ${doing} failed; nothing was kept of it.`, {
       remedy: 'Free some space and try again.',
       cause,
     });

@@ -35,7 +35,9 @@ export async function createNodeKey(path: string, seed: Uint8Array = randomBytes
 export async function readNodeKey(path: string): Promise<NodeIdentity> {
   const content = await readSecret({ path, what: WHAT }, MAX_FILE_BYTES);
   if (content === undefined) {
-    throw new RelaymintError('FILE_NOT_FOUND', `There is no node key at ${path}.`, { remedy: 'Create one first.' });
+    throw new RelaymintError('FILE_NOT_FOUND', `There is no node key at ${path}.`, {
+      remedy: 'A node creates it at its first start.',
+    });
   }
   try {
     const seed = ED25519.secretIn(content);

@@ -78,14 +78,14 @@ async function written(draft: string, content: Uint8Array | string): Promise<voi
 export function ensurePrivate({ path, what }: SecretFile, mode: number): void {
   // On Windows the mode says nothing about others.
   if (process.platform === 'win32' || (mode & READABLE_BY_OTHERS) === 0) return;
-  throw new RelaymintError('KEY_FILE_UNSAFE', `Other users of this machine may read the ${what} ${path}.`, {
+  throw new RelaymintError('KEY_FILE_UNSAFE', `Other users of this machine can read the ${what} ${path}.`, {
     remedy: `Run: chmod 600 ${path}`,
   });
 }
 
 function taken({ path, what }: SecretFile, cause: unknown): RelaymintError {
-  return new RelaymintError('FILE_EXISTS', `There is a ${what} at ${path} already.`, {
-    remedy: 'Use it, choose another path, or move it away first: what a lost key opens is lost with it.',
+  return new RelaymintError('FILE_EXISTS', `The ${what} ${path} already exists.`, {
+    remedy: 'Use it, choose another path, or move it away first. Do not lose it: what the key opens would be lost too.',
     cause,
   });
 }

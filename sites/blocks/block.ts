@@ -19,7 +19,7 @@ export function checkCid(cid: CID): CID {
   }
   if (cid.code !== dagPb.code && cid.code !== raw.code) {
     throw new RelaymintError('CONTENT_REFUSED', `${cid.toString()} is not UnixFS content.`, {
-      remedy: 'Only files and folders are carried; publish them with "relaymint publish".',
+      remedy: 'Only files and folders are supported; publish them with "relaymint publish".',
     });
   }
   return cid;
@@ -48,15 +48,19 @@ export function verifyBlock(cid: CID, block: Uint8Array): void {
   const digest = createHash('sha256').update(block).digest();
   if (!digest.equals(cid.multihash.digest)) {
     throw new RelaymintError('CONTENT_CORRUPT', `The bytes delivered for ${cid.toString()} are not that block.`, {
-      remedy: 'The block is asked from another host.',
+      remedy: 'The block is requested from another host.',
     });
   }
 }
 
 export function blockTooBig(length: number): RelaymintError {
-  return new RelaymintError('LIMIT_EXCEEDED', `A block of ${length} bytes is over the limit of ${MAX_BLOCK_BYTES}.`, {
-    remedy: 'Split a folder with that many entries into several.',
-  });
+  return new RelaymintError(
+    'LIMIT_EXCEEDED',
+    `A block of ${length} bytes is larger than the limit of ${MAX_BLOCK_BYTES}.`,
+    {
+      remedy: 'Split a folder with that many entries into several.',
+    },
+  );
 }
 
 /** The name of a block's file and records: two CIDs of the same bytes share it. */
@@ -65,7 +69,7 @@ export function blockKey(cid: CID): string {
 }
 
 export function blockMissing(cid: CID): RelaymintError {
-  return new RelaymintError('CONTENT_NOT_FOUND', `The block ${cid.toString()} is not here.`, {
+  return new RelaymintError('CONTENT_NOT_FOUND', `The block ${cid.toString()} is not stored here.`, {
     remedy: 'Ask another host, or publish the site again.',
   });
 }

@@ -1,4 +1,4 @@
-/** What the parts of content promise each other and the composition root. Bytes count payload, times are milliseconds. */
+/** What the content parts promise each other and the composition root. Bytes count payload, times are milliseconds. */
 import type { Duplex } from 'node:stream';
 import type { CID } from 'multiformats/cid';
 import type { LedgerAddress } from '../../core/ids.ts';
@@ -9,7 +9,7 @@ export interface BlockReader {
   get(cid: CID, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
 }
 
-/** Where an import puts its blocks. The sink checks nothing: who calls it has just hashed them. */
+/** Where an import puts its blocks. The sink checks nothing: its caller has just hashed them. */
 export interface BlockSink {
   put(cid: CID, block: Uint8Array): Promise<void>;
 }
@@ -55,7 +55,7 @@ export interface BlockStore extends BlockReader, AsyncDisposable {
   belongs(name: string, cid: CID): boolean;
   /** The blocks under a kept root, in no particular order. */
   blocksOf(root: CID): AsyncIterable<CID>;
-  /** Lets a root go and deletes the blocks that nothing else keeps. Nothing happens when it is not kept. */
+  /** Removes a root and deletes the blocks that nothing else keeps. Does nothing if the root is not kept. */
   unpin(name: string, root: CID): Promise<void>;
   /** Deletes blocks that no root and no session keeps and that are older than `olderThanMillis` (default ORPHAN_BLOCK_MILLIS). */
   collectGarbage(olderThanMillis?: number): Promise<{ readonly blocks: number; readonly bytes: Bytes }>;

@@ -74,7 +74,10 @@ class LocalBlockStore implements BlockStore {
     const block = record === undefined ? undefined : await this.#files.read(key);
     if (record !== undefined && block?.length !== record.bytes) {
       // Lost or cut short by a power failure: forget it, so that publishing again repairs it.
-      this.#log.warn({ cid: cid.toString() }, 'A block on disk is damaged; it was dropped. Publish the site again.');
+      this.#log.warn(
+        { cid: cid.toString() },
+        'a block on disk was damaged and has been deleted: publish the site again',
+      );
       await this.#drop(key);
       throw blockMissing(cid);
     }
@@ -354,6 +357,6 @@ class Session implements ImportSession {
 
   #open(): void {
     if (this.#closed)
-      throw new RelaymintError('CLOSED', 'The import session was closed.', { remedy: 'Begin another.' });
+      throw new RelaymintError('CLOSED', 'The import session was closed.', { remedy: 'Start another.' });
   }
 }

@@ -1,4 +1,4 @@
-/** What a gateway is asked for a name, and who answers it. */
+/** Requests that a gateway gets for a name, and the handlers that answer them. */
 import type { Request, Response } from 'express';
 import type { Tld } from '../../core/name.ts';
 
@@ -13,11 +13,11 @@ export interface Asked {
 
 /** Answers for names that are not shown as a site. */
 export interface NameHandler {
-  /** Names that end so. */
+  /** The ending of the names it answers for. */
   readonly tld: Tld;
-  /** This path alone; any when absent. */
+  /** Only this path. Default: any path. */
   readonly path?: string;
-  /** Only those who would rather have this media type than a page (Accept); everybody when absent. */
+  /** Only visitors that prefer this media type to a page (Accept). Default: everybody. */
   readonly type?: string;
   /** Called when its turn has come. @throws RelaymintError before anything was sent (it is told) or after (the connection is cut). */
   readonly answer: (asked: Asked) => Promise<void>;

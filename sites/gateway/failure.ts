@@ -19,15 +19,15 @@ const TELLINGS: Partial<Record<ErrorCode, Telling>> = {
   CONTENT_NOT_FOUND: { status: 502, title: 'No host delivers this site right now' },
   CONTENT_CORRUPT: { status: 502, title: 'The hosts delivered something else' },
   CONTENT_REFUSED: { status: 502, title: 'This content cannot be shown' },
-  NO_ROUTE: { status: 502, title: 'There is no way to a host of this site' },
+  NO_ROUTE: { status: 502, title: 'No host of this site can be reached' },
   LEDGER_UNREACHABLE: { status: 502, title: 'The ledger does not answer', text: LEDGER_TEXT },
   LEDGER_REJECTED: { status: 502, title: 'The ledger refuses to answer', text: LEDGER_TEXT },
   INSUFFICIENT_FUNDS: { status: 502, title: 'This gateway has run out of credits' },
   DEPOSIT_EXHAUSTED: { status: 502, title: 'This gateway has run out of credits' },
   BUDGET_EXHAUSTED: {
     status: 503,
-    title: 'This gateway pays for no more of this now',
-    text: 'The gateway has a limit on what it spends in an hour, and it is reached. Try again later.',
+    title: 'This gateway has reached its spending limit',
+    text: 'The gateway limits what it spends in an hour, and the limit is reached. Try again later.',
   },
   TIMEOUT: { status: 504, title: 'No host of this site answered in time' },
   LIMIT_EXCEEDED: { status: 503, title: 'This gateway is busy' },
@@ -39,7 +39,7 @@ export function messageFor(error: unknown): Message {
   if (!isRelaymintError(error)) {
     return {
       status: 500,
-      title: 'The gateway made a mistake',
+      title: 'Something went wrong in the gateway',
       text: 'It has written the details to its log. Try again; if it happens again, ask its operator.',
       code: 'INTERNAL',
     };
@@ -59,6 +59,6 @@ export function noSuchPage(name: string): Message {
   return {
     status: 404,
     title: 'There is no such page',
-    text: `${name} has nothing at this address. Begin at the site’s front page.`,
+    text: `${name} has nothing at this address. Start at the site’s front page.`,
   };
 }

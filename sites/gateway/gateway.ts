@@ -118,7 +118,7 @@ class HttpGateway implements Gateway {
   }
 
   #fail(error: unknown, response: Response): void {
-    if (!isRelaymintError(error)) this.#log.error({ err: error }, 'A request failed; this is a fault of ours.');
+    if (!isRelaymintError(error)) this.#log.error({ err: error }, 'a request failed: this is a fault in Relaymint');
     // Too late for a page: a cut connection is how HTTP says that this was not the whole file.
     if (response.headersSent) {
       response.destroy();

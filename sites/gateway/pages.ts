@@ -51,7 +51,7 @@ export interface Listing {
 export function sendListing(response: Response, listing: Listing): void {
   const up = listing.top ? '' : '<li><a href="../">..</a></li>';
   const items = listing.names.map((name) => `<li><a href="./${encodeURIComponent(name)}">${escapeHtml(name)}</a></li>`);
-  const more = listing.cut ? '<p>And more than can be shown here.</p>' : '';
+  const more = listing.cut ? '<p>There are more than can be shown here.</p>' : '';
   send(
     response,
     200,

@@ -33,14 +33,14 @@ export async function settleNow(
   if (!showsToken(request, token)) {
     response
       .status(403)
-      .json(refused('The link is not of this start of the gateway: open the one that the terminal shows.'));
+      .json(refused('This link is from an earlier start of the gateway. Open the link that the terminal shows now.'));
     return;
   }
   try {
     response.json(await now());
   } catch (error) {
     if (!isRelaymintError(error)) throw error;
-    log.warn({ err: error }, 'Settling at the wish of the marketplace page failed.');
+    log.warn({ err: error }, 'settling for the marketplace page failed');
     response.status(502).json({ error: { code: error.code, message: toldOf(error.code) } });
   }
 }
@@ -65,6 +65,6 @@ function refused(message: string): object {
 }
 
 function toldOf(code: ErrorCode): string {
-  if (code === 'TIMEOUT') return 'This takes long: the ledger may be away. The nodes go on with it.';
-  return 'The nodes could not settle now: their log says why.';
+  if (code === 'TIMEOUT') return 'This is taking long: the ledger may be down. The nodes keep trying.';
+  return 'The nodes could not settle: their logs say why.';
 }

@@ -19,7 +19,7 @@ export class Turns {
       this.#running += 1;
     } else {
       if (this.#waiting.size >= this.#mostWaiting) {
-        throw new RelaymintError('LIMIT_EXCEEDED', 'Too many requests wait for this gateway.', {
+        throw new RelaymintError('LIMIT_EXCEEDED', 'Too many requests are waiting for this gateway.', {
           remedy: 'Try again in a few seconds.',
         });
       }

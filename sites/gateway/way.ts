@@ -88,11 +88,11 @@ function fits({ method, origin, tld, path, type, when }: Handler, { request, tar
 }
 
 function unknownHost({ response }: Arrival): void {
-  response.status(421).type('text/plain').send('This gateway does not answer to that host name.\n');
+  response.status(421).type('text/plain').send('This gateway does not serve that host name.\n');
 }
 
 function onlyReading({ response }: Arrival): void {
-  response.set('Allow', 'GET, HEAD').status(405).type('text/plain').send('Only GET and HEAD are understood here.\n');
+  response.set('Allow', 'GET, HEAD').status(405).type('text/plain').send('Only GET and HEAD are supported.\n');
 }
 
 function foreignPage({ response }: Arrival): void {
@@ -100,7 +100,7 @@ function foreignPage({ response }: Arrival): void {
     .set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' })
     .status(403)
     .type('text/plain')
-    .send('Pages of other sites cannot load this: the visitor would pay for it. Open this address by itself.\n');
+    .send('Pages of other sites cannot load this, because the gateway would pay for it. Open this address directly.\n');
 }
 
 /** An answer on the gateway's own host names. */
@@ -147,5 +147,5 @@ function toOwnOrigin({ request, response, target }: Arrival): void {
 }
 
 function noName(): void {
-  throw new RelaymintError('NAME_INVALID', 'No name reads like this.', { remedy: 'Try demo-web3.localhost.' });
+  throw new RelaymintError('NAME_INVALID', 'This is not a valid name.', { remedy: 'Try demo-web3.localhost.' });
 }

@@ -66,8 +66,8 @@ class CachingResolver implements NameResolver {
       });
     }
     if (record.status === 'expired') {
-      throw new RelaymintError('NAME_EXPIRED', `${name} has expired: nobody has renewed it.`, {
-        remedy: 'Who owned it, or anybody else, can register it anew.',
+      throw new RelaymintError('NAME_EXPIRED', `${name} has expired: nobody renewed it.`, {
+        remedy: 'Its last owner, or anybody else, can register it again.',
       });
     }
     return { name, root: rootOf(record), record };
@@ -111,7 +111,7 @@ function endOf({ expiresAt }: NameRecord): bigint {
 
 function rootOf(record: NameRecord): CID {
   if (record.root.length === 0) {
-    throw new RelaymintError('CONTENT_NOT_FOUND', `${record.name} is registered and has no content yet.`, {
+    throw new RelaymintError('CONTENT_NOT_FOUND', `${record.name} is registered but has no content yet.`, {
       remedy: 'Its owner can publish some with "relaymint publish".',
     });
   }

@@ -66,9 +66,7 @@ export async function publishSite(options: PublishOptions): Promise<PublishResul
   const stream = await options.openStream(PUBLISH_SERVICE, encodePublishParams(), { ...(signal && { signal }) });
   stream.on('error', () => undefined);
   using _stop = onAbort(signal, () => {
-    stream.destroy(
-      new RelaymintError('ABORTED', 'The publish was stopped.', { remedy: 'Start it again: it resumes.' }),
-    );
+    stream.destroy(new RelaymintError('ABORTED', 'The publish was stopped.', { remedy: 'Run it again to resume.' }));
   });
   try {
     return await new Publish(stream, options).run();
@@ -173,13 +171,13 @@ function refusal(host: NodeId, code: string, message: string): RelaymintError {
   const known = HOST_CODES.find((candidate) => candidate === code) ?? 'CONTENT_REFUSED';
   if (known === 'STORAGE_FULL') {
     // There is a disk at this end as well: it is said whose has no room.
-    return new RelaymintError(known, `The host ${host} does not take it: ${message}`, {
-      remedy: 'Name another host with --host.',
+    return new RelaymintError(known, `The host ${host} did not take it: ${message}`, {
+      remedy: 'Choose another host with --host.',
     });
   }
   return new RelaymintError(known, message);
 }
 
 function unexpected(): RelaymintError {
-  return violation('The host answered something that does not belong here.', 'Publish to another host.');
+  return violation('The host sent an unexpected answer.', 'Publish to another host.');
 }

@@ -51,7 +51,7 @@ export function createPinKeeper(options: PinKeeperOptions): PinKeeper {
       }
       outdated.delete(key);
       await store.unpin(name, pin.root);
-      log.info({ name, root: pin.root.toString() }, 'Let go of content that the chain no longer names.');
+      log.info({ name, root: pin.root.toString() }, 'removed content that the chain no longer names');
     }
   };
 
@@ -61,16 +61,16 @@ export function createPinKeeper(options: PinKeeperOptions): PinKeeper {
         try {
           await sweepName(name, store.pins(name));
         } catch (error) {
-          log.warn({ name, err: error }, 'Could not look after the content of a name; it is kept.');
+          log.warn({ name, err: error }, 'could not check the content of a name; it is kept');
         }
       }
       if (clock.now() - collectedAt < COLLECT_EVERY_MILLIS) return;
       collectedAt = clock.now();
       try {
         const { blocks, bytes } = await store.collectGarbage();
-        if (blocks > 0) log.info({ blocks, bytes }, 'Deleted blocks of publishes that were never finished.');
+        if (blocks > 0) log.info({ blocks, bytes }, 'deleted blocks of unfinished publishes');
       } catch (error) {
-        log.warn({ err: error }, 'Could not look for blocks to delete.');
+        log.warn({ err: error }, 'could not look for blocks to delete');
       }
     },
   };

@@ -59,7 +59,8 @@ export function createPublishService(options: PublishServiceOptions): ServiceHan
     take({ ...options, onPinned }, stream, params, log).catch((error: unknown) => {
       if (!isRelaymintError(error)) log.error({ err: error }, 'A publish failed; the stream was reset.');
       else if (isOwnTrouble(error)) {
-        if (!troubled) log.warn({ err: error }, 'What publishers bring cannot be kept: they are sent to other hosts.');
+        if (!troubled)
+          log.warn({ err: error }, 'Uploads from publishers cannot be stored: publishers are sent to other hosts.');
         troubled = true;
       }
       refuse(stream, error);
@@ -175,7 +176,7 @@ function signed(wallet: LedgerAddress, message: Uint8Array, signature: Uint8Arra
 
 function checkQuota(options: PublishServiceOptions, name: string, bytes: number): void {
   if (options.quotaPerName === undefined || bytes <= options.quotaPerName) return;
-  throw new RelaymintError('STORAGE_FULL', `${name} may keep ${formatBytes(options.quotaPerName)} here.`, {
+  throw new RelaymintError('STORAGE_FULL', `${name} may use at most ${formatBytes(options.quotaPerName)} here.`, {
     remedy: 'Publish less, or to another host.',
     details: { name },
   });
@@ -217,6 +218,6 @@ function toldOf(error: unknown): { readonly code: string; readonly message: stri
     return { code: 'INTERNAL', message: 'The host failed. Try again, or publish to another host.' };
   }
   // What to do about the disk is for the operator.
-  if (isOwnTrouble(error)) return { code: error.code, message: 'It has no room for more.' };
+  if (isOwnTrouble(error)) return { code: error.code, message: 'It has no more room.' };
   return { code: error.code, message: error.message };
 }

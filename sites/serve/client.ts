@@ -134,7 +134,7 @@ class StreamClient implements ContentClient {
       if (header === undefined) return;
       const head = this.#asked[0];
       if (head === undefined || head.id !== header.id) {
-        throw violation('The host answered a question that was not asked.', 'Use another host.');
+        throw violation('The host answered a request that was not made.', 'Use another host.');
       }
       const block = await reader.take(header.length);
       if (header.status === STATUS_OK) verifyBlock(head.cid, block);
@@ -155,7 +155,7 @@ class StreamClient implements ContentClient {
     const what = this.answered ? 'deliver a block' : 'answer';
     this.#timer = setTimeout(() => {
       this.#end(
-        new RelaymintError('TIMEOUT', `The host did not ${what} in ${millis / 1000} seconds.`, {
+        new RelaymintError('TIMEOUT', `The host did not ${what} within ${millis / 1000} seconds.`, {
           remedy: 'Another host is tried.',
         }),
       );

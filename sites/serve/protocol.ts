@@ -79,6 +79,6 @@ export async function readAnswerHeader(reader: ByteReader): Promise<AnswerHeader
     throw violation(`the host answered with the unknown status ${status}`);
   }
   checkBlockLength(length);
-  if (status !== STATUS_OK && length !== 0) throw violation('a refusal carries bytes');
+  if (status !== STATUS_OK && length !== 0) throw violation('a refusal that carries bytes');
   return { id, status, length };
 }

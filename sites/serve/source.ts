@@ -212,7 +212,7 @@ class Pool {
       if (route.isOpen) return route;
       if (this.#route === search) this.#route = undefined;
     }
-    throw new RelaymintError('NO_ROUTE', `Every circuit to a host of ${site.name} broke at once.`, {
+    throw new RelaymintError('NO_ROUTE', `All circuits to hosts of ${site.name} broke at once.`, {
       remedy: 'Try again in a moment.',
     });
   }
@@ -365,16 +365,15 @@ function tell(error: RelaymintError, site: Site): RelaymintError {
 }
 
 function unanswered(millis: number): RelaymintError {
-  return new RelaymintError('TIMEOUT', `The host did not take a stream in ${millis / 1000} seconds.`, {
+  return new RelaymintError('TIMEOUT', `The host did not accept a stream within ${millis / 1000} seconds.`, {
     remedy: 'Another host is tried.',
   });
 }
 
 function tooLong({ name }: Site, millis: number, last: RelaymintError | undefined): RelaymintError {
   const why = last === undefined ? '' : ` The last one: ${last.message}`;
-  return new RelaymintError('TIMEOUT', `No host of ${name} delivered anything in ${millis / 1000} seconds.${why}`, {
-    remedy:
-      'Try again in a minute: circuits that are still being built are kept, and hosts that failed are asked last.',
+  return new RelaymintError('TIMEOUT', `No host of ${name} delivered anything within ${millis / 1000} seconds.${why}`, {
+    remedy: 'Try again in a minute. Circuits that are being built are kept, and hosts that failed are asked last.',
     ...(last === undefined ? {} : { cause: last }),
   });
 }

@@ -46,7 +46,7 @@ export async function openFolder(path: string, options: FolderOptions = {}): Pro
     real = await realpath(absolute);
     found = await stat(real);
   } catch (cause) {
-    throw new RelaymintError('FILE_NOT_FOUND', `There is no ${path}.`, {
+    throw new RelaymintError('FILE_NOT_FOUND', `${path} does not exist.`, {
       remedy: 'Give the folder or file to publish.',
       cause,
     });

@@ -32,7 +32,7 @@ async function* walk(
   options: ReadOptions,
 ): AsyncGenerator<ListedFile> {
   if (segments.length > MAX_PATH_SEGMENTS) {
-    throw new RelaymintError('CONTENT_REFUSED', `The site has more than ${MAX_PATH_SEGMENTS} folders in one another.`, {
+    throw new RelaymintError('CONTENT_REFUSED', `The site has more than ${MAX_PATH_SEGMENTS} nested folders.`, {
       remedy: 'Its owner has to flatten it.',
     });
   }

@@ -36,7 +36,7 @@ export async function readText(reader: ByteReader, max: number): Promise<string>
 
 export function checkVersion(version: number): void {
   if (version === CONTENT_VERSION) return;
-  throw new RelaymintError('VERSION_UNSUPPORTED', `Version ${version} of the content protocol is not known here.`, {
+  throw new RelaymintError('VERSION_UNSUPPORTED', `Version ${version} of the content protocol is unknown.`, {
     remedy: 'Use the same release of Relaymint on both ends.',
   });
 }

@@ -37,7 +37,7 @@ describe('a node that is to announce', () => {
     const listen = Array.from({ length: MAX_ADDRESSES + 2 }, (_, index) => `/memory/many-${index}`);
     const many = await testnet.open(relay, 'many', { listen });
     expect(many.addresses).toEqual(listen.slice(0, MAX_ADDRESSES));
-    expect(warned.find(({ text }) => text.includes('--announce says which'))?.fields).toEqual({
+    expect(warned.find(({ text }) => text.includes('use --announce to choose'))?.fields).toEqual({
       left: listen.slice(MAX_ADDRESSES),
     });
   });

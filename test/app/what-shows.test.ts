@@ -61,7 +61,7 @@ it.each([
   async (...given) => {
     const [locations, ledgerUrl, anonymize, warned] = given;
     const direct = (await warnings(locations, ledgerUrl, anonymize)).filter((text) =>
-      text.includes('the ledger is reached directly'),
+      text.includes('it reaches the ledger directly'),
     );
     expect(direct).toHaveLength(warned ? 1 : 0);
   },

@@ -34,7 +34,7 @@ describe('output that nobody can take', () => {
     closeSync(full);
     expect({ status, stderr }).toEqual({
       status: 1,
-      stderr: expect.stringMatching(/^relaymint: the output cannot be written: ENOSPC[^\n]*\n$/) as string,
+      stderr: expect.stringMatching(/^relaymint: cannot write the output: ENOSPC[^\n]*\n$/) as string,
     });
   });
 });
@@ -60,7 +60,7 @@ describe('a data folder that cannot be made', () => {
     const { code, stderr } = await run(['relay', '--data', '/proc/relaymint', '--ledger', 'http://127.0.0.1:1']);
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /^relaymint: The data folder \/proc\/relaymint cannot be made.*--data.*\[STORAGE_FAILED\]$/m,
+      /^relaymint: The data folder \/proc\/relaymint cannot be created.*--data.*\[STORAGE_FAILED\]$/m,
     );
   });
 });

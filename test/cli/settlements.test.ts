@@ -36,7 +36,7 @@ const settled = (index: number): SettledReceipt => ({
 it('lists what a node settled that is stopped, the newest last', async () => {
   const data = path.join(folder, 'stopped');
   await mkdir(data);
-  expect((await run(['settlements', '--data', data])).stdout).toBe('Nothing was settled yet.\n');
+  expect((await run(['settlements', '--data', data])).stdout).toBe('Nothing has been settled yet.\n');
   await openSettlementJournal(path.join(data, SETTLEMENTS_FILE)).add([settled(1), settled(2), settled(3)]);
   const { code, stdout } = await run(['settlements', '--data', data, '--last', '2', '--json']);
   expect(code).toBe(0);

@@ -50,7 +50,7 @@ it('buys with all but what settling takes, and says how to spend that too', asyn
     error: {
       code: 'INSUFFICIENT_FUNDS',
       message:
-        'The wallet has 1 SOL, and 0.01 of them are kept for the fees of settling and closing. Spend at most 0.98795572, or keep less with --keep.',
+        'The wallet has 1 SOL, of which 0.01 are kept for the fees of settling and closing. Spend at most 0.98795572, or keep less with --keep.',
     },
   });
   const most = JSON.parse((await wallet('buy', '0.98795572')).stdout) as {

@@ -165,7 +165,7 @@ describe('relaymint name', { timeout: 5 * MINUTES }, () => {
     ]);
     expect(refused.text).toContain('add --distribute');
     expect((await name('owner', 'update', 'shop.web3', '--split', `${owner}=99%`)).text).toContain('sum to 99%');
-    expect((await name('owner', 'update', 'shop.web3')).text).toContain('Nothing to change');
+    expect((await name('owner', 'update', 'shop.web3')).text).toContain('There is nothing to change');
     const before = await ledger.balances(walletOf('other').address);
     const done = await name('owner', 'update', 'shop.web3', '--split', `${owner}=100%`, '--distribute');
     expect([done.code, done.text]).toEqual([0, expect.stringContaining(`-> ${owner}=100%`)]);

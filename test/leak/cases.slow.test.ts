@@ -200,7 +200,7 @@ requirePrograms('tor', 'strace')('who dials and who is dialled', () => {
   });
 
   it('--phase deprecated: a direct link comes up with a warning; the usual phase has none', async () => {
-    const warning = expect.stringContaining('which is about to end') as string;
+    const warning = expect.stringContaining('which is deprecated') as string;
     await using late = await relay('late', ['--phase', 'deprecated', ...bootstrap(open)]);
     await expectLinks('late', 1);
     await expectLogged(late, { level: 'warn', msg: warning, peer: open.ready.nodeId });

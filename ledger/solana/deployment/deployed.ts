@@ -23,7 +23,7 @@ export async function readDeployed(ledger: SolanaReader): Promise<DeployedProgra
   const [program, data] = await ledger.accounts([ledger.program, programDataAddress(ledger.program)]);
   if (program === undefined) return undefined;
   if (!program.executable || !program.owner.equals(LOADER) || data === undefined) {
-    throw new RelaymintError('LEDGER_REJECTED', `${ledger.programId} is no program of the upgradeable loader.`, {
+    throw new RelaymintError('LEDGER_REJECTED', `${ledger.programId} is not a program of the upgradeable loader.`, {
       remedy: 'Check the program address and the ledger URL.',
     });
   }

@@ -183,19 +183,23 @@ export class Deployment {
       deployed.upgradeAuthority !== walletAddress(this.#options.wallet)
     ) {
       throw new RelaymintError('LEDGER_REJECTED', `Only ${deployed.upgradeAuthority} can make the program final.`, {
-        remedy: 'Use its wallet, or leave --final out.',
+        remedy: 'Use its wallet, or leave out --final.',
       });
     }
     const [bank] = await ledger.accounts([bankAddress(ledger.program)]);
     const initialized = bank?.owner.equals(ledger.program) === true;
     if (deployed !== undefined && !initialized && deployed.upgradeAuthority !== walletAddress(this.#options.wallet)) {
       const who = deployed.upgradeAuthority ?? 'Nobody';
-      throw new RelaymintError('LEDGER_REJECTED', `${who} can initialize the bank: only who may upgrade the program.`, {
-        remedy:
-          deployed.upgradeAuthority === undefined
-            ? 'The program was made final without a bank: deploy it anew with another --program-key.'
-            : 'Use its wallet, or deploy at another address with another --program-key.',
-      });
+      throw new RelaymintError(
+        'LEDGER_REJECTED',
+        `${who} can initialize the bank: only the upgrade authority of the program may.`,
+        {
+          remedy:
+            deployed.upgradeAuthority === undefined
+              ? 'The program was made final without a bank: deploy it again with another --program-key.'
+              : 'Use its wallet, or deploy at another address with another --program-key.',
+        },
+      );
     }
     const code = await this.#bufferCode();
     const all = Array.from({ length: chunkCount(file.length) }, (_, index) => index);
@@ -301,9 +305,13 @@ export class Deployment {
 
   #requireOurs(deployed: DeployedProgram): DeployedProgram {
     if (isCodeOf(deployed.code, this.#options.file)) return deployed;
-    throw new RelaymintError('LEDGER_REJECTED', `Other code stands at ${this.#options.ledger.programId}.`, {
-      remedy: 'Deploy at another address with another --program-key.',
-    });
+    throw new RelaymintError(
+      'LEDGER_REJECTED',
+      `The code at ${this.#options.ledger.programId} is not the one of this release.`,
+      {
+        remedy: 'Deploy at another address with another --program-key.',
+      },
+    );
   }
 
   /** Only the upgrade authority could initialize the bank; a bank that was there before must be what was asked for all the same. */
@@ -314,10 +322,7 @@ export class Deployment {
     if (bank === undefined) throw notAsked('it is gone');
     if (!bank.admin.equals(this.#owner) && !this.#accepts(bank.admin)) {
       const admin = bank.admin.equals(PublicKey.default) ? 'nobody' : bank.admin.toBase58();
-      throw notAsked(
-        `its admin is ${admin}`,
-        `If you handed it over, say so with --accept-admin ${admin}. Otherwise d`,
-      );
+      throw notAsked(`its admin is ${admin}`, `If you handed it over, add --accept-admin ${admin}. Otherwise d`);
     }
     const asAsked = bank.unitsPerLamport === asked.unitsPerLamport && bank.challengeSeconds === asked.challengeSeconds;
     if (plan.bank === 'missing' && !asAsked) throw notAsked('price or challenge period differ');
@@ -335,7 +340,7 @@ export class Deployment {
     if (held >= needed) return;
     throw new RelaymintError(
       'INSUFFICIENT_FUNDS',
-      `The wallet has ${formatSol(held)} SOL, ${formatSol(needed)} are needed.`,
+      `The wallet has ${formatSol(held)} SOL; ${formatSol(needed)} are needed.`,
       {
         remedy: `Send it ${formatSol(lamports(needed - held))} SOL more.`,
         details: { has: String(held), needs: String(needed) },
@@ -353,7 +358,7 @@ function chunkOf(code: Uint8Array, index: number): Uint8Array {
 }
 
 function notAsked(why: string, otherwise = 'D'): RelaymintError {
-  return new RelaymintError('LEDGER_REJECTED', `The bank is not the one that was asked for: ${why}.`, {
-    remedy: `${otherwise}o not use this program: deploy it anew with another --program-key.`,
+  return new RelaymintError('LEDGER_REJECTED', `The bank is not the one you asked for: ${why}.`, {
+    remedy: `${otherwise}o not use this program: deploy it again with another --program-key.`,
   });
 }

@@ -1,4 +1,4 @@
-/** Getting the program onto a cluster, and seeing what stands there. */
+/** Puts the program on a cluster, and reads what is deployed there. */
 export { clusterTagOf, readCluster } from './cluster.ts';
 export type { ClusterInfo } from './cluster.ts';
 export { readDeployed } from './deployed.ts';

@@ -91,7 +91,7 @@ export function ensureBank(chain: Chain, options: EmbeddedLedgerOptions): void {
   } catch (cause) {
     if (!(cause instanceof RpcError)) throw cause;
     throw new RelaymintError('PROGRAM_ERROR', `The program refused to initialize its bank: ${cause.message}.`, {
-      remedy: 'Check that the program file is the one of this release, and the bank settings.',
+      remedy: 'Check that the program file is from this release, and check the bank settings.',
       cause,
     });
   }

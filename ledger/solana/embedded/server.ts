@@ -91,7 +91,7 @@ export class RpcServer {
   async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (!this.#isForUs(request)) return refuse(response, 403, 'Forbidden: unknown Host.');
     if (request.method === 'GET' && request.url === '/health') return plain(response, 200, 'ok');
-    if (request.method !== 'POST') return refuse(response, 405, 'Send a JSON-RPC request with POST.');
+    if (request.method !== 'POST') return refuse(response, 405, 'Send JSON-RPC requests with POST.');
     // A page of another origin cannot send this type without asking first, and asking is never granted.
     if (!/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
       return refuse(response, 415, 'The content type must be application/json.');

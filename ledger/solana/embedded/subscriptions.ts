@@ -210,7 +210,8 @@ export class Subscriptions {
   }
 
   #send(client: Client, message: object): void {
-    if (client.socket.bufferedAmount > MAX_BACKLOG_BYTES) return this.#drop(client, new Error('it does not read'));
+    if (client.socket.bufferedAmount > MAX_BACKLOG_BYTES)
+      return this.#drop(client, new Error('it does not read what it is sent'));
     client.socket.send(toJson(message));
   }
 

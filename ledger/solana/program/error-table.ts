@@ -53,14 +53,14 @@ const ROWS: readonly Row[] = [
   ],
   [
     'InvalidSlotCount',
-    'A till has 1 to 1024 slots, gets at most 90 at once and never fewer than it has.',
+    'A till has 1 to 1024 slots, grows by at most 90 at once and never shrinks.',
     'Choose a number of slots in that range.',
     'INVALID_ARGUMENT',
   ],
   ['SlotOutOfRange', 'The till has no slot of that number.', REFRESH, 'CHANNEL_UNKNOWN'],
   ['SlotInUse', 'The slot already holds a channel.', 'Read the till again and choose a free slot.'],
   ['SlotNotOpen', 'The slot holds no open channel.', REFRESH, 'CHANNEL_UNKNOWN'],
-  ['WrongGeneration', 'The channel was closed and its slot opened anew.', REFRESH, 'CHANNEL_UNKNOWN'],
+  ['WrongGeneration', 'The channel was closed and its slot is in use again.', REFRESH, 'CHANNEL_UNKNOWN'],
   ['InvalidDelegate', 'The delegate key is all zeros.', 'Name the key that will sign receipts.', 'INVALID_ARGUMENT'],
   [
     'InvalidBatch',
@@ -73,10 +73,10 @@ const ROWS: readonly Row[] = [
     'The instruction before settleVerified is not the ed25519 precompile.',
     'Put the signature instruction right before settleVerified.',
   ],
-  ['SignatureCount', 'The precompile checked another number of signatures than the batch has.', CLIENT],
+  ['SignatureCount', 'The precompile checked a different number of signatures than the batch has.', CLIENT],
   ['ForeignSignatureData', 'The precompile read its data from another instruction.', CLIENT],
   ['InvalidReceipt', 'A receipt does not have the 47-byte format.', RECEIPT, 'RECEIPT_INVALID'],
-  ['WrongDelegate', "A receipt was signed by another key than the channel's.", RECEIPT, 'RECEIPT_INVALID'],
+  ['WrongDelegate', "A receipt was not signed by the channel's delegate key.", RECEIPT, 'RECEIPT_INVALID'],
   ['WrongChannel', 'A receipt belongs to another channel, generation or cluster.', RECEIPT, 'RECEIPT_INVALID'],
   [
     'DepositExceeded',
@@ -92,9 +92,9 @@ const SHARE_AND_NAME_ROWS: readonly Row[] = [
   [
     'ShareExceedsBatch',
     'The content shares are more than the batch earned.',
-    'Look whether this batch was settled before; if so nothing needs to be done.',
+    'Check whether this batch was settled before; if so, nothing needs to be done.',
   ],
-  ['DuplicateName', 'A name stands twice in a batch.', 'Add its shares up.', 'INVALID_ARGUMENT'],
+  ['DuplicateName', 'A name appears twice in a batch.', 'Add its shares up.', 'INVALID_ARGUMENT'],
   [
     'ClosePending',
     'Closing of this channel was already requested.',
@@ -128,16 +128,20 @@ const SHARE_AND_NAME_ROWS: readonly Row[] = [
   ['NotNameOwner', 'The signer neither owns nor manages the name.', "Sign with the owner's wallet."],
   ['ManagerForbidden', 'A manager may change root and manifest only.', "Sign with the owner's wallet."],
   ['StaleSequence', 'The name was changed since it was read.', 'Read it again and repeat the update.'],
-  ['SplitsPending', 'Revenue waits for the present splits.', 'Run distributeName until nothing is owed, then retry.'],
+  [
+    'SplitsPending',
+    'The current splits have revenue to be paid.',
+    'Run distributeName until nothing is owed, then retry.',
+  ],
   [
     'MalformedAggregate',
-    'A key or signature of the batch is no point of the curve, or its scalar is too great.',
+    'A key or signature of the batch is not a point on the curve, or its scalar is too large.',
     RECEIPT,
     'RECEIPT_INVALID',
   ],
   [
     'WrongAggregate',
-    'The signatures of the batch do not hold together.',
+    'The aggregated signature of the batch is wrong.',
     'Settle only receipts that were verified when they were taken, of channels as the till shows them now.',
     'RECEIPT_INVALID',
   ],
@@ -149,7 +153,7 @@ const TILL_AND_BANK_ROWS: readonly Row[] = [
   ['TillNotEmpty', 'The till still holds earnings.', 'Withdraw them first.'],
   [
     'TillTooFresh',
-    'A slot of the till was made or freed in this very moment.',
+    'A slot of the till was created or freed just now.',
     'Try again in a few seconds: until then old receipts could come back to life.',
   ],
   ['NotAdmin', "The signer is not the bank's admin.", 'Sign with the wallet that "relaymint bank show" names.'],
@@ -172,7 +176,7 @@ const TILL_AND_BANK_ROWS: readonly Row[] = [
   ],
   [
     'OpeningExceeded',
-    'More than the opening payment that is still held was to be returned.',
+    'The amount to return is more than the opening payment still held.',
     'Read the channel again: another process of this wallet may have returned it.',
   ],
 ];
@@ -185,7 +189,7 @@ const NAME_ROWS: readonly Row[] = [
     'Commit to it first, and register it with the same wallet and salt.',
   ],
   ['CommitmentTooYoung', 'The commitment to the name is too young.', 'Wait as long as the bank asks, then retry.'],
-  ['CommitmentTooOld', 'The commitment to the name is older than a day.', 'Drop it and commit anew.'],
+  ['CommitmentTooOld', 'The commitment to the name is older than a day.', 'Drop it and commit again.'],
   [
     'NotCommitter',
     "The commitment is another wallet's and can still be used.",
@@ -196,7 +200,7 @@ const NAME_ROWS: readonly Row[] = [
   [
     'NameExpired',
     'The name has expired and its grace period is over.',
-    'Register it anew: anybody may.',
+    'Register it again: anybody may.',
     'NAME_EXPIRED',
   ],
   ['PriceAboveMaximum', 'The name costs more than the transaction allows.', 'Ask for the price again and agree to it.'],

@@ -1,6 +1,6 @@
 /**
- * Typed client of the on-chain program: addresses, one builder an instruction, account decoders, errors.
- * It knows nothing of connections: whoever sends the instructions brings one.
+ * Typed client of the on-chain program: addresses, one builder per instruction, account decoders, errors.
+ * It knows nothing about connections: the caller that sends the instructions brings one.
  */
 export {
   bankAddress,

@@ -77,7 +77,7 @@ export async function persistentDestination(file: string, sam: Endpoint, signal:
 }
 
 function malformed(): RelaymintError {
-  return new RelaymintError('INVALID_ENCODING', 'This is no private key of an I2P destination.', {
+  return new RelaymintError('INVALID_ENCODING', 'This is not the private key of an I2P destination.', {
     remedy: 'It is one line of base64, as SAM writes it.',
   });
 }

@@ -195,7 +195,7 @@ function readLine(socket: Duplex, signal: AbortSignal): Promise<string> {
       text = Buffer.concat([text, chunk]);
       const end = text.indexOf(0x0a);
       if (end > MAX_LINE_BYTES || (end === -1 && text.length > MAX_LINE_BYTES)) {
-        fail(failed('what answers there is no SAM'));
+        fail(failed('what answers there is not SAM'));
         return;
       }
       if (end === -1) return;
@@ -221,11 +221,11 @@ const RESULTS: Readonly<Record<string, { readonly code: ErrorCode; readonly says
   {
     CANT_REACH_PEER: {
       code: 'I2P_UNREACHABLE',
-      says: 'the destination is not reached',
+      says: 'the destination cannot be reached',
       remedy: 'Check that the other node is running; tunnels may take a minute to come up.',
     },
     TIMEOUT: { code: 'I2P_UNREACHABLE', says: 'the destination does not answer' },
-    KEY_NOT_FOUND: { code: 'I2P_UNREACHABLE', says: 'the name is not known', remedy: 'Use its .b32.i2p address.' },
+    KEY_NOT_FOUND: { code: 'I2P_UNREACHABLE', says: 'the name is unknown', remedy: 'Use its .b32.i2p address.' },
     INVALID_KEY: { code: 'INVALID_ENCODING', says: 'the router does not take this key or address' },
     DUPLICATED_DEST: {
       code: 'ADDRESS_IN_USE',
@@ -246,6 +246,6 @@ function answerError(what: string, result: string | undefined, message: string |
 
 function failed(why: string): RelaymintError {
   return new RelaymintError('I2P_FAILED', `The I2P router cannot be used: ${why}.`, {
-    remedy: 'See its log; SAM 3.1 or later is needed.',
+    remedy: 'See the log of the router. SAM 3.1 or later is needed.',
   });
 }

@@ -90,7 +90,7 @@ export function parseTunnels(text: string): Partial<I2pTunnels> {
     const value = Number(digits);
     const [least, most] = name.endsWith('quantity') ? [1, MAX_TUNNELS] : [0, MAX_TUNNEL_HOPS];
     if (key === undefined || digits === '' || value < least || value > most) {
-      throw new RelaymintError('INVALID_ARGUMENT', `"${part.slice(0, 80)}" is no tunnel setting.`, {
+      throw new RelaymintError('INVALID_ARGUMENT', `"${part.slice(0, 80)}" is not a tunnel setting.`, {
         remedy: `Write inbound.length or outbound.length (0 to ${MAX_TUNNEL_HOPS}), inbound.quantity or outbound.quantity (1 to ${MAX_TUNNELS}): inbound.length=2,inbound.quantity=4.`,
       });
     }
@@ -181,8 +181,8 @@ class GarlicTransport implements I2pTransport {
     const known = this.#transient.get(purpose);
     if (known !== undefined) return known;
     if (this.#transient.size >= MAX_TRANSIENT) {
-      throw new RelaymintError('LIMIT_EXCEEDED', 'Too many I2P hosts are to be kept apart from each other.', {
-        remedy: 'Use fewer, or start again.',
+      throw new RelaymintError('LIMIT_EXCEEDED', 'Too many I2P hosts must be kept apart from each other.', {
+        remedy: 'Use fewer, or restart the node.',
       });
     }
     const opening = this.#makeHouse().catch((error: unknown) => {
@@ -225,7 +225,7 @@ class House {
 
   async open(onConnection: OnConnection, signal: AbortSignal): Promise<void> {
     if (this.#onConnection !== undefined) {
-      throw refusal(garlicMultiaddr(this.#destination.garlic), 'it is listened on already', 'ADDRESS_IN_USE');
+      throw refusal(garlicMultiaddr(this.#destination.garlic), 'this node already listens on it', 'ADDRESS_IN_USE');
     }
     this.#onConnection = onConnection;
     try {
@@ -326,7 +326,7 @@ class House {
       } catch (error) {
         if (this.#closing.signal.aborted || (await isOver(session))) return;
         failures += 1;
-        this.#options.log.debug({ err: error }, 'waiting for a stream over I2P failed');
+        this.#options.log.debug({ err: error }, 'accepting a stream over I2P failed');
         await wait(Math.min(failures * 20, RETRY_MILLIS));
       }
     }
@@ -354,7 +354,7 @@ class House {
     this.#opening = undefined;
     if (reason === undefined || this.#closing.signal.aborted) return;
     const { log } = this.#options;
-    log.warn({ err: reason }, 'the I2P session is lost');
+    log.warn({ err: reason }, 'the I2P session was lost');
     for (let failures = 1; this.#onConnection !== undefined; failures += 1) {
       try {
         await wait(backoff(failures, RECONNECTS), undefined, { signal: this.#closing.signal });
@@ -396,6 +396,6 @@ function refusal(
   code: 'ADDRESS_IN_USE' | 'CONNECTION_REFUSED' = 'CONNECTION_REFUSED',
 ): RelaymintError {
   return new RelaymintError(code, `Cannot listen on ${address}: ${why}.`, {
-    remedy: 'Listen on the address of a destination of ours, once.',
+    remedy: 'Listen once, on the address of a destination of this node.',
   });
 }

@@ -42,7 +42,7 @@ export function readOnion(text: string): OnionAddress {
   }
   if (!isSoundKey(checked.publicKey)) {
     throw new RelaymintError('INVALID_ARGUMENT', `"${text.slice(0, 80)}" is no onion address: its key is none.`, {
-      remedy: 'Nobody can answer there: ask whoever gave you the address.',
+      remedy: 'Nobody can answer there. Ask for the address again where you got it.',
     });
   }
   return checked;
@@ -79,7 +79,7 @@ function check(text: string): Checked {
   if (version !== VERSION) {
     return {
       wrong: `it says version ${String(version)}, and only version ${VERSION} is known`,
-      remedy: 'Copy the address once more, to its last character.',
+      remedy: 'Copy the address again, to its last character.',
     };
   }
   const [first, second] = checksumOf(publicKey);

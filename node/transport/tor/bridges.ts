@@ -29,8 +29,8 @@ export function parseBridges(text: string): Bridges {
       (fingerprint !== undefined && !/^[0-9A-F]{40}$/i.test(fingerprint)) ||
       !extra.every((word) => /^[\w-]+=\S+$/.test(word))
     ) {
-      throw new RelaymintError('INVALID_CONFIG', `Line ${index + 1} is no bridge: "${line.slice(0, 80)}".`, {
-        remedy: 'Write [TRANSPORT] ADDRESS:PORT [FINGERPRINT] [NAME=VALUE ..], one a line.',
+      throw new RelaymintError('INVALID_CONFIG', `Line ${index + 1} is not a bridge: "${line.slice(0, 80)}".`, {
+        remedy: 'Write [TRANSPORT] ADDRESS:PORT [FINGERPRINT] [NAME=VALUE ..], one per line.',
       });
     }
     if (transport !== undefined) transports.add(transport.toLowerCase());

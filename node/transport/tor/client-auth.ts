@@ -71,7 +71,7 @@ function readLine(line: string, number: number): OnionAccess {
   } catch {
     // Said below, without the secret.
   }
-  throw new RelaymintError('INVALID_CONFIG', `Line ${number} of the client keys is none.`, {
+  throw new RelaymintError('INVALID_CONFIG', `Line ${number} of the client keys is not a client key.`, {
     remedy: 'Write ADDRESS:descriptor:x25519:KEY, as "relaymint tor client-key" does.',
   });
 }

@@ -164,7 +164,7 @@ class ManagedTor {
     } catch (error) {
       const late = either.aborted;
       // Whatever still looks for a control port, or waits for an answer, ends.
-      limit.abort(new RelaymintError('CLOSED', 'Tor was given up.'));
+      limit.abort(new RelaymintError('CLOSED', 'Starting tor was stopped.'));
       if (signal.aborted) throw abortError(signal, 'Starting tor');
       if (isRelaymintError(error, 'TOR_BOOTSTRAP_FAILED')) throw error;
       const why = problem === '' ? '' : ` (${problem})`;
@@ -202,7 +202,7 @@ class ManagedTor {
     const said = (words.length > 0 ? words : this.#tail).map((line) => line.replace(/^.*?\[(?:\w+)\] /, '')).join(' ');
     return new RelaymintError('TOR_BOOTSTRAP_FAILED', `${what}: ${said || 'it said nothing'}`, {
       remedy:
-        'Check the connection and the clock; where Tor is blocked, use bridges: relaymint tor start --use-bridges FILE.',
+        'Check the connection and the clock. Where Tor is blocked, use bridges: relaymint tor start --use-bridges FILE.',
     });
   }
 }

@@ -74,7 +74,7 @@ export async function findTor(
   signal.throwIfAborted();
   if (doubtful.length > 0) throw notTrusted(doubtful, unnamed);
   throw new RelaymintError('TOR_NOT_RUNNING', 'No tor was found on this machine.', {
-    remedy: `Start it with "relaymint tor start" (install it first: apt-get install tor), or say where it is with --tor-socks. Looked at ${places.map(({ socks }) => formatEndpoint(socks)).join(', ')}.`,
+    remedy: `Start it with "relaymint tor start" (install it first: apt-get install tor), or give its place with --tor-socks. Looked at ${places.map(({ socks }) => formatEndpoint(socks)).join(', ')}.`,
   });
 }
 
@@ -83,8 +83,8 @@ function notTrusted(doubtful: readonly string[], unnamed: TorPlace | undefined):
   const name = `--tor-socks ${formatEndpoint(example.socks)}, and --tor-control ${formatEndpoint(example.control)} for onion services`;
   return new RelaymintError(
     'TOR_NOT_TRUSTED',
-    `What was found may be tor or anybody's, and nobody named it: ${doubtful.join(', ')}.`,
-    { remedy: `If it is your tor, say so: ${name}. Or use "relaymint tor start".` },
+    `These may be tor or another program, and no setting names them: ${doubtful.join(', ')}.`,
+    { remedy: `If it is your tor, give ${name}. Or run "relaymint tor start".` },
   );
 }
 

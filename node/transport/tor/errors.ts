@@ -10,14 +10,14 @@ interface Meaning {
 
 const LATER = 'Try again in a moment.';
 const OWNER = 'Check that the other node is running and announces its onion service.';
-const CIRCUITS = 'See whether tor is connected with: relaymint tor status.';
+const CIRCUITS = 'Check that tor is connected with: relaymint tor status.';
 
 /** To what is no onion service: through an exit. */
 const REPLIES: Readonly<Record<number, Meaning>> = {
   0x01: { code: 'TOR_CIRCUIT_FAILED', says: 'tor found no way there', remedy: CIRCUITS },
   0x02: {
     code: 'CONNECTION_REFUSED',
-    says: 'no exit of Tor lets this address and port through',
+    says: 'no Tor exit allows this address and port',
     remedy: 'Use another port, or an onion address of the same service.',
   },
   0x03: { code: 'CONNECTION_REFUSED', says: 'the exit has no route there', remedy: LATER },
@@ -46,7 +46,7 @@ const ONION_REPLIES: Readonly<Record<number, Meaning>> = {
   0x01: { code: 'ONION_UNREACHABLE', says: 'the onion service does not take the connection', remedy: OWNER },
   0x04: { code: 'ONION_UNREACHABLE', says: 'tor cannot reach the onion service', remedy: OWNER },
   0x06: { code: 'TOR_CIRCUIT_FAILED', says: 'tor built no circuit there in time', remedy: CIRCUITS },
-  0xf0: { code: 'ONION_UNREACHABLE', says: 'nobody has published this onion service', remedy: OWNER },
+  0xf0: { code: 'ONION_UNREACHABLE', says: 'this onion service is not published', remedy: OWNER },
   0xf1: {
     code: 'ONION_UNREACHABLE',
     says: 'what the onion service published about itself is not valid',
@@ -74,7 +74,7 @@ const ONION_REPLIES: Readonly<Record<number, Meaning>> = {
   },
   0xf6: {
     code: 'ADDRESS_UNSUPPORTED',
-    says: 'tor takes this for no onion address',
+    says: 'tor does not accept this as an onion address',
     remedy: 'Copy the address once more.',
   },
   0xf7: {

@@ -26,8 +26,8 @@ export async function runningDaemon(directory: string): Promise<number | undefin
 export async function claim(directory: string): Promise<void> {
   const pid = await runningDaemon(directory);
   if (pid !== undefined && pid !== process.pid) {
-    throw new RelaymintError('FILE_IN_USE', `A tor runs on ${directory} already (process ${pid}).`, {
-      remedy: 'Use it, end it with "relaymint tor stop", or give another --data.',
+    throw new RelaymintError('FILE_IN_USE', `A tor is already running on ${directory} (process ${pid}).`, {
+      remedy: 'Use it, stop it with "relaymint tor stop", or give another --data.',
     });
   }
   const began = await startOf('self');

@@ -229,7 +229,7 @@ class ControlledServices implements OnionServices {
       session.added.delete(onion);
       if (service.targets.size > 0) await this.#add(session, service, limit.signal);
     } catch (error) {
-      this.#options.log.debug({ onion, err: error }, 'an onion service was not taken down or put up anew');
+      this.#options.log.debug({ onion, err: error }, 'an onion service could not be taken down or put up again');
     }
   }
 
@@ -279,7 +279,7 @@ class ControlledServices implements OnionServices {
     const summary = /SUMMARY="([^"]*)"/.exec(phase)?.[1] ?? 'unknown';
     const said = failed === undefined ? '' : ` The last directory answered ${failed}.`;
     return new RelaymintError('TIMEOUT', `No directory of Tor took ${onion}.onion. Tor's state: ${summary}.${said}`, {
-      remedy: 'See whether tor is connected with: relaymint tor status.',
+      remedy: 'Check that tor is connected with: relaymint tor status.',
       cause,
     });
   }

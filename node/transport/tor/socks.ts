@@ -49,7 +49,7 @@ export function createSocksDialer(endpoint: Endpoint): SocksDialer {
   return {
     async connect(host, port, { isolation, signal }) {
       if (!/^[\x21-\x7e]{1,255}$/.test(host)) {
-        throw new RelaymintError('ADDRESS_UNSUPPORTED', `"${host.slice(0, 80)}" is no name that a proxy takes.`, {
+        throw new RelaymintError('ADDRESS_UNSUPPORTED', `"${host.slice(0, 80)}" is not a name that a proxy accepts.`, {
           remedy: 'Write it in at most 255 plain characters (punycode for others).',
         });
       }

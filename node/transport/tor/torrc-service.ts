@@ -46,7 +46,7 @@ function unreadable(file: string, cause: NodeJS.ErrnoException): RelaymintError 
     });
   }
   return new RelaymintError('STORAGE_FAILED', `${file} cannot be read (${cause.code ?? cause.message}).`, {
-    remedy: "The folder is tor's own: run as its user, or let tor make the service over its control port instead.",
+    remedy: 'The folder belongs to tor: run as its user, or let tor create the service over its control port instead.',
     cause,
   });
 }

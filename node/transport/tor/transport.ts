@@ -103,7 +103,7 @@ class OnionTransport implements TorTransport {
     const name = bareHost(host).toLowerCase().replace(/\.$/, '');
     if (isOwnNetwork(name)) {
       throw new RelaymintError('POLICY_REFUSED', `${host} is not reached through Tor.`, {
-        remedy: 'An exit of Tor cannot reach this machine or its network: use a public name, or an onion address.',
+        remedy: 'A Tor exit cannot reach this machine or its network: use a public name, or an onion address.',
       });
     }
     if (name.endsWith('.onion')) readOnion(serviceOf(name));
@@ -120,7 +120,7 @@ class OnionTransport implements TorTransport {
     const canonical = onionMultiaddr(onion, port);
     const known = this.#doors.get(canonical);
     if (known?.open === true) {
-      throw refusal(canonical, 'it is listened on already', 'Close the other listener first.', 'ADDRESS_IN_USE');
+      throw refusal(canonical, 'this node already listens on it', 'Close the other listener first.', 'ADDRESS_IN_USE');
     }
     if (known !== undefined) {
       await known.reopen(onConnection);

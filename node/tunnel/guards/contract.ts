@@ -11,7 +11,7 @@ export interface GuardStore {
   read(): Promise<Uint8Array | undefined>;
   /** Replaces what is there, whole or not at all. @throws RelaymintError STORAGE_FAILED. */
   write(content: Uint8Array): Promise<void>;
-  /** For people: the file. */
+  /** The file name, to show to people. */
   readonly name: string;
 }
 
@@ -21,7 +21,7 @@ export interface GuardOptions {
   /** Our own id: never a guard. What is kept is kept for this node, and for this wallet where there is one. */
   readonly nodeId: NodeId;
   readonly wallet?: string;
-  /** Whether this node dials that relay without more ado: others are drawn when there are too few of these. Default: always. */
+  /** Whether this node can dial that relay directly. Others are drawn only if there are too few of these. Default: always. */
   readonly dials?: (offer: SignedOffer) => boolean;
   readonly clock?: Clock;
   readonly log?: Log;
@@ -45,13 +45,13 @@ export interface GuardView extends Counts {
 
 /**
  * The guards of one identity: one for all its pools. Relays of a path are given without the last hop, the guard first.
- * What circuits came to is kept for days, by guard: once a guard is given up, nothing is believed any more of what was seen
- * through it.
+ * The outcomes of circuits are kept for days, per guard: once a guard is given up, nothing that was seen through it
+ * is believed any more.
  */
 export interface Guards extends AsyncDisposable {
   /**
-   * Guards that are offered now and ask at most `most`, in the order in which they are to be tried; draws some when there are too
-   * few. What the last hop asks or says of itself must not count here: it would choose the guard.
+   * Guards that are offered now and ask at most `most`, in the order to try them; draws some if there are too
+   * few. What the last hop asks or says about itself must not count here: otherwise it would choose the guard.
    */
   order(offers: KnownOffers, most: PricePerMiB): readonly NodeId[];
   /** Resolves once the guards that were drawn are on disk. @throws RelaymintError STORAGE_FAILED. */
@@ -62,7 +62,7 @@ export interface Guards extends AsyncDisposable {
   /** No connection, or no circuit, to the guard itself. */
   unreachable(guard: NodeId): void;
   stood(relays: readonly NodeId[]): void;
-  /** `hop` was not reached, says the relay before it or one before that. `weight`: how much it counts, 0 .. 1. */
+  /** A relay before `hop` says that it did not reach it. `weight`: how much that counts, 0 .. 1. */
   refused(relays: readonly NodeId[], hop: number, weight: number): void;
   /** The last hop was not reached, or the circuit was lost: the last hop may be the cause. */
   lost(relays: readonly NodeId[], lastHop: NodeId): void;

@@ -86,27 +86,27 @@ export function decodeGuards(content: Uint8Array, name: string, owner: GuardOwne
   try {
     value = JSON.parse(Buffer.from(content).toString('utf8'));
   } catch (cause) {
-    throw damaged(name, 'it is no JSON', cause);
+    throw damaged(name, 'it is not JSON', cause);
   }
   const head = z
     .looseObject({ format: z.literal(FORMAT), version: z.int(), owner: z.unknown(), guards: z.unknown() })
     .safeParse(value);
-  if (!head.success) throw damaged(name, 'it is no list of guards', head.error);
+  if (!head.success) throw damaged(name, 'it is not a list of guards', head.error);
   if (head.data.version !== VERSION) {
     throw new RelaymintError(
       'VERSION_UNSUPPORTED',
       `${name} has format version ${head.data.version}, this program knows ${VERSION}.`,
       {
-        remedy: 'Run the program that wrote it, or move the file away: then new guards are drawn.',
+        remedy: 'Use the version that wrote it, or move the file away: new guards are then drawn.',
       },
     );
   }
   const file = fileSchema.safeParse(value);
   if (!file.success) throw damaged(name, z.prettifyError(file.error), file.error);
   if (file.data.checksum !== checksumOf(head.data.owner, head.data.guards))
-    throw damaged(name, 'its checksum is another one');
+    throw damaged(name, 'its checksum is wrong');
   const nodes = new Set(file.data.guards.map((guard) => guard.node));
-  if (nodes.size !== file.data.guards.length) throw damaged(name, 'a guard stands in it twice');
+  if (nodes.size !== file.data.guards.length) throw damaged(name, 'it contains a guard twice');
   ensureOwn(file.data.owner, owner, name);
   return file.data.guards;
 }
@@ -114,9 +114,9 @@ export function decodeGuards(content: Uint8Array, name: string, owner: GuardOwne
 function ensureOwn(found: GuardOwner, own: GuardOwner, name: string): void {
   if (found.node === own.node && found.wallet === own.wallet) return;
   const what = found.node === own.node ? 'another wallet' : `another node, ${found.node}`;
-  throw new RelaymintError('INVALID_CONFIG', `The guards in ${name} are those of ${what}.`, {
+  throw new RelaymintError('INVALID_CONFIG', `The guards in ${name} belong to ${what}.`, {
     remedy:
-      'Put back the keys that they belong to, or move the file away: then new guards are drawn. With the same ones, relays would know both for one.',
+      'Put back the keys that they belong to, or move the file away: new guards are then drawn. With the same guards, relays could tell that both are yours.',
   });
 }
 
@@ -139,7 +139,7 @@ function checksumOf(owner: unknown, guards: unknown): string {
 function damaged(name: string, what: string, cause?: unknown): RelaymintError {
   return new RelaymintError('INVALID_ENCODING', `The guards in ${name} cannot be read: ${what}.`, {
     remedy:
-      'Put back a copy of the file. Without one, move it away: then new guards are drawn, and one more set of relays learns where this node is.',
+      'Restore the file from a copy. Without one, move it away: new guards are then drawn, and more relays learn where this node is.',
     cause,
   });
 }

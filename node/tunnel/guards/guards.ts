@@ -295,13 +295,13 @@ class SampledGuards implements Guards {
       this.#judgeRelays();
       this.#log.warn(
         { blamed: [guard.node], ...told },
-        'most circuits behind this guard fail, whoever comes next; it is given up for the next one',
+        'most circuits through this guard fail, whatever the next hop; the next guard replaces it',
       );
     } else if (share > PATH_WARN_SHARE && !guard.warned) {
       guard.warned = true;
       this.#log.warn(
         { guard: guard.node, ...told },
-        'many circuits behind this guard fail; it is given up if that goes on',
+        'many circuits through this guard fail; it is replaced if that goes on',
       );
     }
   }
@@ -336,7 +336,7 @@ class SampledGuards implements Guards {
       const told = { tried: Math.round(counts.tried), failed: Math.round(counts.failed) };
       this.#log.warn(
         { blamed: [node], ...told },
-        'most circuits end at this relay; others are used while there are enough',
+        'most circuits through this relay fail; others are used while there are enough',
       );
     }
     this.#givenUp = new Set([...dropped, ...worst.map(({ node }) => node)]);
@@ -383,7 +383,7 @@ class SampledGuards implements Guards {
   }
 
   #notSaved(error: unknown): void {
-    this.#log.warn({ err: error }, 'the guards could not be written down');
+    this.#log.warn({ err: error }, 'the guards could not be saved');
   }
 }
 

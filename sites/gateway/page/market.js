@@ -154,7 +154,7 @@ function showPairs({ pairs }) {
         ['Settled', credits(pair.settled), 'n'],
       ];
     }),
-    'Nobody has carried anything yet. Open a site above.',
+    'Nothing has been carried yet. Open a site above.',
   );
 }
 
@@ -166,7 +166,8 @@ function showUnsettled({ pairs, waiting }) {
     return;
   }
   const text = `${credits(rest.toString())} credits are paid by receipt and wait: who earned them puts them on chain once the fee is a small part of it.`;
-  const more = waiting === undefined ? [] : [' ', make('a', { href: '#h-waiting' }, 'What waits, and for how long')];
+  const more =
+    waiting === undefined ? [] : [' ', make('a', { href: '#h-waiting' }, 'What is waiting, and for how long')];
   at('unsettled').replaceChildren(text, ...more);
 }
 
@@ -289,13 +290,13 @@ function showButton() {
   at('settle').hidden = !may;
   at('settle-how').textContent = may
     ? ''
-    : 'To settle now, open the link that the terminal shows for it, or run: relaymint settle --data with the folder of a node.';
+    : 'To settle now, open the settle link in the terminal, or run: relaymint settle --data FOLDER-OF-A-NODE';
 }
 
 function settledText({ receipts, transactions, failed }) {
   const done =
     transactions === 0
-      ? 'Nothing waited.'
+      ? 'There was nothing to settle.'
       : `${receipts} ${receipts === 1 ? 'receipt' : 'receipts'} settled in ${transactions} ${transactions === 1 ? 'transaction' : 'transactions'}.`;
   return failed === 0 ? done : `${done} ${failed} ${failed === 1 ? 'node' : 'nodes'} could not: the log says why.`;
 }

@@ -40,7 +40,7 @@ describe('books on a full disk', () => {
         });
         expect(BigInt(said.unconfirmed)).toBeGreaterThan(0n);
         expect(said.lines).toEqual([
-          expect.stringContaining('no new credit given'),
+          expect.stringContaining('no new credit is given'),
           expect.stringContaining('written again'),
         ]);
       } finally {

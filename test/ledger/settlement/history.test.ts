@@ -91,7 +91,7 @@ describe('the journal of settlements', () => {
     });
     await journal.add([entry(1)]);
     await journal.add([entry(2)]);
-    expect(said).toEqual(['what was settled could not be written down for people; the books are right']);
+    expect(said).toEqual(['the list of settlements could not be written; the books are correct']);
     await mkdir(file);
     await journal.add([entry(3)]);
     expect((await journal.read()).entries).toEqual([entry(3)]);

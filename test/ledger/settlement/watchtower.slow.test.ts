@@ -227,7 +227,7 @@ describe('a watchtower', () => {
     await watch.look(never);
     await writeFile(file, (await readFile(file)).subarray(0, 100));
     const running = watch.run(stop.signal);
-    expect(await warned).toEqual([expect.stringContaining('its last sound content is used')]);
+    expect(await warned).toEqual([expect.stringContaining('its last good content is used')]);
     await world.requestClose(0);
     expect(await answered).toEqual([5_000n]);
     stop.abort();

@@ -87,7 +87,7 @@ test('a node takes its claim when it starts', async () => {
   if (child.stderr === null) throw new TypeError('no standard error');
   let taken = '';
   for await (const line of createInterface({ input: child.stderr })) {
-    if (!line.includes('took what was left')) continue;
+    if (!line.includes('collected what was left')) continue;
     taken = line;
     break;
   }

@@ -35,7 +35,7 @@ describe('gateway: whose origin', () => {
     const front = await startFront(cleanup, { hosts: ['Gate.Example'] });
     await front.publish('demo.web3', { 'index.html': 'x' });
     const foreign = await front.get('/api/market', { host: 'evil.example' });
-    expect([foreign.status, foreign.text]).toEqual([421, 'This gateway does not answer to that host name.\n']);
+    expect([foreign.status, foreign.text]).toEqual([421, 'This gateway does not serve that host name.\n']);
     expect((await front.get('/', { host: 'gate.example' })).status).toBe(200);
     for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
       const answer = await front.get('/', { method });

@@ -388,7 +388,7 @@ describe('gateway: failures are told', () => {
     const expired = await front.get('/style.css');
     expect([expired.status, expired.headers['cache-control']]).toEqual([410, 'no-store']);
     expect(expired.text).toContain('This name has expired');
-    expect(expired.text).toContain('demo.web3 has expired: nobody has renewed it.');
+    expect(expired.text).toContain('demo.web3 has expired: nobody renewed it.');
     expect(expired.text).toContain('NAME_EXPIRED');
   });
 

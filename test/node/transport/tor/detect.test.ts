@@ -63,7 +63,7 @@ describe('a tor that nobody named', () => {
     const error = await findTor([place], signal, { anonymous: true }).catch((cause: unknown) => cause);
     expect(error).toMatchObject({
       code: 'TOR_NOT_TRUSTED',
-      message: expect.stringContaining(`nobody named it: 127.0.0.1:${portOf(place.socks)}.`) as string,
+      message: expect.stringContaining(`no setting names them: 127.0.0.1:${portOf(place.socks)}.`) as string,
       remedy: expect.stringContaining(
         `--tor-socks 127.0.0.1:${portOf(place.socks)}, and --tor-control 127.0.0.1:${portOf(place.control)}`,
       ) as string,
