@@ -1,2 +1,3 @@
 /** The books on disk: written twice, each copy checked. */
-export { GroupedStore, inspect, type Change, type Findings, type StoreOptions, type Written } from './store.ts';
+export { inspect, type Findings } from './findings.ts';
+export { GroupedStore, type Change, type StoreOptions, type Written } from './store.ts';
