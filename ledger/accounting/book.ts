@@ -85,6 +85,10 @@ class Book implements AccountBook {
     return account;
   }
 
+  lowAgain(id: ChannelId): void {
+    this.#spending.get(id)?.lowAgain();
+  }
+
   openEarning({ peer, channel, price, nets = false }: OpenEarning): EarningAccount {
     this.#ensureUsable(channel);
     this.#store.ensureWritable();

@@ -206,8 +206,13 @@ export interface AccountBook extends AsyncDisposable {
   isPromised: (payer: LedgerAddress) => boolean;
   /** Every channel this book knows, live or not, from memory and disk. */
   peers(): readonly PairCounts[];
-  /** Payer: a channel's deposit runs low; top it up, then call `update`. Called once per crossing. */
+  /**
+   * Payer: the deposit of a channel runs low, or was low when its account was opened. Top it up, then call `update`, or `lowAgain` if
+   * that failed. Called once per crossing.
+   */
   onLow: (channel: ChannelState, left: Amount) => void;
+  /** Payer: nothing came of the last `onLow` for this channel. It is called again if the channel has a live account and is still low. */
+  lowAgain(id: ChannelId): void;
   /**
    * Payer: this channel has paid WIDEN_AFTER times what was burned for it. Burn more, call `update`, and let the payee look
    * (`SpendingAccount.widen`). Called once until it is done, or until the next link.

@@ -95,6 +95,8 @@ export class Spending implements SpendingAccount {
     this.#trigger = triggerOf(this.#window);
     if (due > this.#signed) this.#pay();
     else if (base === latest && latest.amount > terms.paid) parts.sink(latest);
+    // The last link may have ended before it was topped up, and a window too narrow for a circuit brings no payment.
+    this.#watchDeposit();
     this.#measure();
     parts.expose(this.window);
   }
@@ -210,6 +212,13 @@ export class Spending implements SpendingAccount {
     this.#closed = true;
     this.#headroom = -1;
     this.#parts.expose(amount((this.#numerator >> NUMERATOR_BITS) - this.#signed));
+  }
+
+  /** The top-up that was asked for failed. */
+  lowAgain(): void {
+    if (this.#closed) return;
+    this.#lowTold = false;
+    this.#watchDeposit();
   }
 
   /** The ledger shows the channel anew. */
@@ -337,9 +346,11 @@ export class Spending implements SpendingAccount {
   }
 
   #watchDeposit(): void {
-    const left = this.#channel.deposit - this.#signed;
-    const quarter = this.#channel.deposit / 4n;
-    const twoWindows = 2n * this.window;
+    const { deposit, opening } = this.#channel;
+    const left = deposit - this.#signed;
+    const quarter = deposit / 4n;
+    // As wide as they are while the deposit is whole: what is left of it narrows them.
+    const twoWindows = 2n * ownWindow(this.#channel, opening, 0n);
     if (this.#lowTold || left >= (quarter > twoWindows ? quarter : twoWindows)) return;
     this.#lowTold = true;
     this.#parts.onLow(this.#channel, amount(left));

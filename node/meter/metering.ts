@@ -1,7 +1,9 @@
 /** The meters of a node's links: one book, one provider of channels, one LinkMeter for each link. */
-import type { LedgerAddress, NodeId } from '../../core/ids.ts';
+import { backoff, type Backoff } from '../../core/backoff.ts';
+import type { ChannelId, LedgerAddress, NodeId } from '../../core/ids.ts';
 import { MAX_CHANNEL_LOOKUPS_PER_SECOND } from '../../core/limits.ts';
-import { silentLog } from '../../core/ports.ts';
+import { silentLog, type Log } from '../../core/ports.ts';
+import type { Amount } from '../../core/units.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import type { Link } from '../link/contract.ts';
 import { TokenBucket } from '../../core/rate.ts';
@@ -11,6 +13,18 @@ import { Sponsors } from './sponsor.ts';
 
 /** How long an account rests before it is paid, milliseconds. */
 const IDLE_MILLIS = 250;
+
+/** When a top-up that failed is tried again, milliseconds. */
+const TOP_UP_RETRIES: Backoff = { first: 1_000, last: 60_000 };
+
+/** What becomes of a channel that runs low. */
+interface TopUps {
+  /** In a row. */
+  failures: number;
+  /** One is under way, or follows after a pause. */
+  busy: boolean;
+  retry: NodeJS.Timeout | undefined;
+}
 
 /** Takes over `book.onLow` and `book.onOutgrown`. */
 export function createMetering(options: MeteringOptions): Metering {
@@ -26,19 +40,15 @@ class LedgerMetering implements Metering {
   readonly #looks = new TokenBucket(MAX_CHANNEL_LOOKUPS_PER_SECOND / 2, () => performance.now());
   /** Transactions for channels that we pay from. */
   readonly #burning = new Set<Promise<void>>();
+  readonly #topUps = new Map<ChannelId, TopUps>();
+  #closed = false;
 
   constructor(options: MeteringOptions) {
     this.#options = options;
     const { book, channels } = options;
     this.#sponsors = new Sponsors(book);
     const log = options.log ?? silentLog;
-    book.onLow = (channel, left) => {
-      if (channels.topUp === undefined) return;
-      this.#burn(channels.topUp(channel, left), (error) => {
-        const details = { channel: channel.id, left: String(left), err: error };
-        log.warn(details, 'a channel could not be topped up');
-      });
-    };
+    book.onLow = (channel, left) => this.#topUp(channel, left, log);
     book.onOutgrown = (channel, paid) => {
       if (channels.widen === undefined) return;
       this.#burn(channels.widen(channel, paid), (error) => {
@@ -46,6 +56,32 @@ class LedgerMetering implements Metering {
         log.info(details, 'the window of a channel could not be widened: receipts stay as frequent as they are');
       });
     };
+  }
+
+  /** Tried until it is done: a channel whose deposit leaves no window for a circuit pays nothing, and so would never ask again. */
+  #topUp(channel: ChannelState, left: Amount, log: Log): void {
+    const { book, channels } = this.#options;
+    const { id } = channel;
+    const state = this.#topUps.get(id) ?? { failures: 0, busy: false, retry: undefined };
+    if (channels.topUp === undefined || state.busy || this.#closed) return;
+    state.busy = true;
+    this.#topUps.set(id, state);
+    const done = channels.topUp(channel, left).then((shown) => {
+      this.#topUps.delete(id);
+      return shown;
+    });
+    this.#burn(done, (error) => {
+      state.failures += 1;
+      const details = { channel: id, left: String(left), err: error };
+      log[state.failures === 1 ? 'warn' : 'debug'](details, 'a channel could not be topped up; it is tried again');
+      if (this.#closed) return;
+      const again = (): void => {
+        state.busy = false;
+        book.lowAgain(id);
+        if (!state.busy) this.#topUps.delete(id);
+      };
+      state.retry = setTimeout(again, backoff(state.failures, TOP_UP_RETRIES)).unref();
+    });
   }
 
   #burn(transaction: Promise<ChannelState | undefined>, failed: (error: unknown) => void): void {
@@ -97,6 +133,8 @@ class LedgerMetering implements Metering {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    for (const { retry } of this.#topUps.values()) clearTimeout(retry);
     this.flush();
     for (const meter of this.#meters) meter.close();
     this.#meters.clear();

@@ -226,6 +226,28 @@ describe('the books', () => {
     expect(low.length).toBe(1);
   });
 
+  it('ask for a top-up at the next link when none came of the last one, and once more when it failed', async () => {
+    shown = channelState({ opening: amount(PRICE), deposit: amount(4n * PRICE) });
+    link();
+    const low: bigint[] = [];
+    payer.book.onLow = (_channel, left) => low.push(left);
+    for (let sent = 0; low.length === 0; sent += 1) {
+      up(1);
+      if (sent % 16 === 0) await earning.flushed();
+    }
+    payer = await reopen(payer);
+    payer.book.onLow = (_channel, left) => low.push(left);
+    link();
+    expect(low).toHaveLength(2);
+    payer.book.lowAgain(shown.id);
+    expect(low).toHaveLength(3);
+    payer.book.update({ ...shown, deposit: amount(400n * PRICE) });
+    payer.book.lowAgain(shown.id);
+    spending.close();
+    payer.book.lowAgain(shown.id);
+    expect(low).toHaveLength(3);
+  });
+
   it('never let a stale read take back what was settled', () => {
     link();
     payee.book.update({ ...shown, settled: amount(500n), settledUp: 5n, settledDown: 6n });

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { expect } from 'vitest';
 import { ledgerAddress } from '../../../core/ids.ts';
+import { RelaymintError } from '../../../core/errors.ts';
 import type { LedgerAddress, NodeId } from '../../../core/ids.ts';
 import { channelId } from '../../../core/ids.ts';
 import { silentLog, systemClock } from '../../../core/ports.ts';
@@ -53,6 +54,8 @@ export interface NodeSettings {
   readonly openingCost?: bigint;
   /** What the node adds to a channel that runs low. */
   readonly topUp?: bigint;
+  /** So many of its top-ups fail first: the ledger is away. Default 0. */
+  readonly failedTopUps?: number;
   /** Burns as much again for a channel once it paid much. Default false. */
   readonly widens?: boolean;
   /** Default true. */
@@ -203,6 +206,7 @@ export class TestNet {
     );
     links.setOffer(offer);
     const cleanups: (() => Promise<void>)[] = [];
+    let failures = settings.failedTopUps ?? 0;
     let metering = unmetered();
     let book: AccountBook | undefined;
     // As `relayWindowPrice`: a window holds a MiB of a circuit whose hops all ask the same.
@@ -225,7 +229,15 @@ export class TestNet {
           amount(this.ledger.find(wallet, peerWallet) === undefined ? (settings.openingCost ?? OPENING_COST) : 0n),
         ...(settings.topUp === undefined
           ? {}
-          : { topUp: async (channel: ChannelState) => this.ledger.add(channel, settings.topUp ?? 0n) }),
+          : {
+              topUp: async (channel: ChannelState) => {
+                if (failures > 0) {
+                  failures -= 1;
+                  throw new RelaymintError('LEDGER_UNREACHABLE', 'The ledger does not answer.');
+                }
+                return this.ledger.add(channel, settings.topUp ?? 0n);
+              },
+            }),
         ...(settings.widens === true
           ? { widen: async (channel: ChannelState) => this.ledger.add(channel, 0n, channel.opening) }
           : {}),

@@ -366,4 +366,14 @@ describe('deposits', () => {
     await settledPairs([client, host]);
     expect(paying(client)?.signed).toBeGreaterThan(16_000n);
   });
+
+  it('topped up as soon as the ledger answers again, although nothing is left to be paid from until then', async () => {
+    const { host, offers } = await net.path(0);
+    const client = await net.node({ relayPrice: undefined, deposit: 8000n, topUp: 80_000n, failedTopUps: 1 });
+    const circuit = await client.endpoint.createCircuit(offers, { service: 'source' });
+    const stream = await circuit.openStream('source', u32(24 * STRANGER_WINDOW));
+    expect(await hashOf(stream)).toBe(patternHash(24 * STRANGER_WINDOW));
+    circuit.destroy();
+    await settledPairs([client, host]);
+  });
 });
