@@ -46,7 +46,7 @@ const PATIENCE_MILLIS = 10 * 60_000;
 const SAVE_MILLIS = 60_000;
 /** What is known of hosts is begun anew after this, milliseconds. */
 const HOST_MEMORY_MILLIS = 24 * 60 * 60_000;
-/** With fewer operators no relay can be spared. */
+/** With fewer operators none of them can be spared, neither as a relay nor as a guard. */
 const LEAST_OPERATORS = 4;
 
 interface Guard {
@@ -306,7 +306,9 @@ class SampledGuards implements Guards {
     }
   }
 
+  /** Paths through few relays share most of them: one that fails makes all guards look alike. */
   #mayDrop(guard: Guard): boolean {
+    if (this.#operators < LEAST_OPERATORS) return false;
     const dropped = this.#guards.filter(({ droppedAt }) => droppedAt !== undefined).length;
     return dropped < MAX_GIVEN_UP_GUARDS && this.#guards.some((one) => one !== guard && one.droppedAt === undefined);
   }

@@ -338,6 +338,16 @@ describe('a guard whose circuits fail', () => {
     expect(guards.order(book(relays), MOST)).toHaveLength(LEAST_GUARDS);
   });
 
+  it('in a network of three operators is kept: a relay that fails is on every path', () => {
+    const guards = createGuards({ nodeId: SELF, clock, log });
+    const few = relays.slice(0, 3);
+    const [first] = guards.order(book(few), MOST) as [NodeId];
+    const others = few.map(({ nodeId }) => nodeId).filter((node) => node !== first) as [NodeId, NodeId];
+    for (let time = 0; time < 60; time += 1) guards.refused([first, ...others], 1, 1);
+    expect(blamed).toEqual([]);
+    expect(guards.order(book(few), MOST)).toHaveLength(3);
+  });
+
   it('that has honest relays seem to fail one by one has but an eighth of them given up', () => {
     const guards = createGuards({ nodeId: SELF, clock, log });
     const [bad] = guards.order(book(relays), MOST) as [NodeId];
