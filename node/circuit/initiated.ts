@@ -8,12 +8,12 @@ import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import { MAX_HOPS, QUIET_GRANT, STACK_BYTES } from '../../core/limits.ts';
 import type { SignedOffer } from '../offer/index.ts';
 import { CellType } from './cell.ts';
-import type { Circuit, CircuitStream, OpenStreamOptions, ServiceHandler } from './contract.ts';
+import type { Circuit, CircuitStream, OpenStreamOptions, ServiceHandler, ServiceOptions } from './contract.ts';
 import { HopInitiation } from './handshake.ts';
 import { OpeningLayers, SealingLayers, scratch } from './layer.ts';
 import type { FrameSource, Leg, LegOwner } from './leg.ts';
 import { decodeCreated, encodeCreate, encodeExtend, type Created } from './messages.ts';
-import { Mux, type MuxOwner, type Refusal } from './mux.ts';
+import { Mux, type Connect, type MuxOwner, type Refusal } from './mux.ts';
 import type { CircuitPort } from './port.ts';
 import { Unused } from './grants.ts';
 import { DestroyReason, ending, endingError, reasonWord, type Ending } from './reason.ts';
@@ -265,14 +265,14 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   // --- the application --------------------------------------------------------------------------------------------------------
 
   openStream(service: string, params: Uint8Array, options: OpenStreamOptions = {}): Promise<CircuitStream> {
-    return this.#mux.open(service, params, options.signal);
+    return this.#mux.open(service, params, options);
   }
 
-  register(service: string, handler: ServiceHandler): void {
-    this.#services.register(service, NO_PRICE, handler);
+  register(service: string, handler: ServiceHandler, options: Pick<ServiceOptions, 'datagrams'> = {}): void {
+    this.#services.register(service, { ...options, ...NO_PRICE }, handler);
   }
 
-  serve(service: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined {
+  serve(service: string, params: Buffer, stream: MuxStream, connect: Connect): Refusal | undefined {
     if (!this.#isBuilt) throw violation('a stream of a hop that is not the last');
     return this.#services.serve(service, params, stream, this, connect);
   }
