@@ -32,6 +32,8 @@ export const CellType = {
   PONG: 9,
   DATAGRAM: 10,
   DATAGRAM_WINDOW: 11,
+  JOIN: 12,
+  JOINED: 13,
 } as const;
 export type CellType = (typeof CellType)[keyof typeof CellType];
 

@@ -76,6 +76,18 @@ export interface OpenStreamOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The other circuit that ends at our last hop, once that joined them. */
+export interface ExpectedJoin {
+  /** As `Circuit.register`, for the initiator of the other circuit, and nobody else. Before the join: its streams may come at once. */
+  register(service: string, handler: ServiceHandler, options?: Pick<ServiceOptions, 'datagrams'>): void;
+  /**
+   * The circuit, once the initiator of the other one is at its far end. The last hop between them carries all that they say: without
+   * keys of their own it reads it, and may be the other end itself.
+   * @throws RelaymintError why the circuit ended before.
+   */
+  readonly end: Promise<CircuitEnd>;
+}
+
 /** A built circuit, held by its initiator. */
 export interface Circuit extends CircuitEnd {
   /** First hop first; the last one is the exit or host. */
@@ -92,6 +104,12 @@ export interface Circuit extends CircuitEnd {
    * @throws TypeError when the name is taken; RelaymintError INVALID_ARGUMENT when it is not 1..32 of a-z 0-9 . _ -
    */
   register(service: string, handler: ServiceHandler, options?: Pick<ServiceOptions, 'datagrams'>): void;
+  /**
+   * Lets the last hop join this circuit to another one, once: it asked for nothing of the kind where this was not called, and the circuit
+   * ends. Streams with the last hop fail with CIRCUIT_DESTROYED then, and what was registered for it is served to nobody.
+   * @throws TypeError when it was called before.
+   */
+  expectJoin(): ExpectedJoin;
   /** One round trip through all hops, milliseconds. @throws RelaymintError CIRCUIT_DESTROYED, CLOSED, TIMEOUT. */
   rttMillis(): Promise<number>;
   /** Tells every hop. Streams still open fail with CIRCUIT_DESTROYED. */

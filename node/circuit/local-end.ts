@@ -19,6 +19,7 @@ export class LocalEnd implements FarSide, FrameSource, MuxOwner, CircuitEnd {
   readonly near: NearSide;
   readonly #host: RelayHost;
   readonly #mux: Mux;
+  #stopped = false;
 
   constructor(host: RelayHost, near: NearSide) {
     this.#host = host;
@@ -58,6 +59,7 @@ export class LocalEnd implements FarSide, FrameSource, MuxOwner, CircuitEnd {
   }
 
   stop(why: Ending): void {
+    this.#stopped = true;
     this.#mux.close(endingError(why));
   }
 
@@ -112,7 +114,7 @@ export class LocalEnd implements FarSide, FrameSource, MuxOwner, CircuitEnd {
   // --- for services ---------------------------------------------------------------------------------------------------------
 
   get isOpen(): boolean {
-    return !this.near.isOver;
+    return !this.#stopped;
   }
 
   get acceptsStreams(): boolean {

@@ -56,7 +56,7 @@ export interface MuxOwner {
    * @throws RelaymintError PROTOCOL_VIOLATION when it is not in a position to.
    */
   serve(service: string, params: Buffer, stream: MuxStream, connect: Connect): Refusal | undefined;
-  /** A cell that is not about streams: EXTEND, EXTENDED. @throws RelaymintError PROTOCOL_VIOLATION when out of place. */
+  /** A cell that is not about streams: EXTEND, EXTENDED, JOIN, JOINED. @throws RelaymintError PROTOCOL_VIOLATION when out of place. */
   control(type: number, data: Buffer): void;
 }
 
@@ -80,7 +80,7 @@ export function isServiceName(name: string): boolean {
 
 export class Mux implements StreamHost {
   readonly price: PricePerMiB;
-  readonly #side: CircuitSide;
+  readonly #pays: boolean;
   readonly #owner: MuxOwner;
   readonly #streams = new Map<number, MuxStream>();
   /** What we open, and what the other end does. */
@@ -107,9 +107,9 @@ export class Mux implements StreamHost {
   readonly #thrift: Thrift = new Thrift(() => this.#owner.wake());
   #closed: RelaymintError | undefined;
 
-  /** `price`: what the payer of the circuit pays its last hop. */
-  constructor(side: CircuitSide, owner: MuxOwner, price: PricePerMiB) {
-    this.#side = side;
+  /** `price`: what the payer of the circuit pays its last hop. `pays`: this end does, for what the other sends as well. */
+  constructor(side: CircuitSide, owner: MuxOwner, price: PricePerMiB, pays: boolean = side === 'initiator') {
+    this.#pays = pays;
     this.#owner = owner;
     this.price = price;
     this.#ours = new StreamIds(side);
@@ -402,8 +402,7 @@ export class Mux implements StreamHost {
   /** Says no. Whoever pays for both the question and the answer does so a few times only. */
   #refuse(id: number, { reason, text }: Refusal): void {
     this.#refused += 1;
-    if (this.#side === 'initiator' && this.#refused > MAX_REFUSED_STREAMS)
-      throw overdrawn('opens streams that nobody takes');
+    if (this.#pays && this.#refused > MAX_REFUSED_STREAMS) throw overdrawn('opens streams that nobody takes');
     this.#send(CellType.END, id, encodeEnd(reason, text));
   }
 

@@ -1,11 +1,14 @@
 /** The services at one end of circuits: by name, what each asks and who takes its streams. */
 import { RelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
-import type { PricePerMiB } from '../../core/units.ts';
+import { pricePerMiB, type PricePerMiB } from '../../core/units.ts';
 import type { CircuitEnd, ServiceHandler, ServiceOptions } from './contract.ts';
 import { isServiceName, type Connect, type Refusal } from './mux.ts';
 import { EndReason } from './reason.ts';
 import type { MuxStream } from './stream.ts';
+
+/** Who pays for the circuit asks nothing for what it serves on it. */
+export const NO_PRICE: ServiceOptions = { price: pricePerMiB(0n) };
 
 interface Service extends ServiceOptions {
   readonly handler: ServiceHandler;

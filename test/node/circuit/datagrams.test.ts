@@ -177,6 +177,7 @@ describe('a sender of datagrams', () => {
     while (ours.sendDatagram(Buffer.alloc(1000))) kept += 1002;
     expect(kept).toBeGreaterThan(DATAGRAM_QUEUE - 1002);
     expect(kept).toBeLessThanOrEqual(DATAGRAM_QUEUE);
+    expect(pair.opener.wantsToSend).toBe(true);
     expect(ours.sendDatagram(Buffer.alloc(1))).toBe(true);
     for (let index = 0; index < DATAGRAM_QUEUE; index += 1) ours.sendDatagram(NOTHING);
     expect(ours.sendDatagram(NOTHING)).toBe(false);
@@ -364,8 +365,9 @@ describe('whoever sends datagrams that nobody takes', () => {
     expect(taken).toBeLessThanOrEqual(CIRCUIT_WINDOW);
   });
 
-  it('has no more held than CIRCUIT_UNREAD + CIRCUIT_WINDOW, over all streams', async () => {
-    const pair = new MuxPair(() => {});
+  it('has no more held than CIRCUIT_UNREAD + CIRCUIT_WINDOW, over all streams, until these end', async () => {
+    const served: CircuitStream[] = [];
+    const pair = new MuxPair((stream) => void served.push(stream));
     pair.datagrams = true;
     const streams = await Promise.all(Array.from({ length: 100 }, () => pair.opener.open('x', NOTHING, TAKES)));
     const before = pair.carried.toServer;
@@ -376,6 +378,15 @@ describe('whoever sends datagrams that nobody takes', () => {
     }
     expect(pair.carried.toServer - before).toBeGreaterThan(CIRCUIT_WINDOW);
     expect(pair.carried.toServer - before).toBeLessThanOrEqual(CIRCUIT_UNREAD + CIRCUIT_WINDOW + 64 * SMALL_CELL);
+    for (const stream of served.splice(0)) stream.destroy();
+    const next = await pair.opener.open('x', NOTHING, TAKES);
+    const [reader] = served as [CircuitStream];
+    const got = heard(reader, 200);
+    for (let sent = 0; sent < 200;) {
+      if (next.sendDatagram(Buffer.alloc(8000))) sent += 1;
+      else await new Promise(setImmediate);
+    }
+    await got;
     expect(pair.faults).toEqual([]);
   });
 
