@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   MAX_REFUSED_STREAMS,
+  QUIET_GRANT,
   SMALLEST_FRAME_BYTES,
   STREAM_GRANT,
   STREAM_WINDOW_INITIAL,
@@ -168,6 +169,20 @@ describe('two circuits that are joined', () => {
     expect(circuits.map(({ isOpen }) => isOpen)).toEqual([true, true]);
   });
 
+  it('let an initiator answer that had just used all that it was granted', async () => {
+    const { circuits, ends, plans } = await meeting([0, 0]);
+    const { leg } = (ends[0] as LocalEnd).near;
+    await eventually(() => leg.granted).toBeLessThanOrEqual(QUIET_GRANT);
+    plans[1].register('x', (stream) => stream.end());
+    for (let pings = 0; pings < BURST; pings += 1) circuits[0].rttMillis().catch(() => {});
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    joinCircuits(...ends);
+    // It is on its way still.
+    expect(leg.granted).toBeGreaterThan(QUIET_GRANT / 2);
+    await plans[0].end;
+    expect((await readAll(await circuits[0].openStream('x', NOTHING))).length).toBe(0);
+  });
+
   it('are paid for by their own initiators, whoever sends, and the node between them pays nobody', async () => {
     const { circuits, ends, plans, meters } = await meeting([0, 0]);
     plans[1].register('sink', (stream) => void hashOf(stream).then((hash) => stream.end(hash)));
@@ -296,7 +311,8 @@ describe('a last hop that joins circuits as it likes', () => {
     joinCircuits(...ends);
     await plans[1].end;
     say(ends[1], CellType.JOIN, 0, encodeJoin('initiator'));
-    expect(await circuits[1].closed).toMatchObject(byProtocol);
+    const text: unknown = expect.stringContaining('JOIN that was not asked for');
+    expect(await circuits[1].closed).toMatchObject({ details: { reason: 'PROTOCOL', text } });
     expect(await circuits[0].closed).toMatchObject(byProtocol);
   });
 
