@@ -335,6 +335,8 @@ export class Mux implements StreamHost {
       return;
     }
     if (stream.peerEnded) throw overdrawn(`sent data after the end of stream ${id}`);
+    // It would use no credit, and be held.
+    if (data.length === 0) throw overdrawn('sent a cell of data without any');
     stream.deliver(data);
   }
 

@@ -104,6 +104,7 @@ describe('messages', () => {
     expect(Buffer.from(encodeExtend(extend)).toString('hex')).toBe(`0300000000000000${'08'.repeat(32)}0300010203`);
     expect(Buffer.from(encodeEnding(ending(DestroyReason.PRICE, 'dear'))).toString('hex')).toBe('0264656172');
     expect(encodeBegin('echo', Buffer.of(9)).toString('hex')).toBe('00046563686f09');
+    expect(encodeBegin('echo', Buffer.of(9), true).toString('hex')).toBe('01046563686f09');
   });
 
   it('to extend have one length, whichever offer they bring, and none without whose it is', () => {

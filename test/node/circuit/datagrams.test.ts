@@ -25,6 +25,7 @@ import type { Circuit, CircuitEnd, CircuitStream } from '../../../node/circuit/i
 import type { LocalEnd } from '../../../node/circuit/local-end.ts';
 import { Mux } from '../../../node/circuit/mux.ts';
 import { overdrawn } from '../../../node/circuit/credit.ts';
+import { DatagramsOut } from '../../../node/circuit/datagrams.ts';
 import type { MuxStream } from '../../../node/circuit/stream.ts';
 import { MuxPair, cellOf } from './mux-pair.ts';
 import { PRICE, TestNet, eachMeter, eventually, readAll, type NodeSettings } from './net.ts';
@@ -105,6 +106,15 @@ describe('datagrams', () => {
     ours.sendDatagram(Buffer.alloc(1500));
     await one;
     expect(pair.carried.toServer - single).toBeLessThanOrEqual(3 * SMALL_CELL);
+  });
+
+  it('have these golden bytes', () => {
+    const out = new DatagramsOut();
+    const cell = Buffer.alloc(MAX_CELL_BYTES);
+    for (const data of [Buffer.of(1, 2), NOTHING]) out.push(data);
+    expect(out.pull(cell, 0x1234, MAX_CELL_BYTES)).toBe(SMALL_CELL);
+    expect(cell.subarray(0, 12).toString('hex')).toBe('0a0034120600020001020000');
+    expect(cell.subarray(6, 12).equals(records(Buffer.of(1, 2), NOTHING))).toBe(true);
   });
 
   it('of more than MAX_DATAGRAM_BYTES are an error, and harm nothing', async () => {

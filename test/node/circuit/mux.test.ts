@@ -147,6 +147,14 @@ describe('mux', () => {
     );
   });
 
+  it('ends the circuit of a sender whose data uses no credit', async () => {
+    const pair = new MuxPair(() => {});
+    const stream = await pair.opener.open('unread', NOTHING);
+    expect(() => pair.server.receive(cellOf(CellType.DATA, stream.id, NOTHING), SMALL_CELL)).toThrow(
+      expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }),
+    );
+  });
+
   it.each([
     ['a stream that was never opened', cellOf(CellType.DATA, 9, Buffer.of(1))],
     ['stream 0', cellOf(CellType.DATA, 0, Buffer.of(1))],
