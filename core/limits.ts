@@ -95,6 +95,15 @@ export const JOINED_IDLE_MILLIS = 900_000;
 export const CIRCUIT_UNREAD: number = 4 * MIB;
 /** Bytes an application may have waiting in one stream's out-queue before its writes wait: a few large cells. */
 export const STREAM_OUT_QUEUE: number = 256 * 1024;
+/** One datagram: what a cell of 16 KiB holds with its length. UDP carries 1,500 bytes nearly everywhere, and 9,000 where it is asked to. */
+export const MAX_DATAGRAM_BYTES = 16_376;
+/**
+ * Datagrams that wait at their sender, of one stream: a burst of some forty packets. Beyond it they are dropped, for those that waited
+ * longer are worth little.
+ */
+export const DATAGRAM_QUEUE: number = 64 * 1024;
+/** Cells of datagrams, of one stream, that its receiver holds for a reader that does not read: as much as a stream's first window. */
+export const DATAGRAM_WINDOW: number = 256 * 1024;
 /** Parameters given when a stream is opened: a name, a nonce and a signature with room to spare. */
 export const MAX_STREAM_PARAMS = 1024;
 /** Small cells (credits, ends, answers) waiting at one end of a circuit; more means the peer asks and never reads. */

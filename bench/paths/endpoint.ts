@@ -53,6 +53,9 @@ function circuitOf(path: readonly SignedOffer[], lostWith: RelaymintError | unde
     register() {
       throw new TypeError('a simulated circuit carries nothing');
     },
+    expectJoin() {
+      throw new TypeError('a simulated circuit carries nothing');
+    },
     rttMillis: async () => 1,
     destroy() {
       isOpen = false;

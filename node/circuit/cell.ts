@@ -30,6 +30,10 @@ export const CellType = {
   WINDOW: 7,
   PING: 8,
   PONG: 9,
+  DATAGRAM: 10,
+  DATAGRAM_WINDOW: 11,
+  JOIN: 12,
+  JOINED: 13,
 } as const;
 export type CellType = (typeof CellType)[keyof typeof CellType];
 
@@ -94,19 +98,45 @@ export function cellData(cell: Buffer): Buffer {
   return cell.subarray(CELL_HEADER_BYTES, CELL_HEADER_BYTES + length);
 }
 
-/** name length u8 | name | params */
-export function encodeBegin(service: string, params: Uint8Array): Buffer {
+/** The first byte of BEGIN and the only one of CONNECTED: 1 when whoever sends it takes datagrams of the stream. */
+const TAKES_DATAGRAMS = 1;
+const BEGIN_FIXED_BYTES = 2;
+
+export interface Begin {
+  readonly service: string;
+  readonly params: Buffer;
+  readonly datagrams: boolean;
+}
+
+/** flags u8 | name length u8 | name | params */
+export function encodeBegin(service: string, params: Uint8Array, datagrams = false): Buffer {
   const name = Buffer.from(service, 'latin1');
-  return Buffer.concat([Buffer.of(name.length), name, params]);
+  return Buffer.concat([encodeConnected(datagrams), Buffer.of(name.length), name, params]);
 }
 
 /** @throws RelaymintError PROTOCOL_VIOLATION. `params` is a view. */
-export function decodeBegin(data: Buffer): { readonly service: string; readonly params: Buffer } {
-  const nameEnd = 1 + (data[0] ?? 0);
-  if (data.length < nameEnd || nameEnd === 1 || data.length - nameEnd > MAX_STREAM_PARAMS) {
+export function decodeBegin(data: Buffer): Begin {
+  const nameEnd = BEGIN_FIXED_BYTES + (data[1] ?? 0);
+  if (data.length < nameEnd || nameEnd === BEGIN_FIXED_BYTES || data.length - nameEnd > MAX_STREAM_PARAMS) {
     throw malformed('its BEGIN does not fit');
   }
-  return { service: data.toString('latin1', 1, nameEnd), params: data.subarray(nameEnd) };
+  return {
+    service: data.toString('latin1', BEGIN_FIXED_BYTES, nameEnd),
+    params: data.subarray(nameEnd),
+    datagrams: decodeConnected(data.subarray(0, 1)),
+  };
+}
+
+/** flags u8 */
+export function encodeConnected(datagrams: boolean): Buffer {
+  return Buffer.of(datagrams ? TAKES_DATAGRAMS : 0);
+}
+
+/** @returns whether the other end takes datagrams. @throws RelaymintError PROTOCOL_VIOLATION. */
+export function decodeConnected(data: Buffer): boolean {
+  const [flags = 0] = data;
+  if (data.length !== 1 || flags > TAKES_DATAGRAMS) throw malformed('its flags are unknown');
+  return flags === TAKES_DATAGRAMS;
 }
 
 function malformed(detail: string): RelaymintError {

@@ -19,6 +19,23 @@ export interface CircuitStream extends Duplex {
   readonly circuitPrice: PricePerMiB;
   /** Host side: from now on the frames sent down for this stream count for content of that name (royalty attribution). */
   tag(name: string): void;
+  /** The other end takes datagrams of this stream. */
+  readonly takesDatagrams: boolean;
+  /**
+   * Sends a datagram of at most MAX_DATAGRAM_BYTES beside the stream's bytes; it is copied. It belongs to the stream: so do its price, its
+   * name and its end. One that is sent arrives as it was, as long as the stream and the circuit stand; in which order with the stream's
+   * bytes is not said.
+   * @returns false when it is dropped: the other end takes none, too many wait here for a grant or for the reader there, or the stream
+   * was ended.
+   * @throws RelaymintError INVALID_ARGUMENT when it is longer than that.
+   */
+  sendDatagram(data: Uint8Array): boolean;
+  /**
+   * Gives what came to the handler, which is to keep up, and all that comes from now on; undefined: it waits again. What waits is bounded by
+   * what the other end may send: it is told, and drops the rest itself. A handler that throws ends the stream.
+   * @throws TypeError when the stream takes no datagrams at this end.
+   */
+  onDatagram(handler: ((data: Buffer) => void) | undefined): void;
 }
 
 /** Our end of a circuit that stands: either end opens streams to services of the other one. */
@@ -43,6 +60,8 @@ export type ServiceHandler = (stream: CircuitStream, params: Buffer, circuit: Ci
 export interface ServiceOptions {
   /** The service's own price: a stream on a circuit that pays less is refused. */
   readonly price: PricePerMiB;
+  /** Its streams take datagrams. Default false. */
+  readonly datagrams?: boolean;
 }
 
 export interface CreateCircuitOptions {
@@ -52,7 +71,21 @@ export interface CreateCircuitOptions {
 }
 
 export interface OpenStreamOptions {
+  /** Datagrams that the service sends are taken. Default false. */
+  readonly datagrams?: boolean;
   readonly signal?: AbortSignal;
+}
+
+/** The other circuit that ends at our last hop, once that joined them. */
+export interface ExpectedJoin {
+  /** As `Circuit.register`, for the initiator of the other circuit, and nobody else. Before the join: its streams may come at once. */
+  register(service: string, handler: ServiceHandler, options?: Pick<ServiceOptions, 'datagrams'>): void;
+  /**
+   * The circuit, once the initiator of the other one is at its far end. The last hop between them carries all that they say: without
+   * keys of their own it reads it, and may be the other end itself.
+   * @throws RelaymintError why the circuit ended before.
+   */
+  readonly end: Promise<CircuitEnd>;
 }
 
 /** A built circuit, held by its initiator. */
@@ -70,7 +103,13 @@ export interface Circuit extends CircuitEnd {
    * which it opens more than MAX_REFUSED_STREAMS in vain ends: it is paid for asking.
    * @throws TypeError when the name is taken; RelaymintError INVALID_ARGUMENT when it is not 1..32 of a-z 0-9 . _ -
    */
-  register(service: string, handler: ServiceHandler): void;
+  register(service: string, handler: ServiceHandler, options?: Pick<ServiceOptions, 'datagrams'>): void;
+  /**
+   * Lets the last hop join this circuit to another one, once: it asked for nothing of the kind where this was not called, and the circuit
+   * ends. Streams with the last hop fail with CIRCUIT_DESTROYED then, and what was registered for it is served to nobody.
+   * @throws TypeError when it was called before.
+   */
+  expectJoin(): ExpectedJoin;
   /** One round trip through all hops, milliseconds. @throws RelaymintError CIRCUIT_DESTROYED, CLOSED, TIMEOUT. */
   rttMillis(): Promise<number>;
   /** Tells every hop. Streams still open fail with CIRCUIT_DESTROYED. */

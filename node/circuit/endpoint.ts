@@ -34,7 +34,7 @@ import { answerInitiation } from './handshake.ts';
 import { InitiatedCircuit, type InitiatedTiming, type PlannedHop } from './initiated.ts';
 import type { Leg, LegPort } from './leg.ts';
 import { encodeCreated, type Create, type Extend } from './messages.ts';
-import type { Refusal } from './mux.ts';
+import type { Connect, Refusal } from './mux.ts';
 import { CircuitPort, type PortHost } from './port.ts';
 import { RELAY_SERVICE, addPrices } from './price.ts';
 import { DestroyReason, ending, reasonWord, type Ending } from './reason.ts';
@@ -351,13 +351,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     return cheapest < this.relayPrice ? cheapest : this.relayPrice;
   }
 
-  serve(
-    name: string,
-    params: Buffer,
-    stream: MuxStream,
-    circuit: CircuitEnd,
-    connect: () => void,
-  ): Refusal | undefined {
+  serve(name: string, params: Buffer, stream: MuxStream, circuit: CircuitEnd, connect: Connect): Refusal | undefined {
     return this.#services.serve(name, params, stream, circuit, connect);
   }
 

@@ -8,6 +8,7 @@ export type {
   CircuitStream,
   CircuitTiming,
   CreateCircuitOptions,
+  ExpectedJoin,
   ExtendRules,
   OnionKey,
   OpenStreamOptions,
@@ -31,3 +32,4 @@ export {
   type Priced,
 } from './price.ts';
 export { reasonWord } from './reason.ts';
+export { joinCircuits } from './relayed.ts';

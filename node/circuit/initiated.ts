@@ -3,27 +3,34 @@ import { randomInt } from 'node:crypto';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Log } from '../../core/ports.ts';
-import { pricePerMiB, type PricePerMiB } from '../../core/units.ts';
+import type { PricePerMiB } from '../../core/units.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import { MAX_HOPS, QUIET_GRANT, STACK_BYTES } from '../../core/limits.ts';
 import type { SignedOffer } from '../offer/index.ts';
 import { CellType } from './cell.ts';
-import type { Circuit, CircuitStream, OpenStreamOptions, ServiceHandler } from './contract.ts';
+import type {
+  Circuit,
+  CircuitStream,
+  ExpectedJoin,
+  OpenStreamOptions,
+  ServiceHandler,
+  ServiceOptions,
+} from './contract.ts';
 import { HopInitiation } from './handshake.ts';
+import { GOES_ON, JoinPlan, decodeJoin } from './join.ts';
 import { OpeningLayers, SealingLayers, scratch } from './layer.ts';
 import type { FrameSource, Leg, LegOwner } from './leg.ts';
 import { decodeCreated, encodeCreate, encodeExtend, type Created } from './messages.ts';
-import { Mux, type MuxOwner, type Refusal } from './mux.ts';
+import { Mux, type Connect, type MuxOwner, type Refusal } from './mux.ts';
 import type { CircuitPort } from './port.ts';
 import { Unused } from './grants.ts';
 import { DestroyReason, ending, endingError, reasonWord, type Ending } from './reason.ts';
-import { Services } from './services.ts';
+import { NO_PRICE, Services } from './services.ts';
 import type { MuxStream } from './stream.ts';
 import { violation } from './violation.ts';
 import { isAnonymizing } from '../transport/index.ts';
 
-/** Who pays for the circuit asks nothing for what it serves on it. */
-const NO_PRICE = { price: pricePerMiB(0n) };
+const NOTHING = Buffer.alloc(0);
 
 /** A hop of the plan: who, and what it is paid for everything from itself onward. */
 export interface PlannedHop {
@@ -57,9 +64,14 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   readonly #leg: Leg;
   /** With the first hop, whose CREATE goes with the leg. */
   readonly #initiation: HopInitiation;
-  readonly #mux: Mux;
+  readonly #price: PricePerMiB;
+  readonly #log: Log;
+  #mux: Mux;
   readonly #timing: InitiatedTiming;
-  readonly #services: Services;
+  #services: Services;
+  /** What is ready for the initiator of another circuit, and whether it is at the far end. */
+  #plan: JoinPlan | undefined;
+  #joined = false;
   readonly #onOver: InitiatedOptions['onOver'];
   readonly #opening = new OpeningLayers();
   readonly #sealing = new SealingLayers();
@@ -85,7 +97,9 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
     this.closed = new Promise((resolve) => {
       this.#settle = resolve;
     });
-    this.#mux = new Mux('initiator', this, plan.at(-1)?.price ?? first.price);
+    this.#log = log;
+    this.#price = plan.at(-1)?.price ?? first.price;
+    this.#mux = new Mux('initiator', this, this.#price);
     this.#initiation = new HopInitiation(first.offer.nodeId, first.offer.onionKey);
     const { price } = first;
     // Some more than there are: how far it is to the end is nobody's business.
@@ -204,6 +218,10 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   }
 
   control(type: number, data: Buffer): void {
+    if (type === CellType.JOIN) {
+      this.#join(data);
+      return;
+    }
     if (type !== CellType.EXTENDED || this.#awaiting?.type !== 'EXTENDED')
       throw violation(`a cell of type ${type} out of place`);
     this.#awaiting.resolve(decodeCreated(data));
@@ -265,16 +283,39 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   // --- the application --------------------------------------------------------------------------------------------------------
 
   openStream(service: string, params: Uint8Array, options: OpenStreamOptions = {}): Promise<CircuitStream> {
-    return this.#mux.open(service, params, options.signal);
+    return this.#mux.open(service, params, options);
   }
 
-  register(service: string, handler: ServiceHandler): void {
-    this.#services.register(service, NO_PRICE, handler);
+  register(service: string, handler: ServiceHandler, options: Pick<ServiceOptions, 'datagrams'> = {}): void {
+    this.#services.register(service, { ...options, ...NO_PRICE }, handler);
   }
 
-  serve(service: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined {
+  serve(service: string, params: Buffer, stream: MuxStream, connect: Connect): Refusal | undefined {
     if (!this.#isBuilt) throw violation('a stream of a hop that is not the last');
     return this.#services.serve(service, params, stream, this, connect);
+  }
+
+  expectJoin(): ExpectedJoin {
+    if (this.#plan !== undefined) throw new TypeError('the join of this circuit is expected already');
+    const plan = new JoinPlan(this.#log);
+    this.#plan = plan;
+    if (this.#failure !== undefined) plan.failed(this.#failure);
+    return plan;
+  }
+
+  /** What the last hop sent before is over, and what comes is the other initiator's: another mux knows nothing of either. */
+  #join(data: Buffer): void {
+    const plan = this.#plan;
+    if (!this.#isBuilt || plan === undefined || this.#joined) throw violation('a JOIN that was not asked for');
+    const side = decodeJoin(data);
+    const before = this.#mux;
+    this.#joined = true;
+    this.#services = plan.services;
+    this.#mux = new Mux(side, this, this.#price, true);
+    // First of all that it sends.
+    this.#mux.sendControl(CellType.JOINED, NOTHING);
+    before.close(endingError(GOES_ON));
+    plan.joined(this);
   }
 
   rttMillis(): Promise<number> {
@@ -345,6 +386,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
     this.#sealing.close();
     this.#awaiting?.reject(error);
     this.#mux.close(error);
+    this.#plan?.failed(error);
     this.#settle(quiet ? undefined : error);
     this.#onOver(this, why);
   }

@@ -6,7 +6,7 @@ import type { CircuitEnd, CircuitStream, OpenStreamOptions } from './contract.ts
 import type { FarSide, NearSide } from './far-side.ts';
 import { scratch } from './layer.ts';
 import type { FrameSource } from './leg.ts';
-import { Mux, type MuxOwner, type Refusal } from './mux.ts';
+import { Mux, type Connect, type MuxOwner, type Refusal } from './mux.ts';
 import { endingError, type Ending } from './reason.ts';
 import type { RelayHost } from './relay-host.ts';
 import type { MuxStream } from './stream.ts';
@@ -19,6 +19,7 @@ export class LocalEnd implements FarSide, FrameSource, MuxOwner, CircuitEnd {
   readonly near: NearSide;
   readonly #host: RelayHost;
   readonly #mux: Mux;
+  #stopped = false;
 
   constructor(host: RelayHost, near: NearSide) {
     this.#host = host;
@@ -58,6 +59,7 @@ export class LocalEnd implements FarSide, FrameSource, MuxOwner, CircuitEnd {
   }
 
   stop(why: Ending): void {
+    this.#stopped = true;
     this.#mux.close(endingError(why));
   }
 
@@ -93,7 +95,7 @@ export class LocalEnd implements FarSide, FrameSource, MuxOwner, CircuitEnd {
     this.near.leg.port.grant(this.near.leg, bytes);
   }
 
-  serve(service: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined {
+  serve(service: string, params: Buffer, stream: MuxStream, connect: Connect): Refusal | undefined {
     return this.#host.serve(service, params, stream, this, connect);
   }
 
@@ -112,7 +114,7 @@ export class LocalEnd implements FarSide, FrameSource, MuxOwner, CircuitEnd {
   // --- for services ---------------------------------------------------------------------------------------------------------
 
   get isOpen(): boolean {
-    return !this.near.isOver;
+    return !this.#stopped;
   }
 
   get acceptsStreams(): boolean {
@@ -120,6 +122,6 @@ export class LocalEnd implements FarSide, FrameSource, MuxOwner, CircuitEnd {
   }
 
   openStream(service: string, params: Uint8Array, options: OpenStreamOptions = {}): Promise<CircuitStream> {
-    return this.#mux.open(service, params, options.signal);
+    return this.#mux.open(service, params, options);
   }
 }

@@ -14,7 +14,7 @@ import { pricePerMiB, type PricePerMiB } from '../../core/units.ts';
 import { peekOffer } from '../offer/index.ts';
 import { AUTH_BYTES } from './handshake.ts';
 
-export const CIRCUIT_VERSION = 5;
+export const CIRCUIT_VERSION = 6;
 const CREATE_BYTES: number = 1 + 8 + 4 + 1 + KEY_BYTES;
 /** Before the offer. */
 const EXTEND_FIXED_BYTES: number = 8 + KEY_BYTES + 2;

@@ -4,8 +4,7 @@
  */
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import {
-  GRANT_RESERVE,
-  MAX_CELL_BYTES,
+  CIRCUIT_WINDOW,
   MAX_CONTROL_CELLS,
   MAX_REFUSED_STREAMS,
   MAX_STREAMS_PER_CIRCUIT,
@@ -23,25 +22,23 @@ import {
   cellSize,
   cellStream,
   cellType,
-  dataCellLength,
   decodeBegin,
+  decodeConnected,
   encodeBegin,
+  encodeConnected,
   frameCell,
 } from './cell.ts';
+import type { OpenStreamOptions } from './contract.ts';
 import { Intake, overdrawn } from './credit.ts';
+import { DatagramTurns } from './datagrams.ts';
 import { EndReason, decodeEnd, encodeEnd } from './reason.ts';
 import { Pings } from './pings.ts';
 import { MuxStream } from './stream.ts';
 import type { StreamHost } from './stream.ts';
 import { StreamIds, otherSide, type CircuitSide } from './stream-ids.ts';
+import { Thrift } from './thrift.ts';
 
 const SERVICE_NAME = /^[a-z0-9][a-z0-9._-]{0,31}$/;
-const NO_DATA = Buffer.alloc(0);
-/** An end that grants so much grants more long before it is used. */
-const ROOMY_GRANT = 4 * MAX_CELL_BYTES;
-/** A grant that is too small for what waits is followed by another within this, or by none: what it came of has become less, milliseconds. */
-const SMALL_GRANT_MILLIS = 25;
-
 /** What an end of a circuit asks of the circuit. */
 export interface MuxOwner {
   /** Cells wait to be pulled. */
@@ -58,10 +55,13 @@ export interface MuxOwner {
    * The other end opens a stream: serve it (after `connect`), or refuse it by returning why.
    * @throws RelaymintError PROTOCOL_VIOLATION when it is not in a position to.
    */
-  serve(service: string, params: Buffer, stream: MuxStream, connect: () => void): Refusal | undefined;
-  /** A cell that is not about streams: EXTEND, EXTENDED. @throws RelaymintError PROTOCOL_VIOLATION when out of place. */
+  serve(service: string, params: Buffer, stream: MuxStream, connect: Connect): Refusal | undefined;
+  /** A cell that is not about streams: EXTEND, EXTENDED, JOIN, JOINED. @throws RelaymintError PROTOCOL_VIOLATION when out of place. */
   control(type: number, data: Buffer): void;
 }
+
+/** Takes the stream, and its datagrams or none. */
+export type Connect = (datagrams?: boolean) => void;
 
 export interface Refusal {
   readonly reason: EndReason;
@@ -80,7 +80,7 @@ export function isServiceName(name: string): boolean {
 
 export class Mux implements StreamHost {
   readonly price: PricePerMiB;
-  readonly #side: CircuitSide;
+  readonly #pays: boolean;
   readonly #owner: MuxOwner;
   readonly #streams = new Map<number, MuxStream>();
   /** What we open, and what the other end does. */
@@ -94,23 +94,22 @@ export class Mux implements StreamHost {
   #control: ControlCell[] = [];
   /** Streams that can send, in turn. */
   #ready: MuxStream[] = [];
+  readonly #datagrams = new DatagramTurns<MuxStream>();
+  /** The last cell was one of datagrams: data goes next, if there is any. */
+  #dataNext = false;
+  /** What may still come of streams that have ended here, bytes. */
+  #late = 0;
   /** The stream whose cell was pulled last. */
   #pulled: MuxStream | undefined;
   /** Bytes by which all stream windows together have grown. */
   #grown = 0;
   #waking = false;
-  /** The most that was granted us since we last gave something back, or had to make do. */
-  #most = 0;
-  /** The grant is small, and no larger one came: data may take a half of it. */
-  #small = false;
-  /** Of the grant that data waits to see grow, what was left when it was last looked at. */
-  #waitsWith: number | undefined;
-  #patience: NodeJS.Timeout | undefined;
+  readonly #thrift: Thrift = new Thrift(() => this.#owner.wake());
   #closed: RelaymintError | undefined;
 
-  /** `price`: what the payer of the circuit pays its last hop. */
-  constructor(side: CircuitSide, owner: MuxOwner, price: PricePerMiB) {
-    this.#side = side;
+  /** `price`: what the payer of the circuit pays its last hop. `pays`: this end does, for what the other sends as well. */
+  constructor(side: CircuitSide, owner: MuxOwner, price: PricePerMiB, pays: boolean = side === 'initiator') {
+    this.#pays = pays;
     this.#owner = owner;
     this.price = price;
     this.#ours = new StreamIds(side);
@@ -129,13 +128,14 @@ export class Mux implements StreamHost {
   // --- from the application ---------------------------------------------------------------------------------------------
 
   /** @throws RelaymintError as Circuit.openStream. */
-  async open(service: string, params: Uint8Array, signal?: AbortSignal): Promise<MuxStream> {
+  async open(service: string, params: Uint8Array, options: OpenStreamOptions = {}): Promise<MuxStream> {
     if (this.#closed !== undefined) throw this.#closed;
     if (!isServiceName(service) || params.length > MAX_STREAM_PARAMS) {
       throw new RelaymintError('INVALID_ARGUMENT', `The service "${service.slice(0, 40)}" cannot be asked for.`, {
         remedy: `Its name is 1 to 32 of a-z 0-9 . _ - and its parameters at most ${MAX_STREAM_PARAMS} bytes.`,
       });
     }
+    const { signal, datagrams = false } = options;
     if (signal?.aborted === true) throw aborted(signal);
     if (this.#ours.open >= MAX_STREAMS_PER_CIRCUIT || !this.acceptsStreams) {
       throw new RelaymintError('LIMIT_EXCEEDED', 'This circuit takes no more streams.', {
@@ -143,8 +143,9 @@ export class Mux implements StreamHost {
       });
     }
     const stream = new MuxStream(this, this.#ours.next());
+    if (datagrams) stream.takeDatagrams();
     this.#add(stream);
-    this.#send(CellType.BEGIN, stream.id, encodeBegin(service, params));
+    this.#send(CellType.BEGIN, stream.id, encodeBegin(service, params, datagrams));
     this.#expectAnswer();
     const onAbort = (): void => void stream.destroy(signal === undefined ? undefined : aborted(signal));
     signal?.addEventListener('abort', onAbort, { once: true });
@@ -172,9 +173,10 @@ export class Mux implements StreamHost {
   close(error: RelaymintError): void {
     if (this.#closed !== undefined) return;
     this.#closed = error;
-    this.#waitNoLonger();
+    this.#thrift.waitNoLonger();
     this.#control = [];
     this.#ready = [];
+    this.#datagrams.clear();
     for (const stream of this.#streams.values()) stream.destroy(error);
     this.#streams.clear();
     this.#pings.failAll(error);
@@ -183,12 +185,12 @@ export class Mux implements StreamHost {
   // --- out: cells for the link --------------------------------------------------------------------------------------------
 
   /**
-   * Writes the next cell, of at most `limit` bytes, into `cell` (MAX_CELL_BYTES). Data leaves a little of the limit to control
-   * cells. @returns its size, 0 when there is nothing to send. Runs no code of the application.
+   * Writes the next cell, of at most `limit` bytes, into `cell` (MAX_CELL_BYTES). Data and datagrams take turns, and leave a little of the
+   * limit to control cells. @returns its size, 0 when there is nothing to send. Runs no code of the application.
    */
   pull(cell: Buffer, limit: number): number {
     this.#pulled = undefined;
-    if (limit > this.#most) this.#most = limit;
+    this.#thrift.saw(limit);
     const control = this.#control[0];
     if (control !== undefined) {
       if (cellSize(control.data.length) > limit) return 0;
@@ -196,15 +198,28 @@ export class Mux implements StreamHost {
       cell.set(control.data, CELL_HEADER_BYTES);
       return frameCell(cell, control.type, control.stream, control.data.length);
     }
+    if (this.#dataNext) return this.#pullData(cell, limit) || this.#pullDatagrams(cell, limit);
+    return this.#pullDatagrams(cell, limit) || this.#pullData(cell, limit);
+  }
+
+  #pullDatagrams(cell: Buffer, limit: number): number {
+    const pulled = this.#datagrams.pull(cell, this.#thrift.room(limit));
+    if (pulled === undefined) return 0;
+    this.#pulled = pulled.talker;
+    this.#dataNext = true;
+    return pulled.size;
+  }
+
+  #pullData(cell: Buffer, limit: number): number {
     for (let stream = this.#ready[0]; stream !== undefined; stream = this.#ready[0]) {
       if (!stream.canSend) {
         this.#ready.shift();
         stream.listed = false;
         continue;
       }
-      const length = this.#dataLength(stream.out.bytes, limit - this.#reserve(limit));
+      const length = this.#thrift.dataLength(stream.out.bytes, this.#thrift.room(limit));
       if (length === 0) return 0;
-      this.#waitNoLonger();
+      this.#thrift.waitNoLonger();
       const size = cellSize(length);
       this.#ready.shift();
       stream.sendCredit -= length;
@@ -213,6 +228,7 @@ export class Mux implements StreamHost {
       if (stream.canSend) this.#ready.push(stream);
       else stream.listed = false;
       this.#pulled = stream;
+      this.#dataNext = false;
       // Whoever asks expects an answer.
       if (this.#ours.owns(stream.id)) this.#expectAnswer();
       return size;
@@ -234,51 +250,19 @@ export class Mux implements StreamHost {
     if (this.#pings.send(() => window.measured(performance.now()))) window.began(performance.now());
   }
 
-  /** A large grant that is nearly used is waited for, rather than cut into small cells: more is on its way. */
-  #dataLength(queued: number, limit: number): number {
-    const length = dataCellLength(queued);
-    if (cellSize(length) <= limit) return length;
-    if (this.#most < ROOMY_GRANT) return dataCellLength(queued, limit);
-    if (this.#waitsWith !== undefined && limit > this.#waitsWith) {
-      this.#patience ??= setTimeout(() => this.#losePatience(), SMALL_GRANT_MILLIS).unref();
-    }
-    this.#waitsWith = limit;
-    return 0;
-  }
-
-  #losePatience(): void {
-    this.#patience = undefined;
-    if (this.#waitsWith === undefined || this.#closed !== undefined) return;
-    this.makeDo();
-    this.#owner.wake();
-  }
-
-  #waitNoLonger(): void {
-    this.#waitsWith = undefined;
-    clearTimeout(this.#patience);
-    this.#patience = undefined;
-  }
-
   /** Cells wait. */
   get wantsToSend(): boolean {
-    return this.#control.length > 0 || this.#ready.some((stream) => stream.canSend);
+    return this.#control.length > 0 || this.#datagrams.wantToSend || this.#ready.some((stream) => stream.canSend);
   }
 
-  /** No larger grant came: small cells will do, and of a small grant data takes a half, or nobody would ever use it. */
+  /** No larger grant came: small cells will do. */
   makeDo(): void {
-    this.#most = 0;
-    this.#small = true;
+    this.#thrift.makeDo();
   }
 
-  /** Gave back what it did not use. `idle`: but for two of the smallest frames, and one of them may be data. */
+  /** Gave back what it did not use; see `Thrift`. */
   gaveBack(idle: boolean): void {
-    this.#most = 0;
-    this.#small = idle;
-  }
-
-  #reserve(limit: number): number {
-    if (limit > 2 * GRANT_RESERVE) this.#small = false;
-    return this.#small ? Math.floor(limit / 2) : GRANT_RESERVE;
+    this.#thrift.gaveBack(idle);
   }
 
   /** The pulled cell went out in a frame of that size. */
@@ -296,7 +280,7 @@ export class Mux implements StreamHost {
   receive(cell: Buffer, frameBytes: number): void {
     const type = cellType(cell);
     this.#take(cell, type);
-    if (this.#intake.arrived(frameBytes, type === CellType.DATA)) this.#measure();
+    if (this.#intake.arrived(frameBytes, type === CellType.DATA || type === CellType.DATAGRAM)) this.#measure();
     this.grantDue();
   }
 
@@ -307,8 +291,14 @@ export class Mux implements StreamHost {
       case CellType.DATA:
         this.#onData(id, data);
         return;
+      case CellType.DATAGRAM:
+        this.#onDatagrams(id, data, cell.length);
+        return;
       case CellType.WINDOW:
         this.#onWindow(id, data);
+        return;
+      case CellType.DATAGRAM_WINDOW:
+        this.#onDatagramWindow(id, data);
         return;
       case CellType.BEGIN:
         this.#onBegin(id, data);
@@ -317,6 +307,7 @@ export class Mux implements StreamHost {
         const stream = this.#find(id);
         const awaiting = stream?.awaiting;
         if (stream === undefined || awaiting === undefined) return;
+        if (decodeConnected(data)) stream.sendDatagrams();
         stream.awaiting = undefined;
         awaiting.resolve();
         return;
@@ -339,15 +330,44 @@ export class Mux implements StreamHost {
 
   #onData(id: number, data: Buffer): void {
     const stream = this.#find(id);
-    if (stream !== undefined) {
-      if (stream.peerEnded) throw overdrawn(`sent data after the end of stream ${id}`);
-      stream.deliver(data);
+    if (stream === undefined) {
+      this.#tooLate(id, data.length);
+      return;
     }
+    if (stream.peerEnded) throw overdrawn(`sent data after the end of stream ${id}`);
+    // It would use no credit, and be held.
+    if (data.length === 0) throw overdrawn('sent a cell of data without any');
+    stream.deliver(data);
+  }
+
+  #onDatagrams(id: number, data: Buffer, cellBytes: number): void {
+    const stream = this.#find(id);
+    if (stream === undefined) {
+      this.#tooLate(id, cellBytes);
+      return;
+    }
+    if (stream.peerEnded || stream.awaiting !== undefined || stream.datagramsIn === undefined)
+      throw overdrawn(`sent datagrams of stream ${id}, which takes none`);
+    stream.datagramsIn.deliver(data, cellBytes);
+  }
+
+  /** For a stream that has ended here: what was on its way, and no more. It would be paid for, and nobody takes it. */
+  #tooLate(id: number, bytes: number): void {
+    this.#late -= bytes;
+    if (this.#late < 0) throw overdrawn(`goes on with stream ${id}, which has ended`);
+  }
+
+  #onDatagramWindow(id: number, data: Buffer): void {
+    const bytes = windowOf(data);
+    const stream = this.#find(id);
+    if (stream === undefined) return;
+    if (stream.datagramsOut === undefined) throw overdrawn(`takes datagrams of stream ${id}, which it did not say`);
+    stream.datagramsOut.credited(bytes);
+    this.talks(stream);
   }
 
   #onWindow(id: number, data: Buffer): void {
-    if (data.length !== 4) throw overdrawn('sent a WINDOW of the wrong length');
-    const bytes = data.readUInt32LE(0);
+    const bytes = windowOf(data);
     const stream = this.#find(id);
     if (stream === undefined) return;
     stream.sendCredit += bytes;
@@ -358,19 +378,21 @@ export class Mux implements StreamHost {
 
   #onBegin(id: number, data: Buffer): void {
     if (!this.#theirs.take(id)) throw overdrawn(`opened stream ${id} out of turn`);
-    const { service, params } = decodeBegin(data);
+    const { service, params, datagrams } = decodeBegin(data);
     if (this.#theirs.open >= MAX_STREAMS_PER_CIRCUIT) {
       this.#refuse(id, { reason: EndReason.LIMIT, text: 'too many streams in this circuit' });
       return;
     }
     const stream = new MuxStream(this, id);
+    if (datagrams) stream.sendDatagrams();
     this.#add(stream);
     let connected = false;
-    const connect = (): void => {
+    const connect: Connect = (takes = false) => {
       connected = true;
+      if (takes) stream.takeDatagrams();
       // Only now: what is expected is granted, and a stream that is refused must be worth nothing to whoever is paid for what comes.
       this.#expectData();
-      this.#send(CellType.CONNECTED, id, NO_DATA);
+      this.#send(CellType.CONNECTED, id, encodeConnected(takes));
     };
     const refusal = this.#owner.serve(service, params, stream, connect);
     if (refusal === undefined || connected) return;
@@ -382,8 +404,7 @@ export class Mux implements StreamHost {
   /** Says no. Whoever pays for both the question and the answer does so a few times only. */
   #refuse(id: number, { reason, text }: Refusal): void {
     this.#refused += 1;
-    if (this.#side === 'initiator' && this.#refused > MAX_REFUSED_STREAMS)
-      throw overdrawn('opens streams that nobody takes');
+    if (this.#pays && this.#refused > MAX_REFUSED_STREAMS) throw overdrawn('opens streams that nobody takes');
     this.#send(CellType.END, id, encodeEnd(reason, text));
   }
 
@@ -434,7 +455,19 @@ export class Mux implements StreamHost {
     const credit = stream.creditDue + growth;
     stream.creditDue = 0;
     stream.receiveCredit += credit;
-    this.#sendWindow(stream.id, credit);
+    this.#sendWindow(CellType.WINDOW, stream.id, credit);
+  }
+
+  talks(stream: MuxStream): void {
+    if (this.#datagrams.add(stream)) this.#wake();
+  }
+
+  heard(stream: MuxStream, bytes: number): void {
+    if (!stream.peerEnded) this.#sendWindow(CellType.DATAGRAM_WINDOW, stream.id, bytes);
+  }
+
+  fail(error: RelaymintError): void {
+    this.#owner.fail(error);
   }
 
   unread(bytes: number): void {
@@ -450,6 +483,9 @@ export class Mux implements StreamHost {
     // An open stream's window counts; what it grew by is free for others again.
     if (this.#streams.get(stream.id) !== stream) return;
     this.#remove(stream);
+    // All that is on its way is within what was granted, so that what ended long ago counts for nothing beyond that.
+    if (!stream.peerEnded)
+      this.#late = Math.min(CIRCUIT_WINDOW, this.#late + stream.receiveCredit + (stream.datagramsIn?.credit ?? 0));
     this.#grown -= stream.window - STREAM_WINDOW_INITIAL;
     if (reason !== undefined) this.#send(CellType.END, stream.id, encodeEnd(reason, text));
   }
@@ -468,10 +504,10 @@ export class Mux implements StreamHost {
     this.#intake.window.rest(granted);
   }
 
-  #sendWindow(stream: number, bytes: number): void {
+  #sendWindow(type: CellType, stream: number, bytes: number): void {
     const data = Buffer.allocUnsafe(4);
     data.writeUInt32LE(bytes, 0);
-    this.#send(CellType.WINDOW, stream, data);
+    this.#send(type, stream, data);
   }
 
   #send(type: CellType, stream: number, data: Uint8Array): void {
@@ -500,6 +536,12 @@ export class Mux implements StreamHost {
 
 function wakeOwner(mux: Mux): void {
   mux.wakeNow();
+}
+
+/** Of WINDOW and DATAGRAM_WINDOW. @throws RelaymintError PROTOCOL_VIOLATION. */
+function windowOf(data: Buffer): number {
+  if (data.length !== 4) throw overdrawn('sent a WINDOW of the wrong length');
+  return data.readUInt32LE(0);
 }
 
 function aborted(signal: AbortSignal): RelaymintError {

@@ -244,8 +244,9 @@ export class NextHop implements FarSide, LegOwner, LegHeir {
   }
 
   ended(leg: Leg, why: Ending): void {
-    this.#near.farEnded(why);
+    // The next hop first: its answer, and with it its pay, waits for nothing that the hop before us does or fails to do.
     leg.destroy(ending(why.reason, ''));
+    this.#near.farEnded(why);
   }
 
   stop(why: Ending): void {

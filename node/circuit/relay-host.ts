@@ -5,7 +5,7 @@ import type { Sponsor } from '../meter/index.ts';
 import type { CircuitEnd } from './contract.ts';
 import type { Leg } from './leg.ts';
 import type { Extend } from './messages.ts';
-import type { Refusal } from './mux.ts';
+import type { Connect, Refusal } from './mux.ts';
 import type { CircuitPort } from './port.ts';
 import type { Ending } from './reason.ts';
 import type { Slotted, SlotPayer } from './slots.ts';
@@ -43,13 +43,7 @@ export interface RelayHost {
   /** May so much more be granted on circuits of others? Counted until it is given back with a negative number. */
   carry(bytes: number): boolean;
   /** Serves a stream of that circuit, or says why not. */
-  serve(
-    service: string,
-    params: Buffer,
-    stream: MuxStream,
-    circuit: CircuitEnd,
-    connect: () => void,
-  ): Refusal | undefined;
+  serve(service: string, params: Buffer, stream: MuxStream, circuit: CircuitEnd, connect: Connect): Refusal | undefined;
   attribute(leg: Leg, name: string, frameBytes: number): void;
   /** That circuit of this node is over. */
   over(circuit: Slotted, why: Ending): void;

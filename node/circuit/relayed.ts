@@ -21,17 +21,20 @@ import type { RelaymintError } from '../../core/errors.ts';
 import { LEAST_GRANT, QUIET_GRANT, STACK_BYTES } from '../../core/limits.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import { CellType, cellType } from './cell.ts';
+import type { CircuitEnd } from './contract.ts';
 import type { FarSide, NearSide } from './far-side.ts';
 import { LOW_GRANT, Unused } from './grants.ts';
 import type { HopKeys } from './handshake.ts';
 import { OpeningLayer, SealingLayer } from './layer.ts';
 import type { Leg, LegHeir, LegOwner } from './leg.ts';
+import { GOES_ON } from './join.ts';
 import { LocalEnd } from './local-end.ts';
 import { NextHop } from './next-hop.ts';
 import { DestroyReason, ending, type Ending } from './reason.ts';
 import type { RelayHost } from './relay-host.ts';
 import type { Slotted, SlotPayer } from './slots.ts';
 import { Splice } from './splice.ts';
+import type { CircuitSide } from './stream-ids.ts';
 import { violation } from './violation.ts';
 
 export class RelayedCircuit implements NearSide, LegOwner, LegHeir, Slotted {
@@ -93,15 +96,14 @@ export class RelayedCircuit implements NearSide, LegOwner, LegHeir, Slotted {
   }
 
   /**
-   * Joins two circuits that end here: what one initiator sends the other gets from now on. Their streams with us end. What was still on
-   * its way to us is taken for the other's too: whoever joins circuits lets both initiators say that nothing is.
+   * Joins two circuits that end here: what one initiator sends the other gets from now on (`join.ts`). Their streams with us end.
    * @throws TypeError when one of them goes on already, or is over.
    */
   join(other: RelayedCircuit): void {
     if (this === other || !this.#endsHere || !other.#endsHere)
       throw new TypeError('only circuits that end here can be joined');
-    this.#goOnIn(other);
-    other.#goOnIn(this);
+    this.#goOnIn(other, 'initiator');
+    other.#goOnIn(this, 'host');
     this.letSend(other.leg.spareCredit);
     other.letSend(this.leg.spareCredit);
   }
@@ -110,10 +112,10 @@ export class RelayedCircuit implements NearSide, LegOwner, LegHeir, Slotted {
     return this.#over === undefined && (this.#far === undefined || this.#far instanceof LocalEnd);
   }
 
-  #goOnIn(other: RelayedCircuit): void {
-    this.#far?.stop(ending(DestroyReason.FINISHED, 'the circuit goes on to another one'));
+  #goOnIn(other: RelayedCircuit, side: CircuitSide): void {
+    this.#far?.stop(GOES_ON);
     this.leg.source = undefined;
-    this.#far = new Splice(this, other);
+    this.#far = new Splice(this, other, side);
   }
 
   // --- the packet path ------------------------------------------------------------------------------------------------------
@@ -251,6 +253,20 @@ export class RelayedCircuit implements NearSide, LegOwner, LegHeir, Slotted {
     this.#counted = 0;
     this.#host.over(this, why);
   }
+}
+
+/**
+ * Joins the circuits of two ends that services of this node were given: each initiator has the other one at its far end then, where both
+ * expect it (`Circuit.expectJoin`); else theirs ends, and with it the other. Streams with us end. Both pay for their own circuit.
+ * @throws TypeError when these are not the ends of two circuits that end here.
+ */
+export function joinCircuits(one: CircuitEnd, other: CircuitEnd): void {
+  nearOf(one).join(nearOf(other));
+}
+
+function nearOf(end: CircuitEnd): RelayedCircuit {
+  if (end instanceof LocalEnd && end.near instanceof RelayedCircuit) return end.near;
+  throw new TypeError('only circuits that end here can be joined');
 }
 
 function isUnpayable(error: RelaymintError): boolean {

@@ -1,11 +1,14 @@
 /** The services at one end of circuits: by name, what each asks and who takes its streams. */
 import { RelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
-import type { PricePerMiB } from '../../core/units.ts';
+import { pricePerMiB, type PricePerMiB } from '../../core/units.ts';
 import type { CircuitEnd, ServiceHandler, ServiceOptions } from './contract.ts';
-import { isServiceName, type Refusal } from './mux.ts';
+import { isServiceName, type Connect, type Refusal } from './mux.ts';
 import { EndReason } from './reason.ts';
 import type { MuxStream } from './stream.ts';
+
+/** Who pays for the circuit asks nothing for what it serves on it. */
+export const NO_PRICE: ServiceOptions = { price: pricePerMiB(0n) };
 
 interface Service extends ServiceOptions {
   readonly handler: ServiceHandler;
@@ -29,30 +32,24 @@ export class Services {
   }
 
   /** @throws TypeError, RelaymintError as CircuitEndpoint.register. */
-  register(name: string, { price }: ServiceOptions, handler: ServiceHandler): void {
+  register(name: string, { price, datagrams = false }: ServiceOptions, handler: ServiceHandler): void {
     if (!isServiceName(name)) {
       throw new RelaymintError('INVALID_ARGUMENT', `"${name}" cannot be the name of a service.`, {
         remedy: 'Use 1 to 32 of a-z 0-9 . _ -',
       });
     }
     if (this.#byName.has(name)) throw new TypeError(`the service "${name}" is registered already`);
-    this.#byName.set(name, { price, handler });
+    this.#byName.set(name, { price, datagrams, handler });
   }
 
   /** Serves a stream of that circuit (after `connect`), or says why not. */
-  serve(
-    name: string,
-    params: Buffer,
-    stream: MuxStream,
-    circuit: CircuitEnd,
-    connect: () => void,
-  ): Refusal | undefined {
+  serve(name: string, params: Buffer, stream: MuxStream, circuit: CircuitEnd, connect: Connect): Refusal | undefined {
     const service = this.#byName.get(name);
     if (service === undefined) return { reason: EndReason.REFUSED, text: `no service "${name}" here` };
     if (stream.circuitPrice < service.price) {
       return { reason: EndReason.PRICE, text: `${service.price} per MiB is asked for "${name}"` };
     }
-    connect();
+    connect(service.datagrams);
     try {
       service.handler(stream, Buffer.from(params), circuit);
     } catch (error) {

@@ -1,11 +1,12 @@
 /** One stream of a circuit: a node Duplex on one side, cells and credit on the other. */
 import { Duplex } from 'node:stream';
-import { isRelaymintError } from '../../core/errors.ts';
-import { STREAM_OUT_QUEUE, STREAM_WINDOW_INITIAL } from '../../core/limits.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { MAX_DATAGRAM_BYTES, STREAM_OUT_QUEUE, STREAM_WINDOW_INITIAL } from '../../core/limits.ts';
 import type { PricePerMiB } from '../../core/units.ts';
 import { MAX_CELL_DATA } from './cell.ts';
 import type { CircuitStream } from './contract.ts';
 import { overdrawn } from './credit.ts';
+import { DatagramsIn, DatagramsOut } from './datagrams.ts';
 import { ByteQueue } from './queue.ts';
 import { EndReason, endError } from './reason.ts';
 
@@ -21,6 +22,12 @@ export interface StreamHost {
   consumed(stream: MuxStream, bytes: number): void;
   /** Bytes arrived that the application does not take yet (positive), or were dropped (negative). */
   unread(bytes: number): void;
+  /** Datagrams wait to be sent. */
+  talks(stream: MuxStream): void;
+  /** So many bytes of cells of datagrams were taken. */
+  heard(stream: MuxStream, bytes: number): void;
+  /** The other end broke the rules in what the application reads now. */
+  fail(error: RelaymintError): void;
   /** Nothing more will be sent: say so. */
   finish(stream: MuxStream): void;
   /** The stream is gone; tell the other end why unless `reason` is undefined. */
@@ -37,6 +44,10 @@ export class MuxStream extends Duplex implements CircuitStream {
   /** Set on the opener's side until CONNECTED or END arrives. */
   awaiting: { resolve(): void; reject(error: Error): void } | undefined;
   readonly out: ByteQueue = new ByteQueue();
+  /** undefined where the other end takes none. */
+  datagramsOut: DatagramsOut | undefined;
+  /** undefined where we take none. */
+  datagramsIn: DatagramsIn | undefined;
   /** On the host's list of streams that can send. */
   listed = false;
 
@@ -74,6 +85,46 @@ export class MuxStream extends Duplex implements CircuitStream {
 
   tag(name: string): void {
     this.contentName = name;
+  }
+
+  get takesDatagrams(): boolean {
+    return this.datagramsOut !== undefined;
+  }
+
+  sendDatagram(data: Uint8Array): boolean {
+    if (data.length > MAX_DATAGRAM_BYTES) {
+      throw new RelaymintError('INVALID_ARGUMENT', `A datagram of ${data.length} bytes cannot be sent.`, {
+        remedy: `Send at most ${MAX_DATAGRAM_BYTES} bytes in each, or write them to the stream.`,
+      });
+    }
+    const out = this.datagramsOut;
+    if (out === undefined || this.destroyed || this.writableEnded || !out.push(data)) return false;
+    this.#host.talks(this);
+    return true;
+  }
+
+  onDatagram(handler: ((data: Buffer) => void) | undefined): void {
+    if (this.datagramsIn === undefined) throw new TypeError('this end of the stream takes no datagrams');
+    try {
+      this.datagramsIn.onDatagram(handler);
+    } catch (error) {
+      if (!isRelaymintError(error)) throw error;
+      this.#host.fail(error);
+    }
+  }
+
+  /** From now on we take datagrams. */
+  takeDatagrams(): void {
+    this.datagramsIn = new DatagramsIn({
+      unread: (bytes) => this.#host.unread(bytes),
+      credit: (bytes) => this.#host.heard(this, bytes),
+      failed: (error) => void this.destroy(error instanceof Error ? error : undefined),
+    });
+  }
+
+  /** The other end takes datagrams. */
+  sendDatagrams(): void {
+    this.datagramsOut = new DatagramsOut();
   }
 
   /** True when a DATA cell can be filled: a small credit is left to grow rather than cut into small cells. */
@@ -121,7 +172,7 @@ export class MuxStream extends Duplex implements CircuitStream {
       this.#writeDone = undefined;
       done();
     }
-    if (this.ending && !this.ended && this.out.bytes === 0) this.#finish();
+    if (this.ending && !this.ended && this.#isSent) this.#finish();
   }
 
   override _read(): void {
@@ -155,14 +206,16 @@ export class MuxStream extends Duplex implements CircuitStream {
   override _final(done: Done): void {
     this.ending = true;
     this.#finalDone = done;
-    if (this.out.bytes === 0) this.#finish();
+    if (this.#isSent) this.#finish();
   }
 
   override _destroy(error: Error | null, done: Done): void {
     this.#host.unread(-this.#inboxBytes);
     this.#inbox = [];
     this.#inboxBytes = 0;
+    this.datagramsIn?.close();
     this.out.clear();
+    this.datagramsOut?.clear();
     const complete = this.ended && this.peerEnded;
     const reason = error === null ? EndReason.ABORTED : EndReason.FAILED;
     // Only codes travel: a message may hold what is nobody else's business.
@@ -175,6 +228,10 @@ export class MuxStream extends Duplex implements CircuitStream {
     this.#finalDone = undefined;
     for (const callback of waiting) callback?.(error);
     done(error);
+  }
+
+  get #isSent(): boolean {
+    return this.out.bytes === 0 && this.datagramsOut?.isEmpty !== false;
   }
 
   #finish(): void {

@@ -2,7 +2,7 @@
 import { SMALLEST_FRAME_BYTES } from '../../../core/limits.ts';
 import { MIB, amount } from '../../../core/units.ts';
 import { NUMERATOR_BITS } from '../../../ledger/accounting/index.ts';
-import { CellType } from '../../../node/circuit/cell.ts';
+import { CellType, encodeConnected } from '../../../node/circuit/cell.ts';
 import { OPENING, PRICE, u32 } from '../node.ts';
 import type { BareNode, PlayNode } from '../node.ts';
 import type { Manners, Payee } from '../payee.ts';
@@ -14,7 +14,6 @@ import { ask } from './payees.ts';
 import { AGAIN, GREED, askFor, end } from './payers.ts';
 
 const TIMING = { unpaidMillis: 400, grantIdleMillis: 100, buildMillis: 5_000 } as const;
-const NOTHING = Buffer.alloc(0);
 const NAME = 'accomplice.web3';
 
 const worth = (bytes: number, price: bigint): bigint => (BigInt(bytes) * price) >> NUMERATOR_BITS;
@@ -154,7 +153,7 @@ export const contentStrategies: readonly Strategy[] = [
     async play({ scene }) {
       const host = await scene.world.payee({
         onCell: (leg, cell) => {
-          if (cell[0] === CellType.BEGIN) leg.send(CellType.CONNECTED, 1, NOTHING);
+          if (cell[0] === CellType.BEGIN) leg.send(CellType.CONNECTED, 1, encodeConnected(false));
         },
       });
       const client = await scene.world.node();

@@ -1,7 +1,7 @@
 /** A payee that wants more than it was granted, or keeps what it was paid for. */
 import { SMALLEST_FRAME_BYTES } from '../../../core/limits.ts';
 import { MIB, amount } from '../../../core/units.ts';
-import { CellType } from '../../../node/circuit/cell.ts';
+import { CellType, encodeConnected } from '../../../node/circuit/cell.ts';
 import { DestroyReason, encodeEnding, ending } from '../../../node/circuit/reason.ts';
 import { FrameType } from '../../../node/link/index.ts';
 import { encodeWiden } from '../../../node/meter/messages.ts';
@@ -60,7 +60,7 @@ function overstates(name: string, what: string, manners: Manners, lie: (leg: Pay
           ...manners,
           onDestroy: () => {},
           onCell: (leg, cell) => {
-            if (cell[0] === CellType.BEGIN) leg.send(CellType.CONNECTED, 1, NOTHING);
+            if (cell[0] === CellType.BEGIN) leg.send(CellType.CONNECTED, 1, encodeConnected(false));
           },
         },
         { services: { source: dear } },

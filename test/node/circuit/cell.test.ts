@@ -15,7 +15,9 @@ import {
   cellType,
   dataCellLength,
   decodeBegin,
+  decodeConnected,
   encodeBegin,
+  encodeConnected,
   frameCell,
 } from '../../../node/circuit/cell.ts';
 import {
@@ -97,11 +99,12 @@ describe('messages', () => {
 
   it('have these golden bytes', () => {
     const create = { price: pricePerMiB(0x0102n), grant: 0x0304, hops: 6, ephemeral: key };
-    expect(Buffer.from(encodeCreate(create)).toString('hex')).toBe(`0502010000000000000403000006${'08'.repeat(32)}`);
+    expect(Buffer.from(encodeCreate(create)).toString('hex')).toBe(`0602010000000000000403000006${'08'.repeat(32)}`);
     const extend = { price: pricePerMiB(3n), ephemeral: key, offer: Uint8Array.of(1, 2, 3) };
     expect(Buffer.from(encodeExtend(extend)).toString('hex')).toBe(`0300000000000000${'08'.repeat(32)}0300010203`);
     expect(Buffer.from(encodeEnding(ending(DestroyReason.PRICE, 'dear'))).toString('hex')).toBe('0264656172');
-    expect(encodeBegin('echo', Buffer.of(9)).toString('hex')).toBe('046563686f09');
+    expect(encodeBegin('echo', Buffer.of(9)).toString('hex')).toBe('00046563686f09');
+    expect(encodeBegin('echo', Buffer.of(9), true).toString('hex')).toBe('01046563686f09');
   });
 
   it('to extend have one length, whichever offer they bring, and none without whose it is', () => {
@@ -119,7 +122,10 @@ describe('messages', () => {
     expect(decodeBegin(encodeBegin('content', Buffer.from('x')))).toEqual({
       service: 'content',
       params: Buffer.from('x'),
+      datagrams: false,
     });
+    expect(decodeBegin(encodeBegin('content', Buffer.from('x'), true))).toMatchObject({ datagrams: true });
+    expect([true, false].map((takes) => decodeConnected(encodeConnected(takes)))).toEqual([true, false]);
     expect(decodeEnding(encodeEnding(ending(DestroyReason.UNPAID, 'ä'.repeat(80)))).text).toBe('ä'.repeat(50));
   });
 
@@ -147,6 +153,7 @@ describe('messages', () => {
       decodeEnding,
       decodeEnd,
       decodeBegin,
+      decodeConnected,
       cellData,
       (bytes) => decodeGrants(bytes, () => {}),
     ];

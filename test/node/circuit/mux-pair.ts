@@ -25,6 +25,8 @@ export class MuxPair {
   readonly carried: PerDirection = { toServer: 0, toOpener: 0 };
   /** What each end was granted to send towards the other. */
   readonly credit: PerDirection = { toServer: QUIET_GRANT, toOpener: QUIET_GRANT };
+  /** Whoever serves takes datagrams. */
+  datagrams = false;
   /** Pauses the flow towards the opener. */
   held = false;
 
@@ -64,7 +66,7 @@ export class MuxPair {
       },
       serve: (service, params, stream, connect) => {
         if (onStream === undefined) return { reason: 2, text: `no service "${service}" here` };
-        connect();
+        connect(this.datagrams);
         onStream(stream, service, Buffer.from(params));
         return undefined;
       },

@@ -10,7 +10,7 @@ import {
   QUIET_GRANT,
   STREAM_WINDOW_INITIAL,
 } from '../../../core/limits.ts';
-import { CellType, SMALL_CELL } from '../../../node/circuit/cell.ts';
+import { CellType, SMALL_CELL, encodeConnected } from '../../../node/circuit/cell.ts';
 import type { CircuitStream } from '../../../node/circuit/index.ts';
 import { Mux } from '../../../node/circuit/mux.ts';
 import { overdrawn } from '../../../node/circuit/credit.ts';
@@ -147,6 +147,14 @@ describe('mux', () => {
     );
   });
 
+  it('ends the circuit of a sender whose data uses no credit', async () => {
+    const pair = new MuxPair(() => {});
+    const stream = await pair.opener.open('unread', NOTHING);
+    expect(() => pair.server.receive(cellOf(CellType.DATA, stream.id, NOTHING), SMALL_CELL)).toThrow(
+      expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }),
+    );
+  });
+
   it.each([
     ['a stream that was never opened', cellOf(CellType.DATA, 9, Buffer.of(1))],
     ['stream 0', cellOf(CellType.DATA, 0, Buffer.of(1))],
@@ -181,7 +189,7 @@ describe('mux', () => {
     const opening = mux.open('sink', NOTHING);
     const cell = Buffer.alloc(MAX_CELL_BYTES);
     while (mux.pull(cell, CIRCUIT_WINDOW) > 0);
-    mux.receive(cellOf(CellType.CONNECTED, 1, NOTHING), SMALL_CELL);
+    mux.receive(cellOf(CellType.CONNECTED, 1, encodeConnected(false)), SMALL_CELL);
     const stream = await opening;
     stream.write(Buffer.alloc(STREAM_WINDOW_INITIAL));
     await new Promise<void>((resolve) => process.nextTick(resolve));
@@ -211,7 +219,7 @@ describe('mux', () => {
         for (const raw of cells) {
           const cell = Buffer.alloc(1024);
           cell.set(raw);
-          cell[0] = (raw[0] ?? 0) % 12;
+          cell[0] = (raw[0] ?? 0) % 14;
           cell[1] = 0;
           cell[3] = 0;
           cell[5] = 0;

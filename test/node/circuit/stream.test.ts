@@ -13,6 +13,9 @@ class Host implements StreamHost {
 
   ready(): void {}
   finish(): void {}
+  talks(): void {}
+  heard(): void {}
+  fail(): void {}
 
   consumed(_stream: MuxStream, bytes: number): void {
     this.said.push(`consumed ${bytes}`);
