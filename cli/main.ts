@@ -26,6 +26,9 @@ const { version } = createRequire(import.meta.url)('../../package.json') as { re
 const EXIT_USAGE = 2;
 const EXIT_STOPPED = 130;
 
+/** Options that have another name now. */
+const RENAMED: ReadonlyMap<string, string> = new Map([['--hops', '--relays']]);
+
 function createProgram(): Command {
   const program = new Command('relaymint')
     .description(
@@ -34,6 +37,7 @@ function createProgram(): Command {
     .version(version)
     .showHelpAfterError('Add --help to see what this command takes.')
     .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ outputError: (text, write) => write(withNewNames(text)) })
     .exitOverride();
   startCommand(program);
   for (const role of ROLES) roleCommand(program, role);
@@ -54,6 +58,17 @@ function createProgram(): Command {
   return program;
 }
 
+/** What is wrong with a command line, with the name that an unknown option has now instead of those that merely look like it. */
+function withNewNames(text: string): string {
+  return text.replace(
+    /(unknown option '(--[a-z-]+)[^']*')(\n\(Did you mean [^)]*\))?/,
+    (whole, said: string, old: string) => {
+      const name = RENAMED.get(old);
+      return name === undefined ? whole : `${said}\n(Did you mean ${name}?)`;
+    },
+  );
+}
+
 // Whoever read our output has had enough ("| head", a closed terminal), or the disk that it goes to is full. A node goes on earning; what
 // was only asked for has failed, unless somebody stopped reading it.
 for (const output of [process.stdout, process.stderr]) {
@@ -72,7 +87,7 @@ try {
   if (error instanceof CommanderError) {
     if (error.exitCode !== 0) {
       process.exitCode = EXIT_USAGE;
-      const message = error.message.replace(/^error: /, '');
+      const message = withNewNames(error.message.replace(/^error: /, ''));
       if (process.argv.includes('--json')) reportJson(new RelaymintError('INVALID_ARGUMENT', message));
     }
   } else {

@@ -86,8 +86,8 @@ async function visit({ roundTripMillis, data, pages, signal, onStage }: VisitOpt
     await startCluster({
       layout,
       network,
+      relayNodes: LINKS - 1,
       relays: LINKS - 1,
-      hops: LINKS - 1,
       seed: undefined,
       gatewayPort: 0,
       challengeSeconds: undefined,

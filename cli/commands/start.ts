@@ -38,8 +38,8 @@ interface StartOptions {
   readonly once?: true;
   readonly json?: true;
   readonly transport: MarketTransport;
-  readonly hops: number;
-  readonly relays?: number;
+  readonly relays: number;
+  readonly relayNodes?: number;
   readonly seed?: string;
   readonly port: number;
   readonly logLevel: string;
@@ -47,7 +47,7 @@ interface StartOptions {
 
 const SITE_NAME = 'demo.web3';
 const PUBLISHER = 'site';
-const DEFAULT_RELAYS = 3;
+const DEFAULT_RELAY_NODES = 3;
 const EXAMPLE_SITE = fileURLToPath(new URL('../../../examples/site', import.meta.url));
 const LOG_FILE = 'marketplace.log';
 
@@ -72,8 +72,8 @@ export function startCommand(program: Command): void {
         .choices(MARKET_TRANSPORTS)
         .default('tcp'),
     )
-    .option('--hops <n>', 'paid relays in front of the host, 1 to 6', wholeNumber(1, 6), 3)
-    .option('--relays <n>', 'relays to run, at least as many as --hops (default: 3 or --hops)', wholeNumber(1, 32))
+    .option('--relays <n>', 'paid relays in front of the host, 1 to 6', wholeNumber(1, 6), 3)
+    .option('--relay-nodes <n>', 'relays to run, at least --relays (default: 3 or --relays)', wholeNumber(1, 32))
     .option('--seed <text>', 'derive every key from this text: the same text, the same keys (tests only)')
     .option('--port <n>', "the gateway's port; taken when free, else any free one", wholeNumber(0, 65_535), 8402)
     .option('--log-level <level>', 'trace, debug, info, warn, error or silent', 'warn')
@@ -93,15 +93,11 @@ Examples:
 
 async function start(options: StartOptions): Promise<void> {
   const began = performance.now();
-  const relays = options.relays ?? Math.max(DEFAULT_RELAYS, options.hops);
-  if (relays < options.hops) {
-    throw new RelaymintError(
-      'INVALID_ARGUMENT',
-      `--hops ${options.hops} needs at least as many relays; there are ${relays}.`,
-      {
-        remedy: `Give --relays ${options.hops} or more.`,
-      },
-    );
+  const { relays, relayNodes = Math.max(DEFAULT_RELAY_NODES, relays) } = options;
+  if (relayNodes < relays) {
+    throw new RelaymintError('INVALID_ARGUMENT', `--relays ${relays} needs as many relays to run, not ${relayNodes}.`, {
+      remedy: `Give --relay-nodes ${relays} or more.`,
+    });
   }
   if (options.site !== undefined) await requireDirectory(options.site);
   const output = createOutput(options.json === true);
@@ -132,8 +128,8 @@ async function start(options: StartOptions): Promise<void> {
   const cluster = await startCluster({
     layout,
     network,
+    relayNodes,
     relays,
-    hops: options.hops,
     seed: options.seed,
     gatewayPort: options.once === true && options.data === undefined ? 0 : options.port,
     challengeSeconds: options.once === true ? 1 : undefined,
