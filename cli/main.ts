@@ -18,7 +18,7 @@ import { i2pCommand } from './commands/i2p.ts';
 import { torCommand } from './commands/tor.ts';
 import { watchtowerCommand } from './commands/watchtower.ts';
 import { ROLES } from '../app/roles/index.ts';
-import { reportError, reportJson } from './output.ts';
+import { reportError, reportJson, surviveReaders } from './output.ts';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { readonly version: string };
 
@@ -69,17 +69,7 @@ function withNewNames(text: string): string {
   );
 }
 
-// Whoever read our output has had enough ("| head", a closed terminal), or the disk that it goes to is full. A node goes on earning; what
-// was only asked for has failed, unless somebody stopped reading it.
-for (const output of [process.stdout, process.stderr]) {
-  let said = false;
-  output.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE' || error.code === 'EIO' || said) return;
-    said = true;
-    process.exitCode = 1;
-    if (output === process.stdout) process.stderr.write(`relaymint: the output cannot be written: ${error.message}\n`);
-  });
-}
+surviveReaders();
 
 try {
   await createProgram().parseAsync();

@@ -2,6 +2,7 @@
  * One end of a circuit: turns streams into cells and cells into streams, those that it opens and those that the other end opens.
  * Knows nothing of layers, links or money.
  */
+import { onAbort } from '../../core/abort.ts';
 import type { Attribution } from '../../core/attribution.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import {
@@ -147,14 +148,13 @@ export class Mux implements StreamHost {
     this.#add(stream);
     this.#send(CellType.BEGIN, stream.id, encodeBegin(service, params));
     this.#expectAnswer();
-    const onAbort = (): void => void stream.destroy(signal === undefined ? undefined : aborted(signal));
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const tie = onAbort(signal, () => void stream.destroy(signal === undefined ? undefined : aborted(signal)));
     try {
       await new Promise<void>((resolve, reject) => {
         stream.awaiting = { resolve, reject };
       });
     } finally {
-      signal?.removeEventListener('abort', onAbort);
+      tie[Symbol.dispose]();
     }
     return stream;
   }
