@@ -187,7 +187,7 @@ class Ground {
   }
 
   #openNode<Own>(
-    role: Pick<Role<Own>, 'name' | 'earns' | 'terms'>,
+    role: Pick<Role<Own>, 'name' | 'earns' | 'purposes' | 'terms'>,
     label: string,
     own: Own,
     said: SaidOf<Own> | undefined,

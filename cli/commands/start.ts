@@ -9,7 +9,7 @@ import { ledgerAddress } from '../../core/ids.ts';
 import { formatBytes } from '../../core/units.ts';
 import { openSolanaLedger } from '../../ledger/solana/index.ts';
 import { siteUrl } from '../../core/name.ts';
-import { createPolicy, createTcpTransport } from '../../node/transport/index.ts';
+import { createPolicy, createTcpTransport, declarePurpose } from '../../node/transport/index.ts';
 import { watchLifecycle, type Lifecycle } from '../../app/lifecycle.ts';
 import { wholeNumber } from '../options.ts';
 import {
@@ -48,6 +48,8 @@ interface StartOptions {
 const SITE_NAME = 'demo.web3';
 const PUBLISHER = 'site';
 const DEFAULT_RELAY_NODES = 3;
+/** A round's own visit. */
+const VISIT = declarePurpose('visit');
 const EXAMPLE_SITE = fileURLToPath(new URL('../../../examples/site', import.meta.url));
 const LOG_FILE = 'marketplace.log';
 
@@ -238,7 +240,7 @@ interface OnceOptions {
 
 async function once(options: OnceOptions): Promise<void> {
   const { output, cluster, layout, log } = options;
-  const policy = createPolicy({ transports: [createTcpTransport()], outbound: 'loopback' });
+  const policy = createPolicy({ transports: [createTcpTransport()], purposes: [VISIT], outbound: 'loopback' });
   const reader = openSolanaLedger({
     url: cluster.ledger.url,
     programId: ledgerAddress(cluster.ledger.programId),
@@ -253,7 +255,7 @@ async function once(options: OnceOptions): Promise<void> {
     publish: options.publish,
     distribute: () => distributeOwnName(reader, publisherDir, SITE_NAME),
     closePublisher: () => closeOwnChannels(reader, publisherDir),
-    fetch: policy.fetch('gateway'),
+    fetch: policy.fetch(VISIT),
     log,
     onStage: (stage) => output.line(stage),
     onProgress: (files, bytes) => {
