@@ -1,4 +1,5 @@
 /** How a long-running command ends: on SIGINT, SIGTERM, with its terminal, or when the process that started it is gone. */
+import { onAbort } from '../core/abort.ts';
 import { RelaymintError } from '../core/errors.ts';
 
 /** Set by the marketplace for its children: standard input is a pipe whose end means that the parent died. */
@@ -36,7 +37,7 @@ export function watchLifecycle(): Lifecycle {
   return {
     signal: controller.signal,
     ended: new Promise((resolve) => {
-      controller.signal.addEventListener('abort', () => resolve(), { once: true });
+      onAbort(controller.signal, resolve);
     }),
     end,
     [Symbol.dispose]() {

@@ -1,7 +1,7 @@
 /** `npm run bench`: lists the benchmarks, or runs the one that is named. */
 import { Command, CommanderError } from 'commander';
 import { isRelaymintError } from '../core/errors.ts';
-import { reportError } from '../cli/output.ts';
+import { reportError, surviveReaders } from '../cli/output.ts';
 import { circuitCommand } from './circuit.ts';
 import { firstPageCommand } from './first-page.ts';
 import { hostileCommand } from './hostile/command.ts';
@@ -36,6 +36,8 @@ function list(program: Command): string {
   );
   return ['The benchmarks:', ...lines, 'Each takes --help and --json.'].join('\n');
 }
+
+surviveReaders();
 
 try {
   const program = createProgram();

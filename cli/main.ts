@@ -18,13 +18,16 @@ import { i2pCommand } from './commands/i2p.ts';
 import { torCommand } from './commands/tor.ts';
 import { watchtowerCommand } from './commands/watchtower.ts';
 import { ROLES } from '../app/roles/index.ts';
-import { reportError, reportJson } from './output.ts';
+import { reportError, reportJson, surviveReaders } from './output.ts';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { readonly version: string };
 
 /** Exit codes: 0 done, 1 failed, 2 the command line is wrong, 130 stopped by the user. */
 const EXIT_USAGE = 2;
 const EXIT_STOPPED = 130;
+
+/** Options that have another name now. */
+const RENAMED: ReadonlyMap<string, string> = new Map([['--hops', '--relays']]);
 
 function createProgram(): Command {
   const program = new Command('relaymint')
@@ -34,6 +37,7 @@ function createProgram(): Command {
     .version(version)
     .showHelpAfterError('Add --help to see what this command takes.')
     .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ outputError: (text, write) => write(withNewNames(text)) })
     .exitOverride();
   startCommand(program);
   for (const role of ROLES) roleCommand(program, role);
@@ -54,17 +58,18 @@ function createProgram(): Command {
   return program;
 }
 
-// Whoever read our output has had enough ("| head", a closed terminal), or the disk that it goes to is full. A node goes on earning; what
-// was only asked for has failed, unless somebody stopped reading it.
-for (const output of [process.stdout, process.stderr]) {
-  let said = false;
-  output.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE' || error.code === 'EIO' || said) return;
-    said = true;
-    process.exitCode = 1;
-    if (output === process.stdout) process.stderr.write(`relaymint: cannot write the output: ${error.message}\n`);
-  });
+/** What is wrong with a command line, with the name that an unknown option has now instead of those that merely look like it. */
+function withNewNames(text: string): string {
+  return text.replace(
+    /(unknown option '(--[a-z-]+)[^']*')(\n\(Did you mean [^)]*\))?/,
+    (whole, said: string, old: string) => {
+      const name = RENAMED.get(old);
+      return name === undefined ? whole : `${said}\n(Did you mean ${name}?)`;
+    },
+  );
 }
+
+surviveReaders();
 
 try {
   await createProgram().parseAsync();
@@ -72,7 +77,7 @@ try {
   if (error instanceof CommanderError) {
     if (error.exitCode !== 0) {
       process.exitCode = EXIT_USAGE;
-      const message = error.message.replace(/^error: /, '');
+      const message = withNewNames(error.message.replace(/^error: /, ''));
       if (process.argv.includes('--json')) reportJson(new RelaymintError('INVALID_ARGUMENT', message));
     }
   } else {

@@ -6,6 +6,7 @@ import { destination, pino, type Logger } from 'pino';
 import { SingleBar } from 'cli-progress';
 import { isRelaymintError, messageOf } from '../core/errors.ts';
 import { formatBytes } from '../core/units.ts';
+import { hasErrno } from '../platform/errno.ts';
 
 export interface Output {
   readonly json: boolean;
@@ -125,6 +126,22 @@ export function createStatus(quiet: boolean): Status {
     show: (text) => void process.stderr.write(`${erase}${text}`),
     clear: () => void process.stderr.write(erase),
   };
+}
+
+/**
+ * Whoever read our output has had enough ("| head", a closed terminal), or the disk that it goes to is full: a node goes on earning; what
+ * was only asked for has failed, unless somebody stopped reading it.
+ */
+export function surviveReaders(): void {
+  for (const output of [process.stdout, process.stderr]) {
+    let said = false;
+    output.on('error', (error) => {
+      if (hasErrno(error, 'EPIPE', 'EIO') || said) return;
+      said = true;
+      process.exitCode = 1;
+      if (output === process.stdout) process.stderr.write(`relaymint: cannot write the output: ${error.message}\n`);
+    });
+  }
 }
 
 /** Prints an error the way its reader can use it. A fault of ours shows its stack; an expected failure only its message. */

@@ -110,8 +110,12 @@ export class RelaymintError extends Error {
 }
 
 /** PROTOCOL_VIOLATION: the other end did what the protocol does not have. `message` is a sentence. */
-export function violation(message: string, remedy: string = 'The nodes may run different versions.'): RelaymintError {
-  return new RelaymintError('PROTOCOL_VIOLATION', message, { remedy });
+export function violation(
+  message: string,
+  remedy: string = 'The nodes may run different versions.',
+  cause?: unknown,
+): RelaymintError {
+  return new RelaymintError('PROTOCOL_VIOLATION', message, { remedy, cause });
 }
 
 /** The same of what a peer sent: "a second hello". */

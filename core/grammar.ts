@@ -2,9 +2,8 @@
  * How people write shares, sizes and durations: the same on the command line, in the environment and in files, and never without a
  * unit, so that "20" is not a fifth in one place and a five-hundredth in another. Amounts of money: `parseCredits` and `parseSol`.
  */
-import { bytes, type Bytes } from './units.ts';
+import { ALL_BPS, basisPoints, bytes, type BasisPoints, type Bytes } from './units.ts';
 
-const WHOLE_BPS = 10_000;
 const SIZE_UNITS = ['', 'K', 'M', 'G', 'T'];
 const DURATION_UNITS: Readonly<Record<string, number>> = {
   ms: 1,
@@ -16,12 +15,12 @@ const DURATION_UNITS: Readonly<Record<string, number>> = {
 /** A century: whatever is longer is a mistake. */
 const MAX_DURATION_MILLIS = 36_525 * 86_400_000;
 
-/** "20%", "2.5%", "2000bps" or "0" -> basis points, 0 .. 10,000. @throws RangeError */
-export function parseShare(text: string): number {
+/** "20%", "2.5%", "2000bps" or "0". @throws RangeError */
+export function parseShare(text: string): BasisPoints {
   const [, whole = '', fraction = '', unit = ''] = /^(\d{1,5})(?:\.(\d{1,2}))?(%|bps)?$/.exec(text.trim()) ?? [];
   const value = unit === '%' ? Number(whole) * 100 + Number(fraction.padEnd(2, '0')) : Number(whole);
   const isWritten = unit === '%' || (unit === 'bps' && fraction === '') || (whole === '0' && fraction === '');
-  if (whole !== '' && isWritten && value <= WHOLE_BPS) return value;
+  if (whole !== '' && isWritten && value <= ALL_BPS) return basisPoints(value);
   throw new RangeError('Write a share with its unit, from 0% to 100% or from 0bps to 10000bps: 20% is 2000bps.');
 }
 

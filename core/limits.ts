@@ -199,6 +199,8 @@ export const MAX_RECEIPTS_PER_TRANSACTION = 64;
 /** Names paid in one settlement transaction: the program's own limit, so that a batch's cost stays bounded. */
 export const MAX_SHARES_PER_TRANSACTION = 8;
 
+/** Names that what a stream carries counts for at once: the content's own, those that show it or led there; as many as one transaction pays. */
+export const MAX_ATTRIBUTED_NAMES: number = MAX_SHARES_PER_TRANSACTION;
 /** Names in the books that earned and were not paid yet; what a further one earns stays with the seller. */
 export const MAX_EARNING_NAMES = 10_000;
 /** Names looked up in one request: a full set of settlements under way (8 of 8 names), within what RPC nodes answer at once (100). */

@@ -20,8 +20,13 @@ export type UnixSeconds = Branded<bigint, 'UnixSeconds'>;
 /** Lamports (10^-9 SOL), 0 .. 2^64-1. */
 export type Lamports = Branded<bigint, 'Lamports'>;
 
+/** A share in parts of 10,000, 0 .. 10,000. */
+export type BasisPoints = Branded<number, 'BasisPoints'>;
+
 export const U64_MAX: bigint = (1n << 64n) - 1n;
 export const MIB: number = 1024 * 1024;
+/** The whole of something. */
+export const ALL_BPS: BasisPoints = 10_000 as BasisPoints;
 /** Base units in one credit. */
 export const BASE_UNITS_PER_CREDIT: bigint = 1_000_000n;
 const CREDIT_DECIMALS = 6;
@@ -57,6 +62,12 @@ export function unixMillis(value: number): UnixMillis {
 
 export function unixSeconds(value: bigint | number): UnixSeconds {
   return u64(value, 'seconds') as UnixSeconds;
+}
+
+/** @throws RangeError outside 0 .. 10,000. */
+export function basisPoints(value: number): BasisPoints {
+  if (Number.isInteger(value) && value >= 0 && value <= ALL_BPS) return value as BasisPoints;
+  throw new RangeError(`a share must be a whole number of basis points, 0 .. ${ALL_BPS}, got ${value}`);
 }
 
 function u64(value: bigint | number, what: string): bigint {

@@ -11,7 +11,7 @@ import { RelaymintError } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
 import { assertSocketPath, findProgram, type Endpoint } from '../node/transport/index.ts';
 import { openNamespace, type InnerProcess, type NetworkNamespace } from './namespace.ts';
-import { deadline, type Deadline } from '../core/abort.ts';
+import { deadline, onAbort, type Deadline } from '../core/abort.ts';
 
 export interface PrivateTorNetworkOptions {
   /** Keys, logs and sockets go here; made 0700. */
@@ -239,14 +239,15 @@ class Network {
     const child = this.#start(name);
     await new Promise<void>((resolve, reject) => {
       const lines = createInterface({ input: child.stdout });
+      let tie: Disposable | undefined = undefined;
       const settle = (error?: RelaymintError): void => {
-        signal.removeEventListener('abort', onAbort);
+        tie?.[Symbol.dispose]();
         lines.off('line', onLine);
         child.off('exit', onExit);
         if (error === undefined) resolve();
         else reject(error);
       };
-      const onAbort = (): void => settle(this.#failure(`${name} was not connected in time`, name));
+      const giveUp = (): void => settle(this.#failure(`${name} was not connected in time`, name));
       const onExit = (): void => settle(this.#failure(`${name} ended`, name));
       const onLine = (line: string): void => {
         const [, percent, what = ''] = /Bootstrapped (\d+)%(?: \([^)]*\))?: (.*)$/.exec(line) ?? [];
@@ -256,8 +257,7 @@ class Network {
       };
       lines.on('line', onLine);
       child.once('exit', onExit);
-      if (signal.aborted) onAbort();
-      else signal.addEventListener('abort', onAbort, { once: true });
+      tie = onAbort(signal, giveUp);
     });
   }
 
@@ -340,8 +340,7 @@ class Network {
     const watcher = namespace.start([process.execPath, '-e', WATCH_CONSENSUS, String(FIRST_PORT + 1), String(count)]);
     const ended = once(watcher, 'close');
     const stopped = new Promise<'stopped'>((resolve) => {
-      if (signal.aborted) resolve('stopped');
-      else signal.addEventListener('abort', () => resolve('stopped'), { once: true });
+      onAbort(signal, () => resolve('stopped'));
       for (const child of this.#running.values()) child.once('exit', () => resolve('stopped'));
     });
     if ((await Promise.race([ended, stopped])) !== 'stopped') return;

@@ -6,6 +6,7 @@ import {
   assertAnonymous,
   hides,
   isLocalAddress,
+  type DeclaredPurpose,
   type Location,
   type Phase,
   type Transport,
@@ -42,6 +43,8 @@ export interface NodeSettings {
   /** Undefined: nobody pays it. */
   readonly till: TillValues | undefined;
   readonly terms: NodeTerms;
+  /** What its role opens connections for, beside what every node does. */
+  readonly purposes: readonly DeclaredPurpose[];
   /** The stake that its till asks of a payer that opens a channel. Default: one MiB's worth at `windowPrice`, as much as a stranger may owe. */
   readonly tillOpening?: Amount;
   /** Counts nothing and charges nothing: what a benchmark compares with. All nodes of a circuit must agree on it. */

@@ -1,7 +1,7 @@
 /** Calls the control interface of a running node, found by its data directory. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { RelaymintError, isRelaymintError, messageOf, type ErrorCode } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, messageOf, violation, type ErrorCode } from '../../core/errors.ts';
 import {
   CONTROL_FILE,
   controlFileSchema,
@@ -68,6 +68,6 @@ export async function callControl<C extends ControlCall>(
   }
   if (status === 200) return resultSchemas[call].parse(body);
   const failure = errorSchema.safeParse(body);
-  if (!failure.success) throw new RelaymintError('PROTOCOL_VIOLATION', `The node answered with status ${status}.`);
+  if (!failure.success) throw violation(`The node answered with status ${status}.`);
   throw new RelaymintError(failure.data.error.code as ErrorCode, failure.data.error.message);
 }

@@ -1,11 +1,12 @@
 /** Serves the control interface on a loopback port and leaves its address and token in the data directory. */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
+import { replaceFile } from '../../platform/disk/atomic-file.ts';
 import { CONTROL_FILE, type ControlCall, type ControlFile, type ControlHandlers } from './protocol.ts';
 
 export interface ControlServer extends AsyncDisposable {
@@ -31,8 +32,7 @@ export async function startControlServer(dataDir: string, handlers: ControlHandl
   const url = `http://127.0.0.1:${port}`;
   const file = path.join(dataDir, CONTROL_FILE);
   const content: ControlFile = { url, token, pid: process.pid };
-  await rm(file, { force: true });
-  await writeFile(file, `${JSON.stringify(content)}\n`, { mode: 0o600 });
+  await replaceFile(file, Buffer.from(`${JSON.stringify(content)}\n`));
   return {
     url,
     async [Symbol.asyncDispose]() {

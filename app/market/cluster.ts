@@ -19,9 +19,10 @@ export interface ClusterOptions {
   /** Over which the nodes reach each other. */
   readonly network: MarketNetwork;
   readonly layout: MarketLayout;
-  readonly relays: number;
+  /** Relays that run, at least `relays`. */
+  readonly relayNodes: number;
   /** Paid relays in front of the host, 1 .. 6. */
-  readonly hops: number;
+  readonly relays: number;
   /** Deterministic keys when given. */
   readonly seed: string | undefined;
   /** 0 for any free port. */
@@ -65,7 +66,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const { layout, network, log, onLogLine, onRestart, signal } = options;
   await using stack = new AsyncDisposableStack();
   const processes = new Map<string, { readonly pid: number | undefined }>();
-  const total = options.relays + 3;
+  const total = options.relayNodes + 3;
 
   const launch = async <Ready>(
     label: string,
@@ -137,7 +138,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     if (port !== 0) await layout.rememberPort(label, port);
   };
 
-  for (let index = 1; index <= options.relays; index += 1) {
+  for (let index = 1; index <= options.relayNodes; index += 1) {
     const label = `relay-${index}`;
     const ready = await launchNode(label, () => ['relay', ...nodeArgs(label), ...listenArgs(label)]);
     await rememberAddress(label, ready.addresses[0]);
@@ -151,8 +152,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     launchNode('gateway', () => [
       'gateway',
       ...nodeArgs('gateway'),
-      '--hops',
-      String(options.hops),
+      '--relays',
+      String(options.relays),
       '--port',
       String(gatewayPort),
       '--watch',

@@ -2,11 +2,12 @@
  * Where a local marketplace keeps what it must find again: one folder a process, and `market.json` with the ports that
  * addresses in offers depend on, and which folder it publishes.
  */
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
 import { RelaymintError, messageOf } from '../../core/errors.ts';
+import { readWhole, replaceFile } from '../../platform/disk/atomic-file.ts';
 import { makeFolder } from '../../platform/disk/folder.ts';
 
 const FILE = 'market.json';
@@ -44,7 +45,7 @@ export interface MarketLayout {
   remove(): Promise<void>;
 }
 
-/** Opens `dataDir`, or a temporary folder when undefined. @throws RelaymintError INVALID_CONFIG on a damaged market.json. */
+/** Opens `dataDir`, or a temporary folder when undefined. @throws RelaymintError INVALID_CONFIG on a damaged market.json; STORAGE_FAILED. */
 export async function openLayout(dataDir: string | undefined): Promise<MarketLayout> {
   const root = dataDir === undefined ? await mkdtemp(path.join(tmpdir(), 'relaymint-')) : path.resolve(dataDir);
   await makeFolder(root);
@@ -55,8 +56,7 @@ export async function openLayout(dataDir: string | undefined): Promise<MarketLay
   let writes: Promise<void> = Promise.resolve();
   const write = async (): Promise<void> => {
     const state: Remembered = { version: 1, ports, site };
-    await writeFile(`${file}.new`, `${JSON.stringify(state, undefined, 2)}\n`);
-    await rename(`${file}.new`, file);
+    await replaceFile(file, Buffer.from(`${JSON.stringify(state, undefined, 2)}\n`));
   };
   return {
     root,
@@ -84,14 +84,10 @@ export async function openLayout(dataDir: string | undefined): Promise<MarketLay
 }
 
 async function readRemembered(file: string): Promise<Remembered | undefined> {
-  let text: string;
+  const content = await readWhole(file);
+  if (content === undefined) return undefined;
   try {
-    text = await readFile(file, 'utf8');
-  } catch {
-    return undefined;
-  }
-  try {
-    return rememberedSchema.parse(JSON.parse(text));
+    return rememberedSchema.parse(JSON.parse(content.toString('utf8')));
   } catch (cause) {
     throw new RelaymintError('INVALID_CONFIG', `${file} is damaged: ${messageOf(cause)}.`, {
       remedy: 'Delete this one file. New ports are chosen then, and you must give --site again.',

@@ -6,6 +6,8 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
+import { onAbort } from '../../core/abort.ts';
+import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import { ATTACHED } from '../lifecycle.ts';
@@ -34,8 +36,8 @@ export interface ProcessOptions {
 export const NODE_FLAGS: readonly string[] = ['--single-threaded-gc', '--no-incremental-marking'];
 const READY_MILLIS = 60_000;
 const STOP_MILLIS = 20_000;
-const RESTART_MILLIS_FIRST = 250;
-const RESTART_MILLIS_MAX = 5_000;
+/** Pauses before a process that ended by itself is started again. */
+const RESTARTS: Backoff = { first: 250, last: 5_000 };
 /** Last log lines kept for the error when a child fails. */
 const TAIL_LINES = 12;
 
@@ -51,7 +53,8 @@ export class MarketProcess<Ready> implements AsyncDisposable {
   #child: ChildProcessWithoutNullStreams | undefined;
   #stopping = false;
   #restartTimer: NodeJS.Timeout | undefined;
-  #restartMillis = RESTART_MILLIS_FIRST;
+  /** How often in a row it ended by itself before it was ready. */
+  #ends = 0;
 
   constructor(options: ProcessOptions, schema: z.ZodType<Ready>) {
     this.label = options.label;
@@ -78,7 +81,7 @@ export class MarketProcess<Ready> implements AsyncDisposable {
       this.#schema,
       this.#options.readyMillis ?? READY_MILLIS,
     );
-    this.#restartMillis = RESTART_MILLIS_FIRST;
+    this.#ends = 0;
     if (child.exitCode !== null || child.signalCode !== null) this.#ended(child.exitCode, child.signalCode);
     else child.once('exit', (code, signal) => this.#ended(code, signal));
     return ready;
@@ -87,14 +90,12 @@ export class MarketProcess<Ready> implements AsyncDisposable {
   #ended(code: number | null, signal: NodeJS.Signals | null): void {
     if (this.#stopping) return;
     const { log } = this.#options;
-    log.warn(
-      { process: this.label, code, signal, inMillis: this.#restartMillis },
-      'a process ended by itself; restarting it',
-    );
+    this.#ends += 1;
+    const inMillis = backoff(this.#ends, RESTARTS);
+    log.warn({ process: this.label, code, signal, inMillis }, 'a process ended by itself; restarting it');
     this.#restartTimer = setTimeout(() => {
       void this.#restart();
-    }, this.#restartMillis);
-    this.#restartMillis = Math.min(this.#restartMillis * 2, RESTART_MILLIS_MAX);
+    }, inMillis);
   }
 
   async #restart(): Promise<void> {
@@ -174,9 +175,10 @@ function awaitEvent<Result>(
   timeoutMillis: number | undefined,
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
+    let tie: Disposable | undefined = undefined;
     const settle = (work: () => void): void => {
       clearTimeout(timer);
-      options.signal.removeEventListener('abort', onAbort);
+      tie?.[Symbol.dispose]();
       child.off('exit', onExit).off('error', onError);
       work();
     };
@@ -187,7 +189,7 @@ function awaitEvent<Result>(
         reject(failure(options.label, what, tail, cause, code));
       });
     };
-    const onAbort = (): void => {
+    const giveUp = (): void => {
       settle(() => {
         stop(child, options).then(() => reject(options.signal.reason as Error), reject);
       });
@@ -214,8 +216,7 @@ function awaitEvent<Result>(
       if (parsed.success) settle(() => resolve(parsed.data));
       else fail(`announced itself in an unknown form: ${parsed.error.message}`);
     });
-    if (options.signal.aborted) onAbort();
-    else options.signal.addEventListener('abort', onAbort, { once: true });
+    tie = onAbort(options.signal, giveUp);
   });
 }
 

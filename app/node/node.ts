@@ -3,7 +3,7 @@
  * pays and is paid for, its circuits, and its offer; tied together over one data directory and one ledger. The roles add what they do.
  */
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { orAborted } from '../../core/abort.ts';
+import { onAbort, orAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_ADDRESSES } from '../../core/limits.ts';
 import { systemClock } from '../../core/ports.ts';
@@ -82,7 +82,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
   const { keys } = identity;
   const ways = openWays(settings, identity, stack, clock);
   signal?.throwIfAborted();
-  signal?.addEventListener('abort', ways.giveUp, { once: true });
+  const givingUp = onAbort(signal, ways.giveUp);
   const books = await openBooks(settings, { keys, ledger: ways.ledger, clock }, stack);
   const links = openLinks(settings, { keys, policy: ways.policy, clock }, stack);
   const { settlement, journal, budget } = await openSettling(settings, { ...books, ledger: ways.ledger, clock }, stack);
@@ -107,7 +107,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
   const own: OwnOffer = openOwnOffer({ keys, links, wallet: books.wallet, clock, offered }, settings, stack);
   signal?.throwIfAborted();
   // Who ends it from here on wants it to settle.
-  signal?.removeEventListener('abort', ways.giveUp);
+  givingUp[Symbol.dispose]();
   const owned = stack.move();
   return {
     settings,

@@ -11,6 +11,7 @@ import {
   createTcpTransport,
   createTorTransport,
   managedTor,
+  type DeclaredPurpose,
   type Endpoint,
   type I2pDestination,
   type I2pTransport,
@@ -28,6 +29,8 @@ export interface NodeOutbound {
   /** Undefined: 'optional', or 'tor-only' for who is anonymous. */
   readonly phase?: Phase | undefined;
   readonly prefer?: PeerValues['prefer'];
+  /** What its role opens connections for. */
+  readonly purposes?: readonly DeclaredPurpose[];
   /** Instead of TCP, Tor and I2P. */
   readonly transports?: readonly Transport[];
   /** Of its onion services. The caller disposes it after the outbound. */
@@ -56,6 +59,7 @@ export function openOutbound(settings: OutboundValues, log: Log, node: NodeOutbo
   const usual = [createTcpTransport(), tor, ...(i2p === undefined ? [] : [i2p])];
   const policy = createPolicy({
     transports: node.transports ?? usual,
+    purposes: node.purposes ?? [],
     outbound: loopbackOnly === true ? 'loopback' : 'any',
     anonymize: anonymize !== undefined,
     phase: node.phase ?? (anonymize === undefined ? 'optional' : 'tor-only'),

@@ -26,6 +26,7 @@ export function openWays(settings: NodeSettings, identity: Identity, stack: Asyn
     openOutbound(outbound, log, {
       phase: phaseOf(settings),
       prefer: settings.peers.prefer,
+      purposes: settings.purposes,
       onionKeys: [serviceKey],
       torrcServices: places.torrcServices,
       i2pDestination,

@@ -13,7 +13,7 @@ export const gateway: Role<GatewayValues> = {
   example: 'relaymint gateway --bootstrap NODEID@/ip4/203.0.113.7/tcp/4001',
   earns: false,
   settings: {
-    hops: standard('--hops <n>', count(1, MAX_RELAYS), `paid relays in front of the host, 1 to ${MAX_RELAYS}`, '3'),
+    relays: standard('--relays <n>', count(1, MAX_RELAYS), `paid relays in front of the host, 1 to ${MAX_RELAYS}`, '3'),
     spendLimitSite: standard(
       '--spend-limit-site <credits>',
       credits,

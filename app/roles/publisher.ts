@@ -28,7 +28,7 @@ export interface PublishSettings {
   /** How many of them are to have it, 1 .. MAX_REPLICAS. Fewer will do, with a warning; none will not. */
   readonly replicas: number;
   /** Paid relays between us and the host. */
-  readonly hops: number;
+  readonly relays: number;
   readonly signal: AbortSignal;
   readonly onImport: (progress: ImportProgress) => void;
   /** `replica` counts the hosts from 1. */
@@ -136,7 +136,7 @@ async function upload(
       log: node.settings.log,
     }),
   );
-  await pool.buildTunnels(settings.hops);
+  await pool.buildTunnels(settings.relays);
   const circuit = await pool.circuit({ signal: settings.signal });
   const signer = signerOf(node.keys.walletKey);
   stack.defer(() => signer.close());

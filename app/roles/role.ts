@@ -23,6 +23,7 @@ import {
   type Section,
   type TillValues,
 } from '../config/index.ts';
+import type { DeclaredPurpose } from '../../node/transport/index.ts';
 import type { RunningNode } from '../node/index.ts';
 
 export interface Role<Own> {
@@ -36,6 +37,8 @@ export interface Role<Own> {
   readonly earns: boolean;
   /** Its own settings, beside those of every node. */
   readonly settings: Section<Own>;
+  /** What it opens connections for, beside what every node does (`declarePurpose`): `node.policy` refuses any other. */
+  readonly purposes?: readonly DeclaredPurpose[];
   /** What it asks of the node. */
   terms(own: Own): NodeTerms;
   /** Adds what it does to a node that is open and not announced yet. */
@@ -68,7 +71,7 @@ export const earnerSection: Section<EarnerValues> = { ...reachSection, ...tillSe
  * @throws RelaymintError UNSAFE_CONFIG, INVALID_CONFIG when the values do not go together.
  */
 export function settingsOf<Own>(
-  role: Pick<Role<Own>, 'name' | 'earns' | 'terms'>,
+  role: Pick<Role<Own>, 'name' | 'earns' | 'purposes' | 'terms'>,
   values: BaseValues & Partial<EarnerValues> & Own,
   log: (label: string) => Log,
 ): NodeSettings {
@@ -85,6 +88,7 @@ export function settingsOf<Own>(
     reach: earner,
     till: earner,
     terms: role.terms(values),
+    purposes: role.purposes ?? [],
     log: log(label),
   };
   assertSafe(settings);

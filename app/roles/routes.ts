@@ -38,7 +38,7 @@ export interface RoutesNode extends Pick<RunningNode, 'circuits' | 'guards'> {
 export interface RoutesOptions {
   readonly node: RoutesNode;
   /** Paid relays in front of the host, 0 .. MAX_RELAYS. */
-  readonly hops: number;
+  readonly relays: number;
   readonly pool?: CircuitPoolSettings;
   /** How long a circuit to one host is waited for until one to the next host is begun as well, milliseconds. */
   readonly staggerMillis?: number;
@@ -62,7 +62,7 @@ const ROUND_REST_MILLIS = 15_000;
 const ROUND_WAIT_MILLIS = 30_000;
 
 export function createRoutes(options: RoutesOptions): Routes {
-  const { node, hops } = options;
+  const { node, relays } = options;
   const { book } = node.discovery;
   const { log } = node.settings;
   const known = new SiteHosts(book);
@@ -111,7 +111,7 @@ export function createRoutes(options: RoutesOptions): Routes {
   /** A circuit to that host. It tells the host nothing yet of what is wanted. */
   const routeTo = (host: NodeId, name: string, signal: AbortSignal): Promise<ContentRoute> =>
     pools.use(host, async (pool) => {
-      await pool.buildTunnels(hops, { signal });
+      await pool.buildTunnels(relays, { signal });
       const circuit = await pool.circuit({ signal });
       known.reached(host);
       const price = pool.priceOf(circuit);

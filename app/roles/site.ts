@@ -12,7 +12,7 @@ export interface SiteValues {
   /** None: those that keep the name, then others by chance. */
   readonly host: readonly NodeId[];
   readonly replicas: number;
-  readonly hops: number;
+  readonly relays: number;
 }
 
 export const site: Pick<Role<SiteValues>, 'name' | 'earns' | 'terms'> & { readonly settings: Section<SiteValues> } = {
@@ -37,7 +37,12 @@ export const site: Pick<Role<SiteValues>, 'name' | 'earns' | 'terms'> & { readon
       `number of hosts that store it, 1 to ${MAX_REPLICAS}; when one is gone, the others serve visitors`,
       '1',
     ),
-    hops: standard('--hops <n>', count(0, MAX_RELAYS), `paid relays between you and the host, 0 to ${MAX_RELAYS}`, '0'),
+    relays: standard(
+      '--relays <n>',
+      count(0, MAX_RELAYS),
+      `paid relays between you and the host, 0 to ${MAX_RELAYS}`,
+      '0',
+    ),
   },
   terms: () => ({}),
 };

@@ -1,4 +1,5 @@
 /** One after the other, and not only when the one before has failed: the next one begins when it takes too long. */
+import { orEnded } from '../../core/abort.ts';
 
 export interface StaggerOptions<T> {
   /** How long a candidate is waited for before the next one begins as well, milliseconds. */
@@ -18,11 +19,8 @@ export async function staggered<T, R>(
   signal.throwIfAborted();
   const over = new AbortController();
   let timer: NodeJS.Timeout | undefined;
-  let onAbort = (): void => {};
   try {
-    return await new Promise<R>((resolve, reject) => {
-      onAbort = () => reject(signal.reason as Error);
-      signal.addEventListener('abort', onAbort, { once: true });
+    const first = new Promise<R>((resolve, reject) => {
       let [next, running] = [0, 0];
       let failure: unknown;
       const begin = (): void => {
@@ -44,9 +42,9 @@ export async function staggered<T, R>(
       };
       begin();
     });
+    return await orEnded(first, signal);
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
     over.abort(signal.reason);
   }
 }

@@ -11,7 +11,7 @@ import type { RunningNode } from '../node/index.ts';
 import { createRoutes } from './routes.ts';
 
 export interface GatewayValues {
-  readonly hops: number;
+  readonly relays: number;
   readonly spendLimitSite: Amount;
   readonly port: number;
   readonly address: string;
@@ -28,7 +28,7 @@ export interface RunningGateway extends AsyncDisposable {
 export async function openGateway(node: RunningNode, settings: GatewayValues): Promise<RunningGateway> {
   const { log } = node.settings;
   await using stack = new AsyncDisposableStack();
-  const routes = stack.use(createRoutes({ node, hops: settings.hops }));
+  const routes = stack.use(createRoutes({ node, relays: settings.relays }));
   const content = createContentSource({
     route: routes.route,
     onBadHost: routes.failed,

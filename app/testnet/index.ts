@@ -109,7 +109,7 @@ export async function createTestnet(options: TestnetOptions = {}): Promise<Testn
   for (let number = 1; number <= hosts; number += 1) {
     running.hosts.push(await ground.open(hostRole, `host-${number}`));
   }
-  const gateway = await ground.open(gatewayRole, 'gateway', { port: '0', hops: String(Math.min(relays, 3)) });
+  const gateway = await ground.open(gatewayRole, 'gateway', { port: '0', relays: String(Math.min(relays, 3)) });
   const owned = stack.move();
   return {
     ledger,
@@ -173,7 +173,7 @@ class Ground {
       years: own.years,
       hosts: own.host,
       replicas: own.replicas,
-      hops: own.hops,
+      relays: own.relays,
       signal,
       onImport: () => {},
       onUpload: () => {},
@@ -187,7 +187,7 @@ class Ground {
   }
 
   #openNode<Own>(
-    role: Pick<Role<Own>, 'name' | 'earns' | 'terms'>,
+    role: Pick<Role<Own>, 'name' | 'earns' | 'purposes' | 'terms'>,
     label: string,
     own: Own,
     said: SaidOf<Own> | undefined,

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import { deadline } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../ledger/solana/embedded/index.ts';
 import { NODE_FLAGS } from '../../app/market/process.ts';
@@ -141,10 +142,7 @@ async function connectMillis(node: RunningNode, relay: Where, signal: AbortSigna
   const offer = node.discovery.book.get(relay.nodeId);
   if (offer === undefined) throw new RelaymintError('INTERNAL', 'The relay told the honest node no offer.');
   const began = performance.now();
-  const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(), GIVE_UP_MILLIS);
-  const onAbort = (): void => limit.abort(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
+  using limit = deadline(GIVE_UP_MILLIS, 'Connecting', signal);
   try {
     await node.links.connect(relay.nodeId, relay.addresses, { signal: limit.signal });
     const circuit = await node.circuits.createCircuit([offer], { service: 'relay', signal: limit.signal });
@@ -155,9 +153,6 @@ async function connectMillis(node: RunningNode, relay: Where, signal: AbortSigna
     signal.throwIfAborted();
     if (!isRelaymintError(error) && !limit.signal.aborted) throw error;
     return undefined;
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
   }
 }
 

@@ -10,7 +10,7 @@ import { publishedSchema } from '../../app/market/events.ts';
 import { openLayout } from '../../app/market/layout.ts';
 import { runCommand } from '../../app/market/process.ts';
 import { createLog } from '../../cli/output.ts';
-import { createPolicy, createTcpTransport } from '../../node/transport/index.ts';
+import { createPolicy, createTcpTransport, declarePurpose } from '../../node/transport/index.ts';
 import { siteUrl } from '../../sdk/index.ts';
 import { LINKS, type Visit, type Visits } from './figures.ts';
 import { openDistantNetwork } from './network.ts';
@@ -27,6 +27,7 @@ export interface MeasureOptions {
   readonly onProgress: (what: string) => void;
 }
 
+const VISIT = declarePurpose('visit');
 const NAME = 'pages.web3';
 /** An ordinary page; a block of its own. */
 const PAGE_BYTES = 20_000;
@@ -86,8 +87,8 @@ async function visit({ roundTripMillis, data, pages, signal, onStage }: VisitOpt
     await startCluster({
       layout,
       network,
+      relayNodes: LINKS - 1,
       relays: LINKS - 1,
-      hops: LINKS - 1,
       seed: undefined,
       gatewayPort: 0,
       challengeSeconds: undefined,
@@ -120,9 +121,9 @@ async function visit({ roundTripMillis, data, pages, signal, onStage }: VisitOpt
 }
 
 async function browse(cluster: Cluster, pages: readonly Page[], signal: AbortSignal): Promise<Visit> {
-  const policy = createPolicy({ transports: [createTcpTransport()], outbound: 'loopback' });
+  const policy = createPolicy({ transports: [createTcpTransport()], purposes: [VISIT], outbound: 'loopback' });
   const site = siteUrl(NAME, Number(new URL(cluster.gatewayUrl).port));
-  const fetch = policy.fetch('gateway');
+  const fetch = policy.fetch(VISIT);
   const millis: number[] = [];
   try {
     for (const { file, text } of pages) {

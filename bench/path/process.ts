@@ -1,6 +1,7 @@
 /** A process of a row, as the benchmark sees it. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { onAbort } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { NODE_FLAGS } from '../../app/market/process.ts';
 import type { CommandArgs, CommandName, CommandResult, PeerConfig, Question, Where, Word } from './protocol.ts';
@@ -26,7 +27,7 @@ export interface AskedPeer {
 export class PeerProcess implements AsyncDisposable {
   readonly label: string;
   readonly #child: ChildProcess;
-  readonly #signal: AbortSignal;
+  readonly #tie: Disposable;
   readonly #exited: Promise<void>;
   readonly #waiting = new Map<number, Waiting>();
   readonly #ready: Promise<readonly Where[]>;
@@ -37,7 +38,6 @@ export class PeerProcess implements AsyncDisposable {
   /** Starts it; `label` names it in errors. Aborting the signal fails whatever is asked of it. */
   constructor(label: string, config: PeerConfig, signal: AbortSignal) {
     this.label = label;
-    this.#signal = signal;
     this.#ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve: (value) => resolve(value as readonly Where[]), reject };
     });
@@ -59,8 +59,7 @@ export class PeerProcess implements AsyncDisposable {
       });
     });
     this.#child.on('message', (word) => this.#onWord(word as Word));
-    signal.addEventListener('abort', this.#onAbort, { once: true });
-    if (signal.aborted) this.#onAbort();
+    this.#tie = onAbort(signal, () => this.#fail(signal.reason));
   }
 
   /** One of the peers in it. */
@@ -92,14 +91,12 @@ export class PeerProcess implements AsyncDisposable {
 
   /** Closes its channel, on which it ends; by force when it does not within 10 s. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#tie[Symbol.dispose]();
     if (this.#child.connected) this.#child.disconnect();
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MILLIS);
     await this.#exited;
     clearTimeout(timer);
   }
-
-  readonly #onAbort = (): void => this.#fail(this.#signal.reason);
 
   #onWord(word: Word): void {
     if (word.type === 'ready') {

@@ -75,7 +75,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
     years: options.years,
     hosts: options.host,
     replicas: wanted,
-    hops: options.hops,
+    relays: options.relays,
     signal: lifecycle.signal,
     onImport: ({ bytes }) => importing.update(bytes, undefined),
     onUpload: ({ sentBytes }, totalBytes, replica) => {

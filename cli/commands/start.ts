@@ -9,7 +9,7 @@ import { ledgerAddress } from '../../core/ids.ts';
 import { formatBytes } from '../../core/units.ts';
 import { openSolanaLedger } from '../../ledger/solana/index.ts';
 import { siteUrl } from '../../core/name.ts';
-import { createPolicy, createTcpTransport } from '../../node/transport/index.ts';
+import { createPolicy, createTcpTransport, declarePurpose } from '../../node/transport/index.ts';
 import { watchLifecycle, type Lifecycle } from '../../app/lifecycle.ts';
 import { wholeNumber } from '../options.ts';
 import {
@@ -38,8 +38,8 @@ interface StartOptions {
   readonly once?: true;
   readonly json?: true;
   readonly transport: MarketTransport;
-  readonly hops: number;
-  readonly relays?: number;
+  readonly relays: number;
+  readonly relayNodes?: number;
   readonly seed?: string;
   readonly port: number;
   readonly logLevel: string;
@@ -47,7 +47,9 @@ interface StartOptions {
 
 const SITE_NAME = 'demo.web3';
 const PUBLISHER = 'site';
-const DEFAULT_RELAYS = 3;
+const DEFAULT_RELAY_NODES = 3;
+/** A round's own visit. */
+const VISIT = declarePurpose('visit');
 const EXAMPLE_SITE = fileURLToPath(new URL('../../../examples/site', import.meta.url));
 const LOG_FILE = 'marketplace.log';
 
@@ -72,8 +74,8 @@ export function startCommand(program: Command): void {
         .choices(MARKET_TRANSPORTS)
         .default('tcp'),
     )
-    .option('--hops <n>', 'paid relays in front of the host, 1 to 6', wholeNumber(1, 6), 3)
-    .option('--relays <n>', 'relays to run, at least as many as --hops (default: 3 or --hops)', wholeNumber(1, 32))
+    .option('--relays <n>', 'paid relays in front of the host, 1 to 6', wholeNumber(1, 6), 3)
+    .option('--relay-nodes <n>', 'relays to run, at least --relays (default: 3 or --relays)', wholeNumber(1, 32))
     .option('--seed <text>', 'derive every key from this text: the same text, the same keys (tests only)')
     .option('--port <n>', "the gateway's port; any free one if this one is taken", wholeNumber(0, 65_535), 8402)
     .option('--log-level <level>', 'trace, debug, info, warn, error or silent', 'warn')
@@ -93,15 +95,11 @@ Examples:
 
 async function start(options: StartOptions): Promise<void> {
   const began = performance.now();
-  const relays = options.relays ?? Math.max(DEFAULT_RELAYS, options.hops);
-  if (relays < options.hops) {
-    throw new RelaymintError(
-      'INVALID_ARGUMENT',
-      `--hops ${options.hops} needs at least as many relays; there are ${relays}.`,
-      {
-        remedy: `Give --relays ${options.hops} or more.`,
-      },
-    );
+  const { relays, relayNodes = Math.max(DEFAULT_RELAY_NODES, relays) } = options;
+  if (relayNodes < relays) {
+    throw new RelaymintError('INVALID_ARGUMENT', `--relays ${relays} needs as many relays to run, not ${relayNodes}.`, {
+      remedy: `Give --relay-nodes ${relays} or more.`,
+    });
   }
   if (options.site !== undefined) await requireDirectory(options.site);
   const output = createOutput(options.json === true);
@@ -132,8 +130,8 @@ async function start(options: StartOptions): Promise<void> {
   const cluster = await startCluster({
     layout,
     network,
+    relayNodes,
     relays,
-    hops: options.hops,
     seed: options.seed,
     gatewayPort: options.once === true && options.data === undefined ? 0 : options.port,
     challengeSeconds: options.once === true ? 1 : undefined,
@@ -242,7 +240,7 @@ interface OnceOptions {
 
 async function once(options: OnceOptions): Promise<void> {
   const { output, cluster, layout, log } = options;
-  const policy = createPolicy({ transports: [createTcpTransport()], outbound: 'loopback' });
+  const policy = createPolicy({ transports: [createTcpTransport()], purposes: [VISIT], outbound: 'loopback' });
   const reader = openSolanaLedger({
     url: cluster.ledger.url,
     programId: ledgerAddress(cluster.ledger.programId),
@@ -257,7 +255,7 @@ async function once(options: OnceOptions): Promise<void> {
     publish: options.publish,
     distribute: () => distributeOwnName(reader, publisherDir, SITE_NAME),
     closePublisher: () => closeOwnChannels(reader, publisherDir),
-    fetch: policy.fetch('gateway'),
+    fetch: policy.fetch(VISIT),
     log,
     onStage: (stage) => output.line(stage),
     onProgress: (files, bytes) => {

@@ -11,6 +11,7 @@
  * - payee: call `receivedUp` and `receive` in the order in which frames arrive, before any queue;
  *   call `sentDown` for every frame in the order in which they are written.
  */
+import type { Attribution } from '../../core/attribution.ts';
 import type { ChannelId, LedgerAddress, NodeId } from '../../core/ids.ts';
 import type { RelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
@@ -111,8 +112,11 @@ export interface EarningAccount {
   canSendDown(frameBytes: number, price: PricePerMiB, own?: boolean): boolean;
   /** Counts a frame that goes down, whether or not `canSendDown` was asked. */
   sentDown(frameBytes: number, price: PricePerMiB): void;
-  /** This many of the counted bytes were for content of that name (royalty attribution); stored with the receipt that pays for them, in the same write. */
-  attribute(name: string, frameBytes: number, price: PricePerMiB): void;
+  /**
+   * This many of the counted bytes count for these names (royalty attribution). What each gets of a receipt that pays for them is stored
+   * with it, in the same write. Quick while the shares are the same object.
+   */
+  attribute(shares: Attribution, frameBytes: number, price: PricePerMiB): void;
   /** True once something on this account was attributed to a name on this link. */
   readonly named: boolean;
   /** What the payer may owe on this link. */

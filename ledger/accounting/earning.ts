@@ -1,4 +1,5 @@
 /** The payee's side of one account. */
+import type { Attribution } from '../../core/attribution.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { amount } from '../../core/units.ts';
@@ -212,9 +213,9 @@ export class Earning implements EarningAccount {
     this.#measure();
   }
 
-  attribute(name: string, frameBytes: number, price: PricePerMiB): void {
+  attribute(shares: Attribution, frameBytes: number, price: PricePerMiB): void {
     this.#named = true;
-    this.#earnings.add(name, frameBytes, price);
+    this.#earnings.add(shares, frameBytes, price);
   }
 
   receive(signed: Uint8Array): void {

@@ -1,46 +1,48 @@
-/** What content names earned on one account and no receipt has paid for yet. One addition a frame while the name stays the same. */
-import type { PricePerMiB } from '../../core/units.ts';
+/** What names earned on one account and no receipt has paid for yet. One addition a frame while the same names get the same shares. */
+import { isSameAttribution, type Attribution } from '../../core/attribution.ts';
+import { ALL_BPS, type PricePerMiB } from '../../core/units.ts';
 
 const NO_PRICE = 0n as PricePerMiB;
+const WHOLE = BigInt(ALL_BPS);
 
 export class Earnings {
-  #totals = new Map<string, bigint>();
-  #name = '';
+  /** By name: numerators (bytes x price) x basis points, so that no share of a frame is rounded. */
+  readonly #earned = new Map<string, bigint>();
+  #shares: Attribution | undefined;
   #price: PricePerMiB = NO_PRICE;
-  /** Bytes of the present name at the present price. */
+  /** Bytes for the present names at the present price. */
   #run = 0;
+  /** A numerator: receipts paid it for names, and it is less than a whole one for each of them. It goes out with what comes next. */
+  #spare = 0n;
 
-  add(name: string, frameBytes: number, price: PricePerMiB): void {
-    if (name !== this.#name || price !== this.#price) {
-      this.#fold();
-      this.#name = name;
-      this.#price = price;
-    }
+  add(shares: Attribution, frameBytes: number, price: PricePerMiB): void {
+    if (shares !== this.#shares || price !== this.#price) this.#turn(shares, price);
     this.#run += frameBytes;
   }
 
   /**
-   * What names get of a receipt that pays `paid` of `due`, both numerators: the same part of what each earned, at most `paid` in all.
-   * The rest stays, for the next receipt.
+   * What names get of a receipt that pays `paid` of `due`, both numerators: the same part of what each earned. All that names got is
+   * never more than all that was paid; the rest, fractions of a numerator too, stays for the next receipt.
    */
   take(paid: bigint, due: bigint): ReadonlyMap<string, bigint> {
     this.#fold();
-    const totals = this.#totals;
-    if (totals.size === 0) return totals;
-    let whole = due;
-    let earned = 0n;
-    for (const numerator of totals.values()) earned += numerator;
-    if (whole < earned) whole = earned;
-    if (paid >= whole) {
-      this.#totals = new Map();
-      return totals;
-    }
+    let all = 0n;
+    for (const earned of this.#earned.values()) all += earned;
     const taken = new Map<string, bigint>();
-    for (const [name, numerator] of totals) {
-      const part = (numerator * paid) / whole;
-      if (part === 0n) continue;
-      taken.set(name, part);
-      totals.set(name, numerator - part);
+    if (all === 0n) return taken;
+    const owed = (due + this.#spare) * WHOLE;
+    const whole = owed > all ? owed : all;
+    const payable = (paid + this.#spare) * WHOLE;
+    const part = payable < whole ? payable : whole;
+    this.#spare = (all * part) / (whole * WHOLE);
+    for (const [name, earned] of this.#earned) {
+      const numerator = (earned * part) / (whole * WHOLE);
+      if (numerator === 0n) continue;
+      this.#spare -= numerator;
+      taken.set(name, numerator);
+      const left = earned - numerator * WHOLE;
+      if (left > 0n) this.#earned.set(name, left);
+      else this.#earned.delete(name);
     }
     return taken;
   }
@@ -48,13 +50,25 @@ export class Earnings {
   /** Nobody pays for it any more. */
   drop(): void {
     this.#run = 0;
-    if (this.#totals.size > 0) this.#totals = new Map();
+    this.#spare = 0n;
+    this.#earned.clear();
+  }
+
+  /** Streams for the same names take turns: they hold equal lists, each its own. */
+  #turn(shares: Attribution, price: PricePerMiB): void {
+    const isSame = this.#shares !== undefined && price === this.#price && isSameAttribution(shares, this.#shares);
+    if (!isSame) this.#fold();
+    this.#shares = shares;
+    this.#price = price;
   }
 
   #fold(): void {
-    if (this.#run === 0) return;
-    const earned = BigInt(this.#run) * this.#price;
+    if (this.#run === 0 || this.#shares === undefined) return;
+    const numerator = BigInt(this.#run) * this.#price;
     this.#run = 0;
-    if (earned > 0n) this.#totals.set(this.#name, (this.#totals.get(this.#name) ?? 0n) + earned);
+    for (const { name, share } of this.#shares) {
+      const earned = numerator * BigInt(share);
+      if (earned > 0n) this.#earned.set(name, (this.#earned.get(name) ?? 0n) + earned);
+    }
   }
 }

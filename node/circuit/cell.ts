@@ -7,7 +7,7 @@
  * sent full: it spreads the cost of a layer's cipher over more bytes.
  */
 import { MAX_CELL_BYTES, MAX_STREAM_PARAMS } from '../../core/limits.ts';
-import { RelaymintError } from '../../core/errors.ts';
+import { violation, type RelaymintError } from '../../core/errors.ts';
 
 export const CELL_HEADER_BYTES = 6;
 /** Data of the largest cell. */
@@ -140,7 +140,5 @@ export function decodeConnected(data: Buffer): boolean {
 }
 
 function malformed(detail: string): RelaymintError {
-  return new RelaymintError('PROTOCOL_VIOLATION', `A malformed cell: ${detail}.`, {
-    remedy: 'The nodes may run different versions.',
-  });
+  return violation(`A malformed cell: ${detail}.`);
 }

@@ -1,6 +1,7 @@
 /** What a circuit is. Types only: the composition root, the pool and every test are written against this file. */
 import type { KeyObject } from 'node:crypto';
 import type { Duplex } from 'node:stream';
+import type { NameShare } from '../../core/attribution.ts';
 import type { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
@@ -17,8 +18,12 @@ import type { Metering } from '../meter/contract.ts';
 export interface CircuitStream extends Duplex {
   /** What the payer of this circuit pays its last hop, base units per MiB. */
   readonly circuitPrice: PricePerMiB;
-  /** Host side: from now on the frames sent down for this stream count for content of that name (royalty attribution). */
-  tag(name: string): void;
+  /**
+   * Host side: from now on what the frames sent down for this stream earn counts for content of these names, in these shares (royalty
+   * attribution); for nobody when there are none. At most MAX_ATTRIBUTED_NAMES.
+   * @throws RelaymintError NAME_INVALID; INVALID_ARGUMENT (too many, a name twice, shares of more than all of it).
+   */
+  attribute(shares: readonly NameShare[]): void;
   /** The other end takes datagrams of this stream. */
   readonly takesDatagrams: boolean;
   /**

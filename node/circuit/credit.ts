@@ -1,6 +1,6 @@
 /** What one end of a circuit grants the other. */
 import { CIRCUIT_UNREAD } from '../../core/limits.ts';
-import { RelaymintError } from '../../core/errors.ts';
+import { violation, type RelaymintError } from '../../core/errors.ts';
 import { DelayWindow } from './congestion.ts';
 
 /**
@@ -32,7 +32,5 @@ export class Intake {
 }
 
 export function overdrawn(what: string): RelaymintError {
-  return new RelaymintError('PROTOCOL_VIOLATION', `The other end of the circuit ${what}.`, {
-    remedy: 'Build another circuit without it.',
-  });
+  return violation(`The other end of the circuit ${what}.`, 'Build another circuit without it.');
 }

@@ -1,4 +1,5 @@
 /** The circuits of one node: accepts, builds, keeps and ends them. */
+import type { Attribution } from '../../core/attribution.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import {
@@ -355,8 +356,8 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     return this.#services.serve(name, params, stream, circuit, connect);
   }
 
-  attribute(leg: Leg, name: string, frameBytes: number): void {
-    (leg.port as CircuitPort).meter.attribute(name, frameBytes, leg.price);
+  attribute(leg: Leg, shares: Attribution, frameBytes: number): void {
+    (leg.port as CircuitPort).meter.attribute(shares, frameBytes, leg.price);
   }
 
   over(circuit: RelayedCircuit, why: Ending): void {

@@ -12,7 +12,7 @@
 import { diffieHellman, generateKeyPairSync, hkdfSync, timingSafeEqual } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { utf8 } from '../../core/codec.ts';
-import { RelaymintError } from '../../core/errors.ts';
+import { RelaymintError, violation } from '../../core/errors.ts';
 import { KEY_BYTES, nodeIdBytes } from '../../core/ids.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { X25519 } from '../../platform/keys/der.ts';
@@ -131,8 +131,5 @@ function exchange(own: KeyObject, peer: Uint8Array): Buffer {
 }
 
 function weakKey(cause?: unknown): RelaymintError {
-  return new RelaymintError('PROTOCOL_VIOLATION', 'An X25519 key in a hop handshake is not usable.', {
-    remedy: 'Build another circuit without this hop.',
-    cause,
-  });
+  return violation('An X25519 key in a hop handshake is not usable.', 'Build another circuit without this hop.', cause);
 }

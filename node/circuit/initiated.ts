@@ -1,5 +1,6 @@
 /** A circuit of our own: builds it hop by hop, then seals every layer on the way out and opens every layer on the way in. */
 import { randomInt } from 'node:crypto';
+import { onAbort } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Log } from '../../core/ports.ts';
@@ -166,10 +167,11 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
         reject(whileBuilding(this.#failure, hop));
         return;
       }
-      const onAbort = (): void => {
+      const giveUp = (): void => {
         const error = new RelaymintError('ABORTED', 'Building the circuit was aborted.', { cause: signal?.reason });
         this.#end(ending(DestroyReason.FINISHED, ''), error);
       };
+      let tie: Disposable | undefined = undefined;
       const timer = setTimeout(() => {
         const error = new RelaymintError('TIMEOUT', `Hop ${hop + 1} did not answer in ${millis} ms.`, {
           remedy: 'Build another circuit without it.',
@@ -179,7 +181,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
       }, millis);
       const done = (): void => {
         clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
+        tie?.[Symbol.dispose]();
         this.#awaiting = undefined;
       };
       this.#awaiting = {
@@ -193,8 +195,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
           reject(whileBuilding(error, hop));
         },
       };
-      if (signal?.aborted === true) onAbort();
-      else signal?.addEventListener('abort', onAbort, { once: true });
+      tie = onAbort(signal, giveUp);
     });
   }
 

@@ -1,6 +1,7 @@
 /** The far side of a circuit that ends here: our services, and the streams that they open. */
 import { FRAME_HEADER_BYTES } from '../link/contract.ts';
 import { STACK_BYTES } from '../../core/limits.ts';
+import type { Attribution } from '../../core/attribution.ts';
 import type { RelaymintError } from '../../core/errors.ts';
 import type { CircuitEnd, CircuitStream, OpenStreamOptions } from './contract.ts';
 import type { FarSide, NearSide } from './far-side.ts';
@@ -99,8 +100,8 @@ export class LocalEnd implements FarSide, FrameSource, MuxOwner, CircuitEnd {
     return this.#host.serve(service, params, stream, this, connect);
   }
 
-  attribute(name: string, frameBytes: number): void {
-    this.#host.attribute(this.near.leg, name, frameBytes);
+  attribute(shares: Attribution, frameBytes: number): void {
+    this.#host.attribute(this.near.leg, shares, frameBytes);
   }
 
   control(type: number): void {

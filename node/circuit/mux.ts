@@ -2,6 +2,8 @@
  * One end of a circuit: turns streams into cells and cells into streams, those that it opens and those that the other end opens.
  * Knows nothing of layers, links or money.
  */
+import { onAbort } from '../../core/abort.ts';
+import type { Attribution } from '../../core/attribution.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import {
   CIRCUIT_WINDOW,
@@ -45,8 +47,8 @@ export interface MuxOwner {
   wake(): void;
   /** The other end broke the rules where no cell of it was being read. */
   fail(error: RelaymintError): void;
-  /** Frames of this many bytes carried content of that name. */
-  attribute(name: string, frameBytes: number): void;
+  /** Frames of this many bytes count for these names. */
+  attribute(shares: Attribution, frameBytes: number): void;
   /** Frame bytes that the other end may still send. */
   granted(): number;
   /** Lets it send so many more, or what money allows of them: `grantDue` again then. */
@@ -147,14 +149,13 @@ export class Mux implements StreamHost {
     this.#add(stream);
     this.#send(CellType.BEGIN, stream.id, encodeBegin(service, params, datagrams));
     this.#expectAnswer();
-    const onAbort = (): void => void stream.destroy(signal === undefined ? undefined : aborted(signal));
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const tie = onAbort(signal, () => void stream.destroy(signal === undefined ? undefined : aborted(signal)));
     try {
       await new Promise<void>((resolve, reject) => {
         stream.awaiting = { resolve, reject };
       });
     } finally {
-      signal?.removeEventListener('abort', onAbort);
+      tie[Symbol.dispose]();
     }
     return stream;
   }
@@ -270,7 +271,7 @@ export class Mux implements StreamHost {
     const stream = this.#pulled;
     if (stream === undefined) return;
     this.#pulled = undefined;
-    if (stream.contentName !== undefined) this.#owner.attribute(stream.contentName, frameBytes);
+    if (stream.attribution !== undefined) this.#owner.attribute(stream.attribution, frameBytes);
     if (stream.ending || stream.out.bytes <= STREAM_OUT_QUEUE / 2) stream.drained();
   }
 

@@ -1,4 +1,5 @@
 /** What a relayed circuit asks of its node. Types only. */
+import type { Attribution } from '../../core/attribution.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { PricePerMiB } from '../../core/units.ts';
 import type { Sponsor } from '../meter/index.ts';
@@ -44,7 +45,7 @@ export interface RelayHost {
   carry(bytes: number): boolean;
   /** Serves a stream of that circuit, or says why not. */
   serve(service: string, params: Buffer, stream: MuxStream, circuit: CircuitEnd, connect: Connect): Refusal | undefined;
-  attribute(leg: Leg, name: string, frameBytes: number): void;
+  attribute(leg: Leg, shares: Attribution, frameBytes: number): void;
   /** That circuit of this node is over. */
   over(circuit: Slotted, why: Ending): void;
 }

@@ -1,5 +1,6 @@
 /** One stream of a circuit: a node Duplex on one side, cells and credit on the other. */
 import { Duplex } from 'node:stream';
+import { attribution, type Attribution, type NameShare } from '../../core/attribution.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { MAX_DATAGRAM_BYTES, STREAM_OUT_QUEUE, STREAM_WINDOW_INITIAL } from '../../core/limits.ts';
 import type { PricePerMiB } from '../../core/units.ts';
@@ -39,8 +40,8 @@ type Done = (error?: Error | null) => void;
 export class MuxStream extends Duplex implements CircuitStream {
   readonly id: number;
   readonly circuitPrice: PricePerMiB;
-  /** The content whose frames these are. */
-  contentName: string | undefined;
+  /** Whom its frames count for. */
+  attribution: Attribution | undefined;
   /** Set on the opener's side until CONNECTED or END arrives. */
   awaiting: { resolve(): void; reject(error: Error): void } | undefined;
   readonly out: ByteQueue = new ByteQueue();
@@ -83,8 +84,8 @@ export class MuxStream extends Duplex implements CircuitStream {
     this.on('error', () => {});
   }
 
-  tag(name: string): void {
-    this.contentName = name;
+  attribute(shares: readonly NameShare[]): void {
+    this.attribution = shares.length === 0 ? undefined : attribution(shares);
   }
 
   get takesDatagrams(): boolean {

@@ -1,7 +1,7 @@
 /** An attempt to reach a peer, shared by everybody who wants that link. */
 import { RelaymintError } from '../../core/errors.ts';
 import { shortId, type NodeId } from '../../core/ids.ts';
-import { abortError } from '../../core/abort.ts';
+import { abortError, onAbort } from '../../core/abort.ts';
 import type { Link } from './contract.ts';
 
 interface Waiter {
@@ -34,9 +34,10 @@ export class Dial {
   /** The dial goes on until the last one who waits for it gives up. */
   wait(signal: AbortSignal | undefined): Promise<Link> {
     return new Promise((resolve, reject) => {
+      let tie: Disposable | undefined = undefined;
       const done = (): void => {
         this.#waiters.delete(waiter);
-        signal?.removeEventListener('abort', onAbort);
+        tie?.[Symbol.dispose]();
       };
       const waiter: Waiter = {
         resolve: (link) => {
@@ -48,14 +49,14 @@ export class Dial {
           reject(error);
         },
       };
-      const onAbort = (): void => {
+      const giveUp = (): void => {
         if (signal === undefined) return;
         const error = abortError(signal, `Connecting to ${shortId(this.#peer)}`);
         waiter.reject(error);
         if (this.#waiters.size === 0) this.fail(error);
       };
       this.#waiters.add(waiter);
-      signal?.addEventListener('abort', onAbort, { once: true });
+      tie = onAbort(signal, giveUp);
     });
   }
 

@@ -1,4 +1,5 @@
 /** What metering a link means. Types only. */
+import type { Attribution } from '../../core/attribution.ts';
 import type { LedgerAddress, NodeId } from '../../core/ids.ts';
 import type { Log } from '../../core/ports.ts';
 import type { Amount, PricePerMiB } from '../../core/units.ts';
@@ -44,8 +45,8 @@ export interface LinkMeter {
   canSendDown(frameBytes: number, price: PricePerMiB, own: boolean): boolean;
   /** Payee: a frame goes down. */
   sentDown(frameBytes: number, price: PricePerMiB): void;
-  /** Payee: this many of the counted bytes were for content of that name. */
-  attribute(name: string, frameBytes: number, price: PricePerMiB): void;
+  /** Payee: this many of the counted bytes count for these names. */
+  attribute(shares: Attribution, frameBytes: number, price: PricePerMiB): void;
   /** A circuit that we pay has ended: nets what the peer owes too, if it nets, and pays the rest, at the latest when idle. */
   rest(): void;
   /** Pays all that is due now. */

@@ -1,4 +1,5 @@
 /** The meter of one link: the account that pays the peer, the account that the peer pays, and their frames. */
+import type { Attribution } from '../../core/attribution.ts';
 import { RelaymintError, isRelaymintError, sentAmiss, violation } from '../../core/errors.ts';
 import { CHANNEL_OPEN_MILLIS, MAX_FAILED_CHANNELS, MAX_FRAME_PAYLOAD } from '../../core/limits.ts';
 import type { Amount, PricePerMiB } from '../../core/units.ts';
@@ -137,8 +138,8 @@ export class MeteredLink implements LinkMeter {
     this.#earning?.sentDown(frameBytes, price);
   }
 
-  attribute(name: string, frameBytes: number, price: PricePerMiB): void {
-    this.#earning?.attribute(name, frameBytes, price);
+  attribute(shares: Attribution, frameBytes: number, price: PricePerMiB): void {
+    this.#earning?.attribute(shares, frameBytes, price);
   }
 
   // --- paying ------------------------------------------------------------------------------------------------------------------

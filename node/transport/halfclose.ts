@@ -7,7 +7,7 @@
  */
 import { Duplex } from 'node:stream';
 import { RelaymintError } from '../../core/errors.ts';
-import { abortError } from '../../core/abort.ts';
+import { abortError, onAbort } from '../../core/abort.ts';
 
 /** The longest record of data, bytes. */
 const MAX_RECORD_BYTES = 65_534;
@@ -74,11 +74,12 @@ export function spoken(connection: Duplex, signal: AbortSignal): Promise<Duplex>
 /** Resolves with what `decide` makes of the first byte, which it is given before anything else happens to `connection`. */
 function byFirstByte(connection: Duplex, signal: AbortSignal, decide: (first: number) => Duplex): Promise<Duplex> {
   return new Promise((resolve, reject) => {
+    let tie: Disposable | undefined = undefined;
     const stop = (): void => {
       connection.off('readable', onReadable).off('end', onEnd).off('close', onEnd).off('error', onError);
       // Errors that come after this may have no one to hear them.
       connection.on('error', () => {});
-      signal.removeEventListener('abort', onAbort);
+      tie?.[Symbol.dispose]();
     };
     const fail = (error: unknown): void => {
       stop();
@@ -97,12 +98,9 @@ function byFirstByte(connection: Duplex, signal: AbortSignal, decide: (first: nu
     };
     const onEnd = (): void => fail(refused('The connection ended before anybody said anything'));
     const onError = (cause: Error): void => fail(refused('The connection broke before anybody said anything', cause));
-    const onAbort = (): void => fail(abortError(signal, 'Waiting for the other side'));
-    if (signal.aborted) {
-      onAbort();
-      return;
-    }
-    signal.addEventListener('abort', onAbort, { once: true });
+    const giveUp = (): void => fail(abortError(signal, 'Waiting for the other side'));
+    tie = onAbort(signal, giveUp);
+    if (signal.aborted) return;
     connection.on('readable', onReadable).on('end', onEnd).on('close', onEnd).on('error', onError);
     if (connection.destroyed) onEnd();
   });

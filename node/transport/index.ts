@@ -29,7 +29,17 @@ export type { OnionAccess } from './tor/commands.ts';
 export { onionOfTorrcService, type TorrcService } from './tor/torrc-service.ts';
 export { runningDaemon } from './tor/pid-file.ts';
 export { createTorTransport, type TorTransport, type TorTransportOptions } from './tor/transport.ts';
-export { createPolicy } from './policy.ts';
-export type { Dialed, Outbound, Policy, PolicyOptions, Purpose, PurposeCounts, Target } from './policy.ts';
+export { createPolicy, declarePurpose } from './policy.ts';
+export type {
+  DeclaredPurpose,
+  Dialed,
+  Outbound,
+  Policy,
+  PolicyOptions,
+  PolicyStats,
+  Purpose,
+  PurposeCounts,
+  Target,
+} from './policy.ts';
 export { plainOrHalfClosing, spoken } from './halfclose.ts';
 export { isAnonymizing } from './preference.ts';

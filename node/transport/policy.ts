@@ -16,14 +16,31 @@ import { planDial, type Attempt, type Phase, type Preference } from './preferenc
 import { resolveHost } from './resolve.ts';
 import { openSocket } from './socket.ts';
 
-/** What a connection is for: peers, the ledger's RPC, the daemon's own control port, pages fetched for a gateway's user. */
-export type Purpose = 'link' | 'ledger' | 'names' | 'control' | 'gateway' | 'discovery';
+/** What every node opens connections for: peers, the ledger's RPC, names that visitors ask it for, the control ports of our own processes. */
+const OWN_PURPOSES = ['link', 'ledger', 'names', 'control'] as const;
+type OwnPurpose = (typeof OWN_PURPOSES)[number];
+
+declare const declared: unique symbol;
+/** What a role, or a command, opens connections for besides. It may do no more than 'ledger' may: see `declarePurpose`. */
+export type DeclaredPurpose = string & { readonly [declared]: true };
+
+/** What a connection is for. It is counted under it, and kept apart from the connections of every other purpose. */
+export type Purpose = OwnPurpose | DeclaredPurpose;
+
+/** @param word a-z and -, at most 32. @throws TypeError when it is not, or is a purpose of every node: one of them is let through to loopback. */
+export function declarePurpose(word: string): DeclaredPurpose {
+  const isOwn = (OWN_PURPOSES as readonly string[]).includes(word);
+  if (isOwn || !/^[a-z][a-z-]{0,31}$/.test(word)) throw new TypeError(`"${word}" is not a purpose to declare`);
+  return word as DeclaredPurpose;
+}
 
 /** Where connections may go: anywhere, or only to this machine. */
 export type Outbound = 'any' | 'loopback';
 
 export interface PolicyOptions {
   readonly transports: readonly Transport[];
+  /** What connections are opened for, besides what every node opens them for. Any other purpose is a TypeError. */
+  readonly purposes?: readonly DeclaredPurpose[];
   /** Default 'any'. */
   readonly outbound?: Outbound;
   /**
@@ -49,6 +66,9 @@ export interface Dialed {
   /** Of a connection that came: as the transport's `listen` says. */
   readonly source?: string;
 }
+
+export type PolicyStats = Readonly<Record<OwnPurpose, PurposeCounts>> &
+  Readonly<Record<string, PurposeCounts | undefined>>;
 
 /** Connections of one purpose since the policy was made. */
 export interface PurposeCounts {
@@ -88,12 +108,11 @@ export interface Policy {
   /** An agent for node:http, for clients that bring their own requests (WebSocket). */
   httpAgent(purpose: Purpose): HttpAgent;
   httpsAgent(purpose: Purpose): HttpsAgent;
-  stats(): Readonly<Record<Purpose, PurposeCounts>>;
+  /** By purpose, of all that it knows. */
+  stats(): PolicyStats;
   /** Ends the connections that HTTP asked for, those that are still being made too. Links are their manager's to close. */
   close(): void;
 }
-
-const PURPOSES: readonly Purpose[] = ['link', 'ledger', 'names', 'control', 'gateway', 'discovery'];
 
 /** Time for a connection that HTTP asks for, milliseconds: a request has its own signal besides. */
 const HTTP_CONNECT_MILLIS = 20_000;
@@ -113,27 +132,22 @@ class OutboundPolicy implements Policy {
   readonly #phase: Phase;
   readonly #preferences: ReadonlyMap<NodeId, Preference>;
   readonly #transports: readonly Transport[];
-  readonly #counts: Record<Purpose, Counter>;
+  /** Of each purpose that it knows. */
+  readonly #counts: ReadonlyMap<Purpose, Counter>;
   readonly #agents = new Map<Purpose, Agents>();
   /** Connections for HTTP that are being made. */
   readonly #connecting = new Set<Deadline>();
 
-  constructor({ transports, outbound = 'any', anonymize = false, phase, preferences = new Map() }: PolicyOptions) {
+  constructor(options: PolicyOptions) {
+    const { transports, purposes = [], outbound = 'any', anonymize = false, phase, preferences = new Map() } = options;
     this.outbound = outbound;
     this.anonymize = anonymize;
     this.#phase = phase ?? 'optional';
     this.resolve = anonymize || this.#phase === 'tor-only' ? undefined : resolveHost;
     this.#preferences = preferences;
     this.#transports = transports;
-    const none = (): Counter => ({ opened: 0, failed: 0, refused: 0, open: 0 });
-    this.#counts = {
-      link: none(),
-      ledger: none(),
-      names: none(),
-      control: none(),
-      gateway: none(),
-      discovery: none(),
-    };
+    const counts = [...OWN_PURPOSES, ...purposes].map((purpose): [Purpose, Counter] => [purpose, noneYet()]);
+    this.#counts = new Map(counts);
   }
 
   get transports(): readonly TransportName[] {
@@ -183,6 +197,7 @@ class OutboundPolicy implements Policy {
 
   async connect(purpose: Purpose, target: Target, { signal }: { readonly signal: AbortSignal }): Promise<Duplex> {
     const { host, port } = target;
+    this.#counterOf(purpose);
     const near = purpose === 'control' && isLoopback(host);
     if (!near && this.#goesHidden(host)) return this.#counted(purpose, this.#dialHidden(purpose, target, signal)[1]);
     if (!this.#mayReach(host)) throw this.#refuse(purpose, `${host} port ${port}`);
@@ -201,9 +216,9 @@ class OutboundPolicy implements Policy {
     return this.#agentsOf(purpose).https;
   }
 
-  stats(): Readonly<Record<Purpose, PurposeCounts>> {
-    const copy = (purpose: Purpose): [Purpose, PurposeCounts] => [purpose, { ...this.#counts[purpose] }];
-    return Object.fromEntries(PURPOSES.map(copy)) as Record<Purpose, PurposeCounts>;
+  stats(): PolicyStats {
+    const copies = Array.from(this.#counts, ([purpose, count]) => [purpose, { ...count }] as const);
+    return Object.fromEntries(copies) as PolicyStats;
   }
 
   close(): void {
@@ -214,6 +229,13 @@ class OutboundPolicy implements Policy {
       https.destroy();
     }
     this.#agents.clear();
+  }
+
+  /** @throws TypeError when nobody declared it. */
+  #counterOf(purpose: Purpose): Counter {
+    const counter = this.#counts.get(purpose);
+    if (counter === undefined) throw new TypeError(`nobody declared that connections are opened for "${purpose}"`);
+    return counter;
   }
 
   #transportFor(address: string): Transport {
@@ -239,7 +261,7 @@ class OutboundPolicy implements Policy {
   #dialerTo(purpose: Purpose, host: string): Transport & HostDialer {
     const dialer = this.#transports.filter(isHostDialer).find((transport) => transport.reachesHost(host));
     if (dialer !== undefined) return dialer;
-    this.#counts[purpose].refused += 1;
+    this.#counterOf(purpose).refused += 1;
     const name = host.toLowerCase().endsWith('.i2p') ? 'I2P' : 'Tor';
     if (isHiddenHost(host)) {
       throw new RelaymintError(
@@ -271,7 +293,7 @@ class OutboundPolicy implements Policy {
   }
 
   #refuse(purpose: Purpose, where: string): RelaymintError {
-    this.#counts[purpose].refused += 1;
+    this.#counterOf(purpose).refused += 1;
     return new RelaymintError('POLICY_REFUSED', `A ${purpose} connection to ${where} is not allowed.`, {
       remedy: `The setting outbound is "${this.outbound}"; "any" allows it.`,
       details: { purpose },
@@ -279,7 +301,7 @@ class OutboundPolicy implements Policy {
   }
 
   async #counted(purpose: Purpose, opening: Promise<Duplex>): Promise<Duplex> {
-    const count = this.#counts[purpose];
+    const count = this.#counterOf(purpose);
     let connection: Duplex;
     try {
       connection = await opening;
@@ -296,6 +318,7 @@ class OutboundPolicy implements Policy {
   }
 
   #agentsOf(purpose: Purpose): Agents {
+    this.#counterOf(purpose);
     let agents = this.#agents.get(purpose);
     if (agents === undefined) {
       const connect: Connect = async (host, port) => {
@@ -313,6 +336,10 @@ class OutboundPolicy implements Policy {
     }
     return agents;
   }
+}
+
+function noneYet(): Counter {
+  return { opened: 0, failed: 0, refused: 0, open: 0 };
 }
 
 function isHostDialer(transport: Transport): transport is Transport & HostDialer {

@@ -1,6 +1,7 @@
 /** What the content parts promise each other and the composition root. Bytes count payload, times are milliseconds. */
 import type { Duplex } from 'node:stream';
 import type { CID } from 'multiformats/cid';
+import type { NameShare } from '../../core/attribution.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import type { Bytes, UnixMillis } from '../../core/units.ts';
 
@@ -63,8 +64,8 @@ export interface BlockStore extends BlockReader, AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** What a circuit hands to a service. `tag` attributes this stream's bytes to a name (royalty). */
-export type ServiceStream = Duplex & { tag?(name: string): void };
+/** What a circuit hands to a service. `attribute`: what is sent from now on counts for these names, in these shares (royalty). */
+export type ServiceStream = Duplex & { attribute?(shares: readonly NameShare[]): void };
 /** Registered for a service by the composition root. Never throws: a fault ends the stream. */
 export type ServiceHandler = (stream: ServiceStream, params: Uint8Array) => void;
 /** Opens a stream to one host's service over a circuit. */

@@ -8,6 +8,7 @@ import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { VISITOR_IDLE_MILLIS } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
+import { hasErrno } from '../../platform/errno.ts';
 import type { ContentSource } from '../blocks/contract.ts';
 import type { NameResolver } from '../name/index.ts';
 import type { NameHandler } from './contract.ts';
@@ -132,7 +133,7 @@ class HttpGateway implements Gateway {
 }
 
 function cannotListen(port: number, cause: Error): RelaymintError {
-  const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
+  const taken = hasErrno(cause, 'EADDRINUSE');
   const message = taken ? `Port ${port} is taken.` : `Port ${port}: ${cause.message}.`;
   return new RelaymintError(taken ? 'ADDRESS_IN_USE' : 'INVALID_CONFIG', message, {
     remedy: 'Choose another port for the gateway.',

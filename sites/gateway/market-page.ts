@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Response } from 'express';
 import { RelaymintError } from '../../core/errors.ts';
+import { hasErrno } from '../../platform/errno.ts';
 
 interface PageFile {
   readonly file: string;
@@ -56,7 +57,7 @@ async function load(file: string): Promise<Buffer> {
     try {
       return await readFile(new URL(place + file, import.meta.url));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if (!hasErrno(error, 'ENOENT')) throw error;
     }
   }
   throw new RelaymintError('FILE_NOT_FOUND', `The marketplace page's ${file} is missing from this installation.`, {

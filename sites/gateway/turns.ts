@@ -1,4 +1,5 @@
 /** Lets a bounded number of requests work at once; the rest wait in order, and too many are sent away. */
+import { onAbort } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 
 export class Turns {
@@ -37,17 +38,16 @@ export class Turns {
 
   #wait(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        this.#waiting.delete(onTurn);
-        reject(signal.reason instanceof Error ? signal.reason : new DOMException('Aborted', 'AbortError'));
-      };
       const onTurn = (): void => {
         this.#waiting.delete(onTurn);
-        signal.removeEventListener('abort', onAbort);
+        tie[Symbol.dispose]();
         resolve();
       };
       this.#waiting.add(onTurn);
-      signal.addEventListener('abort', onAbort, { once: true });
+      const tie = onAbort(signal, () => {
+        this.#waiting.delete(onTurn);
+        reject(signal.reason instanceof Error ? signal.reason : new DOMException('Aborted', 'AbortError'));
+      });
     });
   }
 }

@@ -1,6 +1,7 @@
 /** The visitor's side of the `content` service: pipelined requests on one stream, every block checked against its CID. */
 import type { Duplex } from 'node:stream';
 import type { CID } from 'multiformats/cid';
+import { onAbort } from '../../core/abort.ts';
 import { RelaymintError, violation } from '../../core/errors.ts';
 import { BLOCK_WAIT_MILLIS, FIRST_ANSWER_MILLIS, MAX_BLOCKS_IN_FLIGHT } from '../../core/limits.ts';
 import { blockMissing, checkCid, verifyBlock } from '../blocks/index.ts';
@@ -84,7 +85,7 @@ class StreamClient implements ContentClient {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       if (this.#ended !== undefined) throw this.#ended;
-      const onAbort = (): void => {
+      const giveUp = (): void => {
         const index = this.#queued.indexOf(waiting);
         if (index >= 0) this.#queued.splice(index, 1);
         reject(signal?.reason instanceof Error ? signal.reason : new DOMException('Aborted', 'AbortError'));
@@ -93,16 +94,16 @@ class StreamClient implements ContentClient {
         id: this.#nextId,
         cid: checkCid(cid),
         done: (block) => {
-          signal?.removeEventListener('abort', onAbort);
+          tie[Symbol.dispose]();
           resolve(block);
         },
         fail: (error) => {
-          signal?.removeEventListener('abort', onAbort);
+          tie[Symbol.dispose]();
           reject(error instanceof Error ? error : new Error(String(error)));
         },
       };
       this.#nextId = (this.#nextId + 1) >>> 0;
-      signal?.addEventListener('abort', onAbort, { once: true });
+      const tie = onAbort(signal, giveUp);
       this.#queued.push(waiting);
       this.#ask();
     });

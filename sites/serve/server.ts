@@ -1,6 +1,7 @@
-/** The host's side of the `content` service: serves blocks of what it keeps for a name, and tags the stream with that name. */
+/** The host's side of the `content` service: serves blocks of what it keeps for a name, and has what it sends count for that name. */
 import { isRelaymintError } from '../../core/errors.ts';
 import { CONTENT_IDLE_MILLIS } from '../../core/limits.ts';
+import { ALL_BPS } from '../../core/units.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { Log } from '../../core/ports.ts';
 import type { BlockStore, ServiceHandler, ServiceStream } from '../blocks/contract.ts';
@@ -37,21 +38,21 @@ export function createContentService(options: ContentServiceOptions): ServiceHan
 
 async function serve(store: BlockStore, stream: ServiceStream, params: Uint8Array): Promise<void> {
   const name = decodeContentParams(params);
-  let tagged = false;
+  let attributed = false;
   // A name nothing is kept for earns nothing: who invents one leaves no trace in the books.
-  const tagIfKept = (): void => {
-    if (tagged || store.pins(name).length === 0) return;
-    tagged = true;
-    stream.tag?.(name);
+  const attributeIfKept = (): void => {
+    if (attributed || store.pins(name).length === 0) return;
+    attributed = true;
+    stream.attribute?.([{ name, share: ALL_BPS }]);
   };
-  tagIfKept();
+  attributeIfKept();
   const idle = new IdleTimer(stream, CONTENT_IDLE_MILLIS, 'visitor');
   const reader = new ByteReader(stream, () => idle.touch());
   let answered: Promise<void> = Promise.resolve();
   for (;;) {
     const request = await readRequest(reader);
     if (request === undefined) break;
-    tagIfKept();
+    attributeIfKept();
     const block = findBlock(store, name, request);
     // A refusal to read is reported when its turn comes.
     block.catch(() => undefined);

@@ -91,7 +91,7 @@ describe('a visit to a name', () => {
       settings: { log: silentLog, node: { maxPrice: undefined } },
       budget: { reserveSite: async () => ({ amount: amount(U64_MAX), settle() {} }) as never },
     };
-    const routes = createRoutes({ node, hops: 2, staggerMillis: STAGGER_MILLIS });
+    const routes = createRoutes({ node, relays: 2, staggerMillis: STAGGER_MILLIS });
     cleanup.add(() => routes[Symbol.asyncDispose]());
     const source = createContentSource({
       route: routes.route,

@@ -44,6 +44,7 @@ async function warnings(locations: string, ledgerUrl: string, anonymize: 'tor' |
     reach: valuesOf(reachSection, { location: locations }),
     till: undefined,
     terms: { relayPrice: pricePerMiB(1n), windowPrice: pricePerMiB(1n) },
+    purposes: [],
     log: { ...silentLog, warn: (_fields, message) => void warned.push(message) },
   };
   await (await openNode(settings))[Symbol.asyncDispose]();

@@ -1,5 +1,6 @@
 /** The benchmark of path choice: its figures are simulated and repeat with their seed, so they are tests. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -59,6 +60,21 @@ describe('the benchmark of paths', () => {
       expect(of('sybil')).toBeLessThan(chance + noise);
       expect(rows.get('refusing')?.maliciousBlamed).toBeGreaterThan(20);
       for (const { innocentBlamed } of rows.values()) expect(innocentBlamed).toBe(0);
+    },
+    PATIENCE_MILLIS,
+  );
+
+  it(
+    'ends in silence when nobody reads it any more',
+    async () => {
+      const args = [program, 'paths', '--json', '--clients', '2', '--days', '1'];
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+      child.stdout.destroy();
+      child.stderr.setEncoding('utf8');
+      let said = '';
+      child.stderr.on('data', (text: string) => (said += text));
+      expect(await once(child, 'close')).toEqual([0, null]);
+      expect(said).toBe('');
     },
     PATIENCE_MILLIS,
   );

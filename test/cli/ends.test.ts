@@ -55,6 +55,21 @@ describe('a wrong command line', () => {
   });
 });
 
+describe('an option that has another name now', () => {
+  it.each([
+    ['start', '--hops', '2'],
+    ['gateway', '--hops=2'],
+    ['publish', '.', '--name', 'demo.web3', '--hops', '2'],
+  ])('is said with that name: %s', async (...args) => {
+    const { code, stdout, stderr } = await run([...args, '--json']);
+    expect(code).toBe(2);
+    const answer = JSON.parse(stdout) as { readonly error: { readonly message: string } };
+    expect(answer.error.message).toMatch(/^unknown option '--hops(=2)?'\n\(Did you mean --relays\?\)$/);
+    expect(stderr).toContain('(Did you mean --relays?)');
+    expect(stderr).not.toContain('--host');
+  });
+});
+
 describe('a data folder that cannot be made', () => {
   it.skipIf(process.platform !== 'linux')('is said at once, with what to do', async () => {
     const { code, stderr } = await run(['relay', '--data', '/proc/relaymint', '--ledger', 'http://127.0.0.1:1']);

@@ -35,7 +35,7 @@ describe('a site that one of six hosts keeps', () => {
   const listen = ['--listen', '/ip4/127.0.0.1/tcp/0'];
   const start = async (...args: readonly string[]): Promise<RunningCommand> => stack.use(await startCommand(...args));
   const startGateway = async (label: string): Promise<{ readonly url: string; readonly nodeId: string }> => {
-    const { ready } = await start('gateway', ...node(label), '--port', '0', '--hops', '1');
+    const { ready } = await start('gateway', ...node(label), '--port', '0', '--relays', '1');
     return { url: String(ready['gateway']), nodeId: String(ready['nodeId']) };
   };
 

@@ -49,7 +49,7 @@ describe('one round of the local marketplace', () => {
 
   test.each([1, 6])(
     'through %i relays, a folder with awkward names, empty and large files; then once more on the same data',
-    async (hops) => {
+    async (relays) => {
       await using folder = await temporaryFolder();
       const site = path.join(folder.path, 'site');
       await mkdir(path.join(site, 'deep', 'er'), { recursive: true });
@@ -65,8 +65,8 @@ describe('one round of the local marketplace', () => {
         'start',
         '--once',
         '--json',
-        '--hops',
-        String(hops),
+        '--relays',
+        String(relays),
         '--site',
         site,
         '--data',
@@ -84,7 +84,7 @@ describe('one round of the local marketplace', () => {
       const report = reportOf(first.stdout);
       expectWholeBooks(report);
       expect(report.site.files).toBe(4);
-      expectPaidPath(report, hops);
+      expectPaidPath(report, relays);
 
       const again = reportOf((await relaymint(...args)).stdout);
       expectWholeBooks(again);
@@ -97,17 +97,17 @@ describe('one round of the local marketplace', () => {
   );
 
   test('says what is wrong with a command line', async () => {
-    const relays = await relaymint('start', '--once', '--json', '--hops', '4', '--relays', '2');
-    expect(relays.code).toBe(1);
-    expect(JSON.parse(relays.stdout)).toMatchObject({ ok: false, error: { code: 'INVALID_ARGUMENT' } });
-    expect(relays.stderr).toContain('--relays 4');
+    const few = await relaymint('start', '--once', '--json', '--relays', '4', '--relay-nodes', '2');
+    expect(few.code).toBe(1);
+    expect(JSON.parse(few.stdout)).toMatchObject({ ok: false, error: { code: 'INVALID_ARGUMENT' } });
+    expect(few.stderr).toContain('--relay-nodes 4');
 
     const missing = await relaymint('start', '--site', '/nowhere/at/all');
     expect(missing.code).toBe(1);
     expect(missing.stderr).toContain('is not a folder');
 
-    const hops = await relaymint('start', '--hops', '7');
-    expect(hops.code).toBe(2);
-    expect(hops.stderr).toContain('from 1 to 6');
+    const many = await relaymint('start', '--relays', '7');
+    expect(many.code).toBe(2);
+    expect(many.stderr).toContain('from 1 to 6');
   });
 });

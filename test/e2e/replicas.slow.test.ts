@@ -63,7 +63,7 @@ function replicas(transport: MarketTransport): void {
     stack.defer(async () => {
       for (const { running } of hosts.values()) await running[Symbol.asyncDispose]();
     });
-    const gateway = stack.use(await startCommand('gateway', ...node('gateway'), '--port', '0', '--hops', '1'));
+    const gateway = stack.use(await startCommand('gateway', ...node('gateway'), '--port', '0', '--relays', '1'));
     url = String(gateway.ready['gateway']);
   }, 5 * MINUTES);
   afterAll(() => stack.disposeAsync(), MINUTES);

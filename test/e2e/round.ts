@@ -41,10 +41,10 @@ export function expectWholeBooks(report: RoundReport): void {
 }
 
 /**
- * The visitor pays the first of `hops` relays, each relay the next, the last the host; the publisher pays the host. There
+ * The visitor pays the first of `relays`, each relay the next, the last the host; the publisher pays the host. There
  * may be more pairs: a gateway with many requests at once builds further circuits through other relays.
  */
-export function expectPaidPath({ peers, balances }: RoundReport, hops: number): void {
+export function expectPaidPath({ peers, balances }: RoundReport, relays: number): void {
   const owners = (role: string): string[] => balances.filter((row) => row.role === role).map((row) => row.owner);
   const payeesOf = (payers: readonly string[], role: string): string[] => {
     const known = owners(role);
@@ -54,7 +54,7 @@ export function expectPaidPath({ peers, balances }: RoundReport, hops: number): 
   };
   expect(payeesOf(owners('site'), 'host')).toHaveLength(1);
   let reached = owners('visitor');
-  for (let hop = 0; hop < hops; hop += 1) reached = payeesOf(reached, 'relay');
+  for (let relay = 0; relay < relays; relay += 1) reached = payeesOf(reached, 'relay');
   expect(payeesOf(reached, 'host')).not.toEqual([]);
-  expect(peers.length).toBeGreaterThanOrEqual(hops + 2);
+  expect(peers.length).toBeGreaterThanOrEqual(relays + 2);
 }

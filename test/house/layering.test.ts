@@ -249,6 +249,12 @@ describe('the rules catch', () => {
     'pause = Math.min(2 * pause, LAST);',
     'this.#pause = Math.min(LAST, this.#pause * 2);',
     'await sleep(Math.min(FIRST_MILLIS * 2 ** attempt, LAST));',
+    "if (error.code === 'EPIPE') return;",
+    "signal?.addEventListener('abort', stop, { once: true });",
+    'controller.signal.onabort = stop;',
+    "throw new RelaymintError('PROTOCOL_VIOLATION', 'A cell.');",
+    "import { readFile, rename } from 'node:fs/promises';",
+    "import { renameSync as put } from 'node:fs';",
   ])('a primitive away from its home: %s', (text) => {
     expect(strays('node/link/a.ts', text)).toHaveLength(1);
   });
@@ -260,6 +266,9 @@ describe('the rules catch', () => {
     ['platform/disk/level.ts', "import { Level } from 'level';"],
     ['node/link/a.ts', "if (error.code === 'CLOSED') return; if (hasErrno(error, 'ENOENT')) return;"],
     ['platform/errno.ts', "return error.code === 'ENOENT';"],
+    ['core/abort.ts', "signal.addEventListener('abort', act);"],
+    ['node/link/a.ts', "socket.addEventListener('close', stop); throw violation('A cell.');"],
+    ['node/link/a.ts', "import { rename } from '../names.ts'; if (code === 'PROTOCOL_VIOLATION') return;"],
     ['node/link/a.ts', 'const most = Math.min(2 * size, LAST); const wait = 2 * pause;'],
   ])('no primitive away from its home in: %s with %s', (path, text) => {
     expect(strays(path, text)).toEqual([]);

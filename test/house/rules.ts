@@ -262,6 +262,8 @@ interface Home {
   readonly shows: (node: ts.Node) => boolean;
 }
 
+/** Where a call puts a file under another name. */
+const RENAMES: readonly string[] = ['rename', 'renameSync'];
 const ERRNOS: ReadonlySet<string> = new Set(Object.keys(constants.errno));
 const LEVELS: readonly string[] = ['level', 'classic-level', 'abstract-level'];
 
@@ -288,11 +290,7 @@ export const HOMES: readonly Home[] = [
   {
     what: 'comparing codes of errno',
     home: 'platform/errno.ts',
-    besides: {
-      'cli/main.ts': 'ends in silence when whoever reads its output is gone',
-      'sites/gateway/gateway.ts': 'a port that is taken, which its listener says',
-      'sites/gateway/market-page.ts': 'looks for its page in two places',
-    },
+    besides: {},
     shows: (node) =>
       ts.isBinaryExpression(node) &&
       [ts.SyntaxKind.EqualsEqualsEqualsToken, ts.SyntaxKind.ExclamationEqualsEqualsToken].includes(
@@ -311,7 +309,6 @@ export const HOMES: readonly Home[] = [
     what: 'pauses that double up to a bound',
     home: 'core/backoff.ts',
     besides: {
-      'app/market/process.ts': 'restarts of a process',
       'node/circuit/congestion.ts': 'nothing failed: a circuit with little to send is looked at more and more rarely',
     },
     shows: (node) =>
@@ -322,7 +319,47 @@ export const HOMES: readonly Home[] = [
         (argument) => isDoubled(argument) && /pause|wait|delay|millis|retry/i.test(argument.getText()),
       ),
   },
+  {
+    what: 'listening for the end of a signal',
+    home: 'core/abort.ts',
+    besides: {},
+    shows: (node) =>
+      (isCallOf(node, 'addEventListener') && isText(node.arguments[0], 'abort')) ||
+      (ts.isBinaryExpression(node) && ts.isPropertyAccessExpression(node.left) && node.left.name.text === 'onabort'),
+  },
+  {
+    what: 'saying that the protocol was broken',
+    home: 'core/errors.ts',
+    besides: {},
+    shows: (node) =>
+      ts.isNewExpression(node) &&
+      node.expression.getText() === 'RelaymintError' &&
+      isText(node.arguments?.[0], 'PROTOCOL_VIOLATION'),
+  },
+  {
+    what: 'putting a written file in the place of another',
+    home: 'platform/',
+    besides: {
+      'ledger/books/level.ts': 'keeps a damaged database under another name',
+      'ledger/books/journal.ts': 'a journal that is open, written anew record by record',
+      'sites/blocks/block-files.ts': 'blocks by the thousand, which are synced together later',
+    },
+    shows: (node) =>
+      ts.isImportSpecifier(node) &&
+      RENAMES.includes((node.propertyName ?? node.name).text) &&
+      (node.parent.parent.parent.moduleSpecifier as ts.StringLiteral).text.startsWith('node:fs'),
+  },
 ];
+
+function isCallOf(node: ts.Node, name: string): node is ts.CallExpression {
+  return (
+    ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression) && node.expression.name.text === name
+  );
+}
+
+function isText(node: ts.Node | undefined, text: string): boolean {
+  return node !== undefined && ts.isStringLiteralLike(node) && node.text === text;
+}
 
 function isDoubled(node: ts.Node): boolean {
   if (!ts.isBinaryExpression(node)) return false;

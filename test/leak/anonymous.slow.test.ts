@@ -72,7 +72,7 @@ requirePrograms('tor', 'strace')('what is anonymous', () => {
       expect(pairs.map(({ transport }) => transport)).toEqual(['tor']);
       calls.push(...published.calls);
 
-      const gatewayArgs = ['gateway', ...node('gateway'), '--port', '0', '--hops', '1'];
+      const gatewayArgs = ['gateway', ...node('gateway'), '--port', '0', '--relays', '1'];
       // A bootstrap peer that is gone, and one that is no onion service at all: what a gateway meets every day.
       const nowhere = `${host.ready.nodeId}@/onion3/${'a'.repeat(55)}d:80`;
       const gateway = await start([...gatewayArgs, ...bootstrap, '--bootstrap', nowhere]);

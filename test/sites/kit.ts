@@ -11,7 +11,8 @@ import * as raw from 'multiformats/codecs/raw';
 import * as Digest from 'multiformats/hashes/digest';
 import { nodeId } from '../../core/ids.ts';
 import type { LedgerAddress, NodeId } from '../../core/ids.ts';
-import { unixMillis, unixSeconds } from '../../core/units.ts';
+import type { NameShare } from '../../core/attribution.ts';
+import { ALL_BPS, unixMillis, unixSeconds } from '../../core/units.ts';
 import type { Amount, UnixMillis } from '../../core/units.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
 import type { NameStatus } from '../../ledger/term.ts';
@@ -142,9 +143,16 @@ export interface TestHost {
   readonly id: NodeId;
   readonly store: BlockStore;
   readonly route: ContentRoute;
-  /** Names that streams were tagged with. */
-  readonly tags: string[];
+  /** Names that what streams carried counted for, alone. */
+  readonly names: string[];
   readonly streams: Duplex[];
+}
+
+/** The name for which all counts. */
+export function aloneIn(shares: readonly NameShare[]): string {
+  const [first, ...others] = shares;
+  if (first?.share !== ALL_BPS || others.length > 0) throw new Error(`shares of several: ${JSON.stringify(shares)}`);
+  return first.name;
 }
 
 /** A host reached over loopback sockets instead of circuits. `services` replaces the honest ones. */
@@ -154,7 +162,7 @@ export async function startHost(
 ): Promise<TestHost> {
   const store = await temporaryStore(cleanup);
   const id = nodeId(randomBytes(32));
-  const tags: string[] = [];
+  const names: string[] = [];
   const streams: Duplex[] = [];
   const handlers: Record<string, ServiceHandler> = { content: createContentService({ store }), ...services };
   const openStream: OpenStream = async (service, params) => {
@@ -162,8 +170,8 @@ export async function startHost(
     streams.push(near);
     const handler = handlers[service];
     if (handler === undefined) throw new Error(`the test host has no service ${service}`);
-    handler(Object.assign(far, { tag: (name: string) => tags.push(name) }), params);
+    handler(Object.assign(far, { attribute: (shares: readonly NameShare[]) => names.push(aloneIn(shares)) }), params);
     return near;
   };
-  return { id, store, tags, streams, route: { host: id, isOpen: true, openStream } };
+  return { id, store, names, streams, route: { host: id, isOpen: true, openStream } };
 }

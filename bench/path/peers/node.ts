@@ -71,6 +71,7 @@ export function settingsOf(config: NodePeer): NodeSettings {
     reach: initiates ? undefined : { ...valuesOf(reachSection), location: [LOCATIONS[config.way.transport]] },
     till: initiates ? undefined : { ...valuesOf(tillSection), slots: TILL_SLOTS, maxSlots: TILL_SLOTS },
     terms: termsOf(config.part),
+    purposes: [],
     tillOpening: WIDEST,
     ...(config.metered ? {} : { unmetered: true }),
     log: createLog('warn', config.label),

@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { RelaymintError, isRelaymintError, type ErrorCode } from '../../../core/errors.ts';
-import { abortError, deadline } from '../../../core/abort.ts';
+import { abortError, deadline, onAbort } from '../../../core/abort.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
 import { openEndpoint } from '../socket.ts';
 
@@ -180,9 +180,10 @@ async function ask(socket: Socket, question: string, signal: AbortSignal): Promi
 function readLine(socket: Duplex, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = Buffer.alloc(0);
+    let tie: Disposable | undefined = undefined;
     const stop = (): void => {
       socket.off('readable', onReadable).off('end', onEnd).off('close', onEnd);
-      signal.removeEventListener('abort', onAbort);
+      tie?.[Symbol.dispose]();
     };
     const fail = (error: RelaymintError): void => {
       stop();
@@ -205,12 +206,9 @@ function readLine(socket: Duplex, signal: AbortSignal): Promise<string> {
       resolve(text.subarray(0, end).toString('latin1').trimEnd());
     };
     const onEnd = (): void => fail(failed('the router hung up'));
-    const onAbort = (): void => fail(abortError(signal, 'Waiting for the I2P router'));
-    if (signal.aborted) {
-      onAbort();
-      return;
-    }
-    signal.addEventListener('abort', onAbort, { once: true });
+    const giveUp = (): void => fail(abortError(signal, 'Waiting for the I2P router'));
+    tie = onAbort(signal, giveUp);
+    if (signal.aborted) return;
     socket.on('readable', onReadable).on('end', onEnd).on('close', onEnd);
     onReadable();
   });

@@ -8,7 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import { MIB } from '../../../core/units.ts';
-import { orAborted, deadline } from '../../../core/abort.ts';
+import { deadline, onAbort, orAborted } from '../../../core/abort.ts';
 import { backoff, type Backoff } from '../../../core/backoff.ts';
 import { garlicMultiaddr, parseAddress, unsupported } from '../address.ts';
 import type { HostDialer, ListenOptions, Listener, OnConnection, Transport } from '../contract.ts';
@@ -269,7 +269,7 @@ class House {
       },
       answer.signal,
     );
-    this.#closing.signal.addEventListener('abort', () => session.close(), { once: true });
+    onAbort(this.#closing.signal, () => session.close());
     void this.#watch(session);
     void this.#accept(session);
     try {

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { SocksClient } from 'socks';
 import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
-import { abortError } from '../../../core/abort.ts';
+import { abortError, onAbort } from '../../../core/abort.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { openEndpoint } from '../socket.ts';
 import { socksFailed, socksReplyError, torNotRunning } from './errors.ts';
@@ -86,6 +86,7 @@ interface Request {
 function negotiate(socket: Socket, endpoint: Endpoint, { host, port, userId, signal }: Request): Promise<void> {
   return new Promise((resolve, reject) => {
     const replies = new Replies(socket);
+    let tie: Disposable | undefined = undefined;
     const letGo = (): void => {
       socket.off('readable', onReadable);
       socket.off('end', onEnd);
@@ -93,16 +94,16 @@ function negotiate(socket: Socket, endpoint: Endpoint, { host, port, userId, sig
     };
     const fail = (error: RelaymintError): void => {
       letGo();
-      signal.removeEventListener('abort', onAbort);
+      tie?.[Symbol.dispose]();
       replies.destroy();
       socket.destroy();
       reject(error);
     };
     const succeed = (): void => {
-      signal.removeEventListener('abort', onAbort);
+      tie?.[Symbol.dispose]();
       resolve();
     };
-    const onAbort = (): void => fail(abortError(signal, `Connecting to ${host} port ${port} through Tor`));
+    const giveUp = (): void => fail(abortError(signal, `Connecting to ${host} port ${port} through Tor`));
     const onEnd = (): void => fail(socksFailed(endpoint, 'hung up before it answered', NO_TOR));
     const onReadable = (): void => {
       const state = replies.advance();
@@ -113,11 +114,8 @@ function negotiate(socket: Socket, endpoint: Endpoint, { host, port, userId, sig
     socket.on('readable', onReadable);
     socket.on('end', onEnd);
     socket.on('close', onEnd);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) {
-      onAbort();
-      return;
-    }
+    tie = onAbort(signal, giveUp);
+    if (signal.aborted) return;
     const negotiated = SocksClient.createConnection({
       command: 'connect',
       // The address is not used: the connection stands already.

@@ -1,6 +1,6 @@
 /** Content: what its names earn, and a node's own content beside what it carries and what was granted. */
 import { SMALLEST_FRAME_BYTES } from '../../../core/limits.ts';
-import { MIB, amount } from '../../../core/units.ts';
+import { ALL_BPS, MIB, amount } from '../../../core/units.ts';
 import { NUMERATOR_BITS } from '../../../ledger/accounting/index.ts';
 import { CellType, encodeConnected } from '../../../node/circuit/cell.ts';
 import { OPENING, PRICE, u32 } from '../node.ts';
@@ -22,7 +22,7 @@ const worth = (bytes: number, price: bigint): bigint => (BigInt(bytes) * price) 
 async function hostOfContent(scene: Scene, relayPrice?: bigint): Promise<PlayNode> {
   const host = await scene.world.node({ services: { source: PRICE }, timing: TIMING, relayPrice });
   host.endpoint.register('page', { price: host.offer.services[0]?.price ?? (PRICE as never) }, (stream, params) => {
-    stream.tag(NAME);
+    stream.attribute([{ name: NAME, share: ALL_BPS }]);
     stream.on('error', () => {});
     stream.resume();
     stream.end(Buffer.alloc(Math.min(params.readUInt32LE(0), MIB)));

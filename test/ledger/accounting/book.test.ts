@@ -10,7 +10,7 @@ import { MAX_ACCOUNTS } from '../../../core/limits.ts';
 import { decodeTerms, encodeTerms, openAccountBook, openBookStore } from '../../../ledger/accounting/index.ts';
 import type { AccountBook, BookStore, EarningAccount, SpendingAccount } from '../../../ledger/accounting/index.ts';
 import { GroupedStore } from '../../../ledger/books/store.ts';
-import { channelState, delegate, seed, stranger } from './pair.ts';
+import { allFor, channelState, delegate, seed, stranger } from './pair.ts';
 
 const PRICE = pricePerMiB(1_000_000n);
 const FRAME = 16_384;
@@ -299,9 +299,10 @@ describe('the books', () => {
 
   it('put what a name earned on disk with the receipt that pays for it', async () => {
     link();
+    const [demo, other] = [allFor('demo.web3'), allFor('other.web3')];
     for (let i = 0; i < 100; i += 1) {
       up(1);
-      earning.attribute(i < 60 ? 'demo.web3' : 'other.web3', FRAME, PRICE);
+      earning.attribute(i < 60 ? demo : other, FRAME, PRICE);
     }
     const early = payee.store.shares.get('demo.web3') ?? 0n;
     expect(early).toBeLessThanOrEqual(earning.counts().signed << 20n);

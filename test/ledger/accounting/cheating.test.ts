@@ -10,7 +10,7 @@ import { openAccountBook, openBookStore } from '../../../ledger/accounting/index
 import type { AccountBook, BookStore, EarningAccount, ReceiptSink, Terms } from '../../../ledger/accounting/index.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
 import { signReceipt } from '../../../ledger/receipt/index.ts';
-import { channelState, delegate, Pair, seed } from './pair.ts';
+import { allFor, channelState, delegate, Pair, seed } from './pair.ts';
 
 const PRICE = pricePerMiB(10_000n);
 const OPENING = amount(10_000n);
@@ -175,7 +175,7 @@ describe('a name that nobody paid for', () => {
     let first = 0;
     while (host.canSendDown(FRAME, PRICE)) {
       host.sentDown(FRAME, PRICE);
-      host.attribute('thief.web3', FRAME, PRICE);
+      host.attribute(allFor('thief.web3'), FRAME, PRICE);
       served += FRAME;
       first ||= FRAME;
     }
@@ -207,7 +207,7 @@ describe('a name that nobody paid for', () => {
     let attributed = 0n;
     for (let i = 0; i < 10; i += 1) {
       pair.sendDown(FRAME);
-      pair.earning.attribute('demo.web3', FRAME, pair.price);
+      pair.earning.attribute(allFor('demo.web3'), FRAME, pair.price);
       attributed += BigInt(FRAME) * pair.price;
       if (i % 3 === 0) pair.settleDown();
     }

@@ -4,6 +4,7 @@ import { decodeTerms, encodeTerms } from '../../../ledger/accounting/index.ts';
 import { amount } from '../../../core/units.ts';
 import { BothWays, netFrame } from './both-ways.ts';
 import type { End } from './both-ways.ts';
+import { allFor } from './pair.ts';
 
 const PRICE = 1_000_000n;
 const FRAME = 16_384;
@@ -50,7 +51,7 @@ describe('at rest', () => {
 
   it('a leader asks a follower that never nets a few times, and no more', () => {
     const both = owing(0, 0);
-    both.follower.earning.attribute('host.web3', 1, both.follower.price);
+    both.follower.earning.attribute(allFor('host.web3'), 1, both.follower.price);
     for (let i = 0; i < 10; i += 1) {
       send(both, both.leader, 2);
       send(both, both.follower, 2);
@@ -80,7 +81,7 @@ describe('what content earned', () => {
     'at the %s is never netted: its name is paid a share of receipts',
     (host) => {
       const both = owing(5, 5);
-      both[host].earning.attribute('host.web3', FRAME, both[host].price);
+      both[host].earning.attribute(allFor('host.web3'), FRAME, both[host].price);
       both.rest();
       send(both, both.leader, 200);
       both.rest();

@@ -1,8 +1,9 @@
 /** One neighbour pair on an ordered link, frame by frame, with disks whose syncs the test decides. */
 import { createHash } from 'node:crypto';
+import { attribution, type Attribution } from '../../../core/attribution.ts';
 import type { RelaymintError } from '../../../core/errors.ts';
 import { channelId, ledgerAddress, nodeId } from '../../../core/ids.ts';
-import { amount, pricePerMiB } from '../../../core/units.ts';
+import { ALL_BPS, amount, pricePerMiB } from '../../../core/units.ts';
 import type { Amount, PricePerMiB } from '../../../core/units.ts';
 import { Earning } from '../../../ledger/accounting/earning.ts';
 import { Spending } from '../../../ledger/accounting/spending.ts';
@@ -13,6 +14,11 @@ import type { SignedReceipt, Signer } from '../../../ledger/receipt/index.ts';
 
 export const delegate: Signer = delegateFromSeed(seed('delegate'));
 export const stranger: Signer = delegateFromSeed(seed('stranger'));
+
+/** All of it counts for that name. */
+export function allFor(name: string): Attribution {
+  return attribution([{ name, share: ALL_BPS }]);
+}
 
 export function seed(label: string): Uint8Array {
   return Uint8Array.from(createHash('sha256').update(label).digest());

@@ -21,6 +21,7 @@ import {
   encodeBegin,
   encodeConnected,
 } from '../../../node/circuit/cell.ts';
+import { ALL_BPS } from '../../../core/units.ts';
 import type { Circuit, CircuitEnd, CircuitStream } from '../../../node/circuit/index.ts';
 import type { LocalEnd } from '../../../node/circuit/local-end.ts';
 import { Mux } from '../../../node/circuit/mux.ts';
@@ -442,13 +443,13 @@ describe('datagrams over relays', () => {
     const attributed = new Map<string, number>();
     const wrapMetering = eachMeter((meter) => {
       const attribute = meter.attribute.bind(meter);
-      meter.attribute = (name, bytes, price) => {
-        attributed.set(name, (attributed.get(name) ?? 0) + bytes);
-        attribute(name, bytes, price);
+      meter.attribute = (shares, bytes, price) => {
+        for (const { name } of shares) attributed.set(name, (attributed.get(name) ?? 0) + bytes);
+        attribute(shares, bytes, price);
       };
     });
     const { circuit, far, stream, host } = await talkingTo({ wrapMetering, timing: { grantIdleMillis: 5 } });
-    host.tag('news.web3');
+    host.attribute([{ name: 'news.web3', share: ALL_BPS }]);
     host.onDatagram((data) => void host.sendDatagram(data));
     const packet = Buffer.alloc(1400, 7);
     for (let rounds = 1; rounds <= 3; rounds += 1) {

@@ -1,5 +1,6 @@
 /** One stream and what it tells the end of the circuit that it belongs to. */
 import { describe, expect, it } from 'vitest';
+import { basisPoints } from '../../../core/units.ts';
 import { MuxStream } from '../../../node/circuit/stream.ts';
 import type { StreamHost } from '../../../node/circuit/stream.ts';
 import { PRICE } from './net.ts';
@@ -54,5 +55,19 @@ describe('a stream whose reader destroys it with what it was given', () => {
     await closed;
     expect(host.held).toBe(0);
     expect(host.said.at(-1)).toBe('gone');
+  });
+});
+
+describe('whom a stream counts for', () => {
+  it('stays as it was where new shares are refused, and is nobody once they are none', () => {
+    const stream = new MuxStream(new Host(), 1);
+    const own = { name: 'a.web3', share: basisPoints(10_000) };
+    stream.attribute([own]);
+    expect(() => stream.attribute([own, { name: 'b.web3', share: basisPoints(1) }])).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as Error,
+    );
+    expect(stream.attribution).toEqual([own]);
+    stream.attribute([]);
+    expect(stream.attribution).toBeUndefined();
   });
 });

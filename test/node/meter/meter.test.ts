@@ -2,8 +2,9 @@
 import { once } from 'node:events';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Attribution } from '../../../core/attribution.ts';
 import { STRANGER_WINDOW } from '../../../core/limits.ts';
-import { amount } from '../../../core/units.ts';
+import { ALL_BPS, amount, basisPoints } from '../../../core/units.ts';
 import type { PairCounts } from '../../../ledger/accounting/index.ts';
 import { FrameType } from '../../../node/link/index.ts';
 import {
@@ -149,14 +150,14 @@ describe('counts and payments', () => {
     const attributed = new Map<string, number>();
     const wrapMetering = eachMeter((meter) => {
       const attribute = meter.attribute.bind(meter);
-      meter.attribute = (name, bytes, price) => {
-        attributed.set(name, (attributed.get(name) ?? 0) + bytes);
-        attribute(name, bytes, price);
+      meter.attribute = (shares, bytes, price) => {
+        for (const { name } of shares) attributed.set(name, (attributed.get(name) ?? 0) + bytes);
+        attribute(shares, bytes, price);
       };
     });
     const { client, host, offers } = await net.path(0, { wrapMetering });
     host.endpoint.register('page', { price: PRICE }, (stream, params) => {
-      stream.tag(params.toString());
+      stream.attribute([{ name: params.toString(), share: ALL_BPS }]);
       stream.end(Buffer.alloc(200_000));
       stream.resume();
     });
@@ -174,6 +175,45 @@ describe('counts and payments', () => {
     expect(a).toBeGreaterThan(200_000);
     expect(b).toBe(a);
     expect(BigInt(a + b)).toBeLessThanOrEqual(paidBy(host, client)?.down ?? 0n);
+  });
+
+  it('content is attributed to several names, from when its stream says so until it says nobody', async () => {
+    const bytes = new Map<Attribution, number>();
+    const wrapMetering = eachMeter((meter) => {
+      const attribute = meter.attribute.bind(meter);
+      meter.attribute = (shares, frameBytes, price) => {
+        bytes.set(shares, (bytes.get(shares) ?? 0) + frameBytes);
+        attribute(shares, frameBytes, price);
+      };
+    });
+    const { client, host, offers } = await net.path(0, { wrapMetering });
+    const own = [
+      { name: 'a.web3', share: basisPoints(7_000) },
+      { name: 'b.image', share: basisPoints(2_999) },
+    ];
+    host.endpoint.register('page', { price: PRICE }, (stream) => {
+      stream.attribute(own);
+      stream.write(Buffer.alloc(200_000));
+      stream.once('data', () => {
+        stream.attribute([]);
+        stream.end(Buffer.alloc(300_000));
+      });
+    });
+    const circuit = await client.endpoint.createCircuit(offers, { service: 'source' });
+    const stream = await circuit.openStream('page', NOTHING);
+    let got = 0;
+    stream.on('data', (chunk: Buffer) => {
+      got += chunk.length;
+      if (got === 200_000) stream.end('go on');
+    });
+    await once(stream, 'end');
+    expect(got).toBe(500_000);
+    circuit.destroy();
+    await settledPairs([client, host]);
+    const [[shares, counted] = [], ...others] = bytes;
+    expect({ shares, others }).toEqual({ shares: own, others: [] });
+    expect(counted).toBeGreaterThan(200_000);
+    expect(counted).toBeLessThan(300_000);
   });
 });
 
@@ -242,7 +282,7 @@ describe('netting', () => {
     const { a, b } = pair;
     for (const node of [a, b]) {
       node.endpoint.register('page', { price: PRICE }, (stream, params) => {
-        stream.tag('host.web3');
+        stream.attribute([{ name: 'host.web3', share: ALL_BPS }]);
         void sendPattern(stream, params.readUInt32LE(0)).catch(() => {});
         stream.resume();
       });

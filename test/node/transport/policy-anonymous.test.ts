@@ -8,6 +8,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { nodeId } from '../../../core/ids.ts';
 import {
   createPolicy,
+  declarePurpose,
   createTcpTransport,
   type HostDialer,
   type Policy,
@@ -19,6 +20,7 @@ import { openSocket } from '../../../node/transport/socket.ts';
 const signal = new AbortController().signal;
 const ONION = 'pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd';
 const PEER = nodeId(Buffer.alloc(32, 9));
+const NEWS = declarePurpose('news');
 
 /** Stands for a network that reaches public names and its own: it remembers whom it was asked for, and leads to one server. */
 function networkTo(port: () => number): Transport & HostDialer & { readonly asked: string[] } {
@@ -100,9 +102,9 @@ describe('a policy with an anonymizing network', () => {
   });
 
   it('case 3: all of it goes through it, WebSockets too, each purpose and host apart from the others', async () => {
-    const policy = open({ anonymize: true });
+    const policy = open({ anonymize: true, purposes: [NEWS] });
     expect(await (await policy.fetch('ledger')('http://rpc.example:8899/')).text()).toBe('rpc.example:8899 /');
-    expect(await (await policy.fetch('gateway')('http://rpc.example/')).text()).toBe('rpc.example /');
+    expect(await (await policy.fetch(NEWS)('http://rpc.example/')).text()).toBe('rpc.example /');
     const socket = new WebSocket('ws://rpc.example:8900/', { agent: policy.httpAgent('ledger') });
     const [message] = (await once(socket, 'message')) as [Buffer];
     expect(message.toString()).toBe('hello');
@@ -113,7 +115,7 @@ describe('a policy with an anonymizing network', () => {
     connection.destroy();
     expect(tor.asked).toEqual([
       'rpc.example:8899 for ledger rpc.example 8899',
-      'rpc.example:80 for gateway rpc.example 80',
+      'rpc.example:80 for news rpc.example 80',
       'rpc.example:8900 for ledger rpc.example 8900',
       '192.0.2.1:4001 for link 192.0.2.1 4001',
     ]);
@@ -121,9 +123,9 @@ describe('a policy with an anonymizing network', () => {
   });
 
   it('case 3: what it does not reach is refused, on every purpose; only our own control port stays on this machine', async () => {
-    const policy = open({ anonymize: true });
+    const policy = open({ anonymize: true, purposes: [NEWS] });
     const refused = { code: 'POLICY_REFUSED' };
-    for (const purpose of ['ledger', 'gateway', 'discovery', 'link'] as const) {
+    for (const purpose of ['ledger', 'names', 'link', NEWS] as const) {
       for (const host of ['127.0.0.1', 'localhost', '192.168.1.1']) {
         await expect(policy.connect(purpose, { host, port }, { signal })).rejects.toMatchObject(refused);
       }

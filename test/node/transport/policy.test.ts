@@ -8,6 +8,7 @@ import {
   createMemoryNetwork,
   createMemoryTransport,
   createPolicy,
+  declarePurpose,
   createTcpTransport,
   type Outbound,
   type Policy,
@@ -136,10 +137,35 @@ describe('the policy', () => {
 
   it('does not follow a redirect out', async () => {
     const policy = policyOf('loopback');
-    const response = await policy.fetch('gateway')(`http://127.0.0.1:${port}/away`);
+    const response = await policy.fetch('ledger')(`http://127.0.0.1:${port}/away`);
     expect(response.status).toBe(302);
-    expect(policy.stats().gateway.refused).toBe(0);
+    expect(policy.stats().ledger.refused).toBe(0);
     policy.close();
+  });
+
+  it('counts what was declared to it apart, and opens nothing for what was not', async () => {
+    const [news, weather] = [declarePurpose('news'), declarePurpose('weather')];
+    const policy = createPolicy({ transports: [createTcpTransport()], purposes: [news], outbound: 'loopback' });
+    expect((await policy.fetch(news)(`http://127.0.0.1:${port}/empty`)).status).toBe(204);
+    await expect(policy.connect(news, { host: OUTSIDE, port: 1 }, { signal })).rejects.toMatchObject({
+      code: 'POLICY_REFUSED',
+    });
+    const stats = policy.stats();
+    expect(stats['news']).toMatchObject({ opened: 1, refused: 1 });
+    expect(stats.ledger).toMatchObject({ opened: 0, refused: 0 });
+    expect(() => policy.fetch(weather)).toThrow(TypeError);
+    expect(() => policy.httpsAgent(weather)).toThrow(TypeError);
+    await expect(policy.connect(weather, { host: '127.0.0.1', port }, { signal })).rejects.toThrow(TypeError);
+    policy.close();
+  });
+
+  it.each(['control', 'link', '', 'a b', 'News', 'x'.repeat(33)])('takes no purpose that is called "%s"', (word) => {
+    expect(() => declarePurpose(word)).toThrow(TypeError);
+  });
+
+  it('takes no text for a purpose', () => {
+    // @ts-expect-error: what a connection is for is declared.
+    expect(() => policyOf('loopback').fetch('news')).toThrow(TypeError);
   });
 
   it('stops a request that is aborted', async () => {

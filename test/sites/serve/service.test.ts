@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { Duplex } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CID } from 'multiformats/cid';
+import type { NameShare } from '../../../core/attribution.ts';
 import { Writer } from '../../../core/codec.ts';
 import { MAX_BLOCKS_IN_FLIGHT, MAX_BLOCK_BYTES } from '../../../core/limits.ts';
 import { createContentClient, createContentService, encodeContentParams } from '../../../sites/serve/index.ts';
@@ -10,7 +11,7 @@ import type { BlockStore } from '../../../sites/blocks/index.ts';
 import type { ContentClient } from '../../../sites/serve/index.ts';
 import { encodeAnswerHeader, encodeRequest, readRequest } from '../../../sites/serve/protocol.ts';
 import { ByteReader } from '../../../sites/wire/index.ts';
-import { Cleanup, rawBlock, socketPair, startHost, temporaryStore } from '../kit.ts';
+import { Cleanup, aloneIn, rawBlock, socketPair, startHost, temporaryStore } from '../kit.ts';
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -70,7 +71,7 @@ function ticking(): Ticking {
 }
 
 describe('content service', () => {
-  it('serves verified blocks, many at once, and tags the stream with the name', async () => {
+  it('serves verified blocks, many at once, which count for the name', async () => {
     const host = await startHost(cleanup);
     const blocks = Array.from({ length: 40 }, (_, i) => rawBlock(randomBytes(i * 30_000)));
     await keep(host.store, 'demo.web3', blocks);
@@ -78,7 +79,7 @@ describe('content service', () => {
     const client = createContentClient(stream);
     const got = await Promise.all(blocks.map(({ cid }) => client.get(cid)));
     got.forEach((block, i) => expect(Buffer.from(block).equals(blocks[i]?.block ?? Buffer.alloc(0))).toBe(true));
-    expect(host.tags).toEqual(['demo.web3']);
+    expect(host.names).toEqual(['demo.web3']);
     expect(client.pending).toBe(0);
     client.close();
     await expect(client.get(blocks[0]?.cid as CID)).rejects.toMatchObject({ code: 'CLOSED' });
@@ -98,20 +99,21 @@ describe('content service', () => {
     expect(unknown.client.isOpen).toBe(true);
   });
 
-  it('tags no stream with a name that it keeps nothing for, and does so once it does', async () => {
+  it('has nothing count for a name that it keeps nothing for, and does so once it does', async () => {
     const store = await temporaryStore(cleanup);
     const block = rawBlock('to come');
     const [near, far] = await socketPair(cleanup);
-    const tags: string[] = [];
-    const stream = Object.assign(far, { tag: (name: string) => void tags.push(name) });
+    const names: string[] = [];
+    const attribute = (shares: readonly NameShare[]): void => void names.push(aloneIn(shares));
+    const stream = Object.assign(far, { attribute });
     createContentService({ store })(stream, encodeContentParams('demo.web3'));
     const client = createContentClient(near);
     await expect(client.get(block.cid)).rejects.toMatchObject({ code: 'CONTENT_REFUSED' });
-    expect(tags).toEqual([]);
+    expect(names).toEqual([]);
     await keep(store, 'demo.web3', [block]);
     await client.get(block.cid);
     await client.get(block.cid);
-    expect(tags).toEqual(['demo.web3']);
+    expect(names).toEqual(['demo.web3']);
   });
 
   it('gives up one block when asked to, and keeps the stream', async () => {

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { attribution, isSameAttribution, type NameShare } from '../../core/attribution.ts';
+import { MAX_ATTRIBUTED_NAMES } from '../../core/limits.ts';
+import { basisPoints } from '../../core/units.ts';
+
+function share(name: string, bps: number): NameShare {
+  return { name, share: basisPoints(bps) };
+}
+
+const many = (count: number): NameShare[] => Array.from({ length: count }, (_, index) => share(`n${index}.web3`, 1));
+
+describe("names' shares", () => {
+  it('are a copy that nobody changes afterwards', () => {
+    const own = [{ name: 'A.web3', share: basisPoints(7_000) }, share('b.image', 3_000)];
+    const shares = attribution(own);
+    own[0] = share('c.web3', 1);
+    own.pop();
+    expect(shares).toEqual([share('a.web3', 7_000), share('b.image', 3_000)]);
+    expect([shares, ...shares].every((part) => Object.isFrozen(part))).toBe(true);
+  });
+
+  it('are none, or as many as there may be', () => {
+    expect(attribution([])).toEqual([]);
+    expect(attribution(many(MAX_ATTRIBUTED_NAMES))).toHaveLength(MAX_ATTRIBUTED_NAMES);
+  });
+
+  it.each([
+    ['too many', many(MAX_ATTRIBUTED_NAMES + 1), 'INVALID_ARGUMENT'],
+    ['a name twice', [share('a.web3', 1), share('A.WEB3', 1)], 'INVALID_ARGUMENT'],
+    ['more than all of it', [share('a.web3', 9_999), share('b.web3', 2)], 'INVALID_ARGUMENT'],
+    ['what is not a name', [share('nobody', 1)], 'NAME_INVALID'],
+  ])('are refused: %s', (_what, shares, code) => {
+    expect(() => attribution(shares)).toThrow(expect.objectContaining({ code }) as Error);
+  });
+
+  it('are the same where each is', () => {
+    const of = (...shares: NameShare[]): ReturnType<typeof attribution> => attribution(shares);
+    const [one, other] = [share('a.web3', 1), share('b.web3', 2)];
+    expect(isSameAttribution(of(one, other), of(one, other))).toBe(true);
+    expect(isSameAttribution(of(one, other), of(other, one))).toBe(false);
+    expect(isSameAttribution(of(one), of(one, other))).toBe(false);
+    expect(isSameAttribution(of(one), of(share('a.web3', 2)))).toBe(false);
+  });
+});
+
+describe('basis points', () => {
+  it.each([-1, 10_001, 0.5, Number.NaN])('are not %s', (value) => {
+    expect(() => basisPoints(value)).toThrow(RangeError);
+  });
+});
