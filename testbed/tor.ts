@@ -11,7 +11,7 @@ import { RelaymintError } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
 import { assertSocketPath, findProgram, type Endpoint } from '../node/transport/index.ts';
 import { openNamespace, type InnerProcess, type NetworkNamespace } from './namespace.ts';
-import { deadline, type Deadline } from '../core/abort.ts';
+import { assertNotAborted, deadline, type Deadline } from '../core/abort.ts';
 
 export interface PrivateTorNetworkOptions {
   /** Keys, logs and sockets go here; made 0700. */
@@ -84,7 +84,7 @@ export async function startTorNetwork(options: PrivateTorNetworkOptions): Promis
     onProgress(40, 100, 'a client');
     await network.startClient(limit.signal, (percent, what) => onProgress(40 + Math.floor(percent * 0.6), 100, what));
   } catch (error) {
-    signal.throwIfAborted();
+    assertNotAborted(signal, 'Starting a Tor network');
     throw error;
   }
   const owned = stack.move();

@@ -6,6 +6,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
+import { abortError } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import { ATTACHED } from '../lifecycle.ts';
@@ -189,7 +190,7 @@ function awaitEvent<Result>(
     };
     const onAbort = (): void => {
       settle(() => {
-        stop(child, options).then(() => reject(options.signal.reason as Error), reject);
+        stop(child, options).then(() => reject(abortError(options.signal, `Starting ${options.label}`)), reject);
       });
     };
     const onExit = (code: number | null, signal: NodeJS.Signals | null): void => {

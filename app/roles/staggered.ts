@@ -1,5 +1,9 @@
 /** One after the other, and not only when the one before has failed: the next one begins when it takes too long. */
 
+import { abortError, assertNotAborted } from '../../core/abort.ts';
+
+const TRYING = 'Trying one after the other';
+
 export interface StaggerOptions<T> {
   /** How long a candidate is waited for before the next one begins as well, milliseconds. */
   readonly millis: (candidate: T) => number;
@@ -8,20 +12,20 @@ export interface StaggerOptions<T> {
 
 /**
  * The first result. The signal that `attempt` gets ends when `signal` does, or when another candidate was faster.
- * @throws what the last candidate to fail failed with, once all have; undefined when there were none; the signal's reason.
+ * @throws what the last candidate to fail failed with, once all have; undefined when there were none; ABORTED.
  */
 export async function staggered<T, R>(
   candidates: readonly T[],
   attempt: (candidate: T, signal: AbortSignal) => Promise<R>,
   { millis, signal }: StaggerOptions<T>,
 ): Promise<R> {
-  signal.throwIfAborted();
+  assertNotAborted(signal, TRYING);
   const over = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   let onAbort = (): void => {};
   try {
     return await new Promise<R>((resolve, reject) => {
-      onAbort = () => reject(signal.reason as Error);
+      onAbort = () => reject(abortError(signal, TRYING));
       signal.addEventListener('abort', onAbort, { once: true });
       let [next, running] = [0, 0];
       let failure: unknown;

@@ -11,6 +11,7 @@ import {
 import type { BlockhashWithExpiryBlockHeight, Keypair, PublicKey, SignatureStatus } from '@solana/web3.js';
 import bs58 from 'bs58';
 import { z } from 'zod';
+import { assertNotAborted } from '../../core/abort.ts';
 import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { amount, lamports } from '../../core/units.ts';
@@ -291,6 +292,7 @@ export class Submitter {
     signal?: AbortSignal,
   ): Promise<Exclude<Found, { state: 'pending' }>> {
     let sinceSent = 0;
+    assertNotAborted(signal, 'Waiting for a transaction', 'Ask for its status later.');
     for (let looks = 1; ; looks += 1) {
       const found = await this.#look(transaction, commitment);
       if (found.state !== 'pending') return found;

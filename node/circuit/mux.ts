@@ -2,7 +2,8 @@
  * One end of a circuit: turns streams into cells and cells into streams, those that it opens and those that the other end opens.
  * Knows nothing of layers, links or money.
  */
-import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { abortError, assertNotAborted } from '../../core/abort.ts';
+import { RelaymintError } from '../../core/errors.ts';
 import {
   GRANT_RESERVE,
   MAX_CELL_BYTES,
@@ -78,6 +79,8 @@ export function isServiceName(name: string): boolean {
   return SERVICE_NAME.test(name);
 }
 
+const OPENING = 'Opening the stream';
+
 export class Mux implements StreamHost {
   readonly price: PricePerMiB;
   readonly #side: CircuitSide;
@@ -136,7 +139,7 @@ export class Mux implements StreamHost {
         remedy: `Its name is 1 to 32 of a-z 0-9 . _ - and its parameters at most ${MAX_STREAM_PARAMS} bytes.`,
       });
     }
-    if (signal?.aborted === true) throw aborted(signal);
+    assertNotAborted(signal, OPENING);
     if (this.#ours.open >= MAX_STREAMS_PER_CIRCUIT || !this.acceptsStreams) {
       throw new RelaymintError('LIMIT_EXCEEDED', 'This circuit takes no more streams.', {
         remedy: 'Close some, or build another circuit.',
@@ -146,7 +149,7 @@ export class Mux implements StreamHost {
     this.#add(stream);
     this.#send(CellType.BEGIN, stream.id, encodeBegin(service, params));
     this.#expectAnswer();
-    const onAbort = (): void => void stream.destroy(signal === undefined ? undefined : aborted(signal));
+    const onAbort = (): void => void stream.destroy(signal === undefined ? undefined : abortError(signal, OPENING));
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
       await new Promise<void>((resolve, reject) => {
@@ -500,11 +503,4 @@ export class Mux implements StreamHost {
 
 function wakeOwner(mux: Mux): void {
   mux.wakeNow();
-}
-
-function aborted(signal: AbortSignal): RelaymintError {
-  const reason: unknown = signal.reason;
-  return isRelaymintError(reason)
-    ? reason
-    : new RelaymintError('ABORTED', 'Opening the stream was aborted.', { cause: reason });
 }

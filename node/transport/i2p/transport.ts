@@ -8,7 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import { MIB } from '../../../core/units.ts';
-import { orAborted, deadline } from '../../../core/abort.ts';
+import { assertNotAborted, deadline, orAborted } from '../../../core/abort.ts';
 import { backoff, type Backoff } from '../../../core/backoff.ts';
 import { garlicMultiaddr, parseAddress, unsupported } from '../address.ts';
 import type { HostDialer, ListenOptions, Listener, OnConnection, Transport } from '../contract.ts';
@@ -159,6 +159,7 @@ class GarlicTransport implements I2pTransport {
     { signal = new AbortController().signal }: ListenOptions = {},
   ): Promise<Listener> {
     const garlic = garlicAt(address);
+    assertNotAborted(signal, `Listening on ${address}`);
     const house = this.#houses.get(garlic);
     if (house === undefined) throw refusal(address, 'its key is not ours');
     await house.open(onConnection, signal);
@@ -309,7 +310,7 @@ class House {
           throw error ?? new RelaymintError('CLOSED', 'The session was closed.');
         }),
       ]);
-      signal.throwIfAborted();
+      assertNotAborted(signal, 'Reaching ourselves over I2P');
     } finally {
       over.abort();
       this.#probing = false;
