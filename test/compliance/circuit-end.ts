@@ -120,8 +120,8 @@ export function circuitEndCompliance(name: string, { setup, teardown }: CircuitE
         [
           'one stream more than a circuit takes',
           'LIMIT_EXCEEDED',
-          async ({ end, serve }) => {
-            serve('hold', () => {});
+          async ({ end }) => {
+            tested.serve('hold', () => {});
             await Promise.all(Array.from({ length: MAX_STREAMS_PER_CIRCUIT }, () => end.openStream('hold', NOTHING)));
             return end.openStream('hold', NOTHING);
           },

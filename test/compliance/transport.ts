@@ -178,7 +178,7 @@ export function transportCompliance(name: string, { setup, teardown }: Transport
 
     abortedBefore(() => tested, {
       dial: async ({ transport }, ended) => transport.dial(await listen(() => {}), { signal: ended }),
-      listen: ({ transport, freshAddress }, ended) => transport.listen(freshAddress(), () => {}, { signal: ended }),
+      listen: (it, ended) => it.transport.listen(it.freshAddress(), () => {}, { signal: ended }),
     });
     abortedInside(() => tested, {
       dial: async ({ transport }, ending) => {
