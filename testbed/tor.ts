@@ -67,6 +67,7 @@ const WATCH_CONSENSUS = `
  */
 export async function startTorNetwork(options: PrivateTorNetworkOptions): Promise<PrivateTorNetwork> {
   const { directory, signal, onProgress = () => {} } = options;
+  assertNotAborted(signal, 'Starting a Tor network');
   const socksPath = path.join(directory, 'client', 'socks');
   assertSocketPath(path.join(directory, 'client', 'control'));
   const [tor, gencert] = await Promise.all([findProgram('tor'), findProgram('tor-gencert')]);

@@ -6,7 +6,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
-import { abortError } from '../../core/abort.ts';
+import { abortError, assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import { ATTACHED } from '../lifecycle.ts';
@@ -69,6 +69,7 @@ export class MarketProcess<Ready> implements AsyncDisposable {
    * @throws RelaymintError ADDRESS_IN_USE by its own word; INTERNAL with its last words when it ends otherwise or stays silent before that.
    */
   async start(): Promise<Ready> {
+    assertNotAborted(this.#options.signal, `Starting ${this.label}`);
     const { child, tail } = launch(this.#options);
     this.#child = child;
     const ready = await awaitEvent(
@@ -127,6 +128,7 @@ export async function runCommand<Result>(
   schema: z.ZodType<Result>,
   event: string,
 ): Promise<Result> {
+  assertNotAborted(options.signal, `Starting ${options.label}`);
   const { child, tail } = launch(options);
   const exited = new Promise<number | null>((resolve) => {
     child.once('exit', (code) => resolve(code));

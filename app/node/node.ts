@@ -134,6 +134,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     },
     keeping: (names) => own.keeping(names),
     async announce(ending) {
+      assertNotAborted(ending, STARTING);
       const addresses = await offered.listen(ways.policy, ending);
       own.announce();
       await discovery.refresh(ending);

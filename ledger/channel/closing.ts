@@ -1,5 +1,5 @@
 /** Takes back what is left in channels: asks, waits for the challenge period, closes. */
-import { assertNotAborted, pause } from '../../core/abort.ts';
+import { assertNotAborted, orAborted, pause } from '../../core/abort.ts';
 import { isRelaymintError } from '../../core/errors.ts';
 import { amount, subtractAmount, type Amount } from '../../core/units.ts';
 import type { ChannelState, LedgerReader, LedgerWallet } from '../contract.ts';
@@ -51,13 +51,13 @@ export async function closeChannels(open: readonly ChannelState[], options: Clos
     onStep('closing', channel);
   }
   if (open.length === 0) return { closed: 0, returned: amount(0n), pending: [] };
-  const patient = (await reader.bank()).challengeSeconds <= patienceSeconds;
+  const patient = (await orAborted(reader.bank(), signal, CLOSING)).challengeSeconds <= patienceSeconds;
   let closed = 0;
   let returned = 0n;
   let left = open;
   for (;;) {
     assertNotAborted(signal, CLOSING, LATER);
-    const seen = await reader.channels(left);
+    const seen = await orAborted(reader.channels(left), signal, CLOSING);
     const pending: ChannelState[] = [];
     let soonest = Number.POSITIVE_INFINITY;
     for (const [index, { id }] of left.entries()) {

@@ -1,5 +1,5 @@
 /** Repeats what could not reach the ledger, more and more slowly. */
-import { assertNotAborted, pause } from '../../core/abort.ts';
+import { assertNotAborted, orAborted, pause } from '../../core/abort.ts';
 import { backoff } from '../../core/backoff.ts';
 import { isRelaymintError } from '../../core/errors.ts';
 import type { RelaymintError } from '../../core/errors.ts';
@@ -19,12 +19,12 @@ export class Patience {
     this.#options = options;
   }
 
-  /** Repeats what could not reach the ledger. @throws ABORTED as soon as one attempt is over. */
+  /** Repeats what could not reach the ledger. @throws ABORTED as soon as `stop` ends; a request under way goes on unheard. */
   async retried<T>(stop: AbortSignal, request: () => Promise<T>): Promise<T> {
     for (let attempt = 0; ; attempt += 1) {
       assertNotAborted(stop, SETTLING);
       try {
-        return await request();
+        return await orAborted(request(), stop, SETTLING);
       } catch (error) {
         if (!isRelaymintError(error, 'LEDGER_UNREACHABLE')) throw error;
         await this.pause(stop, attempt, error);

@@ -64,6 +64,7 @@ export async function follow(
   segments: readonly string[],
   options: ReadOptions = {},
 ): Promise<Trail | undefined> {
+  assertNotAborted(options.signal, 'Following a path');
   if (segments.length > MAX_PATH_SEGMENTS) return undefined;
   const roots = [root];
   let cid = root;

@@ -150,7 +150,8 @@ class GarlicTransport implements I2pTransport {
   ): Promise<Duplex> {
     if (!this.reachesHost(host)) throw unsupported(host, 'a name that ends in .i2p');
     using limit = deadline(HANDSHAKE_MILLIS, `Connecting to ${host} port ${port} through I2P`, signal);
-    return this.#connect(this.#transientHouse(`host ${isolation}`), host.toLowerCase(), limit.signal);
+    // Awaited here: the limit is over once this returns.
+    return await this.#connect(this.#transientHouse(`host ${isolation}`), host.toLowerCase(), limit.signal);
   }
 
   async listen(
