@@ -1,14 +1,23 @@
 /** Signals and time-outs: what an aborted one means to a caller, as one of our errors. */
 import { RelaymintError } from './errors.ts';
 
-/** TIMEOUT when the signal's own timer fired, the reason itself when it is one of our errors, ABORTED otherwise. */
-export function abortError(signal: AbortSignal, what: string): RelaymintError {
+/**
+ * TIMEOUT when the signal's own timer fired, the reason itself when it is one of our errors, ABORTED otherwise.
+ * `remedy`: what to do then, one sentence.
+ */
+export function abortError(signal: AbortSignal, what: string, remedy?: string): RelaymintError {
   const reason: unknown = signal.reason;
   if (reason instanceof RelaymintError) return reason;
+  const options = { cause: reason, ...(remedy === undefined ? {} : { remedy }) };
   if (reason instanceof DOMException && reason.name === 'TimeoutError') {
-    return new RelaymintError('TIMEOUT', `${what} took too long.`, { cause: reason });
+    return new RelaymintError('TIMEOUT', `${what} took too long.`, options);
   }
-  return new RelaymintError('ABORTED', `${what} was aborted.`, { cause: reason });
+  return new RelaymintError('ABORTED', `${what} was aborted.`, options);
+}
+
+/** @throws `abortError` where the signal has ended. `throwIfAborted` throws whatever it was aborted with. */
+export function assertNotAborted(signal: AbortSignal | undefined, what: string, remedy?: string): void {
+  if (signal?.aborted === true) throw abortError(signal, what, remedy);
 }
 
 /** Calls `act` when the signal ends, at once where it has. Dispose it when the work is done: `act` is called no more. */
@@ -46,24 +55,29 @@ export function deadline(millis: number, what: string, parent?: AbortSignal): De
 }
 
 /** Settles as `work` does. @throws `abortError` as soon as the signal ends; `work` then goes on with nobody watching. */
-export function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined, what: string): Promise<T> {
-  return signal === undefined ? work : orElse(work, signal, () => abortError(signal, what));
-}
-
-/** The same. @throws the signal's own reason. */
-export function orEnded<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return orElse(work, signal, () => signal.reason);
-}
-
-async function orElse<T>(work: Promise<T>, signal: AbortSignal, reason: () => unknown): Promise<T> {
+export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined, what: string): Promise<T> {
+  if (signal === undefined) return work;
   let stop = (): void => {};
   const ended = new Promise<never>((_, reject) => {
-    stop = () => reject(reason());
+    stop = () => reject(abortError(signal, what));
   });
   const tie = onAbort(signal, stop);
   try {
     return await Promise.race([ended, work]);
   } finally {
     tie[Symbol.dispose]();
+  }
+}
+
+/** Resolves after that many milliseconds. @throws `abortError` as soon as the signal ends. */
+export async function pause(millis: number, signal: AbortSignal, what: string): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, millis);
+  });
+  try {
+    await orAborted(over, signal, what);
+  } finally {
+    clearTimeout(timer);
   }
 }

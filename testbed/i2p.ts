@@ -12,7 +12,7 @@ import { RelaymintError } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
 import { assertSocketPath, findProgram, type Endpoint } from '../node/transport/index.ts';
 import { openNamespace, type InnerProcess, type NetworkNamespace } from './namespace.ts';
-import { deadline, type Deadline } from '../core/abort.ts';
+import { assertNotAborted, deadline, type Deadline } from '../core/abort.ts';
 
 export interface PrivateI2pNetworkOptions {
   /** Keys, logs and the socket go here; made 0700. */
@@ -76,6 +76,7 @@ const WATCH_SAM = `
  */
 export async function startI2pNetwork(options: PrivateI2pNetworkOptions): Promise<PrivateI2pNetwork> {
   const { directory, signal, onProgress = () => {} } = options;
+  assertNotAborted(signal, 'Starting an I2P network');
   const samPath = path.join(directory, 'sam');
   assertSocketPath(samPath);
   const i2pd = await findProgram('i2pd');

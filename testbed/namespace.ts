@@ -6,6 +6,7 @@ import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_p
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import { assertNotAborted } from '../core/abort.ts';
 import { RelaymintError } from '../core/errors.ts';
 import { findProgram } from '../node/transport/index.ts';
 
@@ -28,7 +29,7 @@ export async function openNamespace(options: {
   readonly addresses?: readonly string[];
   readonly signal: AbortSignal;
 }): Promise<NetworkNamespace> {
-  options.signal.throwIfAborted();
+  assertNotAborted(options.signal, 'Opening a network namespace');
   const [unshare, nsenter, ip] = await Promise.all(['unshare', 'nsenter', 'ip'].map(findProgram));
   const asRoot = process.getuid?.() === 0;
   const rights = asRoot ? [] : ['--user', '--map-root-user'];
@@ -77,7 +78,7 @@ export async function openNamespace(options: {
       const quick = `route change local ${route} dev lo proto kernel scope host src 127.0.0.1 table local quickack 1`;
       await namespace.run([ip ?? '', ...quick.split(' ')]);
     }
-    options.signal.throwIfAborted();
+    assertNotAborted(options.signal, 'Opening a network namespace');
   } catch (error) {
     await namespace[Symbol.asyncDispose]();
     throw error;

@@ -11,7 +11,7 @@ import { RelaymintError } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
 import { assertSocketPath, findProgram, type Endpoint } from '../node/transport/index.ts';
 import { openNamespace, type InnerProcess, type NetworkNamespace } from './namespace.ts';
-import { deadline, onAbort, type Deadline } from '../core/abort.ts';
+import { assertNotAborted, deadline, onAbort, type Deadline } from '../core/abort.ts';
 
 export interface PrivateTorNetworkOptions {
   /** Keys, logs and sockets go here; made 0700. */
@@ -67,6 +67,7 @@ const WATCH_CONSENSUS = `
  */
 export async function startTorNetwork(options: PrivateTorNetworkOptions): Promise<PrivateTorNetwork> {
   const { directory, signal, onProgress = () => {} } = options;
+  assertNotAborted(signal, 'Starting a Tor network');
   const socksPath = path.join(directory, 'client', 'socks');
   assertSocketPath(path.join(directory, 'client', 'control'));
   const [tor, gencert] = await Promise.all([findProgram('tor'), findProgram('tor-gencert')]);
@@ -84,7 +85,7 @@ export async function startTorNetwork(options: PrivateTorNetworkOptions): Promis
     onProgress(40, 100, 'a client');
     await network.startClient(limit.signal, (percent, what) => onProgress(40 + Math.floor(percent * 0.6), 100, what));
   } catch (error) {
-    signal.throwIfAborted();
+    assertNotAborted(signal, 'Starting a Tor network');
     throw error;
   }
   const owned = stack.move();

@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import { assertNotAborted } from '../../core/abort.ts';
 import type { Log } from '../../core/ports.ts';
 import { formatEndpoint, type Endpoint } from '../../node/transport/index.ts';
 import { startI2pNetwork } from '../../testbed/i2p.ts';
@@ -44,6 +45,7 @@ const NOTHING_DIRECT: readonly string[] = ['--phase', 'tor-only'];
  * @throws RelaymintError PROGRAM_MISSING (which program, and how to get it), TOR_BOOTSTRAP_FAILED, I2P_FAILED, ABORTED.
  */
 export async function openMarketNetwork(options: MarketNetworkOptions): Promise<MarketNetwork> {
+  assertNotAborted(options.signal, 'Starting the network');
   if (options.transport === 'tcp') {
     return {
       transport: 'tcp',

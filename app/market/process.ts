@@ -6,7 +6,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
-import { onAbort } from '../../core/abort.ts';
+import { abortError, assertNotAborted, onAbort } from '../../core/abort.ts';
 import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
@@ -71,6 +71,7 @@ export class MarketProcess<Ready> implements AsyncDisposable {
    * @throws RelaymintError ADDRESS_IN_USE by its own word; INTERNAL with its last words when it ends otherwise or stays silent before that.
    */
   async start(): Promise<Ready> {
+    assertNotAborted(this.#options.signal, `Starting ${this.label}`);
     const { child, tail } = launch(this.#options);
     this.#child = child;
     const ready = await awaitEvent(
@@ -127,6 +128,7 @@ export async function runCommand<Result>(
   schema: z.ZodType<Result>,
   event: string,
 ): Promise<Result> {
+  assertNotAborted(options.signal, `Starting ${options.label}`);
   const { child, tail } = launch(options);
   const exited = new Promise<number | null>((resolve) => {
     child.once('exit', (code) => resolve(code));
@@ -191,7 +193,7 @@ function awaitEvent<Result>(
     };
     const giveUp = (): void => {
       settle(() => {
-        stop(child, options).then(() => reject(options.signal.reason as Error), reject);
+        stop(child, options).then(() => reject(abortError(options.signal, `Starting ${options.label}`)), reject);
       });
     };
     const onExit = (code: number | null, signal: NodeJS.Signals | null): void => {

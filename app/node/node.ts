@@ -3,7 +3,7 @@
  * pays and is paid for, its circuits, and its offer; tied together over one data directory and one ledger. The roles add what they do.
  */
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { onAbort, orAborted } from '../../core/abort.ts';
+import { assertNotAborted, onAbort } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_ADDRESSES } from '../../core/limits.ts';
 import { systemClock } from '../../core/ports.ts';
@@ -63,13 +63,16 @@ export interface RunningNode extends AsyncDisposable {
   advertise(): Promise<{ readonly addresses: readonly string[]; readonly peers: number }>;
 }
 
-/** @throws the signal's reason as soon as that ends, whatever is waited for: tor, the I2P router or the ledger. */
+const STARTING = 'Starting the node';
+
+/** @throws RelaymintError ABORTED as soon as the signal ends, whatever is waited for: tor, the I2P router or the ledger. */
 export async function openNode(settings: NodeSettings, signal?: AbortSignal): Promise<RunningNode> {
   assertAnnounceable(settings);
+  assertNotAborted(signal, STARTING);
   try {
     return await composeNode(settings, signal);
   } catch (error) {
-    signal?.throwIfAborted();
+    assertNotAborted(signal, STARTING);
     throw error;
   }
 }
@@ -81,7 +84,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
   const identity = await openIdentity(settings, stack, signal);
   const { keys } = identity;
   const ways = openWays(settings, identity, stack, clock);
-  signal?.throwIfAborted();
+  assertNotAborted(signal, STARTING);
   const givingUp = onAbort(signal, ways.giveUp);
   const books = await openBooks(settings, { keys, ledger: ways.ledger, clock }, stack);
   const links = openLinks(settings, { keys, policy: ways.policy, clock }, stack);
@@ -105,7 +108,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     stack,
   );
   const own: OwnOffer = openOwnOffer({ keys, links, wallet: books.wallet, clock, offered }, settings, stack);
-  signal?.throwIfAborted();
+  assertNotAborted(signal, STARTING);
   // Who ends it from here on wants it to settle.
   givingUp[Symbol.dispose]();
   const owned = stack.move();
@@ -131,10 +134,10 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
     },
     keeping: (names) => own.keeping(names),
     async announce(ending) {
+      assertNotAborted(ending, STARTING);
       const addresses = await offered.listen(ways.policy, ending);
       own.announce();
-      const asked = discovery.refresh();
-      await (ending === undefined ? asked : orAborted(asked, ending, 'Looking for other nodes'));
+      await discovery.refresh(ending);
       sayUnreached(settings, links);
       return addresses;
     },

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { CID } from 'multiformats/cid';
+import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { amount, formatCredits, type Amount, type UnixSeconds } from '../../core/units.ts';
@@ -38,9 +39,10 @@ export interface PublishSettings {
 
 const CONTENT_DIRECTORY = 'content';
 
-/** @throws RelaymintError NO_ROUTE (no host), NAME_TAKEN, INSUFFICIENT_FUNDS, CONTENT_REFUSED, .. Doing it again goes on where it stopped. */
+/** @throws RelaymintError NO_ROUTE (no host), NAME_TAKEN, INSUFFICIENT_FUNDS, CONTENT_REFUSED, ABORTED, .. Doing it again goes on where it stopped. */
 export async function publish(node: RunningNode, settings: PublishSettings): Promise<Published> {
   const { name, signal } = settings;
+  assertNotAborted(signal, 'Publishing');
   await using stack = new AsyncDisposableStack();
   const transports = watchTransports(node);
   const creditsBefore = (await node.ledger.balances(node.wallet.address)).credits;
@@ -97,7 +99,7 @@ async function uploadToAll(
       await upload(node, settings, store, { root, totalBytes, host, replica: done.length + 1 });
       done.push(host);
     } catch (error) {
-      settings.signal.throwIfAborted();
+      assertNotAborted(settings.signal, 'Publishing', 'Do it again: it goes on where it stopped.');
       failure = error;
       node.settings.log.warn({ host, err: error }, 'a host did not take the content');
     }
@@ -136,7 +138,7 @@ async function upload(
       log: node.settings.log,
     }),
   );
-  await pool.buildTunnels(settings.relays);
+  await pool.buildTunnels(settings.relays, { signal: settings.signal });
   const circuit = await pool.circuit({ signal: settings.signal });
   const signer = signerOf(node.keys.walletKey);
   stack.defer(() => signer.close());

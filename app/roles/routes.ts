@@ -8,7 +8,7 @@ import { CONTENT_SERVICE } from '../../sites/blocks/index.ts';
 import type { ContentRoute, ContentSourceOptions } from '../../sites/serve/index.ts';
 import type { Circuit } from '../../node/circuit/index.ts';
 import { TokenBucket } from '../../core/rate.ts';
-import { deadline, orAborted } from '../../core/abort.ts';
+import { assertNotAborted, deadline } from '../../core/abort.ts';
 import { isAnonymizing } from '../../node/transport/index.ts';
 import { HostPools } from './host-pools.ts';
 import { SiteHosts } from './hosts.ts';
@@ -61,6 +61,8 @@ const ROUND_REST_MILLIS = 15_000;
 /** How long a visitor waits for such a round, milliseconds: a peer that does not answer must leave time for the hosts. */
 const ROUND_WAIT_MILLIS = 30_000;
 
+const ASKING = 'Asking for offers';
+
 export function createRoutes(options: RoutesOptions): Routes {
   const { node, relays } = options;
   const { book } = node.discovery;
@@ -95,8 +97,8 @@ export function createRoutes(options: RoutesOptions): Routes {
     if (hosts.length > 0) return hosts;
     // It may have been published since we last asked for offers; that question names no site, and others may wait for its answers.
     if (rounds.take()) {
-      using limit = deadline(ROUND_WAIT_MILLIS, 'Asking for offers', signal);
-      await orAborted(node.discovery.refresh(), limit.signal, 'Asking for offers').catch(() => signal.throwIfAborted());
+      using limit = deadline(ROUND_WAIT_MILLIS, ASKING, signal);
+      await node.discovery.refresh(limit.signal).catch(() => assertNotAborted(signal, ASKING));
     }
     const now = keepers();
     return now.length > 0 ? now : known.thatMayKeep(name, avoid);
@@ -135,7 +137,7 @@ export function createRoutes(options: RoutesOptions): Routes {
       try {
         return await staggered(hosts, (host, ends) => routeTo(host, name, ends), { millis: staggerOf, signal });
       } catch (error) {
-        signal.throwIfAborted();
+        assertNotAborted(signal, `Looking for a way to ${name}`);
         if (isRelaymintError(error, 'BUDGET_EXHAUSTED', 'PRICE_TOO_HIGH') || isTooDear(error)) throw error;
         throw noRoute(`No way to ${name}: ${messageOf(error)}`, error);
       }

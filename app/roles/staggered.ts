@@ -1,5 +1,7 @@
 /** One after the other, and not only when the one before has failed: the next one begins when it takes too long. */
-import { orEnded } from '../../core/abort.ts';
+import { assertNotAborted, orAborted } from '../../core/abort.ts';
+
+const TRYING = 'Trying one after the other';
 
 export interface StaggerOptions<T> {
   /** How long a candidate is waited for before the next one begins as well, milliseconds. */
@@ -9,14 +11,14 @@ export interface StaggerOptions<T> {
 
 /**
  * The first result. The signal that `attempt` gets ends when `signal` does, or when another candidate was faster.
- * @throws what the last candidate to fail failed with, once all have; undefined when there were none; the signal's reason.
+ * @throws what the last candidate to fail failed with, once all have; undefined when there were none; ABORTED.
  */
 export async function staggered<T, R>(
   candidates: readonly T[],
   attempt: (candidate: T, signal: AbortSignal) => Promise<R>,
   { millis, signal }: StaggerOptions<T>,
 ): Promise<R> {
-  signal.throwIfAborted();
+  assertNotAborted(signal, TRYING);
   const over = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   try {
@@ -42,7 +44,7 @@ export async function staggered<T, R>(
       };
       begin();
     });
-    return await orEnded(first, signal);
+    return await orAborted(first, signal, TRYING);
   } finally {
     clearTimeout(timer);
     over.abort(signal.reason);

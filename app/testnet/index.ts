@@ -27,6 +27,7 @@ import {
   site as siteRole,
   type Role,
   type RunningRole,
+  type SiteValues,
 } from '../roles/index.ts';
 
 export interface TestnetOptions {
@@ -67,6 +68,8 @@ export interface TestnetSite {
   readonly name: string;
   readonly root: string;
   readonly files: number;
+  /** What of the folder was left out, and why. */
+  readonly skipped: readonly { readonly path: string; readonly reason: string }[];
 }
 
 /** Settings of a node: texts, as on the command line. */
@@ -84,8 +87,8 @@ export interface Testnet extends AsyncDisposable {
   readonly url: string;
   /** Runs one more node. */
   open<Own>(role: Role<Own>, label: string, said?: SaidOf<Own>): Promise<TestnetNode>;
-  /** Publishes a folder to a host and points a name at it, as `relaymint publish` does. */
-  publish(directory: string, name: string): Promise<TestnetSite>;
+  /** Publishes a folder to a host and points a name at it, as `relaymint publish` does with the settings `said`. */
+  publish(directory: string, name: string, said?: SaidOf<SiteValues>): Promise<TestnetSite>;
   /** Moves the clock of all nodes, and of the chain, forward. */
   advance(seconds: number): Promise<void>;
 }
@@ -118,7 +121,7 @@ export async function createTestnet(options: TestnetOptions = {}): Promise<Testn
     gateway,
     url: String(gateway.ready['gateway']),
     open: (role, label, said) => ground.open(role, label, said),
-    publish: (directory, name) => ground.publish(directory, name),
+    publish: (directory, name, said) => ground.publish(directory, name, said),
     advance: async (seconds) => {
       clock.advance(seconds * 1_000);
       await ledger.warp(seconds);
@@ -159,10 +162,11 @@ class Ground {
     return { node, role: running, addresses, ready };
   }
 
-  async publish(directory: string, name: string): Promise<TestnetSite> {
+  async publish(directory: string, name: string, said?: SaidOf<SiteValues>): Promise<TestnetSite> {
     const { publish } = await import('../roles/publisher.ts');
     this.#sites += 1;
-    const own = valuesOf(siteRole.settings);
+    const section: Section<SiteValues> = siteRole.settings;
+    const own = valuesOf(section, said ?? {});
     await using node = await this.#openNode(siteRole, `site-${this.#sites}`, own, undefined);
     await node.announce();
     const { signal } = new AbortController();
@@ -179,7 +183,8 @@ class Ground {
       onUpload: () => {},
       onRegistration: () => {},
     });
-    return { name: published.name, root: published.cid, files: published.files };
+    const { cid: root, files, skipped } = published;
+    return { name: published.name, root, files, skipped };
   }
 
   async close(): Promise<void> {

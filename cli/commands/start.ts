@@ -4,6 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Option, type Command } from 'commander';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import { orAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { ledgerAddress } from '../../core/ids.ts';
 import { formatBytes } from '../../core/units.ts';
@@ -271,13 +272,7 @@ async function once(options: OnceOptions): Promise<void> {
 
 /** Rejects as soon as the command is told to end, so that nobody waits for work that no longer matters. */
 async function untilEnded<T>(lifecycle: Lifecycle, work: Promise<T>): Promise<T> {
-  lifecycle.signal.throwIfAborted();
-  return Promise.race([
-    work,
-    lifecycle.ended.then((): never => {
-      throw lifecycle.signal.reason as Error;
-    }),
-  ]);
+  return await orAborted(work, lifecycle.signal, 'The command');
 }
 
 function closed(stream: WriteStream): Promise<void> {

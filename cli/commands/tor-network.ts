@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
+import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { shortId, type NodeId } from '../../core/ids.ts';
 import { systemClock } from '../../core/ports.ts';
@@ -229,7 +230,7 @@ async function discover(service: string | undefined, options: DiscoverOptions): 
 }
 
 function assertReached(links: LinkManager, { signal }: Lifecycle): void {
-  signal.throwIfAborted();
+  assertNotAborted(signal, 'Looking for nodes');
   if (links.links().length > 0) return;
   throw new RelaymintError('NO_ROUTE', 'No bootstrap node could be reached through Tor.', {
     remedy: 'Try one with "relaymint tor connect" to see why.',

@@ -1,5 +1,5 @@
 /** Takes back what is left in channels: asks, waits for the challenge period, closes. */
-import { setTimeout as delay } from 'node:timers/promises';
+import { assertNotAborted, orAborted, pause } from '../../core/abort.ts';
 import { isRelaymintError } from '../../core/errors.ts';
 import { amount, subtractAmount, type Amount } from '../../core/units.ts';
 import type { ChannelState, LedgerReader, LedgerWallet } from '../contract.ts';
@@ -32,28 +32,32 @@ const MAX_WAIT_SECONDS = 10n;
 const GRACE_SECONDS = 20n;
 const CLOSE_POLL_MILLIS = 200;
 const SLOWEST_CLOSE_POLL_MILLIS = 5000;
+const CLOSING = 'Closing channels';
+const LATER = 'Do it again: it goes on where it stopped.';
 
 /**
  * Closes channels that the wallet pays: requests it, waits for the challenge period (within which the payee settles what it
  * holds and returns the opening payment), and takes back what is left. A challenge period beyond the caller's patience is not waited for: the close is
- * requested, and a later call finishes it. @throws the signal's reason.
+ * requested, and a later call finishes it. @throws RelaymintError as the ledger does, ABORTED: what was asked for stays so, and a later call
+ * finishes it.
  */
 export async function closeChannels(open: readonly ChannelState[], options: CloseOptions): Promise<ClosedChannels> {
   const { reader, wallet, signal, onSeen = () => {}, onStep = () => {} } = options;
   const { patienceSeconds = MAX_WAIT_SECONDS, graceSeconds = GRACE_SECONDS } = options;
   for (const channel of open) {
+    assertNotAborted(signal, CLOSING, LATER);
     if (channel.closeAt !== undefined) continue;
     await wallet.requestClose(channel);
     onStep('closing', channel);
   }
   if (open.length === 0) return { closed: 0, returned: amount(0n), pending: [] };
-  const patient = (await reader.bank()).challengeSeconds <= patienceSeconds;
+  const patient = (await orAborted(reader.bank(), signal, CLOSING)).challengeSeconds <= patienceSeconds;
   let closed = 0;
   let returned = 0n;
   let left = open;
   for (;;) {
-    signal.throwIfAborted();
-    const seen = await reader.channels(left);
+    assertNotAborted(signal, CLOSING, LATER);
+    const seen = await orAborted(reader.channels(left), signal, CLOSING);
     const pending: ChannelState[] = [];
     let soonest = Number.POSITIVE_INFINITY;
     for (const [index, { id }] of left.entries()) {
@@ -74,8 +78,7 @@ export async function closeChannels(open: readonly ChannelState[], options: Clos
     }
     if (!patient || pending.length === 0) return { closed, returned: amount(returned), pending };
     left = pending;
-    const pause = Math.min(Math.max(soonest / 2, CLOSE_POLL_MILLIS), SLOWEST_CLOSE_POLL_MILLIS);
-    await delay(pause, undefined, { signal }).catch(() => signal.throwIfAborted());
+    await pause(Math.min(Math.max(soonest / 2, CLOSE_POLL_MILLIS), SLOWEST_CLOSE_POLL_MILLIS), signal, CLOSING);
   }
 }
 

@@ -84,7 +84,7 @@ export interface SettlementEngine extends AsyncDisposable {
    * Settles everything that is unsettled now, whatever its amount. Resolves with what this call put on chain once all
    * of it is confirmed and booked; [] when there was nothing.
    * @throws RelaymintError LEDGER_UNREACHABLE (after retries), INSUFFICIENT_FUNDS (for fees), LEDGER_REJECTED (some receipts
-   * were refused, the others settled), CLOSED.
+   * were refused, the others settled), CLOSED, ABORTED.
    */
   settleAll(signal?: AbortSignal): Promise<readonly Settlement[]>;
   /**

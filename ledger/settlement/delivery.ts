@@ -1,4 +1,5 @@
 /** Gets one settlement on chain and into the books exactly once, whenever the process dies. */
+import { assertNotAborted } from '../../core/abort.ts';
 import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { amount, lamports } from '../../core/units.ts';
@@ -109,7 +110,7 @@ export class Delivery {
     const { transaction } = record;
     let maybeSent = !fresh;
     for (let attempt = 0; ; attempt += 1) {
-      stop.throwIfAborted();
+      assertNotAborted(stop, 'Settling');
       try {
         await this.#wallet.submit(transaction);
         maybeSent = true;

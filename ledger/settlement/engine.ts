@@ -1,6 +1,6 @@
 /** Settlement's clockwork: one piece of work at a time, each recorded before it is sent and booked once it is on chain. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { deadline, orEnded } from '../../core/abort.ts';
+import { assertNotAborted, deadline, orAborted } from '../../core/abort.ts';
 import { toHex } from '../../core/codec.ts';
 import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.ts';
 import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
@@ -49,6 +49,9 @@ export function startSettlement(options: SettlementOptions): SettlementEngine {
 const LOST_TEXT =
   'a payer closed its channel before this node settled its newest receipt, and that much is lost: the node did not reach the ledger during the challenge period, or its wallet agreed to an early close';
 const LEFT_TEXT = 'a channel that was not worth settling is closed, and that much is lost';
+
+const SETTLING = 'Settlement';
+const NOTHING_IS_LOST = 'Nothing is lost: what was under way is taken up at the next attempt.';
 
 class Engine implements SettlementEngine {
   readonly #store: BookStore;
@@ -184,7 +187,7 @@ class Engine implements SettlementEngine {
   }
 
   async close(): Promise<void> {
-    this.#stop.abort();
+    this.#stop.abort(new RelaymintError('CLOSED', 'Settlement is stopped.', { remedy: NOTHING_IS_LOST }));
     await this.#clockwork;
     await Promise.allSettled([this.#tail, this.#names.idle()]);
   }
@@ -231,7 +234,7 @@ class Engine implements SettlementEngine {
       await this.#openings.giveBack(closing, { ...worth, challengeSeconds, now: this.#clock.now() });
       this.#unreturned = undefined;
     } catch (error) {
-      stop.throwIfAborted();
+      assertNotAborted(stop, SETTLING);
       const reason = messageOf(error);
       if (reason !== this.#unreturned) this.#log.warn({ err: error }, 'opening payments could not be returned');
       this.#unreturned = reason;
@@ -421,14 +424,14 @@ class Engine implements SettlementEngine {
       finish = resolve;
     });
     try {
-      await orEnded(before, stop);
+      await orAborted(before, stop, SETTLING);
       return await work(stop);
     } catch (error) {
-      if (!stop.aborted || isRelaymintError(error)) throw error;
-      throw new RelaymintError(this.#stop.signal.aborted ? 'CLOSED' : 'ABORTED', 'Settlement was interrupted.', {
-        remedy: 'Nothing is lost: the next attempt continues what was under way.',
-        cause: error,
-      });
+      // What failed for another reason than the end says more than that.
+      if (!isRelaymintError(error) || isRelaymintError(error, 'ABORTED', 'TIMEOUT')) {
+        assertNotAborted(stop, SETTLING, NOTHING_IS_LOST);
+      }
+      throw error;
     } finally {
       void before.then(finish);
     }
@@ -446,10 +449,10 @@ async function refusalOf(settling: Promise<unknown>): Promise<RelaymintError | u
   }
 }
 
-/** Resolves after `work`, which never rejects, or after that many milliseconds. @throws once the signal aborts. */
+/** Resolves after `work`, which never rejects, or after that many milliseconds. @throws ABORTED, CLOSED. */
 async function within(signal: AbortSignal, work: Promise<void>, millis: number): Promise<void> {
   using limit = deadline(millis, 'Learning the names', signal);
-  await orEnded(work, limit.signal).catch(() => signal.throwIfAborted());
+  await orAborted(work, limit.signal, SETTLING).catch(() => assertNotAborted(signal, SETTLING));
 }
 
 function maximum(a: Amount, b: Amount): Amount {

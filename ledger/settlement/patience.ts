@@ -1,5 +1,5 @@
 /** Repeats what could not reach the ledger, more and more slowly. */
-import { setTimeout as delay } from 'node:timers/promises';
+import { assertNotAborted, orAborted, pause } from '../../core/abort.ts';
 import { backoff } from '../../core/backoff.ts';
 import { isRelaymintError } from '../../core/errors.ts';
 import type { RelaymintError } from '../../core/errors.ts';
@@ -10,6 +10,8 @@ export interface PatienceOptions {
   readonly attempts: number;
 }
 
+const SETTLING = 'Settling';
+
 export class Patience {
   readonly #options: PatienceOptions;
 
@@ -17,12 +19,12 @@ export class Patience {
     this.#options = options;
   }
 
-  /** Repeats what could not reach the ledger. */
+  /** Repeats what could not reach the ledger. @throws ABORTED as soon as `stop` ends; a request under way goes on unheard. */
   async retried<T>(stop: AbortSignal, request: () => Promise<T>): Promise<T> {
     for (let attempt = 0; ; attempt += 1) {
-      stop.throwIfAborted();
+      assertNotAborted(stop, SETTLING);
       try {
-        return await request();
+        return await orAborted(request(), stop, SETTLING);
       } catch (error) {
         if (!isRelaymintError(error, 'LEDGER_UNREACHABLE')) throw error;
         await this.pause(stop, attempt, error);
@@ -34,6 +36,6 @@ export class Patience {
   async pause(stop: AbortSignal, attempt: number, error: RelaymintError): Promise<void> {
     if (attempt + 1 >= this.#options.attempts) throw error;
     const pauses = { first: this.#options.retryMillis, last: Number.POSITIVE_INFINITY };
-    await delay(backoff(attempt + 1, pauses), undefined, { signal: stop });
+    await pause(backoff(attempt + 1, pauses), stop, SETTLING);
   }
 }

@@ -6,6 +6,7 @@
  * watchtower that dies anywhere looks again at its next start and does what is left.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { assertNotAborted } from '../../core/abort.ts';
 import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
 import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
 import { silentLog } from '../../core/ports.ts';
@@ -66,7 +67,7 @@ export interface Look {
 export interface Watchtower {
   /**
    * Reads the files and every payee's till, and settles for each channel that is about to close with less than its receipt
-   * says. @throws RelaymintError as `decodeReceiptFile`, FILE_NOT_FOUND, INVALID_CONFIG for receipts of another program.
+   * says. @throws RelaymintError as `decodeReceiptFile`, FILE_NOT_FOUND, INVALID_CONFIG for receipts of another program, ABORTED.
    */
   look(signal: AbortSignal): Promise<Look>;
   /** Looks again and again until the signal; what fails is logged. A file that turned bad is used as it last was. */
@@ -98,6 +99,7 @@ class Tower implements Watchtower {
   }
 
   async look(signal: AbortSignal): Promise<Look> {
+    assertNotAborted(signal, 'A look at the tills');
     for (const file of this.#options.files) this.#known.set(file, await this.#read(file));
     return this.#answerAll(signal);
   }

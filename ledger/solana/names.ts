@@ -1,5 +1,6 @@
 /** What a wallet does with names. Registering is two transactions and a wait; it can be interrupted anywhere. */
 import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
+import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { formatCredits, unixSeconds } from '../../core/units.ts';
@@ -63,6 +64,7 @@ export class WalletNames {
 
   async register(record: NameRegistration, { signal, onStep }: RegistrationOptions): Promise<NamePurchase> {
     const { name, years = 1 } = record;
+    assertNotStopped(name, signal);
     const [bank, former, now] = await Promise.all([this.#ledger.bank(), this.#freeName(name), this.#ledger.now()]);
     const question = { yearPrice: bank.nameYearPrice, years, expiresAt: former?.expiresAt };
     const price = namePrice({ ...question, now });
@@ -207,7 +209,7 @@ export class WalletNames {
   /** By the chain's clock, which may run beside this machine's. */
   async #wait(name: string, { revealFrom }: NameCommitment, { signal, onStep }: RegistrationOptions): Promise<void> {
     for (;;) {
-      if (signal?.aborted === true) throw stopped(name);
+      assertNotStopped(name, signal);
       const left = Number(revealFrom - (await this.#ledger.now()));
       if (left <= 0) return;
       onStep?.({ step: 'wait', seconds: left });
@@ -215,7 +217,8 @@ export class WalletNames {
       try {
         await this.#ledger.rpc.wait(pause, signal);
       } catch (error) {
-        throw isRelaymintError(error, 'ABORTED') ? stopped(name) : error;
+        assertNotStopped(name, signal);
+        throw error;
       }
     }
   }
@@ -287,8 +290,6 @@ function expired(name: string): RelaymintError {
   });
 }
 
-function stopped(name: string): RelaymintError {
-  return new RelaymintError('ABORTED', `Registering ${name} was stopped.`, {
-    remedy: 'Run it again within a day to continue where it stopped.',
-  });
+function assertNotStopped(name: string, signal: AbortSignal | undefined): void {
+  assertNotAborted(signal, `Registering ${name}`, 'Run it again within a day to continue where it stopped.');
 }

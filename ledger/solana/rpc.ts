@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection, SendTransactionError, SolanaJSONRPCError } from '@solana/web3.js';
 import { z } from 'zod';
-import { onAbort } from '../../core/abort.ts';
+import { assertNotAborted, onAbort } from '../../core/abort.ts';
 import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
@@ -106,7 +106,7 @@ export class Rpc {
     }
   }
 
-  /** Waits; ends early with CLOSED when the ledger is closed, or with the signal's reason. */
+  /** Waits; ends early with CLOSED when the ledger is closed, or with ABORTED when the signal ends. */
   async wait(millis: number, signal?: AbortSignal): Promise<void> {
     if (this.#closed) throw closedError();
     const stop = new AbortController();
@@ -116,10 +116,8 @@ export class Rpc {
       await sleep(millis, undefined, { signal: stop.signal });
     } catch (cause) {
       if (this.#closed) throw closedError();
-      throw new RelaymintError('ABORTED', 'Waiting for a transaction was stopped.', {
-        remedy: 'Ask for its status later: it may still get through.',
-        cause,
-      });
+      assertNotAborted(signal, 'Waiting for a transaction', 'Ask for its status later: it may still get through.');
+      throw cause;
     } finally {
       this.#underWay.delete(stop);
     }

@@ -11,6 +11,7 @@ import {
 import type { BlockhashWithExpiryBlockHeight, Keypair, PublicKey, SignatureStatus } from '@solana/web3.js';
 import bs58 from 'bs58';
 import { z } from 'zod';
+import { assertNotAborted, orAborted } from '../../core/abort.ts';
 import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { amount, lamports } from '../../core/units.ts';
@@ -56,6 +57,8 @@ const TOO_MUCH: readonly number[] = [400, 413, 414, 422];
 const SET_LOADED_TAG = 4;
 const SET_LOADED_BYTES = 5;
 const SIGNATURE_BYTES = 64;
+
+const WAITING = 'Waiting for a transaction';
 
 export class Submitter {
   /** How long a transaction may be here. */
@@ -291,8 +294,9 @@ export class Submitter {
     signal?: AbortSignal,
   ): Promise<Exclude<Found, { state: 'pending' }>> {
     let sinceSent = 0;
+    assertNotAborted(signal, WAITING, 'Ask for its status later.');
     for (let looks = 1; ; looks += 1) {
-      const found = await this.#look(transaction, commitment);
+      const found = await orAborted(this.#look(transaction, commitment), signal, WAITING);
       if (found.state !== 'pending') return found;
       const pause = backoff(looks, POLLS);
       await this.#rpc.wait(pause, signal);

@@ -1,4 +1,5 @@
 /** The circuits of one node: accepts, builds, keeps and ends them. */
+import { assertNotAborted, orAborted } from '../../core/abort.ts';
 import type { Attribution } from '../../core/attribution.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
@@ -138,7 +139,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     const plan = planOf(path, options.service);
     const [first] = plan;
     if (first === undefined) throw new TypeError('a circuit has at least one hop');
-    options.signal?.throwIfAborted();
+    assertNotAborted(options.signal, 'Building the circuit');
     this.#refuseWhenClosing();
     const signal = options.signal ?? new AbortController().signal;
     const port = await this.reach(first.offer.nodeId, first.offer.addresses, { signal });
@@ -218,7 +219,8 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     const link = await links.connect(node, addresses, { signal });
     const port = this.#ports.get(link);
     if (port === undefined) throw new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
-    await port.meter.openSpending(sponsor);
+    // A channel that is being opened stays for whoever pays this peer next.
+    await orAborted(port.meter.openSpending(sponsor), signal, 'Opening a channel');
     return port;
   }
 

@@ -1,6 +1,6 @@
 /** A circuit of our own: builds it hop by hop, then seals every layer on the way out and opens every layer on the way in. */
 import { randomInt } from 'node:crypto';
-import { onAbort } from '../../core/abort.ts';
+import { abortError, onAbort } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Log } from '../../core/ports.ts';
@@ -168,7 +168,8 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
         return;
       }
       const giveUp = (): void => {
-        const error = new RelaymintError('ABORTED', 'Building the circuit was aborted.', { cause: signal?.reason });
+        if (signal === undefined) return;
+        const error = abortError(signal, 'Building the circuit');
         this.#end(ending(DestroyReason.FINISHED, ''), error);
       };
       let tie: Disposable | undefined = undefined;

@@ -2,9 +2,9 @@
  * One end of a circuit: turns streams into cells and cells into streams, those that it opens and those that the other end opens.
  * Knows nothing of layers, links or money.
  */
-import { onAbort } from '../../core/abort.ts';
+import { abortError, assertNotAborted, onAbort } from '../../core/abort.ts';
 import type { Attribution } from '../../core/attribution.ts';
-import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { RelaymintError } from '../../core/errors.ts';
 import {
   CIRCUIT_WINDOW,
   MAX_CONTROL_CELLS,
@@ -80,6 +80,8 @@ export function isServiceName(name: string): boolean {
   return SERVICE_NAME.test(name);
 }
 
+const OPENING = 'Opening the stream';
+
 export class Mux implements StreamHost {
   readonly price: PricePerMiB;
   readonly #pays: boolean;
@@ -138,7 +140,7 @@ export class Mux implements StreamHost {
       });
     }
     const { signal, datagrams = false } = options;
-    if (signal?.aborted === true) throw aborted(signal);
+    assertNotAborted(signal, OPENING);
     if (this.#ours.open >= MAX_STREAMS_PER_CIRCUIT || !this.acceptsStreams) {
       throw new RelaymintError('LIMIT_EXCEEDED', 'This circuit takes no more streams.', {
         remedy: 'Close some, or build another circuit.',
@@ -149,7 +151,10 @@ export class Mux implements StreamHost {
     this.#add(stream);
     this.#send(CellType.BEGIN, stream.id, encodeBegin(service, params, datagrams));
     this.#expectAnswer();
-    const tie = onAbort(signal, () => void stream.destroy(signal === undefined ? undefined : aborted(signal)));
+    const tie = onAbort(
+      signal,
+      () => void stream.destroy(signal === undefined ? undefined : abortError(signal, OPENING)),
+    );
     try {
       await new Promise<void>((resolve, reject) => {
         stream.awaiting = { resolve, reject };
@@ -543,11 +548,4 @@ function wakeOwner(mux: Mux): void {
 function windowOf(data: Buffer): number {
   if (data.length !== 4) throw overdrawn('sent a WINDOW of the wrong length');
   return data.readUInt32LE(0);
-}
-
-function aborted(signal: AbortSignal): RelaymintError {
-  const reason: unknown = signal.reason;
-  return isRelaymintError(reason)
-    ? reason
-    : new RelaymintError('ABORTED', 'Opening the stream was aborted.', { cause: reason });
 }

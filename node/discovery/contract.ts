@@ -52,7 +52,8 @@ export interface Discovery extends AsyncDisposable {
   readonly book: OfferBook;
   /**
    * Asks the bootstrap peers and every linked peer now. Resolves with the number of offers that were new once all
-   * have answered or failed. Failures are only logged, because peers come and go.
+   * have answered or failed. Failures are only logged, because peers come and go. One round at a time serves all who wait; `signal` ends
+   * the caller's wait. @throws RelaymintError ABORTED.
    */
   refresh(signal?: AbortSignal): Promise<number>;
   /**

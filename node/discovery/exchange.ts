@@ -16,7 +16,7 @@ import type { Clock, Log } from '../../core/ports.ts';
 import { FrameType, type Link, type LinkManager } from '../link/contract.ts';
 import { TokenBucket, TokenBuckets } from '../../core/rate.ts';
 import { backoff } from '../../core/backoff.ts';
-import { deadline, orEnded } from '../../core/abort.ts';
+import { deadline, orAborted } from '../../core/abort.ts';
 import type { Discovery, DiscoveryOptions, Introducers, OfferBook, PeerAddress } from './contract.ts';
 import { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion, type Answer } from './messages.ts';
 import { peekOffer, readOffer, type SignedOffer } from '../offer/index.ts';
@@ -106,10 +106,10 @@ class Exchange implements Discovery {
 
   refresh(signal?: AbortSignal): Promise<number> {
     if (this.#stop.signal.aborted) return Promise.resolve(0);
-    this.#round ??= this.#ask(signal).finally(() => {
+    this.#round ??= this.#ask().finally(() => {
       this.#round = undefined;
     });
-    return this.#round;
+    return orAborted(this.#round, signal, 'Asking for offers');
   }
 
   async close(): Promise<void> {
@@ -140,19 +140,19 @@ class Exchange implements Discovery {
     missed.failures += 1;
     this.#missed.set(peer, missed);
     const dial = async (): Promise<void> => {
-      const reached = await Promise.all(addresses.map((address) => this.#reach(address, undefined)));
+      const reached = await Promise.all(addresses.map((address) => this.#reach(address)));
       missed.timer = undefined;
       const link = reached.find((each) => each !== undefined);
       if (link === undefined) this.#redial(peer);
-      else await this.#askPeer(link, undefined);
+      else await this.#askPeer(link);
     };
     const pause = backoff(missed.failures, { first: REDIAL_MILLIS, last: this.#intervalMillis });
     missed.timer = setTimeout(() => void dial(), jittered(pause)).unref();
   }
 
-  async #ask(signal: AbortSignal | undefined): Promise<number> {
+  async #ask(): Promise<number> {
     const before = new Set(this.#links.links());
-    const reached = await Promise.all(this.#bootstrap.map((peer) => this.#reach(peer, signal)));
+    const reached = await Promise.all(this.#bootstrap.map((peer) => this.#reach(peer)));
     for (const peer of this.#named) this.#redial(peer);
     const asked = new Set(reached.filter((link) => link !== undefined));
     const others = [...before].filter((link) => !asked.has(link));
@@ -160,25 +160,21 @@ class Exchange implements Discovery {
       const [link] = others.splice(Math.floor(Math.random() * others.length), 1);
       if (link !== undefined) asked.add(link);
     }
-    const counts = await Promise.all([...asked].map((link) => this.#askPeer(link, signal)));
+    const counts = await Promise.all([...asked].map((link) => this.#askPeer(link)));
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
-  async #reach(peer: PeerAddress, signal: AbortSignal | undefined): Promise<Link | undefined> {
+  async #reach(peer: PeerAddress): Promise<Link | undefined> {
     try {
-      return await this.#links.connect(peer.nodeId, [peer.address], { signal: this.#either(signal) });
+      return await this.#links.connect(peer.nodeId, [peer.address], { signal: this.#stop.signal });
     } catch (error) {
       this.#log.debug({ peer: peer.nodeId, err: error }, 'a bootstrap peer could not be reached');
       return undefined;
     }
   }
 
-  #either(signal: AbortSignal | undefined): AbortSignal {
-    return signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
-  }
-
   /** @returns how many of its offers were new to us. */
-  async #askPeer(link: Link, signal: AbortSignal | undefined): Promise<number> {
+  async #askPeer(link: Link): Promise<number> {
     const talk = this.#talks.get(link);
     if (talk === undefined) return 0;
     let fresh = 0;
@@ -189,7 +185,7 @@ class Exchange implements Discovery {
     try {
       for (let page = 0; page < MAX_PAGES; page += 1) {
         link.send(FrameType.OFFERS_WANTED, 0, encodeQuestion({ count: MAX_OFFERS_PER_ANSWER, after }));
-        const { more, offers } = await this.#answer(link, talk, signal);
+        const { more, offers } = await this.#answer(link, talk);
         const teller = this.#tellerOf(link.peer);
         for (const encoded of offers) if (this.#take(encoded, teller)) fresh += 1;
         const last = offers.at(-1);
@@ -206,15 +202,15 @@ class Exchange implements Discovery {
     return fresh;
   }
 
-  async #answer(link: Link, talk: Talk, signal: AbortSignal | undefined): Promise<Answer> {
-    using limit = deadline(ANSWER_MILLIS, 'The answer with offers', this.#either(signal));
+  async #answer(link: Link, talk: Talk): Promise<Answer> {
+    using limit = deadline(ANSWER_MILLIS, 'The answer with offers', this.#stop.signal);
     try {
       const answer = new Promise<Answer>((resolve, reject) => {
         talk.answered = resolve;
         talk.failed = reject;
         if (!link.isOpen) reject(closedError());
       });
-      return await orEnded(answer, limit.signal);
+      return await orAborted(answer, limit.signal, 'The answer with offers');
     } finally {
       talk.answered = undefined;
       talk.failed = undefined;

@@ -1,7 +1,7 @@
 /** Connections inside one process, for tests and for nodes that share it. They push back and half-close as sockets do. */
 import { Duplex } from 'node:stream';
 import { RelaymintError } from '../../core/errors.ts';
-import { abortError } from '../../core/abort.ts';
+import { assertNotAborted } from '../../core/abort.ts';
 import { parseAddress, unsupported } from './address.ts';
 import type { Listener, Transport } from './contract.ts';
 
@@ -23,7 +23,7 @@ export function createMemoryTransport(network: MemoryNetwork): Transport {
     async dial(address, { signal }) {
       const name = nameOf(address);
       await new Promise(setImmediate);
-      if (signal.aborted) throw abortError(signal, `Connecting to ${address}`);
+      assertNotAborted(signal, `Connecting to ${address}`);
       const accept = network.listeners.get(name);
       if (accept === undefined) {
         throw new RelaymintError('CONNECTION_REFUSED', `Nobody listens on ${address}.`, {
@@ -34,8 +34,9 @@ export function createMemoryTransport(network: MemoryNetwork): Transport {
       accept(theirs);
       return ours;
     },
-    async listen(address, onConnection): Promise<Listener> {
+    async listen(address, onConnection, { signal } = {}): Promise<Listener> {
       const name = nameOf(address);
+      assertNotAborted(signal, `Listening on ${address}`);
       if (network.listeners.has(name)) {
         throw new RelaymintError('ADDRESS_IN_USE', `Cannot listen on ${address}: the name is taken.`, {
           remedy: 'Choose another name.',

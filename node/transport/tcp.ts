@@ -1,6 +1,7 @@
 /** Links over TCP. */
 import { createServer, isIP, type AddressInfo, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { isLoopback, parseAddress, tcpAddress, unsupported } from './address.ts';
 import type { Listener, Transport } from './contract.ts';
@@ -19,9 +20,10 @@ export function createTcpTransport(): Transport {
       if (destination?.kind !== 'tcp' || destination.port === 0) throw unsupported(address, FORMS);
       return openSocket(destination.host, destination.port, signal);
     },
-    async listen(address, onConnection) {
+    async listen(address, onConnection, { signal } = {}) {
       const destination = parseAddress(address);
       if (destination?.kind !== 'tcp' || isIP(destination.host) === 0) throw unsupported(address, FORMS);
+      assertNotAborted(signal, `Listening on ${address}`);
       const server = createServer({
         noDelay: true,
         keepAlive: true,

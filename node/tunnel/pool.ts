@@ -7,7 +7,7 @@ import type { PricePerMiB } from '../../core/units.ts';
 import type { SignedOffer } from '../offer/index.ts';
 import type { Circuit } from '../circuit/contract.ts';
 import type { CircuitPool, CircuitPoolOptions, CircuitPoolSettings } from './contract.ts';
-import { orAborted } from '../../core/abort.ts';
+import { assertNotAborted, orAborted } from '../../core/abort.ts';
 import type { Guards } from './guards/contract.ts';
 import { createGuards } from './guards/guards.ts';
 import { priceOfPath } from '../circuit/index.ts';
@@ -45,6 +45,8 @@ interface Pooled {
 export function createCircuitPool(options: CircuitPoolOptions): CircuitPool {
   return new Pool(options);
 }
+
+const WAITING = 'Waiting for a circuit';
 
 class Pool implements CircuitPool {
   readonly #options: CircuitPoolOptions;
@@ -103,7 +105,7 @@ class Pool implements CircuitPool {
 
   async buildTunnels(relays: number, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#ensureOpen();
-    signal?.throwIfAborted();
+    assertNotAborted(signal, WAITING);
     if (!(Number.isInteger(relays) && relays >= 0 && relays <= MAX_RELAYS)) {
       throw new RelaymintError('INVALID_ARGUMENT', `A circuit has 0 to ${MAX_RELAYS} relays, not ${relays}.`, {
         remedy: 'Choose another number of relays.',
@@ -116,7 +118,7 @@ class Pool implements CircuitPool {
       for (const member of this.#members) this.#retire(member);
     }
     this.#refuseWhileAway();
-    await patiently(Promise.all(this.#fill()), signal);
+    await orAborted(Promise.all(this.#fill()), signal, WAITING);
     // A build that another call had begun may have failed in between, and a circuit may be lost as soon as it stands.
     for (let round = 1; this.#ready().length < this.#settings.minCircuits && this.#isOpen; round += 1) {
       if (round === ATTEMPTS) {
@@ -124,7 +126,7 @@ class Pool implements CircuitPool {
           remedy: 'Try again shortly. If it still fails, see what "relaymint stats" says about the guards.',
         });
       }
-      await patiently(Promise.all(this.#fill()), signal);
+      await orAborted(Promise.all(this.#fill()), signal, WAITING);
     }
   }
 
@@ -141,7 +143,7 @@ class Pool implements CircuitPool {
     if (this.#relays === undefined) {
       throw new TypeError('buildTunnels() says how many relays the circuits of a pool have: call it first');
     }
-    signal?.throwIfAborted();
+    assertNotAborted(signal, WAITING);
     const ready = this.#ready();
     let best: Pooled | undefined;
     for (const member of ready) {
@@ -157,7 +159,7 @@ class Pool implements CircuitPool {
     }
     const [underWay] = this.#building;
     if (underWay === undefined) this.#refuseWhileAway();
-    return patiently(underWay ?? this.#build(), signal);
+    return orAborted(underWay ?? this.#build(), signal, WAITING);
   }
 
   priceOf(circuit: Circuit): PricePerMiB | undefined {
@@ -335,9 +337,4 @@ class Pool implements CircuitPool {
 
 function closedError(): RelaymintError {
   return new RelaymintError('CLOSED', 'The pool of circuits is closed.', { remedy: 'Open another one.' });
-}
-
-/** The caller stops waiting when `signal` says so; what it waited for goes on. */
-function patiently<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  return signal === undefined ? work : orAborted(work, signal, 'Waiting for a circuit');
 }

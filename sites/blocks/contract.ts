@@ -5,7 +5,7 @@ import type { NameShare } from '../../core/attribution.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import type { Bytes, UnixMillis } from '../../core/units.ts';
 
-/** Where verified blocks come from. `get` @throws RelaymintError CONTENT_NOT_FOUND, CONTENT_CORRUPT, ... */
+/** Where verified blocks come from. `get` @throws RelaymintError CONTENT_NOT_FOUND, CONTENT_CORRUPT, ABORTED, CLOSED .. */
 export interface BlockReader {
   get(cid: CID, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
 }

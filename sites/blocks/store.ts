@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { base32upper } from 'multiformats/bases/base32';
 import { CID } from 'multiformats/cid';
 import * as Digest from 'multiformats/hashes/digest';
+import { assertNotAborted, orAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_BLOCKS_PER_ROOT, MAX_BLOCK_BYTES, ORPHAN_BLOCK_MILLIS } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
@@ -32,6 +33,8 @@ export async function openBlockStore(options: BlockStoreOptions): Promise<BlockS
   await store.load();
   return store;
 }
+
+const READING = 'Reading a block';
 
 class LocalBlockStore implements BlockStore {
   readonly #files: BlockFiles;
@@ -67,11 +70,11 @@ class LocalBlockStore implements BlockStore {
   }
 
   async get(cid: CID, options: { readonly signal?: AbortSignal } = {}): Promise<Uint8Array> {
-    options.signal?.throwIfAborted();
+    assertNotAborted(options.signal, READING);
     this.#open();
     const key = blockKey(cid);
     const record = this.#records.block(key);
-    const block = record === undefined ? undefined : await this.#files.read(key);
+    const block = record === undefined ? undefined : await orAborted(this.#files.read(key), options.signal, READING);
     if (record !== undefined && block?.length !== record.bytes) {
       // Lost or cut short by a power failure: forget it, so that publishing again repairs it.
       this.#log.warn(

@@ -2,6 +2,7 @@
 import type { Request, Response } from 'express';
 import { contentType } from 'mime-types';
 import type { CID } from 'multiformats/cid';
+import { orAborted } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { MAX_LISTED_ENTRIES, NAME_WAIT_MILLIS } from '../../core/limits.ts';
 import { isDirectoryCodec } from '../blocks/index.ts';
@@ -15,7 +16,7 @@ import {
   type Trail,
 } from '../unixfs/index.ts';
 import type { BlockReader, ContentSource, SiteContent } from '../blocks/contract.ts';
-import { Limit, orEnded } from '../serve/index.ts';
+import { Limit } from '../serve/index.ts';
 import { writeAll } from '../wire/index.ts';
 import type { NameResolver, ResolvedName } from '../name/index.ts';
 import type { Asked } from './contract.ts';
@@ -38,7 +39,7 @@ export async function serveSite(parts: SiteParts, { name, request, response, sig
   using limit = new Limit(signal);
   limit.restart(parts.nameWaitMillis ?? NAME_WAIT_MILLIS, ledgerSilent);
   try {
-    site = await orEnded(parts.resolver.resolve(name), limit.signal);
+    site = await orAborted(parts.resolver.resolve(name), limit.signal, `Looking up ${name}`);
   } catch (error) {
     if (!isRelaymintError(error, 'CONTENT_NOT_FOUND')) throw error;
     sendMessage(response, withoutContent(error));

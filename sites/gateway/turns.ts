@@ -1,6 +1,8 @@
 /** Lets a bounded number of requests work at once; the rest wait in order, and too many are sent away. */
-import { onAbort } from '../../core/abort.ts';
+import { abortError, assertNotAborted, onAbort } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
+
+const WAITING = 'Waiting for a turn';
 
 export class Turns {
   readonly #most: number;
@@ -13,9 +15,9 @@ export class Turns {
     this.#mostWaiting = mostWaiting;
   }
 
-  /** Resolves when it is this request's turn, with what ends it. @throws RelaymintError LIMIT_EXCEEDED; the signal's reason. */
+  /** Resolves when it is this request's turn, with what ends it. @throws RelaymintError LIMIT_EXCEEDED, ABORTED. */
   async begin(signal: AbortSignal): Promise<() => void> {
-    signal.throwIfAborted();
+    assertNotAborted(signal, WAITING);
     if (this.#running < this.#most) {
       this.#running += 1;
     } else {
@@ -46,7 +48,7 @@ export class Turns {
       this.#waiting.add(onTurn);
       const tie = onAbort(signal, () => {
         this.#waiting.delete(onTurn);
-        reject(signal.reason instanceof Error ? signal.reason : new DOMException('Aborted', 'AbortError'));
+        reject(abortError(signal, WAITING));
       });
     });
   }

@@ -1,6 +1,6 @@
 /** Visits to names: each has its turn, and ends when its visitor leaves or the gateway stops. */
 import type { Request, Response } from 'express';
-import type { RelaymintError } from '../../core/errors.ts';
+import { RelaymintError } from '../../core/errors.ts';
 import { MAX_GATEWAY_QUEUE, MAX_GATEWAY_REQUESTS } from '../../core/limits.ts';
 import type { Log } from '../../core/ports.ts';
 import type { NameHandler } from './contract.ts';
@@ -19,7 +19,7 @@ export class Visits {
   /** @throws RelaymintError LIMIT_EXCEEDED, and what `answer` throws; nothing once the visitor has left. */
   async serve(name: string, request: Request, response: Response, answer: NameHandler['answer']): Promise<void> {
     const gone = new AbortController();
-    response.once('close', () => gone.abort(new DOMException('The visitor left', 'AbortError')));
+    response.once('close', () => gone.abort(new RelaymintError('ABORTED', 'The visitor left.')));
     this.#open.add(gone);
     let endTurn: (() => void) | undefined;
     try {

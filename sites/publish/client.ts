@@ -1,7 +1,7 @@
 /** The publisher's side of the `publish` service: proves the wallet, sends what the host lacks, commits the root. */
 import type { Duplex } from 'node:stream';
 import type { CID } from 'multiformats/cid';
-import { onAbort } from '../../core/abort.ts';
+import { abortError, assertNotAborted, onAbort } from '../../core/abort.ts';
 import { RelaymintError, violation, type ErrorCode } from '../../core/errors.ts';
 import { ledgerAddressBytes, nodeIdBytes, type NodeId } from '../../core/ids.ts';
 import { CONTENT_IDLE_MILLIS, MAX_HAVE_BATCH } from '../../core/limits.ts';
@@ -45,6 +45,9 @@ export interface PublishOptions {
   readonly onProgress?: (progress: PublishProgress) => void;
 }
 
+const PUBLISHING = 'Publishing';
+const RESUMES = 'Start it again: it resumes.';
+
 /** Codes a host may state; anything else is told as CONTENT_REFUSED. */
 const HOST_CODES: readonly ErrorCode[] = [
   'CONTENT_NOT_FOUND',
@@ -63,10 +66,11 @@ const HOST_CODES: readonly ErrorCode[] = [
  */
 export async function publishSite(options: PublishOptions): Promise<PublishResult> {
   const { signal } = options;
+  assertNotAborted(signal, PUBLISHING, RESUMES);
   const stream = await options.openStream(PUBLISH_SERVICE, encodePublishParams(), { ...(signal && { signal }) });
   stream.on('error', () => undefined);
   using _stop = onAbort(signal, () => {
-    stream.destroy(new RelaymintError('ABORTED', 'The publish was stopped.', { remedy: 'Run it again to resume.' }));
+    if (signal !== undefined) stream.destroy(abortError(signal, PUBLISHING, RESUMES));
   });
   try {
     return await new Publish(stream, options).run();

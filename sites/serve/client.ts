@@ -1,7 +1,7 @@
 /** The visitor's side of the `content` service: pipelined requests on one stream, every block checked against its CID. */
 import type { Duplex } from 'node:stream';
 import type { CID } from 'multiformats/cid';
-import { onAbort } from '../../core/abort.ts';
+import { abortError, assertNotAborted, onAbort } from '../../core/abort.ts';
 import { RelaymintError, violation } from '../../core/errors.ts';
 import { BLOCK_WAIT_MILLIS, FIRST_ANSWER_MILLIS, MAX_BLOCKS_IN_FLIGHT } from '../../core/limits.ts';
 import { blockMissing, checkCid, verifyBlock } from '../blocks/index.ts';
@@ -46,6 +46,8 @@ interface Waiting {
   readonly fail: (error: unknown) => void;
 }
 
+const FETCHING = 'Fetching a block';
+
 class StreamClient implements ContentClient {
   readonly #stream: Duplex;
   readonly #waitMillis: number;
@@ -83,12 +85,12 @@ class StreamClient implements ContentClient {
 
   get(cid: CID, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
+      assertNotAborted(signal, FETCHING);
       if (this.#ended !== undefined) throw this.#ended;
       const giveUp = (): void => {
         const index = this.#queued.indexOf(waiting);
         if (index >= 0) this.#queued.splice(index, 1);
-        reject(signal?.reason instanceof Error ? signal.reason : new DOMException('Aborted', 'AbortError'));
+        if (signal !== undefined) reject(abortError(signal, FETCHING));
       };
       const waiting: Waiting = {
         id: this.#nextId,

@@ -6,4 +6,4 @@ export { createContentService } from './server.ts';
 export type { ContentServiceOptions } from './server.ts';
 export { createContentSource } from './source.ts';
 export type { ContentRoute, ContentSourceOptions } from './source.ts';
-export { Limit, orEnded } from './patience.ts';
+export { Limit } from './patience.ts';

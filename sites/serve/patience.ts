@@ -1,6 +1,6 @@
 /** How long a visitor waits, and what it waits for with others. Times are milliseconds. */
 import { setMaxListeners } from 'node:events';
-import { onAbort, orEnded as untilEnded } from '../../core/abort.ts';
+import { assertNotAborted, onAbort, orAborted } from '../../core/abort.ts';
 import type { RelaymintError } from '../../core/errors.ts';
 
 /** Ends when the time is over or one of its parents ends. Dispose it as soon as the work is done. */
@@ -45,10 +45,7 @@ export class Limit implements Disposable {
   }
 }
 
-/** Settles as `work` does, which goes on for others. @throws the signal's reason as soon as that ends. */
-export function orEnded<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return untilEnded(work, signal);
-}
+const WAITING = 'Waiting for a host';
 
 /** One search for all who wait for the same: it ends when it found something, or when the last of them has left. */
 export class SharedSearch<T> {
@@ -83,12 +80,12 @@ export class SharedSearch<T> {
     return this.#left.signal.aborted;
   }
 
-  /** @throws what the search throws; the signal's reason. */
+  /** @throws what the search throws; ABORTED. */
   async wait(signal: AbortSignal): Promise<T> {
-    signal.throwIfAborted();
+    assertNotAborted(signal, WAITING);
     this.#waiting += 1;
     try {
-      return await orEnded(this.#found, signal);
+      return await orAborted(this.#found, signal, WAITING);
     } finally {
       this.#waiting -= 1;
       if (this.#waiting === 0 && !this.#over) this.#left.abort(signal.reason);

@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { LRUCache } from 'lru-cache';
 import type { CID } from 'multiformats/cid';
-import { orEnded } from '../../core/abort.ts';
+import { assertNotAborted, orAborted } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import {
@@ -41,7 +41,7 @@ export interface Site {
 export interface ContentSourceOptions {
   /**
    * A circuit to some host of the site, other than those in `avoid`. Asked again when a route dies. The signal ends when the last
-   * visitor who waits for it has left or waited too long. @throws RelaymintError NO_ROUTE; the signal's reason.
+   * visitor who waits for it has left or waited too long. @throws RelaymintError NO_ROUTE, ABORTED.
    */
   route(
     site: Site,
@@ -71,6 +71,9 @@ const HOST_FAULTS = [
   'TIMEOUT',
 ] as const;
 
+const OPENING = 'Opening a site';
+const FETCHING = 'Fetching a block';
+
 /** See ContentSource. `close` drops all streams. */
 export function createContentSource(options: ContentSourceOptions): ContentSource & { close(): Promise<void> } {
   return new PooledSource(options);
@@ -96,7 +99,8 @@ class PooledSource implements ContentSource {
   }
 
   async open(site: Site, { signal }: { readonly signal: AbortSignal }): Promise<SiteContent> {
-    this.#closing.signal.throwIfAborted();
+    assertNotAborted(this.#closing.signal, OPENING);
+    assertNotAborted(signal, OPENING);
     let pool = this.#pools.get(site.name);
     if (pool === undefined) {
       pool = new Pool(site.name, this.#options, this.#closing.signal, this.#log);
@@ -286,7 +290,7 @@ class PooledContent implements SiteContent {
       if (other === undefined) break;
       const failure = await failureOf(other, signal);
       // What the hosts did to the other visitor they would do to this one; that it left is its own affair.
-      if (isRelaymintError(failure) && failure.code !== 'CLOSED') throw failure;
+      if (isRelaymintError(failure) && !isRelaymintError(failure, 'ABORTED', 'CLOSED')) throw failure;
     }
     const mine = this.#fetch(cid, signal)
       .then((block) => {
@@ -312,7 +316,7 @@ class PooledContent implements SiteContent {
   async #fetch(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
     let first: RelaymintError | undefined;
     for (let attempt = 1; ; attempt += 1) {
-      signal.throwIfAborted();
+      assertNotAborted(signal, FETCHING);
       const leasing = this.#current();
       let lease: Lease | undefined;
       try {
@@ -378,12 +382,11 @@ function tooLong({ name }: Site, millis: number, last: RelaymintError | undefine
   });
 }
 
-/** Waits for what someone else does. @returns why it failed; undefined when it did not. @throws the signal's reason. */
+/** Waits for what someone else does. @returns why it failed; undefined when it did not. @throws RelaymintError ABORTED. */
 async function failureOf(work: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
-  signal.throwIfAborted();
   const over = work.then(
     () => undefined,
     (failure: unknown) => failure,
   );
-  return await orEnded(over, signal);
+  return await orAborted(over, signal, FETCHING);
 }

@@ -2,9 +2,12 @@
 import type { Dirent, Stats } from 'node:fs';
 import { lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join, relative, resolve, sep } from 'node:path';
+import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_PATH_SEGMENTS } from '../../core/limits.ts';
 import { diskError } from '../../platform/disk/disk-error.ts';
+
+const READING = 'Reading the folder';
 
 /** Something left out, and why. */
 export interface Skipped {
@@ -37,8 +40,9 @@ export async function* publishableFiles(
   return undefined;
 }
 
-/** @throws RelaymintError FILE_NOT_FOUND, INVALID_ARGUMENT (neither a file nor a folder). */
+/** @throws RelaymintError FILE_NOT_FOUND, INVALID_ARGUMENT (neither a file nor a folder), ABORTED. */
 export async function openFolder(path: string, options: FolderOptions = {}): Promise<Folder> {
+  assertNotAborted(options.signal, READING);
   const absolute = resolve(path);
   let found: Stats;
   let real: string;
@@ -74,7 +78,7 @@ export class Folder {
     this.#options = options;
   }
 
-  /** @throws RelaymintError LIMIT_EXCEEDED (too deep), STORAGE_FAILED. */
+  /** @throws RelaymintError LIMIT_EXCEEDED (too deep), STORAGE_FAILED, ABORTED. */
   async *entries(): AsyncGenerator<FolderEntry> {
     if (this.#single) yield { path: basename(this.#path), file: this.#real };
     else yield* this.#folder(this.#real, '', [this.#real]);
@@ -95,7 +99,7 @@ export class Folder {
     }
     entries.sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const entry of entries) {
-      this.#options.signal?.throwIfAborted();
+      assertNotAborted(this.#options.signal, READING);
       const path = at === '' ? entry.name : `${at}/${entry.name}`;
       const unwanted = this.#unwanted(entry.name);
       if (unwanted !== undefined) this.skipped.push({ path, reason: unwanted });

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { importer } from 'ipfs-unixfs-importer';
 import type { ImportCandidate, WritableStorage } from 'ipfs-unixfs-importer';
 import type { CID } from 'multiformats/cid';
+import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { diskError } from '../../platform/disk/disk-error.ts';
 import type { BlockSink, BlockStore, Pin } from '../blocks/contract.ts';
@@ -12,6 +13,7 @@ import { openFolder, type Folder, type FolderOptions, type Skipped } from './fol
 const FILES_AT_ONCE = 4;
 const BLOCKS_AT_ONCE = 4;
 const READ_BYTES = 256 * 1024;
+const IMPORTING = 'The import';
 
 export interface ImportProgress {
   /** Files and bytes read so far. */
@@ -57,9 +59,7 @@ export async function importPath(path: string, sink: BlockSink, options: ImportO
     });
     for await (const entry of entries) if (entry.path === '') root = entry.cid;
   } catch (error) {
-    if (options.signal?.aborted === true) {
-      throw new RelaymintError('ABORTED', 'The import was stopped.', { remedy: 'Start it again.', cause: error });
-    }
+    assertNotAborted(options.signal, IMPORTING, 'Start it again.');
     throw error;
   }
   if (root === undefined || walk.files === 0) {
@@ -80,6 +80,7 @@ export async function importSite(
   const session = store.begin();
   try {
     const summary = await importPath(path, session, options);
+    assertNotAborted(options.signal, IMPORTING, 'Start it again.');
     const pin = await session.pin(name, summary.root);
     for (const old of store.pins(name)) if (!old.root.equals(pin.root)) await store.unpin(name, old.root);
     return { ...summary, pin };

@@ -6,6 +6,7 @@ import * as dagPb from '@ipld/dag-pb';
 import { exporter, walkPath } from 'ipfs-unixfs-exporter';
 import type { ReadableStorage, UnixFSDirectory, UnixFSEntry } from 'ipfs-unixfs-exporter';
 import type { CID } from 'multiformats/cid';
+import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { MAX_BLOCK_BYTES, MAX_DAG_DEPTH, MAX_PATH_SEGMENTS, REQUEST_READ_AHEAD } from '../../core/limits.ts';
 import { checkCid, isDirectoryCodec } from '../blocks/index.ts';
@@ -63,6 +64,7 @@ export async function follow(
   segments: readonly string[],
   options: ReadOptions = {},
 ): Promise<Trail | undefined> {
+  assertNotAborted(options.signal, 'Following a path');
   if (segments.length > MAX_PATH_SEGMENTS) return undefined;
   const roots = [root];
   let cid = root;
@@ -151,6 +153,7 @@ export async function* readFile(
   range: { readonly start: number; readonly end: number } = { start: 0, end: file.size },
   options: ReadOptions & { readonly ahead?: number } = {},
 ): AsyncGenerator<Uint8Array> {
+  assertNotAborted(options.signal, 'Reading a file');
   const ahead = options.ahead ?? REQUEST_READ_AHEAD;
   const waiting: Piece[] = [];
   const plan = pieces(
@@ -172,6 +175,7 @@ export async function* readFile(
     if (piece === undefined) return;
     const bytes = await piece.bytes;
     if (bytes.length !== piece.size) throw contradiction(file.cid);
+    assertNotAborted(options.signal, 'Reading a file');
     yield bytes.subarray(piece.from, piece.to);
   }
 }
@@ -262,8 +266,7 @@ function storage(blocks: BlockReader, options: ReadOptions): ReadableStorage {
 
 /** The exporter's own complaints are about the content; everything else passes as it is. */
 function asContentError(error: unknown, cid: CID): unknown {
-  const ours = isRelaymintError(error) || (error instanceof Error && error.name === 'AbortError');
-  return ours ? error : notUnixFs(cid, error);
+  return isRelaymintError(error) ? error : notUnixFs(cid, error);
 }
 
 function notUnixFs(cid: CID, cause?: unknown): RelaymintError {

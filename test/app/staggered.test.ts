@@ -57,7 +57,7 @@ describe('candidates one after the other', () => {
     const leaving = new AbortController();
     const { attempts, result, asked } = begin(['a', 'b'], leaving.signal);
     leaving.abort(new Error('left'));
-    await expect(result).rejects.toThrow('left');
+    await expect(result).rejects.toMatchObject({ code: 'ABORTED' });
     expect(attempts[0]?.signal.aborted).toBe(true);
     attempts[0]?.failed(new Error('ended'));
     await vi.advanceTimersByTimeAsync(5_000);

@@ -1,12 +1,10 @@
 /** A whole marketplace in one process: published, visited, paid, settled, and old at once. */
-import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { request, type IncomingMessage } from 'node:http';
 import path from 'node:path';
-import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestnet, type Testnet } from '../../app/testnet/index.ts';
 import { temporaryFolder } from '../e2e/marketplace.ts';
+import { visit } from './visitor.ts';
 
 let testnet: Testnet;
 let site: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -24,13 +22,9 @@ describe('a marketplace in one process', () => {
   it('serves what is published, over paid circuits, and settles', async () => {
     const published = await testnet.publish(site.path, 'here.web3');
     expect(published).toMatchObject({ name: 'here.web3', files: 1 });
-    const { port } = new URL(testnet.url);
-    const headers = { host: `here-web3.localhost:${port}` };
-    const [page] = (await once(request({ host: '127.0.0.1', port, headers, agent: false }).end(), 'response')) as [
-      IncomingMessage,
-    ];
-    expect(page.statusCode).toBe(200);
-    expect(await text(page)).toContain('All of it in one process');
+    const page = await visit(testnet.url, 'here.web3');
+    expect(page.status).toBe(200);
+    expect(String(page.body)).toContain('All of it in one process');
     const [host] = testnet.hosts;
     testnet.gateway.node.metering.flush();
     for (const { node } of testnet.relays) node.metering.flush();

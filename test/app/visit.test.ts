@@ -160,7 +160,7 @@ describe('a visit to a name', () => {
     const visits = [visit(root, leaving.signal), visit(root)];
     await building;
     leaving.abort(new DOMException('left', 'AbortError'));
-    await expect(visits[0]).rejects.toMatchObject({ name: 'AbortError' });
+    await expect(visits[0]).rejects.toMatchObject({ code: 'ABORTED' });
     leave();
     expect(await visits[1]).toContain('index.html');
     expect(built).toHaveLength(1);

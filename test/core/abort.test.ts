@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { deadline, onAbort, orAborted, orEnded } from '../../core/abort.ts';
+import { abortError, assertNotAborted, deadline, onAbort, orAborted, pause } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 
 const never = new Promise<never>(() => {});
@@ -30,28 +30,52 @@ describe('onAbort', () => {
   });
 });
 
+const timeout = new DOMException('late', 'TimeoutError');
+const closed = new RelaymintError('CLOSED', 'The node stops.');
+
+describe.each([
+  ['ABORTED', undefined],
+  ['ABORTED', new Error('enough')],
+  ['TIMEOUT', timeout],
+  ['CLOSED', closed],
+])('a signal that ends with what is told as %s', (code, reason) => {
+  const aborted = AbortSignal.abort(reason);
+
+  it('before the work', async () => {
+    expect(() => assertNotAborted(aborted, 'Work')).toThrow(expect.objectContaining({ code }));
+    await expect(orAborted(never, aborted, 'Work')).rejects.toMatchObject({ code });
+    await expect(pause(600_000, aborted, 'Work')).rejects.toMatchObject({ code });
+  });
+
+  it('in the middle of it', async () => {
+    const controller = new AbortController();
+    const works = [orAborted(never, controller.signal, 'Work'), pause(600_000, controller.signal, 'Work')];
+    controller.abort(reason);
+    for (const work of works) await expect(work).rejects.toMatchObject({ code });
+  });
+});
+
 describe('work that a signal ends', () => {
   it('settles as the work does, and lets go of the signal', async () => {
     const { signal } = new AbortController();
     expect(await orAborted(Promise.resolve(1), signal, 'Work')).toBe(1);
-    await expect(orEnded(Promise.reject(new Error('broken')), signal)).rejects.toThrow('broken');
+    expect(await orAborted(Promise.resolve(2), undefined, 'Work')).toBe(2);
+    await expect(orAborted(Promise.reject(new Error('broken')), signal, 'Work')).rejects.toThrow('broken');
+    await pause(1, signal, 'Work');
+    assertNotAborted(signal, 'Work');
+    assertNotAborted(undefined, 'Work');
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
-  it('fails with ABORTED, or with the very reason', async () => {
-    const controller = new AbortController();
-    const [told, raw] = [orAborted(never, controller.signal, 'Work'), orEnded(never, controller.signal)];
+  it('says what was aborted, why, and what to do', () => {
     const reason = new Error('enough');
-    controller.abort(reason);
-    await expect(told).rejects.toMatchObject({ code: 'ABORTED', message: 'Work was aborted.', cause: reason });
-    await expect(raw).rejects.toBe(reason);
-    await expect(orEnded(never, controller.signal)).rejects.toBe(reason);
+    const error = abortError(AbortSignal.abort(reason), 'Work', 'Do it again.');
+    expect(error).toMatchObject({ message: 'Work was aborted. Do it again.', remedy: 'Do it again.', cause: reason });
   });
 
   it('fails with what ended the parent of its deadline', async () => {
     const parent = new AbortController();
     using limit = deadline(60_000, 'Work', parent.signal);
-    const closed = new RelaymintError('CLOSED', 'The node stops.');
     parent.abort(closed);
     await expect(orAborted(never, limit.signal, 'Work')).rejects.toBe(closed);
   });

@@ -1,12 +1,12 @@
 /** Content with redundancy: put on two hosts, served when either is gone, and kept over a restart. On every kind of transport. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { silentLog } from '../../core/ports.ts';
 import { openMarketNetwork, type MarketTransport } from '../../app/market/network.ts';
+import { visit } from '../app/visitor.ts';
 import { requirePrograms } from '../network.ts';
 import { relaymint, temporaryFolder } from './marketplace.ts';
 import { startCommand, type RunningCommand } from './node.ts';
@@ -68,21 +68,10 @@ function replicas(transport: MarketTransport): void {
   }, 5 * MINUTES);
   afterAll(() => stack.disposeAsync(), MINUTES);
 
-  const fetched = (): Promise<string> =>
-    new Promise((resolve, reject) => {
-      const { port } = new URL(url);
-      const headers = { host: `kept-web3.localhost:${port}` };
-      request({ host: '127.0.0.1', port, path: '/file.bin', headers, agent: false }, (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('end', () =>
-          resolve(Buffer.concat(chunks).equals(content) ? 'bit-exact' : `${response.statusCode}`),
-        );
-        response.on('error', reject);
-      })
-        .on('error', reject)
-        .end();
-    });
+  const fetched = async (): Promise<string> => {
+    const { status, body } = await visit(url, 'kept.web3', '/file.bin');
+    return body.equals(content) ? 'bit-exact' : String(status);
+  };
 
   it(
     'is served by a replica when a host is lost, and by the lost one when it is back and the other is gone',

@@ -246,6 +246,8 @@ describe('the rules catch', () => {
     "if (cause.code === 'ENOENT') return;",
     "return 'EADDRINUSE' !== (error as NodeJS.ErrnoException).code;",
     "const file = await open(draft, 'wx', 0o600);",
+    'signal?.throwIfAborted();',
+    "gone.abort(new DOMException('The visitor left', 'AbortError'));",
     'pause = Math.min(2 * pause, LAST);',
     'this.#pause = Math.min(LAST, this.#pause * 2);',
     'await sleep(Math.min(FIRST_MILLIS * 2 ** attempt, LAST));',
@@ -269,6 +271,7 @@ describe('the rules catch', () => {
     ['core/abort.ts', "signal.addEventListener('abort', act);"],
     ['node/link/a.ts', "socket.addEventListener('close', stop); throw violation('A cell.');"],
     ['node/link/a.ts', "import { rename } from '../names.ts'; if (code === 'PROTOCOL_VIOLATION') return;"],
+    ['node/link/a.ts', "assertNotAborted(signal, 'Waiting'); if (signal.aborted) return;"],
     ['node/link/a.ts', 'const most = Math.min(2 * size, LAST); const wait = 2 * pause;'],
   ])('no primitive away from its home in: %s with %s', (path, text) => {
     expect(strays(path, text)).toEqual([]);

@@ -306,6 +306,14 @@ export const HOMES: readonly Home[] = [
       ts.isStringLiteralLike(node) && /^(?:wx|xw|ax)\+?$/.test(node.text) && ts.isCallExpression(node.parent),
   },
   {
+    what: 'failing because a signal ended',
+    home: 'core/abort.ts',
+    besides: {},
+    shows: (node) =>
+      (ts.isPropertyAccessExpression(node) && node.name.text === 'throwIfAborted') ||
+      (ts.isStringLiteralLike(node) && node.text === 'AbortError'),
+  },
+  {
     what: 'pauses that double up to a bound',
     home: 'core/backoff.ts',
     besides: {

@@ -5,6 +5,7 @@
  */
 import { PublicKey, SystemProgram } from '@solana/web3.js';
 import type { TransactionInstruction } from '@solana/web3.js';
+import { assertNotAborted } from '../../../core/abort.ts';
 import { RelaymintError } from '../../../core/errors.ts';
 import { formatSol, lamports } from '../../../core/units.ts';
 import type { Lamports } from '../../../core/units.ts';
@@ -59,6 +60,9 @@ export interface DeploymentOptions {
 }
 
 export type DeploymentStep = 'buffer' | 'write' | 'deploy' | 'initialize' | 'finalize' | 'verify';
+
+const DEPLOYING = 'The deployment';
+const AGAIN = 'Run it again: it goes on where it stopped.';
 
 export interface DeploymentRun {
   readonly signal: AbortSignal;
@@ -116,11 +120,12 @@ export class Deployment {
     );
   }
 
-  /** Does what `plan` says. @throws RelaymintError INSUFFICIENT_FUNDS before anything is sent; as `plan`; the signal's reason. */
+  /** Does what `plan` says. @throws RelaymintError INSUFFICIENT_FUNDS before anything is sent; as `plan`; ABORTED. */
   async run(
     plan: DeploymentPlan,
     { signal, onStep = () => {}, onWritten = () => {} }: DeploymentRun,
   ): Promise<DeploymentResult> {
+    assertNotAborted(signal, DEPLOYING, AGAIN);
     await this.#requireFunds(plan.neededLamports);
     const { ledger, file, bank, final } = this.#options;
     const { program } = ledger;
@@ -135,7 +140,7 @@ export class Deployment {
       }
       onStep('write');
       await this.#writeChunks(plan, signal, onWritten);
-      signal.throwIfAborted();
+      assertNotAborted(signal, DEPLOYING, AGAIN);
       onStep('deploy');
       await this.#deploy();
     }
@@ -252,7 +257,7 @@ export class Deployment {
     const failed = new AbortController();
     const worker = async (): Promise<void> => {
       for (let index = todo.pop(); index !== undefined; index = todo.pop()) {
-        signal.throwIfAborted();
+        assertNotAborted(signal, DEPLOYING, AGAIN);
         if (failed.signal.aborted) return;
         const chunk = chunkOf(file, index);
         try {

@@ -1,6 +1,7 @@
 /** I2P destinations: a pair of keys, known to others by the hash of its public part. */
 import { createHash } from 'node:crypto';
 import { base32 } from 'multiformats/bases/base32';
+import { assertNotAborted } from '../../../core/abort.ts';
 import { RelaymintError } from '../../../core/errors.ts';
 import { createSecret, readSecret, type SecretFile } from '../../../platform/keys/secret-file.ts';
 import type { Endpoint } from '../endpoint.ts';
@@ -63,6 +64,7 @@ export async function transientDestination(sam: Endpoint, signal: AbortSignal): 
  */
 export async function persistentDestination(file: string, sam: Endpoint, signal: AbortSignal): Promise<I2pDestination> {
   const secret: SecretFile = { path: file, what: 'I2P key', makesFolder: true };
+  assertNotAborted(signal, 'Making an I2P destination');
   const known = await readSecret(secret, MAX_KEY_CHARACTERS);
   if (known !== undefined) return readDestination(known.toString('latin1').trim());
   const privateKey = await generateKeys(sam, signal);

@@ -8,7 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import { MIB } from '../../../core/units.ts';
-import { deadline, onAbort, orAborted } from '../../../core/abort.ts';
+import { assertNotAborted, deadline, onAbort, orAborted } from '../../../core/abort.ts';
 import { backoff, type Backoff } from '../../../core/backoff.ts';
 import { garlicMultiaddr, parseAddress, unsupported } from '../address.ts';
 import type { HostDialer, ListenOptions, Listener, OnConnection, Transport } from '../contract.ts';
@@ -150,7 +150,8 @@ class GarlicTransport implements I2pTransport {
   ): Promise<Duplex> {
     if (!this.reachesHost(host)) throw unsupported(host, 'a name that ends in .i2p');
     using limit = deadline(HANDSHAKE_MILLIS, `Connecting to ${host} port ${port} through I2P`, signal);
-    return this.#connect(this.#transientHouse(`host ${isolation}`), host.toLowerCase(), limit.signal);
+    // Awaited here: the limit is over once this returns.
+    return await this.#connect(this.#transientHouse(`host ${isolation}`), host.toLowerCase(), limit.signal);
   }
 
   async listen(
@@ -159,6 +160,7 @@ class GarlicTransport implements I2pTransport {
     { signal = new AbortController().signal }: ListenOptions = {},
   ): Promise<Listener> {
     const garlic = garlicAt(address);
+    assertNotAborted(signal, `Listening on ${address}`);
     const house = this.#houses.get(garlic);
     if (house === undefined) throw refusal(address, 'its key is not ours');
     await house.open(onConnection, signal);
@@ -309,7 +311,7 @@ class House {
           throw error ?? new RelaymintError('CLOSED', 'The session was closed.');
         }),
       ]);
-      signal.throwIfAborted();
+      assertNotAborted(signal, 'Reaching ourselves over I2P');
     } finally {
       over.abort();
       this.#probing = false;

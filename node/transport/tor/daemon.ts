@@ -8,10 +8,9 @@ import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, isRelaymintError, messageOf } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
-import { abortError, deadline, orAborted } from '../../../core/abort.ts';
+import { abortError, assertNotAborted, deadline, orAborted, pause } from '../../../core/abort.ts';
 import { makeFolder } from '../../../platform/disk/folder.ts';
 import { assertSocketPath, type Endpoint } from '../endpoint.ts';
 import { findProgram } from '../program.ts';
@@ -63,7 +62,7 @@ type TorProcess = ChildProcessByStdio<null, Readable, Readable>;
  */
 export async function startTorDaemon(options: TorDaemonOptions): Promise<TorDaemon> {
   const { directory, signal, bridges, extraTorrc = [], wrap = [] } = options;
-  signal.throwIfAborted();
+  assertNotAborted(signal, 'Starting tor');
   const tor = await findProgram('tor');
   const transportPrograms = new Map<string, string>();
   for (const transport of bridges?.transports ?? [])
@@ -179,7 +178,7 @@ class ManagedTor {
       } catch (error) {
         if (!isRelaymintError(error, 'TOR_NOT_RUNNING')) throw error;
       }
-      await wait(POLL_MILLIS, undefined, { signal });
+      await pause(POLL_MILLIS, signal, 'Starting tor');
     }
   }
 

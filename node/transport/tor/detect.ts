@@ -7,7 +7,7 @@ import { stat } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { HostDialer, ListenOptions, Listener, Transport } from '../contract.ts';
-import { deadline } from '../../../core/abort.ts';
+import { assertNotAborted, deadline } from '../../../core/abort.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
 import { openEndpoint } from '../socket.ts';
 import { isTorsOwner } from './owner.ts';
@@ -71,7 +71,7 @@ export async function findTor(
       unnamed ??= place;
     }
   }
-  signal.throwIfAborted();
+  assertNotAborted(signal, 'Looking for tor');
   if (doubtful.length > 0) throw notTrusted(doubtful, unnamed);
   throw new RelaymintError('TOR_NOT_RUNNING', 'No tor was found on this machine.', {
     remedy: `Start it with "relaymint tor start" (install it first: apt-get install tor), or give its place with --tor-socks. Looked at ${places.map(({ socks }) => formatEndpoint(socks)).join(', ')}.`,

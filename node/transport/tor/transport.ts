@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
-import { deadline } from '../../../core/abort.ts';
+import { assertNotAborted, deadline } from '../../../core/abort.ts';
 import { makeFolder } from '../../../platform/disk/folder.ts';
 import { onionMultiaddr, parseAddress, unsupported } from '../address.ts';
 import type { HostDialer, ListenOptions, Listener, Transport } from '../contract.ts';
@@ -117,6 +117,7 @@ class OnionTransport implements TorTransport {
     { signal = new AbortController().signal }: ListenOptions = {},
   ): Promise<Listener> {
     const { onion, port } = destinationOf(address);
+    assertNotAborted(signal, `Listening on ${address}`);
     const canonical = onionMultiaddr(onion, port);
     const known = this.#doors.get(canonical);
     if (known?.open === true) {

@@ -615,7 +615,8 @@ describe('a ledger that does not answer', () => {
       });
       const first = engine.settleAll();
       await reached;
-      await expect(engine.settleAll(AbortSignal.timeout(1))).rejects.toMatchObject({ code: 'ABORTED' });
+      await expect(engine.settleAll(AbortSignal.timeout(1))).rejects.toMatchObject({ code: 'TIMEOUT' });
+      await expect(engine.withdraw(AbortSignal.abort())).rejects.toMatchObject({ code: 'ABORTED' });
       events.emit('go on');
       expect(await first).toHaveLength(1);
       expect(await engine.settleAll()).toEqual([]);

@@ -163,7 +163,7 @@ describe('content source', () => {
         .then(() => chunks.next())
         .then(() => chunks.next())
         .then(() => chunks.next()),
-    ).rejects.toMatchObject({ name: 'AbortError' });
+    ).rejects.toMatchObject({ code: 'ABORTED' });
     content.close();
     await closed;
     expect((await readBig(source, root)).equals(big)).toBe(true);
@@ -185,7 +185,7 @@ describe('content source', () => {
     const results = [first.get(root), second.get(root), third.get(root)];
     await expect.poll(() => served).toHaveBeenCalledTimes(1);
     leaving.abort();
-    await expect(results[0]).rejects.toMatchObject({ name: 'AbortError' });
+    await expect(results[0]).rejects.toMatchObject({ code: 'ABORTED' });
     letGo();
     expect(await results[1]).toEqual(await results[2]);
     expect(served).toHaveBeenCalledTimes(2);
