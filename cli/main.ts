@@ -54,8 +54,8 @@ function createProgram(): Command {
   return program;
 }
 
-// Whoever read our output has had enough ("| head", a closed terminal), or the disk that it goes to is full. A node goes on earning; what
-// was only asked for has failed, unless somebody stopped reading it.
+// The reader of our output is gone ("| head", a closed terminal), or the disk that it goes to is full. A node goes on earning; any other
+// command has failed, unless its reader stopped reading.
 for (const output of [process.stdout, process.stderr]) {
   let said = false;
   output.on('error', (error: NodeJS.ErrnoException) => {

@@ -144,7 +144,7 @@ function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-/** Columns padded to their widest cell; those whose numbers are in `right` stand at the right, as figures should. */
+/** Columns padded to their widest cell; those whose numbers are in `right` are right-aligned, as figures should be. */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
   const widths: number[] = [];
   for (const row of rows) row.forEach((cell, index) => (widths[index] = Math.max(widths[index] ?? 0, cell.length)));

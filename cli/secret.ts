@@ -5,7 +5,7 @@ import { askHidden } from './prompt.ts';
 
 /** More than any secret key takes; a pipe that gives more is no key. */
 const MAX_SECRET_BYTES = 1024;
-/** What a base58 secret or seed looks like. A file of such a name can still be written with a slash. */
+/** The form of a base58 secret or seed. A file with such a name can still be given with a slash. */
 const LOOKS_SECRET = /^\s*\[|^[1-9A-HJ-NP-Za-km-z]{40,}$/;
 
 /**

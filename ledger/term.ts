@@ -21,7 +21,7 @@ export const PREMIUM_DAYS = 21n;
 /** `held`: its owner's. `grace`: the same, but it has expired. `expired`: anybody may register it. */
 export type NameStatus = 'held' | 'grace' | 'expired';
 
-/** What there is of a name at a time. `expiresAt` undefined: it never expires (registered before names had terms). */
+/** The state of a name at a time. `expiresAt` undefined: it never expires (registered before names had terms). */
 export function nameStatus(expiresAt: UnixSeconds | undefined, now: UnixSeconds): NameStatus {
   if (expiresAt === undefined || now < expiresAt) return 'held';
   return now < expiresAt + GRACE_SECONDS ? 'grace' : 'expired';

@@ -47,10 +47,10 @@ export interface ChannelsOptions {
 const IDLE_GRACE_SECONDS = 86_400n;
 /** How long what was read of a till is used again: from the question what a channel costs to its opening. */
 const TILL_MILLIS = 5_000;
-/** How long what a transaction costs is used before it is asked anew, and how long at most while no answer comes. */
+/** How long a transaction's cost is used before it is asked for again, and for how long at most while no answer comes. */
 const FEE_MILLIS = 30_000;
 const FEE_MILLIS_MAX = 86_400_000;
-/** A widened channel holds so many windows: twice the least that a window takes, so that it is not topped up at once. */
+/** Windows that a widened channel holds: twice the least that a window takes, so that it is not topped up at once. */
 const DEPOSIT_WINDOWS = 8n;
 /** Channels closed in one sweep, each for the fees of two transactions. */
 const CLOSED_AT_ONCE = 8;
@@ -136,7 +136,7 @@ export class Channels implements ChannelProvider {
   /** We are about to pay that wallet: what it takes is looked up meanwhile. */
   expect(payee: LedgerAddress): void {
     if (this.known(payee)) return;
-    // Whoever opens the channel is told what is wrong.
+    // The caller that opens the channel gets the error.
     this.openingCost(payee).catch(() => {});
   }
 
@@ -233,7 +233,7 @@ export class Channels implements ChannelProvider {
       log.info({ channel: channel.id }, 'asked to close an idle channel');
     };
     const done = request();
-    // Whoever waits for it only wants to know that it is over.
+    // Those who wait for it only need to know that it is over.
     this.#closingOf.set(
       channel.payee,
       done.catch(() => {}),
@@ -372,14 +372,14 @@ export class Channels implements ChannelProvider {
     return till;
   }
 
-  /** Never comes back beside what a till asks to be staked. What was last known serves while it is asked anew. */
+  /** What never comes back, besides the stake that a till asks for. The last known figure is used while a new one is requested. */
   #feeUnits(): Promise<bigint> {
     const age = this.#fee === undefined ? Infinity : this.#now() - this.#fee.at;
     if (age >= FEE_MILLIS && this.#askingFee === undefined) {
       this.#askingFee = this.#askFee().finally(() => {
         this.#askingFee = undefined;
       });
-      // Whoever waits for it is told.
+      // Those who wait for it get the error.
       this.#askingFee.catch(() => {});
     }
     return this.#fee === undefined || age >= FEE_MILLIS_MAX

@@ -56,7 +56,7 @@ export class Glance<T> {
     return this.#reading;
   }
 
-  /** What is seen next is read anew. */
+  /** The next look reads again. */
   forget(): void {
     this.#reading = undefined;
   }

@@ -36,7 +36,7 @@ export const SETTLEMENTS_FILE = 'settlements.jsonl';
 const BUDGET_FILE = 'budget';
 /** How often channels are looked at, milliseconds. */
 const CHANNEL_WATCH_MILLIS = 60_000;
-/** How often it is looked whether a payee left something for us, milliseconds: it keeps, and looking reads one account. */
+/** How often we check whether a payee left something for us, milliseconds: it does not expire, and a check reads one account. */
 const CLAIM_WATCH_MILLIS = 10 * 60_000;
 /** Well below any challenge period, so that a payer's close request is answered in time. */
 const SETTLEMENT_POLL_MILLIS = 5_000;

@@ -53,13 +53,13 @@ export interface RunningNode extends AsyncDisposable {
   readonly journal: SettlementJournal;
   readonly startedAt: number;
   readonly services: readonly OfferedService[];
-  /** Offers a service to whoever pays for it. Takes effect in the offer with the next `announce`. */
+  /** Offers a service to everybody who pays for it. The next `announce` puts it into the offer. */
   serve(service: string, price: PricePerMiB, handler: ServiceHandler): void;
   /** Says in the offer which names are kept, from the first on as far as there is room. @returns what to call when they may have changed. */
   keeping(names: () => readonly string[]): () => void;
   /** Listens, signs the offer if it sells something, tells the bootstrap peers. @returns the addresses others can dial. */
   announce(signal?: AbortSignal): Promise<readonly string[]>;
-  /** Signs the offer anew and tells every peer, if it sells something. @returns what it publishes, and how many heard it. */
+  /** Signs the offer again and sends it to every peer, if it sells something. @returns what it publishes, and how many heard it. */
   advertise(): Promise<{ readonly addresses: readonly string[]; readonly peers: number }>;
 }
 

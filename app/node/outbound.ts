@@ -35,13 +35,13 @@ export interface NodeOutbound {
   readonly torrcServices?: readonly TorrcService[];
   /** Where it is reached over I2P. The caller disposes it after the outbound. */
   readonly i2pDestination?: I2pDestination | undefined;
-  /** Who may read how to reach them, x25519; none: everybody. */
+  /** Clients that may read how to reach them, x25519; none: everybody. */
   readonly onionClients?: readonly Uint8Array[];
   /** Folder for the sockets at which tor hands visitors over. */
   readonly targetDir?: string;
 }
 
-/** Of one visitor's circuit. A peer has one link and may try anew while an older one dies; who opens more loses them all. */
+/** Of one visitor's circuit. A peer has one link and may try again while an older one dies; a peer that opens more loses them all. */
 const MAX_STREAMS = 8;
 
 export interface OpenOutbound extends AsyncDisposable {

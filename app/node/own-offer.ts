@@ -41,7 +41,7 @@ export class OwnOffer {
     this.renew();
   }
 
-  /** Signs it anew and tells every peer. Who sells nothing has no public identity: nothing is signed. */
+  /** Signs it again and sends it to every peer. A node that sells nothing has no public identity and signs nothing. */
   renew(): void {
     const { links, identity, lifeMillis, clock } = this.#options;
     const told = this.#options.fields();

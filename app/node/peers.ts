@@ -18,7 +18,7 @@ import type { NodeSettings } from '../config/index.ts';
 import { signerOf, type NodeKeys } from './keys.ts';
 import { OwnOffer } from './own-offer.ts';
 
-/** The first relays of its own circuits; there is none while it builds no circuits. */
+/** The guards of its own circuits; undefined while it builds no circuits. */
 export const GUARDS_FILE = 'guards.json';
 /** An offer is renewed long before it expires, so that a peer that missed one still has the last. */
 const OFFER_LIFE_MILLIS = Math.min(6 * 60 * 60 * 1000, MAX_OFFER_LIFE_MILLIS);

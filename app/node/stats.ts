@@ -24,7 +24,7 @@ import { waitingOf, watchSettlePrice, type SettlePrice } from './waiting.ts';
 
 /** The chain is asked at most this often for what it settled, milliseconds. */
 const CHAIN_VIEW_MILLIS = 1000;
-/** Whoever asks what the node knows waits no longer for the ledger, milliseconds. */
+/** How long a question about the node's own figures waits for the ledger, milliseconds. */
 const MOMENT_MILLIS = 80;
 const CLOSE_MILLIS = 30_000;
 /** A ledger that leaves a small question unanswered for so long is not there, for somebody who waits; milliseconds. */
@@ -295,7 +295,7 @@ export class ChainView {
     return this.#glance.now();
   }
 
-  /** What is seen next is read anew. */
+  /** The next look reads again. */
   forget(): void {
     this.#glance.forget();
   }

@@ -37,7 +37,7 @@ export function waitingOf({ store, settlement, settings }: Parts, price: SettleP
   return { value: settlement.unsettled().toString(), from: from?.toString() ?? null, feeShareBps };
 }
 
-/** The least worth of so many receipts of which the fee of their transaction is no more than the share, base units. null: never. */
+/** The least value of this many receipts at which the fee of their transaction is at most the share, base units. null: never. */
 export function settledFrom(
   { fees: { fee, bid }, unitsPerLamport }: SettlePrice,
   receipts: number,

@@ -55,7 +55,7 @@ export function openWays(settings: NodeSettings, identity: Identity, stack: Asyn
   };
 }
 
-/** Whoever hides from peers is still seen by a ledger on another machine, beside the wallet that the offer names. */
+/** A node that hides from peers is still seen by a ledger on another machine, together with the wallet that its offer names. */
 export function warnOfWhatShows(settings: NodeSettings): void {
   const { hostname } = new URL(settings.ledger.ledger);
   if (!hides(locationsOf(settings)) || settings.outbound.anonymize !== undefined || isLoopback(hostname)) return;

@@ -1,4 +1,4 @@
-/** What a host does: it stores what publishers bring and serves it to whoever pays. */
+/** A host: stores what publishers upload and serves it to everybody who pays. */
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Bytes, PricePerMiB } from '../../core/units.ts';
@@ -27,7 +27,7 @@ export interface RunningHost extends AsyncDisposable {
 }
 
 const CONTENT_DIRECTORY = 'content';
-/** How often content that no name points to any more is let go. */
+/** How often content that no name points to any more is removed. */
 const SWEEP_MILLIS = 60_000;
 
 /** Opens the block store and offers `content` and `publish` on the node; announce the node afterwards. */

@@ -12,9 +12,9 @@ const MAX_HOSTS_REMEMBERED = 1024;
 const MAX_NAMES_REMEMBERED = 64;
 /** How long a host's own word and blocks count against it, milliseconds: nobody else can bring these about. */
 const WORD_MILLIS = 60 * 60_000;
-/** How long its silence does, and that no circuit reached it: whoever stands on the way can bring that about. */
+/** How long its silence counts, and that no circuit reached it: any node on the way can cause that. */
 const SILENCE_MILLIS = 10 * 60_000;
-/** One name can be a mistake: the list in an offer is wrong about one name in 65,536, and content is let go. So many are none. */
+/** One name can be a mistake: the list in an offer is wrong about one name in 65,536, and hosts remove content. This many cannot be. */
 const MISTAKES = 2;
 /** Silence for one name so often means that the host does not keep it: once can be the way. */
 const SILENCES = 2;
@@ -36,7 +36,7 @@ interface Failure {
   readonly times: number;
 }
 
-/** Where a host stands in the order: lower ones are asked first. */
+/** A host's place in the order: lower ones are asked first. */
 const GOOD = 0;
 const FAILS = 1;
 const FAILED_HERE = 2;
@@ -56,14 +56,14 @@ export class SiteHosts {
     this.#now = now;
   }
 
-  /** Those whose offers say that they keep the name, in the order to ask them: cheaper ones earlier more often, who failed lately last. */
+  /** Those whose offers say that they keep the name, in the order to ask them: cheaper ones are more often first, those that failed lately are last. */
   thatKeep(name: string): NodeId[] {
     return this.#ordered(name, (host) => this.#claims(host, name));
   }
 
   /**
    * Those that keep more names than their offers have room for, to be asked for what nobody says it keeps, or nobody who does was
-   * there for lately: at random, cheaper ones more often, a few at most. Who was asked in vain is not asked again for an hour.
+   * there for lately: at random, cheaper ones more often, a few at most. A host that did not have it is not asked again for an hour.
    * @param asked who was asked for this visitor already.
    */
   thatMayKeep(name: string, asked: ReadonlySet<NodeId> = new Set()): NodeId[] {

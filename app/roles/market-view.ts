@@ -25,7 +25,7 @@ const MAX_ROWS = 500;
 
 /** What the chain says is asked again after this long, however many watch, milliseconds. */
 const CHAIN_MILLIS = 3000;
-/** Whoever looks at the page waits no longer for the ledger, or for a node beside this one, milliseconds: the next look shows what came. */
+/** How long the page waits for the ledger or another node, milliseconds: the next refresh shows what came later. */
 const MOMENT_MILLIS = 250;
 /** A ledger that said nothing for this long does not answer. */
 const SILENT_MILLIS = 10_000;
@@ -77,7 +77,7 @@ export function createMarketView(node: RunningNode, others: WatchedNodes | undef
   };
 }
 
-/** What the terminal calls who has a wallet or a node id. Whoever owns a name and runs no node here published it. */
+/** The terminal's label of a wallet or a node id. The owner of a name that runs no node here is its publisher. */
 function labelsOf(
   all: readonly Pick<NodeStats, 'label' | 'wallet' | 'nodeId'>[],
   names: readonly MarketName[],

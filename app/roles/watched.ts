@@ -34,7 +34,7 @@ export class WatchedNodes {
     this.#root = root;
   }
 
-  /** Of those that answer; nobody is waited for longer than so many milliseconds. */
+  /** Figures of the nodes that answer within this many milliseconds. */
   async stats(millis: number): Promise<NodeStats[]> {
     const folders = await this.#folders();
     for (const folder of this.#figures.keys()) if (!folders.includes(folder)) this.#figures.delete(folder);
@@ -44,7 +44,7 @@ export class WatchedNodes {
   }
 
   /**
-   * Has every node sign for what it owes and settle what it holds, whatever that is worth; whoever asks while it goes on gets the
+   * Makes every node sign for what it owes and settle what it holds, whatever that is worth; calls while it is under way get the
    * same answer. @throws RelaymintError of a node that could not settle, when none could; TIMEOUT after a minute, and the nodes go on.
    */
   async settle(): Promise<MarketSettled> {

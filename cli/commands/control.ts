@@ -28,10 +28,10 @@ export interface DataOptions {
 
 interface ControlOptions extends CommonOptions, DataOptions {}
 
-/** Whoever waits is told so after this, and again each time; milliseconds. */
+/** After this, and then at each interval, a user who waits is told so; milliseconds. */
 const WAIT_MILLIS = 3_000;
 const AGAIN_MILLIS = 10_000;
-/** A ledger's answer that is older is said to be, seconds: it is asked anew at most each second. */
+/** Age from which a ledger's answer is called old, seconds: it is asked again at most every second. */
 const OLD_SECONDS = 5;
 
 export function statsCommand(program: Command): void {
@@ -88,7 +88,7 @@ async function call<C extends ControlCall>(options: ControlOptions, name: C): Pr
   return tellingOfWaits(callControl(policy.fetch('control'), control, name));
 }
 
-/** Who waits for long is told, on stderr: what takes time is the ledger. */
+/** Tells a user who waits for long, on stderr, that it is the ledger that takes the time. */
 async function tellingOfWaits<T>(work: Promise<T>): Promise<T> {
   const began = performance.now();
   let timer: NodeJS.Timeout;

@@ -1,4 +1,4 @@
-/** `relaymint ledger status`: which cluster answers, what code stands there, and whether its money adds up. */
+/** `relaymint ledger status`: which cluster answers, what code is deployed, and whether its money adds up. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';

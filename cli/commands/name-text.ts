@@ -1,4 +1,4 @@
-/** How names are told: to people as lines, to scripts as values; and how splits are written on a command line. */
+/** How names are shown, to people as lines and to scripts as values; and how splits are written on a command line. */
 import { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
 import { formatShare, parseShare } from '../../core/grammar.ts';

@@ -41,7 +41,7 @@ interface DataOptions extends CommonOptions {
   readonly data: string;
 }
 
-/** A node, or whoever answers at an address. */
+/** A node, or the one that answers at an address. */
 interface OnionPeer {
   readonly nodeId: NodeId | undefined;
   readonly address: string;
@@ -125,7 +125,7 @@ async function clientKey(onion: string, options: CommonOptions & { readonly out:
 
 interface Visitor extends AsyncDisposable {
   readonly links: LinkManager;
-  /** With the id of whoever answers, where none was named. */
+  /** With the id of the node that answers, if none was given. */
   identify(peer: OnionPeer, signal: AbortSignal): Promise<PeerAddress>;
 }
 

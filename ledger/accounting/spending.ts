@@ -212,7 +212,7 @@ export class Spending implements SpendingAccount {
     this.#parts.expose(amount((this.#numerator >> NUMERATOR_BITS) - this.#signed));
   }
 
-  /** The ledger shows the channel anew. */
+  /** Takes the channel's new state on the ledger. */
   update(channel: ChannelState): void {
     if (channel.deposit > this.#channel.deposit) this.#lowTold = false;
     if (channel.opening > this.#staked) {

@@ -63,7 +63,7 @@ export async function openBookStore(
   }
 }
 
-/** What stands in books that no process has open. */
+/** The content of books that no process has open. */
 export interface Inspection extends Findings {
   /** There are none. */
   readonly absent: boolean;
@@ -91,7 +91,7 @@ function worthOf(key: string, payload: Uint8Array): bigint {
   return key.startsWith(KEY.held) ? receiptAmount(payload) : 0n;
 }
 
-/** Whoever works with the entries of a store. */
+/** The user of a store's entries. */
 export interface EntryUsers {
   /** A link carries this channel now: its entry stays. */
   isLive(id: ChannelId): boolean;
@@ -164,7 +164,7 @@ export class BookStore implements AsyncDisposable {
     return this.#shares;
   }
 
-  /** Who works with the entries. Set by the account book; one at a time. */
+  /** The user of the entries. Set by the account book; one at a time. */
   users: EntryUsers = { isLive: () => false, isPromised: () => false, forgotten: () => {} };
 
   /** Forgets what a name earned: nobody registered it, so that nobody can be paid. */
@@ -226,7 +226,7 @@ export class BookStore implements AsyncDisposable {
     this.#store.write([...this.#drop(id), [KEY.closed + role, encodeClosed(this.#closed[role])]], { sync: false });
   }
 
-  /** What this wallet left unpaid in all its channels to us, base units; and what we paid onward for it in vain. */
+  /** What this wallet left unpaid in all its channels to us, and what we paid onward for it without being paid; base units. */
   arrearsOf(wallet: LedgerAddress): bigint {
     return this.#arrears.get(wallet);
   }
@@ -335,7 +335,7 @@ export class BookStore implements AsyncDisposable {
     if (changes.length > 0) this.#store.write(changes, { sync: true });
   }
 
-  /** Payee: we had to pay this much onward for this wallet in vain; base units. */
+  /** Payee: we had to pay this much onward for this wallet without being paid; base units. */
   lose(wallet: LedgerAddress, lost: bigint): void {
     this.#store.write(this.#addArrears(wallet, lost), { sync: true });
   }

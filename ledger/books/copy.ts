@@ -38,9 +38,9 @@ export interface Merged {
 
 /** What is certainly gone. */
 export interface Missing {
-  /** At least so many records. */
+  /** At least this many records. */
   readonly records: number;
-  /** In receipts held, at least so much, base units. */
+  /** At least this much in receipts held, base units. */
   readonly worth: Amount;
   /** Records that are there and cannot be read, and have no second copy; or an older one. */
   readonly keys: readonly string[];

@@ -130,7 +130,7 @@ export class Journal {
     this.#size += bytes.length;
   }
 
-  /** Begins the file anew with these records: either the old or the new one is there, whenever the power fails. */
+  /** Replaces the file by one with these records: after a power cut, either the old or the new one is there. */
   async replace(records: readonly Sealed[]): Promise<void> {
     const header = Buffer.alloc(HEADER_BYTES);
     header.set(MAGIC);

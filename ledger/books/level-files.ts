@@ -199,7 +199,7 @@ function blockAt(table: Buffer, place: Place): Buffer {
   return table[place.at + place.length] === SNAPPY ? unpacked(bytes) : bytes;
 }
 
-/** Of each key only what differs from the one before is there; where keys stand in full is listed at the block's end. */
+/** Each key holds only what differs from the previous one; the end of the block lists where keys are complete. */
 function entriesOf(block: Buffer): readonly (readonly [key: Buffer, value: Buffer])[] {
   const restarts = block.readUInt32LE(block.length - 4);
   const cursor = new ByteCursor(block.subarray(0, Math.max(0, block.length - 4 * (restarts + 1))));

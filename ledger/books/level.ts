@@ -57,7 +57,7 @@ export class Level {
       await this.#openDatabase();
       return { ...NOTHING, absent: true, faults: [] };
     }
-    // Without CURRENT LevelDB would begin anew and delete the rest.
+    // Without CURRENT, LevelDB would start an empty database and delete the rest.
     const isHeadless = !files.includes('CURRENT') && files.some((file) => DATA_FILE.test(file));
     const faults = isHeadless ? ['its file CURRENT is missing'] : await tableFaults(this.#directory);
     if (faults.length > 0) {

@@ -59,7 +59,7 @@ export function seal(kind: Kind, key: string, seq: number, payload: Uint8Array):
   return record;
 }
 
-/** The record at this place; undefined when there is none that checks. The result shares the bytes of `from`. */
+/** The record at this place; undefined if there is none with a right checksum. The result shares the bytes of `from`. */
 export function recordAt(from: Buffer, at: number): Sealed | undefined {
   if (from[at] !== MARK || from.length - at < LEAST_BYTES) return undefined;
   const keyBytes = from.readUInt16LE(at + 2);

@@ -33,7 +33,7 @@ export type Written = (error: RelaymintError | undefined) => void;
 export type Change = readonly [key: string, value: Uint8Array | undefined];
 
 export interface StoreOptions {
-  /** What a record is worth, base units: so much is said to be missing when it is. Default nothing. */
+  /** What a record is worth, base units, to report how much is missing if it is lost. Default nothing. */
   readonly worthOf?: WorthOf;
   readonly clock?: Clock;
   readonly log?: Log;
@@ -87,7 +87,7 @@ export class GroupedStore implements AsyncDisposable {
   #levelSynced = 0;
   #pending = new Map<string, Uint8Array | undefined>();
   #waiting = new Map<string, Written>();
-  /** Who is told of a failure at once, instead of waiting for room. */
+  /** Those that get a failure at once instead of waiting for room. */
   #impatient: Written[] = [];
   #sync = false;
   #late: NodeJS.Timeout | undefined;
@@ -253,7 +253,7 @@ export class GroupedStore implements AsyncDisposable {
     if (this.#journal.size > this.#replaceAt) await this.#shortenJournal();
   }
 
-  /** The journal is what survives a power cut; LevelDB is synced often enough that little stands on one copy alone after one. */
+  /** The journal survives a power cut; LevelDB is synced often enough that afterwards little is in one copy alone. */
   #isLevelDue(): boolean {
     const now = this.#clock.now();
     if (now - this.#levelSynced < LEVEL_SYNC_MILLIS) return false;
@@ -298,7 +298,7 @@ export class GroupedStore implements AsyncDisposable {
         this.#failing = writeError(this.#directory, cause);
         mayStartAnew &&= isDiskFull(error);
       }
-      // Whoever asks meanwhile is told at once.
+      // Callers that ask meanwhile get the error at once.
       const asking = this.#impatient;
       this.#impatient = [];
       tell(asking, this.#failing);
@@ -367,7 +367,7 @@ export class GroupedStore implements AsyncDisposable {
     }
   }
 
-  /** The journal first: while LevelDB is made anew, all there is must be in it. */
+  /** The journal first: while LevelDB is rebuilt, everything must be in the journal. */
   async #makeJournalWhole(copy: JournalCopy, merged: Merged): Promise<Damage | undefined> {
     if (copy.whole === merged.seq && copy.torn === 0) {
       await this.#journal.resume(copy.end);
@@ -406,7 +406,7 @@ export class GroupedStore implements AsyncDisposable {
     return { copy: 'level', faults: copy.absent ? ['it is missing'] : copy.faults, keptAs };
   }
 
-  /** LevelDB gets what it lacks; made anew when it is not whole. */
+  /** Gives LevelDB what it lacks, or rebuilds it if it is damaged. */
   async #bringUpLevel(copy: Copy): Promise<void> {
     if (copy.whole === undefined && !copy.absent) throw new Error(`LevelDB is damaged: ${copy.faults.join('; ')}`);
     const records: [string, Sealed | undefined][] = [];
@@ -467,7 +467,7 @@ export class GroupedStore implements AsyncDisposable {
   }
 }
 
-/** What stands on disk. */
+/** What is on disk. */
 export interface Inspected extends Findings {
   /** There are no books there. */
   readonly absent: boolean;

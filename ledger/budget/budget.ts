@@ -35,7 +35,7 @@ interface Entry {
   readonly slot: number;
   readonly who: string;
   spent: bigint;
-  /** What stands in the file: never less than was spent. */
+  /** What the file says: never less than was spent. */
   filed: bigint;
 }
 
@@ -57,7 +57,7 @@ export async function openBudget(options: BudgetOptions): Promise<Budget> {
   }
 }
 
-/** Stands for whoever it was spent on when that is no longer known. */
+/** The payee of spending whose payee is no longer known. */
 const UNKNOWN = '';
 
 class HourBudget implements Budget {

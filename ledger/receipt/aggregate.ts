@@ -6,7 +6,7 @@
  *   z_i = SHA-256(T, i u8) without its top four bits, little-endian; i counts from 0
  *   T   = SHA-256("relaymint:half-aggregate:v1", n u8, R_1, A_1, .. R_n, A_n, message_1, .. message_n)
  *
- * The program checks it: `ledger/program/src/aggregate.rs`. What that proves stands in docs/settlement-security.md.
+ * The program checks it: `ledger/program/src/aggregate.rs`. docs/settlement-security.md says what that proves.
  */
 import { createHash } from 'node:crypto';
 import { fromHex, utf8 } from '../../core/codec.ts';

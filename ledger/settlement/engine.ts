@@ -207,7 +207,7 @@ class Engine implements SettlementEngine {
         }
       }
       try {
-        // Not to the beat: whoever sees the questions shall not know a node by it.
+        // Not at a regular interval, so that an observer of the requests cannot recognise a node by it.
         await delay(this.#pollMillis * (0.75 + Math.random() / 4), undefined, { signal, ref: false });
       } catch {
         return;

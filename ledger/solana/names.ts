@@ -27,7 +27,7 @@ import { toKey } from './states.ts';
 
 /** How often the chain's clock is asked in the last second of a wait; it tells whole seconds. */
 const LAST_SECOND_MILLIS = 250;
-/** A commitment with less left to it than this is made anew: its reveal might come too late. */
+/** A commitment with less time left than this is replaced by a new one: its reveal might come too late. */
 const NEARLY_OVER_SECONDS = 600n;
 /** Times a reveal is tried that comes a moment too early: a node may be ahead of the one that carries it out. */
 const REVEALS = 5;
@@ -156,7 +156,7 @@ export class WalletNames {
     return this.#parts.key.publicKey;
   }
 
-  /** The record that is there and that anybody may take; undefined when there is none. @throws NAME_TAKEN */
+  /** An existing record that anybody may take over; undefined if there is no record. @throws NAME_TAKEN */
   async #freeName(name: string): Promise<NameRecord | undefined> {
     const record = await this.#ledger.name(name);
     if (record === undefined || record.status === 'expired') return record;
@@ -252,7 +252,7 @@ export class WalletNames {
     return payouts.of(splits.map(({ account }) => toKey(account)));
   }
 
-  /** Into the usual token accounts unless told otherwise. */
+  /** Into the usual token accounts by default. */
   #distribution({ name, splits }: NameRecord, payouts: readonly Payout[] = []): TransactionInstruction {
     return program.distributeName(this.#program, {
       name,

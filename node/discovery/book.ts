@@ -15,7 +15,7 @@ class Book implements OfferBook {
   readonly #clock: Clock;
   readonly #places: Places;
   readonly #listeners = new Set<(offer: SignedOffer) => void>();
-  /** By node id; made anew when it is asked for after a node came or went. */
+  /** By node id; rebuilt when it is needed after a node came or went. */
   #ordered: NodeId[] | undefined;
 
   constructor(clock: Clock, limit: number) {

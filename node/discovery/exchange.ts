@@ -150,7 +150,7 @@ class Exchange implements Discovery {
     const talk = this.#talks.get(link);
     if (talk === undefined) return 0;
     let fresh = 0;
-    // From anywhere on: who tells only so much must not tell the same part each time.
+    // From a random place on: an answer that holds only a part must not hold the same part each time.
     const start = nodeId(randomBytes(KEY_BYTES));
     let after: NodeId | undefined = start;
     let wrapped = false;

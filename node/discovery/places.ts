@@ -79,7 +79,7 @@ export class Places {
     return this.#places.delete(node);
   }
 
-  /** Others brought it too: it counts for whoever holds less, so that nobody brings it in order to crowd it out. */
+  /** Others brought it too: it counts for the one that holds less, so that nobody brings it in order to crowd it out. */
   alsoFrom(place: Place, introducers: Introducers, passing: boolean): void {
     if (!passing) place.passing = false;
     if (this.#sizeOf(introducers) + 1 >= this.#sizeOf(place.introducers)) return;
@@ -88,7 +88,7 @@ export class Places {
     this.#grow(introducers, 1);
   }
 
-  /** Who gives way to a newcomer in a full book; undefined when the newcomer does. `network` is undefined too while it is not known. */
+  /** The node that gives way to a newcomer in a full book; undefined if the newcomer does. `network` is undefined while it is unknown. */
   yielding(introducers: Introducers, network: string | undefined): Place | undefined {
     const largest = this.#largestWith(introducers);
     const joins = largest === introducers;

@@ -1,4 +1,4 @@
-/** Who answers at an address that came without a node id. */
+/** Finds out which node answers at an address that came without a node id. */
 import type { NodeId } from '../../core/ids.ts';
 import { LINK_HANDSHAKE_MILLIS } from '../../core/limits.ts';
 import { deadline } from '../../core/abort.ts';

@@ -216,7 +216,7 @@ class Links implements LinkManager, LinkOwner {
     using visit = this.#lobby.admit(source);
     const { signal } = visit;
     try {
-      // Before there is anything that costs memory: whoever says nothing holds a socket and no more.
+      // Before anything costs memory: a silent connection holds only a socket.
       const arrived =
         transport.name === 'tcp'
           ? await plainOrHalfClosing(connection, TLS_FIRST_BYTE, signal)
@@ -298,7 +298,7 @@ class Links implements LinkManager, LinkOwner {
     }
   }
 
-  /** Whoever is a stranger on a link must not show there who it is elsewhere. */
+  /** A node that is a stranger on a link must not show there which node it is elsewhere. */
   #offerFor(link: PeerLink): SignedOffer | undefined {
     return link.self === this.nodeId ? this.#offer : undefined;
   }

@@ -206,7 +206,7 @@ export class MeteredLink implements LinkMeter {
     }
   }
 
-  /** Whoever could not pay for a channel is refused alone, before others share its attempt. @throws RelaymintError ALLOWANCE_EXHAUSTED, .. */
+  /** Refuses a payer that could not pay for a channel by itself, before others share its attempt. @throws RelaymintError ALLOWANCE_EXHAUSTED, .. */
   async #ensureAllowed(sponsor: Sponsor): Promise<void> {
     const { channels } = this.#options;
     const wallet = this.#peerWallet();
@@ -424,7 +424,7 @@ export class MeteredLink implements LinkMeter {
     return this.#link.peer;
   }
 
-  /** Whoever pays us on this link, else whom we pay; undefined while there is no account. */
+  /** The peer that pays us on this link, else the one that we pay; undefined while there is no account. */
   get peerWallet(): LedgerAddress | undefined {
     if (this.#earning?.closed === false) return this.#earning.channel.payer;
     return this.#spending?.closed === false ? this.#spending.channel.payee : undefined;

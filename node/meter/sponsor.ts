@@ -18,16 +18,16 @@ import type { AccountBook, EarningAccount } from '../../ledger/accounting/index.
 export interface Sponsor {
   /** What may still be promised for this payer. */
   readonly room: bigint;
-  /** So much it may come to owe for what is granted onward. */
+  /** What it may come to owe for what is granted onward. */
   promise(numerator: bigint): void;
   /** So much of it went on to the payer, which owes it now, or will not come. */
   settle(numerator: bigint): void;
-  /** So much was paid onward in vain: the payer owes it from now on. `settle` follows. */
+  /** This much was paid onward and not paid back: the payer owes it from now on. `settle` follows. */
   lose(numerator: bigint): void;
   /** What may still be burned on chain for this payer's circuits, base units. */
   readonly allowance: bigint;
   /**
-   * Takes so much off the allowance, at once; resolves once that is on disk: only then may it be burned.
+   * Takes this much off the allowance at once; resolves once that is on disk. Only then may it be burned.
    * @throws RelaymintError ALLOWANCE_EXHAUSTED, STORAGE_FULL, STORAGE_FAILED: nothing was taken.
    */
   advance(cost: Amount): Promise<Advance>;
@@ -42,7 +42,7 @@ export interface Advance {
   wentInto(channel: ChannelId): void;
 }
 
-/** Whoever meters nothing promises as it likes. */
+/** Without metering there is nothing to bound. */
 export const UNLIMITED: bigint = 1n << 128n;
 
 export const freeSponsor: Sponsor = {

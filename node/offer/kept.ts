@@ -21,11 +21,11 @@ const KEPT_DOMAIN = 'relaymint:kept-name:v1';
 export interface KeptNames {
   /** It keeps more names than it could say. */
   readonly more: boolean;
-  /** Below count * 2^16, rising; equal ones are two names. At most so many as fit MAX_KEPT_NAME_BYTES. */
+  /** Below count * 2^16, rising; equal ones are two names. At most as many as fit MAX_KEPT_NAME_BYTES. */
   readonly hashes: Uint32Array;
 }
 
-/** What `node` says of its names, in so many bytes: as many as fit, the first ones first. undefined when there is nothing to say. */
+/** The list of names that `node` keeps, in at most this many bytes: as many as fit, the first ones first. undefined if there are none. */
 export function keptNames(node: NodeId, names: readonly string[], maxBytes: number): KeptNames | undefined {
   if (names.length === 0 || maxBytes < HEADER_BYTES) return undefined;
   const said = names.slice(0, namesThatFit(maxBytes));
@@ -58,7 +58,7 @@ export function encodeKeptNames({ more, hashes }: KeptNames): Uint8Array {
     .finish();
 }
 
-/** @throws RelaymintError INVALID_ENCODING: there is one encoding of each set, and one that says nothing is none. */
+/** @throws RelaymintError INVALID_ENCODING: each set has one encoding, and an empty list is not valid. */
 export function decodeKeptNames(encoded: Uint8Array): KeptNames {
   const input = new Reader(encoded, 'list of kept names');
   const more = input.u8();

@@ -22,7 +22,7 @@ const DEFAULTS: Required<CircuitPoolSettings> = {
   maxTraffic: 64 * GIB,
   avoidMillis: 60_000,
 };
-/** Failed attempts in a row before a caller is told: whoever makes circuits fail until one suits it gets no more draws than that. */
+/** Failed attempts in a row before the caller gets the error: an attacker that makes circuits fail until one suits it gets no more draws. */
 const ATTEMPTS = 4;
 /** Refusals before a caller is told, where relays only open no channel to their next hop for us: while few know each other, it takes some. */
 const DETOURS = 32;
@@ -323,7 +323,7 @@ class Pool implements CircuitPool {
     if (!this.#isOpen) throw closedError();
   }
 
-  /** Who asks again at once is told what the last one was told. */
+  /** A caller that asks again at once gets the same error as the previous one. */
   #refuseWhileAway(): void {
     if (this.away !== undefined && this.#building.size === 0 && !this.#may()) throw this.away;
   }

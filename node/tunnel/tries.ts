@@ -129,7 +129,7 @@ export class PathTries {
         isShut &&= noChoice || this.#closedSteps.has(stepOf(path, 1));
         first = path[0]?.nodeId;
       }
-      // Steps further on are no reason to leave a guard, for whoever stands there could bring that about.
+      // Failures further on are no reason to leave a guard, because the nodes there could cause them.
       if (!isShut) return undefined;
       const passed = guards.findIndex((guard) => guard === first);
       guards = guards.slice(passed + 1);
@@ -233,7 +233,7 @@ export class PathTries {
       const isLean = isDetour && this.#closedFrom(path[hop - 1]) < MOST_CLOSED;
       this.#guards.refused(relays, hop, isLean ? SETUP_WEIGHT : 1);
     }
-    // Of two relays the last one is all that can be drawn anew.
+    // Of two relays only the last one can be drawn again.
     if (hop >= relays.length - 1) end.strikes += relays.length === 2 || isDetour ? STRIKES : 1;
     const isStruck = end.strikes >= STRIKES;
     if (isStruck) {

@@ -6,7 +6,7 @@ import type { Message } from './pages.ts';
 interface Telling {
   readonly status: number;
   readonly title: string;
-  /** Instead of the error's own words, where these may tell more than a visitor shall know: which ledger node is used. */
+  /** Replaces the error's own text if that could tell a visitor too much, for example which ledger node is used. */
   readonly text?: string;
 }
 

@@ -29,9 +29,9 @@ export interface GatewayOptions {
   readonly nameWaitMillis?: number;
   /** Read at most twice a second, however many pages watch. */
   readonly market: () => Promise<MarketView>;
-  /** The marketplace page's button that settles; without it there is none. */
+  /** Backs the settle button of the marketplace page; without it there is no button. */
   readonly settle?: SettleOptions;
-  /** Who answers for names that are not shown as a site, in the order to ask them. None by default. */
+  /** Handlers for names that are not shown as a site, in the order to ask them. Default: none. */
   readonly names?: readonly NameHandler[];
   /** Host names besides localhost, 127.0.0.1, [::1] and *.localhost that this gateway answers to. */
   readonly hosts?: readonly string[];

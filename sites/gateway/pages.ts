@@ -28,7 +28,7 @@ export interface Message {
   readonly title: string;
   /** Sentences for the visitor: what happened, and what to do. */
   readonly text: string;
-  /** The stable error code, for whoever is asked for help. */
+  /** The stable error code, to quote when asking for help. */
   readonly code?: string;
 }
 

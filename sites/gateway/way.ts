@@ -11,7 +11,7 @@ import { sendMessage } from './pages.ts';
 import { queryOf } from './site.ts';
 import type { Visits } from './visits.ts';
 
-/** Who answers, apart from what is said here in a line or two. */
+/** The handlers that answer, apart from the short answers given here. */
 export interface Stations {
   readonly market: MarketService;
   readonly page: MarketPage;

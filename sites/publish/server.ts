@@ -68,7 +68,7 @@ export function createPublishService(options: PublishServiceOptions): ServiceHan
   };
 }
 
-/** The disk or the quota of this host, for its operator to mend; what one name may keep is its publisher's affair. */
+/** The disk or the quota of this host is full, which its operator must fix; the limit of one name concerns only its publisher. */
 function isOwnTrouble(error: RelaymintError): boolean {
   return isRelaymintError(error, 'STORAGE_FULL', 'STORAGE_FAILED') && error.details['name'] === undefined;
 }
@@ -158,7 +158,7 @@ async function authorize(options: PublishServiceOptions, claim: Claim, nonce: Ui
     );
   }
   const record = await options.ledger.name(claim.name);
-  // Whoever publishes under a free name registers it next; content of names that nobody takes goes after a day.
+  // A publisher registers a free name after publishing; content of names that nobody registers is removed after a day.
   if (record === undefined || record.status === 'expired') return;
   if (wallet === record.owner || wallet === record.manager) return;
   throw refused(`${claim.name} belongs to another wallet`, 'Publish with the wallet that owns the name.');

@@ -59,7 +59,7 @@ export class SharedSearch<T> {
   #over = false;
   #result: T | undefined;
 
-  /** `parent` ends it, whoever waits. */
+  /** `parent` ends it for everybody who waits. */
   constructor(search: (signal: AbortSignal) => Promise<T>, parent: AbortSignal) {
     this.#limit = new Limit(parent, this.#left.signal);
     this.#found = Promise.resolve()

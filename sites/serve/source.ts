@@ -80,7 +80,7 @@ class PooledSource implements ContentSource {
   readonly #options: ContentSourceOptions;
   readonly #log: Log;
   readonly #pools: LRUCache<string, Pool>;
-  /** Directory and interior blocks of all sites, by CID: whoever asks, they are the same bytes. */
+  /** Directory and interior blocks of all sites, by CID: the bytes are the same for every site. */
   readonly #cache = new LRUCache<string, Uint8Array>({
     maxSize: MAX_DIRECTORY_CACHE_BYTES,
     sizeCalculation: (block) => block.length + 1,
@@ -203,7 +203,7 @@ class Pool {
     for (const lease of this.#idle.splice(0)) lease.client.close();
   }
 
-  /** One search at a time, whoever asked first; it ends when nobody waits for it any more. */
+  /** One search at a time, shared by all who wait; it ends when nobody waits any more. */
   async #current(site: Site, signal: AbortSignal): Promise<ContentRoute> {
     for (let attempt = 1; attempt <= MAX_VISIT_HOSTS; attempt += 1) {
       if (this.#route?.isAbandoned === true) this.#route = undefined;
@@ -275,7 +275,7 @@ class PooledContent implements SiteContent {
     this.#patience.restart(visitMillis, () => tooLong(this.#site, visitMillis, this.#lastFailure));
   }
 
-  /** From the cache, or from whoever fetches it at the moment, or else fetched for all who wait. */
+  /** From the cache, from a fetch that is under way, or from a new fetch that all who wait share. */
   async #shared(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
     const key = cid.toString();
     const { fetching } = this.#pool;

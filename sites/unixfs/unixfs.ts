@@ -46,7 +46,7 @@ export interface Trail {
   readonly cid: CID;
   readonly roots: readonly CID[];
   /**
-   * Bytes of a file that is a single raw leaf, as its folder states them, for whoever need not load it. undefined for
+   * Bytes of a file that is a single raw leaf, as its folder states them, for callers that need not load it. undefined for
    * everything else. The owner of the site wrote it; nothing proves it.
    */
   statedSize(): number | undefined;
@@ -195,7 +195,7 @@ async function* pieces(
   if (depth > MAX_DAG_DEPTH) throw contradiction(cid);
   if (!isDirectoryCodec(checkCid(cid))) {
     const bytes = blocks.get(cid, options);
-    // Whoever takes the piece sees the failure; until then it is nobody's.
+    // The caller that takes the piece sees the failure; until then nobody handles it.
     bytes.catch(() => undefined);
     yield { bytes, size, ...cut(size, span) };
     return;

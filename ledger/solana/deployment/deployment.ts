@@ -99,7 +99,7 @@ export class Deployment {
 
   /**
    * What is there and what the rest costs.
-   * @throws RelaymintError LEDGER_REJECTED when another program stands at the address, or somebody else's buffer is in the way.
+   * @throws RelaymintError LEDGER_REJECTED when another program is at the address, or somebody else's buffer is in the way.
    */
   async plan(): Promise<DeploymentPlan> {
     const { ledger, file } = this.#options;

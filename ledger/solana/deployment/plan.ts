@@ -9,7 +9,7 @@ const FEE_LAMPORTS = 5000n;
 /** Of an SPL Token mint. */
 const MINT_BYTES = 82;
 
-/** What stands on the chain before. */
+/** What is on the chain beforehand. */
 export interface DeploymentState {
   readonly program: 'missing' | 'deployed';
   readonly bank: 'missing' | 'initialized';
@@ -17,7 +17,7 @@ export interface DeploymentState {
   readonly buffer: 'missing' | 'unusable' | 'usable';
   /** Chunks whose bytes are not in the buffer yet. */
   readonly missingChunks: readonly number[];
-  /** Somebody may still change the program, and shall not be able to. */
+  /** The program can still be changed and is to be made final. */
   readonly finalize: boolean;
 }
 

@@ -185,7 +185,7 @@ export function decodeTill(data: Uint8Array): TillAccount {
   return { bump, owner, earned, lifetimeEarned, address, minDeposit, opening, slotRent, slots };
 }
 
-/** Whose a till is, what it earned, and how many slots it has: what stands in its first `SIZES.tillHeader` bytes. */
+/** Whose a till is, what it earned, and how many slots it has: the content of its first `SIZES.tillHeader` bytes. */
 export interface TillHead {
   readonly owner: PublicKey;
   /** Earned and not yet withdrawn. */

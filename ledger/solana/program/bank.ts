@@ -117,7 +117,7 @@ export interface ConfigureArguments {
   readonly nameYearPrice?: Amount | undefined;
   /** 1 second .. 1 hour. */
   readonly commitSeconds?: number | undefined;
-  /** Who may configure from now on; must sign too. `null`: nobody, for ever. */
+  /** The wallet that may configure from now on; it must also sign. `null`: nobody, for ever. */
   readonly newAdmin?: PublicKey | null | undefined;
 }
 

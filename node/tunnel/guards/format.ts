@@ -30,7 +30,7 @@ const counts = { tried: count, failed: count };
 /** Guards see whose circuits they carry: the same ones for two of these would tie them to each other. */
 export interface GuardOwner {
   readonly node: NodeId;
-  /** Who pays; absent where nobody does. */
+  /** The wallet that pays; absent if there is none. */
   readonly wallet?: string | undefined;
 }
 

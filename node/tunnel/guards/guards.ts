@@ -40,11 +40,11 @@ import { decodeGuards, encodeGuards, type FiledGuard, type GuardOwner } from './
 const RETRIES: Backoff = { first: GUARD_RETRY_FIRST_MILLIS, last: GUARD_RETRY_LAST_MILLIS };
 /** The first ones of the order: the others are tried once these could not be reached for `PATIENCE_MILLIS`. */
 const PRIMARY = 3;
-/** Who cannot reach the first guards for less than this may be offline: no other relay learns of it, milliseconds. */
+/** A node that cannot reach its first guards for less than this may be offline: it tries no other relay meanwhile, milliseconds. */
 const PATIENCE_MILLIS = 10 * 60_000;
 /** Counts are written down at most this often, milliseconds; guards at once. */
 const SAVE_MILLIS = 60_000;
-/** What is known of hosts is begun anew after this, milliseconds. */
+/** Counts of hosts start again from zero after this, milliseconds. */
 const HOST_MEMORY_MILLIS = 24 * 60 * 60_000;
 /** With fewer operators no relay can be spared. */
 const LEAST_OPERATORS = 4;
@@ -253,7 +253,7 @@ class SampledGuards implements Guards {
     }
   }
 
-  /** Draws so many more, whoever their operators are. */
+  /** Draws this many more, whatever their operators. */
   #fill(order: readonly Priced[], count: number): void {
     const others = order.filter(({ offer: { nodeId } }) => !this.#find(nodeId) && !this.#givenUp.has(nodeId));
     for (const { offer } of others.slice(0, count)) if (!this.#draw(offer)) return;
@@ -347,7 +347,7 @@ class SampledGuards implements Guards {
       this.#hostFailures = new Map();
       this.#hostsSince = now;
     }
-    // Of each host, and of all together: whoever fails circuits on purpose makes as many hosts as it likes.
+    // Per host, and for all together: an attacker that fails circuits on purpose can run as many hosts as it likes.
     const [one, all] = [`${guard} ${host}`, guard];
     const [ofOne, ofAll] = [this.#hostFailures.get(one) ?? 0, this.#hostFailures.get(all) ?? 0];
     if (ofOne >= MAX_HOST_FAILURES || ofAll >= MAX_HOSTS_FAILURES) return false;
@@ -404,7 +404,7 @@ function ranked(guards: readonly Guard[]): Guard[] {
   ];
 }
 
-/** Those that cannot be reached for now come later; when that is none of the first ones, this node may be offline. */
+/** Those that cannot be reached for now come later; if no first one can be reached, this node may be offline. */
 function inTurn(ranks: readonly Guard[], now: number): readonly Guard[] {
   const waits = ({ away }: Guard): boolean => away !== undefined && away.until > now;
   const primary = ranks.slice(0, PRIMARY);
