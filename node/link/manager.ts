@@ -143,7 +143,9 @@ class Links implements LinkManager, LinkOwner {
   async connect(peer: NodeId, addresses: readonly string[], { signal }: ConnectOptions = {}): Promise<Link> {
     this.#assertNotClosed();
     if (peer === this.nodeId) {
-      throw new RelaymintError('INVALID_ARGUMENT', 'A node cannot have a link to itself.', { remedy: 'Choose another node.' });
+      throw new RelaymintError('INVALID_ARGUMENT', 'A node cannot have a link to itself.', {
+        remedy: 'Choose another node.',
+      });
     }
     if (signal?.aborted === true) throw abortError(signal, `Connecting to ${shortId(peer)}`);
     const existing = this.get(peer);

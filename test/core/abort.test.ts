@@ -6,7 +6,7 @@ import { RelaymintError } from '../../core/errors.ts';
 const never = new Promise<never>(() => {});
 
 describe('onAbort', () => {
-  it('acts once the signal ends, and at once where it has', () => {
+  it('acts when the signal aborts, and at once if it already has', () => {
     const controller = new AbortController();
     let acted = 0;
     onAbort(controller.signal, () => (acted += 1));
@@ -31,7 +31,7 @@ describe('onAbort', () => {
 });
 
 describe('work that a signal ends', () => {
-  it('settles as the work does, and lets go of the signal', async () => {
+  it('settles as the work does, and stops listening to the signal', async () => {
     const { signal } = new AbortController();
     expect(await orAborted(Promise.resolve(1), signal, 'Work')).toBe(1);
     await expect(orEnded(Promise.reject(new Error('broken')), signal)).rejects.toThrow('broken');

@@ -38,7 +38,7 @@ describe('names', () => {
     expect(isName(name)).toBe(false);
   });
 
-  it('lowers letters', () => expect(parseName('News.WEB3').name).toBe('news.web3'));
+  it('converts letters to lower case', () => expect(parseName('News.WEB3').name).toBe('news.web3'));
 
   it('inlines like IPFS gateways do', () => {
     expect(inlineName('my-site.web3')).toBe('my--site-web3');
