@@ -1,5 +1,5 @@
 /**
- * What a command says. People read stdout as plain lines, scripts ask for `--json` and get JSON and nothing else there;
+ * What a command prints. People read stdout as plain lines; scripts use `--json` and get only JSON there;
  * logs and progress always go to stderr.
  */
 import { destination, pino, type Logger } from 'pino';
@@ -27,7 +27,7 @@ export function createOutput(json: boolean): Output {
   };
 }
 
-/** Log lines as JSON on stderr, written at once so that none is lost in a crash. An error in the field `err` is said by `loggedError`. */
+/** Log lines as JSON on stderr, written at once so that none is lost in a crash. `loggedError` formats an error in the field `err`. */
 export function createLog(level: string, label: string): Logger {
   return pino(
     {
@@ -41,8 +41,8 @@ export function createLog(level: string, label: string): Logger {
 }
 
 /**
- * A failure that was expected: its code and its message, and not what it came from, which may name what we keep to ourselves (the URL
- * of a ledger's node holds its key). A fault of ours: with its stack.
+ * An expected failure: its code and its message, without its cause, which may contain a secret (the URL of a ledger's node
+ * holds its key). A fault of ours: with its stack.
  */
 export function loggedError(error: unknown): object {
   if (!isRelaymintError(error)) return { message: messageOf(error), stack: stackOf(error) };
@@ -127,7 +127,7 @@ export function createStatus(quiet: boolean): Status {
   };
 }
 
-/** Prints an error the way its reader can use it. A fault of ours shows its stack; an expected failure only its message. */
+/** Prints an error for its reader. A fault of ours shows its stack; an expected failure only its message. */
 export function reportError(error: unknown, json: boolean): void {
   const expected = isRelaymintError(error);
   if (json) reportJson(error);

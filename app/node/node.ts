@@ -34,7 +34,7 @@ export interface RunningNode extends AsyncDisposable {
   readonly keys: NodeKeys;
   readonly policy: Policy;
   readonly ledger: SolanaLedger;
-  /** For what visitors read: apart from `ledger`, over which this node's own money goes. */
+  /** For what visitors read; separate from `ledger`, which carries this node's own money. */
   readonly names: Pick<SolanaLedger, 'name'>;
   readonly wallet: SolanaWallet;
   readonly links: LinkManager;
@@ -106,7 +106,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
   );
   const own: OwnOffer = openOwnOffer({ keys, links, wallet: books.wallet, clock, offered }, settings, stack);
   signal?.throwIfAborted();
-  // Who ends it from here on wants it to settle.
+  // A caller that ends it from here on wants it to settle.
   signal?.removeEventListener('abort', ways.giveUp);
   const owned = stack.move();
   return {

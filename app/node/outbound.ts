@@ -1,4 +1,4 @@
-/** The one place where a command's way out is composed: its transports and its policy, out of its settings. */
+/** The one place that composes a command's way out: its transports and its policy, from its settings. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { RelaymintError } from '../../core/errors.ts';
@@ -23,9 +23,9 @@ import {
 } from '../../node/transport/index.ts';
 import { defaultDataDir, type OutboundValues, type PeerValues } from '../config/index.ts';
 
-/** What a node adds to how every command reaches others. */
+/** What a node adds to the outbound settings of every command. */
 export interface NodeOutbound {
-  /** Undefined: 'optional', or 'tor-only' for who is anonymous. */
+  /** Undefined: 'optional', or 'tor-only' for an anonymous node. */
   readonly phase?: Phase | undefined;
   readonly prefer?: PeerValues['prefer'];
   /** Instead of TCP, Tor and I2P. */
@@ -48,7 +48,7 @@ export interface OpenOutbound extends AsyncDisposable {
   readonly policy: Policy;
 }
 
-/** Opens no socket. Disposing it takes onion services down; connections are their holders' to close. */
+/** Opens no socket. Disposing it takes onion services down; the holders of connections close them. */
 export function openOutbound(settings: OutboundValues, log: Log, node: NodeOutbound = {}): OpenOutbound {
   const { anonymize, loopbackOnly } = settings;
   const tor = torTransport(settings, log, node);

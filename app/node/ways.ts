@@ -10,9 +10,9 @@ import { openOutbound } from './outbound.ts';
 export interface Ways {
   readonly policy: Policy;
   readonly ledger: SolanaLedger;
-  /** Where names are looked up for visitors: no connection, and no circuit of Tor, that carries money carries them too. */
+  /** For name look-ups of visitors: they share no connection and no Tor circuit with money. */
   readonly names: SolanaLedger;
-  /** Ends whatever is waited for. */
+  /** Ends every wait. */
   readonly giveUp: () => void;
 }
 

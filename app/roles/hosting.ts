@@ -11,11 +11,11 @@ import type { RunningNode } from '../node/index.ts';
 export interface HostValues {
   /** Of content. */
   readonly price: PricePerMiB;
-  /** What bringing content costs; low, for a host earns when it is visited. */
+  /** Price of uploading content; low, because a host earns when it is visited. */
   readonly publishPrice: PricePerMiB;
   /** Basis points. */
   readonly maxRoyalty: number;
-  /** Most bytes of blocks on disk; undefined: as much as the disk takes. */
+  /** Limit of bytes of blocks on disk; undefined: as much as the disk holds. */
   readonly quota: Bytes | undefined;
   readonly quotaPerName: Bytes | undefined;
   /** The only names to take; none: any wallet may bring a name that is its own or nobody's. */

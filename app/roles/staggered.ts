@@ -1,4 +1,4 @@
-/** One after the other, and not only when the one before has failed: the next one begins when it takes too long. */
+/** Tries candidates one after the other: the next one begins when the previous one fails, or takes too long. */
 
 export interface StaggerOptions<T> {
   /** How long a candidate is waited for before the next one begins as well, milliseconds. */
@@ -38,7 +38,7 @@ export async function staggered<T, R>(
         attempt(candidate, over.signal).then(resolve, (error: unknown) => {
           running -= 1;
           failure = error;
-          // One that began later may still come.
+          // A later one may still succeed.
           if (!over.signal.aborted) begin();
         });
       };

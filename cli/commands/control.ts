@@ -163,7 +163,7 @@ function renderStats(stats: NodeStats): string {
   ].join('\n');
 }
 
-/** Both sides of the channels that are over. */
+/** Both sides of closed channels. */
 function closedText({ earns, pays }: NodeStats['closed']): string[] {
   const side = (closed: ClosedStats, did: string): string[] => {
     const bytes = BigInt(closed.counts.up) + BigInt(closed.counts.down);
@@ -177,7 +177,7 @@ function closedText({ earns, pays }: NodeStats['closed']): string[] {
   return lines.length === 0 ? [] : ['', ...lines];
 }
 
-/** Said when the ledger does not answer at once. */
+/** Shown when the ledger does not answer at once. */
 function ageOfLedger({ ledgerAt }: NodeStats): string[] {
   if (ledgerAt === null) return ['  The ledger has not answered yet: "settled" is what this node last knew.'];
   const seconds = Math.round((Date.now() - ledgerAt) / 1000);

@@ -133,7 +133,7 @@ export function changedLines(before: NameRecord, after: NameRecord): string {
   return properties(rows.map((field) => [field, `${was[field] ?? ''} -> ${is[field] ?? ''}`]));
 }
 
-/** One row a name. */
+/** One row per name. */
 export function nameTable(records: readonly NameRecord[], now: UnixSeconds): string {
   return table([
     ['NAME', 'EXPIRES', 'ROYALTY', 'OWNER'],

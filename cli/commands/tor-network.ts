@@ -129,7 +129,7 @@ interface Visitor extends AsyncDisposable {
   identify(peer: OnionPeer, signal: AbortSignal): Promise<PeerAddress>;
 }
 
-/** Links of a node key that is forgotten afterwards, over Tor and nothing else. */
+/** Links with a node key that is discarded afterwards, only over Tor. */
 function openVisitor(options: CommonOptions & OutboundOptions): Visitor {
   const stack = new AsyncDisposableStack();
   const log = createLog(options.logLevel, 'tor');
@@ -178,7 +178,7 @@ async function connect(target: OnionPeer, options: CommonOptions & OutboundOptio
 }
 
 /**
- * An address alone names its key's holder, who may lead visitors to any node: the node itself has to say that it is there.
+ * An address alone names the holder of its key, who may lead visitors to any node: the node itself must confirm the address.
  * @throws RelaymintError PEER_IDENTITY_MISMATCH.
  */
 function assertOwnAddress(peer: PeerAddress, offer: SignedOffer | undefined): void {

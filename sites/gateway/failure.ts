@@ -1,4 +1,4 @@
-/** How a failure is told to a visitor: which status, which words. */
+/** How a failure is shown to a visitor: its status and its text. */
 import { isRelaymintError } from '../../core/errors.ts';
 import type { ErrorCode, RelaymintError } from '../../core/errors.ts';
 import type { Message } from './pages.ts';
@@ -34,7 +34,7 @@ const TELLINGS: Partial<Record<ErrorCode, Telling>> = {
   CLOSED: { status: 503, title: 'This gateway is stopping' },
 };
 
-/** The page for a failed request. What is not one of our own errors is told without its text. */
+/** The page for a failed request. The text of a foreign error is not shown. */
 export function messageFor(error: unknown): Message {
   if (!isRelaymintError(error)) {
     return {

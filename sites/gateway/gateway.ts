@@ -1,4 +1,4 @@
-/** The gateway: one HTTP server, one origin a site, and the marketplace on localhost itself. */
+/** The gateway: one HTTP server, one origin per site, and the marketplace on localhost itself. */
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -41,7 +41,7 @@ export interface GatewayOptions {
 
 export interface Gateway {
   readonly app: Express;
-  /** `port` 0 picks one; `address` defaults to 127.0.0.1. `url` is the marketplace page's. @throws RelaymintError ADDRESS_IN_USE; INVALID_CONFIG when the port cannot be had otherwise. */
+  /** `port` 0 picks one; `address` defaults to 127.0.0.1. `url` is the marketplace page's. @throws RelaymintError ADDRESS_IN_USE; INVALID_CONFIG when it cannot listen for another reason. */
   listen(options: {
     readonly port: number;
     readonly address?: string;

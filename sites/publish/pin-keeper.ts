@@ -1,4 +1,4 @@
-/** Lets go of what the chain no longer names. */
+/** Removes content that the chain no longer names. */
 import { equalBytes } from '../../core/codec.ts';
 import { ORPHAN_BLOCK_MILLIS, SUPERSEDED_ROOT_MILLIS } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';

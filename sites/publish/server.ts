@@ -48,7 +48,7 @@ const NO_QUOTA = (1n << 64n) - 1n;
 /** Handler of the `publish` service. */
 export function createPublishService(options: PublishServiceOptions): ServiceHandler {
   const log = options.log ?? silentLog;
-  /** That this host can keep nothing is said once, until it can again: publishers may try as often as they like. */
+  /** That this host can store nothing is logged once until it can again, however often publishers try. */
   let troubled = false;
   const onPinned = (pin: Pin): void => {
     troubled = false;
@@ -186,7 +186,7 @@ function refused(why: string, remedy: string): RelaymintError {
   return new RelaymintError('CONTENT_REFUSED', `The host refused the publish: ${why}.`, { remedy });
 }
 
-/** What a publisher is told in the error's own words. All others may tell of this host: its ledger node, its folders. */
+/** Errors whose text is sent to the publisher. The text of others may reveal things about this host: its ledger node, its folders. */
 const TOLD: readonly ErrorCode[] = [
   'CONTENT_CORRUPT',
   'CONTENT_NOT_FOUND',
@@ -201,7 +201,7 @@ const TOLD: readonly ErrorCode[] = [
   'VERSION_UNSUPPORTED',
 ];
 
-/** Says why and lets the publisher read it: what it still sends is thrown away. */
+/** Sends the reason and lets the publisher read it: what the publisher still sends is discarded. */
 function refuse(stream: ServiceStream, error: unknown): void {
   if (stream.destroyed || stream.writableEnded) {
     stream.destroy();
@@ -217,7 +217,7 @@ function toldOf(error: unknown): { readonly code: string; readonly message: stri
   if (!isRelaymintError(error) || !TOLD.includes(error.code)) {
     return { code: 'INTERNAL', message: 'The host failed. Try again, or publish to another host.' };
   }
-  // What to do about the disk is for the operator.
+  // The remedy for the disk is for the operator.
   if (isOwnTrouble(error)) return { code: error.code, message: 'It has no more room.' };
   return { code: error.code, message: error.message };
 }

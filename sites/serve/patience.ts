@@ -1,4 +1,4 @@
-/** How long a visitor waits, and what it waits for with others. Times are milliseconds. */
+/** How long a visitor waits, and shared waits of several visitors. Times are milliseconds. */
 import { setMaxListeners } from 'node:events';
 import { onAbort, orEnded as untilEnded } from '../../core/abort.ts';
 import type { RelaymintError } from '../../core/errors.ts';
@@ -78,7 +78,7 @@ export class SharedSearch<T> {
     return this.#result;
   }
 
-  /** All have left: another search has to begin. */
+  /** All have left: the next one must begin another search. */
   get isAbandoned(): boolean {
     return this.#left.signal.aborted;
   }

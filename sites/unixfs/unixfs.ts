@@ -23,7 +23,7 @@ export interface FileNode {
   readonly cid: CID;
   /** Bytes, as the root block states them; a file that turns out to have other bytes fails while it is read. */
   readonly size: number;
-  /** The block that `cid` names, when it was loaded already: who reads the file does not fetch and pay for it again. */
+  /** The block that `cid` names, when it was loaded already: a reader of the file does not fetch and pay for it again. */
   readonly block?: Uint8Array;
 }
 
@@ -260,7 +260,7 @@ function storage(blocks: BlockReader, options: ReadOptions): ReadableStorage {
   };
 }
 
-/** The exporter's own complaints are about the content; everything else passes as it is. */
+/** The exporter's own errors concern the content; all others pass unchanged. */
 function asContentError(error: unknown, cid: CID): unknown {
   const ours = isRelaymintError(error) || (error instanceof Error && error.name === 'AbortError');
   return ours ? error : notUnixFs(cid, error);
