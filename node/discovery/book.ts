@@ -30,9 +30,9 @@ class Book implements OfferBook {
 
   add(offer: SignedOffer, introducers: Introducers = 'presented', passing = false): boolean {
     const now = this.#clock.now();
-    // Who sells nothing is nobody's business: it is neither kept nor passed on.
+    // The offer of a node that sells nothing is neither kept nor passed on.
     if (offer.services.length === 0 || isExpired(offer, now)) return false;
-    // What has expired says nothing any more: neither its sequence nor that it stands here.
+    // An expired offer does not count: neither its sequence nor its presence.
     const known = this.get(offer.nodeId) === undefined ? undefined : this.#places.get(offer.nodeId);
     const until = unixMillis(Math.min(offer.expires, now + OFFER_KEPT_MILLIS));
     if (known !== undefined) {

@@ -74,7 +74,7 @@ export class Lobby {
     own.add(waiting);
     this.#sources.set(source, own);
     if (own.size <= MAX_HANDSHAKES_PER_SOURCE) return;
-    // Where all others are further, that is the newcomer itself.
+    // If all others are further, that is the newcomer itself.
     for (const each of own) {
       if (each.stage !== 'silent') continue;
       each.giveWay();

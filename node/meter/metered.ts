@@ -38,7 +38,7 @@ interface AwaitingTerms {
 }
 
 const NOTHING = Buffer.alloc(0);
-/** Between two looks at a channel whose payer says that it burned more, milliseconds. */
+/** Time between two look-ups of a channel whose payer says that it burned more, milliseconds. */
 const LOOK_PAUSE_MILLIS = 1000;
 /** The largest frame of a circuit. */
 const LARGEST_FRAME: bigint = BigInt(FRAME_HEADER_BYTES + MAX_FRAME_PAYLOAD);
@@ -61,8 +61,9 @@ export class MeteredLink implements LinkMeter {
   #awaiting: AwaitingTerms | undefined;
   #claimUnderWay = false;
   #failedClaims = 0;
-  /** The payer's channel is looked up again, or was a moment ago; it asked for it once more since. */
+  /** The payer's channel is being looked up, or was a moment ago. */
   #looking = false;
+  /** The payer has asked for another look since. */
   #lookWanted = false;
   /** Traffic since the idle timer last looked. */
   #active = false;
@@ -315,7 +316,7 @@ export class MeteredLink implements LinkMeter {
   /** @throws Refused, RelaymintError LEDGER_UNREACHABLE. */
   async #judge(claim: ChannelClaim): Promise<ChannelState> {
     const { reader, wallet } = this.#options;
-    // A stranger names an account: nothing but our own till is ever read for it, and of that one slot.
+    // A stranger names an account: we only ever read one slot of our own till for it.
     if (claim.till !== reader.tillAddress(wallet)) {
       throw new Refused(AccountStatus.NOT_OURS, 'it pays another wallet');
     }

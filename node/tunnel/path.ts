@@ -20,7 +20,7 @@ const RANDOM_STEPS = 2 ** 32;
 const MOST_LOOKS = 1_000;
 /** Last hops looked at for a path: with one of the first there nearly always is one. */
 const MOST_HOSTS = 4;
-/** What too few hops cost. */
+/** The cost if there are too few hops. */
 const BEYOND_ANY_LIMIT = 1n << 63n;
 
 export interface PathChoice {
@@ -90,7 +90,7 @@ function pick(choice: PathChoice, { hosts, others }: Candidates, limit: bigint):
   return undefined;
 }
 
-/** In their places. `usable` is cheapest first. */
+/** Puts relays in their places. `usable` is cheapest first. */
 function pickRelays(choice: PathChoice, usable: readonly Priced[], limit: bigint): Priced[] | undefined {
   const { offers, relays: count, random, guards, lastRelay } = choice;
   if (count === 0) return [];
@@ -192,7 +192,7 @@ function tooFew(relays: number, found: string, details: Readonly<Record<string, 
   });
 }
 
-/** The same order, but those to avoid last. */
+/** The same order, with those to avoid last. */
 function preferred(order: readonly Priced[], { avoid }: PathChoice): Priced[] {
   return [
     ...order.filter(({ offer }) => !avoid.has(offer.nodeId)),

@@ -46,7 +46,7 @@ const PATIENCE_MILLIS = 10 * 60_000;
 const SAVE_MILLIS = 60_000;
 /** Counts of hosts start again from zero after this, milliseconds. */
 const HOST_MEMORY_MILLIS = 24 * 60 * 60_000;
-/** With fewer operators no relay can be spared. */
+/** With fewer operators, no relay can be avoided. */
 const LEAST_OPERATORS = 4;
 
 interface Guard {
@@ -82,11 +82,11 @@ function ownerOf({ nodeId, wallet }: GuardOptions): GuardOwner {
 class SampledGuards implements Guards {
   readonly #options: GuardOptions;
   readonly #clock: Clock;
-  /** For what is not kept beyond this process: who is away, and until when. */
+  /** State of this process only: which guards are away, and until when. */
   readonly #forward: () => number;
   readonly #log: Log;
   readonly #random: () => number;
-  /** As they were drawn. */
+  /** In the order in which they were drawn. */
   #guards: Guard[];
   #givenUp: ReadonlySet<NodeId> = new Set();
   /** Wallets behind the relays that are offered. */
@@ -94,7 +94,7 @@ class SampledGuards implements Guards {
   /** By guard and host: failures that were counted. */
   #hostFailures = new Map<string, number>();
   #hostsSince: number;
-  /** Something was drawn or given up that is not on disk. */
+  /** A guard that was drawn or given up is not on disk yet. */
   #unsaved = false;
   #savedAt: number;
   #writing: Promise<void> = Promise.resolve();
@@ -126,9 +126,9 @@ class SampledGuards implements Guards {
     for (const guard of this.#guards) if (offered.has(guard.node)) guard.listedAt = now;
     const cheap = relays.filter(({ price }) => price <= most);
     const listed = new Map(cheap.map(({ offer }) => [offer.nodeId, offer]));
-    // Offers that hold say that the clock is right to a day. Without any it may stand at its beginning, or be years ahead.
+    // Valid offers show that the clock is right to a day. Without any it may be at its beginning, or years ahead.
     if (relays.length > 0) {
-      // Whatever the clock was when they were drawn: none is kept longer than that.
+      // Whatever the clock said when they were drawn, none is kept longer than that.
       for (const guard of this.#guards) guard.expiresAt = Math.min(guard.expiresAt, now + GUARD_LIFE_MOST_MILLIS);
       this.#forget(({ expiresAt, listedAt }) => expiresAt <= now || listedAt + GUARD_UNLISTED_MILLIS <= now);
     }
@@ -147,7 +147,7 @@ class SampledGuards implements Guards {
       if (found.length < LEAST_GUARDS) this.#fill([...near, ...far], LEAST_GUARDS - found.length);
       found = usable();
     }
-    // Where nobody else is there, one whose circuits fail is better than none.
+    // If there is no other, a guard whose circuits fail is better than none.
     if (found.length === 0) found = this.#guards.filter(({ node }) => listed.has(node));
     return inTurn(ranked(found), this.#forward()).map(({ node }) => node);
   }
@@ -190,7 +190,7 @@ class SampledGuards implements Guards {
     // It answered.
     guard.away = undefined;
     guard.counts.count(true, weight, now);
-    // What the guard itself says of the next relay is counted against the guard alone: it chooses whom it says it of.
+    // What the guard itself says about the next relay counts only against the guard, because it can say it about any relay.
     if (hop > 1) {
       for (const [place, relay] of relays.slice(0, hop + 1).entries()) {
         if (place > 0) guard.counts.countRelay(relay, place >= hop - 1, weight);
@@ -242,7 +242,7 @@ class SampledGuards implements Guards {
     return this.#guards.find((guard) => guard.node === node);
   }
 
-  /** Draws until `wanted` operators are among those that may be used, or nobody is left. */
+  /** Draws until `wanted` operators are among the usable ones, or no relay is left. */
   #sample(order: readonly Priced[], have: SignedOffer[], wanted: number): void {
     for (const { offer } of order) {
       if (have.length >= wanted) return;
@@ -311,7 +311,7 @@ class SampledGuards implements Guards {
     return dropped < MAX_GIVEN_UP_GUARDS && this.#guards.some((one) => one !== guard && one.droppedAt === undefined);
   }
 
-  /** Guards that were given up, and the few relays at which most circuits end that guards still let us see. */
+  /** Guards that were given up, and the few relays at which most circuits fail as seen through the current guards. */
   #judgeRelays(): void {
     const sums = new Map<NodeId, Counts>();
     const dropped: NodeId[] = [];
@@ -362,7 +362,7 @@ class SampledGuards implements Guards {
     this.#save().catch((error: unknown) => this.#notSaved(error));
   }
 
-  /** One write after the other; each writes what is so when it begins. */
+  /** One write after the other; each writes the state when it begins. */
   #save(): Promise<void> {
     this.#savedAt = this.#clock.now();
     this.#writing = this.#writing.catch(() => {}).then(() => this.#write());
@@ -394,7 +394,7 @@ function apart(offers: readonly SignedOffer[]): SignedOffer[] {
   return found;
 }
 
-/** Those through which circuits stood, in the order in which they first did; then as they were drawn. */
+/** Those through which circuits were built, in the order of their first circuit; then the others as they were drawn. */
 function ranked(guards: readonly Guard[]): Guard[] {
   return [
     ...guards
