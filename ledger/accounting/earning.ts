@@ -87,11 +87,11 @@ export class Earning implements EarningAccount {
   /** Passed every check except that it exceeds the deposit we know: waits for the ledger's answer. */
   #parked: SignedReceipt | undefined;
   #depositReads = 0;
-  /** Until the first frame: the payer may present a receipt that we never saw, and does so before anything else. */
+  /** Until the first frame: the payer may present a receipt that we never saw, before anything else. */
   #resuming = true;
   /** The ledger showed the channel again before that: the window may be wider afterwards. */
   #widensLate = false;
-  /** Somebody was told to wait for `onOpen`. */
+  /** A caller waits for `onOpen`. */
   #waiting = false;
   /** Less is granted onward: `wake` follows. */
   #waking = false;
@@ -355,7 +355,7 @@ export class Earning implements EarningAccount {
   #canSendDownChecked(frameBytes: number, price: PricePerMiB, own: boolean): boolean {
     if (this.#closed) return false;
     const after = this.#numerator + BigInt(frameBytes) * price;
-    // What comes from behind us was promised: now it is owed instead.
+    // What comes from the hops behind us was promised: now it is owed instead.
     const beside = own ? this.#promised : 0n;
     if (after + beside <= this.#limit && after <= this.#downLimit && !this.#down.full) return true;
     this.#waiting = true;
@@ -447,7 +447,7 @@ export class Earning implements EarningAccount {
   }
 
   /**
-   * Both ends reckon the same window from the same terms; a wallet that owes more than it burned gets no more than is left. What was
+   * Both ends compute the same window from the same terms; a wallet that owes more than it burned gets no more than is left. What was
    * lost since the terms is in the arrears, and taken off where more is granted: the payer does not know of it.
    */
   #windowAfter(paid: bigint): bigint {

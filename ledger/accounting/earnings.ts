@@ -1,4 +1,4 @@
-/** What content names earned on one account and no receipt has paid for yet. One addition a frame while the name stays the same. */
+/** What content names earned on one account and no receipt has paid for yet. One addition per frame while the name stays the same. */
 import type { PricePerMiB } from '../../core/units.ts';
 
 const NO_PRICE = 0n as PricePerMiB;
@@ -7,7 +7,7 @@ export class Earnings {
   #totals = new Map<string, bigint>();
   #name = '';
   #price: PricePerMiB = NO_PRICE;
-  /** Bytes of the present name at the present price. */
+  /** Bytes of the current name at the current price. */
   #run = 0;
 
   add(name: string, frameBytes: number, price: PricePerMiB): void {
@@ -45,7 +45,7 @@ export class Earnings {
     return taken;
   }
 
-  /** Nobody pays for it any more. */
+  /** Drops it: nobody pays for it any more. */
   drop(): void {
     this.#run = 0;
     if (this.#totals.size > 0) this.#totals = new Map();

@@ -62,7 +62,7 @@ export async function tableFaults(directory: string): Promise<readonly string[]>
   return faults;
 }
 
-/** The newest record of each key that can be read, wherever it lies. What does not check is passed over. */
+/** The newest readable record of each key, wherever it is. Records that fail their checksum are skipped. */
 export async function readFiles(directory: string): Promise<ReadonlyMap<string, Sealed>> {
   const newest = new Map<string, { readonly sequence: number; readonly record: Sealed | undefined }>();
   const take = (bytes: Buffer, { sequence, value }: Entry): void => {
@@ -137,7 +137,7 @@ function isWhole(table: Buffer): boolean {
   }
 }
 
-/** By the index; where that is damaged, one after the other until one does not check. */
+/** By the index; if that is damaged, one after the other until one fails its checksum. */
 function dataBlocks(table: Buffer): readonly Buffer[] {
   const found: Buffer[] = [];
   let places: readonly Place[];

@@ -122,7 +122,7 @@ function crcOf(record: Sealed): number {
 /** What a record is worth to its owner, in base units: a damaged store says how much is missing. */
 export type WorthOf = (key: string, payload: Uint8Array) => bigint;
 
-/** What is there: the sums of a commit, kept up to date with each record. */
+/** The sums of a commit, kept up to date with each record. */
 export class Inventory {
   records = 0;
   #seqs = 0;
@@ -159,7 +159,7 @@ export class Inventory {
     return seal(COMMIT, COMMIT_KEY, seq, payload);
   }
 
-  /** Exactly this was there when the commit was written. */
+  /** True if exactly this was there when the commit was written. */
   agreesWith(commit: Sealed): boolean {
     return Buffer.compare(payloadOf(commit), payloadOf(this.commit(0))) === 0;
   }

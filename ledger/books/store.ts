@@ -1,6 +1,6 @@
 /**
  * The books on disk, twice: a journal that is appended to and LevelDB. Each write goes to both before it is confirmed, and
- * each copy says by sums of its own whether it is whole. What one of them lost is in the other; what both lost is said.
+ * each copy has its own sums, which show whether it is complete. What one of them lost is in the other; what both lost is reported.
  *
  * Writes are grouped: while one is being synced, what comes next gathers, newest per key, and goes out as one write with one
  * sync. A write is atomic. One that fails (a full disk) is not given up: nothing is confirmed until it is on disk, and it is
@@ -41,7 +41,7 @@ export interface StoreOptions {
 
 /** What was wrong with the files when they were opened. */
 export interface Findings {
-  /** Copies that were not as they should be: what is wrong, and where the damaged files are kept. */
+  /** Damaged copies: what is wrong, and where the damaged files are kept. */
   readonly damaged: readonly Damage[];
   /** Nothing that was confirmed is missing. */
   readonly complete: boolean;
@@ -63,12 +63,12 @@ const VERSION_1_FILE = 'CURRENT';
 /** A journal is replaced once it has this many bytes, and this many times what it says: rarely, and bounded for ever. */
 const REPLACE_BYTES = 4 * 1024 * 1024;
 const REPLACE_PARTS = 3;
-/** At the start, when nobody waits, it is once it has so many bytes more than what it says. */
+/** At the start, when nobody waits, it is replaced once it has this many bytes more than its content. */
 const START_BYTES = 64 * 1024;
 const LEVEL_SYNC_MILLIS = 1_000;
-/** What may be written late waits so long for a write that takes it along, milliseconds. */
+/** How long a late write waits for another write to join, milliseconds. */
 const LATE_MILLIS = 1_000;
-/** Pauses between the attempts to write to a disk that does not take it. */
+/** Pauses between attempts to write to a failing disk. */
 const RETRIES: Backoff = { first: 250, last: 5_000 };
 
 export class GroupedStore implements AsyncDisposable {
@@ -107,7 +107,7 @@ export class GroupedStore implements AsyncDisposable {
   }
 
   /**
-   * Opens or creates the books. A copy that is damaged or behind is made anew from the other; a damaged one's files are kept
+   * Opens or creates the books. A copy that is damaged or behind is rebuilt from the other; the files of a damaged one are kept
    * beside it. `findings` says what was wrong.
    * @throws RelaymintError FILE_IN_USE when another process has them open; VERSION_UNSUPPORTED; STORAGE_FAILED, STORAGE_FULL.
    */
@@ -134,7 +134,7 @@ export class GroupedStore implements AsyncDisposable {
     for (const [key, record] of this.#live) yield [key, payloadOf(record)];
   }
 
-  /** Why nothing can be written now; undefined while all is well. */
+  /** Why nothing can be written now; undefined if writes work. */
   get failing(): RelaymintError | undefined {
     return this.#failing;
   }
@@ -187,7 +187,7 @@ export class GroupedStore implements AsyncDisposable {
     });
   }
 
-  /** Writes what is under way and closes. What the disk does not take by then is lost, and said. */
+  /** Writes what is under way and closes. What the disk has not taken by then is lost, and reported. */
   async close(): Promise<void> {
     this.#stop.abort();
     this.#start();
@@ -261,7 +261,7 @@ export class GroupedStore implements AsyncDisposable {
     return true;
   }
 
-  /** Not to be able to do it now (a nearly full disk) is no reason to stop. */
+  /** A failure (a nearly full disk) is no reason to stop. */
   async #shortenJournal(): Promise<void> {
     this.#replaceAt = 2 * this.#journal.size;
     try {
@@ -276,7 +276,7 @@ export class GroupedStore implements AsyncDisposable {
     this.#replaceAt = Math.max(REPLACE_BYTES, REPLACE_PARTS * this.#liveBytes);
   }
 
-  /** Tries until both copies hold all there is, and says so twice: when it begins and when it is over. */
+  /** Tries until both copies hold everything, and logs the beginning and the end. */
   async #mendWrites(first: unknown): Promise<RelaymintError | undefined> {
     let cause = first;
     this.#failing = writeError(this.#directory, cause);
@@ -311,8 +311,8 @@ export class GroupedStore implements AsyncDisposable {
   }
 
   /**
-   * After a failed write LevelDB takes no other: it is opened anew. When that is not enough, it found damage of its own, and is
-   * begun anew, once.
+   * After a failed write LevelDB accepts no other: it is opened again. If that is not enough, it is damaged, and is
+   * rebuilt, once.
    */
   async #reopenLevel(mayStartAnew: boolean): Promise<void> {
     await this.#level.close();
@@ -349,7 +349,7 @@ export class GroupedStore implements AsyncDisposable {
 
   /**
    * LevelDB ends the whole process over damage that it does not expect. Its tables are checked before; for what may be left, a file
-   * says that it is being read: when the process that wrote it is gone, LevelDB is not read again but made anew.
+   * says that it is being read: if the process that wrote it is gone, LevelDB is not read again but rebuilt.
    */
   async #readLevel(): Promise<Copy> {
     const mark = path.join(this.#directory, READING);
@@ -453,7 +453,7 @@ export class GroupedStore implements AsyncDisposable {
     );
   }
 
-  /** A name beside the damaged one that nothing has yet. */
+  /** An unused name beside the damaged one. */
   async #freeName(name: string): Promise<string> {
     const time = new Date(this.#clock.now()).toISOString().replace(/[-:]|\.\d+/g, '');
     for (let number = 0; ; number += 1) {
@@ -471,7 +471,7 @@ export class GroupedStore implements AsyncDisposable {
 export interface Inspected extends Findings {
   /** There are no books there. */
   readonly absent: boolean;
-  /** Of either copy the newest. */
+  /** The newest of either copy. */
   readonly entries: ReadonlyMap<string, Uint8Array>;
 }
 
@@ -500,7 +500,7 @@ export async function inspect(directory: string, worthOf: WorthOf): Promise<Insp
 
 const NOTHING = new Uint8Array();
 
-/** What LevelDB showed, and what was found in its files besides. */
+/** What LevelDB returned, and what else was found in its files. */
 function together(level: Copy, salvaged: Copy): Copy {
   const versions = new Map(salvaged.versions);
   for (const [key, version] of level.versions) {

@@ -1,5 +1,5 @@
 /**
- * Half-aggregation: the signatures of many receipts become one scalar and the first half of each. Made by whoever
+ * Half-aggregation: the signatures of many receipts become one scalar and the first half of each. Made by the one who
  * settles, from ordinary Ed25519 signatures and without their signers.
  *
  *   s   = sum of z_i s_i mod L
@@ -30,8 +30,8 @@ export interface SignedMessage {
 }
 
 /**
- * s, 32 bytes little-endian and below the group order. The signatures are not verified here: one that does not hold, or
- * another order of the same ones, makes an aggregate that does not.
+ * s, 32 bytes little-endian and below the group order. The signatures are not verified here: an invalid one, or
+ * another order of the same ones, makes an invalid aggregate.
  * @throws RelaymintError RECEIPT_INVALID when a signature's s is not below the group order; RangeError for an empty or
  * over-long list and for parts of a wrong length.
  */

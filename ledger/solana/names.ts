@@ -1,4 +1,4 @@
-/** What a wallet does with names. Registering is two transactions and a wait; it can be interrupted anywhere. */
+/** A wallet's operations on names. Registering is two transactions and a wait; it can be interrupted anywhere. */
 import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
@@ -29,7 +29,7 @@ import { toKey } from './states.ts';
 const LAST_SECOND_MILLIS = 250;
 /** A commitment with less time left than this is replaced by a new one: its reveal might come too late. */
 const NEARLY_OVER_SECONDS = 600n;
-/** Times a reveal is tried that comes a moment too early: a node may be ahead of the one that carries it out. */
+/** Attempts of a reveal that comes a moment too early: a node may be ahead of the one that carries it out. */
 const REVEALS = 5;
 
 export interface WalletNamesParts {
@@ -166,7 +166,7 @@ export class WalletNames {
     });
   }
 
-  /** The wallet's commitment to the name: the one that is there, or a new one. */
+  /** The wallet's commitment to the name: the existing one, or a new one. */
   async #commit(name: string, bank: BankState, former: NameRecord | undefined): Promise<OwnCommitment> {
     const tenure = former?.registeredAt ?? 0n;
     const { clusterTag } = bank;
@@ -180,7 +180,7 @@ export class WalletNames {
     try {
       await this.#parts.run([...(found.exists ? [drop] : []), program.commitName(this.#program, { committer, hash })]);
     } catch (error) {
-      // Another process of this wallet was faster: its commitment is as good.
+      // Another process of this wallet was faster: its commitment serves as well.
       if (!(isRelaymintError(error) && error.details['program'] === 'AlreadyExists')) throw error;
     }
     const made = (await this.#readCommitment(address, bank, salt)).usable;

@@ -23,7 +23,7 @@ describe('names', () => {
     ['news', 'must end in'],
     ['news.com', 'must end in'],
     ['a.b.web3', 'must end in'],
-    ['.web3', 'nothing stands before'],
+    ['.web3', 'nothing before'],
     ['-a.web3', 'begin or end'],
     ['a-.web3', 'begin or end'],
     ['ab--c.web3', 'third and fourth'],

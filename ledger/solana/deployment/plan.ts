@@ -60,7 +60,7 @@ export function planDeployment(
 ): DeploymentPlan {
   const deploys = state.program === 'missing';
   const initializes = state.bank === 'missing';
-  // Each transaction by the signatures that it bears.
+  // Each transaction by the number of its signatures.
   const signatures = [
     ...(state.buffer === 'unusable' || (!deploys && state.buffer !== 'missing') ? [1] : []),
     ...(deploys && state.buffer !== 'usable' ? [2] : []),

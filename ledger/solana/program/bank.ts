@@ -106,7 +106,7 @@ export function withdraw(programId: PublicKey, args: WithdrawArguments): Transac
   ]);
 }
 
-/** What of the bank's settings may change; what is absent stays as it is. */
+/** The bank's settings that may change; an absent one stays as it is. */
 export interface ConfigureArguments {
   readonly admin: PublicKey;
   /** Basis points, at most 1,000. */

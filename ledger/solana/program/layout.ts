@@ -68,7 +68,7 @@ export const MAX_CHALLENGE_SECONDS = 7_776_000n;
 export const BANK_RENT_CUSHION = 10n;
 /** Slots that must pass for each second of a challenge period: a cluster makes 2.5 or more. */
 export const CHALLENGE_SLOTS_PER_SECOND = 2n;
-/** An hour: longer only delays who wants a name. */
+/** An hour: longer would only delay registrations. */
 export const MAX_COMMIT_SECONDS = 3_600;
 /** Base units. Keeps every price that is computed from it within 64 bits. */
 export const MAX_NAME_YEAR_PRICE: bigint = 1n << 40n;
