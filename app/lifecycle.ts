@@ -5,7 +5,7 @@ import { RelaymintError } from '../core/errors.ts';
 /** Set by the marketplace for its children: standard input is a pipe whose end means that the parent died. */
 export const ATTACHED = 'RELAYMINT_ATTACHED';
 
-/** SIGHUP comes when the terminal is closed, under nohup too: Node takes back that it is ignored. */
+/** SIGHUP comes when the terminal is closed, also under nohup: Node does not keep it ignored. */
 const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 export interface Lifecycle extends Disposable {

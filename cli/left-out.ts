@@ -2,7 +2,7 @@
 
 export interface LeftOut {
   readonly path: string;
-  /** "a link to nothing" */
+  /** For example "a link to nothing". */
   readonly reason: string;
 }
 

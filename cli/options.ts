@@ -128,7 +128,7 @@ export function outboundOf(options: OutboundOptions & Partial<LedgerOptions>): O
   return options;
 }
 
-/** The key file that `--wallet` or `--data` names. What belongs to the wallet lies beside it. */
+/** The key file that `--wallet` or `--data` names. The wallet's other files are beside it. */
 export function walletFile(options: Pick<WalletOptions, 'wallet' | 'data'>): string {
   return path.resolve(options.wallet ?? path.join(options.data ?? defaultDataDir('wallet'), WALLET_FILE));
 }

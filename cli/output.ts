@@ -1,5 +1,5 @@
 /**
- * What a command says. People read stdout as plain lines, scripts ask for `--json` and get JSON and nothing else there;
+ * What a command prints. People read stdout as plain lines; scripts use `--json` and get only JSON there;
  * logs and progress always go to stderr.
  */
 import { destination, pino, type Logger } from 'pino';
@@ -28,7 +28,7 @@ export function createOutput(json: boolean): Output {
   };
 }
 
-/** Log lines as JSON on stderr, written at once so that none is lost in a crash. An error in the field `err` is said by `loggedError`. */
+/** Log lines as JSON on stderr, written at once so that none is lost in a crash. `loggedError` formats an error in the field `err`. */
 export function createLog(level: string, label: string): Logger {
   return pino(
     {
@@ -42,8 +42,8 @@ export function createLog(level: string, label: string): Logger {
 }
 
 /**
- * A failure that was expected: its code and its message, and not what it came from, which may name what we keep to ourselves (the URL
- * of a ledger's node holds its key). A fault of ours: with its stack.
+ * An expected failure: its code and its message, without its cause, which may contain a secret (the URL of a ledger's node
+ * holds its key). A fault of ours: with its stack.
  */
 export function loggedError(error: unknown): object {
   if (!isRelaymintError(error)) return { message: messageOf(error), stack: stackOf(error) };
@@ -129,8 +129,8 @@ export function createStatus(quiet: boolean): Status {
 }
 
 /**
- * Whoever read our output has had enough ("| head", a closed terminal), or the disk that it goes to is full: a node goes on earning; what
- * was only asked for has failed, unless somebody stopped reading it.
+ * For when the reader of our output is gone ("| head", a closed terminal), or the disk that it goes to is full: a node goes on earning; any
+ * other command has failed, unless its reader stopped reading.
  */
 export function surviveReaders(): void {
   for (const output of [process.stdout, process.stderr]) {
@@ -144,7 +144,7 @@ export function surviveReaders(): void {
   }
 }
 
-/** Prints an error the way its reader can use it. A fault of ours shows its stack; an expected failure only its message. */
+/** Prints an error for its reader. A fault of ours shows its stack; an expected failure only its message. */
 export function reportError(error: unknown, json: boolean): void {
   const expected = isRelaymintError(error);
   if (json) reportJson(error);
@@ -161,7 +161,7 @@ function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-/** Columns padded to their widest cell; those whose numbers are in `right` stand at the right, as figures should. */
+/** Columns padded to their widest cell; those whose numbers are in `right` are right-aligned, as figures should be. */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
   const widths: number[] = [];
   for (const row of rows) row.forEach((cell, index) => (widths[index] = Math.max(widths[index] ?? 0, cell.length)));

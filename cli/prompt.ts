@@ -17,7 +17,7 @@ export async function confirm(question: string): Promise<boolean> {
 export async function askHidden(question: string): Promise<string> {
   process.stderr.write(question);
   try {
-    // The terminal itself is made raw and echoes nothing; what readline would echo goes nowhere.
+    // The terminal is in raw mode and echoes nothing; what readline would echo is discarded.
     return await ask('', new Writable({ write: (_chunk, _encoding, done) => done() }));
   } finally {
     process.stderr.write('\n');

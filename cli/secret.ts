@@ -1,16 +1,16 @@
-/** Takes in a secret without letting anybody see it: from a file, a pipe or a terminal that shows nothing. */
+/** Reads a secret without showing it to anybody: from a file, a pipe or a terminal that shows nothing. */
 import { RelaymintError } from '../core/errors.ts';
 import { readSecretFile } from '../ledger/solana/index.ts';
 import { askHidden } from './prompt.ts';
 
-/** More than any secret key takes; a pipe that gives more is no key. */
+/** More than any secret key has; a pipe that gives more is not a key. */
 const MAX_SECRET_BYTES = 1024;
-/** What a base58 secret or seed looks like. A file of such a name can still be written with a slash. */
+/** The form of a base58 secret or seed. A file with such a name can still be given with a slash. */
 const LOOKS_SECRET = /^\s*\[|^[1-9A-HJ-NP-Za-km-z]{40,}$/;
 
 /**
  * The secret's bytes; wipe them after use. `file` undefined or `-`: standard input, asked for when that is a terminal.
- * @throws RelaymintError INVALID_ARGUMENT when a secret stands where the file's name should; as `readSecretFile`.
+ * @throws RelaymintError INVALID_ARGUMENT when a secret is given instead of the file's name; errors of `readSecretFile`.
  */
 export async function readSecret(file: string | undefined): Promise<Buffer> {
   if (file !== undefined && LOOKS_SECRET.test(file)) {

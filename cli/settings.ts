@@ -18,7 +18,7 @@ export function addSettings<Values>(command: Command, section: Section<Values>, 
   return command;
 }
 
-/** @throws RangeError when the setting's own standard is none of its texts. */
+/** @throws RangeError if the setting's default is not one of its texts. */
 export function optionOf(setting: Setting, role?: string): Option {
   const { flags, help, kind, standard, standardHelp, choices, preset, group, onlyFlag } = setting;
   const option = new Option(flags, help);
@@ -34,7 +34,7 @@ export function optionOf(setting: Setting, role?: string): Option {
       ...textsOf(text).map((one) => spoken(setting, one)),
     ]);
   }
-  // Whatever stands in the environment, 0 too, would switch a switch on.
+  // Any value in the environment, even 0, would turn a switch on.
   if (onlyFlag === undefined && kind !== 'switch') option.env(environmentName(setting, role));
   if (group !== undefined) option.helpGroup(group);
   return option;

@@ -1,4 +1,4 @@
-/** Signals and time-outs: what an aborted one means to a caller, as one of our errors. */
+/** Signals and time-outs: turns an aborted signal into one of our errors. */
 import { RelaymintError } from './errors.ts';
 
 /**
@@ -20,14 +20,14 @@ export function assertNotAborted(signal: AbortSignal | undefined, what: string, 
   if (signal?.aborted === true) throw abortError(signal, what, remedy);
 }
 
-/** Calls `act` when the signal ends, at once where it has. Dispose it when the work is done: `act` is called no more. */
+/** Calls `act` when the signal aborts, at once if it already has. Dispose it when the work is done: `act` is then no longer called. */
 export function onAbort(signal: AbortSignal | undefined, act: () => void): Disposable {
   if (signal?.aborted === true) act();
   else signal?.addEventListener('abort', act, { once: true });
   return { [Symbol.dispose]: () => signal?.removeEventListener('abort', act) };
 }
 
-/** A signal with an end. Dispose it as soon as the work is done: the timer and the tie to the parent go away. */
+/** A signal with a deadline. Dispose it as soon as the work is done: this removes the timer and the listener on the parent. */
 export interface Deadline extends Disposable {
   readonly signal: AbortSignal;
   abort(reason: RelaymintError): void;
@@ -54,7 +54,7 @@ export function deadline(millis: number, what: string, parent?: AbortSignal): De
   };
 }
 
-/** Settles as `work` does. @throws `abortError` as soon as the signal ends; `work` then goes on with nobody watching. */
+/** Settles as `work` does. @throws `abortError` as soon as the signal aborts; `work` then goes on unobserved. */
 export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined, what: string): Promise<T> {
   if (signal === undefined) return work;
   let stop = (): void => {};

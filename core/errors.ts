@@ -109,7 +109,7 @@ export class RelaymintError extends Error {
   }
 }
 
-/** PROTOCOL_VIOLATION: the other end did what the protocol does not have. `message` is a sentence. */
+/** PROTOCOL_VIOLATION: the other end did something that the protocol does not allow. `message` is a sentence. */
 export function violation(
   message: string,
   remedy: string = 'The nodes may run different versions.',
@@ -118,7 +118,7 @@ export function violation(
   return new RelaymintError('PROTOCOL_VIOLATION', message, { remedy, cause });
 }
 
-/** The same of what a peer sent: "a second hello". */
+/** The same, for something that a peer sent: "a second hello". */
 export function sentAmiss(what: string): RelaymintError {
   return violation(`The peer sent ${what}.`);
 }
@@ -128,7 +128,7 @@ export function isRelaymintError(error: unknown, ...codes: readonly ErrorCode[])
   return error instanceof RelaymintError && (codes.length === 0 || codes.includes(error.code));
 }
 
-/** The message of anything that was thrown. */
+/** The message of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

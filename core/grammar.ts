@@ -1,6 +1,6 @@
 /**
- * How people write shares, sizes and durations: the same on the command line, in the environment and in files, and never without a
- * unit, so that "20" is not a fifth in one place and a five-hundredth in another. Amounts of money: `parseCredits` and `parseSol`.
+ * How people write shares, sizes and durations: the same on the command line, in the environment and in files, and always with a
+ * unit, so that "20" cannot mean 20% in one place and 0.2% in another. Amounts of money: `parseCredits` and `parseSol`.
  */
 import { ALL_BPS, basisPoints, bytes, type BasisPoints, type Bytes } from './units.ts';
 
@@ -12,7 +12,7 @@ const DURATION_UNITS: Readonly<Record<string, number>> = {
   h: 3_600_000,
   d: 86_400_000,
 };
-/** A century: whatever is longer is a mistake. */
+/** A century: anything longer is a mistake. */
 const MAX_DURATION_MILLIS = 36_525 * 86_400_000;
 
 /** "20%", "2.5%", "2000bps" or "0". @throws RangeError */

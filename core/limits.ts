@@ -4,7 +4,7 @@ import { MIB, amount, lamports, pricePerMiB, type Amount, type Lamports, type Pr
 // --- link -----------------------------------------------------------------------------------------------------------
 /** Largest payload of one cell before layers: the largest size class of the wire format; with its layers it fits a 16-bit length. */
 export const MAX_CELL_BYTES: number = 60 * 1024;
-/** Relays in front of the last hop. More adds delay and cost without hiding more from a watcher of both ends. */
+/** Relays in front of the last hop. More would add delay and cost without hiding more from somebody who watches both ends. */
 export const MAX_RELAYS = 6;
 /** Hops of a circuit: six relays and the host or exit. */
 export const MAX_HOPS: number = MAX_RELAYS + 1;
@@ -18,9 +18,9 @@ export const MAX_FRAME_PAYLOAD: number = MAX_CELL_BYTES + STACK_BYTES;
 export const LINK_HIGH_WATER: number = 256 * 1024;
 /** Bytes that may wait in one link before the link is given up: the high water, a burst of cells and of answers. */
 export const MAX_LINK_QUEUE: number = 4 * MIB;
-/** Links a node keeps at once: each costs about 83 KB idle (TLS), so 1,024 stay below 100 MB. */
+/** Links that a node keeps at once: each costs about 83 KB idle (TLS), so 1,024 stay below 100 MB. */
 export const MAX_LINKS = 1024;
-/** Unpaid control frames a peer may send in a second (receipts, offers, pings): a busy pair needs about 400. */
+/** Unpaid control frames that a peer may send per second (receipts, offers, pings): a busy pair needs about 400. */
 export const MAX_CONTROL_FRAMES_PER_SECOND = 2000;
 /** Time for TCP connect + TLS + hello, milliseconds, and of an inbound connection for TLS and for hello each. Tor's own circuit time-out is 60 s; tor transports raise this. */
 export const LINK_HANDSHAKE_MILLIS = 20_000;
@@ -32,11 +32,11 @@ export const MAX_SILENT_CONNECTIONS = 2048;
 export const MAX_HANDSHAKES_PER_SOURCE = 32;
 /** Time to the first byte of an inbound connection, milliseconds: one round trip, over Tor or I2P a few seconds. */
 export const LINK_FIRST_BYTE_MILLIS = 10_000;
-/** Pings one link waits for at once: the node's own and a few users'. */
+/** Pings that may be under way on one link: the node's own and a few of its users'. */
 export const MAX_PINGS_IN_FLIGHT = 64;
-/** Nothing heard from a peer for this long: ask it, milliseconds. */
+/** A peer that was silent for this long is pinged, milliseconds. */
 export const LINK_SILENCE_MILLIS = 15_000;
-/** A question or queued bytes that make no progress for this long: the peer is gone, milliseconds. */
+/** A peer is gone when a ping or queued bytes make no progress for this long, milliseconds. */
 export const LINK_DEAD_MILLIS = 30_000;
 /** Text in a GOODBYE. */
 export const MAX_GOODBYE_BYTES = 200;
@@ -61,7 +61,7 @@ export const STREAM_GRANT: number = 320 * 1024;
 export const GRANT_RESERVE: number = 4608;
 /** The smallest RELAY frame: header, tags, the smallest cell. */
 export const SMALLEST_FRAME_BYTES: number = 8 + STACK_BYTES + 1024;
-/** Nothing less is granted onward, and an idle circuit keeps so much: two of the smallest frames. */
+/** The least that is granted onward, and that an idle circuit keeps: two of the smallest frames. */
 export const LEAST_GRANT: number = 2304;
 /** Payload of the circuit frames that need no grant: a reason with its text, or the longest CREATE. */
 export const MAX_UNGRANTED_PAYLOAD = 128;
@@ -69,7 +69,7 @@ export const MAX_UNGRANTED_PAYLOAD = 128;
 export const MAX_CREDIT: number = 4 * CIRCUIT_WINDOW;
 /** Circuits in one GRANT or RETURN: what becomes due in one turn of the event loop, rarely more than a few. */
 export const MAX_GRANTS_PER_FRAME = 1024;
-/** Frame bytes that a node grants on circuits which it carries for others, in all: bounds its queues together. */
+/** Frame bytes that a node grants in total on circuits that it carries for others: bounds all its queues together. */
 export const MAX_CARRIED_BYTES: number = 512 * MIB;
 /** A sender that used nothing of a grant for this long gives back what exceeds QUIET_GRANT, milliseconds. */
 export const GRANT_IDLE_MILLIS = 250;
@@ -81,13 +81,13 @@ export const STREAM_WINDOW_INITIAL: number = 256 * 1024;
 export const STREAM_WINDOW_MAX: number = 4 * MIB;
 /** Streams in one circuit that one of its ends opened. */
 export const MAX_STREAMS_PER_CIRCUIT = 256;
-/** Streams that the last hop may open in vain at the initiator, which pays for each of them: more is a way to be paid for nothing. */
+/** Streams of the last hop that the initiator may refuse. The initiator pays for each of them, so more would be a way to earn for nothing. */
 export const MAX_REFUSED_STREAMS = 32;
 /** Circuits of others that a node takes part in: each costs about 2 KB idle, and its queue when busy. */
 export const MAX_JOINED_CIRCUITS = 4096;
-/** Where these are all taken, a payer's share of them is as what it paid and this beside, base units: one MiB at the usual price. */
+/** When all of these are taken, a payer's share follows what it paid plus this, base units: one MiB at the usual price. */
 export const SLOT_WEIGHT: bigint = 10_000n;
-/** Of MAX_CIRCUITS_PER_LINK towards a next hop so many wait for the DESTROY of those that made way. */
+/** How many of the MAX_CIRCUITS_PER_LINK towards a next hop may wait for the DESTROY of circuits that made way. */
 export const ONWARD_SPARE_CIRCUITS = 32;
 /** A circuit of others that carried nothing for this long is destroyed, milliseconds: pools replace theirs after ten minutes. */
 export const JOINED_IDLE_MILLIS = 900_000;
@@ -106,29 +106,29 @@ export const DATAGRAM_QUEUE: number = 64 * 1024;
 export const DATAGRAM_WINDOW: number = 256 * 1024;
 /** Parameters given when a stream is opened: a name, a nonce and a signature with room to spare. */
 export const MAX_STREAM_PARAMS = 1024;
-/** Small cells (credits, ends, answers) waiting at one end of a circuit; more means the peer asks and never reads. */
+/** Small cells (credits, ends, answers) waiting at one end of a circuit; with more, the peer asks and never reads. */
 export const MAX_CONTROL_CELLS = 2048;
-/** CREATEs that one link may bring in a second: a pool builds a few at a time, a busy relay's neighbour some dozens. */
+/** CREATEs per second that one link may bring: a pool builds a few at a time, a busy relay's neighbour some dozens. */
 export const MAX_CREATES_PER_SECOND_AND_LINK = 50;
-/** CREATEs answered in a second in all: at 0.2 to 0.9 ms each, a tenth to half of a processor. */
+/** CREATEs answered per second on all links: at 0.2 to 0.9 ms each, a tenth to half of a processor. */
 export const MAX_CREATES_PER_SECOND = 500;
-/** Addresses tried for an EXTEND: what they lead to is the word of somebody that a stranger chose. */
+/** Addresses tried for an EXTEND: a stranger chose the node whose word they are. */
 export const MAX_EXTEND_ADDRESSES = 2;
 /**
- * Dials that one payer's EXTENDs may have us begin at once, and in each minute after, to nodes that we never reached; as many to others.
- * A busy neighbour leads to a few that are not linked.
+ * Dials that one payer's EXTENDs may start at once, and in each minute after, to nodes that we never reached; the same number to others.
+ * The circuits of a busy neighbour lead to a few nodes without a link.
  */
 export const EXTEND_DIALS_PER_MINUTE = 30;
 /** Time for one CREATE or EXTEND to be answered, milliseconds. */
 export const CIRCUIT_BUILD_MILLIS = 20_000;
-/** The same where the next hop has an onion or I2P address: reaching it may take what those networks take for a first path. */
+/** The same if the next hop has an onion or I2P address: reaching it may take as long as those networks need for a first path. */
 export const CIRCUIT_BUILD_HIDDEN_MILLIS = 120_000;
 
 // --- money ------------------------------------------------------------------------------------------------------------
 /** Bytes whose value a stranger may owe: the loss bound. */
 export const STRANGER_WINDOW: number = MIB;
 /**
- * Bytes whose value any peer may owe, whatever it burned: more than this is not on its way between two receipts. A payer signs at a
+ * Bytes whose value any peer may owe, whatever it burned: no more than this is ever between two receipts. A payer signs at a
  * quarter of it, and a receipt for each 32 MiB costs little beside carrying them (docs/benchmarks.md).
  */
 export const MAX_WINDOW: number = 128 * MIB;
@@ -137,23 +137,23 @@ export const MAX_WINDOW: number = 128 * MIB;
  * receipts become rarer, and what is burned stays below a sixteenth of what is paid.
  */
 export const WIDEN_AFTER = 32n;
-/** For wider windows a payer stakes in all at most so many times what it stakes at most for a new channel, unless told otherwise. */
+/** Default limit of all that a payer stakes on one channel for wider windows, as a multiple of the highest stake for a new channel. */
 export const WIDENED_OPENINGS = 8n;
-/** What a relay or host asks unless told otherwise, base units per MiB: what there is to go by before a market is known. */
+/** Default price of a relay or host, base units per MiB: the only guide before a market is known. */
 export const USUAL_PRICE: PricePerMiB = pricePerMiB(10_000n);
-/** A median above this many usual prices is not believed: offers are free, so whoever makes most of them makes the median. */
+/** A median above this many usual prices is not believed: offers are free, so whoever makes the most of them sets the median. */
 export const MAX_MEDIAN_PRICES = 4n;
-/** Unless told otherwise, a circuit may cost this many medians of what its hops ask: room for a choice, none for a robber. */
+/** Default limit of a circuit's price, in medians of what its hops ask: room for a choice, but not for overcharging. */
 export const PRICE_LIMIT_MEDIANS = 3n;
-/** What a relay pays onward at most unless told otherwise: the dearest longest circuit that anybody builds unless told otherwise. */
+/** Default limit of what a relay pays onward: the most expensive longest circuit that anybody builds by default. */
 export const MAX_ONWARD_PRICE: PricePerMiB = pricePerMiB(
   USUAL_PRICE * MAX_MEDIAN_PRICES * PRICE_LIMIT_MEDIANS * BigInt(MAX_HOPS),
 );
-/** What a node binds for one wallet that it pays, in an hour, base units: 20 credits, half a GiB of the usual circuit. */
+/** What a node may put into channels to one wallet in an hour, base units: 20 credits, half a GiB of the usual circuit. */
 export const SPEND_LIMIT_PEER: Amount = amount(20_000_000n);
-/** What a gateway pays for one site in an hour: 10 credits, 256 MiB of the usual circuit. */
+/** What a gateway may pay for one site in an hour: 10 credits, 256 MiB of the usual circuit. */
 export const SPEND_LIMIT_SITE: Amount = amount(10_000_000n);
-/** What a node binds in channels and burns for them in an hour, beyond what it earned in it: 50 credits. */
+/** What a node may put into channels and burn for them in an hour, beyond what it earned in that hour: 50 credits. */
 export const SPEND_LIMIT: Amount = amount(50_000_000n);
 /** Wallets, and sites, of which the last hour's spending is remembered: about 100 bytes each. */
 export const MAX_BUDGET_ENTRIES = 1024;
@@ -173,16 +173,16 @@ export const MAX_DEBTORS = 16_384;
 export const ALLOWANCE_OF_BURNED = 3n;
 /** Opening payments that one transaction returns: as many as the shortest kind of transaction holds, with room to spare. */
 export const RETURNS_PER_TRANSACTION = 32;
-/** Where their payers do not pay for it, returning opening payments costs the payee at most this part of what their channels brought. */
+/** If the payers do not pay for it, returning opening payments may cost the payee at most this part of what their channels earned. */
 export const RETURN_FEE_PARTS = 10n;
 /** A transaction bids at most this part of what it moves for its place in a full block: the rest is what it is sent for. */
 export const BID_PARTS = 10n;
 /** Lamports that a wallet's transaction may bid however little it moves: twice the base fee, so that it lands where blocks are busy. */
 export const LEAST_BID_LIMIT = 10_000n;
-/** Lamports that a transaction bids at most when nothing in it is about to be lost: twenty times the base fee, for it can wait. */
+/** Lamports that a transaction bids at most when nothing in it is about to be lost: twenty times the base fee, because it can wait. */
 export const MAX_SETTLE_BID = 100_000n;
 /**
- * Lamports that a transaction bids at most for channels that are closing, or to close one: whoever drives up the price keeps nobody
+ * Lamports that a transaction bids at most for closing channels, or to close one: driving up the price keeps nobody
  * from taking a deposit back. A payer that fills blocks until its challenge period
  * is over must outbid this in every one of them; and no price that somebody drove up for a moment costs more than it.
  */
@@ -192,7 +192,7 @@ export const MAX_CLOSING_BID = 50_000_000n;
  * a day.
  */
 export const MAX_SETTLED_KEPT = 4_096;
-/** Lamports that buying credits leaves in the wallet, unless told otherwise: the fees of two thousand settlements that bid nothing. */
+/** Lamports that buying credits leaves in the wallet by default: the fees of two thousand settlements that bid nothing. */
 export const FEE_RESERVE: Lamports = lamports(10_000_000n);
 /** Receipts in one settlement transaction: the program's own limit. How many fit (about 18 into 1,232 bytes) the ledger says. */
 export const MAX_RECEIPTS_PER_TRANSACTION = 64;
@@ -206,7 +206,7 @@ export const MAX_EARNING_NAMES = 10_000;
 /** Names looked up in one request: a full set of settlements under way (8 of 8 names), within what RPC nodes answer at once (100). */
 export const MAX_NAMES_LOOKED_UP = 64;
 
-/** Channels a peer may present in vain on one link, each costing us a look at the ledger, before the link is closed. */
+/** Refused channels that a peer may present on one link before it is closed: each costs us a look at the ledger. */
 export const MAX_FAILED_CHANNELS = 4;
 /** Presented channels that a node looks up in a second, over all its links: each is a question to the ledger of about 300 bytes. */
 export const MAX_CHANNEL_LOOKUPS_PER_SECOND = 50;
@@ -218,13 +218,13 @@ export const CHANNEL_OPEN_MILLIS = 30_000;
 export const MAX_OFFERS = 4096;
 /** A signed offer: each fits an EXTEND of the smallest cell, so that no length tells whose it is. */
 export const MAX_OFFER_BYTES = 976;
-/** How long an offer is kept that nobody renews, milliseconds, whatever it says itself: longer than any honest node's holds. */
+/** How long an offer is kept if it is not renewed, milliseconds, whatever its own expiry: longer than any honest node's offer is valid. */
 export const OFFER_KEPT_MILLIS: number = 7 * 60 * 60_000;
-/** Of a full book one network holds no more than one of so many parts: a large hoster's share, and no more. */
+/** One network holds at most one part in this many of a full book: the share of a large hoster. */
 export const MAX_OFFER_NETWORK_PARTS = 32;
 /**
  * Offers of others verified at once, and in each second after: a whole book, then what some thousand nodes renew. Each peer that
- * was named or stands in a channel has so many for itself, all others have as many together. At 0.3 ms each.
+ * was named or has a channel with us gets this many for itself; all others share as many. At 0.3 ms each.
  */
 export const OFFER_CHECKS_AT_ONCE: number = MAX_OFFERS;
 export const OFFER_CHECKS_PER_SECOND = 20;
@@ -239,15 +239,15 @@ export const MAX_OFFER_SERVICES = 16;
 export const MAX_OFFER_LIFE_MILLIS: number = 24 * 60 * 60_000;
 /** Offers in one answer: 62 of the largest fill a frame, 64 of the usual ones. */
 export const MAX_OFFERS_PER_ANSWER = 64;
-/** Questions for offers answered to one peer in a second: a whole book, page by page, once. */
+/** Questions for offers that are answered to one peer per second: a whole book, page by page, once. */
 export const MAX_OFFER_QUESTIONS_PER_SECOND = 100;
-/** Bytes of offers told to one peer for nothing: a whole book of the largest at once, and a book of the usual ones in half a minute. */
+/** Bytes of offers sent to one peer for free: a whole book of the largest at once, and a book of the usual ones in half a minute. */
 export const OFFER_BURST_BYTES: number = MAX_OFFERS * MAX_OFFER_BYTES;
 export const OFFER_BYTES_PER_SECOND: number = 64 * 1024;
 /** Offers of its own that a peer may renew at once, and how long each takes to be allowed again, milliseconds: a check of two signatures each. */
 export const OFFER_RENEWALS_AT_ONCE = 8;
 export const OFFER_RENEWAL_REST_MILLIS = 15_000;
-/** Sequences and ends of offers are whole multiples, milliseconds: they tell neither when a node started nor how its clock goes. */
+/** Sequences and expiries of offers are whole multiples of this, milliseconds, so that they show neither when a node started nor its clock. */
 export const OFFER_STEP_MILLIS: number = 10 * 60_000;
 /** Linked peers asked in one round of discovery. */
 export const MAX_PEERS_ASKED = 16;
@@ -259,9 +259,9 @@ export const MAX_ADDRESS_BYTES = 256;
 // --- paths ------------------------------------------------------------------------------------------------------------
 /** Guards drawn at once, when there are none: several may be down together without another one being needed. */
 export const SAMPLED_GUARDS = 6;
-/** With fewer that are offered and may be used another one is drawn: a host of the same operator still leaves a choice. */
+/** With fewer usable guards on offer, another one is drawn: a host of the same operator still leaves a choice. */
 export const LEAST_GUARDS = 3;
-/** Guards remembered, those included that are gone or were given up: the most that ever see where a client is. */
+/** Guards remembered, including those that are gone or were given up: the most relays that ever see where a client is. */
 export const MAX_GUARDS = 24;
 /** How long a guard is kept, milliseconds: drawn between these, so that neither a whole sample nor many clients change at once. */
 export const GUARD_LIFE_LEAST_MILLIS: number = 60 * 24 * 60 * 60_000;
@@ -272,22 +272,22 @@ export const GUARD_UNLISTED_LEAST_MILLIS: number = 24 * 60 * 60_000;
 /** A guard that cannot be reached is tried again after so long, milliseconds; doubled each time up to the second. */
 export const GUARD_RETRY_FIRST_MILLIS = 30_000;
 export const GUARD_RETRY_LAST_MILLIS: number = 30 * 60_000;
-/** What circuits came to counts half as much after this long, milliseconds: days, so that being honest for an hour repairs nothing. */
+/** The outcome of a circuit counts half as much after this long, milliseconds: days, so that an honest hour repairs nothing. */
 export const PATH_HALF_LIFE_MILLIS: number = 7 * 24 * 60 * 60_000;
-/** Circuits before anything is said of a relay: below that, chance explains it. */
+/** Circuits before a relay is judged: below that, chance explains the result. */
 export const PATH_LEAST_CIRCUITS = 12;
 /** Share of circuits that fail, for certain, from which on a relay is warned of and given up: an honest one's fail as often as malicious ones stand behind it. */
 export const PATH_WARN_SHARE = 0.4;
 export const PATH_GIVE_UP_SHARE = 0.6;
-/** Guards given up at the same time: when still more fail, the fault is elsewhere. */
+/** Guards that may be given up at the same time: if more fail, the fault is elsewhere. */
 export const MAX_GIVEN_UP_GUARDS = 3;
 /** Of this many operators one relay may be given up beside the guards: a guard that has others seem to fail must not choose the rest. */
 export const OPERATORS_PER_GIVEN_UP = 8;
-/** Relays of which is counted what circuits over them came to, for each guard: about 100 bytes each on disk. */
+/** Relays whose circuits' outcomes are counted, per guard: about 100 bytes each on disk. */
 export const MAX_COUNTED_RELAYS = 128;
 /** Failures that one host counts against a guard in a day: it may fail all its circuits by itself. */
 export const MAX_HOST_FAILURES = 3;
-/** The same of all hosts together: who wants a client to leave its guard makes many. */
+/** The same for all hosts together: an attacker that wants a client to leave its guard runs many. */
 export const MAX_HOSTS_FAILURES = 9;
 /** Circuits lost within this time of each other are one loss, milliseconds: a link that broke, or a node that went. */
 export const LOSSES_APART_MILLIS = 2_000;
@@ -313,12 +313,12 @@ export const MAX_PATH_SEGMENTS = 64;
 export const MAX_HAVE_BATCH = 128;
 /** Roots a host keeps for one name: the one on chain, the one being published, and one late visitor's. */
 export const MAX_ROOTS_PER_NAME = 4;
-/** A publisher or visitor that sends nothing for this long is let go, milliseconds. */
+/** A publisher or visitor that sends nothing for this long is dropped, milliseconds. */
 export const CONTENT_IDLE_MILLIS = 120_000;
-/** A block that was asked for and does not come in this long makes the host unusable, milliseconds: a slow onion path takes 30 s for 1 MiB. */
+/** A host that does not deliver a requested block in this time is unusable, milliseconds: a slow onion path takes 30 s for 1 MiB. */
 export const BLOCK_WAIT_MILLIS = 60_000;
 /**
- * A host that does not begin to answer on a new stream in this long is passed over, milliseconds: several round trips of an onion path.
+ * A host that does not begin to answer on a new stream in this time is skipped, milliseconds: several round trips of an onion path.
  * The question is small, so that waiting longer brings nothing.
  */
 export const FIRST_ANSWER_MILLIS = 15_000;
@@ -338,7 +338,7 @@ export const MAX_DIRECTORY_CACHE_BYTES: number = 16 * MIB;
 export const REQUEST_READ_AHEAD = 4;
 /** Requests a gateway serves at once; each holds up to REQUEST_READ_AHEAD blocks, so 64 stay near 256 MiB. */
 export const MAX_GATEWAY_REQUESTS = 64;
-/** Requests that wait for their turn before visitors are told to come back. */
+/** Requests that may wait for their turn; further visitors are told to come back. */
 export const MAX_GATEWAY_QUEUE = 512;
 /** A visitor's connection without traffic is closed after this long, milliseconds: a paused video asks again by range. */
 export const VISITOR_IDLE_MILLIS = 120_000;
@@ -347,8 +347,8 @@ export const NAME_WAIT_MILLIS = 25_000;
 /** A visitor that got nothing for this long is told so, milliseconds: before its idle connection is closed without a word. */
 export const VISIT_MILLIS = 90_000;
 /**
- * Hosts tried for one visit: five that are dead leave others. Who makes the hosts of a site seem dead has its own asked sooner, so
- * they are not without end.
+ * Hosts tried for one visit: five dead ones leave others. An attacker that makes a site's hosts seem dead gets its own asked sooner, so
+ * the number is limited.
  */
 export const MAX_VISIT_HOSTS = 8;
 /** Entries shown in a directory listing. */

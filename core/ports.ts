@@ -15,7 +15,7 @@ export interface Log {
 
 export const systemClock: Clock = { now: () => Date.now() as UnixMillis };
 
-/** Milliseconds that only go forward: where the clock is set back, no time passed. For what is to last a while, not until an hour. */
+/** Milliseconds that only go forward: if the clock is set back, no time passes. For durations, not for times of day. */
 export function forwardOnly(clock: Clock): () => number {
   let [last, ahead] = [Number(clock.now()), 0];
   return () => {

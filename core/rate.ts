@@ -15,7 +15,7 @@ export class TokenBucket {
     this.#filledAt = now();
   }
 
-  /** False when the event comes too soon: it takes nothing then. */
+  /** Takes a token. False, and takes nothing, if the event comes too soon. */
   take(tokens: number = 1): boolean {
     if (this.#tokens < tokens) {
       this.#fill();
@@ -25,7 +25,7 @@ export class TokenBucket {
     return true;
   }
 
-  /** As it was when it was made. */
+  /** True if it is as full as when it was made. */
   get isFull(): boolean {
     this.#fill();
     return this.#tokens === this.#capacity;
@@ -38,10 +38,10 @@ export class TokenBucket {
   }
 }
 
-/** With so many a first look is taken at which are full. */
+/** Number of buckets at which full ones are first removed. */
 const FIRST_SWEEP = 64;
 
-/** A bucket for each key, whoever comes again with it. One that is full is as one that never was, and is forgotten. */
+/** A bucket per key. A full bucket is the same as a new one, so it is forgotten. */
 export class TokenBuckets<K> {
   readonly #make: () => TokenBucket;
   readonly #buckets = new Map<K, TokenBucket>();
@@ -64,7 +64,7 @@ export class TokenBuckets<K> {
     return bucket;
   }
 
-  /** Again when there are twice as many as are left, so that it costs little for each that comes. */
+  /** Removes full ones again at twice the number that is left, so that the cost per new bucket stays small. */
   #sweep(): void {
     for (const [key, bucket] of this.#buckets) if (bucket.isFull) this.#buckets.delete(key);
     this.#sweepAt = Math.max(FIRST_SWEEP, 2 * this.#buckets.size);

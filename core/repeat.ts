@@ -4,9 +4,9 @@ import type { Log } from './ports.ts';
 export interface IntervalOptions {
   /** From the end of one run to the start of the next, milliseconds. */
   readonly everyMillis: number;
-  /** Each pause is drawn between half of that and one and a half: nobody shall know a node by its beat. */
+  /** Draws each pause between half and one and a half times that, so that a node cannot be recognised by its rhythm. */
   readonly jittered?: true;
-  /** The first run begins now, and not after `everyMillis`. */
+  /** The first run begins now instead of after `everyMillis`. */
   readonly atOnce?: true;
   readonly work: (signal: AbortSignal) => Promise<void>;
   /** What failed, for the log: a failure does not end the interval. */
@@ -26,7 +26,7 @@ export function repeat(options: IntervalOptions): AsyncDisposable {
     const millis = options.everyMillis * (options.jittered === true ? 0.5 + Math.random() : 1);
     if (controller.signal.aborted) return;
     timer = setTimeout(start, millis);
-    // No more than a number in browsers, where nothing waits for it.
+    // In browsers this is a plain number, and nothing waits for it.
     if (typeof timer === 'object') timer.unref();
   };
   const run = async (): Promise<void> => {

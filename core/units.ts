@@ -1,5 +1,5 @@
 /**
- * Units are types. A plain number or bigint does not pass where one of these is asked for; the constructors check the
+ * Units are types. A plain number or bigint is not accepted where one of these is expected; the constructors check the
  * range, and they are the only way in from outside.
  */
 import { RelaymintError } from './errors.ts';
@@ -30,7 +30,7 @@ export const ALL_BPS: BasisPoints = 10_000 as BasisPoints;
 /** Base units in one credit. */
 export const BASE_UNITS_PER_CREDIT: bigint = 1_000_000n;
 const CREDIT_DECIMALS = 6;
-/** Base units a MiB: more than a million credits is a mistake. */
+/** Base units per MiB: more than a million credits is a mistake. */
 export const MAX_PRICE: bigint = 1n << 40n;
 
 /** The one choke point for u64 values that count money. @throws RangeError outside 0 .. 2^64-1. */
@@ -42,7 +42,7 @@ export function lamports(value: bigint | number): Lamports {
   return u64(value, 'lamports') as Lamports;
 }
 
-/** @throws RangeError outside 0 .. 2^40 base units a MiB (more than a million credits a MiB is a mistake). */
+/** @throws RangeError outside 0 .. 2^40 base units per MiB (more than a million credits per MiB is a mistake). */
 export function pricePerMiB(value: bigint | number): PricePerMiB {
   const price = u64(value, 'price');
   if (price > MAX_PRICE) throw new RangeError(`price must be at most ${MAX_PRICE} base units per MiB, got ${price}`);

@@ -9,19 +9,19 @@ const DAY_SECONDS = 86_400n;
 export const YEAR_SECONDS: bigint = 365n * DAY_SECONDS;
 /** How long after its expiry a name still resolves and is its owner's to renew. */
 export const GRACE_SECONDS: bigint = 30n * DAY_SECONDS;
-/** A name is held at most that far ahead. */
+/** A name is held at most this far ahead. */
 export const MAX_YEARS = 10;
 /** A commitment can be revealed for this long. */
 export const COMMITMENT_LIFE_SECONDS: bigint = DAY_SECONDS;
-/** What a name costs on top at the end of its grace period, in years' prices; a power of two. */
+/** The premium of a name at the end of its grace period, in years' prices; a power of two. */
 export const PREMIUM_YEARS = 1024n;
-/** After that many days nothing is left of it. */
+/** Days after which the premium is zero. */
 export const PREMIUM_DAYS = 21n;
 
 /** `held`: its owner's. `grace`: the same, but it has expired. `expired`: anybody may register it. */
 export type NameStatus = 'held' | 'grace' | 'expired';
 
-/** What there is of a name at a time. `expiresAt` undefined: it never expires (registered before names had terms). */
+/** The state of a name at a time. `expiresAt` undefined: it never expires (registered before names had terms). */
 export function nameStatus(expiresAt: UnixSeconds | undefined, now: UnixSeconds): NameStatus {
   if (expiresAt === undefined || now < expiresAt) return 'held';
   return now < expiresAt + GRACE_SECONDS ? 'grace' : 'expired';

@@ -1,6 +1,6 @@
-/** Why the system refused something: the codes of errno, as Node's errors carry them. */
+/** Reasons why the system refused something: errno codes, as Node's errors carry them. */
 
-/** Those that are told apart somewhere; any other failure is just one. */
+/** The codes that some caller tells apart. */
 export type Errno = 'EADDRINUSE' | 'EDQUOT' | 'EEXIST' | 'EIO' | 'ENOENT' | 'ENOSPC' | 'EPERM' | 'EPIPE' | 'ETIMEDOUT';
 
 /** True when `error` came from the system with one of these codes. */

@@ -26,7 +26,7 @@ export interface Published {
   readonly cid: string;
   readonly files: number;
   readonly bytes: number;
-  /** What of the folder was left out, and why. */
+  /** Files of the folder that were left out, and why. */
   readonly skipped: readonly { readonly path: string; readonly reason: string }[];
   /** Node ids of those that have all of it. */
   readonly hosts: readonly string[];

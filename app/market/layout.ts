@@ -12,7 +12,7 @@ import { makeFolder } from '../../platform/disk/folder.ts';
 
 const FILE = 'market.json';
 
-/** What stands in `market.json`. */
+/** The content of `market.json`. */
 interface Remembered {
   readonly version: 1;
   /** Port by label; 0 or absent means: any free one. */

@@ -20,7 +20,7 @@ export interface ProcessOptions {
   readonly log: Log;
   /** Where the child's own log lines (stderr) go. */
   readonly onLogLine: (label: string, line: string) => void;
-  /** Gives up waiting for a child's first word. */
+  /** Ends the wait for a child's first output. */
   readonly signal: AbortSignal;
   /** How long a child may take to be ready, milliseconds. */
   readonly readyMillis?: number;
@@ -68,7 +68,7 @@ export class MarketProcess<Ready> implements AsyncDisposable {
 
   /**
    * Resolves with its ready event.
-   * @throws RelaymintError ADDRESS_IN_USE by its own word; INTERNAL with its last words when it ends otherwise or stays silent before that.
+   * @throws RelaymintError ADDRESS_IN_USE if it says so; INTERNAL with its last output when it ends otherwise or stays silent before that.
    */
   async start(): Promise<Ready> {
     assertNotAborted(this.#options.signal, `Starting ${this.label}`);
@@ -111,7 +111,7 @@ export class MarketProcess<Ready> implements AsyncDisposable {
     }
   }
 
-  /** Asks the child to finish cleanly, and ends it by force when it does not within 20 s. */
+  /** Asks the child to finish cleanly, and kills it if it does not within 20 s. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#restartTimer);
@@ -121,7 +121,7 @@ export class MarketProcess<Ready> implements AsyncDisposable {
 
 /**
  * Runs a command to its end and resolves with its event called `event`.
- * @throws RelaymintError INTERNAL with the command's last words when it fails.
+ * @throws RelaymintError INTERNAL with the command's last output when it fails.
  */
 export async function runCommand<Result>(
   options: ProcessOptions,
@@ -139,7 +139,7 @@ export async function runCommand<Result>(
   return result;
 }
 
-/** Settings of a node that its operator keeps in the environment are not for this market: it is told all by its arguments. */
+/** Node settings in the operator's environment do not apply to this market: its processes get everything as arguments. */
 export function childEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const ours = Object.entries(environment).filter(([name]) => !name.startsWith('RELAYMINT_'));
   return { ...Object.fromEntries(ours), [ATTACHED]: '1' };
@@ -206,7 +206,7 @@ function awaitEvent<Result>(
         : setTimeout(() => fail(`was not ready after ${timeoutMillis / 1000} s`), timeoutMillis);
     child.once('error', onError);
     child.stdout.once('end', () => {
-      // A command prints its result and leaves: look at the exit only once all it said was read.
+      // A command prints its result and exits: look at the exit only once all its output was read.
       if (child.exitCode !== null || child.signalCode !== null) onExit(child.exitCode, child.signalCode);
       else child.once('exit', onExit);
     });

@@ -70,7 +70,7 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
   options.onStage('Settling, closing and withdrawing');
   const settleBegan = performance.now();
   const closing = (await reader.bank()).challengeSeconds <= MAX_CHALLENGE_SECONDS;
-  // The end of a circuit is paid for like the rest of it: what closes a channel must come after, or its last receipt is lost.
+  // The end of a circuit is paid for like the rest of it: a channel must be closed after that, or its last receipt is lost.
   if (closing) await Promise.all(cluster.nodes.map((node) => control(options, node, 'drain')));
   await quiesce(options);
   for (const node of cluster.nodes) await control(options, node, 'settle');

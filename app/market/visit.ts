@@ -24,7 +24,7 @@ export interface VisitOptions {
 
 /** Visits at once: a browser's usual number of connections to one origin. */
 const PARALLEL = 6;
-/** More faults than this are counted, not told one by one. */
+/** Further faults are counted, not listed. */
 const MAX_FAULTS = 20;
 
 export async function visitSite(options: VisitOptions): Promise<VisitResult> {

@@ -24,13 +24,13 @@ export interface ChannelsOptions {
   readonly budget: Pick<Budget, 'reserve'>;
   /** What a new channel holds, and what a top-up adds. */
   readonly deposit: Amount;
-  /** The least that is staked for a new channel, where its till asks less: the window is as wide. */
+  /** The least stake of a new channel, if its till asks less. The window is as wide as the stake. */
   readonly opening: Amount;
   /** The most that is staked for a channel at its opening. */
   readonly maxOpening: Amount;
   /** The same in all, with what is added for wider windows. */
   readonly maxWidened: Amount;
-  /** What may have been staked for wider windows since the start, where others may make us pay; absent: no more than `maxWidened` each. */
+  /** Limit of all stakes for wider windows since the start, if others may make us pay; absent: only `maxWidened` for each. */
   readonly mayWiden?: () => bigint;
   /** The channels that links use now. */
   readonly live: () => ReadonlySet<ChannelId>;
@@ -38,23 +38,23 @@ export interface ChannelsOptions {
   readonly update: (channel: ChannelState) => void;
   /** A channel from which nothing was paid for this long is closed, milliseconds; undefined: never. */
   readonly idleMillis: number | undefined;
-  /** A clock that only goes forth, milliseconds. Default: performance.now. */
+  /** A clock that only goes forward, milliseconds. Default: performance.now. */
   readonly now?: () => number;
   readonly log: Log;
 }
 
-/** A payee that was away for the whole challenge period has this long to return the opening payment of an idle channel: a day. */
+/** How long a payee that was away for the whole challenge period has to return the opening payment of an idle channel: a day. */
 const IDLE_GRACE_SECONDS = 86_400n;
-/** How long what was read of a till is used again: from the question what a channel costs to its opening. */
+/** How long a till's state is reused: from asking what a channel costs to opening it. */
 const TILL_MILLIS = 5_000;
-/** How long what a transaction costs is used before it is asked anew, and how long at most while no answer comes. */
+/** How long a transaction's cost is used before it is asked for again, and for how long at most while no answer comes. */
 const FEE_MILLIS = 30_000;
 const FEE_MILLIS_MAX = 86_400_000;
-/** A widened channel holds so many windows: twice the least that a window takes, so that it is not topped up at once. */
+/** Windows that a widened channel holds: twice the least that a window takes, so that it is not topped up at once. */
 const DEPOSIT_WINDOWS = 8n;
 /** Channels closed in one sweep, each for the fees of two transactions. */
 const CLOSED_AT_ONCE = 8;
-/** The wallet says so before anything is burned, or the ledger refused it: any other error leaves open what happened. */
+/** Errors after which certainly nothing was burned: the wallet found them, or the ledger refused. After any other error it is unknown. */
 const NOTHING_BURNED: readonly ErrorCode[] = [
   'LIMIT_EXCEEDED',
   'INSUFFICIENT_FUNDS',
@@ -112,7 +112,7 @@ export class Channels implements ChannelProvider {
         this.#touch(channel.id);
         return { channel, delegate: this.#options.delegate };
       } catch (error) {
-        // Another payer's allowance was too small for it: ours may do.
+        // Another payer's allowance was too small for it: ours may be large enough.
         if (shared === undefined || !isRelaymintError(error, 'ALLOWANCE_EXHAUSTED')) throw error;
       }
     }
@@ -126,17 +126,17 @@ export class Channels implements ChannelProvider {
     return (await reader.channel(channel.till, channel.slot)) ?? channel;
   }
 
-  /** A node that opens channels for others knows what a transaction costs before the first of them waits. */
+  /** Asks what a transaction costs before the first circuit of others has to wait for the answer. */
   warm(): void {
     this.#feeUnits().catch(() => {
       // It is asked again when it is needed, and whoever needs it is told.
     });
   }
 
-  /** We are about to pay that wallet: what it takes is looked up meanwhile. */
+  /** We are about to pay that wallet: looks up what that needs. */
   expect(payee: LedgerAddress): void {
     if (this.known(payee)) return;
-    // Whoever opens the channel is told what is wrong.
+    // The caller that opens the channel gets the error.
     this.openingCost(payee).catch(() => {});
   }
 
@@ -168,7 +168,7 @@ export class Channels implements ChannelProvider {
    */
   async closeAll(signal: AbortSignal): Promise<ClosedChannels> {
     this.#closing = true;
-    // What is being opened is closed as well.
+    // Channels that are being opened are closed as well.
     await Promise.allSettled(this.#finding.values());
     const { reader, wallet, update: onSeen } = this.#options;
     return closeChannels(await this.#onChain(this.#ours()), { reader, wallet, signal, onSeen });
@@ -211,7 +211,7 @@ export class Channels implements ChannelProvider {
     }
   }
 
-  /** Looks which channels paid something since the last look. Call it now and then: idle time is counted from it. */
+  /** Notes which channels paid something since the last call. Call it regularly: idle time is counted from it. */
   watch(): void {
     const seen = new Set<ChannelId>();
     for (const { role, channel, latest } of this.#options.store.entries()) {
@@ -225,7 +225,7 @@ export class Channels implements ChannelProvider {
 
   async #requestClose(channel: ChannelState): Promise<void> {
     const { idleMillis = 0, live, reader, wallet, update, log } = this.#options;
-    // Somebody may have asked for it meanwhile; who asks from now on waits until it is clear that it is closing.
+    // A circuit may have asked for it meanwhile; later callers wait until it is clear that it is closing.
     if (this.#idleFor(channel.id) < idleMillis || this.#finding.has(channel.payee) || live().has(channel.id)) return;
     const request = async (): Promise<void> => {
       await wallet.requestClose(channel);
@@ -233,7 +233,7 @@ export class Channels implements ChannelProvider {
       log.info({ channel: channel.id }, 'asked to close an idle channel');
     };
     const done = request();
-    // Whoever waits for it only wants to know that it is over.
+    // Those who wait for it only need to know that it is over.
     this.#closingOf.set(
       channel.payee,
       done.catch(() => {}),
@@ -284,7 +284,7 @@ export class Channels implements ChannelProvider {
     return channels.flatMap(({ id }, index) => {
       const now = found[index];
       if (now?.id === id) return [now];
-      // Should that be wrong, the till itself shows the channel when it is needed.
+      // If that is wrong, the till itself shows the channel when it is needed.
       this.#gone.add(id);
       return [];
     });
@@ -323,7 +323,7 @@ export class Channels implements ChannelProvider {
   async #open(till: TillState, sponsor: Pick<Sponsor, 'advance'> | undefined): Promise<ChannelState> {
     const { owner, opening: asked, minDeposit } = till;
     const { wallet, delegate, deposit, maxOpening } = this.#options;
-    // What we stake beyond what the till asks is for our own circuits: another's payer is not made to have it staked, nor charged for it.
+    // What we stake beyond what the till asks is for our own circuits: it is neither staked nor charged for the circuits of others.
     const own = sponsor === undefined ? least(this.#options.opening, maxOpening) : asked;
     const opening = asked < own ? own : asked;
     if (opening > maxOpening) throw tooDear(owner, { what: 'burns', asked: opening, most: maxOpening });
@@ -339,12 +339,12 @@ export class Channels implements ChannelProvider {
       if (isRelaymintError(error, 'BUDGET_EXHAUSTED', ...NOTHING_BURNED)) advance?.giveBack();
       throw error;
     } finally {
-      // It may show one channel more: who tries again must see it.
+      // It may show one more channel, which a retry must see.
       this.#tills.delete(owner);
     }
   }
 
-  /** Takes it out of the budget, and puts it back only when it is certain that nothing was burned. */
+  /** Takes it out of the budget, and puts it back only if certainly nothing was burned. */
   async #spend<T>(payee: LedgerAddress, value: Amount, burn: () => Promise<T>): Promise<T> {
     const reservation = await this.#options.budget.reserve(payee, value);
     try {
@@ -372,14 +372,14 @@ export class Channels implements ChannelProvider {
     return till;
   }
 
-  /** Never comes back beside what a till asks to be staked. What was last known serves while it is asked anew. */
+  /** What never comes back, besides the stake that a till asks for. The last known figure is used while a new one is requested. */
   #feeUnits(): Promise<bigint> {
     const age = this.#fee === undefined ? Infinity : this.#now() - this.#fee.at;
     if (age >= FEE_MILLIS && this.#askingFee === undefined) {
       this.#askingFee = this.#askFee().finally(() => {
         this.#askingFee = undefined;
       });
-      // Whoever waits for it is told.
+      // Those who wait for it get the error.
       this.#askingFee.catch(() => {});
     }
     return this.#fee === undefined || age >= FEE_MILLIS_MAX

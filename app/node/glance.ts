@@ -1,4 +1,4 @@
-/** What something slow said last, for many who want to know: it is asked now and then, and nobody waits longer than he wants. */
+/** The last answer of something slow, for many readers: it is asked now and then, and each reader waits only as long as it wants. */
 import { deadline, orAborted } from '../../core/abort.ts';
 
 export interface Seen<T> {
@@ -14,7 +14,7 @@ export class Glance<T> {
   #reading: Promise<T> | undefined;
   #underWay = false;
   #readAt = Number.NEGATIVE_INFINITY;
-  /** Of readings that overtake each other the one that began last counts. */
+  /** If readings overtake each other, the one that began last counts. */
   #began = 0;
   #shown = 0;
 
@@ -24,22 +24,22 @@ export class Glance<T> {
     this.#everyMillis = everyMillis;
   }
 
-  /** What was seen last; undefined: nothing yet. */
+  /** The last reading; undefined: none yet. */
   get last(): Seen<T> | undefined {
     return this.#last;
   }
 
-  /** What was seen last, which is as new as `now` gives it where the answer comes in time. Never rejects. */
+  /** The last reading, which is as new as that of `now` if the answer comes in time. Never rejects. */
   async within(millis: number): Promise<Seen<T> | undefined> {
     using moment = deadline(millis, 'Reading');
-    // Who asks next is told, or waits for the same answer.
+    // The next reader gets the error, or waits for the same answer.
     await orAborted(this.now(), moment.signal, 'Reading').catch(() => {});
     return this.#last;
   }
 
   /** @throws what `read` throws. */
   async now(): Promise<T> {
-    // What hangs is not asked again and again.
+    // A hanging source is not asked again and again.
     if (this.#reading === undefined || (!this.#underWay && performance.now() - this.#readAt > this.#everyMillis)) {
       const reading = this.#look();
       this.#reading = reading;
@@ -56,7 +56,7 @@ export class Glance<T> {
     return this.#reading;
   }
 
-  /** What is seen next is read anew. */
+  /** The next look reads again. */
   forget(): void {
     this.#reading = undefined;
   }

@@ -1,4 +1,4 @@
-/** Settles what a node holds, before something happens that would lose it: by the node when it runs, from its books when not. */
+/** Settles what a node holds before it would be lost: through the node if it runs, otherwise from its books. */
 import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { RelaymintError } from '../../core/errors.ts';
@@ -23,7 +23,7 @@ export interface HeldOptions {
 export interface Held {
   /** How many receipts were settled. */
   readonly receipts: number;
-  /** What each payer owes; those that owe nothing are not in it. */
+  /** What each payer owes; payers that owe nothing are left out. */
   readonly debts: ReadonlyMap<string, Amount>;
 }
 

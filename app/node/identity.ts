@@ -1,4 +1,4 @@
-/** The first phase of a node: who it is, and where it is to be found. */
+/** The first phase of a node: its identity, and where it is reached. */
 import path from 'node:path';
 import { deadline } from '../../core/abort.ts';
 import {
@@ -23,7 +23,7 @@ export interface Identity {
 
 /** Of its I2P destination. */
 export const I2P_KEY_FILE = 'i2p.key';
-/** A router that is there answers sooner, milliseconds. */
+/** A running router answers sooner than this, milliseconds. */
 const SAM_MILLIS = 15_000;
 
 export async function openIdentity(

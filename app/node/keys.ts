@@ -71,12 +71,12 @@ export async function loadWalletKey(options: KeyOptions): Promise<WalletKey> {
   return loadKeyFile(options, WALLET_FILE, options.label);
 }
 
-/** The address of the delegate key of a data directory, which is made when there is none. */
+/** The address of the delegate key of a data directory; the key is created if there is none. */
 export async function delegateAddress(dataDir: string): Promise<LedgerAddress> {
   return walletAddress(await readOrMakeKey(path.join(dataDir, DELEGATE_FILE)));
 }
 
-/** The key of a file, which is made when there is none. */
+/** The key in a file; it is created if there is none. */
 export function readOrMakeKey(file: string, make: () => WalletKey = generateWalletKey): Promise<WalletKey> {
   return orElse(
     () => readKeyFile(file),

@@ -1,4 +1,4 @@
-/** The phases of a node that are about money: what it has, what it is paid, and what it pays. */
+/** The phases of a node that concern money: what it has, what it is paid, and what it pays. */
 import path from 'node:path';
 import type { ChannelId } from '../../core/ids.ts';
 import { MAX_ONWARD_PRICE, SPEND_LIMIT_SITE, WIDENED_OPENINGS } from '../../core/limits.ts';
@@ -36,13 +36,13 @@ export const SETTLEMENTS_FILE = 'settlements.jsonl';
 const BUDGET_FILE = 'budget';
 /** How often channels are looked at, milliseconds. */
 const CHANNEL_WATCH_MILLIS = 60_000;
-/** How often it is looked whether a payee left something for us, milliseconds: it keeps, and looking reads one account. */
+/** How often we check whether a payee left something for us, milliseconds: it does not expire, and a check reads one account. */
 const CLAIM_WATCH_MILLIS = 10 * 60_000;
 /** Well below any challenge period, so that a payer's close request is answered in time. */
 const SETTLEMENT_POLL_MILLIS = 5_000;
-/** A till has free slots for longer than this when it is looked at. */
+/** A till has free slots for longer than this interval between two checks. */
 const TILL_POLL_MILLIS = 30_000;
-/** A cluster takes 13 s to make a transaction final. A receipt keeps: a node that cannot reach the ledger does not wait for it for ever. */
+/** A cluster takes 13 s to make a transaction final. Receipts are kept, so a node that cannot reach the ledger does not wait for ever. */
 const SHUTDOWN_SETTLE_MILLIS = 16_000;
 /** A window is at most a quarter of what a deposit still holds: smaller deposits would only take slots. */
 const DEPOSIT_OPENINGS = 4n;
@@ -54,7 +54,7 @@ const SELLS_NOTHING: PricePerMiB = pricePerMiB(0n);
 
 /**
  * A circuit pays its first relay for all nodes behind it as well, so a window at the relay's own price would hold only a
- * part of a MiB, and one in front of a dear host not even a frame. This one holds a MiB of the usual circuit.
+ * part of a MiB, and in front of an expensive host not even a frame. This one holds a MiB of the usual circuit.
  */
 export function relayWindowPrice(own: PricePerMiB): PricePerMiB {
   return pricePerMiB(own * USUAL_HOPS);
@@ -144,7 +144,7 @@ export function openPaying(
     opening: node.opening ?? amount(0n),
     maxOpening: node.maxOpening ?? dearestMiB,
     maxWidened: node.maxOpening ?? amount(dearestMiB * WIDENED_OPENINGS),
-    // A stranger with an accomplice behind us could have us widen windows for nobody's good but the accomplice's.
+    // A stranger with an accomplice behind us could make us widen windows that only help the accomplice.
     ...(terms.relayPrice === undefined ? {} : { mayWiden: (): bigint => metering.kept / WIDENING_PARTS }),
     live: () => liveChannels(book),
     update: (channel) => book.update(channel),
@@ -176,7 +176,7 @@ export function openPaying(
   return { channels, metering };
 }
 
-/** What a till asks of who opens a channel: one MiB's worth is staked at the opening, for a stranger may owe as much. */
+/** What a till asks of a payer that opens a channel: a stake of one MiB's worth, because a stranger may owe as much. */
 function tillTerms({ terms, tillOpening = amount(terms.windowPrice ?? 0n) }: NodeSettings): TillTerms {
   return { opening: tillOpening, minDeposit: amount(tillOpening * DEPOSIT_OPENINGS) };
 }

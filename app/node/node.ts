@@ -34,7 +34,7 @@ export interface RunningNode extends AsyncDisposable {
   readonly keys: NodeKeys;
   readonly policy: Policy;
   readonly ledger: SolanaLedger;
-  /** For what visitors read: apart from `ledger`, over which this node's own money goes. */
+  /** For what visitors read; separate from `ledger`, which carries this node's own money. */
   readonly names: Pick<SolanaLedger, 'name'>;
   readonly wallet: SolanaWallet;
   readonly links: LinkManager;
@@ -53,13 +53,13 @@ export interface RunningNode extends AsyncDisposable {
   readonly journal: SettlementJournal;
   readonly startedAt: number;
   readonly services: readonly OfferedService[];
-  /** Offers a service to whoever pays for it. Takes effect in the offer with the next `announce`. */
+  /** Offers a service to everybody who pays for it. The next `announce` puts it into the offer. */
   serve(service: string, price: PricePerMiB, handler: ServiceHandler): void;
   /** Says in the offer which names are kept, from the first on as far as there is room. @returns what to call when they may have changed. */
   keeping(names: () => readonly string[]): () => void;
   /** Listens, signs the offer if it sells something, tells the bootstrap peers. @returns the addresses others can dial. */
   announce(signal?: AbortSignal): Promise<readonly string[]>;
-  /** Signs the offer anew and tells every peer, if it sells something. @returns what it publishes, and how many heard it. */
+  /** Signs the offer again and sends it to every peer, if it sells something. @returns what it publishes, and how many heard it. */
   advertise(): Promise<{ readonly addresses: readonly string[]; readonly peers: number }>;
 }
 
@@ -109,7 +109,7 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
   );
   const own: OwnOffer = openOwnOffer({ keys, links, wallet: books.wallet, clock, offered }, settings, stack);
   assertNotAborted(signal, STARTING);
-  // Who ends it from here on wants it to settle.
+  // A caller that ends it from here on wants it to settle.
   givingUp[Symbol.dispose]();
   const owned = stack.move();
   return {

@@ -1,4 +1,4 @@
-/** The one place where a command's way out is composed: its transports and its policy, out of its settings. */
+/** The one place that composes a command's way out: its transports and its policy, from its settings. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { RelaymintError } from '../../core/errors.ts';
@@ -24,9 +24,9 @@ import {
 } from '../../node/transport/index.ts';
 import { defaultDataDir, type OutboundValues, type PeerValues } from '../config/index.ts';
 
-/** What a node adds to how every command reaches others. */
+/** What a node adds to the outbound settings of every command. */
 export interface NodeOutbound {
-  /** Undefined: 'optional', or 'tor-only' for who is anonymous. */
+  /** Undefined: 'optional', or 'tor-only' for an anonymous node. */
   readonly phase?: Phase | undefined;
   readonly prefer?: PeerValues['prefer'];
   /** What its role opens connections for. */
@@ -38,20 +38,20 @@ export interface NodeOutbound {
   readonly torrcServices?: readonly TorrcService[];
   /** Where it is reached over I2P. The caller disposes it after the outbound. */
   readonly i2pDestination?: I2pDestination | undefined;
-  /** Who may read how to reach them, x25519; none: everybody. */
+  /** Clients that may read how to reach them, x25519; none: everybody. */
   readonly onionClients?: readonly Uint8Array[];
   /** Folder for the sockets at which tor hands visitors over. */
   readonly targetDir?: string;
 }
 
-/** Of one visitor's circuit. A peer has one link and may try anew while an older one dies; who opens more loses them all. */
+/** Of one visitor's circuit. A peer has one link and may try again while an older one dies; a peer that opens more loses them all. */
 const MAX_STREAMS = 8;
 
 export interface OpenOutbound extends AsyncDisposable {
   readonly policy: Policy;
 }
 
-/** Opens no socket. Disposing it takes onion services down; connections are their holders' to close. */
+/** Opens no socket. Disposing it takes onion services down; the holders of connections close them. */
 export function openOutbound(settings: OutboundValues, log: Log, node: NodeOutbound = {}): OpenOutbound {
   const { anonymize, loopbackOnly } = settings;
   const tor = torTransport(settings, log, node);

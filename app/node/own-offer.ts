@@ -1,4 +1,4 @@
-/** The node's own offer: signed when it is announced, when it grows old, when others know a newer one, and when the names it keeps change. */
+/** The node's own offer: signed when it is announced, when it gets old, when others know a newer one, and when the names it keeps change. */
 import type { Clock } from '../../core/ports.ts';
 import { offerExpiry, OfferSequence, signOffer, type OfferFields } from '../../node/offer/index.ts';
 import type { NodeIdentity } from '../../platform/keys/identity.ts';
@@ -35,13 +35,13 @@ export class OwnOffer {
     this.#options = options;
   }
 
-  /** From now on there is something to say, and it is said. */
+  /** From now on there is an offer, and it is sent. */
   announce(): void {
     this.#announced = true;
     this.renew();
   }
 
-  /** Signs it anew and tells every peer. Who sells nothing has no public identity: nothing is signed. */
+  /** Signs it again and sends it to every peer. A node that sells nothing has no public identity and signs nothing. */
   renew(): void {
     const { links, identity, lifeMillis, clock } = this.#options;
     const told = this.#options.fields();
@@ -53,7 +53,7 @@ export class OwnOffer {
     links.setOffer(signOffer({ ...told, keeps, sequence, expires }, identity));
   }
 
-  /** Others know an offer of ours with this sequence: it is passed, if it was not ours. */
+  /** Others know an offer of ours with this sequence: the next one goes beyond it, unless it is our current one. */
   heard(sequence: bigint): void {
     if (this.#sequence.isBehind(sequence) && this.#announced) this.renew();
   }
@@ -64,7 +64,7 @@ export class OwnOffer {
     return () => this.#namesChanged();
   }
 
-  /** At once, unless that was often of late: nobody would look at the offer. */
+  /** At once, unless there were many lately: peers would ignore the offer. */
   #namesChanged(): void {
     if (!this.#announced || this.#waiting !== undefined || this.#kept?.().join(' ') === this.#said) return;
     const now = performance.now();

@@ -1,4 +1,4 @@
-/** The phases of a node that are about others: its links, whom it knows, its circuits, and what it says of itself. */
+/** The phases of a node that concern other nodes: its links, discovery, its circuits and its offer. */
 import path from 'node:path';
 import { isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
@@ -18,7 +18,7 @@ import type { NodeSettings } from '../config/index.ts';
 import { signerOf, type NodeKeys } from './keys.ts';
 import { OwnOffer } from './own-offer.ts';
 
-/** The first relays of its own circuits; there is none while it builds no circuits. */
+/** The guards of its own circuits; undefined while it builds no circuits. */
 export const GUARDS_FILE = 'guards.json';
 /** An offer is renewed long before it expires, so that a peer that missed one still has the last. */
 const OFFER_LIFE_MILLIS = Math.min(6 * 60 * 60 * 1000, MAX_OFFER_LIFE_MILLIS);
@@ -33,7 +33,7 @@ interface Before {
 
 export function openLinks(settings: NodeSettings, before: Before, stack: AsyncDisposableStack): LinkManager {
   const { keys, policy, clock } = before;
-  // Nobody has to know again a node that sells nothing: it is another one on each link that it dials.
+  // Nobody needs to recognise a node that sells nothing: it uses a new identity on each link that it dials.
   const stranger = settings.till === undefined ? { dialAs: newIdentity } : {};
   return stack.use(createLinkManager({ identity: keys.identity, ...stranger, policy, clock, log: settings.log }));
 }
@@ -98,7 +98,7 @@ export function openCircuits(
       extend: {
         offers: discovery.book,
         introduce: (encoded, peer) => discovery.introduce(encoded, peer),
-        // Who only reaches this machine, or is reached from it only, can be led nowhere where its sender is not already.
+        // A node that only reaches this machine, or is only reached from it, cannot be led anywhere that its sender could not reach itself.
         get allowPrivate(): boolean {
           const isLocal = published().length > 0 && published().every(isLocalAddress);
           return allowPrivateHops === true || policy.outbound === 'loopback' || isLocal;

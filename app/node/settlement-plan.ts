@@ -5,14 +5,14 @@ import { increaseOf, type PlannedBatch as Batch, type SettlementEngine } from '.
 import type { SolanaLedger } from '../../ledger/solana/index.ts';
 import type { PlannedBatch, SettlementPlan } from '../control/index.ts';
 
-/** The parts of a node that know. */
+/** The parts of a node that this needs. */
 interface Parts {
   readonly ledger: Pick<SolanaLedger, 'feeOf'>;
   readonly wallet: LedgerWallet;
   readonly settlement: Pick<SettlementEngine, 'plan'>;
 }
 
-/** The fee is the ledger's own word for each transaction as it would be sent. @throws RelaymintError LEDGER_UNREACHABLE. */
+/** The fee is what the ledger states for each transaction as it would be sent. @throws RelaymintError LEDGER_UNREACHABLE. */
 export async function planSettlement(node: Parts): Promise<SettlementPlan> {
   const batches: PlannedBatch[] = [];
   for (const batch of await node.settlement.plan()) batches.push(await planned(node, batch));

@@ -1,4 +1,4 @@
-/** What a running node says about itself: to `relaymint stats`, to the marketplace page and to `--once`. */
+/** The figures of a running node, for `relaymint stats`, the marketplace page and `--once`. */
 import { LRUCache } from 'lru-cache';
 import { deadline, orAborted } from '../../core/abort.ts';
 import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
@@ -24,10 +24,10 @@ import { waitingOf, watchSettlePrice, type SettlePrice } from './waiting.ts';
 
 /** The chain is asked at most this often for what it settled, milliseconds. */
 const CHAIN_VIEW_MILLIS = 1000;
-/** Whoever asks what the node knows waits no longer for the ledger, milliseconds. */
+/** How long a question about the node's own figures waits for the ledger, milliseconds. */
 const MOMENT_MILLIS = 80;
 const CLOSE_MILLIS = 30_000;
-/** A ledger that leaves a small question unanswered for so long is not there, for somebody who waits; milliseconds. */
+/** A ledger that does not answer a small question for this long counts as down for a user who waits; milliseconds. */
 const ANSWER_MILLIS = 15_000;
 
 export interface ControlOptions {
@@ -112,7 +112,7 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
 }
 
 /**
- * Settling has more patience than somebody who waits for it: a minute and longer where the ledger is gone. So it is asked before.
+ * Settling waits longer for a dead ledger than a user does: a minute or more. So we first ask whether the ledger answers.
  * @throws RelaymintError LEDGER_UNREACHABLE.
  */
 async function requireLedger({ ledger }: Pick<RunningNode, 'ledger'>): Promise<void> {
@@ -129,7 +129,7 @@ async function requireLedger({ ledger }: Pick<RunningNode, 'ledger'>): Promise<v
   }
 }
 
-/** What of a node's figures the ledger says. */
+/** The part of a node's figures that comes from the ledger. */
 interface LedgerPart {
   readonly channels: SeenOnChain | undefined;
   readonly price: SettlePrice | undefined;
@@ -177,7 +177,7 @@ function budgetOf({ budget }: RunningNode): BudgetStats {
   };
 }
 
-/** Over what peers are linked, or were last: as many as there can be accounts, for a stranger is another peer on each link. */
+/** The transport of each peer's link, or last link: as many as there can be accounts, because a stranger is a new peer on each link. */
 export interface Transports {
   get(peer: NodeId): string | undefined;
 }
@@ -192,7 +192,7 @@ export function watchTransports({ links }: Pick<RunningNode, 'links'>): Transpor
   return transports;
 }
 
-/** The accounts whose channels exist: closed ones are history. All of them while the chain did not show which these are. */
+/** The accounts whose channels exist, without closed ones. All of them until the chain has shown which exist. */
 export function pairsOf(
   node: RunningNode,
   onChain: ReadonlyMap<ChannelId, ChannelState> | undefined,
@@ -215,7 +215,7 @@ export function pairsOf(
     }));
 }
 
-/** What the channels carried and paid that are over: those that the books forgot, and those that the chain shows no more. */
+/** Totals of closed channels: those that the books forgot, and those that the chain no longer shows. */
 export function closedOf(
   { book, store }: Pick<RunningNode, 'book' | 'store'>,
   onChain: ReadonlyMap<ChannelId, ChannelState> | undefined,
@@ -246,7 +246,7 @@ export function settledList({ entries, damaged }: SettlementHistory): SettledLis
   return { settlements: entries.map(settledReceiptText), damaged };
 }
 
-/** What was settled never shrinks: an older look at the chain does not take back what the books say. */
+/** What was settled never shrinks: an older view of the chain does not take back what the books say. */
 function laterOf(seen: bigint | undefined, booked: bigint): bigint {
   return seen === undefined || booked > seen ? booked : seen;
 }
@@ -279,13 +279,13 @@ export class ChainView {
     this.#glance = new Glance(() => readChannels(node), CHAIN_VIEW_MILLIS);
   }
 
-  /** What was seen last; undefined: nothing, in this run. */
+  /** The last view; undefined: none yet in this run. */
   get last(): SeenOnChain | undefined {
     const seen = this.#glance.last;
     return seen === undefined ? undefined : { at: seen.at, channels: seen.value };
   }
 
-  /** What was seen last, which is as new as `channels` gives it where the ledger answers in time. Never rejects. */
+  /** The last view, which is as new as that of `channels` if the ledger answers in time. Never rejects. */
   async within(millis: number): Promise<SeenOnChain | undefined> {
     await this.#glance.within(millis);
     return this.last;
@@ -295,7 +295,7 @@ export class ChainView {
     return this.#glance.now();
   }
 
-  /** What is seen next is read anew. */
+  /** The next look reads again. */
   forget(): void {
     this.#glance.forget();
   }
@@ -308,7 +308,7 @@ async function readChannels({
 }: Pick<RunningNode, 'ledger' | 'wallet' | 'store'>): Promise<ReadonlyMap<ChannelId, ChannelState>> {
   const places = [...store.entries()].filter(({ role }) => role === 'payer').map(({ channel }) => channel);
   const [paying, till] = await Promise.all([ledger.channels(places), ledger.till(wallet.address)]);
-  // A slot may hold another channel by now: whose, the id says.
+  // A slot may hold another channel by now: the id tells.
   const open = paying.filter((channel, index) => channel !== undefined && channel.id === places[index]?.id);
   return new Map(
     [...open, ...(till?.channels ?? [])].flatMap((channel) => (channel === undefined ? [] : [[channel.id, channel]])),

@@ -1,4 +1,4 @@
-/** What waits to be settled, and from what amount on it is settled unasked. */
+/** What waits to be settled, and from which amount on it is settled automatically. */
 import { MAX_SETTLE_BID } from '../../core/limits.ts';
 import type { SettleFees } from '../../ledger/contract.ts';
 import { DEFAULT_POLICY } from '../../ledger/settlement/index.ts';
@@ -19,7 +19,7 @@ export interface SettlePrice {
 
 type Parts = Pick<RunningNode, 'ledger' | 'wallet' | 'store' | 'settlement' | 'settings'>;
 
-/** A node without a till earns nothing, and does not ask. */
+/** A node without a till earns nothing and need not ask. */
 export function watchSettlePrice({ ledger, wallet }: Pick<Parts, 'ledger' | 'wallet'>): Glance<SettlePrice> {
   return new Glance(async () => {
     const [fees, { unitsPerLamport }] = await Promise.all([wallet.settleFees(), ledger.bank()]);
@@ -37,7 +37,7 @@ export function waitingOf({ store, settlement, settings }: Parts, price: SettleP
   return { value: settlement.unsettled().toString(), from: from?.toString() ?? null, feeShareBps };
 }
 
-/** The least worth of so many receipts of which the fee of their transaction is no more than the share, base units. null: never. */
+/** The least value of this many receipts at which the fee of their transaction is at most the share, base units. null: never. */
 export function settledFrom(
   { fees: { fee, bid }, unitsPerLamport }: SettlePrice,
   receipts: number,

@@ -10,9 +10,9 @@ import { openOutbound } from './outbound.ts';
 export interface Ways {
   readonly policy: Policy;
   readonly ledger: SolanaLedger;
-  /** Where names are looked up for visitors: no connection, and no circuit of Tor, that carries money carries them too. */
+  /** For name look-ups of visitors: they share no connection and no Tor circuit with money. */
   readonly names: SolanaLedger;
-  /** Ends whatever is waited for. */
+  /** Ends every wait. */
   readonly giveUp: () => void;
 }
 
@@ -56,7 +56,7 @@ export function openWays(settings: NodeSettings, identity: Identity, stack: Asyn
   };
 }
 
-/** Whoever hides from peers is still seen by a ledger on another machine, beside the wallet that the offer names. */
+/** A node that hides from peers is still seen by a ledger on another machine, together with the wallet that its offer names. */
 export function warnOfWhatShows(settings: NodeSettings): void {
   const { hostname } = new URL(settings.ledger.ledger);
   if (!hides(locationsOf(settings)) || settings.outbound.anonymize !== undefined || isLoopback(hostname)) return;

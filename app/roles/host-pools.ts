@@ -8,7 +8,7 @@ const MAX_POOLS = 32;
 
 interface Held {
   readonly pool: CircuitPool;
-  /** Who waits for a circuit of it. */
+  /** How many wait for a circuit of it. */
   users: number;
 }
 
@@ -32,7 +32,7 @@ export class HostPools implements AsyncDisposable {
     return ready;
   }
 
-  /** The pool stays until `work` is done with it. What it gave out goes on after that. */
+  /** The pool stays until `work` is done with it. Circuits that it gave out go on after that. */
   async use<T>(host: NodeId, work: (pool: CircuitPool) => Promise<T>): Promise<T> {
     const held = this.#pools.get(host) ?? { pool: this.#open(host), users: 0 };
     this.#pools.delete(host);

@@ -1,4 +1,4 @@
-/** What a host does: it stores what publishers bring and serves it to whoever pays. */
+/** A host: stores what publishers upload and serves it to everybody who pays. */
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Bytes, PricePerMiB } from '../../core/units.ts';
@@ -11,11 +11,11 @@ import type { RunningNode } from '../node/index.ts';
 export interface HostValues {
   /** Of content. */
   readonly price: PricePerMiB;
-  /** What bringing content costs; low, for a host earns when it is visited. */
+  /** Price of uploading content; low, because a host earns when it is visited. */
   readonly publishPrice: PricePerMiB;
   /** Basis points. */
   readonly maxRoyalty: number;
-  /** Most bytes of blocks on disk; undefined: as much as the disk takes. */
+  /** Limit of bytes of blocks on disk; undefined: as much as the disk holds. */
   readonly quota: Bytes | undefined;
   readonly quotaPerName: Bytes | undefined;
   /** The only names to take; none: any wallet may bring a name that is its own or nobody's. */
@@ -27,7 +27,7 @@ export interface RunningHost extends AsyncDisposable {
 }
 
 const CONTENT_DIRECTORY = 'content';
-/** How often content that no name points to any more is let go. */
+/** How often content that no name points to any more is removed. */
 const SWEEP_MILLIS = 60_000;
 
 /** Opens the block store and offers `content` and `publish` on the node; announce the node afterwards. */

@@ -1,4 +1,4 @@
-/** Whom a gateway asks for a site: hosts that say that they keep its name, and of them those first that were true to their word. */
+/** The hosts that a gateway asks for a site: those that say they keep its name, reliable ones first. */
 import { LRUCache } from 'lru-cache';
 import { isRelaymintError, type RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
@@ -10,24 +10,24 @@ import type { OfferBook } from '../../node/discovery/index.ts';
 /** Hosts whose failures are remembered, and names of each. */
 const MAX_HOSTS_REMEMBERED = 1024;
 const MAX_NAMES_REMEMBERED = 64;
-/** How long a host's own word and blocks count against it, milliseconds: nobody else can bring these about. */
+/** How long a host's own refusals and wrong blocks count against it, milliseconds: nobody else can cause these. */
 const WORD_MILLIS = 60 * 60_000;
-/** How long its silence does, and that no circuit reached it: whoever stands on the way can bring that about. */
+/** How long its silence counts, and that no circuit reached it: any node on the way can cause that. */
 const SILENCE_MILLIS = 10 * 60_000;
-/** One name can be a mistake: the list in an offer is wrong about one name in 65,536, and content is let go. So many are none. */
+/** One name can be a mistake: the list in an offer is wrong about one name in 65,536, and hosts remove content. This many cannot be. */
 const MISTAKES = 2;
-/** Silence for one name so often means that the host does not keep it: once can be the way. */
+/** After this many silences for one name the host counts as not keeping it: a single one may be the fault of the path. */
 const SILENCES = 2;
 /**
- * Hosts that are asked for one visitor though they do not say that they keep the name: each learns it for nothing. What more
- * there are get their turn with later visitors.
+ * Hosts that are asked for one visitor although they do not say that they keep the name: each learns the name for nothing.
+ * Further ones get their turn with later visitors.
  */
 const MOST_ASKED_ANYWAY = 2;
 
 interface Failure {
-  /** `refused`: it said itself that it does not keep the name. `false`: it delivered something else. `silent`: nothing, or took no stream. */
+  /** `refused`: it said that it does not keep the name. `false`: it delivered something else. `silent`: it delivered nothing, or accepted no stream. */
   readonly kind: 'refused' | 'false' | 'silent';
-  /** Of the offer that it broke; a later one is a new word. */
+  /** Sequence of the offer that it broke; a later offer is a new promise. */
   readonly sequence: bigint;
   /** Its offer had said that it keeps the name. */
   readonly claimed: boolean;
@@ -36,7 +36,7 @@ interface Failure {
   readonly times: number;
 }
 
-/** Where a host stands in the order: lower ones are asked first. */
+/** A host's place in the order: lower ones are asked first. */
 const GOOD = 0;
 const FAILS = 1;
 const FAILED_HERE = 2;
@@ -56,15 +56,15 @@ export class SiteHosts {
     this.#now = now;
   }
 
-  /** Those whose offers say that they keep the name, in the order to ask them: cheaper ones earlier more often, who failed lately last. */
+  /** Those whose offers say that they keep the name, in the order to ask them: cheaper ones are more often first, those that failed lately are last. */
   thatKeep(name: string): NodeId[] {
     return this.#ordered(name, (host) => this.#claims(host, name));
   }
 
   /**
    * Those that keep more names than their offers have room for, to be asked for what nobody says it keeps, or nobody who does was
-   * there for lately: at random, cheaper ones more often, a few at most. Who was asked in vain is not asked again for an hour.
-   * @param asked who was asked for this visitor already.
+   * there for lately: at random, cheaper ones more often, a few at most. A host that did not have it is not asked again for an hour.
+   * @param asked hosts that were already asked for this visitor.
    */
   thatMayKeep(name: string, asked: ReadonlySet<NodeId> = new Set()): NodeId[] {
     if (sellersOf(this.#book, CONTENT_SERVICE).some((host) => this.#claims(host, name) && this.#isHopeful(host, name)))
@@ -75,17 +75,17 @@ export class SiteHosts {
     return this.#ordered(name, (host) => may(host) && isNew(host)).slice(0, Math.max(0, left));
   }
 
-  /** No circuit reached it: asked after the others for a while, whatever its name. */
+  /** No circuit reached it: it is asked after the others for a while, for any name. */
   unreached(host: NodeId): void {
     this.#unreached.set(host, this.#now() + SILENCE_MILLIS);
   }
 
-  /** A circuit to it stands. */
+  /** There is an open circuit to it. */
   reached(host: NodeId): void {
     this.#unreached.delete(host);
   }
 
-  /** It delivered a block: what it was silent about says no more of it than that. */
+  /** It delivered a block: its silence about some names now counts only for those. */
   delivered(host: NodeId, name: string): void {
     this.#silent.delete(host);
     if (this.#failures.get(host)?.get(name)?.kind === 'silent') this.#failures.get(host)?.delete(name);
@@ -117,7 +117,7 @@ export class SiteHosts {
     return offer !== undefined && keepsName(offer, name);
   }
 
-  /** It may deliver, for all that is known. A claim costs nothing: one that nobody stands behind must not keep others from being asked. */
+  /** It may deliver, as far as we know. A claim costs nothing: one that is not backed must not keep others from being asked. */
   #isHopeful(host: NodeId, name: string): boolean {
     const failure = this.#failureOf(host, name);
     return (failure === undefined || (failure.kind === 'silent' && failure.times < SILENCES)) && !this.#isAway(host);
@@ -145,7 +145,7 @@ export class SiteHosts {
     const failure = this.#failures.get(host)?.get(name);
     const offer = this.#book.get(host);
     if (failure === undefined || offer === undefined || failure.until <= this.#now()) return undefined;
-    // An offer is signed as often as its host likes: only one that says of this name that it is kept is a new word about it.
+    // A host can sign offers as often as it likes: only an offer that lists this name is a new promise about it.
     const isNewWord = failure.kind !== 'silent' && offer.sequence > failure.sequence && keepsName(offer, name);
     return isNewWord ? undefined : failure;
   }

@@ -23,15 +23,15 @@ import type { WatchedNodes } from './watched.ts';
 /** Rows of each list that the page takes. */
 const MAX_ROWS = 500;
 
-/** What the chain says is asked again after this long, however many watch, milliseconds. */
+/** The chain is asked again after this long, however many watch, milliseconds. */
 const CHAIN_MILLIS = 3000;
-/** Whoever looks at the page waits no longer for the ledger, or for a node beside this one, milliseconds: the next look shows what came. */
+/** How long the page waits for the ledger or another node, milliseconds: the next refresh shows what came later. */
 const MOMENT_MILLIS = 250;
-/** A ledger that said nothing for this long does not answer. */
+/** A ledger that was silent for this long counts as not answering. */
 const SILENT_MILLIS = 10_000;
 const MAX_LABEL = 96;
 
-/** What of the view is read from the chain: three to a dozen requests. */
+/** The part of the view that is read from the chain: three to a dozen requests. */
 type ChainPart = Pick<MarketView, 'names' | 'namesLeftOut' | 'balances'> & { readonly supply: MarketSupply };
 
 /**
@@ -77,7 +77,7 @@ export function createMarketView(node: RunningNode, others: WatchedNodes | undef
   };
 }
 
-/** What the terminal calls who has a wallet or a node id. Whoever owns a name and runs no node here published it. */
+/** The terminal's label of a wallet or a node id. The owner of a name that runs no node here is its publisher. */
 function labelsOf(
   all: readonly Pick<NodeStats, 'label' | 'wallet' | 'nodeId'>[],
   names: readonly MarketName[],
@@ -124,7 +124,7 @@ async function readChain(node: RunningNode, watched: readonly NodeStats[]): Prom
 }
 
 /**
- * Those that earned most, by name. A record may point to any bytes at all: one that is no CID is left out, and counted. Names
+ * Those that earned most, by name. A record may point to any bytes: one that is not a CID is left out, and counted. Names
  * are cheap, so where there are more than the page takes, those that earned nothing make room first.
  */
 function namesOf(records: readonly NameRecord[]): { readonly names: MarketName[]; readonly leftOut: number } {
@@ -143,7 +143,7 @@ function namesOf(records: readonly NameRecord[]): { readonly names: MarketName[]
   return { names, leftOut: records.length - shown.length };
 }
 
-/** Empty for none yet; undefined for what is no CID. */
+/** Empty for no content yet; undefined for what is not a CID. */
 function rootText(root: Uint8Array): string | undefined {
   if (root.length === 0) return '';
   try {

@@ -1,5 +1,5 @@
 /**
- * A role: what a node is run for. It declares its settings, what it asks of the node, and what it does once that is open. The command
+ * A role: what a node is run for. It declares its settings, what it asks of the node, and what it does once the node is open. The command
  * line, the environment and the help follow from it: a new role is one file, and its line in `ROLES`.
  */
 import path from 'node:path';
@@ -33,7 +33,7 @@ export interface Role<Own> {
   readonly summary: string;
   readonly description: string;
   readonly example: string;
-  /** Others dial it and pay it: it takes the settings of where it is reached and of its till. */
+  /** True if others dial it and pay it: it then takes the settings of its addresses and of its till. */
   readonly earns: boolean;
   /** Its own settings, beside those of every node. */
   readonly settings: Section<Own>;
@@ -57,7 +57,7 @@ export interface RunningRole extends AsyncDisposable {
 
 /** What every node is opened with. */
 export type BaseValues = NodeValues & LedgerPlace & OutboundValues & PeerValues;
-/** Those of a role that does not earn are undefined, each. */
+/** Each is undefined for a role that does not earn. */
 export type EarnerValues = ReachValues & TillValues;
 
 export function baseSection(role: Pick<Role<unknown>, 'name'>): Section<BaseValues> {

@@ -1,4 +1,4 @@
-/** One after the other, and not only when the one before has failed: the next one begins when it takes too long. */
+/** Tries candidates one after the other: the next one begins when the previous one fails, or takes too long. */
 import { assertNotAborted, orAborted } from '../../core/abort.ts';
 
 const TRYING = 'Trying one after the other';
@@ -38,7 +38,7 @@ export async function staggered<T, R>(
         attempt(candidate, over.signal).then(resolve, (error: unknown) => {
           running -= 1;
           failure = error;
-          // One that began later may still come.
+          // A later one may still succeed.
           if (!over.signal.aborted) begin();
         });
       };

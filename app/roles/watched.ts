@@ -1,4 +1,4 @@
-/** The nodes whose data folders lie in one folder: what they say of themselves, and what they are told to do. */
+/** The nodes whose data folders are in one folder: reads their figures and sends them commands. */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { deadline, orAborted } from '../../core/abort.ts';
@@ -15,7 +15,7 @@ import { Glance, type RunningNode } from '../node/index.ts';
 
 /** A node is asked at most this often for its figures, milliseconds. */
 const STATS_MILLIS = 500;
-/** A node whose last word is older is down, or hangs, milliseconds. */
+/** A node whose last answer is older is down, or hangs, milliseconds. */
 const GONE_MILLIS = 3000;
 /** A settlement is final after 13 seconds, and a person does not wait for ever, milliseconds. */
 const SETTLE_MILLIS = 60_000;
@@ -34,7 +34,7 @@ export class WatchedNodes {
     this.#root = root;
   }
 
-  /** Of those that answer; nobody is waited for longer than so many milliseconds. */
+  /** Figures of the nodes that answer within this many milliseconds. */
   async stats(millis: number): Promise<NodeStats[]> {
     const folders = await this.#folders();
     for (const folder of this.#figures.keys()) if (!folders.includes(folder)) this.#figures.delete(folder);
@@ -44,7 +44,7 @@ export class WatchedNodes {
   }
 
   /**
-   * Has every node sign for what it owes and settle what it holds, whatever that is worth; whoever asks while it goes on gets the
+   * Makes every node sign for what it owes and settle what it holds, whatever that is worth; calls while it is under way get the
    * same answer. @throws RelaymintError of a node that could not settle, when none could; TIMEOUT after a minute, and the nodes go on.
    */
   async settle(): Promise<MarketSettled> {
@@ -60,7 +60,7 @@ export class WatchedNodes {
     await Promise.allSettled(folders.map((folder) => this.#call(folder, 'flush')));
     const answers = await Promise.allSettled(folders.map((folder) => this.#call(folder, 'settle')));
     const settled = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
-    // What runs no node has no control file, and nothing to settle.
+    // A folder without a running node has no control file, and nothing to settle.
     const failures = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []));
     const failed = failures.filter(
       (failure) => !(failure instanceof RelaymintError && failure.code === 'FILE_NOT_FOUND'),

@@ -1,4 +1,4 @@
-/** `relaymint books`: what a node that is stopped keeps of its channels, and bringing back what it lost. */
+/** `relaymint books`: checks what a stopped node keeps of its channels, and restores what it lost. */
 import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { RelaymintError } from '../../core/errors.ts';

@@ -1,4 +1,4 @@
-/** How channels look: one row each for people, base units as decimal text for scripts. */
+/** Shows channels: one row each for people, base units as decimal text for scripts. */
 import { RelaymintError } from '../../core/errors.ts';
 import { shortId, type LedgerAddress } from '../../core/ids.ts';
 import { amount, formatBytes, formatCredits, subtractAmount, type Amount } from '../../core/units.ts';

@@ -28,10 +28,10 @@ export interface DataOptions {
 
 interface ControlOptions extends CommonOptions, DataOptions {}
 
-/** Whoever waits is told so after this, and again each time; milliseconds. */
+/** After this, and then at each interval, a user who waits is told so; milliseconds. */
 const WAIT_MILLIS = 3_000;
 const AGAIN_MILLIS = 10_000;
-/** A ledger's answer that is older is said to be, seconds: it is asked anew at most each second. */
+/** Age from which a ledger's answer is called old, seconds: it is asked again at most every second. */
 const OLD_SECONDS = 5;
 
 export function statsCommand(program: Command): void {
@@ -88,7 +88,7 @@ async function call<C extends ControlCall>(options: ControlOptions, name: C): Pr
   return tellingOfWaits(callControl(policy.fetch('control'), control, name));
 }
 
-/** Who waits for long is told, on stderr: what takes time is the ledger. */
+/** Tells a user who waits for long, on stderr, that it is the ledger that takes the time. */
 async function tellingOfWaits<T>(work: Promise<T>): Promise<T> {
   const began = performance.now();
   let timer: NodeJS.Timeout;
@@ -163,7 +163,7 @@ function renderStats(stats: NodeStats): string {
   ].join('\n');
 }
 
-/** Both sides of the channels that are over. */
+/** Both sides of closed channels. */
 function closedText({ earns, pays }: NodeStats['closed']): string[] {
   const side = (closed: ClosedStats, did: string): string[] => {
     const bytes = BigInt(closed.counts.up) + BigInt(closed.counts.down);
@@ -177,7 +177,7 @@ function closedText({ earns, pays }: NodeStats['closed']): string[] {
   return lines.length === 0 ? [] : ['', ...lines];
 }
 
-/** Said when the ledger does not answer at once. */
+/** Shown when the ledger does not answer at once. */
 function ageOfLedger({ ledgerAt }: NodeStats): string[] {
   if (ledgerAt === null) return ['  The ledger has not answered yet: "settled" is what this node last knew.'];
   const seconds = Math.round((Date.now() - ledgerAt) / 1000);

@@ -22,7 +22,7 @@ interface I2pOptions extends CommonOptions {
   readonly data: string;
 }
 
-/** Where routers have SAM unless told otherwise. */
+/** Where routers have SAM by default. */
 const USUAL_SAM: Endpoint = { kind: 'tcp', host: '127.0.0.1', port: 7656 };
 const SAM_MILLIS = 15_000;
 

@@ -1,4 +1,4 @@
-/** `relaymint ledger deploy`: brings the program onto a cluster, after saying what that costs. */
+/** `relaymint ledger deploy`: puts the program on a cluster, after showing the cost. */
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Option, type Command } from 'commander';
@@ -131,7 +131,7 @@ async function run(options: DeployOptions): Promise<void> {
   );
   if (plan.transactions > 0) await requireConsent(options, output);
   const result = await carryOut(deployment, plan, output, lifecycle.signal);
-  // Its account is gone: the loader made the program of it.
+  // Its account is gone: the loader turned it into the program.
   await rm(bufferKeyFile, { force: true });
   const after = await ledger.balances(walletAddress(wallet));
   const fees = lamports(result.transactions.reduce((sum, one) => sum + one.feeLamports, 0n));

@@ -76,7 +76,7 @@ export function ledgerStartCommand(ledger: Command): void {
     .action((options: StartOptions) => run(options));
 }
 
-/** Only here: no other command needs a virtual machine in memory. (The compiler leaves an import() beside a `using` as it is.) */
+/** Imported only here: no other command needs a virtual machine in memory. (The compiler does not touch an import() next to a `using`.) */
 function loadEmbeddedLedger(): Promise<typeof EmbeddedLedgerModule> {
   return import('../../ledger/solana/embedded/index.ts');
 }

@@ -1,4 +1,4 @@
-/** `relaymint ledger status`: which cluster answers, what code stands there, and whether its money adds up. */
+/** `relaymint ledger status`: which cluster answers, what code is deployed, and whether its money adds up. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
@@ -28,7 +28,7 @@ interface ProgramStatus {
   readonly ours: boolean;
 }
 
-/** What must hold at every moment, checked with the figures of one single look. */
+/** What must hold at every moment, checked with figures that were read together. */
 interface Checks {
   /** bought - redeemed = supply + openDeposits + unminted. */
   readonly identity: boolean;
@@ -84,7 +84,7 @@ async function checked(ledger: SolanaLedger, bank: BankState): Promise<Checks> {
   const outstanding = bank.bought - bank.redeemed;
   const held = await ledger.balances(bank.address);
   return {
-    // Not equal: holders may burn credits of their own, which then are backed for ever by what nobody can claim.
+    // Not equal: holders may burn their own credits, whose backing nobody can claim any more.
     identity: outstanding >= bank.supply + bank.openDeposits + bank.unminted + bank.forgone,
     backed: bank.reserve * bank.unitsPerLamport >= outstanding,
     held: held.lamports >= bank.reserve,

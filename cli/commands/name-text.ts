@@ -1,4 +1,4 @@
-/** How names are told: to people as lines, to scripts as values; and how splits are written on a command line. */
+/** How names are shown, to people as lines and to scripts as values; and how splits are written on a command line. */
 import { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
 import { formatShare, parseShare } from '../../core/grammar.ts';
@@ -133,7 +133,7 @@ export function changedLines(before: NameRecord, after: NameRecord): string {
   return properties(rows.map((field) => [field, `${was[field] ?? ''} -> ${is[field] ?? ''}`]));
 }
 
-/** One row a name. */
+/** One row per name. */
 export function nameTable(records: readonly NameRecord[], now: UnixSeconds): string {
   return table([
     ['NAME', 'EXPIRES', 'ROYALTY', 'OWNER'],

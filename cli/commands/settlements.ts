@@ -1,4 +1,4 @@
-/** `relaymint settlements`: the receipts that a node settled, one a line. */
+/** `relaymint settlements`: the receipts that a node settled, one per line. */
 import { access } from 'node:fs/promises';
 import path from 'node:path';
 import type { Command } from 'commander';
@@ -42,7 +42,7 @@ export function settlementsCommand(program: Command): void {
     });
 }
 
-/** By the node's own word while it runs, from its folder when not. @throws RelaymintError FILE_NOT_FOUND, STORAGE_FAILED. */
+/** From the node while it runs, otherwise from its folder. @throws RelaymintError FILE_NOT_FOUND, STORAGE_FAILED. */
 async function listOf(dataDir: string): Promise<SettledList> {
   const fetcher = createPolicy({ transports: [], outbound: 'loopback' }).fetch('control');
   const running = await runningNode(dataDir, fetcher);

@@ -38,7 +38,7 @@ async function evict(ids: readonly string[], options: EvictOptions): Promise<voi
   }
   await using opened = await openWallet(options);
   const { ledger, wallet } = opened;
-  // Before the channels are read: what is settled of them is not left in them.
+  // Before the channels are read, because settling changes what is left in them.
   const held = options.settle ? await settleFirst(options, opened) : undefined;
   const channels = (await ledger.till(wallet.address))?.channels ?? [];
   const chosen = options.all === true ? channels : [...new Set(ids.map((id) => named(channels, id)))];
@@ -48,7 +48,7 @@ async function evict(ids: readonly string[], options: EvictOptions): Promise<voi
     work: async () => {
       let returned = 0n;
       for (const channel of chosen) {
-        // As it is now: it may have been settled since.
+        // The current state: it may have been settled since.
         const last = await ledger.channel(channel.till, channel.slot);
         if (last?.id !== channel.id) continue;
         // Without books nobody knows what its payer owes.

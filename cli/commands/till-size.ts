@@ -1,4 +1,4 @@
-/** `relaymint till grow` and `till close`: how many slots a till has, and none. */
+/** `relaymint till grow` and `till close`: gives a till more slots, or closes it. */
 import type { Command } from 'commander';
 import { MAX_TILL_SLOTS } from '../../ledger/solana/index.ts';
 import { wholeNumber, type WalletOptions } from '../options.ts';

@@ -71,7 +71,7 @@ async function open(options: OpenOptions): Promise<void> {
   });
 }
 
-/** An amount that is 0 unless told otherwise. */
+/** An amount, 0 by default. */
 function fromNothing(flags: string, description: string): Option {
   return new Option(flags, description).argParser(credits).default(amount(0n), '0');
 }

@@ -38,7 +38,7 @@ interface ControlOptions extends CommonOptions {
 const STOP_MILLIS = 15_000;
 const STOP_POLL_MILLIS = 50;
 const CONTROL_MILLIS = 10_000;
-/** Tor takes a new identity at most this often, seconds; sooner ones it delays without a word. */
+/** Tor takes a new identity at most this often, seconds; it delays sooner ones without saying so. */
 const NEWNYM_SECONDS = 10;
 
 export function torDaemonCommands(tor: Command): void {
@@ -234,7 +234,7 @@ function parseCircuit(line: string): CircuitRow[] {
   return [{ id, state, purpose, path: hops.map((hop) => hop.split('~')[1] ?? hop) }];
 }
 
-/** Tor would delay one that comes too soon without a word; it says itself only that it is about to be delayed. */
+/** Tor would delay one that comes too soon without an error; it only announces the delay. */
 async function rotate(options: ControlOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();

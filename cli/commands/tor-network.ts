@@ -42,7 +42,7 @@ interface DataOptions extends CommonOptions {
   readonly data: string;
 }
 
-/** A node, or whoever answers at an address. */
+/** A node, or the one that answers at an address. */
 interface OnionPeer {
   readonly nodeId: NodeId | undefined;
   readonly address: string;
@@ -126,11 +126,11 @@ async function clientKey(onion: string, options: CommonOptions & { readonly out:
 
 interface Visitor extends AsyncDisposable {
   readonly links: LinkManager;
-  /** With the id of whoever answers, where none was named. */
+  /** With the id of the node that answers, if none was given. */
   identify(peer: OnionPeer, signal: AbortSignal): Promise<PeerAddress>;
 }
 
-/** Links of a node key that is forgotten afterwards, over Tor and nothing else. */
+/** Links with a node key that is discarded afterwards, only over Tor. */
 function openVisitor(options: CommonOptions & OutboundOptions): Visitor {
   const stack = new AsyncDisposableStack();
   const log = createLog(options.logLevel, 'tor');
@@ -179,7 +179,7 @@ async function connect(target: OnionPeer, options: CommonOptions & OutboundOptio
 }
 
 /**
- * An address alone names its key's holder, who may lead visitors to any node: the node itself has to say that it is there.
+ * An address alone names the holder of its key, who may lead visitors to any node: the node itself must confirm the address.
  * @throws RelaymintError PEER_IDENTITY_MISMATCH.
  */
 function assertOwnAddress(peer: PeerAddress, offer: SignedOffer | undefined): void {

@@ -1,4 +1,4 @@
-/** `relaymint tor ..`: a tor of our own, and what goes through it. */
+/** `relaymint tor ..`: our own tor process, and connections through it. */
 import type { Command } from 'commander';
 import { torNetworkCommands } from './tor-network.ts';
 import { torDaemonCommands } from './tor-daemon.ts';

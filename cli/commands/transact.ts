@@ -1,4 +1,4 @@
-/** What the commands of a wallet have in common: open it, run transactions, say what they cost and what they changed. */
+/** What wallet commands have in common: open the wallet, run transactions, show what they cost and what they changed. */
 import type { Command } from 'commander';
 import { amount, formatCredits, formatSol, lamports } from '../../core/units.ts';
 import type { TransactionResult } from '../../ledger/contract.ts';
@@ -16,7 +16,7 @@ import {
 import { openOutbound } from '../../app/node/index.ts';
 import { createLog, createOutput, table } from '../output.ts';
 
-/** What people call a figure, where that is not its name. */
+/** The label of a figure, if it is not its name. */
 const LABELS: Readonly<Record<string, string>> = { lamports: 'SOL', inChannels: 'in channels' };
 
 export interface OpenedLedger extends AsyncDisposable {
@@ -41,7 +41,7 @@ export interface Transaction {
   readonly work: () => Promise<{ readonly done: string; readonly value?: object }>;
 }
 
-/** A command of a wallet, with the options that all of them have. */
+/** A wallet command, with the options that all of them have. */
 export function walletSubcommand(parent: Command, name: string, summary: string): Command {
   const command = parent.command(name).summary(summary).description(summary);
   return addReaderOptions(addWalletOptions(command));
@@ -110,7 +110,7 @@ export async function transact({ options, opened, figures, work }: Transaction):
   );
 }
 
-/** Names and what they are, one a line, indented. */
+/** Names and values, one per line, indented. */
 export function properties(rows: readonly (readonly [name: string, value: string])[]): string {
   return table(rows.map(([name, value]) => [`  ${name}`, value]));
 }
@@ -128,7 +128,7 @@ function resultTexts(result: TransactionResult): object {
   return { ...result, feeLamports: result.feeLamports.toString() };
 }
 
-/** One row a figure, the arrows below each other. */
+/** One row per figure, with the arrows aligned. */
 function changes(before: Figures, after: Figures): readonly (readonly [name: string, value: string])[] {
   const names = Object.keys({ ...before, ...after });
   const text = (figures: Figures, name: string): string => {

@@ -136,7 +136,7 @@ async function buy(value: Lamports, options: BuyOptions): Promise<void> {
   });
 }
 
-/** @throws RelaymintError INSUFFICIENT_FUNDS when less than `keep` would be left. What the wallet has not at all, buying itself says. */
+/** @throws RelaymintError INSUFFICIENT_FUNDS when less than `keep` would be left. If the wallet lacks the SOL altogether, buying itself fails. */
 async function requireKept({ ledger, wallet }: OpenedWallet, value: Lamports, keep: Lamports): Promise<void> {
   const [{ lamports: has }, hasAccount] = await Promise.all([
     ledger.balances(wallet.address),
@@ -163,7 +163,7 @@ async function keep(key: WalletKey, options: KeyOptions): Promise<void> {
   output.line(`${walletAddress(key)}\nThe key is in ${file}. Keep a copy: without it the wallet's credits are lost.`);
 }
 
-/** Why nobody can have credits of this program here; undefined where there is a bank. */
+/** Why nobody can have credits of this program here; undefined if there is a bank. */
 async function missingBank(ledger: LedgerReader): Promise<RelaymintError | undefined> {
   try {
     await ledger.bank();

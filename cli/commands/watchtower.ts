@@ -1,4 +1,4 @@
-/** `relaymint watchtower`: answers close requests for nodes that are away. */
+/** `relaymint watchtower`: answers close requests for nodes that are offline. */
 import path from 'node:path';
 import type { Command } from 'commander';
 import { formatCredits, formatSol, type Lamports } from '../../core/units.ts';
@@ -28,7 +28,7 @@ interface WatchtowerCommandOptions extends CommonOptions, LedgerOptions, Outboun
   readonly maxPriorityFee?: Lamports;
 }
 
-/** What an account has to keep (890,880) and fees of some twenty answers; with less left, somebody should send more. */
+/** What an account has to keep (890,880) and fees of some twenty answers; with less, the operator should send more. */
 const LOW_LAMPORTS = 1_100_000n;
 
 export function watchtowerCommand(program: Command): void {
@@ -117,7 +117,7 @@ function tell(output: Output, answer: Answer): void {
   );
 }
 
-/** @throws RelaymintError the first failure of a look that was to be the only one. */
+/** With --once. @throws RelaymintError the first failure of the check. */
 function finish(output: Output, look: Look): void {
   const { payees, receipts, answers, failures } = look;
   output.value({ event: 'looked', payees, receipts, answers: answers.length, failures: failures.length });

@@ -34,7 +34,7 @@ export interface EarningParts {
   readonly before: Earning | undefined;
   /** What the last link that carried anything left unpaid: a part of the wallet's arrears that its payer may make good now. */
   readonly owed: bigint;
-  /** What this payer may owe with this channel, once so much is `paid` in all, and so much of its wallet's arrears `madeGood`. */
+  /** What this payer may owe with this channel, once `paid` was paid in all and `madeGood` of its wallet's arrears was made good. */
   readonly windowAt: (channel: ChannelState, paid: bigint, madeGood: bigint) => Amount;
   /** We are ready to net what it owes. */
   readonly nets: boolean;
@@ -47,7 +47,7 @@ export interface EarningParts {
   ) => void;
   /** The link ended and left this much unpaid: it is added to the wallet's arrears, and can be made good by the next. Base units. */
   readonly leaveUnpaid: (unpaid: bigint) => void;
-  /** We paid so much onward for this payer in vain: it is added to the wallet's arrears. Base units. */
+  /** We paid this much onward for this payer without being paid: it is added to the wallet's arrears. Base units. */
   readonly lose: (lost: bigint) => void;
   /** Asks the ledger for the deposit; `update` follows, or nothing. */
   readonly refresh: () => void;
@@ -85,14 +85,14 @@ export class Earning implements EarningAccount {
   #acceptedUp: bigint;
   /** What the newest synced receipt pays. */
   #open: bigint;
-  /** Passed every check but for a deposit above what we know: waits for the ledger's word. */
+  /** Passed every check except that it exceeds the deposit we know: waits for the ledger's answer. */
   #parked: SignedReceipt | undefined;
   #depositReads = 0;
-  /** Until the first frame: the payer may present a receipt that we never saw, and does so before anything else. */
+  /** Until the first frame: the payer may present a receipt that we never saw, before anything else. */
   #resuming = true;
-  /** The ledger showed the channel anew before that: the window may become wider after it. */
+  /** The ledger showed the channel again before that: the window may be wider afterwards. */
   #widensLate = false;
-  /** Somebody was told to wait for `onOpen`. */
+  /** A caller waits for `onOpen`. */
   #waiting = false;
   /** Less is granted onward: `wake` follows. */
   #waking = false;
@@ -175,13 +175,13 @@ export class Earning implements EarningAccount {
     const more = numerator - this.#promised;
     this.#promised = numerator;
     if (more <= this.#headroom) {
-      // Where it became less, the headroom stays as it is: it is measured anew once it is used up.
+      // If it became less, the headroom stays as it is: it is measured again once it is used up.
       if (more > 0n) this.#headroom -= Number(more);
     } else {
       this.#headroom = -1;
     }
     if (more >= 0n || !this.#waiting || this.#waking) return;
-    // Later: whoever says so is in the middle of a frame.
+    // Later: the caller is in the middle of a frame.
     this.#waking = true;
     process.nextTick(wake, this);
   }
@@ -296,7 +296,7 @@ export class Earning implements EarningAccount {
     return this.#earnings;
   }
 
-  /** The ledger shows the channel anew. */
+  /** Takes the channel's new state on the ledger. */
   update(channel: ChannelState): void {
     this.#channel = channel;
     if (this.#closed) return;
@@ -356,7 +356,7 @@ export class Earning implements EarningAccount {
   #canSendDownChecked(frameBytes: number, price: PricePerMiB, own: boolean): boolean {
     if (this.#closed) return false;
     const after = this.#numerator + BigInt(frameBytes) * price;
-    // What comes from behind us was promised: now it is owed instead.
+    // What comes from the hops behind us was promised: now it is owed instead.
     const beside = own ? this.#promised : 0n;
     if (after + beside <= this.#limit && after <= this.#downLimit && !this.#down.full) return true;
     this.#waiting = true;
@@ -448,7 +448,7 @@ export class Earning implements EarningAccount {
   }
 
   /**
-   * Both ends reckon the same window from the same terms; a wallet that owes more than it burned gets no more than is left. What was
+   * Both ends compute the same window from the same terms; a wallet that owes more than it burned gets no more than is left. What was
    * lost since the terms is in the arrears, and taken off where more is granted: the payer does not know of it.
    */
   #windowAfter(paid: bigint): bigint {
@@ -486,7 +486,7 @@ export class Earning implements EarningAccount {
     if (!this.#closed) this.onRoom();
   }
 
-  /** Wakes whoever waits, once all that was counted is within the window. */
+  /** Wakes those who wait once everything counted is within the window. */
   #reopen(): void {
     if (this.#closed) return;
     this.#measure();

@@ -1,4 +1,4 @@
-/** What names earned on one account and no receipt has paid for yet. One addition a frame while the same names get the same shares. */
+/** What names earned on one account and no receipt has paid for yet. One addition per frame while the same names get the same shares. */
 import { isSameAttribution, type Attribution } from '../../core/attribution.ts';
 import { ALL_BPS, type PricePerMiB } from '../../core/units.ts';
 
@@ -10,7 +10,7 @@ export class Earnings {
   readonly #earned = new Map<string, bigint>();
   #shares: Attribution | undefined;
   #price: PricePerMiB = NO_PRICE;
-  /** Bytes for the present names at the present price. */
+  /** Bytes for the current names at the current price. */
   #run = 0;
   /** A numerator: receipts paid it for names, and it is less than a whole one for each of them. It goes out with what comes next. */
   #spare = 0n;
@@ -47,7 +47,7 @@ export class Earnings {
     return taken;
   }
 
-  /** Nobody pays for it any more. */
+  /** Drops it: nobody pays for it any more. */
   drop(): void {
     this.#run = 0;
     this.#spare = 0n;

@@ -144,7 +144,7 @@ export function decodeClosed(value: Uint8Array): ClosedTotals {
   return totals;
 }
 
-/** For whose circuits a channel of ours was opened. */
+/** The payer for whose circuits a channel of ours was opened. */
 export interface OpenedFor {
   readonly wallet: LedgerAddress;
   /** What was advanced for it. */

@@ -19,9 +19,9 @@ import type { EarningAccount, NettingWatch, SpendingAccount } from './contract.t
 
 /** A debt is looked at each time it grew by this part of the smaller window: twice before a receipt is due. */
 const LOOKS = 8n;
-/** While traffic flows, less than this part of a look is not worth its frames. */
+/** While traffic flows, netting less than this part of the interval is not worth its frames. */
 const WORTH_PARTS = 2n;
-/** A peer that nets nothing so often in a row (what it earns may be a name's) is not asked again on this link. */
+/** A peer that nets nothing this often in a row (what it earns may be a name's) is not asked again on this link. */
 const MAX_REFUSALS = 3;
 const NET_BYTES = 8;
 

@@ -1,4 +1,4 @@
-/** What a payee answers to a receipt that it cannot take. */
+/** A payee's answers to a receipt that it cannot accept. */
 import { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { ChannelState } from '../contract.ts';

@@ -34,7 +34,7 @@ export interface SpendingParts {
   /** Keeps on disk what we may owe beyond our receipts from now on. */
   readonly expose: (debt: Amount) => void;
   readonly onLow: (channel: ChannelState, left: Amount) => void;
-  /** So much was paid by now that a wider window is worth its price. */
+  /** Enough was paid by now to make a wider window worth its price. */
   readonly onOutgrown: (channel: ChannelState, paid: Amount) => void;
 }
 
@@ -58,7 +58,7 @@ export class Spending implements SpendingAccount {
   /** Proposed to be netted: still owed, and left out of receipts until the peer answers. */
   #withheld = 0n;
   #netting: NettingWatch | undefined;
-  /** Debt, a numerator, at which netting is thought of next. */
+  /** Debt, a numerator, at which netting is next considered. */
   #nextLook = 0n;
   /** Numerator that may still be added before something must be checked; -1 sends every call to the slow path. */
   #headroom = -1;
@@ -89,7 +89,7 @@ export class Spending implements SpendingAccount {
       this.#down = new Tally(base.down, 0n, true);
     }
     const due = this.#numerator >> NUMERATOR_BITS;
-    // A payee may state any window; it is believed as far as this node would grant it itself.
+    // A payee may state any window; it is believed up to what this node itself would grant.
     this.#stated = windowAfter(terms, due);
     this.#window = ownWindow(channel, this.#stated, due);
     this.#trigger = triggerOf(this.#window);
@@ -221,7 +221,7 @@ export class Spending implements SpendingAccount {
     this.#watchDeposit();
   }
 
-  /** The ledger shows the channel anew. */
+  /** Takes the channel's new state on the ledger. */
   update(channel: ChannelState): void {
     if (channel.deposit > this.#channel.deposit) this.#lowTold = false;
     if (channel.opening > this.#staked) {
@@ -236,7 +236,7 @@ export class Spending implements SpendingAccount {
 
   /**
    * What we owe for the frames the payee says it received and for those that we received; undefined when the payee's
-   * figure is none that we remember. `base` is the receipt from which we would go on otherwise; `netted` says whether the
+   * figure is not one that we remember. `base` is the receipt from which we would otherwise continue; `netted` says whether the
    * payee still agreed to the netting that was under way.
    */
   owedAt(up: bigint, base: Figures, netted: bigint): Figures | undefined {
@@ -283,12 +283,12 @@ export class Spending implements SpendingAccount {
     this.#measure();
   }
 
-  /** So many price changes that the payee will soon forget the oldest. */
+  /** True if there were so many price changes that the payee will soon forget the oldest. */
   get #runsPile(): boolean {
     return this.#down.changes + this.#up.changes >= MAX_PRICE_RUNS / 4;
   }
 
-  /** Each time a part of the window more is owed, and before a receipt: perhaps the peer owes us as much. */
+  /** Called each time the debt grew by a part of the window, and before a receipt: the peer may owe us as much. */
   #lookAt(debt: bigint): void {
     if (this.#netting === undefined || (debt <= this.#nextLook && debt <= this.#trigger)) return;
     this.#netting.look();
@@ -356,7 +356,7 @@ export class Spending implements SpendingAccount {
     this.#parts.onLow(this.#channel, amount(left));
   }
 
-  /** A window that is narrower than what was burned is so for another reason: more would not widen it. */
+  /** A window narrower than what was burned has another reason: burning more would not widen it. */
   #watchWindow(): void {
     const { opening } = this.#channel;
     // A payee that returns what was staked while links use it wants no window; each widening would cost us a transaction.

@@ -41,12 +41,12 @@ const KEY = {
   opened: 'opened-for/',
   share: 'share/',
   settlement: 'settlement/',
-  /** What channels that are over brought and cost: one record a side. */
+  /** What closed channels earned and cost: one record per side. */
   closed: 'closed/',
 } as const;
 
 /**
- * Opens (or creates) the books in a directory. What is wrong with them is mended as far as it goes, and said in the log and in
+ * Opens (or creates) the books in a directory. Damage is repaired as far as possible, and reported in the log and in
  * `findings`.
  * @throws RelaymintError FILE_IN_USE, STORAGE_FAILED, STORAGE_FULL, VERSION_UNSUPPORTED.
  */
@@ -63,9 +63,9 @@ export async function openBookStore(
   }
 }
 
-/** What stands in books that no process has open. */
+/** The content of books that no process has open. */
 export interface Inspection extends Findings {
-  /** There are none. */
+  /** True if there are no books. */
   readonly absent: boolean;
   readonly channels: number;
   /** Receipts held, and what they pay in all, settled or not. */
@@ -91,7 +91,7 @@ function worthOf(key: string, payload: Uint8Array): bigint {
   return key.startsWith(KEY.held) ? receiptAmount(payload) : 0n;
 }
 
-/** Whoever works with the entries of a store. */
+/** The user of a store's entries. */
 export interface EntryUsers {
   /** A link carries this channel now: its entry stays. */
   isLive(id: ChannelId): boolean;
@@ -164,10 +164,10 @@ export class BookStore implements AsyncDisposable {
     return this.#shares;
   }
 
-  /** Who works with the entries. Set by the account book; one at a time. */
+  /** The user of the entries. Set by the account book; one at a time. */
   users: EntryUsers = { isLive: () => false, isPromised: () => false, forgotten: () => {} };
 
-  /** Forgets what a name earned: nobody registered it, so that nobody can be paid. */
+  /** Forgets what a name earned: it is not registered, so nobody can be paid. */
   dropShare(name: string): void {
     if (this.#shares.delete(name)) this.#store.write([[KEY.share + name, undefined]], { sync: false });
   }
@@ -226,7 +226,7 @@ export class BookStore implements AsyncDisposable {
     this.#store.write([...this.#drop(id), [KEY.closed + role, encodeClosed(this.#closed[role])]], { sync: false });
   }
 
-  /** What this wallet left unpaid in all its channels to us, base units; and what we paid onward for it in vain. */
+  /** What this wallet left unpaid in all its channels to us, and what we paid onward for it without being paid; base units. */
   arrearsOf(wallet: LedgerAddress): bigint {
     return this.#arrears.get(wallet);
   }
@@ -237,7 +237,7 @@ export class BookStore implements AsyncDisposable {
   }
 
   /**
-   * So much is about to be burned for circuits of this wallet. It counts at once; resolves once it is on disk, with sync.
+   * This much is about to be burned for circuits of this wallet. It counts at once; resolves once it is synced to disk.
    * @throws RelaymintError STORAGE_FAILED, STORAGE_FULL: it does not count.
    */
   async advance(wallet: LedgerAddress, units: Amount): Promise<void> {
@@ -262,7 +262,7 @@ export class BookStore implements AsyncDisposable {
     if (changes.length > 0) this.#store.write(changes, { sync: false });
   }
 
-  /** So much of it was not burned after all, or was earned with this wallet's circuits. */
+  /** This much of it was not burned after all, or was earned with this wallet's circuits. */
   recoup(wallet: LedgerAddress, units: Amount): void {
     this.#store.write([this.#advances.set(wallet, this.advancedTo(wallet) - units)], { sync: false });
   }
@@ -275,7 +275,7 @@ export class BookStore implements AsyncDisposable {
   }
 
   /**
-   * The payee returned so much of what we staked; the rest may follow. All of it makes good what was advanced for the channel, the
+   * The payee returned this much of what we staked; the rest may follow. All of it makes good what was advanced for the channel, the
    * fee too: see ADR 29.
    */
   #comesBack({ id, opening }: ChannelState, returned: bigint): void {
@@ -292,7 +292,7 @@ export class BookStore implements AsyncDisposable {
     this.#store.write([[KEY.opened + id, undefined]], { sync: false });
   }
 
-  /** Payer: the receipt that is being given. Written late: what the death of the process takes of it, the payee presents. */
+  /** Payer: the receipt that is being given. Written late: if the process dies before, the payee presents it. */
   give(receipt: SignedReceipt): void {
     this.#entries.set(receipt.channel, { ...this.#known(receipt.channel), latest: receipt });
     this.#store.writeLate([[KEY.given + receipt.channel, receipt.bytes]]);
@@ -335,13 +335,13 @@ export class BookStore implements AsyncDisposable {
     if (changes.length > 0) this.#store.write(changes, { sync: true });
   }
 
-  /** Payee: we had to pay this much onward for this wallet in vain; base units. */
+  /** Payee: we had to pay this much onward for this wallet without being paid; base units. */
   lose(wallet: LedgerAddress, lost: bigint): void {
     this.#store.write(this.#addArrears(wallet, lost), { sync: true });
   }
 
   /**
-   * Takes up receipts from a file: those that are newer than what is held, each with what the ledger shows of its channel.
+   * Imports receipts from a file: those that are newer than what is held, each with the ledger's state of its channel.
    * Resolves with how many they are once they are on disk. Their signatures are the caller's to verify.
    * @throws RelaymintError LIMIT_EXCEEDED, STORAGE_FAILED, STORAGE_FULL.
    */
@@ -439,7 +439,7 @@ export class BookStore implements AsyncDisposable {
     return this.#arrears.add(wallet, more, () => this.#withoutChannel());
   }
 
-  /** Tells wallets that have no channel to us. */
+  /** Tells which wallets have no channel to us. */
   #withoutChannel(): (wallet: LedgerAddress) => boolean {
     const present = new Set<LedgerAddress>();
     for (const { role, channel } of this.#entries.values()) if (role === 'payee') present.add(channel.payer);

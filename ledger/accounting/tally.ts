@@ -15,7 +15,7 @@ const SAFE = BigInt(Number.MAX_SAFE_INTEGER);
  * payer signs at a quarter of this, and one that does not can only make its own receipt unverifiable.
  */
 export const MAX_PRICE_RUNS = 1024;
-/** Above this price a frame's cost may leave the safe integers; such frames are reckoned in bigint, one by one. */
+/** Above this price a frame's cost may leave the safe integers; such frames are counted in bigint, one by one. */
 const MAX_FAST_PRICE = 1n << 37n;
 
 interface Run {
@@ -25,10 +25,10 @@ interface Run {
 }
 
 export class Tally {
-  /** Price of the present run; `rate` is the same as a number, NaN when it is too high for one. */
+  /** Price of the current run; `rate` is the same as a number, NaN when it is too high for one. */
   price: PricePerMiB = 0n as PricePerMiB;
   rate = 0;
-  /** Bytes of the present run. */
+  /** Bytes of the current run. */
   run = 0;
   readonly #remembers: boolean;
   #start: Run;
@@ -82,7 +82,7 @@ export class Tally {
     return undefined;
   }
 
-  /** So many changes are remembered that the oldest is forgotten with the next one. */
+  /** True if the next change makes the oldest one be forgotten. */
   get full(): boolean {
     return this.#earlier.length >= MAX_PRICE_RUNS - 1;
   }

@@ -87,8 +87,8 @@ function flag(value: number): boolean {
 export const DEBT_PARTS = 4n;
 
 /**
- * The window that follows a receipt: less by what it leaves unpaid of what is due. Both sides reckon it from the same terms and
- * the same receipt, whatever bounds the window (what was burned, the deposit, the price), for it is counted down from the whole.
+ * The window after a receipt: less by what the receipt leaves unpaid. Both sides compute it from the same terms and
+ * the same receipt, whatever bounds the window (what was burned, the deposit, the price), because it is counted down from the whole.
  */
 export function windowAfter(terms: Terms, receiptAmount: bigint): Amount {
   const unpaid = terms.due - receiptAmount;

@@ -1,15 +1,15 @@
-/** What the books keep of wallets, one figure for each: it outlives their channels. */
+/** One figure that the books keep per wallet: it outlives the wallet's channels. */
 import type { LedgerAddress } from '../../core/ids.ts';
 import { MAX_DEBTORS } from '../../core/limits.ts';
 import type { Change } from '../books/index.ts';
 import { encodeWide } from './entry.ts';
 
 export class WalletFigures {
-  /** In the order in which they were heard of. Each is above 0. */
+  /** Least recently seen first. Each is above 0. */
   readonly #figures = new Map<LedgerAddress, bigint>();
   readonly #key: string;
 
-  /** `key` stands before the wallet's address on disk. */
+  /** `key` is the prefix of the wallet's address on disk. */
   constructor(key: string) {
     this.#key = key;
   }
@@ -26,7 +26,7 @@ export class WalletFigures {
   }
 
   /**
-   * Adds to it, and the wallet is the last in the order. Where there is no room for another, the one of those `absent` that was
+   * Adds to it, and makes the wallet the last in the order. If there is no room for another, the one of those `absent` that was
    * heard of longest ago gives way (see MAX_DEBTORS). @returns what is to be written.
    */
   add(wallet: LedgerAddress, more: bigint, absent: () => (wallet: LedgerAddress) => boolean): Change[] {

@@ -20,7 +20,7 @@ export function windowFor(
   return payable(least(burned, widest > MIN_WINDOW ? widest : MIN_WINDOW, depositPart(channel, paid)));
 }
 
-/** The payer's side: the most that an honest payee lets it owe. A payee that states more gets no more by it. */
+/** The payer's side: the most that an honest payee lets it owe. A payee that states more gains nothing. */
 export function ownWindow(channel: Pick<ChannelState, 'deposit' | 'opening'>, stated: bigint, signed: bigint): Amount {
   return payable(least(stated, channel.opening, depositPart({ ...channel, settled: amount(0n) }, signed)));
 }

@@ -37,7 +37,7 @@ export class ByteCursor {
     throw new RangeError('not a valid number');
   }
 
-  /** What follows its own length. Shares the memory. */
+  /** Bytes that follow their length. Shares the memory. */
   piece(): Buffer {
     return this.bytes(this.varint());
   }

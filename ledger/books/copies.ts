@@ -1,6 +1,6 @@
 /**
  * The two copies of the books in their folder, a journal that is appended to and LevelDB. Each write goes to both, and each
- * copy says by sums of its own whether it is whole. What one of them lost is in the other; what both lost is said.
+ * copy has its own sums, which show whether it is complete. What one of them lost is in the other; what both lost is reported.
  */
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -23,7 +23,7 @@ import type { Sealed, WorthOf } from './record.ts';
 /** A journal is replaced once it has this many bytes, and this many times what it says: rarely, and bounded for ever. */
 const REPLACE_BYTES = 4 * 1024 * 1024;
 const REPLACE_PARTS = 3;
-/** At the start, when nobody waits, it is once it has so many bytes more than what it says. */
+/** At the start, when nobody waits, it is replaced once it has this many bytes more than its content. */
 const START_BYTES = 64 * 1024;
 const LEVEL_SYNC_MILLIS = 1_000;
 
@@ -109,7 +109,7 @@ export class Copies {
     if (this.#journal.size > this.#replaceAt) await this.#shortenJournal();
   }
 
-  /** After a failed write: both copies hold all there is once it resolves. LevelDB may be begun anew for it once. */
+  /** After a failed write: both copies hold all there is once it resolves. LevelDB may be rebuilt for it once. */
   async restore(mayStartAnew: boolean): Promise<void> {
     await this.#replaceJournal();
     await this.#reopenLevel(mayStartAnew);
@@ -119,7 +119,7 @@ export class Copies {
     await Promise.allSettled([this.#journal.close(), this.#level.close()]);
   }
 
-  /** The journal is what survives a power cut; LevelDB is synced often enough that little stands on one copy alone after one. */
+  /** The journal survives a power cut; LevelDB is synced often enough that afterwards little is in one copy alone. */
   #isLevelDue(): boolean {
     const now = this.#clock.now();
     if (now - this.#levelSynced < LEVEL_SYNC_MILLIS) return false;
@@ -127,7 +127,7 @@ export class Copies {
     return true;
   }
 
-  /** Not to be able to do it now (a nearly full disk) is no reason to stop. */
+  /** A failure (a nearly full disk) is no reason to stop. */
   async #shortenJournal(): Promise<void> {
     this.#replaceAt = 2 * this.#journal.size;
     try {
@@ -143,8 +143,8 @@ export class Copies {
   }
 
   /**
-   * After a failed write LevelDB takes no other: it is opened anew. When that is not enough, it found damage of its own, and is
-   * begun anew, once.
+   * After a failed write LevelDB accepts no other: it is opened again. If that is not enough, it is damaged, and is
+   * rebuilt, once.
    */
   async #reopenLevel(mayStartAnew: boolean): Promise<void> {
     await this.#level.close();
@@ -181,7 +181,7 @@ export class Copies {
 
   /**
    * LevelDB ends the whole process over damage that it does not expect. Its tables are checked before; for what may be left, a file
-   * says that it is being read: when the process that wrote it is gone, LevelDB is not read again but made anew.
+   * says that it is being read: if the process that wrote it is gone, LevelDB is not read again but rebuilt.
    */
   async #readLevel(): Promise<Copy> {
     const mark = path.join(this.#directory, FILES.reading);
@@ -199,7 +199,7 @@ export class Copies {
     }
   }
 
-  /** The journal first: while LevelDB is made anew, all there is must be in it. */
+  /** The journal first: while LevelDB is rebuilt, everything must be in the journal. */
   async #makeJournalWhole(copy: JournalCopy, merged: Merged): Promise<Damage | undefined> {
     if (copy.whole === merged.seq && copy.torn === 0) {
       await this.#journal.resume(copy.end);
@@ -238,7 +238,7 @@ export class Copies {
     return { copy: 'level', faults: copy.absent ? ['it is missing'] : copy.faults, keptAs };
   }
 
-  /** LevelDB gets what it lacks; made anew when it is not whole. */
+  /** Gives LevelDB what it lacks, or rebuilds it if it is damaged. */
   async #bringUpLevel(copy: Copy): Promise<void> {
     if (copy.whole === undefined && !copy.absent) throw new Error(`LevelDB is damaged: ${copy.faults.join('; ')}`);
     const records: [string, Sealed | undefined][] = [];
@@ -266,7 +266,7 @@ export class Copies {
     this.#liveBytes -= record.length;
   }
 
-  /** A name beside the damaged one that nothing has yet. */
+  /** An unused name beside the damaged one. */
   async #freeName(name: string): Promise<string> {
     const time = new Date(this.#clock.now()).toISOString().replace(/[-:]|\.\d+/g, '');
     for (let number = 0; ; number += 1) {
@@ -276,7 +276,7 @@ export class Copies {
   }
 }
 
-/** What LevelDB showed, and what was found in its files besides. */
+/** What LevelDB returned, and what else was found in its files. */
 function together(level: Copy, salvaged: Copy): Copy {
   const versions = new Map(salvaged.versions);
   for (const [key, version] of level.versions) {

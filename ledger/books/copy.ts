@@ -1,4 +1,4 @@
-/** What one copy of the books was found to hold, and how two copies become one. */
+/** What one copy of the books holds, and how two copies are merged. */
 import { RelaymintError } from '../../core/errors.ts';
 import { amount } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
@@ -9,15 +9,15 @@ import type { Sealed, WorthOf } from './record.ts';
 export interface Copy {
   /** The newest record of each key; undefined when it is known to be deleted since that write. */
   readonly versions: ReadonlyMap<string, Version>;
-  /** All that was written up to this write is there, and nothing else: its own sums say so. undefined: damaged, or absent. */
+  /** Everything written up to this write is there, and nothing else, according to its own sums. undefined: damaged, or absent. */
   readonly whole: number | undefined;
   /** The newest commit that can be read. */
   readonly commit: Sealed | undefined;
   /** Nothing was ever written here. */
   readonly absent: boolean;
-  /** What is wrong, for people; empty when nothing is. */
+  /** The faults, as text for people; empty if there are none. */
   readonly faults: readonly string[];
-  /** Keys whose record is there but does not check. */
+  /** Keys whose record is there but fails its checksum. */
   readonly spoiled: readonly string[];
 }
 
@@ -38,9 +38,9 @@ export interface Merged {
 
 /** What is certainly gone. */
 export interface Missing {
-  /** At least so many records. */
+  /** At least this many records. */
   readonly records: number;
-  /** In receipts held, at least so much, base units. */
+  /** At least this much in receipts held, base units. */
   readonly worth: Amount;
   /** Records that are there and cannot be read, and have no second copy; or an older one. */
   readonly keys: readonly string[];

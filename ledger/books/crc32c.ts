@@ -24,7 +24,7 @@ export function masked(crc: number): number {
 /** The masked CRC-32C of these bytes. */
 export function maskedCrc(bytes: Uint8Array): number {
   let crc = EMPTY_CRC;
-  // An index, for this is most of the work of checking a table.
+  // An index loop, because this is most of the work of checking a table.
   for (let at = 0; at < bytes.length; at += 1) crc = (crc >>> 8) ^ (TABLE[(crc ^ (bytes[at] ?? 0)) & 0xff] ?? 0);
   return masked(crc >>> 0);
 }

@@ -22,7 +22,7 @@ const VERSION_1_FILE = 'CURRENT';
 
 /** What was wrong with the files when they were opened. */
 export interface Findings {
-  /** Copies that were not as they should be: what is wrong, and where the damaged files are kept. */
+  /** Damaged copies: what is wrong, and where the damaged files are kept. */
   readonly damaged: readonly Damage[];
   /** Nothing that was confirmed is missing. */
   readonly complete: boolean;
@@ -54,11 +54,11 @@ export function sayFindings({ damaged, complete, missing }: Findings, log: Log):
   );
 }
 
-/** What stands on disk. */
+/** What is on disk. */
 export interface Inspected extends Findings {
   /** There are no books there. */
   readonly absent: boolean;
-  /** Of either copy the newest. */
+  /** The newest of either copy. */
   readonly entries: ReadonlyMap<string, Uint8Array>;
 }
 

@@ -22,7 +22,7 @@ const HEADER_BYTES = MAGIC.length + 1 + 4;
 export interface JournalCopy extends Copy {
   /** Bytes up to the end of the newest commit: what may be appended to. */
   readonly end: number;
-  /** Bytes after it: a write that the process or the power did not live to finish. */
+  /** Bytes after it: a write that was not finished before the process or the power failed. */
   readonly torn: number;
 }
 
@@ -80,7 +80,7 @@ function parse(file: string, bytes: Buffer, worthOf: WorthOf): JournalCopy {
     if (found.agreesWith(commit)) whole = seqOf(commit);
     else faults.push('records are missing');
   }
-  // Of a damaged journal also what no commit follows: rather a write in part than none of it.
+  // From a damaged journal also records without a commit: part of a write is better than none.
   if (faults.length > 0) for (const change of pending) apply(versions, change);
   return { versions, whole, commit, absent: false, faults, spoiled: [], end, torn: bytes.length - end };
 }
@@ -130,7 +130,7 @@ export class Journal {
     this.#size += bytes.length;
   }
 
-  /** Begins the file anew with these records: either the old or the new one is there, whenever the power fails. */
+  /** Replaces the file by one with these records: after a power cut, either the old or the new one is there. */
   async replace(records: readonly Sealed[]): Promise<void> {
     const header = Buffer.alloc(HEADER_BYTES);
     header.set(MAGIC);

@@ -62,7 +62,7 @@ export async function tableFaults(directory: string): Promise<readonly string[]>
   return faults;
 }
 
-/** The newest record of each key that can be read, wherever it lies. What does not check is passed over. */
+/** The newest readable record of each key, wherever it is. Records that fail their checksum are skipped. */
 export async function readFiles(directory: string): Promise<ReadonlyMap<string, Sealed>> {
   const newest = new Map<string, { readonly sequence: number; readonly record: Sealed | undefined }>();
   const take = (bytes: Buffer, { sequence, value }: Entry): void => {
@@ -137,7 +137,7 @@ function isWhole(table: Buffer): boolean {
   }
 }
 
-/** By the index; where that is damaged, one after the other until one does not check. */
+/** By the index; if that is damaged, one after the other until one fails its checksum. */
 function dataBlocks(table: Buffer): readonly Buffer[] {
   const found: Buffer[] = [];
   let places: readonly Place[];
@@ -199,7 +199,7 @@ function blockAt(table: Buffer, place: Place): Buffer {
   return table[place.at + place.length] === SNAPPY ? unpacked(bytes) : bytes;
 }
 
-/** Of each key only what differs from the one before is there; where keys stand in full is listed at the block's end. */
+/** Each key holds only what differs from the previous one; the end of the block lists where keys are complete. */
 function entriesOf(block: Buffer): readonly (readonly [key: Buffer, value: Buffer])[] {
   const restarts = block.readUInt32LE(block.length - 4);
   const cursor = new ByteCursor(block.subarray(0, Math.max(0, block.length - 4 * (restarts + 1))));

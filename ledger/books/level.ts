@@ -1,5 +1,5 @@
 /**
- * The copy of the books in LevelDB. It is believed by its own sums only: LevelDB itself drops what it cannot read, in silence. Nor
+ * The copy of the books in LevelDB. Only its own sums are trusted: LevelDB itself silently drops what it cannot read. Nor
  * is it given what it would die of: its tables are checked before it opens them.
  */
 import { copyFile, mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/promises';
@@ -26,7 +26,7 @@ const NOTHING: Omit<Copy, 'absent' | 'faults'> = {
   spoiled: [],
 };
 const DATA_FILE = /\.(?:ldb|sst|log)$/;
-/** What is no damage of the files, in LevelDB's words. Anything else is, and the other copy takes its place. */
+/** LevelDB's errors that do not mean damage of the files. Any other error does, and the other copy takes its place. */
 const NO_DAMAGE = /permission denied|no space left|too many open files|read-only file system|disk quota/i;
 
 /** LevelDB is open in another process, or the disk does not let it be opened; its files may be well. */
@@ -57,7 +57,7 @@ export class Level {
       await this.#openDatabase();
       return { ...NOTHING, absent: true, faults: [] };
     }
-    // Without CURRENT LevelDB would begin anew and delete the rest.
+    // Without CURRENT, LevelDB would start an empty database and delete the rest.
     const isHeadless = !files.includes('CURRENT') && files.some((file) => DATA_FILE.test(file));
     const faults = isHeadless ? ['its file CURRENT is missing'] : await tableFaults(this.#directory);
     if (faults.length > 0) {
@@ -73,7 +73,7 @@ export class Level {
     return this.#read(worthOf);
   }
 
-  /** undefined deletes the key. @throws what LevelDB says. */
+  /** undefined deletes the key. @throws LevelDB's error. */
   async write(
     changes: readonly (readonly [key: string, record: Sealed | undefined])[],
     commit: Sealed,
@@ -99,7 +99,7 @@ export class Level {
     await this.#openDatabase();
   }
 
-  /** Closes it, and finds what its files still hold, whatever LevelDB thinks of them; they stay as they are. */
+  /** Closes it, and finds what its files still hold, without LevelDB; they stay as they are. */
   async salvage(): Promise<Copy> {
     await this.close();
     const versions = new Map<string, Version>();
@@ -135,7 +135,7 @@ export class Level {
     }
   }
 
-  /** What is not opened is not locked either: an empty database beside it, with the same lock. @throws LevelUnavailable. */
+  /** A database that is not opened is not locked: opens an empty one beside it, with the same lock. @throws LevelUnavailable. */
   async #requireUnlocked(): Promise<void> {
     const beside = `${this.#directory}.lock`;
     await rm(beside, { recursive: true, force: true });
@@ -167,7 +167,7 @@ export class Level {
         found.add(key, record);
       }
     };
-    // From the other end as well when it stops in the middle: a block that cannot be read hides no more than itself.
+    // If it stops in the middle, reads from the other end as well: a block that cannot be read hides only itself.
     for (const reverse of [false, true]) {
       try {
         for await (const [key, value] of this.#database.iterator({ reverse })) take(key, value);

@@ -59,7 +59,7 @@ export function seal(kind: Kind, key: string, seq: number, payload: Uint8Array):
   return record;
 }
 
-/** The record at this place; undefined when there is none that checks. The result shares the bytes of `from`. */
+/** The record at this place; undefined if there is none with a right checksum. The result shares the bytes of `from`. */
 export function recordAt(from: Buffer, at: number): Sealed | undefined {
   if (from[at] !== MARK || from.length - at < LEAST_BYTES) return undefined;
   const keyBytes = from.readUInt16LE(at + 2);
@@ -122,7 +122,7 @@ function crcOf(record: Sealed): number {
 /** What a record is worth to its owner, in base units: a damaged store says how much is missing. */
 export type WorthOf = (key: string, payload: Uint8Array) => bigint;
 
-/** What is there: the sums of a commit, kept up to date with each record. */
+/** The sums of a commit, kept up to date with each record. */
 export class Inventory {
   records = 0;
   #seqs = 0;
@@ -159,7 +159,7 @@ export class Inventory {
     return seal(COMMIT, COMMIT_KEY, seq, payload);
   }
 
-  /** Exactly this was there when the commit was written. */
+  /** True if exactly this was there when the commit was written. */
   agreesWith(commit: Sealed): boolean {
     return Buffer.compare(payloadOf(commit), payloadOf(this.commit(0))) === 0;
   }

@@ -4,7 +4,7 @@ import { ByteCursor } from './byte-cursor.ts';
 /** A block has 4 KiB, or one record where that is longer. What claims to be longer is damage. */
 const MAX_UNPACKED_BYTES = 8 * 1024 * 1024;
 
-/** @throws RangeError for what is no such packet. */
+/** @throws RangeError unless it is such a packet. */
 export function unpacked(bytes: Buffer): Buffer {
   const from = new ByteCursor(bytes);
   const length = from.varint();

@@ -23,15 +23,15 @@ export type Written = (error: RelaymintError | undefined) => void;
 export type Change = readonly [key: string, value: Uint8Array | undefined];
 
 export interface StoreOptions {
-  /** What a record is worth, base units: so much is said to be missing when it is. Default nothing. */
+  /** What a record is worth, base units, to report how much is missing if it is lost. Default nothing. */
   readonly worthOf?: WorthOf;
   readonly clock?: Clock;
   readonly log?: Log;
 }
 
-/** What may be written late waits so long for a write that takes it along, milliseconds. */
+/** How long a late write waits for another write to join, milliseconds. */
 const LATE_MILLIS = 1_000;
-/** Pauses between the attempts to write to a disk that does not take it. */
+/** Pauses between attempts to write to a failing disk. */
 const RETRIES: Backoff = { first: 250, last: 5_000 };
 
 export class GroupedStore implements AsyncDisposable {
@@ -40,7 +40,7 @@ export class GroupedStore implements AsyncDisposable {
   readonly #log: Log;
   #pending = new Map<string, Uint8Array | undefined>();
   #waiting = new Map<string, Written>();
-  /** Who is told of a failure at once, instead of waiting for room. */
+  /** Those that get a failure at once instead of waiting for room. */
   #impatient: Written[] = [];
   #sync = false;
   #late: NodeJS.Timeout | undefined;
@@ -55,7 +55,7 @@ export class GroupedStore implements AsyncDisposable {
   }
 
   /**
-   * Opens or creates the books. A copy that is damaged or behind is made anew from the other; a damaged one's files are kept
+   * Opens or creates the books. A copy that is damaged or behind is rebuilt from the other; the files of a damaged one are kept
    * beside it. `findings` says what was wrong.
    * @throws RelaymintError FILE_IN_USE when another process has them open; VERSION_UNSUPPORTED; STORAGE_FAILED, STORAGE_FULL.
    */
@@ -76,7 +76,7 @@ export class GroupedStore implements AsyncDisposable {
     return this.#copies.entries();
   }
 
-  /** Why nothing can be written now; undefined while all is well. */
+  /** Why nothing can be written now; undefined if writes work. */
   get failing(): RelaymintError | undefined {
     return this.#failing;
   }
@@ -129,7 +129,7 @@ export class GroupedStore implements AsyncDisposable {
     });
   }
 
-  /** Writes what is under way and closes. What the disk does not take by then is lost, and said. */
+  /** Writes what is under way and closes. What the disk has not taken by then is lost, and reported. */
   async close(): Promise<void> {
     this.#stop.abort();
     this.#start();
@@ -171,7 +171,7 @@ export class GroupedStore implements AsyncDisposable {
     this.#running = undefined;
   }
 
-  /** Tries until both copies hold all there is, and says so twice: when it begins and when it is over. */
+  /** Tries until both copies hold everything, and logs the beginning and the end. */
   async #mendWrites(first: unknown): Promise<RelaymintError | undefined> {
     let cause = first;
     this.#failing = writeError(this.#directory, cause);
@@ -192,7 +192,7 @@ export class GroupedStore implements AsyncDisposable {
         this.#failing = writeError(this.#directory, cause);
         mayStartAnew &&= isDiskFull(error);
       }
-      // Whoever asks meanwhile is told at once.
+      // Callers that ask meanwhile get the error at once.
       const asking = this.#impatient;
       this.#impatient = [];
       tell(asking, this.#failing);

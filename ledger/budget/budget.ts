@@ -19,7 +19,7 @@ import type { FiledBudget, FiledEntry, Kind } from './budget-file.ts';
 const SLOT_MILLIS = 5 * 60_000;
 /** Twelve slots are an hour; with the one that has begun, what is forgotten is at least an hour old. */
 const SLOTS = 13;
-/** A site's spending is written down ahead of need, this part of its limit at a time: not once for every block. */
+/** A site's spending is recorded ahead of need, this part of its limit at a time: not once for every block. */
 const SITE_STEPS = 16n;
 /** Rows of a view. */
 const MAX_ROWS = 20;
@@ -35,11 +35,11 @@ interface Entry {
   readonly slot: number;
   readonly who: string;
   spent: bigint;
-  /** What stands in the file: never less than was spent. */
+  /** What the file says: never less than was spent. */
   filed: bigint;
 }
 
-/** Reads what was spent before. A damaged file is said in the log, and nothing is spent until an hour has passed. @throws RelaymintError STORAGE_FAILED. */
+/** Reads what was spent before. A damaged file is logged, and nothing is spent until an hour has passed. @throws RelaymintError STORAGE_FAILED. */
 export async function openBudget(options: BudgetOptions): Promise<Budget> {
   const uptime = options.uptime ?? ((): number => secondsSinceBoot() * 1000);
   try {
@@ -57,18 +57,18 @@ export async function openBudget(options: BudgetOptions): Promise<Budget> {
   }
 }
 
-/** Stands for whoever it was spent on when that is no longer known. */
+/** The payee of spending whose payee is no longer known. */
 const UNKNOWN = '';
 
 class HourBudget implements Budget {
   readonly #options: BudgetOptions;
   readonly #uptime: () => number;
   readonly #entries = new Map<string, Entry>();
-  /** The budget's own time, milliseconds: it passes as the machine's uptime does, whatever is done to the clock. */
+  /** The budget's own time, milliseconds: it follows the machine's uptime, whatever happens to the clock. */
   #time: number;
   #uptimeThen: number;
   #earnedThen: bigint;
-  /** Limits of which it was said that they are reached, with whom they were reached for. */
+  /** Limits that were logged as reached, each with its wallet or site. */
   readonly #said = new Set<string>();
   #writing: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;

@@ -7,7 +7,7 @@ import type { ChannelState, LedgerReader, LedgerWallet } from '../contract.ts';
 export interface ClosedChannels {
   readonly closed: number;
   readonly returned: Amount;
-  /** Whose close is requested and whose challenge period was not over yet. */
+  /** Channels whose close is requested and whose challenge period is not over yet. */
   readonly pending: readonly ChannelState[];
 }
 
@@ -22,9 +22,9 @@ export interface CloseOptions {
    */
   readonly graceSeconds?: bigint;
   readonly signal: AbortSignal;
-  /** Told of what the ledger shows of each, until it is closed. */
+  /** Called with the ledger's state of each channel, until it is closed. */
   readonly onSeen?: (channel: ChannelState) => void;
-  /** Told of each step: `closing` when the close was requested, `closed` with what the channel held at its end. */
+  /** Called for each step: `closing` when the close was requested, `closed` with what the channel held at its end. */
   readonly onStep?: (step: 'closing' | 'closed', channel: ChannelState) => void;
 }
 
@@ -37,9 +37,9 @@ const LATER = 'Do it again: it goes on where it stopped.';
 
 /**
  * Closes channels that the wallet pays: requests it, waits for the challenge period (within which the payee settles what it
- * holds and returns the opening payment), and takes back what is left. A challenge period beyond the caller's patience is not waited for: the close is
- * requested, and a later call finishes it. @throws RelaymintError as the ledger does, ABORTED: what was asked for stays so, and a later call
- * finishes it.
+ * holds and returns the opening payment), and takes back what is left. A challenge period longer than the caller's limit is not waited for: the close is
+ * requested, and a later call finishes it. @throws RelaymintError as the ledger does; ABORTED: what was requested stays requested, and a later
+ * call finishes it.
  */
 export async function closeChannels(open: readonly ChannelState[], options: CloseOptions): Promise<ClosedChannels> {
   const { reader, wallet, signal, onSeen = () => {}, onStep = () => {} } = options;

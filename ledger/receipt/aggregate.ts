@@ -1,12 +1,12 @@
 /**
- * Half-aggregation: the signatures of many receipts become one scalar and the first half of each. Made by whoever
+ * Half-aggregation: the signatures of many receipts become one scalar and the first half of each. Made by the one who
  * settles, from ordinary Ed25519 signatures and without their signers.
  *
  *   s   = sum of z_i s_i mod L
  *   z_i = SHA-256(T, i u8) without its top four bits, little-endian; i counts from 0
  *   T   = SHA-256("relaymint:half-aggregate:v1", n u8, R_1, A_1, .. R_n, A_n, message_1, .. message_n)
  *
- * The program checks it: `ledger/program/src/aggregate.rs`. What that proves stands in docs/settlement-security.md.
+ * The program checks it: `ledger/program/src/aggregate.rs`. docs/settlement-security.md says what that proves.
  */
 import { createHash } from 'node:crypto';
 import { fromHex, utf8 } from '../../core/codec.ts';
@@ -30,8 +30,8 @@ export interface SignedMessage {
 }
 
 /**
- * s, 32 bytes little-endian and below the group order. The signatures are not verified here: one that does not hold, or
- * another order of the same ones, makes an aggregate that does not.
+ * s, 32 bytes little-endian and below the group order. The signatures are not verified here: an invalid one, or
+ * another order of the same ones, makes an invalid aggregate.
  * @throws RelaymintError RECEIPT_INVALID when a signature's s is not below the group order; RangeError for an empty or
  * over-long list and for parts of a wrong length.
  */

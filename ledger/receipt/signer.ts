@@ -14,7 +14,7 @@ export interface Signer {
   readonly address: LedgerAddress;
   /** Ed25519, 64 bytes, synchronous (about 36 us). @throws RelaymintError CLOSED. */
   sign(message: Uint8Array): Uint8Array;
-  /** Forgets the key. */
+  /** Discards the key. */
   close(): void;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Verifying a receipt's signature at least as strictly as the chain does: what is accepted here must be accepted
- * when it is settled, or a payee would forward on worthless paper. So beside the equation itself: s is canonical,
+ * when it is settled, or a payee would forward for worthless receipts. So besides the equation itself: s is canonical,
  * neither R nor the key has small order, and both encodings are canonical.
  */
 import { verify } from 'node:crypto';
@@ -24,7 +24,7 @@ const SMALL_ORDER_Y: ReadonlySet<string> = new Set([
   'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
   'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
 ]);
-/** First bytes of the above and of every y at or above the prime: most points are passed by looking at one byte. */
+/** First bytes of the above and of every y at or above the prime: one byte is enough to accept most points. */
 const SUSPECT_FIRST_BYTES: ReadonlySet<number> = new Set([
   0x00, 0x01, 0x26, 0xc7, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9, 0xfa,
   0xfb, 0xfc, 0xfd, 0xfe, 0xff,
@@ -35,7 +35,7 @@ const CACHED_KEYS = 1024;
 /** True when `signature` (64 bytes) signs `message`. */
 export type ReceiptVerifier = (message: Uint8Array, signature: Uint8Array) => boolean;
 
-/** A verifier for one delegate key, imported once. @throws RelaymintError RECEIPT_INVALID when nobody can hold that key honestly. */
+/** A verifier for one delegate key, imported once. @throws RelaymintError RECEIPT_INVALID when the key is not sound. */
 export function receiptVerifier(delegate: LedgerAddress): ReceiptVerifier {
   const raw = ledgerAddressBytes(delegate);
   if (!isSoundPoint(raw)) {

@@ -40,7 +40,7 @@ export interface DeliveryParts {
   readonly patience: Patience;
   /** Base units for a lamport. @throws RelaymintError LEDGER_UNREACHABLE. */
   readonly price: (stop: AbortSignal) => Promise<bigint>;
-  /** Told of each receipt before it is booked; absent: nobody is. */
+  /** Called with each receipt before it is booked. Optional. */
   readonly journal: SettlementJournal | undefined;
   readonly clock: Clock;
   readonly log: Log;
@@ -75,7 +75,7 @@ export class Delivery {
   /**
    * Records, sends, confirms and books one batch.
    * @throws RelaymintError INSUFFICIENT_FUNDS, LIMIT_EXCEEDED when it does not fit any more (nothing is recorded then), and
-   * whatever else is no refusal of what the batch holds.
+   * any other error that does not refuse the batch's content.
    */
   async deliver(stop: AbortSignal, batch: Batch): Promise<Outcome> {
     await this.#store.flushed();
@@ -198,7 +198,7 @@ export class Delivery {
   /**
    * Not found on chain, and too old to get there. A node that remembers only recent transactions says so of one that
    * succeeded as well; the till knows. (A channel that is gone took its receipt's value with it either way.) But it does not
-   * know who settled: it may have been a stranger, without the names. So these stay due: rather paid twice than never.
+   * know who settled: it may have been a stranger, without the names. So these stay due: it is better to pay twice than never.
    */
   async #expire(stop: AbortSignal, record: SettlementRecord): Promise<Outcome> {
     const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address, 'finalized'));
@@ -248,7 +248,7 @@ function entriesOf(
   });
 }
 
-/** A whole in parts as large as the weights, that add up to it. */
+/** Divides a whole in proportion to the weights; the parts add up to it. */
 function portions(sum: bigint, weights: readonly bigint[]): readonly bigint[] {
   const all = weights.reduce((total, weight) => total + weight, 0n);
   let [weighed, given] = [0n, 0n];

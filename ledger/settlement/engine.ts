@@ -1,4 +1,4 @@
-/** Settlement's clockwork: one piece of work at a time, each recorded before it is sent and booked once it is on chain. */
+/** The settlement engine: one piece of work at a time, each recorded before it is sent and booked once it is on chain. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { assertNotAborted, deadline, orAborted } from '../../core/abort.ts';
 import { toHex } from '../../core/codec.ts';
@@ -41,7 +41,7 @@ export const DEFAULT_POLICY: SettlementPolicy = {
   attempts: 8,
 };
 
-/** Takes up what the last run left unfinished, then watches the till until `close`. */
+/** Finishes what the last run left, then watches the till until `close`. */
 export function startSettlement(options: SettlementOptions): SettlementEngine {
   return new Engine(options);
 }
@@ -67,7 +67,7 @@ class Engine implements SettlementEngine {
   readonly #dispatch: Dispatch;
   readonly #names: PayableNames;
   readonly #openings: Openings;
-  /** Why opening payments were not returned, as it was said last. */
+  /** The last logged reason why opening payments were not returned. */
   #unreturned: string | undefined;
   /** Channels that the last look showed closing. */
   #closing: readonly ChannelState[] = [];
@@ -81,9 +81,9 @@ class Engine implements SettlementEngine {
   #terms: Pick<BankState, 'unitsPerLamport' | 'challengeSeconds'> | undefined;
   /** What this process itself saw settled for good. */
   readonly #booked = new Map<ChannelId, Amount>();
-  /** What was said last to have gone wrong: the same is not said again at each look. */
+  /** The last logged failure: the same one is not logged again at each check. */
   #trouble: string | undefined;
-  /** Receipts the chain refused by themselves: not tried again unasked until a greater one comes or the channel closes. */
+  /** Receipts that the chain refused by themselves: not retried automatically until a greater one comes or the channel closes. */
   readonly #refused = new Map<ChannelId, Amount>();
   /** Closing channels that are worth less than settling them costs, and of which that was said. */
   readonly #left = new Set<ChannelId>();
@@ -210,7 +210,7 @@ class Engine implements SettlementEngine {
         }
       }
       try {
-        // Not to the beat: whoever sees the questions shall not know a node by it.
+        // Not at a regular interval, so that an observer of the requests cannot recognise a node by it.
         await delay(this.#pollMillis * (0.75 + Math.random() / 4), undefined, { signal, ref: false });
       } catch {
         return;
@@ -218,13 +218,13 @@ class Engine implements SettlementEngine {
     }
   }
 
-  /** Unasked: what the last run left, what is worth it, and what is to be returned to payers that leave. */
+  /** Automatic work: what the last run left, what is worth settling, and what to return to payers that leave. */
   async #round(stop: AbortSignal): Promise<void> {
     await this.#settleWorthy(stop);
     await this.#giveBack(stop);
   }
 
-  /** What payers that close staked for their windows. That it fails hinders nothing else: it is tried again at each look. */
+  /** Returns what closing payers staked for their windows. A failure stops nothing else: it is tried again at each check. */
   async #giveBack(stop: AbortSignal): Promise<void> {
     const closing = this.#closing.filter(({ opening }) => opening > 0n);
     if (closing.length === 0) return;
@@ -265,7 +265,7 @@ class Engine implements SettlementEngine {
     });
   }
 
-  /** Says once of each channel that closes that it is not worth settling. It is looked at again at every look. */
+  /** Logs once for each closing channel that it is not worth settling. It is checked again each time. */
   #leave(batch: Batch, worth: Worth): void {
     const closing = batch.candidates.filter(({ channel }) => channel.closeAt !== undefined);
     const news = closing.filter(({ channel }) => !this.#left.has(channel.id));
@@ -287,7 +287,7 @@ class Engine implements SettlementEngine {
     return this.#terms;
   }
 
-  /** Until the next look. */
+  /** Time until the next check. */
   get #pollMillis(): number {
     const { pollMillis } = this.#policy;
     return this.#terms === undefined ? pollMillis : pollWithin(pollMillis, this.#terms.challengeSeconds);
@@ -351,7 +351,7 @@ class Engine implements SettlementEngine {
         payer: channel.payer,
         lostCredits: formatCredits(amount(latest.amount - channel.settled)),
         ...(channel.closeAt === undefined ? {} : { couldCloseAt: String(channel.closeAt) }),
-        // No secret, and what is left to show should the ledger's node have lied.
+        // Not a secret, and the only evidence if the ledger's node lied.
         receipt: toHex(latest.bytes),
       },
       left ? LEFT_TEXT : LOST_TEXT,
@@ -385,8 +385,8 @@ class Engine implements SettlementEngine {
   }
 
   /**
-   * The next transactions, with what names earned. Not to know yet which names there are delays no close request, and
-   * nothing else by more than the time between two looks: such names are paid later.
+   * The next transactions, with what names earned. Not knowing yet which names exist delays no close request, and
+   * nothing else by more than the time between two checks: such names are paid later.
    */
   async #planned(
     stop: AbortSignal,
@@ -405,7 +405,7 @@ class Engine implements SettlementEngine {
     return planBatches(candidates, this.#names.payable(), this.#fit);
   }
 
-  /** Never rejects: what is not learned now is asked for again. */
+  /** Never rejects: what is still unknown is asked for again. */
   async #learnNames(): Promise<void> {
     try {
       await this.#names.learn(this.#stop.signal);

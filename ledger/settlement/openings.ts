@@ -1,4 +1,4 @@
-/** Gives payers that close their channels back what they staked for their windows, less what they left unpaid. */
+/** Returns to payers that close their channels what they staked for their windows, less what they left unpaid. */
 import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
 import { RETURN_FEE_PARTS, RETURNS_PER_TRANSACTION } from '../../core/limits.ts';
 import type { Log } from '../../core/ports.ts';
@@ -7,7 +7,7 @@ import type { Amount, UnixMillis } from '../../core/units.ts';
 import type { BookStore } from '../accounting/index.ts';
 import type { ChannelState, LedgerReader, LedgerWallet, OpeningReturn, SettleFees } from '../contract.ts';
 
-/** A look at the till comes at least as often in a challenge period. */
+/** The till is checked at least this often in a challenge period. */
 const ENDING_PARTS = 4n;
 
 export interface OpeningsOptions {
@@ -29,7 +29,7 @@ export function debtOf(payer: LedgerAddress, store: Pick<BookStore, 'arrearsOf' 
   return amount(store.arrearsOf(payer) + store.advancedTo(payer));
 }
 
-/** How much of its opening payment a payer gets back: who owes nothing gets all of it. */
+/** How much of its opening payment a payer gets back: all of it if it owes nothing. */
 export function returnableOf({ opening }: Pick<ChannelState, 'opening'>, debt: Amount): Amount {
   return amount(opening > debt ? opening - debt : 0n);
 }
@@ -46,7 +46,7 @@ export class Openings {
   /**
    * Returns what can be, of all channels of the till that hold an opening payment and whose payers asked to close them. Where
    * their payers do not pay for that (see `returnFee`), it waits for company that does, or until it costs a small part of what
-   * these channels brought. A transaction that fails keeps no other from being sent.
+   * these channels earned. A failed transaction does not stop the others.
    * @throws what `LedgerWallet.returnOpenings` threw first, and what `LedgerReader.till` throws.
    */
   async giveBack(closing: readonly ChannelState[], terms: ReturnTerms): Promise<void> {
@@ -83,7 +83,7 @@ export class Openings {
       if (store.users.isLive(channel.id) || store.users.isPromised(channel.payer)) continue;
       if (store.advancedTo(channel.payer) > 0n && !isEnding(channel, now, challengeSeconds)) continue;
       const returned = returnableOf(channel, debtOf(channel.payer, store));
-      // A part once, then the rest or nothing: else what comes back bit by bit would cost a transaction a bit.
+      // A part once, then the rest or nothing: otherwise what comes back in small parts would cost a transaction for each.
       if (this.#held.has(channel.id) && returned < channel.opening) continue;
       if (returned > 0n) due.push({ channel, returned });
     }

@@ -67,7 +67,7 @@ class ReceiptExport implements AsyncDisposable {
     const now = receipts.map(({ receipt }) => receipt);
     const before = this.#written;
     if (before?.length === now.length && now.every((receipt, index) => receipt === before[index])) return;
-    // What stands in the books is worth no more than they do: no receipt leaves before it is on disk.
+    // A receipt must be on disk before it leaves.
     await store.flushed();
     await replaceFile(file, encodeReceiptFile({ program, payee, writtenAt: clock.now(), receipts }));
     this.#written = now;

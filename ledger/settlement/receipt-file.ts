@@ -1,5 +1,5 @@
 /**
- * The newest receipts of one payee in a file that may be copied to anybody: they are worth something to its till alone.
+ * The newest receipts of one payee in a file that may be given to anybody: they are only worth something to its till.
  * A watchtower settles from it while the payee is away.
  *
  *   magic "RLMRECPT"  8     version u8 = 1

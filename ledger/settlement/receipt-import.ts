@@ -1,4 +1,4 @@
-/** Brings receipts from a file back into books that lost them. */
+/** Imports receipts from a file into books that lost them. */
 import { RelaymintError } from '../../core/errors.ts';
 import { ledgerAddressBytes, nodeId } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
@@ -27,7 +27,7 @@ export interface ImportedReceipts {
 }
 
 /**
- * Takes up what is newer than the books: each receipt's signature is verified, and its channel is what the ledger shows, never what
+ * Imports what is newer than the books: each receipt's signature is verified, and its channel is what the ledger shows, never what
  * the file says.
  * @throws RelaymintError INVALID_ARGUMENT for the file of another program or wallet; what the ledger and the disk refuse.
  */

@@ -2,7 +2,7 @@
 import { isRelaymintError } from '../../core/errors.ts';
 import type { RelaymintError } from '../../core/errors.ts';
 
-/** The ledger looked at the transaction and refused it. Anything else (an empty wallet, no answer) is no word about a receipt. */
+/** The ledger looked at the transaction and refused it. Anything else (an empty wallet, no answer) says nothing about a receipt. */
 export function isRefusal(error: unknown): error is RelaymintError {
   return isRelaymintError(error, 'LEDGER_REJECTED') || isVerdict(error);
 }

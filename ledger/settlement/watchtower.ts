@@ -34,13 +34,13 @@ export interface WatchtowerOptions {
   readonly reader: Pick<LedgerReader, 'till' | 'bank'>;
   /** Receipts of another program are refused. */
   readonly program: LedgerAddress;
-  /** Receipt files, of one payee or several; read anew at each look. */
+  /** Receipt files, of one payee or several; read again at each check. */
   readonly files: readonly string[];
   /** Between two looks, milliseconds; a quarter of the challenge period at most. Default 10,000. */
   readonly pollMillis?: number;
   /** First pause after the ledger could not be reached, milliseconds; doubles each time. Default 500. */
   readonly retryMillis?: number;
-  /** Told of each transaction that is on chain for good. */
+  /** Called with each transaction that is on chain for good. */
   readonly onAnswer?: (answer: Answer) => void;
   readonly log?: Log;
 }

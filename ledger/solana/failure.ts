@@ -1,11 +1,11 @@
-/** What a node says of a transaction that it did not take or carry out, as our errors. */
+/** Turns a node's failure of a transaction into our errors. */
 import { SendTransactionError } from '@solana/web3.js';
 import { messageOf, RelaymintError } from '../../core/errors.ts';
 import { decodeProgramError } from './program/index.ts';
 
 const LACKING_FUNDS = /no record of a prior credit|insufficient funds|insufficient lamports/i;
 
-/** On chain already; or the node is behind, out of breath, or the blockhash has expired. The status tells which. */
+/** Already on chain; or the node is behind or overloaded, or the blockhash has expired. The status tells which. */
 export const UNDECIDED: RegExp =
   /already been processed|blockhash not found|node is (?:behind|unhealthy)|internal error|rate limit|too many requests|timed out/i;
 
@@ -21,7 +21,7 @@ export function failureOf(failure: unknown, logs: readonly string[]): RelaymintE
   });
 }
 
-/** The node's own words, without those of web3.js around them. */
+/** The node's own text, without that of web3.js around it. */
 export function reasonOf(error: Error): string {
   return error instanceof SendTransactionError ? error.transactionError.message : messageOf(error);
 }

@@ -148,7 +148,7 @@ function arrayBytes(text: string): Uint8Array | undefined {
   return whole ? Uint8Array.from(values as number[]) : undefined;
 }
 
-/** undefined when the length is none of a key's, or the public half does not belong to the secret one. */
+/** undefined if no key has this length, or if the public half does not belong to the secret one. */
 function keyFromBytes(raw: Uint8Array): WalletKey | undefined {
   try {
     return raw.length === SEED_BYTES

@@ -19,7 +19,7 @@ export class SolanaLedger extends SolanaReader {
     this.submitter = new Submitter(this.rpc, fees, new TransactionSize(this.rpc, options), this.program);
   }
 
-  /** A wallet that signs with this key, which stays with it. Nothing is sent. `onTransaction` is told of each that it confirms. */
+  /** A wallet that signs with this key, which stays with it. Nothing is sent. `onTransaction` is called with each one that it confirms. */
   wallet(key: WalletKey, onTransaction?: (result: TransactionResult) => void): SolanaWallet {
     return new SolanaWallet(this, this.submitter, key, onTransaction);
   }

@@ -20,7 +20,7 @@ export function lengthOf(transaction: Transaction): number {
   try {
     message = transaction.compileMessage().serialize();
   } catch (error) {
-    // Its buffer is one packet: what does not fit raises a RangeError.
+    // Its buffer is one packet: a longer transaction raises a RangeError.
     if (error instanceof RangeError) return MAX_PACKET_BYTES + 1;
     throw error;
   }

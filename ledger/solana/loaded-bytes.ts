@@ -1,4 +1,4 @@
-/** How many bytes of accounts and programs a transaction loads: what it asks for beyond that would be paid for in vain. */
+/** How many bytes of accounts and programs a transaction loads: anything it requests beyond that would be paid for nothing. */
 import { PublicKey } from '@solana/web3.js';
 import type { TransactionInstruction } from '@solana/web3.js';
 import { z } from 'zod';

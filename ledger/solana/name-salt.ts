@@ -18,7 +18,7 @@ export interface SaltPurpose {
 
 /**
  * HKDF-SHA256 of the wallet's seed. Nothing needs to be kept between commitment and reveal: a process that died computes
- * it again. And it hides the name: whoever has a list of likely names and tries each would need the salt of each, which
+ * it again. And it hides the name: an attacker with a list of likely names would need the salt of each, which
  * takes the wallet's secret. A salt that was revealed tells nothing about the others.
  */
 export function nameSalt(key: WalletKey, purpose: SaltPurpose): Uint8Array {

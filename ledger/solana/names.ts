@@ -1,4 +1,4 @@
-/** What a wallet does with names. Registering is two transactions and a wait; it can be interrupted anywhere. */
+/** A wallet's operations on names. Registering is two transactions and a wait; it can be interrupted anywhere. */
 import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
 import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
@@ -28,9 +28,9 @@ import { toKey } from './states.ts';
 
 /** How often the chain's clock is asked in the last second of a wait; it tells whole seconds. */
 const LAST_SECOND_MILLIS = 250;
-/** A commitment with less left to it than this is made anew: its reveal might come too late. */
+/** A commitment with less time left than this is replaced by a new one: its reveal might come too late. */
 const NEARLY_OVER_SECONDS = 600n;
-/** Times a reveal is tried that comes a moment too early: a node may be ahead of the one that carries it out. */
+/** Attempts of a reveal that comes a moment too early: a node may be ahead of the one that carries it out. */
 const REVEALS = 5;
 
 export interface WalletNamesParts {
@@ -158,7 +158,7 @@ export class WalletNames {
     return this.#parts.key.publicKey;
   }
 
-  /** The record that is there and that anybody may take; undefined when there is none. @throws NAME_TAKEN */
+  /** An existing record that anybody may take over; undefined if there is no record. @throws NAME_TAKEN */
   async #freeName(name: string): Promise<NameRecord | undefined> {
     const record = await this.#ledger.name(name);
     if (record === undefined || record.status === 'expired') return record;
@@ -168,7 +168,7 @@ export class WalletNames {
     });
   }
 
-  /** The wallet's commitment to the name: the one that is there, or a new one. */
+  /** The wallet's commitment to the name: the existing one, or a new one. */
   async #commit(name: string, bank: BankState, former: NameRecord | undefined): Promise<OwnCommitment> {
     const tenure = former?.registeredAt ?? 0n;
     const { clusterTag } = bank;
@@ -182,7 +182,7 @@ export class WalletNames {
     try {
       await this.#parts.run([...(found.exists ? [drop] : []), program.commitName(this.#program, { committer, hash })]);
     } catch (error) {
-      // Another process of this wallet was faster: its commitment is as good.
+      // Another process of this wallet was faster: its commitment serves as well.
       if (!(isRelaymintError(error) && error.details['program'] === 'AlreadyExists')) throw error;
     }
     const made = (await this.#readCommitment(address, bank, salt)).usable;
@@ -255,7 +255,7 @@ export class WalletNames {
     return payouts.of(splits.map(({ account }) => toKey(account)));
   }
 
-  /** Into the usual token accounts unless told otherwise. */
+  /** Into the usual token accounts by default. */
   #distribution({ name, splits }: NameRecord, payouts: readonly Payout[] = []): TransactionInstruction {
     return program.distributeName(this.#program, {
       name,

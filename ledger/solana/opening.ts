@@ -41,7 +41,7 @@ export function fundsFor(
   );
 }
 
-/** Whether an opening failed because the till is not any more what it was when it was read. */
+/** Whether an opening failed because the till has changed since it was read. */
 export function hasChanged(error: unknown): boolean {
   const reason = isRelaymintError(error) ? error.details['program'] : undefined;
   return ['SlotInUse', 'DepositBelowTerms', 'OpeningBelowTerms', 'SlotRentMissing'].some((name) => name === reason);

@@ -1,6 +1,6 @@
 /**
  * Token accounts into which the splits of a name can be paid. The usual one of a wallet may be missing, or its holder may
- * have given it away: then another is made that belongs to the same wallet, so that nobody can stand in the way of a payout.
+ * have given it away: then another one is created for the same wallet, so that nobody can block a payout.
  */
 import { createHash } from 'node:crypto';
 import {

@@ -11,7 +11,7 @@ import type { Lamports } from '../../core/units.ts';
 import { DEFAULT_MAX_PRIORITY_FEE } from './options.ts';
 import type { Rpc } from './rpc.ts';
 
-/** The node tells, for each of its last 150 blocks, the least that got in. This part of them would have let us in. */
+/** A node reports the lowest accepted bid of each of its last 150 blocks. Our bid would have got into this part of them. */
 const PERCENTILE = 0.75;
 const MICROS_PER_LAMPORT = 1_000_000n;
 /** First byte of the instruction that sets the limit of compute units, and its length: u8, then u32. */
@@ -22,7 +22,7 @@ export class PriorityFees {
   readonly #rpc: Rpc;
   readonly #cap: Lamports | undefined;
 
-  /** `cap`: most that any transaction pays beside its base fee, whatever is at stake; 0 never bids. */
+  /** `cap`: the most that any transaction pays on top of its base fee, whatever is at stake; 0 never bids. */
   constructor(rpc: Rpc, cap: Lamports | undefined) {
     this.#rpc = rpc;
     this.#cap = cap;
@@ -48,7 +48,7 @@ export class PriorityFees {
 
   /**
    * The bid for a transaction of at most `units`: what is asked, as far as the cap allows and as it is worth. Micro-lamports
-   * for a unit. `DEFAULT_MAX_PRIORITY_FEE` is the most when neither is said.
+   * per unit. `DEFAULT_MAX_PRIORITY_FEE` is the limit if neither is given.
    */
   within(asked: bigint, units: number, worth?: Lamports): bigint {
     const cap = this.#cap ?? worth ?? DEFAULT_MAX_PRIORITY_FEE;
@@ -67,7 +67,7 @@ export interface Stake {
   readonly closing?: true;
 }
 
-/** Most to bid for a transaction that moves this: a part of it, and never nothing. */
+/** The most to bid for a transaction that moves this: a part of it, and never zero. */
 export function mostBidFor({ units = 0n, lamports: moved = 0n, closing }: Stake, unitsPerLamport: bigint): Lamports {
   const part = (units / unitsPerLamport + moved) / BID_PARTS;
   const most = closing === true ? MAX_CLOSING_BID : MAX_SETTLE_BID;

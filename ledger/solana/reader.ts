@@ -248,7 +248,7 @@ export class SolanaReader implements LedgerReader {
     throw new RelaymintError('TIMEOUT', 'The transaction expired before its fee was known.', { remedy: 'Try again.' });
   }
 
-  /** For this folder: accounts as they are now, undefined where there is none. */
+  /** For this folder only: the current accounts, undefined where there is none. */
   async accounts(
     keys: readonly PublicKey[],
     commitment: Commitment = 'confirmed',

@@ -1,4 +1,4 @@
-/** The one door to a Solana node: retries what may be repeated, and says plainly when nobody answers. */
+/** The only access to a Solana node: retries what may be repeated, and reports when nobody answers. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection, SendTransactionError, SolanaJSONRPCError } from '@solana/web3.js';
 import { z } from 'zod';
@@ -15,11 +15,11 @@ const DEFAULT_TIMEOUT_MILLIS = 30_000;
 const TRIES = 5;
 /** Between them; a quarter of each is drawn. */
 const PAUSES: Backoff = { first: 200, last: 1_600 };
-/** A whole ledger's tills or names in one answer; more than this is no answer to a question of ours. */
+/** All tills or names of a ledger in one answer; a longer one cannot answer any of our questions. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Statuses of a node or a proxy that is busy or restarting. */
 const PASSING_STATUSES = [408, 425, 429, 500, 502, 503, 504];
-/** What a transport policy's `fetch` says of a node that is down or restarting. */
+/** Errors of a transport policy's `fetch` for a node that is down or restarting. */
 const PASSING_FAILURES: readonly ErrorCode[] = ['CONNECTION_REFUSED', 'CONNECTION_LOST', 'TIMEOUT'];
 /** JSON-RPC codes of a node that is behind the cluster or restarting. */
 const PASSING_CODES = [-32004, -32005, -32014, -32016];
@@ -48,9 +48,9 @@ export class Rpc {
     this.connection = new Connection(options.url, {
       commitment: 'confirmed',
       disableRetryOnRateLimit: true,
-      // No agent of web3.js' own: every socket belongs to `fetch`.
+      // Not web3.js' own agent: every socket belongs to `fetch`.
       httpAgent: false,
-      // Nor a header of its own: which library asks, and of what version, is nobody's business.
+      // Nor its own header: it would show which library asks, and its version.
       fetch: (input, init) => this.#request(input, { ...init, headers: JSON_HEADERS }),
     });
   }
@@ -69,14 +69,14 @@ export class Rpc {
     return this.#asked(question, TRIES);
   }
 
-  /** As `ask`, for what must not be repeated unknowingly. LEDGER_UNREACHABLE leaves open whether it was heard. */
+  /** As `ask`, for what must not be repeated. LEDGER_UNREACHABLE leaves open whether it arrived. */
   async tell<T>(order: (connection: Connection) => Promise<T>): Promise<T> {
     return this.#asked(order, 1);
   }
 
   /**
-   * Puts a question that web3.js cannot put, or whose answer it cannot read. Numbers above 2^53 are rounded. Asked again as
-   * `ask` does; errors as there. An answer of another shape is asked for again, as one that is no answer is.
+   * Asks a question that web3.js cannot ask, or whose answer it cannot read. Numbers above 2^53 are rounded. Retried as
+   * by `ask`; errors as there. An answer of another shape is asked for again, like a missing one.
    */
   async call<T>(method: string, params: readonly unknown[], shape: z.ZodType<T>): Promise<T> {
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
@@ -124,8 +124,8 @@ export class Rpc {
   }
 
   async #request(input: string | URL | Request, init: RequestInit): Promise<Response> {
-    // An airdrop that was granted, but whose answer was lost, would be granted again; and who sends a transaction must
-    // know whether an answer was lost, for then it may be on its way.
+    // An airdrop that was granted, but whose answer was lost, would be granted again; and the sender of a transaction must
+    // know whether an answer was lost, because then it may be on its way.
     const repeatable = !(typeof init.body === 'string' && ONCE.test(init.body));
     for (let attempt = 1; ; attempt += 1) {
       if (this.#closed) throw closedError();
@@ -212,7 +212,7 @@ function passingReason(error: unknown): string | undefined {
   if (error instanceof SolanaJSONRPCError) {
     return PASSING_CODES.includes(Number(error.code)) ? `it is behind its cluster (${String(error.code)})` : undefined;
   }
-  // Cut off, or mangled by something in between; or it never was a Solana node.
+  // Cut off, or changed by something in between; or it is not a Solana node.
   const garbled = error instanceof SyntaxError || (error instanceof Error && error.name === 'StructError');
   return garbled ? 'its answer is not that of a Solana RPC node' : undefined;
 }
@@ -224,7 +224,7 @@ function originOf(url: string): string {
   try {
     parsed = new URL(url);
   } catch {
-    // Not quoted, and no cause: what was meant as a URL may contain a key.
+    // Neither quoted nor with a cause: a malformed URL may contain a key.
     throw badUrl();
   }
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') throw badUrl();

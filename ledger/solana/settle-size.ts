@@ -36,7 +36,7 @@ export function receiptsThatFit(receipts: readonly Receipt[], names: number, lar
   return count;
 }
 
-/** Compute units that are enough to settle so many receipts and names. */
+/** Compute units that are enough to settle this many receipts and names. */
 export function settleUnits(receipts: number, names: number): number {
   return BASE_UNITS + receipts * RECEIPT_UNITS + names * NAME_UNITS;
 }

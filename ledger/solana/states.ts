@@ -1,4 +1,4 @@
-/** From the program's accounts to the words of the ledger contract. */
+/** Converts the program's accounts into the types of the ledger contract. */
 import type { PublicKey } from '@solana/web3.js';
 import { PublicKey as Key } from '@solana/web3.js';
 import { ledgerAddress } from '../../core/ids.ts';

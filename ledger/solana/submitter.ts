@@ -1,4 +1,4 @@
-/** Brings signed transactions onto the chain, and finds out what became of them. */
+/** Sends signed transactions, and finds out what became of them. */
 import { randomInt } from 'node:crypto';
 import {
   ComputeBudgetProgram,
@@ -51,7 +51,7 @@ const SERIALS = 0x10000;
 const UNITS_MARGIN = 1.2;
 /** The instructions that set limit and price were not in the trial. */
 const BUDGET_UNITS = 1_000;
-/** HTTP statuses of a node or a proxy to whom a request is too long or makes no sense. */
+/** HTTP statuses of a node or a proxy that finds a request too long or malformed. */
 const TOO_MUCH: readonly number[] = [400, 413, 414, 422];
 /** `SetLoadedAccountsDataSizeLimit`, for which web3.js has no builder: u8, then u32. */
 const SET_LOADED_TAG = 4;
@@ -68,7 +68,7 @@ export class Submitter {
   readonly #program: PublicKey;
   #serial = randomInt(SERIALS);
 
-  /** `program`: whose word it is what a settlement moved. */
+  /** `program`: the program whose log lines say what a settlement moved. */
   constructor(rpc: Rpc, fees: PriorityFees, size: TransactionSize, program: PublicKey) {
     this.#rpc = rpc;
     this.#fees = fees;

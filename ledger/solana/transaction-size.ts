@@ -1,4 +1,4 @@
-/** How long a transaction the cluster takes: asked by a trial run, remembered, and taken back when one is refused. */
+/** How long a transaction the cluster accepts: found by a trial run, remembered, and revised when one is refused. */
 import type { PublicKey } from '@solana/web3.js';
 import { z } from 'zod';
 import { isRelaymintError } from '../../core/errors.ts';
@@ -12,7 +12,7 @@ export const MAX_PACKET_BYTES = 1232;
 /** Bytes of a transaction of version 1. */
 export const MAX_VERSION_ONE_BYTES = 4096;
 
-/** A cluster learns them, and a node that was asked may be replaced by a newer one: after a no, it is asked again. */
+/** A cluster or its node may be upgraded: after a no, it is asked again after this time. */
 const ASK_AGAIN_MILLIS = 60 * 60 * 1000;
 /** A wallet without lamports cannot try anything: that says nothing about the cluster. */
 const NO_ANSWER: readonly unknown[] = ['AccountNotFound', 'InsufficientFundsForFee', 'BlockhashNotFound'];
@@ -52,7 +52,7 @@ export class TransactionSize {
     await this.#asking;
   }
 
-  /** A transaction of version 1 got a no, or no answer while it could get in: no more of them for an hour. */
+  /** A transaction of version 1 was refused, or not answered while it could get in: no more of them for an hour. */
   refused(reason: string): void {
     if (this.large) {
       this.#log.warn(

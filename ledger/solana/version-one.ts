@@ -80,7 +80,7 @@ export function messageOfWire(wire: Uint8Array): Uint8Array {
 }
 
 function compiled({ payer, instructions, blockhash, units, loadedBytes, bid }: VersionOneParts): Transaction {
-  // Whoever sends it waits for a height of the block; the message holds only the hash.
+  // The sender waits for a block height; the message holds only the hash.
   const lifetime = { blockhash: toBlockhash(blockhash), lastValidBlockHeight: 0n };
   return compileTransaction(
     pipe(

@@ -1,4 +1,4 @@
-/** Takes what waits for this node's wallet on the ledger. */
+/** Collects what waits for this node's wallet on the ledger. */
 import { isRelaymintError } from '../../core/errors.ts';
 import { BID_PARTS } from '../../core/limits.ts';
 import type { Log } from '../../core/ports.ts';
@@ -11,7 +11,7 @@ export interface ClaimOptions {
 }
 
 /**
- * Looks once. A payee that closed a channel of ours left the rest of it, with the slot rent, as our claim if our wallet had no
+ * Checks once. A payee that closed a channel of ours left the rest of it, with the slot rent, as our claim if our wallet had no
  * credit account then. It is taken once the fee is no more than a part of it (`BID_PARTS`); until then it waits, and grows with the next.
  * @throws RelaymintError INSUFFICIENT_FUNDS for the fee; LEDGER_UNREACHABLE.
  */
@@ -24,7 +24,7 @@ export async function collectClaim({ reader, wallet, log }: ClaimOptions): Promi
   try {
     await wallet.payClaim();
   } catch (error) {
-    // Anybody may pay it out, and did.
+    // Anybody may pay it out, and somebody did.
     if (isRelaymintError(error, 'CHANNEL_UNKNOWN')) return;
     throw error;
   }

@@ -10,7 +10,7 @@ export interface FundingOptions {
   readonly airdrop: Lamports | undefined;
   /** Slots of the till to open; undefined for a node that sells nothing. */
   readonly tillSlots: number | undefined;
-  /** Of a till that is opened; one that is there keeps its own. */
+  /** Terms of a till that is opened; an existing one keeps its own. */
   readonly tillTerms: TillTerms;
   readonly log: Log;
 }
@@ -31,7 +31,7 @@ export async function fundNode(options: FundingOptions): Promise<void> {
     await wallet.openTill(options.tillSlots, terms);
     log.info({ slots: options.tillSlots, opening: terms.opening.toString() }, 'opened the till');
   }
-  // Who sells nothing is told so when it first has to pay: it starts without the ledger too.
+  // A node that sells nothing learns this when it first has to pay: it also starts without the ledger.
   if (options.tillSlots === undefined) return;
   const { credits } = await reader.balances(wallet.address);
   if (credits > 0n) return;

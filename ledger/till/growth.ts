@@ -15,7 +15,7 @@ const FREE_SHARE = 8;
 /** .. by half, and at least by this many slots. */
 const LEAST_GROWTH = 8;
 
-/** Looks once, and grows the till when it is nearly full and may be larger. */
+/** Checks once, and grows the till if it is nearly full and may grow. */
 export async function growNearlyFull(options: TillGrowthOptions): Promise<void> {
   const { reader, wallet, maxSlots, log } = options;
   const till = await reader.till(wallet.address);

@@ -43,10 +43,10 @@ export interface CircuitStream extends Duplex {
   onDatagram(handler: ((data: Buffer) => void) | undefined): void;
 }
 
-/** Our end of a circuit that stands: either end opens streams to services of the other one. */
+/** Our end of an open circuit: either end opens streams to services of the other one. */
 export interface CircuitEnd {
   readonly isOpen: boolean;
-  /** False once every stream number of this end was used. */
+  /** False once this end has used every stream number. */
   readonly acceptsStreams: boolean;
   /**
    * Opens a stream to a service of the other end. The circuit's payer pays for it, whoever opens it.
@@ -97,15 +97,15 @@ export interface ExpectedJoin {
 export interface Circuit extends CircuitEnd {
   /** First hop first; the last one is the exit or host. */
   readonly hops: readonly NodeId[];
-  /** Settles once it is gone: undefined when we destroyed it without an error, else why. Never rejects. */
+  /** Settles once it is gone: undefined if we destroyed it without an error, else the reason. Never rejects. */
   readonly closed: Promise<RelaymintError | undefined>;
   /** Link frames, header and layers included, both directions. */
   readonly bytes: number;
-  /** Of both ends. */
+  /** Streams opened by either end. */
   readonly openStreams: number;
   /**
-   * From now on the last hop may open streams to this service of ours, on this circuit. Without one all are refused, and a circuit on
-   * which it opens more than MAX_REFUSED_STREAMS in vain ends: it is paid for asking.
+   * From now on the last hop may open streams to this service of ours, on this circuit. Without a service all are refused, and a circuit on
+   * which more than MAX_REFUSED_STREAMS were refused ends, because the last hop is paid for each attempt.
    * @throws TypeError when the name is taken; RelaymintError INVALID_ARGUMENT when it is not 1..32 of a-z 0-9 . _ -
    */
   register(service: string, handler: ServiceHandler, options?: Pick<ServiceOptions, 'datagrams'>): void;
@@ -166,7 +166,7 @@ export interface CircuitTiming {
   readonly buildMillis?: number;
   /** One EXTEND to a hop with an onion or I2P address. Default CIRCUIT_BUILD_HIDDEN_MILLIS. */
   readonly hiddenBuildMillis?: number;
-  /** A stream is open and nothing came for this long: ping. Default 10,000. */
+  /** A circuit with an open stream is pinged when nothing came for this long. Default 10,000. */
   readonly quietMillis?: number;
   /** A ping unanswered for this long destroys the circuit. Default 10,000. */
   readonly pingMillis?: number;
@@ -180,11 +180,11 @@ export interface CircuitTiming {
   readonly joinedIdleMillis?: number;
 }
 
-/** Where circuits of others may lead from here. */
+/** Which next hops the circuits of others may lead to from here. */
 export interface ExtendRules {
   /** Our own book: circuits lead to the nodes in it, at the addresses that they signed. */
   readonly offers: Pick<OfferBook, 'get' | 'dropPassing' | 'wasReached'>;
-  /** Takes an offer that a circuit of this linked peer brings into that book, as any other that this peer tells (`Discovery.introduce`). */
+  /** Takes an offer that a circuit of this linked peer brings into that book, like any other that this peer sends (`Discovery.introduce`). */
   readonly introduce: (encoded: Uint8Array, peer: NodeId) => void;
   /** May a dial begin for the payer, to a node that we reached before or to another one? Counts it. */
   readonly mayDial: (reached: boolean) => boolean;
@@ -203,7 +203,7 @@ export interface CircuitEndpointOptions {
   readonly onionKey: OnionKey;
   /** Our offer for carrying circuits onward; undefined: we relay for nobody. */
   readonly relayPrice?: PricePerMiB;
-  /** Most that we pay onward for a MiB of somebody else's circuit (`onwardPriceAllowed`). Default MAX_ONWARD_PRICE. */
+  /** The most that we pay onward per MiB of somebody else's circuit (`onwardPriceAllowed`). Default MAX_ONWARD_PRICE. */
   readonly maxOnwardPrice?: PricePerMiB;
   /** Where circuits of others may lead (`extendTarget`); absent: to whatever addresses the next hop signed. */
   readonly extend?: Omit<ExtendRules, 'isLinked' | 'mayDial'>;

@@ -15,7 +15,7 @@ class Book implements OfferBook {
   readonly #clock: Clock;
   readonly #places: Places;
   readonly #listeners = new Set<(offer: SignedOffer) => void>();
-  /** By node id; made anew when it is asked for after a node came or went. */
+  /** By node id; rebuilt when it is needed after a node came or went. */
   #ordered: NodeId[] | undefined;
 
   constructor(clock: Clock, limit: number) {
@@ -30,9 +30,9 @@ class Book implements OfferBook {
 
   add(offer: SignedOffer, introducers: Introducers = 'presented', passing = false): boolean {
     const now = this.#clock.now();
-    // Who sells nothing is nobody's business: it is neither kept nor passed on.
+    // The offer of a node that sells nothing is neither kept nor passed on.
     if (offer.services.length === 0 || isExpired(offer, now)) return false;
-    // What has expired says nothing any more: neither its sequence nor that it stands here.
+    // An expired offer does not count: neither its sequence nor its presence.
     const known = this.get(offer.nodeId) === undefined ? undefined : this.#places.get(offer.nodeId);
     const until = unixMillis(Math.min(offer.expires, now + OFFER_KEPT_MILLIS));
     if (known !== undefined) {

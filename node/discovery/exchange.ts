@@ -1,4 +1,4 @@
-/** Nodes tell each other the offers they know: each asks its peers page by page, and verifies what they answer. */
+/** Nodes exchange the offers they know: each asks its peers page by page, and verifies the answers. */
 import { setMaxListeners } from 'node:events';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import {
@@ -34,7 +34,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
   return new Exchange(options);
 }
 
-/** What goes on with one linked peer. */
+/** The state of the exchange with one linked peer. */
 interface Talk {
   /** Takes the answer to the question under way. */
   answered: ((answer: Answer) => void) | undefined;
@@ -51,13 +51,13 @@ interface Missed {
   timer: NodeJS.Timeout | undefined;
 }
 
-/** Of whom a page of offers is. */
+/** Where a page of offers comes from. */
 interface Teller {
   readonly introducers: Introducers;
-  /** What they may have us verify. */
+  /** How many offers they may make us verify. */
   readonly checks: TokenBucket;
   readonly hasRoom: boolean;
-  /** It is not a page, but what a circuit brings that leads there. */
+  /** It is not a page, but an offer from a circuit that leads to its node. */
   readonly passing: boolean;
 }
 
@@ -69,10 +69,10 @@ class Exchange implements Discovery {
   readonly #bootstrap: readonly PeerAddress[];
   readonly #named: ReadonlySet<NodeId>;
   readonly #walletOf: (peer: NodeId) => LedgerAddress | undefined;
-  /** What each may have us verify, over all its links and all its node ids. */
+  /** How many offers each may make us verify, over all its links and node ids. */
   readonly #checks: TokenBuckets<Introducers> = new TokenBuckets(offerChecks);
   readonly #onOwnSequence: (sequence: bigint) => void;
-  /** The highest sequence of ours that was told of. */
+  /** The highest sequence of our own offers that others reported. */
   #ownSequence = 0n;
   readonly #intervalMillis: number;
   readonly #talks = new Map<Link, Talk>();
@@ -178,7 +178,7 @@ class Exchange implements Discovery {
     const talk = this.#talks.get(link);
     if (talk === undefined) return 0;
     let fresh = 0;
-    // From anywhere on: who tells only so much must not tell the same part each time.
+    // From a random place on: an answer that holds only a part must not hold the same part each time.
     const start = nodeId(randomBytes(KEY_BYTES));
     let after: NodeId | undefined = start;
     let wrapped = false;
@@ -227,12 +227,12 @@ class Exchange implements Discovery {
     if (link.dialer) this.book.reached(link.peer);
   }
 
-  /** Of a peer whose place was not for nothing, to whom it counts. */
+  /** The introducer that an offer of this peer counts for. */
   #standing(peer: NodeId): Introducers | undefined {
     return this.#named.has(peer) ? peer : this.#walletOf(peer);
   }
 
-  /** Looked at once a page: to see whether a full book has room costs a look at all of it. */
+  /** Checked once per page: to see whether a full book has room means looking at all of it. */
   #tellerOf(peer: NodeId): Teller {
     const introducers = this.#standing(peer) ?? 'strangers';
     const hasRoom = this.book.hasRoomFor(introducers);
@@ -249,7 +249,7 @@ class Exchange implements Discovery {
       this.book.alsoFrom(claim.nodeId, introducers, passing);
       return false;
     }
-    // Two signatures are to be checked: not for what finds no place, and not for ever.
+    // Checking takes two signatures: not for offers without a place in the book, and not without limit.
     if ((known === undefined && !hasRoom) || !checks.take()) return false;
     try {
       const offer = readOffer(encoded, this.#clock.now());
@@ -285,12 +285,12 @@ class Exchange implements Discovery {
       const { count, after } = decodeQuestion(payload);
       const found = this.book.page(after, count + 1);
       const answer = encodeAnswer(found.slice(0, count), found.length > count);
-      // Who has had a whole book is told no more for a while; it may ask again.
+      // A peer that got a whole book gets no more for a while; it may ask again.
       link.send(FrameType.OFFERS, 0, bytes.take(answer.length) ? answer : encodeAnswer([], false));
     });
     link.handle(FrameType.OFFERS, (_id, payload) => {
       const answer = decodeAnswer(payload);
-      // An answer that comes too late is of no use; one that nobody asked for costs nothing.
+      // A late answer is useless, and an unrequested one costs nothing: both are ignored.
       talk.answered?.(answer);
     });
     if (link.offer !== undefined) this.#present(link.offer, link);

@@ -1,11 +1,11 @@
 /**
- * Who keeps a place in a full book. Identities, wallets and the addresses in an offer cost nothing, so a newcomer never takes
- * the place of what was there before it, but where somebody holds more than a share:
+ * Which nodes keep a place in a full book. Identities, wallets and the addresses in an offer cost nothing, so a newcomer never takes
+ * the place of an earlier node, unless somebody holds more than a share:
  *
  *   1. Of the groups of introducers the largest gives way, the newcomer counted in. With k groups in a book of n places,
  *      whatever one of them brings costs another one nothing while that holds n/k places or less.
- *   2. In it a network that holds more than its part of the book gives way, else anybody.
- *   3. Of those it is the one that came last, and one that was reached at its address only where all were.
+ *   2. Within the group, a network that holds more than its part of the book gives way, otherwise any node.
+ *   3. Of those, the one that came last gives way; one that was reached at its address only if all were.
  */
 import type { NodeId } from '../../core/ids.ts';
 import { MAX_OFFER_NETWORK_PARTS } from '../../core/limits.ts';
@@ -16,7 +16,7 @@ import type { SignedOffer } from '../offer/index.ts';
 
 export interface Place {
   offer: SignedOffer;
-  /** The offer is not given out from then on, whatever it says itself. */
+  /** The offer is not given out from then on, whatever its own expiry. */
   until: UnixMillis;
   introducers: Introducers;
   network: string | undefined;
@@ -79,7 +79,7 @@ export class Places {
     return this.#places.delete(node);
   }
 
-  /** Others brought it too: it counts for whoever holds less, so that nobody brings it in order to crowd it out. */
+  /** Others brought it too: it counts for the one that holds less, so that nobody brings it in order to crowd it out. */
   alsoFrom(place: Place, introducers: Introducers, passing: boolean): void {
     if (!passing) place.passing = false;
     if (this.#sizeOf(introducers) + 1 >= this.#sizeOf(place.introducers)) return;
@@ -88,7 +88,7 @@ export class Places {
     this.#grow(introducers, 1);
   }
 
-  /** Who gives way to a newcomer in a full book; undefined when the newcomer does. `network` is undefined too while it is not known. */
+  /** The node that gives way to a newcomer in a full book; undefined if the newcomer does. `network` is undefined while it is unknown. */
   yielding(introducers: Introducers, network: string | undefined): Place | undefined {
     const largest = this.#largestWith(introducers);
     const joins = largest === introducers;
@@ -141,8 +141,8 @@ function isLater(place: Place, other: Place): boolean {
 }
 
 /**
- * The /16 or, of IPv6, the /32 of its first public IP address. undefined where there is none: of onion and I2P addresses one
- * machine has as many as it likes, and whoever uses private ones tests.
+ * The /16 or, of IPv6, the /32 of its first public IP address. undefined if there is none: one machine has as many onion and
+ * I2P addresses as it likes, and private addresses are for tests.
  */
 export function networkOf({ addresses }: Pick<SignedOffer, 'addresses'>): string | undefined {
   for (const address of addresses) {

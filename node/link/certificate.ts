@@ -35,7 +35,7 @@ export function selfSigned(identity: NodeIdentity): Buffer {
   return der(SEQUENCE, body, algorithm, bitString(identity.sign(body)));
 }
 
-/** PEM in a buffer that the caller can wipe: strings cannot be. */
+/** PEM in a buffer that the caller can wipe, unlike a string. */
 export function pem(label: 'CERTIFICATE' | 'PRIVATE KEY', content: Uint8Array): Buffer {
   const text = base64(content);
   const out = Buffer.concat([

@@ -51,16 +51,16 @@ export function decodeHello(payload: Uint8Array): Uint8Array | undefined {
       { remedy: 'Update the older node.' },
     );
   }
-  // What follows belongs to the version both speak; a later version may append to it.
+  // The rest belongs to the version that both speak; a later version may append to it.
   const offer = input.bytes16(MAX_OFFER_BYTES);
   if (high === MAX_VERSION) input.end();
   return offer.length === 0 ? undefined : offer;
 }
 
-/** Why a link ends, as the other end is told. */
+/** The reason for ending a link, as sent to the other end. */
 export type Farewell = 'duplicate' | RelaymintError | undefined;
 
-/** code u8 | text, length u16, at most MAX_GOODBYE_BYTES. What has no code here is our own affair, and so is its text. */
+/** code u8 | text, length u16, at most MAX_GOODBYE_BYTES. An error without a code here is not sent, and neither is its text. */
 export function encodeGoodbye(reason: Farewell): Uint8Array {
   const code = reason === undefined ? 'OK' : reason === 'duplicate' ? 'DUPLICATE' : reason.code;
   const index = GOODBYE_CODES.indexOf(code);
@@ -77,7 +77,7 @@ export function encodeGoodbye(reason: Farewell): Uint8Array {
 export function decodeGoodbye(payload: Uint8Array, peer: NodeId): Farewell {
   const input = new Reader(payload, 'goodbye');
   const code = GOODBYE_CODES[input.u8()] ?? 'INTERNAL';
-  // The peer wrote this text: nothing in it may steer a terminal.
+  // The peer wrote this text: it must not contain terminal control characters.
   const text = input.string16(MAX_GOODBYE_BYTES).replace(/\p{C}/gu, ' ');
   input.end();
   if (code === 'OK') return undefined;

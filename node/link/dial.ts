@@ -9,7 +9,7 @@ interface Waiter {
   readonly reject: (error: RelaymintError) => void;
 }
 
-/** Failures that say little about the peer, when another address says more. */
+/** Failures that say little about the peer, if another address failed with more. */
 const LOCAL_FAILURES: readonly string[] = ['ADDRESS_UNSUPPORTED', 'POLICY_REFUSED'];
 
 export class Dial {

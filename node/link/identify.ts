@@ -1,4 +1,4 @@
-/** Who answers at an address that came without a node id. */
+/** Finds out which node answers at an address that came without a node id. */
 import type { NodeId } from '../../core/ids.ts';
 import { LINK_HANDSHAKE_MILLIS } from '../../core/limits.ts';
 import { deadline } from '../../core/abort.ts';
@@ -7,7 +7,7 @@ import type { NodeIdentity } from '../../platform/keys/identity.ts';
 import { createTlsContext, secureOutbound } from './tls.ts';
 
 /**
- * The node that proves its key there; nothing is said to it. Whether it calls the address its own is in its offer.
+ * The node that proves its key there; nothing is sent to it. Its offer says whether the address is its own.
  * @throws RelaymintError as `Policy.dial` and `secureOutbound`.
  */
 export async function nodeAt(

@@ -33,7 +33,7 @@ const OWN_TYPES: readonly FrameType[] = [
   FrameType.PADDING,
 ];
 
-/** What a link tells its manager. */
+/** Callbacks from a link to its manager. */
 export interface LinkOwner {
   /** The peer said hello. A throw ends the link with that reason. */
   onHello(link: PeerLink, offer: Uint8Array | undefined): void;
@@ -49,7 +49,7 @@ export interface PeerLinkOptions {
   readonly dialer: boolean;
   /** Where frames that go out are cut from. */
   readonly memory: FrameMemory;
-  /** Where frames that come in pieces are put together: apart, so that those that go out lie side by side. */
+  /** Memory for frames that come in pieces: separate, so that outgoing frames are adjacent. */
   readonly inbound: FrameMemory;
   /** How long it may be silent before it is padded, milliseconds; absent: it is not. */
   readonly padding?: Pick<LinkTiming, 'padLeast' | 'padMost'> | undefined;
@@ -147,7 +147,7 @@ export class PeerLink implements Link {
     return this.#state === 'closing' || this.#state === 'closed';
   }
 
-  /** Turns of the manager's watch since the link was last in use. */
+  /** Rounds of the manager's watch since the link was last in use. */
   get idleTicks(): number {
     return this.#idleTicks;
   }
@@ -157,7 +157,7 @@ export class PeerLink implements Link {
     this.send(FrameType.HELLO, 0, encodeHello(offer?.encoded));
   }
 
-  /** From here on frames of all types pass. */
+  /** From now on frames of all types pass. */
   open(offer: SignedOffer | undefined): void {
     if (this.#state !== 'greeting') return;
     this.#state = 'open';
@@ -241,7 +241,7 @@ export class PeerLink implements Link {
     await this.closed;
   }
 
-  /** Ends the link with what a handler threw. */
+  /** Ends the link with the error that a handler threw. */
   fail(error: unknown): void {
     this.#end(this.#reasonOf(error));
   }
@@ -252,7 +252,7 @@ export class PeerLink implements Link {
   }
 
   /**
-   * One turn of the manager's watch: asks a silent peer, gives up a dead one. Time is counted in turns, so that a process
+   * One round of the manager's watch: pings a silent peer, gives up a dead one. Time is counted in rounds, so that a process
    * that was stopped for a while does not take its peers for dead.
    */
   watch(silenceTicks: number, deadTicks: number): void {
@@ -286,7 +286,7 @@ export class PeerLink implements Link {
     }
   }
 
-  /** An error of ours ends the link with its own code; anything else is a fault of ours, and says so. */
+  /** A RelaymintError ends the link with its own code; anything else is a fault of ours and ends it with INTERNAL. */
   #reasonOf(error: unknown): RelaymintError {
     if (error instanceof RelaymintError) return error;
     this.#log.error({ peer: this.peer, err: error }, 'a frame handler failed; the link is closed');

@@ -29,7 +29,7 @@ export interface Visit extends Disposable {
 
 export class Lobby {
   readonly #timing: LobbyTiming;
-  /** Of each stage, who waits for longest first. */
+  /** Per stage, those that have waited longest first. */
   readonly #waiting: Readonly<Record<Stage, Set<Waiting>>> = {
     silent: new Set(),
     speaking: new Set(),
@@ -48,7 +48,7 @@ export class Lobby {
     return STAGES.reduce((sum, stage) => sum + this.#waiting[stage].size, 0);
   }
 
-  /** `source` is whoever holds all connections that share it; undefined: many may stand behind one place, and it counts for nothing. */
+  /** `source` identifies the peer behind all connections that share it; undefined: many peers may share one place, so it does not count. */
   admit(source: string | undefined): Visit {
     const waiting = new Waiting(source, (gone) => this.#forget(gone));
     waiting.allow(this.#timing.firstByte);
@@ -74,7 +74,7 @@ export class Lobby {
     own.add(waiting);
     this.#sources.set(source, own);
     if (own.size <= MAX_HANDSHAKES_PER_SOURCE) return;
-    // Where all others are further, that is the newcomer itself.
+    // If all others are further, that is the newcomer itself.
     for (const each of own) {
       if (each.stage !== 'silent') continue;
       each.giveWay();
@@ -92,7 +92,7 @@ export class Lobby {
     if (speaking.size + known.size > MAX_HANDSHAKES) this.#giveWay('speaking');
   }
 
-  /** One of the older half: whoever is quick is safe, and who is not has a chance each time. */
+  /** One of the older half: a quick connection is safe, and a slow one has a chance each time. */
   #giveWay(stage: Stage): void {
     const waiting = this.#waiting[stage];
     let before = this.#lot(Math.ceil(waiting.size / 2));

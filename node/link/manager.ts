@@ -35,9 +35,9 @@ import { PeerLink, type LinkOwner } from './link.ts';
 import { Lobby } from './lobby.ts';
 import { TLS_FIRST_BYTE, createTlsContext, secureInbound, secureOutbound, type SecureConnection } from './tls.ts';
 
-/** The watch turns this often within the shortest of its times. */
+/** Rounds of the watch within the shortest of its times. */
 const TICKS = 5;
-/** A link that may be dead has this part of the handshake's time to answer before a new one takes its place. */
+/** A link that may be dead has this fraction of the handshake's time to answer before a new one replaces it. */
 const PROBE_SHARE = 4;
 
 const DIRECT_WARNINGS: Readonly<Record<NonNullable<Attempt['warning']>, string>> = {
@@ -45,7 +45,7 @@ const DIRECT_WARNINGS: Readonly<Record<NonNullable<Attempt['warning']>, string>>
   deprecated: 'connecting directly, which is deprecated: the peer should have an onion address',
 };
 
-/** Links that end for these want the operator: money is not agreed on, or this node is at fault or in need. */
+/** Links that end for these reasons need the operator: the ends disagree about money, or this node is at fault or lacks something. */
 const WORTH_A_WARNING: readonly ErrorCode[] = ['METER_DISAGREEMENT', 'STORAGE_FAILED', 'STORAGE_FULL', 'INTERNAL'];
 
 /** Makes a node's links. Close it before its identity is disposed. */
@@ -53,7 +53,7 @@ export function createLinkManager(options: LinkManagerOptions): LinkManager {
   return new Links(options);
 }
 
-/** What a secured connection is to us. */
+/** What we do with a secured connection. */
 interface Ends {
   readonly self: NodeId;
   readonly transport: Transport;
@@ -143,7 +143,9 @@ class Links implements LinkManager, LinkOwner {
   async connect(peer: NodeId, addresses: readonly string[], { signal }: ConnectOptions = {}): Promise<Link> {
     this.#assertNotClosed();
     if (peer === this.nodeId) {
-      throw new RelaymintError('INVALID_ARGUMENT', 'A node cannot have a link to itself.', { remedy: 'Choose another node.' });
+      throw new RelaymintError('INVALID_ARGUMENT', 'A node cannot have a link to itself.', {
+        remedy: 'Choose another node.',
+      });
     }
     if (signal?.aborted === true) throw abortError(signal, `Connecting to ${shortId(peer)}`);
     const existing = this.get(peer);
@@ -216,7 +218,7 @@ class Links implements LinkManager, LinkOwner {
     using visit = this.#lobby.admit(source);
     const { signal } = visit;
     try {
-      // Before there is anything that costs memory: whoever says nothing holds a socket and no more.
+      // Before anything costs memory: a silent connection holds only a socket.
       const arrived =
         transport.name === 'tcp'
           ? await plainOrHalfClosing(connection, TLS_FIRST_BYTE, signal)
@@ -286,7 +288,7 @@ class Links implements LinkManager, LinkOwner {
       log: this.#log,
     });
     using _tie = onAbort(signal, () => {
-      // A dial that succeeded aborts what is left of it: not the link it made.
+      // A dial that succeeded aborts its remaining attempts, not the link it made.
       if (!link.isOpen) void link.close(abortError(signal, 'The handshake'));
     });
     this.#greeting.add(link);
@@ -298,7 +300,7 @@ class Links implements LinkManager, LinkOwner {
     }
   }
 
-  /** Whoever is a stranger on a link must not show there who it is elsewhere. */
+  /** A node that is a stranger on a link must not show there which node it is elsewhere. */
   #offerFor(link: PeerLink): SignedOffer | undefined {
     return link.self === this.nodeId ? this.#offer : undefined;
   }
@@ -307,7 +309,7 @@ class Links implements LinkManager, LinkOwner {
     const offer = encoded === undefined ? undefined : this.#readOffer(link, encoded);
     const existing = this.#open.get(link.peer);
     if (!decides(link)) {
-      // The peer wants this one, so whatever we still have is dead to it.
+      // The peer wants this one, so our old link is dead to it.
       existing?.closeAsDuplicate();
       this.#admit(link, offer);
     } else if (existing?.isOpen !== true) {
@@ -318,7 +320,7 @@ class Links implements LinkManager, LinkOwner {
   }
 
   onRenewal(link: PeerLink, encoded: Uint8Array): void {
-    // Before its signatures are checked: repeating itself costs a peer nothing, and us.
+    // Before its signatures are checked: repeating an offer costs a peer nothing, but checking costs us.
     const claim = peekOffer(encoded);
     const known = link.offer?.sequence;
     if (claim !== undefined && claim.nodeId !== link.peer) throw foreignOffer();
@@ -343,7 +345,7 @@ class Links implements LinkManager, LinkOwner {
   }
 
   #admit(link: PeerLink, offer: SignedOffer | undefined): void {
-    // It may have gone while an older link was asked whether it lives.
+    // It may have closed while an older link was being checked.
     if (link.isEnding) return;
     this.#assertNotClosed();
     this.#makeRoom();
@@ -363,7 +365,7 @@ class Links implements LinkManager, LinkOwner {
     const why = await link.closed;
     if (this.#open.get(link.peer) === link) this.#open.delete(link.peer);
     if (why === undefined) return;
-    // What a peer can do as often as it likes fills no log.
+    // What a peer can do as often as it likes must not fill the log.
     const level = isRelaymintError(why, ...WORTH_A_WARNING) ? 'warn' : 'debug';
     this.#log[level]({ peer: link.peer, err: why }, 'A link ended.');
   }
@@ -430,7 +432,7 @@ function asRelaymintError(error: unknown): RelaymintError {
   return new RelaymintError('INTERNAL', `Connecting failed: ${messageOf(error)}.`, { cause: error });
 }
 
-/** Over networks that hide who speaks with whom, and are watched for when. */
+/** Links over networks that hide who talks to whom, but not when. */
 function isHidden(transport: TransportName): boolean {
   return transport === 'tor' || transport === 'i2p';
 }

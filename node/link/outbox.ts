@@ -5,11 +5,11 @@
 import type { Writable } from 'node:stream';
 import { LINK_HIGH_WATER } from '../../core/limits.ts';
 
-/** Four full TLS records a write: more gains nothing. */
+/** Four full TLS records per write: more gains nothing. */
 const WRITE_BYTES = 64 * 1024;
-/** Neighbours in memory are written without a copy, where that is worth a write of its own. */
+/** Adjacent frames in memory are written without a copy, if they are large enough for a separate write. */
 const RUN_BYTES = WRITE_BYTES / 2;
-/** Written frames are forgotten in lots of about this many: moving the rest of the list costs. */
+/** Written frames are removed in batches of about this many, because moving the rest of the list costs time. */
 const COMPACT_FRAMES = 64;
 /** Circuits are woken when half of the queue has drained, so that they wake rarely and the wire never idles. */
 const LOW_WATER = LINK_HIGH_WATER / 2;

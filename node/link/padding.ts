@@ -1,7 +1,7 @@
 /**
- * Something now and then on a link on which nothing goes: who watches the connection (a guard's provider, a router on the way) else
- * tells from its records when somebody read and when not. As Tor pads its clients' connections: after a random time of silence in
- * both directions, by either end. Frames of it are as long as the smallest that carry a cell; nobody pays for them.
+ * Padding on a silent link: otherwise somebody who watches the connection (a guard's provider, a router on the way)
+ * could tell from its records when somebody read. It works as Tor pads its clients' connections: after a random silence in
+ * both directions, by either end. Padding frames are as long as the smallest that carry a cell; nobody pays for them.
  */
 import { randomInt } from 'node:crypto';
 import { SMALLEST_FRAME_BYTES } from '../../core/limits.ts';
@@ -19,9 +19,9 @@ export interface PaddingOptions {
 
 export class Padding {
   readonly #options: PaddingOptions;
-  /** When something last went, by performance.now(). */
+  /** When something was last sent or received, by performance.now(). */
   #usedAt: number;
-  /** How much silence there is before the next padding, milliseconds. */
+  /** Silence before the next padding, milliseconds. */
   #silence: number;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -44,7 +44,7 @@ export class Padding {
     clearTimeout(this.#timer);
   }
 
-  /** The timer is not moved with each frame: it looks again when it is due. */
+  /** Frames do not move the timer: it checks again when it is due. */
   #wait(millis: number): void {
     this.#timer = setTimeout(() => {
       const left = this.#usedAt + this.#silence - performance.now();

@@ -1,4 +1,4 @@
-/** Questions on a link that wait for their answer. */
+/** Pings on a link that wait for their answer. */
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_PINGS_IN_FLIGHT } from '../../core/limits.ts';
 import { abortError, orAborted } from '../../core/abort.ts';
@@ -44,7 +44,7 @@ export class Pings {
     }
   }
 
-  /** An answer nobody waits for any more is ignored. */
+  /** An answer that nobody waits for any more is ignored. */
   answer(payload: Buffer): void {
     this.#waiting.get(payload.readBigUInt64LE())?.answered();
   }

@@ -35,7 +35,7 @@ export function createTlsContext(identity: NodeIdentity): SecureContext {
       ciphers: 'TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384',
       ecdhCurve: 'X25519',
       sigalgs: 'ed25519',
-      // Every link proves both keys afresh: no session is ever resumed.
+      // Every link proves both keys again: no session is ever resumed.
       secureOptions: constants.SSL_OP_NO_TICKET,
       honorCipherOrder: true,
     });
@@ -46,7 +46,7 @@ export function createTlsContext(identity: NodeIdentity): SecureContext {
 }
 
 /**
- * The dialer's side. `expected` is undefined where anybody may answer who proves its key.
+ * The dialer's side. `expected` is undefined if any node that proves its key may answer.
  * @throws RelaymintError PEER_IDENTITY_MISMATCH (somebody else answered), CONNECTION_LOST, TIMEOUT, ABORTED.
  */
 export async function secureOutbound(
@@ -95,7 +95,7 @@ export async function secureInbound(
 
 async function established(socket: TLSSocket, event: 'secureConnect' | 'secure', signal: AbortSignal): Promise<void> {
   const ready = new Promise<void>((resolve, reject) => {
-    // Both stay on: after the promise has settled they change nothing, and no 'error' is ever unwatched.
+    // Both listeners stay: after the promise has settled they change nothing, and no 'error' is ever unhandled.
     socket.on('error', (cause) => reject(lost(cause)));
     socket.on('close', () => reject(lost(undefined)));
     socket.once(event, () => resolve());

@@ -110,7 +110,7 @@ export function decodeWiden(payload: Uint8Array): Amount | undefined {
   return window;
 }
 
-/** `text` is plain ASCII of ours. */
+/** `text` is our own, in plain ASCII. */
 export function encodeRefused(status: AccountStatus, text: string): Uint8Array {
   return new Writer(1 + MAX_TEXT_BYTES)
     .u8(status)

@@ -39,7 +39,7 @@ interface AwaitingTerms {
 }
 
 const NOTHING = Buffer.alloc(0);
-/** Between two looks at a channel whose payer says that it burned more, milliseconds. */
+/** Time between two look-ups of a channel whose payer says that it burned more, milliseconds. */
 const LOOK_PAUSE_MILLIS = 1000;
 /** The largest frame of a circuit. */
 const LARGEST_FRAME: bigint = BigInt(FRAME_HEADER_BYTES + MAX_FRAME_PAYLOAD);
@@ -62,8 +62,9 @@ export class MeteredLink implements LinkMeter {
   #awaiting: AwaitingTerms | undefined;
   #claimUnderWay = false;
   #failedClaims = 0;
-  /** The payer's channel is looked up again, or was a moment ago; it asked for it once more since. */
+  /** The payer's channel is being looked up, or was a moment ago. */
   #looking = false;
+  /** The payer has asked for another look since. */
   #lookWanted = false;
   /** Traffic since the idle timer last looked. */
   #active = false;
@@ -207,7 +208,7 @@ export class MeteredLink implements LinkMeter {
     }
   }
 
-  /** Whoever could not pay for a channel is refused alone, before others share its attempt. @throws RelaymintError ALLOWANCE_EXHAUSTED, .. */
+  /** Refuses a payer that could not pay for a channel by itself, before others share its attempt. @throws RelaymintError ALLOWANCE_EXHAUSTED, .. */
   async #ensureAllowed(sponsor: Sponsor): Promise<void> {
     const { channels } = this.#options;
     const wallet = this.#peerWallet();
@@ -316,7 +317,7 @@ export class MeteredLink implements LinkMeter {
   /** @throws Refused, RelaymintError LEDGER_UNREACHABLE. */
   async #judge(claim: ChannelClaim): Promise<ChannelState> {
     const { reader, wallet } = this.#options;
-    // A stranger names an account: nothing but our own till is ever read for it, and of that one slot.
+    // A stranger names an account: we only ever read one slot of our own till for it.
     if (claim.till !== reader.tillAddress(wallet)) {
       throw new Refused(AccountStatus.NOT_OURS, 'it pays another wallet');
     }
@@ -425,7 +426,7 @@ export class MeteredLink implements LinkMeter {
     return this.#link.peer;
   }
 
-  /** Whoever pays us on this link, else whom we pay; undefined while there is no account. */
+  /** The peer that pays us on this link, else the one that we pay; undefined while there is no account. */
   get peerWallet(): LedgerAddress | undefined {
     if (this.#earning?.closed === false) return this.#earning.channel.payer;
     return this.#spending?.closed === false ? this.#spending.channel.payee : undefined;

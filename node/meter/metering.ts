@@ -91,7 +91,7 @@ class LedgerMetering implements Metering {
     this.#burning.add(work);
   }
 
-  /** Waits for it, tells the book what the ledger shows then, and has the payee look. */
+  /** Waits for it, gives the book the channel's new state, and asks the payee to look. */
   async #burned(transaction: Promise<ChannelState | undefined>): Promise<void> {
     const channel = await transaction;
     if (channel === undefined) return;

@@ -4,7 +4,7 @@
  * on chain for its circuits, to open channels to their next hops, is within its allowance: a multiple of what it burned itself to
  * open its channel to us, less what was burned for it already and what we kept of its circuits did not make good.
  *
- * What is promised is reckoned at the price that the payer pays us, so that what comes can go on: all of it fits the window.
+ * What is promised is counted at the price that the payer pays us, so that all that comes fits the window and can go on.
  * All figures but allowances are numerators: bytes x price.
  */
 import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
@@ -18,31 +18,31 @@ import type { AccountBook, EarningAccount } from '../../ledger/accounting/index.
 export interface Sponsor {
   /** What may still be promised for this payer. */
   readonly room: bigint;
-  /** So much it may come to owe for what is granted onward. */
+  /** What it may come to owe for what is granted onward. */
   promise(numerator: bigint): void;
-  /** So much of it went on to the payer, which owes it now, or will not come. */
+  /** This much of it went on to the payer, which owes it now, or will not come. */
   settle(numerator: bigint): void;
-  /** So much was paid onward in vain: the payer owes it from now on. `settle` follows. */
+  /** This much was paid onward and not paid back: the payer owes it from now on. `settle` follows. */
   lose(numerator: bigint): void;
   /** What may still be burned on chain for this payer's circuits, base units. */
   readonly allowance: bigint;
   /**
-   * Takes so much off the allowance, at once; resolves once that is on disk: only then may it be burned.
+   * Takes this much off the allowance at once; resolves once that is on disk. Only then may it be burned.
    * @throws RelaymintError ALLOWANCE_EXHAUSTED, STORAGE_FULL, STORAGE_FAILED: nothing was taken.
    */
   advance(cost: Amount): Promise<Advance>;
-  /** So much we kept of what went on in this payer's circuits: what it pays us less what we pay onward. */
+  /** Adds what we kept of this payer's circuits: what it pays us less what we pay onward. */
   keep(numerator: bigint): void;
 }
 
 export interface Advance {
-  /** It is certain that nothing was burned. Once. */
+  /** Gives it back, when certainly nothing was burned. Once. */
   giveBack(): void;
   /** It went into this channel of ours: it is made good once the payee returns what was staked. */
   wentInto(channel: ChannelId): void;
 }
 
-/** Whoever meters nothing promises as it likes. */
+/** Without metering there is nothing to bound. */
 export const UNLIMITED: bigint = 1n << 128n;
 
 export const freeSponsor: Sponsor = {
@@ -66,14 +66,14 @@ export function allowanceExhausted(cost: bigint, allowance: bigint): RelaymintEr
   );
 }
 
-/** What was burned for whom, in the books. */
+/** What was burned for each payer, in the books. */
 type Advances = Pick<AccountBook, 'advancedTo' | 'advance' | 'recoup' | 'openedFor' | 'isPromised'>;
 
 export class WalletSponsor implements Sponsor {
   readonly #advances: Advances;
   readonly #onKept: (units: bigint) => void;
   #promised = 0n;
-  /** Kept with the present channel, and not taken off what was burned. */
+  /** Kept with the current channel, and not yet taken off what was burned. */
   #kept = 0n;
   /** The payer's newest account. */
   #account: EarningAccount;
@@ -121,7 +121,7 @@ export class WalletSponsor implements Sponsor {
     this.#account.lose(numerator);
   }
 
-  /** Nothing once its link is over: what it staked may have been returned since. */
+  /** Nothing once its link has ended: what it staked may have been returned since. */
   get allowance(): bigint {
     if (this.#account.closed) return 0n;
     const { payer, opening } = this.#account.channel;
@@ -174,7 +174,7 @@ export class Sponsors {
       known.use(account);
       return known;
     }
-    // A payer whose last account is closed and for which nothing is promised is like one that never came.
+    // A payer whose last account is closed and for which nothing is promised can be forgotten.
     for (const [wallet, sponsor] of this.#byWallet) if (sponsor.idle) this.#byWallet.delete(wallet);
     const sponsor = new WalletSponsor(account, this.#advances, (units) => {
       this.kept += units;

@@ -1,4 +1,4 @@
-/** Metering that counts nothing and charges nothing: what a benchmark compares with, and what a node among friends may use. */
+/** Metering that counts and charges nothing: for benchmarks to compare with, and for nodes among friends. */
 import type { UpVerdict } from '../../ledger/accounting/index.ts';
 import type { LinkMeter, Metering } from './contract.ts';
 import { freeSponsor, UNLIMITED } from './sponsor.ts';

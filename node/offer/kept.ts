@@ -9,7 +9,7 @@ import { RelaymintError } from '../../core/errors.ts';
 import { nodeIdBytes, type NodeId } from '../../core/ids.ts';
 import { MAX_KEPT_NAME_BYTES } from '../../core/limits.ts';
 
-/** A name that is not kept is taken for one that is with a chance of 1 in 2 to the power of this. */
+/** A name that is not kept seems to be kept with a chance of 1 in 2 to the power of this. */
 const RICE_BITS = 16;
 /** Before the hashes: `more` and the count. */
 const HEADER_BYTES = 3;
@@ -19,13 +19,13 @@ const MAX_BITS_EACH = RICE_BITS + 2;
 const KEPT_DOMAIN = 'relaymint:kept-name:v1';
 
 export interface KeptNames {
-  /** It keeps more names than it could say. */
+  /** It keeps more names than it could list. */
   readonly more: boolean;
-  /** Below count * 2^16, rising; equal ones are two names. At most so many as fit MAX_KEPT_NAME_BYTES. */
+  /** Below count * 2^16, rising; equal ones are two names. At most as many as fit MAX_KEPT_NAME_BYTES. */
   readonly hashes: Uint32Array;
 }
 
-/** What `node` says of its names, in so many bytes: as many as fit, the first ones first. undefined when there is nothing to say. */
+/** The list of names that `node` keeps, in at most this many bytes: as many as fit, the first ones first. undefined if there are none. */
 export function keptNames(node: NodeId, names: readonly string[], maxBytes: number): KeptNames | undefined {
   if (names.length === 0 || maxBytes < HEADER_BYTES) return undefined;
   const said = names.slice(0, namesThatFit(maxBytes));
@@ -33,7 +33,7 @@ export function keptNames(node: NodeId, names: readonly string[], maxBytes: numb
   return { more: said.length < names.length, hashes };
 }
 
-/** Whether `node` said that it keeps this name. True of a name that it did not mean once in 65,536. */
+/** Whether `node` said that it keeps this name. Wrong about a name that it does not keep once in 65,536. */
 export function saysItKeeps(node: NodeId, kept: KeptNames | undefined, name: string): boolean {
   if (kept === undefined || kept.hashes.length === 0) return false;
   return kept.hashes.includes(hashOf(node, name, kept.hashes.length));
@@ -58,13 +58,13 @@ export function encodeKeptNames({ more, hashes }: KeptNames): Uint8Array {
     .finish();
 }
 
-/** @throws RelaymintError INVALID_ENCODING: there is one encoding of each set, and one that says nothing is none. */
+/** @throws RelaymintError INVALID_ENCODING: each set has one encoding, and an empty list is not valid. */
 export function decodeKeptNames(encoded: Uint8Array): KeptNames {
   const input = new Reader(encoded, 'list of kept names');
   const more = input.u8();
   const count = input.u16();
   if (more > 1 || (more === 0 && count === 0)) throw malformed('it is empty');
-  // Before anything is allocated: what claims more than it has bytes for is cut short.
+  // Before anything is allocated: a list that claims more than its bytes hold is refused.
   if (count > namesThatFit(MAX_KEPT_NAME_BYTES)) throw malformed(`it has ${count} names`);
   const bits = new BitReader(input.rest());
   const hashes = new Uint32Array(count);
@@ -87,7 +87,7 @@ function namesThatFit(bytes: number): number {
   return Math.floor(((Math.min(bytes, MAX_KEPT_NAME_BYTES) - HEADER_BYTES) * 8) / MAX_BITS_EACH);
 }
 
-/** Another one at each host, for the node id is in it; evenly spread below count * 2^16. */
+/** Different at each host, because it includes the node id; evenly spread below count * 2^16. */
 function hashOf(node: NodeId, name: string, count: number): number {
   const digest = createHash('sha256').update(KEPT_DOMAIN).update(nodeIdBytes(node)).update(name, 'utf8').digest();
   return Number((digest.readBigUInt64LE(0) * (BigInt(count) << BigInt(RICE_BITS))) >> 64n);

@@ -28,7 +28,7 @@ import { SIGNATURE_BYTES, verifySignature, type NodeIdentity } from '../../platf
 import { decodeKeptNames, encodeKeptNames, keptNames, saysItKeeps, type KeptNames } from './kept.ts';
 
 const VERSION = 1;
-/** Of an offer that says which names are kept; one that says nothing of it has version 1. */
+/** Version of an offer that lists kept names; one without the list has version 1. */
 const VERSION_WITH_NAMES = 2;
 const OFFER_DOMAIN = utf8('relaymint:offer:v1');
 const WALLET_DOMAIN = utf8('relaymint:wallet-binding:v1');
@@ -37,7 +37,7 @@ const SEQUENCE_OFFSET = 1 + 3 * KEY_BYTES + SIGNATURE_BYTES;
 /** Printable ASCII without space: what a multiaddr is made of. */
 const ADDRESS_PATTERN = /^\/[\x21-\x7e]+$/;
 const SERVICE_PATTERN = /^[a-z0-9][a-z0-9._-]{0,31}$/;
-/** Clocks of honest nodes differ by less, milliseconds. */
+/** Clocks of honest nodes differ by less than this, milliseconds. */
 const CLOCK_SKEW_MILLIS = 5 * 60_000;
 
 /** Something the node sells: 'relay' carries circuits onward, 'content' serves pages. */
@@ -51,14 +51,14 @@ export interface Offer {
   readonly nodeId: NodeId;
   /** X25519 public key for hop handshakes, 32 bytes. */
   readonly onionKey: Uint8Array;
-  /** The wallet that owns the till: who earns. */
+  /** The wallet that owns the till and earns. */
   readonly wallet: LedgerAddress;
   /** The wallet's Ed25519 signature over walletBindingMessage(nodeId), 64 bytes. */
   readonly walletBinding: Uint8Array;
   /** At most MAX_ADDRESSES multiaddr texts; none when the node only dials out. */
   readonly addresses: readonly string[];
   readonly services: readonly OfferedService[];
-  /** Of a host; undefined when it says nothing of it. */
+  /** Names that a host keeps; undefined if the offer has no such list. */
   readonly kept: KeptNames | undefined;
   /** The higher one of two offers replaces the other; see `OfferSequence`. */
   readonly sequence: bigint;
@@ -66,7 +66,7 @@ export interface Offer {
   readonly expires: UnixMillis;
 }
 
-/** An offer whose signatures hold. Only signOffer and readOffer make one. */
+/** An offer with valid signatures. Only signOffer and readOffer make one. */
 export interface SignedOffer extends Offer {
   /** As it goes over the wire, signature included; at most MAX_OFFER_BYTES. */
   readonly encoded: Uint8Array;
@@ -87,9 +87,9 @@ export function keepsName(offer: Offer, name: string): boolean {
   return saysItKeeps(offer.nodeId, offer.kept, name);
 }
 
-/** What an offer says of ourselves. */
+/** What our own offer says. */
 export type OfferFields = Omit<Offer, 'nodeId' | 'kept'> & {
-  /** The names that we keep; of those that do not fit, the first ones are said, and that there are more. None: nothing is said. */
+  /** The names that we keep; if not all fit, the first ones, and that there are more. None: no list. */
   readonly keeps?: readonly string[];
 };
 

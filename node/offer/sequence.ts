@@ -1,11 +1,11 @@
 /**
- * When our own offers are from and until when they hold, in steps so coarse that they tell neither when a node started nor how its
- * clock goes.
+ * When our own offers begin and expire, in steps so coarse that they show neither when a node started nor how its
+ * clock runs.
  */
 import { OFFER_STEP_MILLIS } from '../../core/limits.ts';
 import { U64_MAX, unixMillis, type UnixMillis } from '../../core/units.ts';
 
-/** The end of an offer that is signed now and holds at least so long. */
+/** The expiry of an offer that is signed now and valid for at least this long. */
 export function offerExpiry(now: UnixMillis, lifeMillis: number): UnixMillis {
   return unixMillis(Math.ceil((now + lifeMillis) / OFFER_STEP_MILLIS) * OFFER_STEP_MILLIS);
 }
@@ -23,7 +23,7 @@ export class OfferSequence {
     return this.#last;
   }
 
-  /** Others know one of ours with this sequence. True when the next has to be signed now to be heard. */
+  /** Others know an offer of ours with this sequence. True if the next one must be signed now to be accepted. */
   isBehind(known: bigint): boolean {
     if (known < this.#last) return false;
     const renew = known > this.#last;

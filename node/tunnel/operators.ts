@@ -1,4 +1,4 @@
-/** Who stands behind offers: wallets, which sign for their nodes, and networks, which nodes say they are in. */
+/** The operators behind offers: wallets, which sign for their nodes, and networks, which nodes say they are in. */
 import type { SignedOffer } from '../offer/index.ts';
 import { networkOfIp, parseAddress } from '../transport/index.ts';
 

@@ -20,7 +20,7 @@ const RANDOM_STEPS = 2 ** 32;
 const MOST_LOOKS = 1_000;
 /** Last hops looked at for a path: with one of the first there nearly always is one. */
 const MOST_HOSTS = 4;
-/** What too few hops cost. */
+/** The cost if there are too few hops. */
 const BEYOND_ANY_LIMIT = 1n << 63n;
 
 export interface PathChoice {
@@ -30,9 +30,9 @@ export interface PathChoice {
   /** Relays in front of the last hop. */
   readonly relays: number;
   readonly self: NodeId;
-  /** Nodes that failed lately: used only when there are not enough others. Who may be first is not judged by it. */
+  /** Nodes that failed lately: used only if there are not enough others. It does not affect the choice of the first relay. */
   readonly avoid: ReadonlySet<NodeId>;
-  /** Who may be the first relay: the first of these with which there is a path. Any relay when absent. */
+  /** Candidates for the first relay: the first of these with which there is a path. Default: any relay. */
   readonly guards?: readonly NodeId[] | undefined;
   /** The last relay, where a path can end there. */
   readonly lastRelay?: NodeId | undefined;
@@ -48,8 +48,8 @@ export function secureRandom(): number {
 
 /**
  * Random relays and a last hop, cheaper ones more often (`shuffledByPrice`), together never above the limit. No two relays are
- * of one operator, and no relay is of the last hop's wallet. What the last hop says of its network excludes nobody: else it could
- * choose among the guards of whoever comes to it.
+ * of one operator, and no relay is of the last hop's wallet. What the last hop says about its network excludes nobody: otherwise it could
+ * choose among the guards of its visitors.
  * @throws RelaymintError NO_ROUTE; when the price is why, its details have `cheapest` and `limit`, base units per MiB.
  */
 export function choosePath(choice: PathChoice): SignedOffer[] {
@@ -90,7 +90,7 @@ function pick(choice: PathChoice, { hosts, others }: Candidates, limit: bigint):
   return undefined;
 }
 
-/** In their places. `usable` is cheapest first. */
+/** Puts relays in their places. `usable` is cheapest first. */
 function pickRelays(choice: PathChoice, usable: readonly Priced[], limit: bigint): Priced[] | undefined {
   const { offers, relays: count, random, guards, lastRelay } = choice;
   if (count === 0) return [];
@@ -113,14 +113,14 @@ function pickRelays(choice: PathChoice, usable: readonly Priced[], limit: bigint
   return undefined;
 }
 
-/** Where a node stands on the path must not tell what it asks. */
+/** A node's place on the path must not depend on its price. */
 function shuffled(hops: readonly Priced[], random: () => number): Priced[] {
   const placed = hops.map((hop) => ({ hop, at: random() })).sort((a, b) => a.at - b.at);
   return placed.map(({ hop }) => hop);
 }
 
 interface Draw {
-  /** Who is preferred. */
+  /** The preferred nodes. */
   readonly order: readonly Priced[];
   /** The same, cheapest first. */
   readonly usable: readonly Priced[];
@@ -128,7 +128,7 @@ interface Draw {
   readonly limit: bigint;
 }
 
-/** These and the first ones in the order that go with them, `count` in all; undefined when there are none within the limit. */
+/** These, and the first ones in the order that fit with them, `count` in all; undefined if there are none within the limit. */
 function draw(begun: readonly Priced[], { order, usable, count, limit }: Draw): Priced[] | undefined {
   const left = begun.reduce((rest, { price }) => rest - price, limit);
   if (left < 0n || begun.some((one, index) => !isApart(one, begun.slice(0, index)))) return undefined;
@@ -192,7 +192,7 @@ function tooFew(relays: number, found: string, details: Readonly<Record<string, 
   });
 }
 
-/** The same order, but those to avoid last. */
+/** The same order, with those to avoid last. */
 function preferred(order: readonly Priced[], { avoid }: PathChoice): Priced[] {
   return [
     ...order.filter(({ offer }) => !avoid.has(offer.nodeId)),

@@ -22,18 +22,18 @@ const DEFAULTS: Required<CircuitPoolSettings> = {
   maxTraffic: 64 * GIB,
   avoidMillis: 60_000,
 };
-/** Failed attempts in a row before a caller is told: whoever makes circuits fail until one suits it gets no more draws than that. */
+/** Failed attempts in a row before the caller gets the error: an attacker that makes circuits fail until one suits it gets no more draws. */
 const ATTEMPTS = 4;
-/** Refusals before a caller is told, where relays only open no channel to their next hop for us: while few know each other, it takes some. */
+/** Refusals before the caller gets the error, if relays only refuse to open a channel to their next hop for us: while few have channels, this takes several attempts. */
 const DETOURS = 32;
 /** How often ages and idle times are looked at, milliseconds. */
 const TICK_MILLIS = 1_000;
 /** Pauses after failed rebuilds. */
 const RETRIES: Backoff = { first: 500, last: 30_000 };
-/** A circuit that is lost sooner was hardly worth building: the next ones are built less and less soon. */
+/** A circuit that is lost sooner was hardly worth building: the next ones are built after longer and longer pauses. */
 const YOUNG_MILLIS = 10_000;
 
-/** A circuit and what its settings are judged by. Times are those of a clock that only goes forward. */
+/** A circuit with its age and use. Times are those of a clock that only goes forward. */
 interface Pooled {
   readonly circuit: Circuit;
   readonly builtAt: number;
@@ -64,14 +64,14 @@ class Pool implements CircuitPool {
   /** Nothing more is built: settles once the last circuit is gone. */
   #retiring: Promise<void> | undefined;
   #onRetired: () => void = () => {};
-  /** A circuit to the host that was named could not be built: none is, before somebody asks for it. */
+  /** A circuit to the given host could not be built: none is built until somebody asks for one. */
   #resting = false;
-  /** Rises with each change of `#relays`: what was begun before is thrown away. */
+  /** Rises with each change of `#relays`: circuits begun before are thrown away. */
   #epoch = 0;
   #retryAt = 0;
   /** Failed rebuilds, and circuits lost at once, since one stood and lasted. */
   #failures = 0;
-  /** Circuits in a row that were lost as soon as they stood. */
+  /** Circuits in a row that were lost as soon as they were built. */
   #youngLosses = 0;
 
   constructor(options: CircuitPoolOptions) {
@@ -297,7 +297,7 @@ class Pool implements CircuitPool {
     this.#retryAt = this.#now() + backoff(this.#failures, RETRIES);
   }
 
-  /** Retires what is old or worn, ends what is idle, builds what is missing. */
+  /** Retires old and used-up circuits, ends idle ones, builds missing ones. */
   #maintain(): void {
     const now = this.#now();
     const { minCircuits, maxTime, maxTimeInactive, maxTraffic } = this.#settings;
@@ -325,7 +325,7 @@ class Pool implements CircuitPool {
     if (!this.#isOpen) throw closedError();
   }
 
-  /** Who asks again at once is told what the last one was told. */
+  /** A caller that asks again at once gets the same error as the previous one. */
   #refuseWhileAway(): void {
     if (this.away !== undefined && this.#building.size === 0 && !this.#may()) throw this.away;
   }

@@ -1,4 +1,4 @@
-/** Whether the last hop of a pool's circuits is there, as far as those say who stood before it. */
+/** Whether the last hop of a pool's circuits is up, according to the relays before it. */
 import type { RelaymintError } from '../../core/errors.ts';
 
 /**
@@ -11,18 +11,18 @@ export class Reach {
   #failures = 0;
   #away: RelaymintError | undefined;
 
-  /** The last failure, once it is taken to be away. */
+  /** The last failure, once it counts as away. */
   get away(): RelaymintError | undefined {
     return this.#away;
   }
 
-  /** `directly`: this node dialled it itself, and needs nobody's word. */
+  /** `directly`: this node dialled it itself, so no relay's word is needed. */
   failed(directly: boolean, error: RelaymintError): void {
     this.#failures += 1;
     if (directly || this.#failures >= FAILURES) this.#away = error;
   }
 
-  /** A circuit to it stands. */
+  /** A circuit to it is open. */
   stood(): void {
     this.#failures = 0;
     this.#away = undefined;

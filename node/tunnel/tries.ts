@@ -1,4 +1,4 @@
-/** Which path a pool tries next, and what it makes of those that failed. */
+/** Which path a pool tries next, and what it learns from those that failed. */
 import { isRelaymintError, type ErrorCode, type RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { SignedOffer } from '../offer/index.ts';
@@ -20,7 +20,7 @@ const SETUP_WEIGHT = 0.25;
 /** Failures of steps to or from the last relay until another one is drawn. */
 const STRIKES = 2;
 const SETUP = reasonWord(DestroyReason.SETUP);
-/** Failures of this node's own: no relay is blamed for them. */
+/** Failures of this node itself: no relay is blamed for them. */
 const OUR_OWN: ReadonlySet<ErrorCode> = new Set([
   'ABORTED',
   'CLOSED',
@@ -33,10 +33,10 @@ const OUR_OWN: ReadonlySet<ErrorCode> = new Set([
 
 /** What stays the same while attempts fail. */
 export interface PathEnd {
-  /** Drawn once: who refuses the hops before it does not get another one. */
+  /** Drawn once: a relay that refuses the hops before it does not cause another draw. */
   lastRelay: NodeId | undefined;
   strikes: number;
-  /** Forgotten then, should nobody ask for a circuit any more or that relay end each of them. */
+  /** Forgotten then, in case nobody asks for a circuit any more or that relay ends every one. */
   until: number;
 }
 
@@ -57,9 +57,9 @@ export interface PathTriesOptions {
   readonly maxEnds: number;
 }
 
-/** What a pool has learnt of relays and steps between them lately. Guards remember for days; this, for `avoidMillis`. */
+/** What a pool has recently learnt about relays and steps between them. Guards remember for days, this for `avoidMillis`. */
 export class PathTries {
-  /** Of the host that was named. */
+  /** Of the given host. */
   readonly reach: Reach = new Reach();
   readonly #options: PathTriesOptions['pool'];
   readonly #guards: Guards;
@@ -68,9 +68,9 @@ export class PathTries {
   readonly #maxEnds: number;
   /** Nodes that failed, and until when they are avoided. */
   readonly #failed = new Map<NodeId, number>();
-  /** Steps from a hop to the next that failed: one of both is at fault, and nobody knows which. */
+  /** Steps from a hop to the next that failed: one of the two is at fault, but it is unknown which. */
   readonly #closedSteps = new Map<string, ClosedStep>();
-  /** Of attempts that failed: the next ones go on with them. */
+  /** State of failed attempts, which the next ones continue. */
   #ends: PathEnd[] = [];
   #relays = 0;
 
@@ -117,7 +117,7 @@ export class PathTries {
   #openPath(lastRelay: NodeId | undefined): SignedOffer[] | undefined {
     let guards = this.#order();
     const noChoice = this.#areAllGuards();
-    // Behind one guard there is one path to a host that is named.
+    // Behind one guard there is one path to a given host.
     const draws = this.#relays === 1 && this.#options.target !== undefined ? 1 : DRAWS;
     while (guards.length > 0) {
       let isShut = true;
@@ -129,7 +129,7 @@ export class PathTries {
         isShut &&= noChoice || this.#closedSteps.has(stepOf(path, 1));
         first = path[0]?.nodeId;
       }
-      // Steps further on are no reason to leave a guard, for whoever stands there could bring that about.
+      // Failures further on are no reason to leave a guard, because the nodes there could cause them.
       if (!isShut) return undefined;
       const passed = guards.findIndex((guard) => guard === first);
       guards = guards.slice(passed + 1);
@@ -153,7 +153,7 @@ export class PathTries {
     }
   }
 
-  /** So few operators of relays are known that each of them is a guard. */
+  /** True if so few operators of relays are known that each of them is a guard. */
   #areAllGuards(): boolean {
     const { offers, nodeId } = this.#options;
     const relays = offers.find(RELAY_SERVICE).filter((offer) => offer.nodeId !== nodeId);
@@ -180,14 +180,14 @@ export class PathTries {
     });
   }
 
-  /** A circuit over that path stands. */
+  /** A circuit over that path was built. */
   stood(path: readonly SignedOffer[]): void {
     this.reach.stood();
     this.#guards.stood(relaysOf(path));
   }
 
   /**
-   * A circuit stood and is gone. Whoever ended it, the next one ends at the same relay if it can, so that nobody gets another one
+   * An open circuit ended. Whoever ended it, the next one ends at the same relay if possible, so that nobody gets another relay
    * drawn by ending circuits that do not suit it.
    */
   lost(path: readonly SignedOffer[], error: RelaymintError): void {
@@ -206,8 +206,8 @@ export class PathTries {
   }
 
   /**
-   * A failed step is avoided, for one of its two sides is at fault, or one before them that only says so; a relay of which two
-   * failed, as well. A guard is passed over when it cannot be reached itself, and given up by what its circuits come to over days.
+   * A failed step is avoided, because one of its two sides is at fault, or one before them that lies about it; so is a relay of which two
+   * failed. A guard is skipped while it cannot be reached itself, and given up for the outcome of its circuits over days.
    */
   blame(path: readonly SignedOffer[], error: unknown, end: PathEnd): 'detour' | 'failure' {
     if (!isRelaymintError(error) || OUR_OWN.has(error.code)) return 'failure';
@@ -233,16 +233,16 @@ export class PathTries {
       const isLean = isDetour && this.#closedFrom(path[hop - 1]) < MOST_CLOSED;
       this.#guards.refused(relays, hop, isLean ? SETUP_WEIGHT : 1);
     }
-    // Of two relays the last one is all that can be drawn anew.
+    // Of two relays only the last one can be drawn again.
     if (hop >= relays.length - 1) end.strikes += relays.length === 2 || isDetour ? STRIKES : 1;
     const isStruck = end.strikes >= STRIKES;
     if (isStruck) {
-      // What a guard says of it alone is not believed.
+      // The word of a guard alone is not believed.
       if (relays.length > 2 && !isDetour) this.#avoid(relays.at(-1));
       end.lastRelay = undefined;
       end.strikes = 0;
     }
-    // Where all are guards, there is nobody to be led to.
+    // If all relays are guards, a guard cannot lead us to others.
     const isFull = hop === 1 && this.#closedFrom(path[0]) >= MOST_CLOSED && !this.#areAllGuards();
     if (!isFull && (!toLastHop || isDetour || relays.length === 1)) this.#close(path, hop);
     return isDetour ? 'detour' : 'failure';
@@ -275,7 +275,7 @@ function relaysOf(path: readonly SignedOffer[]): NodeId[] {
   return path.slice(0, -1).map(({ nodeId }) => nodeId);
 }
 
-/** From the hop before to `hop`. */
+/** The step from the previous hop to `hop`. */
 function stepOf(path: readonly SignedOffer[], hop: number): string {
   return `${path[hop - 1]?.nodeId} ${path[hop]?.nodeId}`;
 }

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import { hasErrno } from '../errno.ts';
 
-/** Readers see the old file or the new one, and after a power cut there is one of them. @throws RelaymintError STORAGE_FAILED. */
+/** Readers see either the old file or the new one, also after a power cut. @throws RelaymintError STORAGE_FAILED. */
 export async function replaceFile(file: string, content: Uint8Array): Promise<void> {
   const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(6).toString('hex')}`);
   try {

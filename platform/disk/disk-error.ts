@@ -1,8 +1,8 @@
-/** What a failure of the disk is told as. */
+/** Errors for failures of the disk. */
 import { RelaymintError } from '../../core/errors.ts';
 import { hasErrno } from '../errno.ts';
 
-/** No room is left, or none that this user may take. LevelDB says so in words, and in the cause of its error. */
+/** True if no room is left, or none that this user may use. LevelDB only says so in text, and in the cause of its error. */
 export function isDiskFull(error: unknown): boolean {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
     if (hasErrno(at, 'ENOSPC', 'EDQUOT') || /no space|ENOSPC|EDQUOT|disk quota/i.test(at.message)) return true;

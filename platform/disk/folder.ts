@@ -1,11 +1,11 @@
-/** Makes folders, and makes what stands in them last. */
+/** Creates folders, and makes their entries durable. */
 import { mkdir, open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { hasErrno } from '../errno.ts';
 
 /**
- * Makes a folder and those above it that are missing. It ends where a file system takes none: mkdir's own recursion goes round for ever
- * there (/proc). @throws what the disk says.
+ * Creates a folder and its missing parents. It fails on a file system that takes none, where mkdir's own recursion never ends
+ * (/proc). @throws what the disk says.
  */
 export async function makeFolder(folder: string, mode: number = 0o700): Promise<void> {
   const missing: string[] = [];
@@ -15,9 +15,9 @@ export async function makeFolder(folder: string, mode: number = 0o700): Promise<
   }
 }
 
-/** Brings the names in a folder to the disk, where a power cut leaves them. @throws what the disk says. */
+/** Syncs the entries of a folder to the disk, so that they survive a power cut. @throws what the disk says. */
 export async function syncFolder(folder: string): Promise<void> {
-  // Windows opens no folder; it writes their entries to its journal by itself.
+  // Windows cannot open a folder; it journals folder entries by itself.
   if (process.platform === 'win32') return;
   const handle = await open(folder, 'r');
   try {
@@ -27,12 +27,12 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Somebody else may have made it meanwhile. */
+/** Another process may have created it meanwhile. */
 async function onFailed(error: unknown, at: string): Promise<void> {
   if (!hasErrno(error, 'EEXIST') || !(await isFolder(at))) throw error;
 }
 
-/** @throws what the disk says, when it says anything but that there is none. */
+/** @throws what the disk says, except that there is none. */
 async function isFolder(at: string): Promise<boolean> {
   try {
     return (await stat(at)).isDirectory();

@@ -18,7 +18,7 @@ export async function openDatabase(directory: string): Promise<Database> {
     await database.open();
     return database;
   } catch (error) {
-    // That it did not open is all that the error says; why stands in its cause.
+    // The error only says that it did not open; its cause says why.
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
     throw cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED'
       ? new DatabaseLocked(cause)
@@ -26,7 +26,7 @@ export async function openDatabase(directory: string): Promise<Database> {
   }
 }
 
-/** FILE_IN_USE. `begin` begins the sentence: "The ledger in DIR is". */
+/** FILE_IN_USE. `begin` is the start of the sentence: "The ledger in DIR is". */
 export function inUse(begin: string, cause: unknown): RelaymintError {
   return new RelaymintError('FILE_IN_USE', `${begin} open in another process.`, {
     remedy: 'Stop that process, or give this one another data directory.',

@@ -31,7 +31,7 @@ export class Curve {
     return isOurs && secret.length === KEY_BYTES ? secret : undefined;
   }
 
-  /** Keeps nothing of the secret but what Node holds of it. @throws TypeError unless it has 32 bytes. */
+  /** Keeps no copy of the secret besides Node's own. @throws TypeError unless it has 32 bytes. */
   privateKey(secret: Uint8Array): KeyObject {
     const key = this.pkcs8(secret);
     try {

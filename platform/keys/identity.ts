@@ -19,7 +19,7 @@ export interface NodeIdentity extends Disposable {
 
 /**
  * Copies the seed; the caller wipes its own.
- * @throws TypeError when the seed has not 32 bytes.
+ * @throws TypeError unless the seed has 32 bytes.
  */
 export function identityFromSeed(seed: Uint8Array): NodeIdentity {
   const pkcs8 = ED25519.pkcs8(seed);
@@ -51,7 +51,7 @@ export function identityFromSeed(seed: Uint8Array): NodeIdentity {
   };
 }
 
-/** A key that was never used, and is kept nowhere. */
+/** A new random key that is stored nowhere. */
 export function newIdentity(): NodeIdentity {
   const seed = randomBytes(SEED_BYTES);
   try {
@@ -61,7 +61,7 @@ export function newIdentity(): NodeIdentity {
   }
 }
 
-/** False for a wrong signature and for a key that is no point of the curve. @throws TypeError when the key has not 32 bytes. */
+/** False for a wrong signature and for a key that is not a point on the curve. @throws TypeError unless the key has 32 bytes. */
 export function verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   return verify(null, message, ED25519.publicKey(publicKey), signature);
 }

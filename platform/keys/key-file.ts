@@ -6,7 +6,7 @@ import { SEED_BYTES, identityFromSeed, type NodeIdentity } from './identity.ts';
 import { createSecret, readSecret } from './secret-file.ts';
 
 const WHAT = 'node key';
-/** A key has 48 bytes; of what is longer than this nothing is read. */
+/** A key has 48 bytes; nothing is read of a file longer than this. */
 const MAX_FILE_BYTES = 1024;
 
 /**

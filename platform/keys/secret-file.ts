@@ -1,4 +1,4 @@
-/** Files that hold one secret: whole or not there, of mode 0600, and refused when others may read them. */
+/** Files that hold one secret: complete or absent, mode 0600, and refused if others can read them. */
 import { randomBytes } from 'node:crypto';
 import { link, open, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -10,14 +10,14 @@ const READABLE_BY_OTHERS = 0o077;
 
 export interface SecretFile {
   readonly path: string;
-  /** What it is to people: "node key". */
+  /** Its name for people: "node key". */
   readonly what: string;
-  /** Its folder is made, 0700, when there is none. */
+  /** Creates its folder, mode 0700, if there is none. */
   readonly makesFolder?: true;
 }
 
 /**
- * Its bytes, which the caller wipes; undefined when there is no such file.
+ * Reads its bytes, which the caller wipes; undefined if there is no such file.
  * @throws RelaymintError KEY_FILE_UNSAFE (others may read it), INVALID_ENCODING (more than `most` bytes), STORAGE_FAILED.
  */
 export async function readSecret(secret: SecretFile, most: number): Promise<Buffer | undefined> {
@@ -38,7 +38,7 @@ export async function readSecret(secret: SecretFile, most: number): Promise<Buff
 }
 
 /**
- * Makes the file. The content is the caller's to wipe.
+ * Creates the file. The caller wipes the content.
  * @throws RelaymintError FILE_EXISTS (never overwritten), STORAGE_FAILED.
  */
 export async function createSecret(secret: SecretFile, content: Uint8Array | string): Promise<void> {

@@ -1,4 +1,4 @@
-/** Rules for a single block: which CIDs are taken and how a block is checked. */
+/** Rules for a single block: which CIDs are accepted and how a block is checked. */
 import { createHash } from 'node:crypto';
 import * as dagPb from '@ipld/dag-pb';
 import { base32upper } from 'multiformats/bases/base32';
@@ -10,7 +10,7 @@ import { MAX_BLOCK_BYTES, MAX_CID_BYTES } from '../../core/limits.ts';
 const SHA2_256 = 0x12;
 const SHA2_256_BYTES = 32;
 
-/** Refuses what the house does not carry. @throws RelaymintError CONTENT_REFUSED. */
+/** Refuses CIDs that Relaymint does not carry. @throws RelaymintError CONTENT_REFUSED. */
 export function checkCid(cid: CID): CID {
   if (cid.multihash.code !== SHA2_256 || cid.multihash.digest.length !== SHA2_256_BYTES) {
     throw new RelaymintError('CONTENT_REFUSED', `${cid.toString()} is not hashed with SHA2-256.`, {

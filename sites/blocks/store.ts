@@ -196,7 +196,7 @@ class LocalBlockStore implements BlockStore {
     return await this.#inTurn(async () => {
       const known = this.#pinOf(name, root);
       if (known !== undefined) {
-        // Kept already: it counts as new again, so that going back to an earlier version works.
+        // Already kept: it counts as new again, so that going back to an earlier version works.
         const renewed = { ...known, pinnedAt: this.#clock.now() };
         await this.#records.putPin(renewed, new Map());
         this.#forget(known);

@@ -1,4 +1,4 @@
-/** How a failure is told to a visitor: which status, which words. */
+/** How a failure is shown to a visitor: its status and its text. */
 import { isRelaymintError } from '../../core/errors.ts';
 import type { ErrorCode, RelaymintError } from '../../core/errors.ts';
 import type { Message } from './pages.ts';
@@ -6,7 +6,7 @@ import type { Message } from './pages.ts';
 interface Telling {
   readonly status: number;
   readonly title: string;
-  /** Instead of the error's own words, where these may tell more than a visitor shall know: which ledger node is used. */
+  /** Replaces the error's own text if that could tell a visitor too much, for example which ledger node is used. */
   readonly text?: string;
 }
 
@@ -34,7 +34,7 @@ const TELLINGS: Partial<Record<ErrorCode, Telling>> = {
   CLOSED: { status: 503, title: 'This gateway is stopping' },
 };
 
-/** The page for a failed request. What is not one of our own errors is told without its text. */
+/** The page for a failed request. The text of a foreign error is not shown. */
 export function messageFor(error: unknown): Message {
   if (!isRelaymintError(error)) {
     return {

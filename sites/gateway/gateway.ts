@@ -1,4 +1,4 @@
-/** The gateway: one HTTP server, one origin a site, and the marketplace on localhost itself. */
+/** The gateway: one HTTP server, one origin per site, and the marketplace on localhost itself. */
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -30,9 +30,9 @@ export interface GatewayOptions {
   readonly nameWaitMillis?: number;
   /** Read at most twice a second, however many pages watch. */
   readonly market: () => Promise<MarketView>;
-  /** The marketplace page's button that settles; without it there is none. */
+  /** Backs the settle button of the marketplace page; without it there is no button. */
   readonly settle?: SettleOptions;
-  /** Who answers for names that are not shown as a site, in the order to ask them. None by default. */
+  /** Handlers for names that are not shown as a site, in the order to ask them. Default: none. */
   readonly names?: readonly NameHandler[];
   /** Host names besides localhost, 127.0.0.1, [::1] and *.localhost that this gateway answers to. */
   readonly hosts?: readonly string[];
@@ -42,7 +42,7 @@ export interface GatewayOptions {
 
 export interface Gateway {
   readonly app: Express;
-  /** `port` 0 picks one; `address` defaults to 127.0.0.1. `url` is the marketplace page's. @throws RelaymintError ADDRESS_IN_USE; INVALID_CONFIG when the port cannot be had otherwise. */
+  /** `port` 0 picks one; `address` defaults to 127.0.0.1. `url` is the marketplace page's. @throws RelaymintError ADDRESS_IN_USE; INVALID_CONFIG when it cannot listen for another reason. */
   listen(options: {
     readonly port: number;
     readonly address?: string;

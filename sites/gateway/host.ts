@@ -1,4 +1,4 @@
-/** Which of our origins a request is for. Any page on the web can reach loopback; the Host header tells what it meant to reach. */
+/** Which of our origins a request is for. Any page on the web can reach loopback; the Host header says which host it meant to reach. */
 import { nameOfHost, parseName, siteUrl } from '../../core/name.ts';
 import { isRelaymintError } from '../../core/errors.ts';
 

@@ -8,8 +8,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 const OWN = ['none', 'same-origin', 'same-site'];
 
 /**
- * True when a page of another site makes the browser load something inside itself, or before anybody went there. Going
- * there, by a link or a form, is the visitor's doing and stays possible.
+ * True when a page of another site makes the browser embed something, or load it before the visitor went there. Going
+ * there, by a link or a form, is the visitor's own act and stays possible.
  */
 export function isForeignSubresource(headers: IncomingHttpHeaders): boolean {
   const site = headers['sec-fetch-site'];

@@ -44,7 +44,7 @@ export class MarketService {
     const text = await this.#read();
     response.set({ 'Content-Type': 'text/event-stream; charset=utf-8', 'Cache-Control': 'no-store' });
     response.write(`retry: 2000\n\ndata: ${text}\n\n`);
-    // It may have seen other figures than those that were sent last: what comes next is news.
+    // It may have seen other figures than those sent last, so it gets the next ones in any case.
     if (withoutTime(text) !== this.#sent) this.#sent = '';
     this.#watchers.add(response);
     request.once('close', () => this.#leave(response));
@@ -73,7 +73,7 @@ export class MarketService {
     this.#sent = withoutTime(text);
     this.#sentAt = now;
     for (const watcher of this.#watchers) {
-      // A watcher that does not read what it was sent gets no more of it.
+      // A watcher that does not read what it was sent gets no more.
       if (watcher.writableNeedDrain) watcher.destroy();
       else watcher.write(news);
     }
@@ -103,7 +103,7 @@ export class MarketService {
   }
 }
 
-/** Without when it was read: that alone is no news. */
+/** Without the time of reading: a new time alone is not a change. */
 function withoutTime(text: string): string {
   return text.replace(/"(?:updatedAt|at)":\d+/g, '');
 }

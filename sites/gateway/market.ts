@@ -6,7 +6,7 @@ export type MarketRole = string;
 
 export interface MarketNode {
   readonly id: string;
-  /** What the terminal calls it; absent for a node that is known from its offer alone. */
+  /** Its label in the terminal; absent for a node that is only known from its offer. */
   readonly label?: string | undefined;
   readonly role: MarketRole;
   /** Multiaddr texts. */
@@ -83,7 +83,7 @@ export interface MarketWaiting {
   readonly node: string;
   readonly label?: string | undefined;
   readonly value: string;
-  /** From this worth on the node settles unasked: the fee is then no more than `feeShareBps` of it. null: not known yet. */
+  /** Value from which the node settles automatically: the fee is then at most `feeShareBps` of it. null: not known yet. */
   readonly from: string | null;
   readonly feeShareBps: number;
 }
@@ -100,7 +100,7 @@ export interface MarketSettled {
 export interface MarketLedger {
   /** When it last answered, Unix milliseconds; null: not yet. */
   readonly at: number | null;
-  /** It did lately. */
+  /** It answered recently. */
   readonly answers: boolean;
 }
 
@@ -109,13 +109,13 @@ export interface MarketView {
   readonly pairs: readonly MarketPair[];
   readonly balances: readonly MarketBalance[];
   readonly names: readonly MarketName[];
-  /** Names that are not among them because what they point to is no content at all. */
+  /** Number of names left out because they point to no content. */
   readonly namesLeftOut?: number | undefined;
   /** null while the ledger has not answered: names and balances are missing too then. */
   readonly supply: MarketSupply | null;
   readonly ledger: MarketLedger;
   readonly settlement?: MarketSettlement | undefined;
-  /** Of the nodes whose figures are known here; who shows them the token has them settle. Absent where none are. */
+  /** Receipts of the nodes whose figures are known here; a page with the token can make them settle. Absent if there are none. */
   readonly waiting?: readonly MarketWaiting[] | undefined;
   /** Unix milliseconds. */
   readonly updatedAt: number;

@@ -1,4 +1,4 @@
-/** The few pages that the gateway says itself: errors and folder listings. No script, nothing from elsewhere. */
+/** The few pages of the gateway itself: errors and folder listings. No script, nothing from elsewhere. */
 import { createHash } from 'node:crypto';
 import type { Response } from 'express';
 
@@ -20,7 +20,7 @@ li a{display:block;padding:.6rem 0;text-decoration:none;overflow-wrap:anywhere}
 li a:hover{text-decoration:underline}
 `;
 
-/** Nothing but the style above may load. */
+/** Only the style above may load. */
 const POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 
 export interface Message {
@@ -28,7 +28,7 @@ export interface Message {
   readonly title: string;
   /** Sentences for the visitor: what happened, and what to do. */
   readonly text: string;
-  /** The stable error code, for whoever is asked for help. */
+  /** The stable error code, to quote when asking for help. */
   readonly code?: string;
 }
 

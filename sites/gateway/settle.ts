@@ -1,6 +1,6 @@
 /**
- * POST /api/settle: a person at this machine has the nodes settle now. It spends their transaction fees, so it is for who knows the
- * token alone, and for the marketplace's own page alone: any page on the web, and any site that is shown here, can make a browser
+ * POST /api/settle: a person at this machine makes the nodes settle now. It spends their transaction fees, so it needs the token
+ * and works only from the marketplace's own page: any page on the web, and any site that is shown here, can make a browser
  * send something to this address.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
@@ -10,7 +10,7 @@ import type { Log } from '../../core/ports.ts';
 import type { MarketSettled } from './market.ts';
 
 export interface SettleOptions {
-  /** Asked of who wants to settle. It is in no answer of the gateway. */
+  /** Required to settle. No answer of the gateway contains it. */
   readonly token: string;
   /** Settles; called by the page's button. @throws RelaymintError when nothing could be. */
   readonly now: () => Promise<MarketSettled>;
@@ -23,7 +23,7 @@ export async function settleNow(
   request: Request,
   response: Response,
 ): Promise<void> {
-  // What it may say is not read.
+  // The request's body is not read.
   request.resume();
   response.set('Cache-Control', 'no-store');
   if (!isOwnPage(request)) {

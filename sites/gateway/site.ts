@@ -88,7 +88,7 @@ class Visit {
       this.#response.redirect(302, `${this.#request.path}/${queryOf(this.#request)}`);
       return undefined;
     }
-    // A leaf is a file: no need to fetch it to know.
+    // A leaf is a file: it need not be fetched to know that.
     const node = isDirectoryCodec(trail.cid) ? await this.#open(trail) : undefined;
     if (node?.type !== 'directory') return await this.#notFound();
     const index = await this.#follow([...path.segments, 'index.html']);
@@ -110,12 +110,12 @@ class Visit {
     const known = contentType(extensionOf(filename));
     const blocks = known === false ? keepingFirstLeaf(this.#content) : this.#content;
     const chunks = this.#isHead ? undefined : readFile(blocks, file, { start, end }, { signal: this.#signal });
-    // The first bytes are here before anything is promised: a failure so far still gets a page.
+    // The first bytes are here before headers are sent: a failure so far still gets an error page.
     const first = await chunks?.next();
     const type = known === false ? first && (await this.#sniff(blocks, file, start, first)) : known;
     this.#headers(trail);
     this.#response.set({ 'Accept-Ranges': 'bytes', 'Content-Length': String(end - start) });
-    // A head of a file whose name does not say its type goes without one: no block is paid for to tell it.
+    // HEAD of a file whose name does not tell its type is answered without one: no block is paid for to find out.
     if (type !== undefined) this.#response.set('Content-Type', type);
     if (range !== undefined) this.#response.set('Content-Range', `bytes ${start}-${end - 1}/${file.size}`).status(206);
     await this.#send(first, chunks);

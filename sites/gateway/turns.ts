@@ -1,4 +1,4 @@
-/** Lets a bounded number of requests work at once; the rest wait in order, and too many are sent away. */
+/** Lets a bounded number of requests work at once; a bounded number waits in order, and the rest is refused. */
 import { abortError, assertNotAborted, onAbort } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 

@@ -11,12 +11,12 @@ import { sendMessage } from './pages.ts';
 import { queryOf } from './site.ts';
 import type { Visits } from './visits.ts';
 
-/** Who answers, apart from what is said here in a line or two. */
+/** The handlers that answer, apart from the short answers given here. */
 export interface Stations {
   readonly market: MarketService;
   readonly page: MarketPage;
   readonly visits: Visits;
-  /** Absent where no button settles anything. */
+  /** Absent if there is no settle button. */
   readonly settle: ((request: Request, response: Response) => Promise<void>) | undefined;
   /** Asked in this order, before the name's site is. */
   readonly names: readonly NameHandler[];
@@ -30,7 +30,7 @@ export interface Arrival {
   readonly target: Target;
 }
 
-/** What is absent fits any request. */
+/** A condition that is absent fits any request. */
 export interface Handler {
   readonly method?: string;
   readonly origin?: Target['kind'];
@@ -44,7 +44,7 @@ export interface Handler {
 
 export function requestWay({ market, page, visits, settle, names, site }: Stations): readonly Handler[] {
   return [
-    // Who may ask, and what for: nothing is looked up for anybody else.
+    // Checks who asks, and for what, before anything is looked up.
     { origin: 'foreign', answer: unknownHost },
     ...(settle === undefined ? [] : [settling(settle)]),
     { when: ({ method }) => method !== 'GET' && method !== 'HEAD', answer: onlyReading },
@@ -63,7 +63,7 @@ export function requestWay({ market, page, visits, settle, names, site }: Statio
       answer: ours(({ request, response }) => page.send(request.path, response)),
     },
     { origin: 'market', answer: ours(noSuchPage) },
-    // Names, each on an origin of its own. What an ending means beside a site goes first.
+    // Names, each on its own origin. Handlers of endings come before sites.
     ...names.map((handler): Handler => ({ ...handler, origin: 'site', answer: visiting(visits, handler.answer) })),
     { origin: 'site', answer: visiting(visits, site) },
     { origin: 'redirect', answer: toOwnOrigin },
@@ -109,7 +109,7 @@ function ours(answer: Handler['answer']): Handler['answer'] {
     arrival.response.set({
       'X-Content-Type-Options': 'nosniff',
       'Referrer-Policy': 'no-referrer',
-      // Sites that this gateway shows are neighbours here, and strangers.
+      // Sites that this gateway shows run on the same machine, but must not use this.
       'Cross-Origin-Resource-Policy': 'same-origin',
       'Cross-Origin-Opener-Policy': 'same-origin',
     });

@@ -48,7 +48,7 @@ export interface PublishOptions {
 const PUBLISHING = 'Publishing';
 const RESUMES = 'Start it again: it resumes.';
 
-/** Codes a host may state; anything else is told as CONTENT_REFUSED. */
+/** Codes that a host may state; any other becomes CONTENT_REFUSED. */
 const HOST_CODES: readonly ErrorCode[] = [
   'CONTENT_NOT_FOUND',
   'CONTENT_CORRUPT',
@@ -84,7 +84,7 @@ class Publish {
   readonly #options: PublishOptions;
   readonly #reader: ByteReader;
   readonly #idle: IdleTimer;
-  /** The host's next word, listened for all the time: a refusal may come while blocks are sent. */
+  /** The host's next message, awaited all the time: a refusal may come while blocks are sent. */
   #answer: Promise<PublishAnswer> | undefined;
   #sentBlocks = 0;
   #skippedBlocks = 0;
@@ -174,7 +174,7 @@ class Publish {
 function refusal(host: NodeId, code: string, message: string): RelaymintError {
   const known = HOST_CODES.find((candidate) => candidate === code) ?? 'CONTENT_REFUSED';
   if (known === 'STORAGE_FULL') {
-    // There is a disk at this end as well: it is said whose has no room.
+    // There is a disk at this end too, so the message says which one is full.
     return new RelaymintError(known, `The host ${host} did not take it: ${message}`, {
       remedy: 'Choose another host with --host.',
     });

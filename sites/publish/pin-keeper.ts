@@ -1,4 +1,4 @@
-/** Lets go of what the chain no longer names. */
+/** Removes content that the chain no longer names. */
 import { equalBytes } from '../../core/codec.ts';
 import { ORPHAN_BLOCK_MILLIS, SUPERSEDED_ROOT_MILLIS } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
@@ -15,7 +15,7 @@ export interface PinKeeperOptions {
 
 export interface PinKeeper {
   /**
-   * One look at every kept name. A root older than the one on chain goes SUPERSEDED_ROOT_MILLIS after it was first seen to
+   * Checks every kept name once. A root older than the one on chain is removed SUPERSEDED_ROOT_MILLIS after it was first seen to
    * be; a younger one (a publish whose transaction is on its way) may wait for ORPHAN_BLOCK_MILLIS. Never throws: what the
    * ledger cannot answer now is left for the next time.
    */

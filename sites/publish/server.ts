@@ -48,7 +48,7 @@ const NO_QUOTA = (1n << 64n) - 1n;
 /** Handler of the `publish` service. */
 export function createPublishService(options: PublishServiceOptions): ServiceHandler {
   const log = options.log ?? silentLog;
-  /** That this host can keep nothing is said once, until it can again: publishers may try as often as they like. */
+  /** That this host can store nothing is logged once until it can again, however often publishers try. */
   let troubled = false;
   const onPinned = (pin: Pin): void => {
     troubled = false;
@@ -68,7 +68,7 @@ export function createPublishService(options: PublishServiceOptions): ServiceHan
   };
 }
 
-/** The disk or the quota of this host, for its operator to mend; what one name may keep is its publisher's affair. */
+/** The disk or the quota of this host is full, which its operator must fix; the limit of one name concerns only its publisher. */
 function isOwnTrouble(error: RelaymintError): boolean {
   return isRelaymintError(error, 'STORAGE_FULL', 'STORAGE_FAILED') && error.details['name'] === undefined;
 }
@@ -158,7 +158,7 @@ async function authorize(options: PublishServiceOptions, claim: Claim, nonce: Ui
     );
   }
   const record = await options.ledger.name(claim.name);
-  // Whoever publishes under a free name registers it next; content of names that nobody takes goes after a day.
+  // A publisher registers a free name after publishing; content of names that nobody registers is removed after a day.
   if (record === undefined || record.status === 'expired') return;
   if (wallet === record.owner || wallet === record.manager) return;
   throw refused(`${claim.name} belongs to another wallet`, 'Publish with the wallet that owns the name.');
@@ -186,7 +186,7 @@ function refused(why: string, remedy: string): RelaymintError {
   return new RelaymintError('CONTENT_REFUSED', `The host refused the publish: ${why}.`, { remedy });
 }
 
-/** What a publisher is told in the error's own words. All others may tell of this host: its ledger node, its folders. */
+/** Errors whose text is sent to the publisher. The text of others may reveal things about this host: its ledger node, its folders. */
 const TOLD: readonly ErrorCode[] = [
   'CONTENT_CORRUPT',
   'CONTENT_NOT_FOUND',
@@ -201,7 +201,7 @@ const TOLD: readonly ErrorCode[] = [
   'VERSION_UNSUPPORTED',
 ];
 
-/** Says why and lets the publisher read it: what it still sends is thrown away. */
+/** Sends the reason and lets the publisher read it: what the publisher still sends is discarded. */
 function refuse(stream: ServiceStream, error: unknown): void {
   if (stream.destroyed || stream.writableEnded) {
     stream.destroy();
@@ -217,7 +217,7 @@ function toldOf(error: unknown): { readonly code: string; readonly message: stri
   if (!isRelaymintError(error) || !TOLD.includes(error.code)) {
     return { code: 'INTERNAL', message: 'The host failed. Try again, or publish to another host.' };
   }
-  // What to do about the disk is for the operator.
+  // The remedy for the disk is for the operator.
   if (isOwnTrouble(error)) return { code: error.code, message: 'It has no more room.' };
   return { code: error.code, message: error.message };
 }

@@ -169,7 +169,7 @@ class StreamClient implements ContentClient {
     if (this.#ended !== undefined) return;
     this.#ended = error;
     clearTimeout(this.#timer);
-    // Only a fault is told to the other end; closing is no fault.
+    // The other end is told only of a fault; closing is not one.
     if (!this.#stream.destroyed) this.#stream.destroy(error.code === 'CLOSED' ? undefined : error);
     for (const waiting of [...this.#asked.splice(0), ...this.#queued.splice(0)]) waiting.fail(error);
   }

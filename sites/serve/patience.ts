@@ -1,4 +1,4 @@
-/** How long a visitor waits, and what it waits for with others. Times are milliseconds. */
+/** How long a visitor waits, and shared waits of several visitors. Times are milliseconds. */
 import { setMaxListeners } from 'node:events';
 import { assertNotAborted, onAbort, orAborted } from '../../core/abort.ts';
 import type { RelaymintError } from '../../core/errors.ts';
@@ -56,7 +56,7 @@ export class SharedSearch<T> {
   #over = false;
   #result: T | undefined;
 
-  /** `parent` ends it, whoever waits. */
+  /** `parent` ends it for everybody who waits. */
   constructor(search: (signal: AbortSignal) => Promise<T>, parent: AbortSignal) {
     this.#limit = new Limit(parent, this.#left.signal);
     this.#found = Promise.resolve()
@@ -75,7 +75,7 @@ export class SharedSearch<T> {
     return this.#result;
   }
 
-  /** All have left: another search has to begin. */
+  /** All have left: the next one must begin another search. */
   get isAbandoned(): boolean {
     return this.#left.signal.aborted;
   }

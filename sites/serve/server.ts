@@ -39,7 +39,7 @@ export function createContentService(options: ContentServiceOptions): ServiceHan
 async function serve(store: BlockStore, stream: ServiceStream, params: Uint8Array): Promise<void> {
   const name = decodeContentParams(params);
   let attributed = false;
-  // A name nothing is kept for earns nothing: who invents one leaves no trace in the books.
+  // A name without kept content earns nothing, so invented names leave no trace in the books.
   const attributeIfKept = (): void => {
     if (attributed || store.pins(name).length === 0) return;
     attributed = true;

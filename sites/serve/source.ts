@@ -1,4 +1,4 @@
-/** The gateway's content: streams to hosts, pooled per site; what one host fails to deliver is asked from another. */
+/** The gateway's content: streams to hosts, pooled per site; if one host fails to deliver, another one is asked. */
 import { setMaxListeners } from 'node:events';
 import { LRUCache } from 'lru-cache';
 import type { CID } from 'multiformats/cid';
@@ -47,7 +47,7 @@ export interface ContentSourceOptions {
     site: Site,
     options: { readonly avoid: ReadonlySet<NodeId>; readonly signal: AbortSignal },
   ): Promise<ContentRoute>;
-  /** A host delivered something else than was asked for, or nothing. It is avoided for this site until another one delivers. */
+  /** A host delivered something else than requested, or nothing. It is avoided for this site until another one delivers. */
   readonly onBadHost?: (host: NodeId, error: RelaymintError, name: string) => void;
   /** A host delivered a block of this name. */
   readonly onGoodHost?: (host: NodeId, name: string) => void;
@@ -83,7 +83,7 @@ class PooledSource implements ContentSource {
   readonly #options: ContentSourceOptions;
   readonly #log: Log;
   readonly #pools: LRUCache<string, Pool>;
-  /** Directory and interior blocks of all sites, by CID: whoever asks, they are the same bytes. */
+  /** Directory and interior blocks of all sites, by CID: the bytes are the same for every site. */
   readonly #cache = new LRUCache<string, Uint8Array>({
     maxSize: MAX_DIRECTORY_CACHE_BYTES,
     sizeCalculation: (block) => block.length + 1,
@@ -183,13 +183,13 @@ class Pool {
       if (this.#route?.result !== undefined) this.#route = undefined;
       return;
     }
-    // Who reads the name and ends the stream has been asked, and has not answered.
+    // A host that reads the name and ends the stream was asked and did not answer.
     const left = isRelaymintError(error, 'STREAM_RESET') && !lease.client.answered && lease.route.isOpen;
     if (left || isRelaymintError(error, ...HOST_FAULTS)) this.#blame(lease.route, error);
     else if (!lease.route.isOpen) this.#route = undefined;
   }
 
-  /** What failed for this visitor is asked last for a while by who chooses the routes: it need not be avoided for ever. */
+  /** The router asks hosts that failed for this visitor last for a while: they need not be avoided for ever. */
   delivered({ route }: Lease): void {
     this.#avoid.clear();
     this.#options.onGoodHost?.(route.host, this.#name);
@@ -207,7 +207,7 @@ class Pool {
     for (const lease of this.#idle.splice(0)) lease.client.close();
   }
 
-  /** One search at a time, whoever asked first; it ends when nobody waits for it any more. */
+  /** One search at a time, shared by all who wait; it ends when nobody waits any more. */
   async #current(site: Site, signal: AbortSignal): Promise<ContentRoute> {
     for (let attempt = 1; attempt <= MAX_VISIT_HOSTS; attempt += 1) {
       if (this.#route?.isAbandoned === true) this.#route = undefined;
@@ -279,7 +279,7 @@ class PooledContent implements SiteContent {
     this.#patience.restart(visitMillis, () => tooLong(this.#site, visitMillis, this.#lastFailure));
   }
 
-  /** From the cache, or from whoever fetches it at the moment, or else fetched for all who wait. */
+  /** From the cache, from a fetch that is under way, or from a new fetch that all who wait share. */
   async #shared(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
     const key = cid.toString();
     const { fetching } = this.#pool;
@@ -289,7 +289,7 @@ class PooledContent implements SiteContent {
       const other = fetching.get(key);
       if (other === undefined) break;
       const failure = await failureOf(other, signal);
-      // What the hosts did to the other visitor they would do to this one; that it left is its own affair.
+      // The hosts would do to this visitor what they did to the other one; that the other left does not matter here.
       if (isRelaymintError(failure) && !isRelaymintError(failure, 'ABORTED', 'CLOSED')) throw failure;
     }
     const mine = this.#fetch(cid, signal)
@@ -334,7 +334,7 @@ class PooledContent implements SiteContent {
           this.#lease = undefined;
           this.#pool.failed(lease, error);
         }
-        // When no other host is left, what the first one did says more than that. CLOSED is only the stream that
+        // If no other host is left, the first failure says more than that. CLOSED is only the stream that
         // another block's failure closed.
         if (first === undefined || first.code === 'CLOSED') first = error;
         const hopeless = isRelaymintError(error, 'NO_ROUTE') || this.#pool.isClosing;

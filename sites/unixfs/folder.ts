@@ -1,4 +1,4 @@
-/** What of a folder is published: which files and folders, in the order of their names, and what is left out. */
+/** Which files and folders of a folder are published, in the order of their names, and which are left out. */
 import type { Dirent, Stats } from 'node:fs';
 import { lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join, relative, resolve, sep } from 'node:path';
@@ -17,7 +17,7 @@ export interface Skipped {
 
 export interface FolderOptions {
   readonly signal?: AbortSignal;
-  /** Also takes entries whose name begins with a dot (`.well-known` is always taken). Default false: `.git` and `.env` stay home. */
+  /** Also takes entries whose name begins with a dot (`.well-known` is always taken). Default false: `.git` and `.env` are not published. */
   readonly hidden?: boolean;
 }
 
@@ -116,7 +116,7 @@ export class Folder {
     else this.skipped.push({ path, reason: 'neither a file nor a folder' });
   }
 
-  /** Where a link leads; the path itself when it is none; undefined (and listed as skipped) when it is not followed. */
+  /** The target of a link; the path itself if it is not a link; undefined (and listed as skipped) if the link is not followed. */
   async #target(absolute: string, path: string, ancestors: readonly string[]): Promise<string | undefined> {
     if (!(await this.#lstat(absolute, path)).isSymbolicLink()) return absolute;
     const real = await realpath(absolute).catch(() => undefined);

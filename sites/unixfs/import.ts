@@ -70,7 +70,7 @@ export async function importPath(path: string, sink: BlockSink, options: ImportO
   return { root, files: walk.files, bytes: walk.bytes, skipped: walk.skipped };
 }
 
-/** Imports into a store and keeps the result for `name`; the name's older roots are let go. Errors as importPath. */
+/** Imports into a store and keeps the result for `name`; the name's older roots are removed. Errors as importPath. */
 export async function importSite(
   store: BlockStore,
   name: string,

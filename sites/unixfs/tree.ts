@@ -1,4 +1,4 @@
-/** Every file of a site, for whoever fetches or checks all of it. */
+/** Every file of a site, for callers that fetch or check all of it. */
 import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_PATH_SEGMENTS } from '../../core/limits.ts';

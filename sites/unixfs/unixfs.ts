@@ -24,7 +24,7 @@ export interface FileNode {
   readonly cid: CID;
   /** Bytes, as the root block states them; a file that turns out to have other bytes fails while it is read. */
   readonly size: number;
-  /** The block that `cid` names, when it was loaded already: who reads the file does not fetch and pay for it again. */
+  /** The block that `cid` names, when it was loaded already: a reader of the file does not fetch and pay for it again. */
   readonly block?: Uint8Array;
 }
 
@@ -47,7 +47,7 @@ export interface Trail {
   readonly cid: CID;
   readonly roots: readonly CID[];
   /**
-   * Bytes of a file that is a single raw leaf, as its folder states them, for whoever need not load it. undefined for
+   * Bytes of a file that is a single raw leaf, as its folder states them, for callers that need not load it. undefined for
    * everything else. The owner of the site wrote it; nothing proves it.
    */
   statedSize(): number | undefined;
@@ -199,7 +199,7 @@ async function* pieces(
   if (depth > MAX_DAG_DEPTH) throw contradiction(cid);
   if (!isDirectoryCodec(checkCid(cid))) {
     const bytes = blocks.get(cid, options);
-    // Whoever takes the piece sees the failure; until then it is nobody's.
+    // The caller that takes the piece sees the failure; until then nobody handles it.
     bytes.catch(() => undefined);
     yield { bytes, size, ...cut(size, span) };
     return;
@@ -264,7 +264,7 @@ function storage(blocks: BlockReader, options: ReadOptions): ReadableStorage {
   };
 }
 
-/** The exporter's own complaints are about the content; everything else passes as it is. */
+/** The exporter's own errors concern the content; all others pass unchanged. */
 function asContentError(error: unknown, cid: CID): unknown {
   return isRelaymintError(error) ? error : notUnixFs(cid, error);
 }

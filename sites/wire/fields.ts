@@ -1,4 +1,4 @@
-/** What the content and publish services write alike: CIDs, texts, a version, and what breaks the protocol. */
+/** What the content and publish services share: CIDs, texts, a version, and protocol errors. */
 import type { CID } from 'multiformats/cid';
 import { Reader, Writer, concatBytes, utf8 } from '../../core/codec.ts';
 import { RelaymintError, violation as violationOf } from '../../core/errors.ts';

@@ -1,4 +1,4 @@
-/** Exact reads and patient writes over a duplex stream: what a fixed-layout protocol needs, with back-pressure both ways. */
+/** Exact reads and waiting writes over a duplex stream: what a fixed-layout protocol needs, with back-pressure both ways. */
 import type { Duplex, Writable } from 'node:stream';
 import { RelaymintError } from '../../core/errors.ts';
 

@@ -67,7 +67,7 @@ it('lets no late answer take the place of a newer one', async () => {
   expect(settledOf(view.last)).toEqual([9n]);
 });
 
-it('takes nothing back that the books say was settled since', () => {
+it('keeps as settled what the books say was settled since', () => {
   const booked = { role: 'payee', peer: 'peer', channel: channelState({ settled: amount(9n) }), live: true };
   const node = {
     book: { peers: () => [{ ...booked, up: 0n, down: 0n, due: 0n, signed: 0n }] },
@@ -79,7 +79,7 @@ it('takes nothing back that the books say was settled since', () => {
   expect([settledBy(5n), settledBy(12n)]).toEqual([['9'], ['12']]);
 });
 
-it('adds up what is over: what the books forgot, and what the chain shows no more', () => {
+it('adds up closed channels: those the books forgot, and those the chain no longer shows', () => {
   const [open, gone] = [1, 2].map((index) => channelState({ id: channelId(new Uint8Array(22).fill(index)) }));
   if (open === undefined || gone === undefined) throw new Error('two were made');
   const pair = { role: 'payer', peer: 'peer', live: false, up: 1n, down: 2n, due: 3n, signed: 3n };

@@ -141,7 +141,7 @@ describe('a channel to a payee', () => {
     expect(budget.view().spent).toBe(DEPOSIT);
   });
 
-  it('is known again from the books, and read by its slot: no till, and never the tills of all', async () => {
+  it('is known again from the books, and read by its slot: no whole till, and never all tills', async () => {
     const { channel } = await channels().channelTo(payee.address, PEER);
     const again = channels();
     expect(again.known(payee.address)).toBe(true);
@@ -179,7 +179,7 @@ describe('a channel to a payee', () => {
 });
 
 describe('what is spent on channels', () => {
-  it('stays within the budget, whoever leads us to whom', async () => {
+  it('stays within the budget, whichever peers lead us to others', async () => {
     const ours = channels();
     const puppets = await Promise.all(Array.from({ length: 8 }, () => seller(1)));
     const outcomes = await Promise.allSettled(puppets.map(({ address }) => ours.channelTo(address, PEER)));
@@ -349,7 +349,7 @@ describe('a channel that is opened for the circuit of somebody else', () => {
     expect(await onChain()).toEqual([]);
   });
 
-  it('gives it back when nothing was burned for certain, and else not', async () => {
+  it('gives it back only when certainly nothing was burned', async () => {
     const sponsor = new Payer(1_000_000n);
     const poor = await wallet(0n);
     await expect(channels({ wallet: poor }).channelTo(payee.address, PEER, sponsor)).rejects.toMatchObject({
@@ -520,7 +520,7 @@ describe('a channel from which nothing was paid for a day', () => {
     expect(await closeAt()).toBeDefined();
   });
 
-  it('is not handed out any more once its close is asked for: who comes then gets another one', async () => {
+  it('is no longer handed out once its close is asked for: later callers get another one', async () => {
     const { ours, id } = await idle();
     const [, { channel }] = await Promise.all([ours.closeIdle(), ours.channelTo(payee.address, PEER)]);
     const shown = await ledger.channel(channel.till, channel.slot);

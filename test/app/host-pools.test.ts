@@ -48,7 +48,7 @@ describe('pools of circuits to hosts', () => {
     await pools[Symbol.asyncDispose]();
   });
 
-  it('are not taken from who waits for a circuit of them, and are shared by all who do', async () => {
+  it('are not taken from those who wait for a circuit of them, and are shared by them', async () => {
     const { pools, fates } = poolsOf();
     let end = (): void => {};
     const waiting = pools.use(first, () => new Promise<void>((resolve) => (end = resolve)));
@@ -65,7 +65,7 @@ describe('pools of circuits to hosts', () => {
     await pools[Symbol.asyncDispose]();
   });
 
-  it('end with the gateway, those included that only let streams end', async () => {
+  it('end with the gateway, including those that only wait for streams to end', async () => {
     const { pools, fates } = poolsOf();
     for (const host of hosts) await pools.use(host, nothing);
     await pools[Symbol.asyncDispose]();

@@ -13,7 +13,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-it('remembers ports and the folder that is published, whoever is written first', async () => {
+it('remembers ports and the folder that is published, whichever is written first', async () => {
   const first = await openLayout(folder);
   expect([first.continued, first.site, first.portOf('relay-1')]).toEqual([false, undefined, 0]);
   await Promise.all([

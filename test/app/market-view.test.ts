@@ -120,7 +120,7 @@ describe('the marketplace page', () => {
     ]);
   });
 
-  it('says over what the accounts of its own node are paid', async () => {
+  it('says which transport the accounts of its own node use', async () => {
     const channel = channelState();
     const account = { role: 'payer', channel, live: true, up: 0n, down: 0n, due: 0n, signed: 0n };
     const node = {
@@ -132,7 +132,7 @@ describe('the marketplace page', () => {
     expect(pairs.map(({ payee, transport }) => [payee, transport])).toEqual([['relay', 'tor']]);
   });
 
-  it('calls every node, wallet and end of a channel what the terminal calls it', async () => {
+  it('labels every node, wallet and end of a channel as the terminal does', async () => {
     const pair = {
       transport: 'tcp',
       live: true,
@@ -202,7 +202,7 @@ describe('the marketplace page', () => {
     });
   });
 
-  it('says how old the part of a ledger is that hangs since', async () => {
+  it('says how old the figures of a hanging ledger are', async () => {
     let hangs = false;
     vi.useFakeTimers({ toFake: ['Date', 'performance'] });
     try {

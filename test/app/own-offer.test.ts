@@ -35,7 +35,7 @@ describe("a node's own offer", () => {
     return { own, told, names, changed };
   }
 
-  it('says at once that a name is kept, and that it is no longer', () => {
+  it('says at once that a name is kept, and that it no longer is', () => {
     const { own, told, names, changed } = scene();
     changed();
     expect(told).toEqual([]);
@@ -49,7 +49,7 @@ describe("a node's own offer", () => {
     expect(told.map((offer) => keepsName(offer, 'news.web3'))).toEqual([false, true, false]);
   });
 
-  it('tells no moment: its sequence stays in the step of its time', () => {
+  it('shows no exact time: its sequence stays in the step of its time', () => {
     const { own, told, names, changed } = scene();
     own.announce();
     const step = told[0]?.sequence ?? 0n;
@@ -80,7 +80,7 @@ describe("a node's own offer", () => {
     expect(told.length).toBe(count);
   });
 
-  it('is none of a node that sells nothing', () => {
+  it('does not exist for a node that sells nothing', () => {
     const { own, told, names, changed } = scene([]);
     own.announce();
     names.push('news.web3');

@@ -32,11 +32,11 @@ function started(says: string): Promise<unknown> {
 
 const saying = (code: string): string => JSON.stringify({ ok: false, error: { code, message: 'Port 8402 is taken.' } });
 
-it('knows the one whose port is taken: another may be had', async () => {
+it('recognises the one whose port is taken: another port can be used', async () => {
   await expect(started(saying('ADDRESS_IN_USE'))).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
 });
 
-it('takes everything else for a fault, and keeps its last words', async () => {
+it('takes everything else for a fault, and keeps its last output', async () => {
   for (const says of [saying('LEDGER_UNREACHABLE'), 'nonsense', '{"ok":false}']) {
     await expect(started(says)).rejects.toMatchObject({
       code: 'INTERNAL',

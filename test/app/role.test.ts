@@ -63,7 +63,7 @@ beforeEach(() => {
 });
 afterEach(() => stack.disposeAsync());
 
-it('the smallest role is run by its command, serves who pays, and counts', async () => {
+it('the smallest role is run by its command, serves those who pay, and counts', async () => {
   const { path: folder } = stack.use(await temporaryFolder());
   const ledger = await startLedger();
   stack.defer(() => ledger.close());

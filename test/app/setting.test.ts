@@ -62,7 +62,7 @@ function read(...words: string[]): Sample {
 afterEach(() => vi.unstubAllEnvs());
 
 describe('settings', () => {
-  it('that nobody says are their standards, on the command line as elsewhere', () => {
+  it('that are not given have their defaults, on the command line as elsewhere', () => {
     expect({ ...USUAL, ...read() }).toEqual(USUAL);
     expect(valuesOf(SAMPLE)).toEqual(USUAL);
   });
@@ -100,7 +100,7 @@ describe('settings', () => {
     expect(() => valuesOf(SAMPLE, { [key]: text })).toThrow(new RegExp(`^${flag}: `));
   });
 
-  it('say in the help what they are when nobody says them', () => {
+  it('show their defaults in the help', () => {
     const help = command().helpInformation().replaceAll(/\s+/g, ' ');
     expect(help).toContain('(default: 0.5, env: RELAYMINT_SAMPLE_PRICE)');
     expect(help).toContain('(default: 24h, env: RELAYMINT_SAMPLE_IDLE)');
@@ -108,7 +108,7 @@ describe('settings', () => {
   });
 
   it.each(ROLES.map((role) => [role.name, role] as const))(
-    'of a %s have standards of their own grammar',
+    'of a %s have defaults in their own grammar',
     (_name, role) => {
       expect(() => valuesOf({ ...baseSection(role), ...earnerSection, ...role.settings })).not.toThrow();
     },

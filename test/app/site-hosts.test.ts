@@ -51,7 +51,7 @@ describe('the hosts that a gateway asks for a site', () => {
     expect(firsts).toContain(dear);
   });
 
-  it('are those with more names than they can say only where they say so', () => {
+  it('include those with more names than they can list only if they say so', () => {
     const full = host(manyNames);
     host([NAME]);
     expect(hosts.thatMayKeep('nobodys.web3')).toEqual([full]);
@@ -151,7 +151,7 @@ describe('the hosts that a gateway asks for a site', () => {
       expect(hosts.thatMayKeep(NAME, new Set([keeper]))).toEqual([]);
     });
 
-    it('are asked all the same where nobody stands behind what others say: a claim costs nothing', () => {
+    it('are still asked if the claims of others are backed by nobody: a claim costs nothing', () => {
       attackers();
       const [refusing, away] = [host([NAME]), host([NAME])];
       fails(refusing);
@@ -199,7 +199,7 @@ describe('the hosts that a gateway asks for a site', () => {
     expect(hosts.thatKeep(manyNames[0] ?? '')).toEqual([id]);
   });
 
-  it('get what is published to nobody in particular: first those that keep it, then others, not the cheapest each time', () => {
+  it('get what is published without naming a host: first those that keep it, then others, not always the cheapest', () => {
     const keeper = host([NAME], 30_000n);
     const others = [1n, 8_000n, 9_000n].map((price) => host([], price));
     const seconds = new Set<NodeId | undefined>();

@@ -140,7 +140,7 @@ describe('a visit to a name', () => {
     expect(millis).toBeLessThan(VISIT_MILLIS + 1_000);
   });
 
-  it('of one visitor who leaves takes nothing from another who waits for the same circuit', async () => {
+  it('that one visitor gives up takes nothing from another who waits for the same circuit', async () => {
     const { root, host } = await alive();
     const { visit } = gateway();
     const leaving = new AbortController();
@@ -180,7 +180,7 @@ describe('a visit to a name', () => {
       return asked;
     };
 
-    it('tells it nothing where another one says that it keeps the name, be that alive or dead', async () => {
+    it('tells it nothing if another host says that it keeps the name, whether that one is alive or dead', async () => {
       const asked = await attacker();
       const { root } = await alive();
       await gateway().visit(root);

@@ -43,7 +43,7 @@ it('is where the settlement engine begins to send, to the unit', () => {
   );
 });
 
-it('is never where no fee is small enough, and not known before the ledger said what one is', () => {
+it('is never if no fee is small enough, and unknown before the ledger has said what a fee is', () => {
   expect(settledFrom(priceOf(5000n, 0n, 0n, 1n), 1, 0)).toBeNull();
   const channel = channelState();
   const entries = [

@@ -52,7 +52,7 @@ async function node(
 
 const down = (): Promise<never> => Promise.reject(new RelaymintError('LEDGER_UNREACHABLE', 'The ledger is away.'));
 
-it('are all told to sign for what they owe before they settle, and a folder of no node is no failure', async () => {
+it('are all told to sign for what they owe before they settle, and a folder without a node is no failure', async () => {
   const asked = [await node('relay-1'), await node('host')];
   await mkdir(path.join(root, 'site'));
   expect(await watched.settle()).toEqual({ transactions: 2, receipts: 4, failed: 0 });

@@ -45,7 +45,7 @@ async function bench(...args: string[]): Promise<{ code: unknown; stdout: string
 }
 
 it(
-  'lets a slow node in beside 300 silent connections a second, says so in JSON, and leaves no process and no file',
+  'lets a slow node in during 300 silent connections per second, says so in JSON, and leaves no process and no file',
   async () => {
     const args = ['--json', '--only', 'silent-sockets', '--round-trip', '100', '--runs', '1'];
     const { code, stdout, stderr, left } = await bench(...args);
@@ -60,7 +60,7 @@ it(
 );
 
 it(
-  'says how long a click takes beside a download over a slow line: less than three times what it takes alone',
+  'says how long a click takes during a download over a slow line: less than three times what it takes alone',
   async () => {
     const args = ['--json', '--only', 'bulk-download', '--round-trip', '100', '--runs', '1'];
     const { code, stdout, stderr, left } = await bench(...args);
@@ -73,7 +73,7 @@ it(
   PATIENCE_MILLIS,
 );
 
-it('refuses a flood that there is not', async () => {
+it('refuses an unknown flood', async () => {
   const { code, stderr } = await bench('--only', 'rain');
   expect(code).toBe(2);
   expect(stderr).toContain('silent-sockets');

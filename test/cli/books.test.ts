@@ -29,7 +29,7 @@ async function write(): Promise<AsyncDisposable> {
 }
 
 describe('relaymint books check', () => {
-  it('says what whole books hold, and ends with 0', async () => {
+  it('shows what undamaged books hold, and exits with 0', async () => {
     await (await write())[Symbol.asyncDispose]();
     const { code, stdout } = await run(['books', 'check', '--data', data]);
     expect(stdout).toContain('1 channel, 1 receipt held, 1.5 credits');
@@ -37,7 +37,7 @@ describe('relaymint books check', () => {
     expect(code).toBe(0);
   });
 
-  it('says what is damaged, and what of it is missing, and ends with 1', async () => {
+  it('shows what is damaged and what is missing, and exits with 1', async () => {
     await (await write())[Symbol.asyncDispose]();
     const journal = path.join(data, 'books', 'journal');
     const bytes = await readFile(journal);

@@ -60,7 +60,7 @@ function close(...args: readonly string[]): Promise<Finished> {
   return run(['channel', 'close', ...args, '--data', data, '--ledger', ledger.url]);
 }
 
-it('has the node close all of them, and does what the node left', async () => {
+it('makes the node close all of them, and finishes what the node left', async () => {
   const channel = await payer.openChannel(payee.address, payee.address, amount(1_000_000n));
   const { code, stdout } = await close('--all');
   expect(code).toBe(0);
@@ -71,7 +71,7 @@ it('has the node close all of them, and does what the node left', async () => {
   expect(stdout).toContain('1 channel can be closed');
 });
 
-it('goes on by itself where that takes the node too long', async () => {
+it('goes on by itself if that takes the node too long', async () => {
   onClose = () => Promise.reject(new RelaymintError('TIMEOUT', 'Closing the channels took longer than 30000 ms.'));
   const { code, stdout } = await close('--all', '--json');
   expect(code).toBe(0);
@@ -85,7 +85,7 @@ it('refuses to close one behind its back', async () => {
   expect(asked).toEqual([]);
 });
 
-it('leaves a node alone that pays from another wallet', async () => {
+it('does not touch a node that pays from another wallet', async () => {
   owner = payee.address;
   expect((await close('--all')).code).toBe(0);
   expect(asked).toEqual([]);

@@ -41,14 +41,14 @@ describe('the control port', () => {
     });
   }
 
-  it('is on this machine alone, and what it asks for is for its owner to read', async () => {
+  it('is on this machine alone, and only its owner can read the token', async () => {
     const { url, token } = await readControlFile(folder);
     expect(new URL(url).hostname).toBe('127.0.0.1');
     expect(Buffer.from(token, 'base64url')).toHaveLength(32);
     expect((await stat(path.join(folder, CONTROL_FILE))).mode & 0o777).toBe(0o600);
   });
 
-  it('answers who shows the token, by a name of this machine', async () => {
+  it('answers requests with the token and a host name of this machine', async () => {
     const { url, token } = await readControlFile(folder);
     const before = flushed;
     for (const host of [new URL(url).host, `localhost:${new URL(url).port}`]) {
@@ -57,7 +57,7 @@ describe('the control port', () => {
     expect(flushed - before).toBe(2);
   });
 
-  it('does nothing for anybody else, nor under a name that somebody else lets lead here', async () => {
+  it('does nothing without the token, nor for a host name of somebody else that leads here', async () => {
     const { token } = await readControlFile(folder);
     const authorization = `Bearer ${token}`;
     const before = flushed;

@@ -172,7 +172,7 @@ describe('relaymint ledger deploy', { timeout: PATIENT_MILLIS }, () => {
     expect((await connect(programId).bank()).challengeSeconds).toBe(86_400n);
   });
 
-  it('does not begin what the wallet cannot pay', async () => {
+  it('does not begin a deployment that the wallet cannot pay', async () => {
     const poor = path.join(folder, 'poor.json');
     await writeKeyFile(poor, generateWalletKey());
     const refused = await run(['ledger', 'deploy', '--yes', '--ledger', server.url, '--wallet', poor]);
@@ -180,7 +180,7 @@ describe('relaymint ledger deploy', { timeout: PATIENT_MILLIS }, () => {
     expect(refused.stderr).toContain('INSUFFICIENT_FUNDS');
   });
 
-  it('refuses an address at which other code stands', async () => {
+  it('refuses an address that has other code', async () => {
     const { programId } = jsonOf(await deploy(server.url, '--yes', '--json'));
     const other = new Deployment({
       ledger: connect(programId),

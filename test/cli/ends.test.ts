@@ -24,8 +24,8 @@ describe('a command that runs until it is stopped', () => {
   });
 });
 
-describe('output that nobody can take', () => {
-  it.skipIf(!existsSync('/dev/full'))('is a failure that is said, without a stack', () => {
+describe('output that cannot be written', () => {
+  it.skipIf(!existsSync('/dev/full'))('is reported as a failure, without a stack trace', () => {
     const full = openSync('/dev/full', 'w');
     const { status, stderr } = spawnSync(process.execPath, [PROGRAM, '--help'], {
       stdio: ['ignore', full, 'pipe'],
@@ -40,7 +40,7 @@ describe('output that nobody can take', () => {
 });
 
 describe('a wrong command line', () => {
-  it('is said on stdout too where a script asks', async () => {
+  it('is reported on stdout too with --json', async () => {
     const { code, stdout, stderr } = await run(['wallet', 'balance', '--nope', '--json']);
     expect(code).toBe(2);
     expect(JSON.parse(stdout)).toEqual({
@@ -50,7 +50,7 @@ describe('a wrong command line', () => {
     expect(stderr).toContain('--nope');
   });
 
-  it('says nothing on stdout to a person', async () => {
+  it('prints nothing on stdout without --json', async () => {
     expect(await run(['wallet', 'balance', '--nope'])).toMatchObject({ code: 2, stdout: '' });
   });
 });
@@ -70,8 +70,8 @@ describe('an option that has another name now', () => {
   });
 });
 
-describe('a data folder that cannot be made', () => {
-  it.skipIf(process.platform !== 'linux')('is said at once, with what to do', async () => {
+describe('a data folder that cannot be created', () => {
+  it.skipIf(process.platform !== 'linux')('is reported at once, with a remedy', async () => {
     const { code, stderr } = await run(['relay', '--data', '/proc/relaymint', '--ledger', 'http://127.0.0.1:1']);
     expect(code).toBe(1);
     expect(stderr).toMatch(

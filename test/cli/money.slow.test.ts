@@ -146,7 +146,7 @@ describe('money goes round by hand', { timeout: PATIENT_MILLIS }, () => {
     expect(await scripts('wallet', 'redeem', '8.5')).toMatchObject({ after: { credits: '0' } });
   });
 
-  it('is refused with a remedy where there is none', async () => {
+  it('is refused with a remedy when there is none', async () => {
     expect(await refused('wallet', 'redeem', '1')).toContain('Buy credits with "relaymint wallet buy".');
     expect(await refused('wallet', 'balance', '--data', at('nobody'))).toContain('relaymint wallet create');
     expect(await refused('wallet', 'balance', '--ledger', 'http://127.0.0.1:9')).toContain('LEDGER_UNREACHABLE');
@@ -186,7 +186,7 @@ describe('relaymint wallet import', { timeout: PATIENT_MILLIS }, () => {
     expect(stdout).not.toContain(input.trim().slice(0, 20));
   });
 
-  it('takes a 32-byte seed only with the address that it must be', async () => {
+  it('takes a 32-byte seed only together with its address', async () => {
     const seed = bs58.encode(Uint8Array.from((await secretOf('payee')).slice(0, 32)));
     await writeFile(at('seed.txt'), seed, { mode: 0o600 });
     const target = ['--wallet', at('seeded.json')];
@@ -197,7 +197,7 @@ describe('relaymint wallet import', { timeout: PATIENT_MILLIS }, () => {
     );
   });
 
-  it('refuses a secret on the command line, a file that others may read and what is no key, without quoting', async () => {
+  it('refuses a secret on the command line, a file that others can read, and what is not a key, without quoting them', async () => {
     const secret = bs58.encode(Uint8Array.from(await secretOf('payee')));
     const target = ['--wallet', at('never.json')];
     const onTheLine = await refused('wallet', 'import', secret, ...target);

@@ -95,7 +95,7 @@ describe('what is said of names', () => {
     expect(text).not.toContain('manager');
   });
 
-  it('content that is no CID is refused before it is written', () => {
+  it('content that is not a CID is refused before it is written', () => {
     expect(parseCid('none')).toEqual(new Uint8Array());
     expect(() => parseCid('Qm')).toThrow(/is not a CID/);
   });

@@ -5,7 +5,7 @@ import { RelaymintError } from '../../core/errors.ts';
 import { loggedError } from '../../cli/output.ts';
 
 describe('an error in the log', () => {
-  it('is there, with its code and what to do', () => {
+  it('is shown with its code and its remedy', () => {
     const error = new RelaymintError('STORAGE_FULL', 'The disk is full.', { remedy: 'Free some space.' });
     expect(loggedError(error)).toEqual({ code: 'STORAGE_FULL', message: 'The disk is full. Free some space.' });
   });

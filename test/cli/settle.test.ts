@@ -39,5 +39,5 @@ it('says that it waits, and then what came of it', async () => {
   const { code, stdout, stderr } = await finished;
   expect(code).toBe(0);
   expect(stdout).toBe('Nothing to settle.\n');
-  expect(stderr).toMatch(/still waiting for the ledger, \d+ s/);
+  expect(stderr).toMatch(/still waiting for the ledger after \d+ s/);
 });

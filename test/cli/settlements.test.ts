@@ -33,7 +33,7 @@ const settled = (index: number): SettledReceipt => ({
   royalties: null,
 });
 
-it('lists what a node settled that is stopped, the newest last', async () => {
+it('lists what a stopped node settled, newest last', async () => {
   const data = path.join(folder, 'stopped');
   await mkdir(data);
   expect((await run(['settlements', '--data', data])).stdout).toBe('Nothing has been settled yet.\n');
@@ -54,7 +54,7 @@ it('lists what a node settled that is stopped, the newest last', async () => {
   expect(shown.stdout).toContain(`1 line of ${SETTLEMENTS_FILE} cannot be read.`);
 });
 
-it('asks a node that runs', async () => {
+it('asks a running node', async () => {
   const data = path.join(folder, 'running');
   await mkdir(data);
   const handlers: Pick<ControlHandlers, 'stats' | 'settlements'> = {

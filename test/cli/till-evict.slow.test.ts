@@ -60,7 +60,7 @@ async function openChannels({ ledger, wallet }: World): Promise<number> {
 }
 
 describe('relaymint till evict', () => {
-  it('settles what the books of a stopped node hold, and closes then', async () => {
+  it('settles what the books of a stopped node hold, then closes', async () => {
     const world = await worldOf('stopped');
     await world.store.close();
     const first = channelOf(world, 0);
@@ -81,7 +81,7 @@ describe('relaymint till evict', () => {
     await world.close();
   });
 
-  it('has a running node settle', async () => {
+  it('makes a running node settle', async () => {
     const world = await worldOf('running');
     const engine = world.engine();
     const control = await startControlServer(world.directory, handlers(world, engine), silentLog);
@@ -95,7 +95,7 @@ describe('relaymint till evict', () => {
     await world.close();
   });
 
-  it('closes nothing where it finds neither a node nor books, unless it is told to', async () => {
+  it('closes nothing if it finds neither a node nor books, unless told to', async () => {
     const world = await worldOf('elsewhere');
     const folder = await mkdtemp(path.join(tmpdir(), 'relaymint-evict-'));
     await writeKeyFile(path.join(folder, 'wallet.json'), walletKeyFromSeed('elsewhere', 'payee'));

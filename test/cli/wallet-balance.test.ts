@@ -33,14 +33,14 @@ it('says what there is', async () => {
   expect(JSON.parse(stdout)).toMatchObject({ credits: '0', lamports: '0' });
 });
 
-it('does not say 0 credits where the program has no bank', async () => {
+it('does not say 0 credits if the program has no bank', async () => {
   const { stdout } = await balance('--program', ANOTHER);
   expect(stdout).toContain(`unknown. There is no Relaymint bank of program ${ANOTHER} here.`);
   const asked = await balance('--program', ANOTHER, '--json');
   expect(JSON.parse(asked.stdout)).toMatchObject({ credits: null, lamports: '0' });
 });
 
-it('buys with all but what settling takes, and says how to spend that too', async () => {
+it('keeps what settling costs, and says how to spend that too', async () => {
   const wallet = (...args: readonly string[]): Promise<Finished> =>
     run(['wallet', ...args, '--data', data, '--ledger', ledger.url, '--json']);
   expect((await wallet('airdrop', '1')).code).toBe(0);

@@ -6,7 +6,7 @@ import { RelaymintError } from '../../core/errors.ts';
 const never = new Promise<never>(() => {});
 
 describe('onAbort', () => {
-  it('acts once the signal ends, and at once where it has', () => {
+  it('acts when the signal aborts, and at once if it already has', () => {
     const controller = new AbortController();
     let acted = 0;
     onAbort(controller.signal, () => (acted += 1));
@@ -56,7 +56,7 @@ describe.each([
 });
 
 describe('work that a signal ends', () => {
-  it('settles as the work does, and lets go of the signal', async () => {
+  it('settles as the work does, and stops listening to the signal', async () => {
     const { signal } = new AbortController();
     expect(await orAborted(Promise.resolve(1), signal, 'Work')).toBe(1);
     expect(await orAborted(Promise.resolve(2), undefined, 'Work')).toBe(2);

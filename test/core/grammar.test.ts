@@ -16,7 +16,7 @@ describe('a share', () => {
   });
 
   it.each(['20', '1', '2000', '20 %', '100.01%', '10001bps', '2.5bps', '1.234%', '-1%', '%', '', 'all', '1e2%'])(
-    '"%s" is none: nobody knows what it means, or it is out of bounds',
+    '"%s" is refused: it is ambiguous or out of bounds',
     (text) => {
       expect(() => parseShare(text)).toThrow(/with its unit, from 0% to 100%/);
     },
@@ -39,7 +39,7 @@ describe('a size', () => {
     expect(parseSize(text)).toBe(size);
   });
 
-  it.each(['', 'G', '-1', '1.5G', '1P', '9999999999999999', '999999999999999T'])('"%s" is none', (text) => {
+  it.each(['', 'G', '-1', '1.5G', '1P', '9999999999999999', '999999999999999T'])('"%s" is refused', (text) => {
     expect(() => parseSize(text)).toThrow(RangeError);
   });
 });
@@ -56,7 +56,7 @@ describe('a duration', () => {
     expect(parseDuration(text)).toBe(millis);
   });
 
-  it.each(['24', '', 's', '1.5h', '-1s', '1w', '99999999d', '1 h'])('"%s" is none', (text) => {
+  it.each(['24', '', 's', '1.5h', '-1s', '1w', '99999999d', '1 h'])('"%s" is refused', (text) => {
     expect(() => parseDuration(text)).toThrow(/with its unit/);
   });
 });

@@ -23,7 +23,7 @@ describe('names', () => {
     ['news', 'must end in'],
     ['news.com', 'must end in'],
     ['a.b.web3', 'must end in'],
-    ['.web3', 'nothing stands before'],
+    ['.web3', 'nothing before'],
     ['-a.web3', 'begin or end'],
     ['a-.web3', 'begin or end'],
     ['ab--c.web3', 'third and fourth'],
@@ -38,7 +38,7 @@ describe('names', () => {
     expect(isName(name)).toBe(false);
   });
 
-  it('lowers letters', () => expect(parseName('News.WEB3').name).toBe('news.web3'));
+  it('converts letters to lower case', () => expect(parseName('News.WEB3').name).toBe('news.web3'));
 
   it('inlines like IPFS gateways do', () => {
     expect(inlineName('my-site.web3')).toBe('my--site-web3');

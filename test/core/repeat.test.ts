@@ -27,11 +27,11 @@ async function pauses(count: number, jittered: { readonly jittered?: true }): Pr
   return times.slice(1, count + 1).map((time, index) => time - (times[index] ?? 0));
 }
 
-it('has a beat', async () => {
+it('runs at a regular interval', async () => {
   expect(await pauses(20, {})).toEqual(Array.from({ length: 20 }, () => EVERY));
 });
 
-it('and none where nobody shall know a node by it: each pause is drawn anew', async () => {
+it('has no rhythm by which a node could be recognised: each pause is drawn at random', async () => {
   const drawn = await pauses(200, { jittered: true });
   expect(Math.min(...drawn)).toBeGreaterThanOrEqual(EVERY / 2);
   expect(Math.max(...drawn)).toBeLessThanOrEqual((3 * EVERY) / 2);

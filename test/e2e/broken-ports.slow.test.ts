@@ -40,7 +40,7 @@ interface Port extends AsyncDisposable {
   readonly asked: Promise<void>;
 }
 
-describe('a port that is none', () => {
+describe('a port on which something else answers', () => {
   const stack = new AsyncDisposableStack();
   let directory: string;
   let node: readonly string[];

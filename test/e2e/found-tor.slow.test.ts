@@ -72,7 +72,7 @@ requirePrograms()('a false tor at the usual ports', () => {
   const data = (name: string): readonly string[] => ['--data', path.join(directory, name)];
   const hidden = ['--ledger', 'https://rpc.example.com', '--anonymize'];
 
-  it('is told nothing by who is anonymous, whom the error tells how to name it', async () => {
+  it('is told nothing by an anonymous node, and the error says how to name it', async () => {
     const ended = await run(...relay, ...data('hidden'), ...hidden);
     expect(ended.code).toBe(1);
     expect(JSON.parse(ended.stdout)).toMatchObject({ ok: false, error: { code: 'TOR_NOT_TRUSTED' } });
@@ -100,7 +100,7 @@ requirePrograms()('a false tor at the usual ports', () => {
     },
   );
 
-  it('is not asked for its state by its word alone', async () => {
+  it('is not asked for its state on its word alone', async () => {
     const ended = await run('tor', 'status', '--json');
     expect(JSON.parse(ended.stdout)).toMatchObject({ ok: false, error: { code: 'TOR_NOT_TRUSTED' } });
     expect(ended.told).not.toContain('AUTHENTICATE');

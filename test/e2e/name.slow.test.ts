@@ -151,7 +151,7 @@ describe('relaymint name', { timeout: 5 * MINUTES }, () => {
     expect((await name('other', 'renew', 'nobody.web3')).text).toContain('[NAME_UNKNOWN]');
   });
 
-  test('update: what changed; splits only when the present ones are paid, or with --distribute', async () => {
+  test('update: what changed; splits only when the current ones are paid, or with --distribute', async () => {
     const owner = walletOf('owner').address;
     const updated = await name('owner', 'update', 'shop.web3', '--royalty', '10000bps', '--root', 'none');
     expect(updated.text).toContain('Updated shop.web3.');

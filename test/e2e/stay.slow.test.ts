@@ -57,7 +57,7 @@ test('serves until Ctrl-C, leaves nothing behind, and continues from --data', as
   expect(stats.stdout).toContain('relay-1 (relay)');
 });
 
-test('takes another port where its own is taken; one that is killed takes its processes with it', async () => {
+test('takes another port if its own is taken; when it is killed, its processes end with it', async () => {
   await using folder = await temporaryFolder();
   const other = createServer().listen(0, '127.0.0.1');
   await once(other, 'listening');
@@ -71,7 +71,7 @@ test('takes another port where its own is taken; one that is killed takes its pr
   await expect.poll(() => pids.filter(isAlive), { timeout: 30_000 }).toEqual([]);
 });
 
-test('a stranger that asks every node for offers reads of relays and hosts, and not of gateway and publisher', async () => {
+test('a stranger that asks every node for offers finds relays and hosts, but no gateway and no publisher', async () => {
   await using market = await startMarketplace('--log-level', 'warn');
   // Circuits were built and paid for: nobody needed an offer of their payer.
   expect(await status(market.ready.site)).toBe(200);

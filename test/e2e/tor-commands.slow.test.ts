@@ -105,7 +105,7 @@ requirePrograms('tor')('tor commands', () => {
     expect(jsonOf(await relaymint('tor', 'discover', 'content', '--json', ...bootstrap, ...torArgs))).toEqual([]);
   });
 
-  it('advertise: a running node signs its offer anew; one that does not run says so', async () => {
+  it('advertise: a running node signs its offer again; for a stopped node the command says so', async () => {
     const told = jsonOf(await relaymint('tor', 'advertise', '--json', '--data', data));
     expect(told).toEqual({ addresses: expect.arrayContaining([relay.address]) as string[], peers: expect.any(Number) });
     const none = await relaymint('tor', 'advertise', '--data', `${data}-none`);
@@ -113,7 +113,7 @@ requirePrograms('tor')('tor commands', () => {
     expect(none.stderr).toContain('No running node');
   });
 
-  it('client-key: a private relay is found by its holder and by nobody else', async () => {
+  it('client-key: a private relay is found only by the holder of the key', async () => {
     const own = ['--data', `${data}-private`];
     const first = await startCommand(...relayArgs, ...own, '--location', 'onion:80');
     await first[Symbol.asyncDispose]();

@@ -129,7 +129,7 @@ describe('the rules catch', () => {
     ['ledger/books/a.ts', "import '../../platform/disk/b.ts';"],
     ['ledger/solana/a.ts', "import '@solana/web3.js'; import '../../core/b.ts';"],
     ['node/link/a.ts', "import 'node:net'; // import '../../sites/b.ts'\nconst text = \"import '../../sites/b.ts'\";"],
-  ])('nothing where all is well: %s', (path, text) => {
+  ])('nothing if all is well: %s', (path, text) => {
     expect(layering(planted(path, text))).toEqual([]);
   });
 
@@ -187,7 +187,7 @@ describe('the rules catch', () => {
     expect(cycles([a, b])).toEqual([]);
   });
 
-  it('a circle of parts, though no file stands in it', () => {
+  it('a circle of parts, though no file is in it', () => {
     const a = parseSource('node/link/a.ts', "import type { B } from '../offer/b.ts';");
     const c = parseSource('node/offer/c.ts', "import { d } from '../link/d.ts';");
     expect(circles([a, c])).toEqual(['node/link -> node/offer -> node/link']);
@@ -282,7 +282,7 @@ describe('the rules catch', () => {
     expect(dumpingGrounds(['core/commons.ts', 'node/link/tls.ts'])).toEqual([]);
   });
 
-  it('an import that leads nowhere', () => {
+  it('an import of a file that does not exist', () => {
     expect(dangling(planted('core/a.ts', "import './gone.ts';"), () => false)).toHaveLength(1);
   });
 });

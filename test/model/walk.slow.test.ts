@@ -77,7 +77,7 @@ describe.skipIf(missing !== undefined)(
       expect(['giveBack', 'takeBack', ...accidents].filter((name) => !done.has(name))).toEqual([]);
     });
 
-    it('burn more and widen the window in the code as in the model, whatever of it is lost', async () => {
+    it('burn more and widen the window in the code as in the model, whatever is lost', async () => {
       const done = new Map<string, number>();
       await fc.assert(
         fc.asyncProperty(SEED, CALM, async (seed, calm) => {

@@ -186,7 +186,7 @@ describe.skipIf(!here)('in a browser', () => {
     expect(await page.title()).toBe('other');
   });
 
-  it('settles for who opens the terminal’s link, and for no site or page beside it', async () => {
+  it('settles for a visitor who opens the terminal’s link, and for no other site or page', async () => {
     const context = await browser.newContext();
     pages.add(() => context.close());
     const market = await context.newPage();

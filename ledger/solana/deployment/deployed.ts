@@ -1,4 +1,4 @@
-/** What stands at a program's address. */
+/** What is deployed at a program's address. */
 import type { LedgerAddress } from '../../../core/ids.ts';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { SolanaReader } from '../reader.ts';
@@ -7,7 +7,7 @@ import { programDataAddress } from '../program/index.ts';
 import { LOADER, decodeProgramData } from './loader.ts';
 
 export interface DeployedProgram {
-  /** Who may replace the code; undefined: nobody, it is final. */
+  /** The wallet that may replace the code; undefined: nobody, it is final. */
   readonly upgradeAuthority: LedgerAddress | undefined;
   /** Slot of the last deployment. */
   readonly slot: bigint;
@@ -17,7 +17,7 @@ export interface DeployedProgram {
 
 /**
  * The program at the ledger's program id; undefined when there is none.
- * @throws RelaymintError LEDGER_REJECTED when something else stands there.
+ * @throws RelaymintError LEDGER_REJECTED when something else is there.
  */
 export async function readDeployed(ledger: SolanaReader): Promise<DeployedProgram | undefined> {
   const [program, data] = await ledger.accounts([ledger.program, programDataAddress(ledger.program)]);

@@ -1,6 +1,6 @@
 /**
- * Brings the program onto a cluster, through the loader's own steps: a buffer, its chunks, the deployment, the bank. Each
- * step first looks at what is there, so that an interrupted deployment continues where it stopped and a finished one
+ * Puts the program on a cluster in the loader's own steps: a buffer, its chunks, the deployment, the bank. Each
+ * step first checks what is there, so that an interrupted deployment continues where it stopped and a finished one
  * is left as it is.
  */
 import { PublicKey, SystemProgram } from '@solana/web3.js';
@@ -42,7 +42,7 @@ export interface DeploymentOptions {
   readonly ledger: SolanaLedger;
   /** Pays, and becomes the upgrade authority and the bank's admin. */
   readonly wallet: WalletKey;
-  /** Whose address the program gets. */
+  /** The key of the program's address. */
   readonly program: WalletKey;
   /** Where the code is gathered; the same key again continues an interrupted deployment. */
   readonly buffer: WalletKey;
@@ -53,9 +53,9 @@ export interface DeploymentOptions {
     readonly unitsPerLamport: bigint;
     readonly challengeSeconds: bigint;
   };
-  /** Whom a bank that is there already may have for admin beside the wallet; 'nobody' when it was given up. */
+  /** Admin that an existing bank may have besides the wallet; 'nobody' if it was given up. */
   readonly acceptAdmin?: LedgerAddress | 'nobody' | undefined;
-  /** Gives the upgrade authority up at the end. */
+  /** Gives up the upgrade authority at the end. */
   readonly final: boolean;
 }
 
@@ -66,7 +66,7 @@ const AGAIN = 'Run it again: it goes on where it stopped.';
 
 export interface DeploymentRun {
   readonly signal: AbortSignal;
-  /** Told when a step begins. */
+  /** Called when a step begins. */
   readonly onStep?: (step: DeploymentStep) => void;
   /** Bytes of the code that are on the chain. */
   readonly onWritten?: (bytes: number) => void;
@@ -103,7 +103,7 @@ export class Deployment {
 
   /**
    * What is there and what the rest costs.
-   * @throws RelaymintError LEDGER_REJECTED when another program stands at the address, or somebody else's buffer is in the way.
+   * @throws RelaymintError LEDGER_REJECTED when another program is at the address, or somebody else's buffer is in the way.
    */
   async plan(): Promise<DeploymentPlan> {
     const { ledger, file } = this.#options;

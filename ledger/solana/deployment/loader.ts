@@ -111,7 +111,7 @@ export function withUpgradeAuthority(data: Uint8Array, authority: PublicKey): Ui
   return copy;
 }
 
-/** Whether deployed code is that of a file, but for the zeros that fill it up. */
+/** Whether deployed code is that of a file, except for padding zeros. */
 export function isCodeOf(code: Uint8Array, file: Uint8Array): boolean {
   if (code.length < file.length) return false;
   return (

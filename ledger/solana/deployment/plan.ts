@@ -9,7 +9,7 @@ const FEE_LAMPORTS = 5000n;
 /** Of an SPL Token mint. */
 const MINT_BYTES = 82;
 
-/** What stands on the chain before. */
+/** What is on the chain beforehand. */
 export interface DeploymentState {
   readonly program: 'missing' | 'deployed';
   readonly bank: 'missing' | 'initialized';
@@ -17,7 +17,7 @@ export interface DeploymentState {
   readonly buffer: 'missing' | 'unusable' | 'usable';
   /** Chunks whose bytes are not in the buffer yet. */
   readonly missingChunks: readonly number[];
-  /** Somebody may still change the program, and shall not be able to. */
+  /** The program can still be changed and is to be made final. */
   readonly finalize: boolean;
 }
 
@@ -60,7 +60,7 @@ export function planDeployment(
 ): DeploymentPlan {
   const deploys = state.program === 'missing';
   const initializes = state.bank === 'missing';
-  // Each transaction by the signatures that it bears.
+  // Each transaction by the number of its signatures.
   const signatures = [
     ...(state.buffer === 'unusable' || (!deploys && state.buffer !== 'missing') ? [1] : []),
     ...(deploys && state.buffer !== 'usable' ? [2] : []),

@@ -1,4 +1,4 @@
 import { ledgerAddress, type LedgerAddress } from '../../../core/ids.ts';
 
-/** Where the program stands on an embedded ledger. Nobody holds a key for it: it is put there at genesis. */
+/** The program's address on an embedded ledger. Nobody holds a key for it: it is put there at genesis. */
 export const EMBEDDED_PROGRAM_ID: LedgerAddress = ledgerAddress('Re1aymint1111111111111111111111111111111111');

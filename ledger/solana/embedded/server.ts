@@ -18,7 +18,7 @@ const MAX_WEBSOCKET_MESSAGE_BYTES = 16 * 1024;
 /** Enough for every process of a large local network with a handful each. */
 const MAX_CONNECTIONS = 1024;
 const REQUEST_MILLIS = 30_000;
-/** Longer than clients keep an idle connection: whoever closes it first must not be us, just as the next request leaves. */
+/** Longer than clients keep an idle connection: we must not close it just as the next request leaves. */
 const KEEP_ALIVE_MILLIS = 75_000;
 
 export class RpcServer {

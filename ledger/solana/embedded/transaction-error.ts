@@ -133,7 +133,7 @@ function instructionErrorText(detail: unknown): string {
   if (typeof detail === 'object' && detail !== null && 'Custom' in detail) {
     return `custom program error: 0x${Number(detail.Custom).toString(16)}`;
   }
-  // "InvalidAccountData" -> "invalid account data": Agave's sentences, but for a handful of finer wordings.
+  // "InvalidAccountData" -> "invalid account data": Agave's sentences, except for a handful of special wordings.
   return String(detail)
     .replace(/([a-z])([A-Z])/g, '$1 $2')
     .toLowerCase();

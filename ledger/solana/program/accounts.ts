@@ -1,4 +1,4 @@
-/** Account data as the chain holds them, decoded with bounds and discriminator checks. */
+/** On-chain account data, decoded with bounds and discriminator checks. */
 import { PublicKey } from '@solana/web3.js';
 import { Reader, equalBytes } from '../../../core/codec.ts';
 import { RelaymintError } from '../../../core/errors.ts';
@@ -65,7 +65,7 @@ export interface TillSlot {
   readonly closeSlot: bigint;
   /** Burned beside the deposit, and held until the channel closes. */
   readonly opening: Amount;
-  /** What its opener gets back when it closes. */
+  /** The rent that its opener gets back when it closes. */
   readonly rent: Lamports;
 }
 
@@ -115,7 +115,7 @@ export interface NameAccount {
   readonly lifetime: Amount;
 }
 
-/** A promise to register some name, made before it is told which. */
+/** A commitment to register a name, made before revealing it. */
 export interface CommitmentAccount {
   readonly bump: number;
   readonly committer: PublicKey;
@@ -185,7 +185,7 @@ export function decodeTill(data: Uint8Array): TillAccount {
   return { bump, owner, earned, lifetimeEarned, address, minDeposit, opening, slotRent, slots };
 }
 
-/** Whose a till is, what it earned, and how many slots it has: what stands in its first `SIZES.tillHeader` bytes. */
+/** Whose a till is, what it earned, and how many slots it has: the content of its first `SIZES.tillHeader` bytes. */
 export interface TillHead {
   readonly owner: PublicKey;
   /** Earned and not yet withdrawn. */

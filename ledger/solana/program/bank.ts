@@ -106,7 +106,7 @@ export function withdraw(programId: PublicKey, args: WithdrawArguments): Transac
   ]);
 }
 
-/** What of the bank's settings may change; what is absent stays as it is. */
+/** The bank's settings that may change; an absent one stays as it is. */
 export interface ConfigureArguments {
   readonly admin: PublicKey;
   /** Basis points, at most 1,000. */
@@ -117,7 +117,7 @@ export interface ConfigureArguments {
   readonly nameYearPrice?: Amount | undefined;
   /** 1 second .. 1 hour. */
   readonly commitSeconds?: number | undefined;
-  /** Who may configure from now on; must sign too. `null`: nobody, for ever. */
+  /** The wallet that may configure from now on; it must also sign. `null`: nobody, for ever. */
   readonly newAdmin?: PublicKey | null | undefined;
 }
 

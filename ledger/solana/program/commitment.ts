@@ -1,4 +1,4 @@
-/** Instructions on commitments: a name is promised before it is told, so that nobody who hears of it can be first. */
+/** Instructions on commitments: a name is committed to before it is revealed, so that nobody who sees it can register it first. */
 import { SystemProgram } from '@solana/web3.js';
 import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
 import { commitmentAddress } from './addresses.ts';

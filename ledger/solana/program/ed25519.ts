@@ -1,5 +1,5 @@
 /**
- * One instruction of the ed25519 precompile that verifies several receipts. It must stand right before the
+ * One instruction of the ed25519 precompile that verifies several receipts. It must be right before the
  * settleVerified instruction of the same transaction. Node's and web3.js' own builder takes one signature only.
  */
 import { Ed25519Program, TransactionInstruction } from '@solana/web3.js';

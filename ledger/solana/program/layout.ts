@@ -68,11 +68,11 @@ export const MAX_CHALLENGE_SECONDS = 7_776_000n;
 export const BANK_RENT_CUSHION = 10n;
 /** Slots that must pass for each second of a challenge period: a cluster makes 2.5 or more. */
 export const CHALLENGE_SLOTS_PER_SECOND = 2n;
-/** An hour: longer only delays who wants a name. */
+/** An hour: longer would only delay registrations. */
 export const MAX_COMMIT_SECONDS = 3_600;
 /** Base units. Keeps every price that is computed from it within 64 bits. */
 export const MAX_NAME_YEAR_PRICE: bigint = 1n << 40n;
-/** A tenth: whoever may set the fee can never take more. */
+/** A tenth: the admin, who sets the fee, can never take more. */
 export const MAX_FEE_BPS = 1_000;
 /** tag 1, channel id 22, amount 8, up 8, down 8. */
 export const RECEIPT_BYTES = 47;

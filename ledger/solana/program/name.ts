@@ -112,7 +112,7 @@ export interface UpdateNameArguments {
   readonly splits?: readonly SplitShare[] | undefined;
 }
 
-/** Changes what is given and leaves the rest; `seq` rises by one. @throws RangeError when nothing is given. */
+/** Changes the given fields and leaves the rest; `seq` rises by one. @throws RangeError when nothing is given. */
 export function updateName(programId: PublicKey, args: UpdateNameArguments): TransactionInstruction {
   const { root, manifest, royaltyBps, manager, splits } = args;
   const flags = [root, manifest, royaltyBps, manager, splits].reduce<number>(

@@ -192,7 +192,7 @@ export interface ReturnOpeningArguments {
 }
 
 /**
- * Makes that much of a channel's opening payment deposit: its payer gets it back at the close. Of a payer that asked to close, and
+ * Turns this much of a channel's opening payment into deposit: the payer gets it back at the close. Of a payer that asked to close, and
  * gets all of it back, `RETURN_FEE` of the slot's rent goes to the owner, unless the opening payment is worth less than twice that.
  */
 export function returnOpening(programId: PublicKey, args: ReturnOpeningArguments): TransactionInstruction {

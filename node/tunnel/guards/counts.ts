@@ -1,11 +1,11 @@
-/** What circuits over relays came to, as one guard let us see it. */
+/** Outcomes of circuits over relays, as seen through one guard. */
 import type { NodeId } from '../../../core/ids.ts';
 import { MAX_COUNTED_RELAYS, PATH_HALF_LIFE_MILLIS, PATH_LEAST_CIRCUITS } from '../../../core/limits.ts';
 import type { Counts } from './contract.ts';
 
-/** Standard deviations by which chance is given the benefit of the doubt. */
+/** Standard deviations that are attributed to chance. */
 const SIGMAS = 2;
-/** How often what is old is made to count less, milliseconds. */
+/** How often old counts are reduced, milliseconds. */
 const FADE_MILLIS = 60 * 60_000;
 
 /** The least share of failures that explains the counts; 0 while there are too few. The lower end of Wilson's interval. */
@@ -19,7 +19,7 @@ export function failingShare({ tried, failed }: Counts): number {
 export class CircuitCounts {
   tried: number;
   failed: number;
-  /** Relays behind the guard; the one heard of longest ago first. */
+  /** Relays behind the guard, least recently seen first. */
   readonly relays: Map<NodeId, Counts>;
   #fadedAt: number;
 
@@ -48,7 +48,7 @@ export class CircuitCounts {
     this.relays.set(node, { tried: counts.tried + weight, failed: counts.failed + (failed ? weight : 0) });
   }
 
-  /** The guard's own, without what relays explain that were given up. */
+  /** The guard's own counts, without failures that given-up relays explain. */
   without(givenUp: ReadonlySet<NodeId>): Counts {
     let explained = 0;
     for (const [node, { failed }] of this.relays) if (givenUp.has(node)) explained += failed;
@@ -59,7 +59,7 @@ export class CircuitCounts {
     const passed = now - this.#fadedAt;
     if (passed >= 0 && passed < FADE_MILLIS) return;
     this.#fadedAt = now;
-    // A clock that went back says nothing about how much time has passed.
+    // If the clock went back, it is unknown how much time has passed.
     if (passed < 0) return;
     const rest = 0.5 ** (passed / PATH_HALF_LIFE_MILLIS);
     this.tried *= rest;

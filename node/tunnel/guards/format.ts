@@ -1,6 +1,6 @@
 /**
  * The guards on disk: JSON, so that people can read it. `checksum` is the SHA-256 of the text of `owner` and `guards`: a spoiled character
- * is noticed, and no other guards are drawn in silence. `owner` is whose they are. Times are UNIX milliseconds.
+ * is noticed, and no other guards are drawn silently. `owner` is the node and wallet that they belong to. Times are UNIX milliseconds.
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
@@ -30,7 +30,7 @@ const counts = { tried: count, failed: count };
 /** Guards see whose circuits they carry: the same ones for two of these would tie them to each other. */
 export interface GuardOwner {
   readonly node: NodeId;
-  /** Who pays; absent where nobody does. */
+  /** The wallet that pays; absent if there is none. */
   readonly wallet?: string | undefined;
 }
 

@@ -40,13 +40,13 @@ import { decodeGuards, encodeGuards, type FiledGuard, type GuardOwner } from './
 const RETRIES: Backoff = { first: GUARD_RETRY_FIRST_MILLIS, last: GUARD_RETRY_LAST_MILLIS };
 /** The first ones of the order: the others are tried once these could not be reached for `PATIENCE_MILLIS`. */
 const PRIMARY = 3;
-/** Who cannot reach the first guards for less than this may be offline: no other relay learns of it, milliseconds. */
+/** A node that cannot reach its first guards for less than this may be offline: it tries no other relay meanwhile, milliseconds. */
 const PATIENCE_MILLIS = 10 * 60_000;
 /** Counts are written down at most this often, milliseconds; guards at once. */
 const SAVE_MILLIS = 60_000;
-/** What is known of hosts is begun anew after this, milliseconds. */
+/** Counts of hosts start again from zero after this, milliseconds. */
 const HOST_MEMORY_MILLIS = 24 * 60 * 60_000;
-/** With fewer operators none of them can be spared, neither as a relay nor as a guard. */
+/** With fewer operators none of them can be avoided, neither as a relay nor as a guard. */
 const LEAST_OPERATORS = 4;
 
 interface Guard {
@@ -82,11 +82,11 @@ function ownerOf({ nodeId, wallet }: GuardOptions): GuardOwner {
 class SampledGuards implements Guards {
   readonly #options: GuardOptions;
   readonly #clock: Clock;
-  /** For what is not kept beyond this process: who is away, and until when. */
+  /** State of this process only: which guards are away, and until when. */
   readonly #forward: () => number;
   readonly #log: Log;
   readonly #random: () => number;
-  /** As they were drawn. */
+  /** In the order in which they were drawn. */
   #guards: Guard[];
   #givenUp: ReadonlySet<NodeId> = new Set();
   /** Wallets behind the relays that are offered. */
@@ -94,7 +94,7 @@ class SampledGuards implements Guards {
   /** By guard and host: failures that were counted. */
   #hostFailures = new Map<string, number>();
   #hostsSince: number;
-  /** Something was drawn or given up that is not on disk. */
+  /** A guard that was drawn or given up is not on disk yet. */
   #unsaved = false;
   #savedAt: number;
   #writing: Promise<void> = Promise.resolve();
@@ -126,9 +126,9 @@ class SampledGuards implements Guards {
     for (const guard of this.#guards) if (offered.has(guard.node)) guard.listedAt = now;
     const cheap = relays.filter(({ price }) => price <= most);
     const listed = new Map(cheap.map(({ offer }) => [offer.nodeId, offer]));
-    // Offers that hold say that the clock is right to a day. Without any it may stand at its beginning, or be years ahead.
+    // Valid offers show that the clock is right to a day. Without any it may be at its beginning, or years ahead.
     if (relays.length > 0) {
-      // Whatever the clock was when they were drawn: none is kept longer than that.
+      // Whatever the clock said when they were drawn, none is kept longer than that.
       for (const guard of this.#guards) guard.expiresAt = Math.min(guard.expiresAt, now + GUARD_LIFE_MOST_MILLIS);
       this.#forget(({ expiresAt, listedAt }) => expiresAt <= now || listedAt + GUARD_UNLISTED_MILLIS <= now);
     }
@@ -147,7 +147,7 @@ class SampledGuards implements Guards {
       if (found.length < LEAST_GUARDS) this.#fill([...near, ...far], LEAST_GUARDS - found.length);
       found = usable();
     }
-    // Where nobody else is there, one whose circuits fail is better than none.
+    // If there is no other, a guard whose circuits fail is better than none.
     if (found.length === 0) found = this.#guards.filter(({ node }) => listed.has(node));
     return inTurn(ranked(found), this.#forward()).map(({ node }) => node);
   }
@@ -190,7 +190,7 @@ class SampledGuards implements Guards {
     // It answered.
     guard.away = undefined;
     guard.counts.count(true, weight, now);
-    // What the guard itself says of the next relay is counted against the guard alone: it chooses whom it says it of.
+    // What the guard itself says about the next relay counts only against the guard, because it can say it about any relay.
     if (hop > 1) {
       for (const [place, relay] of relays.slice(0, hop + 1).entries()) {
         if (place > 0) guard.counts.countRelay(relay, place >= hop - 1, weight);
@@ -242,7 +242,7 @@ class SampledGuards implements Guards {
     return this.#guards.find((guard) => guard.node === node);
   }
 
-  /** Draws until `wanted` operators are among those that may be used, or nobody is left. */
+  /** Draws until `wanted` operators are among the usable ones, or no relay is left. */
   #sample(order: readonly Priced[], have: SignedOffer[], wanted: number): void {
     for (const { offer } of order) {
       if (have.length >= wanted) return;
@@ -253,7 +253,7 @@ class SampledGuards implements Guards {
     }
   }
 
-  /** Draws so many more, whoever their operators are. */
+  /** Draws this many more, whatever their operators. */
   #fill(order: readonly Priced[], count: number): void {
     const others = order.filter(({ offer: { nodeId } }) => !this.#find(nodeId) && !this.#givenUp.has(nodeId));
     for (const { offer } of others.slice(0, count)) if (!this.#draw(offer)) return;
@@ -313,7 +313,7 @@ class SampledGuards implements Guards {
     return dropped < MAX_GIVEN_UP_GUARDS && this.#guards.some((one) => one !== guard && one.droppedAt === undefined);
   }
 
-  /** Guards that were given up, and the few relays at which most circuits end that guards still let us see. */
+  /** Guards that were given up, and the few relays at which most circuits fail as seen through the current guards. */
   #judgeRelays(): void {
     const sums = new Map<NodeId, Counts>();
     const dropped: NodeId[] = [];
@@ -349,7 +349,7 @@ class SampledGuards implements Guards {
       this.#hostFailures = new Map();
       this.#hostsSince = now;
     }
-    // Of each host, and of all together: whoever fails circuits on purpose makes as many hosts as it likes.
+    // Per host, and for all together: an attacker that fails circuits on purpose can run as many hosts as it likes.
     const [one, all] = [`${guard} ${host}`, guard];
     const [ofOne, ofAll] = [this.#hostFailures.get(one) ?? 0, this.#hostFailures.get(all) ?? 0];
     if (ofOne >= MAX_HOST_FAILURES || ofAll >= MAX_HOSTS_FAILURES) return false;
@@ -364,7 +364,7 @@ class SampledGuards implements Guards {
     this.#save().catch((error: unknown) => this.#notSaved(error));
   }
 
-  /** One write after the other; each writes what is so when it begins. */
+  /** One write after the other; each writes the state when it begins. */
   #save(): Promise<void> {
     this.#savedAt = this.#clock.now();
     this.#writing = this.#writing.catch(() => {}).then(() => this.#write());
@@ -396,7 +396,7 @@ function apart(offers: readonly SignedOffer[]): SignedOffer[] {
   return found;
 }
 
-/** Those through which circuits stood, in the order in which they first did; then as they were drawn. */
+/** Those through which circuits were built, in the order of their first circuit; then the others as they were drawn. */
 function ranked(guards: readonly Guard[]): Guard[] {
   return [
     ...guards
@@ -406,7 +406,7 @@ function ranked(guards: readonly Guard[]): Guard[] {
   ];
 }
 
-/** Those that cannot be reached for now come later; when that is none of the first ones, this node may be offline. */
+/** Those that cannot be reached for now come later; if no first one can be reached, this node may be offline. */
 function inTurn(ranks: readonly Guard[], now: number): readonly Guard[] {
   const waits = ({ away }: Guard): boolean => away !== undefined && away.until > now;
   const primary = ranks.slice(0, PRIMARY);

@@ -147,7 +147,7 @@ describe('the books', () => {
     expect(earning.counts()).toEqual(spending.counts());
   });
 
-  it('keep one receipt a channel, however many were given', async () => {
+  it('keep one receipt per channel, however many were given', async () => {
     link();
     up(5000);
     spending.flush();

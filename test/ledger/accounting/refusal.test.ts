@@ -224,7 +224,7 @@ describe('the window', () => {
     expect(pair.window).toBe(PRICE / 2n);
   });
 
-  it('shrinks by what we paid onward for the payer in vain, by whole units, after the link too', () => {
+  it('shrinks by what we paid onward for the payer without being paid, by whole units, after the link too', () => {
     const pair = new Pair(PRICE);
     pair.earning.lose(3n << 19n);
     expect(pair.arrears).toBe(1n);
@@ -265,7 +265,7 @@ describe('the window', () => {
     expect(pair.window).toBe(PRICE / 2n);
   });
 
-  it('is as wide as what was burned, also for a payer that hears the word of its payee before its own books show it', () => {
+  it('is as wide as what was burned, also for a payer that hears so from its payee before its own books show it', () => {
     const pair = new Pair(PRICE);
     const wider = { ...pair.channel, opening: amount(2n * PRICE) };
     pair.spending.widen(amount(2n * PRICE));

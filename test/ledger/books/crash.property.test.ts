@@ -44,7 +44,7 @@ function applied(model: Model, changes: readonly Change[]): Model {
 }
 
 describe('the store and its model', () => {
-  it('agree after any writes and a crash in the midst of any of them', async () => {
+  it('agree after any writes and a crash in the middle of any of them', async () => {
     await fc.assert(
       fc.asyncProperty(writes, crash, async (all, { at, journal, level }) => {
         const directory = await mkdtemp(path.join(root, 'run-'));

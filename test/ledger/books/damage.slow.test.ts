@@ -157,7 +157,7 @@ describe('books of a killed process', () => {
     expect(await openTrial()).toMatchObject({ ...truth, errors: [], warnings: [], damaged: 0 });
   });
 
-  it('keep the damaged files beside the mended ones', async () => {
+  it('keep the damaged files beside the repaired ones', async () => {
     await flip('journal', 40, 1);
     const spoiled = await readFile(path.join(trial, 'journal'));
     await openTrial();

@@ -69,7 +69,7 @@ function tables(): readonly { readonly name: string; readonly size: number }[] {
 }
 
 it(
-  'survive one spoiled byte anywhere, and lose nothing by it',
+  'survive one spoiled byte anywhere without losing anything',
   async () => {
     const random = new Random(20_261_127);
     await using trials = new Trials(whole, path.join(root, 'trial'));

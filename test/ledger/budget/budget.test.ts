@@ -114,7 +114,7 @@ describe('a budget', () => {
     expect(said).toHaveLength(3);
   });
 
-  it('has no turn of the hour at which twice as much comes out', async () => {
+  it('never lets out twice as much at the turn of an hour', async () => {
     const budget = await start();
     pass(59 * MINUTE);
     await spend(budget, ALICE, 40n);
@@ -155,14 +155,14 @@ describe('a budget', () => {
     expect(await most(budget, ALICE)).toBe(0);
   });
 
-  it('spends nothing that it cannot write down', async () => {
+  it('spends nothing that it cannot record', async () => {
     const budget = await start({ file: path.join(folder, 'gone', 'budget') });
     await expect(spend(budget, ALICE, 10n)).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
     await expect(budget.reserveSite('a.web3', amount(10n))).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
     expect(budget.view().spent).toBe(0n);
   });
 
-  it('remembers so many wallets and takes no more, rather than forget one', async () => {
+  it('remembers a limited number of wallets and takes no more, rather than forget one', async () => {
     const wide = { ...LIMITS, total: amount(1n << 40n) };
     const budget = await start({ limits: wide });
     const wallet = (n: number): LedgerAddress =>
@@ -265,14 +265,14 @@ describe("a site's budget", () => {
     expect(await take(budget, 'a.web3', amount(1n))).toBe(true);
   });
 
-  it('is not made new by a process that dies again and again', async () => {
+  it('is not reset by a process that dies again and again', async () => {
     let out = 0;
     for (let i = 0; i < 40; i += 1) if (await take(await start(), 'a.web3', amount(1n))) out += 1;
     expect(out).toBeLessThanOrEqual(32);
     expect(out).toBeGreaterThan(8);
   });
 
-  it('is kept to the unit by one that ends in peace', async () => {
+  it('is kept to the unit by a process that ends normally', async () => {
     for (let i = 0; i < 32; i += 1) {
       await using budget = await start();
       expect(await take(budget, 'a.web3', amount(1n))).toBe(true);
@@ -280,7 +280,7 @@ describe("a site's budget", () => {
     expect(await take(await start(), 'a.web3', amount(1n))).toBe(false);
   });
 
-  it('of the dearest sites is never forgotten for others', async () => {
+  it('of the most expensive sites is never forgotten for others', async () => {
     const budget = await start();
     await budget.reserveSite('dear.web3', amount(32n));
     const more: boolean[] = [];

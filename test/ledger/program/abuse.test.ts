@@ -43,7 +43,7 @@ describe('a stranger that fills a till', () => {
     expect(chain.bank()).toMatchObject({ openDeposits: BigInt(SLOTS) * (OPENING + 1n), forgone: 0n });
   });
 
-  it('is put out by the owner, who gets everything back that the till cost', () => {
+  it('is evicted by the owner, who gets back everything that the till cost', () => {
     const before = chain.lamportsOf(victim.publicKey) + chain.lamportsOf(till);
     const evict = { owner: victim.publicKey, payer: thief.publicKey, generation: 1 };
     inBatches((slot) => [program.closeByPayee(chain.programId, { ...evict, slot })], victim);

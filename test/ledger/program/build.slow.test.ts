@@ -96,7 +96,7 @@ describe('syscall numbers', () => {
     expect(syscallNumber('sol_sha512', ['sol_sha512'])).toBe(murmur3(new TextEncoder().encode('sol_sha512')));
   });
 
-  it.each(['memcpy', 'sol_sha512', 'sol_remaining_compute_units', '__multi3'])('exist not for %s', (name) => {
+  it.each(['memcpy', 'sol_sha512', 'sol_remaining_compute_units', '__multi3'])('do not exist for %s', (name) => {
     expect(() => syscallNumber(name)).toThrow(name);
   });
 });

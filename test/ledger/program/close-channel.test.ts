@@ -71,7 +71,7 @@ describe('closeChannel', () => {
     expect(chain.bank()).toMatchObject({ minted: 0n, openDeposits: 0n, unminted: 300n });
   });
 
-  it('kills the receipts of the closed channel, also when its slot opens anew', () => {
+  it('kills the receipts of the closed channel, also when its slot is used again', () => {
     chain.ok([agreed()], payer, payee);
     expect(settle(100n)).toBe('SlotNotOpen');
     chain.openChannel(payer, till, 0, 300n);
@@ -125,7 +125,7 @@ describe('closeChannel', () => {
       expect(chain.lamportsOf(payer.publicKey)).toBe(before + rent);
     });
 
-    it('stays in the bank for who paid it when the till is filled, emptied and filled by others', () => {
+    it('stays in the bank for its payer when the till is filled, emptied and filled by others', () => {
       const other = chain.wallet('other payer', 1_000n);
       chain.openChannel(other, till, 1, 10n);
       chain.ok([agreed()], payer, payee);

@@ -61,7 +61,7 @@ describe('initialize', () => {
     });
   });
 
-  it('holds the rent that keeps both accounts, the bank that of a cluster ten times as dear', () => {
+  it('holds the rent of both accounts, for the bank that of a cluster ten times as expensive', () => {
     const chain = Chain.start();
     const held = (size: number): bigint => chain.svm.minimumBalanceForRentExemption(BigInt(size));
     expect(chain.lamportsOf(program.bankAddress(chain.programId))).toBe(10n * held(program.SIZES.bank));
@@ -149,7 +149,7 @@ describe('initialize', () => {
       expect(chain.account(program.bankAddress(chain.programId))).toBeNull();
     });
 
-    it('is nobody once the program is final, though the key still stands there', () => {
+    it('is nobody once the program is final, although the key is still in its data', () => {
       expect(changed((data) => data.writeUInt8(0, 12))).toBe('NotUpgradeAuthority');
     });
 

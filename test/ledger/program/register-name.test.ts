@@ -184,7 +184,7 @@ describe('registerName', () => {
       chain.pass(COMMIT_SECONDS);
     });
 
-    it('does not serve who sees a reveal under way and wants to be first', () => {
+    it('does not help somebody who sees a reveal under way and wants to be first', () => {
       const name = 'wanted.web3';
       const thief = chain.wallet('thief', 10_000n);
       const hash = program.commitmentHash(owner.publicKey, SALT, name);

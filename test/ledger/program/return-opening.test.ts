@@ -41,7 +41,7 @@ describe('returnOpening', () => {
     chain.ok(chain.opening({ ...place, till, delegate: payer.publicKey, ...funds }), payer);
   });
 
-  it('gives all of it back to who paid for everything', () => {
+  it('gives all of it back to a payer that paid for everything', () => {
     settle(120n);
     const { computeUnits } = chain.ok([back(80n)], payee);
     expect(computeUnits).toBeLessThanOrEqual(CEILING);
@@ -59,7 +59,7 @@ describe('returnOpening', () => {
     expect(chain.bank()).toMatchObject({ openDeposits: 0n, unminted: 0n, forgone: 30n });
   });
 
-  it('leaves all of it to nobody where it is not sent: a payer that closes alone, and one that its payee puts out', () => {
+  it('leaves all of it to nobody if it is not sent: for a payer that closes alone, and one that its payee evicts', () => {
     closeAlone();
     expect(chain.credits(payer.publicKey)).toBe(920n);
     expect(chain.bank()).toMatchObject({ openDeposits: 0n, unminted: 0n, forgone: 80n });
@@ -153,7 +153,7 @@ describe('returnOpening', () => {
     expect(chain.refusal([back(31n)], payee)).toBe('OpeningExceeded');
   });
 
-  it('is the payee alone to say: neither the payer nor the owner of another till', () => {
+  it('can only be sent by the payee: neither by the payer nor by the owner of another till', () => {
     const other = chain.wallet('other');
     chain.openTill(other, 1);
     for (const owner of [payer, other]) {

@@ -48,7 +48,7 @@ describe('setTillTerms', () => {
     expect(chain.slot(till, 0)).toMatchObject({ open: true, deposit: 1n, opening: 0n });
   });
 
-  it('takes up what the cluster asks for a claim by now; what was put down before stays', () => {
+  it('uses the rent that the cluster now asks for a claim; what was put down before stays', () => {
     chain.openChannel(payer, till, 0, 10n);
     const { rent } = chain.slot(till, 0);
     chain.raiseRent(2n);

@@ -49,7 +49,7 @@ describe("the bank's fee", () => {
     expectDivided(2_000n, []);
   });
 
-  it('is exact over many small settlements: what is no whole base unit is carried', () => {
+  it('is exact over many small settlements: fractions of a base unit are carried', () => {
     feeOf(333);
     for (const total of [1n, 2n, 31n, 60n, 61n, 90n, 91n, 1_000n, 1_001n]) {
       chain.ok(shared(total));

@@ -75,7 +75,7 @@ describe('settle', () => {
     expect(chain.till(till).earned).toBe(1_000n);
   });
 
-  it('takes a receipt of the greatest counters, and of none', () => {
+  it('takes a receipt of the greatest counters, and of zero counters', () => {
     const most = (1n << 64n) - 1n;
     expect(settle(receipt(1n, { up: 0n, down: 0n }))).toBe('accepted');
     expect(settle(receipt(2n, { up: most, down: most }))).toBe('accepted');
@@ -165,7 +165,7 @@ describe('settle', () => {
       expect(settle({ ...genuine, message: changed })).toBe('WrongAggregate');
     });
 
-    it('is refused when its channel has a key that is no point', () => {
+    it('is refused when its channel has a key that is not a point', () => {
       const { publicKey } = keypair('not a point');
       const bytes = Uint8Array.from(publicKey.toBytes());
       bytes.fill(0).fill(2, 0, 1);

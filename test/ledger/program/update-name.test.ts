@@ -116,7 +116,7 @@ describe('updateName', () => {
     expect(chain.refusal([withData(update(), data)], owner)).toBe('InvalidInstruction');
   });
 
-  it("refuses new splits while the present ones' revenue waits, and takes them once it is distributed", () => {
+  it("refuses new splits while the current ones' revenue waits, and takes them once it is distributed", () => {
     const payer = chain.wallet('payer', 1_000n);
     const till = chain.openTill(owner, 1);
     chain.openChannel(payer, till, 0, 900n);

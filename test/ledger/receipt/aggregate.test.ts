@@ -32,7 +32,7 @@ const withHalf = (one: SignedMessage, s: Uint8Array): SignedMessage => ({
 });
 
 describe('aggregating signatures', () => {
-  it('gives the same scalar for the same list for ever, and another for another order', () => {
+  it('always gives the same scalar for the same list, and another for another order', () => {
     const list = [1, 2, 3].map(signed);
     expect(toHex(aggregateSignatures(list))).toMatchInlineSnapshot(
       `"dfe0da91073501df836fd3d16f2134d4243eaf6186dc7adbfda8962785288f0b"`,
@@ -40,7 +40,7 @@ describe('aggregating signatures', () => {
     expect(aggregateSignatures(list.toReversed())).not.toEqual(aggregateSignatures(list));
   });
 
-  it('is 0 when every second half is, and below the order when they are as great as can be', () => {
+  it('is 0 when every second half is 0, and below the order when they are as large as possible', () => {
     const list = [1, 2, 3].map(signed);
     expect(aggregateSignatures(list.map((one) => withHalf(one, new Uint8Array(32))))).toEqual(new Uint8Array(32));
     const greatest = Uint8Array.from(ORDER);

@@ -148,7 +148,7 @@ describe('fifty dust channels that all ask to close', () => {
     expect(later).toMatchObject({ spent: FEE, taken: 100n * FEE + TOO_LITTLE * BigInt(CHANNELS - 1) });
   });
 
-  it('are kept until they close, and then given up without a cry', async () => {
+  it('are kept until they close, and then given up without a warning', async () => {
     await attack(TOO_LITTLE);
     const { spent, said } = await watched(wallet(), async ({ looks }) => {
       await looks(3);

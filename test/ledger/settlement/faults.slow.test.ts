@@ -75,7 +75,7 @@ describe('a transaction that the node takes and the network loses', () => {
     });
   });
 
-  it('is signed anew once its blockhash has expired', async () => {
+  it('is signed again once its blockhash has expired', async () => {
     const signatures = new Set<string>();
     const fault: Fault = (call) => {
       if (call.method !== 'sendTransaction') return undefined;
@@ -194,7 +194,7 @@ it('sending again what is on chain changes nothing and costs nothing', async () 
 });
 
 describe('a transaction whose block is undone', () => {
-  it('is settled anew when all that is left of it is what the books heard of it', async () => {
+  it('is settled again if only the books remember it', async () => {
     await settling(
       'hearsay',
       () => undefined,

@@ -83,7 +83,7 @@ describe('the journal of settlements', () => {
     expect((await journal.read()).entries).toEqual([entry(1), entry(2), entry(2, { channel: entry(9).channel })]);
   });
 
-  it('hinders nobody where it cannot be written, says so once, and goes on when it can', async () => {
+  it('stops nothing when it cannot be written, says so once, and goes on when it can', async () => {
     const said: string[] = [];
     const journal = openSettlementJournal(path.join(file, 'settlements.jsonl'), {
       ...silentLog,

@@ -49,7 +49,7 @@ describe('a receipt file', () => {
     expect(decodeReceiptFile(fromHex(golden))).toEqual(example);
   });
 
-  it('comes back as it went', () => {
+  it('is read back as it was written', () => {
     const one = fc.record({ seed: fc.nat({ max: 255 }), owed: fc.bigInt({ min: 1n, max: 1n << 40n }) });
     fc.assert(
       fc.property(fc.array(one, { maxLength: 20 }), fc.nat({ max: 2 ** 43 }), (items, at) => {

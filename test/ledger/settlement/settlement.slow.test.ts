@@ -115,7 +115,7 @@ describe('settling', () => {
     });
   });
 
-  it('happens unasked once the fee is a small enough share of the value, and not before', async () => {
+  it('happens automatically once the fee is a small enough share of the value, and not before', async () => {
     await inWorld('share', 3, async (world) => {
       const seen = observe(world);
       const [first, further] = [10_000n, 2_000n];
@@ -167,7 +167,7 @@ describe('settling', () => {
     });
   });
 
-  it('happens unasked when a payer asks to close, as soon as what is owed is worth its fee', async () => {
+  it('happens automatically when a payer asks to close, as soon as what is owed is worth its fee', async () => {
     await inWorld('closing', 1, async (world) => {
       const seen = observe(world);
       const settled = seen.settled();
@@ -180,7 +180,7 @@ describe('settling', () => {
     });
   });
 
-  it('looks four times in a challenge period at least, whatever it was told', async () => {
+  it('checks at least four times in a challenge period, whatever the setting', async () => {
     await inWorld('short period', 1, async (world) => {
       const seen = observe(world);
       const reader = new Proxy(seen.options.reader, {
@@ -249,7 +249,7 @@ describe('settling', () => {
     });
   });
 
-  it('does not let one receipt that the ledger refuses keep the others', async () => {
+  it('does not let one receipt that the ledger refuses hold up the others', async () => {
     await inWorld('refused', 3, async (world) => {
       for (let i = 0; i < 3; i += 1) await world.receive(i, 1_000n * BigInt(i + 1), 100n);
       const spoiled = world.engine({ wallet: spoiling(world, 1) });
@@ -315,7 +315,7 @@ describe('a receipt that the ledger refused', () => {
     });
   });
 
-  it('is tried again unasked once its channel closes', async () => {
+  it('is tried again automatically once its channel closes', async () => {
     await inWorld('refused once', 1, async (world) => {
       await world.receive(0, 5_000_000n);
       let spoil = true;
@@ -365,7 +365,7 @@ describe('a receipt that somebody else settled', () => {
 });
 
 describe('a channel that its payer closed', () => {
-  it('between planning and sending is given up with one warning, and keeps nobody else', async () => {
+  it('between planning and sending is given up with one warning, and holds up nobody else', async () => {
     await inWorld('vanished', 3, async (world) => {
       for (let i = 0; i < 3; i += 1) await world.receive(i, 1_000_000n * BigInt(i + 1), 100n);
       const warnings: { readonly fields: object; readonly message: string }[] = [];
@@ -475,7 +475,7 @@ describe('a crash', () => {
     });
   });
 
-  it('between two transactions books the first and sends the second anew', async () => {
+  it('between two transactions books the first and sends the second again', async () => {
     await inWorld('crash between', 6, async (world) => {
       for (let i = 0; i < 6; i += 1) await world.receive(i, 1_000n, 500n);
       let submitted = 0;
@@ -499,7 +499,7 @@ describe('a crash', () => {
     });
   });
 
-  it('before sending, found only after the transaction expired, is sent anew', async () => {
+  it('before sending, found only after the transaction expired, is sent again', async () => {
     await inWorld('expired', 1, async (world) => {
       await world.receive(0, 1_000n, 500n);
       const engine = world.engine({ wallet: withFaults(world.wallet, crashAt('before submit')) });

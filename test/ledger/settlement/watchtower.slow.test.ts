@@ -124,7 +124,7 @@ describe('a watchtower', () => {
     for (const world of worlds) await world.close();
   });
 
-  it('pays no fee for a receipt that is not good', async () => {
+  it('pays no fee for a receipt that is not valid', async () => {
     const world = await World.create(server, 'forged', 2);
     await world.receive(0, 5_000n);
     await world.receive(1, 7_000n);
@@ -147,31 +147,28 @@ describe('a watchtower', () => {
     await world.close();
   });
 
-  it.each([true, false])(
-    'is not kept from a receipt by a forged one in another file (read first: %s)',
-    async (first) => {
-      const label = `hidden ${first}`;
-      const world = await World.create(server, label, 1);
-      await world.receive(0, 5_000_000n);
-      const file = await exported(world);
-      const sound = await readReceiptFile(file);
-      const figures = { amount: amount(6_000_000n), up: 1n << 60n, down: 1n << 60n };
-      const forged: ReceiptFile = {
-        ...sound,
-        receipts: sound.receipts.map(({ receipt, ...filed }) => ({
-          ...filed,
-          receipt: signReceipt({ ...receipt, ...figures }, delegateFromSeed(sha256('somebody else'))),
-        })),
-      };
-      const evil = path.join(folder, 'forged');
-      await writeFile(evil, encodeReceiptFile(forged));
-      await world.requestClose(0);
-      const watch = await tower(label, first ? [evil, file] : [file, evil]);
-      expect((await watch.look(never)).answers).toMatchObject([{ amount: 5_000_000n }]);
-      expect(await world.settledOnChain()).toBe(5_000_000n);
-      await world.close();
-    },
-  );
+  it.each([true, false])('is not misled by a forged receipt in another file (read first: %s)', async (first) => {
+    const label = `hidden ${first}`;
+    const world = await World.create(server, label, 1);
+    await world.receive(0, 5_000_000n);
+    const file = await exported(world);
+    const sound = await readReceiptFile(file);
+    const figures = { amount: amount(6_000_000n), up: 1n << 60n, down: 1n << 60n };
+    const forged: ReceiptFile = {
+      ...sound,
+      receipts: sound.receipts.map(({ receipt, ...filed }) => ({
+        ...filed,
+        receipt: signReceipt({ ...receipt, ...figures }, delegateFromSeed(sha256('somebody else'))),
+      })),
+    };
+    const evil = path.join(folder, 'forged');
+    await writeFile(evil, encodeReceiptFile(forged));
+    await world.requestClose(0);
+    const watch = await tower(label, first ? [evil, file] : [file, evil]);
+    expect((await watch.look(never)).answers).toMatchObject([{ amount: 5_000_000n }]);
+    expect(await world.settledOnChain()).toBe(5_000_000n);
+    await world.close();
+  });
 
   it.each([1, 16])("settles a payee's other closing channels when one is refused, %s at a time", async (most) => {
     const world = await World.create(server, `one refused ${most}`, 3);
@@ -187,7 +184,7 @@ describe('a watchtower', () => {
     await world.close();
   });
 
-  it('refuses files that are none, damaged, or of another program', async () => {
+  it('refuses files that are not receipt files, damaged, or of another program', async () => {
     const world = await World.create(server, 'bad files', 1);
     await world.receive(0, 5_000n);
     const file = await exported(world);

@@ -71,7 +71,7 @@ describe('the most to bid', () => {
 });
 
 describe('a settlement that is sent', () => {
-  it('never costs more than it moves, whatever is asked, by whomever it was driven up', () => {
+  it('never costs more than it moves, whatever the price and whoever drove it up', () => {
     const money = fc.bigInt({ min: 1n, max: 10n * SOL });
     fc.assert(
       fc.property(

@@ -49,7 +49,7 @@ describe('key files', () => {
     await expect(readKeyFile(file)).rejects.toMatchObject({ code: 'KEY_FILE_UNSAFE' });
   });
 
-  test('that are missing or no keys are told apart, without quoting them', async () => {
+  test('that are missing, or are not keys, are told apart without quoting them', async () => {
     await expect(readKeyFile(path.join(directory, 'none'))).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
     const secret = [...generateWalletKey().secretKey];
     const spoiled = [

@@ -64,7 +64,7 @@ test('nothing is bid where nobody has to', async () => {
   expect((await wallet.buy(lamports(1000n))).feeLamports).toBe(BASE_FEE);
 });
 
-test('three quarters of recent blocks would have let it in, for the units that it takes', async () => {
+test('a bid would have got it into three quarters of recent blocks, for the units that it takes', async () => {
   // Of a hundred blocks, the dearest 25 are left to others.
   const prices = Array.from({ length: 100 }, (_, index) => (index < 75 ? 1_000_000 : 90_000_000));
   const wallet = await walletWhere(asking(...prices));

@@ -40,7 +40,7 @@ async function failure(promise: Promise<unknown>): Promise<RelaymintError> {
 }
 
 describe('an unreachable node', () => {
-  test('is named by its origin, never by its path', async () => {
+  test('is named by its origin, never with its path', async () => {
     const origin = await node((_request, response) => response.writeHead(503).end('{}'));
     const error = await failure(openSolanaLedger({ fetch, url: origin + SECRET_PATH, programId }).balances(someone));
     expect(error.code).toBe('LEDGER_UNREACHABLE');
@@ -190,7 +190,7 @@ describe('a network that drops transactions', () => {
     };
   }
 
-  test('a transaction that expired is signed anew', async () => {
+  test('a transaction that expired is signed again', async () => {
     await using server = await startEmbeddedLedger();
     const key = generateWalletKey();
     const plain = openSolanaLedger({ fetch: globalThis.fetch, url: server.url, programId });

@@ -133,7 +133,7 @@ describe('registering', () => {
     expect(transactions).toHaveLength(2);
   });
 
-  test('makes a commitment anew that became too old, and gets the rent of the old one back', async () => {
+  test('replaces a commitment that became too old, and gets the rent of the old one back', async () => {
     const opened = await rich();
     const { wallet, transactions } = opened;
     await wallet.commitName('late.web3');
@@ -153,7 +153,7 @@ describe('registering', () => {
     expect(await ledger.name('race.web3')).toMatchObject({ owner: one.wallet.address, seq: 0n });
   });
 
-  test('says what is taken, too dear or beyond the wallet before it sends anything', async () => {
+  test('says that a name is taken, too expensive or beyond the wallet before it sends anything', async () => {
     const [owner, other, poor] = [await rich(), await rich(), await rich(YEAR_PRICE)];
     await register(owner, record('mine.web3'));
     await expect(owner.wallet.commitName('mine.web3')).rejects.toThrow(/this wallet already/);
@@ -200,7 +200,7 @@ describe('a held name', () => {
 });
 
 describe('a name that nobody renewed', () => {
-  test('is in grace, then released; who takes it pays the premium, and its former earners get theirs', async () => {
+  test('is in grace, then released; its new owner pays the premium, and its former earners get theirs', async () => {
     const [former, next] = [await rich(), await rich(4_000n * YEAR_PRICE)];
     const author = generateWalletKey();
     const splits = [{ account: ledger.wallet(author).address, bps: 10_000 }];
@@ -272,7 +272,7 @@ describe('the salt of a commitment', () => {
     tenure: 0n,
   };
 
-  test('is the same for ever, so that an interrupted registration can go on after an upgrade', () => {
+  test('never changes, so that an interrupted registration can go on after an upgrade', () => {
     expect(Buffer.from(nameSalt(key, purpose)).toString('hex')).toMatchInlineSnapshot(
       `"d0dd2b0fb041a89505a5c0fb6c407486da0cb2b1aee0e798985f62634d28be33"`,
     );

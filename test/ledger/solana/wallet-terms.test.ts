@@ -99,7 +99,7 @@ test('an opener is told before anything is sent: below the terms, or above what 
   await open({ deposit: amount(100n), maxOpening: amount(40n) });
 });
 
-test('a payee that closes a channel pays its fee alone; the payer has the rest at once', async () => {
+test('a payee that closes a channel pays only its fee; the payer has the rest at once', async () => {
   const payee = await payeeWith(1);
   const payer = await wallet(10_000n);
   const before = await ledger.balances(payer.address);

@@ -52,7 +52,7 @@ async function evicted(): Promise<{
   return { key, wallet, claim };
 }
 
-test('a claim is taken once, and said', async () => {
+test('a claim is taken once and logged', async () => {
   const { wallet, claim } = await evicted();
   const said: object[] = [];
   const log: Log = { ...silentLog, info: (fields) => said.push(fields) };

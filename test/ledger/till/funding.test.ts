@@ -65,7 +65,7 @@ it('a wallet without credits can pay nobody: that is said once it can be paid', 
   expect(await fund(8)).toEqual([]);
 });
 
-it('who sells nothing asks the ledger nothing', async () => {
+it('a node that sells nothing asks the ledger nothing', async () => {
   await server.close();
   expect(await fund(undefined)).toEqual([]);
 });

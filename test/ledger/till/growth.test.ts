@@ -51,7 +51,7 @@ describe('a till', () => {
     expect(await slotsAfter(await seller(slots, taken), most)).toBe(expected);
   });
 
-  test('that is not there is not opened', async () => {
+  test('that does not exist is not opened', async () => {
     expect(await slotsAfter(ledger.wallet(generateWalletKey()), 100)).toBeUndefined();
   });
 });

@@ -42,7 +42,7 @@ describe('the offer book', () => {
     expect(book.get(node.nodeId)).toBeUndefined();
   });
 
-  it('takes none of a node that sells nothing: it is kept for nobody to read', () => {
+  it('takes no offer of a node that sells nothing', () => {
     const { book } = bookAt();
     const node = newIdentity();
     const heard: bigint[] = [];
@@ -71,7 +71,7 @@ describe('the offer book', () => {
     expect(afterwards(() => book.reached(nodeId))).toBe(true);
   });
 
-  it('gives out no expired offer, by any way', () => {
+  it('never gives out an expired offer', () => {
     const { book, setTime } = bookAt();
     const [short, long] = [newIdentity(), newIdentity()];
     book.add(offerOf(short, expiring(100)));
@@ -106,7 +106,7 @@ describe('the offer book', () => {
     expect(book.size).toBe(1);
   });
 
-  it('keeps none for longer than honest nodes ask for, whatever it says itself', () => {
+  it('keeps no offer for longer than honest nodes ask for, whatever its expiry', () => {
     const { book, setTime } = bookAt();
     const node = newIdentity();
     book.add(offerOf(node, expiring(24 * HOUR)));
@@ -145,7 +145,7 @@ describe('the offer book', () => {
 });
 
 describe('a full offer book', () => {
-  it('loses nobody to a flood of long-lived offers, and lets those be renewed who are in it', () => {
+  it('loses no node to a flood of long-lived offers, and lets the nodes in it renew theirs', () => {
     const { book } = bookAt(64);
     const honest = Array.from({ length: 40 }, newIdentity);
     for (const node of honest) book.add(offerOf(node, expiring(6 * HOUR)), 'strangers');
@@ -157,7 +157,7 @@ describe('a full offer book', () => {
     }
   });
 
-  it('shares its places between those who bring offers: a newcomer comes in beside who filled it', () => {
+  it('shares its places between those who bring offers: a newcomer gets in although another filled it', () => {
     const { book } = bookAt(64);
     for (let i = 0; i < 64; i += 1) book.add(offerOf(newIdentity()), 'strangers');
     const [named, payer] = [newIdentity().nodeId, newIdentity().nodeId];
@@ -171,7 +171,7 @@ describe('a full offer book', () => {
     expect(book.add(offerOf(newIdentity()), 'strangers')).toBe(false);
   });
 
-  it('whoever holds no more than its share loses nothing, whatever the others bring', () => {
+  it('takes nothing from a peer that holds no more than its share, whatever the others bring', () => {
     const groups = ['strangers', 'presented', newIdentity().nodeId, newIdentity().nodeId] as const;
     const [pool, limit] = [Array.from({ length: 300 }, (_, i) => offerOf(newIdentity(), somewhere(i % 7))), 24];
     const moves = fc.array(fc.tuple(fc.nat(pool.length - 1), fc.nat(groups.length - 1)), { maxLength: 400 });
@@ -209,7 +209,7 @@ describe('a full offer book', () => {
     for (const { nodeId } of few) expect(book.get(nodeId)).toBeDefined();
   });
 
-  it('who was reached gives way last', () => {
+  it('drops nodes that were reached last', () => {
     const { book } = bookAt(3);
     const [early, late, reached] = [newIdentity(), newIdentity(), newIdentity()];
     for (const node of [early, late, reached]) book.add(offerOf(node), 'strangers');
@@ -218,7 +218,7 @@ describe('a full offer book', () => {
     expect([early, late, reached].map(({ nodeId }) => book.get(nodeId) !== undefined)).toEqual([true, false, true]);
   });
 
-  it('what a crowd brings and somebody else too is not crowded out with the crowd', () => {
+  it('keeps what somebody else brings too when a crowd is crowded out', () => {
     const { book } = bookAt(8);
     const [named, node] = [newIdentity().nodeId, newIdentity()];
     for (let i = 0; i < 7; i += 1) book.add(offerOf(newIdentity()), 'strangers');

@@ -71,7 +71,7 @@ describe('discovery', () => {
     );
   });
 
-  it("tells whoever signs our offers of a higher sequence that others know, and of nobody else's", async () => {
+  it("reports a higher sequence of our own offers that others know, and of nobody else's", async () => {
     const hub = await start();
     const identity = newIdentity();
     const [ahead, stranger] = [offerOf(identity, { sequence: 900n }), offerOf(newIdentity(), { sequence: 1000n })];
@@ -103,7 +103,7 @@ describe('discovery', () => {
     expect(reader.discovery.book.size).toBe(301);
   });
 
-  it('tells a peer a whole book for nothing, and not one after the other', async () => {
+  it('tells a peer one whole book for free, and not one after another', async () => {
     const hub = await start();
     const [page, big] = [15, Array.from({ length: 8 }, (_, index) => `/dns4/${'x'.repeat(60)}${index}.test/tcp/4001`)];
     for (let i = 0; i < 2 * page; i += 1) hub.discovery.book.add(offerOf(newIdentity(), { addresses: big }));
@@ -174,7 +174,7 @@ describe('discovery', () => {
     expect(await heard).toEqual(renewed);
   });
 
-  it('goes on without peers that are not there', async () => {
+  it('goes on without peers that cannot be reached', async () => {
     const hub = await start();
     const lost = { nodeId: newIdentity().nodeId, address: '/memory/nobody' };
     const reader = await start({ bootstrap: [lost, at(hub), { ...lost, address: '/ip4/192.0.2.1/tcp/1' }] }, false);
@@ -230,7 +230,7 @@ describe('discovery', () => {
     expect(await again.closed).toMatchObject({ code: 'FRAME_RATE_EXCEEDED' });
   });
 
-  it('a peer that tells of nodes without end takes nobody else out of the book', async () => {
+  it('lets a peer that announces nodes without end push nobody else out of the book', async () => {
     const limit = 64;
     const hub = await start();
     const book = createOfferBook({ clock: systemClock, limit });
@@ -260,7 +260,7 @@ describe('discovery', () => {
     expect(book.size).toBe(limit);
   });
 
-  it('a peer with which somebody burned for a channel has a share for itself', async () => {
+  it('gives a peer with a channel that somebody burned for a share of its own', async () => {
     const payer = await start();
     const book = createOfferBook({ clock: systemClock, limit: 32 });
     const walletOf = (peer: NodeId) => (peer === payer.identity.nodeId ? newWallet() : undefined);
@@ -274,7 +274,7 @@ describe('discovery', () => {
     for (const { nodeId } of [payer.identity, ...known]) expect(book.get(nodeId)).toBeDefined();
   });
 
-  it('a channel that is shown by one node id after the other has one share: it displaces no more than shown by one', async () => {
+  it('gives a channel one share, however many node ids show it', async () => {
     const displacedBy = async (ids: number): Promise<number> => {
       const [book, wallet] = [createOfferBook({ clock: systemClock, limit: 60 }), newWallet()];
       const node = await start({ book, walletOf: () => wallet }, false);
@@ -305,7 +305,7 @@ describe('discovery', () => {
     ['strangers', undefined],
     ['a wallet', newWallet()],
   ])(
-    'verifies so many offers of %s, over all links, and no more: each costs two signatures',
+    'verifies a bounded number of offers of %s over all links: each costs two signatures',
     async (_who, wallet) => {
       let refused = 0;
       const log = {

@@ -50,7 +50,7 @@ describe('goodbye', () => {
     );
   });
 
-  it('sends a code of its own for what has none on the wire', () => {
+  it('sends a general code for reasons that have none on the wire', () => {
     const decoded = decodeGoodbye(
       encodeGoodbye(new RelaymintError('STORAGE_FAILED', 'Cannot write /private/place.')),
       peer,

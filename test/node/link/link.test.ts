@@ -198,7 +198,7 @@ describe('a link', () => {
     expect(() => near.send(FrameType.RELAY, 1, new Uint8Array(MAX_FRAME_PAYLOAD + 1))).toThrow(RangeError);
   });
 
-  it('has one handler a type, and none for its own types', async () => {
+  it('has one handler per type, and none for its own types', async () => {
     const { near } = await nodes.pair();
     near.handle(FrameType.RELAY, () => {});
     expect(() => near.handle(FrameType.RELAY, () => {})).toThrow(TypeError);

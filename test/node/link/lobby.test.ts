@@ -50,7 +50,7 @@ function lots(seed: number): (below: number) => number {
 const stays = ({ signal }: Visit): boolean => !signal.aborted;
 
 describe('the lobby', () => {
-  it('whoever spoke stays, however many come and say nothing', () => {
+  it('keeps a peer that spoke, however many come and say nothing', () => {
     using visits = new Visits();
     const honest = visits.admit();
     honest.enter('speaking');
@@ -61,7 +61,7 @@ describe('the lobby', () => {
     expect(visits.lobby.size).toBe(MAX_SILENT_CONNECTIONS + 1);
   });
 
-  it('whoever spoke first gets in beside those that have proved a key and say no hello', () => {
+  it('lets in a peer that spoke first beside those that have proved a key and say no hello', () => {
     using visits = new Visits();
     for (const each of visits.crowd(MAX_HANDSHAKES)) {
       each.enter('speaking');
@@ -113,7 +113,7 @@ describe('the lobby', () => {
     20_000,
   );
 
-  it('whoever proved its key stays, however many begin a handshake', () => {
+  it('keeps a peer that proved its key, however many begin a handshake', () => {
     using visits = new Visits();
     const honest = visits.admit();
     honest.enter('speaking');
@@ -129,7 +129,7 @@ describe('the lobby', () => {
     expect(visits.lobby.size).toBe(MAX_HANDSHAKES);
   });
 
-  it('one source crowds out itself only, the silent ones first', () => {
+  it('lets one source crowd out only itself, silent connections first', () => {
     using visits = new Visits();
     const others = visits.crowd(5, '192.0.2.2');
     const spoke = visits.admit('192.0.2.1');
@@ -144,7 +144,7 @@ describe('the lobby', () => {
     expect(stays(visits.admit('192.0.2.3'))).toBe(true);
   });
 
-  it('each stage has a time of its own', async () => {
+  it('gives each stage its own time', async () => {
     using visits = new Visits({ firstByte: 20, handshake: 60_000 });
     const [silent, spoke] = [visits.admit(), visits.admit()];
     spoke.enter('speaking');
@@ -153,7 +153,7 @@ describe('the lobby', () => {
     expect(stays(spoke)).toBe(true);
   });
 
-  it('forgets who left', () => {
+  it('forgets connections that left', () => {
     using visits = new Visits();
     for (let i = 0; i < 3 * MAX_SILENT_CONNECTIONS; i += 1) visits.admit('192.0.2.1')[Symbol.dispose]();
     expect(visits.lobby.size).toBe(0);
@@ -161,7 +161,7 @@ describe('the lobby', () => {
 });
 
 describe('the source of a TCP connection', () => {
-  it('is an address, or the /64 of one; this machine is none', () => {
+  it('is an address, or its /64; this machine has none', () => {
     expect(sourceOf('192.0.2.1')).toBe('192.0.2.1');
     expect(sourceOf('::ffff:192.0.2.1')).toBe('192.0.2.1');
     expect(sourceOf('2a01:4f8:1:2:3:4:5:6')).toBe('2a01:4f8:1:2');

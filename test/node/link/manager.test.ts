@@ -185,7 +185,7 @@ describe('a link manager', () => {
     silent.close();
   });
 
-  it('takes visitors of an onion service that somebody else maps to its TCP port', async () => {
+  it('accepts visitors of an onion service that somebody else maps to its TCP port', async () => {
     const a = await nodes.start();
     const tcp = createTcpTransport();
     const mapped: Transport = {
@@ -242,7 +242,7 @@ describe('a link manager', () => {
     gate.close();
   });
 
-  it('and however many send one byte and no more', async () => {
+  it('a slow peer gets in, however many send one byte and no more', async () => {
     const a = await nodes.start();
     const b = await nodes.start();
     const halves = await crowd(a, MAX_HANDSHAKES + 20, 22);

@@ -12,7 +12,7 @@ const nodes = new TestNodes();
 afterEach(() => nodes.close());
 
 describe('a flood of renewed offers', () => {
-  it('costs a few checks, and an honest peer that comes meanwhile gets in and is heard', async () => {
+  it('costs a few checks, and an honest peer that comes meanwhile gets in and its offer is taken', async () => {
     const relay = await nodes.start();
     const heard: SignedOffer[] = [];
     relay.links.onOffer((offer) => heard.push(offer));

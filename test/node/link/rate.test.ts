@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { TokenBucket, TokenBuckets } from '../../../core/rate.ts';
 
 describe('buckets by key', () => {
-  it('remember who has taken, and forget those that are full again', () => {
+  it('remember the keys that have taken, and forget those that are full again', () => {
     let now = 0;
     const buckets = new TokenBuckets<number>(() => new TokenBucket(1, () => now, 2));
     const taken = (key: number): number => [1, 2, 3].filter(() => buckets.of(key).take()).length;

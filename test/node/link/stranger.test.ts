@@ -68,7 +68,7 @@ describe('a stranger', () => {
     expect(first.far.self).toBe(relays[0].identity.nodeId);
   });
 
-  it('shows certificates that have nothing in common but what all certificates have', async () => {
+  it('shows certificates that have nothing in common except what all certificates have', async () => {
     const shown = [await certificateShownBy(client.links), await certificateShownBy(client.links)];
     const plain = await nodes.start();
     const anybodys = await certificateShownBy(plain.links);

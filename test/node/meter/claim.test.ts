@@ -97,7 +97,7 @@ describe('a refused channel', () => {
     await nodes.close();
   });
 
-  it('is looked up only so often in a second, however many links bring one', async () => {
+  it('is looked up a limited number of times per second, however many links bring one', async () => {
     const { wallet, nodes, connect } = await strangers(new TokenBucket(3, () => 0));
     const before = net.ledger.reads;
     const told: number[] = [];
@@ -155,7 +155,7 @@ describe('a refused channel', () => {
     expect(error).toMatchObject({ code: 'RECEIPT_INVALID' });
   });
 
-  it('the ledger cannot be read; after a few in vain the link is closed', async () => {
+  it('cannot be checked while the ledger is down; after a few such attempts the link is closed', async () => {
     const { client, host, offers } = await net.path(0);
     net.ledger.channel = () => Promise.reject(new Error('down'));
     const codes: unknown[] = [];

@@ -269,7 +269,7 @@ describe('netting', () => {
     expect(cost[0] - signed[0]).toBe(cost[1] - signed[1]);
   });
 
-  it('is not done with a node that does not', async () => {
+  it('is not done with a node that does not net', async () => {
     const pair = await neighbours({ nets: false });
     const { a, b } = pair;
     await Promise.all([fetchFrom(b, a, 2 * STRANGER_WINDOW), fetchFrom(a, b, 2 * STRANGER_WINDOW)]);
@@ -384,7 +384,7 @@ describe('a meter that lies', () => {
 });
 
 describe('deposits', () => {
-  it('used up: the circuit ends for that, whoever notices first, and no more than the deposit is signed for', async () => {
+  it('that are used up end the circuit, whichever end notices first, and no more than the deposit is signed for', async () => {
     const { host, offers } = await net.path(0, { timing: { unpaidMillis: 1_500 } });
     const poor = await net.node({ relayPrice: undefined, deposit: 4000n });
     const circuit = await poor.endpoint.createCircuit(offers, { service: 'sink' });
@@ -396,7 +396,7 @@ describe('deposits', () => {
     expect(paying(poor)?.signed).toBeLessThanOrEqual(4000n);
   });
 
-  it('topped up in time: the transfer never stops', async () => {
+  it('that are topped up in time never stop the transfer', async () => {
     const { host, offers } = await net.path(0);
     const client = await net.node({ relayPrice: undefined, deposit: 8000n, topUp: 8000n });
     const circuit = await client.endpoint.createCircuit(offers, { service: 'source' });

@@ -80,7 +80,7 @@ function accountOf(index: number): EarningAccount {
 const units = (figure: bigint): bigint => figure << NUMERATOR_BITS;
 
 describe('what may be burned for a payer', () => {
-  it('is three times what it burned, enough for two openings, and what is beyond is refused alone', async () => {
+  it('is three times what it burned, enough for two openings; only what goes beyond is refused', async () => {
     const sponsor = sponsorOf(1);
     expect(sponsor.allowance).toBe(3n * BURNED);
     await sponsor.advance(COST);
@@ -126,7 +126,7 @@ describe('what may be burned for a payer', () => {
     expect(sponsorOf(1).allowance).toBe(ALLOWANCE);
   });
 
-  it('is on disk before it is burned: while the books cannot be written nothing is, and nothing was taken', async () => {
+  it('is on disk before it is burned: while the books cannot be written, nothing is burned or taken', async () => {
     const sponsor = sponsorOf(1);
     await store.close();
     await expect(sponsor.advance(COST)).rejects.toMatchObject({ code: 'CLOSED' });
@@ -269,7 +269,7 @@ describe('a channel that several want at the same time', () => {
     return { poor, rich: sponsorOf(2, { payer: ledgerAddress(seed('honest')) }) };
   }
 
-  it('is not even sought for whoever may not have it opened', async () => {
+  it('is not even looked for on behalf of a payer that may not have it opened', async () => {
     const { poor, rich } = await poorAndRich();
     const { meter, nodes, sought } = await meterOf(false);
     const attempts = [poor, poor, poor].map((sponsor) => meter.openSpending(sponsor));
@@ -283,7 +283,7 @@ describe('a channel that several want at the same time', () => {
     await nodes.close();
   });
 
-  it('is sought again for the others when it turns out that the first may not have it opened', async () => {
+  it('is looked for again for the others if the first may not have it opened', async () => {
     const { poor, rich } = await poorAndRich();
     // Known by the books, and closed on chain by its payee.
     const { meter, nodes, sought } = await meterOf(true);

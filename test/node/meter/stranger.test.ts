@@ -67,7 +67,7 @@ describe('a client that is another node on each link', () => {
     expect(earning(relay)).toHaveLength(1);
   });
 
-  it('stands with one link for a channel, the last on which it showed it', async () => {
+  it('uses a channel on one link, the last on which it presented it', async () => {
     const [relay, payer] = [await net.node(), await net.node({ relayPrice: undefined })];
     const { till, slot, generation, id } = net.ledger.open(
       payer.wallet,

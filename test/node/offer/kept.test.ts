@@ -19,7 +19,7 @@ function namesOf(count: number, prefix = 'kept'): string[] {
 }
 
 describe('the names that a host says it keeps', () => {
-  it.each([0, 1, 2, 17, MOST])('are found again, all %i of them, and take no more room than is there', (count) => {
+  it.each([0, 1, 2, 17, MOST])('are found again, all %i of them, and take no more room than there is', (count) => {
     const names = namesOf(count);
     const kept = keptNames(node, names, MAX_KEPT_NAME_BYTES);
     expect(kept === undefined).toBe(count === 0);
@@ -32,7 +32,7 @@ describe('the names that a host says it keeps', () => {
     expect(names.filter((name) => saysItKeeps(node, read, name))).toEqual(names);
   });
 
-  it('are taken for others at most as often as chance has it', () => {
+  it('are taken for others no more often than by chance', () => {
     const kept = keptNames(node, namesOf(MOST), MAX_KEPT_NAME_BYTES);
     const others = namesOf(100_000, 'other').filter((name) => saysItKeeps(node, kept, name));
     // 1.5 are expected.
@@ -47,7 +47,7 @@ describe('the names that a host says it keeps', () => {
     expect(names.filter((name) => saysItKeeps(other, kept, name)).length).toBeLessThan(3);
   });
 
-  it('are the first ones where not all fit, and that there are more is said', () => {
+  it('are the first ones if not all fit, and the list says that there are more', () => {
     const names = namesOf(MOST + 1);
     const kept = keptNames(node, names, MAX_KEPT_NAME_BYTES);
     expect(kept?.more).toBe(true);
@@ -77,7 +77,7 @@ describe('the names that a host says it keeps', () => {
     expect(thrownBy(() => decodeKeptNames(fromHex(hex)))).toMatchObject({ code: 'INVALID_ENCODING' });
   });
 
-  it('have one encoding each, and fail with one of our errors only', () => {
+  it('have one encoding each, and fail only with our own errors', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: MAX_KEPT_NAME_BYTES }), fc.nat(MOST), (bytes, count) => {
         if (bytes.length >= 3) bytes.set([(bytes[0] ?? 0) & 1, count, 0]);
@@ -97,7 +97,7 @@ describe('the names that a host says it keeps', () => {
 describe('an offer with names', () => {
   const services = [{ name: 'content', price: pricePerMiB(1n) }];
 
-  it('says them to whoever reads it, and says nothing of them without', () => {
+  it('shows them to its readers, and without them shows none', () => {
     const identity = newIdentity();
     const offer = offerOf(identity, { services, keeps: ['news.web3'] });
     const read = readOffer(offer.encoded, now);

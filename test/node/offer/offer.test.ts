@@ -68,7 +68,7 @@ describe('an offer', () => {
     );
   });
 
-  it('is refused when expired or good for too long', () => {
+  it('is refused when expired or valid for too long', () => {
     const offer = offerOf(newIdentity(), { expires: unixMillis(now + 1000) });
     expect(readOffer(offer.encoded, now)).toEqual(offer);
     const late = unixMillis(now + 1000);
@@ -136,7 +136,7 @@ describe('an offer', () => {
     expect(readOffer(withNames.encoded, unixMillis(1_700_000_000_000))).toEqual(withNames);
   });
 
-  it('fails with one of our errors only', () => {
+  it('fails only with our own errors', () => {
     fc.assert(
       fc.property(fc.nat(400), fc.integer({ min: 0, max: 255 }), (at, value) => {
         const bytes = fromHex(GOLDEN_OFFER);

@@ -14,7 +14,7 @@ describe('the sequence of our offers', () => {
   });
 
   it.each([0, 1, 17, OFFER_STEP_MILLIS - 1])(
-    'does not tell when in a step a node started: %i ms after its begin',
+    'does not show when in a step a node started: %i ms after its beginning',
     (millis) => {
       expect(new OfferSequence().next(at(9, millis))).toBe(9n * STEP);
       expect(offerExpiry(at(9, millis), OFFER_STEP_MILLIS)).toBe(at(millis === 0 ? 10 : 11));

@@ -79,7 +79,7 @@ describe('a pool whose host is dead', () => {
     await pool.close();
   });
 
-  it('tells who asks again at once the same, and tries again for who asks later, once', async () => {
+  it('gives a caller that asks again at once the same answer, and tries again once for one that asks later', async () => {
     let answer: RelaymintError | undefined = unreachable(3);
     const { pool, clock, tried, told } = played(relays, () => answer);
     await expect(pool.buildTunnels(3)).rejects.toThrow('destroyed (UNREACHABLE)');
@@ -97,14 +97,14 @@ describe('a pool whose host is dead', () => {
     await pool.close();
   });
 
-  it('does not take it for dead because of what happens before it', async () => {
+  it('does not take it for dead because of failures before it', async () => {
     const { pool, told } = played(relays, () => unreachable(1));
     await expect(pool.buildTunnels(3)).rejects.toThrow('destroyed (UNREACHABLE)');
     expect([pool.away, told()]).toEqual([undefined, 0]);
     await pool.close();
   });
 
-  it('whose waiting ends by a signal goes on for the others who wait', async () => {
+  it('goes on for the others when one caller stops waiting by a signal', async () => {
     let build = (): void => {};
     const gate = new Promise<void>((resolve) => (build = resolve));
     await using net = new ClosingNet();
@@ -134,7 +134,7 @@ describe('a pool whose host is dead', () => {
     await pool.close();
   });
 
-  it('behind one relay draws no path again and again that must be the same', async () => {
+  it('behind one relay does not draw the same path again and again', async () => {
     const { pool, clock, drawn, tried } = played(relays.slice(0, 6), () => unreachable(1));
     for (let index = 0; index < 3; index += 1) {
       await pool.buildTunnels(1).catch(() => {});

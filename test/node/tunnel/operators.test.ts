@@ -68,11 +68,11 @@ describe('a network', () => {
     [`/onion3/${'a'.repeat(56)}:80`],
     [`/garlic32/${'a'.repeat(52)}`],
     ['/memory/x'],
-  ])('is not known of %s', (address) => {
+  ])('is unknown for %s', (address) => {
     expect([...networksOf(at(address))]).toEqual([]);
   });
 
-  it('is one of all that a node names: a private address beside a public one hides nothing', () => {
+  it('is found among all addresses that a node names: a private address beside a public one hides nothing', () => {
     const [a, b] = [at('/ip4/10.0.0.1/tcp/1', '/ip4/8.9.1.1/tcp/1'), at('/ip4/8.9.7.7/tcp/1')];
     expect(areOneOperator(a, b)).toBe(true);
     expect(areOneOperator(at('/ip4/8.8.1.1/tcp/1'), b)).toBe(false);
@@ -108,7 +108,7 @@ describe('a path', () => {
     expect(() => choose([...near, host])).toThrow(expect.objectContaining({ code: 'NO_ROUTE' }) as Error);
   });
 
-  it('is found wherever there is one, though nearly everything collides', () => {
+  it('is found if there is one, even if nearly everything collides', () => {
     // 6 wallets with two nodes each, in 6 networks, so that each choice forbids two others.
     const wallets = Array.from({ length: MAX_RELAYS }, () => newIdentity());
     const relays = wallets.flatMap((wallet, i) => [
@@ -133,7 +133,7 @@ describe('a path', () => {
     expect(count / 2000).toBeLessThan(0.13);
   });
 
-  it('begins at the first guard that it can, wherever the host says that it is', () => {
+  it('begins at the first possible guard, wherever the host says that it is', () => {
     const relays = Array.from({ length: 6 }, (_, i) => at(`/ip4/8.${i}.0.1/tcp/1`));
     const guards = relays.slice(0, 3).map(({ nodeId }) => nodeId);
     const everywhere = seller({ service: 'content', addresses: relays.map((_, i) => `/ip4/8.${i}.9.9/tcp/1`) });
@@ -143,7 +143,7 @@ describe('a path', () => {
     }
   });
 
-  it('does not begin elsewhere because a host asks so much that no guard fits', () => {
+  it('does not begin elsewhere when a host asks so much that no guard fits', () => {
     const honest = Array.from({ length: 6 }, () => seller());
     const guards = honest.map(({ nodeId }) => nodeId);
     const cheap = Array.from({ length: 6 }, () => seller({ price: 0n }));

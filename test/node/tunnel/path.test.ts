@@ -52,7 +52,7 @@ function times(count: number, draw: () => string): Map<string, number> {
 }
 
 describe('a path', () => {
-  it('never goes through a robber, as a relay or as a host', () => {
+  it('never goes through an overpriced relay or host', () => {
     const offers = market([USUAL, MOST], [USUAL, MOST]);
     for (let i = 0; i < 1000; i += 1) expect(cost(choose(offers))).toBe(2n * USUAL);
   });
@@ -68,7 +68,7 @@ describe('a path', () => {
     expect(share(2n * USUAL)).toBeLessThan(0.13);
   });
 
-  it('gives who sells for nothing at most twice the share of who asks what the market asks', () => {
+  it('gives a node that sells for nothing at most twice the share of one that asks the market price', () => {
     const offers = market([0n, USUAL, USUAL, USUAL]);
     const free = offers.relays[0]?.nodeId ?? '';
     const drawn = times(4000, () => choose(offers)[0]?.nodeId ?? '');
@@ -98,7 +98,7 @@ describe('a path', () => {
     );
   });
 
-  it('below the cheapest sum there is none', () => {
+  it('does not exist below the cheapest sum', () => {
     fc.assert(
       fc.property(fc.array(price, { minLength: 3, maxLength: 7 }), fc.integer({ min: 0, max: 3 }), (prices, relays) => {
         const least = prices
@@ -114,7 +114,7 @@ describe('a path', () => {
     );
   });
 
-  it('a dear node is on it as long as the others leave it room', () => {
+  it('includes an expensive node as long as the others leave it room', () => {
     const offers = market([0n, 0n, 3n * USUAL]);
     const dear = offers.relays[2]?.nodeId ?? '';
     const seen = times(500, () =>
@@ -123,7 +123,7 @@ describe('a path', () => {
     expect(seen.get('true') ?? 0).toBeGreaterThan(0);
   });
 
-  it('too dear says so, with both figures and the option', () => {
+  it('that costs too much says so, with both figures and the option', () => {
     const offers = market([5n * USUAL], [7n * USUAL]);
     const limit = pricePerMiB(11n * USUAL);
     expect(() => choose(offers, { maxPrice: limit })).toThrow(
@@ -136,7 +136,7 @@ describe('a path', () => {
     expect(cost(choose(offers, { maxPrice: pricePerMiB(12n * USUAL) }))).toBe(12n * USUAL);
   });
 
-  it('prefers a dearer node to one that failed, and one that failed to none', () => {
+  it('prefers a more expensive node to one that failed, and one that failed to none', () => {
     const offers = market([USUAL, 2n * USUAL]);
     const [cheap, dear] = offers.relays.map(({ nodeId }) => nodeId);
     if (cheap === undefined || dear === undefined) throw new Error('two relays were made');
@@ -145,7 +145,7 @@ describe('a path', () => {
     expect(choose(offers, tight)[0]?.nodeId).toBe(cheap);
   });
 
-  it('of the usual price is found quickly among thousands that are too dear', () => {
+  it('of the usual price is found quickly among thousands that are too expensive', () => {
     const one = seller('content', MOST);
     const crowd = Array.from({ length: 4000 }, (_, i) => ({ ...one, nodeId: `${one.nodeId}${i}` as NodeId }));
     const good = market([USUAL, USUAL]);

@@ -94,7 +94,7 @@ describe('circuit pool', () => {
     }
   });
 
-  it("an offer that no price can add up with ends the attempt with its hop, and never as a programmer's mistake", async () => {
+  it("an offer whose price adds up to more than any price can be ends the attempt with its hop, not with a programmer's mistake", async () => {
     const { client, relays, hosts } = await world(2);
     const greedy = { ...(relays[1] as TestNode).offer, services: [{ name: 'relay', price: pricePerMiB(1n << 40n) }] };
     const path = [(relays[0] as TestNode).offer, greedy, (hosts[0] as TestNode).offer];
@@ -152,7 +152,7 @@ describe('circuit pool', () => {
 
     const refusals = (node: TestNode): number => node.endpoint.stats().destroyed['SETUP'] ?? 0;
 
-    it('its other steps go on being used, and the refused one is not, for a while', async () => {
+    it('keeps using its other steps, and avoids the refused one for a while', async () => {
       const client = await net.node({ relayPrice: undefined });
       const lean = await net.node(dear);
       const other = await net.node();
@@ -179,7 +179,7 @@ describe('circuit pool', () => {
       await untilRefused(2);
     });
 
-    it('ways are found all the same among relays that hardly know each other', async () => {
+    it('still finds paths among relays that hardly know each other', async () => {
       // Their tills ask for nearly twice what the client burned, so that it brings each of them one new neighbour and not two.
       const openingCost = 7n * PRICE;
       const client = await net.node({ relayPrice: undefined });
@@ -194,7 +194,7 @@ describe('circuit pool', () => {
       }
     });
 
-    it('of two steps, it is avoided while there are others', async () => {
+    it('avoids a relay with two refused steps while there are others', async () => {
       const client = await net.node({ relayPrice: undefined });
       const lean = await net.node(dear);
       for (let index = 0; index < 2; index += 1) await net.node();
@@ -210,7 +210,7 @@ describe('circuit pool', () => {
     });
   });
 
-  it('a guard is not blamed for what the end of its own client ends, and is for what the end of another hop does', async () => {
+  it('a guard is blamed for a circuit that another hop ends, and not for one that its own client ends', async () => {
     for (const [own, failed] of [
       [true, 0],
       [false, 1],

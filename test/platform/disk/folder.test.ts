@@ -13,24 +13,21 @@ afterAll(async () => {
 });
 
 describe('a folder', () => {
-  it('is made with those above it, for us alone, by whoever comes first', async () => {
+  it('is created with its parents, for us alone, by the first process', async () => {
     const folder = path.join(root, 'a', 'b', 'c');
     await Promise.all(Array.from({ length: 20 }, () => makeFolder(folder)));
     for (const part of ['a', 'a/b', 'a/b/c']) expect((await stat(path.join(root, part))).mode & 0o777).toBe(0o700);
     await makeFolder(folder);
   });
 
-  it('is not made where a file stands in its way', async () => {
+  it('is not created if a file is in its way', async () => {
     const file = path.join(root, 'file');
     await writeFile(file, '');
     await expect(makeFolder(file)).rejects.toMatchObject({ code: 'EEXIST' });
     await expect(makeFolder(path.join(file, 'below'))).rejects.toMatchObject({ code: 'ENOTDIR' });
   });
 
-  it.skipIf(process.platform !== 'linux')(
-    'is refused where a file system takes none, and that has an end',
-    async () => {
-      await expect(makeFolder('/proc/relaymint/a')).rejects.toMatchObject({ code: 'ENOENT' });
-    },
-  );
+  it.skipIf(process.platform !== 'linux')('is refused at once if a file system takes no folders', async () => {
+    await expect(makeFolder('/proc/relaymint/a')).rejects.toMatchObject({ code: 'ENOENT' });
+  });
 });

@@ -21,7 +21,7 @@ describe.each<[string, Curve, Curve, () => KeyPairKeyObjectResult]>([
     expect(curve.publicKey(curve.rawPublic(publicKey)).equals(publicKey)).toBe(true);
   });
 
-  it('are found in DER, and those of no other kind or length', () => {
+  it('are found in DER, unless they have another kind or length', () => {
     expect(curve.secretIn(pkcs8)).toEqual(pkcs8.subarray(-32));
     expect(other.secretIn(pkcs8)).toBeUndefined();
     for (const wrong of [pkcs8.subarray(1), pkcs8.subarray(0, 47), Buffer.concat([pkcs8, Buffer.alloc(1)]), spki]) {

@@ -49,7 +49,7 @@ describe('a node key file', () => {
   });
   afterAll(() => rm(folder, { recursive: true }));
 
-  it('is written once, for its owner only, and read back', async () => {
+  it('is written once, readable only by its owner, and read back', async () => {
     const path = join(folder, 'node.key');
     const created = await createNodeKey(path);
     expect((await stat(path)).mode & 0o777).toBe(0o600);
@@ -60,7 +60,7 @@ describe('a node key file', () => {
     expect(await readdir(folder)).toEqual(['node.key']);
   });
 
-  it('is refused when others may read it, when it is no key, and when it is missing', async () => {
+  it('is refused when others can read it, when it is not a key, and when it is missing', async () => {
     const open = join(folder, 'open.key');
     await createNodeKey(open);
     await chmod(open, 0o640);

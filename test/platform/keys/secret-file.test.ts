@@ -12,7 +12,7 @@ afterEach(() => rm(folder, { recursive: true }));
 
 const what = 'I2P key';
 
-it('is made once, in a folder of its own if asked for, and read back', async () => {
+it('is created once, with its folder if asked to, and read back', async () => {
   const inside = path.join(folder, 'inner');
   const secret = { path: path.join(inside, 'key'), what };
   await expect(createSecret(secret, 'x')).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
@@ -25,7 +25,7 @@ it('is made once, in a folder of its own if asked for, and read back', async () 
   expect(await readdir(inside)).toEqual(['key']);
 });
 
-it('is refused when others may read it, when it is too long, and when it is no file', async () => {
+it('is refused when others can read it, when it is too long, and when it is not a file', async () => {
   const secret = { path: path.join(folder, 'key'), what };
   await createSecret(secret, 'first');
   await expect(readSecret(secret, 4)).rejects.toMatchObject({ code: 'INVALID_ENCODING' });
@@ -35,7 +35,7 @@ it('is refused when others may read it, when it is too long, and when it is no f
   await expect(readSecret({ path: folder, what }, 1_000_000)).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
 });
 
-it('says that a folder cannot be made, not that the key is there', async () => {
+it('says that a folder cannot be created, not that the key exists', async () => {
   const file = path.join(folder, 'file');
   await writeFile(file, '');
   const secret = { path: path.join(file, 'key'), what, makesFolder: true } as const;

@@ -101,7 +101,7 @@ describe('block store', () => {
     await session.close();
   });
 
-  it('collects the leavings of broken imports after a day, never what a session holds', async () => {
+  it('collects what broken imports left after a day, never what a session holds', async () => {
     const clock = new TestClock();
     const directory = await temporaryFolder(cleanup);
     const store = await temporaryStore(cleanup, { clock, directory });
@@ -256,7 +256,7 @@ describe('block store', () => {
     expect(store.stats().blocks).toBe(0);
   });
 
-  it('tells an unusable folder', async () => {
+  it('says that a folder is unusable', async () => {
     const directory = await temporaryFolder(cleanup);
     await writeFile(join(directory, 'blocks'), 'a file where a folder belongs');
     await expect(openBlockStore({ directory })).rejects.toMatchObject({ code: 'STORAGE_FAILED' });

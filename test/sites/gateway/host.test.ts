@@ -123,7 +123,7 @@ describe('gateway: turns', () => {
     expect(MAX_GATEWAY_QUEUE).toBeGreaterThan(3);
   });
 
-  it('who leaves the queue takes no turn', async () => {
+  it('gives no turn to a visitor that left the queue', async () => {
     const turns = new Turns(1, 5);
     const end = await turns.begin(new AbortController().signal);
     const leaving = new AbortController();

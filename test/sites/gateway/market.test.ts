@@ -69,7 +69,7 @@ describe('gateway: marketplace', () => {
     );
   });
 
-  it('tells a page that joined in between that the figures are those of before again', async () => {
+  it('tells a page that joined in between when the figures change back', async () => {
     let view: MarketView = emptyMarket;
     const front = await startFront(cleanup, { market: () => Promise.resolve(view) });
     const watch = () => front.open('/api/market/events', { host: 'localhost' });

@@ -68,7 +68,7 @@ describe('settling from the marketplace page', () => {
     expect(settled()).toBe(0);
   });
 
-  it('is refused to whoever reads, asks first, or means another host, with the token too', async () => {
+  it('is refused to GET, to preflight and to another host, even with the token', async () => {
     const { front, settled } = await frontThatSettles();
     expect((await front.get('/api/settle', { ...own(front), method: 'GET' })).status).toBe(404);
     for (const method of ['OPTIONS', 'PUT']) {
@@ -90,14 +90,14 @@ describe('settling from the marketplace page', () => {
     expect(refused.text).not.toContain(TOKEN);
   });
 
-  it('is done for who has it', async () => {
+  it('is done for a page that has the token', async () => {
     const { front, settled } = await frontThatSettles();
     const answer = await front.get('/api/settle', own(front));
     expect([answer.status, JSON.parse(answer.text), settled()]).toEqual([200, SETTLED, 1]);
     expect(answer.headers['cache-control']).toBe('no-store');
   });
 
-  it('says that it failed, and to the log alone why', async () => {
+  it('says that it failed, and says why only in the log', async () => {
     const warned: object[] = [];
     const down = new RelaymintError('LEDGER_UNREACHABLE', 'https://tenant.example does not answer.');
     const front = await startFront(cleanup, {
@@ -109,7 +109,7 @@ describe('settling from the marketplace page', () => {
     expect(warned).toEqual([{ err: down }]);
   });
 
-  it('is not there at all where no nodes are watched', async () => {
+  it('does not exist if no nodes are watched', async () => {
     const front = await startFront(cleanup);
     expect((await front.get('/api/settle', own(front))).status).toBe(405);
   });

@@ -151,7 +151,7 @@ describe('gateway: files', () => {
     expect((await front.get('/empty.txt', { headers: { range: 'bytes=0-' } })).status).toBe(416);
   });
 
-  it('answers 304 to who has it, without fetching it', async () => {
+  it('answers 304 to a visitor that has it, without fetching it', async () => {
     let content: ReturnType<typeof gated> | undefined;
     const front = await startFront(cleanup, { content: (inner) => (content = gated(inner, 1_000_000)).source });
     await front.publish('demo.web3', files);
@@ -392,7 +392,7 @@ describe('gateway: failures are told', () => {
     expect(expired.text).toContain('NAME_EXPIRED');
   });
 
-  it('a root that is no UnixFS is refused', async () => {
+  it('a root that is not UnixFS is refused', async () => {
     const front = await startFront(cleanup);
     const { cid, block } = rawBlock('not a folder');
     const session = front.host.store.begin();

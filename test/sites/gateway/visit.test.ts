@@ -48,7 +48,7 @@ describe('a visit that finds no host', () => {
     expect(searches.map(({ aborted }) => aborted)).toEqual([true]);
   });
 
-  it('or whose name the ledger does not tell, ends as well', async () => {
+  it('ends as well if the ledger does not answer for the name', async () => {
     const resolver = { resolve: () => new Promise<never>(() => {}), refresh: () => {} };
     const front = await startFront(cleanup, { resolver, nameWaitMillis: 50 });
     const answer = await front.get('/');

@@ -22,7 +22,7 @@ const places: NameHandler = {
 };
 
 describe('gateway: the way of a request', () => {
-  it('takes a new ending by one entry, and leaves every other request where it went', async () => {
+  it('takes a new ending with one entry, and leaves every other request as it was', async () => {
     const front = await startFront(cleanup, { names: [places] });
     await front.publish('paris.map', { 'index.html': 'a map as a site' });
     await front.publish('demo.web3', { 'index.html': 'a site' });

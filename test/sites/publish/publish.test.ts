@@ -147,7 +147,7 @@ describe('publish', () => {
     expect((failure as RelaymintError).message).not.toContain('tenant');
   });
 
-  it('takes an expired name from anybody: who publishes registers it next', async () => {
+  it('accepts an expired name from anybody: the publisher registers it next', async () => {
     const { publish, import: bring, ledger } = await scene();
     const root = await bring({ 'a.txt': 'a' });
     ledger.register('demo.web3', root.bytes, wallet(1).address, 'grace');
@@ -275,7 +275,7 @@ describe('publish', () => {
 });
 
 describe('pin keeper', () => {
-  it('lets the old root go some time after the chain names the new one', async () => {
+  it('removes the old root some time after the chain names the new one', async () => {
     const clock = new TestClock();
     const ledger = new NameBook();
     const store = await temporaryStore(cleanup, { clock });

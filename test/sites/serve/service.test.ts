@@ -164,7 +164,7 @@ describe('content service', () => {
     expect(arrived).toBe(40 * ((1 << 20) + 9));
   });
 
-  it('says at once what belongs together: a circuit puts what is written in one tick into the same cells', async () => {
+  it('writes at once what belongs together: a circuit puts what is written in one tick into the same cells', async () => {
     const store = await temporaryStore(cleanup);
     const blocks = Array.from({ length: 4 }, (_, i) => rawBlock(randomBytes(3000 + i)));
     await keep(store, 'demo.web3', blocks);
@@ -197,7 +197,7 @@ describe('content service', () => {
     expect((await failed)[0]).toMatchObject({ code });
   });
 
-  it('resets a stream that asks for something that is no CID', async () => {
+  it('resets a stream that asks for something that is not a CID', async () => {
     const store = await temporaryStore(cleanup);
     const { near, far } = await connectTo(store);
     const failed = once(far, 'error');

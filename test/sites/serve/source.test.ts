@@ -169,7 +169,7 @@ describe('content source', () => {
     expect((await readBig(source, root)).equals(big)).toBe(true);
   });
 
-  it('lets whoever waits for a folder go on when the visitor who fetches it leaves', async () => {
+  it('lets those who wait for a folder go on when the visitor who fetches it leaves', async () => {
     const host = await startHost(cleanup);
     const root = await fill(host);
     const { source } = sourceOver([host]);

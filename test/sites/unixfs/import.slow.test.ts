@@ -78,7 +78,7 @@ describe('import', () => {
     expect(await readFile(store, empty).next()).toMatchObject({ done: true });
   });
 
-  it('leaves out what is not its business, and says so', async () => {
+  it('leaves out what does not belong in a site, and says so', async () => {
     const outside = await temporaryFolder(cleanup);
     await writeTree(outside, { 'secret.txt': 'secret' });
     const folder = await temporaryFolder(cleanup);

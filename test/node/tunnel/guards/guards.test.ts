@@ -88,7 +88,7 @@ describe('guards', () => {
     expect(another.order(book(relays), MOST)).not.toEqual(first);
   });
 
-  it('are on disk before the first circuit is built over them, for nobody else to read', async () => {
+  it('are on disk before the first circuit is built over them, readable by nobody else', async () => {
     const guards = await open();
     guards.order(book(relaysOf(9)), MOST);
     await guards.saved();
@@ -98,12 +98,12 @@ describe('guards', () => {
     expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ format: 'relaymint-guards', version: 2 });
   });
 
-  it('are not there for a node that builds no circuits', async () => {
+  it('are not drawn for a node that builds no circuits', async () => {
     await (await open())[Symbol.asyncDispose]();
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('are of as many wallets and networks, whoever has most keys', () => {
+  it('are of different wallets and networks, whoever has the most keys', () => {
     const { relays, malicious } = populationOf('sybil', 10, 2);
     let both = 0;
     for (let time = 0; time < 300; time += 1) {
@@ -117,7 +117,7 @@ describe('guards', () => {
     expect(both / 300).toBeGreaterThan(0.12);
   });
 
-  it('one that is not reached is passed over and comes back to its place', () => {
+  it('skip one that cannot be reached, until it comes back to its place', () => {
     const relays = book(relaysOf(20));
     const guards = createGuards({ nodeId: SELF, clock });
     const [a, b, ...rest] = guards.order(relays, MOST);
@@ -129,7 +129,7 @@ describe('guards', () => {
     expect(guards.order(relays, MOST)).toEqual([a, b, ...rest]);
   });
 
-  it('and no later where the clock was set back meanwhile', () => {
+  it('take it back no later if the clock was set back meanwhile', () => {
     const relays = book(relaysOf(20));
     const guards = createGuards({ nodeId: SELF, clock });
     const [a, b] = guards.order(relays, MOST);
@@ -141,7 +141,7 @@ describe('guards', () => {
     expect(guards.order(relays, MOST)[0]).toBe(a);
   });
 
-  it('an offline client goes through none of them, and comes back to the first', () => {
+  it('are not used up by an offline client, which comes back to the first', () => {
     const relays = book(relaysOf(60));
     const guards = createGuards({ nodeId: SELF, clock });
     const first = guards.order(relays, MOST);
@@ -163,7 +163,7 @@ describe('guards', () => {
     expect(blamed).toEqual([]);
   });
 
-  it('those that ask too much or are gone are skipped, and others are drawn only when few are left', () => {
+  it('are skipped if they ask too much or are gone, and others are drawn only when few are left', () => {
     const relays = relaysOf(30);
     const guards = createGuards({ nodeId: SELF, clock });
     const first = guards.order(book(relays), MOST);
@@ -181,7 +181,7 @@ describe('guards', () => {
     expect(guards.order(book(relays), MOST).slice(0, 6)).toEqual(first);
   });
 
-  it('whoever floods a client with new relays and hides the old ones becomes no more than so many', () => {
+  it('are only in bounded numbers those of an attacker that floods a client with new relays and hides the old ones', () => {
     const guards = createGuards({ nodeId: SELF, clock });
     const all = relaysOf(400);
     const seen = new Set<NodeId>();
@@ -208,7 +208,7 @@ describe('guards', () => {
     expect(guards.view().some(({ node }) => second.includes(node))).toBe(false);
   });
 
-  it('a small network has as many as it has relays', () => {
+  it('are all relays of a small network', () => {
     const [only, ...more] = relaysOf(3);
     const guards = createGuards({ nodeId: SELF, clock });
     expect(guards.order(book([]), MOST)).toEqual([]);
@@ -221,7 +221,7 @@ describe('a guard whose circuits fail', () => {
   const relays = relaysOf(20);
   const ids = relays.map(({ nodeId }) => nodeId);
 
-  it('whoever comes next is given up, for good, and nothing that was seen through it is believed', async () => {
+  it('whatever the next hop is given up for good, and nothing that was seen through it is believed', async () => {
     const store = storeInMemory();
     const guards = await openGuards({ store, nodeId: SELF, clock, log });
     const [bad, next] = guards.order(book(relays), MOST) as [NodeId, NodeId];
@@ -307,7 +307,7 @@ describe('a guard whose circuits fail', () => {
     expect(guards.view()[0]?.failed).toBeLessThanOrEqual(MAX_HOSTS_FAILURES);
   });
 
-  it('whose operator runs all relays that are known has others of it beside it while it is down', () => {
+  it('whose operator runs all known relays is replaced by others of that operator while it is down', () => {
     const guards = createGuards({ nodeId: SELF, clock, log });
     const { wallet } = relays[0] as SignedOffer;
     const alone = relays.slice(0, 5).map((offer) => ({ ...offer, wallet }));
@@ -328,7 +328,7 @@ describe('a guard whose circuits fail', () => {
     expect(guards.view()[0]?.failed).toBe(1);
   });
 
-  it('as those of all others do is kept: the fault is elsewhere', () => {
+  it('like those of all other guards is kept: the fault is elsewhere', () => {
     const guards = createGuards({ nodeId: SELF, clock, log });
     for (let time = 0; time < 400; time += 1) {
       const [guard] = guards.order(book(relays), MOST) as [NodeId];
@@ -348,7 +348,7 @@ describe('a guard whose circuits fail', () => {
     expect(guards.order(book(few), MOST)).toHaveLength(3);
   });
 
-  it('that has honest relays seem to fail one by one has but an eighth of them given up', () => {
+  it('that makes honest relays seem to fail one by one gets only an eighth of them given up', () => {
     const guards = createGuards({ nodeId: SELF, clock, log });
     const [bad] = guards.order(book(relays), MOST) as [NodeId];
     const others = ids.filter((node) => node !== bad);
@@ -364,7 +364,7 @@ describe('a guard whose circuits fail', () => {
     expect([...guards.givenUp].length).toBeLessThanOrEqual(20 / 8);
   });
 
-  it('is judged by what came of late', () => {
+  it('is judged by its recent circuits', () => {
     const guards = createGuards({ nodeId: SELF, clock, log });
     const [guard, other] = guards.order(book(relays), MOST) as [NodeId, NodeId];
     for (let time = 0; time < 100; time += 1) guards.stood([guard, other]);
@@ -385,7 +385,7 @@ describe('the file of guards', () => {
     await guards[Symbol.asyncDispose]();
   });
 
-  it('is refused when any of it was changed or is missing: other guards are never drawn in silence', async () => {
+  it('is refused when any of it was changed or is missing: other guards are never drawn silently', async () => {
     const content = await readFile(file);
     const order = (await open(file)).order(book(relays), MOST);
     for (let at = 0; at < content.length; at += 7) {
