@@ -87,7 +87,7 @@ requirePrograms('tor', 'strace')('who dials and who is dialled', () => {
     expect(elsewhere(calls, placeOfTcp(open))).toEqual([]);
   });
 
-  it('client case 1: without a tor, an onion address is refused with a hint, and its name is asked of nobody', async (context) => {
+  it('client case 1: without a tor, an onion address is refused with a hint, and nobody is asked for its name', async (context) => {
     await skipWithTor(context);
     // Where one could be is looked at, and is all on this machine.
     const looked = [managedTor(path.join(empty, '.relaymint', 'tor')), ...USUAL_PLACES].map((one) =>
@@ -96,7 +96,7 @@ requirePrograms('tor', 'strace')('who dials and who is dialled', () => {
     const hint = expect.stringContaining('apt-get install tor') as string;
     const refused = { err: { code: 'TOR_NOT_RUNNING', message: hint } };
     await using node = await relay('lost', ['--log-level', 'debug', '--bootstrap', `${open.ready.nodeId}@${NOWHERE}`]);
-    await expectLogged(node, { msg: 'A bootstrap peer is not reached', ...refused });
+    await expectLogged(node, { msg: 'a bootstrap peer could not be reached', ...refused });
     expect(await linksOf('lost')).toBe(0);
     const calls = await wholeLife(node);
     expect(connected(calls)).toEqual(expect.arrayContaining(looked));
@@ -194,7 +194,7 @@ requirePrograms('tor', 'strace')('who dials and who is dialled', () => {
     const prefer = ['--prefer', `${open.ready.nodeId}=tor`, '--log-level', 'debug'];
     await using node = await relay('prefers-tor', [...prefer, ...torSocks, ...bootstrap(open)]);
     const refused = { err: expect.objectContaining({ code: 'NO_TRANSPORT' }) as unknown };
-    await expectLogged(node, { msg: 'A bootstrap peer is not reached', ...refused });
+    await expectLogged(node, { msg: 'a bootstrap peer could not be reached', ...refused });
     expect(await linksOf('prefers-tor')).toBe(0);
     expect(elsewhere(await wholeLife(node))).toEqual([]);
   });

@@ -275,7 +275,7 @@ describe('a wallet that could not pay the fee', () => {
       await world.receive(1, 2_000_000n);
       await world.requestClose(0);
       const poor = new EventEmitter();
-      const refused = once(poor, 'settlement did not succeed; it is tried again');
+      const refused = once(poor, 'a settlement failed; it is tried again');
       const seen = observe(world);
       const settled = seen.settled();
       let empty = true;
