@@ -335,14 +335,14 @@ export class Mux implements StreamHost {
   }
 
   #onData(id: number, data: Buffer): void {
+    // It would use no credit, and be held.
+    if (data.length === 0) throw overdrawn('sent a cell of data without any');
     const stream = this.#find(id);
     if (stream === undefined) {
       this.#tooLate(id, data.length);
       return;
     }
     if (stream.peerEnded) throw overdrawn(`sent data after the end of stream ${id}`);
-    // It would use no credit, and be held.
-    if (data.length === 0) throw overdrawn('sent a cell of data without any');
     stream.deliver(data);
   }
 

@@ -337,6 +337,31 @@ describe('a stranger who has a relay open channels to accomplices', () => {
   });
 });
 
+describe('a host that ends a circuit', () => {
+  it('is answered and paid by the relay before the hop before that is told', async () => {
+    const order: string[] = [];
+    const wrapMetering = eachMeter((meter) => {
+      const { rest, sentDown } = meter;
+      meter.rest = () => {
+        order.push('paid');
+        rest.call(meter);
+      };
+      meter.sentDown = (bytes, price) => {
+        order.push('told');
+        sentDown.call(meter, bytes, price);
+      };
+    });
+    const { client, host } = await net.path(0);
+    const relay = await net.node({ wrapMetering });
+    const circuit = await client.endpoint.createCircuit([relay.offer, host.offer], { service: 'echo' });
+    await circuit.rttMillis();
+    order.length = 0;
+    await host.endpoint.close();
+    await circuit.closed;
+    expect(order.slice(0, 2)).toEqual(['paid', 'told']);
+  });
+});
+
 describe('a reader that leaves', () => {
   it('pays for what was on its way when it ends the circuit', async () => {
     const { client, relays, host, offers } = await net.path(2);

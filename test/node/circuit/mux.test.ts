@@ -148,10 +148,14 @@ describe('mux', () => {
 
   it('ends the circuit of a sender whose data uses no credit', async () => {
     const pair = new MuxPair(() => {});
-    const stream = await pair.opener.open('unread', NOTHING);
-    expect(() => pair.server.receive(cellOf(CellType.DATA, stream.id, NOTHING), SMALL_CELL)).toThrow(
-      expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }),
-    );
+    const [open, ended] = await Promise.all(['a', 'b'].map((service) => pair.opener.open(service, NOTHING)));
+    ended?.destroy();
+    await pair.opener.ping();
+    for (const stream of [open, ended]) {
+      expect(() => pair.server.receive(cellOf(CellType.DATA, stream?.id ?? 0, NOTHING), SMALL_CELL)).toThrow(
+        expect.objectContaining({ message: expect.stringContaining('without any') }),
+      );
+    }
   });
 
   it.each([
