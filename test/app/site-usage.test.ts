@@ -22,7 +22,10 @@ beforeEach(async () => {
   budget = await openBudget({ file: path.join(folder, 'budget'), limits, clock: systemClock, log: silentLog });
   usage = new SiteUsage(budget);
 });
-afterEach(() => rm(folder, { recursive: true, force: true }));
+afterEach(async () => {
+  await budget[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
 
 const spent = (site: string): bigint => budget.view().sites.find(({ who }) => who === site)?.spent ?? 0n;
 

@@ -20,11 +20,11 @@ const NAME = 'news.web3';
 const DEAR = 80_000n;
 const PRICE_OF_ATTACKER = pricePerMiB(1n);
 /** One step of a circuit, and what a host may take to say anything. */
-const BUILD_MILLIS = 400;
-const ANSWER_MILLIS = 400;
+const BUILD_MILLIS = 1_500;
+const ANSWER_MILLIS = 1_500;
 const STAGGER_MILLIS = 100;
 /** What a visit may take in all. */
-const VISIT_MILLIS = 5_000;
+const VISIT_MILLIS = 15_000;
 
 describe('a visit to a name', () => {
   let net: TestNet;

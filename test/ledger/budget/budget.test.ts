@@ -24,6 +24,7 @@ let file: string;
 /** What the machine shows: its clock and how long it has been up. */
 let machine: { wall: number; up: number };
 let said: object[];
+let started: Budget[];
 const log: Log = { ...silentLog, warn: (fields) => void said.push(fields), error: (fields) => void said.push(fields) };
 
 beforeEach(async () => {
@@ -31,12 +32,17 @@ beforeEach(async () => {
   file = path.join(folder, 'budget');
   machine = { wall: START, up: 1_000_000 };
   said = [];
+  started = [];
 });
-afterEach(() => rm(folder, { recursive: true, force: true }));
+afterEach(async () => {
+  // What one of them writes later would be in the way of the removal.
+  for (const budget of started) await budget[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
 
 /** Without disposing the one before, this is what a killed process leaves. */
-function start(changes: Partial<BudgetOptions> = {}): Promise<Budget> {
-  return openBudget({
+async function start(changes: Partial<BudgetOptions> = {}): Promise<Budget> {
+  const budget = await openBudget({
     file,
     limits: LIMITS,
     clock: { now: () => unixMillis(machine.wall) },
@@ -44,6 +50,8 @@ function start(changes: Partial<BudgetOptions> = {}): Promise<Budget> {
     log,
     ...changes,
   });
+  started.push(budget);
+  return budget;
 }
 
 function pass(millis: number): void {

@@ -56,7 +56,7 @@ describe('the cluster', () => {
     const slot = await connection.getSlot();
     expect(slot).toBeGreaterThan(0);
     const time = await connection.getBlockTime(slot);
-    expect(Math.abs((time ?? 0) - Date.now() / 1000)).toBeLessThan(5);
+    expect(Math.abs((time ?? 0) - Date.now() / 1000)).toBeLessThan(60);
     const epoch = await connection.getEpochInfo();
     expect(epoch.absoluteSlot).toBeGreaterThanOrEqual(slot);
     expect(await connection.getMinimumBalanceForRentExemption(165)).toBe(2_039_280);

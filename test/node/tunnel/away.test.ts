@@ -1,27 +1,16 @@
 /** A pool to one host that is dead, or whose pool is given up. Its circuits are played, or real. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { RelaymintError } from '../../../core/errors.ts';
-import type { Clock } from '../../../core/ports.ts';
-import { unixMillis } from '../../../core/units.ts';
 import { endpointOf, unreachable } from '../../../bench/paths/endpoint.ts';
 import { populationOf } from '../../../bench/paths/population.ts';
 import { seededRandom } from '../../../bench/paths/random.ts';
 import { createCircuitPool, type CircuitPool } from '../../../node/tunnel/index.ts';
 import { priceOf, type SignedOffer } from '../../../node/offer/index.ts';
 import { PRICE, TestNet, eventually, readAll, serveEcho } from '../circuit/net.ts';
+import { HeldClock } from '../../clock.ts';
 
 const { relays, host } = populationOf('honest', 12, 0);
 const SELF = populationOf('honest', 5000, 0).host.nodeId;
-
-class HeldClock implements Clock {
-  #now = Date.UTC(2026, 0, 1);
-  now(): ReturnType<Clock['now']> {
-    return unixMillis(this.#now);
-  }
-  pass(millis: number): void {
-    this.#now += millis;
-  }
-}
 
 interface Played {
   readonly pool: CircuitPool;
@@ -72,7 +61,7 @@ describe('a pool whose host is dead', () => {
     expect(tried).toHaveLength(4);
     expect(new Set(tried.map((path) => path.at(-2)?.nodeId)).size).toBeGreaterThan(1);
     for (let tick = 0; tick < 100; tick += 1) {
-      clock.pass(1_000);
+      clock.advance(1_000);
       await vi.advanceTimersByTimeAsync(1_000);
     }
     expect(tried).toHaveLength(4);
@@ -86,11 +75,11 @@ describe('a pool whose host is dead', () => {
     await expect(pool.buildTunnels(3)).rejects.toBe(pool.away);
     await expect(pool.circuit()).rejects.toBe(pool.away);
     expect(tried).toHaveLength(4);
-    clock.pass(1_000);
+    clock.advance(1_000);
     await expect(pool.circuit()).rejects.toThrow('destroyed (UNREACHABLE)');
     expect([tried.length, told()]).toEqual([5, 2]);
     answer = undefined;
-    clock.pass(60_000);
+    clock.advance(60_000);
     await pool.buildTunnels(3);
     expect(pool.away).toBeUndefined();
     expect(pool.tunnelsReady()).toBe(1);
@@ -138,7 +127,7 @@ describe('a pool whose host is dead', () => {
     const { pool, clock, drawn, tried } = played(relays.slice(0, 6), () => unreachable(1));
     for (let index = 0; index < 3; index += 1) {
       await pool.buildTunnels(1).catch(() => {});
-      clock.pass(31_000);
+      clock.advance(31_000);
     }
     expect(tried.length).toBeGreaterThan(4);
     expect(drawn() / tried.length).toBeLessThan(16);

@@ -174,8 +174,9 @@ describe('a path', () => {
     const crowd = Array.from({ length: 4000 }, (_, i) => ({ ...one, nodeId: `${one.nodeId}${i}` as never }));
     const honest = Array.from({ length: 5 }, () => seller());
     const offers = [...crowd, ...honest, host];
-    const begun = performance.now();
+    const begun = process.cpuUsage();
     expect(choose(offers, { relays: 5 })).toHaveLength(6);
-    expect(performance.now() - begun).toBeLessThan(2000);
+    // Of the processor's time, microseconds: that of a loaded machine says nothing.
+    expect(process.cpuUsage(begun).user).toBeLessThan(2_000_000);
   });
 });

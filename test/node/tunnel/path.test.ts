@@ -151,9 +151,10 @@ describe('a path', () => {
     const good = market([USUAL, USUAL]);
     const find = (service: string): readonly SignedOffer[] =>
       service === 'content' ? [...crowd, ...good.find(service)] : good.find(service);
-    const begun = performance.now();
+    const begun = process.cpuUsage();
     expect(cost(choose({ find }, { relays: 2 }))).toBe(3n * USUAL);
-    expect(performance.now() - begun).toBeLessThan(2000);
+    // Of the processor's time, microseconds: that of a loaded machine says nothing.
+    expect(process.cpuUsage(begun).user).toBeLessThan(2_000_000);
   });
 });
 

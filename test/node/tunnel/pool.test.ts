@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Clock } from '../../../core/ports.ts';
-import { pricePerMiB, unixMillis } from '../../../core/units.ts';
+import { pricePerMiB } from '../../../core/units.ts';
 import {
   createCircuitPool,
   createGuards,
@@ -12,17 +11,7 @@ import { choosePath, secureRandom } from '../../../node/tunnel/path.ts';
 import { createOfferBook } from '../../../node/discovery/index.ts';
 import { PRICE, TestNet, readAll, serveEcho, u32, eventually } from '../circuit/net.ts';
 import type { TestNode } from '../circuit/net.ts';
-
-/** A clock that tests move. */
-class HeldClock implements Clock {
-  #now = Date.now();
-  now(): ReturnType<Clock['now']> {
-    return unixMillis(this.#now);
-  }
-  pass(millis: number): void {
-    this.#now += millis;
-  }
-}
+import { HeldClock } from '../../clock.ts';
 
 const HALF_AN_HOUR = 30 * 60_000;
 
@@ -31,7 +20,7 @@ let clock: HeldClock;
 let pools: CircuitPool[];
 beforeEach(() => {
   net = new TestNet();
-  clock = new HeldClock();
+  clock = new HeldClock(Date.now());
   pools = [];
 });
 afterEach(async () => {
@@ -172,10 +161,10 @@ describe('circuit pool', () => {
       await pool.buildTunnels(2);
       await untilRefused(1);
       // What is avoided is so for a while, whatever becomes of the clock.
-      clock.pass(-HALF_AN_HOUR);
+      clock.advance(-HALF_AN_HOUR);
       for (let index = 0; index < 20; index += 1) expect(await next()).toEqual([lean.id, other.id, host.id]);
       expect(refusals(lean)).toBe(1);
-      clock.pass(5_000);
+      clock.advance(5_000);
       await untilRefused(2);
     });
 
@@ -255,14 +244,14 @@ describe('circuit pool', () => {
   });
 
   it.each([
-    ['maxTime', { maxTime: 5_000 }, () => clock.pass(5_000)],
+    ['maxTime', { maxTime: 5_000 }, () => clock.advance(5_000)],
     [
       'maxTime, of a clock that was set back,',
       { maxTime: 5_000 },
       () => {
-        clock.pass(-HALF_AN_HOUR);
+        clock.advance(-HALF_AN_HOUR);
         vi.advanceTimersByTime(1_000);
-        clock.pass(5_000);
+        clock.advance(5_000);
       },
     ],
     ['maxTraffic', { maxTraffic: 4_000 }, () => {}],
@@ -293,7 +282,7 @@ describe('circuit pool', () => {
     await first.openStream('echo', u32(0));
     await pool.circuit();
     await eventually(() => pool.activeDataCircuits().length).toBe(2);
-    clock.pass(1_500);
+    clock.advance(1_500);
     vi.advanceTimersByTime(1_000);
     expect(pool.activeDataCircuits()).toEqual([first]);
   });

@@ -18,29 +18,25 @@ import {
   SAMPLED_GUARDS,
   USUAL_PRICE,
 } from '../../../../core/limits.ts';
-import { silentLog, type Clock, type Log } from '../../../../core/ports.ts';
-import { pricePerMiB, unixMillis } from '../../../../core/units.ts';
+import { silentLog, type Log } from '../../../../core/ports.ts';
+import { pricePerMiB } from '../../../../core/units.ts';
 import { createGuards, guardFile, openGuards, type Guards } from '../../../../node/tunnel/index.ts';
 import { priceOf, type SignedOffer } from '../../../../node/offer/index.ts';
 import { storeInMemory } from '../../../../bench/paths/endpoint.ts';
 import { populationOf } from '../../../../bench/paths/population.ts';
 import { seededRandom } from '../../../../bench/paths/random.ts';
+import { HeldClock } from '../../../clock.ts';
 
 /** No relay of the populations below. */
 const SELF = populationOf('honest', 5000, 0).host.nodeId;
 const MOST = pricePerMiB(12n * USUAL_PRICE);
 const DAY = 24 * 60 * 60_000;
 
-class HeldClock implements Clock {
-  at = Date.UTC(2026, 5, 1);
-  now(): ReturnType<Clock['now']> {
-    return unixMillis(this.at);
-  }
-}
-
 let clock: HeldClock;
 let folder: string;
 let blamed: string[];
+/** To be disposed. */
+const opened: Guards[] = [];
 const log: Log = {
   ...silentLog,
   warn: (fields) => {
@@ -53,6 +49,8 @@ beforeEach(async () => {
   blamed = [];
 });
 afterEach(async () => {
+  // What one of them writes later would be in the way of the removal.
+  for (const guards of opened.splice(0)) await guards[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -64,9 +62,11 @@ function book(relays: readonly SignedOffer[]): { find: (service: string) => Sign
   return { find: (service) => relays.filter((offer) => priceOf(offer, service) !== undefined) };
 }
 
-function open(file = path.join(folder, 'guards.json'), random?: () => number): Promise<Guards> {
+async function open(file = path.join(folder, 'guards.json'), random?: () => number): Promise<Guards> {
   const store = guardFile(file);
-  return openGuards({ store, nodeId: SELF, clock, log, ...(random === undefined ? {} : { random }) });
+  const guards = await openGuards({ store, nodeId: SELF, clock, log, ...(random === undefined ? {} : { random }) });
+  opened.push(guards);
+  return guards;
 }
 
 describe('guards', () => {
