@@ -7,7 +7,7 @@
  * What an initiator sent before its JOINED was meant for the node between them, which drops it. So nothing that is on its way to one is
  * taken for the other's, whenever the two are told.
  */
-import { RelaymintError } from '../../core/errors.ts';
+import { violation, type RelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import type { CircuitEnd, ExpectedJoin, ServiceHandler, ServiceOptions } from './contract.ts';
 import { DestroyReason, ending, type Ending } from './reason.ts';
@@ -28,9 +28,7 @@ export function encodeJoin(side: CircuitSide): Buffer {
 export function decodeJoin(data: Buffer): CircuitSide {
   const side = data.length === 1 ? SIDES[data[0] ?? 0] : undefined;
   if (side !== undefined) return side;
-  throw new RelaymintError('PROTOCOL_VIOLATION', 'A malformed cell: its JOIN does not fit.', {
-    remedy: 'The nodes may run different versions.',
-  });
+  throw violation('A malformed cell: its JOIN does not fit.');
 }
 
 /** What an initiator has ready for the other one. */
