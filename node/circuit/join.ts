@@ -7,12 +7,13 @@
  * What an initiator sent before its JOINED was meant for the node between them, which drops it. So nothing that is on its way to one is
  * taken for the other's, whenever the two are told.
  */
-import { violation, type RelaymintError } from '../../core/errors.ts';
+import type { RelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import type { CircuitEnd, ExpectedJoin, ServiceHandler, ServiceOptions } from './contract.ts';
 import { DestroyReason, ending, type Ending } from './reason.ts';
 import { NO_PRICE, Services } from './services.ts';
 import type { CircuitSide } from './stream-ids.ts';
+import { violation } from './violation.ts';
 
 /** What ends the streams with the node between the two. */
 export const GOES_ON: Ending = ending(DestroyReason.FINISHED, 'the circuit goes on to another one');
@@ -28,7 +29,7 @@ export function encodeJoin(side: CircuitSide): Buffer {
 export function decodeJoin(data: Buffer): CircuitSide {
   const side = data.length === 1 ? SIDES[data[0] ?? 0] : undefined;
   if (side !== undefined) return side;
-  throw violation('A malformed cell: its JOIN does not fit.');
+  throw violation('a JOIN that does not fit');
 }
 
 /** What an initiator has ready for the other one. */

@@ -341,14 +341,15 @@ describe('a host that ends a circuit', () => {
   it('is answered and paid by the relay before the hop before that is told', async () => {
     const order: string[] = [];
     const wrapMetering = eachMeter((meter) => {
-      const { rest, sentDown } = meter;
+      const rest = meter.rest.bind(meter);
+      const sentDown = meter.sentDown.bind(meter);
       meter.rest = () => {
         order.push('paid');
-        rest.call(meter);
+        rest();
       };
       meter.sentDown = (bytes, price) => {
         order.push('told');
-        sentDown.call(meter, bytes, price);
+        sentDown(bytes, price);
       };
     });
     const { client, host } = await net.path(0);
@@ -486,8 +487,9 @@ describe('a sender', () => {
         await once(stream, 'data');
       }
     };
+    const returned = saying(linkBetween(relays[2] as TestNode, host), FrameType.RETURN);
     await exchange(700);
-    await saying(linkBetween(relays[2] as TestNode, host), FrameType.RETURN);
+    await returned;
     await exchange(100);
   });
 
