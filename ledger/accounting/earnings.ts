@@ -12,7 +12,10 @@ export class Earnings {
   #price: PricePerMiB = NO_PRICE;
   /** Bytes for the current names at the current price. */
   #run = 0;
-  /** A numerator: receipts paid it for names, and it is less than a whole one for each of them. It goes out with what comes next. */
+  /**
+   * A numerator x basis points: receipts paid it for names, and it is less than a whole numerator for each of them. It is paid out with what
+   * comes next.
+   */
   #spare = 0n;
 
   add(shares: Attribution, frameBytes: number, price: PricePerMiB): void {
@@ -30,15 +33,15 @@ export class Earnings {
     for (const earned of this.#earned.values()) all += earned;
     const taken = new Map<string, bigint>();
     if (all === 0n) return taken;
-    const owed = (due + this.#spare) * WHOLE;
+    const owed = due * WHOLE + this.#spare;
     const whole = owed > all ? owed : all;
-    const payable = (paid + this.#spare) * WHOLE;
+    const payable = paid * WHOLE + this.#spare;
     const part = payable < whole ? payable : whole;
-    this.#spare = (all * part) / (whole * WHOLE);
+    this.#spare = (all * part) / whole;
     for (const [name, earned] of this.#earned) {
       const numerator = (earned * part) / (whole * WHOLE);
       if (numerator === 0n) continue;
-      this.#spare -= numerator;
+      this.#spare -= numerator * WHOLE;
       taken.set(name, numerator);
       const left = earned - numerator * WHOLE;
       if (left > 0n) this.#earned.set(name, left);
