@@ -25,6 +25,8 @@ import {
   relay as relayRole,
   settingsOf,
   site as siteRole,
+  type BaseValues,
+  type EarnerValues,
   type Role,
   type RunningRole,
   type SiteValues,
@@ -73,9 +75,7 @@ export interface TestnetSite {
 }
 
 /** Settings of a node: texts, as on the command line. */
-export type SaidOf<Own> = { readonly [K in keyof Own]?: Said } & {
-  readonly [name: string]: Said;
-};
+export type SaidOf<Own> = { readonly [K in keyof Own | keyof BaseValues | keyof EarnerValues]?: Said };
 
 export interface Testnet extends AsyncDisposable {
   readonly ledger: EmbeddedLedger;
@@ -86,7 +86,7 @@ export interface Testnet extends AsyncDisposable {
   /** Where browsers find the gateway. */
   readonly url: string;
   /** Runs one more node. */
-  open<Own>(role: Role<Own>, label: string, said?: SaidOf<Own>): Promise<TestnetNode>;
+  open<Own>(role: Role<Own>, label: string, said?: SaidOf<NoInfer<Own>>): Promise<TestnetNode>;
   /** Publishes a folder to a host and points a name at it, as `relaymint publish` does with the settings `said`. */
   publish(directory: string, name: string, said?: SaidOf<SiteValues>): Promise<TestnetSite>;
   /** Moves the clock of all nodes, and of the chain, forward. */
@@ -151,7 +151,7 @@ class Ground {
     this.#parts = parts;
   }
 
-  async open<Own>(role: Role<Own>, label: string, said?: SaidOf<Own>): Promise<TestnetNode> {
+  async open<Own>(role: Role<Own>, label: string, said?: SaidOf<NoInfer<Own>>): Promise<TestnetNode> {
     const section: Section<Own> = role.settings;
     const own = valuesOf(section, said ?? {});
     const node = this.#nodes.use(await this.#openNode(role, label, own, said));

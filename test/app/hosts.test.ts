@@ -41,7 +41,7 @@ describe('a site that one of six hosts keeps', () => {
     expect(published.skipped).toEqual([{ path: 'gone', reason: 'a link to nothing' }]);
 
     expect(await page(testnet.url)).toBe('200 only one keeps this');
-    const later = await testnet.open(gateway, 'later', { port: '0', hops: '1' });
+    const later = await testnet.open(gateway, 'later', { port: '0', relays: '1' });
     expect(await page(later.ready['gateway'])).toBe('200 only one keeps this');
 
     // A host that is asked anything carries a circuit, which counts for somebody on its books.
