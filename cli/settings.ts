@@ -21,13 +21,14 @@ export function addSettings<Values>(command: Command, section: Section<Values>, 
 /** @throws RangeError if the setting's default is not one of its texts. */
 export function optionOf(setting: Setting, role?: string): Option {
   const { flags, help, kind, standard, standardHelp, choices, preset, group, onlyFlag } = setting;
-  const option = new Option(flags, help);
+  // Commander prints a default only where there is a value.
+  const usual = standard === undefined && standardHelp !== undefined ? ` (default: ${standardHelp})` : '';
+  const option = new Option(flags, help + usual);
   if (choices !== undefined) option.choices(choices);
   if (kind === 'one') {
     option.argParser((text) => spoken(setting, text));
     if (preset !== undefined) option.preset(preset);
     if (standard !== undefined) option.default(parseText(setting, standard), standardHelp ?? standardText(standard));
-    else if (standardHelp !== undefined) option.default(undefined, standardHelp);
   } else if (kind === 'list') {
     option.argParser((text, previous: unknown) => [
       ...(previous as readonly unknown[]),

@@ -22,9 +22,16 @@ export const share: Grammar<number> = grammar(parseShare);
 export const size: Grammar<Bytes> = grammar(parseSize);
 /** Milliseconds. */
 export const duration: Grammar<number> = grammar(parseDuration);
-/** An absolute path. */
-export const place: Grammar<string> = grammar((text) => path.resolve(text));
+/** An absolute path. Blank text is refused, or an unset variable would mean the working folder. */
+export const place: Grammar<string> = grammar((text) => path.resolve(filled(text, 'Name a folder or a file.')));
+/** Any text but none at all. */
+export const secret: Grammar<string> = grammar((text) => filled(text, 'Give a text.'));
 export const node: Grammar<NodeId> = grammar((text) => nodeId(text));
 export const wallet: Grammar<LedgerAddress> = grammar((text) => ledgerAddress(text));
 /** A name as it is written down: lower case, with its TLD. */
 export const name: Grammar<string> = grammar((text) => parseName(text).name);
+
+function filled(text: string, remedy: string): string {
+  if (text.trim() === '') throw new RangeError(remedy);
+  return text;
+}

@@ -1,5 +1,5 @@
 /** Settings: their grammars, the sections that commands and roles share, and what a node is opened with. */
-export { credits, duration, name, node, place, price, share, size, sol, wallet } from './grammars.ts';
+export { credits, duration, name, node, place, price, secret, share, size, sol, wallet } from './grammars.ts';
 export {
   ONION_PORT,
   assertSafe,
@@ -12,6 +12,7 @@ export {
 export {
   DEFAULT_LEDGER_PORT,
   DEFAULT_ROYALTY,
+  LOG_LEVELS,
   WALLET_FILE,
   defaultDataDir,
   feeSection,

@@ -27,7 +27,7 @@ import {
 import { nodeId, type LedgerAddress, type NodeId } from '../../core/ids.ts';
 /** In a data folder: the wallet's key, as Solana's own tools write it. */
 export const WALLET_FILE = 'wallet.json';
-import { credits, duration, place, price, share, sol, wallet } from './grammars.ts';
+import { credits, duration, place, price, secret, share, sol, wallet } from './grammars.ts';
 import { count, grammar, list, oneOf, optional, standard, toggle, words, type Section } from './setting.ts';
 
 /** Default share of what hosts earn with a name that its owner asks for. */
@@ -40,7 +40,7 @@ export function defaultDataDir(label: string): string {
   return path.join(homedir(), '.relaymint', label);
 }
 
-const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** What a command prints, and how. */
@@ -173,7 +173,7 @@ export function nodeSection(role: string): Section<NodeValues> {
     maxPriorityFee,
     seed: optional(
       '--seed <text>',
-      words,
+      secret,
       'derive every key from this text and the label (tests only: whoever knows it owns the node)',
       { onlyFlag: true },
     ),

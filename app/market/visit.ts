@@ -93,9 +93,10 @@ async function compareFile(
 /** @throws RelaymintError FILE_NOT_FOUND when `directory` is not a folder. */
 export async function requireDirectory(directory: string): Promise<string> {
   const absolute = path.resolve(directory);
-  const info = await stat(absolute).catch(() => undefined);
+  // No text at all, as an unset variable gives, would be the working folder.
+  const info = directory.trim() === '' ? undefined : await stat(absolute).catch(() => undefined);
   if (info?.isDirectory() === true) return absolute;
-  throw new RelaymintError('FILE_NOT_FOUND', `${absolute} is not a folder.`, {
-    remedy: 'Give --site a folder of files.',
+  throw new RelaymintError('FILE_NOT_FOUND', `"${directory}" is not a folder.`, {
+    remedy: 'Name a folder of files.',
   });
 }

@@ -118,12 +118,18 @@ export class Channels implements ChannelProvider {
     }
   }
 
-  /** Adds a deposit's worth to a channel that runs low, and resolves with what the ledger shows then. */
+  /**
+   * Adds a deposit's worth to a channel that runs low, and resolves with the channel as it is then. The ledger is read first: an
+   * earlier top-up may have succeeded although it failed to say so.
+   */
   async topUp(channel: ChannelState): Promise<ChannelState> {
     const { wallet, reader, deposit, log } = this.#options;
+    const before = await reader.channel(channel.till, channel.slot);
+    if (isToppedUp(before, channel)) return before;
     await this.#spend(channel.payee, deposit, () => wallet.topUp(channel, deposit));
     log.info({ channel: channel.id, amount: deposit.toString() }, 'topped up a channel');
-    return (await reader.channel(channel.till, channel.slot)) ?? channel;
+    const after = await reader.channel(channel.till, channel.slot).catch(() => undefined);
+    return isToppedUp(after, channel) ? after : { ...channel, deposit: addAmounts(channel.deposit, deposit) };
   }
 
   /** Asks what a transaction costs before the first circuit of others has to wait for the answer. */
@@ -395,6 +401,11 @@ export class Channels implements ChannelProvider {
     this.#fee = { units, at: this.#now() };
     return units;
   }
+}
+
+/** The ledger shows a larger deposit of that channel than we knew of. */
+function isToppedUp(shown: ChannelState | undefined, known: ChannelState): shown is ChannelState {
+  return shown?.id === known.id && shown.deposit > known.deposit;
 }
 
 function least(a: bigint, b: bigint): Amount {

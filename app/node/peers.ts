@@ -68,6 +68,7 @@ export function openDiscovery(
       ...before,
       book: createOfferBook({ clock }),
       bootstrap: settings.node.bootstrap,
+      redials: settings.till !== undefined,
       log: settings.log,
     }),
   );

@@ -58,6 +58,8 @@ export function openWays(settings: NodeSettings, identity: Identity, stack: Asyn
 
 /** A node that hides from peers is still seen by a ledger on another machine, together with the wallet that its offer names. */
 export function warnOfWhatShows(settings: NodeSettings): void {
+  // A URL that is none is refused where it is used, without its text.
+  if (!URL.canParse(settings.ledger.ledger)) return;
   const { hostname } = new URL(settings.ledger.ledger);
   if (!hides(locationsOf(settings)) || settings.outbound.anonymize !== undefined || isLoopback(hostname)) return;
   settings.log.warn(

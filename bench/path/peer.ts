@@ -18,7 +18,8 @@ function leave(): void {
 }
 
 function removeFiles(directory: string): void {
-  rmSync(directory, { recursive: true, force: true });
+  // What a library still writes in another thread makes it fail for a moment.
+  rmSync(directory, { recursive: true, force: true, maxRetries: 10 });
   try {
     rmdirSync(path.dirname(directory));
   } catch {

@@ -12,7 +12,9 @@ import { openSolanaLedger } from '../../ledger/solana/index.ts';
 import { siteUrl } from '../../core/name.ts';
 import { createPolicy, createTcpTransport, declarePurpose } from '../../node/transport/index.ts';
 import { watchLifecycle, type Lifecycle } from '../../app/lifecycle.ts';
+import { LOG_LEVELS, optional, place, secret } from '../../app/config/index.ts';
 import { wholeNumber } from '../options.ts';
+import { optionOf } from '../settings.ts';
 import {
   startCluster,
   type Cluster,
@@ -64,7 +66,9 @@ export function startCommand(program: Command): void {
         'names a folder: then the next start continues where this one stopped.',
     )
     .option('--site <dir>', 'folder to publish instead of the example site; --data remembers it')
-    .option('--data <dir>', 'keep all state here and continue from it')
+    .addOption(
+      optionOf(optional('--data <dir>', place, 'keep all state here and continue from it', { onlyFlag: true })),
+    )
     .option('--once', 'do one complete round (publish, fetch, settle, withdraw) and exit')
     .option('--json', 'print one JSON object (with --once) or JSON lines, and nothing else, on stdout')
     .addOption(
@@ -77,9 +81,20 @@ export function startCommand(program: Command): void {
     )
     .option('--relays <n>', 'paid relays in front of the host, 1 to 6', wholeNumber(1, 6), 3)
     .option('--relay-nodes <n>', 'relays to run, at least --relays (default: 3 or --relays)', wholeNumber(1, 32))
-    .option('--seed <text>', 'derive every key from this text: the same text, the same keys (tests only)')
+    .addOption(
+      optionOf(
+        optional(
+          '--seed <text>',
+          secret,
+          'derive every key from this text: the same text, the same keys (tests only)',
+          {
+            onlyFlag: true,
+          },
+        ),
+      ),
+    )
     .option('--port <n>', "the gateway's port; any free one if this one is taken", wholeNumber(0, 65_535), 8402)
-    .option('--log-level <level>', 'trace, debug, info, warn, error or silent', 'warn')
+    .addOption(new Option('--log-level <level>', 'log lines (JSON) on stderr').choices(LOG_LEVELS).default('warn'))
     .addHelpText(
       'after',
       `

@@ -318,6 +318,8 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
     this.#mux.sendControl(CellType.JOINED, NOTHING);
     before.close(endingError(GOES_ON));
     plan.joined(this);
+    // The one before may have held back what it grants until its streams are read.
+    this.#mux.grantDue();
   }
 
   rttMillis(): Promise<number> {

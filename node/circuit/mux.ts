@@ -295,7 +295,7 @@ export class Mux implements StreamHost {
     const id = cellStream(cell);
     switch (type) {
       case CellType.DATA:
-        this.#onData(id, data);
+        this.#onData(id, data, cell.length);
         return;
       case CellType.DATAGRAM:
         this.#onDatagrams(id, data, cell.length);
@@ -334,7 +334,7 @@ export class Mux implements StreamHost {
     }
   }
 
-  #onData(id: number, data: Buffer): void {
+  #onData(id: number, data: Buffer, cellBytes: number): void {
     // It would use no credit, and be held.
     if (data.length === 0) throw overdrawn('sent a cell of data without any');
     const stream = this.#find(id);
@@ -343,7 +343,7 @@ export class Mux implements StreamHost {
       return;
     }
     if (stream.peerEnded) throw overdrawn(`sent data after the end of stream ${id}`);
-    stream.deliver(data);
+    stream.deliver(data, cellBytes);
   }
 
   #onDatagrams(id: number, data: Buffer, cellBytes: number): void {

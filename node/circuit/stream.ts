@@ -37,6 +37,15 @@ export interface StreamHost {
 
 type Done = (error?: Error | null) => void;
 
+/** Unread data, and what it takes of what may be unread, bytes. */
+interface Chunk {
+  readonly data: Buffer;
+  readonly cost: number;
+}
+
+/** What a buffer of a few bytes takes beside them, about. */
+const CHUNK_COST = 256;
+
 export class MuxStream extends Duplex implements CircuitStream {
   readonly id: number;
   readonly circuitPrice: PricePerMiB;
@@ -69,8 +78,9 @@ export class MuxStream extends Duplex implements CircuitStream {
   ending = false;
 
   readonly #host: StreamHost;
-  #inbox: Buffer[] = [];
-  #inboxBytes = 0;
+  #inbox: Chunk[] = [];
+  /** What they cost. */
+  #inboxCost = 0;
   #demand = false;
   #writeDone: Done | undefined;
   #finalDone: Done | undefined;
@@ -136,20 +146,27 @@ export class MuxStream extends Duplex implements CircuitStream {
 
   /** Everything that reads has read what came. */
   get keepsUp(): boolean {
-    return this.#inboxBytes === 0;
+    return this.#inboxCost === 0;
   }
 
-  /** Data came from the other end. @throws RelaymintError PROTOCOL_VIOLATION when it had no credit for it. */
-  deliver(data: Buffer): void {
+  /**
+   * Data came from the other end, in a cell of that size, which it is a part of.
+   * @throws RelaymintError PROTOCOL_VIOLATION when it had no credit for it.
+   */
+  deliver(data: Buffer, cellBytes: number): void {
     this.receiveCredit -= data.length;
     if (this.receiveCredit < 0) throw overdrawn(`sent more than the window of stream ${this.id}`);
+    // A little data must not hold a large cell, nor seem to take no memory.
+    const isSmall = data.length < cellBytes / 2;
+    const kept = isSmall ? Buffer.from(data) : data;
     if (this.#demand && this.#inbox.length === 0) {
-      this.#demand = this.push(data);
-      if (!this.destroyed) this.#host.consumed(this, data.length);
+      this.#demand = this.push(kept);
+      if (!this.destroyed) this.#host.consumed(this, kept.length);
     } else {
-      this.#inbox.push(data);
-      this.#inboxBytes += data.length;
-      this.#host.unread(data.length);
+      const cost = isSmall ? kept.length + CHUNK_COST : cellBytes;
+      this.#inbox.push({ data: kept, cost });
+      this.#inboxCost += cost;
+      this.#host.unread(cost);
     }
   }
 
@@ -179,20 +196,20 @@ export class MuxStream extends Duplex implements CircuitStream {
   override _read(): void {
     this.#demand = true;
     if (this.#inbox.length === 0) return;
-    let taken = 0;
-    let count = 0;
+    let [taken, freed, count] = [0, 0, 0];
     while (this.#demand && count < this.#inbox.length) {
       const chunk = this.#inbox[count];
       if (chunk === undefined) break;
       count += 1;
-      taken += chunk.length;
-      this.#demand = this.push(chunk);
+      taken += chunk.data.length;
+      freed += chunk.cost;
+      this.#demand = this.push(chunk.data);
     }
     this.#inbox.splice(0, count);
     // Destroyed by whoever got the data: everything was settled then.
     if (this.destroyed) return;
-    this.#inboxBytes -= taken;
-    this.#host.unread(-taken);
+    this.#inboxCost -= freed;
+    this.#host.unread(-freed);
     this.#host.consumed(this, taken);
     if (this.#inbox.length === 0 && this.peerEnded) this.push(null);
   }
@@ -211,9 +228,9 @@ export class MuxStream extends Duplex implements CircuitStream {
   }
 
   override _destroy(error: Error | null, done: Done): void {
-    this.#host.unread(-this.#inboxBytes);
+    this.#host.unread(-this.#inboxCost);
     this.#inbox = [];
-    this.#inboxBytes = 0;
+    this.#inboxCost = 0;
     this.datagramsIn?.close();
     this.out.clear();
     this.datagramsOut?.clear();

@@ -77,6 +77,11 @@ export interface DiscoveryOptions {
   readonly log: Log;
   readonly bootstrap?: readonly PeerAddress[];
   /**
+   * Dials a bootstrap peer again soon after its link was lost, and does not wait for the next round. Not for a node that is another one on
+   * each link: the moment would tell the peer that it is the same. Default false.
+   */
+  readonly redials?: boolean;
+  /**
    * The other wallet of a channel between us and this linked peer, for which somebody burned: what comes with that wallet has
    * a share of the book for itself. Default: there are no channels.
    */

@@ -39,6 +39,8 @@ interface Talk {
   /** Takes the answer to the question under way. */
   answered: ((answer: Answer) => void) | undefined;
   failed: ((error: RelaymintError) => void) | undefined;
+  /** The questions under way: one after the other, for all who want them. */
+  asking: Promise<number> | undefined;
   readonly bucket: TokenBucket;
   /** When the link opened, `performance.now()`. */
   readonly since: number;
@@ -77,6 +79,7 @@ class Exchange implements Discovery {
   readonly #intervalMillis: number;
   readonly #talks = new Map<Link, Talk>();
   readonly #missed = new Map<NodeId, Missed>();
+  readonly #redials: boolean;
   readonly #stop = new AbortController();
   readonly #unsubscribe: readonly (() => void)[];
   #timer: NodeJS.Timeout | undefined;
@@ -92,6 +95,7 @@ class Exchange implements Discovery {
     this.#named = new Set(this.#bootstrap.map(({ nodeId }) => nodeId));
     this.#walletOf = options.walletOf ?? ((): undefined => undefined);
     this.#intervalMillis = intervalMillis;
+    this.#redials = options.redials ?? false;
     this.#onOwnSequence = options.onOwnSequence ?? ((): void => {});
     // One listener for each peer that is asked, MAX_PEERS_ASKED and the bootstrap peers.
     setMaxListeners(0, this.#stop.signal);
@@ -134,7 +138,8 @@ class Exchange implements Discovery {
   /** Who is known only to this peer is found by nobody else until we are linked to it again, so that the next round is too late. */
   #redial(peer: NodeId): void {
     const addresses = this.#bootstrap.filter(({ nodeId }) => nodeId === peer);
-    if (addresses.length === 0 || this.#stop.signal.aborted || this.#links.get(peer)?.isOpen === true) return;
+    if (!this.#redials || addresses.length === 0 || this.#stop.signal.aborted || this.#links.get(peer)?.isOpen === true)
+      return;
     const missed = this.#missed.get(peer) ?? { failures: 0, timer: undefined };
     if (missed.timer !== undefined) return;
     missed.failures += 1;
@@ -177,6 +182,13 @@ class Exchange implements Discovery {
   async #askPeer(link: Link): Promise<number> {
     const talk = this.#talks.get(link);
     if (talk === undefined) return 0;
+    talk.asking ??= this.#askAll(link, talk).finally(() => {
+      talk.asking = undefined;
+    });
+    return talk.asking;
+  }
+
+  async #askAll(link: Link, talk: Talk): Promise<number> {
     let fresh = 0;
     // From a random place on: an answer that holds only a part must not hold the same part each time.
     const start = nodeId(randomBytes(KEY_BYTES));
@@ -277,7 +289,7 @@ class Exchange implements Discovery {
     const now = (): number => performance.now();
     const bucket = new TokenBucket(MAX_OFFER_QUESTIONS_PER_SECOND, now);
     const bytes = new TokenBucket(OFFER_BYTES_PER_SECOND, now, OFFER_BURST_BYTES);
-    const talk: Talk = { answered: undefined, failed: undefined, bucket, since: now() };
+    const talk: Talk = { answered: undefined, failed: undefined, asking: undefined, bucket, since: now() };
     this.#talks.set(link, talk);
     void this.#forgetWhenClosed(link, talk);
     link.handle(FrameType.OFFERS_WANTED, (_id, payload) => {

@@ -193,12 +193,32 @@ describe('what is spent on channels', () => {
   it('counts top-ups, also those of an earlier run', async () => {
     const { channel } = await channels().channelTo(payee.address, PEER);
     const ours = channels();
-    expect((await ours.topUp(channel)).deposit).toBe(2_000n);
+    const once = await ours.topUp(channel);
+    expect(once.deposit).toBe(2_000n);
     budget = await budgetOf(3_000n);
     const restarted = channels({ budget });
-    expect((await restarted.topUp(channel)).deposit).toBe(3_000n);
-    await expect(restarted.topUp(channel)).rejects.toMatchObject({ code: 'BUDGET_EXHAUSTED' });
+    const twice = await restarted.topUp(once);
+    expect(twice.deposit).toBe(3_000n);
+    await expect(restarted.topUp(twice)).rejects.toMatchObject({ code: 'BUDGET_EXHAUSTED' });
     expect((await ledger.channel(channel.till, channel.slot))?.deposit).toBe(3_000n);
+  });
+
+  it('does not top up again for what did not say that it succeeded, nor while the ledger hides the channel', async () => {
+    const { channel } = await channels().channelTo(payee.address, PEER);
+    let answers = 1;
+    const hiding = new Proxy(ledger, {
+      get(target, key) {
+        if (key === 'channel' && answers-- <= 0) return () => Promise.reject(new Error('no answer'));
+        const value: unknown = Reflect.get(target, key, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const ours = channels({ reader: hiding });
+    expect((await ours.topUp(channel)).deposit).toBe(2_000n);
+    await expect(ours.topUp(channel)).rejects.toThrow('no answer');
+    expect((await channels().topUp(channel)).deposit).toBe(2_000n);
+    expect((await ledger.channel(channel.till, channel.slot))?.deposit).toBe(2_000n);
+    expect(budget.view().spent).toBe(2_000n);
   });
 
   it('does not count what was certainly not burned', async () => {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../e2e/marketplace.ts';
 import { run } from './program.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/relaymint.js', import.meta.url));
@@ -52,6 +53,47 @@ describe('a wrong command line', () => {
 
   it('prints nothing on stdout without --json', async () => {
     expect(await run(['wallet', 'balance', '--nope'])).toMatchObject({ code: 2, stdout: '' });
+  });
+});
+
+describe('a blank value, as an unset variable gives,', () => {
+  it.each([
+    ['relay', '--data', ''],
+    ['relay', '--seed', ' '],
+    ['start', '--data', ''],
+    ['start', '--seed', ''],
+    ['start', '--log-level', 'loud'],
+  ])('or a wrong one is refused, and nothing is written: %s %s "%s"', async (command, option, value) => {
+    const { code, stdout, stderr } = await run([command, option, value, '--json']);
+    expect({ code, isJson: stdout.startsWith('{"ok":false,"error":{"code":"INVALID_ARGUMENT"') }).toEqual({
+      code: 2,
+      isJson: true,
+    });
+    expect(stderr).toContain(option);
+  });
+
+  it.each([
+    ['publish', '', '--name', 'demo.web3'],
+    ['start', '--site', ''],
+  ])('is no folder to publish: %s', async (...args) => {
+    const { code, stderr } = await run(args);
+    expect(code).toBe(1);
+    expect(stderr).toContain('"" is not a folder');
+  });
+
+  it('is no ledger, and what is none is not shown', async () => {
+    await using folder = await temporaryFolder();
+    const { code, stdout, stderr } = await run([
+      'relay',
+      '--data',
+      `${folder.path}/relay`,
+      '--ledger',
+      'http://u:SECRET@',
+      '--json',
+    ]);
+    expect(code).toBe(1);
+    expect(stdout).toContain('INVALID_CONFIG');
+    expect(`${stdout}${stderr}`).not.toContain('SECRET');
   });
 });
 

@@ -40,21 +40,35 @@ describe('a stream whose reader destroys it with what it was given', () => {
     });
     // Flowing streams begin to read a tick later.
     stream.read(0);
-    stream.deliver(Buffer.alloc(10));
-    stream.deliver(Buffer.alloc(11));
+    stream.deliver(Buffer.alloc(10), 1024);
+    stream.deliver(Buffer.alloc(11), 1024);
     expect(host.said).toEqual(['consumed 10', 'gone']);
   });
 
   it('leaves nothing unread behind, however much had been waiting', async () => {
     const host = new Host();
     const stream = new MuxStream(host, 1);
-    for (let i = 0; i < 4; i += 1) stream.deliver(Buffer.alloc(60_000));
-    expect(host.held).toBe(240_000);
+    for (let i = 0; i < 4; i += 1) stream.deliver(Buffer.alloc(60_000), 61_440);
+    expect(host.held).toBe(4 * 61_440);
     const closed = new Promise((resolve) => stream.once('close', resolve));
     stream.once('data', () => stream.destroy());
     await closed;
     expect(host.held).toBe(0);
     expect(host.said.at(-1)).toBe('gone');
+  });
+});
+
+describe('little data in large cells', () => {
+  it('holds no cell, and counts as the memory that it takes', () => {
+    const host = new Host();
+    const stream = new MuxStream(host, 1);
+    const cell = Buffer.alloc(61_440);
+    for (let i = 0; i < 8_000; i += 1) stream.deliver(cell.subarray(0, 1), cell.length);
+    expect(host.held).toBeGreaterThan(8_000 * 200);
+    stream.read(0);
+    expect((stream.read(1) as Buffer).buffer).not.toBe(cell.buffer);
+    stream.destroy();
+    expect(host.held).toBe(0);
   });
 });
 

@@ -147,17 +147,33 @@ describe('discovery', () => {
   it('links again to a bootstrap peer whose link ended, before the next round', async () => {
     const hub = await start();
     const first = nextLink(hub.links);
-    await start({ bootstrap: [at(hub)] }, false);
+    await start({ bootstrap: [at(hub)], redials: true });
     const link = await first;
     const again = nextLink(hub.links);
     await link.close();
     expect((await again).isOpen).toBe(true);
   });
 
+  it('of a node that is another one on each link waits for the next round: the moment would tell that it is the same', async () => {
+    const hub = await start();
+    const first = nextLink(hub.links);
+    const reader = await start({ bootstrap: [at(hub)] }, false);
+    const link = await first;
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    try {
+      await link.close();
+      await reader.links.get(hub.identity.nodeId)?.closed;
+      await vi.advanceTimersByTimeAsync(40_000);
+      expect(reader.links.links()).toEqual([]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it('links to a bootstrap peer that comes later, and asks it at once', async () => {
     const identity = newIdentity();
     const address = '/memory/later';
-    const reader = await start({ bootstrap: [{ nodeId: identity.nodeId, address }] }, false);
+    const reader = await start({ bootstrap: [{ nodeId: identity.nodeId, address }], redials: true });
     await reader.discovery.refresh();
     const heard = new Promise((resolve) => reader.discovery.book.onOffer(resolve));
     await nodes.start({ identity, address, offer: offerOf(identity) });
