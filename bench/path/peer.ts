@@ -8,13 +8,22 @@ import type { CommandName, Peer, PeerCommands, PeerConfig, Question, Word } from
 
 const config = JSON.parse(process.argv[2] ?? 'null') as PeerConfig;
 
+/** For what other threads of this process are writing when it is to end, milliseconds: it may come after the removal. */
+const LEAVING_MILLIS = 100;
+
+// However it ends: the ledger dies with the benchmark, and what asks it fails before the channel is seen to close.
+process.once('exit', removeOwn);
 process.once('disconnect', leave);
 if (!process.connected) leave();
 
 function leave(): void {
+  removeOwn();
+  setTimeout(() => process.exit(0), LEAVING_MILLIS);
+}
+
+function removeOwn(): void {
   if (config.kind === 'node') removeFiles(config.dataDir);
   if (config.kind === 'shared') for (const { dataDir } of config.nodes) removeFiles(dataDir);
-  process.exit(0);
 }
 
 function removeFiles(directory: string): void {
