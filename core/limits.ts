@@ -91,7 +91,7 @@ export const SLOT_WEIGHT: bigint = 10_000n;
 export const ONWARD_SPARE_CIRCUITS = 32;
 /** A circuit of others that carried nothing for this long is destroyed, milliseconds: pools replace theirs after ten minutes. */
 export const JOINED_IDLE_MILLIS = 900_000;
-/** Bytes one end of a circuit holds for readers that do not read before it stops returning circuit credit. */
+/** Memory that one end of a circuit holds for readers that do not read, bytes, before it grants no more. */
 export const CIRCUIT_UNREAD: number = 4 * MIB;
 /** Bytes an application may have waiting in one stream's out-queue before its writes wait: a few large cells. */
 export const STREAM_OUT_QUEUE: number = 256 * 1024;
