@@ -75,7 +75,7 @@ export const MAX_CARRIED_BYTES: number = 512 * MIB;
 export const GRANT_IDLE_MILLIS = 250;
 /** Silence after our DESTROY, for each hop that may still be behind the peer, before its link is closed, milliseconds. */
 export const DESTROY_SILENCE_MILLIS = 20_000;
-/** First stream window: small sites need no more. */
+/** First stream window, bytes of whole cells: small sites need no more. */
 export const STREAM_WINDOW_INITIAL: number = 256 * 1024;
 /** Largest stream window; it grows to the path's bandwidth-delay product, never past the circuit's own. */
 export const STREAM_WINDOW_MAX: number = 4 * MIB;
@@ -83,6 +83,21 @@ export const STREAM_WINDOW_MAX: number = 4 * MIB;
 export const MAX_STREAMS_PER_CIRCUIT = 256;
 /** Streams of the last hop that the initiator may refuse. The initiator pays for each of them, so more would be a way to earn for nothing. */
 export const MAX_REFUSED_STREAMS = 32;
+/**
+ * Control cells that whoever pays for a circuit takes beyond those that it asked for. Each costs it a cell of 1 KiB: so a host that sends
+ * more would earn by it. Enough for the ends of all streams at once, twice over.
+ */
+export const CONTROL_ALLOWANCE = 1024;
+/** One more is taken after so long, milliseconds: a quiet circuit is pinged half as often. */
+export const CONTROL_ALLOWANCE_MILLIS = 5000;
+/**
+ * Padding, bytes of cells, that a visitor takes of a host beyond twice the bytes of its blocks, and for each of them: an answer goes out
+ * in at most two cells more than its bytes fill. What was read counts in whole pieces of up to 64 KiB.
+ */
+export const CONTENT_PADDING: number = 256 * 1024;
+export const CONTENT_PADDING_PER_ANSWER: number = 2 * 1024;
+/** What WINDOW and DATAGRAM_WINDOW give at least, bytes: an honest end gives half a window, 128 KiB or more. */
+export const LEAST_WINDOW_CREDIT: number = 64 * 1024;
 /** Circuits of others that a node takes part in: each costs about 2 KB idle, and its queue when busy. */
 export const MAX_JOINED_CIRCUITS = 4096;
 /** When all of these are taken, a payer's share follows what it paid plus this, base units: one MiB at the usual price. */
@@ -91,7 +106,7 @@ export const SLOT_WEIGHT: bigint = 10_000n;
 export const ONWARD_SPARE_CIRCUITS = 32;
 /** A circuit of others that carried nothing for this long is destroyed, milliseconds: pools replace theirs after ten minutes. */
 export const JOINED_IDLE_MILLIS = 900_000;
-/** Memory that one end of a circuit holds for readers that do not read, bytes, before it grants no more. */
+/** Cells that one end of a circuit holds for readers that do not read, bytes, before it grants no more. */
 export const CIRCUIT_UNREAD: number = 4 * MIB;
 /** Bytes an application may have waiting in one stream's out-queue before its writes wait: a few large cells. */
 export const STREAM_OUT_QUEUE: number = 256 * 1024;

@@ -24,6 +24,11 @@ export interface CircuitStream extends Duplex {
    * @throws RelaymintError NAME_INVALID; INVALID_ARGUMENT (too many, a name twice, shares of more than all of it).
    */
   attribute(shares: readonly NameShare[]): void;
+  /**
+   * Bytes of the cells of data, their padding included, whose data the application was given. Many times what that data is: the other end
+   * fills them with padding, which the circuit's payer pays for.
+   */
+  readonly cellBytesRead: number;
   /** The other end takes datagrams of this stream. */
   readonly takesDatagrams: boolean;
   /**

@@ -11,22 +11,30 @@ import { DelayWindow } from './congestion.ts';
  */
 export class Intake {
   readonly window: DelayWindow = new DelayWindow();
-  /** Data bytes that arrived and were not read. */
+  /** Cells of data that arrived and were not read, bytes. */
   unread = 0;
   /** Frames of data that came while too much was unread. */
   #withheld = 0;
+  /** Frames of data that nobody takes, of which the other end has not heard yet. */
+  #forNobody = 0;
 
-  /** @returns true when a ping should go out now, for `window`. */
-  arrived(frameBytes: number, data: boolean): boolean {
-    if (data && this.unread > CIRCUIT_UNREAD) this.#withheld += frameBytes;
+  /** `forNobody`: it is of a stream that ended, and the other end has not heard of that. @returns true when a ping should go out now, for `window`. */
+  arrived(frameBytes: number, data: boolean, forNobody: boolean): boolean {
+    if (forNobody) this.#forNobody += frameBytes;
+    else if (data && this.unread > CIRCUIT_UNREAD) this.#withheld += frameBytes;
     return this.window.arrived(frameBytes, data, performance.now());
+  }
+
+  /** The other end was told of every stream that ended. */
+  told(): void {
+    this.#forNobody = 0;
   }
 
   /** What to grant now, when `granted` is not used yet; 0 while it is not worth a frame. */
   due(granted: number): number {
     if (this.unread <= CIRCUIT_UNREAD) this.#withheld = 0;
     const { target } = this.window;
-    const due = target - granted - this.#withheld;
+    const due = target - granted - this.#withheld - this.#forNobody;
     return due >= target / 4 ? due : 0;
   }
 }

@@ -7,7 +7,7 @@ import type { Attribution } from '../../core/attribution.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import {
   CIRCUIT_WINDOW,
-  MAX_CONTROL_CELLS,
+  LEAST_WINDOW_CREDIT,
   MAX_REFUSED_STREAMS,
   MAX_STREAMS_PER_CIRCUIT,
   MAX_STREAM_PARAMS,
@@ -18,27 +18,24 @@ import {
 } from '../../core/limits.ts';
 import type { PricePerMiB } from '../../core/units.ts';
 import {
-  CELL_HEADER_BYTES,
   CellType,
   cellData,
-  cellSize,
   cellStream,
   cellType,
   decodeBegin,
   decodeConnected,
   encodeBegin,
   encodeConnected,
-  frameCell,
 } from './cell.ts';
 import type { OpenStreamOptions } from './contract.ts';
+import { ControlAllowance } from './control-allowance.ts';
 import { Intake, overdrawn } from './credit.ts';
-import { DatagramTurns } from './datagrams.ts';
+import { Outbox, type OutboxOwner } from './outbox.ts';
 import { EndReason, decodeEnd, encodeEnd } from './reason.ts';
 import { Pings } from './pings.ts';
 import { MuxStream } from './stream.ts';
 import type { StreamHost } from './stream.ts';
 import { StreamIds, otherSide, type CircuitSide } from './stream-ids.ts';
-import { Thrift } from './thrift.ts';
 
 const SERVICE_NAME = /^[a-z0-9][a-z0-9._-]{0,31}$/;
 /** What an end of a circuit asks of the circuit. */
@@ -70,21 +67,16 @@ export interface Refusal {
   readonly text: string;
 }
 
-interface ControlCell {
-  readonly type: CellType;
-  readonly stream: number;
-  readonly data: Uint8Array;
-}
-
 export function isServiceName(name: string): boolean {
   return SERVICE_NAME.test(name);
 }
 
 const OPENING = 'Opening the stream';
 
-export class Mux implements StreamHost {
+export class Mux implements StreamHost, OutboxOwner {
   readonly price: PricePerMiB;
-  readonly #pays: boolean;
+  /** What we pay for of the other end's control cells; undefined: it pays for them. */
+  readonly #allowance: ControlAllowance | undefined;
   readonly #owner: MuxOwner;
   readonly #streams = new Map<number, MuxStream>();
   /** What we open, and what the other end does. */
@@ -94,26 +86,17 @@ export class Mux implements StreamHost {
   #refused = 0;
   readonly #intake = new Intake();
   readonly #pings: Pings = new Pings((token) => this.#send(CellType.PING, 0, token));
-  /** Small cells go before data. */
-  #control: ControlCell[] = [];
-  /** Streams that can send, in turn. */
-  #ready: MuxStream[] = [];
-  readonly #datagrams = new DatagramTurns<MuxStream>();
-  /** The last cell was one of datagrams: data goes next, if there is any. */
-  #dataNext = false;
-  /** What may still come of streams that have ended here, bytes. */
+  readonly #outbox: Outbox = new Outbox(this);
+  /** Cells that may still come of streams that have ended here, bytes. */
   #late = 0;
-  /** The stream whose cell was pulled last. */
-  #pulled: MuxStream | undefined;
   /** Bytes by which all stream windows together have grown. */
   #grown = 0;
   #waking = false;
-  readonly #thrift: Thrift = new Thrift(() => this.#owner.wake());
   #closed: RelaymintError | undefined;
 
   /** `price`: what the payer of the circuit pays its last hop. `pays`: this end does, for what the other sends as well. */
   constructor(side: CircuitSide, owner: MuxOwner, price: PricePerMiB, pays: boolean = side === 'initiator') {
-    this.#pays = pays;
+    this.#allowance = pays ? new ControlAllowance() : undefined;
     this.#owner = owner;
     this.price = price;
     this.#ours = new StreamIds(side);
@@ -179,10 +162,7 @@ export class Mux implements StreamHost {
   close(error: RelaymintError): void {
     if (this.#closed !== undefined) return;
     this.#closed = error;
-    this.#thrift.waitNoLonger();
-    this.#control = [];
-    this.#ready = [];
-    this.#datagrams.clear();
+    this.#outbox.clear();
     for (const stream of this.#streams.values()) stream.destroy(error);
     this.#streams.clear();
     this.#pings.failAll(error);
@@ -190,56 +170,16 @@ export class Mux implements StreamHost {
 
   // --- out: cells for the link --------------------------------------------------------------------------------------------
 
-  /**
-   * Writes the next cell, of at most `limit` bytes, into `cell` (MAX_CELL_BYTES). Data and datagrams take turns, and leave a little of the
-   * limit to control cells. @returns its size, 0 when there is nothing to send. Runs no code of the application.
-   */
+  /** See `Outbox.pull`. */
   pull(cell: Buffer, limit: number): number {
-    this.#pulled = undefined;
-    this.#thrift.saw(limit);
-    const control = this.#control[0];
-    if (control !== undefined) {
-      if (cellSize(control.data.length) > limit) return 0;
-      this.#control.shift();
-      cell.set(control.data, CELL_HEADER_BYTES);
-      return frameCell(cell, control.type, control.stream, control.data.length);
-    }
-    if (this.#dataNext) return this.#pullData(cell, limit) || this.#pullDatagrams(cell, limit);
-    return this.#pullDatagrams(cell, limit) || this.#pullData(cell, limit);
+    return this.#outbox.pull(cell, limit);
   }
 
-  #pullDatagrams(cell: Buffer, limit: number): number {
-    const pulled = this.#datagrams.pull(cell, this.#thrift.room(limit));
-    if (pulled === undefined) return 0;
-    this.#pulled = pulled.talker;
-    this.#dataNext = true;
-    return pulled.size;
-  }
-
-  #pullData(cell: Buffer, limit: number): number {
-    for (let stream = this.#ready[0]; stream !== undefined; stream = this.#ready[0]) {
-      if (!stream.canSend) {
-        this.#ready.shift();
-        stream.listed = false;
-        continue;
-      }
-      const length = this.#thrift.dataLength(stream.out.bytes, this.#thrift.room(limit));
-      if (length === 0) return 0;
-      this.#thrift.waitNoLonger();
-      const size = cellSize(length);
-      this.#ready.shift();
-      stream.sendCredit -= length;
-      stream.out.moveTo(cell, CELL_HEADER_BYTES, length);
-      frameCell(cell, CellType.DATA, stream.id, length);
-      if (stream.canSend) this.#ready.push(stream);
-      else stream.listed = false;
-      this.#pulled = stream;
-      this.#dataNext = false;
-      // Whoever asks expects an answer.
-      if (this.#ours.owns(stream.id)) this.#expectAnswer();
-      return size;
-    }
-    return 0;
+  written(type: CellType, stream?: MuxStream): void {
+    this.#allowance?.sent(type);
+    if (type === CellType.END && !this.#outbox.holdsEnds) this.#intake.told();
+    // Whoever asks expects an answer.
+    if (stream !== undefined && this.#ours.owns(stream.id)) this.#expectAnswer();
   }
 
   #expectAnswer(): void {
@@ -258,24 +198,23 @@ export class Mux implements StreamHost {
 
   /** Cells wait. */
   get wantsToSend(): boolean {
-    return this.#control.length > 0 || this.#datagrams.wantToSend || this.#ready.some((stream) => stream.canSend);
+    return this.#outbox.wantsToSend;
   }
 
   /** No larger grant came: small cells will do. */
   makeDo(): void {
-    this.#thrift.makeDo();
+    this.#outbox.makeDo();
   }
 
   /** Gave back what it did not use; see `Thrift`. */
   gaveBack(idle: boolean): void {
-    this.#thrift.gaveBack(idle);
+    this.#outbox.gaveBack(idle);
   }
 
   /** The pulled cell went out in a frame of that size. */
   sent(frameBytes: number): void {
-    const stream = this.#pulled;
+    const stream = this.#outbox.sent();
     if (stream === undefined) return;
-    this.#pulled = undefined;
     if (stream.attribution !== undefined) this.#owner.attribute(stream.attribution, frameBytes);
     if (stream.ending || stream.out.bytes <= STREAM_OUT_QUEUE / 2) stream.drained();
   }
@@ -285,21 +224,22 @@ export class Mux implements StreamHost {
   /** Takes a cell that came in a frame of that size; its buffer is ours. @throws RelaymintError PROTOCOL_VIOLATION, INVALID_ENCODING: the circuit must end. */
   receive(cell: Buffer, frameBytes: number): void {
     const type = cellType(cell);
-    this.#take(cell, type);
-    if (this.#intake.arrived(frameBytes, type === CellType.DATA || type === CellType.DATAGRAM)) this.#measure();
+    const data = cellData(cell);
+    const id = cellStream(cell);
+    const isData = type === CellType.DATA || type === CellType.DATAGRAM;
+    if (type === CellType.DATA) this.#onData(id, data, cell.length);
+    else if (type === CellType.DATAGRAM) this.#onDatagrams(id, data, cell.length);
+    else this.#onControl(type, id, data);
+    // The other end goes on with what ended here until it hears of it. What it was granted before bounds that.
+    const forNobody = isData && this.#outbox.holdsEnds && !this.#streams.has(id);
+    if (this.#intake.arrived(frameBytes, isData, forNobody)) this.#measure();
     this.grantDue();
   }
 
-  #take(cell: Buffer, type: number): void {
-    const data = cellData(cell);
-    const id = cellStream(cell);
+  /** @throws RelaymintError PROTOCOL_VIOLATION, INVALID_ENCODING. */
+  #onControl(type: number, id: number, data: Buffer): void {
+    this.#allowance?.came();
     switch (type) {
-      case CellType.DATA:
-        this.#onData(id, data, cell.length);
-        return;
-      case CellType.DATAGRAM:
-        this.#onDatagrams(id, data, cell.length);
-        return;
       case CellType.WINDOW:
         this.#onWindow(id, data);
         return;
@@ -339,7 +279,7 @@ export class Mux implements StreamHost {
     if (data.length === 0) throw overdrawn('sent a cell of data without any');
     const stream = this.#find(id);
     if (stream === undefined) {
-      this.#tooLate(id, data.length);
+      this.#tooLate(id, cellBytes);
       return;
     }
     if (stream.peerEnded) throw overdrawn(`sent data after the end of stream ${id}`);
@@ -379,7 +319,6 @@ export class Mux implements StreamHost {
     stream.sendCredit += bytes;
     if (stream.sendCredit > STREAM_WINDOW_MAX) throw overdrawn(`opened stream ${id} beyond the largest window`);
     this.ready(stream);
-    if (this.#ready.length > 0) this.#wake();
   }
 
   #onBegin(id: number, data: Buffer): void {
@@ -410,7 +349,8 @@ export class Mux implements StreamHost {
   /** Says no. Whoever pays for both the question and the answer does so a few times only. */
   #refuse(id: number, { reason, text }: Refusal): void {
     this.#refused += 1;
-    if (this.#pays && this.#refused > MAX_REFUSED_STREAMS) throw overdrawn('opens streams that nobody takes');
+    if (this.#allowance !== undefined && this.#refused > MAX_REFUSED_STREAMS)
+      throw overdrawn('opens streams that nobody takes');
     this.#send(CellType.END, id, encodeEnd(reason, text));
   }
 
@@ -440,10 +380,7 @@ export class Mux implements StreamHost {
   // --- what streams ask -----------------------------------------------------------------------------------------------------
 
   ready(stream: MuxStream): void {
-    if (stream.listed || !stream.canSend) return;
-    stream.listed = true;
-    this.#ready.push(stream);
-    this.#wake();
+    if (this.#outbox.addReady(stream)) this.#wake();
   }
 
   consumed(stream: MuxStream, bytes: number): void {
@@ -465,7 +402,7 @@ export class Mux implements StreamHost {
   }
 
   talks(stream: MuxStream): void {
-    if (this.#datagrams.add(stream)) this.#wake();
+    if (this.#outbox.addTalker(stream)) this.#wake();
   }
 
   heard(stream: MuxStream, bytes: number): void {
@@ -518,18 +455,8 @@ export class Mux implements StreamHost {
 
   #send(type: CellType, stream: number, data: Uint8Array): void {
     if (this.#closed !== undefined) return;
-    if (this.#control.length >= MAX_CONTROL_CELLS) {
-      this.#owner.fail(overdrawn('asks for answers and does not take them'));
-      return;
-    }
-    this.#control.push({ type, stream, data });
-    this.#wake();
-  }
-
-  /** The deferred half of #wake. */
-  wakeNow(): void {
-    this.#waking = false;
-    if (this.#closed === undefined) this.#owner.wake();
+    if (this.#outbox.addControl(type, stream, data)) this.#wake();
+    else this.#owner.fail(overdrawn('asks for answers and does not take them'));
   }
 
   /** Once a tick, so that small writes share a cell and no code of the application runs inside another's call. */
@@ -538,14 +465,22 @@ export class Mux implements StreamHost {
     this.#waking = true;
     process.nextTick(wakeOwner, this);
   }
+
+  /** Cells wait, and nothing of the application runs. */
+  wake(): void {
+    this.#waking = false;
+    if (this.#closed === undefined) this.#owner.wake();
+  }
 }
 
 function wakeOwner(mux: Mux): void {
-  mux.wakeNow();
+  mux.wake();
 }
 
 /** Of WINDOW and DATAGRAM_WINDOW. @throws RelaymintError PROTOCOL_VIOLATION. */
 function windowOf(data: Buffer): number {
   if (data.length !== 4) throw overdrawn('sent a WINDOW of the wrong length');
-  return data.readUInt32LE(0);
+  const bytes = data.readUInt32LE(0);
+  if (bytes < LEAST_WINDOW_CREDIT) throw overdrawn(`gave a credit of ${bytes} bytes`);
+  return bytes;
 }

@@ -4,24 +4,26 @@ import { attribution, type Attribution, type NameShare } from '../../core/attrib
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { MAX_DATAGRAM_BYTES, STREAM_OUT_QUEUE, STREAM_WINDOW_INITIAL } from '../../core/limits.ts';
 import type { PricePerMiB } from '../../core/units.ts';
-import { MAX_CELL_DATA } from './cell.ts';
+import { cellSize, dataCellLength } from './cell.ts';
 import type { CircuitStream } from './contract.ts';
 import { overdrawn } from './credit.ts';
 import { DatagramsIn, DatagramsOut } from './datagrams.ts';
 import { ByteQueue } from './queue.ts';
 import { EndReason, endError } from './reason.ts';
 
-/** What node's own buffer holds before it asks us to wait; a few large cells. */
+/** What node's own buffer takes of what is written before it asks the writer to wait, and of what came in one piece: a few large cells. */
 const HIGH_WATER = 64 * 1024;
+/** Of what came it holds one piece: the rest waits in our inbox, where whole cells count. */
+const READ_HIGH_WATER = 1;
 
 /** What a stream asks of the end of the circuit it belongs to. */
 export interface StreamHost {
   readonly price: PricePerMiB;
   /** Data, or the end of it, can be sent. */
   ready(stream: MuxStream): void;
-  /** The application has taken this many bytes; `queued` of them had been waiting. */
+  /** The application has taken so many bytes of cells. */
   consumed(stream: MuxStream, bytes: number): void;
-  /** Bytes arrived that the application does not take yet (positive), or were dropped (negative). */
+  /** Bytes of cells arrived that the application does not take yet (positive), or no longer wait (negative). */
   unread(bytes: number): void;
   /** Datagrams wait to be sent. */
   talks(stream: MuxStream): void;
@@ -37,14 +39,11 @@ export interface StreamHost {
 
 type Done = (error?: Error | null) => void;
 
-/** Unread data, and what it takes of what may be unread, bytes. */
+/** Unread data, and the size of the cell that it came in, bytes. */
 interface Chunk {
   readonly data: Buffer;
   readonly cost: number;
 }
-
-/** What a buffer of a few bytes takes beside them, about. */
-const CHUNK_COST = 256;
 
 export class MuxStream extends Duplex implements CircuitStream {
   readonly id: number;
@@ -61,14 +60,15 @@ export class MuxStream extends Duplex implements CircuitStream {
   /** On the host's list of streams that can send. */
   listed = false;
 
-  /** Data bytes that we may send. */
+  /** Bytes of cells of data that we may send: what a cell makes its receiver hold, and its payer pay, whatever is in it. */
   sendCredit: number = STREAM_WINDOW_INITIAL;
   /** What the peer may have unread here; grows to the host's target. */
   window: number = STREAM_WINDOW_INITIAL;
-  /** Data bytes that the peer may still send. */
+  /** Bytes of cells of data that the peer may still send. */
   receiveCredit: number = STREAM_WINDOW_INITIAL;
   /** Consumed and not yet told. */
   creditDue = 0;
+  cellBytesRead = 0;
 
   /** We said END. */
   ended = false;
@@ -86,7 +86,7 @@ export class MuxStream extends Duplex implements CircuitStream {
   #finalDone: Done | undefined;
 
   constructor(host: StreamHost, id: number) {
-    super({ allowHalfOpen: true, readableHighWaterMark: HIGH_WATER, writableHighWaterMark: HIGH_WATER });
+    super({ allowHalfOpen: true, readableHighWaterMark: READ_HIGH_WATER, writableHighWaterMark: HIGH_WATER });
     this.#host = host;
     this.id = id;
     this.circuitPrice = host.price;
@@ -141,7 +141,7 @@ export class MuxStream extends Duplex implements CircuitStream {
   /** True when a DATA cell can be filled: a small credit is left to grow rather than cut into small cells. */
   get canSend(): boolean {
     const queued = this.out.bytes;
-    return queued > 0 && this.sendCredit >= (queued < MAX_CELL_DATA ? queued : MAX_CELL_DATA);
+    return queued > 0 && this.sendCredit >= cellSize(dataCellLength(queued));
   }
 
   /** Everything that reads has read what came. */
@@ -153,17 +153,16 @@ export class MuxStream extends Duplex implements CircuitStream {
    * Data came from the other end, in a cell of that size, which it is a part of.
    * @throws RelaymintError PROTOCOL_VIOLATION when it had no credit for it.
    */
-  deliver(data: Buffer, cellBytes: number): void {
-    this.receiveCredit -= data.length;
+  deliver(data: Buffer, cost: number): void {
+    this.receiveCredit -= cost;
     if (this.receiveCredit < 0) throw overdrawn(`sent more than the window of stream ${this.id}`);
-    // A little data must not hold a large cell, nor seem to take no memory.
-    const isSmall = data.length < cellBytes / 2;
-    const kept = isSmall ? Buffer.from(data) : data;
+    // A reader that keeps a little data must not keep a large cell by it.
+    const kept = data.length < cost / 2 ? Buffer.from(data) : data;
     if (this.#demand && this.#inbox.length === 0) {
+      this.cellBytesRead += cost;
       this.#demand = this.push(kept);
-      if (!this.destroyed) this.#host.consumed(this, kept.length);
+      if (!this.destroyed) this.#host.consumed(this, cost);
     } else {
-      const cost = isSmall ? kept.length + CHUNK_COST : cellBytes;
       this.#inbox.push({ data: kept, cost });
       this.#inboxCost += cost;
       this.#host.unread(cost);
@@ -196,22 +195,34 @@ export class MuxStream extends Duplex implements CircuitStream {
   override _read(): void {
     this.#demand = true;
     if (this.#inbox.length === 0) return;
-    let [taken, freed, count] = [0, 0, 0];
+    let [freed, count] = [0, 0];
     while (this.#demand && count < this.#inbox.length) {
-      const chunk = this.#inbox[count];
-      if (chunk === undefined) break;
-      count += 1;
-      taken += chunk.data.length;
-      freed += chunk.cost;
-      this.#demand = this.push(chunk.data);
+      const piece = this.#piece(count);
+      const cost = piece.reduce((sum, chunk) => sum + chunk.cost, 0);
+      freed += cost;
+      count += piece.length;
+      this.cellBytesRead += cost;
+      const [first, second] = piece;
+      if (first === undefined) break;
+      this.#demand = this.push(second === undefined ? first.data : Buffer.concat(piece.map(({ data }) => data)));
     }
     this.#inbox.splice(0, count);
     // Destroyed by whoever got the data: everything was settled then.
     if (this.destroyed) return;
     this.#inboxCost -= freed;
     this.#host.unread(-freed);
-    this.#host.consumed(this, taken);
+    this.#host.consumed(this, freed);
     if (this.#inbox.length === 0 && this.peerEnded) this.push(null);
+  }
+
+  /** What of the inbox is read in one piece, from there on: small cells together, so that node's buffer never holds many. */
+  #piece(from: number): Chunk[] {
+    let [end, bytes] = [from, 0];
+    for (; end < this.#inbox.length; end += 1) {
+      bytes += this.#inbox[end]?.data.length ?? 0;
+      if (bytes > HIGH_WATER && end > from) break;
+    }
+    return this.#inbox.slice(from, end);
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {

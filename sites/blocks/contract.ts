@@ -68,12 +68,14 @@ export interface BlockStore extends BlockReader, AsyncDisposable {
 export type ServiceStream = Duplex & { attribute?(shares: readonly NameShare[]): void };
 /** Registered for a service by the composition root. Never throws: a fault ends the stream. */
 export type ServiceHandler = (stream: ServiceStream, params: Uint8Array) => void;
+/** A stream to a host's service. `cellBytesRead`: what was paid for, of what was read of it, with padding; absent where nothing is padded. */
+export type PaidStream = Duplex & { readonly cellBytesRead?: number };
 /** Opens a stream to one host's service over a circuit. */
 export type OpenStream = (
   service: string,
   params: Uint8Array,
   options?: { readonly signal?: AbortSignal },
-) => Promise<Duplex>;
+) => Promise<PaidStream>;
 
 /** Names of the services in offers and BEGIN cells. */
 export const CONTENT_SERVICE = 'content';

@@ -1,11 +1,16 @@
 /** The visitor's side of the `content` service: pipelined requests on one stream, every block checked against its CID. */
-import type { Duplex } from 'node:stream';
 import type { CID } from 'multiformats/cid';
 import { abortError, assertNotAborted, onAbort } from '../../core/abort.ts';
 import { RelaymintError, violation } from '../../core/errors.ts';
-import { BLOCK_WAIT_MILLIS, FIRST_ANSWER_MILLIS, MAX_BLOCKS_IN_FLIGHT } from '../../core/limits.ts';
+import {
+  BLOCK_WAIT_MILLIS,
+  CONTENT_PADDING,
+  CONTENT_PADDING_PER_ANSWER,
+  FIRST_ANSWER_MILLIS,
+  MAX_BLOCKS_IN_FLIGHT,
+} from '../../core/limits.ts';
 import { blockMissing, checkCid, verifyBlock } from '../blocks/index.ts';
-import type { BlockReader } from '../blocks/contract.ts';
+import type { BlockReader, PaidStream } from '../blocks/contract.ts';
 import { STATUS_NOT_FOUND, STATUS_OK, encodeRequest, readAnswerHeader } from './protocol.ts';
 import { ByteReader } from '../wire/index.ts';
 
@@ -32,7 +37,7 @@ export interface ContentClient extends BlockReader {
 }
 
 /** Speaks over a stream that was opened with `encodeContentParams(name)`. Takes over the stream. */
-export function createContentClient(stream: Duplex, options: ContentClientOptions = {}): ContentClient {
+export function createContentClient(stream: PaidStream, options: ContentClientOptions = {}): ContentClient {
   const { waitMillis = BLOCK_WAIT_MILLIS, firstAnswerMillis = FIRST_ANSWER_MILLIS } = options;
   const client = new StreamClient(stream, waitMillis, Math.min(firstAnswerMillis, waitMillis));
   client.start();
@@ -49,7 +54,7 @@ interface Waiting {
 const FETCHING = 'Fetching a block';
 
 class StreamClient implements ContentClient {
-  readonly #stream: Duplex;
+  readonly #stream: PaidStream;
   readonly #waitMillis: number;
   readonly #firstAnswerMillis: number;
   answered: boolean = false;
@@ -57,10 +62,12 @@ class StreamClient implements ContentClient {
   readonly #asked: Waiting[] = [];
   readonly #queued: Waiting[] = [];
   #nextId = 1;
+  #answers = 0;
+  #bytes = 0;
   #ended: RelaymintError | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(stream: Duplex, waitMillis: number, firstAnswerMillis: number) {
+  constructor(stream: PaidStream, waitMillis: number, firstAnswerMillis: number) {
     this.#stream = stream;
     this.#waitMillis = waitMillis;
     this.#firstAnswerMillis = firstAnswerMillis;
@@ -127,7 +134,9 @@ class StreamClient implements ContentClient {
   }
 
   async #receive(): Promise<void> {
-    const reader = new ByteReader(this.#stream, () => {
+    const reader = new ByteReader(this.#stream, (bytes) => {
+      this.#bytes += bytes;
+      this.#checkPadding();
       if (this.answered) return;
       this.answered = true;
       this.#watch();
@@ -139,6 +148,7 @@ class StreamClient implements ContentClient {
       if (head === undefined || head.id !== header.id) {
         throw violation('The host answered a request that was not made.', 'Use another host.');
       }
+      this.#answers += 1;
       const block = await reader.take(header.length);
       if (header.status === STATUS_OK) verifyBlock(head.cid, block);
       this.#asked.shift();
@@ -148,6 +158,17 @@ class StreamClient implements ContentClient {
       else if (header.status === STATUS_NOT_FOUND) head.fail(blockMissing(head.cid));
       else head.fail(notKept());
     }
+  }
+
+  /** The host is paid for whole cells: one that sends nearly empty ones earns many times what its blocks are worth. */
+  #checkPadding(): void {
+    const { cellBytesRead = 0 } = this.#stream;
+    const allowed = CONTENT_PADDING + 2 * this.#bytes + CONTENT_PADDING_PER_ANSWER * this.#answers;
+    if (cellBytesRead <= allowed) return;
+    throw violation(
+      `The host sent ${cellBytesRead} bytes of cells with ${this.#bytes} bytes in them.`,
+      'Another host is tried.',
+    );
   }
 
   /** Restarts the clock for the answer that is due next. */

@@ -11,6 +11,7 @@ import {
   LEAST_GRANT,
   MAX_CELL_BYTES,
   MAX_DATAGRAM_BYTES,
+  LEAST_WINDOW_CREDIT,
   STREAM_WINDOW_INITIAL,
 } from '../../../core/limits.ts';
 import {
@@ -244,6 +245,7 @@ describe('datagrams beside bulk', () => {
     }
     const [bulk, talker] = opened as [MuxStream, MuxStream];
     const bytes = [0, 0];
+    const due = [0, 0];
     const credit = Buffer.alloc(4);
     for (let pulled = 0; pulled < cells; pulled += 1) {
       if (bulk.writableLength === 0) bulk.write(Buffer.alloc(STREAM_WINDOW_INITIAL));
@@ -257,7 +259,10 @@ describe('datagrams beside bulk', () => {
       const kind = cellType(cell) === CellType.DATAGRAM ? 1 : 0;
       if (size === 0) continue;
       bytes[kind] = (bytes[kind] ?? 0) + size;
-      credit.writeUInt32LE(kind === 1 ? size : cell.readUInt16LE(4), 0);
+      due[kind] = (due[kind] ?? 0) + size;
+      if (due[kind] < LEAST_WINDOW_CREDIT) continue;
+      credit.writeUInt32LE(due[kind], 0);
+      due[kind] = 0;
       mux.receive(
         cellOf(kind === 1 ? CellType.DATAGRAM_WINDOW : CellType.WINDOW, kind === 1 ? 3 : 1, credit),
         SMALL_CELL,
