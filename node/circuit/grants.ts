@@ -32,7 +32,7 @@ export class Unused {
       leg.wake();
     } else {
       const idle = this.#looks >= IDLE_LOOKS && !leg.pays;
-      leg.port.giveBack(leg, leg.spareCredit - (idle ? LEAST_GRANT : QUIET_GRANT));
+      leg.port.grants.giveBack(leg, leg.spareCredit - (idle ? LEAST_GRANT : QUIET_GRANT));
       mux?.gaveBack(idle);
     }
   }

@@ -253,7 +253,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   }
 
   grant(bytes: number): void {
-    this.#leg.port.grant(this.#leg, bytes);
+    this.#leg.port.grants.grant(this.#leg, bytes);
   }
 
   roomier(): void {

@@ -46,17 +46,8 @@ export interface FrameSource {
   sent(frameBytes: number): void;
 }
 
-/** What a leg asks of the port it stands on. */
-export interface LegPort {
-  readonly link: Link;
-  /** Bounds what we may have to pay onward for the peer. */
-  readonly sponsor: Sponsor;
-  /** Whoever pays for the peer's circuits. */
-  readonly payer: SlotPayer;
-  /** The leg may have something to send. */
-  wake(leg: Leg): void;
-  /** The leg was destroyed by our side. */
-  retired(leg: Leg): void;
+/** What is granted on the legs of one port. */
+export interface LegGrants {
   /**
    * Grants the peer up to `bytes` more on this leg, what money allows. What money does not allow now is told by
    * `LegOwner.roomier` when it does. @returns what was granted.
@@ -66,6 +57,20 @@ export interface LegPort {
   awaitRoom(leg: Leg): void;
   /** Gives back this much of what the peer granted us. */
   giveBack(leg: Leg, bytes: number): void;
+}
+
+/** What a leg asks of the port it stands on. */
+export interface LegPort {
+  readonly grants: LegGrants;
+  readonly link: Link;
+  /** Bounds what we may have to pay onward for the peer. */
+  readonly sponsor: Sponsor;
+  /** Whoever pays for the peer's circuits. */
+  readonly payer: SlotPayer;
+  /** The leg may have something to send. */
+  wake(leg: Leg): void;
+  /** The leg was destroyed by our side. */
+  retired(leg: Leg): void;
 }
 
 /** What a leg is made with. */

@@ -93,7 +93,7 @@ export class LocalEnd implements FarSide, FrameSource, MuxOwner, CircuitEnd {
   }
 
   grant(bytes: number): void {
-    this.near.leg.port.grant(this.near.leg, bytes);
+    this.near.leg.port.grants.grant(this.near.leg, bytes);
   }
 
   serve(service: string, params: Buffer, stream: MuxStream, connect: Connect): Refusal | undefined {

@@ -128,14 +128,14 @@ export class NextHop implements FarSide, LegOwner, LegHeir {
     if (this.#near.isOver || !this.#extended) return;
     const up = this.#near.leg;
     // No more is kept than what the sender still has: it would wait for what stays here.
-    up.port.giveBack(up, up.spareCredit - leg.granted);
+    up.port.grants.giveBack(up, up.spareCredit - leg.granted);
     this.#near.count();
   }
 
   nearGaveBack(): void {
     const down = this.#down;
     if (down === undefined || !this.#extended) return;
-    down.port.giveBack(down, down.spareCredit - this.#near.leg.granted);
+    down.port.grants.giveBack(down, down.spareCredit - this.#near.leg.granted);
     this.#near.count();
   }
 
@@ -150,7 +150,7 @@ export class NextHop implements FarSide, LegOwner, LegHeir {
     const up = this.#near.leg;
     const wanted = this.#near.worthPassing(up.spareCredit, down.granted);
     if (wanted === 0) return;
-    if (down.port.grant(down, wanted) < wanted) up.port.awaitRoom(up);
+    if (down.port.grants.grant(down, wanted) < wanted) up.port.grants.awaitRoom(up);
     this.#near.count();
   }
 
@@ -212,7 +212,7 @@ export class NextHop implements FarSide, LegOwner, LegHeir {
       down.heir = this;
       this.#down = down;
       this.#near.count();
-      if (port.isShort(price)) this.#host.makeMoneyFor(down, this.#near.payer);
+      if (port.grants.isShort(price)) this.#host.makeMoneyFor(down, this.#near.payer);
       down.pushPayload(encodeCreate({ ...request, grant: down.granted, hops }), FrameType.CREATE);
     } catch (error) {
       this.#near.end(this.#host.unreached(request.node, error));

@@ -1,27 +1,24 @@
 /**
  * The circuits of one link: checks every circuit frame against what was granted, counts it, keeps what must wait for a
- * receipt in order, and finds whose it is. Grants what money allows.
+ * receipt in order, and finds whose it is. What is granted is `port-grants.ts`.
  *
  * A circuit id ends with one DESTROY in each direction, whoever says it first. Until the peer's own DESTROY has come, what it
  * was granted may still come and is counted (both ends must agree to the byte); after it, the id is forgotten.
  */
 import { RelaymintError, isRelaymintError, sentAmiss as violation } from '../../core/errors.ts';
 import {
-  LEAST_GRANT,
   MAX_CIRCUITS_PER_LINK,
   MAX_CREDIT,
   MAX_UNGRANTED_PAYLOAD,
   ONWARD_SPARE_CIRCUITS,
-  SMALLEST_FRAME_BYTES,
   QUIET_GRANT,
 } from '../../core/limits.ts';
-import type { PricePerMiB } from '../../core/units.ts';
 import { FRAME_HEADER_BYTES, FrameType, type Link } from '../link/contract.ts';
 import type { LinkMeter } from '../meter/contract.ts';
 import { freeSponsor, type Sponsor } from '../meter/index.ts';
 import { Leg, type LegOwner, type LegPort, type LegTerms } from './leg.ts';
-import { decodeCreate, decodeGrants, encodeGrants, type Create } from './messages.ts';
-import { Promises } from './promises.ts';
+import { decodeCreate, decodeGrants, type Create } from './messages.ts';
+import { PortGrants } from './port-grants.ts';
 import { DestroyReason, decodeEnding, ending } from './reason.ts';
 import { LinkScheduler, type Traffic } from './scheduler.ts';
 import type { SlotPayer } from './slots.ts';
@@ -33,9 +30,6 @@ const CIRCUIT_FRAMES = [
   FrameType.NOTICE,
   FrameType.DESTROY,
 ] as const;
-
-/** Less than the worth of this many bytes is not paid before it is due. */
-const EARLY_BYTES = QUIET_GRANT / 2;
 
 /** What a port asks of the node. */
 export interface PortHost {
@@ -63,6 +57,7 @@ interface HeldFrame {
 export class CircuitPort implements LegPort, SlotPayer {
   readonly link: Link;
   readonly meter: LinkMeter;
+  readonly grants: PortGrants;
   readonly #host: PortHost;
   readonly #scheduler: LinkScheduler;
   readonly #legs = new Map<number, Leg>();
@@ -74,19 +69,11 @@ export class CircuitPort implements LegPort, SlotPayer {
   /** Frames covered only by a receipt that is not on disk yet. */
   #held: HeldFrame[] = [];
   #heldSince = 0;
-  /** What paying legs were granted, and which of them wait for money. */
-  readonly #promises = new Promises();
-  /** What is granted and given back in this turn of the event loop. */
-  readonly #grants = new Map<number, number>();
-  readonly #returns = new Map<number, number>();
-  #flushing = false;
-  #retrying = false;
-  /** Waits for `payEarly`. */
-  #starved: Leg | undefined;
 
   constructor(link: Link, meter: LinkMeter, host: PortHost) {
     this.link = link;
     this.meter = meter;
+    this.grants = new PortGrants(link, meter);
     this.#host = host;
     this.#creates = host.createRate();
     this.#ownParity = link.dialer ? 1 : 0;
@@ -99,11 +86,11 @@ export class CircuitPort implements LegPort, SlotPayer {
       failed: (error) => void link.close(error),
     });
     meter.onOpen = () => this.#opened();
-    meter.onRoom = () => this.#retrySoon();
+    meter.onRoom = () => this.grants.retrySoon();
     link.handle(FrameType.GRANT, (_circuit, payload) => decodeGrants(payload, (id, bytes) => this.#granted(id, bytes)));
     link.handle(FrameType.RETURN, (_circuit, payload) => {
       decodeGrants(payload, (id, bytes) => this.#gaveBack(id, bytes));
-      this.#retrySoon();
+      this.grants.retrySoon();
     });
     for (const type of CIRCUIT_FRAMES) {
       link.handle(type, (circuitId, payload) => this.#receive(type, circuitId, payload));
@@ -151,22 +138,6 @@ export class CircuitPort implements LegPort, SlotPayer {
     return this.#legs.size - this.#peersLegs >= MAX_CIRCUITS_PER_LINK - ONWARD_SPARE_CIRCUITS;
   }
 
-  /** What we may owe this peer is promised to the circuits that are there. */
-  isShort(price: PricePerMiB): boolean {
-    return price > 0n && this.meter.mayOwe - this.#promises.total < price * BigInt(LEAST_GRANT);
-  }
-
-  /** What may be granted now on a leg of that price, paid for `sponsor`: bytes. */
-  room({ price, sponsor, sponsorPrice = price }: Omit<LegPlan, 'grant' | 'hops'>, wanted: number): number {
-    if (price === 0n) return wanted;
-    const link = this.meter.mayOwe - this.#promises.total;
-    const here = link / price;
-    const behind = sponsor === undefined ? here : sponsor.room / sponsorPrice;
-    const room = here < behind ? here : behind;
-    if (room <= 0n) return 0;
-    return room < BigInt(wanted) ? Number(room) : wanted;
-  }
-
   /**
    * A new circuit on this link, paid by us. Its owner, once it holds the leg, sends CREATE with `leg.granted`: that frame may end
    * the circuit at once, when the deposit does not hold it.
@@ -186,40 +157,12 @@ export class CircuitPort implements LegPort, SlotPayer {
         { remedy: 'Choose a cheaper peer, or widen the channel to it.' },
       );
     }
-    const grant = this.room(plan, plan.grant);
     const leg = new Leg(this, { ...plan, id: this.link.nextCircuitId(), pays: true });
     leg.owner = owner;
     this.#legs.set(leg.id, leg);
     this.link.retain();
-    this.#promise(leg, grant);
-    if (grant < plan.grant) this.#promises.await(leg);
+    this.grants.first(leg, plan.grant);
     return leg;
-  }
-
-  grant(leg: Leg, bytes: number): number {
-    if (leg.closing || leg.peerClosed || bytes <= 0) return 0;
-    const granted = leg.pays ? this.#share(leg, bytes) : bytes;
-    if (granted < Math.min(bytes, LEAST_GRANT)) {
-      this.#promises.await(leg);
-      if (leg.granted < LEAST_GRANT && this.isShort(leg.price)) this.#payEarly(leg);
-      return 0;
-    }
-    if (granted < bytes) this.#promises.await(leg);
-    this.#promise(leg, granted);
-    this.#grants.set(leg.id, (this.#grants.get(leg.id) ?? 0) + granted);
-    this.#flushSoon();
-    return granted;
-  }
-
-  giveBack(leg: Leg, bytes: number): void {
-    if (leg.closing || leg.peerClosed || bytes <= 0) return;
-    leg.credit -= bytes;
-    this.#returns.set(leg.id, (this.#returns.get(leg.id) ?? 0) + bytes);
-    this.#flushSoon();
-  }
-
-  awaitRoom(leg: Leg): void {
-    this.#promises.await(leg);
   }
 
   /**
@@ -246,9 +189,7 @@ export class CircuitPort implements LegPort, SlotPayer {
   }
 
   retired(leg: Leg): void {
-    this.#promises.leave(leg);
-    this.#grants.delete(leg.id);
-    this.#returns.delete(leg.id);
+    this.grants.forget(leg);
     this.link.release();
   }
 
@@ -257,7 +198,7 @@ export class CircuitPort implements LegPort, SlotPayer {
     const leg = type === FrameType.CREATE ? this.#created(circuitId, payload) : this.#legs.get(circuitId);
     if (leg === undefined) throw violation(`a frame of circuit ${circuitId}, which is not open`);
     const length = FRAME_HEADER_BYTES + payload.length;
-    if (type === FrameType.RELAY) this.#useGrant(leg, length);
+    if (type === FrameType.RELAY) this.grants.use(leg, length);
     else ensureNeedsNoGrant(leg, type, payload);
     if (leg.closing) leg.heardAt = performance.now();
     this.#host.traffic.framesIn += 1;
@@ -318,7 +259,7 @@ export class CircuitPort implements LegPort, SlotPayer {
       const { owner } = leg;
       if (type === FrameType.CREATED) {
         leg.credit += QUIET_GRANT;
-        this.#tell(leg);
+        this.grants.tell(leg);
       }
       try {
         if (type === FrameType.NOTICE) owner?.noticed(leg, decodeEnding(payload));
@@ -363,63 +304,6 @@ export class CircuitPort implements LegPort, SlotPayer {
     this.#host.settled();
   }
 
-  // --- grants -------------------------------------------------------------------------------------------------------------------
-
-  /** @throws RelaymintError GRANT_EXCEEDED: the frame is not counted and the link closes. */
-  #useGrant(leg: Leg, length: number): void {
-    if (length < SMALLEST_FRAME_BYTES) throw violation(`a RELAY frame of ${length} bytes, smaller than any cell`);
-    if (length > leg.granted) {
-      throw new RelaymintError(
-        'GRANT_EXCEEDED',
-        `The peer sent a frame of ${length} bytes on circuit ${leg.id}, where ${leg.granted} were granted.`,
-        { remedy: 'Do not deal with this peer: it takes more than it was given.' },
-      );
-    }
-    leg.granted -= length;
-    if (leg.pays) this.#promises.add(leg, -length);
-  }
-
-  /** Where money is short, all that wait for it get the same of what there is; where that is too little for all, those whose turn it is. */
-  #share(leg: Leg, bytes: number): number {
-    this.#promises.leave(leg);
-    const others = this.#promises.rivals;
-    if (others === 0) return this.room(leg, bytes);
-    if (this.#promises.goesAfter(leg)) return 0;
-    const room = this.room(leg, MAX_CREDIT);
-    return Math.min(bytes, room, Math.max(LEAST_GRANT, Math.floor(room / (others + 1))));
-  }
-
-  #promise(leg: Leg, bytes: number): void {
-    leg.granted += bytes;
-    if (!leg.pays) return;
-    this.#promises.add(leg, bytes);
-    leg.sponsor?.promise(BigInt(bytes) * leg.sponsorPrice);
-  }
-
-  /**
-   * A circuit can send nothing, for want of what is owed and not due yet: what others hold and do not use leaves too little for a receipt
-   * ever to become due. It is paid now, unless it is hardly anything.
-   */
-  #payEarly(leg: Leg): void {
-    if (this.#starved === undefined) setImmediate(payEarly, this);
-    this.#starved = leg;
-  }
-
-  /** The deferred half of #payEarly: a receipt makes room, and whoever asked is in the middle of asking. */
-  payEarly(): void {
-    const leg = this.#starved;
-    this.#starved = undefined;
-    if (leg !== undefined && this.#promises.waiting > 0) this.meter.payEarly(BigInt(EARLY_BYTES) * leg.price);
-  }
-
-  /** What the peer was granted and will not use. */
-  #unpromise(leg: Leg, bytes: number): void {
-    leg.granted -= bytes;
-    if (!leg.pays) return;
-    this.#promises.add(leg, -bytes);
-    leg.settle(bytes);
-  }
-
   #granted(id: number, bytes: number): void {
     const leg = this.#legs.get(id);
     if (leg === undefined || leg.peerClosed) throw violation(`a GRANT for circuit ${id}, which is not open`);
@@ -434,69 +318,18 @@ export class CircuitPort implements LegPort, SlotPayer {
     if (leg === undefined || leg.peerClosed) throw violation(`a RETURN for circuit ${id}, which is not open`);
     if (bytes > leg.granted)
       throw violation(`a RETURN of ${bytes} bytes on circuit ${id}, where ${leg.granted} were granted`);
-    this.#unpromise(leg, bytes);
+    this.grants.unused(leg, bytes);
     if (!leg.closing) leg.owner?.gaveBack(leg);
-  }
-
-  /** Money allows more than before: all that wait ask again, once for all that came in this turn of the event loop. */
-  #retrySoon(): void {
-    if (this.#retrying || this.#promises.waiting === 0) return;
-    this.#retrying = true;
-    setImmediate(retryGrants, this);
-  }
-
-  /** The deferred half of #retrySoon. */
-  retryGrants(): void {
-    this.#retrying = false;
-    // One that still waits is added again.
-    for (const leg of this.#promises.inTurn()) {
-      this.#promises.leave(leg);
-      leg.owner?.roomier(leg);
-    }
-  }
-
-  /** Grants of one turn go in one frame. */
-  #flushSoon(): void {
-    if (this.#flushing) return;
-    this.#flushing = true;
-    process.nextTick(flushGrants, this);
-  }
-
-  /** The deferred half of #flushSoon. */
-  flushGrants(): void {
-    this.#flushing = false;
-    if (this.#grants.size > 0) encodeGrants(this.#grants, (payload) => this.link.send(FrameType.GRANT, 0, payload));
-    if (this.#returns.size > 0) encodeGrants(this.#returns, (payload) => this.link.send(FrameType.RETURN, 0, payload));
-    this.#grants.clear();
-    this.#returns.clear();
   }
 
   #forget(leg: Leg): void {
     this.#legs.delete(leg.id);
     if (!leg.pays) this.#peersLegs -= 1;
     const { granted, successor } = leg;
-    this.#unpromise(leg, granted);
-    if (successor !== undefined) this.#bequeath(successor, granted);
-    this.#promises.leave(leg);
-    this.#grants.delete(leg.id);
-    this.#returns.delete(leg.id);
-    this.#retrySoon();
-  }
-
-  /** Before the others that wait for money, which may be many. */
-  #bequeath(leg: Leg, bytes: number): void {
-    if (leg.closing || leg.peerClosed) return;
-    const room = this.room(leg, Math.min(bytes, Math.max(0, QUIET_GRANT - leg.granted)));
-    this.#promise(leg, room);
-    leg.untold += room;
-    if (leg.created) this.#tell(leg);
-  }
-
-  #tell(leg: Leg): void {
-    if (leg.untold === 0) return;
-    this.#grants.set(leg.id, (this.#grants.get(leg.id) ?? 0) + leg.untold);
-    leg.untold = 0;
-    this.#flushSoon();
+    this.grants.unused(leg, granted);
+    if (successor !== undefined) this.grants.bequeath(successor, granted);
+    this.grants.forget(leg);
+    this.grants.retrySoon();
   }
 
   /** The peer does not pay: none of its circuits goes on. */
@@ -532,7 +365,7 @@ export class CircuitPort implements LegPort, SlotPayer {
     this.#scheduler.stop();
     this.#held = [];
     const legs = [...this.#legs.values()];
-    this.#promises.clear();
+    this.grants.clear();
     for (const leg of legs) this.#forget(leg);
     const lost = ending(
       DestroyReason.LINK_LOST,
@@ -549,18 +382,6 @@ export class CircuitPort implements LegPort, SlotPayer {
     }
     this.#host.settled();
   }
-}
-
-function payEarly(port: CircuitPort): void {
-  port.payEarly();
-}
-
-function retryGrants(port: CircuitPort): void {
-  port.retryGrants();
-}
-
-function flushGrants(port: CircuitPort): void {
-  port.flushGrants();
 }
 
 /** What is counted without a grant comes once, and is small. @throws RelaymintError PROTOCOL_VIOLATION: it is not counted. */

@@ -167,7 +167,7 @@ export class RelayedCircuit implements NearSide, LegOwner, LegHeir, Slotted {
   letSend(room: number): void {
     const wanted = this.worthPassing(room, this.leg.granted);
     if (wanted === 0) return;
-    this.leg.port.grant(this.leg, wanted);
+    this.leg.port.grants.grant(this.leg, wanted);
     this.count();
   }
 

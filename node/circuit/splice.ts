@@ -67,7 +67,7 @@ export class Splice implements FarSide {
 
   nearGaveBack(): void {
     const { leg } = this.#other;
-    leg.port.giveBack(leg, leg.spareCredit - this.#near.leg.granted);
+    leg.port.grants.giveBack(leg, leg.spareCredit - this.#near.leg.granted);
     this.#other.count();
   }
 

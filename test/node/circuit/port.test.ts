@@ -60,7 +60,7 @@ class Peer {
       ended: (leg, why) => leg.destroy(why),
       roomier: (leg) => {
         this.asked += 1;
-        leg.port.grant(leg, QUIET_GRANT - leg.granted);
+        leg.port.grants.grant(leg, QUIET_GRANT - leg.granted);
       },
     };
   }
