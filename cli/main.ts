@@ -1,6 +1,6 @@
 /** The `relaymint` program: reads the command line and hands over to one command. */
 import { createRequire } from 'node:module';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Help, type Option } from 'commander';
 import { RelaymintError, isRelaymintError } from '../core/errors.ts';
 import { settleCommand, statsCommand } from './commands/control.ts';
 import { settlementsCommand } from './commands/settlements.ts';
@@ -36,7 +36,7 @@ function createProgram(): Command {
     )
     .version(version)
     .showHelpAfterError('Add --help to see what this command takes.')
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ showGlobalOptions: true, optionDescription: describeOption })
     .configureOutput({ outputError: (text, write) => write(withNewNames(text)) })
     .exitOverride();
   startCommand(program);
@@ -56,6 +56,11 @@ function createProgram(): Command {
   torCommand(program);
   i2pCommand(program);
   return program;
+}
+
+function describeOption(option: Option): string {
+  const text = new Help().optionDescription(option);
+  return option.mandatory ? `${text} (required)` : text;
 }
 
 /** What is wrong with a command line, with the name that an unknown option has now instead of those that merely look like it. */

@@ -4,7 +4,7 @@
  */
 import { ALL_BPS, basisPoints, bytes, type BasisPoints, type Bytes } from './units.ts';
 
-const SIZE_UNITS = ['', 'K', 'M', 'G', 'T'];
+const SIZE_UNITS = ['B', 'K', 'M', 'G', 'T'];
 const DURATION_UNITS: Readonly<Record<string, number>> = {
   ms: 1,
   s: 1_000,
@@ -29,11 +29,12 @@ export function formatShare(bps: number): string {
   return `${bps / 100}%`;
 }
 
-/** "500M", "20G" or "1024" bytes; K, M, G and T are powers of 1024. @throws RangeError */
+/** "500M", "20G", "1024B" or "0"; K, M, G and T are powers of 1024. @throws RangeError */
 export function parseSize(text: string): Bytes {
-  const [, digits, unit = ''] = /^(\d{1,15}) ?([KMGT]?)(?:i?B)?$/i.exec(text.trim()) ?? [];
-  if (digits === undefined) throw new RangeError('Write bytes, or a number with K, M, G or T: 500M, 20G.');
-  return bytes(Number(digits) * 1024 ** SIZE_UNITS.indexOf(unit.toUpperCase()));
+  const [, digits, unit] = /^(\d{1,15}) ?(B|[KMGT](?:i?B)?)?$/i.exec(text.trim()) ?? [];
+  if (digits === '0') return bytes(0);
+  if (unit === undefined) throw new RangeError('Write a size with its unit, B, K, M, G or T: 500M, 20G.');
+  return bytes(Number(digits) * 1024 ** SIZE_UNITS.indexOf(unit.charAt(0).toUpperCase()));
 }
 
 /** "90s", "30m", "24h", "7d", "250ms" or "0" -> milliseconds, at most a century. @throws RangeError */

@@ -1,7 +1,8 @@
 /** Reasons why the system refused something: errno codes, as Node's errors carry them. */
 
 /** The codes that some caller tells apart. */
-export type Errno = 'EADDRINUSE' | 'EDQUOT' | 'EEXIST' | 'EIO' | 'ENOENT' | 'ENOSPC' | 'EPERM' | 'EPIPE' | 'ETIMEDOUT';
+export type Errno =
+  'EADDRINUSE' | 'EADDRNOTAVAIL' | 'EDQUOT' | 'EEXIST' | 'EIO' | 'ENOENT' | 'ENOSPC' | 'EPERM' | 'EPIPE' | 'ETIMEDOUT';
 
 /** True when `error` came from the system with one of these codes. */
 export function hasErrno(error: unknown, ...codes: readonly Errno[]): boolean {

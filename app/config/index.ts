@@ -1,5 +1,21 @@
 /** Settings: their grammars, the sections that commands and roles share, and what a node is opened with. */
-export { credits, duration, name, node, place, price, secret, share, size, sol, wallet } from './grammars.ts';
+export {
+  credits,
+  duration,
+  hostName,
+  ip,
+  name,
+  node,
+  place,
+  price,
+  secret,
+  share,
+  size,
+  sol,
+  wallet,
+  parseIp,
+  parsePlace,
+} from './grammars.ts';
 export {
   ONION_PORT,
   assertSafe,

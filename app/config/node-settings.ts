@@ -1,7 +1,7 @@
 /** What a node is opened with, and the checks that run before anything is opened or paid. */
 import { RelaymintError } from '../../core/errors.ts';
 import type { Clock, Log } from '../../core/ports.ts';
-import type { Amount, PricePerMiB } from '../../core/units.ts';
+import { formatCredits, type Amount, type PricePerMiB } from '../../core/units.ts';
 import {
   assertAnonymous,
   hides,
@@ -83,12 +83,14 @@ export function phaseOf(settings: Pick<NodeSettings, 'reach' | 'outbound' | 'pee
 /**
  * Checks settings together, before anything is opened.
  * @throws RelaymintError UNSAFE_CONFIG when something else that was asked for would undo --anonymize; INVALID_CONFIG when
- * --onion-client would leave another way in.
+ * --onion-client would leave another way in, or one setting forbids what another asks for.
  */
 export function assertSafe(
   settings: Pick<NodeSettings, 'reach' | 'outbound' | 'peers'> & {
     readonly ledger?: Pick<LedgerPlace, 'ledger'>;
     readonly terms?: NodeTerms;
+    readonly node?: NodeValues;
+    readonly till?: TillValues | undefined;
   },
 ): void {
   const { reach, outbound, peers, ledger, terms } = settings;
@@ -109,6 +111,24 @@ export function assertSafe(
     });
   }
   if (reach !== undefined) assertPrivate(reach, locationsOf(settings));
+  assertAgree(settings);
+}
+
+/** Settings of which one forbids what the other asks for. */
+function assertAgree({ node, till }: { readonly node?: NodeValues; readonly till?: TillValues | undefined }): void {
+  const { opening, maxOpening } = node ?? {};
+  if (opening !== undefined && maxOpening !== undefined && opening > maxOpening) {
+    throw new RelaymintError(
+      'INVALID_CONFIG',
+      `--opening ${formatCredits(opening)} is more than --max-opening ${formatCredits(maxOpening)}.`,
+      { remedy: 'Stake less, or allow more.' },
+    );
+  }
+  if (till !== undefined && till.slots > till.maxSlots) {
+    throw new RelaymintError('INVALID_CONFIG', `--slots ${till.slots} is more than --max-slots ${till.maxSlots}.`, {
+      remedy: 'Begin with fewer slots, or let the till grow to more.',
+    });
+  }
 }
 
 /** Client keys restrict the onion service of this node, and nothing else. */

@@ -1,7 +1,7 @@
 /** A gateway: serves .web3 sites to browsers, and pays the relays and hosts. */
 import { MAX_RELAYS, SPEND_LIMIT_SITE } from '../../core/limits.ts';
 import { formatCredits } from '../../core/units.ts';
-import { count, credits, list, optional, place, standard, words } from '../config/index.ts';
+import { count, credits, hostName, ip, list, optional, place, standard } from '../config/index.ts';
 import type { Role } from './role.ts';
 import type { GatewayValues, RunningGateway } from './visiting.ts';
 
@@ -21,8 +21,8 @@ export const gateway: Role<GatewayValues> = {
       formatCredits(SPEND_LIMIT_SITE),
     ),
     port: standard('--port <n>', count(0, 65_535), 'where browsers connect; 0 for any free port', '8402'),
-    address: standard('--address <ip>', words, 'address to listen on', '127.0.0.1'),
-    host: list('--host <name>', words, 'another host name to answer to (repeatable)'),
+    address: standard('--address <ip>', ip, 'address to listen on', '127.0.0.1'),
+    host: list('--host <name>', hostName, 'another host name to answer to (repeatable)'),
     watch: optional('--watch <dir>', place, 'also show the figures of nodes whose data folders are in this folder'),
   },
   terms: (own) => ({ spendLimitSite: own.spendLimitSite, address: own.address }),

@@ -19,6 +19,7 @@ import {
   type OpenedWallet,
   addReaderOptions,
 } from './transact.ts';
+import { parsePlace } from '../../app/config/index.ts';
 
 interface ConfigureOptions extends WalletOptions {
   readonly feeBps?: number;
@@ -51,7 +52,11 @@ export function bankCommand(program: Command): void {
     )
     .option('--name-year-price <credits>', 'price of a name per year', credits)
     .option('--commit-seconds <n>', 'minimum age of a commitment to a name', wholeNumber(1, MAX_COMMIT_SECONDS))
-    .option('--new-admin <file>', 'hand the bank over to the wallet of this key file, which also signs')
+    .option(
+      '--new-admin <file>',
+      'hand the bank over to the wallet of this key file, which also signs',
+      parsed(parsePlace),
+    )
     .option('--give-up-for-ever', 'give the bank up: nobody can ever change its settings again')
     .action(configure);
 

@@ -12,7 +12,7 @@ import {
   type Endpoint,
 } from '../../node/transport/index.ts';
 import { addCommonOptions, parsed, type CommonOptions } from '../options.ts';
-import { defaultDataDir } from '../../app/config/index.ts';
+import { defaultDataDir, parsePlace } from '../../app/config/index.ts';
 import { createOutput } from '../output.ts';
 import { I2P_KEY_FILE } from '../../app/node/index.ts';
 
@@ -47,7 +47,7 @@ export function i2pCommand(program: Command): void {
       'The key is in the data folder of the node. If there is none, the router given with --i2p-sam makes one. The address never changes after that.',
     )
     .addOption(samOption())
-    .option('--data <dir>', "the node's data folder", defaultDataDir('relay'))
+    .option('--data <dir>', "the node's data folder", parsed(parsePlace), defaultDataDir('relay'))
     .addHelpText('after', '\nExample:\n  relaymint i2p address --data ./net/relay-1\n')
     .action(async (options: I2pOptions) => {
       const output = createOutput(options.json === true);

@@ -16,8 +16,15 @@ import {
   type WalletKey,
 } from '../../ledger/solana/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
-import { addCommonOptions, addLedgerOptions, creditsOption, wholeNumber, type CommonOptions } from '../options.ts';
-import { defaultDataDir, DEFAULT_LEDGER_PORT } from '../../app/config/index.ts';
+import {
+  addCommonOptions,
+  addLedgerOptions,
+  creditsOption,
+  parsed,
+  wholeNumber,
+  type CommonOptions,
+} from '../options.ts';
+import { defaultDataDir, DEFAULT_LEDGER_PORT, parseIp, parsePlace } from '../../app/config/index.ts';
 import { createLog, createOutput } from '../output.ts';
 
 interface StartOptions extends CommonOptions {
@@ -45,11 +52,16 @@ export function ledgerStartCommand(ledger: Command): void {
     );
   addCommonOptions(start);
   addLedgerOptions(start)
-    .option('--data <dir>', 'where the state is kept (default: ~/.relaymint/ledger)')
+    .option('--data <dir>', 'where the state is kept (default: ~/.relaymint/ledger)', parsed(parsePlace))
     .option('--memory', 'keep nothing')
     .option('--bare', 'start without the program, to try "relaymint ledger deploy"')
     .option('--port <n>', 'HTTP and WebSocket port; 0 for any free one', wholeNumber(0, 65_535), DEFAULT_LEDGER_PORT)
-    .option('--address <ip>', 'address to listen on; any but loopback opens the faucet to the network', '127.0.0.1')
+    .option(
+      '--address <ip>',
+      'address to listen on; any but loopback opens the faucet to the network',
+      parsed(parseIp),
+      '127.0.0.1',
+    )
     .option(
       '--challenge-seconds <n>',
       'time a payee has to settle after a payer asks to close (new ledgers)',
@@ -71,7 +83,11 @@ export function ledgerStartCommand(ledger: Command): void {
       wholeNumber(1, MAX_COMMIT_SECONDS),
       1,
     )
-    .option('--admin-key <file>', 'write the key of the bank\'s admin to this file, for "relaymint bank configure"')
+    .option(
+      '--admin-key <file>',
+      'write the key of the bank\'s admin to this file, for "relaymint bank configure"',
+      parsed(parsePlace),
+    )
     .option('--seed <text>', "make a new ledger's keys reproducible (tests)")
     .action((options: StartOptions) => run(options));
 }

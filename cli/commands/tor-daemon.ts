@@ -18,7 +18,7 @@ import {
 } from '../../node/transport/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { addCommonOptions, durationOption, parsed, wholeNumber, type CommonOptions } from '../options.ts';
-import { defaultDataDir } from '../../app/config/index.ts';
+import { defaultDataDir, parsePlace } from '../../app/config/index.ts';
 import { createLog, createOutput, createSteps, table } from '../output.ts';
 import { deadline } from '../../core/abort.ts';
 
@@ -56,7 +56,7 @@ export function torDaemonCommands(tor: Command): void {
       'also open a SOCKS port on 127.0.0.1, besides the socket in --data',
       wholeNumber(1, 65_535),
     )
-    .option('--torrc <file>', "lines to add to tor's configuration")
+    .option('--torrc <file>', "lines to add to tor's configuration", parsed(parsePlace))
     .addOption(
       durationOption('--timeout <duration>', 'give up if it is not connected after this time', {
         standard: '2m',

@@ -15,8 +15,9 @@ import {
   addOutboundOptions,
   outboundOf,
   type OutboundOptions,
+  parsed,
 } from '../options.ts';
-import { defaultDataDir, feeSection } from '../../app/config/index.ts';
+import { defaultDataDir, feeSection, parsePlace } from '../../app/config/index.ts';
 import { optionOf } from '../settings.ts';
 import { openOutbound, loadWalletKey } from '../../app/node/index.ts';
 import { createLog, createOutput, type Output } from '../output.ts';
@@ -42,7 +43,12 @@ export function watchtowerCommand(program: Command): void {
         'its own wallet pays the fees, and what it settles goes to the node.',
     );
   addOutboundOptions(addLedgerOptions(addCommonOptions(command)))
-    .option('--data <dir>', 'folder of its fee wallet (created if missing)', defaultDataDir('watchtower'))
+    .option(
+      '--data <dir>',
+      'folder of its fee wallet (created if missing)',
+      parsed(parsePlace),
+      defaultDataDir('watchtower'),
+    )
     .addOption(
       durationOption('--poll <duration>', 'time between two checks; at most a quarter of the challenge period', {
         standard: '10s',

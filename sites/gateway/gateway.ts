@@ -99,7 +99,7 @@ class HttpGateway implements Gateway {
     server.timeout = VISITOR_IDLE_MILLIS;
     this.#server = server;
     await new Promise<void>((resolve, reject) => {
-      server.once('error', (cause) => reject(cannotListen(port, cause)));
+      server.once('error', (cause) => reject(cannotListen(port, address, cause)));
       server.listen(port, address, resolve);
     });
     server.on('error', (error) => this.#log.error({ err: error }, 'The HTTP server failed.'));
@@ -132,11 +132,13 @@ class HttpGateway implements Gateway {
   }
 }
 
-function cannotListen(port: number, cause: Error): RelaymintError {
+function cannotListen(port: number, address: string, cause: Error): RelaymintError {
   const taken = hasErrno(cause, 'EADDRINUSE');
   const message = taken ? `Port ${port} is taken.` : `Port ${port}: ${cause.message}.`;
   return new RelaymintError(taken ? 'ADDRESS_IN_USE' : 'INVALID_CONFIG', message, {
-    remedy: 'Choose another port for the gateway.',
+    remedy: hasErrno(cause, 'EADDRNOTAVAIL')
+      ? `${address} is no address of this machine: choose another.`
+      : 'Choose another port for the gateway.',
     cause,
   });
 }

@@ -2,10 +2,15 @@
 import { describe, expect, it } from 'vitest';
 import {
   assertSafe,
+  hostName,
+  ip,
+  nodeSection,
   outboundSection,
+  parseText,
   peerSection,
   phaseOf,
   reachSection,
+  tillSection,
   valuesOf,
   type NodeSettings,
 } from '../../app/config/index.ts';
@@ -41,6 +46,46 @@ describe('client keys', () => {
     const alone = { location: 'onion:80,UNREACHABLE', listen: '/ip4/127.0.0.1/tcp/0', onionClient };
     expect(() => assertSafe(settings(alone))).not.toThrow();
     expect(() => assertSafe(settings({ onionClient }, 'tor'))).not.toThrow();
+  });
+});
+
+describe('settings of which one forbids what another asks for', () => {
+  it.each([
+    [{ opening: '5', maxOpening: '1' }, {}, '--opening 5 is more than --max-opening 1'],
+    [{}, { slots: '100', maxSlots: '50' }, '--slots 100 is more than --max-slots 50'],
+    [{}, { maxSlots: '50' }, '--slots 64 is more than --max-slots 50'],
+  ])('are refused before anything is paid: %j %j', (node, till, message) => {
+    const said = { ...settings({}), node: valuesOf(nodeSection('relay'), node), till: valuesOf(tillSection, till) };
+    expect(() => assertSafe(said)).toThrow(
+      expect.objectContaining({ code: 'INVALID_CONFIG', message: expect.stringContaining(message) as string }),
+    );
+  });
+
+  it('are taken where they agree', () => {
+    const node = valuesOf(nodeSection('relay'), { opening: '1', maxOpening: '1' });
+    const till = valuesOf(tillSection, { slots: '50', maxSlots: '50' });
+    expect(() => assertSafe({ ...settings({}), node, till })).not.toThrow();
+  });
+});
+
+describe('where a gateway is', () => {
+  it.each(['localhost', 'gateway.example', '127.0.0', '1.2.3.4:80', ''])('is no address: "%s"', (text) => {
+    expect(() => parseText({ grammar: ip }, text)).toThrow('Write an IP address');
+  });
+
+  it.each(['127.0.0.1', '0.0.0.0', '::1'])('is %s', (text) => {
+    expect(parseText({ grammar: ip }, text)).toBe(text);
+  });
+
+  it.each(['a b', 'http://www.example.org', 'www.example.org:80', '-a.example', '', 'a..b', 'a'.repeat(64)])(
+    'has no such name: "%s"',
+    (text) => {
+      expect(() => parseText({ grammar: hostName }, text)).toThrow('without a port');
+    },
+  );
+
+  it('has a name in lower case', () => {
+    expect(parseText({ grammar: hostName }, 'WWW.Example.org')).toBe('www.example.org');
   });
 });
 

@@ -62,9 +62,13 @@ describe('a blank value, as an unset variable gives,', () => {
     ['relay', '--seed', ' '],
     ['start', '--data', ''],
     ['start', '--seed', ''],
+    ['ledger start', '--data', ''],
+    ['i2p address', '--data', ' '],
+    ['watchtower', '--data', ''],
+    ['ledger start', '--address', 'localhost'],
     ['start', '--log-level', 'loud'],
   ])('or a wrong one is refused, and nothing is written: %s %s "%s"', async (command, option, value) => {
-    const { code, stdout, stderr } = await run([command, option, value, '--json']);
+    const { code, stdout, stderr } = await run([...command.split(' '), option, value, '--json']);
     expect({ code, isJson: stdout.startsWith('{"ok":false,"error":{"code":"INVALID_ARGUMENT"') }).toEqual({
       code: 2,
       isJson: true,

@@ -29,7 +29,9 @@ describe('a share', () => {
 
 describe('a size', () => {
   it.each([
-    ['1024', 1024],
+    ['1024B', 1024],
+    ['0', 0],
+    ['0G', 0],
     ['500M', 500 * 1024 ** 2],
     ['20G', 20 * 1024 ** 3],
     ['20 GiB', 20 * 1024 ** 3],
@@ -39,9 +41,12 @@ describe('a size', () => {
     expect(parseSize(text)).toBe(size);
   });
 
-  it.each(['', 'G', '-1', '1.5G', '1P', '9999999999999999', '999999999999999T'])('"%s" is refused', (text) => {
-    expect(() => parseSize(text)).toThrow(RangeError);
-  });
+  it.each(['', 'G', '-1', '20', '1024', '1KK', '5iB', '1.5G', '1P', '9999999999999999', '999999999999999T'])(
+    '"%s" is refused',
+    (text) => {
+      expect(() => parseSize(text)).toThrow(RangeError);
+    },
+  );
 });
 
 describe('a duration', () => {
