@@ -35,7 +35,7 @@ function hopsSaid(node: TestNode): number[] {
 }
 
 describe('building a circuit', () => {
-  it('fails at once when the first hop answers and ends it before anybody asked for the next', async () => {
+  it('fails at once when the first hop answers and ends it before the next one is asked for', async () => {
     const { client, relays, offers } = await net.path(1);
     relays[0]?.links.onLink(answersAndEnds);
     await expect(client.endpoint.createCircuit(offers, { service: 'echo' })).rejects.toMatchObject({

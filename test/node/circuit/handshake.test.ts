@@ -196,7 +196,7 @@ describe('layers', () => {
     },
   );
 
-  it('open nothing that was repeated, left out, cut or short', () => {
+  it('open nothing that was repeated, left out, cut or shortened', () => {
     const scene = circuit(3);
     const [first, second] = [sealed(scene, 'first'), sealed(scene, 'second')];
     const read = (payload: Buffer): string | undefined => goForward(circuit(3), Buffer.from(payload))[1];
