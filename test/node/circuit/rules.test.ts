@@ -101,7 +101,7 @@ describe('refusals', () => {
     });
   });
 
-  it('paths that cannot be', async () => {
+  it('impossible paths', async () => {
     const { client, offers, host } = await net.path(0);
     const long = Array.from({ length: MAX_HOPS + 1 }, () => host.offer);
     await expect(client.endpoint.createCircuit(long, { service: 'echo' })).rejects.toMatchObject({
