@@ -182,7 +182,7 @@ describe('the SOCKS client', () => {
     ['HTTP/1.1 400 Bad Request\r\n\r\n', 'does not speak SOCKS 5'],
     ['', 'hung up'],
     ['\x05', 'hung up'],
-  ])('says so when what answers with "%s" is no proxy', async (words, says) => {
+  ])('says so when a program that answers with "%s" is not a proxy', async (words, says) => {
     const server = createServer((socket) => {
       socket.on('error', () => {});
       socket.end(words);
