@@ -182,7 +182,7 @@ describe('the limit without --max-price', () => {
 });
 
 describe('prices', () => {
-  it('that add up to more than any price can be are blamed on the hop that makes them so', () => {
+  it('that add up to more than the highest possible price are blamed on the hop that exceeds it', () => {
     expect(addPrices(pricePerMiB(1n), MOST - 1n, 0)).toBe(MOST);
     expect(() => addPrices(pricePerMiB(1n), MOST, 2)).toThrow(
       expect.objectContaining({ code: 'PRICE_TOO_HIGH', details: { hop: 2 } }) as Error,
