@@ -244,7 +244,7 @@ describe('what is spent on channels', () => {
   it.each([
     ['opening payment', { opening: amount(11n) }, '--max-opening'],
     ['deposit', { minDeposit: amount(1_001n) }, '--deposit'],
-  ])('is no %s above what is allowed, whatever a till asks', async (_what, terms, option) => {
+  ])('has no %s above the limit, whatever a till asks', async (_what, terms, option) => {
     await expect(channels({ reader: asking(terms) }).channelTo(payee.address, PEER)).rejects.toMatchObject({
       code: 'PRICE_TOO_HIGH',
       remedy: expect.stringContaining(option) as string,

@@ -46,7 +46,7 @@ describe('building a circuit', () => {
   });
 
   it.each([1, 3])(
-    'says of the hops that follow, over %i relays, as many as there are or more, by chance',
+    'tells each hop, over %i relays, the number of hops that follow plus a random number',
     async (count) => {
       const { client, relays, offers } = await net.path(count);
       const [first, ...onward] = [client, ...relays].map(hopsSaid);

@@ -116,7 +116,7 @@ describe('an EXTEND', () => {
     ['a name that is none', '/dns/nothing.example/tcp/22'],
     ['memory', '/memory/inside'],
     ['nonsense', '/ip4/8.8.8.8/udp/53'],
-  ])('does not lead to %s, also when the next hop signed for it', async (_what, address) => {
+  ])('does not lead to %s, even if the next hop signed for it', async (_what, address) => {
     expect(await target([address])).toBe('POLICY_REFUSED');
     expect(await target([PUBLIC, address])).toEqual([PUBLIC]);
   });

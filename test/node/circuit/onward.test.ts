@@ -226,7 +226,7 @@ describe('an EXTEND', () => {
     expect(relay.book.all().flatMap(({ addresses }) => addresses)).not.toContain(bystander.address);
   });
   it.each([1n, 2n, 3n])(
-    'to a node of our book at an address that it did not sign, as of sequence %d, leads to where it signed for',
+    'to a node in our book with an address that it did not sign, sequence %d, leads to the addresses that it signed',
     async (sequence) => {
       const identity = newIdentity();
       const other = await Bystander.open();

@@ -167,7 +167,7 @@ describe('the limit without --max-price', () => {
   it.each([
     ['lifted', MOST, 3n * 4n * USUAL],
     ['pressed down', 0n, 3n * USUAL],
-  ])('cannot be %s without bound by somebody who makes most of the offers', (_how, price, bound) => {
+  ])('cannot be %s without limit by somebody who makes most of the offers', (_how, price, bound) => {
     const offers = market([USUAL, ...Array<bigint>(40).fill(price)], Array<bigint>(40).fill(price));
     expect(defaultMaxPrice(offers, 'content', 0)).toBe(bound);
     // And the honest relay is never shut out by it.

@@ -161,7 +161,7 @@ describe('the SOCKS client', () => {
     [0x3c, 'SOCKS_FAILED'],
     [0xf0, 'ONION_UNREACHABLE'],
     [0xf7, 'TOR_CIRCUIT_FAILED'],
-  ])('tells reply %i as %s', async (code, name) => {
+  ])('reports reply %i as %s', async (code, name) => {
     const reply = Buffer.from(GRANTED);
     reply[1] = code;
     const dialer = createSocksDialer(await start({ reply }));
