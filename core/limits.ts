@@ -229,7 +229,7 @@ export const MAX_CHANNEL_LOOKUPS_PER_SECOND = 50;
 export const CHANNEL_OPEN_MILLIS = 30_000;
 
 // --- discovery --------------------------------------------------------------------------------------------------------
-/** Offers a node remembers: about 1 KB each, 2 KB of a host with many names. */
+/** Offers that a node remembers: MAX_OFFER_BYTES each at most, and the same decoded. */
 export const MAX_OFFERS = 4096;
 /** A signed offer: each fits an EXTEND of the smallest cell, so that no length tells whose it is. */
 export const MAX_OFFER_BYTES = 976;

@@ -88,7 +88,7 @@ export function cellStream(cell: Buffer): number {
 
 /**
  * The data of a cell, a view. The one place that checks a received cell.
- * @throws RelaymintError PROTOCOL_VIOLATION on a size that is no class, a reserved bit, or a length beyond the cell.
+ * @throws RelaymintError PROTOCOL_VIOLATION for a size that is not a class, a reserved byte that is not 0, or a length beyond the cell.
  */
 export function cellData(cell: Buffer): Buffer {
   if (!isCellSize(cell.length)) throw malformed(`it has ${cell.length} bytes`);
@@ -98,7 +98,7 @@ export function cellData(cell: Buffer): Buffer {
   return cell.subarray(CELL_HEADER_BYTES, CELL_HEADER_BYTES + length);
 }
 
-/** The first byte of BEGIN and the only one of CONNECTED: 1 when whoever sends it takes datagrams of the stream. */
+/** The first byte of BEGIN and the only one of CONNECTED: 1 if its sender takes datagrams of the stream. */
 const TAKES_DATAGRAMS = 1;
 const BEGIN_FIXED_BYTES = 2;
 

@@ -1,32 +1,32 @@
 /**
- * How much may be on its way to one end of a circuit, by how long a round trip takes. What is more than the path carries waits in
- * queues before every click of the same visitor; what is less leaves it unused. As TCP Vegas and Tor's proposal 324 do: the shortest
- * round trip there was is the path without a queue, and what a round trip takes beyond that is the queue.
+ * How much may be on its way to one end of a circuit, measured by the round-trip time. More than the path carries waits in
+ * queues, in front of every click of the same visitor; less leaves the path unused. As in TCP Vegas and Tor's proposal 324, the shortest
+ * round trip so far is the path without a queue, and the time beyond that is the queue.
  */
 import { CIRCUIT_WINDOW, LEAST_GRANT, LEAST_TARGET, QUIET_GRANT } from '../../core/limits.ts';
 
-/** What a round trip may take beyond the shortest: as much again, but at least so long: what busy processors take, milliseconds. */
+/** What a round trip may take beyond the shortest: as much again, but at least the delay of a busy processor, milliseconds. */
 const LEAST_ALLOWED_MILLIS = 25;
-/** What a circuit may have in queues in any case, bytes: one that believes the path to be longer does not starve the others. */
+/** What a circuit may have in queues in any case, bytes: so one that overestimates the path does not starve the others. */
 const LEAST_QUEUE = 64 * 1024;
 /** Pause between two measurements, milliseconds: grows up to the second figure while all is well. */
 const PAUSE_FIRST = 20;
 const PAUSE_LAST = 500;
 /**
- * So often, milliseconds and round trips of a second at most, a window in use is made less for two round trips, for a look at the path
- * without a queue: a ping that was held back, or met a queue of others, would have us take a queue for the path for good.
+ * How often, in milliseconds and round trips of at most a second, a window in use is reduced for two round trips to measure the path
+ * without a queue: otherwise one delayed ping would make us take a queue for the path for good.
  */
 const LOOK_MILLIS = 10_000;
 const LOOK_ROUND_TRIPS = 10;
 /** The first still meets what was granted before. */
 const LOOK_PINGS = 2;
-/** Of what the path is believed to carry: so much is granted meanwhile. One that finds it shorter than `SHORTER` is followed by another. */
+/** The share of the path's estimated capacity that is granted meanwhile. A look that finds a path shorter than `SHORTER` is followed by another. */
 const LOOK_SHARE = 0.75;
 const SHORTER = 0.85;
-/** The window was the limit when one round trip brought this much of it: whole frames come, and grants and stream windows go in quarters and halves. */
+/** The window was the limit if one round trip brought this share of it: frames come whole, and grants and stream windows go in quarters and halves. */
 const FULL = 1 / 3;
 
-/** What was so before a look at the path without a queue. */
+/** The state before a look at the path without a queue. */
 interface Look {
   /** Round trips of it that are still to come. */
   left: number;
@@ -37,11 +37,11 @@ interface Look {
 
 export class DelayWindow {
   #target: number = QUIET_GRANT;
-  /** The path was found full: it grows by a part each time instead of twofold. */
+  /** The path was found full: the window grows by a part each time instead of doubling. */
   #found = false;
   /** The shortest round trip, milliseconds. */
   #base = Infinity;
-  /** What the last round trip took beyond the shortest. */
+  /** How much longer the last round trip took than the shortest. */
   #delay = 0;
   #startedAt = -1;
   #nextAt = 0;
@@ -66,7 +66,7 @@ export class DelayWindow {
     return data && now >= this.#nextAt;
   }
 
-  /** So much is about to come. @returns true when a ping should go out now. */
+  /** This much is about to come. @returns true when a ping should go out now. */
   expect(bytes: number): boolean {
     if (!this.#found && bytes > this.#target) this.#grow(bytes - this.#target);
     // Before anything is on its way: this round trip is the path's own.
@@ -96,7 +96,7 @@ export class DelayWindow {
     // Twice in a row: a processor that was busy for a moment is no queue.
     if (Math.min(last, this.#delay) > allowed) {
       this.#found = true;
-      // So that the queue drains, and everybody behind it sees how short a round trip can be.
+      // So that the queue drains, and all circuits behind it can measure the shortest round trip.
       const fits = this.#fits(came / took);
       const own = Math.floor(Math.max(fits, came - fits > LEAST_QUEUE ? 0 : this.#target));
       this.#target = Math.max(LEAST_TARGET, Math.min(this.#target, own));
@@ -114,7 +114,7 @@ export class DelayWindow {
     this.#nextAt = this.#delay > allowed ? now : now + this.#pause;
   }
 
-  /** The other end gave back what it did not use; so much is left to it. */
+  /** The other end gave back what it did not use; this much is left to it. */
   rest(granted: number): void {
     this.#target = Math.max(LEAST_GRANT, Math.min(granted, QUIET_GRANT));
     this.#delay = 0;

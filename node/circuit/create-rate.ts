@@ -1,4 +1,4 @@
-/** How often others may have us answer a CREATE: each costs a handshake of three X25519 operations. */
+/** How many CREATEs of others we answer: each costs a handshake of three X25519 operations. */
 import { MAX_CREATES_PER_SECOND, MAX_CREATES_PER_SECOND_AND_LINK } from '../../core/limits.ts';
 import { TokenBucket } from '../../core/rate.ts';
 

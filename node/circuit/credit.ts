@@ -5,8 +5,8 @@ import { DelayWindow } from './congestion.ts';
 
 /**
  * What an end lets the other one send: hardly anything while the circuit is idle, little while it is quiet, then as much as the
- * path carries (`DelayWindow`). Whole frames count. It comes back as frames arrive, as long as the readers here leave less than
- * CIRCUIT_UNREAD lying about: a stream that nobody reads does not stop its neighbours, and this end holds at most
+ * path carries (`DelayWindow`). Whole frames count. It is granted again as frames arrive, as long as less than
+ * CIRCUIT_UNREAD is unread here: a stream that nobody reads does not stop its neighbours, and this end holds at most
  * CIRCUIT_UNREAD + CIRCUIT_WINDOW.
  */
 export class Intake {

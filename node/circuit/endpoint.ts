@@ -52,9 +52,9 @@ import type { MuxStream } from './stream.ts';
 const QUIET_MILLIS = 10_000;
 const PING_MILLIS = 10_000;
 const UNPAID_MILLIS = 20_000;
-/** A watch looks this often within the time it guards. */
+/** How many times a watch looks within the time it guards. */
 const TURNS = 4;
-/** What close() waits at most for DESTROYs to be answered and paid for. */
+/** How long close() waits at most for DESTROYs to be answered and paid for. */
 const SETTLE_MILLIS = 2_000;
 
 /** Attaches to every link of the manager, those included that are open. */
@@ -219,7 +219,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     const link = await links.connect(node, addresses, { signal });
     const port = this.#ports.get(link);
     if (port === undefined) throw new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
-    // A channel that is being opened stays for whoever pays this peer next.
+    // A channel that is being opened stays for the next circuit that pays this peer.
     await orAborted(port.meter.openSpending(sponsor), signal, 'Opening a channel');
     return port;
   }

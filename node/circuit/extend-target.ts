@@ -1,5 +1,5 @@
 /**
- * Where an EXTEND may lead a relay. Its sender is a stranger, who must not choose what a relay dials in its operator's own
+ * Where an EXTEND may lead a relay. Its sender is a stranger, which must not choose what a relay dials in its operator's own
  * network, nor learn from the answers what is there.
  */
 import { isIP } from 'node:net';
@@ -15,12 +15,12 @@ import { DestroyReason, ending } from './reason.ts';
 import type { Ending } from './reason.ts';
 
 /**
- * The addresses at which the next hop may be dialled, two at most, none when it is linked. They are those that it signed itself, by
- * the offer that our own book holds of it once the one in the EXTEND was taken in. Names are looked up once, here, so that what
- * was judged is what is dialled. A node that hides goes to onion and I2P addresses only: else its sender could have tor build
- * circuits to exits of its own.
+ * The addresses at which the next hop may be dialled, two at most, none if it is linked. They are those that it signed itself, in
+ * the offer that our own book holds once the one in the EXTEND was added. Names are looked up once, here, so that the addresses
+ * that were checked are dialled. A node that hides dials only onion and I2P addresses: otherwise the sender could make tor build
+ * circuits to its own exits.
  * `peer` is the hop before us, which pays for it.
- * @throws RelaymintError POLICY_REFUSED when none of them leads where it may, LIMIT_EXCEEDED (too many dials for this payer).
+ * @throws RelaymintError POLICY_REFUSED if none of them is allowed, LIMIT_EXCEEDED (too many dials for this payer).
  */
 export async function extendTarget(
   { node, offer }: Pick<Extend, 'node' | 'offer'>,
@@ -32,14 +32,14 @@ export async function extendTarget(
   // First: what is not dialled is neither verified nor kept.
   if (!rules.mayDial(offers.wasReached(node))) {
     throw new RelaymintError('LIMIT_EXCEEDED', `${peer} has had ${EXTEND_DIALS_PER_MINUTE} dials in a minute.`, {
-      remedy: 'It passes within a minute.',
+      remedy: 'Try again within a minute.',
     });
   }
   rules.introduce(offer, peer);
   const signed = offers.get(node)?.addresses ?? [];
   const allowed: string[] = [];
   let asked = 0;
-  /** Each question goes to a server of the signer's choice: as many of them as of dials. */
+  /** Each look-up goes to a server of the signer's choice, so there are no more of them than of dials. */
   const resolve =
     rules.resolve &&
     (async (host: string): Promise<readonly string[]> => {
@@ -72,14 +72,14 @@ async function judged(
   const { host, port } = destination;
   if (isIP(host) !== 0) return isPublicIp(host) ? [address] : [];
   const found = await resolve(host).catch((): readonly string[] => []);
-  // A name with one private address is no public name: which of them is dialled must not be its owner's game.
+  // A name with one private address is not public: its owner must not choose which address is dialled.
   if (!found.every(isPublicIp)) return [];
   return found.slice(0, MAX_EXTEND_ADDRESSES).map((ip) => tcpAddress(ip, port));
 }
 
 /**
- * How often the circuits of each payer may have us dial: by its wallet, where it has one here. Many clients come through one payer, so
- * nodes that were reached before have as many dials for themselves: who leads to nodes of its own making takes none of those.
+ * How often the circuits of each payer may make us dial: by its wallet, if it has one here. Many clients come through one payer, so
+ * nodes that were reached before have as many dials of their own: circuits to made-up nodes take none of those.
  */
 export class ExtendDials {
   readonly #toReached: TokenBuckets<string>;

@@ -1,7 +1,7 @@
 /**
- * The two sides of a circuit of somebody else, and all that they ask of each other. Types only.
+ * The two sides of somebody else's circuit, and all that they ask of each other. Types only.
  *
- * The near side is the hop before us, towards the initiator, and our layers (`relayed.ts`). The far side is whatever takes what the
+ * The near side is the previous hop, towards the initiator, and our layers (`relayed.ts`). The far side receives what the
  * initiator sends: the next hop (`next-hop.ts`), our own services (`local-end.ts`), or the near side of another circuit (`splice.ts`).
  */
 import type { RelaymintError } from '../../core/errors.ts';
@@ -20,30 +20,30 @@ export interface FarSide {
   /** Frame bytes that its leg may send us, or that wait to be sent on it. */
   readonly held: number;
   /**
-   * A frame came from the initiator: `text` is what its payload has under our layer, whose `opening` makes of both what a next hop gets.
+   * A frame came from the initiator: `text` is its payload without our layer; `opening` makes what the next hop gets out of both.
    * @throws RelaymintError PROTOCOL_VIOLATION, INVALID_ENCODING: the circuit must end.
    */
   take(payload: Buffer, text: Buffer, opening: OpeningLayer): void;
-  /** A frame that waited for the hop before us, ours or one that came from here, was written. */
+  /** A frame that waited for the previous hop, ours or one that came from here, was written. */
   written(frameBytes: number): void;
-  /** The hop before us lets us send more, or money allows more. */
+  /** The previous hop lets us send more, or money allows more. */
   nearRoomier(): void;
-  /** The hop before us gave back some of what it was granted. */
+  /** The previous hop gave back some of what it was granted. */
   nearGaveBack(): void;
   /** Once in a while: gives back what it does not use. */
   returnUnused(): void;
-  /** Once in a while: says what was kept of what passed. */
+  /** Once in a while: reports what we kept of the pay for what passed. */
   tellKept(): void;
   /** The circuit is over: nothing more is taken. Before `close`. */
   stop(why: Ending): void;
-  /** Tells whoever is beyond. @returns true when what was granted there still comes: `NearSide.farGone` follows. */
+  /** Tells the far end. @returns true if what was granted there still comes: `NearSide.farGone` follows. */
   close(why: Ending): boolean;
-  /** The hop before us is gone, with what waited for it. */
+  /** The previous hop is gone, with what waited for it. */
   nearLost(): void;
 }
 
 export interface NearSide {
-  /** Towards the hop before us, who pays. */
+  /** Towards the previous hop, which pays. */
   readonly leg: Leg;
   readonly payer: SlotPayer;
   /** What this end does not use of what it was granted, when it is one. */
@@ -55,9 +55,9 @@ export interface NearSide {
   pass(payload: Buffer): void;
   /** Puts our layer on a cell of our own. @returns the frame. */
   seal(cell: Buffer): Buffer;
-  /** Beyond so many frame bytes can be taken: the hop before us may send as many. */
+  /** The far side can take this many frame bytes: the previous hop may send as many. */
   letSend(room: number): void;
-  /** Of `spare`, what it is worth to grant a side that may send `granted`; 0 while it is little. */
+  /** How much of `spare` to grant a side that may send `granted`; 0 while that is too little for a frame. */
   worthPassing(spare: number, granted: number): number;
   /** What is held for the circuit changed. */
   count(): void;

@@ -3,7 +3,7 @@ import { LEAST_GRANT, QUIET_GRANT } from '../../core/limits.ts';
 import type { Leg } from './leg.ts';
 import type { Mux } from './mux.ts';
 
-/** After so many looks in a row at which nothing was sent a circuit is idle, not merely quiet. */
+/** After this many looks in a row without anything sent, a circuit is idle, not only quiet. */
 const IDLE_LOOKS = 8;
 
 /** A hop that may send less than this runs low. */
@@ -19,8 +19,8 @@ export class Unused {
   }
 
   /**
-   * Once in a while: gives back what was granted and not used since the last look. One that has something to send and waits for a
-   * large grant takes what it has from now on. An idle circuit keeps hardly anything of what the peer pays for: there are many.
+   * Once in a while: gives back what was granted and not used since the last look. A sender that waits for a
+   * large grant uses what it has from now on. An idle circuit keeps hardly anything of what the peer pays for: there are many.
    */
   look(leg: Leg, mux: Mux | undefined): void {
     this.#looks = this.#sent > 0 ? 0 : this.#looks + 1;

@@ -5,7 +5,8 @@
  *   hop -> initiator   Y | auth           an ephemeral X25519 key, and proof that the hop holds B
  *
  *   secret = X25519(x,Y) | X25519(x,B) | B | X | Y | node id
- *   HKDF-SHA256(secret, salt = "relaymint:hop:v1") = forward key 32 | backward key 32 | auth 32
+ *   HKDF-SHA256(secret, salt = "relaymint:hop:v1")
+ *     = forward key 32 | backward key 32 | auth 32 | forward stream key 32 | backward stream key 32
  *
  * Neither end reveals who it is, x and y are forgotten at once (forward secrecy), and only the holder of B gets the keys.
  */
@@ -60,7 +61,7 @@ export class HopInitiation {
   }
 
   /**
-   * @throws RelaymintError CIRCUIT_TAMPERED: whoever answered does not hold the onion key of the offer; PROTOCOL_VIOLATION: a
+   * @throws RelaymintError CIRCUIT_TAMPERED: the node that answered does not hold the onion key of the offer; PROTOCOL_VIOLATION: a
    * weak key.
    */
   finish(answer: { readonly ephemeral: Uint8Array; readonly auth: Uint8Array }): HopKeys {

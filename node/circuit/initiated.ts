@@ -33,7 +33,7 @@ import { isAnonymizing } from '../transport/index.ts';
 
 const NOTHING = Buffer.alloc(0);
 
-/** A hop of the plan: who, and what it is paid for everything from itself onward. */
+/** A planned hop, and what it is paid for everything from itself onward. */
 export interface PlannedHop {
   readonly offer: SignedOffer;
   readonly price: PricePerMiB;
@@ -70,7 +70,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   #mux: Mux;
   readonly #timing: InitiatedTiming;
   #services: Services;
-  /** What is ready for the initiator of another circuit, and whether it is at the far end. */
+  /** What is prepared for the initiator of another circuit, and whether that is at the far end. */
   #plan: JoinPlan | undefined;
   #joined = false;
   readonly #onOver: InitiatedOptions['onOver'];
@@ -103,7 +103,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
     this.#mux = new Mux('initiator', this, this.#price);
     this.#initiation = new HopInitiation(first.offer.nodeId, first.offer.onionKey);
     const { price } = first;
-    // Some more than there are: how far it is to the end is nobody's business.
+    // Some more than there are, so that no hop learns how far it is to the end.
     const hops = plan.length - 1 + randomInt(MAX_HOPS - plan.length + 1);
     this.#leg = port.open({ price, hops, grant: QUIET_GRANT }, this);
     this.#leg.source = this;
@@ -125,7 +125,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
     return !this.#over && this.#mux.acceptsStreams;
   }
 
-  /** Before that, whoever speaks at the other end is a relay. */
+  /** Before that, the other end is a relay. */
   get #isBuilt(): boolean {
     return this.#sealing.count === this.hops.length;
   }
@@ -279,7 +279,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   }
 
   attribute(): void {
-    // Whoever pays attributes nothing.
+    // The payer attributes nothing.
   }
 
   // --- the application --------------------------------------------------------------------------------------------------------
@@ -305,7 +305,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
     return plan;
   }
 
-  /** What the last hop sent before is over, and what comes is the other initiator's: another mux knows nothing of either. */
+  /** The last hop's streams are over, and what comes is the other initiator's: a new mux has no state of either. */
   #join(data: Buffer): void {
     const plan = this.#plan;
     if (!this.#isBuilt || plan === undefined || this.#joined) throw violation('a JOIN that was not asked for');
@@ -339,7 +339,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
 
   // --- liveness ---------------------------------------------------------------------------------------------------------------
 
-  /** Once in a quiet time: a stream is open, nothing came since the last look, so ask whether anybody is there. */
+  /** Once in each quiet time: if a stream is open and nothing came since the last look, asks whether anybody is there. */
   #check(): void {
     if (!this.#heard && this.#mux.openStreams > 0 && this.#pingTimer === undefined) {
       this.#pingTimer = setTimeout(() => {
@@ -396,7 +396,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   }
 }
 
-/** Reasons that say no rather than that something broke. */
+/** Reasons that mean a refusal, not a failure. */
 const REFUSALS: ReadonlySet<string> = new Set(
   [DestroyReason.REFUSED, DestroyReason.PRICE, DestroyReason.RESOURCE, DestroyReason.SETUP].map((reason) =>
     reasonWord(reason),

@@ -1,11 +1,11 @@
 /**
  * Two circuits that end at one node are joined there: from then on each of their initiators has the other at the far end.
  *
- *   JOIN     downwards, to both: all that comes behind it is the other initiator's, and this one opens odd streams, or even ones
- *   JOINED   upwards: all that comes behind it is for the other initiator
+ *   JOIN     downwards, to both: all that follows is the other initiator's, and this one opens odd streams, or even ones
+ *   JOINED   upwards: all that follows is for the other initiator
  *
- * What an initiator sent before its JOINED was meant for the node between them, which drops it. So nothing that is on its way to one is
- * taken for the other's, whenever the two are told.
+ * What an initiator sent before its JOINED was meant for the node between them, which drops it. So nothing on its way to one is
+ * taken for the other's, whenever each of them is told.
  */
 import type { RelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
@@ -20,7 +20,7 @@ export const GOES_ON: Ending = ending(DestroyReason.FINISHED, 'the circuit goes 
 
 const SIDES: readonly CircuitSide[] = ['initiator', 'host'];
 
-/** side u8: 0 for who opens odd streams from now on, 1 for who opens even ones */
+/** side u8: 0 if the receiver opens odd streams from now on, 1 if even ones */
 export function encodeJoin(side: CircuitSide): Buffer {
   return Buffer.of(SIDES.indexOf(side));
 }
@@ -43,7 +43,7 @@ export class JoinPlan implements ExpectedJoin {
     this.end = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
-    // Whoever does not wait for it learns it from the circuit.
+    // A caller that does not wait for it learns it from the circuit.
     this.end.catch(() => {});
   }
 

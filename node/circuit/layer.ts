@@ -3,8 +3,8 @@
  * changed, repeated, left out or out of order does not open, and neither does anything after it.
  *
  * A payload is a stack of MAX_HOPS tags and a body; both have the same length at every hop, so that a hop cannot tell from it how many
- * come before or after. The topmost tag is the hop's own and covers the body and the rest of the stack. Whoever passes the payload on
- * shifts the stack by one tag and puts a key stream of its own over it (docs/adr/0035-a-stack-of-tags.md):
+ * come before or after. The topmost tag is the hop's own and covers the body and the rest of the stack. A hop that passes the payload on
+ * shifts the stack by one tag and XORs it with its own key stream (docs/adr/0035-a-stack-of-tags.md):
  *
  *   forward    takes its tag off the top; what comes in at the bottom is bare key stream, which the initiator expects there
  *   backward   puts its tag on top; what falls out at the bottom is what the last hop had put there, which the initiator knows
@@ -52,7 +52,7 @@ class LayerState {
     stack.set(cipher.getAuthTag());
   }
 
-  /** undefined when the tag on top of the stack does not fit. */
+  /** undefined if the tag on top of the stack does not match. */
   open(body: Buffer, stack: Buffer): Buffer | undefined {
     const decipher = createDecipheriv(CIPHER, this.#key, this.#nonce, OPTIONS);
     this.#advance();
@@ -90,7 +90,7 @@ export class OpeningLayer {
     this.#state = new LayerState(keys);
   }
 
-  /** The body without this layer, in a fresh buffer; undefined when the tag does not fit: the circuit is beyond repair. */
+  /** The body without this layer, in a fresh buffer; undefined if the tag does not match: the circuit cannot go on. */
   open(payload: Buffer): Buffer | undefined {
     if (payload.length < STACK_BYTES) return undefined;
     return this.#state.open(payload.subarray(STACK_BYTES), payload);
@@ -143,7 +143,7 @@ export class SealingLayer {
 export class SealingLayers {
   /** First hop first. */
   readonly #hops: LayerState[] = [];
-  /** What stands where nobody's tag does. */
+  /** Fills places of no hop's tag. */
   readonly #filler: Cipher = createCipheriv(STREAM, randomBytes(KEY_BYTES), STREAM_START);
 
   get count(): number {
@@ -188,7 +188,7 @@ export class OpeningLayers {
     this.#hops.push(new LayerState(keys));
   }
 
-  /** The cell, in a fresh buffer; undefined when a tag does not fit, or before there is a hop. The payload is changed. */
+  /** The cell, in a fresh buffer; undefined if a tag does not match, or before there is a hop. The payload is changed. */
   open(payload: Buffer): Buffer | undefined {
     if (payload.length < STACK_BYTES || this.#hops.length === 0) return undefined;
     const streams = this.#hops.map(({ stream }) => stream.update(ZEROS.subarray(0, REST_BYTES)));
@@ -206,7 +206,7 @@ export class OpeningLayers {
   }
 }
 
-/** The stack as hop `hop` sent it, out of what the hop before made of it. */
+/** The stack as hop `hop` sent it, from what the previous hop made of it. */
 function unshift(stack: Buffer, streams: readonly Buffer[], hop: number): void {
   stack.copyWithin(0, LAYER_BYTES, STACK_BYTES);
   mix(stack, 0, streams[hop - 1] ?? ZEROS, 0, REST_BYTES);
@@ -236,5 +236,5 @@ function mix(target: Buffer, at: number, stream: Buffer, from: number, length: n
   for (let i = 0; i < length; i += 1) target[at + i] = (target[at + i] ?? 0) ^ (stream[from + i] ?? 0);
 }
 
-/** Where an end of a circuit builds a cell: used and done with inside one synchronous call. */
+/** Where an end of a circuit builds a cell: used only within one synchronous call. */
 export const scratch: Buffer = Buffer.allocUnsafeSlow(MAX_FRAME_PAYLOAD);

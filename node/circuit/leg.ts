@@ -12,7 +12,7 @@ import type { SlotPayer } from './slots.ts';
 /** Where the header keeps a frame's type: a queued frame carries it there, so that no entry object is needed. */
 const TYPE_OFFSET = 2;
 
-/** Whoever a leg belongs to: a relayed circuit or one that we built. */
+/** The owner of a leg: a relayed circuit or one that we built. */
 export interface LegOwner {
   /** A CREATED or RELAY frame. A RelaymintError thrown here comes back as `fault`. */
   receive(leg: Leg, type: FrameType, payload: Buffer): void;
@@ -30,7 +30,7 @@ export interface LegOwner {
   passed(leg: Leg, frameBytes: number): void;
 }
 
-/** Whoever takes what still comes on a leg that we destroyed. */
+/** Receives what still comes on a leg that we destroyed. */
 export interface LegHeir {
   /** A RELAY frame within what was granted: it is paid for. */
   late(payload: Buffer): void;
@@ -49,8 +49,8 @@ export interface FrameSource {
 /** What is granted on the legs of one port. */
 export interface LegGrants {
   /**
-   * Grants the peer up to `bytes` more on this leg, what money allows. What money does not allow now is told by
-   * `LegOwner.roomier` when it does. @returns what was granted.
+   * Grants the peer up to `bytes` more on this leg, as far as money allows; `LegOwner.roomier` tells when it allows
+   * more. @returns what was granted.
    */
   grant(leg: Leg, bytes: number): number;
   /** Tells `LegOwner.roomier` of this leg once money allows more. */
@@ -80,11 +80,11 @@ export interface LegTerms {
   readonly price: PricePerMiB;
   /** True when we created the circuit on this link: we pay. */
   readonly pays: boolean;
-  /** How many hops may follow behind the receiver of CREATE. */
+  /** How many hops may follow after the receiver of CREATE. */
   readonly hops: number;
-  /** For whom we pay; undefined: for ourselves, or the peer pays. */
+  /** The payer on whose behalf we pay; undefined: we pay for ourselves, or the peer pays. */
   readonly sponsor?: Sponsor | undefined;
-  /** What that payer comes to owe us for a MiB that we are sent here. Not below `price`. */
+  /** What that payer will owe us for a MiB that comes here. Not below `price`. */
   readonly sponsorPrice?: bigint;
 }
 
@@ -103,7 +103,7 @@ export class Leg {
   credit = 0;
   /** Bytes of RELAY frames that we let the peer send. */
   granted = 0;
-  /** Of `granted`, what the peer is told once it has said CREATED, bytes. */
+  /** The part of `granted` that the peer is told once it has said CREATED, bytes. */
   untold = 0;
   /** Made way for this one: what the peer was granted here passes to it. */
   successor: Leg | undefined;
@@ -114,17 +114,17 @@ export class Leg {
   closing = false;
   /** Our DESTROY was written. */
   destroySent = false;
-  /** When something last came on a closing leg, by performance.now(). */
+  /** When something last arrived on a closing leg, by performance.now(). */
   heardAt = 0;
   /** The peer's DESTROY arrived: nothing of this id will follow. */
   peerClosed = false;
-  /** UNPAID is said even above the window: it is the last frame. */
+  /** UNPAID is sent even above the window: it is the last frame. */
   forced = false;
 
   // Owned by the scheduler.
   next: Leg | undefined;
   scheduled = false;
-  /** Taken and not yet affordable for the peer, or not granted. */
+  /** Taken from the queue and not affordable for the peer yet, or not granted. */
   head: Buffer | undefined;
   headFromSource = false;
 
@@ -142,23 +142,23 @@ export class Leg {
     this.sponsorPrice = terms.sponsorPrice ?? terms.price;
   }
 
-  /** What waits to be written, the frame included that waits for money or a grant. */
+  /** What waits to be written, including the frame that waits for money or a grant. */
   get queuedBytes(): number {
     return this.#bytes + (this.head !== undefined && !this.headFromSource ? this.head.length : 0);
   }
 
-  /** Granted to us, and not spoken for by what is queued. */
+  /** Granted to us, and not needed for what is queued. */
   get spareCredit(): number {
     const spare = this.credit - this.queuedBytes;
     return spare > 0 ? spare : 0;
   }
 
-  /** So many bytes that came here went on to the payer whom we sponsor, or will not come. */
+  /** This many bytes that came here went on to the sponsored payer, or will not come. */
   settle(bytes: number): void {
     this.sponsor?.settle(BigInt(bytes) * this.sponsorPrice);
   }
 
-  /** So many bytes that came here, and that we pay for, cannot go on to that payer. */
+  /** This many bytes that came here, and that we pay for, cannot go on to that payer. */
   lose(bytes: number): void {
     // In this order: what is lost was owed all the time.
     this.sponsor?.lose(BigInt(bytes) * this.price);

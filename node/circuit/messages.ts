@@ -22,7 +22,7 @@ const GRANT_BYTES = 8;
 
 export interface Create {
   readonly version: number;
-  /** What whoever sends it will pay for the circuit's frames on this link. */
+  /** What its sender will pay for the circuit's frames on this link. */
   readonly price: PricePerMiB;
   /** Bytes of RELAY frames that the receiver may send down. */
   readonly grant: number;
@@ -37,11 +37,11 @@ export interface Created {
 }
 
 export interface Extend {
-  /** Whose offer it claims to be. */
+  /** The node whose offer it claims to be. */
   readonly node: NodeId;
   readonly price: PricePerMiB;
   readonly ephemeral: Uint8Array;
-  /** The next hop's, as its sender knows it. Not verified. */
+  /** The next hop's offer, as the sender knows it. Not verified. */
   readonly offer: Uint8Array;
 }
 
@@ -140,7 +140,7 @@ export function decodeGrants(payload: Uint8Array, take: (circuit: number, bytes:
   for (let index = 0; index < count; index += 1) {
     const circuit = reader.u32();
     const bytes = reader.u32();
-    if (bytes === 0) throw malformed('GRANT', `it says nothing of circuit ${circuit}`);
+    if (bytes === 0) throw malformed('GRANT', `it grants circuit ${circuit} nothing`);
     take(circuit, bytes);
   }
 }
@@ -150,7 +150,7 @@ function readPrice(reader: Reader, what: string): PricePerMiB {
   try {
     return pricePerMiB(value);
   } catch (cause) {
-    throw malformed(what, `its price of ${value} cannot be`, cause);
+    throw malformed(what, `its price of ${value} is impossible`, cause);
   }
 }
 

@@ -1,8 +1,8 @@
 /**
  * The far side of a circuit that goes on: the next hop, which we reach, tell of the circuit, and pay for what passes.
  *
- * The end. Whoever ends a circuit pays for what is on its way: once it is over, the next hop is told, and what it was granted
- * still passes to the hop before us until its DESTROY has come; then ours goes up. Only when the hop before us is gone is
+ * The end. The node that ends a circuit pays for what is on its way: once it is over, the next hop is told, and what it was granted
+ * still passes to the previous hop until its DESTROY has come; then ours goes up. Only if the previous hop is gone is
  * what still comes lost, and that payer owes it.
  */
 import { randomFillSync } from 'node:crypto';
@@ -103,7 +103,7 @@ export class NextHop implements FarSide, LegOwner, LegHeir {
     this.#down?.settle(frameBytes);
   }
 
-  /** What was kept of what passed makes good what was spent on chain for that payer. */
+  /** What we kept of the pay makes up for what was spent on chain for that payer. */
   tellKept(): void {
     const { port, price } = this.#near.leg;
     if (this.#down !== undefined) port.sponsor.keep(BigInt(this.#passed) * (price - this.#down.price));
@@ -123,7 +123,7 @@ export class NextHop implements FarSide, LegOwner, LegHeir {
     this.#passDown();
   }
 
-  /** Whoever sends little gives back what it was granted: so do we. */
+  /** A sender of little gives back what it was granted: so do we. */
   gaveBack(leg: Leg): void {
     if (this.#near.isOver || !this.#extended) return;
     const up = this.#near.leg;
@@ -204,7 +204,7 @@ export class NextHop implements FarSide, LegOwner, LegHeir {
       const spare = Math.max(0, up.spareCredit - SMALLEST_FRAME_BYTES);
       const grant = Math.min(this.#near.worthPassing(spare, 0), CIRCUIT_WINDOW);
       const { price } = request;
-      // The places that are left are for those for whom somebody made way: its own is free once both ends have said DESTROY.
+      // The places that are left are for circuits for which another made way: its place is free once both ends have said DESTROY.
       if (port.isFull && !this.#host.makeRoomOnward(port, this.#near.payer)) {
         throw new RelaymintError('LIMIT_EXCEEDED', `All places for circuits to ${port.link.peer} are taken.`);
       }
@@ -244,7 +244,7 @@ export class NextHop implements FarSide, LegOwner, LegHeir {
   }
 
   ended(leg: Leg, why: Ending): void {
-    // The next hop first: its answer, and with it its pay, waits for nothing that the hop before us does or fails to do.
+    // The next hop first: its answer, and with it its pay, does not depend on what the previous hop does.
     leg.destroy(ending(why.reason, ''));
     this.#near.farEnded(why);
   }

@@ -1,4 +1,4 @@
-/** What circuits may cost, and how prices decide who is chosen. */
+/** What circuits may cost, and how prices decide which nodes are chosen. */
 import { RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { MAX_MEDIAN_PRICES, MAX_ONWARD_PRICE, PRICE_LIMIT_MEDIANS, USUAL_PRICE } from '../../core/limits.ts';
@@ -31,8 +31,8 @@ export function priced(offers: readonly SignedOffer[], service: string): Priced[
 
 /**
  * What the market asks for a service: the median over the cheapest offer of each wallet, taken as at least `USUAL_PRICE`
- * and at most `MAX_MEDIAN_PRICES` times that. Identities and wallets cost nothing, so a median alone would belong to whoever
- * makes most of them: lifted, it would let dear ones pass; pressed down, it would shut the honest out.
+ * and at most `MAX_MEDIAN_PRICES` times that. Identities and wallets cost nothing, so whoever makes most of them controls the
+ * median: raised, it would let expensive nodes pass; lowered, it would shut the honest out.
  */
 export function marketPrice(offers: KnownOffers, service: string): PricePerMiB {
   const byWallet = new Map<LedgerAddress, bigint>();
@@ -65,11 +65,15 @@ export function addPrices(own: PricePerMiB, onward: bigint, hop: number): PriceP
   try {
     return pricePerMiB(own + onward);
   } catch (cause) {
-    throw new RelaymintError('PRICE_TOO_HIGH', `A circuit through hop ${hop} would cost more than any price can be.`, {
-      remedy: 'Choose another node there.',
-      details: { hop },
-      cause,
-    });
+    throw new RelaymintError(
+      'PRICE_TOO_HIGH',
+      `A circuit through hop ${hop} would cost more than the highest possible price.`,
+      {
+        remedy: 'Choose another node there.',
+        details: { hop },
+        cause,
+      },
+    );
   }
 }
 
@@ -84,8 +88,8 @@ export function priceOfPath(path: readonly SignedOffer[], service: string): Pric
 }
 
 /**
- * In random order. The chance of one to come before another goes by the weights 1 / (1 + (price / market)^2): who asks what
- * the market asks comes half as often as one that asks nothing, twice the market a fifth, three times a tenth. So undercutting
+ * In random order. The chance of one to come before another follows the weights 1 / (1 + (price / market)^2): a node that asks
+ * the market price comes half as often as one that asks nothing, twice the market a fifth, three times a tenth. So undercutting
  * everybody attracts at most twice an honest node's share: giving service away must not buy all the paths. The nodes of one
  * wallet share one weight: more keys get no more.
  */

@@ -1,6 +1,6 @@
 /**
- * What the circuits of a link that we pay for were granted and have not sent, and whose turn it is when money allows no more. Of
- * several payers whose circuits wait, the one that was promised little goes first: many circuits of one do not take the others' turns.
+ * What was granted to the circuits that we pay for on a link and was not sent yet, and whose turn it is when money is short. Of
+ * several payers whose circuits wait, the one that was promised least goes first: many circuits of one do not take the others' turns.
  */
 import { LEAST_GRANT } from '../../core/limits.ts';
 import type { Sponsor } from '../meter/index.ts';
@@ -10,12 +10,12 @@ import type { Leg } from './leg.ts';
 type Payer = Sponsor | undefined;
 
 export class Promises {
-  /** At the circuits' prices: a numerator. */
+  /** At the circuits' prices, as a numerator. */
   total = 0n;
   readonly #byPayer = new Map<Payer, bigint>();
   /** Legs that wait for money before they are granted more. */
   readonly #waiting = new Set<Leg>();
-  /** Of those that we pay for: how many each payer has, and the least that it comes to owe for a byte. */
+  /** Of those that we pay for: how many each payer has, and the least that it will owe for a byte. */
   readonly #waitingOf = new Map<Payer, { count: number; price: bigint }>();
 
   /** How many wait. */
@@ -30,7 +30,7 @@ export class Promises {
     return total;
   }
 
-  /** `bytes` are promised to the leg; negative: they came, or will not. */
+  /** `bytes` are promised to the leg; if negative, they came, or will not come. */
   add({ sponsor, price }: Leg, bytes: number): void {
     const value = BigInt(bytes) * price;
     this.total += value;
@@ -61,12 +61,12 @@ export class Promises {
     if (known.count === 0) this.#waitingOf.delete(leg.sponsor);
   }
 
-  /** Those that wait, for their turn: who can send nothing before who has something left. */
+  /** Those that wait, in the order of their turns: legs that can send nothing come before those with something left. */
   inTurn(): readonly Leg[] {
     return Array.from(this.#waiting).sort((a, b) => Number(hasSome(a)) - Number(hasSome(b)));
   }
 
-  /** Another payer that waits was promised less than half of what that of `leg` was. */
+  /** Another payer that waits was promised less than half of what the payer of `leg` was. */
   goesAfter({ sponsor, price }: Leg): boolean {
     const own = this.#byPayer.get(sponsor) ?? 0n;
     const one = price * BigInt(LEAST_GRANT);
@@ -83,7 +83,7 @@ export class Promises {
   }
 }
 
-/** Its own window is not used up: else no turn is of use to it. */
+/** Its own window is not used up: otherwise a turn is of no use to it. */
 function canTake(payer: Payer, price: bigint): boolean {
   return payer === undefined || payer.room >= price * BigInt(LEAST_GRANT);
 }

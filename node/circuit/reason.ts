@@ -23,7 +23,7 @@ export type DestroyReason = (typeof DestroyReason)[keyof typeof DestroyReason];
 const WORDS = Object.keys(DestroyReason);
 const REMEDIES: readonly string[] = [
   'Build another circuit.',
-  'Choose a node that offers what was asked.',
+  'Choose a node that offers the service.',
   'Fetch the current offers and pay the price they state.',
   'Check the channel to the first hop: its deposit, and that receipts are signed.',
   'Build another circuit without the nodes of this one.',
@@ -59,7 +59,7 @@ export function encodeEnding(value: Ending): Uint8Array {
   return new Writer(1 + MAX_TEXT_BYTES).u8(value.reason).bytes(shortened(value.text)).finish();
 }
 
-/** An unknown reason reads as PROTOCOL. @throws RelaymintError INVALID_ENCODING when empty, too long or not UTF-8. */
+/** An unknown reason is read as PROTOCOL. @throws RelaymintError INVALID_ENCODING when empty or too long. */
 export function decodeEnding(payload: Uint8Array): Ending {
   const reader = new Reader(payload, 'DESTROY');
   const byte = reader.u8();

@@ -12,11 +12,11 @@ import type { Ending } from './reason.ts';
 import type { Slotted, SlotPayer } from './slots.ts';
 import type { MuxStream } from './stream.ts';
 
-/** For whom a next hop is reached. */
+/** The circuit for which a next hop is reached. */
 export interface ReachOnward {
   readonly signal: AbortSignal;
   readonly sponsor: Sponsor;
-  /** The hop before us. */
+  /** The previous hop. */
   readonly peer: NodeId;
   /** It is a node with onion or I2P addresses: reaching it may take what those networks take. */
   readonly onFar: () => void;
@@ -32,16 +32,16 @@ export interface RelayHost {
   readonly hiddenBuildMillis: number;
   /**
    * A link to the next hop on which we can pay; on chain, no more is burned for it than `sponsor` allows.
-   * @throws RelaymintError: what it was is for `unreached` alone.
+   * @throws RelaymintError, to be passed to `unreached` only.
    */
   reachOnward(request: Extend, options: ReachOnward): Promise<CircuitPort>;
-  /** Ends the circuit to that next hop that makes way for another one of this payer. False where none does. */
+  /** Ends the circuit to that next hop that makes way for another one of this payer. False if none does. */
   makeRoomOnward(port: CircuitPort, payer: SlotPayer): boolean;
   /** Ends quiet circuits to the same next hop that make way for this payer's new leg: what they were granted passes to it. */
   makeMoneyFor(leg: Leg, payer: SlotPayer): void;
   /** What the outside is told of a next hop that could not be reached or paid; our log has the cause. */
   unreached(node: NodeId, error: unknown): Ending;
-  /** May so much more be granted on circuits of others? Counted until it is given back with a negative number. */
+  /** Whether this much more may be granted on circuits of others. Counted until it is given back with a negative number. */
   carry(bytes: number): boolean;
   /** Serves a stream of that circuit, or says why not. */
   serve(service: string, params: Buffer, stream: MuxStream, circuit: CircuitEnd, connect: Connect): Refusal | undefined;

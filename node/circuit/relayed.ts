@@ -1,5 +1,5 @@
 /**
- * A circuit of somebody else, its near side: it goes on to another hop, ends here, or is joined to another circuit (`far-side.ts`).
+ * The near side of somebody else's circuit, which goes on to another hop, ends here, or is joined to another circuit (`far-side.ts`).
  *
  * The packet path, in order. Forward (from the initiator):
  *   1 check    the port has found the frame within what we granted, counted it and found it paid for
@@ -9,13 +9,13 @@
  * Backward (from the next hop, our own streams, or the other circuit):
  *   1 check    as above, as the payer of the next hop
  *   2 seal     put our layer on
- *   3 pass on  queue it for the hop before us
+ *   3 pass on  queue it for the previous hop
  *
- * Grants travel against the frames: what the hop before us lets us send down we let the next hop send, as far as the payer's
- * window covers it; what the next hop lets us send up we let the hop before us send. So whatever comes can go on.
+ * Grants travel against the frames: what the previous hop lets us send towards it we let the next hop send, as far as the payer's
+ * window covers it; what the next hop lets us send on we let the previous hop send. So all that comes can go on.
  *
- * The end. Whoever ends a circuit pays for what is on its way (`next-hop.ts`): once it is over the far side is told, and our DESTROY goes
- * up once nothing more comes from there.
+ * The end. The node that ends a circuit pays for what is on its way (`next-hop.ts`): once it is over the far side is told, and our DESTROY
+ * goes up once nothing more comes from there.
  */
 import type { RelaymintError } from '../../core/errors.ts';
 import { LEAST_GRANT, QUIET_GRANT, STACK_BYTES } from '../../core/limits.ts';
@@ -45,7 +45,7 @@ export class RelayedCircuit implements NearSide, LegOwner, LegHeir, Slotted {
   readonly #sealing: SealingLayer;
   /** undefined until the first cell came. */
   #far: FarSide | undefined;
-  /** Over, and why: the hop before us is told once nothing more can come for it. */
+  /** Why it is over: the previous hop is told once nothing more can come for it. */
   #over: Ending | undefined;
   #active = true;
   #idleTurns = 0;
@@ -96,8 +96,8 @@ export class RelayedCircuit implements NearSide, LegOwner, LegHeir, Slotted {
   }
 
   /**
-   * Joins two circuits that end here: what one initiator sends the other gets from now on (`join.ts`). Their streams with us end.
-   * @throws TypeError when one of them goes on already, or is over.
+   * Joins two circuits that end here: each initiator gets what the other sends from now on (`join.ts`). Their streams with us end.
+   * @throws TypeError if one of them goes on already, or is over.
    */
   join(other: RelayedCircuit): void {
     if (this === other || !this.#endsHere || !other.#endsHere)
@@ -172,8 +172,8 @@ export class RelayedCircuit implements NearSide, LegOwner, LegHeir, Slotted {
   }
 
   /**
-   * How much more to grant a hop that may send `granted`, when we may send `spare`. Little is not worth a frame, until the hop
-   * runs low: then all of it goes on, and a little is granted however much the node carries, so that every circuit gets on.
+   * How much more to grant a hop that may send `granted`, when we may send `spare`. A little is not worth a frame until the hop
+   * runs low: then all of it goes on, and a little is granted however much the node carries, so that every circuit makes progress.
    */
   worthPassing(spare: number, granted: number): number {
     const wanted = spare - granted;
@@ -211,7 +211,7 @@ export class RelayedCircuit implements NearSide, LegOwner, LegHeir, Slotted {
     this.end(why);
   }
 
-  /** The hop before us ended it: what the next hop was granted still passes, while there is somebody to take it. */
+  /** The previous hop ended it: what the next hop was granted still passes, while the previous hop is there to take it. */
   ended(leg: Leg, why: Ending): void {
     this.#finish(why);
     if (this.#far?.close(why) !== true) leg.finish(why);
@@ -235,10 +235,10 @@ export class RelayedCircuit implements NearSide, LegOwner, LegHeir, Slotted {
   }
 
   late(): void {
-    // The hop before us pays for what it sends, and is not paid.
+    // The previous hop pays for what it sends, and is not paid.
   }
 
-  /** The hop before us had been told. */
+  /** The previous hop had been told. */
   gone(leg: Leg): void {
     if (!leg.port.link.isOpen) this.#far?.nearLost();
   }
@@ -256,9 +256,9 @@ export class RelayedCircuit implements NearSide, LegOwner, LegHeir, Slotted {
 }
 
 /**
- * Joins the circuits of two ends that services of this node were given: each initiator has the other one at its far end then, where both
- * expect it (`Circuit.expectJoin`); else theirs ends, and with it the other. Streams with us end. Both pay for their own circuit.
- * @throws TypeError when these are not the ends of two circuits that end here.
+ * Joins the circuits of two ends that services of this node were given. Each initiator then has the other one at its far end, if both
+ * expect it (`Circuit.expectJoin`); otherwise both circuits end. Streams with us end. Each initiator pays for its own circuit.
+ * @throws TypeError if these are not the ends of two circuits that end here.
  */
 export function joinCircuits(one: CircuitEnd, other: CircuitEnd): void {
   nearOf(one).join(nearOf(other));

@@ -1,7 +1,7 @@
 /**
- * Whose frame goes next on a link: the circuits that have one take turns, as long as the link has room and money allows.
- * A circuit whose peer has used up its window steps aside until the window opens, one that has no grant for its next frame
- * until it has; the others go on.
+ * Which frame goes next on a link: circuits with frames take turns, as long as the link has room and money allows.
+ * A circuit whose peer has used up its window steps aside until the window opens, and one without a grant for its next frame
+ * until it has one; the others go on.
  */
 import { isRelaymintError } from '../../core/errors.ts';
 import type { RelaymintError } from '../../core/errors.ts';
@@ -69,7 +69,7 @@ export class LinkScheduler {
       leg.scheduled = true;
       this.#append(leg);
     } else if (leg.closing && leg.head === undefined) {
-      // A DESTROY took the place of a frame that was too dear.
+      // A DESTROY took the place of a frame that was too expensive.
       this.unpark();
       return;
     }

@@ -1,4 +1,4 @@
-/** The services at one end of circuits: by name, what each asks and who takes its streams. */
+/** The services at one end of circuits, by name, with their prices and handlers. */
 import { RelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import { pricePerMiB, type PricePerMiB } from '../../core/units.ts';

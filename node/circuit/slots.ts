@@ -1,13 +1,13 @@
 /**
- * Who gives way when all places for circuits of others are taken. Each payer's share is as its weight: what it paid us on its
- * channel, and one MiB's worth beside that, so that a stranger has a share too. With the newcomer counted, the payer that holds most
- * for its weight is above its share, whoever it is: only such a one loses a circuit, and only to one that holds less for its own
- * weight. So whoever holds its share or less loses none, and identities that pay nothing have a stranger's share each, which
+ * Which circuit makes way when all places for circuits of others are taken. Each payer's share is proportional to its weight: what it
+ * paid us on its channel plus one MiB's worth, so that a stranger has a share too. With the newcomer counted, the payer that holds most
+ * for its weight is above its share: only such a payer loses a circuit, and only to one that holds less for its own
+ * weight. So a payer at or below its share loses none, and identities that pay nothing have a stranger's share each, which
  * costs an opening each.
  */
 import { SLOT_WEIGHT } from '../../core/limits.ts';
 
-/** Whoever pays for a circuit. */
+/** The payer of a circuit. */
 export interface SlotPayer {
   /** The same object for the same payer. */
   readonly key: object;
@@ -15,7 +15,7 @@ export interface SlotPayer {
   readonly paid: bigint;
 }
 
-/** A circuit of somebody else that takes a place. */
+/** Somebody else's circuit that takes a place. */
 export interface Slotted {
   readonly payer: SlotPayer;
   /** Turns of the node's watch since it carried anything. */
@@ -24,7 +24,7 @@ export interface Slotted {
 
 /** Turns of GRANT_IDLE_MILLIS after which a circuit is not in use at the moment: two seconds. */
 export const QUIET_TURNS = 8;
-/** The same after which it makes way for one that is asked for now, where both payers hold as much for their weight: a minute. */
+/** Turns after which it makes way for a newcomer even if both payers hold as much for their weight: a minute. */
 export const UNUSED_TURNS = 240;
 
 interface Share {
@@ -33,7 +33,7 @@ interface Share {
   quietest: Slotted;
 }
 
-/** The circuit that makes way for one of `newcomer`'s; undefined when it is the newcomer that does. `held` is what fills all places. */
+/** The circuit that makes way for one of `newcomer`'s; undefined if the newcomer is refused. `held` fills all places. */
 export function yielding<T extends Slotted>(held: Iterable<T>, newcomer: SlotPayer): T | undefined {
   const shares = new Map<object, Share>();
   let places = 0n;
@@ -59,7 +59,7 @@ export function yielding<T extends Slotted>(held: Iterable<T>, newcomer: SlotPay
     const count = BigInt(share.held);
     const unused = share.quietest.quietTurns >= UNUSED_TURNS;
     const [theirs, ours] = [count * ownWeight, ownHeld * share.weight];
-    // One for one, where nothing is gained by it, only for what nobody uses: else two payers would take turns.
+    // Between equal shares only an unused circuit gives way: otherwise two payers would take turns.
     if (unused ? theirs < ours : theirs - ownWeight < ours) continue;
     if (count * all <= places * share.weight) continue;
     if (first === undefined || goesBefore(share, first)) first = share;
@@ -67,7 +67,7 @@ export function yielding<T extends Slotted>(held: Iterable<T>, newcomer: SlotPay
   return first?.quietest as T | undefined;
 }
 
-/** Who has a circuit that is not in use goes before who has none; then who holds more for its weight. */
+/** A payer with an unused circuit comes first; then the one that holds more for its weight. */
 function goesBefore(share: Share, other: Share): boolean {
   const [quiet, otherQuiet] = [share, other].map(({ quietest }) => quietest.quietTurns >= QUIET_TURNS);
   if (quiet !== otherQuiet) return quiet === true;

@@ -1,6 +1,6 @@
 /**
  * The far side of a circuit that is joined to another (`join.ts`): what comes out of one end, without our layer, goes into the other as if it
- * were a cell of our own. Both hops before us pay for what passes on their own circuit, and what one lets us send the other may send.
+ * were a cell of our own. Each previous hop pays for what passes on its own circuit, and what one lets us send the other may send.
  */
 import { QUIET_GRANT } from '../../core/limits.ts';
 import { FrameType } from '../link/contract.ts';
@@ -47,7 +47,7 @@ export class Splice implements FarSide {
     if (this.#near.leg.granted < LOW_GRANT) this.#near.letSend(this.#other.leg.spareCredit);
   }
 
-  /** What it still sent to us, until it says that there is no more: nobody takes it, and it paid. */
+  /** What it still sent to us, until it says JOINED: it paid for that, and nobody takes it. */
   #takeLast(text: Buffer): void {
     const data = cellData(text);
     if (cellType(text) === CellType.JOINED) {

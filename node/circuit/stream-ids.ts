@@ -1,6 +1,6 @@
-/** The numbers of the streams that one end of a circuit opens: every second one, rising, each used once. */
+/** The ids of the streams that one end of a circuit opens: every second one, rising, each used once. */
 
-/** Who built the circuit opens odd ones, the end that serves it even ones: so neither waits for the other to choose. */
+/** The initiator opens odd ones, the end that serves it even ones: so neither waits for the other to choose. */
 export type CircuitSide = 'initiator' | 'host';
 
 const MAX_STREAM_ID = 0xffff;

@@ -2,27 +2,27 @@
 import { GRANT_RESERVE, MAX_CELL_BYTES } from '../../core/limits.ts';
 import { cellSize, dataCellLength } from './cell.ts';
 
-/** An end that grants so much grants more long before it is used. */
+/** An end that grants this much grants more long before it is used. */
 const ROOMY_GRANT = 4 * MAX_CELL_BYTES;
-/** A grant that is too small for what waits is followed by another within this, or by none: what it came of has become less, milliseconds. */
+/** A grant that is too small for what waits is followed by another within this time, or by none: the window behind it shrank. Milliseconds. */
 const SMALL_GRANT_MILLIS = 25;
 
 export class Thrift {
   readonly #goOn: () => void;
-  /** The most that was granted us since we last gave something back, or had to make do. */
+  /** The largest grant since we last gave something back, or had to use less. */
   #most = 0;
-  /** The grant is small, and no larger one came: data may take a half of it. */
+  /** The grant is small, and no larger one came: data may take half of it. */
   #small = false;
-  /** Of the grant that data waits to see grow, what was left when it was last looked at. */
+  /** While data waits for the grant to grow: what was left of it at the last look. */
   #waitsWith: number | undefined;
   #patience: NodeJS.Timeout | undefined;
 
-  /** `goOn`: small cells do from now on, for what waited. */
+  /** `goOn`: called when what waited is to go in small cells. */
   constructor(goOn: () => void) {
     this.#goOn = goOn;
   }
 
-  /** So much is granted now. */
+  /** This much is granted now. */
   saw(limit: number): void {
     if (limit > this.#most) this.#most = limit;
   }
@@ -59,7 +59,7 @@ export class Thrift {
     this.#patience = undefined;
   }
 
-  /** No larger grant came: small cells will do, and of a small grant data takes a half, or nobody would ever use it. */
+  /** No larger grant came: small cells are used, and data takes half of a small grant, which would otherwise stay unused. */
   makeDo(): void {
     this.#most = 0;
     this.#small = true;

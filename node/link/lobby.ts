@@ -1,8 +1,8 @@
 /**
- * Inbound connections before their hello. Silence costs a stranger nothing, a first byte little, a TLS handshake a signature: who
- * is less far gives way first, and of those who are as far one by lot, of the half that waits for longest. So whoever fills the places with
- * connections that say nothing takes none from who is about to prove its key; and where more come than there are places for, whoever
- * needs long gets through at some attempt, where the one that waits for longest never would (docs/adr/0040).
+ * Inbound connections before their hello. Silence costs a stranger nothing, a first byte little, a TLS handshake a signature: the
+ * connection that is least far gives way first, of equals one drawn by lot from the half that has waited longest. So silent
+ * connections take no place from a peer that is about to prove its key. In a flood that exceeds the places, a slow peer gets through
+ * at some attempt, which it never would if the one that waits longest always gave way (docs/adr/0040).
  */
 import { randomInt } from 'node:crypto';
 import { RelaymintError } from '../../core/errors.ts';

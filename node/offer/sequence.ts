@@ -11,7 +11,6 @@ export function offerExpiry(now: UnixMillis, lifeMillis: number): UnixMillis {
 }
 
 /** The sequence of our own offers: the clock's step, unless an earlier offer of ours was at it or ahead of it. */
-
 export class OfferSequence {
   #last = 0n;
 

@@ -25,13 +25,13 @@ export function parseEndpoint(text: string): Endpoint {
   });
 }
 
-/** As `parseEndpoint` reads it. */
+/** The text that `parseEndpoint` reads. */
 export function formatEndpoint(endpoint: Endpoint): string {
   if (endpoint.kind === 'unix') return `unix:${endpoint.path}`;
   return `${isIP(endpoint.host) === 6 ? `[${endpoint.host}]` : endpoint.host}:${endpoint.port}`;
 }
 
-/** The kernel takes no longer path of a unix socket. */
+/** The longest path of a unix socket that the kernel takes. */
 const MAX_SOCKET_PATH = 107;
 
 /** @throws RelaymintError INVALID_ARGUMENT. */

@@ -2,7 +2,7 @@
  * Half-close for networks that end both directions of a stream as soon as one side closes, as Tor and I2P do.
  * Each direction is records: u16 big-endian length, then that many bytes. A record of length 0 ends the direction.
  *
- * Where the network takes whatever it is given and keeps it until it is read, as I2P's router does, both ends count besides:
+ * Where the network buffers without limit, as I2P's router does, both ends also count:
  * no more than a window is under way, and a record of length 65535 with a u32 gives back that many bytes of it.
  */
 import { Duplex } from 'node:stream';
@@ -11,7 +11,7 @@ import { abortError, onAbort } from '../../core/abort.ts';
 
 /** The longest record of data, bytes. */
 const MAX_RECORD_BYTES = 65_534;
-/** The length that stands for "so much was read": a u32 big-endian follows. */
+/** The length that means "this much was read": a u32 big-endian follows. */
 const GRANT = 65_535;
 const GRANT_BYTES = 6;
 /** The listener's first byte, where the dialer waits for one. */
@@ -47,8 +47,8 @@ export function greeted(connection: Duplex, signal: AbortSignal, window?: number
 }
 
 /**
- * What came to a listener of ours that may also be where somebody else's onion service leads: such visitors speak records, those
- * who dialled us say at once what begins with `plain`. A first record that is shorter than 256 times `plain` is told from it.
+ * A connection to a listener of ours that somebody else's onion service may lead to as well: its visitors send records, while peers
+ * that dialled us directly begin with the byte `plain`. A first record shorter than 256 times `plain` is told apart from it.
  * Destroys `connection` when it fails.
  * @throws RelaymintError CONNECTION_REFUSED (ended before its first byte), TIMEOUT, ABORTED.
  */
@@ -71,7 +71,7 @@ export function spoken(connection: Duplex, signal: AbortSignal): Promise<Duplex>
   });
 }
 
-/** Resolves with what `decide` makes of the first byte, which it is given before anything else happens to `connection`. */
+/** Resolves with what `decide` returns for the first byte; it is called before anything else happens to `connection`. */
 function byFirstByte(connection: Duplex, signal: AbortSignal, decide: (first: number) => Duplex): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     let tie: Disposable | undefined = undefined;
@@ -117,7 +117,7 @@ type Done = (error?: Error | null) => void;
 
 class HalfClosing extends Duplex {
   readonly #wire: Duplex;
-  /** Bytes of the present record that have not come yet. */
+  /** Bytes of the current record that have not come yet. */
   #left = 0;
   /** The first half of a length that was cut in two, or -1. */
   #high = -1;
@@ -128,10 +128,10 @@ class HalfClosing extends Duplex {
   readonly #window: number;
   /** What we may still send. */
   #credit: number;
-  /** What waits for credit, and whom to tell. */
+  /** What waits for credit, and its callback. */
   #waiting: { readonly chunks: { chunk: Buffer }[]; readonly done: Done } | undefined;
   #received = 0;
-  /** Of what was received: what was read and given back. */
+  /** Of the received bytes: those that were read and given back. */
   #granted = 0;
   /** Bytes of a grant that have come, while one is coming. */
   #grant: number[] | undefined;
@@ -201,7 +201,7 @@ class HalfClosing extends Duplex {
     wire.uncork();
   }
 
-  /** The first bytes now, as far as credit goes, and the rest when there is more. */
+  /** The first bytes now, as far as credit allows, and the rest when there is more. */
   #sendWhatMay(chunks: { chunk: Buffer }[], done: Done): void {
     const all = Buffer.concat(chunks.map(({ chunk }) => chunk));
     const rest = { chunks: [{ chunk: all.subarray(this.#credit) }], done };
@@ -310,7 +310,7 @@ class HalfClosing extends Duplex {
     if (this.#ourEnd === 'flushed') this.#close();
   }
 
-  /** Both directions have ended: nothing that anybody waits for is under way any more. */
+  /** Both directions have ended: nothing that anybody waits for is under way. */
   #close(): void {
     const wire = this.#wire;
     wire.end();

@@ -1,4 +1,4 @@
-/** Where a node says that it is: the words that people write, and what they mean to it. */
+/** Locations of a node: the words that people write, and what they mean. */
 import { isIP } from 'node:net';
 import path from 'node:path';
 import { RelaymintError } from '../../core/errors.ts';
@@ -18,7 +18,7 @@ export type Location =
   | { readonly kind: 'torrc'; readonly port: number; readonly hiddenServiceDir: string; readonly local: Endpoint }
   /** Our I2P destination. */
   | { readonly kind: 'i2p' }
-  /** What others shall dial, brought about by somebody else: a port forwarding, or a tor that maps an onion service. */
+  /** What others should dial, set up elsewhere: a port forwarding, or a tor that maps an onion service. */
   | { readonly kind: 'hint'; readonly text: string; readonly address: string };
 
 const FORMS =

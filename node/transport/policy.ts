@@ -21,7 +21,7 @@ const OWN_PURPOSES = ['link', 'ledger', 'names', 'control'] as const;
 type OwnPurpose = (typeof OWN_PURPOSES)[number];
 
 declare const declared: unique symbol;
-/** What a role, or a command, opens connections for besides. It may do no more than 'ledger' may: see `declarePurpose`. */
+/** What else a role or a command opens connections for. It may do no more than 'ledger' may: see `declarePurpose`. */
 export type DeclaredPurpose = string & { readonly [declared]: true };
 
 /** What a connection is for. It is counted under it, and kept apart from the connections of every other purpose. */
@@ -45,12 +45,12 @@ export interface PolicyOptions {
   readonly outbound?: Outbound;
   /**
    * True: everything leaves through a transport that is a `HostDialer`, and what none of them reaches is refused. The one
-   * exception is the control port of our own daemons, on loopback. Default false: only what such a transport alone reaches does.
+   * exception is the control port of our own daemons, on loopback. Default false: only hosts that nothing else reaches use one.
    */
   readonly anonymize?: boolean;
   /** Default 'optional'. */
   readonly phase?: Phase;
-  /** What was said about single peers. */
+  /** Preferences for single peers. */
   readonly preferences?: ReadonlyMap<NodeId, Preference>;
 }
 
@@ -63,7 +63,7 @@ export interface Target {
 export interface Dialed {
   readonly connection: Duplex;
   readonly transport: Transport;
-  /** Of a connection that came: as the transport's `listen` says. */
+  /** Of an inbound connection: as in the transport's `listen`. */
   readonly source?: string;
 }
 
@@ -83,8 +83,8 @@ export interface Policy {
   readonly transports: readonly TransportName[];
   readonly anonymize: boolean;
   /**
-   * Asks this machine's resolver for the addresses of a name; undefined where nothing is dialled directly, for the question alone would
-   * show whoever answers for the name where this node is. @throws RelaymintError CONNECTION_REFUSED when it has none.
+   * Asks this machine's resolver for the addresses of a name; undefined if nothing is dialled directly, because the question alone would
+   * show the name's server where this node is. @throws RelaymintError CONNECTION_REFUSED if it has none.
    */
   readonly resolve: ((host: string) => Promise<readonly string[]>) | undefined;
   /** The addresses of a peer that may be tried, in that order. @throws RelaymintError NO_TRANSPORT when there is none. */
@@ -108,13 +108,13 @@ export interface Policy {
   /** An agent for node:http, for clients that bring their own requests (WebSocket). */
   httpAgent(purpose: Purpose): HttpAgent;
   httpsAgent(purpose: Purpose): HttpsAgent;
-  /** By purpose, of all that it knows. */
+  /** Of each known purpose. */
   stats(): PolicyStats;
-  /** Ends the connections that HTTP asked for, those that are still being made too. Links are their manager's to close. */
+  /** Ends the connections for HTTP, including those that are still being made. The manager closes links. */
   close(): void;
 }
 
-/** Time for a connection that HTTP asks for, milliseconds: a request has its own signal besides. */
+/** Time for a connection for HTTP, milliseconds: a request also has its own signal. */
 const HTTP_CONNECT_MILLIS = 20_000;
 /** The same through a network whose first circuit or tunnels take longer, milliseconds. */
 const HIDDEN_CONNECT_MILLIS = 60_000;
@@ -132,7 +132,7 @@ class OutboundPolicy implements Policy {
   readonly #phase: Phase;
   readonly #preferences: ReadonlyMap<NodeId, Preference>;
   readonly #transports: readonly Transport[];
-  /** Of each purpose that it knows. */
+  /** Of each known purpose. */
   readonly #counts: ReadonlyMap<Purpose, Counter>;
   readonly #agents = new Map<Purpose, Agents>();
   /** Connections for HTTP that are being made. */
@@ -250,14 +250,14 @@ class OutboundPolicy implements Policy {
     return this.anonymize || isHiddenHost(host);
   }
 
-  /** Apart from the connections of every other purpose, and to every other place. @throws RelaymintError NO_TRANSPORT, POLICY_REFUSED. */
+  /** Shares no path with connections of another purpose or to another place. @throws RelaymintError NO_TRANSPORT, POLICY_REFUSED. */
   #dialHidden(purpose: Purpose, { host, port }: Target, signal: AbortSignal): [Transport, Promise<Duplex>] {
     if (!this.anonymize && this.outbound === 'loopback') throw this.#refuse(purpose, `${host} port ${port}`);
     const dialer = this.#dialerTo(purpose, host);
     return [dialer, dialer.dialHost(host, port, { isolation: `${purpose} ${host} ${port}`, signal })];
   }
 
-  /** Whoever reaches a host without revealing us. @throws RelaymintError NO_TRANSPORT, POLICY_REFUSED. */
+  /** The transport that reaches a host without revealing us. @throws RelaymintError NO_TRANSPORT, POLICY_REFUSED. */
   #dialerTo(purpose: Purpose, host: string): Transport & HostDialer {
     const dialer = this.#transports.filter(isHostDialer).find((transport) => transport.reachesHost(host));
     if (dialer !== undefined) return dialer;

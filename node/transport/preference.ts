@@ -1,14 +1,14 @@
 /**
- * In which order the addresses of a peer are tried, and which are not: direct ones reveal where we are. What decides is the
- * phase of a network's way to onion addresses, what was said about this peer, and whether we are anonymous.
+ * Which addresses of a peer are tried, in which order: direct ones reveal where we are. The network's phase on its way
+ * to onion addresses decides, the preference for this peer, and whether we are anonymous.
  */
 import { isHiddenHost, parseAddress } from './address.ts';
 
-/** How a network moves to onion addresses: they are an offer, then the habit, then the rule, then the only way. */
+/** How a network moves to onion addresses: they are optional, then the default, then the rule, then the only way. */
 export type Phase = 'optional' | 'default' | 'deprecated' | 'tor-only';
 export const PHASES: readonly Phase[] = ['optional', 'default', 'deprecated', 'tor-only'];
 
-/** What was said about one peer. `tor` stands for every anonymizing network. */
+/** The preference for one peer. `tor` stands for every anonymizing network. */
 export type Preference = 'direct' | 'tor' | 'hybrid';
 export const PREFERENCES: readonly Preference[] = ['direct', 'tor', 'hybrid'];
 
@@ -16,13 +16,13 @@ export interface PlanOptions {
   readonly phase: Phase;
   /** Undefined: the phase decides. */
   readonly preference: Preference | undefined;
-  /** Nothing is direct then: addresses that are not hidden are dialled through the anonymizing network. */
+  /** If true, nothing is direct: addresses that are not hidden are dialled through the anonymizing network. */
   readonly anonymize: boolean;
 }
 
 export interface Attempt {
   readonly address: string;
-  /** True: the peer and everybody on the way sees where we are. */
+  /** If true, the peer and everybody on the way see where we are. */
   readonly direct: boolean;
   /** `fallback`: direct, because no hidden address worked. `deprecated`: direct, which this phase is about to end. */
   readonly warning?: 'fallback' | 'deprecated';

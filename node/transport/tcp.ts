@@ -43,7 +43,7 @@ export function createTcpTransport(): Transport {
 
 /**
  * Whose connections are counted together: an IPv4 address, or the /64 that one customer has of IPv6. undefined for this machine's own, where
- * a proxy or tor stands for everybody.
+ * a proxy or tor may carry anybody.
  *
  * An IPv4 address that a translator wrote into 64:ff9b::/96 (RFC 6052) is that address: else all of IPv4 would be one customer to a node that
  * has IPv6 only. Translators with a prefix of their own look like any customer, and so do the many behind one IPv4 address of a NAT: what

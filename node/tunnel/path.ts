@@ -18,7 +18,7 @@ import {
 const RANDOM_STEPS = 2 ** 32;
 /** Choices looked at before the cheapest ones are taken instead: where operators rarely collide, the first ones fit. */
 const MOST_LOOKS = 1_000;
-/** Last hops looked at for a path: with one of the first there nearly always is one. */
+/** Last hops tried for a path: nearly always one of the first allows one. */
 const MOST_HOSTS = 4;
 /** The cost if there are too few hops. */
 const BEYOND_ANY_LIMIT = 1n << 63n;

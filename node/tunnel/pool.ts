@@ -185,7 +185,7 @@ class Pool implements CircuitPool {
     for (const { circuit } of this.#members) circuit.destroy();
     this.#members.clear();
     this.#onRetired();
-    // What is being built ends by the signal, or with its link; a silent peer must not hold up the close.
+    // Circuits that are being built end by the signal, or with their link; a silent peer must not hold up the close.
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

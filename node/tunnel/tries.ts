@@ -13,7 +13,7 @@ const DRAWS = 64;
 /** Steps from a guard that are avoided at the same time. With all of them it would choose who comes next. */
 const MOST_CLOSED = 3;
 /**
- * How much a refusal to open a channel counts beside one to reach the next hop, as long as no more steps are avoided: an honest
+ * How much a refusal to open a channel counts, compared with one to reach the next hop, while few steps are avoided: an honest
  * relay must refuse now and then (ADR 27).
  */
 const SETUP_WEIGHT = 0.25;
@@ -187,7 +187,7 @@ export class PathTries {
   }
 
   /**
-   * An open circuit ended. Whoever ended it, the next one ends at the same relay if possible, so that nobody gets another relay
+   * An open circuit ended. The next one ends at the same relay if possible, whoever ended this one, so that nobody gets another relay
    * drawn by ending circuits that do not suit it.
    */
   lost(path: readonly SignedOffer[], error: RelaymintError): void {

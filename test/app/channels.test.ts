@@ -244,7 +244,7 @@ describe('what is spent on channels', () => {
   it.each([
     ['opening payment', { opening: amount(11n) }, '--max-opening'],
     ['deposit', { minDeposit: amount(1_001n) }, '--deposit'],
-  ])('is no %s above what is allowed, whatever a till asks', async (_what, terms, option) => {
+  ])('has no %s above the limit, whatever a till asks', async (_what, terms, option) => {
     await expect(channels({ reader: asking(terms) }).channelTo(payee.address, PEER)).rejects.toMatchObject({
       code: 'PRICE_TOO_HIGH',
       remedy: expect.stringContaining(option) as string,
@@ -386,7 +386,7 @@ describe('a channel that is opened for the circuit of somebody else', () => {
     expect(sponsor.left).toBe(1_000_000n - cost);
   });
 
-  it('is paid for by one of those who want it at the same time, also when another could not', async () => {
+  it('is paid for by one of those that want it at the same time, even if another could not', async () => {
     const ours = channels();
     const payers = [0n, 1_000_000n, 0n, 1_000_000n].map((left) => new Payer(left));
     const outcomes = await Promise.allSettled(payers.map((one) => ours.channelTo(payee.address, PEER, one)));

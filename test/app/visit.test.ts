@@ -166,7 +166,7 @@ describe('a visit to a name', () => {
     expect(built).toHaveLength(1);
   });
 
-  describe('beside a host that keeps nothing, and says that it keeps more than it can say', () => {
+  describe('beside a host that keeps nothing, and says that it keeps more than it lists', () => {
     /** @returns what it was asked for. */
     const attacker = async (): Promise<string[]> => {
       const host = await net.node({ relayPrice: undefined, services: { content: 1n } });

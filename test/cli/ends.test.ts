@@ -85,7 +85,7 @@ describe('a blank value, as an unset variable gives,', () => {
     expect(stderr).toContain('"" is not a folder');
   });
 
-  it('is no ledger, and what is none is not shown', async () => {
+  it('is not a ledger, and the text is not shown', async () => {
     await using folder = await temporaryFolder();
     const { code, stdout, stderr } = await run([
       'relay',

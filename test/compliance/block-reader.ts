@@ -34,7 +34,7 @@ export function blockReaderCompliance(name: string, { setup, teardown }: BlockRe
 
     const cidAt = ({ blocks }: BlockReaderUnderTest, index: number): CID => blocks[index]?.cid as CID;
 
-    it('gives what it has, all at once and each as often as it is asked', async () => {
+    it('returns its blocks, many at once and each as often as it is asked', async () => {
       const { reader, blocks } = tested;
       const asked = [...blocks, ...blocks];
       const got = await Promise.all(asked.map(({ cid }) => reader.get(cid)));
@@ -43,12 +43,12 @@ export function blockReaderCompliance(name: string, { setup, teardown }: BlockRe
       );
     });
 
-    it('says CONTENT_NOT_FOUND of what it does not have, and gives the next one', async () => {
+    it('fails with CONTENT_NOT_FOUND for a block it does not have, and returns the next one', async () => {
       await expect(tested.reader.get(tested.missing)).rejects.toMatchObject({ code: 'CONTENT_NOT_FOUND' });
       expect(await tested.reader.get(cidAt(tested, 0))).toHaveLength(tested.blocks[0]?.block.length ?? -1);
     });
 
-    it('gives to others what one does not wait for any more', async () => {
+    it('still answers others when one caller stops waiting', async () => {
       const leaving = new AbortController();
       const stalled = tested.stall();
       const [left, stayed] = [leaving.signal, undefined].map((signal) =>

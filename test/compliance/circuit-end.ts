@@ -53,12 +53,12 @@ export function circuitEndCompliance(name: string, { setup, teardown }: CircuitE
       expect(taken[0]?.circuit).toBe(taken[1]?.circuit);
     });
 
-    it('is refused what the other end does not serve, and stays open', async () => {
+    it('is refused a service that the other end does not serve, and stays open', async () => {
       await expect(tested.end.openStream('nothing', NOTHING)).rejects.toMatchObject({ code: 'STREAM_REFUSED' });
       expect([tested.end.isOpen, tested.end.acceptsStreams]).toEqual([true, true]);
     });
 
-    it('tells a reset of the other end, and stays open', async () => {
+    it('reports a reset by the other end, and stays open', async () => {
       tested.serve('reset', (stream) => stream.destroy());
       const stream = await tested.end.openStream('reset', NOTHING);
       if (!stream.closed) await once(stream, 'close').catch(() => {});
@@ -84,7 +84,7 @@ export function circuitEndCompliance(name: string, { setup, teardown }: CircuitE
       expect([tested.end.isOpen, tested.end.acceptsStreams]).toEqual([false, false]);
     });
 
-    it('has a place for another stream once one that was given up is over', async () => {
+    it('has room for another stream once an aborted one is over', async () => {
       for (let round = 0; round < 3; round += 1) {
         const giving = new AbortController();
         const opening = tested.end.openStream('echo', NOTHING, { signal: giving.signal });

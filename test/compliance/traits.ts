@@ -16,7 +16,7 @@ export type Calls<T> = Readonly<Record<string, (tested: T, signal: AbortSignal) 
 /** `calls` do nothing for a caller whose signal ended before. `tested` is asked within each test. */
 export function abortedBefore<T>(tested: () => T, calls: Calls<T>): void {
   describe('aborted', () => {
-    it.each(Object.entries(calls))('%s fails with how the signal had ended before', async (_name, call) => {
+    it.each(Object.entries(calls))('%s fails with the reason of a signal that ended before', async (_name, call) => {
       for (const [code, reason] of ENDS) {
         await expect(call(tested(), AbortSignal.abort(reason))).rejects.toMatchObject(told(code));
       }
@@ -30,7 +30,7 @@ export function abortedInside<T>(
   calls: Readonly<Record<string, (tested: T, signal: AbortSignal) => Waiting | Promise<Waiting>>>,
 ): void {
   describe('aborted in the middle', () => {
-    it.each(Object.entries(calls))('%s fails with how the signal ends', async (_name, call) => {
+    it.each(Object.entries(calls))('%s fails with the reason of the signal that ends', async (_name, call) => {
       for (const [code, reason] of ENDS) {
         const controller = new AbortController();
         const { work, begun } = await call(tested(), controller.signal);
@@ -65,7 +65,7 @@ export function closed<T>(
       await expect((async () => call(tested()))()).rejects.toMatchObject(told(code));
     });
 
-    it('is closed again without harm', async () => {
+    it('can be closed again without harm', async () => {
       const all = [close(tested()), close(tested())];
       await expect(Promise.all([...all, Promise.all(all).then(() => close(tested()))])).resolves.toHaveLength(3);
     });

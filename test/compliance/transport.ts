@@ -88,7 +88,7 @@ export function transportCompliance(name: string, { setup, teardown }: Transport
       expect(await text(await dial(address))).toBe('hello');
     });
 
-    it('knows its own addresses from others', async () => {
+    it('tells its own addresses from foreign ones', async () => {
       for (const address of [...tested.foreignAddresses, '', '/', 'nonsense', '/ip4/1.2.3.4', 'x'.repeat(10_000)]) {
         expect(tested.transport.canDial(address)).toBe(false);
         await expect(tested.transport.dial(address, { signal })).rejects.toMatchObject({ code: 'ADDRESS_UNSUPPORTED' });
@@ -157,7 +157,7 @@ export function transportCompliance(name: string, { setup, teardown }: Transport
       expect(received.digest('hex')).toBe(sent.digest('hex'));
     });
 
-    it('ends what is left when the peer vanishes', async () => {
+    it('ends the connection when the peer vanishes', async () => {
       const [near, far] = await pair();
       const gone = closed(near.on('end', () => near.end()));
       near.resume();
@@ -192,7 +192,7 @@ export function transportCompliance(name: string, { setup, teardown }: Transport
       },
     });
 
-    it('closes a listener again without harm', async () => {
+    it('can close a listener again without harm', async () => {
       const address = await listen(() => {});
       await Promise.all([listeners[0]?.close(), listeners[0]?.close()]);
       await listeners[0]?.close();

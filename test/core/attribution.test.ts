@@ -19,7 +19,7 @@ describe("names' shares", () => {
     expect([shares, ...shares].every((part) => Object.isFrozen(part))).toBe(true);
   });
 
-  it('are none, or as many as there may be', () => {
+  it('are none, or up to the limit', () => {
     expect(attribution([])).toEqual([]);
     expect(attribution(many(MAX_ATTRIBUTED_NAMES))).toHaveLength(MAX_ATTRIBUTED_NAMES);
   });

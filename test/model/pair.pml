@@ -8,7 +8,7 @@
  * -DWIDENS: less was burned at first, and the payer burns more at any moment. The payee looks at the chain when it is told to, and
  * whenever it likes; what is said of it may be lost with the link. Less than a frame's worth is not burned again without it.
  * -DACCIDENTS=n allows at most n lost links: then deadlocks and livelocks can be seen. Without it there is no limit.
- * -DTRACE (with -DACCIDENTS) prints each event and the figures after it; walk.test.ts does the same events in the code.
+ * -DTRACE (with -DACCIDENTS) prints each event and the figures after it; walk.slow.test.ts does the same events in the code.
  */
 #ifndef FULL
 #define FULL 8 /* burned at the opening, and the widest window */

@@ -90,7 +90,7 @@ describe.skipIf(missing !== undefined)(
       expect(widening.filter((name) => (done.get(name) ?? 0) <= 10)).toEqual([]);
     });
 
-    it('are told from walks of a model with another rule', async () => {
+    it('differ from walks of a model with another rule', async () => {
       // A payer that signs for half of its window instead of a quarter.
       await expect(follow(1, ['ACCIDENTS=0', 'SHARE=2'])).rejects.toThrow(/expected|the code|METER|sendUp/);
     });

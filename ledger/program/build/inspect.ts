@@ -1,5 +1,5 @@
 /**
- * Refuses instructions that the chain's virtual machine reads otherwise than LLVM means them. Each of these would
+ * Refuses instructions that the chain's virtual machine reads differently from LLVM. Each of these would
  * compile, deploy and then compute something else.
  */
 

@@ -14,7 +14,7 @@ const SBPF_V3 = 3;
 const ELF_HEADER = 64;
 const PROGRAM_HEADER = 56;
 const TEXT_ADDRESS = 0x1_0000_0000n;
-/** Nothing may lie at address 0: a pointer to it would look like none. */
+/** Nothing may lie at address 0: a pointer to it would look like a null pointer. */
 const RODATA_RESERVED = 16;
 const R_BPF_64_64 = 1;
 const R_BPF_64_ABS64 = 2;
@@ -33,7 +33,7 @@ interface Layout {
 }
 
 /**
- * `optional` are syscalls that it may use though not every cluster has them.
+ * `optional` are syscalls that it may use although not every cluster has them.
  * @throws Error when the object cannot become a program; the message says which part and why.
  */
 export function link(objectBytes: Uint8Array, optional: readonly OptionalSyscall[] = []): Uint8Array {

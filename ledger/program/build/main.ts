@@ -1,7 +1,7 @@
 /**
  * Builds the on-chain program: `main [--check | --sha512-syscall FILE]`. Without an option it writes relaymint.so; `--check`
  * builds into a temporary folder and compares the bytes with the committed file; `--sha512-syscall` writes a program to
- * FILE that leaves SHA-512 to the runtime, for clusters that have the call for it (feature SIMD-0512).
+ * FILE that leaves SHA-512 to the runtime, for clusters that have that syscall (feature SIMD-0512).
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';

@@ -7,7 +7,7 @@ import { RelaymintError, messageOf } from '../../../core/errors.ts';
 
 const run = promisify(execFile);
 
-/** Debian's own compiler: one from elsewhere has no core library for this target. */
+/** Debian's own compiler: others have no core library for this target. */
 const RUSTC = '/usr/bin/rustc';
 const PACKAGES = 'rustc-web libstd-rust-web-dev-bpf';
 const OUTPUT_LIMIT = 16 * 1024 * 1024;

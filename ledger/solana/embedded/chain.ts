@@ -27,7 +27,7 @@ const TABLE_PROGRAM = 'AddressLookupTab1e1111111111111111111111111';
 const TABLE_HEADER_BYTES = 56;
 const KEY_BYTES = 32;
 
-/** What is decided once, at genesis. */
+/** Decided once, at genesis. */
 export interface Genesis {
   readonly genesisHash: string;
   readonly genesisMillis: number;
@@ -45,7 +45,7 @@ export interface ChainOptions {
   readonly programs: ReadonlyMap<string, Uint8Array>;
 }
 
-/** Told after each executed transaction, before it is durable: await `durable()` before telling anybody else. */
+/** Called after each executed transaction, before it is durable: await `durable()` before telling anybody else. */
 export type TransactionListener = (
   record: TransactionRecord,
   changed: ReadonlyMap<string, AccountState | undefined>,
@@ -57,7 +57,7 @@ export class Chain {
   readonly machine: Machine;
   readonly history: History;
   readonly listeners: Set<TransactionListener> = new Set();
-  /** Newer ones are refused as by a cluster that does not know them. */
+  /** Newer versions are refused, as by a cluster that does not know them. */
   maxTransactionVersion: 0 | 1 = 1;
   readonly #journal: Journal;
 
@@ -107,7 +107,7 @@ export class Chain {
   }
 
   account(key: string): AccountState | undefined {
-    // Time passes by itself, but only shows when somebody looks.
+    // Time passes by itself, but only shows when it is read.
     if (key.startsWith('Sysvar')) this.machine.follow(this.timeline);
     return this.machine.account(key);
   }

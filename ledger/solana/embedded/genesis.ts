@@ -42,7 +42,7 @@ export function genesisAccounts(genesis: Genesis): ReadonlyMap<string, AccountSt
   ]);
 }
 
-/** @throws RelaymintError FILE_NOT_FOUND; INVALID_CONFIG when path and id do not come together or it is no program. */
+/** @throws RelaymintError FILE_NOT_FOUND; INVALID_CONFIG if only one of path and id is given, or the file is not a program. */
 export async function readProgram(options: EmbeddedLedgerOptions): Promise<ReadonlyMap<string, Uint8Array>> {
   const { programPath, programId } = options;
   if (programPath === undefined && programId === undefined) return new Map();
@@ -60,7 +60,7 @@ export async function readProgram(options: EmbeddedLedgerOptions): Promise<Reado
       cause,
     });
   }
-  // The SVM ends the process over a file that is no ELF at all.
+  // The SVM ends the process if the file is not ELF.
   if (program.length > MAX_PROGRAM_BYTES || program.subarray(0, 4).toString('latin1') !== '\x7fELF') {
     throw new RelaymintError('INVALID_CONFIG', `${programPath} is not a Solana program.`, {
       remedy: 'Give the path of the .so file.',
@@ -98,8 +98,8 @@ export function ensureBank(chain: Chain, options: EmbeddedLedgerOptions): void {
 }
 
 /**
- * The SVM puts a program in place as if nobody could upgrade it. Only who can may initialize the bank, so the loader's record
- * names the ledger's own admin. Nobody but who runs the ledger can replace the code anyway.
+ * The SVM deploys a program as if nobody could upgrade it. Only the upgrade authority may initialize the bank, so the loader's record
+ * names the ledger's own admin. Only the operator of the ledger can replace the code anyway.
  */
 function ownProgram(chain: Chain, programId: PublicKey, admin: Keypair): void {
   const address = programDataAddress(programId).toBase58();

@@ -1,4 +1,4 @@
-/** Where the ledger's state outlives the process: one LevelDB, every change synced before anybody is told of it. */
+/** The ledger's state on disk: one LevelDB, every change synced before anybody is told of it. */
 import { RelaymintError, messageOf } from '../../../core/errors.ts';
 import { isDiskFull } from '../../../platform/disk/disk-error.ts';
 import { makeFolder } from '../../../platform/disk/folder.ts';

@@ -1,4 +1,4 @@
-/** The SVM itself: litesvm with our own time, our own memory of signatures and plain values in and out. */
+/** The SVM itself: litesvm with our own time, our own record of signatures, and plain values in and out. */
 import { Clock, FailedTransactionMetadata, LiteSVM } from 'litesvm';
 import type { TransactionMetadata } from 'litesvm';
 import type { EncodedAccount } from '@solana/kit';
@@ -26,7 +26,7 @@ export interface InnerInstruction {
   readonly stackHeight: number;
 }
 
-/** What running a transaction came to. */
+/** The result of a transaction. */
 export interface Outcome {
   readonly error: TransactionErrorJson | null;
   readonly logs: readonly string[];
@@ -49,7 +49,7 @@ export class Machine {
   #sysvarTime = -1;
 
   constructor() {
-    // Blockhashes and duplicates are judged by Timeline and History: litesvm's own check takes only its latest blockhash.
+    // Timeline and History check blockhashes and duplicates: litesvm's own check takes only its latest blockhash.
     this.#svm = new LiteSVM().withBlockhashCheck(false).withTransactionHistory(0n).withLogBytesLimit(10_000n);
   }
 
@@ -90,7 +90,7 @@ export class Machine {
     return this.#svm.minimumBalanceForRentExemption(BigInt(dataBytes));
   }
 
-  /** Makes the sysvars say what the timeline says. Transactions run in the slot after the latest finished one. */
+  /** Sets the sysvars to the timeline. Transactions run in the slot after the latest finished one. */
   follow(timeline: Timeline): void {
     const slot = timeline.slot();
     const time = timeline.unixTimestamp();

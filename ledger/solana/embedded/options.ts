@@ -30,7 +30,7 @@ export interface EmbeddedLedgerOptions {
     readonly feeBps?: number;
     /** What a name costs a year. Default 0. */
     readonly nameYearPrice?: Amount;
-    /** How old a commitment to a name must be, seconds. Default 1: nobody here runs ahead of anybody. */
+    /** How old a commitment to a name must be, seconds. Default 1: nobody here front-runs anybody. */
     readonly commitSeconds?: number;
     /** Whose credit account the fees go to. Default the admin. */
     readonly treasury?: LedgerAddress;
@@ -53,7 +53,7 @@ export interface EmbeddedLedger extends AsyncDisposable {
   readonly admin: WalletKey;
   /** Moves the chain's clock (and its slots) forward, as tests of challenge periods need. Whole seconds, >= 0. */
   warp(seconds: number): Promise<void>;
-  /** From now on `maxTransactionVersion` is this one. */
+  /** Sets `maxTransactionVersion` from now on. */
   takeTransactions(maxTransactionVersion: 0 | 1): void;
   /** Answers what is under way, makes the state durable, releases port and files. */
   close(): Promise<void>;

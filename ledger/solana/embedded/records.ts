@@ -1,4 +1,4 @@
-/** What is remembered of executed transactions, and how state and history are written to the journal. */
+/** The records of executed transactions, and how state and history are written to the journal. */
 import { Reader, Writer, utf8 } from '../../../core/codec.ts';
 import { RelaymintError } from '../../../core/errors.ts';
 import bs58 from 'bs58';

@@ -1,4 +1,4 @@
-/** HTTP and WebSocket on one port. What a browser page of another origin sends is refused: this is no public service. */
+/** HTTP and WebSocket on one port. Requests of a browser page of another origin are refused: this is not a public service. */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
@@ -113,14 +113,14 @@ export class RpcServer {
     this.#sockets.handleUpgrade(request, socket, head, (client) => this.#subscriptions.attach(client));
   }
 
-  /** Against DNS rebinding: a name that somebody else points to this machine is not ours. */
+  /** Against DNS rebinding: refuses names that somebody else points to this machine. */
   #isForUs(request: IncomingMessage): boolean {
     const host = request.headers.host ?? '';
     const name = host
       .replace(/:\d*$/, '')
       .replace(/^\[(.*)\]$/, '$1')
       .toLowerCase();
-    // No resolver leads a browser here by an onion or I2P name (RFC 7686): who comes by one came through that network.
+    // No resolver leads a browser here by an onion or I2P name (RFC 7686): a client that uses one came through that network.
     const hidden = /\.(?:onion|i2p)$/.test(name);
     return hidden || name === 'localhost' || name === this.#host.toLowerCase() || isIP(name) !== 0;
   }

@@ -1,4 +1,4 @@
-/** The WebSocket side: clients ask to be told of signatures, accounts and slots. */
+/** The WebSocket side: clients subscribe to signatures, accounts and slots. */
 import type { RawData, WebSocket } from 'ws';
 import { z } from 'zod';
 import type { Log } from '../../../core/ports.ts';
@@ -24,7 +24,7 @@ interface Subscription {
   readonly id: number;
   readonly client: Client;
   readonly method: 'signatureNotification' | 'accountNotification' | 'slotNotification';
-  /** Wants to hear of this transaction? The result to send, or undefined. */
+  /** The result to send for this transaction; undefined if it is not of interest. */
   readonly onTransaction?: (
     record: TransactionRecord,
     changed: ReadonlyMap<string, AccountState | undefined>,

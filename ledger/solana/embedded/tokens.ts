@@ -57,7 +57,7 @@ export interface TokenBalance {
   readonly uiTokenAmount: TokenAmount;
 }
 
-/** undefined when the account is no initialized token account. */
+/** undefined if the account is not an initialized token account. */
 export function tokenAccount(account: Account | undefined): TokenAccount | undefined {
   if (account === undefined || !TOKEN_PROGRAMS.includes(account.owner)) return undefined;
   if (!hasLayout(account.data, ACCOUNT_SIZE, TYPE_ACCOUNT)) return undefined;
@@ -75,7 +75,7 @@ export function tokenAccount(account: Account | undefined): TokenAccount | undef
   };
 }
 
-/** undefined when the account is no initialized mint. */
+/** undefined if the account is not an initialized mint. */
 export function mintOf(account: Account | undefined): Mint | undefined {
   if (account === undefined || !TOKEN_PROGRAMS.includes(account.owner)) return undefined;
   if (!hasLayout(account.data, MINT_SIZE, TYPE_MINT)) return undefined;

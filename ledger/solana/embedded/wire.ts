@@ -79,7 +79,7 @@ export function decodeTransaction(bytes: Uint8Array, maxVersion: 0 | 1 = 1): Wir
   return { transaction, bytes, message, signatures };
 }
 
-/** @throws RpcError -32602 when the bytes are not a message, or one that no validator would take. */
+/** @throws RpcError -32602 if the bytes are not a message, or are one that no validator would take. */
 export function decodeMessage(bytes: Uint8Array): WireMessage {
   let message: WireMessage;
   let encoded: Uint8Array;

@@ -10,7 +10,7 @@ import { generateKeys } from './sam.ts';
 /** 256 bytes of encryption key and 128 of signing key and padding, then a certificate: type u8, length u16, body. */
 const KEYS_BYTES = 384;
 const CERTIFICATE_HEAD_BYTES = 3;
-/** A private key is some hundred bytes; what is longer is none. */
+/** A private key is some hundred bytes; anything longer is not one. */
 const MAX_KEY_CHARACTERS = 8192;
 
 /** Where a node is reached over I2P. Dispose it to forget its private key. */

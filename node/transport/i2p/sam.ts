@@ -9,7 +9,7 @@ import { abortError, deadline, onAbort } from '../../../core/abort.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
 import { openEndpoint } from '../socket.ts';
 
-/** Destinations are about 520 characters, private keys 900; what is longer is no SAM. */
+/** Destinations are about 520 characters, private keys 900; a longer line is not SAM. */
 const MAX_LINE_BYTES = 16 * 1024;
 /** Ed25519, what routers use since 2015. */
 const SIGNATURE_TYPE = 7;

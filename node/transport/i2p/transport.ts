@@ -108,7 +108,7 @@ class GarlicTransport implements I2pTransport {
   readonly handshakeMillis = HANDSHAKE_MILLIS;
   readonly #options: I2pTransportOptions;
   readonly #houses: ReadonlyMap<string, House>;
-  /** By what they are for: peers are dialled from `PEERS` where there is no destination of ours, hosts from one for each isolation. */
+  /** By use: peers are dialled from `PEERS` if we have no destination, hosts from one for each isolation. */
   readonly #transient = new Map<string, Promise<House>>();
   readonly #closing = new AbortController();
 
@@ -178,7 +178,7 @@ class GarlicTransport implements I2pTransport {
     return first ?? this.#transientHouse(PEERS);
   }
 
-  /** One attempt serves all who wait for it, whoever of them gives up. */
+  /** One attempt serves all callers that wait for it, whichever of them gives up. */
   async #transientHouse(purpose: string): Promise<House> {
     const known = this.#transient.get(purpose);
     if (known !== undefined) return known;
@@ -207,7 +207,7 @@ class GarlicTransport implements I2pTransport {
   }
 }
 
-/** One destination of ours: its session, and whoever takes the streams that come to it. */
+/** One destination of ours: its session, and the listener for its streams. */
 class House {
   readonly #destination: I2pDestination;
   readonly #options: I2pTransportOptions;
@@ -238,7 +238,7 @@ class House {
     }
   }
 
-  /** The session stays for the streams that are in it; callers are sent away from now on. */
+  /** The session stays for its open streams; new callers are refused from now on. */
   close(): void {
     this.#onConnection = undefined;
   }
@@ -249,7 +249,7 @@ class House {
     if (this.#owns) this.#destination[Symbol.dispose]();
   }
 
-  /** The session, once streams go through it. One attempt serves all who wait. */
+  /** The session, once it is ready for streams. One attempt serves all callers. */
   async session(signal: AbortSignal): Promise<SamSession> {
     this.#opening ??= this.#establish().catch((error: unknown) => {
       this.#opening = undefined;

@@ -48,7 +48,7 @@ export function readOnion(text: string): OnionAddress {
   return checked;
 }
 
-/** True for what is written as an onion address, its checksum included. Whether its key can exist is left to `readOnion`. */
+/** True for text in the form of an onion address, checksum included. `readOnion` checks whether its key can exist. */
 export function isOnion(text: string): boolean {
   return !('wrong' in check(text));
 }

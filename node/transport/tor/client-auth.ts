@@ -84,5 +84,5 @@ function decodeKey(text: string, what: string): Uint8Array {
     // No base32.
   }
   if (key?.length === KEY_BYTES) return key;
-  throw new RelaymintError('INVALID_ARGUMENT', `This is no ${what}.`, { remedy: 'It is 52 characters of base32.' });
+  throw new RelaymintError('INVALID_ARGUMENT', `This is not a ${what}.`, { remedy: 'It is 52 characters of base32.' });
 }

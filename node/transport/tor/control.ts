@@ -46,7 +46,7 @@ export interface ControlOptions {
   readonly endpoint: Endpoint;
   readonly auth?: TorAuth;
   /**
-   * Nobody said that tor is there: whoever was first to listen may answer. It has to prove that it knows the cookie of a
+   * No setting names this port, so any program may answer there. It has to prove that it knows the cookie of a
    * file of root, of ours or of tor's, and it is shown no password. That is enough to ask it, and not to trust it with a key.
    */
   readonly found?: boolean;
@@ -156,7 +156,7 @@ class ControlConnection implements TorControl {
     const expected = proof('Tor safe cookie authentication server-to-controller hash');
     const shown = Buffer.from(match?.[1] ?? '', 'hex');
     if (shown.length !== expected.length || !timingSafeEqual(shown, expected)) {
-      throw failed('what answers does not know the cookie of tor', 'Check which program has that port.');
+      throw failed('the program there does not know the cookie of tor', 'Check which program has that port.');
     }
     return proof('Tor safe cookie authentication controller-to-server hash');
   }
@@ -249,7 +249,7 @@ class ControlConnection implements TorControl {
   }
 
   #giveUp(says: string): void {
-    this.#wrong ??= failed(`what answers ${says}`, 'Check which program has that port.');
+    this.#wrong ??= failed(`the program there ${says}`, 'Check which program has that port.');
     this.#socket.destroy();
   }
 
@@ -282,7 +282,7 @@ function unproven(endpoint: Endpoint): RelaymintError {
   const place = formatEndpoint(endpoint);
   return new RelaymintError(
     'TOR_NOT_TRUSTED',
-    `A control port was found at ${place}, nobody said that it is tor's, and it cannot prove it by a cookie.`,
+    `A control port was found at ${place} that no setting names and that cannot prove by a cookie that it is tor's.`,
     { remedy: `If it is your tor's, name it: --tor-control ${place}.` },
   );
 }
@@ -293,7 +293,7 @@ function quote(text: string): string {
 
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t' };
 
-/** Undoes the escapes of C, with which tor writes what is not printable ASCII: `\303\251` is the two bytes of an e with acute. */
+/** Undoes the C escapes that tor uses for characters that are not printable ASCII: `\303\251` is the two bytes of an e with acute. */
 function unescaped(text: string): string {
   const bytes = text.replace(/\\([0-7]{1,3}|.)/g, (_, escaped: string) =>
     /^[0-7]/.test(escaped) ? String.fromCharCode(Number.parseInt(escaped, 8)) : (ESCAPES[escaped] ?? escaped),

@@ -1,6 +1,6 @@
 /**
- * The cookie file of tor's control port. Whoever answers there names the file, so that it is believed in nothing: what is
- * opened must be what tor writes, and no open or read of it may ever wait.
+ * The cookie file of tor's control port. The program that answers there names the file, so nothing about it is trusted: the file
+ * must be what tor writes, and no open or read of it may ever block.
  */
 import { constants } from 'node:fs';
 import { lstat, open } from 'node:fs/promises';
@@ -43,7 +43,7 @@ async function check(file: string, stats: Stats): Promise<void> {
   if (!(await isTorsOwner(stats.uid))) {
     throw refused(file, `belongs to user ${stats.uid}, who is neither root nor you nor tor`);
   }
-  // To know what is in it would prove nothing.
+  // Knowing its content would prove nothing.
   if ((stats.mode & READABLE_BY_ALL) !== 0) throw refused(file, 'may be read by everybody on this machine');
 }
 
@@ -51,7 +51,7 @@ function refused(file: string, why: string): RelaymintError {
   return failed(file, why, 'Check which program has that port.');
 }
 
-/** The name comes from whoever answered: it is shown without what a terminal would obey. */
+/** The name comes from the program that answered: it is shown without control characters. */
 function failed(file: string, why: string, remedy: string, cause?: unknown): RelaymintError {
   const shown = JSON.stringify(file.slice(0, MAX_PATH_SHOWN)).replace(/[^\x20-\x7e]/g, '?');
   return new RelaymintError('TOR_CONTROL_FAILED', `Tor cannot be controlled: its cookie ${shown} ${why}.`, {

@@ -162,7 +162,7 @@ class ManagedTor {
       await orAborted(Promise.race([connected, ended]), either, 'Connecting to Tor');
     } catch (error) {
       const late = either.aborted;
-      // Whatever still looks for a control port, or waits for an answer, ends.
+      // Ends the search for a control port and every wait for an answer.
       limit.abort(new RelaymintError('CLOSED', 'Starting tor was stopped.'));
       if (signal.aborted) throw abortError(signal, 'Starting tor');
       if (isRelaymintError(error, 'TOR_BOOTSTRAP_FAILED')) throw error;

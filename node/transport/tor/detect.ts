@@ -1,6 +1,6 @@
 /**
- * Finds the tor of this machine where nobody said where it is. A unix socket says by its owner whose it is; a TCP port is
- * whoever's was first to listen, so that it is given no key, and who is anonymous does not use it at all.
+ * Finds the tor of this machine if no setting names it. A unix socket shows by its owner whose it is; a TCP port belongs to
+ * the program that listened first, so it is given no key, and an anonymous node does not use it at all.
  */
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
@@ -21,12 +21,12 @@ export interface TorPlace {
 /** What is known of a tor that was found. */
 export interface FoundTor {
   readonly socks: Endpoint;
-  /** To be given keys; undefined where anybody may answer. */
+  /** May be given keys; undefined if any program may answer. */
   readonly control: Endpoint | undefined;
 }
 
 export interface FindOptions {
-  /** True: only what nobody but root, this user or tor can have put there. */
+  /** If true, only sockets that root, this user or tor must have made. */
   readonly anonymous?: boolean;
 }
 
@@ -88,7 +88,7 @@ function notTrusted(doubtful: readonly string[], unnamed: TorPlace | undefined):
   );
 }
 
-/** The place with its owner, when that is none who may be tor. A symbolic link counts as what it leads to. */
+/** The place with its owner, if that owner cannot be tor. A symbolic link counts as its target. */
 async function ownedByStranger(endpoint: Endpoint): Promise<string | undefined> {
   if (endpoint.kind === 'tcp') return undefined;
   const stats = await stat(endpoint.path).catch(() => undefined);
@@ -96,7 +96,7 @@ async function ownedByStranger(endpoint: Endpoint): Promise<string | undefined> 
   return `${formatEndpoint(endpoint)} of user ${stats.uid}`;
 }
 
-/** Offers SOCKS 5 with user names, as every dial does, and looks whether that is taken. */
+/** Offers SOCKS 5 with user names, as every dial does, and checks whether it is accepted. */
 async function speaksSocks(endpoint: Endpoint, signal: AbortSignal): Promise<boolean> {
   using limit = deadline(PROBE_MILLIS, `The SOCKS port at ${formatEndpoint(endpoint)}`, signal);
   try {
@@ -116,8 +116,8 @@ async function speaksSocks(endpoint: Endpoint, signal: AbortSignal): Promise<boo
 type Dialer = Transport & HostDialer & AsyncDisposable;
 
 /**
- * A tor transport that is made of what is found when it is first needed. Until then no socket is opened; what was not found is
- * looked for again the next time.
+ * A tor transport for the tor that is found when it is first needed. Until then no socket is opened; if none is found, the next
+ * use looks again.
  */
 export function createDetectedTor(options: {
   readonly places: readonly TorPlace[];

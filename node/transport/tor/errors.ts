@@ -12,7 +12,7 @@ const LATER = 'Try again in a moment.';
 const OWNER = 'Check that the other node is running and announces its onion service.';
 const CIRCUITS = 'Check that tor is connected with: relaymint tor status.';
 
-/** To what is no onion service: through an exit. */
+/** To a host that is not an onion service: through an exit. */
 const REPLIES: Readonly<Record<number, Meaning>> = {
   0x01: { code: 'TOR_CIRCUIT_FAILED', says: 'tor found no way there', remedy: CIRCUITS },
   0x02: {
@@ -40,9 +40,9 @@ const REPLIES: Readonly<Record<number, Meaning>> = {
   },
 };
 
-/** To an onion service: the general replies where they mean something else, and tor's own. */
+/** To an onion service: general replies that mean something else there, and tor's own. */
 const ONION_REPLIES: Readonly<Record<number, Meaning>> = {
-  // What a service says whose own end does not take the connection, after tor has tried three circuits.
+  // The reply if the service's own end refuses the connection, after tor has tried three circuits.
   0x01: { code: 'ONION_UNREACHABLE', says: 'the onion service does not take the connection', remedy: OWNER },
   0x04: { code: 'ONION_UNREACHABLE', says: 'tor cannot reach the onion service', remedy: OWNER },
   0x06: { code: 'TOR_CIRCUIT_FAILED', says: 'tor built no circuit there in time', remedy: CIRCUITS },
@@ -100,7 +100,7 @@ export function socksReplyError(reply: number, host: string, port: number): Rela
   });
 }
 
-/** What answers at `endpoint` does not speak SOCKS as we need it. */
+/** The program at `endpoint` does not speak SOCKS as we need it. */
 export function socksFailed(endpoint: Endpoint, says: string, remedy: string, cause?: unknown): RelaymintError {
   return new RelaymintError('SOCKS_FAILED', `The SOCKS proxy at ${formatEndpoint(endpoint)} ${says}.`, {
     remedy,

@@ -55,8 +55,8 @@ export function onionKeyFromSeed(seed: Uint8Array): OnionKey {
 }
 
 /**
- * A node's onion key: derived from the node key, so that the address is known before tor runs and stays, and none that the
- * node key could be computed from, for tor is given it.
+ * A node's onion key: derived from the node key, so that the address is known before tor runs and stays the same; the
+ * node key cannot be computed from it, because tor gets it.
  */
 export function onionKeyOf(identity: { exportKey(): Buffer }): OnionKey {
   const pkcs8 = identity.exportKey();
@@ -69,7 +69,7 @@ export function onionKeyOf(identity: { exportKey(): Buffer }): OnionKey {
   }
 }
 
-/** A new key that is kept nowhere: its address ends with the process. */
+/** A new key that is stored nowhere: its address ends with the process. */
 export function ephemeralOnionKey(): OnionKey {
   const seed = randomBytes(SEED_BYTES);
   try {

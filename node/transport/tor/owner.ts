@@ -1,4 +1,4 @@
-/** Whose files and sockets speak for tor where nobody named them. */
+/** Whose files and sockets are trusted as tor's if no setting names them. */
 import { readFile } from 'node:fs/promises';
 
 /** What packages of tor call its user: Debian, OpenBSD and others, Arch and others, Fedora. */

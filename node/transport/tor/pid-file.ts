@@ -11,7 +11,7 @@ import { managedTor } from './detect.ts';
 const PID_FILE = 'relaymint.pid';
 const PROBE_MILLIS = 2_000;
 
-/** The process whose tor runs on this directory; undefined when none does. */
+/** The process whose tor runs on this directory; undefined if there is none. */
 export async function runningDaemon(directory: string): Promise<number | undefined> {
   const text = await readFile(path.join(directory, PID_FILE), 'utf8').catch(() => '');
   const [, id, began] = /^(\d+)(?: (\d+))?\s*$/.exec(text) ?? [];
@@ -22,7 +22,7 @@ export async function runningDaemon(directory: string): Promise<number | undefin
   return isOurs ? pid : undefined;
 }
 
-/** One tor a directory; what a killed one left behind is taken over. @throws RelaymintError FILE_IN_USE. */
+/** One tor per directory; the file of a killed one is taken over. @throws RelaymintError FILE_IN_USE. */
 export async function claim(directory: string): Promise<void> {
   const pid = await runningDaemon(directory);
   if (pid !== undefined && pid !== process.pid) {

@@ -1,6 +1,6 @@
 /**
- * Onion services over tor's control port: put up, taken down, and put up again when tor comes back. Tor forgets them
- * together with the control connection that made them, so none outlives us.
+ * Onion services over tor's control port: added, removed, and added again when tor comes back. Tor forgets them
+ * with the control connection that made them, so none outlives us.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { backoff, type Backoff } from '../../../core/backoff.ts';
@@ -105,7 +105,7 @@ class ControlledServices implements OnionServices {
       await this.#untilFound(control, onion, upload, limit.signal);
     } catch (error) {
       const withdrawn = this.withdraw(onion, port);
-      // Who has given up is told at once.
+      // A caller that has given up is told at once.
       if (!signal.aborted) await withdrawn;
       throw error;
     }
@@ -122,7 +122,7 @@ class ControlledServices implements OnionServices {
       // Without a control connection tor has taken everything down by itself.
       if (this.#session?.added.has(onion) === true) await this.#replace(this.#session, service);
     });
-    // Whoever closes us takes everything down.
+    // Closing removes everything.
     await work.catch(() => {});
   }
 
@@ -150,7 +150,7 @@ class ControlledServices implements OnionServices {
     await control.close();
   }
 
-  /** Ends with its time, with the caller's signal, and with us. */
+  /** Ends with its time limit, with the caller's signal, and with us. */
   #limit(millis: number, what: string, signal?: AbortSignal): Deadline {
     const closing = this.#closing.signal;
     return deadline(millis, what, signal === undefined ? closing : AbortSignal.any([signal, closing]));
@@ -193,7 +193,7 @@ class ControlledServices implements OnionServices {
     return session;
   }
 
-  /** Puts a service up, or anew with one more port. `wanted` counts when there is none of its key. */
+  /** Adds a service, or adds it again with one more port. `wanted` counts if there is none of its key. */
   async #addPort(
     wanted: Service,
     port: number,
@@ -214,13 +214,13 @@ class ControlledServices implements OnionServices {
       return { control: session.control, upload };
     } catch (error) {
       service.targets.delete(port);
-      // What another program serves is not ours to take down.
+      // A service of another program is not ours to remove.
       if (known !== undefined || !isRelaymintError(error, 'CONNECTION_REFUSED')) await this.#replace(session, service);
       throw error;
     }
   }
 
-  /** Takes a service down, and up again with the ports that it has, if any. Never throws. */
+  /** Removes a service, and adds it again with the ports that are left, if any. Never throws. */
   async #replace(session: Session, service: Service): Promise<void> {
     const { onion } = service.key;
     using limit = this.#limit(CONTROL_MILLIS, `Tor's answer about ${onion}.onion`);
@@ -233,7 +233,7 @@ class ControlledServices implements OnionServices {
     }
   }
 
-  /** @returns its descriptors on their way. Whoever waits for earlier ones of the service hears of these. */
+  /** @returns its descriptors on their way. Callers that wait for earlier ones of the service hear of these. */
   async #add(session: Session, service: Service, signal: AbortSignal): Promise<Upload> {
     const { onion } = service.key;
     const earlier = this.#uploads.get(onion);

@@ -27,7 +27,7 @@ export interface SocksDialer {
 
 /** Tor gives up after two minutes and says why: `socks`, which cannot know, waits a little longer. Milliseconds. */
 const GIVE_UP_MILLIS = 150_000;
-/** The user name is shown to whoever holds tor's control port: 32 hex digits of a hash that only this process can make. */
+/** Programs on tor's control port see the user name: 32 hex digits of a hash that only this process can make. */
 const USER_BYTES = 16;
 /** Tor separates streams by both words; one is enough. */
 const PASSWORD = 'x';
@@ -139,11 +139,11 @@ class Replies extends Duplex {
   constructor(socket: Socket) {
     super();
     this.#socket = socket;
-    // What goes wrong is told by the dialer, not by this stream.
+    // The dialer reports failures, not this stream.
     this.on('error', () => {});
   }
 
-  /** Goes on with what has arrived: whether the handshake is over, the proxy's refusal as its code, or what is wrong in words. */
+  /** Processes what has arrived. @returns whether the handshake is over, the proxy's refusal as its code, or what is wrong in words. */
   advance(): boolean | number | string {
     while (this.#step !== 'over') {
       const reply = this.#socket.read(this.#wanted) as Buffer | null;

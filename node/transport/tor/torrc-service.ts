@@ -18,7 +18,7 @@ export interface TorrcService {
 /**
  * The service's 56 characters, as tor wrote them into the file `hostname`.
  * @throws RelaymintError FILE_NOT_FOUND while tor has not made the service yet, STORAGE_FAILED when the file may not be read,
- *   INVALID_CONFIG for what is no address.
+ *   INVALID_CONFIG if it is not an address.
  */
 export async function onionOfTorrcService({ hiddenServiceDir }: TorrcService): Promise<string> {
   const file = path.join(hiddenServiceDir, 'hostname');

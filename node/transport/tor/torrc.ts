@@ -5,7 +5,7 @@ export interface TorrcOptions {
   readonly directory: string;
   /** Process that tor must not outlive. */
   readonly owner: number;
-  /** For programs that know no unix sockets; undefined: none. */
+  /** For programs that cannot use unix sockets; undefined: none. */
   readonly socksPort: number | undefined;
   readonly bridges: Bridges | undefined;
   /** Program of each pluggable transport. */

@@ -50,7 +50,7 @@ export interface TorTransportOptions {
 /** Dispose it to take its onion services down. Connections that were handed out stay. */
 export interface TorTransport extends Transport, HostDialer, AsyncDisposable {}
 
-/** Of an address in the name of its socket, whose path has no room for all 56. */
+/** Characters of an address in the name of its socket, whose path has no room for all 56. */
 const TARGET_NAME_CHARACTERS = 16;
 const FORMS = '/onion3/ADDRESS:PORT with an address of version 3';
 /** A first circuit to an onion service is six relays long, and tor itself tries for two minutes. */
@@ -142,7 +142,7 @@ class OnionTransport implements TorTransport {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // The services first: what a door would still ask of tor is then not waited for.
+    // The services first, so that no door waits for tor any more.
     const services = this.#services?.[Symbol.asyncDispose]();
     await Promise.all([services, ...[...this.#doors.values()].map((door) => door.close())]);
     this.#doors.clear();
@@ -217,12 +217,12 @@ class OnionTransport implements TorTransport {
 }
 
 /**
- * Where tor hands the visitors of one address over. While connections go through it the service stays up with nobody behind the
- * door: tor would end them all if a visitor came to a service that it does not know any more.
+ * Where tor hands over the visitors of one address. While connections go through it the service stays, even if nobody listens behind the
+ * door: tor would end them all if a visitor came to a service that it no longer knows.
  */
 class Door {
   readonly address: string;
-  /** Takes the service down. Called once nobody listens and no connection is left. */
+  /** Removes the service. Called once nobody listens and no connection is left. */
   onEmpty: () => Promise<void> = async () => {};
   #server: Server | undefined;
   #target: Endpoint | undefined;

@@ -4,15 +4,15 @@
 const DESCRIPTORS = 2;
 
 /**
- * Watches one service's descriptors on their way to the directories. Tor publishes two, of this period and of the next, at
- * different moments; visitors ask for either, as their clocks say. The service can be found once some directory has each.
+ * Watches one service's descriptors on their way to the directories. Tor publishes two, for this period and for the next, at
+ * different times; visitors ask for one or the other, depending on their clocks. The service can be found once some directory has each.
  */
 export class Upload {
   /** Never rejects. */
   readonly done: Promise<void>;
-  /** What a directory said last that did not take one. */
+  /** The last reason with which a directory refused one. */
   failed: string | undefined;
-  /** Resolves `done`: by the last event, or by whoever watches the same service from a later moment on. */
+  /** Resolves `done`: called on the last event, or by a later watch of the same service. */
   finish: () => void = () => {};
   readonly #asked = new Map<string, string[]>();
   readonly #taken = new Map<string, number>();

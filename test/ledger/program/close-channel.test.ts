@@ -117,7 +117,7 @@ describe('closeChannel', () => {
     it.each([
       ['risen', 5n],
       ['fallen', 0n],
-    ])('is what was put down, also when the rent of the cluster has %s meanwhile', (_title, times) => {
+    ])('is what was paid, even if the rent of the cluster has %s meanwhile', (_title, times) => {
       const rent = chain.slot(till, 0).rent;
       chain.raiseRent(times);
       const before = chain.lamportsOf(payer.publicKey);

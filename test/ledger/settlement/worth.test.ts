@@ -65,7 +65,7 @@ describe('the most to bid', () => {
     expect(mostBid(batch(candidate(1n, true), candidate(900n * SOL, false)), 1n)).toBe(MAX_SETTLE_BID);
   });
 
-  it("is reckoned at the bank's price", () => {
+  it("is calculated at the bank's price", () => {
     expect(mostBid(batch(candidate(50_000n, true)), 5n)).toBe(1_000n);
   });
 });

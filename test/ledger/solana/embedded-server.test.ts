@@ -173,7 +173,7 @@ describe('WebSocket', () => {
 });
 
 describe('hostile transactions', () => {
-  test('thousands of spoiled ones are refused or carried out, and the ledger lives', async () => {
+  test('thousands of malformed ones are refused or executed, and the ledger keeps running', async () => {
     const payer = Keypair.generate();
     const { result: signature } = await call('requestAirdrop', payer.publicKey.toBase58(), 10_000_000_000);
     expect(signature).toBeTypeOf('string');

@@ -134,14 +134,14 @@ describe('relays that make circuits fail', () => {
     expect(await share(play, 3)).toBeLessThan(1.2 * HONEST);
   });
 
-  it('are asked so often and no more for one circuit', async () => {
+  it('are asked a limited number of times for one circuit', async () => {
     const all: Play = () => ({ refused: unreachable(1) });
     const seen = await client(all, { relayCount: 3, requests: 10, seed: 'bound', bad: true });
     // buildTunnels and ten requests, four each.
     expect(seen.attempts).toBeLessThanOrEqual(44);
   });
 
-  it('behind an honest guard bring no client to another one', async () => {
+  it('behind an honest guard do not make a client leave it', async () => {
     const play: Play = (path) => {
       for (let hop = 1; hop < 3; hop += 1) if (isBad(path[hop])) return { refused: unreachable(hop) };
       return {};
@@ -152,7 +152,7 @@ describe('relays that make circuits fail', () => {
     }
   });
 
-  it('as a host that refuses everybody bring no client to another guard', async () => {
+  it('as a host that refuses everybody do not make a client leave its guard', async () => {
     const refusing: Play = () => ({ refused: unreachable(3) });
     const dear: Play = () => ({ refused: setup(3) });
     const ending: Play = () => ({ lost: gone });

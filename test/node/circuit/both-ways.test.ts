@@ -55,7 +55,7 @@ describe('a host that opens streams at an initiator that takes none', () => {
     expect(() => pair.opener.receive(beginOf(2 * MAX_REFUSED_STREAMS + 2), SMALL_CELL)).toThrow(violation);
   });
 
-  it('is not what an initiator is, which may ask in vain as often as it pays for it', async () => {
+  it('is limited, unlike an initiator, which may ask in vain as often as it pays for it', async () => {
     const pair = new MuxPair(() => {});
     for (let id = 1; id <= 2 * MAX_STREAMS_PER_CIRCUIT + 2 * MAX_REFUSED_STREAMS; id += 2) {
       pair.server.receive(beginOf(id), SMALL_CELL);
@@ -91,7 +91,7 @@ describe('a host that opens all it may at an initiator that takes them', () => {
     expect(pair.opener.openStreams).toBe(MAX_STREAMS_PER_CIRCUIT);
   });
 
-  it('is granted for all of them together what one stream is', async () => {
+  it('is granted for all of them together as much as for one stream', async () => {
     const pair = new MuxPair(
       () => {},
       () => {},
@@ -112,7 +112,7 @@ describe('a host that opens all it may at an initiator that takes them', () => {
   });
 });
 
-describe('stream numbers', () => {
+describe('stream ids', () => {
   it('are odd where the initiator opens and even where the host does', async () => {
     const taken: number[] = [];
     const take = (stream: CircuitStream): void => void taken.push((stream as { id?: number }).id ?? 0);
@@ -225,7 +225,7 @@ describe('a relay on the way', () => {
     return circuit.build(plan, undefined).catch((error: unknown) => error);
   }
 
-  it('opens no stream before the circuit is built: the numbers are the host’s', async () => {
+  it('opens no stream before the circuit is built: the ids are the host’s', async () => {
     expect(await through(beginOf(2))).toMatchObject({
       code: 'CIRCUIT_DESTROYED',
       details: { reason: 'PROTOCOL', text: expect.stringContaining('a stream of a hop that is not the last') },
@@ -256,7 +256,7 @@ describe('a circuit both ways', () => {
     net = new TestNet({ metered: true });
   });
 
-  it('carries what the host sends and asks for, bit-exact, while the initiator asks for something', async () => {
+  it('carries the host’s data and requests, bit-exact, while the initiator asks for something', async () => {
     const { circuit, far } = await ends();
     const length = 4 * 1024 * 1024 + 77;
     const got = new Promise<string>((resolve) => {
@@ -277,7 +277,7 @@ describe('a circuit both ways', () => {
     expect([theirs, ours].map(String)).toEqual(['asked by the host', 'asked by the initiator']);
   });
 
-  it('refuses the host what the initiator does not serve on that circuit, as any unknown service', async () => {
+  it('refuses the host a service that the initiator does not serve on that circuit, like any unknown one', async () => {
     const { circuit, far, other } = await ends();
     other.register('push', (stream) => stream.end());
     await expect(far.openStream('push', NOTHING)).rejects.toMatchObject({

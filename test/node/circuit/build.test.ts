@@ -35,7 +35,7 @@ function hopsSaid(node: TestNode): number[] {
 }
 
 describe('building a circuit', () => {
-  it('fails at once when the first hop answers and ends it before anybody asked for the next', async () => {
+  it('fails at once when the first hop answers and ends it before the next one is asked for', async () => {
     const { client, relays, offers } = await net.path(1);
     relays[0]?.links.onLink(answersAndEnds);
     await expect(client.endpoint.createCircuit(offers, { service: 'echo' })).rejects.toMatchObject({
@@ -46,7 +46,7 @@ describe('building a circuit', () => {
   });
 
   it.each([1, 3])(
-    'says of the hops that follow, over %i relays, as many as there are or more, by chance',
+    'tells each hop, over %i relays, the number of hops that follow plus a random number',
     async (count) => {
       const { client, relays, offers } = await net.path(count);
       const [first, ...onward] = [client, ...relays].map(hopsSaid);

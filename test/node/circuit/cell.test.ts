@@ -107,7 +107,7 @@ describe('messages', () => {
     expect(encodeBegin('echo', Buffer.of(9), true).toString('hex')).toBe('01046563686f09');
   });
 
-  it('to extend have one length, whichever offer they bring, and none without whose it is', () => {
+  it('to extend have one length, whichever offer they bring, and none without a node id', () => {
     const extend = (bytes: number) => encodeExtend({ price: pricePerMiB(1n), ephemeral: key, offer: offerOf(bytes) });
     const offerOf = (bytes: number) => new Uint8Array(bytes).fill(1);
     for (const bytes of [300, MAX_OFFER_BYTES]) expect(cellSize(extend(bytes).length)).toBe(SMALL_CELL);
@@ -129,7 +129,7 @@ describe('messages', () => {
     expect(decodeEnding(encodeEnding(ending(DestroyReason.UNPAID, 'ä'.repeat(80)))).text).toBe('ä'.repeat(50));
   });
 
-  it('name grants in frames of a bounded size, and refuse one of nothing', () => {
+  it('carry grants in frames of a bounded size, and refuse one of 0 bytes', () => {
     const grants = new Map(Array.from({ length: MAX_GRANTS_PER_FRAME + 5 }, (_, index) => [index + 1, index + 7]));
     const frames: Uint8Array[] = [];
     encodeGrants(grants, (payload) => frames.push(payload));
@@ -145,7 +145,7 @@ describe('messages', () => {
     });
   });
 
-  it('refuse or accept random bytes, and never fail otherwise', () => {
+  it('accept random bytes or refuse them with a RelaymintError', () => {
     const decoders: ((bytes: Buffer) => unknown)[] = [
       decodeCreate,
       decodeCreated,

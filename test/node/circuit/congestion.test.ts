@@ -153,7 +153,7 @@ describe('what is on its way to an end of a circuit', () => {
     expect(used).toBeGreaterThan(0.9 * Math.min(1, most));
   });
 
-  it('answers a ping in time where an upload is slow', () => {
+  it('answers a ping in time during a slow upload', () => {
     const { used, roundTrip } = run({ bytesPerSecond: 20_000, baseMillis: 400 }, 240);
     expect(roundTrip).toBeLessThan(3_000);
     expect(used).toBeGreaterThan(0.8);
@@ -164,21 +164,24 @@ describe('what is on its way to an end of a circuit', () => {
     { name: 'Tor', bytesPerSecond: 4_000_000, baseMillis: 300, seconds: 120, times: 1.2 },
     { name: 'Tor nearby', bytesPerSecond: 4_000_000, baseMillis: 60, seconds: 120, times: 1.2 },
     { name: 'a modem', bytesPerSecond: 20_000, baseMillis: 400, seconds: 400, times: 2 },
-  ])('gains nothing for who holds the first pings back: $name', ({ name: _name, seconds, times, ...path }) => {
-    const honest = run(path, seconds);
-    for (const held of [
-      { pings: 1, millis: 1_000 },
-      { pings: 1, millis: 10_000 },
-      { pings: 4, millis: 1_000 },
-    ]) {
-      const { used, roundTrip, targets } = run({ ...path, held }, seconds);
-      expect(roundTrip).toBeLessThan(times * honest.roundTrip);
-      expect(Math.max(...targets)).toBeLessThan(times * Math.max(...honest.targets));
-      expect(used).toBeGreaterThan(0.9 * honest.used);
-    }
-  });
+  ])(
+    'gives no advantage to an end that holds the first pings back: $name',
+    ({ name: _name, seconds, times, ...path }) => {
+      const honest = run(path, seconds);
+      for (const held of [
+        { pings: 1, millis: 1_000 },
+        { pings: 1, millis: 10_000 },
+        { pings: 4, millis: 1_000 },
+      ]) {
+        const { used, roundTrip, targets } = run({ ...path, held }, seconds);
+        expect(roundTrip).toBeLessThan(times * honest.roundTrip);
+        expect(Math.max(...targets)).toBeLessThan(times * Math.max(...honest.targets));
+        expect(used).toBeGreaterThan(0.9 * honest.used);
+      }
+    },
+  );
 
-  it('takes a shorter round trip for the path at once', () => {
+  it('takes over a shorter round trip at once', () => {
     const window = new DelayWindow();
     window.expect(STREAM_GRANT);
     const roundTrip = (from: number, millis: number): void => {
@@ -203,18 +206,18 @@ describe('what is on its way to an end of a circuit', () => {
     expect(Math.min(...targets)).toBeGreaterThan(Math.max(...targets) / 10);
   });
 
-  it('is not made less by a sender that has little to send', () => {
+  it('is not reduced by a sender that has little to send', () => {
     const { roundTrip, targets } = run({ bytesPerSecond: 4_000_000, baseMillis: 100, offered: 1_000_000 }, 30);
     expect(roundTrip).toBeLessThan(150);
     expect(Math.min(...targets)).toBeGreaterThanOrEqual(STREAM_GRANT);
   });
 
-  it('becomes as wide as it may on a fast path, where a moment of work is no queue', () => {
+  it('grows to its limit on a fast path, where a short delay is not a queue', () => {
     const { used } = run({ bytesPerSecond: 150_000_000, baseMillis: 1 }, 5);
     expect(used).toBeGreaterThan(0.95);
   });
 
-  it('sends one ping at a time, and none where nothing comes but answers', () => {
+  it('sends one ping at a time, and none while only answers come', () => {
     const window = new DelayWindow();
     expect(window.expect(STREAM_GRANT)).toBe(true);
     window.began(0);

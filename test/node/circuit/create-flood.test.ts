@@ -18,7 +18,7 @@ afterEach(async () => {
 });
 
 describe('a flood of CREATEs', () => {
-  it('has few answered on each link, and an honest client that comes meanwhile gets its circuit', async () => {
+  it('gets few answers on each link, and an honest client gets its circuit meanwhile', async () => {
     const { client, offers, host } = await net.path(0);
     const payers = await Promise.all(Array.from({ length: PAYERS }, () => net.node({ relayPrice: undefined })));
     // The first opens the channel.

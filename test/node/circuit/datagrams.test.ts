@@ -94,7 +94,7 @@ describe('datagrams', () => {
     );
   });
 
-  it('take the smallest cells that there are: small ones share one, and a packet of 1,500 bytes takes two', async () => {
+  it('take the smallest cells: small ones share one, and a packet of 1,500 bytes takes two', async () => {
     const { pair, ours, theirs } = await talking();
     const before = pair.carried.toServer;
     const got = heard(theirs, 41);
@@ -139,7 +139,7 @@ describe('datagrams', () => {
     expect((await readAll(theirs)).length).toBe(0);
   });
 
-  it('are not sent to whoever takes none, and are said to be dropped', async () => {
+  it('are not sent to an end that takes none, and are reported as dropped', async () => {
     let theirs: CircuitStream | undefined;
     const pair = new MuxPair((stream) => {
       theirs = stream;
@@ -182,7 +182,7 @@ describe('datagrams', () => {
 });
 
 describe('a sender of datagrams', () => {
-  it('holds DATAGRAM_QUEUE for a path that takes nothing, and is told of what is dropped', async () => {
+  it('queues DATAGRAM_QUEUE for a blocked path, and is told what is dropped', async () => {
     const { pair, ours } = await talking();
     pair.credit.toServer = 0;
     let kept = 0;
@@ -195,7 +195,7 @@ describe('a sender of datagrams', () => {
     expect(ours.sendDatagram(NOTHING)).toBe(false);
   });
 
-  it('stops at DATAGRAM_WINDOW where nobody reads, and not its neighbours; it goes on once somebody does', async () => {
+  it('stops at DATAGRAM_WINDOW while nobody reads, goes on once somebody does, and never stops its neighbours', async () => {
     const { pair, ours, theirs } = await talking();
     const echo = await pair.opener.open('talk', NOTHING, TAKES);
     const before = pair.carried.toServer;
@@ -272,20 +272,20 @@ describe('datagrams beside bulk', () => {
     return bytes;
   }
 
-  it('take turns with it, cell by cell, where much is granted', async () => {
+  it('take turns with it, cell by cell, when much is granted', async () => {
     const [data = 0, datagrams = 0] = await beside(() => MAX_CELL_BYTES, 100);
     expect(datagrams).toBeGreaterThanOrEqual(49 * SMALL_CELL);
     expect(data).toBeGreaterThanOrEqual(49 * MAX_CELL_BYTES);
   });
 
-  it('and neither starves where hardly anything is', async () => {
+  it('and bulk do not starve when hardly anything is granted', async () => {
     const [data = 0, datagrams = 0] = await beside(() => 2 * SMALL_CELL, 400);
     expect(data).toBeGreaterThan(100 * SMALL_CELL);
     expect(datagrams).toBeGreaterThan(100 * SMALL_CELL);
   });
 });
 
-describe('whoever sends datagrams that nobody takes', () => {
+describe('a sender of datagrams that nobody takes', () => {
   const small = records(Buffer.of(1));
 
   it.each([
@@ -345,7 +345,7 @@ describe('whoever sends datagrams that nobody takes', () => {
     expect(() => pair.opener.receive(cellOf(CellType.DATAGRAM, theirs.id, small), SMALL_CELL)).toThrow(violation);
   });
 
-  it('is let go on by no reader that reads half of one', async () => {
+  it('gets no credit from a reader that has half of one', async () => {
     const { pair, ours, theirs } = await talking();
     ours.onDatagram(() => {});
     const piece = Buffer.of(0xf0, 0x3f, ...Buffer.alloc(1));
@@ -357,7 +357,7 @@ describe('whoever sends datagrams that nobody takes', () => {
     expect(flood).toThrow(violation);
   });
 
-  it.each(['DATAGRAM', 'DATA'] as const)('gains what was left of a stream that ended here: %s', async (type) => {
+  it.each(['DATAGRAM', 'DATA'] as const)('gains at most the credit that an ended stream had left: %s', async (type) => {
     const { pair, ours, theirs } = await talking();
     ours.destroy();
     const cell = cellOf(CellType[type], theirs.id, Buffer.alloc(SMALL_CELL - 6, 1));
@@ -369,7 +369,7 @@ describe('whoever sends datagrams that nobody takes', () => {
     expect(() => flood(STREAM_WINDOW_INITIAL / SMALL_CELL + 4)).toThrow(violation);
   });
 
-  it('gains what a circuit carries at most of all the streams that ended on it', async () => {
+  it('gains at most one circuit window for all ended streams together', async () => {
     const { pair, theirs } = await talking();
     for (let opened = 0; opened < 40; opened += 1) (await pair.opener.open('x', NOTHING, TAKES)).destroy();
     const cell = cellOf(CellType.DATAGRAM, theirs.id + 2, Buffer.alloc(MAX_CELL_BYTES - 6, 1));
@@ -381,7 +381,7 @@ describe('whoever sends datagrams that nobody takes', () => {
     expect(taken).toBeLessThanOrEqual(CIRCUIT_WINDOW);
   });
 
-  it('has no more held than CIRCUIT_UNREAD + CIRCUIT_WINDOW, over all streams, until these end', async () => {
+  it('makes the receiver hold at most CIRCUIT_UNREAD + CIRCUIT_WINDOW, over all streams, until these end', async () => {
     const served: CircuitStream[] = [];
     const pair = new MuxPair((stream) => void served.push(stream));
     pair.datagrams = true;
@@ -406,7 +406,7 @@ describe('whoever sends datagrams that nobody takes', () => {
     expect(pair.faults).toEqual([]);
   });
 
-  it('takes no more of us than we ever took', async () => {
+  it('ends the circuit by giving credit for datagrams that were not sent', async () => {
     const { pair, ours } = await talking();
     const more = Buffer.of(1, 0, 0, 0);
     expect(() => pair.opener.receive(cellOf(CellType.DATAGRAM_WINDOW, ours.id, more), SMALL_CELL)).toThrow(violation);

@@ -116,12 +116,12 @@ describe('an EXTEND', () => {
     ['a name that is none', '/dns/nothing.example/tcp/22'],
     ['memory', '/memory/inside'],
     ['nonsense', '/ip4/8.8.8.8/udp/53'],
-  ])('does not lead to %s, also when the next hop signed for it', async (_what, address) => {
+  ])('does not lead to %s, even if the next hop signed for it', async (_what, address) => {
     expect(await target([address])).toBe('POLICY_REFUSED');
     expect(await target([PUBLIC, address])).toEqual([PUBLIC]);
   });
 
-  it('leads nowhere when our own book knows nothing of the node', async () => {
+  it('leads nowhere when our own book does not know the node', async () => {
     expect(await target([], { offers: bookOf(undefined) })).toBe('POLICY_REFUSED');
     expect(await target([])).toBe('POLICY_REFUSED');
   });
@@ -132,7 +132,7 @@ describe('an EXTEND', () => {
     expect(await target(many)).toEqual(many.slice(0, 2));
   });
 
-  it('to a name is dialled at the addresses that were judged', async () => {
+  it('to a name is dialled at the addresses that were checked', async () => {
     expect(await target(['/dns/relay.example/tcp/4001'])).toEqual([
       '/ip4/8.8.4.4/tcp/4001',
       '/ip6/2606:4700::1111/tcp/4001',
@@ -158,7 +158,7 @@ describe('an EXTEND', () => {
     expect(await target([...names, PUBLIC], { resolve })).toEqual([PUBLIC]);
   });
 
-  it('leaves no node in the book of which only it told, when that leads nowhere', async () => {
+  it('that leads nowhere leaves no node in the book that only it brought', async () => {
     const book = createOfferBook({ clock: systemClock });
     const known = offerOf(newIdentity());
     book.add(known);
@@ -170,23 +170,23 @@ describe('an EXTEND', () => {
     expect(book.all()).toEqual([known]);
   });
 
-  it('is neither verified nor kept when its payer has had its dials', async () => {
+  it('is neither verified nor kept once its payer has used up its dials', async () => {
     let verified = 0;
     const changes = { mayDial: () => false, introduce: () => void (verified += 1) };
     expect(await target([PUBLIC], changes)).toBe('LIMIT_EXCEEDED');
     expect(verified).toBe(0);
   });
 
-  it('goes on over a link that is there, whatever addresses belong to it', async () => {
+  it('goes on over an open link, whatever its addresses', async () => {
     expect(await target(['/ip4/10.0.0.1/tcp/1'], { isLinked: (peer) => peer === node })).toEqual([]);
   });
 
-  it('leads into private networks where the operator says so', async () => {
+  it('leads into private networks if the operator allows it', async () => {
     const inside = ['/ip4/10.0.0.1/tcp/1', '/memory/inside'];
     expect(await target(inside, { allowPrivate: true })).toEqual(inside);
   });
 
-  it('that led nowhere has one answer, and our log the cause', () => {
+  it('that leads nowhere always gets the same answer, and our log the cause', () => {
     const causes: unknown[] = [];
     const keep = (fields: object): void => void causes.push((fields as { code: string }).code);
     const log: Log = { debug: keep, info: keep, warn: keep, error: keep };
@@ -224,7 +224,7 @@ describe('CREATEs', () => {
   const taken = (rate: { take(): boolean }, tries: number): number =>
     Array.from({ length: tries }, () => rate.take()).filter(Boolean).length;
 
-  it('of one link are limited in a second, and those of all links together', () => {
+  it('are limited per second, on one link and on all together', () => {
     let now = 0;
     const rate = new CreateRate(() => now);
     const [flood, quiet] = [rate.forLink(), rate.forLink()];

@@ -178,7 +178,7 @@ describe('a peer that never answers DESTROY', () => {
 });
 
 describe('an accomplice behind a relay', () => {
-  it('at a dear price: the relay pays on no more than it earned and the window of the stranger that asked for it', async () => {
+  it('at a high price: the relay pays on at most what it earned plus the window of the stranger that asked for it', async () => {
     const accomplice = await net.node({ relayPrice: undefined, services: { echo: 3n * PRICE } });
     accomplice.endpoint.register('echo', { price: PRICE }, (stream) => stream.pipe(stream));
     const { relays } = await net.path(1);
@@ -208,7 +208,7 @@ describe('an accomplice behind a relay', () => {
     }
   });
 
-  it('too dear for the window: the circuit is refused, and nobody else is harmed', async () => {
+  it('too expensive for the window: the circuit is refused, and nobody else is harmed', async () => {
     const { client, relays, host, offers } = await net.path(1);
     const [relay] = relays as [TestNode];
     const good = await client.endpoint.createCircuit(offers, { service: 'source' });
@@ -221,7 +221,7 @@ describe('an accomplice behind a relay', () => {
   });
 });
 
-describe('a stranger who has a relay open channels to accomplices', () => {
+describe('a stranger that makes a relay open channels to accomplices', () => {
   /** A fee more than what the stranger burned, as on chain: two are within three times that, and three are not. */
   const openingCost = WINDOW + PRICE / 2n;
   const costly = { openingCost };
@@ -280,7 +280,7 @@ describe('a stranger who has a relay open channels to accomplices', () => {
     expect(opened(relay)).toBe(2);
   });
 
-  it('costs a relay no more that was restarted, and after a new channel of the same wallet', async () => {
+  it('costs a relay no more after a restart, nor after a new channel of the same wallet', async () => {
     let relay = await net.node(costly);
     const [one, two, three] = (await puppets(3)) as [TestNode, TestNode, TestNode];
     let stranger = await net.node({ relayPrice: undefined });
@@ -297,7 +297,7 @@ describe('a stranger who has a relay open channels to accomplices', () => {
     expect(opened(relay)).toBe(2);
   });
 
-  it('costs nobody who waits for the same channel: whoever can have it opened does', async () => {
+  it('costs nobody else that waits for the same channel: a payer with enough left has it opened', async () => {
     const relay = await net.node(costly);
     const [one, two, three] = (await puppets(3)) as [TestNode, TestNode, TestNode];
     const poor = await net.node({ relayPrice: undefined });
@@ -338,7 +338,7 @@ describe('a stranger who has a relay open channels to accomplices', () => {
 });
 
 describe('a host that ends a circuit', () => {
-  it('is answered and paid by the relay before the hop before that is told', async () => {
+  it('is answered and paid by the relay before the previous hop is told', async () => {
     const order: string[] = [];
     const wrapMetering = eachMeter((meter) => {
       const rest = meter.rest.bind(meter);
@@ -380,7 +380,7 @@ describe('a reader that leaves', () => {
     expect(earned(host)).toBeGreaterThan(0n);
   });
 
-  it('with its link owes it: the relay is never out of pocket by more than the window', async () => {
+  it('with its link owes that: the relay never loses more than the window', async () => {
     const { relays, host } = await net.path(1);
     const [relay] = relays as [TestNode];
     const client = await net.node({ relayPrice: undefined });
@@ -396,7 +396,7 @@ describe('a reader that leaves', () => {
     }
   });
 
-  it('with its link owes nothing for what had been written to it: its window is not used up by what it paid for', async () => {
+  it('with its link owes nothing for what had been written to it: payments do not use up its window', async () => {
     const { client, relays, offers } = await net.path(2);
     const [relay] = relays as [TestNode];
     for (let round = 0; round < 2; round += 1) {
@@ -413,7 +413,7 @@ describe('a reader that leaves', () => {
 });
 
 describe('a window', () => {
-  it('is widened on a link in use, once much was paid: both ends reckon with it', async () => {
+  it('is widened on a link in use, once much was paid: both ends use it', async () => {
     const [payers, payees] = [watching(), watching()];
     const client = await net.node({ relayPrice: undefined, widens: true, ...payers });
     const host = await net.node({ relayPrice: undefined, services: { source: PRICE }, ...payees });
@@ -430,7 +430,7 @@ describe('a window', () => {
     expect(earned(host)).toBe(paid(client));
   });
 
-  it('is no wider for who says that it burned more, and looked at once a second however often it says so', async () => {
+  it('is no wider for a payer that falsely says it burned more; the payee looks once a second, however often it says so', async () => {
     const payees = watching();
     const { client, host, offers } = await net.path(0, payees);
     const circuit = await client.endpoint.createCircuit(offers, { service: 'echo' });
@@ -442,7 +442,7 @@ describe('a window', () => {
     expect(whole(payees.meters[0]?.sponsor.room)).toBeLessThanOrEqual(whole(before.room));
   });
 
-  it('is no wider for a payee that says so than what its payer burned', async () => {
+  it('is never wider than what the payer burned, whatever the payee says', async () => {
     const payers = watching();
     const client = await net.node({ relayPrice: undefined, ...payers });
     const host = await net.node({ relayPrice: undefined, services: { echo: PRICE } });
@@ -493,7 +493,7 @@ describe('a sender', () => {
     await exchange(100);
   });
 
-  it('keeps two small frames of an idle circuit, so that a window holds hundreds of them, and still pushes to it', async () => {
+  it('keeps two small frames for an idle circuit, so that a window holds hundreds of them, and can still push to it', async () => {
     const payees = watching();
     const client = await net.node({ relayPrice: undefined });
     const relay = await net.node(payees);
@@ -514,7 +514,7 @@ describe('a sender', () => {
     for (const answer of await Promise.all(answers)) expect(answer.length).toBe(40_000);
   });
 
-  it('without a grant for its largest cell makes do with smaller ones', async () => {
+  it('without a grant for its largest cell uses smaller ones', async () => {
     const { client, offers } = await net.path(3);
     const circuits = await Promise.all(
       Array.from({ length: 6 }, () => client.endpoint.createCircuit(offers, { service: 'source' })),
@@ -525,7 +525,7 @@ describe('a sender', () => {
     expect(hashes).toEqual(circuits.map(() => patternHash(1_500_000)));
   });
 
-  it('gets on however many wait for a window that is too small for all of them', async () => {
+  it('makes progress however many wait for a window that is too small for all of them', async () => {
     const { client, host, offers } = await net.path(0, { timing: { grantIdleMillis: 50 } });
     // Four of the largest frames: less than LEAST_GRANT for each of so many.
     net.ledger.openings.set(host.wallet, PRICE / 4n);

@@ -177,7 +177,7 @@ describe('layers', () => {
   });
 
   it.each(everyLength)(
-    'of %i hops show a change of any byte, the unused tags included, at the next honest hop',
+    'of %i hops show a change of any byte, including the unused tags, at the next honest hop',
     (hops) => {
       for (let byte = 0; byte < STACK_BYTES + 5; byte += 1) {
         for (let hop = 0; hop < hops; hop += 1) {
@@ -196,7 +196,7 @@ describe('layers', () => {
     },
   );
 
-  it('open nothing that was repeated, left out, cut or short', () => {
+  it('open nothing that was repeated, left out, cut or shortened', () => {
     const scene = circuit(3);
     const [first, second] = [sealed(scene, 'first'), sealed(scene, 'second')];
     const read = (payload: Buffer): string | undefined => goForward(circuit(3), Buffer.from(payload))[1];

@@ -185,7 +185,7 @@ describe('mux', () => {
     expect(pair.faults).toEqual([]);
   });
 
-  it('makes do with a small grant after large ones, once it sees that no more follows', async () => {
+  it('uses smaller cells when a small grant follows large ones and no more comes', async () => {
     let onWake = (): void => {};
     const owner = { fail() {}, attribute() {}, control() {}, granted: () => 0, grant() {}, serve: () => undefined };
     const mux = new Mux('initiator', { ...owner, wake: () => onWake() }, PRICE);
@@ -209,7 +209,7 @@ describe('mux', () => {
     mux.close(overdrawn('left'));
   });
 
-  it('survives any cell with an error of its own and nothing else (fuzz)', () => {
+  it('answers any cell with a RelaymintError at worst (fuzz)', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ minLength: 6, maxLength: 300 }), { maxLength: 20 }), (cells) => {
         const pair = new MuxPair(() => {});

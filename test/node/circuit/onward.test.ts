@@ -226,7 +226,7 @@ describe('an EXTEND', () => {
     expect(relay.book.all().flatMap(({ addresses }) => addresses)).not.toContain(bystander.address);
   });
   it.each([1n, 2n, 3n])(
-    'to a node of our book at an address that it did not sign, as of sequence %d, leads to where it signed for',
+    'to a node in our book with an address that it did not sign, sequence %d, leads to the addresses that it signed',
     async (sequence) => {
       const identity = newIdentity();
       const other = await Bystander.open();
@@ -237,7 +237,7 @@ describe('an EXTEND', () => {
     },
   );
 
-  it('to a node of our book leads to the newest addresses that it signed', async () => {
+  it('to a node in our book leads to the newest addresses that it signed', async () => {
     const [identity, old] = [newIdentity(), await Bystander.open()];
     relay.book.add(offerOf(identity, { addresses: [old.address], sequence: 1n }));
     const renewed = offerOf(identity, { addresses: [bystander.address], sequence: 2n });
@@ -248,7 +248,7 @@ describe('an EXTEND', () => {
     old.close();
   });
 
-  it('to a made-up node knocks where that signed for, has the one answer, and leaves nothing in the book', async () => {
+  it('to a made-up node dials the addresses it signed, gets the usual answer, and leaves nothing in the book', async () => {
     const nobody = offerOf(newIdentity(), { addresses: [bystander.address] });
     const another = await nodes.start();
     const mistaken = offerOf(newIdentity(), { addresses: another.addresses });
@@ -266,7 +266,7 @@ describe('an EXTEND', () => {
     expect(bystander.knocks).toBeLessThan(EXTEND_DIALS_PER_MINUTE);
   });
 
-  it('to made-up nodes without end knocks so often in a minute, and keeps nobody from where it wants to go', async () => {
+  it('to many made-up nodes dials a limited number in a minute, and blocks nobody else', async () => {
     const identity = newIdentity();
     const known = await nodes.start({ identity });
     const offer = offerOf(identity, { addresses: known.addresses });
@@ -287,7 +287,7 @@ describe('an EXTEND', () => {
 });
 
 describe('what a relay grants a next hop at first', () => {
-  it('is little once it carries as much as it may: thousands of circuits do not take all its memory', async () => {
+  it('is small once it carries its maximum: thousands of circuits do not take all its memory', async () => {
     const relay = await startRelay();
     const accomplice = await nodes.start();
     const offer = offerOf(accomplice.identity, { addresses: accomplice.addresses });

@@ -109,7 +109,7 @@ function crowd(peer: Peer, count: number): { readonly holding: Leg[]; readonly w
 }
 
 describe('circuits that wait for money', () => {
-  it('ask once for a burst of DESTROYs, and get what it left', async () => {
+  it('ask once for a burst of DESTROYs, and get what it freed', async () => {
     const peer = new Peer();
     const { holding, waiting } = crowd(peer, 256);
     for (const leg of holding) peer.destroys(leg);
@@ -147,8 +147,8 @@ describe('circuits that wait for money', () => {
   });
 });
 
-describe('what a circuit leaves to the one that it made way for', () => {
-  it('goes to it and not to those that wait, and never beyond what a new circuit is granted', async () => {
+describe('the grant of a circuit that made way', () => {
+  it('goes to the newcomer and not to those that wait, up to what a new circuit is granted', async () => {
     const peer = new Peer();
     const { holding, waiting } = crowd(peer, 8);
     const heir = peer.open(QUIET_GRANT);
@@ -166,7 +166,7 @@ describe('what a circuit leaves to the one that it made way for', () => {
     expect(sum(waiting)).toBeGreaterThan(3 * QUIET_GRANT);
   });
 
-  it('is not worth more than may be owed', () => {
+  it('is never more than may be owed', () => {
     const peer = new Peer();
     const { holding } = crowd(peer, 2);
     const heir = peer.open(QUIET_GRANT);
@@ -179,7 +179,7 @@ describe('what a circuit leaves to the one that it made way for', () => {
 });
 
 describe('the places of a link', () => {
-  it('are full before the last are taken: those are for the newcomers of payers for whom somebody makes way', () => {
+  it('are full before the last ones are taken: those are for newcomers for whom somebody makes way', () => {
     const peer = new Peer();
     peer.mayOwe = worth(2 * MAX_CIRCUITS_PER_LINK * QUIET_GRANT);
     const legs = Array.from({ length: MAX_CIRCUITS_PER_LINK - ONWARD_SPARE_CIRCUITS - 1 }, () => peer.open(0));

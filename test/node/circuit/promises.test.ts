@@ -44,7 +44,7 @@ describe('of payers whose circuits wait', () => {
     expect(promises.total).toBe(BigInt(100 * LEAST_GRANT) * PRICE);
   });
 
-  it('nobody waits for one whose own window is used up: no turn is of use to it', () => {
+  it('none waits for a payer whose own window is used up', () => {
     const promises = new Promises();
     const honest = legOf(payer(MUCH));
     promises.add(honest, 1_000_000);

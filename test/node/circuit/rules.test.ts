@@ -36,7 +36,7 @@ describe('prices', () => {
     });
   });
 
-  it('a stream of a dearer service is refused, the circuit lives on', async () => {
+  it('a stream of a more expensive service is refused, and the circuit stays open', async () => {
     const { client, offers, host } = await net.path(0);
     host.endpoint.register('dear', { price: pricePerMiB(5000n) }, (stream) => stream.end());
     const circuit = await client.endpoint.createCircuit(offers, { service: 'echo' });
@@ -101,7 +101,7 @@ describe('refusals', () => {
     });
   });
 
-  it('paths that cannot be', async () => {
+  it('impossible paths', async () => {
     const { client, offers, host } = await net.path(0);
     const long = Array.from({ length: MAX_HOPS + 1 }, () => host.offer);
     await expect(client.endpoint.createCircuit(long, { service: 'echo' })).rejects.toMatchObject({
@@ -141,7 +141,7 @@ describe('destroy', () => {
     await expect(circuit.openStream('echo', NOTHING)).rejects.toMatchObject({ code: 'CIRCUIT_DESTROYED' });
   });
 
-  it.each([0, 1, 2])('hop %i stops: the others are told SHUTDOWN or LINK_LOST, other circuits live', async (which) => {
+  it.each([0, 1, 2])('hop %i stops: the others get SHUTDOWN or LINK_LOST, other circuits stay open', async (which) => {
     const { client, offers, relays, host } = await net.path(2);
     const other = await net.path(1);
     const circuit = await client.endpoint.createCircuit(offers, { service: 'echo' });
@@ -223,7 +223,7 @@ const TAMPERING: [string, () => (frame: Buffer, send: (frame: Buffer) => void) =
 
 describe('a relay that tampers', () => {
   it.each(TAMPERING.flatMap(([what, make]) => [[what, 'forward', make] as const, [what, 'backward', make] as const]))(
-    '%s (%s): the circuit ends as TAMPERED, others through it live',
+    '%s (%s): the circuit ends as TAMPERED, others through it stay open',
     async (_what, direction, make) => {
       const { client, offers, relays, host } = await net.path(2);
       const honest = await net.node({ relayPrice: undefined });
@@ -249,7 +249,7 @@ describe('a relay that tampers', () => {
 });
 
 describe('a relay that sends frames smaller than any cell', () => {
-  it('loses its link: grants are reckoned in whole cells', async () => {
+  it('loses its link: grants are counted in whole cells', async () => {
     const { client, offers, relays } = await net.path(1);
     const circuit = await client.endpoint.createCircuit(offers, { service: 'source' });
     const link = relays[0]?.links.get(client.id);

@@ -31,7 +31,7 @@ describe('who makes way when all places are taken', () => {
     expect(used).toContain(yielding([...used, ...circuits(4, idle, QUIET_TURNS)], newcomer));
   });
 
-  it('what was paid widens a share', () => {
+  it('payments widen a share', () => {
     const [paid, strangers] = [payer(9n * SLOT_WEIGHT), Array.from({ length: 4 }, () => payer())];
     const held = [...circuits(16, paid, 500), ...strangers.flatMap((each) => circuits(4, each))];
     // Of 32 places its share is 20: it may have four more, and loses none.
@@ -40,7 +40,7 @@ describe('who makes way when all places are taken', () => {
     for (const each of strangers) expect(yielding(held, each)).toBeUndefined();
   });
 
-  it('two payers with as much do not take turns, but for what nobody uses', () => {
+  it('two payers with equal shares take turns only for circuits that nobody uses', () => {
     const others = Array.from({ length: 8 }, () => payer());
     const held = (turns: number): Slotted[] => others.flatMap((each) => circuits(1, each, turns));
     expect(yielding(held(UNUSED_TURNS - 1), payer())).toBeUndefined();
@@ -48,7 +48,7 @@ describe('who makes way when all places are taken', () => {
     expect(yielding(held(UNUSED_TURNS), payer(SLOT_WEIGHT))).toBeDefined();
   });
 
-  it('nobody loses what is within its share', () => {
+  it('no payer loses what is within its share', () => {
     const share = fc.record({ held: fc.nat(40), paid: fc.bigInt(0n, 20n * SLOT_WEIGHT), quiet: fc.nat(300) });
     fc.assert(
       fc.property(fc.array(share, { minLength: 1, maxLength: 12 }), fc.nat(11), fc.boolean(), (shares, who, isNew) => {
@@ -91,7 +91,7 @@ const fetched = async (
 };
 
 describe('jammed places', () => {
-  it('of a node: whoever comes after those who hold them all gets in, and loses nothing to them', async () => {
+  it('of a node: a newcomer gets in when all are held, and keeps its place', async () => {
     const net = metered();
     const { client, offers, host } = await net.path(0, { maxJoinedCircuits: 8 });
     const jammers = [await net.node({ relayPrice: undefined }), await net.node({ relayPrice: undefined })];
@@ -165,7 +165,7 @@ describe('jammed places', () => {
     expect(host.endpoint.stats().joined).toBeGreaterThan(made - 20);
   }, 120_000);
 
-  it('of a link onward: who takes all of them gets none of those that are kept for who comes after', async () => {
+  it('of a link onward: a payer that takes all gets none of those kept for newcomers', async () => {
     const net = new TestNet();
     nets.push(net);
     const { client, offers, relays } = await net.path(1);

@@ -149,7 +149,7 @@ describe('two circuits that are joined', () => {
     expect(circuits.map(({ isOpen }) => isOpen)).toEqual([true, true]);
   });
 
-  it('give one initiator nothing of what the other had on its way to the node between them', async () => {
+  it('drop what was on its way to the node between them', async () => {
     const { circuits, ends, plans, asked } = await meeting([1, 1]);
     plans[1].register('echo', (stream) => stream.pipe(stream));
     for (const stream of asked) stream.write(Buffer.alloc(STREAM_WINDOW_INITIAL));
@@ -200,7 +200,7 @@ describe('two circuits that are joined', () => {
     expect(Math.min(...circuits.map(({ bytes }) => bytes))).toBeGreaterThan(length);
   });
 
-  it('let neither send what the other does not take', async () => {
+  it('let neither initiator send what the other does not take', async () => {
     const { circuits, ends, plans } = await meeting([0, 1]);
     const unread: CircuitStream[] = [];
     plans[1].register('unread', (stream) => void unread.push(stream), { datagrams: true });
@@ -229,7 +229,7 @@ describe('two circuits that are joined', () => {
     expect((await circuits[0].openStream('theirs', NOTHING)).takesDatagrams).toBe(false);
   });
 
-  it('end where one initiator asks the other in vain again and again: that one pays for it too', async () => {
+  it('end when one initiator asks the other in vain again and again, at its own cost', async () => {
     const { circuits, ends, plans } = await meeting([0, 0]);
     joinCircuits(...ends);
     await plans[0].end;
@@ -283,7 +283,7 @@ describe('two circuits that are joined', () => {
 });
 
 describe('a last hop that joins circuits as it likes', () => {
-  it('loses one whose initiator expects nothing of the kind, and with it the other', async () => {
+  it('loses both when one initiator expects no join', async () => {
     const { clients, hub, ends, circuits, plans } = await meeting([0, 0]);
     const plain = await clients[1].endpoint.createCircuit([hub.offer], { service: 'meet' });
     (await plain.openStream('meet', NOTHING)).resume();
@@ -316,7 +316,7 @@ describe('a last hop that joins circuits as it likes', () => {
     expect(await circuits[0].closed).toMatchObject(byProtocol);
   });
 
-  it('loses one that it told the same as the other, with the first stream', async () => {
+  it('loses one that it gave the same side as the other, with the first stream', async () => {
     const { ends, circuits, plans } = await meeting([0, 0]);
     plans[0].register('x', (stream) => stream.end());
     say(ends[0], CellType.JOIN, 0, encodeJoin('initiator'));
@@ -325,7 +325,7 @@ describe('a last hop that joins circuits as it likes', () => {
     expect(await circuits[0].closed).toMatchObject(byProtocol);
   });
 
-  it('is no initiator: JOINED and JOIN upwards end the circuit where nobody asked', async () => {
+  it('is not an initiator: unexpected JOINED and JOIN upwards end the circuit', async () => {
     for (const type of [CellType.JOIN, CellType.JOINED]) {
       const { ends, circuits, plans } = await meeting([0, 0]);
       joinCircuits(...ends);

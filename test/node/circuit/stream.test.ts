@@ -32,7 +32,7 @@ class Host implements StreamHost {
 }
 
 describe('a stream whose reader destroys it with what it was given', () => {
-  it('tells of nothing more once it is gone: its window is free for others, and there is nobody to tell', async () => {
+  it('reports nothing once it is destroyed: its window is free for others', async () => {
     const host = new Host();
     const stream = new MuxStream(host, 1);
     stream.on('data', (chunk: Buffer) => {
@@ -61,7 +61,7 @@ describe('a stream whose reader destroys it with what it was given', () => {
 });
 
 describe('little data in large cells', () => {
-  it('holds no cell, and counts as a whole one until it is read', () => {
+  it('is copied out of its cell, and counts as a whole cell until it is read', () => {
     const host = new Host();
     const stream = new MuxStream(host, 1);
     const cell = Buffer.alloc(61_440);
@@ -75,8 +75,8 @@ describe('little data in large cells', () => {
   });
 });
 
-describe('whom a stream counts for', () => {
-  it('stays as it was where new shares are refused, and is nobody once they are none', () => {
+describe('the attribution of a stream', () => {
+  it('stays unchanged when new shares are refused, and is empty once there are none', () => {
     const stream = new MuxStream(new Host(), 1);
     const own = { name: 'a.web3', share: basisPoints(10_000) };
     stream.attribute([own]);

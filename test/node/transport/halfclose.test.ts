@@ -203,7 +203,7 @@ describe.each(kinds)('half-close over %s', (_name, wires) => {
     }
   });
 
-  it('gives a reader what came whole before the wire was lost, then closes', async () => {
+  it('gives a reader what arrived before the wire was lost, then closes', async () => {
     const [near, far, , farWire] = await pair();
     const gone = closed(near);
     far.end('the last words');
@@ -275,7 +275,7 @@ describe('half-close records', () => {
     expect(long.subarray(65_536).toString('hex')).toBe('000207070000');
   });
 
-  it('are read alike however the wire cuts them', async () => {
+  it('are read alike however the wire splits them', async () => {
     const wire = await wireBytes([randomBytes(3), randomBytes(1), Buffer.alloc(0), randomBytes(300)]);
     const expected = Buffer.concat([wire.subarray(2, wire.length - 2)]);
     const read = async (pieces: readonly Buffer[]): Promise<Buffer> => {
@@ -292,7 +292,7 @@ describe('half-close records', () => {
     expect((await read(Array.from(wire, (byte) => Buffer.of(byte)))).equals(expected)).toBe(true);
   });
 
-  it('hands on bytes where they lie', async () => {
+  it('hand on bytes without copying them', async () => {
     const [near, theirs] = memoryPair();
     const ours = halfClosing(near);
     const chunk = Buffer.concat([Buffer.of(0x40, 0x00), randomBytes(0x4000)]);
@@ -303,7 +303,7 @@ describe('half-close records', () => {
     ours.destroy();
   });
 
-  it('of garbage keep nothing and never end the process', async () => {
+  it('from garbage keep nothing and never end the process', async () => {
     for (let turn = 0; turn < 50; turn += 1) {
       const [near, theirs] = memoryPair();
       const ours = halfClosing(near);
@@ -322,7 +322,7 @@ describe('half-close records', () => {
     }
   });
 
-  it('after the end are a breach', async () => {
+  it('after the end break the connection', async () => {
     const [near, theirs] = memoryPair();
     const ours = halfClosing(near);
     const gone = closed(ours);
@@ -339,7 +339,7 @@ describe('a window', () => {
     return [halfClosing(near, { window }), halfClosing(far, { window })];
   };
 
-  it('holds a writer whom nobody reads, whatever the network would take', async () => {
+  it('stops a writer that nobody reads, whatever the network would take', async () => {
     const [near, far] = await windowed(1000);
     let written = 0;
     for (let i = 0; i < 10; i += 1) near.write(Buffer.alloc(300, i), () => (written += 1));
@@ -369,7 +369,7 @@ describe('a window', () => {
     expect(await gone).toEqual([undefined, undefined]);
   });
 
-  it('ends with whoever sends more than it allows, or gives back what was not sent', async () => {
+  it('ends the connection of a peer that sends more than it allows, or gives back what was not sent', async () => {
     for (const wrong of ['more', 'grant'] as const) {
       const [near, far] = await tcpPair();
       far.on('error', () => {}).resume();

@@ -64,7 +64,7 @@ describe('a node over I2P', () => {
   const seenBy = (to: string): Set<string> => new Set(asked.filter((one) => one.to === to).map(({ from }) => from));
 
   it.each([true, false])(
-    'is another to its ledger than to peers, and where names are looked up than where money is; published: %s',
+    'uses different destinations for its peers, its ledger and its name look-ups; published: %s',
     async (published) => {
       const own = readDestination(madeKey());
       await using transport = createI2pTransport({

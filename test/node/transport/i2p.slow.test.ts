@@ -72,7 +72,7 @@ requirePrograms('i2pd')('over real I2P', () => {
       expect(first.garlic).toMatch(/^[a-z2-7]{52}$/);
     });
 
-    it('are refused when they are no keys', () => {
+    it('are refused when they are not keys', () => {
       for (const text of ['', 'x', 'A'.repeat(500), '!'.repeat(600), 'A'.repeat(10_000)]) {
         expect(() => readDestination(text)).toThrow(expect.objectContaining({ code: 'INVALID_ENCODING' }));
       }

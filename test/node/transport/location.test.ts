@@ -35,11 +35,11 @@ describe('the words of a location', () => {
     expect(parseLocations(text)).toMatchObject([expected]);
   });
 
-  it('come several at a time', () => {
+  it('can be several, with commas', () => {
     expect(parseLocations('AUTODETECT, onion:80')).toMatchObject([{ kind: 'autodetect' }, { kind: 'onion' }]);
   });
 
-  it('are refused with a word when they are none', () => {
+  it('are refused with a reason when they are invalid', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 40 }), (text) => {
         let failure: unknown;
@@ -141,7 +141,7 @@ describe('anonymity', () => {
     expect(() => assertAnonymous({ ...safe, ...settings })).not.toThrow();
   });
 
-  it('says nothing of what follows the host in the URL of a ledger: it may be a key', () => {
+  it('shows nothing of what follows the host in the URL of a ledger: it may be a key', () => {
     for (const ledgerUrl of ['http://rpc.example/?api-key=SECRET', 'http://user:SECRET@rpc.example/SECRET', 'SECRET']) {
       let failure: unknown;
       try {
@@ -154,7 +154,7 @@ describe('anonymity', () => {
     }
   });
 
-  it('agrees with what locations say of themselves', () => {
+  it('agrees with what locations reveal', () => {
     expect(parseLocations('UNREACHABLE,onion:80,i2p').some(reveals)).toBe(false);
     expect(parseLocations('AUTODETECT,tcp:192.0.2.1:1').every(reveals)).toBe(true);
   });

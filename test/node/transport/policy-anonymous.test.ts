@@ -48,10 +48,13 @@ describe('the addresses of names', () => {
     expect(createPolicy({ transports: [createTcpTransport()], ...options }).resolve).toBeUndefined();
   });
 
-  it.each(['optional', 'default', 'deprecated'] as const)('are asked for by who dials directly: %s', async (phase) => {
-    const { resolve } = createPolicy({ transports: [createTcpTransport()], phase });
-    expect(await resolve?.('localhost')).toContain('127.0.0.1');
-  });
+  it.each(['optional', 'default', 'deprecated'] as const)(
+    'are asked for by a node that dials directly: %s',
+    async (phase) => {
+      const { resolve } = createPolicy({ transports: [createTcpTransport()], phase });
+      expect(await resolve?.('localhost')).toContain('127.0.0.1');
+    },
+  );
 });
 
 describe('a policy with an anonymizing network', () => {

@@ -143,7 +143,7 @@ describe('the policy', () => {
     policy.close();
   });
 
-  it('counts what was declared to it apart, and opens nothing for what was not', async () => {
+  it('counts declared purposes separately, and opens nothing for undeclared ones', async () => {
     const [news, weather] = [declarePurpose('news'), declarePurpose('weather')];
     const policy = createPolicy({ transports: [createTcpTransport()], purposes: [news], outbound: 'loopback' });
     expect((await policy.fetch(news)(`http://127.0.0.1:${port}/empty`)).status).toBe(204);
@@ -159,16 +159,16 @@ describe('the policy', () => {
     policy.close();
   });
 
-  it.each(['control', 'link', '', 'a b', 'News', 'x'.repeat(33)])('takes no purpose that is called "%s"', (word) => {
+  it.each(['control', 'link', '', 'a b', 'News', 'x'.repeat(33)])('refuses a purpose that is called "%s"', (word) => {
     expect(() => declarePurpose(word)).toThrow(TypeError);
   });
 
-  it('takes no text for a purpose', () => {
+  it('does not take plain text for a purpose', () => {
     // @ts-expect-error: what a connection is for is declared.
     expect(() => policyOf('loopback').fetch('news')).toThrow(TypeError);
   });
 
-  it('stops a request that is aborted', async () => {
+  it('ends a request that is aborted', async () => {
     const policy = policyOf('loopback');
     const controller = new AbortController();
     const response = await policy.fetch('ledger')(`http://127.0.0.1:${port}/hang`, { signal: controller.signal });

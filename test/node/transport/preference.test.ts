@@ -26,7 +26,7 @@ describe('which addresses are tried, and in which order', () => {
     expect(order(planDial(ALL, { phase, preference, anonymize: false }))).toEqual(expected);
   });
 
-  it('warns of a fall-back when hidden addresses came first, and of every direct one that is about to end', () => {
+  it('warns of a fall-back after hidden addresses, and of every direct one in the deprecated phase', () => {
     const warnings = (phase: (typeof PHASES)[number], addresses: readonly string[]): (string | undefined)[] =>
       planDial(addresses, { phase, preference: undefined, anonymize: false }).map(({ warning }) => warning);
     expect(warnings('default', [TCP, ONION])).toEqual([undefined, 'fallback']);
@@ -36,7 +36,7 @@ describe('which addresses are tried, and in which order', () => {
     expect(warnings('optional', [TCP, ONION])).toEqual([undefined, undefined]);
   });
 
-  it('never tries a direct one when anonymous or onion-only, whatever else is said', () => {
+  it('never tries a direct one when anonymous or onion-only, whatever the preference', () => {
     const address = fc.constantFrom(...ALL, '/memory/x', 'nonsense');
     const anyPreference = fc.option(fc.constantFrom(...PREFERENCES), { nil: undefined });
     fc.assert(

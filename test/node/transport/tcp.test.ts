@@ -14,7 +14,7 @@ transportCompliance('tcp', {
   teardown: async () => {},
 });
 
-it('tells every address of this machine when it listens on all of them', async () => {
+it('reports every address of this machine when it listens on all of them', async () => {
   const transport = createTcpTransport();
   const listener = await transport.listen('/ip4/0.0.0.0/tcp/0', (connection) => connection.end('x'));
   expect(listener.addresses.some((address) => address.startsWith('/ip4/127.0.0.1/tcp/'))).toBe(true);

@@ -167,7 +167,7 @@ describe('the limit without --max-price', () => {
   it.each([
     ['lifted', MOST, 3n * 4n * USUAL],
     ['pressed down', 0n, 3n * USUAL],
-  ])('cannot be %s without bound by somebody who makes most of the offers', (_how, price, bound) => {
+  ])('cannot be %s without limit by somebody who makes most of the offers', (_how, price, bound) => {
     const offers = market([USUAL, ...Array<bigint>(40).fill(price)], Array<bigint>(40).fill(price));
     expect(defaultMaxPrice(offers, 'content', 0)).toBe(bound);
     // And the honest relay is never shut out by it.
@@ -182,7 +182,7 @@ describe('the limit without --max-price', () => {
 });
 
 describe('prices', () => {
-  it('that add up to more than any price can be are blamed on the hop that makes them so', () => {
+  it('that add up to more than the highest possible price are blamed on the hop that exceeds it', () => {
     expect(addPrices(pricePerMiB(1n), MOST - 1n, 0)).toBe(MOST);
     expect(() => addPrices(pricePerMiB(1n), MOST, 2)).toThrow(
       expect.objectContaining({ code: 'PRICE_TOO_HIGH', details: { hop: 2 } }) as Error,

@@ -83,7 +83,7 @@ describe('circuit pool', () => {
     }
   });
 
-  it("an offer whose price adds up to more than any price can be ends the attempt with its hop, not with a programmer's mistake", async () => {
+  it('an offer that takes the sum above the highest possible price ends the attempt with its hop, not with a TypeError', async () => {
     const { client, relays, hosts } = await world(2);
     const greedy = { ...(relays[1] as TestNode).offer, services: [{ name: 'relay', price: pricePerMiB(1n << 40n) }] };
     const path = [(relays[0] as TestNode).offer, greedy, (hosts[0] as TestNode).offer];

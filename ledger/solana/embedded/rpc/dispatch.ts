@@ -70,7 +70,7 @@ function answerOne(chain: Chain, message: unknown, log: Log): object | undefined
   }
 }
 
-/** What could not be made durable was not confirmed: the client hears of the failure instead. */
+/** A change that could not be made durable was not confirmed: the client gets the failure instead. */
 async function settle(
   chain: Chain,
   answers: readonly (object | undefined)[],

@@ -51,7 +51,7 @@ export function parse<T extends readonly z.ZodType[]>(
   return checked as { -readonly [K in keyof T]: z.infer<T[K]> };
 }
 
-/** @throws RpcError minContextSlot when the ledger has not come that far */
+/** @throws RpcError minContextSlot if the ledger has not reached that slot */
 export function checkContext(chain: Chain, config: QueryConfig | undefined | null): void {
   const slot = chain.timeline.slot();
   if (config?.minContextSlot !== undefined && config.minContextSlot > slot) {

@@ -155,7 +155,7 @@ export const transactionMethods: MethodTable = {
     const bytes = decodeWire(text, 'base64');
     const message = decodeMessage(bytes);
     if (chain.timeline.slotOfBlockhash(message.blockhash) === undefined) return inContext(chain, null);
-    // Unsigned, it is tried for its fee alone; whatever else happens to it does not matter.
+    // Unsigned, it is tried for its fee only; its other effects do not matter.
     const unsigned = decodeTransaction(
       withEmptySignatures(bytes, message.signers, message.version),
       chain.maxTransactionVersion,

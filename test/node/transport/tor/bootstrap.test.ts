@@ -48,13 +48,13 @@ describe('a tor of our own', () => {
     return startTorDaemon({ directory: path.join(directory, 'data'), log: silentLog, signal });
   };
 
-  it('that ends at once leaves nothing that goes on looking for it', async () => {
+  it('that ends at once is not looked for any longer', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     await expect(start('#!/bin/sh\nexit 1\n')).rejects.toMatchObject({ code: 'TOR_BOOTSTRAP_FAILED' });
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('that goes away while it says how far it is fails the start, and nothing else', async () => {
+  it('that goes away while it reports its progress fails the start, and nothing else', async () => {
     const unhandled: unknown[] = [];
     const note = (reason: unknown): void => void unhandled.push(reason);
     const others = process.listeners('unhandledRejection');

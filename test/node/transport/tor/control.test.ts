@@ -114,7 +114,7 @@ describe('the control port', () => {
     expect(JSON.stringify([String(failure), failure])).not.toContain('secret');
   });
 
-  it('does not believe a peer that has no proof of the cookie', async () => {
+  it('does not trust a peer that cannot prove the cookie', async () => {
     const file = path.join(directory, 'cookie');
     await writeFile(file, Buffer.alloc(32, 1), { mode: 0o600 });
     const zeros = '0'.repeat(64);
@@ -126,7 +126,7 @@ describe('the control port', () => {
     expect(asked.some((line) => line.startsWith('AUTHENTICATE'))).toBe(false);
   });
 
-  it('reads the cookie behind a name that tor has escaped, and no file that is none', async () => {
+  it('reads the cookie behind a name that tor has escaped, and no file that is not a cookie', async () => {
     const file = path.join(directory, 'caf\u00e9 "\\cookie');
     await writeFile(file, Buffer.alloc(32, 1), { mode: 0o600 });
     const name = path.join(directory, String.raw`caf\303\251 \"\\cookie`);
@@ -166,7 +166,7 @@ describe('the control port', () => {
       }
     });
 
-    it('that everybody may read, so that to know it proves nothing', async () => {
+    it('that everybody may read, because knowing it proves nothing', async () => {
       expect(await wrongWith(await cookie('open', 0o644))).toContain('may be read by everybody');
     });
 
@@ -176,13 +176,13 @@ describe('the control port', () => {
       expect(await wrongWith(file)).toContain('belongs to user 65534');
     });
 
-    it('that is not there, or whose name would write on a terminal', async () => {
+    it('that does not exist, or whose name has control characters', async () => {
       expect(await wrongWith(path.join(directory, 'none'))).toContain('ENOENT');
       expect(await wrongWith(String.raw`/\033[2J\000`)).toContain(String.raw`"/\u001b[2J\u0000"`);
     });
   });
 
-  it('fails what waits when tor goes away, and everything after', async () => {
+  it('fails everything that waits when tor goes away, and everything after', async () => {
     const control = await open();
     answers = [(socket) => socket.end('250-half=')];
     await expect(control.getInfo('half')).rejects.toMatchObject({ code: 'TOR_NOT_RUNNING' });
@@ -230,7 +230,7 @@ describe('the control port', () => {
     expect((await control.command('GETINFO x')).lines).toHaveLength(70);
   });
 
-  it('shows nothing of a refusal that a terminal would obey', async () => {
+  it('strips control characters from a refusal', async () => {
     const control = await open();
     answers = [says(`552 \u001b[2J${'x'.repeat(5000)}\r\n`)];
     const error = (await control.getInfo('x').catch((cause: unknown) => cause)) as Error;

@@ -40,7 +40,7 @@ requirePrograms('tor', 'obfs4proxy')('a tor of our own', () => {
     ...more,
   });
 
-  it('connects, says how far it is, carries onion services, and keeps its files to itself', async () => {
+  it('connects, reports its progress, carries onion services, and keeps its files private', async () => {
     const steps: number[] = [];
     await using daemon = await startTorDaemon(options('plain', { onBootstrap: (percent) => steps.push(percent) }));
     expect(steps.at(-1)).toBe(100);
@@ -66,7 +66,7 @@ requirePrograms('tor', 'obfs4proxy')('a tor of our own', () => {
     for (const connection of connections) expect(connection).toContain(fingerprint);
   });
 
-  it('says why it is not connected in time, in the words of tor', async () => {
+  it('says in tor’s words why it is not connected in time', async () => {
     const bridges = parseBridges('127.0.0.1:1 0123456789012345678901234567890123456789');
     await expect(startTorDaemon(options('late', { bridges, bootstrapMillis: 3000 }))).rejects.toMatchObject({
       code: 'TOR_BOOTSTRAP_FAILED',

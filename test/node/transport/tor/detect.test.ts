@@ -58,7 +58,7 @@ describe('a tor that nobody named', () => {
     }, name);
   const portOf = (endpoint: Endpoint): string => (endpoint.kind === 'tcp' ? String(endpoint.port) : endpoint.path);
 
-  it('at a TCP port is not taken by who is anonymous, who is told how to name it', async () => {
+  it('at a TCP port is not used by an anonymous node, which is told how to name it', async () => {
     const place = { socks: await socks(), control: await control() };
     const error = await findTor([place], signal, { anonymous: true }).catch((cause: unknown) => cause);
     expect(error).toMatchObject({
@@ -73,7 +73,7 @@ describe('a tor that nobody named', () => {
     expect(await findTor([place], signal)).toEqual(place);
   });
 
-  it('at unix sockets of ours is taken, before and after TCP ports', async () => {
+  it('at our own unix sockets is used, before and after TCP ports', async () => {
     const tcp = { socks: await socks(), control: await control() };
     const unix = { socks: await socks('socks'), control: await control('control') };
     expect(await findTor([tcp, unix], signal, { anonymous: true })).toEqual(unix);
@@ -81,7 +81,7 @@ describe('a tor that nobody named', () => {
   });
 
   it.skipIf(!isRoot).each(['socks', 'control'] as const)(
-    'whose %s is a stranger’s is taken by nobody',
+    'whose %s belongs to another user is not used',
     async (which) => {
       const place = { socks: await socks('socks'), control: await control('control') };
       await chown(path.join(directory, which), 65_534, 65_534);
@@ -120,7 +120,7 @@ describe('a tor that nobody named', () => {
     expect(told.join('')).not.toMatch(/ADD_ONION|AUTHENTICATE|secret/);
   });
 
-  it('is not believed by its word alone, and not shown a password', async () => {
+  it('is not trusted without proof, and not shown a password', async () => {
     const endpoint = await control();
     for (const auth of [undefined, { kind: 'password', password: 'secret' } as const]) {
       await expect(

@@ -34,7 +34,7 @@ describe('onion keys', () => {
     }
   });
 
-  it('of a node are derived from its node key one way, and are not that key', () => {
+  it('of a node are derived one-way from its node key, and are not that key', () => {
     const seed = randomBytes(32);
     using identity = identityFromSeed(seed);
     using key = onionKeyOf(identity);
@@ -47,7 +47,7 @@ describe('onion keys', () => {
     expect(Buffer.from(publicKeyOfExpanded(key.expanded))).toEqual(Buffer.from(key.publicKey));
   });
 
-  it('of a node stay with every release: nobody may lose its address by an update', () => {
+  it('of a node stay the same in every release: no node may lose its address by an update', () => {
     using identity = identityFromSeed(new Uint8Array(32).fill(7));
     using key = onionKeyOf(identity);
     expect(key.onion).toBe('a7zwakgyl4aj32uaa3x4kmzbwjijao5bvtd4jdkrt7av4didk3lqokyd');
@@ -74,7 +74,7 @@ describe('onion keys', () => {
   });
 });
 
-it('client keys are pairs of x25519', () => {
+it('for clients are pairs of x25519', () => {
   const { publicKey, privateKey } = createClientKey();
   expect(Buffer.from(x25519.getPublicKey(privateKey))).toEqual(Buffer.from(publicKey));
   expect(clientKeyText(publicKey)).toMatch(/^[A-Z2-7]{52}$/);

@@ -79,7 +79,7 @@ describe('onion services of a tor', () => {
       expect(more).toEqual([]);
     });
 
-    it('without proof of work where this tor knows no such word', async () => {
+    it('without proof of work if this tor does not know it', async () => {
       tor.answer = (command) =>
         command.includes('PoW') ? '512 Unrecognized keyword argument "PoWDefensesEnabled"\r\n' : undefined;
       await services.publish(one, PORT, target, options, signal);
@@ -88,7 +88,7 @@ describe('onion services of a tor', () => {
       expect(added[1]).toContain(`${limits} Port=`);
     });
 
-    it('and another refusal is not asked again', async () => {
+    it('and do not ask again after another refusal', async () => {
       tor.answer = (command) => (command.startsWith('ADD_ONION') ? '551 Failed to add Onion Service\r\n' : undefined);
       await expect(services.publish(one, PORT, target, options, signal)).rejects.toMatchObject({
         code: 'TOR_CONTROL_FAILED',
@@ -117,7 +117,7 @@ describe('onion services of a tor', () => {
     expect(tor.asked.at(-1)).toContain(`Port=${PORT},127.0.0.1:1 Port=${PORT + 1},127.0.0.1:1`);
   });
 
-  it('that does not answer: whoever waits behind a command can give up, and so can everybody', async () => {
+  it('that does not answer: callers that wait behind a command can give up', async () => {
     tor.answer = (command) => (command.startsWith('ADD_ONION') ? null : undefined);
     const stuck = publish(one).catch((error: unknown) => error);
     await asked('ADD_ONION');

@@ -69,7 +69,7 @@ requirePrograms('tor')('over a real Tor network', () => {
       expect(one.onion).not.toBe(other.onion);
     });
 
-    it('is taken down on stop: tor forgets it, and nobody reaches it', async () => {
+    it('is removed on stop: tor forgets it, and nobody reaches it', async () => {
       using key = ephemeralOnionKey();
       const address = onionMultiaddr(key.onion, PORT);
       const transport = open({ keys: [key] });
@@ -108,7 +108,7 @@ requirePrograms('tor')('over a real Tor network', () => {
       expect(await fetched(right, address)).toBe('for friends');
     });
 
-    it('that is flooded with silent streams ends the circuit that they came by, and lets others in', async () => {
+    it('that is flooded with silent streams ends their circuit, and lets others in', async () => {
       using key = ephemeralOnionKey();
       const address = onionMultiaddr(key.onion, PORT);
       const most = 8;
@@ -141,7 +141,7 @@ requirePrograms('tor')('over a real Tor network', () => {
       (await oneMore)?.destroy();
     });
 
-    it('that the torrc makes is read from its folder, and not yet ready before tor has made it', async () => {
+    it('that the torrc defines is read from its folder, and not ready before tor has made it', async () => {
       const hiddenServiceDir = path.join(directory, 'made');
       const local: Endpoint = { kind: 'unix', path: path.join(directory, 'made.sock') };
       const services = [{ port: PORT, hiddenServiceDir, local }];
@@ -169,7 +169,7 @@ requirePrograms('tor')('over a real Tor network', () => {
     });
   });
 
-  it('keeps peers apart, and says nothing about them to whoever reads its circuits', async () => {
+  it('keeps peers apart, and shows nothing about them in its circuits', async () => {
     using one = ephemeralOnionKey();
     using other = ephemeralOnionKey();
     const transport = open({ keys: [one, other] });
@@ -201,7 +201,7 @@ requirePrograms('tor')('over a real Tor network', () => {
     });
   });
 
-  describe('what goes wrong says so, and what to do', () => {
+  describe('a failure says what is wrong and what to do', () => {
     it('tor is not running', async () => {
       const socks: Endpoint = { kind: 'unix', path: path.join(directory, 'nowhere') };
       using key = ephemeralOnionKey();
@@ -219,7 +219,7 @@ requirePrograms('tor')('over a real Tor network', () => {
       });
     });
 
-    it('the SOCKS port is none', async () => {
+    it('the SOCKS port belongs to something else', async () => {
       const mute = createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
       const socks: Endpoint = { kind: 'unix', path: path.join(directory, 'http') };
       mute.listen(socks.path);

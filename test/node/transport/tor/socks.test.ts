@@ -100,7 +100,7 @@ describe('the SOCKS client', () => {
     vi.restoreAllMocks();
   });
 
-  it('gives the proxy the name itself, looks nothing up, and carries bytes', async () => {
+  it('gives the name to the proxy, looks nothing up, and carries bytes', async () => {
     const dialer = createSocksDialer(await start());
     const lookup = vi.spyOn(dns, 'lookup');
     // No resolver knows this name: a look-up here could only fail.
@@ -115,7 +115,7 @@ describe('the SOCKS client', () => {
     socket.destroy();
   });
 
-  it('separates what has different isolation texts, by a name in which nothing can be read', async () => {
+  it('separates connections with different isolation texts, by a user name that reveals nothing', async () => {
     const dialer = createSocksDialer(await start());
     for (const isolation of ['peer one', 'peer one', 'peer two']) {
       (await dialer.connect(ONION, 1, { isolation, signal })).destroy();
@@ -161,7 +161,7 @@ describe('the SOCKS client', () => {
     [0x3c, 'SOCKS_FAILED'],
     [0xf0, 'ONION_UNREACHABLE'],
     [0xf7, 'TOR_CIRCUIT_FAILED'],
-  ])('tells reply %i as %s', async (code, name) => {
+  ])('reports reply %i as %s', async (code, name) => {
     const reply = Buffer.from(GRANTED);
     reply[1] = code;
     const dialer = createSocksDialer(await start({ reply }));
@@ -182,7 +182,7 @@ describe('the SOCKS client', () => {
     ['HTTP/1.1 400 Bad Request\r\n\r\n', 'does not speak SOCKS 5'],
     ['', 'hung up'],
     ['\x05', 'hung up'],
-  ])('says so when what answers with "%s" is no proxy', async (words, says) => {
+  ])('says so when a program that answers with "%s" is not a proxy', async (words, says) => {
     const server = createServer((socket) => {
       socket.on('error', () => {});
       socket.end(words);
@@ -227,7 +227,7 @@ describe('the SOCKS client', () => {
     server.close();
   });
 
-  it('takes no name that the protocol cannot carry', async () => {
+  it('refuses a name that the protocol cannot carry', async () => {
     const dialer = createSocksDialer(await start());
     for (const host of ['', 'x'.repeat(256), 'münchen.example', 'a b', 'a\0b']) {
       await expect(dialer.connect(host, 1, { isolation: 'a', signal })).rejects.toMatchObject({
