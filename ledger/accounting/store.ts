@@ -3,9 +3,9 @@ import { RelaymintError } from '../../core/errors.ts';
 import { channelId, ledgerAddress, type ChannelId, type LedgerAddress, type NodeId } from '../../core/ids.ts';
 import { MAX_ACCOUNTS, MAX_EARNING_NAMES } from '../../core/limits.ts';
 import { amount, type Amount } from '../../core/units.ts';
-import { GroupedStore, inspect, type Change, type Findings, type StoreOptions, type Written } from '../books/index.ts';
+import { GroupedStore, type Change, type Findings, type StoreOptions, type Written } from '../books/index.ts';
 import type { ChannelState } from '../contract.ts';
-import { type Receipt, type SignedReceipt, decodeSignedReceipt, isNewer, receiptAmount } from '../receipt/index.ts';
+import { type Receipt, type SignedReceipt, decodeSignedReceipt, isNewer } from '../receipt/index.ts';
 import {
   addClosed,
   decodeClosed,
@@ -21,29 +21,13 @@ import {
   type Entry,
   type OpenedFor,
 } from './entry.ts';
+import { KEY, worthOf } from './keys.ts';
+import { droppable } from './room.ts';
+import { takeOver } from './stale.ts';
 import { WalletFigures } from './wallets.ts';
 
 /** What a name earned since it was last settled: a numerator, bytes x price. */
 export type Shares = ReadonlyMap<string, bigint>;
-
-/**
- * Keys on disk. A channel has two records, and one that we opened for a payer's circuits a third. A wallet has one for what it left
- * unpaid and one for what was burned for it.
- */
-const KEY = {
-  channel: 'channel/',
-  /** We are the payee. */
-  held: 'held/',
-  /** We are the payer. */
-  given: 'given/',
-  arrears: 'arrears/',
-  advance: 'advance/',
-  opened: 'opened-for/',
-  share: 'share/',
-  settlement: 'settlement/',
-  /** What closed channels earned and cost: one record per side. */
-  closed: 'closed/',
-} as const;
 
 /**
  * Opens (or creates) the books in a directory. Damage is repaired as far as possible, and reported in the log and in
@@ -61,34 +45,6 @@ export async function openBookStore(
     await store.close();
     throw error;
   }
-}
-
-/** The content of books that no process has open. */
-export interface Inspection extends Findings {
-  /** True if there are no books. */
-  readonly absent: boolean;
-  readonly channels: number;
-  /** Receipts held, and what they pay in all, settled or not. */
-  readonly held: number;
-  readonly heldAmount: Amount;
-}
-
-/** Reads books without changing anything. @throws RelaymintError as `openBookStore`. */
-export async function inspectBooks(directory: string): Promise<Inspection> {
-  const { entries, ...findings } = await inspect(directory, worthOf);
-  let [channels, held, heldAmount] = [0, 0, 0n];
-  for (const [key, value] of entries) {
-    if (key.startsWith(KEY.channel)) channels += 1;
-    if (!key.startsWith(KEY.held)) continue;
-    held += 1;
-    heldAmount += worthOf(key, value);
-  }
-  return { ...findings, channels, held, heldAmount: amount(heldAmount) };
-}
-
-/** Receipts held are what books must not lose. */
-function worthOf(key: string, payload: Uint8Array): bigint {
-  return key.startsWith(KEY.held) ? receiptAmount(payload) : 0n;
 }
 
 /** The user of a store's entries. */
@@ -192,7 +148,7 @@ export class BookStore implements AsyncDisposable {
     const entry: Entry = {
       role,
       peer,
-      channel: known === undefined ? channel : advance(known.channel, channel),
+      channel: known === undefined ? channel : takeOver(known.channel, channel),
       latest: known === undefined ? this.#takeReceipt(role, channel.id) : known.latest,
       owed: known?.owed ?? amount(0n),
     };
@@ -452,65 +408,18 @@ export class BookStore implements AsyncDisposable {
     return [KEY.settlement + id, record];
   }
 
-  /**
-   * Drops a channel that no link carries and of which nothing more can come, the oldest first:
-   * one that is settled and whose wallet owes us nothing; else one that is settled and whose slot has a later channel (what its
-   * wallet owes stays with the wallet); else one that we pay ourselves: its payee presents our newest receipt when we come back.
-   */
+  /** Drops a channel of which nothing more can come. */
   #makeRoom(): boolean {
-    let newest: ReadonlyMap<string, number> | undefined;
-    const hasLater = ({ channel }: Entry): boolean => {
-      newest ??= this.#newestGenerations();
-      return (newest.get(slotOf(channel)) ?? 0) > channel.generation;
-    };
-    const isSettled = ({ latest, channel }: Entry): boolean => (latest?.amount ?? 0n) <= channel.settled;
-    const rules: readonly ((entry: Entry) => boolean)[] = [
-      (entry) => isSettled(entry) && (entry.role === 'payer' ? entry.owed : this.arrearsOf(entry.channel.payer)) === 0n,
-      (entry) => isSettled(entry) && hasLater(entry),
-      (entry) => entry.role === 'payer',
-    ];
-    for (const droppable of rules) {
-      for (const [id, entry] of this.#entries) {
-        if (!droppable(entry) || this.users.isLive(id)) continue;
-        // One that may still be open is entered again when it is used, with all that it paid.
-        if (entry.channel.closeAt !== undefined || hasLater(entry)) this.forget(id);
-        else this.#store.write(this.#drop(id), { sync: false });
-        this.users.forgotten(id);
-        return true;
-      }
-    }
-    return false;
+    const dropped = droppable(
+      this.#entries,
+      (wallet) => this.arrearsOf(wallet),
+      (id) => this.users.isLive(id),
+    );
+    if (dropped === undefined) return false;
+    const { id } = dropped.entry.channel;
+    if (dropped.over) this.forget(id);
+    else this.#store.write(this.#drop(id), { sync: false });
+    this.users.forgotten(id);
+    return true;
   }
-
-  #newestGenerations(): ReadonlyMap<string, number> {
-    const newest = new Map<string, number>();
-    for (const { channel } of this.#entries.values()) {
-      const slot = slotOf(channel);
-      if (channel.generation > (newest.get(slot) ?? 0)) newest.set(slot, channel.generation);
-    }
-    return newest;
-  }
-}
-
-function slotOf({ till, slot }: ChannelState): string {
-  return `${till}/${slot}`;
-}
-
-/**
- * What the ledger shows now, unless it is a stale read: what was settled never shrinks, nor what was burned into the channel in all,
- * and of that the deposit never does. So a read from before more was staked is not taken for a return.
- */
-function advance(known: ChannelState, read: ChannelState): ChannelState {
-  const newer = read.settled >= known.settled ? read : known;
-  const more = read.deposit + read.opening - known.deposit - known.opening;
-  const funds = more > 0n || (more === 0n && read.deposit > known.deposit) ? read : known;
-  return {
-    ...read,
-    deposit: funds.deposit,
-    opening: funds.opening,
-    settled: newer.settled,
-    settledUp: newer.settledUp,
-    settledDown: newer.settledDown,
-    closeAt: read.closeAt ?? known.closeAt,
-  };
 }
