@@ -1,4 +1,5 @@
 /** The meter of one link: the account that pays the peer, the account that the peer pays, and their frames. */
+import { assertNotAborted } from '../../core/abort.ts';
 import type { Attribution } from '../../core/attribution.ts';
 import { RelaymintError, isRelaymintError, sentAmiss, violation } from '../../core/errors.ts';
 import { MAX_FAILED_CHANNELS, MAX_FRAME_PAYLOAD } from '../../core/limits.ts';
@@ -150,10 +151,12 @@ export class MeteredLink implements LinkMeter {
     return false;
   }
 
-  async openSpending(sponsor?: Sponsor): Promise<void> {
+  async openSpending(sponsor?: Sponsor, signal?: AbortSignal): Promise<void> {
     while (this.#spending === undefined) {
+      this.#ensureWanted(signal);
       if (this.#opening === undefined && sponsor !== undefined) await this.#ensureAllowed(sponsor);
       if (this.#spending !== undefined) return;
+      this.#ensureWanted(signal);
       const begun = this.#opening === undefined;
       this.#opening ??= this.#openSpending(sponsor).finally(() => {
         this.#opening = undefined;
@@ -165,6 +168,12 @@ export class MeteredLink implements LinkMeter {
         if (begun || !isRelaymintError(error, 'ALLOWANCE_EXHAUSTED')) throw error;
       }
     }
+  }
+
+  /** Nobody is paid over a link that is gone, nor for a payer that has left. @throws RelaymintError CLOSED, ABORTED, .. */
+  #ensureWanted(signal: AbortSignal | undefined): void {
+    if (this.#closed) throw linkClosed();
+    assertNotAborted(signal, 'Opening a channel');
   }
 
   /** Refuses a payer that could not pay for a channel by itself, before others share its attempt. @throws RelaymintError ALLOWANCE_EXHAUSTED, .. */
