@@ -15,6 +15,11 @@ export function abortError(signal: AbortSignal, what: string, remedy?: string): 
   return new RelaymintError('ABORTED', `${what} was aborted.`, options);
 }
 
+/** Is it what signals end with where nobody gave a reason? Then the work that failed with it was aborted, by whichever signal. */
+export function isAbortReason(error: unknown): boolean {
+  return error instanceof DOMException && (error.name === 'AbortError' || error.name === 'TimeoutError');
+}
+
 /** @throws `abortError` where the signal has ended. `throwIfAborted` throws whatever it was aborted with. */
 export function assertNotAborted(signal: AbortSignal | undefined, what: string, remedy?: string): void {
   if (signal?.aborted === true) throw abortError(signal, what, remedy);
@@ -27,15 +32,34 @@ export function onAbort(signal: AbortSignal | undefined, act: () => void): Dispo
   return { [Symbol.dispose]: () => signal?.removeEventListener('abort', act) };
 }
 
-/** A signal with a deadline. Dispose it as soon as the work is done: this removes the timer and the listener on the parent. */
-export interface Deadline extends Disposable {
+/** A signal that follows others. Dispose it as soon as the work is done: this removes the listeners on its parents. */
+export interface Following extends Disposable {
   readonly signal: AbortSignal;
   abort(reason: RelaymintError): void;
 }
 
-/** Aborts with TIMEOUT after `millis`, or with the parent's reason when that comes first. */
-export function deadline(millis: number, what: string, parent?: AbortSignal): Deadline {
+/**
+ * Aborts with the reason of the parent that aborts first. Not AbortSignal.any: on Node 20 what that adds to a parent stays for as long
+ * as the parent lives, and a parent that only it knows may be collected before it aborts.
+ */
+export function following(...parents: readonly (AbortSignal | undefined)[]): Following {
   const controller = new AbortController();
+  const ties = parents.map((parent) => onAbort(parent, () => controller.abort(parent?.reason)));
+  return {
+    signal: controller.signal,
+    abort: (reason) => controller.abort(reason),
+    [Symbol.dispose]() {
+      for (const tie of ties) tie[Symbol.dispose]();
+    },
+  };
+}
+
+/** A signal with a deadline. Disposing it also removes the timer. */
+export type Deadline = Following;
+
+/** Aborts with TIMEOUT after `millis`, or with the reason of the parent that aborts before. */
+export function deadline(millis: number, what: string, ...parents: readonly (AbortSignal | undefined)[]): Deadline {
+  const controller = following(...parents);
   const timer = setTimeout(() => {
     controller.abort(
       new RelaymintError('TIMEOUT', `${what} took longer than ${millis} ms.`, {
@@ -43,23 +67,26 @@ export function deadline(millis: number, what: string, parent?: AbortSignal): De
       }),
     );
   }, millis);
-  const tie = onAbort(parent, () => controller.abort(parent?.reason));
   return {
-    signal: controller.signal,
-    abort: (reason) => controller.abort(reason),
+    ...controller,
     [Symbol.dispose]() {
       clearTimeout(timer);
-      tie[Symbol.dispose]();
+      controller[Symbol.dispose]();
     },
   };
 }
 
 /** Settles as `work` does. @throws `abortError` as soon as the signal aborts; `work` then goes on unobserved. */
-export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined, what: string): Promise<T> {
+export async function orAborted<T>(
+  work: Promise<T>,
+  signal: AbortSignal | undefined,
+  what: string,
+  remedy?: string,
+): Promise<T> {
   if (signal === undefined) return work;
   let stop = (): void => {};
   const ended = new Promise<never>((_, reject) => {
-    stop = () => reject(abortError(signal, what));
+    stop = () => reject(abortError(signal, what, remedy));
   });
   const tie = onAbort(signal, stop);
   try {
@@ -70,13 +97,13 @@ export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undef
 }
 
 /** Resolves after that many milliseconds. @throws `abortError` as soon as the signal ends. */
-export async function pause(millis: number, signal: AbortSignal, what: string): Promise<void> {
+export async function pause(millis: number, signal: AbortSignal, what: string, remedy?: string): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const over = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, millis);
   });
   try {
-    await orAborted(over, signal, what);
+    await orAborted(over, signal, what, remedy);
   } finally {
     clearTimeout(timer);
   }

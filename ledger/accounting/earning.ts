@@ -14,30 +14,24 @@ import {
   receiptVerifier,
 } from '../receipt/index.ts';
 import type { ReceiptVerifier, SignedReceipt } from '../receipt/index.ts';
+import { beginningOf } from './beginning.ts';
+import type { Before, Left } from './beginning.ts';
 import type { AccountCounts, EarningAccount, UpVerdict } from './contract.ts';
+import { Cover } from './cover.ts';
 import { Earnings } from './earnings.ts';
 import { channelClosing, depositExceeded, meterDisagreement, receiptInvalid, receiptNotNewer } from './refusal.ts';
 import type { Figures } from './refusal.ts';
 import { headroom, NUMERATOR_BITS, Tally } from './tally.ts';
-import { DEBT_PARTS, windowAfter } from './terms.ts';
+import { DEBT_PARTS } from './terms.ts';
 import type { Terms } from './terms.ts';
 
 /** Times the ledger is asked again before a receipt above the deposit is a fault: a read may lag behind a top-up. */
 const DEPOSIT_READS = 3;
 
-export interface EarningParts {
+export interface EarningParts extends Left {
   readonly peer: NodeId;
-  readonly channel: ChannelState;
-  /** The newest receipt we hold. */
-  readonly held: SignedReceipt | undefined;
   /** The account as it was when the last link ended, when this process still remembers it. */
   readonly before: Earning | undefined;
-  /** What the last link that carried anything left unpaid: a part of the wallet's arrears that its payer may make good now. */
-  readonly owed: bigint;
-  /** What this payer may owe with this channel, once `paid` was paid in all and `madeGood` of its wallet's arrears was made good. */
-  readonly windowAt: (channel: ChannelState, paid: bigint, madeGood: bigint) => Amount;
-  /** We are ready to net what it owes. */
-  readonly nets: boolean;
   /** Puts a receipt on disk with sync, together with what it made good of the arrears and what names earned. */
   readonly hold: (
     receipt: SignedReceipt,
@@ -54,7 +48,7 @@ export interface EarningParts {
   readonly flushed: () => Promise<void>;
 }
 
-export class Earning implements EarningAccount {
+export class Earning implements EarningAccount, Before {
   readonly peer: NodeId;
   readonly terms: Terms;
   onOpen: () => void = () => {};
@@ -64,10 +58,7 @@ export class Earning implements EarningAccount {
   readonly #parts: EarningParts;
   readonly #verify: ReceiptVerifier;
   readonly #earnings: Earnings;
-  #channel: ChannelState;
-  #window: bigint;
-  /** Lost onward and not booked yet: less than a base unit, as a numerator. */
-  #lostPart = 0n;
+  readonly #cover: Cover;
   #up: Tally;
   #down: Tally;
   /** The newest receipt that passed every check: synced, or on its way there. */
@@ -77,14 +68,8 @@ export class Earning implements EarningAccount {
   /** Still owed, and left out of the payer's receipts until it has read our answer. */
   #withheld = 0n;
   #named = false;
-  /** Granted onward for this payer, a numerator. */
-  #promised = 0n;
-  /** Booked as arrears since this link began: that much less is granted, but the payer is not cut for what its terms allow. */
-  #lost = 0n;
   /** Numerator of the up bytes that the accepted receipt covers, less what was netted by then. */
   #acceptedUp: bigint;
-  /** What the newest synced receipt pays. */
-  #open: bigint;
   /** Passed every check except that it exceeds the deposit we know: waits for the ledger's answer. */
   #parked: SignedReceipt | undefined;
   #depositReads = 0;
@@ -101,41 +86,23 @@ export class Earning implements EarningAccount {
   #headroom = -1;
 
   constructor(parts: EarningParts) {
-    const { channel, held, before } = parts;
+    const { channel, before } = parts;
+    const { base, terms } = beginningOf(parts, before);
     this.#parts = parts;
-    this.#channel = channel;
     this.peer = parts.peer;
+    this.terms = terms;
+    this.#cover = new Cover(channel, base.amount, terms, parts.windowAt);
     this.#verify = receiptVerifier(channel.delegate);
-    const base: Figures =
-      held !== undefined && held.amount >= channel.settled
-        ? held
-        : { amount: channel.settled, up: channel.settledUp, down: channel.settledDown };
     this.#accepted = base;
-    this.#open = base.amount;
     this.#up = new Tally(base.up, base.amount << NUMERATOR_BITS, false);
     this.#down = new Tally(base.down, 0n, true);
     this.#acceptedUp = this.#up.numerator;
     // What names earned on the last link is owed to them if its payer pays for it now.
     this.#earnings = before?.takeEarnings() ?? new Earnings();
-    const last = before?.left;
-    // What was settled beyond the receipt that we hold paid for some of it.
-    const unpaid = parts.owed - (base.amount - (held?.amount ?? base.amount));
-    const owed = unpaid > 0n ? unpaid : 0n;
-    this.terms = {
-      window: parts.windowAt(channel, base.amount + owed, owed),
-      paid: amount(base.amount),
-      up: last === undefined || last.up < base.up ? base.up : last.up,
-      down: last === undefined || last.down < base.down ? base.down : last.down,
-      due: amount(base.amount + owed),
-      netted: amount(before?.netted ?? 0n),
-      nets: parts.nets,
-      held: held?.bytes,
-    };
-    this.#window = this.#windowAfter(base.amount);
   }
 
   get channel(): ChannelState {
-    return this.#channel;
+    return this.#cover.channel;
   }
 
   get closed(): boolean {
@@ -156,24 +123,18 @@ export class Earning implements EarningAccount {
   }
 
   get covers(): bigint {
-    if (this.#closed) return 0n;
-    const left = this.#limit - (this.#window << NUMERATOR_BITS) / DEBT_PARTS - this.#numerator;
-    return left > 0n ? left : 0n;
+    return this.#closed ? 0n : this.#cover.left(this.#numerator);
   }
 
   lose(numerator: bigint): void {
-    this.#lostPart += numerator;
-    const units = this.#lostPart >> NUMERATOR_BITS;
-    if (units <= 0n) return;
-    this.#lostPart -= units << NUMERATOR_BITS;
+    const units = this.#cover.lose(numerator);
+    if (units === 0n) return;
     this.#parts.lose(units);
-    this.#lost += units;
     this.#measure();
   }
 
   promised(numerator: bigint): void {
-    const more = numerator - this.#promised;
-    this.#promised = numerator;
+    const more = this.#cover.promise(numerator);
     if (more <= this.#headroom) {
       // If it became less, the headroom stays as it is: it is measured again once it is used up.
       if (more > 0n) this.#headroom -= Number(more);
@@ -224,8 +185,8 @@ export class Earning implements EarningAccount {
     }
     const receipt = decodeSignedReceipt(signed);
     this.#check(receipt);
-    const covered = receipt.amount <= this.#channel.deposit;
-    if (!covered && this.#resuming) throw depositExceeded(this.peer, receipt.amount, this.#channel);
+    const covered = receipt.amount <= this.channel.deposit;
+    if (!covered && this.#resuming) throw depositExceeded(this.peer, receipt.amount, this.channel);
     this.#acceptedUp = this.#payableUp;
     if (covered) {
       this.#parked = undefined;
@@ -237,7 +198,7 @@ export class Earning implements EarningAccount {
   }
 
   get window(): Amount {
-    return amount(this.#window);
+    return amount(this.#cover.window);
   }
 
   get unsigned(): bigint {
@@ -262,7 +223,6 @@ export class Earning implements EarningAccount {
     this.onRoom();
   }
 
-  /** The counts that the account after this one states to the payer: those of the last link that carried anything. */
   get left(): Pick<AccountCounts, 'up' | 'down'> {
     return this.#resuming ? this.terms : this.counts();
   }
@@ -298,7 +258,7 @@ export class Earning implements EarningAccount {
 
   /** Takes the channel's new state on the ledger. */
   update(channel: ChannelState): void {
-    this.#channel = channel;
+    this.#cover.channel = channel;
     if (this.#closed) return;
     this.#widen();
     this.#unpark();
@@ -312,11 +272,8 @@ export class Earning implements EarningAccount {
   #widen(): void {
     this.#widensLate = this.#resuming;
     if (this.#resuming) return;
-    const window = this.#parts.windowAt(this.#channel, this.#open, 0n);
-    if (window <= this.#window) return;
-    this.#window = window;
-    // The wallet's arrears, which are taken off, hold it already.
-    this.#lost = 0n;
+    const window = this.#cover.widen();
+    if (window === undefined) return;
     this.#measure();
     this.onWidened(window);
     this.onRoom();
@@ -324,7 +281,9 @@ export class Earning implements EarningAccount {
 
   /** Waits for a deposit that the ledger has not shown yet. */
   get wantsDeposit(): boolean {
-    return !this.#closed && (this.#parked !== undefined || (this.#waiting && this.#nearsDeposit));
+    return (
+      !this.#closed && (this.#parked !== undefined || (this.#waiting && this.#cover.nearsDeposit(this.#numerator)))
+    );
   }
 
   get #numerator(): bigint {
@@ -341,59 +300,34 @@ export class Earning implements EarningAccount {
     this.#begin();
     const unsigned = this.#payableUp - this.#acceptedUp;
     const cost = BigInt(frameBytes) * price;
-    const window = this.#window << NUMERATOR_BITS;
+    const window = this.#cover.window << NUMERATOR_BITS;
     this.#up.add(frameBytes, price);
     this.#measure();
     // An honest payer never lets what it sent itself pass a quarter of the window. What we sent down may still be on its
     // way to it, and then its receipt is too: that is no reason to cut.
     if (cost > window || unsigned > window / DEBT_PARTS) return 'cut';
-    if (this.#covered) return 'forward';
-    this.#waiting = true;
-    if (this.#nearsDeposit) this.#parts.refresh();
+    if (this.#cover.covers(this.#numerator)) return 'forward';
+    this.#wait();
     return 'hold';
   }
 
   #canSendDownChecked(frameBytes: number, price: PricePerMiB, own: boolean): boolean {
     if (this.#closed) return false;
     const after = this.#numerator + BigInt(frameBytes) * price;
-    // What comes from the hops behind us was promised: now it is owed instead.
-    const beside = own ? this.#promised : 0n;
-    if (after + beside <= this.#limit && after <= this.#downLimit && !this.#down.full) return true;
-    this.#waiting = true;
-    if (this.#nearsDeposit) this.#parts.refresh();
+    if (this.#cover.coversDown(after, own) && !this.#down.full) return true;
+    this.#wait();
     return false;
   }
 
-  /** What may be owed on the newest synced receipt. */
-  get #limit(): bigint {
-    const window = this.#window > this.#lost ? this.#window - this.#lost : 0n;
-    return (this.#open + window) << NUMERATOR_BITS;
-  }
-
-  /** All that was counted, and is granted onward, is within the window, and what was counted within the deposit. */
-  get #covered(): boolean {
-    const numerator = this.#numerator;
-    return numerator + this.#promised <= this.#limit && numerator < (this.#channel.deposit + 1n) << NUMERATOR_BITS;
-  }
-
-  /** The last window's worth of the deposit is left to frames that come up, so that what we send can always be paid. */
-  get #downLimit(): bigint {
-    return (this.#channel.deposit - this.#window) << NUMERATOR_BITS;
-  }
-
-  get #nearsDeposit(): boolean {
-    return (this.#numerator >> NUMERATOR_BITS) + 2n * this.#window > this.#channel.deposit;
+  /** A caller waits for `onOpen`. It may be the deposit that is short, as far as we know it. */
+  #wait(): void {
+    this.#waiting = true;
+    if (this.#cover.nearsDeposit(this.#numerator)) this.#parts.refresh();
   }
 
   #measure(): void {
     if (this.#closed || this.#resuming) return;
-    const limit = this.#limit - this.#promised;
-    const downLimit = this.#downLimit;
-    if (this.#down.full) {
-      this.#headroom = -1;
-      return;
-    }
-    this.#headroom = headroom((limit < downLimit ? limit : downLimit) - this.#numerator);
+    this.#headroom = this.#down.full ? -1 : headroom(this.#cover.headroom(this.#numerator));
   }
 
   /** @throws RelaymintError RECEIPT_INVALID, RECEIPT_NOT_NEWER, METER_DISAGREEMENT. */
@@ -443,17 +377,8 @@ export class Earning implements EarningAccount {
       if (error !== undefined) this.onFault(error);
       else this.#opened(receipt.amount);
     });
-    if (madeGood > 0n) this.#window = this.#windowAfter(receipt.amount);
+    if (madeGood > 0n) this.#cover.madeGood(receipt.amount);
     if (this.#widensLate) this.#widen();
-  }
-
-  /**
-   * Both ends compute the same window from the same terms; a wallet that owes more than it burned gets no more than is left. What was
-   * lost since the terms is in the arrears, and taken off where more is granted: the payer does not know of it.
-   */
-  #windowAfter(paid: bigint): bigint {
-    const [stated, left] = [windowAfter(this.terms, paid), this.#parts.windowAt(this.#channel, paid, this.#lost)];
-    return stated < left ? stated : left;
   }
 
   /** The link carries its first frame, or paid for what the last one left: what was not paid by then is not owed on it any more. */
@@ -470,18 +395,18 @@ export class Earning implements EarningAccount {
   #unpark(): void {
     const parked = this.#parked;
     if (parked === undefined) return;
-    if (parked.amount <= this.#channel.deposit) {
+    if (parked.amount <= this.channel.deposit) {
       this.#parked = undefined;
       this.#depositReads = 0;
       this.#accept(parked);
       return;
     }
     this.#depositReads += 1;
-    if (this.#depositReads >= DEPOSIT_READS) this.onFault(depositExceeded(this.peer, parked.amount, this.#channel));
+    if (this.#depositReads >= DEPOSIT_READS) this.onFault(depositExceeded(this.peer, parked.amount, this.channel));
   }
 
   #opened(paid: bigint): void {
-    if (paid > this.#open) this.#open = paid;
+    this.#cover.paid(paid);
     this.#reopen();
     if (!this.#closed) this.onRoom();
   }
@@ -490,7 +415,7 @@ export class Earning implements EarningAccount {
   #reopen(): void {
     if (this.#closed) return;
     this.#measure();
-    if (!this.#waiting || !this.#covered) return;
+    if (!this.#waiting || !this.#cover.covers(this.#numerator)) return;
     this.#waiting = false;
     this.onOpen();
   }

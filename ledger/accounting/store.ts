@@ -1,49 +1,27 @@
 /** The books: what is kept of each channel, in memory and (by `ledger/books`) on disk. */
 import { RelaymintError } from '../../core/errors.ts';
-import { channelId, ledgerAddress, type ChannelId, type LedgerAddress, type NodeId } from '../../core/ids.ts';
-import { MAX_ACCOUNTS, MAX_EARNING_NAMES } from '../../core/limits.ts';
+import type { ChannelId, LedgerAddress, NodeId } from '../../core/ids.ts';
+import { MAX_ACCOUNTS } from '../../core/limits.ts';
 import { amount, type Amount } from '../../core/units.ts';
-import { GroupedStore, inspect, type Change, type Findings, type StoreOptions, type Written } from '../books/index.ts';
+import { GroupedStore, type Change, type Findings, type StoreOptions, type Written } from '../books/index.ts';
 import type { ChannelState } from '../contract.ts';
-import { type Receipt, type SignedReceipt, decodeSignedReceipt, isNewer, receiptAmount } from '../receipt/index.ts';
+import { type Receipt, type SignedReceipt, decodeSignedReceipt, isNewer } from '../receipt/index.ts';
+import { Debts } from './debts.ts';
 import {
   addClosed,
   decodeClosed,
   decodeEntry,
-  decodeOpenedFor,
   decodeWide,
   encodeClosed,
   encodeEntry,
-  encodeOpenedFor,
-  encodeWide,
   NO_CHANNELS,
   type ClosedTotals,
   type Entry,
-  type OpenedFor,
 } from './entry.ts';
-import { WalletFigures } from './wallets.ts';
-
-/** What a name earned since it was last settled: a numerator, bytes x price. */
-export type Shares = ReadonlyMap<string, bigint>;
-
-/**
- * Keys on disk. A channel has two records, and one that we opened for a payer's circuits a third. A wallet has one for what it left
- * unpaid and one for what was burned for it.
- */
-const KEY = {
-  channel: 'channel/',
-  /** We are the payee. */
-  held: 'held/',
-  /** We are the payer. */
-  given: 'given/',
-  arrears: 'arrears/',
-  advance: 'advance/',
-  opened: 'opened-for/',
-  share: 'share/',
-  settlement: 'settlement/',
-  /** What closed channels earned and cost: one record per side. */
-  closed: 'closed/',
-} as const;
+import { KEY, worthOf } from './keys.ts';
+import { droppable } from './room.ts';
+import { NameShares, type Shares } from './shares.ts';
+import { takeOver } from './stale.ts';
 
 /**
  * Opens (or creates) the books in a directory. Damage is repaired as far as possible, and reported in the log and in
@@ -63,34 +41,6 @@ export async function openBookStore(
   }
 }
 
-/** The content of books that no process has open. */
-export interface Inspection extends Findings {
-  /** True if there are no books. */
-  readonly absent: boolean;
-  readonly channels: number;
-  /** Receipts held, and what they pay in all, settled or not. */
-  readonly held: number;
-  readonly heldAmount: Amount;
-}
-
-/** Reads books without changing anything. @throws RelaymintError as `openBookStore`. */
-export async function inspectBooks(directory: string): Promise<Inspection> {
-  const { entries, ...findings } = await inspect(directory, worthOf);
-  let [channels, held, heldAmount] = [0, 0, 0n];
-  for (const [key, value] of entries) {
-    if (key.startsWith(KEY.channel)) channels += 1;
-    if (!key.startsWith(KEY.held)) continue;
-    held += 1;
-    heldAmount += worthOf(key, value);
-  }
-  return { ...findings, channels, held, heldAmount: amount(heldAmount) };
-}
-
-/** Receipts held are what books must not lose. */
-function worthOf(key: string, payload: Uint8Array): bigint {
-  return key.startsWith(KEY.held) ? receiptAmount(payload) : 0n;
-}
-
 /** The user of a store's entries. */
 export interface EntryUsers {
   /** A link carries this channel now: its entry stays. */
@@ -104,13 +54,8 @@ export interface EntryUsers {
 export class BookStore implements AsyncDisposable {
   readonly #store: GroupedStore;
   readonly #entries = new Map<ChannelId, Entry>();
-  /** What wallets left unpaid, base units. */
-  readonly #arrears = new WalletFigures(KEY.arrears);
-  /** What was burned on chain for circuits of wallets, base units. */
-  readonly #advances = new WalletFigures(KEY.advance);
-  /** Channels of ours that were opened for circuits of a wallet. */
-  readonly #opened = new Map<ChannelId, OpenedFor>();
-  readonly #shares = new Map<string, bigint>();
+  readonly #debts = new Debts(() => this.#withoutChannel());
+  readonly #shares = new NameShares();
   readonly #settlements = new Map<string, Uint8Array>();
   readonly #closed: Record<Entry['role'], ClosedTotals> = { payer: NO_CHANNELS, payee: NO_CHANNELS };
   /** Receipts whose channel's record was lost: they wait for the channel to be entered again. */
@@ -125,16 +70,11 @@ export class BookStore implements AsyncDisposable {
       if (key.startsWith(KEY.channel)) entries.push(decodeEntry(value));
       else if (key.startsWith(KEY.held) || key.startsWith(KEY.given)) {
         this.#receipts.set(key, decodeSignedReceipt(value));
-      } else if (key.startsWith(KEY.arrears)) {
-        this.#arrears.set(ledgerAddress(name), decodeWide(value));
-      } else if (key.startsWith(KEY.advance)) {
-        this.#advances.set(ledgerAddress(name), decodeWide(value));
-      } else if (key.startsWith(KEY.opened)) {
-        this.#opened.set(channelId(name), decodeOpenedFor(value));
-      } else if (key.startsWith(KEY.share)) this.#shares.set(name, decodeWide(value));
+      } else if (key.startsWith(KEY.share)) this.#shares.load(name, decodeWide(value));
       else if (key.startsWith(KEY.settlement)) this.#settlements.set(name, Uint8Array.from(value));
       else if (key === KEY.closed + 'payer') this.#closed.payer = decodeClosed(value);
       else if (key === KEY.closed + 'payee') this.#closed.payee = decodeClosed(value);
+      else this.#debts.load(key, name, value);
     }
     for (const entry of entries) {
       this.#entries.set(entry.channel.id, { ...entry, latest: this.#takeReceipt(entry.role, entry.channel.id) });
@@ -161,7 +101,7 @@ export class BookStore implements AsyncDisposable {
 
   /** What names earned and was not settled yet; `MAX_EARNING_NAMES` at most. */
   get shares(): Shares {
-    return this.#shares;
+    return this.#shares.all;
   }
 
   /** The user of the entries. Set by the account book; one at a time. */
@@ -169,7 +109,7 @@ export class BookStore implements AsyncDisposable {
 
   /** Forgets what a name earned: it is not registered, so nobody can be paid. */
   dropShare(name: string): void {
-    if (this.#shares.delete(name)) this.#store.write([[KEY.share + name, undefined]], { sync: false });
+    this.#write(this.#shares.drop(name));
   }
 
   /** Makes or refreshes the entry of a channel. @throws RelaymintError LIMIT_EXCEEDED. */
@@ -192,13 +132,13 @@ export class BookStore implements AsyncDisposable {
     const entry: Entry = {
       role,
       peer,
-      channel: known === undefined ? channel : advance(known.channel, channel),
+      channel: known === undefined ? channel : takeOver(known.channel, channel),
       latest: known === undefined ? this.#takeReceipt(role, channel.id) : known.latest,
       owed: known?.owed ?? amount(0n),
     };
-    this.#store.write([this.#entryChange(entry)], { sync: false });
     const returned = (known?.channel.opening ?? 0n) - entry.channel.opening;
-    if (role === 'payer' && returned > 0n) this.#comesBack(entry.channel, returned);
+    const good = role === 'payer' && returned > 0n ? this.#debts.comesBack(entry.channel, returned) : [];
+    this.#write([this.#entryChange(entry), ...good]);
     return entry;
   }
 
@@ -223,17 +163,17 @@ export class BookStore implements AsyncDisposable {
     if (entry === undefined) return;
     const { role } = entry;
     this.#closed[role] = addClosed(this.#closed[role], entry);
-    this.#store.write([...this.#drop(id), [KEY.closed + role, encodeClosed(this.#closed[role])]], { sync: false });
+    this.#write([...this.#drop(id), [KEY.closed + role, encodeClosed(this.#closed[role])]]);
   }
 
   /** What this wallet left unpaid in all its channels to us, and what we paid onward for it without being paid; base units. */
   arrearsOf(wallet: LedgerAddress): bigint {
-    return this.#arrears.get(wallet);
+    return this.#debts.arrearsOf(wallet);
   }
 
   /** What was burned on chain for circuits of this wallet, less what was taken off it; base units. */
   advancedTo(wallet: LedgerAddress): bigint {
-    return this.#advances.get(wallet);
+    return this.#debts.advancedTo(wallet);
   }
 
   /**
@@ -241,9 +181,8 @@ export class BookStore implements AsyncDisposable {
    * @throws RelaymintError STORAGE_FAILED, STORAGE_FULL: it does not count.
    */
   async advance(wallet: LedgerAddress, units: Amount): Promise<void> {
-    const changes = this.#advances.add(wallet, units, () => this.#withoutChannel());
     try {
-      await this.#store.writeNow(changes);
+      await this.#store.writeNow(this.#debts.advance(wallet, units));
     } catch (error) {
       this.recoup(wallet, units);
       throw error;
@@ -255,41 +194,17 @@ export class BookStore implements AsyncDisposable {
    * much less: nothing is kept back for the same debt twice.
    */
   forfeit(wallet: LedgerAddress, kept: Amount): void {
-    const [arrears, advanced] = [this.arrearsOf(wallet), this.advancedTo(wallet)];
-    const changes: Change[] = [];
-    if (arrears > 0n) changes.push(this.#arrears.set(wallet, arrears - kept));
-    if (advanced > 0n && kept > arrears) changes.push(this.#advances.set(wallet, advanced - (kept - arrears)));
-    if (changes.length > 0) this.#store.write(changes, { sync: false });
+    this.#write(this.#debts.forfeit(wallet, kept));
   }
 
   /** This much of it was not burned after all, or was earned with this wallet's circuits. */
   recoup(wallet: LedgerAddress, units: Amount): void {
-    this.#store.write([this.#advances.set(wallet, this.advancedTo(wallet) - units)], { sync: false });
+    this.#write([this.#debts.recoup(wallet, units)]);
   }
 
   /** Payer: a channel that was opened for circuits of this wallet, for which `units` were advanced. */
   openedFor(id: ChannelId, wallet: LedgerAddress, units: Amount): void {
-    const opened = { wallet, units };
-    this.#opened.set(id, opened);
-    this.#store.write([[KEY.opened + id, encodeOpenedFor(opened)]], { sync: false });
-  }
-
-  /**
-   * The payee returned this much of what we staked; the rest may follow. All of it makes good what was advanced for the channel, the
-   * fee too: see ADR 29.
-   */
-  #comesBack({ id, opening }: ChannelState, returned: bigint): void {
-    const opened = this.#opened.get(id);
-    if (opened === undefined) return;
-    const { wallet, units } = opened;
-    const good = opening === 0n || returned > units ? units : amount(returned);
-    this.recoup(wallet, good);
-    if (good < units) {
-      this.openedFor(id, wallet, amount(units - good));
-      return;
-    }
-    this.#opened.delete(id);
-    this.#store.write([[KEY.opened + id, undefined]], { sync: false });
+    this.#write([this.#debts.openedFor(id, wallet, units)]);
   }
 
   /** Payer: the receipt that is being given. Written late: if the process dies before, the payee presents it. */
@@ -302,7 +217,7 @@ export class BookStore implements AsyncDisposable {
   setOwed(id: ChannelId, owed: Amount): void {
     const known = this.#entries.get(id);
     if (known === undefined || known.owed === owed) return;
-    this.#store.write([this.#entryChange({ ...known, owed })], { sync: false });
+    this.#write([this.#entryChange({ ...known, owed })]);
   }
 
   /**
@@ -314,11 +229,10 @@ export class BookStore implements AsyncDisposable {
     const changes: Change[] = [[KEY.held + receipt.channel, receipt.bytes]];
     this.#entries.set(receipt.channel, { ...known, latest: receipt });
     if (madeGood > 0n) {
-      const { payer } = known.channel;
       changes.push(this.#entryChange({ ...known, latest: receipt, owed: amount(0n) }));
-      changes.push(this.#arrears.set(payer, this.arrearsOf(payer) - madeGood));
+      changes.push(this.#debts.makeGood(known.channel.payer, madeGood));
     }
-    for (const [name, numerator] of earned) changes.push(this.#share(name, numerator));
+    for (const [name, numerator] of earned) changes.push(this.#shares.add(name, numerator));
     this.#store.write(changes, { sync: true, topic: receipt.channel }, written);
   }
 
@@ -331,13 +245,13 @@ export class BookStore implements AsyncDisposable {
     if (known === undefined) return;
     const changes: Change[] = [];
     if (known.owed !== unpaid) changes.push(this.#entryChange({ ...known, owed: amount(unpaid) }));
-    if (unpaid > 0n) changes.push(...this.#addArrears(known.channel.payer, unpaid));
+    if (unpaid > 0n) changes.push(...this.#debts.addArrears(known.channel.payer, unpaid));
     if (changes.length > 0) this.#store.write(changes, { sync: true });
   }
 
   /** Payee: we had to pay this much onward for this wallet without being paid; base units. */
   lose(wallet: LedgerAddress, lost: bigint): void {
-    this.#store.write(this.#addArrears(wallet, lost), { sync: true });
+    this.#store.write(this.#debts.addArrears(wallet, lost), { sync: true });
   }
 
   /**
@@ -385,7 +299,7 @@ export class BookStore implements AsyncDisposable {
       const channel = { ...known.channel, settled: item.amount, settledUp: item.up, settledDown: item.down };
       changes.push(this.#entryChange({ ...known, channel }));
     }
-    for (const [name, numerator] of paid) changes.push(this.#share(name, -numerator));
+    for (const [name, numerator] of paid) changes.push(this.#shares.add(name, -numerator));
     await this.#store.writeNow(changes);
   }
 
@@ -402,6 +316,11 @@ export class BookStore implements AsyncDisposable {
     await this.close();
   }
 
+  /** Written at once, and not worth a sync: what the ledger shows anyway, or costs nobody anything. */
+  #write(changes: readonly Change[]): void {
+    if (changes.length > 0) this.#store.write(changes, { sync: false });
+  }
+
   #known(id: ChannelId): Entry {
     const known = this.#entries.get(id);
     if (known === undefined) throw new TypeError(`channel ${id} was never entered in the books`);
@@ -410,8 +329,8 @@ export class BookStore implements AsyncDisposable {
 
   #drop(id: ChannelId): Change[] {
     this.#entries.delete(id);
-    this.#opened.delete(id);
-    return [KEY.channel, KEY.held, KEY.given, KEY.opened].map((prefix): Change => [prefix + id, undefined]);
+    const gone = [KEY.channel, KEY.held, KEY.given].map((prefix): Change => [prefix + id, undefined]);
+    return [...gone, this.#debts.drop(id)];
   }
 
   #takeReceipt(role: Entry['role'], id: ChannelId): SignedReceipt | undefined {
@@ -424,19 +343,6 @@ export class BookStore implements AsyncDisposable {
   #entryChange(entry: Entry): Change {
     this.#entries.set(entry.channel.id, entry);
     return [KEY.channel + entry.channel.id, encodeEntry(entry)];
-  }
-
-  #share(name: string, numerator: bigint): Change {
-    const known = this.#shares.get(name);
-    const full = known === undefined && this.#shares.size >= MAX_EARNING_NAMES;
-    const total = full ? 0n : (known ?? 0n) + numerator;
-    if (total > 0n) this.#shares.set(name, total);
-    else this.#shares.delete(name);
-    return [KEY.share + name, total > 0n ? encodeWide(total) : undefined];
-  }
-
-  #addArrears(wallet: LedgerAddress, more: bigint): Change[] {
-    return this.#arrears.add(wallet, more, () => this.#withoutChannel());
   }
 
   /** Tells which wallets have no channel to us. */
@@ -452,65 +358,18 @@ export class BookStore implements AsyncDisposable {
     return [KEY.settlement + id, record];
   }
 
-  /**
-   * Drops a channel that no link carries and of which nothing more can come, the oldest first:
-   * one that is settled and whose wallet owes us nothing; else one that is settled and whose slot has a later channel (what its
-   * wallet owes stays with the wallet); else one that we pay ourselves: its payee presents our newest receipt when we come back.
-   */
+  /** Drops a channel of which nothing more can come. */
   #makeRoom(): boolean {
-    let newest: ReadonlyMap<string, number> | undefined;
-    const hasLater = ({ channel }: Entry): boolean => {
-      newest ??= this.#newestGenerations();
-      return (newest.get(slotOf(channel)) ?? 0) > channel.generation;
-    };
-    const isSettled = ({ latest, channel }: Entry): boolean => (latest?.amount ?? 0n) <= channel.settled;
-    const rules: readonly ((entry: Entry) => boolean)[] = [
-      (entry) => isSettled(entry) && (entry.role === 'payer' ? entry.owed : this.arrearsOf(entry.channel.payer)) === 0n,
-      (entry) => isSettled(entry) && hasLater(entry),
-      (entry) => entry.role === 'payer',
-    ];
-    for (const droppable of rules) {
-      for (const [id, entry] of this.#entries) {
-        if (!droppable(entry) || this.users.isLive(id)) continue;
-        // One that may still be open is entered again when it is used, with all that it paid.
-        if (entry.channel.closeAt !== undefined || hasLater(entry)) this.forget(id);
-        else this.#store.write(this.#drop(id), { sync: false });
-        this.users.forgotten(id);
-        return true;
-      }
-    }
-    return false;
+    const dropped = droppable(
+      this.#entries,
+      (wallet) => this.arrearsOf(wallet),
+      (id) => this.users.isLive(id),
+    );
+    if (dropped === undefined) return false;
+    const { id } = dropped.entry.channel;
+    if (dropped.over) this.forget(id);
+    else this.#write(this.#drop(id));
+    this.users.forgotten(id);
+    return true;
   }
-
-  #newestGenerations(): ReadonlyMap<string, number> {
-    const newest = new Map<string, number>();
-    for (const { channel } of this.#entries.values()) {
-      const slot = slotOf(channel);
-      if (channel.generation > (newest.get(slot) ?? 0)) newest.set(slot, channel.generation);
-    }
-    return newest;
-  }
-}
-
-function slotOf({ till, slot }: ChannelState): string {
-  return `${till}/${slot}`;
-}
-
-/**
- * What the ledger shows now, unless it is a stale read: what was settled never shrinks, nor what was burned into the channel in all,
- * and of that the deposit never does. So a read from before more was staked is not taken for a return.
- */
-function advance(known: ChannelState, read: ChannelState): ChannelState {
-  const newer = read.settled >= known.settled ? read : known;
-  const more = read.deposit + read.opening - known.deposit - known.opening;
-  const funds = more > 0n || (more === 0n && read.deposit > known.deposit) ? read : known;
-  return {
-    ...read,
-    deposit: funds.deposit,
-    opening: funds.opening,
-    settled: newer.settled,
-    settledUp: newer.settledUp,
-    settledDown: newer.settledDown,
-    closeAt: read.closeAt ?? known.closeAt,
-  };
 }

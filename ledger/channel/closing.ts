@@ -51,13 +51,13 @@ export async function closeChannels(open: readonly ChannelState[], options: Clos
     onStep('closing', channel);
   }
   if (open.length === 0) return { closed: 0, returned: amount(0n), pending: [] };
-  const patient = (await orAborted(reader.bank(), signal, CLOSING)).challengeSeconds <= patienceSeconds;
+  const patient = (await orAborted(reader.bank(), signal, CLOSING, LATER)).challengeSeconds <= patienceSeconds;
   let closed = 0;
   let returned = 0n;
   let left = open;
   for (;;) {
     assertNotAborted(signal, CLOSING, LATER);
-    const seen = await orAborted(reader.channels(left), signal, CLOSING);
+    const seen = await orAborted(reader.channels(left), signal, CLOSING, LATER);
     const pending: ChannelState[] = [];
     let soonest = Number.POSITIVE_INFINITY;
     for (const [index, { id }] of left.entries()) {
@@ -78,7 +78,8 @@ export async function closeChannels(open: readonly ChannelState[], options: Clos
     }
     if (!patient || pending.length === 0) return { closed, returned: amount(returned), pending };
     left = pending;
-    await pause(Math.min(Math.max(soonest / 2, CLOSE_POLL_MILLIS), SLOWEST_CLOSE_POLL_MILLIS), signal, CLOSING);
+    const next = Math.min(Math.max(soonest / 2, CLOSE_POLL_MILLIS), SLOWEST_CLOSE_POLL_MILLIS);
+    await pause(next, signal, CLOSING, LATER);
   }
 }
 

@@ -1,6 +1,6 @@
 /** The settlement engine: one piece of work at a time, each recorded before it is sent and booked once it is on chain. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { assertNotAborted, deadline, orAborted } from '../../core/abort.ts';
+import { assertNotAborted, deadline, following, orAborted } from '../../core/abort.ts';
 import { toHex } from '../../core/codec.ts';
 import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.ts';
 import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
@@ -417,7 +417,8 @@ class Engine implements SettlementEngine {
 
   /** One piece of work at a time. A caller whose signal ends before its turn has come is told so at once. */
   async #exclusive<T>(signal: AbortSignal | undefined, work: (stop: AbortSignal) => Promise<T>): Promise<T> {
-    const stop = signal === undefined ? this.#stop.signal : AbortSignal.any([this.#stop.signal, signal]);
+    using either = following(this.#stop.signal, signal);
+    const stop = either.signal;
     const before = this.#tail;
     let finish = (): void => {};
     this.#tail = new Promise<void>((resolve) => {
@@ -428,9 +429,7 @@ class Engine implements SettlementEngine {
       return await work(stop);
     } catch (error) {
       // What failed for another reason than the end says more than that.
-      if (!isRelaymintError(error) || isRelaymintError(error, 'ABORTED', 'TIMEOUT')) {
-        assertNotAborted(stop, SETTLING, NOTHING_IS_LOST);
-      }
+      if (isRelaymintError(error, 'ABORTED', 'TIMEOUT')) assertNotAborted(stop, SETTLING, NOTHING_IS_LOST);
       throw error;
     } finally {
       void before.then(finish);

@@ -59,6 +59,7 @@ const SET_LOADED_BYTES = 5;
 const SIGNATURE_BYTES = 64;
 
 const WAITING = 'Waiting for a transaction';
+const LATER = 'Ask for its status later.';
 
 export class Submitter {
   /** How long a transaction may be here. */
@@ -294,9 +295,9 @@ export class Submitter {
     signal?: AbortSignal,
   ): Promise<Exclude<Found, { state: 'pending' }>> {
     let sinceSent = 0;
-    assertNotAborted(signal, WAITING, 'Ask for its status later.');
+    assertNotAborted(signal, WAITING, LATER);
     for (let looks = 1; ; looks += 1) {
-      const found = await orAborted(this.#look(transaction, commitment), signal, WAITING);
+      const found = await orAborted(this.#look(transaction, commitment), signal, WAITING, LATER);
       if (found.state !== 'pending') return found;
       const pause = backoff(looks, POLLS);
       await this.#rpc.wait(pause, signal);

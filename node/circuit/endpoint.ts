@@ -220,7 +220,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     const port = this.#ports.get(link);
     if (port === undefined) throw new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
     // A channel that is being opened stays for the next circuit that pays this peer.
-    await orAborted(port.meter.openSpending(sponsor), signal, 'Opening a channel');
+    await orAborted(port.meter.openSpending(sponsor, signal), signal, 'Opening a channel');
     return port;
   }
 

@@ -59,13 +59,13 @@ export interface LegGrants {
   giveBack(leg: Leg, bytes: number): void;
 }
 
-/** What a leg asks of the port it stands on. */
+/** What a leg asks of its port. */
 export interface LegPort {
   readonly grants: LegGrants;
   readonly link: Link;
   /** Bounds what we may have to pay onward for the peer. */
   readonly sponsor: Sponsor;
-  /** Whoever pays for the peer's circuits. */
+  /** The payer of the peer's circuits. */
   readonly payer: SlotPayer;
   /** The leg may have something to send. */
   wake(leg: Leg): void;

@@ -80,6 +80,8 @@ class Exchange implements Discovery {
   readonly #talks = new Map<Link, Talk>();
   readonly #missed = new Map<NodeId, Missed>();
   readonly #redials: boolean;
+  /** Under way, to peers whose link was lost. */
+  readonly #dials = new Set<Promise<void>>();
   readonly #stop = new AbortController();
   readonly #unsubscribe: readonly (() => void)[];
   #timer: NodeJS.Timeout | undefined;
@@ -121,7 +123,7 @@ class Exchange implements Discovery {
     for (const { timer } of this.#missed.values()) clearTimeout(timer);
     this.#stop.abort(new RelaymintError('CLOSED', 'Discovery is closed.'));
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    await this.#round;
+    await Promise.all([this.#round, ...this.#dials]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -152,7 +154,11 @@ class Exchange implements Discovery {
       else await this.#askPeer(link);
     };
     const pause = backoff(missed.failures, { first: REDIAL_MILLIS, last: this.#intervalMillis });
-    missed.timer = setTimeout(() => void dial(), jittered(pause)).unref();
+    const begin = (): void => {
+      const dialled = dial().finally(() => this.#dials.delete(dialled));
+      this.#dials.add(dialled);
+    };
+    missed.timer = setTimeout(begin, jittered(pause)).unref();
   }
 
   async #ask(): Promise<number> {

@@ -18,10 +18,11 @@ export interface LinkMeter {
   /**
    * Prepares paying this peer: finds a channel, presents it and waits for the peer's terms. Call it before the first
    * CREATE; repeated calls share one attempt. `sponsor` belongs to the payer whose circuit it is for: a channel is opened on chain
-   * only within its allowance. Absent: we open it at our own cost.
-   * @throws RelaymintError CHANNEL_UNKNOWN, CHANNEL_CLOSING, LEDGER_UNREACHABLE, INSUFFICIENT_FUNDS, ALLOWANCE_EXHAUSTED, TIMEOUT, CLOSED ..
+   * only within its allowance. Absent: we open it at our own cost. No attempt is begun for it once `signal` has ended; one that is
+   * under way goes on, for whoever pays this peer next.
+   * @throws RelaymintError CHANNEL_UNKNOWN, CHANNEL_CLOSING, LEDGER_UNREACHABLE, INSUFFICIENT_FUNDS, ALLOWANCE_EXHAUSTED, TIMEOUT, CLOSED, ABORTED ..
    */
-  openSpending(sponsor?: Sponsor): Promise<void>;
+  openSpending(sponsor?: Sponsor, signal?: AbortSignal): Promise<void>;
   /**
    * Payer: before a frame is written. `last`: it ends its circuit, and may use what others leave of the deposit.
    * @throws RelaymintError WINDOW_EXHAUSTED, DEPOSIT_EXHAUSTED, CLOSED: not paid for, do not write it.

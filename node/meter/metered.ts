@@ -1,46 +1,27 @@
 /** The meter of one link: the account that pays the peer, the account that the peer pays, and their frames. */
+import { assertNotAborted } from '../../core/abort.ts';
 import type { Attribution } from '../../core/attribution.ts';
 import { RelaymintError, isRelaymintError, sentAmiss, violation } from '../../core/errors.ts';
-import { CHANNEL_OPEN_MILLIS, MAX_FAILED_CHANNELS, MAX_FRAME_PAYLOAD } from '../../core/limits.ts';
+import { MAX_FAILED_CHANNELS, MAX_FRAME_PAYLOAD } from '../../core/limits.ts';
 import type { Amount, PricePerMiB } from '../../core/units.ts';
 import { DEBT_PARTS, Netting, NUMERATOR_BITS } from '../../ledger/accounting/index.ts';
-import type {
-  AccountCounts,
-  EarningAccount,
-  SpendingAccount,
-  Terms,
-  UpVerdict,
-} from '../../ledger/accounting/index.ts';
+import type { AccountCounts, EarningAccount, SpendingAccount, UpVerdict } from '../../ledger/accounting/index.ts';
 import type { ChannelId, LedgerAddress, NodeId } from '../../core/ids.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import type { Link } from '../link/contract.ts';
 import type { TokenBucket } from '../../core/rate.ts';
 import type { LinkMeter, MeteringOptions } from './contract.ts';
-import {
-  AccountStatus,
-  decodeAccount,
-  decodeClaim,
-  decodeWiden,
-  encodeAccepted,
-  encodeClaim,
-  encodeRefused,
-  encodeWiden,
-  proofMessage,
-  provesChannel,
-} from './messages.ts';
+import { judgeClaim, refusalFor } from './claims.ts';
+import { IdleWatch } from './idle.ts';
+import { Looks } from './looks.ts';
+import { decodeClaim, decodeWiden, encodeAccepted, encodeRefused, encodeWiden, proofMessage } from './messages.ts';
 import type { ChannelClaim } from './messages.ts';
+import { linkClosed, Presenting } from './presenting.ts';
 import { allowanceExhausted, freeSponsor } from './sponsor.ts';
 import type { Sponsor, Sponsors } from './sponsor.ts';
 
-interface AwaitingTerms {
-  resolve(terms: Terms): void;
-  reject(error: RelaymintError): void;
-}
-
 const NOTHING = Buffer.alloc(0);
-/** Time between two look-ups of a channel whose payer says that it burned more, milliseconds. */
-const LOOK_PAUSE_MILLIS = 1000;
 /** The largest frame of a circuit. */
 const LARGEST_FRAME: bigint = BigInt(FRAME_HEADER_BYTES + MAX_FRAME_PAYLOAD);
 
@@ -49,9 +30,10 @@ export class MeteredLink implements LinkMeter {
   onRoom: () => void = () => {};
   readonly #link: Link;
   readonly #options: MeteringOptions;
-  readonly #idleMillis: number;
+  readonly #idle: IdleWatch;
   readonly #lookups: TokenBucket;
-  readonly #looks: TokenBucket;
+  readonly #spareLookups: TokenBucket;
+  readonly #presenting: Presenting;
   #spending: SpendingAccount | undefined;
   #earning: EarningAccount | undefined;
   #netting: Netting | undefined;
@@ -59,18 +41,9 @@ export class MeteredLink implements LinkMeter {
   /** What the peer said in its terms. */
   #peerNets = false;
   #opening: Promise<void> | undefined;
-  #awaiting: AwaitingTerms | undefined;
   #claimUnderWay = false;
   #failedClaims = 0;
-  /** The payer's channel is being looked up, or was a moment ago. */
-  #looking = false;
-  /** The payer has asked for another look since. */
-  #lookWanted = false;
-  /** Traffic since the idle timer last looked. */
-  #active = false;
-  /** The leader of our netting was given one more idle time to propose. */
-  #waited = false;
-  #idleTimer: NodeJS.Timeout | undefined;
+  #looks: Looks | undefined;
   #closed = false;
 
   readonly #sponsors: Sponsors;
@@ -83,13 +56,14 @@ export class MeteredLink implements LinkMeter {
     idleMillis: number,
   ) {
     this.#lookups = shared.lookups;
-    this.#looks = shared.looks;
+    this.#spareLookups = shared.looks;
     this.#link = link;
     this.#options = options;
     this.#sponsors = shared.sponsors;
-    this.#idleMillis = idleMillis;
+    this.#idle = new IdleWatch(idleMillis, (again) => this.#onIdle(again));
+    this.#presenting = new Presenting(link);
     link.handle(FrameType.CHANNEL, (_circuit, payload) => this.#onClaim(payload));
-    link.handle(FrameType.ACCOUNT, (_circuit, payload) => this.#onAccount(payload));
+    link.handle(FrameType.ACCOUNT, (_circuit, payload) => this.#presenting.onAccount(payload));
     link.handle(FrameType.RECEIPT, (_circuit, payload) => this.#onReceipt(payload));
     link.handle(FrameType.NET, (_circuit, payload) => this.#onNet(payload));
     link.handle(FrameType.WIDEN, (_circuit, payload) => this.#onWiden(payload));
@@ -99,8 +73,7 @@ export class MeteredLink implements LinkMeter {
 
   sendUp(frameBytes: number, price: PricePerMiB, last = false): void {
     if (this.#spending === undefined) throw unpaid();
-    this.#active = true;
-    if (this.#idleTimer === undefined) this.#watchIdle();
+    this.#idle.stir();
     this.#spending.sendUp(frameBytes, price, last);
   }
 
@@ -122,8 +95,7 @@ export class MeteredLink implements LinkMeter {
 
   receivedDown(frameBytes: number, price: PricePerMiB): void {
     if (this.#spending === undefined) throw unpaid();
-    this.#active = true;
-    if (this.#idleTimer === undefined) this.#watchIdle();
+    this.#idle.stir();
     this.#spending.receivedDown(frameBytes, price);
   }
 
@@ -159,7 +131,7 @@ export class MeteredLink implements LinkMeter {
 
   rest(): void {
     if (this.#awaitsProposal) {
-      if (this.#idleTimer === undefined) this.#watchIdle();
+      this.#idle.watch();
       return;
     }
     this.#netting?.rest();
@@ -171,30 +143,20 @@ export class MeteredLink implements LinkMeter {
     return this.#netting?.leads === false && this.#netting.promising;
   }
 
-  /** One timer while there is traffic; frames only set a flag. */
-  #watchIdle(): void {
-    this.#idleTimer = setTimeout(() => {
-      this.#idleTimer = undefined;
-      if (this.#closed) return;
-      if (this.#active) {
-        this.#active = false;
-        this.#waited = false;
-        this.#watchIdle();
-      } else if (!this.#waited && this.#awaitsProposal) {
-        this.#waited = true;
-        this.#watchIdle();
-      } else {
-        this.#netting?.rest();
-        this.flush();
-      }
-    }, this.#idleMillis);
-    this.#idleTimer.unref();
+  /** @returns true if the leader of our netting is given one more idle time to propose. */
+  #onIdle(again: boolean): boolean {
+    if (!again && this.#awaitsProposal) return true;
+    this.#netting?.rest();
+    this.flush();
+    return false;
   }
 
-  async openSpending(sponsor?: Sponsor): Promise<void> {
+  async openSpending(sponsor?: Sponsor, signal?: AbortSignal): Promise<void> {
     while (this.#spending === undefined) {
+      this.#ensureWanted(signal);
       if (this.#opening === undefined && sponsor !== undefined) await this.#ensureAllowed(sponsor);
       if (this.#spending !== undefined) return;
+      this.#ensureWanted(signal);
       const begun = this.#opening === undefined;
       this.#opening ??= this.#openSpending(sponsor).finally(() => {
         this.#opening = undefined;
@@ -206,6 +168,12 @@ export class MeteredLink implements LinkMeter {
         if (begun || !isRelaymintError(error, 'ALLOWANCE_EXHAUSTED')) throw error;
       }
     }
+  }
+
+  /** Nobody is paid over a link that is gone, nor for a payer that has left. @throws RelaymintError CLOSED, ABORTED, .. */
+  #ensureWanted(signal: AbortSignal | undefined): void {
+    if (this.#closed) throw linkClosed();
+    assertNotAborted(signal, 'Opening a channel');
   }
 
   /** Refuses a payer that could not pay for a channel by itself, before others share its attempt. @throws RelaymintError ALLOWANCE_EXHAUSTED, .. */
@@ -236,7 +204,7 @@ export class MeteredLink implements LinkMeter {
       generation: channel.generation,
       proof: delegate.sign(proofMessage(channel.id, self, peer)),
     };
-    const terms = await this.#present(claim);
+    const terms = await this.#presenting.present(claim);
     if (this.#closed) throw linkClosed();
     this.#spending = book.openSpending({ peer, channel, delegate, terms }, (receipt) => {
       this.#link.send(FrameType.RECEIPT, 0, receipt.bytes);
@@ -244,44 +212,6 @@ export class MeteredLink implements LinkMeter {
     this.#spending.onRoom = () => this.onRoom();
     this.#peerNets = terms.nets;
     this.#beginNetting();
-  }
-
-  #present(claim: ChannelClaim): Promise<Terms> {
-    return new Promise((resolve, reject) => {
-      if (this.#closed || !this.#link.isOpen) {
-        reject(linkClosed());
-        return;
-      }
-      const timer = setTimeout(() => {
-        this.#awaiting?.reject(
-          new RelaymintError('TIMEOUT', `The node ${this.#link.peer} did not answer when our channel was presented.`, {
-            remedy: 'Choose another node.',
-          }),
-        );
-      }, CHANNEL_OPEN_MILLIS);
-      const done = (): void => {
-        clearTimeout(timer);
-        this.#awaiting = undefined;
-      };
-      this.#awaiting = {
-        resolve: (terms) => {
-          done();
-          resolve(terms);
-        },
-        reject: (error) => {
-          done();
-          reject(error);
-        },
-      };
-      this.#link.send(FrameType.CHANNEL, 0, encodeClaim(claim));
-    });
-  }
-
-  #onAccount(payload: Buffer): void {
-    if (this.#awaiting === undefined) throw sentAmiss('an ACCOUNT that nobody asked for');
-    const { terms, error } = decodeAccount(payload);
-    if (terms === undefined) this.#awaiting.reject(error);
-    else this.#awaiting.resolve(terms);
   }
 
   /** More was burned for this channel, or deposited: the payee is asked to look, if it is the one we pay from. */
@@ -293,7 +223,8 @@ export class MeteredLink implements LinkMeter {
   #onWiden(payload: Buffer): void {
     const window = decodeWiden(payload);
     if (window === undefined) {
-      this.#lookAgain();
+      if (this.#looks === undefined) throw sentAmiss('a WIDEN before its CHANNEL');
+      this.#looks.again();
       return;
     }
     if (this.#spending === undefined) throw sentAmiss('a WIDEN that answers nothing');
@@ -306,32 +237,12 @@ export class MeteredLink implements LinkMeter {
     if (this.#claimUnderWay || this.#earning !== undefined) throw sentAmiss('a second CHANNEL');
     const claim = decodeClaim(payload);
     this.#claimUnderWay = true;
-    this.#judge(claim)
+    judgeClaim(claim, this.#link, this.#options, this.#lookups)
       .then((channel) => this.#accept(channel))
       .catch((error: unknown) => this.#refuse(error))
       .finally(() => {
         this.#claimUnderWay = false;
       });
-  }
-
-  /** @throws Refused, RelaymintError LEDGER_UNREACHABLE. */
-  async #judge(claim: ChannelClaim): Promise<ChannelState> {
-    const { reader, wallet } = this.#options;
-    // A stranger names an account: we only ever read one slot of our own till for it.
-    if (claim.till !== reader.tillAddress(wallet)) {
-      throw new Refused(AccountStatus.NOT_OURS, 'it pays another wallet');
-    }
-    if (!this.#lookups.take()) throw new Refused(AccountStatus.LIMIT, 'too many channels are looked up now');
-    const channel = await reader.channel(claim.till, claim.slot);
-    if (channel === undefined || channel.generation !== claim.generation) {
-      throw new Refused(AccountStatus.UNKNOWN, 'no such channel is open');
-    }
-    if (channel.payee !== wallet) throw new Refused(AccountStatus.NOT_OURS, 'it pays another wallet');
-    if (channel.closeAt !== undefined) throw new Refused(AccountStatus.CLOSING, 'its payer asked to close it');
-    if (!provesChannel(claim, channel, this.#link.peer, this.#link.self)) {
-      throw new Refused(AccountStatus.NOT_PROVED, 'its delegate did not sign for this link');
-    }
-    return channel;
   }
 
   #accept(channel: ChannelState): void {
@@ -344,47 +255,14 @@ export class MeteredLink implements LinkMeter {
     account.onFault = (error) => this.#fail(error);
     account.onWidened = (window) => this.#link.send(FrameType.WIDEN, 0, encodeWiden(window));
     this.#earning = account;
+    this.#looks = new Looks(account, this.#options, this.#spareLookups);
     this.#link.send(FrameType.ACCOUNT, 0, encodeAccepted(account.terms));
     this.#beginNetting();
   }
 
-  /** The payer says that it burned or deposited more. One look at a time and link, and a pause after each. */
-  #lookAgain(): void {
-    if (this.#earning === undefined) throw sentAmiss('a WIDEN before its CHANNEL');
-    // A newer link carries its channel: one channel on many links would use up the looks that all payers share.
-    if (this.#earning.closed) return;
-    if (this.#looking) {
-      this.#lookWanted = true;
-      return;
-    }
-    this.#looking = true;
-    void this.#look(this.#earning).finally(() => {
-      setTimeout(() => {
-        this.#looking = false;
-        if (!this.#lookWanted || this.#closed) return;
-        this.#lookWanted = false;
-        this.#lookAgain();
-      }, LOOK_PAUSE_MILLIS).unref();
-    });
-  }
-
-  async #look({ channel: { id, till, slot } }: EarningAccount): Promise<void> {
-    const { book, reader } = this.#options;
-    if (!this.#looks.take()) {
-      this.#lookWanted = true;
-      return;
-    }
-    try {
-      const channel = await reader.channel(till, slot);
-      if (channel?.id === id && !this.#closed) book.update(channel);
-    } catch {
-      // Of a ledger that cannot be read now the settlement learns the same, with its next look at the till.
-    }
-  }
-
   #refuse(error: unknown): void {
     if (this.#closed) return;
-    const refused = error instanceof Refused ? error : refusalFor(error);
+    const refused = refusalFor(error);
     this.#failedClaims += 1;
     this.#link.send(FrameType.ACCOUNT, 0, encodeRefused(refused.status, refused.message));
     if (this.#failedClaims >= MAX_FAILED_CHANNELS) {
@@ -440,8 +318,9 @@ export class MeteredLink implements LinkMeter {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#idleTimer);
-    this.#awaiting?.reject(linkClosed());
+    this.#idle.close();
+    this.#presenting.close();
+    this.#looks?.close();
     this.#spending?.close();
     this.#earning?.close();
   }
@@ -452,22 +331,6 @@ export class MeteredLink implements LinkMeter {
   }
 }
 
-/** A claim that is answered with a status. */
-class Refused extends Error {
-  readonly status: AccountStatus;
-
-  constructor(status: AccountStatus, text: string) {
-    super(text);
-    this.status = status;
-  }
-}
-
-function refusalFor(error: unknown): Refused {
-  if (isRelaymintError(error, 'LIMIT_EXCEEDED')) return new Refused(AccountStatus.LIMIT, 'too many accounts');
-  if (isRelaymintError(error, 'CHANNEL_CLOSING')) return new Refused(AccountStatus.CLOSING, 'it is being closed');
-  return new Refused(AccountStatus.LEDGER, 'the ledger cannot be read now');
-}
-
 /** Debts are signed for at a part of the window: the largest frame must fit that part. */
 function affords(window: Amount, price: PricePerMiB): boolean {
   return LARGEST_FRAME * price <= (window << NUMERATOR_BITS) / DEBT_PARTS;
@@ -475,8 +338,4 @@ function affords(window: Amount, price: PricePerMiB): boolean {
 
 function unpaid(): RelaymintError {
   return violation('A circuit frame on a link whose peer is not paid.', 'Both ends of a link must meter, or neither.');
-}
-
-function linkClosed(): RelaymintError {
-  return new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
 }

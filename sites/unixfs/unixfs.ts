@@ -6,12 +6,13 @@ import * as dagPb from '@ipld/dag-pb';
 import { exporter, walkPath } from 'ipfs-unixfs-exporter';
 import type { ReadableStorage, UnixFSDirectory, UnixFSEntry } from 'ipfs-unixfs-exporter';
 import type { CID } from 'multiformats/cid';
-import { assertNotAborted } from '../../core/abort.ts';
+import { abortError, assertNotAborted, isAbortReason } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { MAX_BLOCK_BYTES, MAX_DAG_DEPTH, MAX_PATH_SEGMENTS, REQUEST_READ_AHEAD } from '../../core/limits.ts';
 import { checkCid, isDirectoryCodec } from '../blocks/index.ts';
 import type { BlockReader } from '../blocks/contract.ts';
 
+const READING = 'Reading content';
 const NO_BLOCK = new Uint8Array(0);
 
 export interface ReadOptions {
@@ -153,7 +154,7 @@ export async function* readFile(
   range: { readonly start: number; readonly end: number } = { start: 0, end: file.size },
   options: ReadOptions & { readonly ahead?: number } = {},
 ): AsyncGenerator<Uint8Array> {
-  assertNotAborted(options.signal, 'Reading a file');
+  assertNotAborted(options.signal, READING);
   const ahead = options.ahead ?? REQUEST_READ_AHEAD;
   const waiting: Piece[] = [];
   const plan = pieces(
@@ -175,7 +176,7 @@ export async function* readFile(
     if (piece === undefined) return;
     const bytes = await piece.bytes;
     if (bytes.length !== piece.size) throw contradiction(file.cid);
-    assertNotAborted(options.signal, 'Reading a file');
+    assertNotAborted(options.signal, READING);
     yield bytes.subarray(piece.from, piece.to);
   }
 }
@@ -198,7 +199,7 @@ async function* pieces(
 ): AsyncGenerator<Piece> {
   if (depth > MAX_DAG_DEPTH) throw contradiction(cid);
   if (!isDirectoryCodec(checkCid(cid))) {
-    const bytes = blocks.get(cid, options);
+    const bytes = blockOf(blocks, cid, options);
     // The caller that takes the piece sees the failure; until then nobody handles it.
     bytes.catch(() => undefined);
     yield { bytes, size, ...cut(size, span) };
@@ -255,11 +256,24 @@ function having(blocks: BlockReader, known: CID, block: Uint8Array): BlockReader
   return { get: async (cid, options) => (cid.equals(known) ? block : await blocks.get(cid, options)) };
 }
 
+/** A reader that fails with whatever a signal was aborted with was aborted. @throws RelaymintError ABORTED, TIMEOUT, and the reader's errors. */
+async function blockOf(blocks: BlockReader, cid: CID, options: ReadOptions): Promise<Uint8Array> {
+  try {
+    return await blocks.get(cid, options);
+  } catch (error) {
+    if (isRelaymintError(error)) throw error;
+    assertNotAborted(options.signal, READING);
+    // By a signal of the reader's own.
+    if (isAbortReason(error)) throw abortError(AbortSignal.abort(error), READING);
+    throw error;
+  }
+}
+
 /** The blockstore shape that the exporter package reads from. */
 function storage(blocks: BlockReader, options: ReadOptions): ReadableStorage {
   return {
     async *get(cid) {
-      yield await blocks.get(checkCid(cid), options);
+      yield await blockOf(blocks, checkCid(cid), options);
     },
   };
 }

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { abortError, assertNotAborted, deadline, onAbort, orAborted, pause } from '../../core/abort.ts';
+import { abortError, assertNotAborted, deadline, following, onAbort, orAborted, pause } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 
 const never = new Promise<never>(() => {});
@@ -73,10 +73,50 @@ describe('work that a signal ends', () => {
     expect(error).toMatchObject({ message: 'Work was aborted. Do it again.', remedy: 'Do it again.', cause: reason });
   });
 
+  it('says what to do, before it and in the middle of it', async () => {
+    const controller = new AbortController();
+    const works = [
+      orAborted(never, AbortSignal.abort(), 'Work', 'Do it again.'),
+      pause(600_000, AbortSignal.abort(), 'Work', 'Do it again.'),
+      orAborted(never, controller.signal, 'Work', 'Do it again.'),
+      pause(600_000, controller.signal, 'Work', 'Do it again.'),
+    ];
+    controller.abort();
+    for (const work of works) await expect(work).rejects.toMatchObject({ code: 'ABORTED', remedy: 'Do it again.' });
+  });
+
   it('fails with what ended the parent of its deadline', async () => {
     const parent = new AbortController();
     using limit = deadline(60_000, 'Work', parent.signal);
     parent.abort(closed);
     await expect(orAborted(never, limit.signal, 'Work')).rejects.toBe(closed);
+  });
+});
+
+describe.each([
+  ['follows others', following],
+  ['follows others until its deadline', (...parents: readonly AbortSignal[]) => deadline(60_000, 'Work', ...parents)],
+])('a signal that %s', (_what, make) => {
+  it('ends with the first of them, with its reason', () => {
+    const [first, second] = [new AbortController(), new AbortController()];
+    using made = make(first.signal, second.signal);
+    expect(made.signal.aborted).toBe(false);
+    second.abort(closed);
+    first.abort();
+    expect(made.signal.reason).toBe(closed);
+  });
+
+  it('has ended where one of them already has', () => {
+    using made = make(new AbortController().signal, AbortSignal.abort(closed));
+    expect(made.signal.reason).toBe(closed);
+  });
+
+  it('ends by itself as well, and leaves nothing behind at those it followed', () => {
+    const parents = [new AbortController(), new AbortController()].map(({ signal }) => signal);
+    const made = make(...parents);
+    made.abort(closed);
+    expect(made.signal.reason).toBe(closed);
+    made[Symbol.dispose]();
+    expect(parents.flatMap((parent) => getEventListeners(parent, 'abort'))).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { weakDeadlines } from './deadlines.ts';
+import { weakSignals } from './signals.ts';
 import { parseSource, readSources, type SourceFile } from './imports.ts';
 import {
   HOMES,
@@ -64,9 +64,9 @@ describe('the house', () => {
     expect([...sources].flatMap(([path, text]) => errorKeys(path, text))).toEqual([]);
   });
 
-  it('has no time limit that a garbage collection takes away, tests included', async () => {
+  it('has no signal that a garbage collection takes away, tests included', async () => {
     const all = [...sources, ...(await readSources(root, ['test', 'bench']))];
-    expect(all.flatMap(([path, text]) => weakDeadlines(path, text))).toEqual([]);
+    expect(all.flatMap(([path, text]) => weakSignals(path, text))).toEqual([]);
   });
 
   it('needs each of its exceptions', () => {
@@ -228,11 +228,12 @@ describe('the rules catch', () => {
     expect(errorKeys('node/a.ts', "log.warn({ peer, err: error, reason: 'shut' }, error.message);")).toEqual([]);
   });
 
-  it('a time limit that is held weakly, and no other', () => {
+  it('signals that are held weakly, and no others', () => {
     const weak = 'const limit = AbortSignal.any([signal, AbortSignal.timeout(5)]);';
-    expect(weakDeadlines('node/a.ts', weak)).toHaveLength(1);
-    const sound = 'wait(AbortSignal.any([signal, other])); wait(AbortSignal.timeout(5));';
-    expect(weakDeadlines('node/a.ts', sound)).toEqual([]);
+    expect(weakSignals('node/a.ts', weak)).toHaveLength(1);
+    expect(weakSignals('core/abort.ts', 'const either = AbortSignal.any([signal, other]);')).toHaveLength(1);
+    const sound = '/** Not AbortSignal.any. */ wait(following(signal, other)); wait(AbortSignal.timeout(5));';
+    expect(weakSignals('node/a.ts', sound)).toEqual([]);
   });
 
   it.each([

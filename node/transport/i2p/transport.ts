@@ -8,7 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import { MIB } from '../../../core/units.ts';
-import { assertNotAborted, deadline, onAbort, orAborted } from '../../../core/abort.ts';
+import { assertNotAborted, deadline, following, onAbort, orAborted } from '../../../core/abort.ts';
 import { backoff, type Backoff } from '../../../core/backoff.ts';
 import { garlicMultiaddr, parseAddress, unsupported } from '../address.ts';
 import type { HostDialer, ListenOptions, Listener, OnConnection, Transport } from '../contract.ts';
@@ -271,7 +271,8 @@ class House {
       },
       answer.signal,
     );
-    onAbort(this.#closing.signal, () => session.close());
+    const ending = onAbort(this.#closing.signal, () => session.close());
+    void session.closed.then(() => ending[Symbol.dispose]());
     void this.#watch(session);
     void this.#accept(session);
     try {
@@ -286,21 +287,20 @@ class House {
   /** A router says late that a session is ready; that a stream comes round says it at once. */
   async #reachOurselves(session: SamSession, signal: AbortSignal): Promise<void> {
     this.#probing = true;
-    const over = new AbortController();
-    const either = AbortSignal.any([signal, over.signal]);
+    using probing = following(signal);
     const round = async (): Promise<void> => {
       for (;;) {
         try {
-          using limit = deadline(PROBE_MILLIS, 'Reaching ourselves over I2P', either);
+          using limit = deadline(PROBE_MILLIS, 'Reaching ourselves over I2P', probing.signal);
           const host = `${this.#destination.garlic}.b32.i2p`;
           const stream = await connectStream(this.#options.sam, session.id, host, limit.signal);
           const probe = await greeted(stream, limit.signal);
           probe.destroy();
           return;
         } catch {
-          if (either.aborted) return;
+          if (probing.signal.aborted) return;
         }
-        await wait(RETRY_MILLIS, undefined, { signal: either }).catch(() => {});
+        await wait(RETRY_MILLIS, undefined, { signal: probing.signal }).catch(() => {});
       }
     };
     try {
@@ -313,7 +313,7 @@ class House {
       ]);
       assertNotAborted(signal, 'Reaching ourselves over I2P');
     } finally {
-      over.abort();
+      probing.abort(new RelaymintError('CLOSED', 'The session is known to work, or not to.'));
       this.#probing = false;
     }
   }

@@ -152,8 +152,7 @@ class ControlledServices implements OnionServices {
 
   /** Ends with its time limit, with the caller's signal, and with us. */
   #limit(millis: number, what: string, signal?: AbortSignal): Deadline {
-    const closing = this.#closing.signal;
-    return deadline(millis, what, signal === undefined ? closing : AbortSignal.any([signal, closing]));
+    return deadline(millis, what, signal, this.#closing.signal);
   }
 
   /** Does `work` after what came before. @throws CLOSED, TIMEOUT, ABORTED when a signal ends before its turn has come. */

@@ -624,6 +624,23 @@ describe('a ledger that does not answer', () => {
     });
   });
 
+  it('fails with what was wrong, although the caller had left by then', async () => {
+    await inWorld('a fault', 1, async (world) => {
+      await world.receive(0, 1_000n);
+      const caller = new AbortController();
+      const fault = new TypeError('a fault of the wallet');
+      const engine = world.engine({
+        wallet: withFaults(world.wallet, (step) => {
+          if (step !== 'before submit') return;
+          caller.abort();
+          throw fault;
+        }),
+      });
+      await expect(engine.settleAll(caller.signal)).rejects.toBe(fault);
+      await engine.close();
+    });
+  });
+
   it('does not keep close() waiting', async () => {
     await inWorld('closing engine', 1, async (world) => {
       await world.receive(0, 1_000n);

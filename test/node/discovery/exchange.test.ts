@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { isRelaymintError } from '../../../core/errors.ts';
@@ -152,6 +154,31 @@ describe('discovery', () => {
     const again = nextLink(hub.links);
     await link.close();
     expect((await again).isOpen).toBe(true);
+  });
+
+  it('is not closed before a dial to a bootstrap peer has ended', async () => {
+    const hub = await start();
+    const first = nextLink(hub.links);
+    const reader = await start({ bootstrap: [at(hub)], redials: true });
+    const link = await first;
+    await reader.discovery.refresh();
+    const connect = reader.links.connect.bind(reader.links);
+    const events = new EventEmitter();
+    const dialled = once(events, 'dial');
+    vi.spyOn(reader.links, 'connect').mockImplementation(async (...where) => {
+      const goOn = once(events, 'go on');
+      events.emit('dial');
+      await goOn;
+      return connect(...where);
+    });
+    await link.close();
+    await dialled;
+    let closed = false;
+    const closing = reader.discovery.close().then(() => (closed = true));
+    await setImmediate();
+    expect(closed).toBe(false);
+    events.emit('go on');
+    await closing;
   });
 
   it('of a node that is another one on each link waits for the next round: the moment would tell that it is the same', async () => {

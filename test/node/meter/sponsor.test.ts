@@ -237,7 +237,10 @@ describe('a payer whose link is over', () => {
 
 describe('a channel that several want at the same time', () => {
   /** What is sought, and for how much; it ends before there is a channel. */
-  async function meterOf(known: boolean): Promise<{ meter: MeteredLink; nodes: TestNodes; sought: () => number }> {
+  async function meterOf(
+    known: boolean,
+    whenSought = (): void => {},
+  ): Promise<{ meter: MeteredLink; nodes: TestNodes; sought: () => number }> {
     const nodes = new TestNodes();
     const { near, listener } = await nodes.pair({ transport: 'memory' });
     listener.links.setOffer(offerOf(listener.identity));
@@ -248,6 +251,7 @@ describe('a channel that several want at the same time', () => {
       openingCost: async () => COST,
       channelTo: async (_wallet, _peer, sponsor) => {
         sought += 1;
+        whenSought();
         await sponsor?.advance(COST);
         throw new RelaymintError('INSUFFICIENT_FUNDS', 'It was allowed, and the wallet is empty.');
       },
@@ -294,5 +298,23 @@ describe('a channel that several want at the same time', () => {
     ]);
     expect(sought()).toBe(2);
     await nodes.close();
+  });
+
+  it('is not looked for again for one that has left, nor once the link is gone', async () => {
+    const { poor, rich } = await poorAndRich();
+    const left = new AbortController();
+    const first = await meterOf(true, () => left.abort());
+    expect(await codes(first.meter.openSpending(poor), first.meter.openSpending(rich, left.signal))).toEqual([
+      'ALLOWANCE_EXHAUSTED',
+      'ABORTED',
+    ]);
+    expect(first.sought()).toBe(1);
+    const second = await meterOf(true, () => second.meter.close());
+    expect(await codes(second.meter.openSpending(poor), second.meter.openSpending(rich))).toEqual([
+      'ALLOWANCE_EXHAUSTED',
+      'CLOSED',
+    ]);
+    expect(second.sought()).toBe(1);
+    await Promise.all([first.nodes.close(), second.nodes.close()]);
   });
 });

@@ -1,9 +1,9 @@
 /** Who sees which destination of ours: a SAM bridge that makes keys and remembers from which of them each stream was asked for. */
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
+import { EventEmitter, getEventListeners, once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '../../../core/ports.ts';
 import { createI2pTransport, garlicMultiaddr, type Endpoint } from '../../../node/transport/index.ts';
 import { readDestination } from '../../../node/transport/i2p/destination.ts';
@@ -27,6 +27,8 @@ interface Asked {
 describe('a node over I2P', () => {
   let sam: Endpoint;
   let asked: Asked[];
+  /** The router ends every session and stream. */
+  let lose: () => void;
   let close: () => void;
 
   beforeEach(async () => {
@@ -53,15 +55,44 @@ describe('a node over I2P', () => {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     sam = { kind: 'tcp', host: '127.0.0.1', port: (server.address() as AddressInfo).port };
+    lose = () => {
+      for (const socket of sockets) socket.destroy();
+      sockets.clear();
+    };
     close = () => {
       server.close();
-      for (const socket of sockets) socket.destroy();
+      lose();
     };
   });
-  afterEach(() => close());
+  afterEach(() => {
+    vi.restoreAllMocks();
+    close();
+  });
 
   /** The destinations from which `to` was asked for, each once. */
   const seenBy = (to: string): Set<string> => new Set(asked.filter((one) => one.to === to).map(({ from }) => from));
+
+  it('keeps nothing of a session that was lost', async () => {
+    const signals = new Set<AbortSignal>();
+    const listen = vi.spyOn(AbortSignal.prototype, 'addEventListener');
+    listen.mockImplementation(function (this: AbortSignal, ...how: Parameters<AbortSignal['addEventListener']>): void {
+      signals.add(this);
+      EventTarget.prototype.addEventListener.apply(this, how);
+    });
+    const events = new EventEmitter();
+    const log = { ...silentLog, warn: () => void events.emit('lost') };
+    await using transport = createI2pTransport({ sam, destinations: [readDestination(madeKey())], tunnels: {}, log });
+    const [peer = ''] = PEERS;
+    for (let sessions = 1; sessions <= 3; sessions += 1) {
+      await expect(transport.dial(peer, { signal })).rejects.toMatchObject({ code: 'I2P_UNREACHABLE' });
+      const lost = once(events, 'lost');
+      lose();
+      await lost;
+    }
+    expect(signals.size).toBeGreaterThan(0);
+    const left = (): unknown[] => Array.from(signals).flatMap((each) => getEventListeners(each, 'abort'));
+    await expect.poll(left).toEqual([]);
+  });
 
   it.each([true, false])(
     'uses different destinations for its peers, its ledger and its name look-ups; published: %s',
