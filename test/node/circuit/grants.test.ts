@@ -85,7 +85,7 @@ function earned(node: TestNode): bigint {
 
 function sum(node: TestNode, role: 'payer' | 'payee'): bigint {
   let total = 0n;
-  for (const pair of node.book?.peers() ?? []) if (pair.role === role) total += pair.signed;
+  for (const pair of node.book.peers() ?? []) if (pair.role === role) total += pair.signed;
   return total;
 }
 
@@ -123,12 +123,12 @@ describe('a payee that bills', () => {
   it('frames beyond its grant on a circuit in use: they are not counted, and the link closes', async () => {
     const { client, host, offers } = await net.path(0);
     await client.endpoint.createCircuit(offers, { service: 'echo' });
-    const counted = client.book?.peers()[0]?.down;
+    const counted = client.book.peers()[0]?.down;
     const link = linkBetween(host, client);
     const frames = Math.floor(QUIET_GRANT / SMALLEST_FRAME_BYTES) + 1;
     for (let i = 0; i < frames; i += 1) link.sendFrame(link.allocFrame(SMALLEST_FRAME_BYTES - 8), FrameType.RELAY, 1);
     expect(await link.closed).toMatchObject({ code: 'GRANT_EXCEEDED' });
-    expect((client.book?.peers()[0]?.down ?? 0n) - (counted ?? 0n)).toBeLessThanOrEqual(BigInt(QUIET_GRANT));
+    expect((client.book.peers()[0]?.down ?? 0n) - (counted ?? 0n)).toBeLessThanOrEqual(BigInt(QUIET_GRANT));
   });
 
   it.each([
@@ -290,7 +290,7 @@ describe('a stranger who has a relay open channels to accomplices', () => {
     const channel = net.ledger.find(stranger.wallet, relay.wallet);
     if (channel === undefined) throw new Error('no channel');
     net.ledger.channels.delete(`${channel.till}/${channel.slot}`);
-    relay.book?.forget(channel);
+    relay.book.forget(channel);
     stranger = await net.restart(stranger);
     expect(await extendTo(stranger, relay, [three])).toEqual(['CIRCUIT_REFUSED SETUP']);
     expect(net.ledger.find(stranger.wallet, relay.wallet)?.id).not.toBe(channel.id);
@@ -309,8 +309,8 @@ describe('a stranger who has a relay open channels to accomplices', () => {
     );
     expect([answers[1], answers[3]]).toEqual([['built'], ['built']]);
     expect(opened(relay)).toBe(3);
-    expect(relay.book?.advancedTo(rich.wallet)).toBe(openingCost);
-    expect(relay.book?.advancedTo(poor.wallet)).toBe(2n * openingCost);
+    expect(relay.book.advancedTo(rich.wallet)).toBe(openingCost);
+    expect(relay.book.advancedTo(poor.wallet)).toBe(2n * openingCost);
   });
 
   it('may have another opened once the relay kept as much of its circuits, beyond what it may leave unpaid', async () => {
@@ -318,7 +318,7 @@ describe('a stranger who has a relay open channels to accomplices', () => {
     const [one, two, three] = (await puppets(3)) as [TestNode, TestNode, TestNode];
     const stranger = await net.node({ relayPrice: undefined });
     expect(await extendTo(stranger, relay, [one, two])).toEqual(['built', 'built']);
-    const advanced = (): bigint | undefined => relay.book?.advancedTo(stranger.wallet);
+    const advanced = (): bigint | undefined => relay.book.advancedTo(stranger.wallet);
     const circuit = await stranger.endpoint.createCircuit([relay.offer, one.offer], { service: 'source' });
     const fetch = async (mebibytes: number): Promise<void> => {
       const stream = await circuit.openStream('source', u32(mebibytes * MIB));
