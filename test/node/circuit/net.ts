@@ -111,6 +111,12 @@ export function eachMeter(show: (meter: LinkMeter) => void): (metering: Metering
   };
 }
 
+/** What meters a node attached, the newest last. */
+export function watching(): { readonly meters: LinkMeter[]; readonly wrapMetering: (metering: Metering) => Metering } {
+  const meters: LinkMeter[] = [];
+  return { meters, wrapMetering: eachMeter((meter) => void meters.push(meter)) };
+}
+
 /** `echo` returns what it gets; `source` and `sink` are those of the pattern. */
 export function serveEcho(node: TestNode): void {
   node.endpoint.register('echo', { price: PRICE }, (stream) => stream.pipe(stream));

@@ -14,7 +14,7 @@ beforeEach(() => {
 afterEach(() => net.close());
 
 function earning(node: TestNode): PairCounts[] {
-  return (node.book.peers() ?? []).filter(({ role }) => role === 'payee');
+  return node.book.peers().filter(({ role }) => role === 'payee');
 }
 
 async function fetchOver(client: TestNode, path: readonly TestNode[]): Promise<void> {
