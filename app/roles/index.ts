@@ -5,7 +5,7 @@ import { relay } from './relay.ts';
 import type { Role } from './role.ts';
 
 export { gateway, host, relay };
-export { site, type SiteValues } from './site.ts';
+export { hostsWanted, site, type SiteValues } from './site.ts';
 export {
   baseSection,
   earnerSection,

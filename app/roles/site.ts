@@ -15,6 +15,11 @@ export interface SiteValues {
   readonly relays: number;
 }
 
+/** On how many hosts it is to be: all those that are named, if they are more than the replicas asked for. */
+export function hostsWanted({ host, replicas }: Pick<SiteValues, 'host' | 'replicas'>): number {
+  return Math.max(replicas, host.length);
+}
+
 export const site: Pick<Role<SiteValues>, 'name' | 'earns' | 'terms'> & { readonly settings: Section<SiteValues> } = {
   name: 'site',
   earns: false,

@@ -22,6 +22,7 @@ import {
   earnerSection,
   gateway as gatewayRole,
   host as hostRole,
+  hostsWanted,
   relay as relayRole,
   settingsOf,
   site as siteRole,
@@ -56,7 +57,8 @@ export class TestClock implements Clock {
   }
 }
 
-export interface TestnetNode {
+/** Disposing it stops that node alone, as Ctrl-C does. Opened again with its label, it has its keys, books and content. */
+export interface TestnetNode extends AsyncDisposable {
   readonly node: RunningNode;
   /** What its role reports. */
   readonly role: RunningRole;
@@ -70,6 +72,8 @@ export interface TestnetSite {
   readonly name: string;
   readonly root: string;
   readonly files: number;
+  /** Those that took it, at least one. */
+  readonly hosts: readonly string[];
   /** What of the folder was left out, and why. */
   readonly skipped: readonly { readonly path: string; readonly reason: string }[];
 }
@@ -154,12 +158,20 @@ class Ground {
   async open<Own>(role: Role<Own>, label: string, said?: SaidOf<NoInfer<Own>>): Promise<TestnetNode> {
     const section: Section<Own> = role.settings;
     const own = valuesOf(section, said ?? {});
-    const node = this.#nodes.use(await this.#openNode(role, label, own, said));
-    const running = this.#nodes.use(await role.start(node, own));
+    await using stack = new AsyncDisposableStack();
+    const node = stack.use(await this.#openNode(role, label, own, said));
+    const running = stack.use(await role.start(node, own));
     const addresses = await node.announce();
     this.#first ??= `${node.keys.identity.nodeId}@${addresses[0]}`;
     const ready = { ...(await running.announced?.()) };
-    return { node, role: running, addresses, ready };
+    const owned = stack.move();
+    return this.#nodes.use({
+      node,
+      role: running,
+      addresses,
+      ready,
+      [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    });
   }
 
   async publish(directory: string, name: string, said?: SaidOf<SiteValues>): Promise<TestnetSite> {
@@ -176,15 +188,15 @@ class Ground {
       royaltyBps: own.royalty,
       years: own.years,
       hosts: own.host,
-      replicas: own.replicas,
+      replicas: hostsWanted(own),
       relays: own.relays,
       signal,
       onImport: () => {},
       onUpload: () => {},
       onRegistration: () => {},
     });
-    const { cid: root, files, skipped } = published;
-    return { name: published.name, root, files, skipped };
+    const { cid: root, files, hosts, skipped } = published;
+    return { name: published.name, root, files, hosts, skipped };
   }
 
   async close(): Promise<void> {

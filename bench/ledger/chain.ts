@@ -1,7 +1,6 @@
 /** A virtual machine with the program, a bank and a funded wallet; transactions on it in both formats, with their cost. */
 import { createHash } from 'node:crypto';
 import {
-  AccountRole,
   address,
   appendTransactionMessageInstructions,
   compileTransaction,
@@ -17,7 +16,7 @@ import {
   setTransactionMessageLifetimeUsingBlockhash,
   setTransactionMessageLoadedAccountsDataSizeLimit,
 } from '@solana/kit';
-import type { Instruction, Transaction as KitTransaction } from '@solana/kit';
+import type { Transaction as KitTransaction } from '@solana/kit';
 import { createAssociatedTokenAccountIdempotentInstruction } from '@solana/spl-token';
 import { Keypair, Transaction } from '@solana/web3.js';
 import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
@@ -26,6 +25,7 @@ import { RelaymintError } from '../../core/errors.ts';
 import { lamports } from '../../core/units.ts';
 import { withUpgradeAuthority } from '../../ledger/solana/deployment/loader.ts';
 import * as program from '../../ledger/solana/program/index.ts';
+import { kitInstruction } from '../../ledger/solana/version-one.ts';
 
 const CHALLENGE_SECONDS = 3600n;
 const FUNDS = kitLamports(500_000_000_000_000n);
@@ -143,20 +143,4 @@ export function keypair(label: string): Keypair {
 
 function sha256(text: string): Uint8Array {
   return Uint8Array.from(createHash('sha256').update(text).digest());
-}
-
-function kitInstruction({ programId, keys, data }: TransactionInstruction): Instruction {
-  return {
-    programAddress: address(programId.toBase58()),
-    accounts: keys.map(({ pubkey, isSigner, isWritable }) => ({
-      address: address(pubkey.toBase58()),
-      role: roleOf(isSigner, isWritable),
-    })),
-    data: Uint8Array.from(data),
-  };
-}
-
-function roleOf(isSigner: boolean, isWritable: boolean): AccountRole {
-  if (isSigner) return isWritable ? AccountRole.WRITABLE_SIGNER : AccountRole.READONLY_SIGNER;
-  return isWritable ? AccountRole.WRITABLE : AccountRole.READONLY;
 }

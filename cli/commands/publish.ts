@@ -11,7 +11,7 @@ import { addCommonOptions, parsed, type CommonOptions } from '../options.ts';
 import { createLog, createOutput, createProgress, createStatus } from '../output.ts';
 import { requireDirectory } from '../../app/market/index.ts';
 import { openNode } from '../../app/node/index.ts';
-import { baseSection, settingsOf, site, type BaseValues, type SiteValues } from '../../app/roles/index.ts';
+import { baseSection, hostsWanted, settingsOf, site, type BaseValues, type SiteValues } from '../../app/roles/index.ts';
 import type * as PublisherModule from '../../app/roles/publisher.ts';
 import { RENEWAL_HINT_DAYS, priceText, registrationText, renewalHint } from './name-text.ts';
 import { leftOutText } from '../left-out.ts';
@@ -65,7 +65,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   await node.announce(lifecycle.signal);
   const importing = createProgress('Importing', output.json);
   const uploading = createProgress('Sending  ', output.json);
-  const wanted = Math.max(options.replicas, options.host.length);
+  const wanted = hostsWanted(options);
   const status = createStatus(output.json);
   const { publish } = await loadPublisher();
   const result = await publish(node, {

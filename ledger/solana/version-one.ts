@@ -95,7 +95,8 @@ function compiled({ payer, instructions, blockhash, units, loadedBytes, bid }: V
   );
 }
 
-function kitInstruction({ programId, keys, data }: TransactionInstruction): Instruction {
+/** The same instruction in the words of @solana/kit. */
+export function kitInstruction({ programId, keys, data }: TransactionInstruction): Instruction {
   return {
     programAddress: address(programId.toBase58()),
     accounts: keys.map(({ pubkey, isSigner, isWritable }) => ({

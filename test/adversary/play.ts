@@ -1,5 +1,4 @@
 /** Plays one strategy on a fresh stage. */
-import { PaperMoney } from './money.ts';
 import { Seed } from './seed.ts';
 import { Scene, World } from './world.ts';
 import type { Row, Strategy } from './strategy.ts';
@@ -12,8 +11,7 @@ export const MAX_ROW_MILLIS = 30_000;
 
 export async function play(strategy: Strategy, seed: string): Promise<Row> {
   const { name, role } = strategy;
-  await using money = new PaperMoney();
-  const world = new World(money, new Seed(`${seed} ${name}`));
+  const world = new World(new Seed(`${seed} ${name}`));
   // Links in memory hold no process, and the nodes' own clocks should not.
   const awake = setInterval(() => {}, MAX_ROW_MILLIS);
   try {

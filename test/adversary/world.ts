@@ -1,13 +1,13 @@
 /** The stage: honest nodes, an honest stranger who uses the same relay during the attack, and how a row is measured. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { createMemoryNetwork } from '../../node/transport/index.ts';
 import type { Circuit } from '../../node/circuit/index.ts';
 import type { SignedOffer } from '../../node/offer/index.ts';
 import { SMALLEST_FRAME_BYTES } from '../../core/limits.ts';
 import { NUMERATOR_BITS } from '../../ledger/accounting/index.ts';
 import type { BareNode, NodeSettings, PlayNode } from './node.ts';
 import { OPENING, DEPOSIT, PRICE, hashOf, openBareNode, openPlayNode, patternHash, u32 } from './node.ts';
-import type { Funds, Money } from './money.ts';
+import { TestNodes } from '../node/link/nodes.ts';
+import { PaperLedger } from '../node/paper.ts';
 import { Payee } from './payee.ts';
 import type { Manners } from './payee.ts';
 import { Payer } from './payer.ts';
@@ -22,63 +22,60 @@ const PATIENCE_MILLIS = 6_000;
 /** What a stranger pays for a relay and a host. */
 const PATH_PRICE = 2n * PRICE;
 
-type Settings = Omit<NodeSettings, 'money' | 'seed' | 'network'>;
+/** What a payer of the adversary's puts into a channel, and burns for it. */
+interface Funds {
+  readonly deposit?: bigint;
+  readonly opening?: bigint;
+}
 
 export class World {
-  readonly money: Money;
+  readonly ledger: PaperLedger = new PaperLedger();
+  readonly nodes: TestNodes = new TestNodes();
   readonly seed: Seed;
-  readonly network: ReturnType<typeof createMemoryNetwork> = createMemoryNetwork();
   readonly honest: PlayNode[] = [];
   readonly #all: BareNode[] = [];
 
-  constructor(money: Money, seed: Seed) {
-    this.money = money;
+  constructor(seed: Seed) {
     this.seed = seed;
   }
 
   /** An honest node. */
-  async node(settings: Settings = {}): Promise<PlayNode> {
+  async node(settings: NodeSettings = {}): Promise<PlayNode> {
     const node = await this.bent(settings);
     this.honest.push(node);
     return node;
   }
 
   /** A node of the adversary's with the real parts, bent. */
-  async bent(settings: Settings): Promise<PlayNode> {
-    const node = await openPlayNode({ ...settings, ...this.#parts });
+  async bent(settings: NodeSettings): Promise<PlayNode> {
+    const node = await openPlayNode(this, this.seed, settings);
     this.#all.push(node);
     return node;
   }
 
   /** A node of the adversary's that speaks by hand. */
-  async bare(settings: Settings = {}): Promise<BareNode> {
-    const node = await openBareNode({ ...settings, ...this.#parts });
+  async bare(settings: NodeSettings = {}): Promise<BareNode> {
+    const node = await openBareNode(this, this.seed, settings);
     this.#all.push(node);
     return node;
   }
 
   /** A payee of the adversary's. */
-  async payee(manners: Manners = {}, settings: Settings = { services: { source: PRICE } }): Promise<Payee> {
-    return new Payee(await this.bare(settings), this.money.reader, this.seed, manners);
+  async payee(manners: Manners = {}, settings: NodeSettings = { services: { source: PRICE } }): Promise<Payee> {
+    return new Payee(await this.bare(settings), this.ledger, this.seed, manners);
   }
 
   /** A payer of the adversary's, with a channel and a link to that node. */
-  async payer(to: SignedOffer, funds: Partial<Funds> = {}, node?: BareNode): Promise<Payer> {
+  async payer(to: SignedOffer, funds: Funds = {}, node?: BareNode): Promise<Payer> {
     const bare = node ?? (await this.bare());
-    const { purse, delegate } = bare;
-    const channel =
-      (await purse.find(to.wallet, delegate.address)) ??
-      (await purse.open(to.wallet, delegate.address, { deposit: DEPOSIT, opening: OPENING, ...funds }));
+    const { deposit = DEPOSIT, opening = OPENING } = funds;
+    const channel = bare.purse.open(to.wallet, bare.delegate.address, deposit, opening);
     return Payer.present(bare, to, channel, this.seed);
   }
 
   async close(): Promise<void> {
     // Whoever pays leaves first, so that nobody waits for a payer that is gone.
     await Promise.all(this.#all.toReversed().map((node) => node.close()));
-  }
-
-  get #parts(): { money: Money; seed: Seed; network: World['network'] } {
-    return { money: this.money, seed: this.seed, network: this.network };
   }
 }
 
@@ -108,7 +105,7 @@ export class Scene {
 
   static async open(
     world: World,
-    settings: { readonly relay?: Settings; readonly host?: Settings } = {},
+    settings: { readonly relay?: NodeSettings; readonly host?: NodeSettings } = {},
   ): Promise<Scene> {
     const host = await world.node({ services: { source: PRICE, sink: PRICE }, ...settings.host });
     const relay = await world.node({ relayPrice: PRICE, ...settings.relay });

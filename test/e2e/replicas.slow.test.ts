@@ -1,11 +1,11 @@
-/** Content with redundancy: put on two hosts, served when either is gone, and kept over a restart. On every kind of transport. */
+/** Content with redundancy over Tor, and a host that is killed: what `test/app/replicas.test.ts` shows in one process. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { silentLog } from '../../core/ports.ts';
-import { openMarketNetwork, type MarketTransport } from '../../app/market/network.ts';
+import { openMarketNetwork } from '../../app/market/network.ts';
 import { visit } from '../app/visitor.ts';
 import { requirePrograms } from '../network.ts';
 import { relaymint, temporaryFolder } from './marketplace.ts';
@@ -14,7 +14,7 @@ import { startCommand, type RunningCommand } from './node.ts';
 const MINUTES = 60_000;
 const FILE_BYTES = 3 * 1024 * 1024 + 17;
 
-function replicas(transport: MarketTransport): void {
+requirePrograms('tor')('content on two hosts, over Tor', () => {
   const stack = new AsyncDisposableStack();
   let root: string;
   let joinArgs: readonly string[];
@@ -41,7 +41,9 @@ function replicas(transport: MarketTransport): void {
     const folder = stack.use(await temporaryFolder());
     root = folder.path;
     const { signal } = new AbortController();
-    const network = stack.use(await openMarketNetwork({ transport, log: silentLog, signal, onProgress: () => {} }));
+    const network = stack.use(
+      await openMarketNetwork({ transport: 'tor', log: silentLog, signal, onProgress: () => {} }),
+    );
     listenArgs = network.listenArgs(0);
     const ledger = stack.use(
       await startCommand('ledger', 'start', '--json', '--log-level', 'error', '--memory', '--port', '0'),
@@ -105,11 +107,4 @@ function replicas(transport: MarketTransport): void {
     expect(code).toBe(1);
     expect((JSON.parse(stdout) as { readonly hosts: readonly string[] }).hosts).toHaveLength(1);
   });
-}
-
-describe('content on two hosts, over TCP', () => {
-  replicas('tcp');
-});
-requirePrograms('tor')('content on two hosts, over Tor', () => {
-  replicas('tor');
 });

@@ -91,7 +91,7 @@ export const initiatorStrategies: readonly Strategy[] = [
     ledger: 'paper',
     async play({ scene }) {
       const { world, relay } = scene;
-      const before = await relay.purse.spent();
+      const before = relay.purse.spent;
       const accomplice = await world.payee({ onDestroy: () => {} }, { services: { source: DEAREST } });
       const payer = await world.payer(relay.offer);
       await scene.during(async () => {
@@ -104,7 +104,7 @@ export const initiatorStrategies: readonly Strategy[] = [
       });
       return async () => {
         const unpaid = scene.unpaid(relay, [payer.node], { to: accomplice.node, price: DEAREST });
-        return losing(unpaid, (await relay.purse.spent()) - before, OPENING);
+        return losing(unpaid, relay.purse.spent - before, OPENING);
       };
     },
   },
@@ -115,7 +115,7 @@ export const initiatorStrategies: readonly Strategy[] = [
     ledger: 'paper',
     async play({ scene }) {
       const { world, relay } = scene;
-      const before = await relay.purse.spent();
+      const before = relay.purse.spent;
       const accomplice = await world.payee({ onDestroy: () => {} }, { services: { source: DEAREST } });
       const payer = await world.payer(relay.offer);
       await scene.during(async () => {
@@ -142,7 +142,7 @@ export const initiatorStrategies: readonly Strategy[] = [
       });
       return async () => {
         const unpaid = scene.unpaid(relay, [payer.node], { to: accomplice.node, price: DEAREST });
-        return losing(unpaid, (await relay.purse.spent()) - before, OPENING);
+        return losing(unpaid, relay.purse.spent - before, OPENING);
       };
     },
   },
@@ -183,7 +183,7 @@ export const initiatorStrategies: readonly Strategy[] = [
     ledger: 'paper',
     async play({ scene }) {
       const { world, relay } = scene;
-      const before = await relay.purse.spent();
+      const before = relay.purse.spent;
       const payer = await world.payer(relay.offer);
       const puppets = await Promise.all(Array.from({ length: 2 * AGAIN }, () => world.payee()));
       await scene.during(async () => {
@@ -191,7 +191,7 @@ export const initiatorStrategies: readonly Strategy[] = [
         for (const puppet of puppets.slice(0, AGAIN)) await toPuppet(payer, puppet);
         await payer.tap.link.close();
       });
-      return async () => losing(scene.unpaid(relay, [payer.node]), (await relay.purse.spent()) - before, OPENING);
+      return async () => losing(scene.unpaid(relay, [payer.node]), relay.purse.spent - before, OPENING);
     },
   },
   {
@@ -201,7 +201,7 @@ export const initiatorStrategies: readonly Strategy[] = [
     ledger: 'paper',
     async play({ scene }) {
       const { world, relay } = scene;
-      const before = await relay.purse.spent();
+      const before = relay.purse.spent;
       const first = await world.bare();
       const nodes: BareNode[] = [];
       await scene.during(async () => {
@@ -215,7 +215,7 @@ export const initiatorStrategies: readonly Strategy[] = [
       });
       return async () => {
         const unpaid = scene.unpaid(relay, nodes);
-        const spent = (await relay.purse.spent()) - before;
+        const spent = relay.purse.spent - before;
         const burned = BigInt(nodes.length) * OPENING;
         // What the relay burns is counted for the wallet: more channels of it bring no more.
         return { honestLoss: spent + unpaid, bound: burned + ALLOWANCE, attackerGain: unpaid - burned };
@@ -229,19 +229,19 @@ export const initiatorStrategies: readonly Strategy[] = [
     ledger: 'paper',
     async play({ scene }) {
       const { world, relay } = scene;
-      const before = await relay.purse.spent();
+      const before = relay.purse.spent;
       const payer = await world.payer(relay.offer);
       const puppet = await world.payee();
       await scene.during(async () => {
         for (let time = 0; time < AGAIN; time += 1) {
           await toPuppet(payer, puppet);
-          const channel = await relay.purse.find(puppet.node.purse.address, relay.delegate.address);
-          if (channel !== undefined) world.money.close(channel);
+          const channel = relay.purse.find(puppet.node.wallet, relay.delegate.address);
+          if (channel !== undefined) world.ledger.close(channel);
           await puppet.node.tapOf(relay.id)?.link.close();
         }
         await payer.tap.link.close();
       });
-      return async () => losing(scene.unpaid(relay, [payer.node]), (await relay.purse.spent()) - before, OPENING);
+      return async () => losing(scene.unpaid(relay, [payer.node]), relay.purse.spent - before, OPENING);
     },
   },
 ];

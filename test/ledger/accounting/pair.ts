@@ -10,7 +10,7 @@ import { Spending } from '../../../ledger/accounting/spending.ts';
 import { windowFor } from '../../../ledger/accounting/window.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
 import { decodeSignedReceipt, delegateFromSeed, isNewer } from '../../../ledger/receipt/index.ts';
-import type { SignedReceipt, Signer } from '../../../ledger/receipt/index.ts';
+import type { Receipt, SignedReceipt, Signer } from '../../../ledger/receipt/index.ts';
 
 export const delegate: Signer = delegateFromSeed(seed('delegate'));
 export const stranger: Signer = delegateFromSeed(seed('stranger'));
@@ -42,6 +42,10 @@ export function channelState(change: Partial<ChannelState> = {}): ChannelState {
     ...change,
   };
 }
+
+/** Base units per MiB, and the bytes of a frame, of most tests. */
+export const PRICE = 1_000_000n;
+export const FRAME = 16_384;
 
 interface Frame {
   readonly bytes: number;
@@ -260,4 +264,25 @@ export class Pair {
     this.#held = [];
     for (const frame of ready) this.served += BigInt(frame.bytes) * frame.price;
   }
+}
+
+/** A pair that has exchanged one receipt and owes a little since. */
+export function warmPair(deposit?: bigint): Pair {
+  const pair = new Pair(PRICE, channelState(deposit === undefined ? {} : { deposit: amount(deposit) }));
+  pair.sendUp(FRAME);
+  pair.settleDown();
+  for (let i = 0; i < 5; i += 1) pair.sendDown(FRAME);
+  pair.settleDown();
+  pair.spending.flush();
+  pair.settleDown();
+  pair.sendUp(FRAME);
+  pair.sendDown(FRAME);
+  pair.settleDown();
+  return pair;
+}
+
+/** What an honest payer would sign now. */
+export function honest(pair: Pair): Receipt {
+  const { up, down, due } = pair.earning.counts();
+  return { channel: pair.channel.id, amount: due, up, down };
 }

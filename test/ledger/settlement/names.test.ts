@@ -1,29 +1,14 @@
 /** Names that nobody registered cost a payee next to nothing, and names that somebody did get what they earned. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { MAX_EARNING_NAMES, MAX_NAMES_LOOKED_UP } from '../../../core/limits.ts';
 import type { UnixMillis } from '../../../core/units.ts';
 import type { LedgerReader } from '../../../ledger/contract.ts';
-import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
-import { startLedger, World } from './world.ts';
+import { worlds } from './in-world.ts';
+import type { World } from './world.ts';
 
 const HOUR_MILLIS = 3_600_000;
 
-let server: EmbeddedLedger;
-beforeAll(async () => {
-  server = await startLedger();
-});
-afterAll(async () => {
-  await server.close();
-});
-
-async function inWorld(label: string, work: (world: World) => Promise<void>): Promise<void> {
-  const world = await World.create(server, label, 2);
-  try {
-    await work(world);
-  } finally {
-    await world.close();
-  }
-}
+const inWorld = worlds();
 
 /** Names earned this much each, as a host's visitors may make its books say. */
 async function invent(world: World, count: number, each: bigint): Promise<void> {
@@ -48,7 +33,7 @@ function asking(world: World, at: (names: readonly string[]) => void | Promise<v
 
 describe('invented names', () => {
   it('cost one question a settlement, and are forgotten when they stay unknown', async () => {
-    await inWorld('invented', async (world) => {
+    await inWorld('invented', 2, async (world) => {
       const invented = MAX_NAMES_LOOKED_UP + 10;
       await invent(world, invented, 1_000n);
       await world.receive(0, 3_000_000n, 1_000_000n);
@@ -79,7 +64,7 @@ describe('invented names', () => {
   });
 
   it('are not remembered without bound', async () => {
-    await inWorld('bounded', async (world) => {
+    await inWorld('bounded', 2, async (world) => {
       await invent(world, MAX_EARNING_NAMES + 5, 1n);
       expect(world.store.shares.size).toBe(MAX_EARNING_NAMES);
       await invent(world, 1, 1n);
@@ -88,7 +73,7 @@ describe('invented names', () => {
   });
 
   it('do not delay a closing channel, and its name is paid as soon as the ledger says that it is one', async () => {
-    await inWorld('delayed', async (world) => {
+    await inWorld('delayed', 2, async (world) => {
       let answer = (): void => {};
       const answered = new Promise<void>((resolve) => {
         answer = resolve;
@@ -113,7 +98,7 @@ describe('invented names', () => {
   });
 
   it('delay nothing for ever when the ledger has no answer', async () => {
-    await inWorld('unanswered', async (world) => {
+    await inWorld('unanswered', 2, async (world) => {
       let answer = (): void => {};
       const answered = new Promise<void>((resolve) => {
         answer = resolve;

@@ -13,7 +13,6 @@ import {
 import {
   AddressLookupTableProgram,
   ComputeBudgetProgram,
-  Connection,
   Keypair,
   LAMPORTS_PER_SOL,
   PublicKey,
@@ -22,13 +21,15 @@ import {
   Transaction,
   TransactionMessage,
   VersionedTransaction,
+  type AccountInfo,
   sendAndConfirmTransaction,
 } from '@solana/web3.js';
 import { startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
+import { openConnection } from './connection.ts';
 
 let ledger: EmbeddedLedger;
-let connection: Connection;
+let connection: ReturnType<typeof openConnection>;
 let payer: Keypair;
 
 async function funded(sol = 10): Promise<Keypair> {
@@ -38,13 +39,25 @@ async function funded(sol = 10): Promise<Keypair> {
   return key;
 }
 
+/** A transfer of more than the payer has. */
+function beyondItsMeans(): Transaction {
+  return new Transaction().add(
+    SystemProgram.transfer({
+      fromPubkey: payer.publicKey,
+      toPubkey: Keypair.generate().publicKey,
+      lamports: 1000 * LAMPORTS_PER_SOL,
+    }),
+  );
+}
+
 beforeAll(async () => {
   ledger = await startEmbeddedLedger();
-  connection = new Connection(ledger.url, { commitment: 'confirmed', wsEndpoint: ledger.wsUrl });
+  connection = openConnection(ledger);
   payer = await funded();
 });
 
 afterAll(async () => {
+  await connection[Symbol.asyncDispose]();
   await ledger.close();
 });
 
@@ -68,7 +81,7 @@ describe('the cluster', () => {
 
   test('blockhashes are valid for 150 slots and no longer', async () => {
     await using own = await startEmbeddedLedger();
-    const rpc = new Connection(own.url, { commitment: 'confirmed', wsEndpoint: own.wsUrl });
+    await using rpc = openConnection(own);
     const latest = await rpc.getLatestBlockhash();
     const height = await rpc.getBlockHeight();
     expect(latest.lastValidBlockHeight - height).toBeLessThanOrEqual(150);
@@ -134,14 +147,7 @@ describe('transactions', () => {
 
   test('a failure in preflight costs nothing and carries error and logs', async () => {
     const before = await connection.getBalance(payer.publicKey);
-    const transaction = new Transaction().add(
-      SystemProgram.transfer({
-        fromPubkey: payer.publicKey,
-        toPubkey: Keypair.generate().publicKey,
-        lamports: 1000 * LAMPORTS_PER_SOL,
-      }),
-    );
-    const error: unknown = await sendAndConfirmTransaction(connection, transaction, [payer]).catch(
+    const error: unknown = await sendAndConfirmTransaction(connection, beyondItsMeans(), [payer]).catch(
       (caught: unknown) => caught,
     );
     if (!(error instanceof SendTransactionError)) throw new Error('expected a SendTransactionError');
@@ -154,14 +160,7 @@ describe('transactions', () => {
 
   test('a failure without preflight costs its fee and is on record', async () => {
     const before = await connection.getBalance(payer.publicKey);
-    const transaction = new Transaction().add(
-      SystemProgram.transfer({
-        fromPubkey: payer.publicKey,
-        toPubkey: Keypair.generate().publicKey,
-        lamports: 1000 * LAMPORTS_PER_SOL,
-      }),
-    );
-    const signature = await connection.sendTransaction(transaction, [payer], { skipPreflight: true });
+    const signature = await connection.sendTransaction(beyondItsMeans(), [payer], { skipPreflight: true });
     const { value } = await connection.confirmTransaction({ signature, ...(await connection.getLatestBlockhash()) });
     expect(value.err).toEqual({ InstructionError: [0, { Custom: 1 }] });
     expect(await connection.getBalance(payer.publicKey)).toBe(before - 5000);
@@ -295,24 +294,30 @@ describe('WebSocket', () => {
   test('a second port can be had for clients that cannot be told the first', async () => {
     await using own = await startEmbeddedLedger({ wsPort: 0 });
     expect(new URL(own.wsUrl).port).not.toBe(new URL(own.url).port);
-    const rpc = new Connection(own.url, { commitment: 'confirmed', wsEndpoint: own.wsUrl });
+    await using rpc = openConnection(own);
+    let subscription = 0;
     const slot = await new Promise<number>((resolve) => {
-      rpc.onSlotChange((info) => resolve(info.slot));
+      subscription = rpc.onSlotChange((info) => resolve(info.slot));
     });
+    await rpc.removeSlotChangeListener(subscription);
     expect(slot).toBeGreaterThan(0);
   });
 
   test('an account subscription tells of changes', async () => {
     const to = Keypair.generate().publicKey;
+    const subscriptions = { account: 0, slot: 0 };
     const heard = new Promise<number>((resolve) => {
-      connection.onAccountChange(to, (account) => resolve(account.lamports), { commitment: 'confirmed' });
+      const hear = (account: AccountInfo<Buffer>): void => resolve(account.lamports);
+      subscriptions.account = connection.onAccountChange(to, hear, { commitment: 'confirmed' });
     });
     // The subscription has been answered once a later request on the same socket has.
     const ready = new Promise<void>((resolve) => {
-      connection.onSlotChange(() => resolve());
+      subscriptions.slot = connection.onSlotChange(() => resolve());
     });
     await ready;
     await connection.requestAirdrop(to, 5_000_000);
     expect(await heard).toBe(5_000_000);
+    await connection.removeAccountChangeListener(subscriptions.account);
+    await connection.removeSlotChangeListener(subscriptions.slot);
   });
 });

@@ -1,7 +1,7 @@
 /** What a wallet does with names, on the real program in the embedded SVM. */
 import { fileURLToPath } from 'node:url';
 import { AccountLayout, AuthorityType, TOKEN_PROGRAM_ID, createSetAuthorityInstruction } from '@solana/spl-token';
-import { Connection, PublicKey, Transaction, sendAndConfirmTransaction } from '@solana/web3.js';
+import { PublicKey, Transaction, sendAndConfirmTransaction } from '@solana/web3.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { NamePurchase, NameRegistration, RegistrationStep, TransactionResult } from '../../../ledger/contract.ts';
 import { delegateFromSeed, encodeReceipt } from '../../../ledger/receipt/index.ts';
@@ -13,6 +13,7 @@ import { nameSalt } from '../../../ledger/solana/name-salt.ts';
 import { creditAccountAddress } from '../../../ledger/solana/program/index.ts';
 import { COMMITMENT_LIFE_SECONDS, GRACE_SECONDS, YEAR_SECONDS, namePrice, nameStatus } from '../../../ledger/term.ts';
 import { amount, lamports, unixMillis, unixSeconds } from '../../../core/units.ts';
+import { openConnection } from './connection.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
 const SOL = 1_000_000_000n;
@@ -237,7 +238,7 @@ describe('a name that nobody renewed', () => {
       AuthorityType.AccountOwner,
       stranger.publicKey,
     );
-    const connection = new Connection(server.url, { commitment: 'confirmed', wsEndpoint: server.wsUrl });
+    await using connection = openConnection(server);
     await sendAndConfirmTransaction(connection, new Transaction().add(given), [former.key]);
     await server.warp(Number(YEAR_SECONDS + GRACE_SECONDS) + 7_200);
 

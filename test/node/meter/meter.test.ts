@@ -29,11 +29,11 @@ beforeEach(() => {
 afterEach(() => net.close());
 
 function paying(node: TestNode): PairCounts | undefined {
-  return node.book?.peers().find(({ role }) => role === 'payer');
+  return node.book.peers().find(({ role }) => role === 'payer');
 }
 
 function paidBy(node: TestNode, payer: TestNode): PairCounts | undefined {
-  return node.book?.peers().find(({ role, peer }) => role === 'payee' && peer === payer.id);
+  return node.book.peers().find(({ role, peer }) => role === 'payee' && peer === payer.id);
 }
 
 /** Both ends of each pair along the path, once nothing is owed. */

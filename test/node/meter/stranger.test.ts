@@ -14,7 +14,7 @@ beforeEach(() => {
 afterEach(() => net.close());
 
 function earning(node: TestNode): PairCounts[] {
-  return (node.book?.peers() ?? []).filter(({ role }) => role === 'payee');
+  return node.book.peers().filter(({ role }) => role === 'payee');
 }
 
 async function fetchOver(client: TestNode, path: readonly TestNode[]): Promise<void> {
@@ -28,7 +28,7 @@ async function fetchOver(client: TestNode, path: readonly TestNode[]): Promise<v
 async function agreed(client: TestNode, relay: TestNode): Promise<PairCounts> {
   const ends = (): readonly (PairCounts | undefined)[] => {
     const [theirs] = earning(relay);
-    return [theirs, client.book?.peers().find(({ channel }) => channel.id === theirs?.channel.id)];
+    return [theirs, client.book.peers().find(({ channel }) => channel.id === theirs?.channel.id)];
   };
   await eventually(() => {
     const [theirs, ours] = ends().map((end) => end && [end.up, end.down, end.due, end.signed].join(' '));
