@@ -208,12 +208,15 @@ export class Earning implements EarningAccount {
         return;
       }
     }
+    if (this.#closed) return;
     this.#begin();
     down.add(frameBytes, price);
     this.#measure();
   }
 
   attribute(shares: Attribution, frameBytes: number, price: PricePerMiB): void {
+    // What names earned is the next account's from then on.
+    if (this.#closed) return;
     this.#named = true;
     this.#earnings.add(shares, frameBytes, price);
   }

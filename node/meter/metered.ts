@@ -192,6 +192,7 @@ export class MeteredLink implements LinkMeter {
   }
 
   async openSpending(sponsor?: Sponsor): Promise<void> {
+    if (this.#closed) throw linkClosed();
     while (this.#spending === undefined) {
       if (this.#opening === undefined && sponsor !== undefined) await this.#ensureAllowed(sponsor);
       if (this.#spending !== undefined) return;
@@ -227,6 +228,8 @@ export class MeteredLink implements LinkMeter {
   }
 
   async #openSpending(sponsor: Sponsor | undefined): Promise<void> {
+    // Before a channel is opened on chain for a link that is gone.
+    if (this.#closed) throw linkClosed();
     const { book, channels } = this.#options;
     const { peer, self } = this.#link;
     const { channel, delegate } = await channels.channelTo(this.#peerWallet(), peer, sponsor);
