@@ -51,7 +51,7 @@ export interface EmbeddedLedger extends AsyncDisposable {
   readonly genesisHash: string;
   /** The bank's first admin, whose key was made with the ledger. */
   readonly admin: WalletKey;
-  /** Moves the chain's clock (and its slots) forward, as tests of challenge periods need. Whole seconds, >= 0. */
+  /** Moves the chain's clock (and its slots) forward, as tests of challenge periods need. Whole seconds, >= 0. @throws RangeError; RelaymintError CLOSED. */
   warp(seconds: number): Promise<void>;
   /** From now on `maxTransactionVersion` is this one. */
   takeTransactions(maxTransactionVersion: 0 | 1): void;
