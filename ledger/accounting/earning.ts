@@ -259,6 +259,7 @@ export class Earning implements EarningAccount {
   }
 
   net(value: bigint, withheld: bigint): void {
+    if (this.#closed) return;
     this.#netted += value;
     this.#withheld = withheld;
     this.#reopen();
