@@ -125,6 +125,8 @@ class Book implements AccountBook {
   }
 
   forget(channel: ChannelState): void {
+    this.#spending.get(channel.id)?.close();
+    this.#spending.delete(channel.id);
     const account = this.#earning.get(channel.id);
     if (account?.closed === false) {
       account.close();

@@ -43,7 +43,10 @@ export interface NettingWatch {
   look(): void;
 }
 
-/** We are the payer. Not to be used after `close`: calls throw CLOSED. */
+/**
+ * We are the payer. Closed by `close`, by the account that follows it on its channel, with its book or its channel: `sendUp` and
+ * `receivedDown` throw CLOSED, `mayOwe` and `unsigned` are 0, and all else does nothing.
+ */
 export interface SpendingAccount {
   readonly channel: ChannelState;
   readonly peer: NodeId;
@@ -87,7 +90,10 @@ export interface SpendingAccount {
  */
 export type UpVerdict = 'forward' | 'hold' | 'cut';
 
-/** We are the payee. After `close`, `receivedUp` says `cut` and `canSendDown` says false. */
+/**
+ * We are the payee. Closed in the same ways: `receivedUp` says `cut`, `canSendDown` false, `receive` throws CLOSED, `covers` and
+ * `unsigned` are 0, and all else but `lose` does nothing.
+ */
 export interface EarningAccount {
   readonly channel: ChannelState;
   readonly peer: NodeId;

@@ -169,12 +169,15 @@ export class Earning implements EarningAccount, Before {
         return;
       }
     }
+    if (this.#closed) return;
     this.#begin();
     down.add(frameBytes, price);
     this.#measure();
   }
 
   attribute(shares: Attribution, frameBytes: number, price: PricePerMiB): void {
+    // What names earned is the next account's from then on.
+    if (this.#closed) return;
     this.#named = true;
     this.#earnings.add(shares, frameBytes, price);
   }
@@ -217,6 +220,7 @@ export class Earning implements EarningAccount, Before {
   }
 
   net(value: bigint, withheld: bigint): void {
+    if (this.#closed) return;
     this.#netted += value;
     this.#withheld = withheld;
     this.#reopen();

@@ -181,17 +181,20 @@ export class Spending implements SpendingAccount {
   }
 
   watch(netting: NettingWatch): void {
+    if (this.#closed) return;
     this.#netting = netting;
     this.#look();
     this.#measure();
   }
 
   withhold(value: bigint): void {
+    if (this.#closed) return;
     this.#withheld = value;
     this.#measure();
   }
 
   net(value: bigint): void {
+    if (this.#closed) return;
     this.#withheld = 0n;
     this.#netted += value;
     this.#measure();
@@ -229,7 +232,8 @@ export class Spending implements SpendingAccount {
       this.#outgrownTold = false;
     }
     this.#channel = channel;
-    if (!this.#closed) this.#widen();
+    if (this.#closed) return;
+    this.#widen();
     this.#measure();
     this.onRoom();
   }

@@ -13,6 +13,9 @@ import type { Sponsor } from './sponsor.ts';
  * Counts the circuit frames of one link and keeps both ends' debts within their windows. "up" is payer to payee. Whoever
  * created a circuit on this link pays for its frames, both ways. At most one account in each direction of payment.
  * Sizes are whole link frames, header included.
+ *
+ * Closed, with its link or its node's `Metering`: `openSpending`, `sendUp` and `receivedDown` fail with CLOSED, `receivedUp` says `cut`,
+ * `canSendDown` false and `mayOwe` 0; the rest does nothing, and the counts stay as they are.
  */
 export interface LinkMeter {
   /**
@@ -109,7 +112,7 @@ export interface MeteringOptions {
 
 /** The meters of a node's links. */
 export interface Metering extends AsyncDisposable {
-  /** Called once for each link, when it opens. */
+  /** Called once for each link, when it opens. The meter is closed from the start after `close`. */
   attach(link: Link): LinkMeter;
   /** Pays every neighbour all that is due. */
   flush(): void;
@@ -119,6 +122,6 @@ export interface Metering extends AsyncDisposable {
   walletOf(peer: NodeId): LedgerAddress | undefined;
   /** What relaying earned for certain since the start: what payers paid less what was paid onward for them. Base units. */
   readonly kept: bigint;
-  /** Pays, then closes all accounts. The book stays open. */
+  /** Pays, then closes all meters and their accounts. The book stays open. Harmless when repeated. */
   close(): Promise<void>;
 }

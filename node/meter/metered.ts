@@ -152,6 +152,7 @@ export class MeteredLink implements LinkMeter {
   }
 
   async openSpending(sponsor?: Sponsor, signal?: AbortSignal): Promise<void> {
+    if (this.#closed) throw linkClosed();
     while (this.#spending === undefined) {
       this.#ensureWanted(signal);
       if (this.#opening === undefined && sponsor !== undefined) await this.#ensureAllowed(sponsor);
@@ -195,6 +196,8 @@ export class MeteredLink implements LinkMeter {
   }
 
   async #openSpending(sponsor: Sponsor | undefined): Promise<void> {
+    // Before a channel is opened on chain for a link that is gone.
+    if (this.#closed) throw linkClosed();
     const { book, channels } = this.#options;
     const { peer, self } = this.#link;
     const { channel, delegate } = await channels.channelTo(this.#peerWallet(), peer, sponsor);

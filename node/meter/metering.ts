@@ -102,6 +102,10 @@ class LedgerMetering implements Metering {
   attach(link: Link): LinkMeter {
     const shared = { sponsors: this.#sponsors, lookups: this.#lookups, looks: this.#looks };
     const meter = new MeteredLink(link, this.#options, shared, this.#options.idleMillis ?? IDLE_MILLIS);
+    if (this.#closed) {
+      meter.close();
+      return meter;
+    }
     this.#meters.add(meter);
     void link.closed.then(() => this.#detach(meter));
     return meter;

@@ -1,5 +1,7 @@
 /** Metering that counts and charges nothing: for benchmarks to compare with, and for nodes among friends. */
+import { RelaymintError } from '../../core/errors.ts';
 import type { UpVerdict } from '../../ledger/accounting/index.ts';
+import type { Link } from '../link/contract.ts';
 import type { LinkMeter, Metering } from './contract.ts';
 import { freeSponsor, UNLIMITED } from './sponsor.ts';
 import type { Sponsor } from './sponsor.ts';
@@ -7,14 +9,20 @@ import type { Sponsor } from './sponsor.ts';
 class UnmeteredLink implements LinkMeter {
   onOpen: () => void = () => {};
   onRoom: () => void = () => {};
-  readonly mayOwe: bigint = UNLIMITED;
   readonly sponsor: Sponsor = freeSponsor;
+  #closed = false;
 
-  openSpending(): Promise<void> {
-    return Promise.resolve();
+  async openSpending(): Promise<void> {
+    this.#ensureOpen();
   }
 
-  sendUp(): void {}
+  sendUp(): void {
+    this.#ensureOpen();
+  }
+
+  get mayOwe(): bigint {
+    return this.#closed ? 0n : UNLIMITED;
+  }
 
   canAfford(): boolean {
     return true;
@@ -24,14 +32,16 @@ class UnmeteredLink implements LinkMeter {
     return true;
   }
 
-  receivedDown(): void {}
+  receivedDown(): void {
+    this.#ensureOpen();
+  }
 
   receivedUp(): UpVerdict {
-    return 'forward';
+    return this.#closed ? 'cut' : 'forward';
   }
 
   canSendDown(): boolean {
-    return true;
+    return !this.#closed;
   }
 
   sentDown(): void {}
@@ -49,17 +59,57 @@ class UnmeteredLink implements LinkMeter {
   counts(): { readonly spending: undefined; readonly earning: undefined } {
     return { spending: undefined, earning: undefined };
   }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  #ensureOpen(): void {
+    if (this.#closed) throw new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
+  }
+}
+
+class Unmetered implements Metering {
+  readonly kept = 0n;
+  readonly #meters = new Set<UnmeteredLink>();
+  #closed = false;
+
+  attach(link: Link): LinkMeter {
+    const meter = new UnmeteredLink();
+    if (this.#closed) {
+      meter.close();
+      return meter;
+    }
+    this.#meters.add(meter);
+    void link.closed.then(() => this.#detach(meter));
+    return meter;
+  }
+
+  #detach(meter: UnmeteredLink): void {
+    meter.close();
+    this.#meters.delete(meter);
+  }
+
+  flush(): void {}
+
+  expect(): void {}
+
+  walletOf(): undefined {
+    return undefined;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const meter of this.#meters) meter.close();
+    this.#meters.clear();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
 }
 
 /** Both ends of a link must use it: a metered peer cuts off one that presents no channel. */
 export function unmetered(): Metering {
-  return {
-    attach: () => new UnmeteredLink(),
-    flush() {},
-    expect() {},
-    walletOf: () => undefined,
-    kept: 0n,
-    close: () => Promise.resolve(),
-    [Symbol.asyncDispose]: () => Promise.resolve(),
-  };
+  return new Unmetered();
 }

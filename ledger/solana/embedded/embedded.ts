@@ -35,7 +35,7 @@ export class EmbeddedServer implements EmbeddedLedger {
     const clock = options.clock ?? systemClock;
     const host = options.host ?? '127.0.0.1';
     const programs = await readProgram(options);
-    const journal = options.dataDir === undefined ? memoryJournal : await openJournal(options.dataDir);
+    const journal = options.dataDir === undefined ? memoryJournal() : await openJournal(options.dataDir);
     // Taken apart in the opposite order; the journal belongs to the chain once that exists.
     const closers = [(): Promise<void> => journal.close()];
     try {

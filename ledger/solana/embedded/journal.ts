@@ -11,23 +11,47 @@ export interface Change {
   readonly value: Uint8Array | undefined;
 }
 
+/** Closed: `load` and `put` fail with CLOSED; what was put before is settled. */
 export interface Journal {
-  /** Everything stored, in key order. Called once, at the start. */
+  /** Everything stored by those before it, in key order; nothing where nothing outlives the process. Called once, at the start. @throws RelaymintError CLOSED. */
   load(): AsyncIterable<readonly [string, Uint8Array]>;
-  /** Queues changes; those of one call become durable together. */
+  /** Queues changes; those of one call become durable together. @throws RelaymintError CLOSED. */
   put(changes: readonly Change[]): void;
   /** Resolves when all that was put is on the disk. @throws RelaymintError STORAGE_FAILED or STORAGE_FULL, from then on always. */
   settled(): Promise<void>;
+  /** Waits for what was put. Harmless when repeated. @throws as `settled`. */
   close(): Promise<void>;
 }
 
+const NOTHING: AsyncIterable<never> = { async *[Symbol.asyncIterator]() {} };
+
 /** For a ledger without `dataDir`. */
-export const memoryJournal: Journal = {
-  async *load() {},
-  put() {},
-  async settled() {},
-  async close() {},
-};
+export function memoryJournal(): Journal {
+  return new MemoryJournal();
+}
+
+class MemoryJournal implements Journal {
+  #closed = false;
+
+  load(): AsyncIterable<never> {
+    this.#ensureOpen();
+    return NOTHING;
+  }
+
+  put(): void {
+    this.#ensureOpen();
+  }
+
+  async settled(): Promise<void> {}
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+
+  #ensureOpen(): void {
+    if (this.#closed) throw ledgerClosed();
+  }
+}
 
 /** @throws RelaymintError FILE_IN_USE when another process has it open; STORAGE_FAILED. */
 export async function openJournal(dataDir: string): Promise<Journal> {
@@ -47,6 +71,7 @@ class LevelJournal implements Journal {
   /** The batch that still takes changes; it is written when the one before it is on the disk. */
   #open: Change[] | undefined;
   #tail: Promise<void> = Promise.resolve();
+  #closed = false;
 
   constructor(database: Database, dataDir: string) {
     this.#database = database;
@@ -54,10 +79,12 @@ class LevelJournal implements Journal {
   }
 
   load(): AsyncIterable<readonly [string, Uint8Array]> {
+    if (this.#closed) throw ledgerClosed();
     return this.#database.iterator();
   }
 
   put(changes: readonly Change[]): void {
+    if (this.#closed) throw ledgerClosed();
     if (this.#open === undefined) {
       const batch: Change[] = [];
       this.#open = batch;
@@ -65,7 +92,7 @@ class LevelJournal implements Journal {
       this.#tail = this.#tail.then(() => this.#write(batch));
       this.#tail.catch(() => undefined);
     }
-    this.#open.push(...changes);
+    for (const change of changes) this.#open.push(change);
   }
 
   settled(): Promise<void> {
@@ -73,6 +100,7 @@ class LevelJournal implements Journal {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     try {
       await this.#tail;
     } finally {
@@ -93,6 +121,10 @@ class LevelJournal implements Journal {
       throw storageFailure(cause, this.#dataDir);
     }
   }
+}
+
+function ledgerClosed(): RelaymintError {
+  return new RelaymintError('CLOSED', 'The ledger was closed.');
 }
 
 function storageFailure(cause: unknown, dataDir: string): RelaymintError {

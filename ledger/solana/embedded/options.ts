@@ -51,7 +51,7 @@ export interface EmbeddedLedger extends AsyncDisposable {
   readonly genesisHash: string;
   /** The bank's first admin, whose key was made with the ledger. */
   readonly admin: WalletKey;
-  /** Moves the chain's clock (and its slots) forward, as tests of challenge periods need. Whole seconds, >= 0. */
+  /** Moves the chain's clock (and its slots) forward, as tests of challenge periods need. Whole seconds, >= 0. @throws RangeError; RelaymintError CLOSED. */
   warp(seconds: number): Promise<void>;
   /** Sets `maxTransactionVersion` from now on. */
   takeTransactions(maxTransactionVersion: 0 | 1): void;
