@@ -158,7 +158,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       String(gatewayPort),
       '--watch',
       layout.root,
-      // The credits of this market are free: a large site of one's own shall not end at the limits of real ones.
+      // The credits of this market are free: a large local site must not end at the limits of real ones.
       ...['--spend-limit-site', '--spend-limit-peer', '--spend-limit'].flatMap((option) => [option, PLAY_CREDITS]),
     ]);
   const gateway = await launchGateway().catch((error: unknown) => {

@@ -31,7 +31,7 @@ export class Dial {
     return this.#settled;
   }
 
-  /** The dial goes on until the last one who waits for it gives up. */
+  /** The dial goes on until the last caller that waits for it gives up. */
   wait(signal: AbortSignal | undefined): Promise<Link> {
     return new Promise((resolve, reject) => {
       let tie: Disposable | undefined = undefined;

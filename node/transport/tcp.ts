@@ -42,12 +42,12 @@ export function createTcpTransport(): Transport {
 }
 
 /**
- * Whose connections are counted together: an IPv4 address, or the /64 that one customer has of IPv6. undefined for this machine's own, where
+ * The source under which connections are counted: an IPv4 address, or the /64 of one IPv6 customer. undefined for this machine's own, where
  * a proxy or tor may carry anybody.
  *
- * An IPv4 address that a translator wrote into 64:ff9b::/96 (RFC 6052) is that address: else all of IPv4 would be one customer to a node that
- * has IPv6 only. Translators with a prefix of their own look like any customer, and so do the many behind one IPv4 address of a NAT: what
- * they share is how many handshakes they have under way, for a few round trips each, and no link.
+ * An IPv4 address that a translator wrote into 64:ff9b::/96 (RFC 6052) counts as that address: otherwise all of IPv4 would be one customer to
+ * an IPv6-only node. Translators with their own prefix look like any customer, and so do the many behind one IPv4 address of a NAT: they
+ * share only the number of handshakes under way, for a few round trips each, and no links.
  */
 export function sourceOf(remote: string | undefined): string | undefined {
   if (remote === undefined || isLoopback(remote)) return undefined;

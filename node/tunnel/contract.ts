@@ -19,7 +19,7 @@ export interface CircuitPoolSettings {
   readonly maxTimeInactive?: number;
   /** Frame bytes after which a circuit takes no more streams and is replaced. Default 64 GiB. */
   readonly maxTraffic?: number;
-  /** A step between two relays that failed, and a relay of which two did, is avoided for this long, milliseconds. Default 60,000. */
+  /** A step between two relays that failed, and a relay with two failed steps, is avoided for this long, milliseconds. Default 60,000. */
   readonly avoidMillis?: number;
 }
 

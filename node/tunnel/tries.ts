@@ -206,7 +206,7 @@ export class PathTries {
   }
 
   /**
-   * A failed step is avoided, because one of its two sides is at fault, or one before them that lies about it; so is a relay of which two
+   * A failed step is avoided, because one of its two sides is at fault, or an earlier relay that lies about it; so is a relay of which two
    * failed. A guard is skipped while it cannot be reached itself, and given up for the outcome of its circuits over days.
    */
   blame(path: readonly SignedOffer[], error: unknown, end: PathEnd): 'detour' | 'failure' {

@@ -140,8 +140,8 @@ class GarlicTransport implements I2pTransport {
   }
 
   /**
-   * From a destination of its own for each isolation text, so that the host does not learn who we are to our peers.
-   * @throws RelaymintError LIMIT_EXCEEDED besides, for the seventeenth such text.
+   * From a separate destination for each isolation text, so that the host does not learn who we are to our peers.
+   * @throws RelaymintError as `HostDialer.dialHost`, and LIMIT_EXCEEDED for the seventeenth such text.
    */
   async dialHost(
     host: string,

@@ -46,7 +46,7 @@ const PATIENCE_MILLIS = 10 * 60_000;
 const SAVE_MILLIS = 60_000;
 /** Counts of hosts start again from zero after this, milliseconds. */
 const HOST_MEMORY_MILLIS = 24 * 60 * 60_000;
-/** With fewer operators none of them can be avoided, neither as a relay nor as a guard. */
+/** With fewer operators of relays no relay is set aside and no guard is given up: one that fails is on every path. */
 const LEAST_OPERATORS = 4;
 
 interface Guard {
