@@ -1,6 +1,5 @@
 /** What wallets owe us: what they left unpaid, and what was burned on chain for their circuits. */
-import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
-import { ledgerAddress, channelId } from '../../core/ids.ts';
+import { channelId, ledgerAddress, type ChannelId, type LedgerAddress } from '../../core/ids.ts';
 import { amount, type Amount } from '../../core/units.ts';
 import type { Change } from '../books/index.ts';
 import type { ChannelState } from '../contract.ts';

@@ -316,7 +316,7 @@ export class BookStore implements AsyncDisposable {
     await this.close();
   }
 
-  /** Written at once, and not worth a sync: what the ledger shows anyway, or costs nobody anything. */
+  /** Without a sync: a power cut may take it. */
   #write(changes: readonly Change[]): void {
     if (changes.length > 0) this.#store.write(changes, { sync: false });
   }

@@ -1,17 +1,15 @@
 /** The settlement engine: one piece of work at a time, each recorded before it is sent and booked once it is on chain. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { assertNotAborted, deadline, following, orAborted } from '../../core/abort.ts';
-import { toHex } from '../../core/codec.ts';
 import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.ts';
-import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
+import type { LedgerAddress } from '../../core/ids.ts';
 import { MAX_SHARES_PER_TRANSACTION } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
-import { amount, formatCredits } from '../../core/units.ts';
+import { amount } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
 import type { BookStore } from '../accounting/index.ts';
-import type { BankState, ChannelState, LedgerReader, LedgerWallet, TillState } from '../contract.ts';
-import type { SignedReceipt } from '../receipt/index.ts';
+import type { BankState, LedgerReader, LedgerWallet } from '../contract.ts';
 import type {
   PlannedBatch,
   Settlement,
@@ -26,11 +24,12 @@ import { Dispatch } from './dispatch.ts';
 import { PayableNames } from './names.ts';
 import { debtOf, Openings } from './openings.ts';
 import { Patience } from './patience.ts';
-import { increaseOf, planBatches } from './plan.ts';
+import { planBatches } from './plan.ts';
 import type { Batch, Candidate, Fit } from './plan.ts';
 import { pollWithin } from './poll.ts';
-import { costOf, isWorthAdding, isWorthSending, mostBid, pressureOf } from './worth.ts';
-import type { Pressure, Worth } from './worth.ts';
+import { WaitingChannels } from './waiting.ts';
+import { isWorthAdding, isWorthSending, mostBid } from './worth.ts';
+import type { Worth } from './worth.ts';
 
 export const DEFAULT_POLICY: SettlementPolicy = {
   maxFeeShareBps: 100,
@@ -46,10 +45,6 @@ export function startSettlement(options: SettlementOptions): SettlementEngine {
   return new Engine(options);
 }
 
-const LOST_TEXT =
-  'a payer closed its channel before this node settled its newest receipt, and that much is lost: the node did not reach the ledger during the challenge period, or its wallet agreed to an early close';
-const LEFT_TEXT = 'a channel that was not worth settling is closed, and that much is lost';
-
 const SETTLING = 'Settlement';
 const NOTHING_IS_LOST = 'Nothing is lost: what was under way is taken up at the next attempt.';
 
@@ -60,34 +55,22 @@ class Engine implements SettlementEngine {
   readonly #policy: SettlementPolicy;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #onChannel: (channel: ChannelState) => void;
-  readonly #onClosed: (channel: ChannelState) => void;
   readonly #patience: Patience;
   readonly #delivery: Delivery;
   readonly #dispatch: Dispatch;
   readonly #names: PayableNames;
   readonly #openings: Openings;
+  readonly #waiting: WaitingChannels;
   /** The last logged reason why opening payments were not returned. */
   #unreturned: string | undefined;
-  /** Channels that the last look showed closing. */
-  #closing: readonly ChannelState[] = [];
   readonly #stop = new AbortController();
   /** The piece of work under way: the next waits for it, so that no receipt is in two transactions. */
   #tail: Promise<unknown> = Promise.resolve();
   readonly #clockwork: Promise<void>;
-  /** When value first waited on a channel, by this process's clock. */
-  readonly #since = new Map<ChannelId, number>();
   /** Fixed when the bank was made, so asked for once. */
   #terms: Pick<BankState, 'unitsPerLamport' | 'challengeSeconds'> | undefined;
-  /** What this process itself saw settled for good. */
-  readonly #booked = new Map<ChannelId, Amount>();
   /** The last logged failure: the same one is not logged again at each check. */
   #trouble: string | undefined;
-  /** Receipts that the chain refused by themselves: not retried automatically until a greater one comes or the channel closes. */
-  readonly #refused = new Map<ChannelId, Amount>();
-  /** Closing channels that are worth less than settling them costs, and of which that was said. */
-  readonly #left = new Set<ChannelId>();
-
   /** The wallet knows how much one transaction holds. */
   readonly #fit: Fit = (receipts, names) => this.#wallet.receiptsThatFit(receipts, names);
 
@@ -98,8 +81,6 @@ class Engine implements SettlementEngine {
     this.#policy = { ...DEFAULT_POLICY, ...options.policy };
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? silentLog;
-    this.#onChannel = options.onChannel ?? ((channel) => this.#store.update(channel));
-    this.#onClosed = options.onClosed ?? ((channel) => this.#store.forget(channel.id));
     this.#patience = new Patience(this.#policy);
     this.#delivery = new Delivery({
       store: this.#store,
@@ -127,6 +108,15 @@ class Engine implements SettlementEngine {
       maxRoyaltyBps: this.#policy.maxRoyaltyBps,
     });
     this.#openings = new Openings({ store: this.#store, wallet: this.#wallet, reader: this.#reader, log: this.#log });
+    this.#waiting = new WaitingChannels({
+      store: this.#store,
+      wallet: this.#wallet,
+      reader: this.#reader,
+      patience: this.#patience,
+      log: this.#log,
+      onChannel: options.onChannel ?? ((channel): void => this.#store.update(channel)),
+      onClosed: options.onClosed ?? ((channel): void => this.#store.forget(channel.id)),
+    });
     this.#clockwork = this.#watch();
   }
 
@@ -134,7 +124,7 @@ class Engine implements SettlementEngine {
     return this.#exclusive(signal, async (stop) => {
       const recovered = await this.#delivery.recover(stop);
       const learning = this.#learnNames();
-      const settled = await this.#settle(stop, await this.#candidates(stop), learning);
+      const settled = await this.#settle(stop, await this.#waiting.look(stop), learning);
       await this.#giveBack(stop);
       return [...recovered, ...settled];
     });
@@ -157,7 +147,7 @@ class Engine implements SettlementEngine {
   async plan(signal?: AbortSignal): Promise<readonly PlannedBatch[]> {
     return this.#exclusive(signal, async (stop) => {
       const learning = this.#learnNames();
-      const batches = await this.#planned(stop, await this.#candidates(stop), learning);
+      const batches = await this.#planned(stop, await this.#waiting.look(stop), learning);
       const { unitsPerLamport } = await this.#bankTerms(stop);
       return batches.map((batch) => ({ ...batch, maxBid: mostBid(batch, unitsPerLamport) }));
     });
@@ -226,7 +216,7 @@ class Engine implements SettlementEngine {
 
   /** Returns what closing payers staked for their windows. A failure stops nothing else: it is tried again at each check. */
   async #giveBack(stop: AbortSignal): Promise<void> {
-    const closing = this.#closing.filter(({ opening }) => opening > 0n);
+    const closing = this.#waiting.closing.filter(({ opening }) => opening > 0n);
     if (closing.length === 0) return;
     try {
       const worth = await this.#worth(stop);
@@ -245,41 +235,16 @@ class Engine implements SettlementEngine {
     await this.#bankTerms(stop);
     await this.#delivery.recover(stop);
     const learning = this.#learnNames();
-    const candidates = (await this.#candidates(stop)).filter((candidate) => this.#isHopeful(candidate));
+    const candidates = (await this.#waiting.look(stop)).filter((candidate) => this.#waiting.isHopeful(candidate));
     if (candidates.length === 0) return;
-    const now = this.#clock.now();
-    const pressures = new Map<ChannelId, Pressure>();
-    for (const candidate of candidates) {
-      const { id } = candidate.channel;
-      const since = this.#since.get(id) ?? now;
-      this.#since.set(id, since);
-      pressures.set(id, pressureOf(candidate, now - since, this.#policy.maxAgeMillis));
-    }
-    const pressing = ({ channel }: Candidate): Pressure => pressures.get(channel.id) ?? 'growing';
+    const pressing = this.#waiting.pressures(candidates, this.#clock.now(), this.#policy.maxAgeMillis);
     const worth = await this.#worth(stop);
     const due = candidates.filter((candidate) => isWorthAdding(candidate, pressing(candidate), worth));
     await this.#settle(stop, due, learning, (batch) => {
       const sent = isWorthSending(batch, pressing, worth);
-      if (!sent) this.#leave(batch, worth);
+      if (!sent) this.#waiting.leave(batch, worth);
       return sent;
     });
-  }
-
-  /** Logs once for each closing channel that it is not worth settling. It is checked again each time. */
-  #leave(batch: Batch, worth: Worth): void {
-    const closing = batch.candidates.filter(({ channel }) => channel.closeAt !== undefined);
-    const news = closing.filter(({ channel }) => !this.#left.has(channel.id));
-    if (news.length === 0) return;
-    for (const { channel } of news) this.#left.add(channel.id);
-    const held = closing.reduce((sum, candidate) => sum + increaseOf(candidate), 0n);
-    this.#log.warn(
-      {
-        channels: news.map(({ channel }) => channel.id),
-        credits: formatCredits(amount(held)),
-        costCredits: formatCredits(amount(costOf(batch, worth) * worth.unitsPerLamport)),
-      },
-      'payers ask to close channels whose receipts are worth less than settling them costs: they wait for a cheaper moment or more value, and are lost when the channels close',
-    );
   }
 
   async #bankTerms(stop: AbortSignal): Promise<Pick<BankState, 'unitsPerLamport' | 'challengeSeconds'>> {
@@ -300,64 +265,6 @@ class Engine implements SettlementEngine {
     return { ...fees, unitsPerLamport, maxFeeShareBps: BigInt(this.#policy.maxFeeShareBps) };
   }
 
-  /** What could be settled now, by what the till shows. Channels that are over are forgotten here. */
-  async #candidates(stop: AbortSignal): Promise<readonly Candidate[]> {
-    const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address, 'finalized'));
-    if (till === undefined) return [];
-    this.#forgetClosed(till);
-    this.#closing = till.channels.filter(({ closeAt }) => closeAt !== undefined);
-    const candidates: Candidate[] = [];
-    for (const read of till.channels) {
-      this.#onChannel(read);
-      const entry = this.#store.entry(read.id);
-      if (entry?.role !== 'payee' || entry.latest === undefined) continue;
-      const { latest: receipt, channel } = entry;
-      // The books may know more from a fork that was given up since; only a read that lags behind us may know less.
-      const settled = maximum(read.settled, this.#booked.get(read.id) ?? read.settled);
-      const waits = receipt.amount > settled && receipt.amount <= channel.deposit;
-      if (waits) candidates.push({ channel: { ...channel, settled }, receipt });
-      else for (const memory of [this.#since, this.#left]) memory.delete(channel.id);
-    }
-    return candidates;
-  }
-
-  /** A closing channel brings no greater receipt, and what is not settled of it is lost: it is not given up while it is there. */
-  #isHopeful({ channel, receipt }: Candidate): boolean {
-    return channel.closeAt !== undefined || this.#refused.get(channel.id) !== receipt.amount;
-  }
-
-  /**
-   * A channel whose slot has a later generation is closed for good: the books forget it, and what its newest receipt adds is
-   * lost. (One that is merely missing may be missing because the ledger's node lags behind.)
-   */
-  #forgetClosed(till: TillState): void {
-    for (const entry of Array.from(this.#store.entries())) {
-      const { role, channel, latest } = entry;
-      if (role !== 'payee' || channel.till !== till.address) continue;
-      if ((till.generations[channel.slot] ?? 0) <= channel.generation) continue;
-      const left = this.#left.has(channel.id);
-      for (const memory of [this.#since, this.#refused, this.#booked, this.#left]) memory.delete(channel.id);
-      if (latest !== undefined && latest.amount > channel.settled) this.#sayLost(channel, latest, left);
-      // Of one that was evicted nobody knows here what was returned: its payer's debt stays.
-      if (channel.closeAt !== undefined) this.#store.forfeit(channel.payer, channel.opening);
-      this.#onClosed(channel);
-    }
-  }
-
-  #sayLost(channel: ChannelState, latest: SignedReceipt, left: boolean): void {
-    this.#log[left ? 'info' : 'warn'](
-      {
-        channel: channel.id,
-        payer: channel.payer,
-        lostCredits: formatCredits(amount(latest.amount - channel.settled)),
-        ...(channel.closeAt === undefined ? {} : { couldCloseAt: String(channel.closeAt) }),
-        // Not a secret, and the only evidence if the ledger's node lied.
-        receipt: toHex(latest.bytes),
-      },
-      left ? LEFT_TEXT : LOST_TEXT,
-    );
-  }
-
   /** `accept` has the last word on each transaction, and on those that one is taken into; all go when it is absent. */
   async #settle(
     stop: AbortSignal,
@@ -368,11 +275,9 @@ class Engine implements SettlementEngine {
     const planned = (await this.#planned(stop, candidates, learning)).filter(accept);
     if (planned.length === 0) return [];
     const { settlements, settled, refusals } = await this.#dispatch.all(stop, planned, accept);
-    for (const { channel, receipt } of settled) this.#booked.set(channel.id, receipt.amount);
-    for (const { candidate, final } of refusals) {
-      if (final) this.#refused.set(candidate.channel.id, candidate.receipt.amount);
-    }
-    await this.#candidates(stop);
+    for (const candidate of settled) this.#waiting.settled(candidate);
+    for (const { candidate, final } of refusals) if (final) this.#waiting.refused(candidate);
+    await this.#waiting.look(stop);
     if (refusals.length > 0) {
       const each = refusals.map(({ candidate, reason }) => `channel ${candidate.channel.id}: ${reason}`);
       throw new RelaymintError('LEDGER_REJECTED', `The ledger refused to settle ${each.join('; ')}.`, {
@@ -452,8 +357,4 @@ async function refusalOf(settling: Promise<unknown>): Promise<RelaymintError | u
 async function within(signal: AbortSignal, work: Promise<void>, millis: number): Promise<void> {
   using limit = deadline(millis, 'Learning the names', signal);
   await orAborted(work, limit.signal, SETTLING).catch(() => assertNotAborted(signal, SETTLING));
-}
-
-function maximum(a: Amount, b: Amount): Amount {
-  return a > b ? a : b;
 }

@@ -1,3 +1,5 @@
+/** Notices when a link has been without traffic for a while: its debts are paid then. */
+
 /** One timer while there is traffic; frames only set a flag. */
 export class IdleWatch {
   readonly #millis: number;
