@@ -2,7 +2,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ChannelId } from '../../core/ids.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
@@ -13,14 +12,13 @@ import type { TillState } from '../../ledger/contract.ts';
 import { delegateFromSeed, signReceipt } from '../../ledger/receipt/index.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../ledger/solana/embedded/index.ts';
 import type { EmbeddedLedger } from '../../ledger/solana/embedded/index.ts';
-import { generateWalletKey, openSolanaLedger } from '../../ledger/solana/index.ts';
+import { generateWalletKey, openSolanaLedger, programFile } from '../../ledger/solana/index.ts';
 import type { SolanaLedger, SolanaWallet } from '../../ledger/solana/index.ts';
 import { Channels, type ChannelsOptions } from '../../app/node/channels.ts';
 import type { Advance } from '../../node/meter/index.ts';
 import { allowanceExhausted } from '../../node/meter/sponsor.ts';
 import { newIdentity } from '../node/link/nodes.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../ledger/program/relaymint.so', import.meta.url));
 const DEPOSIT = amount(1_000n);
 const DAY = 24 * 60 * 60_000;
 const { nodeId: PEER } = newIdentity();
@@ -60,7 +58,7 @@ async function seller(slots = 4): Promise<SolanaWallet> {
 
 beforeAll(async () => {
   server = await startEmbeddedLedger({
-    programPath: PROGRAM,
+    programPath: programFile(),
     programId: EMBEDDED_PROGRAM_ID,
     bank: { unitsPerLamport: 1n, challengeSeconds: 1n },
   });
