@@ -1,4 +1,5 @@
 /** A relay in a process of its own, a slow honest node, and one flood after the other. */
+import { programFile } from '../../ledger/solana/index.ts';
 import { fork } from 'node:child_process';
 import { once, setMaxListeners } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -19,7 +20,6 @@ import { clickMillis } from './clicks.ts';
 import { BULK_DOWNLOAD, type AttackerConfig, type RowName } from './protocol.ts';
 
 /** Next to the package's own files: from dist/bench/load. */
-const PROGRAM_PATH = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
 const ATTACKER = fileURLToPath(new URL('./attacker.js', import.meta.url));
 /** A node that gets nowhere in this time is kept out, milliseconds. */
 const GIVE_UP_MILLIS = 30_000;
@@ -62,7 +62,7 @@ export async function measureLoad(options: LoadOptions): Promise<LoadRow[]> {
   const directory = await mkdtemp(path.join(tmpdir(), 'relaymint-bench-'));
   stack.defer(() => rm(directory, { recursive: true, force: true, maxRetries: 5 }));
   onProgress('starting the ledger');
-  const ledger = stack.use(await startEmbeddedLedger({ programPath: PROGRAM_PATH, programId: EMBEDDED_PROGRAM_ID }));
+  const ledger = stack.use(await startEmbeddedLedger({ programPath: programFile(), programId: EMBEDDED_PROGRAM_ID }));
   const ground = { ledgerUrl: ledger.url, programId: EMBEDDED_PROGRAM_ID };
   const rows: LoadRow[] = [];
   for (const name of names) {

@@ -1,9 +1,9 @@
 /** Runs the benchmark: a ledger, the rows' processes, a warm-up, then rounds in which every row has its turn. */
+import { programFile } from '../../ledger/solana/index.ts';
 import { setMaxListeners } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../ledger/solana/embedded/index.ts';
 import { summarize, type Block, type Comparison, type RowFigures, type Turn } from './figures.ts';
@@ -41,7 +41,6 @@ export interface Report {
 }
 
 /** Next to the package's own files: from dist/bench/path. */
-const PROGRAM_PATH = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
 
 /** Leaves no process and no file behind, however it ends. @throws RelaymintError INTERNAL, ABORTED. */
 export async function measure(options: MeasureOptions): Promise<Report> {
@@ -117,6 +116,6 @@ async function openGround(
   const directory = await mkdtemp(path.join(tmpdir(), 'relaymint-bench-'));
   stack.defer(() => rm(directory, { recursive: true, force: true }));
   onProgress('starting the ledger');
-  const ledger = stack.use(await startEmbeddedLedger({ programPath: PROGRAM_PATH, programId: EMBEDDED_PROGRAM_ID }));
+  const ledger = stack.use(await startEmbeddedLedger({ programPath: programFile(), programId: EMBEDDED_PROGRAM_ID }));
   return { directory, ledgerUrl: ledger.url, programId: EMBEDDED_PROGRAM_ID, signal };
 }

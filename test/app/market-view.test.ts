@@ -1,12 +1,11 @@
 /** The marketplace's page, with names on it that somebody made to spoil it. */
-import { fileURLToPath } from 'node:url';
 import { CID } from 'multiformats/cid';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { lamports } from '../../core/units.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../ledger/solana/embedded/index.ts';
 import type { EmbeddedLedger } from '../../ledger/solana/embedded/index.ts';
-import { generateWalletKey, openSolanaLedger } from '../../ledger/solana/index.ts';
+import { generateWalletKey, openSolanaLedger, programFile } from '../../ledger/solana/index.ts';
 import type { SolanaLedger, SolanaWallet } from '../../ledger/solana/index.ts';
 import { createMarketView } from '../../app/roles/market-view.ts';
 import type { WatchedNodes } from '../../app/roles/watched.ts';
@@ -14,7 +13,6 @@ import type { RunningNode } from '../../app/node/node.ts';
 import { marketViewSchema, type MarketView } from '../../sites/gateway/market.ts';
 import { channelState } from '../ledger/accounting/pair.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../ledger/program/relaymint.so', import.meta.url));
 const ROOT = CID.parse('bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi');
 
 let server: EmbeddedLedger;
@@ -38,7 +36,7 @@ async function owner(): Promise<SolanaWallet> {
 }
 
 beforeAll(async () => {
-  server = await startEmbeddedLedger({ programPath: PROGRAM, programId: EMBEDDED_PROGRAM_ID });
+  server = await startEmbeddedLedger({ programPath: programFile(), programId: EMBEDDED_PROGRAM_ID });
   ledger = openSolanaLedger({ fetch: listening, url: server.url, programId: EMBEDDED_PROGRAM_ID });
   honest = await owner();
   vandal = await owner();

@@ -1,6 +1,5 @@
 /** `relaymint channel close` on the folder of a node that runs: the node would open other channels in their place. */
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { RelaymintError } from '../../core/errors.ts';
@@ -8,12 +7,17 @@ import { silentLog } from '../../core/ports.ts';
 import { amount, lamports } from '../../core/units.ts';
 import { startControlServer, type ControlHandlers, type ControlServer } from '../../app/control/index.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger, type EmbeddedLedger } from '../../ledger/solana/embedded/index.ts';
-import { openSolanaLedger, readKeyFile, walletKeyFromSeed, type SolanaWallet } from '../../ledger/solana/index.ts';
+import {
+  openSolanaLedger,
+  readKeyFile,
+  walletKeyFromSeed,
+  type SolanaWallet,
+  programFile,
+} from '../../ledger/solana/index.ts';
 import { temporaryFolder } from '../e2e/marketplace.ts';
 import { run, type Finished } from './program.ts';
 import { statsOf } from './stats.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../ledger/program/relaymint.so', import.meta.url));
 const SOL = 1_000_000_000n;
 
 const stack = new AsyncDisposableStack();
@@ -23,7 +27,7 @@ let payer: SolanaWallet;
 let payee: SolanaWallet;
 beforeAll(async () => {
   data = stack.use(await temporaryFolder()).path;
-  ledger = await startEmbeddedLedger({ programPath: PROGRAM, programId: EMBEDDED_PROGRAM_ID });
+  ledger = await startEmbeddedLedger({ programPath: programFile(), programId: EMBEDDED_PROGRAM_ID });
   stack.defer(() => ledger.close());
   await run(['wallet', 'create', '--data', data]);
   const reader = openSolanaLedger({ fetch, url: ledger.url, programId: EMBEDDED_PROGRAM_ID });

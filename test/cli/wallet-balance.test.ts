@@ -2,12 +2,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { programFile } from '../../ledger/solana/index.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger, type EmbeddedLedger } from '../../ledger/solana/embedded/index.ts';
 import { run, type Finished } from './program.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../ledger/program/relaymint.so', import.meta.url));
 /** Base58 of 32 other bytes. */
 const ANOTHER = '4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi';
 
@@ -15,7 +14,7 @@ let data: string;
 let ledger: EmbeddedLedger;
 beforeAll(async () => {
   data = await mkdtemp(path.join(tmpdir(), 'relaymint-balance-'));
-  ledger = await startEmbeddedLedger({ programPath: PROGRAM, programId: EMBEDDED_PROGRAM_ID });
+  ledger = await startEmbeddedLedger({ programPath: programFile(), programId: EMBEDDED_PROGRAM_ID });
   await run(['wallet', 'create', '--data', data]);
 });
 afterAll(async () => {

@@ -2,18 +2,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { amount, lamports } from '../../core/units.ts';
 import { delegateFromSeed, encodeReceipt } from '../../ledger/receipt/index.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../ledger/solana/embedded/index.ts';
 import type { EmbeddedLedger } from '../../ledger/solana/embedded/index.ts';
-import { openSolanaLedger, walletKeyFromSeed, writeKeyFile } from '../../ledger/solana/index.ts';
+import { openSolanaLedger, walletKeyFromSeed, writeKeyFile, programFile } from '../../ledger/solana/index.ts';
 import type { SolanaLedger, SolanaWallet } from '../../ledger/solana/index.ts';
 import { GRACE_SECONDS, YEAR_SECONDS } from '../../ledger/term.ts';
 import { relaymint } from './marketplace.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../ledger/program/relaymint.so', import.meta.url));
 const SOL = 1_000_000_000n;
 const YEAR_PRICE = amount(2_000_000n);
 const CID = 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku';
@@ -26,7 +24,7 @@ const wallets = new Map<string, SolanaWallet>();
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'relaymint-name-'));
   server = await startEmbeddedLedger({
-    programPath: PROGRAM,
+    programPath: programFile(),
     programId: EMBEDDED_PROGRAM_ID,
     bank: { unitsPerLamport: 1n, nameYearPrice: amount(YEAR_PRICE) },
   });

@@ -76,6 +76,27 @@ function leaves(name: string, what: string, who: 'node' | 'wallet' | 'nobody'): 
   };
 }
 
+/** A payer and an accomplice behind the relay, at the dearest price that it carries. */
+function withAccomplice(name: string, what: string, act: (payer: Payer, accomplice: Payee) => Promise<void>): Strategy {
+  return {
+    name,
+    role: 'initiator',
+    what,
+    ledger: 'paper',
+    async play({ scene }) {
+      const { world, relay } = scene;
+      const before = relay.purse.spent;
+      const accomplice = await world.payee({ onDestroy: () => {} }, { services: { source: DEAREST } });
+      const payer = await world.payer(relay.offer);
+      await scene.during(() => act(payer, accomplice));
+      return async () => {
+        const unpaid = scene.unpaid(relay, [payer.node], { to: accomplice.node, price: DEAREST });
+        return losing(unpaid, relay.purse.spent - before, OPENING);
+      };
+    },
+  };
+}
+
 export const initiatorStrategies: readonly Strategy[] = [
   leaves('reader-leaves', 'cuts its link in the middle of a download, comes back and does it again', 'node'),
   leaves(
@@ -84,68 +105,44 @@ export const initiatorStrategies: readonly Strategy[] = [
     'wallet',
   ),
   leaves('reader-leaves-fresh', 'the same with a fresh node, wallet and channel each time', 'nobody'),
-  {
-    name: 'dear-accomplice',
-    role: 'initiator',
-    what: 'has the relay pay an accomplice the dearest price that it carries, and signs for nothing that comes',
-    ledger: 'paper',
-    async play({ scene }) {
-      const { world, relay } = scene;
-      const before = relay.purse.spent;
-      const accomplice = await world.payee({ onDestroy: () => {} }, { services: { source: DEAREST } });
-      const payer = await world.payer(relay.offer);
-      await scene.during(async () => {
-        const leg = await toAccomplice(payer, accomplice, DEAREST);
-        leg.grant(4 * MIB - 16_384);
-        const [far] = accomplice.legs;
-        if (far === undefined) throw new TypeError(`the accomplice was not reached: ${leg.ended?.text}`);
-        await far.floodWithinGrant(8 * MIB, 16_384);
-        await end(leg);
-      });
-      return async () => {
-        const unpaid = scene.unpaid(relay, [payer.node], { to: accomplice.node, price: DEAREST });
-        return losing(unpaid, relay.purse.spent - before, OPENING);
-      };
+  withAccomplice(
+    'dear-accomplice',
+    'has the relay pay an accomplice the dearest price that it carries, and signs for nothing that comes',
+    async (payer, accomplice) => {
+      const leg = await toAccomplice(payer, accomplice, DEAREST);
+      leg.grant(4 * MIB - 16_384);
+      const [far] = accomplice.legs;
+      if (far === undefined) throw new TypeError(`the accomplice was not reached: ${leg.ended?.text}`);
+      await far.floodWithinGrant(8 * MIB, 16_384);
+      await end(leg);
     },
-  },
-  {
-    name: 'accomplice-and-leave',
-    role: 'initiator',
-    what: 'the same, and cuts its own link while the accomplice goes on billing what was granted; with many circuits',
-    ledger: 'paper',
-    async play({ scene }) {
-      const { world, relay } = scene;
-      const before = relay.purse.spent;
-      const accomplice = await world.payee({ onDestroy: () => {} }, { services: { source: DEAREST } });
-      const payer = await world.payer(relay.offer);
-      await scene.during(async () => {
-        const leg = await toAccomplice(payer, accomplice, DEAREST);
-        leg.grant(2 * MIB);
-        const others = [];
-        for (let circuit = 0; circuit < 7; circuit += 1) {
-          payer.signsAt = 0n;
-          const other = payer.circuit({ price: DEAREST + PRICE });
-          if (!(await other.reached(1))) break;
-          other.extend(accomplice.node.offer, DEAREST);
-          if (!(await other.reached(2))) break;
-          other.grant(2 * MIB);
-          others.push(other);
-        }
-        payer.signsAt = undefined;
-        await payer.tap.link.ping().catch(() => {});
-        await payer.tap.link.close();
-        for (const far of accomplice.legs) far.garbage(far.counts.credit, SMALLEST_FRAME_BYTES - 8);
-        await accomplice.node.taps
-          .at(-1)
-          ?.link.ping()
-          .catch(() => {});
-      });
-      return async () => {
-        const unpaid = scene.unpaid(relay, [payer.node], { to: accomplice.node, price: DEAREST });
-        return losing(unpaid, relay.purse.spent - before, OPENING);
-      };
+  ),
+  withAccomplice(
+    'accomplice-and-leave',
+    'the same, and cuts its own link while the accomplice goes on billing what was granted; with many circuits',
+    async (payer, accomplice) => {
+      const leg = await toAccomplice(payer, accomplice, DEAREST);
+      leg.grant(2 * MIB);
+      const others = [];
+      for (let circuit = 0; circuit < 7; circuit += 1) {
+        payer.signsAt = 0n;
+        const other = payer.circuit({ price: DEAREST + PRICE });
+        if (!(await other.reached(1))) break;
+        other.extend(accomplice.node.offer, DEAREST);
+        if (!(await other.reached(2))) break;
+        other.grant(2 * MIB);
+        others.push(other);
+      }
+      payer.signsAt = undefined;
+      await payer.tap.link.ping().catch(() => {});
+      await payer.tap.link.close();
+      for (const far of accomplice.legs) far.garbage(far.counts.credit, SMALLEST_FRAME_BYTES - 8);
+      await accomplice.node.taps
+        .at(-1)
+        ?.link.ping()
+        .catch(() => {});
     },
-  },
+  ),
   {
     name: 'dear-circuit-on-a-shared-link',
     role: 'initiator',

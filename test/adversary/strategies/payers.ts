@@ -48,30 +48,48 @@ export function byPayers(scene: Scene, payers: readonly BareNode[], burned: bigi
   return { honestLoss, bound: burned, attackerGain: honestLoss - burned };
 }
 
+interface Asking {
+  readonly role?: Strategy['role'];
+  readonly deposit?: bigint;
+  /** What it burns for its channel. Default OPENING. */
+  readonly opening?: bigint;
+}
+
+/** One payer at the relay, which does this. */
+function onePayer(
+  name: string,
+  what: string,
+  act: (payer: Payer, scene: Scene) => Promise<void>,
+  { role = 'payer', opening = OPENING, ...funds }: Asking = {},
+): Strategy {
+  return {
+    name,
+    role,
+    what,
+    ledger: 'paper',
+    async play({ scene }) {
+      const payer = await scene.world.payer(scene.relay.offer, { opening, ...funds });
+      await scene.during(() => act(payer, scene));
+      return () => byPayers(scene, [payer.node], opening);
+    },
+  };
+}
+
 /** One that opens a circuit through the relay, and downloads while it signs as `manner` says. */
 function downloads(
   name: string,
   what: string,
   manner: (leg: PayerLeg, scene: Scene) => Promise<void> | void,
-  funds: { readonly deposit?: bigint; readonly opening?: bigint } = {},
+  asking: Asking = {},
 ): Strategy {
-  return {
-    name,
-    role: 'payer',
-    what,
-    ledger: 'paper',
-    async play({ scene }) {
-      const payer = await scene.world.payer(scene.relay.offer, funds);
-      await scene.during(async () => {
-        const leg = await through(scene, payer);
-        payer.signsAt = undefined;
-        askFor(leg, GREED);
-        await manner(leg, scene);
-        await end(leg);
-      });
-      return () => byPayers(scene, [payer.node], funds.opening ?? OPENING);
-    },
+  const act = async (payer: Payer, scene: Scene): Promise<void> => {
+    const leg = await through(scene, payer);
+    payer.signsAt = undefined;
+    askFor(leg, GREED);
+    await manner(leg, scene);
+    await end(leg);
   };
+  return onePayer(name, what, act, asking);
 }
 
 /** Signs for all that came, changed, each time an eighth of the window more is due. `earlier` is what it would have signed the time before. */
@@ -138,32 +156,27 @@ export const payerStrategies: readonly Strategy[] = [
     signing((honest) => honest),
     { deposit: 4n * OPENING, opening: OPENING / 4n },
   ),
-  {
-    name: 'grow-and-vanish',
-    role: 'payer',
-    what: 'pays honestly for many windows, then takes one more and is gone',
-    ledger: 'paper',
-    async play({ scene }) {
-      const payer = await scene.world.payer(scene.relay.offer, { deposit: 10n * DEPOSIT });
-      await scene.during(async () => {
-        const leg = await through(scene, payer);
-        payer.signsAt = OPENING / 8n;
-        for (let round = 0; round < 5 && leg.ended === undefined; round += 1) {
-          // Streams of earlier rounds are done with, so their numbers go on.
-          for (let stream = 0; stream < 8; stream += 1) {
-            leg.begin(100 * round + 2 * stream + 101, 'source', u32(STREAM_WINDOW_INITIAL));
-          }
-          leg.grant(3 * MIB);
-          const goal = 8 * (round + 1) * STREAM_WINDOW_INITIAL;
-          await payer.tap.quiet(() => leg.dataIn >= goal || leg.ended !== undefined);
+  onePayer(
+    'grow-and-vanish',
+    'pays honestly for many windows, then takes one more and is gone',
+    async (payer, scene) => {
+      const leg = await through(scene, payer);
+      payer.signsAt = OPENING / 8n;
+      for (let round = 0; round < 5 && leg.ended === undefined; round += 1) {
+        // Streams of earlier rounds are done with, so their numbers go on.
+        for (let stream = 0; stream < 8; stream += 1) {
+          leg.begin(100 * round + 2 * stream + 101, 'source', u32(STREAM_WINDOW_INITIAL));
         }
-        payer.signsAt = undefined;
-        askFor(leg, GREED);
-        await end(leg);
-      });
-      return () => byPayers(scene, [payer.node], OPENING);
+        leg.grant(3 * MIB);
+        const goal = 8 * (round + 1) * STREAM_WINDOW_INITIAL;
+        await payer.tap.quiet(() => leg.dataIn >= goal || leg.ended !== undefined);
+      }
+      payer.signsAt = undefined;
+      askFor(leg, GREED);
+      await end(leg);
     },
-  },
+    { deposit: 10n * DEPOSIT },
+  ),
   {
     name: 'dust-channels',
     role: 'payer',
@@ -193,30 +206,24 @@ export const payerStrategies: readonly Strategy[] = [
       return () => byPayers(scene, payers, burned);
     },
   },
-  {
-    name: 'uploads-unpaid',
-    role: 'payer',
-    what: 'uploads to the host through the relay and signs nothing for it, as a publisher that does not pay',
-    ledger: 'paper',
-    async play({ scene }) {
-      const payer = await scene.world.payer(scene.relay.offer);
-      await scene.during(async () => {
-        const leg = await through(scene, payer);
-        payer.signsAt = undefined;
-        leg.begin(1, 'sink', Buffer.alloc(0));
-        const piece = Buffer.alloc(16_000);
-        for (let sent = 0; sent < 4 * GREED && leg.ended === undefined && payer.tap.link.isOpen; sent += piece.length) {
-          if (leg.counts.credit < 16_500)
-            await payer.tap.quiet(() => leg.counts.credit >= 16_500 || leg.ended !== undefined);
-          if (leg.counts.credit < 16_500) break;
-          leg.send(CellType.DATA, 1, piece);
-          await new Promise((resolve) => setImmediate(resolve));
-        }
-        await end(leg);
-      });
-      return () => byPayers(scene, [payer.node], OPENING);
+  onePayer(
+    'uploads-unpaid',
+    'uploads to the host through the relay and signs nothing for it, as a publisher that does not pay',
+    async (payer, scene) => {
+      const leg = await through(scene, payer);
+      payer.signsAt = undefined;
+      leg.begin(1, 'sink', Buffer.alloc(0));
+      const piece = Buffer.alloc(16_000);
+      for (let sent = 0; sent < 4 * GREED && leg.ended === undefined && payer.tap.link.isOpen; sent += piece.length) {
+        if (leg.counts.credit < 16_500)
+          await payer.tap.quiet(() => leg.counts.credit >= 16_500 || leg.ended !== undefined);
+        if (leg.counts.credit < 16_500) break;
+        leg.send(CellType.DATA, 1, piece);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await end(leg);
     },
-  },
+  ),
   {
     name: 'sends-beyond-grant',
     role: 'payer',
@@ -246,63 +253,42 @@ export const payerStrategies: readonly Strategy[] = [
       return () => byPayers(scene, payers, BigInt(payers.length) * OPENING);
     },
   },
-  {
-    name: 'ignores-destroy',
-    role: 'payer',
-    what: 'owes and is cut, ignores the DESTROY and goes on sending, so that the relay goes on paying the host',
-    ledger: 'paper',
-    async play({ scene }) {
-      const payer = await scene.world.payer(scene.relay.offer);
-      await scene.during(async () => {
-        const leg = await through(scene, payer);
-        payer.signsAt = undefined;
-        askFor(leg, GREED);
-        await end(leg);
-        for (let time = 0; time < 200 && payer.tap.link.isOpen; time += 1) {
-          if (leg.counts.credit < SMALLEST_FRAME_BYTES) break;
-          leg.garbage(SMALLEST_FRAME_BYTES - 8);
-        }
-        await payer.tap.link.close();
-      });
-      return () => byPayers(scene, [payer.node], OPENING);
+  onePayer(
+    'ignores-destroy',
+    'owes and is cut, ignores the DESTROY and goes on sending, so that the relay goes on paying the host',
+    async (payer, scene) => {
+      const leg = await through(scene, payer);
+      payer.signsAt = undefined;
+      askFor(leg, GREED);
+      await end(leg);
+      for (let time = 0; time < 200 && payer.tap.link.isOpen; time += 1) {
+        if (leg.counts.credit < SMALLEST_FRAME_BYTES) break;
+        leg.garbage(SMALLEST_FRAME_BYTES - 8);
+      }
+      await payer.tap.link.close();
     },
-  },
-  {
-    name: 'create-flood',
-    role: 'initiator',
-    what: 'opens circuits as fast as it can, answers nothing and pays for none',
-    ledger: 'paper',
-    async play({ scene }) {
-      const payer = await scene.world.payer(scene.relay.offer);
-      await scene.during(async () => {
-        for (let time = 0; time < 1500 && payer.tap.link.isOpen; time += 1) {
-          payer.circuit({ price: scene.pathPrice });
-          if (time % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
-        }
-        await payer.tap.until(() => payer.tap.count('in', FrameType.DESTROY) > 0);
-        await payer.tap.link.close();
-      });
-      return () => byPayers(scene, [payer.node], OPENING);
+  ),
+  onePayer(
+    'create-flood',
+    'opens circuits as fast as it can, answers nothing and pays for none',
+    async (payer, scene) => {
+      for (let time = 0; time < 1500 && payer.tap.link.isOpen; time += 1) {
+        payer.circuit({ price: scene.pathPrice });
+        if (time % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      await payer.tap.until(() => payer.tap.count('in', FrameType.DESTROY) > 0);
+      await payer.tap.link.close();
     },
-  },
-  {
-    name: 'grant-flood',
-    role: 'payer',
-    what: 'floods the link with GRANT and RETURN frames, which are free',
-    ledger: 'paper',
-    async play({ scene }) {
-      const payer = await scene.world.payer(scene.relay.offer);
-      await scene.during(async () => {
-        const leg = await through(scene, payer);
-        for (let time = 0; time < 20_000 && payer.tap.link.isOpen; time += 1) {
-          leg.grant(1);
-          if (time % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
-        }
-        await payer.tap.link.closed;
-      });
-      return () => byPayers(scene, [payer.node], OPENING);
-    },
-  },
+    { role: 'initiator' },
+  ),
+  onePayer('grant-flood', 'floods the link with GRANT and RETURN frames, which are free', async (payer, scene) => {
+    const leg = await through(scene, payer);
+    for (let time = 0; time < 20_000 && payer.tap.link.isOpen; time += 1) {
+      leg.grant(1);
+      if (time % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await payer.tap.link.closed;
+  }),
   {
     name: 'hoards-grants',
     role: 'payer',

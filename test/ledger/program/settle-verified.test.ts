@@ -6,6 +6,7 @@ import { channelIdBytes } from '../../../core/ids.ts';
 import { amount } from '../../../core/units.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
+import { delegate, delegates, eightChannels, owner, payer } from './eight-channels.ts';
 import { CLUSTER_TAG, Chain, keypair, signReceipt, withAccounts, withData } from './svm.ts';
 import type { ReceiptFields } from './svm.ts';
 
@@ -13,23 +14,11 @@ import type { ReceiptFields } from './svm.ts';
 const CEILING_FIRST = 1_500;
 const CEILING_EACH = 560;
 
-const payers = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((label) => keypair(`payer ${label}`));
-const payer = keypair('payer a');
-const delegates = payers.map((_, index) => keypair(`delegate ${index}`));
-const delegate = keypair('delegate 0');
-const owner = keypair('till owner');
-
 describe('settleVerified', () => {
   let chain: Chain;
   let till: PublicKey;
   beforeEach(() => {
-    chain = Chain.start();
-    chain.wallet('till owner');
-    till = chain.openTill(owner, 9);
-    for (const [index, each] of payers.entries()) {
-      chain.wallet(`payer ${'abcdefgh'.charAt(index)}`, 2_000n);
-      chain.openChannel(each, till, index, 1_000n, delegates[index]);
-    }
+    ({ chain, till } = eightChannels());
   });
 
   const receipt = (total: bigint, change: Partial<ReceiptFields> = {}): program.SignedReceiptBytes =>

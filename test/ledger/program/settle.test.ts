@@ -8,6 +8,7 @@ import { decodeReceipt } from '../../../ledger/receipt/index.ts';
 import { settleUnits } from '../../../ledger/solana/settle-size.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
+import { delegate, delegates, eightChannels, payer } from './eight-channels.ts';
 import { CLUSTER_TAG, Chain, keypair, signReceipt, withData } from './svm.ts';
 import type { ReceiptFields } from './svm.ts';
 import { ORDER, toBytes, toNumber } from './verdict.ts';
@@ -18,23 +19,11 @@ const CEILING_EACH = 9_800;
 /** The rare path: three doublings. */
 const CEILING_DOUBLINGS = 1_800;
 
-const payers = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((label) => keypair(`payer ${label}`));
-const payer = keypair('payer a');
-const delegates = payers.map((_, index) => keypair(`delegate ${index}`));
-const delegate = keypair('delegate 0');
-const owner = keypair('till owner');
-
 describe('settle', () => {
   let chain: Chain;
   let till: PublicKey;
   beforeEach(() => {
-    chain = Chain.start();
-    chain.wallet('till owner');
-    till = chain.openTill(owner, 9);
-    for (const [index, each] of payers.entries()) {
-      chain.wallet(`payer ${'abcdefgh'.charAt(index)}`, 2_000n);
-      chain.openChannel(each, till, index, 1_000n, delegates[index]);
-    }
+    ({ chain, till } = eightChannels());
   });
 
   const receipt = (total: bigint, change: Partial<ReceiptFields> = {}): program.SignedReceiptBytes =>

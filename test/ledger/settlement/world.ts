@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { RelaymintError } from '../../../core/errors.ts';
 import { nodeId } from '../../../core/ids.ts';
 import { amount, lamports } from '../../../core/units.ts';
@@ -16,10 +15,9 @@ import { startSettlement } from '../../../ledger/settlement/index.ts';
 import type { SettlementEngine, SettlementOptions } from '../../../ledger/settlement/index.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import type { EmbeddedLedger, EmbeddedLedgerOptions } from '../../../ledger/solana/embedded/index.ts';
-import { openSolanaLedger, walletKeyFromSeed } from '../../../ledger/solana/index.ts';
+import { openSolanaLedger, walletKeyFromSeed, programFile } from '../../../ledger/solana/index.ts';
 import type { SolanaLedger, SolanaLedgerOptions } from '../../../ledger/solana/index.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
 const SOL = 1_000_000_000n;
 export const DEPOSIT: Amount = amount(100_000_000n);
 /** Version 1, raw, sha2-256, 32 bytes: a CID of no particular content. */
@@ -32,7 +30,7 @@ export const ROYALTY_BPS = 2_000;
 export async function startLedger(options: Partial<EmbeddedLedgerOptions> = {}): Promise<EmbeddedLedger> {
   return startEmbeddedLedger({
     ...options,
-    programPath: PROGRAM,
+    programPath: programFile(),
     programId: EMBEDDED_PROGRAM_ID,
     bank: { unitsPerLamport: 1n, challengeSeconds: BigInt(CHALLENGE_SECONDS) },
     seed: 'settlement tests',

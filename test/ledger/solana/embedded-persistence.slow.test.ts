@@ -14,11 +14,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { amount, lamports, unixMillis } from '../../../core/units.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import type { EmbeddedLedger, EmbeddedLedgerOptions } from '../../../ledger/solana/embedded/index.ts';
-import { generateWalletKey, openSolanaLedger, walletKeyFromSeed } from '../../../ledger/solana/index.ts';
+import { generateWalletKey, openSolanaLedger, walletKeyFromSeed, programFile } from '../../../ledger/solana/index.ts';
 
 const TYPESCRIPT = new URL('../receipt/run-typescript.js', import.meta.url).href;
 const CHILD = fileURLToPath(new URL('./embedded-child.ts', import.meta.url));
-const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
 const FEE = 5000;
 
 let dataDir: string;
@@ -41,7 +40,7 @@ function connect(url: string): Connection {
 
 describe('restart', () => {
   test('the bank, a channel, a name and the clock continue', async () => {
-    const program = { programPath: PROGRAM, programId: EMBEDDED_PROGRAM_ID };
+    const program = { programPath: programFile(), programId: EMBEDDED_PROGRAM_ID };
     const payerKey = generateWalletKey();
     const delegate = walletKeyFromSeed('persistence', 'delegate').publicKey.toBase58();
     const first = await start(program);
@@ -115,7 +114,7 @@ describe('restart', () => {
   });
 
   test("a till that is opened again after a restart has no channel of the old one's, even when the clock was set back", async () => {
-    const program = { programPath: PROGRAM, programId: EMBEDDED_PROGRAM_ID };
+    const program = { programPath: programFile(), programId: EMBEDDED_PROGRAM_ID };
     const at = (millis: number): EmbeddedLedgerOptions => ({ ...program, clock: { now: () => unixMillis(millis) } });
     const key = generateWalletKey();
     const generationOf = async (ledger: EmbeddedLedger): Promise<number> => {
@@ -168,7 +167,7 @@ describe('refusals', () => {
     const port = Number(new URL(ledger.url).port);
     await expect(startEmbeddedLedger({ port })).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
     await expect(
-      startEmbeddedLedger({ programId, programPath: PROGRAM, bank: { challengeSeconds: 0n } }),
+      startEmbeddedLedger({ programId, programPath: programFile(), bank: { challengeSeconds: 0n } }),
     ).rejects.toMatchObject({ code: 'PROGRAM_ERROR' });
   });
 

@@ -1,15 +1,13 @@
 /** What reading a channel costs, whoever says where it is. */
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { LedgerAddress } from '../../../core/ids.ts';
 import { amount, lamports } from '../../../core/units.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
-import { generateWalletKey, openSolanaLedger } from '../../../ledger/solana/index.ts';
+import { generateWalletKey, openSolanaLedger, programFile } from '../../../ledger/solana/index.ts';
 import type { SolanaLedger, SolanaWallet } from '../../../ledger/solana/index.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
 const SLOTS = 90;
 
 let server: EmbeddedLedger;
@@ -38,7 +36,7 @@ async function wallet(): Promise<SolanaWallet> {
 }
 
 beforeAll(async () => {
-  server = await startEmbeddedLedger({ programPath: PROGRAM, programId: EMBEDDED_PROGRAM_ID });
+  server = await startEmbeddedLedger({ programPath: programFile(), programId: EMBEDDED_PROGRAM_ID });
   ledger = openSolanaLedger({ fetch: counting, url: server.url, programId: EMBEDDED_PROGRAM_ID });
   payee = await wallet();
   other = await wallet();

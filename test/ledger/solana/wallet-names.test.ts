@@ -1,5 +1,4 @@
 /** What a wallet does with names, on the real program in the embedded SVM. */
-import { fileURLToPath } from 'node:url';
 import { AccountLayout, AuthorityType, TOKEN_PROGRAM_ID, createSetAuthorityInstruction } from '@solana/spl-token';
 import { PublicKey, Transaction, sendAndConfirmTransaction } from '@solana/web3.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -7,7 +6,7 @@ import type { NamePurchase, NameRegistration, RegistrationStep, TransactionResul
 import { delegateFromSeed, encodeReceipt } from '../../../ledger/receipt/index.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
-import { generateWalletKey, openSolanaLedger, walletKeyFromSeed } from '../../../ledger/solana/index.ts';
+import { generateWalletKey, openSolanaLedger, walletKeyFromSeed, programFile } from '../../../ledger/solana/index.ts';
 import type { SolanaLedger, SolanaWallet, WalletKey } from '../../../ledger/solana/index.ts';
 import { nameSalt } from '../../../ledger/solana/name-salt.ts';
 import { creditAccountAddress } from '../../../ledger/solana/program/index.ts';
@@ -15,7 +14,6 @@ import { COMMITMENT_LIFE_SECONDS, GRACE_SECONDS, YEAR_SECONDS, namePrice, nameSt
 import { amount, lamports, unixMillis, unixSeconds } from '../../../core/units.ts';
 import { openConnection } from './connection.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
 const SOL = 1_000_000_000n;
 const CID = Uint8Array.of(1, 0x55, 0x12, 0x20, ...new Uint8Array(32).fill(7));
 const YEAR_PRICE = amount(1_000_000n);
@@ -26,7 +24,7 @@ let ledger: SolanaLedger;
 
 beforeAll(async () => {
   server = await startEmbeddedLedger({
-    programPath: PROGRAM,
+    programPath: programFile(),
     programId: EMBEDDED_PROGRAM_ID,
     bank: { unitsPerLamport: 2n, nameYearPrice: YEAR_PRICE, commitSeconds: COMMIT_SECONDS },
     seed: 'name tests',

@@ -1,16 +1,14 @@
 /** A till's terms, slot rents, closing by the payee and claims, by the ledger contract on the real program. */
-import { fileURLToPath } from 'node:url';
 import { createCloseAccountInstruction } from '@solana/spl-token';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { delegateFromSeed } from '../../../ledger/receipt/index.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
-import { generateWalletKey, openSolanaLedger } from '../../../ledger/solana/index.ts';
+import { generateWalletKey, openSolanaLedger, programFile } from '../../../ledger/solana/index.ts';
 import type { SolanaLedger, SolanaWallet, WalletKey } from '../../../ledger/solana/index.ts';
 import { creditAccountAddress } from '../../../ledger/solana/program/index.ts';
 import { amount, lamports } from '../../../core/units.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
 const SOL = 1_000_000_000n;
 const FEE = 5_000n;
 const TERMS = { minDeposit: amount(100n), opening: amount(40n) };
@@ -21,7 +19,7 @@ let ledger: SolanaLedger;
 
 beforeAll(async () => {
   server = await startEmbeddedLedger({
-    programPath: PROGRAM,
+    programPath: programFile(),
     programId: EMBEDDED_PROGRAM_ID,
     bank: { unitsPerLamport: 1n, challengeSeconds: 600n },
     seed: 'terms',

@@ -1,18 +1,16 @@
 /** The ledger contract on the real program in the embedded SVM. */
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeReceipt, delegateFromSeed } from '../../../ledger/receipt/index.ts';
 import type { Receipt, Signer } from '../../../ledger/receipt/index.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
-import { generateWalletKey, openSolanaLedger } from '../../../ledger/solana/index.ts';
+import { generateWalletKey, openSolanaLedger, programFile } from '../../../ledger/solana/index.ts';
 import type { SolanaLedger, SolanaWallet } from '../../../ledger/solana/index.ts';
 import type { BankState, ChannelState, SettleItem } from '../../../ledger/contract.ts';
 import { isRelaymintError } from '../../../core/errors.ts';
 import { channelId } from '../../../core/ids.ts';
 import { amount, lamports } from '../../../core/units.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
 const SOL = 1_000_000_000n;
 /** Version 1, raw, sha2-256, 32 bytes: a CID of no particular content. */
 const CID = Uint8Array.of(1, 0x55, 0x12, 0x20, ...new Uint8Array(32).fill(7));
@@ -23,7 +21,7 @@ let ledger: SolanaLedger;
 
 beforeAll(async () => {
   server = await startEmbeddedLedger({
-    programPath: PROGRAM,
+    programPath: programFile(),
     programId: EMBEDDED_PROGRAM_ID,
     bank: { unitsPerLamport: 2n, challengeSeconds: 600n },
     seed: 'wallet tests',
@@ -226,7 +224,7 @@ describe('channels', () => {
   /** A wallet where transactions have at most 1,232 bytes. */
   const onOlderCluster = async (): Promise<{ readonly wallet: SolanaWallet; readonly close: () => Promise<void> }> => {
     const older = await startEmbeddedLedger({
-      programPath: PROGRAM,
+      programPath: programFile(),
       programId: EMBEDDED_PROGRAM_ID,
       maxTransactionVersion: 0,
     });
@@ -378,7 +376,7 @@ describe('tills', () => {
 describe("the bank's settings", () => {
   test('are changed by its admin, handed over, and given up', async () => {
     await using own = await startEmbeddedLedger({
-      programPath: PROGRAM,
+      programPath: programFile(),
       programId: EMBEDDED_PROGRAM_ID,
       bank: { feeBps: 25, nameYearPrice: amount(7n), commitSeconds: 9 },
     });

@@ -1,21 +1,18 @@
 /** A relay's till on the real program: it grows before payers find it full. */
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { silentLog } from '../../../core/ports.ts';
 import { amount, lamports } from '../../../core/units.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
-import { generateWalletKey, openSolanaLedger } from '../../../ledger/solana/index.ts';
+import { generateWalletKey, openSolanaLedger, programFile } from '../../../ledger/solana/index.ts';
 import type { SolanaLedger, SolanaWallet } from '../../../ledger/solana/index.ts';
 import { growNearlyFull } from '../../../ledger/till/growth.ts';
-
-const PROGRAM = fileURLToPath(new URL('../../../ledger/program/relaymint.so', import.meta.url));
 
 let server: EmbeddedLedger;
 let ledger: SolanaLedger;
 
 beforeAll(async () => {
-  server = await startEmbeddedLedger({ programPath: PROGRAM, programId: EMBEDDED_PROGRAM_ID });
+  server = await startEmbeddedLedger({ programPath: programFile(), programId: EMBEDDED_PROGRAM_ID });
   ledger = openSolanaLedger({ fetch, url: server.url, programId: EMBEDDED_PROGRAM_ID });
 });
 

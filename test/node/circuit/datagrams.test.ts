@@ -30,7 +30,7 @@ import { overdrawn } from '../../../node/circuit/credit.ts';
 import { DatagramsOut } from '../../../node/circuit/datagrams.ts';
 import type { MuxStream } from '../../../node/circuit/stream.ts';
 import { MuxPair, cellOf } from './mux-pair.ts';
-import { PRICE, TestNet, eachMeter, eventually, readAll, type NodeSettings } from './net.ts';
+import { PRICE, TestNet, attributing, eventually, readAll, type NodeSettings } from './net.ts';
 
 const NOTHING = Buffer.alloc(0);
 const TAKES = { datagrams: true };
@@ -445,14 +445,7 @@ describe('datagrams over relays', () => {
   }
 
   it('are paid for and count for the name of their stream, and go on when a quiet circuit gave everything back', async () => {
-    const attributed = new Map<string, number>();
-    const wrapMetering = eachMeter((meter) => {
-      const attribute = meter.attribute.bind(meter);
-      meter.attribute = (shares, bytes, price) => {
-        for (const { name } of shares) attributed.set(name, (attributed.get(name) ?? 0) + bytes);
-        attribute(shares, bytes, price);
-      };
-    });
+    const { attributed, wrapMetering } = attributing();
     const { circuit, far, stream, host } = await talkingTo({ wrapMetering, timing: { grantIdleMillis: 5 } });
     host.attribute([{ name: 'news.web3', share: ALL_BPS }]);
     host.onDatagram((data) => void host.sendDatagram(data));

@@ -117,6 +117,22 @@ export function watching(): { readonly meters: LinkMeter[]; readonly wrapMeterin
   return { meters, wrapMetering: eachMeter((meter) => void meters.push(meter)) };
 }
 
+/** What a node's meters attribute to each name, bytes. */
+export function attributing(): {
+  readonly attributed: ReadonlyMap<string, number>;
+  readonly wrapMetering: (metering: Metering) => Metering;
+} {
+  const attributed = new Map<string, number>();
+  const wrapMetering = eachMeter((meter) => {
+    const attribute = meter.attribute.bind(meter);
+    meter.attribute = (shares, bytes, price) => {
+      for (const { name } of shares) attributed.set(name, (attributed.get(name) ?? 0) + bytes);
+      attribute(shares, bytes, price);
+    };
+  });
+  return { attributed, wrapMetering };
+}
+
 /** `echo` returns what it gets; `source` and `sink` are those of the pattern. */
 export function serveEcho(node: TestNode): void {
   node.endpoint.register('echo', { price: PRICE }, (stream) => stream.pipe(stream));

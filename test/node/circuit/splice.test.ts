@@ -18,7 +18,7 @@ import { cellOf } from './mux-pair.ts';
 import {
   PRICE,
   TestNet,
-  eachMeter,
+  watching,
   eventually,
   hashOf,
   patternHash,
@@ -53,10 +53,10 @@ interface Meeting {
 /** Two clients with a circuit each to a node between them, over so many relays. */
 async function meeting(relays: readonly [number, number]): Promise<Meeting> {
   const ends: CircuitEnd[] = [];
-  const meters: LinkMeter[] = [];
+  const { meters, wrapMetering } = watching();
   const hub = await net.node({
     services: { meet: PRICE },
-    wrapMetering: eachMeter((meter) => void meters.push(meter)),
+    wrapMetering,
   });
   hub.endpoint.register('meet', { price: PRICE }, (stream, _params, circuit) => {
     ends.push(circuit);

@@ -8,6 +8,7 @@ import { ALL_BPS, amount, basisPoints } from '../../../core/units.ts';
 import type { PairCounts } from '../../../ledger/accounting/index.ts';
 import { FrameType } from '../../../node/link/index.ts';
 import {
+  attributing,
   eachMeter,
   PRICE,
   TestNet,
@@ -148,14 +149,7 @@ describe('counts and payments', () => {
   });
 
   it('content is attributed by name, never beyond what was counted', async () => {
-    const attributed = new Map<string, number>();
-    const wrapMetering = eachMeter((meter) => {
-      const attribute = meter.attribute.bind(meter);
-      meter.attribute = (shares, bytes, price) => {
-        for (const { name } of shares) attributed.set(name, (attributed.get(name) ?? 0) + bytes);
-        attribute(shares, bytes, price);
-      };
-    });
+    const { attributed, wrapMetering } = attributing();
     const { client, host, offers } = await net.path(0, { wrapMetering });
     host.endpoint.register('page', { price: PRICE }, (stream, params) => {
       stream.attribute([{ name: params.toString(), share: ALL_BPS }]);

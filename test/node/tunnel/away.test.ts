@@ -6,7 +6,7 @@ import { populationOf } from '../../../bench/paths/population.ts';
 import { seededRandom } from '../../../bench/paths/random.ts';
 import { createCircuitPool, type CircuitPool } from '../../../node/tunnel/index.ts';
 import { priceOf, type SignedOffer } from '../../../node/offer/index.ts';
-import { PRICE, TestNet, eventually, readAll, serveEcho } from '../circuit/net.ts';
+import { PRICE, TestNet, eventually, readAll, serveEcho, type TestNode } from '../circuit/net.ts';
 import { HeldClock } from '../../clock.ts';
 
 const { relays, host } = populationOf('honest', 12, 0);
@@ -97,22 +97,12 @@ describe('a pool whose host is dead', () => {
     let build = (): void => {};
     const gate = new Promise<void>((resolve) => (build = resolve));
     await using net = new ClosingNet();
-    const client = await net.node({ relayPrice: undefined });
-    const last = await net.node({ relayPrice: undefined, services: { echo: PRICE } });
-    serveEcho(last);
+    const { client, pool } = await direct(net);
     const createCircuit = client.endpoint.createCircuit.bind(client.endpoint);
     client.endpoint.createCircuit = async (...args) => {
       await gate;
       return createCircuit(...args);
     };
-    const offers = { find: () => [last.offer] };
-    const pool = createCircuitPool({
-      endpoint: client.endpoint,
-      nodeId: client.id,
-      offers,
-      service: 'echo',
-      target: last.id,
-    });
     const leaving = new AbortController();
     const results = [pool.buildTunnels(0, { signal: leaving.signal }), pool.buildTunnels(0)];
     leaving.abort();
@@ -141,20 +131,20 @@ class ClosingNet extends TestNet implements AsyncDisposable {
   }
 }
 
+/** A client, and its pool of circuits without relays to somebody who serves `echo`. */
+async function direct(net: TestNet): Promise<{ client: TestNode; pool: ReturnType<typeof createCircuitPool> }> {
+  const client = await net.node({ relayPrice: undefined });
+  const last = await net.node({ relayPrice: undefined, services: { echo: PRICE } });
+  serveEcho(last);
+  const offers = { find: () => [last.offer] };
+  const { endpoint, id: nodeId } = client;
+  return { client, pool: createCircuitPool({ endpoint, nodeId, offers, service: 'echo', target: last.id }) };
+}
+
 describe('a pool that is retired', () => {
   it('lets streams end, gives out nothing more, and is gone after the last', async () => {
     await using net = new ClosingNet();
-    const client = await net.node({ relayPrice: undefined });
-    const last = await net.node({ relayPrice: undefined, services: { echo: PRICE } });
-    serveEcho(last);
-    const offers = { find: () => [last.offer] };
-    const pool = createCircuitPool({
-      endpoint: client.endpoint,
-      nodeId: client.id,
-      offers,
-      service: 'echo',
-      target: last.id,
-    });
+    const { pool } = await direct(net);
     await pool.buildTunnels(0);
     const circuit = await pool.circuit();
     const stream = await circuit.openStream('echo', Buffer.alloc(0));
