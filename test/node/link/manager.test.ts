@@ -68,13 +68,17 @@ async function slowGate(port: number): Promise<Gate> {
     answers = resolve;
   });
   const server = createServer((near) => {
-    const far = connectSocket(port, '127.0.0.1');
-    near.on('error', () => far.destroy()).on('close', () => far.destroy());
-    far.on('error', () => near.destroy()).on('close', () => near.destroy());
-    near.pipe(far);
-    far.once('readable', () => {
-      answers();
-      void opened.then(() => far.pipe(near));
+    near.on('error', () => near.destroy());
+    // Its first bytes are there as soon as it is: however busy this machine is, it is not taken for one that says nothing.
+    near.once('readable', () => {
+      const far = connectSocket(port, '127.0.0.1');
+      near.on('error', () => far.destroy()).on('close', () => far.destroy());
+      far.on('error', () => near.destroy()).on('close', () => near.destroy());
+      near.pipe(far);
+      far.once('readable', () => {
+        answers();
+        void opened.then(() => far.pipe(near));
+      });
     });
   });
   server.listen(0, '127.0.0.1');
