@@ -1,6 +1,9 @@
 /** Two circuits that end at one node and are joined there: each initiator has the other at its far end, and pays for its own. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
+  CIRCUIT_UNREAD,
+  CIRCUIT_WINDOW,
+  GRANT_RESERVE,
   MAX_REFUSED_STREAMS,
   QUIET_GRANT,
   SMALLEST_FRAME_BYTES,
@@ -167,6 +170,26 @@ describe('two circuits that are joined', () => {
     stream.end('still here');
     expect(String(await readAll(stream))).toBe('still here');
     expect(circuits.map(({ isOpen }) => isOpen)).toEqual([true, true]);
+  });
+
+  it('let the other initiator send to one that reads nothing of what the node between them sent', async () => {
+    const { circuits, ends, plans } = await meeting([0, 0]);
+    circuits[0].register('unread', () => {});
+    plans[0].register('sink', (stream) => void hashOf(stream).then((hash) => stream.end(hash)));
+    const unread = Array.from({ length: (CIRCUIT_UNREAD + CIRCUIT_WINDOW) / STREAM_WINDOW_INITIAL }, () =>
+      ends[0].openStream('unread', NOTHING),
+    );
+    for (const stream of await Promise.all(unread)) stream.write(Buffer.alloc(STREAM_WINDOW_INITIAL));
+    const { leg } = (ends[0] as LocalEnd).near;
+    // Its end is granted nothing more, but for what data leaves to control cells; and of that, JOIN is the last.
+    await eventually(() => leg.credit).toBeLessThanOrEqual(GRANT_RESERVE + SMALLEST_FRAME_BYTES);
+    while (leg.spareCredit >= 2 * SMALLEST_FRAME_BYTES) say(ends[0], CellType.PING, 0, Buffer.alloc(4));
+    joinCircuits(...ends);
+    await plans[1].end;
+    const stream = await circuits[1].openStream('sink', NOTHING);
+    const hash = readAll(stream);
+    await sendPattern(stream, STREAM_WINDOW_INITIAL);
+    expect(String(await hash)).toBe(patternHash(STREAM_WINDOW_INITIAL));
   });
 
   it('let an initiator answer that had just used all that it was granted', async () => {
