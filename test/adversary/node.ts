@@ -72,7 +72,7 @@ export async function openPlayNode(ground: Ground, seed: Seed, settings: NodeSet
     // Every service but `source` takes what it is sent.
     node.endpoint.register(name, { price: pricePerMiB(price) }, name === 'source' ? serveSource : serveSink);
   }
-  const { close } = node;
+  const close = node.close.bind(node);
   node.close = async () => {
     await close();
     await rm(books, { recursive: true, force: true });

@@ -5,7 +5,7 @@ import type { ChannelId } from '../../core/ids.ts';
 import { amount } from '../../core/units.ts';
 import { openBookStore } from '../../ledger/accounting/index.ts';
 import { signReceipt } from '../../ledger/receipt/index.ts';
-import { Channels } from '../../app/node/channels.ts';
+import type { Channels } from '../../app/node/channels.ts';
 import type { Advance } from '../../node/meter/index.ts';
 import { DAY, PEER, channelStage, delegate } from './channel-stage.ts';
 

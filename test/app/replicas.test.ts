@@ -34,7 +34,7 @@ describe('content on two hosts', () => {
 
   it('is served by a replica when a host is lost, and by the lost one when it is back and the other is gone', async () => {
     const { hosts: took } = await testnet.publish(site, 'kept.web3', { replicas: '2' });
-    expect(took.toSorted()).toEqual([idOf('host-1'), idOf('host-2')].toSorted());
+    expect(new Set(took)).toEqual(new Set([idOf('host-1'), idOf('host-2')]));
     expect(await fetched()).toBe('bit-exact');
 
     await stop('host-1');

@@ -5,7 +5,7 @@ import { channelId } from '../../../core/ids.ts';
 import { amount } from '../../../core/units.ts';
 import { signReceipt } from '../../../ledger/receipt/index.ts';
 import type { SignedReceipt } from '../../../ledger/receipt/index.ts';
-import { delegate, honest, warmPair, Pair, seed, stranger } from './pair.ts';
+import { delegate, honest, warmPair, seed, stranger, type Pair } from './pair.ts';
 
 describe('the payee refuses, and nothing changes,', () => {
   let pair: Pair;

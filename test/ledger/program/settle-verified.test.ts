@@ -7,7 +7,7 @@ import { amount } from '../../../core/units.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
 import { delegate, delegates, eightChannels, owner, payer } from './eight-channels.ts';
-import { CLUSTER_TAG, Chain, keypair, signReceipt, withAccounts, withData } from './svm.ts';
+import { CLUSTER_TAG, keypair, signReceipt, withAccounts, withData, type Chain } from './svm.ts';
 import type { ReceiptFields } from './svm.ts';
 
 /** Compute units of a batch: the first receipt, and each further one. */

@@ -9,7 +9,7 @@ import { settleUnits } from '../../../ledger/solana/settle-size.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
 import { checkAccounts } from './checks.ts';
 import { delegate, delegates, eightChannels, payer } from './eight-channels.ts';
-import { CLUSTER_TAG, Chain, keypair, signReceipt, withData } from './svm.ts';
+import { CLUSTER_TAG, keypair, signReceipt, withData, type Chain } from './svm.ts';
 import type { ReceiptFields } from './svm.ts';
 import { ORDER, toBytes, toNumber } from './verdict.ts';
 

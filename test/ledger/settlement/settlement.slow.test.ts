@@ -6,7 +6,7 @@ import { RelaymintError } from '../../../core/errors.ts';
 import { lamports } from '../../../core/units.ts';
 import type { SettlementOptions } from '../../../ledger/settlement/index.ts';
 import { withFaults } from './faulty-wallet.ts';
-import { bidding, narrow, spoiling, World } from './world.ts';
+import { bidding, narrow, spoiling, type World } from './world.ts';
 import { worlds } from './in-world.ts';
 
 const inWorld = worlds();

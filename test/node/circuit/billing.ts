@@ -2,7 +2,7 @@
 import { STRANGER_WINDOW } from '../../../core/limits.ts';
 import { pricePerMiB } from '../../../core/units.ts';
 import type { SignedOffer } from '../../../node/offer/index.ts';
-import { FrameType } from '../../../node/link/index.ts';
+import type { FrameType } from '../../../node/link/index.ts';
 import type { Link } from '../../../node/link/index.ts';
 import { PRICE } from './net.ts';
 import type { TestNode } from './net.ts';
