@@ -92,9 +92,9 @@ export const CONTROL_ALLOWANCE = 1024;
 export const CONTROL_ALLOWANCE_MILLIS = 5000;
 /**
  * Padding, bytes of cells, that a visitor takes of a host beyond twice the bytes of its blocks, and for each of them: an answer goes out
- * in at most two cells more than its bytes fill. What was read counts in whole pieces of up to 64 KiB.
+ * in at most two cells more than its bytes fill.
  */
-export const CONTENT_PADDING: number = 256 * 1024;
+export const CONTENT_PADDING: number = 64 * 1024;
 export const CONTENT_PADDING_PER_ANSWER: number = 2 * 1024;
 /** What WINDOW and DATAGRAM_WINDOW give at least, bytes: an honest end gives half a window, 128 KiB or more. */
 export const LEAST_WINDOW_CREDIT: number = 64 * 1024;

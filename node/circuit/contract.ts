@@ -12,7 +12,7 @@ import type { LinkManager } from '../link/contract.ts';
 import type { Metering } from '../meter/contract.ts';
 
 /**
- * A flow-controlled byte stream inside a circuit. Half-open is allowed: `end()` closes our direction only.
+ * A flow-controlled byte stream inside a circuit. What was not read waits where whole cells count, so `readableLength` is that of one piece. Half-open is allowed: `end()` closes our direction only.
  * `destroy()` resets the other end, which then fails with STREAM_RESET; a lost circuit fails it with CIRCUIT_DESTROYED.
  */
 export interface CircuitStream extends Duplex {
@@ -25,10 +25,11 @@ export interface CircuitStream extends Duplex {
    */
   attribute(shares: readonly NameShare[]): void;
   /**
-   * Bytes of the cells of data, their padding included, whose data the application was given. Many times what that data is: the other end
-   * fills them with padding, which the circuit's payer pays for.
+   * Bytes of the cells of data that came, their padding included, and of the data in them. Many times what the data is: the other end fills
+   * its cells with padding, which the circuit's payer pays for.
    */
-  readonly cellBytesRead: number;
+  readonly cellBytesReceived: number;
+  readonly dataBytesReceived: number;
   /** The other end takes datagrams of this stream. */
   readonly takesDatagrams: boolean;
   /**
@@ -120,7 +121,10 @@ export interface Circuit extends CircuitEnd {
    * @throws TypeError when it was called before.
    */
   expectJoin(): ExpectedJoin;
-  /** One round trip through all hops, milliseconds. @throws RelaymintError CIRCUIT_DESTROYED, CLOSED, TIMEOUT. */
+  /**
+   * One round trip through all hops, milliseconds. After a join the other initiator pays for it as well: what is more than 1,024 and one
+   * each five seconds ends the circuit. @throws RelaymintError CIRCUIT_DESTROYED, CLOSED, TIMEOUT.
+   */
   rttMillis(): Promise<number>;
   /** Tells every hop. Streams still open fail with CIRCUIT_DESTROYED. */
   destroy(reason?: RelaymintError): void;

@@ -6,12 +6,15 @@ import { CONTROL_ALLOWANCE, CONTROL_ALLOWANCE_MILLIS } from '../../core/limits.t
 import { CellType } from './cell.ts';
 import { overdrawn } from './credit.ts';
 
-/** Cells that may come because we sent one of these: answers, credit for data, a ping to measure it, and the end of a stream. */
+/**
+ * Cells that may come because we sent one of these: answers, credit for data, and a ping to measure it. A stream that we took pays for the
+ * BEGIN that asked for it; its first CONNECTED and its end are not counted (`Mux`).
+ */
 const ASKED_FOR: Readonly<Record<CellType, number>> = {
   [CellType.EXTEND]: 1,
   [CellType.EXTENDED]: 0,
-  [CellType.BEGIN]: 2,
-  [CellType.CONNECTED]: 2,
+  [CellType.BEGIN]: 0,
+  [CellType.CONNECTED]: 1,
   [CellType.DATA]: 2,
   [CellType.END]: 0,
   [CellType.WINDOW]: 0,
@@ -36,10 +39,9 @@ export class ControlAllowance {
   came(): void {
     this.#left -= 1;
     if (this.#left >= 0) return;
-    const now = performance.now();
-    const more = Math.min(CONTROL_ALLOWANCE, Math.floor((now - this.#at) / CONTROL_ALLOWANCE_MILLIS));
+    const more = Math.floor((performance.now() - this.#at) / CONTROL_ALLOWANCE_MILLIS);
     if (more <= 0) throw overdrawn('sends cells that nothing asked for');
-    this.#at = now;
-    this.#left += more;
+    this.#at += more * CONTROL_ALLOWANCE_MILLIS;
+    this.#left += Math.min(CONTROL_ALLOWANCE, more);
   }
 }

@@ -1,5 +1,5 @@
 /** What one end of a circuit grants the other. */
-import { CIRCUIT_UNREAD } from '../../core/limits.ts';
+import { CIRCUIT_UNREAD, GRANT_RESERVE } from '../../core/limits.ts';
 import { violation, type RelaymintError } from '../../core/errors.ts';
 import { DelayWindow } from './congestion.ts';
 
@@ -35,7 +35,9 @@ export class Intake {
     if (this.unread <= CIRCUIT_UNREAD) this.#withheld = 0;
     const { target } = this.window;
     const due = target - granted - this.#withheld - this.#forNobody;
-    return due >= target / 4 ? due : 0;
+    if (due >= target / 4) return due;
+    // What data leaves to control cells: two ends that hold ENDs back would wait for each other.
+    return this.#forNobody > 0 && granted < GRANT_RESERVE / 2 ? GRANT_RESERVE - granted : 0;
   }
 }
 

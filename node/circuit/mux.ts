@@ -238,7 +238,7 @@ export class Mux implements StreamHost, OutboxOwner {
 
   /** @throws RelaymintError PROTOCOL_VIOLATION, INVALID_ENCODING. */
   #onControl(type: number, id: number, data: Buffer): void {
-    this.#allowance?.came();
+    if (!this.#isDue(type, id, data)) this.#allowance?.came();
     switch (type) {
       case CellType.WINDOW:
         this.#onWindow(id, data);
@@ -272,6 +272,14 @@ export class Mux implements StreamHost, OutboxOwner {
       default:
         this.#owner.control(type, data);
     }
+  }
+
+  /** It was waited for: each stream has one of these. */
+  #isDue(type: number, id: number, data: Buffer): boolean {
+    const stream = this.#streams.get(id);
+    if (stream === undefined) return false;
+    if (type === CellType.CONNECTED) return stream.awaiting !== undefined;
+    return type === CellType.END && (!stream.peerEnded || data[0] !== EndReason.FINISHED);
   }
 
   #onData(id: number, data: Buffer, cellBytes: number): void {
@@ -389,7 +397,9 @@ export class Mux implements StreamHost, OutboxOwner {
     let growth = 0;
     // What is granted bounds what is on its way: a stream's own window need not shrink with it, and is not what it waits for.
     const target = Math.min(2 * this.#intake.window.target, STREAM_WINDOW_MAX);
-    if (stream.keepsUp && stream.window < target) {
+    // One that is filled with padding would be paid more for it.
+    const filled = stream.takeFilled();
+    if (filled && stream.keepsUp && stream.window < target) {
       // What windows have grown by stays below one circuit window in all: more could not be used.
       growth = Math.min(target - stream.window, STREAM_WINDOW_MAX - this.#grown);
       this.#grown += growth;

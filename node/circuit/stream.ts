@@ -13,8 +13,10 @@ import { EndReason, endError } from './reason.ts';
 
 /** What node's own buffer takes of what is written before it asks the writer to wait, and of what came in one piece: a few large cells. */
 const HIGH_WATER = 64 * 1024;
-/** Of what came it holds one piece: the rest waits in our inbox, where whole cells count. */
+/** Of what came it takes no more while it holds anything: the rest waits in our inbox, where whole cells count. */
 const READ_HIGH_WATER = 1;
+/** Data of that size goes to the reader as it is, without being put together with what is beside it. */
+const LARGE_PIECE = 4096;
 
 /** What a stream asks of the end of the circuit it belongs to. */
 export interface StreamHost {
@@ -68,7 +70,10 @@ export class MuxStream extends Duplex implements CircuitStream {
   receiveCredit: number = STREAM_WINDOW_INITIAL;
   /** Consumed and not yet told. */
   creditDue = 0;
-  cellBytesRead = 0;
+  cellBytesReceived = 0;
+  dataBytesReceived = 0;
+  /** What `takeFilled` saw of both. */
+  #seen: { cells: number; data: number } = { cells: 0, data: 0 };
 
   /** We said END. */
   ended = false;
@@ -156,10 +161,11 @@ export class MuxStream extends Duplex implements CircuitStream {
   deliver(data: Buffer, cost: number): void {
     this.receiveCredit -= cost;
     if (this.receiveCredit < 0) throw overdrawn(`sent more than the window of stream ${this.id}`);
+    this.cellBytesReceived += cost;
+    this.dataBytesReceived += data.length;
     // A reader that keeps a little data must not keep a large cell by it.
     const kept = data.length < cost / 2 ? Buffer.from(data) : data;
     if (this.#demand && this.#inbox.length === 0) {
-      this.cellBytesRead += cost;
       this.#demand = this.push(kept);
       if (!this.destroyed) this.#host.consumed(this, cost);
     } else {
@@ -195,13 +201,14 @@ export class MuxStream extends Duplex implements CircuitStream {
   override _read(): void {
     this.#demand = true;
     if (this.#inbox.length === 0) return;
-    let [freed, count] = [0, 0];
-    while (this.#demand && count < this.#inbox.length) {
+    let [freed, count, bytes] = [0, 0, 0];
+    while (bytes < HIGH_WATER && count < this.#inbox.length) {
       const piece = this.#piece(count);
-      const cost = piece.reduce((sum, chunk) => sum + chunk.cost, 0);
-      freed += cost;
+      for (const { cost, data } of piece) {
+        freed += cost;
+        bytes += data.length;
+      }
       count += piece.length;
-      this.cellBytesRead += cost;
       const [first, second] = piece;
       if (first === undefined) break;
       this.#demand = this.push(second === undefined ? first.data : Buffer.concat(piece.map(({ data }) => data)));
@@ -215,14 +222,26 @@ export class MuxStream extends Duplex implements CircuitStream {
     if (this.#inbox.length === 0 && this.peerEnded) this.push(null);
   }
 
-  /** What of the inbox is read in one piece, from there on: small cells together, so that node's buffer never holds many. */
+  /** What of the inbox is read in one piece, from there on: small ones together, so that node's buffer never holds many. */
   #piece(from: number): Chunk[] {
-    let [end, bytes] = [from, 0];
-    for (; end < this.#inbox.length; end += 1) {
-      bytes += this.#inbox[end]?.data.length ?? 0;
-      if (bytes > HIGH_WATER && end > from) break;
+    const piece: Chunk[] = [];
+    let bytes = 0;
+    for (let at = from; at < this.#inbox.length && bytes < HIGH_WATER; at += 1) {
+      const chunk = this.#inbox[at];
+      if (chunk === undefined || (piece.length > 0 && chunk.data.length >= LARGE_PIECE)) break;
+      piece.push(chunk);
+      bytes += chunk.data.length;
+      if (chunk.data.length >= LARGE_PIECE) break;
     }
-    return this.#inbox.slice(from, end);
+    return piece;
+  }
+
+  /** @returns whether what came since the last call was at least half data. */
+  takeFilled(): boolean {
+    const cells = this.cellBytesReceived - this.#seen.cells;
+    const data = this.dataBytesReceived - this.#seen.data;
+    this.#seen = { cells: this.cellBytesReceived, data: this.dataBytesReceived };
+    return 2 * data >= cells;
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {

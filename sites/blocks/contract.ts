@@ -68,8 +68,8 @@ export interface BlockStore extends BlockReader, AsyncDisposable {
 export type ServiceStream = Duplex & { attribute?(shares: readonly NameShare[]): void };
 /** Registered for a service by the composition root. Never throws: a fault ends the stream. */
 export type ServiceHandler = (stream: ServiceStream, params: Uint8Array) => void;
-/** A stream to a host's service. `cellBytesRead`: what was paid for, of what was read of it, with padding; absent where nothing is padded. */
-export type PaidStream = Duplex & { readonly cellBytesRead?: number };
+/** A stream to a host's service: what came and is paid for, with padding, and what is in it, bytes; absent where nothing is padded. */
+export type PaidStream = Duplex & { readonly cellBytesReceived?: number; readonly dataBytesReceived?: number };
 /** Opens a stream to one host's service over a circuit. */
 export type OpenStream = (
   service: string,

@@ -62,8 +62,10 @@ class StreamClient implements ContentClient {
   readonly #asked: Waiting[] = [];
   readonly #queued: Waiting[] = [];
   #nextId = 1;
-  #answers = 0;
-  #bytes = 0;
+  /** Padding beyond what honest hosts send, bytes, and what it was reckoned from. */
+  #padding = 0;
+  #cellBytes = 0;
+  #dataBytes = 0;
   #ended: RelaymintError | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -134,8 +136,7 @@ class StreamClient implements ContentClient {
   }
 
   async #receive(): Promise<void> {
-    const reader = new ByteReader(this.#stream, (bytes) => {
-      this.#bytes += bytes;
+    const reader = new ByteReader(this.#stream, () => {
       this.#checkPadding();
       if (this.answered) return;
       this.answered = true;
@@ -148,7 +149,7 @@ class StreamClient implements ContentClient {
       if (head === undefined || head.id !== header.id) {
         throw violation('The host answered a request that was not made.', 'Use another host.');
       }
-      this.#answers += 1;
+      this.#padding -= CONTENT_PADDING_PER_ANSWER;
       const block = await reader.take(header.length);
       if (header.status === STATUS_OK) verifyBlock(head.cid, block);
       this.#asked.shift();
@@ -160,13 +161,19 @@ class StreamClient implements ContentClient {
     }
   }
 
-  /** The host is paid for whole cells: one that sends nearly empty ones earns many times what its blocks are worth. */
+  /**
+   * The host is paid for whole cells: one that sends nearly empty ones earns many times what its blocks are worth. Well-filled ones save up
+   * nothing for later.
+   */
   #checkPadding(): void {
-    const { cellBytesRead = 0 } = this.#stream;
-    const allowed = CONTENT_PADDING + 2 * this.#bytes + CONTENT_PADDING_PER_ANSWER * this.#answers;
-    if (cellBytesRead <= allowed) return;
+    const { cellBytesReceived = 0, dataBytesReceived = 0 } = this.#stream;
+    const [cells, data] = [cellBytesReceived - this.#cellBytes, dataBytesReceived - this.#dataBytes];
+    this.#cellBytes = cellBytesReceived;
+    this.#dataBytes = dataBytesReceived;
+    this.#padding = Math.max(0, this.#padding) + cells - 2 * data;
+    if (this.#padding <= CONTENT_PADDING) return;
     throw violation(
-      `The host sent ${cellBytesRead} bytes of cells with ${this.#bytes} bytes in them.`,
+      `The host sent ${cellBytesReceived} bytes of cells with ${dataBytesReceived} bytes in them.`,
       'Another host is tried.',
     );
   }

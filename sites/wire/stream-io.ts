@@ -5,11 +5,11 @@ import { RelaymintError } from '../../core/errors.ts';
 /** Takes an exact number of bytes at a time. The stream is read only as fast as it is taken from. */
 export class ByteReader {
   readonly #chunks: AsyncIterator<Uint8Array>;
-  readonly #onBytes: (bytes: number) => void;
+  readonly #onBytes: () => void;
   #current: Uint8Array = new Uint8Array(0);
 
   /** `onBytes` is called whenever something arrives. What it throws, reading throws. */
-  constructor(stream: Duplex, onBytes: (bytes: number) => void = () => {}) {
+  constructor(stream: Duplex, onBytes: () => void = () => {}) {
     // The other direction may still have something to say after this one ended.
     this.#chunks = stream.iterator({ destroyOnReturn: false });
     this.#onBytes = onBytes;
@@ -55,7 +55,7 @@ export class ByteReader {
         throw cause instanceof RelaymintError ? cause : cut(cause);
       }
       if (next.done === true) return false;
-      this.#onBytes(next.value.length);
+      this.#onBytes();
       if (next.value.length === 0) continue;
       this.#current = next.value;
       return true;

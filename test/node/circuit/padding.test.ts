@@ -1,13 +1,25 @@
 /** An end that is paid for what it sends, and sends cells that are of no use: how much it can have paid for. */
-import { describe, expect, it } from 'vitest';
-import { CIRCUIT_WINDOW, CONTROL_ALLOWANCE, LEAST_WINDOW_CREDIT, STREAM_WINDOW_INITIAL } from '../../../core/limits.ts';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import {
+  CIRCUIT_WINDOW,
+  CONTROL_ALLOWANCE,
+  CONTROL_ALLOWANCE_MILLIS,
+  GRANT_RESERVE,
+  LEAST_WINDOW_CREDIT,
+  STREAM_GRANT,
+  STREAM_WINDOW_INITIAL,
+} from '../../../core/limits.ts';
+import { ControlAllowance } from '../../../node/circuit/control-allowance.ts';
 import { CellType, SMALL_CELL } from '../../../node/circuit/cell.ts';
+import { Intake } from '../../../node/circuit/credit.ts';
 import type { CircuitStream } from '../../../node/circuit/index.ts';
 import type { Mux } from '../../../node/circuit/mux.ts';
 import { MuxPair, cellOf } from './mux-pair.ts';
 
 const NOTHING = Buffer.alloc(0);
 const violation: unknown = expect.objectContaining({ code: 'PROTOCOL_VIOLATION' });
+
+afterEach(() => vi.useRealTimers());
 
 function u32(value: number): Buffer {
   const data = Buffer.alloc(4);
@@ -98,7 +110,60 @@ describe('control cells that nothing asked for', () => {
     },
   );
 
-  it('are not what an honest end sends, whatever is asked of it', async () => {
+  it('are not the answers and ends of streams, however many there are and however they end', async () => {
+    // The question is in the parameters: we send no data, which would ask for more.
+    const pair = new MuxPair((stream) => {
+      stream.on('error', () => {}).end('x', () => setImmediate(() => stream.destroy()));
+    });
+    for (let round = 0; round < 2 * CONTROL_ALLOWANCE; round += 1) {
+      const stream = await pair.opener.open('x', NOTHING);
+      stream.on('error', () => {}).resume();
+      await new Promise((resolve) => stream.once('close', resolve));
+    }
+    expect(pair.faults).toEqual([]);
+  });
+
+  it('are not streams that were taken', async () => {
+    const pair = new MuxPair(
+      () => {},
+      (stream) => stream.resume().end(),
+    );
+    for (let round = 0; round < 2 * CONTROL_ALLOWANCE; round += 1) {
+      const stream = await pair.server.open('x', NOTHING);
+      stream.resume().end();
+      await new Promise((resolve) => stream.once('close', resolve));
+    }
+    expect(pair.faults).toEqual([]);
+  });
+
+  it('are paid for a few times, whatever streams are opened between them', async () => {
+    const pair = new MuxPair(
+      () => {},
+      (stream) => stream.resume().end(),
+    );
+    let pings = 0;
+    for (; pings < 4 * CONTROL_ALLOWANCE && pair.faults.length === 0; pings += 1) {
+      const stream = await Promise.race([pair.server.open('x', NOTHING), pair.faulted.then(() => undefined)]);
+      stream?.resume().end();
+      await Promise.race([pair.server.ping(), pair.faulted]);
+    }
+    expect(pair.faults).toEqual([violation]);
+    expect(pings).toBeLessThanOrEqual(CONTROL_ALLOWANCE + 1);
+  });
+
+  it('are taken again, one after each pause', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const allowance = new ControlAllowance();
+    for (let came = 0; came < CONTROL_ALLOWANCE; came += 1) allowance.came();
+    for (let round = 0; round < 10; round += 1) {
+      vi.advanceTimersByTime(0.6 * CONTROL_ALLOWANCE_MILLIS);
+      vi.advanceTimersByTime(0.4 * CONTROL_ALLOWANCE_MILLIS);
+      allowance.came();
+      expect(() => allowance.came()).toThrow(violation);
+    }
+  });
+
+  it('are not what an honest end sends for data, whatever is asked of it', async () => {
     const pair = new MuxPair((stream) => stream.pipe(stream));
     for (let round = 0; round < 40; round += 1) {
       const streams = await Promise.all(Array.from({ length: 100 }, () => pair.opener.open('echo', NOTHING)));
@@ -129,6 +194,31 @@ describe('an honest end that has not heard yet that its streams ended', () => {
       for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
     }
     expect(pair.faults).toEqual([]);
+    expect(pair.carried.toOpener).toBeGreaterThan(STREAM_WINDOW_INITIAL);
     expect(pair.carried.toOpener).toBeLessThanOrEqual(CIRCUIT_WINDOW + 41 * SMALL_CELL);
+  });
+
+  it('is granted what its ENDs need and no data, however much came for streams that ended: it may hold back as much', () => {
+    const intake = new Intake();
+    intake.window.expect(STREAM_GRANT);
+    intake.arrived(STREAM_GRANT, true, true);
+    expect(intake.due(0)).toBe(GRANT_RESERVE);
+    expect(intake.due(GRANT_RESERVE)).toBe(0);
+    intake.told();
+    expect(intake.due(GRANT_RESERVE)).toBe(STREAM_GRANT - GRANT_RESERVE);
+  });
+
+  it('goes on, although both have more ENDs to send than their credit holds', async () => {
+    const served: CircuitStream[] = [];
+    const pair = new MuxPair((stream) => void served.push(stream));
+    const streams = await Promise.all(Array.from({ length: 100 }, () => pair.opener.open('x', NOTHING)));
+    const all = [...streams, ...served];
+    for (const stream of all) stream.on('error', () => {}).write(Buffer.alloc(STREAM_WINDOW_INITIAL));
+    // What each was granted is on its way, but for what data leaves to control cells, when they leave.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    expect(Math.max(pair.credit.toOpener, pair.credit.toServer)).toBeLessThan(100 * SMALL_CELL);
+    for (const stream of all) stream.destroy();
+    expect(await pair.opener.ping()).toBeGreaterThanOrEqual(0);
+    expect(pair.faults).toEqual([]);
   });
 });

@@ -69,7 +69,7 @@ describe('little data in large cells', () => {
     expect(host.held).toBe(4 * cell.length);
     stream.read(0);
     expect((stream.read(1) as Buffer).buffer).not.toBe(cell.buffer);
-    expect([host.held, stream.cellBytesRead]).toEqual([0, 4 * cell.length]);
+    expect([host.held, stream.cellBytesReceived]).toEqual([0, 4 * cell.length]);
     stream.destroy();
     expect(host.held).toBe(0);
   });

@@ -5,8 +5,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { CONTENT_PADDING, MAX_BLOCKS_IN_FLIGHT } from '../../../core/limits.ts';
 import { createContentClient, createContentService, encodeContentParams } from '../../../sites/serve/index.ts';
 import { STATUS_OK, encodeAnswerHeader, readRequest } from '../../../sites/serve/protocol.ts';
-import { ByteReader } from '../../../sites/wire/index.ts';
-import { MuxPair } from '../../node/circuit/mux-pair.ts';
+import { ByteReader, writeAll } from '../../../sites/wire/index.ts';
+import { CellType, SMALL_CELL } from '../../../node/circuit/cell.ts';
+import type { MuxStream } from '../../../node/circuit/stream.ts';
+import { MuxPair, cellOf } from '../../node/circuit/mux-pair.ts';
 import { Cleanup, rawBlock, temporaryStore } from '../kit.ts';
 
 const cleanup = new Cleanup();
@@ -25,8 +27,54 @@ async function servePadded(stream: Duplex, block: Uint8Array): Promise<void> {
   }
 }
 
+/** So many requests in whole blocks; then it says nothing. */
+async function serveSome(stream: Duplex, block: Uint8Array, count: number): Promise<void> {
+  const reader = new ByteReader(stream);
+  for (let served = 0; served < count; served += 1) {
+    const request = await readRequest(reader);
+    if (request === undefined) return;
+    await writeAll(stream, encodeAnswerHeader(request.id, STATUS_OK, block.length), block);
+  }
+}
+
+/** A cell as the host makes it by hand. @returns what it is paid for. */
+function give(pair: MuxPair, stream: MuxStream, data: Buffer): number {
+  const cell = cellOf(CellType.DATA, stream.id, data);
+  pair.credit.toOpener -= cell.length;
+  pair.opener.receive(cell, cell.length);
+  return cell.length;
+}
+
 describe('a visitor', () => {
-  it('leaves a host that fills its cells with padding, whatever it delivers in them', async () => {
+  it.each([0, 8])(
+    'leaves a host that fills its cells with padding as fast as it may, after %i honest blocks',
+    async (honest) => {
+      const { cid, block } = rawBlock(randomBytes(1_000_000));
+      const pair = new MuxPair((stream) => {
+        stream.on('error', () => {});
+        serveSome(stream, block, honest).catch(() => stream.destroy());
+      });
+      const stream = await pair.opener.open('content', encodeContentParams(NAME));
+      const client = createContentClient(stream);
+      for (let got = 0; got < honest; got += 1) await client.get(cid);
+      const before = pair.carried.toOpener;
+      const { window } = stream;
+      const refused = expect(client.get(cid)).rejects.toMatchObject({ code: 'PROTOCOL_VIOLATION' });
+      let paid = give(pair, stream, Buffer.from(encodeAnswerHeader(honest + 1, STATUS_OK, block.length)));
+      while (client.isOpen) {
+        if (pair.credit.toOpener >= SMALL_CELL && stream.receiveCredit >= SMALL_CELL)
+          paid += give(pair, stream, Buffer.of(1));
+        else await new Promise(setImmediate);
+      }
+      await refused;
+      expect(pair.carried.toOpener - before).toBeLessThan(SMALL_CELL * 8);
+      // What is allowed, and what may wait to be read: the stream's window, which grew for honest blocks only.
+      expect(paid).toBeLessThanOrEqual(CONTENT_PADDING + window + SMALL_CELL);
+      expect(stream.window).toBe(window);
+    },
+  );
+
+  it('leaves it however slowly it does', async () => {
     const { cid, block } = rawBlock(randomBytes(200_000));
     const pair = new MuxPair((stream) => {
       stream.on('error', () => {});
@@ -58,7 +106,7 @@ describe('a visitor', () => {
     const wanted = blocks.slice(0, MAX_BLOCKS_IN_FLIGHT);
     expect(await Promise.all(wanted.map(({ cid }) => client.get(cid)))).toEqual(wanted.map(({ block }) => block));
     // Its honest padding is more than what is allowed for the stream as such.
-    expect(stream.cellBytesRead).toBeGreaterThan(CONTENT_PADDING + sizes.reduce((sum, size) => sum + size, 0));
+    expect(stream.cellBytesReceived).toBeGreaterThan(CONTENT_PADDING + sizes.reduce((sum, size) => sum + size, 0));
     client.close();
   });
 });
