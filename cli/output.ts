@@ -28,8 +28,14 @@ export function createOutput(json: boolean): Output {
   };
 }
 
+/** Log lines that wait for room on the disk, bytes. */
+const MAX_UNWRITTEN_LOG = 256 * 1024;
+
 /** Log lines as JSON on stderr, written at once so that none is lost in a crash. `loggedError` formats an error in the field `err`. */
 export function createLog(level: string, label: string): Logger {
+  const stderr = destination({ dest: 2, sync: true, maxLength: MAX_UNWRITTEN_LOG });
+  // A disk that takes no lines must not end a node that earns: what waits is written once there is room, and what is more is lost.
+  stderr.on('error', () => {});
   return pino(
     {
       level,
@@ -37,7 +43,7 @@ export function createLog(level: string, label: string): Logger {
       formatters: { level: (name) => ({ level: name }) },
       serializers: { err: loggedError },
     },
-    destination({ dest: 2, sync: true }),
+    stderr,
   );
 }
 

@@ -38,8 +38,9 @@ export const ip: Grammar<string> = grammar(parseIp);
 /** The name of a host as browsers send it, without a port, in lower case. */
 export const hostName: Grammar<string> = grammar((text) => {
   const lower = text.toLowerCase();
-  if (lower.length <= MAX_HOST_NAME && HOST_NAME.test(lower)) return lower;
-  throw new RangeError('Write the name of a host without a port: www.example.org.');
+  const [, inBrackets = ''] = /^\[(.+)\]$/.exec(lower) ?? [];
+  if (isIP(inBrackets) === 6 || (lower.length <= MAX_HOST_NAME && HOST_NAME.test(lower))) return lower;
+  throw new RangeError('Write the name of a host without a port: www.example.org, or [fd00::1].');
 });
 /** A name as it is written down: lower case, with its TLD. */
 export const name: Grammar<string> = grammar((text) => parseName(text).name);

@@ -22,6 +22,7 @@ export {
   listensOn,
   locationsOf,
   phaseOf,
+  slotsOf,
   type NodeSettings,
   type NodeTerms,
 } from './node-settings.ts';

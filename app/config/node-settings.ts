@@ -11,6 +11,7 @@ import {
   type Phase,
   type Transport,
 } from '../../node/transport/index.ts';
+import { DEFAULT_SLOTS } from './sections.ts';
 import type { LedgerPlace, NodeValues, OutboundValues, PeerValues, ReachValues, TillValues } from './sections.ts';
 
 /** What a role asks of its node. */
@@ -114,6 +115,11 @@ export function assertSafe(
   assertAgree(settings);
 }
 
+/** Slots of a new till. */
+export function slotsOf(till: TillValues | undefined): number | undefined {
+  return till === undefined ? undefined : Math.min(till.slots, till.maxSlots);
+}
+
 /** Settings of which one forbids what the other asks for. */
 function assertAgree({ node, till }: { readonly node?: NodeValues; readonly till?: TillValues | undefined }): void {
   const { opening, maxOpening } = node ?? {};
@@ -124,7 +130,8 @@ function assertAgree({ node, till }: { readonly node?: NodeValues; readonly till
       { remedy: 'Stake less, or allow more.' },
     );
   }
-  if (till !== undefined && till.slots > till.maxSlots) {
+  // Nobody said the default.
+  if (till !== undefined && till.slots > till.maxSlots && till.slots !== Number(DEFAULT_SLOTS)) {
     throw new RelaymintError('INVALID_CONFIG', `--slots ${till.slots} is more than --max-slots ${till.maxSlots}.`, {
       remedy: 'Begin with fewer slots, or let the till grow to more.',
     });

@@ -319,7 +319,7 @@ export const reachSection: Section<ReachValues> = {
 };
 
 /** What a till begins with: little rent, and room for a relay's usual neighbours. */
-const DEFAULT_SLOTS = '64';
+export const DEFAULT_SLOTS = '64';
 const DEFAULT_MAX_SLOTS = '256';
 
 /** How a node that is paid is paid. */

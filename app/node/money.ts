@@ -18,7 +18,7 @@ import {
 import type { SolanaLedger, SolanaWallet } from '../../ledger/solana/index.ts';
 import { collectClaim, fundNode, growNearlyFull } from '../../ledger/till/index.ts';
 import { createMetering, unmetered, type Metering } from '../../node/meter/index.ts';
-import type { NodeSettings } from '../config/index.ts';
+import { slotsOf, type NodeSettings } from '../config/index.ts';
 import { Channels } from './channels.ts';
 import type { NodeKeys } from './keys.ts';
 
@@ -69,7 +69,7 @@ export async function openBooks(
   const { log, till } = settings;
   const { airdrop } = settings.node;
   const wallet = ledger.wallet(keys.walletKey);
-  await fundNode({ reader: ledger, wallet, airdrop, tillSlots: till?.slots, tillTerms: tillTerms(settings), log });
+  await fundNode({ reader: ledger, wallet, airdrop, tillSlots: slotsOf(till), tillTerms: tillTerms(settings), log });
   const store = stack.use(await openBookStore(path.join(settings.dataDir, BOOKS_DIRECTORY), { clock, log }));
   const book = stack.use(openAccountBook({ store, reader: ledger, log }));
   if (till?.exportReceipts !== undefined) {

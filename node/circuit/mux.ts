@@ -20,6 +20,7 @@ import type { PricePerMiB } from '../../core/units.ts';
 import {
   CellType,
   cellData,
+  cellSize,
   cellStream,
   cellType,
   decodeBegin,
@@ -177,7 +178,10 @@ export class Mux implements StreamHost, OutboxOwner {
 
   written(type: CellType, stream?: MuxStream): void {
     this.#allowance?.sent(type);
-    if (type === CellType.END && !this.#outbox.holdsEnds) this.#intake.told();
+    if (type === CellType.END && !this.#outbox.holdsEnds) {
+      this.#intake.told();
+      this.grantDue();
+    }
     // Whoever asks expects an answer.
     if (stream !== undefined && this.#ours.owns(stream.id)) this.#expectAnswer();
   }
@@ -229,7 +233,7 @@ export class Mux implements StreamHost, OutboxOwner {
     const isData = type === CellType.DATA || type === CellType.DATAGRAM;
     if (type === CellType.DATA) this.#onData(id, data, cell.length);
     else if (type === CellType.DATAGRAM) this.#onDatagrams(id, data, cell.length);
-    else this.#onControl(type, id, data);
+    else this.#onControl(type, id, data, cell.length);
     // The other end goes on with what ended here until it hears of it. What it was granted before bounds that.
     const forNobody = isData && this.#outbox.holdsEnds && !this.#streams.has(id);
     if (this.#intake.arrived(frameBytes, isData, forNobody)) this.#measure();
@@ -237,7 +241,9 @@ export class Mux implements StreamHost, OutboxOwner {
   }
 
   /** @throws RelaymintError PROTOCOL_VIOLATION, INVALID_ENCODING. */
-  #onControl(type: number, id: number, data: Buffer): void {
+  #onControl(type: number, id: number, data: Buffer, cellBytes: number): void {
+    // Its payer pays for the cell, not for what is in it.
+    if (cellBytes !== cellSize(data.length)) throw overdrawn(`padded a cell of type ${type} to ${cellBytes} bytes`);
     if (!this.#isDue(type, id, data)) this.#allowance?.came();
     switch (type) {
       case CellType.WINDOW:

@@ -72,7 +72,7 @@ export class MeteredLink implements LinkMeter {
   // --- the packet path: no allocation, no promise -----------------------------------------------------------------------------
 
   sendUp(frameBytes: number, price: PricePerMiB, last = false): void {
-    if (this.#spending === undefined) throw unpaid();
+    if (this.#spending === undefined) throw this.#closed ? linkClosed() : unpaid();
     this.#idle.stir();
     this.#spending.sendUp(frameBytes, price, last);
   }
@@ -94,7 +94,7 @@ export class MeteredLink implements LinkMeter {
   }
 
   receivedDown(frameBytes: number, price: PricePerMiB): void {
-    if (this.#spending === undefined) throw unpaid();
+    if (this.#spending === undefined) throw this.#closed ? linkClosed() : unpaid();
     this.#idle.stir();
     this.#spending.receivedDown(frameBytes, price);
   }
@@ -172,6 +172,7 @@ export class MeteredLink implements LinkMeter {
   }
 
   /** Nobody is paid over a link that is gone, nor for a payer that has left. @throws RelaymintError CLOSED, ABORTED, .. */
+  /** Before a channel is opened on chain for a link that is gone, or for nobody. */
   #ensureWanted(signal: AbortSignal | undefined): void {
     if (this.#closed) throw linkClosed();
     assertNotAborted(signal, 'Opening a channel');
@@ -196,8 +197,6 @@ export class MeteredLink implements LinkMeter {
   }
 
   async #openSpending(sponsor: Sponsor | undefined): Promise<void> {
-    // Before a channel is opened on chain for a link that is gone.
-    if (this.#closed) throw linkClosed();
     const { book, channels } = this.#options;
     const { peer, self } = this.#link;
     const { channel, delegate } = await channels.channelTo(this.#peerWallet(), peer, sponsor);

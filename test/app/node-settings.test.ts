@@ -10,6 +10,7 @@ import {
   peerSection,
   phaseOf,
   reachSection,
+  slotsOf,
   tillSection,
   valuesOf,
   type NodeSettings,
@@ -53,7 +54,6 @@ describe('settings of which one forbids what another asks for', () => {
   it.each([
     [{ opening: '5', maxOpening: '1' }, {}, '--opening 5 is more than --max-opening 1'],
     [{}, { slots: '100', maxSlots: '50' }, '--slots 100 is more than --max-slots 50'],
-    [{}, { maxSlots: '50' }, '--slots 64 is more than --max-slots 50'],
   ])('are refused before anything is paid: %j %j', (node, till, message) => {
     const said = { ...settings({}), node: valuesOf(nodeSection('relay'), node), till: valuesOf(tillSection, till) };
     expect(() => assertSafe(said)).toThrow(
@@ -63,8 +63,11 @@ describe('settings of which one forbids what another asks for', () => {
 
   it('are taken where they agree', () => {
     const node = valuesOf(nodeSection('relay'), { opening: '1', maxOpening: '1' });
-    const till = valuesOf(tillSection, { slots: '50', maxSlots: '50' });
-    expect(() => assertSafe({ ...settings({}), node, till })).not.toThrow();
+    for (const said of [{ slots: '50', maxSlots: '50' }, { maxSlots: '50' }]) {
+      const till = valuesOf(tillSection, said);
+      expect(() => assertSafe({ ...settings({}), node, till })).not.toThrow();
+      expect(slotsOf(till)).toBe(50);
+    }
   });
 });
 
@@ -77,15 +80,23 @@ describe('where a gateway is', () => {
     expect(parseText({ grammar: ip }, text)).toBe(text);
   });
 
-  it.each(['a b', 'http://www.example.org', 'www.example.org:80', '-a.example', '', 'a..b', 'a'.repeat(64)])(
-    'has no such name: "%s"',
-    (text) => {
-      expect(() => parseText({ grammar: hostName }, text)).toThrow('without a port');
-    },
-  );
+  it.each([
+    'a b',
+    'http://www.example.org',
+    'www.example.org:80',
+    '-a.example',
+    '',
+    'a..b',
+    'a'.repeat(64),
+    '[1.2.3.4]',
+    'fd00::1',
+  ])('has no such name: "%s"', (text) => {
+    expect(() => parseText({ grammar: hostName }, text)).toThrow('without a port');
+  });
 
-  it('has a name in lower case', () => {
+  it('has a name in lower case, or an address as browsers send it', () => {
     expect(parseText({ grammar: hostName }, 'WWW.Example.org')).toBe('www.example.org');
+    for (const text of ['[fd00::1]', '192.0.2.1']) expect(parseText({ grammar: hostName }, text)).toBe(text);
   });
 });
 

@@ -26,6 +26,25 @@ describe('a command that runs until it is stopped', () => {
 });
 
 describe('output that cannot be written', () => {
+  it.skipIf(!existsSync('/dev/full'))('does not end a node whose log lines find no room on the disk', async () => {
+    const full = openSync('/dev/full', 'w');
+    const env = { ...process.env, RELAYMINT_LOG_LEVEL: 'debug' };
+    const child = spawn(process.execPath, [PROGRAM, ...LEDGER], { stdio: ['ignore', 'pipe', full], env });
+    closeSync(full);
+    await started(child);
+    child.kill('SIGTERM');
+    expect(await once(child, 'exit')).toEqual([0, null]);
+  });
+
+  it('does not end a node whose reader has left, which ends in order later', async () => {
+    const options = { env: { ...process.env, RELAYMINT_LOG_LEVEL: 'debug' } };
+    const child = await started(spawn(process.execPath, [PROGRAM, ...LEDGER], options));
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+    child.kill('SIGTERM');
+    expect(await once(child, 'exit')).toEqual([0, null]);
+  });
+
   it.skipIf(!existsSync('/dev/full'))('is reported as a failure, without a stack trace', () => {
     const full = openSync('/dev/full', 'w');
     const { status, stderr } = spawnSync(process.execPath, [PROGRAM, '--help'], {

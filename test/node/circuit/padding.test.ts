@@ -6,6 +6,7 @@ import {
   CONTROL_ALLOWANCE_MILLIS,
   GRANT_RESERVE,
   LEAST_WINDOW_CREDIT,
+  MAX_CELL_BYTES,
   STREAM_GRANT,
   STREAM_WINDOW_INITIAL,
 } from '../../../core/limits.ts';
@@ -79,6 +80,19 @@ describe('control cells that nothing asked for', () => {
     await pair.opener.ping();
     expect(flood(pair.opener, cellOf(type, id, data), 10_000)).toBeLessThanOrEqual(CONTROL_ALLOWANCE);
   });
+
+  it.each([CellType.PING, CellType.WINDOW, CellType.END, CellType.BEGIN, CellType.CONNECTED])(
+    'end the circuit where they are padded: type %i',
+    async (type) => {
+      const pair = new MuxPair(() => {});
+      const stream = await pair.opener.open('x', NOTHING);
+      const cell = Buffer.alloc(MAX_CELL_BYTES);
+      cellOf(type, type === CellType.PING ? 0 : stream.id, u32(STREAM_WINDOW_INITIAL)).copy(cell);
+      expect(() => pair.opener.receive(cell, cell.length)).toThrow(
+        expect.objectContaining({ message: expect.stringContaining('padded') as string }),
+      );
+    },
+  );
 
   it('are paid for a few times however much was sent before', async () => {
     const pair = new MuxPair((stream) => stream.resume());
