@@ -27,7 +27,10 @@ const EXIT_USAGE = 2;
 const EXIT_STOPPED = 130;
 
 /** Options that have another name now. */
-const RENAMED: ReadonlyMap<string, string> = new Map([['--hops', '--relays']]);
+const RENAMED: ReadonlyMap<string, string> = new Map([
+  ['--hops', '--relays'],
+  ['--fee-bps', '--fee-share'],
+]);
 
 function createProgram(): Command {
   const program = new Command('relaymint')

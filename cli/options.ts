@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { messageOf } from '../core/errors.ts';
-import { parseDuration, parseShare } from '../core/grammar.ts';
+import { formatShare, parseDuration, parseShare } from '../core/grammar.ts';
 import { formatCredits, parseCredits, parseSol, type Amount, type Lamports } from '../core/units.ts';
 import {
   WALLET_FILE,
@@ -37,6 +37,15 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
     if (/^\d+$/.test(text) && value >= min && value <= max) return value;
     throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
   };
+}
+
+/** A share, in basis points. */
+export function shareUpTo(max: number): (text: string) => number {
+  return parsed((text) => {
+    const share = parseShare(text);
+    if (share <= max) return share;
+    throw new RangeError(`It can be ${formatShare(max)} at most.`);
+  });
 }
 
 /** For options that may be given several times. */

@@ -7,7 +7,7 @@ import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
 import { formatCredits, formatSol, type Amount } from '../../core/units.ts';
 import type { BankSettings, BankState, LedgerWallet } from '../../ledger/contract.ts';
 import { MAX_COMMIT_SECONDS, MAX_FEE_BPS, readKeyFile } from '../../ledger/solana/index.ts';
-import { credits, parsed, wholeNumber, type ReaderOptions, type WalletOptions } from '../options.ts';
+import { credits, parsed, shareUpTo, wholeNumber, type ReaderOptions, type WalletOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import {
   openLedger,
@@ -22,7 +22,8 @@ import {
 import { parsePlace } from '../../app/config/index.ts';
 
 interface ConfigureOptions extends WalletOptions {
-  readonly feeBps?: number;
+  /** Basis points. */
+  readonly feeShare?: number;
   readonly treasury?: LedgerAddress;
   readonly nameYearPrice?: Amount;
   readonly commitSeconds?: number;
@@ -44,7 +45,7 @@ export function bankCommand(program: Command): void {
   addReaderOptions(show).action(showBank);
 
   walletSubcommand(bank, 'configure', "change the bank's settings (its admin only)")
-    .option('--fee-bps <n>', 'part of every settlement for the treasury, basis points', wholeNumber(0, MAX_FEE_BPS))
+    .option('--fee-share <share>', 'part of every settlement for the treasury, for example 1%', shareUpTo(MAX_FEE_BPS))
     .option(
       '--treasury <address>',
       'wallet that gets the fees, including those not yet collected',
@@ -128,7 +129,7 @@ async function collectFees(options: WalletOptions): Promise<void> {
 }
 
 function chosenSettings(options: ConfigureOptions): Partial<BankSettings> {
-  const { feeBps, treasury, nameYearPrice, commitSeconds } = options;
+  const { feeShare: feeBps, treasury, nameYearPrice, commitSeconds } = options;
   return {
     ...(feeBps === undefined ? {} : { feeBps }),
     ...(treasury === undefined ? {} : { treasury }),

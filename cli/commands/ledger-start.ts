@@ -21,6 +21,7 @@ import {
   addLedgerOptions,
   creditsOption,
   parsed,
+  shareUpTo,
   wholeNumber,
   type CommonOptions,
 } from '../options.ts';
@@ -35,7 +36,8 @@ interface StartOptions extends CommonOptions {
   readonly address: string;
   readonly program: LedgerAddress;
   readonly challengeSeconds: number;
-  readonly feeBps: number;
+  /** Basis points. */
+  readonly feeShare: number;
   readonly nameYearPrice: Amount;
   readonly commitSeconds: number;
   readonly adminKey?: string;
@@ -69,9 +71,9 @@ export function ledgerStartCommand(ledger: Command): void {
       3600,
     )
     .option(
-      '--fee-bps <n>',
-      'part of every settlement for the treasury, basis points (new ledgers)',
-      wholeNumber(0, MAX_FEE_BPS),
+      '--fee-share <share>',
+      'part of every settlement for the treasury, for example 1% (new ledgers)',
+      shareUpTo(MAX_FEE_BPS),
       0,
     )
     .addOption(
@@ -112,7 +114,7 @@ async function run(options: StartOptions): Promise<void> {
           programId: options.program,
           bank: {
             challengeSeconds: BigInt(options.challengeSeconds),
-            feeBps: options.feeBps,
+            feeBps: options.feeShare,
             nameYearPrice: options.nameYearPrice,
             commitSeconds: options.commitSeconds,
           },

@@ -41,7 +41,7 @@ async function refused(...words: readonly string[]): Promise<unknown> {
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'relaymint-bank-'));
   const args = ['ledger', 'start', '--memory', '--port', '0', '--json', '--admin-key', file('admin.json')];
-  const settings = ['--fee-bps', '50', '--name-year-price', '2.5', '--commit-seconds', '3', '--challenge-seconds', '1'];
+  const settings = ['--fee-share', '0.5%', '--name-year-price', '2.5', '--commit-seconds', '3', '--challenge-seconds', '1'];
   ledger = spawn(process.execPath, [PROGRAM, ...args, ...settings], { stdio: ['ignore', 'pipe', 'ignore'] });
   if (ledger.stdout === null) throw new TypeError('no stdout');
   const [line] = (await once(createInterface({ input: ledger.stdout }), 'line')) as [string];
@@ -72,9 +72,9 @@ describe('relaymint bank', () => {
   test('is configured by its admin, handed over and given up', async () => {
     const admin = ['--wallet', file('admin.json')];
     const heir = ['--wallet', file('heir.json')];
-    expect(await refused('bank', 'configure', '--fee-bps', '1', ...heir)).toMatchObject({ code: 'PROGRAM_ERROR' });
+    expect(await refused('bank', 'configure', '--fee-share', '1bps', ...heir)).toMatchObject({ code: 'PROGRAM_ERROR' });
     expect(await refused('bank', 'configure', ...admin)).toMatchObject({ code: 'INVALID_ARGUMENT' });
-    const changed = await relaymint('bank', 'configure', '--fee-bps', '75', '--name-year-price', '0', ...admin);
+    const changed = await relaymint('bank', 'configure', '--fee-share', '0.75%', '--name-year-price', '0', ...admin);
     expect(changed).toMatchObject({
       signature: expect.any(String),
       feeLamports: expect.any(String),
@@ -82,7 +82,7 @@ describe('relaymint bank', () => {
     });
     const handed = await relaymint('bank', 'configure', '--new-admin', file('heir.json'), ...admin);
     expect(handed).toMatchObject({ feeLamports: '10000' });
-    expect(await refused('bank', 'configure', '--fee-bps', '1', ...admin)).toMatchObject({
+    expect(await refused('bank', 'configure', '--fee-share', '1bps', ...admin)).toMatchObject({
       message: expect.stringContaining('not the bank'),
     });
     const both = ['--new-admin', file('admin.json'), '--give-up-for-ever'];
@@ -90,7 +90,7 @@ describe('relaymint bank', () => {
     expect(await relaymint('bank', 'configure', '--give-up-for-ever', ...heir)).toMatchObject({
       bank: { admin: null, feeBps: 75 },
     });
-    expect(await refused('bank', 'configure', '--fee-bps', '1', ...heir)).toMatchObject({
+    expect(await refused('bank', 'configure', '--fee-share', '1bps', ...heir)).toMatchObject({
       message: expect.stringContaining('final'),
     });
   });

@@ -85,6 +85,8 @@ describe('a blank value, as an unset variable gives,', () => {
     ['i2p address', '--data', ' '],
     ['watchtower', '--data', ''],
     ['ledger start', '--address', 'localhost'],
+    ['ledger start', '--fee-share', '20'],
+    ['ledger start', '--fee-share', '100%'],
     ['start', '--log-level', 'loud'],
   ])('or a wrong one is refused, and nothing is written: %s %s "%s"', async (command, option, value) => {
     const { code, stdout, stderr } = await run([...command.split(' '), option, value, '--json']);
