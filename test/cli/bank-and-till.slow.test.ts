@@ -41,7 +41,16 @@ async function refused(...words: readonly string[]): Promise<unknown> {
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'relaymint-bank-'));
   const args = ['ledger', 'start', '--memory', '--port', '0', '--json', '--admin-key', file('admin.json')];
-  const settings = ['--fee-share', '0.5%', '--name-year-price', '2.5', '--commit-seconds', '3', '--challenge-seconds', '1'];
+  const settings = [
+    '--fee-share',
+    '0.5%',
+    '--name-year-price',
+    '2.5',
+    '--commit-seconds',
+    '3',
+    '--challenge-seconds',
+    '1',
+  ];
   ledger = spawn(process.execPath, [PROGRAM, ...args, ...settings], { stdio: ['ignore', 'pipe', 'ignore'] });
   if (ledger.stdout === null) throw new TypeError('no stdout');
   const [line] = (await once(createInterface({ input: ledger.stdout }), 'line')) as [string];
