@@ -18,7 +18,7 @@ import {
 import { silentLog, systemClock, type Log } from '../../core/ports.ts';
 import { pricePerMiB, type PricePerMiB } from '../../core/units.ts';
 import { priceOf, readOffer, type SignedOffer } from '../offer/index.ts';
-import { FrameType, type Link } from '../link/contract.ts';
+import { FrameType, linkClosed, type Link } from '../link/contract.ts';
 import type { Sponsor } from '../meter/index.ts';
 import { isAnonymizing } from '../transport/index.ts';
 import type {
@@ -218,7 +218,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     if (wallet !== undefined && links.get(node) === undefined) metering.expect(wallet);
     const link = await links.connect(node, addresses, { signal });
     const port = this.#ports.get(link);
-    if (port === undefined) throw new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
+    if (port === undefined) throw linkClosed();
     // A channel that is being opened stays for the next circuit that pays this peer.
     await orAborted(port.meter.openSpending(sponsor, signal), signal, 'Opening a channel');
     return port;

@@ -13,7 +13,7 @@ import {
   ONWARD_SPARE_CIRCUITS,
   QUIET_GRANT,
 } from '../../core/limits.ts';
-import { FRAME_HEADER_BYTES, FrameType, type Link } from '../link/contract.ts';
+import { FRAME_HEADER_BYTES, FrameType, linkClosed, type Link } from '../link/contract.ts';
 import type { LinkMeter } from '../meter/contract.ts';
 import { freeSponsor, type Sponsor } from '../meter/index.ts';
 import { Leg, type LegOwner, type LegPort, type LegTerms } from './leg.ts';
@@ -144,7 +144,7 @@ export class CircuitPort implements LegPort, SlotPayer {
    * @throws RelaymintError CLOSED, LIMIT_EXCEEDED, WINDOW_EXHAUSTED (too dear).
    */
   open(plan: LegPlan, owner: LegOwner): Leg {
-    if (!this.link.isOpen) throw new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
+    if (!this.link.isOpen) throw linkClosed();
     if (this.#legs.size - this.#peersLegs >= MAX_CIRCUITS_PER_LINK) {
       throw new RelaymintError('LIMIT_EXCEEDED', `${MAX_CIRCUITS_PER_LINK} circuits are open to ${this.link.peer}.`, {
         remedy: 'Close some, or choose another first hop.',

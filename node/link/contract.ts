@@ -1,5 +1,5 @@
 /** What a link is. Types and wire constants only; the circuit and meter layers are written against this file. */
-import type { RelaymintError } from '../../core/errors.ts';
+import { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import type { SignedOffer } from '../offer/index.ts';
@@ -145,4 +145,9 @@ export interface LinkTiming {
   /** Silence on a padded link before padding, at least and at most. */
   readonly padLeast: number;
   readonly padMost: number;
+}
+
+/** What asks a link that is gone fails with. */
+export function linkClosed(): RelaymintError {
+  return new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
 }

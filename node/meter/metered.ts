@@ -8,7 +8,7 @@ import { DEBT_PARTS, Netting, NUMERATOR_BITS } from '../../ledger/accounting/ind
 import type { AccountCounts, EarningAccount, SpendingAccount, UpVerdict } from '../../ledger/accounting/index.ts';
 import type { ChannelId, LedgerAddress, NodeId } from '../../core/ids.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
-import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
+import { FRAME_HEADER_BYTES, FrameType, linkClosed } from '../link/contract.ts';
 import type { Link } from '../link/contract.ts';
 import type { TokenBucket } from '../../core/rate.ts';
 import type { LinkMeter, MeteringOptions } from './contract.ts';
@@ -17,7 +17,7 @@ import { IdleWatch } from './idle.ts';
 import { Looks } from './looks.ts';
 import { decodeClaim, decodeWiden, encodeAccepted, encodeRefused, encodeWiden, proofMessage } from './messages.ts';
 import type { ChannelClaim } from './messages.ts';
-import { linkClosed, Presenting } from './presenting.ts';
+import { Presenting } from './presenting.ts';
 import { allowanceExhausted, freeSponsor } from './sponsor.ts';
 import type { Sponsor, Sponsors } from './sponsor.ts';
 

@@ -2,7 +2,7 @@
 import { RelaymintError, sentAmiss } from '../../core/errors.ts';
 import { CHANNEL_OPEN_MILLIS } from '../../core/limits.ts';
 import type { Terms } from '../../ledger/accounting/index.ts';
-import { FrameType } from '../link/contract.ts';
+import { FrameType, linkClosed } from '../link/contract.ts';
 import type { Link } from '../link/contract.ts';
 import { decodeAccount, encodeClaim } from './messages.ts';
 import type { ChannelClaim } from './messages.ts';
@@ -66,8 +66,4 @@ export class Presenting {
     this.#closed = true;
     this.#awaiting?.reject(linkClosed());
   }
-}
-
-export function linkClosed(): RelaymintError {
-  return new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
 }

@@ -1,7 +1,6 @@
 /** Metering that counts and charges nothing: for benchmarks to compare with, and for nodes among friends. */
-import { RelaymintError } from '../../core/errors.ts';
 import type { UpVerdict } from '../../ledger/accounting/index.ts';
-import type { Link } from '../link/contract.ts';
+import { linkClosed, type Link } from '../link/contract.ts';
 import type { LinkMeter, Metering } from './contract.ts';
 import { freeSponsor, UNLIMITED } from './sponsor.ts';
 import type { Sponsor } from './sponsor.ts';
@@ -65,7 +64,7 @@ class UnmeteredLink implements LinkMeter {
   }
 
   #ensureOpen(): void {
-    if (this.#closed) throw new RelaymintError('CLOSED', 'The link closed.', { remedy: 'Connect again.' });
+    if (this.#closed) throw linkClosed();
   }
 }
 
