@@ -1,5 +1,5 @@
 /** The circuits of one node: accepts, builds, keeps and ends them. */
-import { assertNotAborted, orAborted } from '../../core/abort.ts';
+import { assertNotAborted } from '../../core/abort.ts';
 import type { Attribution } from '../../core/attribution.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
@@ -219,8 +219,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     const link = await links.connect(node, addresses, { signal });
     const port = this.#ports.get(link);
     if (port === undefined) throw linkClosed();
-    // A channel that is being opened stays for the next circuit that pays this peer.
-    await orAborted(port.meter.openSpending(sponsor, signal), signal, 'Opening a channel');
+    await port.meter.openSpending(sponsor, signal);
     return port;
   }
 

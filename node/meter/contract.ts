@@ -21,8 +21,8 @@ export interface LinkMeter {
   /**
    * Prepares paying this peer: finds a channel, presents it and waits for the peer's terms. Call it before the first
    * CREATE; repeated calls share one attempt. `sponsor` belongs to the payer whose circuit it is for: a channel is opened on chain
-   * only within its allowance. Absent: we open it at our own cost. No attempt is begun for it once `signal` has ended; one that is
-   * under way goes on, for whoever pays this peer next.
+   * only within its allowance. Absent: we open it at our own cost. It fails as soon as `signal` ends, and then begins nothing; the
+   * attempt that is under way goes on, for whoever pays this peer next.
    * @throws RelaymintError CHANNEL_UNKNOWN, CHANNEL_CLOSING, LEDGER_UNREACHABLE, INSUFFICIENT_FUNDS, ALLOWANCE_EXHAUSTED, TIMEOUT, CLOSED, ABORTED ..
    */
   openSpending(sponsor?: Sponsor, signal?: AbortSignal): Promise<void>;

@@ -1,5 +1,5 @@
 /** The meter of one link: the account that pays the peer, the account that the peer pays, and their frames. */
-import { assertNotAborted } from '../../core/abort.ts';
+import { assertNotAborted, orAborted } from '../../core/abort.ts';
 import type { Attribution } from '../../core/attribution.ts';
 import { RelaymintError, isRelaymintError, sentAmiss, violation } from '../../core/errors.ts';
 import { MAX_FAILED_CHANNELS, MAX_FRAME_PAYLOAD } from '../../core/limits.ts';
@@ -152,12 +152,18 @@ export class MeteredLink implements LinkMeter {
   }
 
   async openSpending(sponsor?: Sponsor, signal?: AbortSignal): Promise<void> {
-    if (this.#closed) throw linkClosed();
+    await orAborted(this.#ensureSpending(sponsor, signal), signal, 'Opening a channel');
+  }
+
+  /** The attempt is shared: it goes on for the others when one of them has left. */
+  async #ensureSpending(sponsor: Sponsor | undefined, signal: AbortSignal | undefined): Promise<void> {
+    this.#ensureWanted(signal);
     while (this.#spending === undefined) {
-      this.#ensureWanted(signal);
-      if (this.#opening === undefined && sponsor !== undefined) await this.#ensureAllowed(sponsor);
-      if (this.#spending !== undefined) return;
-      this.#ensureWanted(signal);
+      if (this.#opening === undefined && sponsor !== undefined) {
+        await this.#ensureAllowed(sponsor);
+        this.#ensureWanted(signal);
+        if (this.#spending !== undefined) return;
+      }
       const begun = this.#opening === undefined;
       this.#opening ??= this.#openSpending(sponsor).finally(() => {
         this.#opening = undefined;
@@ -168,11 +174,11 @@ export class MeteredLink implements LinkMeter {
         // Another payer's allowance was too small for it: ours may do.
         if (begun || !isRelaymintError(error, 'ALLOWANCE_EXHAUSTED')) throw error;
       }
+      this.#ensureWanted(signal);
     }
   }
 
-  /** Nobody is paid over a link that is gone, nor for a payer that has left. @throws RelaymintError CLOSED, ABORTED, .. */
-  /** Before a channel is opened on chain for a link that is gone, or for nobody. */
+  /** Before a channel is opened on chain for a link that is gone, or for nobody. @throws RelaymintError CLOSED, ABORTED, .. */
   #ensureWanted(signal: AbortSignal | undefined): void {
     if (this.#closed) throw linkClosed();
     assertNotAborted(signal, 'Opening a channel');

@@ -6,7 +6,7 @@ import { MAX_FRAME_PAYLOAD } from '../../core/limits.ts';
 import { ALL_BPS, pricePerMiB, type PricePerMiB } from '../../core/units.ts';
 import { FRAME_HEADER_BYTES } from '../../node/link/index.ts';
 import type { LinkMeter, Metering } from '../../node/meter/index.ts';
-import { closed, limits } from './traits.ts';
+import { abortedBefore, closed, limits } from './traits.ts';
 
 export interface MeterUnderTest {
   /** The two ends of one link, open. */
@@ -140,6 +140,14 @@ export function meterCompliance(name: string, { setup, teardown, charges }: Mete
       metering.flush();
       expect(metering.walletOf(payeeId)).toBeUndefined();
       await expect((await another()).openSpending()).rejects.toMatchObject({ code: 'CLOSED' });
+    });
+
+    abortedBefore(() => tested, {
+      openSpending: ({ payer }, signal) => payer.openSpending(payer.sponsor, signal),
+      'openSpending of an account that is open': async ({ payer }, signal) => {
+        await payer.openSpending();
+        await payer.openSpending(undefined, signal);
+      },
     });
 
     describe.each([

@@ -29,6 +29,20 @@ export function silence(link: Link, type: FrameType): void {
   };
 }
 
+/** From now on the node keeps back frames of this type, until what is returned is called. */
+export function held(link: Link, type: FrameType): () => void {
+  const send = link.sendFrame.bind(link);
+  const kept: (() => void)[] = [];
+  link.sendFrame = (frame, frameType, circuit) => {
+    if (frameType === type) kept.push(() => send(frame, frameType, circuit));
+    else send(frame, frameType, circuit);
+  };
+  return () => {
+    link.sendFrame = send;
+    for (const release of kept) release();
+  };
+}
+
 /** Whole base units of a numerator. */
 export function whole(numerator = 0n): bigint {
   return numerator >> 20n;

@@ -1,8 +1,11 @@
 /** All that meter a link: with money and without. */
-import { expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { STRANGER_WINDOW } from '../../../core/limits.ts';
+import { FrameType } from '../../../node/link/index.ts';
 import type { LinkMeter } from '../../../node/meter/index.ts';
 import { meterCompliance, type MeterUnderTest } from '../../compliance/meter.ts';
+import { abortedInside } from '../../compliance/traits.ts';
+import { held } from '../circuit/billing.ts';
 import { PRICE, TestNet, eachMeter, type TestNode } from '../circuit/net.ts';
 import { nextLink } from '../link/nodes.ts';
 
@@ -55,4 +58,35 @@ it.each([
   await expect(open(await pair(true))).rejects.toMatchObject({ code: 'CLOSED' });
   expect(net.ledger.channels.size).toBe(0);
   await net.close();
+});
+
+describe('a channel that is being opened', () => {
+  let net: TestNet;
+  let payer: LinkMeter;
+  let answer: () => void;
+  beforeEach(async () => {
+    net = new TestNet({ metered: true });
+    const payee = await net.node();
+    const own: LinkMeter[] = [];
+    const client = await net.node({ wrapMetering: eachMeter((meter) => void own.push(meter)) });
+    const arrived = nextLink(payee.links);
+    await client.links.connect(payee.id, payee.links.addresses());
+    [payer] = own as [LinkMeter];
+    answer = held(await arrived, FrameType.ACCOUNT);
+  });
+  afterEach(() => net.close());
+
+  abortedInside(() => payer, { openSpending: (meter, signal) => ({ work: meter.openSpending(undefined, signal) }) });
+
+  it('is opened once and used by the others when whoever asked first has left', async () => {
+    const first = new AbortController();
+    const left = payer.openSpending(undefined, first.signal).catch((error: unknown) => error);
+    const others = [payer.openSpending(), payer.openSpending()];
+    first.abort();
+    expect(await left).toMatchObject({ code: 'ABORTED' });
+    answer();
+    await Promise.all(others);
+    expect(payer.canAfford(PRICE)).toBe(true);
+    expect(net.ledger.channels.size).toBe(1);
+  });
 });
