@@ -1,12 +1,10 @@
 /**
- * The channels through which this node pays its neighbours: finds or opens them, keeps their deposits filled and closes those
- * that it no longer uses. All that goes into a channel is taken out of the budget first. Our own channels are known from the
- * books; the chain is asked for one slot of them, or for the till of the one whom we are about to pay.
+ * The channels through which this node pays its neighbours: finds or opens them, keeps their deposits filled and their windows wide,
+ * and closes them all in the end. All that goes into a channel is taken out of the budget first. Our own channels are known from
+ * the books; the chain is asked for one slot of them, or for the till of the one whom we are about to pay.
  */
-import { LRUCache } from 'lru-cache';
 import { RelaymintError, isRelaymintError, type ErrorCode } from '../../core/errors.ts';
 import { shortId, type ChannelId, type LedgerAddress, type NodeId } from '../../core/ids.ts';
-import { MAX_ACCOUNTS } from '../../core/limits.ts';
 import type { Log } from '../../core/ports.ts';
 import { addAmounts, amount, formatCredits, type Amount } from '../../core/units.ts';
 import type { BookStore } from '../../ledger/accounting/index.ts';
@@ -14,7 +12,10 @@ import type { Budget } from '../../ledger/budget/index.ts';
 import type { ChannelState, LedgerReader, LedgerWallet, TillState } from '../../ledger/contract.ts';
 import type { Signer } from '../../ledger/receipt/index.ts';
 import type { ChannelProvider, Sponsor } from '../../node/meter/index.ts';
-import { closeChannels, millisLeft, type ClosedChannels } from '../../ledger/channel/index.ts';
+import { closeChannels, type ClosedChannels } from '../../ledger/channel/index.ts';
+import { IdleChannels } from './idle-channels.ts';
+import { OpeningCosts } from './opening-costs.ts';
+import { OwnChannels } from './own-channels.ts';
 
 export interface ChannelsOptions {
   readonly reader: Pick<LedgerReader, 'bank' | 'till' | 'channel' | 'channels'>;
@@ -43,17 +44,8 @@ export interface ChannelsOptions {
   readonly log: Log;
 }
 
-/** How long a payee that was away for the whole challenge period has to return the opening payment of an idle channel: a day. */
-const IDLE_GRACE_SECONDS = 86_400n;
-/** How long a till's state is reused: from asking what a channel costs to opening it. */
-const TILL_MILLIS = 5_000;
-/** How long a transaction's cost is used before it is asked for again, and for how long at most while no answer comes. */
-const FEE_MILLIS = 30_000;
-const FEE_MILLIS_MAX = 86_400_000;
 /** Windows that a widened channel holds: twice the least that a window takes, so that it is not topped up at once. */
 const DEPOSIT_WINDOWS = 8n;
-/** Channels closed in one sweep, each for the fees of two transactions. */
-const CLOSED_AT_ONCE = 8;
 /** Errors after which certainly nothing was burned: the wallet found them, or the ledger refused. After any other error it is unknown. */
 const NOTHING_BURNED: readonly ErrorCode[] = [
   'LIMIT_EXCEEDED',
@@ -64,38 +56,32 @@ const NOTHING_BURNED: readonly ErrorCode[] = [
 ];
 
 export class Channels implements ChannelProvider {
+  /** Those that are no longer paid from, which it closes. */
+  readonly idle: IdleChannels;
   readonly #options: ChannelsOptions;
-  readonly #now: () => number;
+  readonly #own: OwnChannels;
+  readonly #costs: OpeningCosts;
   /** By payee, while one is looked for or opened: concurrent circuits share it. */
   readonly #finding = new Map<LedgerAddress, Promise<ChannelState>>();
-  /** By payee, while the close of one is requested. */
-  readonly #closingOf = new Map<LedgerAddress, Promise<void>>();
-  /** When a channel was last seen to pay, or asked for. */
-  readonly #used = new Map<ChannelId, { signed: bigint; at: number }>();
-  /** Closed channels that the books still remember. */
-  readonly #gone = new Set<ChannelId>();
-  readonly #tills = new LRUCache<LedgerAddress, Promise<TillState>>({ max: MAX_ACCOUNTS, ttl: TILL_MILLIS });
-  /** What a transaction costs, base units. */
-  #fee: { readonly units: bigint; readonly at: number } | undefined;
-  #askingFee: Promise<bigint> | undefined;
-  #unitsPerLamport: bigint | undefined;
   /** Burned for wider windows since the start. */
   #widened = 0n;
   #closing = false;
 
   constructor(options: ChannelsOptions) {
+    const { reader, wallet, delegate, store, live, update, idleMillis, log, now = () => performance.now() } = options;
     this.#options = options;
-    this.#now = options.now ?? ((): number => performance.now());
+    this.#own = new OwnChannels({ store, reader, wallet: wallet.address, delegate: delegate.address });
+    this.#costs = new OpeningCosts({ reader, wallet, now });
+    const isSought = (payee: LedgerAddress): boolean => this.#finding.has(payee);
+    this.idle = new IdleChannels({ own: this.#own, reader, wallet, live, isSought, update, idleMillis, now, log });
   }
 
   known(payee: LedgerAddress): boolean {
-    return !this.#closing && this.#ofBooks(payee).length > 0;
+    return !this.#closing && this.#own.for(payee).length > 0;
   }
 
   async openingCost(payee: LedgerAddress): Promise<Amount> {
-    if (this.known(payee)) return amount(0n);
-    const [till, fee] = await Promise.all([this.#tillOf(payee), this.#feeUnits()]);
-    return amount(till.opening + fee);
+    return this.known(payee) ? amount(0n) : this.#costs.of(payee);
   }
 
   async channelTo(
@@ -105,11 +91,11 @@ export class Channels implements ChannelProvider {
   ): Promise<{ channel: ChannelState; delegate: Signer }> {
     for (;;) {
       if (this.#closing) throw closing();
-      await this.#closingOf.get(payee);
+      await this.idle.settled(payee);
       const shared = this.#finding.get(payee);
       try {
         const channel = await (shared ?? this.#find(payee, peer, sponsor));
-        this.#touch(channel.id);
+        this.idle.touch(channel.id);
         return { channel, delegate: this.#options.delegate };
       } catch (error) {
         // Another payer's allowance was too small for it: ours may be large enough.
@@ -134,7 +120,7 @@ export class Channels implements ChannelProvider {
 
   /** Asks what a transaction costs before the first circuit of others has to wait for the answer. */
   warm(): void {
-    this.#feeUnits().catch(() => {
+    this.#costs.transaction().catch(() => {
       // It is asked again when it is needed, and whoever needs it is told.
     });
   }
@@ -174,126 +160,12 @@ export class Channels implements ChannelProvider {
    */
   async closeAll(signal: AbortSignal): Promise<ClosedChannels> {
     this.#closing = true;
+    this.idle.stop();
     // Channels that are being opened are closed as well.
     await Promise.allSettled(this.#finding.values());
     const { reader, wallet, update: onSeen } = this.#options;
-    return closeChannels(await this.#onChain(this.#ours()), { reader, wallet, signal, onSeen });
-  }
-
-  /**
-   * Asks to close the channels that have been idle, and closes those whose challenge period is over; a few at a time of both, so that
-   * payees which return nothing do not keep others from being closed. One that a link uses stays. Idle time is counted from when
-   * this node last paid from a channel or, at the longest, from its start.
-   */
-  async closeIdle(): Promise<void> {
-    const { idleMillis, live, reader, wallet, update: onSeen, log } = this.#options;
-    if (idleMillis === undefined || this.#closing) return;
-    const used = live();
-    const unused = this.#ours().filter(({ id }) => !used.has(id));
-    const idle = unused.filter(({ id, closeAt }) => closeAt === undefined && this.#idleFor(id) >= idleMillis);
-    const asked = unused.filter(({ closeAt }) => closeAt !== undefined);
-    let closes = 0;
-    for (const channel of await this.#onChain([...asked, ...idle.slice(0, CLOSED_AT_ONCE)])) {
-      if (this.#closing) return;
-      if (channel.closeAt === undefined) {
-        await this.#requestClose(channel);
-        continue;
-      }
-      onSeen(channel);
-      if (closes === CLOSED_AT_ONCE || millisLeft(channel, IDLE_GRACE_SECONDS) > 0) continue;
-      closes += 1;
-      const { signal } = new AbortController();
-      const { closed, returned } = await closeChannels([channel], {
-        reader,
-        wallet,
-        patienceSeconds: 0n,
-        graceSeconds: IDLE_GRACE_SECONDS,
-        onSeen,
-        signal,
-      });
-      if (closed === 0) continue;
-      this.#gone.add(channel.id);
-      log.info({ channel: channel.id, returned: returned.toString() }, 'closed an idle channel');
-    }
-  }
-
-  /** Notes which channels paid something since the last call. Call it regularly: idle time is counted from it. */
-  watch(): void {
-    const seen = new Set<ChannelId>();
-    for (const { role, channel, latest } of this.#options.store.entries()) {
-      if (role !== 'payer' || this.#gone.has(channel.id)) continue;
-      seen.add(channel.id);
-      const signed = latest?.amount ?? channel.settled;
-      if (this.#used.get(channel.id)?.signed !== signed) this.#used.set(channel.id, { signed, at: this.#now() });
-    }
-    for (const id of this.#used.keys()) if (!seen.has(id)) this.#used.delete(id);
-  }
-
-  async #requestClose(channel: ChannelState): Promise<void> {
-    const { idleMillis = 0, live, reader, wallet, update, log } = this.#options;
-    // A circuit may have asked for it meanwhile; later callers wait until it is clear that it is closing.
-    if (this.#idleFor(channel.id) < idleMillis || this.#finding.has(channel.payee) || live().has(channel.id)) return;
-    const request = async (): Promise<void> => {
-      await wallet.requestClose(channel);
-      update((await reader.channel(channel.till, channel.slot)) ?? channel);
-      log.info({ channel: channel.id }, 'asked to close an idle channel');
-    };
-    const done = request();
-    // Those who wait for it only need to know that it is over.
-    this.#closingOf.set(
-      channel.payee,
-      done.catch(() => {}),
-    );
-    await done.finally(() => this.#closingOf.delete(channel.payee));
-  }
-
-  /** Milliseconds since it was last seen to pay, or asked for; 0 for one that was never looked at. */
-  #idleFor(id: ChannelId): number {
-    const used = this.#used.get(id);
-    return used === undefined ? 0 : this.#now() - used.at;
-  }
-
-  #touch(id: ChannelId): void {
-    this.#used.set(id, { signed: this.#used.get(id)?.signed ?? -1n, at: this.#now() });
-  }
-
-  /** Channels that this wallet pays, as the books remember them. */
-  #ours(): ChannelState[] {
-    const ours: ChannelState[] = [];
-    for (const { role, channel } of this.#options.store.entries()) {
-      if (role === 'payer' && channel.payer === this.#options.wallet.address && !this.#gone.has(channel.id)) {
-        ours.push(channel);
-      }
-    }
-    return ours;
-  }
-
-  /** Those from which this payee can be paid without more being staked. */
-  #ofBooks(payee: LedgerAddress): ChannelState[] {
-    const { store, wallet } = this.#options;
-    const found: ChannelState[] = [];
-    for (const { role, channel, latest } of store.entries()) {
-      if (role !== 'payer' || channel.payee !== payee || channel.payer !== wallet.address) continue;
-      const signed = latest?.amount ?? channel.settled;
-      if (this.#isUsable(channel) && signed < channel.deposit && !this.#gone.has(channel.id)) found.push(channel);
-    }
-    return found;
-  }
-
-  #isUsable(channel: ChannelState): boolean {
-    return channel.delegate === this.#options.delegate.address && channel.closeAt === undefined;
-  }
-
-  /** As the chain shows them now. Those that are over are not asked for again. */
-  async #onChain(channels: readonly ChannelState[]): Promise<ChannelState[]> {
-    const found = await this.#options.reader.channels(channels);
-    return channels.flatMap(({ id }, index) => {
-      const now = found[index];
-      if (now?.id === id) return [now];
-      // If that is wrong, the till itself shows the channel when it is needed.
-      this.#gone.add(id);
-      return [];
-    });
+    const ours = Array.from(this.#own.all(), ({ channel }) => channel);
+    return closeChannels(await this.#own.onChain(ours), { reader, wallet, signal, onSeen });
   }
 
   #find(payee: LedgerAddress, peer: NodeId, sponsor: Pick<Sponsor, 'advance'> | undefined): Promise<ChannelState> {
@@ -308,11 +180,11 @@ export class Channels implements ChannelProvider {
     sponsor: Pick<Sponsor, 'advance'> | undefined,
   ): Promise<ChannelState> {
     const { wallet, log, store } = this.#options;
-    const [usable] = (await this.#onChain(this.#ofBooks(payee))).filter((channel) => this.#isUsable(channel));
+    const [usable] = (await this.#own.onChain(this.#own.for(payee))).filter((channel) => this.#own.isUsable(channel));
     if (usable !== undefined) return usable;
-    const till = await this.#tillOf(payee);
+    const till = await this.#costs.tillOf(payee);
     // Opened by hand, or by us just before we died.
-    let channel = till.channels.find((one) => one.payer === wallet.address && this.#isUsable(one));
+    let channel = till.channels.find((one) => one.payer === wallet.address && this.#own.isUsable(one));
     if (channel === undefined) {
       channel = await this.#open(till, sponsor);
       const { deposit, opening } = channel;
@@ -321,7 +193,7 @@ export class Channels implements ChannelProvider {
         'opened a channel',
       );
     }
-    this.#gone.delete(channel.id);
+    this.#own.remember(channel.id);
     store.enter('payer', peer, channel);
     return channel;
   }
@@ -334,7 +206,7 @@ export class Channels implements ChannelProvider {
     const opening = asked < own ? own : asked;
     if (opening > maxOpening) throw tooDear(owner, { what: 'burns', asked: opening, most: maxOpening });
     if (minDeposit > deposit) throw tooDear(owner, { what: 'deposits', asked: minDeposit, most: deposit });
-    const advance = await sponsor?.advance(amount(asked + (await this.#feeUnits())));
+    const advance = await sponsor?.advance(amount(asked + (await this.#costs.transaction())));
     try {
       const channel = await this.#spend(owner, addAmounts(deposit, opening), () =>
         wallet.openChannel(owner, delegate.address, { deposit, opening }),
@@ -346,7 +218,7 @@ export class Channels implements ChannelProvider {
       throw error;
     } finally {
       // It may show one more channel, which a retry must see.
-      this.#tills.delete(owner);
+      this.#costs.forgetTill(owner);
     }
   }
 
@@ -359,47 +231,6 @@ export class Channels implements ChannelProvider {
       if (isRelaymintError(error, ...NOTHING_BURNED)) reservation.release();
       throw error;
     }
-  }
-
-  /** @throws RelaymintError CHANNEL_UNKNOWN. */
-  #tillOf(payee: LedgerAddress): Promise<TillState> {
-    let reading = this.#tills.get(payee);
-    if (reading === undefined) {
-      reading = this.#readTill(payee);
-      this.#tills.set(payee, reading);
-      reading.catch(() => this.#tills.delete(payee));
-    }
-    return reading;
-  }
-
-  async #readTill(payee: LedgerAddress): Promise<TillState> {
-    const till = await this.#options.reader.till(payee);
-    if (till === undefined) throw noTill(payee);
-    return till;
-  }
-
-  /** What never comes back, besides the stake that a till asks for. The last known figure is used while a new one is requested. */
-  #feeUnits(): Promise<bigint> {
-    const age = this.#fee === undefined ? Infinity : this.#now() - this.#fee.at;
-    if (age >= FEE_MILLIS && this.#askingFee === undefined) {
-      this.#askingFee = this.#askFee().finally(() => {
-        this.#askingFee = undefined;
-      });
-      // Those who wait for it get the error.
-      this.#askingFee.catch(() => {});
-    }
-    return this.#fee === undefined || age >= FEE_MILLIS_MAX
-      ? (this.#askingFee ?? this.#askFee())
-      : Promise.resolve(this.#fee.units);
-  }
-
-  async #askFee(): Promise<bigint> {
-    const { reader, wallet } = this.#options;
-    const { fee, bid } = await wallet.settleFees();
-    this.#unitsPerLamport ??= (await reader.bank()).unitsPerLamport;
-    const units = (fee.first + bid.first) * this.#unitsPerLamport;
-    this.#fee = { units, at: this.#now() };
-    return units;
   }
 }
 
@@ -415,12 +246,6 @@ function least(a: bigint, b: bigint): Amount {
 function closing(): RelaymintError {
   return new RelaymintError('CLOSED', 'This node is closing its channels and pays for nothing new.', {
     remedy: 'Start it again to open new ones.',
-  });
-}
-
-function noTill(payee: LedgerAddress): RelaymintError {
-  return new RelaymintError('CHANNEL_UNKNOWN', `The wallet ${payee} has no till: nobody can pay it.`, {
-    remedy: 'Use another node.',
   });
 }
 

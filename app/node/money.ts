@@ -151,11 +151,12 @@ export function openPaying(
     idleMillis: node.closeIdle === 0 ? undefined : node.closeIdle,
     log,
   });
-  channels.watch();
+  const { idle } = channels;
+  idle.watch();
   if (terms.relayPrice !== undefined) channels.warm();
   const look = async (): Promise<void> => {
-    channels.watch();
-    await channels.closeIdle();
+    idle.watch();
+    await idle.sweep();
   };
   stack.use(repeat({ everyMillis: CHANNEL_WATCH_MILLIS, work: look, what: 'closing idle channels', log }));
   stack.use(

@@ -15,28 +15,26 @@ describe('a channel from which nothing was paid for a day', () => {
   async function idle(): Promise<{ ours: Channels; id: ChannelId }> {
     const ours = stage.channels();
     const { channel } = await ours.channelTo(stage.payee.address, PEER);
-    ours.watch();
+    ours.idle.watch();
     stage.now += DAY;
     return { ours, id: channel.id };
   }
 
   const closeAt = async (): Promise<unknown> => (await stage.ledger.channelsOf(stage.payer.address))[0]?.closeAt;
 
+  /** What a sweep leaves on chain. */
+  async function afterSweep({ idle: channels }: Channels): Promise<string[]> {
+    await channels.sweep();
+    return stage.onChain();
+  }
+
   it('is closed by itself, and its deposit comes back', async () => {
     const before = (await stage.ledger.balances(stage.payer.address)).credits;
     const { ours } = await idle();
-    await ours.closeIdle();
+    await ours.idle.sweep();
     expect(await closeAt()).toBeDefined();
     expect(ours.known(stage.payee.address)).toBe(false);
-    await expect
-      .poll(
-        async () => {
-          await ours.closeIdle();
-          return stage.onChain();
-        },
-        { timeout: 30_000 },
-      )
-      .toEqual([]);
+    await expect.poll(() => afterSweep(ours), { timeout: 30_000 }).toEqual([]);
     expect((await stage.ledger.balances(stage.payer.address)).credits).toBe(before);
   });
 
@@ -56,20 +54,20 @@ describe('a channel from which nothing was paid for a day', () => {
     const ours = stage.channels({ reader: stage.asking({ opening: amount(7n) }) });
     const { channel } = await ours.channelTo(stage.payee.address, PEER, sponsor);
     expect(channel.opening).toBe(7n);
-    ours.watch();
+    ours.idle.watch();
     stage.now += DAY;
-    await ours.closeIdle();
+    await ours.idle.sweep();
     const over = Number(await closeAt()) * 1000;
     await expect
       .poll(
         async () => {
-          await ours.closeIdle();
+          await ours.idle.sweep();
           return Date.now() > over;
         },
         { timeout: 30_000 },
       )
       .toBe(true);
-    await ours.closeIdle();
+    await ours.idle.sweep();
     expect(await stage.onChain()).toEqual([channel.id]);
     // Neither is forgotten by a restart.
     await stage.store.close();
@@ -77,17 +75,9 @@ describe('a channel from which nothing was paid for a day', () => {
     expect(stage.store.advancedTo(stranger)).toBe(cost);
     await stage.payee.returnOpenings([{ channel, returned: amount(back) }]);
     const next = stage.channels();
-    next.watch();
+    next.idle.watch();
     // The chain's clock may be a little behind ours.
-    await expect
-      .poll(
-        async () => {
-          await next.closeIdle();
-          return stage.onChain();
-        },
-        { timeout: 30_000 },
-      )
-      .toEqual(back === 7n ? [] : [channel.id]);
+    await expect.poll(() => afterSweep(next), { timeout: 30_000 }).toEqual(back === 7n ? [] : [channel.id]);
     expect(stage.store.advancedTo(stranger)).toBe(left);
   });
 
@@ -95,13 +85,13 @@ describe('a channel from which nothing was paid for a day', () => {
     const ours = stage.channels({ opening: amount(7n), budget: await stage.budgetOf(100_000n) });
     const silent = await Promise.all(Array.from({ length: 8 }, () => stage.seller(1)));
     for (const one of silent) await ours.channelTo(one.address, PEER);
-    ours.watch();
+    ours.idle.watch();
     stage.now += DAY;
-    await ours.closeIdle();
+    await ours.idle.sweep();
     await ours.channelTo(stage.payee.address, PEER);
-    ours.watch();
+    ours.idle.watch();
     stage.now += DAY;
-    await ours.closeIdle();
+    await ours.idle.sweep();
     const asked = (await stage.ledger.channelsOf(stage.payer.address)).filter(({ closeAt }) => closeAt !== undefined);
     expect(asked.map(({ payee: whom }) => whom)).toContain(stage.payee.address);
     expect(asked).toHaveLength(9);
@@ -109,52 +99,44 @@ describe('a channel from which nothing was paid for a day', () => {
 
   it('is finished by the next run, which does not wait another day for it', async () => {
     const { ours } = await idle();
-    await ours.closeIdle();
+    await ours.idle.sweep();
     const next = stage.channels();
-    next.watch();
-    await expect
-      .poll(
-        async () => {
-          await next.closeIdle();
-          return stage.onChain();
-        },
-        { timeout: 30_000 },
-      )
-      .toEqual([]);
+    next.idle.watch();
+    await expect.poll(() => afterSweep(next), { timeout: 30_000 }).toEqual([]);
   });
 
   it('is left alone while a link uses it, when it was asked for, and before its time', async () => {
     const { ours, id } = await idle();
     stage.live.add(id);
-    await ours.closeIdle();
+    await ours.idle.sweep();
     stage.live.delete(id);
     await ours.channelTo(stage.payee.address, PEER);
-    await ours.closeIdle();
+    await ours.idle.sweep();
     stage.now += DAY - 1;
-    ours.watch();
-    await ours.closeIdle();
+    ours.idle.watch();
+    await ours.idle.sweep();
     expect(await closeAt()).toBeUndefined();
-    await stage.channels({ idleMillis: undefined }).closeIdle();
+    await stage.channels({ idleMillis: undefined }).idle.sweep();
     expect(await closeAt()).toBeUndefined();
     stage.now += 1;
-    await ours.closeIdle();
+    await ours.idle.sweep();
     expect(await closeAt()).toBeDefined();
   });
 
   it('that pays in between is not idle', async () => {
     const { ours, id } = await idle();
     stage.store.give(signReceipt({ channel: id, amount: amount(3n), up: 1n, down: 2n }, delegate));
-    ours.watch();
-    await ours.closeIdle();
+    ours.idle.watch();
+    await ours.idle.sweep();
     expect(await closeAt()).toBeUndefined();
     stage.now += DAY;
-    await ours.closeIdle();
+    await ours.idle.sweep();
     expect(await closeAt()).toBeDefined();
   });
 
   it('is no longer handed out once its close is asked for: later callers get another one', async () => {
     const { ours, id } = await idle();
-    const [, { channel }] = await Promise.all([ours.closeIdle(), ours.channelTo(stage.payee.address, PEER)]);
+    const [, { channel }] = await Promise.all([ours.idle.sweep(), ours.channelTo(stage.payee.address, PEER)]);
     const shown = await stage.ledger.channel(channel.till, channel.slot);
     expect(shown?.closeAt).toBeUndefined();
     expect(shown?.id === id).toBe((await stage.ledger.channelsOf(stage.payer.address)).length === 1);
