@@ -91,7 +91,7 @@ export interface SpendingAccount {
 export type UpVerdict = 'forward' | 'hold' | 'cut';
 
 /**
- * We are the payee. Closed in the same ways: `receivedUp` says `cut`, `canSendDown` false, `receive` throws CLOSED, `covers` and
+ * We are the payee. Closed in the same ways: `receivedUp` says `cut`, `canSendDown` false, `receive` throws CLOSED, `mayGrant` and
  * `unsigned` are 0, and all else but `lose` does nothing.
  */
 export interface EarningAccount {
@@ -99,24 +99,24 @@ export interface EarningAccount {
   readonly peer: NodeId;
   /** To be sent to the payer (`encodeTerms`) before any circuit frame of this link. */
   readonly terms: Terms;
-  /** Counts a frame that came up, whatever the verdict. */
+  /** Counts a frame that came up, whatever the verdict, unless closed. */
   receivedUp(frameBytes: number, price: PricePerMiB): UpVerdict;
   /**
    * What may still be granted onward for this payer: its window, less the part that it may owe for what it sends up, less
    * what it owes. A numerator: bytes x price.
    */
-  readonly covers: bigint;
+  readonly mayGrant: bigint;
   /**
-   * So much is granted onward for this payer now, a numerator: until it comes, or is given back, it counts as owed where it is
-   * decided whether a frame goes up, or our own content goes down. What was counted since the newest synced receipt and what is
-   * granted onward are therefore never more than the window, and a kill costs no more. `onOpen` may follow.
+   * Sets how much is granted onward for this payer, a numerator. Until it comes, or is given back, it counts as owed when it is
+   * decided whether a frame goes up or our own content goes down. What was counted since the newest synced receipt and what is
+   * granted onward are therefore never more than the window together, and a kill costs no more. `onOpen` may follow.
    */
   promised(numerator: bigint): void;
-  /** `covers` rose. One listener. */
+  /** `mayGrant` rose. One listener. */
   onRoom: () => void;
   /** May a frame of this size go down now? false = the window is full, wait for `onOpen`. `own`: it was not granted onward before. */
   canSendDown(frameBytes: number, price: PricePerMiB, own?: boolean): boolean;
-  /** Counts a frame that goes down, whether or not `canSendDown` was asked. */
+  /** Counts a frame that goes down, whether or not `canSendDown` was asked, unless closed. */
   sentDown(frameBytes: number, price: PricePerMiB): void;
   /**
    * This many of the counted bytes count for these names (royalty attribution). What each gets of a receipt that pays for them is stored
@@ -148,8 +148,8 @@ export interface EarningAccount {
   counts(): AccountCounts;
   readonly closed: boolean;
   /**
-   * We had to pay onward for this payer, and it will not pay us for it: this much (a numerator, bytes x price) is added to the arrears
-   * of its wallet. After `close` too.
+   * We had to pay onward for this payer, which will not pay us for it: adds this much (a numerator, bytes x price) to the arrears of
+   * its wallet. After `close` too.
    */
   lose(numerator: bigint): void;
   /** Resolves once every receipt received so far is on disk. */

@@ -75,10 +75,10 @@ export class Cover {
     return window;
   }
 
-  /** What may be granted onward. */
-  left(due: bigint): bigint {
-    const left = this.#limit - (this.#window << NUMERATOR_BITS) / DEBT_PARTS - due;
-    return left > 0n ? left : 0n;
+  /** What may still be granted onward. */
+  mayGrant(due: bigint): bigint {
+    const room = this.#limit - (this.#window << NUMERATOR_BITS) / DEBT_PARTS - due;
+    return room > 0n ? room : 0n;
   }
 
   /** The numerator that may be added before anything must be checked. */
@@ -89,12 +89,12 @@ export class Cover {
   }
 
   /** All that was counted, and is granted onward, is within the window, and what was counted within the deposit. */
-  covers(due: bigint): boolean {
+  allows(due: bigint): boolean {
     return due + this.#promised <= this.#limit && due < (this.channel.deposit + 1n) << NUMERATOR_BITS;
   }
 
   /** We may send down until so much is due. What comes from the hops behind us was promised: now it is owed instead. */
-  coversDown(due: bigint, own: boolean): boolean {
+  allowsDown(due: bigint, own: boolean): boolean {
     const beside = own ? this.#promised : 0n;
     return due + beside <= this.#limit && due <= this.#downLimit;
   }
@@ -115,11 +115,11 @@ export class Cover {
   }
 
   /**
-   * Both ends compute the same window from the same terms; a wallet that owes more than it burned gets no more than is left. What was
+   * Both ends compute the same window from the same terms; a wallet that owes more than it burned gets no window beyond the rest. What was
    * lost since the terms is in the arrears, and taken off where more is granted: the payer does not know of it.
    */
   #windowAfter(paid: bigint): bigint {
-    const [stated, left] = [windowAfter(this.#terms, paid), this.#windowAt(this.channel, paid, this.#lost)];
-    return stated < left ? stated : left;
+    const [stated, own] = [windowAfter(this.#terms, paid), this.#windowAt(this.channel, paid, this.#lost)];
+    return stated < own ? stated : own;
   }
 }

@@ -122,8 +122,8 @@ export class Earning implements EarningAccount, Before {
     return this.#receivedUpChecked(frameBytes, price);
   }
 
-  get covers(): bigint {
-    return this.#closed ? 0n : this.#cover.left(this.#numerator);
+  get mayGrant(): bigint {
+    return this.#closed ? 0n : this.#cover.mayGrant(this.#numerator);
   }
 
   lose(numerator: bigint): void {
@@ -310,7 +310,7 @@ export class Earning implements EarningAccount, Before {
     // An honest payer never lets what it sent itself pass a quarter of the window. What we sent down may still be on its
     // way to it, and then its receipt is too: that is no reason to cut.
     if (cost > window || unsigned > window / DEBT_PARTS) return 'cut';
-    if (this.#cover.covers(this.#numerator)) return 'forward';
+    if (this.#cover.allows(this.#numerator)) return 'forward';
     this.#wait();
     return 'hold';
   }
@@ -318,7 +318,7 @@ export class Earning implements EarningAccount, Before {
   #canSendDownChecked(frameBytes: number, price: PricePerMiB, own: boolean): boolean {
     if (this.#closed) return false;
     const after = this.#numerator + BigInt(frameBytes) * price;
-    if (this.#cover.coversDown(after, own) && !this.#down.full) return true;
+    if (this.#cover.allowsDown(after, own) && !this.#down.full) return true;
     this.#wait();
     return false;
   }
@@ -419,7 +419,7 @@ export class Earning implements EarningAccount, Before {
   #reopen(): void {
     if (this.#closed) return;
     this.#measure();
-    if (!this.#waiting || !this.#cover.covers(this.#numerator)) return;
+    if (!this.#waiting || !this.#cover.allows(this.#numerator)) return;
     this.#waiting = false;
     this.onOpen();
   }

@@ -82,7 +82,7 @@ function flag(value: number): boolean {
 
 /**
  * A payer signs once it owes this part of the window, and is cut when it has sent more than that up without signing. The
- * other parts are for what is granted down (`EarningAccount.covers`).
+ * other parts are for what is granted down (`EarningAccount.mayGrant`).
  */
 export const DEBT_PARTS = 4n;
 

@@ -10,7 +10,7 @@ const DEPOSIT_PARTS = 4n;
 /** The smallest window, base units: receipts pay whole units, and a payer signs once it owes a quarter of its window. */
 const MIN_WINDOW = 4n;
 
-/** The payee's side: what it burned for its channel less all that its wallet left unpaid, within what is worth a window at all. */
+/** The payee's side: what the payer burned for its channel less all that its wallet left unpaid, within the widest window worth its price. */
 export function windowFor(
   channel: Pick<ChannelState, 'deposit' | 'opening' | 'settled'>,
   { paid, arrears, price }: { readonly paid: bigint; readonly arrears: bigint; readonly price: PricePerMiB },

@@ -12,15 +12,16 @@ import type { LinkManager } from '../link/contract.ts';
 import type { Metering } from '../meter/contract.ts';
 
 /**
- * A flow-controlled byte stream inside a circuit. What was not read waits where whole cells count, so `readableLength` is that of one piece. Half-open is allowed: `end()` closes our direction only.
+ * A flow-controlled byte stream inside a circuit. Half-open is allowed: `end()` closes our direction only. What was not read yet waits
+ * where whole cells are counted, so `readableLength` is the length of one piece and not of all that came.
  * `destroy()` resets the other end, which then fails with STREAM_RESET; a lost circuit fails it with CIRCUIT_DESTROYED.
  */
 export interface CircuitStream extends Duplex {
   /** What the payer of this circuit pays its last hop, base units per MiB. */
   readonly circuitPrice: PricePerMiB;
   /**
-   * Host side: from now on what the frames sent down for this stream earn counts for content of these names, in these shares (royalty
-   * attribution); for nobody when there are none. At most MAX_ATTRIBUTED_NAMES.
+   * Host side: from now on, what the frames sent down for this stream earn is attributed to these names, in these shares (their
+   * royalties); to nobody if there are none. At most MAX_ATTRIBUTED_NAMES.
    * @throws RelaymintError NAME_INVALID; INVALID_ARGUMENT (too many, a name twice, shares of more than all of it).
    */
   attribute(shares: readonly NameShare[]): void;
@@ -42,8 +43,8 @@ export interface CircuitStream extends Duplex {
    */
   sendDatagram(data: Uint8Array): boolean;
   /**
-   * Gives what came to the handler, which is to keep up, and all that comes from now on; undefined: it waits again. What waits is bounded by
-   * what the other end may send: it is told, and drops the rest itself. A handler that throws ends the stream.
+   * Passes datagrams to the handler: those that wait, and all that come from now on. Undefined: they wait again. The other end is told how
+   * much may wait, and drops the rest itself. A handler that throws ends the stream.
    * @throws TypeError when the stream takes no datagrams at this end.
    */
   onDatagram(handler: ((data: Buffer) => void) | undefined): void;
@@ -116,8 +117,8 @@ export interface Circuit extends CircuitEnd {
    */
   register(service: string, handler: ServiceHandler, options?: Pick<ServiceOptions, 'datagrams'>): void;
   /**
-   * Lets the last hop join this circuit to another one, once: it asked for nothing of the kind where this was not called, and the circuit
-   * ends. Streams with the last hop fail with CIRCUIT_DESTROYED then, and what was registered for it is served to nobody.
+   * Lets the last hop join this circuit to another one, once; a join that nobody expects ends the circuit. Streams with the last hop then
+   * fail with CIRCUIT_DESTROYED, and the services registered for it are served to nobody.
    * @throws TypeError when it was called before.
    */
   expectJoin(): ExpectedJoin;

@@ -57,8 +57,8 @@ export interface Discovery extends AsyncDisposable {
    */
   refresh(signal?: AbortSignal): Promise<number>;
   /**
-   * An offer that a circuit of this linked peer brings: taken into the book, or not, as one that the peer tells us in an answer.
-   * What the book holds of that node then says whether it was.
+   * Takes an offer that a circuit of this linked peer brings into the book, under the same rules as one in the peer's answer. What the
+   * book holds of that node afterwards says whether it was taken.
    */
   introduce(encoded: Uint8Array, peer: NodeId): void;
   close(): Promise<void>;

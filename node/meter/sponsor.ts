@@ -85,7 +85,7 @@ export class WalletSponsor implements Sponsor {
   }
 
   get room(): bigint {
-    const room = this.#account.covers - this.#promised;
+    const room = this.#account.mayGrant - this.#promised;
     return room > 0n ? room : 0n;
   }
 
@@ -101,7 +101,7 @@ export class WalletSponsor implements Sponsor {
 
   use(account: EarningAccount): void {
     if (account.channel.id !== this.#account.channel.id) this.#kept = 0n;
-    // It counts on one account, as `covers` does: what each of a wallet's channels may take is what was burned for it.
+    // It counts on one account, as `mayGrant` does: what each of a wallet's channels may take is what was burned for it.
     this.#account.promised(0n);
     this.#account = account;
     account.promised(this.#promised);

@@ -199,7 +199,7 @@ describe('a channel that is opened for the circuit of somebody else', () => {
     expect((await ours.channelTo(own.address, PEER)).channel.opening).toBe(9n);
   });
 
-  it('takes it again for one in place of another that its payee closed, of which the books do not know', async () => {
+  it('takes it again for a channel that replaces one which its payee closed without the books knowing', async () => {
     const ours = stage.channels();
     const { channel } = await ours.channelTo(stage.payee.address, PEER);
     await stage.payer.closeChannel(channel, stage.payee);

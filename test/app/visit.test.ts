@@ -191,7 +191,7 @@ describe('a visit to a name', () => {
       expect(asked).toEqual([]);
     });
 
-    it('tells it once what nobody says it keeps, however often that is asked for', async () => {
+    it('asks it once for what nobody says that it keeps, however often that is visited', async () => {
       const asked = await attacker();
       const { root } = await alive();
       for (const { nodeId } of book.find('content'))

@@ -80,7 +80,7 @@ export function sponsorCompliance(name: string, { setup, teardown, bounded }: Sp
       expect(left).toBeLessThanOrEqual(allowance);
     });
 
-    it('takes what is said of what was promised when the link of its payer has ended, and then has what it had', async () => {
+    it('changes nothing for what is said of its promises after the link of its payer has ended', async () => {
       const { sponsor, close } = tested;
       const advance = await sponsor.advance(COST);
       sponsor.promise(SOME);

@@ -96,7 +96,7 @@ accountCompliance<EarningAccount>("the payee's", {
     return { account: earning(), book: payee, carry, next };
   },
   teardown,
-  room: (account) => account.covers,
+  room: (account) => account.mayGrant,
   failing: { receive: (account) => account.receive(new Uint8Array(111)) },
   others: {
     receivedUp: (account) => account.receivedUp(FRAME, PRICE),

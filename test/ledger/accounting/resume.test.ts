@@ -113,7 +113,7 @@ describe('the window after a resume', () => {
     pair.earning.lose(lost << 20n);
     pair.settleDown();
     expect([pair.spending.window, pair.earning.window, pair.arrears]).toEqual([PRICE, PRICE, lost]);
-    expect(pair.earning.covers >> 20n).toBe((3n * PRICE) / 4n - lost);
+    expect(pair.earning.mayGrant >> 20n).toBe((3n * PRICE) / 4n - lost);
     // Nearly a quarter of the window, before the payer signs.
     for (let i = 0; i < 15; i += 1) pair.sendUp(FRAME);
     pair.settleDown();

@@ -110,7 +110,7 @@ describe('a payer that closes', () => {
     expect(await held(1)).toMatchObject({ opening: 0n });
   });
 
-  it('gets a part once and then the rest, so that what comes back bit by bit does not cost the payee a transaction a bit', async () => {
+  it('gets a part once and then the rest: what comes back bit by bit does not cost the payee a transaction for each bit', async () => {
     await begin(1, OPENING);
     const { payer } = channelOf(0);
     await world.receive(0, 100_000n);
@@ -156,7 +156,7 @@ describe('a payer that closes', () => {
     expect(await held(0)).toMatchObject({ opening: 0n });
   });
 
-  it('owes for another channel what it did before, though it closes the one that was returned before anybody looks again', async () => {
+  it('owes for another channel what it owed before, even if it closes the returned one before anybody looks again', async () => {
     await begin(1, OPENING);
     const [payer] = world.payers;
     if (payer === undefined) throw new RangeError('there is no payer');

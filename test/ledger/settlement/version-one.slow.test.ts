@@ -207,7 +207,7 @@ describe('on a cluster that stops taking version 1', () => {
     await expectSettledOnce(settlements);
   });
 
-  it('and whose node is behind a proxy to which it is too long, legacy transactions do once it cannot get in any more', async () => {
+  it('behind a proxy that refuses them as too long: legacy transactions take over once version 1 cannot get in any more', async () => {
     const wallet = fresh((call) => {
       if (!sendsLarge(call)) return undefined;
       void server.warp(PAST_EXPIRY_SECONDS);

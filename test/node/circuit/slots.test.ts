@@ -23,7 +23,7 @@ describe('who makes way when all places are taken', () => {
     expect(yielding(held, many)).toBeUndefined();
   });
 
-  it('a circuit in use goes only where nobody above its share has another', () => {
+  it('a circuit in use gives way only if no payer above its share has another one', () => {
     const [busy, idle, newcomer] = [payer(), payer(), payer()];
     const quiet = circuits(6, idle, QUIET_TURNS);
     const used = circuits(9, busy);

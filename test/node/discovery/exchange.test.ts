@@ -181,7 +181,7 @@ describe('discovery', () => {
     await closing;
   });
 
-  it('of a node that is another one on each link waits for the next round: the moment would tell that it is the same', async () => {
+  it('of a node with another identity on each link waits for the next round: the moment would give away that it is one node', async () => {
     const hub = await start();
     const first = nextLink(hub.links);
     const reader = await start({ bootstrap: [at(hub)] }, false);
@@ -306,7 +306,7 @@ describe('discovery', () => {
     expect(book.size).toBe(limit);
   });
 
-  it('gives a peer with a channel that somebody burned for a share of its own', async () => {
+  it('gives a share of its own to a peer whose channel was burned for', async () => {
     const payer = await start();
     const book = createOfferBook({ clock: systemClock, limit: 32 });
     const walletOf = (peer: NodeId) => (peer === payer.identity.nodeId ? newWallet() : undefined);

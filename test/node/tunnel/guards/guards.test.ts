@@ -181,7 +181,7 @@ describe('guards', () => {
     expect(guards.order(book(relays), MOST).slice(0, 6)).toEqual(first);
   });
 
-  it('are only in bounded numbers those of an attacker that floods a client with new relays and hides the old ones', () => {
+  it('belong to an attacker in bounded numbers only, though it floods a client with new relays and hides the old ones', () => {
     const guards = createGuards({ nodeId: SELF, clock });
     const all = relaysOf(400);
     const seen = new Set<NodeId>();
@@ -293,7 +293,7 @@ describe('a guard whose circuits fail', () => {
     await again[Symbol.asyncDispose]();
   });
 
-  it('because as many hosts as somebody likes end its circuits is kept', () => {
+  it('is kept although any number of hosts end its circuits', () => {
     const guards = createGuards({ nodeId: SELF, clock, log });
     const [guard, other] = guards.order(book(relays), MOST) as [NodeId, NodeId];
     for (let circuit = 0; circuit < 20; circuit += 1) guards.stood([guard, other]);
