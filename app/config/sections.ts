@@ -27,7 +27,7 @@ import {
 import { nodeId, type LedgerAddress, type NodeId } from '../../core/ids.ts';
 /** In a data folder: the wallet's key, as Solana's own tools write it. */
 export const WALLET_FILE = 'wallet.json';
-import { credits, duration, place, price, secret, share, sol, wallet } from './grammars.ts';
+import { credits, duration, place, price, someWords, share, sol, wallet } from './grammars.ts';
 import { count, grammar, list, oneOf, optional, standard, toggle, words, type Section } from './setting.ts';
 
 /** Default share of what hosts earn with a name that its owner asks for. */
@@ -35,6 +35,9 @@ export const DEFAULT_ROYALTY = '20%';
 
 /** Default port of the embedded ledger. */
 export const DEFAULT_LEDGER_PORT = 8899;
+
+/** Default port at which a gateway waits for browsers. */
+export const DEFAULT_GATEWAY_PORT = 8402;
 
 export function defaultDataDir(label: string): string {
   return path.join(homedir(), '.relaymint', label);
@@ -49,10 +52,13 @@ export interface Speech {
   readonly logLevel: LogLevel;
 }
 
-export const speechSection: Section<Speech> = {
-  json: toggle('--json', 'print only JSON on stdout', { onlyFlag: true }),
-  logLevel: oneOf('--log-level <level>', LOG_LEVELS, 'log lines (JSON) on stderr', {}, 'info'),
-};
+/** `logLevel`: the least that is logged, unless another level is given. */
+export function speechSection(logLevel: LogLevel = 'info'): Section<Speech> {
+  return {
+    json: toggle('--json', 'print only JSON on stdout', { onlyFlag: true }),
+    logLevel: oneOf('--log-level <level>', LOG_LEVELS, 'log lines (JSON) on stderr', {}, logLevel),
+  };
+}
 
 /** Which ledger, and which program on it. */
 export interface LedgerPlace {
@@ -83,6 +89,15 @@ export interface WalletPlace {
 export const walletSection: Section<WalletPlace> = {
   wallet: optional('--wallet <file>', place, `Solana key file (default: ${WALLET_FILE} in the data folder)`),
   data: optional('--data <dir>', place, "data folder, for example a node's (default: ~/.relaymint/wallet)"),
+};
+
+/** Of a command that asks a node, running or not. */
+export interface NodeFolder {
+  readonly data: string;
+}
+
+export const nodeFolderSection: Section<NodeFolder> = {
+  data: standard('--data <dir>', place, "the node's data folder", defaultDataDir('relay')),
 };
 
 const maxPriorityFee = optional(
@@ -173,7 +188,7 @@ export function nodeSection(role: string): Section<NodeValues> {
     maxPriorityFee,
     seed: optional(
       '--seed <text>',
-      secret,
+      someWords,
       'derive every key from this text and the label (tests only: whoever knows it owns the node)',
       { onlyFlag: true },
     ),
