@@ -39,10 +39,9 @@ function optionOf(setting: Setting, role?: string): Option {
     if (standard !== undefined) option.default(parseText(setting, standard), standardHelp ?? standardText(standard));
   } else if (kind === 'list') {
     option.argParser((text, previous: unknown) => {
-      const before = (previous ?? []) as readonly unknown[];
-      const all = [...before, ...textsOf(setting, text).map((one) => spoken(setting, one))];
-      // None is as good as not given.
-      return all.length === 0 && setting.required === true ? undefined : all;
+      const texts = textsOf(setting, text);
+      if (texts.length === 0 && setting.required === true) throw new InvalidArgumentError('Give one at least.');
+      return [...((previous ?? []) as readonly unknown[]), ...texts.map((one) => spoken(setting, one))];
     });
   }
   option.makeOptionMandatory(setting.required === true).conflicts([...(setting.conflicts ?? [])]);

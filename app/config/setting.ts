@@ -39,7 +39,7 @@ export interface Setting<out Value = unknown> {
 export type Section<Values> = { readonly [K in keyof Values]: Setting<Values[K]> };
 
 /** What the settings of a section make. */
-export type ValuesOf<S> = S extends Section<infer Values> ? Values : never;
+export type ValuesOf<S> = S extends Section<infer Values> ? Readonly<Values> : never;
 
 /** What was given: a text, several for a list, `true` for a switch of either kind. */
 export type Said = string | readonly string[] | true | undefined;
