@@ -164,7 +164,7 @@ export function parseText<T>({ grammar: of }: { readonly grammar: Grammar<T> }, 
   throw new RangeError(error.issues.map(({ message }) => message).join(' '));
 }
 
-/** The texts of a list that one text gives: separated by commas, for in the environment it is the only one; a flag alone is given again instead. */
+/** The texts of a list that one text gives. The environment has but one, with commas; what is only a flag is given again instead. */
 export function textsOf({ onlyFlag }: Pick<Setting, 'onlyFlag'>, said: string): readonly string[] {
   return onlyFlag === true ? [said] : said.split(',').filter((text) => text !== '');
 }
