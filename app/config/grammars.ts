@@ -12,6 +12,7 @@ import {
   type BasisPoints,
   type Bytes,
   type Lamports,
+  type Millis,
   type PricePerMiB,
 } from '../../core/units.ts';
 import { count, grammar, type Grammar } from './setting.ts';
@@ -25,8 +26,7 @@ export const price: Grammar<PricePerMiB> = grammar((text) => pricePerMiB(parseCr
 export const sol: Grammar<Lamports> = grammar(parseSol);
 export const share: Grammar<BasisPoints> = grammar(parseShare);
 export const size: Grammar<Bytes> = grammar(parseSize);
-/** Milliseconds. */
-export const duration: Grammar<number> = grammar(parseDuration);
+export const duration: Grammar<Millis> = grammar(parseDuration);
 /** An absolute path. Blank text is refused, or an unset variable would mean the working folder. */
 export const place: Grammar<string> = grammar((text) => path.resolve(filled(text, 'Name a folder or a file.')));
 /** Any text but none at all. */
@@ -60,8 +60,8 @@ export function shareUpTo(max: number): Grammar<BasisPoints> {
   });
 }
 
-/** Milliseconds. The bounds are texts of the same grammar. */
-export function durationBetween(least: string, most: string): Grammar<number> {
+/** The bounds are texts of the same grammar. */
+export function durationBetween(least: string, most: string): Grammar<Millis> {
   return grammar((text) => {
     const millis = parseDuration(text);
     if (millis >= parseDuration(least) && millis <= parseDuration(most)) return millis;

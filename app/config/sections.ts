@@ -1,7 +1,16 @@
 /** The settings that several commands and roles share, grouped by topic. */
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { formatCredits, formatSol, lamports, type Amount, type Lamports, type PricePerMiB } from '../../core/units.ts';
+import {
+  formatCredits,
+  formatSol,
+  lamports,
+  type Amount,
+  type BasisPoints,
+  type Lamports,
+  type Millis,
+  type PricePerMiB,
+} from '../../core/units.ts';
 import { BID_PARTS, MAX_CLOSING_BID, SPEND_LIMIT, SPEND_LIMIT_PEER } from '../../core/limits.ts';
 import { DEFAULT_MAX_PRIORITY_FEE, EMBEDDED_PROGRAM_ID, MAX_TILL_SLOTS } from '../../ledger/solana/index.ts';
 import { parsePeer, type PeerAddress } from '../../node/discovery/index.ts';
@@ -123,8 +132,8 @@ export interface NodeValues {
   readonly maxOpening: Amount | undefined;
   readonly spendLimit: Amount;
   readonly spendLimitPeer: Amount;
-  /** Milliseconds; 0: never. */
-  readonly closeIdle: number;
+  /** 0: never. */
+  readonly closeIdle: Millis;
   readonly airdrop: Lamports | undefined;
   readonly maxPriorityFee: Lamports | undefined;
   readonly seed: string | undefined;
@@ -339,8 +348,7 @@ const DEFAULT_MAX_SLOTS = '256';
 
 /** How a node that is paid is paid. */
 export interface TillValues {
-  /** Basis points. */
-  readonly settleFeeShare: number;
+  readonly settleFeeShare: BasisPoints;
   readonly exportReceipts: string | undefined;
   readonly slots: number;
   readonly maxSlots: number;
