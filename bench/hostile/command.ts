@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { createOutput, createStatus, table } from '../../cli/output.ts';
+import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { STRATEGIES, broken, play } from '../../test/adversary/index.ts';
 import type { Row, Strategy } from '../../test/adversary/index.ts';
@@ -38,7 +39,7 @@ async function run(options: HostileOptions): Promise<void> {
   const rows: Row[] = [];
   try {
     for (const [index, strategy] of strategies.entries()) {
-      lifecycle.signal.throwIfAborted();
+      assertNotAborted(lifecycle.signal, 'Playing');
       status.show(`${index + 1} of ${strategies.length}: ${strategy.name}`);
       rows.push(await play(strategy, seed));
     }

@@ -20,7 +20,7 @@ import { watchLifecycle } from '../../app/lifecycle.ts';
 import { addCommonOptions, durationOption, parsed, wholeNumber, type CommonOptions } from '../options.ts';
 import { defaultDataDir, parsePlace } from '../../app/config/index.ts';
 import { createLog, createOutput, createSteps, table } from '../output.ts';
-import { deadline } from '../../core/abort.ts';
+import { deadline, elapsed } from '../../core/abort.ts';
 
 interface StartOptions extends CommonOptions {
   readonly data: string;
@@ -143,14 +143,13 @@ async function stop(options: ControlOptions): Promise<void> {
     });
   }
   process.kill(pid, 'SIGTERM');
-  const late = Date.now() + STOP_MILLIS;
+  const late = AbortSignal.timeout(STOP_MILLIS);
   while ((await runningDaemon(directory)) === pid) {
-    if (Date.now() > late) {
+    if (!(await elapsed(STOP_POLL_MILLIS, late))) {
       throw new RelaymintError('TIMEOUT', `Process ${pid} has not ended in ${STOP_MILLIS / 1000} s.`, {
         remedy: `Kill it with: kill -9 ${pid}`,
       });
     }
-    await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MILLIS));
   }
   output.value({ event: 'stopped', pid });
   output.line('Tor has stopped.');

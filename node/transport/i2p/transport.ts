@@ -4,11 +4,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import { MIB } from '../../../core/units.ts';
-import { assertNotAborted, deadline, following, onAbort, orAborted } from '../../../core/abort.ts';
+import { assertNotAborted, deadline, elapsed, following, onAbort, orAborted } from '../../../core/abort.ts';
 import { backoff, type Backoff } from '../../../core/backoff.ts';
 import { garlicMultiaddr, parseAddress, unsupported } from '../address.ts';
 import type { HostDialer, ListenOptions, Listener, OnConnection, Transport } from '../contract.ts';
@@ -131,7 +130,7 @@ class GarlicTransport implements I2pTransport {
       } catch (error) {
         if (attempt === DIAL_ATTEMPTS || !isRelaymintError(error, 'CONNECTION_REFUSED')) throw error;
       }
-      await wait(DIAL_PAUSE_MILLIS, undefined, { signal: limit.signal }).catch(() => {});
+      await elapsed(DIAL_PAUSE_MILLIS, limit.signal);
     }
   }
 
@@ -300,7 +299,7 @@ class House {
         } catch {
           if (probing.signal.aborted) return;
         }
-        await wait(RETRY_MILLIS, undefined, { signal: probing.signal }).catch(() => {});
+        await elapsed(RETRY_MILLIS, probing.signal);
       }
     };
     try {
@@ -329,7 +328,7 @@ class House {
         if (this.#closing.signal.aborted || (await isOver(session))) return;
         failures += 1;
         this.#options.log.debug({ err: error }, 'accepting a stream over I2P failed');
-        await wait(Math.min(failures * 20, RETRY_MILLIS));
+        await elapsed(Math.min(failures * 20, RETRY_MILLIS), this.#closing.signal);
       }
     }
   }
@@ -358,8 +357,8 @@ class House {
     const { log } = this.#options;
     log.warn({ err: reason }, 'the I2P session was lost');
     for (let failures = 1; this.#onConnection !== undefined; failures += 1) {
+      if (!(await elapsed(backoff(failures, RECONNECTS), this.#closing.signal))) return;
       try {
-        await wait(backoff(failures, RECONNECTS), undefined, { signal: this.#closing.signal });
         await this.session(this.#closing.signal);
         log.info({ address: garlicMultiaddr(this.#destination.garlic) }, 'the I2P session is back');
         return;
