@@ -66,6 +66,8 @@ const DIAL_PAUSE_MILLIS = 100;
 const PROBE_MILLIS = 10_000;
 /** What the destination that dials peers is kept under. */
 const PEERS = 'peers';
+/** No name on the network is longer. */
+const MAX_NAME_CHARACTERS = 255;
 /** Destinations that are made as they are needed: each takes tunnels of its router. */
 const MAX_TRANSIENT = 16;
 const RECONNECTS: Backoff = { first: 500, last: 15_000 };
@@ -135,7 +137,7 @@ class GarlicTransport implements I2pTransport {
   }
 
   reachesHost(host: string): boolean {
-    return /^[a-z0-9.-]+\.i2p$/i.test(host);
+    return host.length <= MAX_NAME_CHARACTERS && /^[a-z0-9.-]+\.i2p$/i.test(host);
   }
 
   /**
@@ -325,10 +327,11 @@ class House {
         failures = 0;
         this.#take(connection, from);
       } catch (error) {
-        if (this.#closing.signal.aborted || (await isOver(session))) return;
         failures += 1;
+        // What ended may have been the whole session, which shows a little later.
+        if (!(await elapsed(Math.min(failures * 20, RETRY_MILLIS), this.#closing.signal))) return;
+        if (await isOver(session)) return;
         this.#options.log.debug({ err: error }, 'accepting a stream over I2P failed');
-        await elapsed(Math.min(failures * 20, RETRY_MILLIS), this.#closing.signal);
       }
     }
   }
