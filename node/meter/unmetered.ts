@@ -1,4 +1,5 @@
 /** Metering that counts and charges nothing: for benchmarks to compare with, and for nodes among friends. */
+import { assertNotAborted } from '../../core/abort.ts';
 import type { UpVerdict } from '../../ledger/accounting/index.ts';
 import { linkClosed, type Link } from '../link/contract.ts';
 import type { LinkMeter, Metering } from './contract.ts';
@@ -11,8 +12,9 @@ class UnmeteredLink implements LinkMeter {
   readonly sponsor: Sponsor = freeSponsor;
   #closed = false;
 
-  async openSpending(): Promise<void> {
+  async openSpending(_sponsor?: Sponsor, signal?: AbortSignal): Promise<void> {
     this.#ensureOpen();
+    assertNotAborted(signal, 'Preparing to pay');
   }
 
   sendUp(): void {

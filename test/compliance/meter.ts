@@ -6,7 +6,7 @@ import { MAX_FRAME_PAYLOAD } from '../../core/limits.ts';
 import { ALL_BPS, pricePerMiB, type PricePerMiB } from '../../core/units.ts';
 import { FRAME_HEADER_BYTES } from '../../node/link/index.ts';
 import type { LinkMeter, Metering } from '../../node/meter/index.ts';
-import { closed, limits } from './traits.ts';
+import { abortedBefore, closed, limits } from './traits.ts';
 
 export interface MeterUnderTest {
   /** The two ends of one link, open. */
@@ -56,6 +56,8 @@ export function meterCompliance(name: string, { setup, teardown, charges }: Mete
       }
       return said;
     };
+    abortedBefore(() => tested, { openSpending: ({ payer }, signal) => payer.openSpending(undefined, signal) });
+
     const opened = (meter: LinkMeter): Promise<void> => new Promise((resolve) => (meter.onOpen = resolve));
 
     it('let pass what is paid for, both ways, once the payer has opened its account', async () => {
