@@ -12,7 +12,7 @@ import { RelaymintError } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
 import { assertSocketPath, findProgram, type Endpoint } from '../node/transport/index.ts';
 import { openNamespace, type InnerProcess, type NetworkNamespace } from './namespace.ts';
-import { assertNotAborted, deadline, type Deadline } from '../core/abort.ts';
+import { assertNotAborted, deadline, elapsed, type Deadline } from '../core/abort.ts';
 
 export interface PrivateI2pNetworkOptions {
   /** Keys, logs and the socket go here; made 0700. */
@@ -228,7 +228,7 @@ class Network {
           },
         );
       }
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await elapsed(20, signal);
     }
   }
 }

@@ -1,5 +1,5 @@
 /** The accounts of one node: opens them, remembers them from one link to the next, and keeps them in the books. */
-import { setTimeout as delay } from 'node:timers/promises';
+import { elapsed } from '../../core/abort.ts';
 import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
@@ -204,11 +204,7 @@ class Book implements AccountBook {
         this.#log.warn({ channel: id, err: error }, 'cannot read a channel from the ledger; trying again');
       }
       if (this.#earning.get(id)?.wantsDeposit !== true) return;
-      try {
-        await delay(backoff(asked, REFRESHES), undefined, { signal: this.#stop.signal, ref: false });
-      } catch {
-        return;
-      }
+      if (!(await elapsed(backoff(asked, REFRESHES), this.#stop.signal, { unref: true }))) return;
     }
   }
 }

@@ -1,6 +1,5 @@
 /** The settlement engine: one piece of work at a time, each recorded before it is sent and booked once it is on chain. */
-import { setTimeout as delay } from 'node:timers/promises';
-import { assertNotAborted, deadline, following, orAborted } from '../../core/abort.ts';
+import { assertNotAborted, deadline, elapsed, following, orAborted } from '../../core/abort.ts';
 import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { MAX_SHARES_PER_TRANSACTION } from '../../core/limits.ts';
@@ -199,12 +198,8 @@ class Engine implements SettlementEngine {
           this.#trouble = trouble;
         }
       }
-      try {
-        // Not at a regular interval, so that an observer of the requests cannot recognise a node by it.
-        await delay(this.#pollMillis * (0.75 + Math.random() / 4), undefined, { signal, ref: false });
-      } catch {
-        return;
-      }
+      // Not at a regular interval, so that an observer of the requests cannot recognise a node by it.
+      await elapsed(this.#pollMillis * (0.75 + Math.random() / 4), signal, { unref: true });
     }
   }
 

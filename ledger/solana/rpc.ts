@@ -1,8 +1,7 @@
 /** The only access to a Solana node: retries what may be repeated, and reports when nobody answers. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection, SendTransactionError, SolanaJSONRPCError } from '@solana/web3.js';
 import { z } from 'zod';
-import { assertNotAborted, onAbort } from '../../core/abort.ts';
+import { following, pause, type Following } from '../../core/abort.ts';
 import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
@@ -13,6 +12,8 @@ import type { SolanaLedgerOptions } from './options.ts';
 const DEFAULT_TIMEOUT_MILLIS = 30_000;
 /** Tries of one request: with the pauses between them about three seconds, a restart of a local ledger. */
 const TRIES = 5;
+/** What to do when nobody waits for a transaction any more. */
+const LATER = 'Ask for its status later: it may still get through.';
 /** Between them; a quarter of each is drawn. */
 const PAUSES: Backoff = { first: 200, last: 1_600 };
 /** All tills or names of a ledger in one answer; a longer one cannot answer any of our questions. */
@@ -35,7 +36,7 @@ export class Rpc {
    * What is under way, a controller each. Not one signal for all of them: on Node 20 AbortSignal.any over a long-lived
    * signal leaks a little with every request, and a signal warns of more than ten listeners.
    */
-  readonly #underWay = new Set<AbortController>();
+  readonly #underWay = new Set<Pick<Following, 'abort'>>();
   #closed = false;
 
   /** @throws RelaymintError INVALID_CONFIG when the URL is not an http(s) one. */
@@ -58,7 +59,7 @@ export class Rpc {
   /** Ends what is under way; every later question is refused with CLOSED. */
   close(): void {
     this.#closed = true;
-    for (const stop of this.#underWay) stop.abort();
+    for (const stop of this.#underWay) stop.abort(closedError());
   }
 
   /**
@@ -109,15 +110,10 @@ export class Rpc {
   /** Waits; ends early with CLOSED when the ledger is closed, or with ABORTED when the signal ends. */
   async wait(millis: number, signal?: AbortSignal): Promise<void> {
     if (this.#closed) throw closedError();
-    const stop = new AbortController();
-    using _ending = onAbort(signal, () => stop.abort());
+    using stop = following(signal);
     this.#underWay.add(stop);
     try {
-      await sleep(millis, undefined, { signal: stop.signal });
-    } catch (cause) {
-      if (this.#closed) throw closedError();
-      assertNotAborted(signal, 'Waiting for a transaction', 'Ask for its status later: it may still get through.');
-      throw cause;
+      await pause(millis, stop.signal, 'Waiting for a transaction', LATER);
     } finally {
       this.#underWay.delete(stop);
     }

@@ -109,13 +109,13 @@ class HttpGateway implements Gateway {
 
   async close(): Promise<void> {
     this.#visits.close(new RelaymintError('CLOSED', 'The gateway is stopping.', { remedy: 'Try again in a moment.' }));
-    this.#market.close();
+    const quiet = this.#market.close();
     const server = this.#server;
-    if (server === undefined) return;
+    if (server === undefined) return quiet;
     this.#server = undefined;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeAllConnections();
-    await closed;
+    await Promise.all([closed, quiet]);
   }
 
   #fail(error: unknown, response: Response): void {
