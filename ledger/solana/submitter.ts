@@ -16,13 +16,7 @@ import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { amount, lamports } from '../../core/units.ts';
 import type { Lamports } from '../../core/units.ts';
-import type {
-  Commitment,
-  MovedBySettling,
-  PreparedTransaction,
-  SubmissionStatus,
-  TransactionResult,
-} from '../contract.ts';
+import type { Commitment, PreparedTransaction, SubmissionStatus, TransactionResult } from '../contract.ts';
 import { expired, failureOf, reasonOf, UNDECIDED } from './failure.ts';
 import { fitsPacket, lengthOf, NO_BLOCKHASH, tooLong } from './legacy-length.ts';
 import { priorityFee, unitLimitOf, writableAccounts } from './priority.ts';
@@ -158,6 +152,20 @@ export class Submitter {
     return (await this.#rpc.ask((connection) => connection.getLatestBlockhashAndContext())).value;
   }
 
+  /** Signs what `run` would send, with a fresh blockhash. */
+  async sign(
+    instructions: readonly TransactionInstruction[],
+    signers: readonly [Keypair, ...Keypair[]],
+    maxBid?: () => Promise<Lamports>,
+  ): Promise<PreparedTransaction> {
+    this.#serial = (this.#serial + 1) % SERIALS;
+    const [priced, block] = await Promise.all([
+      this.#priced(instructions, signers[0].publicKey, this.#serial, maxBid),
+      this.#block(),
+    ]);
+    return signed(priced, signers, block);
+  }
+
   /**
    * The instructions with their bid. `serial` tells equal transactions apart: paying the same sum to the same wallet twice
    * within one slot would be the same transaction, carried out once and reported twice. Added to the limit of compute
@@ -214,12 +222,7 @@ export class Submitter {
     maxBid?: () => Promise<Lamports>,
   ): Promise<TransactionResult> {
     for (let signing = 1; signing <= SIGNINGS; signing += 1) {
-      this.#serial = (this.#serial + 1) % SERIALS;
-      const [priced, block] = await Promise.all([
-        this.#priced(instructions, signers[0].publicKey, this.#serial, maxBid),
-        this.#block(),
-      ]);
-      const prepared = signed(priced, signers, block);
+      const prepared = await this.sign(instructions, signers, maxBid);
       await this.#send(prepared);
       const outcome = await this.#poll(prepared, 'confirmed');
       if (outcome.state === 'confirmed') return outcome.result;
@@ -344,19 +347,23 @@ export class Submitter {
     if (record === undefined) {
       return { state: 'confirmed', result: { signature, feeLamports: lamports(0n), computeUnits: 0 } };
     }
-    const moved = this.#moved(record.logs);
-    return { state: 'confirmed', result: record.result, ...(moved === undefined ? {} : { moved }) };
+    return { state: 'confirmed', result: record.result, ...this.#reported(record.logs) };
   }
 
-  /** undefined when the logs tell of no settlement, or not in a form that is known here. */
-  #moved(logs: readonly string[]): MovedBySettling | undefined {
+  /** Nothing when the logs tell of neither a settlement nor a withdrawal, or not in a form that is known here. */
+  #reported(logs: readonly string[]): Pick<Confirmed, 'moved' | 'withdrawn'> {
     try {
-      const settled = programEvents(this.#program, logs).events.find(({ name }) => name === 'settle');
-      if (settled === undefined) return undefined;
-      const { total = 0n, fee = 0n, royalties = 0n } = settled.values;
-      return { total: amount(total), bankFee: amount(fee), royalties: amount(royalties) };
+      const { events } = programEvents(this.#program, logs);
+      const settled = events.find(({ name }) => name === 'settle')?.values;
+      const withdrawn = events.find(({ name }) => name === 'withdraw')?.values['amount'];
+      const { total = 0n, fee = 0n, royalties = 0n } = settled ?? {};
+      const moved = { total: amount(total), bankFee: amount(fee), royalties: amount(royalties) };
+      return {
+        ...(settled === undefined ? {} : { moved }),
+        ...(withdrawn === undefined ? {} : { withdrawn: amount(withdrawn) }),
+      };
     } catch (error) {
-      if (isRelaymintError(error, 'INVALID_ENCODING')) return undefined;
+      if (isRelaymintError(error, 'INVALID_ENCODING')) return {};
       throw error;
     }
   }
@@ -413,8 +420,9 @@ function isAs(commitment: Commitment, { confirmationStatus, confirmations }: Sig
 /** What is asked about. Without its bytes it is not sent again. */
 type Sent = Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'> & Partial<PreparedTransaction>;
 
+type Confirmed = Extract<SubmissionStatus, { readonly state: 'confirmed' }>;
 type Found =
-  | { readonly state: 'confirmed'; readonly result: TransactionResult; readonly moved?: MovedBySettling }
+  | Confirmed
   | { readonly state: 'failed'; readonly error: RelaymintError }
   | { readonly state: 'pending' }
   | { readonly state: 'expired' };

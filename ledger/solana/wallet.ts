@@ -259,8 +259,17 @@ export class SolanaWallet implements LedgerWallet {
   async withdraw(): Promise<TransactionResult> {
     const till = program.tillAddress(this.#program, this.#owner);
     const units = (await this.#ledger.tillAccount(till))?.earned ?? 0n;
+    return this.#run(this.#withdrawing(), { stake: { units } });
+  }
+
+  async prepareWithdraw(earned: Amount): Promise<PreparedTransaction> {
+    return this.#submitter.sign(this.#withdrawing(), [this.#key], this.#mostBid({ units: earned }));
+  }
+
+  #withdrawing(): readonly TransactionInstruction[] {
+    const till = program.tillAddress(this.#program, this.#owner);
     const withdraw = program.withdraw(this.#program, { owner: this.#owner, till });
-    return this.#run([this.#createAccountOf(this.#owner), withdraw], { stake: { units } });
+    return [this.#createAccountOf(this.#owner), withdraw];
   }
 
   async collectFees(): Promise<TransactionResult> {
@@ -393,10 +402,14 @@ export class SolanaWallet implements LedgerWallet {
     instructions: readonly TransactionInstruction[],
     { stake, others = [] }: { readonly stake?: Stake; readonly others?: readonly Keypair[] } = {},
   ): Promise<TransactionResult> {
-    const maxBid = stake && (async (): Promise<Lamports> => mostBidFor(stake, await this.#price()));
+    const maxBid = stake && this.#mostBid(stake);
     const result = await this.#submitter.run(instructions, [this.#key, ...others], maxBid);
     this.#onTransaction?.(result);
     return result;
+  }
+
+  #mostBid(stake: Stake): () => Promise<Lamports> {
+    return async () => mostBidFor(stake, await this.#price());
   }
 
   /** Base units for a lamport: fixed when the bank was made. */
