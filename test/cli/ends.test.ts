@@ -2,15 +2,23 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../e2e/marketplace.ts';
+import { CONTROL_FILE } from '../../app/control/protocol.ts';
+import { SETTLEMENTS_FILE } from '../../app/node/index.ts';
+import { readSettlementHistory } from '../../ledger/settlement/index.ts';
+import { startLedger } from '../ledger/settlement/world.ts';
+import { EARNED, earnedWorld, relayOf } from './earned.ts';
 import { run } from './program.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/relaymint.js', import.meta.url));
 const LEDGER = ['ledger', 'start', '--memory', '--port', '0', '--json'];
 
-/** Resolves once the ledger answers. */
+const quiet = { ...process.env, RELAYMINT_LOG_LEVEL: 'warn' };
+
+/** Resolves once it says that it is up. */
 async function started(child: ChildProcess): Promise<ChildProcess> {
   if (child.stdout === null) throw new TypeError('pipe its output');
   await once(child.stdout, 'data');
@@ -22,6 +30,33 @@ describe('a command that runs until it is stopped', () => {
     const child = await started(spawn(process.execPath, [PROGRAM, ...LEDGER], { stdio: ['ignore', 'pipe', 'ignore'] }));
     child.kill('SIGHUP');
     expect(await once(child, 'exit')).toEqual([0, null]);
+  });
+});
+
+describe('a relay that earned something', () => {
+  it.each([
+    ['SIGHUP', 'with its terminal', false],
+    ['SIGHUP', 'with its terminal, which takes no more output', true],
+    ['SIGTERM', 'although its reader is gone ("| head -1")', true],
+  ] as const)('%s settles it and ends in order %s', async (signal, _how, deaf) => {
+    await using server = await startLedger();
+    const world = await earnedWorld(server, `relay ${signal} ${deaf}`);
+    const child = await started(spawn(process.execPath, [PROGRAM, ...relayOf(world, server.url)], { env: quiet }));
+    expect(existsSync(path.join(world.directory, CONTROL_FILE))).toBe(true);
+    expect(await world.settledOnChain()).toBe(0n);
+    if (deaf) {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    }
+    child.kill(signal);
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    expect(await world.settledOnChain()).toBe(EARNED);
+    const { entries } = await readSettlementHistory(path.join(world.directory, SETTLEMENTS_FILE));
+    expect(entries).toMatchObject([{ kind: 'receipt', amount: EARNED }]);
+    expect(existsSync(path.join(world.directory, CONTROL_FILE))).toBe(false);
+    await world.reopen();
+    expect(world.store.settlements().has('totals')).toBe(true);
+    await world.close();
   });
 });
 
