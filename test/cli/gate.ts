@@ -5,7 +5,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 export interface Gate extends AsyncDisposable {
   /** Where it listens. */
   readonly url: string;
-  /** Requests that came since it hangs and that it keeps open, as long as their sender does. */
+  /** Requests that it does not answer, as long as their sender waits. */
   readonly held: number;
   /** From now on it takes what comes and answers nothing, on the connections that there are too. */
   hang(): void;
@@ -15,29 +15,37 @@ export interface Gate extends AsyncDisposable {
   holds(): Promise<void>;
 }
 
-/** @param url the ledger's own */
-export async function gateTo(url: string): Promise<Gate> {
+/** `url` is the ledger's own. Requests with `unanswered` in them get no answer even while it does not hang. */
+export async function gateTo(url: string, unanswered?: string): Promise<Gate> {
   const port = Number(new URL(url).port);
   const sockets = new Set<Socket>();
+  /** Where an answer is due. */
+  const asking = new Set<Socket>();
   const held = new Set<Socket>();
   let hanging = false;
   const wake: (() => void)[] = [];
+  const hold = (socket: Socket): void => {
+    held.add(socket);
+    for (const resolve of wake.splice(0)) resolve();
+  };
   const server = createServer((socket) => {
     sockets.add(socket);
     const ledger = connect(port, '127.0.0.1');
     socket.on('data', (bytes) => {
-      if (!hanging) {
+      if (hanging || (unanswered !== undefined && bytes.includes(unanswered))) hold(socket);
+      else {
+        asking.add(socket);
         ledger.write(bytes);
-        return;
       }
-      held.add(socket);
-      for (const resolve of wake.splice(0)) resolve();
     });
     ledger.on('data', (bytes) => {
-      if (!hanging) socket.write(bytes);
+      if (hanging) return;
+      asking.delete(socket);
+      socket.write(bytes);
     });
     const over = (): void => {
       sockets.delete(socket);
+      asking.delete(socket);
       held.delete(socket);
       ledger.destroy();
       socket.destroy();
@@ -62,6 +70,7 @@ export async function gateTo(url: string): Promise<Gate> {
     },
     hang: () => {
       hanging = true;
+      for (const socket of asking) hold(socket);
     },
     refuse: end,
     holds: () =>
