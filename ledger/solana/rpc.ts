@@ -106,8 +106,8 @@ export class Rpc {
     }
   }
 
-  /** Waits; ends early with CLOSED when the ledger is closed, or with ABORTED when the signal ends. */
-  async wait(millis: number, signal?: AbortSignal): Promise<void> {
+  /** Waits for `what`; ends early with CLOSED when the ledger is closed, or with ABORTED and that remedy when the signal ends. */
+  async wait(millis: number, signal?: AbortSignal, what = 'Waiting for the ledger', remedy?: string): Promise<void> {
     if (this.#closed) throw closedError();
     const stop = new AbortController();
     using _ending = onAbort(signal, () => stop.abort());
@@ -116,7 +116,7 @@ export class Rpc {
       await sleep(millis, undefined, { signal: stop.signal });
     } catch (cause) {
       if (this.#closed) throw closedError();
-      assertNotAborted(signal, 'Waiting for a transaction', 'Ask for its status later: it may still get through.');
+      assertNotAborted(signal, what, remedy);
       throw cause;
     } finally {
       this.#underWay.delete(stop);

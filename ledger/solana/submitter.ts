@@ -26,7 +26,7 @@ const RECORD_TRIES = 10;
 const TOO_MUCH: readonly number[] = [400, 413, 414, 422];
 
 const WAITING = 'Waiting for a transaction';
-const LATER = 'Ask for its status later.';
+const LATER = 'Ask for its status later: it may still get through.';
 
 export class Submitter {
   readonly #rpc: Rpc;
@@ -132,7 +132,7 @@ export class Submitter {
       const found = await orAborted(this.#look(transaction, commitment), signal, WAITING, LATER);
       if (found.state !== 'pending') return found;
       const pause = backoff(looks, POLLS);
-      await this.#rpc.wait(pause, signal);
+      await this.#rpc.wait(pause, signal, WAITING, LATER);
       sinceSent += pause;
       if (sinceSent < RESEND_MILLIS || transaction.wire === undefined) continue;
       sinceSent = 0;
