@@ -2,6 +2,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -167,6 +168,20 @@ describe('an option that has another name now', () => {
 });
 
 describe('a data folder that cannot be created', () => {
+  it.each(['relay', 'ledger start', 'start'])(
+    'because a file is in its way is said to be that: %s',
+    async (command) => {
+      await using folder = await temporaryFolder();
+      const file = path.join(folder.path, 'file');
+      await writeFile(file, '');
+      const { code, stderr } = await run([...command.split(' '), '--data', path.join(file, 'below')]);
+      expect({ code, stderr }).toEqual({
+        code: 1,
+        stderr: `relaymint: ${file} is a file, not a folder. Give another folder, or move the file away. [STORAGE_FAILED]\n`,
+      });
+    },
+  );
+
   it.skipIf(process.platform !== 'linux')('is reported at once, with a remedy', async () => {
     const { code, stderr } = await run(['relay', '--data', '/proc/relaymint', '--ledger', 'http://127.0.0.1:1']);
     expect(code).toBe(1);
