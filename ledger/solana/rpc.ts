@@ -12,8 +12,6 @@ import type { SolanaLedgerOptions } from './options.ts';
 const DEFAULT_TIMEOUT_MILLIS = 30_000;
 /** Tries of one request: with the pauses between them about three seconds, a restart of a local ledger. */
 const TRIES = 5;
-/** What to do when nobody waits for a transaction any more. */
-const LATER = 'Ask for its status later: it may still get through.';
 /** Between them; a quarter of each is drawn. */
 const PAUSES: Backoff = { first: 200, last: 1_600 };
 /** All tills or names of a ledger in one answer; a longer one cannot answer any of our questions. */
@@ -107,13 +105,13 @@ export class Rpc {
     }
   }
 
-  /** Waits; ends early with CLOSED when the ledger is closed, or with ABORTED when the signal ends. */
-  async wait(millis: number, signal?: AbortSignal): Promise<void> {
+  /** Waits for `what`; ends early with CLOSED when the ledger is closed, or with ABORTED and that remedy when the signal ends. */
+  async wait(millis: number, signal?: AbortSignal, what = 'Waiting for the ledger', remedy?: string): Promise<void> {
     if (this.#closed) throw closedError();
     using stop = following(signal);
     this.#underWay.add(stop);
     try {
-      await pause(millis, stop.signal, 'Waiting for a transaction', LATER);
+      await pause(millis, stop.signal, what, remedy);
     } finally {
       this.#underWay.delete(stop);
     }
