@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
@@ -42,7 +42,7 @@ export interface I2pRouters extends AsyncDisposable {
 export interface I2pInvitation {
   /** Of the network's namespace. */
   readonly enter: readonly string[];
-  /** Where the others' folders are. */
+  /** The folder with the others' router infos. */
   readonly known: string;
   /** Its number, which nobody else has. */
   readonly router: number;
@@ -113,20 +113,22 @@ export async function startI2pRouters(options: PrivateI2pNetworkOptions): Promis
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await using stack = new AsyncDisposableStack();
   const namespace = stack.use(await openNamespace({ addresses: [ADDRESSES], signal }));
+  const known = path.join(directory, 'known');
   const routers = new Routers({ i2pd, directory, namespace, log });
   using limit = starting(signal);
   for (const router of ROUTERS) {
     onProgress(router - 1, ROUTERS.length, `keys of router ${router}`);
-    await routers.makeRouter(router, configuration(router, false), limit.signal);
+    // A copy: a router that runs writes its own anew, now and then.
+    await file(await routers.makeRouter(router, configuration(router, false), limit.signal), known);
   }
   for (const router of ROUTERS) {
-    await routers.introduce(router, directory);
+    await routers.introduce(router, known);
     routers.start(router);
   }
   let invited = ROUTERS.length;
   const owned = stack.move();
   return {
-    invite: () => ({ enter: namespace.enter, known: directory, router: ++invited }),
+    invite: () => ({ enter: namespace.enter, known, router: ++invited }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -195,8 +197,8 @@ class Routers implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Lets a router make its keys and its router info, and ends it. */
-  async makeRouter(router: number, configured: string, signal: AbortSignal): Promise<void> {
+  /** Lets a router make its keys and its router info, and ends it. @returns where the router info is. */
+  async makeRouter(router: number, configured: string, signal: AbortSignal): Promise<string> {
     const directory = this.#path(router);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await writeFile(path.join(directory, 'i2pd.conf'), configured);
@@ -208,20 +210,12 @@ class Routers implements AsyncDisposable {
       await this.stop(router);
       // It writes its router info more than once at the start: one that was ended in the middle of that makes it again.
     } while (!(await isWritten(info)));
+    return info;
   }
 
-  /** It knows everybody whose folder is in `folder`: nobody has to ask a server on the internet. */
-  async introduce(router: number, folder: string): Promise<void> {
-    for (const known of ROUTERS) {
-      if (router === known) continue;
-      const info = path.join(folder, nameOf(known), 'router.info');
-      // A router info begins with its identity: 384 bytes of keys and a certificate with its length.
-      const content = await readFile(info);
-      const hash = hashOf(content.subarray(0, 387 + content.readUInt16BE(385)));
-      const folderOfHash = path.join(this.#path(router), 'netDb', `r${hash[0]}`);
-      await mkdir(folderOfHash, { recursive: true });
-      await copyFile(info, path.join(folderOfHash, `routerInfo-${hash}.dat`));
-    }
+  /** It knows everybody whose router info is in `known`: nobody has to ask a server on the internet. */
+  async introduce(router: number, known: string): Promise<void> {
+    await cp(known, path.join(this.#path(router), 'netDb'), { recursive: true });
   }
 
   start(router: number): void {
@@ -347,6 +341,16 @@ function configuration(router: number, withSam: boolean): string {
 /** SHA-256 as I2P writes it: base64 with "-" and "~". */
 function hashOf(identity: Uint8Array): string {
   return createHash('sha256').update(identity).digest('base64').replaceAll('+', '-').replaceAll('/', '~');
+}
+
+/** Files a router info where a router looks for it, in `known` for its own folder `netDb`. */
+async function file(info: string, known: string): Promise<void> {
+  // It begins with the router's identity: 384 bytes of keys and a certificate with its length.
+  const content = await readFile(info);
+  const hash = hashOf(content.subarray(0, 387 + content.readUInt16BE(385)));
+  const folder = path.join(known, `r${hash[0]}`);
+  await mkdir(folder, { recursive: true });
+  await writeFile(path.join(folder, `routerInfo-${hash}.dat`), content);
 }
 
 /** It is there, with something in it. */
