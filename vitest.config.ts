@@ -42,8 +42,11 @@ export default defineConfig({
           exclude: ['test/**/*.slow.test.ts'],
           // The files of a worker share the modules: loading them anew for each took a third of the time.
           isolate: false,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          // Five times what a test took with dozens of processes on two processors; the few that took longer say so themselves.
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+          // Less than a test has: what did not come true is then told, not that the time is over.
+          expect: { poll: { timeout: 20_000, interval: 20 } },
         },
       },
       {
