@@ -12,6 +12,7 @@ export type Errno =
   | 'ENOTDIR'
   | 'EPERM'
   | 'EPIPE'
+  | 'ESRCH'
   | 'ETIMEDOUT';
 
 /** True when `error` came from the system with one of these codes. */

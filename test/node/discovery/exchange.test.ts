@@ -382,7 +382,8 @@ describe('discovery', () => {
     };
     expect(await displacedBy(1)).toBe(20);
     expect(await displacedBy(50)).toBe(20);
-  });
+    // Some thousand signatures: took 12 s on a machine with far more work than processors.
+  }, 60_000);
 
   it.each([
     ['strangers', undefined],
