@@ -61,7 +61,8 @@ describe('the house', () => {
     );
     const broken = found.filter(({ path, stray }) => !allowed.has(`${path} ${stray.split(' is for: ')[1]}`));
     expect(broken.map(({ stray }) => stray)).toEqual([]);
-  });
+    // It reads every file of the tree, beside a worker that may compile it.
+  }, 120_000);
 
   it('has one home for options of the command line, in benchmarks too', async () => {
     const found = [...(await readSources(root, ['bench']))].flatMap(([path, text]) => strays(path, text));
