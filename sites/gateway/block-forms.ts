@@ -1,0 +1,213 @@
+/** Content as blocks, for clients that verify it by themselves: one raw block, a CAR of many, and a tar for everybody else. */
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { posix } from 'node:path';
+import { CarWriter } from '@ipld/car';
+import type { Response } from 'express';
+import { pack, type Pack } from 'tar-stream';
+import type { CID } from 'multiformats/cid';
+import { RelaymintError } from '../../core/errors.ts';
+import { MAX_BLOCKS_PER_ROOT, MAX_PATH_SEGMENTS } from '../../core/limits.ts';
+import { blockKey, type BlockReader } from '../blocks/index.ts';
+import { follow, openNode, proofOf, readFile, type ProofBlock, type Trail } from '../unixfs/index.ts';
+import { writeAll } from '../wire/index.ts';
+import { parseRanges } from './byte-range.ts';
+import { isKnown, isOther, rangeApplies, strongTag } from './conditions.ts';
+import type { ContentAsked } from './contract.ts';
+import { disposition } from './disposition.ts';
+import { noSuchPage } from './failure.ts';
+import { sendMessage } from './pages.ts';
+import { pathBelow, splitPath, type Place } from './place.ts';
+import { CAR, parameter, type Representation } from './representation.ts';
+
+const NO_BYTES = Buffer.alloc(0);
+const FOR_EVER = 'public, max-age=29030400, immutable';
+
+/** Where the path leads, with each block on the way; tells the visitor if it leads nowhere. */
+interface Found {
+  readonly trail: Trail;
+  readonly onTheWay: readonly ProofBlock[];
+}
+
+export async function answerRaw(asked: ContentAsked, place: Place): Promise<void> {
+  const { request, response, signal } = asked;
+  const found = await find(asked, place);
+  if (found === undefined) return;
+  const { cid } = found.trail;
+  const tag = strongTag(`${cid.toString()}.raw`);
+  headers(asked, place, found.trail, { tag, type: 'application/vnd.ipld.raw', filename: `${cid.toString()}.bin` });
+  if (isOver(asked, tag)) return;
+  const block = await place.blocks.get(cid, { signal });
+  const [range, ...others] = rangesOf(asked, tag, block.length);
+  const part = range === undefined || others.length > 0 ? undefined : range;
+  if (part !== undefined) {
+    response.status(206).set('Content-Range', `bytes ${part.start}-${part.end - 1}/${block.length}`);
+  }
+  const bytes = part === undefined ? block : block.subarray(part.start, part.end);
+  response.set({ 'Accept-Ranges': 'bytes', 'Content-Length': String(bytes.length) });
+  response.end(request.method === 'HEAD' ? undefined : bytes);
+}
+
+/** One range is answered as such, and anything else with the whole block: it is small. */
+function rangesOf({ request }: ContentAsked, tag: string, size: number): readonly { start: number; end: number }[] {
+  const ranges = rangeApplies(request, tag) ? parseRanges(request.headers.range, size) : undefined;
+  return ranges === undefined || ranges === 'unsatisfiable' ? [] : ranges;
+}
+
+export async function answerCar(
+  asked: ContentAsked,
+  place: Place,
+  wanted: Extract<Representation, { readonly form: 'car' }>,
+): Promise<void> {
+  const { request, response, signal } = asked;
+  const found = await find(asked, place);
+  if (found === undefined) return;
+  const { trail, onTheWay } = found;
+  const { scope, bytes, duplicates } = wanted;
+  const dups = duplicates ? 'y' : 'n';
+  // The way to it is in the file too.
+  const variant = [...trail.roots.map(String), scope, bytes?.from, bytes?.to, dups].join();
+  const tag = `W/${strongTag(`${trail.cid.toString()}.car.${createHash('sha256').update(variant).digest('hex').slice(0, 16)}`)}`;
+  headers(asked, place, trail, {
+    tag,
+    type: `${CAR}; version=1; order=dfs; dups=${dups}`,
+    filename: `${trail.cid.toString()}.car`,
+  });
+  response.set('Accept-Ranges', 'none');
+  if (isOver(asked, tag)) return;
+  if (request.method === 'HEAD') {
+    response.end();
+    return;
+  }
+  const known = duplicates ? undefined : new Set<string>();
+  const proof = proofOf(place.blocks, trail.cid, { scope, signal, ...(bytes && { bytes }), ...(known && { known }) });
+  const way = onTheWay.filter(({ cid }) => {
+    const isNew = known?.has(blockKey(cid)) !== true;
+    known?.add(blockKey(cid));
+    return isNew;
+  });
+  // A failure before the first block still gets an error page.
+  const first = await proof.next();
+  const { writer, out } = CarWriter.create([place.root]);
+  const sending = send(out, response);
+  const put = async ({ cid, block }: ProofBlock): Promise<void> => {
+    await Promise.race([writer.put({ cid, bytes: block }), sending]);
+  };
+  for (const one of way) await put(one);
+  if (first.done !== true) await put(first.value);
+  for await (const one of proof) await put(one);
+  await writer.close();
+  await sending;
+  response.end();
+}
+
+export async function answerTar(asked: ContentAsked, place: Place): Promise<void> {
+  const { request, response } = asked;
+  const found = await find(asked, place);
+  if (found === undefined) return;
+  const { cid } = found.trail;
+  const tag = `W/${strongTag(`${cid.toString()}.x-tar`)}`;
+  headers(asked, place, found.trail, { tag, type: 'application/x-tar', filename: `${cid.toString()}.tar` });
+  response.set('Accept-Ranges', 'none');
+  if (isOver(asked, tag)) return;
+  if (request.method === 'HEAD') {
+    response.end();
+    return;
+  }
+  const tar = pack();
+  const sending = send(tar as AsyncIterable<Uint8Array>, response);
+  await Promise.race([new Packing(tar, place.blocks, asked.signal).add(cid, cid.toString()), sending]);
+  tar.finalize();
+  await sending;
+  response.end();
+}
+
+class Packing {
+  readonly #tar: Pack;
+  readonly #blocks: BlockReader;
+  readonly #signal: AbortSignal;
+  #entries = 0;
+
+  constructor(tar: Pack, blocks: BlockReader, signal: AbortSignal) {
+    this.#tar = tar;
+    this.#blocks = blocks;
+    this.#signal = signal;
+  }
+
+  async add(cid: CID, name: string): Promise<void> {
+    const signal = this.#signal;
+    this.#entries += 1;
+    // Folders that contain the same folders again and again are small, and their tar has no end.
+    if (name.split('/').length > MAX_PATH_SEGMENTS + 1 || this.#entries > MAX_BLOCKS_PER_ROOT) throw notInTar(name);
+    const node = await openNode(this.#blocks, cid, { signal });
+    if (node.type === 'symlink') {
+      this.#tar.entry({ name, type: 'symlink', linkname: node.target }, NO_BYTES);
+    } else if (node.type === 'file') {
+      const entry = this.#tar.entry({ name, size: node.size });
+      for await (const chunk of readFile(this.#blocks, node, undefined, { signal })) {
+        if (!entry.write(chunk)) await once(entry, 'drain', { signal });
+      }
+      entry.end(undefined);
+    } else {
+      this.#tar.entry({ name: `${name}/`, type: 'directory' }, NO_BYTES);
+      for await (const entry of node.entries({ signal })) {
+        const inside = posix.normalize(`${name}/${entry.name}`);
+        // It would be written over the folder that the file is unpacked into, or outside of it.
+        if (!inside.startsWith(`${name.split('/')[0]}/`)) throw notInTar(entry.name);
+        await this.add(entry.cid, inside);
+      }
+    }
+  }
+}
+
+async function send(chunks: AsyncIterable<Uint8Array>, response: Response): Promise<void> {
+  for await (const chunk of chunks) await writeAll(response, chunk);
+}
+
+async function find({ request, response, signal }: ContentAsked, place: Place): Promise<Found | undefined> {
+  const path = splitPath(pathBelow(place, request.path));
+  const onTheWay: ProofBlock[] = [];
+  const noting: BlockReader = {
+    async get(cid, options) {
+      const block = await place.blocks.get(cid, options);
+      onTheWay.push({ cid, block });
+      return block;
+    },
+  };
+  const trail = path && (await follow(noting, place.root, path.segments, { signal }));
+  if (trail !== undefined) return { trail, onTheWay };
+  sendMessage(response, noSuchPage(place.title));
+  return undefined;
+}
+
+function headers(
+  { request, response }: ContentAsked,
+  place: Place,
+  trail: Trail,
+  { tag, type, filename }: { readonly tag: string; readonly type: string; readonly filename: string },
+): void {
+  response.set({
+    ETag: tag,
+    'Cache-Control': place.immutable ? FOR_EVER : 'no-cache',
+    // Express would add a charset.
+    'X-Content-Type-Options': 'nosniff',
+    'X-Ipfs-Path': place.canonical + request.path.slice(place.base.length),
+    'X-Ipfs-Roots': trail.roots.map((cid) => cid.toString()).join(','),
+    'Content-Disposition': disposition('attachment', parameter(request, 'filename') ?? filename),
+    Vary: 'Accept',
+  });
+  response.setHeader('Content-Type', type);
+}
+
+function isOver({ request, response }: ContentAsked, tag: string): boolean {
+  const status = isOther(request, tag) ? 412 : isKnown(request, tag) ? 304 : undefined;
+  if (status === undefined) return false;
+  response.status(status).end();
+  return true;
+}
+
+function notInTar(name: string): RelaymintError {
+  return new RelaymintError('CONTENT_REFUSED', `"${name.slice(0, 80)}" cannot be unpacked from a tar file.`, {
+    remedy: 'Fetch it as a CAR file.',
+  });
+}
