@@ -90,6 +90,8 @@ export async function answerCar(
   const first = await proof.next();
   const { writer, out } = CarWriter.create([place.root]);
   const sending = send(out, response);
+  // Whoever waits for it is told, and until then nobody does.
+  sending.catch(() => undefined);
   const put = async ({ cid, block }: ProofBlock): Promise<void> => {
     await Promise.race([writer.put({ cid, bytes: block }), sending]);
   };

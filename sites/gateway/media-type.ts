@@ -34,11 +34,11 @@ export function needsBytes(known: MediaType | undefined): boolean {
 /** `head`: the first bytes; `whole`: there are no others. */
 export function describeType(known: MediaType | undefined, head: Uint8Array, whole: boolean): string {
   const type = known?.type ?? sniff(head, whole);
-  return isText(type) && readsAsUtf8(head) && !declaresCharset(head) ? `${type}; charset=utf-8` : type;
+  return isText(type) && readsAsUtf8(head, whole) && !declaresCharset(head) ? `${type}; charset=utf-8` : type;
 }
 
 function sniff(head: Uint8Array, whole: boolean): string {
-  if (head.includes(0) || !readsAsUtf8(head)) return 'application/octet-stream';
+  if (head.includes(0) || !readsAsUtf8(head, whole)) return 'application/octet-stream';
   const text = new TextDecoder().decode(head).trimStart();
   if (/^<(?:!doctype html|html)[\s>]/i.test(text)) return 'text/html';
   if (whole && /^[{[]/.test(text) && isJson(text)) return 'application/json';
@@ -49,10 +49,10 @@ function isText(type: string): boolean {
   return type.startsWith('text/');
 }
 
-function readsAsUtf8(head: Uint8Array): boolean {
+function readsAsUtf8(head: Uint8Array, whole: boolean): boolean {
   try {
     // stream: the last character may be cut in half.
-    new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true });
+    new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: !whole });
     return true;
   } catch (error) {
     if (error instanceof TypeError) return false;

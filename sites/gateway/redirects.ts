@@ -52,6 +52,7 @@ function parseRule(words: readonly string[], line: number): Rule {
   if (to === undefined) throw invalid(`${said}a rule is two addresses and a status`);
   if (more.length > 0) throw invalid(`${said}there is more than two addresses and a status`);
   if (!from.startsWith('/')) throw invalid(`${said}"${from}" is not a path`);
+  if (to.startsWith('//')) throw invalid(`${said}"${to}" would lead to another host`);
   if (!to.startsWith('/') && !/^https?:\/\/[^/]/i.test(to))
     throw invalid(`${said}"${to}" is neither a path nor an address`);
   const status = Number(code);

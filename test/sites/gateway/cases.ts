@@ -217,7 +217,7 @@ async function carFaults(
 async function tarFaults(body: Buffer, files: Readonly<Record<string, string | null>>): Promise<readonly string[]> {
   const found = new Map<string, string>();
   const reader = extract();
-  Readable.from([body]).pipe(reader as unknown as NodeJS.WritableStream);
+  Readable.from([body]).pipe(reader);
   for await (const entry of reader) {
     const chunks: Buffer[] = [];
     for await (const chunk of entry as AsyncIterable<Buffer>) chunks.push(chunk);
