@@ -2,13 +2,13 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { posix } from 'node:path';
-import { CarWriter } from '@ipld/car';
 import type { Response } from 'express';
 import { pack, type Pack } from 'tar-stream';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_BLOCKS_PER_ROOT, MAX_PATH_SEGMENTS } from '../../core/limits.ts';
 import { blockKey, type BlockReader } from '../blocks/index.ts';
+import { carOf } from '../car/index.ts';
 import { follow, openNode, proofOf, readFile, type ProofBlock, type Trail } from '../unixfs/index.ts';
 import { writeAll } from '../wire/index.ts';
 import { parseRanges } from './byte-range.ts';
@@ -88,18 +88,7 @@ export async function answerCar(
   });
   // A failure before the first block still gets an error page.
   const first = await proof.next();
-  const { writer, out } = CarWriter.create([place.root]);
-  const sending = send(out, response);
-  // Whoever waits for it is told, and until then nobody does.
-  sending.catch(() => undefined);
-  const put = async ({ cid, block }: ProofBlock): Promise<void> => {
-    await Promise.race([writer.put({ cid, bytes: block }), sending]);
-  };
-  for (const one of way) await put(one);
-  if (first.done !== true) await put(first.value);
-  for await (const one of proof) await put(one);
-  await writer.close();
-  await sending;
+  await send(carOf(place.root, inOrder(way, first, proof)), response);
   response.end();
 }
 
@@ -160,6 +149,16 @@ class Packing {
       }
     }
   }
+}
+
+async function* inOrder(
+  way: readonly ProofBlock[],
+  first: IteratorResult<ProofBlock, void>,
+  rest: AsyncIterable<ProofBlock>,
+): AsyncGenerator<ProofBlock> {
+  yield* way;
+  if (first.done !== true) yield first.value;
+  yield* rest;
 }
 
 async function send(chunks: AsyncIterable<Uint8Array>, response: Response): Promise<void> {

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
-import { openPreview, type Preview, type PreviewOptions } from '../../app/preview/index.ts';
+import { openPreview, type Preview, type PreviewOptions } from '../../app/site/index.ts';
 import { silentLog } from '../../core/ports.ts';
 import { Cleanup, temporaryFolder, writeTree } from '../sites/kit.ts';
 

@@ -1,6 +1,6 @@
 /** The public suite for IPFS gateways, over the preview's gateway. Without RELAYMINT_GATEWAY_CASES only the first test is here. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openPreview, type Preview } from '../../../app/preview/index.ts';
+import { openPreview, type Preview } from '../../../app/site/index.ts';
 import { silentLog } from '../../../core/ports.ts';
 import { Cleanup, temporaryFolder, writeTree } from '../kit.ts';
 import { CaseRunner, publicCases } from './cases.ts';

@@ -1,4 +1,5 @@
 /** Reloads the pages of a site that are open in browsers when its folder has changed. */
+import { onAbort } from '../../core/abort.ts';
 import type { NameHandler } from '../../sites/gateway/index.ts';
 
 const PATH = '/.relaymint/reload';
@@ -30,7 +31,7 @@ export class Reload {
         const beat = setInterval(() => response.write(':\n\n'), BEAT_MILLIS);
         try {
           await new Promise<void>((resolve) => {
-            signal.addEventListener('abort', () => resolve(), { once: true });
+            onAbort(signal, resolve);
           });
         } finally {
           clearInterval(beat);
