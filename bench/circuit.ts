@@ -1,6 +1,7 @@
 /** `npm run bench -- circuit`: what a circuit costs, side by side with the connections it is made of. */
 import type { Command } from 'commander';
-import { wholeNumber } from '../cli/options.ts';
+import { count, flagsOnly, standard, type ValuesOf } from '../app/config/index.ts';
+import { addSettings } from '../cli/settings.ts';
 import { pathBenchmark, type PathOptions, type Rows } from './path/command.ts';
 import { speedOf, type Comparison } from './path/figures.ts';
 import type { Measured, Report } from './path/measure.ts';
@@ -24,25 +25,25 @@ const MEGABYTE = 1_000_000;
 /** Enough for stream windows and compiled code to be warm. */
 const WARM_UP_MEGABYTES = 160;
 
-interface CircuitOptions extends PathOptions {
-  readonly blocks: number;
-  /** Millions of bytes. */
-  readonly blockMegabytes: number;
-}
+const circuitSection = flagsOnly({
+  blocks: standard('--blocks <n>', count(1, 10_000), 'blocks of four short turns, with metering and without', '40'),
+  blockMegabytes: standard('--block-megabytes <n>', count(1, 100_000), 'application data of each short turn', '16'),
+});
+
+type CircuitOptions = PathOptions & ValuesOf<typeof circuitSection>;
 
 export function circuitCommand(program: Command): void {
+  const command = program
+    .command('circuit')
+    .summary('throughput, CPU and round trips of plain TCP, TLS and circuits')
+    .description(
+      'Measures, in turns and over loopback: plain TCP, TLS as links use it, metered and paid circuits of 1 and of 3 hops, ' +
+        'and one of 3 hops without metering. Every node is a process of its own. MB/s is what the initiator receives from ' +
+        'the last hop, CPU the user and system time of all processes of the row, RTT the round trip of 1 KiB on the idle path. ' +
+        'Then a metered circuit beside an unmetered one, in short turns through the same processes: what metering costs.',
+    );
   pathBenchmark<CircuitOptions>({
-    command: program
-      .command('circuit')
-      .summary('throughput, CPU and round trips of plain TCP, TLS and circuits')
-      .description(
-        'Measures, in turns and over loopback: plain TCP, TLS as links use it, metered and paid circuits of 1 and of 3 hops, ' +
-          'and one of 3 hops without metering. Every node is a process of its own. MB/s is what the initiator receives from ' +
-          'the last hop, CPU the user and system time of all processes of the row, RTT the round trip of 1 KiB on the idle path. ' +
-          'Then a metered circuit beside an unmetered one, in short turns through the same processes: what metering costs.',
-      )
-      .option('--blocks <n>', 'blocks of four short turns, with metering and without', wholeNumber(1, 10_000), 40)
-      .option('--block-megabytes <n>', 'application data of each short turn', wholeNumber(1, 100_000), 16),
+    command: addSettings(command, circuitSection),
     defaults: { megabytes: 256, runs: 5, warmUp: WARM_UP_MEGABYTES },
     rows: () => Promise.resolve(ROWS),
     metering: ({ blocks, blockMegabytes }) => ({ hops: 3, blocks, bytes: blockMegabytes * MEGABYTE }),

@@ -2,39 +2,38 @@
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
 import { watchLifecycle } from '../app/lifecycle.ts';
-import { wholeNumber } from '../cli/options.ts';
+import { count, flagsOnly, speechSection, standard, type ValuesOf } from '../app/config/index.ts';
 import { createOutput, createStatus, table } from '../cli/output.ts';
+import { addSettings } from '../cli/settings.ts';
 import { LINKS, pageFigures, type PageFigures } from './page/figures.ts';
 import { measure } from './page/measure.ts';
 
-interface FirstPageOptions {
-  readonly json?: true;
-  /** Milliseconds. */
-  readonly path: number;
-  readonly runs: number;
-  readonly pages: number;
-}
+const firstPageSection = flagsOnly({
+  json: speechSection().json,
+  path: standard(
+    '--path <ms>',
+    count(1, 10_000),
+    'round trip of the whole path; each link has a quarter of it, and the ledger is as far as a link',
+    '200',
+  ),
+  runs: standard('--runs <n>', count(1, 1000), 'new marketplaces at each distance; medians are reported', '3'),
+  pages: standard('--pages <n>', count(1, 100), 'pages after the first', '5'),
+});
+
+type FirstPageOptions = ValuesOf<typeof firstPageSection>;
 
 export function firstPageCommand(program: Command): void {
-  program
+  const command = program
     .command('first-page')
     .summary('how long the first page and the next ones take over a path of 200 ms')
     .description(
       'Starts a marketplace (ledger, three relays, host, gateway) whose links and connections to the ledger go through proxies ' +
         'that delay, publishes a site, and visits its pages: the first one with every channel on the path still to open. Beside ' +
         'it the same without delay, in turns, and the round trips that cannot be saved.',
-    )
-    .option('--json', 'print only JSON on stdout')
-    .option(
-      '--path <ms>',
-      'round trip of the whole path; each link has a quarter of it, and the ledger is as far as a link',
-      wholeNumber(1, 10_000),
-      200,
-    )
-    .option('--runs <n>', 'new marketplaces at each distance; medians are reported', wholeNumber(1, 1000), 3)
-    .option('--pages <n>', 'pages after the first', wholeNumber(1, 100), 5)
+    );
+  addSettings(command, firstPageSection)
     .addHelpText('after', '\nSee docs/benchmarks.md for how to read the figures.\n')
-    .action((options: FirstPageOptions) => run(options));
+    .action(run);
 }
 
 async function run({ json, path: pathMillis, runs, pages }: FirstPageOptions): Promise<void> {

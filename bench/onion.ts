@@ -5,42 +5,43 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { startI2pNetwork } from '../testbed/i2p.ts';
 import { startTorNetwork } from '../testbed/tor.ts';
-import { wholeNumber } from '../cli/options.ts';
+import { count, flagsOnly, standard, type ValuesOf } from '../app/config/index.ts';
 import { createLog } from '../cli/output.ts';
+import { addSettings } from '../cli/settings.ts';
 import { formatEndpoint } from '../node/transport/index.ts';
 import { pathBenchmark, type PathOptions, type Rows, type RowSetup } from './path/command.ts';
 import { speedOf } from './path/figures.ts';
 import type { Report } from './path/measure.ts';
 import type { Way } from './path/protocol.ts';
 
-interface OnionOptions extends PathOptions {
-  /** Thousands of bytes a second; 0: as fast as the processors allow. */
-  readonly torRate: number;
-}
-
 const KILOBYTE = 1000;
 /** A client with a limit counts each byte twice: between its user and itself, and between itself and the network. */
 const COUNTED = 2;
 /** Metering may cost 3 %. */
 const AIM = 0.97;
-/** What onion services reach on the public network on a good day. */
-const TOR_RATE = 4000;
+
+const onionSection = flagsOnly({
+  // What onion services reach on the public network on a good day.
+  torRate: standard(
+    '--tor-rate <kB/s>',
+    count(0, 1_000_000),
+    'most that Tor carries, kB per second, because a real network has a limit; 0: as much as the processors allow',
+    '4000',
+  ),
+});
+
+type OnionOptions = PathOptions & ValuesOf<typeof onionSection>;
 
 export function onionCommand(program: Command): void {
+  const command = program
+    .command('onion')
+    .summary('a metered link over Tor and I2P, beside a plain socket over the same network')
+    .description(
+      'Starts a private Tor and a private I2P network on this machine and measures, in turns: a plain socket through each, a ' +
+        'link without metering, and a link that is metered and paid for. Needs tor and i2pd (apt-get install tor i2pd).',
+    );
   pathBenchmark<OnionOptions>({
-    command: program
-      .command('onion')
-      .summary('a metered link over Tor and I2P, beside a plain socket over the same network')
-      .description(
-        'Starts a private Tor and a private I2P network on this machine and measures, in turns: a plain socket through each, a ' +
-          'link without metering, and a link that is metered and paid for. Needs tor and i2pd (apt-get install tor i2pd).',
-      )
-      .option(
-        '--tor-rate <kB/s>',
-        'most that Tor carries, kB per second, because a real network has a limit; 0: as much as the processors allow',
-        wholeNumber(0, 1_000_000),
-        TOR_RATE,
-      ),
+    command: addSettings(command, onionSection),
     defaults: { megabytes: 24, runs: 5, warmUp: 48 },
     rows: startNetworks,
     // What tor saves up in a second of silence, and as much again.

@@ -2,7 +2,7 @@
  * How people write shares, sizes and durations: the same on the command line, in the environment and in files, and always with a
  * unit, so that "20" cannot mean 20% in one place and 0.2% in another. Amounts of money: `parseCredits` and `parseSol`.
  */
-import { ALL_BPS, basisPoints, bytes, type BasisPoints, type Bytes } from './units.ts';
+import { ALL_BPS, basisPoints, bytes, type BasisPoints, type Bytes, type Millis } from './units.ts';
 
 const SIZE_UNITS = ['B', 'K', 'M', 'G', 'T'];
 const DURATION_UNITS: Readonly<Record<string, number>> = {
@@ -38,9 +38,9 @@ export function parseSize(text: string): Bytes {
 }
 
 /** "90s", "30m", "24h", "7d", "250ms" or "0" -> milliseconds, at most a century. @throws RangeError */
-export function parseDuration(text: string): number {
+export function parseDuration(text: string): Millis {
   const [, digits, unit = ''] = /^(\d{1,12})(ms|[smhd])?$/.exec(text.trim()) ?? [];
   const millis = digits === '0' ? 0 : Number(digits) * (DURATION_UNITS[unit] ?? Number.NaN);
-  if (millis <= MAX_DURATION_MILLIS) return millis;
+  if (millis <= MAX_DURATION_MILLIS) return millis as Millis;
   throw new RangeError('Write a duration with its unit: 90s, 30m, 24h or 7d.');
 }

@@ -15,6 +15,8 @@ export type PricePerMiB = Branded<bigint, 'PricePerMiB'>;
 export type Bytes = Branded<number, 'Bytes'>;
 /** Milliseconds since 1970-01-01 UTC. */
 export type UnixMillis = Branded<number, 'UnixMillis'>;
+/** A length of time in milliseconds. */
+export type Millis = Branded<number, 'Millis'>;
 /** Whole seconds since 1970-01-01 UTC, as the chain's clock tells them. */
 export type UnixSeconds = Branded<bigint, 'UnixSeconds'>;
 /** Lamports (10^-9 SOL), 0 .. 2^64-1. */

@@ -1,19 +1,21 @@
 /** The grammars that settings share: what people write, and the branded value that it becomes. */
 import { isIP } from 'node:net';
 import path from 'node:path';
-import { parseDuration, parseShare, parseSize } from '../../core/grammar.ts';
+import { formatShare, parseDuration, parseShare, parseSize } from '../../core/grammar.ts';
 import { ledgerAddress, nodeId, type LedgerAddress, type NodeId } from '../../core/ids.ts';
-import { parseName } from '../../core/name.ts';
+import { parseName, parseNewName } from '../../core/name.ts';
 import {
   parseCredits,
   parseSol,
   pricePerMiB,
   type Amount,
+  type BasisPoints,
   type Bytes,
   type Lamports,
+  type Millis,
   type PricePerMiB,
 } from '../../core/units.ts';
-import { grammar, type Grammar } from './setting.ts';
+import { count, grammar, type Grammar } from './setting.ts';
 
 /** Of DNS. */
 const MAX_HOST_NAME = 253;
@@ -22,19 +24,22 @@ const HOST_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61
 export const credits: Grammar<Amount> = grammar(parseCredits);
 export const price: Grammar<PricePerMiB> = grammar((text) => pricePerMiB(parseCredits(text)));
 export const sol: Grammar<Lamports> = grammar(parseSol);
-/** Basis points. */
-export const share: Grammar<number> = grammar(parseShare);
+export const share: Grammar<BasisPoints> = grammar(parseShare);
 export const size: Grammar<Bytes> = grammar(parseSize);
-/** Milliseconds. */
-export const duration: Grammar<number> = grammar(parseDuration);
+export const duration: Grammar<Millis> = grammar(parseDuration);
 /** An absolute path. Blank text is refused, or an unset variable would mean the working folder. */
-export const place: Grammar<string> = grammar(parsePlace);
+export const place: Grammar<string> = grammar((text) => path.resolve(filled(text, 'Name a folder or a file.')));
 /** Any text but none at all. */
-export const secret: Grammar<string> = grammar((text) => filled(text, 'Give a text.'));
+export const someWords: Grammar<string> = grammar((text) => filled(text, 'Give a text.'));
 export const node: Grammar<NodeId> = grammar((text) => nodeId(text));
 export const wallet: Grammar<LedgerAddress> = grammar((text) => ledgerAddress(text));
 /** An IP address. A name is none: looking it up would ask a DNS server. */
-export const ip: Grammar<string> = grammar(parseIp);
+export const ip: Grammar<string> = grammar((text) => {
+  if (isIP(text) !== 0) return text;
+  throw new RangeError('Write an IP address of this machine: 127.0.0.1, or 0.0.0.0 for all.');
+});
+/** A port to listen on; 0: any free one. */
+export const port: Grammar<number> = count(0, 65_535);
 /** The name of a host as browsers send it, without a port, in lower case. */
 export const hostName: Grammar<string> = grammar((text) => {
   const lower = text.toLowerCase();
@@ -44,16 +49,24 @@ export const hostName: Grammar<string> = grammar((text) => {
 });
 /** A name as it is written down: lower case, with its TLD. */
 export const name: Grammar<string> = grammar((text) => parseName(text).name);
+/** A name that can be registered. */
+export const newName: Grammar<string> = grammar((text) => parseNewName(text).name);
 
-/** @throws RangeError */
-export function parseIp(text: string): string {
-  if (isIP(text) === 0) throw new RangeError('Write an IP address of this machine: 127.0.0.1, or 0.0.0.0 for all.');
-  return text;
+export function shareUpTo(max: number): Grammar<BasisPoints> {
+  return grammar((text) => {
+    const value = parseShare(text);
+    if (value <= max) return value;
+    throw new RangeError(`It can be ${formatShare(max)} at most.`);
+  });
 }
 
-/** @throws RangeError */
-export function parsePlace(text: string): string {
-  return path.resolve(filled(text, 'Name a folder or a file.'));
+/** The bounds are texts of the same grammar. */
+export function durationBetween(least: string, most: string): Grammar<Millis> {
+  return grammar((text) => {
+    const millis = parseDuration(text);
+    if (millis >= parseDuration(least) && millis <= parseDuration(most)) return millis;
+    throw new RangeError(`It must be from ${least} to ${most}.`);
+  });
 }
 
 function filled(text: string, remedy: string): string {

@@ -1,7 +1,16 @@
 /** The settings that several commands and roles share, grouped by topic. */
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { formatCredits, formatSol, lamports, type Amount, type Lamports, type PricePerMiB } from '../../core/units.ts';
+import {
+  formatCredits,
+  formatSol,
+  lamports,
+  type Amount,
+  type BasisPoints,
+  type Lamports,
+  type Millis,
+  type PricePerMiB,
+} from '../../core/units.ts';
 import { BID_PARTS, MAX_CLOSING_BID, SPEND_LIMIT, SPEND_LIMIT_PEER } from '../../core/limits.ts';
 import { DEFAULT_MAX_PRIORITY_FEE, EMBEDDED_PROGRAM_ID, MAX_TILL_SLOTS } from '../../ledger/solana/index.ts';
 import { parsePeer, type PeerAddress } from '../../node/discovery/index.ts';
@@ -27,7 +36,7 @@ import {
 import { nodeId, type LedgerAddress, type NodeId } from '../../core/ids.ts';
 /** In a data folder: the wallet's key, as Solana's own tools write it. */
 export const WALLET_FILE = 'wallet.json';
-import { credits, duration, place, price, secret, share, sol, wallet } from './grammars.ts';
+import { credits, duration, place, price, someWords, share, sol, wallet } from './grammars.ts';
 import { count, grammar, list, oneOf, optional, standard, toggle, words, type Section } from './setting.ts';
 
 /** Default share of what hosts earn with a name that its owner asks for. */
@@ -35,6 +44,9 @@ export const DEFAULT_ROYALTY = '20%';
 
 /** Default port of the embedded ledger. */
 export const DEFAULT_LEDGER_PORT = 8899;
+
+/** Default port at which a gateway waits for browsers. */
+export const DEFAULT_GATEWAY_PORT = 8402;
 
 export function defaultDataDir(label: string): string {
   return path.join(homedir(), '.relaymint', label);
@@ -49,10 +61,13 @@ export interface Speech {
   readonly logLevel: LogLevel;
 }
 
-export const speechSection: Section<Speech> = {
-  json: toggle('--json', 'print only JSON on stdout', { onlyFlag: true }),
-  logLevel: oneOf('--log-level <level>', LOG_LEVELS, 'log lines (JSON) on stderr', {}, 'info'),
-};
+/** `logLevel`: the least that is logged, unless another level is given. */
+export function speechSection(logLevel: LogLevel = 'info'): Section<Speech> {
+  return {
+    json: toggle('--json', 'print only JSON on stdout', { onlyFlag: true }),
+    logLevel: oneOf('--log-level <level>', LOG_LEVELS, 'log lines (JSON) on stderr', {}, logLevel),
+  };
+}
 
 /** Which ledger, and which program on it. */
 export interface LedgerPlace {
@@ -85,6 +100,15 @@ export const walletSection: Section<WalletPlace> = {
   data: optional('--data <dir>', place, "data folder, for example a node's (default: ~/.relaymint/wallet)"),
 };
 
+/** Of a command that asks a node, running or not. */
+export interface NodeFolder {
+  readonly data: string;
+}
+
+export const nodeFolderSection: Section<NodeFolder> = {
+  data: standard('--data <dir>', place, "the node's data folder", defaultDataDir('relay')),
+};
+
 const maxPriorityFee = optional(
   '--max-priority-fee <sol>',
   sol,
@@ -108,8 +132,8 @@ export interface NodeValues {
   readonly maxOpening: Amount | undefined;
   readonly spendLimit: Amount;
   readonly spendLimitPeer: Amount;
-  /** Milliseconds; 0: never. */
-  readonly closeIdle: number;
+  /** 0: never. */
+  readonly closeIdle: Millis;
   readonly airdrop: Lamports | undefined;
   readonly maxPriorityFee: Lamports | undefined;
   readonly seed: string | undefined;
@@ -173,7 +197,7 @@ export function nodeSection(role: string): Section<NodeValues> {
     maxPriorityFee,
     seed: optional(
       '--seed <text>',
-      secret,
+      someWords,
       'derive every key from this text and the label (tests only: whoever knows it owns the node)',
       { onlyFlag: true },
     ),
@@ -324,8 +348,7 @@ const DEFAULT_MAX_SLOTS = '256';
 
 /** How a node that is paid is paid. */
 export interface TillValues {
-  /** Basis points. */
-  readonly settleFeeShare: number;
+  readonly settleFeeShare: BasisPoints;
   readonly exportReceipts: string | undefined;
   readonly slots: number;
   readonly maxSlots: number;

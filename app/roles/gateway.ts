@@ -1,7 +1,18 @@
 /** A gateway: serves .web3 sites to browsers, and pays the relays and hosts. */
 import { MAX_RELAYS, SPEND_LIMIT_SITE } from '../../core/limits.ts';
 import { formatCredits } from '../../core/units.ts';
-import { count, credits, hostName, ip, list, optional, place, standard } from '../config/index.ts';
+import {
+  DEFAULT_GATEWAY_PORT,
+  count,
+  credits,
+  hostName,
+  ip,
+  list,
+  optional,
+  place,
+  port,
+  standard,
+} from '../config/index.ts';
 import type { Role } from './role.ts';
 import type { GatewayValues, RunningGateway } from './visiting.ts';
 
@@ -20,7 +31,7 @@ export const gateway: Role<GatewayValues> = {
       "most that one site's pages and files may cost in an hour",
       formatCredits(SPEND_LIMIT_SITE),
     ),
-    port: standard('--port <n>', count(0, 65_535), 'where browsers connect; 0 for any free port', '8402'),
+    port: standard('--port <n>', port, 'where browsers connect; 0 for any free port', String(DEFAULT_GATEWAY_PORT)),
     address: standard('--address <ip>', ip, 'address to listen on', '127.0.0.1'),
     host: list('--host <name>', hostName, 'another host name to answer to (repeatable)'),
     watch: optional('--watch <dir>', place, 'also show the figures of nodes whose data folders are in this folder'),

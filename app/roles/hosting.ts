@@ -1,7 +1,7 @@
 /** A host: stores what publishers upload and serves it to everybody who pays. */
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import type { Bytes, PricePerMiB } from '../../core/units.ts';
+import type { BasisPoints, Bytes, PricePerMiB } from '../../core/units.ts';
 import { CONTENT_SERVICE, PUBLISH_SERVICE, openBlockStore, type BlockStore } from '../../sites/blocks/index.ts';
 import { createPinKeeper, createPublishService } from '../../sites/publish/index.ts';
 import { createContentService } from '../../sites/serve/index.ts';
@@ -13,8 +13,7 @@ export interface HostValues {
   readonly price: PricePerMiB;
   /** Price of uploading content; low, because a host earns when it is visited. */
   readonly publishPrice: PricePerMiB;
-  /** Basis points. */
-  readonly maxRoyalty: number;
+  readonly maxRoyalty: BasisPoints;
   /** Limit of bytes of blocks on disk; undefined: as much as the disk holds. */
   readonly quota: Bytes | undefined;
   readonly quotaPerName: Bytes | undefined;

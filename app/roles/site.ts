@@ -1,13 +1,13 @@
 /** A publisher: a node of somebody who brings a site to hosts. It runs as long as that takes. */
 import type { NodeId } from '../../core/ids.ts';
+import type { BasisPoints } from '../../core/units.ts';
 import { MAX_RELAYS, MAX_REPLICAS } from '../../core/limits.ts';
 import { MAX_YEARS } from '../../ledger/term.ts';
 import { DEFAULT_ROYALTY, count, list, node, share, standard, type Section } from '../config/index.ts';
 import type { Role } from './role.ts';
 
 export interface SiteValues {
-  /** Basis points. */
-  readonly royalty: number;
+  readonly royalty: BasisPoints;
   readonly years: number;
   /** None: those that keep the name, then others by chance. */
   readonly host: readonly NodeId[];

@@ -2,31 +2,33 @@
 import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import { watchLifecycle } from '../../app/lifecycle.ts';
+import { flagsOnly, optional, speechSection, words, type ValuesOf } from '../../app/config/index.ts';
 import { createOutput, createStatus, table } from '../../cli/output.ts';
+import { addSettings } from '../../cli/settings.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { STRATEGIES, broken, play } from '../../test/adversary/index.ts';
 import type { Row, Strategy } from '../../test/adversary/index.ts';
 
-interface HostileOptions {
-  readonly json?: true;
-  readonly only?: string;
-  readonly seed?: string;
-}
+const hostileSection = flagsOnly({
+  json: speechSection().json,
+  only: optional('--only <name>', words, 'only the strategies whose name contains this'),
+  seed: optional('--seed <text>', words, 'seed of keys and garbage (default: a new one each time)'),
+});
+
+type HostileOptions = ValuesOf<typeof hostileSection>;
 
 export function hostileCommand(program: Command): void {
-  program
+  const command = program
     .command('hostile')
     .summary('what every known cheating strategy gains, and what it costs honest nodes')
     .description(
       'Plays each strategy of the adversary (test/adversary) against honest nodes while an honest stranger uses the same relay, ' +
         'and reports in base units what honest nodes lost, what they may lose, and what the attacker gained. Fails when a ' +
         'promise is broken.',
-    )
-    .option('--json', 'print only JSON on stdout')
-    .option('--only <name>', 'only the strategies whose name contains this')
-    .option('--seed <text>', 'seed of keys and garbage (default: a new one each time)')
+    );
+  addSettings(command, hostileSection)
     .addHelpText('after', '\nSee docs/benchmarks.md for what the figures mean.\n')
-    .action((options: HostileOptions) => run(options));
+    .action(run);
 }
 
 async function run(options: HostileOptions): Promise<void> {

@@ -1,24 +1,27 @@
 /** `npm run bench -- load`: whether a slow honest node still gets in during each flood, and what the flood costs the relay. */
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { watchLifecycle } from '../../app/lifecycle.ts';
-import { wholeNumber } from '../../cli/options.ts';
+import { choice, count, flagsOnly, optional, speechSection, standard, type ValuesOf } from '../../app/config/index.ts';
 import { createOutput, createStatus, table } from '../../cli/output.ts';
+import { addSettings } from '../../cli/settings.ts';
 import { measureLoad, type LoadRow } from './measure.ts';
-import { BULK_DOWNLOAD, ROWS, type RowName } from './protocol.ts';
+import { BULK_DOWNLOAD, ROWS } from './protocol.ts';
 
 /** What is aimed at: a connection under load takes at most so many times what it takes without, and a click beside a download. */
 const AIM = 2;
 const CLICK_AIM = 3;
 
-interface CommandOptions {
-  readonly json?: true;
-  readonly only?: RowName;
-  readonly roundTrip: number;
-  readonly runs: number;
-}
+const loadSection = flagsOnly({
+  json: speechSection().json,
+  only: optional('--only <flood>', choice(ROWS), `one of ${ROWS.join(', ')}`),
+  roundTrip: standard('--round-trip <ms>', count(0, 10_000), 'between the honest node and the relay', '600'),
+  runs: standard('--runs <n>', count(1, 1000), 'connections without load and under it; the medians are reported', '3'),
+});
+
+type LoadOptions = ValuesOf<typeof loadSection>;
 
 export function loadCommand(program: Command): void {
-  program
+  const command = program
     .command('load')
     .summary('whether a slow honest node still gets in during each flood')
     .description(
@@ -26,22 +29,13 @@ export function loadCommand(program: Command): void {
         'a circuit, paid over its channel: first alone, then beside each flood of a process that attacks. Everything is on loopback, ' +
         'so that all connections come from one place and nothing can be told by address. Last, how long a click takes beside a ' +
         'download of the same node over a line of 4 MB/s.',
-    )
-    .option('--json', 'print only JSON on stdout')
-    .option('--only <flood>', `one of ${ROWS.join(', ')}`, rowOf)
-    .option('--round-trip <ms>', 'between the honest node and the relay', wholeNumber(0, 10_000), 600)
-    .option('--runs <n>', 'connections without load and under it; the medians are reported', wholeNumber(1, 1000), 3)
+    );
+  addSettings(command, loadSection)
     .addHelpText('after', '\nSee docs/benchmarks.md for what the figures mean.\n')
-    .action((options: CommandOptions) => run(options));
+    .action(run);
 }
 
-function rowOf(text: string): RowName {
-  const found = ROWS.find((name) => name === text);
-  if (found === undefined) throw new InvalidArgumentError(`There are: ${ROWS.join(', ')}.`);
-  return found;
-}
-
-async function run({ json, only, roundTrip, runs }: CommandOptions): Promise<void> {
+async function run({ json, only, roundTrip, runs }: LoadOptions): Promise<void> {
   const output = createOutput(json === true);
   using lifecycle = watchLifecycle();
   const status = createStatus(output.json);

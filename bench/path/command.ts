@@ -3,13 +3,14 @@ import { availableParallelism } from 'node:os';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
 import { watchLifecycle } from '../../app/lifecycle.ts';
-import { wholeNumber } from '../../cli/options.ts';
+import { count, flagsOnly, speechSection, standard, type Section } from '../../app/config/index.ts';
 import { createOutput, createStatus, table } from '../../cli/output.ts';
+import { addSettings } from '../../cli/settings.ts';
 import { comparison } from './figures.ts';
 import { compare, measure, type CompareOptions, type Measured, type Report } from './measure.ts';
 
 export interface PathOptions {
-  readonly json?: true;
+  readonly json: true | undefined;
   /** Millions of bytes. */
   readonly megabytes: number;
   /** Millions of bytes. */
@@ -43,19 +44,20 @@ export interface PathBenchmark<Options extends PathOptions> {
 
 const MEGABYTE = 1_000_000;
 
+function pathSection({ megabytes, runs, warmUp }: PathBenchmark<PathOptions>['defaults']): Section<PathOptions> {
+  const most = 1_000_000;
+  return flagsOnly({
+    json: speechSection().json,
+    megabytes: standard('--megabytes <n>', count(1, most), 'application data of each run', String(megabytes)),
+    runs: standard('--runs <n>', count(1, 1000), 'turns of each row; the medians are reported', String(runs)),
+    warmUp: standard('--warm-up <n>', count(1, most), 'megabytes carried and settled before measuring', String(warmUp)),
+  });
+}
+
 /** Adds the options that all have, and runs it. */
 export function pathBenchmark<Options extends PathOptions>(benchmark: PathBenchmark<Options>): void {
   const { command, defaults } = benchmark;
-  command
-    .option('--json', 'print only JSON on stdout')
-    .option('--megabytes <n>', 'application data of each run', wholeNumber(1, 1_000_000), defaults.megabytes)
-    .option('--runs <n>', 'turns of each row; the medians are reported', wholeNumber(1, 1000), defaults.runs)
-    .option(
-      '--warm-up <n>',
-      'megabytes carried and settled before measuring',
-      wholeNumber(1, 1_000_000),
-      defaults.warmUp,
-    )
+  addSettings(command, pathSection(defaults))
     .addHelpText(
       'after',
       '\nRELAYMINT_BENCH_PROFILE=DIR makes every process write a CPU profile there.\nSee docs/benchmarks.md for how to read the figures.\n',

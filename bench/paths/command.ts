@@ -1,18 +1,40 @@
 /** `npm run bench -- paths`: how often both ends of a circuit are in one hand, and who is blamed for circuits that fail. */
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { MAX_RELAYS } from '../../core/limits.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
-import { wholeNumber } from '../../cli/options.ts';
+import {
+  count,
+  flagsOnly,
+  someWords,
+  speechSection,
+  standard,
+  type Section,
+  type Speech,
+} from '../../app/config/index.ts';
 import { createOutput, createStatus, table } from '../../cli/output.ts';
+import { addSettings } from '../../cli/settings.ts';
 import { BEHAVIOURS } from './population.ts';
 import { simulate, type PathsRow, type Simulation } from './simulate.ts';
 
-interface PathsOptions extends Simulation {
-  readonly json?: true;
-}
+const simulationSection: Section<Simulation> = flagsOnly({
+  relays: standard('--relays <n>', count(2, 1000), 'operators of relays', '20'),
+  malicious: standard('--malicious <n>', count(0, 1000), 'how many of them are malicious', '4'),
+  pathRelays: standard('--path-relays <n>', count(1, MAX_RELAYS), 'relays of a circuit', '3'),
+  clients: standard('--clients <n>', count(1, 100_000), 'clients in each row', '1000'),
+  days: standard('--days <n>', count(1, 1000), 'days that each client runs; it is restarted every day', '2'),
+  circuitsPerDay: standard(
+    '--circuits-per-day <n>',
+    count(1, 10_000),
+    'circuits that a client asks for in a day, one after the other',
+    '30',
+  ),
+  seed: standard('--seed <text>', someWords, 'seed of all random choices; the same seed repeats them', 'paths'),
+});
+
+type PathsOptions = Simulation & Pick<Speech, 'json'>;
 
 export function pathsCommand(program: Command): void {
-  program
+  const command = program
     .command('paths')
     .summary('how often both ends of a circuit are malicious, whatever malicious relays do')
     .description(
@@ -20,22 +42,10 @@ export function pathsCommand(program: Command): void {
         'malicious: they behave, extend only to accomplices, ask the highest price that is let through, or each run 25 ' +
         'keys behind one wallet. Reports how many of the circuits that were built began and ended at malicious relays, and whom ' +
         'clients gave up.',
-    )
-    .option('--json', 'print only JSON on stdout')
-    .option('--relays <n>', 'operators of relays', wholeNumber(2, 1000), 20)
-    .option('--malicious <n>', 'how many of them are malicious', wholeNumber(0, 1000), 4)
-    .option('--path-relays <n>', 'relays of a circuit', wholeNumber(1, MAX_RELAYS), 3)
-    .option('--clients <n>', 'clients in each row', wholeNumber(1, 100_000), 1000)
-    .option('--days <n>', 'days that each client runs; it is restarted every day', wholeNumber(1, 1000), 2)
-    .option(
-      '--circuits-per-day <n>',
-      'circuits that a client asks for in a day, one after the other',
-      wholeNumber(1, 10_000),
-      30,
-    )
-    .option('--seed <text>', 'seed of all random choices; the same seed repeats them', notEmpty, 'paths')
+    );
+  addSettings(addSettings(command, { json: speechSection().json }), simulationSection)
     .addHelpText('after', '\nSee docs/benchmarks.md for what the figures mean.\n')
-    .action((options: PathsOptions) => run(options));
+    .action(run);
 }
 
 async function run({ json, ...simulation }: PathsOptions): Promise<void> {
@@ -78,9 +88,4 @@ function describe(rows: readonly PathsRow[], simulation: Simulation): string {
       [1, 2, 3, 4, 5, 6],
     ),
   ].join('\n');
-}
-
-function notEmpty(text: string): string {
-  if (text === '') throw new InvalidArgumentError('It is empty.');
-  return text;
 }

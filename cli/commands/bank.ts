@@ -1,14 +1,24 @@
 /** `relaymint bank`: what backs the credits, what a settlement costs, and who may change that. */
-import path from 'node:path';
 import type { Command } from 'commander';
 import { RelaymintError } from '../../core/errors.ts';
 import { formatShare } from '../../core/grammar.ts';
-import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
-import { formatCredits, formatSol, type Amount } from '../../core/units.ts';
+import { formatCredits, formatSol } from '../../core/units.ts';
 import type { BankSettings, BankState, LedgerWallet } from '../../ledger/contract.ts';
 import { MAX_COMMIT_SECONDS, MAX_FEE_BPS, readKeyFile } from '../../ledger/solana/index.ts';
-import { credits, parsed, shareUpTo, wholeNumber, type ReaderOptions, type WalletOptions } from '../options.ts';
+import {
+  count,
+  credits,
+  flagsOnly,
+  optional,
+  place,
+  shareUpTo,
+  toggle,
+  wallet,
+  type ValuesOf,
+} from '../../app/config/index.ts';
+import type { ReaderOptions, WalletOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
+import { addSettings } from '../settings.ts';
 import {
   openLedger,
   openWallet,
@@ -19,17 +29,29 @@ import {
   type OpenedWallet,
   addReaderOptions,
 } from './transact.ts';
-import { parsePlace } from '../../app/config/index.ts';
 
-interface ConfigureOptions extends WalletOptions {
-  /** Basis points. */
-  readonly feeShare?: number;
-  readonly treasury?: LedgerAddress;
-  readonly nameYearPrice?: Amount;
-  readonly commitSeconds?: number;
-  readonly newAdmin?: string;
-  readonly giveUpForEver?: true;
-}
+const configureSection = flagsOnly({
+  feeShare: optional(
+    '--fee-share <share>',
+    shareUpTo(MAX_FEE_BPS),
+    'part of every settlement for the treasury, for example 1%',
+  ),
+  treasury: optional('--treasury <address>', wallet, 'wallet that gets the fees, including those not yet collected'),
+  nameYearPrice: optional('--name-year-price <credits>', credits, 'price of a name per year'),
+  commitSeconds: optional(
+    '--commit-seconds <n>',
+    count(1, MAX_COMMIT_SECONDS),
+    'minimum age of a commitment to a name',
+  ),
+  newAdmin: optional(
+    '--new-admin <file>',
+    place,
+    'hand the bank over to the wallet of this key file, which also signs',
+  ),
+  giveUpForEver: toggle('--give-up-for-ever', 'give the bank up: nobody can ever change its settings again'),
+});
+
+type ConfigureOptions = WalletOptions & ValuesOf<typeof configureSection>;
 
 export function bankCommand(program: Command): void {
   const bank = program
@@ -44,22 +66,10 @@ export function bankCommand(program: Command): void {
     .description('Shows totals and settings of the bank.');
   addReaderOptions(show).action(showBank);
 
-  walletSubcommand(bank, 'configure', "change the bank's settings (its admin only)")
-    .option('--fee-share <share>', 'part of every settlement for the treasury, for example 1%', shareUpTo(MAX_FEE_BPS))
-    .option(
-      '--treasury <address>',
-      'wallet that gets the fees, including those not yet collected',
-      parsed((text: string) => ledgerAddress(text)),
-    )
-    .option('--name-year-price <credits>', 'price of a name per year', credits)
-    .option('--commit-seconds <n>', 'minimum age of a commitment to a name', wholeNumber(1, MAX_COMMIT_SECONDS))
-    .option(
-      '--new-admin <file>',
-      'hand the bank over to the wallet of this key file, which also signs',
-      parsed(parsePlace),
-    )
-    .option('--give-up-for-ever', 'give the bank up: nobody can ever change its settings again')
-    .action(configure);
+  addSettings(
+    walletSubcommand(bank, 'configure', "change the bank's settings (its admin only)"),
+    configureSection,
+  ).action(configure);
 
   walletSubcommand(bank, 'collect-fees', "mint the fees to the bank's treasury (anybody may)").action(collectFees);
 }
@@ -146,7 +156,7 @@ async function chosenAdmin(options: ConfigureOptions, opened: OpenedWallet): Pro
       remedy: 'Leave out --new-admin or --give-up-for-ever.',
     });
   }
-  return opened.ledger.wallet(await readKeyFile(path.resolve(options.newAdmin)));
+  return opened.ledger.wallet(await readKeyFile(options.newAdmin));
 }
 
 /** The settings as people read them. */

@@ -1,11 +1,12 @@
 /** `relaymint books`: checks what a stopped node keeps of its channels, and restores what it lost. */
 import path from 'node:path';
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { RelaymintError } from '../../core/errors.ts';
 import { formatCredits } from '../../core/units.ts';
 import { inspectBooks, openBookStore, type Inspection } from '../../ledger/accounting/index.ts';
 import { importReceipts, readReceiptFile, type ImportedReceipts } from '../../ledger/settlement/index.ts';
 import { openSolanaLedger } from '../../ledger/solana/index.ts';
+import { place, required, type NodeFolder, type Section } from '../../app/config/index.ts';
 import {
   addCommonOptions,
   addLedgerOptions,
@@ -16,11 +17,12 @@ import {
   type OutboundOptions,
 } from '../options.ts';
 import { counted, createLog, createOutput } from '../output.ts';
+import { addSettings } from '../settings.ts';
 import { BOOKS_DIRECTORY, openOutbound } from '../../app/node/index.ts';
 
-interface BooksOptions extends CommonOptions {
-  readonly data: string;
-}
+const booksSection: Section<NodeFolder> = { data: required('--data <dir>', place, 'data folder of the node') };
+
+type BooksOptions = CommonOptions & NodeFolder;
 
 export function booksCommand(program: Command): void {
   const books = program
@@ -30,38 +32,24 @@ export function booksCommand(program: Command): void {
       'The books say who owes what: the newest receipt of each channel, what names earned, settlements under way. They are on\n' +
         'disk twice, and a node repairs one copy from the other when it starts. Stop the node before these commands.',
     );
-  addCommonOptions(
-    books
-      .command('check')
-      .summary('show what is in the books and what is damaged')
-      .description('Reads both copies of the books and changes nothing. The exit code is 1 when something is damaged.'),
-  )
-    .addOption(dataOption())
-    .action(check);
-  addOutboundOptions(
-    addLedgerOptions(
-      addCommonOptions(
-        books
-          .command('import')
-          .argument('<file>', 'receipt file that the node wrote with --export-receipts')
-          .summary('import receipts that the books lost')
-          .description(
-            'Imports each receipt of the file that is newer than what the books hold. Signatures are verified, and channels are\n' +
-              'read from the ledger.',
-          ),
-      ),
-    ),
-  )
-    .addOption(dataOption())
-    .action(importFile);
-}
-
-function dataOption(): Option {
-  return new Option('--data <dir>', 'data folder of the node').env('RELAYMINT_DATA').makeOptionMandatory();
+  const checking = books
+    .command('check')
+    .summary('show what is in the books and what is damaged')
+    .description('Reads both copies of the books and changes nothing. The exit code is 1 when something is damaged.');
+  addSettings(addCommonOptions(checking), booksSection).action(check);
+  const importing = books
+    .command('import')
+    .argument('<file>', 'receipt file that the node wrote with --export-receipts')
+    .summary('import receipts that the books lost')
+    .description(
+      'Imports each receipt of the file that is newer than what the books hold. Signatures are verified, and channels are\n' +
+        'read from the ledger.',
+    );
+  addSettings(addOutboundOptions(addLedgerOptions(addCommonOptions(importing))), booksSection).action(importFile);
 }
 
 function directoryOf({ data }: BooksOptions): string {
-  return path.join(path.resolve(data), BOOKS_DIRECTORY);
+  return path.join(data, BOOKS_DIRECTORY);
 }
 
 async function check(options: BooksOptions): Promise<void> {

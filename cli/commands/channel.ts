@@ -1,14 +1,16 @@
 /** `relaymint channel`: the credit lines that a wallet pays, and those that pay it. */
 import path from 'node:path';
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
-import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
+import type { LedgerAddress } from '../../core/ids.ts';
 import { U64_MAX, addAmounts, amount, formatCredits, formatSol, lamports, type Amount } from '../../core/units.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import { callControl, runningNode, type ControlFetch, type ControlFile } from '../../app/control/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
-import { credits, parsed, walletFile, type WalletOptions } from '../options.ts';
+import { credits, flagsOnly, optional, standard, toggle, wallet, type ValuesOf } from '../../app/config/index.ts';
+import { walletFile, type WalletOptions } from '../options.ts';
 import { counted, createOutput } from '../output.ts';
+import { addSettings, argumentOf } from '../settings.ts';
 import { closeChannels, type ClosedChannels } from '../../ledger/channel/index.ts';
 import { delegateAddress } from '../../app/node/index.ts';
 import { createPolicy } from '../../node/transport/index.ts';
@@ -23,22 +25,41 @@ import {
 } from './channel-table.ts';
 import { openWallet, transact, walletSubcommand, type Figures, type OpenedWallet } from './transact.ts';
 
-interface OpenOptions extends WalletOptions {
-  readonly delegate?: LedgerAddress;
-  readonly opening?: Amount;
-  readonly maxOpening?: Amount;
-}
+const openSection = flagsOnly({
+  delegate: optional(
+    '--delegate <address>',
+    wallet,
+    'the key that will sign its receipts (default: delegate.json beside the wallet, created if missing)',
+  ),
+  opening: optional(
+    '--opening <credits>',
+    credits,
+    'stake on top of the deposit, which comes back if the payee returns it (default: exactly what its till asks)',
+  ),
+  maxOpening: optional(
+    '--max-opening <credits>',
+    credits,
+    "highest stake that the payee's till may ask (default: as much as the deposit)",
+  ),
+});
 
-interface TopUpOptions extends WalletOptions {
-  readonly opening: Amount;
-}
+const topUpSection = flagsOnly({
+  opening: standard(
+    '--opening <credits>',
+    credits,
+    'further stake, which widens the window that the payee grants',
+    '0',
+  ),
+});
 
-interface CloseCommandOptions extends WalletOptions {
-  readonly all?: true;
-  readonly wait?: true;
-}
+const closeSection = flagsOnly({
+  all: toggle('--all', 'every channel that the wallet pays'),
+  wait: toggle('--wait', 'wait until the challenge period is over'),
+});
 
-const address = parsed((text: string) => ledgerAddress(text));
+type OpenOptions = WalletOptions & ValuesOf<typeof openSection>;
+type TopUpOptions = WalletOptions & ValuesOf<typeof topUpSection>;
+type CloseCommandOptions = WalletOptions & ValuesOf<typeof closeSection>;
 
 export function channelCommand(program: Command): void {
   const channel = program
@@ -49,35 +70,14 @@ export function channelCommand(program: Command): void {
         'they need by themselves; these commands do it by hand, and take back what is left.',
     );
 
-  walletSubcommand(channel, 'open', 'open a channel to a payee')
-    .argument('<payee>', "the payee's wallet, which must have a till", address)
-    .argument('<credits>', 'the deposit', credits)
-    .addOption(
-      new Option(
-        '--delegate <address>',
-        'the key that will sign its receipts (default: delegate.json beside the wallet, created if missing)',
-      ).argParser(address),
-    )
-    .option(
-      '--opening <credits>',
-      'stake on top of the deposit, which comes back if the payee returns it (default: exactly what its till asks)',
-      credits,
-    )
-    .option(
-      '--max-opening <credits>',
-      "highest stake that the payee's till may ask (default: as much as the deposit)",
-      credits,
-    )
+  addSettings(walletSubcommand(channel, 'open', 'open a channel to a payee'), openSection)
+    .argument('<payee>', "the payee's wallet, which must have a till", argumentOf(wallet))
+    .argument('<credits>', 'the deposit', argumentOf(credits))
     .action(open);
 
-  walletSubcommand(channel, 'top-up', "add to a channel's deposit")
+  addSettings(walletSubcommand(channel, 'top-up', "add to a channel's deposit"), topUpSection)
     .argument('<channel>', 'its id, or the first characters')
-    .argument('<credits>', 'how many credits; 0 to add only to the opening payment', credits)
-    .addOption(
-      new Option('--opening <credits>', 'further stake, which widens the window that the payee grants')
-        .argParser(credits)
-        .default(amount(0n), '0'),
-    )
+    .argument('<credits>', 'how many credits; 0 to add only to the opening payment', argumentOf(credits))
     .action(topUp);
 
   walletSubcommand(channel, 'list', "list a wallet's open channels, as payer and as payee").action(list);
@@ -86,16 +86,14 @@ export function channelCommand(program: Command): void {
     .description(
       'A payee may close a channel. What was left in it is minted to its payer at once, or waits while the payer has no credit\naccount. This command creates the account if it is missing and collects what waits, for this wallet or another.',
     )
-    .argument('[payer]', 'wallet whose claim to collect (default: this one)', address)
+    .argument('[payer]', 'wallet whose claim to collect (default: this one)', argumentOf(wallet))
     .action(claim);
 
-  walletSubcommand(channel, 'close', 'close channels and take back what is left in them')
+  addSettings(walletSubcommand(channel, 'close', 'close channels and take back what is left in them'), closeSection)
     .description(
       'Requests the close. During the challenge period the payee settles the receipts it holds. When that is over, run the command\nagain to take back what is left; with --wait, one run does both. With --all, a node that runs on the data folder closes its\nchannels, and pays for nothing new until it is started again.',
     )
     .argument('[channel...]', 'channel ids, or their first characters')
-    .option('--all', 'every channel that the wallet pays')
-    .option('--wait', 'wait until the challenge period is over')
     .action(close);
 }
 

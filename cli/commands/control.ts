@@ -1,6 +1,5 @@
 /** `relaymint stats` and `relaymint settle`: questions and orders to a running node. */
-import path from 'node:path';
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { shortId } from '../../core/ids.ts';
 import { amount, formatBytes, formatCredits, formatSol, lamports } from '../../core/units.ts';
 import { createPolicy } from '../../node/transport/index.ts';
@@ -18,15 +17,18 @@ import {
   type SettlementStats,
   type WaitingStats,
 } from '../../app/control/index.ts';
+import { flagsOnly, nodeFolderSection, toggle, type NodeFolder, type ValuesOf } from '../../app/config/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { defaultDataDir } from '../../app/config/index.ts';
 import { counted, createOutput, table } from '../output.ts';
+import { addSettings } from '../settings.ts';
 
-export interface DataOptions {
-  readonly data?: string;
-}
+const settleSection = flagsOnly({
+  withdraw: toggle('--withdraw', 'then mint what the till earned to the wallet'),
+  dryRun: toggle('--dry-run', 'only show what would be settled and at which fee', { conflicts: ['withdraw'] }),
+});
 
-interface ControlOptions extends CommonOptions, DataOptions {}
+type ControlOptions = CommonOptions & NodeFolder;
+type SettleOptions = ControlOptions & ValuesOf<typeof settleSection>;
 
 /** After this, and then at each interval, a user who waits is told so; milliseconds. */
 const WAIT_MILLIS = 3_000;
@@ -35,56 +37,44 @@ const AGAIN_MILLIS = 10_000;
 const OLD_SECONDS = 5;
 
 export function statsCommand(program: Command): void {
-  addCommonOptions(program.command('stats').summary('show what a running node has carried, owes and earned'))
-    .addOption(dataOption())
-    .action(async (options: ControlOptions) => {
-      const output = createOutput(options.json === true);
-      const stats = await call(options, 'stats');
-      output.value(stats);
-      output.line(renderStats(stats));
-    });
+  const command = program.command('stats').summary('show what a running node has carried, owes and earned');
+  addSettings(addCommonOptions(command), nodeFolderSection).action(async (options: ControlOptions) => {
+    const output = createOutput(options.json === true);
+    const stats = await call(options, 'stats');
+    output.value(stats);
+    output.line(renderStats(stats));
+  });
 }
 
 export function settleCommand(program: Command): void {
-  addCommonOptions(
-    program
-      .command('settle')
-      .summary('make a running node settle what it holds now')
-      .description(
-        'Settles every receipt that is not settled yet. Nodes do this by themselves when it is worth the fee, when a channel is\nabout to close, and when they stop.',
-      ),
-  )
-    .addOption(dataOption())
-    .option('--withdraw', 'then mint what the till earned to the wallet')
-    .addOption(new Option('--dry-run', 'only show what would be settled and at which fee').conflicts('withdraw'))
-    .action(async (options: ControlOptions & { readonly withdraw?: true; readonly dryRun?: true }) => {
-      const output = createOutput(options.json === true);
-      if (options.dryRun === true) {
-        const plan = await call(options, 'plan');
-        output.value(plan);
-        output.line(renderPlan(plan));
-        return;
-      }
-      const settlement = await call(options, 'settle');
-      const withdrawal = options.withdraw === true ? await call(options, 'withdraw') : undefined;
-      output.value(withdrawal === undefined ? settlement : { ...settlement, ...withdrawal });
-      output.line(renderSettlement(settlement));
-      if (withdrawal !== undefined)
-        output.line(`Withdrew ${credits(withdrawal.withdrawn)} credits ${withdrawal.signature ?? ''}`);
-    });
+  const command = program
+    .command('settle')
+    .summary('make a running node settle what it holds now')
+    .description(
+      'Settles every receipt that is not settled yet. Nodes do this by themselves when it is worth the fee, when a channel is\nabout to close, and when they stop.',
+    );
+  addSettings(addSettings(addCommonOptions(command), nodeFolderSection), settleSection).action(settle);
 }
 
-export function dataOption(): Option {
-  return new Option('--data <dir>', "the node's data folder").env('RELAYMINT_DATA').default(defaultDataDir('relay'));
-}
-
-export function dataFolder({ data }: DataOptions): string {
-  return path.resolve(data ?? defaultDataDir('relay'));
+async function settle(options: SettleOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  if (options.dryRun === true) {
+    const plan = await call(options, 'plan');
+    output.value(plan);
+    output.line(renderPlan(plan));
+    return;
+  }
+  const settlement = await call(options, 'settle');
+  const withdrawal = options.withdraw === true ? await call(options, 'withdraw') : undefined;
+  output.value(withdrawal === undefined ? settlement : { ...settlement, ...withdrawal });
+  output.line(renderSettlement(settlement));
+  if (withdrawal !== undefined)
+    output.line(`Withdrew ${credits(withdrawal.withdrawn)} credits ${withdrawal.signature ?? ''}`);
 }
 
 async function call<C extends ControlCall>(options: ControlOptions, name: C): Promise<ControlResults[C]> {
   const policy = createPolicy({ transports: [], outbound: 'loopback' });
-  const control = await readControlFile(dataFolder(options));
+  const control = await readControlFile(options.data);
   return tellingOfWaits(callControl(policy.fetch('control'), control, name));
 }
 

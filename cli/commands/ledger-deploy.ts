@@ -1,9 +1,9 @@
 /** `relaymint ledger deploy`: puts the program on a cluster, after showing the cost. */
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
-import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
+import { ledgerAddress } from '../../core/ids.ts';
 import { formatSol, lamports } from '../../core/units.ts';
 import {
   Deployment,
@@ -15,35 +15,68 @@ import {
 import { MAX_CHALLENGE_SECONDS, programFile, readKeyFile, walletAddress } from '../../ledger/solana/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import {
+  count,
+  flagsOnly,
+  grammar,
+  ledgerSection,
+  optional,
+  place,
+  standard,
+  toggle,
+  type LedgerPlace,
+  type Section,
+  type ValuesOf,
+} from '../../app/config/index.ts';
+import {
   addCommonOptions,
+  addOutboundOptions,
   addWalletOptions,
-  ledgerUrlOption,
-  parsed,
-  urlOption,
+  urlSection,
   walletFile,
-  wholeNumber,
   withUrl,
   type WalletOptions,
-  addOutboundOptions,
 } from '../options.ts';
 import { counted, createOutput, createProgress, durationText, type Output } from '../output.ts';
 import { canAsk, confirm } from '../prompt.ts';
+import { addSettings } from '../settings.ts';
 import { readOrMakeKey } from '../../app/node/index.ts';
 import { openLedger, priceText, properties } from './transact.ts';
 
-interface DeployOptions extends Omit<WalletOptions, 'program'> {
-  readonly url?: string;
-  readonly programKey?: string;
-  readonly unitsPerLamport: number;
-  readonly challengeSeconds: number;
-  readonly acceptAdmin?: LedgerAddress | 'nobody';
-  readonly final?: true;
-  readonly yes?: true;
-}
-
 const PROGRAM_KEY_FILE = 'relaymint-program.json';
 const BUFFER_KEY_FILE = 'relaymint-buffer.json';
-const DAY_SECONDS = 24 * 3600;
+
+/** Which ledger, without which program on it: that is made here. */
+const clusterSection: Section<Pick<LedgerPlace, 'ledger'>> = { ledger: ledgerSection.ledger };
+
+const deploySection = flagsOnly({
+  programKey: optional(
+    '--program-key <file>',
+    place,
+    `key file of the program address (default: ${PROGRAM_KEY_FILE} beside the wallet, created if missing)`,
+  ),
+  unitsPerLamport: standard(
+    '--units-per-lamport <n>',
+    count(1, 1_000_000_000),
+    "the bank's price: base units of credit per lamport; 1 means 1000 credits for 1 SOL",
+    '1',
+  ),
+  // A day.
+  challengeSeconds: standard(
+    '--challenge-seconds <n>',
+    count(1, Number(MAX_CHALLENGE_SECONDS)),
+    'time a payee has to settle after a payer asks to close',
+    '86400',
+  ),
+  acceptAdmin: optional(
+    '--accept-admin <address>',
+    grammar((text) => (text === 'nobody' ? text : ledgerAddress(text))),
+    'admin that an existing bank may have ("nobody": given up)',
+  ),
+  final: toggle('--final', 'give up the authority to change the program'),
+  yes: toggle('--yes', 'do not ask for confirmation (required without a terminal)'),
+});
+
+type DeployOptions = Omit<WalletOptions, 'program'> & ValuesOf<typeof urlSection> & ValuesOf<typeof deploySection>;
 
 const STEP_TEXTS: Readonly<Record<DeploymentStep, string>> = {
   buffer: 'Making room for the code',
@@ -63,35 +96,8 @@ export function ledgerDeployCommand(ledger: Command): void {
         'this release byte by byte. It shows the cost and asks before it spends anything. If it is interrupted, run it again to ' +
         'continue. Once it has finished, another run changes nothing. The price and the challenge period can never be changed.',
     );
-  addOutboundOptions(addWalletOptions(addCommonOptions(deploy)))
-    .addOption(ledgerUrlOption())
-    .addOption(urlOption())
-    .addOption(
-      new Option(
-        '--program-key <file>',
-        `key file of the program address (default: ${PROGRAM_KEY_FILE} beside the wallet, created if missing)`,
-      ),
-    )
-    .option(
-      '--units-per-lamport <n>',
-      "the bank's price: base units of credit per lamport; 1 means 1000 credits for 1 SOL",
-      wholeNumber(1, 1_000_000_000),
-      1,
-    )
-    .option(
-      '--challenge-seconds <n>',
-      'time a payee has to settle after a payer asks to close',
-      wholeNumber(1, Number(MAX_CHALLENGE_SECONDS)),
-      DAY_SECONDS,
-    )
-    .addOption(
-      new Option('--accept-admin <address>', 'admin that an existing bank may have ("nobody": given up)').argParser(
-        parsed((text: string) => (text === 'nobody' ? text : ledgerAddress(text))),
-      ),
-    )
-    .option('--final', 'give up the authority to change the program')
-    .option('--yes', 'do not ask for confirmation (required without a terminal)')
-    .action((options: DeployOptions) => run(withUrl(options)));
+  addSettings(addOutboundOptions(addWalletOptions(addCommonOptions(deploy))), clusterSection);
+  addSettings(addSettings(deploy, urlSection), deploySection).action((options: DeployOptions) => run(withUrl(options)));
 }
 
 async function run(options: DeployOptions): Promise<void> {
@@ -99,7 +105,7 @@ async function run(options: DeployOptions): Promise<void> {
   const walletPath = walletFile(options);
   const wallet = await readKeyFile(walletPath);
   const folder = path.dirname(walletPath);
-  const programKeyFile = path.resolve(options.programKey ?? path.join(folder, PROGRAM_KEY_FILE));
+  const programKeyFile = options.programKey ?? path.join(folder, PROGRAM_KEY_FILE);
   const bufferKeyFile = path.join(folder, BUFFER_KEY_FILE);
   const program = await readOrMakeKey(programKeyFile);
   using lifecycle = watchLifecycle();

@@ -1,9 +1,6 @@
 /** `relaymint ledger start`: the embedded ledger. */
-import path from 'node:path';
 import type { Command } from 'commander';
 import { isRelaymintError } from '../../core/errors.ts';
-import type { LedgerAddress } from '../../core/ids.ts';
-import { parseCredits, type Amount } from '../../core/units.ts';
 import type * as EmbeddedLedgerModule from '../../ledger/solana/embedded/index.ts';
 import {
   MAX_CHALLENGE_SECONDS,
@@ -17,32 +14,66 @@ import {
 } from '../../ledger/solana/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import {
-  addCommonOptions,
-  addLedgerOptions,
-  creditsOption,
-  parsed,
+  DEFAULT_LEDGER_PORT,
+  count,
+  credits,
+  defaultDataDir,
+  flagsOnly,
+  ip,
+  optional,
+  place,
+  port,
+  someWords,
   shareUpTo,
-  wholeNumber,
-  type CommonOptions,
-} from '../options.ts';
-import { defaultDataDir, DEFAULT_LEDGER_PORT, parseIp, parsePlace } from '../../app/config/index.ts';
+  standard,
+  toggle,
+  type ValuesOf,
+} from '../../app/config/index.ts';
+import { addCommonOptions, addLedgerOptions, type CommonOptions, type LedgerOptions } from '../options.ts';
 import { createLog, createOutput } from '../output.ts';
+import { addSettings } from '../settings.ts';
 
-interface StartOptions extends CommonOptions {
-  readonly data?: string;
-  readonly memory?: true;
-  readonly bare?: true;
-  readonly port: number;
-  readonly address: string;
-  readonly program: LedgerAddress;
-  readonly challengeSeconds: number;
-  /** Basis points. */
-  readonly feeShare: number;
-  readonly nameYearPrice: Amount;
-  readonly commitSeconds: number;
-  readonly adminKey?: string;
-  readonly seed?: string;
-}
+const startSection = flagsOnly({
+  data: standard('--data <dir>', place, 'where the state is kept', defaultDataDir('ledger'), {
+    standardHelp: '~/.relaymint/ledger',
+  }),
+  memory: toggle('--memory', 'keep nothing'),
+  bare: toggle('--bare', 'start without the program, to try "relaymint ledger deploy"'),
+  port: standard('--port <n>', port, 'HTTP and WebSocket port; 0 for any free one', String(DEFAULT_LEDGER_PORT)),
+  address: standard(
+    '--address <ip>',
+    ip,
+    'address to listen on; any but loopback opens the faucet to the network',
+    '127.0.0.1',
+  ),
+  challengeSeconds: standard(
+    '--challenge-seconds <n>',
+    count(1, Number(MAX_CHALLENGE_SECONDS)),
+    'time a payee has to settle after a payer asks to close (new ledgers)',
+    '3600',
+  ),
+  feeShare: standard(
+    '--fee-share <share>',
+    shareUpTo(MAX_FEE_BPS),
+    'part of every settlement for the treasury, for example 1% (new ledgers)',
+    '0',
+  ),
+  nameYearPrice: standard('--name-year-price <credits>', credits, 'price of a name per year (new ledgers)', '0'),
+  commitSeconds: standard(
+    '--commit-seconds <n>',
+    count(1, MAX_COMMIT_SECONDS),
+    'minimum age of a commitment to a name when it is revealed (new ledgers)',
+    '1',
+  ),
+  adminKey: optional(
+    '--admin-key <file>',
+    place,
+    'write the key of the bank\'s admin to this file, for "relaymint bank configure"',
+  ),
+  seed: optional('--seed <text>', someWords, "make a new ledger's keys reproducible (tests)"),
+});
+
+type StartOptions = CommonOptions & LedgerOptions & ValuesOf<typeof startSection>;
 
 export function ledgerStartCommand(ledger: Command): void {
   const start = ledger
@@ -52,46 +83,7 @@ export function ledgerStartCommand(ledger: Command): void {
       'Serves Solana JSON-RPC over HTTP and WebSocket on one port, with the Relaymint program in place and a faucet.\n' +
         'Ordinary Solana clients work against it. What it confirmed survives a crash.',
     );
-  addCommonOptions(start);
-  addLedgerOptions(start)
-    .option('--data <dir>', 'where the state is kept (default: ~/.relaymint/ledger)', parsed(parsePlace))
-    .option('--memory', 'keep nothing')
-    .option('--bare', 'start without the program, to try "relaymint ledger deploy"')
-    .option('--port <n>', 'HTTP and WebSocket port; 0 for any free one', wholeNumber(0, 65_535), DEFAULT_LEDGER_PORT)
-    .option(
-      '--address <ip>',
-      'address to listen on; any but loopback opens the faucet to the network',
-      parsed(parseIp),
-      '127.0.0.1',
-    )
-    .option(
-      '--challenge-seconds <n>',
-      'time a payee has to settle after a payer asks to close (new ledgers)',
-      wholeNumber(1, Number(MAX_CHALLENGE_SECONDS)),
-      3600,
-    )
-    .option(
-      '--fee-share <share>',
-      'part of every settlement for the treasury, for example 1% (new ledgers)',
-      shareUpTo(MAX_FEE_BPS),
-      0,
-    )
-    .addOption(
-      creditsOption('--name-year-price <credits>', 'price of a name per year (new ledgers)', parseCredits('0')),
-    )
-    .option(
-      '--commit-seconds <n>',
-      'minimum age of a commitment to a name when it is revealed (new ledgers)',
-      wholeNumber(1, MAX_COMMIT_SECONDS),
-      1,
-    )
-    .option(
-      '--admin-key <file>',
-      'write the key of the bank\'s admin to this file, for "relaymint bank configure"',
-      parsed(parsePlace),
-    )
-    .option('--seed <text>', "make a new ledger's keys reproducible (tests)")
-    .action((options: StartOptions) => run(options));
+  addSettings(addLedgerOptions(addCommonOptions(start)), startSection).action(run);
 }
 
 /** Imported only here: no other command needs a virtual machine in memory. (The compiler does not touch an import() next to a `using`.) */
@@ -104,7 +96,7 @@ async function run(options: StartOptions): Promise<void> {
   using lifecycle = watchLifecycle();
   const { startEmbeddedLedger } = await loadEmbeddedLedger();
   await using ledger = await startEmbeddedLedger({
-    ...(options.memory === true ? {} : { dataDir: path.resolve(options.data ?? defaultDataDir('ledger')) }),
+    ...(options.memory === true ? {} : { dataDir: options.data }),
     host: options.address,
     port: options.port,
     ...(options.bare === true
@@ -122,7 +114,7 @@ async function run(options: StartOptions): Promise<void> {
     ...(options.seed === undefined ? {} : { seed: options.seed }),
     log: createLog(options.logLevel, 'ledger'),
   });
-  if (options.adminKey !== undefined) await keepKey(path.resolve(options.adminKey), ledger.admin);
+  if (options.adminKey !== undefined) await keepKey(options.adminKey, ledger.admin);
   output.value({
     event: 'ready',
     url: ledger.url,

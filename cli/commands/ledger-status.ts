@@ -14,13 +14,13 @@ import {
   type DeployedProgram,
 } from '../../ledger/solana/deployment/index.ts';
 import { programFile, type SolanaLedger } from '../../ledger/solana/index.ts';
-import { urlOption, withUrl, type ReaderOptions } from '../options.ts';
+import type { ValuesOf } from '../../app/config/index.ts';
+import { urlSection, withUrl, type ReaderOptions } from '../options.ts';
 import { createOutput, durationText, table } from '../output.ts';
+import { addSettings } from '../settings.ts';
 import { openLedger, priceText, properties, addReaderOptions } from './transact.ts';
 
-interface StatusOptions extends ReaderOptions {
-  readonly url?: string;
-}
+type StatusOptions = ReaderOptions & ValuesOf<typeof urlSection>;
 
 interface ProgramStatus {
   readonly deployed: DeployedProgram | undefined;
@@ -45,9 +45,7 @@ export function ledgerStatusCommand(ledger: Command): void {
     .description(
       "Reads the cluster, the program and its bank, and checks the bank's figures: every credit bought and not redeemed must be somewhere, and the reserve must cover all of them. Exit code 1 when they do not.",
     );
-  addReaderOptions(status)
-    .addOption(urlOption())
-    .action((options: StatusOptions) => run(withUrl(options)));
+  addSettings(addReaderOptions(status), urlSection).action((options: StatusOptions) => run(withUrl(options)));
 }
 
 async function run(options: StatusOptions): Promise<void> {

@@ -1,26 +1,31 @@
 /** `relaymint name`: who a name belongs to, how long, what it points to and who earns from it. */
 import type { Command } from 'commander';
 import { RelaymintError } from '../../core/errors.ts';
-import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
-import { amount, formatCredits, type Amount } from '../../core/units.ts';
-import type { LedgerWallet, NameRecord, Split } from '../../ledger/contract.ts';
+import type { LedgerAddress } from '../../core/ids.ts';
+import { amount, formatCredits } from '../../core/units.ts';
+import type { LedgerWallet, NameRecord } from '../../ledger/contract.ts';
 import { readKeyFile, walletAddress } from '../../ledger/solana/index.ts';
 import { MAX_YEARS, daysBetween } from '../../ledger/term.ts';
-import { parseShare } from '../../core/grammar.ts';
-import { parseName, parseNewName } from '../../core/name.ts';
-import { DEFAULT_ROYALTY } from '../../app/config/index.ts';
-import { watchLifecycle } from '../../app/lifecycle.ts';
 import {
-  collect,
+  DEFAULT_ROYALTY,
+  count,
   credits,
-  parsed,
+  flagsOnly,
+  grammar,
+  list as listOf,
+  name as anyName,
+  newName,
+  optional,
   share,
-  walletFile,
-  wholeNumber,
-  type ReaderOptions,
-  type WalletOptions,
-} from '../options.ts';
+  standard,
+  toggle,
+  wallet,
+  type ValuesOf,
+} from '../../app/config/index.ts';
+import { watchLifecycle } from '../../app/lifecycle.ts';
+import { walletFile, type ReaderOptions, type WalletOptions } from '../options.ts';
 import { createOutput, createStatus } from '../output.ts';
+import { addSettings, argumentOf } from '../settings.ts';
 import {
   RENEWAL_HINT_DAYS,
   changedLines,
@@ -45,37 +50,51 @@ import {
   addReaderOptions,
 } from './transact.ts';
 
-interface TermOptions extends WalletOptions {
-  readonly years: number;
-  readonly maxPrice?: Amount;
-}
+const ROYALTY = ['--royalty <share>', share, 'your share of what hosts earn with it: 20% or 2000bps'] as const;
 
-interface RecordOptions {
-  readonly root?: Uint8Array;
-  readonly manifest?: Uint8Array;
-  readonly royalty?: number;
-  readonly manager?: LedgerAddress;
-  readonly split: readonly Split[];
-}
+const termSection = flagsOnly({
+  years: standard('--years <n>', count(1, MAX_YEARS), `how many years, 1 to ${MAX_YEARS}`, '1'),
+  maxPrice: optional('--max-price <credits>', credits, 'the most it may cost (default: what it costs now)'),
+});
 
-interface RegisterOptions extends TermOptions, RecordOptions {}
+const recordSection = flagsOnly({
+  root: optional('--root <cid>', grammar(parseCid), 'CID of the content, or "none"'),
+  manifest: optional('--manifest <cid>', grammar(parseCid), 'CID of the manifest, or "none"'),
+  royalty: optional(...ROYALTY),
+  manager: optional('--manager <address>', wallet, 'a wallet that may change root and manifest too'),
+  split: listOf(
+    '--split <account=share>',
+    grammar(parseSplit),
+    'who gets the royalty: ACCOUNT=25% or ACCOUNT=2500bps (repeatable; their sum is 100%)',
+  ),
+});
 
-interface UpdateOptions extends WalletOptions, RecordOptions {
-  readonly distribute?: true;
-}
+const registerSection = flagsOnly({
+  ...termSection,
+  ...recordSection,
+  // A new name has one, whatever is said.
+  royalty: standard(...ROYALTY, DEFAULT_ROYALTY),
+});
 
-interface DistributeOptions extends WalletOptions {
-  readonly createAccounts?: true;
-}
+const updateSection = flagsOnly({
+  ...recordSection,
+  distribute: toggle('--distribute', 'first pay what the current splits earned, creating the token accounts they lack'),
+});
 
-interface ListOptions extends WalletOptions {
-  readonly owner?: LedgerAddress;
-  readonly all?: true;
-}
+const distributeSection = flagsOnly({
+  createAccounts: toggle('--create-accounts', 'also create missing token accounts, about 0.002 SOL each'),
+});
 
-const address = parsed((text: string) => ledgerAddress(text));
-const anyName = parsed((text: string) => parseName(text).name);
-const newName = parsed((text: string) => parseNewName(text).name);
+const listSection = flagsOnly({
+  owner: optional('--owner <address>', wallet, 'list the names of this wallet instead'),
+  all: toggle('--all', 'list every name on the ledger'),
+});
+
+type TermOptions = WalletOptions & ValuesOf<typeof termSection>;
+type RegisterOptions = WalletOptions & ValuesOf<typeof registerSection>;
+type UpdateOptions = WalletOptions & ValuesOf<typeof updateSection>;
+type DistributeOptions = WalletOptions & ValuesOf<typeof distributeSection>;
+type ListOptions = WalletOptions & ValuesOf<typeof listSection>;
 
 export function nameCommand(program: Command): void {
   const name = program
@@ -86,80 +105,55 @@ export function nameCommand(program: Command): void {
         'of what hosts earn with it goes to whom. "relaymint publish" registers and updates names by itself.',
     );
 
-  addRecordOptions(addTermOptions(walletSubcommand(name, 'register', 'register a name')))
+  addSettings(walletSubcommand(name, 'register', 'register a name'), registerSection)
     .description(
       'Commits to the name without revealing it, waits as long as the ledger asks (about a minute), and registers it. Whoever\n' +
         'sees the name then is too late to take it first. If it is interrupted, run it again within a day to continue.\n' +
         'A name that was given up costs its price plus a premium that falls to zero within 21 days.',
     )
-    .argument('<name>', 'for example demo.web3', newName)
+    .argument('<name>', 'for example demo.web3', argumentOf(newName))
     .addHelpText(
       'after',
       '\nExample:\n  relaymint name register demo.web3 --years 2 --split AUTHOR=75% --split EDITOR=25%\n',
     )
     .action(register);
 
-  addTermOptions(walletSubcommand(name, 'renew', 'pay for more years'))
+  addSettings(walletSubcommand(name, 'renew', 'pay for more years'), termSection)
     .description(
       'Adds years to the current term, up to 10 from now. Any wallet may pay for any name, until 30 days after it expires.',
     )
-    .argument('<name>', 'the name', anyName)
+    .argument('<name>', 'the name', argumentOf(anyName))
     .action(renew);
 
   walletSubcommand(name, 'transfer', 'give a name to another wallet')
     .description(
       'The new owner also manages it. Its content, royalty and splits stay as they are until the new owner changes them.',
     )
-    .argument('<name>', 'the name', anyName)
-    .argument('<address>', "the new owner's wallet", address)
+    .argument('<name>', 'the name', argumentOf(anyName))
+    .argument('<address>', "the new owner's wallet", argumentOf(wallet))
     .action(transfer);
 
-  addRecordOptions(walletSubcommand(name, 'update', "change a name's content, royalty, manager or splits"))
+  addSettings(walletSubcommand(name, 'update', "change a name's content, royalty, manager or splits"), updateSection)
     .description(
       'Changes what you give and leaves the rest. The manager may change root and manifest. Splits can only be changed when\n' +
         'nothing is owed to the current ones.',
     )
-    .argument('<name>', 'the name', anyName)
-    .option('--distribute', 'first pay what the current splits earned, creating the token accounts they lack')
+    .argument('<name>', 'the name', argumentOf(anyName))
     .action(update);
 
   addReaderOptions(name.command('show').summary('show what the ledger says about a name'))
     .description('Shows owner, term, content, royalty and splits, or says that the name is free and what it costs.')
-    .argument('<name>', 'the name', anyName)
+    .argument('<name>', 'the name', argumentOf(anyName))
     .action(show);
 
-  walletSubcommand(name, 'distribute', 'pay out what a name earned')
+  addSettings(walletSubcommand(name, 'distribute', 'pay out what a name earned'), distributeSection)
     .description(
       'Divides what the name earned among its splits and pays those that have a token account. Any wallet may do it.',
     )
-    .argument('<name>', 'the name', anyName)
-    .option('--create-accounts', 'also create missing token accounts, about 0.002 SOL each')
+    .argument('<name>', 'the name', argumentOf(anyName))
     .action(distribute);
 
-  walletSubcommand(name, 'list', "list a wallet's names")
-    .option('--owner <address>', 'list the names of this wallet instead', address)
-    .option('--all', 'list every name on the ledger')
-    .action(list);
-}
-
-function addTermOptions(command: Command): Command {
-  return command
-    .option('--years <n>', `how many years, 1 to ${MAX_YEARS}`, wholeNumber(1, MAX_YEARS), 1)
-    .option('--max-price <credits>', 'the most it may cost (default: what it costs now)', credits);
-}
-
-function addRecordOptions(command: Command): Command {
-  return command
-    .option('--root <cid>', 'CID of the content, or "none"', parsed(parseCid))
-    .option('--manifest <cid>', 'CID of the manifest, or "none"', parsed(parseCid))
-    .option('--royalty <share>', 'your share of what hosts earn with it: 20% or 2000bps', share)
-    .option('--manager <address>', 'a wallet that may change root and manifest too', address)
-    .option(
-      '--split <account=share>',
-      'who gets the royalty: ACCOUNT=25% or ACCOUNT=2500bps (repeatable; their sum is 100%)',
-      collect(parseSplit),
-      [],
-    );
+  addSettings(walletSubcommand(name, 'list', "list a wallet's names"), listSection).action(list);
 }
 
 async function register(name: string, options: RegisterOptions): Promise<void> {
@@ -177,7 +171,7 @@ async function register(name: string, options: RegisterOptions): Promise<void> {
         maxPrice: options.maxPrice,
         root: options.root ?? new Uint8Array(),
         manifest: options.manifest,
-        royaltyBps: options.royalty ?? parseShare(DEFAULT_ROYALTY),
+        royaltyBps: options.royalty,
         manager: options.manager,
         splits,
       };

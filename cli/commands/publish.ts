@@ -5,9 +5,10 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
 import { RelaymintError } from '../../core/errors.ts';
 import { amount, formatBytes } from '../../core/units.ts';
-import { parseNewName, siteUrl } from '../../core/name.ts';
+import { siteUrl } from '../../core/name.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
-import { addCommonOptions, parsed, type CommonOptions } from '../options.ts';
+import { DEFAULT_GATEWAY_PORT, flagsOnly, newName, required, type ValuesOf } from '../../app/config/index.ts';
+import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { createLog, createOutput, createProgress, createStatus } from '../output.ts';
 import { requireDirectory } from '../../app/market/index.ts';
 import { openNode } from '../../app/node/index.ts';
@@ -17,7 +18,9 @@ import { RENEWAL_HINT_DAYS, priceText, registrationText, renewalHint } from './n
 import { leftOutText } from '../left-out.ts';
 import { addSettings } from '../settings.ts';
 
-type PublishOptions = CommonOptions & BaseValues & SiteValues & { readonly name: string };
+const publishSection = flagsOnly({ name: required('--name <name>', newName, 'for example demo.web3') });
+
+type PublishOptions = CommonOptions & BaseValues & SiteValues & ValuesOf<typeof publishSection>;
 
 export function publishCommand(program: Command): void {
   const command = program
@@ -27,17 +30,13 @@ export function publishCommand(program: Command): void {
     .description(
       'Imports the folder as IPFS content, sends it to a host over a paid circuit, and registers or updates the name on\nthe ledger. Run it again after a change to send only what changed, or after an interruption to continue.',
     );
-  addSettings(addSettings(addCommonOptions(command), site.settings, site.name), baseSection(site))
-    .requiredOption(
-      '--name <name>',
-      'for example demo.web3',
-      parsed((text: string) => parseNewName(text).name),
-    )
+  addSettings(addSettings(addCommonOptions(command), site.settings, site.name), baseSection(site));
+  addSettings(command, publishSection)
     .addHelpText(
       'after',
       '\nExample:\n  relaymint publish ./public --name demo.web3 --bootstrap NODEID@/ip4/203.0.113.7/tcp/4001\n',
     )
-    .action((directory: string, options: PublishOptions) => run(directory, options));
+    .action(run);
 }
 
 /** Loaded when it is needed. (The compiler leaves an import() beside a `using` as it is.) */
@@ -95,7 +94,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   output.value(result);
   output.line(
     `${result.name} ${result.record}: ${result.files} files, ${formatBytes(result.bytes)}, content ${result.cid}\n` +
-      `A local gateway shows it at ${siteUrl(result.name, 8402)}`,
+      `A local gateway shows it at ${siteUrl(result.name, DEFAULT_GATEWAY_PORT)}`,
   );
   if (result.skipped.length > 0) output.line(leftOutText(result.skipped));
   if (result.hosts.length < wanted) {

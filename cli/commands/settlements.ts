@@ -10,36 +10,42 @@ import { callControl, runningNode, type SettledList } from '../../app/control/in
 import { SETTLEMENTS_FILE, settledList } from '../../app/node/index.ts';
 import { readSettlementHistory, type SettledReceiptText } from '../../ledger/settlement/index.ts';
 import { createPolicy } from '../../node/transport/index.ts';
-import { addCommonOptions, wholeNumber, type CommonOptions } from '../options.ts';
+import {
+  count,
+  flagsOnly,
+  nodeFolderSection,
+  standard,
+  type NodeFolder,
+  type ValuesOf,
+} from '../../app/config/index.ts';
+import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { counted, createOutput, table } from '../output.ts';
-import { dataFolder, dataOption, type DataOptions } from './control.ts';
+import { addSettings } from '../settings.ts';
 
-interface SettlementsOptions extends CommonOptions, DataOptions {
-  readonly last: number;
-}
+const settlementsSection = flagsOnly({
+  last: standard('--last <n>', count(1, MAX_SETTLED_KEPT), 'how many', '20'),
+});
 
-const DEFAULT_LAST = 20;
+type SettlementsOptions = CommonOptions & NodeFolder & ValuesOf<typeof settlementsSection>;
 
 export function settlementsCommand(program: Command): void {
-  addCommonOptions(
-    program
-      .command('settlements')
-      .summary('list what a node settled: when, for whom, in which transaction')
-      .description(
-        'Lists the receipts that a node settled, newest last: what each one moved and for how many bytes since the previous one on its\n' +
-          "channel, and its part of the transaction's fee and of the royalties. Works on a stopped node too.",
-      ),
-  )
-    .addOption(dataOption())
-    .option('--last <n>', 'how many', wholeNumber(1, MAX_SETTLED_KEPT), DEFAULT_LAST)
-    .action(async (options: SettlementsOptions) => {
+  const command = program
+    .command('settlements')
+    .summary('list what a node settled: when, for whom, in which transaction')
+    .description(
+      'Lists the receipts that a node settled, newest last: what each one moved and for how many bytes since the previous one on its\n' +
+        "channel, and its part of the transaction's fee and of the royalties. Works on a stopped node too.",
+    );
+  addSettings(addSettings(addCommonOptions(command), nodeFolderSection), settlementsSection).action(
+    async (options: SettlementsOptions) => {
       const output = createOutput(options.json === true);
-      const { settlements, damaged } = await listOf(dataFolder(options));
+      const { settlements, damaged } = await listOf(options.data);
       const shown = settlements.slice(-options.last);
       output.value({ settlements: shown, damaged });
       output.line(render(shown, settlements.length));
       if (damaged > 0) output.line(`${counted(damaged, 'line')} of ${SETTLEMENTS_FILE} cannot be read.`);
-    });
+    },
+  );
 }
 
 /** From the node while it runs, otherwise from its folder. @throws RelaymintError FILE_NOT_FOUND, STORAGE_FAILED. */

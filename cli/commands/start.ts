@@ -2,7 +2,7 @@
 import { createWriteStream, type WriteStream } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { orAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
@@ -12,9 +12,21 @@ import { openSolanaLedger } from '../../ledger/solana/index.ts';
 import { siteUrl } from '../../core/name.ts';
 import { createPolicy, createTcpTransport, declarePurpose } from '../../node/transport/index.ts';
 import { watchLifecycle, type Lifecycle } from '../../app/lifecycle.ts';
-import { LOG_LEVELS, optional, place, secret } from '../../app/config/index.ts';
-import { wholeNumber } from '../options.ts';
-import { optionOf } from '../settings.ts';
+import {
+  DEFAULT_GATEWAY_PORT,
+  count,
+  flagsOnly,
+  oneOf,
+  optional,
+  place,
+  port,
+  someWords,
+  speechSection,
+  standard,
+  toggle,
+  words,
+  type ValuesOf,
+} from '../../app/config/index.ts';
 import {
   startCluster,
   type Cluster,
@@ -34,19 +46,7 @@ import {
 import { renderRound, renderScreen } from '../market-screen.ts';
 import { leftOutText } from '../left-out.ts';
 import { createLog, createOutput, createSteps, type Output } from '../output.ts';
-
-interface StartOptions {
-  readonly site?: string;
-  readonly data?: string;
-  readonly once?: true;
-  readonly json?: true;
-  readonly transport: MarketTransport;
-  readonly relays: number;
-  readonly relayNodes?: number;
-  readonly seed?: string;
-  readonly port: number;
-  readonly logLevel: string;
-}
+import { addSettings } from '../settings.ts';
 
 const SITE_NAME = 'demo.web3';
 const PUBLISHER = 'site';
@@ -56,45 +56,51 @@ const VISIT = declarePurpose('visit');
 const EXAMPLE_SITE = fileURLToPath(new URL('../../../examples/site', import.meta.url));
 const LOG_FILE = 'marketplace.log';
 
+const startSection = flagsOnly({
+  site: optional('--site <dir>', words, 'folder to publish instead of the example site; --data remembers it'),
+  data: optional('--data <dir>', place, 'keep all state here and continue from it'),
+  once: toggle('--once', 'do one complete round (publish, fetch, settle, withdraw) and exit'),
+  json: toggle('--json', 'print one JSON object (with --once) or JSON lines, and nothing else, on stdout'),
+  transport: oneOf(
+    '--transport <name>',
+    MARKET_TRANSPORTS,
+    'how the nodes reach each other; tor and i2p start a private network of their own',
+    {},
+    'tcp',
+  ),
+  relays: standard('--relays <n>', count(1, 6), 'paid relays in front of the host, 1 to 6', '3'),
+  relayNodes: optional(
+    '--relay-nodes <n>',
+    count(1, 32),
+    `relays to run, at least --relays (default: ${DEFAULT_RELAY_NODES} or --relays)`,
+  ),
+  seed: optional(
+    '--seed <text>',
+    someWords,
+    'derive every key from this text: the same text, the same keys (tests only)',
+  ),
+  port: standard(
+    '--port <n>',
+    port,
+    "the gateway's port; any free one if this one is taken",
+    String(DEFAULT_GATEWAY_PORT),
+  ),
+  // Seven processes speak.
+  logLevel: speechSection('warn').logLevel,
+});
+
+type StartOptions = ValuesOf<typeof startSection>;
+
 export function startCommand(program: Command): void {
-  program
+  const command = program
     .command('start')
     .summary('run the local marketplace: ledger, relays, host, gateway and an example site')
     .description(
       'Starts an embedded ledger, relays, one host and one gateway as separate processes on loopback, publishes a site\n' +
         `as ${SITE_NAME} and serves it through paid relays. Stays up until Ctrl-C and leaves nothing behind, unless --data\n` +
         'names a folder: then the next start continues where this one stopped.',
-    )
-    .option('--site <dir>', 'folder to publish instead of the example site; --data remembers it')
-    .addOption(
-      optionOf(optional('--data <dir>', place, 'keep all state here and continue from it', { onlyFlag: true })),
-    )
-    .option('--once', 'do one complete round (publish, fetch, settle, withdraw) and exit')
-    .option('--json', 'print one JSON object (with --once) or JSON lines, and nothing else, on stdout')
-    .addOption(
-      new Option(
-        '--transport <name>',
-        'how the nodes reach each other; tor and i2p start a private network of their own',
-      )
-        .choices(MARKET_TRANSPORTS)
-        .default('tcp'),
-    )
-    .option('--relays <n>', 'paid relays in front of the host, 1 to 6', wholeNumber(1, 6), 3)
-    .option('--relay-nodes <n>', 'relays to run, at least --relays (default: 3 or --relays)', wholeNumber(1, 32))
-    .addOption(
-      optionOf(
-        optional(
-          '--seed <text>',
-          secret,
-          'derive every key from this text: the same text, the same keys (tests only)',
-          {
-            onlyFlag: true,
-          },
-        ),
-      ),
-    )
-    .option('--port <n>', "the gateway's port; any free one if this one is taken", wholeNumber(0, 65_535), 8402)
-    .addOption(new Option('--log-level <level>', 'log lines (JSON) on stderr').choices(LOG_LEVELS).default('warn'))
+    );
+  addSettings(command, startSection)
     .addHelpText(
       'after',
       `

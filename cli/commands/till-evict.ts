@@ -5,28 +5,30 @@ import { RelaymintError } from '../../core/errors.ts';
 import { amount, formatCredits } from '../../core/units.ts';
 import { returnableOf } from '../../ledger/settlement/index.ts';
 import { createPolicy } from '../../node/transport/index.ts';
+import { flagsOnly, toggle, toggleOff, type ValuesOf } from '../../app/config/index.ts';
 import { walletFile, type WalletOptions } from '../options.ts';
 import { counted, createLog } from '../output.ts';
+import { addSettings } from '../settings.ts';
 import { settleHeld, type Held } from '../../app/node/index.ts';
 import { leftIn, named } from './channel-table.ts';
 import { openWallet, transact, walletSubcommand, type OpenedWallet } from './transact.ts';
 
-interface EvictOptions extends WalletOptions {
-  readonly all?: true;
-  readonly settle: boolean;
-}
+const evictSection = flagsOnly({
+  all: toggle('--all', 'every channel of the till'),
+  settle: toggleOff(
+    '--no-settle',
+    'do not settle first: receipts for these channels that a node holds are lost, and no opening payment goes back',
+  ),
+});
+
+type EvictOptions = WalletOptions & ValuesOf<typeof evictSection>;
 
 export function tillEvictCommand(till: Command): void {
-  walletSubcommand(till, 'evict', 'close channels that pay into the till')
+  addSettings(walletSubcommand(till, 'evict', 'close channels that pay into the till'), evictSection)
     .description(
       'Settles what the node in the data folder holds, running or not, then closes the channels at once and frees their slots.\nWhat is left in them goes back to their payers, or waits for them, together with their opening payments less what they\nowe. Receipts that a running node takes in between are lost to it.',
     )
     .argument('[channel...]', 'channel ids, or their first characters')
-    .option('--all', 'every channel of the till')
-    .option(
-      '--no-settle',
-      'do not settle first: receipts for these channels that a node holds are lost, and no opening payment goes back',
-    )
     .action(evict);
 }
 

@@ -1,7 +1,9 @@
 /** `relaymint till grow` and `till close`: gives a till more slots, or closes it. */
 import type { Command } from 'commander';
 import { MAX_TILL_SLOTS } from '../../ledger/solana/index.ts';
-import { wholeNumber, type WalletOptions } from '../options.ts';
+import { count } from '../../app/config/index.ts';
+import type { WalletOptions } from '../options.ts';
+import { argumentOf } from '../settings.ts';
 import { openWallet, transact, walletSubcommand } from './transact.ts';
 
 export function tillSizeCommands(till: Command): void {
@@ -9,7 +11,7 @@ export function tillSizeCommands(till: Command): void {
     .description(
       'Grows the till to this many slots; a till never shrinks. The wallet pays rent for the new slots and gets it back when the\ntill is closed. Existing channels do not change.',
     )
-    .argument('<slots>', `slots it has afterwards, at most ${MAX_TILL_SLOTS}`, wholeNumber(1, MAX_TILL_SLOTS))
+    .argument('<slots>', `slots it has afterwards, at most ${MAX_TILL_SLOTS}`, argumentOf(count(1, MAX_TILL_SLOTS)))
     .action(grow);
   walletSubcommand(till, 'close', "close a wallet's till and get its rent back")
     .description(

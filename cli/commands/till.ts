@@ -1,17 +1,37 @@
 /** `relaymint till`: the account into which a wallet is paid. */
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { RelaymintError } from '../../core/errors.ts';
-import { amount, formatCredits, formatSol, type Amount } from '../../core/units.ts';
+import { formatCredits, formatSol } from '../../core/units.ts';
 import type { TillState, TillTerms } from '../../ledger/contract.ts';
 import { MAX_TILL_SLOTS } from '../../ledger/solana/index.ts';
-import { credits, wholeNumber, type WalletOptions } from '../options.ts';
+import { count, credits, flagsOnly, optional, standard, type ValuesOf } from '../../app/config/index.ts';
+import type { WalletOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
+import { addSettings } from '../settings.ts';
 import { channelTable, channelValue } from './channel-table.ts';
 import { tillEvictCommand } from './till-evict.ts';
 import { tillSizeCommands } from './till-size.ts';
 import { openWallet, properties, transact, walletSubcommand, type Figures, type OpenedWallet } from './transact.ts';
 
-const DEFAULT_SLOTS = 16;
+const MIN_DEPOSIT = ['--min-deposit <credits>', credits, 'the least deposit of a channel'] as const;
+const OPENING = ['--opening <credits>', credits, 'what a payer stakes to open a channel'] as const;
+
+const openSection = flagsOnly({
+  slots: standard(
+    '--slots <n>',
+    count(1, MAX_TILL_SLOTS),
+    `channels it can hold at once, 1 to ${MAX_TILL_SLOTS}`,
+    '16',
+  ),
+  minDeposit: standard(...MIN_DEPOSIT, '0'),
+  opening: standard(...OPENING, '0'),
+});
+
+/** What is not given stays as it is. */
+const termsSection = flagsOnly({ minDeposit: optional(...MIN_DEPOSIT), opening: optional(...OPENING) });
+
+type OpenOptions = WalletOptions & ValuesOf<typeof openSection>;
+type TermsOptions = WalletOptions & ValuesOf<typeof termsSection>;
 
 export function tillCommand(program: Command): void {
   const till = program
@@ -20,33 +40,19 @@ export function tillCommand(program: Command): void {
     .description(
       'A till has a slot for each channel that pays into it, and keeps what was settled until it is withdrawn. A relay or host opens its own when it first starts.',
     );
-  walletSubcommand(till, 'open', "open a wallet's till")
-    .option(
-      '--slots <n>',
-      `channels it can hold at once, 1 to ${MAX_TILL_SLOTS}`,
-      wholeNumber(1, MAX_TILL_SLOTS),
-      DEFAULT_SLOTS,
-    )
-    .addOption(fromNothing('--min-deposit <credits>', 'the least deposit of a channel'))
-    .addOption(fromNothing('--opening <credits>', 'what a payer stakes to open a channel'))
-    .action(open);
-  walletSubcommand(till, 'terms', 'show or set what the till asks of a payer that opens a channel')
+  addSettings(walletSubcommand(till, 'open', "open a wallet's till"), openSection).action(open);
+  addSettings(
+    walletSubcommand(till, 'terms', 'show or set what the till asks of a payer that opens a channel'),
+    termsSection,
+  )
     .description(
       'Shows the least deposit and the opening payment, or sets them for channels that are opened from now on. The opening\npayment is the most that a payer may ever owe. It comes back when the payer has paid for everything; otherwise nobody gets it.',
     )
-    .option('--min-deposit <credits>', 'the least deposit of a channel', credits)
-    .option('--opening <credits>', 'what a payer stakes to open a channel', credits)
     .action(terms);
   tillSizeCommands(till);
   tillEvictCommand(till);
   walletSubcommand(till, 'withdraw', 'mint what the till earned to the wallet').action(withdraw);
   walletSubcommand(till, 'show', 'show what the till holds, and who pays into it').action(show);
-}
-
-interface OpenOptions extends WalletOptions {
-  readonly slots: number;
-  readonly minDeposit: Amount;
-  readonly opening: Amount;
 }
 
 async function open(options: OpenOptions): Promise<void> {
@@ -71,12 +77,7 @@ async function open(options: OpenOptions): Promise<void> {
   });
 }
 
-/** An amount, 0 by default. */
-function fromNothing(flags: string, description: string): Option {
-  return new Option(flags, description).argParser(credits).default(amount(0n), '0');
-}
-
-async function terms(options: WalletOptions & Partial<TillTerms>): Promise<void> {
+async function terms(options: TermsOptions): Promise<void> {
   await using opened = await openWallet(options);
   const till = await requireTill(opened);
   const { minDeposit = till.minDeposit, opening = till.opening } = options;

@@ -1,7 +1,6 @@
 /** `relaymint tor start | stop | status | rotate`: the tor process itself. */
 import { readFile } from 'node:fs/promises';
-import path from 'node:path';
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { RelaymintError } from '../../core/errors.ts';
 import {
   USUAL_PLACES,
@@ -17,23 +16,64 @@ import {
   type TorControl,
 } from '../../node/transport/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
-import { addCommonOptions, durationOption, parsed, wholeNumber, type CommonOptions } from '../options.ts';
-import { defaultDataDir, parsePlace } from '../../app/config/index.ts';
+import {
+  count,
+  defaultDataDir,
+  durationBetween,
+  flagsOnly,
+  grammar,
+  optional,
+  place,
+  standard,
+  toggle,
+  type Section,
+  type ValuesOf,
+} from '../../app/config/index.ts';
+import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { createLog, createOutput, createSteps, table } from '../output.ts';
+import { addSettings } from '../settings.ts';
 import { deadline } from '../../core/abort.ts';
 
-interface StartOptions extends CommonOptions {
-  readonly data: string;
-  readonly useBridges?: string;
-  readonly socksPort?: number;
-  readonly torrc?: string;
-  readonly timeout: number;
-}
+const folderSection = flagsOnly({
+  data: standard('--data <dir>', place, 'folder where tor keeps its state and sockets', defaultDataDir('tor')),
+});
 
-interface ControlOptions extends CommonOptions {
-  readonly data: string;
-  readonly torControl?: Endpoint;
-}
+const startSection = flagsOnly({
+  useBridges: optional(
+    '--use-bridges <file>',
+    place,
+    'connect through the bridges in this file, one per line; for places where Tor is blocked',
+  ),
+  socksPort: optional(
+    '--socks-port <n>',
+    count(1, 65_535),
+    'also open a SOCKS port on 127.0.0.1, besides the socket in --data',
+  ),
+  torrc: optional('--torrc <file>', place, "lines to add to tor's configuration"),
+  timeout: standard(
+    '--timeout <duration>',
+    durationBetween('1s', '1h'),
+    'give up if it is not connected after this time',
+    '2m',
+  ),
+});
+
+const controlSection: Section<{ readonly torControl: Endpoint | undefined }> = {
+  torControl: optional(
+    '--tor-control <place>',
+    grammar(parseEndpoint),
+    "another tor's control port: HOST:PORT of this machine or unix:/PATH",
+  ),
+};
+
+const statusSection = flagsOnly({
+  watch: toggle('--watch', 'keep running and show what happens to circuits, until Ctrl-C'),
+});
+
+type FolderOptions = CommonOptions & ValuesOf<typeof folderSection>;
+type StartOptions = FolderOptions & ValuesOf<typeof startSection>;
+type ControlOptions = FolderOptions & ValuesOf<typeof controlSection>;
+type StatusOptions = ControlOptions & ValuesOf<typeof statusSection>;
 
 const STOP_MILLIS = 15_000;
 const STOP_POLL_MILLIS = 50;
@@ -42,56 +82,26 @@ const CONTROL_MILLIS = 10_000;
 const NEWNYM_SECONDS = 10;
 
 export function torDaemonCommands(tor: Command): void {
-  addCommonOptions(tor.command('start').summary('run tor until Ctrl-C, and say when it is connected'))
+  const starting = tor.command('start').summary('run tor until Ctrl-C, and say when it is connected');
+  addSettings(addSettings(addCommonOptions(starting), folderSection), startSection)
     .description(
       'Runs the installed tor with its own configuration. However this command ends, tor ends with it. Nodes that start meanwhile\nfind it by themselves.',
-    )
-    .addOption(dataOption())
-    .option(
-      '--use-bridges <file>',
-      'connect through the bridges in this file, one per line; for places where Tor is blocked',
-    )
-    .option(
-      '--socks-port <n>',
-      'also open a SOCKS port on 127.0.0.1, besides the socket in --data',
-      wholeNumber(1, 65_535),
-    )
-    .option('--torrc <file>', "lines to add to tor's configuration", parsed(parsePlace))
-    .addOption(
-      durationOption('--timeout <duration>', 'give up if it is not connected after this time', {
-        standard: '2m',
-        least: '1s',
-        most: '1h',
-      }),
     )
     .addHelpText(
       'after',
       '\nExamples:\n  relaymint tor start\n  relaymint tor start --use-bridges bridges.txt --timeout 5m\n',
     )
-    .action((options: StartOptions) => start(options));
-  addCommonOptions(tor.command('stop').summary('stop the tor that "relaymint tor start" runs'))
-    .addOption(dataOption())
-    .action((options: ControlOptions) => stop(options));
-  controlCommand(tor, 'status', 'show whether tor is connected, its circuits and onion services')
-    .option('--watch', 'keep running and show what happens to circuits, until Ctrl-C')
-    .action((options: ControlOptions & { readonly watch?: true }) => status(options));
-  controlCommand(tor, 'rotate', 'switch new connections to new circuits (NEWNYM)').action((options: ControlOptions) =>
-    rotate(options),
-  );
+    .action(start);
+  const stopping = tor.command('stop').summary('stop the tor that "relaymint tor start" runs');
+  addSettings(addCommonOptions(stopping), folderSection).action(stop);
+  const asking = controlCommand(tor, 'status', 'show whether tor is connected, its circuits and onion services');
+  addSettings(asking, statusSection).action(status);
+  controlCommand(tor, 'rotate', 'switch new connections to new circuits (NEWNYM)').action(rotate);
 }
 
 function controlCommand(tor: Command, name: string, summary: string): Command {
-  return addCommonOptions(tor.command(name).summary(summary).description(`Use it to ${summary}.`))
-    .addOption(dataOption())
-    .addOption(
-      new Option('--tor-control <place>', "another tor's control port: HOST:PORT of this machine or unix:/PATH")
-        .env('RELAYMINT_TOR_CONTROL')
-        .argParser(parsed(parseEndpoint)),
-    );
-}
-
-function dataOption(): Option {
-  return new Option('--data <dir>', 'folder where tor keeps its state and sockets').default(defaultDataDir('tor'));
+  const command = tor.command(name).summary(summary).description(`Use it to ${summary}.`);
+  return addSettings(addSettings(addCommonOptions(command), folderSection), controlSection);
 }
 
 async function start(options: StartOptions): Promise<void> {
@@ -101,7 +111,7 @@ async function start(options: StartOptions): Promise<void> {
   const extraTorrc = options.torrc === undefined ? [] : (await readText(options.torrc)).split(/\r?\n/);
   const progress = createSteps('Connecting to Tor', output.json);
   const daemon = await startTorDaemon({
-    directory: path.resolve(options.data),
+    directory: options.data,
     bridges,
     socksPort: options.socksPort,
     extraTorrc,
@@ -126,16 +136,16 @@ async function readText(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (cause) {
-    throw new RelaymintError('FILE_NOT_FOUND', `${path.resolve(file)} cannot be read.`, {
+    throw new RelaymintError('FILE_NOT_FOUND', `${file} cannot be read.`, {
       remedy: 'Check the path.',
       cause,
     });
   }
 }
 
-async function stop(options: ControlOptions): Promise<void> {
+async function stop(options: FolderOptions): Promise<void> {
   const output = createOutput(options.json === true);
-  const directory = path.resolve(options.data);
+  const directory = options.data;
   const pid = await runningDaemon(directory);
   if (pid === undefined) {
     throw new RelaymintError('TOR_NOT_RUNNING', `Relaymint runs no tor on ${directory}.`, {
@@ -160,8 +170,7 @@ async function stop(options: ControlOptions): Promise<void> {
 async function openControl(options: ControlOptions, signal: AbortSignal): Promise<TorControl> {
   using limit = deadline(CONTROL_MILLIS, "Asking for tor's control port", signal);
   const named = options.torControl;
-  const endpoint =
-    named ?? (await findTor([managedTor(path.resolve(options.data)), ...USUAL_PLACES], limit.signal)).control;
+  const endpoint = named ?? (await findTor([managedTor(options.data), ...USUAL_PLACES], limit.signal)).control;
   const found = named === undefined && endpoint.kind === 'tcp';
   return await connectControl({ endpoint, found, signal: limit.signal });
 }
@@ -192,7 +201,7 @@ async function readStatus(control: TorControl, signal: AbortSignal): Promise<Tor
   return { phase, circuits, onions, listeners };
 }
 
-async function status(options: ControlOptions & { readonly watch?: true }): Promise<void> {
+async function status(options: StatusOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
   await using control = await openControl(options, lifecycle.signal);

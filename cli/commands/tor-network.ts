@@ -23,24 +23,26 @@ import {
 import { callControl, readControlFile } from '../../app/control/index.ts';
 import { watchLifecycle, type Lifecycle } from '../../app/lifecycle.ts';
 import {
-  addCommonOptions,
-  collect,
-  parsed,
-  type CommonOptions,
-  addTorOptions,
-  outboundOf,
-  type OutboundOptions,
-} from '../options.ts';
-import { defaultDataDir, ONION_PORT, outboundSection, valuesOf } from '../../app/config/index.ts';
+  ONION_PORT,
+  flagsOnly,
+  grammar,
+  list,
+  nodeFolderSection,
+  outboundSection,
+  place,
+  required,
+  valuesOf,
+  type NodeFolder,
+  type TorValues,
+  type ValuesOf,
+} from '../../app/config/index.ts';
+import { addCommonOptions, addTorOptions, outboundOf, type CommonOptions } from '../options.ts';
 import { counted, createLog, createOutput, table } from '../output.ts';
+import { addSettings, argumentOf } from '../settings.ts';
 import { NODE_KEY_FILE, openOutbound } from '../../app/node/index.ts';
 import type { SignedOffer } from '../../node/offer/index.ts';
 import { newIdentity } from '../../platform/keys/identity.ts';
 import { readNodeKey } from '../../platform/keys/key-file.ts';
-
-interface DataOptions extends CommonOptions {
-  readonly data: string;
-}
 
 /** A node, or the one that answers at an address. */
 interface OnionPeer {
@@ -48,50 +50,56 @@ interface OnionPeer {
   readonly address: string;
 }
 
-interface DiscoverOptions extends CommonOptions, OutboundOptions {
-  readonly bootstrap: readonly OnionPeer[];
-}
+const discoverSection = flagsOnly({
+  bootstrap: list(
+    '--bootstrap <node@address>',
+    grammar(parseOnionPeer),
+    'a node to ask: NODEID@/onion3/ADDRESS:PORT or ADDRESS.onion (repeatable)',
+    { required: true },
+  ),
+});
+
+const clientKeySection = flagsOnly({
+  out: required('--out <file>', place, 'file for the private half (created with mode 0600)'),
+});
+
+type FolderOptions = CommonOptions & NodeFolder;
+type VisitOptions = CommonOptions & TorValues;
+type DiscoverOptions = VisitOptions & ValuesOf<typeof discoverSection>;
+type ClientKeyOptions = CommonOptions & ValuesOf<typeof clientKeySection>;
 
 export function torNetworkCommands(tor: Command): void {
-  dataCommand(tor, 'address', "show a node's onion address")
+  folderCommand(tor, 'address', "show a node's onion address")
     .description('The address is derived from the node key: it is known before tor runs, and it never changes.')
-    .action((options: DataOptions) => address(options));
+    .action(address);
   addTorOptions(addCommonOptions(tor.command('connect').summary('reach a node through Tor and show its offer')))
     .description('Opens a link with a key made for this one visit, measures the round trip and shows the offer.')
-    .argument('<peer>', 'ADDRESS.onion, ADDRESS.onion:PORT or NODEID@/onion3/ADDRESS:PORT', parsed(parseOnionPeer))
+    .argument(
+      '<peer>',
+      'ADDRESS.onion, ADDRESS.onion:PORT or NODEID@/onion3/ADDRESS:PORT',
+      argumentOf(grammar(parseOnionPeer)),
+    )
     .addHelpText('after', `\nExample:\n  relaymint tor connect ${'x'.repeat(8)}..${'x'.repeat(8)}.onion\n`)
-    .action((peer: OnionPeer, options: CommonOptions & OutboundOptions) => connect(peer, options));
-  addTorOptions(addCommonOptions(tor.command('discover').summary('ask nodes through Tor who offers a service')))
+    .action(connect);
+  const discovering = tor.command('discover').summary('ask nodes through Tor who offers a service');
+  addSettings(addTorOptions(addCommonOptions(discovering)), discoverSection)
     .description('Asks the bootstrap nodes for the offers they know, and shows those with an onion address.')
     .argument('[service]', 'relay, content, publish or another one (default: any)')
-    .requiredOption(
-      '--bootstrap <node@address>',
-      'a node to ask: NODEID@/onion3/ADDRESS:PORT or ADDRESS.onion (repeatable)',
-      collect(parseOnionPeer),
-    )
-    .action((service: string | undefined, options: DiscoverOptions) => discover(service, options));
-  addCommonOptions(tor.command('client-key').summary('make a key that lets one client find a private node'))
+    .action(discover);
+  const making = tor.command('client-key').summary('make a key that lets one client find a private node');
+  addSettings(addCommonOptions(making), clientKeySection)
     .description(
       'Prints the public half, for --onion-client on the node, and appends the private half to a file, for --onion-auth on the client.',
     )
-    .argument(
-      '<address>',
-      'ADDRESS.onion of the node',
-      parsed((text: string) => readOnion(text).onion),
-    )
-    .requiredOption('--out <file>', 'file for the private half (created with mode 0600)')
-    .action((onion: string, options: CommonOptions & { readonly out: string }) => clientKey(onion, options));
-  dataCommand(tor, 'advertise', 'make a running node send its offer to its peers now')
+    .argument('<address>', 'ADDRESS.onion of the node', argumentOf(grammar((text) => readOnion(text).onion)))
+    .action(clientKey);
+  folderCommand(tor, 'advertise', 'make a running node send its offer to its peers now')
     .description('A running node does this by itself every hour and a half; this command makes it do so at once.')
-    .action((options: DataOptions) => advertise(options));
+    .action(advertise);
 }
 
-function dataCommand(tor: Command, name: string, summary: string): Command {
-  return addCommonOptions(tor.command(name).summary(summary)).option(
-    '--data <dir>',
-    "the node's data folder",
-    defaultDataDir('relay'),
-  );
+function folderCommand(tor: Command, name: string, summary: string): Command {
+  return addSettings(addCommonOptions(tor.command(name).summary(summary)), flagsOnly(nodeFolderSection));
 }
 
 function parseOnionPeer(text: string): OnionPeer {
@@ -101,19 +109,18 @@ function parseOnionPeer(text: string): OnionPeer {
   return { nodeId: undefined, address: onionMultiaddr(onion, port === undefined ? ONION_PORT : Number(port)) };
 }
 
-async function address(options: DataOptions): Promise<void> {
+async function address(options: FolderOptions): Promise<void> {
   const output = createOutput(options.json === true);
-  using identity = await readNodeKey(path.join(path.resolve(options.data), NODE_KEY_FILE));
+  using identity = await readNodeKey(path.join(options.data, NODE_KEY_FILE));
   using key = onionKeyOf(identity);
   const multiaddr = onionMultiaddr(key.onion, ONION_PORT);
   output.value({ nodeId: identity.nodeId, onion: `${key.onion}.onion`, address: multiaddr });
   output.line(`${key.onion}.onion\nOthers join with: --bootstrap ${identity.nodeId}@${multiaddr}`);
 }
 
-async function clientKey(onion: string, options: CommonOptions & { readonly out: string }): Promise<void> {
-  const output = createOutput(options.json === true);
+async function clientKey(onion: string, { json, out: file }: ClientKeyOptions): Promise<void> {
+  const output = createOutput(json === true);
   const { publicKey, privateKey } = createClientKey();
-  const file = path.resolve(options.out);
   try {
     await appendAccess(file, onion, privateKey);
   } finally {
@@ -131,7 +138,7 @@ interface Visitor extends AsyncDisposable {
 }
 
 /** Links with a node key that is discarded afterwards, only over Tor. */
-function openVisitor(options: CommonOptions & OutboundOptions): Visitor {
+function openVisitor(options: VisitOptions): Visitor {
   const stack = new AsyncDisposableStack();
   const log = createLog(options.logLevel, 'tor');
   const identity = stack.use(newIdentity());
@@ -149,7 +156,7 @@ function openVisitor(options: CommonOptions & OutboundOptions): Visitor {
   };
 }
 
-async function connect(target: OnionPeer, options: CommonOptions & OutboundOptions): Promise<void> {
+async function connect(target: OnionPeer, options: VisitOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
   await using visitor = openVisitor(options);
@@ -237,10 +244,10 @@ function assertReached(links: LinkManager, { signal }: Lifecycle): void {
   });
 }
 
-async function advertise(options: DataOptions): Promise<void> {
+async function advertise(options: FolderOptions): Promise<void> {
   const output = createOutput(options.json === true);
   const policy = createPolicy({ transports: [], outbound: 'loopback' });
-  const control = await readControlFile(path.resolve(options.data));
+  const control = await readControlFile(options.data);
   const told = await callControl(policy.fetch('control'), control, 'advertise');
   output.value(told);
   output.line(

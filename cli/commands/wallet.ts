@@ -1,7 +1,7 @@
 /** `relaymint wallet`: keys, balances, buying and redeeming credits. */
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
-import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
+import type { LedgerAddress } from '../../core/ids.ts';
 import { FEE_RESERVE } from '../../core/limits.ts';
 import { formatCredits, formatSol, lamports, type Amount, type Lamports } from '../../core/units.ts';
 import type { Balances, LedgerReader, LedgerWallet } from '../../ledger/contract.ts';
@@ -13,32 +13,45 @@ import {
   type WalletKey,
 } from '../../ledger/solana/index.ts';
 import {
-  addCommonOptions,
-  addWalletOptions,
   credits,
-  parsed,
+  flagsOnly,
+  optional,
   sol,
-  walletFile,
-  type CommonOptions,
-  type WalletOptions,
-} from '../options.ts';
+  standard,
+  wallet as address,
+  type ValuesOf,
+  type WalletPlace,
+} from '../../app/config/index.ts';
+import { addCommonOptions, addWalletOptions, walletFile, type CommonOptions, type WalletOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { readSecret } from '../secret.ts';
+import { addSettings, argumentOf } from '../settings.ts';
 import { figureTexts, openWallet, properties, transact, walletSubcommand, type OpenedWallet } from './transact.ts';
 
-interface KeyOptions extends CommonOptions, Pick<WalletOptions, 'wallet' | 'data'> {
-  readonly address?: LedgerAddress;
-}
+const importSection = flagsOnly({
+  address: optional(
+    '--address <address>',
+    address,
+    'address that the key must have; required for a 32-byte seed, which does not contain it',
+  ),
+});
 
-interface BuyOptions extends WalletOptions {
-  readonly keep: Lamports;
-}
+const buySection = flagsOnly({
+  keep: standard(
+    '--keep <sol>',
+    sol,
+    'SOL to keep for the fees of settling and closing; 0 keeps none',
+    formatSol(FEE_RESERVE),
+  ),
+});
+
+type KeyOptions = CommonOptions & WalletPlace;
+type ImportOptions = KeyOptions & ValuesOf<typeof importSection>;
+type BuyOptions = WalletOptions & ValuesOf<typeof buySection>;
 
 /** What buying itself costs, lamports: a signature, and the first time a token account of 165 bytes. */
 const BUY_FEE = 5_000n;
 const CREDIT_ACCOUNT_RENT = 2_039_280n;
-
-const address = parsed((text: string) => ledgerAddress(text));
 
 export function walletCommand(program: Command): void {
   const wallet = program
@@ -53,8 +66,7 @@ export function walletCommand(program: Command): void {
   );
   addCommonOptions(create).action((options: KeyOptions) => keep(generateWalletKey(), options));
 
-  const load = wallet
-    .command('import')
+  const load = addSettings(wallet.command('import'), importSection)
     .summary('import a key that another wallet made')
     .description(
       'Reads a Solana key file (id.json) or a base58 secret key from a file or from standard input, and writes it to a key ' +
@@ -62,18 +74,13 @@ export function walletCommand(program: Command): void {
         'in the list of processes, and the shell keeps it in its history.',
     )
     .argument('[file]', 'key file, or text file with the base58 secret (default: standard input)')
-    .option(
-      '--address <address>',
-      'address that the key must have; required for a 32-byte seed, which does not contain it',
-      address,
-    )
     .addHelpText(
       'after',
       '\nExamples:\n  relaymint wallet import ~/.config/solana/id.json\n' +
         '  relaymint wallet import            asks for the secret and does not show it\n' +
         '  pass show my-wallet | relaymint wallet import\n',
     );
-  addCommonOptions(addWalletOptions(load)).action(async (file: string | undefined, options: KeyOptions) => {
+  addCommonOptions(addWalletOptions(load)).action(async (file: string | undefined, options: ImportOptions) => {
     const secret = await readSecret(file);
     try {
       await keep(parseWalletKey(secret, options.address), options);
@@ -90,34 +97,29 @@ export function walletCommand(program: Command): void {
   });
 
   walletSubcommand(wallet, 'airdrop', 'ask the faucet for SOL (test ledgers)')
-    .argument('<sol>', 'how much, for example 5', sol)
+    .argument('<sol>', 'how much, for example 5', argumentOf(sol))
     .action(async (value: Lamports, options: WalletOptions) => {
       await using opened = await openWallet(options);
       await opened.wallet.airdrop(value);
       show(options, opened.wallet.address, await opened.ledger.balances(opened.wallet.address));
     });
 
-  walletSubcommand(wallet, 'buy', "buy credits at the bank's price")
+  addSettings(walletSubcommand(wallet, 'buy', "buy credits at the bank's price"), buySection)
     .description(
       "Buys credits at the bank's fixed price. The first time it also pays the rent of the wallet's token account, about 0.002 SOL.\nSome SOL stays in the wallet, because without any it can neither settle nor close: see --keep.",
     )
-    .argument('<sol>', 'how much SOL to spend', sol)
-    .addOption(
-      new Option('--keep <sol>', 'SOL to keep for the fees of settling and closing; 0 keeps none')
-        .argParser(sol)
-        .default(FEE_RESERVE, formatSol(FEE_RESERVE)),
-    )
+    .argument('<sol>', 'how much SOL to spend', argumentOf(sol))
     .action(buy);
 
   walletSubcommand(wallet, 'redeem', 'turn credits back into SOL')
-    .argument('<credits>', 'how many credits', credits)
+    .argument('<credits>', 'how many credits', argumentOf(credits))
     .action((value: Amount, options: WalletOptions) =>
       run(options, `Redeemed ${formatCredits(value)} credits.`, (own) => own.redeem(value)),
     );
 
   walletSubcommand(wallet, 'send', 'send credits to another wallet')
-    .argument('<address>', 'the receiving wallet', address)
-    .argument('<credits>', 'how many credits', credits)
+    .argument('<address>', 'the receiving wallet', argumentOf(address))
+    .argument('<credits>', 'how many credits', argumentOf(credits))
     .action((to: LedgerAddress, value: Amount, options: WalletOptions) =>
       run(options, `Sent ${formatCredits(value)} credits to ${to}.`, (own) => own.send(to, value)),
     );

@@ -7,27 +7,44 @@ import { createWatchtower, type Answer, type Look } from '../../ledger/settlemen
 import { openSolanaLedger } from '../../ledger/solana/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import {
+  defaultDataDir,
+  durationBetween,
+  feeSection,
+  flagsOnly,
+  place,
+  standard,
+  toggle,
+  type ValuesOf,
+} from '../../app/config/index.ts';
+import {
   addCommonOptions,
   addLedgerOptions,
-  durationOption,
-  type CommonOptions,
-  type LedgerOptions,
   addOutboundOptions,
   outboundOf,
+  type CommonOptions,
+  type LedgerOptions,
   type OutboundOptions,
-  parsed,
 } from '../options.ts';
-import { defaultDataDir, feeSection, parsePlace } from '../../app/config/index.ts';
-import { optionOf } from '../settings.ts';
+import { addSettings } from '../settings.ts';
 import { openOutbound, loadWalletKey } from '../../app/node/index.ts';
 import { createLog, createOutput, type Output } from '../output.ts';
 
-interface WatchtowerCommandOptions extends CommonOptions, LedgerOptions, OutboundOptions {
-  readonly data: string;
-  readonly poll: number;
-  readonly once?: true;
-  readonly maxPriorityFee?: Lamports;
-}
+const watchtowerSection = flagsOnly({
+  data: standard('--data <dir>', place, 'folder of its fee wallet (created if missing)', defaultDataDir('watchtower')),
+  poll: standard(
+    '--poll <duration>',
+    durationBetween('1s', '1d'),
+    'time between two checks; at most a quarter of the challenge period',
+    '10s',
+  ),
+  once: toggle('--once', 'check once, settle what is needed, and exit'),
+});
+
+type WatchtowerCommandOptions = CommonOptions &
+  LedgerOptions &
+  OutboundOptions &
+  ValuesOf<typeof watchtowerSection> &
+  ValuesOf<typeof feeSection>;
 
 /** What an account has to keep (890,880) and fees of some twenty answers; with less, the operator should send more. */
 const LOW_LAMPORTS = 1_100_000n;
@@ -42,27 +59,13 @@ export function watchtowerCommand(program: Command): void {
         'than its newest receipt says, it settles that receipt before the challenge period ends. It needs no key of a node:\n' +
         'its own wallet pays the fees, and what it settles goes to the node.',
     );
-  addOutboundOptions(addLedgerOptions(addCommonOptions(command)))
-    .option(
-      '--data <dir>',
-      'folder of its fee wallet (created if missing)',
-      parsed(parsePlace),
-      defaultDataDir('watchtower'),
-    )
-    .addOption(
-      durationOption('--poll <duration>', 'time between two checks; at most a quarter of the challenge period', {
-        standard: '10s',
-        least: '1s',
-        most: '1d',
-      }),
-    )
-    .option('--once', 'check once, settle what is needed, and exit')
-    .addOption(optionOf(feeSection.maxPriorityFee))
+  addSettings(addOutboundOptions(addLedgerOptions(addCommonOptions(command))), watchtowerSection);
+  addSettings(command, feeSection)
     .addHelpText(
       'after',
       '\nExample:\n  relaymint relay --export-receipts /backup/relay.receipts\n  relaymint watchtower /backup/relay.receipts\n',
     )
-    .action((files: readonly string[], options: WatchtowerCommandOptions) => run(files, options));
+    .action(run);
 }
 
 async function run(files: readonly string[], options: WatchtowerCommandOptions): Promise<void> {
@@ -78,8 +81,7 @@ async function run(files: readonly string[], options: WatchtowerCommandOptions):
     ...(options.maxPriorityFee === undefined ? {} : { maxPriorityFee: options.maxPriorityFee }),
     log,
   });
-  const data = path.resolve(options.data);
-  const wallet = ledger.wallet(await loadWalletKey({ dataDir: data, seed: undefined, label: 'watchtower' }));
+  const wallet = ledger.wallet(await loadWalletKey({ dataDir: options.data, seed: undefined, label: 'watchtower' }));
   const watchtower = createWatchtower({
     wallet,
     reader: ledger,

@@ -1,22 +1,32 @@
 /** Settings are written down once: flags, environment, help, defaults and errors follow. */
 import { Command } from 'commander';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, expectTypeOf, it, vi } from 'vitest';
 import {
   count,
   credits,
   duration,
+  durationBetween,
+  flagsOnly,
   list,
+  name,
   node,
   oneOf,
   optional,
+  required,
+  shareUpTo,
+  someWords,
+  speechSection,
   standard,
   toggle,
+  toggleOff,
   valuesOf,
+  type Grammar,
   type Section,
+  type ValuesOf,
 } from '../../app/config/index.ts';
 import { amount, type Amount } from '../../core/units.ts';
 import { nodeId, type NodeId } from '../../core/ids.ts';
-import { addSettings } from '../../cli/settings.ts';
+import { addSettings, argumentOf } from '../../cli/settings.ts';
 import { ROLES, baseSection, earnerSection } from '../../app/roles/index.ts';
 
 interface Sample {
@@ -49,9 +59,40 @@ const USUAL: Sample = {
   quiet: undefined,
 };
 
+/** What a command that does one thing once is told. */
+const ORDER = {
+  site: required('--site <name>', name, 'which site'),
+  ...flagsOnly({
+    node: list('--node <node>', node, 'from whom (repeatable)', { required: true }),
+    text: list('--text <text>', someWords, 'what to say (repeatable)'),
+    most: optional('--most <credits>', credits, 'what it costs at most'),
+    wait: toggle('--wait', 'until it is done'),
+    dryRun: toggle('--dry-run', 'only say what would be done', { conflicts: ['wait', 'most'] }),
+    check: toggleOff('--no-check', 'do not look first'),
+  }),
+};
+const LEAST = ['--site', 'Demo.web3', '--node', ONE];
+const ORDERED: ValuesOf<typeof ORDER> = {
+  site: 'demo.web3',
+  node: [ONE],
+  text: [],
+  most: undefined,
+  wait: undefined,
+  dryRun: undefined,
+  check: true,
+};
+
+function silent(): Command {
+  return new Command('sample').exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {} });
+}
+
 function command(): Command {
-  const made = new Command('sample').exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {} });
-  return addSettings(made, SAMPLE, 'sample');
+  return addSettings(silent(), SAMPLE, 'sample');
+}
+
+/** What a command is told by this command line. */
+function ordered(...words: string[]): ValuesOf<typeof ORDER> {
+  return { ...ORDERED, ...addSettings(silent(), ORDER).parse(words, { from: 'user' }).opts<Partial<typeof ORDERED>>() };
 }
 
 /** What the settings are after this command line. */
@@ -113,4 +154,142 @@ describe('settings', () => {
       expect(() => valuesOf({ ...baseSection(role), ...earnerSection, ...role.settings })).not.toThrow();
     },
   );
+});
+
+describe('what has to be given', () => {
+  it('is taken from the command line, as texts, and from the environment unless it is only a flag', () => {
+    expect(ordered(...LEAST)).toEqual(ORDERED);
+    expect(valuesOf(ORDER, { site: 'Demo.web3', node: ONE })).toEqual(ORDERED);
+    vi.stubEnv('RELAYMINT_SITE', 'other.web3');
+    vi.stubEnv('RELAYMINT_NODE', TWO);
+    expect(ordered('--node', ONE)).toMatchObject({ site: 'other.web3', node: [ONE] });
+    expect(() => ordered('--site', 'demo.web3')).toThrow("required option '--node <node>' not specified");
+  });
+
+  it('is missed by its name', () => {
+    expect(() => ordered('--node', ONE)).toThrow("required option '--site <name>' not specified");
+    expect(() => valuesOf(ORDER, { node: ONE })).toThrow(/^--site: It has to be given/);
+    expect(() => valuesOf(ORDER, { site: 'demo.web3' })).toThrow(/^--node: It has to be given/);
+    expect(() => valuesOf(ORDER, { site: 'demo.web3', node: [] })).toThrow(/^--node: It has to be given/);
+  });
+
+  it('is not given by a list of none', () => {
+    const section = { peer: list('--peer <node>', node, 'whom it asks', { required: true }) };
+    vi.stubEnv('RELAYMINT_PEER', ',');
+    expect(() => addSettings(silent(), section).parse([], { from: 'user' })).toThrow(
+      /--peer <node>.*Give one at least/,
+    );
+    expect(() => valuesOf(section, { peer: ',' })).toThrow(/^--peer: It has to be given/);
+    vi.stubEnv('RELAYMINT_PEER', `${ONE},${TWO}`);
+    expect(addSettings(silent(), section).parse([], { from: 'user' }).opts()).toEqual({ peer: [ONE, TWO] });
+  });
+});
+
+describe('settings that conflict', () => {
+  it.each([
+    [['--wait', '--dry-run'], { wait: true, dryRun: true }, '--wait'],
+    [['--dry-run', '--most', '1'], { dryRun: true, most: '1' }, '--most'],
+  ] as const)('are refused together: %j', (words, said, other) => {
+    const refusal = new RegExp(`'--dry-run' cannot be used with option '${other}`);
+    expect(() => ordered(...LEAST, ...words)).toThrow(refusal);
+    const texts = { site: 'demo.web3', node: ONE, ...said };
+    expect(() => valuesOf(ORDER, texts)).toThrow(`--dry-run: It cannot be given with ${other}.`);
+  });
+
+  it('are taken alone, and beside others', () => {
+    expect(ordered(...LEAST, '--dry-run', '--no-check')).toEqual({ ...ORDERED, dryRun: true, check: false });
+    expect(ordered(...LEAST, '--wait', '--most', '1')).toMatchObject({ wait: true, most: amount(1_000_000n) });
+    expect(valuesOf(ORDER, { site: 'demo.web3', node: ONE, dryRun: true })).toMatchObject({ dryRun: true });
+  });
+
+  it('are of one section', () => {
+    const section = { here: toggle('--here', 'in this place', { conflicts: ['there'] }) };
+    expect(() => addSettings(silent(), section)).toThrow('--here conflicts with there');
+  });
+});
+
+describe('settings that are only flags', () => {
+  it('are not read from the environment, and the others of their command are', () => {
+    for (const key of ['NODE', 'TEXT', 'MOST', 'WAIT', 'DRY_RUN', 'CHECK', 'NO_CHECK']) {
+      vi.stubEnv(`RELAYMINT_${key}`, '1');
+    }
+    expect(ordered(...LEAST)).toEqual(ORDERED);
+    const help = addSettings(silent(), ORDER).helpInformation();
+    expect(help.match(/env: \w+/g)).toEqual(['env: RELAYMINT_SITE']);
+  });
+
+  it('may hold commas, and are refused blank', () => {
+    expect(ordered(...LEAST, '--text', 'a,b', '--text', 'c').text).toEqual(['a,b', 'c']);
+    expect(valuesOf(ORDER, { site: 'demo.web3', node: ONE, text: 'a,b' }).text).toEqual(['a,b']);
+    expect(() => ordered(...LEAST, '--text', '')).toThrow(/--text <text>.*Give a text/);
+  });
+});
+
+describe('a switch that is on', () => {
+  it('is switched off by its flag', () => {
+    expect(ordered(...LEAST).check).toBe(true);
+    expect(ordered(...LEAST, '--no-check').check).toBe(false);
+    expect(valuesOf(ORDER, { site: 'demo.web3', node: ONE, check: true }).check).toBe(false);
+  });
+});
+
+describe('a section', () => {
+  it('says the types of its values', () => {
+    interface Ordered {
+      readonly site: string;
+      readonly node: readonly NodeId[];
+      readonly text: readonly string[];
+      readonly most: Amount | undefined;
+      readonly wait: true | undefined;
+      readonly dryRun: true | undefined;
+      readonly check: boolean;
+    }
+    expectTypeOf<ValuesOf<typeof ORDER>>().toEqualTypeOf<Ordered>();
+    expect(Object.keys(ordered(...LEAST)).toSorted()).toEqual(Object.keys(ORDER).toSorted());
+  });
+
+  it('is added under the names of its keys', () => {
+    expect(() => addSettings(silent(), { all: toggle('--every', 'everything') })).toThrow('--every does not make all');
+  });
+
+  it('of what a command says has the level that the command asks for', () => {
+    expect(valuesOf(speechSection()).logLevel).toBe('info');
+    expect(valuesOf(speechSection('warn')).logLevel).toBe('warn');
+  });
+});
+
+describe('arguments', () => {
+  const taken = (...words: string[]): unknown =>
+    silent()
+      .argument('<credits>', 'how many', argumentOf(credits))
+      .argument('[node]', 'to whom', argumentOf(node))
+      .parse(words, { from: 'user' }).processedArgs;
+
+  it('are read with the grammars of settings', () => {
+    expect(taken('1.5', ONE)).toEqual([amount(1_500_000n), ONE]);
+    expect(taken('2')).toEqual([amount(2_000_000n), undefined]);
+  });
+
+  it('are refused by their name, with what is wrong', () => {
+    expect(() => taken('dear')).toThrow(/argument 'credits'.*"dear" is not an amount of credits/);
+    expect(() => taken('1', 'nobody')).toThrow(/argument 'node'/);
+  });
+});
+
+describe('grammars with bounds', () => {
+  const read = (grammar: Grammar<unknown>, text: string): unknown => argumentOf(grammar)(text);
+
+  it.each(['1s', '90s', '1h'])('take a duration of %s from 1s to 1h', (text) => {
+    expect(read(durationBetween('1s', '1h'), text)).toBe(read(duration, text));
+  });
+
+  it.each(['999ms', '61m', '0'])('refuse a duration of %s from 1s to 1h', (text) => {
+    expect(() => read(durationBetween('1s', '1h'), text)).toThrow('It must be from 1s to 1h.');
+  });
+
+  it('take shares up to theirs', () => {
+    expect([read(shareUpTo(1000), '10%'), read(shareUpTo(1000), '0')]).toEqual([1000, 0]);
+    expect(() => read(shareUpTo(1000), '1001bps')).toThrow('It can be 10% at most.');
+    expect(() => read(shareUpTo(1000), '10')).toThrow('Write a share with its unit');
+  });
 });

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { weakSignals } from './signals.ts';
 import { parseSource, readSources, type SourceFile } from './imports.ts';
 import {
+  COMMAND_LINE,
   HOMES,
   MAY_OPEN,
   SIDE_DOORS,
@@ -58,6 +59,11 @@ describe('the house', () => {
     const found = [...sources].flatMap(([path, text]) => strays(path, text).map((stray) => ({ path, stray })));
     const broken = found.filter(({ path, stray }) => !allowed.has(`${path} ${stray.split(' is for: ')[1]}`));
     expect(broken.map(({ stray }) => stray)).toEqual([]);
+  });
+
+  it('has one home for options of the command line, in benchmarks too', async () => {
+    const found = [...(await readSources(root, ['bench']))].flatMap(([path, text]) => strays(path, text));
+    expect(found.filter((stray) => stray.endsWith(COMMAND_LINE))).toEqual([]);
   });
 
   it('logs errors under one key', () => {
@@ -258,6 +264,13 @@ describe('the rules catch', () => {
     "throw new RelaymintError('PROTOCOL_VIOLATION', 'A cell.');",
     "import { readFile, rename } from 'node:fs/promises';",
     "import { renameSync as put } from 'node:fs';",
+    "command.option('--all', 'everything');",
+    "program.command('a').summary('b').requiredOption('--name <name>', 'its name');",
+    'command.addOption(dataOption());',
+    "const port = new Option('--port <n>', 'a port');",
+    "throw new InvalidArgumentError('No.');",
+    "command.argument('<n>', 'how many', Number).action(run);",
+    "command.argument('<n>', 'how many', (text) => argumentOf(count(1, 2))(text));",
   ])('a primitive away from its home: %s', (text) => {
     expect(strays('node/link/a.ts', text)).toHaveLength(1);
   });
@@ -274,6 +287,12 @@ describe('the rules catch', () => {
     ['node/link/a.ts', "import { rename } from '../names.ts'; if (code === 'PROTOCOL_VIOLATION') return;"],
     ['node/link/a.ts', "assertNotAborted(signal, 'Waiting'); if (signal.aborted) return;"],
     ['node/link/a.ts', 'const most = Math.min(2 * size, LAST); const wait = 2 * pause;'],
+    ['cli/settings.ts', "command.addOption(new Option('--all', 'everything'));"],
+    ['cli/a.ts', "addSettings(command, section).argument('<n>', 'how many', argumentOf(count(1, 2))).action(run);"],
+    [
+      'cli/a.ts',
+      "import type { Option } from 'commander'; command.argument('[file...]', 'files'); show(options.option);",
+    ],
   ])('no primitive away from its home in: %s with %s', (path, text) => {
     expect(strays(path, text)).toEqual([]);
   });

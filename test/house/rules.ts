@@ -265,7 +265,13 @@ interface Home {
 /** Where a call puts a file under another name. */
 const RENAMES: readonly string[] = ['rename', 'renameSync'];
 const ERRNOS: ReadonlySet<string> = new Set(Object.keys(constants.errno));
+/** Ways to declare an option with commander, and to say that its text is wrong. */
+const DECLARES: readonly string[] = ['option', 'requiredOption', 'addOption', 'createOption'];
+const OPTION_CLASSES: readonly string[] = ['Option', 'InvalidArgumentError', 'InvalidOptionArgumentError'];
 const LEVELS: readonly string[] = ['level', 'classic-level', 'abstract-level'];
+
+/** Every option is a setting, and every text of the command line is read with a grammar of app/config. */
+export const COMMAND_LINE = 'options of the command line, and how texts there become values';
 
 /** What is written once, and by what the syntax shows that it is written again. */
 export const HOMES: readonly Home[] = [
@@ -357,12 +363,25 @@ export const HOMES: readonly Home[] = [
       RENAMES.includes((node.propertyName ?? node.name).text) &&
       (node.parent.parent.parent.moduleSpecifier as ts.StringLiteral).text.startsWith('node:fs'),
   },
+  {
+    what: COMMAND_LINE,
+    home: 'cli/settings.ts',
+    besides: {},
+    shows: (node) =>
+      DECLARES.some((name) => isCallOf(node, name)) ||
+      (ts.isNewExpression(node) && OPTION_CLASSES.includes(node.expression.getText())) ||
+      (isCallOf(node, 'argument') && node.arguments.slice(2).some((parser) => !isCallTo(parser, 'argumentOf'))),
+  },
 ];
 
 function isCallOf(node: ts.Node, name: string): node is ts.CallExpression {
   return (
     ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression) && node.expression.name.text === name
   );
+}
+
+function isCallTo(node: ts.Node, name: string): boolean {
+  return ts.isCallExpression(node) && ts.isIdentifier(node.expression) && node.expression.text === name;
 }
 
 function isText(node: ts.Node | undefined, text: string): boolean {
