@@ -4,7 +4,7 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
 import { messageOf } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
-import { count, standard, type Section } from '../../app/config/index.ts';
+import { DEFAULT_GATEWAY_PORT, flagsOnly, port, standard, type ValuesOf } from '../../app/config/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { requireDirectory } from '../../app/market/index.ts';
 import { openPreview, packSite, type PreviewedSite } from '../../app/site/index.ts';
@@ -13,17 +13,11 @@ import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { counted, createLog, createOutput, createProgress } from '../output.ts';
 import { addSettings } from '../settings.ts';
 
-interface PreviewValues {
-  readonly port: number;
-}
+const previewSection = flagsOnly({
+  port: standard('--port <n>', port, 'where browsers connect; 0 for any free port', String(DEFAULT_GATEWAY_PORT)),
+});
 
-type PreviewOptions = CommonOptions & PreviewValues;
-
-const previewSection: Section<PreviewValues> = {
-  port: standard('--port <n>', count(0, 65_535), 'where browsers connect; 0 for any free port', '8402', {
-    onlyFlag: true,
-  }),
-};
+type PreviewOptions = CommonOptions & ValuesOf<typeof previewSection>;
 
 export function siteCommand(program: Command): void {
   const site = program
