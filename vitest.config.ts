@@ -42,13 +42,23 @@ export default defineConfig({
           exclude: ['test/**/*.slow.test.ts'],
           // The files of a worker share the modules: loading them anew for each took a third of the time.
           isolate: false,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          // Five times what a test took with dozens of processes on two processors; the few that took longer say so themselves.
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+          // Less than a test has: what did not come true is then told, not that the time is over.
+          expect: { poll: { timeout: 20_000, interval: 20 } },
         },
       },
       {
         extends: true,
-        test: { name: 'slow', include: ['test/**/*.slow.test.ts'], testTimeout: 240_000, hookTimeout: 120_000 },
+        test: {
+          name: 'slow',
+          include: ['test/**/*.slow.test.ts'],
+          // One private Tor and one I2P network for all files of a run: test/network.ts.
+          globalSetup: ['test/network-server.ts'],
+          testTimeout: 240_000,
+          hookTimeout: 120_000,
+        },
       },
     ],
   },

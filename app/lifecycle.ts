@@ -15,16 +15,22 @@ export interface Lifecycle extends Disposable {
   readonly ended: Promise<void>;
   /** Ends it from inside. */
   end(why: string): void;
+  /** `say`: what a second signal leaves undone, for the terminal. */
+  leaves(say: () => string): void;
 }
 
-/** A first signal ends the command cleanly, a second one at once (exit code 130). */
+/** A first signal ends the command cleanly, a second one at once (exit code 130), saying on stderr what is left. */
 export function watchLifecycle(): Lifecycle {
   const controller = new AbortController();
   const end = (why: string): void => {
     if (!controller.signal.aborted) controller.abort(new RelaymintError('ABORTED', `Stopped: ${why}.`));
   };
+  let left: (() => string) | undefined;
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (controller.signal.aborted) process.exit(130);
+    if (controller.signal.aborted) {
+      if (left !== undefined) process.stderr.write(`relaymint: ${left()}\n`);
+      process.exit(130);
+    }
     end(`received ${signal}`);
   };
   const onParentGone = (): void => end('the parent process is gone');
@@ -40,6 +46,9 @@ export function watchLifecycle(): Lifecycle {
       onAbort(controller.signal, resolve);
     }),
     end,
+    leaves: (say) => {
+      left = say;
+    },
     [Symbol.dispose]() {
       for (const signal of SIGNALS) process.off(signal, onSignal);
       if (attached) {

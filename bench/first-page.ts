@@ -1,6 +1,7 @@
 /** `npm run bench -- first-page`: how long a visitor far away waits for a first page, and for the next ones. */
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
+import { assertNotAborted } from '../core/abort.ts';
 import { watchLifecycle } from '../app/lifecycle.ts';
 import { count, flagsOnly, speechSection, standard, type ValuesOf } from '../app/config/index.ts';
 import { createOutput, createStatus, table } from '../cli/output.ts';
@@ -49,7 +50,7 @@ async function run({ json, path: pathMillis, runs, pages }: FirstPageOptions): P
     output.line(describe(rows, pathMillis));
   } catch (error) {
     // A process that was told to end before it was ready is no failure then.
-    signal.throwIfAborted();
+    assertNotAborted(signal, 'Measuring');
     throw error;
   } finally {
     status.clear();

@@ -96,15 +96,34 @@ export async function orAborted<T>(
   }
 }
 
-/** Resolves after that many milliseconds. @throws `abortError` as soon as the signal ends. */
-export async function pause(millis: number, signal: AbortSignal, what: string, remedy?: string): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const over = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, millis);
+export interface WaitOptions {
+  /** Such a wait alone does not keep the process alive. */
+  readonly unref?: true;
+}
+
+/** Waits that many milliseconds, or until the signal ends if that is sooner. False when the signal ended: for loops that then leave. */
+export async function elapsed(
+  millis: number,
+  signal: AbortSignal | undefined,
+  { unref }: WaitOptions = {},
+): Promise<boolean> {
+  if (signal?.aborted === true) return false;
+  let end = (_passed: boolean): void => {};
+  const over = new Promise<boolean>((resolve) => {
+    end = resolve;
   });
+  const timer = setTimeout(end, millis, true);
+  // In browsers this is a plain number, and nothing waits for it.
+  if (unref === true && typeof timer === 'object') timer.unref();
+  using _tie = onAbort(signal, () => end(false));
   try {
-    await orAborted(over, signal, what, remedy);
+    return await over;
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Resolves after that many milliseconds. @throws `abortError` as soon as the signal ends. */
+export async function pause(millis: number, signal: AbortSignal, what: string, remedy?: string): Promise<void> {
+  if (!(await elapsed(millis, signal))) throw abortError(signal, what, remedy);
 }

@@ -203,8 +203,8 @@ export const MAX_SETTLE_BID = 100_000n;
  */
 export const MAX_CLOSING_BID = 50_000_000n;
 /**
- * Settled receipts of which a node keeps an entry for people, about 400 bytes each, and up to twice as many lines on disk: a year of ten
- * a day.
+ * Settled receipts and withdrawals of which a node keeps an entry for people, about 400 bytes each, and up to twice as many lines on
+ * disk: a year of ten a day.
  */
 export const MAX_SETTLED_KEPT = 4_096;
 /** Lamports that buying credits leaves in the wallet by default: the fees of two thousand settlements that bid nothing. */

@@ -227,8 +227,13 @@ export interface MovedBySettling {
 }
 
 export type SubmissionStatus =
-  /** On chain for good: no fork can undo it. `moved` is present if the node keeps what the settlement reported. */
-  | { readonly state: 'confirmed'; readonly result: TransactionResult; readonly moved?: MovedBySettling }
+  /** On chain for good: no fork can undo it. What a settlement moved, or a withdrawal minted, if the node keeps what it reported. */
+  | {
+      readonly state: 'confirmed';
+      readonly result: TransactionResult;
+      readonly moved?: MovedBySettling;
+      readonly withdrawn?: Amount;
+    }
   /** Refused by the program or the network: it changed nothing (but may have cost its fee). */
   | { readonly state: 'failed'; readonly reason: string }
   | { readonly state: 'pending' }
@@ -340,6 +345,8 @@ export interface LedgerWallet {
   payClaim(payer?: LedgerAddress): Promise<TransactionResult>;
   /** Mints what the till earned to the owner's token account (created when missing). */
   withdraw(): Promise<TransactionResult>;
+  /** Signs what `withdraw` would send; nothing is sent. `earned`: what the till holds, which bounds the bid. */
+  prepareWithdraw(earned: Amount): Promise<PreparedTransaction>;
   /** Mints the bank's fees to its treasury, whoever this wallet is (the treasury's token account is created when missing). */
   collectFees(): Promise<TransactionResult>;
   /**

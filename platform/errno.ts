@@ -2,7 +2,18 @@
 
 /** The codes that some caller tells apart. */
 export type Errno =
-  'EADDRINUSE' | 'EADDRNOTAVAIL' | 'EDQUOT' | 'EEXIST' | 'EIO' | 'ENOENT' | 'ENOSPC' | 'EPERM' | 'EPIPE' | 'ETIMEDOUT';
+  | 'EADDRINUSE'
+  | 'EADDRNOTAVAIL'
+  | 'EDQUOT'
+  | 'EEXIST'
+  | 'EIO'
+  | 'ENOENT'
+  | 'ENOSPC'
+  | 'ENOTDIR'
+  | 'EPERM'
+  | 'EPIPE'
+  | 'ESRCH'
+  | 'ETIMEDOUT';
 
 /** True when `error` came from the system with one of these codes. */
 export function hasErrno(error: unknown, ...codes: readonly Errno[]): boolean {

@@ -8,11 +8,14 @@ import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { assertNotAborted } from '../core/abort.ts';
 import { RelaymintError } from '../core/errors.ts';
+import { hasErrno } from '../platform/errno.ts';
 import { findProgram } from '../node/transport/index.ts';
 
 export type InnerProcess = ChildProcessByStdio<null, Readable, Readable>;
 
-export interface NetworkNamespace extends AsyncDisposable {
+export interface NetworkNamespace {
+  /** What stands before a command line that runs inside. Plain text: another process of this user enters by it as well. */
+  readonly enter: readonly string[];
   /** The command line that runs `command` inside. */
   inside(command: readonly string[]): readonly string[];
   /** Starts a program inside; its standard input is empty. It ends with the namespace at the latest. */
@@ -21,6 +24,9 @@ export interface NetworkNamespace extends AsyncDisposable {
   run(command: readonly string[]): Promise<string>;
 }
 
+/** Who opened a namespace ends it, and all that runs in it. */
+export type OwnNamespace = NetworkNamespace & AsyncDisposable;
+
 /**
  * Opens one, with `lo` up and `addresses` on it.
  * @throws RelaymintError PROGRAM_MISSING, POLICY_REFUSED (this system lets us have no namespace), ABORTED.
@@ -28,7 +34,7 @@ export interface NetworkNamespace extends AsyncDisposable {
 export async function openNamespace(options: {
   readonly addresses?: readonly string[];
   readonly signal: AbortSignal;
-}): Promise<NetworkNamespace> {
+}): Promise<OwnNamespace> {
   assertNotAborted(options.signal, 'Opening a network namespace');
   const [unshare, nsenter, ip] = await Promise.all(['unshare', 'nsenter', 'ip'].map(findProgram));
   const asRoot = process.getuid?.() === 0;
@@ -49,22 +55,8 @@ export async function openNamespace(options: {
     `--pid=/proc/${init}/ns/pid`,
     '--',
   ];
-  const namespace: NetworkNamespace = {
-    inside: (command) => [...enter, ...command],
-    start([...command]) {
-      const [program = '', ...args] = [...enter, ...command];
-      return spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-    },
-    async run(command) {
-      const child = namespace.start(command);
-      let stdout = '';
-      let stderr = '';
-      child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-      child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-      await once(child, 'close');
-      if (child.exitCode === 0) return stdout;
-      throw new RelaymintError('INTERNAL', `${command.join(' ')} failed: ${stderr.trim() || stdout.trim()}`);
-    },
+  const namespace: OwnNamespace = {
+    ...enterNamespace(enter),
     async [Symbol.asyncDispose]() {
       holder.stdin.end();
       await gone;
@@ -86,6 +78,44 @@ export async function openNamespace(options: {
   return namespace;
 }
 
+/** A namespace that is open, by its `enter`: what is started in it ends when who opened it ends it, at the latest. */
+export function enterNamespace(enter: readonly string[]): NetworkNamespace {
+  const start = ([...command]: readonly string[]): InnerProcess => {
+    const [program = '', ...args] = [...enter, ...command];
+    return spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  };
+  return {
+    enter,
+    inside: (command) => [...enter, ...command],
+    start,
+    async run(command) {
+      const child = start(command);
+      let stdout = '';
+      let stderr = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+      await once(child, 'close');
+      if (child.exitCode === 0) return stdout;
+      throw new RelaymintError('INTERNAL', `${command.join(' ')} failed: ${stderr.trim() || stdout.trim()}`);
+    },
+  };
+}
+
+/** Ends a program that runs inside, and resolves when it is gone. `child` is what entered: it waits for the program, and a signal ends it alone. */
+export async function endInner(child: InnerProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  const { pid, exitCode, signalCode } = child;
+  if (pid === undefined || exitCode !== null || signalCode !== null) return;
+  const ended = once(child, 'close');
+  const [program = pid] = await childrenOf(pid);
+  try {
+    process.kill(program, signal);
+  } catch (error) {
+    // It has ended meanwhile.
+    if (!hasErrno(error, 'ESRCH')) throw error;
+  }
+  await ended;
+}
+
 /** The first process inside, by its id outside. */
 async function initOf(holder: ChildProcess, gone: Promise<unknown>): Promise<number> {
   let stderr = '';
@@ -96,6 +126,12 @@ async function initOf(holder: ChildProcess, gone: Promise<unknown>): Promise<num
       remedy: 'Allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1), or run this as root.',
     });
   }
-  const children = await readFile(`/proc/${holder.pid}/task/${holder.pid}/children`, 'utf8');
-  return Number(children.trim().split(' ')[0]);
+  const [init] = await childrenOf(holder.pid ?? 0);
+  return init ?? 0;
+}
+
+/** By their ids outside; none when the process is gone. */
+async function childrenOf(pid: number): Promise<number[]> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  return children.split(' ').filter(Boolean).map(Number);
 }

@@ -1,6 +1,7 @@
 /**
- * A whole Tor network on this machine, real in every part: one directory authority, three relays and one client, each a
- * process of the installed tor. It lives in a network namespace; what it is used by are the client's unix sockets.
+ * A whole Tor network on this machine, real in every part: one directory authority, three relays and a client, each a process of
+ * the installed tor. It lives in a network namespace; what it is used by are the client's unix sockets. More clients may join it,
+ * from other processes as well.
  */
 import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -10,7 +11,7 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { RelaymintError } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
 import { assertSocketPath, findProgram, type Endpoint } from '../node/transport/index.ts';
-import { openNamespace, type InnerProcess, type NetworkNamespace } from './namespace.ts';
+import { endInner, enterNamespace, openNamespace, type InnerProcess, type NetworkNamespace } from './namespace.ts';
 import { assertNotAborted, deadline, onAbort, type Deadline } from '../core/abort.ts';
 
 export interface PrivateTorNetworkOptions {
@@ -36,14 +37,32 @@ export interface PrivateTorNetwork extends AsyncDisposable {
   restartClient(): Promise<void>;
   /** Adds a relay that nobody has heard of. @returns its bridge line: by it alone one gets in. */
   startBridge(transport: 'plain' | 'obfs4'): Promise<string>;
-  /** Ends all relays: circuits break, and none can be built any more. */
-  stopRelays(): Promise<void>;
+  /** Ends the bridges: who gets in by them alone builds no circuit any more. */
+  stopBridges(): Promise<void>;
 }
 
-const RELAYS = 3;
+/** The authority and the relays, without a client. */
+export interface TorServers extends AsyncDisposable {
+  /** For clients. */
+  invite(): TorInvitation;
+}
+
+/** What a client needs to join: plain data, for other processes of this user as well. It is good as long as the servers run. */
+export interface TorInvitation {
+  /** Of the network's namespace. */
+  readonly enter: readonly string[];
+  readonly clientTorrc: readonly string[];
+  /** The first of the ports at which its bridges listen, and nobody else's. */
+  readonly bridgePort: number;
+}
+
+const RELAYS: readonly string[] = ['relay1', 'relay2', 'relay3'];
 const START_MILLIS = 120_000;
 const FIRST_PORT = 5000;
-const BRIDGE_PORTS = { plain: 6000, obfs4: 6010 } as const;
+const FIRST_BRIDGE_PORT = 6000;
+/** Of each client: where its plain bridge listens, and both ports of the other. */
+const BRIDGE_PORTS = { plain: 0, obfs4: 1 } as const;
+const PORTS_OF_BRIDGES = 3;
 /** Seconds between votes at the start; the first vote is made so many seconds after the authority has started. */
 const VOTING_SECONDS = 5;
 const VOTE_LEAD_SECONDS = 1;
@@ -66,45 +85,95 @@ const WATCH_CONSENSUS = `
  * @throws RelaymintError PROGRAM_MISSING, POLICY_REFUSED (no namespace), TOR_BOOTSTRAP_FAILED with tor's own words, ABORTED.
  */
 export async function startTorNetwork(options: PrivateTorNetworkOptions): Promise<PrivateTorNetwork> {
+  const { onProgress = () => {} } = options;
+  /** The step's own per cent as a part of the whole. */
+  const part =
+    (from: number, to: number) =>
+    (done: number, total: number, what: string): void =>
+      onProgress(from + Math.floor((done * (to - from)) / total), 100, what);
+  await using stack = new AsyncDisposableStack();
+  const servers = stack.use(await startTorServers({ ...options, onProgress: part(0, 40) }));
+  const network = stack.use(await joinTorNetwork(servers.invite(), { ...options, onProgress: part(40, 100) }));
+  const owned = stack.move();
+  return { ...network, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** The network alone, about 5 s later: clients join it. The rest as `startTorNetwork`. */
+export async function startTorServers(
+  options: Omit<PrivateTorNetworkOptions, 'clientBytesPerSecond'>,
+): Promise<TorServers> {
   const { directory, signal, onProgress = () => {} } = options;
   assertNotAborted(signal, 'Starting a Tor network');
-  const socksPath = path.join(directory, 'client', 'socks');
-  assertSocketPath(path.join(directory, 'client', 'control'));
   const [tor, gencert] = await Promise.all([findProgram('tor'), findProgram('tor-gencert')]);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await using stack = new AsyncDisposableStack();
   onProgress(0, 100, 'a namespace');
   const namespace = stack.use(await openNamespace({ signal }));
-  const network = new Network({ ...options, tor, namespace });
+  const servers = new Tors({ directory, tor, namespace, log: options.log });
   using limit = starting(signal);
   try {
-    onProgress(5, 100, 'the authority');
-    await network.makeAuthority(gencert);
-    onProgress(20, 100, 'relays');
-    await network.startServers(limit.signal);
-    onProgress(40, 100, 'a client');
-    await network.startClient(limit.signal, (percent, what) => onProgress(40 + Math.floor(percent * 0.6), 100, what));
+    onProgress(12, 100, 'the authority');
+    await servers.makeAuthority(gencert);
+    onProgress(50, 100, 'relays');
+    await servers.startServers(limit.signal);
   } catch (error) {
     assertNotAborted(signal, 'Starting a Tor network');
     throw error;
   }
   const owned = stack.move();
+  let bridgePort = FIRST_BRIDGE_PORT - PORTS_OF_BRIDGES;
   return {
-    socks: { kind: 'unix', path: socksPath },
-    control: { kind: 'unix', path: path.join(directory, 'client', 'control') },
+    invite: () => ({
+      enter: namespace.enter,
+      clientTorrc: servers.joinLines,
+      bridgePort: (bridgePort += PORTS_OF_BRIDGES),
+    }),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/**
+ * A client of its own in a network that runs: what is done to it, no other client notices. Disposing it ends the client and its
+ * bridges. The rest as `startTorNetwork`.
+ */
+export async function joinTorNetwork(
+  { enter, clientTorrc, bridgePort }: TorInvitation,
+  options: PrivateTorNetworkOptions,
+): Promise<PrivateTorNetwork> {
+  const { directory, clientBytesPerSecond, log, signal, onProgress = () => {} } = options;
+  assertNotAborted(signal, 'Joining a Tor network');
+  const [socks, control] = [path.join(directory, 'client', 'socks'), path.join(directory, 'client', 'control')];
+  assertSocketPath(control);
+  const tor = await findProgram('tor');
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const namespace = enterNamespace(enter);
+  await using stack = new AsyncDisposableStack();
+  const joined = stack.use(new Tors({ directory, tor, namespace, joinLines: clientTorrc, clientBytesPerSecond, log }));
+  using limit = starting(signal);
+  try {
+    onProgress(0, 100, 'a client');
+    await joined.startClient(limit.signal, (percent, what) => onProgress(percent, 100, what));
+  } catch (error) {
+    assertNotAborted(signal, 'Joining a Tor network');
+    throw error;
+  }
+  const owned = stack.move();
+  return {
+    socks: { kind: 'unix', path: socks },
+    control: { kind: 'unix', path: control },
     namespace,
-    clientTorrc: network.joinLines,
+    clientTorrc,
     restartClient: async () => {
-      await network.stop('client');
+      await joined.stop('client');
       using again = starting(signal);
-      await network.startClient(again.signal, () => {});
+      await joined.startClient(again.signal, () => {});
     },
     startBridge: async (transport) => {
       using added = starting(signal);
-      return await network.startBridge(transport, added.signal);
+      return await joined.startBridge(transport, bridgePort + BRIDGE_PORTS[transport], added.signal);
     },
-    stopRelays: async () => {
-      for (const name of network.relays) await network.stop(name);
+    stopBridges: async () => {
+      for (const transport of ['plain', 'obfs4'] as const) await joined.stop(bridgeName(transport));
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -115,40 +184,38 @@ function starting(signal: AbortSignal): Deadline {
   return deadline(START_MILLIS, 'Starting the private Tor network', signal);
 }
 
-interface NetworkOptions extends PrivateTorNetworkOptions {
+interface TorsOptions {
+  readonly directory: string;
   /** The program. */
   readonly tor: string;
   readonly namespace: NetworkNamespace;
+  /** Of a network that runs; whoever makes its own authority has them afterwards. */
+  readonly joinLines?: readonly string[];
+  readonly clientBytesPerSecond?: number | undefined;
+  readonly log: Log;
 }
 
-class Network {
-  readonly relays: readonly string[] = Array.from({ length: RELAYS }, (_, index) => `relay${index + 1}`);
-  readonly #options: NetworkOptions;
+/** Processes of tor in one folder, each known by its name. */
+class Tors implements AsyncDisposable {
+  readonly #options: TorsOptions;
   readonly #running = new Map<string, InnerProcess>();
   readonly #tails = new Map<string, string[]>();
-  #authorityLine = '';
+  #joinLines: readonly string[];
 
-  constructor(options: NetworkOptions) {
+  constructor(options: TorsOptions) {
     this.#options = options;
+    this.#joinLines = options.joinLines ?? [];
   }
 
   get joinLines(): readonly string[] {
-    return [
-      'TestingTorNetwork 1',
-      'AssumeReachable 1',
-      'PathsNeededToBuildCircuits 0.67',
-      // KIST waits for the kernel's idea of a slow link; there is none here.
-      'Schedulers Vanilla',
-      this.#authorityLine,
-    ];
+    return this.#joinLines;
   }
 
   /** Its identity has to be known before anybody's torrc can be written. */
   async makeAuthority(gencert: string): Promise<void> {
     const keys = this.#path('authority', 'keys');
     await mkdir(keys, { recursive: true, mode: 0o700 });
-    await mkdir(this.#path('client'), { recursive: true, mode: 0o700 });
-    await writeFile(this.#path('resolv.conf'), '');
+    await this.#writeResolver();
     const certificate = path.join(keys, 'authority_certificate');
     const files = ['-i', path.join(keys, 'authority_identity_key'), '-s', path.join(keys, 'authority_signing_key')];
     const address = `127.0.0.1:${FIRST_PORT + 1}`;
@@ -165,7 +232,14 @@ class Network {
     ]);
     const fingerprint = /^authority (.+)$/m.exec(listed)?.[1]?.replaceAll(' ', '');
     if (identity === undefined || fingerprint === undefined) throw failed('The authority has no identity', listed);
-    this.#authorityLine = `DirAuthority authority orport=${FIRST_PORT} no-v2 v3ident=${identity} ${address} ${fingerprint}`;
+    this.#joinLines = [
+      'TestingTorNetwork 1',
+      'AssumeReachable 1',
+      'PathsNeededToBuildCircuits 0.67',
+      // KIST waits for the kernel's idea of a slow link; there is none here.
+      'Schedulers Vanilla',
+      `DirAuthority authority orport=${FIRST_PORT} no-v2 v3ident=${identity} ${address} ${fingerprint}`,
+    ];
   }
 
   /** Starts the authority and the relays, and waits until a consensus calls all of them running. */
@@ -191,13 +265,15 @@ class Network {
       'TestingDirAuthVoteHSDir *',
       'TestingDirAuthVoteGuard *',
       'TestingMinExitFlagThreshold 0',
+      // There are not relays enough to set some aside for second hops: see the client's first ones.
+      'ConsensusParams vanguards-lite-enabled=0',
     ]);
-    for (const [index, name] of this.relays.entries()) {
+    for (const [index, name] of RELAYS.entries()) {
       const lines = this.#serverLines(name, FIRST_PORT + 10 * (index + 1));
       await this.#writeTorrc(name, [...this.joinLines, ...lines, 'DirCache 0']);
     }
-    for (const name of ['authority', ...this.relays]) this.#start(name);
-    await this.#untilRunning(1 + RELAYS, signal);
+    for (const name of ['authority', ...RELAYS]) this.#start(name);
+    await this.#untilRunning(1 + RELAYS.length, signal);
   }
 
   async startClient(signal: AbortSignal, onBootstrap: (percent: number, what: string) => void): Promise<void> {
@@ -209,20 +285,23 @@ class Network {
       `ControlSocket ${socket('control')}`,
       'CookieAuthentication 1',
       'ClientOnly 1',
+      // The authority would be its only guard, and each circuit that ends there fail at once: after five failures tor rests for up to
+      // a minute. Without guards any relay is a first hop.
+      'UseEntryGuards 0',
       ...this.#limitLines(),
     ]);
     await this.#untilConnected('client', signal, onBootstrap);
   }
 
-  async startBridge(transport: 'plain' | 'obfs4', signal: AbortSignal): Promise<string> {
-    const name = `bridge${transport}`;
-    const port = BRIDGE_PORTS[transport];
+  async startBridge(transport: 'plain' | 'obfs4', port: number, signal: AbortSignal): Promise<string> {
+    const name = bridgeName(transport);
     const obfuscated = [
       `ServerTransportPlugin obfs4 exec ${transport === 'obfs4' ? await findProgram('obfs4proxy') : ''}`,
       `ServerTransportListenAddr obfs4 127.0.0.1:${port + 1}`,
       'ExtORPort auto',
     ];
     const lines = [...this.joinLines, ...this.#serverLines(name, port), 'BridgeRelay 1', 'PublishServerDescriptor 0'];
+    await this.#writeResolver();
     await this.#writeTorrc(name, [...lines, ...(transport === 'obfs4' ? obfuscated : [])]);
     await this.#untilConnected(name, signal, () => {});
     const fingerprint = /^\S+ ([0-9A-F]{40})/.exec(await readFile(this.#path(name, 'fingerprint'), 'utf8'))?.[1] ?? '';
@@ -266,10 +345,11 @@ class Network {
     const child = this.#running.get(name);
     if (child === undefined) return;
     this.#running.delete(name);
-    const ended = once(child, 'close');
-    const pid = await this.#innerPid(name);
-    await this.#options.namespace.run(['kill', '-TERM', pid]);
-    await ended;
+    await endInner(child, 'SIGTERM');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(Array.from(this.#running.keys(), (name) => this.stop(name)));
   }
 
   #path(...parts: readonly string[]): string {
@@ -281,14 +361,13 @@ class Network {
     await writeFile(this.#path(name, 'torrc'), `${lines.join('\n')}\n`);
   }
 
+  /** Relays ask nobody for names. */
+  async #writeResolver(): Promise<void> {
+    await writeFile(this.#path('resolv.conf'), '');
+  }
+
   #commonLines(name: string): string[] {
-    return [
-      `DataDirectory ${this.#path(name)}`,
-      `PidFile ${this.#path(name, 'pid')}`,
-      `Nickname ${name}`,
-      'ShutdownWaitLength 0',
-      'Log notice stdout',
-    ];
+    return [`DataDirectory ${this.#path(name)}`, `Nickname ${name}`, 'ShutdownWaitLength 0', 'Log notice stdout'];
   }
 
   /** Loopback counts as well: tor leaves it out otherwise. */
@@ -331,11 +410,6 @@ class Network {
     return child;
   }
 
-  /** Inside, processes have other ids than outside. */
-  async #innerPid(name: string): Promise<string> {
-    return (await readFile(this.#path(name, 'pid'), 'utf8')).trim();
-  }
-
   async #untilRunning(count: number, signal: AbortSignal): Promise<void> {
     const { namespace } = this.#options;
     const watcher = namespace.start([process.execPath, '-e', WATCH_CONSENSUS, String(FIRST_PORT + 1), String(count)]);
@@ -352,6 +426,10 @@ class Network {
   #failure(what: string, name: string): RelaymintError {
     return failed(what, (this.#tails.get(name) ?? []).join('\n'));
   }
+}
+
+function bridgeName(transport: 'plain' | 'obfs4'): string {
+  return `bridge${transport}`;
 }
 
 function failed(what: string, words: string): RelaymintError {

@@ -4,7 +4,7 @@
  * are decimal strings of base units and bytes.
  */
 import { z } from 'zod';
-import type { SettledReceiptText } from '../../ledger/settlement/index.ts';
+import type { JournalEntryText } from '../../ledger/settlement/index.ts';
 
 /** Bytes each way of one account: up is payer to payee. */
 export interface PairCounts {
@@ -41,9 +41,9 @@ export interface ClosedStats {
   readonly settled: string;
 }
 
-/** The newest receipts that were settled, the oldest of them first. */
+/** The newest receipts that were settled, and withdrawals, the oldest of them first. */
 export interface SettledList {
-  readonly settlements: readonly SettledReceiptText[];
+  readonly settlements: readonly JournalEntryText[];
   /** Lines of the file that cannot be read. */
   readonly damaged: number;
 }
@@ -156,18 +156,28 @@ const closedSchema: z.ZodType<ClosedStats> = z.object({
 
 export const settledSchema: z.ZodType<SettledList> = z.object({
   settlements: z.array(
-    z.object({
-      at: z.int(),
-      channel: z.string(),
-      payer: z.string(),
-      amount: decimal,
-      up: decimal,
-      down: decimal,
-      signature: z.string(),
-      feeLamports: decimal.nullable(),
-      bankFee: decimal.nullable(),
-      royalties: decimal.nullable(),
-    }),
+    z.discriminatedUnion('kind', [
+      z.object({
+        kind: z.literal('receipt'),
+        at: z.int(),
+        channel: z.string(),
+        payer: z.string(),
+        amount: decimal,
+        up: decimal,
+        down: decimal,
+        signature: z.string(),
+        feeLamports: decimal.nullable(),
+        bankFee: decimal.nullable(),
+        royalties: decimal.nullable(),
+      }),
+      z.object({
+        kind: z.literal('withdrawal'),
+        at: z.int(),
+        amount: decimal,
+        signature: z.string(),
+        feeLamports: decimal.nullable(),
+      }),
+    ]),
   ),
   damaged: z.int(),
 });
@@ -254,7 +264,7 @@ export interface ControlResults {
   /** Ends our circuits for good and pays what ending them cost: nothing more will be owed. */
   readonly drain: { readonly drained: boolean };
   readonly settle: SettlementStats;
-  /** The newest receipts that it settled, thousands at most. */
+  /** The newest receipts that it settled, and withdrawals, thousands at most. */
   readonly settlements: SettledList;
   /** By payer: what is kept back of its opening payments when its channels close, base units. */
   readonly debts: { readonly debts: Readonly<Record<string, string>> };

@@ -3,6 +3,7 @@
  * close, withdraw, and read every figure of the report from the running parts.
  */
 import path from 'node:path';
+import { elapsed } from '../../core/abort.ts';
 import { ledgerAddress } from '../../core/ids.ts';
 import type { Log } from '../../core/ports.ts';
 import type { LedgerReader } from '../../ledger/contract.ts';
@@ -107,17 +108,16 @@ function siteOf(published: Published, visit: VisitResult): RoundReport['site'] {
 
 /** Lets every payer sign for what it owes and waits until each pair's two ends say the same. */
 async function quiesce(options: RoundOptions): Promise<void> {
-  const deadline = performance.now() + QUIET_MILLIS;
+  const late = AbortSignal.timeout(QUIET_MILLIS);
   for (;;) {
     for (const node of options.cluster.nodes) await control(options, node, 'flush');
     const stats = await readStats(options);
     const earning = stats.flatMap((node) => node.pairs.filter((pair) => pair.side === 'earns'));
     if (earning.every((pair) => !pair.live || pair.owed === pair.receipted)) return;
-    if (performance.now() > deadline) {
+    if (!(await elapsed(POLL_MILLIS, late))) {
       options.log.warn({}, 'some receipts are still missing; settling what there is');
       return;
     }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MILLIS));
   }
 }
 

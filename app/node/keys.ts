@@ -43,6 +43,7 @@ const SEED_BYTES = 32;
 /** Reads the keys of a data directory, making those that are missing. */
 export async function loadNodeKeys(options: KeyOptions): Promise<NodeKeys> {
   await makeFolder(options.dataDir).catch((cause: unknown) => {
+    if (isRelaymintError(cause)) throw cause;
     throw new RelaymintError(
       'STORAGE_FAILED',
       `The data folder ${options.dataDir} cannot be created: ${messageOf(cause)}.`,

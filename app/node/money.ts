@@ -1,10 +1,11 @@
 /** The phases of a node that concern money: what it has, what it is paid, and what it pays. */
 import path from 'node:path';
+import { orAborted } from '../../core/abort.ts';
 import type { ChannelId } from '../../core/ids.ts';
 import { MAX_ONWARD_PRICE, SPEND_LIMIT_SITE, WIDENED_OPENINGS } from '../../core/limits.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { repeat } from '../../core/repeat.ts';
-import { amount, pricePerMiB, type PricePerMiB } from '../../core/units.ts';
+import { amount, pricePerMiB, type Amount, type PricePerMiB } from '../../core/units.ts';
 import { openAccountBook, openBookStore, type AccountBook, type BookStore } from '../../ledger/accounting/index.ts';
 import { openBudget, type Budget } from '../../ledger/budget/index.ts';
 import type { TillTerms } from '../../ledger/contract.ts';
@@ -44,6 +45,8 @@ const SETTLEMENT_POLL_MILLIS = 5_000;
 const TILL_POLL_MILLIS = 30_000;
 /** A cluster takes 13 s to make a transaction final. Receipts are kept, so a node that cannot reach the ledger does not wait for ever. */
 const SHUTDOWN_SETTLE_MILLIS = 16_000;
+/** A ledger that is well takes less to settle, or not much more. */
+const SHUTDOWN_SILENT_MILLIS = 1_500;
 /** A window is at most a quarter of what a deposit still holds: smaller deposits would only take slots. */
 const DEPOSIT_OPENINGS = 4n;
 /** A relay burns at most this part of what relaying left it for wider windows. */
@@ -51,6 +54,14 @@ const WIDENING_PARTS = 4n;
 /** Nodes of the usual circuit: three relays and a host. */
 const USUAL_HOPS = 4n;
 const SELLS_NOTHING: PricePerMiB = pricePerMiB(0n);
+
+/** A node that stops waits for the ledger, to settle before it ends. */
+export interface LastSettling {
+  /** What is not settled yet. */
+  readonly unsettled: Amount;
+  /** Then it ends without having settled: the receipts are kept for its next start. */
+  readonly until: Date;
+}
 
 /**
  * A circuit pays its first relay for all nodes behind it as well, so a window at the relay's own price would hold only a
@@ -80,14 +91,23 @@ export async function openBooks(
   return { wallet, store, book };
 }
 
-/** Settles what others signed, grows the till, and counts what is spent. */
+/**
+ * Settles what others signed, grows the till, and counts what is spent. When it is disposed it settles what is left, telling
+ * `onLastSettling` where that takes long; then the ledger is closed, so that nothing else waits for it.
+ */
 export async function openSettling(
   settings: NodeSettings,
-  { wallet, store, book, ledger, clock }: Books & { readonly ledger: SolanaLedger; readonly clock: Clock },
+  parts: Books & {
+    readonly ledger: SolanaLedger;
+    readonly clock: Clock;
+    readonly onLastSettling: ((waiting: LastSettling) => void) | undefined;
+  },
   stack: AsyncDisposableStack,
 ): Promise<{ readonly settlement: SettlementEngine; readonly journal: SettlementJournal; readonly budget: Budget }> {
   const { log, till, terms } = settings;
+  const { wallet, store, book, ledger, clock, onLastSettling } = parts;
   const { maxRoyaltyBps } = terms;
+  stack.defer(() => ledger.close());
   const journal = openSettlementJournal(path.join(settings.dataDir, SETTLEMENTS_FILE), log);
   const settlement = stack.use(
     startSettlement({
@@ -106,11 +126,13 @@ export async function openSettling(
       log,
     }),
   );
-  stack.defer(() => settleAtShutdown(settlement, log));
+  stack.defer(() => settleAtShutdown(settlement, log, onLastSettling));
   if (till !== undefined) {
     const { maxSlots } = till;
-    const work = (): Promise<void> => growNearlyFull({ reader: ledger, wallet, maxSlots, log });
-    stack.use(repeat({ everyMillis: TILL_POLL_MILLIS, work, what: 'growing the till', log }));
+    const what = 'growing the till';
+    const work = (stop: AbortSignal): Promise<void> =>
+      orAborted(growNearlyFull({ reader: ledger, wallet, maxSlots, log }), stop, what);
+    stack.use(repeat({ everyMillis: TILL_POLL_MILLIS, work, what, log }));
   }
   const { spendLimit: total, spendLimitPeer: perPeer } = settings.node;
   const budget = stack.use(
@@ -154,17 +176,19 @@ export function openPaying(
   const { idle } = channels;
   idle.watch();
   if (terms.relayPrice !== undefined) channels.warm();
-  const look = async (): Promise<void> => {
+  const closing = 'closing idle channels';
+  const look = async (stop: AbortSignal): Promise<void> => {
     idle.watch();
-    await idle.sweep();
+    await orAborted(idle.sweep(), stop, closing);
   };
-  stack.use(repeat({ everyMillis: CHANNEL_WATCH_MILLIS, work: look, what: 'closing idle channels', log }));
+  stack.use(repeat({ everyMillis: CHANNEL_WATCH_MILLIS, work: look, what: closing, log }));
+  const collecting = 'collecting what is left of channels that payees closed';
   stack.use(
     repeat({
       everyMillis: CLAIM_WATCH_MILLIS,
       atOnce: true,
-      work: () => collectClaim({ reader: ledger, wallet, log }),
-      what: 'collecting what is left of channels that payees closed',
+      work: (stop) => orAborted(collectClaim({ reader: ledger, wallet, log }), stop, collecting),
+      what: collecting,
       log,
     }),
   );
@@ -196,11 +220,20 @@ function liveChannels(book: AccountBook): ReadonlySet<ChannelId> {
   return new Set(book.peers().flatMap(({ role, live, channel }) => (role === 'payer' && live ? [channel.id] : [])));
 }
 
-async function settleAtShutdown(settlement: SettlementEngine, log: Log): Promise<void> {
+async function settleAtShutdown(
+  settlement: SettlementEngine,
+  log: Log,
+  onWaiting: ((waiting: LastSettling) => void) | undefined,
+): Promise<void> {
   if (settlement.unsettled() === 0n) return;
+  const until = new Date(Date.now() + SHUTDOWN_SETTLE_MILLIS);
+  const say = (): void => onWaiting?.({ unsettled: settlement.unsettled(), until });
+  const timer = setTimeout(say, SHUTDOWN_SILENT_MILLIS);
   try {
     await settlement.settleAll(AbortSignal.timeout(SHUTDOWN_SETTLE_MILLIS));
   } catch (error) {
     log.warn({ err: error }, 'could not settle before stopping; the receipts are kept for the next start');
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -23,7 +23,7 @@ import type { NodeSettings } from '../config/index.ts';
 import type { Channels } from './channels.ts';
 import { openIdentity, type Identity } from './identity.ts';
 import type { NodeKeys } from './keys.ts';
-import { openBooks, openPaying, openSettling } from './money.ts';
+import { openBooks, openPaying, openSettling, type LastSettling } from './money.ts';
 import type { OwnOffer } from './own-offer.ts';
 import { openCircuits, openDiscovery, openGuardsOf, openLinks, openOwnOffer } from './peers.ts';
 import { openWays, warnOfWhatShows } from './ways.ts';
@@ -65,19 +65,30 @@ export interface RunningNode extends AsyncDisposable {
 
 const STARTING = 'Starting the node';
 
-/** @throws RelaymintError ABORTED as soon as the signal ends, whatever is waited for: tor, the I2P router or the ledger. */
-export async function openNode(settings: NodeSettings, signal?: AbortSignal): Promise<RunningNode> {
+/**
+ * `onLastSettling` is told when the node, disposed, has to wait for the ledger to settle.
+ * @throws RelaymintError ABORTED as soon as the signal ends, whatever is waited for: tor, the I2P router or the ledger.
+ */
+export async function openNode(
+  settings: NodeSettings,
+  signal?: AbortSignal,
+  onLastSettling?: (waiting: LastSettling) => void,
+): Promise<RunningNode> {
   assertAnnounceable(settings);
   assertNotAborted(signal, STARTING);
   try {
-    return await composeNode(settings, signal);
+    return await composeNode(settings, signal, onLastSettling);
   } catch (error) {
     assertNotAborted(signal, STARTING);
     throw error;
   }
 }
 
-async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promise<RunningNode> {
+async function composeNode(
+  settings: NodeSettings,
+  signal: AbortSignal | undefined,
+  onLastSettling: ((waiting: LastSettling) => void) | undefined,
+): Promise<RunningNode> {
   const clock = settings.world?.clock ?? systemClock;
   warnOfWhatShows(settings);
   await using stack = new AsyncDisposableStack();
@@ -88,7 +99,11 @@ async function composeNode(settings: NodeSettings, signal?: AbortSignal): Promis
   const givingUp = onAbort(signal, ways.giveUp);
   const books = await openBooks(settings, { keys, ledger: ways.ledger, clock }, stack);
   const links = openLinks(settings, { keys, policy: ways.policy, clock }, stack);
-  const { settlement, journal, budget } = await openSettling(settings, { ...books, ledger: ways.ledger, clock }, stack);
+  const { settlement, journal, budget } = await openSettling(
+    settings,
+    { ...books, ledger: ways.ledger, clock, onLastSettling },
+    stack,
+  );
   const guards = await openGuardsOf(settings, { keys, policy: ways.policy, wallet: books.wallet, clock }, stack);
   const discovery = openDiscovery(
     settings,

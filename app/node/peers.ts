@@ -141,7 +141,7 @@ export function openOwnOffer(
   stack.use(
     repeat({
       everyMillis: OFFER_RENEWAL_MILLIS,
-      jittered: true,
+      jitter: 0.5,
       work: async () => own.renew(),
       what: 'renewing the offer',
       log,

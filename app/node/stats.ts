@@ -7,7 +7,7 @@ import { MAX_ACCOUNTS } from '../../core/limits.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import { amount } from '../../core/units.ts';
 import type { Link } from '../../node/link/index.ts';
-import { settledReceiptText, type SettlementHistory } from '../../ledger/settlement/index.ts';
+import { journalEntryText, type SettlementHistory } from '../../ledger/settlement/index.ts';
 import type {
   BudgetStats,
   ClosedStats,
@@ -243,7 +243,7 @@ export function closedOf(
 
 /** As the control port and the command line show it. */
 export function settledList({ entries, damaged }: SettlementHistory): SettledList {
-  return { settlements: entries.map(settledReceiptText), damaged };
+  return { settlements: entries.map(journalEntryText), damaged };
 }
 
 /** What was settled never shrinks: an older view of the chain does not take back what the books say. */

@@ -1,13 +1,11 @@
 /** Packs a folder into a CAR file that every IPFS tool reads. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { bytes, type Bytes } from '../../core/units.ts';
 import { replaceFileBy } from '../../platform/disk/atomic-file.ts';
 import { openBlockStore } from '../../sites/blocks/index.ts';
 import { carOf } from '../../sites/car/index.ts';
 import { importSite, proofOf, type ImportProgress, type ImportSummary } from '../../sites/unixfs/index.ts';
+import { openScratch } from './scratch.ts';
 
 export interface PackOptions {
   readonly folder: string;
@@ -31,9 +29,8 @@ const NAME = 'packed.web3';
  */
 export async function packSite({ folder, file, signal, onImport }: PackOptions): Promise<Packed> {
   await using stack = new AsyncDisposableStack();
-  const scratch = await mkdtemp(path.join(tmpdir(), 'relaymint-pack-'));
-  stack.defer(() => rm(scratch, { recursive: true, force: true }));
-  const store = stack.use(await openBlockStore({ directory: scratch }));
+  const scratch = stack.use(await openScratch('pack'));
+  const store = stack.use(await openBlockStore({ directory: scratch.path }));
   const summary = await importSite(store, NAME, folder, { signal, ...(onImport && { onProgress: onImport }) });
   const blocks = proofOf(store, summary.root, { scope: 'all', known: new Set(), signal });
   const size = await replaceFileBy(file, carOf(summary.root, blocks));

@@ -1,7 +1,6 @@
 /** What is previewed: its blocks, its names, and the gateway in front of them. */
 import { watch, type FSWatcher } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { CID } from 'multiformats/cid';
@@ -9,6 +8,8 @@ import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { isName, siteUrl } from '../../core/name.ts';
 import type { Log } from '../../core/ports.ts';
+import { repeat } from '../../core/repeat.ts';
+import { hasErrno } from '../../platform/errno.ts';
 import {
   blockMissing,
   openBlockStore,
@@ -18,8 +19,9 @@ import {
 } from '../../sites/blocks/index.ts';
 import { openCar, type CarFile } from '../../sites/car/index.ts';
 import { createGateway, frontPage } from '../../sites/gateway/index.ts';
-import { importSite, type ImportProgress, type Skipped } from '../../sites/unixfs/index.ts';
-import { RELOAD_SCRIPT, Reload } from './reload.ts';
+import { importPath, type ImportProgress, type Skipped } from '../../sites/unixfs/index.ts';
+import { RELOAD_SCRIPT, stateHandler } from './reload.ts';
+import { openScratch } from './scratch.ts';
 
 export interface PreviewOptions {
   /** Folders and CAR files. */
@@ -45,10 +47,18 @@ export interface Preview extends AsyncDisposable {
   /** The path gateway. */
   readonly url: string;
   readonly sites: readonly PreviewedSite[];
+  /** What of the CAR files cannot be shown, in sentences. */
+  readonly remarks: readonly string[];
 }
 
 /** Changes that come this close together are read once, milliseconds. */
 const SETTLE_MILLIS = 100;
+/** How often it is looked whether a folder is still the same one: generators of sites remove it and make it anew. */
+const LOOK_MILLIS = 1_000;
+/** States of a folder that are kept: a download of the one before goes on. */
+const KEPT_STATES = 2;
+/** Of a host name. */
+const MAX_LABEL = 63;
 
 /**
  * Imports what is given and serves it on loopback.
@@ -57,18 +67,14 @@ const SETTLE_MILLIS = 100;
 export async function openPreview(options: PreviewOptions): Promise<Preview> {
   const { port, signal, log } = options;
   await using opening = new AsyncDisposableStack();
-  const scratch = await mkdtemp(path.join(tmpdir(), 'relaymint-preview-'));
-  opening.defer(() => rm(scratch, { recursive: true, force: true }));
-  const store = opening.use(await openBlockStore({ directory: scratch, log }));
-  const shown = new Shown(store, options);
-  opening.use(shown);
-  for (const one of options.paths) await shown.add(one);
-  assertNotAborted(signal, 'Opening the preview');
+  const scratch = opening.use(await openScratch('preview'));
+  const store = opening.use(await openBlockStore({ directory: scratch.path, log }));
+  const shown = opening.use(new Shown(store, options));
   const gateway = createGateway({
     resolver: { resolve: async (name) => await Promise.resolve(shown.resolve(name)) },
     content: { open: async () => await Promise.resolve(shown.content) },
     roots: { open: async () => await Promise.resolve(shown.content) },
-    names: [shown.reload.handler],
+    names: [stateHandler((name) => shown.rootOf(name)?.toString())],
     appendix: RELOAD_SCRIPT,
     front: (_request, response) =>
       frontPage(response, {
@@ -79,12 +85,16 @@ export async function openPreview(options: PreviewOptions): Promise<Preview> {
     log,
   });
   opening.defer(() => gateway.close());
+  // A port that is taken is said before a film is imported.
   const { port: bound } = await gateway.listen({ port });
+  for (const one of options.paths) await shown.add(one);
+  assertNotAborted(signal, 'Opening the preview');
   shown.watch(bound);
   const all = opening.move();
   return {
     url: `http://127.0.0.1:${bound}/`,
     sites: shown.sites(bound),
+    remarks: shown.remarks,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }
@@ -98,13 +108,13 @@ interface Folder {
 
 /** The folders and CAR files, and all their blocks. */
 class Shown implements AsyncDisposable {
-  readonly reload: Reload = new Reload((name) => this.#folders.get(name)?.root.toString());
   readonly content: SiteContent;
+  readonly remarks: string[] = [];
   readonly #store: BlockStore;
   readonly #options: PreviewOptions;
   readonly #folders = new Map<string, Folder>();
   readonly #cars: { readonly path: string; readonly car: CarFile }[] = [];
-  readonly #watchers: FSWatcher[] = [];
+  readonly #watching = new AsyncDisposableStack();
   #importing: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -121,15 +131,30 @@ class Shown implements AsyncDisposable {
     this.content = { get: (cid, how) => reader.get(cid, how), close() {} };
   }
 
+  /** @throws RelaymintError as `openPreview`. */
   async add(given: string): Promise<void> {
     const { signal } = this.#options;
+    if (given.trim() === '') {
+      throw new RelaymintError('INVALID_ARGUMENT', 'The name of a folder or file is empty.', {
+        remedy: 'Name a folder or a file.',
+      });
+    }
     const found = await stat(given).catch(() => undefined);
-    if (found?.isFile() === true) {
-      this.#cars.push({ path: given, car: await openCar(given, { signal }) });
+    if (found?.isFile() !== true) {
+      const name = this.#nameFor(given);
+      this.#folders.set(name, { path: given, name, ...(await this.#import(name, given)) });
       return;
     }
-    const name = this.#nameFor(given);
-    this.#folders.set(name, { path: given, name, ...(await this.#import(name, given)) });
+    const car = await openCar(given, { signal });
+    this.#cars.push({ path: given, car });
+    if (car.leftOut > 0) this.remarks.push(`${given}: ${car.leftOut} blocks of other kinds are left out.`);
+    if (!car.roots.some((root) => isShown(root, car))) {
+      this.remarks.push(`${given}: none of its roots can be shown; its ${car.blocks} blocks are at /ipfs/CID.`);
+    }
+  }
+
+  rootOf(name: string): CID | undefined {
+    return this.#folders.get(name)?.root;
   }
 
   /** @throws RelaymintError NAME_UNKNOWN. */
@@ -143,29 +168,25 @@ class Shown implements AsyncDisposable {
 
   sites(port: number): readonly PreviewedSite[] {
     const folders = [...this.#folders.values()].map((folder) => siteOf(folder, port));
-    const cars = this.#cars.flatMap(({ path: file, car }) =>
-      car.roots.map((root) => ({
+    const cars = this.#cars.flatMap(({ path: file, car }) => {
+      const roots = new Map(
+        car.roots.filter((root) => isShown(root, car)).map((root) => [root.toV1().toString(), root]),
+      );
+      return Array.from(roots, ([label, root]) => ({
         path: file,
         root,
-        url: `http://${root.toV1().toString()}.ipfs.localhost:${port}/`,
+        url: `http://${label}.ipfs.localhost:${port}/`,
         skipped: [],
-      })),
-    );
+      }));
+    });
     return [...folders, ...cars];
   }
 
   /** Shows each folder anew when something in it changes. */
   watch(port: number): void {
     for (const folder of this.#folders.values()) {
-      let settling: NodeJS.Timeout | undefined;
-      const watcher = watch(folder.path, { recursive: true });
-      watcher.on('change', () => {
-        clearTimeout(settling);
-        settling = setTimeout(() => void this.#refresh(folder, port), SETTLE_MILLIS);
-      });
-      watcher.on('error', (error) => this.#options.log.warn({ err: error }, 'changes of a folder are no longer seen'));
-      watcher.on('close', () => clearTimeout(settling));
-      this.#watchers.push(watcher);
+      const watched = new WatchedFolder(folder.path, () => void this.#refresh(folder, port), this.#options.log);
+      this.#watching.use(watched);
     }
   }
 
@@ -181,9 +202,7 @@ class Shown implements AsyncDisposable {
     try {
       const before = folder.root;
       Object.assign(folder, await this.#import(folder.name, folder.path));
-      if (folder.root.equals(before)) return;
-      this.reload.changed(folder.name, folder.root.toString());
-      onChange(siteOf(folder, port));
+      if (!folder.root.equals(before)) onChange(siteOf(folder, port));
     } catch (error) {
       if (!this.#closed) onChange(siteOf(folder, port), error);
     }
@@ -191,10 +210,11 @@ class Shown implements AsyncDisposable {
 
   async #import(name: string, folder: string): Promise<Pick<Folder, 'root' | 'skipped'>> {
     const { signal, onImport } = this.#options;
-    const { root, skipped } = await importSite(this.#store, name, folder, {
-      signal,
-      ...(onImport && { onProgress: onImport }),
-    });
+    await using session = this.#store.begin();
+    const { root, skipped } = await importPath(folder, session, { signal, ...(onImport && { onProgress: onImport }) });
+    await session.pin(name, root);
+    const older = this.#store.pins(name).filter((pin) => !pin.root.equals(root));
+    for (const pin of older.slice(0, older.length - KEPT_STATES + 1)) await this.#store.unpin(name, pin.root);
     return { root, skipped };
   }
 
@@ -215,10 +235,65 @@ class Shown implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    for (const watcher of this.#watchers) watcher.close();
+    await this.#watching.disposeAsync();
     await this.#importing;
     for (const { car } of this.#cars) await car[Symbol.asyncDispose]();
   }
+}
+
+/** Tells of changes in a folder, also when another one has come in its place. */
+class WatchedFolder implements AsyncDisposable {
+  readonly #path: string;
+  readonly #onChange: () => void;
+  readonly #log: Log;
+  readonly #looking: AsyncDisposable;
+  #watcher: FSWatcher | undefined;
+  #settling: NodeJS.Timeout | undefined;
+  /** Which folder it is. */
+  #inode: bigint | undefined;
+
+  constructor(folder: string, onChange: () => void, log: Log) {
+    this.#path = folder;
+    this.#onChange = onChange;
+    this.#log = log;
+    const what = 'looking for changes of a folder';
+    this.#looking = repeat({ everyMillis: LOOK_MILLIS, atOnce: true, work: () => this.#look(), what, log });
+  }
+
+  async #look(): Promise<void> {
+    const found = await stat(this.#path, { bigint: true }).catch(() => undefined);
+    if (found?.ino === this.#inode) return;
+    const isFirst = this.#watcher === undefined && this.#inode === undefined;
+    this.#inode = found?.ino;
+    this.#watcher?.close();
+    if (found !== undefined) this.#watch();
+    if (!isFirst) this.#changed();
+  }
+
+  #watch(): void {
+    this.#watcher = watch(this.#path, { recursive: true });
+    this.#watcher.on('change', () => this.#changed());
+    this.#watcher.on('error', (error) => {
+      // A folder below it went while it was looked at.
+      if (!hasErrno(error, 'ENOENT')) this.#log.warn({ err: error }, 'some changes of a folder may not be seen');
+    });
+  }
+
+  #changed(): void {
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(this.#onChange, SETTLE_MILLIS);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#looking[Symbol.asyncDispose]();
+    clearTimeout(this.#settling);
+    this.#watcher?.close();
+  }
+}
+
+/** It is in the file, and fits into a host name. */
+function isShown(root: CID, car: CarFile): boolean {
+  return car.has(root) && root.toV1().toString().length <= MAX_LABEL;
 }
 
 function siteOf({ path: folder, name, root, skipped }: Folder, port: number): PreviewedSite {

@@ -1,49 +1,25 @@
 /** Reloads the pages of a site that are open in browsers when its folder has changed. */
-import { onAbort } from '../../core/abort.ts';
 import type { NameHandler } from '../../sites/gateway/index.ts';
 
-const PATH = '/.relaymint/reload';
-/** A comment from time to time keeps the connection from being taken for a dead one. */
-const BEAT_MILLIS = 20_000;
+const PATH = '/.relaymint/state';
 
-/** Added to each page: what it shows is the first state that it hears of. */
+/**
+ * Added to each page: asks each second, while somebody looks at it, which state of the site there is. (A connection that stays open would take
+ * one of the six that a browser has for the site.)
+ */
 export const RELOAD_SCRIPT: Buffer = Buffer.from(
-  `<script>{let r;new EventSource("${PATH}").onmessage=({data})=>{if(r&&r!==data)location.reload();r=data}}</script>\n`,
+  `<script>{let s;setInterval(async()=>{if(document.hidden)return;try{const t=await(await fetch("${PATH}")).text();if(s&&s!==t)location.reload();s=t}catch{}},1000)}</script>\n`,
 );
 
-export class Reload {
-  readonly handler: NameHandler;
-  readonly #watching = new Map<string, Set<(state: string) => void>>();
-
-  /** `stateOf`: of a site now. */
-  constructor(stateOf: (name: string) => string | undefined) {
-    this.handler = {
-      tld: 'web3',
-      path: PATH,
-      answer: async ({ name, response, signal }) => {
-        response.set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' });
-        response.setHeader('Content-Type', 'text/event-stream');
-        const say = (state: string): void => void response.write(`data: ${state}\n\n`);
-        const state = stateOf(name);
-        if (state !== undefined) say(state);
-        const watching = this.#watching.get(name) ?? new Set();
-        this.#watching.set(name, watching.add(say));
-        const beat = setInterval(() => response.write(':\n\n'), BEAT_MILLIS);
-        try {
-          await new Promise<void>((resolve) => {
-            onAbort(signal, resolve);
-          });
-        } finally {
-          clearInterval(beat);
-          watching.delete(say);
-          response.end();
-        }
-      },
-    };
-  }
-
-  /** It is another now. */
-  changed(name: string, state: string): void {
-    for (const say of this.#watching.get(name) ?? []) say(state);
-  }
+/** `stateOf`: of a site now. */
+export function stateHandler(stateOf: (name: string) => string | undefined): NameHandler {
+  return {
+    tld: 'web3',
+    path: PATH,
+    answer: async ({ name, response }) => {
+      response.set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' });
+      response.type('text/plain').send(stateOf(name) ?? '');
+      await Promise.resolve();
+    },
+  };
 }

@@ -5,6 +5,7 @@ import { watchLifecycle } from '../../app/lifecycle.ts';
 import { flagsOnly, optional, speechSection, words, type ValuesOf } from '../../app/config/index.ts';
 import { createOutput, createStatus, table } from '../../cli/output.ts';
 import { addSettings } from '../../cli/settings.ts';
+import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { STRATEGIES, broken, play } from '../../test/adversary/index.ts';
 import type { Row, Strategy } from '../../test/adversary/index.ts';
@@ -40,7 +41,7 @@ async function run(options: HostileOptions): Promise<void> {
   const rows: Row[] = [];
   try {
     for (const [index, strategy] of strategies.entries()) {
-      lifecycle.signal.throwIfAborted();
+      assertNotAborted(lifecycle.signal, 'Playing');
       status.show(`${index + 1} of ${strategies.length}: ${strategy.name}`);
       rows.push(await play(strategy, seed));
     }

@@ -4,10 +4,12 @@ import { connect, type Socket } from 'node:net';
 import path from 'node:path';
 import { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
+import { elapsed } from '../../core/abort.ts';
 import { isRelaymintError } from '../../core/errors.ts';
 import { ledgerAddress } from '../../core/ids.ts';
 import { MAX_CIRCUITS_PER_LINK } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
+import { every } from '../../core/repeat.ts';
 import { pricePerMiB, unixMillis } from '../../core/units.ts';
 import { openNode, type RunningNode } from '../../app/node/node.ts';
 import { signOffer, walletBindingMessage, type SignedOffer } from '../../node/offer/index.ts';
@@ -44,18 +46,14 @@ export const START: Readonly<Record<FloodName, (config: AttackerConfig) => Promi
   'offer-book-flood': fillBook,
 };
 
-function wait(millis: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, millis));
-}
-
 /** Runs `act` so often a second, in turns. */
 function repeatedly(perSecond: number, act: () => void): void {
   const began = performance.now();
   let done = 0;
-  setInterval(() => {
+  every(TURN_MILLIS, () => {
     const due = ((performance.now() - began) / 1000) * perSecond;
     for (; done < due; done += 1) act();
-  }, TURN_MILLIS);
+  });
 }
 
 // --- connections --------------------------------------------------------------------------------------------------------
@@ -67,7 +65,7 @@ async function floodSockets({ relay }: AttackerConfig, first: Buffer | undefined
     socket.on('error', () => {}).resume();
     if (first !== undefined) socket.write(first);
   });
-  await wait(SOCKETS_MILLIS);
+  await elapsed(SOCKETS_MILLIS, undefined);
 }
 
 /** What a TLS client says first. */
@@ -194,7 +192,7 @@ async function create(node: RunningNode, { relay }: AttackerConfig, keep: boolea
 async function floodCreates(config: AttackerConfig): Promise<void> {
   const payers = await openPayers(config);
   const flood = async (node: RunningNode): Promise<void> => {
-    for (;;) if (!(await create(node, config, false))) await wait(TURN_MILLIS);
+    for (;;) if (!(await create(node, config, false))) await elapsed(TURN_MILLIS, undefined);
   };
   await Promise.all(payers.map((node) => create(node, config, false)));
   for (const node of payers) for (let count = 0; count < CREATES_AT_ONCE; count += 1) void flood(node);
@@ -205,11 +203,11 @@ async function jamSlots(config: AttackerConfig): Promise<void> {
   const payers = await openPayers(config);
   const jam = async (node: RunningNode): Promise<void> => {
     while (node.circuits.stats().initiated < MAX_CIRCUITS_PER_LINK) {
-      if (!(await create(node, config, true))) await wait(RETRY_MILLIS);
+      if (!(await create(node, config, true))) await elapsed(RETRY_MILLIS, undefined);
     }
   };
   await Promise.all(payers.map(jam));
-  setInterval(() => {
+  every(1000, () => {
     for (const node of payers) void jam(node);
-  }, 1000);
+  });
 }

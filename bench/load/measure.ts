@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { deadline } from '../../core/abort.ts';
+import { assertNotAborted, deadline, orAborted } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../ledger/solana/embedded/index.ts';
 import { NODE_FLAGS } from '../../app/market/process.ts';
@@ -66,7 +66,7 @@ export async function measureLoad(options: LoadOptions): Promise<LoadRow[]> {
   const ground = { ledgerUrl: ledger.url, programId: EMBEDDED_PROGRAM_ID };
   const rows: LoadRow[] = [];
   for (const name of names) {
-    signal.throwIfAborted();
+    assertNotAborted(signal, 'Measuring');
     onProgress(`starting a relay for ${name}`);
     // A relay of its own: what one flood leaves behind is none of the next one's.
     await using row = new AsyncDisposableStack();
@@ -150,7 +150,7 @@ async function connectMillis(node: RunningNode, relay: Where, signal: AbortSigna
     circuit.destroy();
     return millis;
   } catch (error) {
-    signal.throwIfAborted();
+    assertNotAborted(signal, 'Measuring');
     if (!isRelaymintError(error) && !limit.signal.aborted) throw error;
     return undefined;
   }
@@ -170,7 +170,7 @@ async function startAttacker(config: AttackerConfig, signal: AbortSignal): Promi
     await exited;
   };
   try {
-    await new Promise<void>((resolve, reject) => {
+    const running = new Promise<void>((resolve, reject) => {
       const failed = (why: string): void =>
         reject(new RelaymintError('INTERNAL', `The process that floods (${config.flood}) ${why}.`));
       const timer = setTimeout(() => failed('took too long to begin'), RUNNING_MILLIS);
@@ -182,15 +182,8 @@ async function startAttacker(config: AttackerConfig, signal: AbortSignal): Promi
         clearTimeout(timer);
         failed('ended');
       });
-      signal.addEventListener(
-        'abort',
-        () => {
-          clearTimeout(timer);
-          reject(signal.reason as Error);
-        },
-        { once: true },
-      );
     });
+    await orAborted(running, signal, 'Measuring');
   } catch (error) {
     await end();
     throw error;

@@ -1,5 +1,6 @@
 /** `npm run bench -- paths`: how often both ends of a circuit are in one hand, and who is blamed for circuits that fail. */
 import type { Command } from 'commander';
+import { assertNotAborted } from '../../core/abort.ts';
 import { MAX_RELAYS } from '../../core/limits.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import {
@@ -56,7 +57,7 @@ async function run({ json, ...simulation }: PathsOptions): Promise<void> {
   try {
     for (const name of BEHAVIOURS) {
       const row = await simulate(name, simulation, (done) => {
-        lifecycle.signal.throwIfAborted();
+        assertNotAborted(lifecycle.signal, 'Simulating');
         if (done % 50 === 0) status.show(`${name}: ${done} of ${simulation.clients} clients`);
       });
       rows.push(row);

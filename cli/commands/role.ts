@@ -1,8 +1,9 @@
 /** The command of a role: opens its node, says ready, runs until told to end, closes. */
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
+import { formatCredits } from '../../core/units.ts';
 import { startControlServer } from '../../app/control/index.ts';
-import { controlHandlers, openNode } from '../../app/node/index.ts';
+import { controlHandlers, openNode, type LastSettling, type RunningNode } from '../../app/node/index.ts';
 import {
   baseSection,
   earnerSection,
@@ -33,7 +34,14 @@ async function runRole<Own>(role: Role<Own>, options: RoleOptions<Own>): Promise
   using lifecycle = watchLifecycle();
   await using stack = new AsyncDisposableStack();
   const settings = settingsOf(role, options, (label) => createLog(options.logLevel, label));
-  const node = stack.use(await openNode(settings, lifecycle.signal));
+  const onLastSettling = ({ unsettled, until }: LastSettling): void => {
+    output.value({ event: 'settling', unsettled: unsettled.toString(), until: until.getTime() });
+    output.line(
+      `Waiting for the ledger to settle ${formatCredits(unsettled)} credits, until ${clockText(until)} at most. Ctrl-C again ends it now.`,
+    );
+  };
+  const node = stack.use(await openNode(settings, lifecycle.signal, onLastSettling));
+  lifecycle.leaves(() => leftText(node, settings.dataDir));
   const running = stack.use(await role.start(node, options));
   const addresses = await node.announce(lifecycle.signal);
   const fields = await running.announced?.();
@@ -52,4 +60,15 @@ async function runRole<Own>(role: Role<Own>, options: RoleOptions<Own>): Promise
   output.line(running.describe(addresses));
   await lifecycle.ended;
   output.line('Stopping: paying what is due, settling, closing.');
+}
+
+function clockText(at: Date): string {
+  return at.toTimeString().slice(0, 8);
+}
+
+/** What is left when it ends at once. */
+function leftText({ settlement }: RunningNode, dataDir: string): string {
+  const unsettled = settlement.unsettled();
+  if (unsettled === 0n) return 'Stopped at once. Nothing was left to settle.';
+  return `Stopped at once. ${formatCredits(unsettled)} credits are not settled: the receipts are kept in ${dataDir} and settled after the next start.`;
 }

@@ -1,4 +1,4 @@
-/** `relaymint settlements`: the receipts that a node settled, one per line. */
+/** `relaymint settlements`: the receipts that a node settled and what it withdrew, one per line. */
 import { access } from 'node:fs/promises';
 import path from 'node:path';
 import type { Command } from 'commander';
@@ -8,7 +8,7 @@ import { MAX_SETTLED_KEPT } from '../../core/limits.ts';
 import { amount, formatBytes, formatCredits } from '../../core/units.ts';
 import { callControl, runningNode, type SettledList } from '../../app/control/index.ts';
 import { SETTLEMENTS_FILE, settledList } from '../../app/node/index.ts';
-import { readSettlementHistory, type SettledReceiptText } from '../../ledger/settlement/index.ts';
+import { readSettlementHistory, type JournalEntryText } from '../../ledger/settlement/index.ts';
 import { createPolicy } from '../../node/transport/index.ts';
 import {
   count,
@@ -31,10 +31,11 @@ type SettlementsOptions = CommonOptions & NodeFolder & ValuesOf<typeof settlemen
 export function settlementsCommand(program: Command): void {
   const command = program
     .command('settlements')
-    .summary('list what a node settled: when, for whom, in which transaction')
+    .summary('list what a node settled and withdrew: when, for whom, in which transaction')
     .description(
       'Lists the receipts that a node settled, newest last: what each one moved and for how many bytes since the previous one on its\n' +
-        "channel, and its part of the transaction's fee and of the royalties. Works on a stopped node too.",
+        "channel, and its part of the transaction's fee and of the royalties. What the node withdrew from its till to its wallet is in the\n" +
+        'list as well. Works on a stopped node too.',
     );
   addSettings(addSettings(addCommonOptions(command), nodeFolderSection), settlementsSection).action(
     async (options: SettlementsOptions) => {
@@ -62,28 +63,49 @@ async function listOf(dataDir: string): Promise<SettledList> {
   return settledList(await readSettlementHistory(path.join(dataDir, SETTLEMENTS_FILE)));
 }
 
-function render(shown: readonly SettledReceiptText[], all: number): string {
+function render(shown: readonly JournalEntryText[], all: number): string {
   if (shown.length === 0) return 'Nothing has been settled yet.';
-  const rows = shown.map((one) => [
-    `  ${new Date(one.at).toISOString().slice(0, 19)}Z`,
+  const receipts = shown.filter(({ kind }) => kind === 'receipt');
+  const withdrawals = shown.filter(({ kind }) => kind === 'withdrawal');
+  const lines = [
+    table(
+      [
+        ['  WHEN', 'PAYER', 'CHANNEL', 'UP', 'DOWN', 'CREDITS', 'ROYALTIES', 'LAMPORTS', 'TRANSACTION'],
+        ...shown.map(row),
+      ],
+      [3, 4, 5, 6, 7],
+    ),
+    '',
+    `${counted(receipts.length, 'receipt')}, ${sumOf(receipts)} credits in all.`,
+  ];
+  if (withdrawals.length > 0) {
+    lines.push(`${counted(withdrawals.length, 'withdrawal')} to the wallet, ${sumOf(withdrawals)} credits in all.`);
+  }
+  if (shown.length < all) lines.push(`These are the newest ${shown.length} of ${all}: --last shows more.`);
+  return lines.join('\n');
+}
+
+function row(one: JournalEntryText): readonly string[] {
+  const when = `  ${new Date(one.at).toISOString().slice(0, 19)}Z`;
+  const fee = one.feeLamports ?? '?';
+  if (one.kind === 'withdrawal') {
+    return [when, 'to the wallet', '', '', '', credits(one.amount), '', fee, one.signature];
+  }
+  return [
+    when,
     shortId(one.payer),
     shortId(one.channel),
     formatBytes(Number(one.up)),
     formatBytes(Number(one.down)),
     credits(one.amount),
     one.royalties === null ? '?' : credits(one.royalties),
-    one.feeLamports ?? '?',
+    fee,
     one.signature,
-  ]);
-  const sum = shown.reduce((total, one) => total + BigInt(one.amount), 0n);
-  return [
-    table(
-      [['  WHEN', 'PAYER', 'CHANNEL', 'UP', 'DOWN', 'CREDITS', 'ROYALTIES', 'LAMPORTS', 'TRANSACTION'], ...rows],
-      [3, 4, 5, 6, 7],
-    ),
-    '',
-    `${counted(shown.length, 'receipt')} of the newest ${all}, ${formatCredits(amount(sum))} credits in all.`,
-  ].join('\n');
+  ];
+}
+
+function sumOf(entries: readonly JournalEntryText[]): string {
+  return formatCredits(amount(entries.reduce((total, one) => total + BigInt(one.amount), 0n)));
 }
 
 function credits(value: string): string {

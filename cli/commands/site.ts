@@ -90,9 +90,11 @@ async function runPreview(paths: readonly string[], options: PreviewOptions): Pr
       log: createLog(options.logLevel, 'preview'),
     }).finally(() => importing.finish()),
   );
-  output.value({ event: 'ready', gateway: preview.url, sites: preview.sites.map(valueOf) });
-  for (const site of preview.sites) {
-    output.line(`${site.path}\n  ${site.url}\n  ${preview.url}ipfs/${site.root.toString()}/`);
+  const { url, sites, remarks } = preview;
+  output.value({ event: 'ready', gateway: url, sites: sites.map(valueOf), remarks });
+  for (const remark of remarks) output.line(remark);
+  for (const site of sites) {
+    output.line(`${site.path}\n  ${site.url}\n  ${url}ipfs/${site.root.toString()}/`);
     if (site.skipped.length > 0) output.line(leftOutText(site.skipped));
   }
   output.line('Ctrl-C stops it.');

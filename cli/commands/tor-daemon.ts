@@ -32,7 +32,7 @@ import {
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { createLog, createOutput, createSteps, table } from '../output.ts';
 import { addSettings } from '../settings.ts';
-import { deadline } from '../../core/abort.ts';
+import { deadline, elapsed } from '../../core/abort.ts';
 
 const folderSection = flagsOnly({
   data: standard('--data <dir>', place, 'folder where tor keeps its state and sockets', defaultDataDir('tor')),
@@ -153,14 +153,13 @@ async function stop(options: FolderOptions): Promise<void> {
     });
   }
   process.kill(pid, 'SIGTERM');
-  const late = Date.now() + STOP_MILLIS;
+  const late = AbortSignal.timeout(STOP_MILLIS);
   while ((await runningDaemon(directory)) === pid) {
-    if (Date.now() > late) {
+    if (!(await elapsed(STOP_POLL_MILLIS, late))) {
       throw new RelaymintError('TIMEOUT', `Process ${pid} has not ended in ${STOP_MILLIS / 1000} s.`, {
         remedy: `Kill it with: kill -9 ${pid}`,
       });
     }
-    await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MILLIS));
   }
   output.value({ event: 'stopped', pid });
   output.line('Tor has stopped.');

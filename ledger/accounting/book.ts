@@ -1,7 +1,7 @@
 /** The accounts of one node: opens them, remembers them from one link to the next, and keeps them in the books. */
-import { setTimeout as delay } from 'node:timers/promises';
+import { elapsed } from '../../core/abort.ts';
 import { backoff, type Backoff } from '../../core/backoff.ts';
-import { RelaymintError } from '../../core/errors.ts';
+import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
 import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { Log } from '../../core/ports.ts';
@@ -201,14 +201,11 @@ class Book implements AccountBook {
         const channel = await this.#reader.channel(account.channel.till, account.channel.slot);
         if (channel !== undefined && channel.id === id && !this.#stop.signal.aborted) this.update(channel);
       } catch (error) {
+        if (isRelaymintError(error, 'CLOSED')) return;
         this.#log.warn({ channel: id, err: error }, 'cannot read a channel from the ledger; trying again');
       }
       if (this.#earning.get(id)?.wantsDeposit !== true) return;
-      try {
-        await delay(backoff(asked, REFRESHES), undefined, { signal: this.#stop.signal, ref: false });
-      } catch {
-        return;
-      }
+      if (!(await elapsed(backoff(asked, REFRESHES), this.#stop.signal, { unref: true }))) return;
     }
   }
 }

@@ -5,7 +5,7 @@
  * sync. A write is atomic. One that fails (a full disk) is not given up: nothing is confirmed until it is on disk, and it is
  * tried again until it is.
  */
-import { setTimeout as delay } from 'node:timers/promises';
+import { elapsed } from '../../core/abort.ts';
 import { backoff, type Backoff } from '../../core/backoff.ts';
 import type { RelaymintError } from '../../core/errors.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
@@ -200,7 +200,7 @@ export class GroupedStore implements AsyncDisposable {
         this.#log.error({ err: cause }, 'the books were closed without the latest writes');
         return this.#failing;
       }
-      await delay(backoff(failures, RETRIES), undefined, { signal: this.#stop.signal }).catch(() => {});
+      await elapsed(backoff(failures, RETRIES), this.#stop.signal);
     }
   }
 }

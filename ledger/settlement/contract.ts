@@ -41,7 +41,7 @@ export interface SettlementOptions {
   readonly onChannel?: (channel: ChannelState) => void;
   /** Called with each channel that the ledger closed for good; the account book's `forget`. */
   readonly onClosed?: (channel: ChannelState) => void;
-  /** Called with each receipt that was settled, to show to people. Optional. */
+  /** Called with each receipt that was settled and with each withdrawal, to show to people. Optional. */
   readonly journal?: SettlementJournal;
   readonly clock?: Clock;
   readonly log?: Log;
@@ -88,8 +88,9 @@ export interface SettlementEngine extends AsyncDisposable {
    */
   settleAll(signal?: AbortSignal): Promise<readonly Settlement[]>;
   /**
-   * Settles, then mints what the till earned to its owner. undefined when there was nothing to withdraw. Errors as
-   * `settleAll`; LEDGER_REJECTED comes after the withdrawal, whose `signature` is in its details.
+   * Settles, then mints what the till earned to its owner. undefined when there was nothing to withdraw. A withdrawal that could not
+   * be followed to its end is taken up again like a settlement. Errors as `settleAll`; LEDGER_REJECTED for receipts comes after the
+   * withdrawal, whose `signature` is in its details; TIMEOUT when the ledger lets every attempt expire.
    */
   withdraw(signal?: AbortSignal): Promise<Withdrawal | undefined>;
   /** What `settleAll` would put on chain now, one transaction per batch. Nothing is sent. Errors as `settleAll`. */

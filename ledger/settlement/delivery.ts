@@ -1,42 +1,33 @@
 /** Gets one settlement on chain and into the books exactly once, whenever the process dies. */
-import { assertNotAborted } from '../../core/abort.ts';
-import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { amount, lamports } from '../../core/units.ts';
 import type { UnixMillis } from '../../core/units.ts';
 import { NUMERATOR_BITS } from '../accounting/index.ts';
 import type { BookStore } from '../accounting/index.ts';
-import type {
-  LedgerReader,
-  LedgerWallet,
-  MovedBySettling,
-  PreparedTransaction,
-  TransactionResult,
-} from '../contract.ts';
+import type { LedgerReader, LedgerWallet, MovedBySettling, TransactionResult } from '../contract.ts';
 import { receiptMessage, receiptSignature } from '../receipt/index.ts';
+import type { Carrier, Outcome, Recorded } from './carrier.ts';
 import type { Settlement, SettlementTotals } from './contract.ts';
-import type { SettledReceipt, SettlementJournal } from './history.ts';
+import { feeOf, type SettledReceipt, type SettlementJournal } from './history.ts';
 import type { Patience } from './patience.ts';
 import type { Batch } from './plan.ts';
-import { decodeRecord, decodeTotals, EMPTY_TOTALS, encodeRecord, encodeTotals } from './record.ts';
-import type { SettlementRecord } from './record.ts';
-import { isRefusal, isVerdict } from './refusal.ts';
+import {
+  decodeTotals,
+  EMPTY_TOTALS,
+  encodeRecord,
+  encodeTotals,
+  isWithdrawal,
+  recordsIn,
+  TOTALS_KEY,
+  type SettlementRecord,
+} from './record.ts';
 import { mostBid } from './worth.ts';
-
-/** Key of the totals among the settlement records; no signature is this short. */
-const TOTALS = 'totals';
-
-export type Outcome =
-  | { readonly state: 'booked'; readonly settlement: Settlement }
-  /** The ledger said no: something in it is wrong. `final`: by the program's or the chain's own word, not a node's alone. */
-  | { readonly state: 'refused'; readonly reason: string; readonly final: boolean }
-  /** The chain never took it up, and no longer can. */
-  | { readonly state: 'expired' };
 
 export interface DeliveryParts {
   readonly store: BookStore;
-  readonly wallet: LedgerWallet;
+  readonly wallet: Pick<LedgerWallet, 'address' | 'prepareSettle'>;
   readonly reader: Pick<LedgerReader, 'till'>;
+  readonly carrier: Carrier;
   readonly patience: Patience;
   /** Base units for a lamport. @throws RelaymintError LEDGER_UNREACHABLE. */
   readonly price: (stop: AbortSignal) => Promise<bigint>;
@@ -48,18 +39,20 @@ export interface DeliveryParts {
 
 export class Delivery {
   readonly #store: BookStore;
-  readonly #wallet: LedgerWallet;
-  readonly #reader: Pick<LedgerReader, 'till'>;
+  readonly #wallet: DeliveryParts['wallet'];
+  readonly #reader: DeliveryParts['reader'];
+  readonly #carrier: Carrier;
   readonly #patience: Patience;
   readonly #price: (stop: AbortSignal) => Promise<bigint>;
   readonly #journal: SettlementJournal | undefined;
   readonly #clock: Clock;
   readonly #log: Log;
 
-  constructor({ store, wallet, reader, patience, price, journal, clock, log }: DeliveryParts) {
+  constructor({ store, wallet, reader, carrier, patience, price, journal, clock, log }: DeliveryParts) {
     this.#store = store;
     this.#wallet = wallet;
     this.#reader = reader;
+    this.#carrier = carrier;
     this.#patience = patience;
     this.#price = price;
     this.#journal = journal;
@@ -68,7 +61,7 @@ export class Delivery {
   }
 
   totals(): SettlementTotals {
-    const encoded = this.#store.settlements().get(TOTALS);
+    const encoded = this.#store.settlements().get(TOTALS_KEY);
     return encoded === undefined ? EMPTY_TOTALS : decodeTotals(encoded);
   }
 
@@ -77,7 +70,7 @@ export class Delivery {
    * @throws RelaymintError INSUFFICIENT_FUNDS, LIMIT_EXCEEDED when it does not fit any more (nothing is recorded then), and
    * any other error that does not refuse the batch's content.
    */
-  async deliver(stop: AbortSignal, batch: Batch): Promise<Outcome> {
+  async deliver(stop: AbortSignal, batch: Batch): Promise<Outcome<Settlement>> {
     await this.#store.flushed();
     const items = batch.candidates.map(({ channel, receipt }) => ({
       slot: channel.slot,
@@ -102,44 +95,18 @@ export class Delivery {
       increase: batch.increase,
     };
     await this.#store.saveSettlement(transaction.signature, encodeRecord(record));
-    return this.#finish(stop, record, true);
+    return this.#carrier.send(stop, this.#recorded(record));
   }
 
-  /** Follows a recorded settlement to its end. `fresh`: it was never sent before. */
-  async #finish(stop: AbortSignal, record: SettlementRecord, fresh: boolean): Promise<Outcome> {
-    const { transaction } = record;
-    let maybeSent = !fresh;
-    for (let attempt = 0; ; attempt += 1) {
-      assertNotAborted(stop, 'Settling');
-      try {
-        await this.#wallet.submit(transaction);
-        maybeSent = true;
-      } catch (error) {
-        if (isRelaymintError(error, 'LEDGER_UNREACHABLE')) {
-          // The request may have arrived and only the answer been lost.
-          maybeSent = true;
-          await this.#patience.pause(stop, attempt, error);
-          continue;
-        }
-        if (!isRelaymintError(error)) throw error;
-        const status = await this.#patience.retried(stop, () => this.#wallet.status(transaction));
-        if (status.state === 'confirmed') return this.#booked(record, status.result, status.moved);
-        if (!maybeSent) {
-          const dropped = await this.#drop(transaction, error.message, isVerdict(error));
-          if (!isRefusal(error)) throw error;
-          return dropped;
-        }
-        // It may be on its way all the same: only the chain's own word, or its expiry, settles that.
-      }
-      const status = await this.#patience.retried(stop, () => this.#wallet.confirm(transaction, stop));
-      if (status.state === 'confirmed') return this.#booked(record, status.result, status.moved);
-      if (status.state === 'failed') return this.#drop(transaction, status.reason, true);
-      if (status.state === 'expired') return this.#expire(stop, record);
-      await this.#patience.pause(stop, attempt, new RelaymintError('TIMEOUT', 'The settlement is still pending.'));
-    }
+  #recorded(record: SettlementRecord): Recorded<Settlement> {
+    return {
+      transaction: record.transaction,
+      book: ({ result, moved }) => this.#book(record, result, moved),
+      expire: (stop) => this.#expire(stop, record),
+    };
   }
 
-  async #booked(record: SettlementRecord, result: TransactionResult, moved?: MovedBySettling): Promise<Outcome> {
+  async #book(record: SettlementRecord, result: TransactionResult, moved?: MovedBySettling): Promise<Settlement> {
     const { transaction, items, shares, increase } = record;
     const at = this.#clock.now();
     await this.#journal?.add(entriesOf(record, at, result, moved));
@@ -157,42 +124,29 @@ export class Delivery {
     await this.#store.book(
       [
         [transaction.signature, undefined],
-        [TOTALS, encodeTotals(totals)],
+        [TOTALS_KEY, encodeTotals(totals)],
       ],
       items,
       paid,
     );
     this.#log.info({ signature: result.signature, receipts: items.length, amount: String(increase) }, 'settled');
     const { computeUnits, feeLamports, signature } = result;
-    const settlement = { signature, receipts: items.length, amount: increase, computeUnits, feeLamports, at };
-    return { state: 'booked', settlement };
-  }
-
-  async #drop(transaction: PreparedTransaction, reason: string, final: boolean): Promise<Outcome> {
-    await this.#store.saveSettlement(transaction.signature, undefined);
-    return { state: 'refused', reason, final };
+    return { signature, receipts: items.length, amount: increase, computeUnits, feeLamports, at };
   }
 
   /** What an earlier run, or an attempt that gave up, left unfinished. */
   async recover(stop: AbortSignal): Promise<readonly Settlement[]> {
     const done: Settlement[] = [];
-    for (const [id, encoded] of Array.from(this.#store.settlements())) {
-      if (id === TOTALS) continue;
-      const record = decodeRecord(encoded);
-      const outcome = await this.#resume(stop, record);
-      if (outcome.state === 'booked') done.push(outcome.settlement);
-      else this.#log.info({ signature: id }, 'an unfinished settlement had no effect; its receipts are settled again');
+    for (const record of recordsIn(this.#store)) {
+      if (isWithdrawal(record)) continue;
+      const outcome = await this.#carrier.resume(stop, this.#recorded(record));
+      if (outcome.state === 'booked') done.push(outcome.done);
+      else {
+        const { signature } = record.transaction;
+        this.#log.info({ signature }, 'an unfinished settlement had no effect; its receipts are settled again');
+      }
     }
     return done;
-  }
-
-  async #resume(stop: AbortSignal, record: SettlementRecord): Promise<Outcome> {
-    const { transaction } = record;
-    const status = await this.#patience.retried(stop, () => this.#wallet.status(transaction));
-    if (status.state === 'confirmed') return this.#booked(record, status.result, status.moved);
-    if (status.state === 'pending') return this.#finish(stop, record, false);
-    if (status.state === 'failed') return this.#drop(transaction, status.reason, true);
-    return this.#expire(stop, record);
   }
 
   /**
@@ -200,14 +154,14 @@ export class Delivery {
    * succeeded as well; the till knows. (A channel that is gone took its receipt's value with it either way.) But it does not
    * know who settled: it may have been a stranger, without the names. So these stay due: it is better to pay twice than never.
    */
-  async #expire(stop: AbortSignal, record: SettlementRecord): Promise<Outcome> {
+  async #expire(stop: AbortSignal, record: SettlementRecord): Promise<Outcome<Settlement>> {
     const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address, 'finalized'));
     const open = new Map(till?.channels.map((channel) => [channel.id, channel.settled]));
     const landed = record.items.every((item) => (open.get(item.channel) ?? item.amount) >= item.amount);
     const { signature } = record.transaction;
     if (landed) {
       const unknownCost: TransactionResult = { signature, feeLamports: lamports(0n), computeUnits: 0 };
-      return this.#booked({ ...record, shares: [] }, unknownCost);
+      return { state: 'booked', done: await this.#book({ ...record, shares: [] }, unknownCost) };
     }
     await this.#store.saveSettlement(signature, undefined);
     return { state: 'expired' };
@@ -218,29 +172,30 @@ export class Delivery {
 function entriesOf(
   { items, before }: SettlementRecord,
   at: UnixMillis,
-  { signature, feeLamports }: TransactionResult,
+  result: TransactionResult,
   moved: MovedBySettling | undefined,
 ): readonly SettledReceipt[] {
   const increases = items.map(({ amount: settled }, index) => settled - (before[index]?.amount ?? settled));
-  // A transaction has a fee: 0 says that the node keeps no history.
-  const fees = feeLamports === 0n ? undefined : portions(feeLamports, increases);
+  const fee = feeOf(result);
+  const fees = fee === null ? undefined : portions(fee, increases);
   const bankFees = moved === undefined ? undefined : portions(moved.bankFee, increases);
   const royalties = moved === undefined ? undefined : portions(moved.royalties, increases);
   return before.flatMap((one, index): SettledReceipt[] => {
     const item = items[index];
     if (item === undefined) return [];
     const part = (of: readonly bigint[] | undefined): bigint | undefined => of?.[index];
-    const [fee, bankFee, royalty] = [part(fees), part(bankFees), part(royalties)];
+    const [feeLamports, bankFee, royalty] = [part(fees), part(bankFees), part(royalties)];
     return [
       {
+        kind: 'receipt',
         at,
         channel: item.channel,
         payer: one.payer,
         amount: amount(item.amount - one.amount),
         up: item.up - one.up,
         down: item.down - one.down,
-        signature,
-        feeLamports: fee === undefined ? null : lamports(fee),
+        signature: result.signature,
+        feeLamports: feeLamports === undefined ? null : lamports(feeLamports),
         bankFee: bankFee === undefined ? null : amount(bankFee),
         royalties: royalty === undefined ? null : amount(royalty),
       },

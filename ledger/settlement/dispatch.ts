@@ -2,8 +2,9 @@
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import type { LedgerReader, LedgerWallet } from '../contract.ts';
+import type { Outcome } from './carrier.ts';
 import type { Settlement } from './contract.ts';
-import type { Delivery, Outcome } from './delivery.ts';
+import type { Delivery } from './delivery.ts';
 import type { Patience } from './patience.ts';
 import { planBatches, refitBatch, splitBatch } from './plan.ts';
 import type { Batch, Candidate, Fit } from './plan.ts';
@@ -80,7 +81,7 @@ export class Dispatch {
         continue;
       }
       if (outcome.state === 'booked') {
-        settlements.push(outcome.settlement);
+        settlements.push(outcome.done);
         settled.push(...batch.candidates);
         continue;
       }
@@ -117,7 +118,10 @@ export class Dispatch {
    * How long a transaction may be shows when one was refused or expired, perhaps one of another batch and just now: a batch
    * that does not fit any more comes back in parts that do, and nothing of it was sent.
    */
-  async #delivered(stop: AbortSignal, batch: Batch): Promise<Outcome | { readonly parts: readonly Batch[] }> {
+  async #delivered(
+    stop: AbortSignal,
+    batch: Batch,
+  ): Promise<Outcome<Settlement> | { readonly parts: readonly Batch[] }> {
     const before = refitBatch(batch, this.#fit);
     if (before !== undefined) return { parts: before };
     try {

@@ -1,6 +1,5 @@
 /** The settlement engine: one piece of work at a time, each recorded before it is sent and booked once it is on chain. */
-import { setTimeout as delay } from 'node:timers/promises';
-import { assertNotAborted, deadline, following, orAborted } from '../../core/abort.ts';
+import { assertNotAborted, deadline, elapsed, following, orAborted } from '../../core/abort.ts';
 import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { MAX_SHARES_PER_TRANSACTION } from '../../core/limits.ts';
@@ -19,6 +18,7 @@ import type {
   SettlementTotals,
   Withdrawal,
 } from './contract.ts';
+import { Carrier } from './carrier.ts';
 import { Delivery } from './delivery.ts';
 import { Dispatch } from './dispatch.ts';
 import { PayableNames } from './names.ts';
@@ -28,6 +28,7 @@ import { planBatches } from './plan.ts';
 import type { Batch, Candidate, Fit } from './plan.ts';
 import { pollWithin } from './poll.ts';
 import { WaitingChannels } from './waiting.ts';
+import { Withdrawals } from './withdrawals.ts';
 import { isWorthAdding, isWorthSending, mostBid } from './worth.ts';
 import type { Worth } from './worth.ts';
 
@@ -57,6 +58,7 @@ class Engine implements SettlementEngine {
   readonly #log: Log;
   readonly #patience: Patience;
   readonly #delivery: Delivery;
+  readonly #withdrawals: Withdrawals;
   readonly #dispatch: Dispatch;
   readonly #names: PayableNames;
   readonly #openings: Openings;
@@ -82,16 +84,22 @@ class Engine implements SettlementEngine {
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? silentLog;
     this.#patience = new Patience(this.#policy);
-    this.#delivery = new Delivery({
+    const carrier = new Carrier({ store: this.#store, wallet: this.#wallet, patience: this.#patience });
+    const bookedBy = {
       store: this.#store,
       wallet: this.#wallet,
-      reader: this.#reader,
+      carrier,
       patience: this.#patience,
-      price: async (stop) => (await this.#bankTerms(stop)).unitsPerLamport,
       journal: options.journal,
       clock: this.#clock,
       log: this.#log,
+    };
+    this.#delivery = new Delivery({
+      ...bookedBy,
+      reader: this.#reader,
+      price: async (stop) => (await this.#bankTerms(stop)).unitsPerLamport,
     });
+    this.#withdrawals = new Withdrawals(bookedBy);
     this.#dispatch = new Dispatch({
       delivery: this.#delivery,
       wallet: this.#wallet,
@@ -122,7 +130,7 @@ class Engine implements SettlementEngine {
 
   async settleAll(signal?: AbortSignal): Promise<readonly Settlement[]> {
     return this.#exclusive(signal, async (stop) => {
-      const recovered = await this.#delivery.recover(stop);
+      const recovered = await this.#recover(stop);
       const learning = this.#learnNames();
       const settled = await this.#settle(stop, await this.#waiting.look(stop), learning);
       await this.#giveBack(stop);
@@ -135,7 +143,7 @@ class Engine implements SettlementEngine {
     const result = await this.#exclusive(signal, async (stop) => {
       const till = await this.#patience.retried(stop, () => this.#reader.till(this.#wallet.address));
       if (till === undefined || till.earned === 0n) return undefined;
-      return { ...(await this.#wallet.withdraw()), amount: till.earned };
+      return this.#withdrawals.withdraw(stop, till.earned);
     });
     if (refused === undefined) return result;
     throw new RelaymintError('LEDGER_REJECTED', `What the till had earned was withdrawn. ${refused.message}`, {
@@ -199,12 +207,8 @@ class Engine implements SettlementEngine {
           this.#trouble = trouble;
         }
       }
-      try {
-        // Not at a regular interval, so that an observer of the requests cannot recognise a node by it.
-        await delay(this.#pollMillis * (0.75 + Math.random() / 4), undefined, { signal, ref: false });
-      } catch {
-        return;
-      }
+      // Not at a regular interval, so that an observer of the requests cannot recognise a node by it.
+      await elapsed(this.#pollMillis * (0.75 + Math.random() / 4), signal, { unref: true });
     }
   }
 
@@ -233,7 +237,7 @@ class Engine implements SettlementEngine {
 
   async #settleWorthy(stop: AbortSignal): Promise<void> {
     await this.#bankTerms(stop);
-    await this.#delivery.recover(stop);
+    await this.#recover(stop);
     const learning = this.#learnNames();
     const candidates = (await this.#waiting.look(stop)).filter((candidate) => this.#waiting.isHopeful(candidate));
     if (candidates.length === 0) return;
@@ -245,6 +249,12 @@ class Engine implements SettlementEngine {
       if (!sent) this.#waiting.leave(batch, worth);
       return sent;
     });
+  }
+
+  /** @returns the settlements among it. */
+  async #recover(stop: AbortSignal): Promise<readonly Settlement[]> {
+    await this.#withdrawals.recover(stop);
+    return this.#delivery.recover(stop);
   }
 
   async #bankTerms(stop: AbortSignal): Promise<Pick<BankState, 'unitsPerLamport' | 'challengeSeconds'>> {

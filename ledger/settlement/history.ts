@@ -1,6 +1,7 @@
 /**
- * What was settled, for people: a line of JSON for each receipt, added before the books say that it is settled, so that the death of
- * the process takes none. No secret is in it and no money depends on it: what cannot be written is said and left out.
+ * What was settled and withdrawn, for people: a line of JSON for each receipt and for each withdrawal, added before the books say that it
+ * is done, so that the death of the process takes none. No secret is in it and no money depends on it: what cannot be written is said and
+ * left out.
  */
 import { open, type FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
@@ -11,9 +12,12 @@ import { silentLog, type Log } from '../../core/ports.ts';
 import { amount, lamports, unixMillis, type Amount, type Lamports, type UnixMillis } from '../../core/units.ts';
 import { replaceFile } from '../../platform/disk/atomic-file.ts';
 import { hasErrno } from '../../platform/errno.ts';
+import type { TransactionResult } from '../contract.ts';
 
 /** One receipt that was settled for good. */
 export interface SettledReceipt {
+  /** Lines of versions before withdrawals were listed have none. */
+  readonly kind: 'receipt';
   /** When it was booked. */
   readonly at: UnixMillis;
   readonly channel: ChannelId;
@@ -33,8 +37,22 @@ export interface SettledReceipt {
   readonly royalties: Amount | null;
 }
 
+/** What a till had earned and was minted to its owner. */
+export interface WithdrawnEarnings {
+  readonly kind: 'withdrawal';
+  /** When it was known to be on chain for good. */
+  readonly at: UnixMillis;
+  readonly amount: Amount;
+  readonly signature: string;
+  /** Of the whole transaction; null where the ledger's node did not tell. */
+  readonly feeLamports: Lamports | null;
+}
+
+export type JournalEntry = SettledReceipt | WithdrawnEarnings;
+
 /** The same as a line of the file and scripts have it: base units, lamports and bytes as text. */
 export interface SettledReceiptText {
+  readonly kind: 'receipt';
   /** UNIX milliseconds. */
   readonly at: number;
   readonly channel: string;
@@ -48,16 +66,27 @@ export interface SettledReceiptText {
   readonly royalties: string | null;
 }
 
+export interface WithdrawnEarningsText {
+  readonly kind: 'withdrawal';
+  /** UNIX milliseconds. */
+  readonly at: number;
+  readonly amount: string;
+  readonly signature: string;
+  readonly feeLamports: string | null;
+}
+
+export type JournalEntryText = SettledReceiptText | WithdrawnEarningsText;
+
 /** The newest entries, the oldest of them first. */
 export interface SettlementHistory {
-  readonly entries: readonly SettledReceipt[];
+  readonly entries: readonly JournalEntry[];
   /** Lines that cannot be read. */
   readonly damaged: number;
 }
 
 export interface SettlementJournal {
   /** Resolves once it is on disk, or the log says why not: never rejects. */
-  add(entries: readonly SettledReceipt[]): Promise<void>;
+  add(entries: readonly JournalEntry[]): Promise<void>;
   /** What is on disk. @throws RelaymintError STORAGE_FAILED. */
   read(): Promise<SettlementHistory>;
 }
@@ -70,7 +99,8 @@ const whole = z
   .string()
   .regex(/^\d{1,20}$/)
   .transform(BigInt);
-const line = z.object({
+const receiptLine = z.object({
+  kind: z.literal('receipt').default('receipt'),
   at: z.int().nonnegative().transform(unixMillis),
   channel: z.string().transform((text) => channelId(text)),
   payer: z.string().transform((text) => ledgerAddress(text)),
@@ -82,6 +112,14 @@ const line = z.object({
   bankFee: whole.transform(amount).nullable(),
   royalties: whole.transform(amount).nullable(),
 });
+const withdrawalLine = z.object({
+  kind: z.literal('withdrawal'),
+  at: z.int().nonnegative().transform(unixMillis),
+  amount: whole.transform(amount),
+  signature: z.string().max(88),
+  feeLamports: whole.transform(lamports).nullable(),
+});
+const line: z.ZodType<JournalEntry> = z.union([withdrawalLine, receiptLine]);
 
 /** The same file again and again; it is made with the first entry, 0600. One process at a time may add to it. */
 export function openSettlementJournal(file: string, log: Log = silentLog): SettlementJournal {
@@ -93,10 +131,15 @@ export async function readSettlementHistory(file: string): Promise<SettlementHis
   return parsed(await contentOf(file));
 }
 
-export function settledReceiptText(entry: SettledReceipt): SettledReceiptText {
-  const { at, channel, payer, amount: moved, up, down, signature, feeLamports, bankFee, royalties } = entry;
+export function journalEntryText(entry: JournalEntry): JournalEntryText {
   const text = (value: bigint | null): string | null => (value === null ? null : value.toString());
+  const { kind, at, signature, feeLamports } = entry;
+  if (kind === 'withdrawal') {
+    return { kind, at, amount: entry.amount.toString(), signature, feeLamports: text(feeLamports) };
+  }
+  const { channel, payer, amount: moved, up, down, bankFee, royalties } = entry;
   return {
+    kind,
     at,
     channel,
     payer,
@@ -108,6 +151,11 @@ export function settledReceiptText(entry: SettledReceipt): SettledReceiptText {
     bankFee: text(bankFee),
     royalties: text(royalties),
   };
+}
+
+/** What a transaction cost: it has a fee, so 0 says that the ledger's node keeps no history. */
+export function feeOf({ feeLamports }: Pick<TransactionResult, 'feeLamports'>): Lamports | null {
+  return feeLamports === 0n ? null : feeLamports;
 }
 
 class FileJournal implements SettlementJournal {
@@ -124,7 +172,7 @@ class FileJournal implements SettlementJournal {
     this.#log = log;
   }
 
-  add(entries: readonly SettledReceipt[]): Promise<void> {
+  add(entries: readonly JournalEntry[]): Promise<void> {
     if (entries.length > 0) this.#tail = this.#tail.then(() => this.#attempt(entries));
     return this.#tail;
   }
@@ -134,7 +182,7 @@ class FileJournal implements SettlementJournal {
     return readSettlementHistory(this.#file);
   }
 
-  async #attempt(entries: readonly SettledReceipt[]): Promise<void> {
+  async #attempt(entries: readonly JournalEntry[]): Promise<void> {
     try {
       await this.#append(entries);
       if ((this.#lines ?? 0) >= 2 * MAX_SETTLED_KEPT) await this.#shorten();
@@ -149,8 +197,8 @@ class FileJournal implements SettlementJournal {
     }
   }
 
-  async #append(entries: readonly SettledReceipt[]): Promise<void> {
-    const text = entries.map((entry) => `${JSON.stringify(settledReceiptText(entry))}\n`).join('');
+  async #append(entries: readonly JournalEntry[]): Promise<void> {
+    const text = linesFor(entries);
     this.#lines ??= linesOf(await contentOf(this.#file)).length;
     const handle = await open(this.#file, 'a+', 0o600);
     try {
@@ -165,10 +213,7 @@ class FileJournal implements SettlementJournal {
 
   async #shorten(): Promise<void> {
     const { entries } = await readSettlementHistory(this.#file);
-    await replaceFile(
-      this.#file,
-      Buffer.from(entries.map((entry) => `${JSON.stringify(settledReceiptText(entry))}\n`).join('')),
-    );
+    await replaceFile(this.#file, Buffer.from(linesFor(entries)));
     this.#lines = entries.length;
   }
 }
@@ -200,13 +245,17 @@ async function contentOf(file: string): Promise<string> {
   }
 }
 
+function linesFor(entries: readonly JournalEntry[]): string {
+  return entries.map((entry) => `${JSON.stringify(journalEntryText(entry))}\n`).join('');
+}
+
 function linesOf(content: string): readonly string[] {
   return content.split('\n').filter((text) => text !== '');
 }
 
-/** A receipt that was added before a death, and again when its booking was taken up, is one entry. */
+/** What was added before a death, and again when its booking was taken up, is one entry. */
 function parsed(content: string): SettlementHistory {
-  const entries = new Map<string, SettledReceipt>();
+  const entries = new Map<string, JournalEntry>();
   let damaged = 0;
   for (const text of linesOf(content)) {
     const entry = entryOf(text);
@@ -216,11 +265,11 @@ function parsed(content: string): SettlementHistory {
   return { entries: Array.from(entries.values()).slice(-MAX_SETTLED_KEPT), damaged };
 }
 
-function keyOf({ signature, channel }: SettledReceipt): string {
-  return `${signature} ${channel}`;
+function keyOf(entry: JournalEntry): string {
+  return entry.kind === 'withdrawal' ? entry.signature : `${entry.signature} ${entry.channel}`;
 }
 
-function entryOf(text: string): SettledReceipt | undefined {
+function entryOf(text: string): JournalEntry | undefined {
   try {
     return line.parse(JSON.parse(text));
   } catch {

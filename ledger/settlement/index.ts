@@ -1,8 +1,17 @@
 /** Turning receipts into credits: `contract.ts` says what is promised. */
 export { returnableOf } from './openings.ts';
 export { DEFAULT_POLICY, startSettlement } from './engine.ts';
-export { openSettlementJournal, readSettlementHistory, settledReceiptText } from './history.ts';
-export type { SettledReceipt, SettledReceiptText, SettlementHistory, SettlementJournal } from './history.ts';
+export { journalEntryText, openSettlementJournal, readSettlementHistory } from './history.ts';
+export type {
+  JournalEntry,
+  JournalEntryText,
+  SettledReceipt,
+  SettledReceiptText,
+  SettlementHistory,
+  SettlementJournal,
+  WithdrawnEarnings,
+  WithdrawnEarningsText,
+} from './history.ts';
 export type {
   PlannedBatch,
   Settlement,

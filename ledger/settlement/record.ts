@@ -1,4 +1,4 @@
-/** What is written to disk before a settlement is sent, and the running totals: fixed layout, little-endian. */
+/** What is written to disk before a settlement or a withdrawal is sent, and the running totals: fixed layout, little-endian. */
 import { Reader, Writer } from '../../core/codec.ts';
 import {
   CHANNEL_ID_BYTES,
@@ -14,6 +14,7 @@ import { RelaymintError } from '../../core/errors.ts';
 import { amount, lamports } from '../../core/units.ts';
 import type { Amount } from '../../core/units.ts';
 import type { ContentShare, PreparedTransaction } from '../contract.ts';
+import type { BookStore } from '../accounting/index.ts';
 import type { Receipt } from '../receipt/index.ts';
 import type { SettlementTotals } from './contract.ts';
 
@@ -27,18 +28,21 @@ export interface SettledBefore {
   readonly down: bigint;
 }
 
-/** A settlement under way. Its id is its transaction's signature. */
+/** A settlement or a withdrawal under way. Its id is its transaction's signature. */
 export interface SettlementRecord {
   readonly transaction: PreparedTransaction;
-  /** What each channel has settled once this is on chain. */
+  /** What each channel has settled once this is on chain; none for a withdrawal. */
   readonly items: readonly Receipt[];
   /** Where each of them began, in the same order; empty in records of versions before this was kept. */
   readonly before: readonly SettledBefore[];
   /** What names are paid off; at which royalty only the transaction says. */
   readonly shares: readonly PaidShare[];
-  /** What it moves. */
+  /** What it moves; for a withdrawal what the till held when it was signed. */
   readonly increase: Amount;
 }
+
+/** Key of the totals among the records; no signature is this short. */
+export const TOTALS_KEY = 'totals';
 
 /** A transaction is at most 1,232 bytes; the newer format 4,096. */
 const MAX_WIRE_BYTES = 4096;
@@ -116,6 +120,18 @@ export function decodeRecord(encoded: Uint8Array): SettlementRecord {
   }
   reader.end();
   return { transaction: { signature, wire, lastValidBlockHeight }, items, before, shares, increase };
+}
+
+/** A settlement has at least one receipt. */
+export function isWithdrawal({ items }: SettlementRecord): boolean {
+  return items.length === 0;
+}
+
+/** What is under way, as of now. @throws RelaymintError INVALID_ENCODING. */
+export function recordsIn(store: Pick<BookStore, 'settlements'>): readonly SettlementRecord[] {
+  return Array.from(store.settlements())
+    .filter(([key]) => key !== TOTALS_KEY)
+    .map(([, encoded]) => decodeRecord(encoded));
 }
 
 export function encodeTotals(totals: SettlementTotals): Uint8Array {

@@ -5,8 +5,7 @@
  * It keeps no records. The till itself says what is still to be settled, and settling a receipt twice changes nothing: a
  * watchtower that dies anywhere looks again at its next start and does what is left.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import { assertNotAborted } from '../../core/abort.ts';
+import { assertNotAborted, elapsed } from '../../core/abort.ts';
 import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
 import type { ChannelId, LedgerAddress } from '../../core/ids.ts';
 import { silentLog } from '../../core/ports.ts';
@@ -116,11 +115,7 @@ class Tower implements Watchtower {
       } catch (error) {
         if (!signal.aborted) this.#log.warn({ err: error }, 'the watchtower could not check the tills; it tries again');
       }
-      try {
-        await delay(pollMillis, undefined, { signal });
-      } catch {
-        return;
-      }
+      await elapsed(pollMillis, signal);
     }
   }
 

@@ -1,8 +1,7 @@
 /** The only access to a Solana node: retries what may be repeated, and reports when nobody answers. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection, SendTransactionError, SolanaJSONRPCError } from '@solana/web3.js';
 import { z } from 'zod';
-import { assertNotAborted, onAbort } from '../../core/abort.ts';
+import { following, pause, type Following } from '../../core/abort.ts';
 import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
@@ -35,7 +34,7 @@ export class Rpc {
    * What is under way, a controller each. Not one signal for all of them: on Node 20 AbortSignal.any over a long-lived
    * signal leaks a little with every request, and a signal warns of more than ten listeners.
    */
-  readonly #underWay = new Set<AbortController>();
+  readonly #underWay = new Set<Pick<Following, 'abort'>>();
   #closed = false;
 
   /** @throws RelaymintError INVALID_CONFIG when the URL is not an http(s) one. */
@@ -58,7 +57,7 @@ export class Rpc {
   /** Ends what is under way; every later question is refused with CLOSED. */
   close(): void {
     this.#closed = true;
-    for (const stop of this.#underWay) stop.abort();
+    for (const stop of this.#underWay) stop.abort(closedError());
   }
 
   /**
@@ -106,18 +105,13 @@ export class Rpc {
     }
   }
 
-  /** Waits; ends early with CLOSED when the ledger is closed, or with ABORTED when the signal ends. */
-  async wait(millis: number, signal?: AbortSignal): Promise<void> {
+  /** Waits for `what`; ends early with CLOSED when the ledger is closed, or with ABORTED and that remedy when the signal ends. */
+  async wait(millis: number, signal?: AbortSignal, what = 'Waiting for the ledger', remedy?: string): Promise<void> {
     if (this.#closed) throw closedError();
-    const stop = new AbortController();
-    using _ending = onAbort(signal, () => stop.abort());
+    using stop = following(signal);
     this.#underWay.add(stop);
     try {
-      await sleep(millis, undefined, { signal: stop.signal });
-    } catch (cause) {
-      if (this.#closed) throw closedError();
-      assertNotAborted(signal, 'Waiting for a transaction', 'Ask for its status later: it may still get through.');
-      throw cause;
+      await pause(millis, stop.signal, what, remedy);
     } finally {
       this.#underWay.delete(stop);
     }

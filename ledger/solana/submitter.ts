@@ -1,38 +1,18 @@
 /** Sends signed transactions, and finds out what became of them. */
-import { randomInt } from 'node:crypto';
-import {
-  ComputeBudgetProgram,
-  SendTransactionError,
-  Transaction,
-  TransactionInstruction,
-  TransactionMessage,
-  VersionedTransaction,
-} from '@solana/web3.js';
-import type { BlockhashWithExpiryBlockHeight, Keypair, PublicKey, SignatureStatus } from '@solana/web3.js';
-import bs58 from 'bs58';
+import { SendTransactionError } from '@solana/web3.js';
+import type { Keypair, PublicKey, SignatureStatus, TransactionInstruction } from '@solana/web3.js';
 import { z } from 'zod';
 import { assertNotAborted, orAborted } from '../../core/abort.ts';
 import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { amount, lamports } from '../../core/units.ts';
 import type { Lamports } from '../../core/units.ts';
-import type {
-  Commitment,
-  MovedBySettling,
-  PreparedTransaction,
-  SubmissionStatus,
-  TransactionResult,
-} from '../contract.ts';
+import type { Commitment, PreparedTransaction, SubmissionStatus, TransactionResult } from '../contract.ts';
 import { expired, failureOf, reasonOf, UNDECIDED } from './failure.ts';
-import { fitsPacket, lengthOf, NO_BLOCKHASH, tooLong } from './legacy-length.ts';
-import { priorityFee, unitLimitOf, writableAccounts } from './priority.ts';
-import type { PriorityFees } from './priority.ts';
-import { loadedBytes } from './loaded-bytes.ts';
+import type { Preparer } from './preparer.ts';
 import { programEvents } from './program/index.ts';
 import type { Rpc } from './rpc.ts';
-import { MAX_PACKET_BYTES, MAX_VERSION_ONE_BYTES } from './transaction-size.ts';
-import type { TransactionSize } from './transaction-size.ts';
-import { isVersionOne, signVersionOne } from './version-one.ts';
+import { isVersionOne } from './version-one.ts';
 
 /** New blockhashes that one call may use up before it gives up: each lasts a minute. */
 const SIGNINGS = 3;
@@ -42,165 +22,22 @@ const POLLS: Backoff = { first: 50, last: 1000, factor: 1.5 };
 const RESEND_MILLIS = 2000;
 /** A node may know that a transaction is confirmed a moment before it can show it. */
 const RECORD_TRIES = 10;
-/** What the network gives each instruction by default, and at most to all of them. */
-const UNITS_PER_INSTRUCTION = 200_000;
-const MAX_UNITS = 1_400_000;
-/** Range of the figure that tells equal transactions apart. */
-const SERIALS = 0x10000;
-/** A transaction may take a little more when it is carried out than when it was tried. */
-const UNITS_MARGIN = 1.2;
-/** The instructions that set limit and price were not in the trial. */
-const BUDGET_UNITS = 1_000;
 /** HTTP statuses of a node or a proxy that finds a request too long or malformed. */
 const TOO_MUCH: readonly number[] = [400, 413, 414, 422];
-/** `SetLoadedAccountsDataSizeLimit`, for which web3.js has no builder: u8, then u32. */
-const SET_LOADED_TAG = 4;
-const SET_LOADED_BYTES = 5;
-const SIGNATURE_BYTES = 64;
 
 const WAITING = 'Waiting for a transaction';
-const LATER = 'Ask for its status later.';
+const LATER = 'Ask for its status later: it may still get through.';
 
 export class Submitter {
-  /** How long a transaction may be here. */
-  readonly size: TransactionSize;
   readonly #rpc: Rpc;
-  readonly #fees: PriorityFees;
+  readonly #preparer: Preparer;
   readonly #program: PublicKey;
-  #serial = randomInt(SERIALS);
 
-  /** `program`: the program whose log lines say what a settlement moved. */
-  constructor(rpc: Rpc, fees: PriorityFees, size: TransactionSize, program: PublicKey) {
+  /** `program`: the program whose log lines say what a settlement moved and what a withdrawal minted. */
+  constructor(rpc: Rpc, preparer: Preparer, program: PublicKey) {
     this.#rpc = rpc;
-    this.#fees = fees;
+    this.#preparer = preparer;
     this.#program = program;
-    this.size = size;
-  }
-
-  /**
-   * Signs a transaction of at most `units` with a fresh blockhash, bidding what the network asks but no more than `maxBid`.
-   * It may load what it needs to and hardly more. What does not fit the older format, which every node takes, has version 1
-   * where the cluster takes that.
-   * @throws RelaymintError LIMIT_EXCEEDED when it is too long for this cluster.
-   */
-  async prepare(
-    instructions: readonly TransactionInstruction[],
-    payer: Keypair,
-    { units, maxBid }: { readonly units: number; readonly maxBid: Lamports | undefined },
-  ): Promise<PreparedTransaction> {
-    const owner = payer.publicKey;
-    const limit = ComputeBudgetProgram.setComputeUnitLimit({ units });
-    const [asked, loaded] = await Promise.all([
-      this.#fees.asked([owner, ...writableAccounts(instructions)]),
-      loadedBytes(this.#rpc, [limit, ...instructions], owner),
-    ]);
-    const price = this.#fees.within(asked, units, maxBid);
-    const bid = price === 0n ? [] : [ComputeBudgetProgram.setComputeUnitPrice({ microLamports: price })];
-    const unbid = [limit, loadedLimit(loaded), ...instructions];
-    const legacy = [...bid, ...unbid];
-    if (fitsPacket(legacy, owner)) return signed(legacy, [payer], await this.#block());
-    await this.size.learn(owner);
-    if (this.size.large) {
-      return this.#signLarge(instructions, payer, { units, loadedBytes: loaded, bid: priorityFee(price, units) });
-    }
-    // A full batch may have no room for the bid. Unhurried is better than not at all.
-    return signed(unbid, [payer], await this.#block());
-  }
-
-  /** Lamports that a transaction of at most `units` which writes these accounts would bid now, at most `maxBid`. */
-  async priorityFee(writable: readonly PublicKey[], units: number, maxBid: Lamports): Promise<Lamports> {
-    return priorityFee(this.#fees.within(await this.#fees.asked(writable), units, maxBid), units);
-  }
-
-  /**
-   * What the network would charge for a transaction of these instructions that asks for so many units, without any bid. It is
-   * asked, not reckoned: fees for what is requested are coming. undefined from a node that does not tell.
-   */
-  async charge(
-    instructions: readonly TransactionInstruction[],
-    feePayer: PublicKey,
-    units: number,
-  ): Promise<Lamports | undefined> {
-    const limit = ComputeBudgetProgram.setComputeUnitLimit({ units });
-    const [loaded, { value: block }] = await Promise.all([
-      loadedBytes(this.#rpc, [limit, ...instructions], feePayer),
-      this.#rpc.ask((connection) => connection.getLatestBlockhashAndContext()),
-    ]);
-    const transaction = new Transaction({ feePayer, ...block }).add(limit, loadedLimit(loaded), ...instructions);
-    const message = transaction.serializeMessage().toString('base64');
-    try {
-      const config = { commitment: 'confirmed' };
-      const { value } = await this.#rpc.call('getFeeForMessage', [message, config], chargeAnswer);
-      return value === null ? undefined : lamports(value);
-    } catch (error) {
-      if (!isRelaymintError(error, 'LEDGER_REJECTED')) throw error;
-      return undefined;
-    }
-  }
-
-  async #signLarge(
-    instructions: readonly TransactionInstruction[],
-    payer: Keypair,
-    budget: { readonly units: number; readonly loadedBytes: number; readonly bid: Lamports },
-  ): Promise<PreparedTransaction> {
-    const { blockhash, lastValidBlockHeight } = await this.#block();
-    const wire = signVersionOne({ instructions, blockhash, ...budget }, payer);
-    if (wire.length > MAX_VERSION_ONE_BYTES) throw tooLong(wire.length, MAX_VERSION_ONE_BYTES);
-    return {
-      signature: bs58.encode(wire.subarray(wire.length - SIGNATURE_BYTES)),
-      wire,
-      lastValidBlockHeight: BigInt(lastValidBlockHeight),
-    };
-  }
-
-  /** The newest block: a transaction that names it may be carried out for about a minute. */
-  async #block(): Promise<BlockhashWithExpiryBlockHeight> {
-    return (await this.#rpc.ask((connection) => connection.getLatestBlockhashAndContext())).value;
-  }
-
-  /**
-   * The instructions with their bid. `serial` tells equal transactions apart: paying the same sum to the same wallet twice
-   * within one slot would be the same transaction, carried out once and reported twice. Added to the limit of compute
-   * units, it makes each its own.
-   */
-  async #priced(
-    instructions: readonly TransactionInstruction[],
-    payer: PublicKey,
-    serial: number,
-    maxBid: (() => Promise<Lamports>) | undefined,
-  ): Promise<readonly TransactionInstruction[]> {
-    const asked = await this.#fees.asked([payer, ...writableAccounts(instructions)]);
-    const usual = Math.min(UNITS_PER_INSTRUCTION * instructions.length, MAX_UNITS - SERIALS);
-    const unbid = [unitLimit(usual + serial), ...instructions];
-    if (asked === 0n) return unbid;
-    const given = unitLimitOf(instructions);
-    const limit = given ?? ((await this.#tried(instructions, payer)) ?? usual) + serial;
-    const microLamports = this.#fees.within(asked, limit, await maxBid?.());
-    if (microLamports === 0n) return unbid;
-    const bid = [
-      ...(given === undefined ? [unitLimit(limit)] : []),
-      ComputeBudgetProgram.setComputeUnitPrice({ microLamports }),
-      ...instructions,
-    ];
-    return fitsPacket(bid, payer) ? bid : unbid;
-  }
-
-  /** Compute units that the instructions take, with a margin; undefined when the trial fails: sending it will say why. */
-  async #tried(instructions: readonly TransactionInstruction[], payer: PublicKey): Promise<number | undefined> {
-    const message = new TransactionMessage({
-      payerKey: payer,
-      recentBlockhash: NO_BLOCKHASH.blockhash,
-      instructions: [...instructions],
-    }).compileToLegacyMessage();
-    const { value } = await this.#rpc.ask((connection) =>
-      connection.simulateTransaction(new VersionedTransaction(message), {
-        sigVerify: false,
-        replaceRecentBlockhash: true,
-      }),
-    );
-    const { err, unitsConsumed } = value;
-    if (err !== null || unitsConsumed === undefined) return undefined;
-    return Math.min(Math.ceil(unitsConsumed * UNITS_MARGIN) + BUDGET_UNITS, MAX_UNITS - SERIALS);
   }
 
   /**
@@ -214,12 +51,7 @@ export class Submitter {
     maxBid?: () => Promise<Lamports>,
   ): Promise<TransactionResult> {
     for (let signing = 1; signing <= SIGNINGS; signing += 1) {
-      this.#serial = (this.#serial + 1) % SERIALS;
-      const [priced, block] = await Promise.all([
-        this.#priced(instructions, signers[0].publicKey, this.#serial, maxBid),
-        this.#block(),
-      ]);
-      const prepared = signed(priced, signers, block);
+      const prepared = await this.#preparer.sign(instructions, signers, maxBid);
       await this.#send(prepared);
       const outcome = await this.#poll(prepared, 'confirmed');
       if (outcome.state === 'confirmed') return outcome.result;
@@ -277,7 +109,7 @@ export class Submitter {
    */
   #mindSize(wire: Uint8Array, failure: RelaymintError): void {
     if (!isVersionOne(wire) || failure.details['program'] !== undefined) return;
-    if (failure.code !== 'INSUFFICIENT_FUNDS') this.size.refused(failure.message);
+    if (failure.code !== 'INSUFFICIENT_FUNDS') this.#preparer.size.refused(failure.message);
   }
 
   /** Waits for a signature that somebody else signed (an airdrop). @throws as `run` */
@@ -300,7 +132,7 @@ export class Submitter {
       const found = await orAborted(this.#look(transaction, commitment), signal, WAITING, LATER);
       if (found.state !== 'pending') return found;
       const pause = backoff(looks, POLLS);
-      await this.#rpc.wait(pause, signal);
+      await this.#rpc.wait(pause, signal, WAITING, LATER);
       sinceSent += pause;
       if (sinceSent < RESEND_MILLIS || transaction.wire === undefined) continue;
       sinceSent = 0;
@@ -344,19 +176,23 @@ export class Submitter {
     if (record === undefined) {
       return { state: 'confirmed', result: { signature, feeLamports: lamports(0n), computeUnits: 0 } };
     }
-    const moved = this.#moved(record.logs);
-    return { state: 'confirmed', result: record.result, ...(moved === undefined ? {} : { moved }) };
+    return { state: 'confirmed', result: record.result, ...this.#reported(record.logs) };
   }
 
-  /** undefined when the logs tell of no settlement, or not in a form that is known here. */
-  #moved(logs: readonly string[]): MovedBySettling | undefined {
+  /** Nothing when the logs tell of neither a settlement nor a withdrawal, or not in a form that is known here. */
+  #reported(logs: readonly string[]): Pick<Confirmed, 'moved' | 'withdrawn'> {
     try {
-      const settled = programEvents(this.#program, logs).events.find(({ name }) => name === 'settle');
-      if (settled === undefined) return undefined;
-      const { total = 0n, fee = 0n, royalties = 0n } = settled.values;
-      return { total: amount(total), bankFee: amount(fee), royalties: amount(royalties) };
+      const { events } = programEvents(this.#program, logs);
+      const settled = events.find(({ name }) => name === 'settle')?.values;
+      const withdrawn = events.find(({ name }) => name === 'withdraw')?.values['amount'];
+      const { total = 0n, fee = 0n, royalties = 0n } = settled ?? {};
+      const moved = { total: amount(total), bankFee: amount(fee), royalties: amount(royalties) };
+      return {
+        ...(settled === undefined ? {} : { moved }),
+        ...(withdrawn === undefined ? {} : { withdrawn: amount(withdrawn) }),
+      };
     } catch (error) {
-      if (isRelaymintError(error, 'INVALID_ENCODING')) return undefined;
+      if (isRelaymintError(error, 'INVALID_ENCODING')) return {};
       throw error;
     }
   }
@@ -380,7 +216,6 @@ export class Submitter {
   }
 }
 
-const chargeAnswer = z.object({ value: z.number().int().nonnegative().nullable() });
 const recordAnswer = z
   .object({
     meta: z
@@ -393,17 +228,6 @@ const recordAnswer = z
   })
   .nullable();
 
-function loadedLimit(bytes: number): TransactionInstruction {
-  const data = Buffer.alloc(SET_LOADED_BYTES);
-  data.writeUInt8(SET_LOADED_TAG, 0);
-  data.writeUInt32LE(bytes, 1);
-  return new TransactionInstruction({ programId: ComputeBudgetProgram.programId, keys: [], data });
-}
-
-function unitLimit(units: number): TransactionInstruction {
-  return ComputeBudgetProgram.setComputeUnitLimit({ units });
-}
-
 /** No confirmations to count: the block is beyond any fork. */
 function isAs(commitment: Commitment, { confirmationStatus, confirmations }: SignatureStatus): boolean {
   if (confirmationStatus === 'finalized' || confirmations === null) return true;
@@ -413,24 +237,9 @@ function isAs(commitment: Commitment, { confirmationStatus, confirmations }: Sig
 /** What is asked about. Without its bytes it is not sent again. */
 type Sent = Pick<PreparedTransaction, 'signature' | 'lastValidBlockHeight'> & Partial<PreparedTransaction>;
 
+type Confirmed = Extract<SubmissionStatus, { readonly state: 'confirmed' }>;
 type Found =
-  | { readonly state: 'confirmed'; readonly result: TransactionResult; readonly moved?: MovedBySettling }
+  | Confirmed
   | { readonly state: 'failed'; readonly error: RelaymintError }
   | { readonly state: 'pending' }
   | { readonly state: 'expired' };
-
-function signed(
-  instructions: readonly TransactionInstruction[],
-  signers: readonly [Keypair, ...Keypair[]],
-  block: BlockhashWithExpiryBlockHeight,
-): PreparedTransaction {
-  const transaction = new Transaction({ feePayer: signers[0].publicKey, ...block }).add(...instructions);
-  const length = lengthOf(transaction);
-  if (length > MAX_PACKET_BYTES) throw tooLong(length, MAX_PACKET_BYTES);
-  transaction.sign(...signers);
-  return {
-    signature: bs58.encode(transaction.signature ?? new Uint8Array()),
-    wire: Uint8Array.from(transaction.serialize()),
-    lastValidBlockHeight: BigInt(block.lastValidBlockHeight),
-  };
-}

@@ -32,6 +32,7 @@ import { walletAddress } from './keys.ts';
 import type { WalletKey } from './keys.ts';
 import { WalletNames } from './names.ts';
 import { freeSlot, fundsFor, hasChanged } from './opening.ts';
+import type { Preparer } from './preparer.ts';
 import { mostBidFor } from './priority.ts';
 import type { Stake } from './priority.ts';
 import * as program from './program/index.ts';
@@ -52,6 +53,7 @@ const SLOT_TRIES = 5;
 export class SolanaWallet implements LedgerWallet {
   readonly address: LedgerAddress;
   readonly #ledger: SolanaReader;
+  readonly #preparer: Preparer;
   readonly #submitter: Submitter;
   readonly #key: Keypair;
   readonly #names: WalletNames;
@@ -60,12 +62,14 @@ export class SolanaWallet implements LedgerWallet {
 
   constructor(
     ledger: SolanaReader,
+    preparer: Preparer,
     submitter: Submitter,
     key: WalletKey,
     onTransaction?: (result: TransactionResult) => void,
   ) {
     this.#onTransaction = onTransaction;
     this.#ledger = ledger;
+    this.#preparer = preparer;
     this.#submitter = submitter;
     this.#key = key;
     this.address = walletAddress(key);
@@ -259,8 +263,17 @@ export class SolanaWallet implements LedgerWallet {
   async withdraw(): Promise<TransactionResult> {
     const till = program.tillAddress(this.#program, this.#owner);
     const units = (await this.#ledger.tillAccount(till))?.earned ?? 0n;
+    return this.#run(this.#withdrawing(), { stake: { units } });
+  }
+
+  async prepareWithdraw(earned: Amount): Promise<PreparedTransaction> {
+    return this.#preparer.sign(this.#withdrawing(), [this.#key], this.#mostBid({ units: earned }));
+  }
+
+  #withdrawing(): readonly TransactionInstruction[] {
+    const till = program.tillAddress(this.#program, this.#owner);
     const withdraw = program.withdraw(this.#program, { owner: this.#owner, till });
-    return this.#run([this.#createAccountOf(this.#owner), withdraw], { stake: { units } });
+    return [this.#createAccountOf(this.#owner), withdraw];
   }
 
   async collectFees(): Promise<TransactionResult> {
@@ -305,22 +318,22 @@ export class SolanaWallet implements LedgerWallet {
       shares,
     });
     const units = settleUnits(items.length, shares.length);
-    return this.#submitter.prepare([settle], this.#key, { units, maxBid });
+    return this.#preparer.prepare([settle], this.#key, { units, maxBid });
   }
 
   receiptsThatFit(receipts: readonly Receipt[], names: number): number {
-    return receiptsThatFit(receipts, names, this.#submitter.size.large);
+    return receiptsThatFit(receipts, names, this.#preparer.size.large);
   }
 
   async learnTransactionSize(): Promise<void> {
-    await this.#submitter.size.learn(this.#owner);
+    await this.#preparer.size.learn(this.#owner);
   }
 
   async settleFees(): Promise<SettleFees> {
     const till = program.tillAddress(this.#program, this.#owner);
     const written = [this.#owner, till, program.bankAddress(this.#program)];
     const [one, two] = await Promise.all(
-      [1, 2].map((receipts) => this.#submitter.priorityFee(written, settleUnits(receipts, 0), MAX_EXPECTED_BID)),
+      [1, 2].map((receipts) => this.#preparer.priorityFee(written, settleUnits(receipts, 0), MAX_EXPECTED_BID)),
     );
     // A further one costs what its compute units are bid for, rounded up.
     const [first, both] = [one ?? 0n, two ?? 0n];
@@ -373,7 +386,7 @@ export class SolanaWallet implements LedgerWallet {
         const receipts = Array.from({ length: count }, (_, slot) => ({ ...SAMPLE_RECEIPT, slot }));
         const till = program.tillAddress(this.#program, this.#owner);
         const settle = program.settle(this.#program, { till, scalar: SAMPLE_RECEIPT.r, receipts });
-        return this.#submitter.charge([settle], this.#owner, settleUnits(count, 0));
+        return this.#preparer.charge([settle], this.#owner, settleUnits(count, 0));
       }),
     );
     const [first, both] = [one ?? FEE_LAMPORTS, two ?? FEE_LAMPORTS];
@@ -393,10 +406,14 @@ export class SolanaWallet implements LedgerWallet {
     instructions: readonly TransactionInstruction[],
     { stake, others = [] }: { readonly stake?: Stake; readonly others?: readonly Keypair[] } = {},
   ): Promise<TransactionResult> {
-    const maxBid = stake && (async (): Promise<Lamports> => mostBidFor(stake, await this.#price()));
+    const maxBid = stake && this.#mostBid(stake);
     const result = await this.#submitter.run(instructions, [this.#key, ...others], maxBid);
     this.#onTransaction?.(result);
     return result;
+  }
+
+  #mostBid(stake: Stake): () => Promise<Lamports> {
+    return async () => mostBidFor(stake, await this.#price());
   }
 
   /** Base units for a lamport: fixed when the bank was made. */

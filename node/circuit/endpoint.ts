@@ -1,5 +1,5 @@
 /** The circuits of one node: accepts, builds, keeps and ends them. */
-import { assertNotAborted } from '../../core/abort.ts';
+import { assertNotAborted, elapsed } from '../../core/abort.ts';
 import type { Attribution } from '../../core/attribution.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
@@ -16,6 +16,7 @@ import {
   QUIET_GRANT,
 } from '../../core/limits.ts';
 import { silentLog, systemClock, type Log } from '../../core/ports.ts';
+import { every } from '../../core/repeat.ts';
 import { pricePerMiB, type PricePerMiB } from '../../core/units.ts';
 import { priceOf, readOffer, type SignedOffer } from '../offer/index.ts';
 import { FrameType, linkClosed, type Link } from '../link/contract.ts';
@@ -84,7 +85,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   readonly #targets = new Map<NodeId, Promise<readonly string[]>>();
   readonly #destroyed = new Map<DestroyReason, number>();
   readonly #unsubscribe: () => void;
-  readonly #watches: readonly NodeJS.Timeout[];
+  readonly #watches: readonly Disposable[];
   /** Granted or queued on circuits of others, bytes. */
   #carried = 0;
   #closing = false;
@@ -111,21 +112,19 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     const silenceMillis = options.timing?.destroySilenceMillis ?? DESTROY_SILENCE_MILLIS;
     const idleMillis = options.timing?.joinedIdleMillis ?? JOINED_IDLE_MILLIS;
     this.#watches = [
-      setInterval(() => {
-        for (const port of this.#ports.values()) {
-          port.cutDebtor(unpaidMillis);
-        }
-      }, unpaidMillis / TURNS).unref(),
-      setInterval(() => {
+      every(unpaidMillis / TURNS, () => {
+        for (const port of this.#ports.values()) port.cutDebtor(unpaidMillis);
+      }),
+      every(silenceMillis / TURNS, () => {
         for (const port of this.#ports.values()) port.closeSilent(performance.now(), silenceMillis);
-      }, silenceMillis / TURNS).unref(),
-      setInterval(() => {
+      }),
+      every(options.timing?.grantIdleMillis ?? GRANT_IDLE_MILLIS, () => {
         for (const circuit of this.#joined) circuit.returnUnused();
         for (const circuit of this.#initiated) circuit.returnUnused();
-      }, options.timing?.grantIdleMillis ?? GRANT_IDLE_MILLIS).unref(),
-      setInterval(() => {
+      }),
+      every(idleMillis / TURNS, () => {
         for (const circuit of this.#joined) circuit.watch(TURNS);
-      }, idleMillis / TURNS).unref(),
+      }),
     ];
     this.#unsubscribe = options.links.onLink((link) => this.#attach(link));
     for (const link of options.links.links()) this.#attach(link);
@@ -188,7 +187,7 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
     if (this.#closing) return;
     this.#closing = true;
     this.#unsubscribe();
-    for (const watch of this.#watches) clearInterval(watch);
+    for (const watch of this.#watches) watch[Symbol.dispose]();
     for (const circuit of this.#initiated) circuit.shutDown();
     const stopping = ending(DestroyReason.SHUTDOWN, 'the node is stopping');
     for (const circuit of this.#joined) circuit.end(stopping);
@@ -294,16 +293,14 @@ class Endpoint implements CircuitEndpoint, PortHost, RelayHost {
   }
 
   /** Every leg of every port has said and heard DESTROY, or time is up. */
-  #allSettled(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, SETTLE_MILLIS);
-      this.#onSettled = () => {
-        for (const port of this.#ports.values()) if (port.size > 0 || !port.idle) return;
-        clearTimeout(timer);
-        resolve();
-      };
-      this.#onSettled();
-    });
+  async #allSettled(): Promise<void> {
+    const settled = new AbortController();
+    this.#onSettled = () => {
+      for (const port of this.#ports.values()) if (port.size > 0 || !port.idle) return;
+      settled.abort();
+    };
+    this.#onSettled();
+    await elapsed(SETTLE_MILLIS, settled.signal);
   }
 
   settled(): void {

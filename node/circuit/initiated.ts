@@ -4,6 +4,7 @@ import { abortError, onAbort } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Log } from '../../core/ports.ts';
+import { every } from '../../core/repeat.ts';
 import type { PricePerMiB } from '../../core/units.ts';
 import { FRAME_HEADER_BYTES, FrameType } from '../link/contract.ts';
 import { MAX_HOPS, QUIET_GRANT, STACK_BYTES } from '../../core/limits.ts';
@@ -84,7 +85,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
   #settle: (error: RelaymintError | undefined) => void = () => {};
   #heard = true;
   readonly #unused = new Unused();
-  #watch: NodeJS.Timeout | undefined;
+  #watch: Disposable | undefined;
   #pingTimer: NodeJS.Timeout | undefined;
 
   /** @throws RelaymintError CLOSED, LIMIT_EXCEEDED. */
@@ -155,8 +156,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
         throw error;
       }
     }
-    this.#watch = setInterval(() => this.#check(), this.#timing.quietMillis);
-    this.#watch.unref();
+    this.#watch = every(this.#timing.quietMillis, () => this.#check());
   }
 
   /** Waits for CREATED or EXTENDED; whatever goes wrong destroys the circuit. */
@@ -384,7 +384,7 @@ export class InitiatedCircuit implements Circuit, LegOwner, FrameSource, MuxOwne
     if (this.#over) return;
     this.#over = true;
     this.#failure = error;
-    clearInterval(this.#watch);
+    this.#watch?.[Symbol.dispose]();
     clearTimeout(this.#pingTimer);
     this.#opening.close();
     this.#sealing.close();

@@ -18,9 +18,9 @@ export interface LegOwner {
   receive(leg: Leg, type: FrameType, payload: Buffer): void;
   /** The peer broke the protocol inside this circuit. */
   fault(leg: Leg, error: RelaymintError): void;
-  /** The peer says that the circuit is over; what it still passes on follows, then its DESTROY. */
+  /** Where we pay: the peer says that the circuit is over; what it still passes on follows, then its DESTROY. */
   noticed(leg: Leg, ending: Ending): void;
-  /** The peer destroyed the circuit, it does not pay, or the link is gone: nothing more comes. Never after leg.destroy(), but see `LegHeir`. */
+  /** The peer destroyed the circuit, it does not pay, or the link is gone: nothing more comes. Never after the owner's own leg.destroy(), but see `LegHeir`. */
   ended(leg: Leg, ending: Ending): void;
   /** The peer granted us more, or money allows more: there may be something to pass on. */
   roomier(leg: Leg): void;

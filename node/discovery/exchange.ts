@@ -16,12 +16,15 @@ import type { Clock, Log } from '../../core/ports.ts';
 import { FrameType, type Link, type LinkManager } from '../link/contract.ts';
 import { TokenBucket, TokenBuckets } from '../../core/rate.ts';
 import { backoff } from '../../core/backoff.ts';
+import { jittered, repeat } from '../../core/repeat.ts';
 import { deadline, orAborted } from '../../core/abort.ts';
 import type { Discovery, DiscoveryOptions, Introducers, OfferBook, PeerAddress } from './contract.ts';
 import { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion, type Answer } from './messages.ts';
 import { peekOffer, readOffer, type SignedOffer } from '../offer/index.ts';
 
 const INTERVAL_MILLIS = 60_000;
+/** A quarter earlier or later: nodes that started together, or lost the same peer, do not ask together for ever. */
+const JITTER = 0.25;
 /** How long after its link was lost a bootstrap peer is dialled, milliseconds. */
 const REDIAL_MILLIS = 1_000;
 /** One answer may take this long, milliseconds. */
@@ -84,7 +87,7 @@ class Exchange implements Discovery {
   readonly #dials = new Set<Promise<void>>();
   readonly #stop = new AbortController();
   readonly #unsubscribe: readonly (() => void)[];
-  #timer: NodeJS.Timeout | undefined;
+  readonly #rounds: AsyncDisposable;
   #round: Promise<number> | undefined;
 
   constructor(options: DiscoveryOptions) {
@@ -106,8 +109,14 @@ class Exchange implements Discovery {
       links.onOffer((offer, link) => this.#present(offer, link)),
     ];
     for (const link of links.links()) this.#attach(link);
-    void this.refresh();
-    this.#schedule();
+    this.#rounds = repeat({
+      everyMillis: intervalMillis,
+      jitter: JITTER,
+      atOnce: true,
+      work: async () => void (await this.refresh()),
+      what: 'asking for offers',
+      log,
+    });
   }
 
   refresh(signal?: AbortSignal): Promise<number> {
@@ -119,22 +128,14 @@ class Exchange implements Discovery {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#timer);
     for (const { timer } of this.#missed.values()) clearTimeout(timer);
     this.#stop.abort(new RelaymintError('CLOSED', 'Discovery is closed.'));
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    await Promise.all([this.#round, ...this.#dials]);
+    await Promise.all([this.#rounds[Symbol.asyncDispose](), this.#round, ...this.#dials]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #schedule(): void {
-    this.#timer = setTimeout(() => {
-      void this.refresh();
-      this.#schedule();
-    }, jittered(this.#intervalMillis)).unref();
   }
 
   /** Who is known only to this peer is found by nobody else until we are linked to it again, so that the next round is too late. */
@@ -158,7 +159,7 @@ class Exchange implements Discovery {
       const dialled = dial().finally(() => this.#dials.delete(dialled));
       this.#dials.add(dialled);
     };
-    missed.timer = setTimeout(begin, jittered(pause)).unref();
+    missed.timer = setTimeout(begin, jittered(pause, JITTER)).unref();
   }
 
   async #ask(): Promise<number> {
@@ -314,11 +315,6 @@ class Exchange implements Discovery {
     if (link.offer !== undefined) this.#present(link.offer, link);
     else if (link.dialer) this.book.reached(link.peer);
   }
-}
-
-/** A quarter earlier or later: nodes that started together, or lost the same peer, do not ask together for ever. */
-function jittered(millis: number): number {
-  return millis * (0.75 + Math.random() / 2);
 }
 
 function offerChecks(): TokenBucket {

@@ -16,6 +16,7 @@ import {
   PADDING_MOST_MILLIS,
 } from '../../core/limits.ts';
 import type { Clock, Log } from '../../core/ports.ts';
+import { every } from '../../core/repeat.ts';
 import { peekOffer, readOffer, type SignedOffer } from '../offer/index.ts';
 import { abortError, deadline, onAbort } from '../../core/abort.ts';
 import type { ListenOptions, Listener, Transport, TransportName } from '../transport/contract.ts';
@@ -82,7 +83,7 @@ class Links implements LinkManager, LinkOwner {
   readonly #offerListeners = new Set<(offer: SignedOffer, link: Link) => void>();
   readonly #tickMillis: number;
   readonly #pads: (transport: TransportName) => boolean;
-  readonly #watch: NodeJS.Timeout;
+  readonly #watch: Disposable;
   #offer: SignedOffer | undefined;
   #closed = false;
 
@@ -118,7 +119,7 @@ class Links implements LinkManager, LinkOwner {
     };
     this.#lobby = new Lobby(this.#timing);
     this.#tickMillis = Math.min(this.#timing.silence, this.#timing.dead, this.#timing.idle) / TICKS;
-    this.#watch = setInterval(() => this.#onTick(), this.#tickMillis).unref();
+    this.#watch = every(this.#tickMillis, () => this.#onTick());
   }
 
   async listen(addresses: readonly string[], options: ListenOptions = {}): Promise<string[]> {
@@ -193,7 +194,7 @@ class Links implements LinkManager, LinkOwner {
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearInterval(this.#watch);
+    this.#watch[Symbol.dispose]();
     const reason = new RelaymintError('CLOSED', 'This node is shutting down.');
     for (const dial of this.#dials.values()) dial.fail(reason);
     this.#lobby.abortAll(reason);

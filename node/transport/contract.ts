@@ -37,7 +37,8 @@ export interface HostDialer {
   reachesHost(host: string): boolean;
   /**
    * Opens a connection to `host`, 1 .. 65535 `port`. Connections with different `isolation` texts share no path. Only the policy calls this.
-   * @throws RelaymintError as `Transport.dial` does.
+   * @throws RelaymintError ADDRESS_UNSUPPORTED, POLICY_REFUSED, INVALID_ARGUMENT (a host that is not reached: nothing is opened), TIMEOUT, ABORTED,
+   * LIMIT_EXCEEDED (one isolation text too many), and as the network says: CONNECTION_REFUSED, I2P_UNREACHABLE, TOR_NOT_RUNNING and others.
    */
   dialHost(
     host: string,

@@ -8,6 +8,7 @@ import type { SignedOffer } from '../offer/index.ts';
 import type { Circuit } from '../circuit/contract.ts';
 import type { CircuitPool, CircuitPoolOptions, CircuitPoolSettings } from './contract.ts';
 import { assertNotAborted, orAborted } from '../../core/abort.ts';
+import { every } from '../../core/repeat.ts';
 import type { Guards } from './guards/contract.ts';
 import { createGuards } from './guards/guards.ts';
 import { priceOfPath } from '../circuit/index.ts';
@@ -59,7 +60,7 @@ class Pool implements CircuitPool {
   readonly #building = new Set<Promise<Circuit>>();
   readonly #guards: Guards;
   readonly #tries: PathTries;
-  readonly #tick: NodeJS.Timeout;
+  readonly #tick: Disposable;
   #relays: number | undefined;
   /** Nothing more is built: settles once the last circuit is gone. */
   #retiring: Promise<void> | undefined;
@@ -96,7 +97,7 @@ class Pool implements CircuitPool {
       avoidMillis: this.#settings.avoidMillis,
       maxEnds: maxCircuits,
     });
-    this.#tick = setInterval(() => this.#maintain(), TICK_MILLIS).unref();
+    this.#tick = every(TICK_MILLIS, () => this.#maintain());
   }
 
   get away(): RelaymintError | undefined {
@@ -181,7 +182,7 @@ class Pool implements CircuitPool {
   async close(): Promise<void> {
     if (this.#stop.signal.aborted) return;
     this.#stop.abort(closedError());
-    clearInterval(this.#tick);
+    this.#tick[Symbol.dispose]();
     for (const { circuit } of this.#members) circuit.destroy();
     this.#members.clear();
     this.#onRetired();

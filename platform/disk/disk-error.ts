@@ -1,5 +1,5 @@
 /** Errors for failures of the disk. */
-import { RelaymintError } from '../../core/errors.ts';
+import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
 import { hasErrno } from '../errno.ts';
 
 /** True if no room is left, or none that this user may use. LevelDB only says so in text, and in the cause of its error. */
@@ -10,8 +10,9 @@ export function isDiskFull(error: unknown): boolean {
   return false;
 }
 
-/** STORAGE_FULL or STORAGE_FAILED. `doing` begins a sentence: "Writing a block". */
+/** STORAGE_FULL or STORAGE_FAILED; what is ours already says itself what is wrong. `doing` begins a sentence: "Writing a block". */
 export function diskError(cause: unknown, doing: string): RelaymintError {
+  if (isRelaymintError(cause)) return cause;
   if (isDiskFull(cause)) {
     return new RelaymintError('STORAGE_FULL', `The disk is full: ${doing} failed; nothing was kept of it.`, {
       remedy: 'Free some space and try again.',

@@ -1,11 +1,12 @@
 /** Creates folders, and makes their entries durable. */
 import { mkdir, open, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { RelaymintError } from '../../core/errors.ts';
 import { hasErrno } from '../errno.ts';
 
 /**
  * Creates a folder and its missing parents. It fails on a file system that takes none, where mkdir's own recursion never ends
- * (/proc). @throws what the disk says.
+ * (/proc). @throws RelaymintError STORAGE_FAILED when it or a parent is a file; otherwise what the disk says.
  */
 export async function makeFolder(folder: string, mode: number = 0o700): Promise<void> {
   const missing: string[] = [];
@@ -32,12 +33,16 @@ async function onFailed(error: unknown, at: string): Promise<void> {
   if (!hasErrno(error, 'EEXIST') || !(await isFolder(at))) throw error;
 }
 
-/** @throws what the disk says, except that there is none. */
+/** False when there is none, yet. @throws as `makeFolder`. */
 async function isFolder(at: string): Promise<boolean> {
   try {
-    return (await stat(at)).isDirectory();
+    if ((await stat(at)).isDirectory()) return true;
   } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return false;
+    // Below a file: its turn comes.
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return false;
     throw error;
   }
+  throw new RelaymintError('STORAGE_FAILED', `${at} is a file, not a folder.`, {
+    remedy: 'Give another folder, or move the file away.',
+  });
 }

@@ -1,15 +1,9 @@
 /** Content as blocks, for clients that verify it by themselves: one raw block, a CAR of many, and a tar for everybody else. */
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { posix } from 'node:path';
 import type { Response } from 'express';
-import { pack, type Pack } from 'tar-stream';
-import type { CID } from 'multiformats/cid';
-import { RelaymintError } from '../../core/errors.ts';
-import { MAX_BLOCKS_PER_ROOT, MAX_PATH_SEGMENTS } from '../../core/limits.ts';
 import { blockKey, type BlockReader } from '../blocks/index.ts';
 import { carOf } from '../car/index.ts';
-import { follow, openNode, proofOf, readFile, type ProofBlock, type Trail } from '../unixfs/index.ts';
+import { follow, proofOf, type ProofBlock, type Trail } from '../unixfs/index.ts';
 import { writeAll } from '../wire/index.ts';
 import { parseRanges } from './byte-range.ts';
 import { isKnown, isOther, rangeApplies, strongTag } from './conditions.ts';
@@ -19,8 +13,8 @@ import { noSuchPage } from './failure.ts';
 import { sendMessage } from './pages.ts';
 import { pathBelow, splitPath, type Place } from './place.ts';
 import { CAR, parameter, type Representation } from './representation.ts';
+import { tarOf } from './tar.ts';
 
-const NO_BYTES = Buffer.alloc(0);
 const FOR_EVER = 'public, max-age=29030400, immutable';
 
 /** Where the path leads, with each block on the way; tells the visitor if it leads nowhere. */
@@ -38,8 +32,14 @@ export async function answerRaw(asked: ContentAsked, place: Place): Promise<void
   headers(asked, place, found.trail, { tag, type: 'application/vnd.ipld.raw', filename: `${cid.toString()}.bin` });
   if (isOver(asked, tag)) return;
   const block = await place.blocks.get(cid, { signal });
-  const [range, ...others] = rangesOf(asked, tag, block.length);
-  const part = range === undefined || others.length > 0 ? undefined : range;
+  const wanted = request.method === 'GET' && rangeApplies(request, tag) ? request.headers.range : undefined;
+  const ranges = parseRanges(wanted, block.length);
+  if (ranges === 'unsatisfiable') {
+    response.status(416).set('Content-Range', `bytes */${block.length}`).end();
+    return;
+  }
+  // Several are answered with the whole block: it is small.
+  const part = ranges?.length === 1 ? ranges[0] : undefined;
   if (part !== undefined) {
     response.status(206).set('Content-Range', `bytes ${part.start}-${part.end - 1}/${block.length}`);
   }
@@ -48,10 +48,17 @@ export async function answerRaw(asked: ContentAsked, place: Place): Promise<void
   response.end(request.method === 'HEAD' ? undefined : bytes);
 }
 
-/** One range is answered as such, and anything else with the whole block: it is small. */
-function rangesOf({ request }: ContentAsked, tag: string, size: number): readonly { start: number; end: number }[] {
-  const ranges = rangeApplies(request, tag) ? parseRanges(request.headers.range, size) : undefined;
-  return ranges === undefined || ranges === 'unsatisfiable' ? [] : ranges;
+export async function answerTar(asked: ContentAsked, place: Place): Promise<void> {
+  const { request, response, signal } = asked;
+  const found = await find(asked, place);
+  if (found === undefined) return;
+  const { cid } = found.trail;
+  const tag = `W/${strongTag(`${cid.toString()}.x-tar`)}`;
+  headers(asked, place, found.trail, { tag, type: 'application/x-tar', filename: `${cid.toString()}.tar` });
+  response.set('Accept-Ranges', 'none');
+  if (isOver(asked, tag)) return;
+  if (request.method !== 'HEAD') await send(tarOf(place.blocks, cid, cid.toString(), signal), response);
+  response.end();
 }
 
 export async function answerCar(
@@ -90,65 +97,6 @@ export async function answerCar(
   const first = await proof.next();
   await send(carOf(place.root, inOrder(way, first, proof)), response);
   response.end();
-}
-
-export async function answerTar(asked: ContentAsked, place: Place): Promise<void> {
-  const { request, response } = asked;
-  const found = await find(asked, place);
-  if (found === undefined) return;
-  const { cid } = found.trail;
-  const tag = `W/${strongTag(`${cid.toString()}.x-tar`)}`;
-  headers(asked, place, found.trail, { tag, type: 'application/x-tar', filename: `${cid.toString()}.tar` });
-  response.set('Accept-Ranges', 'none');
-  if (isOver(asked, tag)) return;
-  if (request.method === 'HEAD') {
-    response.end();
-    return;
-  }
-  const tar = pack();
-  const sending = send(tar as AsyncIterable<Uint8Array>, response);
-  await Promise.race([new Packing(tar, place.blocks, asked.signal).add(cid, cid.toString()), sending]);
-  tar.finalize();
-  await sending;
-  response.end();
-}
-
-class Packing {
-  readonly #tar: Pack;
-  readonly #blocks: BlockReader;
-  readonly #signal: AbortSignal;
-  #entries = 0;
-
-  constructor(tar: Pack, blocks: BlockReader, signal: AbortSignal) {
-    this.#tar = tar;
-    this.#blocks = blocks;
-    this.#signal = signal;
-  }
-
-  async add(cid: CID, name: string): Promise<void> {
-    const signal = this.#signal;
-    this.#entries += 1;
-    // Folders that contain the same folders again and again are small, and their tar has no end.
-    if (name.split('/').length > MAX_PATH_SEGMENTS + 1 || this.#entries > MAX_BLOCKS_PER_ROOT) throw notInTar(name);
-    const node = await openNode(this.#blocks, cid, { signal });
-    if (node.type === 'symlink') {
-      this.#tar.entry({ name, type: 'symlink', linkname: node.target }, NO_BYTES);
-    } else if (node.type === 'file') {
-      const entry = this.#tar.entry({ name, size: node.size });
-      for await (const chunk of readFile(this.#blocks, node, undefined, { signal })) {
-        if (!entry.write(chunk)) await once(entry, 'drain', { signal });
-      }
-      entry.end(undefined);
-    } else {
-      this.#tar.entry({ name: `${name}/`, type: 'directory' }, NO_BYTES);
-      for await (const entry of node.entries({ signal })) {
-        const inside = posix.normalize(`${name}/${entry.name}`);
-        // It would be written over the folder that the file is unpacked into, or outside of it.
-        if (!inside.startsWith(`${name.split('/')[0]}/`)) throw notInTar(entry.name);
-        await this.add(entry.cid, inside);
-      }
-    }
-  }
 }
 
 async function* inOrder(
@@ -205,10 +153,4 @@ function isOver({ request, response }: ContentAsked, tag: string): boolean {
   if (status === undefined) return false;
   response.status(status).end();
   return true;
-}
-
-function notInTar(name: string): RelaymintError {
-  return new RelaymintError('CONTENT_REFUSED', `"${name.slice(0, 80)}" cannot be unpacked from a tar file.`, {
-    remedy: 'Fetch it as a CAR file.',
-  });
 }

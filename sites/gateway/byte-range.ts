@@ -17,7 +17,7 @@ export function parseRanges(
   header: string | undefined,
   size: number,
 ): readonly ByteRange[] | 'unsatisfiable' | undefined {
-  const [, list] = /^bytes=([\d,-]+)$/i.exec((header ?? '').replaceAll(/\s/g, '')) ?? [];
+  const [, list] = /^bytes=([\d,-]+)$/i.exec((header ?? '').replaceAll(/\s*,\s*/g, ',').trim()) ?? [];
   if (list === undefined || size === 0) return undefined;
   const specs = list.split(',').filter((spec) => spec !== '');
   if (specs.length > MAX_RANGES) return undefined;

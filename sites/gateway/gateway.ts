@@ -57,6 +57,18 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+/** What says which form an answer has: an error has none. */
+const FORM_HEADERS: readonly string[] = [
+  'Accept-Ranges',
+  'Content-Disposition',
+  'Content-Encoding',
+  'Content-Length',
+  'Content-Range',
+  'ETag',
+  'X-Ipfs-Path',
+  'X-Ipfs-Roots',
+];
+
 /** Nothing is opened until `listen`. */
 export function createGateway(options: GatewayOptions): Gateway {
   return new HttpGateway(options);
@@ -99,7 +111,11 @@ class HttpGateway implements Gateway {
     port: number;
     url: string;
   }> {
-    const server = createServer(this.app);
+    const server = createServer((request, response) => {
+      // An address of another form names a host by itself, and this is no proxy.
+      if (request.url?.startsWith('/') === true) this.app(request, response);
+      else response.writeHead(400, { 'Content-Type': 'text/plain' }).end('This gateway is no proxy.\n');
+    });
     server.timeout = VISITOR_IDLE_MILLIS;
     this.#server = server;
     await new Promise<void>((resolve, reject) => {
@@ -113,13 +129,13 @@ class HttpGateway implements Gateway {
 
   async close(): Promise<void> {
     this.#visits.close(new RelaymintError('CLOSED', 'The gateway is stopping.', { remedy: 'Try again in a moment.' }));
-    this.#market?.close();
+    const quiet = this.#market?.close();
     const server = this.#server;
-    if (server === undefined) return;
+    if (server === undefined) return quiet;
     this.#server = undefined;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeAllConnections();
-    await closed;
+    await Promise.all([closed, quiet]);
   }
 
   #fail(error: unknown, response: Response): void {
@@ -129,7 +145,7 @@ class HttpGateway implements Gateway {
       response.destroy();
       return;
     }
-    for (const header of ['Content-Length', 'Content-Range', 'ETag', 'Accept-Ranges']) response.removeHeader(header);
+    for (const header of FORM_HEADERS) response.removeHeader(header);
     const message = messageFor(error);
     if (message.status === 503) response.set('Retry-After', '5');
     sendMessage(response, message);

@@ -2,6 +2,7 @@
 import type { Request, Response } from 'express';
 import { MAX_MARKET_WATCHERS } from '../../core/limits.ts';
 import type { Clock, Log } from '../../core/ports.ts';
+import { repeat } from '../../core/repeat.ts';
 import { marketViewSchema } from './market.ts';
 import type { MarketView } from './market.ts';
 
@@ -21,7 +22,7 @@ export class MarketService {
   readonly #watchers = new Set<Response>();
   #latest: { readonly text: string; readonly at: number } | undefined;
   #asking: Promise<string> | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #telling: AsyncDisposable | undefined;
   #sent = '';
   #sentAt = 0;
 
@@ -49,24 +50,22 @@ export class MarketService {
     this.#watchers.add(response);
     request.once('close', () => this.#leave(response));
     response.once('close', () => this.#leave(response));
-    this.#timer ??= setInterval(() => void this.#tick(), TICK_MILLIS);
+    this.#telling ??= repeat({
+      everyMillis: TICK_MILLIS,
+      work: () => this.#tell(),
+      what: 'reading the marketplace figures',
+      log: this.#options.log,
+    });
   }
 
-  close(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+  async close(): Promise<void> {
     for (const watcher of this.#watchers) watcher.end();
     this.#watchers.clear();
+    await this.#stopTelling();
   }
 
-  async #tick(): Promise<void> {
-    let text: string;
-    try {
-      text = await this.#read();
-    } catch (error) {
-      this.#options.log.warn({ err: error }, 'The marketplace figures could not be read.');
-      return;
-    }
+  async #tell(): Promise<void> {
+    const text = await this.#read();
     const now = this.#options.clock.now();
     if (withoutTime(text) === this.#sent && now - this.#sentAt < HEARTBEAT_MILLIS) return;
     const news = withoutTime(text) === this.#sent ? ': still here\n\n' : `data: ${text}\n\n`;
@@ -98,8 +97,13 @@ export class MarketService {
   #leave(response: Response): void {
     this.#watchers.delete(response);
     if (this.#watchers.size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    void this.#stopTelling();
+  }
+
+  async #stopTelling(): Promise<void> {
+    const telling = this.#telling;
+    this.#telling = undefined;
+    await telling?.[Symbol.asyncDispose]();
   }
 }
 

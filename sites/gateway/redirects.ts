@@ -6,6 +6,9 @@ import { RelaymintError } from '../../core/errors.ts';
 
 /** Larger files are refused. */
 export const MAX_REDIRECTS_BYTES = 65_536;
+/** Longer addresses are followed by no browser. */
+const MAX_ADDRESS = 16_384;
+const PLACEHOLDER = /:([A-Za-z_]\w*)/;
 const STATUSES: ReadonlySet<number> = new Set([200, 301, 302, 303, 307, 308, 404, 410, 451]);
 
 interface Rule {
@@ -24,11 +27,10 @@ export interface Redirect {
 /** @throws RelaymintError REDIRECTS_INVALID, with the line. */
 export function parseRedirects(text: string): readonly Rule[] {
   return text.split(/\r\n|\r|\n/).flatMap((line, index) => {
-    const words = line
-      .replace(/(^|\s)#.*$/, '')
-      .split(/\s+/)
-      .filter((word) => word !== '');
-    return words.length === 0 ? [] : [parseRule(words, index + 1)];
+    const words = line.split(/\s+/).filter((word) => word !== '');
+    const comment = words.findIndex((word) => word.startsWith('#'));
+    const said = comment < 0 ? words : words.slice(0, comment);
+    return said.length === 0 ? [] : [parseRule(said, index + 1)];
   });
 }
 
@@ -38,10 +40,13 @@ export function redirectsTooLarge(): RelaymintError {
 
 /** `path`: as it was sent. The first rule that fits counts. */
 export function redirectFor(rules: readonly Rule[], path: string): Redirect | undefined {
+  const segments = segmentsOf(path);
   for (const { from, to, status } of rules) {
-    const filled = match(from, segmentsOf(path));
-    // What is filled in must not make another host of a path.
-    if (filled !== undefined) return { to: fill(to, filled).replace(/^\/{2,}/, '/'), status };
+    const filled = match(from, segments);
+    if (filled === undefined) continue;
+    // What is filled in must not make another host of a path: browsers take a backslash for a slash.
+    const target = fill(to, filled)?.replace(/^[/\\]{2,}/, '/');
+    return target === undefined ? undefined : { to: target, status };
   }
   return undefined;
 }
@@ -53,8 +58,10 @@ function parseRule(words: readonly string[], line: number): Rule {
   if (more.length > 0) throw invalid(`${said}there is more than two addresses and a status`);
   if (!from.startsWith('/')) throw invalid(`${said}"${from}" is not a path`);
   if (to.startsWith('//')) throw invalid(`${said}"${to}" would lead to another host`);
-  if (!to.startsWith('/') && !/^https?:\/\/[^/]/i.test(to))
-    throw invalid(`${said}"${to}" is neither a path nor an address`);
+  const [, host] = /^https?:\/\/([^/\\?#]+)(?:\/|$)/i.exec(to) ?? [];
+  if (!to.startsWith('/') && host === undefined) throw invalid(`${said}"${to}" is neither a path nor an address`);
+  if (host !== undefined && /:(?!\d+$)/.test(host))
+    throw invalid(`${said}the host of "${to}" has to stand there in full`);
   const status = Number(code);
   if (!STATUSES.has(status)) throw invalid(`${said}the status "${code}" is none of ${[...STATUSES].join(', ')}`);
   if (status >= 400 || status === 200) {
@@ -90,8 +97,16 @@ function match(pattern: readonly string[], path: readonly string[]): ReadonlyMap
   return filled;
 }
 
-function fill(to: string, filled: ReadonlyMap<string, string>): string {
-  return to.replaceAll(/:([A-Za-z_]\w*)/g, (whole, name: string) => filled.get(name) ?? whole);
+/** undefined when it becomes longer than an address may be: a part can stand in it many times. */
+function fill(to: string, filled: ReadonlyMap<string, string>): string | undefined {
+  let length = to.length;
+  const parts = to.split(PLACEHOLDER).map((part, index) => {
+    // Every second one is a name.
+    const said = index % 2 === 0 ? part : (filled.get(part) ?? `:${part}`);
+    length += said.length;
+    return said;
+  });
+  return length > MAX_ADDRESS ? undefined : parts.join('');
 }
 
 function invalid(why: string): RelaymintError {

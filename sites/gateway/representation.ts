@@ -63,7 +63,8 @@ function acceptedOf(
     const [type = '', ...parameters] = range.split(';').map((part) => part.trim());
     const format = formatOf(type.toLowerCase());
     if (format === undefined) continue;
-    return { format, parameters: new Map(parameters.map((text) => splitAt(text, '='))) };
+    const said = new Map(parameters.map((text) => splitAt(text, '=')));
+    if (Number(said.get('q') ?? 1) > 0) return { format, parameters: said };
   }
   return undefined;
 }

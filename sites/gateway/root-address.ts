@@ -9,7 +9,8 @@ const PREFIX = '/ipfs/';
 /** A CID in any of its usual texts; undefined when it is none. */
 export function parseRoot(text: string): CID | undefined {
   try {
-    return CID.parse(text);
+    // The same in capitals.
+    return CID.parse(/^B[A-Z2-7]+$/.test(text) ? text.toLowerCase() : text);
   } catch {
     return undefined;
   }

@@ -47,6 +47,18 @@ interface Sending {
   readonly status?: number;
 }
 
+/** How what a path names is shown. */
+interface Showing {
+  /** Default 200. */
+  readonly status?: number;
+  /** Nothing but this kind will do. */
+  readonly only?: 'file';
+  /** It is shown in place of what was asked for. */
+  readonly instead?: true;
+}
+
+const ASKED: Showing = {};
+
 class TreeAnswer {
   readonly #place: Place;
   readonly #blocks: BlockReader;
@@ -70,22 +82,25 @@ class TreeAnswer {
   }
 
   /** @returns false when there is nothing of that name. */
-  async #show(segments: readonly string[], folder: boolean, status?: number): Promise<boolean> {
+  async #show(segments: readonly string[], folder: boolean, how: Showing = ASKED): Promise<boolean> {
+    const { status, only, instead } = how;
     const trail = await this.#follow(segments);
     if (trail === undefined) return false;
     const isRoot = segments.length === 0;
     // A leaf is a file: it need not be fetched to know that.
     if (folder && !isRoot && !isDirectoryCodec(trail.cid)) return false;
     const tag = strongTag(trail.cid.toString());
-    if (status === undefined && !folder && this.#isOver(tag, trail)) return true;
+    if (how === ASKED && !folder && this.#isOver(tag, trail)) return true;
     const node = await this.#open(trail.cid);
+    if (only !== undefined && node.type !== only) return false;
     if (node.type === 'directory') {
-      if (folder) await this.#folder(node, trail, segments, status);
+      // The visitor asked for something else, and would come to another folder.
+      if (folder || instead === true) await this.#folder(node, trail, segments, status);
       else this.#toFolder();
       return true;
     }
     if (folder && !isRoot) return false;
-    if (status === undefined && folder && this.#isOver(tag, trail)) return true;
+    if (status === undefined && (folder || how !== ASKED) && this.#isOver(tag, trail)) return true;
     if (node.type === 'symlink') this.#symlink(node.target, trail, tag);
     else await this.#file(node, { filename: segments.at(-1) ?? '', tag, trail, ...(status && { status }) });
     return true;
@@ -111,7 +126,7 @@ class TreeAnswer {
 
   #symlink(target: string, trail: Trail, tag: string): void {
     this.#headers(trail, tag);
-    this.#response.type('text/plain').send(this.#isHead ? '' : target);
+    this.#response.type('text/plain').send(target);
   }
 
   async #file(file: FileNode, { filename, tag, trail, status }: Sending): Promise<void> {
@@ -204,7 +219,7 @@ class TreeAnswer {
     if (this.#place.ownOrigin) {
       if (segments !== undefined && (await this.#withoutExtension(segments))) return undefined;
       if (await this.#redirected()) return undefined;
-      if (await this.#show(['404.html'], false, 404)) return undefined;
+      if (await this.#show(['404.html'], false, { status: 404, only: 'file' })) return undefined;
     }
     return sendMessage(this.#response, noSuchPage(this.#place.title));
   }
@@ -213,7 +228,7 @@ class TreeAnswer {
   async #withoutExtension(segments: readonly string[]): Promise<boolean> {
     const last = segments.at(-1);
     if (last === undefined || last.includes('.') || this.#request.path.endsWith('/')) return false;
-    return await this.#show([...segments.slice(0, -1), `${last}.html`], false);
+    return await this.#show([...segments.slice(0, -1), `${last}.html`], false, { only: 'file' });
   }
 
   /** The site's own `_redirects`. @throws RelaymintError REDIRECTS_INVALID. */
@@ -234,10 +249,8 @@ class TreeAnswer {
       return true;
     }
     const path = splitPath(found.to);
-    return (
-      path !== undefined &&
-      (await this.#show(path.segments, path.folder, found.status === 200 ? undefined : found.status))
-    );
+    const status = found.status === 200 ? {} : { status: found.status };
+    return path !== undefined && (await this.#show(path.segments, path.folder, { ...status, instead: true }));
   }
 
   // --- folders ------------------------------------------------------------------------------------------------------------------
@@ -277,6 +290,8 @@ class TreeAnswer {
       'Cache-Control': immutable ? FOR_EVER : 'no-cache',
       'X-Content-Type-Options': 'nosniff',
       'X-Ipfs-Path': canonical + this.#request.path.slice(base.length),
+      // It has other forms too.
+      Vary: 'Accept',
       'X-Ipfs-Roots': trail.roots.map((cid) => cid.toString()).join(','),
     });
     if (ownOrigin) this.#response.set('Origin-Agent-Cluster', '?1');

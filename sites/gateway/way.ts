@@ -1,5 +1,4 @@
 /** A request's way through the gateway: the first handler in the list that fits it answers, and nothing else decides. */
-import { isIP } from 'node:net';
 import type { Request, Response } from 'express';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
@@ -137,9 +136,9 @@ function rootHandlers(roots: RootSource, visits: Visits, free: boolean): readonl
       answer: async (arrival) => {
         const { request, response, target } = arrival;
         const { root, base } = rootOfPath(request.path);
-        // An address in numbers has no names below it: all such content shares one origin.
-        if (target.kind !== 'own' || isIP(target.hostname.replace(/^\[|\]$/g, '')) > 0)
-          return await answerAt(arrival, root, base);
+        // An address in numbers has no names below it, and names of others may have none: all such content shares one origin.
+        if (target.kind !== 'own' || target.hostname !== 'localhost') return await answerAt(arrival, root, base);
+        if (free) allowAll(response);
         return response.redirect(301, ownOriginOf(request, root, base));
       },
     },

@@ -1,15 +1,17 @@
 /**
  * The blocks from which a client proves a part of a DAG by itself, in depth-first order: what a CAR file carries. Some are fetched ahead.
  */
-import * as dagPb from '@ipld/dag-pb';
-import { UnixFS } from 'ipfs-unixfs';
 import type { CID } from 'multiformats/cid';
 import { assertNotAborted } from '../../core/abort.ts';
-import { RelaymintError } from '../../core/errors.ts';
-import { MAX_BLOCKS_PER_ROOT, MAX_DAG_DEPTH, REQUEST_READ_AHEAD } from '../../core/limits.ts';
+import { MAX_BLOCKS_PER_ROOT, MAX_DAG_DEPTH, MAX_PATH_SEGMENTS, REQUEST_READ_AHEAD } from '../../core/limits.ts';
 import { blockKey, checkCid, isDirectoryCodec } from '../blocks/index.ts';
 import type { BlockReader } from '../blocks/contract.ts';
+import { decodeNode, refused } from './node.ts';
 import type { ReadOptions } from './unixfs.ts';
+
+/** Folders below each other, and the tree of a file in the last one. */
+const MAX_DEPTH: number = MAX_PATH_SEGMENTS + MAX_DAG_DEPTH;
+const IDENTITY = 0x00;
 
 /** How much of a DAG: its own block, the file or folder that it is (with all shards, without what a folder contains), or everything. */
 export type Scope = 'block' | 'entity' | 'all';
@@ -63,11 +65,11 @@ export async function* proofOf(blocks: BlockReader, root: CID, options: ProofOpt
       if (!isDone(ahead, options)) void fetchOf(ahead, blocks, options);
     const block = await own;
     visited += 1;
-    if (visited > MAX_BLOCKS_PER_ROOT) throw refused(root);
+    if (visited > MAX_BLOCKS_PER_ROOT) throw refused(root, `it has more than ${MAX_BLOCKS_PER_ROOT} blocks`);
     const key = blockKey(next.cid);
     if (options.known?.has(key) !== true) yield { cid: next.cid, block };
     options.known?.add(key);
-    steps.push(...stepsBelow(next, block, options).toReversed());
+    for (const below of stepsBelow(next, block, options).toReversed()) steps.push(below);
   }
 }
 
@@ -88,10 +90,14 @@ function fetchOf(step: Step, blocks: BlockReader, { signal }: ReadOptions): Prom
 /** In the order in which they follow. */
 function stepsBelow({ cid, depth, as, span }: Step, block: Uint8Array, options: ProofOptions): Step[] {
   if (as === 'block' || !isDirectoryCodec(cid)) return [];
-  if (depth >= MAX_DAG_DEPTH) throw refused(cid);
-  const { links, unixfs } = decode(cid, block);
+  if (depth >= MAX_DEPTH) throw refused(cid, `it is deeper than ${MAX_DEPTH} levels`);
+  const { links, unixfs } = decodeNode(cid, block);
   const below = { depth: depth + 1 };
-  if (as === 'all') return links.map((link) => ({ ...below, cid: link.Hash, as }));
+  if (as === 'all') {
+    // What is written into its address needs no block.
+    const outside = links.filter(({ Hash }) => Hash.multihash.code !== IDENTITY);
+    return outside.map((link) => ({ ...below, cid: link.Hash, as }));
+  }
   if (unixfs.type === 'hamt-sharded-directory') {
     // What only begins with the number of a bucket is an entry, and what is nothing else is a shard.
     const digits = (Number(unixfs.fanout ?? 256n) - 1).toString(16).length;
@@ -101,7 +107,7 @@ function stepsBelow({ cid, depth, as, span }: Step, block: Uint8Array, options: 
   }
   if (unixfs.type !== 'file') return [];
   const sizes = unixfs.blockSizes.map(Number);
-  if (sizes.length !== links.length) throw refused(cid);
+  if (sizes.length !== links.length) throw refused(cid, 'its parts do not add up');
   const wanted = span ?? spanOf(Number(unixfs.fileSize()), options.bytes);
   let at = wanted.at + (unixfs.data?.length ?? 0);
   return links.flatMap((link, index): Step[] => {
@@ -115,20 +121,4 @@ function stepsBelow({ cid, depth, as, span }: Step, block: Uint8Array, options: 
 function spanOf(size: number, bytes: EntityBytes = { from: 0, to: undefined }): Span {
   const fromEnd = (place: number): number => (place < 0 ? Math.max(size + place, 0) : place);
   return { at: 0, start: fromEnd(bytes.from), end: bytes.to === undefined ? size : fromEnd(bytes.to) + 1 };
-}
-
-function decode(cid: CID, block: Uint8Array): { readonly links: readonly dagPb.PBLink[]; readonly unixfs: UnixFS } {
-  try {
-    const { Links: links, Data: data = new Uint8Array(0) } = dagPb.decode(block);
-    return { links, unixfs: UnixFS.unmarshal(data) };
-  } catch (cause) {
-    throw refused(cid, cause);
-  }
-}
-
-function refused(cid: CID, cause?: unknown): RelaymintError {
-  return new RelaymintError('CONTENT_REFUSED', `${cid.toString()} is not UnixFS content.`, {
-    remedy: 'Its owner has to publish again with "relaymint publish".',
-    cause,
-  });
 }

@@ -9,6 +9,7 @@ import { abortError, assertNotAborted, isAbortReason } from '../../core/abort.ts
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { MAX_DAG_DEPTH, MAX_PATH_SEGMENTS, REQUEST_READ_AHEAD } from '../../core/limits.ts';
 import { checkCid, isDirectoryCodec } from '../blocks/index.ts';
+import { decodeNode } from './node.ts';
 import type { BlockReader } from '../blocks/contract.ts';
 
 const READING = 'Reading content';
@@ -257,11 +258,26 @@ async function blockOf(blocks: BlockReader, cid: CID, options: ReadOptions): Pro
   }
 }
 
+/** Blocks that were looked at, for readers that keep them. */
+const BOUNDED = new WeakSet<Uint8Array>();
+
+/**
+ * The exporter package takes a folder's shards for what they say: with a width of 0 or 1 it looks for a name for ever.
+ * @throws RelaymintError CONTENT_REFUSED
+ */
+function assertBounded(cid: CID, block: Uint8Array): void {
+  if (!isDirectoryCodec(cid) || BOUNDED.has(block)) return;
+  decodeNode(cid, block);
+  BOUNDED.add(block);
+}
+
 /** The blockstore shape that the exporter package reads from. */
 function storage(blocks: BlockReader, options: ReadOptions): ReadableStorage {
   return {
     async *get(cid) {
-      yield await blockOf(blocks, checkCid(cid), options);
+      const block = await blockOf(blocks, checkCid(cid), options);
+      assertBounded(cid, block);
+      yield block;
     },
   };
 }

@@ -1,5 +1,8 @@
 /** The preview of a site: a folder and its changes, without any node. */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { CarBufferWriter } from '@ipld/car';
 import { request } from 'node:http';
 import { once } from 'node:events';
 import path from 'node:path';
@@ -7,7 +10,7 @@ import type { Readable } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openPreview, type Preview, type PreviewOptions } from '../../app/site/index.ts';
 import { silentLog } from '../../core/ports.ts';
-import { Cleanup, temporaryFolder, writeTree } from '../sites/kit.ts';
+import { Cleanup, rawBlock, temporaryFolder, writeTree } from '../sites/kit.ts';
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -79,19 +82,13 @@ describe('a preview', () => {
     const next = (): Promise<void> => new Promise((resolve) => (told = resolve));
     const [site] = preview.sites;
     const url = site?.url ?? '';
-    const events = (await ask(`${url}.relaymint/reload`)) as AsyncIterable<Buffer>;
-    const states = (async function* () {
-      for await (const chunk of events) {
-        const [, state] = /^data: (.+)\n\n$/.exec(chunk.toString()) ?? [];
-        if (state !== undefined) yield state;
-      }
-    })();
-    expect((await states.next()).value).toBe(site?.root.toString());
+    const state = (): Promise<string> => textOf(`${url}.relaymint/state`);
+    expect(await state()).toBe(site?.root.toString());
     let changed = next();
     await writeFile(path.join(folder, 'index.html'), 'after');
     await changed;
     expect(await textOf(url)).toMatch(/^after/);
-    expect((await states.next()).value).toBe(seen.at(-1));
+    expect(await state()).toBe(seen.at(-1));
     changed = next();
     await rm(path.join(folder, 'index.html'));
     await changed;
@@ -101,6 +98,38 @@ describe('a preview', () => {
     await writeFile(path.join(folder, 'index.html'), 'again');
     await changed;
     expect(await textOf(url)).toMatch(/^again/);
+  });
+
+  it('goes on with a folder that is made anew, as generators of sites do', async () => {
+    const folder = await folderOf('site', { 'index.html': 'one' });
+    const preview = await opened([folder]);
+    const page = (): Promise<string> => textOf(preview.sites[0]?.url ?? '');
+    for (const text of ['two', 'three']) {
+      await rm(folder, { recursive: true });
+      await mkdir(folder);
+      await writeFile(path.join(folder, 'index.html'), text);
+      await expect.poll(page).toMatch(new RegExp(`^${text}`));
+    }
+    await writeFile(path.join(folder, 'index.html'), 'four');
+    await expect.poll(page).toMatch(/^four/);
+  });
+
+  it('removes what a preview that was killed left', async () => {
+    const left = await mkdtemp(path.join(tmpdir(), 'relaymint-scratch-999999999-preview-'));
+    await opened([await folderOf('site', { 'index.html': 'page' })]);
+    expect(existsSync(left)).toBe(false);
+  });
+
+  it('says what of a CAR file cannot be shown', async () => {
+    const [here, gone] = [rawBlock('here'), rawBlock('gone')];
+    const file = path.join(await folderOf('x', { y: '' }), 'a.car');
+    const writer = CarBufferWriter.createWriter(new ArrayBuffer(1_000), { roots: [gone.cid] });
+    writer.write({ cid: here.cid, bytes: here.block });
+    await writeFile(file, writer.close({ resize: true }));
+    const preview = await opened([file]);
+    expect(preview.sites).toEqual([]);
+    expect(preview.remarks).toEqual([expect.stringContaining('none of its roots can be shown; its 1 blocks')]);
+    expect(await textOf(`${preview.url}ipfs/${here.cid.toString()}`)).toBe('here');
   });
 
   it('adds what reloads a page to whole pages of a site, and to nothing else', async () => {
@@ -129,6 +158,7 @@ describe('a preview', () => {
 
   it.each([
     ['a folder that does not exist', async () => '/nowhere/at/all', 'FILE_NOT_FOUND'],
+    ['nothing', async () => ' ', 'INVALID_ARGUMENT'],
     ['an empty folder', () => folderOf('empty', {}), 'INVALID_ARGUMENT'],
     [
       'a file that is no CAR file',

@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { controlHandlers } from '../../app/node/index.ts';
 import { createTestnet, type Testnet } from '../../app/testnet/index.ts';
 import { temporaryFolder } from '../e2e/marketplace.ts';
 import { visit } from './visitor.ts';
@@ -31,6 +32,28 @@ describe('a marketplace in one process', () => {
     await expect.poll(() => host?.node.settlement.unsettled() ?? 0n).toBeGreaterThan(0n);
     expect(await host?.node.settlement.settleAll()).not.toEqual([]);
     expect(host?.node.settlement.totals().receipts).toBeGreaterThan(0);
+  });
+
+  it('withdraws what a node earned, which its journal says afterwards', async () => {
+    const host = testnet.hosts[0]?.node ?? testnet.gateway.node;
+    const control = controlHandlers({ node: host, addresses: [], figures: () => ({}), stop: () => {} });
+    const before = await host.ledger.balances(host.wallet.address);
+    const { withdrawn, signature } = await control.withdraw();
+    const after = await host.ledger.balances(host.wallet.address);
+    expect(BigInt(withdrawn)).toBeGreaterThan(0n);
+    expect(after.credits - before.credits).toBe(BigInt(withdrawn));
+    const { settlements, damaged } = await control.settlements();
+    expect({ last: settlements.at(-1), damaged }).toEqual({
+      last: {
+        kind: 'withdrawal',
+        at: expect.any(Number) as number,
+        amount: withdrawn,
+        signature,
+        feeLamports: (before.lamports - after.lamports).toString(),
+      },
+      damaged: 0,
+    });
+    expect(settlements.filter(({ kind }) => kind === 'receipt')).toHaveLength(host.settlement.totals().receipts);
   });
 
   it('reaches nothing but itself: every link is in memory', () => {

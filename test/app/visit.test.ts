@@ -20,6 +20,8 @@ const NAME = 'news.web3';
 const DEAR = 80_000n;
 const PRICE_OF_ATTACKER = pricePerMiB(1n);
 /** One step of a circuit, and what a host may take to say anything. */
+/** Dead hosts are waited for, one after another: took 11 s on a machine with far more work than processors. */
+const LONG_MILLIS = 60_000;
 const BUILD_MILLIS = 1_500;
 const ANSWER_MILLIS = 1_500;
 const STAGGER_MILLIS = 100;
@@ -120,25 +122,33 @@ describe('a visit to a name', () => {
     return { millis: performance.now() - from, result };
   };
 
-  it.each(Object.keys(dead))('succeeds in bounded time where five of six hosts %s', async (kind) => {
-    for (let index = 0; index < 5; index += 1) await dead[kind]?.();
-    const { root } = await alive();
-    const { millis, result } = await timed(gateway().visit(root));
-    expect(result).toMatchObject({ status: 'fulfilled', value: expect.stringContaining('index.html') });
-    expect(millis).toBeLessThan(VISIT_MILLIS);
-  });
+  it.each(Object.keys(dead))(
+    'succeeds in bounded time where five of six hosts %s',
+    async (kind) => {
+      for (let index = 0; index < 5; index += 1) await dead[kind]?.();
+      const { root } = await alive();
+      const { millis, result } = await timed(gateway().visit(root));
+      expect(result).toMatchObject({ status: 'fulfilled', value: expect.stringContaining('index.html') });
+      expect(millis).toBeLessThan(VISIT_MILLIS);
+    },
+    LONG_MILLIS,
+  );
 
-  it.each(Object.keys(dead))('ends in bounded time, and says what to do, where all six hosts %s', async (kind) => {
-    const { root } = await alive();
-    for (const { nodeId } of book.find('content')) book.remove(nodeId);
-    for (let index = 0; index < 6; index += 1) await dead[kind]?.();
-    const { millis, result } = await timed(gateway().visit(root));
-    expect(result).toMatchObject({
-      status: 'rejected',
-      reason: { code: expect.stringMatching(/^(NO_ROUTE|TIMEOUT|STREAM_REFUSED)$/), remedy: expect.any(String) },
-    });
-    expect(millis).toBeLessThan(VISIT_MILLIS + 1_000);
-  });
+  it.each(Object.keys(dead))(
+    'ends in bounded time, and says what to do, where all six hosts %s',
+    async (kind) => {
+      const { root } = await alive();
+      for (const { nodeId } of book.find('content')) book.remove(nodeId);
+      for (let index = 0; index < 6; index += 1) await dead[kind]?.();
+      const { millis, result } = await timed(gateway().visit(root));
+      expect(result).toMatchObject({
+        status: 'rejected',
+        reason: { code: expect.stringMatching(/^(NO_ROUTE|TIMEOUT|STREAM_REFUSED)$/), remedy: expect.any(String) },
+      });
+      expect(millis).toBeLessThan(VISIT_MILLIS + 1_000);
+    },
+    LONG_MILLIS,
+  );
 
   it('that one visitor gives up takes nothing from another who waits for the same circuit', async () => {
     const { root, host } = await alive();

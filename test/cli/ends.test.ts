@@ -2,15 +2,24 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../e2e/marketplace.ts';
+import { CONTROL_FILE } from '../../app/control/protocol.ts';
+import { SETTLEMENTS_FILE } from '../../app/node/index.ts';
+import { readSettlementHistory } from '../../ledger/settlement/index.ts';
+import { startLedger } from '../ledger/settlement/world.ts';
+import { EARNED, earnedWorld, relayOf } from './earned.ts';
 import { run } from './program.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/relaymint.js', import.meta.url));
 const LEDGER = ['ledger', 'start', '--memory', '--port', '0', '--json'];
 
-/** Resolves once the ledger answers. */
+const quiet = { ...process.env, RELAYMINT_LOG_LEVEL: 'warn' };
+
+/** Resolves once it says that it is up. */
 async function started(child: ChildProcess): Promise<ChildProcess> {
   if (child.stdout === null) throw new TypeError('pipe its output');
   await once(child.stdout, 'data');
@@ -22,6 +31,27 @@ describe('a command that runs until it is stopped', () => {
     const child = await started(spawn(process.execPath, [PROGRAM, ...LEDGER], { stdio: ['ignore', 'pipe', 'ignore'] }));
     child.kill('SIGHUP');
     expect(await once(child, 'exit')).toEqual([0, null]);
+  });
+});
+
+describe('a relay that earned something', () => {
+  it('settles it and ends in order with its terminal, which takes no more output', async () => {
+    await using server = await startLedger();
+    const world = await earnedWorld(server, 'relay and terminal');
+    const child = await started(spawn(process.execPath, [PROGRAM, ...relayOf(world, server.url)], { env: quiet }));
+    expect(existsSync(path.join(world.directory, CONTROL_FILE))).toBe(true);
+    expect(await world.settledOnChain()).toBe(0n);
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+    child.kill('SIGHUP');
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    expect(await world.settledOnChain()).toBe(EARNED);
+    const { entries } = await readSettlementHistory(path.join(world.directory, SETTLEMENTS_FILE));
+    expect(entries).toMatchObject([{ kind: 'receipt', amount: EARNED }]);
+    expect(existsSync(path.join(world.directory, CONTROL_FILE))).toBe(false);
+    await world.reopen();
+    expect(world.store.settlements().has('totals')).toBe(true);
+    await world.close();
   });
 });
 
@@ -138,6 +168,20 @@ describe('an option that has another name now', () => {
 });
 
 describe('a data folder that cannot be created', () => {
+  it.each(['relay', 'ledger start', 'start'])(
+    'because a file is in its way is said to be that: %s',
+    async (command) => {
+      await using folder = await temporaryFolder();
+      const file = path.join(folder.path, 'file');
+      await writeFile(file, '');
+      const { code, stderr } = await run([...command.split(' '), '--data', path.join(file, 'below')]);
+      expect({ code, stderr }).toEqual({
+        code: 1,
+        stderr: `relaymint: ${file} is a file, not a folder. Give another folder, or move the file away. [STORAGE_FAILED]\n`,
+      });
+    },
+  );
+
   it.skipIf(process.platform !== 'linux')('is reported at once, with a remedy', async () => {
     const { code, stderr } = await run(['relay', '--data', '/proc/relaymint', '--ledger', 'http://127.0.0.1:1']);
     expect(code).toBe(1);

@@ -8,7 +8,7 @@ import { silentLog } from '../../core/ports.ts';
 import { amount, lamports, unixMillis } from '../../core/units.ts';
 import { startControlServer, type ControlHandlers } from '../../app/control/index.ts';
 import { SETTLEMENTS_FILE, settledList } from '../../app/node/index.ts';
-import { openSettlementJournal, type SettledReceipt } from '../../ledger/settlement/index.ts';
+import { openSettlementJournal, type SettledReceipt, type WithdrawnEarnings } from '../../ledger/settlement/index.ts';
 import { temporaryFolder } from '../e2e/marketplace.ts';
 import { run } from './program.ts';
 import { statsOf } from './stats.ts';
@@ -21,6 +21,7 @@ beforeAll(async () => {
 afterAll(() => stack.disposeAsync());
 
 const settled = (index: number): SettledReceipt => ({
+  kind: 'receipt',
   at: unixMillis(Date.UTC(2026, 10, 27, 12, 0, index)),
   channel: channelId(new Uint8Array(22).fill(index)),
   payer: ledgerAddress(new Uint8Array(32).fill(index)),
@@ -32,6 +33,14 @@ const settled = (index: number): SettledReceipt => ({
   bankFee: amount(0n),
   royalties: null,
 });
+
+const withdrawn: WithdrawnEarnings = {
+  kind: 'withdrawal',
+  at: unixMillis(Date.UTC(2026, 10, 27, 13)),
+  amount: amount(4_400_000n),
+  signature: 'signature of the withdrawal',
+  feeLamports: lamports(5_001n),
+};
 
 it('lists what a stopped node settled, newest last', async () => {
   const data = path.join(folder, 'stopped');
@@ -50,8 +59,27 @@ it('lists what a stopped node settled, newest last', async () => {
   await writeFile(path.join(data, SETTLEMENTS_FILE), 'nonsense\n', { flag: 'a' });
   const shown = await run(['settlements', '--data', data]);
   expect(shown.stdout).toContain('2026-11-27T12:00:01Z');
-  expect(shown.stdout).toContain('3 receipts of the newest 3, 4.5 credits in all.');
+  expect(shown.stdout).toContain('3 receipts, 4.5 credits in all.');
+  expect(shown.stdout).not.toContain('withdrawal');
   expect(shown.stdout).toContain(`1 line of ${SETTLEMENTS_FILE} cannot be read.`);
+});
+
+it('lists what was withdrawn beside it, and does not add it to what was settled', async () => {
+  const data = path.join(folder, 'withdrew');
+  await mkdir(data);
+  await openSettlementJournal(path.join(data, SETTLEMENTS_FILE)).add([settled(1), settled(2), withdrawn]);
+  const { stdout } = await run(['settlements', '--data', data, '--last', '2', '--json']);
+  expect(JSON.parse(stdout)).toMatchObject({
+    settlements: [
+      { kind: 'receipt', signature: 'signature2' },
+      { kind: 'withdrawal', amount: '4400000', signature: 'signature of the withdrawal', feeLamports: '5001' },
+    ],
+  });
+  const shown = (await run(['settlements', '--data', data, '--last', '2'])).stdout;
+  expect(shown).toMatch(/2026-11-27T13:00:00Z {2}to the wallet +4\.4 +5001 {2}signature of the withdrawal/);
+  expect(shown).toContain('1 receipt, 1.5 credits in all.');
+  expect(shown).toContain('1 withdrawal to the wallet, 4.4 credits in all.');
+  expect(shown).toContain('These are the newest 2 of 3: --last shows more.');
 });
 
 it('asks a running node', async () => {
@@ -59,11 +87,13 @@ it('asks a running node', async () => {
   await mkdir(data);
   const handlers: Pick<ControlHandlers, 'stats' | 'settlements'> = {
     stats: async () => statsOf({}),
-    settlements: async () => settledList({ entries: [settled(7)], damaged: 0 }),
+    settlements: async () => settledList({ entries: [settled(7), withdrawn], damaged: 0 }),
   };
   await using _server = await startControlServer(data, handlers as ControlHandlers, silentLog);
   const { stdout } = await run(['settlements', '--data', data, '--json']);
-  expect(JSON.parse(stdout)).toMatchObject({ settlements: [{ signature: 'signature7' }] });
+  expect(JSON.parse(stdout)).toMatchObject({
+    settlements: [{ signature: 'signature7' }, { kind: 'withdrawal', amount: '4400000' }],
+  });
 });
 
 it('says so where there is no such folder', async () => {

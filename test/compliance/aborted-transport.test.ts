@@ -34,8 +34,8 @@ import { memoryPair } from '../../node/transport/memory.ts';
 import { createOnionServices, type OnionServices } from '../../node/transport/tor/service.ts';
 import { createSocksDialer } from '../../node/transport/tor/socks.ts';
 import { openNamespace } from '../../testbed/namespace.ts';
-import { startI2pNetwork } from '../../testbed/i2p.ts';
-import { startTorNetwork } from '../../testbed/tor.ts';
+import { joinI2pNetwork, startI2pNetwork, startI2pRouters } from '../../testbed/i2p.ts';
+import { joinTorNetwork, startTorNetwork, startTorServers } from '../../testbed/tor.ts';
 import { abortedBefore, abortedInside, type Calls } from './traits.ts';
 
 type Network = Transport & HostDialer & AsyncDisposable;
@@ -126,7 +126,13 @@ abortedBefore(() => ground, {
     startTorDaemon({ directory: path.join(folder, 'tor'), log: silentLog, signal }),
   openNamespace: (_ground, signal) => openNamespace({ signal }),
   startTorNetwork: ({ folder }, signal) => startTorNetwork({ directory: folder, log: silentLog, signal }),
+  startTorServers: ({ folder }, signal) => startTorServers({ directory: folder, log: silentLog, signal }),
+  joinTorNetwork: ({ folder }, signal) =>
+    joinTorNetwork({ enter: [], clientTorrc: [], bridgePort: 0 }, { directory: folder, log: silentLog, signal }),
   startI2pNetwork: ({ folder }, signal) => startI2pNetwork({ directory: folder, log: silentLog, signal }),
+  startI2pRouters: ({ folder }, signal) => startI2pRouters({ directory: folder, log: silentLog, signal }),
+  joinI2pNetwork: ({ folder }, signal) =>
+    joinI2pNetwork({ enter: [], known: folder, router: 1 }, { directory: folder, log: silentLog, signal }),
 });
 abortedInside(
   () => ground,

@@ -56,6 +56,8 @@ export function meterCompliance(name: string, { setup, teardown, charges }: Mete
       }
       return said;
     };
+    abortedBefore(() => tested, { openSpending: ({ payer }, signal) => payer.openSpending(undefined, signal) });
+
     const opened = (meter: LinkMeter): Promise<void> => new Promise((resolve) => (meter.onOpen = resolve));
 
     it('let pass what is paid for, both ways, once the payer has opened its account', async () => {
@@ -150,11 +152,16 @@ export function meterCompliance(name: string, { setup, teardown, charges }: Mete
       },
     });
 
+    const cut = (it: MeterUnderTest): Promise<unknown> => it.cut();
+    const closeAll = (it: MeterUnderTest): Promise<unknown> => it.metering.close();
     describe.each([
-      ['their link closes', (it: MeterUnderTest) => it.cut()],
-      ['the node of the payer closes them', (it: MeterUnderTest) => it.metering.close()],
-    ] as const)('when %s', (_how, close) => {
+      ['their link closes', true, cut],
+      ['their link closes and nothing was opened on it', false, cut],
+      ['the node of the payer closes them', true, closeAll],
+      ['the node of the payer closes them and nothing was opened', false, closeAll],
+    ] as const)('when %s', (_how, isOpened, close) => {
       beforeEach(async () => {
+        if (!isOpened) return;
         await tested.payer.openSpending();
         exchange(tested);
       });

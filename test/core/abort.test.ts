@@ -1,9 +1,23 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { abortError, assertNotAborted, deadline, following, onAbort, orAborted, pause } from '../../core/abort.ts';
+import {
+  abortError,
+  assertNotAborted,
+  deadline,
+  elapsed,
+  following,
+  onAbort,
+  orAborted,
+  pause,
+} from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 
 const never = new Promise<never>(() => {});
+
+/** Timers that keep this process alive. */
+function liveTimers(): number {
+  return process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length;
+}
 
 describe('onAbort', () => {
   it('acts when the signal aborts, and at once if it already has', () => {
@@ -90,6 +104,36 @@ describe('work that a signal ends', () => {
     using limit = deadline(60_000, 'Work', parent.signal);
     parent.abort(closed);
     await expect(orAborted(never, limit.signal, 'Work')).rejects.toBe(closed);
+  });
+});
+
+describe('a wait that its loop leaves when the signal ends', () => {
+  it('says that the time has passed, and stops listening to the signal', async () => {
+    const { signal } = new AbortController();
+    expect(await elapsed(1, signal)).toBe(true);
+    expect(await elapsed(1, undefined)).toBe(true);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it('says so when the signal ended before, or ends meanwhile, and leaves no timer behind', async () => {
+    const timers = liveTimers();
+    const controller = new AbortController();
+    const waiting = elapsed(600_000, controller.signal);
+    controller.abort(closed);
+    expect(await waiting).toBe(false);
+    expect(await elapsed(600_000, controller.signal)).toBe(false);
+    expect(liveTimers()).toBe(timers);
+  });
+
+  it('keeps the process alive unless it is told not to', async () => {
+    const timers = liveTimers();
+    const controller = new AbortController();
+    const waits = [elapsed(600_000, controller.signal, { unref: true })];
+    expect(liveTimers()).toBe(timers);
+    waits.push(elapsed(600_000, controller.signal));
+    expect(liveTimers()).toBe(timers + 1);
+    controller.abort();
+    expect(await Promise.all(waits)).toEqual([false, false]);
   });
 });
 

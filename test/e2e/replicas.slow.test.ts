@@ -4,10 +4,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { silentLog } from '../../core/ports.ts';
-import { openMarketNetwork } from '../../app/market/network.ts';
+import { formatEndpoint } from '../../node/transport/index.ts';
 import { visit } from '../app/visitor.ts';
-import { requirePrograms } from '../network.ts';
+import { joinSharedTor, requirePrograms } from '../network.ts';
 import { relaymint, temporaryFolder } from './marketplace.ts';
 import { startCommand, type RunningCommand } from './node.ts';
 
@@ -18,7 +17,6 @@ requirePrograms('tor')('content on two hosts, over Tor', () => {
   const stack = new AsyncDisposableStack();
   let root: string;
   let joinArgs: readonly string[];
-  let listenArgs: readonly string[];
   let url: string;
   const content = randomBytes(FILE_BYTES);
   const hosts = new Map<string, { readonly label: string; running: RunningCommand }>();
@@ -35,16 +33,14 @@ requirePrograms('tor')('content on two hosts, over Tor', () => {
     '20',
     ...joinArgs,
   ];
+  const listenArgs = ['--location', 'onion:80'];
   const startHost = (label: string): Promise<RunningCommand> => startCommand('host', ...node(label), ...listenArgs);
 
   beforeAll(async () => {
     const folder = stack.use(await temporaryFolder());
     root = folder.path;
-    const { signal } = new AbortController();
-    const network = stack.use(
-      await openMarketNetwork({ transport: 'tor', log: silentLog, signal, onProgress: () => {} }),
-    );
-    listenArgs = network.listenArgs(0);
+    const network = stack.use(await joinSharedTor(path.join(root, 'tor')));
+    const places = ['--tor-socks', formatEndpoint(network.socks), '--tor-control', formatEndpoint(network.control)];
     const ledger = stack.use(
       await startCommand('ledger', 'start', '--json', '--log-level', 'error', '--memory', '--port', '0'),
     );
@@ -53,7 +49,10 @@ requirePrograms('tor')('content on two hosts, over Tor', () => {
       String(ledger.ready['url']),
       '--program',
       String(ledger.ready['programId']),
-      ...network.nodeArgs,
+      // No node has another way to the others.
+      '--phase',
+      'tor-only',
+      ...places,
     ];
     const relay = stack.use(await startCommand('relay', ...node('relay'), ...listenArgs));
     const [address] = relay.ready['addresses'] as readonly string[];

@@ -4,11 +4,10 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, it, test } from 'vitest';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { nodeId, nodeIdBytes } from '../../core/ids.ts';
-import { silentLog } from '../../core/ports.ts';
-import { startTorNetwork, type PrivateTorNetwork } from '../../testbed/tor.ts';
+import type { PrivateTorNetwork } from '../../testbed/tor.ts';
 import { formatEndpoint, onionOf } from '../../node/transport/index.ts';
 import { MAPPED_PORT, mapOnion } from '../leak/forward.ts';
-import { requirePrograms } from '../network.ts';
+import { joinSharedTor, requirePrograms } from '../network.ts';
 import { relaymint, temporaryFolder, type Finished } from './marketplace.ts';
 import { startCommand } from './node.ts';
 
@@ -33,8 +32,7 @@ requirePrograms('tor')('tor commands', () => {
   beforeAll(async () => {
     const folder = stack.use(await temporaryFolder());
     data = path.join(folder.path, 'relay');
-    const signal = new AbortController().signal;
-    network = stack.use(await startTorNetwork({ directory: path.join(folder.path, 'tor'), log: silentLog, signal }));
+    network = stack.use(await joinSharedTor(path.join(folder.path, 'tor')));
     controlArgs = ['--tor-control', formatEndpoint(network.control)];
     torArgs = ['--tor-socks', formatEndpoint(network.socks), ...controlArgs];
     const quiet = ['--json', '--log-level', 'warn'];

@@ -52,14 +52,17 @@ describe('the house', () => {
   it('imports only what is there', () => expect(dangling(files, (path) => existsSync(join(root, path)))).toEqual([]));
   it('opens connections in one place', () => expect(outgoing(files)).toEqual([]));
 
-  it('has one home for each primitive', () => {
+  it('has one home for each primitive', async () => {
     const allowed = new Set(
       HOMES.flatMap(({ what, besides }) => Object.keys(besides).map((path) => `${path} ${what}`)),
     );
-    const found = [...sources].flatMap(([path, text]) => strays(path, text).map((stray) => ({ path, stray })));
+    const found = [...sources, ...(await readSources(root, ['bench']))].flatMap(([path, text]) =>
+      strays(path, text).map((stray) => ({ path, stray })),
+    );
     const broken = found.filter(({ path, stray }) => !allowed.has(`${path} ${stray.split(' is for: ')[1]}`));
     expect(broken.map(({ stray }) => stray)).toEqual([]);
-  });
+    // It reads every file of the tree, beside a worker that may compile it.
+  }, 120_000);
 
   it('has one home for options of the command line, in benchmarks too', async () => {
     const found = [...(await readSources(root, ['bench']))].flatMap(([path, text]) => strays(path, text));
@@ -262,6 +265,13 @@ describe('the rules catch', () => {
     "signal?.addEventListener('abort', stop, { once: true });",
     'controller.signal.onabort = stop;',
     "throw new RelaymintError('PROTOCOL_VIOLATION', 'A cell.');",
+    'this.#tick = setInterval(() => this.#look(), EVERY_MILLIS).unref();',
+    "import { setInterval as ticks } from 'node:timers';",
+    "import { setTimeout as sleep } from 'node:timers/promises';",
+    "const { setTimeout: sleep } = await import('timers/promises');",
+    'await new Promise((resolve) => setTimeout(resolve, POLL_MILLIS));',
+    'const over = new Promise<void>((done) => { timer = globalThis.setTimeout(() => done(), LATE); });',
+    'await new Promise(function (go) { setTimeout(() => { go(); }, 5); });',
     "import { readFile, rename } from 'node:fs/promises';",
     "import { renameSync as put } from 'node:fs';",
     "command.option('--all', 'everything');",
@@ -286,6 +296,13 @@ describe('the rules catch', () => {
     ['node/link/a.ts', "socket.addEventListener('close', stop); throw violation('A cell.');"],
     ['node/link/a.ts', "import { rename } from '../names.ts'; if (code === 'PROTOCOL_VIOLATION') return;"],
     ['node/link/a.ts', "assertNotAborted(signal, 'Waiting'); if (signal.aborted) return;"],
+    ['core/repeat.ts', 'const timer = setInterval(look, millis);'],
+    ['core/abort.ts', 'await new Promise((resolve) => setTimeout(resolve, millis));'],
+    ['node/link/a.ts', 'await new Promise((done, fail) => { late = setTimeout(() => fail(gone()), LATE); });'],
+    [
+      'node/link/a.ts',
+      'clearInterval(timer); setTimeout(() => socket.destroy(), LATE); await new Promise(setImmediate);',
+    ],
     ['node/link/a.ts', 'const most = Math.min(2 * size, LAST); const wait = 2 * pause;'],
     ['cli/settings.ts', "command.addOption(new Option('--all', 'everything'));"],
     ['cli/a.ts', "addSettings(command, section).argument('<n>', 'how many', argumentOf(count(1, 2))).action(run);"],

@@ -334,6 +334,19 @@ export const HOMES: readonly Home[] = [
       ),
   },
   {
+    what: 'doing something each so often',
+    home: 'core/repeat.ts',
+    besides: {},
+    shows: (node) => ts.isIdentifier(node) && node.text === 'setInterval',
+  },
+  {
+    what: 'waiting for a while',
+    home: 'core/abort.ts',
+    besides: {},
+    shows: (node) =>
+      (ts.isStringLiteralLike(node) && /^(?:node:)?timers\/promises$/.test(node.text)) || isTimedPromise(node),
+  },
+  {
     what: 'listening for the end of a signal',
     home: 'core/abort.ts',
     besides: {},
@@ -382,6 +395,38 @@ function isCallOf(node: ts.Node, name: string): node is ts.CallExpression {
 
 function isCallTo(node: ts.Node, name: string): boolean {
   return ts.isCallExpression(node) && ts.isIdentifier(node.expression) && node.expression.text === name;
+}
+
+/** `f(..)` and `a.b.f(..)` are calls of f. */
+function calledName({ expression }: ts.CallExpression): string | undefined {
+  if (ts.isPropertyAccessExpression(expression)) return expression.name.text;
+  return ts.isIdentifier(expression) ? expression.text : undefined;
+}
+
+/** A promise that a timer resolves: `new Promise((resolve) => setTimeout(resolve, ..))`. One whose timer only gives up is a deadline. */
+function isTimedPromise(node: ts.Node): boolean {
+  if (!ts.isCallExpression(node) || calledName(node) !== 'setTimeout') return false;
+  const executor = ts.findAncestor(node, (above) => isFunction(above) && ts.isNewExpression(above.parent));
+  if (executor === undefined || !isFunction(executor) || !ts.isNewExpression(executor.parent)) return false;
+  const [resolve] = executor.parameters;
+  return (
+    executor.parent.expression.getText() === 'Promise' &&
+    resolve !== undefined &&
+    resolvesWith(node.arguments[0], resolve.name.getText())
+  );
+}
+
+function isFunction(node: ts.Node): node is ts.ArrowFunction | ts.FunctionExpression {
+  return ts.isArrowFunction(node) || ts.isFunctionExpression(node);
+}
+
+/** Is it `resolve`, or a function that does nothing but call it? */
+function resolvesWith(act: ts.Expression | undefined, resolve: string): boolean {
+  if (act === undefined) return false;
+  if (!isFunction(act)) return act.getText() === resolve;
+  const only = ts.isBlock(act.body) && act.body.statements.length === 1 ? act.body.statements[0] : act.body;
+  const call = only !== undefined && ts.isExpressionStatement(only) ? only.expression : only;
+  return call !== undefined && ts.isCallExpression(call) && call.expression.getText() === resolve;
 }
 
 function isText(node: ts.Node | undefined, text: string): boolean {

@@ -5,18 +5,16 @@
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { silentLog } from '../../core/ports.ts';
 import { readControlFile } from '../../app/control/client.ts';
-import { startTorNetwork, type PrivateTorNetwork } from '../../testbed/tor.ts';
+import type { PrivateTorNetwork } from '../../testbed/tor.ts';
 import { formatEndpoint } from '../../node/transport/index.ts';
 import { temporaryFolder } from '../e2e/marketplace.ts';
-import { requirePrograms } from '../network.ts';
+import { joinSharedTor, requirePrograms } from '../network.ts';
 import { mapOnion } from './forward.ts';
 import { runTraced, startTraced, type TracedNode } from './process.ts';
 import { leaks, placeOf, type SocketCall } from './trace.ts';
 
 const MINUTES = 60_000;
-const signal = new AbortController().signal;
 
 requirePrograms('tor', 'strace')('what is anonymous', () => {
   const stack = new AsyncDisposableStack();
@@ -28,7 +26,7 @@ requirePrograms('tor', 'strace')('what is anonymous', () => {
   beforeAll(async () => {
     const folder = stack.use(await temporaryFolder());
     directory = folder.path;
-    network = stack.use(await startTorNetwork({ directory: path.join(directory, 'tor'), log: silentLog, signal }));
+    network = stack.use(await joinSharedTor(path.join(directory, 'tor')));
     ledger = stack.use(await startLedger(network, directory));
   }, 3 * MINUTES);
   afterAll(() => stack.disposeAsync());

@@ -3,13 +3,12 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { serveGarlic } from '../../bench/path/peers/raw.ts';
-import { silentLog } from '../../core/ports.ts';
-import { startI2pNetwork, type PrivateI2pNetwork } from '../../testbed/i2p.ts';
+import type { PrivateI2pNetwork } from '../../testbed/i2p.ts';
 import { formatEndpoint } from '../../node/transport/index.ts';
 import { openSocket } from '../../node/transport/socket.ts';
 import { transientDestination } from '../../node/transport/i2p/destination.ts';
 import { temporaryFolder } from '../e2e/marketplace.ts';
-import { requirePrograms } from '../network.ts';
+import { joinSharedI2p, requirePrograms } from '../network.ts';
 import { runTraced, startTraced } from './process.ts';
 import { leaks, placeOf, type SocketCall } from './trace.ts';
 
@@ -25,7 +24,7 @@ requirePrograms('i2pd', 'strace')('what is anonymous over I2P', () => {
 
   beforeAll(async () => {
     directory = stack.use(await temporaryFolder()).path;
-    network = stack.use(await startI2pNetwork({ directory: path.join(directory, 'i2p'), log: silentLog, signal }));
+    network = stack.use(await joinSharedI2p(path.join(directory, 'i2p')));
     const { ready } = stack.use(
       await startTraced(['ledger', 'start', '--json', '--memory', '--port', '0', '--log-level', 'warn']),
     );

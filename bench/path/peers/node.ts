@@ -1,4 +1,5 @@
 /** A node of the rows `hops-N`: composed as every node is, selling a source and an echo where it is the host. */
+import { elapsed } from '../../../core/abort.ts';
 import { RelaymintError } from '../../../core/errors.ts';
 import { MAX_WINDOW } from '../../../core/limits.ts';
 import { MIB, U64_MAX, amount, lamports, parseCredits, pricePerMiB, type PricePerMiB } from '../../../core/units.ts';
@@ -145,7 +146,7 @@ function hopCommands(node: RunningNode): PeerCommands {
   return {
     async leave() {
       while (node.circuits.stats().joined > 0) {
-        await new Promise((resolve) => setTimeout(resolve, LEAVE_POLL_MILLIS));
+        await elapsed(LEAVE_POLL_MILLIS, undefined);
       }
       await closeLinks(node);
     },

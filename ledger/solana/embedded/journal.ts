@@ -1,5 +1,5 @@
 /** The ledger's state on disk: one LevelDB, every change synced before anybody is told of it. */
-import { RelaymintError, messageOf } from '../../../core/errors.ts';
+import { isRelaymintError, RelaymintError, messageOf } from '../../../core/errors.ts';
 import { isDiskFull } from '../../../platform/disk/disk-error.ts';
 import { makeFolder } from '../../../platform/disk/folder.ts';
 import { DatabaseLocked, inUse, openDatabase } from '../../../platform/disk/level.ts';
@@ -13,7 +13,7 @@ export interface Change {
 
 /** Closed: `load` and `put` fail with CLOSED; what was put before is settled. */
 export interface Journal {
-  /** Everything stored by those before it, in key order; nothing where nothing outlives the process. Called once, at the start. @throws RelaymintError CLOSED. */
+  /** Everything stored by those before it, in key order; nothing where nothing outlives the process. Called once, at the start. @throws RelaymintError CLOSED; STORAGE_FAILED while it is read. */
   load(): AsyncIterable<readonly [string, Uint8Array]>;
   /** Queues changes; those of one call become durable together. @throws RelaymintError CLOSED. */
   put(changes: readonly Change[]): void;
@@ -59,6 +59,7 @@ export async function openJournal(dataDir: string): Promise<Journal> {
     await makeFolder(dataDir);
     return new LevelJournal(await openDatabase(dataDir), dataDir);
   } catch (cause) {
+    if (isRelaymintError(cause)) throw cause;
     throw cause instanceof DatabaseLocked
       ? inUse(`The ledger in ${dataDir} is`, cause)
       : storageFailure(cause, dataDir);
@@ -80,7 +81,15 @@ class LevelJournal implements Journal {
 
   load(): AsyncIterable<readonly [string, Uint8Array]> {
     if (this.#closed) throw ledgerClosed();
-    return this.#database.iterator();
+    return this.#stored();
+  }
+
+  async *#stored(): AsyncGenerator<readonly [string, Uint8Array]> {
+    try {
+      yield* this.#database.iterator();
+    } catch (cause) {
+      throw this.#closed ? ledgerClosed() : storageFailure(cause, this.#dataDir);
+    }
   }
 
   put(changes: readonly Change[]): void {

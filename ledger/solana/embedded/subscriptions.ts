@@ -2,6 +2,7 @@
 import type { RawData, WebSocket } from 'ws';
 import { z } from 'zod';
 import type { Log } from '../../../core/ports.ts';
+import { every } from '../../../core/repeat.ts';
 import type { Chain } from './chain.ts';
 import type { AccountState } from './machine.ts';
 import type { TransactionRecord } from './records.ts';
@@ -43,7 +44,7 @@ export class Subscriptions {
   readonly #log: Log;
   readonly #clients = new Set<Client>();
   #nextId = 1;
-  #slotTimer: NodeJS.Timeout | undefined;
+  #slotWatch: Disposable | undefined;
   #toldSlot = 0;
 
   constructor(chain: Chain, log: Log) {
@@ -69,7 +70,7 @@ export class Subscriptions {
 
   close(): void {
     for (const { socket } of this.#clients) socket.terminate();
-    clearInterval(this.#slotTimer);
+    this.#slotWatch?.[Symbol.dispose]();
   }
 
   async #answer(client: Client, text: string): Promise<void> {
@@ -189,11 +190,11 @@ export class Subscriptions {
       [...subscriptions.values()].some(({ method }) => method === 'slotNotification'),
     );
     if (!wanted) {
-      clearInterval(this.#slotTimer);
-      this.#slotTimer = undefined;
+      this.#slotWatch?.[Symbol.dispose]();
+      this.#slotWatch = undefined;
       return;
     }
-    this.#slotTimer ??= setInterval(() => this.#tellSlot(), SLOT_MILLIS);
+    this.#slotWatch ??= every(SLOT_MILLIS, () => this.#tellSlot());
   }
 
   #tellSlot(): void {

@@ -4,11 +4,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { setTimeout as wait } from 'node:timers/promises';
 import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
 import { MIB } from '../../../core/units.ts';
-import { assertNotAborted, deadline, following, onAbort, orAborted } from '../../../core/abort.ts';
+import { assertNotAborted, deadline, elapsed, following, onAbort, orAborted } from '../../../core/abort.ts';
 import { backoff, type Backoff } from '../../../core/backoff.ts';
 import { garlicMultiaddr, parseAddress, unsupported } from '../address.ts';
 import type { HostDialer, ListenOptions, Listener, OnConnection, Transport } from '../contract.ts';
@@ -67,6 +66,8 @@ const DIAL_PAUSE_MILLIS = 100;
 const PROBE_MILLIS = 10_000;
 /** What the destination that dials peers is kept under. */
 const PEERS = 'peers';
+/** No name on the network is longer. */
+const MAX_NAME_CHARACTERS = 255;
 /** Destinations that are made as they are needed: each takes tunnels of its router. */
 const MAX_TRANSIENT = 16;
 const RECONNECTS: Backoff = { first: 500, last: 15_000 };
@@ -131,12 +132,12 @@ class GarlicTransport implements I2pTransport {
       } catch (error) {
         if (attempt === DIAL_ATTEMPTS || !isRelaymintError(error, 'CONNECTION_REFUSED')) throw error;
       }
-      await wait(DIAL_PAUSE_MILLIS, undefined, { signal: limit.signal }).catch(() => {});
+      await elapsed(DIAL_PAUSE_MILLIS, limit.signal);
     }
   }
 
   reachesHost(host: string): boolean {
-    return /^[a-z0-9.-]+\.i2p$/i.test(host);
+    return host.length <= MAX_NAME_CHARACTERS && /^[a-z0-9.-]+\.i2p$/i.test(host);
   }
 
   /**
@@ -300,7 +301,7 @@ class House {
         } catch {
           if (probing.signal.aborted) return;
         }
-        await wait(RETRY_MILLIS, undefined, { signal: probing.signal }).catch(() => {});
+        await elapsed(RETRY_MILLIS, probing.signal);
       }
     };
     try {
@@ -326,10 +327,11 @@ class House {
         failures = 0;
         this.#take(connection, from);
       } catch (error) {
-        if (this.#closing.signal.aborted || (await isOver(session))) return;
         failures += 1;
+        // What ended may have been the whole session, which shows a little later.
+        if (!(await elapsed(Math.min(failures * 20, RETRY_MILLIS), this.#closing.signal))) return;
+        if (await isOver(session)) return;
         this.#options.log.debug({ err: error }, 'accepting a stream over I2P failed');
-        await wait(Math.min(failures * 20, RETRY_MILLIS));
       }
     }
   }
@@ -358,8 +360,8 @@ class House {
     const { log } = this.#options;
     log.warn({ err: reason }, 'the I2P session was lost');
     for (let failures = 1; this.#onConnection !== undefined; failures += 1) {
+      if (!(await elapsed(backoff(failures, RECONNECTS), this.#closing.signal))) return;
       try {
-        await wait(backoff(failures, RECONNECTS), undefined, { signal: this.#closing.signal });
         await this.session(this.#closing.signal);
         log.info({ address: garlicMultiaddr(this.#destination.garlic) }, 'the I2P session is back');
         return;

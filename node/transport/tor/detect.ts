@@ -155,7 +155,7 @@ class DetectedTor implements Dialer {
   }
 
   async dial(address: string, options: { readonly signal: AbortSignal }): Promise<Duplex> {
-    return (await this.#tor(options.signal)).dial(address, options);
+    return (await this.#torFor(this.canDial(address), options.signal)).dial(address, options);
   }
 
   async dialHost(
@@ -163,7 +163,7 @@ class DetectedTor implements Dialer {
     port: number,
     options: { readonly isolation: string; readonly signal: AbortSignal },
   ): Promise<Duplex> {
-    return (await this.#tor(options.signal)).dialHost(host, port, options);
+    return (await this.#torFor(this.reachesHost(host), options.signal)).dialHost(host, port, options);
   }
 
   async listen(
@@ -171,7 +171,13 @@ class DetectedTor implements Dialer {
     onConnection: (connection: Duplex) => void,
     options: ListenOptions = {},
   ): Promise<Listener> {
-    return (await this.#tor(options.signal ?? new AbortController().signal)).listen(address, onConnection, options);
+    const { signal = new AbortController().signal } = options;
+    return (await this.#torFor(this.canDial(address), signal)).listen(address, onConnection, options);
+  }
+
+  /** The one that is found, looked for only where it is needed: what Tor does not reach, the model refuses as well. */
+  async #torFor(isReached: boolean, signal: AbortSignal): Promise<Dialer> {
+    return isReached ? this.#tor(signal) : this.#model;
   }
 
   async #tor(signal: AbortSignal): Promise<Dialer> {

@@ -2,11 +2,10 @@
  * Onion services over tor's control port: added, removed, and added again when tor comes back. Tor forgets them
  * with the control connection that made them, so none outlives us.
  */
-import { setTimeout as wait } from 'node:timers/promises';
 import { backoff, type Backoff } from '../../../core/backoff.ts';
 import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import type { Log } from '../../../core/ports.ts';
-import { deadline, orAborted, type Deadline } from '../../../core/abort.ts';
+import { deadline, elapsed, orAborted, type Deadline } from '../../../core/abort.ts';
 import { formatEndpoint, type Endpoint } from '../endpoint.ts';
 import {
   addOnion,
@@ -304,8 +303,8 @@ class ControlledServices implements OnionServices {
     this.#restoring = true;
     const { signal } = this.#closing;
     for (let failures = 1; !this.#isRestored(); failures += 1) {
+      if (!(await elapsed(backoff(failures, RETRIES), signal))) break;
       try {
-        await wait(backoff(failures, RETRIES), undefined, { signal });
         await this.#inTurn(signal, () => this.#restoreAll(signal));
       } catch (error) {
         if (signal.aborted) break;

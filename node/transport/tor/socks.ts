@@ -44,11 +44,16 @@ const IPV6 = 4;
 
 type Step = 'method' | 'user' | 'head' | 'rest' | 'over';
 
+/** Can the protocol carry this name or number? */
+export function isCarried(host: string): boolean {
+  return /^[\x21-\x7e]{1,255}$/.test(host);
+}
+
 export function createSocksDialer(endpoint: Endpoint): SocksDialer {
   const secret = randomBytes(32);
   return {
     async connect(host, port, { isolation, signal }) {
-      if (!/^[\x21-\x7e]{1,255}$/.test(host)) {
+      if (!isCarried(host)) {
         throw new RelaymintError('ADDRESS_UNSUPPORTED', `"${host.slice(0, 80)}" is not a name that a proxy accepts.`, {
           remedy: 'Write it in at most 255 plain characters (punycode for others).',
         });

@@ -18,7 +18,7 @@ import { circuitFailed } from './errors.ts';
 import type { OnionKey } from './key.ts';
 import { bareHost, isOwnNetwork } from './reach.ts';
 import { createOnionServices, type OnionServices } from './service.ts';
-import { createSocksDialer, type SocksDialer } from './socks.ts';
+import { createSocksDialer, isCarried, type SocksDialer } from './socks.ts';
 import { onionOfTorrcService, type TorrcService } from './torrc-service.ts';
 import { hasErrno } from '../../../platform/errno.ts';
 
@@ -91,7 +91,7 @@ class OnionTransport implements TorTransport {
 
   reachesHost(host: string): boolean {
     const name = bareHost(host).toLowerCase().replace(/\.$/, '');
-    if (name === '' || name.endsWith('.i2p') || isOwnNetwork(name)) return false;
+    if (!isCarried(name) || name.endsWith('.i2p') || isOwnNetwork(name)) return false;
     return !name.endsWith('.onion') || isOnion(serviceOf(name));
   }
 

@@ -17,10 +17,16 @@ export class Crash extends Error {}
 
 /** `at` is told of each step and may throw, or never return. */
 export function withFaults(wallet: LedgerWallet, at: (step: Step) => void | Promise<void>): LedgerWallet {
-  const faulty: Pick<LedgerWallet, 'prepareSettle' | 'submit' | 'confirm'> = {
+  const faulty: Pick<LedgerWallet, 'prepareSettle' | 'prepareWithdraw' | 'submit' | 'confirm'> = {
     async prepareSettle(...settlement): Promise<PreparedTransaction> {
       await at('before prepare');
       const prepared = await wallet.prepareSettle(...settlement);
+      await at('after prepare');
+      return prepared;
+    },
+    async prepareWithdraw(earned): Promise<PreparedTransaction> {
+      await at('before prepare');
+      const prepared = await wallet.prepareWithdraw(earned);
       await at('after prepare');
       return prepared;
     },

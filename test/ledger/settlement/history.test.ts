@@ -12,9 +12,12 @@ import {
   openSettlementJournal,
   readSettlementHistory,
   startSettlement,
+  type JournalEntry,
   type SettledReceipt,
+  type WithdrawnEarnings,
 } from '../../../ledger/settlement/index.ts';
 import type { EmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
+import { Crash, withFaults } from './faulty-wallet.ts';
 import { altered, narrow, ROYALTY_BPS, startLedger, World } from './world.ts';
 
 let folder: string;
@@ -31,6 +34,7 @@ afterAll(() => rm(folder, { recursive: true }));
 
 function entry(index: number, change: Partial<SettledReceipt> = {}): SettledReceipt {
   return {
+    kind: 'receipt',
     at: unixMillis(1_700_000_000_000 + index),
     channel: channelId(new Uint8Array(22).fill(index % 251)),
     payer: ledgerAddress(new Uint8Array(32).fill(1)),
@@ -43,6 +47,20 @@ function entry(index: number, change: Partial<SettledReceipt> = {}): SettledRece
     royalties: amount(7n),
     ...change,
   };
+}
+
+function withdrawal(index: number): WithdrawnEarnings {
+  return {
+    kind: 'withdrawal',
+    at: unixMillis(1_700_000_000_000 + index),
+    amount: amount(9n),
+    signature: `withdrawal${index}`,
+    feeLamports: null,
+  };
+}
+
+function receiptsOf(entries: readonly JournalEntry[]): readonly SettledReceipt[] {
+  return entries.filter((one) => one.kind === 'receipt');
 }
 
 describe('the journal of settlements', () => {
@@ -62,6 +80,27 @@ describe('the journal of settlements', () => {
     await appendFile(file, first.slice(0, 40));
     await openSettlementJournal(file).add([entry(4)]);
     expect(await readSettlementHistory(file)).toEqual({ entries: [entry(1), entry(3), entry(4)], damaged: 2 });
+  });
+
+  it('holds withdrawals among the receipts, and is read where they are damaged or of versions before them', async () => {
+    await openSettlementJournal(file).add([entry(1), withdrawal(2), entry(3), withdrawal(4), withdrawal(5)]);
+    const [one = '', two = '', three = '', four = '', five = ''] = (await readFile(file, 'utf8')).split('\n');
+    const old = one.replace('"kind":"receipt",', '');
+    const unknown = four.replace('withdrawal"', 'withdrawam"');
+    await writeFile(file, [old, two, three, unknown, five.slice(0, -9)].join('\n'));
+    await openSettlementJournal(file).add([withdrawal(6)]);
+    expect(await readSettlementHistory(file)).toEqual({
+      entries: [entry(1), withdrawal(2), entry(3), withdrawal(6)],
+      damaged: 2,
+    });
+    expect(old).not.toBe(one);
+  });
+
+  it('shows a withdrawal once that was added twice', async () => {
+    const journal = openSettlementJournal(file);
+    await journal.add([withdrawal(1), withdrawal(2)]);
+    await journal.add([{ ...withdrawal(2), at: unixMillis(1_800_000_000_000) }]);
+    expect((await journal.read()).entries).toEqual([withdrawal(1), withdrawal(2)]);
   });
 
   it('keeps the newest entries, and its file does not grow without end', async () => {
@@ -116,11 +155,14 @@ describe('a node that settles', () => {
     await world.receive(2, 1_000_000n);
     const later = await engine.settleAll();
     expect(later.map(({ receipts }) => receipts)).toEqual([2, 1]);
-    const { entries, damaged } = await journal.read();
+    const { entries: all, damaged } = await journal.read();
     expect(damaged).toBe(0);
+    const entries = receiptsOf(all);
+    expect(entries).toEqual(all);
     const payers = world.payers.map(({ channel }) => channel);
     const moved = new Map(entries.slice(1).map(({ channel, amount: units, up, down }) => [channel, [units, up, down]]));
     expect(entries[0]).toEqual({
+      kind: 'receipt',
       at: first?.at,
       channel: payers[0]?.id,
       payer: payers[0]?.payer,
@@ -172,6 +214,64 @@ describe('a node that settles', () => {
     const { entries } = await journal.read();
     expect(entries.map(({ amount: units }) => units)).toEqual([2_000_000n, 1_000_000n]);
     await engine.close();
+    await world.close();
+  });
+
+  it('writes down what it withdraws, by what the transaction itself tells', async () => {
+    const world = await World.create(server, 'history of a withdrawal', 1);
+    const journal = openSettlementJournal(file);
+    const settledMeanwhile = altered(world.wallet, {
+      prepareWithdraw: async (earned) => {
+        await world.receive(0, 3_000_000n);
+        await world.settleForPayee(0);
+        return world.wallet.prepareWithdraw(earned);
+      },
+    });
+    const engine = world.engine({ wallet: settledMeanwhile, journal });
+    await world.receive(0, 1_000_000n);
+    const before = await world.ledger.balances(world.wallet.address);
+    const result = await engine.withdraw();
+    expect((await world.ledger.balances(world.wallet.address)).credits - before.credits).toBe(3_000_000n);
+    const { entries } = await journal.read();
+    expect(entries.map(({ kind, amount: units }) => [kind, units])).toEqual([
+      ['receipt', 1_000_000n],
+      ['withdrawal', 3_000_000n],
+    ]);
+    expect(entries[1]).toMatchObject({ signature: result?.signature, feeLamports: result?.feeLamports });
+    expect(result).toMatchObject({ amount: 3_000_000n, feeLamports: 5_000n });
+    expect(engine.totals()).toMatchObject({ transactions: 1, amount: 1_000_000n });
+    expect(await engine.withdraw()).toBeUndefined();
+    expect((await journal.read()).entries).toEqual(entries);
+    await engine.close();
+    await world.close();
+  });
+
+  it('writes a withdrawal down whose answer it never heard, at its next start', async () => {
+    const world = await World.create(server, 'an unheard withdrawal', 1);
+    const journal = openSettlementJournal(file);
+    await world.receive(0, 1_000_000n);
+    const first = world.engine({ journal });
+    await first.settleAll();
+    await first.close();
+    const dying = world.engine({
+      wallet: withFaults(world.wallet, (step) => {
+        if (step === 'after submit') throw new Crash();
+      }),
+      journal,
+    });
+    await expect(dying.withdraw()).rejects.toBeInstanceOf(Crash);
+    await dying.close();
+    expect(receiptsOf((await journal.read()).entries)).toHaveLength(1);
+    await world.reopen();
+    const after = world.engine({ journal: openSettlementJournal(file) });
+    expect(await after.withdraw()).toBeUndefined();
+    const { entries } = await journal.read();
+    expect(entries.map(({ kind, amount: units }) => [kind, units])).toEqual([
+      ['receipt', 1_000_000n],
+      ['withdrawal', 1_000_000n],
+    ]);
+    expect(after.totals()).toMatchObject({ transactions: 1, receipts: 1, amount: 1_000_000n });
+    await after.close();
     await world.close();
   });
 });

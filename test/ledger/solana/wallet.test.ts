@@ -1,5 +1,5 @@
 /** The ledger contract on the real program in the embedded SVM. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { encodeReceipt, delegateFromSeed } from '../../../ledger/receipt/index.ts';
 import type { Receipt, Signer } from '../../../ledger/receipt/index.ts';
 import { EMBEDDED_PROGRAM_ID, startEmbeddedLedger } from '../../../ledger/solana/embedded/index.ts';
@@ -451,4 +451,31 @@ describe('names', () => {
     expect(await ledger.name('nobody.web3')).toBeUndefined();
     expect((await ledger.names()).map(({ name }) => name)).toContain('garden.web3');
   });
+});
+
+test('a caller who stops waiting for a transaction is told the same whether a question or a pause was under way', async () => {
+  const own = openSolanaLedger({ fetch, url: server.url, programId: EMBEDDED_PROGRAM_ID });
+  const unsent = { signature: '1'.repeat(64), wire: new Uint8Array(1), lastValidBlockHeight: 2n ** 60n };
+  const stopped = (stop: AbortController): Promise<unknown> =>
+    own
+      .wallet(generateWalletKey())
+      .confirm(unsent, stop.signal)
+      .catch((error: unknown) => error);
+  const [early, pausing] = [new AbortController(), new AbortController()];
+  early.abort();
+  const wait = own.rpc.wait.bind(own.rpc);
+  const waits = vi.spyOn(own.rpc, 'wait').mockImplementation(async (...given) => {
+    const over = wait(...given);
+    pausing.abort();
+    return over;
+  });
+  const errors = [await stopped(early), await stopped(pausing)];
+  expect(waits).toHaveBeenCalledTimes(1);
+  for (const error of errors) {
+    expect(error).toMatchObject({
+      code: 'ABORTED',
+      message: 'Waiting for a transaction was aborted. Ask for its status later: it may still get through.',
+    });
+  }
+  own.close();
 });

@@ -9,7 +9,7 @@ import {
   QUIET_GRANT,
   STREAM_WINDOW_INITIAL,
 } from '../../../core/limits.ts';
-import { CellType, SMALL_CELL, encodeConnected } from '../../../node/circuit/cell.ts';
+import { CELL_HEADER_BYTES, CellType, SMALL_CELL, cellType, encodeConnected } from '../../../node/circuit/cell.ts';
 import type { CircuitStream } from '../../../node/circuit/index.ts';
 import { Mux } from '../../../node/circuit/mux.ts';
 import { overdrawn } from '../../../node/circuit/credit.ts';
@@ -206,6 +206,39 @@ describe('mux', () => {
     expect(mux.pull(cell, 2 * QUIET_GRANT)).toBe(0);
     await woken;
     expect(mux.pull(cell, 2 * QUIET_GRANT)).toBeGreaterThanOrEqual(SMALL_CELL);
+    mux.close(overdrawn('left'));
+  });
+
+  it('lets the other end go on once it was told of the end of what it had sent for nobody', async () => {
+    let granted = 0;
+    const mux = new Mux(
+      'initiator',
+      {
+        wake() {},
+        fail() {},
+        attribute() {},
+        control() {},
+        granted: () => granted,
+        grant: (bytes) => void (granted += bytes),
+        serve: () => undefined,
+      },
+      PRICE,
+    );
+    const opening = mux.open('source', NOTHING);
+    const cell = Buffer.alloc(MAX_CELL_BYTES);
+    while (mux.pull(cell, CIRCUIT_WINDOW) > 0);
+    mux.receive(cellOf(CellType.CONNECTED, 1, encodeConnected(false)), SMALL_CELL);
+    (await opening).destroy();
+    // It has not heard of that, and uses up the window of the stream.
+    const bytes = MAX_CELL_BYTES - CELL_HEADER_BYTES;
+    for (let sent = 0; sent + bytes <= STREAM_WINDOW_INITIAL; sent += bytes) {
+      granted -= MAX_CELL_BYTES;
+      mux.receive(cellOf(CellType.DATA, 1, Buffer.alloc(bytes)), MAX_CELL_BYTES);
+    }
+    const before = granted;
+    while (cellType(cell) !== CellType.END) expect(mux.pull(cell, CIRCUIT_WINDOW)).toBeGreaterThan(0);
+    // Nothing else comes that could make us grant.
+    expect(granted - before).toBeGreaterThan(STREAM_WINDOW_INITIAL / 2);
     mux.close(overdrawn('left'));
   });
 

@@ -23,7 +23,7 @@ import {
   type DiscoveryOptions,
 } from '../../../node/discovery/index.ts';
 import { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion } from '../../../node/discovery/messages.ts';
-import { FrameType } from '../../../node/link/index.ts';
+import { FrameType, type Link } from '../../../node/link/index.ts';
 import { TestNodes, linkBetween, newIdentity, nextLink, offerOf, thrownBy, type TestNode } from '../link/nodes.ts';
 
 const nodes = new TestNodes();
@@ -210,6 +210,43 @@ describe('discovery', () => {
     expect(await heard).toMatchObject({ nodeId: identity.nodeId });
   });
 
+  it('asks a peer one question at a time, whoever wants to know', async () => {
+    const identity = newIdentity();
+    const hub = await nodes.start({ identity, transport: 'memory', offer: offerOf(identity) });
+    const bootstrap = [{ nodeId: identity.nodeId, address: hub.addresses[0] as string }];
+    const events = new EventEmitter();
+    let waiting = 0;
+    let most = 0;
+    hub.links.onLink((link) => {
+      link.handle(FrameType.OFFERS_WANTED, () => {
+        waiting += 1;
+        most = Math.max(most, waiting);
+        events.emit('asked', link);
+      });
+    });
+    const firstAsked = once(events, 'asked') as Promise<[Link]>;
+    const reader = await start({ bootstrap, redials: true }, false);
+    const [first] = await firstAsked;
+    waiting = 0;
+    // It links again by itself, and asks at once.
+    const askedAgain = once(events, 'asked') as Promise<[Link]>;
+    await first.close();
+    const [link] = await askedAgain;
+    const late = offerOf(newIdentity());
+    // Meanwhile the next round begins: what the reader sends for it comes before its answer to a ping.
+    const round = reader.discovery.refresh();
+    for (let turn = 0; turn < 3; turn += 1) await link.ping();
+    expect(most).toBe(1);
+    events.on('asked', () => {
+      waiting -= 1;
+      link.send(FrameType.OFFERS, 0, encodeAnswer([], false));
+    });
+    waiting -= 1;
+    link.send(FrameType.OFFERS, 0, encodeAnswer([late], false));
+    expect(await round).toBe(1);
+    expect(most).toBe(1);
+  });
+
   it('takes a renewed offer at once', async () => {
     const hub = await start();
     const reader = await start({ bootstrap: [at(hub)] }, false);
@@ -345,7 +382,8 @@ describe('discovery', () => {
     };
     expect(await displacedBy(1)).toBe(20);
     expect(await displacedBy(50)).toBe(20);
-  });
+    // Some thousand signatures: took 12 s on a machine with far more work than processors.
+  }, 60_000);
 
   it.each([
     ['strangers', undefined],

@@ -1,76 +1,30 @@
-/** Who sees which destination of ours: a SAM bridge that makes keys and remembers from which of them each stream was asked for. */
-import { randomBytes } from 'node:crypto';
+/** Who sees which destination of ours. */
 import { EventEmitter, getEventListeners, once } from 'node:events';
-import { createServer, type AddressInfo, type Socket } from 'node:net';
-import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '../../../core/ports.ts';
 import { createI2pTransport, garlicMultiaddr, type Endpoint } from '../../../node/transport/index.ts';
 import { readDestination } from '../../../node/transport/i2p/destination.ts';
+import { SamBridge, madeKey } from './sam-bridge.ts';
 
 const signal = new AbortController().signal;
 const PEERS = [garlicMultiaddr('a'.repeat(52)), garlicMultiaddr('b'.repeat(52))];
 const LEDGER = 'ledger.i2p';
 
-/** Keys as a router makes them: a destination with an empty certificate, and what makes it secret. */
-function madeKey(): string {
-  const key = Buffer.concat([randomBytes(384), Buffer.of(0, 0, 0), randomBytes(96)]);
-  return key.toString('base64').replaceAll('+', '-').replaceAll('/', '~');
-}
-
-interface Asked {
-  /** The destination of ours, by its 52 characters. */
-  readonly from: string;
-  readonly to: string;
-}
-
 describe('a node over I2P', () => {
+  let bridge: SamBridge;
   let sam: Endpoint;
-  let asked: Asked[];
-  /** The router ends every session and stream. */
-  let lose: () => void;
-  let close: () => void;
-
   beforeEach(async () => {
-    asked = [];
-    const sessions = new Map<string, string>();
-    const sockets = new Set<Socket>();
-    const answer = (line: string, socket: Socket): void => {
-      const field = (name: string): string => new RegExp(` ${name}=(\\S+)`).exec(line)?.[1] ?? '';
-      if (line.startsWith('HELLO')) socket.write('HELLO REPLY RESULT=OK VERSION=3.1\n');
-      else if (line.startsWith('DEST')) socket.write(`DEST REPLY PUB=x PRIV=${madeKey()}\n`);
-      else if (line.startsWith('SESSION CREATE')) {
-        sessions.set(field('ID'), readDestination(field('DESTINATION')).garlic);
-        socket.write(`SESSION STATUS RESULT=OK DESTINATION=${field('DESTINATION')}\n`);
-      } else if (line.startsWith('STREAM CONNECT')) {
-        asked.push({ from: sessions.get(field('ID')) ?? '', to: field('DESTINATION') });
-        socket.write('STREAM STATUS RESULT=CANT_REACH_PEER\n');
-      }
-    };
-    const server = createServer((socket) => {
-      sockets.add(socket);
-      socket.on('error', () => {});
-      createInterface({ input: socket }).on('line', (line) => answer(line, socket));
-    });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    sam = { kind: 'tcp', host: '127.0.0.1', port: (server.address() as AddressInfo).port };
-    lose = () => {
-      for (const socket of sockets) socket.destroy();
-      sockets.clear();
-    };
-    close = () => {
-      server.close();
-      lose();
-    };
+    bridge = new SamBridge();
+    sam = await bridge.start();
   });
-  afterEach(() => {
+  afterEach(async () => {
     vi.restoreAllMocks();
-    close();
+    await bridge.stop();
   });
 
   /** The destinations from which `to` was asked for, each once. */
-  const seenBy = (to: string): Set<string> => new Set(asked.filter((one) => one.to === to).map(({ from }) => from));
+  const seenBy = (to: string): Set<string> =>
+    new Set(bridge.asked.filter((one) => one.to === to).map(({ from }) => from));
 
   it('keeps nothing of a session that was lost', async () => {
     const signals = new Set<AbortSignal>();
@@ -86,7 +40,7 @@ describe('a node over I2P', () => {
     for (let sessions = 1; sessions <= 3; sessions += 1) {
       await expect(transport.dial(peer, { signal })).rejects.toMatchObject({ code: 'I2P_UNREACHABLE' });
       const lost = once(events, 'lost');
-      lose();
+      bridge.lose();
       await lost;
     }
     expect(signals.size).toBeGreaterThan(0);
@@ -110,9 +64,9 @@ describe('a node over I2P', () => {
       await expect(transport.dial(second, { signal })).rejects.toMatchObject(unreachable);
       const byIsolation = new Map<string, Set<string>>();
       for (const isolation of ['ledger', 'names', 'ledger']) {
-        const before = asked.length;
+        const before = bridge.asked.length;
         await expect(transport.dialHost(LEDGER, 80, { isolation, signal })).rejects.toMatchObject(unreachable);
-        const from = asked.slice(before).flatMap((one) => (one.to === LEDGER ? [one.from] : []));
+        const from = bridge.asked.slice(before).flatMap((one) => (one.to === LEDGER ? [one.from] : []));
         byIsolation.set(isolation, new Set([...(byIsolation.get(isolation) ?? []), ...from]));
       }
 

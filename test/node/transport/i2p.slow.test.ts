@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../core/ports.ts';
-import { startI2pNetwork, type PrivateI2pNetwork } from '../../../testbed/i2p.ts';
+import type { PrivateI2pNetwork } from '../../../testbed/i2p.ts';
 import { garlicMultiaddr } from '../../../node/transport/address.ts';
 import {
   persistentDestination,
@@ -14,7 +14,7 @@ import {
 import { samVersion } from '../../../node/transport/i2p/sam.ts';
 import { createI2pTransport, type I2pTransport } from '../../../node/transport/i2p/transport.ts';
 import { transportCompliance } from '../../compliance/transport.ts';
-import { requirePrograms } from '../../network.ts';
+import { joinSharedI2p, requirePrograms } from '../../network.ts';
 
 const signal = new AbortController().signal;
 /** Short tunnels come up sooner; what they hide is not this test's business. */
@@ -27,7 +27,7 @@ requirePrograms('i2pd')('over real I2P', () => {
   let tested: I2pTransport;
   beforeAll(async () => {
     directory = await mkdtemp(path.join(tmpdir(), 'rm-i2p-'));
-    network = await startI2pNetwork({ directory, log: silentLog, signal });
+    network = await joinSharedI2p(directory);
     destinations = await Promise.all([1, 2, 3].map(() => transientDestination(network.sam, signal)));
     tested = createI2pTransport({ sam: network.sam, destinations, tunnels: TUNNELS, log: silentLog });
   }, 120_000);

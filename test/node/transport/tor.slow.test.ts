@@ -3,19 +3,19 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { silentLog } from '../../../core/ports.ts';
-import { startTorNetwork, type PrivateTorNetwork } from '../../../testbed/tor.ts';
+import type { PrivateTorNetwork } from '../../../testbed/tor.ts';
 import { onionMultiaddr } from '../../../node/transport/address.ts';
 import { ephemeralOnionKey, type OnionKey } from '../../../node/transport/tor/key.ts';
 import { createTorTransport, type TorTransport } from '../../../node/transport/tor/transport.ts';
 import { transportCompliance } from '../../compliance/transport.ts';
-import { requirePrograms } from '../../network.ts';
+import { joinSharedTor, requirePrograms } from '../../network.ts';
 
 requirePrograms('tor', 'tor-gencert')('over real Tor', () => {
   let directory: string;
   let network: PrivateTorNetwork;
   beforeAll(async () => {
     directory = await mkdtemp(path.join(tmpdir(), 'rm-tor-'));
-    network = await startTorNetwork({ directory, log: silentLog, signal: AbortSignal.timeout(110_000) });
+    network = await joinSharedTor(directory);
   });
   afterAll(async () => {
     await network[Symbol.asyncDispose]();

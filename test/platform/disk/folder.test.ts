@@ -23,8 +23,11 @@ describe('a folder', () => {
   it('is not created if a file is in its way', async () => {
     const file = path.join(root, 'file');
     await writeFile(file, '');
-    await expect(makeFolder(file)).rejects.toMatchObject({ code: 'EEXIST' });
-    await expect(makeFolder(path.join(file, 'below'))).rejects.toMatchObject({ code: 'ENOTDIR' });
+    const message = `${file} is a file, not a folder. Give another folder, or move the file away.`;
+    for (const wanted of [file, path.join(file, 'below'), path.join(file, 'far', 'below')]) {
+      await expect(makeFolder(wanted)).rejects.toMatchObject({ code: 'STORAGE_FAILED', message });
+    }
+    expect((await stat(file)).isFile()).toBe(true);
   });
 
   it.skipIf(process.platform !== 'linux')('is refused at once if a file system takes no folders', async () => {

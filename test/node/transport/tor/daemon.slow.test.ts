@@ -7,7 +7,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { silentLog } from '../../../../core/ports.ts';
-import { startTorNetwork, type PrivateTorNetwork } from '../../../../testbed/tor.ts';
+import type { PrivateTorNetwork } from '../../../../testbed/tor.ts';
 import { onionMultiaddr } from '../../../../node/transport/address.ts';
 import { connectControl } from '../../../../node/transport/tor/control.ts';
 import { parseBridges } from '../../../../node/transport/tor/bridges.ts';
@@ -15,7 +15,7 @@ import { startTorDaemon, type TorDaemonOptions } from '../../../../node/transpor
 import { ephemeralOnionKey } from '../../../../node/transport/tor/key.ts';
 import { createTorTransport } from '../../../../node/transport/tor/transport.ts';
 import { PROGRAM } from '../../../e2e/marketplace.ts';
-import { requirePrograms } from '../../../network.ts';
+import { joinSharedTor, requirePrograms } from '../../../network.ts';
 
 const signal = new AbortController().signal;
 
@@ -24,7 +24,7 @@ requirePrograms('tor', 'obfs4proxy')('a tor of our own', () => {
   let network: PrivateTorNetwork;
   beforeAll(async () => {
     directory = await mkdtemp(path.join(tmpdir(), 'rm-daemon-'));
-    network = await startTorNetwork({ directory: path.join(directory, 'net'), log: silentLog, signal });
+    network = await joinSharedTor(path.join(directory, 'net'));
   }, 120_000);
   afterAll(async () => {
     await network[Symbol.asyncDispose]();

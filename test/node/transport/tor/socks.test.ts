@@ -1,90 +1,14 @@
 import { once } from 'node:events';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import dns from 'node:dns';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Endpoint } from '../../../../node/transport/endpoint.ts';
 import { socksReplyError } from '../../../../node/transport/tor/errors.ts';
 import { createSocksDialer } from '../../../../node/transport/tor/socks.ts';
+import { GRANTED, Proxy, type Asked, type Script } from './proxy.ts';
 
 const signal = new AbortController().signal;
 const ONION = 'pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion';
-
-/** What a client asked of the proxy. */
-interface Asked {
-  readonly user: string;
-  readonly password: string;
-  /** The bytes of the CONNECT request. */
-  readonly request: Buffer;
-}
-
-interface Script {
-  /** The method byte that the proxy chooses. Default 2, user name and password. */
-  readonly method?: number;
-  /** The whole reply. Default: granted, with an IPv4 address. */
-  readonly reply?: Buffer;
-  /** Sent in the same packet as the reply. */
-  readonly first?: string;
-}
-
-const GRANTED = Buffer.from('05000001000000000000', 'hex');
-
-/** A SOCKS server as far as a client sees it; behind it is an echo. */
-class Proxy {
-  readonly asked: Asked[] = [];
-  readonly sockets: Socket[] = [];
-  readonly #server: Server;
-
-  constructor(script: Script = {}) {
-    this.#server = createServer((socket) => {
-      this.sockets.push(socket);
-      socket.on('error', () => {});
-      void this.#serve(socket, script);
-    });
-  }
-
-  async start(): Promise<Endpoint> {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-    return { kind: 'tcp', host: '127.0.0.1', port: (this.#server.address() as AddressInfo).port };
-  }
-
-  stop(): void {
-    for (const socket of this.sockets) socket.destroy();
-    this.#server.close();
-  }
-
-  async #serve(socket: Socket, { method = 2, reply = GRANTED, first = '' }: Script): Promise<void> {
-    const methods = await take(socket, (data) => 2 + (data[1] ?? 255));
-    if (!methods.subarray(2).includes(2)) socket.destroy();
-    socket.write(Buffer.of(5, method));
-    if (method !== 2) return;
-    const auth = await take(socket, (data) => {
-      const user = data[1] ?? 255;
-      return 3 + user + (data[2 + user] ?? 255);
-    });
-    const users = auth[1] as number;
-    socket.write(Buffer.of(1, 0));
-    const request = await take(socket, (data) => (data[3] === 3 ? 7 + (data[4] ?? 255) : data[3] === 1 ? 10 : 22));
-    this.asked.push({
-      user: auth.subarray(2, 2 + users).toString(),
-      password: auth.subarray(3 + users).toString(),
-      request,
-    });
-    socket.write(Buffer.concat([reply, Buffer.from(first)]));
-    socket.pipe(socket);
-  }
-}
-
-/** Exactly as many bytes as `length` says once it has seen enough of them. */
-async function take(socket: Socket, length: (data: Buffer) => number): Promise<Buffer> {
-  let data = Buffer.alloc(0);
-  while (data.length < length(data)) {
-    const chunk = socket.read(1) as Buffer | null;
-    if (chunk === null) await once(socket, 'readable');
-    else data = Buffer.concat([data, chunk]);
-  }
-  return data;
-}
 
 describe('the SOCKS client', () => {
   let proxy: Proxy;
@@ -95,8 +19,8 @@ describe('the SOCKS client', () => {
   beforeEach(() => {
     proxy = new Proxy();
   });
-  afterEach(() => {
-    proxy.stop();
+  afterEach(async () => {
+    await proxy.stop();
     vi.restoreAllMocks();
   });
 
@@ -132,7 +56,7 @@ describe('the SOCKS client', () => {
   let earlier: readonly Asked[] = [];
   const restart = async (): Promise<Endpoint> => {
     earlier = proxy.asked;
-    proxy.stop();
+    await proxy.stop();
     return start();
   };
 
@@ -200,7 +124,7 @@ describe('the SOCKS client', () => {
 
   it('says how to start tor where nobody answers', async () => {
     const endpoint = await start();
-    proxy.stop();
+    await proxy.stop();
     const dialing = createSocksDialer(endpoint).connect(ONION, 1, { isolation: 'a', signal });
     await expect(dialing).rejects.toMatchObject({ code: 'TOR_NOT_RUNNING' });
     await expect(dialing).rejects.toThrow('relaymint tor start');
