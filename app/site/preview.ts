@@ -250,7 +250,7 @@ class WatchedFolder implements AsyncDisposable {
   #watcher: FSWatcher | undefined;
   #settling: NodeJS.Timeout | undefined;
   /** Which folder it is. */
-  #inode: bigint | undefined;
+  #which: string | undefined;
 
   constructor(folder: string, onChange: () => void, log: Log) {
     this.#path = folder;
@@ -262,9 +262,11 @@ class WatchedFolder implements AsyncDisposable {
 
   async #look(): Promise<void> {
     const found = await stat(this.#path, { bigint: true }).catch(() => undefined);
-    if (found?.ino === this.#inode) return;
-    const isFirst = this.#watcher === undefined && this.#inode === undefined;
-    this.#inode = found?.ino;
+    // A number may be used again at once.
+    const which = found && `${found.ino} ${found.birthtimeNs}`;
+    if (which === this.#which) return;
+    const isFirst = this.#watcher === undefined && this.#which === undefined;
+    this.#which = which;
     this.#watcher?.close();
     if (found !== undefined) this.#watch();
     if (!isFirst) this.#changed();

@@ -133,8 +133,8 @@ function cutOff(path: string): RelaymintError {
 }
 
 function notCar(path: string, cause: unknown): RelaymintError {
-  return new RelaymintError('CONTENT_REFUSED', `${path} is not a CAR file.`, {
-    remedy: 'Give a CAR file of version 1, or a folder.',
+  return new RelaymintError('CONTENT_REFUSED', `${path} is not a CAR file, or it was cut off.`, {
+    remedy: 'Give a whole CAR file, or a folder.',
     cause,
   });
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { posix } from 'node:path';
 import { pack, type Pack } from 'tar-stream';
 import type { CID } from 'multiformats/cid';
-import { following, orAborted, type Following } from '../../core/abort.ts';
+import { following, orAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_BLOCKS_PER_ROOT, MAX_PATH_SEGMENTS } from '../../core/limits.ts';
 import type { BlockReader } from '../blocks/index.ts';
@@ -28,10 +28,10 @@ export async function* tarOf(
 ): AsyncGenerator<Uint8Array> {
   using ending = following(signal);
   const tar = pack();
-  const packing = new Packing(tar, blocks, ending);
+  const packing = new Packing(tar, blocks, { name, signal: ending.signal });
   let failure: unknown;
   const packed = packing
-    .add(root, name)
+    .add(root)
     .then(() => tar.finalize())
     .catch((error: unknown) => {
       failure = error;
@@ -56,14 +56,21 @@ class Packing {
   readonly #tar: Pack;
   readonly #blocks: BlockReader;
   readonly #signal: AbortSignal;
+  /** Of the folder that it is unpacked to. */
+  readonly #name: string;
   /** Paths that were written: true for folders. */
   readonly #written = new Map<string, boolean>();
   /** Bytes that are in the tar file at least, and were not read yet. */
   #ahead = 0;
   #roomy: () => void = () => {};
 
-  constructor(tar: Pack, blocks: BlockReader, { signal }: Following) {
+  constructor(
+    tar: Pack,
+    blocks: BlockReader,
+    { name, signal }: { readonly name: string; readonly signal: AbortSignal },
+  ) {
     this.#tar = tar;
+    this.#name = name;
     this.#blocks = blocks;
     this.#signal = signal;
   }
@@ -74,7 +81,7 @@ class Packing {
     if (this.#ahead < AHEAD_BYTES) this.#roomy();
   }
 
-  async add(cid: CID, path: string): Promise<void> {
+  async add(cid: CID, path: string = this.#name): Promise<void> {
     const signal = this.#signal;
     const node = await openNode(this.#blocks, cid, { signal });
     this.#claim(path, node.type === 'directory');
@@ -113,6 +120,7 @@ class Packing {
     const segments = path.split('/');
     const above = segments.slice(0, -1).map((_segment, index) => segments.slice(0, index + 1).join('/'));
     const isOdd =
+      segments[0] !== this.#name ||
       segments.some((segment) => segment === '' || segment === '..' || /[\\\0]/.test(segment)) ||
       segments.length > MAX_PATH_SEGMENTS + 1 ||
       Buffer.byteLength(path) > MAX_TAR_PATH ||
