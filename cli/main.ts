@@ -11,6 +11,7 @@ import { ledgerCommand } from './commands/ledger.ts';
 import { nameCommand } from './commands/name.ts';
 import { publishCommand } from './commands/publish.ts';
 import { roleCommand } from './commands/role.ts';
+import { siteCommand } from './commands/site.ts';
 import { startCommand } from './commands/start.ts';
 import { tillCommand } from './commands/till.ts';
 import { walletCommand } from './commands/wallet.ts';
@@ -45,6 +46,7 @@ function createProgram(): Command {
   startCommand(program);
   for (const role of ROLES) roleCommand(program, role);
   publishCommand(program);
+  siteCommand(program);
   ledgerCommand(program);
   walletCommand(program);
   channelCommand(program);

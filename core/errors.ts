@@ -79,6 +79,12 @@ export type ErrorCode =
   | 'CONTENT_NOT_FOUND'
   | 'CONTENT_CORRUPT'
   | 'CONTENT_REFUSED'
+  /** It was asked for only if it is here already. */
+  | 'NOT_CACHED'
+  /** There is no such form of the content: blocks of another codec, a record. */
+  | 'NOT_ACCEPTABLE'
+  /** A site's `_redirects` breaks the rules of that file. */
+  | 'REDIRECTS_INVALID'
   // a fault of ours
   | 'INTERNAL';
 

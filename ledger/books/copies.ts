@@ -8,7 +8,7 @@ import { amount } from '../../core/units.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { isDiskFull } from '../../platform/disk/disk-error.ts';
 import { makeFolder, syncFolder } from '../../platform/disk/folder.ts';
-import { hasErrno } from '../../platform/errno.ts';
+import { isRunning } from '../../platform/process.ts';
 import { merge } from './copy.ts';
 import type { Copy, Merged } from './copy.ts';
 import { openError } from './failure.ts';
@@ -285,12 +285,4 @@ function together(level: Copy, salvaged: Copy): Copy {
   const [one, other] = [level.commit, salvaged.commit];
   const commit = one !== undefined && (other === undefined || seqOf(one) > seqOf(other)) ? one : other;
   return { ...level, versions, commit };
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return hasErrno(error, 'EPERM');
-  }
 }

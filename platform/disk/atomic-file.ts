@@ -5,20 +5,38 @@ import path from 'node:path';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import { hasErrno } from '../errno.ts';
 
-/** Readers see either the old file or the new one, also after a power cut. @throws RelaymintError STORAGE_FAILED. */
+/** Readers see either the old file or the new one, also after a power cut. Mode 0600. @throws RelaymintError STORAGE_FAILED. */
 export async function replaceFile(file: string, content: Uint8Array): Promise<void> {
+  await replaceFileBy(file, [content], 0o600);
+}
+
+/**
+ * The same for what comes in chunks. What they end with, it ends with, and the old file stays.
+ * @returns how many bytes it has. @throws RelaymintError STORAGE_FAILED, and what `chunks` throw of ours.
+ */
+export async function replaceFileBy(
+  file: string,
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  mode = 0o666,
+): Promise<number> {
   const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(6).toString('hex')}`);
+  let size = 0;
   try {
-    const handle = await open(temporary, 'wx', 0o600);
+    const handle = await open(temporary, 'wx', mode);
     try {
-      await handle.writeFile(content);
+      for await (const chunk of chunks) {
+        await handle.writeFile(chunk);
+        size += chunk.length;
+      }
       await handle.sync();
     } finally {
       await handle.close();
     }
     await rename(temporary, file);
+    return size;
   } catch (cause) {
     await rm(temporary, { force: true });
+    if (isRelaymintError(cause)) throw cause;
     throw new RelaymintError('STORAGE_FAILED', `${file} cannot be written: ${messageOf(cause)}.`, {
       remedy: 'Check that its folder exists, its permissions and the disk.',
       cause,

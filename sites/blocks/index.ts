@@ -2,4 +2,4 @@
 export * from './contract.ts';
 export { openBlockStore } from './store.ts';
 export type { BlockStoreOptions } from './store.ts';
-export { blockMissing, checkCid, decodeCid, isDirectoryCodec, verifyBlock } from './block.ts';
+export { blockKey, blockMissing, checkCid, decodeCid, isDirectoryCodec, verifyBlock } from './block.ts';

@@ -1,14 +1,20 @@
-/** Requests that a gateway gets for a name, and the handlers that answer them. */
+/** Requests that a gateway gets for content, and the handlers that answer them. */
 import type { Request, Response } from 'express';
+import type { CID } from 'multiformats/cid';
 import type { Tld } from '../../core/name.ts';
+import type { SiteContent } from '../blocks/contract.ts';
 
-/** One visitor's request for one path of a name. */
-export interface Asked {
-  readonly name: string;
+/** One visitor's request. */
+export interface ContentAsked {
   readonly request: Request;
   readonly response: Response;
   /** Ends when the visitor leaves or the gateway stops. */
   readonly signal: AbortSignal;
+}
+
+/** One visitor's request for one path of a name. */
+export interface Asked extends ContentAsked {
+  readonly name: string;
 }
 
 /** Answers for names that are not shown as a site. */
@@ -21,4 +27,10 @@ export interface NameHandler {
   readonly type?: string;
   /** Called when its turn has come. @throws RelaymintError before anything was sent (it is told) or after (the connection is cut). */
   readonly answer: (asked: Asked) => Promise<void>;
+}
+
+/** Content by its address alone, without a name. */
+export interface RootSource {
+  /** @throws RelaymintError CONTENT_NOT_FOUND, ABORTED, ... */
+  open(root: CID, options: { readonly signal: AbortSignal }): Promise<SiteContent>;
 }

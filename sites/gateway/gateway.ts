@@ -10,8 +10,7 @@ import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { hasErrno } from '../../platform/errno.ts';
 import type { ContentSource } from '../blocks/contract.ts';
-import type { NameResolver } from '../name/index.ts';
-import type { NameHandler } from './contract.ts';
+import type { NameHandler, RootSource } from './contract.ts';
 import { messageFor } from './failure.ts';
 import { targetOf } from './host.ts';
 import { MarketPage } from './market-page.ts';
@@ -19,17 +18,24 @@ import { MarketService } from './market-service.ts';
 import type { MarketView } from './market.ts';
 import { sendMessage } from './pages.ts';
 import { settleNow, type SettleOptions } from './settle.ts';
-import { serveSite } from './site.ts';
+import { serveSite, type NameLookup } from './site.ts';
 import { Visits } from './visits.ts';
 import { answer, requestWay } from './way.ts';
 
 export interface GatewayOptions {
-  readonly resolver: NameResolver;
+  readonly resolver: NameLookup;
   readonly content: ContentSource;
   /** How long a visitor waits for the look-up of a name, milliseconds. Default NAME_WAIT_MILLIS. */
   readonly nameWaitMillis?: number;
-  /** Read at most twice a second, however many pages watch. */
-  readonly market: () => Promise<MarketView>;
+  /** Content by its address alone: `/ipfs/CID` and `CID.ipfs.localhost`. Absent: only names are served. */
+  readonly roots?: RootSource;
+  /** Nobody pays for `roots`: pages of all origins may read them. Default false. */
+  readonly free?: true;
+  /** Added to each page of HTML of a name. */
+  readonly appendix?: Buffer;
+  /** Shown at the gateway's own host names. Read at most twice a second, however many pages watch. Absent: `front` is shown. */
+  readonly market?: () => Promise<MarketView>;
+  readonly front?: (request: Request, response: Response) => void;
   /** Backs the settle button of the marketplace page; without it there is no button. */
   readonly settle?: SettleOptions;
   /** Handlers for names that are not shown as a site, in the order to ask them. Default: none. */
@@ -51,6 +57,18 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+/** What says which form an answer has: an error has none. */
+const FORM_HEADERS: readonly string[] = [
+  'Accept-Ranges',
+  'Content-Disposition',
+  'Content-Encoding',
+  'Content-Length',
+  'Content-Range',
+  'ETag',
+  'X-Ipfs-Path',
+  'X-Ipfs-Roots',
+];
+
 /** Nothing is opened until `listen`. */
 export function createGateway(options: GatewayOptions): Gateway {
   return new HttpGateway(options);
@@ -59,23 +77,21 @@ export function createGateway(options: GatewayOptions): Gateway {
 class HttpGateway implements Gateway {
   readonly app: Express = express();
   readonly #log: Log;
-  readonly #market: MarketService;
+  readonly #market: MarketService | undefined;
   readonly #visits: Visits;
   #server: Server | undefined;
 
   constructor(options: GatewayOptions) {
     this.#log = options.log ?? silentLog;
     this.#visits = new Visits(this.#log);
-    this.#market = new MarketService({
-      market: options.market,
-      clock: options.clock ?? systemClock,
-      log: this.#log,
-    });
+    const { settle, market, clock = systemClock } = options;
+    this.#market = market && new MarketService({ market, clock, log: this.#log });
     const hosts = new Set((options.hosts ?? []).map((host) => host.toLowerCase()));
-    const { settle } = options;
     const way = requestWay({
-      market: this.#market,
-      page: new MarketPage(),
+      market: this.#market && { service: this.#market, page: new MarketPage() },
+      front: options.front,
+      roots: options.roots,
+      free: options.free === true,
       visits: this.#visits,
       settle: settle && ((request, response) => settleNow(settle, this.#log, request, response)),
       names: options.names ?? [],
@@ -95,7 +111,11 @@ class HttpGateway implements Gateway {
     port: number;
     url: string;
   }> {
-    const server = createServer(this.app);
+    const server = createServer((request, response) => {
+      // An address of another form names a host by itself, and this is no proxy.
+      if (request.url?.startsWith('/') === true) this.app(request, response);
+      else response.writeHead(400, { 'Content-Type': 'text/plain' }).end('This gateway is no proxy.\n');
+    });
     server.timeout = VISITOR_IDLE_MILLIS;
     this.#server = server;
     await new Promise<void>((resolve, reject) => {
@@ -109,7 +129,7 @@ class HttpGateway implements Gateway {
 
   async close(): Promise<void> {
     this.#visits.close(new RelaymintError('CLOSED', 'The gateway is stopping.', { remedy: 'Try again in a moment.' }));
-    const quiet = this.#market.close();
+    const quiet = this.#market?.close();
     const server = this.#server;
     if (server === undefined) return quiet;
     this.#server = undefined;
@@ -125,7 +145,7 @@ class HttpGateway implements Gateway {
       response.destroy();
       return;
     }
-    for (const header of ['Content-Length', 'Content-Range', 'ETag', 'Accept-Ranges']) response.removeHeader(header);
+    for (const header of FORM_HEADERS) response.removeHeader(header);
     const message = messageFor(error);
     if (message.status === 503) response.set('Retry-After', '5');
     sendMessage(response, message);

@@ -1,5 +1,6 @@
 /** The HTTP front for visitors: sites on their own origins, and the marketplace page. */
-export type { Asked, NameHandler } from './contract.ts';
+export type { Asked, NameHandler, RootSource } from './contract.ts';
+export { frontPage } from './pages.ts';
 export { createGateway } from './gateway.ts';
 export type { Gateway, GatewayOptions } from './gateway.ts';
 export type { SettleOptions } from './settle.ts';

@@ -20,6 +20,9 @@ li a{display:block;padding:.6rem 0;text-decoration:none;overflow-wrap:anywhere}
 li a:hover{text-decoration:underline}
 `;
 
+/** Changes with how a listing looks. */
+export const LISTING_VERSION: string = createHash('sha256').update(STYLE).digest('hex').slice(0, 12);
+
 /** Only the style above may load. */
 const POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 
@@ -46,6 +49,8 @@ export interface Listing {
   /** There are more than are shown. */
   readonly cut: boolean;
   readonly top: boolean;
+  /** Cache-Control. */
+  readonly caching: string;
 }
 
 export function sendListing(response: Response, listing: Listing): void {
@@ -57,8 +62,20 @@ export function sendListing(response: Response, listing: Listing): void {
     200,
     listing.path,
     `<h1>${escapeHtml(listing.path)}</h1><ul>${up}${items.join('')}</ul>${more}`,
-    'no-cache',
+    listing.caching,
   );
+}
+
+/** The front page of a gateway that shows no marketplace. */
+export function frontPage(
+  response: Response,
+  {
+    title,
+    links,
+  }: { readonly title: string; readonly links: readonly { readonly label: string; readonly url: string }[] },
+): void {
+  const items = links.map(({ label, url }) => `<li><a href="${escapeHtml(url)}">${escapeHtml(label)}</a></li>`);
+  send(response, 200, title, `<h1>${escapeHtml(title)}</h1><ul>${items.join('')}</ul>`, 'no-store');
 }
 
 function send(response: Response, status: number, title: string, body: string, caching: string): void {

@@ -1,21 +1,29 @@
 /** A request's way through the gateway: the first handler in the list that fits it answers, and nothing else decides. */
 import type { Request, Response } from 'express';
+import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
 import { parseName, type Tld } from '../../core/name.ts';
-import type { NameHandler } from './contract.ts';
+import { answerContent } from './content.ts';
+import type { Asked, NameHandler, RootSource } from './contract.ts';
 import type { Target } from './host.ts';
 import { isForeignSubresource } from './initiator.ts';
 import type { MarketPage } from './market-page.ts';
 import type { MarketService } from './market-service.ts';
 import { sendMessage } from './pages.ts';
-import { queryOf } from './site.ts';
+import { isRootPath, ofProtocolHandler, ownOriginOf, rootOfPath } from './root-address.ts';
+import { queryOf } from './tree.ts';
 import type { Visits } from './visits.ts';
 
 /** The handlers that answer, apart from the short answers given here. */
 export interface Stations {
-  readonly market: MarketService;
-  readonly page: MarketPage;
+  /** Absent: `front` is all that there is on the gateway's own host names. */
+  readonly market: { readonly service: MarketService; readonly page: MarketPage } | undefined;
+  readonly front: ((request: Request, response: Response) => void) | undefined;
   readonly visits: Visits;
+  /** Absent: content has no address but by a name. */
+  readonly roots: RootSource | undefined;
+  /** Pages of any origin may read what is asked for by its address alone: nobody pays for it. */
+  readonly free: boolean;
   /** Absent if there is no settle button. */
   readonly settle: ((request: Request, response: Response) => Promise<void>) | undefined;
   /** Asked in this order, before the name's site is. */
@@ -42,32 +50,105 @@ export interface Handler {
   readonly answer: (arrival: Arrival) => void | Promise<void>;
 }
 
-export function requestWay({ market, page, visits, settle, names, site }: Stations): readonly Handler[] {
+export function requestWay(stations: Stations): readonly Handler[] {
+  const { market, front, visits, roots, free, settle, names, site } = stations;
+  const reading: readonly Handler[] = [
+    { when: (request) => !isReading(request), answer: onlyReading },
+    { when: ({ headers }) => isForeignSubresource(headers), answer: foreignPage },
+  ];
   return [
     // Checks who asks, and for what, before anything is looked up.
     { origin: 'foreign', answer: unknownHost },
     ...(settle === undefined ? [] : [settling(settle)]),
-    { when: ({ method }) => method !== 'GET' && method !== 'HEAD', answer: onlyReading },
-    { when: ({ headers }) => isForeignSubresource(headers), answer: foreignPage },
+    ...(free ? [] : reading),
+    // Content by its address alone: on an origin of its own where the host name can have one.
+    ...(roots === undefined ? [] : rootHandlers(roots, visits, free)),
+    ...(free ? reading : []),
     // The marketplace, on the gateway's own host names.
-    { origin: 'market', path: '/api/market', answer: ours(({ response }) => market.snapshot(response)) },
-    {
-      origin: 'market',
-      method: 'GET',
-      path: '/api/market/events',
-      answer: ours(({ request, response }) => market.watch(request, response)),
-    },
-    {
-      origin: 'market',
-      when: ({ path }) => page.has(path),
-      answer: ours(({ request, response }) => page.send(request.path, response)),
-    },
-    { origin: 'market', answer: ours(noSuchPage) },
+    ...(market === undefined ? [] : marketHandlers(market)),
+    ...(front === undefined
+      ? []
+      : [{ origin: 'own', answer: ours(({ request, response }) => front(request, response)) } as const]),
+    { origin: 'own', answer: ours(noSuchPage) },
     // Names, each on its own origin. Handlers of endings come before sites.
     ...names.map((handler): Handler => ({ ...handler, origin: 'site', answer: visiting(visits, handler.answer) })),
     { origin: 'site', answer: visiting(visits, site) },
     { origin: 'redirect', answer: toOwnOrigin },
     { answer: noName },
+  ];
+}
+
+function marketHandlers({ service, page }: NonNullable<Stations['market']>): readonly Handler[] {
+  return [
+    { origin: 'own', path: '/api/market', answer: ours(({ response }) => service.snapshot(response)) },
+    {
+      origin: 'own',
+      method: 'GET',
+      path: '/api/market/events',
+      answer: ours(({ request, response }) => service.watch(request, response)),
+    },
+    {
+      origin: 'own',
+      when: ({ path }) => page.has(path),
+      answer: ours(({ request, response }) => page.send(request.path, response)),
+    },
+  ];
+}
+
+function rootHandlers(roots: RootSource, visits: Visits, free: boolean): readonly Handler[] {
+  const open = async (asked: Asked, root: CID, base: string): Promise<void> => {
+    const { signal, response } = asked;
+    if (free) allowAll(response);
+    const content = await roots.open(root, { signal });
+    const canonical = `/ipfs/${root.toString()}`;
+    try {
+      const ownOrigin = base === '';
+      await answerContent(asked, {
+        root,
+        blocks: content,
+        base,
+        canonical,
+        title: asked.name,
+        immutable: true,
+        ownOrigin,
+      });
+    } finally {
+      content.close();
+    }
+  };
+  const answerAt = async ({ request, response }: Arrival, root: CID, base: string): Promise<void> =>
+    await visits.serve(root.toString(), request, response, (asked) => open(asked, root, base));
+  return [
+    ...(free
+      ? ([
+          { method: 'OPTIONS', origin: 'own', when: isRootPath, answer: readableByAll },
+          { method: 'OPTIONS', origin: 'root', answer: readableByAll },
+        ] as const)
+      : []),
+    {
+      origin: 'own',
+      when: (request) => isReading(request) && ofProtocolHandler(request) !== undefined,
+      answer: toItsPath,
+    },
+    {
+      origin: 'own',
+      when: (request) => isReading(request) && isRootPath(request),
+      answer: async (arrival) => {
+        const { request, response, target } = arrival;
+        const { root, base } = rootOfPath(request.path);
+        // An address in numbers has no names below it, and names of others may have none: all such content shares one origin.
+        if (target.kind !== 'own' || target.hostname !== 'localhost') return await answerAt(arrival, root, base);
+        if (free) allowAll(response);
+        return response.redirect(301, ownOriginOf(request, root, base));
+      },
+    },
+    {
+      origin: 'root',
+      when: isReading,
+      answer: async (arrival) => {
+        if (arrival.target.kind === 'root') await answerAt(arrival, arrival.target.root, '');
+      },
+    },
   ];
 }
 
@@ -87,12 +168,36 @@ function fits({ method, origin, tld, path, type, when }: Handler, { request, tar
   );
 }
 
+function isReading({ method }: Request): boolean {
+  return method === 'GET' || method === 'HEAD';
+}
+
 function unknownHost({ response }: Arrival): void {
   response.status(421).type('text/plain').send('This gateway does not serve that host name.\n');
 }
 
 function onlyReading({ response }: Arrival): void {
   response.set('Allow', 'GET, HEAD').status(405).type('text/plain').send('Only GET and HEAD are supported.\n');
+}
+
+/** What pages of other origins may do with what nobody pays for (Fetch standard, CORS). */
+function allowAll(response: Response): void {
+  response.set({
+    'Access-Control-Allow-Origin': '*',
+    'Access-Control-Allow-Methods': 'GET, HEAD, OPTIONS',
+    'Access-Control-Allow-Headers': 'Content-Type, Range, User-Agent, X-Requested-With',
+    'Access-Control-Expose-Headers':
+      'Content-Length, Content-Range, X-Chunked-Output, X-Ipfs-Path, X-Ipfs-Roots, X-Stream-Output',
+  });
+}
+
+function readableByAll({ response }: Arrival): void {
+  allowAll(response);
+  response.status(204).end();
+}
+
+function toItsPath({ request, response }: Arrival): void {
+  response.redirect(301, ofProtocolHandler(request) ?? '/');
 }
 
 function foreignPage({ response }: Arrival): void {
@@ -121,7 +226,7 @@ function ours(answer: Handler['answer']): Handler['answer'] {
 function settling(settle: NonNullable<Stations['settle']>): Handler {
   return {
     method: 'POST',
-    origin: 'market',
+    origin: 'own',
     path: '/api/settle',
     answer: ours(({ request, response }) => settle(request, response)),
   };

@@ -1,4 +1,5 @@
 /** Which files and folders of a folder are published, in the order of their names, and which are left out. */
+import { isUtf8 } from 'node:buffer';
 import type { Dirent, Stats } from 'node:fs';
 import { lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join, relative, resolve, sep } from 'node:path';
@@ -91,19 +92,20 @@ export class Folder {
         remedy: 'Flatten the tree.',
       });
     }
-    let entries: Dirent[];
+    let entries: Dirent<Buffer>[];
     try {
-      entries = await readdir(directory, { withFileTypes: true });
+      entries = await readdir(directory, { withFileTypes: true, encoding: 'buffer' });
     } catch (cause) {
       throw diskError(cause, `Reading the folder ${at === '' ? this.#path : at}`);
     }
-    entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-    for (const entry of entries) {
+    const names = entries.map(({ name: bytes }) => ({ name: bytes.toString(), bytes }));
+    names.sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const { name, bytes } of names) {
       assertNotAborted(this.#options.signal, READING);
-      const path = at === '' ? entry.name : `${at}/${entry.name}`;
-      const unwanted = this.#unwanted(entry.name);
+      const path = at === '' ? name : `${at}/${name}`;
+      const unwanted = isUtf8(bytes) ? this.#unwanted(name) : 'a name that is not UTF-8';
       if (unwanted !== undefined) this.skipped.push({ path, reason: unwanted });
-      else yield* this.#entry(join(directory, entry.name), path, ancestors);
+      else yield* this.#entry(join(directory, name), path, ancestors);
     }
   }
 

@@ -13,7 +13,7 @@ export interface ListedFile {
 }
 
 /**
- * Walks folders depth first, in the order of their entries. Loads each folder's and file's own block (a file of at most
+ * Walks folders depth first, in the order of their entries; links of a file system are left out. Loads each folder's and file's own block (a file of at most
  * 1 MiB is that block), never the leaves of larger files.
  * @throws RelaymintError CONTENT_REFUSED (not UnixFS, too deep), and the reader's errors.
  */
@@ -41,5 +41,6 @@ async function* walk(
     yield { segments, file: node };
     return;
   }
+  if (node.type === 'symlink') return;
   for await (const entry of node.entries(options)) yield* walk(blocks, entry.cid, [...segments, entry.name], options);
 }

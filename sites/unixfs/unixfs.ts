@@ -2,18 +2,17 @@
  * Reading UnixFS over any BlockReader: paths, folders, and byte ranges of files. The directory formats are the exporter
  * package's business. File bytes are not: its reader queues a whole file when its consumer is slow, and reads past a range.
  */
-import * as dagPb from '@ipld/dag-pb';
 import { exporter, walkPath } from 'ipfs-unixfs-exporter';
 import type { ReadableStorage, UnixFSDirectory, UnixFSEntry } from 'ipfs-unixfs-exporter';
 import type { CID } from 'multiformats/cid';
 import { abortError, assertNotAborted, isAbortReason } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
-import { MAX_BLOCK_BYTES, MAX_DAG_DEPTH, MAX_PATH_SEGMENTS, REQUEST_READ_AHEAD } from '../../core/limits.ts';
+import { MAX_DAG_DEPTH, MAX_PATH_SEGMENTS, REQUEST_READ_AHEAD } from '../../core/limits.ts';
 import { checkCid, isDirectoryCodec } from '../blocks/index.ts';
+import { decodeNode } from './node.ts';
 import type { BlockReader } from '../blocks/contract.ts';
 
 const READING = 'Reading content';
-const NO_BLOCK = new Uint8Array(0);
 
 export interface ReadOptions {
   readonly signal?: AbortSignal;
@@ -41,17 +40,19 @@ export interface DirectoryNode {
   entries(options?: ReadOptions): AsyncIterable<DirectoryEntry>;
 }
 
-export type SiteNode = FileNode | DirectoryNode;
+/** A link of a file system, which other tools publish. It is shown, and never followed. */
+export interface SymlinkNode {
+  readonly type: 'symlink';
+  readonly cid: CID;
+  readonly target: string;
+}
+
+export type SiteNode = FileNode | DirectoryNode | SymlinkNode;
 
 /** Where a path led, with every CID on the way: the root first, the target last. */
 export interface Trail {
   readonly cid: CID;
   readonly roots: readonly CID[];
-  /**
-   * Bytes of a file that is a single raw leaf, as its folder states them, for callers that need not load it. undefined for
-   * everything else. The owner of the site wrote it; nothing proves it.
-   */
-  statedSize(): number | undefined;
 }
 
 /**
@@ -69,54 +70,42 @@ export async function follow(
   if (segments.length > MAX_PATH_SEGMENTS) return undefined;
   const roots = [root];
   let cid = root;
-  let folder: Uint8Array = NO_BLOCK;
   for (const segment of segments) {
     const next = await child(blocks, cid, segment, options);
     if (next === undefined) return undefined;
-    ({ cid, folder } = next);
+    cid = next;
     roots.push(cid);
   }
-  return { cid, roots, statedSize: () => leafSize(folder, cid) };
+  return { cid, roots };
 }
 
-/** Loads a file's or folder's own block. @throws RelaymintError CONTENT_REFUSED (neither), and the reader's errors. */
+/** Loads the own block of a file, a folder or a link. @throws RelaymintError CONTENT_REFUSED (none of them), and the reader's errors. */
 export async function openNode(blocks: BlockReader, cid: CID, options: ReadOptions = {}): Promise<SiteNode> {
   const loaded: { block?: Uint8Array } = {};
   const entry = await load(noting(blocks, loaded), cid, options);
   if (entry.type === 'directory') return directoryNode(entry, blocks);
   if (entry.type !== 'file' && entry.type !== 'raw') throw notUnixFs(cid);
+  if (entry.type === 'file' && entry.unixfs.type === 'symlink')
+    return { type: 'symlink', cid, target: new TextDecoder().decode(entry.unixfs.data) };
   if (entry.type === 'file' && entry.unixfs.type !== 'file' && entry.unixfs.type !== 'raw') throw notUnixFs(cid);
   if (entry.size > BigInt(Number.MAX_SAFE_INTEGER)) throw notUnixFs(cid);
   return { type: 'file', cid, size: Number(entry.size), ...(loaded.block && { block: loaded.block }) };
 }
 
-interface Child {
-  readonly cid: CID;
-  /** The block that links to it: the folder's own, or the shard of it that has the name. */
-  readonly folder: Uint8Array;
-}
-
-async function child(blocks: BlockReader, parent: CID, name: string, options: ReadOptions): Promise<Child | undefined> {
+async function child(blocks: BlockReader, parent: CID, name: string, options: ReadOptions): Promise<CID | undefined> {
   // Names that the path walker would take for something else.
   if (name === '' || name === '.' || name === '..' || name.includes('/') || name.endsWith('\\')) return undefined;
   if (!isDirectoryCodec(checkCid(parent))) return undefined;
   const path = `${parent.toString()}/${name}`;
-  const last: { block?: Uint8Array } = {};
   let found: CID | undefined;
   try {
-    for await (const step of walkPath(path, storage(noting(blocks, last), options)))
+    for await (const step of walkPath(path, storage(blocks, options)))
       found = step.remainder?.length === 0 ? step.cid : found;
   } catch (error) {
     if (error instanceof Error && error.name === 'NotFoundError') return undefined;
     throw asContentError(error, parent);
   }
-  return found && { cid: found, folder: last.block ?? NO_BLOCK };
-}
-
-function leafSize(folder: Uint8Array, cid: CID): number | undefined {
-  if (isDirectoryCodec(cid) || folder.length === 0) return undefined;
-  const size = dagPb.decode(folder).Links.find((link) => link.Hash.equals(cid))?.Tsize;
-  return size !== undefined && size <= MAX_BLOCK_BYTES ? size : undefined;
+  return found;
 }
 
 function directoryNode(entry: UnixFSDirectory, blocks: BlockReader): DirectoryNode {
@@ -269,11 +258,26 @@ async function blockOf(blocks: BlockReader, cid: CID, options: ReadOptions): Pro
   }
 }
 
+/** Blocks that were looked at, for readers that keep them. */
+const BOUNDED = new WeakSet<Uint8Array>();
+
+/**
+ * The exporter package takes a folder's shards for what they say: with a width of 0 or 1 it looks for a name for ever.
+ * @throws RelaymintError CONTENT_REFUSED
+ */
+function assertBounded(cid: CID, block: Uint8Array): void {
+  if (!isDirectoryCodec(cid) || BOUNDED.has(block)) return;
+  decodeNode(cid, block);
+  BOUNDED.add(block);
+}
+
 /** The blockstore shape that the exporter package reads from. */
 function storage(blocks: BlockReader, options: ReadOptions): ReadableStorage {
   return {
     async *get(cid) {
-      yield await blockOf(blocks, checkCid(cid), options);
+      const block = await blockOf(blocks, checkCid(cid), options);
+      assertBounded(cid, block);
+      yield block;
     },
   };
 }

@@ -13,11 +13,11 @@ afterEach(() => cleanup.run());
 
 describe('gateway: whose origin', () => {
   it.each([
-    ['localhost:8402', 'market'],
-    ['127.0.0.1:8402', 'market'],
-    ['[::1]:8402', 'market'],
-    ['LOCALHOST', 'market'],
-    ['gate.example', 'market'],
+    ['localhost:8402', 'own'],
+    ['127.0.0.1:8402', 'own'],
+    ['[::1]:8402', 'own'],
+    ['LOCALHOST', 'own'],
+    ['gate.example', 'own'],
     ['demo-web3.localhost:8402', 'site'],
     ['my--site-web3.localhost', 'site'],
     ['demo.web3.localhost:8402', 'redirect'],

@@ -1,0 +1,303 @@
+/** What is previewed: its blocks, its names, and the gateway in front of them. */
+import { watch, type FSWatcher } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import type { CID } from 'multiformats/cid';
+import { assertNotAborted } from '../../core/abort.ts';
+import { RelaymintError } from '../../core/errors.ts';
+import { isName, siteUrl } from '../../core/name.ts';
+import type { Log } from '../../core/ports.ts';
+import { repeat } from '../../core/repeat.ts';
+import { hasErrno } from '../../platform/errno.ts';
+import {
+  blockMissing,
+  openBlockStore,
+  type BlockReader,
+  type BlockStore,
+  type SiteContent,
+} from '../../sites/blocks/index.ts';
+import { openCar, type CarFile } from '../../sites/car/index.ts';
+import { createGateway, frontPage } from '../../sites/gateway/index.ts';
+import { importPath, type ImportProgress, type Skipped } from '../../sites/unixfs/index.ts';
+import { RELOAD_SCRIPT, stateHandler } from './reload.ts';
+import { openScratch } from './scratch.ts';
+
+export interface PreviewOptions {
+  /** Folders and CAR files. */
+  readonly paths: readonly string[];
+  readonly port: number;
+  readonly signal: AbortSignal;
+  readonly onImport?: (progress: ImportProgress) => void;
+  /** A folder has changed and is shown anew, or could not be read. */
+  readonly onChange?: (site: PreviewedSite, error?: unknown) => void;
+  readonly log: Log;
+}
+
+export interface PreviewedSite {
+  /** The folder or CAR file. */
+  readonly path: string;
+  readonly root: CID;
+  /** Where a browser shows it. */
+  readonly url: string;
+  readonly skipped: readonly Skipped[];
+}
+
+export interface Preview extends AsyncDisposable {
+  /** The path gateway. */
+  readonly url: string;
+  readonly sites: readonly PreviewedSite[];
+  /** What of the CAR files cannot be shown, in sentences. */
+  readonly remarks: readonly string[];
+}
+
+/** Changes that come this close together are read once, milliseconds. */
+const SETTLE_MILLIS = 100;
+/** How often it is looked whether a folder is still the same one: generators of sites remove it and make it anew. */
+const LOOK_MILLIS = 1_000;
+/** States of a folder that are kept: a download of the one before goes on. */
+const KEPT_STATES = 2;
+/** Of a host name. */
+const MAX_LABEL = 63;
+
+/**
+ * Imports what is given and serves it on loopback.
+ * @throws RelaymintError FILE_NOT_FOUND, CONTENT_REFUSED (not a CAR file), INVALID_ARGUMENT (an empty folder), ADDRESS_IN_USE, ABORTED, ...
+ */
+export async function openPreview(options: PreviewOptions): Promise<Preview> {
+  const { port, signal, log } = options;
+  await using opening = new AsyncDisposableStack();
+  const scratch = opening.use(await openScratch('preview'));
+  const store = opening.use(await openBlockStore({ directory: scratch.path, log }));
+  const shown = opening.use(new Shown(store, options));
+  const gateway = createGateway({
+    resolver: { resolve: async (name) => await Promise.resolve(shown.resolve(name)) },
+    content: { open: async () => await Promise.resolve(shown.content) },
+    roots: { open: async () => await Promise.resolve(shown.content) },
+    names: [stateHandler((name) => shown.rootOf(name)?.toString())],
+    appendix: RELOAD_SCRIPT,
+    front: (_request, response) =>
+      frontPage(response, {
+        title: 'Preview',
+        links: shown.sites(bound).map(({ path: label, url }) => ({ label, url })),
+      }),
+    free: true,
+    log,
+  });
+  opening.defer(() => gateway.close());
+  // A port that is taken is said before a film is imported.
+  const { port: bound } = await gateway.listen({ port });
+  for (const one of options.paths) await shown.add(one);
+  assertNotAborted(signal, 'Opening the preview');
+  shown.watch(bound);
+  const all = opening.move();
+  return {
+    url: `http://127.0.0.1:${bound}/`,
+    sites: shown.sites(bound),
+    remarks: shown.remarks,
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+interface Folder {
+  readonly path: string;
+  readonly name: string;
+  root: CID;
+  skipped: readonly Skipped[];
+}
+
+/** The folders and CAR files, and all their blocks. */
+class Shown implements AsyncDisposable {
+  readonly content: SiteContent;
+  readonly remarks: string[] = [];
+  readonly #store: BlockStore;
+  readonly #options: PreviewOptions;
+  readonly #folders = new Map<string, Folder>();
+  readonly #cars: { readonly path: string; readonly car: CarFile }[] = [];
+  readonly #watching = new AsyncDisposableStack();
+  #importing: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  constructor(store: BlockStore, options: PreviewOptions) {
+    this.#store = store;
+    this.#options = options;
+    const reader: BlockReader = {
+      get: async (cid, how) => {
+        const holder = store.has(cid) ? store : this.#cars.find(({ car }) => car.has(cid))?.car;
+        if (holder === undefined) throw blockMissing(cid);
+        return await holder.get(cid, how);
+      },
+    };
+    this.content = { get: (cid, how) => reader.get(cid, how), close() {} };
+  }
+
+  /** @throws RelaymintError as `openPreview`. */
+  async add(given: string): Promise<void> {
+    const { signal } = this.#options;
+    if (given.trim() === '') {
+      throw new RelaymintError('INVALID_ARGUMENT', 'The name of a folder or file is empty.', {
+        remedy: 'Name a folder or a file.',
+      });
+    }
+    const found = await stat(given).catch(() => undefined);
+    if (found?.isFile() !== true) {
+      const name = this.#nameFor(given);
+      this.#folders.set(name, { path: given, name, ...(await this.#import(name, given)) });
+      return;
+    }
+    const car = await openCar(given, { signal });
+    this.#cars.push({ path: given, car });
+    if (car.leftOut > 0) this.remarks.push(`${given}: ${car.leftOut} blocks of other kinds are left out.`);
+    if (!car.roots.some((root) => isShown(root, car))) {
+      this.remarks.push(`${given}: none of its roots can be shown; its ${car.blocks} blocks are at /ipfs/CID.`);
+    }
+  }
+
+  rootOf(name: string): CID | undefined {
+    return this.#folders.get(name)?.root;
+  }
+
+  /** @throws RelaymintError NAME_UNKNOWN. */
+  resolve(name: string): { readonly name: string; readonly root: CID } {
+    const folder = this.#folders.get(name);
+    if (folder !== undefined) return folder;
+    throw new RelaymintError('NAME_UNKNOWN', `${name} is not previewed here.`, {
+      remedy: 'Open the address that was printed.',
+    });
+  }
+
+  sites(port: number): readonly PreviewedSite[] {
+    const folders = [...this.#folders.values()].map((folder) => siteOf(folder, port));
+    const cars = this.#cars.flatMap(({ path: file, car }) => {
+      const roots = new Map(
+        car.roots.filter((root) => isShown(root, car)).map((root) => [root.toV1().toString(), root]),
+      );
+      return Array.from(roots, ([label, root]) => ({
+        path: file,
+        root,
+        url: `http://${label}.ipfs.localhost:${port}/`,
+        skipped: [],
+      }));
+    });
+    return [...folders, ...cars];
+  }
+
+  /** Shows each folder anew when something in it changes. */
+  watch(port: number): void {
+    for (const folder of this.#folders.values()) {
+      const watched = new WatchedFolder(folder.path, () => void this.#refresh(folder, port), this.#options.log);
+      this.#watching.use(watched);
+    }
+  }
+
+  async #refresh(folder: Folder, port: number): Promise<void> {
+    const next = this.#importing.then(() => this.#readAgain(folder, port));
+    this.#importing = next;
+    await next;
+  }
+
+  async #readAgain(folder: Folder, port: number): Promise<void> {
+    if (this.#closed) return;
+    const { onChange = () => {} } = this.#options;
+    try {
+      const before = folder.root;
+      Object.assign(folder, await this.#import(folder.name, folder.path));
+      if (!folder.root.equals(before)) onChange(siteOf(folder, port));
+    } catch (error) {
+      if (!this.#closed) onChange(siteOf(folder, port), error);
+    }
+  }
+
+  async #import(name: string, folder: string): Promise<Pick<Folder, 'root' | 'skipped'>> {
+    const { signal, onImport } = this.#options;
+    await using session = this.#store.begin();
+    const { root, skipped } = await importPath(folder, session, { signal, ...(onImport && { onProgress: onImport }) });
+    await session.pin(name, root);
+    const older = this.#store.pins(name).filter((pin) => !pin.root.equals(root));
+    for (const pin of older.slice(0, older.length - KEPT_STATES + 1)) await this.#store.unpin(name, pin.root);
+    return { root, skipped };
+  }
+
+  /** A name made of the folder's own. */
+  #nameFor(folder: string): string {
+    const letters = path
+      .basename(path.resolve(folder))
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]+/g, '-')
+      .replaceAll(/^-+|-+$/g, '')
+      .slice(0, 20);
+    const label = isName(`${letters}.web3`) ? letters : 'site';
+    for (let number = 1; ; number += 1) {
+      const name = number === 1 ? `${label}.web3` : `${label}${number}.web3`;
+      if (!this.#folders.has(name)) return name;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    await this.#watching.disposeAsync();
+    await this.#importing;
+    for (const { car } of this.#cars) await car[Symbol.asyncDispose]();
+  }
+}
+
+/** Tells of changes in a folder, also when another one has come in its place. */
+class WatchedFolder implements AsyncDisposable {
+  readonly #path: string;
+  readonly #onChange: () => void;
+  readonly #log: Log;
+  readonly #looking: AsyncDisposable;
+  #watcher: FSWatcher | undefined;
+  #settling: NodeJS.Timeout | undefined;
+  /** Which folder it is. */
+  #which: string | undefined;
+
+  constructor(folder: string, onChange: () => void, log: Log) {
+    this.#path = folder;
+    this.#onChange = onChange;
+    this.#log = log;
+    const what = 'looking for changes of a folder';
+    this.#looking = repeat({ everyMillis: LOOK_MILLIS, atOnce: true, work: () => this.#look(), what, log });
+  }
+
+  async #look(): Promise<void> {
+    const found = await stat(this.#path, { bigint: true }).catch(() => undefined);
+    // A number may be used again at once.
+    const which = found && `${found.ino} ${found.birthtimeNs}`;
+    if (which === this.#which) return;
+    const isFirst = this.#watcher === undefined && this.#which === undefined;
+    this.#which = which;
+    this.#watcher?.close();
+    if (found !== undefined) this.#watch();
+    if (!isFirst) this.#changed();
+  }
+
+  #watch(): void {
+    this.#watcher = watch(this.#path, { recursive: true });
+    this.#watcher.on('change', () => this.#changed());
+    this.#watcher.on('error', (error) => {
+      // A folder below it went while it was looked at.
+      if (!hasErrno(error, 'ENOENT')) this.#log.warn({ err: error }, 'some changes of a folder may not be seen');
+    });
+  }
+
+  #changed(): void {
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(this.#onChange, SETTLE_MILLIS);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#looking[Symbol.asyncDispose]();
+    clearTimeout(this.#settling);
+    this.#watcher?.close();
+  }
+}
+
+/** It is in the file, and fits into a host name. */
+function isShown(root: CID, car: CarFile): boolean {
+  return car.has(root) && root.toV1().toString().length <= MAX_LABEL;
+}
+
+function siteOf({ path: folder, name, root, skipped }: Folder, port: number): PreviewedSite {
+  return { path: folder, root, url: siteUrl(name, port), skipped };
+}

@@ -1,0 +1,140 @@
+/** Reads a CAR file in place: its blocks are found by an index in memory, and verified as they are read. */
+import { createReadStream } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import { CarIndexer } from '@ipld/car/indexer';
+import type { CID } from 'multiformats/cid';
+import { assertNotAborted, isAbortReason } from '../../core/abort.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { MAX_BLOCK_BYTES } from '../../core/limits.ts';
+import { diskError } from '../../platform/disk/disk-error.ts';
+import { hasErrno } from '../../platform/errno.ts';
+import { blockKey, blockMissing, checkCid, verifyBlock, type BlockReader } from '../blocks/index.ts';
+
+export interface CarFile extends BlockReader, AsyncDisposable {
+  /** As its header states them. */
+  readonly roots: readonly CID[];
+  /** Distinct blocks that can be read. */
+  readonly blocks: number;
+  /** Blocks of other hashes or codecs, which are not served. */
+  readonly leftOut: number;
+  has(cid: CID): boolean;
+}
+
+interface Entry {
+  readonly offset: number;
+  readonly length: number;
+}
+
+const READING = 'Reading the CAR file';
+
+/**
+ * Reads all of the file once.
+ * @throws RelaymintError FILE_NOT_FOUND, CONTENT_REFUSED (not a CAR file, or one that is cut off), STORAGE_FAILED, ABORTED.
+ */
+export async function openCar(path: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<CarFile> {
+  assertNotAborted(signal, READING);
+  const file = await openFile(path);
+  try {
+    const entries = new Map<string, Entry>();
+    let leftOut = 0;
+    const indexer = await CarIndexer.fromIterable(createReadStream(path, { ...(signal && { signal }) }));
+    const { size } = await file.stat();
+    for await (const { cid, blockOffset: offset, blockLength: length } of indexer) {
+      if (offset + length > size) throw cutOff(path);
+      if (!isServed(cid) || length > MAX_BLOCK_BYTES) leftOut += 1;
+      else entries.set(blockKey(cid), { offset, length });
+    }
+    return new IndexedCar(file, path, await indexer.getRoots(), entries, leftOut);
+  } catch (error) {
+    await file.close();
+    if (isRelaymintError(error)) throw error;
+    assertNotAborted(signal, READING);
+    if (isAbortReason(error) || hasErrno(error)) throw diskError(error, `Reading ${path}`);
+    throw notCar(path, error);
+  }
+}
+
+class IndexedCar implements CarFile {
+  readonly roots: readonly CID[];
+  readonly leftOut: number;
+  readonly #file: FileHandle;
+  readonly #path: string;
+  readonly #entries: ReadonlyMap<string, Entry>;
+  #closed = false;
+
+  constructor(
+    file: FileHandle,
+    path: string,
+    roots: readonly CID[],
+    entries: ReadonlyMap<string, Entry>,
+    leftOut: number,
+  ) {
+    this.#file = file;
+    this.#path = path;
+    this.roots = roots;
+    this.#entries = entries;
+    this.leftOut = leftOut;
+  }
+
+  get blocks(): number {
+    return this.#entries.size;
+  }
+
+  has(cid: CID): boolean {
+    return this.#entries.has(blockKey(cid));
+  }
+
+  async get(cid: CID, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Uint8Array> {
+    assertNotAborted(signal, READING);
+    const entry = this.#entries.get(blockKey(checkCid(cid)));
+    if (this.#closed || entry === undefined) throw blockMissing(cid);
+    const block = Buffer.allocUnsafe(entry.length);
+    let read: number;
+    try {
+      ({ bytesRead: read } = await this.#file.read(block, 0, entry.length, entry.offset));
+    } catch (cause) {
+      throw diskError(cause, `Reading ${this.#path}`);
+    }
+    if (read < entry.length) throw cutOff(this.#path);
+    verifyBlock(cid, block);
+    return block;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#file.close();
+  }
+}
+
+function isServed(cid: CID): boolean {
+  try {
+    checkCid(cid);
+    return true;
+  } catch (error) {
+    if (isRelaymintError(error, 'CONTENT_REFUSED')) return false;
+    throw error;
+  }
+}
+
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r');
+  } catch (cause) {
+    if (!hasErrno(cause, 'ENOENT')) throw diskError(cause, `Opening ${path}`);
+    throw new RelaymintError('FILE_NOT_FOUND', `${path} does not exist.`, { remedy: 'Give a CAR file.', cause });
+  }
+}
+
+function cutOff(path: string): RelaymintError {
+  return new RelaymintError('CONTENT_REFUSED', `${path} ends in the middle of a block.`, {
+    remedy: 'Fetch or write it again.',
+  });
+}
+
+function notCar(path: string, cause: unknown): RelaymintError {
+  return new RelaymintError('CONTENT_REFUSED', `${path} is not a CAR file, or it was cut off.`, {
+    remedy: 'Give a whole CAR file, or a folder.',
+    cause,
+  });
+}
