@@ -156,9 +156,10 @@ const closedSchema: z.ZodType<ClosedStats> = z.object({
 
 export const settledSchema: z.ZodType<SettledList> = z.object({
   settlements: z.array(
-    z.discriminatedUnion('kind', [
+    z.union([
       z.object({
-        kind: z.literal('receipt'),
+        // Nodes of the version before say nothing else.
+        kind: z.literal('receipt').default('receipt'),
         at: z.int(),
         channel: z.string(),
         payer: z.string(),

@@ -1,5 +1,5 @@
 /** Brings a transaction that is on record onto the chain, or finds out that it can no longer get there. */
-import { assertNotAborted } from '../../core/abort.ts';
+import { assertNotAborted, orAborted } from '../../core/abort.ts';
 import { isRelaymintError, RelaymintError } from '../../core/errors.ts';
 import type { BookStore } from '../accounting/index.ts';
 import type { LedgerWallet, PreparedTransaction, SubmissionStatus } from '../contract.ts';
@@ -61,7 +61,7 @@ export class Carrier {
     for (let attempt = 0; ; attempt += 1) {
       assertNotAborted(stop, 'Settling');
       try {
-        await wallet.submit(transaction);
+        await orAborted(wallet.submit(transaction), stop, 'Settling');
         maybeSent = true;
       } catch (error) {
         if (isRelaymintError(error, 'LEDGER_UNREACHABLE')) {

@@ -225,7 +225,9 @@ class Engine implements SettlementEngine {
     try {
       const worth = await this.#worth(stop);
       const { challengeSeconds } = await this.#bankTerms(stop);
-      await this.#openings.giveBack(closing, { ...worth, challengeSeconds, now: this.#clock.now() });
+      // A caller that leaves does not end it: the next round would begin it again.
+      const giving = this.#openings.giveBack(closing, { ...worth, challengeSeconds, now: this.#clock.now() });
+      await orAborted(giving, this.#stop.signal, SETTLING);
       this.#unreturned = undefined;
     } catch (error) {
       assertNotAborted(stop, SETTLING);
@@ -253,6 +255,8 @@ class Engine implements SettlementEngine {
 
   /** @returns the settlements among it. */
   async #recover(stop: AbortSignal): Promise<readonly Settlement[]> {
+    // What is on record in memory alone must not be sent: a full disk did not take it.
+    await this.#store.flushed();
     await this.#withdrawals.recover(stop);
     return this.#delivery.recover(stop);
   }

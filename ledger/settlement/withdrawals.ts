@@ -10,6 +10,9 @@ import { feeOf, type SettlementJournal } from './history.ts';
 import type { Patience } from './patience.ts';
 import { encodeRecord, isWithdrawal, recordsIn, type SettlementRecord } from './record.ts';
 
+/** Transactions that expire before it is given up: meanwhile nothing is settled. */
+const MOST_EXPIRIES = 3;
+
 export interface WithdrawalParts {
   readonly store: BookStore;
   readonly wallet: Pick<LedgerWallet, 'prepareWithdraw'>;
@@ -42,8 +45,9 @@ export class Withdrawals {
           remedy: 'What the till earned stays in it.',
         });
       }
-      await patience.pause(stop, expiries, expiring());
       expiries += 1;
+      if (expiries === MOST_EXPIRIES) throw expiring();
+      await patience.pause(stop, expiries - 1, expiring());
     }
   }
 
@@ -75,9 +79,13 @@ export class Withdrawals {
     // Somebody may have settled for the till meanwhile: what the transaction itself tells is the truth.
     const amount = withdrawn ?? increase;
     const { signature } = result;
-    await journal?.add([{ kind: 'withdrawal', at: clock.now(), amount, signature, feeLamports: feeOf(result) }]);
+    if (amount > 0n) {
+      await journal?.add([{ kind: 'withdrawal', at: clock.now(), amount, signature, feeLamports: feeOf(result) }]);
+    }
     await store.saveSettlement(transaction.signature, undefined);
-    log.info({ signature, amount: String(amount) }, 'withdrew what the till had earned');
+    const message =
+      amount > 0n ? 'withdrew what the till had earned' : 'found nothing to withdraw: somebody was before us';
+    log.info({ signature, amount: String(amount) }, message);
     return { ...result, amount };
   }
 }

@@ -182,9 +182,11 @@ export class Submitter {
   /** Nothing when the logs tell of neither a settlement nor a withdrawal, or not in a form that is known here. */
   #reported(logs: readonly string[]): Pick<Confirmed, 'moved' | 'withdrawn'> {
     try {
-      const { events } = programEvents(this.#program, logs);
+      const { events, complete } = programEvents(this.#program, logs);
       const settled = events.find(({ name }) => name === 'settle')?.values;
-      const withdrawn = events.find(({ name }) => name === 'withdraw')?.values['amount'];
+      const told = events.find(({ name }) => name === 'withdraw')?.values['amount'];
+      // An empty till is withdrawn from without a word.
+      const withdrawn = told ?? (settled === undefined && complete && logs.length > 0 ? 0n : undefined);
       const { total = 0n, fee = 0n, royalties = 0n } = settled ?? {};
       const moved = { total: amount(total), bankFee: amount(fee), royalties: amount(royalties) };
       return {

@@ -156,3 +156,41 @@ it('that the ledger refuses is said, and leaves nothing on record', async () => 
     await engine.close();
   });
 });
+
+it('that another process was faster than mints nothing, and leaves no line', async () => {
+  await withEarnings('withdrawal overtaken', async (ready) => {
+    const { world } = ready;
+    let isFirst = true;
+    await using engine = ready.engine(async (step) => {
+      if (step !== 'before submit' || !isFirst) return;
+      isFirst = false;
+      await world.wallet.withdraw();
+    });
+    expect(await engine.withdraw()).toMatchObject({ amount: 0n });
+    expect(await gained(ready)).toBe(1_000_000n);
+    expect(await withdrawnBy(ready)).toEqual([]);
+    expect(Array.from(world.store.settlements().keys())).toEqual(['totals']);
+  });
+});
+
+it('is over as soon as its engine is stopped, though the ledger never answers', async () => {
+  await withEarnings('withdrawal stopped', async (ready) => {
+    let asked = (): void => {};
+    const submitting = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const engine = ready.engine(async (step) => {
+      if (step !== 'before submit') return;
+      asked();
+      await new Promise<never>(() => {});
+    });
+    const withdrawing = engine.withdraw().catch((error: unknown) => error);
+    await submitting;
+    await engine.close();
+    expect(await withdrawing).toMatchObject({ code: 'CLOSED' });
+    expect(ready.world.store.settlements().size).toBe(2);
+    await using after = ready.engine(() => {});
+    await after.withdraw();
+    expect(await withdrawnBy(ready)).toEqual([1_000_000n]);
+  });
+});
