@@ -6,16 +6,15 @@ import { carOf } from '../car/index.ts';
 import { follow, proofOf, type ProofBlock, type Trail } from '../unixfs/index.ts';
 import { writeAll } from '../wire/index.ts';
 import { parseRanges } from './byte-range.ts';
-import { isKnown, isOther, rangeApplies, strongTag } from './conditions.ts';
+import { rangeApplies, strongTag } from './conditions.ts';
 import type { ContentAsked } from './contract.ts';
 import { disposition } from './disposition.ts';
 import { noSuchPage } from './failure.ts';
+import { isAnswered, setHeads } from './heads.ts';
 import { sendMessage } from './pages.ts';
 import { pathBelow, splitPath, type Place } from './place.ts';
-import { CAR, parameter, type Representation } from './representation.ts';
+import { CAR, RAW, TAR, parameter, type Representation } from './representation.ts';
 import { tarOf } from './tar.ts';
-
-const FOR_EVER = 'public, max-age=29030400, immutable';
 
 /** Where the path leads, with each block on the way; tells the visitor if it leads nowhere. */
 interface Found {
@@ -29,8 +28,10 @@ export async function answerRaw(asked: ContentAsked, place: Place): Promise<void
   if (found === undefined) return;
   const { cid } = found.trail;
   const tag = strongTag(`${cid.toString()}.raw`);
-  headers(asked, place, found.trail, { tag, type: 'application/vnd.ipld.raw', filename: `${cid.toString()}.bin` });
-  if (isOver(asked, tag)) return;
+  const told = { trail: found.trail, tag };
+  if (isAnswered(asked, place, told)) return;
+  setHeads(asked, place, told);
+  setForm(asked, RAW, `${cid.toString()}.bin`);
   const block = await place.blocks.get(cid, { signal });
   const wanted = request.method === 'GET' && rangeApplies(request, tag) ? request.headers.range : undefined;
   const ranges = parseRanges(wanted, block.length);
@@ -54,9 +55,11 @@ export async function answerTar(asked: ContentAsked, place: Place): Promise<void
   if (found === undefined) return;
   const { cid } = found.trail;
   const tag = `W/${strongTag(`${cid.toString()}.x-tar`)}`;
-  headers(asked, place, found.trail, { tag, type: 'application/x-tar', filename: `${cid.toString()}.tar` });
+  const told = { trail: found.trail, tag };
+  if (isAnswered(asked, place, told)) return;
+  setHeads(asked, place, told);
+  setForm(asked, TAR, `${cid.toString()}.tar`);
   response.set('Accept-Ranges', 'none');
-  if (isOver(asked, tag)) return;
   if (request.method !== 'HEAD') await send(tarOf(place.blocks, cid, cid.toString(), signal), response);
   response.end();
 }
@@ -75,13 +78,10 @@ export async function answerCar(
   // The way to it is in the file too.
   const variant = [...trail.roots.map(String), scope, bytes?.from, bytes?.to, dups].join();
   const tag = `W/${strongTag(`${trail.cid.toString()}.car.${createHash('sha256').update(variant).digest('hex').slice(0, 16)}`)}`;
-  headers(asked, place, trail, {
-    tag,
-    type: `${CAR}; version=1; order=dfs; dups=${dups}`,
-    filename: `${trail.cid.toString()}.car`,
-  });
+  if (isAnswered(asked, place, { trail, tag })) return;
+  setHeads(asked, place, { trail, tag });
+  setForm(asked, `${CAR}; version=1; order=dfs; dups=${dups}`, `${trail.cid.toString()}.car`);
   response.set('Accept-Ranges', 'none');
-  if (isOver(asked, tag)) return;
   if (request.method === 'HEAD') {
     response.end();
     return;
@@ -129,28 +129,9 @@ async function find({ request, response, signal }: ContentAsked, place: Place): 
   return undefined;
 }
 
-function headers(
-  { request, response }: ContentAsked,
-  place: Place,
-  trail: Trail,
-  { tag, type, filename }: { readonly tag: string; readonly type: string; readonly filename: string },
-): void {
-  response.set({
-    ETag: tag,
-    'Cache-Control': place.immutable ? FOR_EVER : 'no-cache',
-    // Express would add a charset.
-    'X-Content-Type-Options': 'nosniff',
-    'X-Ipfs-Path': place.canonical + request.path.slice(place.base.length),
-    'X-Ipfs-Roots': trail.roots.map((cid) => cid.toString()).join(','),
-    'Content-Disposition': disposition('attachment', parameter(request, 'filename') ?? filename),
-    Vary: 'Accept',
-  });
+/** How a form is saved. */
+function setForm({ request, response }: ContentAsked, type: string, filename: string): void {
+  // Express would add a charset.
   response.setHeader('Content-Type', type);
-}
-
-function isOver({ request, response }: ContentAsked, tag: string): boolean {
-  const status = isOther(request, tag) ? 412 : isKnown(request, tag) ? 304 : undefined;
-  if (status === undefined) return false;
-  response.status(status).end();
-  return true;
+  response.set('Content-Disposition', disposition('attachment', parameter(request, 'filename') ?? filename));
 }

@@ -19,9 +19,9 @@ export type Representation =
       readonly duplicates: boolean;
     };
 
-const RAW = 'application/vnd.ipld.raw';
+export const RAW = 'application/vnd.ipld.raw';
 export const CAR = 'application/vnd.ipld.car';
-const TAR = 'application/x-tar';
+export const TAR = 'application/x-tar';
 /** Forms of content that is no file and no folder. */
 const OTHERS = /^(?:dag-json|dag-cbor|ipns-record)$/;
 const SCOPES: readonly Scope[] = ['block', 'entity', 'all'];

@@ -16,10 +16,11 @@ import {
 } from '../unixfs/index.ts';
 import { writeAll } from '../wire/index.ts';
 import { parseRanges, type ByteRange } from './byte-range.ts';
-import { isKnown, isOther, rangeApplies, strongTag } from './conditions.ts';
+import { rangeApplies, strongTag } from './conditions.ts';
 import type { ContentAsked } from './contract.ts';
 import { disposition } from './disposition.ts';
 import { noSuchPage } from './failure.ts';
+import { FOR_EVER, isAnswered, setHeads } from './heads.ts';
 import { LISTING_VERSION, sendListing, sendMessage } from './pages.ts';
 import { describeType, needsBytes, typeByName } from './media-type.ts';
 import { pathBelow, splitPath, type Place } from './place.ts';
@@ -29,7 +30,6 @@ import { parameter } from './representation.ts';
 /** Bytes looked at to tell what a file is when its name does not say. */
 const SNIFFED_BYTES = 2048;
 const NO_BYTES = new Uint8Array(0);
-const FOR_EVER = 'public, max-age=29030400, immutable';
 /** A listing may look different in another version of this gateway. */
 const A_WEEK = 'public, max-age=604800, stale-while-revalidate=2678400';
 
@@ -60,6 +60,7 @@ interface Showing {
 const ASKED: Showing = {};
 
 class TreeAnswer {
+  readonly #asked: ContentAsked;
   readonly #place: Place;
   readonly #blocks: BlockReader;
   readonly #request: Request;
@@ -67,7 +68,9 @@ class TreeAnswer {
   readonly #signal: AbortSignal;
   readonly #type: string | undefined;
 
-  constructor({ request, response, signal }: ContentAsked, place: Place, type: string | undefined) {
+  constructor(asked: ContentAsked, place: Place, type: string | undefined) {
+    const { request, response, signal } = asked;
+    this.#asked = asked;
     this.#place = place;
     this.#blocks = keepingFirstLeaf(place.blocks);
     this.#request = request;
@@ -90,7 +93,7 @@ class TreeAnswer {
     // A leaf is a file: it need not be fetched to know that.
     if (folder && !isRoot && !isDirectoryCodec(trail.cid)) return false;
     const tag = strongTag(trail.cid.toString());
-    if (how === ASKED && !folder && this.#isOver(tag, trail)) return true;
+    if (how === ASKED && !folder && isAnswered(this.#asked, this.#place, { trail, tag })) return true;
     const node = await this.#open(trail.cid);
     if (only !== undefined && node.type !== only) return false;
     if (node.type === 'directory') {
@@ -100,7 +103,8 @@ class TreeAnswer {
       return true;
     }
     if (folder && !isRoot) return false;
-    if (status === undefined && (folder || how !== ASKED) && this.#isOver(tag, trail)) return true;
+    if (status === undefined && (folder || how !== ASKED) && isAnswered(this.#asked, this.#place, { trail, tag }))
+      return true;
     if (node.type === 'symlink') this.#symlink(node.target, trail, tag);
     else await this.#file(node, { filename: segments.at(-1) ?? '', tag, trail, ...(status && { status }) });
     return true;
@@ -111,7 +115,7 @@ class TreeAnswer {
     if (index === undefined) return await this.#listing(node, trail, segments);
     // The page of a folder changes with the folder only, and has the folder's tag.
     const tag = strongTag(trail.cid.toString());
-    if (status === undefined && this.#isOver(tag, trail)) return undefined;
+    if (status === undefined && isAnswered(this.#asked, this.#place, { trail, tag })) return undefined;
     const page = await this.#open(index.cid);
     if (page.type !== 'file') return await this.#listing(node, trail, segments);
     return await this.#file(page, { filename: 'index.html', tag, trail, ...(status && { status }) });
@@ -125,7 +129,7 @@ class TreeAnswer {
   }
 
   #symlink(target: string, trail: Trail, tag: string): void {
-    this.#headers(trail, tag);
+    setHeads(this.#asked, this.#place, { trail, tag });
     this.#response.type('text/plain').send(target);
   }
 
@@ -133,7 +137,7 @@ class TreeAnswer {
     const whole = status !== undefined || this.#isHead || !rangeApplies(this.#request, tag);
     const ranges = whole ? undefined : parseRanges(this.#request.headers.range, file.size);
     if (ranges === 'unsatisfiable') {
-      this.#headers(trail, tag);
+      setHeads(this.#asked, this.#place, { trail, tag });
       this.#response.set('Content-Range', `bytes */${file.size}`).status(416).end();
       return;
     }
@@ -141,7 +145,7 @@ class TreeAnswer {
     const head = needsBytes(known) && this.#type === undefined ? await this.#beginning(file) : NO_BYTES;
     const type = this.#type ?? describeType(known, head, head.length === file.size);
     const appendix = this.#appendix(type, ranges);
-    this.#headers(trail, tag);
+    setHeads(this.#asked, this.#place, { trail, tag });
     this.#response.status(status ?? (ranges === undefined ? 200 : 206));
     this.#response.set('Accept-Ranges', 'bytes');
     // Express would add a charset.
@@ -257,7 +261,7 @@ class TreeAnswer {
 
   async #listing(node: DirectoryNode, trail: Trail, segments: readonly string[]): Promise<void> {
     const tag = strongTag(`DirIndex-${LISTING_VERSION}_CID-${trail.cid.toString()}`);
-    if (this.#isOver(tag, trail)) return;
+    if (isAnswered(this.#asked, this.#place, { trail, tag })) return;
     const names: string[] = [];
     let cut = false;
     for await (const entry of node.entries({ signal: this.#signal })) {
@@ -265,37 +269,13 @@ class TreeAnswer {
       if (cut) break;
       names.push(entry.name);
     }
-    this.#headers(trail, tag);
+    setHeads(this.#asked, this.#place, { trail, tag });
     const path = [this.#place.title, ...segments].join('/');
     const caching = this.#place.immutable ? A_WEEK : 'no-cache';
     sendListing(this.#response, { path: `${path}/`, names: names.sort(), cut, top: segments.length === 0, caching });
   }
 
   // --- heads --------------------------------------------------------------------------------------------------------------------
-
-  /** Answers a visitor that has it already, or wants another one. */
-  #isOver(tag: string, trail: Trail): boolean {
-    const status = isOther(this.#request, tag) ? 412 : isKnown(this.#request, tag) ? 304 : undefined;
-    if (status === undefined) return false;
-    this.#headers(trail, tag);
-    this.#response.status(status).end();
-    return true;
-  }
-
-  #headers(trail: Trail, tag: string): void {
-    const { base, canonical, immutable, ownOrigin } = this.#place;
-    this.#response.set({
-      ETag: tag,
-      // A name may move on, so it is asked about each time.
-      'Cache-Control': immutable ? FOR_EVER : 'no-cache',
-      'X-Content-Type-Options': 'nosniff',
-      'X-Ipfs-Path': canonical + this.#request.path.slice(base.length),
-      // It has other forms too.
-      Vary: 'Accept',
-      'X-Ipfs-Roots': trail.roots.map((cid) => cid.toString()).join(','),
-    });
-    if (ownOrigin) this.#response.set('Origin-Agent-Cluster', '?1');
-  }
 
   async #follow(segments: readonly string[]): Promise<Trail | undefined> {
     return await follow(this.#blocks, this.#place.root, segments, { signal: this.#signal });
