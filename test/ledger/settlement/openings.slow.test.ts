@@ -310,4 +310,25 @@ describe('the payee', () => {
     expect(await held(0)).toMatchObject({ opening: 0n });
     await engine.close();
   });
+
+  it('is stopped at once while the ledger does not answer a return', async () => {
+    await begin(1, OPENING);
+    await world.receive(0, 100_000n);
+    await world.requestClose(0);
+    let asked = (): void => {};
+    const returning = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const hung = altered(world.wallet, {
+      returnOpenings: async () => {
+        asked();
+        return new Promise<never>(() => {});
+      },
+    });
+    const engine = world.engine({ wallet: hung });
+    const settling = engine.settleAll().catch((error: unknown) => error);
+    await returning;
+    await engine.close();
+    expect(await settling).toMatchObject({ code: 'CLOSED' });
+  });
 });
