@@ -61,7 +61,7 @@ export class Carrier {
     for (let attempt = 0; ; attempt += 1) {
       assertNotAborted(stop, 'Settling');
       try {
-        await orAborted(wallet.submit(transaction), stop, 'Settling');
+        await this.#submit(stop, transaction);
         maybeSent = true;
       } catch (error) {
         if (isRelaymintError(error, 'LEDGER_UNREACHABLE')) {
@@ -83,6 +83,18 @@ export class Carrier {
       const status = await patience.retried(stop, () => wallet.confirm(transaction, stop));
       if (status.state !== 'pending') return this.#ended(stop, recorded, status);
       await patience.pause(stop, attempt, new RelaymintError('TIMEOUT', 'The settlement is still pending.'));
+    }
+  }
+
+  /** Nobody waits for the answer of a ledger that hangs: what was sent stays on record. */
+  async #submit(stop: AbortSignal, transaction: PreparedTransaction): Promise<void> {
+    const sending = this.#parts.wallet.submit(transaction);
+    try {
+      await orAborted(sending, stop, 'Settling');
+    } catch (error) {
+      // What went wrong at the same time says more than that the caller left.
+      await Promise.race([sending, new Promise(setImmediate)]);
+      throw error;
     }
   }
 
