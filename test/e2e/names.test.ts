@@ -45,7 +45,7 @@ test('names are asked for over connections of their own, and nothing says which 
     const place = nameAddress(new PublicKey(EMBEDDED_PROGRAM_ID), NAME).toBase58();
     await expect.poll(() => [...bodies.values()].flat().some((body) => body.includes(place))).toBe(true);
     const wallet = String(gateway.ready['wallet']);
-    expect(wallet).toHaveLength(44);
+    expect(wallet).toMatch(/^[1-9A-HJ-NP-Za-km-z]{32,44}$/);
     const carried = [...bodies.values()].map((all) => ({
       name: all.some((body) => body.includes(place)),
       wallet: all.some((body) => body.includes(wallet)),
