@@ -1,6 +1,9 @@
 /** What kind of file it is: by its name, and by its first bytes where the name does not say or says too much. */
 import { lookup } from 'mime-types';
 
+/** Bytes of which nothing is known. */
+export const UNKNOWN_TYPE = 'application/octet-stream';
+
 /** What the library says otherwise or not at all. */
 const BY_EXTENSION: Readonly<Record<string, string>> = {
   '.cjs': 'text/javascript',
@@ -27,8 +30,8 @@ export function typeByName(filename: string): MediaType | undefined {
 }
 
 /** The bytes tell more than the type that a name tells: whether text is UTF-8. */
-export function needsBytes(known: MediaType | undefined): boolean {
-  return known === undefined || isText(known.type);
+export function needsBytes(known: MediaType): boolean {
+  return isText(known.type);
 }
 
 /** `head`: the first bytes; `whole`: there are no others. */
@@ -38,7 +41,7 @@ export function describeType(known: MediaType | undefined, head: Uint8Array, who
 }
 
 function sniff(head: Uint8Array, whole: boolean): string {
-  if (head.includes(0) || !readsAsUtf8(head, whole)) return 'application/octet-stream';
+  if (head.includes(0) || !readsAsUtf8(head, whole)) return UNKNOWN_TYPE;
   const text = new TextDecoder().decode(head).trimStart();
   if (/^<(?:!doctype html|html)[\s>]/i.test(text)) return 'text/html';
   if (whole && /^[{[]/.test(text) && isJson(text)) return 'application/json';

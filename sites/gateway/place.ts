@@ -20,7 +20,7 @@ export interface Place {
 }
 
 /** The path below the root, as it was sent. */
-export function pathBelow({ base }: Place, path: string): string {
+export function pathBelow({ base }: Pick<Place, 'base'>, path: string): string {
   return path.slice(base.length) || '/';
 }
 

@@ -2,6 +2,7 @@
 import type { Request } from 'express';
 import { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
+import { pathBelow } from './place.ts';
 import { queryOf } from './tree.ts';
 
 const PREFIX = '/ipfs/';
@@ -40,6 +41,5 @@ export function ofProtocolHandler(request: Request): string | undefined {
 /** The same content at its own origin. `protocol`: of a proxy that stands before this gateway, else http. */
 export function ownOriginOf(request: Request, root: CID, base: string): string {
   const protocol = request.headers['x-forwarded-proto'] === 'https' ? 'https' : 'http';
-  const path = request.path.slice(base.length) || '/';
-  return `${protocol}://${root.toV1().toString()}.ipfs.${request.headers.host ?? ''}${path}${queryOf(request)}`;
+  return `${protocol}://${root.toV1().toString()}.ipfs.${request.headers.host ?? ''}${pathBelow({ base }, request.path)}${queryOf(request)}`;
 }

@@ -22,7 +22,7 @@ import { disposition } from './disposition.ts';
 import { noSuchPage } from './failure.ts';
 import { FOR_EVER, isAnswered, setHeads } from './heads.ts';
 import { LISTING_VERSION, sendListing, sendMessage } from './pages.ts';
-import { describeType, needsBytes, typeByName } from './media-type.ts';
+import { UNKNOWN_TYPE, describeType, needsBytes, typeByName, type MediaType } from './media-type.ts';
 import { pathBelow, splitPath, type Place } from './place.ts';
 import { MAX_REDIRECTS_BYTES, parseRedirects, redirectFor, redirectsTooLarge } from './redirects.ts';
 import { parameter } from './representation.ts';
@@ -142,8 +142,7 @@ class TreeAnswer {
       return;
     }
     const known = this.#type === undefined ? typeByName(parameter(this.#request, 'filename') ?? filename) : undefined;
-    const head = needsBytes(known) && this.#type === undefined ? await this.#beginning(file) : NO_BYTES;
-    const type = this.#type ?? describeType(known, head, head.length === file.size);
+    const type = this.#type ?? (await this.#typeOf(file, known));
     const appendix = this.#appendix(type, ranges);
     setHeads(this.#asked, this.#place, { trail, tag });
     this.#response.status(status ?? (ranges === undefined ? 200 : 206));
@@ -194,14 +193,16 @@ class TreeAnswer {
     for await (const chunk of chunks) await writeAll(this.#response, chunk);
   }
 
-  async #beginning(file: FileNode): Promise<Uint8Array> {
+  async #typeOf(file: FileNode, known: MediaType | undefined): Promise<string> {
+    if (known !== undefined && !needsBytes(known)) return known.type;
     const range = { start: 0, end: Math.min(file.size, SNIFFED_BYTES) };
     try {
       const first = await readFile(this.#blocks, file, range, { signal: this.#signal }).next();
-      return first.done === true ? NO_BYTES : first.value;
+      const head = first.done === true ? NO_BYTES : first.value;
+      return describeType(known, head, head.length === file.size);
     } catch (error) {
       // What is wanted of the file may be here although its beginning is not.
-      if (isRelaymintError(error, 'CONTENT_NOT_FOUND')) return NO_BYTES;
+      if (isRelaymintError(error, 'CONTENT_NOT_FOUND')) return known?.type ?? UNKNOWN_TYPE;
       throw error;
     }
   }

@@ -121,7 +121,7 @@ describe('relaymint stats', () => {
 
 describe('a relay that stops', () => {
   it.each(['hangs', 'is gone'] as const)(
-    'does not wait for a ledger that %s when there is nothing to settle',
+    'ends in order, and speaks of no wait, beside a ledger that %s when there is nothing to settle',
     async (how) => {
       await using stage = await running(`stops without earnings, ${how}`, { earned: 0n });
       await block(stage, how);

@@ -1,6 +1,7 @@
 /** A withdrawal that is interrupted: whatever the wallet got stands in the journal, once, and nothing stays on record. */
 import { rm } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
+import { RelaymintError } from '../../../core/errors.ts';
 import {
   openSettlementJournal,
   type SettlementEngine,
@@ -192,5 +193,28 @@ it('is over as soon as its engine is stopped, though the ledger never answers', 
     await using after = ready.engine(() => {});
     await after.withdraw();
     expect(await withdrawnBy(ready)).toEqual([1_000_000n]);
+  });
+});
+
+it('that a full disk did not take on record is not sent by the next attempt', async () => {
+  await withEarnings('withdrawal on a full disk', async (ready) => {
+    const { world } = ready;
+    const full = (): Promise<never> =>
+      Promise.reject(new RelaymintError('STORAGE_FULL', 'The disk is full.', { remedy: 'Make room.' }));
+    const sent: unknown[] = [];
+    const engine = world.engine({
+      wallet: altered(world.wallet, { submit: async (transaction) => void sent.push(transaction) }),
+      store: altered(world.store, {
+        saveSettlement: async (id, record) => {
+          await world.store.saveSettlement(id, record);
+          await full();
+        },
+        flushed: full,
+      }),
+    });
+    await expect(engine.withdraw()).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+    await expect(engine.settleAll()).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+    await engine.close();
+    expect(sent).toEqual([]);
   });
 });

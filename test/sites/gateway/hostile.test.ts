@@ -135,6 +135,20 @@ describe('a folder', () => {
   });
 });
 
+describe('a file', () => {
+  it('whose beginning is gone is given from where it is here, as bytes of which nothing is known', async () => {
+    const gone = rawBlock('gone!');
+    const unixfs = new UnixFS({ type: 'file', blockSizes: [5n, 5n] });
+    const links = [gone, words].map(({ cid }) => ({ Name: '', Hash: cid, Tsize: 5 }));
+    const block = dagPb.encode(dagPb.prepare({ Data: unixfs.marshal(), Links: links }));
+    const file = { cid: CID.createV1(dagPb.code, rawBlock(block).cid.multihash), block };
+    const ask = await served(folder(['file', file]), file);
+    const { status, text, headers } = await ask('/file', { headers: { range: 'bytes=5-9' } });
+    expect([status, text, headers['content-type']]).toEqual([206, 'words', 'application/octet-stream']);
+    expect((await ask('/file')).status).toBe(502);
+  });
+});
+
 describe('a tar file', () => {
   const evil = (first: Block): readonly [string, Block, ...Block[]][] => [
     ['a file below a link', folder(['a', first], ['a/evil', words]), first],
