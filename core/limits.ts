@@ -349,6 +349,10 @@ export const NAME_CACHE_MILLIS = 5000;
 export const MAX_CACHED_NAMES = 4096;
 /** Directory and interior blocks a gateway keeps, bytes in all. */
 export const MAX_DIRECTORY_CACHE_BYTES: number = 16 * MIB;
+/** Leaves of files that a gateway keeps in memory, bytes in all: the pages of a day; films go through it. */
+export const MAX_LEAF_CACHE_BYTES: number = 64 * MIB;
+/** Files of a gateway's cache on disk: each costs some 200 bytes of memory and is listed at the start. */
+export const MAX_CACHED_BLOCK_FILES = 200_000;
 /** Leaf blocks one request reads ahead: 4 x 1 MiB keeps a circuit window busy and bounds a slow visitor's memory. */
 export const REQUEST_READ_AHEAD = 4;
 /** Requests a gateway serves at once; each holds up to REQUEST_READ_AHEAD blocks, so 64 stay near 256 MiB. */

@@ -11,6 +11,7 @@ import {
   optional,
   place,
   port,
+  size,
   standard,
 } from '../config/index.ts';
 import type { Role } from './role.ts';
@@ -34,6 +35,12 @@ export const gateway: Role<GatewayValues> = {
     port: standard('--port <n>', port, 'where browsers connect; 0 for any free port', String(DEFAULT_GATEWAY_PORT)),
     address: standard('--address <ip>', ip, 'address to listen on', '127.0.0.1'),
     host: list('--host <name>', hostName, 'another host name to answer to (repeatable)'),
+    cache: standard(
+      '--cache <size>',
+      size,
+      'most content to keep on disk, so that what was paid for once is not paid for again; 0: none, and what is there is deleted',
+      '1G',
+    ),
     watch: optional('--watch <dir>', place, 'also show the figures of nodes whose data folders are in this folder'),
   },
   terms: (own) => ({ spendLimitSite: own.spendLimitSite, address: own.address }),

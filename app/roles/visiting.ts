@@ -1,10 +1,13 @@
 /** What a gateway does: it is visitors' HTTP front, and pays the relays and hosts for what they fetch. */
+import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import { createMemoryCache, openBlockCache, type BlockCache } from '../../sites/cache/index.ts';
 import { createContentSource } from '../../sites/serve/index.ts';
-import type { Amount } from '../../core/units.ts';
+import type { Amount, Bytes } from '../../core/units.ts';
 import { createGateway } from '../../sites/gateway/index.ts';
 import { createNameResolver } from '../../sites/name/index.ts';
 import { createMarketView } from './market-view.ts';
+import { isLoopback } from '../../node/transport/index.ts';
 import { WatchedNodes } from './watched.ts';
 import { createSettleToken } from '../control/index.ts';
 import type { RunningNode } from '../node/index.ts';
@@ -17,6 +20,8 @@ export interface GatewayValues {
   readonly address: string;
   /** Host names besides localhost that it answers to. */
   readonly host: readonly string[];
+  /** Most content to keep on disk; 0: none. */
+  readonly cache: Bytes;
   /** Folder of a local marketplace whose nodes' figures the front page shows as well. */
   readonly watch: string | undefined;
 }
@@ -25,14 +30,18 @@ export interface RunningGateway extends AsyncDisposable {
   readonly url: string;
 }
 
+const CACHE_DIRECTORY = 'cache';
+
 export async function openGateway(node: RunningNode, settings: GatewayValues): Promise<RunningGateway> {
   const { log } = node.settings;
   await using stack = new AsyncDisposableStack();
   const routes = stack.use(createRoutes({ node, relays: settings.relays }));
+  const cache = stack.use(await openCache(node, settings));
   const content = createContentSource({
     route: routes.route,
     onBadHost: routes.failed,
     onGoodHost: routes.delivered,
+    cache,
     log,
   });
   stack.defer(() => content.close());
@@ -53,4 +62,20 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
   const { url } = await gateway.listen({ port: settings.port, address: settings.address });
   const owned = stack.move();
   return { url, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/**
+ * What one visitor has paid for is shown to that visitor again. A gateway that others use shares nothing among them: their hosts
+ * and owners would be paid for the first one only.
+ */
+async function openCache(node: RunningNode, settings: GatewayValues): Promise<BlockCache> {
+  const { dataDir, log } = node.settings;
+  const directory = path.join(dataDir, CACHE_DIRECTORY);
+  if (isShared(settings)) return createMemoryCache({ leaves: false });
+  return await openBlockCache({ directory, limit: settings.cache, log });
+}
+
+/** Browsers of other machines can reach it. */
+function isShared({ address, host }: GatewayValues): boolean {
+  return !isLoopback(address) || host.length > 0;
 }

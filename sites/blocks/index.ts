@@ -1,5 +1,6 @@
 /** Blocks: what a host keeps, by their hashes. */
 export * from './contract.ts';
+export { BlockFiles } from './block-files.ts';
 export { openBlockStore } from './store.ts';
 export type { BlockStoreOptions } from './store.ts';
 export { blockKey, blockMissing, checkCid, decodeCid, isDirectoryCodec, verifyBlock } from './block.ts';

@@ -7,14 +7,13 @@ import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.t
 import type { NodeId } from '../../core/ids.ts';
 import {
   FIRST_ANSWER_MILLIS,
-  MAX_DIRECTORY_CACHE_BYTES,
   MAX_IDLE_CONTENT_STREAMS,
   MAX_SITE_POOLS,
   MAX_VISIT_HOSTS,
   VISIT_MILLIS,
 } from '../../core/limits.ts';
 import { silentLog, type Log } from '../../core/ports.ts';
-import { isDirectoryCodec } from '../blocks/index.ts';
+import { createMemoryCache, type BlockCache } from '../cache/index.ts';
 import { createContentClient, type ContentClient } from './client.ts';
 import { CONTENT_SERVICE, type ContentSource, type OpenStream, type SiteContent } from '../blocks/contract.ts';
 import { Limit, SharedSearch } from './patience.ts';
@@ -57,6 +56,8 @@ export interface ContentSourceOptions {
   readonly firstAnswerMillis?: number;
   /** How long a visitor waits without getting a block, whatever is tried meanwhile, milliseconds. Default VISIT_MILLIS. */
   readonly visitMillis?: number;
+  /** What was fetched before. Default: the blocks of folders, in memory. */
+  readonly cache?: BlockCache;
   readonly log?: Log;
 }
 
@@ -83,16 +84,13 @@ class PooledSource implements ContentSource {
   readonly #options: ContentSourceOptions;
   readonly #log: Log;
   readonly #pools: LRUCache<string, Pool>;
-  /** Directory and interior blocks of all sites, by CID: the bytes are the same for every site. */
-  readonly #cache = new LRUCache<string, Uint8Array>({
-    maxSize: MAX_DIRECTORY_CACHE_BYTES,
-    sizeCalculation: (block) => block.length + 1,
-  });
+  readonly #cache: BlockCache;
   readonly #closing = new AbortController();
 
   constructor(options: ContentSourceOptions) {
     this.#options = options;
     this.#log = options.log ?? silentLog;
+    this.#cache = options.cache ?? createMemoryCache({ leaves: false });
     // One listener for each search that is under way.
     setMaxListeners(0, this.#closing.signal);
     this.#pools = new LRUCache({ max: MAX_SITE_POOLS, dispose: (pool) => pool.close() });
@@ -128,7 +126,7 @@ class Pool {
   readonly #closing: AbortSignal;
   readonly #log: Log;
   readonly #avoid = new Set<NodeId>();
-  /** Directory and interior blocks on their way: visitors who come at once for the same folder share one fetch of it. */
+  /** Blocks on their way that will be kept: visitors who come at once for the same page share one fetch of it. */
   readonly fetching: Map<string, Promise<Uint8Array>> = new Map();
   #idle: Lease[] = [];
   #route: SharedSearch<ContentRoute> | undefined;
@@ -239,7 +237,7 @@ class Pool {
 class PooledContent implements SiteContent {
   readonly #pool: Pool;
   readonly #site: Site;
-  readonly #cache: LRUCache<string, Uint8Array>;
+  readonly #cache: BlockCache;
   /** Ends when the visitor leaves, or nothing came for too long. */
   readonly #patience: Limit;
   /** Blocks that are waited for. */
@@ -249,7 +247,7 @@ class PooledContent implements SiteContent {
   #lease: Promise<Lease> | undefined;
   #closed = false;
 
-  constructor(pool: Pool, site: Site, cache: LRUCache<string, Uint8Array>, signal: AbortSignal) {
+  constructor(pool: Pool, site: Site, cache: BlockCache, signal: AbortSignal) {
     this.#pool = pool;
     this.#site = site;
     this.#cache = cache;
@@ -262,7 +260,7 @@ class PooledContent implements SiteContent {
     this.#waiting += 1;
     if (this.#waiting === 1) this.#waitOn();
     try {
-      const block = isDirectoryCodec(cid) ? await this.#shared(cid, ends) : await this.#fetch(cid, ends);
+      const block = this.#cache.keeps(cid) ? await this.#shared(cid, ends) : await this.#fetch(cid, ends);
       this.#waitOn();
       return block;
     } catch (error) {
@@ -284,7 +282,7 @@ class PooledContent implements SiteContent {
     const key = cid.toString();
     const { fetching } = this.#pool;
     for (;;) {
-      const cached = this.#cache.get(key);
+      const cached = await this.#cache.get(this.#site.name, cid);
       if (cached !== undefined) return cached;
       const other = fetching.get(key);
       if (other === undefined) break;
@@ -294,7 +292,7 @@ class PooledContent implements SiteContent {
     }
     const mine = this.#fetch(cid, signal)
       .then((block) => {
-        this.#cache.set(key, block);
+        this.#cache.put(this.#site.name, cid, block);
         return block;
       })
       .finally(() => fetching.delete(key));

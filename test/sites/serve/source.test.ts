@@ -6,6 +6,7 @@ import type { NodeId } from '../../../core/ids.ts';
 import { createContentSource } from '../../../sites/serve/index.ts';
 import { follow, importSite, openNode, readFile } from '../../../sites/unixfs/index.ts';
 import type { ServiceHandler } from '../../../sites/blocks/index.ts';
+import { createMemoryCache, type BlockCache } from '../../../sites/cache/index.ts';
 import { encodeAnswerHeader, readRequest } from '../../../sites/serve/protocol.ts';
 import { ByteReader } from '../../../sites/wire/index.ts';
 import { Cleanup, startHost, temporaryFolder, writeTree } from '../kit.ts';
@@ -212,5 +213,51 @@ describe('content source', () => {
     await source.close();
     await expect(readBig(source, root)).rejects.toMatchObject({ code: 'CLOSED' });
     expect(host.streams.every((stream) => stream.destroyed)).toBe(true);
+  });
+});
+
+describe('what was fetched before', () => {
+  /** A source with this cache, and how many blocks its host was asked for. */
+  async function counted(
+    cache?: BlockCache,
+  ): Promise<{ readonly source: ReturnType<typeof createContentSource>; readonly root: CID; asked: () => number }> {
+    const host = await startHost(cleanup);
+    const root = await fill(host);
+    let asked = 0;
+    const begin = async (): Promise<() => void> => {
+      asked += 1;
+      return await Promise.resolve(() => undefined);
+    };
+    const route = { ...host.route, isOpen: true, begin };
+    const source = createContentSource({ route: async () => await Promise.resolve(route), ...(cache && { cache }) });
+    cleanup.add(() => source.close());
+    return { source, root, asked: () => asked };
+  }
+
+  it('is not asked for again, nor paid for', async () => {
+    const { source, root, asked } = await counted(createMemoryCache({ leaves: true }));
+    expect((await readBig(source, root)).equals(big)).toBe(true);
+    const first = asked();
+    expect(first).toBeGreaterThan(3);
+    expect((await readBig(source, root)).equals(big)).toBe(true);
+    expect(asked()).toBe(first);
+  });
+
+  it('is fetched once for visitors who come at the same time', async () => {
+    const alone = await counted(createMemoryCache({ leaves: true }));
+    await readBig(alone.source, alone.root);
+    const { source, root, asked } = await counted(createMemoryCache({ leaves: true }));
+    const both = await Promise.all([readBig(source, root), readBig(source, root)]);
+    expect(both.map((body) => body.equals(big))).toEqual([true, true]);
+    expect(asked()).toBe(alone.asked());
+  });
+
+  it('is paid for by each visitor of a gateway that keeps no content', async () => {
+    const { source, root, asked } = await counted(createMemoryCache({ leaves: false }));
+    await readBig(source, root);
+    const first = asked();
+    await readBig(source, root);
+    // All but the folder and the tree of the file.
+    expect(asked()).toBe(2 * first - 2);
   });
 });
