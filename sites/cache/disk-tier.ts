@@ -27,6 +27,8 @@ export class DiskTier implements AsyncDisposable {
   readonly #deleting = new Set<Promise<void>>();
   readonly #found: Promise<void>;
   #isFound = false;
+  /** Deleted while the files are listed. */
+  readonly #gone = new Set<string>();
   #writingBytes = 0;
   #restsUntil = Number.NEGATIVE_INFINITY;
   #closed = false;
@@ -120,11 +122,14 @@ export class DiskTier implements AsyncDisposable {
       this.#log.warn({ err: error }, 'not all of the cache could be listed');
     }
     found.sort((a, b) => a.writtenAt - b.writtenAt);
-    for (const { key, bytes } of found) if (!this.#sizes.has(key)) this.#sizes.set(key, sizeOf(bytes));
+    for (const { key, bytes } of found)
+      if (!this.#sizes.has(key) && !this.#gone.has(key)) this.#sizes.set(key, sizeOf(bytes));
     this.#isFound = true;
+    this.#gone.clear();
   }
 
   #delete(key: string): void {
+    if (!this.#isFound) this.#gone.add(key);
     const deleting = this.#files
       .remove(key)
       .catch((error: unknown) => this.#log.warn({ err: error }, 'a block in the cache could not be deleted'))
