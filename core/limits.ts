@@ -351,6 +351,9 @@ export const MAX_CACHED_NAMES = 4096;
 export const MAX_DIRECTORY_CACHE_BYTES: number = 16 * MIB;
 /** Leaves of files that a gateway keeps in memory, bytes in all: the pages of a day; films go through it. */
 export const MAX_LEAF_CACHE_BYTES: number = 64 * MIB;
+/** A whole answer that a gateway keeps to send it again, bytes: pages, styles and scripts; and all of them together. */
+export const MAX_KEPT_ANSWER_BYTES: number = MIB / 4;
+export const MAX_KEPT_ANSWERS_BYTES: number = 32 * MIB;
 /** Files of a gateway's cache on disk: each costs some 200 bytes of memory and is listed at the start. */
 export const MAX_CACHED_BLOCK_FILES = 200_000;
 /** Leaf blocks one request reads ahead: 4 x 1 MiB keeps a circuit window busy and bounds a slow visitor's memory. */

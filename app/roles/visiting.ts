@@ -46,9 +46,11 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
   });
   stack.defer(() => content.close());
   const watched = settings.watch === undefined ? undefined : new WatchedNodes(node, settings.watch);
+  const resolver = createNameResolver({ ledger: node.names });
   const gateway = createGateway({
-    resolver: createNameResolver({ ledger: node.names }),
+    resolver,
     content,
+    ...(isShared(settings) ? {} : { knownRoot: (name: string) => resolver.knownRoot(name) }),
     // What endings show beside a site.
     names: [],
     market: createMarketView(node, watched),

@@ -13,6 +13,7 @@ import type { ContentSource } from '../blocks/contract.ts';
 import type { NameHandler, RootSource } from './contract.ts';
 import { messageFor } from './failure.ts';
 import { targetOf } from './host.ts';
+import { KeptAnswers, type KnownRoot } from './kept-answers.ts';
 import { MarketPage } from './market-page.ts';
 import { MarketService } from './market-service.ts';
 import type { MarketView } from './market.ts';
@@ -25,6 +26,8 @@ import { answer, requestWay } from './way.ts';
 export interface GatewayOptions {
   readonly resolver: NameLookup;
   readonly content: ContentSource;
+  /** Whole answers of names are kept in memory for as long as this says that the name points there. Absent: none are. */
+  readonly knownRoot?: KnownRoot;
   /** How long a visitor waits for the look-up of a name, milliseconds. Default NAME_WAIT_MILLIS. */
   readonly nameWaitMillis?: number;
   /** Content by its address alone: `/ipfs/CID` and `CID.ipfs.localhost`. Absent: only names are served. */
@@ -79,12 +82,14 @@ class HttpGateway implements Gateway {
   readonly #log: Log;
   readonly #market: MarketService | undefined;
   readonly #visits: Visits;
+  readonly #kept: KeptAnswers | undefined;
   #server: Server | undefined;
 
   constructor(options: GatewayOptions) {
     this.#log = options.log ?? silentLog;
     this.#visits = new Visits(this.#log);
-    const { settle, market, clock = systemClock } = options;
+    const { settle, market, knownRoot, clock = systemClock } = options;
+    this.#kept = knownRoot && new KeptAnswers(knownRoot);
     this.#market = market && new MarketService({ market, clock, log: this.#log });
     const hosts = new Set((options.hosts ?? []).map((host) => host.toLowerCase()));
     const way = requestWay({
@@ -95,7 +100,7 @@ class HttpGateway implements Gateway {
       visits: this.#visits,
       settle: settle && ((request, response) => settleNow(settle, this.#log, request, response)),
       names: options.names ?? [],
-      site: (asked) => serveSite(options, asked),
+      site: (asked) => serveSite({ ...options, kept: this.#kept }, asked),
     });
     this.app.disable('x-powered-by');
     this.app.set('etag', false);
@@ -112,6 +117,7 @@ class HttpGateway implements Gateway {
     url: string;
   }> {
     const server = createServer((request, response) => {
+      if (this.#kept?.send(request, response) === true) return;
       // An address of another form names a host by itself, and this is no proxy.
       if (request.url?.startsWith('/') === true) this.app(request, response);
       else response.writeHead(400, { 'Content-Type': 'text/plain' }).end('This gateway is no proxy.\n');

@@ -8,6 +8,7 @@ import { Limit } from '../serve/index.ts';
 import { answerContent } from './content.ts';
 import type { Asked } from './contract.ts';
 import { withoutContent } from './failure.ts';
+import type { KeptAnswers } from './kept-answers.ts';
 import { sendMessage } from './pages.ts';
 
 /** What a name points to now. @throws RelaymintError as `NameResolver.resolve`. */
@@ -27,6 +28,8 @@ export interface SiteParts {
   readonly nameWaitMillis?: number;
   /** Added to each page of HTML. */
   readonly appendix?: Buffer;
+  /** Absent: every answer is made anew. */
+  readonly kept?: KeptAnswers | undefined;
 }
 
 /** Answers the request. @throws RelaymintError before anything was sent (tell it) or after (cut the connection). */
@@ -42,6 +45,7 @@ export async function serveSite(parts: SiteParts, { name, request, response, sig
     return;
   }
   limit.stop();
+  const keep = parts.kept?.record(request, response, site);
   const content = await parts.content.open(site, { signal });
   try {
     await answerContent(
@@ -57,6 +61,7 @@ export async function serveSite(parts: SiteParts, { name, request, response, sig
         ...(parts.appendix && { appendix: parts.appendix }),
       },
     );
+    keep?.();
   } finally {
     content.close();
   }

@@ -30,6 +30,8 @@ export interface NameResolver {
    * or whatever the ledger throws (LEDGER_UNREACHABLE).
    */
   resolve(name: string): Promise<ResolvedName>;
+  /** The root's CID as bytes, as the ledger said lately; undefined when it has to be asked, or said that there is none. */
+  knownRoot(name: string): Uint8Array | undefined;
   /** Forgets what is cached, not what was seen: the next answer is read from the chain. */
   refresh(name: string): void;
 }
@@ -73,20 +75,33 @@ class CachingResolver implements NameResolver {
     return { name, root: rootOf(record), record };
   }
 
+  knownRoot(name: string): Uint8Array | undefined {
+    const record = this.#fresh(name)?.record;
+    return record === undefined || record.status === 'expired' ? undefined : record.root;
+  }
+
   refresh(name: string): void {
     const seen = this.#seen.get(name);
     if (seen !== undefined) this.#seen.set(name, { ...seen, readAt: Number.NEGATIVE_INFINITY });
   }
 
   async #record(name: string): Promise<NameRecord | undefined> {
-    const seen = this.#seen.get(name);
-    if (seen !== undefined && this.#clock.now() - seen.readAt < this.#cacheMillis) return seen.record;
+    const seen = this.#fresh(name);
+    if (seen !== undefined) return seen.record;
     let asking = this.#asking.get(name);
     if (asking === undefined) {
       asking = this.#ask(name).finally(() => this.#asking.delete(name));
       this.#asking.set(name, asking);
     }
     return await asking;
+  }
+
+  #fresh(name: string): Seen | undefined {
+    const seen = this.#seen.get(name);
+    if (seen === undefined) return undefined;
+    const age = this.#clock.now() - seen.readAt;
+    // A clock that was set back says nothing.
+    return age >= 0 && age < this.#cacheMillis ? seen : undefined;
   }
 
   async #ask(name: string): Promise<NameRecord | undefined> {

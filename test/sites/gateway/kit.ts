@@ -2,6 +2,7 @@
 import { request as httpRequest } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { CID } from 'multiformats/cid';
+import type { Clock } from '../../../core/ports.ts';
 import { createContentSource } from '../../../sites/serve/index.ts';
 import { importSite } from '../../../sites/unixfs/index.ts';
 import type { ContentSource } from '../../../sites/blocks/index.ts';
@@ -59,15 +60,19 @@ export interface FrontOptions extends Partial<Omit<GatewayOptions, 'content'>> {
   readonly host?: TestHost;
   /** Wraps the content source of the test host. */
   readonly content?: (inner: ContentSource) => ContentSource;
+  /** Keeps whole answers; what a name points to is asked again once this clock is NAME_CACHE_MILLIS further. */
+  readonly keeping?: Clock;
 }
 
 export async function startFront(cleanup: Cleanup, options: FrontOptions = {}): Promise<Front> {
-  const { host = await startHost(cleanup), content: wrap = (inner) => inner, ...rest } = options;
+  const { host = await startHost(cleanup), content: wrap = (inner) => inner, keeping, ...rest } = options;
   const ledger = new NameBook();
   const source = createContentSource({ route: () => Promise.resolve(host.route) });
   cleanup.add(() => source.close());
+  const resolver = createNameResolver({ ledger, ...(keeping === undefined ? { cacheMillis: 0 } : { clock: keeping }) });
   const gateway = createGateway({
-    resolver: createNameResolver({ ledger, cacheMillis: 0 }),
+    resolver,
+    ...(keeping && { knownRoot: (name: string) => resolver.knownRoot(name) }),
     content: wrap(source),
     market: () => Promise.resolve(emptyMarket),
     ...rest,

@@ -1,0 +1,112 @@
+/**
+ * Whole answers for pages of names that are asked for all the time: what was sent is kept, and sent again to the same request for as
+ * long as the name points to the same content. Nothing else is looked at then.
+ */
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { LRUCache } from 'lru-cache';
+import { equalBytes } from '../../core/codec.ts';
+import { MAX_KEPT_ANSWERS_BYTES, MAX_KEPT_ANSWER_BYTES } from '../../core/limits.ts';
+import { isForeignSubresource } from './initiator.ts';
+import type { SiteAddress } from './site.ts';
+
+/** Binary CID of what a name points to, without asking anybody; undefined when the ledger has to be asked. */
+export type KnownRoot = (name: string) => Uint8Array | undefined;
+
+/** Headers that ask for less than the whole, that the answer may depend on, or that only some visitors send. */
+const SPECIAL: readonly (keyof IncomingHttpHeaders)[] = [
+  'authorization',
+  'cache-control',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
+  'origin',
+  'range',
+  'upgrade',
+];
+/** Longer addresses and headers are nobody's usual ones, characters in all. */
+const MAX_KEY = 2048;
+
+interface Kept {
+  readonly site: SiteAddress;
+  readonly headers: OutgoingHttpHeaders;
+  readonly body: Buffer;
+}
+
+export class KeptAnswers {
+  readonly #rootOf: KnownRoot;
+  readonly #answers = new LRUCache<string, Kept>({
+    maxSize: MAX_KEPT_ANSWERS_BYTES,
+    // The heads and the key are about that long.
+    sizeCalculation: ({ body }) => body.length + MAX_KEY,
+  });
+
+  constructor(rootOf: KnownRoot) {
+    this.#rootOf = rootOf;
+  }
+
+  /** @returns whether it was answered. */
+  send(request: IncomingMessage, response: ServerResponse): boolean {
+    const key = keyOf(request);
+    const kept = key === undefined ? undefined : this.#answers.get(key);
+    if (kept === undefined || key === undefined) return false;
+    const root = this.#rootOf(kept.site.name);
+    if (root === undefined) return false;
+    if (!equalBytes(root, kept.site.root.bytes)) {
+      this.#answers.delete(key);
+      return false;
+    }
+    response.writeHead(200, kept.headers);
+    response.end(kept.body);
+    return true;
+  }
+
+  /** Listens to what is sent from now on. @returns what keeps it once it was sent, if it is worth it. */
+  record(request: IncomingMessage, response: ServerResponse, site: SiteAddress): () => void {
+    const key = keyOf(request);
+    if (key === undefined) return () => undefined;
+    const sent = bodyOf(response);
+    return () => {
+      const body = sent();
+      if (body === undefined || response.statusCode !== 200 || !response.writableEnded) return;
+      const headers = { ...response.getHeaders(), 'content-length': body.length };
+      this.#answers.set(key, { site, headers, body });
+    };
+  }
+}
+
+/** All that an answer depends on; undefined for a request that is not answered from here. */
+function keyOf({ method, url = '', headers }: IncomingMessage): string | undefined {
+  if (method !== 'GET' || SPECIAL.some((header) => headers[header] !== undefined)) return undefined;
+  if (isForeignSubresource(headers)) return undefined;
+  const key = `${headers.host}\n${url}\n${headers.accept}\n${headers['accept-encoding']}`;
+  return key.length > MAX_KEY ? undefined : key;
+}
+
+/** What is written to a response; undefined if it is more than is kept. */
+function bodyOf(response: ServerResponse): () => Buffer | undefined {
+  let pieces: Buffer[] | undefined = [];
+  let length = 0;
+  const hear = (chunk: unknown, encoding: unknown): void => {
+    if (pieces === undefined || chunk === undefined || chunk === null || typeof chunk === 'function') return;
+    const piece =
+      typeof chunk === 'string'
+        ? Buffer.from(chunk, typeof encoding === 'string' && Buffer.isEncoding(encoding) ? encoding : 'utf8')
+        : Buffer.from(chunk as Uint8Array);
+    length += piece.length;
+    if (length > MAX_KEPT_ANSWER_BYTES) pieces = undefined;
+    else pieces.push(piece);
+  };
+  for (const how of ['write', 'end'] as const) {
+    const original: unknown = response[how];
+    if (typeof original !== 'function') throw new TypeError(`a response that cannot ${how}`);
+    Object.assign(response, {
+      [how](...given: unknown[]): unknown {
+        hear(given[0], given[1]);
+        return Reflect.apply(original, response, given);
+      },
+    });
+  }
+  return () => pieces && Buffer.concat(pieces);
+}
