@@ -17,6 +17,9 @@ import {
 } from '../../core/units.ts';
 import { count, grammar, type Grammar } from './setting.ts';
 
+/** `off`: not even in memory. */
+export type Keeping = Bytes | 'off';
+
 /** Of DNS. */
 const MAX_HOST_NAME = 253;
 const HOST_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
@@ -26,6 +29,8 @@ export const price: Grammar<PricePerMiB> = grammar((text) => pricePerMiB(parseCr
 export const sol: Grammar<Lamports> = grammar(parseSol);
 export const share: Grammar<BasisPoints> = grammar(parseShare);
 export const size: Grammar<Bytes> = grammar(parseSize);
+/** What a gateway keeps of content: bytes on disk, or nothing anywhere. */
+export const keeping: Grammar<Keeping> = grammar((text) => (text === 'off' ? text : parseSize(text)));
 export const duration: Grammar<Millis> = grammar(parseDuration);
 /** An absolute path. Blank text is refused, or an unset variable would mean the working folder. */
 export const place: Grammar<string> = grammar((text) => path.resolve(filled(text, 'Name a folder or a file.')));

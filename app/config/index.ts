@@ -5,6 +5,7 @@ export {
   durationBetween,
   hostName,
   ip,
+  keeping,
   name,
   newName,
   node,
@@ -18,6 +19,7 @@ export {
   sol,
   wallet,
 } from './grammars.ts';
+export type { Keeping } from './grammars.ts';
 export {
   ONION_PORT,
   assertSafe,

@@ -7,6 +7,7 @@ import type { ZodType } from 'zod';
 import { isRelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import { readSettleToken } from '../control/index.ts';
+import type { Keeping } from '../config/index.ts';
 import { ledgerReadySchema, nodeReadySchema, type LedgerReady, type NodeReady } from './events.ts';
 import type { MarketLayout } from './layout.ts';
 import type { MarketNetwork } from './network.ts';
@@ -25,6 +26,8 @@ export interface ClusterOptions {
   readonly relays: number;
   /** Deterministic keys when given. */
   readonly seed: string | undefined;
+  /** What the gateway keeps of content. */
+  readonly cache: Keeping;
   /** 0 for any free port. */
   readonly gatewayPort: number;
   /** Challenge period of a new ledger's channels; undefined for the ledger's default. */
@@ -154,6 +157,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       ...nodeArgs('gateway'),
       '--relays',
       String(options.relays),
+      '--cache',
+      options.cache === 'off' ? 'off' : `${options.cache}B`,
       '--port',
       String(gatewayPort),
       '--watch',

@@ -7,11 +7,11 @@ import {
   credits,
   hostName,
   ip,
+  keeping,
   list,
   optional,
   place,
   port,
-  size,
   standard,
 } from '../config/index.ts';
 import type { Role } from './role.ts';
@@ -37,8 +37,8 @@ export const gateway: Role<GatewayValues> = {
     host: list('--host <name>', hostName, 'another host name to answer to (repeatable)'),
     cache: standard(
       '--cache <size>',
-      size,
-      'most content to keep on disk, so that what was paid for once is not paid for again; 0: none, and what is there is deleted',
+      keeping,
+      'most content to keep on disk, so that nothing is paid for twice; 0: keep it in memory only; off: not at all',
       '1G',
     ),
     watch: optional('--watch <dir>', place, 'also show the figures of nodes whose data folders are in this folder'),

@@ -3,13 +3,14 @@ import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { createMemoryCache, openBlockCache, type BlockCache } from '../../sites/cache/index.ts';
 import { createContentSource } from '../../sites/serve/index.ts';
-import type { Amount, Bytes } from '../../core/units.ts';
+import { bytes, type Amount } from '../../core/units.ts';
 import { createGateway } from '../../sites/gateway/index.ts';
 import { createNameResolver } from '../../sites/name/index.ts';
 import { createMarketView } from './market-view.ts';
 import { isLoopback } from '../../node/transport/index.ts';
 import { WatchedNodes } from './watched.ts';
 import { createSettleToken } from '../control/index.ts';
+import type { Keeping } from '../config/index.ts';
 import type { RunningNode } from '../node/index.ts';
 import { createRoutes } from './routes.ts';
 
@@ -20,8 +21,8 @@ export interface GatewayValues {
   readonly address: string;
   /** Host names besides localhost that it answers to. */
   readonly host: readonly string[];
-  /** Most content to keep on disk; 0: none. */
-  readonly cache: Bytes;
+  /** Most content to keep on disk. */
+  readonly cache: Keeping;
   /** Folder of a local marketplace whose nodes' figures the front page shows as well. */
   readonly watch: string | undefined;
 }
@@ -50,7 +51,7 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
   const gateway = createGateway({
     resolver,
     content,
-    ...(isShared(settings) ? {} : { knownRoot: (name: string) => resolver.knownRoot(name) }),
+    ...(keepsContent(settings) && { knownRoot: (name: string) => resolver.knownRoot(name) }),
     // What endings show beside a site.
     names: [],
     market: createMarketView(node, watched),
@@ -66,18 +67,16 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
   return { url, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/**
- * What one visitor has paid for is shown to that visitor again. A gateway that others use shares nothing among them: their hosts
- * and owners would be paid for the first one only.
- */
+/** What one visitor has paid for is shown to that visitor again. */
 async function openCache(node: RunningNode, settings: GatewayValues): Promise<BlockCache> {
   const { dataDir, log } = node.settings;
   const directory = path.join(dataDir, CACHE_DIRECTORY);
-  if (isShared(settings)) return createMemoryCache({ leaves: false });
-  return await openBlockCache({ directory, limit: settings.cache, log });
+  const limit = keepsContent(settings) && settings.cache !== 'off' ? settings.cache : bytes(0);
+  const cache = await openBlockCache({ directory, limit, log });
+  return keepsContent(settings) ? cache : createMemoryCache({ leaves: false });
 }
 
-/** Browsers of other machines can reach it. */
-function isShared({ address, host }: GatewayValues): boolean {
-  return !isLoopback(address) || host.length > 0;
+/** A gateway that other machines reach shares nothing among its visitors: owners and hosts would be paid for the first one only. */
+function keepsContent({ address, host, cache }: GatewayValues): boolean {
+  return cache !== 'off' && isLoopback(address) && host.length === 0;
 }

@@ -90,6 +90,7 @@ async function visit({ roundTripMillis, data, pages, signal, onStage }: VisitOpt
       relayNodes: LINKS - 1,
       relays: LINKS - 1,
       seed: undefined,
+      cache: 'off',
       gatewayPort: 0,
       challengeSeconds: undefined,
       logLevel: LOG_LEVEL,

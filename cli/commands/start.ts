@@ -16,6 +16,7 @@ import {
   DEFAULT_GATEWAY_PORT,
   count,
   flagsOnly,
+  keeping,
   oneOf,
   optional,
   place,
@@ -73,6 +74,12 @@ const startSection = flagsOnly({
     '--relay-nodes <n>',
     count(1, 32),
     `relays to run, at least --relays (default: ${DEFAULT_RELAY_NODES} or --relays)`,
+  ),
+  cache: standard(
+    '--cache <size>',
+    keeping,
+    'most content that the gateway keeps on disk; 0: in memory only, so that the next start pays again; off: nothing',
+    '0',
   ),
   seed: optional(
     '--seed <text>',
@@ -154,6 +161,7 @@ async function start(options: StartOptions): Promise<void> {
     network,
     relayNodes,
     relays,
+    cache: options.cache,
     seed: options.seed,
     gatewayPort: options.once === true && options.data === undefined ? 0 : options.port,
     challengeSeconds: options.once === true ? 1 : undefined,

@@ -13,7 +13,7 @@ import { BlockFiles, verifyBlock } from '../blocks/index.ts';
 /** What a file takes at least, and is rounded up to, bytes. */
 const SECTOR = 4096;
 /** Bytes on their way to the disk; further blocks stay in memory alone, so that a slow disk slows no visitor. */
-const MAX_WRITING_BYTES: number = 16 * MAX_BLOCK_BYTES;
+const MAX_WRITING_BYTES: number = 4 * MAX_BLOCK_BYTES;
 /** After a failure nothing is written for so long, milliseconds: a full disk is not asked for every block. */
 const REST_MILLIS = 60_000;
 

@@ -154,6 +154,8 @@ test(
       site,
       '--data',
       path.join(folder.path, 'data'),
+      '--cache',
+      'off',
       '--log-level',
       'silent',
     );

@@ -60,6 +60,8 @@ test.skipIf(!HAS_PROC)(
       site,
       '--data',
       path.join(folder.path, 'data'),
+      '--cache',
+      '1G',
       '--log-level',
       'error',
     );
