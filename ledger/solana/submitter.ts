@@ -1,6 +1,7 @@
 /** Sends signed transactions, and finds out what became of them. */
 import { SendTransactionError } from '@solana/web3.js';
 import type { Keypair, PublicKey, SignatureStatus, TransactionInstruction } from '@solana/web3.js';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { assertNotAborted, orAborted } from '../../core/abort.ts';
 import { backoff, type Backoff } from '../../core/backoff.ts';
@@ -22,6 +23,13 @@ const POLLS: Backoff = { first: 50, last: 1000, factor: 1.5 };
 const RESEND_MILLIS = 2000;
 /** A node may know that a transaction is confirmed a moment before it can show it. */
 const RECORD_TRIES = 10;
+/**
+ * Blocks beyond the last final one after which nothing signed by now can be carried out: 150 that a blockhash lasts, and what a
+ * cluster may be ahead of finality on a bad day. A node that says more is wrong, or its cluster began anew.
+ */
+const MAX_BLOCKS_AHEAD = 3_000n;
+/** Transactions of which such a thing was said. */
+const MAX_BOUNDED = 1024;
 /** HTTP statuses of a node or a proxy that finds a request too long or malformed. */
 const TOO_MUCH: readonly number[] = [400, 413, 414, 422];
 
@@ -32,6 +40,8 @@ export class Submitter {
   readonly #rpc: Rpc;
   readonly #preparer: Preparer;
   readonly #program: PublicKey;
+  /** By signature: the last block that may hold it, where a node claimed an impossible one. */
+  readonly #bounds = new LRUCache<string, bigint>({ max: MAX_BOUNDED });
 
   /** `program`: the program whose log lines say what a settlement moved and what a withdrawal minted. */
   constructor(rpc: Rpc, preparer: Preparer, program: PublicKey) {
@@ -149,16 +159,28 @@ export class Submitter {
     }
   }
 
-  async #look({ signature, lastValidBlockHeight }: Sent, commitment: Commitment): Promise<Found> {
+  async #look(sent: Sent, commitment: Commitment): Promise<Found> {
+    const { signature } = sent;
     const early = await this.#statusOf(signature);
     if (early.status !== null) return this.#foundAs(signature, early.status, commitment);
     // A block that no fork can undo: past the last one that may hold it, it can get in nowhere any more.
     const { blockHeight, absoluteSlot } = await this.#rpc.ask((connection) => connection.getEpochInfo('finalized'));
-    if (blockHeight === undefined || BigInt(blockHeight) <= lastValidBlockHeight) return { state: 'pending' };
+    if (blockHeight === undefined || BigInt(blockHeight) <= this.#lastOf(sent, BigInt(blockHeight)))
+      return { state: 'pending' };
     // It may have got in between the two questions, and the second may be answered by a node that lags behind the first.
     const late = await this.#statusOf(signature);
     if (late.status !== null) return this.#foundAs(signature, late.status, commitment);
     return late.slot < absoluteSlot ? { state: 'pending' } : { state: 'expired' };
+  }
+
+  /** The last block that may hold it. A lie about that, even one kept on disk, must not stop settling for good. */
+  #lastOf({ signature, lastValidBlockHeight }: Sent, height: bigint): bigint {
+    const bound = this.#bounds.get(signature);
+    if (bound !== undefined) return bound;
+    const highest = height + MAX_BLOCKS_AHEAD;
+    if (lastValidBlockHeight <= highest) return lastValidBlockHeight;
+    this.#bounds.set(signature, highest);
+    return highest;
   }
 
   /** `slot`: how far the node that answered had come. */

@@ -34,3 +34,9 @@ export interface RootSource {
   /** @throws RelaymintError CONTENT_NOT_FOUND, ABORTED, ... */
   open(root: CID, options: { readonly signal: AbortSignal }): Promise<SiteContent>;
 }
+
+/** A name, and what it points to. */
+export interface SiteAddress {
+  readonly name: string;
+  readonly root: CID;
+}

@@ -6,8 +6,8 @@ import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerR
 import { LRUCache } from 'lru-cache';
 import { equalBytes } from '../../core/codec.ts';
 import { MAX_KEPT_ANSWERS_BYTES, MAX_KEPT_ANSWER_BYTES } from '../../core/limits.ts';
+import type { SiteAddress } from './contract.ts';
 import { isForeignSubresource } from './initiator.ts';
-import type { SiteAddress } from './site.ts';
 
 /** Binary CID of what a name points to, without asking anybody; undefined when the ledger has to be asked. */
 export type KnownRoot = (name: string) => Uint8Array | undefined;

@@ -1,12 +1,11 @@
 /** One visitor's request for one path of a name: the name is looked up, and its content answers. */
-import type { CID } from 'multiformats/cid';
 import { orAborted } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { NAME_WAIT_MILLIS } from '../../core/limits.ts';
 import type { ContentSource } from '../blocks/contract.ts';
 import { Limit } from '../serve/index.ts';
 import { answerContent } from './content.ts';
-import type { Asked } from './contract.ts';
+import type { Asked, SiteAddress } from './contract.ts';
 import { withoutContent } from './failure.ts';
 import type { KeptAnswers } from './kept-answers.ts';
 import { sendMessage } from './pages.ts';
@@ -14,11 +13,6 @@ import { sendMessage } from './pages.ts';
 /** What a name points to now. @throws RelaymintError as `NameResolver.resolve`. */
 export interface NameLookup {
   resolve(name: string): Promise<SiteAddress>;
-}
-
-export interface SiteAddress {
-  readonly name: string;
-  readonly root: CID;
 }
 
 export interface SiteParts {

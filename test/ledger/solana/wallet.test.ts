@@ -1,4 +1,5 @@
 /** The ledger contract on the real program in the embedded SVM. */
+import bs58 from 'bs58';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { encodeReceipt, delegateFromSeed } from '../../../ledger/receipt/index.ts';
 import type { Receipt, Signer } from '../../../ledger/receipt/index.ts';
@@ -478,4 +479,26 @@ test('a caller who stops waiting for a transaction is told the same whether a qu
     });
   }
   own.close();
+});
+
+test('a transaction that was said to be valid for ever expires all the same, and one that is far ahead does not before its time', async () => {
+  const own = openSolanaLedger({ fetch, url: server.url, programId: EMBEDDED_PROGRAM_ID });
+  const wallet = own.wallet(generateWalletKey());
+  const height = BigInt(await own.rpc.ask((connection) => connection.getBlockHeight('finalized')));
+  const lied = { signature: bs58.encode(new Uint8Array(64).fill(2)), lastValidBlockHeight: 2n ** 60n };
+  const ahead = { signature: bs58.encode(new Uint8Array(64).fill(3)), lastValidBlockHeight: height + 2_500n };
+  const states = async (): Promise<string[]> =>
+    [await wallet.status(lied), await wallet.status(ahead)].map(({ state }) => state);
+  const seen = [await states()];
+  // A slot takes 0.4 s.
+  for (const seconds of [900, 150, 200]) {
+    await server.warp(seconds);
+    seen.push(await states());
+  }
+  expect(seen).toEqual([
+    ['pending', 'pending'],
+    ['pending', 'pending'],
+    ['pending', 'expired'],
+    ['expired', 'expired'],
+  ]);
 });
