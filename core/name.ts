@@ -64,12 +64,16 @@ export function siteUrl(name: string, port: number): string {
   return `http://${inlineName(name)}.localhost:${port}/`;
 }
 
-/** The name that an address of this machine's gateway stands for; undefined when it is not a site's address. */
-export function nameOfHost(host: string): string | undefined {
-  const match = /^([a-z0-9-]{3,63})\.localhost$/i.exec(host);
-  if (match?.[1] === undefined) return undefined;
+/**
+ * The name that a host name below a gateway's domain stands for; undefined when it is not a site's address.
+ * @param domain in lower case. Default: that of a gateway on this machine.
+ */
+export function nameOfHost(host: string, domain: string = 'localhost'): string | undefined {
+  if (!host.toLowerCase().endsWith(`.${domain}`)) return undefined;
+  const label = host.slice(0, -domain.length - 1);
+  if (!/^[a-z0-9-]{3,63}$/i.test(label)) return undefined;
   try {
-    return uninlineName(match[1]);
+    return uninlineName(label);
   } catch (error) {
     if (error instanceof RelaymintError) return undefined;
     throw error;

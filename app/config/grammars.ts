@@ -22,6 +22,8 @@ export type Keeping = Bytes | 'off';
 
 /** Of DNS. */
 const MAX_HOST_NAME = 253;
+/** Below it there has to be room for a label. */
+const MAX_PUBLIC_DOMAIN: number = MAX_HOST_NAME - 64;
 const HOST_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
 export const credits: Grammar<Amount> = grammar(parseCredits);
@@ -51,6 +53,13 @@ export const hostName: Grammar<string> = grammar((text) => {
   const [, inBrackets = ''] = /^\[(.+)\]$/.exec(lower) ?? [];
   if (isIP(inBrackets) === 6 || (lower.length <= MAX_HOST_NAME && HOST_NAME.test(lower))) return lower;
   throw new RangeError('Write the name of a host without a port: www.example.org, or [fd00::1].');
+});
+/** A domain that other machines find in DNS, in lower case. */
+export const publicDomain: Grammar<string> = grammar((text) => {
+  const lower = text.toLowerCase();
+  const isOne = lower.length <= MAX_PUBLIC_DOMAIN && HOST_NAME.test(lower) && lower.includes('.') && isIP(lower) === 0;
+  if (isOne && !lower.endsWith('.localhost')) return lower;
+  throw new RangeError('Write a domain that is yours, without a scheme or a port: example.org.');
 });
 /** A name as it is written down: lower case, with its TLD. */
 export const name: Grammar<string> = grammar((text) => parseName(text).name);

@@ -12,6 +12,7 @@ export {
   place,
   port,
   price,
+  publicDomain,
   someWords,
   share,
   shareUpTo,

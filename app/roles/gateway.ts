@@ -12,6 +12,7 @@ import {
   optional,
   place,
   port,
+  publicDomain,
   standard,
 } from '../config/index.ts';
 import type { Role } from './role.ts';
@@ -35,6 +36,11 @@ export const gateway: Role<GatewayValues> = {
     port: standard('--port <n>', port, 'where browsers connect; 0 for any free port', String(DEFAULT_GATEWAY_PORT)),
     address: standard('--address <ip>', ip, 'address to listen on', '127.0.0.1'),
     host: list('--host <name>', hostName, 'another host name to answer to (repeatable)'),
+    domain: optional(
+      '--domain <name>',
+      publicDomain,
+      'serve sites to other machines as well, each on an origin below this domain: demo.web3 is demo-web3.DOMAIN; needs a proxy that speaks TLS',
+    ),
     cache: standard(
       '--cache <size>',
       keeping,
@@ -52,7 +58,11 @@ export const gateway: Role<GatewayValues> = {
         opened = await openGateway(node, own);
         return { gateway: opened.url };
       },
-      describe: () => `The gateway is up at ${opened?.url}\nCtrl-C stops it.`,
+      describe: () => {
+        const below =
+          own.domain === undefined ? '' : `Behind your proxy, demo.web3 is https://demo-web3.${own.domain}/.\n`;
+        return `The gateway is up at ${opened?.url}\n${below}Ctrl-C stops it.`;
+      },
       [Symbol.asyncDispose]: async () => opened?.[Symbol.asyncDispose](),
     };
   },

@@ -21,6 +21,8 @@ export interface GatewayValues {
   readonly address: string;
   /** Host names besides localhost that it answers to. */
   readonly host: readonly string[];
+  /** Below which sites are shown to other machines. */
+  readonly domain: string | undefined;
   /** Most content to keep on disk. */
   readonly cache: Keeping;
   /** Folder of a local marketplace whose nodes' figures the front page shows as well. */
@@ -59,6 +61,7 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
       ? {}
       : { settle: { token: await createSettleToken(node.settings.dataDir), now: () => watched.settle() } }),
     hosts: settings.host,
+    domain: settings.domain,
     log,
   });
   stack.defer(() => gateway.close());
@@ -77,6 +80,6 @@ async function openCache(node: RunningNode, settings: GatewayValues): Promise<Bl
 }
 
 /** A gateway that other machines reach shares nothing among its visitors: owners and hosts would be paid for the first one only. */
-function keepsContent({ address, host, cache }: GatewayValues): boolean {
-  return cache !== 'off' && isLoopback(address) && host.length === 0;
+function keepsContent({ address, host, domain, cache }: GatewayValues): boolean {
+  return cache !== 'off' && isLoopback(address) && host.length === 0 && domain === undefined;
 }

@@ -45,6 +45,8 @@ export interface GatewayOptions {
   readonly names?: readonly NameHandler[];
   /** Host names besides localhost, 127.0.0.1, [::1] and *.localhost that this gateway answers to. */
   readonly hosts?: readonly string[];
+  /** Sites are also below it, for other machines: `demo-web3.DOMAIN`. What a proxy passes on reaches nothing else. Absent: only on this machine. */
+  readonly domain?: string | undefined;
   readonly clock?: Clock;
   readonly log?: Log;
 }
@@ -91,7 +93,10 @@ class HttpGateway implements Gateway {
     const { settle, market, knownRoot, clock = systemClock } = options;
     this.#kept = knownRoot && new KeptAnswers(knownRoot);
     this.#market = market && new MarketService({ market, clock, log: this.#log });
-    const hosts = new Set((options.hosts ?? []).map((host) => host.toLowerCase()));
+    const hosts = {
+      own: new Set((options.hosts ?? []).map((host) => host.toLowerCase())),
+      domain: options.domain?.toLowerCase(),
+    };
     const way = requestWay({
       market: this.#market && { service: this.#market, page: new MarketPage() },
       front: options.front,
@@ -105,7 +110,7 @@ class HttpGateway implements Gateway {
     this.app.disable('x-powered-by');
     this.app.set('etag', false);
     this.app.use((request: Request, response: Response) =>
-      answer(way, { request, response, target: targetOf(request.headers.host, hosts) }),
+      answer(way, { request, response, target: targetOf(request.headers, hosts) }),
     );
     this.app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
       this.#fail(error, response);

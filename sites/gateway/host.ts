@@ -1,6 +1,7 @@
 /** Which of our origins a request is for. Any page on the web can reach loopback; the Host header says which host it meant to reach. */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { CID } from 'multiformats/cid';
-import { nameOfHost, parseName, siteUrl } from '../../core/name.ts';
+import { inlineName, nameOfHost, parseName, siteUrl } from '../../core/name.ts';
 import { isRelaymintError } from '../../core/errors.ts';
 import { parseRoot } from './root-address.ts';
 
@@ -12,7 +13,14 @@ export type Target =
     }
   /** `bafy...ipfs.localhost`: content by its address alone. */
   | { readonly kind: 'root'; readonly root: CID }
-  | { readonly kind: 'site'; readonly name: string }
+  | {
+      readonly kind: 'site';
+      readonly name: string;
+      /** Below the domain of a public gateway, where browsers take sites for parts of one (unless the domain is on the Public Suffix List). */
+      readonly isPublic: boolean;
+    }
+  /** The domain itself of a public gateway. `host`: with the port, as the visitor has it. */
+  | { readonly kind: 'domain'; readonly host: string }
   /** `demo.web3.localhost`: right name, but an origin that would share cookies with its neighbours. */
   | { readonly kind: 'redirect'; readonly origin: string }
   /** Some `*.localhost` that is no site's address. */
@@ -20,27 +28,79 @@ export type Target =
   /** A host name that is not ours: a DNS-rebinding attempt or a wrong proxy. */
   | { readonly kind: 'foreign' };
 
+/** What a gateway answers to besides this machine's own names; in lower case. */
+export interface GatewayHosts {
+  /** Further host names of its own pages. */
+  readonly own: ReadonlySet<string>;
+  /** Sites have host names below it. Absent: only on this machine. */
+  readonly domain?: string | undefined;
+}
+
+/** What proxies add to what they pass on. */
+const FORWARDED: readonly string[] = [
+  'forwarded',
+  'via',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-real-ip',
+];
 const ROOT_SUFFIX = '.ipfs.localhost';
 const OWN_HOSTS = ['localhost', '127.0.0.1', '[::1]'];
 
-/** `host` is the Host header; `allowed` are further names of this gateway, in lower case. */
-export function targetOf(host: string | undefined, allowed: ReadonlySet<string>): Target {
+export function targetOf(headers: IncomingHttpHeaders, { own, domain }: GatewayHosts): Target {
+  const { host } = headers;
   const match = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9.-]{1,253})(?::(\d{1,5}))?$/i.exec(host ?? '');
   if (match?.[1] === undefined) return { kind: 'foreign' };
   const hostname = match[1].toLowerCase();
-  if (OWN_HOSTS.includes(hostname) || allowed.has(hostname)) return { kind: 'own', hostname };
+  const port = match[2];
+  if (domain !== undefined) {
+    if (hostname === domain) return { kind: 'domain', host: withPort(domain, port) };
+    if (hostname.endsWith(`.${domain}`)) return publicTarget(hostname, domain, port);
+    // A proxy passes what strangers wrote: to them, this machine's own names are not there.
+    if (isForwarded(headers)) return { kind: 'foreign' };
+  }
+  if (OWN_HOSTS.includes(hostname) || own.has(hostname)) return { kind: 'own', hostname };
   if (!hostname.endsWith('.localhost')) return { kind: 'foreign' };
   if (hostname.endsWith(ROOT_SUFFIX)) {
     const root = parseRoot(hostname.slice(0, -ROOT_SUFFIX.length));
     return root === undefined ? { kind: 'nowhere' } : { kind: 'root', root };
   }
   const name = nameOfHost(hostname);
-  if (name !== undefined) return { kind: 'site', name };
+  if (name !== undefined) return { kind: 'site', name, isPublic: false };
+  const plain = plainName(hostname, 'localhost');
+  if (plain === undefined) return { kind: 'nowhere' };
+  return { kind: 'redirect', origin: siteUrl(plain, Number(port ?? 80)).slice(0, -1) };
+}
+
+function publicTarget(hostname: string, domain: string, port: string | undefined): Target {
+  const name = nameOfHost(hostname, domain);
+  if (name !== undefined) return { kind: 'site', name, isPublic: true };
+  const plain = plainName(hostname, domain);
+  return plain === undefined
+    ? { kind: 'nowhere' }
+    : { kind: 'redirect', origin: publicOrigin(plain, withPort(domain, port)) };
+}
+
+/** Where a public gateway shows a name, by the scheme that its visitor came by: only the proxy before it knows which. */
+export function publicOrigin(name: string, host: string): string {
+  return `//${inlineName(name)}.${host}`;
+}
+
+function withPort(hostname: string, port: string | undefined): string {
+  return port === undefined ? hostname : `${hostname}:${port}`;
+}
+
+function isForwarded(headers: IncomingHttpHeaders): boolean {
+  return FORWARDED.some((header) => headers[header] !== undefined);
+}
+
+/** `demo.web3.localhost`: a name as it is written, below a domain. */
+function plainName(hostname: string, domain: string): string | undefined {
   try {
-    const plain = parseName(hostname.slice(0, -'.localhost'.length)).name;
-    return { kind: 'redirect', origin: siteUrl(plain, Number(match[2] ?? 80)).slice(0, -1) };
+    return parseName(hostname.slice(0, -domain.length - 1)).name;
   } catch (error) {
-    if (isRelaymintError(error, 'NAME_INVALID')) return { kind: 'nowhere' };
+    if (isRelaymintError(error, 'NAME_INVALID')) return undefined;
     throw error;
   }
 }

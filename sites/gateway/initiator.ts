@@ -4,16 +4,17 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** What the visitor, the site itself, or its own origin at another port asks for. */
-const OWN = ['none', 'same-origin', 'same-site'];
+/** What the visitor or the site itself asks for. */
+const OWN = ['none', 'same-origin'];
 
 /**
  * True when a page of another site makes the browser embed something, or load it before the visitor went there. Going
  * there, by a link or a form, is the visitor's own act and stays possible.
+ * @param isPublic below a domain, where a browser takes other names for the same site; on this machine that is only another port.
  */
-export function isForeignSubresource(headers: IncomingHttpHeaders): boolean {
+export function isForeignSubresource(headers: IncomingHttpHeaders, isPublic: boolean = false): boolean {
   const site = headers['sec-fetch-site'];
-  if (site === undefined || OWN.includes(site)) return false;
+  if (site === undefined || OWN.includes(site) || (site === 'same-site' && !isPublic)) return false;
   const goingThere = headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
   // Prefetched or prerendered for a foreign page: the visitor has not gone anywhere yet.
   return !goingThere || headers['sec-purpose'] !== undefined;

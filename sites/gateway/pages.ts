@@ -18,6 +18,12 @@ ul{list-style:none;padding:0;margin:0;border-top:1px solid var(--line)}
 li{border-bottom:1px solid var(--line)}
 li a{display:block;padding:.6rem 0;text-decoration:none;overflow-wrap:anywhere}
 li a:hover{text-decoration:underline}
+form{display:flex;flex-wrap:wrap;gap:.5rem;margin:0 0 1rem}
+label{flex-basis:100%}
+input,button{font:inherit;color:inherit;background:transparent;border:1px solid var(--soft);border-radius:.25rem;padding:.5rem .75rem;min-width:0}
+input{flex:1 1 12rem}
+button{border-color:var(--accent);color:var(--accent);cursor:pointer}
+:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 `;
 
 /** Changes with how a listing looks. */
@@ -78,7 +84,32 @@ export function frontPage(
   send(response, 200, title, `<h1>${escapeHtml(title)}</h1><ul>${items.join('')}</ul>`, 'no-store');
 }
 
-function send(response: Response, status: number, title: string, body: string, caching: string): void {
+/** The front page of a public gateway: a field for a name. `wrong`: what was written and is none. `host`: with its port. */
+export function sendSearch(
+  response: Response,
+  { host, wrong }: { readonly host: string; readonly wrong?: string },
+): void {
+  const known = wrong === undefined ? '' : ` value="${escapeHtml(wrong)}" aria-invalid="true" aria-describedby="said"`;
+  const said =
+    wrong === undefined ? '' : '<p id="said" role="alert">That is not a name. A name looks like news.web3.</p>';
+  const body = `<h1>Sites by their names</h1>
+<form><label for="name">Name of a site</label>
+<input id="name" name="name" required maxlength="80" autocapitalize="none" autocomplete="off" spellcheck="false" placeholder="news.web3"${known}>
+<button>Open</button></form>${said}
+<p>news.web3 is also at news-web3.${escapeHtml(host)}. What you open is checked piece by piece against what the name stands for, and its owner and those who brought it are paid.</p>`;
+  // A form's policy counts for where it is led on to, too.
+  const policy = POLICY.replace("form-action 'none'", `form-action 'self' *.${host}`);
+  send(response, wrong === undefined ? 200 : 400, 'Sites by their names', body, 'no-store', policy);
+}
+
+function send(
+  response: Response,
+  status: number,
+  title: string,
+  body: string,
+  caching: string,
+  policy: string = POLICY,
+): void {
   const html = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeHtml(title)}</title><style>${STYLE}</style></head>
@@ -88,7 +119,7 @@ function send(response: Response, status: number, title: string, body: string, c
     .status(status)
     .set({
       'Content-Type': 'text/html; charset=utf-8',
-      'Content-Security-Policy': POLICY,
+      'Content-Security-Policy': policy,
       'Cache-Control': caching,
       'X-Content-Type-Options': 'nosniff',
       'Referrer-Policy': 'no-referrer',

@@ -2,17 +2,21 @@
 import type { Request, Response } from 'express';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
-import { parseName, type Tld } from '../../core/name.ts';
+import { isName, parseName, type Tld } from '../../core/name.ts';
 import { answerContent } from './content.ts';
 import type { Asked, NameHandler, RootSource } from './contract.ts';
-import type { Target } from './host.ts';
+import { publicOrigin, type Target } from './host.ts';
 import { isForeignSubresource } from './initiator.ts';
 import type { MarketPage } from './market-page.ts';
 import type { MarketService } from './market-service.ts';
-import { sendMessage } from './pages.ts';
+import { sendMessage, sendSearch } from './pages.ts';
+import { parameter } from './representation.ts';
 import { isRootPath, ofProtocolHandler, ownOriginOf, rootOfPath } from './root-address.ts';
 import { queryOf } from './tree.ts';
 import type { Visits } from './visits.ts';
+
+/** Of what somebody took for a name, letters. */
+const MAX_SHOWN_NAME = 80;
 
 /** The handlers that answer, apart from the short answers given here. */
 export interface Stations {
@@ -46,7 +50,7 @@ export interface Handler {
   readonly path?: string;
   /** A media type that is wanted rather than a page. */
   readonly type?: string;
-  readonly when?: (request: Request) => boolean;
+  readonly when?: (request: Request, target: Target) => boolean;
   readonly answer: (arrival: Arrival) => void | Promise<void>;
 }
 
@@ -54,7 +58,10 @@ export function requestWay(stations: Stations): readonly Handler[] {
   const { market, front, visits, roots, free, settle, names, site } = stations;
   const reading: readonly Handler[] = [
     { when: (request) => !isReading(request), answer: onlyReading },
-    { when: ({ headers }) => isForeignSubresource(headers), answer: foreignPage },
+    {
+      when: ({ headers }, target) => isForeignSubresource(headers, target.kind === 'site' && target.isPublic),
+      answer: foreignPage,
+    },
   ];
   return [
     // Checks who asks, and for what, before anything is looked up.
@@ -70,6 +77,9 @@ export function requestWay(stations: Stations): readonly Handler[] {
       ? []
       : [{ origin: 'own', answer: ours(({ request, response }) => front(request, response)) } as const]),
     { origin: 'own', answer: ours(noSuchPage) },
+    // What strangers see of the gateway itself.
+    { origin: 'domain', path: '/', answer: ours(publicFront) },
+    { origin: 'domain', answer: ours(noSuchPage) },
     // Names, each on its own origin. Handlers of endings come before sites.
     ...names.map((handler): Handler => ({ ...handler, origin: 'site', answer: visiting(visits, handler.answer) })),
     { origin: 'site', answer: visiting(visits, site) },
@@ -164,7 +174,7 @@ function fits({ method, origin, tld, path, type, when }: Handler, { request, tar
     (tld === undefined || (target.kind === 'site' && parseName(target.name).tld === tld)) &&
     (path === undefined || path === request.path) &&
     (type === undefined || request.accepts(['html', type]) === type) &&
-    (when === undefined || when(request))
+    (when === undefined || when(request, target))
   );
 }
 
@@ -232,12 +242,26 @@ function settling(settle: NonNullable<Stations['settle']>): Handler {
   };
 }
 
-function noSuchPage({ response }: Arrival): void {
+function noSuchPage({ response, target }: Arrival): void {
+  const example = target.kind === 'domain' ? publicOrigin('demo.web3', target.host).slice(2) : 'demo-web3.localhost';
   sendMessage(response, {
     status: 404,
     title: 'There is no such page',
-    text: 'The marketplace is at the front page. A site is at an address like demo-web3.localhost.',
+    text: `The gateway's own page is at the front. A site is at an address like ${example}.`,
   });
+}
+
+/** Where to write a name, and where that leads. */
+function publicFront({ request, response, target }: Arrival): void {
+  if (target.kind !== 'domain') return;
+  const asked = parameter(request, 'name');
+  if (asked === undefined || asked.trim() === '') {
+    sendSearch(response, { host: target.host });
+    return;
+  }
+  const name = asked.trim().toLowerCase();
+  if (isName(name)) response.set('Cache-Control', 'no-store').redirect(302, `${publicOrigin(name, target.host)}/`);
+  else sendSearch(response, { host: target.host, wrong: name.slice(0, MAX_SHOWN_NAME) });
 }
 
 function visiting(visits: Visits, answer: NameHandler['answer']): Handler['answer'] {

@@ -29,7 +29,7 @@ describe('gateway: whose origin', () => {
     ['localhost@evil.example', 'foreign'],
     ['', 'foreign'],
     [undefined, 'foreign'],
-  ])('%s is %s', (host, kind) => expect(targetOf(host, new Set(['gate.example'])).kind).toBe(kind));
+  ])('%s is %s', (host, kind) => expect(targetOf({ host }, { own: new Set(['gate.example']) }).kind).toBe(kind));
 
   it('turns away host names that are not its own, and methods that change things', async () => {
     const front = await startFront(cleanup, { hosts: ['Gate.Example'] });
