@@ -11,7 +11,7 @@ import { emptyMarket, startFront } from './kit.ts';
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-type Metadata = Readonly<Partial<Record<string, string>>>;
+type Metadata = Readonly<Record<string, string>> & { readonly origin?: string };
 /** What a frame without an origin of its own asks for. */
 const SANDBOXED = { site: 'cross-site', mode: 'no-cors', dest: 'image', origin: 'null' };
 
