@@ -1,41 +1,46 @@
 /** A file as an answer: its type, the ranges of it that are wanted, its bytes. */
 import { randomBytes } from 'node:crypto';
-import { isRelaymintError } from '../../core/errors.ts';
-import type { BlockReader } from '../blocks/index.ts';
-import { readFile, type FileNode } from '../unixfs/index.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { openNode, readFile, type FileNode } from '../unixfs/index.ts';
 import { writeAll } from '../wire/index.ts';
+import type { Answering } from './answering.ts';
 import { parseRanges, type ByteRange } from './byte-range.ts';
-import { rangeApplies } from './conditions.ts';
-import type { ContentAsked } from './contract.ts';
+import { isOther } from './conditions.ts';
 import { disposition } from './disposition.ts';
+import { LEAST_PACKED_BYTES, MOST_PACKED_BYTES, isCompressible, packed, unpackedBeginning } from './encodings.ts';
 import { setHeads, type Told } from './heads.ts';
 import { UNKNOWN_TYPE, describeType, needsBytes, typeByName, type MediaType } from './media-type.ts';
-import type { Place } from './place.ts';
 import { parameter } from './representation.ts';
+import { wantsPart, type Variant } from './variants.ts';
 
 /** Bytes looked at to tell what a file is when its name does not say. */
 const SNIFFED_BYTES = 2048;
 const NO_BYTES = new Uint8Array(0);
-
-/** What is the same for whatever answers a request for a place. */
-export interface Answering {
-  readonly asked: ContentAsked;
-  readonly place: Place;
-  readonly blocks: BlockReader;
-  /** What the answer is said to be. Default: what the file is. */
-  readonly type: string | undefined;
-}
 
 /** How a file is sent. */
 export interface Sending extends Told {
   readonly filename: string;
   /** Default 200, or 206 for a range. */
   readonly status: number | undefined;
+  /** Packed forms that may be sent instead. */
+  readonly variants: readonly Variant[];
 }
 
 /** @throws RelaymintError before anything was sent (tell it) or after (cut the connection). */
 export async function sendFile(answering: Answering, file: FileNode, sending: Sending): Promise<void> {
   await new FileAnswer(answering, file, sending).send();
+}
+
+/** Sends what the publisher packed. @returns false when there is nothing of that kind, or it is not what its name says. */
+export async function sendPacked(answering: Answering, sending: Sending): Promise<boolean> {
+  const { asked, blocks } = answering;
+  for (const variant of sending.variants) {
+    if (variant.cid === undefined || isOther(asked.request, variant.tag)) continue;
+    const file = await openNode(blocks, variant.cid, { signal: asked.signal });
+    if (file.type !== 'file') continue;
+    if (await new FileAnswer(answering, file, sending).sendAs(variant)) return true;
+  }
+  return false;
 }
 
 class FileAnswer {
@@ -52,19 +57,21 @@ class FileAnswer {
   async send(): Promise<void> {
     const { asked, place } = this.#answering;
     const { request, response } = asked;
-    const { status, tag, filename } = this.#sending;
+    const { status, tag } = this.#sending;
     const { size } = this.#file;
-    const isHead = request.method === 'HEAD';
-    const whole = status !== undefined || isHead || !rangeApplies(request, tag);
-    const ranges = whole ? undefined : parseRanges(request.headers.range, size);
+    const isPart = status === undefined && wantsPart(this.#answering, tag);
+    const ranges = isPart ? parseRanges(request.headers.range, size) : undefined;
     if (ranges === 'unsatisfiable') {
       setHeads(asked, place, this.#sending);
       response.set('Content-Range', `bytes */${size}`).status(416).end();
       return;
     }
-    const known = typeByName(parameter(request, 'filename') ?? filename);
+    const known = this.#known;
     const type = this.#answering.type ?? (await this.#typeOf(known));
     const appendix = ranges === undefined && type.startsWith('text/html') ? place.appendix : undefined;
+    const variant = ranges === undefined && appendix === undefined ? this.#packing(type) : undefined;
+    if (variant !== undefined) return await this.#pack(variant, type);
+    if (!this.#answering.accepted.identity) throw notAcceptable();
     setHeads(asked, place, this.#sending);
     response.status(status ?? (ranges === undefined ? 200 : 206));
     response.set('Accept-Ranges', 'bytes');
@@ -79,12 +86,55 @@ class FileAnswer {
     if (only === undefined || others.length > 0) return await this.#parts(ranges ?? [], type);
     if (ranges !== undefined) response.set('Content-Range', `bytes ${only.start}-${only.end - 1}/${size}`);
     response.set('Content-Length', String(only.end - only.start + (appendix?.length ?? 0)));
-    if (!isHead) {
+    if (!this.#isHead) {
       await this.#write(only);
       if (appendix !== undefined) await writeAll(response, appendix);
     }
     response.end();
     return undefined;
+  }
+
+  /** This is the packed form of the file that was asked for. @returns whether it really is packed. */
+  async sendAs(variant: Variant): Promise<boolean> {
+    const { asked, place, type } = this.#answering;
+    const first = await this.#read(this.#all).next();
+    const head = first.done === true ? undefined : await unpackedBeginning(first.value, variant.coding);
+    if (head === undefined) return false;
+    setHeads(asked, place, { ...this.#sending, tag: variant.tag });
+    const { response } = asked;
+    response.status(this.#sending.status ?? 200).set({
+      'Content-Encoding': variant.coding,
+      'Content-Length': String(this.#file.size),
+    });
+    response.setHeader('Content-Type', type ?? describeType(this.#known, head.subarray(0, SNIFFED_BYTES), false));
+    this.#saveAs();
+    if (!this.#isHead) await this.#write(this.#all);
+    response.end();
+    return true;
+  }
+
+  /** How the gateway packs it, if that is wanted and worth it. */
+  #packing(type: string): Variant | undefined {
+    const { accepted, asked } = this.#answering;
+    const { variants, caching = '' } = this.#sending;
+    if (this.#known?.encoding !== undefined || /no-transform/i.test(caching)) return undefined;
+    const { size } = this.#file;
+    const isWorthIt = isCompressible(type) && size >= LEAST_PACKED_BYTES && size <= MOST_PACKED_BYTES;
+    if (!isWorthIt && accepted.identity) return undefined;
+    return variants.find(({ cid, tag }) => cid === undefined && !isOther(asked.request, tag));
+  }
+
+  async #pack(variant: Variant, type: string): Promise<void> {
+    const { asked, place } = this.#answering;
+    const { response } = asked;
+    setHeads(asked, place, { ...this.#sending, tag: variant.tag });
+    response.status(this.#sending.status ?? 200).set('Content-Encoding', variant.coding);
+    response.setHeader('Content-Type', type);
+    this.#saveAs();
+    if (!this.#isHead) {
+      for await (const piece of packed(this.#read(this.#all), variant.coding)) await writeAll(response, piece);
+    }
+    response.end();
   }
 
   /** Several ranges in one answer (RFC 9110, section 15.3.7.2). */
@@ -133,6 +183,19 @@ class FileAnswer {
     }
   }
 
+  /** By its name, or the one that the visitor gives it. */
+  get #known(): MediaType | undefined {
+    return typeByName(parameter(this.#answering.asked.request, 'filename') ?? this.#sending.filename);
+  }
+
+  get #all(): ByteRange {
+    return { start: 0, end: this.#file.size };
+  }
+
+  get #isHead(): boolean {
+    return this.#answering.asked.request.method === 'HEAD';
+  }
+
   #read(range: ByteRange): AsyncGenerator<Uint8Array> {
     return readFile(this.#answering.blocks, this.#file, range, { signal: this.#answering.asked.signal });
   }
@@ -145,4 +208,10 @@ class FileAnswer {
     const name = wanted ?? this.#sending.filename;
     response.set('Content-Disposition', disposition(download ? 'attachment' : 'inline', name));
   }
+}
+
+function notAcceptable(): RelaymintError {
+  return new RelaymintError('NOT_ACCEPTABLE', 'This file is sent as it is, and the visitor takes only packed ones.', {
+    remedy: 'Ask without "identity;q=0".',
+  });
 }

@@ -4,16 +4,19 @@ import type { Request, Response } from 'express';
 import type { CID } from 'multiformats/cid';
 import { MAX_LISTED_ENTRIES } from '../../core/limits.ts';
 import { isDirectoryCodec, type BlockReader } from '../blocks/index.ts';
-import { follow, openNode, type DirectoryNode, type SiteNode, type Trail } from '../unixfs/index.ts';
+import { follow, openNode, type DirectoryNode, type FileNode, type SiteNode, type Trail } from '../unixfs/index.ts';
+import type { Answering } from './answering.ts';
 import { strongTag } from './conditions.ts';
 import type { ContentAsked } from './contract.ts';
 import { noSuchPage } from './failure.ts';
-import { sendFile, type Answering } from './file-answer.ts';
+import { NOTHING_PACKED, acceptedCodings } from './encodings.ts';
+import { sendFile, sendPacked, type Sending } from './file-answer.ts';
 import { FOR_EVER, isAnswered, setHeads, type Told } from './heads.ts';
 import { siteHeaders, siteRedirect } from './own-files.ts';
 import { LISTING_VERSION, sendListing, sendMessage } from './pages.ts';
 import { pathBelow, splitPath, type Place } from './place.ts';
 import type { SiteHeaders } from './site-headers.ts';
+import { variantsOf, type Variant } from './variants.ts';
 
 /** Browsers keep these of an answer that they have, whatever a 304 says: where they change, the tag has to. */
 const NOT_RENEWED: readonly string[] = ['content-type', 'x-frame-options', 'x-xss-protection'];
@@ -61,7 +64,8 @@ class TreeAnswer {
     this.#response = response;
     this.#signal = signal;
     this.#own = own;
-    this.#answering = { asked, place, blocks: this.#blocks, type: type ?? own.get('content-type') };
+    const accepted = place.ownOrigin ? acceptedCodings(request.headers['accept-encoding']) : NOTHING_PACKED;
+    this.#answering = { asked, place, blocks: this.#blocks, type: type ?? own.get('content-type'), accepted };
   }
 
   async answer(): Promise<void> {
@@ -78,20 +82,30 @@ class TreeAnswer {
     // A leaf is a file: it need not be fetched to know that.
     if (folder && !isRoot && !isDirectoryCodec(trail.cid)) return false;
     const told = this.#told(trail, trail.cid.toString(), status);
-    if (how === ASKED && !folder && isAnswered(this.#asked, this.#place, told)) return true;
-    const node = await this.#open(trail.cid);
-    if (only !== undefined && node.type !== only) return false;
-    if (node.type === 'directory') {
+    const variants = await variantsOf(this.#answering, segments, told.tag);
+    if (how === ASKED && !folder && this.#isAnswered(told, variants)) return true;
+    // A leaf is not fetched if it is sent packed.
+    const node = isDirectoryCodec(trail.cid) ? await this.#open(trail.cid) : undefined;
+    if (only !== undefined && node !== undefined && node.type !== only) return false;
+    if (node?.type === 'directory') {
       // The visitor asked for something else, and would come to another folder.
       if (folder || instead === true) await this.#folder(node, trail, segments, status);
       else this.#toFolder();
       return true;
     }
     if (folder && !isRoot) return false;
-    if (status === undefined && (folder || how !== ASKED) && isAnswered(this.#asked, this.#place, told)) return true;
-    if (node.type === 'symlink') this.#symlink(node.target, told);
-    else await sendFile(this.#answering, node, { ...told, filename: segments.at(-1) ?? '', status });
+    const isLate = folder || how !== ASKED;
+    if (status === undefined && isLate && this.#isAnswered(told, variants)) return true;
+    if (node?.type === 'symlink') this.#symlink(node.target, told);
+    else await this.#file(node ?? trail.cid, { ...told, filename: segments.at(-1) ?? '', status, variants });
     return true;
+  }
+
+  async #file(file: FileNode | CID, sending: Sending): Promise<void> {
+    if (await sendPacked(this.#answering, sending)) return;
+    const node = 'type' in file ? file : await this.#open(file);
+    if (node.type !== 'file') throw new TypeError('a leaf is a file');
+    await sendFile(this.#answering, node, sending);
   }
 
   async #folder(node: DirectoryNode, trail: Trail, segments: readonly string[], status?: number): Promise<void> {
@@ -99,10 +113,11 @@ class TreeAnswer {
     if (index === undefined) return await this.#listing(node, trail, segments);
     // The page of a folder changes with the folder only, and has the folder's tag.
     const told = this.#told(trail, trail.cid.toString(), status);
-    if (status === undefined && isAnswered(this.#asked, this.#place, told)) return undefined;
-    const page = await this.#open(index.cid);
-    if (page.type !== 'file') return await this.#listing(node, trail, segments);
-    return await sendFile(this.#answering, page, { ...told, filename: 'index.html', status });
+    const variants = await variantsOf(this.#answering, [...segments, 'index.html'], told.tag);
+    if (status === undefined && this.#isAnswered(told, variants)) return undefined;
+    const page = isDirectoryCodec(index.cid) ? await this.#open(index.cid) : index.cid;
+    if ('type' in page && page.type !== 'file') return await this.#listing(node, trail, segments);
+    return await this.#file(page, { ...told, filename: 'index.html', status, variants });
   }
 
   /** Relative links in the folder's page need the slash. A name may point to a file there tomorrow. */
@@ -174,7 +189,17 @@ class TreeAnswer {
     const variant =
       kept.length === 0 ? '' : `.${createHash('sha256').update(JSON.stringify(kept)).digest('hex').slice(0, 12)}`;
     const caching = status === undefined ? this.#own.get('cache-control') : undefined;
-    return { trail, tag: strongTag(what + variant), caching };
+    return {
+      trail,
+      tag: strongTag(what + variant),
+      caching,
+      ...(this.#place.ownOrigin && { vary: 'Accept-Encoding' }),
+    };
+  }
+
+  #isAnswered(told: Told, variants: readonly Variant[]): boolean {
+    const others = variants.map(({ tag }) => tag);
+    return isAnswered(this.#asked, this.#place, told, others);
   }
 
   async #follow(segments: readonly string[]): Promise<Trail | undefined> {
