@@ -373,6 +373,8 @@ export const VISIT_MILLIS = 90_000;
  * the number is limited.
  */
 export const MAX_VISIT_HOSTS = 8;
+/** Rules of sites' `_headers` that a gateway keeps, bytes of their files in all: each request of a site asks for them. */
+export const MAX_RULES_CACHE_BYTES: number = 2 * MIB;
 /** Entries shown in a directory listing. */
 export const MAX_LISTED_ENTRIES = 2000;
 /** Streams kept open for the next request to the same site. */

@@ -11,28 +11,35 @@ export interface Told {
   readonly trail: Trail;
   /** ETag. */
   readonly tag: string;
+  /** Cache-Control. Default: what the address promises. */
+  readonly caching?: string | undefined;
+  /** Which headers of a request choose the answer besides Accept. */
+  readonly vary?: string;
 }
 
-export function setHeads({ request, response }: ContentAsked, place: Place, { trail, tag }: Told): void {
+export function setHeads({ request, response }: ContentAsked, place: Place, told: Told): void {
+  const { trail, tag, caching, vary } = told;
   response.set({
     ETag: tag,
     // A name may move on, so it is asked about each time.
-    'Cache-Control': place.immutable ? FOR_EVER : 'no-cache',
+    'Cache-Control': caching ?? (place.immutable ? FOR_EVER : 'no-cache'),
     'X-Content-Type-Options': 'nosniff',
     'X-Ipfs-Path': place.canonical + request.path.slice(place.base.length),
     'X-Ipfs-Roots': trail.roots.map((cid) => cid.toString()).join(','),
     // It has other forms too.
-    Vary: 'Accept',
+    Vary: vary === undefined ? 'Accept' : `Accept, ${vary}`,
   });
   if (place.ownOrigin) response.set('Origin-Agent-Cluster', '?1');
 }
 
-/** Answers a visitor that has it already, or wants another one. @returns whether it did. */
-export function isAnswered(asked: ContentAsked, place: Place, told: Told): boolean {
+/** Answers a visitor that has it already, or wants another one. `others`: tags of further forms that it may have. @returns whether it did. */
+export function isAnswered(asked: ContentAsked, place: Place, told: Told, others: readonly string[] = []): boolean {
   const { request, response } = asked;
-  const status = isOther(request, told.tag) ? 412 : isKnown(request, told.tag) ? 304 : undefined;
+  const tags = [told.tag, ...others];
+  const known = tags.find((tag) => isKnown(request, tag));
+  const status = tags.every((tag) => isOther(request, tag)) ? 412 : known === undefined ? undefined : 304;
   if (status === undefined) return false;
-  setHeads(asked, place, told);
+  setHeads(asked, place, { ...told, tag: known ?? told.tag });
   response.status(status).end();
   return true;
 }

@@ -17,5 +17,15 @@ export function isForeignSubresource(headers: IncomingHttpHeaders, isPublic: boo
   if (site === undefined || OWN.includes(site) || (site === 'same-site' && !isPublic)) return false;
   const goingThere = headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
   // Prefetched or prerendered for a foreign page: the visitor has not gone anywhere yet.
-  return !goingThere || headers['sec-purpose'] !== undefined;
+  return !(goingThere || isInOwnPage(headers)) || headers['sec-purpose'] !== undefined;
+}
+
+/**
+ * A sandboxed frame has an origin that is nobody's, so that what it loads counts as asked for by another site, and it names no referrer:
+ * all as if a foreign page had made the frame. Only the state of storage access differs (Storage Access Headers). `inactive` is said where
+ * the page in the address bar may use this site's cookies and this frame has not asked to: in the site's own page, and in no foreign one
+ * but with the visitor's consent. Where third-party cookies are allowed it is `active` in every page, and tells nothing.
+ */
+function isInOwnPage(headers: IncomingHttpHeaders): boolean {
+  return headers.origin === 'null' && headers['sec-fetch-storage-access'] === 'inactive';
 }

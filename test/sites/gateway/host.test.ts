@@ -11,6 +11,10 @@ import { emptyMarket, startFront } from './kit.ts';
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
+type Metadata = Readonly<Record<string, string>> & { readonly origin?: string };
+/** What a frame without an origin of its own asks for. */
+const SANDBOXED = { site: 'cross-site', mode: 'no-cors', dest: 'image', origin: 'null' };
+
 describe('gateway: whose origin', () => {
   it.each([
     ['localhost:8402', 'own'],
@@ -62,10 +66,20 @@ describe('gateway: whose origin', () => {
     ['an object in a foreign page', { site: 'cross-site', mode: 'navigate', dest: 'object' }, 403],
     ['a word nobody knows yet', { site: 'elsewhere', mode: 'no-cors', dest: 'image' }, 403],
     ['one header without the others', { site: 'cross-site' }, 403],
-  ] as const)('%s', async (_who, metadata, status) => {
+    ['a sandboxed frame in the site’s own page', { ...SANDBOXED, 'storage-access': 'inactive' }, 200],
+    ['a sandboxed frame in a foreign page', { ...SANDBOXED, 'storage-access': 'none' }, 403],
+    ['a sandboxed frame where cookies tell nothing', { ...SANDBOXED, 'storage-access': 'active' }, 403],
+    ['a sandboxed frame of a browser that does not say more', SANDBOXED, 403],
+    [
+      'a foreign frame in the site’s own page',
+      { ...SANDBOXED, origin: 'http://evil.example', 'storage-access': 'inactive' },
+      403,
+    ],
+  ] as const)('%s', async (_who, { origin, ...metadata }: Metadata, status) => {
     const front = await startFront(cleanup);
     await front.publish('demo.web3', { 'index.html': '<h1>front</h1>' });
     const headers = Object.fromEntries(Object.entries(metadata).map(([key, value]) => [`sec-fetch-${key}`, value]));
+    if (origin !== undefined) headers['origin'] = origin;
     for (const host of ['demo-web3.localhost', 'localhost']) {
       for (const method of ['GET', 'HEAD']) {
         const answer = await front.get('/', { host, method, headers });

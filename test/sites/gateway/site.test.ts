@@ -175,8 +175,8 @@ describe('gateway: files', () => {
       const answer = await front.get('/data.bin', { headers: { 'if-none-match': tag } });
       expect([answer.status, answer.body.length, answer.headers['etag']]).toEqual([304, 0, etag]);
     }
-    // The folder's block, four times; never the file.
-    expect((content?.asked() ?? 0) - before).toBe(4);
+    // The folder's block, four times for the file and four for the site's rules; never the file.
+    expect((content?.asked() ?? 0) - before).toBe(8);
     expect((await front.get('/data.bin', { headers: { 'if-none-match': '"other"' } })).status).toBe(200);
     const index = String((await front.get('/')).headers['etag']);
     expect((await front.get('/', { headers: { 'if-none-match': index } })).status).toBe(304);
