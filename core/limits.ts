@@ -339,8 +339,15 @@ export const BLOCK_WAIT_MILLIS = 60_000;
 export const FIRST_ANSWER_MILLIS = 15_000;
 /** Blocks without a root (an interrupted publish) are kept this long so that it can resume, milliseconds. */
 export const ORPHAN_BLOCK_MILLIS: number = 24 * 60 * 60_000;
-/** How long a host keeps the content that the chain no longer names, milliseconds: visitors' name caches and open downloads. */
+/** How long a host keeps the content that the chain no longer names, milliseconds: visitors' name caches and what they are about to ask. */
 export const SUPERSEDED_ROOT_MILLIS = 60_000;
+/** It stays for downloads under way while one of its blocks was fetched so lately, milliseconds: a block of 1 MiB at 6 kB/s. */
+export const SUPERSEDED_USE_MILLIS = 180_000;
+/** And no longer than this in all, milliseconds: 200 MB at 20 kB/s. Who fetches a block now and then must not keep it for ever. */
+export const SUPERSEDED_MOST_MILLIS: number = 3 * 60 * 60_000;
+/** Bytes that a host keeps for such downloads in all, beside what the chain names; and at most this part of its quota. */
+export const MAX_SUPERSEDED_BYTES: number = 4096 * MIB;
+export const MAX_SUPERSEDED_PARTS = 8;
 
 // --- gateway --------------------------------------------------------------------------------------------------------------
 /** How long a name's record is used again, milliseconds: a page's files share one look-up, an update shows within seconds. */

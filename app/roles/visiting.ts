@@ -29,8 +29,10 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
   const { log } = node.settings;
   await using stack = new AsyncDisposableStack();
   const routes = stack.use(createRoutes({ node, relays: settings.relays }));
+  const resolver = createNameResolver({ ledger: node.names });
   const content = createContentSource({
     route: routes.route,
+    rootOf: async (name) => (await resolver.resolve(name)).root,
     onBadHost: routes.failed,
     onGoodHost: routes.delivered,
     log,
@@ -38,7 +40,7 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
   stack.defer(() => content.close());
   const watched = settings.watch === undefined ? undefined : new WatchedNodes(node, settings.watch);
   const gateway = createGateway({
-    resolver: createNameResolver({ ledger: node.names }),
+    resolver,
     content,
     // What endings show beside a site.
     names: [],
