@@ -339,8 +339,15 @@ export const BLOCK_WAIT_MILLIS = 60_000;
 export const FIRST_ANSWER_MILLIS = 15_000;
 /** Blocks without a root (an interrupted publish) are kept this long so that it can resume, milliseconds. */
 export const ORPHAN_BLOCK_MILLIS: number = 24 * 60 * 60_000;
-/** How long a host keeps the content that the chain no longer names, milliseconds: visitors' name caches and open downloads. */
+/** How long a host keeps the content that the chain no longer names, milliseconds: visitors' name caches and what they are about to ask. */
 export const SUPERSEDED_ROOT_MILLIS = 60_000;
+/** It stays for downloads under way while one of its blocks was fetched so lately, milliseconds: a block of 1 MiB at 6 kB/s. */
+export const SUPERSEDED_USE_MILLIS = 180_000;
+/** And no longer than this in all, milliseconds: 200 MB at 20 kB/s. Who fetches a block now and then must not keep it for ever. */
+export const SUPERSEDED_MOST_MILLIS: number = 3 * 60 * 60_000;
+/** Bytes that a host keeps for such downloads in all, beside what the chain names; and at most this part of its quota. */
+export const MAX_SUPERSEDED_BYTES: number = 4096 * MIB;
+export const MAX_SUPERSEDED_PARTS = 8;
 
 // --- gateway --------------------------------------------------------------------------------------------------------------
 /** How long a name's record is used again, milliseconds: a page's files share one look-up, an update shows within seconds. */
@@ -358,13 +365,26 @@ export const MAX_KEPT_ANSWERS_BYTES: number = 32 * MIB;
 export const MAX_CACHED_BLOCK_FILES = 200_000;
 /** Leaf blocks one request reads ahead: 4 x 1 MiB keeps a circuit window busy and bounds a slow visitor's memory. */
 export const REQUEST_READ_AHEAD = 4;
-/** Requests a gateway serves at once; each holds up to REQUEST_READ_AHEAD blocks, so 64 stay near 256 MiB. */
-export const MAX_GATEWAY_REQUESTS = 64;
+/**
+ * Requests a gateway answers at once; each holds the block that is being sent, about 192 MiB in all. With a stream to its host for each, one
+ * circuit has room for them (MAX_STREAMS_PER_CIRCUIT).
+ */
+export const MAX_GATEWAY_REQUESTS = 192;
+/** Of them, those that hold REQUEST_READ_AHEAD more blocks, because their visitors take them fast: 128 MiB. */
+export const MAX_READERS_AHEAD = 32;
+/** Who needs longer for a block is not read ahead for, milliseconds: below 8 Mbit/s, what waits in the socket covers the fetch of the next one. */
+export const SLOW_VISITOR_MILLIS = 1000;
+/** Who took nothing for so long makes way for others when all turns are taken, milliseconds: a block a minute is 17 kB/s. */
+export const STALLED_VISIT_MILLIS = 60_000;
 /** Requests that may wait for their turn; further visitors are told to come back. */
 export const MAX_GATEWAY_QUEUE = 512;
+/** How long a request waits for its turn, milliseconds, before its visitor is told to come back: no longer than people wait without a word. */
+export const GATEWAY_QUEUE_MILLIS = 4000;
+/** Requests that one connection may send before it has the answers: programs that do send ten; browsers send one. */
+export const MAX_PIPELINED_REQUESTS = 16;
 /** A visitor's connection without traffic is closed after this long, milliseconds: a paused video asks again by range. */
 export const VISITOR_IDLE_MILLIS = 120_000;
-/** A visitor waits for the look-up of a name at most this long, milliseconds: with VISIT_MILLIS, less than an idle connection is kept. */
+/** A visitor waits for the look-up of a name at most this long, milliseconds: with GATEWAY_QUEUE_MILLIS and VISIT_MILLIS, less than an idle connection is kept. */
 export const NAME_WAIT_MILLIS = 25_000;
 /** A visitor that got nothing for this long is told so, milliseconds: before its idle connection is closed without a word. */
 export const VISIT_MILLIS = 90_000;

@@ -41,7 +41,12 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
     }),
   );
   const namesChanged = node.keeping(() => newestNames(store));
-  node.serve(CONTENT_SERVICE, settings.price, createContentService({ store, log }));
+  const keeper = createPinKeeper({ store, ledger: node.ledger, log });
+  node.serve(
+    CONTENT_SERVICE,
+    settings.price,
+    createContentService({ store, onFetched: (pin) => keeper.fetched(pin), log }),
+  );
   node.serve(
     PUBLISH_SERVICE,
     settings.publishPrice,
@@ -55,7 +60,6 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
       log,
     }),
   );
-  const keeper = createPinKeeper({ store, ledger: node.ledger, log });
   const sweep = async (): Promise<void> => {
     await keeper.sweep();
     namesChanged();

@@ -39,9 +39,11 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
   const { log } = node.settings;
   await using stack = new AsyncDisposableStack();
   const routes = stack.use(createRoutes({ node, relays: settings.relays }));
+  const resolver = createNameResolver({ ledger: node.names });
   const cache = stack.use(await openCache(node, settings));
   const content = createContentSource({
     route: routes.route,
+    rootOf: async (name) => (await resolver.resolve(name)).root,
     onBadHost: routes.failed,
     onGoodHost: routes.delivered,
     cache,
@@ -49,7 +51,6 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
   });
   stack.defer(() => content.close());
   const watched = settings.watch === undefined ? undefined : new WatchedNodes(node, settings.watch);
-  const resolver = createNameResolver({ ledger: node.names });
   const gateway = createGateway({
     resolver,
     content,

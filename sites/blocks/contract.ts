@@ -52,8 +52,10 @@ export interface BlockStore extends BlockReader, AsyncDisposable {
   begin(): ImportSession;
   /** All pins, or one name's, oldest first. */
   pins(name?: string): readonly Pin[];
-  /** True when `cid` belongs to a root that is kept for `name`. */
-  belongs(name: string, cid: CID): boolean;
+  /** Those of a name's pins under whose roots `cid` is, oldest first. */
+  pinsWith(name: string, cid: CID): readonly Pin[];
+  /** Bytes of the blocks that are under one kept root and not under the other: what keeping it costs beside that. */
+  bytesBeside(root: CID, other: CID): Promise<Bytes>;
   /** The blocks under a kept root, in no particular order. */
   blocksOf(root: CID): AsyncIterable<CID>;
   /** Removes a root and deletes the blocks that nothing else keeps. Does nothing if the root is not kept. */

@@ -93,10 +93,19 @@ class LocalBlockStore implements BlockStore {
     return this.#records.block(blockKey(cid)) !== undefined;
   }
 
-  belongs(name: string, cid: CID): boolean {
+  pinsWith(name: string, cid: CID): readonly Pin[] {
     this.#open();
     const key = blockKey(cid);
-    return (this.#pins.get(name) ?? []).some((pin) => this.#records.belongs(pin.root.toString(), key));
+    return (this.#pins.get(name) ?? []).filter((pin) => this.#records.belongs(pin.root.toString(), key));
+  }
+
+  async bytesBeside(root: CID, other: CID): Promise<Bytes> {
+    this.#open();
+    let sum = 0;
+    for await (const { key } of this.#records.members(root.toString())) {
+      if (!this.#records.belongs(other.toString(), key)) sum += this.#records.block(key)?.bytes ?? 0;
+    }
+    return bytes(sum);
   }
 
   pins(name?: string): readonly Pin[] {

@@ -2,7 +2,7 @@
 import type { Request, Response } from 'express';
 import type { CID } from 'multiformats/cid';
 import type { Tld } from '../../core/name.ts';
-import type { SiteContent } from '../blocks/contract.ts';
+import type { BlockReader, SiteContent } from '../blocks/contract.ts';
 
 /** One visitor's request. */
 export interface ContentAsked {
@@ -15,6 +15,8 @@ export interface ContentAsked {
 /** One visitor's request for one path of a name. */
 export interface Asked extends ContentAsked {
   readonly name: string;
+  /** The same blocks, fetched only as fast as the visitor takes the answer. */
+  readonly paced: (blocks: BlockReader) => BlockReader;
 }
 
 /** Answers for names that are not shown as a site. */

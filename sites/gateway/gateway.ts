@@ -30,6 +30,8 @@ export interface GatewayOptions {
   readonly knownRoot?: KnownRoot;
   /** How long a visitor waits for the look-up of a name, milliseconds. Default NAME_WAIT_MILLIS. */
   readonly nameWaitMillis?: number;
+  /** How long a request waits for its turn when all are taken, milliseconds. Default GATEWAY_QUEUE_MILLIS. */
+  readonly queueMillis?: number;
   /** Content by its address alone: `/ipfs/CID` and `CID.ipfs.localhost`. Absent: only names are served. */
   readonly roots?: RootSource;
   /** Nobody pays for `roots`: pages of all origins may read them. Default false. */
@@ -89,7 +91,11 @@ class HttpGateway implements Gateway {
 
   constructor(options: GatewayOptions) {
     this.#log = options.log ?? silentLog;
-    this.#visits = new Visits(this.#log);
+    this.#visits = new Visits({
+      log: this.#log,
+      isProxied: options.domain !== undefined,
+      ...(options.queueMillis !== undefined && { queueMillis: options.queueMillis }),
+    });
     const { settle, market, knownRoot, clock = systemClock } = options;
     this.#kept = knownRoot && new KeptAnswers(knownRoot);
     this.#market = market && new MarketService({ market, clock, log: this.#log });

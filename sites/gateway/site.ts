@@ -27,7 +27,7 @@ export interface SiteParts {
 }
 
 /** Answers the request. @throws RelaymintError before anything was sent (tell it) or after (cut the connection). */
-export async function serveSite(parts: SiteParts, { name, request, response, signal }: Asked): Promise<void> {
+export async function serveSite(parts: SiteParts, { name, request, response, signal, paced }: Asked): Promise<void> {
   let site: SiteAddress;
   using limit = new Limit(signal);
   limit.restart(parts.nameWaitMillis ?? NAME_WAIT_MILLIS, ledgerSilent);
@@ -46,7 +46,7 @@ export async function serveSite(parts: SiteParts, { name, request, response, sig
       { request, response, signal },
       {
         root: site.root,
-        blocks: content,
+        blocks: paced(content),
         base: '',
         canonical: `/ipns/${name}`,
         title: name,

@@ -107,7 +107,7 @@ function marketHandlers({ service, page }: NonNullable<Stations['market']>): rea
 
 function rootHandlers(roots: RootSource, visits: Visits, free: boolean): readonly Handler[] {
   const open = async (asked: Asked, root: CID, base: string): Promise<void> => {
-    const { signal, response } = asked;
+    const { signal, response, paced } = asked;
     if (free) allowAll(response);
     const content = await roots.open(root, { signal });
     const canonical = `/ipfs/${root.toString()}`;
@@ -115,7 +115,7 @@ function rootHandlers(roots: RootSource, visits: Visits, free: boolean): readonl
       const ownOrigin = base === '';
       await answerContent(asked, {
         root,
-        blocks: content,
+        blocks: paced(content),
         base,
         canonical,
         title: asked.name,

@@ -4,7 +4,7 @@ import { CONTENT_IDLE_MILLIS } from '../../core/limits.ts';
 import { ALL_BPS } from '../../core/units.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { Log } from '../../core/ports.ts';
-import type { BlockStore, ServiceHandler, ServiceStream } from '../blocks/contract.ts';
+import type { BlockStore, Pin, ServiceHandler, ServiceStream } from '../blocks/contract.ts';
 import {
   STATUS_NOT_FOUND,
   STATUS_OK,
@@ -18,6 +18,8 @@ import { ByteReader, IdleTimer, writeAll } from '../wire/index.ts';
 
 export interface ContentServiceOptions {
   readonly store: BlockStore;
+  /** A block was fetched that is under this root, and under no younger one of its name. */
+  readonly onFetched?: (pin: Pin) => void;
   readonly log?: Log;
 }
 
@@ -29,14 +31,15 @@ export function createContentService(options: ContentServiceOptions): ServiceHan
   const log = options.log ?? silentLog;
   return (stream, params) => {
     stream.on('error', (error) => log.debug({ err: error }, 'A content stream ended early.'));
-    serve(options.store, stream, params).catch((error: unknown) => {
+    serve(options, stream, params).catch((error: unknown) => {
       if (!isRelaymintError(error)) log.error({ err: error }, 'Serving content failed; the stream was reset.');
       stream.destroy(error instanceof Error ? error : new Error(String(error)));
     });
   };
 }
 
-async function serve(store: BlockStore, stream: ServiceStream, params: Uint8Array): Promise<void> {
+async function serve(options: ContentServiceOptions, stream: ServiceStream, params: Uint8Array): Promise<void> {
+  const { store } = options;
   const name = decodeContentParams(params);
   let attributed = false;
   // A name without kept content earns nothing, so invented names leave no trace in the books.
@@ -53,7 +56,7 @@ async function serve(store: BlockStore, stream: ServiceStream, params: Uint8Arra
     const request = await readRequest(reader);
     if (request === undefined) break;
     attributeIfKept();
-    const block = findBlock(store, name, request);
+    const block = findBlock(options, name, request);
     // A refusal to read is reported when its turn comes.
     block.catch(() => undefined);
     await answered;
@@ -71,9 +74,15 @@ interface Found {
 
 const NO_BYTES = new Uint8Array(0);
 
-async function findBlock(store: BlockStore, name: string, request: BlockRequest): Promise<Found> {
+async function findBlock(
+  { store, onFetched }: ContentServiceOptions,
+  name: string,
+  request: BlockRequest,
+): Promise<Found> {
   if (store.pins(name).length === 0) return { status: STATUS_REFUSED, block: NO_BYTES };
-  if (!store.belongs(name, request.cid)) return { status: STATUS_NOT_FOUND, block: NO_BYTES };
+  const youngest = store.pinsWith(name, request.cid).at(-1);
+  if (youngest === undefined) return { status: STATUS_NOT_FOUND, block: NO_BYTES };
+  onFetched?.(youngest);
   try {
     return { status: STATUS_OK, block: await store.get(request.cid) };
   } catch (error) {

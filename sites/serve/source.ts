@@ -48,6 +48,8 @@ export interface ContentSourceOptions {
   ): Promise<ContentRoute>;
   /** A host delivered something else than requested, or nothing. It is avoided for this site until another one delivers. */
   readonly onBadHost?: (host: NodeId, error: RelaymintError, name: string) => void;
+  /** What the name points to now: a host that lacks content which was replaced is not at fault. Absent: it always is. */
+  readonly rootOf?: (name: string) => Promise<CID>;
   /** A host delivered a block of this name. */
   readonly onGoodHost?: (host: NodeId, name: string) => void;
   /** How long a host may take for a block, milliseconds. */
@@ -146,12 +148,11 @@ class Pool {
     return this.#options.visitMillis ?? VISIT_MILLIS;
   }
 
-  async lease(site: Site, signal: AbortSignal): Promise<Lease> {
-    for (let lease = this.#idle.pop(); lease !== undefined; lease = this.#idle.pop()) {
-      if (lease.client.isOpen && lease.route.isOpen && !this.#avoid.has(lease.route.host)) return lease;
-      lease.client.close();
-    }
-    const route = await this.#current(site, signal);
+  /** `without`: hosts that are good for others, and do not have what this visitor wants. */
+  async lease(site: Site, without: ReadonlySet<NodeId>, signal: AbortSignal): Promise<Lease> {
+    const lease = this.#takeIdle(without);
+    if (lease !== undefined) return lease;
+    const route = await this.#routeFor(site, without, signal);
     const { waitMillis, firstAnswerMillis = FIRST_ANSWER_MILLIS } = this.#options;
     using limit = new Limit(signal);
     limit.restart(firstAnswerMillis, () => unanswered(firstAnswerMillis));
@@ -163,6 +164,40 @@ class Pool {
       const failure = limit.expired ?? error;
       if (!signal.aborted && isRelaymintError(failure, 'STREAM_REFUSED', 'TIMEOUT')) this.#blame(route, failure);
       throw failure;
+    }
+  }
+
+  #takeIdle(without: ReadonlySet<NodeId>): Lease | undefined {
+    const others: Lease[] = [];
+    try {
+      for (let lease = this.#idle.pop(); lease !== undefined; lease = this.#idle.pop()) {
+        const { client, route } = lease;
+        if (!client.isOpen || !route.isOpen || this.#avoid.has(route.host)) client.close();
+        else if (without.has(route.host)) others.push(lease);
+        else return lease;
+      }
+      return undefined;
+    } finally {
+      this.#idle.push(...others);
+    }
+  }
+
+  async #routeFor(site: Site, without: ReadonlySet<NodeId>, signal: AbortSignal): Promise<ContentRoute> {
+    // What nobody else lacks is not searched for together with others.
+    if (without.size > 0) {
+      return await this.#options.route(site, { avoid: new Set([...this.#avoid, ...without]), signal });
+    }
+    return await this.#current(site, signal);
+  }
+
+  /** Whether the name points to something else by now. */
+  async isReplaced({ name, root }: Site, signal: AbortSignal): Promise<boolean> {
+    try {
+      const now = await orAborted(this.#options.rootOf?.(name) ?? Promise.resolve(root), signal, 'Looking up a name');
+      return !now.equals(root);
+    } catch {
+      // A ledger that does not answer proves nothing.
+      return false;
     }
   }
 
@@ -199,6 +234,14 @@ class Pool {
     this.#options.onBadHost?.(host, error, this.#name);
     // Another visitor may have found a better one meanwhile.
     if (this.#route?.result?.host === host) this.#route = undefined;
+  }
+
+  /** What a visitor reads is older than what any host has. */
+  outlived({ name, root }: Site): void {
+    this.#log.info(
+      { name, root: root.toString() },
+      'A visit ended: no host has this earlier content of the name any more.',
+    );
   }
 
   close(): void {
@@ -245,6 +288,9 @@ class PooledContent implements SiteContent {
   /** The last that a host did, or the way to it. */
   #lastFailure: RelaymintError | undefined;
   #lease: Promise<Lease> | undefined;
+  /** Hosts that no longer have what this visitor began to read, because the name points to something else. */
+  readonly #without = new Set<NodeId>();
+  #isOutlived = false;
   #closed = false;
 
   constructor(pool: Pool, site: Site, cache: BlockCache, signal: AbortSignal) {
@@ -306,7 +352,8 @@ class PooledContent implements SiteContent {
     const lease = this.#lease;
     this.#lease = undefined;
     lease?.then(
-      (held) => this.#pool.giveBack(held),
+      // A host that has what was replaced may have nothing else: others do not begin with it.
+      (held) => (this.#without.size > 0 ? held.client.close() : this.#pool.giveBack(held)),
       () => undefined,
     );
   }
@@ -327,25 +374,47 @@ class PooledContent implements SiteContent {
         if (error.code !== 'CLOSED') this.#lastFailure = error;
         // Neither the host nor the way to it is to blame.
         if (isRelaymintError(error, 'BUDGET_EXHAUSTED')) throw error;
+        const outdated = lease !== undefined && (await this.#lacksReplaced(lease, error, signal));
         // Of several blocks that failed together the first one reports it.
         if (this.#lease === leasing) {
           this.#lease = undefined;
-          this.#pool.failed(lease, error);
+          if (lease !== undefined && outdated) this.#pool.giveBack(lease);
+          else if (lease !== undefined || this.#without.size === 0) this.#pool.failed(lease, error);
         }
         // If no other host is left, the first failure says more than that. CLOSED is only the stream that
         // another block's failure closed.
         if (first === undefined || first.code === 'CLOSED') first = error;
         const hopeless = isRelaymintError(error, 'NO_ROUTE') || this.#pool.isClosing;
-        if (attempt >= MAX_VISIT_HOSTS || hopeless) throw tell(first, this.#site);
+        if (attempt >= MAX_VISIT_HOSTS || hopeless) throw this.#ended(first);
       }
     }
+  }
+
+  /** It does not have a block of content that the name no longer points to: it is good for everybody else. */
+  async #lacksReplaced({ route }: Lease, error: RelaymintError, signal: AbortSignal): Promise<boolean> {
+    if (!isRelaymintError(error, 'CONTENT_NOT_FOUND')) return false;
+    if (!(await this.#pool.isReplaced(this.#site, signal))) return false;
+    this.#without.add(route.host);
+    return true;
+  }
+
+  #ended(error: RelaymintError): RelaymintError {
+    if (this.#without.size === 0) return tell(error, this.#site);
+    // Blocks that were asked for together end together.
+    if (!this.#isOutlived) this.#pool.outlived(this.#site);
+    this.#isOutlived = true;
+    return new RelaymintError(
+      'CONTENT_NOT_FOUND',
+      `${this.#site.name} was published anew, and no host has the earlier content any more.`,
+      { remedy: 'Ask again: the new content is there.', cause: error },
+    );
   }
 
   #current(): Promise<Lease> {
     if (this.#closed) {
       throw new RelaymintError('CLOSED', 'This request is over.', { remedy: 'Ask again.' });
     }
-    this.#lease ??= this.#pool.lease(this.#site, this.#patience.signal);
+    this.#lease ??= this.#pool.lease(this.#site, this.#without, this.#patience.signal);
     return this.#lease;
   }
 }

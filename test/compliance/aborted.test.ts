@@ -1,6 +1,8 @@
 /** How whatever takes a signal and has no suite of its own ends with it: nodes, their ledger, sites and marketplaces. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { z } from 'zod';
@@ -17,7 +19,8 @@ import type { ChannelState, PreparedTransaction } from '../../ledger/contract.ts
 import { createWatchtower } from '../../ledger/settlement/index.ts';
 import { Patience } from '../../ledger/settlement/patience.ts';
 import { createCircuitPool, type CircuitPool } from '../../node/tunnel/index.ts';
-import { CONTENT_SERVICE, type BlockStore } from '../../sites/blocks/index.ts';
+import { CONTENT_SERVICE, type BlockReader, type BlockStore } from '../../sites/blocks/index.ts';
+import { Pace, ReadersAhead } from '../../sites/gateway/paced.ts';
 import { Turns } from '../../sites/gateway/turns.ts';
 import { publishSite } from '../../sites/publish/index.ts';
 import { createContentSource } from '../../sites/serve/index.ts';
@@ -99,6 +102,9 @@ const child = (signal: AbortSignal): ConstructorParameters<typeof MarketProcess>
   onLogLine: () => {},
   signal,
 });
+const oneTurn = { most: 1, mostWaiting: 1, waitMillis: 60_000 };
+const paced = (blocks: BlockReader, ahead = new ReadersAhead()): BlockReader =>
+  new Pace(new ServerResponse(new IncomingMessage(new Socket())), ahead, () => 0).of(blocks);
 const schema = z.looseObject({ event: z.string() });
 
 async function all<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
@@ -156,7 +162,8 @@ abortedBefore(() => ground, {
     const page = { type: 'file', cid: block.cid, size: block.block.length, block: block.block } as const;
     return all(readFile(store, page, undefined, { signal }));
   },
-  'a turn': (_ground, signal) => new Turns(1, 1).begin(signal),
+  'a turn': (_ground, signal) => new Turns(oneTurn).begin('client', signal),
+  'paced blocks': ({ store }, signal) => paced(store).get(block.cid, { signal }),
   'a search': (_ground, signal) => new SharedSearch(() => never, new AbortController().signal).wait(signal),
   publish: ({ node, publishing }, signal) => publish(node, { ...publishing, signal }),
   staggered: (_ground, signal) => staggered(['a'], () => never, { millis: () => 60_000, signal }),
@@ -211,9 +218,16 @@ abortedInside(() => ground, {
   importPath: ({ folder }, signal) => ({ work: importPath(folder, { put: async () => {} }, { signal }) }),
   publishableFiles: ({ folder }, signal) => ({ work: all(publishableFiles(folder, { signal })) }),
   'a turn': (_ground, signal) => {
-    const turns = new Turns(1, 1);
-    void turns.begin(new AbortController().signal);
-    return { work: turns.begin(signal) };
+    const turns = new Turns(oneTurn);
+    void turns.begin('client', new AbortController().signal);
+    return { work: turns.begin('client', signal) };
+  },
+  'paced blocks': (_ground, signal) => {
+    const ahead = new ReadersAhead();
+    while (ahead.take() !== undefined);
+    const blocks = paced({ get: () => never }, ahead);
+    void blocks.get(block.cid);
+    return { work: blocks.get(block.cid, { signal }) };
   },
   'a search': (_ground, signal) => ({
     work: new SharedSearch(() => never, new AbortController().signal).wait(signal),

@@ -19,6 +19,7 @@ import type { NameStatus } from '../../ledger/term.ts';
 import { delegateFromSeed } from '../../ledger/receipt/index.ts';
 import { openBlockStore } from '../../sites/blocks/index.ts';
 import { createContentService } from '../../sites/serve/index.ts';
+import { importSite } from '../../sites/unixfs/index.ts';
 import type { BlockStore, OpenStream, ServiceHandler } from '../../sites/blocks/index.ts';
 import type { ContentRoute } from '../../sites/serve/index.ts';
 
@@ -55,6 +56,23 @@ export async function temporaryStore(
   const store = await openBlockStore({ directory: await temporaryFolder(cleanup), ...options });
   cleanup.add(() => store.close());
   return store;
+}
+
+/** Imports a tree and has `store` keep it for the name beside what it keeps already, as a host does. */
+export async function keepTree(
+  cleanup: Cleanup,
+  store: BlockStore,
+  name: string,
+  files: Readonly<Record<string, string | Uint8Array>>,
+): Promise<CID> {
+  const [publisher, folder] = [await temporaryStore(cleanup), await temporaryFolder(cleanup)];
+  await writeTree(folder, files);
+  const { root } = await importSite(publisher, name, folder);
+  const session = store.begin();
+  for await (const cid of publisher.blocksOf(root)) await session.put(cid, await publisher.get(cid));
+  await session.pin(name, root);
+  await session.close();
+  return root;
 }
 
 export function rawBlock(content: Uint8Array | string): { readonly cid: CID; readonly block: Uint8Array } {

@@ -10,7 +10,7 @@ import { ORPHAN_BLOCK_MILLIS } from '../../../core/limits.ts';
 import { blockKey } from '../../../sites/blocks/block.ts';
 import { openBlockStore } from '../../../sites/blocks/index.ts';
 import { importPath, importSite } from '../../../sites/unixfs/index.ts';
-import { Cleanup, TestClock, rawBlock, temporaryFolder, temporaryStore, writeTree } from '../kit.ts';
+import { Cleanup, TestClock, rawBlock, temporaryFolder, temporaryStore, writeTree, keepTree } from '../kit.ts';
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -37,8 +37,8 @@ describe('block store', () => {
     cleanup.add(() => again.close());
     expect(again.stats()).toEqual(before);
     expect(again.pins()).toEqual([pin]);
-    expect(again.belongs('demo.web3', pin.root)).toBe(true);
-    expect(again.belongs('other.web3', pin.root)).toBe(false);
+    expect(again.pinsWith('demo.web3', pin.root)).toHaveLength(1);
+    expect(again.pinsWith('other.web3', pin.root)).toEqual([]);
     expect((await again.get(pin.root)).length).toBeGreaterThan(10);
     let members = 0;
     for await (const cid of again.blocksOf(pin.root)) {
@@ -74,10 +74,28 @@ describe('block store', () => {
     await importSite(store, 'two.web3', folder);
     await store.unpin('one.web3', root);
     expect(store.has(root)).toBe(true);
-    expect(store.belongs('one.web3', root)).toBe(false);
-    expect(store.belongs('two.web3', root)).toBe(true);
+    expect(store.pinsWith('one.web3', root)).toEqual([]);
+    expect(store.pinsWith('two.web3', root)).toHaveLength(1);
     await store.unpin('two.web3', root);
     expect(store.has(root)).toBe(false);
+  });
+
+  it('tells what one root needs beside another, and which root of a name a block is under', async () => {
+    const store = await temporaryStore(cleanup);
+    const roots: CID[] = [];
+    for (const page of ['the first page', 'another page']) {
+      roots.push(await keepTree(cleanup, store, 'one.web3', { 'both.txt': 'both have this', 'page.txt': page }));
+    }
+    const [first, second] = roots as [CID, CID];
+    const folderBytes = (await store.get(first)).length;
+    expect(await store.bytesBeside(first, second)).toBe('the first page'.length + folderBytes);
+    expect(await store.bytesBeside(first, first)).toBe(0);
+    const rootsWith = (text: string): CID[] => store.pinsWith('one.web3', rawBlock(text).cid).map(({ root }) => root);
+    expect([rootsWith('both have this'), rootsWith('the first page'), rootsWith('another page')]).toEqual([
+      roots,
+      [first],
+      [second],
+    ]);
   });
 
   it('refuses to pin while blocks are missing, and says how many', async () => {

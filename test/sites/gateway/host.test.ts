@@ -1,7 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { MAX_GATEWAY_QUEUE } from '../../../core/limits.ts';
 import { targetOf } from '../../../sites/gateway/host.ts';
-import { Turns } from '../../../sites/gateway/turns.ts';
 import { createContentSource } from '../../../sites/serve/index.ts';
 import { createGateway } from '../../../sites/gateway/index.ts';
 import { createNameResolver } from '../../../sites/name/index.ts';
@@ -111,42 +109,5 @@ describe('gateway: whose origin', () => {
     });
     await expect(second.listen({ port: front.port })).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
     await second.close();
-  });
-});
-
-describe('gateway: turns', () => {
-  it('lets a few work, the rest wait in order, too many leave', async () => {
-    const turns = new Turns(2, 3);
-    const signal = new AbortController().signal;
-    const ends = [await turns.begin(signal), await turns.begin(signal)];
-    const order: number[] = [];
-    const waiting = [1, 2, 3].map(async (number) => {
-      const end = await turns.begin(signal);
-      order.push(number);
-      return end;
-    });
-    await expect(turns.begin(signal)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
-    ends[0]?.();
-    ends[0]?.();
-    const third = await waiting[0];
-    expect(order).toEqual([1]);
-    ends[1]?.();
-    third?.();
-    await Promise.all(waiting);
-    expect(order).toEqual([1, 2, 3]);
-    expect(MAX_GATEWAY_QUEUE).toBeGreaterThan(3);
-  });
-
-  it('gives no turn to a visitor that left the queue', async () => {
-    const turns = new Turns(1, 5);
-    const end = await turns.begin(new AbortController().signal);
-    const leaving = new AbortController();
-    const left = turns.begin(leaving.signal);
-    const next = turns.begin(new AbortController().signal);
-    leaving.abort(new Error('gone'));
-    await expect(left).rejects.toMatchObject({ code: 'ABORTED' });
-    end();
-    (await next)();
-    (await turns.begin(new AbortController().signal))();
   });
 });

@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CID } from 'multiformats/cid';
-import { MAX_ROOTS_PER_NAME, ORPHAN_BLOCK_MILLIS, SUPERSEDED_ROOT_MILLIS } from '../../../core/limits.ts';
+import {
+  MAX_ROOTS_PER_NAME,
+  MAX_SUPERSEDED_PARTS,
+  ORPHAN_BLOCK_MILLIS,
+  SUPERSEDED_MOST_MILLIS,
+  SUPERSEDED_ROOT_MILLIS,
+  SUPERSEDED_USE_MILLIS,
+} from '../../../core/limits.ts';
 import { bytes } from '../../../core/units.ts';
 import { RelaymintError } from '../../../core/errors.ts';
 import { silentLog } from '../../../core/ports.ts';
@@ -275,6 +282,68 @@ describe('publish', () => {
 });
 
 describe('pin keeper', () => {
+  /** A root on chain, and one that it replaced a moment ago and that somebody fetches. */
+  async function replaced(quota?: number) {
+    const clock = new TestClock();
+    const ledger = new NameBook();
+    const store = await temporaryStore(cleanup, { clock, ...(quota !== undefined && { quota: bytes(quota) }) });
+    const lines: object[] = [];
+    const log = { ...silentLog, info: (fields: object) => void lines.push(fields) };
+    const keeper = createPinKeeper({ store, ledger, clock, log });
+    for (const text of ['a'.repeat(1000), 'b'.repeat(1000)]) {
+      const session = store.begin();
+      const { cid, block } = rawBlock(text);
+      await session.put(cid, block);
+      await session.pin('demo.web3', cid);
+      await session.close();
+      ledger.register('demo.web3', cid.bytes);
+      clock.advance(1000);
+    }
+    const [old] = store.pins();
+    if (old === undefined) throw new Error('nothing is kept');
+    await keeper.sweep();
+    return { clock, store, keeper, old, lines, isKept: () => store.has(old.root) };
+  }
+
+  it('keeps what was replaced while somebody fetches it, and no longer', async () => {
+    const { clock, keeper, old, lines, isKept } = await replaced();
+    for (let minutes = 0; minutes < 10; minutes += 2) {
+      clock.advance(2 * 60_000);
+      keeper.fetched(old);
+      await keeper.sweep();
+    }
+    expect(isKept()).toBe(true);
+    clock.advance(SUPERSEDED_USE_MILLIS - 1);
+    await keeper.sweep();
+    expect(isKept()).toBe(true);
+    clock.advance(1);
+    await keeper.sweep();
+    expect([isKept(), lines]).toEqual([false, [expect.not.objectContaining({ stillFetched: true })]]);
+  });
+
+  it('lets it go in the end, and says that a download ended with it', async () => {
+    const { clock, keeper, old, lines, isKept } = await replaced();
+    clock.advance(SUPERSEDED_MOST_MILLIS - 1);
+    keeper.fetched(old);
+    await keeper.sweep();
+    expect(isKept()).toBe(true);
+    clock.advance(1);
+    await keeper.sweep();
+    const told = { stillFetched: true, why: 'it was replaced too long ago', root: old.root.toString() };
+    expect([isKept(), lines]).toEqual([false, [expect.objectContaining(told)]]);
+  });
+
+  it.each([
+    [MAX_SUPERSEDED_PARTS * 1000, true],
+    [MAX_SUPERSEDED_PARTS * 1000 - 1, false],
+  ])('keeps it only where it leaves most of a quota of %i bytes to others: %s', async (quota, kept) => {
+    const { clock, keeper, old, isKept } = await replaced(quota);
+    clock.advance(SUPERSEDED_ROOT_MILLIS);
+    keeper.fetched(old);
+    await keeper.sweep();
+    expect(isKept()).toBe(kept);
+  });
+
   it('removes the old root some time after the chain names the new one', async () => {
     const clock = new TestClock();
     const ledger = new NameBook();

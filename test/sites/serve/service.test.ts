@@ -142,7 +142,7 @@ describe('content service', () => {
         },
       },
       pins: { value: (name?: string) => store.pins(name) },
-      belongs: { value: (name: string, cid: CID) => store.belongs(name, cid) },
+      pinsWith: { value: (name: string, cid: CID) => store.pinsWith(name, cid) },
     });
     const [near, far] = await socketPair(cleanup);
     createContentService({ store: counting })(far, encodeContentParams('demo.web3'));

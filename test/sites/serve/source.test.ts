@@ -3,13 +3,13 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { NodeId } from '../../../core/ids.ts';
-import { createContentSource } from '../../../sites/serve/index.ts';
+import { createContentSource, type ContentSourceOptions } from '../../../sites/serve/index.ts';
 import { follow, importSite, openNode, readFile } from '../../../sites/unixfs/index.ts';
 import type { ServiceHandler } from '../../../sites/blocks/index.ts';
 import { createMemoryCache, type BlockCache } from '../../../sites/cache/index.ts';
 import { encodeAnswerHeader, readRequest } from '../../../sites/serve/protocol.ts';
 import { ByteReader } from '../../../sites/wire/index.ts';
-import { Cleanup, startHost, temporaryFolder, writeTree } from '../kit.ts';
+import { Cleanup, keepTree, startHost, temporaryFolder, writeTree } from '../kit.ts';
 import type { TestHost } from '../kit.ts';
 
 const cleanup = new Cleanup();
@@ -26,7 +26,7 @@ async function fill(host: TestHost): Promise<CID> {
 /** A source over these hosts in order of preference. */
 function sourceOver(
   hosts: readonly TestHost[],
-  waitMillis = 60_000,
+  more: Partial<ContentSourceOptions> = {},
 ): {
   source: ReturnType<typeof createContentSource>;
   bad: [NodeId, string][];
@@ -35,7 +35,8 @@ function sourceOver(
   const bad: [NodeId, string][] = [];
   const routes: NodeId[] = [];
   const source = createContentSource({
-    waitMillis,
+    waitMillis: 60_000,
+    ...more,
     onBadHost: (host, error) => bad.push([host, error.code]),
     route: async (_site, { avoid }) => {
       const host = hosts.find(({ id }) => !avoid.has(id));
@@ -114,7 +115,7 @@ describe('content source', () => {
     const honest = await startHost(cleanup);
     const root = await fill(honest);
     const bad = await startHost(cleanup, { content: liar(honest, 4, lie) });
-    const { source, bad: reported } = sourceOver([bad, honest], lie === 'silence' ? 3_000 : 60_000);
+    const { source, bad: reported } = sourceOver([bad, honest], lie === 'silence' ? { waitMillis: 3_000 } : {});
     expect((await readBig(source, root)).equals(big)).toBe(true);
     expect(reported).toEqual([[bad.id, code]]);
   });
@@ -142,6 +143,32 @@ describe('content source', () => {
     await expect(readBig(source, root)).rejects.toMatchObject({ code: 'CONTENT_CORRUPT' });
     broken = false;
     expect((await readBig(source, root)).equals(big)).toBe(true);
+  });
+
+  it('blames no host for content that the name no longer points to, and finds one that has it', async () => {
+    const [newer, older] = [await startHost(cleanup), await startHost(cleanup)];
+    const now = await keepTree(cleanup, newer.store, 'demo.web3', { 'index.html': 'the second', 'big.bin': 'small' });
+    const before = await fill(older);
+    const { source, bad, routes } = sourceOver([newer, older], { rootOf: async () => Promise.resolve(now) });
+    expect((await readBig(source, before)).equals(big)).toBe(true);
+    expect((await readBig(source, now)).toString()).toBe('small');
+    expect([bad, new Set(routes)]).toEqual([[], new Set([newer.id, older.id])]);
+    await older.store.unpin('demo.web3', before);
+    const told = { code: 'CONTENT_NOT_FOUND', message: expect.stringContaining('published anew') as string };
+    await expect(readBig(source, before)).rejects.toMatchObject(told);
+    expect((await readBig(source, now)).toString()).toBe('small');
+    expect(bad).toEqual([[older.id, 'CONTENT_REFUSED']]);
+  });
+
+  it('blames a host that lacks what the name points to, whatever the ledger says about it', async () => {
+    const [empty, full] = [await startHost(cleanup), await startHost(cleanup)];
+    await keepTree(cleanup, empty.store, 'demo.web3', { 'index.html': 'something else' });
+    const root = await fill(full);
+    for (const rootOf of [() => Promise.resolve(root), () => Promise.reject(new Error('down'))]) {
+      const { source, bad } = sourceOver([empty, full], { rootOf });
+      expect((await readBig(source, root)).equals(big)).toBe(true);
+      expect(bad).toEqual([[empty.id, 'CONTENT_NOT_FOUND']]);
+    }
   });
 
   it('drops the stream of a visitor who leaves in the middle', async () => {
