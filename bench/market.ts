@@ -8,6 +8,7 @@ import { openLayout, type MarketLayout } from '../app/market/layout.ts';
 import type { MarketNetwork } from '../app/market/network.ts';
 import { runCommand } from '../app/market/process.ts';
 import { createLog } from '../cli/output.ts';
+import { profileArgs } from './profile.ts';
 
 export interface MarketOptions {
   /** Everything that its processes keep goes there. */
@@ -53,6 +54,7 @@ export async function startMarket({ data, relays, network, signal, onStage }: Ma
       onLogLine,
       onReady: (label, done, total) => onStage(`${label} is up (${done} of ${total})`),
       onRestart: () => {},
+      nodeFlags: profileArgs,
       signal,
     }),
   );

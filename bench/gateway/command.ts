@@ -6,6 +6,7 @@ import { watchLifecycle } from '../../app/lifecycle.ts';
 import { choice, count, flagsOnly, optional, speechSection, standard, type ValuesOf } from '../../app/config/index.ts';
 import { counted, createOutput, createStatus, table } from '../../cli/output.ts';
 import { addSettings } from '../../cli/settings.ts';
+import { PROFILE_HELP } from '../profile.ts';
 import { ROWS, ratios, summarize, type Ratio, type RowFigures, type Spread } from './figures.ts';
 import { PAGE_BYTES, measure } from './measure.ts';
 
@@ -38,7 +39,7 @@ export function gatewayCommand(program: Command): void {
         'long a visitor waits for the first byte while nobody else asks. Needs nginx and wrk (apt-get install nginx-light wrk).',
     );
   addSettings(command, gatewaySection)
-    .addHelpText('after', '\nSee docs/benchmarks.md for how to read the figures.\n')
+    .addHelpText('after', `\n${PROFILE_HELP}\nSee docs/benchmarks.md for how to read the figures.\n`)
     .action(run);
 }
 
