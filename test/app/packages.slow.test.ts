@@ -119,7 +119,9 @@ describeUnless(missingPrograms(['chromium']), 'Tests of packages in a browser')(
         paths.push(folder);
         await mkdir(folder);
         await cp(packageFolder(from), path.join(folder, 'lib'), { recursive: true });
-        await writeTree(folder, { 'index.html': `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>${name}</title>${page}` });
+        await writeTree(folder, {
+          'index.html': `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>${name}</title>${page}`,
+        });
       }
       await writeTree(path.join(scratch, 'pdf'), { 'page.pdf': smallPdf() });
       const { signal } = new AbortController();
@@ -150,7 +152,7 @@ describeUnless(missingPrograms(['chromium']), 'Tests of packages in a browser')(
 
     it('WebAssembly is compiled as it comes, and packs and unpacks an image', async () => {
       const { page, trouble } = await open('wasm');
-    await expect.poll(() => resultOf(page)).toEqual([true, 2, 1, 255, 0, 0, 255, 0, 255, 0, 255]);
+      await expect.poll(() => resultOf(page)).toEqual([true, 2, 1, 255, 0, 0, 255, 0, 255, 0, 255]);
       expect(trouble).toEqual([]);
     });
 
