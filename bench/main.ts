@@ -4,6 +4,7 @@ import { isRelaymintError } from '../core/errors.ts';
 import { reportError, surviveReaders } from '../cli/output.ts';
 import { circuitCommand } from './circuit.ts';
 import { firstPageCommand } from './first-page.ts';
+import { gatewayCommand } from './gateway/command.ts';
 import { hostileCommand } from './hostile/command.ts';
 import { ledgerCommand } from './ledger/command.ts';
 import { loadCommand } from './load/command.ts';
@@ -22,6 +23,7 @@ function createProgram(): Command {
     .exitOverride();
   circuitCommand(program);
   firstPageCommand(program);
+  gatewayCommand(program);
   hostileCommand(program);
   ledgerCommand(program);
   loadCommand(program);

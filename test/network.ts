@@ -1,18 +1,14 @@
 /** Private networks for tests: those that all files of a run share, what they need of the machine, and what becomes of them where it is missing. */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import path from 'node:path';
-import { describe, inject } from 'vitest';
+import { inject, type describe } from 'vitest';
 import { RelaymintError, type ErrorCode } from '../core/errors.ts';
 import { silentLog } from '../core/ports.ts';
 import { joinI2pNetwork, type I2pInvitation, type PrivateI2pNetwork } from '../testbed/i2p.ts';
 import { joinTorNetwork, type PrivateTorNetwork, type TorInvitation } from '../testbed/tor.ts';
 import type { Refusal } from './network-server.ts';
+import { describeUnless, missingPrograms } from './programs.ts';
 
-/** The Debian package of each program that is not in a package of its own name. */
-const PACKAGES: Readonly<Record<string, string>> = { ip: 'iproute2', unshare: 'util-linux', nsenter: 'util-linux' };
 const ALWAYS = ['unshare', 'nsenter', 'ip'] as const;
-const SYSTEM_PATHS = ['/usr/sbin', '/sbin'];
 
 /**
  * A client of the file's own in the Tor network that all files of the run share: other files do not notice what is done to it, and
@@ -48,30 +44,12 @@ export async function invitationAt(url: string, name: string): Promise<unknown> 
  * and one line says what to install; in CI (CI=true) that is an error, so that none is ever skipped there unnoticed.
  */
 export function requirePrograms(...programs: readonly string[]): typeof describe | typeof describe.skip {
-  const missing = [...ALWAYS, ...programs].filter((program) => !isInstalled(program));
-  const reason =
-    missing.length > 0
-      ? `apt-get install ${missing.map((program) => PACKAGES[program] ?? program).join(' ')}`
-      : mayHaveNamespaces()
-        ? undefined
-        : 'run them as root, or allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1)';
-  if (reason === undefined) return describe;
-  const message = `Tests over private networks (${programs.join(', ')}) need more of this machine: ${reason}`;
-  if (process.env['CI'] === 'true') throw new Error(message);
-  process.stderr.write(`Skipped. ${message}\n`);
-  return describe.skip;
-}
-
-function isInstalled(program: string): boolean {
-  const folders = [...(process.env['PATH'] ?? '').split(path.delimiter), ...SYSTEM_PATHS];
-  return folders.some((folder) => {
-    try {
-      accessSync(path.join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  const lacking =
+    missingPrograms([...ALWAYS, ...programs]) ??
+    (mayHaveNamespaces()
+      ? undefined
+      : 'run them as root, or allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1)');
+  return describeUnless(lacking, `Tests over private networks (${programs.join(', ')})`);
 }
 
 function mayHaveNamespaces(): boolean {

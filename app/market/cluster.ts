@@ -32,6 +32,8 @@ export interface ClusterOptions {
   readonly gatewayPort: number;
   /** Challenge period of a new ledger's channels; undefined for the ledger's default. */
   readonly challengeSeconds: number | undefined;
+  /** Flags of Node that a process gets besides the usual ones. */
+  readonly nodeFlags?: (label: string) => readonly string[];
   /** Called when a process that had ended by itself is ready again. */
   readonly onRestart: (label: string, pid: number | undefined) => void;
   /** Stops the start. */
@@ -66,7 +68,7 @@ const NODE_SOL = '20';
 
 /** Starts everything; on failure, what was already running is stopped again. */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  const { layout, network, log, onLogLine, onRestart, signal } = options;
+  const { layout, network, log, onLogLine, onRestart, signal, nodeFlags = () => [] } = options;
   await using stack = new AsyncDisposableStack();
   const processes = new Map<string, { readonly pid: number | undefined }>();
   const total = options.relayNodes + 3;
@@ -77,7 +79,16 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     schema: ZodType<Ready>,
   ): Promise<Ready> => {
     const child = new MarketProcess<Ready>(
-      { label, args, log, onLogLine, signal, onRestart, readyMillis: network.readyMillis },
+      {
+        label,
+        args,
+        log,
+        onLogLine,
+        signal,
+        onRestart,
+        readyMillis: network.readyMillis,
+        nodeFlags: nodeFlags(label),
+      },
       schema,
     );
     stack.use(child);

@@ -24,6 +24,8 @@ export interface ProcessOptions {
   readonly signal: AbortSignal;
   /** How long a child may take to be ready, milliseconds. */
   readonly readyMillis?: number;
+  /** Of Node, besides ours. */
+  readonly nodeFlags?: readonly string[];
   /** A child that had ended by itself is ready again. */
   readonly onRestart?: (label: string, pid: number | undefined) => void;
 }
@@ -152,7 +154,8 @@ interface Launched {
 }
 
 function launch(options: ProcessOptions): Launched {
-  const child = spawn(process.execPath, [...NODE_FLAGS, process.argv[1] ?? '', ...options.args()], {
+  const flags = [...NODE_FLAGS, ...(options.nodeFlags ?? [])];
+  const child = spawn(process.execPath, [...flags, process.argv[1] ?? '', ...options.args()], {
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
     env: childEnvironment(process.env),

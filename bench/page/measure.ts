@@ -2,16 +2,11 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { RelaymintError } from '../../core/errors.ts';
-import { startCluster, type Cluster } from '../../app/market/cluster.ts';
-import { publishedSchema } from '../../app/market/events.ts';
-import { openLayout } from '../../app/market/layout.ts';
-import { runCommand } from '../../app/market/process.ts';
-import { createLog } from '../../cli/output.ts';
 import { createPolicy, createTcpTransport, declarePurpose } from '../../node/transport/index.ts';
 import { siteUrl } from '../../sdk/index.ts';
+import { startMarket } from '../market.ts';
 import { LINKS, type Visit, type Visits } from './figures.ts';
 import { openDistantNetwork } from './network.ts';
 
@@ -31,15 +26,10 @@ const VISIT = declarePurpose('visit');
 const NAME = 'pages.web3';
 /** An ordinary page; a block of its own. */
 const PAGE_BYTES = 20_000;
-const LOG_LEVEL = 'warn';
-/** From dist/bench/page. */
-const PROGRAM = fileURLToPath(new URL('../../../bin/relaymint.js', import.meta.url));
 
 /** Leaves no process and no file behind, however it ends. @throws RelaymintError INTERNAL, ABORTED. */
 export async function measure(options: MeasureOptions): Promise<Visits> {
   const { pathMillis, runs, onProgress } = options;
-  // What starts the marketplace's processes takes the program that it runs in itself.
-  process.argv[1] = PROGRAM;
   await using stack = new AsyncDisposableStack();
   const directory = await mkdtemp(path.join(tmpdir(), 'relaymint-bench-'));
   stack.defer(() => rm(directory, { recursive: true, force: true, maxRetries: 3 }));
@@ -72,58 +62,23 @@ interface VisitOptions {
 
 /** A marketplace in which nobody paid anybody yet, and a visitor of its site. */
 async function visit({ roundTripMillis, data, pages, signal, onStage }: VisitOptions): Promise<Visit> {
-  await using stack = new AsyncDisposableStack();
-  const log = createLog(LOG_LEVEL, 'bench');
-  const layout = await openLayout(data);
-  const network = stack.use(
-    await openDistantNetwork({
-      roundTripMillis,
-      listeners: LINKS,
-      ledgerPort: () => layout.portOf('ledger'),
-    }),
-  );
-  const onLogLine = (_label: string, line: string): void => void process.stderr.write(`${line}\n`);
-  const cluster = stack.use(
-    await startCluster({
-      layout,
-      network,
-      relayNodes: LINKS - 1,
-      relays: LINKS - 1,
-      seed: undefined,
-      cache: 'off',
-      gatewayPort: 0,
-      challengeSeconds: undefined,
-      logLevel: LOG_LEVEL,
-      log,
-      onLogLine,
-      onReady: (label, done, total) => onStage(`${label} is up (${done} of ${total})`),
-      onRestart: () => {},
-      signal,
-    }),
-  );
-  onStage('publishing');
-  await runCommand(
-    {
-      label: 'publisher',
-      args: () => {
-        const common = ['--json', '--log-level', LOG_LEVEL, '--data', layout.dirOf('publisher'), '--airdrop', '20'];
-        return ['publish', path.join(path.dirname(data), 'site'), '--name', NAME, ...common, ...cluster.joinArgs];
-      },
-      log,
-      onLogLine,
-      signal,
-    },
-    publishedSchema,
-    'published',
-  );
+  await using market = await startMarket({
+    data,
+    relays: LINKS - 1,
+    network: (layout) =>
+      openDistantNetwork({ roundTripMillis, listeners: LINKS, ledgerPort: () => layout.portOf('ledger') }),
+    signal,
+    onStage,
+  });
+  await market.publish(path.join(path.dirname(data), 'site'), NAME);
   onStage('visiting');
   // Awaited here: what is left of this block ends the marketplace.
-  return await browse(cluster, pages, signal);
+  return await browse(market.gatewayPort, pages, signal);
 }
 
-async function browse(cluster: Cluster, pages: readonly Page[], signal: AbortSignal): Promise<Visit> {
+async function browse(gatewayPort: number, pages: readonly Page[], signal: AbortSignal): Promise<Visit> {
   const policy = createPolicy({ transports: [createTcpTransport()], purposes: [VISIT], outbound: 'loopback' });
-  const site = siteUrl(NAME, Number(new URL(cluster.gatewayUrl).port));
+  const site = siteUrl(NAME, gatewayPort);
   const fetch = policy.fetch(VISIT);
   const millis: number[] = [];
   try {

@@ -6,6 +6,7 @@ import { watchLifecycle } from '../../app/lifecycle.ts';
 import { count, flagsOnly, speechSection, standard, type Section } from '../../app/config/index.ts';
 import { createOutput, createStatus, table } from '../../cli/output.ts';
 import { addSettings } from '../../cli/settings.ts';
+import { PROFILE_HELP } from '../profile.ts';
 import { comparison } from './figures.ts';
 import { compare, measure, type CompareOptions, type Measured, type Report } from './measure.ts';
 
@@ -58,10 +59,7 @@ function pathSection({ megabytes, runs, warmUp }: PathBenchmark<PathOptions>['de
 export function pathBenchmark<Options extends PathOptions>(benchmark: PathBenchmark<Options>): void {
   const { command, defaults } = benchmark;
   addSettings(command, pathSection(defaults))
-    .addHelpText(
-      'after',
-      '\nRELAYMINT_BENCH_PROFILE=DIR makes every process write a CPU profile there.\nSee docs/benchmarks.md for how to read the figures.\n',
-    )
+    .addHelpText('after', `\n${PROFILE_HELP}\nSee docs/benchmarks.md for how to read the figures.\n`)
     .action((options: Options) => run(benchmark, options));
 }
 

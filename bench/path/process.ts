@@ -4,10 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { onAbort } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { NODE_FLAGS } from '../../app/market/process.ts';
+import { profileArgs } from '../profile.ts';
 import type { CommandArgs, CommandName, CommandResult, PeerConfig, Question, Where, Word } from './protocol.ts';
 
-/** A directory: every process of a row writes a CPU profile of its whole life into it. */
-const PROFILE_VARIABLE = 'RELAYMINT_BENCH_PROFILE';
 const ENTRY = fileURLToPath(new URL('./peer.js', import.meta.url));
 const STOP_MILLIS = 10_000;
 
@@ -115,12 +114,6 @@ export class PeerProcess implements AsyncDisposable {
     for (const waiting of this.#waiting.values()) waiting.reject(error);
     this.#waiting.clear();
   }
-}
-
-function profileArgs(label: string): string[] {
-  const directory = process.env[PROFILE_VARIABLE];
-  if (directory === undefined || directory === '') return [];
-  return ['--cpu-prof', '--cpu-prof-dir', directory, '--cpu-prof-name', `${label}.cpuprofile`];
 }
 
 function failure(label: string, what: string): RelaymintError {

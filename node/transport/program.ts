@@ -8,6 +8,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   unshare: 'util-linux',
   nsenter: 'util-linux',
+  nginx: 'nginx-light',
+  setpriv: 'util-linux',
   'tor-gencert': 'tor',
 };
 /** Where daemons lie that are not on every user's PATH. */

@@ -1,4 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import {
+  ratios,
+  summarize as summarizeRow,
+  type RowName,
+  type Turn as GatewayTurn,
+} from '../../bench/gateway/figures.ts';
 import { comparison, median, percentile, summarize, type Block, type Turn } from '../../bench/path/figures.ts';
 
 describe('figures', () => {
@@ -51,5 +57,42 @@ describe('figures', () => {
       cpuRatioHigh: 1.08,
     });
     expect(comparison([block(80), block(100)])).toMatchObject({ cpuRatio: 1, cpuRatioLow: 0.9, cpuRatioHigh: 1.1 });
+  });
+});
+
+describe('the figures of the gateway', () => {
+  const turn = (requestsPerSecond: number, ttfbP50Ms: number): GatewayTurn => ({
+    requestsPerSecond,
+    mbPerSecond: requestsPerSecond / 50,
+    ttfbP50Ms,
+  });
+  const nginx = [turn(1000, 0.1), turn(4000, 0.1), turn(2000, 0.2)];
+  const gateway = [turn(100, 4), turn(200, 2), turn(500, 3)];
+
+  it('takes medians, the least and the most, each of its own', () => {
+    expect(summarizeRow('gateway-20k', gateway)).toEqual({
+      name: 'gateway-20k',
+      runs: 3,
+      requestsPerSecond: 200,
+      requestsPerSecondLeast: 100,
+      requestsPerSecondMost: 500,
+      mbPerSecond: 4,
+      mbPerSecondLeast: 2,
+      mbPerSecondMost: 10,
+      ttfbP50Ms: 3,
+      ttfbP50LeastMs: 2,
+      ttfbP50MostMs: 4,
+    });
+  });
+
+  it('compares within rounds, what was measured alone not at all', () => {
+    const turns = new Map<RowName, readonly GatewayTurn[]>([
+      ['nginx-20k', nginx],
+      ['gateway-20k', gateway],
+      ['gateway-200m', gateway],
+    ]);
+    const speed = { median: 0.1, least: 0.05, most: 0.25 };
+    const ttfb = { median: 20, least: 15, most: 40 };
+    expect(ratios(turns)).toEqual([{ name: 'gateway-20k', beside: 'nginx-20k', speed, ttfb }]);
   });
 });
