@@ -12,6 +12,7 @@ import { leftOutText } from '../left-out.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { counted, createLog, createOutput, createProgress } from '../output.ts';
 import { addSettings } from '../settings.ts';
+import { siteCheckCommand } from './site-check.ts';
 
 const previewSection = flagsOnly({
   port: standard('--port <n>', port, 'where browsers connect; 0 for any free port', String(DEFAULT_GATEWAY_PORT)),
@@ -24,6 +25,7 @@ export function siteCommand(program: Command): void {
     .command('site')
     .summary('look at sites before they are published')
     .description('Tools for publishers of sites.');
+  siteCheckCommand(site);
   const preview = site
     .command('preview')
     .summary('show folders and CAR files as visitors will see them')
