@@ -172,6 +172,7 @@ async function start(options: StartOptions): Promise<void> {
       {
         label: PUBLISHER,
         args: () => [
+          'site',
           'publish',
           directory,
           '--name',
