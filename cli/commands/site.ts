@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { siteCheckCommand } from './site-check.ts';
 import { siteHistoryCommand } from './site-history.ts';
+import { siteInitCommand } from './site-init.ts';
 import { sitePackCommand } from './site-pack.ts';
 import { sitePreviewCommand } from './site-preview.ts';
 import { sitePublishCommand } from './site-publish.ts';
@@ -12,8 +13,9 @@ import { siteUnpublishCommand } from './site-unpublish.ts';
 export function siteCommand(program: Command): void {
   const site = program
     .command('site')
-    .summary('check, preview and publish sites, and go back')
+    .summary('make, check, preview and publish sites, and go back')
     .description('Tools for publishers of sites: from a folder to a name, and what became of it.');
+  siteInitCommand(site);
   siteCheckCommand(site);
   sitePreviewCommand(site);
   sitePackCommand(site);
