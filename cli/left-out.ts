@@ -13,11 +13,14 @@ const NAMED = 3;
 export function leftOutText(skipped: readonly LeftOut[]): string {
   const byReason = new Map<string, string[]>();
   for (const { path, reason } of skipped) byReason.set(reason, [...(byReason.get(reason) ?? []), path]);
-  const parts = Array.from(byReason, ([reason, paths]) => {
-    const more = paths.length > NAMED ? ` and ${paths.length - NAMED} more` : '';
-    return `${reason}: ${paths.slice(0, NAMED).map(printable).join(', ')}${more}`;
-  });
+  const parts = Array.from(byReason, ([reason, paths]) => `${reason}: ${listed(paths)}`);
   return `Left out: ${parts.join('; ')}`;
+}
+
+/** "a.html, b.html, c.html and 9 more". */
+export function listed(paths: readonly string[]): string {
+  const more = paths.length > NAMED ? ` and ${paths.length - NAMED} more` : '';
+  return `${paths.slice(0, NAMED).map(printable).join(', ')}${more}`;
 }
 
 /** A file's name may hold anything, line ends and colours too. */

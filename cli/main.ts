@@ -9,8 +9,8 @@ import { booksCommand } from './commands/books.ts';
 import { channelCommand } from './commands/channel.ts';
 import { ledgerCommand } from './commands/ledger.ts';
 import { nameCommand } from './commands/name.ts';
-import { publishCommand } from './commands/publish.ts';
 import { roleCommand } from './commands/role.ts';
+import { sitePublishCommand } from './commands/site-publish.ts';
 import { siteCommand } from './commands/site.ts';
 import { startCommand } from './commands/start.ts';
 import { tillCommand } from './commands/till.ts';
@@ -45,7 +45,7 @@ function createProgram(): Command {
     .exitOverride();
   startCommand(program);
   for (const role of ROLES) roleCommand(program, role);
-  publishCommand(program);
+  sitePublishCommand(program, { hidden: true });
   siteCommand(program);
   ledgerCommand(program);
   walletCommand(program);

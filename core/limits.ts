@@ -328,6 +328,10 @@ export const MAX_PATH_SEGMENTS = 64;
 export const MAX_HAVE_BATCH = 128;
 /** Roots a host keeps for one name: the one on chain, the one being published, and one late visitor's. */
 export const MAX_ROOTS_PER_NAME = 4;
+/** Roots of a name that its publisher keeps, to go back to: versions share what did not change between them. */
+export const MAX_PUBLISHER_ROOTS = 8;
+/** What was published from a data folder, entries for people: years of daily publishing, and a megabyte. */
+export const MAX_PUBLISHED_KEPT = 4_096;
 /** A publisher or visitor that sends nothing for this long is dropped, milliseconds. */
 export const CONTENT_IDLE_MILLIS = 120_000;
 /** A host that does not deliver a requested block in this time is unusable, milliseconds: a slow onion path takes 30 s for 1 MiB. */

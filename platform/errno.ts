@@ -2,6 +2,7 @@
 
 /** The codes that some caller tells apart. */
 export type Errno =
+  | 'EACCES'
   | 'EADDRINUSE'
   | 'EADDRNOTAVAIL'
   | 'EDQUOT'

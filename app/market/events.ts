@@ -19,13 +19,20 @@ export interface NodeReady {
   readonly gateway?: string | undefined;
 }
 
-/** What `relaymint publish --json` prints when it is done. */
+/** What `relaymint site publish --json` prints when it is done. */
 export interface Published {
   readonly event: 'published';
   readonly name: string;
   readonly cid: string;
   readonly files: number;
   readonly bytes: number;
+  /** Of `bytes`, those that were read: the others are of files that did not change since they were read last. */
+  readonly readBytes: number;
+  /** Files that changed while they were read. */
+  readonly changed: readonly string[];
+  /** Blocks that the hosts lacked, and their bytes, all hosts together. */
+  readonly sentBlocks: number;
+  readonly sentBytes: number;
   /** Files of the folder that were left out, and why. */
   readonly skipped: readonly { readonly path: string; readonly reason: string }[];
   /** Node ids of those that have all of it. */
@@ -49,6 +56,16 @@ export interface Published {
     readonly counts: { readonly up: string; readonly down: string };
     readonly owed: string;
   }[];
+}
+
+/** What `relaymint site rollback --json` prints when it is done. */
+export interface RolledBack extends Pick<
+  Published,
+  'name' | 'cid' | 'hosts' | 'sentBlocks' | 'sentBytes' | 'record' | 'nodeId' | 'wallet' | 'creditsBefore' | 'pairs'
+> {
+  readonly event: 'rolled back';
+  /** Where the name pointed before; absent: to nothing. */
+  readonly from?: string;
 }
 
 const decimal = z.string().regex(/^\d+$/);
@@ -75,6 +92,10 @@ export const publishedSchema: z.ZodType<Published> = z.object({
   cid: z.string(),
   files: z.number().int(),
   bytes: z.number().int(),
+  readBytes: z.number().int(),
+  changed: z.array(z.string()),
+  sentBlocks: z.number().int(),
+  sentBytes: z.number().int(),
   skipped: z.array(z.object({ path: z.string(), reason: z.string() })),
   hosts: z.array(z.string()),
   nodeId: z.string(),

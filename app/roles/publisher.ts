@@ -1,29 +1,33 @@
-/** Publishes a folder: imports it, brings it to a host over a paid circuit, and points the name at it on chain. */
-import path from 'node:path';
+/** Publishes a folder: imports it, brings it to a host over a paid circuit, and points the name at it on chain. And back again. */
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { CID } from 'multiformats/cid';
 import { assertNotAborted } from '../../core/abort.ts';
+import { equalBytes } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
-import { amount, formatCredits, type Amount, type UnixSeconds } from '../../core/units.ts';
-import type { LedgerReader, NameRecord, RegistrationStep } from '../../ledger/contract.ts';
+import { amount, formatCredits, unixMillis, type Amount, type UnixSeconds } from '../../core/units.ts';
+import type {
+  LedgerReader,
+  NamePurchase,
+  NameRecord,
+  RegistrationStep,
+  TransactionResult,
+} from '../../ledger/contract.ts';
 import { daysBetween, namePrice } from '../../ledger/term.ts';
-import { PUBLISH_SERVICE, openBlockStore } from '../../sites/blocks/index.ts';
-import { publishSite, type PublishProgress } from '../../sites/publish/index.ts';
+import { PUBLISH_SERVICE } from '../../sites/blocks/index.ts';
+import { publishSite, type PublishJournal, type PublishProgress } from '../../sites/publish/index.ts';
 import { importSite, type ImportProgress } from '../../sites/unixfs/index.ts';
 import { createCircuitPool, sellersOf } from '../../node/tunnel/index.ts';
 import { keepsName } from '../../node/offer/index.ts';
 import type { OfferBook } from '../../node/discovery/index.ts';
-import type { Published } from '../market/index.ts';
+import type { Published, RolledBack } from '../market/index.ts';
+import { openArchive, rootsKept, targetOf } from './archive.ts';
+import { assertOurs, requireOwn } from './own-name.ts';
 import { signerOf, type RunningNode, ChainView, pairsOf, watchTransports } from '../node/index.ts';
 
-export interface PublishSettings {
-  readonly directory: string;
+/** Where a site goes, and what is said meanwhile. */
+export interface DeliverySettings {
   readonly name: string;
-  /** Share of what hosts earn with the name, basis points; for a name that is registered now. */
-  readonly royaltyBps: number;
-  /** How long a name that is registered now is paid for, 1 .. 10. */
-  readonly years: number;
   /** The hosts to bring it to, in that order; none: those that say they keep the name, then others, cheaper ones earlier more often. */
   readonly hosts: readonly NodeId[];
   /** How many of them are to have it, 1 .. MAX_REPLICAS. Fewer will do, with a warning; none will not. */
@@ -31,81 +35,187 @@ export interface PublishSettings {
   /** Paid relays between us and the host. */
   readonly relays: number;
   readonly signal: AbortSignal;
-  readonly onImport: (progress: ImportProgress) => void;
   /** `replica` counts the hosts from 1. */
   readonly onUpload: (progress: PublishProgress, totalBytes: number, replica: number) => void;
+}
+
+export interface PublishSettings extends DeliverySettings {
+  readonly directory: string;
+  /** Share of what hosts earn with the name, basis points; for a name that is registered now. */
+  readonly royaltyBps: number;
+  /** How long a name that is registered now is paid for, 1 .. 10. */
+  readonly years: number;
+  readonly onImport: (progress: ImportProgress) => void;
   readonly onRegistration: (step: RegistrationStep) => void;
 }
 
-const CONTENT_DIRECTORY = 'content';
+export interface RollbackSettings extends DeliverySettings {
+  /** A root of ours, or the number of an entry of the journal. Default: the root before the one that the chain names. */
+  readonly to?: CID | number | undefined;
+}
+
+const UNFINISHED = 'Do it again: it goes on where it stopped.';
 
 /** @throws RelaymintError NO_ROUTE (no host), NAME_TAKEN, INSUFFICIENT_FUNDS, CONTENT_REFUSED, ABORTED, .. Doing it again goes on where it stopped. */
 export async function publish(node: RunningNode, settings: PublishSettings): Promise<Published> {
   const { name, signal } = settings;
   assertNotAborted(signal, 'Publishing');
   await using stack = new AsyncDisposableStack();
-  const transports = watchTransports(node);
-  const creditsBefore = (await node.ledger.balances(node.wallet.address)).credits;
+  const before = await begin(node);
   const registration = await openRegistration(node, settings);
+  const { store, journal, indexOf } = await openArchive(node.settings.dataDir, node.settings.log);
+  stack.use(store);
+  const current = registration.record?.root ?? new Uint8Array();
+  const imported = await importSite(store, name, settings.directory, {
+    signal,
+    onProgress: settings.onImport,
+    index: { file: indexOf(name) },
+    keep: (older) => rootsKept(older, current),
+  });
+  const { root, files, bytes, readBytes, skipped, changed } = imported;
 
-  const store = stack.use(
-    await openBlockStore({ directory: path.join(node.settings.dataDir, CONTENT_DIRECTORY), log: node.settings.log }),
-  );
-  const imported = await importSite(store, name, settings.directory, { signal, onProgress: settings.onImport });
+  const delivered = await uploadToAll(node, settings, store, root, bytes);
+  const change = await pointName(node, settings, { root, files, bytes, hosts: delivered.hosts, journal }, registration);
+  return {
+    event: 'published',
+    name,
+    cid: root.toString(),
+    files,
+    bytes,
+    readBytes,
+    skipped,
+    changed,
+    ...delivered,
+    ...change,
+    ...(await accountsOf(node, before)),
+  };
+}
 
-  const hosts = await uploadToAll(node, settings, store, imported.root, imported.bytes);
-  const change = await pointName(node, settings, imported.root, registration);
+/**
+ * Points a name at an earlier root again, once hosts have it.
+ * @throws RelaymintError NAME_UNKNOWN, NAME_TAKEN, NAME_EXPIRED, CONTENT_NOT_FOUND (its blocks are not kept here), and as `publish`.
+ */
+export async function rollback(node: RunningNode, settings: RollbackSettings): Promise<RolledBack> {
+  const { name, signal } = settings;
+  assertNotAborted(signal, 'Going back');
+  await using stack = new AsyncDisposableStack();
+  const before = await begin(node);
+  const record = await requireOwn(node, name);
+  const { store, journal } = await openArchive(node.settings.dataDir, node.settings.log);
+  stack.use(store);
+  const pins = store.pins(name);
+  const target = targetOf({ name, to: settings.to, entries: await journal.read(name), pins, current: record.root });
+  const { root, files, bytes } = target;
+  const size = pins.find((pin) => pin.root.equals(root))?.bytes ?? 0;
+  {
+    await using session = store.begin();
+    // It counts as new: what was published after it goes first.
+    await session.pin(name, root);
+  }
+  const { hosts, sentBlocks, sentBytes } = await uploadToAll(node, settings, store, root, size);
+  const isCurrent = equalBytes(record.root, root.bytes);
+  if (!isCurrent) {
+    const entry = { name, root, files, bytes, hosts, step: 'rolled back' as const, at: unixMillis(Date.now()) };
+    await recorded(node, journal, entry, () => node.wallet.updateName(name, { root: root.bytes }));
+  }
+  return {
+    event: 'rolled back',
+    name,
+    cid: root.toString(),
+    ...(record.root.length > 0 && { from: CID.decode(record.root).toString() }),
+    record: isCurrent ? 'unchanged' : 'updated',
+    hosts,
+    sentBlocks,
+    sentBytes,
+    ...(await accountsOf(node, before)),
+  };
+}
+
+interface Before {
+  readonly credits: Amount;
+  readonly transports: ReturnType<typeof watchTransports>;
+}
+
+async function begin(node: RunningNode): Promise<Before> {
+  const transports = watchTransports(node);
+  return { transports, credits: (await node.ledger.balances(node.wallet.address)).credits };
+}
+
+/** What it cost, once the books are final. */
+async function accountsOf(
+  node: RunningNode,
+  { credits, transports }: Before,
+): Promise<Pick<Published, 'nodeId' | 'wallet' | 'creditsBefore' | 'pairs'>> {
   // The books are final once the host has answered the circuit's end: that frame counts as well.
   await node.circuits.close();
   node.metering.flush();
   const channels = await new ChainView(node).channels();
   return {
-    event: 'published',
-    name,
-    cid: imported.root.toString(),
-    files: imported.files,
-    bytes: imported.bytes,
-    skipped: imported.skipped,
-    hosts,
     nodeId: node.keys.identity.nodeId,
     wallet: node.wallet.address,
-    creditsBefore: creditsBefore.toString(),
-    ...change,
+    creditsBefore: credits.toString(),
     pairs: pairsOf(node, channels, transports).filter((pair) => pair.side === 'pays'),
   };
+}
+
+/** The journal has it before the chain changes, and says afterwards that it did. */
+async function recorded(
+  node: RunningNode,
+  journal: PublishJournal,
+  entry: Parameters<PublishJournal['begin']>[0],
+  change: () => Promise<Pick<TransactionResult, 'signature'>>,
+): Promise<void> {
+  const begun = await journal.begin(entry);
+  const { signature } = await change();
+  try {
+    await journal.confirm(begun, signature);
+  } catch (error) {
+    node.settings.log.warn(
+      { err: error },
+      'the name is changed, but the list of what was published could not be written',
+    );
+  }
 }
 
 type Store = Parameters<typeof publishSite>[0]['store'];
 
 /**
  * To one host after the other, until enough have it: each is paid, and takes only what it lacks. One that fails is passed over
- * for the next. @returns those that have it all, at least one.
+ * for the next. @returns those that have it all, at least one, and what was sent to all of them.
  */
 async function uploadToAll(
   node: RunningNode,
-  settings: PublishSettings,
+  settings: DeliverySettings,
   store: Store,
   root: CID,
   totalBytes: number,
-): Promise<NodeId[]> {
+): Promise<{ readonly hosts: NodeId[]; readonly sentBlocks: number; readonly sentBytes: number }> {
   const candidates = settings.hosts.length > 0 ? settings.hosts : hostsFor(node.discovery.book, settings.name);
   const done: NodeId[] = [];
+  const sent = { sentBlocks: 0, sentBytes: 0 };
   let failure: unknown = new RelaymintError('NO_ROUTE', 'No known host takes content.', {
     remedy: 'Give --bootstrap with the address of a node that knows one.',
   });
   for (const host of new Set(candidates)) {
     if (done.length === settings.replicas) break;
     try {
-      await upload(node, settings, store, { root, totalBytes, host, replica: done.length + 1 });
+      const { sentBlocks, sentBytes } = await upload(node, settings, store, {
+        root,
+        totalBytes,
+        host,
+        replica: done.length + 1,
+      });
+      sent.sentBlocks += sentBlocks;
+      sent.sentBytes += sentBytes;
       done.push(host);
     } catch (error) {
-      assertNotAborted(settings.signal, 'Publishing', 'Do it again: it goes on where it stopped.');
+      assertNotAborted(settings.signal, 'Publishing', UNFINISHED);
       failure = error;
       node.settings.log.warn({ host, err: error }, 'a host did not take the content');
     }
   }
   if (done.length === 0) throw failure;
-  return done;
+  return { hosts: done, ...sent };
 }
 
 /** Who keeps an older state of the site comes first: visitors ask it already. */
@@ -120,10 +230,10 @@ export function hostsFor(book: OfferBook, name: string): NodeId[] {
 
 async function upload(
   node: RunningNode,
-  settings: PublishSettings,
+  settings: DeliverySettings,
   store: Store,
   { root, totalBytes, host, replica }: { root: CID; totalBytes: number; host: NodeId; replica: number },
-): Promise<void> {
+): Promise<PublishProgress> {
   await using stack = new AsyncDisposableStack();
   const pool = stack.use(
     createCircuitPool({
@@ -142,7 +252,7 @@ async function upload(
   const circuit = await pool.circuit({ signal: settings.signal });
   const signer = signerOf(node.keys.walletKey);
   stack.defer(() => signer.close());
-  await publishSite({
+  return await publishSite({
     openStream: (service, params, options) => circuit.openStream(service, params, options),
     host,
     store,
@@ -168,10 +278,8 @@ async function openRegistration(
   const { ledger, wallet } = node;
   const record = await ledger.name(name);
   if (record !== undefined && record.status !== 'expired') {
-    if (record.owner === wallet.address || record.manager === wallet.address) return { record };
-    throw new RelaymintError('NAME_TAKEN', `${name} belongs to another wallet.`, {
-      remedy: 'Choose another name, or give the --data folder whose wallet.json owns it.',
-    });
+    assertOurs(record, wallet.address);
+    return { record };
   }
   const [{ nameYearPrice: yearPrice }, now, { credits }] = await Promise.all([
     ledger.bank(),
@@ -197,22 +305,39 @@ async function openRegistration(
   return { record: undefined, maxPrice };
 }
 
+/** What a name is pointed at. */
+interface Delivered {
+  readonly root: CID;
+  readonly files: number;
+  readonly bytes: number;
+  readonly hosts: readonly NodeId[];
+  readonly journal: PublishJournal;
+}
+
 async function pointName(
-  { ledger, wallet }: RunningNode,
+  node: RunningNode,
   { name, royaltyBps, years, signal, onRegistration }: PublishSettings,
-  root: CID,
+  { journal, ...delivered }: Delivered,
   registration: Registration,
 ): Promise<Pick<Published, 'record' | 'paid' | 'expiresAt' | 'daysLeft'>> {
+  const { ledger, wallet } = node;
+  const root = delivered.root.bytes;
+  const entry = { ...delivered, name, at: unixMillis(Date.now()) };
   if (registration.record === undefined) {
     const { maxPrice } = registration;
-    const record = { name, root: root.bytes, royaltyBps, years, maxPrice };
-    const { paid, expiresAt } = await wallet.registerName(record, { signal, onStep: onRegistration });
-    return { record: 'registered', paid: String(paid), ...(await termOf(ledger, expiresAt)) };
+    let term: Pick<NamePurchase, 'paid' | 'expiresAt'> | undefined;
+    await recorded(node, journal, { ...entry, step: 'registered' }, async () => {
+      const record = { name, root, royaltyBps, years, maxPrice };
+      const purchase = await wallet.registerName(record, { signal, onStep: onRegistration });
+      term = purchase;
+      return purchase;
+    });
+    return { record: 'registered', paid: String(term?.paid ?? 0n), ...(await termOf(ledger, term?.expiresAt)) };
   }
   const { root: current, expiresAt } = registration.record;
   const term = { paid: '0', ...(await termOf(ledger, expiresAt)) };
-  if (current.length > 0 && CID.decode(current).equals(root)) return { record: 'unchanged', ...term };
-  await wallet.updateName(name, { root: root.bytes });
+  if (equalBytes(current, root)) return { record: 'unchanged', ...term };
+  await recorded(node, journal, { ...entry, step: 'updated' }, () => wallet.updateName(name, { root }));
   return { record: 'updated', ...term };
 }
 

@@ -91,7 +91,7 @@ export interface Testnet extends AsyncDisposable {
   readonly url: string;
   /** Runs one more node. */
   open<Own>(role: Role<Own>, label: string, said?: SaidOf<NoInfer<Own>>): Promise<TestnetNode>;
-  /** Publishes a folder to a host and points a name at it, as `relaymint publish` does with the settings `said`. */
+  /** Publishes a folder to a host and points a name at it, as `relaymint site publish` does with the settings `said`. */
   publish(directory: string, name: string, said?: SaidOf<SiteValues>): Promise<TestnetSite>;
   /** Moves the clock of all nodes, and of the chain, forward. */
   advance(seconds: number): Promise<void>;

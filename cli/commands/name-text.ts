@@ -59,7 +59,7 @@ export function parseCid(text: string): Uint8Array {
     return CID.parse(text).bytes;
   } catch (cause) {
     throw new RelaymintError('INVALID_ARGUMENT', `"${text}" is not a CID.`, {
-      remedy: 'Give a CID that "relaymint publish" printed, or "none".',
+      remedy: 'Give a CID that "relaymint site publish" printed, or "none".',
       cause,
     });
   }

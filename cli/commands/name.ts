@@ -102,7 +102,7 @@ export function nameCommand(program: Command): void {
     .summary('register, renew, change and show names')
     .description(
       'A name such as demo.web3 belongs to a wallet for the years that were paid. It points to content, and says which share\n' +
-        'of what hosts earn with it goes to whom. "relaymint publish" registers and updates names by itself.',
+        'of what hosts earn with it goes to whom. "relaymint site publish" registers and updates names by itself.',
     );
 
   addSettings(walletSubcommand(name, 'register', 'register a name'), registerSection)

@@ -180,6 +180,7 @@ async function start(options: StartOptions): Promise<void> {
       {
         label: PUBLISHER,
         args: () => [
+          'site',
           'publish',
           directory,
           '--name',

@@ -3,15 +3,14 @@
  * is done, so that the death of the process takes none. No secret is in it and no money depends on it: what cannot be written is said and
  * left out.
  */
-import { open, type FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
-import { messageOf, RelaymintError } from '../../core/errors.ts';
+import { messageOf } from '../../core/errors.ts';
 import { channelId, ledgerAddress, type ChannelId, type LedgerAddress } from '../../core/ids.ts';
 import { MAX_SETTLED_KEPT } from '../../core/limits.ts';
 import { silentLog, type Log } from '../../core/ports.ts';
 import { amount, lamports, unixMillis, type Amount, type Lamports, type UnixMillis } from '../../core/units.ts';
 import { replaceFile } from '../../platform/disk/atomic-file.ts';
-import { hasErrno } from '../../platform/errno.ts';
+import { appendLines, joined, readLines } from '../../platform/disk/line-file.ts';
 import type { TransactionResult } from '../contract.ts';
 
 /** One receipt that was settled for good. */
@@ -93,7 +92,6 @@ export interface SettlementJournal {
 
 /** More is not read: as long as the file can be, with room to spare. */
 const MAX_BYTES = 16 * 1024 * 1024;
-const NEWLINE = 0x0a;
 
 const whole = z
   .string()
@@ -128,7 +126,7 @@ export function openSettlementJournal(file: string, log: Log = silentLog): Settl
 
 /** As `SettlementJournal.read`, for a node that may be stopped. No file is no entries. */
 export async function readSettlementHistory(file: string): Promise<SettlementHistory> {
-  return parsed(await contentOf(file));
+  return parsed(await readLines(file, MAX_BYTES));
 }
 
 export function journalEntryText(entry: JournalEntry): JournalEntryText {
@@ -198,66 +196,27 @@ class FileJournal implements SettlementJournal {
   }
 
   async #append(entries: readonly JournalEntry[]): Promise<void> {
-    const text = linesFor(entries);
-    this.#lines ??= linesOf(await contentOf(this.#file)).length;
-    const handle = await open(this.#file, 'a+', 0o600);
-    try {
-      // A line that was not written to its end is lost, and no other with it.
-      await handle.appendFile((await endsALine(handle)) ? text : `\n${text}`);
-      await handle.datasync();
-    } finally {
-      await handle.close();
-    }
+    this.#lines ??= (await readLines(this.#file, MAX_BYTES)).length;
+    await appendLines(this.#file, linesFor(entries));
     this.#lines += entries.length;
   }
 
   async #shorten(): Promise<void> {
     const { entries } = await readSettlementHistory(this.#file);
-    await replaceFile(this.#file, Buffer.from(linesFor(entries)));
+    await replaceFile(this.#file, Buffer.from(joined(linesFor(entries))));
     this.#lines = entries.length;
   }
 }
 
-async function endsALine(handle: FileHandle): Promise<boolean> {
-  const { size } = await handle.stat();
-  if (size === 0) return true;
-  const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, size - 1);
-  return buffer[0] === NEWLINE;
-}
-
-async function contentOf(file: string): Promise<string> {
-  try {
-    const handle = await open(file, 'r');
-    try {
-      const { size } = await handle.stat();
-      const length = Math.min(size, MAX_BYTES);
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, size - length);
-      return buffer.toString('utf8', 0, bytesRead);
-    } finally {
-      await handle.close();
-    }
-  } catch (cause) {
-    if (hasErrno(cause, 'ENOENT')) return '';
-    throw new RelaymintError('STORAGE_FAILED', `${file} cannot be read: ${messageOf(cause)}.`, {
-      remedy: 'Check its permissions and the disk.',
-      cause,
-    });
-  }
-}
-
-function linesFor(entries: readonly JournalEntry[]): string {
-  return entries.map((entry) => `${JSON.stringify(journalEntryText(entry))}\n`).join('');
-}
-
-function linesOf(content: string): readonly string[] {
-  return content.split('\n').filter((text) => text !== '');
+function linesFor(entries: readonly JournalEntry[]): readonly string[] {
+  return entries.map((entry) => JSON.stringify(journalEntryText(entry)));
 }
 
 /** What was added before a death, and again when its booking was taken up, is one entry. */
-function parsed(content: string): SettlementHistory {
+function parsed(lines: readonly string[]): SettlementHistory {
   const entries = new Map<string, JournalEntry>();
   let damaged = 0;
-  for (const text of linesOf(content)) {
+  for (const text of lines) {
     const entry = entryOf(text);
     if (entry === undefined) damaged += 1;
     else if (!entries.has(keyOf(entry))) entries.set(keyOf(entry), entry);

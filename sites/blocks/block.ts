@@ -14,12 +14,12 @@ const SHA2_256_BYTES = 32;
 export function checkCid(cid: CID): CID {
   if (cid.multihash.code !== SHA2_256 || cid.multihash.digest.length !== SHA2_256_BYTES) {
     throw new RelaymintError('CONTENT_REFUSED', `${cid.toString()} is not hashed with SHA2-256.`, {
-      remedy: 'Publish the files again with "relaymint publish".',
+      remedy: 'Publish the files again with "relaymint site publish".',
     });
   }
   if (cid.code !== dagPb.code && cid.code !== raw.code) {
     throw new RelaymintError('CONTENT_REFUSED', `${cid.toString()} is not UnixFS content.`, {
-      remedy: 'Only files and folders are supported; publish them with "relaymint publish".',
+      remedy: 'Only files and folders are supported; publish them with "relaymint site publish".',
     });
   }
   return cid;

@@ -11,6 +11,8 @@ const MAX_ADDRESS = 16_384;
 const PLACEHOLDER = /:([A-Za-z_]\w*)/;
 const STATUSES: ReadonlySet<number> = new Set([200, 301, 302, 303, 307, 308, 404, 410, 451]);
 
+export type RedirectRules = readonly Rule[];
+
 interface Rule {
   readonly from: readonly string[];
   readonly to: string;
@@ -25,7 +27,7 @@ export interface Redirect {
 }
 
 /** @throws RelaymintError REDIRECTS_INVALID, with the line. */
-export function parseRedirects(text: string): readonly Rule[] {
+export function parseRedirects(text: string): RedirectRules {
   return text.split(/\r\n|\r|\n/).flatMap((line, index) => {
     const words = line.split(/\s+/).filter((word) => word !== '');
     const comment = words.findIndex((word) => word.startsWith('#'));
@@ -39,7 +41,7 @@ export function redirectsTooLarge(): RelaymintError {
 }
 
 /** `path`: as it was sent. The first rule that fits counts. */
-export function redirectFor(rules: readonly Rule[], path: string): Redirect | undefined {
+export function redirectFor(rules: RedirectRules, path: string): Redirect | undefined {
   const segments = segmentsOf(path);
   for (const { from, to, status } of rules) {
     const filled = match(from, segments);

@@ -64,7 +64,7 @@ class CachingResolver implements NameResolver {
     const record = await this.#record(name);
     if (record === undefined) {
       throw new RelaymintError('NAME_UNKNOWN', `Nobody has registered ${name}.`, {
-        remedy: 'Check the spelling, or register it with "relaymint publish".',
+        remedy: 'Check the spelling, or register it with "relaymint site publish".',
       });
     }
     if (record.status === 'expired') {
@@ -127,7 +127,7 @@ function endOf({ expiresAt }: NameRecord): bigint {
 function rootOf(record: NameRecord): CID {
   if (record.root.length === 0) {
     throw new RelaymintError('CONTENT_NOT_FOUND', `${record.name} is registered but has no content yet.`, {
-      remedy: 'Its owner can publish some with "relaymint publish".',
+      remedy: 'Its owner can publish some with "relaymint site publish".',
     });
   }
   try {

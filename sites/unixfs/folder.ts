@@ -1,19 +1,33 @@
 /** Which files and folders of a folder are published, in the order of their names, and which are left out. */
 import { isUtf8 } from 'node:buffer';
 import type { Dirent, Stats } from 'node:fs';
-import { lstat, readdir, realpath, stat } from 'node:fs/promises';
+import { access, constants, lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join, relative, resolve, sep } from 'node:path';
 import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_PATH_SEGMENTS } from '../../core/limits.ts';
 import { diskError } from '../../platform/disk/disk-error.ts';
+import { hasErrno } from '../../platform/errno.ts';
 
 const READING = 'Reading the folder';
+
+/** Why something is left out. One odd file never keeps the others from being published. */
+export type SkipReason =
+  | 'hidden'
+  | 'a name that is not UTF-8'
+  | 'a name that ends in a backslash'
+  | 'a link to nothing'
+  | 'a link that leaves the folder'
+  | 'a link to a folder that contains it'
+  | 'neither a file nor a folder'
+  | 'it cannot be read'
+  | 'it went while the folder was read'
+  | 'too many folders deep';
 
 /** Something left out, and why. */
 export interface Skipped {
   readonly path: string;
-  readonly reason: string;
+  readonly reason: SkipReason;
 }
 
 export interface FolderOptions {
@@ -79,25 +93,28 @@ export class Folder {
     this.#options = options;
   }
 
-  /** @throws RelaymintError LIMIT_EXCEEDED (too deep), STORAGE_FAILED, ABORTED. */
+  /** @throws RelaymintError STORAGE_FAILED, ABORTED. */
   async *entries(): AsyncGenerator<FolderEntry> {
     if (this.#single) yield { path: basename(this.#path), file: this.#real };
     else yield* this.#folder(this.#real, '', [this.#real]);
   }
 
   async *#folder(directory: string, at: string, ancestors: readonly string[]): AsyncGenerator<FolderEntry> {
-    if (at !== '') yield { path: at, file: undefined };
     if (ancestors.length > MAX_PATH_SEGMENTS) {
-      throw new RelaymintError('LIMIT_EXCEEDED', `${at} is more than ${MAX_PATH_SEGMENTS} folders deep.`, {
-        remedy: 'Flatten the tree.',
-      });
+      // Nothing in it could be asked for.
+      this.skipped.push({ path: at, reason: 'too many folders deep' });
+      return;
     }
     let entries: Dirent<Buffer>[];
     try {
       entries = await readdir(directory, { withFileTypes: true, encoding: 'buffer' });
     } catch (cause) {
-      throw diskError(cause, `Reading the folder ${at === '' ? this.#path : at}`);
+      const reason = at === '' ? undefined : unreadable(cause);
+      if (reason === undefined) throw diskError(cause, `Reading the folder ${at === '' ? this.#path : at}`);
+      this.skipped.push({ path: at, reason });
+      return;
     }
+    if (at !== '') yield { path: at, file: undefined };
     const names = entries.map(({ name: bytes }) => ({ name: bytes.toString(), bytes }));
     names.sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const { name, bytes } of names) {
@@ -111,8 +128,8 @@ export class Folder {
 
   async *#entry(absolute: string, path: string, ancestors: readonly string[]): AsyncGenerator<FolderEntry> {
     const target = await this.#target(absolute, path, ancestors);
-    if (target === undefined) return;
-    const found = await this.#lstat(target, path);
+    const found = target === undefined ? undefined : await this.#reach(target, path);
+    if (target === undefined || found === undefined) return;
     if (found.isDirectory()) yield* this.#folder(target, path, [...ancestors, target]);
     else if (found.isFile()) yield { path, file: target };
     else this.skipped.push({ path, reason: 'neither a file nor a folder' });
@@ -120,9 +137,10 @@ export class Folder {
 
   /** The target of a link; the path itself if it is not a link; undefined (and listed as skipped) if the link is not followed. */
   async #target(absolute: string, path: string, ancestors: readonly string[]): Promise<string | undefined> {
-    if (!(await this.#lstat(absolute, path)).isSymbolicLink()) return absolute;
+    const found = await this.#lstat(absolute, path);
+    if (found?.isSymbolicLink() !== true) return found && absolute;
     const real = await realpath(absolute).catch(() => undefined);
-    let reason = 'a link to nothing';
+    let reason: SkipReason = 'a link to nothing';
     if (real !== undefined) {
       if (!this.#inside(real)) reason = 'a link that leaves the folder';
       else if (ancestors.includes(real)) reason = 'a link to a folder that contains it';
@@ -132,18 +150,36 @@ export class Folder {
     return undefined;
   }
 
-  #unwanted(name: string): string | undefined {
+  #unwanted(name: string): SkipReason | undefined {
     if (name.startsWith('.') && name !== '.well-known' && this.#options.hidden !== true) return 'hidden';
     // A backslash before a slash means something else to IPFS path parsers.
     if (name.endsWith('\\')) return 'a name that ends in a backslash';
     return undefined;
   }
 
-  async #lstat(absolute: string, path: string): Promise<Stats> {
+  /** What it is; undefined (and listed as skipped) if it is gone, or a file that may not be read. */
+  async #reach(absolute: string, path: string): Promise<Stats | undefined> {
+    const found = await this.#lstat(absolute, path);
+    if (found?.isFile() !== true) return found;
+    return await this.#tried(
+      access(absolute, constants.R_OK).then(() => found),
+      path,
+    );
+  }
+
+  #lstat(absolute: string, path: string): Promise<Stats | undefined> {
+    return this.#tried(lstat(absolute), path);
+  }
+
+  /** undefined (and listed as skipped) when it failed for this one alone. @throws RelaymintError STORAGE_FAILED. */
+  async #tried<T>(looking: Promise<T>, path: string): Promise<T | undefined> {
     try {
-      return await lstat(absolute);
+      return await looking;
     } catch (cause) {
-      throw diskError(cause, `Reading ${path}`);
+      const reason = unreadable(cause);
+      if (reason === undefined) throw diskError(cause, `Reading ${path}`);
+      this.skipped.push({ path, reason });
+      return undefined;
     }
   }
 
@@ -151,4 +187,10 @@ export class Folder {
     const away = relative(this.#real, real);
     return away !== '..' && !away.startsWith(`..${sep}`);
   }
+}
+
+/** undefined: the disk itself failed. */
+function unreadable(cause: unknown): SkipReason | undefined {
+  if (hasErrno(cause, 'EACCES', 'EPERM')) return 'it cannot be read';
+  return hasErrno(cause, 'ENOENT', 'ENOTDIR') ? 'it went while the folder was read' : undefined;
 }

@@ -1,8 +1,8 @@
 /** Files and folders as blocks, and back. */
-export { publishableFiles } from './folder.ts';
-export type { FolderOptions, Skipped } from './folder.ts';
+export { openFolder, publishableFiles } from './folder.ts';
+export type { Folder, FolderEntry, FolderOptions, Skipped, SkipReason } from './folder.ts';
 export { importPath, importSite } from './import.ts';
-export type { ImportOptions, ImportProgress, ImportSummary } from './import.ts';
+export type { ImportOptions, ImportProgress, ImportSummary, SiteImportOptions } from './import.ts';
 export { proofOf } from './proof.ts';
 export type { EntityBytes, ProofBlock, ProofOptions, Scope } from './proof.ts';
 export { listFiles } from './tree.ts';

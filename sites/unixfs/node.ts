@@ -34,7 +34,7 @@ export function decodeNode(cid: CID, block: Uint8Array): UnixFsNode {
 /** What cannot be shown, and why. */
 export function refused(cid: CID, why: string, cause?: unknown): RelaymintError {
   return new RelaymintError('CONTENT_REFUSED', `${cid.toString()} is not UnixFS content: ${why}.`, {
-    remedy: 'Its owner has to publish again with "relaymint publish".',
+    remedy: 'Its owner has to publish again with "relaymint site publish".',
     cause,
   });
 }

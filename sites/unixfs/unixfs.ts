@@ -289,13 +289,13 @@ function asContentError(error: unknown, cid: CID): unknown {
 
 function notUnixFs(cid: CID, cause?: unknown): RelaymintError {
   return new RelaymintError('CONTENT_REFUSED', `${cid.toString()} is not a UnixFS file or folder.`, {
-    remedy: 'Its owner has to publish again with "relaymint publish".',
+    remedy: 'Its owner has to publish again with "relaymint site publish".',
     cause,
   });
 }
 
 function contradiction(cid: CID): RelaymintError {
   return new RelaymintError('CONTENT_CORRUPT', `The parts of ${cid.toString()} do not add up to its size.`, {
-    remedy: 'Its owner has to publish again with "relaymint publish".',
+    remedy: 'Its owner has to publish again with "relaymint site publish".',
   });
 }

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { publishCommand } from '../../cli/commands/publish.ts';
+import { sitePublishCommand } from '../../cli/commands/site-publish.ts';
 import { temporaryFolder } from '../e2e/marketplace.ts';
 
 const NOTHING = fileURLToPath(new URL('nothing-here', import.meta.url));
@@ -11,7 +11,7 @@ const NOTHING = fileURLToPath(new URL('nothing-here', import.meta.url));
 /** What the command line says, before anything is opened or registered. */
 async function told(name: string, folder: string = NOTHING, ...more: string[]): Promise<string> {
   const program = new Command('relaymint').exitOverride();
-  publishCommand(program);
+  sitePublishCommand(program);
   let said = '';
   for (const command of program.commands) {
     command.exitOverride().configureOutput({ writeErr: (text) => (said += text) });
@@ -22,7 +22,7 @@ async function told(name: string, folder: string = NOTHING, ...more: string[]): 
   return said;
 }
 
-describe('relaymint publish --name', () => {
+describe('relaymint site publish --name', () => {
   it('refuses a name that no browser would open', async () => {
     expect(await told('xn-foo.web3')).toContain(
       'No browser would open xn-foo.web3: its address begins with "xn--". Choose a name that does not begin with "xn-".',
@@ -39,7 +39,7 @@ describe('relaymint publish --name', () => {
   });
 });
 
-describe('relaymint publish --data', () => {
+describe('relaymint site publish --data', () => {
   it.each(['', 'keys', 'keys/of/mine'])('refuses to publish its own keys with the site: %s', async (inside) => {
     const site = await temporaryFolder();
     try {

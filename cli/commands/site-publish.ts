@@ -1,4 +1,4 @@
-/** `relaymint publish`: brings a folder to a host and points a name at it. */
+/** `relaymint site publish`: brings a folder to a host and points a name at it. */
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
@@ -9,32 +9,33 @@ import { siteUrl } from '../../core/name.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { DEFAULT_GATEWAY_PORT, flagsOnly, newName, required, type ValuesOf } from '../../app/config/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { createLog, createOutput, createProgress, createStatus } from '../output.ts';
+import { counted, createLog, createOutput, createProgress, createStatus } from '../output.ts';
 import { requireDirectory } from '../../app/market/index.ts';
 import { openNode } from '../../app/node/index.ts';
 import { baseSection, hostsWanted, settingsOf, site, type BaseValues, type SiteValues } from '../../app/roles/index.ts';
 import type * as PublisherModule from '../../app/roles/publisher.ts';
 import { RENEWAL_HINT_DAYS, priceText, registrationText, renewalHint } from './name-text.ts';
-import { leftOutText } from '../left-out.ts';
+import { leftOutText, listed } from '../left-out.ts';
 import { addSettings } from '../settings.ts';
 
 const publishSection = flagsOnly({ name: required('--name <name>', newName, 'for example demo.web3') });
 
 type PublishOptions = CommonOptions & BaseValues & SiteValues & ValuesOf<typeof publishSection>;
 
-export function publishCommand(program: Command): void {
-  const command = program
-    .command('publish')
+/** `parent`: "relaymint site", or "relaymint" itself, where it was first and where scripts may look for it: there it is `hidden`. */
+export function sitePublishCommand(parent: Command, { hidden = false }: { readonly hidden?: boolean } = {}): void {
+  const command = parent
+    .command('publish', { hidden })
     .argument('<dir>', 'folder of files; index.html is its front page')
     .summary('publish a folder under a name')
     .description(
-      'Imports the folder as IPFS content, sends it to a host over a paid circuit, and registers or updates the name on\nthe ledger. Run it again after a change to send only what changed, or after an interruption to continue.',
+      'Imports the folder as IPFS content, sends it to a host over a paid circuit, and registers or updates the name on\nthe ledger. Run it again after a change to read and send only what changed, or after an interruption to continue.',
     );
   addSettings(addSettings(addCommonOptions(command), site.settings, site.name), baseSection(site));
   addSettings(command, publishSection)
     .addHelpText(
       'after',
-      '\nExample:\n  relaymint publish ./public --name demo.web3 --bootstrap NODEID@/ip4/203.0.113.7/tcp/4001\n',
+      '\nExample:\n  relaymint site publish ./public --name demo.web3 --bootstrap NODEID@/ip4/203.0.113.7/tcp/4001\n',
     )
     .action(run);
 }
@@ -93,10 +94,15 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   });
   output.value(result);
   output.line(
-    `${result.name} ${result.record}: ${result.files} files, ${formatBytes(result.bytes)}, content ${result.cid}\n` +
+    `${result.name} ${result.record}: ${counted(result.files, 'file')}, ${formatBytes(result.bytes)}, content ${result.cid}\n` +
+      `${formatBytes(result.readBytes)} were read, ${formatBytes(result.sentBytes)} sent.\n` +
       `A local gateway shows it at ${siteUrl(result.name, DEFAULT_GATEWAY_PORT)}`,
   );
   if (result.skipped.length > 0) output.line(leftOutText(result.skipped));
+  if (result.changed.length > 0) {
+    output.line(`Changed while they were read, so publish again: ${listed(result.changed)}`);
+    process.exitCode = 1;
+  }
   if (result.hosts.length < wanted) {
     output.line(`Only ${result.hosts.length} of ${wanted} hosts took it: publish again when there are more.`);
     process.exitCode = 1;

@@ -1,0 +1,89 @@
+/** What a publisher keeps in its data folder: blocks of the roots that it published last, what files were, and the journal. */
+import path from 'node:path';
+import type { CID } from 'multiformats/cid';
+import { equalBytes } from '../../core/codec.ts';
+import { RelaymintError } from '../../core/errors.ts';
+import { MAX_PUBLISHER_ROOTS } from '../../core/limits.ts';
+import type { Log } from '../../core/ports.ts';
+import { openBlockStore, type BlockStore, type Pin } from '../../sites/blocks/index.ts';
+import { PublishJournal, type PublishEntry } from '../../sites/publish/index.ts';
+
+export interface Archive {
+  readonly store: BlockStore;
+  readonly journal: PublishJournal;
+  /** Where it is remembered what the files of a name were. */
+  readonly indexOf: (name: string) => string;
+}
+
+function contentFolder(dataDir: string): string {
+  return path.join(dataDir, 'content');
+}
+
+export function journalOf(dataDir: string): PublishJournal {
+  return new PublishJournal(path.join(contentFolder(dataDir), 'published.jsonl'));
+}
+
+/** The caller disposes the store. @throws RelaymintError FILE_IN_USE, STORAGE_FAILED. */
+export async function openArchive(dataDir: string, log: Log): Promise<Archive> {
+  const directory = contentFolder(dataDir);
+  return {
+    store: await openBlockStore({ directory, log }),
+    journal: journalOf(dataDir),
+    indexOf: (name) => path.join(directory, 'read', `${name}.jsonl`),
+  };
+}
+
+/** Of the roots before a new one, those that stay: the one that the chain names, and the youngest. */
+export function rootsKept(older: readonly Pin[], current: Uint8Array): readonly Pin[] {
+  const young = older.slice(-(MAX_PUBLISHER_ROOTS - 1));
+  return older.filter((pin) => young.includes(pin) || equalBytes(pin.root.bytes, current));
+}
+
+export interface Wish {
+  readonly name: string;
+  readonly to: CID | number | undefined;
+  /** Oldest first. */
+  readonly entries: readonly PublishEntry[];
+  readonly pins: readonly Pin[];
+  /** What the chain says; empty: nothing. */
+  readonly current: Uint8Array;
+}
+
+/** Where a rollback goes. `files` and `bytes` as far as they are known. */
+export type Target = Pick<PublishEntry, 'files' | 'bytes'> & { readonly root: CID };
+
+type WithRoot = PublishEntry & { readonly root: CID };
+
+/** @throws RelaymintError CONTENT_NOT_FOUND: there is no such root, or its blocks are gone. */
+export function targetOf({ name, to, entries, pins, current }: Wish): Target {
+  const published = entries.filter((entry): entry is WithRoot => entry.root !== undefined);
+  const root = to === undefined ? rootBefore(published, current) : typeof to === 'number' ? rootOf(published, to) : to;
+  const seeHistory = `See "relaymint site history ${name}".`;
+  if (root === undefined) {
+    const what =
+      to === undefined ? `${name} has nothing to go back to here.` : `${name} has no number ${String(to)} here.`;
+    throw new RelaymintError('CONTENT_NOT_FOUND', what, { remedy: seeHistory });
+  }
+  const entry = published.findLast((one) => one.root.equals(root));
+  if (pins.some((pin) => pin.root.equals(root))) return { root, files: entry?.files, bytes: entry?.bytes };
+  throw new RelaymintError('CONTENT_NOT_FOUND', `The content ${root.toString()} of ${name} is not kept here.`, {
+    remedy:
+      entry === undefined
+        ? `It was not published from this data folder. ${seeHistory}`
+        : `The last ${MAX_PUBLISHER_ROOTS} roots are kept: publish the folder as it was then again.`,
+  });
+}
+
+function rootOf(published: readonly WithRoot[], wanted: number): CID | undefined {
+  return published.find(({ number }) => number === wanted)?.root;
+}
+
+/** The one before where the chain is, not before what was published last: going back twice goes back two. */
+function rootBefore(published: readonly WithRoot[], current: Uint8Array): CID | undefined {
+  const isCurrent = ({ root }: WithRoot): boolean => equalBytes(root.bytes, current);
+  const last = published.findLastIndex(isCurrent);
+  // It was gone back to: what is before is before the time when it was published.
+  const at = published[last]?.step === 'rolled back' ? published.findIndex(isCurrent) : last;
+  const before = last < 0 ? published : published.slice(0, at);
+  return before.findLast((entry) => !isCurrent(entry))?.root;
+}

@@ -1,0 +1,189 @@
+/** What became of a site: where its name points and since when, what was published before, and how it is taken away. */
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { CID } from 'multiformats/cid';
+import { equalBytes } from '../../core/codec.ts';
+import { isRelaymintError } from '../../core/errors.ts';
+import type { Log } from '../../core/ports.ts';
+import { unixMillis } from '../../core/units.ts';
+import type { LedgerReader, LedgerWallet, NameRecord } from '../../ledger/contract.ts';
+import { daysBetween } from '../../ledger/term.ts';
+import { CONTENT_SERVICE } from '../../sites/blocks/index.ts';
+import type { PublishEntry } from '../../sites/publish/index.ts';
+import { keepsName } from '../../node/offer/index.ts';
+import { sellersOf } from '../../node/tunnel/index.ts';
+import type { RunningNode } from '../node/index.ts';
+import { journalOf, openArchive } from './archive.ts';
+import { requireOwn } from './own-name.ts';
+
+/** An entry of the journal, as people and scripts read it. */
+export interface HistoryEntry {
+  readonly number: number;
+  /** UNIX milliseconds. */
+  readonly at: number;
+  readonly step: PublishEntry['step'];
+  /** null: the name pointed to nothing. */
+  readonly cid: string | null;
+  readonly files?: number | undefined;
+  readonly bytes?: number | undefined;
+  readonly hosts: readonly string[];
+  /** null: not known to be confirmed. */
+  readonly transaction: string | null;
+  /** The chain points there now: of several entries with that root, the last. null: the ledger did not say. */
+  readonly current: boolean | null;
+  /** The blocks are here, so that a rollback can go there. null: another process has the store open. */
+  readonly kept: boolean | null;
+}
+
+export interface SiteHistory {
+  readonly name: string;
+  /** Newest first. */
+  readonly entries: readonly HistoryEntry[];
+}
+
+export interface RecordParts {
+  readonly name: string;
+  readonly dataDir: string;
+  readonly ledger: Pick<LedgerReader, 'name'>;
+  readonly log: Log;
+}
+
+/** @throws RelaymintError STORAGE_FAILED, and what the ledger says unless it cannot be reached. */
+export async function siteHistory({ name, dataDir, ledger, log }: RecordParts): Promise<SiteHistory> {
+  const entries = await journalOf(dataDir).read(name);
+  const [record, kept] = await Promise.all([recordOf(ledger, name), rootsIn(dataDir, name, log)]);
+  const isAt = ({ root }: PublishEntry): boolean =>
+    record !== undefined && equalBytes(root?.bytes ?? new Uint8Array(), record?.root ?? new Uint8Array());
+  const current = entries.findLast(isAt);
+  return {
+    name,
+    entries: entries
+      .map(({ root, transaction, number, at, step, files, bytes, hosts }) => ({
+        number,
+        at,
+        step,
+        cid: root?.toString() ?? null,
+        files,
+        bytes,
+        hosts,
+        transaction: transaction ?? null,
+        current: record === undefined ? null : number === current?.number,
+        kept: kept === undefined ? null : root !== undefined && kept.has(root.toString()),
+      }))
+      .toReversed(),
+  };
+}
+
+/** null: nobody has registered it. undefined: the ledger cannot be reached. */
+async function recordOf(ledger: Pick<LedgerReader, 'name'>, name: string): Promise<NameRecord | null | undefined> {
+  try {
+    return (await ledger.name(name)) ?? null;
+  } catch (error) {
+    if (isRelaymintError(error, 'LEDGER_UNREACHABLE')) return undefined;
+    throw error;
+  }
+}
+
+/** undefined: another process has the store open. */
+async function rootsIn(dataDir: string, name: string, log: Log): Promise<ReadonlySet<string> | undefined> {
+  // Opening a store makes one.
+  if ((await stat(path.join(dataDir, 'content', 'blocks')).catch(() => undefined)) === undefined) return new Set();
+  try {
+    const { store } = await openArchive(dataDir, log);
+    await using _closed = store;
+    return new Set(store.pins(name).map(({ root }) => root.toString()));
+  } catch (error) {
+    if (isRelaymintError(error, 'FILE_IN_USE')) return undefined;
+    throw error;
+  }
+}
+
+export interface SiteStatus {
+  readonly name: string;
+  readonly registered: boolean;
+  readonly status?: NameRecord['status'];
+  readonly owner?: string;
+  /** Whether the wallet in the data folder may change it. */
+  readonly ours?: boolean;
+  readonly seq?: string;
+  /** UNIX seconds, and whole days until then; absent: never. */
+  readonly expiresAt?: string;
+  readonly daysLeft?: number;
+  /** null: the name points to nothing. */
+  readonly cid?: string | null;
+  /** When this data folder pointed the name there, UNIX milliseconds; absent: it did not. */
+  readonly since?: number;
+  /** What this data folder published last; absent: nothing. */
+  readonly newest?: { readonly number: number; readonly cid: string | null; readonly at: number };
+  /** The name points to what this data folder published last; absent: it published nothing. */
+  readonly isNewest?: boolean;
+  /** Node ids of those whose offers say that they keep the name. */
+  readonly hosts: readonly string[];
+}
+
+/** The node is announced: it has asked for offers. @throws RelaymintError LEDGER_UNREACHABLE, STORAGE_FAILED. */
+export async function siteStatus(node: RunningNode, name: string): Promise<SiteStatus> {
+  const { book } = node.discovery;
+  const hosts = sellersOf(book, CONTENT_SERVICE).filter((host) => {
+    const offer = book.get(host);
+    return offer !== undefined && keepsName(offer, name);
+  });
+  const [record, entries, now] = await Promise.all([
+    node.ledger.name(name),
+    journalOf(node.settings.dataDir).read(name),
+    node.ledger.now(),
+  ]);
+  const last = entries.at(-1);
+  const newest = last && { number: last.number, cid: last.root?.toString() ?? null, at: last.at };
+  if (record === undefined) return { name, registered: false, hosts, ...(newest && { newest, isNewest: false }) };
+  const { root, expiresAt, owner, manager, seq, status } = record;
+  const cid = root.length === 0 ? null : cidText(root);
+  const since = entries.findLast((entry) => (entry.root?.toString() ?? null) === cid)?.at;
+  return {
+    name,
+    registered: true,
+    status,
+    owner,
+    ours: owner === node.wallet.address || manager === node.wallet.address,
+    seq: String(seq),
+    ...(expiresAt !== undefined && { expiresAt: String(expiresAt), daysLeft: daysBetween(now, expiresAt) }),
+    cid,
+    ...(since !== undefined && { since }),
+    ...(newest && { newest, isNewest: newest.cid === cid }),
+    hosts,
+  };
+}
+
+/** Anybody may write anything into a record of theirs. */
+function cidText(root: Uint8Array): string {
+  try {
+    return CID.decode(root).toString();
+  } catch {
+    return 'not a CID';
+  }
+}
+
+export interface UnpublishParts extends RecordParts {
+  readonly wallet: Pick<LedgerWallet, 'address' | 'updateName'>;
+}
+
+/**
+ * Points a name to nothing. Gateways then say that it has no content; hosts let the content go within a day. What is kept in the data
+ * folder stays there, so that a rollback brings it back.
+ * @returns the transaction; undefined: it pointed to nothing before. @throws RelaymintError NAME_UNKNOWN, NAME_TAKEN, NAME_EXPIRED, STORAGE_FULL, ..
+ */
+export async function unpublish(parts: UnpublishParts): Promise<string | undefined> {
+  const { name, wallet, dataDir, log } = parts;
+  const { root } = await requireOwn(parts, name);
+  if (root.length === 0) return undefined;
+  const journal = journalOf(dataDir);
+  const at = unixMillis(Date.now());
+  const begun = await journal.begin({ name, at, step: 'unpublished', root: undefined, hosts: [] });
+  const { signature } = await wallet.updateName(name, { root: new Uint8Array() });
+  try {
+    await journal.confirm(begun, signature);
+  } catch (error) {
+    log.warn({ err: error }, 'the name points to nothing now, but the list of what was published could not be written');
+  }
+  return signature;
+}

@@ -1,0 +1,70 @@
+/** `relaymint site preview`: folders and CAR files as visitors will see them. */
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import type { Command } from 'commander';
+import { messageOf } from '../../core/errors.ts';
+import { DEFAULT_GATEWAY_PORT, flagsOnly, port, standard, type ValuesOf } from '../../app/config/index.ts';
+import { watchLifecycle } from '../../app/lifecycle.ts';
+import { openPreview, type PreviewedSite } from '../../app/site/index.ts';
+import { leftOutText } from '../left-out.ts';
+import { addCommonOptions, type CommonOptions } from '../options.ts';
+import { createLog, createOutput, createProgress } from '../output.ts';
+import { addSettings } from '../settings.ts';
+
+const previewSection = flagsOnly({
+  port: standard('--port <n>', port, 'where browsers connect; 0 for any free port', String(DEFAULT_GATEWAY_PORT)),
+});
+
+type PreviewOptions = CommonOptions & ValuesOf<typeof previewSection>;
+
+export function sitePreviewCommand(site: Command): void {
+  const command = site
+    .command('preview')
+    .summary('show folders and CAR files as visitors will see them')
+    .description(
+      'Serves folders and CAR files on this machine by the code of the gateway, without a node, a wallet or a ledger. Each is on an\norigin of its own; pages reload when their folder changes. All content is also at /ipfs/CID, as files, raw blocks, CAR and tar.',
+    )
+    .argument('<paths...>', 'folders, and CAR files')
+    .addHelpText('after', '\nExample:\n  relaymint site preview ./public\n');
+  addSettings(addCommonOptions(command), previewSection).action(run);
+}
+
+async function run(paths: readonly string[], options: PreviewOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  using lifecycle = watchLifecycle();
+  await using stack = new AsyncDisposableStack();
+  const importing = createProgress('Importing', output.json);
+  const preview = stack.use(
+    await openPreview({
+      paths,
+      port: options.port,
+      signal: lifecycle.signal,
+      onImport: ({ bytes }) => importing.update(bytes, undefined),
+      onChange: (site, error) => {
+        output.value({
+          event: error === undefined ? 'changed' : 'failed',
+          ...valueOf(site),
+          ...(error !== undefined && { message: messageOf(error) }),
+        });
+        output.line(
+          error === undefined
+            ? `Changed: ${site.path} is ${site.root.toString()} now`
+            : `${site.path}: ${messageOf(error)}`,
+        );
+      },
+      log: createLog(options.logLevel, 'preview'),
+    }).finally(() => importing.finish()),
+  );
+  const { url, sites, remarks } = preview;
+  output.value({ event: 'ready', gateway: url, sites: sites.map(valueOf), remarks });
+  for (const remark of remarks) output.line(remark);
+  for (const site of sites) {
+    output.line(`${site.path}\n  ${site.url}\n  ${url}ipfs/${site.root.toString()}/`);
+    if (site.skipped.length > 0) output.line(leftOutText(site.skipped));
+  }
+  output.line('Ctrl-C stops it.');
+  await lifecycle.ended;
+}
+
+function valueOf({ path, root, url }: PreviewedSite): object {
+  return { path, cid: root.toString(), url };
+}

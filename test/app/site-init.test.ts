@@ -1,0 +1,76 @@
+/** A new site: whole or not at all, over nothing, and without fault. */
+import { mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { initSite, openPreview } from '../../app/site/index.ts';
+import { silentLog } from '../../core/ports.ts';
+import { checkSite } from '../../sites/check/index.ts';
+import { Cleanup, temporaryFolder } from '../sites/kit.ts';
+import { visit } from './visitor.ts';
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+const { signal } = new AbortController();
+let folder: string;
+beforeEach(async () => {
+  folder = path.join(await temporaryFolder(cleanup), 'new', 'site');
+});
+
+const FILES = ['404.html', '_redirects', 'about.html', 'index.html', 'style.css'];
+
+describe('a new site', () => {
+  it('has nothing that a check finds', async () => {
+    expect((await initSite(folder, signal)).toSorted()).toEqual(FILES);
+    expect((await readdir(folder)).toSorted()).toEqual(FILES);
+    const { findings, files } = await checkSite(folder, { name: 'demo.web3' });
+    expect({ findings, files }).toEqual({ findings: [], files: 5 });
+  });
+
+  it('works in a preview: its pages, its redirect, and the page for what is missing', async () => {
+    await initSite(folder, signal);
+    const preview = await openPreview({ paths: [folder], port: 0, signal, log: silentLog });
+    cleanup.add(() => preview[Symbol.asyncDispose]());
+    const see = async (at: string): Promise<string> => {
+      const { status, body } = await visit(preview.url, 'site.web3', at);
+      return `${status} ${/<h1>(.*)<\/h1>/.exec(String(body))?.[1] ?? ''}`;
+    };
+    expect([await see('/'), await see('/about'), await see('/no/thing'), await see('/home')]).toEqual([
+      '200 A new site',
+      '200 About this site',
+      '404 There is no such page',
+      '301 ',
+    ]);
+  });
+
+  it('is made beside names that begin with a dot', async () => {
+    await mkdir(path.join(folder, '.git'), { recursive: true });
+    expect(await initSite(folder, signal)).toHaveLength(5);
+  });
+});
+
+describe('nothing is overwritten', () => {
+  it.each(['index.html', 'notes.txt'])('beside %s nothing is written', async (file) => {
+    await mkdir(folder, { recursive: true });
+    await writeFile(path.join(folder, file), 'mine');
+    await expect(initSite(folder, signal)).rejects.toMatchObject({ code: 'FILE_EXISTS' });
+    expect(await readdir(folder)).toEqual([file]);
+    expect(await readFile(path.join(folder, file), 'utf8')).toBe('mine');
+  });
+
+  it('where a file is, a site is, or nothing leads', async () => {
+    const parent = path.dirname(folder);
+    await mkdir(parent, { recursive: true });
+    await writeFile(folder, 'a file');
+    await expect(initSite(folder, signal)).rejects.toMatchObject({ code: 'FILE_EXISTS' });
+    await initSite(path.join(parent, 'other'), signal);
+    await expect(initSite(path.join(parent, 'other'), signal)).rejects.toMatchObject({ code: 'FILE_EXISTS' });
+    await symlink('nowhere', path.join(parent, 'dangling'));
+    await expect(initSite(path.join(parent, 'dangling'), signal)).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+  });
+
+  it('a stop leaves nothing behind', async () => {
+    await expect(initSite(folder, AbortSignal.abort())).rejects.toMatchObject({ code: 'ABORTED' });
+    await expect(readdir(folder)).rejects.toThrow('ENOENT');
+  });
+});
