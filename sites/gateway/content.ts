@@ -9,7 +9,7 @@ import { answerTree } from './tree.ts';
 
 /** @throws RelaymintError before anything was sent (tell it) or after (cut the connection). */
 export async function answerContent(asked: ContentAsked, place: Place): Promise<void> {
-  const wanted = representationOf(asked.request);
+  const wanted = representationOf(asked.request, !place.immutable);
   try {
     if (wanted.form === 'raw') await answerRaw(asked, place);
     else if (wanted.form === 'car') await answerCar(asked, place, wanted);

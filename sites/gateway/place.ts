@@ -19,9 +19,10 @@ export interface Place {
   readonly appendix?: Buffer;
 }
 
-/** The path below the root, as it was sent. */
-export function pathBelow({ base }: Pick<Place, 'base'>, path: string): string {
-  return path.slice(base.length) || '/';
+/** The path below the root, as it was sent; slashes that follow each other are one where a site has an origin, as other servers have it. */
+export function pathBelow({ base, ownOrigin }: Pick<Place, 'base' | 'ownOrigin'>, path: string): string {
+  const below = path.slice(base.length) || '/';
+  return ownOrigin ? below.replaceAll(/\/{2,}/g, '/') : below;
 }
 
 /** What a path names below a root. undefined when it cannot name anything: bad escapes, empty or hidden-slash segments. */

@@ -26,19 +26,24 @@ export const TAR = 'application/x-tar';
 const OTHERS = /^(?:dag-json|dag-cbor|ipns-record)$/;
 const SCOPES: readonly Scope[] = ['block', 'entity', 'all'];
 
-/** @throws RelaymintError NOT_ACCEPTABLE (nothing of ours has that form), INVALID_ARGUMENT (a parameter is malformed). */
-export function representationOf(request: Request): Representation {
+/**
+ * @param isSite a page of a name may use the parameter for something of its own: a word that is no form is left to it.
+ * @throws RelaymintError NOT_ACCEPTABLE (nothing of ours has that form), INVALID_ARGUMENT (a parameter is malformed).
+ */
+export function representationOf(request: Request, isSite: boolean): Representation {
   const accepted = acceptedOf(request.headers.accept);
   const format = parameter(request, 'format') ?? accepted?.format;
   if (format === undefined) return { form: 'tree' };
   if (format === 'raw' || format === 'tar') return { form: format };
   if (format === 'json' || format === 'cbor') return { form: 'tree', type: `application/${format}` };
   if (format === 'car') return carOf(request, accepted?.parameters ?? new Map());
-  throw OTHERS.test(format)
-    ? new RelaymintError('NOT_ACCEPTABLE', `Files and folders have no form "${format}".`, {
-        remedy: 'Ask for raw, car or tar.',
-      })
-    : malformed('format', format);
+  if (OTHERS.test(format)) {
+    throw new RelaymintError('NOT_ACCEPTABLE', `Files and folders have no form "${format}".`, {
+      remedy: 'Ask for raw, car or tar.',
+    });
+  }
+  if (isSite) return { form: 'tree' };
+  throw malformed('format', format);
 }
 
 function carOf(request: Request, accepted: ReadonlyMap<string, string>): Representation {

@@ -41,5 +41,5 @@ export function ofProtocolHandler(request: Request): string | undefined {
 /** The same content at its own origin. `protocol`: of a proxy that stands before this gateway, else http. */
 export function ownOriginOf(request: Request, root: CID, base: string): string {
   const protocol = request.headers['x-forwarded-proto'] === 'https' ? 'https' : 'http';
-  return `${protocol}://${root.toV1().toString()}.ipfs.${request.headers.host ?? ''}${pathBelow({ base }, request.path)}${queryOf(request)}`;
+  return `${protocol}://${root.toV1().toString()}.ipfs.${request.headers.host ?? ''}${pathBelow({ base, ownOrigin: false }, request.path)}${queryOf(request)}`;
 }

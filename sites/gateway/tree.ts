@@ -124,7 +124,9 @@ class TreeAnswer {
   #toFolder(): void {
     const { immutable } = this.#place;
     this.#response.set('Cache-Control', immutable ? FOR_EVER : 'no-cache');
-    this.#response.redirect(immutable ? 301 : 302, `${this.#request.path}/${queryOf(this.#request)}`);
+    // With one slash at its beginning, or it would name another host.
+    const path = this.#place.base + pathBelow(this.#place, this.#request.path);
+    this.#response.redirect(immutable ? 301 : 302, `${path}/${queryOf(this.#request)}`);
   }
 
   #symlink(target: string, told: Told): void {

@@ -45,7 +45,12 @@ export class Visits {
   /** What ends each request, those that wait included. */
   readonly #asked = new Set<AbortController>();
 
-  constructor({ log, isProxied = false, queueMillis = GATEWAY_QUEUE_MILLIS, now = () => performance.now() }: VisitsOptions) {
+  constructor({
+    log,
+    isProxied = false,
+    queueMillis = GATEWAY_QUEUE_MILLIS,
+    now = () => performance.now(),
+  }: VisitsOptions) {
     this.#log = log;
     this.#now = now;
     this.#isProxied = isProxied;

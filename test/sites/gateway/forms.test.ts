@@ -181,7 +181,6 @@ describe('gateway: blocks that visitors verify by themselves', () => {
     ['?format=car&dag-scope=some', 400],
     ['?format=car&entity-bytes=1', 400],
     ['?format=car&car-version=2', 400],
-    ['?format=exe', 400],
     ['?format=dag-json', 406],
     ['missing?format=raw', 404],
     ['missing?format=car', 404],

@@ -241,7 +241,6 @@ describe('gateway: files', () => {
       '/README/x',
       '/nothing',
       '/docs/nothing',
-      '//docs/',
       '/%zz',
       '/a%00b',
       '/%2e%2e/x',
@@ -419,5 +418,26 @@ describe('gateway: failures are told', () => {
     const odd: CID = cid;
     front.ledger.register('demo.web3', odd.toV1().bytes.with(1, 0x71));
     expect((await front.get('/')).status).toBe(502);
+  });
+
+  it('takes slashes that follow each other for one, and never leads to another host by them', async () => {
+    const front = await startFront(cleanup);
+    await front.publish('demo.web3', { 'evil.example/index.html': 'a folder', 'sub/style.css': 'a{}' });
+    expect((await front.get('/sub//style.css')).text).toBe('a{}');
+    expect((await front.get('//sub///style.css')).text).toBe('a{}');
+    expect((await front.get('//evil.example/')).text).toBe('a folder');
+    const folder = await front.get('//evil.example?x=1');
+    expect([folder.status, folder.headers.location]).toEqual([302, '/evil.example/?x=1']);
+  });
+
+  it('leaves words that are no form to the pages of a name', async () => {
+    const front = await startFront(cleanup);
+    await front.publish('demo.web3', { 'a.css': 'a{}' });
+    for (const format of ['x', '', 'pdf']) {
+      const { status, headers, text } = await front.get(`/a.css?format=${format}`);
+      expect([format, status, headers['content-type'], text]).toEqual([format, 200, 'text/css; charset=utf-8', 'a{}']);
+    }
+    expect((await front.get('/a.css?format=raw')).headers['content-type']).toBe('application/vnd.ipld.raw');
+    expect((await front.get('/a.css?format=dag-json')).status).toBe(406);
   });
 });
