@@ -13,6 +13,7 @@ import {
 import { randomBytes } from 'node:crypto';
 import { KEY_BYTES, nodeId, type LedgerAddress, type NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
+import { isAnonymizing } from '../transport/index.ts';
 import { FrameType, type Link, type LinkManager } from '../link/contract.ts';
 import { TokenBucket, TokenBuckets } from '../../core/rate.ts';
 import { backoff } from '../../core/backoff.ts';
@@ -27,6 +28,11 @@ const INTERVAL_MILLIS = 60_000;
 const JITTER = 0.25;
 /** How long after its link was lost a bootstrap peer is dialled, milliseconds. */
 const REDIAL_MILLIS = 1_000;
+/**
+ * The longest pause before it is dialled once more, milliseconds: a node that comes back after hours knows nobody, and until then who asks it finds
+ * nobody. A dial that nobody answers costs next to nothing, but over Tor and I2P: there a round is soon enough.
+ */
+const REDIAL_LAST_MILLIS = 10_000;
 /** One answer may take this long, milliseconds. */
 const ANSWER_MILLIS = 10_000;
 /** Pages asked of one peer in one round: below what it answers in a second. */
@@ -154,7 +160,9 @@ class Exchange implements Discovery {
       if (link === undefined) this.#redial(peer);
       else await this.#askPeer(link);
     };
-    const pause = backoff(missed.failures, { first: REDIAL_MILLIS, last: this.#intervalMillis });
+    const isDirect = addresses.some(({ address }) => !isAnonymizing(address));
+    const last = isDirect ? Math.min(REDIAL_LAST_MILLIS, this.#intervalMillis) : this.#intervalMillis;
+    const pause = backoff(missed.failures, { first: REDIAL_MILLIS, last });
     const begin = (): void => {
       const dialled = dial().finally(() => this.#dials.delete(dialled));
       this.#dials.add(dialled);

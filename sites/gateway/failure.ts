@@ -8,8 +8,14 @@ interface Telling {
   readonly title: string;
   /** Replaces the error's own text if that could tell a visitor too much, for example which ledger node is used. */
   readonly text?: string;
+  /** Where it mends itself, or others do: after how many seconds to ask again. */
+  readonly retrySeconds?: number;
 }
 
+/**
+ * 502: who was asked did not deliver, or something else. 504: nobody answered in time. 503: this gateway itself cannot now. 500: this gateway
+ * is broken, or the site.
+ */
 const LEDGER_TEXT = 'The gateway cannot ask the ledger right now. Try again in a moment.';
 
 const TELLINGS: Partial<Record<ErrorCode, Telling>> = {
@@ -25,18 +31,24 @@ const TELLINGS: Partial<Record<ErrorCode, Telling>> = {
   CONTENT_CORRUPT: { status: 502, title: 'The hosts delivered something else' },
   CONTENT_REFUSED: { status: 502, title: 'This content cannot be shown' },
   NO_ROUTE: { status: 502, title: 'No host of this site can be reached' },
-  LEDGER_UNREACHABLE: { status: 502, title: 'The ledger does not answer', text: LEDGER_TEXT },
+  LEDGER_UNREACHABLE: { status: 504, title: 'The ledger does not answer', text: LEDGER_TEXT, retrySeconds: 5 },
   LEDGER_REJECTED: { status: 502, title: 'The ledger refuses to answer', text: LEDGER_TEXT },
-  INSUFFICIENT_FUNDS: { status: 502, title: 'This gateway has run out of credits' },
-  DEPOSIT_EXHAUSTED: { status: 502, title: 'This gateway has run out of credits' },
+  // Its operator has to act: nobody knows when.
+  INSUFFICIENT_FUNDS: { status: 503, title: 'This gateway has run out of credits' },
+  DEPOSIT_EXHAUSTED: { status: 503, title: 'This gateway has run out of credits' },
+  PRICE_TOO_HIGH: { status: 503, title: 'This gateway does not pay what the site costs' },
   BUDGET_EXHAUSTED: {
     status: 503,
     title: 'This gateway has reached its spending limit',
     text: 'The gateway limits what it spends in an hour, and the limit is reached. Try again later.',
+    // What was spent an hour ago counts no more, little by little.
+    retrySeconds: 300,
   },
-  TIMEOUT: { status: 504, title: 'No host of this site answered in time' },
-  LIMIT_EXCEEDED: { status: 503, title: 'This gateway is busy' },
-  CLOSED: { status: 503, title: 'This gateway is stopping' },
+  // A visitor is told to try again in a minute: what is being built goes on.
+  TIMEOUT: { status: 504, title: 'No host of this site answered in time', retrySeconds: 60 },
+  LIMIT_EXCEEDED: { status: 503, title: 'This gateway is busy', retrySeconds: 5 },
+  CLOSED: { status: 503, title: 'This gateway is stopping', retrySeconds: 5 },
+  INTERNAL: { status: 500, title: 'Something went wrong in the gateway' },
 };
 
 /** The page for a failed request. The text of a foreign error is not shown. */

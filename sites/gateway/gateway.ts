@@ -163,9 +163,7 @@ class HttpGateway implements Gateway {
       return;
     }
     for (const header of FORM_HEADERS) response.removeHeader(header);
-    const message = messageFor(error);
-    if (message.status === 503) response.set('Retry-After', '5');
-    sendMessage(response, message);
+    sendMessage(response, messageFor(error));
   }
 }
 

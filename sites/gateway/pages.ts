@@ -39,10 +39,13 @@ export interface Message {
   readonly text: string;
   /** The stable error code, to quote when asking for help. */
   readonly code?: string;
+  /** After how many seconds asking again may help. */
+  readonly retrySeconds?: number;
 }
 
 /** Sends a page, or its head alone; the response is over then. */
 export function sendMessage(response: Response, message: Message): void {
+  if (message.retrySeconds !== undefined) response.set('Retry-After', String(message.retrySeconds));
   const code = message.code === undefined ? '' : `<p class="code">${escapeHtml(message.code)}</p>`;
   const body = `<p class="status">${message.status}</p><h1>${escapeHtml(message.title)}</h1><p>${escapeHtml(message.text)}</p>${code}`;
   send(response, message.status, message.title, body, 'no-store');

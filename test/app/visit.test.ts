@@ -5,7 +5,7 @@ import type { CID } from 'multiformats/cid';
 import type { NodeId } from '../../core/ids.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import { U64_MAX, amount, pricePerMiB } from '../../core/units.ts';
-import { createRoutes, type Routes, type RoutesNode } from '../../app/roles/routes.ts';
+import { createRoutes, type Routes, type RoutesNode, type RoutesOptions } from '../../app/roles/routes.ts';
 import { createGuards } from '../../node/tunnel/index.ts';
 import { keepsName, signOffer, type SignedOffer } from '../../node/offer/index.ts';
 import { createOfferBook, type OfferBook } from '../../node/discovery/index.ts';
@@ -84,16 +84,22 @@ describe('a visit to a name', () => {
     'accept circuits and refuse streams': async () => void (await keeper()),
   };
 
-  const gateway = (): { routes: Routes; visit: (root: CID, signal?: AbortSignal) => Promise<string> } => {
+  const gateway = ({
+    refresh = async () => Promise.resolve(0),
+    noHosts = { waitMillis: 20, askMillis: 5 },
+  }: { refresh?: () => Promise<number>; noHosts?: RoutesOptions['noHosts'] } = {}): {
+    routes: Routes;
+    visit: (root: CID, signal?: AbortSignal) => Promise<string>;
+  } => {
     const node: RoutesNode = {
-      discovery: { book, refresh: async () => 0 },
+      discovery: { book, refresh },
       circuits: client.endpoint,
       keys: { identity: client.identity },
       guards: createGuards({ nodeId: client.id }),
       settings: { log: silentLog, node: { maxPrice: undefined } },
       budget: { reserveSite: async () => ({ amount: amount(U64_MAX), settle() {} }) as never },
     };
-    const routes = createRoutes({ node, relays: 2, staggerMillis: STAGGER_MILLIS });
+    const routes = createRoutes({ node, relays: 2, staggerMillis: STAGGER_MILLIS, ...(noHosts && { noHosts }) });
     cleanup.add(() => routes[Symbol.asyncDispose]());
     const source = createContentSource({
       route: routes.route,
@@ -149,6 +155,39 @@ describe('a visit to a name', () => {
     },
     LONG_MILLIS,
   );
+
+  it('waits for the first host where none is known yet, because this node or its peers have just come up', async () => {
+    const { root, host } = await alive();
+    const offer = book.get(host.id);
+    book.remove(host.id);
+    let asked = 0;
+    const refresh = async (): Promise<number> => {
+      asked += 1;
+      if (asked === 3 && offer !== undefined) book.add(offer);
+      return Promise.resolve(0);
+    };
+    const { visit } = gateway({ refresh, noHosts: { waitMillis: 60_000, askMillis: 5 } });
+    expect(await visit(root)).toContain('index.html');
+    expect(asked).toBe(3);
+  });
+
+  it('ends where no host comes, and asks no more than it waits', async () => {
+    let asked = 0;
+    const { visit } = gateway({ refresh: async () => Promise.resolve((asked += 1)) });
+    const { root, host } = await alive();
+    book.remove(host.id);
+    await expect(visit(root)).rejects.toMatchObject({ code: 'NO_ROUTE' });
+    expect(asked).toBeLessThan(6);
+    expect(asked).toBeGreaterThan(1);
+  });
+
+  it('does not wait where hosts are known, none of which keeps the name', async () => {
+    const { root, host } = await alive();
+    book.remove(host.id);
+    book.add((await net.node({ relayPrice: undefined, services: { content: PRICE } })).offer);
+    const { visit } = gateway({ noHosts: { waitMillis: 10 * LONG_MILLIS, askMillis: 5 } });
+    await expect(visit(root)).rejects.toMatchObject({ code: 'NO_ROUTE' });
+  });
 
   it('that one visitor gives up takes nothing from another who waits for the same circuit', async () => {
     const { root, host } = await alive();

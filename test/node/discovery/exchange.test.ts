@@ -3,7 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { isRelaymintError } from '../../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../../core/errors.ts';
 import { ledgerAddress, type LedgerAddress, type NodeId } from '../../../core/ids.ts';
 import {
   MAX_OFFERS_PER_ANSWER,
@@ -197,6 +197,33 @@ describe('discovery', () => {
       expect(dials).not.toHaveBeenCalled();
     } finally {
       vi.useRealTimers();
+    }
+  });
+
+  it.each([
+    ['a direct address', '/ip4/127.0.0.1/tcp/1', 12_500],
+    ['an address of Tor', `/onion3/${'a'.repeat(55)}d:1`, 75_000],
+  ])('dials a bootstrap peer that is away for long at %s again and again', async (_where, address, most) => {
+    const reader = await start({}, false);
+    const { links } = reader;
+    const dials = vi.spyOn(links, 'connect').mockRejectedValue(new RelaymintError('CLOSED', 'Nobody is there.'));
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const parts = { links, clock: systemClock, log: silentLog, book: reader.discovery.book };
+    const away = createDiscovery({ ...parts, bootstrap: [{ nodeId: newIdentity().nodeId, address }], redials: true });
+    try {
+      const pauses: number[] = [];
+      for (let [at, last, seen] = [0, 0, 0]; at < 600_000; at += 500) {
+        await vi.advanceTimersByTimeAsync(500);
+        if (dials.mock.calls.length > seen) {
+          pauses.push(at - last);
+          [last, seen] = [at, dials.mock.calls.length];
+        }
+      }
+      expect(Math.max(...pauses)).toBeLessThanOrEqual(most);
+      expect(Math.max(...pauses)).toBeGreaterThan(most / 2);
+    } finally {
+      vi.useRealTimers();
+      await away.close();
     }
   });
 

@@ -389,7 +389,7 @@ describe('gateway: failures are told', () => {
     expect(fault.headers['etag']).toBeUndefined();
     front.ledger.name = () => Promise.reject(new RelaymintError('LEDGER_UNREACHABLE', 'http://ledger is away.'));
     const away = await front.get('/');
-    expect([away.status, away.text.includes('The ledger does not answer')]).toEqual([502, true]);
+    expect([away.status, away.text.includes('The ledger does not answer')]).toEqual([504, true]);
   });
 
   it('says that a name has expired, and goes on serving it in its grace period', async () => {

@@ -42,7 +42,7 @@ describe('a visit that finds no host', () => {
     const front = await startFront(cleanup, { content: () => source });
     await front.publish('demo.web3', { 'index.html': 'front' });
     const answer = await front.get('/');
-    expect(answer.status).toBe(504);
+    expect([answer.status, answer.headers['retry-after']]).toEqual([504, '60']);
     expect(answer.text).toContain('No host of this site answered in time');
     expect(answer.text).toContain('Try again in a minute');
     expect(searches.map(({ aborted }) => aborted)).toEqual([true]);
@@ -52,7 +52,7 @@ describe('a visit that finds no host', () => {
     const resolver = { resolve: () => new Promise<never>(() => {}), refresh: () => {} };
     const front = await startFront(cleanup, { resolver, nameWaitMillis: 50 });
     const answer = await front.get('/');
-    expect(answer.status).toBe(502);
+    expect([answer.status, answer.headers['retry-after']]).toEqual([504, '5']);
     expect(answer.text).toContain('Try again in a moment');
   });
 

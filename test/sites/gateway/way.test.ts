@@ -79,6 +79,6 @@ describe('gateway: the way of a request', () => {
     expect(asked).toBe(0);
     // A failure is told as that of a site is.
     const failed = await front.get('/', paris);
-    expect([failed.status, failed.text.includes('tenant.example'), asked]).toEqual([502, false, 1]);
+    expect([failed.status, failed.text.includes('tenant.example'), asked]).toEqual([504, false, 1]);
   });
 });
