@@ -15,6 +15,8 @@ export interface NginxOptions {
   readonly port: number;
   /** The folder that it serves at each host name. */
   readonly sites: Readonly<Record<string, string>>;
+  /** Further `server { .. }` of its configuration. */
+  readonly servers?: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -77,7 +79,7 @@ export async function startNginx(options: NginxOptions): Promise<AsyncDisposable
   return { [Symbol.asyncDispose]: stop };
 }
 
-function configuration({ directory, port, sites }: NginxOptions): string {
+function configuration({ directory, port, sites, servers: further = [] }: NginxOptions): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (what) => `  ${what}_temp_path ${quoted(path.join(directory, what))};`,
   );
@@ -107,6 +109,7 @@ function configuration({ directory, port, sites }: NginxOptions): string {
     '  absolute_redirect off;',
     ...temporary,
     ...servers,
+    ...further,
     '}',
     '',
   ].join('\n');

@@ -17,7 +17,9 @@ export function isForeignSubresource(headers: IncomingHttpHeaders, isPublic: boo
   if (site === undefined || OWN.includes(site) || (site === 'same-site' && !isPublic)) return false;
   const goingThere = headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
   // Prefetched or prerendered for a foreign page: the visitor has not gone anywhere yet.
-  return !(goingThere || isInOwnPage(headers)) || headers['sec-purpose'] !== undefined;
+  // Below a domain the page in the address bar may be another name's, and all the same said to be of the same site.
+  const mayLoad = goingThere || (!isPublic && isInOwnPage(headers));
+  return !mayLoad || headers['sec-purpose'] !== undefined;
 }
 
 /**

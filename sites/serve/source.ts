@@ -429,7 +429,8 @@ async function getPaid({ client, route }: Lease, cid: CID, signal: AbortSignal):
 }
 
 function tell(error: RelaymintError, site: Site): RelaymintError {
-  if (error.code !== 'CONTENT_NOT_FOUND' && error.code !== 'CONTENT_REFUSED') return error;
+  // A host's block that is too long is no limit of ours that the visitor has met.
+  if (!isRelaymintError(error, 'CONTENT_NOT_FOUND', 'CONTENT_REFUSED', 'LIMIT_EXCEEDED')) return error;
   return new RelaymintError('CONTENT_NOT_FOUND', `No host delivers ${site.name}: ${messageOf(error)}`, {
     cause: error,
   });
