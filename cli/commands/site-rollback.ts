@@ -74,7 +74,7 @@ async function run(name: string, to: CID | number | undefined, options: Rollback
   const was = result.record === 'unchanged' ? `${name} points there already` : `${name} points to ${result.cid} again`;
   const from = result.record === 'unchanged' ? '' : ` (was ${result.from ?? 'nothing'})`;
   output.line(
-    `${was}${from}: ${counted(result.hosts.length, 'host')} have it, ${formatBytes(result.sentBytes)} were sent.`,
+    `${was}${from}: ${counted(result.hosts.length, 'host')} ${result.hosts.length === 1 ? 'has' : 'have'} it, ${formatBytes(result.sentBytes)} were sent.`,
   );
   if (result.hosts.length < wanted) {
     output.line(`Only ${result.hosts.length} of ${wanted} hosts took it: do it again when there are more.`);
