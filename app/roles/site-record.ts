@@ -167,6 +167,11 @@ export interface UnpublishParts extends RecordParts {
   readonly wallet: Pick<LedgerWallet, 'address' | 'updateName'>;
 }
 
+/** Whether the name points to anything, and may be pointed to nothing. @throws RelaymintError NAME_UNKNOWN, NAME_TAKEN, NAME_EXPIRED. */
+export async function isPublished(parts: Pick<UnpublishParts, 'name' | 'ledger' | 'wallet'>): Promise<boolean> {
+  return (await requireOwn(parts, parts.name)).root.length > 0;
+}
+
 /**
  * Points a name to nothing. Gateways then say that it has no content; hosts let the content go within a day. What is kept in the data
  * folder stays there, so that a rollback brings it back.
@@ -174,8 +179,7 @@ export interface UnpublishParts extends RecordParts {
  */
 export async function unpublish(parts: UnpublishParts): Promise<string | undefined> {
   const { name, wallet, dataDir, log } = parts;
-  const { root } = await requireOwn(parts, name);
-  if (root.length === 0) return undefined;
+  if (!(await isPublished(parts))) return undefined;
   const journal = journalOf(dataDir);
   const at = unixMillis(Date.now());
   const begun = await journal.begin({ name, at, step: 'unpublished', root: undefined, hosts: [] });

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { formatBytes } from '../../core/units.ts';
 import { defaultDataDir, name as anyName, optional, place, type Section } from '../../app/config/index.ts';
+import type * as RecordsModule from '../../app/roles/site-record.ts';
 import type { HistoryEntry } from '../../app/roles/site-record.ts';
 import type { ReaderOptions } from '../options.ts';
 import { counted, createLog, createOutput, table } from '../output.ts';
@@ -35,9 +36,14 @@ export function siteHistoryCommand(site: Command): void {
   addSettings(addReaderOptions(command), siteFolderSection).action(run);
 }
 
+/** Loaded when it is needed. (The compiler leaves an import() beside a `using` as it is.) */
+export function loadRecords(): Promise<typeof RecordsModule> {
+  return import('../../app/roles/site-record.ts');
+}
+
 async function run(name: string, options: ReaderOptions & SiteFolder): Promise<void> {
   const output = createOutput(options.json === true);
-  const { siteHistory } = await import('../../app/roles/site-record.ts');
+  const { siteHistory } = await loadRecords();
   await using opened = openLedger(options);
   const log = createLog(options.logLevel, 'site');
   const { entries } = await siteHistory({ name, dataDir: siteFolderOf(options), ledger: opened.ledger, log });

@@ -41,7 +41,7 @@ export function sitePublishCommand(parent: Command, { hidden = false }: { readon
 }
 
 /** Loaded when it is needed. (The compiler leaves an import() beside a `using` as it is.) */
-function loadPublisher(): Promise<typeof PublisherModule> {
+export function loadPublisher(): Promise<typeof PublisherModule> {
   return import('../../app/roles/publisher.ts');
 }
 

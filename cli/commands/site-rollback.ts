@@ -2,7 +2,7 @@
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
 import { CID } from 'multiformats/cid';
-import { RelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { grammar, name as anyName, type ValuesOf } from '../../app/config/index.ts';
@@ -11,6 +11,7 @@ import { baseSection, hostsWanted, settingsOf, site as siteRole, type BaseValues
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { counted, createLog, createOutput, createProgress } from '../output.ts';
 import { addSettings, argumentOf } from '../settings.ts';
+import { loadPublisher } from './site-publish.ts';
 
 const { host, replicas, relays } = siteRole.settings;
 const deliverySection = { host, replicas, relays };
@@ -42,7 +43,7 @@ function parseTarget(text: string): CID | number {
   try {
     return CID.parse(text);
   } catch (cause) {
-    throw new RelaymintError('INVALID_ARGUMENT', `"${text}" is neither a number nor a CID (${messageOf(cause)}).`, {
+    throw new RelaymintError('INVALID_ARGUMENT', `"${text}" is neither a number nor a CID.`, {
       remedy: 'Give what "relaymint site history" lists.',
       cause,
     });
@@ -59,7 +60,7 @@ async function run(name: string, to: CID | number | undefined, options: Rollback
   await node.announce(lifecycle.signal);
   const uploading = createProgress('Sending', output.json);
   const wanted = hostsWanted(options);
-  const { rollback } = await import('../../app/roles/publisher.ts');
+  const { rollback } = await loadPublisher();
   const result = await rollback(node, {
     name,
     to,
@@ -73,7 +74,7 @@ async function run(name: string, to: CID | number | undefined, options: Rollback
   const was = result.record === 'unchanged' ? `${name} points there already` : `${name} points to ${result.cid} again`;
   const from = result.record === 'unchanged' ? '' : ` (was ${result.from ?? 'nothing'})`;
   output.line(
-    `${was}${from}: ${counted(result.hosts.length, 'host')} have it, ${formatBytes(result.sentBytes)} were sent.`,
+    `${was}${from}: ${counted(result.hosts.length, 'host')} ${result.hosts.length === 1 ? 'has' : 'have'} it, ${formatBytes(result.sentBytes)} were sent.`,
   );
   if (result.hosts.length < wanted) {
     output.line(`Only ${result.hosts.length} of ${wanted} hosts took it: do it again when there are more.`);

@@ -11,7 +11,7 @@ import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { counted, createLog, createOutput } from '../output.ts';
 import { addSettings, argumentOf } from '../settings.ts';
 import { dateText } from './name-text.ts';
-import { timeText } from './site-history.ts';
+import { loadRecords, timeText } from './site-history.ts';
 import { properties } from './transact.ts';
 
 type StatusOptions = CommonOptions & BaseValues;
@@ -40,7 +40,7 @@ async function run(name: string, options: StatusOptions): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const node = stack.use(await openNode(settings, lifecycle.signal));
   await node.announce(lifecycle.signal);
-  const { siteStatus } = await import('../../app/roles/site-record.ts');
+  const { siteStatus } = await loadRecords();
   const status = await siteStatus(node, name);
   output.value(status);
   output.line(statusText(status));

@@ -8,7 +8,7 @@ import type { ReaderOptions } from '../options.ts';
 import { createLog, createOutput } from '../output.ts';
 import { canAsk, confirm } from '../prompt.ts';
 import { addSettings, argumentOf } from '../settings.ts';
-import { siteFolderOf, siteFolderSection, type SiteFolder } from './site-history.ts';
+import { loadRecords, siteFolderOf, siteFolderSection, type SiteFolder } from './site-history.ts';
 import { addReaderOptions, openWallet } from './transact.ts';
 
 const walletSection = {
@@ -37,15 +37,13 @@ export function siteUnpublishCommand(site: Command): void {
 async function run(name: string, options: UnpublishOptions): Promise<void> {
   const output = createOutput(options.json === true);
   const dataDir = siteFolderOf(options);
-  const { unpublish } = await import('../../app/roles/site-record.ts');
-  const { requireOwn } = await import('../../app/roles/own-name.ts');
+  const { isPublished, unpublish } = await loadRecords();
   const wallet = options.wallet ?? path.join(dataDir, WALLET_FILE);
   await using opened = await openWallet({ ...options, wallet });
   const log = createLog(options.logLevel, 'site');
   const parts = { name, dataDir, ledger: opened.ledger, wallet: opened.wallet, log };
   // What cannot be done is said before it is asked.
-  const { root } = await requireOwn(opened, name);
-  if (root.length > 0) await assertMeant(name, options.yes === true);
+  if (await isPublished(parts)) await assertMeant(name, options.yes === true);
   const transaction = await unpublish(parts);
   output.value({
     event: 'unpublished',

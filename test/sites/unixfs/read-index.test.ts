@@ -1,10 +1,16 @@
 /** An import reads what changed, and nothing that did not: the root is the same as that of an import that reads everything. */
-import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { link, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { unixMillis } from '../../../core/units.ts';
-import type { BlockStore } from '../../../sites/blocks/index.ts';
-import { importPath, importSite, type ImportSummary, type SiteImportOptions } from '../../../sites/unixfs/index.ts';
+import { blockKey, type BlockStore } from '../../../sites/blocks/index.ts';
+import {
+  follow,
+  importPath,
+  importSite,
+  type ImportSummary,
+  type SiteImportOptions,
+} from '../../../sites/unixfs/index.ts';
 import { Cleanup, temporaryFolder, temporaryStore, writeTree } from '../kit.ts';
 
 const cleanup = new Cleanup();
@@ -56,18 +62,19 @@ describe('a second import', () => {
   });
 
   it('sees a changed byte in a file whose size and time of modification are as they were', async () => {
-    await imported();
     const file = path.join(folder, 'many', '9.txt');
-    const { atimeMs, mtimeMs, mtime, size } = await stat(file);
+    const modified = 1_700_000_000;
+    await utimes(file, modified, modified);
+    const { size } = await stat(file);
+    await imported();
     await writeFile(file, 'FILE 9\n');
-    await utimes(file, atimeMs / 1_000, mtime);
-    expect(await stat(file)).toMatchObject({ size, mtime });
-    expect(Math.floor((await stat(file)).mtimeMs)).toBe(Math.floor(mtimeMs));
+    await utimes(file, modified, modified);
+    expect(await stat(file)).toMatchObject({ size, mtimeMs: modified * 1_000 });
     expect((await imported()).readBytes).toBe(size);
   });
 
   it('reads a file again that was touched just before it was read', async () => {
-    const soon = { index: { ...index, clock: later(0) } };
+    const soon = { index: { ...index, clock: later(-10_000) } };
     const { bytes } = await imported(soon);
     expect((await imported(soon)).readBytes).toBe(bytes);
     expect((await imported()).readBytes).toBe(bytes);
@@ -75,9 +82,12 @@ describe('a second import', () => {
   });
 
   it('reads everything of another folder', async () => {
+    const other = await temporaryFolder(cleanup);
+    // The same file: only the folder tells.
+    await link(path.join(folder, 'many', '1.txt'), path.join(other, 'one.txt'));
+    await link(path.join(folder, 'many', '1.txt'), path.join(folder, 'one.txt'));
     await imported();
-    folder = await temporaryFolder(cleanup);
-    await writeTree(folder, { 'many/1.txt': 'file 1\n' });
+    folder = other;
     expect((await imported()).readBytes).toBe('file 1\n'.length);
   });
 
@@ -88,6 +98,19 @@ describe('a second import', () => {
     const { readBytes, bytes } = await imported();
     expect(readBytes).toBe(bytes);
   });
+});
+
+it('a block that the disk lost is noticed before its root is kept, and everything is read again', async () => {
+  const directory = await temporaryFolder(cleanup);
+  store = await temporaryStore(cleanup, { directory });
+  const { root } = await imported();
+  const large = await follow(store, root, ['large.bin']);
+  const key = blockKey(large?.cid ?? root);
+  await rm(path.join(directory, 'blocks', key.slice(-2), `${key}.data`));
+  await writeTree(folder, { 'new.txt': 'new' });
+  const { readBytes, bytes } = await imported();
+  expect(readBytes).toBe(bytes);
+  expect((await imported()).readBytes).toBe(0);
 });
 
 describe('an index', () => {
