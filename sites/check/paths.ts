@@ -1,5 +1,5 @@
 /** Where an address of a site leads once it is published: the order in which the gateway looks, over the names of a folder. */
-import { redirectFor, splitPath, type RedirectRules } from '../gateway/index.ts';
+import { pathBelow, redirectFor, splitPath, type RedirectRules } from '../gateway/index.ts';
 
 /** `file`: of what is shown; undefined for a list of a folder, or what is elsewhere. */
 export type Answer = { readonly found: true; readonly file?: string } | { readonly found: false };
@@ -20,8 +20,9 @@ export class SitePaths {
     this.#rules = rules;
   }
 
-  /** `path`: as a browser sends it, with its escapes. */
-  answer(path: string, redirects: number = 0): Answer {
+  /** `sent`: as a browser sends it, with its escapes. */
+  answer(sent: string, redirects: number = 0): Answer {
+    const path = pathBelow({ base: '', ownOrigin: true }, sent);
     const asked = splitPath(path);
     if (asked !== undefined) {
       const own = this.#show(asked.segments, asked.folder);

@@ -2,7 +2,7 @@
 export type { Asked, NameHandler, RootSource } from './contract.ts';
 export { describeType, typeByName } from './media-type.ts';
 export { frontPage } from './pages.ts';
-export { splitPath } from './place.ts';
+export { pathBelow, splitPath } from './place.ts';
 export { MAX_REDIRECTS_BYTES, parseRedirects, redirectFor, redirectsTooLarge } from './redirects.ts';
 export type { RedirectRules } from './redirects.ts';
 export { createGateway } from './gateway.ts';
