@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFile, readdir, stat, utimes, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rename, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CID } from 'multiformats/cid';
@@ -108,6 +108,30 @@ describe('a cache of blocks', () => {
     again.put(SITE, lost!.cid, lost!.block);
     await again.settled();
     expect(await files(directory)).toHaveLength(2);
+  });
+
+  it('takes nothing else for a block that stands where one was: a link, a pipe, a large file', async () => {
+    const directory = await temporaryFolder(cleanup);
+    const elsewhere = await temporaryFolder(cleanup);
+    const all = blocks(3, 5000);
+    const cache = await open(directory);
+    for (const { cid, block } of all) cache.put(SITE, cid, block);
+    await cache.done();
+    const [link, pipe, large] = await files(directory);
+    await rename(link!, join(elsewhere, 'block'));
+    await symlink(join(elsewhere, 'block'), link!);
+    await rm(pipe!);
+    spawnSync('mkfifo', [pipe!]);
+    await truncate(large!, 3 * 1024 * MIB);
+    const again = await open(directory, 4 * 1024 * MIB);
+    const here = await Promise.all(all.map(({ cid }) => again.get(SITE, cid)));
+    expect(here).toEqual([undefined, undefined, undefined]);
+    await again.settled();
+    for (const { cid, block } of all) again.put(SITE, cid, block);
+    await again.done();
+    const third = await open(directory);
+    const mended = await Promise.all(all.map(async ({ cid }) => (await third.get(SITE, cid))?.length));
+    expect(mended).toEqual([5000, 5000, 5000]);
   });
 
   it('stays below its limit, and lets go of what was used least lately', async () => {
