@@ -109,7 +109,7 @@ export class BlockFiles {
   async *list(): AsyncGenerator<{ readonly key: string; readonly bytes: number; readonly writtenAt: number }> {
     for (const shard of await readdir(this.#directory)) {
       if (shard.length !== SHARD_LETTERS) continue;
-      for (const file of await readdir(join(this.#directory, shard))) {
+      for (const file of await filesIn(join(this.#directory, shard))) {
         if (!file.endsWith(EXTENSION)) continue;
         const found = await stat(join(this.#directory, shard, file)).catch(() => undefined);
         if (found === undefined) continue;
@@ -131,6 +131,16 @@ export class BlockFiles {
       made.catch(() => this.#shards.delete(shard));
     }
     await made;
+  }
+}
+
+/** None where there is no folder: what somebody else left there is no shard. */
+async function filesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (cause) {
+    if (hasErrno(cause, 'ENOTDIR', 'ENOENT')) return [];
+    throw cause;
   }
 }
 

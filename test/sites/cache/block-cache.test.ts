@@ -182,6 +182,18 @@ describe('a cache of blocks', () => {
     await expect(stat(directory)).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
+  it('stays below its limit also where somebody left a file of another kind', async () => {
+    const directory = await temporaryFolder(cleanup);
+    const cache = await open(directory);
+    for (const { cid, block } of blocks(6, 4096)) cache.put(SITE, cid, block);
+    await cache.done();
+    // Before all shards, in the order of names.
+    await writeFile(join(directory, '00'), 'what?');
+    const again = await open(directory, 2 * 4096);
+    await again.settled();
+    expect(await files(directory)).toHaveLength(2);
+  });
+
   it('does not keep a block that is larger than all that it may keep', async () => {
     const directory = await temporaryFolder(cleanup);
     const { cid, block } = rawBlock(new Uint8Array(9000));
