@@ -3,7 +3,6 @@
  * sent, and no other is fetched before that one is gone: what is held for a slow visitor is small, however long it takes.
  */
 import type { ServerResponse } from 'node:http';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CID } from 'multiformats/cid';
 import { abortError, assertNotAborted, onAbort } from '../../core/abort.ts';
 import { MAX_READERS_AHEAD, SLOW_VISITOR_MILLIS } from '../../core/limits.ts';
@@ -100,7 +99,7 @@ export class Pace implements Disposable {
 
   async #letOthers(): Promise<void> {
     if (this.#now() - this.#turnedAt < SLICE_MILLIS) return;
-    await nextTurn();
+    await new Promise<void>((resolve) => setImmediate(resolve));
     this.#turnedAt = this.#now();
   }
 
