@@ -401,6 +401,8 @@ export const MAX_VISIT_HOSTS = 8;
 export const MAX_RULES_CACHE_BYTES: number = 2 * MIB;
 /** Entries shown in a directory listing. */
 export const MAX_LISTED_ENTRIES = 2000;
+/** Letters of their names together: as many as that many names of file systems have. Some are three times as long in an address. */
+export const MAX_LISTED_LETTERS: number = MIB / 2;
 /** Streams kept open for the next request to the same site. */
 export const MAX_IDLE_CONTENT_STREAMS = 8;
 /** Sites whose route and idle streams a gateway keeps: more than a household visits at a time. */

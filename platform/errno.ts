@@ -8,6 +8,7 @@ export type Errno =
   | 'EDQUOT'
   | 'EEXIST'
   | 'EIO'
+  | 'ELOOP'
   | 'ENOENT'
   | 'ENOSPC'
   | 'ENOTDIR'

@@ -6,6 +6,7 @@ import { RelaymintError } from '../../core/errors.ts';
 import { isLoopback, parseAddress, tcpAddress, unsupported } from './address.ts';
 import type { Listener, Transport } from './contract.ts';
 import { KEEP_ALIVE_MILLIS, openSocket } from './socket.ts';
+import { customerOf } from '../../platform/customer.ts';
 import { hasErrno } from '../../platform/errno.ts';
 
 const FORMS = '/ip4/ADDRESS/tcp/PORT, /ip6/ADDRESS/tcp/PORT or /dns4/NAME/tcp/PORT';
@@ -41,37 +42,9 @@ export function createTcpTransport(): Transport {
   };
 }
 
-/**
- * The source under which connections are counted: an IPv4 address, or the /64 of one IPv6 customer. undefined for this machine's own, where
- * a proxy or tor may carry anybody.
- *
- * An IPv4 address that a translator wrote into 64:ff9b::/96 (RFC 6052) counts as that address: otherwise all of IPv4 would be one customer to
- * an IPv6-only node. Translators with their own prefix look like any customer, and so do the many behind one IPv4 address of a NAT: they
- * share only the number of handshakes under way, for a few round trips each, and no links.
- */
+/** The source under which connections are counted. undefined for this machine's own, where a proxy or tor may carry anybody. */
 export function sourceOf(remote: string | undefined): string | undefined {
-  if (remote === undefined || isLoopback(remote)) return undefined;
-  const bare = remote.replace(/^::ffff:(?=\d+\.)/i, '');
-  if (isIP(bare) !== 6) return bare;
-  const groups = groupsOf(bare.replace(/%.*$/, ''));
-  if (groups.slice(0, 6).join(':') !== TRANSLATED) return groups.slice(0, 4).join(':');
-  return groups
-    .slice(6)
-    .map((group) => Number.parseInt(group, 16))
-    .flatMap((group) => [group >> 8, group & 0xff])
-    .join('.');
-}
-
-const TRANSLATED = '64:ff9b:0:0:0:0';
-
-/** All eight, without leading zeros. */
-function groupsOf(ip: string): string[] {
-  // As URLs write it: one that ends like IPv4 too.
-  const [head = '', tail] = new URL(`http://[${ip}]`).hostname.slice(1, -1).split('::');
-  const groups = head === '' ? [] : head.split(':');
-  const after = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? 0 : 8 - groups.length - after.length;
-  return [...groups, ...Array.from({ length: zeros }, () => '0'), ...after];
+  return remote === undefined || isLoopback(remote) ? undefined : customerOf(remote);
 }
 
 function bind(server: Server, host: string, port: number, address: string): Promise<void> {

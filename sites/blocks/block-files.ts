@@ -3,8 +3,9 @@
  * itself: it hides the reason of a failure (a full disk must be told apart) and two writers share one temporary file.
  */
 import type { FileHandle } from 'node:fs/promises';
-import { open, readFile, readdir, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { constants, open, readdir, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { MAX_BLOCK_BYTES } from '../../core/limits.ts';
 import { diskError } from '../../platform/disk/disk-error.ts';
 import { makeFolder, syncFolder } from '../../platform/disk/folder.ts';
 import { hasErrno } from '../../platform/errno.ts';
@@ -14,6 +15,9 @@ const SHARD_LETTERS = 2;
 const TEMPORARY = '.partial';
 /** Blocks brought to the disk at once: a file system writes its journal once for all that wait at the same time. */
 const SYNCS_AT_ONCE = 8;
+const NO_BYTES = new Uint8Array(0);
+/** No link is followed, and nobody waits for the other end of a pipe. (Windows has neither.) */
+const READING: number = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 export class BlockFiles {
   readonly #directory: string;
@@ -35,13 +39,19 @@ export class BlockFiles {
     return new BlockFiles(directory);
   }
 
-  /** undefined when there is no such file. @throws RelaymintError STORAGE_FAILED. */
+  /** undefined when there is no such file; no bytes when something is in its place that is no block. @throws RelaymintError STORAGE_FAILED. */
   async read(key: string): Promise<Uint8Array | undefined> {
+    let file: FileHandle | undefined;
     try {
-      return await readFile(this.#path(key));
+      file = await open(this.#path(key), READING);
+      const found = await file.stat();
+      return found.isFile() && found.size <= MAX_BLOCK_BYTES ? await file.readFile() : NO_BYTES;
     } catch (cause) {
       if (hasErrno(cause, 'ENOENT')) return undefined;
+      if (hasErrno(cause, 'ELOOP')) return NO_BYTES;
       throw diskError(cause, 'Reading a block');
+    } finally {
+      await file?.close();
     }
   }
 
@@ -99,7 +109,7 @@ export class BlockFiles {
   async *list(): AsyncGenerator<{ readonly key: string; readonly bytes: number; readonly writtenAt: number }> {
     for (const shard of await readdir(this.#directory)) {
       if (shard.length !== SHARD_LETTERS) continue;
-      for (const file of await readdir(join(this.#directory, shard))) {
+      for (const file of await filesIn(join(this.#directory, shard))) {
         if (!file.endsWith(EXTENSION)) continue;
         const found = await stat(join(this.#directory, shard, file)).catch(() => undefined);
         if (found === undefined) continue;
@@ -121,6 +131,16 @@ export class BlockFiles {
       made.catch(() => this.#shards.delete(shard));
     }
     await made;
+  }
+}
+
+/** None where there is no folder: what somebody else left there is no shard. */
+async function filesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (cause) {
+    if (hasErrno(cause, 'ENOTDIR', 'ENOENT')) return [];
+    throw cause;
   }
 }
 

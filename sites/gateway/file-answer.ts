@@ -183,9 +183,14 @@ class FileAnswer {
     }
   }
 
-  /** By its name, or the one that the visitor gives it. */
+  /**
+   * By its name. Where the address is of the content alone, by the one that the visitor gives it; below a site's name somebody else's link
+   * must not make a page, with script, of a text that the site shows.
+   */
   get #known(): MediaType | undefined {
-    return typeByName(parameter(this.#answering.asked.request, 'filename') ?? this.#sending.filename);
+    const { asked, place } = this.#answering;
+    const given = place.immutable ? parameter(asked.request, 'filename') : undefined;
+    return typeByName(given ?? this.#sending.filename);
   }
 
   get #all(): ByteRange {

@@ -28,6 +28,9 @@ const SPECIAL: readonly (keyof IncomingHttpHeaders)[] = [
 /** Longer addresses and headers are nobody's usual ones, characters in all. */
 const MAX_KEY = 2048;
 
+/** What an answer takes besides, bytes: the objects that hold it. */
+const KEPT_BESIDE = 1024;
+
 interface Kept {
   readonly site: SiteAddress;
   readonly headers: OutgoingHttpHeaders;
@@ -38,8 +41,7 @@ export class KeptAnswers {
   readonly #rootOf: KnownRoot;
   readonly #answers = new LRUCache<string, Kept>({
     maxSize: MAX_KEPT_ANSWERS_BYTES,
-    // The heads and the key are about that long.
-    sizeCalculation: ({ body }) => body.length + MAX_KEY,
+    sizeCalculation: ({ headers, body }, key) => key.length + headBytes(headers) + body.length + KEPT_BESIDE,
   });
 
   constructor(rootOf: KnownRoot) {
@@ -82,6 +84,13 @@ function keyOf({ method, url = '', headers }: IncomingMessage): string | undefin
   if (isForeignSubresource(headers)) return undefined;
   const key = `${headers.host}\n${url}\n${headers.accept}\n${headers['accept-encoding']}`;
   return key.length > MAX_KEY ? undefined : key;
+}
+
+/** A site may have long heads (`_headers`), and so has an answer of one byte. */
+function headBytes(headers: OutgoingHttpHeaders): number {
+  let length = 0;
+  for (const [name, value] of Object.entries(headers)) length += name.length + String(value).length;
+  return length;
 }
 
 /** What is written to a response; undefined if it is more than is kept. */

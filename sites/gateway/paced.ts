@@ -9,6 +9,8 @@ import { MAX_READERS_AHEAD, SLOW_VISITOR_MILLIS } from '../../core/limits.ts';
 import type { BlockReader } from '../blocks/index.ts';
 
 const FETCHING = 'Fetching a block';
+/** After so long, milliseconds, whatever else the process does has its turn: blocks that are in memory come without any wait. */
+const SLICE_MILLIS = 5;
 
 /** How many answers may be read ahead at once. The others are read block by block. */
 export class ReadersAhead {
@@ -40,12 +42,15 @@ export class Pace implements Disposable {
   #isSlow = false;
   #endAhead: (() => void) | undefined;
   #isLooking = false;
+  /** When others had their turn last. */
+  #turnedAt: number;
 
   constructor(response: ServerResponse, ahead: ReadersAhead, now: () => number) {
     this.#response = response;
     this.#ahead = ahead;
     this.#now = now;
     this.#since = now();
+    this.#turnedAt = this.#since;
     response.on('drain', this.#onDrain);
   }
 
@@ -83,12 +88,19 @@ export class Pace implements Disposable {
   async #get(blocks: BlockReader, cid: CID, options: { readonly signal?: AbortSignal } = {}): Promise<Uint8Array> {
     await this.#begin(options.signal);
     try {
+      await this.#letOthers();
       return await blocks.get(cid, options);
     } finally {
       this.#running -= 1;
       this.touch();
       this.#lookLater();
     }
+  }
+
+  async #letOthers(): Promise<void> {
+    if (this.#now() - this.#turnedAt < SLICE_MILLIS) return;
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    this.#turnedAt = this.#now();
   }
 
   /** Resolves when a block may be fetched. @throws RelaymintError ABORTED. */

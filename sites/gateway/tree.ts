@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Request, Response } from 'express';
 import type { CID } from 'multiformats/cid';
-import { MAX_LISTED_ENTRIES } from '../../core/limits.ts';
+import { MAX_LISTED_ENTRIES, MAX_LISTED_LETTERS } from '../../core/limits.ts';
 import { isDirectoryCodec, type BlockReader } from '../blocks/index.ts';
 import { follow, openNode, type DirectoryNode, type FileNode, type SiteNode, type Trail } from '../unixfs/index.ts';
 import type { Answering } from './answering.ts';
@@ -172,8 +172,10 @@ class TreeAnswer {
     if (isAnswered(this.#asked, this.#place, told)) return;
     const names: string[] = [];
     let cut = false;
+    let letters = 0;
     for await (const entry of node.entries({ signal: this.#signal })) {
-      cut = names.length >= MAX_LISTED_ENTRIES;
+      letters += entry.name.length;
+      cut = names.length >= MAX_LISTED_ENTRIES || letters > MAX_LISTED_LETTERS;
       if (cut) break;
       names.push(entry.name);
     }

@@ -9,6 +9,7 @@ import {
   STALLED_VISIT_MILLIS,
 } from '../../core/limits.ts';
 import type { Log } from '../../core/ports.ts';
+import { customerOf } from '../../platform/customer.ts';
 import type { NameHandler } from './contract.ts';
 import { Lines } from './lines.ts';
 import { Pace, ReadersAhead } from './paced.ts';
@@ -120,9 +121,9 @@ export class Visits {
   }
 }
 
-/** Which address asks. What stands last in X-Forwarded-For the nearest proxy has written; before that anybody may write. */
+/** Who asks, by the address. What stands last in X-Forwarded-For the nearest proxy has written; before that anybody may write. */
 function clientOf({ socket, headers }: Request, isProxied: boolean): string {
   const forwarded = isProxied ? headers['x-forwarded-for'] : undefined;
   const last = forwarded?.toString().split(',').at(-1)?.trim();
-  return last === undefined || isIP(last) === 0 ? (socket.remoteAddress ?? '') : last;
+  return customerOf(last === undefined || isIP(last) === 0 ? (socket.remoteAddress ?? '') : last);
 }

@@ -9,7 +9,7 @@ import { abortError, assertNotAborted, isAbortReason } from '../../core/abort.ts
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { MAX_DAG_DEPTH, MAX_PATH_SEGMENTS, REQUEST_READ_AHEAD } from '../../core/limits.ts';
 import { checkCid, isDirectoryCodec } from '../blocks/index.ts';
-import { decodeNode } from './node.ts';
+import { decodeNode, refused } from './node.ts';
 import type { BlockReader } from '../blocks/contract.ts';
 
 const READING = 'Reading content';
@@ -114,13 +114,29 @@ function directoryNode(entry: UnixFSDirectory, blocks: BlockReader): DirectoryNo
     cid: entry.cid,
     async *entries(options: ReadOptions = {}) {
       // Loaded again with this caller's signal; the block is in the cache.
-      const again = await load(blocks, entry.cid, options);
+      const again = await load(eachOnce(blocks, entry.cid), entry.cid, options);
       if (again.type !== 'directory') throw notUnixFs(entry.cid);
       try {
         for await (const { name, cid } of again.entries()) yield { name, cid };
       } catch (error) {
         throw asContentError(error, entry.cid);
       }
+    },
+  };
+}
+
+/**
+ * The shards of a folder, each of which has names that no other one has. A few small ones that hold each other by many ways would be
+ * walked for ever, and without a pause where they are in memory. `folder`: is looked at twice, to open it and to list it.
+ */
+function eachOnce(blocks: BlockReader, folder: CID): BlockReader {
+  const seen = new Set<string>();
+  return {
+    async get(cid, options) {
+      const key = cid.toString();
+      if (seen.has(key)) throw refused(folder, 'one of its shards occurs twice');
+      if (!cid.equals(folder)) seen.add(key);
+      return await blocks.get(cid, options);
     },
   };
 }

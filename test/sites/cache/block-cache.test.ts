@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFile, readdir, stat, utimes, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rename, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CID } from 'multiformats/cid';
@@ -110,6 +110,30 @@ describe('a cache of blocks', () => {
     expect(await files(directory)).toHaveLength(2);
   });
 
+  it('takes nothing else for a block that stands where one was: a link, a pipe, a large file', async () => {
+    const directory = await temporaryFolder(cleanup);
+    const elsewhere = await temporaryFolder(cleanup);
+    const all = blocks(3, 5000);
+    const cache = await open(directory);
+    for (const { cid, block } of all) cache.put(SITE, cid, block);
+    await cache.done();
+    const [link, pipe, large] = await files(directory);
+    await rename(link!, join(elsewhere, 'block'));
+    await symlink(join(elsewhere, 'block'), link!);
+    await rm(pipe!);
+    spawnSync('mkfifo', [pipe!]);
+    await truncate(large!, 3 * 1024 * MIB);
+    const again = await open(directory, 4 * 1024 * MIB);
+    const here = await Promise.all(all.map(({ cid }) => again.get(SITE, cid)));
+    expect(here).toEqual([undefined, undefined, undefined]);
+    await again.settled();
+    for (const { cid, block } of all) again.put(SITE, cid, block);
+    await again.done();
+    const third = await open(directory);
+    const mended = await Promise.all(all.map(async ({ cid }) => (await third.get(SITE, cid))?.length));
+    expect(mended).toEqual([5000, 5000, 5000]);
+  });
+
   it('stays below its limit, and lets go of what was used least lately', async () => {
     const directory = await temporaryFolder(cleanup);
     const all = blocks(6, 4096);
@@ -156,6 +180,18 @@ describe('a cache of blocks', () => {
     expect(await found(none, all[0]!.cid)).toEqual(all[0]!.block);
     await none.settled();
     await expect(stat(directory)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('stays below its limit also where somebody left a file of another kind', async () => {
+    const directory = await temporaryFolder(cleanup);
+    const cache = await open(directory);
+    for (const { cid, block } of blocks(6, 4096)) cache.put(SITE, cid, block);
+    await cache.done();
+    // Before all shards, in the order of names.
+    await writeFile(join(directory, '00'), 'what?');
+    const again = await open(directory, 2 * 4096);
+    await again.settled();
+    expect(await files(directory)).toHaveLength(2);
   });
 
   it('does not keep a block that is larger than all that it may keep', async () => {

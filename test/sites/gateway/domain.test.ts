@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { MAX_GATEWAY_REQUESTS } from '../../../core/limits.ts';
+import type { NameHandler } from '../../../sites/gateway/index.ts';
 import { targetOf } from '../../../sites/gateway/host.ts';
 import { Cleanup } from '../kit.ts';
-import { startFront, type Front } from './kit.ts';
+import { startFront, type AskOptions, type Front } from './kit.ts';
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -91,5 +93,39 @@ describe('a public gateway', () => {
     const { text, headers } = await front.get('/?name=%22%3E%3Cscript%3Ealert(1)%3C/script%3E', { host: DOMAIN });
     expect(text).not.toContain('<script');
     expect(headers['content-security-policy']).toContain("default-src 'none'");
+  });
+});
+
+describe('visitors behind a proxy', () => {
+  /** All turns that one client may have, taken by `holders`; whether `next` finds one of its own. */
+  async function isServed(holders: (index: number) => string, next: string): Promise<boolean> {
+    let held = 0;
+    const share = (MAX_GATEWAY_REQUESTS * 3) / 4;
+    const holding: NameHandler = {
+      tld: 'map',
+      answer: ({ response, signal }) => {
+        if (held >= share) return Promise.resolve(void response.send('served'));
+        held += 1;
+        return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+      },
+    };
+    const front = await startFront(cleanup, { names: [holding], domain: DOMAIN, queueMillis: 5 });
+    const from = (address: string): AskOptions => ({
+      host: `paris-map.${DOMAIN}`,
+      headers: { 'X-Forwarded-For': `203.0.113.9, ${address}` },
+    });
+    const waiting = Array.from({ length: share }, (_, index) => front.get('/', from(holders(index))));
+    // They end with the gateway.
+    void Promise.allSettled(waiting);
+    await expect.poll(() => held).toBe(share);
+    return (await front.get('/', from(next))).status === 200;
+  }
+
+  it('are one client where they have one IPv6 network, and others elsewhere', async () => {
+    const ofOne = (index: number): string => `2001:db8:1:2::${index.toString(16)}`;
+    expect(await isServed(ofOne, '2001:db8:1:2:ffff::1')).toBe(false);
+    expect(await isServed(ofOne, '2001:db8:1:3::1')).toBe(true);
+    expect(await isServed(() => '198.51.100.7', '::ffff:198.51.100.7')).toBe(false);
+    expect(await isServed(() => '198.51.100.7', '198.51.100.8')).toBe(true);
   });
 });

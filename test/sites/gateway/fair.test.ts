@@ -304,6 +304,27 @@ describe('the pace of an answer', () => {
     await Promise.all(fetches);
   });
 
+  it('leaves turns to everybody else, also where all of its blocks are here', async () => {
+    const time = { now: 0 };
+    const { pace } = await paced(time);
+    const blocks = pace.of({
+      get: async () => {
+        time.now += 1;
+        return await Promise.resolve(block);
+      },
+    });
+    let turns = 0;
+    let isOver = false;
+    const count = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(count);
+    };
+    setImmediate(count);
+    for (let index = 0; index < 50; index += 1) await blocks.get(cid);
+    isOver = true;
+    expect(turns).toBeGreaterThanOrEqual(9);
+  });
+
   it('has one at a time where all places to read ahead are taken', async () => {
     const ahead = new ReadersAhead();
     while (ahead.take() !== undefined);

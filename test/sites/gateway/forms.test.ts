@@ -80,6 +80,16 @@ describe('gateway: what publishers expect', () => {
     );
   });
 
+  it('does not take a text for a page because a link says so', async () => {
+    const front = await startFront(cleanup);
+    await front.publish('demo.web3', { 'said.txt': '<script>alert(1)</script>', said: '<script>alert(1)</script>' });
+    const typeOf = async (path: string) => (await front.get(path)).headers['content-type'];
+    for (const path of ['/said.txt', '/said', '/said.txt?filename=a.html', '/said?filename=a.svg'])
+      expect([path, await typeOf(path)]).toEqual([path, 'text/plain; charset=utf-8']);
+    const { headers } = await front.get('/said.txt?filename=a.svgz');
+    expect(headers['content-encoding']).toBeUndefined();
+  });
+
   it('follows the _redirects of a site only where it has nothing itself, and never to another host', async () => {
     const front = await startFront(cleanup);
     const _redirects = [

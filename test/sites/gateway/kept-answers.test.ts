@@ -1,9 +1,12 @@
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { RelaymintError } from '../../../core/errors.ts';
-import { MAX_KEPT_ANSWER_BYTES, NAME_CACHE_MILLIS } from '../../../core/limits.ts';
+import { MAX_KEPT_ANSWERS_BYTES, MAX_KEPT_ANSWER_BYTES, NAME_CACHE_MILLIS } from '../../../core/limits.ts';
 import type { ContentSource } from '../../../sites/blocks/index.ts';
+import { KeptAnswers } from '../../../sites/gateway/kept-answers.ts';
 import { HeldClock } from '../../clock.ts';
-import { Cleanup } from '../kit.ts';
+import { Cleanup, rawBlock } from '../kit.ts';
 import { startFront, type Answer, type Front, type FrontOptions } from './kit.ts';
 
 const cleanup = new Cleanup();
@@ -141,6 +144,32 @@ describe('answers that are kept', () => {
     const before = front.made();
     expect((await front.get('/nothing.html')).status).toBe(404);
     expect(front.made()).toBe(before + 1);
+  });
+
+  it('count with their heads and addresses towards what may be kept', () => {
+    const site = { name: 'demo.web3', root: rawBlock('a site').cid };
+    const kept = new KeptAnswers(() => site.root.bytes);
+    const visit = (url: string): { readonly request: IncomingMessage; readonly response: ServerResponse } => {
+      const request = Object.assign(new IncomingMessage(new Socket()), {
+        method: 'GET',
+        url,
+        headers: { host: 'demo' },
+      });
+      return { request, response: new ServerResponse(request) };
+    };
+    const isKept = (url: string): boolean => {
+      const { request, response } = visit(url);
+      return kept.send(request, response);
+    };
+    const head = 8000;
+    const most = Math.ceil(MAX_KEPT_ANSWERS_BYTES / head);
+    for (let index = 0; index < most; index += 1) {
+      const { request, response } = visit(`/?${index}`);
+      const keep = kept.record(request, response, site);
+      response.setHeader('Link', 'x'.repeat(head)).end('x');
+      keep();
+    }
+    expect([isKept('/?0'), isKept(`/?${most - 1}`)]).toEqual([false, true]);
   });
 
   it('are small: what is large is made each time', async () => {
