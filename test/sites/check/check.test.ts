@@ -206,6 +206,23 @@ describe('files', () => {
     ]);
   });
 
+  it('are told from pages whatever comments they begin with', async () => {
+    const started = performance.now();
+    const report = await checked(cleanup, {
+      'a.svg': `${'<!---->'.repeat(27)}<svg xmlns="http://www.w3.org/2000/svg"/>`,
+      'b.js': `\ufeff <!-- a --><!-- b --><html>`,
+    });
+    expect(brief(report)).toEqual(['error type b.js']);
+    expect(performance.now() - started).toBeLessThan(400);
+  });
+
+  it('of one line with many addresses are looked through at once', async () => {
+    const started = performance.now();
+    const report = await checked(cleanup, { 'index.html': '<a href=/></a>'.repeat(200_000) });
+    expect(brief(report)).toEqual([]);
+    expect(performance.now() - started).toBeLessThan(6_000);
+  });
+
   it('_redirects that breaks its rules, with the line', async () => {
     const report = await checked(cleanup, { _redirects: '# fine\n/a /b\n/c /d 999\n' });
     expect(brief(report)).toEqual(['error redirects _redirects:3']);
