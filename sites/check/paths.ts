@@ -20,13 +20,14 @@ export class SitePaths {
     this.#rules = rules;
   }
 
-  /** `path`: as a browser sends it, with its escapes. */
-  answer(path: string, redirects: number = 0): Answer {
-    const asked = splitPath(path);
-    if (asked !== undefined) {
-      const own = this.#show(asked.segments, asked.folder);
+  /** `asked`: as a browser sends it, with its escapes. */
+  answer(asked: string, redirects: number = 0): Answer {
+    const path = asked.replaceAll(/\/{2,}/g, '/');
+    const place = splitPath(path);
+    if (place !== undefined) {
+      const own = this.#show(place.segments, place.folder);
       if (own.found) return own;
-      const page = this.#withoutExtension(asked.segments, path);
+      const page = this.#withoutExtension(place.segments, path);
       if (page.found) return page;
     }
     const redirect = redirectFor(this.#rules, path);
