@@ -164,7 +164,15 @@ class Check {
   // --- the site as a whole ----------------------------------------------------------------------------------------------
 
   #checkLimits(): void {
-    if (this.#kinds.get('index.html') !== 'file') {
+    if (this.#files.length === 0) {
+      this.#say({
+        severity: 'error',
+        code: 'no-index',
+        file: '',
+        message: 'There is nothing to publish in it.',
+        remedy: 'Check the folder that your generator writes to.',
+      });
+    } else if (this.#kinds.get('index.html') !== 'file') {
       this.#say({
         severity: 'warning',
         code: 'no-index',

@@ -238,6 +238,12 @@ describe('files', () => {
   });
 });
 
+it('a folder without a file fails, since it is not published', async () => {
+  const folder = await temporaryFolder(cleanup);
+  await mkdir(path.join(folder, 'empty'));
+  expect(brief(await checkSite(folder))).toEqual(['error no-index ']);
+});
+
 it('20,000 wrong links are counted, and a bounded number is kept', async () => {
   const report = await checked(cleanup, { 'index.html': '<a href="no">\n'.repeat(20_000) });
   expect(report.errors).toBe(20_000);
