@@ -1,4 +1,5 @@
 /** What an import left out, as one line for people. */
+import { printable } from './output.ts';
 
 export interface LeftOut {
   readonly path: string;
@@ -21,9 +22,4 @@ export function leftOutText(skipped: readonly LeftOut[]): string {
 export function listed(paths: readonly string[]): string {
   const more = paths.length > NAMED ? ` and ${paths.length - NAMED} more` : '';
   return `${paths.slice(0, NAMED).map(printable).join(', ')}${more}`;
-}
-
-/** A file's name may hold anything, line ends and colours too. */
-function printable(path: string): string {
-  return path.replace(/\p{Cc}/gu, '?');
 }

@@ -98,10 +98,10 @@ export function createSteps(title: string, quiet: boolean): Steps {
   let started = false;
   return {
     update(done, total, shown) {
-      if (!started) bar.start(total, 0, { shown });
+      if (!started) bar.start(total, 0, { shown: printable(shown) });
       started = true;
       bar.setTotal(total);
-      bar.update(done, { shown });
+      bar.update(done, { shown: printable(shown) });
     },
     finish() {
       if (started) bar.stop();
@@ -174,6 +174,11 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
   const padded = (cell: string, index: number): string =>
     right.includes(index) ? cell.padStart(widths[index] ?? 0) : cell.padEnd(widths[index] ?? 0);
   return rows.map((row) => row.map(padded).join('  ').trimEnd()).join('\n');
+}
+
+/** For text with names of files in it: they may hold anything, line ends, commands to the terminal and turns of its direction too. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Bidi_Control}]/gu, '?');
 }
 
 /** "1 channel", "2 channels". */

@@ -1,5 +1,5 @@
 /** Makes a small site of an empty folder. */
-import { lstat, readdir, rm, writeFile } from 'node:fs/promises';
+import { lstat, open, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
@@ -23,8 +23,14 @@ export async function initSite(folder: string, signal: AbortSignal): Promise<rea
       assertNotAborted(signal, 'Making the site');
       const file = path.join(folder, name);
       // Never over another: somebody else may have come first.
-      await writeFile(file, content, { flag: 'wx' });
+      const handle = await open(file, 'wx');
+      // It is ours from here on, also when the disk does not take what is in it.
       written.push(file);
+      try {
+        await handle.writeFile(content);
+      } finally {
+        await handle.close();
+      }
     }
   } catch (cause) {
     for (const file of written) await rm(file, { force: true }).catch(() => undefined);

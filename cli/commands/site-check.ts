@@ -6,7 +6,7 @@ import { watchLifecycle } from '../../app/lifecycle.ts';
 import { requireDirectory } from '../../app/market/index.ts';
 import { checkSite, type CheckReport, type Finding } from '../../sites/check/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { counted, createOutput, createSteps } from '../output.ts';
+import { counted, createOutput, createSteps, printable } from '../output.ts';
 import { addSettings } from '../settings.ts';
 
 const checkSection = flagsOnly({
@@ -57,8 +57,10 @@ async function run(directory: string, options: CheckOptions): Promise<void> {
 
 /** As compilers write it, so that editors find the line. */
 export function findingText({ severity, file, line, message, remedy }: Finding): string {
-  const place = [file.replaceAll(/\p{Cc}/gu, '?'), line].filter((part) => part !== undefined && part !== '').join(':');
-  return `${place === '' ? '' : `${place}: `}${severity}: ${message}${remedy === undefined ? '' : ` ${remedy}`}`;
+  const place = [file, line].filter((part) => part !== undefined && part !== '').join(':');
+  return printable(
+    `${place === '' ? '' : `${place}: `}${severity}: ${message}${remedy === undefined ? '' : ` ${remedy}`}`,
+  );
 }
 
 function summaryOf({ files, bytes, errors, warnings }: CheckReport): string {

@@ -164,7 +164,15 @@ class Check {
   // --- the site as a whole ----------------------------------------------------------------------------------------------
 
   #checkLimits(): void {
-    if (this.#kinds.get('index.html') !== 'file') {
+    if (this.#files.length === 0) {
+      this.#say({
+        severity: 'error',
+        code: 'no-index',
+        file: '',
+        message: 'There is nothing to publish in it.',
+        remedy: 'Check the folder that your generator writes to.',
+      });
+    } else if (this.#kinds.get('index.html') !== 'file') {
       this.#say({
         severity: 'warning',
         code: 'no-index',
@@ -389,23 +397,26 @@ async function readBeginning({ path, file }: File, most: number): Promise<Beginn
 /** Line numbers of places in a text, asked for in rising order. */
 class Lines {
   readonly #text: string;
-  #at = 0;
   #line = 1;
+  /** Where the line ends. */
+  #end: number;
 
   constructor(text: string) {
     this.#text = text;
+    this.#end = this.#endFrom(0);
   }
 
   at(place: number): number {
-    for (let next = this.#next(); next >= 0 && next < place; next = this.#next()) {
+    while (this.#end < place) {
       this.#line += 1;
-      this.#at = next + 1;
+      this.#end = this.#endFrom(this.#end + 1);
     }
     return this.#line;
   }
 
-  #next(): number {
-    return this.#text.indexOf('\n', this.#at);
+  #endFrom(at: number): number {
+    const end = this.#text.indexOf('\n', at);
+    return end < 0 ? Infinity : end;
   }
 }
 

@@ -76,7 +76,7 @@ function referencesOfTag({ name, attributes }: Tag): Reference[] {
     else if (attribute === 'style') for (const { address } of addressesOfCss(value)) take(address, 'load');
     else if (isAddress(name, attribute, attributes)) take(value);
     else if (name === 'meta' && attribute === 'content' && isRefresh(attributes)) {
-      const [, , to] = /^[\s\d.]*[;,]?\s*url\s*=\s*(["']?)(.*)\1/is.exec(value) ?? [];
+      const [, , to] = /^[\s\d.]*(?:[;,]\s*)?url\s*=\s*(["']?)(.*)\1/is.exec(value) ?? [];
       if (to !== undefined) take(to, 'go');
     }
   }
@@ -111,10 +111,10 @@ export function addressesOfSrcset(value: string): string[] {
   for (let at = 0; at < value.length;) {
     const start = past(value, at, /[\s,]/);
     const end = until(value, start, SPACE);
-    const word = value.slice(start, end);
-    const address = word.replace(/,+$/, '');
-    if (address !== '') found.push(address);
-    at = word.endsWith(',') ? end : afterDescriptors(value, end);
+    let stop = end;
+    while (stop > start && value[stop - 1] === ',') stop -= 1;
+    if (stop > start) found.push(value.slice(start, stop));
+    at = stop < end ? end : afterDescriptors(value, end);
   }
   return found;
 }

@@ -72,7 +72,8 @@ const EXPECTED: Readonly<Record<string, readonly Signature[]>> = {
 };
 /** Text that is no page. */
 const TEXTS: ReadonlySet<string> = new Set(['css', 'js', 'mjs', 'cjs', 'json', 'svg', 'webmanifest', 'map', 'csv']);
-const PAGE = /^(?:\ufeff|\s|<!--[^]*?-->)*<(?:!doctype html|html)[\s>]/i;
+/** A comment ends at its first "-->" and nowhere else: with two ways to read it, many comments would be read in all combinations. */
+const PAGE = /^(?:\xef\xbb\xbf)?(?:\s|<!--(?:(?!-->)[^])*-->)*<(?:!doctype html|html)[\s>]/i;
 const POINTER = 'version https://git-lfs.github.com/spec/';
 
 /** `head`: the first bytes, some hundred at least where there are so many. */

@@ -1,4 +1,5 @@
 /** A new site: whole or not at all, over nothing, and without fault. */
+import { spawnSync } from 'node:child_process';
 import { mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -47,6 +48,15 @@ describe('a new site', () => {
     await mkdir(path.join(folder, '.git'), { recursive: true });
     expect(await initSite(folder, signal)).toHaveLength(5);
   });
+});
+
+it('on a disk without room for it nothing is left of it (needs the right to mount)', async (context) => {
+  await mkdir(folder, { recursive: true });
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'tmpfs', folder]);
+  if (mounted.status !== 0) return context.skip('needs the right to mount a small tmpfs');
+  cleanup.add(() => spawnSync('umount', ['-l', folder]));
+  await expect(initSite(folder, signal)).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+  expect(await readdir(folder)).toEqual([]);
 });
 
 describe('nothing is overwritten', () => {

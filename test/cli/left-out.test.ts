@@ -11,6 +11,6 @@ describe('what was left out', () => {
   });
 
   it('stays one line whatever the files are called', () => {
-    expect(leftOutText([{ path: 'a\nb\u001b[31mc', reason: 'hidden' }])).toBe('Left out: hidden: a?b?[31mc');
+    expect(leftOutText([{ path: 'a\nb\u001b[31mc\u202e', reason: 'hidden' }])).toBe('Left out: hidden: a?b?[31mc?');
   });
 });

@@ -39,3 +39,16 @@ describe('an error in the log', () => {
     });
   });
 });
+
+it('a progress bar shows names of files without what they say to the terminal', () => {
+  const script = `
+      process.stderr.isTTY = true;
+      const { createSteps } = await import(${JSON.stringify(new URL('../../dist/cli/output.js', import.meta.url).href)});
+      const steps = createSteps('Checking', false);
+      steps.update(0, 2, 'a\\u001b]0;title\\u0007');
+      steps.update(1, 2, 'b\\u001b[2J');
+      steps.finish();`;
+  const { stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  expect(stderr).toContain('a?]0;title?');
+  expect(stderr).not.toContain('b\u001b[2J');
+});

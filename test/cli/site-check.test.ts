@@ -26,6 +26,13 @@ describe('relaymint site check', () => {
     expect(code).toBe(1);
   });
 
+  it('shows names of files without what they say to the terminal', async () => {
+    await writeFile(path.join(folder, 'A\u001b[2J\u202e.txt'), '');
+    await writeFile(path.join(folder, 'a\u001b[2J\u202e.txt'), '');
+    const { stdout } = await check();
+    expect(stdout).toContain('a?[2J?.txt: warning: Its name differs from A?[2J?.txt only by case');
+  });
+
   it('fails on a warning only when it is strict', async () => {
     const seen = [await check('--name', 'modern.web3'), await check('--name', 'modern.web3', '--strict')];
     expect(seen.map(({ code }) => code)).toEqual([0, 1]);

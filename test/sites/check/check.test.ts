@@ -206,6 +206,23 @@ describe('files', () => {
     ]);
   });
 
+  it('are told from pages whatever comments they begin with', async () => {
+    const started = performance.now();
+    const report = await checked(cleanup, {
+      'a.svg': `${'<!---->'.repeat(27)}<svg xmlns="http://www.w3.org/2000/svg"/>`,
+      'b.js': `\ufeff <!-- a --><!-- b --><html>`,
+    });
+    expect(brief(report)).toEqual(['error type b.js']);
+    expect(performance.now() - started).toBeLessThan(400);
+  });
+
+  it('of one line with many addresses are looked through at once', async () => {
+    const started = performance.now();
+    const report = await checked(cleanup, { 'index.html': '<a href=/></a>'.repeat(200_000) });
+    expect(brief(report)).toEqual([]);
+    expect(performance.now() - started).toBeLessThan(6_000);
+  });
+
   it('_redirects that breaks its rules, with the line', async () => {
     const report = await checked(cleanup, { _redirects: '# fine\n/a /b\n/c /d 999\n' });
     expect(brief(report)).toEqual(['error redirects _redirects:3']);
@@ -219,6 +236,12 @@ describe('files', () => {
     for (let number = 0; number <= 2_000; number += 1) await writeFile(path.join(folder, `${number}.txt`), '');
     expect(brief(await checkSite(folder))).toEqual(['warning no-index ', 'warning limit ']);
   });
+});
+
+it('a folder without a file fails, since it is not published', async () => {
+  const folder = await temporaryFolder(cleanup);
+  await mkdir(path.join(folder, 'empty'));
+  expect(brief(await checkSite(folder))).toEqual(['error no-index ']);
 });
 
 it('20,000 wrong links are counted, and a bounded number is kept', async () => {

@@ -65,6 +65,13 @@ describe('a page', () => {
     expect(performance.now() - started).toBeLessThan(10_000);
   });
 
+  it('with one long value is read in such a time too', () => {
+    const started = performance.now();
+    expect(found(`<img srcset="a${','.repeat(60_000)}b 2x">`)).toHaveLength(1);
+    expect(found(`<meta http-equiv=refresh content="0${' '.repeat(60_000)}x">`)).toEqual([]);
+    expect(performance.now() - started).toBeLessThan(4_000);
+  });
+
   it('has the base that comes first', () => {
     expect(referencesOf('<base target=a><base href="/x/"><base href="/y/">').base).toBe('/x/');
   });
@@ -80,4 +87,16 @@ describe('a style sheet', () => {
     ['a{content:"it\\"s url(no)"} b{c:url(yes)}', ['yes']],
     ['a{b:image-url(no)} /* url(no) */ c{d:url(yes)} /* url(no)', ['yes']],
   ])('%s', (css, expected) => expect(addressesOfCss(css).map(({ address }) => address)).toEqual(expected));
+
+  it('is read in time that grows with its length only', () => {
+    const started = performance.now();
+    for (const css of [`"${'\\"'.repeat(60_000)}`, `url(${' '.repeat(60_000)}x y)`, `"${'\\'.repeat(59_999)}`]) {
+      expect(addressesOfCss(css)).toEqual([]);
+    }
+    expect(performance.now() - started).toBeLessThan(4_000);
+  });
+
+  it('goes on after a string that nothing closes', () => {
+    expect(addressesOfCss(`a{content:"it's}\nb{c:url(yes)}`).map(({ address }) => address)).toEqual(['yes']);
+  });
 });
