@@ -5,6 +5,7 @@ import type { BasisPoints, Bytes, PricePerMiB } from '../../core/units.ts';
 import { CONTENT_SERVICE, PUBLISH_SERVICE, openBlockStore, type BlockStore } from '../../sites/blocks/index.ts';
 import { createPinKeeper, createPublishService } from '../../sites/publish/index.ts';
 import { createContentService } from '../../sites/serve/index.ts';
+import { systemClock } from '../../core/ports.ts';
 import { repeat } from '../../core/repeat.ts';
 import type { RunningNode } from '../node/index.ts';
 
@@ -23,6 +24,8 @@ export interface HostValues {
 
 export interface RunningHost extends AsyncDisposable {
   readonly store: BlockStore;
+  /** Removes at once what no name points to any more, which else waits for the next minute. */
+  sweep(): Promise<void>;
 }
 
 const CONTENT_DIRECTORY = 'content';
@@ -31,17 +34,19 @@ const SWEEP_MILLIS = 60_000;
 
 /** Opens the block store and offers `content` and `publish` on the node; announce the node afterwards. */
 export async function openHost(node: RunningNode, settings: HostValues): Promise<RunningHost> {
-  const { log } = node.settings;
+  const { log, world } = node.settings;
+  const clock = world?.clock ?? systemClock;
   await using stack = new AsyncDisposableStack();
   const store = stack.use(
     await openBlockStore({
       directory: path.join(node.settings.dataDir, CONTENT_DIRECTORY),
       ...(settings.quota === undefined ? {} : { quota: settings.quota }),
+      clock,
       log,
     }),
   );
   const namesChanged = node.keeping(() => newestNames(store));
-  const keeper = createPinKeeper({ store, ledger: node.ledger, log });
+  const keeper = createPinKeeper({ store, ledger: node.ledger, clock, log });
   node.serve(
     CONTENT_SERVICE,
     settings.price,
@@ -66,7 +71,7 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
   };
   stack.use(repeat({ everyMillis: SWEEP_MILLIS, work: sweep, what: 'removing old content', log }));
   const owned = stack.move();
-  return { store, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { store, sweep, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** The names whose content came last, first: where not all fit the offer, visitors find these. */

@@ -3,7 +3,7 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { CID } from 'multiformats/cid';
 import { assertNotAborted } from '../../core/abort.ts';
 import { equalBytes } from '../../core/codec.ts';
-import { RelaymintError } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { amount, formatCredits, unixMillis, type Amount, type UnixSeconds } from '../../core/units.ts';
 import type {
@@ -14,9 +14,9 @@ import type {
   TransactionResult,
 } from '../../ledger/contract.ts';
 import { daysBetween, namePrice } from '../../ledger/term.ts';
-import { PUBLISH_SERVICE } from '../../sites/blocks/index.ts';
+import { PUBLISH_SERVICE, type BlockStore } from '../../sites/blocks/index.ts';
 import { publishSite, type PublishJournal, type PublishProgress } from '../../sites/publish/index.ts';
-import { importSite, type ImportProgress } from '../../sites/unixfs/index.ts';
+import { importPath, importSite, type ImportProgress } from '../../sites/unixfs/index.ts';
 import { createCircuitPool, sellersOf } from '../../node/tunnel/index.ts';
 import { keepsName } from '../../node/offer/index.ts';
 import type { OfferBook } from '../../node/discovery/index.ts';
@@ -74,7 +74,11 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
   });
   const { root, files, bytes, readBytes, skipped, changed } = imported;
 
-  const delivered = await uploadToAll(node, settings, store, root, bytes);
+  const mend = async (): Promise<void> => {
+    await using session = store.begin();
+    await importPath(settings.directory, session, { signal });
+  };
+  const delivered = await uploadToAll(node, settings, { store, root, totalBytes: bytes, mend });
   const change = await pointName(node, settings, { root, files, bytes, hosts: delivered.hosts, journal }, registration);
   return {
     event: 'published',
@@ -110,9 +114,13 @@ export async function rollback(node: RunningNode, settings: RollbackSettings): P
   {
     await using session = store.begin();
     // It counts as new: what was published after it goes first.
-    await session.pin(name, root);
+    await session.pin(name, root).catch((error: unknown) => {
+      // Hosts may have what is damaged here.
+      if (!isRelaymintError(error, 'CONTENT_NOT_FOUND')) throw error;
+    });
   }
-  const { hosts, sentBlocks, sentBytes } = await uploadToAll(node, settings, store, root, size);
+  const content = { store, root, totalBytes: size, mend: () => Promise.resolve() };
+  const { hosts, sentBlocks, sentBytes } = await uploadToAll(node, settings, content);
   const isCurrent = equalBytes(record.root, root.bytes);
   if (!isCurrent) {
     const entry = { name, root, files, bytes, hosts, step: 'rolled back' as const, at: unixMillis(Date.now()) };
@@ -177,7 +185,13 @@ async function recorded(
   }
 }
 
-type Store = Parameters<typeof publishSite>[0]['store'];
+interface Content {
+  readonly store: BlockStore;
+  readonly root: CID;
+  readonly totalBytes: number;
+  /** Brings into the store what was damaged in it, as far as that is possible. */
+  readonly mend: () => Promise<void>;
+}
 
 /**
  * To one host after the other, until enough have it: each is paid, and takes only what it lacks. One that fails is passed over
@@ -186,9 +200,7 @@ type Store = Parameters<typeof publishSite>[0]['store'];
 async function uploadToAll(
   node: RunningNode,
   settings: DeliverySettings,
-  store: Store,
-  root: CID,
-  totalBytes: number,
+  content: Content,
 ): Promise<{ readonly hosts: NodeId[]; readonly sentBlocks: number; readonly sentBytes: number }> {
   const candidates = settings.hosts.length > 0 ? settings.hosts : hostsFor(node.discovery.book, settings.name);
   const done: NodeId[] = [];
@@ -199,11 +211,12 @@ async function uploadToAll(
   for (const host of new Set(candidates)) {
     if (done.length === settings.replicas) break;
     try {
-      const { sentBlocks, sentBytes } = await upload(node, settings, store, {
-        root,
-        totalBytes,
-        host,
-        replica: done.length + 1,
+      const to = { host, replica: done.length + 1 };
+      const { sentBlocks, sentBytes } = await upload(node, settings, content, to).catch(async (error: unknown) => {
+        if (!isRelaymintError(error, 'CONTENT_NOT_FOUND')) throw error;
+        // Damage was found, here or at the host. Now both look closer, and what the host lacks is sent.
+        await content.mend();
+        return await upload(node, settings, content, to);
       });
       sent.sentBlocks += sentBlocks;
       sent.sentBytes += sentBytes;
@@ -231,8 +244,8 @@ export function hostsFor(book: OfferBook, name: string): NodeId[] {
 async function upload(
   node: RunningNode,
   settings: DeliverySettings,
-  store: Store,
-  { root, totalBytes, host, replica }: { root: CID; totalBytes: number; host: NodeId; replica: number },
+  { store, root, totalBytes }: Content,
+  { host, replica }: { host: NodeId; replica: number },
 ): Promise<PublishProgress> {
   await using stack = new AsyncDisposableStack();
   const pool = stack.use(

@@ -11,14 +11,7 @@ import {
   samVersion,
   type Endpoint,
 } from '../../node/transport/index.ts';
-import {
-  flagsOnly,
-  grammar,
-  nodeFolderSection,
-  optional,
-  type NodeFolder,
-  type Section,
-} from '../../app/config/index.ts';
+import { grammar, nodeFolderSection, optional, type NodeFolder, type Section } from '../../app/config/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { addSettings } from '../settings.ts';
@@ -58,7 +51,7 @@ export function i2pCommand(program: Command): void {
       output.line(`The I2P router at ${sam} answers and speaks SAM ${version}.`);
     });
   const address = addCommonOptions(i2p.command('address').summary("show a node's address in I2P"));
-  addSettings(addSettings(address, samSection), flagsOnly(nodeFolderSection))
+  addSettings(addSettings(address, samSection), nodeFolderSection)
     .description(
       'The key is in the data folder of the node. If there is none, the router given with --i2p-sam makes one. The address never changes after that.',
     )

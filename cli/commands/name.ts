@@ -87,7 +87,7 @@ const distributeSection = flagsOnly({
 
 const listSection = flagsOnly({
   owner: optional('--owner <address>', wallet, 'list the names of this wallet instead'),
-  all: toggle('--all', 'list every name on the ledger'),
+  all: toggle('--all', 'list every name on the ledger', { conflicts: ['owner'] }),
 });
 
 type TermOptions = WalletOptions & ValuesOf<typeof termSection>;

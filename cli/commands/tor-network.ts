@@ -99,7 +99,7 @@ export function torNetworkCommands(tor: Command): void {
 }
 
 function folderCommand(tor: Command, name: string, summary: string): Command {
-  return addSettings(addCommonOptions(tor.command(name).summary(summary)), flagsOnly(nodeFolderSection));
+  return addSettings(addCommonOptions(tor.command(name).summary(summary)), nodeFolderSection);
 }
 
 function parseOnionPeer(text: string): OnionPeer {

@@ -55,6 +55,16 @@ export class BlockFiles {
     }
   }
 
+  /** The length of the file, which need not be read for it; undefined when there is none. @throws RelaymintError STORAGE_FAILED. */
+  async size(key: string): Promise<number | undefined> {
+    try {
+      return (await stat(this.#path(key))).size;
+    } catch (cause) {
+      if (hasErrno(cause, 'ENOENT')) return undefined;
+      throw diskError(cause, 'Looking for a block');
+    }
+  }
+
   /** @throws RelaymintError STORAGE_FULL, STORAGE_FAILED; then no trace of the block is left. */
   async write(key: string, block: Uint8Array): Promise<void> {
     this.#written += 1;

@@ -4,6 +4,7 @@ import * as dagPb from '@ipld/dag-pb';
 import { base32upper } from 'multiformats/bases/base32';
 import { CID } from 'multiformats/cid';
 import * as raw from 'multiformats/codecs/raw';
+import * as Digest from 'multiformats/hashes/digest';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_BLOCK_BYTES, MAX_CID_BYTES } from '../../core/limits.ts';
 
@@ -66,6 +67,11 @@ export function blockTooBig(length: number): RelaymintError {
 /** The name of a block's file and records: two CIDs of the same bytes share it. */
 export function blockKey(cid: CID): string {
   return base32upper.encode(cid.multihash.bytes);
+}
+
+/** The key that a block of these bytes has. */
+export function keyOfBytes(block: Uint8Array): string {
+  return base32upper.encode(Digest.create(SHA2_256, createHash('sha256').update(block).digest()).bytes);
 }
 
 export function blockMissing(cid: CID): RelaymintError {

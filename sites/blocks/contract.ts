@@ -10,7 +10,7 @@ export interface BlockReader {
   get(cid: CID, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
 }
 
-/** Where an import puts its blocks. The sink checks nothing: its caller has just hashed them. */
+/** Where an import puts its blocks. What is there already stays, unless it is found to be damaged. The sink checks nothing: its caller has just hashed them. */
 export interface BlockSink {
   put(cid: CID, block: Uint8Array): Promise<void>;
 }
@@ -27,10 +27,10 @@ export interface Pin {
 
 /** A batch of blocks on its way in. Until it ends, garbage collection leaves its blocks alone. */
 export interface ImportSession extends BlockSink, AsyncDisposable {
-  /** True when the block is here; it stays at least until the session ends. */
+  /** True when the block is here and not found to be damaged; it stays at least until the session ends. */
   hold(cid: CID): Promise<boolean>;
   /**
-   * Walks everything under `root`, and keeps it for `name`.
+   * Walks everything under `root`, and keeps it for `name`. A root that the name has already counts as new again.
    * @throws RelaymintError CONTENT_NOT_FOUND (a block is missing; `details.missing`), CONTENT_REFUSED (not UnixFS or too big), STORAGE_FULL.
    */
   pin(name: string, root: CID): Promise<Pin>;
@@ -46,7 +46,7 @@ export interface BlockStoreStats {
   readonly quota: Bytes | undefined;
 }
 
-/** Blocks in files, records in LevelDB. One process at a time. */
+/** Blocks in files, records in LevelDB. One process at a time. `get` hashes what it hands out; damaged blocks are not here. */
 export interface BlockStore extends BlockReader, AsyncDisposable {
   has(cid: CID): boolean;
   begin(): ImportSession;

@@ -96,8 +96,8 @@ async function readAndPin(
   try {
     return await pin(summary);
   } catch (error) {
-    // The disk lost blocks of files that were not read again.
-    if (summary.readBytes === summary.bytes || !isRelaymintError(error, 'CONTENT_NOT_FOUND')) throw error;
+    // Blocks of files that were not read again are gone, or one of a folder is damaged, so that the store looks at each of them now.
+    if (!isRelaymintError(error, 'CONTENT_NOT_FOUND')) throw error;
     return await pin(await read(path, session, options));
   } finally {
     // Without it the next import reads everything, and says so if the disk is full.

@@ -1,17 +1,19 @@
 /** What a publisher does to a site over its life: changes, goes back, takes it away; and what it is told. */
-import { appendFile, mkdir, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CID } from 'multiformats/cid';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../app/node/index.ts';
 import { host as hostRole, site as siteRole, type Role, type SiteValues } from '../../app/roles/index.ts';
+import { openHost, type RunningHost } from '../../app/roles/hosting.ts';
 import { publish, rollback, type RollbackSettings } from '../../app/roles/publisher.ts';
 import { siteHistory, siteStatus, unpublish, type SiteHistory } from '../../app/roles/site-record.ts';
 import { createTestnet, type Testnet } from '../../app/testnet/index.ts';
 import type { Published, RolledBack } from '../../app/market/index.ts';
 import { silentLog } from '../../core/ports.ts';
-import { MAX_PUBLISHER_ROOTS } from '../../core/limits.ts';
-import { Cleanup, temporaryFolder } from '../sites/kit.ts';
+import type { NodeId } from '../../core/ids.ts';
+import { MAX_PUBLISHER_ROOTS, SUPERSEDED_ROOT_MILLIS } from '../../core/limits.ts';
+import { Cleanup, blockFile, damageBlock, rawBlock, temporaryFolder } from '../sites/kit.ts';
 import { visit } from './visitor.ts';
 
 const cleanup = new Cleanup();
@@ -57,8 +59,8 @@ async function asPublisher<T>(work: (node: RunningNode) => Promise<T>, label = '
 const { signal } = new AbortController();
 const delivery = { hosts: [], replicas: 1, relays: 0, signal, onUpload: () => {} };
 
-function published(label?: string): Promise<Published> {
-  const settings = { ...delivery, directory: folder, name, royaltyBps: 2_000, years: 1 };
+function published(label?: string, hosts: readonly NodeId[] = []): Promise<Published> {
+  const settings = { ...delivery, hosts, directory: folder, name, royaltyBps: 2_000, years: 1 };
   return asPublisher((node) => publish(node, { ...settings, onImport: () => {}, onRegistration: () => {} }), label);
 }
 
@@ -105,6 +107,50 @@ describe('an update', () => {
     expect(await published()).toMatchObject({ sentBlocks: 0, sentBytes: 0, record: 'unchanged' });
     // Each in the journal once: what changed nothing is no entry.
     expect(await brief()).toEqual(['2 updated now', '1 registered']);
+  });
+
+  it('has the host let go of what it replaced when the clock of the marketplace has moved', async () => {
+    let hosting: RunningHost | undefined;
+    const aging: typeof hostRole = {
+      ...hostRole,
+      start: async (node, own) => {
+        const opened = await openHost(node, own);
+        hosting = opened;
+        return { describe: () => '', [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() };
+      },
+    };
+    await using host = await testnet.open(aging, 'aging');
+    const hosts = [host.node.keys.identity.nodeId];
+    await published('publisher', hosts);
+    await version('two');
+    const { cid } = await published('publisher', hosts);
+    const kept = (): string[] => hosting?.store.pins(name).map(({ root }) => root.toString()) ?? [];
+    await hosting?.sweep();
+    expect(kept()).toHaveLength(2);
+    await testnet.advance(SUPERSEDED_ROOT_MILLIS / 1_000);
+    await hosting?.sweep();
+    expect(kept()).toEqual([cid]);
+  });
+
+  it('brings a host all that its disk lost, and what a damaged disk has left of the publisher too', async () => {
+    const texts = Array.from({ length: 12 }, (_none, number) => `This is text ${number}.`);
+    for (const [number, text] of texts.entries()) await writeFile(path.join(folder, `${number}.txt`), text);
+    await published();
+    const [host] = testnet.hosts;
+    const disk = { publisher: '', host: path.join(host?.node.settings.dataDir ?? '', 'content') };
+    await asPublisher(async ({ settings }) => {
+      disk.publisher = path.join(settings.dataDir, 'content');
+      await Promise.resolve();
+    });
+    const blocks = texts.map((text) => rawBlock(text).cid);
+    for (const cid of blocks.slice(0, 8)) await rm(blockFile(disk.host, cid));
+    // Of the right length: noticed when they are to be sent.
+    for (const cid of blocks.slice(2, 5)) await damageBlock(disk.publisher, cid);
+    expect(await published()).toMatchObject({ sentBlocks: 8, record: 'unchanged' });
+    for (const [number, text] of texts.entries()) {
+      expect(String((await visit(testnet.url, name, `/${number}.txt`)).body)).toBe(text);
+    }
+    expect(await published()).toMatchObject({ sentBlocks: 0 });
   });
 });
 

@@ -69,15 +69,19 @@ it('is where the ledger, the wallet, the data folder and the ways out are, what 
 it("is no folder of another kind than a node's or a wallet's", () => {
   const unread = options.filter(({ flag, from }) => flag === '--data' && from === undefined);
   expect(unread.map(({ command }) => command).toSorted()).toEqual([
-    'i2p address',
     'ledger start',
     'start',
-    'tor address',
-    'tor advertise',
     'tor rotate',
     'tor start',
     'tor status',
     'tor stop',
     'watchtower',
   ]);
+});
+
+it("is the node's folder for what asks a node, which an option on the line overrides", () => {
+  const read = options.filter(({ flag, from }) => flag === '--data' && from === 'RELAYMINT_DATA');
+  expect(read.map(({ command }) => command)).toEqual(
+    expect.arrayContaining(['i2p address', 'settle', 'stats', 'tor address', 'tor advertise']),
+  );
 });

@@ -1,6 +1,6 @@
 /** Real parts in a small space: temporary folders, sockets on loopback, a host with its store and services. */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,7 +17,7 @@ import type { Amount, UnixMillis } from '../../core/units.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
 import type { NameStatus } from '../../ledger/term.ts';
 import { delegateFromSeed } from '../../ledger/receipt/index.ts';
-import { openBlockStore } from '../../sites/blocks/index.ts';
+import { blockKey, openBlockStore } from '../../sites/blocks/index.ts';
 import { createContentService } from '../../sites/serve/index.ts';
 import { importSite } from '../../sites/unixfs/index.ts';
 import type { BlockStore, OpenStream, ServiceHandler } from '../../sites/blocks/index.ts';
@@ -73,6 +73,20 @@ export async function keepTree(
   await session.pin(name, root);
   await session.close();
   return root;
+}
+
+/** Where a store in this folder has the block. */
+export function blockFile(directory: string, cid: CID): string {
+  const key = blockKey(cid);
+  return join(directory, 'blocks', key.slice(-2), `${key}.data`);
+}
+
+/** Changes one byte of it on disk; its length stays. */
+export async function damageBlock(directory: string, cid: CID): Promise<void> {
+  const file = blockFile(directory, cid);
+  const block = await readFile(file);
+  block.writeUInt8(block.readUInt8(0) ^ 1, 0);
+  await writeFile(file, block);
 }
 
 export function rawBlock(content: Uint8Array | string): { readonly cid: CID; readonly block: Uint8Array } {

@@ -5,12 +5,22 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import * as dagPb from '@ipld/dag-pb';
 import { CID } from 'multiformats/cid';
+import { silentLog } from '../../../core/ports.ts';
 import { bytes } from '../../../core/units.ts';
 import { ORPHAN_BLOCK_MILLIS } from '../../../core/limits.ts';
-import { blockKey } from '../../../sites/blocks/block.ts';
 import { openBlockStore } from '../../../sites/blocks/index.ts';
 import { importPath, importSite } from '../../../sites/unixfs/index.ts';
-import { Cleanup, TestClock, rawBlock, temporaryFolder, temporaryStore, writeTree, keepTree } from '../kit.ts';
+import {
+  Cleanup,
+  TestClock,
+  blockFile,
+  damageBlock,
+  keepTree,
+  rawBlock,
+  temporaryFolder,
+  temporaryStore,
+  writeTree,
+} from '../kit.ts';
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -218,6 +228,73 @@ describe('block store', () => {
     await session.close();
   });
 
+  it('hands out no block with a changed byte, and takes it again', async () => {
+    const directory = await temporaryFolder(cleanup);
+    const warned: string[] = [];
+    const log = { ...silentLog, warn: (_fields: object, message: string) => warned.push(message) };
+    const store = await temporaryStore(cleanup, { directory, log });
+    const { cid, block } = rawBlock('a block of which one byte will change');
+    await using session = store.begin();
+    await session.put(cid, block);
+    await damageBlock(directory, cid);
+    const reads = await Promise.allSettled([store.get(cid), store.get(cid), store.get(cid)]);
+    expect(reads.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    expect([store.has(cid), store.stats().blocks, store.stats().bytes, warned.length]).toEqual([false, 0, 0, 1]);
+    await session.put(cid, block);
+    expect(await store.get(cid)).toEqual(Buffer.from(block));
+    expect(store.stats()).toMatchObject({ blocks: 1, bytes: block.length });
+  });
+
+  it('has all that is missing or cut short in one import, and says so when only some of it came', async () => {
+    const directory = await temporaryFolder(cleanup);
+    const folder = await temporaryFolder(cleanup);
+    const texts = Array.from({ length: 20 }, (_none, number) => `the text of file ${number}`);
+    await writeTree(folder, Object.fromEntries(texts.map((text, number) => [`${number}.txt`, text])));
+    const store = await temporaryStore(cleanup, { directory });
+    const { root, pin } = await importSite(store, 'demo.web3', folder);
+    for (const text of texts.slice(0, 5)) await rm(blockFile(directory, rawBlock(text).cid));
+    for (const text of texts.slice(5, 10)) await truncate(blockFile(directory, rawBlock(text).cid), 3);
+    {
+      await using session = store.begin();
+      const held = await Promise.all(texts.map((text) => session.hold(rawBlock(text).cid)));
+      expect(held.filter((here) => here)).toHaveLength(10);
+      await session.put(rawBlock(texts[0] ?? '').cid, rawBlock(texts[0] ?? '').block);
+      await expect(session.pin('demo.web3', root)).rejects.toMatchObject({
+        code: 'CONTENT_NOT_FOUND',
+        details: { missing: 9 },
+      });
+    }
+    expect(store.pins('demo.web3')).toHaveLength(1);
+    expect((await importSite(store, 'demo.web3', folder)).pin.blocks).toBe(pin.blocks);
+    for await (const cid of store.blocksOf(root)) expect((await store.get(cid)).length).toBeGreaterThan(0);
+    expect(store.stats()).toMatchObject({ blocks: pin.blocks, bytes: pin.bytes });
+  });
+
+  it('reads the blocks of a kept root when others were damaged, until it is kept again', async () => {
+    const directory = await temporaryFolder(cleanup);
+    const folder = await temporaryFolder(cleanup);
+    const [first, second, third] = ['the first', 'the second', 'the third'].map((text) => rawBlock(text).cid);
+    await writeTree(folder, { 'a.txt': 'the first', 'b.txt': 'the second', 'c.txt': 'the third' });
+    const store = await temporaryStore(cleanup, { directory });
+    const { root } = await importSite(store, 'demo.web3', folder);
+    for (const cid of [first, second, third]) await damageBlock(directory, cid ?? root);
+    await expect(store.get(first ?? root)).rejects.toMatchObject({ code: 'CONTENT_NOT_FOUND' });
+    await importSite(store, 'demo.web3', folder);
+    for await (const cid of store.blocksOf(root)) expect((await store.get(cid)).length).toBeGreaterThan(0);
+    // Trusted again: its files are there, and no block is read for that.
+    await damageBlock(directory, third ?? root);
+    await using session = store.begin();
+    expect(await session.hold(third ?? root)).toBe(true);
+    await expect(store.get(third ?? root)).rejects.toMatchObject({ code: 'CONTENT_NOT_FOUND' });
+    // To be kept again without its blocks being looked at is not enough.
+    await using other = store.begin();
+    await other.put(rawBlock('the third').cid, rawBlock('the third').block);
+    await other.pin('demo.web3', root);
+    await damageBlock(directory, second ?? root);
+    await using last = store.begin();
+    expect(await last.hold(second ?? root)).toBe(false);
+  });
+
   it('keeps no root whose blocks a power cut took', async () => {
     const directory = await temporaryFolder(cleanup);
     const folder = await temporaryFolder(cleanup);
@@ -226,7 +303,7 @@ describe('block store', () => {
     const first = store.begin();
     const { root } = await importPath(folder, first);
     await first.close();
-    const fileOf = (text: string): string => join(directory, 'blocks', blockFile(text));
+    const fileOf = (text: string): string => blockFile(directory, rawBlock(text).cid);
     await truncate(fileOf('is cut short'), 0);
     await rm(fileOf('is gone'));
     const session = store.begin();
@@ -281,12 +358,6 @@ describe('block store', () => {
     await chmod(directory, 0o700);
   });
 });
-
-/** Where a block of these bytes is kept, below blocks/. */
-function blockFile(content: string): string {
-  const key = blockKey(rawBlock(content).cid);
-  return join(key.slice(-2), `${key}.data`);
-}
 
 function link(name: string, cid: CID): { Name: string; Hash: CID; Tsize: number } {
   return { Name: name, Hash: cid, Tsize: 1 };

@@ -11,7 +11,18 @@ import type { BlockStore } from '../../../sites/blocks/index.ts';
 import type { ContentClient } from '../../../sites/serve/index.ts';
 import { encodeAnswerHeader, encodeRequest, readRequest } from '../../../sites/serve/protocol.ts';
 import { ByteReader } from '../../../sites/wire/index.ts';
-import { Cleanup, aloneIn, rawBlock, socketPair, startHost, temporaryStore } from '../kit.ts';
+import {
+  Cleanup,
+  aloneIn,
+  damageBlock,
+  rawBlock,
+  socketPair,
+  startHost,
+  temporaryFolder,
+  temporaryStore,
+} from '../kit.ts';
+
+type Block = ReturnType<typeof rawBlock>;
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -83,6 +94,18 @@ describe('content service', () => {
     expect(client.pending).toBe(0);
     client.close();
     await expect(client.get(blocks[0]?.cid as CID)).rejects.toMatchObject({ code: 'CLOSED' });
+  });
+
+  it('says that it lacks a block whose bytes changed on its disk, and sends the others', async () => {
+    const directory = await temporaryFolder(cleanup);
+    const store = await temporaryStore(cleanup, { directory });
+    const blocks = ['damaged', 'sound'].map((text) => rawBlock(text)) as [Block, Block];
+    await keep(store, 'demo.web3', blocks);
+    const [damaged, sound] = blocks;
+    await damageBlock(directory, damaged.cid);
+    const { client } = await connectTo(store);
+    await expect(client.get(damaged.cid)).rejects.toMatchObject({ code: 'CONTENT_NOT_FOUND' });
+    expect(await client.get(sound.cid)).toEqual(Buffer.from(sound.block));
   });
 
   it('serves nothing under a name that does not have it', async () => {

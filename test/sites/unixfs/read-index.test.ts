@@ -1,9 +1,9 @@
 /** An import reads what changed, and nothing that did not: the root is the same as that of an import that reads everything. */
-import { link, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { link, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { unixMillis } from '../../../core/units.ts';
-import { blockKey, type BlockStore } from '../../../sites/blocks/index.ts';
+import type { BlockStore } from '../../../sites/blocks/index.ts';
 import {
   follow,
   importPath,
@@ -11,7 +11,7 @@ import {
   type ImportSummary,
   type SiteImportOptions,
 } from '../../../sites/unixfs/index.ts';
-import { Cleanup, temporaryFolder, temporaryStore, writeTree } from '../kit.ts';
+import { Cleanup, blockFile, damageBlock, rawBlock, temporaryFolder, temporaryStore, writeTree } from '../kit.ts';
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -100,17 +100,38 @@ describe('a second import', () => {
   });
 });
 
-it('a block that the disk lost is noticed before its root is kept, and everything is read again', async () => {
+it('the block of a file that the disk lost is written again, and the file is not read for it', async () => {
   const directory = await temporaryFolder(cleanup);
   store = await temporaryStore(cleanup, { directory });
   const { root } = await imported();
   const large = await follow(store, root, ['large.bin']);
-  const key = blockKey(large?.cid ?? root);
-  await rm(path.join(directory, 'blocks', key.slice(-2), `${key}.data`));
+  await rm(blockFile(directory, large?.cid ?? root));
+  expect((await imported()).readBytes).toBe(0);
+  expect(await store.get(large?.cid ?? root)).not.toHaveLength(0);
+});
+
+it('leaves that the disk lost or cut short are all there again after one import, which reads their files only', async () => {
+  const directory = await temporaryFolder(cleanup);
+  store = await temporaryStore(cleanup, { directory });
+  await imported();
+  for (const number of [3, 5, 7]) await rm(blockFile(directory, rawBlock(`file ${number}\n`).cid));
+  await truncate(blockFile(directory, rawBlock('file 9\n').cid), 2);
+  expect((await imported()).readBytes).toBe(4 * 'file 3\n'.length);
+  for (const number of [3, 5, 7, 9]) expect(await store.get(rawBlock(`file ${number}\n`).cid)).toHaveLength(7);
+});
+
+it('damage that is noticed before a new root is kept has everything read again, and mended', async () => {
+  const directory = await temporaryFolder(cleanup);
+  store = await temporaryStore(cleanup, { directory });
+  const { root } = await imported();
+  const large = await follow(store, root, ['large.bin']);
+  await damageBlock(directory, large?.cid ?? root);
+  await damageBlock(directory, rawBlock('file 3\n').cid);
   await writeTree(folder, { 'new.txt': 'new' });
   const { readBytes, bytes } = await imported();
   expect(readBytes).toBe(bytes);
   expect((await imported()).readBytes).toBe(0);
+  expect(await store.get(rawBlock('file 3\n').cid)).toHaveLength(7);
 });
 
 describe('an index', () => {
