@@ -51,14 +51,13 @@ describe('a new site', () => {
 });
 
 it('on a disk without room for it nothing is left of it (needs the right to mount)', async (context) => {
-  await mkdir(folder, { recursive: true
-  return undefined;
-});
+  await mkdir(folder, { recursive: true });
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'tmpfs', folder]);
   if (mounted.status !== 0) return context.skip('needs the right to mount a small tmpfs');
   cleanup.add(() => spawnSync('umount', ['-l', folder]));
   await expect(initSite(folder, signal)).rejects.toMatchObject({ code: 'STORAGE_FULL' });
   expect(await readdir(folder)).toEqual([]);
+  return undefined;
 });
 
 describe('nothing is overwritten', () => {
