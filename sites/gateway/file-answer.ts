@@ -162,11 +162,16 @@ class FileAnswer {
   async #write(range: ByteRange, head?: Buffer): Promise<void> {
     const { response } = this.#answering.asked;
     const chunks = this.#read(range);
-    const first = await chunks.next();
-    if (head !== undefined) await writeAll(response, head);
-    if (first.done === true) return;
-    await writeAll(response, first.value);
-    for await (const chunk of chunks) await writeAll(response, chunk);
+    try {
+      let chunk = await chunks.next();
+      if (head !== undefined) await writeAll(response, head);
+      while (chunk.done !== true) {
+        await writeAll(response, chunk.value);
+        chunk = await chunks.next();
+      }
+    } finally {
+      await chunks.return(undefined);
+    }
   }
 
   async #typeOf(known: MediaType | undefined): Promise<string> {

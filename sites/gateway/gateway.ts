@@ -97,7 +97,8 @@ class HttpGateway implements Gateway {
       ...(options.queueMillis !== undefined && { queueMillis: options.queueMillis }),
     });
     const { settle, market, knownRoot, clock = systemClock } = options;
-    this.#kept = knownRoot && new KeptAnswers(knownRoot);
+    // Below a domain visitors are many, and each is paid for.
+    this.#kept = options.domain === undefined && knownRoot ? new KeptAnswers(knownRoot) : undefined;
     this.#market = market && new MarketService({ market, clock, log: this.#log });
     const hosts = {
       own: new Set((options.hosts ?? []).map((host) => host.toLowerCase())),

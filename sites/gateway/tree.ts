@@ -59,7 +59,7 @@ class TreeAnswer {
     const { request, response, signal } = asked;
     this.#asked = asked;
     this.#place = place;
-    this.#blocks = keepingFirstLeaf(place.blocks);
+    this.#blocks = keepingLastLeaf(place.blocks);
     this.#request = request;
     this.#response = response;
     this.#signal = signal;
@@ -215,14 +215,14 @@ class TreeAnswer {
   }
 }
 
-/** Reads the leaf that was asked for first only once: its beginning may tell the type, before it is sent. */
-function keepingFirstLeaf(blocks: BlockReader): BlockReader {
+/** Has the leaf that was asked for last: its beginning may tell the type before it is sent. No more than that stays in memory. */
+function keepingLastLeaf(blocks: BlockReader): BlockReader {
   let kept: { readonly cid: CID; readonly block: Promise<Uint8Array> } | undefined;
   return {
     get(cid, options) {
       if (kept?.cid.equals(cid) === true) return kept.block;
       const block = blocks.get(cid, options);
-      if (!isDirectoryCodec(cid)) kept ??= { cid, block };
+      if (!isDirectoryCodec(cid)) kept = { cid, block };
       return block;
     },
   };

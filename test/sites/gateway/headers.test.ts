@@ -215,4 +215,13 @@ describe('gateway: a site with _headers', () => {
     expect((await front.get('/docs/b.txt')).headers['a']).toBe('once');
     expect(served.mock.calls.filter(([cid]) => cid.code === raw.code)).toHaveLength(1);
   });
+
+  it('and the one of `_redirects` too', async () => {
+    const front = await startFront(cleanup);
+    await front.publish('demo.web3', { _redirects: '/old/* /new/:splat 301' });
+    expect((await front.get('/old/a')).headers.location).toBe('/new/a');
+    const served = vi.spyOn(front.host.store, 'get');
+    expect((await front.get('/old/b')).headers.location).toBe('/new/b');
+    expect(served.mock.calls.filter(([cid]) => cid.code === raw.code)).toHaveLength(0);
+  });
 });

@@ -93,3 +93,16 @@ describe('a folder', () => {
     ]);
   });
 });
+
+it('rules of a site that are cut into more pieces than any tool makes are not read', async () => {
+  const front = await startFront(cleanup);
+  const letters = Array.from('/a /b 301\n'.repeat(10), (letter) => rawBlock(letter));
+  const file = new UnixFS({ type: 'file', blockSizes: letters.map(() => 1n) });
+  const rules = node(
+    file,
+    letters.map((letter) => ['', letter]),
+  );
+  await publish(front, folder(['_redirects', rules]), rules, ...letters);
+  const { status, text } = await front.get('/a');
+  expect([status, text.includes('_redirects')]).toEqual([500, true]);
+});
