@@ -9,7 +9,8 @@
 import { CID } from 'multiformats/cid';
 import { Reader, Writer } from '../../core/codec.ts';
 import { bytes, unixMillis } from '../../core/units.ts';
-import { diskError } from '../../platform/disk/disk-error.ts';
+import { RelaymintError } from '../../core/errors.ts';
+import { diskError, isDiskFull } from '../../platform/disk/disk-error.ts';
 import { DatabaseLocked, inUse, openDatabase, type Database } from '../../platform/disk/level.ts';
 import type { Pin } from './contract.ts';
 
@@ -39,7 +40,12 @@ export class Records {
       return new Records(await openDatabase(directory));
     } catch (cause) {
       if (cause instanceof DatabaseLocked) throw inUse('This block store is', cause);
-      throw diskError(cause, 'Opening the records of the block store');
+      if (isDiskFull(cause)) throw diskError(cause, 'Opening the records of the block store');
+      throw new RelaymintError('STORAGE_FAILED', `The records of the block store in ${directory} cannot be read.`, {
+        remedy:
+          'Check the permissions and the disk. If they are damaged, delete this one folder and publish again: the blocks are beside it. Which roots were kept is forgotten.',
+        cause,
+      });
     }
   }
 

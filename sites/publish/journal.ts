@@ -31,6 +31,8 @@ export interface PublishEntry {
   readonly transaction: string | undefined;
 }
 
+/** Entries of each name that stay. */
+const LEAST_OF_NAME = 16;
 /** More is not read. */
 const MAX_BYTES = 16 * 1024 * 1024;
 
@@ -82,12 +84,23 @@ export class PublishJournal {
       await appendLines(this.#file, [lineOf(entry)]);
       const lines = await readLines(this.#file, MAX_BYTES);
       if (lines.length < 2 * MAX_PUBLISHED_KEPT) return;
-      const kept = entriesOf(lines).slice(-MAX_PUBLISHED_KEPT);
+      const kept = newestOf(entriesOf(lines));
       await replaceFile(this.#file, Buffer.from(joined(kept.map(lineOf))));
     } catch (cause) {
       throw diskError(cause, 'Writing down what was published');
     }
   }
+}
+
+/** The newest of all, and of each name some, however busy others are: its numbers go on from there. */
+function newestOf(entries: readonly PublishEntry[]): readonly PublishEntry[] {
+  const ofName = new Map<string, number>();
+  const isKept = ({ name }: PublishEntry, age: number): boolean => {
+    const newer = ofName.get(name) ?? 0;
+    ofName.set(name, newer + 1);
+    return age < MAX_PUBLISHED_KEPT || newer < LEAST_OF_NAME;
+  };
+  return entries.toReversed().filter(isKept).toReversed();
 }
 
 /** An entry that was confirmed later counts as confirmed, where it began. */

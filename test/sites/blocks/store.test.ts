@@ -186,6 +186,30 @@ describe('block store', () => {
     await session.close();
   });
 
+  it('says which folder to delete when its records are damaged; the blocks are still there then', async () => {
+    const directory = await temporaryFolder(cleanup);
+    const { cid, block } = rawBlock('kept');
+    const first = await temporaryStore(cleanup, { directory });
+    const session = first.begin();
+    await session.put(cid, block);
+    await session.pin('demo.web3', cid);
+    await session.close();
+    await first.close();
+    const records = join(directory, 'records');
+    await writeFile(join(records, 'CURRENT'), 'nonsense');
+    await expect(openBlockStore({ directory })).rejects.toMatchObject({
+      code: 'STORAGE_FAILED',
+      message: expect.stringContaining(`The records of the block store in ${records} cannot be read.`),
+    });
+    await rm(records, { recursive: true });
+    const next = await temporaryStore(cleanup, { directory });
+    const again = next.begin();
+    await again.put(cid, block);
+    await again.pin('demo.web3', cid);
+    await again.close();
+    expect(await next.get(cid)).toEqual(Buffer.from(block));
+  });
+
   it('says that the disk is full, and goes on when there is room again', async (context) => {
     const directory = await temporaryFolder(cleanup);
     const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', directory]);

@@ -28,6 +28,8 @@ const entry = {
   hosts: [],
 };
 
+const line = (number: number): string => JSON.stringify({ ...entry, number, root: root.toString(), transaction: null });
+
 describe('a journal', () => {
   it('is empty before anything was published', async () => expect(await journal.read('demo.web3')).toEqual([]));
 
@@ -56,8 +58,6 @@ describe('a journal', () => {
   });
 
   it('keeps the newest entries', async () => {
-    const line = (number: number): string =>
-      JSON.stringify({ ...entry, number, root: root.toString(), transaction: null });
     const lines = Array.from({ length: 2 * MAX_PUBLISHED_KEPT }, (_none, index) => `${line(index + 1)}\n`);
     await writeFile(file, lines.join(''));
     const { number } = await journal.begin(entry);
@@ -66,6 +66,16 @@ describe('a journal', () => {
     expect(kept).toHaveLength(MAX_PUBLISHED_KEPT);
     expect(kept.at(-1)?.number).toBe(number);
     expect((await readFile(file, 'utf8')).split('\n')).toHaveLength(MAX_PUBLISHED_KEPT + 1);
+  });
+
+  it('keeps the numbers of a name while another one is published again and again', async () => {
+    for (let round = 0; round < 20; round += 1) await journal.begin({ ...entry, name: 'quiet.web3' });
+    const lines = Array.from({ length: 2 * MAX_PUBLISHED_KEPT }, (_none, index) => `${line(index + 1)}\n`);
+    await appendFile(file, lines.join(''));
+    await journal.begin(entry);
+    const kept = (await journal.read('quiet.web3')).map(({ number }) => number);
+    expect(kept).toEqual(Array.from({ length: 16 }, (_none, index) => index + 5));
+    expect((await journal.begin({ ...entry, name: 'quiet.web3' })).number).toBe(21);
   });
 
   it('that cannot be written says so', async () => {
