@@ -310,7 +310,7 @@ async function openRegistration(
   if (credits < price) {
     throw new RelaymintError(
       'INSUFFICIENT_FUNDS',
-      `${name} costs ${formatCredits(price)} credits, the wallet has ${formatCredits(credits)}.`,
+      `${name} costs ${formatCredits(price)} credits, the wallet ${wallet.address} has ${formatCredits(credits)}.`,
       { remedy: 'Buy credits with "relaymint wallet buy".', details: { has: String(credits), needs: String(price) } },
     );
   }
