@@ -1,10 +1,11 @@
 /** Makes a small site of an empty folder. */
-import { lstat, open, readdir, rm } from 'node:fs/promises';
+import { lstat, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { diskError } from '../../platform/disk/disk-error.ts';
 import { makeFolder } from '../../platform/disk/folder.ts';
+import { writeNewFile } from '../../platform/disk/new-file.ts';
 import { hasErrno } from '../../platform/errno.ts';
 import { STARTER } from './starter.ts';
 
@@ -23,14 +24,8 @@ export async function initSite(folder: string, signal: AbortSignal): Promise<rea
       assertNotAborted(signal, 'Making the site');
       const file = path.join(folder, name);
       // Never over another: somebody else may have come first.
-      const handle = await open(file, 'wx');
-      // It is ours from here on, also when the disk does not take what is in it.
+      await writeNewFile(file, content);
       written.push(file);
-      try {
-        await handle.writeFile(content);
-      } finally {
-        await handle.close();
-      }
     }
   } catch (cause) {
     for (const file of written) await rm(file, { force: true }).catch(() => undefined);
