@@ -5,7 +5,11 @@ import { open, rm } from 'node:fs/promises';
 export async function writeNewFile(file: string, content: string | Uint8Array): Promise<void> {
   const handle = await open(file, 'wx');
   try {
-    await handle.writeFile(content).finally(() => handle.close());
+    try {
+      await handle.writeFile(content);
+    } finally {
+      await handle.close();
+    }
   } catch (error) {
     // It is ours: nobody else could make it.
     await rm(file, { force: true }).catch(() => undefined);
