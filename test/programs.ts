@@ -2,21 +2,14 @@
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import { describe } from 'vitest';
+import { packageOf } from '../node/transport/index.ts';
 
-/** The Debian package of each program that is not in a package of its own name. */
-const PACKAGES: Readonly<Record<string, string>> = {
-  ip: 'iproute2',
-  unshare: 'util-linux',
-  nsenter: 'util-linux',
-  setpriv: 'util-linux',
-  nginx: 'nginx-light',
-};
 const SYSTEM_PATHS = ['/usr/sbin', '/sbin'];
 
 /** How to get those of them that are missing; undefined when all are here. */
 export function missingPrograms(programs: readonly string[]): string | undefined {
   const missing = programs.filter((program) => !isInstalled(program));
-  const packages = new Set(missing.map((program) => PACKAGES[program] ?? program));
+  const packages = new Set(missing.map(packageOf));
   return packages.size === 0 ? undefined : `apt-get install ${[...packages].join(' ')}`;
 }
 

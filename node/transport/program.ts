@@ -15,6 +15,11 @@ const PACKAGES: Readonly<Record<string, string>> = {
 /** Where daemons lie that are not on every user's PATH. */
 const SYSTEM_PATHS: readonly string[] = ['/usr/sbin', '/sbin'];
 
+/** The Debian package that a program is in. */
+export function packageOf(program: string): string {
+  return PACKAGES[program] ?? program;
+}
+
 /** The program's file. @throws RelaymintError PROGRAM_MISSING, naming the package. */
 export async function findProgram(name: string): Promise<string> {
   const folders = [...(process.env['PATH'] ?? '').split(path.delimiter).filter(Boolean), ...SYSTEM_PATHS];
@@ -27,7 +32,7 @@ export async function findProgram(name: string): Promise<string> {
     if (found) return file;
   }
   throw new RelaymintError('PROGRAM_MISSING', `The program ${name} is not installed.`, {
-    remedy: `On Debian and its derivatives: apt-get install ${PACKAGES[name] ?? name}`,
+    remedy: `On Debian and its derivatives: apt-get install ${packageOf(name)}`,
     details: { program: name },
   });
 }
