@@ -21,6 +21,7 @@ import { createCircuitPool, sellersOf } from '../../node/tunnel/index.ts';
 import { keepsName } from '../../node/offer/index.ts';
 import type { OfferBook } from '../../node/discovery/index.ts';
 import type { Published, RolledBack } from '../market/index.ts';
+import { awaitHosts } from './awaited-hosts.ts';
 import { openArchive, rootsKept, targetOf } from './archive.ts';
 import { assertOurs, requireOwn } from './own-name.ts';
 import { signerOf, type RunningNode, ChainView, pairsOf, watchTransports } from '../node/index.ts';
@@ -202,7 +203,7 @@ async function uploadToAll(
   settings: DeliverySettings,
   content: Content,
 ): Promise<{ readonly hosts: NodeId[]; readonly sentBlocks: number; readonly sentBytes: number }> {
-  const candidates = settings.hosts.length > 0 ? settings.hosts : hostsFor(node.discovery.book, settings.name);
+  const candidates = await hostsToTry(node, settings);
   const done: NodeId[] = [];
   const sent = { sentBlocks: 0, sentBytes: 0 };
   let failure: unknown = new RelaymintError('NO_ROUTE', 'No known host takes content.', {
@@ -229,6 +230,15 @@ async function uploadToAll(
   }
   if (done.length === 0) throw failure;
   return { hosts: done, ...sent };
+}
+
+/** In the order in which they are asked. */
+async function hostsToTry(node: RunningNode, { name, hosts, signal }: DeliverySettings): Promise<readonly NodeId[]> {
+  const { book } = node.discovery;
+  const areKnown = (): boolean =>
+    hosts.length > 0 ? hosts.every((host) => book.get(host) !== undefined) : hostsFor(book, name).length > 0;
+  await awaitHosts(node.discovery, areKnown)(signal);
+  return hosts.length > 0 ? hosts : hostsFor(book, name);
 }
 
 /** Who keeps an older state of the site comes first: visitors ask it already. */

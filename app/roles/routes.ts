@@ -8,8 +8,9 @@ import { CONTENT_SERVICE } from '../../sites/blocks/index.ts';
 import type { ContentRoute, ContentSourceOptions } from '../../sites/serve/index.ts';
 import type { Circuit } from '../../node/circuit/index.ts';
 import { TokenBucket } from '../../core/rate.ts';
-import { assertNotAborted, deadline, elapsed } from '../../core/abort.ts';
+import { assertNotAborted, deadline } from '../../core/abort.ts';
 import { isAnonymizing } from '../../node/transport/index.ts';
+import { awaitHosts, type HostsAwaited } from './awaited-hosts.ts';
 import { HostPools } from './host-pools.ts';
 import { SiteHosts } from './hosts.ts';
 import type { NodeValues } from '../config/index.ts';
@@ -43,7 +44,7 @@ export interface RoutesOptions {
   /** How long a circuit to one host is waited for until one to the next host is begun as well, milliseconds. */
   readonly staggerMillis?: number;
   /** How long a visitor waits for a first host while none at all is known, and how often is asked meanwhile, milliseconds. */
-  readonly noHosts?: { readonly waitMillis: number; readonly askMillis: number };
+  readonly noHosts?: HostsAwaited;
 }
 
 /** What a block may come to on its circuit: itself, and a sixteenth for cells, layers and the request. */
@@ -62,12 +63,6 @@ const ROUNDS_AT_ONCE = 4;
 const ROUND_REST_MILLIS = 15_000;
 /** How long a visitor waits for such a round, milliseconds: a peer that does not answer must leave time for the hosts. */
 const ROUND_WAIT_MILLIS = 30_000;
-
-/**
- * This node, or whom it asks for offers, has just come up: hosts tell of themselves within seconds (REDIAL_LAST_MILLIS of node/discovery), and a
- * visitor who waits for that sees a page where it would see an error.
- */
-const NO_HOSTS = { waitMillis: 15_000, askMillis: 2_000 };
 
 const ASKING = 'Asking for offers';
 
@@ -94,17 +89,8 @@ export function createRoutes(options: RoutesOptions): Routes {
   );
 
   const rounds = new TokenBucket(1000 / ROUND_REST_MILLIS, () => performance.now(), ROUNDS_AT_ONCE);
-  const { waitMillis, askMillis } = options.noHosts ?? NO_HOSTS;
   /** For all who wait. */
-  const questions = new TokenBucket(1000 / askMillis, () => performance.now(), 1);
-  /** Resolves at once where a host is known. */
-  const someHost = async (signal: AbortSignal): Promise<void> => {
-    using limit = deadline(waitMillis, ASKING, signal);
-    while (book.find(CONTENT_SERVICE).length === 0 && (await elapsed(askMillis, limit.signal))) {
-      if (questions.take()) await node.discovery.refresh(limit.signal).catch(() => undefined);
-    }
-    assertNotAborted(signal, ASKING);
-  };
+  const someHost = awaitHosts(node.discovery, () => book.find(CONTENT_SERVICE).length > 0, options.noHosts);
   /** Nobody else is told what a visitor asks for. */
   const hostsOf = async (name: string, avoid: ReadonlySet<NodeId>, signal: AbortSignal): Promise<readonly NodeId[]> => {
     const keepers = (): NodeId[] =>

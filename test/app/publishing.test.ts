@@ -89,6 +89,29 @@ async function rootOnChain(): Promise<string> {
   return CID.decode(record?.root ?? new Uint8Array()).toString();
 }
 
+describe('the first one', () => {
+  it('waits for hosts that its node has not heard of yet', async () => {
+    let [isHeard, waited] = [false, false];
+    const { hosts } = await asPublisher((node) => {
+      const { discovery } = node;
+      const book: typeof discovery.book = Object.create(discovery.book, {
+        get: { value: (id: NodeId) => (isHeard ? discovery.book.get(id) : undefined) },
+        find: { value: (service: string) => (isHeard ? discovery.book.find(service) : []) },
+      });
+      const refresh = async (): Promise<number> => {
+        // The first round after a start brings nothing, as it does where the link to the only peer has just broken.
+        isHeard = waited;
+        waited = true;
+        return await Promise.resolve(0);
+      };
+      const unaware: RunningNode = Object.create(node, { discovery: { value: { book, refresh } } });
+      const settings = { ...delivery, directory: folder, name, royaltyBps: 2_000, years: 1 };
+      return publish(unaware, { ...settings, onImport: () => {}, onRegistration: () => {} });
+    }, 'unaware');
+    expect(hosts).toEqual([testnet.hosts[0]?.node.keys.identity.nodeId]);
+  });
+});
+
 describe('an update', () => {
   it('of one file among many sends that file and the folders above it, and nothing else', async () => {
     await mkdir(path.join(folder, 'many'));
