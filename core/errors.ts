@@ -85,6 +85,8 @@ export type ErrorCode =
   | 'NOT_ACCEPTABLE'
   /** A site's `_redirects` breaks the rules of that file. */
   | 'REDIRECTS_INVALID'
+  /** Its owner does not let this page show it. */
+  | 'EMBEDDING_REFUSED'
   /** A site's `_headers` breaks the rules of that file. */
   | 'HEADERS_INVALID'
   // a fault of ours

@@ -116,8 +116,8 @@ export function createRoutes(options: RoutesOptions): Routes {
   };
   const usage = new SiteUsage(node.budget);
 
-  /** A circuit to that host. It tells the host nothing yet of what is wanted. */
-  const routeTo = (host: NodeId, name: string, signal: AbortSignal): Promise<ContentRoute> =>
+  /** A circuit to that host, out of the budget of the site `payer`. It tells the host nothing yet of what is wanted. */
+  const routeTo = (host: NodeId, payer: string, signal: AbortSignal): Promise<ContentRoute> =>
     pools.use(host, async (pool) => {
       await pool.buildTunnels(relays, { signal });
       const circuit = await pool.circuit({ signal });
@@ -129,7 +129,7 @@ export function createRoutes(options: RoutesOptions): Routes {
           return circuit.isOpen && circuit.acceptsStreams;
         },
         openStream: (service, params, streamOptions) => circuit.openStream(service, params, streamOptions),
-        ...(price === undefined ? {} : { begin: () => usage.begin(name, circuit, price) }),
+        ...(price === undefined ? {} : { begin: () => usage.begin(payer, circuit, price) }),
       };
     });
 
@@ -137,11 +137,13 @@ export function createRoutes(options: RoutesOptions): Routes {
     get circuits() {
       return pools.ready;
     },
-    async route({ name }, { avoid, signal }): Promise<ContentRoute> {
+    async route({ name, referrer }, { avoid, signal }): Promise<ContentRoute> {
       const hosts = await hostsOf(name, avoid, signal);
       if (hosts.length === 0) throw noRoute(`No known host keeps ${name}, except those that already failed.`);
       try {
-        return await staggered(hosts, (host, ends) => routeTo(host, name, ends), { millis: staggerOf, signal });
+        // What a page embeds comes out of that page's budget: otherwise it could spend those of a thousand others.
+        const payer = referrer ?? name;
+        return await staggered(hosts, (host, ends) => routeTo(host, payer, ends), { millis: staggerOf, signal });
       } catch (error) {
         assertNotAborted(signal, `Looking for a way to ${name}`);
         if (isRelaymintError(error, 'BUDGET_EXHAUSTED', 'PRICE_TOO_HIGH') || isTooDear(error)) throw error;

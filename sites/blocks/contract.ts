@@ -99,7 +99,7 @@ export interface SiteContent extends BlockReader {
 /** The gateway's port to content: the composition root binds circuits to it. */
 export interface ContentSource {
   open(
-    site: { readonly name: string; readonly root: CID },
+    site: { readonly name: string; readonly root: CID; readonly referrer?: string | undefined },
     options: { readonly signal: AbortSignal },
   ): Promise<SiteContent>;
 }

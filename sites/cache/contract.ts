@@ -2,7 +2,7 @@
 import type { CID } from 'multiformats/cid';
 
 /**
- * Blocks of sites. A block is found only by the site that it was fetched for, although its bytes would be the same for others: how
+ * Blocks of sites. A block is found only by the site that it was fetched for (or by the site in the page of another), although its bytes would be the same for others: how
  * fast an answer comes must not tell one site what a visitor has seen of another.
  */
 export interface BlockCache extends AsyncDisposable {

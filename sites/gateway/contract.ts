@@ -3,6 +3,7 @@ import type { Request, Response } from 'express';
 import type { CID } from 'multiformats/cid';
 import type { Tld } from '../../core/name.ts';
 import type { BlockReader, SiteContent } from '../blocks/contract.ts';
+import type { Embedder } from './embedding.ts';
 
 /** One visitor's request. */
 export interface ContentAsked {
@@ -15,6 +16,8 @@ export interface ContentAsked {
 /** One visitor's request for one path of a name. */
 export interface Asked extends ContentAsked {
   readonly name: string;
+  /** The page of another name that embeds it. Absent: the visitor, or its own page, asks. */
+  readonly embedder?: Embedder | undefined;
   /** The same blocks, fetched only as fast as the visitor takes the answer. */
   readonly paced: (blocks: BlockReader) => BlockReader;
 }

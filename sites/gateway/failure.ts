@@ -23,6 +23,7 @@ const TELLINGS: Partial<Record<ErrorCode, Telling>> = {
   NOT_ACCEPTABLE: { status: 406, title: 'There is no such form of this content' },
   NOT_CACHED: { status: 412, title: 'This is not here' },
   REDIRECTS_INVALID: { status: 500, title: 'This site’s redirects are broken' },
+  EMBEDDING_REFUSED: { status: 403, title: 'This is not to be shown in the page of another site' },
   HEADERS_INVALID: { status: 500, title: 'This site’s headers are broken' },
   NAME_INVALID: { status: 404, title: 'This is not a site’s address' },
   NAME_UNKNOWN: { status: 404, title: 'There is no such site' },

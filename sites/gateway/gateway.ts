@@ -19,7 +19,7 @@ import { MarketService } from './market-service.ts';
 import type { MarketView } from './market.ts';
 import { sendMessage } from './pages.ts';
 import { settleNow, type SettleOptions } from './settle.ts';
-import { serveSite, type NameLookup } from './site.ts';
+import { serveSite, type NameLookup, type SiteParts } from './site.ts';
 import { Visits } from './visits.ts';
 import { answer, requestWay } from './way.ts';
 
@@ -36,6 +36,8 @@ export interface GatewayOptions {
   readonly roots?: RootSource;
   /** Nobody pays for `roots`: pages of all origins may read them. Default false. */
   readonly free?: true;
+  /** Whose pages may embed what a name shows. Absent: nobody's. */
+  readonly embeddingOf?: NonNullable<SiteParts['embeddingOf']>;
   /** Added to each page of HTML of a name. */
   readonly appendix?: Buffer;
   /** Shown at the gateway's own host names. Read at most twice a second, however many pages watch. Absent: `front` is shown. */
@@ -110,6 +112,7 @@ class HttpGateway implements Gateway {
       roots: options.roots,
       free: options.free === true,
       visits: this.#visits,
+      hosts,
       settle: settle && ((request, response) => settleNow(settle, this.#log, request, response)),
       names: options.names ?? [],
       site: (asked) => serveSite({ ...options, kept: this.#kept }, asked),

@@ -5,6 +5,7 @@ export { frontPage } from './pages.ts';
 export { pathBelow, splitPath } from './place.ts';
 export { MAX_REDIRECTS_BYTES, parseRedirects, redirectFor, redirectsTooLarge } from './redirects.ts';
 export type { RedirectRules } from './redirects.ts';
+export type { EmbeddingTerms } from './embedding.ts';
 export { createGateway } from './gateway.ts';
 export type { Gateway, GatewayOptions } from './gateway.ts';
 export type { SettleOptions } from './settle.ts';

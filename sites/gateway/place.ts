@@ -15,6 +15,8 @@ export interface Place {
   readonly immutable: boolean;
   /** Has an origin of its own: its `_redirects`, its `404.html` and addresses without `.html` count. */
   readonly ownOrigin: boolean;
+  /** What it says differs from page to page that embeds it. Default false. */
+  readonly embedded?: boolean;
   /** Added to each page of HTML that is sent whole. */
   readonly appendix?: Buffer;
 }

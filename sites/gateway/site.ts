@@ -2,10 +2,11 @@
 import { orAborted } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { NAME_WAIT_MILLIS } from '../../core/limits.ts';
-import type { ContentSource } from '../blocks/contract.ts';
+import type { BlockReader, ContentSource } from '../blocks/contract.ts';
 import { Limit } from '../serve/index.ts';
 import { answerContent } from './content.ts';
 import type { Asked, SiteAddress } from './contract.ts';
+import { allowEmbedding, requireEmbeddable, type EmbeddingTerms } from './embedding.ts';
 import { withoutContent } from './failure.ts';
 import type { KeptAnswers } from './kept-answers.ts';
 import { sendMessage } from './pages.ts';
@@ -20,6 +21,8 @@ export interface SiteParts {
   readonly content: ContentSource;
   /** How long a visitor waits for the look-up of a name, milliseconds. Default NAME_WAIT_MILLIS. */
   readonly nameWaitMillis?: number;
+  /** Whose pages may embed it. Absent: nobody's. @throws RelaymintError as `open` of `content`, and its blocks. */
+  readonly embeddingOf?: (site: SiteAddress, blocks: BlockReader, signal: AbortSignal) => Promise<EmbeddingTerms>;
   /** Added to each page of HTML. */
   readonly appendix?: Buffer;
   /** Absent: every answer is made anew. */
@@ -27,7 +30,10 @@ export interface SiteParts {
 }
 
 /** Answers the request. @throws RelaymintError before anything was sent (tell it) or after (cut the connection). */
-export async function serveSite(parts: SiteParts, { name, request, response, signal, paced }: Asked): Promise<void> {
+export async function serveSite(
+  parts: SiteParts,
+  { name, embedder, request, response, signal, paced }: Asked,
+): Promise<void> {
   let site: SiteAddress;
   using limit = new Limit(signal);
   limit.restart(parts.nameWaitMillis ?? NAME_WAIT_MILLIS, ledgerSilent);
@@ -40,8 +46,12 @@ export async function serveSite(parts: SiteParts, { name, request, response, sig
   }
   limit.stop();
   const keep = parts.kept?.record(request, response, site);
-  const content = await parts.content.open(site, { signal });
+  const content = await parts.content.open({ ...site, referrer: embedder?.name }, { signal });
   try {
+    if (embedder !== undefined) {
+      requireEmbeddable(name, embedder, (await parts.embeddingOf?.(site, content, signal)) ?? 'none');
+      allowEmbedding(response, embedder);
+    }
     await answerContent(
       { request, response, signal },
       {
@@ -52,6 +62,7 @@ export async function serveSite(parts: SiteParts, { name, request, response, sig
         title: name,
         immutable: false,
         ownOrigin: true,
+        embedded: embedder !== undefined,
         ...(parts.appendix && { appendix: parts.appendix }),
       },
     );

@@ -5,7 +5,8 @@ import { RelaymintError } from '../../core/errors.ts';
 import { isName, parseName, type Tld } from '../../core/name.ts';
 import { answerContent } from './content.ts';
 import type { Asked, NameHandler, RootSource } from './contract.ts';
-import { publicOrigin, type Target } from './host.ts';
+import { allowAsking, embedderOf, type Embedder } from './embedding.ts';
+import { publicOrigin, type GatewayHosts, type Target } from './host.ts';
 import { isForeignSubresource } from './initiator.ts';
 import type { MarketPage } from './market-page.ts';
 import type { MarketService } from './market-service.ts';
@@ -24,6 +25,7 @@ export interface Stations {
   readonly market: { readonly service: MarketService; readonly page: MarketPage } | undefined;
   readonly front: ((request: Request, response: Response) => void) | undefined;
   readonly visits: Visits;
+  readonly hosts: GatewayHosts;
   /** Absent: content has no address but by a name. */
   readonly roots: RootSource | undefined;
   /** Pages of any origin may read what is asked for by its address alone: nobody pays for it. */
@@ -56,13 +58,34 @@ export interface Handler {
 
 export function requestWay(stations: Stations): readonly Handler[] {
   const { market, front, visits, roots, free, settle, names, site } = stations;
+  const embedder = ({ headers }: Request, target: Target): Embedder | undefined => {
+    if (target.kind !== 'site' || !isForeignSubresource(headers, target.isPublic)) return undefined;
+    return embedderOf(headers, target, stations.hosts);
+  };
   const reading: readonly Handler[] = [
+    {
+      method: 'OPTIONS',
+      when: (request, target) => embedder(request, target) !== undefined,
+      answer: ({ request, response, target }): void => {
+        const page = embedder(request, target);
+        if (page !== undefined) allowAsking(response, page);
+      },
+    },
     { when: (request) => !isReading(request), answer: onlyReading },
     {
-      when: ({ headers }, target) => isForeignSubresource(headers, target.kind === 'site' && target.isPublic),
+      when: (request, target) =>
+        isForeignSubresource(request.headers, target.kind === 'site' && target.isPublic) &&
+        embedder(request, target) === undefined,
       answer: foreignPage,
     },
   ];
+  const visiting =
+    (answer: NameHandler['answer']): Handler['answer'] =>
+    async ({ request, response, target }) => {
+      if (target.kind !== 'site') return;
+      const page = embedder(request, target);
+      await visits.serve(target.name, request, response, (asked) => answer({ ...asked, embedder: page }));
+    };
   return [
     // Checks who asks, and for what, before anything is looked up.
     { origin: 'foreign', answer: unknownHost },
@@ -80,9 +103,14 @@ export function requestWay(stations: Stations): readonly Handler[] {
     // What strangers see of the gateway itself.
     { origin: 'domain', path: '/', answer: ours(publicFront) },
     { origin: 'domain', answer: ours(noSuchPage) },
-    // Names, each on its own origin. Handlers of endings come before sites.
-    ...names.map((handler): Handler => ({ ...handler, origin: 'site', answer: visiting(visits, handler.answer) })),
-    { origin: 'site', answer: visiting(visits, site) },
+    // Names, each on its own origin. Handlers of endings come before sites, but for what other names embed: that is the site's.
+    ...names.map((handler): Handler => ({
+      ...handler,
+      origin: 'site',
+      when: (request, target) => embedder(request, target) === undefined,
+      answer: visiting(handler.answer),
+    })),
+    { origin: 'site', answer: visiting(site) },
     { origin: 'redirect', answer: toOwnOrigin },
     { answer: noName },
   ];
@@ -215,7 +243,10 @@ function foreignPage({ response }: Arrival): void {
     .set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' })
     .status(403)
     .type('text/plain')
-    .send('Pages of other sites cannot load this, because the gateway would pay for it. Open this address directly.\n');
+    .send(
+      'Pages of other sites cannot load this, because the gateway would pay for it. Open this address directly.\n' +
+        'Pages of names here can embed what its owner lets them, unless their Referrer-Policy hides them.\n',
+    );
 }
 
 /** An answer on the gateway's own host names. */
@@ -262,12 +293,6 @@ function publicFront({ request, response, target }: Arrival): void {
   const name = asked.trim().toLowerCase();
   if (isName(name)) response.set('Cache-Control', 'no-store').redirect(302, `${publicOrigin(name, target.host)}/`);
   else sendSearch(response, { host: target.host, wrong: name.slice(0, MAX_SHOWN_NAME) });
-}
-
-function visiting(visits: Visits, answer: NameHandler['answer']): Handler['answer'] {
-  return async ({ request, response, target }) => {
-    if (target.kind === 'site') await visits.serve(target.name, request, response, answer);
-  };
 }
 
 function toOwnOrigin({ request, response, target }: Arrival): void {

@@ -1,7 +1,7 @@
 /**
  * The bytes of the `content` service, version 1. Little-endian; cid = length u8 | binary CID.
  *
- *   params            version u8 | name text (u16 length)
+ *   params            version u8 | name text (u16 length) | referrer text (u16 length), absent where nobody embeds it
  *   visitor request   id u32 | cid
  *   host    answer    id u32 | status u8 | length u32 | block      in the order of the requests; length 0 unless status is 0
  */
@@ -27,17 +27,28 @@ export const STATUS_NOT_FOUND = 1;
 export const STATUS_REFUSED = 2;
 export type Status = typeof STATUS_OK | typeof STATUS_NOT_FOUND | typeof STATUS_REFUSED;
 
-export function encodeContentParams(name: string): Uint8Array {
-  return new Writer(3 + MAX_NAME_BYTES).u8(CONTENT_VERSION).string16(name).finish();
+/** What a content stream is for. */
+export interface ContentWanted {
+  readonly name: string;
+  /** The name whose page embeds it: the embedded content's terms may give it a share of the royalty. Another name than `name`. */
+  readonly referrer?: string | undefined;
+}
+
+export function encodeContentParams({ name, referrer }: ContentWanted): Uint8Array {
+  const writer = new Writer(5 + 2 * MAX_NAME_BYTES).u8(CONTENT_VERSION).string16(name);
+  return (referrer === undefined ? writer : writer.string16(referrer)).finish();
 }
 
 /** @throws RelaymintError INVALID_ENCODING, VERSION_UNSUPPORTED, NAME_INVALID. */
-export function decodeContentParams(params: Uint8Array): string {
+export function decodeContentParams(params: Uint8Array): ContentWanted {
   const reader = new Reader(params, 'content stream parameters');
   checkVersion(reader.u8());
-  const name = reader.string16(MAX_NAME_BYTES);
+  const { name } = parseName(reader.string16(MAX_NAME_BYTES));
+  if (reader.remaining === 0) return { name };
+  const referrer = parseName(reader.string16(MAX_NAME_BYTES)).name;
   reader.end();
-  return parseName(name).name;
+  if (referrer === name) throw violation(`${name} is said to be embedded by itself`);
+  return { name, referrer };
 }
 
 export interface BlockRequest {

@@ -40,13 +40,13 @@ export function createContentService(options: ContentServiceOptions): ServiceHan
 
 async function serve(options: ContentServiceOptions, stream: ServiceStream, params: Uint8Array): Promise<void> {
   const { store } = options;
-  const name = decodeContentParams(params);
+  const { name, referrer } = decodeContentParams(params);
   let attributed = false;
   // A name without kept content earns nothing, so invented names leave no trace in the books.
   const attributeIfKept = (): void => {
     if (attributed || store.pins(name).length === 0) return;
     attributed = true;
-    stream.attribute?.([{ name, share: ALL_BPS }]);
+    stream.attribute?.([{ name, ...(referrer !== undefined && { referrer }), share: ALL_BPS }]);
   };
   attributeIfKept();
   const idle = new IdleTimer(stream, CONTENT_IDLE_MILLIS, 'visitor');

@@ -35,6 +35,8 @@ export interface ContentRoute {
 export interface Site {
   readonly name: string;
   readonly root: CID;
+  /** The name whose page embeds it. Absent: the visitor went there. */
+  readonly referrer?: string | undefined;
 }
 
 export interface ContentSourceOptions {
@@ -101,10 +103,11 @@ class PooledSource implements ContentSource {
   async open(site: Site, { signal }: { readonly signal: AbortSignal }): Promise<SiteContent> {
     assertNotAborted(this.#closing.signal, OPENING);
     assertNotAborted(signal, OPENING);
-    let pool = this.#pools.get(site.name);
+    const key = viewOf(site);
+    let pool = this.#pools.get(key);
     if (pool === undefined) {
       pool = new Pool(site.name, this.#options, this.#closing.signal, this.#log);
-      this.#pools.set(site.name, pool);
+      this.#pools.set(key, pool);
     }
     return await Promise.resolve(new PooledContent(pool, site, this.#cache, signal));
   }
@@ -157,7 +160,7 @@ class Pool {
     using limit = new Limit(signal);
     limit.restart(firstAnswerMillis, () => unanswered(firstAnswerMillis));
     try {
-      const stream = await route.openStream(CONTENT_SERVICE, encodeContentParams(site.name), { signal: limit.signal });
+      const stream = await route.openStream(CONTENT_SERVICE, encodeContentParams(site), { signal: limit.signal });
       const waits = { firstAnswerMillis, ...(waitMillis === undefined ? {} : { waitMillis }) };
       return { client: createContentClient(stream, waits), route };
     } catch (error) {
@@ -328,7 +331,7 @@ class PooledContent implements SiteContent {
     const key = cid.toString();
     const { fetching } = this.#pool;
     for (;;) {
-      const cached = await this.#cache.get(this.#site.name, cid);
+      const cached = await this.#cache.get(viewOf(this.#site), cid);
       if (cached !== undefined) return cached;
       const other = fetching.get(key);
       if (other === undefined) break;
@@ -338,7 +341,7 @@ class PooledContent implements SiteContent {
     }
     const mine = this.#fetch(cid, signal)
       .then((block) => {
-        this.#cache.put(this.#site.name, cid, block);
+        this.#cache.put(viewOf(this.#site), cid, block);
         return block;
       })
       .finally(() => fetching.delete(key));
@@ -417,6 +420,14 @@ class PooledContent implements SiteContent {
     this.#lease ??= this.#pool.lease(this.#site, this.#without, this.#patience.signal);
     return this.#lease;
   }
+}
+
+/**
+ * Streams, and what was fetched, are those of one embedding site: it is paid for what its own visitors see, and how fast something comes
+ * tells it nothing of what they have seen elsewhere.
+ */
+function viewOf({ name, referrer }: Site): string {
+  return referrer === undefined ? name : `${name} in ${referrer}`;
 }
 
 async function getPaid({ client, route }: Lease, cid: CID, signal: AbortSignal): Promise<Uint8Array> {

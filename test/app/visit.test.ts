@@ -223,7 +223,7 @@ describe('a visit to a name', () => {
       book.add(signOffer({ ...host.offer, keeps }, host.identity));
       const asked: string[] = [];
       host.endpoint.register('content', { price: PRICE_OF_ATTACKER }, (stream, params) => {
-        asked.push(decodeContentParams(params));
+        asked.push(decodeContentParams(params).name);
         stream.destroy();
       });
       return asked;

@@ -57,7 +57,7 @@ blockReaderCompliance('a stream to a host', {
   async setup() {
     const host = await startHost(cleanup);
     const filled = await fill(host.store);
-    const client = createContentClient(await host.route.openStream('content', encodeContentParams(NAME)));
+    const client = createContentClient(await host.route.openStream('content', encodeContentParams({ name: NAME })));
     cleanup.add(() => client.close());
     return { reader: client, ...filled, ...gate(host.store), close: () => client.close() };
   },

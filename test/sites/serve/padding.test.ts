@@ -54,7 +54,7 @@ describe('a visitor', () => {
         stream.on('error', () => {});
         serveSome(stream, block, honest).catch(() => stream.destroy());
       });
-      const stream = await pair.opener.open('content', encodeContentParams(NAME));
+      const stream = await pair.opener.open('content', encodeContentParams({ name: NAME }));
       const client = createContentClient(stream);
       for (let got = 0; got < honest; got += 1) await client.get(cid);
       const before = pair.carried.toOpener;
@@ -80,7 +80,7 @@ describe('a visitor', () => {
       stream.on('error', () => {});
       servePadded(stream, block).catch(() => stream.destroy());
     });
-    const client = createContentClient(await pair.opener.open('content', encodeContentParams(NAME)));
+    const client = createContentClient(await pair.opener.open('content', encodeContentParams({ name: NAME })));
     await expect(client.get(cid)).rejects.toMatchObject({ code: 'PROTOCOL_VIOLATION' });
     expect(client.isOpen).toBe(false);
     expect(pair.carried.toOpener).toBeLessThan(2 * CONTENT_PADDING);
@@ -98,7 +98,7 @@ describe('a visitor', () => {
     await session.close();
     const serve = createContentService({ store });
     const pair = new MuxPair((stream, _service, params) => serve(stream, params));
-    const stream = await pair.opener.open('content', encodeContentParams(NAME));
+    const stream = await pair.opener.open('content', encodeContentParams({ name: NAME }));
     const client = createContentClient(stream);
     // One by one: no two answers share a cell.
     for (const { cid, block } of blocks) expect(await client.get(cid)).toEqual(block);

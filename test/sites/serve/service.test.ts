@@ -46,7 +46,7 @@ async function connectTo(
   name = 'demo.web3',
 ): Promise<{ client: ContentClient; near: Duplex; far: Duplex }> {
   const [near, far] = await socketPair(cleanup);
-  createContentService({ store })(far, encodeContentParams(name));
+  createContentService({ store })(far, encodeContentParams({ name }));
   return { client: createContentClient(near), near, far };
 }
 
@@ -86,7 +86,7 @@ describe('content service', () => {
     const host = await startHost(cleanup);
     const blocks = Array.from({ length: 40 }, (_, i) => rawBlock(randomBytes(i * 30_000)));
     await keep(host.store, 'demo.web3', blocks);
-    const stream = await host.route.openStream('content', encodeContentParams('demo.web3'));
+    const stream = await host.route.openStream('content', encodeContentParams({ name: 'demo.web3' }));
     const client = createContentClient(stream);
     const got = await Promise.all(blocks.map(({ cid }) => client.get(cid)));
     got.forEach((block, i) => expect(Buffer.from(block).equals(blocks[i]?.block ?? Buffer.alloc(0))).toBe(true));
@@ -129,7 +129,7 @@ describe('content service', () => {
     const names: string[] = [];
     const attribute = (shares: readonly NameShare[]): void => void names.push(aloneIn(shares));
     const stream = Object.assign(far, { attribute });
-    createContentService({ store })(stream, encodeContentParams('demo.web3'));
+    createContentService({ store })(stream, encodeContentParams({ name: 'demo.web3' }));
     const client = createContentClient(near);
     await expect(client.get(block.cid)).rejects.toMatchObject({ code: 'CONTENT_REFUSED' });
     expect(names).toEqual([]);
@@ -168,7 +168,7 @@ describe('content service', () => {
       pinsWith: { value: (name: string, cid: CID) => store.pinsWith(name, cid) },
     });
     const [near, far] = await socketPair(cleanup);
-    createContentService({ store: counting })(far, encodeContentParams('demo.web3'));
+    createContentService({ store: counting })(far, encodeContentParams({ name: 'demo.web3' }));
     near.write(Buffer.concat(blocks.map(({ cid }, i) => encodeRequest(i, cid))));
     // The host has to stop by itself: one block that cannot be written, one read ahead, and what sockets hold.
     await once(far, 'readable');
@@ -199,7 +199,7 @@ describe('content service', () => {
     client.close();
     await Promise.all(waiting);
     const answering = ticking();
-    createContentService({ store })(answering.stream, encodeContentParams('demo.web3'));
+    createContentService({ store })(answering.stream, encodeContentParams({ name: 'demo.web3' }));
     answering.stream.push(encodeRequest(1, blocks[0]?.cid as CID));
     await answering.told(1);
     expect(answering.ticks).toEqual([9 + 3000]);
@@ -210,8 +210,23 @@ describe('content service', () => {
   it.each([
     ['an unknown version', new Uint8Array([9, 1, 0, 97]), 'VERSION_UNSUPPORTED'],
     ['no name', new Uint8Array([1]), 'INVALID_ENCODING'],
-    ['a bad name', encodeContentParams('not a name'), 'NAME_INVALID'],
-    ['trailing bytes', Buffer.concat([encodeContentParams('demo.web3'), Buffer.from([0])]), 'INVALID_ENCODING'],
+    [
+      'a page that embeds itself',
+      encodeContentParams({ name: 'demo.web3', referrer: 'demo.web3' }),
+      'PROTOCOL_VIOLATION',
+    ],
+    ['a bad name of a page', encodeContentParams({ name: 'demo.web3', referrer: 'not a name' }), 'NAME_INVALID'],
+    [
+      'bytes after it all',
+      Buffer.concat([encodeContentParams({ name: 'demo.web3', referrer: 'a.web3' }), Buffer.from([0])]),
+      'INVALID_ENCODING',
+    ],
+    ['a bad name', encodeContentParams({ name: 'not a name' }), 'NAME_INVALID'],
+    [
+      'trailing bytes',
+      Buffer.concat([encodeContentParams({ name: 'demo.web3' }), Buffer.from([0])]),
+      'INVALID_ENCODING',
+    ],
   ])('resets a stream opened with %s', async (_what, params, code) => {
     const store = await temporaryStore(cleanup);
     const [, far] = await socketPair(cleanup);

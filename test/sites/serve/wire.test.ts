@@ -38,7 +38,10 @@ function cutAt(bytes: Uint8Array, places: readonly number[]): Uint8Array[] {
 describe('content wire format', () => {
   it('has these bytes (version 1)', () => {
     const text = cid.bytes;
-    expect(toHex(wire.encodeContentParams('demo.web3'))).toBe('01090064656d6f2e77656233');
+    expect(toHex(wire.encodeContentParams({ name: 'demo.web3' }))).toBe('01090064656d6f2e77656233');
+    expect(toHex(wire.encodeContentParams({ name: 'demo.web3', referrer: 'a.web3' }))).toBe(
+      '01090064656d6f2e776562330600612e77656233',
+    );
     expect(toHex(wire.encodeRequest(0x01020304, cid))).toBe(`0403020124${toHex(text)}`);
     expect(toHex(wire.encodeAnswerHeader(1, 0, 0x0a0b))).toBe('01000000000b0a0000');
     expect(toHex(wire.encodeHello(nonce))).toBe(`01${'07'.repeat(32)}`);
