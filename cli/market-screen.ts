@@ -6,7 +6,8 @@ import type { Cluster, MarketTransport, Published, RoundReport } from '../app/ma
 
 export interface ScreenOptions {
   readonly cluster: Cluster;
-  readonly published: Published;
+  /** The one that a visitor begins at first. */
+  readonly published: readonly [Published, ...Published[]];
   readonly siteUrl: string;
   /** As the user gave it; undefined when nothing is kept. */
   readonly dataDir: string | undefined;
@@ -15,7 +16,8 @@ export interface ScreenOptions {
 }
 
 export function renderScreen(options: ScreenOptions): string {
-  const { cluster, published } = options;
+  const { cluster } = options;
+  const [front] = options.published;
   const nodes = table([
     ['  NODE', 'ID', 'WALLET', 'ADDRESS'],
     ['  ledger', '', '', cluster.ledger.url],
@@ -25,17 +27,22 @@ export function renderScreen(options: ScreenOptions): string {
       shortId(ready.wallet),
       ready.gateway ?? ready.addresses[0] ?? '',
     ]),
-    ['  publisher', shortId(published.nodeId), shortId(published.wallet), `published ${published.name}`],
+    ...options.published.map(({ nodeId, wallet, name }) => [
+      '  publisher',
+      shortId(nodeId),
+      shortId(wallet),
+      `published ${name}`,
+    ]),
   ]);
   return `
   Relaymint is up${transportText(options.transport)}.
 
-  ${published.name.padEnd(12)} ${options.siteUrl}
+  ${front.name.padEnd(12)} ${options.siteUrl}
   marketplace  ${cluster.gatewayUrl}
 
 ${nodes}
 
-  ${published.files} files, ${formatBytes(published.bytes)} published as ${published.name} (${published.record}), content ${published.cid}
+${options.published.map(publishedText).join('\n')}
   State: ${options.dataDir === undefined ? 'removed when this marketplace stops (keep it with --data DIR)' : options.dataDir}
   Log:   ${options.logFile}
 
@@ -48,6 +55,10 @@ ${nodes}
     node bin/relaymint.js --help         every command
 
   Ctrl-C stops everything.`;
+}
+
+function publishedText({ name, files, bytes, record, cid }: Published): string {
+  return `  ${files} files, ${formatBytes(bytes)} published as ${name} (${record}), content ${cid}`;
 }
 
 const NETWORK_NAMES: Readonly<Record<MarketTransport, string>> = { tcp: '', tor: 'Tor', i2p: 'I2P' };
@@ -76,9 +87,10 @@ export function renderRound(report: RoundReport): string {
     ['  OWNER', 'ROLE', 'BEFORE', 'AFTER'],
     ...report.balances.map((row) => [`  ${shortId(row.owner)}`, row.role, credits(row.before), credits(row.after)]),
   ]);
-  const { site, settlement, supply, timings } = report;
+  const sites = report.sites.map(siteText).join('\n');
+  const { settlement, supply, timings } = report;
   return `
-  ${site.name}: ${site.files} files, ${formatBytes(site.bytes)}, ${site.verified ? 'bit-exact' : 'NOT AS PUBLISHED'}
+${sites}
 
 ${peers}
 
@@ -89,4 +101,8 @@ ${balances}
   ready after ${timings.readyMs} ms, fetched in ${timings.fetchMs} ms, settled in ${timings.settleMs} ms
 
   ${report.ok ? 'The round adds up.' : 'THE ROUND DOES NOT ADD UP: see the messages above.'}`;
+}
+
+function siteText({ name, files, bytes, verified }: RoundReport['site']): string {
+  return `  ${name}: ${files} files, ${formatBytes(bytes)}, ${verified ? 'bit-exact' : 'NOT AS PUBLISHED'}`;
 }

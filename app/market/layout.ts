@@ -12,19 +12,25 @@ import { makeFolder } from '../../platform/disk/folder.ts';
 
 const FILE = 'market.json';
 
+/** What is published: a folder of the user's, or an example of ours. Both absent: the usual example. */
+export interface Shown {
+  /** Absolute once it is remembered. */
+  readonly site?: string | undefined;
+  readonly example?: string | undefined;
+}
+
 /** The content of `market.json`. */
-interface Remembered {
+interface Remembered extends Shown {
   readonly version: 1;
   /** Port by label; 0 or absent means: any free one. */
   readonly ports: Readonly<Record<string, number>>;
-  /** The folder that is published, absolute; absent: the example site. */
-  readonly site?: string | undefined;
 }
 
 const rememberedSchema: z.ZodType<Remembered> = z.object({
   version: z.literal(1),
   ports: z.record(z.string(), z.number().int().min(0).max(65_535)),
   site: z.string().optional(),
+  example: z.string().optional(),
 });
 
 export interface MarketLayout {
@@ -37,10 +43,10 @@ export interface MarketLayout {
   portOf(label: string): number;
   /** Remembers a port for the next start. */
   rememberPort(label: string, port: number): Promise<void>;
-  /** The folder that an earlier start published; undefined: the example site. */
-  readonly site: string | undefined;
-  /** Remembers what is published, for a start that names no folder. */
-  rememberSite(directory: string): Promise<void>;
+  /** What an earlier start was told to publish. */
+  readonly shown: Shown;
+  /** Remembers what is published, for a start that says nothing of it. */
+  rememberShown(shown: Shown): Promise<void>;
   /** Removes a temporary layout. */
   remove(): Promise<void>;
 }
@@ -52,10 +58,10 @@ export async function openLayout(dataDir: string | undefined): Promise<MarketLay
   const file = path.join(root, FILE);
   const remembered = await readRemembered(file);
   const ports: Record<string, number> = { ...remembered?.ports };
-  let site = remembered?.site;
+  let shown: Shown = { site: remembered?.site, example: remembered?.example };
   let writes: Promise<void> = Promise.resolve();
   const write = async (): Promise<void> => {
-    const state: Remembered = { version: 1, ports, site };
+    const state: Remembered = { version: 1, ports, ...shown };
     await replaceFile(file, Buffer.from(`${JSON.stringify(state, undefined, 2)}\n`));
   };
   return {
@@ -69,11 +75,11 @@ export async function openLayout(dataDir: string | undefined): Promise<MarketLay
       writes = writes.then(write);
       return writes;
     },
-    get site() {
-      return site;
+    get shown() {
+      return shown;
     },
-    rememberSite: (directory) => {
-      site = path.resolve(directory);
+    rememberShown: ({ site, example }) => {
+      shown = { site: site === undefined ? undefined : path.resolve(site), example };
       writes = writes.then(write);
       return writes;
     },

@@ -35,17 +35,24 @@ export interface ReportSupply {
   readonly forgone: string;
 }
 
+/** A name, as its visitor got it. */
+export interface ReportSite {
+  readonly name: string;
+  readonly cid: string;
+  readonly files: number;
+  readonly bytes: number;
+  /** Every file came as it was published, and so did what its pages embed of other names. */
+  readonly verified: boolean;
+}
+
 export interface RoundReport {
   readonly ok: boolean;
   /** How the nodes reached each other. */
   readonly transport: MarketTransport;
-  readonly site: {
-    readonly name: string;
-    readonly cid: string;
-    readonly files: number;
-    readonly bytes: number;
-    readonly verified: boolean;
-  };
+  /** The one that a visitor begins at. */
+  readonly site: ReportSite;
+  /** All of them, that one first. */
+  readonly sites: readonly ReportSite[];
   readonly peers: readonly ReportPeer[];
   readonly settlement: SettlementStats;
   readonly supply: ReportSupply;
@@ -56,7 +63,7 @@ export interface RoundReport {
 /** What is wrong with a round; empty when its books are whole. */
 export function faultsOf(report: Omit<RoundReport, 'ok'>): readonly string[] {
   const faults: string[] = [];
-  if (!report.site.verified) faults.push('the site did not arrive bit-exact');
+  for (const { name, verified } of report.sites) if (!verified) faults.push(`${name} did not arrive bit-exact`);
   if (report.peers.length === 0) faults.push('nobody paid anybody');
   for (const peer of report.peers) {
     const pair = `${peer.payer} -> ${peer.payee}`;

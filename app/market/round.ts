@@ -1,5 +1,5 @@
 /**
- * One complete round of the local marketplace: publish a site, fetch every file of it through paid relays, pay, settle,
+ * One complete round of the local marketplace: publish sites, fetch every file of them through paid relays, pay, settle,
  * close, withdraw, and read every figure of the report from the running parts.
  */
 import path from 'node:path';
@@ -18,19 +18,28 @@ import {
 import type { Cluster, ClusterNode } from './cluster.ts';
 import type { MarketTransport } from './network.ts';
 import type { Published } from './events.ts';
-import { faultsOf, settledSince, type ReportBalance, type ReportPeer, type RoundReport } from './report.ts';
-import { visitSite, type VisitResult } from './visit.ts';
+import {
+  faultsOf,
+  settledSince,
+  type ReportBalance,
+  type ReportPeer,
+  type ReportSite,
+  type RoundReport,
+} from './report.ts';
+import type { Showing } from './showing.ts';
+import { visitEmbedded, visitSite } from './visit.ts';
 
 export interface RoundOptions {
   readonly cluster: Cluster;
   readonly reader: LedgerReader;
-  readonly directory: string;
+  /** The first is the one that a visitor begins at. */
+  readonly showings: readonly [Showing, ...Showing[]];
   /** Publishes the folder and resolves with what the command printed. */
-  readonly publish: () => Promise<Published>;
-  /** Pays the site's revenue out to its owner. */
-  readonly distribute: () => Promise<void>;
-  /** Closes the publisher's own channels, as `relaymint` would on its wallet. */
-  readonly closePublisher: () => Promise<void>;
+  readonly publish: (showing: Showing) => Promise<Published>;
+  /** Pays the name's revenue out to its owner. */
+  readonly distribute: (showing: Showing) => Promise<void>;
+  /** Closes the owner's own channels, as `relaymint` would on its wallet. */
+  readonly closeOwner: (showing: Showing) => Promise<void>;
   /** The policy's fetch for the control ports and for pages. */
   readonly fetch: typeof fetch;
   readonly log: Log;
@@ -53,20 +62,19 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
 
   const settledBefore = (await readStats(options)).map((node) => node.settlement);
 
-  options.onStage('Publishing the site');
-  const published = await options.publish();
-  before.set(published.wallet, published.creditsBefore);
+  const published: Published[] = [];
+  for (const showing of options.showings) {
+    options.onStage(`Publishing ${showing.name}`);
+    const done = await options.publish(showing);
+    // Of two names of one owner the first says what there was before.
+    if (!before.has(done.wallet)) before.set(done.wallet, done.creditsBefore);
+    published.push(done);
+  }
 
   options.onStage('Fetching every file through the relays');
   const fetchBegan = performance.now();
-  const visit = await visitSite({
-    siteUrl: siteUrl(published.name, Number(new URL(cluster.gatewayUrl).port)),
-    directory: options.directory,
-    fetch: options.fetch,
-    onProgress: options.onProgress,
-  });
+  const sites = await visitAll(options, published);
   const fetchMs = performance.now() - fetchBegan;
-  for (const fault of visit.faults) options.log.error({ fault }, 'a file did not arrive as it was published');
 
   options.onStage('Settling, closing and withdrawing');
   const settleBegan = performance.now();
@@ -77,16 +85,18 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
   for (const node of cluster.nodes) await control(options, node, 'settle');
   const peers = await readPeers(options, published);
   if (closing) {
-    await Promise.all([options.closePublisher(), ...cluster.nodes.map((node) => control(options, node, 'close'))]);
+    const owners = options.showings.map((showing) => options.closeOwner(showing));
+    await Promise.all([...owners, ...cluster.nodes.map((node) => control(options, node, 'close'))]);
   }
   for (const node of cluster.nodes) await control(options, node, 'withdraw');
-  await options.distribute();
+  for (const showing of options.showings) await options.distribute(showing);
   const settleMs = performance.now() - settleBegan;
 
   const stats = await readStats(options);
   const report = {
     transport: options.transport,
-    site: siteOf(published, visit),
+    site: sites[0] as ReportSite,
+    sites,
     peers,
     settlement: settledSince(
       settledBefore,
@@ -101,9 +111,41 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
   return { ok: faults.length === 0, ...report };
 }
 
-function siteOf(published: Published, visit: VisitResult): RoundReport['site'] {
-  const verified = visit.faults.length === 0 && visit.files === published.files && visit.bytes === published.bytes;
-  return { name: published.name, cid: published.cid, files: visit.files, bytes: visit.bytes, verified };
+/** Every file of every name at its own origin, then what their pages embed of others, as a browser asks for it. */
+async function visitAll(options: RoundOptions, published: readonly Published[]): Promise<ReportSite[]> {
+  const { showings, fetch, log, onProgress } = options;
+  const port = Number(new URL(options.cluster.gatewayUrl).port);
+  const sites: ReportSite[] = [];
+  let [files, bytes] = [0, 0];
+  for (const [index, { name, cid, files: allFiles, bytes: allBytes }] of published.entries()) {
+    const visit = await visitSite({
+      siteUrl: siteUrl(name, port),
+      directory: showings[index]?.directory ?? '',
+      fetch,
+      onProgress: (more, moreBytes) => onProgress(files + more, bytes + moreBytes),
+    });
+    [files, bytes] = [files + visit.files, bytes + visit.bytes];
+    for (const fault of visit.faults) log.error({ name, fault }, 'a file did not arrive as it was published');
+    const verified = visit.faults.length === 0 && visit.files === allFiles && visit.bytes === allBytes;
+    sites.push({ name, cid, files: visit.files, bytes: visit.bytes, verified });
+  }
+  for (const { name, embeds } of showings) {
+    for (const embedded of embeds) {
+      const owner = showings.find((one) => one.name === embedded.name);
+      const fault = await visitEmbedded({
+        page: siteUrl(name, port),
+        siteUrl: siteUrl(embedded.name, port),
+        directory: owner?.directory ?? '',
+        path: embedded.path,
+        fetch,
+      });
+      if (fault === undefined) continue;
+      log.error({ name, embedded, fault }, 'what a page embeds did not arrive as it was published');
+      const at = sites.findIndex((site) => site.name === name);
+      sites[at] = { ...(sites[at] as ReportSite), verified: false };
+    }
+  }
+  return sites;
 }
 
 /** Lets every payer sign for what it owes and waits until each pair's two ends say the same. */
@@ -122,10 +164,12 @@ async function quiesce(options: RoundOptions): Promise<void> {
 }
 
 /** Joins both ends of every channel: the payer's counts, the payee's counts, and what the chain shows as settled. */
-async function readPeers(options: RoundOptions, published: Published): Promise<ReportPeer[]> {
+async function readPeers(options: RoundOptions, published: readonly Published[]): Promise<ReportPeer[]> {
   const stats = await readStats(options);
   const payers = new Map<string, { payer: string; counts: ReportPeer['payerCounts'] }>();
-  for (const pair of published.pairs) payers.set(pair.channel, { payer: published.wallet, counts: pair.counts });
+  for (const { wallet, pairs } of published) {
+    for (const pair of pairs) payers.set(pair.channel, { payer: wallet, counts: pair.counts });
+  }
   for (const node of stats) {
     for (const pair of node.pairs) {
       if (pair.side === 'pays') payers.set(pair.channel, { payer: node.wallet, counts: pair.counts });
@@ -154,14 +198,14 @@ async function readPeers(options: RoundOptions, published: Published): Promise<R
 
 async function readBalances(
   options: RoundOptions,
-  published: Published,
+  published: readonly Published[],
   before: ReadonlyMap<string, string>,
 ): Promise<ReportBalance[]> {
   const owners: { owner: string; role: ReportBalance['role'] }[] = options.cluster.nodes.map(({ ready }) => ({
     owner: ready.wallet,
     role: ready.role === 'gateway' ? 'visitor' : ready.role,
   }));
-  owners.push({ owner: published.wallet, role: 'site' });
+  for (const owner of new Set(published.map(({ wallet }) => wallet))) owners.push({ owner, role: 'site' });
   return Promise.all(
     owners.map(async ({ owner, role }) => ({
       owner,

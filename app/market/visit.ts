@@ -50,14 +50,36 @@ export async function visitSite(options: VisitOptions): Promise<VisitResult> {
   return { files, bytes, faults };
 }
 
+export interface EmbeddedVisit extends Pick<VisitOptions, 'siteUrl' | 'directory' | 'fetch'> {
+  /** Origin of the page that embeds it. */
+  readonly page: string;
+  /** Of the file, below `siteUrl` and `directory`. */
+  readonly path: string;
+}
+
+/** What a page shows of another name, asked for as browsers ask for an image. @returns what is wrong, or undefined. */
+export async function visitEmbedded({ page, path: relative, ...visit }: EmbeddedVisit): Promise<string | undefined> {
+  const headers = {
+    referer: page,
+    'sec-fetch-site': 'cross-site',
+    'sec-fetch-mode': 'no-cors',
+    'sec-fetch-dest': 'image',
+  };
+  const file = { path: relative.slice(1), file: path.join(visit.directory, relative) };
+  return await compareFile({ ...visit, headers }, file, () => {});
+}
+
 /** Compares as the bytes arrive; neither side is ever held whole. @returns what is wrong, or undefined. */
 async function compareFile(
-  options: VisitOptions,
+  options: Pick<VisitOptions, 'siteUrl' | 'fetch'> & { readonly headers?: Readonly<Record<string, string>> },
   { path: relative, file }: { readonly path: string; readonly file: string },
   onBytes: (length: number) => void,
 ): Promise<string | undefined> {
   const url = new URL(relative.split('/').map(encodeURIComponent).join('/'), options.siteUrl);
-  const response = await options.fetch(url, { redirect: 'manual' });
+  const response = await options.fetch(url, {
+    redirect: 'manual',
+    ...(options.headers && { headers: options.headers }),
+  });
   if (response.status !== 200 || response.body === null) {
     await response.body?.cancel();
     return response.status === 200 ? 'the gateway sent no body' : `the gateway answered ${response.status}`;

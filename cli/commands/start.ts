@@ -42,7 +42,9 @@ import {
   closeOwnChannels,
   distributeOwnName,
   runRound,
+  readTown,
   requireDirectory,
+  type Showing,
 } from '../../app/market/index.ts';
 import { renderRound, renderScreen } from '../market-screen.ts';
 import { leftOutText } from '../left-out.ts';
@@ -51,14 +53,21 @@ import { addSettings } from '../settings.ts';
 
 const SITE_NAME = 'demo.web3';
 const PUBLISHER = 'site';
+const EXAMPLES = ['page', 'town'] as const;
 const DEFAULT_RELAY_NODES = 3;
 /** A round's own visit. */
 const VISIT = declarePurpose('visit');
 const EXAMPLE_SITE = fileURLToPath(new URL('../../../examples/site', import.meta.url));
+const EXAMPLE_TOWN = fileURLToPath(new URL('../../../examples/town', import.meta.url));
 const LOG_FILE = 'marketplace.log';
 
 const startSection = flagsOnly({
-  site: optional('--site <dir>', words, 'folder to publish instead of the example site; --data remembers it'),
+  site: optional('--site <dir>', words, 'folder to publish instead of an example; --data remembers it'),
+  example: oneOf(
+    '--example <name>',
+    EXAMPLES,
+    'what is published without --site: a page (default), or a town of several names that embed one another',
+  ),
   data: optional('--data <dir>', place, 'keep all state here and continue from it'),
   once: toggle('--once', 'do one complete round (publish, fetch, settle, withdraw) and exit'),
   json: toggle('--json', 'print one JSON object (with --once) or JSON lines, and nothing else, on stdout'),
@@ -131,6 +140,11 @@ async function start(options: StartOptions): Promise<void> {
     });
   }
   if (options.site !== undefined) await requireDirectory(options.site);
+  if (options.site !== undefined && options.example !== undefined) {
+    throw new RelaymintError('INVALID_ARGUMENT', 'Both --site and --example say what is published.', {
+      remedy: 'Give one of them.',
+    });
+  }
   const output = createOutput(options.json === true);
   const log = createLog(options.logLevel, 'start');
   using lifecycle = watchLifecycle();
@@ -138,7 +152,7 @@ async function start(options: StartOptions): Promise<void> {
 
   const layout = await openLayout(options.data);
   stack.defer(() => layout.remove());
-  const directory = await siteOf(options, layout);
+  const showings = await showingsOf(options, layout);
   const logFile = createWriteStream(path.join(layout.root, LOG_FILE), { flags: 'a', mode: 0o600 });
   stack.defer(() => closed(logFile));
   const onLogLine = (label: string, line: string): void => {
@@ -175,21 +189,22 @@ async function start(options: StartOptions): Promise<void> {
   stack.use(cluster);
   const readyMs = Math.round(performance.now() - began);
 
-  const publish = async (): Promise<Published> => {
+  const publish = async (showing: Showing): Promise<Published> => {
     const published = await runCommand(
       {
-        label: PUBLISHER,
+        label: showing.owner,
         args: () => [
           'site',
           'publish',
-          directory,
+          showing.directory,
           '--name',
-          SITE_NAME,
+          showing.name,
+          ...showing.publishArgs,
           '--json',
           '--log-level',
           options.logLevel,
           '--data',
-          layout.dirOf(PUBLISHER),
+          layout.dirOf(showing.owner),
           '--airdrop',
           '20',
           ...cluster.joinArgs,
@@ -212,16 +227,27 @@ async function start(options: StartOptions): Promise<void> {
   if (options.once === true) {
     await untilEnded(
       lifecycle,
-      once({ output, cluster, layout, directory, publish, readyMs, log, transport: options.transport }),
+      once({ output, cluster, layout, showings, publish, readyMs, log, transport: options.transport }),
     );
     return;
   }
-  const published = await publish();
+  const publishing = createSteps('Publishing', output.json);
+  const [front, ...others] = showings;
+  const publishAll = async (): Promise<[Published, ...Published[]]> => {
+    const done: [Published, ...Published[]] = [await publish(front)];
+    for (const showing of others) {
+      publishing.update(done.length, showings.length, showing.name);
+      done.push(await publish(showing));
+    }
+    return done;
+  };
+  const all = await publishAll().finally(() => publishing.finish());
+  const [published] = all;
   const url = siteUrl(published.name, Number(new URL(cluster.gatewayUrl).port));
   output.line(
     renderScreen({
       cluster,
-      published,
+      published: all,
       siteUrl: url,
       dataDir: options.data,
       logFile: path.join(layout.root, LOG_FILE),
@@ -236,6 +262,7 @@ async function start(options: StartOptions): Promise<void> {
     ledger: cluster.ledger.url,
     programId: cluster.ledger.programId,
     cid: published.cid,
+    names: all.map(({ name, cid, wallet }) => ({ name, cid, wallet })),
     nodes: cluster.nodes.map(({ ready, dataDir }) => ({ ...ready, event: undefined, dataDir })),
     pids: cluster.pids(),
   });
@@ -243,15 +270,24 @@ async function start(options: StartOptions): Promise<void> {
   output.line('\nStopping: paying what is due, settling, closing.');
 }
 
-/** The folder that was named, else the one that an earlier start published here, else the example. */
-async function siteOf({ site }: StartOptions, layout: MarketLayout): Promise<string> {
-  if (site !== undefined) await layout.rememberSite(site);
-  const directory = site ?? layout.site;
-  if (directory === undefined) return requireDirectory(EXAMPLE_SITE);
+/** What was named, else what an earlier start published here, else the usual example. The first is what a visitor begins at. */
+async function showingsOf(
+  { site, example }: StartOptions,
+  layout: MarketLayout,
+): Promise<readonly [Showing, ...Showing[]]> {
+  if (site !== undefined || example !== undefined) await layout.rememberShown({ site, example });
+  const { shown } = layout;
+  if (shown.site === undefined && shown.example === 'town') return await readTown(EXAMPLE_TOWN);
+  const directory = await directoryOf(shown.site);
+  return [{ name: SITE_NAME, directory, owner: PUBLISHER, publishArgs: [], embeds: [] }];
+}
+
+async function directoryOf(site: string | undefined): Promise<string> {
+  if (site === undefined) return await requireDirectory(EXAMPLE_SITE);
   try {
-    return await requireDirectory(directory);
+    return await requireDirectory(site);
   } catch (cause) {
-    throw new RelaymintError('FILE_NOT_FOUND', `The folder that this marketplace publishes is gone: ${directory}.`, {
+    throw new RelaymintError('FILE_NOT_FOUND', `The folder that this marketplace publishes is gone: ${site}.`, {
       remedy: 'Give its new path with --site. What is already published stays as it is.',
       cause,
     });
@@ -262,8 +298,8 @@ interface OnceOptions {
   readonly output: Output;
   readonly cluster: Cluster;
   readonly layout: MarketLayout;
-  readonly directory: string;
-  readonly publish: () => Promise<Published>;
+  readonly showings: readonly [Showing, ...Showing[]];
+  readonly publish: (showing: Showing) => Promise<Published>;
   readonly readyMs: number;
   readonly log: ReturnType<typeof createLog>;
   readonly transport: MarketTransport;
@@ -278,14 +314,13 @@ async function once(options: OnceOptions): Promise<void> {
     fetch: policy.fetch('ledger'),
     log,
   });
-  const publisherDir = layout.dirOf(PUBLISHER);
   const report = await runRound({
     cluster,
     reader,
-    directory: options.directory,
+    showings: options.showings,
     publish: options.publish,
-    distribute: () => distributeOwnName(reader, publisherDir, SITE_NAME),
-    closePublisher: () => closeOwnChannels(reader, publisherDir),
+    distribute: ({ owner, name }) => distributeOwnName(reader, layout.dirOf(owner), name),
+    closeOwner: ({ owner }) => closeOwnChannels(reader, layout.dirOf(owner)),
     fetch: policy.fetch(VISIT),
     log,
     onStage: (stage) => output.line(stage),

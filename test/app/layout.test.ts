@@ -15,21 +15,23 @@ afterEach(async () => {
 
 it('remembers ports and the folder that is published, whichever is written first', async () => {
   const first = await openLayout(folder);
-  expect([first.continued, first.site, first.portOf('relay-1')]).toEqual([false, undefined, 0]);
+  expect([first.continued, first.shown.site, first.portOf('relay-1')]).toEqual([false, undefined, 0]);
   await Promise.all([
     first.rememberPort('relay-1', 4000),
-    first.rememberSite('my-docs'),
+    first.rememberShown({ site: 'my-docs' }),
     first.rememberPort('host', 4001),
   ]);
   const second = await openLayout(folder);
-  expect([second.continued, second.site]).toEqual([true, path.resolve('my-docs')]);
+  expect([second.continued, second.shown.site]).toEqual([true, path.resolve('my-docs')]);
   expect([second.portOf('relay-1'), second.portOf('host')]).toEqual([4000, 4001]);
+  await second.rememberShown({ example: 'town' });
+  expect((await openLayout(folder)).shown).toEqual({ site: undefined, example: 'town' });
 });
 
 it('knows a folder from before, which remembers no site', async () => {
   await writeFile(path.join(folder, 'market.json'), '{"version":1,"ports":{"host":4001}}');
   const layout = await openLayout(folder);
-  expect([layout.continued, layout.site, layout.portOf('host')]).toEqual([true, undefined, 4001]);
+  expect([layout.continued, layout.shown.site, layout.portOf('host')]).toEqual([true, undefined, 4001]);
 });
 
 it('says what a damaged file means', async () => {
