@@ -281,7 +281,45 @@ export interface NamePurchase extends TransactionResult {
   readonly expiresAt: UnixSeconds;
 }
 
+/** A share of one settlement, as the program counted it. */
+export interface NameEarning {
+  /** Of the transaction. */
+  readonly signature: string;
+  /** By the chain's clock; undefined: the node does not say. */
+  readonly at: UnixSeconds | undefined;
+  /** Who served the content: the owner of the till that it was settled for. */
+  readonly seller: LedgerAddress;
+  /** Whose content it was. */
+  readonly name: string;
+  /** The name whose page showed it. Absent: its own. */
+  readonly referrer?: string;
+  /** What the seller says that the content earned. */
+  readonly gross: Amount;
+  /** What of that accrued, to the name and its referrer together. */
+  readonly royalty: Amount;
+  /** The referrer's part of `royalty`. */
+  readonly referred: Amount;
+}
+
+export interface NameEarnings {
+  /** Those of the name, and those that others' content earned in its pages, newest first. */
+  readonly earnings: readonly NameEarning[];
+  /** Transactions that touched the name. */
+  readonly transactions: number;
+  /** Signatures of those of which the node does not say what happened in them: they may have earned something too. */
+  readonly unread: readonly string[];
+}
+
+export interface NameEarningsOptions {
+  /** Only from then on. Default: all that the node remembers. */
+  readonly since?: UnixSeconds | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: (read: number, of: number) => void;
+}
+
 export interface LedgerReader {
+  /** What a name earned, as far as the node remembers. It reads each transaction that touched the name: only at a person's request. */
+  nameEarnings(name: string, options?: NameEarningsOptions): Promise<NameEarnings>;
   /** The chain's clock. */
   now(): Promise<UnixSeconds>;
   bank(): Promise<BankState>;

@@ -10,15 +10,17 @@ export interface OwnNameParts {
 /** A registered name that the wallet may change. @throws RelaymintError NAME_UNKNOWN, NAME_TAKEN, NAME_EXPIRED. */
 export async function requireOwn({ ledger, wallet }: OwnNameParts, name: string): Promise<NameRecord> {
   const record = await ledger.name(name);
-  if (record === undefined) {
-    throw new RelaymintError('NAME_UNKNOWN', `Nobody has registered ${name}.`, {
-      remedy: 'Check the spelling, or publish a folder under it with "relaymint site publish".',
-    });
-  }
+  if (record === undefined) throw nameUnknown(name);
   assertOurs(record, wallet.address);
   if (record.status !== 'expired') return record;
   throw new RelaymintError('NAME_EXPIRED', `${name} has expired and its grace period is over.`, {
     remedy: 'Publish a folder under it with "relaymint site publish", which registers it again.',
+  });
+}
+
+export function nameUnknown(name: string): RelaymintError {
+  return new RelaymintError('NAME_UNKNOWN', `Nobody has registered ${name}.`, {
+    remedy: 'Check the spelling, or publish a folder under it with "relaymint site publish".',
   });
 }
 

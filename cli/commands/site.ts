@@ -6,6 +6,7 @@ import { siteInitCommand } from './site-init.ts';
 import { sitePackCommand } from './site-pack.ts';
 import { sitePreviewCommand } from './site-preview.ts';
 import { sitePublishCommand } from './site-publish.ts';
+import { siteRevenueCommand } from './site-revenue.ts';
 import { siteRollbackCommand } from './site-rollback.ts';
 import { siteStatusCommand } from './site-status.ts';
 import { siteUnpublishCommand } from './site-unpublish.ts';
@@ -22,6 +23,7 @@ export function siteCommand(program: Command): void {
   sitePublishCommand(site);
   siteStatusCommand(site);
   siteHistoryCommand(site);
+  siteRevenueCommand(site);
   siteRollbackCommand(site);
   siteUnpublishCommand(site);
 }

@@ -19,6 +19,8 @@ import type {
   Commitment,
   Holdings,
   LedgerReader,
+  NameEarnings,
+  NameEarningsOptions,
   NameRecord,
   PreparedTransaction,
   TillState,
@@ -43,6 +45,7 @@ import {
   tillAddress,
 } from './program/index.ts';
 import type { BankAccount, TillAccount, TillHead } from './program/index.ts';
+import { nameEarnings } from './name-earnings.ts';
 import { Rpc } from './rpc.ts';
 import { channelState, nameRecord, tillState, toAddress, toKey } from './states.ts';
 import type { ChannelContext } from './states.ts';
@@ -146,11 +149,11 @@ export class SolanaReader implements LedgerReader {
   async holdings(owners: readonly LedgerAddress[]): Promise<readonly Holdings[]> {
     const keys = owners.map(toKey);
     const [credits, heads] = await Promise.all([
-      this.#slices(
+      this.slices(
         keys.map((key) => creditAccountAddress(this.program, key)),
         { offset: 0, length: AccountLayout.span },
       ),
-      this.#slices(
+      this.slices(
         keys.map((key) => tillAddress(this.program, key)),
         HEAD,
       ),
@@ -183,7 +186,7 @@ export class SolanaReader implements LedgerReader {
       for (let next = left.pop(); next !== undefined; next = left.pop()) {
         const [slot, indexes] = next;
         const keys = indexes.map((index) => toKey((places[index] as ChannelPlace).till));
-        const infos = await this.#slices(keys, { offset: slotOffset(slot), length: SIZES.slot });
+        const infos = await this.slices(keys, { offset: slotOffset(slot), length: SIZES.slot });
         for (const [at, index] of indexes.entries()) {
           const head = this.#heads.get((places[index] as ChannelPlace).till);
           const info = infos[at];
@@ -240,6 +243,10 @@ export class SolanaReader implements LedgerReader {
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  nameEarnings(name: string, options?: NameEarningsOptions): Promise<NameEarnings> {
+    return nameEarnings(this, name, options);
+  }
+
   /** What the network takes for a transaction as it is. @throws RelaymintError TIMEOUT when it has expired. */
   async feeOf({ wire }: Pick<PreparedTransaction, 'wire'>): Promise<Lamports> {
     const message = Buffer.from(messageOfWire(wire)).toString('base64');
@@ -257,13 +264,13 @@ export class SolanaReader implements LedgerReader {
     return keys.map((_, index) => found[index] ?? undefined);
   }
 
-  /** A part of each account. Whatever they are, no more than that comes over the wire. */
-  async #slices(keys: readonly PublicKey[], dataSlice: DataSlice): Promise<readonly (Info | undefined)[]> {
+  /** For this folder only: as `accounts`, of however many. With `dataSlice` no more than that part comes over the wire. */
+  async slices(keys: readonly PublicKey[], dataSlice?: DataSlice): Promise<readonly (Info | undefined)[]> {
     const infos: (Info | undefined)[] = [];
     for (let from = 0; from < keys.length; from += ACCOUNTS_AT_ONCE) {
       const some = keys.slice(from, from + ACCOUNTS_AT_ONCE);
       const found = await this.rpc.ask((connection) =>
-        connection.getMultipleAccountsInfo(some, { commitment: 'confirmed', dataSlice }),
+        connection.getMultipleAccountsInfo(some, { commitment: 'confirmed', ...(dataSlice && { dataSlice }) }),
       );
       infos.push(...some.map((_, index) => found[index] ?? undefined));
     }
@@ -276,7 +283,7 @@ export class SolanaReader implements LedgerReader {
       places.filter(({ till, slot }) => slot >= (this.#heads.get(till)?.slots ?? 0)).map(({ till }) => till),
     );
     const tills = [...unknown];
-    const infos = await this.#slices(tills.map(toKey), HEAD);
+    const infos = await this.slices(tills.map(toKey), HEAD);
     for (const [index, till] of tills.entries()) {
       const head = this.#headOf(infos[index]);
       if (head === undefined) this.#heads.delete(till);

@@ -7,7 +7,10 @@ import { Reader } from '../../../core/codec.ts';
 import { RelaymintError } from '../../../core/errors.ts';
 import { TAGS } from './encoding.ts';
 
-export type EventName = keyof typeof TAGS;
+/** Beside the instructions: what one does for each of several. */
+const EVENT_TAGS = { ...TAGS, nameEarned: 128 } as const;
+
+export type EventName = keyof typeof EVENT_TAGS;
 
 export interface ProgramEvent {
   /** The instruction that wrote it. */
@@ -58,6 +61,8 @@ export const EVENTS: Readonly<Record<EventName, EventLayout>> = {
   closeByPayee: { account: 'till', who: 'payer', values: ['settled', 'rest', 'rent'], channel: true },
   payClaim: { account: 'claim', who: 'payer', values: ['amount', 'lamports'] },
   returnOpening: { account: 'till', who: 'payer', values: ['amount', 'kept', 'fee'], channel: true },
+  // Before the line of the settlement that it is a part of.
+  nameEarned: { account: 'name', who: 'referrer', values: ['gross', 'royalty', 'referred'] },
 };
 
 /** Bytes of a line. */
@@ -66,7 +71,7 @@ const EVENT_VERSION = 1;
 const DATA_PREFIX = 'Program data: ';
 
 const BY_TAG: ReadonlyMap<number, EventName> = new Map(
-  Object.entries(TAGS).map(([name, tag]) => [tag, name as EventName]),
+  Object.entries(EVENT_TAGS).map(([name, tag]) => [tag, name as EventName]),
 );
 
 /** @throws RelaymintError INVALID_ENCODING when it is no line of a version known here. */
