@@ -218,6 +218,12 @@ export const MAX_SHARES_PER_TRANSACTION = 8;
 export const MAX_ATTRIBUTED_NAMES: number = MAX_SHARES_PER_TRANSACTION;
 /** Names in the books that earned and were not paid yet; what a further one earns stays with the seller. */
 export const MAX_EARNING_NAMES = 10_000;
+/** Referrers of them in the books beside the names: what a further one would bring counts for the name alone. */
+export const MAX_EARNING_REFERRALS = 10_000;
+/** Referrers of one name there: a visitor that invents more pushes out the least, whose part becomes the name's. */
+export const MAX_REFERRERS_PER_NAME = 32;
+/** Referrers, of all names together, that earn on one account before a receipt pays for them. */
+export const MAX_UNPAID_REFERRALS = 64;
 /** Names looked up in one request: a full set of settlements under way (8 of 8 names), within what RPC nodes answer at once (100). */
 export const MAX_NAMES_LOOKED_UP = 64;
 

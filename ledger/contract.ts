@@ -78,6 +78,8 @@ export interface NameRecord {
   /** Binary CID of the manifest, empty when there is none. */
   readonly manifest: Uint8Array;
   readonly royaltyBps: number;
+  /** What of the royalty goes to the name of the site that shows this content elsewhere, basis points. */
+  readonly referrerBps: number;
   readonly splits: readonly (Split & { readonly owed: Amount })[];
   readonly accrued: Amount;
   readonly lifetime: Amount;
@@ -185,10 +187,15 @@ export interface SettleItem {
 /** What one content name earned within a batch, before its royalty is taken. */
 export interface ContentShare {
   readonly name: string;
+  /** The registered name of the site that showed it, another than `name`: it gets the name's `referrerBps` of the royalty. */
+  readonly referrer?: string | undefined;
   readonly gross: Amount;
   /** The name's royalty at settlement counts, but no more than this: basis points, at most 10,000. */
   readonly maxRoyaltyBps: number;
 }
+
+/** Of a share what tells how much room it takes in a transaction: each name that several mention is there once. */
+export type ShareNames = Pick<ContentShare, 'name' | 'referrer'>;
 
 /** What settling is expected to cost now. */
 export interface SettleFees {
@@ -259,6 +266,8 @@ export interface NameRegistration {
   readonly root: Uint8Array;
   readonly manifest?: Uint8Array | undefined;
   readonly royaltyBps: number;
+  /** As in `NameRecord`; 0 when absent. */
+  readonly referrerBps?: number | undefined;
   /** Everything to the owner when absent. */
   readonly splits?: readonly Split[] | undefined;
   /** The owner when absent. */
@@ -398,10 +407,10 @@ export interface LedgerWallet {
    */
   learnTransactionSize(): Promise<void>;
   /**
-   * How many of the receipts, from the first on, fit one settle transaction together with that many names, by what is known of the
+   * How many of the receipts, from the first on, fit one settle transaction together with those shares, by what is known of the
    * ledger now: fewer once it refused a long transaction. At least one does.
    */
-  receiptsThatFit(receipts: readonly Receipt[], names: number): number;
+  receiptsThatFit(receipts: readonly Receipt[], shares: readonly ShareNames[]): number;
   /**
    * Signs a settle transaction for the till of `payee`, this wallet's own when absent; nothing is sent. Anybody may
    * settle anybody's receipts, but shares are taken from a till's owner only. The signatures are merged, not verified: a
@@ -450,6 +459,7 @@ export interface LedgerWallet {
       readonly royaltyBps?: number | undefined;
       readonly manager?: LedgerAddress | undefined;
       readonly splits?: readonly Split[] | undefined;
+      readonly referrerBps?: number | undefined;
     },
   ): Promise<TransactionResult>;
   /**

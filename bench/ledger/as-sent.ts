@@ -45,7 +45,7 @@ export async function settlementsAsSent(
     let receipts = 0;
     for (let transaction = 0; transaction < options.transactions; transaction += 1) {
       const signed = channels.map(({ id }) => ({ channel: id, ...options.counters(transaction) }));
-      receipts = payee.receiptsThatFit(signed, 0);
+      receipts = payee.receiptsThatFit(signed, []);
       const items = signed.slice(0, receipts).flatMap((receipt, index): readonly SettleItem[] => {
         const [channel, signer] = [channels[index], signers[index]];
         if (channel === undefined || signer === undefined) return [];

@@ -124,7 +124,7 @@ export const settlementRows: RowSource = async (): Promise<RowGroup> => {
   await add('precompile-batch', together, () => till.chain.execute(till.verified(together)));
   const fitting = receiptsThatFit(
     till.receipts(SLOTS).map(({ receipt }) => receipt),
-    0,
+    [],
     false,
   );
   await add('half-aggregated', fitting, () => till.chain.execute(limited(till, fitting)));
@@ -154,7 +154,7 @@ export const settlementRows: RowSource = async (): Promise<RowGroup> => {
 /** With both instructions that a wallet may put before it: the limit of compute units, and a price for them. */
 function limited(till: Till, count: number): readonly TransactionInstruction[] {
   return [
-    ComputeBudgetProgram.setComputeUnitLimit({ units: settleUnits(count, 0) }),
+    ComputeBudgetProgram.setComputeUnitLimit({ units: settleUnits(count, []) }),
     ComputeBudgetProgram.setComputeUnitPrice({ microLamports: 0 }),
     till.aggregated(count),
   ];

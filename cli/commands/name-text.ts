@@ -84,6 +84,7 @@ export function nameValue({ name, record, yearPrice, now }: NameSituation): obje
     root: cidText(record.root),
     manifest: cidText(record.manifest),
     royaltyBps: record.royaltyBps,
+    referrerBps: record.referrerBps,
     splits: record.splits.map(({ account, bps, owed }) => ({ account, bps, owed: String(owed) })),
     accrued: String(record.accrued),
     lifetime: String(record.lifetime),
@@ -106,6 +107,7 @@ export function nameLines({ name, record, yearPrice, now }: NameSituation): stri
     ['root', cidText(record.root) ?? 'none yet'],
     ...(record.manifest.length === 0 ? [] : [['manifest', cidText(record.manifest) ?? ''] as const]),
     ['royalty', formatShare(record.royaltyBps)],
+    ...(record.referrerBps === 0 ? [] : [['referrers', `${formatShare(record.referrerBps)} of the royalty`] as const]),
     ['earned', `${formatCredits(record.lifetime)} credits in all, ${formatCredits(record.accrued)} not yet paid out`],
   ];
   const splits = table(
@@ -126,6 +128,7 @@ export function changedLines(before: NameRecord, after: NameRecord): string {
     root: cidText(record.root) ?? 'none',
     manifest: cidText(record.manifest) ?? 'none',
     royalty: formatShare(record.royaltyBps),
+    "referrer's share": formatShare(record.referrerBps),
     splits: record.splits.map(({ account, bps }) => `${account}=${formatShare(bps)}`).join(' '),
   });
   const [was, is] = [of(before), of(after)];

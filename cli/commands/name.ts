@@ -61,6 +61,11 @@ const recordSection = flagsOnly({
   root: optional('--root <cid>', grammar(parseCid), 'CID of the content, or "none"'),
   manifest: optional('--manifest <cid>', grammar(parseCid), 'CID of the manifest, or "none"'),
   royalty: optional(...ROYALTY),
+  referrerShare: optional(
+    '--referrer-share <share>',
+    share,
+    'how much of the royalty goes to the name of another site that shows it: 10% or 1000bps',
+  ),
   manager: optional('--manager <address>', wallet, 'a wallet that may change root and manifest too'),
   split: listOf(
     '--split <account=share>',
@@ -133,7 +138,10 @@ export function nameCommand(program: Command): void {
     .argument('<address>', "the new owner's wallet", argumentOf(wallet))
     .action(transfer);
 
-  addSettings(walletSubcommand(name, 'update', "change a name's content, royalty, manager or splits"), updateSection)
+  addSettings(
+    walletSubcommand(name, 'update', "change a name's content, royalty, referrer's share, manager or splits"),
+    updateSection,
+  )
     .description(
       'Changes what you give and leaves the rest. The manager may change root and manifest. Splits can only be changed when\n' +
         'nothing is owed to the current ones.',
@@ -142,7 +150,9 @@ export function nameCommand(program: Command): void {
     .action(update);
 
   addReaderOptions(name.command('show').summary('show what the ledger says about a name'))
-    .description('Shows owner, term, content, royalty and splits, or says that the name is free and what it costs.')
+    .description(
+      "Shows owner, term, content, royalty, the referrer's share and splits, or says that the name is free and what it costs.",
+    )
     .argument('<name>', 'the name', argumentOf(anyName))
     .action(show);
 
@@ -172,6 +182,7 @@ async function register(name: string, options: RegisterOptions): Promise<void> {
         root: options.root ?? new Uint8Array(),
         manifest: options.manifest,
         royaltyBps: options.royalty,
+        referrerBps: options.referrerShare,
         manager: options.manager,
         splits,
       };
@@ -213,10 +224,10 @@ function transfer(name: string, to: LedgerAddress, options: WalletOptions): Prom
 async function update(name: string, options: UpdateOptions): Promise<void> {
   const { root, manifest, manager } = options;
   const splits = wholeSplits(options.split);
-  const wanted = { root, manifest, royaltyBps: options.royalty, manager, splits };
+  const wanted = { root, manifest, royaltyBps: options.royalty, referrerBps: options.referrerShare, manager, splits };
   if (Object.values(wanted).every((value) => value === undefined)) {
     throw new RelaymintError('INVALID_ARGUMENT', 'There is nothing to change.', {
-      remedy: 'Give --root, --manifest, --royalty, --manager or --split.',
+      remedy: 'Give --root, --manifest, --royalty, --referrer-share, --manager or --split.',
     });
   }
   await change(name, options, `Updated ${name}.`, async (wallet, record) => {

@@ -99,7 +99,7 @@ export class BookStore implements AsyncDisposable {
     return this.#entries.values();
   }
 
-  /** What names earned and was not settled yet; `MAX_EARNING_NAMES` at most. */
+  /** What names earned and was not settled yet, by who showed them: by `earnersKey`. */
   get shares(): Shares {
     return this.#shares.all;
   }
@@ -110,6 +110,11 @@ export class BookStore implements AsyncDisposable {
   /** Forgets what a name earned: it is not registered, so nobody can be paid. */
   dropShare(name: string): void {
     this.#write(this.#shares.drop(name));
+  }
+
+  /** What is kept by this `earnersKey` is the name's alone: nobody registered the name of its referrer. */
+  dropReferrer(key: string): void {
+    this.#write(this.#shares.withoutReferrer(key));
   }
 
   /** Makes or refreshes the entry of a channel. @throws RelaymintError LIMIT_EXCEEDED. */
@@ -232,7 +237,7 @@ export class BookStore implements AsyncDisposable {
       changes.push(this.#entryChange({ ...known, latest: receipt, owed: amount(0n) }));
       changes.push(this.#debts.makeGood(known.channel.payer, madeGood));
     }
-    for (const [name, numerator] of earned) changes.push(this.#shares.add(name, numerator));
+    for (const [key, numerator] of earned) changes.push(...this.#shares.add(key, numerator));
     this.#store.write(changes, { sync: true, topic: receipt.channel }, written);
   }
 
@@ -299,7 +304,7 @@ export class BookStore implements AsyncDisposable {
       const channel = { ...known.channel, settled: item.amount, settledUp: item.up, settledDown: item.down };
       changes.push(this.#entryChange({ ...known, channel }));
     }
-    for (const [name, numerator] of paid) changes.push(this.#shares.add(name, -numerator));
+    for (const [key, numerator] of paid) changes.push(...this.#shares.pay(key, numerator));
     await this.#store.writeNow(changes);
   }
 

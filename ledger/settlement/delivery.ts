@@ -1,4 +1,5 @@
 /** Gets one settlement on chain and into the books exactly once, whenever the process dies. */
+import { earnersKey } from '../../core/attribution.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { amount, lamports } from '../../core/units.ts';
 import type { UnixMillis } from '../../core/units.ts';
@@ -120,7 +121,7 @@ export class Delivery {
       feeLamports: lamports(before.feeLamports + result.feeLamports),
       signatures: [...before.signatures, result.signature],
     };
-    const paid = new Map(shares.map(({ name, gross }) => [name, gross << NUMERATOR_BITS]));
+    const paid = new Map(shares.map((share) => [earnersKey(share), share.gross << NUMERATOR_BITS]));
     await this.#store.book(
       [
         [transaction.signature, undefined],

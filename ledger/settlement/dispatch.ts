@@ -38,7 +38,7 @@ export interface DispatchParts {
 
 export class Dispatch {
   readonly #parts: DispatchParts;
-  readonly #fit: Fit = (receipts, names) => this.#parts.wallet.receiptsThatFit(receipts, names);
+  readonly #fit: Fit = (receipts, shares) => this.#parts.wallet.receiptsThatFit(receipts, shares);
 
   constructor(parts: DispatchParts) {
     this.#parts = parts;

@@ -2,7 +2,6 @@
 import { assertNotAborted, deadline, elapsed, following, orAborted } from '../../core/abort.ts';
 import { isRelaymintError, messageOf, RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
-import { MAX_SHARES_PER_TRANSACTION } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { amount } from '../../core/units.ts';
@@ -24,7 +23,7 @@ import { Dispatch } from './dispatch.ts';
 import { PayableNames } from './names.ts';
 import { debtOf, Openings } from './openings.ts';
 import { Patience } from './patience.ts';
-import { planBatches } from './plan.ts';
+import { greatestShares, planBatches } from './plan.ts';
 import type { Batch, Candidate, Fit } from './plan.ts';
 import { pollWithin } from './poll.ts';
 import { WaitingChannels } from './waiting.ts';
@@ -74,7 +73,7 @@ class Engine implements SettlementEngine {
   /** The last logged failure: the same one is not logged again at each check. */
   #trouble: string | undefined;
   /** The wallet knows how much one transaction holds. */
-  readonly #fit: Fit = (receipts, names) => this.#wallet.receiptsThatFit(receipts, names);
+  readonly #fit: Fit = (receipts, shares) => this.#wallet.receiptsThatFit(receipts, shares);
 
   constructor(options: SettlementOptions) {
     this.#store = options.store;
@@ -317,11 +316,12 @@ class Engine implements SettlementEngine {
       await within(stop, learning, this.#pollMillis);
     }
     const receipts = candidates.map(({ receipt }) => receipt);
+    const payable = this.#names.payable();
     // Asked only where it makes a difference: a few receipts fit any transaction.
-    if (this.#fit(receipts, MAX_SHARES_PER_TRANSACTION) < receipts.length) {
+    if (this.#fit(receipts, greatestShares(payable)) < receipts.length) {
       await this.#patience.retried(stop, () => this.#wallet.learnTransactionSize());
     }
-    return planBatches(candidates, this.#names.payable(), this.#fit);
+    return planBatches(candidates, payable, this.#fit);
   }
 
   /** Never rejects: what is still unknown is asked for again. */

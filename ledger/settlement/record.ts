@@ -1,4 +1,5 @@
 /** What is written to disk before a settlement or a withdrawal is sent, and the running totals: fixed layout, little-endian. */
+import { earnersKey, earnersOf } from '../../core/attribution.ts';
 import { Reader, Writer } from '../../core/codec.ts';
 import {
   CHANNEL_ID_BYTES,
@@ -18,7 +19,7 @@ import type { BookStore } from '../accounting/index.ts';
 import type { Receipt } from '../receipt/index.ts';
 import type { SettlementTotals } from './contract.ts';
 
-type PaidShare = Pick<ContentShare, 'name' | 'gross'>;
+type PaidShare = Pick<ContentShare, 'name' | 'referrer' | 'gross'>;
 
 /** A channel before a settlement: who pays it, and what it had settled. */
 export interface SettledBefore {
@@ -44,6 +45,8 @@ export interface SettlementRecord {
 /** Key of the totals among the records; no signature is this short. */
 export const TOTALS_KEY = 'totals';
 
+/** A name and a referrer, with what stands between them. */
+const MAX_EARNERS_BYTES = 2 * MAX_NAME_BYTES + 1;
 /** A transaction is at most 1,232 bytes; the newer format 4,096. */
 const MAX_WIRE_BYTES = 4096;
 /** base58 of 64 bytes. */
@@ -58,7 +61,7 @@ const RECORD_CAPACITY =
   16 +
   2 +
   MAX_RECEIPTS_PER_TRANSACTION * (ITEM_BYTES + BEFORE_BYTES) +
-  MAX_SHARES_PER_TRANSACTION * (2 + MAX_NAME_BYTES + 8);
+  MAX_SHARES_PER_TRANSACTION * (2 + MAX_EARNERS_BYTES + 8);
 /** Signatures that totals list: enough to look at, bounded for ever. */
 const MAX_LISTED = 100;
 
@@ -81,7 +84,7 @@ export function encodeRecord(record: SettlementRecord): Uint8Array {
     .u8(items.length)
     .u8(shares.length);
   for (const item of items) writer.bytes(channelIdBytes(item.channel)).u64(item.amount).u64(item.up).u64(item.down);
-  for (const share of shares) writer.string16(share.name).u64(share.gross);
+  for (const share of shares) writer.string16(earnersKey(share)).u64(share.gross);
   for (const one of before) writer.bytes(ledgerAddressBytes(one.payer)).u64(one.amount).u64(one.up).u64(one.down);
   return writer.finish();
 }
@@ -106,7 +109,7 @@ export function decodeRecord(encoded: Uint8Array): SettlementRecord {
   }
   const shares: PaidShare[] = [];
   for (let i = 0; i < shareCount; i += 1) {
-    shares.push({ name: reader.string16(MAX_NAME_BYTES), gross: amount(reader.u64()) });
+    shares.push({ ...earnersOf(reader.string16(MAX_EARNERS_BYTES)), gross: amount(reader.u64()) });
   }
   const before: SettledBefore[] = [];
   // A record ended here before it was kept.

@@ -174,7 +174,7 @@ class Tower implements Watchtower {
     });
     if (candidates.length === 0) return [];
     const { wallet } = this.#options;
-    const fit: Fit = (receipts, names) => wallet.receiptsThatFit(receipts, names);
+    const fit: Fit = (receipts, shares) => wallet.receiptsThatFit(receipts, shares);
     await this.#patience.retried(stop, () => wallet.learnTransactionSize());
     const worth = await this.#worth(stop);
     const refusals: RelaymintError[] = [];

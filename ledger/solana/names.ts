@@ -85,6 +85,7 @@ export class WalletNames {
       root: record.root,
       manifest: record.manifest,
       royaltyBps: record.royaltyBps,
+      referrerBps: record.referrerBps,
       splits: record.splits === undefined ? undefined : splitShares(record.splits),
       manager: record.manager === undefined ? undefined : toKey(record.manager),
     });
@@ -121,7 +122,7 @@ export class WalletNames {
 
   async update(name: string, change: Parameters<LedgerWallet['updateName']>[1]): Promise<TransactionResult> {
     const { seq } = await this.#requireName(name);
-    const { root, manifest, royaltyBps, manager, splits } = change;
+    const { root, manifest, royaltyBps, manager, splits, referrerBps } = change;
     return this.#parts.run([
       program.updateName(this.#program, {
         signer: this.#owner,
@@ -132,6 +133,7 @@ export class WalletNames {
         royaltyBps,
         manager: manager === undefined ? undefined : toKey(manager),
         splits: splits === undefined ? undefined : splitShares(splits),
+        referrerBps,
       }),
     ]);
   }

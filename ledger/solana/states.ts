@@ -76,6 +76,7 @@ export function nameRecord(address: PublicKey, account: NameAccount, now: UnixSe
     root: account.root,
     manifest: account.manifest,
     royaltyBps: account.royaltyBps,
+    referrerBps: account.referrerBps,
     splits: account.splits.map(({ account: to, bps, owed }) => ({ account: toAddress(to), bps, owed })),
     accrued: account.accrued,
     lifetime: account.lifetime,

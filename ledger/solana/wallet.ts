@@ -22,6 +22,7 @@ import type {
   RegistrationOptions,
   SettleFees,
   SettleItem,
+  ShareNames,
   SubmissionStatus,
   TillTerms,
   TransactionResult,
@@ -317,12 +318,12 @@ export class SolanaWallet implements LedgerWallet {
       receipts,
       shares,
     });
-    const units = settleUnits(items.length, shares.length);
+    const units = settleUnits(items.length, shares);
     return this.#preparer.prepare([settle], this.#key, { units, maxBid });
   }
 
-  receiptsThatFit(receipts: readonly Receipt[], names: number): number {
-    return receiptsThatFit(receipts, names, this.#preparer.size.large);
+  receiptsThatFit(receipts: readonly Receipt[], shares: readonly ShareNames[]): number {
+    return receiptsThatFit(receipts, shares, this.#preparer.size.large);
   }
 
   async learnTransactionSize(): Promise<void> {
@@ -333,7 +334,7 @@ export class SolanaWallet implements LedgerWallet {
     const till = program.tillAddress(this.#program, this.#owner);
     const written = [this.#owner, till, program.bankAddress(this.#program)];
     const [one, two] = await Promise.all(
-      [1, 2].map((receipts) => this.#preparer.priorityFee(written, settleUnits(receipts, 0), MAX_EXPECTED_BID)),
+      [1, 2].map((receipts) => this.#preparer.priorityFee(written, settleUnits(receipts, []), MAX_EXPECTED_BID)),
     );
     // A further one costs what its compute units are bid for, rounded up.
     const [first, both] = [one ?? 0n, two ?? 0n];
@@ -386,7 +387,7 @@ export class SolanaWallet implements LedgerWallet {
         const receipts = Array.from({ length: count }, (_, slot) => ({ ...SAMPLE_RECEIPT, slot }));
         const till = program.tillAddress(this.#program, this.#owner);
         const settle = program.settle(this.#program, { till, scalar: SAMPLE_RECEIPT.r, receipts });
-        return this.#preparer.charge([settle], this.#owner, settleUnits(count, 0));
+        return this.#preparer.charge([settle], this.#owner, settleUnits(count, []));
       }),
     );
     const [first, both] = [one ?? FEE_LAMPORTS, two ?? FEE_LAMPORTS];

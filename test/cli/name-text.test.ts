@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { ledgerAddress } from '../../core/ids.ts';
 import { amount, unixSeconds } from '../../core/units.ts';
 import {
+  changedLines,
   nameLines,
+  nameValue,
   parseCid,
   parseSplit,
   priceText,
@@ -84,6 +86,7 @@ describe('what is said of names', () => {
       root: Uint8Array.of(9),
       manifest: new Uint8Array(),
       royaltyBps: 0,
+      referrerBps: 0,
       splits: [{ account, bps: 10_000, owed: amount(0n) }],
       accrued: amount(0n),
       lifetime: amount(0n),
@@ -93,6 +96,15 @@ describe('what is said of names', () => {
     expect(text).toMatch(/root +not a CID/);
     expect(text).toMatch(/royalty +0%/);
     expect(text).not.toContain('manager');
+    expect(text).not.toContain('referrers');
+    const shown = { ...record, referrerBps: 1_250 };
+    expect(nameLines({ name: 'old.web3', record: shown, yearPrice: amount(0n), now: unixSeconds(9n) })).toMatch(
+      /referrers +12.5% of the royalty/,
+    );
+    expect(changedLines(record, shown)).toMatch(/referrer's share +0% -> 12.5%/);
+    expect(nameValue({ name: 'old.web3', record: shown, yearPrice: amount(0n), now: unixSeconds(9n) })).toMatchObject({
+      referrerBps: 1_250,
+    });
   });
 
   it('content that is not a CID is refused before it is written', () => {

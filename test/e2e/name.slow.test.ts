@@ -102,7 +102,7 @@ describe('relaymint name', { timeout: 5 * MINUTES }, () => {
     const owner = walletOf('owner').address;
     const other = walletOf('other').address;
     const { code, text } = await name(
-      ...(['owner', 'register', 'shop.web3', '--years', '2', '--royalty', '12.5%'] as const),
+      ...(['owner', 'register', 'shop.web3', '--years', '2', '--royalty', '12.5%', '--referrer-share', '10%'] as const),
       ...(['--root', CID, '--split', `${owner}=75%`, '--split', `${other}=2500bps`] as const),
     );
     expect([code, text]).toEqual([
@@ -119,6 +119,7 @@ describe('relaymint name', { timeout: 5 * MINUTES }, () => {
     expect(shown.text).toMatch(/renewal +2 credits a year/);
     expect(shown.text).toMatch(new RegExp(`root +${CID}`));
     expect(shown.text).toMatch(/royalty +12\.5%/);
+    expect(shown.text).toMatch(/referrers +10% of the royalty/);
     expect(shown.text).toMatch(new RegExp(`${other} +25% +0\\n`));
     expect(await value('owner', 'show', 'shop.web3')).toMatchObject({
       registered: true,
@@ -126,6 +127,7 @@ describe('relaymint name', { timeout: 5 * MINUTES }, () => {
       owner,
       root: CID,
       royaltyBps: 1250,
+      referrerBps: 1000,
       splits: [
         { account: owner, bps: 7500, owed: '0' },
         { account: other, bps: 2500, owed: '0' },

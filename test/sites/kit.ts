@@ -150,6 +150,7 @@ export class NameBook {
       root,
       manifest: new Uint8Array(0),
       royaltyBps: 500,
+      referrerBps: 0,
       splits: [],
       accrued: 0n as Amount,
       lifetime: 0n as Amount,

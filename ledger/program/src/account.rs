@@ -5,8 +5,8 @@ use core::mem::MaybeUninit;
 use crate::bytes::{Key, put_key, read_u64, same_key, write_u64};
 use crate::error::Error;
 
-/// settle and distributeName take four accounts and up to eight more.
-pub const MAX_ACCOUNTS: usize = 12;
+/// settleVerified takes four accounts and up to sixteen names.
+pub const MAX_ACCOUNTS: usize = 20;
 /// Room the loader leaves behind each account's data for growth.
 const GROWTH: usize = 10_240;
 const NOT_DUPLICATE: u8 = 0xff;

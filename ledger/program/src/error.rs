@@ -70,4 +70,6 @@ pub enum Error {
     NameExpired = 6066,
     PriceAboveMaximum = 6067,
     InvalidOwner = 6068,
+    InvalidReferrerShare = 6069,
+    SelfReferral = 6070,
 }

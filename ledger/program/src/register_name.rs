@@ -1,5 +1,5 @@
 //! 10 registerName(salt [u8; 32], name short, years u8, max_price u64, root short, manifest short, royalty_bps u16,
-//! manager [u8; 32], splits)
+//! referrer_bps u16, manager [u8; 32], splits)
 //!
 //! owner (signer, writable), name (writable), commitment (writable), bank (writable); then mint (writable), owner's token
 //! account (writable), token program, or this program's id in their places when the name is free; system program
@@ -35,6 +35,7 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     let root = input.short()?;
     let manifest = input.short()?;
     let royalty_bps = input.u16()?;
+    let referrer_bps = input.u16()?;
     let manager = input.key()?;
     let [owner, account, commitment_account, bank_account, mint, source, token_program, system_program] =
         context.accounts.exactly()?;
@@ -46,6 +47,9 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     }
     if royalty_bps as u64 > BPS_WHOLE {
         return Err(Error::InvalidRoyalty);
+    }
+    if referrer_bps as u64 > BPS_WHOLE {
+        return Err(Error::InvalidReferrerShare);
     }
     let bank = Bank::load_mut(bank_account, context.program_id)?;
     let now = now();
@@ -81,6 +85,7 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     name.set_registered_at(now);
     name.set_expires_at(expires_at);
     name.set_royalty_bps(royalty_bps);
+    name.set_referrer_bps(referrer_bps);
     splits::replace(&name, input)?;
     input.end()?;
     charge(&bank, price, max_price, [owner, mint, source, token_program], context.program_id)?;

@@ -1,7 +1,7 @@
-//! 6 settle(n u8, s [u8; 32]; n receipts; m u8, gross u64 and max_royalty_bps u16 each)
+//! 6 settle(n u8, s [u8; 32]; n receipts; m u8, m shares: `shares.rs`)
 //!
-//! till (writable), bank (writable), till owner (signer) or this program's id when m = 0, then m name accounts
-//! (writable)
+//! till (writable), bank (writable), till owner (signer) or this program's id when m = 0, then the name accounts that the
+//! shares mention (writable)
 //!
 //! A receipt is what the program cannot know by itself: a header u24 (slot in the low 15 bits, then the bytes of
 //! amount, up and down less one, 3 bits each), amount, up and down in as many bytes, and R, the first half of its

@@ -1,7 +1,7 @@
-//! 13 settleVerified(n u8, slot u16 each; m u8, gross u64 and max_royalty_bps u16 each)
+//! 13 settleVerified(n u8, slot u16 each; m u8, m shares: `shares.rs`)
 //!
-//! till (writable), bank (writable), instructions sysvar, till owner (signer) or this program's id when m = 0, then m
-//! name accounts (writable)
+//! till (writable), bank (writable), instructions sysvar, till owner (signer) or this program's id when m = 0, then the name
+//! accounts that the shares mention (writable)
 //!
 //! As `settle`, for receipts whose signatures the ed25519 precompile verified in the instruction right before this one.
 

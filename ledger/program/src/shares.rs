@@ -1,10 +1,13 @@
 //! The end of a settlement, whichever way its receipts were verified: the fee to the treasury, royalties to
-//! the names, the rest to the till.
+//! the names and their referrers, the rest to the till.
 //!
-//! Data m u8, then gross u64 and max_royalty_bps u16 of each name account. Which content earned the money is the seller's
-//! word alone, so shares need the till owner's signature: a payer could else send its payee's income to a name of its own.
-//! With it the seller signs the greatest royalty that it agrees to: a name's owner may change the royalty at any time, also
-//! after the content was served.
+//! Data m u8, then of each share name u8, referrer u8, gross u64 and max_royalty_bps u16. Name and referrer are places in the
+//! list of name accounts, each of which stands there once, whatever number of shares mention it; 0xff is no referrer.
+//!
+//! Which content earned the money, and which site showed it, is the seller's word alone, so shares need the till owner's
+//! signature: a payer could else send its payee's income to a name of its own. With it the seller signs the greatest royalty
+//! that it agrees to: a name's owner may change the royalty at any time, also after the content was served. What a referrer
+//! gets is a part of that royalty, by the name's own terms, and costs the seller nothing.
 
 use crate::account::Account;
 use crate::bytes::{Key, same_key};
@@ -15,6 +18,9 @@ use crate::math;
 use crate::state::{Bank, Name, Till};
 
 const MAX_SHARES: u8 = 8;
+/// Each share's name and its referrer.
+const MAX_NAMES: usize = 2 * MAX_SHARES as usize;
+const NO_REFERRER: u8 = 0xff;
 
 /// A batch whose receipts were verified and applied to their slots.
 pub struct Batch<'a> {
@@ -38,7 +44,7 @@ pub fn credit(batch: &Batch, input: &mut Input) -> Result<(), Error> {
     if shares > MAX_SHARES {
         return Err(Error::InvalidBatch);
     }
-    if names.len() != shares as usize {
+    if names.len() > MAX_NAMES {
         return Err(Error::WrongAccountCount);
     }
     if shares > 0 {
@@ -47,7 +53,8 @@ pub fn credit(batch: &Batch, input: &mut Input) -> Result<(), Error> {
         }
         owner.require_signer()?;
     }
-    let royalties = share_out(names, input, total, bank, program_id)?;
+    load(names, program_id)?;
+    let royalties = share_out(names, shares, input, total, bank)?;
     input.end()?;
 
     let fee = bank.take_fee(total)?;
@@ -61,11 +68,9 @@ pub fn credit(batch: &Batch, input: &mut Input) -> Result<(), Error> {
     bank.earn(total)
 }
 
-/// Credits each name its royalty; returns their sum. Together the shares are at most what the batch earned, so a batch
-/// that earned nothing new credits nothing twice.
+/// Every account is a name's, and no two are the same: a name that came twice would be its own referrer.
 #[inline(always)]
-fn share_out(names: &[Account], input: &mut Input, total: u64, bank: &Bank, program_id: &Key) -> Result<u64, Error> {
-    let (mut attributed, mut royalties) = (0, 0);
+fn load(names: &[Account], program_id: &Key) -> Result<(), Error> {
     let mut index = 0;
     while index < names.len() {
         let account = &names[index];
@@ -76,12 +81,29 @@ fn share_out(names: &[Account], input: &mut Input, total: u64, bank: &Bank, prog
             }
             earlier += 1;
         }
-        let name = Name::load_mut(account, program_id)?;
+        Name::load_mut(account, program_id)?;
+        index += 1;
+    }
+    Ok(())
+}
+
+/// Credits names and referrers what each share gives them; returns the sum. Together the shares are at most what the batch
+/// earned, so a batch that earned nothing new credits nothing twice.
+#[inline(always)]
+fn share_out(names: &[Account], shares: u8, input: &mut Input, total: u64, bank: &Bank) -> Result<u64, Error> {
+    let (mut attributed, mut royalties) = (0, 0);
+    // Bit by bit the accounts that a share mentions.
+    let mut mentioned: u64 = 0;
+    let mut left = shares;
+    while left > 0 {
+        let place = input.u8()?;
+        let referrer_place = input.u8()?;
         let gross = input.u64()?;
+        let cap = input.u16()?;
+        let name = at(names, place, &mut mentioned)?;
         if gross == 0 {
             return Err(Error::ZeroShare);
         }
-        let cap = input.u16()?;
         if cap as u64 > math::BPS_WHOLE {
             return Err(Error::InvalidRoyalty);
         }
@@ -94,10 +116,41 @@ fn share_out(names: &[Account], input: &mut Input, total: u64, bank: &Bank, prog
         let bps = if wanted < cap { wanted } else { cap };
         let (royalty, carry) = math::share(base, bps as u64, name.royalty_carry() as u64);
         name.set_royalty_carry(carry as u16);
-        name.set_accrued(math::add(name.accrued(), royalty)?);
-        name.set_lifetime(name.lifetime().wrapping_add(royalty));
         royalties = math::add(royalties, royalty)?;
-        index += 1;
+        let referral = if referrer_place == NO_REFERRER {
+            0
+        } else {
+            // The client says 0xff: two ways to say the same would be one too many.
+            if referrer_place == place {
+                return Err(Error::SelfReferral);
+            }
+            let referrer = at(names, referrer_place, &mut mentioned)?;
+            let (referral, carry) = math::share(royalty, name.referrer_bps() as u64, name.referrer_carry() as u64);
+            name.set_referrer_carry(carry as u16);
+            accrue(&referrer, referral)?;
+            referral
+        };
+        accrue(&name, math::sub(royalty, referral)?)?;
+        left -= 1;
+    }
+    // One that no share mentions would only cost compute units.
+    if mentioned != (1u64 << names.len()) - 1 {
+        return Err(Error::WrongAccountCount);
     }
     Ok(royalties)
+}
+
+/// The name at that place of the list, which `load` accepted; marks it.
+#[inline(always)]
+fn at(names: &[Account], place: u8, mentioned: &mut u64) -> Result<Name, Error> {
+    let account = names.get(place as usize).ok_or(Error::WrongAccountCount)?;
+    *mentioned |= 1u64.wrapping_shl(place as u32);
+    Ok(Name::loaded(account))
+}
+
+#[inline(always)]
+fn accrue(name: &Name, earned: u64) -> Result<(), Error> {
+    name.set_accrued(math::add(name.accrued(), earned)?);
+    name.set_lifetime(name.lifetime().wrapping_add(earned));
+    Ok(())
 }

@@ -1,5 +1,5 @@
 //! 11 updateName(seq u64, flags u8, then each field whose flag is set: root short, manifest short, royalty_bps u16,
-//! manager [u8; 32], splits)
+//! manager [u8; 32], splits, referrer_bps u16)
 //!
 //! owner or manager (signer), name (writable)
 
@@ -18,7 +18,8 @@ const MANIFEST: u8 = 2;
 const ROYALTY: u8 = 4;
 const MANAGER: u8 = 8;
 const SPLITS: u8 = 16;
-const ALL: u8 = 31;
+const REFERRER: u8 = 32;
+const ALL: u8 = 63;
 
 #[inline(never)]
 pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
@@ -62,6 +63,13 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
     if flags & SPLITS != 0 {
         splits::require_distributed(&name)?;
         splits::replace(&name, input)?;
+    }
+    if flags & REFERRER != 0 {
+        let bps = input.u16()?;
+        if bps as u64 > BPS_WHOLE {
+            return Err(Error::InvalidReferrerShare);
+        }
+        name.set_referrer_bps(bps);
     }
     event::emit(11, 0, account.key(), name.owner(), [name.seq(), flags as u64, 0]);
     input.end()

@@ -109,6 +109,10 @@ export interface NameAccount {
   readonly royaltyBps: number;
   /** Ten-thousandths of a base unit of royalty carried to the next share. */
   readonly royaltyCarry: number;
+  /** What the site that shows the content elsewhere gets of the royalty, basis points; 0 for names from before this was. */
+  readonly referrerBps: number;
+  /** Ten-thousandths of a base unit carried to the next referrer's part. */
+  readonly referrerCarry: number;
   readonly splits: readonly NameSplit[];
   /** Not yet divided among the splits. */
   readonly accrued: Amount;
@@ -227,10 +231,12 @@ export function decodeName(data: Uint8Array): NameAccount {
   const royaltyCarry = reader.u16();
   const splitCount = reader.u8();
   if (splitCount > MAX_SPLITS) throw malformed('name account', `it claims ${splitCount} splits`);
-  reader.bytes(3);
+  reader.bytes(1);
+  const referrerBps = reader.u16();
   const splits = Array.from({ length: MAX_SPLITS }, () => decodeSplit(reader)).slice(0, splitCount);
   const accrued = amount(reader.u64());
   const lifetime = amount(reader.u64());
+  const referrerCarry = reader.u16();
   return {
     bump,
     name,
@@ -243,6 +249,8 @@ export function decodeName(data: Uint8Array): NameAccount {
     manifest,
     royaltyBps,
     royaltyCarry,
+    referrerBps,
+    referrerCarry,
     splits,
     accrued,
     lifetime,

@@ -181,7 +181,7 @@ const TILL_AND_BANK_ROWS: readonly Row[] = [
   ],
 ];
 
-/** 6060 .. 6069: names' terms and commitments. */
+/** 6060 .. 6070: names' terms and commitments, referrers. */
 const NAME_ROWS: readonly Row[] = [
   [
     'NoCommitment',
@@ -205,6 +205,13 @@ const NAME_ROWS: readonly Row[] = [
   ],
   ['PriceAboveMaximum', 'The name costs more than the transaction allows.', 'Ask for the price again and agree to it.'],
   ['InvalidOwner', 'The new owner is an address of zeros.', "Give the new owner's wallet address.", 'INVALID_ARGUMENT'],
+  ['InvalidReferrerShare', "A referrer's share is at most 10000 basis points.", 'Give 0 to 10000.', 'INVALID_ARGUMENT'],
+  [
+    'SelfReferral',
+    'A name is its own referrer.',
+    'Leave the referrer out: then the name gets all of its royalty.',
+    'INVALID_ARGUMENT',
+  ],
 ];
 
 function entries(first: number, rows: readonly Row[]): readonly ProgramErrorEntry[] {

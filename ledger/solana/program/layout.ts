@@ -50,8 +50,10 @@ export const MAX_NEW_SLOTS = 74;
 export const MAX_BATCH_RECEIPTS = 64;
 /** Receipts in one settleVerified instruction. */
 export const MAX_VERIFIED_RECEIPTS = 8;
-/** Content names in one settle or settleVerified instruction. */
+/** Shares of content names in one settle or settleVerified instruction. */
 export const MAX_BATCH_SHARES = 8;
+/** Name accounts in one of them: each share's name and its referrer. */
+export const MAX_BATCH_NAMES: number = 2 * MAX_BATCH_SHARES;
 /** Splits of one name. */
 export const MAX_SPLITS = 8;
 /** Bytes of a name: with its dots and hyphens escaped it must still fit a 63-byte host label. */
@@ -151,11 +153,13 @@ export const NAME_FIELDS: readonly Field[] = layout([
   ['royaltyBps', 'u16', 2],
   ['royaltyCarry', 'u16', 2],
   ['splitCount', 'u8', 1],
-  ['pad1', 'pad', 3],
+  ['pad1', 'pad', 1],
+  ['referrerBps', 'u16', 2],
   ['splits', 'list', MAX_SPLITS * SIZES.split],
   ['accrued', 'u64', 8],
   ['lifetime', 'u64', 8],
-  ['spare', 'pad', 64],
+  ['referrerCarry', 'u16', 2],
+  ['spare', 'pad', 62],
 ]);
 
 export const SPLIT_FIELDS: readonly Field[] = layout([

@@ -38,6 +38,8 @@ export interface RegisterNameArguments {
   readonly manifest?: Uint8Array | undefined;
   /** 0 .. 10,000. */
   readonly royaltyBps: number;
+  /** What of the royalty goes to referrers, 0 .. 10,000; 0 when absent. */
+  readonly referrerBps?: number | undefined;
   /** May change root and manifest; the owner when absent. */
   readonly manager?: PublicKey | undefined;
   /** Everything to the owner when absent. */
@@ -52,7 +54,10 @@ export function registerName(programId: PublicKey, args: RegisterNameArguments):
   data.u8(args.years).u64(args.maxPrice);
   putCid(data, args.root);
   putCid(data, args.manifest ?? new Uint8Array());
-  data.u16(args.royaltyBps).bytes((args.manager ?? args.owner).toBytes());
+  data
+    .u16(args.royaltyBps)
+    .u16(args.referrerBps ?? 0)
+    .bytes((args.manager ?? args.owner).toBytes());
   putSplits(data, args.splits ?? [{ account: args.owner, bps: BPS_WHOLE }]);
   return instruction(programId, data, [
     writeSigner(owner),
@@ -110,12 +115,13 @@ export interface UpdateNameArguments {
   readonly manager?: PublicKey | undefined;
   /** Only while nothing is owed or undivided: distribute first. */
   readonly splits?: readonly SplitShare[] | undefined;
+  readonly referrerBps?: number | undefined;
 }
 
 /** Changes the given fields and leaves the rest; `seq` rises by one. @throws RangeError when nothing is given. */
 export function updateName(programId: PublicKey, args: UpdateNameArguments): TransactionInstruction {
-  const { root, manifest, royaltyBps, manager, splits } = args;
-  const flags = [root, manifest, royaltyBps, manager, splits].reduce<number>(
+  const { root, manifest, royaltyBps, manager, splits, referrerBps } = args;
+  const flags = [root, manifest, royaltyBps, manager, splits, referrerBps].reduce<number>(
     (bits, field, index) => (field === undefined ? bits : bits | (1 << index)),
     0,
   );
@@ -126,6 +132,7 @@ export function updateName(programId: PublicKey, args: UpdateNameArguments): Tra
   if (royaltyBps !== undefined) data.u16(royaltyBps);
   if (manager !== undefined) data.bytes(manager.toBytes());
   if (splits !== undefined) putSplits(data, splits);
+  if (referrerBps !== undefined) data.u16(referrerBps);
   return instruction(programId, data, [signer(args.signer), write(nameAddress(programId, args.name))]);
 }
 

@@ -1,6 +1,7 @@
 /** The two instructions that settle a batch of receipts: half-aggregated, or verified by the ed25519 precompile. */
 import { SYSVAR_INSTRUCTIONS_PUBKEY } from '@solana/web3.js';
 import type { AccountMeta, PublicKey, TransactionInstruction } from '@solana/web3.js';
+import { namesIn } from '../../../core/attribution.ts';
 import type { Writer } from '../../../core/codec.ts';
 import { amount as toAmount } from '../../../core/units.ts';
 import type { Amount } from '../../../core/units.ts';
@@ -12,9 +13,13 @@ const HEADER_BYTES = 3;
 const HALF_BYTES = 32;
 /** The header holds 15 bits of it. */
 const MAX_SLOT = 0x7fff;
+/** In a referrer's place: none. */
+const NO_NAME = 0xff;
 
 export interface SettleShare {
   readonly name: string;
+  /** The name of the site that showed it; another than `name`. */
+  readonly referrer?: string | undefined;
   /** What the name's content earned within this batch, before its royalty is taken. More than 0. */
   readonly gross: Amount;
   /** The greatest royalty that the seller agrees to, basis points, at most 10,000. The name's own counts when it is lower. */
@@ -117,12 +122,16 @@ function writeShares(data: Writer, { owner, shares = [] }: Shared): void {
   if (shares.length > MAX_BATCH_SHARES) throw new RangeError(`a batch has at most ${MAX_BATCH_SHARES} shares`);
   if (shares.length > 0 && owner === undefined) throw new RangeError('shares need the till owner to sign');
   data.u8(shares.length);
-  for (const share of shares) data.u64(share.gross).u16(share.maxRoyaltyBps);
+  const places = new Map(namesIn(shares).map((name, place) => [name, place]));
+  for (const { name, referrer, gross, maxRoyaltyBps } of shares) {
+    data.u8(places.get(name) ?? NO_NAME).u8(referrer === undefined ? NO_NAME : (places.get(referrer) ?? NO_NAME));
+    data.u64(gross).u16(maxRoyaltyBps);
+  }
 }
 
 function ownerAndNames(programId: PublicKey, { owner, shares = [] }: Shared): readonly AccountMeta[] {
   return [
     owner === undefined || shares.length === 0 ? read(programId) : signer(owner),
-    ...shares.map((share) => write(nameAddress(programId, share.name))),
+    ...namesIn(shares).map((name) => write(nameAddress(programId, name))),
   ];
 }

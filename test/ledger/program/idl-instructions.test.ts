@@ -6,6 +6,7 @@ import type { PublicKey, TransactionInstruction } from '@solana/web3.js';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 import { toHex, utf8 } from '../../../core/codec.ts';
+import { amount } from '../../../core/units.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
 import { CLUSTER_TAG, SALT, keypair } from './svm.ts';
 
@@ -51,10 +52,13 @@ type Values = Readonly<Record<string, unknown>>;
 
 const place = { slot: 0x0102, generation: 0x03040506 };
 const NAME = 'field.web3';
-const shares = [
-  { name: NAME, gross: 0x1112131415161718n, maxRoyaltyBps: 0x2122 },
-  { name: 'other.web3', gross: 5n, maxRoyaltyBps: 6 },
+const shares: readonly program.SettleShare[] = [
+  { name: NAME, gross: amount(0x1112131415161718n), maxRoyaltyBps: 0x2122 },
+  { name: 'other.web3', referrer: NAME, gross: amount(5n), maxRoyaltyBps: 6 },
+  { name: NAME, referrer: 'third.web3', gross: amount(7n), maxRoyaltyBps: 8 },
 ];
+/** Each once, in the order in which they come. */
+const NAMES = [NAME, 'other.web3', 'third.web3'];
 const receipts = [
   { slot: 0x0203, amount: 0x0405n, up: 0x06n, down: 0x0708090a0b0c0d0en, r: new Uint8Array(32).fill(7) },
   { slot: 1, amount: 0n, up: 0x010000n, down: 9n, r: new Uint8Array(32).fill(8) },
@@ -67,6 +71,7 @@ const record = {
   root: Uint8Array.of(1, 2, 3),
   manifest: Uint8Array.of(4),
   royaltyBps: 0x0506,
+  referrerBps: 0x0708,
   manager: key('manager'),
 };
 
@@ -223,8 +228,13 @@ function encoded(type: Type, value: unknown): Buffer {
 function listed(type: Extract<Type, { list: unknown }>['list'], item: unknown): Buffer {
   if (type === 'settleReceipt') return settleReceipt(item as (typeof receipts)[number]);
   if (typeof type === 'string') return encoded(type, item);
-  const fields = item as Values;
+  const fields = 'gross' in type ? placed(item as (typeof shares)[number]) : (item as Values);
   return Buffer.concat(Object.entries(type).map(([name, each]) => encoded(each, fields[name])));
+}
+
+/** A share says where its name and its referrer are among the accounts. */
+function placed({ name, referrer, ...rest }: (typeof shares)[number]): Values {
+  return { name: NAMES.indexOf(name), referrer: referrer === undefined ? 255 : NAMES.indexOf(referrer), ...rest };
 }
 
 /** As the IDL says in words: slot, the lengths of the three numbers less one, the numbers without leading zeros, R. */
@@ -273,5 +283,5 @@ function hashOf({ hash, owner, name }: Values): Uint8Array {
 function repeatedOf(account: string, values: Values): readonly PublicKey[] {
   if (account === 'destinations') return splits.map(({ tokenAccount }) => tokenAccount);
   const named = values['shares'] as typeof shares;
-  return named.map(({ name }) => program.nameAddress(programId, name));
+  return named.length === 0 ? [] : NAMES.map((name) => program.nameAddress(programId, name));
 }

@@ -119,6 +119,7 @@ describe('idl.json, the client and the Rust source agree', () => {
       batchReceipts: program.MAX_BATCH_RECEIPTS,
       verifiedReceipts: program.MAX_VERIFIED_RECEIPTS,
       batchShares: program.MAX_BATCH_SHARES,
+      batchNames: program.MAX_BATCH_NAMES,
       splits: program.MAX_SPLITS,
       nameBytes: program.MAX_NAME_BYTES,
       rootBytes: program.MAX_ROOT_BYTES,
@@ -149,6 +150,7 @@ describe('idl.json, the client and the Rust source agree', () => {
     expect(rust('settle')).toContain(`const MAX_RECEIPTS: usize = ${program.MAX_BATCH_RECEIPTS};`);
     expect(rust('settle_verified')).toContain(`const MAX_RECEIPTS: u8 = ${program.MAX_VERIFIED_RECEIPTS};`);
     expect(rust('shares')).toContain(`const MAX_SHARES: u8 = ${program.MAX_BATCH_SHARES};`);
+    expect(rust('shares')).toContain('const MAX_NAMES: usize = 2 * MAX_SHARES as usize;');
     expect(rust('message')).toContain(`pub const MESSAGE_SIZE: usize = ${program.RECEIPT_BYTES};`);
     const terms = rust('term').replaceAll('_', '');
     for (const line of [

@@ -131,6 +131,9 @@ describe('the account layouts', () => {
       royaltyBps: 4_321,
       lifetime: 1_007n,
       royaltyCarry: 2_251,
+      // It is from before there were referrers.
+      referrerBps: 0,
+      referrerCarry: 0,
     });
     expect(name.splits[0]).toEqual({ account: author.publicKey, bps: 7_500, owed: 251n });
     expect(name.accrued + name.splits.reduce((sum, split) => sum + split.owed, 0n)).toBe(1_007n);

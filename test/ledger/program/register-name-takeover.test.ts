@@ -25,7 +25,7 @@ describe('an expired name', () => {
   const former = keypair('former');
   const next = keypair('next');
   const author = keypair('author');
-  const take = (): TransactionInstruction => chain.reveal(next, { name: NAME, royaltyBps: 9 });
+  const take = (): TransactionInstruction => chain.reveal(next, { name: NAME, royaltyBps: 9, referrerBps: 11 });
   const distribute = (to?: PublicKey | null): TransactionInstruction =>
     program.distributeName(chain.programId, {
       name: NAME,
@@ -93,6 +93,7 @@ describe('an expired name', () => {
       root: new Uint8Array(),
       manifest: new Uint8Array(),
       royaltyBps: 9,
+      referrerBps: 11,
       splits: [{ account: next.publicKey, bps: 10_000, owed: 0n }],
     });
   });

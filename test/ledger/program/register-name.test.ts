@@ -40,7 +40,7 @@ describe('registerName', () => {
       { account: keypair('editor').publicKey, bps: 3_333 },
     ];
     const manifest = CID.toReversed();
-    const { computeUnits } = take({ name: 'news.web3', years: 2, manifest, manager, splits });
+    const { computeUnits } = take({ name: 'news.web3', years: 2, manifest, manager, splits, referrerBps: 1_500 });
     expect(computeUnits).toBeLessThanOrEqual(CEILING);
     expect(chain.name('news.web3')).toMatchObject({
       name: 'news.web3',
@@ -53,6 +53,8 @@ describe('registerName', () => {
       manifest,
       royaltyBps: 500,
       royaltyCarry: 0,
+      referrerBps: 1_500,
+      referrerCarry: 0,
       splits: splits.map((split) => ({ ...split, owed: 0n })),
       accrued: 0n,
       lifetime: 0n,
@@ -300,6 +302,10 @@ describe('registerName', () => {
 
   it('refuses a royalty over the whole', () => {
     expect(chain.refusal([register({ royaltyBps: 10_001 })], owner)).toBe('InvalidRoyalty');
+  });
+
+  it("refuses a referrer's share over the whole", () => {
+    expect(chain.refusal([register({ referrerBps: 10_001 })], owner)).toBe('InvalidReferrerShare');
   });
 
   const account = keypair('split').publicKey;

@@ -11,6 +11,9 @@ const CEILING = 14_000;
 const CEILING_RECEIPT = 9_900;
 const CEILING_SHARE = 520;
 
+/** Places of name and referrer, gross, cap. */
+const SHARE_BYTES = 12;
+
 const owner = keypair('till owner');
 const payer = keypair('payer');
 
@@ -156,22 +159,35 @@ describe('content shares of a settlement', () => {
     expect(chain.refusal(shared(100n, [['news.web3', 0n]]), owner)).toBe('ZeroShare');
   });
 
-  it('are refused when a name comes twice', () => {
+  it('may come twice of one name, whose account is there once', () => {
     const shares = [
-      ['news.web3', 1n],
-      ['news.web3', 1n],
+      ['news.web3', 20n],
+      ['news.web3', 60n],
     ] as const;
-    expect(chain.refusal(shared(100n, shares), owner)).toBe('DuplicateName');
+    const [instruction, ...others] = shared(100n, shares);
+    expect(others).toEqual([]);
+    expect(instruction?.keys).toHaveLength(4);
+    chain.ok(shared(100n, shares), owner);
+    expect(chain.name('news.web3')).toMatchObject({ accrued: 20n, lifetime: 20n });
+  });
+
+  it("are refused when a name's account is there twice", () => {
+    const [instruction] = shared(100n, [
+      ['news.web3', 1n],
+      ['maps.map', 1n],
+    ]);
+    if (instruction === undefined) throw new TypeError('no batch');
+    const twice = withAccounts(instruction, { 4: { pubkey: program.nameAddress(chain.programId, 'news.web3') } });
+    expect(chain.refusal([twice], owner)).toBe('DuplicateName');
   });
 
   it('are refused when there are more than eight', () => {
     const [instruction] = shared(100n, [['news.web3', 1n]]);
     if (instruction === undefined) throw new TypeError('no batch');
-    const data = concatBytes(instruction.data.subarray(0, -11), Uint8Array.of(9), new Uint8Array(90).fill(1));
-    const crowd = Object.assign(withData(instruction, data), {
-      keys: [...instruction.keys, ...Array.from({ length: 7 }, () => instruction.keys[3])],
-    });
-    expect(chain.refusal([crowd], owner)).toBe('InvalidBatch');
+    const one = instruction.data.subarray(-SHARE_BYTES);
+    const count = Uint8Array.of(9);
+    const data = concatBytes(instruction.data.subarray(0, -SHARE_BYTES - 1), count, ...Array<Uint8Array>(9).fill(one));
+    expect(chain.refusal([withData(instruction, data)], owner)).toBe('InvalidBatch');
   });
 
   it("are refused without the till owner's signature: a payer must not choose who earns", () => {

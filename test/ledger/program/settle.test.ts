@@ -175,17 +175,17 @@ describe('settle', () => {
       const { computeUnits, reason } = chain.sendLarge([batch(...receipts)], chain.admin);
       expect(reason).toBeUndefined();
       expect(computeUnits).toBeLessThanOrEqual(CEILING_FIRST + 63 * CEILING_EACH);
-      expect(settleUnits(64, 0) - computeUnits).toBeGreaterThan(CEILING_DOUBLINGS);
+      expect(settleUnits(64, []) - computeUnits).toBeGreaterThan(CEILING_DOUBLINGS);
       expect(chain.till(till).earned).toBe(10n);
     });
 
     it.each([1, 5, 20])('of %d stays within the compute units that the client asks for', (count) => {
       const receipts = Array.from({ length: count }, () => receipt(10n));
-      const limit = ComputeBudgetProgram.setComputeUnitLimit({ units: settleUnits(count, 0) });
+      const limit = ComputeBudgetProgram.setComputeUnitLimit({ units: settleUnits(count, []) });
       const { computeUnits } = chain.ok([limit, batch(...receipts)], chain.admin);
-      expect(settleUnits(count, 0) - computeUnits).toBeGreaterThan(CEILING_DOUBLINGS);
+      expect(settleUnits(count, []) - computeUnits).toBeGreaterThan(CEILING_DOUBLINGS);
       // An unused unit costs nothing today, but counts when a block is full.
-      expect(settleUnits(count, 0) - computeUnits).toBeLessThan(8_000);
+      expect(settleUnits(count, []) - computeUnits).toBeLessThan(8_000);
     });
 
     it.each([

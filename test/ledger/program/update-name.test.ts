@@ -39,13 +39,14 @@ describe('updateName', () => {
       { account: keypair('x').publicKey, bps: 1 },
       { account: keypair('y').publicKey, bps: 9_999 },
     ];
-    const change = { manifest: new Uint8Array(), royaltyBps: 10_000, manager: next, splits };
+    const change = { manifest: new Uint8Array(), royaltyBps: 10_000, manager: next, splits, referrerBps: 300 };
     chain.ok([update(change)], owner);
     expect(chain.name(NAME)).toMatchObject({
       seq: 1n,
       root: CID,
       manifest: new Uint8Array(),
       royaltyBps: 10_000,
+      referrerBps: 300,
       manager: next,
       splits: splits.map((split) => ({ ...split, owed: 0n })),
     });
@@ -58,6 +59,7 @@ describe('updateName', () => {
 
   it.each([
     ['royalty', { royaltyBps: 0 }],
+    ["referrer's share", { referrerBps: 0 }],
     ['manager', { manager: manager.publicKey }],
     ['splits', { splits: [{ account: manager.publicKey, bps: 10_000 }] }],
   ])('does not let the manager change the %s', (_title, change) => {
@@ -99,6 +101,11 @@ describe('updateName', () => {
     expect(chain.refusal([update({ royaltyBps: 10_001 })], owner)).toBe('InvalidRoyalty');
   });
 
+  it("refuses a referrer's share over the whole", () => {
+    chain.ok([update({ referrerBps: 10_000 })], owner);
+    expect(chain.refusal([update({ referrerBps: 10_001, seq: 1n })], owner)).toBe('InvalidReferrerShare');
+  });
+
   it('refuses splits that do not sum to the whole', () => {
     const splits = [{ account: owner.publicKey, bps: 9_999 }];
     expect(chain.refusal([update({ splits })], owner)).toBe('InvalidSplits');
@@ -109,7 +116,7 @@ describe('updateName', () => {
     expect(chain.refusal([withData(update(), data)], owner)).toBe('FieldTooLong');
   });
 
-  it.each([0, 32])('refuses flags of %d', (flags) => {
+  it.each([0, 64])('refuses flags of %d', (flags) => {
     expect(() => update({ root: undefined })).toThrow(RangeError);
     const data = Buffer.from(update().data);
     data[9] = flags;

@@ -114,7 +114,8 @@ export function verdict(
     if (aggregate !== undefined) return aggregate;
     const shares = take(1)[0] ?? 0;
     if (shares > 8) return 'InvalidBatch';
-    if (shares > 0) return 'WrongAccountCount';
+    // Nobody's signature is there.
+    if (shares > 0) return 'NotTillOwner';
     return at === data.length ? 'accepted' : 'InvalidInstruction';
   } catch (error) {
     if (error instanceof RangeError) return error.message;

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { earnersKey, namesIn } from '../../../core/attribution.ts';
 import { channelId } from '../../../core/ids.ts';
 import { amount, unixSeconds } from '../../../core/units.ts';
 import type { ContentShare } from '../../../ledger/contract.ts';
@@ -16,14 +17,14 @@ function candidate(index: number, settled: bigint, increase: bigint): Candidate 
   };
 }
 
-/** A ledger whose transactions hold five receipts, one less for each pair of names. */
-const fit: Fit = (receipts, names) => Math.min(receipts.length, 5 - Math.floor(names / 2));
+/** A ledger whose transactions hold nine receipts, one less for each pair of names, referrers among them. */
+const fit: Fit = (receipts, shares) => Math.min(receipts.length, 9 - Math.floor(namesIn(shares).length / 2));
 
 /** The greatest royalty that is agreed to. */
 const CAP = 4_000;
 
-function share(name: string, gross: bigint): ContentShare {
-  return { name, gross: amount(gross), maxRoyaltyBps: CAP };
+function share(name: string, gross: bigint, referrer?: string): ContentShare {
+  return { name, ...(referrer === undefined ? {} : { referrer }), gross: amount(gross), maxRoyaltyBps: CAP };
 }
 
 const sum = (values: readonly bigint[]): bigint => values.reduce((a, b) => a + b, 0n);
@@ -47,16 +48,19 @@ describe('planning', () => {
     fc.assert(
       fc.property(...inputs, (figures, grosses) => {
         const candidates = figures.map(([settled, increase], index) => candidate(index, settled, increase));
-        const earned = grosses.map((value, index) => share(`name-${index}.web3`, value));
+        // Each fifth name earned alone, and where one of four others showed it.
+        const earned = grosses.map((value, index) =>
+          share(`name-${Math.floor(index / 5)}.web3`, value, index % 5 === 0 ? undefined : `shows-${index % 5}.web3`),
+        );
         const batches = planBatches(candidates, earned, fit);
         const placed = batches.flatMap((batch) => batch.candidates.map((one) => one.channel.slot));
         expect(placed.toSorted((a, b) => a - b)).toEqual(candidates.map((one) => one.channel.slot));
         for (const batch of batches) checkBatch(batch);
-        const perName = new Map<string, bigint>();
-        for (const { name, gross: value } of batches.flatMap((batch) => batch.shares)) {
-          perName.set(name, (perName.get(name) ?? 0n) + value);
+        const paid = new Map<string, bigint>();
+        for (const one of batches.flatMap((batch) => batch.shares)) {
+          paid.set(earnersKey(one), (paid.get(earnersKey(one)) ?? 0n) + one.gross);
         }
-        for (const { name, gross: value } of earned) expect((perName.get(name) ?? 0n) <= value).toBe(true);
+        for (const one of earned) expect((paid.get(earnersKey(one)) ?? 0n) <= one.gross).toBe(true);
         for (const batch of batches.filter(({ candidates: all }) => all.length > 1)) {
           const parts = splitBatch(batch);
           expect(parts).toHaveLength(2);
@@ -75,7 +79,7 @@ describe('planning', () => {
   });
 
   it('puts fewer receipts together when many names wait', () => {
-    const names = Array.from({ length: 8 }, (_, index) => share(`n${index}.web3`, 1n));
+    const names = Array.from({ length: 8 }, (_, index) => share(`n${index}.web3`, 1n, `shows-${index}.web3`));
     const batches = planBatches(
       Array.from({ length: 5 }, (_, index) => candidate(index, 0n, 100n)),
       names,
@@ -107,7 +111,7 @@ function checkBatch(batch: Batch): void {
   expect(batch.candidates.length).toBeGreaterThan(0);
   const receipts = batch.candidates.map(({ receipt }) => receipt);
   expect(batch.shares.length).toBeLessThanOrEqual(8);
-  expect(fit(receipts, batch.shares.length) >= receipts.length || receipts.length === 1).toBe(true);
+  expect(fit(receipts, batch.shares) >= receipts.length || receipts.length === 1).toBe(true);
   expect(sum(batch.shares.map((share) => share.gross)) <= batch.increase).toBe(true);
   expect(batch.increase).toBe(sum(batch.candidates.map((one) => one.receipt.amount - one.channel.settled)));
   for (const { gross: value, maxRoyaltyBps } of batch.shares) {

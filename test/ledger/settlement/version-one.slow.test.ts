@@ -137,10 +137,10 @@ describe('on a cluster that does not', () => {
     const poor = payeeWallet(ledger, 'poor');
     const receipts = Array.from(world.store.entries()).flatMap(({ latest }) => latest ?? []);
     await poor.learnTransactionSize();
-    expect(poor.receiptsThatFit(receipts, 0)).toBeLessThan(PAYERS);
+    expect(poor.receiptsThatFit(receipts, [])).toBeLessThan(PAYERS);
     await poor.airdrop(lamports(1_000_000_000n));
     await poor.learnTransactionSize();
-    expect(poor.receiptsThatFit(receipts, 0)).toBe(PAYERS);
+    expect(poor.receiptsThatFit(receipts, [])).toBe(PAYERS);
     await settle(fresh());
   });
 
@@ -153,10 +153,10 @@ describe('on a cluster that does not', () => {
     server.takeTransactions(1);
     const receipts = Array.from(world.store.entries()).flatMap(({ latest }) => latest ?? []);
     await wallet.learnTransactionSize();
-    expect(wallet.receiptsThatFit(receipts, 0)).toBeLessThan(PAYERS);
+    expect(wallet.receiptsThatFit(receipts, [])).toBeLessThan(PAYERS);
     now += 60 * 60 * 1000;
     await wallet.learnTransactionSize();
-    expect(wallet.receiptsThatFit(receipts, 0)).toBe(PAYERS);
+    expect(wallet.receiptsThatFit(receipts, [])).toBe(PAYERS);
     await settle(wallet);
   });
 });

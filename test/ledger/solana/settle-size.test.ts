@@ -49,18 +49,24 @@ function itemsOf(receipts: readonly Receipt[]): readonly SettleItem[] {
   });
 }
 
-function sharesOf(names: number): readonly ContentShare[] {
-  return Array.from({ length: names }, (_, index) => ({
+/** `others`: so many of them were shown by a site of another name each, the rest by the first of these. */
+function sharesOf(count: number, others = 0): readonly ContentShare[] {
+  return Array.from({ length: count }, (_, index) => ({
     name: `size-${index}.web3`,
+    ...(others === 0 ? {} : { referrer: `shows-${Math.min(index, others - 1)}.web3` }),
     gross: amount(1n),
     maxRoyaltyBps: 10_000,
   }));
 }
 
+const anyShares = fc
+  .tuple(fc.integer({ min: 0, max: 8 }), fc.integer({ min: 0, max: 8 }))
+  .map(([count, others]) => sharesOf(count, others));
+
 /** Bytes of the signed transaction; Infinity when it is refused as too long. */
-async function length(receipts: readonly Receipt[], names: number): Promise<number> {
+async function length(receipts: readonly Receipt[], shares: readonly ContentShare[]): Promise<number> {
   try {
-    return (await wallet.prepareSettle(itemsOf(receipts), sharesOf(names))).wire.length;
+    return (await wallet.prepareSettle(itemsOf(receipts), shares)).wire.length;
   } catch (error) {
     if (isRelaymintError(error, 'LIMIT_EXCEEDED')) return Infinity;
     throw error;
@@ -82,10 +88,10 @@ describe('as many receipts as are said to fit', () => {
   it('do, bid included, whatever their counters and names', async () => {
     const anyBatch = fc.array(receiptOf(1), { minLength: 1, maxLength: MOST_RECEIPTS });
     await fc.assert(
-      fc.asyncProperty(anyBatch, fc.integer({ min: 0, max: 8 }), async (receipts, names) => {
-        const most = wallet.receiptsThatFit(receipts, names);
+      fc.asyncProperty(anyBatch, anyShares, async (receipts, shares) => {
+        const most = wallet.receiptsThatFit(receipts, shares);
         expect(most).toBeGreaterThanOrEqual(1);
-        expect(await length(receipts.slice(0, most), names)).toBeLessThanOrEqual(MOST_BYTES);
+        expect(await length(receipts.slice(0, most), shares)).toBeLessThanOrEqual(MOST_BYTES);
       }),
       { numRuns: 60 },
     );
@@ -94,11 +100,12 @@ describe('as many receipts as are said to fit', () => {
   it('are as many as there is room for: one more does not fit', async () => {
     const full = fc.array(receiptOf(57), { minLength: MOST_RECEIPTS, maxLength: MOST_RECEIPTS });
     await fc.assert(
-      fc.asyncProperty(full, fc.integer({ min: 1, max: 8 }), async (receipts, names) => {
-        const most = wallet.receiptsThatFit(receipts, names);
+      fc.asyncProperty(full, anyShares, async (receipts, shares) => {
+        fc.pre(shares.length > 0);
+        const most = wallet.receiptsThatFit(receipts, shares);
         expect(most).toBeLessThan(MOST_RECEIPTS);
-        expect(await length(receipts.slice(0, most), names)).toBeLessThanOrEqual(MOST_BYTES);
-        expect(await length(receipts.slice(0, most + 1), names)).toBe(Infinity);
+        expect(await length(receipts.slice(0, most), shares)).toBeLessThanOrEqual(MOST_BYTES);
+        expect(await length(receipts.slice(0, most + 1), shares)).toBe(Infinity);
       }),
       { numRuns: 20 },
     );
@@ -106,8 +113,8 @@ describe('as many receipts as are said to fit', () => {
 
   it('are 64 of the greatest counters there are', async () => {
     const receipts = Array.from({ length: MOST_RECEIPTS }, () => greatest());
-    expect(wallet.receiptsThatFit(receipts, 0)).toBe(MOST_RECEIPTS);
-    expect(await length(receipts, 0)).toBeLessThanOrEqual(MOST_BYTES);
+    expect(wallet.receiptsThatFit(receipts, [])).toBe(MOST_RECEIPTS);
+    expect(await length(receipts, [])).toBeLessThanOrEqual(MOST_BYTES);
   });
 
   it('are refused with a remedy when they do not', async () => {
@@ -130,7 +137,7 @@ describe('what a settlement asks for', () => {
     if (message.version !== 1) throw new Error('not of version 1');
     const values = message.configValues.map(({ value }) => Number(value));
     const [bid = 0, units = 0, loaded = 0] = values;
-    expect(units).toBe(settleUnits(40, 2));
+    expect(units).toBe(settleUnits(40, sharesOf(2)));
     expect(loaded).toBeGreaterThan(0);
     expect(loaded).toBeLessThanOrEqual(MOST_LOADED / 100);
     // One lamport a unit is asked, and as much is bid as is allowed when nobody says what is at stake.
@@ -143,7 +150,7 @@ describe('what a settlement asks for', () => {
       programId.equals(ComputeBudgetProgram.programId),
     );
     const bytesOf = (tag: number): Buffer | undefined => asked.map(({ data }) => data).find((data) => data[0] === tag);
-    expect(bytesOf(2)?.readUInt32LE(1)).toBe(settleUnits(2, 1));
+    expect(bytesOf(2)?.readUInt32LE(1)).toBe(settleUnits(2, sharesOf(1)));
     const loaded = bytesOf(4)?.readUInt32LE(1) ?? Infinity;
     expect(loaded).toBeLessThanOrEqual(MOST_LOADED / 100);
     expect(loaded).toBeGreaterThan(0);

@@ -261,13 +261,20 @@ describe('channels', () => {
     'as many receipts as are said to fit do, beside any number of names, with room for a fee: %s',
     async (_title, bits) => {
       const { wallet: payee, close } = await onOlderCluster();
-      for (const names of [0, 1, 7, 8]) {
+      for (const [names, isShown] of [
+        [0, false],
+        [1, false],
+        [7, true],
+        [8, false],
+        [8, true],
+      ] as const) {
         const shares = Array.from({ length: names }, (_, index) => ({
           name: `fit-${index}.web3`,
+          ...(isShown ? { referrer: `shows-${index}.web3` } : {}),
           gross: amount(1n),
           maxRoyaltyBps: 10_000,
         }));
-        const most = payee.receiptsThatFit(receipts(64, bits), names);
+        const most = payee.receiptsThatFit(receipts(64, bits), shares);
         const full = await payee.prepareSettle(items(receipts(most, bits)), shares);
         // A priority fee takes 12 bytes.
         expect(full.wire.length).toBeLessThanOrEqual(1232 - 12);
@@ -277,7 +284,7 @@ describe('channels', () => {
           (error: unknown) => (isRelaymintError(error, 'LIMIT_EXCEEDED') ? Infinity : error),
         );
         expect(over).toBeGreaterThan(1232 - 12);
-        expect(payee.receiptsThatFit(receipts(most - 1, bits), names)).toBe(most - 1);
+        expect(payee.receiptsThatFit(receipts(most - 1, bits), shares)).toBe(most - 1);
       }
       await close();
     },
@@ -290,10 +297,10 @@ describe('channels', () => {
     expect(
       payee.receiptsThatFit(
         Array.from({ length: 64 }, () => grown),
-        0,
+        [],
       ),
     ).toBeGreaterThanOrEqual(17);
-    expect(payee.receiptsThatFit([grown, grown], 0)).toBe(2);
+    expect(payee.receiptsThatFit([grown, grown], [])).toBe(2);
   });
 
   test('a batch that does not fit a packet is refused before it is signed', async () => {

@@ -22,8 +22,10 @@ impl Name {
     number!(royalty_bps, set_royalty_bps, u16, 296);
     number!(royalty_carry, set_royalty_carry, u16, 298);
     number!(split_count, set_split_count, u8, 300);
+    number!(referrer_bps, set_referrer_bps, u16, 302);
     number!(accrued, set_accrued, u64, 688);
     number!(lifetime, set_lifetime, u64, 696);
+    number!(referrer_carry, set_referrer_carry, u16, 704);
 
     #[inline(always)]
     pub fn load_mut(account: &Account, program_id: &Key) -> Result<Name, Error> {
@@ -31,6 +33,12 @@ impl Name {
         let name = Name { at: owned_data(account, program_id, NAME_SIZE, NAME_DISCRIMINATOR)? };
         name.require_place(account, &sha256(&[Part::of(name.text())]), program_id)?;
         Ok(name)
+    }
+
+    /// Again an account that `load_mut` accepted in this instruction.
+    #[inline(always)]
+    pub fn loaded(account: &Account) -> Name {
+        Name { at: account.data() }
     }
 
     /// The record of the name whose SHA-256 is `hash`.

@@ -31,11 +31,16 @@ export interface Claim {
   readonly signed: SignedReceipt;
 }
 
-/** What a name's content earned, and the greatest royalty that the seller agrees to. */
+/** What a name's content earned where a referrer showed it, and the greatest royalty that the seller agrees to. */
 export interface ContentShare {
+  /** Places among the name accounts; NO_REFERRER stands for none. */
+  readonly name: number;
+  readonly referrer: number;
   readonly gross: bigint;
   readonly maxRoyaltyBps: number;
 }
+
+export const NO_REFERRER = 0xff;
 
 export interface Share {
   readonly account: Label | null;
@@ -149,6 +154,7 @@ export interface Calls {
       readonly root: Uint8Array;
       readonly manifest: Uint8Array;
       readonly royaltyBps: number;
+      readonly referrerBps: number;
       readonly manager: Label | null;
       readonly splits: readonly Share[];
     };
@@ -166,6 +172,7 @@ export interface Calls {
       readonly root: Uint8Array;
       readonly manifest: Uint8Array;
       readonly royaltyBps: number;
+      readonly referrerBps: number;
       readonly manager: Label | null;
       readonly splits: readonly Share[];
     };

@@ -26,6 +26,7 @@ const MANIFEST = 2;
 const ROYALTY = 4;
 const MANAGER = 8;
 const SPLITS = 16;
+const REFERRER = 32;
 
 const RULE = /^(?!..--)[a-z0-9]([a-z0-9-]*[a-z0-9])?\.(web3|sso|image|video|map|route)$/;
 
@@ -40,6 +41,7 @@ export function registerName(world: World, { accounts, args }: Calls['registerNa
   const fitsHost = args.name.length <= MAX_NAME_BYTES && args.name.length + hyphens <= MAX_HOST_LABEL;
   if (!RULE.test(args.name) || !fitsHost) refuse('InvalidName');
   requireRoyalty(args.royaltyBps);
+  requireReferrerShare(args.referrerBps);
   requireCommitment(world, accounts.commitment, owner, hash);
   const expiresAt = extended(world.time, args.years);
   const price = BigInt(args.years) * world.bank.nameYearPrice;
@@ -57,7 +59,7 @@ export function registerName(world: World, { accounts, args }: Calls['registerNa
   const fields = { root: cid(args.root), manifest: cid(args.manifest), splits: splitsOf(args.splits) };
   world.names.set(accounts.name, {
     // A name that changes hands goes on: its number of changes, what it ever earned, and fractions and dust not yet divided.
-    ...(old ?? { accrued: 0n, lifetime: 0n, royaltyCarry: 0 }),
+    ...(old ?? { accrued: 0n, lifetime: 0n, royaltyCarry: 0, referrerCarry: 0 }),
     ...fields,
     seq: old === undefined ? 0n : old.seq + 1n,
     name: args.name,
@@ -66,6 +68,7 @@ export function registerName(world: World, { accounts, args }: Calls['registerNa
     registeredAt: world.time,
     expiresAt,
     royaltyBps: args.royaltyBps,
+    referrerBps: args.referrerBps,
   });
   charge(world, owner, accounts.source, price + premium, args.maxPrice);
   endCommitment(world, accounts.commitment, owner);
@@ -97,12 +100,14 @@ export function updateName(world: World, { accounts, args }: Calls['updateName']
     if (flags > (ROOT | MANIFEST)) refuse('ManagerForbidden');
   }
   requireHeld(world, name);
-  if (flags === 0 || flags > 31) refuse('InvalidInstruction');
+  if (flags === 0 || flags > 63) refuse('InvalidInstruction');
   if (args.seq !== name.seq) refuse('StaleSequence');
   const root = flags & ROOT ? cid(args.root) : name.root;
   const manifest = flags & MANIFEST ? cid(args.manifest) : name.manifest;
   if (flags & ROYALTY) requireRoyalty(args.royaltyBps);
   if (flags & SPLITS) requireDistributed(name);
+  const splits = flags & SPLITS ? splitsOf(args.splits) : name.splits;
+  if (flags & REFERRER) requireReferrerShare(args.referrerBps);
   world.names.set(accounts.name, {
     ...name,
     seq: name.seq + 1n,
@@ -110,7 +115,8 @@ export function updateName(world: World, { accounts, args }: Calls['updateName']
     manifest,
     royaltyBps: flags & ROYALTY ? args.royaltyBps : name.royaltyBps,
     manager: flags & MANAGER ? args.manager : name.manager,
-    splits: flags & SPLITS ? splitsOf(args.splits) : name.splits,
+    splits,
+    referrerBps: flags & REFERRER ? args.referrerBps : name.referrerBps,
   });
 }
 
@@ -151,6 +157,10 @@ function requireHeld(world: World, { expiresAt }: Name): void {
 
 function requireRoyalty(bps: number): void {
   if (bps > 10_000) refuse('InvalidRoyalty');
+}
+
+function requireReferrerShare(bps: number): void {
+  if (bps > 10_000) refuse('InvalidReferrerShare');
 }
 
 function requireDistributed({ accrued, splits }: Name): void {

@@ -1,13 +1,15 @@
 /** What receipts move from deposits to tills, names and the treasury. */
 import { earn, part } from './bank.ts';
+import { NO_REFERRER } from './calls.ts';
 import type { Calls, Claim, ContentShare, Label, SignedReceipt } from './calls.ts';
 import { requireSlot, requireTill, setSlot } from './tills.ts';
 import { fits, refuse, wraps } from './world.ts';
-import type { Slot, World } from './world.ts';
+import type { Name, Slot, World } from './world.ts';
 
 const MAX_RECEIPTS = 64;
 const MAX_VERIFIED = 8;
 const MAX_SHARES = 8;
+const MAX_NAMES = 16;
 
 type Counters = Pick<Claim, 'amount' | 'up' | 'down'>;
 
@@ -79,7 +81,10 @@ function apply(world: World, till: Label, number: number, { amount, up, down }: 
   return amount - slot.settled;
 }
 
-/** ADR 3: shares need the till's owner. The fee first, royalties (the seller caps them) on what it leaves of each share, the rest is the seller's. */
+/**
+ * ADR 3: shares need the till's owner. The fee first, royalties (the seller caps them) on what it leaves of each share, of each
+ * royalty the referrer's part by the name's own terms (ADR 50), the rest is the seller's.
+ */
 function credit(
   world: World,
   { till: label, tillOwner, names }: Calls['settle']['accounts'],
@@ -87,33 +92,51 @@ function credit(
   total: bigint,
 ): void {
   if (shares.length > MAX_SHARES) refuse('InvalidBatch');
-  if (names.length !== shares.length) refuse('WrongAccountCount');
+  if (names.length > MAX_NAMES) refuse('WrongAccountCount');
   const till = requireTill(world, label);
   if (shares.length > 0 && tillOwner !== till.owner) refuse('NotTillOwner');
-  let attributed = 0n;
-  let royalties = 0n;
   for (const [index, name] of names.entries()) {
     if (names.indexOf(name) < index) refuse('DuplicateName');
-    const record = world.names.get(name) ?? world.missing(name);
-    const { gross, maxRoyaltyBps } = shares[index] ?? refuse('WrongAccountCount');
+    recordOf(world, name);
+  }
+  let attributed = 0n;
+  let royalties = 0n;
+  for (const { name: place, referrer: other, gross, maxRoyaltyBps } of shares) {
+    const name = names[place] ?? refuse('WrongAccountCount');
     if (gross === 0n) refuse('ZeroShare');
     if (maxRoyaltyBps > 10_000) refuse('InvalidRoyalty');
     attributed = fits(attributed + gross);
     if (attributed > total) refuse('ShareExceedsBatch');
+    if (other === place) refuse('SelfReferral');
+    const referrer = other === NO_REFERRER ? undefined : (names[other] ?? refuse('WrongAccountCount'));
+    const { royaltyBps, royaltyCarry, referrerBps, referrerCarry } = recordOf(world, name);
     const base = part(gross, 10_000 - world.bank.feeBps).whole;
-    const royalty = part(base, Math.min(record.royaltyBps, maxRoyaltyBps), record.royaltyCarry);
-    world.names.set(name, {
-      ...record,
-      royaltyCarry: royalty.carry,
-      accrued: fits(record.accrued + royalty.whole),
-      lifetime: wraps(record.lifetime + royalty.whole),
-    });
+    const royalty = part(base, Math.min(royaltyBps, maxRoyaltyBps), royaltyCarry);
+    const referral = part(royalty.whole, referrer === undefined ? 0 : referrerBps, referrerCarry);
+    accrue(world, name, royalty.whole - referral.whole, { royaltyCarry: royalty.carry, referrerCarry: referral.carry });
+    if (referrer !== undefined) accrue(world, referrer, referral.whole);
     royalties += royalty.whole;
   }
+  const used = new Set(shares.flatMap(({ name, referrer }) => [name, referrer]));
+  if (names.some((_, place) => !used.has(place))) refuse('WrongAccountCount');
   const kept = fits(total - earn(world, total) - royalties);
   world.tills.set(label, {
     ...till,
     earned: fits(till.earned + kept),
     lifetimeEarned: wraps(till.lifetimeEarned + kept),
   });
+}
+
+function accrue(world: World, label: Label, earned: bigint, carries: Partial<Name> = {}): void {
+  const record = recordOf(world, label);
+  world.names.set(label, {
+    ...record,
+    ...carries,
+    accrued: fits(record.accrued + earned),
+    lifetime: wraps(record.lifetime + earned),
+  });
+}
+
+function recordOf(world: World, label: Label): Name {
+  return world.names.get(label) ?? world.missing(label);
 }

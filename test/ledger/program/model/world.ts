@@ -141,6 +141,8 @@ export interface Name {
   readonly manifest: Uint8Array;
   readonly royaltyBps: number;
   readonly royaltyCarry: number;
+  readonly referrerBps: number;
+  readonly referrerCarry: number;
   readonly splits: readonly Split[];
   readonly accrued: bigint;
   readonly lifetime: bigint;

@@ -1,5 +1,6 @@
 /** What happened in a play: instructions that succeeded, reasons of refusals, and situations that must not be missed. */
-import type { Call, Label, Step } from '../model/calls.ts';
+import { NO_REFERRER } from '../model/calls.ts';
+import type { Call, ContentShare, Label, Step } from '../model/calls.ts';
 import type { Failure } from '../model/model.ts';
 import type { World } from '../model/world.ts';
 
@@ -19,6 +20,8 @@ export const SITUATIONS = [
   'a settlement moved nothing',
   'a receipt of a dead channel was refused',
   'a batch with shares was settled',
+  'a referrer got a part of a royalty',
+  'one name was shown by two referrers',
   'a released name was taken',
   'a released name was taken with a premium',
   'a split without a purse stayed owed',
@@ -149,6 +152,23 @@ function settling(
     ...(moved.length === 0 ? ['a settlement moved nothing' as const] : []),
     ...(moved.some(({ closeAt }) => closeAt > 0n) ? ['a channel with a pending close was settled' as const] : []),
     ...(args.shares.length > 0 ? ['a batch with shares was settled' as const] : []),
+    ...referring(world, accounts.names, args.shares),
+  ];
+}
+
+function referring(world: World, names: readonly Label[], shares: readonly ContentShare[]): readonly Situation[] {
+  const shown = shares.filter(({ referrer }) => referrer !== NO_REFERRER);
+  const lifetime = (at: 'before' | 'get', place: number): bigint => world.names[at](names[place] ?? '')?.lifetime ?? 0n;
+  const isPaid = shown.some(
+    ({ referrer }) =>
+      shares.every(({ name }) => name !== referrer) && lifetime('get', referrer) > lifetime('before', referrer),
+  );
+  const isTwice = shown.some(({ name, referrer }) =>
+    shown.some((other) => other.name === name && other.referrer !== referrer),
+  );
+  return [
+    ...(isPaid ? ['a referrer got a part of a royalty' as const] : []),
+    ...(isTwice ? ['one name was shown by two referrers' as const] : []),
   ];
 }
 

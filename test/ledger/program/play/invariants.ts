@@ -63,6 +63,7 @@ export function brokenPromises(world: World): readonly string[] {
     earned += name.accrued + name.splits.reduce((sum, { owed }) => sum + owed, 0n);
     if (name.splits.reduce((sum, { bps }) => sum + bps, 0) !== 10_000) broken.push(`splits of ${label} are the whole`);
     if (name.royaltyCarry >= 10_000) broken.push(`the carry of ${label} is a fraction`);
+    if (name.referrerCarry >= 10_000) broken.push(`the carry of referrers of ${label} is a fraction`);
     rent(world, label, NAME_SIZE, broken);
   }
   for (const label of world.commitments.labels()) rent(world, label, COMMITMENT_SIZE, broken);

@@ -104,10 +104,10 @@ export const updateName: Move = (stage) => {
   const { label, record } = stage.name();
   const signer = stage.or(random.once(4) ? (record?.manager ?? 'ann') : (record?.owner ?? stage.actor()));
   const flags = random.once(25)
-    ? random.of([0, 32, 255])
+    ? random.of([0, 64, 255])
     : random.once(2)
       ? 1 + random.number(3)
-      : 1 + random.number(31);
+      : 1 + random.number(63);
   const seq = (record?.seq ?? 0n) + (random.once(15) ? random.of([1n, 5n]) : 0n);
   const update = {
     instruction: 'updateName',
@@ -140,6 +140,7 @@ function content(stage: Stage): {
   readonly root: Uint8Array;
   readonly manifest: Uint8Array;
   readonly royaltyBps: number;
+  readonly referrerBps: number;
   readonly manager: string | null;
   readonly splits: readonly Share[];
 } {
@@ -148,6 +149,7 @@ function content(stage: Stage): {
     root: random.bytes(random.once(25) ? random.of([63, 64]) : random.number(5)),
     manifest: random.bytes(random.once(25) ? random.of([63, 64]) : random.number(5)),
     royaltyBps: random.once(25) ? random.of([10_000, 10_001, 65_535]) : random.number(10_001),
+    referrerBps: random.once(25) ? random.of([0, 10_000, 10_001, 65_535]) : random.number(10_001),
     manager: random.once(20) ? null : stage.actor(),
     splits: splits(stage),
   };

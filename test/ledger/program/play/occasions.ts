@@ -63,7 +63,8 @@ function graceEnd(stage: Stage): Occasion | undefined {
   const { label, record } = stage.name();
   if (record === undefined) return undefined;
   const { owner, seq } = record;
-  const content = { root: new Uint8Array(1), manifest: new Uint8Array(), royaltyBps: 0, manager: null, splits: [] };
+  const none = { royaltyBps: 0, referrerBps: 0, manager: null, splits: [] };
+  const content = { root: new Uint8Array(1), manifest: new Uint8Array(), ...none };
   const steps: readonly Step[] = [
     { instruction: 'transferName', accounts: { owner, name: label }, args: { newOwner: owner } },
     { instruction: 'updateName', accounts: { signer: owner, name: label }, args: { seq, flags: 1, ...content } },

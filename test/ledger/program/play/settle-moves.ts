@@ -1,5 +1,6 @@
 /** Moves that settle: honest batches, spoiled ones, and everything that was sent before. */
 import { aggregateSignatures } from '../../../../ledger/receipt/index.ts';
+import { NO_REFERRER } from '../model/calls.ts';
 import type { Call, Claim, ContentShare, Label, SignedReceipt, Step } from '../model/calls.ts';
 import { purseOf } from '../model/wallets.ts';
 import { digest } from './book.ts';
@@ -221,8 +222,20 @@ function sharesOf<T>(
     if (random.once(20)) return random.of([0n, bounded(total + 1n), U64_MAX]);
     return random.once(4) ? total / BigInt(distinct.length) : 1n + random.big(total / BigInt(distinct.length));
   };
-  const shares = distinct.map(() => ({
-    gross: gross(),
+  // Mostly a share for each account, in any order; else some names show others, or several have the same referrer.
+  const isPlain = random.once(2);
+  const referrer = (place: number): number => {
+    const others = distinct.map((_, index) => index).filter((index) => index !== place);
+    const wrong = random.once(40) ? random.of([place, distinct.length, 0xfe]) : undefined;
+    return wrong ?? (isPlain || random.once(4) ? undefined : random.of(others)) ?? NO_REFERRER;
+  };
+  const places = distinct.map((_, place) => place);
+  const extra = random.once(4) ? places.slice(0, 1 + random.number(2)) : [];
+  const listed = isPlain ? places : random.once(3) ? places.slice(0, 1) : [...places, ...extra];
+  const shares = listed.map((place) => ({
+    name: random.once(60) ? random.of([distinct.length, NO_REFERRER]) : place,
+    referrer: referrer(place),
+    gross: listed.length > distinct.length ? gross() / 2n + 1n : gross(),
     maxRoyaltyBps: random.once(20) ? random.of([10_001, 65_535]) : random.number(10_001),
   }));
   return make({ till, tillOwner: stage.or(owner), names: distinct }, shares);
