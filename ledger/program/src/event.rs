@@ -1,6 +1,7 @@
-//! One log line of fixed layout for each instruction that changed something, so that an indexer need not compare accounts.
+//! One log line of fixed layout for each instruction that changed something, and for each share of a settlement, so that an indexer need
+//! not compare accounts.
 //!
-//! tag u8 (the instruction's own), version u8, slot u16, generation u32; account [u8; 32], who [u8; 32]; then three u64,
+//! tag u8 (the instruction's own, or a share's), version u8, slot u16, generation u32; account [u8; 32], who [u8; 32]; then three u64,
 //! whose meaning is the tag's: `idl.json` lists them. Slot and generation are 0 where there is no channel.
 
 use crate::bytes::{Key, put_key, write_u64};

@@ -17,6 +17,10 @@ use crate::input::Input;
 use crate::math;
 use crate::state::{Bank, Name, Till};
 
+/// Of the line that says what a share gave: no instruction has this tag.
+const NAME_EARNED: u8 = 128;
+/// Where there is no referrer.
+static NOBODY: Key = [0; 32];
 const MAX_SHARES: u8 = 8;
 /// Each share's name and its referrer.
 const MAX_NAMES: usize = 2 * MAX_SHARES as usize;
@@ -117,8 +121,8 @@ fn share_out(names: &[Account], shares: u8, input: &mut Input, total: u64, bank:
         let (royalty, carry) = math::share(base, bps as u64, name.royalty_carry() as u64);
         name.set_royalty_carry(carry as u16);
         royalties = math::add(royalties, royalty)?;
-        let referral = if referrer_place == NO_REFERRER {
-            0
+        let (referrer_key, referral) = if referrer_place == NO_REFERRER {
+            (&NOBODY, 0)
         } else {
             // The client says 0xff: two ways to say the same would be one too many.
             if referrer_place == place {
@@ -128,9 +132,10 @@ fn share_out(names: &[Account], shares: u8, input: &mut Input, total: u64, bank:
             let (referral, carry) = math::share(royalty, name.referrer_bps() as u64, name.referrer_carry() as u64);
             name.set_referrer_carry(carry as u16);
             accrue(&referrer, referral)?;
-            referral
+            (names[referrer_place as usize].key(), referral)
         };
         accrue(&name, math::sub(royalty, referral)?)?;
+        event::emit(NAME_EARNED, 0, names[place as usize].key(), referrer_key, [gross, royalty, referral]);
         left -= 1;
     }
     // One that no share mentions would only cost compute units.

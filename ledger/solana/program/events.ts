@@ -8,7 +8,7 @@ import { RelaymintError } from '../../../core/errors.ts';
 import { TAGS } from './encoding.ts';
 
 /** Beside the instructions: what one does for each of several. */
-const EVENT_TAGS = { ...TAGS, nameEarned: 128 } as const;
+export const EVENT_TAGS: typeof TAGS & { readonly nameEarned: 128 } = { ...TAGS, nameEarned: 128 };
 
 export type EventName = keyof typeof EVENT_TAGS;
 

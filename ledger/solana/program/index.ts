@@ -87,7 +87,7 @@ export { commitName, dropCommitment } from './commitment.ts';
 export type { CommitNameArguments, DropCommitmentArguments } from './commitment.ts';
 export { ed25519BatchInstruction } from './ed25519.ts';
 export type { SignedReceiptBytes } from './ed25519.ts';
-export { EVENTS, EVENT_SIZE, decodeEvent, programEvents } from './events.ts';
+export { EVENTS, EVENT_SIZE, EVENT_TAGS, decodeEvent, programEvents } from './events.ts';
 export type { EventLayout, EventName, ProgramEvent } from './events.ts';
 export { decodeProgramError, programError } from './errors.ts';
 export { FIRST_PROGRAM_ERROR, PROGRAM_ERRORS } from './error-table.ts';

@@ -1,10 +1,10 @@
 /** The log lines that indexers read: what is written, that nobody else can write it, and what cut logs say. */
-import type { Keypair, PublicKey, TransactionInstruction } from '@solana/web3.js';
+import { PublicKey } from '@solana/web3.js';
+import type { Keypair, TransactionInstruction } from '@solana/web3.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { assert as assertProperty, property, uint8Array } from 'fast-check';
 import { isRelaymintError } from '../../../core/errors.ts';
 import { amount, lamports } from '../../../core/units.ts';
-import { TAGS } from '../../../ledger/solana/program/encoding.ts';
 import * as program from '../../../ledger/solana/program/index.ts';
 import { COMMIT_SECONDS, Chain, SALT, keypair } from './svm.ts';
 
@@ -189,6 +189,13 @@ describe('each instruction that changes something writes one line', () => {
     const shares = [{ name: 'news.web3', gross: amount(60n), maxRoyaltyBps: 5_000 }];
     expect(run(chain.settlement([receipt], { till, slots: [0], owner: who, shares }), owner)).toEqual([
       {
+        name: 'nameEarned',
+        channel: none,
+        account: name,
+        who: PublicKey.default,
+        values: { gross: 60n, royalty: 30n, referred: 0n },
+      },
+      {
         name: 'settle',
         channel: none,
         account: till,
@@ -214,8 +221,42 @@ describe('each instruction that changes something writes one line', () => {
     ]);
   });
 
+  it('a settlement, for each of its shares before that of the whole', () => {
+    const own = Chain.start(1n, 1_000n);
+    own.wallet('owner', 100_000n);
+    own.wallet('payer', 100_000n);
+    for (const each of ['pic.image', 'news.web3']) own.registerName(owner, { name: each, royaltyBps: 5_000 });
+    const at = (each: string): PublicKey => program.nameAddress(own.programId, each);
+    const { publicKey: who } = owner;
+    own.ok([program.updateName(own.programId, { signer: who, name: 'pic.image', seq: 0n, referrerBps: 2_500 })], owner);
+    const ownTill = own.openTill(owner, 1);
+    own.openChannel(payer, ownTill, 0, 100n);
+    const receipt = own.receipt(payer, { till: ownTill, slot: 0, amount: 90n });
+    const terms = { maxRoyaltyBps: 10_000 };
+    const shares = [
+      { name: 'pic.image', referrer: 'news.web3', gross: amount(40n), ...terms },
+      { name: 'pic.image', gross: amount(20n), ...terms },
+      { name: 'news.web3', gross: amount(30n), ...terms },
+    ];
+    const settling = own.settlement([receipt], { till: ownTill, slots: [0], owner: who, shares });
+    const { events } = program.programEvents(own.programId, own.ok(settling, owner).logs);
+    const line = (each: string, referrer: PublicKey, gross: bigint, royalty: bigint, referred: bigint): Told => ({
+      name: 'nameEarned',
+      channel: none,
+      account: at(each),
+      who: referrer,
+      values: { gross, royalty, referred },
+    });
+    expect(events).toEqual([
+      line('pic.image', at('news.web3'), 40n, 20n, 5n),
+      line('pic.image', PublicKey.default, 20n, 10n, 0n),
+      line('news.web3', PublicKey.default, 30n, 15n, 0n),
+      { name: 'settle', channel: none, account: ownTill, who, values: { total: 90n, fee: 0n, royalties: 45n } },
+    ]);
+  });
+
   it('and none of them is left out here', () => {
-    expect([...told].toSorted()).toEqual(Object.keys(TAGS).toSorted());
+    expect([...told].toSorted()).toEqual(Object.keys(program.EVENT_TAGS).toSorted());
   });
 
   it('what changes nothing writes nothing', () => {
@@ -273,7 +314,7 @@ describe('the lines of a transaction', () => {
       property(uint8Array({ minLength: 0, maxLength: 120 }), (bytes) => {
         try {
           const event = program.decodeEvent(bytes);
-          return bytes.length === program.EVENT_SIZE && bytes[1] === 1 && TAGS[event.name] === bytes[0];
+          return bytes.length === program.EVENT_SIZE && bytes[1] === 1 && program.EVENT_TAGS[event.name] === bytes[0];
         } catch (error) {
           return isRelaymintError(error, 'INVALID_ENCODING');
         }

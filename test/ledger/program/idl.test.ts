@@ -180,7 +180,8 @@ describe('idl.json, the client and the Rust source agree', () => {
     expect(idl.events.size).toBe(program.EVENT_SIZE);
     expect(rust('event')).toContain(`pub const SIZE: usize = ${program.EVENT_SIZE};`);
     expect(idl.events.lines).toEqual(Object.entries(program.EVENTS).map(([name, layout]) => ({ name, ...layout })));
-    expect(idl.events.lines.map(({ name }) => name)).toEqual(Object.keys(TAGS));
+    expect(idl.events.lines.map(({ name }) => name)).toEqual(Object.keys(program.EVENT_TAGS));
+    expect(rust('shares')).toContain(`const NAME_EARNED: u8 = ${program.EVENT_TAGS.nameEarned};`);
     for (const { name, tag } of idl.instructions) {
       // Both ways to settle end in one place.
       const own = name.startsWith('settle') ? `tag: ${tag},` : `event::emit(${tag}, `;
