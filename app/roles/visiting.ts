@@ -54,7 +54,7 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
   const gateway = createGateway({
     resolver,
     content,
-    ...(keepsContent(settings) && { knownRoot: (name: string) => resolver.knownRoot(name) }),
+    ...(keepsContent(settings) && { known: (name: string) => resolver.known(name) }),
     // What endings show beside a site.
     names: [],
     market: createMarketView(node, watched),

@@ -1,5 +1,5 @@
 /** The HTTP front for visitors: sites on their own origins, and the marketplace page. */
-export type { Asked, NameHandler, RootSource } from './contract.ts';
+export type { Asked, NameHandler, RootSource, SiteAddress } from './contract.ts';
 export { describeType, typeByName } from './media-type.ts';
 export { frontPage } from './pages.ts';
 export { pathBelow, splitPath } from './place.ts';

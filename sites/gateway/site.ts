@@ -1,14 +1,17 @@
-/** One visitor's request for one path of a name: the name is looked up, and its content answers. */
+/** One visitor's request for one path of a name: the name is looked up, its manifest verified, and its content answers. */
 import { orAborted } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { NAME_WAIT_MILLIS } from '../../core/limits.ts';
 import type { ContentSource } from '../blocks/contract.ts';
+import type { Manifests } from '../manifest/contract.ts';
 import { Limit } from '../serve/index.ts';
 import { answerContent } from './content.ts';
 import type { Asked, SiteAddress } from './contract.ts';
 import { withoutContent } from './failure.ts';
 import type { KeptAnswers } from './kept-answers.ts';
+import { answerTerms, tellLicence } from './licence.ts';
 import { sendMessage } from './pages.ts';
+import type { Place } from './place.ts';
 
 /** What a name points to now. @throws RelaymintError as `NameResolver.resolve`. */
 export interface NameLookup {
@@ -22,6 +25,7 @@ export interface SiteParts {
   readonly nameWaitMillis?: number;
   /** Added to each page of HTML. */
   readonly appendix?: Buffer;
+  readonly manifests: Manifests;
   /** Absent: every answer is made anew. */
   readonly kept?: KeptAnswers | undefined;
 }
@@ -39,22 +43,24 @@ export async function serveSite(parts: SiteParts, { name, request, response, sig
     return;
   }
   limit.stop();
-  const keep = parts.kept?.record(request, response, site);
   const content = await parts.content.open(site, { signal });
   try {
-    await answerContent(
-      { request, response, signal },
-      {
-        root: site.root,
-        blocks: paced(content),
-        base: '',
-        canonical: `/ipns/${name}`,
-        title: name,
-        immutable: false,
-        ownOrigin: true,
-        ...(parts.appendix && { appendix: parts.appendix }),
-      },
-    );
+    // Nothing of the content is sent before: not even that a path has nothing.
+    const signed = site.record && (await parts.manifests.of(site.record, content, signal));
+    const keep = parts.kept?.record(request, response, site);
+    const asked = { request, response, signal };
+    const place: Place = {
+      root: site.root,
+      blocks: paced(content),
+      base: '',
+      canonical: `/ipns/${name}`,
+      title: name,
+      immutable: false,
+      ownOrigin: true,
+      ...(parts.appendix && { appendix: parts.appendix }),
+    };
+    if (signed !== undefined) tellLicence(response, signed);
+    if (signed === undefined || !(await answerTerms(asked, place, signed))) await answerContent(asked, place);
     keep?.();
   } finally {
     content.close();
