@@ -79,6 +79,8 @@ export type ErrorCode =
   | 'CONTENT_NOT_FOUND'
   | 'CONTENT_CORRUPT'
   | 'CONTENT_REFUSED'
+  /** A name's manifest is missing where one has to be, malformed, or not signed by who has the name: what it is about is not shown. */
+  | 'MANIFEST_INVALID'
   /** It was asked for only if it is here already. */
   | 'NOT_CACHED'
   /** There is no such form of the content: blocks of another codec, a record. */

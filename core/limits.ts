@@ -332,7 +332,9 @@ export const MAX_DAG_DEPTH = 32;
 export const MAX_PATH_SEGMENTS = 64;
 /** Blocks a publisher asks about at once: 128 x 36 bytes is one answer a round trip for 128 MiB. */
 export const MAX_HAVE_BATCH = 128;
-/** Roots a host keeps for one name: the one on chain, the one being published, and one late visitor's. */
+/** A manifest: all its texts at their longest, eight splits and a list of names take 7 KiB. */
+export const MAX_MANIFEST_BYTES: number = 8 * 1024;
+/** Roots a host keeps for one name, and as many manifests: the one on chain, the one being published, and one late visitor's. */
 export const MAX_ROOTS_PER_NAME = 4;
 /** Roots of a name that its publisher keeps, to go back to: versions share what did not change between them. */
 export const MAX_PUBLISHER_ROOTS = 8;
@@ -362,6 +364,8 @@ export const MAX_SUPERSEDED_PARTS = 8;
 // --- gateway --------------------------------------------------------------------------------------------------------------
 /** How long a name's record is used again, milliseconds: a page's files share one look-up, an update shows within seconds. */
 export const NAME_CACHE_MILLIS = 5000;
+/** Manifests of names that a gateway remembers as verified, or as bad: usually 1 KiB each, 16 MiB in all at worst. */
+export const MAX_KNOWN_MANIFESTS = 1024;
 /** Names remembered with their highest seq: about 1 KB each. */
 export const MAX_CACHED_NAMES = 4096;
 /** Directory and interior blocks a gateway keeps, bytes in all. */

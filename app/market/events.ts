@@ -43,6 +43,8 @@ export interface Published {
   readonly creditsBefore: string;
   /** "registered", "updated" or "unchanged". */
   readonly record: string;
+  /** CID of the manifest that the name has now; absent: it has none. */
+  readonly manifest?: string | undefined;
   /** Base units burned for the name's term; "0" when it was not registered now. */
   readonly paid: string;
   /** When the name expires, Unix seconds by the ledger's clock, and whole days until then; absent when it never does. */
@@ -61,7 +63,17 @@ export interface Published {
 /** What `relaymint site rollback --json` prints when it is done. */
 export interface RolledBack extends Pick<
   Published,
-  'name' | 'cid' | 'hosts' | 'sentBlocks' | 'sentBytes' | 'record' | 'nodeId' | 'wallet' | 'creditsBefore' | 'pairs'
+  | 'name'
+  | 'cid'
+  | 'hosts'
+  | 'sentBlocks'
+  | 'sentBytes'
+  | 'record'
+  | 'manifest'
+  | 'nodeId'
+  | 'wallet'
+  | 'creditsBefore'
+  | 'pairs'
 > {
   readonly event: 'rolled back';
   /** Where the name pointed before; absent: to nothing. */
@@ -102,6 +114,7 @@ export const publishedSchema: z.ZodType<Published> = z.object({
   wallet: z.string(),
   creditsBefore: decimal,
   record: z.string(),
+  manifest: z.string().optional(),
   paid: decimal,
   expiresAt: decimal.optional(),
   daysLeft: z.number().int().optional(),

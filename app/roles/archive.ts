@@ -5,7 +5,8 @@ import { equalBytes } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_PUBLISHER_ROOTS } from '../../core/limits.ts';
 import type { Log } from '../../core/ports.ts';
-import { openBlockStore, type BlockStore, type Pin } from '../../sites/blocks/index.ts';
+import type { NameRecord } from '../../ledger/contract.ts';
+import { isManifestCodec, openBlockStore, type BlockStore, type Pin } from '../../sites/blocks/index.ts';
 import { PublishJournal, type PublishEntry } from '../../sites/publish/index.ts';
 
 export interface Archive {
@@ -33,10 +34,22 @@ export async function openArchive(dataDir: string, log: Log): Promise<Archive> {
   };
 }
 
-/** Of the roots before a new one, those that stay: the one that the chain names, and the youngest. */
-export function rootsKept(older: readonly Pin[], current: Uint8Array): readonly Pin[] {
-  const young = older.slice(-(MAX_PUBLISHER_ROOTS - 1));
-  return older.filter((pin) => young.includes(pin) || equalBytes(pin.root.bytes, current));
+/** What is kept of a name that it can point to: its manifests are kept beside. */
+export function rootsOf(pins: readonly Pin[]): readonly Pin[] {
+  return pins.filter(({ root }) => !isManifestCodec(root));
+}
+
+/** Of the roots before a new one, those that stay: the one that the chain names, and the youngest. Of manifests as many. */
+export function rootsKept(
+  older: readonly Pin[],
+  record: Pick<NameRecord, 'root' | 'manifest'> | undefined,
+): readonly Pin[] {
+  const roots = rootsOf(older);
+  const manifests = older.filter((pin) => !roots.includes(pin));
+  const young = [roots, manifests].flatMap((pins) => pins.slice(-(MAX_PUBLISHER_ROOTS - 1)));
+  const isNamed = ({ root }: Pin): boolean =>
+    record !== undefined && (equalBytes(root.bytes, record.root) || equalBytes(root.bytes, record.manifest));
+  return older.filter((pin) => young.includes(pin) || isNamed(pin));
 }
 
 export interface Wish {

@@ -41,7 +41,7 @@ export const host: Role<HostValues> = {
       describe: (addresses) =>
         `Host ${node.keys.identity.nodeId} is up at ${addresses.join(', ')}: content ${formatCredits(own.price)}, ` +
         `publishing ${formatCredits(own.publishPrice)} credits per MiB.\nCtrl-C stops it.`,
-      figures: () => ({ names: hosting.store.pins().length }),
+      figures: () => ({ names: new Set(hosting.store.pins().map(({ name }) => name)).size }),
       [Symbol.asyncDispose]: () => hosting[Symbol.asyncDispose](),
     };
   },

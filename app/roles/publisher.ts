@@ -2,7 +2,6 @@
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { CID } from 'multiformats/cid';
 import { assertNotAborted } from '../../core/abort.ts';
-import { equalBytes } from '../../core/codec.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { amount, formatCredits, unixMillis, type Amount, type UnixSeconds } from '../../core/units.ts';
@@ -21,9 +20,11 @@ import { createCircuitPool, sellersOf } from '../../node/tunnel/index.ts';
 import { keepsName } from '../../node/offer/index.ts';
 import type { OfferBook } from '../../node/discovery/index.ts';
 import type { Published, RolledBack } from '../market/index.ts';
+import type { ManifestTerms, SignedManifest } from '../../sites/manifest/index.ts';
 import { awaitHosts } from './awaited-hosts.ts';
-import { openArchive, rootsKept, targetOf } from './archive.ts';
+import { openArchive, rootsKept, rootsOf, targetOf } from './archive.ts';
 import { assertOurs, requireOwn } from './own-name.ts';
+import { assertTerms, changeOf, manifestOf, type ManifestParts } from './own-terms.ts';
 import { signerOf, type RunningNode, ChainView, pairsOf, watchTransports } from '../node/index.ts';
 
 /** Where a site goes, and what is said meanwhile. */
@@ -42,6 +43,8 @@ export interface DeliverySettings {
 
 export interface PublishSettings extends DeliverySettings {
   readonly directory: string;
+  /** What the name's manifest is to say; undefined: what it said before, if it has one. */
+  readonly terms?: ManifestTerms | undefined;
   /** Share of what hosts earn with the name, basis points; for a name that is registered now. */
   readonly royaltyBps: number;
   /** How long a name that is registered now is paid for, 1 .. 10. */
@@ -66,21 +69,30 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
   const registration = await openRegistration(node, settings);
   const { store, journal, indexOf } = await openArchive(node.settings.dataDir, node.settings.log);
   stack.use(store);
-  const current = registration.record?.root ?? new Uint8Array();
   const imported = await importSite(store, name, settings.directory, {
     signal,
     onProgress: settings.onImport,
     index: { file: indexOf(name) },
-    keep: (older) => rootsKept(older, current),
+    keep: (older) => rootsKept(older, registration.record),
   });
   const { root, files, bytes, readBytes, skipped, changed } = imported;
+
+  const { record } = registration;
+  const manifest = await signed(node, { ...settings, store, root, record });
 
   const mend = async (): Promise<void> => {
     await using session = store.begin();
     await importPath(settings.directory, session, { signal });
   };
-  const delivered = await uploadToAll(node, settings, { store, root, totalBytes: bytes, mend });
-  const change = await pointName(node, settings, { root, files, bytes, hosts: delivered.hosts, journal }, registration);
+  const delivered = await uploadToAll(node, settings, {
+    store,
+    root,
+    manifest: manifest?.cid,
+    totalBytes: bytes,
+    mend,
+  });
+  const pointed = { root, files, bytes, hosts: delivered.hosts, manifest, journal };
+  const change = await pointName(node, settings, pointed, registration);
   return {
     event: 'published',
     name,
@@ -92,6 +104,7 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
     changed,
     ...delivered,
     ...change,
+    ...(manifest && { manifest: manifest.cid.toString() }),
     ...(await accountsOf(node, before)),
   };
 }
@@ -108,7 +121,7 @@ export async function rollback(node: RunningNode, settings: RollbackSettings): P
   const record = await requireOwn(node, name);
   const { store, journal } = await openArchive(node.settings.dataDir, node.settings.log);
   stack.use(store);
-  const pins = store.pins(name);
+  const pins = rootsOf(store.pins(name));
   const target = targetOf({ name, to: settings.to, entries: await journal.read(name), pins, current: record.root });
   const { root, files, bytes } = target;
   const size = pins.find((pin) => pin.root.equals(root))?.bytes ?? 0;
@@ -120,24 +133,40 @@ export async function rollback(node: RunningNode, settings: RollbackSettings): P
       if (!isRelaymintError(error, 'CONTENT_NOT_FOUND')) throw error;
     });
   }
-  const content = { store, root, totalBytes: size, mend: () => Promise.resolve() };
+  // What the name's terms are now goes back with it.
+  const manifest = await signed(node, { name, royaltyBps: record.royaltyBps, store, root, record });
+  const content = { store, root, manifest: manifest?.cid, totalBytes: size, mend: () => Promise.resolve() };
   const { hosts, sentBlocks, sentBytes } = await uploadToAll(node, settings, content);
-  const isCurrent = equalBytes(record.root, root.bytes);
-  if (!isCurrent) {
+  const change = changeOf(record, root, manifest);
+  if (change !== undefined) {
     const entry = { name, root, files, bytes, hosts, step: 'rolled back' as const, at: unixMillis(Date.now()) };
-    await recorded(node, journal, entry, () => node.wallet.updateName(name, { root: root.bytes }));
+    await recorded(node, journal, entry, () => node.wallet.updateName(name, change));
   }
   return {
     event: 'rolled back',
     name,
     cid: root.toString(),
     ...(record.root.length > 0 && { from: CID.decode(record.root).toString() }),
-    record: isCurrent ? 'unchanged' : 'updated',
+    record: change === undefined ? 'unchanged' : 'updated',
+    ...(manifest && { manifest: manifest.cid.toString() }),
     hosts,
     sentBlocks,
     sentBytes,
     ...(await accountsOf(node, before)),
   };
+}
+
+/** The manifest for a root, signed by the wallet. */
+async function signed(
+  { ledger, wallet, keys }: RunningNode,
+  parts: Omit<ManifestParts, 'wallet' | 'signer' | 'now'>,
+): Promise<SignedManifest | undefined> {
+  const signer = signerOf(keys.walletKey);
+  try {
+    return await manifestOf({ ...parts, wallet: wallet.address, signer, now: await ledger.now() });
+  } finally {
+    signer.close();
+  }
 }
 
 interface Before {
@@ -189,6 +218,7 @@ async function recorded(
 interface Content {
   readonly store: BlockStore;
   readonly root: CID;
+  readonly manifest: CID | undefined;
   readonly totalBytes: number;
   /** Brings into the store what was damaged in it, as far as that is possible. */
   readonly mend: () => Promise<void>;
@@ -254,7 +284,7 @@ export function hostsFor(book: OfferBook, name: string): NodeId[] {
 async function upload(
   node: RunningNode,
   settings: DeliverySettings,
-  { store, root, totalBytes }: Content,
+  { store, root, manifest, totalBytes }: Content,
   { host, replica }: { host: NodeId; replica: number },
 ): Promise<PublishProgress> {
   await using stack = new AsyncDisposableStack();
@@ -281,6 +311,7 @@ async function upload(
     store,
     name: settings.name,
     root,
+    manifest,
     publisher: signer,
     signal: settings.signal,
     onProgress: (progress) => settings.onUpload(progress, totalBytes, replica),
@@ -296,14 +327,16 @@ type Registration = { readonly record: NameRecord } | { readonly record: undefin
  */
 async function openRegistration(
   node: RunningNode,
-  { name, years }: Pick<PublishSettings, 'name' | 'years'>,
+  { name, years, terms }: Pick<PublishSettings, 'name' | 'years' | 'terms'>,
 ): Promise<Registration> {
   const { ledger, wallet } = node;
   const record = await ledger.name(name);
   if (record !== undefined && record.status !== 'expired') {
     assertOurs(record, wallet.address);
+    assertTerms({ name, record, terms, wallet: wallet.address });
     return { record };
   }
+  assertTerms({ name, record: undefined, terms, wallet: wallet.address });
   const [{ nameYearPrice: yearPrice }, now, { credits }] = await Promise.all([
     ledger.bank(),
     ledger.now(),
@@ -334,13 +367,14 @@ interface Delivered {
   readonly files: number;
   readonly bytes: number;
   readonly hosts: readonly NodeId[];
+  readonly manifest: SignedManifest | undefined;
   readonly journal: PublishJournal;
 }
 
 async function pointName(
   node: RunningNode,
   { name, royaltyBps, years, signal, onRegistration }: PublishSettings,
-  { journal, ...delivered }: Delivered,
+  { journal, manifest: signed, ...delivered }: Delivered,
   registration: Registration,
 ): Promise<Pick<Published, 'record' | 'paid' | 'expiresAt' | 'daysLeft'>> {
   const { ledger, wallet } = node;
@@ -350,17 +384,18 @@ async function pointName(
     const { maxPrice } = registration;
     let term: Pick<NamePurchase, 'paid' | 'expiresAt'> | undefined;
     await recorded(node, journal, { ...entry, step: 'registered' }, async () => {
-      const record = { name, root, royaltyBps, years, maxPrice };
+      const { royaltyBps: royalty = royaltyBps, splits } = signed?.manifest ?? {};
+      const record = { name, root, manifest: signed?.cid.bytes, royaltyBps: royalty, splits, years, maxPrice };
       const purchase = await wallet.registerName(record, { signal, onStep: onRegistration });
       term = purchase;
       return purchase;
     });
     return { record: 'registered', paid: String(term?.paid ?? 0n), ...(await termOf(ledger, term?.expiresAt)) };
   }
-  const { root: current, expiresAt } = registration.record;
-  const term = { paid: '0', ...(await termOf(ledger, expiresAt)) };
-  if (equalBytes(current, root)) return { record: 'unchanged', ...term };
-  await recorded(node, journal, { ...entry, step: 'updated' }, () => wallet.updateName(name, { root }));
+  const term = { paid: '0', ...(await termOf(ledger, registration.record.expiresAt)) };
+  const change = changeOf(registration.record, delivered.root, signed);
+  if (change === undefined) return { record: 'unchanged', ...term };
+  await recorded(node, journal, { ...entry, step: 'updated' }, () => wallet.updateName(name, change));
   return { record: 'updated', ...term };
 }
 

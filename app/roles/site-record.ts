@@ -8,13 +8,15 @@ import type { Log } from '../../core/ports.ts';
 import { unixMillis } from '../../core/units.ts';
 import type { LedgerReader, LedgerWallet, NameRecord } from '../../ledger/contract.ts';
 import { daysBetween } from '../../ledger/term.ts';
-import { CONTENT_SERVICE } from '../../sites/blocks/index.ts';
+import { CONTENT_SERVICE, type BlockStore } from '../../sites/blocks/index.ts';
+import { checkManifest } from '../../sites/manifest/index.ts';
 import type { PublishEntry } from '../../sites/publish/index.ts';
 import { keepsName } from '../../node/offer/index.ts';
 import { sellersOf } from '../../node/tunnel/index.ts';
 import type { RunningNode } from '../node/index.ts';
-import { journalOf, openArchive } from './archive.ts';
+import { journalOf, openArchive, rootsOf } from './archive.ts';
 import { requireOwn } from './own-name.ts';
+import { presentManifest } from './own-terms.ts';
 
 /** An entry of the journal, as people and scripts read it. */
 export interface HistoryEntry {
@@ -86,12 +88,28 @@ async function recordOf(ledger: Pick<LedgerReader, 'name'>, name: string): Promi
 
 /** undefined: another process has the store open. */
 async function rootsIn(dataDir: string, name: string, log: Log): Promise<ReadonlySet<string> | undefined> {
-  // Opening a store makes one.
-  if ((await stat(path.join(dataDir, 'content', 'blocks')).catch(() => undefined)) === undefined) return new Set();
+  const roots = (store: BlockStore | undefined): ReadonlySet<string> =>
+    new Set(rootsOf(store?.pins(name) ?? []).map(({ root }) => root.toString()));
+  if (!(await hasArchive(dataDir))) return roots(undefined);
+  return await inArchive(dataDir, log, async (store) => await Promise.resolve(roots(store)));
+}
+
+/** Opening a store makes one. */
+async function hasArchive(dataDir: string): Promise<boolean> {
+  return (await stat(path.join(dataDir, 'content', 'blocks')).catch(() => undefined)) !== undefined;
+}
+
+/** undefined: there is no store, or another process has it open. */
+async function inArchive<T>(
+  dataDir: string,
+  log: Log,
+  work: (store: BlockStore) => Promise<T>,
+): Promise<T | undefined> {
+  if (!(await hasArchive(dataDir))) return undefined;
   try {
     const { store } = await openArchive(dataDir, log);
     await using _closed = store;
-    return new Set(store.pins(name).map(({ root }) => root.toString()));
+    return await work(store);
   } catch (error) {
     if (isRelaymintError(error, 'FILE_IN_USE')) return undefined;
     throw error;
@@ -111,6 +129,8 @@ export interface SiteStatus {
   readonly daysLeft?: number;
   /** null: the name points to nothing. */
   readonly cid?: string | null;
+  /** Of the name's manifest; absent: it has none. null: it is not in this data folder, so that nothing can be said of it. */
+  readonly manifest?: { readonly cid: string; readonly good: boolean | null; readonly why?: string };
   /** When this data folder pointed the name there, UNIX milliseconds; absent: it did not. */
   readonly since?: number;
   /** What this data folder published last; absent: nothing. */
@@ -138,6 +158,7 @@ export async function siteStatus(node: RunningNode, name: string): Promise<SiteS
   if (record === undefined) return { name, registered: false, hosts, ...(newest && { newest, isNewest: false }) };
   const { root, expiresAt, owner, manager, seq, status } = record;
   const cid = root.length === 0 ? null : cidText(root);
+  const manifest = await manifestStatus(node.settings, record);
   const since = entries.findLast((entry) => (entry.root?.toString() ?? null) === cid)?.at;
   return {
     name,
@@ -148,10 +169,29 @@ export async function siteStatus(node: RunningNode, name: string): Promise<SiteS
     seq: String(seq),
     ...(expiresAt !== undefined && { expiresAt: String(expiresAt), daysLeft: daysBetween(now, expiresAt) }),
     cid,
+    ...(manifest && { manifest }),
     ...(since !== undefined && { since }),
     ...(newest && { newest, isNewest: newest.cid === cid }),
     hosts,
   };
+}
+
+/** Whether visitors will take it, as far as it is here. */
+async function manifestStatus(
+  { dataDir, log }: Pick<RunningNode['settings'], 'dataDir' | 'log'>,
+  record: NameRecord,
+): Promise<SiteStatus['manifest']> {
+  if (record.manifest.length === 0) return undefined;
+  const cid = cidText(record.manifest);
+  const signed = await inArchive(dataDir, log, async (store) => await presentManifest(store, record));
+  if (signed === undefined) return { cid, good: null };
+  try {
+    checkManifest(signed, record);
+    return { cid, good: true };
+  } catch (error) {
+    if (!isRelaymintError(error, 'MANIFEST_INVALID')) throw error;
+    return { cid, good: false, why: error.message };
+  }
 }
 
 /** Anybody may write anything into a record of theirs. */
@@ -174,7 +214,7 @@ export async function isPublished(parts: Pick<UnpublishParts, 'name' | 'ledger' 
 
 /**
  * Points a name to nothing. Gateways then say that it has no content; hosts let the content go within a day. What is kept in the data
- * folder stays there, so that a rollback brings it back.
+ * folder stays there, so that a rollback brings it back. Its manifest stays too: what is published next has its terms.
  * @returns the transaction; undefined: it pointed to nothing before. @throws RelaymintError NAME_UNKNOWN, NAME_TAKEN, NAME_EXPIRED, STORAGE_FULL, ..
  */
 export async function unpublish(parts: UnpublishParts): Promise<string | undefined> {

@@ -36,10 +36,10 @@ export interface RunningGateway extends AsyncDisposable {
 const CACHE_DIRECTORY = 'cache';
 
 export async function openGateway(node: RunningNode, settings: GatewayValues): Promise<RunningGateway> {
-  const { log } = node.settings;
+  const { log, world } = node.settings;
   await using stack = new AsyncDisposableStack();
   const routes = stack.use(createRoutes({ node, relays: settings.relays }));
-  const resolver = createNameResolver({ ledger: node.names });
+  const resolver = createNameResolver({ ledger: node.names, ...(world && { clock: world.clock }) });
   const cache = stack.use(await openCache(node, settings));
   const content = createContentSource({
     route: routes.route,
@@ -54,7 +54,7 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
   const gateway = createGateway({
     resolver,
     content,
-    ...(keepsContent(settings) && { knownRoot: (name: string) => resolver.knownRoot(name) }),
+    ...(keepsContent(settings) && { known: (name: string) => resolver.known(name) }),
     // What endings show beside a site.
     names: [],
     market: createMarketView(node, watched),

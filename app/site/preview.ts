@@ -18,7 +18,7 @@ import {
   type SiteContent,
 } from '../../sites/blocks/index.ts';
 import { openCar, type CarFile } from '../../sites/car/index.ts';
-import { createGateway, frontPage } from '../../sites/gateway/index.ts';
+import { createGateway, frontPage, type SiteAddress } from '../../sites/gateway/index.ts';
 import { importPath, type ImportProgress, type Skipped } from '../../sites/unixfs/index.ts';
 import { RELOAD_SCRIPT, stateHandler } from './reload.ts';
 import { openScratch } from './scratch.ts';
@@ -158,9 +158,9 @@ class Shown implements AsyncDisposable {
   }
 
   /** @throws RelaymintError NAME_UNKNOWN. */
-  resolve(name: string): { readonly name: string; readonly root: CID } {
+  resolve(name: string): SiteAddress {
     const folder = this.#folders.get(name);
-    if (folder !== undefined) return folder;
+    if (folder !== undefined) return { name, root: folder.root, record: undefined };
     throw new RelaymintError('NAME_UNKNOWN', `${name} is not previewed here.`, {
       remedy: 'Open the address that was printed.',
     });

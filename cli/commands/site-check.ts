@@ -1,21 +1,29 @@
 /** `relaymint site check`: what would be broken once a folder is published. */
 import type { Command } from 'commander';
 import { formatBytes } from '../../core/units.ts';
-import { flagsOnly, newName, optional, toggle, type ValuesOf } from '../../app/config/index.ts';
+import { flagsOnly, newName, optional, place, toggle, type ValuesOf } from '../../app/config/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { requireDirectory } from '../../app/market/index.ts';
 import { checkSite, type CheckReport, type Finding } from '../../sites/check/index.ts';
+import { readManifestFile } from '../../sites/manifest/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { counted, createOutput, createSteps, printable } from '../output.ts';
 import { addSettings } from '../settings.ts';
 
 const checkSection = flagsOnly({
   name: optional('--name <name>', newName, 'also look whether this name is taken for another one'),
+  manifest: optional(
+    '--manifest <file>',
+    place,
+    'also check the file that says whose it is, for "relaymint site publish --manifest"',
+  ),
   strict: toggle('--strict', 'fail on warnings too'),
 });
 
 type CheckOptions = CommonOptions & ValuesOf<typeof checkSection>;
 
+/** Where none is given: its ending demands nothing of a manifest. */
+const ANY_NAME = 'site.web3';
 /** Findings that people are shown; all are in --json. */
 const SHOWN = 50;
 /** Files between two looks at the progress. */
@@ -40,6 +48,7 @@ async function run(directory: string, options: CheckOptions): Promise<void> {
   using lifecycle = watchLifecycle();
   const steps = createSteps('Checking', output.json);
   const folder = await requireDirectory(directory);
+  if (options.manifest !== undefined) await readManifestFile(options.manifest, options.name ?? ANY_NAME);
   const report = await checkSite(folder, {
     name: options.name,
     signal: lifecycle.signal,

@@ -7,9 +7,18 @@ import { RelaymintError } from '../../core/errors.ts';
 import { amount, formatBytes } from '../../core/units.ts';
 import { siteUrl } from '../../core/name.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
-import { DEFAULT_GATEWAY_PORT, flagsOnly, newName, required, type ValuesOf } from '../../app/config/index.ts';
+import {
+  DEFAULT_GATEWAY_PORT,
+  flagsOnly,
+  newName,
+  optional,
+  place,
+  required,
+  type ValuesOf,
+} from '../../app/config/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { counted, createLog, createOutput, createProgress, createStatus } from '../output.ts';
+import { readManifestFile } from '../../sites/manifest/index.ts';
 import { requireDirectory } from '../../app/market/index.ts';
 import { openNode } from '../../app/node/index.ts';
 import { baseSection, hostsWanted, settingsOf, site, type BaseValues, type SiteValues } from '../../app/roles/index.ts';
@@ -18,7 +27,14 @@ import { RENEWAL_HINT_DAYS, priceText, registrationText, renewalHint } from './n
 import { leftOutText, listed } from '../left-out.ts';
 import { addSettings } from '../settings.ts';
 
-const publishSection = flagsOnly({ name: required('--name <name>', newName, 'for example demo.web3') });
+const publishSection = flagsOnly({
+  name: required('--name <name>', newName, 'for example demo.web3'),
+  manifest: optional(
+    '--manifest <file>',
+    place,
+    'JSON that says whose it is and what others may do with it; .image and .video need it (default: what the name said before)',
+  ),
+});
 
 type PublishOptions = CommonOptions & BaseValues & SiteValues & ValuesOf<typeof publishSection>;
 
@@ -60,6 +76,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   const folder = await requireDirectory(directory);
   const settings = settingsOf(site, options, (label) => createLog(options.logLevel, label));
   await assertApart(folder, settings.dataDir);
+  const terms = options.manifest === undefined ? undefined : await readManifestFile(options.manifest, options.name);
   await using stack = new AsyncDisposableStack();
   const node = stack.use(await openNode(settings, lifecycle.signal));
   await node.announce(lifecycle.signal);
@@ -70,6 +87,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   const { publish } = await loadPublisher();
   const result = await publish(node, {
     directory: folder,
+    terms,
     name: options.name,
     royaltyBps: options.royalty,
     years: options.years,
@@ -98,6 +116,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
       `${formatBytes(result.readBytes)} were read, ${formatBytes(result.sentBytes)} sent.\n` +
       `A local gateway shows it at ${siteUrl(result.name, DEFAULT_GATEWAY_PORT)}`,
   );
+  if (result.manifest !== undefined) output.line(`Its manifest is ${result.manifest}.`);
   if (result.skipped.length > 0) output.line(leftOutText(result.skipped));
   if (result.changed.length > 0) {
     output.line(`Changed while they were read, so publish again: ${listed(result.changed)}`);

@@ -8,7 +8,7 @@ import { openNode } from '../../app/node/index.ts';
 import { baseSection, settingsOf, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
 import type { SiteStatus } from '../../app/roles/site-record.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { counted, createLog, createOutput } from '../output.ts';
+import { counted, createLog, createOutput, printable } from '../output.ts';
 import { addSettings, argumentOf } from '../settings.ts';
 import { dateText } from './name-text.ts';
 import { loadRecords, timeText } from './site-history.ts';
@@ -51,6 +51,7 @@ export function statusText(status: SiteStatus): string {
   if (!registered) return `Nobody has registered ${name}.`;
   const rows: (readonly [string, string])[] = [
     ['content', cid ?? 'nothing'],
+    ['manifest', manifestText(status.manifest)],
     ['since', since === undefined ? `not from this data folder (change ${seq} of the name)` : timeText(since)],
     ['owner', `${owner}${ours === true ? ' (this wallet)' : ''}`],
     [
@@ -63,6 +64,12 @@ export function statusText(status: SiteStatus): string {
     ['hosts', hosts.length === 0 ? 'none says that it keeps the name' : hosts.join(' ')],
   ];
   return `${name}\n${properties(rows)}`;
+}
+
+function manifestText(manifest: SiteStatus['manifest']): string {
+  if (manifest === undefined) return 'none';
+  if (manifest.good === null) return `${manifest.cid}, published from another data folder`;
+  return manifest.good ? manifest.cid : `${manifest.cid}, which visitors do not take: ${printable(manifest.why ?? '')}`;
 }
 
 function newestText(newest: SiteStatus['newest'], isNewest: boolean | undefined): string {

@@ -1,5 +1,6 @@
 /** Rules for a single block: which CIDs are accepted and how a block is checked. */
 import { createHash } from 'node:crypto';
+import * as dagCbor from '@ipld/dag-cbor';
 import * as dagPb from '@ipld/dag-pb';
 import { base32upper } from 'multiformats/bases/base32';
 import { CID } from 'multiformats/cid';
@@ -11,19 +12,27 @@ import { MAX_BLOCK_BYTES, MAX_CID_BYTES } from '../../core/limits.ts';
 const SHA2_256 = 0x12;
 const SHA2_256_BYTES = 32;
 
-/** Refuses CIDs that Relaymint does not carry. @throws RelaymintError CONTENT_REFUSED. */
+/** Refuses CIDs that files and folders do not have. @throws RelaymintError CONTENT_REFUSED. */
 export function checkCid(cid: CID): CID {
-  if (cid.multihash.code !== SHA2_256 || cid.multihash.digest.length !== SHA2_256_BYTES) {
-    throw new RelaymintError('CONTENT_REFUSED', `${cid.toString()} is not hashed with SHA2-256.`, {
-      remedy: 'Publish the files again with "relaymint site publish".',
-    });
-  }
+  checkHash(cid);
   if (cid.code !== dagPb.code && cid.code !== raw.code) {
     throw new RelaymintError('CONTENT_REFUSED', `${cid.toString()} is not UnixFS content.`, {
       remedy: 'Only files and folders are supported; publish them with "relaymint site publish".',
     });
   }
   return cid;
+}
+
+/** Refuses CIDs that Relaymint does not carry: files, folders, and manifests, which stand alone. @throws RelaymintError CONTENT_REFUSED. */
+export function checkCarried(cid: CID): CID {
+  return isManifestCodec(cid) ? checkHash(cid) : checkCid(cid);
+}
+
+function checkHash(cid: CID): CID {
+  if (cid.multihash.code === SHA2_256 && cid.multihash.digest.length === SHA2_256_BYTES) return cid;
+  throw new RelaymintError('CONTENT_REFUSED', `${cid.toString()} is not hashed with SHA2-256.`, {
+    remedy: 'Publish the files again with "relaymint site publish".',
+  });
 }
 
 /** Decodes and checks a binary CID from the wire. @throws RelaymintError INVALID_ENCODING, CONTENT_REFUSED. */
@@ -35,16 +44,21 @@ export function decodeCid(bytes: Uint8Array): CID {
   } catch (cause) {
     throw new RelaymintError('INVALID_ENCODING', 'Malformed CID.', { cause });
   }
-  return checkCid(cid);
+  return checkCarried(cid);
 }
 
 export function isDirectoryCodec(cid: CID): boolean {
   return cid.code === dagPb.code;
 }
 
+/** A block that is kept by itself: what it links to is neither read nor kept with it. */
+export function isManifestCodec(cid: CID): boolean {
+  return cid.code === dagCbor.code;
+}
+
 /** @throws RelaymintError CONTENT_CORRUPT when the bytes are not what the CID names, LIMIT_EXCEEDED when there are too many. */
 export function verifyBlock(cid: CID, block: Uint8Array): void {
-  checkCid(cid);
+  checkCarried(cid);
   if (block.length > MAX_BLOCK_BYTES) throw blockTooBig(block.length);
   const digest = createHash('sha256').update(block).digest();
   if (!digest.equals(cid.multihash.digest)) {

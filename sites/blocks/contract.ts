@@ -30,7 +30,8 @@ export interface ImportSession extends BlockSink, AsyncDisposable {
   /** True when the block is here and not found to be damaged; it stays at least until the session ends. */
   hold(cid: CID): Promise<boolean>;
   /**
-   * Walks everything under `root`, and keeps it for `name`. A root that the name has already counts as new again.
+   * Walks everything under `root`, and keeps it for `name`. A root that the name has already counts as new again. A manifest is a root too,
+   * of one block.
    * @throws RelaymintError CONTENT_NOT_FOUND (a block is missing; `details.missing`), CONTENT_REFUSED (not UnixFS or too big), STORAGE_FULL.
    */
   pin(name: string, root: CID): Promise<Pin>;

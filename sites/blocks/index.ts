@@ -3,4 +3,13 @@ export * from './contract.ts';
 export { BlockFiles } from './block-files.ts';
 export { openBlockStore } from './store.ts';
 export type { BlockStoreOptions } from './store.ts';
-export { blockKey, blockMissing, checkCid, decodeCid, isDirectoryCodec, verifyBlock } from './block.ts';
+export {
+  blockKey,
+  blockMissing,
+  checkCarried,
+  checkCid,
+  decodeCid,
+  isDirectoryCodec,
+  isManifestCodec,
+  verifyBlock,
+} from './block.ts';

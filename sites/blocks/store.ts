@@ -21,7 +21,7 @@ import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { bytes, formatBytes } from '../../core/units.ts';
 import type { Bytes } from '../../core/units.ts';
-import { blockKey, blockMissing, blockTooBig, blocksMissing, checkCid, keyOfBytes } from './block.ts';
+import { blockKey, blockMissing, blockTooBig, blocksMissing, checkCarried, keyOfBytes } from './block.ts';
 import { BlockFiles } from './block-files.ts';
 import type { BlockStore, BlockStoreStats, ImportSession, Pin } from './contract.ts';
 import { Records, type BlockRecord } from './records.ts';
@@ -405,13 +405,13 @@ class Session implements ImportSession {
   }
 
   async put(cid: CID, block: Uint8Array): Promise<void> {
-    const key = blockKey(checkCid(cid));
+    const key = blockKey(checkCarried(cid));
     await this.#hold(key);
     this.#added += await this.#store.add(key, block);
   }
 
   async hold(cid: CID): Promise<boolean> {
-    const key = blockKey(checkCid(cid));
+    const key = blockKey(checkCarried(cid));
     await this.#hold(key);
     return await this.#store.isSound(key);
   }

@@ -2,8 +2,8 @@
 import * as dagPb from '@ipld/dag-pb';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
-import { MAX_BLOCKS_PER_ROOT, MAX_DAG_DEPTH } from '../../core/limits.ts';
-import { blockKey, blocksMissing, checkCid, isDirectoryCodec } from './block.ts';
+import { MAX_BLOCKS_PER_ROOT, MAX_DAG_DEPTH, MAX_MANIFEST_BYTES } from '../../core/limits.ts';
+import { blockKey, blocksMissing, checkCarried, checkCid, isDirectoryCodec, isManifestCodec } from './block.ts';
 
 export interface WalkSource {
   /** Size of a block that is here; undefined when it is not. */
@@ -18,10 +18,11 @@ export interface Walked {
 }
 
 /**
- * Visits every distinct block under `root` once.
+ * Visits every distinct block under `root` once. A manifest stands alone: it is no part of a folder, and its own links are not followed.
  * @throws RelaymintError CONTENT_NOT_FOUND (some blocks are missing), CONTENT_REFUSED (not ours to carry, too deep or too many).
  */
 export async function walkDag(root: CID, source: WalkSource): Promise<Walked> {
+  if (isManifestCodec(root)) return manifestOf(root, source);
   const members = new Map<string, number>();
   const waiting: { readonly cid: CID; readonly depth: number }[] = [{ cid: root, depth: 0 }];
   let bytes = 0;
@@ -45,6 +46,17 @@ export async function walkDag(root: CID, source: WalkSource): Promise<Walked> {
   }
   if (missing > 0) throw blocksMissing(root, missing);
   return { members, bytes };
+}
+
+function manifestOf(root: CID, source: WalkSource): Walked {
+  const bytes = source.size(checkCarried(root));
+  if (bytes === undefined) throw blocksMissing(root, 1);
+  if (bytes > MAX_MANIFEST_BYTES) {
+    throw new RelaymintError('CONTENT_REFUSED', `A manifest has at most ${MAX_MANIFEST_BYTES} bytes, not ${bytes}.`, {
+      remedy: 'Write less into it.',
+    });
+  }
+  return { members: new Map([[blockKey(root), root.code]]), bytes };
 }
 
 /** Links of a directory or interior block. @throws RelaymintError CONTENT_REFUSED when it is not one. */

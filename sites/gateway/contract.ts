@@ -3,6 +3,7 @@ import type { Request, Response } from 'express';
 import type { CID } from 'multiformats/cid';
 import type { Tld } from '../../core/name.ts';
 import type { BlockReader, SiteContent } from '../blocks/contract.ts';
+import type { NameState } from '../manifest/contract.ts';
 import type { Embedder } from './embedding.ts';
 
 /** One visitor's request. */
@@ -44,4 +45,6 @@ export interface RootSource {
 export interface SiteAddress {
   readonly name: string;
   readonly root: CID;
+  /** What the ledger says of it, by which its manifest is judged. undefined: no ledger has it, and nobody says anything of it (a preview). */
+  readonly record: NameState | undefined;
 }

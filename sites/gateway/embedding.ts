@@ -5,6 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Response } from 'express';
 import { RelaymintError } from '../../core/errors.ts';
+import type { Embedding } from '../manifest/contract.ts';
 import { targetOf, type GatewayHosts, type Target } from './host.ts';
 
 /** A page that embeds. */
@@ -66,11 +67,8 @@ export function allowAsking(response: Response, embedder: Embedder): void {
     .end();
 }
 
-/** What a manifest says of embedding: nobody, everybody, or these names. */
-export type EmbeddingTerms = 'none' | 'anybody' | readonly string[];
-
 /** @throws RelaymintError EMBEDDING_REFUSED. */
-export function requireEmbeddable(name: string, embedder: Embedder, terms: EmbeddingTerms): void {
+export function requireEmbeddable(name: string, embedder: Embedder, terms: Embedding): void {
   if (terms === 'anybody' || (terms !== 'none' && terms.includes(embedder.name))) return;
   throw new RelaymintError('EMBEDDING_REFUSED', `${name} does not let ${embedder.name} embed it.`, {
     remedy: 'Its owner can allow it in the manifest.',

@@ -10,24 +10,27 @@ import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { hasErrno } from '../../platform/errno.ts';
 import type { ContentSource } from '../blocks/contract.ts';
+import { createManifests, type Manifests } from '../manifest/index.ts';
 import type { NameHandler, RootSource } from './contract.ts';
 import { messageFor } from './failure.ts';
 import { targetOf } from './host.ts';
-import { KeptAnswers, type KnownRoot } from './kept-answers.ts';
+import { KeptAnswers, type KnownRecord } from './kept-answers.ts';
 import { MarketPage } from './market-page.ts';
 import { MarketService } from './market-service.ts';
 import type { MarketView } from './market.ts';
 import { sendMessage } from './pages.ts';
 import { settleNow, type SettleOptions } from './settle.ts';
-import { serveSite, type NameLookup, type SiteParts } from './site.ts';
+import { serveSite, type NameLookup } from './site.ts';
 import { Visits } from './visits.ts';
 import { answer, requestWay } from './way.ts';
 
 export interface GatewayOptions {
   readonly resolver: NameLookup;
   readonly content: ContentSource;
-  /** Whole answers of names are kept in memory for as long as this says that the name points there. Absent: none are. */
-  readonly knownRoot?: KnownRoot;
+  /** Whole answers of names are kept in memory for as long as this says that their records are the same. Absent: none are. */
+  readonly known?: KnownRecord;
+  /** By which names' manifests are verified, for who shares that with other parts. Default: its own. */
+  readonly manifests?: Manifests;
   /** How long a visitor waits for the look-up of a name, milliseconds. Default NAME_WAIT_MILLIS. */
   readonly nameWaitMillis?: number;
   /** How long a request waits for its turn when all are taken, milliseconds. Default GATEWAY_QUEUE_MILLIS. */
@@ -36,8 +39,6 @@ export interface GatewayOptions {
   readonly roots?: RootSource;
   /** Nobody pays for `roots`: pages of all origins may read them. Default false. */
   readonly free?: true;
-  /** Whose pages may embed what a name shows. Absent: nobody's. */
-  readonly embeddingOf?: NonNullable<SiteParts['embeddingOf']>;
   /** Added to each page of HTML of a name. */
   readonly appendix?: Buffer;
   /** Shown at the gateway's own host names. Read at most twice a second, however many pages watch. Absent: `front` is shown. */
@@ -98,10 +99,11 @@ class HttpGateway implements Gateway {
       isProxied: options.domain !== undefined,
       ...(options.queueMillis !== undefined && { queueMillis: options.queueMillis }),
     });
-    const { settle, market, knownRoot, clock = systemClock } = options;
+    const { settle, market, known, clock = systemClock } = options;
     // Below a domain visitors are many, and each is paid for.
-    this.#kept = options.domain === undefined && knownRoot ? new KeptAnswers(knownRoot) : undefined;
+    this.#kept = options.domain === undefined && known ? new KeptAnswers(known) : undefined;
     this.#market = market && new MarketService({ market, clock, log: this.#log });
+    const manifests = options.manifests ?? createManifests();
     const hosts = {
       own: new Set((options.hosts ?? []).map((host) => host.toLowerCase())),
       domain: options.domain?.toLowerCase(),
@@ -115,7 +117,7 @@ class HttpGateway implements Gateway {
       hosts,
       settle: settle && ((request, response) => settleNow(settle, this.#log, request, response)),
       names: options.names ?? [],
-      site: (asked) => serveSite({ ...options, kept: this.#kept }, asked),
+      site: (asked) => serveSite({ ...options, kept: this.#kept, manifests }, asked),
     });
     this.app.disable('x-powered-by');
     this.app.set('etag', false);

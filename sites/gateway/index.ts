@@ -1,11 +1,10 @@
 /** The HTTP front for visitors: sites on their own origins, and the marketplace page. */
-export type { Asked, NameHandler, RootSource } from './contract.ts';
+export type { Asked, NameHandler, RootSource, SiteAddress } from './contract.ts';
 export { describeType, typeByName } from './media-type.ts';
 export { frontPage } from './pages.ts';
 export { pathBelow, splitPath } from './place.ts';
 export { MAX_REDIRECTS_BYTES, parseRedirects, redirectFor, redirectsTooLarge } from './redirects.ts';
 export type { RedirectRules } from './redirects.ts';
-export type { EmbeddingTerms } from './embedding.ts';
 export { createGateway } from './gateway.ts';
 export type { Gateway, GatewayOptions } from './gateway.ts';
 export type { SettleOptions } from './settle.ts';

@@ -1,16 +1,17 @@
 /**
  * Whole answers for pages of names that are asked for all the time: what was sent is kept, and sent again to the same request for as
- * long as the name points to the same content. Nothing else is looked at then.
+ * long as the name's record is the same: what was verified by it (its manifest, who has it) still holds then. Nothing else is looked at.
  */
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import { equalBytes } from '../../core/codec.ts';
 import { MAX_KEPT_ANSWERS_BYTES, MAX_KEPT_ANSWER_BYTES } from '../../core/limits.ts';
+import type { NameState } from '../manifest/index.ts';
 import type { SiteAddress } from './contract.ts';
 import { isForeignSubresource } from './initiator.ts';
 
-/** Binary CID of what a name points to, without asking anybody; undefined when the ledger has to be asked. */
-export type KnownRoot = (name: string) => Uint8Array | undefined;
+/** The record of a name, without asking anybody; undefined when the ledger has to be asked. */
+export type KnownRecord = (name: string) => NameState | undefined;
 
 /** Headers that ask for less than the whole, that the answer may depend on, or that only some visitors send. */
 const SPECIAL: readonly (keyof IncomingHttpHeaders)[] = [
@@ -32,20 +33,20 @@ const MAX_KEY = 2048;
 const KEPT_BESIDE = 1024;
 
 interface Kept {
-  readonly site: SiteAddress;
+  readonly record: NameState;
   readonly headers: OutgoingHttpHeaders;
   readonly body: Buffer;
 }
 
 export class KeptAnswers {
-  readonly #rootOf: KnownRoot;
+  readonly #recordOf: KnownRecord;
   readonly #answers = new LRUCache<string, Kept>({
     maxSize: MAX_KEPT_ANSWERS_BYTES,
     sizeCalculation: ({ headers, body }, key) => key.length + headBytes(headers) + body.length + KEPT_BESIDE,
   });
 
-  constructor(rootOf: KnownRoot) {
-    this.#rootOf = rootOf;
+  constructor(recordOf: KnownRecord) {
+    this.#recordOf = recordOf;
   }
 
   /** @returns whether it was answered. */
@@ -53,9 +54,9 @@ export class KeptAnswers {
     const key = keyOf(request);
     const kept = key === undefined ? undefined : this.#answers.get(key);
     if (kept === undefined || key === undefined) return false;
-    const root = this.#rootOf(kept.site.name);
-    if (root === undefined) return false;
-    if (!equalBytes(root, kept.site.root.bytes)) {
+    const record = this.#recordOf(kept.record.name);
+    if (record === undefined) return false;
+    if (!isSame(record, kept.record)) {
       this.#answers.delete(key);
       return false;
     }
@@ -65,17 +66,25 @@ export class KeptAnswers {
   }
 
   /** Listens to what is sent from now on. @returns what keeps it once it was sent, if it is worth it. */
-  record(request: IncomingMessage, response: ServerResponse, site: SiteAddress): () => void {
+  record(request: IncomingMessage, response: ServerResponse, { record }: SiteAddress): () => void {
     const key = keyOf(request);
-    if (key === undefined) return () => undefined;
+    if (key === undefined || record === undefined) return () => undefined;
     const sent = bodyOf(response);
     return () => {
       const body = sent();
       if (body === undefined || response.statusCode !== 200 || !response.writableEnded) return;
       const headers = { ...response.getHeaders(), 'content-length': body.length };
-      this.#answers.set(key, { site, headers, body });
+      this.#answers.set(key, { record, headers, body });
     };
   }
+}
+
+/** `seq` rises with every change. A ledger node that lies about it cannot at least show other content, or another manifest. */
+function isSame(one: NameState, other: NameState): boolean {
+  return (
+    one === other ||
+    (one.seq === other.seq && equalBytes(one.root, other.root) && equalBytes(one.manifest, other.manifest))
+  );
 }
 
 /** All that an answer depends on; undefined for a request that is not answered from here. */

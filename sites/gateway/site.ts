@@ -1,15 +1,18 @@
-/** One visitor's request for one path of a name: the name is looked up, and its content answers. */
+/** One visitor's request for one path of a name: the name is looked up, its manifest verified, and its content answers. */
 import { orAborted } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { NAME_WAIT_MILLIS } from '../../core/limits.ts';
-import type { BlockReader, ContentSource } from '../blocks/contract.ts';
+import type { ContentSource } from '../blocks/contract.ts';
+import type { Manifests } from '../manifest/contract.ts';
 import { Limit } from '../serve/index.ts';
 import { answerContent } from './content.ts';
 import type { Asked, SiteAddress } from './contract.ts';
-import { allowEmbedding, requireEmbeddable, type EmbeddingTerms } from './embedding.ts';
+import { allowEmbedding, requireEmbeddable } from './embedding.ts';
 import { withoutContent } from './failure.ts';
 import type { KeptAnswers } from './kept-answers.ts';
+import { answerTerms, tellLicence } from './licence.ts';
 import { sendMessage } from './pages.ts';
+import type { Place } from './place.ts';
 
 /** What a name points to now. @throws RelaymintError as `NameResolver.resolve`. */
 export interface NameLookup {
@@ -21,10 +24,9 @@ export interface SiteParts {
   readonly content: ContentSource;
   /** How long a visitor waits for the look-up of a name, milliseconds. Default NAME_WAIT_MILLIS. */
   readonly nameWaitMillis?: number;
-  /** Whose pages may embed it. Absent: nobody's. @throws RelaymintError as `open` of `content`, and its blocks. */
-  readonly embeddingOf?: (site: SiteAddress, blocks: BlockReader, signal: AbortSignal) => Promise<EmbeddingTerms>;
   /** Added to each page of HTML. */
   readonly appendix?: Buffer;
+  readonly manifests: Manifests;
   /** Absent: every answer is made anew. */
   readonly kept?: KeptAnswers | undefined;
 }
@@ -45,27 +47,29 @@ export async function serveSite(
     return;
   }
   limit.stop();
-  const keep = parts.kept?.record(request, response, site);
   const content = await parts.content.open({ ...site, referrer: embedder?.name }, { signal });
   try {
+    // Nothing of the content is sent before: not even that a path has nothing.
+    const signed = site.record && (await parts.manifests.of(site.record, content, signal));
     if (embedder !== undefined) {
-      requireEmbeddable(name, embedder, (await parts.embeddingOf?.(site, content, signal)) ?? 'none');
+      requireEmbeddable(name, embedder, signed?.manifest.embedding ?? 'none');
       allowEmbedding(response, embedder);
     }
-    await answerContent(
-      { request, response, signal },
-      {
-        root: site.root,
-        blocks: paced(content),
-        base: '',
-        canonical: `/ipns/${name}`,
-        title: name,
-        immutable: false,
-        ownOrigin: true,
-        embedded: embedder !== undefined,
-        ...(parts.appendix && { appendix: parts.appendix }),
-      },
-    );
+    const keep = parts.kept?.record(request, response, site);
+    const asked = { request, response, signal };
+    const place: Place = {
+      root: site.root,
+      blocks: paced(content),
+      base: '',
+      canonical: `/ipns/${name}`,
+      title: name,
+      immutable: false,
+      ownOrigin: true,
+      embedded: embedder !== undefined,
+      ...(parts.appendix && { appendix: parts.appendix }),
+    };
+    if (signed !== undefined) tellLicence(response, signed);
+    if (signed === undefined || !(await answerTerms(asked, place, signed))) await answerContent(asked, place);
     keep?.();
   } finally {
     content.close();

@@ -28,7 +28,11 @@ export async function answerTree(asked: ContentAsked, place: Place, type: string
   const { request, response, signal } = asked;
   const own: SiteHeaders = place.ownOrigin ? await siteHeaders(place, request.path, { signal }) : new Map();
   // Whatever answers. What the gateway says itself comes later, and counts.
-  for (const [name, value] of own) response.setHeader(name, value);
+  for (const [name, value] of own) {
+    // Of the heads that are there already only this one says several things.
+    if (name === 'link') response.append('Link', value);
+    else response.setHeader(name, value);
+  }
   await new TreeAnswer(asked, place, own, type).answer();
 }
 

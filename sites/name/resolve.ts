@@ -30,8 +30,8 @@ export interface NameResolver {
    * or whatever the ledger throws (LEDGER_UNREACHABLE).
    */
   resolve(name: string): Promise<ResolvedName>;
-  /** The root's CID as bytes, as the ledger said lately; undefined when it has to be asked, or said that there is none. */
-  knownRoot(name: string): Uint8Array | undefined;
+  /** The record, as the ledger said lately; undefined when it has to be asked, or said that there is none. */
+  known(name: string): NameRecord | undefined;
   /** Forgets what is cached, not what was seen: the next answer is read from the chain. */
   refresh(name: string): void;
 }
@@ -75,9 +75,9 @@ class CachingResolver implements NameResolver {
     return { name, root: rootOf(record), record };
   }
 
-  knownRoot(name: string): Uint8Array | undefined {
+  known(name: string): NameRecord | undefined {
     const record = this.#fresh(name)?.record;
-    return record === undefined || record.status === 'expired' ? undefined : record.root;
+    return record === undefined || record.status === 'expired' ? undefined : record;
   }
 
   refresh(name: string): void {

@@ -40,6 +40,8 @@ export interface PublishOptions {
   readonly store: BlockStore;
   readonly name: string;
   readonly root: CID;
+  /** Also kept in `store`; the host takes it before the root. Absent: the name has none. */
+  readonly manifest?: CID | undefined;
   readonly publisher: PublisherKey;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: PublishProgress) => void;
@@ -98,12 +100,21 @@ class Publish {
   }
 
   async run(): Promise<PublishResult> {
-    const { store, root, name, host, publisher } = this.#options;
+    const { root, manifest, name, host, publisher } = this.#options;
     const nonce = await readHello(this.#reader);
     const signature = await publisher.sign(publishClaim(nodeIdBytes(host), nonce, name));
     await this.#write(encodeClaim({ name, wallet: ledgerAddressBytes(publisher.address), signature }));
     this.#listen();
     await this.#expect('welcome');
+    if (manifest !== undefined) await this.#bring(manifest);
+    const done = await this.#bring(root);
+    this.#stream.end();
+    return { ...this.#progress(), blocks: done.blocks, bytes: bytes(Number(done.bytes)) };
+  }
+
+  /** What the host lacks of a root, which it keeps then. */
+  async #bring(root: CID): Promise<Extract<PublishAnswer, { kind: 'done' }>> {
+    const { store } = this.#options;
     let batch: CID[] = [];
     for await (const cid of store.blocksOf(root)) {
       batch.push(cid);
@@ -113,9 +124,7 @@ class Publish {
     }
     if (batch.length > 0) await this.#send(batch);
     await this.#write(encodeCommit(root));
-    const done = await this.#expect('done');
-    this.#stream.end();
-    return { ...this.#progress(), blocks: done.blocks, bytes: bytes(Number(done.bytes)) };
+    return await this.#expect('done');
   }
 
   async #send(batch: readonly CID[]): Promise<void> {

@@ -11,6 +11,7 @@ import {
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import type { LedgerReader } from '../../ledger/contract.ts';
+import { isManifestCodec } from '../blocks/index.ts';
 import type { BlockStore, Pin } from '../blocks/contract.ts';
 
 export interface PinKeeperOptions {
@@ -22,8 +23,8 @@ export interface PinKeeperOptions {
 
 export interface PinKeeper {
   /**
-   * Checks every kept name once. A root older than the one on chain is removed SUPERSEDED_ROOT_MILLIS after it was first seen to
-   * be, or later if it is still being fetched (within the limits of time and bytes of core/limits.ts); a younger one (a publish whose
+   * Checks every kept name once: roots, and manifests in the same way. One older than the one on chain is removed SUPERSEDED_ROOT_MILLIS
+   * after it was first seen to be, or later if it is still being fetched (within the limits of time and bytes of core/limits.ts); a younger one (a publish whose
    * transaction is on its way) may wait for ORPHAN_BLOCK_MILLIS. Never throws: what the ledger cannot answer now is left for the next time.
    */
   sweep(): Promise<void>;
@@ -86,7 +87,17 @@ class Keeper implements PinKeeper {
 
   async #sweepName(name: string, pins: readonly Pin[]): Promise<void> {
     const record = await this.#ledger.name(name);
-    const current = pins.find((pin) => record !== undefined && equalBytes(record.root, pin.root.bytes));
+    const isManifest = ({ root }: Pin): boolean => isManifestCodec(root);
+    await this.#sweepKind(
+      pins.filter((pin) => !isManifest(pin)),
+      record?.root,
+    );
+    await this.#sweepKind(pins.filter(isManifest), record?.manifest);
+  }
+
+  /** `named`: what the chain says. */
+  async #sweepKind(pins: readonly Pin[], named: Uint8Array = new Uint8Array()): Promise<void> {
+    const current = pins.find((pin) => equalBytes(named, pin.root.bytes));
     for (const pin of pins) {
       if (pin === current) delete this.#useOf(pin).outdatedAt;
       else if (current === undefined || pin.pinnedAt > current.pinnedAt) await this.#sweepUnnamed(pin);

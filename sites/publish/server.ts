@@ -8,7 +8,7 @@ import { formatBytes, type Bytes } from '../../core/units.ts';
 import type { LedgerReader, NameRecord } from '../../ledger/contract.ts';
 import { receiptVerifier } from '../../ledger/receipt/index.ts';
 import { equalBytes } from '../../core/codec.ts';
-import { verifyBlock } from '../blocks/index.ts';
+import { isManifestCodec, verifyBlock } from '../blocks/index.ts';
 import type { BlockStore, ImportSession, Pin, ServiceHandler, ServiceStream } from '../blocks/contract.ts';
 import {
   NONCE_BYTES,
@@ -129,16 +129,22 @@ async function apply(
     throw error;
   }
   await makeRoom(store, await ledger.name(name), pin);
-  log.info({ name: pin.name, root: pin.root.toString(), blocks: pin.blocks, bytes: pin.bytes }, 'Keeps a site.');
+  log.info(
+    { name: pin.name, root: pin.root.toString(), blocks: pin.blocks, bytes: pin.bytes },
+    isManifestCodec(pin.root) ? 'Keeps a manifest.' : 'Keeps a site.',
+  );
   options.onPinned?.(pin);
   await writeAll(stream, encodePublishAnswer({ kind: 'done', blocks: pin.blocks, bytes: BigInt(pin.bytes) }));
 }
 
-/** Keeps the root on chain, the new one, and the youngest of the others. */
+/** Keeps the root on chain, the new one, and the youngest of the others; and of manifests as many. */
 async function makeRoom(store: BlockStore, record: NameRecord | undefined, newest: Pin): Promise<void> {
+  const isManifest = isManifestCodec(newest.root);
+  const named = isManifest ? record?.manifest : record?.root;
   const others = store
     .pins(newest.name)
-    .filter((pin) => !pin.root.equals(newest.root) && !(record && equalBytes(record.root, pin.root.bytes)));
+    .filter((pin) => isManifestCodec(pin.root) === isManifest)
+    .filter((pin) => !pin.root.equals(newest.root) && !(named && equalBytes(named, pin.root.bytes)));
   const spare = MAX_ROOTS_PER_NAME - 2;
   for (const pin of others.slice(0, Math.max(0, others.length - spare))) await store.unpin(pin.name, pin.root);
 }

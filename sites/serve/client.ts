@@ -9,7 +9,7 @@ import {
   FIRST_ANSWER_MILLIS,
   MAX_BLOCKS_IN_FLIGHT,
 } from '../../core/limits.ts';
-import { blockMissing, checkCid, verifyBlock } from '../blocks/index.ts';
+import { blockMissing, checkCarried, verifyBlock } from '../blocks/index.ts';
 import type { BlockReader, PaidStream } from '../blocks/contract.ts';
 import { STATUS_NOT_FOUND, STATUS_OK, encodeRequest, readAnswerHeader } from './protocol.ts';
 import { ByteReader } from '../wire/index.ts';
@@ -103,7 +103,7 @@ class StreamClient implements ContentClient {
       };
       const waiting: Waiting = {
         id: this.#nextId,
-        cid: checkCid(cid),
+        cid: checkCarried(cid),
         done: (block) => {
           tie[Symbol.dispose]();
           resolve(block);

@@ -1,31 +1,45 @@
 /** Content of one name in the page of another: who may, who pays, and who is told. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ContentSource } from '../../../sites/blocks/index.ts';
-import type { EmbeddingTerms } from '../../../sites/gateway/index.ts';
+import type { Embedding } from '../../../sites/manifest/index.ts';
 import { Cleanup } from '../kit.ts';
+import { recordOf, withManifest } from '../manifest/kit.ts';
 import { startFront, type Answer, type AskOptions, type Front } from './kit.ts';
 
 const cleanup = new Cleanup();
+const PICTURE = 'pic.image';
 const DOT = '<svg xmlns="http://www.w3.org/2000/svg" width="7" height="7"/>';
 const image = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' };
 const script = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' };
 
 let front: Front;
-let terms: EmbeddingTerms;
 /** What the gateway opened: the content, and the page that it is for. */
 let opened: string[];
 beforeEach(async () => {
-  [terms, opened] = ['anybody', []];
+  opened = [];
   const content = (inner: ContentSource): ContentSource => ({
     open: async (site, options) => {
       opened.push(`${site.name} in ${site.referrer ?? 'its own page'}`);
       return await inner.open(site, options);
     },
   });
-  front = await startFront(cleanup, { content, embeddingOf: () => Promise.resolve(terms) });
-  await front.publish('pic.image', { 'a.svg': DOT, 'index.html': 'a picture' });
+  front = await startFront(cleanup, { content });
+  await front.publish(PICTURE, { 'a.svg': DOT, 'index.html': 'a picture' });
+  await allow(front, 'anybody');
 });
 afterEach(() => cleanup.run());
+
+/** Its owner says whose pages may embed it. */
+async function allow({ ledger, host }: Front, embedding: Embedding): Promise<void> {
+  const before = ledger.records.get(PICTURE);
+  if (before === undefined) throw new Error('it is not published');
+  const change = { kind: 'image', mediaType: 'image/svg+xml', embedding } as const;
+  const { record, signed } = await withManifest(recordOf(before), { change });
+  await using session = host.store.begin();
+  await session.put(signed.cid, signed.block);
+  await session.pin(PICTURE, signed.cid);
+  ledger.records.set(PICTURE, record);
+}
 
 /** The origin of a name's pages. */
 function originOf(name: string, port: number = front.port): string {
@@ -86,9 +100,9 @@ describe('what another name embeds', () => {
   });
 
   it('counts below a domain for pages below it alone', async () => {
-    const embeddingOf = (): Promise<EmbeddingTerms> => Promise.resolve('anybody');
-    const other = await startFront(cleanup, { domain: 'sites.example.org', embeddingOf });
-    await other.publish('pic.image', { 'a.svg': DOT });
+    const other = await startFront(cleanup, { domain: 'sites.example.org' });
+    await other.publish(PICTURE, { 'a.svg': DOT });
+    await allow(other, 'anybody');
     const status = async (referer: string, port = ''): Promise<number> => {
       // As a proxy at the usual port passes it on.
       const headers = { ...image, 'sec-fetch-site': 'same-site', referer, host: `pic-image.sites.example.org${port}` };
@@ -103,19 +117,19 @@ describe('what another name embeds', () => {
 
   it('obeys its owner', async () => {
     const news = { ...image, referer: `${originOf('news-web3')}/` };
-    terms = ['other.web3', 'news.web3'];
+    await allow(front, ['other.web3', 'news.web3']);
     expect((await ask(news)).status).toBe(200);
-    for (terms of ['none', ['other.web3']] as const) {
+    for (const terms of ['none', ['other.web3']] as const) {
+      await allow(front, terms);
       const { status, text, headers } = await ask({ ...script, origin: originOf('news-web3') });
       expect([status, text.includes(DOT), headers['access-control-allow-origin']]).toEqual([403, false, undefined]);
     }
   });
 
   it('is forbidden where nobody says what its owner wants', async () => {
-    const other = await startFront(cleanup);
-    await other.publish('pic.image', { 'a.svg': DOT });
-    const headers = { ...image, referer: originOf('news-web3', other.port) };
-    expect((await other.get('/a.svg', { host: 'pic-image.localhost', headers })).status).toBe(403);
+    await front.publish('plain.web3', { 'a.svg': DOT });
+    const headers = { ...image, referer: originOf('news-web3') };
+    expect((await front.get('/a.svg', { host: 'plain-web3.localhost', headers })).status).toBe(403);
   });
 
   it('may be asked for with the headers of ranges and conditions, and nobody is asked for that', async () => {

@@ -6,7 +6,7 @@ import { MAX_KEPT_ANSWERS_BYTES, MAX_KEPT_ANSWER_BYTES, NAME_CACHE_MILLIS } from
 import type { ContentSource } from '../../../sites/blocks/index.ts';
 import { KeptAnswers } from '../../../sites/gateway/kept-answers.ts';
 import { HeldClock } from '../../clock.ts';
-import { Cleanup, rawBlock } from '../kit.ts';
+import { Cleanup, NameBook, rawBlock } from '../kit.ts';
 import { startFront, type Answer, type Front, type FrontOptions } from './kit.ts';
 
 const cleanup = new Cleanup();
@@ -147,8 +147,10 @@ describe('answers that are kept', () => {
   });
 
   it('count with their heads and addresses towards what may be kept', () => {
-    const site = { name: 'demo.web3', root: rawBlock('a site').cid };
-    const kept = new KeptAnswers(() => site.root.bytes);
+    const root = rawBlock('a site').cid;
+    const record = new NameBook().register('demo.web3', root.bytes);
+    const site = { name: 'demo.web3', root, record };
+    const kept = new KeptAnswers(() => record);
     const visit = (url: string): { readonly request: IncomingMessage; readonly response: ServerResponse } => {
       const request = Object.assign(new IncomingMessage(new Socket()), {
         method: 'GET',

@@ -72,7 +72,7 @@ export async function startFront(cleanup: Cleanup, options: FrontOptions = {}): 
   const resolver = createNameResolver({ ledger, ...(keeping === undefined ? { cacheMillis: 0 } : { clock: keeping }) });
   const gateway = createGateway({
     resolver,
-    ...(keeping && { knownRoot: (name: string) => resolver.knownRoot(name) }),
+    ...(keeping && { known: (name: string) => resolver.known(name) }),
     content: wrap(source),
     market: () => Promise.resolve(emptyMarket),
     ...rest,

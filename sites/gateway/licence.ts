@@ -1,0 +1,42 @@
+/** What a gateway says of a name's terms beside its content: its verified manifest as JSON, and its licence for programs that look for one. */
+import type { Response } from 'express';
+import { RSL_TYPE, manifestJson, rslOf, type SignedManifest } from '../manifest/index.ts';
+import { follow } from '../unixfs/index.ts';
+import { isKnown, strongTag } from './conditions.ts';
+import type { ContentAsked } from './contract.ts';
+import type { Place } from './place.ts';
+import { representationOf } from './representation.ts';
+
+/** Of the gateway alone: a file of the site there would say what nobody signed. */
+const MANIFEST_PATH = '/.well-known/relaymint/manifest.json';
+/** The site's own file comes first. */
+const LICENCE_FILE = 'license.xml';
+
+/** On all answers of a name that has a licence. */
+export function tellLicence(response: Response, { manifest }: SignedManifest): void {
+  if (manifest.licence !== undefined) response.set('Link', `</${LICENCE_FILE}>; rel="license"; type="${RSL_TYPE}"`);
+}
+
+/** @returns whether it was a request for one of these, and is answered. @throws RelaymintError and the reader's errors. */
+export async function answerTerms(asked: ContentAsked, place: Place, signed: SignedManifest): Promise<boolean> {
+  const { path } = asked.request;
+  if (path !== MANIFEST_PATH && path !== `/${LICENCE_FILE}`) return false;
+  if (representationOf(asked.request, true).form !== 'tree') return false;
+  if (path === MANIFEST_PATH) {
+    send(asked, signed, 'application/json', `${JSON.stringify(manifestJson(signed), undefined, 2)}\n`);
+    return true;
+  }
+  const licence = rslOf(signed.manifest);
+  if (licence === undefined) return false;
+  const own = await follow(place.blocks, place.root, [LICENCE_FILE], { signal: asked.signal });
+  if (own !== undefined) return false;
+  send(asked, signed, RSL_TYPE, licence);
+  return true;
+}
+
+function send({ request, response }: ContentAsked, { cid }: SignedManifest, type: string, text: string): void {
+  const tag = strongTag(cid.toString());
+  response.set({ ETag: tag, 'Cache-Control': 'no-cache', 'X-Content-Type-Options': 'nosniff', 'Content-Type': type });
+  if (isKnown(request, tag)) response.status(304).end();
+  else response.send(text);
+}

@@ -1,0 +1,200 @@
+/** A name with terms over its life: published, changed, gone back, taken away, given to somebody else. Real nodes, hosts and chain. */
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { CID } from 'multiformats/cid';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Published } from '../../app/market/index.ts';
+import type { RunningNode } from '../../app/node/index.ts';
+import { host as hostRole, site as siteRole, type Role, type SiteValues } from '../../app/roles/index.ts';
+import { openHost, type RunningHost } from '../../app/roles/hosting.ts';
+import { publish, rollback } from '../../app/roles/publisher.ts';
+import { siteStatus, unpublish } from '../../app/roles/site-record.ts';
+import { createTestnet, type Testnet } from '../../app/testnet/index.ts';
+import { SUPERSEDED_ROOT_MILLIS } from '../../core/limits.ts';
+import { silentLog } from '../../core/ports.ts';
+import type { NameRecord } from '../../ledger/contract.ts';
+import { parseManifestFile } from '../../sites/manifest/index.ts';
+import { Cleanup, temporaryFolder } from '../sites/kit.ts';
+import { visit } from './visitor.ts';
+
+const cleanup = new Cleanup();
+const MANIFEST = '/.well-known/relaymint/manifest.json';
+let testnet: Testnet;
+let hosting: RunningHost | undefined;
+
+let folder: string;
+let name: string;
+beforeEach(async () => {
+  name = 'terms.web3';
+  folder = await temporaryFolder(cleanup);
+  await version('one');
+  testnet = await createTestnet({ hosts: 0 });
+  cleanup.add(() => testnet[Symbol.asyncDispose]());
+  const seen: typeof hostRole = {
+    ...hostRole,
+    start: async (node, own) => {
+      const opened = await openHost(node, own);
+      hosting = opened;
+      return { describe: () => '', [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() };
+    },
+  };
+  await testnet.open(seen, 'keeper');
+});
+afterEach(() => cleanup.run());
+
+async function version(text: string): Promise<void> {
+  await writeFile(path.join(folder, 'index.html'), `<!doctype html><title>${text}</title>`);
+}
+
+const role: Role<SiteValues> = {
+  ...siteRole,
+  summary: '',
+  description: '',
+  example: '',
+  start: async () =>
+    await Promise.resolve({ describe: () => '', [Symbol.asyncDispose]: async () => await Promise.resolve() }),
+};
+
+async function as<T>(label: string, work: (node: RunningNode) => Promise<T>): Promise<T> {
+  await using opened = await testnet.open(role, label);
+  return await work(opened.node);
+}
+
+const { signal } = new AbortController();
+const delivery = { hosts: [], replicas: 1, relays: 0, signal, onUpload: () => {} };
+
+/** `file`: what the publisher writes; absent: no --manifest. */
+function published(file?: object, label = 'publisher'): Promise<Published> {
+  const terms = file && parseManifestFile(JSON.stringify(file), { file: 'terms.json', name });
+  const settings = { ...delivery, directory: folder, name, royaltyBps: 2_000, years: 1, terms };
+  return as(label, (node) => publish(node, { ...settings, onImport: () => {}, onRegistration: () => {} }));
+}
+
+async function record(): Promise<NameRecord> {
+  const found = await testnet.gateway.node.ledger.name(name);
+  if (found === undefined) throw new Error(`${name} is not registered`);
+  return found;
+}
+
+/** What a visitor gets once the gateway asks the ledger again. */
+async function shown(at = '/'): Promise<string> {
+  await testnet.advance(10);
+  const { status, body } = await visit(testnet.url, name, at);
+  return `${status} ${body.toString()}`;
+}
+
+async function told(): Promise<Record<string, unknown>> {
+  return JSON.parse((await shown(MANIFEST)).slice('200 '.length)) as Record<string, unknown>;
+}
+
+const TERMS = { creator: 'Ana Lima', title: 'One', licence: { payment: 'attribution' }, royalty: '30%' };
+
+describe('a name with terms', () => {
+  it('is published with them, and each update and rollback signs them for its root', async () => {
+    const first = await published(TERMS);
+    expect(first).toMatchObject({ record: 'registered', manifest: expect.any(String) as unknown });
+    const registered = await record();
+    expect(registered.royaltyBps).toBe(3_000);
+    expect(CID.decode(registered.manifest).toString()).toBe(first.manifest);
+    expect(await shown()).toContain('<title>one</title>');
+    expect(await told()).toMatchObject({
+      cid: first.manifest,
+      creator: 'Ana Lima',
+      root: first.cid,
+      royaltyBps: 3_000,
+    });
+    expect(await shown('/license.xml')).toContain('<payment type="attribution">');
+
+    // Again, without a change: nothing is signed anew.
+    expect(await published()).toMatchObject({ record: 'unchanged', manifest: first.manifest, sentBlocks: 0 });
+
+    await version('two');
+    const second = await published();
+    expect(second).toMatchObject({ record: 'updated' });
+    // Root and manifest in one change.
+    expect((await record()).seq).toBe(registered.seq + 1n);
+    expect(await shown()).toContain('<title>two</title>');
+    expect(await told()).toMatchObject({ cid: second.manifest, title: 'One', root: second.cid });
+
+    const back = await as('publisher', (node) => rollback(node, { ...delivery, name }));
+    expect(back).toMatchObject({ cid: first.cid, record: 'updated' });
+    expect(await shown()).toContain('<title>one</title>');
+    expect(await told()).toMatchObject({ cid: back.manifest, title: 'One', root: first.cid });
+  });
+
+  it('has other terms when its file says so, the royalty on chain too', async () => {
+    await published(TERMS);
+    const before = await record();
+    expect(await published({ ...TERMS, title: 'Two', royalty: '10%' })).toMatchObject({ record: 'updated' });
+    expect(await record()).toMatchObject({ royaltyBps: 1_000, seq: before.seq + 1n, root: before.root });
+    expect(await told()).toMatchObject({ title: 'Two', royaltyBps: 1_000 });
+  });
+
+  it('has its terms again when it was taken away and is published anew', async () => {
+    await published(TERMS);
+    await as('publisher', ({ ledger, wallet, settings: { dataDir } }) =>
+      unpublish({ name, ledger, wallet, dataDir, log: silentLog }),
+    );
+    expect(await shown()).toMatch(/^404 /);
+    await version('two');
+    await published();
+    expect(await told()).toMatchObject({ title: 'One' });
+    expect(await shown()).toContain('<title>two</title>');
+  });
+
+  it('says in its status whether visitors take them', async () => {
+    const ask = async (label = 'publisher'): Promise<unknown> =>
+      (await as(label, (node) => siteStatus(node, name))).manifest;
+    const { manifest: cid } = await published(TERMS);
+    expect(await ask()).toEqual({ cid, good: true });
+    expect(await ask('stranger')).toEqual({ cid, good: null });
+    await as('publisher', ({ wallet }) => wallet.updateName(name, { royaltyBps: 1 }));
+    expect(await ask()).toMatchObject({ cid, good: false, why: expect.stringContaining('royalty') as unknown });
+    expect(await shown()).toContain('MANIFEST_INVALID');
+    // Publishing states what the chain has.
+    await published();
+    expect(await ask()).toMatchObject({ good: true });
+    expect(await shown()).toContain('<title>one</title>');
+  });
+
+  it('is kept by its hosts with them, and what was replaced goes', async () => {
+    await published(TERMS);
+    await version('two');
+    const { cid, manifest } = await published();
+    const kept = (): readonly string[] =>
+      hosting?.store
+        .pins(name)
+        .map(({ root }) => root.toString())
+        .toSorted() ?? [];
+    expect(kept()).toHaveLength(4);
+    await hosting?.sweep();
+    testnet.clock.advance(SUPERSEDED_ROOT_MILLIS);
+    await hosting?.sweep();
+    expect(kept()).toEqual([cid, manifest].toSorted());
+  });
+
+  it('is not shown any more when it is given away, until its new owner publishes it', async () => {
+    await published(TERMS);
+    expect(await shown()).toContain('<title>one</title>');
+    const heir = await as('heir', (node) => Promise.resolve(node.wallet.address));
+    await as('publisher', ({ wallet }) => wallet.transferName(name, heir));
+    expect(await shown()).toMatch(/^502 .*MANIFEST_INVALID/s);
+    expect(await shown()).not.toContain('<title>one</title>');
+    // Its terms are not the heir's to guess.
+    await expect(published(undefined, 'heir')).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('--manifest') as unknown,
+    });
+    await published({ creator: 'The heir' }, 'heir');
+    expect(await shown()).toContain('<title>one</title>');
+    expect(await told()).toMatchObject({ creator: 'The heir', owner: heir, royaltyBps: 3_000 });
+  });
+});
+
+it('an image is published with terms only, and shown by them', async () => {
+  name = 'cat.image';
+  await expect(published()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  await published({ creator: 'Ana', mediaType: 'image/png' });
+  expect(await told()).toMatchObject({ kind: 'image', embedding: 'anybody' });
+  expect(await shown()).toContain('<title>one</title>');
+});
