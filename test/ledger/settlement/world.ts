@@ -56,7 +56,7 @@ export function payeeWallet(ledger: SolanaLedger, label: string): LedgerWallet {
 /** The wallet of a ledger whose transactions hold at most `most` receipts. */
 export function narrow(wallet: LedgerWallet, most: number): LedgerWallet {
   return altered(wallet, {
-    receiptsThatFit: (receipts, names) => Math.min(most, wallet.receiptsThatFit(receipts, names)),
+    receiptsThatFit: (receipts, shares) => Math.min(most, wallet.receiptsThatFit(receipts, shares)),
   });
 }
 
@@ -161,6 +161,11 @@ export class World {
   /** What the site's owner asks for from now on, basis points. */
   async changeRoyalty(royaltyBps: number): Promise<void> {
     await this.ledger.wallet(walletKeyFromSeed(this.label, 'site owner')).updateName(this.name, { royaltyBps });
+  }
+
+  /** What the site's owner offers of its royalty to those that show its content, basis points. */
+  async offerReferrers(referrerBps: number): Promise<void> {
+    await this.ledger.wallet(walletKeyFromSeed(this.label, 'site owner')).updateName(this.name, { referrerBps });
   }
 
   engine(options: Partial<SettlementOptions> = {}): SettlementEngine {
