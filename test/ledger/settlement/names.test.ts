@@ -2,10 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { earnersKey } from '../../../core/attribution.ts';
 import { MAX_EARNING_NAMES, MAX_NAMES_LOOKED_UP } from '../../../core/limits.ts';
-import { lamports } from '../../../core/units.ts';
 import type { UnixMillis } from '../../../core/units.ts';
 import type { LedgerReader } from '../../../ledger/contract.ts';
-import { walletKeyFromSeed } from '../../../ledger/solana/index.ts';
 import { worlds } from './in-world.ts';
 import { altered, type World } from './world.ts';
 
@@ -48,24 +46,14 @@ async function earn(world: World, earned: ReadonlyMap<string, bigint>): Promise<
 /** The first payer pays this much each time that such a site shows the name. */
 async function shown(world: World, referrers: readonly string[], each: bigint): Promise<void> {
   const channel = world.payers[0]?.channel;
-  const before = channel === undefined ? 0n : (world.store.entry(channel.id)?.latest?.amount ?? 0n);
-  await world.receive(0, before + each * BigInt(referrers.length));
-  for (const referrer of referrers) {
-    await earn(world, new Map([[earnersKey({ name: world.name, referrer }), each << 20n]]));
-  }
-}
-
-/** Registers a name that may be a referrer. */
-async function register(world: World, name: string): Promise<void> {
-  const owner = world.ledger.wallet(walletKeyFromSeed(world.label, name));
-  await owner.airdrop(lamports(1_000_000_000n));
-  await owner.registerName({ name, root: new Uint8Array(), royaltyBps: 0 });
+  let total = channel === undefined ? 0n : (world.store.entry(channel.id)?.latest?.amount ?? 0n);
+  for (const referrer of referrers) await world.receive(0, (total += each), each, referrer);
 }
 
 describe('referrers', () => {
   it('are paid what the name offers them, each once, and the name the rest', async () => {
     await inWorld('referrers', 1, async (world) => {
-      await Promise.all([register(world, 'shows-one.web3'), register(world, 'shows-two.web3')]);
+      await Promise.all(['shows-one.web3', 'shows-two.web3'].map((name) => world.registerOther(name)));
       await world.offerReferrers(1_000);
       await shown(world, ['shows-one.web3', 'shows-two.web3', 'shows-one.web3'], 1_000_000n);
       const engine = world.engine();
@@ -114,7 +102,7 @@ describe('referrers', () => {
 
   it('are not paid twice when one becomes nobody while its settlement is under way', async () => {
     await inWorld('folded', 1, async (world) => {
-      await register(world, 'folded-shows.web3');
+      await world.registerOther('folded-shows.web3');
       await world.offerReferrers(10_000);
       await shown(world, ['folded-shows.web3'], 1_000_000n);
       const key = earnersKey({ name: world.name, referrer: 'folded-shows.web3' });
