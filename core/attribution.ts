@@ -49,9 +49,11 @@ export function isSameAttribution(one: Attribution, other: Attribution): boolean
   if (one === other) return true;
   if (one.length !== other.length) return false;
   for (let index = 0; index < one.length; index += 1) {
-    const [mine, theirs] = [one[index], other[index]];
-    if (mine?.name !== theirs?.name || mine?.share !== theirs?.share || mine?.referrer !== theirs?.referrer)
+    const mine = one[index];
+    const theirs = other[index];
+    if (mine?.name !== theirs?.name || mine?.share !== theirs?.share || mine?.referrer !== theirs?.referrer) {
       return false;
+    }
   }
   return true;
 }

@@ -93,8 +93,12 @@ export interface GuardStats {
 /** One transaction that a settlement would send. Values in base units. */
 export interface PlannedBatch {
   readonly receipts: readonly { readonly channel: string; readonly payer: string; readonly value: string }[];
-  /** What of the value the names' content earned, before their royalty is taken. */
-  readonly names: readonly { readonly name: string; readonly gross: string }[];
+  /** What of the value the names' content earned, with the site that showed it, before their royalty is taken. */
+  readonly names: readonly {
+    readonly name: string;
+    readonly referrer?: string | undefined;
+    readonly gross: string;
+  }[];
   readonly value: string;
   readonly feeLamports: string;
 }
@@ -203,7 +207,7 @@ export const planSchema: z.ZodType<SettlementPlan> = z.object({
   batches: z.array(
     z.object({
       receipts: z.array(z.object({ channel: z.string(), payer: z.string(), value: decimal })),
-      names: z.array(z.object({ name: z.string(), gross: decimal })),
+      names: z.array(z.object({ name: z.string(), referrer: z.string().optional(), gross: decimal })),
       value: decimal,
       feeLamports: decimal,
     }),

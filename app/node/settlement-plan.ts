@@ -33,7 +33,7 @@ async function planned({ ledger, wallet }: Parts, batch: Batch): Promise<Planned
       payer: candidate.channel.payer,
       value: increaseOf(candidate).toString(),
     })),
-    names: batch.shares.map(({ name, gross }) => ({ name, gross: gross.toString() })),
+    names: batch.shares.map(({ name, referrer, gross }) => ({ name, referrer, gross: gross.toString() })),
     value: batch.increase.toString(),
     feeLamports: (await ledger.feeOf(prepared)).toString(),
   };

@@ -2,6 +2,9 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { basisPoints, lamports, pricePerMiB } from '../../core/units.ts';
+import { NUMERATOR_BITS } from '../../ledger/accounting/index.ts';
+import { walletKeyFromSeed } from '../../ledger/solana/index.ts';
 import { controlHandlers } from '../../app/node/index.ts';
 import { createTestnet, type Testnet } from '../../app/testnet/index.ts';
 import { temporaryFolder } from '../e2e/marketplace.ts';
@@ -54,6 +57,44 @@ describe('a marketplace in one process', () => {
       damaged: 0,
     });
     expect(settlements.filter(({ kind }) => kind === 'receipt')).toHaveLength(host.settlement.totals().receipts);
+  });
+
+  it('pays the name of a picture and the site that showed it, to the base unit', async () => {
+    const [host] = testnet.hosts;
+    if (host === undefined) throw new Error('there is no host');
+    const { ledger } = testnet.gateway.node;
+    const owner = ledger.wallet(walletKeyFromSeed('testnet', 'owner of a picture'));
+    await owner.airdrop(lamports(3_000_000_000n));
+    const { nameYearPrice, unitsPerLamport } = await ledger.bank();
+    await owner.buy(lamports((2n * nameYearPrice) / unitsPerLamport + 1n));
+    const terms = { root: new Uint8Array(), royaltyBps: 3_333, referrerBps: 1_234 };
+    for (const name of ['pic.image', 'news.web3']) await owner.registerName({ name, ...terms });
+
+    const [offer] = testnet.gateway.node.discovery.book.find('content');
+    if (offer === undefined) throw new Error('nobody offers content');
+    const body = Buffer.alloc(300_000, 7);
+    // The circuit is paid for as one to content is.
+    host.node.serve('pictures', pricePerMiB(0n), (stream) => {
+      stream.attribute([{ name: 'pic.image', referrer: 'news.web3', share: basisPoints(9_000) }]);
+      stream.end(body);
+    });
+    const circuit = await testnet.gateway.node.circuits.createCircuit([offer], { service: 'content' });
+    const stream = await circuit.openStream('pictures', new Uint8Array());
+    stream.end();
+    expect(Buffer.concat(await stream.toArray())).toEqual(body);
+    testnet.gateway.node.metering.flush();
+    // What was signed came before the answer.
+    await Promise.all(testnet.gateway.node.links.links().map((link) => link.ping()));
+    circuit.destroy();
+    const gross = (host.node.store.shares.get('pic.image news.web3') ?? 0n) >> NUMERATOR_BITS;
+    expect(await host.node.settlement.settleAll()).not.toEqual([]);
+
+    const { feeBps } = await ledger.bank();
+    const royalty = (((gross * (10_000n - BigInt(feeBps))) / 10_000n) * 3_333n) / 10_000n;
+    const referral = (royalty * 1_234n) / 10_000n;
+    expect(referral).toBeGreaterThan(0n);
+    expect((await ledger.name('news.web3'))?.accrued).toBe(referral);
+    expect((await ledger.name('pic.image'))?.accrued).toBe(royalty - referral);
   });
 
   it('reaches nothing but itself: every link is in memory', () => {

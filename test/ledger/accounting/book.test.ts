@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { amount, pricePerMiB } from '../../../core/units.ts';
+import { attribution } from '../../../core/attribution.ts';
+import { ALL_BPS, amount, pricePerMiB } from '../../../core/units.ts';
 import type { ChannelState } from '../../../ledger/contract.ts';
 import { channelId, ledgerAddress, nodeId } from '../../../core/ids.ts';
 import { MAX_ACCOUNTS } from '../../../core/limits.ts';
@@ -300,9 +301,10 @@ describe('the books', () => {
   it('put what a name earned on disk with the receipt that pays for it', async () => {
     link();
     const [demo, other] = [allFor('demo.web3'), allFor('other.web3')];
-    for (let i = 0; i < 100; i += 1) {
+    const shown = attribution([{ name: 'demo.web3', referrer: 'news.web3', share: ALL_BPS }]);
+    for (let i = 0; i < 110; i += 1) {
       up(1);
-      earning.attribute(i < 60 ? demo : other, FRAME, PRICE);
+      earning.attribute(i < 60 ? demo : i < 100 ? other : shown, FRAME, PRICE);
     }
     const early = payee.store.shares.get('demo.web3') ?? 0n;
     expect(early).toBeLessThanOrEqual(earning.counts().signed << 20n);
@@ -311,6 +313,11 @@ describe('the books', () => {
     payee = await reopen(payee);
     expect(payee.store.shares.get('demo.web3')).toBe(60n * BigInt(FRAME) * PRICE);
     expect(payee.store.shares.get('other.web3')).toBe(40n * BigInt(FRAME) * PRICE);
+    expect(payee.store.shares.get('demo.web3 news.web3')).toBe(10n * BigInt(FRAME) * PRICE);
+    payee.store.dropReferrer('demo.web3 news.web3');
+    payee = await reopen(payee);
+    expect(payee.store.shares.get('demo.web3')).toBe(70n * BigInt(FRAME) * PRICE);
+    expect(payee.store.shares.size).toBe(2);
   });
 });
 

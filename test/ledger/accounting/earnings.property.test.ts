@@ -1,8 +1,8 @@
 /** What names are owed of what a payer pays, over any shares, prices and receipts. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { attribution, type Attribution } from '../../../core/attribution.ts';
-import { MAX_ATTRIBUTED_NAMES } from '../../../core/limits.ts';
+import { attribution, earnersKey, earnersOf, type Attribution } from '../../../core/attribution.ts';
+import { MAX_ATTRIBUTED_NAMES, MAX_UNPAID_REFERRALS } from '../../../core/limits.ts';
 import { ALL_BPS, basisPoints, pricePerMiB } from '../../../core/units.ts';
 import { Earnings } from '../../../ledger/accounting/earnings.ts';
 import { allFor } from './pair.ts';
@@ -15,13 +15,21 @@ const LIST: fc.Arbitrary<Attribution> = fc
   .tuple(
     fc.subarray(NAMES, { minLength: 1, maxLength: MAX_ATTRIBUTED_NAMES }),
     fc.array(fc.nat(ALL_BPS), { minLength: MAX_ATTRIBUTED_NAMES, maxLength: MAX_ATTRIBUTED_NAMES }),
+    fc.array(fc.option(fc.constantFrom(...NAMES), { nil: undefined }), {
+      minLength: MAX_ATTRIBUTED_NAMES,
+      maxLength: MAX_ATTRIBUTED_NAMES,
+    }),
     fc.boolean(),
   )
-  .map(([names, cuts, isAll]) => {
+  .map(([names, cuts, referrers, isAll]) => {
     const ends = cuts.slice(0, names.length).toSorted((a, b) => a - b);
     if (isAll) ends[ends.length - 1] = ALL_BPS;
     return attribution(
-      names.map((name, index) => ({ name, share: basisPoints((ends[index] ?? 0) - (ends[index - 1] ?? 0)) })),
+      names.map((name, index) => ({
+        name,
+        referrer: referrers[index],
+        share: basisPoints((ends[index] ?? 0) - (ends[index - 1] ?? 0)),
+      })),
     );
   });
 
@@ -51,7 +59,7 @@ class Account {
   due = 0n;
   paid = 0n;
   readonly given = new Map<string, bigint>();
-  /** By name: numerators x basis points. */
+  /** By name and referrer: numerators x basis points. */
   readonly exact = new Map<string, bigint>();
   readonly #earnings = new Earnings();
 
@@ -59,7 +67,7 @@ class Account {
     this.due += BigInt(bytes) * price;
     if (list === undefined) return;
     this.#earnings.add(list, bytes, pricePerMiB(price));
-    for (const { name, share } of list) add(this.exact, name, BigInt(bytes) * price * BigInt(share));
+    for (const share of list) add(this.exact, earnersKey(share), BigInt(bytes) * price * BigInt(share.share));
   }
 
   pay(paid: bigint): void {
@@ -88,6 +96,43 @@ function tooMuch({ gave, paid, given, exact }: Account): readonly string[] {
   const over = Array.from(given).filter(([name, sum]) => sum * WHOLE > (exact.get(name) ?? 0n));
   return [...over.map(([name]) => name), ...(gave > paid ? [`${gave} of ${paid}`] : [])];
 }
+
+/** What a name earned, whoever showed it. */
+function ofName(given: ReadonlyMap<string, bigint>, name: string): bigint {
+  const own = Array.from(given).filter(([key]) => earnersOf(key).name === name);
+  return own.reduce((sum, [, numerator]) => sum + numerator, 0n);
+}
+
+function shown(referrer: string): Attribution {
+  return attribution([{ name: 'pic.image', referrer, share: ALL_BPS }]);
+}
+
+describe('what names are owed where a visitor invents referrers', () => {
+  const invented = (count: number): string[] => Array.from({ length: count }, (_, index) => `invented-${index}.web3`);
+
+  it('is all that they earned, in as many parts as there is room for; a referrer that brought more keeps its own', () => {
+    const account = new Account();
+    account.carry(shown('honest.web3'), 50_000, 3n);
+    for (const referrer of invented(10_000)) account.carry(shown(referrer), 1, 3n);
+    account.carry(shown('late.web3'), 40_000, 3n);
+    account.pay(account.due);
+    expect(ofName(account.given, 'pic.image')).toBe(3n * (50_000n + 10_000n + 40_000n));
+    expect(account.given.get('pic.image honest.web3')).toBe(3n * 50_000n);
+    expect(account.given.get('pic.image late.web3')).toBe(3n * 40_000n);
+    expect(account.given.size).toBe(MAX_UNPAID_REFERRALS + 1);
+  });
+
+  it('leaves room for those that come after a receipt', () => {
+    const account = new Account();
+    for (let round = 0; round < 3; round += 1) {
+      for (const referrer of invented(MAX_UNPAID_REFERRALS)) account.carry(shown(`${round}-${referrer}`), 7, 3n);
+      account.pay(account.due / 3n);
+      account.pay(account.due);
+    }
+    expect(account.given.get('pic.image 2-invented-1.web3')).toBeGreaterThan(0n);
+    expect(ofName(account.given, 'pic.image')).toBe(account.paid);
+  });
+});
 
 describe('what names are owed', () => {
   it('includes what a receipt paid that was less than a numerator for each of them', () => {

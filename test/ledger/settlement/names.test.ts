@@ -1,10 +1,11 @@
 /** Names that nobody registered cost a payee next to nothing, and names that somebody did get what they earned. */
 import { describe, expect, it } from 'vitest';
+import { earnersKey } from '../../../core/attribution.ts';
 import { MAX_EARNING_NAMES, MAX_NAMES_LOOKED_UP } from '../../../core/limits.ts';
 import type { UnixMillis } from '../../../core/units.ts';
 import type { LedgerReader } from '../../../ledger/contract.ts';
 import { worlds } from './in-world.ts';
-import type { World } from './world.ts';
+import { altered, type World } from './world.ts';
 
 const HOUR_MILLIS = 3_600_000;
 
@@ -12,8 +13,8 @@ const inWorld = worlds();
 
 /** Names earned this much each, as a host's visitors may make its books say. */
 async function invent(world: World, count: number, each: bigint): Promise<void> {
-  const shares = Array.from({ length: count }, (_, i): [string, bigint] => [`invented-${i}.web3`, -(each << 20n)]);
-  await world.store.book([], [], new Map(shares));
+  const shares = Array.from({ length: count }, (_, i): [string, bigint] => [`invented-${i}.web3`, each << 20n]);
+  await earn(world, new Map(shares));
 }
 
 /** The reader, with `at` called before each question about names. */
@@ -30,6 +31,100 @@ function asking(world: World, at: (names: readonly string[]) => void | Promise<v
     },
   });
 }
+
+/** What the visitors' payments made the books say; they are those of the newest receipt of the first payer. */
+async function earn(world: World, earned: ReadonlyMap<string, bigint>): Promise<void> {
+  const [payer] = world.payers;
+  if (payer === undefined) throw new RangeError('there is no payer');
+  if (world.store.entry(payer.channel.id)?.latest === undefined) await world.receive(0, 0n);
+  const latest = world.store.entry(payer.channel.id)?.latest;
+  if (latest === undefined) throw new RangeError('there is no receipt');
+  world.store.hold(latest, 0n, earned, () => {});
+  await world.store.flushed();
+}
+
+/** The first payer pays this much each time that such a site shows the name. */
+async function shown(world: World, referrers: readonly string[], each: bigint): Promise<void> {
+  const channel = world.payers[0]?.channel;
+  let total = channel === undefined ? 0n : (world.store.entry(channel.id)?.latest?.amount ?? 0n);
+  for (const referrer of referrers) await world.receive(0, (total += each), each, referrer);
+}
+
+describe('referrers', () => {
+  it('are paid what the name offers them, each once, and the name the rest', async () => {
+    await inWorld('referrers', 1, async (world) => {
+      await Promise.all(['shows-one.web3', 'shows-two.web3'].map((name) => world.registerOther(name)));
+      await world.offerReferrers(1_000);
+      await shown(world, ['shows-one.web3', 'shows-two.web3', 'shows-one.web3'], 1_000_000n);
+      const engine = world.engine();
+      expect(await engine.settleAll()).toHaveLength(1);
+      expect(await world.earnings()).toEqual({ name: 540_000n, till: 2_400_000n });
+      expect((await world.ledger.name('shows-one.web3'))?.accrued).toBe(40_000n);
+      expect((await world.ledger.name('shows-two.web3'))?.accrued).toBe(20_000n);
+      expect(world.store.shares.size).toBe(0);
+      await engine.close();
+    });
+  });
+
+  it('that nobody registered keep nothing from the name, not even for a while, and cost one question', async () => {
+    await inWorld('invented-referrers', 1, async (world) => {
+      await world.offerReferrers(5_000);
+      const invented = Array.from({ length: 20 }, (_, index) => `invented-${index}.web3`);
+      await shown(world, invented, 100_000n);
+      const questions: (readonly string[])[] = [];
+      const engine = world.engine({ reader: asking(world, (names) => void questions.push(names)) });
+      expect(await engine.settleAll()).toHaveLength(1);
+      expect(await world.earnings()).toEqual({ name: 400_000n, till: 1_600_000n });
+      expect(questions).toHaveLength(1);
+      expect(world.store.shares.size).toBe(0);
+      // The next visitor invents the same: it is asked for again, and the name is paid with the same settlement.
+      await shown(world, invented, 100_000n);
+      await engine.settleAll();
+      expect(await world.earnings()).toEqual({ name: 800_000n, till: 3_200_000n });
+      expect(questions).toHaveLength(2);
+      await engine.close();
+    });
+  });
+
+  it('do not delay a name whose referrer is a name in the books that nobody registered', async () => {
+    await inWorld('unknown-both', 1, async (world) => {
+      await invent(world, 1, 500n);
+      await shown(world, ['nobody-else.web3'], 100_000n);
+      const engine = world.engine();
+      await engine.settleAll();
+      await shown(world, ['invented-0.web3'], 100_000n);
+      await engine.settleAll();
+      expect(await world.earnings()).toEqual({ name: 40_000n, till: 160_000n });
+      expect(Array.from(world.store.shares.keys())).toEqual(['invented-0.web3']);
+      await engine.close();
+    });
+  });
+
+  it('are not paid twice when one becomes nobody while its settlement is under way', async () => {
+    await inWorld('folded', 1, async (world) => {
+      await world.registerOther('folded-shows.web3');
+      await world.offerReferrers(10_000);
+      await shown(world, ['folded-shows.web3'], 1_000_000n);
+      const key = earnersKey({ name: world.name, referrer: 'folded-shows.web3' });
+      const { wallet } = world;
+      // The transaction is signed, and the books make room.
+      const engine = world.engine({
+        wallet: altered(wallet, {
+          prepareSettle: async (...args) => {
+            const prepared = await wallet.prepareSettle(...args);
+            world.store.dropReferrer(key);
+            return prepared;
+          },
+        }),
+      });
+      await engine.settleAll();
+      expect((await world.ledger.name('folded-shows.web3'))?.accrued).toBe(200_000n);
+      expect(await world.earnings()).toEqual({ name: 0n, till: 800_000n });
+      expect(world.store.shares).toEqual(new Map());
+      await engine.close();
+    });
+  });
+});
 
 describe('invented names', () => {
   it('cost one question a settlement, and are forgotten when they stay unknown', async () => {

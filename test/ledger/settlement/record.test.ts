@@ -11,6 +11,7 @@ import type { SettlementRecord } from '../../../ledger/settlement/record.ts';
 const u64 = fc.bigInt({ min: 0n, max: U64_MAX });
 const text = (max: number): fc.Arbitrary<string> =>
   fc.string({ unit: fc.constantFrom('a', 'b', 'z', '1', '9', '-', '.'), minLength: 1, maxLength: max });
+const nameText = text(58);
 const counters = { amount: u64.map((value) => amount(value)), up: u64, down: u64 };
 const bytesOf = (length: number): fc.Arbitrary<Uint8Array> => fc.uint8Array({ minLength: length, maxLength: length });
 const record: fc.Arbitrary<SettlementRecord> = fc
@@ -27,7 +28,13 @@ const record: fc.Arbitrary<SettlementRecord> = fc
       ),
       { maxLength: 64 },
     ),
-    shares: fc.array(fc.record({ name: text(58), gross: u64.map((value) => amount(value)) }), { maxLength: 8 }),
+    shares: fc.array(
+      fc.record(
+        { name: nameText, referrer: nameText, gross: u64.map((value) => amount(value)) },
+        { requiredKeys: ['name', 'gross'] },
+      ),
+      { maxLength: 8 },
+    ),
     increase: u64.map((value) => amount(value)),
   })
   .map(({ settled, ...rest }) => ({
@@ -84,6 +91,20 @@ describe('what settlement writes to disk', () => {
     expect(toHex(encodeRecord(value))).toBe(golden);
     expect(decodeRecord(fromHex(golden))).toEqual(value);
     expect(decodeRecord(fromHex(old))).toEqual({ ...value, before: [] });
+  });
+
+  it('has a referrer behind its name, and is what it was without one', async () => {
+    const file = new URL('./fixtures/record-with-referrer.hex', import.meta.url);
+    const golden = (await readFile(file, 'utf8')).trim();
+    const value: SettlementRecord = {
+      transaction: { signature: '5igNature', wire: Uint8Array.of(1, 2, 3), lastValidBlockHeight: 1_234n },
+      items: [{ channel: channelId(new Uint8Array(22).fill(9)), amount: amount(10n), up: 20n, down: 30n }],
+      before: [{ payer: ledgerAddress(new Uint8Array(32).fill(8)), amount: amount(3n), up: 6n, down: 9n }],
+      shares: [{ name: 'pic.image', referrer: 'demo.web3', gross: amount(4n) }],
+      increase: amount(7n),
+    };
+    expect(toHex(encodeRecord(value))).toBe(golden);
+    expect(decodeRecord(fromHex(golden))).toEqual(value);
   });
 });
 

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { earnersKey } from '../../../core/attribution.ts';
 import type { RelaymintError } from '../../../core/errors.ts';
 import { nodeId } from '../../../core/ids.ts';
 import { amount, lamports } from '../../../core/units.ts';
@@ -56,7 +57,7 @@ export function payeeWallet(ledger: SolanaLedger, label: string): LedgerWallet {
 /** The wallet of a ledger whose transactions hold at most `most` receipts. */
 export function narrow(wallet: LedgerWallet, most: number): LedgerWallet {
   return altered(wallet, {
-    receiptsThatFit: (receipts, names) => Math.min(most, wallet.receiptsThatFit(receipts, names)),
+    receiptsThatFit: (receipts, shares) => Math.min(most, wallet.receiptsThatFit(receipts, shares)),
   });
 }
 
@@ -142,15 +143,15 @@ export class World {
     return new World({ label, ledger, wallet, payers: opened, name, directory, store });
   }
 
-  /** The payer signs up to `total`; `gross` of it was for the name. Resolves once it is on disk. */
-  async receive(payer: number, total: bigint, gross = 0n): Promise<void> {
+  /** The payer signs up to `total`; `gross` of it was for the name, where `referrer` showed it. Resolves once it is on disk. */
+  async receive(payer: number, total: bigint, gross = 0n, referrer?: string): Promise<void> {
     const channel = this.payers[payer]?.channel;
     if (channel === undefined) throw new RangeError(`there is no payer ${payer}`);
     const receipt = signReceipt(
       { channel: channel.id, amount: amount(total), up: total * 2n, down: total * 30n },
       delegateOf(this.label, payer),
     );
-    const earned = new Map(gross === 0n ? [] : [[this.name, gross << 20n]]);
+    const earned = new Map(gross === 0n ? [] : [[earnersKey({ name: this.name, referrer }), gross << 20n]]);
     await new Promise<void>((resolve, reject) => {
       this.store.hold(receipt, 0n, earned, (error?: RelaymintError) =>
         error === undefined ? resolve() : reject(error),
@@ -161,6 +162,11 @@ export class World {
   /** What the site's owner asks for from now on, basis points. */
   async changeRoyalty(royaltyBps: number): Promise<void> {
     await this.ledger.wallet(walletKeyFromSeed(this.label, 'site owner')).updateName(this.name, { royaltyBps });
+  }
+
+  /** What the site's owner offers of its royalty to those that show its content, basis points. */
+  async offerReferrers(referrerBps: number): Promise<void> {
+    await this.ledger.wallet(walletKeyFromSeed(this.label, 'site owner')).updateName(this.name, { referrerBps });
   }
 
   engine(options: Partial<SettlementOptions> = {}): SettlementEngine {
@@ -212,6 +218,13 @@ export class World {
   async settledOnChain(): Promise<bigint> {
     const till = await this.ledger.till(this.wallet.address);
     return till?.channels.reduce((sum, channel) => sum + channel.settled, 0n) ?? 0n;
+  }
+
+  /** Somebody's name, which may be a referrer. */
+  async registerOther(name: string): Promise<void> {
+    const owner = this.ledger.wallet(walletKeyFromSeed(this.label, name));
+    await owner.airdrop(lamports(SOL));
+    await owner.registerName({ name, root: CID, royaltyBps: 0 });
   }
 
   /** What the name's owner got and what stayed with the payee. */
