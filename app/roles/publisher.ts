@@ -185,7 +185,8 @@ async function recorded(
   }
 }
 
-interface Content {
+/** What hosts are to have. */
+export interface Content {
   readonly store: BlockStore;
   readonly root: CID;
   readonly totalBytes: number;
@@ -197,7 +198,7 @@ interface Content {
  * To one host after the other, until enough have it: each is paid, and takes only what it lacks. One that fails is passed over
  * for the next. @returns those that have it all, at least one, and what was sent to all of them.
  */
-async function uploadToAll(
+export async function uploadToAll(
   node: RunningNode,
   settings: DeliverySettings,
   content: Content,

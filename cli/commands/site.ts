@@ -6,9 +6,11 @@ import { siteInitCommand } from './site-init.ts';
 import { sitePackCommand } from './site-pack.ts';
 import { sitePreviewCommand } from './site-preview.ts';
 import { sitePublishCommand } from './site-publish.ts';
+import { siteRepairCommand } from './site-repair.ts';
 import { siteRollbackCommand } from './site-rollback.ts';
 import { siteStatusCommand } from './site-status.ts';
 import { siteUnpublishCommand } from './site-unpublish.ts';
+import { siteVerifyCommand } from './site-verify.ts';
 
 export function siteCommand(program: Command): void {
   const site = program
@@ -21,6 +23,8 @@ export function siteCommand(program: Command): void {
   sitePackCommand(site);
   sitePublishCommand(site);
   siteStatusCommand(site);
+  siteVerifyCommand(site);
+  siteRepairCommand(site);
   siteHistoryCommand(site);
   siteRollbackCommand(site);
   siteUnpublishCommand(site);

@@ -4,3 +4,4 @@ export { BlockFiles } from './block-files.ts';
 export { openBlockStore } from './store.ts';
 export type { BlockStoreOptions } from './store.ts';
 export { blockKey, blockMissing, checkCid, decodeCid, isDirectoryCodec, verifyBlock } from './block.ts';
+export { linksOf } from './walk.ts';
