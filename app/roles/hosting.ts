@@ -1,13 +1,14 @@
 /** A host: stores what publishers upload and serves it to everybody who pays. */
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import type { BasisPoints, Bytes, PricePerMiB } from '../../core/units.ts';
+import type { BasisPoints, Bytes, PricePerMiB, UnixMillis } from '../../core/units.ts';
 import { CONTENT_SERVICE, PUBLISH_SERVICE, openBlockStore, type BlockStore } from '../../sites/blocks/index.ts';
 import { createPinKeeper, createPublishService } from '../../sites/publish/index.ts';
 import { createContentService } from '../../sites/serve/index.ts';
 import { systemClock } from '../../core/ports.ts';
 import { repeat } from '../../core/repeat.ts';
 import type { RunningNode } from '../node/index.ts';
+import { Draining } from './draining.ts';
 
 export interface HostValues {
   /** Of content. */
@@ -20,12 +21,16 @@ export interface HostValues {
   readonly quotaPerName: Bytes | undefined;
   /** The only names to take; none: any wallet may bring a name that is its own or nobody's. */
   readonly accept: readonly string[];
+  /** It takes no content and leaves, at that time at the latest. */
+  readonly drain: UnixMillis | undefined;
 }
 
 export interface RunningHost extends AsyncDisposable {
   readonly store: BlockStore;
   /** Removes at once what no name points to any more, which else waits for the next minute. */
   sweep(): Promise<void>;
+  /** Of a host that is to leave. */
+  readonly draining: Draining | undefined;
 }
 
 const CONTENT_DIRECTORY = 'content';
@@ -52,26 +57,43 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
     settings.price,
     createContentService({ store, onFetched: (pin) => keeper.fetched(pin), log }),
   );
-  node.serve(
-    PUBLISH_SERVICE,
-    settings.publishPrice,
-    createPublishService({
-      store,
-      ledger: node.ledger,
-      host: node.keys.identity.nodeId,
-      accept: settings.accept.length === 0 ? { policy: 'open' } : { policy: 'names', names: settings.accept },
-      ...(settings.quotaPerName === undefined ? {} : { quotaPerName: settings.quotaPerName }),
-      onPinned: namesChanged,
-      log,
-    }),
-  );
+  const self = node.keys.identity.nodeId;
+  const draining =
+    settings.drain === undefined
+      ? undefined
+      : new Draining({
+          store,
+          ledger: node.ledger,
+          book: node.discovery.book,
+          self,
+          until: settings.drain,
+          clock,
+          log,
+        });
+  // Its offer then says that it takes nothing: it does not sell it.
+  if (draining === undefined) {
+    node.serve(
+      PUBLISH_SERVICE,
+      settings.publishPrice,
+      createPublishService({
+        store,
+        ledger: node.ledger,
+        host: self,
+        accept: settings.accept.length === 0 ? { policy: 'open' } : { policy: 'names', names: settings.accept },
+        ...(settings.quotaPerName === undefined ? {} : { quotaPerName: settings.quotaPerName }),
+        onPinned: namesChanged,
+        log,
+      }),
+    );
+  }
   const sweep = async (): Promise<void> => {
     await keeper.sweep();
     namesChanged();
+    await draining?.look();
   };
   stack.use(repeat({ everyMillis: SWEEP_MILLIS, work: sweep, what: 'removing old content', log }));
   const owned = stack.move();
-  return { store, sweep, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { store, sweep, draining, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** The names whose content came last, first: where not all fit the offer, visitors find these. */

@@ -8,12 +8,10 @@ import type { Log } from '../../core/ports.ts';
 import { unixMillis } from '../../core/units.ts';
 import type { LedgerReader, LedgerWallet, NameRecord } from '../../ledger/contract.ts';
 import { daysBetween } from '../../ledger/term.ts';
-import { CONTENT_SERVICE } from '../../sites/blocks/index.ts';
 import type { PublishEntry } from '../../sites/publish/index.ts';
-import { keepsName } from '../../node/offer/index.ts';
-import { sellersOf } from '../../node/tunnel/index.ts';
 import type { RunningNode } from '../node/index.ts';
 import { journalOf, openArchive } from './archive.ts';
+import { keepersOf } from './keepers.ts';
 import { requireOwn } from './own-name.ts';
 
 /** An entry of the journal, as people and scripts read it. */
@@ -124,10 +122,7 @@ export interface SiteStatus {
 /** The node is announced: it has asked for offers. @throws RelaymintError LEDGER_UNREACHABLE, STORAGE_FAILED. */
 export async function siteStatus(node: RunningNode, name: string): Promise<SiteStatus> {
   const { book } = node.discovery;
-  const hosts = sellersOf(book, CONTENT_SERVICE).filter((host) => {
-    const offer = book.get(host);
-    return offer !== undefined && keepsName(offer, name);
-  });
+  const hosts = keepersOf(book, name);
   const [record, entries, now] = await Promise.all([
     node.ledger.name(name),
     journalOf(node.settings.dataDir).read(name),

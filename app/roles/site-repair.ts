@@ -9,11 +9,11 @@ import { bringIn, type BlockList } from '../../sites/keeping/index.ts';
 import type { RunningNode } from '../node/index.ts';
 import { openArchive } from './archive.ts';
 import { HostLine, fromAnyOf } from './host-line.ts';
+import { isLeaving } from './keepers.ts';
 import { requireOwn } from './own-name.ts';
 import { hostsFor, uploadToAll, type DeliverySettings } from './publisher.ts';
 import {
   isKeeper,
-  isLeaving,
   rootOf,
   verifyRoot,
   type KeeperReport,

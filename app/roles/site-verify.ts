@@ -8,14 +8,11 @@ import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { MAX_LISTING_BYTES, MAX_VERIFIED_HOSTS } from '../../core/limits.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
-import { CONTENT_SERVICE, PUBLISH_SERVICE } from '../../sites/blocks/index.ts';
 import { challenge, listBlocks, sampleOf, type BlockList, type KeepingResult } from '../../sites/keeping/index.ts';
-import type { OfferBook } from '../../node/discovery/index.ts';
-import { keepsName, priceOf } from '../../node/offer/index.ts';
-import { sellersOf } from '../../node/tunnel/index.ts';
 import type { RunningNode } from '../node/index.ts';
 import { openArchive } from './archive.ts';
 import { HostLine, fromAnyOf } from './host-line.ts';
+import { isLeaving, keepersOf } from './keepers.ts';
 
 export interface VerifySettings {
   readonly name: string;
@@ -131,20 +128,6 @@ export function isKeeper({ result, leaving }: Pick<KeeperReport, 'result' | 'lea
 function questionsOf(root: CID, { blocks, unread }: BlockList, samples: number): CID[] {
   const questions = [root, ...unread, ...sampleOf(blocks, samples)];
   return Array.from(new Map(questions.map((cid) => [cid.toString(), cid])).values());
-}
-
-/** Hosts whose offers say that they keep the name, in random order. */
-export function keepersOf(book: OfferBook, name: string): NodeId[] {
-  return sellersOf(book, CONTENT_SERVICE).filter((host) => {
-    const offer = book.get(host);
-    return offer !== undefined && keepsName(offer, name);
-  });
-}
-
-/** It serves what it keeps, and takes nothing more. */
-export function isLeaving(book: Pick<OfferBook, 'get'>, host: NodeId): boolean {
-  const offer = book.get(host);
-  return offer !== undefined && priceOf(offer, PUBLISH_SERVICE) === undefined;
 }
 
 /** What a name points to. @throws RelaymintError NAME_UNKNOWN, NAME_EXPIRED, CONTENT_NOT_FOUND. */

@@ -58,6 +58,11 @@ async function runRole<Own>(role: Role<Own>, options: RoleOptions<Own>): Promise
     ...fields,
   });
   output.line(running.describe(addresses));
+  void running.finished?.then(({ value, line }) => {
+    output.value(value);
+    output.line(`${line}.`);
+    lifecycle.end('it has left');
+  });
   await lifecycle.ended;
   output.line('Stopping: paying what is due, settling, closing.');
 }
