@@ -1,7 +1,8 @@
 /** A host: stores what publishers upload and serves it to everybody who pays. */
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import type { BasisPoints, Bytes, PricePerMiB, UnixMillis } from '../../core/units.ts';
+import { bytes, type BasisPoints, type Bytes, type PricePerMiB, type UnixMillis } from '../../core/units.ts';
+import { freeSpace } from '../../platform/disk/free-space.ts';
 import { CONTENT_SERVICE, PUBLISH_SERVICE, openBlockStore, type BlockStore } from '../../sites/blocks/index.ts';
 import { createPinKeeper, createPublishService } from '../../sites/publish/index.ts';
 import { createContentService } from '../../sites/serve/index.ts';
@@ -50,7 +51,10 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
       log,
     }),
   );
-  const namesChanged = node.keeping(() => newestNames(store));
+  const folder = path.join(node.settings.dataDir, CONTENT_DIRECTORY);
+  let free = await freeSpace(folder);
+  const room = (): Bytes | undefined => roomOf(settings, store, free);
+  const changed = node.keeping(() => newestNames(store), settings.drain === undefined ? room : undefined);
   const keeper = createPinKeeper({ store, ledger: node.ledger, clock, log });
   node.serve(
     CONTENT_SERVICE,
@@ -81,19 +85,28 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
         host: self,
         accept: settings.accept.length === 0 ? { policy: 'open' } : { policy: 'names', names: settings.accept },
         ...(settings.quotaPerName === undefined ? {} : { quotaPerName: settings.quotaPerName }),
-        onPinned: namesChanged,
+        onPinned: changed,
         log,
       }),
     );
   }
   const sweep = async (): Promise<void> => {
     await keeper.sweep();
-    namesChanged();
+    free = await freeSpace(folder);
+    changed();
     await draining?.look();
   };
   stack.use(repeat({ everyMillis: SWEEP_MILLIS, work: sweep, what: 'removing old content', log }));
   const owned = stack.move();
   return { store, sweep, draining, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** How much one site may bring: what is least of the quota's rest, the quota of a name, and the disk. undefined: nobody knows. */
+function roomOf({ quotaPerName }: HostValues, store: BlockStore, free: number | undefined): Bytes | undefined {
+  const { quota, bytes: used } = store.stats();
+  const limits = [free, quotaPerName, quota === undefined ? undefined : Math.max(0, quota - used)];
+  const known = limits.filter((limit) => limit !== undefined);
+  return known.length === 0 ? undefined : bytes(Math.min(...known));
 }
 
 /** The names whose content came last, first: where not all fit the offer, visitors find these. */

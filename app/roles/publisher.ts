@@ -22,6 +22,7 @@ import { keepsName } from '../../node/offer/index.ts';
 import type { OfferBook } from '../../node/discovery/index.ts';
 import type { Published, RolledBack } from '../market/index.ts';
 import { openArchive, rootsKept, targetOf } from './archive.ts';
+import { assertRoom, isTooSmall } from './keepers.ts';
 import { assertOurs, requireOwn } from './own-name.ts';
 import { signerOf, type RunningNode, ChainView, pairsOf, watchTransports } from '../node/index.ts';
 
@@ -203,7 +204,9 @@ export async function uploadToAll(
   settings: DeliverySettings,
   content: Content,
 ): Promise<{ readonly hosts: NodeId[]; readonly sentBlocks: number; readonly sentBytes: number }> {
-  const candidates = settings.hosts.length > 0 ? settings.hosts : hostsFor(node.discovery.book, settings.name);
+  const { book } = node.discovery;
+  const candidates = settings.hosts.length > 0 ? settings.hosts : hostsFor(book, settings.name, content.totalBytes);
+  if (candidates.length === 0) assertRoom(book, content.totalBytes);
   const done: NodeId[] = [];
   const sent = { sentBlocks: 0, sentBytes: 0 };
   let failure: unknown = new RelaymintError('NO_ROUTE', 'No known host takes content.', {
@@ -232,13 +235,13 @@ export async function uploadToAll(
   return { hosts: done, ...sent };
 }
 
-/** Who keeps an older state of the site comes first: visitors ask it already. */
-export function hostsFor(book: OfferBook, name: string): NodeId[] {
+/** Who keeps an older state of the site comes first: visitors ask it already. Who says that it has no room for so many bytes is passed over. */
+export function hostsFor(book: OfferBook, name: string, size: number = 0): NodeId[] {
   const keeps = (host: NodeId): boolean => {
     const offer = book.get(host);
     return offer !== undefined && keepsName(offer, name);
   };
-  const sellers = sellersOf(book, PUBLISH_SERVICE);
+  const sellers = sellersOf(book, PUBLISH_SERVICE).filter((host) => !isTooSmall(book, host, { name, size }));
   return [...sellers.filter(keeps), ...sellers.filter((host) => !keeps(host))];
 }
 

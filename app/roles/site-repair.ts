@@ -73,7 +73,7 @@ export async function repair(node: RunningNode, settings: RepairSettings): Promi
   }
   const own = await listIn(store, root);
   const totalBytes = store.pins(name).find((pin) => pin.root.equals(root))?.bytes ?? 0;
-  for (const host of candidatesOf(node, settings, verified.hosts)) {
+  for (const host of candidatesOf(node, settings, verified.hosts, totalBytes)) {
     if (state.keeping.length >= replicas) break;
     const delivery = { ...settings, hosts: [host], replicas: 1 };
     const onUpload: DeliverySettings['onUpload'] = (progress, total) =>
@@ -110,12 +110,13 @@ function candidatesOf(
   { discovery: { book } }: RunningNode,
   { hosts: named, name }: RepairSettings,
   reports: readonly KeeperReport[],
+  size: number,
 ): readonly NodeId[] {
   const lacking = reports.filter(({ result, leaving }) => result === 'lacks' && !leaving);
   const idsOf = (some: readonly KeeperReport[]): NodeId[] => some.map(({ host }) => host as NodeId);
   const asked = new Set<string>(reports.map(({ host }) => host));
   const others =
-    named.length > 0 ? [] : hostsFor(book, name).filter((host) => !asked.has(host) && !isLeaving(book, host));
+    named.length > 0 ? [] : hostsFor(book, name, size).filter((host) => !asked.has(host) && !isLeaving(book, host));
   return [
     ...idsOf(lacking.filter(({ delivered }) => delivered > 0)),
     ...others,

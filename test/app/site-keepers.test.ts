@@ -66,9 +66,9 @@ async function asPublisher<T>(work: (node: RunningNode) => Promise<T>, label = '
 }
 
 let opened = 0;
-async function open(role: Role<HostValues> = hostRole, said: Parameters<Testnet['open']>[2] = {}): Promise<NodeId> {
+async function open(role: Role<HostValues> = hostRole): Promise<NodeId> {
   opened += 1;
-  const host = await testnet.open(role, `host-${opened}`, said);
+  const host = await testnet.open(role, `host-${opened}`);
   hosts.push(host);
   return host.node.keys.identity.nodeId;
 }

@@ -208,4 +208,14 @@ describe('bringing a site in', () => {
     });
     expect([here.pins(), other.pins(), without.asked.length]).toEqual([[], [], 1]);
   });
+
+  it('pays for nothing more once it is clear that not all of it can be had', async () => {
+    const { store, root } = await site();
+    const big = dagPb.decode(await store.get(root)).Links.find((link) => link.Name === 'big.bin')?.Hash ?? root;
+    const { reader, asked } = observed(store, (cid) => cid.equals(big));
+    const bringing = bringIn(await temporaryStore(cleanup), { name: NAME, root }, reader);
+    await expect(bringing).rejects.toMatchObject({ code: 'CONTENT_NOT_FOUND' });
+    // The root, the file, and what is beside it; nothing that is below.
+    expect(asked).toHaveLength(3);
+  });
 });
