@@ -332,6 +332,8 @@ export const MAX_REPLICAS = 16;
 export const MAX_VERIFIED_HOSTS = 32;
 /** What is fetched of a site to know which blocks it has: folders of a million files. */
 export const MAX_LISTING_BYTES: Bytes = bytes(64 * MIB);
+/** The header of a CAR file, which is read whole: a thousand roots. Ours have one. */
+export const MAX_CAR_HEADER_BYTES: Bytes = bytes(64 * 1024);
 /** Blocks under one root: 64 GiB in 1 MiB chunks; what a host walks and indexes for one publish. */
 export const MAX_BLOCKS_PER_ROOT = 65_536;
 /** Levels of one file's or directory's tree: 1,024 links a node need 4 for a petabyte, sharded directories rarely 8. */

@@ -99,7 +99,7 @@ export class HostLine implements BlockReader, AsyncDisposable {
 }
 
 /** A host that takes longer for a block is not asked for the next one, milliseconds: others may have it too. */
-const BLOCK_MILLIS = 30_000;
+const BLOCK_MILLIS = 60_000;
 
 /**
  * Asks one host after the other. One without a block goes on being asked for others; one that fails is not asked again.

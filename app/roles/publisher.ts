@@ -14,7 +14,8 @@ import type {
   TransactionResult,
 } from '../../ledger/contract.ts';
 import { daysBetween, namePrice } from '../../ledger/term.ts';
-import { PUBLISH_SERVICE, type BlockStore } from '../../sites/blocks/index.ts';
+import { PUBLISH_SERVICE, type BlockStore, type Pin } from '../../sites/blocks/index.ts';
+import { bringIn } from '../../sites/keeping/index.ts';
 import { publishSite, type PublishJournal, type PublishProgress } from '../../sites/publish/index.ts';
 import { importPath, importSite, type ImportProgress } from '../../sites/unixfs/index.ts';
 import { createCircuitPool, sellersOf } from '../../node/tunnel/index.ts';
@@ -24,6 +25,7 @@ import type { Published, RolledBack } from '../market/index.ts';
 import { openArchive, rootsKept, targetOf } from './archive.ts';
 import { assertRoom, isTooSmall } from './keepers.ts';
 import { assertOurs, requireOwn } from './own-name.ts';
+import { takeCar, type SiteCar } from './site-car.ts';
 import { signerOf, type RunningNode, ChainView, pairsOf, watchTransports } from '../node/index.ts';
 
 /** Where a site goes, and what is said meanwhile. */
@@ -41,7 +43,10 @@ export interface DeliverySettings {
 }
 
 export interface PublishSettings extends DeliverySettings {
+  /** Read if there is no `car`. */
   readonly directory: string;
+  /** Published instead of a folder; the caller disposes it. */
+  readonly car?: SiteCar;
   /** Share of what hosts earn with the name, basis points; for a name that is registered now. */
   readonly royaltyBps: number;
   /** How long a name that is registered now is paid for, 1 .. 10. */
@@ -67,15 +72,16 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
   const { store, journal, indexOf } = await openArchive(node.settings.dataDir, node.settings.log);
   stack.use(store);
   const current = registration.record?.root ?? new Uint8Array();
-  const imported = await importSite(store, name, settings.directory, {
-    signal,
-    onProgress: settings.onImport,
-    index: { file: indexOf(name) },
-    keep: (older) => rootsKept(older, current),
-  });
+  const { car } = settings;
+  const taking = { signal, onProgress: settings.onImport, keep: (older: readonly Pin[]) => rootsKept(older, current) };
+  const imported =
+    car === undefined
+      ? await importSite(store, name, settings.directory, { ...taking, index: { file: indexOf(name) } })
+      : await takeCar(store, name, car, taking);
   const { root, files, bytes, readBytes, skipped, changed } = imported;
 
   const mend = async (): Promise<void> => {
+    if (car !== undefined) return void (await bringIn(store, { name, root }, car.blocks, { signal }));
     await using session = store.begin();
     await importPath(settings.directory, session, { signal });
   };

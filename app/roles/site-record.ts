@@ -1,6 +1,4 @@
 /** What became of a site: where its name points and since when, what was published before, and how it is taken away. */
-import { stat } from 'node:fs/promises';
-import path from 'node:path';
 import { CID } from 'multiformats/cid';
 import { equalBytes } from '../../core/codec.ts';
 import { isRelaymintError } from '../../core/errors.ts';
@@ -10,7 +8,7 @@ import type { LedgerReader, LedgerWallet, NameRecord } from '../../ledger/contra
 import { daysBetween } from '../../ledger/term.ts';
 import type { PublishEntry } from '../../sites/publish/index.ts';
 import type { RunningNode } from '../node/index.ts';
-import { journalOf, openArchive } from './archive.ts';
+import { hasArchive, journalOf, openArchive } from './archive.ts';
 import { keepersOf } from './keepers.ts';
 import { requireOwn } from './own-name.ts';
 
@@ -84,8 +82,7 @@ async function recordOf(ledger: Pick<LedgerReader, 'name'>, name: string): Promi
 
 /** undefined: another process has the store open. */
 async function rootsIn(dataDir: string, name: string, log: Log): Promise<ReadonlySet<string> | undefined> {
-  // Opening a store makes one.
-  if ((await stat(path.join(dataDir, 'content', 'blocks')).catch(() => undefined)) === undefined) return new Set();
+  if (!(await hasArchive(dataDir))) return new Set();
   try {
     const { store } = await openArchive(dataDir, log);
     await using _closed = store;

@@ -1,6 +1,4 @@
 /** Whether the hosts of a site keep it: each is asked for blocks that are drawn at random, and pays with its word if it lacks one. */
-import { stat } from 'node:fs/promises';
-import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { CID } from 'multiformats/cid';
 import { assertNotAborted } from '../../core/abort.ts';
@@ -10,7 +8,7 @@ import { MAX_LISTING_BYTES, MAX_VERIFIED_HOSTS } from '../../core/limits.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
 import { challenge, listBlocks, sampleOf, type BlockList, type KeepingResult } from '../../sites/keeping/index.ts';
 import type { RunningNode } from '../node/index.ts';
-import { openArchive } from './archive.ts';
+import { hasArchive, openArchive } from './archive.ts';
 import { HostLine, fromAnyOf } from './host-line.ts';
 import { isLeaving, keepersOf } from './keepers.ts';
 
@@ -153,9 +151,7 @@ export function rootOf(name: string, record: NameRecord | undefined): CID {
 
 /** The list of the data folder that published it; undefined where that does not have it, or another process has it open. */
 async function ownList({ settings }: RunningNode, name: string, root: CID): Promise<BlockList | undefined> {
-  // Opening a store makes one.
-  const folder = path.join(settings.dataDir, 'content', 'blocks');
-  if ((await stat(folder).catch(() => undefined)) === undefined) return undefined;
+  if (!(await hasArchive(settings.dataDir))) return undefined;
   try {
     const { store } = await openArchive(settings.dataDir, settings.log);
     await using _closed = store;

@@ -1,6 +1,7 @@
 /** `relaymint site`: what publishers of sites work with. */
 import type { Command } from 'commander';
 import { siteCheckCommand } from './site-check.ts';
+import { siteExportCommand } from './site-export.ts';
 import { siteHistoryCommand } from './site-history.ts';
 import { siteInitCommand } from './site-init.ts';
 import { sitePackCommand } from './site-pack.ts';
@@ -25,6 +26,7 @@ export function siteCommand(program: Command): void {
   siteStatusCommand(site);
   siteVerifyCommand(site);
   siteRepairCommand(site);
+  siteExportCommand(site);
   siteHistoryCommand(site);
   siteRollbackCommand(site);
   siteUnpublishCommand(site);

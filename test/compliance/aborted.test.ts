@@ -10,6 +10,8 @@ import { openMarketNetwork } from '../../app/market/network.ts';
 import { MarketProcess, runCommand } from '../../app/market/process.ts';
 import { openNode, type RunningNode } from '../../app/node/index.ts';
 import { publish, type PublishSettings } from '../../app/roles/publisher.ts';
+import { openSiteCar } from '../../app/roles/site-car.ts';
+import { exportFetched, exportKept } from '../../app/roles/site-export.ts';
 import { repair } from '../../app/roles/site-repair.ts';
 import { verify } from '../../app/roles/site-verify.ts';
 import { staggered } from '../../app/roles/staggered.ts';
@@ -171,6 +173,11 @@ abortedBefore(() => ground, {
   challenge: ({ store }, signal) => challenge({ host: store, blocks: [block.cid], waitMillis: 60_000, signal }),
   verify: ({ node }, signal) => verify(node, { ...asking, signal }),
   repair: ({ node }, signal) => repair(node, { ...asking, onUpload: () => {}, signal }),
+  openSiteCar: ({ folder }, signal) => openSiteCar(path.join(folder, 'none.car'), { signal }),
+  exportKept: ({ node, folder }, signal) =>
+    exportKept({ ...site, file: path.join(folder, 'out.car'), signal }, node.settings),
+  exportFetched: ({ node, folder }, signal) =>
+    exportFetched(node, { ...site, file: path.join(folder, 'out.car'), signal }, { hosts: [], relays: 0 }),
   'a turn': (_ground, signal) => new Turns(oneTurn).begin('client', signal),
   'paced blocks': ({ store }, signal) => paced(store).get(block.cid, { signal }),
   'a search': (_ground, signal) => new SharedSearch(() => never, new AbortController().signal).wait(signal),
