@@ -30,8 +30,6 @@ const importSection = flagsOnly({
 type ImportOptions = ReaderOptions & ValuesOf<typeof importSection>;
 
 export function hostImportCommand(host: Command): void {
-  // Its options are its own, though the host has some of the same name.
-  host.enablePositionalOptions();
   const command = host
     .command('import')
     .summary('take a CAR file into a host that is stopped')
@@ -41,7 +39,10 @@ export function hostImportCommand(host: Command): void {
     )
     .argument('<file>', 'the CAR file')
     .addHelpText('after', '\nExample:\n  relaymint host import demo.car --name demo.web3 --data ./net/host\n');
-  addSettings(addReaderOptions(command), importSection).action(run);
+  // Those that the host has as well, it takes for itself, wherever they stand.
+  addSettings(addReaderOptions(command), importSection).action((file: string) =>
+    run(file, command.optsWithGlobals<ImportOptions>()),
+  );
 }
 
 async function run(file: string, options: ImportOptions): Promise<void> {
