@@ -8,6 +8,7 @@ import { bankCommand } from './commands/bank.ts';
 import { booksCommand } from './commands/books.ts';
 import { channelCommand } from './commands/channel.ts';
 import { ledgerCommand } from './commands/ledger.ts';
+import { hostImportCommand } from './commands/host-import.ts';
 import { nameCommand } from './commands/name.ts';
 import { roleCommand } from './commands/role.ts';
 import { sitePublishCommand } from './commands/site-publish.ts';
@@ -44,7 +45,10 @@ function createProgram(): Command {
     .configureOutput({ outputError: (text, write) => write(withNewNames(text)) })
     .exitOverride();
   startCommand(program);
-  for (const role of ROLES) roleCommand(program, role);
+  for (const role of ROLES) {
+    const command = roleCommand(program, role);
+    if (role.name === 'host') hostImportCommand(command);
+  }
   sitePublishCommand(program, { hidden: true });
   siteCommand(program);
   ledgerCommand(program);

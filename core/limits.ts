@@ -1,5 +1,15 @@
 /** Every cap of the project, with its reason. Bytes unless the name says otherwise. */
-import { MIB, amount, lamports, pricePerMiB, type Amount, type Lamports, type PricePerMiB } from './units.ts';
+import {
+  MIB,
+  amount,
+  bytes,
+  lamports,
+  pricePerMiB,
+  type Amount,
+  type Bytes,
+  type Lamports,
+  type PricePerMiB,
+} from './units.ts';
 
 // --- link -----------------------------------------------------------------------------------------------------------
 /** Largest payload of one cell before layers: the largest size class of the wire format; with its layers it fits a 16-bit length. */
@@ -324,6 +334,12 @@ export const MAX_BLOCKS_IN_FLIGHT = 8;
 export const MAX_NAME_BYTES = 58;
 /** Hosts that one publish brings its content to: each is sent all of it, one after the other. */
 export const MAX_REPLICAS = 16;
+/** Hosts that say they keep a name and are asked whether they do: each is paid, and a claim costs nothing. */
+export const MAX_VERIFIED_HOSTS = 32;
+/** What is fetched of a site to know which blocks it has: folders of a million files. */
+export const MAX_LISTING_BYTES: Bytes = bytes(64 * MIB);
+/** The header of a CAR file, which is read whole: a thousand roots. Ours have one. */
+export const MAX_CAR_HEADER_BYTES: Bytes = bytes(64 * 1024);
 /** Blocks under one root: 64 GiB in 1 MiB chunks; what a host walks and indexes for one publish. */
 export const MAX_BLOCKS_PER_ROOT = 65_536;
 /** Levels of one file's or directory's tree: 1,024 links a node need 4 for a petabyte, sharded directories rarely 8. */

@@ -8,12 +8,14 @@ import {
   parseCredits,
   parseSol,
   pricePerMiB,
+  unixMillis,
   type Amount,
   type BasisPoints,
   type Bytes,
   type Lamports,
   type Millis,
   type PricePerMiB,
+  type UnixMillis,
 } from '../../core/units.ts';
 import { count, grammar, type Grammar } from './setting.ts';
 
@@ -34,6 +36,12 @@ export const size: Grammar<Bytes> = grammar(parseSize);
 /** What a gateway keeps of content: bytes on disk, or nothing anywhere. */
 export const keeping: Grammar<Keeping> = grammar((text) => (text === 'off' ? text : parseSize(text)));
 export const duration: Grammar<Millis> = grammar(parseDuration);
+/** A day, or a minute of it, by the clock of UTC. */
+export const instant: Grammar<UnixMillis> = grammar((text) => {
+  const millis = /^\d{4}-\d\d-\d\d(T\d\d:\d\dZ)?$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isFinite(millis)) return unixMillis(millis);
+  throw new RangeError('Write a date, or a time in UTC: 2026-12-31, or 2026-12-31T18:00Z.');
+});
 /** An absolute path. Blank text is refused, or an unset variable would mean the working folder. */
 export const place: Grammar<string> = grammar((text) => path.resolve(filled(text, 'Name a folder or a file.')));
 /** Any text but none at all. */

@@ -4,6 +4,7 @@ export {
   duration,
   durationBetween,
   hostName,
+  instant,
   ip,
   keeping,
   name,

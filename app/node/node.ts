@@ -7,7 +7,7 @@ import { assertNotAborted, onAbort } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_ADDRESSES } from '../../core/limits.ts';
 import { systemClock } from '../../core/ports.ts';
-import type { PricePerMiB } from '../../core/units.ts';
+import type { Bytes, PricePerMiB } from '../../core/units.ts';
 import type { AccountBook, BookStore } from '../../ledger/accounting/index.ts';
 import type { Budget } from '../../ledger/budget/index.ts';
 import type { SettlementEngine, SettlementJournal } from '../../ledger/settlement/index.ts';
@@ -55,8 +55,11 @@ export interface RunningNode extends AsyncDisposable {
   readonly services: readonly OfferedService[];
   /** Offers a service to everybody who pays for it. The next `announce` puts it into the offer. */
   serve(service: string, price: PricePerMiB, handler: ServiceHandler): void;
-  /** Says in the offer which names are kept, from the first on as far as there is room. @returns what to call when they may have changed. */
-  keeping(names: () => readonly string[]): () => void;
+  /**
+   * Says in the offer which names are kept, from the first on as far as they fit, and how much content is still taken (rounded).
+   * @returns what to call when either may have changed.
+   */
+  keeping(names: () => readonly string[], room?: () => Bytes | undefined): () => void;
   /** Listens, signs the offer if it sells something, tells the bootstrap peers. @returns the addresses others can dial. */
   announce(signal?: AbortSignal): Promise<readonly string[]>;
   /** Signs the offer again and sends it to every peer, if it sells something. @returns what it publishes, and how many heard it. */
@@ -147,7 +150,7 @@ async function composeNode(
       circuits.register(service, { price }, handler);
       offered.services.push({ name: service, price });
     },
-    keeping: (names) => own.keeping(names),
+    keeping: (names, room) => own.keeping(names, room),
     async announce(ending) {
       assertNotAborted(ending, STARTING);
       const addresses = await offered.listen(ways.policy, ending);

@@ -1,6 +1,7 @@
 /** The node's own offer: signed when it is announced, when it gets old, when others know a newer one, and when the names it keeps change. */
 import type { Clock } from '../../core/ports.ts';
-import { offerExpiry, OfferSequence, signOffer, type OfferFields } from '../../node/offer/index.ts';
+import type { Bytes } from '../../core/units.ts';
+import { offerExpiry, OfferSequence, roundedRoom, signOffer, type OfferFields } from '../../node/offer/index.ts';
 import type { NodeIdentity } from '../../platform/keys/identity.ts';
 import type { LinkManager } from '../../node/link/index.ts';
 
@@ -10,7 +11,7 @@ export interface OwnOfferOptions {
   readonly lifeMillis: number;
   readonly clock: Clock;
   /** What it says now. */
-  fields(): Omit<OfferFields, 'sequence' | 'expires' | 'keeps'>;
+  fields(): Omit<OfferFields, 'sequence' | 'expires' | 'keeps' | 'room'>;
 }
 
 /**
@@ -25,8 +26,10 @@ export class OwnOffer {
   readonly #sequence = new OfferSequence();
   #announced = false;
   #kept: (() => readonly string[]) | undefined;
-  /** The names of the last offer. */
+  #room: (() => Bytes | undefined) | undefined;
+  /** The names of the last offer, and its room. */
   #said = '';
+  #saidRoom: Bytes | undefined;
   /** When each of the last renewals because of names was, the oldest first. */
   readonly #renewals: number[] = [];
   #waiting: NodeJS.Timeout | undefined;
@@ -48,9 +51,11 @@ export class OwnOffer {
     if (told.services.length === 0) return;
     const now = clock.now();
     const keeps = this.#kept?.() ?? [];
+    const room = this.#room?.();
     this.#said = keeps.join(' ');
+    this.#saidRoom = room === undefined ? undefined : roundedRoom(room);
     const [sequence, expires] = [this.#sequence.next(now), offerExpiry(now, lifeMillis)];
-    links.setOffer(signOffer({ ...told, keeps, sequence, expires }, identity));
+    links.setOffer(signOffer({ ...told, keeps, room, sequence, expires }, identity));
   }
 
   /** Others know an offer of ours with this sequence: the next one goes beyond it, unless it is our current one. */
@@ -58,15 +63,19 @@ export class OwnOffer {
     if (this.#sequence.isBehind(sequence) && this.#announced) this.renew();
   }
 
-  /** The names that it keeps, in the order in which they are to be said as far as there is room. @returns what to call when they may have changed. */
-  keeping(names: () => readonly string[]): () => void {
+  /**
+   * The names that it keeps, in the order in which they are to be said as far as they fit, and how much content it still takes.
+   * @returns what to call when they may have changed.
+   */
+  keeping(names: () => readonly string[], room?: () => Bytes | undefined): () => void {
     this.#kept = names;
+    this.#room = room;
     return () => this.#namesChanged();
   }
 
   /** At once, unless there were many lately: peers would ignore the offer. */
   #namesChanged(): void {
-    if (!this.#announced || this.#waiting !== undefined || this.#kept?.().join(' ') === this.#said) return;
+    if (!this.#announced || this.#waiting !== undefined || !this.#hasNews()) return;
     const now = performance.now();
     const oldest = this.#renewals[0];
     const rest = oldest === undefined ? 0 : oldest + NAME_RENEWALS_AT_ONCE * NAME_RENEWAL_REST_MILLIS - now;
@@ -80,6 +89,13 @@ export class OwnOffer {
     if (this.#renewals.length >= NAME_RENEWALS_AT_ONCE) this.#renewals.shift();
     this.#renewals.push(now);
     this.renew();
+  }
+
+  /** More room than before waits for the next renewal: who comes in vain is told by less. */
+  #hasNews(): boolean {
+    if (this.#kept?.().join(' ') !== this.#said) return true;
+    const room = this.#room?.();
+    return room !== undefined && this.#saidRoom !== undefined && roundedRoom(room) < this.#saidRoom;
   }
 
   [Symbol.dispose](): void {

@@ -1,4 +1,5 @@
 /** What a publisher keeps in its data folder: blocks of the roots that it published last, what files were, and the journal. */
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { CID } from 'multiformats/cid';
 import { equalBytes } from '../../core/codec.ts';
@@ -22,6 +23,11 @@ function contentFolder(dataDir: string): string {
 
 export function journalOf(dataDir: string): PublishJournal {
   return new PublishJournal(path.join(contentFolder(dataDir), 'published.jsonl'));
+}
+
+/** Whether there is one: opening it would make one. */
+export async function hasArchive(dataDir: string): Promise<boolean> {
+  return (await stat(path.join(contentFolder(dataDir), 'blocks')).catch(() => undefined)) !== undefined;
 }
 
 /** The caller disposes the store. @throws RelaymintError FILE_IN_USE, STORAGE_FAILED. */

@@ -1,9 +1,10 @@
 /** A host: stores content and serves it for pay. */
 import { USUAL_PRICE } from '../../core/limits.ts';
-import { formatCredits, pricePerMiB } from '../../core/units.ts';
-import { list, name, optional, price, share, size, standard } from '../config/index.ts';
+import { formatBytes, formatCredits, pricePerMiB } from '../../core/units.ts';
+import { instant, list, name, optional, price, share, size, standard } from '../config/index.ts';
+import type { LeftName } from './draining.ts';
 import type { HostValues } from './hosting.ts';
-import type { Role } from './role.ts';
+import type { Role, RoleFinish } from './role.ts';
 
 /** Low: a host earns when it is visited. */
 const PUBLISH_PRICE = pricePerMiB(1_000n);
@@ -32,17 +33,52 @@ export const host: Role<HostValues> = {
     quota: optional('--quota <size>', size, 'most content to keep, for example 20G'),
     quotaPerName: optional('--quota-per-name <size>', size, 'most content to keep for one name'),
     accept: list('--accept <name>', name, 'take only this name (repeatable; default: any)'),
+    drain: optional(
+      '--drain <date>',
+      instant,
+      'leave: take no content, serve what is kept, and stop when other hosts keep it, or then at the latest (2026-12-31, or 2026-12-31T18:00Z)',
+      { onlyFlag: true },
+    ),
   },
   terms: (own) => ({ windowPrice: own.price, maxRoyaltyBps: own.maxRoyalty }),
   start: async (node, own) => {
     const { openHost } = await import('./hosting.ts');
     const hosting = await openHost(node, own);
+    const { draining } = hosting;
     return {
+      ...(draining && {
+        announced: async () => {
+          await draining.look();
+          return { draining: true };
+        },
+        finished: draining.finished.then(finishOf),
+      }),
       describe: (addresses) =>
-        `Host ${node.keys.identity.nodeId} is up at ${addresses.join(', ')}: content ${formatCredits(own.price)}, ` +
-        `publishing ${formatCredits(own.publishPrice)} credits per MiB.\nCtrl-C stops it.`,
-      figures: () => ({ names: new Set(hosting.store.pins().map(({ name }) => name)).size }),
+        `Host ${node.keys.identity.nodeId} is up at ${addresses.join(', ')}: content ${formatCredits(own.price)}` +
+        `${draining === undefined ? `, publishing ${formatCredits(own.publishPrice)} credits per MiB` : leavingText(draining.left)}.\nCtrl-C stops it.`,
+      figures: () => ({
+        names: new Set(hosting.store.pins().map(({ name }) => name)).size,
+        ...(draining && { left: draining.left.length }),
+      }),
       [Symbol.asyncDispose]: () => hosting[Symbol.asyncDispose](),
     };
   },
 };
+
+/** Names that people are shown. */
+const MOST_SHOWN = 20;
+
+function leavingText(left: readonly LeftName[]): string {
+  return ` credits per MiB.\nIt is leaving and takes no content. ${leftText(left)}`;
+}
+
+function finishOf(left: readonly LeftName[]): RoleFinish {
+  return { value: { event: 'drained', left }, line: leftText(left) };
+}
+
+function leftText(left: readonly LeftName[]): string {
+  if (left.length === 0) return 'Other hosts say that they keep all that is published here';
+  const shown = left.slice(0, MOST_SHOWN).map(({ name: one, bytes }) => `${one} (${formatBytes(bytes)})`);
+  const more = left.length > shown.length ? `, and ${left.length - shown.length} more` : '';
+  return `No other host says that it keeps ${shown.join(', ')}${more}`;
+}

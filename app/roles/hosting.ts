@@ -1,13 +1,15 @@
 /** A host: stores what publishers upload and serves it to everybody who pays. */
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import type { BasisPoints, Bytes, PricePerMiB } from '../../core/units.ts';
+import { bytes, type BasisPoints, type Bytes, type PricePerMiB, type UnixMillis } from '../../core/units.ts';
+import { freeSpace } from '../../platform/disk/free-space.ts';
 import { CONTENT_SERVICE, PUBLISH_SERVICE, openBlockStore, type BlockStore } from '../../sites/blocks/index.ts';
 import { createPinKeeper, createPublishService } from '../../sites/publish/index.ts';
 import { createContentService } from '../../sites/serve/index.ts';
 import { systemClock } from '../../core/ports.ts';
 import { repeat } from '../../core/repeat.ts';
 import type { RunningNode } from '../node/index.ts';
+import { Draining } from './draining.ts';
 
 export interface HostValues {
   /** Of content. */
@@ -20,12 +22,16 @@ export interface HostValues {
   readonly quotaPerName: Bytes | undefined;
   /** The only names to take; none: any wallet may bring a name that is its own or nobody's. */
   readonly accept: readonly string[];
+  /** It takes no content and leaves, at that time at the latest. */
+  readonly drain: UnixMillis | undefined;
 }
 
 export interface RunningHost extends AsyncDisposable {
   readonly store: BlockStore;
   /** Removes at once what no name points to any more, which else waits for the next minute. */
   sweep(): Promise<void>;
+  /** Of a host that is to leave. */
+  readonly draining: Draining | undefined;
 }
 
 const CONTENT_DIRECTORY = 'content';
@@ -45,33 +51,62 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
       log,
     }),
   );
-  const namesChanged = node.keeping(() => newestNames(store));
+  const folder = path.join(node.settings.dataDir, CONTENT_DIRECTORY);
+  let free = await freeSpace(folder);
+  const room = (): Bytes | undefined => roomOf(settings, store, free);
+  const changed = node.keeping(() => newestNames(store), settings.drain === undefined ? room : undefined);
   const keeper = createPinKeeper({ store, ledger: node.ledger, clock, log });
   node.serve(
     CONTENT_SERVICE,
     settings.price,
     createContentService({ store, onFetched: (pin) => keeper.fetched(pin), log }),
   );
-  node.serve(
-    PUBLISH_SERVICE,
-    settings.publishPrice,
-    createPublishService({
-      store,
-      ledger: node.ledger,
-      host: node.keys.identity.nodeId,
-      accept: settings.accept.length === 0 ? { policy: 'open' } : { policy: 'names', names: settings.accept },
-      ...(settings.quotaPerName === undefined ? {} : { quotaPerName: settings.quotaPerName }),
-      onPinned: namesChanged,
-      log,
-    }),
-  );
+  const self = node.keys.identity.nodeId;
+  const draining =
+    settings.drain === undefined
+      ? undefined
+      : new Draining({
+          store,
+          ledger: node.ledger,
+          book: node.discovery.book,
+          self,
+          until: settings.drain,
+          clock,
+          log,
+        });
+  // Its offer then says that it takes nothing: it does not sell it.
+  if (draining === undefined) {
+    node.serve(
+      PUBLISH_SERVICE,
+      settings.publishPrice,
+      createPublishService({
+        store,
+        ledger: node.ledger,
+        host: self,
+        accept: settings.accept.length === 0 ? { policy: 'open' } : { policy: 'names', names: settings.accept },
+        ...(settings.quotaPerName === undefined ? {} : { quotaPerName: settings.quotaPerName }),
+        onPinned: changed,
+        log,
+      }),
+    );
+  }
   const sweep = async (): Promise<void> => {
     await keeper.sweep();
-    namesChanged();
+    free = await freeSpace(folder);
+    changed();
+    await draining?.look();
   };
   stack.use(repeat({ everyMillis: SWEEP_MILLIS, work: sweep, what: 'removing old content', log }));
   const owned = stack.move();
-  return { store, sweep, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { store, sweep, draining, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** How much one site may bring: what is least of the quota's rest, the quota of a name, and the disk. undefined: nobody knows. */
+function roomOf({ quotaPerName }: HostValues, store: BlockStore, free: number | undefined): Bytes | undefined {
+  const { quota, bytes: used } = store.stats();
+  const limits = [free, quotaPerName, quota === undefined ? undefined : Math.max(0, quota - used)];
+  const known = limits.filter((limit) => limit !== undefined);
+  return known.length === 0 ? undefined : bytes(Math.min(...known));
 }
 
 /** The names whose content came last, first: where not all fit the offer, visitors find these. */

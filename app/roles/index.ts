@@ -13,6 +13,7 @@ export {
   type BaseValues,
   type EarnerValues,
   type Role,
+  type RoleFinish,
   type RunningRole,
 } from './role.ts';
 

@@ -13,7 +13,8 @@ import type {
   TransactionResult,
 } from '../../ledger/contract.ts';
 import { daysBetween, namePrice } from '../../ledger/term.ts';
-import { PUBLISH_SERVICE, type BlockStore } from '../../sites/blocks/index.ts';
+import { PUBLISH_SERVICE, type BlockStore, type Pin } from '../../sites/blocks/index.ts';
+import { bringIn } from '../../sites/keeping/index.ts';
 import { publishSite, type PublishJournal, type PublishProgress } from '../../sites/publish/index.ts';
 import { importPath, importSite, type ImportProgress } from '../../sites/unixfs/index.ts';
 import { createCircuitPool, sellersOf } from '../../node/tunnel/index.ts';
@@ -23,8 +24,10 @@ import type { Published, RolledBack } from '../market/index.ts';
 import type { ManifestTerms, SignedManifest } from '../../sites/manifest/index.ts';
 import { awaitHosts } from './awaited-hosts.ts';
 import { openArchive, rootsKept, rootsOf, targetOf } from './archive.ts';
+import { assertRoom, isTooSmall } from './keepers.ts';
 import { assertOurs, requireOwn } from './own-name.ts';
 import { assertTerms, changeOf, manifestOf, type ManifestParts } from './own-terms.ts';
+import { takeCar, type SiteCar } from './site-car.ts';
 import { signerOf, type RunningNode, ChainView, pairsOf, watchTransports } from '../node/index.ts';
 
 /** Where a site goes, and what is said meanwhile. */
@@ -42,9 +45,12 @@ export interface DeliverySettings {
 }
 
 export interface PublishSettings extends DeliverySettings {
+  /** Read if there is no `car`. */
   readonly directory: string;
   /** What the name's manifest is to say; undefined: what it said before, if it has one. */
   readonly terms?: ManifestTerms | undefined;
+  /** Published instead of a folder; the caller disposes it. */
+  readonly car?: SiteCar;
   /** Share of what hosts earn with the name, basis points; for a name that is registered now. */
   readonly royaltyBps: number;
   /** How long a name that is registered now is paid for, 1 .. 10. */
@@ -69,18 +75,23 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
   const registration = await openRegistration(node, settings);
   const { store, journal, indexOf } = await openArchive(node.settings.dataDir, node.settings.log);
   stack.use(store);
-  const imported = await importSite(store, name, settings.directory, {
+  const { car } = settings;
+  const taking = {
     signal,
     onProgress: settings.onImport,
-    index: { file: indexOf(name) },
-    keep: (older) => rootsKept(older, registration.record),
-  });
+    keep: (older: readonly Pin[]) => rootsKept(older, registration.record),
+  };
+  const imported =
+    car === undefined
+      ? await importSite(store, name, settings.directory, { ...taking, index: { file: indexOf(name) } })
+      : await takeCar(store, name, car, taking);
   const { root, files, bytes, readBytes, skipped, changed } = imported;
 
   const { record } = registration;
   const manifest = await signed(node, { ...settings, store, root, record });
 
   const mend = async (): Promise<void> => {
+    if (car !== undefined) return void (await bringIn(store, { name, root }, car.blocks, { signal }));
     await using session = store.begin();
     await importPath(settings.directory, session, { signal });
   };
@@ -215,7 +226,8 @@ async function recorded(
   }
 }
 
-interface Content {
+/** What hosts are to have. */
+export interface Content {
   readonly store: BlockStore;
   readonly root: CID;
   readonly manifest: CID | undefined;
@@ -228,12 +240,14 @@ interface Content {
  * To one host after the other, until enough have it: each is paid, and takes only what it lacks. One that fails is passed over
  * for the next. @returns those that have it all, at least one, and what was sent to all of them.
  */
-async function uploadToAll(
+export async function uploadToAll(
   node: RunningNode,
   settings: DeliverySettings,
   content: Content,
 ): Promise<{ readonly hosts: NodeId[]; readonly sentBlocks: number; readonly sentBytes: number }> {
-  const candidates = await hostsToTry(node, settings);
+  const { book } = node.discovery;
+  const candidates = await hostsToTry(node, settings, content.totalBytes);
+  if (candidates.length === 0) assertRoom(book, content.totalBytes);
   const done: NodeId[] = [];
   const sent = { sentBlocks: 0, sentBytes: 0 };
   let failure: unknown = new RelaymintError('NO_ROUTE', 'No known host takes content.', {
@@ -263,21 +277,25 @@ async function uploadToAll(
 }
 
 /** In the order in which they are asked. */
-async function hostsToTry(node: RunningNode, { name, hosts, signal }: DeliverySettings): Promise<readonly NodeId[]> {
+async function hostsToTry(
+  node: RunningNode,
+  { name, hosts, signal }: DeliverySettings,
+  size: number,
+): Promise<readonly NodeId[]> {
   const { book } = node.discovery;
   const areKnown = (): boolean =>
     hosts.length > 0 ? hosts.every((host) => book.get(host) !== undefined) : hostsFor(book, name).length > 0;
   await awaitHosts(node.discovery, areKnown)(signal);
-  return hosts.length > 0 ? hosts : hostsFor(book, name);
+  return hosts.length > 0 ? hosts : hostsFor(book, name, size);
 }
 
-/** Who keeps an older state of the site comes first: visitors ask it already. */
-export function hostsFor(book: OfferBook, name: string): NodeId[] {
+/** Who keeps an older state of the site comes first: visitors ask it already. Who says that it has no room for so many bytes is passed over. */
+export function hostsFor(book: OfferBook, name: string, size: number = 0): NodeId[] {
   const keeps = (host: NodeId): boolean => {
     const offer = book.get(host);
     return offer !== undefined && keepsName(offer, name);
   };
-  const sellers = sellersOf(book, PUBLISH_SERVICE);
+  const sellers = sellersOf(book, PUBLISH_SERVICE).filter((host) => !isTooSmall(book, host, { name, size }));
   return [...sellers.filter(keeps), ...sellers.filter((host) => !keeps(host))];
 }
 

@@ -53,6 +53,14 @@ export interface RunningRole extends AsyncDisposable {
   describe(addresses: readonly string[]): string;
   /** What it did since its start, for `relaymint stats`. */
   figures?(): Readonly<Record<string, number>>;
+  /** Resolves when it has done what it was run for: its node then ends. */
+  readonly finished?: Promise<RoleFinish>;
+}
+
+/** What is said at the end, for scripts and for people. */
+export interface RoleFinish {
+  readonly value: object;
+  readonly line: string;
 }
 
 /** What every node is opened with. */

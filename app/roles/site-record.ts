@@ -1,6 +1,4 @@
 /** What became of a site: where its name points and since when, what was published before, and how it is taken away. */
-import { stat } from 'node:fs/promises';
-import path from 'node:path';
 import { CID } from 'multiformats/cid';
 import { equalBytes } from '../../core/codec.ts';
 import { isRelaymintError } from '../../core/errors.ts';
@@ -8,13 +6,12 @@ import type { Log } from '../../core/ports.ts';
 import { unixMillis } from '../../core/units.ts';
 import type { LedgerReader, LedgerWallet, NameRecord } from '../../ledger/contract.ts';
 import { daysBetween } from '../../ledger/term.ts';
-import { CONTENT_SERVICE, type BlockStore } from '../../sites/blocks/index.ts';
+import type { BlockStore } from '../../sites/blocks/index.ts';
 import { checkManifest } from '../../sites/manifest/index.ts';
 import type { PublishEntry } from '../../sites/publish/index.ts';
-import { keepsName } from '../../node/offer/index.ts';
-import { sellersOf } from '../../node/tunnel/index.ts';
 import type { RunningNode } from '../node/index.ts';
-import { journalOf, openArchive, rootsOf } from './archive.ts';
+import { hasArchive, journalOf, openArchive, rootsOf } from './archive.ts';
+import { keepersOf } from './keepers.ts';
 import { requireOwn } from './own-name.ts';
 import { presentManifest } from './own-terms.ts';
 
@@ -94,11 +91,6 @@ async function rootsIn(dataDir: string, name: string, log: Log): Promise<Readonl
   return await inArchive(dataDir, log, async (store) => await Promise.resolve(roots(store)));
 }
 
-/** Opening a store makes one. */
-async function hasArchive(dataDir: string): Promise<boolean> {
-  return (await stat(path.join(dataDir, 'content', 'blocks')).catch(() => undefined)) !== undefined;
-}
-
 /** undefined: there is no store, or another process has it open. */
 async function inArchive<T>(
   dataDir: string,
@@ -144,10 +136,7 @@ export interface SiteStatus {
 /** The node is announced: it has asked for offers. @throws RelaymintError LEDGER_UNREACHABLE, STORAGE_FAILED. */
 export async function siteStatus(node: RunningNode, name: string): Promise<SiteStatus> {
   const { book } = node.discovery;
-  const hosts = sellersOf(book, CONTENT_SERVICE).filter((host) => {
-    const offer = book.get(host);
-    return offer !== undefined && keepsName(offer, name);
-  });
+  const hosts = keepersOf(book, name);
   const [record, entries, now] = await Promise.all([
     node.ledger.name(name),
     journalOf(node.settings.dataDir).read(name),

@@ -61,6 +61,7 @@ function offerOf({ operator, key, service, price }: OfferFields): SignedOffer {
     services: [{ name: service, price: pricePerMiB(price) }],
     sequence: 1n,
     kept: undefined,
+    room: undefined,
     expires: FOREVER,
     encoded: new Uint8Array(0),
   };

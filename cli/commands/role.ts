@@ -11,6 +11,7 @@ import {
   type BaseValues,
   type EarnerValues,
   type Role,
+  type RoleFinish,
 } from '../../app/roles/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
@@ -19,11 +20,11 @@ import { addSettings } from '../settings.ts';
 
 type RoleOptions<Own> = CommonOptions & BaseValues & Partial<EarnerValues> & Own;
 
-export function roleCommand<Own>(program: Command, role: Role<Own>): void {
+export function roleCommand<Own>(program: Command, role: Role<Own>): Command {
   const command = program.command(role.name).summary(role.summary).description(role.description);
   addSettings(addSettings(addCommonOptions(command), role.settings, role.name), baseSection(role));
   if (role.earns) addSettings(command, earnerSection);
-  command
+  return command
     .addHelpText('after', `\nExample:\n  ${role.example}\n`)
     .action((options: RoleOptions<Own>) => runRole(role, options));
 }
@@ -58,6 +59,13 @@ async function runRole<Own>(role: Role<Own>, options: RoleOptions<Own>): Promise
     ...fields,
   });
   output.line(running.describe(addresses));
+  const endWith = async (finished: Promise<RoleFinish>): Promise<void> => {
+    const { value, line } = await finished;
+    output.value(value);
+    output.line(`${line}.`);
+    lifecycle.end('it has done what it was run for');
+  };
+  if (running.finished !== undefined) void endWith(running.finished);
   await lifecycle.ended;
   output.line('Stopping: paying what is due, settling, closing.');
 }

@@ -1,5 +1,5 @@
 /** `relaymint site publish`: brings a folder to a host and points a name at it. */
-import { realpath } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
@@ -22,6 +22,7 @@ import { readManifestFile } from '../../sites/manifest/index.ts';
 import { requireDirectory } from '../../app/market/index.ts';
 import { openNode } from '../../app/node/index.ts';
 import { baseSection, hostsWanted, settingsOf, site, type BaseValues, type SiteValues } from '../../app/roles/index.ts';
+import type * as CarModule from '../../app/roles/site-car.ts';
 import type * as PublisherModule from '../../app/roles/publisher.ts';
 import { RENEWAL_HINT_DAYS, priceText, registrationText, renewalHint } from './name-text.ts';
 import { leftOutText, listed } from '../left-out.ts';
@@ -42,7 +43,7 @@ type PublishOptions = CommonOptions & BaseValues & SiteValues & ValuesOf<typeof 
 export function sitePublishCommand(parent: Command, { hidden = false }: { readonly hidden?: boolean } = {}): void {
   const command = parent
     .command('publish', { hidden })
-    .argument('<dir>', 'folder of files; index.html is its front page')
+    .argument('<dir>', 'folder of files, index.html is its front page; or a CAR file with one root')
     .summary('publish a folder under a name')
     .description(
       'Imports the folder as IPFS content, sends it to a host over a paid circuit, and registers or updates the name on\nthe ledger. Run it again after a change to read and send only what changed, or after an interruption to continue.',
@@ -61,6 +62,15 @@ export function loadPublisher(): Promise<typeof PublisherModule> {
   return import('../../app/roles/publisher.ts');
 }
 
+async function isFile(given: string): Promise<boolean> {
+  return (await stat(given).catch(() => undefined))?.isFile() === true;
+}
+
+async function openFile(file: string, signal: AbortSignal): Promise<CarModule.SiteCar> {
+  const { openSiteCar }: typeof CarModule = await import('../../app/roles/site-car.ts');
+  return await openSiteCar(file, { signal });
+}
+
 /** What is published is everybody's: the keys of the wallet must not lie in it. @throws RelaymintError INVALID_ARGUMENT */
 async function assertApart(folder: string, dataDir: string): Promise<void> {
   const [outside, inside] = [await realpath(folder), await realpath(dataDir).catch(() => dataDir)];
@@ -73,11 +83,14 @@ async function assertApart(folder: string, dataDir: string): Promise<void> {
 async function run(directory: string, options: PublishOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
-  const folder = await requireDirectory(directory);
+  const isCar = await isFile(directory);
+  const folder = isCar ? path.resolve(directory) : await requireDirectory(directory);
   const settings = settingsOf(site, options, (label) => createLog(options.logLevel, label));
-  await assertApart(folder, settings.dataDir);
+  if (!isCar) await assertApart(folder, settings.dataDir);
   const terms = options.manifest === undefined ? undefined : await readManifestFile(options.manifest, options.name);
   await using stack = new AsyncDisposableStack();
+  // Before anything is opened that pays: nothing of a file that is not right is published.
+  const car = isCar ? stack.use(await openFile(folder, lifecycle.signal)) : undefined;
   const node = stack.use(await openNode(settings, lifecycle.signal));
   await node.announce(lifecycle.signal);
   const importing = createProgress('Importing', output.json);
@@ -88,6 +101,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   const result = await publish(node, {
     directory: folder,
     terms,
+    ...(car && { car }),
     name: options.name,
     royaltyBps: options.royalty,
     years: options.years,

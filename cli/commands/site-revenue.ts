@@ -69,7 +69,10 @@ export function revenueText(revenue: SiteRevenue): string {
     properties([
       ['earned', `${credits(total.earned)} credits${revenue.since === undefined ? '' : ' in that time'}`],
       ['in all', `${credits(lifetime)} credits, ${credits(accrued)} of them not paid out yet`],
-      ['terms', `royalty ${formatShare(revenue.royaltyBps)}, ${formatShare(revenue.referrerBps)} of it for pages that show it`],
+      [
+        'terms',
+        `royalty ${formatShare(revenue.royaltyBps)}, ${formatShare(revenue.referrerBps)} of it for pages that show it`,
+      ],
       ['read', counted(transactions, 'transaction')],
     ]),
     section(`${name} was shown in`, 'PAGE', shownBy, ({ referrer, referred }) => [

@@ -1,5 +1,6 @@
 /** Offers: what a node sells, at what price and where to reach it, signed by the node. */
 export {
+  hasRoomFor,
   isExpired,
   keepsName,
   peekOffer,
@@ -12,4 +13,5 @@ export {
   type SignedOffer,
   walletBindingMessage,
 } from './offer.ts';
+export { roundedRoom } from './room.ts';
 export { OfferSequence, offerExpiry } from './sequence.ts';

@@ -2,7 +2,7 @@
  * The signed offer: what a node says about itself. Layout (docs/wire-format.md, "Offer"):
  * version u8 | node id 32 | onion key 32 | wallet 32 | wallet binding 64 | sequence u64 | expires u64 |
  * address count u8 | addresses (length u16, text) | service count u8 | services (length u8, name, price u64) |
- * in version 2 kept names (length u16, bytes) | signature 64
+ * from version 2 on kept names (length u16, bytes; in version 3 none if the length is 0) | in version 3 room u8 | signature 64
  */
 import { Reader, Writer, concatBytes, utf8 } from '../../core/codec.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
@@ -23,13 +23,16 @@ import {
   MAX_OFFER_LIFE_MILLIS,
   MAX_OFFER_SERVICES,
 } from '../../core/limits.ts';
-import { U64_MAX, pricePerMiB, unixMillis, type PricePerMiB, type UnixMillis } from '../../core/units.ts';
+import { U64_MAX, pricePerMiB, unixMillis, type Bytes, type PricePerMiB, type UnixMillis } from '../../core/units.ts';
 import { SIGNATURE_BYTES, verifySignature, type NodeIdentity } from '../../platform/keys/identity.ts';
 import { decodeKeptNames, encodeKeptNames, keptNames, saysItKeeps, type KeptNames } from './kept.ts';
+import { decodeRoom, encodeRoom, fitsRoom, roundedRoom } from './room.ts';
 
 const VERSION = 1;
-/** Version of an offer that lists kept names; one without the list has version 1. */
+/** Version of an offer that lists kept names and no room; one without either has version 1. */
 const VERSION_WITH_NAMES = 2;
+/** Of a host that says how much it still takes. */
+const VERSION_WITH_ROOM = 3;
 const OFFER_DOMAIN = utf8('relaymint:offer:v1');
 const WALLET_DOMAIN = utf8('relaymint:wallet-binding:v1');
 /** After version, node id, onion key, wallet and its binding. */
@@ -60,6 +63,8 @@ export interface Offer {
   readonly services: readonly OfferedService[];
   /** Names that a host keeps; undefined if the offer has no such list. */
   readonly kept: KeptNames | undefined;
+  /** How much content it takes at least, rounded (`roundedRoom`); undefined if the offer does not say. */
+  readonly room: Bytes | undefined;
   /** The higher one of two offers replaces the other; see `OfferSequence`. */
   readonly sequence: bigint;
   /** At most MAX_OFFER_LIFE_MILLIS ahead. */
@@ -87,8 +92,15 @@ export function keepsName(offer: Offer, name: string): boolean {
   return saysItKeeps(offer.nodeId, offer.kept, name);
 }
 
+/** False if this host says that it has no room for so many bytes. */
+export function hasRoomFor(offer: Pick<Offer, 'room'>, size: number): boolean {
+  return fitsRoom(offer.room, size);
+}
+
 /** What our own offer says. */
-export type OfferFields = Omit<Offer, 'nodeId' | 'kept'> & {
+export type OfferFields = Omit<Offer, 'nodeId' | 'kept' | 'room'> & {
+  /** How much content we take; it is said rounded. undefined: nothing is said. */
+  readonly room?: Bytes | undefined;
   /** The names that we keep; if not all fit, the first ones, and that there are more. None: no list. */
   readonly keeps?: readonly string[];
 };
@@ -98,10 +110,12 @@ export type OfferFields = Omit<Offer, 'nodeId' | 'kept'> & {
  * @throws RelaymintError INVALID_ARGUMENT (a field is out of its range, or the wallet binding is not this wallet's for this
  * node), LIMIT_EXCEEDED (more than MAX_OFFER_BYTES).
  */
-export function signOffer({ keeps = [], ...fields }: OfferFields, identity: NodeIdentity): SignedOffer {
-  const plain = { ...fields, nodeId: identity.nodeId, kept: undefined };
-  const room = MAX_OFFER_BYTES - SIGNATURE_BYTES - encodeBody(plain).length - 2;
-  const body = encodeBody({ ...plain, kept: keptNames(identity.nodeId, keeps, room) });
+export function signOffer({ keeps = [], room, ...fields }: OfferFields, identity: NodeIdentity): SignedOffer {
+  const rounded = room === undefined ? undefined : roundedRoom(room);
+  const plain = { ...fields, nodeId: identity.nodeId, kept: undefined, room: rounded };
+  // With room, the length of the list is there already.
+  const spare = MAX_OFFER_BYTES - SIGNATURE_BYTES - encodeBody(plain).length - (rounded === undefined ? 2 : 0);
+  const body = encodeBody({ ...plain, kept: keptNames(identity.nodeId, keeps, spare) });
   const encoded = concatBytes(body, identity.sign(concatBytes(OFFER_DOMAIN, body)));
   try {
     return decode(encoded);
@@ -142,7 +156,7 @@ function encodeBody(offer: Offer): Uint8Array {
   checkRanges(offer);
   const out = new Writer(MAX_OFFER_BYTES - SIGNATURE_BYTES);
   try {
-    out.u8(offer.kept === undefined ? VERSION : VERSION_WITH_NAMES).bytes(nodeIdBytes(offer.nodeId));
+    out.u8(versionOf(offer)).bytes(nodeIdBytes(offer.nodeId));
     out.bytes(offer.onionKey).bytes(ledgerAddressBytes(offer.wallet));
     out.bytes(offer.walletBinding).u64(offer.sequence).u64(BigInt(offer.expires));
     out.u8(offer.addresses.length);
@@ -150,6 +164,8 @@ function encodeBody(offer: Offer): Uint8Array {
     out.u8(offer.services.length);
     for (const { name, price } of offer.services) out.u8(name.length).bytes(utf8(name)).u64(price);
     if (offer.kept !== undefined) out.bytes16(encodeKeptNames(offer.kept));
+    else if (offer.room !== undefined) out.u16(0);
+    if (offer.room !== undefined) out.u8(encodeRoom(offer.room));
   } catch (cause) {
     throw new RelaymintError('LIMIT_EXCEEDED', `An offer has at most ${MAX_OFFER_BYTES} bytes; this one has more.`, {
       remedy: 'Announce fewer or shorter addresses.',
@@ -157,6 +173,12 @@ function encodeBody(offer: Offer): Uint8Array {
     });
   }
   return out.finish();
+}
+
+/** The lowest that has what is said, so that nodes of before read it. */
+function versionOf({ kept, room }: Pick<Offer, 'kept' | 'room'>): number {
+  if (room !== undefined) return VERSION_WITH_ROOM;
+  return kept === undefined ? VERSION : VERSION_WITH_NAMES;
 }
 
 function checkRanges(offer: Offer): void {
@@ -180,7 +202,7 @@ function decode(encoded: Uint8Array): SignedOffer {
   if (encoded.length > MAX_OFFER_BYTES) throw malformed(`it has more than ${MAX_OFFER_BYTES} bytes`);
   const input = new Reader(encoded, 'offer');
   const version = input.u8();
-  if (version !== VERSION && version !== VERSION_WITH_NAMES) throw malformed(`version ${version} is unknown`);
+  if (version < VERSION || version > VERSION_WITH_ROOM) throw malformed(`version ${version} is unknown`);
   const id = input.bytes(KEY_BYTES);
   const onionKey = input.bytes(KEY_BYTES);
   const wallet = input.bytes(KEY_BYTES);
@@ -190,7 +212,10 @@ function decode(encoded: Uint8Array): SignedOffer {
   if (expires > BigInt(Number.MAX_SAFE_INTEGER)) throw malformed('it never expires');
   const addresses = readAddresses(input);
   const services = readServices(input);
-  const kept = version === VERSION ? undefined : decodeKeptNames(input.bytes16(MAX_KEPT_NAME_BYTES));
+  const list = version === VERSION ? undefined : input.bytes16(MAX_KEPT_NAME_BYTES);
+  const isList = list !== undefined && (version === VERSION_WITH_NAMES || list.length > 0);
+  const kept = isList ? decodeKeptNames(list) : undefined;
+  const room = version === VERSION_WITH_ROOM ? decodeRoom(input.u8()) : undefined;
   const body = encoded.subarray(0, encoded.length - input.remaining);
   const signature = input.bytes(SIGNATURE_BYTES);
   input.end();
@@ -209,6 +234,7 @@ function decode(encoded: Uint8Array): SignedOffer {
     addresses,
     services,
     kept,
+    room,
     sequence,
     expires: unixMillis(Number(expires)),
     encoded,

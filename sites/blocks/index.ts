@@ -13,3 +13,4 @@ export {
   isManifestCodec,
   verifyBlock,
 } from './block.ts';
+export { linksOf } from './walk.ts';

@@ -2,10 +2,13 @@
 import { createReadStream } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { CarIndexer } from '@ipld/car/indexer';
+import { varint } from 'multiformats';
 import type { CID } from 'multiformats/cid';
 import { assertNotAborted, isAbortReason } from '../../core/abort.ts';
+import { equalBytes } from '../../core/codec.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
-import { MAX_BLOCK_BYTES } from '../../core/limits.ts';
+import { MAX_BLOCK_BYTES, MAX_CAR_HEADER_BYTES } from '../../core/limits.ts';
+import { formatBytes } from '../../core/units.ts';
 import { diskError } from '../../platform/disk/disk-error.ts';
 import { hasErrno } from '../../platform/errno.ts';
 import { blockKey, blockMissing, checkCid, verifyBlock, type BlockReader } from '../blocks/index.ts';
@@ -35,6 +38,7 @@ export async function openCar(path: string, { signal }: { readonly signal?: Abor
   assertNotAborted(signal, READING);
   const file = await openFile(path);
   try {
+    await assertHeader(file, path);
     const entries = new Map<string, Entry>();
     let leftOut = 0;
     const indexer = await CarIndexer.fromIterable(createReadStream(path, { ...(signal && { signal }) }));
@@ -52,6 +56,29 @@ export async function openCar(path: string, { signal }: { readonly signal?: Abor
     if (isAbortReason(error) || hasErrno(error)) throw diskError(error, `Reading ${path}`);
     throw notCar(path, error);
   }
+}
+
+/** What begins every CARv2 file; after it 16 bytes, and where the CARv1 begins that is in it, u64. */
+const PRAGMA = Uint8Array.of(0x0a, 0xa1, 0x67, 0x76, 0x65, 0x72, 0x73, 0x69, 0x6f, 0x6e, 0x02);
+const INNER_AT = PRAGMA.length + 16;
+const MAX_VARINT_BYTES = 8;
+
+/** The header is read whole, whatever length it says it has: that is looked at first. @throws RelaymintError CONTENT_REFUSED. */
+async function assertHeader(file: FileHandle, path: string): Promise<void> {
+  const head = await readAt(file, 0, INNER_AT + 8);
+  const isSecond = head.length === INNER_AT + 8 && equalBytes(head.subarray(0, PRAGMA.length), PRAGMA);
+  const inner = isSecond ? Number(Buffer.from(head).readBigUInt64LE(INNER_AT)) : 0;
+  if (!Number.isSafeInteger(inner)) throw notCar(path, new RangeError(`its content begins at ${inner}`));
+  const [length] = varint.decode(isSecond ? await readAt(file, inner, MAX_VARINT_BYTES) : head);
+  if (length <= MAX_CAR_HEADER_BYTES) return;
+  throw new RelaymintError('CONTENT_REFUSED', `${path} has a header of ${formatBytes(length)}.`, {
+    remedy: `CAR files with a header of at most ${formatBytes(MAX_CAR_HEADER_BYTES)} are read.`,
+  });
+}
+
+async function readAt(file: FileHandle, at: number, length: number): Promise<Uint8Array> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, at);
+  return buffer.subarray(0, bytesRead);
 }
 
 class IndexedCar implements CarFile {

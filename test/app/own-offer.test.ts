@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ledgerAddress } from '../../core/ids.ts';
 import { OFFER_RENEWALS_AT_ONCE, OFFER_RENEWAL_REST_MILLIS, OFFER_STEP_MILLIS } from '../../core/limits.ts';
 import { systemClock } from '../../core/ports.ts';
-import { pricePerMiB } from '../../core/units.ts';
+import { MIB, bytes, pricePerMiB } from '../../core/units.ts';
 import { OwnOffer } from '../../app/node/own-offer.ts';
 import { keepsName, walletBindingMessage, type SignedOffer } from '../../node/offer/index.ts';
 import { newIdentity } from '../node/link/nodes.ts';
@@ -47,6 +47,28 @@ describe("a node's own offer", () => {
     names.pop();
     changed();
     expect(told.map((offer) => keepsName(offer, 'news.web3'))).toEqual([false, true, false]);
+  });
+
+  it('says at once that it takes less, and that it takes more when it is renewed anyway', () => {
+    const { own, told, names } = scene();
+    let room = 4 * MIB;
+    const changed = own.keeping(
+      () => names,
+      () => bytes(room),
+    );
+    const said = (): (number | undefined)[] => told.map((offer) => offer.room);
+    own.announce();
+    room = 5 * MIB;
+    changed();
+    room = 9 * MIB;
+    changed();
+    expect(said()).toEqual([4 * MIB]);
+    room = 3 * MIB;
+    changed();
+    expect(said()).toEqual([4 * MIB, 2 * MIB]);
+    room = 9 * MIB;
+    own.renew();
+    expect(said()).toEqual([4 * MIB, 2 * MIB, 8 * MIB]);
   });
 
   it('shows no exact time: its sequence stays in the step of its time', () => {

@@ -10,6 +10,10 @@ import { openMarketNetwork } from '../../app/market/network.ts';
 import { MarketProcess, runCommand } from '../../app/market/process.ts';
 import { openNode, type RunningNode } from '../../app/node/index.ts';
 import { publish, type PublishSettings } from '../../app/roles/publisher.ts';
+import { openSiteCar } from '../../app/roles/site-car.ts';
+import { exportFetched, exportKept } from '../../app/roles/site-export.ts';
+import { repair } from '../../app/roles/site-repair.ts';
+import { verify } from '../../app/roles/site-verify.ts';
 import { staggered } from '../../app/roles/staggered.ts';
 import { createTestnet, type Testnet } from '../../app/testnet/index.ts';
 import { silentLog } from '../../core/ports.ts';
@@ -22,6 +26,7 @@ import { createCircuitPool, type CircuitPool } from '../../node/tunnel/index.ts'
 import { CONTENT_SERVICE, type BlockReader, type BlockStore } from '../../sites/blocks/index.ts';
 import { Pace, ReadersAhead } from '../../sites/gateway/paced.ts';
 import { Turns } from '../../sites/gateway/turns.ts';
+import { bringIn, challenge, listBlocks } from '../../sites/keeping/index.ts';
 import { publishSite } from '../../sites/publish/index.ts';
 import { createContentSource } from '../../sites/serve/index.ts';
 import { SharedSearch } from '../../sites/serve/patience.ts';
@@ -93,6 +98,7 @@ beforeAll(async () => {
 afterAll(() => cleanup.run());
 
 const site = { name: 'aborted.web3', root: block.cid };
+const asking = { name: site.name, hosts: [], replicas: 1, samples: 1, relays: 0, waitMillis: 60_000 };
 const channel = { closeAt: 1n } as ChannelState;
 const unsent: PreparedTransaction = { signature: '1'.repeat(64), wire: new Uint8Array(1), lastValidBlockHeight: 1n };
 const child = (signal: AbortSignal): ConstructorParameters<typeof MarketProcess>[0] => ({
@@ -162,6 +168,16 @@ abortedBefore(() => ground, {
     const page = { type: 'file', cid: block.cid, size: block.block.length, block: block.block } as const;
     return all(readFile(store, page, undefined, { signal }));
   },
+  listBlocks: ({ store }, signal) => listBlocks(store, block.cid, { signal }),
+  bringIn: ({ store }, signal) => bringIn(store, site, store, { signal }),
+  challenge: ({ store }, signal) => challenge({ host: store, blocks: [block.cid], waitMillis: 60_000, signal }),
+  verify: ({ node }, signal) => verify(node, { ...asking, signal }),
+  repair: ({ node }, signal) => repair(node, { ...asking, onUpload: () => {}, signal }),
+  openSiteCar: ({ folder }, signal) => openSiteCar(path.join(folder, 'none.car'), { signal }),
+  exportKept: ({ node, folder }, signal) =>
+    exportKept({ ...site, file: path.join(folder, 'out.car'), signal }, node.settings),
+  exportFetched: ({ node, folder }, signal) =>
+    exportFetched(node, { ...site, file: path.join(folder, 'out.car'), signal }, { hosts: [], relays: 0 }),
   'a turn': (_ground, signal) => new Turns(oneTurn).begin('client', signal),
   'paced blocks': ({ store }, signal) => paced(store).get(block.cid, { signal }),
   'a search': (_ground, signal) => new SharedSearch(() => never, new AbortController().signal).wait(signal),

@@ -4,13 +4,21 @@ import { fromHex, toHex } from '../../../core/codec.ts';
 import { isRelaymintError } from '../../../core/errors.ts';
 import { ledgerAddress } from '../../../core/ids.ts';
 import { MAX_ADDRESSES, MAX_OFFER_BYTES, MAX_OFFER_LIFE_MILLIS } from '../../../core/limits.ts';
-import { pricePerMiB, unixMillis } from '../../../core/units.ts';
-import { priceOf, readOffer, signOffer, walletBindingMessage } from '../../../node/offer/index.ts';
+import { MIB, bytes, pricePerMiB, unixMillis } from '../../../core/units.ts';
+import {
+  hasRoomFor,
+  keepsName,
+  priceOf,
+  readOffer,
+  signOffer,
+  walletBindingMessage,
+} from '../../../node/offer/index.ts';
 import { identityFromSeed } from '../../../platform/keys/identity.ts';
 import { peekOffer } from '../../../node/offer/offer.ts';
 import { newIdentity, offerOf, thrownBy } from '../link/nodes.ts';
-import { GOLDEN_OFFER, GOLDEN_OFFER_WITH_NAMES } from './golden.ts';
+import { GOLDEN_OFFER, GOLDEN_OFFER_WITH_NAMES, GOLDEN_OFFER_WITH_ROOM } from './golden.ts';
 
+const GIB = 1024 * MIB;
 const now = unixMillis(Date.now());
 
 describe('an offer', () => {
@@ -130,10 +138,59 @@ describe('an offer', () => {
     );
     expect(toHex(offer.encoded)).toBe(GOLDEN_OFFER);
     expect(readOffer(fromHex(GOLDEN_OFFER), unixMillis(1_700_000_000_000))).toEqual(offer);
-    const { nodeId: _, kept: __, encoded: ___, ...fields } = offer;
+    const { nodeId: _, kept: __, room: _room, encoded: ___, ...fields } = offer;
     const withNames = signOffer({ ...fields, keeps: ['news.web3', 'shop.web3', 'demo.web3'] }, node);
     expect(toHex(withNames.encoded)).toBe(GOLDEN_OFFER_WITH_NAMES);
     expect(readOffer(withNames.encoded, unixMillis(1_700_000_000_000))).toEqual(withNames);
+    const withRoom = signOffer(
+      { ...fields, keeps: ['news.web3', 'shop.web3', 'demo.web3'], room: bytes(3 * GIB) },
+      node,
+    );
+    expect(toHex(withRoom.encoded)).toBe(GOLDEN_OFFER_WITH_ROOM);
+    expect(readOffer(withRoom.encoded, unixMillis(1_700_000_000_000))).toEqual(withRoom);
+  });
+
+  it.each([
+    [0, 0],
+    [MIB - 1, 0],
+    [MIB, MIB],
+    [2 * MIB - 1, MIB],
+    [5 * GIB, 4 * GIB],
+    [9e15, 2 ** 40],
+  ])('says of %d bytes of room that they are %d', (room, said) => {
+    for (const keeps of [[], ['news.web3']]) {
+      const offer = offerOf(newIdentity(), { room: bytes(room), keeps });
+      const read = readOffer(offer.encoded, now);
+      expect([read.room, keepsName(read, 'news.web3')]).toEqual([said, keeps.length > 0]);
+    }
+  });
+
+  it.each([
+    [undefined, 1e15, true],
+    [0, 0, false],
+    [MIB, 2 * MIB - 1, true],
+    [MIB, 2 * MIB, false],
+    [2 ** 40, 1e15, true],
+  ])('with room of %d has it for %d bytes: %s', (room, size, has) => {
+    expect(hasRoomFor({ room: room === undefined ? undefined : bytes(room) }, size)).toBe(has);
+  });
+
+  it('is refused with room of a size that nobody says', () => {
+    const { encoded } = offerOf(newIdentity(), { room: bytes(MIB) });
+    for (const code of [1, 19, 41, 255]) {
+      const other = Uint8Array.from(encoded);
+      other[encoded.length - 65] = code;
+      expect(() => readOffer(other, now)).toThrow(/no size of a room/);
+    }
+  });
+
+  it('has as many names beside its room as fit', () => {
+    const keeps = Array.from({ length: 300 }, (_none, at) => `site-${at}.web3`);
+    const addresses = Array.from({ length: 4 }, (_none, at) => `/dns4/${'x'.repeat(80)}${at}/tcp/1`);
+    const offer = offerOf(newIdentity(), { room: bytes(MIB), keeps, addresses });
+    expect(offer.encoded.length).toBeLessThanOrEqual(MAX_OFFER_BYTES);
+    expect(offer.encoded.length).toBeGreaterThan(MAX_OFFER_BYTES - 30);
+    expect([offer.kept?.more, keepsName(offer, 'site-0.web3'), offer.room]).toEqual([true, true, MIB]);
   });
 
   it('fails only with our own errors', () => {
