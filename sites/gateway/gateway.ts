@@ -10,6 +10,7 @@ import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { hasErrno } from '../../platform/errno.ts';
 import type { ContentSource } from '../blocks/contract.ts';
+import type { QuotaSale } from '../pay/contract.ts';
 import type { NameHandler, RootSource } from './contract.ts';
 import { messageFor } from './failure.ts';
 import { targetOf } from './host.ts';
@@ -18,10 +19,11 @@ import { MarketPage } from './market-page.ts';
 import { MarketService } from './market-service.ts';
 import type { MarketView } from './market.ts';
 import { sendMessage } from './pages.ts';
+import { Paywall } from './paywall.ts';
 import { settleNow, type SettleOptions } from './settle.ts';
 import { serveSite, type NameLookup } from './site.ts';
 import { Visits } from './visits.ts';
-import { answer, requestWay } from './way.ts';
+import { answer, requestWay, type Stations } from './way.ts';
 
 export interface GatewayOptions {
   readonly resolver: NameLookup;
@@ -49,6 +51,8 @@ export interface GatewayOptions {
   readonly hosts?: readonly string[];
   /** Sites are also below it, for other machines: `demo-web3.DOMAIN`. What a proxy passes on reaches nothing else. Absent: only on this machine. */
   readonly domain?: string | undefined;
+  /** Visitors pay for what they fetch of names. Absent: whoever runs the gateway does. */
+  readonly sale?: QuotaSale | undefined;
   readonly clock?: Clock;
   readonly log?: Log;
 }
@@ -96,15 +100,16 @@ class HttpGateway implements Gateway {
       isProxied: options.domain !== undefined,
       ...(options.queueMillis !== undefined && { queueMillis: options.queueMillis }),
     });
-    const { settle, market, knownRoot, clock = systemClock } = options;
-    // Below a domain visitors are many, and each is paid for.
-    this.#kept = options.domain === undefined && knownRoot ? new KeptAnswers(knownRoot) : undefined;
+    const { settle, market, knownRoot, sale, clock = systemClock } = options;
+    // Below a domain visitors are many, and each is paid for. What is sold is given to nobody for nothing.
+    const keeps = options.domain === undefined && sale === undefined;
+    this.#kept = keeps && knownRoot ? new KeptAnswers(knownRoot) : undefined;
     this.#market = market && new MarketService({ market, clock, log: this.#log });
     const hosts = {
       own: new Set((options.hosts ?? []).map((host) => host.toLowerCase())),
       domain: options.domain?.toLowerCase(),
     };
-    const way = requestWay({
+    const stations: Stations = {
       market: this.#market && { service: this.#market, page: new MarketPage() },
       front: options.front,
       roots: options.roots,
@@ -113,12 +118,15 @@ class HttpGateway implements Gateway {
       settle: settle && ((request, response) => settleNow(settle, this.#log, request, response)),
       names: options.names ?? [],
       site: (asked) => serveSite({ ...options, kept: this.#kept }, asked),
-    });
+    };
+    const way = requestWay(stations);
+    const paywall = sale && new Paywall(sale, requestWay({ ...stations, paid: true }));
     this.app.disable('x-powered-by');
     this.app.set('etag', false);
-    this.app.use((request: Request, response: Response) =>
-      answer(way, { request, response, target: targetOf(request.headers, hosts) }),
-    );
+    this.app.use(async (request: Request, response: Response) => {
+      const arrival = { request, response, target: targetOf(request.headers, hosts) };
+      await (paywall === undefined ? answer(way, arrival) : paywall.answer(way, arrival));
+    });
     this.app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
       this.#fail(error, response);
     });

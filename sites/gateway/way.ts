@@ -28,6 +28,8 @@ export interface Stations {
   readonly roots: RootSource | undefined;
   /** Pages of any origin may read what is asked for by its address alone: nobody pays for it. */
   readonly free: boolean;
+  /** The visitor pays for it, so that pages of other sites may load it. */
+  readonly paid?: boolean;
   /** Absent if there is no settle button. */
   readonly settle: ((request: Request, response: Response) => Promise<void>) | undefined;
   /** Asked in this order, before the name's site is. */
@@ -55,11 +57,11 @@ export interface Handler {
 }
 
 export function requestWay(stations: Stations): readonly Handler[] {
-  const { market, front, visits, roots, free, settle, names, site } = stations;
+  const { market, front, visits, roots, free, paid = false, settle, names, site } = stations;
   const reading: readonly Handler[] = [
     { when: (request) => !isReading(request), answer: onlyReading },
     {
-      when: ({ headers }, target) => isForeignSubresource(headers, target.kind === 'site' && target.isPublic),
+      when: ({ headers }, target) => !paid && isForeignSubresource(headers, target.kind === 'site' && target.isPublic),
       answer: foreignPage,
     },
   ];
