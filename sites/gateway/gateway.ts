@@ -13,6 +13,7 @@ import type { ContentSource } from '../blocks/contract.ts';
 import type { QuotaSale } from '../pay/contract.ts';
 import type { NameHandler, RootSource } from './contract.ts';
 import { messageFor } from './failure.ts';
+import { forgetForm } from './heads.ts';
 import { targetOf } from './host.ts';
 import { KeptAnswers, type KnownRoot } from './kept-answers.ts';
 import { MarketPage } from './market-page.ts';
@@ -67,18 +68,6 @@ export interface Gateway {
   /** Ends open requests and stops listening. */
   close(): Promise<void>;
 }
-
-/** What says which form an answer has: an error has none. */
-const FORM_HEADERS: readonly string[] = [
-  'Accept-Ranges',
-  'Content-Disposition',
-  'Content-Encoding',
-  'Content-Length',
-  'Content-Range',
-  'ETag',
-  'X-Ipfs-Path',
-  'X-Ipfs-Roots',
-];
 
 /** Nothing is opened until `listen`. */
 export function createGateway(options: GatewayOptions): Gateway {
@@ -171,7 +160,7 @@ class HttpGateway implements Gateway {
       response.destroy();
       return;
     }
-    for (const header of FORM_HEADERS) response.removeHeader(header);
+    forgetForm(response);
     sendMessage(response, messageFor(error));
   }
 }

@@ -6,38 +6,48 @@ export interface Metered {
   readonly quota: Pick<Quota, 'take'>;
   /** Asked when the head goes out. */
   readonly headers: () => Readonly<Record<string, string>>;
+  /** Answers instead, where others have used up the quota before anything of this answer was sent. */
+  readonly usedUp: () => void;
 }
 
 /**
  * From now on. Bytes are taken when they are given to the connection: a visitor that leaves is charged for what it was sent, and for what
  * waited in its connection, one block at most.
  */
-export function countSent({ method }: Request, response: Response, { quota, headers }: Metered): void {
+export function countSent({ method }: Request, response: Response, { quota, headers, usedUp }: Metered): void {
   const original = {
     write: response.write.bind(response) as (...given: unknown[]) => boolean,
     end: response.end.bind(response) as (...given: unknown[]) => unknown,
     writeHead: response.writeHead.bind(response) as (...given: unknown[]) => unknown,
   };
   const isCounted = (): boolean => method === 'GET' && response.statusCode !== 304 && response.statusCode < 500;
-  let isCut = false;
-  /** @returns undefined if all of it may be sent; otherwise it has been dealt with. */
-  const cut = (chunk: Uint8Array): true | undefined => {
+  /** `counted` until the quota is used up; `open` for what is said then. */
+  let state: 'counted' | 'open' | 'cut' = 'counted';
+  /** @returns whether all of it may be sent; otherwise it has been dealt with. */
+  const isPaid = (chunk: Uint8Array): boolean => {
     const granted = quota.take(chunk.length);
-    if (granted === chunk.length) return undefined;
-    isCut = true;
-    if (granted > 0) original.write(chunk.subarray(0, granted));
-    // What it has paid for still goes out.
-    if (response.socket === null) response.destroy();
-    else response.socket.destroySoon();
-    return true;
+    if (granted === chunk.length) return true;
+    if (granted === 0 && !response.headersSent) {
+      state = 'open';
+      usedUp();
+    } else {
+      if (granted > 0) original.write(chunk.subarray(0, granted));
+      // What it has paid for still goes out.
+      if (response.socket === null) response.destroy();
+      else response.socket.destroySoon();
+    }
+    state = 'cut';
+    return false;
   };
   const passing = (given: readonly unknown[]): boolean => {
+    if (state !== 'counted') return state === 'open';
     const chunk = bytesOf(given);
-    return !isCut && (chunk === undefined || !isCounted() || cut(chunk) === undefined);
+    return chunk === undefined || !isCounted() || isPaid(chunk);
   };
   Object.assign(response, {
     writeHead: (...given: unknown[]): unknown => {
-      if (!response.headersSent) for (const [name, value] of Object.entries(headers())) response.setHeader(name, value);
+      if (!response.headersSent && state === 'counted')
+        for (const [name, value] of Object.entries(headers())) response.setHeader(name, value);
       return original.writeHead(...given);
     },
     // Never drained: whoever writes waits until the connection is closed.

@@ -5,6 +5,7 @@
 import type { Request, Response } from 'express';
 import { isRelaymintError, type RelaymintError } from '../../core/errors.ts';
 import type { Paid, Quota, QuotaSale } from '../pay/contract.ts';
+import { forgetForm } from './heads.ts';
 import { isForeignSubresource } from './initiator.ts';
 import { countSent } from './metered-answer.ts';
 import { sendMessage } from './pages.ts';
@@ -126,7 +127,7 @@ export class Paywall {
   }
 
   /** Set when the head goes out, so that nothing that answers takes it away. */
-  #prepare({ request, response }: Arrival, { isPublic }: SiteTarget, { quota, paid, isExplicit }: Shown): void {
+  #prepare({ request, response }: Arrival, { name, isPublic }: SiteTarget, { quota, paid, isExplicit }: Shown): void {
     const left = String(quota.left);
     const headers = (): Readonly<Record<string, string>> => ({
       ...(isExplicit && READABLE),
@@ -137,7 +138,14 @@ export class Paywall {
       ...(paid &&
         !isForeignSubresource(request.headers, isPublic) && { 'Set-Cookie': cookieFor(paid.token, isPublic) }),
     });
-    countSent(request, response, { quota, headers });
+    countSent(request, response, {
+      quota,
+      headers,
+      usedUp: () => {
+        forgetForm(response);
+        this.#require(request, response, name, 'What you have bought is used up.');
+      },
+    });
   }
 }
 
