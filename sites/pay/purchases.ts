@@ -109,13 +109,13 @@ export class Purchases implements AsyncDisposable {
     { clock, log }: { readonly clock: Clock; readonly log: Log },
   ): Promise<Purchases> {
     const purchases = new Purchases(await opened(directory), clock, log);
-    for await (const [memo, value] of purchases.#db.iterator()) {
-      const record = parse(value);
-      if (record === undefined)
-        log.warn({ memo }, 'What is written of a purchase cannot be read, so its bytes are lost.');
-      else purchases.#remember(memo, record);
+    try {
+      await purchases.#read(log);
+      return purchases;
+    } catch (cause) {
+      await purchases[Symbol.asyncDispose]();
+      throw diskError(cause, 'Reading what was sold');
     }
-    return purchases;
   }
 
   get(memo: string): Purchase | undefined {
@@ -171,6 +171,14 @@ export class Purchases implements AsyncDisposable {
       await this.#writeSent();
     } finally {
       await this.#db.close();
+    }
+  }
+
+  async #read(log: Log): Promise<void> {
+    for await (const [memo, value] of this.#db.iterator()) {
+      const record = parse(value);
+      if (record !== undefined) this.#remember(memo, record);
+      else log.warn({ memo }, 'What is written of a purchase cannot be read, so its bytes are lost.');
     }
   }
 

@@ -5,12 +5,28 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { createKeyPairSignerFromBytes } from '@solana/kit';
+import {
+  AccountLayout,
+  MINT_SIZE,
+  TOKEN_PROGRAM_ID,
+  createAssociatedTokenAccountIdempotentInstruction,
+  createInitializeMint2Instruction,
+  createMintToInstruction,
+  getAssociatedTokenAddressSync,
+} from '@solana/spl-token';
+import { SystemProgram } from '@solana/web3.js';
 import { decodePaymentResponseHeader, wrapFetchWithPayment, x402Client } from '@x402/fetch';
 import { ExactSvmScheme } from '@x402/svm/exact/client';
 import { gateway } from '../../app/roles/index.ts';
 import { createTestnet, type Testnet, type TestnetNode } from '../../app/testnet/index.ts';
 import { MIB, amount, lamports } from '../../core/units.ts';
-import { generateWalletKey, walletAddress, type SolanaWallet, type WalletKey } from '../../ledger/solana/index.ts';
+import {
+  EMBEDDED_PROGRAM_ID,
+  generateWalletKey,
+  walletAddress,
+  type SolanaWallet,
+  type WalletKey,
+} from '../../ledger/solana/index.ts';
 import { temporaryFolder } from '../e2e/marketplace.ts';
 import { fetchHere } from './visitor.ts';
 
@@ -48,18 +64,18 @@ const urlOf = (name: string, page: string, at: TestnetNode = shop): string =>
 
 const earned = async (): Promise<bigint> => (await testnet.gateway.node.ledger.balances(walletAddress(seller))).credits;
 
-/** A wallet with a million base units of credits and no SOL left but for a few fees. */
-async function customer(): Promise<{ wallet: SolanaWallet; client: x402Client }> {
+/** A wallet with a million base units of credits. */
+async function customer(): Promise<{ key: WalletKey; wallet: SolanaWallet; client: x402Client }> {
   const key = generateWalletKey();
   const wallet = testnet.gateway.node.ledger.wallet(key);
-  await wallet.airdrop(lamports(10_000_000n));
+  await wallet.airdrop(lamports(100_000_000n));
   await wallet.buy(lamports(1_000_000n));
   const signer = await createKeyPairSignerFromBytes(key.secretKey);
   const client = x402Client.fromConfig({
     schemes: [{ network: 'solana:*', client: new ExactSvmScheme(signer, { rpcUrl: testnet.ledger.url }) }],
     spendControls: { allowedAssets: [{ network: 'solana:*', asset: mint, maxAmountPerPayment: String(PRICE) }] },
   });
-  return { wallet, client };
+  return { key, wallet, client };
 }
 
 describe('a visitor without a node', () => {
@@ -88,5 +104,59 @@ describe('a visitor without a node', () => {
     const after = await testnet.gateway.node.ledger.balances(wallet.address);
     expect(credits - after.credits).toBe(PRICE);
     expect(amount(after.credits)).toBe(amount(1_000_000n - PRICE));
+  });
+
+  it('is not asked to pay at a gateway that sells nothing, nor for a name that is free', async () => {
+    const own = await fetchHere(urlOf(SITE, '/', testnet.gateway));
+    const free = await fetchHere(urlOf(FREE, '/'));
+    expect([own.status, free.status, (await fetchHere(urlOf(OTHER, '/'))).status]).toEqual([200, 200, 402]);
+  });
+
+  it('pays in another token too, where the gateway takes it', async () => {
+    const { ledger } = testnet.gateway.node;
+    const { key, client, wallet } = await customer();
+    const token = generateWalletKey();
+    const account = getAssociatedTokenAddressSync(token.publicKey, key.publicKey);
+    const lamportsForMint = await ledger.rpc.ask((connection) =>
+      connection.getMinimumBalanceForRentExemption(MINT_SIZE),
+    );
+    await ledger.submitter.run(
+      [
+        SystemProgram.createAccount({
+          fromPubkey: key.publicKey,
+          newAccountPubkey: token.publicKey,
+          lamports: lamportsForMint,
+          space: MINT_SIZE,
+          programId: TOKEN_PROGRAM_ID,
+        }),
+        createInitializeMint2Instruction(token.publicKey, 2, key.publicKey, null),
+        createAssociatedTokenAccountIdempotentInstruction(key.publicKey, account, key.publicKey, token.publicKey),
+        createMintToInstruction(token.publicKey, account, key.publicKey, 1_000n),
+      ],
+      [key, token],
+    );
+    const mall = await testnet.open(gateway, 'mall', {
+      ...SOLD,
+      sellTo: walletAddress(seller),
+      sellAsset: [`${walletAddress(token)}=0.03`],
+    });
+    client.setSpendControls({ allowedAssets: [{ network: 'solana:*', asset: walletAddress(token) }] });
+    const page = await wrapFetchWithPayment(fetchHere, client)(urlOf(SITE, '/', mall));
+    expect([page.status, decodePaymentResponseHeader(page.headers.get('payment-response') ?? '')]).toMatchObject([
+      200,
+      { payer: wallet.address, amount: '24' },
+    ]);
+    const receiver = getAssociatedTokenAddressSync(token.publicKey, seller.publicKey);
+    const [info] = await ledger.accounts([receiver]);
+    expect(AccountLayout.decode(info?.data ?? Buffer.alloc(0)).amount).toBe(24n);
+    await mall[Symbol.asyncDispose]();
+  });
+
+  it.each([
+    ['nothing is sold', { sell: undefined }],
+    ['a token is none', { sellAsset: [`${EMBEDDED_PROGRAM_ID}=1`] }],
+  ])('finds no gateway whose settings do not go together: %s', async (_, said) => {
+    const opening = testnet.open(gateway, 'wrong', { ...SOLD, ...said });
+    await expect(opening).rejects.toMatchObject({ code: 'INVALID_CONFIG' });
   });
 });

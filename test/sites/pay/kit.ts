@@ -69,18 +69,19 @@ export interface ShopOptions {
   readonly waitMillis?: number;
   readonly clock?: Clock;
   readonly domain?: string;
+  /** Whole answers are kept by this clock, if they are at all. */
+  readonly keeping?: Clock;
   /** Stands between the gateway and its ledger. */
   readonly meddle?: (method: string, pass: () => Promise<Response>) => Promise<Response>;
   readonly directory?: string;
   readonly key?: Uint8Array;
   readonly seller?: WalletKey;
-  readonly front?: Front;
 }
 
 export async function startShop(cleanup: Cleanup, chain: Chain, options: ShopOptions = {}): Promise<Shop> {
   const asked: string[] = [];
   const heard: typeof fetch = async (input, init) => {
-    const { method } = JSON.parse(String(init?.body)) as { readonly method: string };
+    const { method } = JSON.parse(typeof init?.body === 'string' ? init.body : '{}') as { readonly method: string };
     asked.push(method);
     const pass = async (): Promise<Response> => fetch(input, init);
     return options.meddle === undefined ? pass() : options.meddle(method, pass);
@@ -112,7 +113,11 @@ export async function startShop(cleanup: Cleanup, chain: Chain, options: ShopOpt
     ...(options.waitMillis !== undefined && { waitMillis: options.waitMillis }),
   });
   cleanup.add(() => sale[Symbol.asyncDispose]());
-  const front = await startFront(cleanup, { sale, ...(options.domain !== undefined && { domain: options.domain }) });
+  const front = await startFront(cleanup, {
+    sale,
+    ...(options.domain !== undefined && { domain: options.domain }),
+    ...(options.keeping && { keeping: options.keeping }),
+  });
   asked.length = 0;
   return {
     front,
