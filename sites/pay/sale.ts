@@ -1,4 +1,5 @@
 /** Sells quotas of bytes for payments that visitors sign (x402 v2, scheme `exact`). Each offer is paid once at most. */
+import { setMaxListeners } from 'node:events';
 import { encodePaymentRequiredHeader, encodePaymentResponseHeader } from '@x402/core/http';
 import type { PaymentRequired, SettleResponse } from '@x402/core/types';
 import { deadline, orAborted } from '../../core/abort.ts';
@@ -61,6 +62,8 @@ export class Sale implements QuotaSale, AsyncDisposable {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#waitMillis = options.waitMillis ?? PAYMENT_WAIT_MILLIS;
+    // Every payment that is looked at or waited for hears it.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   /** @throws RelaymintError FILE_IN_USE, STORAGE_FAILED, STORAGE_FULL. */
@@ -148,11 +151,11 @@ export class Sale implements QuotaSale, AsyncDisposable {
     if (shown.expires < this.#clock.now()) throw invalidPayment('The offer that it answers has expired.');
     const { mint, amount } = price;
     const terms: PaymentTerms = { mint, amount, payTo: this.terms.payTo, memo };
-    let checked: CheckedPayment = await this.#cashier.check(transaction, terms);
+    let checked = await this.#checked(transaction, terms);
     const { payer } = checked;
     for (let before = this.#payers.get(payer); before !== undefined; before = this.#payers.get(payer)) {
       await before;
-      checked = await this.#cashier.check(transaction, terms);
+      checked = await this.#checked(transaction, terms);
     }
     const landing = this.#record(site, token, memo, { checked, terms }).then((purchase) =>
       this.#land(purchase, checked.transaction, false),
@@ -165,6 +168,11 @@ export class Sale implements QuotaSale, AsyncDisposable {
       ),
     );
     return landing;
+  }
+
+  /** A gateway that stops does not wait for the ledger: nothing was sent yet. */
+  #checked(transaction: string, terms: PaymentTerms): Promise<CheckedPayment> {
+    return orAborted(this.#cashier.check(transaction, terms), this.#closing.signal, 'Looking at a payment');
   }
 
   /** Before it is sent. */

@@ -1,5 +1,7 @@
 /** What visitors try with payments, at a real gateway over the embedded ledger. */
 import { randomBytes } from 'node:crypto';
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { decodePaymentRequiredHeader } from '@x402/core/http';
 import type { PaymentRequirements } from '@x402/core/types';
 import { CID } from 'multiformats/cid';
@@ -446,6 +448,9 @@ describe('a quota', () => {
     const token = await bought(shop);
     await shop.front.close();
     await shop.sale[Symbol.asyncDispose]();
+    const files = await readdir(shop.directory);
+    const written = Buffer.concat(await Promise.all(files.map((file) => readFile(join(shop.directory, file)))));
+    expect([written.includes('demo.web3'), written.includes(token)]).toEqual([true, false]);
     const next = await shop.again({ directory: shop.directory, key: shop.key });
     await next.front.publish('demo.web3', FILES);
     const answer = await next.front.get('/', withToken(token));
