@@ -71,6 +71,8 @@ export type ErrorCode =
   | 'LEDGER_UNREACHABLE'
   | 'LEDGER_REJECTED'
   | 'PROGRAM_ERROR'
+  /** What a visitor gave as payment pays nothing, or not what was asked. */
+  | 'PAYMENT_INVALID'
   // content and names
   | 'NAME_INVALID'
   | 'NAME_TAKEN'

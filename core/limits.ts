@@ -435,3 +435,23 @@ export const MAX_IDLE_CONTENT_STREAMS = 8;
 export const MAX_SITE_POOLS = 128;
 /** Pages that may watch the marketplace live at once. */
 export const MAX_MARKET_WATCHERS = 32;
+
+// --- selling to visitors ----------------------------------------------------------------------------------------------
+/** A payment in a header: a transaction in base64 twice, and the offer that it answers. Node takes 16 KiB of heads in all. */
+export const MAX_PAYMENT_HEADER: number = 8 * 1024;
+/** Purchases that are remembered, 1 KiB each at most in memory. When all are of use still, nothing more is sold. */
+export const MAX_PURCHASES = 16_384;
+/** Payments that are looked at or wait for the chain at once; further ones are told to come back. */
+export const MAX_PAYMENTS_AT_ONCE = 64;
+/** How long a visitor waits for its payment to be confirmed, milliseconds. What comes later counts when the payment is shown again. */
+export const PAYMENT_WAIT_MILLIS = 60_000;
+/** How long an offer may be taken, milliseconds: a wallet asks its owner, who reads. */
+export const OFFER_MILLIS: number = 10 * 60_000;
+/** How long bought bytes may be fetched, milliseconds. */
+export const QUOTA_MILLIS: number = 30 * 86_400_000;
+/** Payments that failed on chain after they had looked good, in an hour; then nothing more is sold for a while. Each costs a fee: 0.0012 SOL in all. */
+export const MAX_FAILED_PAYMENTS_PER_HOUR = 100;
+/** How often what was sent of quotas is written down, milliseconds: what a crash forgets. */
+export const QUOTA_WRITE_MILLIS = 1_000;
+/** Least size of a quota, bytes: below it the network's fee is most of the price. */
+export const LEAST_QUOTA_BYTES: number = MIB;

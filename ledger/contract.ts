@@ -247,6 +247,54 @@ export type SubmissionStatus =
   /** Not on chain and can no longer get there. */
   | { readonly state: 'expired' };
 
+/** Exactly what a stranger has to pay. */
+export interface PaymentTerms {
+  /** What is paid: the mint of the credits, or another one. */
+  readonly mint: LedgerAddress;
+  /** Base units of that mint, more than 0. */
+  readonly amount: Amount;
+  /** The wallet that gets it, in its usual token account. */
+  readonly payTo: LedgerAddress;
+  /** Stands in the transaction for all to read, and ties it to one sale. */
+  readonly memo: string;
+}
+
+/** A stranger's payment, good by what is known now, signed by both; not sent. */
+export interface CheckedPayment {
+  readonly transaction: PreparedTransaction;
+  /** Whose tokens it moves. */
+  readonly payer: LedgerAddress;
+}
+
+/** Takes payments that strangers sign. This side pays the network's fee, so nothing is sent that would fail by what is known. */
+export interface LedgerCashier {
+  /** Pays the fees; the transactions of payers name it. */
+  readonly feePayer: LedgerAddress;
+  /** CAIP-2. What is no public cluster is called devnet, because clients know the three public ones only. */
+  network(): Promise<string>;
+  /**
+   * Gets the wallet ready to be paid in that mint: its token account is created when missing. @returns decimals of the mint
+   * @throws RelaymintError INVALID_CONFIG when it is no mint of the usual token program; INSUFFICIENT_FUNDS.
+   */
+  ready(mint: LedgerAddress, payTo: LedgerAddress): Promise<number>;
+  /**
+   * Whether a payer's transaction pays exactly that, and does nothing else. What can be seen without the ledger is looked at
+   * first. `transaction`: base64. @throws RelaymintError PAYMENT_INVALID; LEDGER_UNREACHABLE; INSUFFICIENT_FUNDS when this side cannot
+   * pay the fee
+   */
+  check(transaction: string, terms: PaymentTerms): Promise<CheckedPayment>;
+  /**
+   * Sends, and waits until most of the network has voted for it, it failed, or it can no longer get on chain. A lost answer is no
+   * failure: what the chain says counts. `again`: it may have been sent before.
+   * @throws RelaymintError PAYMENT_INVALID when the ledger refused it, so that nothing was sent; LEDGER_UNREACHABLE, ABORTED, CLOSED:
+   * its outcome is open
+   */
+  land(
+    transaction: PreparedTransaction,
+    options: { readonly again: boolean; readonly signal?: AbortSignal | undefined },
+  ): Promise<SubmissionStatus>;
+}
+
 /** A commitment to register a name, made without revealing it. */
 export interface NameCommitment {
   readonly committedAt: UnixSeconds;

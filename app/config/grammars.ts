@@ -42,6 +42,33 @@ export const instant: Grammar<UnixMillis> = grammar((text) => {
   if (Number.isFinite(millis)) return unixMillis(millis);
   throw new RangeError('Write a date, or a time in UTC: 2026-12-31, or 2026-12-31T18:00Z.');
 });
+/** A token that is taken as payment: its mint, and what a MiB costs in whole tokens. */
+export interface SoldForToken {
+  readonly mint: LedgerAddress;
+  /** A decimal; how many decimals the token has, the chain says. */
+  readonly price: string;
+}
+/** More than nothing. */
+export const salePrice: Grammar<PricePerMiB> = grammar((text) => {
+  const perMiB = parseCredits(text);
+  if (perMiB > 0n) return pricePerMiB(perMiB);
+  throw new RangeError('It must be more than 0: without it nothing is sold, and everybody may visit.');
+});
+/** `MINT=0.0001`. */
+export const soldForToken: Grammar<SoldForToken> = grammar((text) => {
+  const [mint = '', cost = '', ...rest] = text.split('=');
+  if (rest.length > 0 || !/^\d{1,12}(\.\d{1,18})?$/.test(cost) || !/[1-9]/.test(cost)) {
+    throw new RangeError('Write the mint of a token and what a MiB costs in it: MINT=0.0001.');
+  }
+  return { mint: ledgerAddress(mint), price: cost };
+});
+export function sizeFrom(least: number): Grammar<Bytes> {
+  return grammar((text) => {
+    const value = parseSize(text);
+    if (value >= least) return value;
+    throw new RangeError(`It must be ${least / 1024 ** 2}M at least.`);
+  });
+}
 /** An absolute path. Blank text is refused, or an unset variable would mean the working folder. */
 export const place: Grammar<string> = grammar((text) => path.resolve(filled(text, 'Name a folder or a file.')));
 /** Any text but none at all. */

@@ -14,14 +14,17 @@ export {
   port,
   price,
   publicDomain,
+  salePrice,
   someWords,
   share,
   shareUpTo,
   size,
+  sizeFrom,
   sol,
+  soldForToken,
   wallet,
 } from './grammars.ts';
-export type { Keeping } from './grammars.ts';
+export type { Keeping, SoldForToken } from './grammars.ts';
 export {
   ONION_PORT,
   assertSafe,

@@ -1,5 +1,5 @@
 /** A gateway: serves .web3 sites to browsers, and pays the relays and hosts. */
-import { MAX_RELAYS, SPEND_LIMIT_SITE } from '../../core/limits.ts';
+import { LEAST_QUOTA_BYTES, MAX_RELAYS, SPEND_LIMIT_SITE } from '../../core/limits.ts';
 import { formatCredits } from '../../core/units.ts';
 import {
   DEFAULT_GATEWAY_PORT,
@@ -9,14 +9,21 @@ import {
   ip,
   keeping,
   list,
+  name,
   optional,
   place,
   port,
   publicDomain,
+  salePrice,
+  sizeFrom,
+  soldForToken,
   standard,
+  wallet,
 } from '../config/index.ts';
 import type { Role } from './role.ts';
 import type { GatewayValues, RunningGateway } from './visiting.ts';
+
+const SELLING = { group: 'Selling to visitors:' };
 
 export const gateway: Role<GatewayValues> = {
   name: 'gateway',
@@ -47,6 +54,37 @@ export const gateway: Role<GatewayValues> = {
       'most content to keep on disk, so that nothing is paid for twice; 0: keep it in memory only; off: not at all',
       '1G',
     ),
+    sell: optional(
+      '--sell <credits>',
+      salePrice,
+      'visitors without a node pay this per MiB by HTTP 402 (x402), in quotas; without it nobody is asked to pay',
+      SELLING,
+    ),
+    sellQuota: standard(
+      '--sell-quota <size>',
+      sizeFrom(LEAST_QUOTA_BYTES),
+      'bytes of a site that one payment buys',
+      '64M',
+      SELLING,
+    ),
+    sellTo: optional(
+      '--sell-to <address>',
+      wallet,
+      "the wallet that visitors pay; this gateway's own if not given",
+      SELLING,
+    ),
+    sellAsset: list(
+      '--sell-asset <mint=price>',
+      soldForToken,
+      'another token to take beside credits, and what a MiB costs in it: MINT=0.0001 (repeatable)',
+      SELLING,
+    ),
+    free: list(
+      '--free <name>',
+      name,
+      'a name that is not sold, because its owner pays for its visitors (repeatable)',
+      SELLING,
+    ),
     watch: optional('--watch <dir>', place, 'also show the figures of nodes whose data folders are in this folder'),
   },
   terms: (own) => ({ spendLimitSite: own.spendLimitSite, address: own.address }),
@@ -61,7 +99,8 @@ export const gateway: Role<GatewayValues> = {
       describe: () => {
         const below =
           own.domain === undefined ? '' : `Behind your proxy, demo.web3 is https://demo-web3.${own.domain}/.\n`;
-        return `The gateway is up at ${opened?.url}\n${below}Ctrl-C stops it.`;
+        const sold = opened?.sold === undefined ? '' : `${opened.sold}\n`;
+        return `The gateway is up at ${opened?.url}\n${below}${sold}Ctrl-C stops it.`;
       },
       [Symbol.asyncDispose]: async () => opened?.[Symbol.asyncDispose](),
     };

@@ -13,8 +13,9 @@ import { createSettleToken } from '../control/index.ts';
 import type { Keeping } from '../config/index.ts';
 import type { RunningNode } from '../node/index.ts';
 import { createRoutes } from './routes.ts';
+import { openSelling, type SellingValues } from './selling.ts';
 
-export interface GatewayValues {
+export interface GatewayValues extends SellingValues {
   readonly relays: number;
   readonly spendLimitSite: Amount;
   readonly port: number;
@@ -31,6 +32,8 @@ export interface GatewayValues {
 
 export interface RunningGateway extends AsyncDisposable {
   readonly url: string;
+  /** A sentence about what visitors pay; undefined if nothing is sold. */
+  readonly sold: string | undefined;
 }
 
 const CACHE_DIRECTORY = 'cache';
@@ -50,6 +53,8 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
     log,
   });
   stack.defer(() => content.close());
+  const selling = await openSelling(node, settings);
+  if (selling !== undefined) stack.use(selling.sale);
   const watched = settings.watch === undefined ? undefined : new WatchedNodes(node, settings.watch);
   const gateway = createGateway({
     resolver,
@@ -63,12 +68,13 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
       : { settle: { token: await createSettleToken(node.settings.dataDir), now: () => watched.settle() } }),
     hosts: settings.host,
     domain: settings.domain,
+    sale: selling?.sale,
     log,
   });
   stack.defer(() => gateway.close());
   const { url } = await gateway.listen({ port: settings.port, address: settings.address });
   const owned = stack.move();
-  return { url, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { url, sold: selling?.text, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** What one visitor has paid for is shown to that visitor again. */
@@ -80,7 +86,10 @@ async function openCache(node: RunningNode, settings: GatewayValues): Promise<Bl
   return keepsContent(settings) ? cache : createMemoryCache({ leaves: false });
 }
 
-/** A gateway that other machines reach shares nothing among its visitors: owners and hosts would be paid for the first one only. */
-function keepsContent({ address, host, domain, cache }: GatewayValues): boolean {
-  return cache !== 'off' && isLoopback(address) && host.length === 0 && domain === undefined;
+/**
+ * A gateway that other machines reach shares nothing among its visitors: owners and hosts would be paid for the first one only. One that
+ * sells has visitors whoever reaches it.
+ */
+function keepsContent({ address, host, domain, cache, sell }: GatewayValues): boolean {
+  return cache !== 'off' && isLoopback(address) && host.length === 0 && domain === undefined && sell === undefined;
 }

@@ -106,6 +106,23 @@ export class Submitter {
     return this.#known(transaction, await this.#poll(transaction, 'finalized', signal));
   }
 
+  /**
+   * Sends, and waits until most of the network has voted for it. `again`: it was sent before, so that only the chain knows whether it
+   * failed. @throws as `submit` when it was not sent; LEDGER_UNREACHABLE and ABORTED leave its outcome open
+   */
+  async land(
+    transaction: PreparedTransaction,
+    { again, signal }: { readonly again: boolean; readonly signal?: AbortSignal | undefined },
+  ): Promise<SubmissionStatus> {
+    try {
+      await this.#send(transaction);
+    } catch (error) {
+      // What was sent before may be on chain, whatever this node thinks of it now.
+      if (!again || !isRelaymintError(error)) throw error;
+    }
+    return this.#known(transaction, await this.#poll(transaction, 'confirmed', signal));
+  }
+
   #known({ wire }: Sent, found: Found): SubmissionStatus {
     if (wire !== undefined && found.state === 'expired') this.#mindSize(wire, expired());
     if (found.state !== 'failed') return found;

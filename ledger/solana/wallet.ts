@@ -13,6 +13,7 @@ import type {
   ChannelState,
   ContentShare,
   FeePerReceipt,
+  LedgerCashier,
   LedgerWallet,
   NameCommitment,
   NamePurchase,
@@ -29,6 +30,7 @@ import type {
 } from '../contract.ts';
 import { aggregateSignatures, decodeReceipt } from '../receipt/index.ts';
 import type { Receipt } from '../receipt/index.ts';
+import { SolanaCashier } from './cashier.ts';
 import { walletAddress } from './keys.ts';
 import type { WalletKey } from './keys.ts';
 import { WalletNames } from './names.ts';
@@ -80,6 +82,16 @@ export class SolanaWallet implements LedgerWallet {
       run: (instructions) => this.#run(instructions),
       requireCredits: (needed) => this.#requireCredits(needed),
       createAccountOf: (owner) => this.#createAccountOf(owner),
+    });
+  }
+
+  /** For payments that strangers sign, whose network fees this wallet pays. */
+  cashier(): LedgerCashier {
+    return new SolanaCashier({
+      ledger: this.#ledger,
+      submitter: this.#submitter,
+      key: this.#key,
+      run: (instructions) => this.#run(instructions),
     });
   }
 

@@ -11,18 +11,21 @@ import type { Clock, Log } from '../../core/ports.ts';
 import { hasErrno } from '../../platform/errno.ts';
 import type { ContentSource } from '../blocks/contract.ts';
 import { createManifests, type Manifests } from '../manifest/index.ts';
+import type { QuotaSale } from '../pay/contract.ts';
 import type { NameHandler, RootSource } from './contract.ts';
 import { messageFor } from './failure.ts';
+import { forgetForm } from './heads.ts';
 import { targetOf } from './host.ts';
 import { KeptAnswers, type KnownRecord } from './kept-answers.ts';
 import { MarketPage } from './market-page.ts';
 import { MarketService } from './market-service.ts';
 import type { MarketView } from './market.ts';
 import { sendMessage } from './pages.ts';
+import { Paywall } from './paywall.ts';
 import { settleNow, type SettleOptions } from './settle.ts';
 import { serveSite, type NameLookup } from './site.ts';
 import { Visits } from './visits.ts';
-import { answer, requestWay } from './way.ts';
+import { answer, requestWay, type Stations } from './way.ts';
 
 export interface GatewayOptions {
   readonly resolver: NameLookup;
@@ -52,6 +55,8 @@ export interface GatewayOptions {
   readonly hosts?: readonly string[];
   /** Sites are also below it, for other machines: `demo-web3.DOMAIN`. What a proxy passes on reaches nothing else. Absent: only on this machine. */
   readonly domain?: string | undefined;
+  /** Visitors pay for what they fetch of names. Absent: whoever runs the gateway does. */
+  readonly sale?: QuotaSale | undefined;
   readonly clock?: Clock;
   readonly log?: Log;
 }
@@ -66,18 +71,6 @@ export interface Gateway {
   /** Ends open requests and stops listening. */
   close(): Promise<void>;
 }
-
-/** What says which form an answer has: an error has none. */
-const FORM_HEADERS: readonly string[] = [
-  'Accept-Ranges',
-  'Content-Disposition',
-  'Content-Encoding',
-  'Content-Length',
-  'Content-Range',
-  'ETag',
-  'X-Ipfs-Path',
-  'X-Ipfs-Roots',
-];
 
 /** Nothing is opened until `listen`. */
 export function createGateway(options: GatewayOptions): Gateway {
@@ -99,16 +92,17 @@ class HttpGateway implements Gateway {
       isProxied: options.domain !== undefined,
       ...(options.queueMillis !== undefined && { queueMillis: options.queueMillis }),
     });
-    const { settle, market, known, clock = systemClock } = options;
-    // Below a domain visitors are many, and each is paid for.
-    this.#kept = options.domain === undefined && known ? new KeptAnswers(known) : undefined;
+    const { settle, market, known, sale, clock = systemClock } = options;
+    // Below a domain visitors are many, and each is paid for. What is sold is given to nobody for nothing.
+    const keeps = options.domain === undefined && sale === undefined;
+    this.#kept = keeps && known ? new KeptAnswers(known) : undefined;
     this.#market = market && new MarketService({ market, clock, log: this.#log });
     const manifests = options.manifests ?? createManifests();
     const hosts = {
       own: new Set((options.hosts ?? []).map((host) => host.toLowerCase())),
       domain: options.domain?.toLowerCase(),
     };
-    const way = requestWay({
+    const stations: Stations = {
       market: this.#market && { service: this.#market, page: new MarketPage() },
       front: options.front,
       roots: options.roots,
@@ -118,12 +112,15 @@ class HttpGateway implements Gateway {
       settle: settle && ((request, response) => settleNow(settle, this.#log, request, response)),
       names: options.names ?? [],
       site: (asked) => serveSite({ ...options, kept: this.#kept, manifests }, asked),
-    });
+    };
+    const way = requestWay(stations);
+    const paywall = sale && new Paywall(sale, requestWay({ ...stations, paid: true }));
     this.app.disable('x-powered-by');
     this.app.set('etag', false);
-    this.app.use((request: Request, response: Response) =>
-      answer(way, { request, response, target: targetOf(request.headers, hosts) }),
-    );
+    this.app.use(async (request: Request, response: Response) => {
+      const arrival = { request, response, target: targetOf(request.headers, hosts) };
+      await (paywall === undefined ? answer(way, arrival) : paywall.answer(way, arrival));
+    });
     this.app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
       this.#fail(error, response);
     });
@@ -168,7 +165,7 @@ class HttpGateway implements Gateway {
       response.destroy();
       return;
     }
-    for (const header of FORM_HEADERS) response.removeHeader(header);
+    forgetForm(response);
     sendMessage(response, messageFor(error));
   }
 }

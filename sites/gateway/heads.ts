@@ -1,8 +1,21 @@
 /** What the head of an answer says of content, in whichever form it is sent. */
+import type { ServerResponse } from 'node:http';
 import { isKnown, isOther } from './conditions.ts';
 import type { ContentAsked } from './contract.ts';
 import type { Place } from './place.ts';
 import type { Trail } from '../unixfs/index.ts';
+
+/** What says which form an answer has: an error has none. */
+const FORM_HEADERS: readonly string[] = [
+  'Accept-Ranges',
+  'Content-Disposition',
+  'Content-Encoding',
+  'Content-Length',
+  'Content-Range',
+  'ETag',
+  'X-Ipfs-Path',
+  'X-Ipfs-Roots',
+];
 
 /** Cache-Control of what an address names by its bytes. */
 export const FOR_EVER = 'public, max-age=29030400, immutable';
@@ -31,6 +44,11 @@ export function setHeads({ request, response }: ContentAsked, place: Place, told
   });
   if (place.embedded === true) response.vary('Origin');
   if (place.ownOrigin) response.set('Origin-Agent-Cluster', '?1');
+}
+
+/** Takes back what was said of the form of an answer, so that another one can be given. */
+export function forgetForm(response: ServerResponse): void {
+  for (const header of FORM_HEADERS) response.removeHeader(header);
 }
 
 /** Answers a visitor that has it already, or wants another one. `others`: tags of further forms that it may have. @returns whether it did. */

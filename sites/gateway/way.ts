@@ -30,6 +30,8 @@ export interface Stations {
   readonly roots: RootSource | undefined;
   /** Pages of any origin may read what is asked for by its address alone: nobody pays for it. */
   readonly free: boolean;
+  /** The visitor pays for it, so that pages of other sites may load it. */
+  readonly paid?: boolean;
   /** Absent if there is no settle button. */
   readonly settle: ((request: Request, response: Response) => Promise<void>) | undefined;
   /** Asked in this order, before the name's site is. */
@@ -57,7 +59,7 @@ export interface Handler {
 }
 
 export function requestWay(stations: Stations): readonly Handler[] {
-  const { market, front, visits, roots, free, settle, names, site } = stations;
+  const { market, front, visits, roots, free, paid = false, settle, names, site } = stations;
   const embedder = ({ headers }: Request, target: Target): Embedder | undefined => {
     if (target.kind !== 'site' || !isForeignSubresource(headers, target.isPublic)) return undefined;
     return embedderOf(headers, target, stations.hosts);
@@ -74,6 +76,7 @@ export function requestWay(stations: Stations): readonly Handler[] {
     { when: (request) => !isReading(request), answer: onlyReading },
     {
       when: (request, target) =>
+        !paid &&
         isForeignSubresource(request.headers, target.kind === 'site' && target.isPublic) &&
         embedder(request, target) === undefined,
       answer: foreignPage,

@@ -117,6 +117,7 @@ describe('the rules catch', () => {
     ['ledger/a.ts', "export * from '../sites/b.ts';"],
     ['ledger/a.ts', "import '@solana/web3.js';"],
     ['ledger/a.ts', "import { LiteSVM } from 'litesvm';"],
+    ['sites/a/b.ts', "import { ExactSvmScheme } from '@x402/svm/exact/facilitator';"],
     ['node/link/a.ts', "import '../../sites/name/b.ts';"],
     ['node/link/a.ts', "import '../../app/node/b.ts';"],
     ['app/node/a.ts', "import '../../cli/b.ts';"],

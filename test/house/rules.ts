@@ -129,7 +129,8 @@ export function layering(files: readonly SourceFile[]): string[] {
       if (BROWSER_SAFE.includes(zone) && isBuiltin(specifier)) {
         broken.push(`${path} imports ${specifier}: ${zone} runs in browsers too`);
       }
-      if ((packageName.startsWith('@solana') || packageName === 'litesvm') && !path.startsWith('ledger/solana/')) {
+      const isSolana = packageName.startsWith('@solana') || ['litesvm', '@x402/svm'].includes(packageName);
+      if (isSolana && !path.startsWith('ledger/solana/')) {
         broken.push(`${path} imports ${specifier}: only ledger/solana knows Solana`);
       }
     }

@@ -29,6 +29,7 @@ export interface Front {
   readonly get: (path: string, options?: AskOptions) => Promise<Answer>;
   /** The response as soon as its head is here; its body is not read. */
   readonly open: (path: string, options?: AskOptions) => Promise<IncomingMessage>;
+  readonly close: () => Promise<void>;
 }
 
 export interface AskOptions {
@@ -94,6 +95,7 @@ export async function startFront(cleanup: Cleanup, options: FrontOptions = {}): 
     ledger,
     host,
     open,
+    close: () => gateway.close(),
     async publish(name, files) {
       const folder = await temporaryFolder(cleanup);
       await writeTree(folder, files);
