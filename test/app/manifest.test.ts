@@ -170,7 +170,7 @@ describe('a name with terms', () => {
     await hosting?.sweep();
     testnet.clock.advance(SUPERSEDED_ROOT_MILLIS);
     await hosting?.sweep();
-    expect(kept()).toEqual([cid, manifest].toSorted());
+    expect(new Set(kept())).toEqual(new Set([cid, manifest]));
   });
 
   it('is not shown any more when it is given away, until its new owner publishes it', async () => {

@@ -1,5 +1,5 @@
 /** The commands that look back at a site, as people and scripts run them, where there is nothing to look at. */
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -80,11 +80,28 @@ describe('relaymint site rollback and status', () => {
       isNewest: false,
       hosts: [],
     });
-    expect(text).toContain('content  nothing');
-    expect(text).toContain('owner    W (this wallet)');
-    expect(text).toContain('expires  2027-01-15, in 1 day');
-    expect(text).toContain('newest   no: this data folder last published number 2, bafkb');
-    expect(text).toContain('hosts    none says that it keeps the name');
+    expect(text).toContain('manifest  none');
+    expect(text).toContain('content   nothing');
+    expect(text).toContain('owner     W (this wallet)');
+    expect(text).toContain('expires   2027-01-15, in 1 day');
+    expect(text).toContain('newest    no: this data folder last published number 2, bafkb');
+    expect(text).toContain('hosts     none says that it keeps the name');
+  });
+});
+
+describe('a manifest for "relaymint site publish"', () => {
+  const check = async (said: string, ...more: readonly string[]): ReturnType<typeof run> => {
+    const [site, file] = [path.join(folder, 'checked'), path.join(folder, 'terms.json')];
+    await run(['site', 'init', site]);
+    await writeFile(file, said);
+    return await run(['site', 'check', site, '--manifest', file, ...more]);
+  };
+
+  it('is checked before anything is published', async () => {
+    expect((await check('{"creator":"Ana"}')).code).toBe(0);
+    const { code, stderr } = await check('{"creator":"Ana","royalty":"20"}');
+    expect([code, stderr]).toEqual([1, expect.stringContaining('terms.json: royalty: Write a share with its unit')]);
+    expect((await check('{"creator":"Ana"}', '--name', 'a.image')).stderr).toContain('mediaType: ');
   });
 });
 

@@ -3,11 +3,13 @@ import type { FileHandle } from 'node:fs/promises';
 import { chmod, open, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import * as dagCbor from '@ipld/dag-cbor';
 import * as dagPb from '@ipld/dag-pb';
+import { UnixFS } from 'ipfs-unixfs';
 import { CID } from 'multiformats/cid';
 import { silentLog } from '../../../core/ports.ts';
 import { bytes } from '../../../core/units.ts';
-import { ORPHAN_BLOCK_MILLIS } from '../../../core/limits.ts';
+import { MAX_MANIFEST_BYTES, ORPHAN_BLOCK_MILLIS } from '../../../core/limits.ts';
 import { openBlockStore } from '../../../sites/blocks/index.ts';
 import { importPath, importSite } from '../../../sites/unixfs/index.ts';
 import {
@@ -21,9 +23,17 @@ import {
   temporaryStore,
   writeTree,
 } from '../kit.ts';
+import { cborBlock } from '../manifest/kit.ts';
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
+
+/** A folder with one entry. */
+function folderOf(cid: CID): { readonly cid: CID; readonly block: Uint8Array } {
+  const data = new UnixFS({ type: 'directory' }).marshal();
+  const block = dagPb.encode(dagPb.prepare({ Data: data, Links: [{ Name: 'a', Hash: cid, Tsize: 1 }] }));
+  return { cid: CID.createV1(dagPb.code, rawBlock(block).cid.multihash), block };
+}
 
 async function blockFiles(directory: string): Promise<string[]> {
   const found = await readdir(join(directory, 'blocks'), { recursive: true });
@@ -127,6 +137,22 @@ describe('block store', () => {
     await session.put(missing.cid, missing.block);
     expect(await session.pin('demo.web3', root)).toMatchObject({ blocks: 3 });
     await session.close();
+  });
+
+  it('keeps a manifest as a root of one block, whatever it links to, and never below a folder', async () => {
+    const store = await temporaryStore(cleanup);
+    const elsewhere = rawBlock('not here').cid;
+    const linking = cborBlock(dagCbor.encode({ link: elsewhere }));
+    const [large, folder] = [cborBlock(dagCbor.encode(new Uint8Array(MAX_MANIFEST_BYTES))), folderOf(linking.cid)];
+    await using session = store.begin();
+    for (const { cid, block } of [linking, large, folder]) await session.put(cid, block);
+    expect(await session.pin('demo.web3', linking.cid)).toMatchObject({ blocks: 1, bytes: linking.block.length });
+    await expect(session.pin('demo.web3', large.cid)).rejects.toMatchObject({ code: 'CONTENT_REFUSED' });
+    await expect(session.pin('demo.web3', folder.cid)).rejects.toMatchObject({ code: 'CONTENT_REFUSED' });
+    await expect(session.pin('demo.web3', cborBlock(dagCbor.encode(1)).cid)).rejects.toMatchObject({
+      code: 'CONTENT_NOT_FOUND',
+    });
+    expect(store.pins().map(({ root }) => root.toString())).toEqual([linking.cid.toString()]);
   });
 
   it('collects what broken imports left after a day, never what a session holds', async () => {

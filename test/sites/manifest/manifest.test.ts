@@ -157,6 +157,7 @@ describe('a manifest', () => {
       'malformed',
     ],
     ['lists in lists without end', () => cborBlock(Uint8Array.of(...new Uint8Array(8_000).fill(0x81), 0)), 'malformed'],
+    ['lists one deeper than a manifest', () => cborBlock(dagCbor.encode([[[[[[1]]]]]])), 'malformed'],
     ['tags without end', () => cborBlock(Uint8Array.of(...new Uint8Array(8_000).fill(0xd8 - 0x18), 0)), 'malformed'],
     [
       'a list of as many as there are atoms',
