@@ -10,6 +10,7 @@ import { openMarketNetwork } from '../../app/market/network.ts';
 import { MarketProcess, runCommand } from '../../app/market/process.ts';
 import { openNode, type RunningNode } from '../../app/node/index.ts';
 import { publish, type PublishSettings } from '../../app/roles/publisher.ts';
+import { importToHost } from '../../app/roles/host-import.ts';
 import { openSiteCar } from '../../app/roles/site-car.ts';
 import { exportFetched, exportKept } from '../../app/roles/site-export.ts';
 import { repair } from '../../app/roles/site-repair.ts';
@@ -174,6 +175,12 @@ abortedBefore(() => ground, {
   verify: ({ node }, signal) => verify(node, { ...asking, signal }),
   repair: ({ node }, signal) => repair(node, { ...asking, onUpload: () => {}, signal }),
   openSiteCar: ({ folder }, signal) => openSiteCar(path.join(folder, 'none.car'), { signal }),
+  importToHost: ({ node, folder }, signal) => {
+    const quotas = { quota: undefined, quotaPerName: undefined };
+    const file = path.join(folder, 'none.car');
+    const { ledger } = node;
+    return importToHost({ dataDir: folder, name: site.name, file, ...quotas, ledger, signal, log: silentLog });
+  },
   exportKept: ({ node, folder }, signal) =>
     exportKept({ ...site, file: path.join(folder, 'out.car'), signal }, node.settings),
   exportFetched: ({ node, folder }, signal) =>
