@@ -21,7 +21,8 @@ export interface CircuitStream extends Duplex {
   readonly circuitPrice: PricePerMiB;
   /**
    * Host side: from now on, what the frames sent down for this stream earn is attributed to these names, in these shares (their
-   * royalties); to nobody if there are none. At most MAX_ATTRIBUTED_NAMES.
+   * royalties); to nobody if there are none. At most MAX_ATTRIBUTED_NAMES. A share's referrer, the site that showed it, gets the part of
+   * the royalty that the name offers.
    * @throws RelaymintError NAME_INVALID; INVALID_ARGUMENT (too many, a name twice, shares of more than all of it).
    */
   attribute(shares: readonly NameShare[]): void;
