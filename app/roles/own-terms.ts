@@ -48,11 +48,16 @@ export function assertTerms({ name, record, terms, wallet }: TermsParts): void {
     });
   }
   if (record === undefined || terms === undefined || record.owner === wallet) return;
-  const { royaltyBps = record.royaltyBps, splits = record.splits } = terms;
-  if (royaltyBps === record.royaltyBps && sameSplits(splits, record.splits)) return;
-  throw new RelaymintError('INVALID_ARGUMENT', `Only the owner of ${name} can change its royalty or its splits.`, {
-    remedy: 'Leave them out of the manifest, or have the owner publish.',
-  });
+  const { royaltyBps = record.royaltyBps, referrerBps = record.referrerBps, splits = record.splits } = terms;
+  const isSameShare = royaltyBps === record.royaltyBps && referrerBps === record.referrerBps;
+  if (isSameShare && sameSplits(splits, record.splits)) return;
+  throw new RelaymintError(
+    'INVALID_ARGUMENT',
+    `Only the owner of ${name} can change its royalty, its referrer's share or its splits.`,
+    {
+      remedy: 'Leave them out of the manifest, or have the owner publish.',
+    },
+  );
 }
 
 /**
@@ -62,7 +67,9 @@ export function assertTerms({ name, record, terms, wallet }: TermsParts): void {
 export async function manifestOf(parts: ManifestParts): Promise<SignedManifest | undefined> {
   const { name, record, store, signer } = parts;
   const present = await presentManifest(store, record);
-  const terms = parts.terms ?? (present && { ...present.manifest, royaltyBps: undefined, splits: undefined });
+  const terms =
+    parts.terms ??
+    (present && { ...present.manifest, royaltyBps: undefined, referrerBps: undefined, splits: undefined });
   if (terms === undefined) {
     if (record === undefined || record.manifest.length === 0) return undefined;
     throw new RelaymintError(
@@ -102,12 +109,14 @@ export function changeOf(
   record: NameRecord,
   root: CID,
   signed: SignedManifest | undefined,
-): Partial<Pick<NameRecord, 'root' | 'manifest' | 'royaltyBps'> & Pick<Manifest, 'splits'>> | undefined {
+):
+  Partial<Pick<NameRecord, 'root' | 'manifest' | 'royaltyBps' | 'referrerBps'> & Pick<Manifest, 'splits'>> | undefined {
   const { manifest: terms, cid } = signed ?? {};
   const change = {
     ...(!equalBytes(record.root, root.bytes) && { root: root.bytes }),
     ...(cid !== undefined && !equalBytes(record.manifest, cid.bytes) && { manifest: cid.bytes }),
     ...(terms !== undefined && terms.royaltyBps !== record.royaltyBps && { royaltyBps: terms.royaltyBps }),
+    ...(terms !== undefined && terms.referrerBps !== record.referrerBps && { referrerBps: terms.referrerBps }),
     ...(terms !== undefined && !sameSplits(terms.splits, record.splits) && { splits: terms.splits }),
   };
   return Object.keys(change).length === 0 ? undefined : change;
@@ -123,6 +132,7 @@ function withTerms({ name, record, root, wallet, royaltyBps, now }: ManifestPart
     root,
     owner,
     royaltyBps: terms.royaltyBps ?? basisPoints(record?.royaltyBps ?? royaltyBps),
+    referrerBps: terms.referrerBps ?? basisPoints(record?.referrerBps ?? 0),
     splits: terms.splits ?? splits,
     created: now,
   };
@@ -142,6 +152,7 @@ function isSame(present: SignedManifest, manifest: Manifest, record: NameRecord 
       ...record,
       root: manifest.root.bytes,
       royaltyBps: manifest.royaltyBps,
+      referrerBps: manifest.referrerBps,
       splits: record.splits,
     });
     return true;

@@ -402,8 +402,17 @@ async function pointName(
     const { maxPrice } = registration;
     let term: Pick<NamePurchase, 'paid' | 'expiresAt'> | undefined;
     await recorded(node, journal, { ...entry, step: 'registered' }, async () => {
-      const { royaltyBps: royalty = royaltyBps, splits } = signed?.manifest ?? {};
-      const record = { name, root, manifest: signed?.cid.bytes, royaltyBps: royalty, splits, years, maxPrice };
+      const { royaltyBps: royalty = royaltyBps, referrerBps, splits } = signed?.manifest ?? {};
+      const record = {
+        name,
+        root,
+        manifest: signed?.cid.bytes,
+        royaltyBps: royalty,
+        referrerBps,
+        splits,
+        years,
+        maxPrice,
+      };
       const purchase = await wallet.registerName(record, { signal, onStep: onRegistration });
       term = purchase;
       return purchase;

@@ -4,7 +4,6 @@ import type { CID } from 'multiformats/cid';
 import type { Tld } from '../../core/name.ts';
 import type { BlockReader, SiteContent } from '../blocks/contract.ts';
 import type { NameState } from '../manifest/contract.ts';
-import type { Embedder } from './embedding.ts';
 
 /** One visitor's request. */
 export interface ContentAsked {
@@ -12,6 +11,13 @@ export interface ContentAsked {
   readonly response: Response;
   /** Ends when the visitor leaves or the gateway stops. */
   readonly signal: AbortSignal;
+}
+
+/** A page of another name that embeds something. */
+export interface Embedder {
+  readonly name: string;
+  /** As browsers write it in the Origin header. */
+  readonly origin: string;
 }
 
 /** One visitor's request for one path of a name. */

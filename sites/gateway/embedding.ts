@@ -5,15 +5,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Response } from 'express';
 import { RelaymintError } from '../../core/errors.ts';
+import type { Embedder } from './contract.ts';
 import type { Embedding } from '../manifest/contract.ts';
 import { targetOf, type GatewayHosts, type Target } from './host.ts';
-
-/** A page that embeds. */
-export interface Embedder {
-  readonly name: string;
-  /** As browsers write it in the Origin header. */
-  readonly origin: string;
-}
 
 type SiteTarget = Extract<Target, { readonly kind: 'site' }>;
 

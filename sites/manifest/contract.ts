@@ -71,7 +71,7 @@ export interface SignedManifest {
 /** What the ledger says of a name that its manifest has to agree with. */
 export type NameState = Pick<
   NameRecord,
-  'name' | 'seq' | 'root' | 'manifest' | 'owner' | 'manager' | 'royaltyBps' | 'splits'
+  'name' | 'seq' | 'root' | 'manifest' | 'owner' | 'manager' | 'royaltyBps' | 'referrerBps' | 'splits'
 >;
 
 export interface Manifests {

@@ -71,9 +71,9 @@ async function judge(record: NameState, blocks: BlockReader, signal: AbortSignal
 }
 
 /** All that a verdict depends on. `seq` alone would do, as long as the ledger node is honest. */
-function stateOf({ name, seq, root, manifest, owner, manager, royaltyBps, splits }: NameState): string {
+function stateOf({ name, seq, root, manifest, owner, manager, royaltyBps, referrerBps, splits }: NameState): string {
   const shares = splits.map(({ account, bps }) => `${account}:${bps}`);
-  return [name, seq, toHex(root), toHex(manifest), owner, manager, royaltyBps, ...shares].join(' ');
+  return [name, seq, toHex(root), toHex(manifest), owner, manager, royaltyBps, referrerBps, ...shares].join(' ');
 }
 
 function noManifest(name: string): RelaymintError {

@@ -39,12 +39,11 @@ export type ManifestTerms = Pick<
   | 'copyright'
   | 'licence'
   | 'price'
-  | 'referrerBps'
   | 'embedding'
   | 'comments'
 > &
   /** undefined: as the record has it. */
-  { readonly [K in 'royaltyBps' | 'splits']: Manifest[K] | undefined };
+  { readonly [K in 'royaltyBps' | 'referrerBps' | 'splits']: Manifest[K] | undefined };
 
 /** More than any manifest needs. */
 const MAX_FILE_BYTES = 64 * 1024;
@@ -126,7 +125,7 @@ export function parseManifestFile(
   }
   const { data, error } = fileSchema.safeParse(said);
   if (error !== undefined) throw wrong(file, firstIssue(error));
-  const { royalty: royaltyBps, referrer: referrerBps = share.parse('0'), splits, ...rest } = data;
+  const { royalty: royaltyBps, referrer: referrerBps, splits, ...rest } = data;
   const kind = rest.kind ?? kindOfName(name) ?? 'site';
   const mediaType = rest.mediaType ?? (kind === 'image' || kind === 'video' ? undefined : 'text/html');
   if (mediaType === undefined)

@@ -31,6 +31,7 @@ export function checkManifest(signed: SignedManifest, record: NameState): void {
 /** The terms that stand on chain too, where they count: a manifest has to state the same ones. Each is one line here. */
 function differenceOf(manifest: Manifest, record: NameState): string | undefined {
   if (manifest.royaltyBps !== record.royaltyBps) return 'another royalty';
+  if (manifest.referrerBps !== record.referrerBps) return "another referrer's share";
   if (!sameSplits(manifest.splits, record.splits)) return 'other splits';
   return undefined;
 }

@@ -87,14 +87,20 @@ async function told(): Promise<Record<string, unknown>> {
   return JSON.parse((await shown(MANIFEST)).slice('200 '.length)) as Record<string, unknown>;
 }
 
-const TERMS = { creator: 'Ana Lima', title: 'One', licence: { payment: 'attribution' }, royalty: '30%' };
+const TERMS = {
+  creator: 'Ana Lima',
+  title: 'One',
+  licence: { payment: 'attribution' },
+  royalty: '30%',
+  referrer: '15%',
+};
 
 describe('a name with terms', () => {
   it('is published with them, and each update and rollback signs them for its root', async () => {
     const first = await published(TERMS);
     expect(first).toMatchObject({ record: 'registered', manifest: expect.any(String) as unknown });
     const registered = await record();
-    expect(registered.royaltyBps).toBe(3_000);
+    expect(registered).toMatchObject({ royaltyBps: 3_000, referrerBps: 1_500 });
     expect(CID.decode(registered.manifest).toString()).toBe(first.manifest);
     expect(await shown()).toContain('<title>one</title>');
     expect(await told()).toMatchObject({
@@ -125,8 +131,15 @@ describe('a name with terms', () => {
   it('has other terms when its file says so, the royalty on chain too', async () => {
     await published(TERMS);
     const before = await record();
-    expect(await published({ ...TERMS, title: 'Two', royalty: '10%' })).toMatchObject({ record: 'updated' });
-    expect(await record()).toMatchObject({ royaltyBps: 1_000, seq: before.seq + 1n, root: before.root });
+    expect(await published({ ...TERMS, title: 'Two', royalty: '10%', referrer: '5%' })).toMatchObject({
+      record: 'updated',
+    });
+    expect(await record()).toMatchObject({
+      royaltyBps: 1_000,
+      referrerBps: 500,
+      seq: before.seq + 1n,
+      root: before.root,
+    });
     expect(await told()).toMatchObject({ title: 'Two', royaltyBps: 1_000 });
   });
 

@@ -181,6 +181,10 @@ describe('a name whose record names a manifest', () => {
       (record) => withManifest(record, { change: { royaltyBps: basisPoints(1) } }),
     ],
     [
+      "states another referrer's share than the chain",
+      (record) => withManifest(record, { change: { referrerBps: basisPoints(1) } }),
+    ],
+    [
       'is of another version',
       async (record) => {
         const signed = forged((body) => ({ ...body, version: 2 }), record);

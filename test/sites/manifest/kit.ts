@@ -21,7 +21,7 @@ export function manifestFor(record: NameRecord, change: Partial<Manifest> = {}):
     owner: record.owner,
     creator: 'Ana Lima',
     royaltyBps: basisPoints(record.royaltyBps),
-    referrerBps: basisPoints(0),
+    referrerBps: basisPoints(record.referrerBps),
     splits: record.splits.map(({ account, bps }) => ({ account, bps })),
     embedding: 'none',
     comments: 'none',

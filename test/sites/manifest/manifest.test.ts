@@ -350,7 +350,7 @@ describe('the file of a manifest', () => {
       kind: 'site',
       mediaType: 'text/html',
       royaltyBps: undefined,
-      referrerBps: 0,
+      referrerBps: undefined,
       splits: undefined,
       embedding: 'none',
       comments: 'none',
