@@ -276,7 +276,7 @@ export const MAX_OFFER_QUESTIONS_PER_SECOND = 100;
 export const OFFER_BURST_BYTES: number = MAX_OFFERS * MAX_OFFER_BYTES;
 export const OFFER_BYTES_PER_SECOND: number = 64 * 1024;
 /** Offers of its own that a peer may renew at once, and how long each takes to be allowed again, milliseconds: a check of two signatures each. */
-export const OFFER_RENEWALS_AT_ONCE = 8;
+export const OFFER_RENEWALS_AT_ONCE = 32;
 export const OFFER_RENEWAL_REST_MILLIS = 15_000;
 /** Sequences and expiries of offers are whole multiples of this, milliseconds, so that they show neither when a node started nor its clock. */
 export const OFFER_STEP_MILLIS: number = 10 * 60_000;

@@ -1,5 +1,7 @@
 /** The node's own offer: signed when it is announced, when it gets old, when others know a newer one, and when the names it keeps change. */
+import { OFFER_RENEWALS_AT_ONCE, OFFER_RENEWAL_REST_MILLIS } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
+import { TokenBucket } from '../../core/rate.ts';
 import type { Bytes } from '../../core/units.ts';
 import { offerExpiry, OfferSequence, roundedRoom, signOffer, type OfferFields } from '../../node/offer/index.ts';
 import type { NodeIdentity } from '../../platform/keys/identity.ts';
@@ -15,11 +17,11 @@ export interface OwnOfferOptions {
 }
 
 /**
- * Renewals because of names at once, and how long each takes to be allowed again, milliseconds. Half of what a link takes
- * (OFFER_RENEWALS_AT_ONCE, OFFER_RENEWAL_REST_MILLIS), so that none is lost.
+ * Renewals because of names at once, and how long each takes to be allowed again, milliseconds: half of what a link takes, so that none is
+ * lost. A visitor finds no site that no offer names, and publishers come with several.
  */
-const NAME_RENEWALS_AT_ONCE = 4;
-const NAME_RENEWAL_REST_MILLIS = 30_000;
+const NAME_RENEWALS_AT_ONCE = OFFER_RENEWALS_AT_ONCE / 2;
+const NAME_RENEWAL_REST_MILLIS = 2 * OFFER_RENEWAL_REST_MILLIS;
 
 export class OwnOffer {
   readonly #options: OwnOfferOptions;
@@ -30,8 +32,7 @@ export class OwnOffer {
   /** The names of the last offer, and its room. */
   #said = '';
   #saidRoom: Bytes | undefined;
-  /** When each of the last renewals because of names was, the oldest first. */
-  readonly #renewals: number[] = [];
+  readonly #renewals = new TokenBucket(1000 / NAME_RENEWAL_REST_MILLIS, () => performance.now(), NAME_RENEWALS_AT_ONCE);
   #waiting: NodeJS.Timeout | undefined;
 
   constructor(options: OwnOfferOptions) {
@@ -76,19 +77,11 @@ export class OwnOffer {
   /** At once, unless there were many lately: peers would ignore the offer. */
   #namesChanged(): void {
     if (!this.#announced || this.#waiting !== undefined || !this.#hasNews()) return;
-    const now = performance.now();
-    const oldest = this.#renewals[0];
-    const rest = oldest === undefined ? 0 : oldest + NAME_RENEWALS_AT_ONCE * NAME_RENEWAL_REST_MILLIS - now;
-    if (this.#renewals.length >= NAME_RENEWALS_AT_ONCE && rest > 0) {
-      this.#waiting = setTimeout(() => {
-        this.#waiting = undefined;
-        this.#namesChanged();
-      }, rest).unref();
-      return;
-    }
-    if (this.#renewals.length >= NAME_RENEWALS_AT_ONCE) this.#renewals.shift();
-    this.#renewals.push(now);
-    this.renew();
+    if (this.#renewals.take()) return void this.renew();
+    this.#waiting = setTimeout(() => {
+      this.#waiting = undefined;
+      this.#namesChanged();
+    }, NAME_RENEWAL_REST_MILLIS).unref();
   }
 
   /** More room than before waits for the next renewal: who comes in vain is told by less. */

@@ -82,6 +82,17 @@ describe("a node's own offer", () => {
     expect(told[1]?.expires).toBe(told[0]?.expires);
   });
 
+  it('says the names of a publisher who comes with a dozen at once', () => {
+    const { own, told, names, changed } = scene();
+    own.announce();
+    for (let i = 0; i < 12; i += 1) {
+      names.unshift(`site-${i}.web3`);
+      changed();
+    }
+    const last = told.at(-1);
+    expect(last && keepsName(last, 'site-11.web3')).toBe(true);
+  });
+
   it('is not renewed more often than links look at it, and the last names are always said', () => {
     const { own, told, names, changed } = scene();
     own.announce();
