@@ -77,7 +77,10 @@ export class OwnOffer {
   /** At once, unless there were many lately: peers would ignore the offer. */
   #namesChanged(): void {
     if (!this.#announced || this.#waiting !== undefined || !this.#hasNews()) return;
-    if (this.#renewals.take()) return void this.renew();
+    if (this.#renewals.take()) {
+      this.renew();
+      return;
+    }
     this.#waiting = setTimeout(() => {
       this.#waiting = undefined;
       this.#namesChanged();
