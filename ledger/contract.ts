@@ -81,6 +81,8 @@ export interface NameRecord {
   /** What of the royalty goes to the name of the site that shows this content elsewhere, basis points. */
   readonly referrerBps: number;
   readonly splits: readonly (Split & { readonly owed: Amount })[];
+  /** What earlier shares left of a base unit, in parts of 10,000: of royalties, and of what referrers get. */
+  readonly carry: { readonly royalty: bigint; readonly referrer: bigint };
   readonly accrued: Amount;
   readonly lifetime: Amount;
 }

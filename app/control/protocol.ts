@@ -128,6 +128,13 @@ export interface NodeStats {
   /** When the ledger last answered, UNIX milliseconds; null: not yet. `pairs` holds closed channels too then. */
   readonly ledgerAt: number | null;
   readonly settlement: SettlementStats;
+  /** What was sent for names since the start, by the name whose page showed it; null: its own. `gross`: base units. */
+  readonly content: readonly {
+    readonly name: string;
+    readonly referrer: string | null;
+    readonly bytes: number;
+    readonly gross: string;
+  }[];
   readonly waiting: WaitingStats;
   readonly budget: BudgetStats;
   /** None in a node that builds no circuits. */
@@ -229,6 +236,10 @@ export const statsSchema: z.ZodType<NodeStats> = z.object({
   closed: z.object({ earns: closedSchema, pays: closedSchema }),
   ledgerAt: z.int().nullable(),
   settlement: settlementSchema,
+  // Nodes of the version before do not say it.
+  content: z
+    .array(z.object({ name: z.string(), referrer: z.string().nullable(), bytes: z.int(), gross: decimal }))
+    .default([]),
   waiting: z.object({ value: decimal, from: decimal.nullable(), feeShareBps: z.int() }),
   budget: budgetSchema,
   guards: z.array(

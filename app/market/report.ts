@@ -1,6 +1,7 @@
 /** What `npm start -- --once --json` prints: every figure read from the running parts. Amounts are decimal strings of base units. */
 import type { PairStats, SettlementStats } from '../control/index.ts';
 import type { MarketTransport } from './network.ts';
+import type { ReportShare } from './shares.ts';
 
 export interface ReportPeer {
   readonly payer: string;
@@ -54,6 +55,8 @@ export interface RoundReport {
   /** All of them, that one first. */
   readonly sites: readonly ReportSite[];
   readonly peers: readonly ReportPeer[];
+  /** Who earned what of the content. */
+  readonly shares: readonly ReportShare[];
   readonly settlement: SettlementStats;
   readonly supply: ReportSupply;
   readonly balances: readonly ReportBalance[];

@@ -26,6 +26,7 @@ import {
   type ReportSite,
   type RoundReport,
 } from './report.ts';
+import { sharesBefore, sharesSince } from './shares.ts';
 import type { Showing } from './showing.ts';
 import { visitEmbedded, visitSite } from './visit.ts';
 
@@ -60,7 +61,10 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
   const before = new Map<string, string>();
   for (const { ready } of cluster.nodes) before.set(ready.wallet, await creditsOf(reader, ready.wallet));
 
-  const settledBefore = (await readStats(options)).map((node) => node.settlement);
+  const statsBefore = await readStats(options);
+  const settledBefore = statsBefore.map((node) => node.settlement);
+  const names = options.showings.map(({ name }) => name);
+  const earnedBefore = await sharesBefore(reader, names, statsBefore);
 
   const published: Published[] = [];
   for (const showing of options.showings) {
@@ -73,7 +77,14 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
 
   options.onStage('Fetching every file through the relays');
   const fetchBegan = performance.now();
-  const sites = await visitAll(options, published);
+  const visited = await visitSites(options, published);
+  if (options.showings.some(({ embeds }) => embeds.length > 0)) {
+    // A settlement divides what it pays among so many shares, and those that are left wait for the next one.
+    await quiesce(options);
+    for (const node of cluster.nodes) await control(options, node, 'settle');
+  }
+  const failed = await visitEmbeds(options);
+  const sites = visited.map((site) => ({ ...site, verified: site.verified && !failed.has(site.name) }));
   const fetchMs = performance.now() - fetchBegan;
 
   options.onStage('Settling, closing and withdrawing');
@@ -89,6 +100,7 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
     await Promise.all([...owners, ...cluster.nodes.map((node) => control(options, node, 'close'))]);
   }
   for (const node of cluster.nodes) await control(options, node, 'withdraw');
+  const { shares, faults: disagreements } = await sharesSince(reader, names, await readStats(options), earnedBefore);
   for (const showing of options.showings) await options.distribute(showing);
   const settleMs = performance.now() - settleBegan;
 
@@ -98,6 +110,7 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
     site: sites[0] as ReportSite,
     sites,
     peers,
+    shares,
     settlement: settledSince(
       settledBefore,
       stats.map((node) => node.settlement),
@@ -106,13 +119,13 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
     balances: await readBalances(options, published, before),
     timings: { readyMs: options.readyMs, fetchMs: Math.round(fetchMs), settleMs: Math.round(settleMs) },
   };
-  const faults = faultsOf(report);
+  const faults = [...faultsOf(report), ...disagreements];
   for (const fault of faults) options.log.error({ fault }, 'the round does not add up');
   return { ok: faults.length === 0, ...report };
 }
 
-/** Every file of every name at its own origin, then what their pages embed of others, as a browser asks for it. */
-async function visitAll(options: RoundOptions, published: readonly Published[]): Promise<ReportSite[]> {
+/** Every file of every name at its own origin. */
+async function visitSites(options: RoundOptions, published: readonly Published[]): Promise<ReportSite[]> {
   const { showings, fetch, log, onProgress } = options;
   const port = Number(new URL(options.cluster.gatewayUrl).port);
   const sites: ReportSite[] = [];
@@ -129,23 +142,29 @@ async function visitAll(options: RoundOptions, published: readonly Published[]):
     const verified = visit.faults.length === 0 && visit.files === allFiles && visit.bytes === allBytes;
     sites.push({ name, cid, files: visit.files, bytes: visit.bytes, verified });
   }
+  return sites;
+}
+
+/** What pages embed of other names. @returns the names of pages to which it did not come as it was published. */
+async function visitEmbeds(options: RoundOptions): Promise<ReadonlySet<string>> {
+  const { showings, fetch, log } = options;
+  const port = Number(new URL(options.cluster.gatewayUrl).port);
+  const failed = new Set<string>();
   for (const { name, embeds } of showings) {
     for (const embedded of embeds) {
-      const owner = showings.find((one) => one.name === embedded.name);
       const fault = await visitEmbedded({
         page: siteUrl(name, port),
         siteUrl: siteUrl(embedded.name, port),
-        directory: owner?.directory ?? '',
+        directory: showings.find((one) => one.name === embedded.name)?.directory ?? '',
         path: embedded.path,
         fetch,
       });
       if (fault === undefined) continue;
       log.error({ name, embedded, fault }, 'what a page embeds did not arrive as it was published');
-      const at = sites.findIndex((site) => site.name === name);
-      sites[at] = { ...(sites[at] as ReportSite), verified: false };
+      failed.add(name);
     }
   }
-  return sites;
+  return failed;
 }
 
 /** Lets every payer sign for what it owes and waits until each pair's two ends say the same. */

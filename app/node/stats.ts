@@ -155,6 +155,9 @@ function readStats(options: ControlOptions, onLedger: LedgerPart, transports: Tr
     closed: closedOf(node, onChain?.channels),
     ledgerAt: onChain?.at ?? null,
     settlement: settlementOf(node),
+    content: node.metering
+      .content()
+      .map(({ name, referrer = null, bytes, gross }) => ({ name, referrer, bytes, gross: String(gross) })),
     waiting: waitingOf(node, onLedger.price),
     budget: budgetOf(node),
     guards: node.guards.view(),

@@ -78,6 +78,7 @@ export function nameRecord(address: PublicKey, account: NameAccount, now: UnixSe
     royaltyBps: account.royaltyBps,
     referrerBps: account.referrerBps,
     splits: account.splits.map(({ account: to, bps, owed }) => ({ account: toAddress(to), bps, owed })),
+    carry: { royalty: BigInt(account.royaltyCarry), referrer: BigInt(account.referrerCarry) },
     accrued: account.accrued,
     lifetime: account.lifetime,
   };

@@ -1,5 +1,5 @@
 /** What metering a link means. Types only. */
-import type { Attribution } from '../../core/attribution.ts';
+import type { Attribution, Earners } from '../../core/attribution.ts';
 import type { LedgerAddress, NodeId } from '../../core/ids.ts';
 import type { Log } from '../../core/ports.ts';
 import type { Amount, PricePerMiB } from '../../core/units.ts';
@@ -110,6 +110,13 @@ export interface MeteringOptions {
   readonly log?: Log;
 }
 
+/** What was sent for a name in the pages of one site. */
+export interface ContentCount extends Earners {
+  readonly bytes: number;
+  /** What it cost, before royalties. */
+  readonly gross: Amount;
+}
+
 /** The meters of a node's links. */
 export interface Metering extends AsyncDisposable {
   /** Called once for each link, when it opens. The meter is closed from the start after `close`. */
@@ -120,6 +127,8 @@ export interface Metering extends AsyncDisposable {
   expect(peerWallet: LedgerAddress): void;
   /** The other wallet of an open channel between us and that linked peer, whoever pays: somebody burned for it. */
   walletOf(peer: NodeId): LedgerAddress | undefined;
+  /** What was sent for names since the start, by the page that showed them. */
+  content(): readonly ContentCount[];
   /** What relaying earned for certain since the start: what payers paid less what was paid onward for them. Base units. */
   readonly kept: bigint;
   /** Pays, then closes all meters and their accounts. The book stays open. Harmless when repeated. */

@@ -13,6 +13,7 @@ import type { Link } from '../link/contract.ts';
 import type { TokenBucket } from '../../core/rate.ts';
 import type { LinkMeter, MeteringOptions } from './contract.ts';
 import { judgeClaim, refusalFor } from './claims.ts';
+import type { ContentCounts } from './content-counts.ts';
 import { IdleWatch } from './idle.ts';
 import { Looks } from './looks.ts';
 import { decodeClaim, decodeWiden, encodeAccepted, encodeRefused, encodeWiden, proofMessage } from './messages.ts';
@@ -32,6 +33,7 @@ export class MeteredLink implements LinkMeter {
   readonly #options: MeteringOptions;
   readonly #idle: IdleWatch;
   readonly #lookups: TokenBucket;
+  readonly #content: ContentCounts;
   readonly #spareLookups: TokenBucket;
   readonly #presenting: Presenting;
   #spending: SpendingAccount | undefined;
@@ -52,10 +54,16 @@ export class MeteredLink implements LinkMeter {
   constructor(
     link: Link,
     options: MeteringOptions,
-    shared: { readonly sponsors: Sponsors; readonly lookups: TokenBucket; readonly looks: TokenBucket },
+    shared: {
+      readonly sponsors: Sponsors;
+      readonly lookups: TokenBucket;
+      readonly looks: TokenBucket;
+      readonly content: ContentCounts;
+    },
     idleMillis: number,
   ) {
     this.#lookups = shared.lookups;
+    this.#content = shared.content;
     this.#spareLookups = shared.looks;
     this.#link = link;
     this.#options = options;
@@ -112,7 +120,9 @@ export class MeteredLink implements LinkMeter {
   }
 
   attribute(shares: Attribution, frameBytes: number, price: PricePerMiB): void {
-    this.#earning?.attribute(shares, frameBytes, price);
+    if (this.#earning === undefined) return;
+    this.#earning.attribute(shares, frameBytes, price);
+    this.#content.add(shares, frameBytes, price);
   }
 
   // --- paying ------------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ import type { Amount } from '../../core/units.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import type { Link } from '../link/contract.ts';
 import { TokenBucket } from '../../core/rate.ts';
-import type { LinkMeter, Metering, MeteringOptions } from './contract.ts';
+import type { ContentCount, LinkMeter, Metering, MeteringOptions } from './contract.ts';
+import { ContentCounts } from './content-counts.ts';
 import { MeteredLink } from './metered.ts';
 import { Sponsors } from './sponsor.ts';
 
@@ -37,6 +38,7 @@ class LedgerMetering implements Metering {
   readonly #sponsors: Sponsors;
   readonly #lookups = new TokenBucket(MAX_CHANNEL_LOOKUPS_PER_SECOND, () => performance.now());
   /** What can wait, or be left out, leaves the other half to newcomers. */
+  readonly #content = new ContentCounts();
   readonly #looks = new TokenBucket(MAX_CHANNEL_LOOKUPS_PER_SECOND / 2, () => performance.now());
   /** Transactions for channels that we pay from. */
   readonly #burning = new Set<Promise<void>>();
@@ -100,7 +102,7 @@ class LedgerMetering implements Metering {
   }
 
   attach(link: Link): LinkMeter {
-    const shared = { sponsors: this.#sponsors, lookups: this.#lookups, looks: this.#looks };
+    const shared = { sponsors: this.#sponsors, lookups: this.#lookups, looks: this.#looks, content: this.#content };
     const meter = new MeteredLink(link, this.#options, shared, this.#options.idleMillis ?? IDLE_MILLIS);
     if (this.#closed) {
       meter.close();
@@ -126,6 +128,10 @@ class LedgerMetering implements Metering {
       if (wallet !== undefined) return wallet;
     }
     return undefined;
+  }
+
+  content(): readonly ContentCount[] {
+    return this.#content.list();
   }
 
   get kept(): bigint {

@@ -72,6 +72,10 @@ class UnmeteredLink implements LinkMeter {
 
 class Unmetered implements Metering {
   readonly kept = 0n;
+
+  content(): readonly [] {
+    return [];
+  }
   readonly #meters = new Set<UnmeteredLink>();
   #closed = false;
 

@@ -1,3 +1,4 @@
+import { NO_CARRY } from '../../ledger/royalty.ts';
 import { describe, expect, it } from 'vitest';
 import { ledgerAddress } from '../../core/ids.ts';
 import { amount, unixSeconds } from '../../core/units.ts';
@@ -88,6 +89,7 @@ describe('what is said of names', () => {
       royaltyBps: 0,
       referrerBps: 0,
       splits: [{ account, bps: 10_000, owed: amount(0n) }],
+      carry: NO_CARRY,
       accrued: amount(0n),
       lifetime: amount(0n),
     };

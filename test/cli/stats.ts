@@ -19,6 +19,7 @@ export function statsOf(change: Partial<NodeStats>): NodeStats {
     closed: { earns: NONE, pays: NONE },
     ledgerAt: null,
     settlement: { transactions: 0, receipts: 0, computeUnits: 0, feeLamports: 0, signatures: [] },
+    content: [],
     waiting: { value: '0', from: null, feeShareBps: 100 },
     budget: { limits: { peer: '0', site: '0', total: '0' }, spent: '0', earned: '0', peers: [], sites: [] },
     guards: [],

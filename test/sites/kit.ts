@@ -14,6 +14,7 @@ import type { LedgerAddress, NodeId } from '../../core/ids.ts';
 import type { NameShare } from '../../core/attribution.ts';
 import { ALL_BPS, unixMillis, unixSeconds } from '../../core/units.ts';
 import type { Amount, UnixMillis } from '../../core/units.ts';
+import { NO_CARRY } from '../../ledger/royalty.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
 import type { NameStatus } from '../../ledger/term.ts';
 import { delegateFromSeed } from '../../ledger/receipt/index.ts';
@@ -152,6 +153,7 @@ export class NameBook {
       royaltyBps: 500,
       referrerBps: 0,
       splits: [],
+      carry: NO_CARRY,
       accrued: 0n as Amount,
       lifetime: 0n as Amount,
     };

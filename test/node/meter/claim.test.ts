@@ -10,6 +10,7 @@ import { TokenBucket } from '../../../core/rate.ts';
 import { AccountStatus, encodeClaim, proofMessage } from '../../../node/meter/messages.ts';
 import { Sponsors } from '../../../node/meter/sponsor.ts';
 import type { ChannelProvider } from '../../../node/meter/index.ts';
+import { ContentCounts } from '../../../node/meter/content-counts.ts';
 import { MeteredLink } from '../../../node/meter/metered.ts';
 import { PRICE, TestNet, eventually } from '../circuit/net.ts';
 import type { TestNode } from '../circuit/net.ts';
@@ -68,7 +69,7 @@ describe('a refused channel', () => {
       const meter = new MeteredLink(
         far,
         { ...parts, reader: net.ledger },
-        { sponsors: new Sponsors(parts.book), lookups, looks: lookups },
+        { sponsors: new Sponsors(parts.book), lookups, looks: lookups, content: new ContentCounts() },
         50,
       );
       void far.closed.then(() => meter.close());

@@ -15,6 +15,7 @@ import type { ChannelState, OpeningReturn, TillState, TransactionResult } from '
 import { Openings } from '../../../ledger/settlement/openings.ts';
 import { TokenBucket } from '../../../core/rate.ts';
 import type { ChannelProvider } from '../../../node/meter/index.ts';
+import { ContentCounts } from '../../../node/meter/content-counts.ts';
 import { MeteredLink } from '../../../node/meter/metered.ts';
 import { Sponsors } from '../../../node/meter/sponsor.ts';
 import type { Sponsor } from '../../../node/meter/sponsor.ts';
@@ -258,7 +259,12 @@ describe('a channel that several want at the same time', () => {
     };
     const reader = { channel: async () => undefined, tillAddress: (owner: ChannelState['till']) => owner };
     const parts = { wallet: THIEF, book, channels, price: PRICE, reader };
-    const shared = { sponsors, lookups: new TokenBucket(1, () => 0), looks: new TokenBucket(1, () => 0) };
+    const shared = {
+      sponsors,
+      lookups: new TokenBucket(1, () => 0),
+      looks: new TokenBucket(1, () => 0),
+      content: new ContentCounts(),
+    };
     return { meter: new MeteredLink(near, parts, shared, 50), nodes, sought: () => sought };
   }
 
