@@ -26,7 +26,7 @@ const SHARE_BYTES = 1 + 1 + 8 + 2;
 const BASE_UNITS = 6_000;
 const RECEIPT_UNITS = 9_900;
 const NAME_UNITS = 550;
-const SHARE_UNITS = 200;
+const SHARE_UNITS = 600;
 
 /** How many of the receipts, from the first on, fit one transaction beside those shares. `large`: one of version 1. */
 export function receiptsThatFit(receipts: readonly Receipt[], shares: readonly ShareNames[], large: boolean): number {

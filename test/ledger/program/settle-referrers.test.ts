@@ -11,8 +11,8 @@ import { Chain, keypair, withAccounts, withData } from './svm.ts';
 type Share = readonly [name: string, gross: bigint, referrer?: string | undefined, maxRoyaltyBps?: number];
 
 /** Compute units of one receipt with one share that has a referrer, and what each further share of two other names adds. */
-const CEILING = 14_200;
-const CEILING_SHARE = 1_060;
+const CEILING = 14_700;
+const CEILING_SHARE = 1_440;
 /** Places of name and referrer, gross, cap. */
 const SHARE_BYTES = 12;
 

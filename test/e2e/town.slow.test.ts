@@ -1,0 +1,103 @@
+/** The town: five names of five owners that show one another's pictures, in figures and in a browser. */
+import { chromium, type Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import { readTown } from '../../app/market/index.ts';
+import { fileURLToPath } from 'node:url';
+import { describeUnless, missingPrograms } from '../programs.ts';
+import { relaymint, startMarketplace } from './marketplace.ts';
+import { expectWholeBooks, reportOf } from './round.ts';
+
+const MINUTES = 60_000;
+const TOWN = fileURLToPath(new URL('../../examples/town', import.meta.url));
+
+test(
+  'a round pays every owner, and every page that shows the pictures of another, to the base unit',
+  async () => {
+    const round = await relaymint('start', '--example', 'town', '--once', '--json', '--log-level', 'warn');
+    expect(round.stderr).toBe('');
+    const report = reportOf(round.stdout);
+    expectWholeBooks(report);
+    const showings = await readTown(TOWN);
+    expect(report.sites.map(({ name }) => name)).toEqual(showings.map(({ name }) => name));
+    expect(report.sites.filter(({ verified }) => !verified)).toEqual([]);
+    const pairs = showings.flatMap(({ name, embeds }) => [
+      `${name} null`,
+      ...embeds.map((embedded) => `${embedded.name} ${name}`),
+    ]);
+    expect(report.shares.map(({ name, referrer }) => `${name} ${referrer}`).toSorted()).toEqual(
+      [...new Set(pairs)].toSorted(),
+    );
+    expect(new Set(report.shares.map(({ owner }) => owner)).size).toBe(showings.length);
+    for (const share of report.shares) {
+      const royalty = Number(share.accrued) + Number(share.referrerAccrued);
+      // What is not a whole base unit is carried to the next share of the name.
+      expect(Math.abs(royalty - (Number(share.paid) * share.termsBps) / 10_000)).toBeLessThan(2);
+      const referred = share.referrer === null ? 0 : (royalty * share.referrerBps) / 10_000;
+      expect(Math.abs(Number(share.referrerAccrued) - referred)).toBeLessThan(2);
+      expect(Number(share.paid)).toBeGreaterThan(0);
+    }
+  },
+  4 * MINUTES,
+);
+
+describeUnless(missingPrograms(['chromium']), 'The town')('the town in a browser', () => {
+  test(
+    'shows what its pages embed, and nobody else may embed it',
+    async () => {
+      await using market = await startMarketplace('--example', 'town', '--log-level', 'warn');
+      const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
+      try {
+        const page = await browser.newPage();
+        const failures: string[] = [];
+        page.on('pageerror', (error) => failures.push(error.message));
+        await page.goto(market.ready.site);
+        await scrolled(page);
+        await expect
+          .poll(() => page.evaluate('[...document.images].filter((one) => one.naturalWidth === 0).length'))
+          .toBe(0);
+        const gallery = new URL(market.ready.site);
+        gallery.hostname = 'gallery-web3.localhost';
+        await page.goto(gallery.href);
+        await scrolled(page);
+        await expect
+          .poll(() => page.evaluate('[...document.images].filter((one) => one.naturalWidth === 0).length'))
+          .toBe(0);
+        // The film of another owner, in the news, from its middle.
+        const film = new URL(market.ready.site);
+        film.hostname = 'ferry-video.localhost';
+        await page.goto(market.ready.site);
+        const middle = `new Promise((resolve, reject) => {
+          const film = document.createElement('video');
+          film.muted = true;
+          film.onerror = () => reject(new Error(film.error.message));
+          film.onloadedmetadata = () => { film.currentTime = film.duration / 2; };
+          film.onseeked = () => resolve(film.currentTime > 1 && film.videoWidth > 0);
+          film.src = '${film.href}ferry.webm';
+        })`;
+        expect(await page.evaluate(middle)).toBe(true);
+        // A page of the web, and one of the marketplace's own, get none of it.
+        for (const elsewhere of ['data:text/html,<title>elsewhere</title>', market.ready.gateway]) {
+          await page.goto(elsewhere);
+          const loaded = `new Promise((resolve) => {
+            const image = new Image();
+            image.onload = () => resolve('loaded');
+            image.onerror = () => resolve('refused');
+            image.src = '${film.href}poster.webp';
+          })`;
+          expect(await page.evaluate(loaded)).toBe('refused');
+        }
+        expect(failures).toEqual([]);
+      } finally {
+        await browser.close();
+      }
+    },
+    4 * MINUTES,
+  );
+});
+
+/** To its end: what is below the fold is loaded late. */
+async function scrolled(page: Page): Promise<void> {
+  await page.evaluate(
+    'document.querySelectorAll("img[loading=lazy]").forEach((one) => { one.loading = "eager"; }); scrollTo(0, document.body.scrollHeight)',
+  );
+}
