@@ -2,6 +2,7 @@
 import { PublicKey, type AccountInfo } from '@solana/web3.js';
 import { z } from 'zod';
 import { assertNotAborted } from '../../core/abort.ts';
+import { isRelaymintError } from '../../core/errors.ts';
 import { amount, unixSeconds, type UnixSeconds } from '../../core/units.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import type { NameEarning, NameEarnings, NameEarningsOptions } from '../contract.ts';
@@ -52,10 +53,11 @@ export async function nameEarnings(
     found.push(...some.map((one, index) => ({ listed: one, events: events[index] })));
     options.onProgress?.(found.length, listed.length);
   }
-  const names = await namesAt(
+  const others = await namesAt(
     reader,
     found.flatMap(({ events = [] }) => events.flatMap(namesIn)),
   );
+  const names = new Map([...others, [address.toBase58(), name]]);
   return {
     earnings: found.flatMap((one) => earningsIn(one.listed, one.events ?? [], address, names)),
     transactions: listed.length,
@@ -66,18 +68,22 @@ export async function nameEarnings(
 /** Newest first; failed ones changed nothing. */
 async function list({ rpc }: Chain, address: PublicKey, { since, signal }: NameEarningsOptions): Promise<Listed[]> {
   const listed: Listed[] = [];
+  const seen = new Set<string>();
   let before: string | undefined;
   for (;;) {
+    const known = seen.size;
     assertNotAborted(signal, 'Reading what a name earned');
     const config = { limit: PAGE, commitment: 'confirmed', ...(before !== undefined && { before }) };
     const page = await rpc.call('getSignaturesForAddress', [address.toBase58(), config], signaturesAnswer);
     for (const { signature, err, blockTime } of page) {
       const at = typeof blockTime === 'number' ? unixSeconds(BigInt(blockTime)) : undefined;
       if (since !== undefined && at !== undefined && at < since) return listed;
-      if (err === null || err === undefined) listed.push({ signature, at });
+      // A node that says one twice must not have it counted twice.
+      if (!seen.has(signature) && (err === null || err === undefined)) listed.push({ signature, at });
+      seen.add(signature);
     }
     before = page.at(-1)?.signature;
-    if (page.length < PAGE || before === undefined) return listed;
+    if (page.length < PAGE || before === undefined || seen.size === known) return listed;
   }
 }
 
@@ -87,8 +93,19 @@ async function eventsOf(reader: Chain, signature: string): Promise<readonly Prog
   const answer = await reader.rpc.call('getTransaction', [signature, config], logsAnswer);
   const logs = answer?.meta?.logMessages;
   if (logs === undefined || logs === null) return undefined;
-  const { events, complete } = programEvents(reader.program, logs);
-  return complete ? events : undefined;
+  try {
+    const { events, complete } = programEvents(reader.program, logs);
+    // Shares are followed by the settlement that they are of.
+    const open = events.findLastIndex(isEarned) > events.findLastIndex(isSettlement);
+    return complete && logs.length > 0 && !open ? events : undefined;
+  } catch (error) {
+    if (isRelaymintError(error, 'INVALID_ENCODING')) return undefined;
+    throw error;
+  }
+}
+
+function isSettlement({ name }: ProgramEvent): boolean {
+  return name === 'settle' || name === 'settleVerified';
 }
 
 function isEarned({ name }: ProgramEvent): boolean {
@@ -105,7 +122,10 @@ async function namesAt(reader: Chain, keys: readonly PublicKey[]): Promise<Reado
   const names = new Map<string, string>();
   for (const [index, key] of distinct.entries()) {
     const info = infos[index];
-    if (info?.owner.equals(reader.program) === true) names.set(key.toBase58(), decodeName(info.data).name);
+    if (info?.owner.equals(reader.program) !== true) continue;
+    const { name } = decodeName(info.data);
+    // Where a name's record is follows from the name: a node cannot pass one off as another.
+    if (nameAddress(reader.program, name).equals(key)) names.set(key.toBase58(), name);
   }
   return names;
 }
@@ -121,7 +141,7 @@ function earningsIn(
   let waiting: ProgramEvent[] = [];
   for (const event of events) {
     if (isEarned(event)) waiting.push(event);
-    else if (event.name === 'settle' || event.name === 'settleVerified') {
+    else if (isSettlement(event)) {
       const seller = toAddress(event.who);
       const ours = waiting.filter(({ account, who }) => account.equals(address) || who.equals(address));
       earnings.push(...ours.map((share) => earningOf(share, { signature, at, seller }, names)));

@@ -25,6 +25,8 @@ export interface Asked extends ContentAsked {
   readonly name: string;
   /** The page of another name that embeds it. Absent: the visitor, or its own page, asks. */
   readonly embedder?: Embedder | undefined;
+  /** A page that is no name's here embeds it, or hides which one it is: somebody paid for that. */
+  readonly isForeign?: boolean;
   /** The same blocks, fetched only as fast as the visitor takes the answer. */
   readonly paced: (blocks: BlockReader) => BlockReader;
 }

@@ -31,6 +31,8 @@ export function embedderOf(headers: IncomingHttpHeaders, asked: SiteTarget, host
   const address = origin ?? referer ?? '';
   if (!URL.canParse(address)) return undefined;
   const page = new URL(address);
+  // Of this machine nothing comes but by plain HTTP, so that no port means the same for both.
+  if (page.protocol !== 'http:' && !(asked.isPublic && page.protocol === 'https:')) return undefined;
   // Another port is another server, which can call its pages anything; below a domain, so is the visitor's own machine.
   if (page.port !== (/:(\d+)$/.exec(host)?.[1] ?? '')) return undefined;
   const target = targetOf({ host: page.host }, hosts);
@@ -59,6 +61,14 @@ export function allowAsking(response: Response, embedder: Embedder): void {
     })
     .status(204)
     .end();
+}
+
+/** For a page that nobody could name: to have paid gives it no right. @throws RelaymintError EMBEDDING_REFUSED. */
+export function requireOpen(name: string, terms: Embedding): void {
+  if (terms === 'anybody') return;
+  throw new RelaymintError('EMBEDDING_REFUSED', `${name} does not let pages that it cannot name embed it.`, {
+    remedy: 'Open it directly, or from a page of a name that its owner allows.',
+  });
 }
 
 /** @throws RelaymintError EMBEDDING_REFUSED. */

@@ -4,11 +4,13 @@ import { RSL_TYPE, manifestJson, rslOf, type SignedManifest } from '../manifest/
 import { follow } from '../unixfs/index.ts';
 import { isKnown, strongTag } from './conditions.ts';
 import type { ContentAsked } from './contract.ts';
-import type { Place } from './place.ts';
+import { noSuchPage } from './failure.ts';
+import { sendMessage } from './pages.ts';
+import { pathBelow, splitPath, type Place } from './place.ts';
 import { representationOf } from './representation.ts';
 
-/** Of the gateway alone: a file of the site there would say what nobody signed. */
-const MANIFEST_PATH = '/.well-known/relaymint/manifest.json';
+/** Of the gateway alone, however it is written and in whichever form: a file of the site there would say what nobody signed. */
+const MANIFEST_PATH = ['.well-known', 'relaymint', 'manifest.json'];
 /** The site's own file comes first. */
 const LICENCE_FILE = 'license.xml';
 
@@ -17,21 +19,33 @@ export function tellLicence(response: Response, { manifest }: SignedManifest): v
   if (manifest.licence !== undefined) response.set('Link', `</${LICENCE_FILE}>; rel="license"; type="${RSL_TYPE}"`);
 }
 
-/** @returns whether it was a request for one of these, and is answered. @throws RelaymintError and the reader's errors. */
-export async function answerTerms(asked: ContentAsked, place: Place, signed: SignedManifest): Promise<boolean> {
-  const { path } = asked.request;
-  if (path !== MANIFEST_PATH && path !== `/${LICENCE_FILE}`) return false;
-  if (representationOf(asked.request, true).form !== 'tree') return false;
-  if (path === MANIFEST_PATH) {
-    send(asked, signed, 'application/json', `${JSON.stringify(manifestJson(signed), undefined, 2)}\n`);
+/**
+ * @param signed undefined: the name has none, and nothing is shown in its place
+ * @returns whether it was a request for one of these, and is answered. @throws RelaymintError and the reader's errors.
+ */
+export async function answerTerms(
+  asked: ContentAsked,
+  place: Place,
+  signed: SignedManifest | undefined,
+): Promise<boolean> {
+  const path = splitPath(pathBelow(place, asked.request.path))?.segments ?? [];
+  if (isSame(path, MANIFEST_PATH)) {
+    if (signed === undefined) sendMessage(asked.response, noSuchPage(place.title));
+    else send(asked, signed, 'application/json', `${JSON.stringify(manifestJson(signed), undefined, 2)}\n`);
     return true;
   }
+  if (signed === undefined || !isSame(path, [LICENCE_FILE])) return false;
+  if (representationOf(asked.request, true).form !== 'tree') return false;
   const licence = rslOf(signed.manifest);
   if (licence === undefined) return false;
   const own = await follow(place.blocks, place.root, [LICENCE_FILE], { signal: asked.signal });
   if (own !== undefined) return false;
   send(asked, signed, RSL_TYPE, licence);
   return true;
+}
+
+function isSame(path: readonly string[], other: readonly string[]): boolean {
+  return path.length === other.length && path.every((segment, index) => segment === other[index]);
 }
 
 function send({ request, response }: ContentAsked, { cid }: SignedManifest, type: string, text: string): void {

@@ -7,7 +7,7 @@ import type { Manifests } from '../manifest/contract.ts';
 import { Limit } from '../serve/index.ts';
 import { answerContent } from './content.ts';
 import type { Asked, SiteAddress } from './contract.ts';
-import { allowEmbedding, requireEmbeddable } from './embedding.ts';
+import { allowEmbedding, requireEmbeddable, requireOpen } from './embedding.ts';
 import { withoutContent } from './failure.ts';
 import type { KeptAnswers } from './kept-answers.ts';
 import { answerTerms, tellLicence } from './licence.ts';
@@ -34,7 +34,7 @@ export interface SiteParts {
 /** Answers the request. @throws RelaymintError before anything was sent (tell it) or after (cut the connection). */
 export async function serveSite(
   parts: SiteParts,
-  { name, embedder, request, response, signal, paced }: Asked,
+  { name, embedder, isForeign, request, response, signal, paced }: Asked,
 ): Promise<void> {
   let site: SiteAddress;
   using limit = new Limit(signal);
@@ -54,7 +54,7 @@ export async function serveSite(
     if (embedder !== undefined) {
       requireEmbeddable(name, embedder, signed?.manifest.embedding ?? 'none');
       allowEmbedding(response, embedder);
-    }
+    } else if (isForeign === true && signed !== undefined) requireOpen(name, signed.manifest.embedding);
     const keep = parts.kept?.record(request, response, site);
     const asked = { request, response, signal };
     const place: Place = {
@@ -69,7 +69,7 @@ export async function serveSite(
       ...(parts.appendix && { appendix: parts.appendix }),
     };
     if (signed !== undefined) tellLicence(response, signed);
-    if (signed === undefined || !(await answerTerms(asked, place, signed))) await answerContent(asked, place);
+    if (!(await answerTerms(asked, place, signed))) await answerContent(asked, place);
     keep?.();
   } finally {
     content.close();

@@ -87,7 +87,8 @@ export function requestWay(stations: Stations): readonly Handler[] {
     async ({ request, response, target }) => {
       if (target.kind !== 'site') return;
       const page = embedder(request, target);
-      await visits.serve(target.name, request, response, (asked) => answer({ ...asked, embedder: page }));
+      const isForeign = page === undefined && isForeignSubresource(request.headers, target.isPublic);
+      await visits.serve(target.name, request, response, (asked) => answer({ ...asked, embedder: page, isForeign }));
     };
   return [
     // Checks who asks, and for what, before anything is looked up.

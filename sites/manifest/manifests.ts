@@ -42,8 +42,8 @@ class KnownManifests implements Manifests {
       try {
         return await orAborted(other, signal, VERIFYING);
       } catch (error) {
-        // That the visitor who fetched it left does not matter to this one.
-        if (signal.aborted || !isRelaymintError(error, 'ABORTED', 'CLOSED')) throw error;
+        // That the visitor who fetched it left, or may spend no more, does not matter to this one.
+        if (signal.aborted || !isRelaymintError(error, 'ABORTED', 'CLOSED', 'BUDGET_EXHAUSTED')) throw error;
       }
     }
     const mine = judge(record, blocks, signal)

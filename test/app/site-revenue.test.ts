@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { z } from 'zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../app/node/index.ts';
 import { site as siteRole, type Role, type SiteValues } from '../../app/roles/index.ts';
@@ -11,14 +12,19 @@ import { siteRevenue, type SiteRevenue } from '../../app/roles/site-revenue.ts';
 import { createTestnet, type Testnet } from '../../app/testnet/index.ts';
 import { revenueText } from '../../cli/commands/site-revenue.ts';
 import type { LedgerReader } from '../../ledger/contract.ts';
+import { nameEarnings } from '../../ledger/solana/name-earnings.ts';
+import { nameAddress } from '../../ledger/solana/program/index.ts';
 import { parseManifestFile } from '../../sites/manifest/index.ts';
 import { Cleanup, temporaryFolder } from '../sites/kit.ts';
 import { visit } from './visitor.ts';
 
 const cleanup = new Cleanup();
 const { signal } = new AbortController();
+const LISTING = 'getSignaturesForAddress';
 const PICTURE = { creator: 'Ana Lima', mediaType: 'image/webp', royalty: '30%', referrer: '20%' };
 let testnet: Testnet;
+/** The newest transaction of a listing. */
+let first: object | undefined;
 
 const role: Role<SiteValues> = {
   ...siteRole,
@@ -135,6 +141,48 @@ describe('the revenue of a name', () => {
     });
     expect(silent.adds).toBe(false);
     expect(revenueText(silent)).toContain('1 transaction');
+  });
+
+  it.each<[string, (method: string, answer: unknown) => unknown]>([
+    [
+      'says a settlement twice',
+      (method, answer) => (method === LISTING ? [...(answer as object[]), ...(answer as object[])] : answer),
+    ],
+    [
+      'repeats a page for ever',
+      (method, answer) => {
+        if (method !== LISTING) return answer;
+        [first = first] = answer as object[];
+        return Array.from({ length: 1_000 }, () => first);
+      },
+    ],
+    ['has lost its logs', (method, answer) => (method === LISTING ? answer : { meta: { logMessages: [] } })],
+    ['cuts its logs', (method, answer) => (method === LISTING ? answer : { meta: { logMessages: ['Log truncated'] } })],
+  ])('is not made more by a node that %s', async (_what, change) => {
+    const { program, rpc, slices } = testnet.gateway.node.ledger as unknown as Parameters<typeof nameEarnings>[0];
+    const lying = {
+      program,
+      slices: slices.bind(testnet.gateway.node.ledger),
+      rpc: {
+        call: async (method: string, ...rest: [readonly unknown[], z.ZodType]) =>
+          change(method, await rpc.call(method, ...rest)),
+      },
+    };
+    const honest = await revenueOf('pic.image');
+    const told = await revenueOf('pic.image', {
+      nameEarnings: (name, options) => nameEarnings(lying as Parameters<typeof nameEarnings>[0], name, options),
+    });
+    expect(BigInt(told.total.earned)).toBeLessThanOrEqual(BigInt(honest.total.earned));
+    expect(told.adds).toBe(told.total.earned === honest.lifetime && told.unread === 0);
+  });
+
+  it('names nobody else where the node passes another record off as the page that showed it', async () => {
+    const { program, rpc, slices } = testnet.gateway.node.ledger as unknown as Parameters<typeof nameEarnings>[0];
+    const [friend] = await slices.call(testnet.gateway.node.ledger, [nameAddress(program, 'quiet.web3')]);
+    const lying = { program, rpc, slices: (keys: readonly unknown[]) => Promise.resolve(keys.map(() => friend)) };
+    const { earnings } = await nameEarnings(lying, 'pic.image');
+    const named = earnings.map(({ referrer }) => referrer).filter((referrer) => referrer !== undefined);
+    expect(named).toEqual([nameAddress(program, 'news.web3').toBase58()]);
   });
 
   it('of nobody is an error, and of a name that was shown to nobody is nothing', async () => {

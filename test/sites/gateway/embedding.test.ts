@@ -73,6 +73,7 @@ describe('what another name embeds', () => {
     ['an unnamed page', image],
     ['a page of the web', { ...image, referer: 'https://news.example/' }],
     ['a page of another server on this machine', { ...image, referer: `${originOf('news-web3', 1)}/` }],
+    ['a page of another scheme', { ...image, referer: 'https://news-web3.localhost:PORT/' }],
     ['a server of the usual port', { ...image, referer: 'http://news-web3.localhost/' }],
     ['the gateway itself', { ...image, referer: 'http://localhost:PORT/' }],
     ['a host that is no name', { ...image, referer: 'http://news.localhost:PORT/' }],

@@ -334,6 +334,14 @@ describe('what a site origin says of its terms', () => {
     const { signed } = await sound(at, {
       files: { ...FILES, '.well-known/relaymint/manifest.json': '{"creator":"somebody else"}' },
     });
+    for (const path of [
+      '/.well-known/relaymint/manifest%2Ejson',
+      '//.well-known/relaymint/manifest.json',
+      '/.well-known//relaymint/manifest.json',
+      '/.well-known/relaymint/manifest.json?format=raw',
+    ]) {
+      expect((await at.get(path)).text).not.toContain('somebody else');
+    }
     const { headers, text } = await at.get('/.well-known/relaymint/manifest.json');
     expect(headers['content-type']).toMatch(/^application\/json/);
     expect(JSON.parse(text)).toMatchObject({ cid: signed.cid.toString(), creator: 'Ana Lima', name: NAME });
