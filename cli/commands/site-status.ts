@@ -51,7 +51,7 @@ export function statusText(status: SiteStatus): string {
   if (!registered) return `Nobody has registered ${name}.`;
   const rows: (readonly [string, string])[] = [
     ['content', cid ?? 'nothing'],
-    ['manifest', manifestText(status.manifest)],
+    ['manifest', manifestText(status)],
     ['since', since === undefined ? `not from this data folder (change ${seq} of the name)` : timeText(since)],
     ['owner', `${owner}${ours === true ? ' (this wallet)' : ''}`],
     [
@@ -66,8 +66,9 @@ export function statusText(status: SiteStatus): string {
   return `${name}\n${properties(rows)}`;
 }
 
-function manifestText(manifest: SiteStatus['manifest']): string {
+function manifestText({ manifest, cid }: Pick<SiteStatus, 'manifest' | 'cid'>): string {
   if (manifest === undefined) return 'none';
+  if (cid === null) return `${manifest.cid}, whose terms wait for what is published next`;
   if (manifest.good === null) return `${manifest.cid}, published from another data folder`;
   return manifest.good ? manifest.cid : `${manifest.cid}, which visitors do not take: ${printable(manifest.why ?? '')}`;
 }

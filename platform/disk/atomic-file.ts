@@ -1,9 +1,10 @@
 /** Small files that are read and replaced as a whole. */
 import { randomBytes } from 'node:crypto';
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { lstat, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import { hasErrno } from '../errno.ts';
+import { diskError, isDiskFull } from './disk-error.ts';
 
 /** Readers see either the old file or the new one, also after a power cut. Mode 0600. @throws RelaymintError STORAGE_FAILED. */
 export async function replaceFile(file: string, content: Uint8Array): Promise<void> {
@@ -12,7 +13,7 @@ export async function replaceFile(file: string, content: Uint8Array): Promise<vo
 
 /**
  * The same for what comes in chunks. What they end with, it ends with, and the old file stays.
- * @returns how many bytes it has. @throws RelaymintError STORAGE_FAILED, and what `chunks` throw of ours.
+ * @returns how many bytes it has. @throws RelaymintError STORAGE_FAILED, STORAGE_FULL, and what `chunks` throw of ours.
  */
 export async function replaceFileBy(
   file: string,
@@ -21,6 +22,7 @@ export async function replaceFileBy(
 ): Promise<number> {
   const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(6).toString('hex')}`);
   let size = 0;
+  await assertFileOrNothing(file);
   try {
     const handle = await open(temporary, 'wx', mode);
     try {
@@ -37,11 +39,21 @@ export async function replaceFileBy(
   } catch (cause) {
     await rm(temporary, { force: true });
     if (isRelaymintError(cause)) throw cause;
+    if (isDiskFull(cause)) throw diskError(cause, `Writing ${file}`);
     throw new RelaymintError('STORAGE_FAILED', `${file} cannot be written: ${messageOf(cause)}.`, {
       remedy: 'Check that its folder exists, its permissions and the disk.',
       cause,
     });
   }
+}
+
+/** A device or a pipe would be gone for everybody who uses it. @throws RelaymintError STORAGE_FAILED. */
+async function assertFileOrNothing(file: string): Promise<void> {
+  const found = await lstat(file).catch(() => undefined);
+  if (found === undefined || found.isFile() || found.isSymbolicLink()) return;
+  throw new RelaymintError('STORAGE_FAILED', `${file} is no file that could be replaced.`, {
+    remedy: found.isDirectory() ? 'Name a file in that folder.' : 'Name another file.',
+  });
 }
 
 /** undefined when there is no such file. `ensureFits` throws when it is too long. @throws RelaymintError STORAGE_FAILED. */

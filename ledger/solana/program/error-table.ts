@@ -131,7 +131,7 @@ const SHARE_AND_NAME_ROWS: readonly Row[] = [
   [
     'SplitsPending',
     'The current splits have revenue to be paid.',
-    'Run distributeName until nothing is owed, then retry.',
+    'Pay out what it earned until nothing is owed (relaymint name distribute), then retry.',
   ],
   [
     'MalformedAggregate',

@@ -1,9 +1,10 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { RelaymintError } from '../../../core/errors.ts';
-import { readWhole, replaceFile } from '../../../platform/disk/atomic-file.ts';
+import { readWhole, replaceFile, replaceFileBy } from '../../../platform/disk/atomic-file.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -19,6 +20,21 @@ it('is replaced as a whole, for its owner alone', async () => {
   expect(String(await readWhole(file))).toBe('two');
   expect((await stat(file)).mode & 0o777).toBe(0o600);
   expect(await readdir(folder)).toEqual(['state']);
+});
+
+it('is put in the place of no folder and no pipe, and says where the disk is full', async () => {
+  const pipe = path.join(folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  for (const file of [folder, pipe]) {
+    await expect(replaceFile(file, Buffer.alloc(1))).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+  }
+  expect((await stat(pipe)).isFIFO()).toBe(true);
+  const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  const chunks = async function* (): AsyncGenerator<Uint8Array> {
+    yield await Promise.reject(full);
+  };
+  await expect(replaceFileBy(path.join(folder, 'state'), chunks())).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+  expect(await readdir(folder)).toEqual(['pipe']);
 });
 
 it('is not read when it is too long, nor when it cannot be', async () => {
