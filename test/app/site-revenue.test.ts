@@ -57,6 +57,13 @@ async function published(name: string, file?: object): Promise<void> {
   });
 }
 
+type Chain = Parameters<typeof nameEarnings>[0];
+
+/** What reads the chain below the ledger's client. */
+function chainHere(): Chain {
+  return testnet.gateway.node.ledger as unknown as Chain;
+}
+
 /** As a browser asks for an image in the page of another name. */
 async function embedded(name: string, page: string): Promise<void> {
   const { port } = new URL(testnet.url);
@@ -159,26 +166,27 @@ describe('the revenue of a name', () => {
     ['has lost its logs', (method, answer) => (method === LISTING ? answer : { meta: { logMessages: [] } })],
     ['cuts its logs', (method, answer) => (method === LISTING ? answer : { meta: { logMessages: ['Log truncated'] } })],
   ])('is not made more by a node that %s', async (_what, change) => {
-    const { program, rpc, slices } = testnet.gateway.node.ledger as unknown as Parameters<typeof nameEarnings>[0];
+    const chain = chainHere();
     const lying = {
-      program,
-      slices: slices.bind(testnet.gateway.node.ledger),
+      program: chain.program,
+      slices: (keys: Parameters<Chain['slices']>[0]) => chain.slices(keys),
       rpc: {
         call: async (method: string, ...rest: [readonly unknown[], z.ZodType]) =>
-          change(method, await rpc.call(method, ...rest)),
+          change(method, await chain.rpc.call(method, ...rest)),
       },
     };
     const honest = await revenueOf('pic.image');
     const told = await revenueOf('pic.image', {
-      nameEarnings: (name, options) => nameEarnings(lying as Parameters<typeof nameEarnings>[0], name, options),
+      nameEarnings: (name, options) => nameEarnings(lying as Chain, name, options),
     });
     expect(BigInt(told.total.earned)).toBeLessThanOrEqual(BigInt(honest.total.earned));
     expect(told.adds).toBe(told.total.earned === honest.lifetime && told.unread === 0);
   });
 
   it('names nobody else where the node passes another record off as the page that showed it', async () => {
-    const { program, rpc, slices } = testnet.gateway.node.ledger as unknown as Parameters<typeof nameEarnings>[0];
-    const [friend] = await slices.call(testnet.gateway.node.ledger, [nameAddress(program, 'quiet.web3')]);
+    const chain = chainHere();
+    const { program, rpc } = chain;
+    const [friend] = await chain.slices([nameAddress(program, 'quiet.web3')]);
     const lying = { program, rpc, slices: (keys: readonly unknown[]) => Promise.resolve(keys.map(() => friend)) };
     const { earnings } = await nameEarnings(lying, 'pic.image');
     const named = earnings.map(({ referrer }) => referrer).filter((referrer) => referrer !== undefined);
