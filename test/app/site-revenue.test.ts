@@ -61,7 +61,7 @@ type Chain = Parameters<typeof nameEarnings>[0];
 
 /** What reads the chain below the ledger's client. */
 function chainHere(): Chain {
-  return testnet.gateway.node.ledger as unknown as Chain;
+  return testnet.gateway.node.ledger;
 }
 
 /** As a browser asks for an image in the page of another name. */
