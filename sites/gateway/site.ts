@@ -47,6 +47,8 @@ export async function serveSite(
     return;
   }
   limit.stop();
+  // Whose owner says nothing lets nobody: no host is asked for that.
+  if (embedder !== undefined && (site.record?.manifest.length ?? 0) === 0) requireEmbeddable(name, embedder, 'none');
   const content = await parts.content.open({ ...site, referrer: embedder?.name }, { signal });
   try {
     // Nothing of the content is sent before: not even that a path has nothing.

@@ -131,6 +131,7 @@ describe('what another name embeds', () => {
     await front.publish('plain.web3', { 'a.svg': DOT });
     const headers = { ...image, referer: originOf('news-web3') };
     expect((await front.get('/a.svg', { host: 'plain-web3.localhost', headers })).status).toBe(403);
+    expect(opened).toEqual([]);
   });
 
   it('may be asked for with the headers of ranges and conditions, and nobody is asked for that', async () => {
