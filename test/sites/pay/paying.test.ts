@@ -15,8 +15,9 @@ import { Cleanup } from '../kit.ts';
 import { PRICE, PURSE, QUOTA, newCustomer, showing, startChain, startShop, type Chain, type Shop } from './kit.ts';
 
 const FILM = randomBytes(3 * QUOTA);
+/** What a folder and the block of a file's links have at most, each time that they are fetched. */
+const FOLDER_BYTES = 1024;
 const FILES = { 'index.html': 'a page', 'film.bin': FILM };
-const PAGE_BYTES = FILES['index.html'].length;
 
 const whole = new Cleanup();
 const cleanup = new Cleanup();
@@ -31,6 +32,14 @@ const tokenOf = (headers: Readonly<Record<string, unknown>>): string => String(h
 const withToken = (token: string): { readonly headers: Readonly<Record<string, string>> } => ({
   headers: { 'x-relaymint-quota': token },
 });
+
+const leftOf = ({ headers }: Pick<Answer, 'headers'>): number => Number(headers['x-relaymint-quota-left']);
+
+/** What the page takes from a quota: its folder is fetched for it too. */
+async function pageBytes({ front }: Shop, token: string): Promise<number> {
+  const before = leftOf(await front.get('/', withToken(token)));
+  return before - leftOf(await front.get('/', withToken(token)));
+}
 
 /** What a payment gets that is shown until the chain has said what became of it. */
 async function shown(shop: Shop, headers: Readonly<Record<string, string>>): Promise<Answer> {
@@ -120,7 +129,9 @@ describe('a payment', () => {
     const answers = [...both, later];
     expect(answers.map(({ status, text }) => [status, text])).toEqual(answers.map(() => [200, 'a page']));
     expect(new Set(answers.map((answer) => tokenOf(answer.headers))).size).toBe(1);
-    expect(later.headers['x-relaymint-quota-left']).toBe(String(QUOTA - 2 * PAGE_BYTES));
+    expect(later.headers['x-relaymint-quota-left']).toBe(
+      String(QUOTA - 2 * (await pageBytes(shop, tokenOf(later.headers)))),
+    );
     expect(await chain.credits(shop.payTo)).toBe(PRICE);
     expect(await chain.credits(customer.address)).toBe(PURSE - PRICE);
     expect(shop.asked.filter((method) => method === 'sendTransaction')).toHaveLength(1);
@@ -387,9 +398,10 @@ describe('a quota', () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 402, 402, 402, 402]);
   });
 
-  it('gives no byte more than was bought, to many ranges at once, and every one that was', async () => {
+  it('gives no byte more than was bought, to many ranges at once, and but for the folders every one that was', async () => {
     const shop = await startShop(cleanup, chain);
     const token = await bought(shop);
+    const before = leftOf(await shop.front.get('/', { ...withToken(token), method: 'HEAD' }));
     const pull = async (index: number): Promise<number> => {
       const range = `bytes=${index * 1000}-`;
       let received = 0;
@@ -406,29 +418,81 @@ describe('a quota', () => {
       return received;
     };
     const pulled = await Promise.all(Array.from({ length: 12 }, (_, index) => pull(index)));
-    expect(pulled.reduce((sum, received) => sum + received, 0)).toBe(QUOTA - PAGE_BYTES);
+    const received = pulled.reduce((sum, bytes) => sum + bytes, 0);
+    expect(received).toBeLessThanOrEqual(before);
+    expect(received).toBeGreaterThan(before - (1 + pulled.length) * FOLDER_BYTES);
     expect((await shop.front.get('/', withToken(token))).status).toBe(402);
   });
 
-  it('is not taken from by HEAD, 304 and errors of the gateway', async () => {
-    const shop = await startShop(cleanup, chain);
+  it('is not taken from by what a HEAD, a 304 and an error of the gateway send', async () => {
+    const shop = await startShop(cleanup, chain, { quota: 8 * QUOTA });
     const token = await bought(shop);
     const { headers } = withToken(token);
     const page = await shop.front.get('/', { headers });
     const etag = String(page.headers.etag);
-    const before = QUOTA - 2 * PAGE_BYTES;
     const head = await shop.front.get('/film.bin', { headers, method: 'HEAD' });
     const known = await shop.front.get('/', { headers: { ...headers, 'if-none-match': etag } });
     expect([head.status, head.headers['content-length'], known.status]).toEqual([200, String(FILM.length), 304]);
     const left = await shop.front.get('/', { headers });
-    expect(left.headers['x-relaymint-quota-left']).toBe(String(before));
     expect(left.headers['cache-control']).toBe('private, no-cache');
+    const cost = await pageBytes(shop, token);
+    const before = leftOf(await shop.front.get('/', { headers })) - cost;
     // A folder that nobody has.
     shop.front.ledger.register('demo.web3', CID.createV1(0x70, Digest.create(0x12, randomBytes(32))).bytes);
     expect((await shop.front.get('/', { headers })).status).toBe(502);
     await shop.front.publish('demo.web3', FILES);
     const after = await shop.front.get('/', { headers });
-    expect(after.headers['x-relaymint-quota-left']).toBe(String(before - PAGE_BYTES));
+    expect(after.headers['x-relaymint-quota-left']).toBe(String(before));
+  });
+
+  const LEAF = 1024 * 1024;
+  const sparing: Readonly<Record<string, Parameters<Shop['front']['get']>>> = {
+    'a HEAD': ['/part.bin', { method: 'HEAD' }],
+    'a HEAD of a block': ['/part.bin?format=raw', { method: 'HEAD' }],
+    'a range beyond a block': ['/part.bin?format=raw', { headers: { range: 'bytes=9999999-' } }],
+    'a byte': ['/film.bin', { headers: { range: 'bytes=5-5' } }],
+    'a byte here and there': ['/film.bin', { headers: { range: `bytes=0-0,${LEAF}-${LEAF},${2 * LEAF}-${2 * LEAF}` } }],
+  };
+  it.each(Object.keys(sparing))('is taken from for all that was fetched for %s', async (kind) => {
+    const shop = await startShop(cleanup, chain, { quota: 8 * QUOTA });
+    const token = await bought(shop);
+    await shop.front.publish('demo.web3', { ...FILES, 'part.bin': randomBytes(LEAF - 100) });
+    const { headers } = withToken(token);
+    let fetched = 0;
+    const { store } = shop.front.host;
+    const get = store.get.bind(store);
+    store.get = async (...asked) => {
+      const block = await get(...asked);
+      fetched += block.length;
+      return block;
+    };
+    const [path, options] = sparing[kind] ?? ['/'];
+    const asked = await shop.front.get(path, { ...options, headers: { ...headers, ...options?.headers } });
+    const served = fetched;
+    const after = await shop.front.get('/', { headers });
+    expect(served).toBeGreaterThan(LEAF - FOLDER_BYTES);
+    // Folders may have been remembered, and are taken from it all the same.
+    expect(leftOf(asked) - leftOf(after)).toBeGreaterThanOrEqual(served);
+    expect(leftOf(asked) - leftOf(after)).toBeLessThan(served + 2 * FOLDER_BYTES);
+  });
+
+  it('that is used up by what was fetched is used up', async () => {
+    const shop = await startShop(cleanup, chain);
+    const token = await bought(shop);
+    const { headers } = withToken(token);
+    const byte = { headers: { ...headers, range: 'bytes=5-5' } };
+    expect((await shop.front.get('/film.bin', byte)).status).toBe(206);
+    const { status, headers: told } = await shop.front.get('/film.bin', byte);
+    expect([status, decodePaymentRequiredHeader(String(told['payment-required'])).accepts.length]).toEqual([402, 1]);
+  });
+
+  it('that fetches use up in the middle of an answer cuts it, and says so where nothing was sent', async () => {
+    const shop = await startShop(cleanup, chain);
+    const token = await bought(shop);
+    const range = `bytes=0-0,${LEAF}-${LEAF},${2 * LEAF}-${2 * LEAF}`;
+    const { headers } = withToken(token);
+    await expect(shop.front.get('/film.bin', { headers: { ...headers, range } })).rejects.toThrow('aborted');
+    expect((await shop.front.get('/', { headers })).status).toBe(402);
   });
 
   it('is taken from for what was sent, when the visitor leaves', async () => {
@@ -438,9 +502,9 @@ describe('a quota', () => {
     await new Promise((resolve) => answer.once('data', resolve));
     answer.destroy();
     const after = await shop.front.get('/', withToken(token));
-    const taken = 64 * QUOTA - PAGE_BYTES - Number(after.headers['x-relaymint-quota-left']);
+    const taken = 64 * QUOTA - leftOf(after) - FOLDER_BYTES;
     expect(taken).toBeGreaterThan(0);
-    expect(taken).toBeLessThanOrEqual(FILM.length);
+    expect(taken).toBeLessThanOrEqual(FILM.length + FOLDER_BYTES);
   });
 
   it('is kept over a restart, with what is left of it; what is on disk is no token', async () => {
@@ -454,7 +518,10 @@ describe('a quota', () => {
     const next = await shop.again({ directory: shop.directory, key: shop.key });
     await next.front.publish('demo.web3', FILES);
     const answer = await next.front.get('/', withToken(token));
-    expect([answer.status, answer.headers['x-relaymint-quota-left']]).toEqual([200, String(QUOTA - PAGE_BYTES)]);
+    expect([answer.status, answer.headers['x-relaymint-quota-left']]).toEqual([
+      200,
+      String(QUOTA - (await pageBytes(next, token))),
+    ]);
   });
 
   it('ends after a month', async () => {
