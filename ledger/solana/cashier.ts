@@ -100,6 +100,7 @@ export class SolanaCashier implements LedgerCashier {
 
   async check(transaction: string, terms: PaymentTerms): Promise<CheckedPayment> {
     const decoded = decode(transaction);
+    requireFeeOnly(decoded);
     const network = await this.network();
     const { feePayer } = this;
     const requirements = {
@@ -215,6 +216,17 @@ function decode(text: string): VersionedTransaction {
     throw invalid('it is no transaction', cause);
   }
   throw invalid('it is no transaction');
+}
+
+/**
+ * Whoever pays the fee signs, and an instruction that has its account could spend from it: programs that wallets may add instructions of
+ * pay rent with any signer. Accounts from look-up tables come after those of the transaction, and cannot be signers.
+ */
+function requireFeeOnly({ message }: VersionedTransaction): void {
+  const touches = message.compiledInstructions.some(
+    ({ programIdIndex, accountKeyIndexes }) => programIdIndex === 0 || accountKeyIndexes.includes(0),
+  );
+  if (touches) throw invalid('an instruction has the account of who pays the fee');
 }
 
 function invalid(reason: string, cause?: unknown): RelaymintError {

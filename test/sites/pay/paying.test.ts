@@ -4,6 +4,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodePaymentRequiredHeader } from '@x402/core/http';
 import type { PaymentRequirements } from '@x402/core/types';
+import { Keypair, PublicKey, TransactionInstruction, TransactionMessage, VersionedTransaction } from '@solana/web3.js';
 import { CID } from 'multiformats/cid';
 import * as Digest from 'multiformats/hashes/digest';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -18,6 +19,9 @@ const FILM = randomBytes(3 * QUOTA);
 /** What a folder and the block of a file's links have at most, each time that they are fetched. */
 const FOLDER_BYTES = 1024;
 const FILES = { 'index.html': 'a page', 'film.bin': FILM };
+
+/** Wallets add its checks to what they sign, and so x402 lets it pass. */
+const LIGHTHOUSE = new PublicKey('L2TExMFKdjpN9kozasaurPirfHy9P8sbXoAN1qA3S95');
 
 const whole = new Cleanup();
 const cleanup = new Cleanup();
@@ -217,6 +221,49 @@ describe('a payment', () => {
     expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 402, 402]);
     expect(await chain.credits(customer.address)).toBe(1n);
     expect(shop.asked.filter((method) => method === 'sendTransaction')).toHaveLength(1);
+  });
+
+  it('that has the account of who pays the fee in an instruction is not signed', async () => {
+    const shop = await startShop(cleanup, chain, {
+      // Lighthouse is not on the embedded ledger: a chain that has it finds nothing wrong.
+      meddle: (method, pass) =>
+        method === 'simulateTransaction'
+          ? Promise.resolve(
+              Response.json({
+                jsonrpc: '2.0',
+                id: 1,
+                result: { context: { slot: 1 }, value: { err: null, logs: [] } },
+              }),
+            )
+          : pass(),
+    });
+    const customer = await newCustomer(chain);
+    const payment = await customer.pay(await shop.offer());
+    const { transaction } = payment.payload as { readonly transaction: string };
+    const { message } = VersionedTransaction.deserialize(Buffer.from(transaction, 'base64'));
+    const { payerKey, recentBlockhash, instructions } = TransactionMessage.decompile(message);
+    const memo = instructions.at(-1);
+    if (memo === undefined) throw new TypeError('a payment has instructions');
+    const answers: string[] = [];
+    for (const isWritable of [false, true]) {
+      const check = new TransactionInstruction({
+        programId: LIGHTHOUSE,
+        data: Buffer.from([0, 0, 255, 0, 1]),
+        keys: [{ pubkey: payerKey, isSigner: true, isWritable }],
+      });
+      const checked = new TransactionMessage({
+        payerKey,
+        recentBlockhash,
+        instructions: [...instructions.slice(0, -1), check, memo],
+      });
+      const signed = new VersionedTransaction(checked.compileToV0Message());
+      signed.sign([Keypair.fromSecretKey(customer.key.secretKey)]);
+      const changed = { ...payment, payload: { transaction: Buffer.from(signed.serialize()).toString('base64') } };
+      const answer = await shop.front.get('/', { headers: showing(changed) });
+      answers.push(decodePaymentRequiredHeader(String(answer.headers['payment-required'])).error ?? '');
+    }
+    const refused: unknown = expect.stringContaining('who pays the fee');
+    expect([answers, shop.asked.includes('sendTransaction')]).toEqual([[refused, refused], false]);
   });
 
   it('that is no payment is refused, whatever it is', async () => {
