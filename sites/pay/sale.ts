@@ -158,7 +158,7 @@ export class Sale implements QuotaSale, AsyncDisposable {
       checked = await this.#checked(transaction, terms);
     }
     const landing = this.#record(site, token, memo, { checked, terms }).then((purchase) =>
-      this.#land(purchase, checked.transaction, false),
+      this.#land(purchase, checked.transaction),
     );
     this.#payers.set(
       payer,
@@ -211,17 +211,12 @@ export class Sale implements QuotaSale, AsyncDisposable {
       wire: Buffer.from(wire, 'base64'),
       lastValidBlockHeight: BigInt(lastValidBlockHeight),
     };
-    return this.#land(purchase, transaction, true);
+    return this.#land(purchase, transaction);
   }
 
-  async #land(purchase: Purchase, transaction: PreparedTransaction, again: boolean): Promise<Purchase> {
-    let state: Awaited<ReturnType<LedgerCashier['land']>>;
-    try {
-      state = await this.#cashier.land(transaction, { again, signal: this.#closing.signal });
-    } catch (error) {
-      if (isRelaymintError(error, 'PAYMENT_INVALID')) await this.#purchases.remove(purchase);
-      throw error;
-    }
+  /** Once it was sent, the purchase stays until the chain has said what became of it. */
+  async #land(purchase: Purchase, transaction: PreparedTransaction): Promise<Purchase> {
+    const state = await this.#cashier.land(transaction, this.#closing.signal);
     if (state.state === 'confirmed') {
       await this.#purchases.setPaid(purchase, this.#clock.now() + QUOTA_MILLIS);
       const { site, payer, amount, mint } = purchase.record;

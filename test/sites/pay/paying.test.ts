@@ -371,6 +371,41 @@ describe('a payment whose end nobody saw', () => {
     expect(await chain.credits(customer.address)).toBe(PURSE - PRICE);
   });
 
+  it.each([
+    [-32000, 'Gateway timeout'],
+    [-32000, 'Service temporarily unavailable'],
+    [-32002, 'Transaction simulation failed: Error processing Instruction 2: custom program error: 0x1'],
+  ])('counts, whatever the node answered that took it: %i %s', async (code, message) => {
+    const shop = await startShop(cleanup, chain, {
+      meddle: async (method, pass) => {
+        const answer = await pass();
+        return method === 'sendTransaction'
+          ? Response.json({ jsonrpc: '2.0', id: 1, error: { code, message } })
+          : answer;
+      },
+    });
+    await shop.front.publish('demo.web3', FILES);
+    const customer = await newCustomer(chain, PRICE);
+    const headers = showing(await customer.pay(await shop.offer()));
+    const first = await shown(shop, headers);
+    const again = await shown(shop, headers);
+    expect([first.status, again.status, tokenOf(again.headers)]).toEqual([200, 200, tokenOf(first.headers)]);
+    expect([await chain.credits(customer.address), await chain.credits(shop.payTo)]).toEqual([0n, PRICE]);
+  });
+
+  it('counts though nothing of it was written down, when the chain has it', async () => {
+    const shop = await startShop(cleanup, chain);
+    await shop.front.publish('demo.web3', FILES);
+    const customer = await newCustomer(chain, PRICE);
+    const headers = showing(await customer.pay(await shop.offer()));
+    const first = await shown(shop, headers);
+    const next = await shop.again({ directory: `${shop.directory}-2`, key: shop.key });
+    await next.front.publish('demo.web3', FILES);
+    const again = await shown(next, headers);
+    expect([first.status, again.status, tokenOf(again.headers)]).toEqual([200, 200, tokenOf(first.headers)]);
+    expect(await chain.credits(shop.payTo)).toBe(PRICE);
+  });
+
   it('that never lands serves nothing and takes nothing, and its offer can be paid anew', async () => {
     let dropping = false;
     const shop = await startShop(cleanup, chain, {
