@@ -9,6 +9,7 @@ import { CID } from 'multiformats/cid';
 import * as Digest from 'multiformats/hashes/digest';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { generateWalletKey, walletAddress } from '../../../ledger/solana/index.ts';
+import { MAX_FAILED_PAYMENTS_PER_PAYER, MAX_PAYMENTS_AT_ONCE } from '../../../core/limits.ts';
 import { systemClock } from '../../../core/ports.ts';
 import { lamports, unixMillis } from '../../../core/units.ts';
 import type { Answer } from '../gateway/kit.ts';
@@ -218,9 +219,33 @@ describe('a payment', () => {
     const offers = await Promise.all([shop.offer(), shop.offer(), shop.offer()]);
     const payments = await Promise.all(offers.map((offer) => customer.pay(offer)));
     const answers = await Promise.all(payments.map((payment) => shop.front.get('/', { headers: showing(payment) })));
-    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 402, 402]);
+    // One waits for the first, and the third is told to come back.
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 402, 503]);
     expect(await chain.credits(customer.address)).toBe(1n);
     expect(shop.asked.filter((method) => method === 'sendTransaction')).toHaveLength(1);
+  });
+
+  it('of a wallet that signs many does not keep others from paying', async () => {
+    let isDropping = false;
+    const shop = await startShop(cleanup, chain, {
+      waitMillis: 500,
+      meddle: (method, pass) =>
+        isDropping && method === 'sendTransaction'
+          ? Promise.resolve(Response.json({ jsonrpc: '2.0', id: '1', result: '1'.repeat(64) }))
+          : pass(),
+    });
+    await shop.front.publish('demo.web3', FILES);
+    const many = await newCustomer(chain, PRICE);
+    const other = await newCustomer(chain);
+    const signed = await Promise.all(
+      Array.from({ length: MAX_PAYMENTS_AT_ONCE }, async () => showing(await many.pay(await shop.offer()))),
+    );
+    isDropping = true;
+    const answers = await Promise.all(signed.map((headers) => shop.front.get('/', { headers })));
+    const waiting = answers.filter(({ status }) => status === 504);
+    isDropping = false;
+    const paid = await shown(shop, showing(await other.pay(await shop.offer())));
+    expect([waiting.length, paid.status]).toEqual([2, 200]);
   });
 
   it('that has the account of who pays the fee in an instruction is not signed', async () => {
@@ -376,17 +401,19 @@ describe('a payment whose end nobody saw', () => {
     [-32000, 'Service temporarily unavailable'],
     [-32002, 'Transaction simulation failed: Error processing Instruction 2: custom program error: 0x1'],
   ])('counts, whatever the node answered that took it: %i %s', async (code, message) => {
+    let isLate = false;
     const shop = await startShop(cleanup, chain, {
       meddle: async (method, pass) => {
         const answer = await pass();
-        return method === 'sendTransaction'
-          ? Response.json({ jsonrpc: '2.0', id: 1, error: { code, message } })
+        return isLate && method === 'sendTransaction'
+          ? Response.json({ jsonrpc: '2.0', id: '1', error: { code, message } })
           : answer;
       },
     });
     await shop.front.publish('demo.web3', FILES);
     const customer = await newCustomer(chain, PRICE);
     const headers = showing(await customer.pay(await shop.offer()));
+    isLate = true;
     const first = await shown(shop, headers);
     const again = await shown(shop, headers);
     expect([first.status, again.status, tokenOf(again.headers)]).toEqual([200, 200, tokenOf(first.headers)]);
@@ -428,6 +455,33 @@ describe('a payment whose end nobody saw', () => {
     dropping = false;
     const anew = await shown(shop, showing(await customer.pay(required)));
     expect([anew.status, await chain.credits(customer.address)]).toEqual([200, PURSE - PRICE]);
+  });
+});
+
+describe('a wallet whose payments never land', () => {
+  it('is told to come back, and others are not', async () => {
+    let isDropping = false;
+    const shop = await startShop(cleanup, chain, {
+      waitMillis: 300,
+      meddle: (method, pass) =>
+        isDropping && method === 'sendTransaction'
+          ? Promise.resolve(Response.json({ jsonrpc: '2.0', id: '1', result: '1'.repeat(64) }))
+          : pass(),
+    });
+    await shop.front.publish('demo.web3', FILES);
+    const customer = await newCustomer(chain);
+    const other = await newCustomer(chain);
+    isDropping = true;
+    for (let count = 0; count < MAX_FAILED_PAYMENTS_PER_PAYER; count += 1) {
+      const headers = showing(await customer.pay(await shop.offer()));
+      await shop.front.get('/', { headers });
+      await chain.embedded.warp(200);
+      await shown(shop, headers);
+    }
+    isDropping = false;
+    const refused = await shown(shop, showing(await customer.pay(await shop.offer())));
+    const paid = await shown(shop, showing(await other.pay(await shop.offer())));
+    expect([refused.status, paid.status, await chain.credits(customer.address)]).toEqual([503, 200, PURSE]);
   });
 });
 
