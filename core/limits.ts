@@ -451,6 +451,8 @@ export const OFFER_MILLIS: number = 10 * 60_000;
 export const QUOTA_MILLIS: number = 30 * 86_400_000;
 /** Payments that failed on chain after they had looked good, in an hour; then nothing more is sold for a while. Each costs a fee: 0.0012 SOL in all. */
 export const MAX_FAILED_PAYMENTS_PER_HOUR = 100;
+/** Of one wallet, in an hour, those that expired included: each has held a place for a minute. */
+export const MAX_FAILED_PAYMENTS_PER_PAYER = 3;
 /** How often what was sent of quotas is written down, milliseconds: what a crash forgets. */
 export const QUOTA_WRITE_MILLIS = 1_000;
 /** Least size of a quota, bytes: below it the network's fee is most of the price. */

@@ -286,15 +286,10 @@ export interface LedgerCashier {
    */
   check(transaction: string, terms: PaymentTerms): Promise<CheckedPayment>;
   /**
-   * Sends, and waits until most of the network has voted for it, it failed, or it can no longer get on chain. A lost answer is no
-   * failure: what the chain says counts. `again`: it may have been sent before.
-   * @throws RelaymintError PAYMENT_INVALID when the ledger refused it, so that nothing was sent; LEDGER_UNREACHABLE, ABORTED, CLOSED:
-   * its outcome is open
+   * Sends, and waits until most of the network has voted for it, it failed, or it can no longer get on chain: only the chain says which, whatever
+   * the node answers. It may have been sent before. @throws RelaymintError LEDGER_UNREACHABLE, LEDGER_REJECTED, ABORTED, CLOSED: its outcome is open
    */
-  land(
-    transaction: PreparedTransaction,
-    options: { readonly again: boolean; readonly signal?: AbortSignal | undefined },
-  ): Promise<SubmissionStatus>;
+  land(transaction: PreparedTransaction, signal?: AbortSignal): Promise<SubmissionStatus>;
 }
 
 /** A commitment to register a name, made without revealing it. */

@@ -16,7 +16,6 @@ import bs58 from 'bs58';
 import { z } from 'zod';
 import { equalBytes } from '../../core/codec.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
-import type { ErrorCode } from '../../core/errors.ts';
 import { ledgerAddress } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import type {
@@ -53,9 +52,6 @@ const BLOCKS_AHEAD = 150n;
 
 /** Errors of a transaction whose fee nobody pays: the one who pays it is this side. */
 const FEE_LACKS: readonly string[] = ['"AccountNotFound"', '"InsufficientFundsForFee"'];
-/** After these nobody knows whether it was carried out. */
-const OPEN: readonly ErrorCode[] = ['LEDGER_UNREACHABLE', 'ABORTED', 'CLOSED'];
-
 const simulated = z.object({ value: z.object({ err: z.unknown() }) });
 
 export interface CashierParts {
@@ -100,6 +96,7 @@ export class SolanaCashier implements LedgerCashier {
 
   async check(transaction: string, terms: PaymentTerms): Promise<CheckedPayment> {
     const decoded = decode(transaction);
+    requireFeeOnly(decoded);
     const network = await this.network();
     const { feePayer } = this;
     const requirements = {
@@ -111,7 +108,9 @@ export class SolanaCashier implements LedgerCashier {
       maxTimeoutSeconds: 60,
       extra: { feePayer, memo: terms.memo },
     };
-    const { scheme, unanswered } = await this.#openScheme();
+    // That of the fee's payer: the same for the same payment, whenever it is signed.
+    const { signature } = this.#signed(decoded, 0n);
+    const { scheme, unanswered } = await this.#openScheme(signature);
     const { isValid, invalidReason, payer } = await scheme.verify(
       { x402Version: 2, accepted: requirements, payload: { transaction } },
       requirements,
@@ -125,16 +124,8 @@ export class SolanaCashier implements LedgerCashier {
     };
   }
 
-  async land(
-    transaction: PreparedTransaction,
-    options: { readonly again: boolean; readonly signal?: AbortSignal | undefined },
-  ): Promise<SubmissionStatus> {
-    try {
-      return await this.#parts.submitter.land(transaction, options);
-    } catch (error) {
-      if (isRelaymintError(error, ...OPEN)) throw error;
-      throw isRelaymintError(error) ? invalid(error.message, error) : error;
-    }
+  land(transaction: PreparedTransaction, signal?: AbortSignal): Promise<SubmissionStatus> {
+    return this.#parts.submitter.land(transaction, signal);
   }
 
   async #askNetwork(): Promise<string> {
@@ -152,7 +143,7 @@ export class SolanaCashier implements LedgerCashier {
    * Its own way of settling is not used: that sends before anything could be written down, and remembers what it sent only as long as the
    * process lives. So it gets no way to send.
    */
-  async #openScheme(): Promise<{
+  async #openScheme(signature: string): Promise<{
     readonly scheme: ExactSvmScheme;
     /** Why the ledger could not be asked: the scheme takes that for a failed payment. */
     readonly unanswered: { readonly error?: RelaymintError };
@@ -166,7 +157,7 @@ export class SolanaCashier implements LedgerCashier {
       getAddresses: () => [feePayer as string as ReturnType<Signer['getAddresses']>[number]],
       simulateTransaction: async (transaction) => {
         try {
-          await this.#simulate(transaction);
+          await this.#simulate(transaction, signature);
         } catch (error) {
           if (isRelaymintError(error)) unanswered.error = error;
           throw error;
@@ -184,11 +175,12 @@ export class SolanaCashier implements LedgerCashier {
     return { scheme, unanswered };
   }
 
-  /** @throws Error with what the chain said when it would fail. */
-  async #simulate(transaction: string): Promise<void> {
+  /** What the chain has carried out already counts. @throws Error with what the chain said when it would fail. */
+  async #simulate(transaction: string, signature: string): Promise<void> {
     const config = { encoding: 'base64', commitment: 'confirmed', sigVerify: false };
     const { value } = await this.#parts.ledger.rpc.call('simulateTransaction', [transaction, config], simulated);
     if (value.err === null || value.err === undefined) return;
+    if (await this.#parts.submitter.isDone(signature)) return;
     const failure = JSON.stringify(value.err);
     if (!FEE_LACKS.includes(failure)) throw new Error(failure);
     throw new RelaymintError('INSUFFICIENT_FUNDS', 'The wallet cannot pay the fees of what visitors pay.', {
@@ -215,6 +207,17 @@ function decode(text: string): VersionedTransaction {
     throw invalid('it is no transaction', cause);
   }
   throw invalid('it is no transaction');
+}
+
+/**
+ * Whoever pays the fee signs, and an instruction that has its account could spend from it: programs that wallets may add instructions of
+ * pay rent with any signer. Accounts from look-up tables come after those of the transaction, and cannot be signers.
+ */
+function requireFeeOnly({ message }: VersionedTransaction): void {
+  const touches = message.compiledInstructions.some(
+    ({ programIdIndex, accountKeyIndexes }) => programIdIndex === 0 || accountKeyIndexes.includes(0),
+  );
+  if (touches) throw invalid('an instruction has the account of who pays the fee');
 }
 
 function invalid(reason: string, cause?: unknown): RelaymintError {

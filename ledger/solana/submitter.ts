@@ -107,20 +107,25 @@ export class Submitter {
   }
 
   /**
-   * Sends, and waits until most of the network has voted for it. `again`: it was sent before, so that only the chain knows whether it
-   * failed. @throws as `submit` when it was not sent; LEDGER_UNREACHABLE and ABORTED leave its outcome open
+   * Sends, and waits until most of the network has voted for it. Whatever the node answers: it has seen the transaction, which may be on
+   * its way, and only the chain knows what becomes of it. What was refused is not sent again. @throws RelaymintError; its outcome is open
    */
-  async land(
-    transaction: PreparedTransaction,
-    { again, signal }: { readonly again: boolean; readonly signal?: AbortSignal | undefined },
-  ): Promise<SubmissionStatus> {
+  async land(transaction: PreparedTransaction, signal?: AbortSignal): Promise<SubmissionStatus> {
+    let sent: Sent = transaction;
     try {
       await this.#send(transaction);
     } catch (error) {
-      // What was sent before may be on chain, whatever this node thinks of it now.
-      if (!again || !isRelaymintError(error)) throw error;
+      if (!isRelaymintError(error)) throw error;
+      const { signature, lastValidBlockHeight } = transaction;
+      sent = { signature, lastValidBlockHeight };
     }
-    return this.#known(transaction, await this.#poll(transaction, 'confirmed', signal));
+    return this.#known(sent, await this.#poll(sent, 'confirmed', signal));
+  }
+
+  /** Most of the network has voted for it, and it did not fail. */
+  async isDone(signature: string): Promise<boolean> {
+    const { status } = await this.#statusOf(signature);
+    return status !== null && status.err === null && isAs('confirmed', status);
   }
 
   #known({ wire }: Sent, found: Found): SubmissionStatus {

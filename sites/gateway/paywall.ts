@@ -1,13 +1,14 @@
 /**
  * Stands before the names that a gateway sells: who has not paid is told what to pay, and nothing is looked up or fetched for it. Who has
- * goes on, and what is sent is taken from the quota. A HEAD, a 304 and an error of the gateway's own take nothing.
+ * goes on, and what is fetched for the answer is taken from the quota, or what is sent where that is more. What is sent of an error of the
+ * gateway's own takes nothing.
  */
 import type { Request, Response } from 'express';
 import { isRelaymintError, type RelaymintError } from '../../core/errors.ts';
 import type { Paid, Quota, QuotaSale } from '../pay/contract.ts';
 import { forgetForm } from './heads.ts';
 import { isForeignSubresource } from './initiator.ts';
-import { countSent } from './metered-answer.ts';
+import { meter, type MeteredAnswer } from './metered-answer.ts';
 import { sendMessage } from './pages.ts';
 import { answer, type Arrival, type Handler } from './way.ts';
 
@@ -66,8 +67,12 @@ export class Paywall {
     if (request.method !== 'GET' && request.method !== 'HEAD') return answer(way, arrival);
     const shown = await this.#shown(request, response, target);
     if (shown === undefined) return;
-    this.#prepare(arrival, target, shown);
-    await answer(shown.isExplicit ? this.#paidWay : way, arrival);
+    const metered = this.#prepare(arrival, target, shown);
+    try {
+      await answer(shown.isExplicit ? this.#paidWay : way, { ...arrival, counted: metered.counted });
+    } catch (error) {
+      if (!metered.end(error)) throw error;
+    }
   }
 
   /** undefined when it has been answered: nothing that is good for anything was shown. */
@@ -127,7 +132,11 @@ export class Paywall {
   }
 
   /** Set when the head goes out, so that nothing that answers takes it away. */
-  #prepare({ request, response }: Arrival, { name, isPublic }: SiteTarget, { quota, paid, isExplicit }: Shown): void {
+  #prepare(
+    { request, response }: Arrival,
+    { name, isPublic }: SiteTarget,
+    { quota, paid, isExplicit }: Shown,
+  ): MeteredAnswer {
     const left = String(quota.left);
     const headers = (): Readonly<Record<string, string>> => ({
       ...(isExplicit && READABLE),
@@ -138,7 +147,7 @@ export class Paywall {
       ...(paid &&
         !isForeignSubresource(request.headers, isPublic) && { 'Set-Cookie': cookieFor(paid.token, isPublic) }),
     });
-    countSent(request, response, {
+    return meter(request, response, {
       quota,
       headers,
       usedUp: () => {

@@ -3,6 +3,7 @@ import type { Request, Response } from 'express';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
 import { isName, parseName, type Tld } from '../../core/name.ts';
+import type { BlockReader } from '../blocks/index.ts';
 import { answerContent } from './content.ts';
 import type { Asked, Embedder, NameHandler, RootSource } from './contract.ts';
 import { allowAsking, embedderOf } from './embedding.ts';
@@ -44,6 +45,8 @@ export interface Arrival {
   readonly request: Request;
   readonly response: Response;
   readonly target: Target;
+  /** The same blocks, taken from what the visitor has bought. Absent: nobody counts them. */
+  readonly counted?: (blocks: BlockReader) => BlockReader;
 }
 
 /** A condition that is absent fits any request. */
@@ -84,11 +87,13 @@ export function requestWay(stations: Stations): readonly Handler[] {
   ];
   const visiting =
     (answer: NameHandler['answer']): Handler['answer'] =>
-    async ({ request, response, target }) => {
+    async ({ request, response, target, counted = (blocks) => blocks }) => {
       if (target.kind !== 'site') return;
       const page = embedder(request, target);
       const isForeign = page === undefined && isForeignSubresource(request.headers, target.isPublic);
-      await visits.serve(target.name, request, response, (asked) => answer({ ...asked, embedder: page, isForeign }));
+      await visits.serve(target.name, request, response, (asked) =>
+        answer({ ...asked, embedder: page, isForeign, paced: (blocks) => asked.paced(counted(blocks)) }),
+      );
     };
   return [
     // Checks who asks, and for what, before anything is looked up.

@@ -7,6 +7,7 @@ import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import {
   MAX_FAILED_PAYMENTS_PER_HOUR,
+  MAX_FAILED_PAYMENTS_PER_PAYER,
   MAX_PAYMENTS_AT_ONCE,
   OFFER_MILLIS,
   PAYMENT_WAIT_MILLIS,
@@ -36,6 +37,21 @@ export interface SaleOptions {
   readonly waitMillis?: number;
 }
 
+/** A payment that waits for the chain. */
+interface Landing {
+  readonly over: Promise<void>;
+  /** Another one of its payer waits for it. */
+  isAwaited: boolean;
+}
+
+/** A payment that had looked good, and came to nothing. */
+interface Failure {
+  readonly at: number;
+  readonly payer: string;
+  /** It failed on chain, so that its fee was ours; it expired otherwise. */
+  readonly isCharged: boolean;
+}
+
 export class Sale implements QuotaSale, AsyncDisposable {
   readonly terms: SaleTerms;
   readonly #cashier: SaleOptions['cashier'];
@@ -47,10 +63,12 @@ export class Sale implements QuotaSale, AsyncDisposable {
   readonly #waitMillis: number;
   /** By memo: payments that are looked at, or wait for the chain. */
   readonly #underWay = new Map<string, Promise<Purchase>>();
+  /** Of these, how many wait for another one of their payer. */
+  #waiting = 0;
   /** Payers of whom a payment waits for the chain: the next one is looked at when what is left of their tokens is known. */
-  readonly #payers = new Map<LedgerAddress, Promise<unknown>>();
-  /** When payments failed on chain. */
-  #failures: number[] = [];
+  readonly #payers = new Map<LedgerAddress, Landing>();
+  /** Of the last hour. */
+  #failures: Failure[] = [];
   readonly #closing = new AbortController();
 
   private constructor(options: SaleOptions, purchases: Purchases) {
@@ -153,21 +171,37 @@ export class Sale implements QuotaSale, AsyncDisposable {
     const terms: PaymentTerms = { mint, amount, payTo: this.terms.payTo, memo };
     let checked = await this.#checked(transaction, terms);
     const { payer } = checked;
-    for (let before = this.#payers.get(payer); before !== undefined; before = this.#payers.get(payer)) {
-      await before;
+    this.#ensureReliable(payer);
+    const before = this.#payers.get(payer);
+    if (before !== undefined) {
+      await this.#after(before);
       checked = await this.#checked(transaction, terms);
+      this.#ensureReliable(payer);
+      // Another one came first.
+      if (this.#payers.has(payer)) throw full();
     }
     const landing = this.#record(site, token, memo, { checked, terms }).then((purchase) =>
-      this.#land(purchase, checked.transaction, false),
+      this.#land(purchase, checked.transaction),
     );
-    this.#payers.set(
-      payer,
-      landing.then(
-        () => this.#payers.delete(payer),
-        () => this.#payers.delete(payer),
-      ),
-    );
+    const over = (): void => void this.#payers.delete(payer);
+    this.#payers.set(payer, { over: landing.then(over, over), isAwaited: false });
     return landing;
+  }
+
+  /**
+   * Waits for a payment of the same payer. One at most waits, and takes no place meanwhile: a wallet can sign any number of payments for
+   * nothing. @throws RelaymintError LIMIT_EXCEEDED
+   */
+  async #after(before: Landing): Promise<void> {
+    if (before.isAwaited) throw full();
+    before.isAwaited = true;
+    this.#waiting += 1;
+    try {
+      await before.over;
+    } finally {
+      this.#waiting -= 1;
+    }
+    this.#ensureOpen();
   }
 
   /** A gateway that stops does not wait for the ledger: nothing was sent yet. */
@@ -211,17 +245,12 @@ export class Sale implements QuotaSale, AsyncDisposable {
       wire: Buffer.from(wire, 'base64'),
       lastValidBlockHeight: BigInt(lastValidBlockHeight),
     };
-    return this.#land(purchase, transaction, true);
+    return this.#land(purchase, transaction);
   }
 
-  async #land(purchase: Purchase, transaction: PreparedTransaction, again: boolean): Promise<Purchase> {
-    let state: Awaited<ReturnType<LedgerCashier['land']>>;
-    try {
-      state = await this.#cashier.land(transaction, { again, signal: this.#closing.signal });
-    } catch (error) {
-      if (isRelaymintError(error, 'PAYMENT_INVALID')) await this.#purchases.remove(purchase);
-      throw error;
-    }
+  /** Once it was sent, the purchase stays until the chain has said what became of it. */
+  async #land(purchase: Purchase, transaction: PreparedTransaction): Promise<Purchase> {
+    const state = await this.#cashier.land(transaction, this.#closing.signal);
     if (state.state === 'confirmed') {
       await this.#purchases.setPaid(purchase, this.#clock.now() + QUOTA_MILLIS);
       const { site, payer, amount, mint } = purchase.record;
@@ -230,8 +259,9 @@ export class Sale implements QuotaSale, AsyncDisposable {
     }
     if (state.state === 'pending') throw onItsWay();
     await this.#purchases.remove(purchase);
+    const [at, { payer }] = [this.#clock.now(), purchase.record];
+    this.#failures.push({ at, payer, isCharged: state.state === 'failed' });
     if (state.state === 'expired') throw invalidPayment('The network let it expire: nothing was paid.');
-    this.#failures.push(this.#clock.now());
     throw invalidPayment(`It failed on chain: ${state.reason}`);
   }
 
@@ -248,13 +278,28 @@ export class Sale implements QuotaSale, AsyncDisposable {
 
   /** @throws RelaymintError LIMIT_EXCEEDED */
   #ensureOpen(): void {
-    const now = this.#clock.now();
-    this.#failures = this.#failures.filter((at) => at > now - HOUR_MILLIS && at <= now);
-    if (this.#underWay.size < MAX_PAYMENTS_AT_ONCE && this.#failures.length < MAX_FAILED_PAYMENTS_PER_HOUR) return;
-    throw new RelaymintError('LIMIT_EXCEEDED', 'This gateway takes no further payment now.', {
-      remedy: 'Show it again in a moment: it was not sent.',
-    });
+    const charged = this.#recentFailures().filter(({ isCharged }) => isCharged).length;
+    const busy = this.#underWay.size - this.#waiting;
+    if (busy >= MAX_PAYMENTS_AT_ONCE || charged >= MAX_FAILED_PAYMENTS_PER_HOUR) throw full();
   }
+
+  /** @throws RelaymintError LIMIT_EXCEEDED */
+  #ensureReliable(payer: string): void {
+    const own = this.#recentFailures().filter((failure) => failure.payer === payer).length;
+    if (own >= MAX_FAILED_PAYMENTS_PER_PAYER) throw full();
+  }
+
+  #recentFailures(): readonly Failure[] {
+    const now = this.#clock.now();
+    this.#failures = this.#failures.filter(({ at }) => at > now - HOUR_MILLIS && at <= now);
+    return this.#failures;
+  }
+}
+
+function full(): RelaymintError {
+  return new RelaymintError('LIMIT_EXCEEDED', 'This gateway takes no further payment now.', {
+    remedy: 'Show it again in a moment: it was not sent.',
+  });
 }
 
 function notForThis(): RelaymintError {

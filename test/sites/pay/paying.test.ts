@@ -4,10 +4,12 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodePaymentRequiredHeader } from '@x402/core/http';
 import type { PaymentRequirements } from '@x402/core/types';
+import { Keypair, PublicKey, TransactionInstruction, TransactionMessage, VersionedTransaction } from '@solana/web3.js';
 import { CID } from 'multiformats/cid';
 import * as Digest from 'multiformats/hashes/digest';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { generateWalletKey, walletAddress } from '../../../ledger/solana/index.ts';
+import { MAX_FAILED_PAYMENTS_PER_PAYER, MAX_PAYMENTS_AT_ONCE } from '../../../core/limits.ts';
 import { systemClock } from '../../../core/ports.ts';
 import { lamports, unixMillis } from '../../../core/units.ts';
 import type { Answer } from '../gateway/kit.ts';
@@ -15,8 +17,12 @@ import { Cleanup } from '../kit.ts';
 import { PRICE, PURSE, QUOTA, newCustomer, showing, startChain, startShop, type Chain, type Shop } from './kit.ts';
 
 const FILM = randomBytes(3 * QUOTA);
+/** What a folder and the block of a file's links have at most, each time that they are fetched. */
+const FOLDER_BYTES = 1024;
 const FILES = { 'index.html': 'a page', 'film.bin': FILM };
-const PAGE_BYTES = FILES['index.html'].length;
+
+/** Wallets add its checks to what they sign, and so x402 lets it pass. */
+const LIGHTHOUSE = new PublicKey('L2TExMFKdjpN9kozasaurPirfHy9P8sbXoAN1qA3S95');
 
 const whole = new Cleanup();
 const cleanup = new Cleanup();
@@ -31,6 +37,14 @@ const tokenOf = (headers: Readonly<Record<string, unknown>>): string => String(h
 const withToken = (token: string): { readonly headers: Readonly<Record<string, string>> } => ({
   headers: { 'x-relaymint-quota': token },
 });
+
+const leftOf = ({ headers }: Pick<Answer, 'headers'>): number => Number(headers['x-relaymint-quota-left']);
+
+/** What the page takes from a quota: its folder is fetched for it too. */
+async function pageBytes({ front }: Shop, token: string): Promise<number> {
+  const before = leftOf(await front.get('/', withToken(token)));
+  return before - leftOf(await front.get('/', withToken(token)));
+}
 
 /** What a payment gets that is shown until the chain has said what became of it. */
 async function shown(shop: Shop, headers: Readonly<Record<string, string>>): Promise<Answer> {
@@ -120,7 +134,9 @@ describe('a payment', () => {
     const answers = [...both, later];
     expect(answers.map(({ status, text }) => [status, text])).toEqual(answers.map(() => [200, 'a page']));
     expect(new Set(answers.map((answer) => tokenOf(answer.headers))).size).toBe(1);
-    expect(later.headers['x-relaymint-quota-left']).toBe(String(QUOTA - 2 * PAGE_BYTES));
+    expect(later.headers['x-relaymint-quota-left']).toBe(
+      String(QUOTA - 2 * (await pageBytes(shop, tokenOf(later.headers)))),
+    );
     expect(await chain.credits(shop.payTo)).toBe(PRICE);
     expect(await chain.credits(customer.address)).toBe(PURSE - PRICE);
     expect(shop.asked.filter((method) => method === 'sendTransaction')).toHaveLength(1);
@@ -203,9 +219,76 @@ describe('a payment', () => {
     const offers = await Promise.all([shop.offer(), shop.offer(), shop.offer()]);
     const payments = await Promise.all(offers.map((offer) => customer.pay(offer)));
     const answers = await Promise.all(payments.map((payment) => shop.front.get('/', { headers: showing(payment) })));
-    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 402, 402]);
+    // One waits for the first, and the third is told to come back.
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 402, 503]);
     expect(await chain.credits(customer.address)).toBe(1n);
     expect(shop.asked.filter((method) => method === 'sendTransaction')).toHaveLength(1);
+  });
+
+  it('of a wallet that signs many does not keep others from paying', async () => {
+    let isDropping = false;
+    const shop = await startShop(cleanup, chain, {
+      waitMillis: 500,
+      meddle: (method, pass) =>
+        isDropping && method === 'sendTransaction'
+          ? Promise.resolve(Response.json({ jsonrpc: '2.0', id: '1', result: '1'.repeat(64) }))
+          : pass(),
+    });
+    await shop.front.publish('demo.web3', FILES);
+    const many = await newCustomer(chain, PRICE);
+    const other = await newCustomer(chain);
+    const signed = await Promise.all(
+      Array.from({ length: MAX_PAYMENTS_AT_ONCE }, async () => showing(await many.pay(await shop.offer()))),
+    );
+    isDropping = true;
+    const answers = await Promise.all(signed.map((headers) => shop.front.get('/', { headers })));
+    const waiting = answers.filter(({ status }) => status === 504);
+    isDropping = false;
+    const paid = await shown(shop, showing(await other.pay(await shop.offer())));
+    expect([waiting.length, paid.status]).toEqual([2, 200]);
+  });
+
+  it('that has the account of who pays the fee in an instruction is not signed', async () => {
+    const shop = await startShop(cleanup, chain, {
+      // Lighthouse is not on the embedded ledger: a chain that has it finds nothing wrong.
+      meddle: (method, pass) =>
+        method === 'simulateTransaction'
+          ? Promise.resolve(
+              Response.json({
+                jsonrpc: '2.0',
+                id: 1,
+                result: { context: { slot: 1 }, value: { err: null, logs: [] } },
+              }),
+            )
+          : pass(),
+    });
+    const customer = await newCustomer(chain);
+    const payment = await customer.pay(await shop.offer());
+    const { transaction } = payment.payload as { readonly transaction: string };
+    const { message } = VersionedTransaction.deserialize(Buffer.from(transaction, 'base64'));
+    const { payerKey, recentBlockhash, instructions } = TransactionMessage.decompile(message);
+    const memo = instructions.at(-1);
+    if (memo === undefined) throw new TypeError('a payment has instructions');
+    const answers: string[] = [];
+    for (const isWritable of [false, true]) {
+      const check = new TransactionInstruction({
+        programId: LIGHTHOUSE,
+        data: Buffer.from([0, 0, 255, 0, 1]),
+        keys: [{ pubkey: payerKey, isSigner: true, isWritable }],
+      });
+      const checked = new TransactionMessage({
+        payerKey,
+        recentBlockhash,
+        instructions: [...instructions.slice(0, -1), check, memo],
+      });
+      const signed = new VersionedTransaction(checked.compileToV0Message());
+      signed.sign([Keypair.fromSecretKey(customer.key.secretKey)]);
+      const changed = { ...payment, payload: { transaction: Buffer.from(signed.serialize()).toString('base64') } };
+      const answer = await shop.front.get('/', { headers: showing(changed) });
+      answers.push(decodePaymentRequiredHeader(String(answer.headers['payment-required'])).error ?? '');
+    }
+    const refused: unknown = expect.stringContaining('who pays the fee');
+    expect([answers, shop.asked.includes('sendTransaction')]).toEqual([[refused, refused], false]);
   });
 
   it('that is no payment is refused, whatever it is', async () => {
@@ -313,6 +396,43 @@ describe('a payment whose end nobody saw', () => {
     expect(await chain.credits(customer.address)).toBe(PURSE - PRICE);
   });
 
+  it.each([
+    [-32000, 'Gateway timeout'],
+    [-32000, 'Service temporarily unavailable'],
+    [-32002, 'Transaction simulation failed: Error processing Instruction 2: custom program error: 0x1'],
+  ])('counts, whatever the node answered that took it: %i %s', async (code, message) => {
+    let isLate = false;
+    const shop = await startShop(cleanup, chain, {
+      meddle: async (method, pass) => {
+        const answer = await pass();
+        return isLate && method === 'sendTransaction'
+          ? Response.json({ jsonrpc: '2.0', id: '1', error: { code, message } })
+          : answer;
+      },
+    });
+    await shop.front.publish('demo.web3', FILES);
+    const customer = await newCustomer(chain, PRICE);
+    const headers = showing(await customer.pay(await shop.offer()));
+    isLate = true;
+    const first = await shown(shop, headers);
+    const again = await shown(shop, headers);
+    expect([first.status, again.status, tokenOf(again.headers)]).toEqual([200, 200, tokenOf(first.headers)]);
+    expect([await chain.credits(customer.address), await chain.credits(shop.payTo)]).toEqual([0n, PRICE]);
+  });
+
+  it('counts though nothing of it was written down, when the chain has it', async () => {
+    const shop = await startShop(cleanup, chain);
+    await shop.front.publish('demo.web3', FILES);
+    const customer = await newCustomer(chain, PRICE);
+    const headers = showing(await customer.pay(await shop.offer()));
+    const first = await shown(shop, headers);
+    const next = await shop.again({ directory: `${shop.directory}-2`, key: shop.key });
+    await next.front.publish('demo.web3', FILES);
+    const again = await shown(next, headers);
+    expect([first.status, again.status, tokenOf(again.headers)]).toEqual([200, 200, tokenOf(first.headers)]);
+    expect(await chain.credits(shop.payTo)).toBe(PRICE);
+  });
+
   it('that never lands serves nothing and takes nothing, and its offer can be paid anew', async () => {
     let dropping = false;
     const shop = await startShop(cleanup, chain, {
@@ -335,6 +455,33 @@ describe('a payment whose end nobody saw', () => {
     dropping = false;
     const anew = await shown(shop, showing(await customer.pay(required)));
     expect([anew.status, await chain.credits(customer.address)]).toEqual([200, PURSE - PRICE]);
+  });
+});
+
+describe('a wallet whose payments never land', () => {
+  it('is told to come back, and others are not', async () => {
+    let isDropping = false;
+    const shop = await startShop(cleanup, chain, {
+      waitMillis: 300,
+      meddle: (method, pass) =>
+        isDropping && method === 'sendTransaction'
+          ? Promise.resolve(Response.json({ jsonrpc: '2.0', id: '1', result: '1'.repeat(64) }))
+          : pass(),
+    });
+    await shop.front.publish('demo.web3', FILES);
+    const customer = await newCustomer(chain);
+    const other = await newCustomer(chain);
+    isDropping = true;
+    for (let count = 0; count < MAX_FAILED_PAYMENTS_PER_PAYER; count += 1) {
+      const headers = showing(await customer.pay(await shop.offer()));
+      await shop.front.get('/', { headers });
+      await chain.embedded.warp(200);
+      await shown(shop, headers);
+    }
+    isDropping = false;
+    const refused = await shown(shop, showing(await customer.pay(await shop.offer())));
+    const paid = await shown(shop, showing(await other.pay(await shop.offer())));
+    expect([refused.status, paid.status, await chain.credits(customer.address)]).toEqual([503, 200, PURSE]);
   });
 });
 
@@ -387,9 +534,10 @@ describe('a quota', () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 402, 402, 402, 402]);
   });
 
-  it('gives no byte more than was bought, to many ranges at once, and every one that was', async () => {
+  it('gives no byte more than was bought, to many ranges at once, and but for the folders every one that was', async () => {
     const shop = await startShop(cleanup, chain);
     const token = await bought(shop);
+    const before = leftOf(await shop.front.get('/', { ...withToken(token), method: 'HEAD' }));
     const pull = async (index: number): Promise<number> => {
       const range = `bytes=${index * 1000}-`;
       let received = 0;
@@ -406,29 +554,81 @@ describe('a quota', () => {
       return received;
     };
     const pulled = await Promise.all(Array.from({ length: 12 }, (_, index) => pull(index)));
-    expect(pulled.reduce((sum, received) => sum + received, 0)).toBe(QUOTA - PAGE_BYTES);
+    const received = pulled.reduce((sum, bytes) => sum + bytes, 0);
+    expect(received).toBeLessThanOrEqual(before);
+    expect(received).toBeGreaterThan(before - (1 + pulled.length) * FOLDER_BYTES);
     expect((await shop.front.get('/', withToken(token))).status).toBe(402);
   });
 
-  it('is not taken from by HEAD, 304 and errors of the gateway', async () => {
-    const shop = await startShop(cleanup, chain);
+  it('is not taken from by what a HEAD, a 304 and an error of the gateway send', async () => {
+    const shop = await startShop(cleanup, chain, { quota: 8 * QUOTA });
     const token = await bought(shop);
     const { headers } = withToken(token);
     const page = await shop.front.get('/', { headers });
     const etag = String(page.headers.etag);
-    const before = QUOTA - 2 * PAGE_BYTES;
     const head = await shop.front.get('/film.bin', { headers, method: 'HEAD' });
     const known = await shop.front.get('/', { headers: { ...headers, 'if-none-match': etag } });
     expect([head.status, head.headers['content-length'], known.status]).toEqual([200, String(FILM.length), 304]);
     const left = await shop.front.get('/', { headers });
-    expect(left.headers['x-relaymint-quota-left']).toBe(String(before));
     expect(left.headers['cache-control']).toBe('private, no-cache');
+    const cost = await pageBytes(shop, token);
+    const before = leftOf(await shop.front.get('/', { headers })) - cost;
     // A folder that nobody has.
     shop.front.ledger.register('demo.web3', CID.createV1(0x70, Digest.create(0x12, randomBytes(32))).bytes);
     expect((await shop.front.get('/', { headers })).status).toBe(502);
     await shop.front.publish('demo.web3', FILES);
     const after = await shop.front.get('/', { headers });
-    expect(after.headers['x-relaymint-quota-left']).toBe(String(before - PAGE_BYTES));
+    expect(after.headers['x-relaymint-quota-left']).toBe(String(before));
+  });
+
+  const LEAF = 1024 * 1024;
+  const sparing: Readonly<Record<string, Parameters<Shop['front']['get']>>> = {
+    'a HEAD': ['/part.bin', { method: 'HEAD' }],
+    'a HEAD of a block': ['/part.bin?format=raw', { method: 'HEAD' }],
+    'a range beyond a block': ['/part.bin?format=raw', { headers: { range: 'bytes=9999999-' } }],
+    'a byte': ['/film.bin', { headers: { range: 'bytes=5-5' } }],
+    'a byte here and there': ['/film.bin', { headers: { range: `bytes=0-0,${LEAF}-${LEAF},${2 * LEAF}-${2 * LEAF}` } }],
+  };
+  it.each(Object.keys(sparing))('is taken from for all that was fetched for %s', async (kind) => {
+    const shop = await startShop(cleanup, chain, { quota: 8 * QUOTA });
+    const token = await bought(shop);
+    await shop.front.publish('demo.web3', { ...FILES, 'part.bin': randomBytes(LEAF - 100) });
+    const { headers } = withToken(token);
+    let fetched = 0;
+    const { store } = shop.front.host;
+    const get = store.get.bind(store);
+    store.get = async (...asked) => {
+      const block = await get(...asked);
+      fetched += block.length;
+      return block;
+    };
+    const [path, options] = sparing[kind] ?? ['/'];
+    const asked = await shop.front.get(path, { ...options, headers: { ...headers, ...options?.headers } });
+    const served = fetched;
+    const after = await shop.front.get('/', { headers });
+    expect(served).toBeGreaterThan(LEAF - FOLDER_BYTES);
+    // Folders may have been remembered, and are taken from it all the same.
+    expect(leftOf(asked) - leftOf(after)).toBeGreaterThanOrEqual(served);
+    expect(leftOf(asked) - leftOf(after)).toBeLessThan(served + 2 * FOLDER_BYTES);
+  });
+
+  it('that is used up by what was fetched is used up', async () => {
+    const shop = await startShop(cleanup, chain);
+    const token = await bought(shop);
+    const { headers } = withToken(token);
+    const byte = { headers: { ...headers, range: 'bytes=5-5' } };
+    expect((await shop.front.get('/film.bin', byte)).status).toBe(206);
+    const { status, headers: told } = await shop.front.get('/film.bin', byte);
+    expect([status, decodePaymentRequiredHeader(String(told['payment-required'])).accepts.length]).toEqual([402, 1]);
+  });
+
+  it('that fetches use up in the middle of an answer cuts it, and says so where nothing was sent', async () => {
+    const shop = await startShop(cleanup, chain);
+    const token = await bought(shop);
+    const range = `bytes=0-0,${LEAF}-${LEAF},${2 * LEAF}-${2 * LEAF}`;
+    const { headers } = withToken(token);
+    await expect(shop.front.get('/film.bin', { headers: { ...headers, range } })).rejects.toThrow('aborted');
+    expect((await shop.front.get('/', { headers })).status).toBe(402);
   });
 
   it('is taken from for what was sent, when the visitor leaves', async () => {
@@ -438,9 +638,9 @@ describe('a quota', () => {
     await new Promise((resolve) => answer.once('data', resolve));
     answer.destroy();
     const after = await shop.front.get('/', withToken(token));
-    const taken = 64 * QUOTA - PAGE_BYTES - Number(after.headers['x-relaymint-quota-left']);
+    const taken = 64 * QUOTA - leftOf(after) - FOLDER_BYTES;
     expect(taken).toBeGreaterThan(0);
-    expect(taken).toBeLessThanOrEqual(FILM.length);
+    expect(taken).toBeLessThanOrEqual(FILM.length + FOLDER_BYTES);
   });
 
   it('is kept over a restart, with what is left of it; what is on disk is no token', async () => {
@@ -454,7 +654,10 @@ describe('a quota', () => {
     const next = await shop.again({ directory: shop.directory, key: shop.key });
     await next.front.publish('demo.web3', FILES);
     const answer = await next.front.get('/', withToken(token));
-    expect([answer.status, answer.headers['x-relaymint-quota-left']]).toEqual([200, String(QUOTA - PAGE_BYTES)]);
+    expect([answer.status, answer.headers['x-relaymint-quota-left']]).toEqual([
+      200,
+      String(QUOTA - (await pageBytes(next, token))),
+    ]);
   });
 
   it('ends after a month', async () => {
