@@ -39,8 +39,12 @@ export const duration: Grammar<Millis> = grammar(parseDuration);
 /** A day, or a minute of it, by the clock of UTC. */
 export const instant: Grammar<UnixMillis> = grammar((text) => {
   const millis = /^\d{4}-\d\d-\d\d(T\d\d:\d\dZ)?$/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isFinite(millis)) return unixMillis(millis);
-  throw new RangeError('Write a date, or a time in UTC: 2026-12-31, or 2026-12-31T18:00Z.');
+  if (!Number.isFinite(millis))
+    throw new RangeError('Write a date, or a time in UTC: 2026-12-31, or 2026-12-31T18:00Z.');
+  // February 30 would be March 2.
+  const day = text.slice(0, 'YYYY-MM-DD'.length);
+  if (!new Date(millis).toISOString().startsWith(day)) throw new RangeError(`There is no ${day}.`);
+  return unixMillis(millis);
 });
 /** A token that is taken as payment: its mint, and what a MiB costs in whole tokens. */
 export interface SoldForToken {

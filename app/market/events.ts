@@ -37,6 +37,8 @@ export interface Published {
   readonly skipped: readonly { readonly path: string; readonly reason: string }[];
   /** Node ids of those that have all of it. */
   readonly hosts: readonly string[];
+  /** Node ids of those that say they keep the name, stay, and were not brought this update; visitors may get an older state from them. */
+  readonly stale: readonly string[];
   readonly nodeId: string;
   readonly wallet: string;
   /** Credits of the owner's wallet before anything was paid, base units. */
@@ -66,6 +68,7 @@ export interface RolledBack extends Pick<
   | 'name'
   | 'cid'
   | 'hosts'
+  | 'stale'
   | 'sentBlocks'
   | 'sentBytes'
   | 'record'
@@ -110,6 +113,7 @@ export const publishedSchema: z.ZodType<Published> = z.object({
   sentBytes: z.number().int(),
   skipped: z.array(z.object({ path: z.string(), reason: z.string() })),
   hosts: z.array(z.string()),
+  stale: z.array(z.string()),
   nodeId: z.string(),
   wallet: z.string(),
   creditsBefore: decimal,

@@ -1,12 +1,11 @@
-/** A host that is to leave: what it keeps that no other host says it keeps, and when it may go. */
+/** A host that is to leave: what it keeps that no other host delivers, and when it may go. */
 import { equalBytes } from '../../core/codec.ts';
-import type { NodeId } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { bytes, type Bytes, type UnixMillis } from '../../core/units.ts';
 import type { LedgerReader } from '../../ledger/contract.ts';
 import type { BlockStore } from '../../sites/blocks/index.ts';
-import type { OfferBook } from '../../node/discovery/index.ts';
-import { isLeaving, keepersOf } from './keepers.ts';
+import type { CurrentContent, KeptElsewhere } from './kept-elsewhere.ts';
+import { manifestNamed } from './site-verify.ts';
 
 /** A name whose content only this host keeps, as far as it knows. */
 export interface LeftName {
@@ -17,8 +16,7 @@ export interface LeftName {
 export interface DrainingOptions {
   readonly store: Pick<BlockStore, 'pins'>;
   readonly ledger: Pick<LedgerReader, 'name'>;
-  readonly book: OfferBook;
-  readonly self: NodeId;
+  readonly elsewhere: Pick<KeptElsewhere, 'of' | 'retain'>;
   /** When it goes, whatever is left. */
   readonly until: UnixMillis;
   readonly clock: Clock;
@@ -49,16 +47,22 @@ export class Draining {
     return this.#left;
   }
 
-  /** Looks what is left. Call it every minute or so. */
-  async look(): Promise<void> {
-    const { store, clock, until, log } = this.#options;
+  /** Looks what is left. Call it every minute or so. @throws RelaymintError ABORTED */
+  async look(signal: AbortSignal): Promise<void> {
+    const { store, elsewhere, clock, until, log } = this.#options;
     const names = new Set(store.pins().map((pin) => pin.name));
     const left: LeftName[] = [];
+    const needed: (LeftName & CurrentContent)[] = [];
     for (const name of names) {
-      const size = await this.#sizeLeft(name);
-      if (size !== undefined) left.push({ name, bytes: size });
+      const content = await this.#needed(name);
+      if (content !== undefined) (content.blocks.length === 0 ? left : needed).push(content);
     }
-    this.#left = left.sort((a, b) => (a.name < b.name ? -1 : 1));
+    elsewhere.retain(names);
+    const kept = await elsewhere.of(needed, signal);
+    for (const content of needed) if (!kept.has(content.name)) left.push(content);
+    this.#left = left
+      .map(({ name, bytes: size }) => ({ name, bytes: size }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
     const now = clock.now();
     if (left.length > 0) this.#emptyAt = undefined;
     else this.#emptyAt ??= now;
@@ -66,7 +70,7 @@ export class Draining {
     if (said !== this.#said) {
       log.info(
         { left: left.length, names: left.slice(0, MOST_SAID).map(({ name }) => name) },
-        'what no other host keeps',
+        'what no other host has shown that it keeps',
       );
       this.#said = said;
     }
@@ -74,18 +78,20 @@ export class Draining {
     if (isQuiet || now >= until) this.#finish(this.#left);
   }
 
-  /** undefined: others have it, or nobody needs it. */
-  async #sizeLeft(name: string): Promise<Bytes | undefined> {
-    const { store, ledger, book, self, log } = this.#options;
-    if (keepersOf(book, name).some((host) => host !== self && !isLeaving(book, host))) return undefined;
+  /** undefined: nobody needs it. Without blocks: it is not known what the name points to. */
+  async #needed(name: string): Promise<(LeftName & CurrentContent) | undefined> {
+    const { store, ledger, log } = this.#options;
     const pins = store.pins(name);
     try {
       const record = await ledger.name(name);
       if (record === undefined || record.status === 'expired') return undefined;
-      return pins.find((pin) => equalBytes(pin.root.bytes, record.root))?.bytes;
+      const pin = pins.find(({ root }) => equalBytes(root.bytes, record.root));
+      if (pin === undefined) return undefined;
+      const manifest = manifestNamed(record);
+      return { name, bytes: pin.bytes, blocks: manifest === undefined ? [pin.root] : [pin.root, manifest] };
     } catch (error) {
-      log.debug({ err: error, name }, 'it is not known whether a name still points here');
-      return bytes(Math.max(...pins.map((pin) => pin.bytes)));
+      log.debug({ err: error, name }, 'it is not known what a name points to');
+      return { name, bytes: bytes(Math.max(...pins.map((pin) => pin.bytes))), blocks: [] };
     }
   }
 }

@@ -36,7 +36,7 @@ export const host: Role<HostValues> = {
     drain: optional(
       '--drain <date>',
       instant,
-      'leave: take no content, serve what is kept, and stop when other hosts keep it, or then at the latest (2026-12-31, or 2026-12-31T18:00Z)',
+      'leave: take no content, serve what is kept, and stop when other hosts keep it, or then at the latest (2026-12-31, which is 00:00 UTC of that day, or 2026-12-31T18:00Z)',
       { onlyFlag: true },
     ),
   },
@@ -48,7 +48,7 @@ export const host: Role<HostValues> = {
     return {
       ...(draining && {
         announced: async () => {
-          await draining.look();
+          await hosting.sweep();
           return { draining: true };
         },
         finished: draining.finished.then(finishOf),
@@ -77,8 +77,8 @@ function finishOf(left: readonly LeftName[]): RoleFinish {
 }
 
 function leftText(left: readonly LeftName[]): string {
-  if (left.length === 0) return 'Other hosts say that they keep all that is published here';
+  if (left.length === 0) return 'Other hosts keep all that is published here';
   const shown = left.slice(0, MOST_SHOWN).map(({ name: one, bytes }) => `${one} (${formatBytes(bytes)})`);
   const more = left.length > shown.length ? `, and ${left.length - shown.length} more` : '';
-  return `No other host says that it keeps ${shown.join(', ')}${more}`;
+  return `No other host has shown that it keeps ${shown.join(', ')}${more}`;
 }

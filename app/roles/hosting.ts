@@ -1,6 +1,7 @@
 /** A host: stores what publishers upload and serves it to everybody who pays. */
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import { RelaymintError } from '../../core/errors.ts';
 import { bytes, type BasisPoints, type Bytes, type PricePerMiB, type UnixMillis } from '../../core/units.ts';
 import { freeSpace } from '../../platform/disk/free-space.ts';
 import { CONTENT_SERVICE, PUBLISH_SERVICE, openBlockStore, type BlockStore } from '../../sites/blocks/index.ts';
@@ -10,6 +11,7 @@ import { systemClock } from '../../core/ports.ts';
 import { repeat } from '../../core/repeat.ts';
 import type { RunningNode } from '../node/index.ts';
 import { Draining } from './draining.ts';
+import { KeptElsewhere } from './kept-elsewhere.ts';
 
 export interface HostValues {
   /** Of content. */
@@ -42,6 +44,7 @@ const SWEEP_MILLIS = 60_000;
 export async function openHost(node: RunningNode, settings: HostValues): Promise<RunningHost> {
   const { log, world } = node.settings;
   const clock = world?.clock ?? systemClock;
+  assertAhead(settings.drain, clock.now());
   await using stack = new AsyncDisposableStack();
   const store = stack.use(
     await openBlockStore({
@@ -61,15 +64,13 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
     settings.price,
     createContentService({ store, onFetched: (pin) => keeper.fetched(pin), log }),
   );
-  const self = node.keys.identity.nodeId;
   const draining =
     settings.drain === undefined
       ? undefined
       : new Draining({
           store,
           ledger: node.ledger,
-          book: node.discovery.book,
-          self,
+          elsewhere: new KeptElsewhere({ node, clock }),
           until: settings.drain,
           clock,
           log,
@@ -82,7 +83,7 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
       createPublishService({
         store,
         ledger: node.ledger,
-        host: self,
+        host: node.keys.identity.nodeId,
         accept: settings.accept.length === 0 ? { policy: 'open' } : { policy: 'names', names: settings.accept },
         ...(settings.quotaPerName === undefined ? {} : { quotaPerName: settings.quotaPerName }),
         onPinned: changed,
@@ -90,15 +91,36 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
       }),
     );
   }
-  const sweep = async (): Promise<void> => {
+  const ending = new AbortController();
+  const sweepOnce = async (): Promise<void> => {
     await keeper.sweep();
     free = await freeSpace(folder);
     changed();
-    await draining?.look();
+    await draining?.look(ending.signal);
   };
+  let sweeping: Promise<void> | undefined;
+  /** Whoever asks during one shares it: nothing is asked, and paid for, twice. */
+  const sweep = (): Promise<void> =>
+    (sweeping ??= sweepOnce().finally(() => {
+      sweeping = undefined;
+    }));
   stack.use(repeat({ everyMillis: SWEEP_MILLIS, work: sweep, what: 'removing old content', log }));
+  stack.defer(async () => {
+    ending.abort();
+    // It works on the store. Who waits for it hears what it threw.
+    await sweeping?.catch(() => undefined);
+  });
   const owned = stack.move();
   return { store, sweep, draining, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** A host that left at once would take with it what only it keeps. @throws RelaymintError INVALID_CONFIG */
+function assertAhead(drain: UnixMillis | undefined, now: number): void {
+  if (drain === undefined || drain > now) return;
+  const when = new Date(drain).toISOString();
+  throw new RelaymintError('INVALID_CONFIG', `The host was to leave at ${when} at the latest, which is past.`, {
+    remedy: 'Give --drain a later day, or start it without --drain to stay. What it keeps is still there.',
+  });
 }
 
 /** How much one site may bring: what is least of the quota's rest, the quota of a name, and the disk. undefined: nobody knows. */

@@ -24,7 +24,7 @@ import type { Published, RolledBack } from '../market/index.ts';
 import type { ManifestTerms, SignedManifest } from '../../sites/manifest/index.ts';
 import { awaitHosts } from './awaited-hosts.ts';
 import { openArchive, rootsKept, rootsOf, targetOf } from './archive.ts';
-import { assertRoom, isTooSmall } from './keepers.ts';
+import { assertRoom, isLeaving, isTooSmall, keepersOf } from './keepers.ts';
 import { assertOurs, requireOwn } from './own-name.ts';
 import { assertTerms, changeOf, manifestOf, type ManifestParts } from './own-terms.ts';
 import { takeCar, type SiteCar } from './site-car.ts';
@@ -114,6 +114,7 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
     skipped,
     changed,
     ...delivered,
+    stale: change.record === 'unchanged' ? [] : staleAfter(node.discovery.book, name, delivered.hosts),
     ...change,
     ...(manifest && { manifest: manifest.cid.toString() }),
     ...(await accountsOf(node, before)),
@@ -161,10 +162,16 @@ export async function rollback(node: RunningNode, settings: RollbackSettings): P
     record: change === undefined ? 'unchanged' : 'updated',
     ...(manifest && { manifest: manifest.cid.toString() }),
     hosts,
+    stale: change === undefined ? [] : staleAfter(node.discovery.book, name, hosts),
     sentBlocks,
     sentBytes,
     ...(await accountsOf(node, before)),
   };
+}
+
+/** Those that keep the name, and were not brought what it points to now. One that leaves takes nothing any more. */
+function staleAfter(book: OfferBook, name: string, brought: readonly NodeId[]): NodeId[] {
+  return keepersOf(book, name).filter((host) => !brought.includes(host) && !isLeaving(book, host));
 }
 
 /** The manifest for a root, signed by the wallet. */

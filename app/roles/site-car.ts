@@ -6,7 +6,7 @@ import { bytes, type Bytes } from '../../core/units.ts';
 import type { BlockReader, BlockStore, Pin } from '../../sites/blocks/index.ts';
 import { openCar, type CarFile } from '../../sites/car/index.ts';
 import { bringIn, listBlocks } from '../../sites/keeping/index.ts';
-import { listFiles, type ImportProgress, type ImportSummary } from '../../sites/unixfs/index.ts';
+import { countFiles, type ImportProgress, type ImportSummary } from '../../sites/unixfs/index.ts';
 
 /** Dispose it to close the file. */
 export interface SiteCar extends AsyncDisposable {
@@ -48,12 +48,7 @@ export async function openSiteCar(path: string, { signal, onBytes }: SiteCarOpti
       blockBytes += (await reader.blocks.get(cid)).length;
       onBytes?.(blockBytes);
     }
-    let files = 0;
-    let fileBytes = 0;
-    for await (const { file } of listFiles(reader.blocks, root, options)) {
-      files += 1;
-      fileBytes += file.size;
-    }
+    const { files, bytes: fileBytes } = await countFiles(reader.blocks, root, options);
     return {
       root,
       files,

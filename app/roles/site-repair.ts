@@ -97,8 +97,11 @@ export async function repair(node: RunningNode, settings: RepairSettings): Promi
       state.sent.sentBytes += sent.sentBytes;
     } catch (error) {
       assertNotAborted(signal, 'Repairing', 'Do it again: it goes on where it stopped.');
-      // It was logged with its reason. The next one may take it.
+      // The next one may take it.
       if (!(error instanceof RelaymintError)) throw error;
+      const refused = { code: error.code, message: error.message };
+      const known = state.hosts.find((report) => report.host === host) ?? unasked(host);
+      state.hosts = [...state.hosts.filter((report) => report.host !== host), { ...known, refused }];
       continue;
     }
     const { hosts, cost } = await verifyRoot(node, delivery, { root, manifest, own });
@@ -135,6 +138,11 @@ function candidatesOf(
     ...others,
     ...idsOf(lacking.filter(({ delivered }) => delivered === 0)),
   ];
+}
+
+/** Of a host that said nothing of the name, and did not take it. */
+function unasked(host: NodeId): KeeperReport {
+  return { host, result: 'lacks', leaving: false, asked: 0, delivered: 0, missing: 0, bytes: 0, millis: 0, cost: '0' };
 }
 
 function nowhere(name: string): RelaymintError {

@@ -2,7 +2,7 @@
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { CID } from 'multiformats/cid';
 import { assertNotAborted } from '../../core/abort.ts';
-import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, type ErrorCode } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { MAX_LISTING_BYTES, MAX_VERIFIED_HOSTS } from '../../core/limits.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
@@ -45,6 +45,8 @@ export interface KeeperReport {
   /** Base units, without what opening a channel takes; with what the list cost, where this host gave it. */
   readonly cost: string;
   readonly why?: { readonly code: string; readonly message: string };
+  /** Why it did not take what it was brought; of a repair. */
+  readonly refused?: { readonly code: string; readonly message: string };
 }
 
 export interface SiteVerified {
@@ -67,12 +69,20 @@ export interface SiteVerified {
   readonly cost: string;
 }
 
+/** Failures of whoever asks: without money, within its own limits or without the ledger it could ask nobody. */
+const OURS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'INSUFFICIENT_FUNDS',
+  'DEPOSIT_EXHAUSTED',
+  'BUDGET_EXHAUSTED',
+  'LEDGER_UNREACHABLE',
+]);
 /** Hosts that are asked at the same time. */
 const AT_ONCE = 4;
 
 /**
  * The node is announced: it has asked for offers.
- * @throws RelaymintError NAME_UNKNOWN, NAME_EXPIRED, CONTENT_NOT_FOUND (the name points to nothing), CONTENT_REFUSED, LIMIT_EXCEEDED (the list), ABORTED.
+ * @throws RelaymintError NAME_UNKNOWN, NAME_EXPIRED, CONTENT_NOT_FOUND (the name points to nothing), CONTENT_REFUSED, LIMIT_EXCEEDED (the list), ABORTED,
+ * and what is our own: INSUFFICIENT_FUNDS, BUDGET_EXHAUSTED, PRICE_TOO_HIGH, ..
  */
 export async function verify(node: RunningNode, settings: VerifySettings): Promise<SiteVerified> {
   assertNotAborted(settings.signal, 'Asking hosts');
@@ -104,14 +114,22 @@ export async function verifyRoot(
   const lines = HostLine.each(node, hosts, settings, stack);
   const list = own ?? (await listBlocks(fromAnyOf(lines), root, { signal, most: MAX_LISTING_BYTES }));
   const reports: KeeperReport[] = [];
+  const failures: RelaymintError[] = [];
   const ask = async (line: HostLine): Promise<void> => {
     const blocks = questionsOf(manifest === undefined ? [root] : [root, manifest], list, samples);
     const { why, ...said } = await challenge({ host: line, blocks, waitMillis: settings.waitMillis, signal });
+    // It says nothing about the host.
+    if (why !== undefined && OURS.has(why.code)) throw why;
+    if (why !== undefined) failures.push(why);
     const report = { host: line.host, leaving: isLeaving(book, line.host), ...said, cost: String(line.cost) };
     reports.push({ ...report, ...(why && { why: { code: why.code, message: why.message } }) });
     settings.onHost?.(reports.length, lines.length);
   };
   for (let at = 0; at < lines.length; at += AT_ONCE) await Promise.all(lines.slice(at, at + AT_ONCE).map(ask));
+  // One that is too dear must not end the check of the others; where all are, the limit of whoever asks is what is wrong.
+  const [dear] = failures;
+  if (dear !== undefined && failures.length === lines.length && failures.every(({ code }) => code === 'PRICE_TOO_HIGH'))
+    throw dear;
   return {
     name,
     cid: root.toString(),

@@ -3,7 +3,9 @@ import { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
 import { formatShare, parseShare } from '../../core/grammar.ts';
 import { ledgerAddress } from '../../core/ids.ts';
+import { MAX_REPLICAS } from '../../core/limits.ts';
 import { formatCredits, type Amount, type UnixSeconds } from '../../core/units.ts';
+import type { Published } from '../../app/market/index.ts';
 import type { NameRecord, RegistrationStep, Split } from '../../ledger/contract.ts';
 import { daysBetween, namePrice, releasedAt } from '../../ledger/term.ts';
 import { counted, table } from '../output.ts';
@@ -181,4 +183,13 @@ function cidText(cid: Uint8Array): string | undefined {
   } catch {
     return 'not a CID';
   }
+}
+
+/** Of hosts that keep an older state of a name after a change, and how they are brought the new one. */
+export function staleText(name: string, { hosts, stale }: Pick<Published, 'hosts' | 'stale'>): string {
+  const replicas = Math.min(hosts.length + stale.length, MAX_REPLICAS);
+  return (
+    `Other hosts say that they keep ${name} and were not brought this: ${stale.join(', ')}. Visitors may get an older state from them.\n` +
+    `To bring it to them: relaymint site repair ${name} --replicas ${replicas}`
+  );
 }

@@ -24,7 +24,7 @@ import { openNode } from '../../app/node/index.ts';
 import { baseSection, hostsWanted, settingsOf, site, type BaseValues, type SiteValues } from '../../app/roles/index.ts';
 import type * as CarModule from '../../app/roles/site-car.ts';
 import type * as PublisherModule from '../../app/roles/publisher.ts';
-import { RENEWAL_HINT_DAYS, priceText, registrationText, renewalHint } from './name-text.ts';
+import { RENEWAL_HINT_DAYS, priceText, registrationText, renewalHint, staleText } from './name-text.ts';
 import { leftOutText, listed } from '../left-out.ts';
 import { addSettings } from '../settings.ts';
 
@@ -140,6 +140,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
     output.line(`Only ${result.hosts.length} of ${wanted} hosts took it: publish again when there are more.`);
     process.exitCode = 1;
   } else if (wanted > 1) output.line(`${wanted} hosts have it.`);
+  if (result.stale.length > 0) output.line(staleText(result.name, result));
   if (result.paid !== '0') output.line(`The name cost ${priceText(amount(BigInt(result.paid)))}.`);
   if (result.daysLeft !== undefined && result.daysLeft < RENEWAL_HINT_DAYS) {
     output.line(renewalHint(result.name, result.daysLeft));

@@ -10,6 +10,7 @@ import { openNode } from '../../app/node/index.ts';
 import { baseSection, hostsWanted, settingsOf, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { counted, createLog, createOutput, createProgress } from '../output.ts';
+import { staleText } from './name-text.ts';
 import { addSettings, argumentOf } from '../settings.ts';
 import { loadPublisher } from './site-publish.ts';
 
@@ -76,6 +77,7 @@ async function run(name: string, to: CID | number | undefined, options: Rollback
   output.line(
     `${was}${from}: ${counted(result.hosts.length, 'host')} ${result.hosts.length === 1 ? 'has' : 'have'} it, ${formatBytes(result.sentBytes)} were sent.`,
   );
+  if (result.stale.length > 0) output.line(staleText(name, result));
   if (result.hosts.length < wanted) {
     output.line(`Only ${result.hosts.length} of ${wanted} hosts took it: do it again when there are more.`);
     process.exitCode = 1;

@@ -122,11 +122,15 @@ export function keepersTable(hosts: readonly KeeperReport[]): string {
         formatBytes(report.bytes),
         `${(report.millis / 1000).toFixed(1)} s`,
         formatCredits(amount(BigInt(report.cost))),
-        report.why?.message ?? '',
+        whyText(report),
       ]),
     ],
     [2, 3, 4, 5],
   );
+}
+
+function whyText({ why, refused }: KeeperReport): string {
+  return refused === undefined ? (why?.message ?? '') : `It did not take it: ${refused.message}`;
 }
 
 function whatText({ result, leaving }: KeeperReport): string {

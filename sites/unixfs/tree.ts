@@ -1,7 +1,7 @@
 /** Every file of a site, for callers that fetch or check all of it. */
 import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
-import { MAX_PATH_SEGMENTS } from '../../core/limits.ts';
+import { MAX_BLOCKS_PER_ROOT, MAX_PATH_SEGMENTS } from '../../core/limits.ts';
 import type { BlockReader } from '../blocks/contract.ts';
 import { openNode } from './unixfs.ts';
 import type { FileNode, ReadOptions } from './unixfs.ts';
@@ -25,17 +25,61 @@ export async function* listFiles(
   yield* walk(blocks, root, [], options);
 }
 
+/** Of all files below a root, each as often as it has a path. */
+export interface FileTotals {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** More than any folder that can be published: a few folders that name each other often have more paths than can be walked. */
+const MAX_FILES = 16 * MAX_BLOCKS_PER_ROOT;
+
+/**
+ * What `listFiles` would find, without walking a folder again that stands in several places.
+ * @throws RelaymintError CONTENT_REFUSED (not UnixFS, too deep, too many files), and the reader's errors.
+ */
+export async function countFiles(blocks: BlockReader, root: CID, options: ReadOptions = {}): Promise<FileTotals> {
+  const known = new Map<string, FileTotals>();
+  const count = async (cid: CID, depth: number): Promise<FileTotals> => {
+    const key = cid.toString();
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    if (depth > MAX_PATH_SEGMENTS) throw tooDeep();
+    const node = await openNode(blocks, cid, options);
+    let [files, bytes] = node.type === 'file' ? [1, node.size] : [0, 0];
+    if (node.type === 'directory') {
+      for await (const entry of node.entries(options)) {
+        const below = await count(entry.cid, depth + 1);
+        files += below.files;
+        bytes += below.bytes;
+        if (files > MAX_FILES || !Number.isSafeInteger(bytes)) throw tooMany(root);
+      }
+    }
+    known.set(key, { files, bytes });
+    return { files, bytes };
+  };
+  return await count(root, 0);
+}
+
+function tooMany(root: CID): RelaymintError {
+  return new RelaymintError('CONTENT_REFUSED', `${root.toString()} has more than ${MAX_FILES} files.`, {
+    remedy: 'Split it over several names.',
+  });
+}
+
+function tooDeep(): RelaymintError {
+  return new RelaymintError('CONTENT_REFUSED', `The site has more than ${MAX_PATH_SEGMENTS} nested folders.`, {
+    remedy: 'Its owner has to flatten it.',
+  });
+}
+
 async function* walk(
   blocks: BlockReader,
   cid: CID,
   segments: readonly string[],
   options: ReadOptions,
 ): AsyncGenerator<ListedFile> {
-  if (segments.length > MAX_PATH_SEGMENTS) {
-    throw new RelaymintError('CONTENT_REFUSED', `The site has more than ${MAX_PATH_SEGMENTS} nested folders.`, {
-      remedy: 'Its owner has to flatten it.',
-    });
-  }
+  if (segments.length > MAX_PATH_SEGMENTS) throw tooDeep();
   const node = await openNode(blocks, cid, options);
   if (node.type === 'file') {
     yield { segments, file: node };

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { host as hostRole, site as siteRole, type Role, type SiteValues } from '../../app/roles/index.ts';
 import { openHost, type HostValues, type RunningHost } from '../../app/roles/hosting.ts';
 import { hostsFor, publish } from '../../app/roles/publisher.ts';
+import { keepersOf } from '../../app/roles/keepers.ts';
 import { repair } from '../../app/roles/site-repair.ts';
 import { verify } from '../../app/roles/site-verify.ts';
 import { createTestnet, type Testnet, type TestnetNode } from '../../app/testnet/index.ts';
@@ -91,6 +92,11 @@ function published(to: readonly NodeId[] = []) {
 const asking = { hosts: [], replicas: 1, samples: 5, relays: 0, waitMillis: 20_000, signal, onUpload: () => {} };
 const NEVER = '2999-01-01';
 
+/** Between one and two minutes ahead. */
+function soon(): string {
+  return new Date(testnet.clock.now() + 120_000).toISOString().replace(/:\d\d\.\d+Z$/, 'Z');
+}
+
 /** Published to a host that is then started again to leave. */
 async function leaving(drain = NEVER) {
   const staying = await open('leaver');
@@ -145,6 +151,24 @@ describe('a host that is leaving', () => {
     expect(await leaver.hosting.draining?.finished).toEqual([]);
   });
 
+  it('does not take a host that keeps an older state for one that keeps the name', async () => {
+    const older = await open('other');
+    await published([older.id]);
+    await writeFile(path.join(folder, 'index.html'), 'anew');
+    const leaver = await leaving();
+    await leaver.node.node.discovery.refresh();
+    expect(keepersOf(leaver.node.node.discovery.book, name)).toContain(older.id);
+    await leaver.hosting.sweep();
+    expect(leaver.hosting.draining?.left.map((one) => one.name)).toEqual([name]);
+    await published([older.id]);
+    // It is not asked all the time.
+    await leaver.hosting.sweep();
+    expect(leaver.hosting.draining?.left.map((one) => one.name)).toEqual([name]);
+    await testnet.advance(300);
+    await leaver.hosting.sweep();
+    expect(leaver.hosting.draining?.left).toEqual([]);
+  });
+
   it('does not wait for a name that points elsewhere, nor go because another one leaves as well', async () => {
     const leaver = await leaving();
     const too = await open('other');
@@ -160,21 +184,34 @@ describe('a host that is leaving', () => {
   });
 
   it('goes at its time, and says what is left', async () => {
-    const leaver = await leaving('2020-01-01T10:00Z');
+    const leaver = await leaving(soon());
+    await testnet.advance(120);
     await leaver.hosting.sweep();
     expect((await leaver.hosting.draining?.finished)?.map((one) => one.name)).toEqual([name]);
+  });
+
+  it('does not start once its time is past: it would go at once, with what only it keeps', async () => {
+    await expect(open('leaver', '2020-01-01')).rejects.toMatchObject({ code: 'INVALID_CONFIG' });
   });
 
   it('tells people and scripts what is left, at its start, in its figures and at its end', async () => {
     const staying = await open('leaver');
     await published([staying.id]);
     await stop(staying);
-    const told = await testnet.open(hostRole, `leaver-${number}`, { drain: '2020-01-01' });
+    const slow: Role<HostValues> = {
+      ...hostRole,
+      start: async (node, own) => {
+        const running = await hostRole.start(node, own);
+        await testnet.advance(120);
+        return running;
+      },
+    };
+    const told = await testnet.open(slow, `leaver-${number}`, { drain: soon() });
     hosts.push(told);
-    const line = /^No other host says that it keeps drain\d+\.web3 \(.*\)$/;
+    const line = /^No other host has shown that it keeps drain\d+\.web3 \(.*\)$/;
     expect(told.ready).toEqual({ draining: true });
     expect(told.role.describe(['/a'])).toMatch(
-      / credits per MiB\.\nIt is leaving and takes no content\. No other host says/,
+      / credits per MiB\.\nIt is leaving and takes no content\. No other host has shown/,
     );
     expect(told.role.figures?.()).toEqual({ names: 1, left: 1 });
     const finish = await told.role.finished;

@@ -234,6 +234,22 @@ describe('a CAR file that is not right', () => {
     );
   });
 
+  it('is refused for folders that name the same folder so often that nobody can walk all paths', async () => {
+    let below = rawBlock('leaf');
+    let cid = below.cid;
+    const blocks = [{ cid, bytes: below.block }];
+    for (let level = 0; level < 8; level += 1) {
+      const links = Array.from({ length: 200 }, (_none, at) => ({ Name: String(at).padStart(3, '0'), Hash: cid }));
+      below = rawBlock(dagPb.encode(dagPb.prepare({ Data: Uint8Array.of(8, 1), Links: links })));
+      cid = CID.createV1(dagPb.code, below.cid.multihash);
+      blocks.push({ cid, bytes: below.block });
+    }
+    expect(await told(await written([cid], blocks))).toContain('CONTENT_REFUSED');
+    const [parent] = blocks.slice(2);
+    await using car = await openSiteCar(await written([parent?.cid ?? cid], blocks));
+    expect([car.files, car.bytes]).toEqual([40_000, 160_000]);
+  });
+
   it('is refused before a huge header is read, also one in a CARv2', async () => {
     const huge = path.join(scratch, 'huge.car');
     // 2^40 bytes, as a varint.

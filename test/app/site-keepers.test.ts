@@ -9,6 +9,7 @@ import type { HostValues } from '../../app/roles/hosting.ts';
 import { publish } from '../../app/roles/publisher.ts';
 import { repair, type SiteRepaired } from '../../app/roles/site-repair.ts';
 import { verify, type SiteVerified, type VerifySettings } from '../../app/roles/site-verify.ts';
+import { staleText } from '../../cli/commands/name-text.ts';
 import { createTestnet, type Testnet, type TestnetNode } from '../../app/testnet/index.ts';
 import type { RunningNode } from '../../app/node/index.ts';
 import type { Published } from '../../app/market/index.ts';
@@ -125,6 +126,18 @@ function showing(store: BlockStore, shows: (cid: CID) => boolean, delay?: () => 
   }) as BlockStore;
 }
 
+describe('publishing to fewer hosts than keep the name', () => {
+  it('says which of them were not brought up to date', async () => {
+    const [first, second] = [await open(), await open()];
+    expect((await published([first, second])).stale).toEqual([]);
+    await writeFile(path.join(folder, 'index.html'), 'anew');
+    const updated = await published([first]);
+    expect(updated).toMatchObject({ record: 'updated', stale: [second] });
+    expect(staleText(name, updated)).toContain(`relaymint site repair ${name} --replicas 2`);
+    expect(await published([first])).toMatchObject({ record: 'unchanged', stale: [] });
+  });
+});
+
 describe('verifying', () => {
   it('tells hosts that keep a site from those that say so and have nothing, or only the folders', async () => {
     const honest = await open();
@@ -184,6 +197,14 @@ describe('verifying', () => {
       unread: 1,
       hosts: [{ result: 'lacks', delivered: 0 }],
     });
+  });
+
+  it('does not blame the hosts for an empty wallet', async () => {
+    const honest = await open();
+    await published([honest]);
+    const poor = await testnet.open(publisherRole, 'poor', { airdrop: undefined });
+    await using _closed = poor;
+    await expect(verify(poor.node, { ...asking, name })).rejects.toMatchObject({ code: 'INSUFFICIENT_FUNDS' });
   });
 
   it('asks for the root in any case: without it nothing opens', async () => {

@@ -72,6 +72,9 @@ describe('the text of a check', () => {
       'demo.web3: 2 hosts of 3 wanted keep it, 1 did before. 2.0 KiB were sent, from what a host delivered.',
     );
     expect(text).toContain('Do it again when there are more hosts');
+    const refused = { code: 'STORAGE_FULL', message: 'No room.' };
+    const full = { ...rest, hosts: [{ ...report, result: 'lacks' as const, refused }] };
+    expect(repairedText({ ...full, before: [], keeping: [], ...sent })).toContain('It did not take it: No room.');
     const nothing = repairedText({ ...rest, before: ['a'], keeping: ['a'], wanted: 1, ...sent, source: null });
     expect(nothing).toContain('1 host of 1 wanted keeps it, 1 did before. Nothing had to be sent.');
   });
