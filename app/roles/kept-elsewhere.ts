@@ -1,5 +1,6 @@
 /** Whether another host delivers what a name points to now: an offer names names, not what they point to, and may be old or a lie. */
 import type { CID } from 'multiformats/cid';
+import { backoff, type Backoff } from '../../core/backoff.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Clock } from '../../core/ports.ts';
 import { challenge } from '../../sites/keeping/index.ts';
@@ -18,10 +19,10 @@ export interface CurrentContent {
   readonly blocks: readonly CID[];
 }
 
-/** When to ask again after a failure, by the clock, and how long that pause is. */
+/** When to ask again, by the clock, after so many failures. */
 interface Pause {
   readonly until: number;
-  readonly millis: number;
+  readonly failures: number;
 }
 
 /** What is known of a name, for as long as it points to the same. */
@@ -33,8 +34,7 @@ interface Known {
 }
 
 /** A host may be brought what it lacks, and one that is away may come back. */
-const FIRST_PAUSE_MILLIS = 5 * 60_000;
-const MOST_PAUSE_MILLIS = 60 * 60_000;
+const PAUSES: Backoff = { first: 5 * 60_000, last: 60 * 60_000 };
 /** How long a host has to deliver, and after how long a look asks no more: the next one goes on. Milliseconds. */
 const WAIT_MILLIS = 30_000;
 const LOOK_MILLIS = 30_000;
@@ -122,7 +122,7 @@ export class KeptElsewhere {
   }
 
   #longer(pause: Pause | undefined): Pause {
-    const millis = pause === undefined ? FIRST_PAUSE_MILLIS : Math.min(2 * pause.millis, MOST_PAUSE_MILLIS);
-    return { millis, until: this.#options.clock.now() + millis };
+    const failures = (pause?.failures ?? 0) + 1;
+    return { failures, until: this.#options.clock.now() + backoff(failures, PAUSES) };
   }
 }
