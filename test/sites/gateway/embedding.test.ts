@@ -1,10 +1,8 @@
 /** Content of one name in the page of another: who may, who pays, and who is told. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ContentSource } from '../../../sites/blocks/index.ts';
-import type { Embedding } from '../../../sites/manifest/index.ts';
 import { Cleanup } from '../kit.ts';
-import { recordOf, withManifest } from '../manifest/kit.ts';
-import { startFront, type Answer, type AskOptions, type Front } from './kit.ts';
+import { letEmbed, startFront, type Answer, type AskOptions, type Front } from './kit.ts';
 
 const cleanup = new Cleanup();
 const PICTURE = 'pic.image';
@@ -25,21 +23,9 @@ beforeEach(async () => {
   });
   front = await startFront(cleanup, { content });
   await front.publish(PICTURE, { 'a.svg': DOT, 'index.html': 'a picture' });
-  await allow(front, 'anybody');
+  await letEmbed(front, PICTURE, 'anybody');
 });
 afterEach(() => cleanup.run());
-
-/** Its owner says whose pages may embed it. */
-async function allow({ ledger, host }: Front, embedding: Embedding): Promise<void> {
-  const before = ledger.records.get(PICTURE);
-  if (before === undefined) throw new Error('it is not published');
-  const change = { kind: 'image', mediaType: 'image/svg+xml', embedding } as const;
-  const { record, signed } = await withManifest(recordOf(before), { change });
-  await using session = host.store.begin();
-  await session.put(signed.cid, signed.block);
-  await session.pin(PICTURE, signed.cid);
-  ledger.records.set(PICTURE, record);
-}
 
 /** The origin of a name's pages. */
 function originOf(name: string, port: number = front.port): string {
@@ -103,7 +89,7 @@ describe('what another name embeds', () => {
   it('counts below a domain for pages below it alone', async () => {
     const other = await startFront(cleanup, { domain: 'sites.example.org' });
     await other.publish(PICTURE, { 'a.svg': DOT });
-    await allow(other, 'anybody');
+    await letEmbed(other, PICTURE, 'anybody');
     const status = async (referer: string, port = ''): Promise<number> => {
       // As a proxy at the usual port passes it on.
       const headers = { ...image, 'sec-fetch-site': 'same-site', referer, host: `pic-image.sites.example.org${port}` };
@@ -118,10 +104,10 @@ describe('what another name embeds', () => {
 
   it('obeys its owner', async () => {
     const news = { ...image, referer: `${originOf('news-web3')}/` };
-    await allow(front, ['other.web3', 'news.web3']);
+    await letEmbed(front, PICTURE, ['other.web3', 'news.web3']);
     expect((await ask(news)).status).toBe(200);
     for (const terms of ['none', ['other.web3']] as const) {
-      await allow(front, terms);
+      await letEmbed(front, PICTURE, terms);
       const { status, text, headers } = await ask({ ...script, origin: originOf('news-web3') });
       expect([status, text.includes(DOT), headers['access-control-allow-origin']]).toEqual([403, false, undefined]);
     }

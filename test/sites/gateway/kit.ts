@@ -8,8 +8,10 @@ import { importSite } from '../../../sites/unixfs/index.ts';
 import type { ContentSource } from '../../../sites/blocks/index.ts';
 import { createGateway } from '../../../sites/gateway/index.ts';
 import type { GatewayOptions, MarketSupply, MarketView } from '../../../sites/gateway/index.ts';
+import type { Embedding } from '../../../sites/manifest/index.ts';
 import { createNameResolver } from '../../../sites/name/index.ts';
 import { NameBook, startHost, temporaryFolder, writeTree } from '../kit.ts';
+import { recordOf, withManifest } from '../manifest/kit.ts';
 import type { Cleanup, TestHost } from '../kit.ts';
 
 export interface Answer {
@@ -111,4 +113,16 @@ export async function startFront(cleanup: Cleanup, options: FrontOptions = {}): 
       return { status: response.statusCode ?? 0, headers: response.headers, body, text: body.toString() };
     },
   };
+}
+
+/** The owner of a published name says whose pages may embed it. */
+export async function letEmbed({ ledger, host }: Front, name: string, embedding: Embedding): Promise<void> {
+  const before = ledger.records.get(name);
+  if (before === undefined) throw new Error(`${name} is not published`);
+  const kind = name.endsWith('.image') ? ({ kind: 'image', mediaType: 'image/svg+xml' } as const) : {};
+  const { record, signed } = await withManifest(recordOf(before), { change: { ...kind, embedding } });
+  await using session = host.store.begin();
+  await session.put(signed.cid, signed.block);
+  await session.pin(name, signed.cid);
+  ledger.records.set(name, record);
 }

@@ -12,7 +12,7 @@ import { generateWalletKey, walletAddress } from '../../../ledger/solana/index.t
 import { MAX_FAILED_PAYMENTS_PER_PAYER, MAX_PAYMENTS_AT_ONCE } from '../../../core/limits.ts';
 import { systemClock } from '../../../core/ports.ts';
 import { lamports, unixMillis } from '../../../core/units.ts';
-import type { Answer } from '../gateway/kit.ts';
+import { letEmbed, type Answer } from '../gateway/kit.ts';
 import { Cleanup } from '../kit.ts';
 import { PRICE, PURSE, QUOTA, newCustomer, showing, startChain, startShop, type Chain, type Shop } from './kit.ts';
 
@@ -532,6 +532,25 @@ describe('a quota', () => {
       await shop.front.get('/', withToken('-1')),
     ];
     expect(answers.map(({ status }) => status)).toEqual([200, 402, 402, 402, 402]);
+  });
+
+  it('gives pages that nobody can name no more than the owner lets everybody have', async () => {
+    const shop = await startShop(cleanup, chain);
+    const token = await bought(shop);
+    const foreign = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' };
+    const statusFor = async (origin: string): Promise<number> =>
+      (await shop.front.get('/', { headers: { ...withToken(token).headers, ...foreign, origin } })).status;
+    for (const [embedding, status] of [
+      ['none', 403],
+      [['news.web3'], 403],
+      ['anybody', 200],
+    ] as const) {
+      await letEmbed(shop.front, 'demo.web3', embedding);
+      expect([await statusFor('null'), await statusFor('https://evil.example')]).toEqual([status, status]);
+    }
+    // Where its visitor goes there, the owner has nothing to say.
+    await letEmbed(shop.front, 'demo.web3', 'none');
+    expect((await shop.front.get('/', withToken(token))).status).toBe(200);
   });
 
   it('gives no byte more than was bought, to many ranges at once, and but for the folders every one that was', async () => {
