@@ -4,8 +4,7 @@ import type { CID } from 'multiformats/cid';
 import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
-import type { BlockStore } from '../../sites/blocks/index.ts';
-import { bringIn, type BlockList } from '../../sites/keeping/index.ts';
+import { bringIn } from '../../sites/keeping/index.ts';
 import type { RunningNode } from '../node/index.ts';
 import { openArchive } from './archive.ts';
 import { HostLine, fromAnyOf } from './host-line.ts';
@@ -14,6 +13,7 @@ import { requireOwn } from './own-name.ts';
 import { hostsFor, uploadToAll, type DeliverySettings } from './publisher.ts';
 import {
   isKeeper,
+  listIn,
   manifestNamed,
   rootOf,
   verifyRoot,
@@ -110,12 +110,6 @@ export async function repair(node: RunningNode, settings: RepairSettings): Promi
     if (hosts.some(isKeeper)) state.keeping = [...state.keeping, host];
   }
   return answer(isHere ? 'data folder' : 'hosts');
-}
-
-async function listIn(store: BlockStore, root: CID): Promise<BlockList> {
-  const blocks: CID[] = [];
-  for await (const cid of store.blocksOf(root)) blocks.push(cid);
-  return { blocks, unread: [] };
 }
 
 /**

@@ -6,12 +6,14 @@ import { RelaymintError, isRelaymintError, type ErrorCode } from '../../core/err
 import type { NodeId } from '../../core/ids.ts';
 import { MAX_LISTING_BYTES, MAX_VERIFIED_HOSTS } from '../../core/limits.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
+import type { BlockStore } from '../../sites/blocks/index.ts';
 import { challenge, listBlocks, sampleOf, type BlockList, type KeepingResult } from '../../sites/keeping/index.ts';
 import { manifestCid } from '../../sites/manifest/index.ts';
 import type { RunningNode } from '../node/index.ts';
 import { hasArchive, openArchive } from './archive.ts';
 import { HostLine, fromAnyOf } from './host-line.ts';
 import { isLeaving, keepersOf } from './keepers.ts';
+import { nameUnknown } from './own-name.ts';
 
 export interface VerifySettings {
   readonly name: string;
@@ -163,9 +165,7 @@ export function manifestNamed(record: NameRecord | undefined): CID | undefined {
 
 /** What a name points to. @throws RelaymintError NAME_UNKNOWN, NAME_EXPIRED, CONTENT_NOT_FOUND. */
 export function rootOf(name: string, record: NameRecord | undefined): CID {
-  if (record === undefined) {
-    throw new RelaymintError('NAME_UNKNOWN', `Nobody has registered ${name}.`, { remedy: 'Check the spelling.' });
-  }
+  if (record === undefined) throw nameUnknown(name);
   if (record.status === 'expired') {
     throw new RelaymintError('NAME_EXPIRED', `${name} has expired and its grace period is over.`, {
       remedy: 'Publish a folder under it with "relaymint site publish", which registers it again.',
@@ -182,6 +182,13 @@ export function rootOf(name: string, record: NameRecord | undefined): CID {
   }
 }
 
+/** The blocks under a root that is kept here. */
+export async function listIn(store: Pick<BlockStore, 'blocksOf'>, root: CID): Promise<BlockList> {
+  const blocks: CID[] = [];
+  for await (const cid of store.blocksOf(root)) blocks.push(cid);
+  return { blocks, unread: [] };
+}
+
 /** The list of the data folder that published it; undefined where that does not have it, or another process has it open. */
 async function ownList({ settings }: RunningNode, name: string, root: CID): Promise<BlockList | undefined> {
   if (!(await hasArchive(settings.dataDir))) return undefined;
@@ -189,9 +196,7 @@ async function ownList({ settings }: RunningNode, name: string, root: CID): Prom
     const { store } = await openArchive(settings.dataDir, settings.log);
     await using _closed = store;
     if (!store.pins(name).some((pin) => pin.root.equals(root))) return undefined;
-    const blocks: CID[] = [];
-    for await (const cid of store.blocksOf(root)) blocks.push(cid);
-    return { blocks, unread: [] };
+    return await listIn(store, root);
   } catch (error) {
     if (isRelaymintError(error, 'FILE_IN_USE')) return undefined;
     throw error;
