@@ -1,6 +1,5 @@
 /** Brings the number of hosts that keep a site back to what is wanted, and believes no host that it has not asked for blocks. */
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import type { CID } from 'multiformats/cid';
 import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
