@@ -13,36 +13,20 @@ import type {
   TransactionResult,
 } from '../../ledger/contract.ts';
 import { daysBetween, namePrice } from '../../ledger/term.ts';
-import { PUBLISH_SERVICE, type BlockStore, type Pin } from '../../sites/blocks/index.ts';
+import type { Pin } from '../../sites/blocks/index.ts';
 import { bringIn } from '../../sites/keeping/index.ts';
-import { publishSite, type PublishJournal, type PublishProgress } from '../../sites/publish/index.ts';
+import type { PublishJournal } from '../../sites/publish/index.ts';
 import { importPath, importSite, type ImportProgress } from '../../sites/unixfs/index.ts';
-import { createCircuitPool, sellersOf } from '../../node/tunnel/index.ts';
-import { keepsName } from '../../node/offer/index.ts';
 import type { OfferBook } from '../../node/discovery/index.ts';
 import type { Published, RolledBack } from '../market/index.ts';
 import type { ManifestTerms, SignedManifest } from '../../sites/manifest/index.ts';
-import { awaitHosts } from './awaited-hosts.ts';
 import { openArchive, rootsKept, rootsOf, targetOf } from './archive.ts';
-import { assertRoom, isLeaving, isTooSmall, keepersOf } from './keepers.ts';
+import { uploadToAll, type DeliverySettings } from './delivery.ts';
+import { isLeaving, keepersOf } from './keepers.ts';
 import { assertOurs, requireOwn } from './own-name.ts';
 import { assertTerms, changeOf, manifestOf, type ManifestParts } from './own-terms.ts';
 import { takeCar, type SiteCar } from './site-car.ts';
 import { signerOf, type RunningNode, ChainView, pairsOf, watchTransports } from '../node/index.ts';
-
-/** Where a site goes, and what is said meanwhile. */
-export interface DeliverySettings {
-  readonly name: string;
-  /** The hosts to bring it to, in that order; none: those that say they keep the name, then others, cheaper ones earlier more often. */
-  readonly hosts: readonly NodeId[];
-  /** How many of them are to have it, 1 .. MAX_REPLICAS. Fewer will do, with a warning; none will not. */
-  readonly replicas: number;
-  /** Paid relays between us and the host. */
-  readonly relays: number;
-  readonly signal: AbortSignal;
-  /** `replica` counts the hosts from 1. */
-  readonly onUpload: (progress: PublishProgress, totalBytes: number, replica: number) => void;
-}
 
 export interface PublishSettings extends DeliverySettings {
   /** Read if there is no `car`. */
@@ -63,8 +47,6 @@ export interface RollbackSettings extends DeliverySettings {
   /** A root of ours, or the number of an entry of the journal. Default: the root before the one that the chain names. */
   readonly to?: CID | number | undefined;
 }
-
-const UNFINISHED = 'Do it again: it goes on where it stopped.';
 
 /** @throws RelaymintError NO_ROUTE (no host), NAME_TAKEN, INSUFFICIENT_FUNDS, CONTENT_REFUSED, ABORTED, .. Doing it again goes on where it stopped. */
 export async function publish(node: RunningNode, settings: PublishSettings): Promise<Published> {
@@ -231,116 +213,6 @@ async function recorded(
       'the name is changed, but the list of what was published could not be written',
     );
   }
-}
-
-/** What hosts are to have. */
-export interface Content {
-  readonly store: BlockStore;
-  readonly root: CID;
-  readonly manifest: CID | undefined;
-  readonly totalBytes: number;
-  /** Brings into the store what was damaged in it, as far as that is possible. */
-  readonly mend: () => Promise<void>;
-}
-
-/**
- * To one host after the other, until enough have it: each is paid, and takes only what it lacks. One that fails is passed over
- * for the next. @returns those that have it all, at least one, and what was sent to all of them.
- */
-export async function uploadToAll(
-  node: RunningNode,
-  settings: DeliverySettings,
-  content: Content,
-): Promise<{ readonly hosts: NodeId[]; readonly sentBlocks: number; readonly sentBytes: number }> {
-  const { book } = node.discovery;
-  const candidates = await hostsToTry(node, settings, content.totalBytes);
-  if (candidates.length === 0) assertRoom(book, content.totalBytes);
-  const done: NodeId[] = [];
-  const sent = { sentBlocks: 0, sentBytes: 0 };
-  let failure: unknown = new RelaymintError('NO_ROUTE', 'No known host takes content.', {
-    remedy: 'Give --bootstrap with the address of a node that knows one.',
-  });
-  for (const host of new Set(candidates)) {
-    if (done.length === settings.replicas) break;
-    try {
-      const to = { host, replica: done.length + 1 };
-      const { sentBlocks, sentBytes } = await upload(node, settings, content, to).catch(async (error: unknown) => {
-        if (!isRelaymintError(error, 'CONTENT_NOT_FOUND')) throw error;
-        // Damage was found, here or at the host. Now both look closer, and what the host lacks is sent.
-        await content.mend();
-        return await upload(node, settings, content, to);
-      });
-      sent.sentBlocks += sentBlocks;
-      sent.sentBytes += sentBytes;
-      done.push(host);
-    } catch (error) {
-      assertNotAborted(settings.signal, 'Publishing', UNFINISHED);
-      failure = error;
-      node.settings.log.warn({ host, err: error }, 'a host did not take the content');
-    }
-  }
-  if (done.length === 0) throw failure;
-  return { hosts: done, ...sent };
-}
-
-/** In the order in which they are asked. */
-async function hostsToTry(
-  node: RunningNode,
-  { name, hosts, signal }: DeliverySettings,
-  size: number,
-): Promise<readonly NodeId[]> {
-  const { book } = node.discovery;
-  const areKnown = (): boolean =>
-    hosts.length > 0 ? hosts.every((host) => book.get(host) !== undefined) : hostsFor(book, name).length > 0;
-  await awaitHosts(node.discovery, areKnown)(signal);
-  return hosts.length > 0 ? hosts : hostsFor(book, name, size);
-}
-
-/** Who keeps an older state of the site comes first: visitors ask it already. Who says that it has no room for so many bytes is passed over. */
-export function hostsFor(book: OfferBook, name: string, size: number = 0): NodeId[] {
-  const keeps = (host: NodeId): boolean => {
-    const offer = book.get(host);
-    return offer !== undefined && keepsName(offer, name);
-  };
-  const sellers = sellersOf(book, PUBLISH_SERVICE).filter((host) => !isTooSmall(book, host, { name, size }));
-  return [...sellers.filter(keeps), ...sellers.filter((host) => !keeps(host))];
-}
-
-async function upload(
-  node: RunningNode,
-  settings: DeliverySettings,
-  { store, root, manifest, totalBytes }: Content,
-  { host, replica }: { host: NodeId; replica: number },
-): Promise<PublishProgress> {
-  await using stack = new AsyncDisposableStack();
-  const pool = stack.use(
-    createCircuitPool({
-      endpoint: node.circuits,
-      nodeId: node.keys.identity.nodeId,
-      offers: node.discovery.book,
-      guards: node.guards,
-      service: PUBLISH_SERVICE,
-      target: host,
-      ...(node.settings.node.maxPrice === undefined ? {} : { maxPrice: node.settings.node.maxPrice }),
-      settings: { minCircuits: 1, maxCircuits: 1 },
-      log: node.settings.log,
-    }),
-  );
-  await pool.buildTunnels(settings.relays, { signal: settings.signal });
-  const circuit = await pool.circuit({ signal: settings.signal });
-  const signer = signerOf(node.keys.walletKey);
-  stack.defer(() => signer.close());
-  return await publishSite({
-    openStream: (service, params, options) => circuit.openStream(service, params, options),
-    host,
-    store,
-    name: settings.name,
-    root,
-    manifest,
-    publisher: signer,
-    signal: settings.signal,
-    onProgress: (progress) => settings.onUpload(progress, totalBytes, replica),
-  });
 }
 
 /** A name that is ours, or one that we are about to register for at most so much. */

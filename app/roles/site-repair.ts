@@ -9,7 +9,7 @@ import { openArchive } from './archive.ts';
 import { HostLine, fromAnyOf } from './host-line.ts';
 import { isLeaving } from './keepers.ts';
 import { requireOwn } from './own-name.ts';
-import { hostsFor, uploadToAll, type DeliverySettings } from './publisher.ts';
+import { hostsFor, uploadToAll, type DeliverySettings } from './delivery.ts';
 import {
   isKeeper,
   listIn,

@@ -110,6 +110,26 @@ describe('the first one', () => {
     }, 'unaware');
     expect(hosts).toEqual([testnet.hosts[0]?.node.keys.identity.nodeId]);
   });
+
+  it('asks for others when all that its node has heard of are gone', async () => {
+    const leaving = await testnet.open(hostRole, 'leaving');
+    const gone = leaving.node.keys.identity.nodeId;
+    await leaving[Symbol.asyncDispose]();
+    let questions = 0;
+    const { hosts } = await asPublisher((node) => {
+      const { discovery } = node;
+      const isHeardOf = (id: NodeId): boolean => questions > 0 || id === gone;
+      const book: typeof discovery.book = Object.create(discovery.book, {
+        get: { value: (id: NodeId) => (isHeardOf(id) ? discovery.book.get(id) : undefined) },
+        find: { value: (service: string) => discovery.book.find(service).filter(({ nodeId }) => isHeardOf(nodeId)) },
+      });
+      const refresh = (): Promise<number> => Promise.resolve((questions += 1));
+      const unaware: RunningNode = Object.create(node, { discovery: { value: { book, refresh } } });
+      const settings = { ...delivery, directory: folder, name, royaltyBps: 2_000, years: 1 };
+      return publish(unaware, { ...settings, onImport: () => {}, onRegistration: () => {} });
+    }, 'misled');
+    expect({ hosts, questions }).toEqual({ hosts: [testnet.hosts[0]?.node.keys.identity.nodeId], questions: 1 });
+  });
 });
 
 describe('an update', () => {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { host as hostRole, type Role } from '../../app/roles/index.ts';
 import { openHost, type HostValues } from '../../app/roles/hosting.ts';
-import { hostsFor } from '../../app/roles/publisher.ts';
+import { hostsFor } from '../../app/roles/delivery.ts';
 import { createTestnet, type SaidOf, type Testnet, type TestnetNode } from '../../app/testnet/index.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { systemClock } from '../../core/ports.ts';

@@ -4,7 +4,7 @@ import type { NodeId } from '../../core/ids.ts';
 import { systemClock } from '../../core/ports.ts';
 import { pricePerMiB } from '../../core/units.ts';
 import { SiteHosts } from '../../app/roles/hosts.ts';
-import { hostsFor } from '../../app/roles/publisher.ts';
+import { hostsFor } from '../../app/roles/delivery.ts';
 import { createOfferBook, type OfferBook } from '../../node/discovery/index.ts';
 import type { NodeIdentity } from '../../platform/keys/identity.ts';
 import { newIdentity, offerOf } from '../node/link/nodes.ts';

@@ -107,6 +107,6 @@ requirePrograms('tor')('content on two hosts, over Tor', () => {
     const args = ['publish', site, '--name', 'kept.web3', '--replicas', '3', ...node('site')];
     const { code, stdout } = await relaymint(...args);
     const { hosts: took, error } = JSON.parse(stdout) as { hosts?: readonly string[]; error?: unknown };
-    expect({ code, error, took }).toEqual({ code: 1, error: undefined, took: [survivor] });
+    expect({ code, error: JSON.stringify(error), took }).toEqual({ code: 1, error: undefined, took: [survivor] });
   });
 });
