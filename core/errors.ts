@@ -83,6 +83,10 @@ export type ErrorCode =
   | 'CONTENT_REFUSED'
   /** A name's manifest is missing where one has to be, malformed, or not signed by who has the name: what it is about is not shown. */
   | 'MANIFEST_INVALID'
+  /** An update or a post is malformed, or not signed by who has the name that it is said to be from. */
+  | 'ENTRY_INVALID'
+  /** A newer one is known, or its time is over. */
+  | 'ENTRY_STALE'
   /** It was asked for only if it is here already. */
   | 'NOT_CACHED'
   /** There is no such form of the content: blocks of another codec, a record. */

@@ -377,6 +377,50 @@ export const SUPERSEDED_MOST_MILLIS: number = 3 * 60 * 60_000;
 export const MAX_SUPERSEDED_BYTES: number = 4096 * MIB;
 export const MAX_SUPERSEDED_PARTS = 8;
 
+// --- updates and posts --------------------------------------------------------------------------------------------------
+/** What an update or a post says, bytes: a page of text, or a few hundred positions. */
+export const MAX_ENTRY_CONTENT_BYTES: number = 12 * 1024;
+/** A signed one. */
+export const MAX_ENTRY_BYTES: number = 14 * 1024;
+/** The path that a thread is about, bytes. */
+export const MAX_TOPIC_BYTES = 512;
+/** How far ahead of a host's clock an entry may say that it was made, milliseconds. */
+export const ENTRY_AHEAD_MILLIS: number = 2 * 60_000;
+/** The longest that an update may count, milliseconds. */
+export const MAX_UPDATE_LIFE_MILLIS: number = 7 * 24 * 60 * 60_000;
+/** Updates of a name that a host keeps: the newest, and a bounded history. */
+export const MAX_UPDATES_KEPT = 32;
+/** Entries of a thread that a host keeps, and those of one author among them: who wants to fill it needs many names. */
+export const MAX_ENTRIES_PER_THREAD = 2_000;
+export const MAX_ENTRIES_PER_AUTHOR = 100;
+/** All that is said in a thread. */
+export const MAX_THREAD_BYTES: Bytes = bytes(2 * MIB);
+/** Threads of a name. */
+export const MAX_THREADS_PER_NAME = 4_096;
+/** Bytes that a host keeps for all updates and posts of one name. */
+export const MAX_FEED_BYTES_PER_NAME: Bytes = bytes(32 * MIB);
+/** Entries of threads in memory: what is asked for again and again. */
+export const MAX_FEED_CACHE_BYTES: Bytes = bytes(32 * MIB);
+/** Posts that one author may bring to a host at once, and how long each takes to be allowed again, milliseconds. */
+export const POSTS_AT_ONCE = 5;
+export const POST_REST_MILLIS = 20_000;
+/** Updates of one name that a host takes at once, and in each second: a position twice a second. */
+export const UPDATES_AT_ONCE = 10;
+export const UPDATES_PER_SECOND = 2;
+/** Bytes of entries in one answer of a host, and entries. */
+export const MAX_PAGE_BYTES: number = 64 * 1024;
+export const MAX_PAGE_ENTRIES = 64;
+/** A host that nobody tells anything new says so after this time, milliseconds. */
+export const FEED_WAIT_MILLIS = 60_000;
+/** Streams on which a host waits for something new, of all visitors. */
+export const MAX_FEED_WAITS = 4_096;
+/** Topics that a gateway follows at once: a stream each. */
+export const MAX_FEED_VIEWS = 256;
+/** Pages that follow updates and threads at a gateway, as events. */
+export const MAX_FEED_WATCHERS = 1_024;
+/** Names whose newest update a gateway remembers. */
+export const MAX_SEEN_FEEDS = 4_096;
+
 // --- gateway --------------------------------------------------------------------------------------------------------------
 /** How long a name's record is used again, milliseconds: a page's files share one look-up, an update shows within seconds. */
 export const NAME_CACHE_MILLIS = 5000;

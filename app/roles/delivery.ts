@@ -6,9 +6,10 @@ import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { PUBLISH_SERVICE, type BlockStore } from '../../sites/blocks/index.ts';
 import { publishSite, type PublishProgress } from '../../sites/publish/index.ts';
-import { createCircuitPool, sellersOf } from '../../node/tunnel/index.ts';
+import { sellersOf } from '../../node/tunnel/index.ts';
 import { keepsName } from '../../node/offer/index.ts';
 import type { OfferBook } from '../../node/discovery/index.ts';
+import { poolTo } from './host-circuit.ts';
 import { awaitHosts } from './awaited-hosts.ts';
 import { assertRoom, isTooSmall } from './keepers.ts';
 import { signerOf, type RunningNode } from '../node/index.ts';
@@ -169,19 +170,7 @@ async function upload(
   { host, replica, onReached }: { host: NodeId; replica: number; onReached: () => void },
 ): Promise<PublishProgress> {
   await using stack = new AsyncDisposableStack();
-  const pool = stack.use(
-    createCircuitPool({
-      endpoint: node.circuits,
-      nodeId: node.keys.identity.nodeId,
-      offers: node.discovery.book,
-      guards: node.guards,
-      service: PUBLISH_SERVICE,
-      target: host,
-      ...(node.settings.node.maxPrice === undefined ? {} : { maxPrice: node.settings.node.maxPrice }),
-      settings: { minCircuits: 1, maxCircuits: 1 },
-      log: node.settings.log,
-    }),
-  );
+  const pool = stack.use(poolTo(node, host, PUBLISH_SERVICE));
   await pool.buildTunnels(settings.relays, { signal: settings.signal });
   const circuit = await pool.circuit({ signal: settings.signal });
   onReached();

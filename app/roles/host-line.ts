@@ -7,8 +7,9 @@ import { MIB, amount, type Amount } from '../../core/units.ts';
 import { CONTENT_SERVICE, type BlockReader } from '../../sites/blocks/index.ts';
 import { createContentClient, encodeContentParams, type ContentClient } from '../../sites/serve/index.ts';
 import type { Circuit } from '../../node/circuit/index.ts';
-import { createCircuitPool, type CircuitPool } from '../../node/tunnel/index.ts';
+import type { CircuitPool } from '../../node/tunnel/index.ts';
 import type { RunningNode } from '../node/index.ts';
+import { poolTo } from './host-circuit.ts';
 
 export interface LineOptions {
   readonly host: NodeId;
@@ -29,18 +30,7 @@ export class HostLine implements BlockReader, AsyncDisposable {
   constructor(node: RunningNode, options: LineOptions) {
     this.host = options.host;
     this.#options = options;
-    const { maxPrice } = node.settings.node;
-    this.#pool = createCircuitPool({
-      endpoint: node.circuits,
-      nodeId: node.keys.identity.nodeId,
-      offers: node.discovery.book,
-      guards: node.guards,
-      service: CONTENT_SERVICE,
-      target: options.host,
-      ...(maxPrice === undefined ? {} : { maxPrice }),
-      settings: { minCircuits: 1, maxCircuits: 1 },
-      log: node.settings.log,
-    });
+    this.#pool = poolTo(node, options.host, CONTENT_SERVICE);
   }
 
   /** What its circuits carried so far, base units; without what opening a channel takes. */

@@ -1,6 +1,6 @@
 /** A host: stores content and serves it for pay. */
 import { USUAL_PRICE } from '../../core/limits.ts';
-import { formatBytes, formatCredits, pricePerMiB } from '../../core/units.ts';
+import { formatBytes, formatCredits, pricePerMiB, type PricePerMiB } from '../../core/units.ts';
 import { instant, list, name, optional, price, share, size, standard } from '../config/index.ts';
 import type { LeftName } from './draining.ts';
 import type { HostValues } from './hosting.ts';
@@ -24,6 +24,12 @@ export const host: Role<HostValues> = {
       'credits per MiB that a publisher uploads',
       formatCredits(PUBLISH_PRICE),
     ),
+    postPrice: standard(
+      '--post-price <credits>',
+      price,
+      'credits per MiB of posts that anybody with a profile brings',
+      formatCredits(USUAL_PRICE),
+    ),
     maxRoyalty: standard(
       '--max-royalty <share>',
       share,
@@ -40,7 +46,8 @@ export const host: Role<HostValues> = {
       { onlyFlag: true },
     ),
   },
-  terms: (own) => ({ windowPrice: own.price, maxRoyaltyBps: own.maxRoyalty }),
+  // A window has room for a circuit at the highest price.
+  terms: (own) => ({ windowPrice: dearest(own), maxRoyaltyBps: own.maxRoyalty }),
   start: async (node, own) => {
     const { openHost } = await import('./hosting.ts');
     const hosting = await openHost(node, own);
@@ -64,6 +71,11 @@ export const host: Role<HostValues> = {
     };
   },
 };
+
+function dearest({ price: content, publishPrice, postPrice }: HostValues): PricePerMiB {
+  const highest = [content, publishPrice, postPrice].reduce((most, each) => (each > most ? each : most));
+  return pricePerMiB(highest);
+}
 
 /** Names that people are shown. */
 const MOST_SHOWN = 20;

@@ -4,7 +4,16 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { RelaymintError } from '../../core/errors.ts';
 import { bytes, type BasisPoints, type Bytes, type PricePerMiB, type UnixMillis } from '../../core/units.ts';
 import { freeSpace } from '../../platform/disk/free-space.ts';
-import { CONTENT_SERVICE, PUBLISH_SERVICE, openBlockStore, type BlockStore } from '../../sites/blocks/index.ts';
+import {
+  CONTENT_SERVICE,
+  FEED_SERVICE,
+  POST_SERVICE,
+  PUBLISH_SERVICE,
+  UPDATE_SERVICE,
+  openBlockStore,
+  type BlockStore,
+} from '../../sites/blocks/index.ts';
+import { createFeedServices, openFeedStore, type FeedStore } from '../../sites/feed/index.ts';
 import { createPinKeeper, createPublishService } from '../../sites/publish/index.ts';
 import { createContentService } from '../../sites/serve/index.ts';
 import { systemClock } from '../../core/ports.ts';
@@ -18,6 +27,8 @@ export interface HostValues {
   readonly price: PricePerMiB;
   /** Price of uploading content; low, because a host earns when it is visited. */
   readonly publishPrice: PricePerMiB;
+  /** Price of posts in threads, per MiB: it keeps out what nobody would pay for. */
+  readonly postPrice: PricePerMiB;
   readonly maxRoyalty: BasisPoints;
   /** Limit of bytes of blocks on disk; undefined: as much as the disk holds. */
   readonly quota: Bytes | undefined;
@@ -37,6 +48,7 @@ export interface RunningHost extends AsyncDisposable {
 }
 
 const CONTENT_DIRECTORY = 'content';
+const FEED_DIRECTORY = 'feeds';
 /** How often content that no name points to any more is removed. */
 const SWEEP_MILLIS = 60_000;
 
@@ -64,6 +76,10 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
     settings.price,
     createContentService({ store, onFetched: (pin) => keeper.fetched(pin), log }),
   );
+  const feeds = stack.use(await openFeedStore(path.join(node.settings.dataDir, FEED_DIRECTORY), log));
+  const services = createFeedServices({ feeds, store, ledger: node.ledger, clock, log });
+  // Whoever reads or brings these has a circuit for content, or for publishing: the offer need not say so.
+  node.circuits.register(FEED_SERVICE, { price: settings.price }, services.read);
   const draining =
     settings.drain === undefined
       ? undefined
@@ -90,10 +106,13 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
         log,
       }),
     );
+    node.circuits.register(UPDATE_SERVICE, { price: settings.publishPrice }, services.update);
+    node.serve(POST_SERVICE, settings.postPrice, services.post);
   }
   const ending = new AbortController();
   const sweepOnce = async (): Promise<void> => {
     await keeper.sweep();
+    await forgetGone(feeds, store);
     free = await freeSpace(folder);
     changed();
     await draining?.look(ending.signal);
@@ -121,6 +140,11 @@ function assertAhead(drain: UnixMillis | undefined, now: number): void {
   throw new RelaymintError('INVALID_CONFIG', `The host was to leave at ${when} at the latest, which is past.`, {
     remedy: 'Give --drain a later day, or start it without --drain to stay. What it keeps is still there.',
   });
+}
+
+/** What was said below names whose content is not kept any more. */
+async function forgetGone(feeds: FeedStore, store: BlockStore): Promise<void> {
+  for (const name of await feeds.names()) if (store.pins(name).length === 0) await feeds.forget(name);
 }
 
 /** How much one site may bring: what is least of the quota's rest, the quota of a name, and the disk. undefined: nobody knows. */

@@ -19,7 +19,10 @@ import { staggered } from './staggered.ts';
 import { createCircuitPool, type CircuitPoolSettings } from '../../node/tunnel/index.ts';
 
 export interface Routes extends AsyncDisposable {
-  readonly route: ContentSourceOptions['route'];
+  readonly route: (
+    site: Pick<Parameters<ContentSourceOptions['route']>[0], 'name' | 'referrer'>,
+    options: Parameters<ContentSourceOptions['route']>[1],
+  ) => Promise<ContentRoute>;
   /** A host failed to deliver this name: it is asked later, or not again. */
   readonly failed: (host: NodeId, error: RelaymintError, name: string) => void;
   /** A host delivered a block of this name. */

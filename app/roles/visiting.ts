@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { createMemoryCache, openBlockCache, type BlockCache } from '../../sites/cache/index.ts';
+import { createFeedSource } from '../../sites/feed/index.ts';
 import { createContentSource } from '../../sites/serve/index.ts';
 import { bytes, type Amount } from '../../core/units.ts';
 import { createGateway } from '../../sites/gateway/index.ts';
@@ -55,10 +56,21 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
   stack.defer(() => content.close());
   const selling = await openSelling(node, settings);
   if (selling !== undefined) stack.use(selling.sale);
+  const feeds = stack.use(
+    createFeedSource({
+      route: routes.route,
+      record: async (name) => await resolver.record(name),
+      onBadHost: routes.failed,
+      ...(world && { clock: world.clock }),
+      log,
+    }),
+  );
   const watched = settings.watch === undefined ? undefined : new WatchedNodes(node, settings.watch);
   const gateway = createGateway({
     resolver,
     content,
+    // What is told of them is not counted yet, so that nobody can sell it.
+    ...(selling === undefined && { feeds }),
     ...(keepsContent(settings) && { known: (name: string) => resolver.known(name) }),
     // What endings show beside a site.
     names: [],

@@ -18,5 +18,5 @@ export {
 export type { Receipt, SignedReceipt } from './receipt.ts';
 export { delegateFromSeed, signReceipt } from './signer.ts';
 export type { Signer } from './signer.ts';
-export { receiptVerifier, verifyReceipt } from './verify.ts';
+export { isSignedBy, receiptVerifier, verifyReceipt } from './verify.ts';
 export type { ReceiptVerifier } from './verify.ts';

@@ -6,7 +6,7 @@
 import { verify } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { toHex } from '../../core/codec.ts';
-import { RelaymintError } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { ledgerAddressBytes } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { ED25519 } from '../../platform/keys/der.ts';
@@ -76,4 +76,14 @@ function isSoundPoint(point: Uint8Array): boolean {
 function isCanonicalScalar(scalar: Uint8Array): boolean {
   const top = scalar[31] ?? 0xff;
   return top < 0x10 || (top === 0x10 && littleEndian(scalar) < GROUP_ORDER);
+}
+
+/** True when that wallet signed the message: strict, as receipts are verified. Of a key that is not sound nothing is signed. */
+export function isSignedBy(wallet: LedgerAddress, message: Uint8Array, signature: Uint8Array): boolean {
+  try {
+    return receiptVerifier(wallet)(message, signature);
+  } catch (error) {
+    if (isRelaymintError(error, 'RECEIPT_INVALID')) return false;
+    throw error;
+  }
 }

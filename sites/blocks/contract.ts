@@ -83,6 +83,10 @@ export type OpenStream = (
 /** Names of the services in offers and BEGIN cells. */
 export const CONTENT_SERVICE = 'content';
 export const PUBLISH_SERVICE = 'publish';
+/** Updates and posts: reading them, the owner's own, and anybody's. */
+export const FEED_SERVICE = 'feed';
+export const UPDATE_SERVICE = 'update';
+export const POST_SERVICE = 'post';
 
 /** Proves the publisher's wallet. `delegateFromSeed` of ledger/receipt makes one from a wallet's seed. */
 export interface PublisherKey {

@@ -13,4 +13,5 @@ export {
   isManifestCodec,
   verifyBlock,
 } from './block.ts';
+export { cborDepth } from './nesting.ts';
 export { linksOf } from './walk.ts';

@@ -29,6 +29,8 @@ export interface Asked extends ContentAsked {
   readonly isForeign?: boolean;
   /** The same blocks, fetched only as fast as the visitor takes the answer. */
   readonly paced: (blocks: BlockReader) => BlockReader;
+  /** What follows takes long and little: others get the turn. */
+  readonly endTurn: () => void;
 }
 
 /** Answers for names that are not shown as a site. */

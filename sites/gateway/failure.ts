@@ -31,6 +31,8 @@ const TELLINGS: Partial<Record<ErrorCode, Telling>> = {
   CONTENT_NOT_FOUND: { status: 502, title: 'No host delivers this site right now' },
   CONTENT_CORRUPT: { status: 502, title: 'The hosts delivered something else' },
   MANIFEST_INVALID: { status: 502, title: 'Nobody answers for this content' },
+  ENTRY_INVALID: { status: 502, title: 'The hosts told something that nobody signed' },
+  ENTRY_STALE: { status: 502, title: 'The hosts are behind' },
   CONTENT_REFUSED: { status: 502, title: 'This content cannot be shown' },
   NO_ROUTE: { status: 502, title: 'No host of this site can be reached' },
   LEDGER_UNREACHABLE: { status: 504, title: 'The ledger does not answer', text: LEDGER_TEXT, retrySeconds: 5 },

@@ -10,10 +10,12 @@ import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { hasErrno } from '../../platform/errno.ts';
 import type { ContentSource } from '../blocks/contract.ts';
+import type { FeedSource } from '../feed/index.ts';
 import { createManifests, type Manifests } from '../manifest/index.ts';
 import type { QuotaSale } from '../pay/contract.ts';
 import type { NameHandler, RootSource } from './contract.ts';
 import { messageFor } from './failure.ts';
+import { FeedAnswers } from './feed-answers.ts';
 import { forgetForm } from './heads.ts';
 import { targetOf } from './host.ts';
 import { KeptAnswers, type KnownRecord } from './kept-answers.ts';
@@ -40,6 +42,8 @@ export interface GatewayOptions {
   readonly queueMillis?: number;
   /** Content by its address alone: `/ipfs/CID` and `CID.ipfs.localhost`. Absent: only names are served. */
   readonly roots?: RootSource;
+  /** Updates and threads of names. Absent: none are told. */
+  readonly feeds?: FeedSource | undefined;
   /** Nobody pays for `roots`: pages of all origins may read them. Default false. */
   readonly free?: true;
   /** Added to each page of HTML of a name. */
@@ -102,6 +106,7 @@ class HttpGateway implements Gateway {
       own: new Set((options.hosts ?? []).map((host) => host.toLowerCase())),
       domain: options.domain?.toLowerCase(),
     };
+    const feeds = options.feeds && new FeedAnswers(options.feeds);
     const stations: Stations = {
       market: this.#market && { service: this.#market, page: new MarketPage() },
       front: options.front,
@@ -111,7 +116,7 @@ class HttpGateway implements Gateway {
       hosts,
       settle: settle && ((request, response) => settleNow(settle, this.#log, request, response)),
       names: options.names ?? [],
-      site: (asked) => serveSite({ ...options, kept: this.#kept, manifests }, asked),
+      site: (asked) => serveSite({ ...options, feeds, kept: this.#kept, manifests }, asked),
     };
     const way = requestWay(stations);
     const paywall = sale && new Paywall(sale, requestWay({ ...stations, paid: true }));

@@ -9,6 +9,7 @@ import { answerContent } from './content.ts';
 import type { Asked, SiteAddress } from './contract.ts';
 import { allowEmbedding, requireEmbeddable, requireOpen } from './embedding.ts';
 import { withoutContent } from './failure.ts';
+import type { FeedAnswers } from './feed-answers.ts';
 import type { KeptAnswers } from './kept-answers.ts';
 import { answerTerms, tellLicence } from './licence.ts';
 import { sendMessage } from './pages.ts';
@@ -27,15 +28,15 @@ export interface SiteParts {
   /** Added to each page of HTML. */
   readonly appendix?: Buffer;
   readonly manifests: Manifests;
+  /** Absent: nothing is followed here. */
+  readonly feeds?: FeedAnswers | undefined;
   /** Absent: every answer is made anew. */
   readonly kept?: KeptAnswers | undefined;
 }
 
 /** Answers the request. @throws RelaymintError before anything was sent (tell it) or after (cut the connection). */
-export async function serveSite(
-  parts: SiteParts,
-  { name, embedder, isForeign, request, response, signal, paced }: Asked,
-): Promise<void> {
+export async function serveSite(parts: SiteParts, whole: Asked): Promise<void> {
+  const { name, embedder, isForeign, request, response, signal, paced } = whole;
   let site: SiteAddress;
   using limit = new Limit(signal);
   limit.restart(parts.nameWaitMillis ?? NAME_WAIT_MILLIS, ledgerSilent);
@@ -57,6 +58,7 @@ export async function serveSite(
       requireEmbeddable(name, embedder, signed?.manifest.embedding ?? 'none');
       allowEmbedding(response, embedder);
     } else if (isForeign === true && signed !== undefined) requireOpen(name, signed.manifest.embedding);
+    if ((await parts.feeds?.answer(whole, signed)) === true) return;
     const keep = parts.kept?.record(request, response, site);
     const asked = { request, response, signal };
     const place: Place = {

@@ -93,7 +93,7 @@ export class Visits {
     };
     this.#open.add(visit);
     try {
-      await answer({ name, request, response, signal: gone.signal, paced: (blocks) => pace.of(blocks) });
+      await answer({ name, request, response, signal: gone.signal, paced: (blocks) => pace.of(blocks), endTurn });
     } catch (error) {
       leave();
       throw error;

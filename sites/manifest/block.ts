@@ -39,7 +39,7 @@ import {
   wrongTogether,
   wrongWithSplits,
 } from './fields.ts';
-import { cborDepth } from './nesting.ts';
+import { cborDepth } from '../blocks/index.ts';
 
 const VERSION = 1;
 const DOMAIN = 'relaymint:manifest:v1';

@@ -30,6 +30,8 @@ export interface NameResolver {
    * or whatever the ledger throws (LEDGER_UNREACHABLE).
    */
   resolve(name: string): Promise<ResolvedName>;
+  /** The record, a few seconds fresh, never older than what was seen; undefined: nobody has the name. @throws what the ledger throws. */
+  record(name: string): Promise<NameRecord | undefined>;
   /** The record, as the ledger said lately; undefined when it has to be asked, or said that there is none. */
   known(name: string): NameRecord | undefined;
   /** Forgets what is cached, not what was seen: the next answer is read from the chain. */
@@ -61,7 +63,7 @@ class CachingResolver implements NameResolver {
 
   async resolve(text: string): Promise<ResolvedName> {
     const { name } = parseName(text);
-    const record = await this.#record(name);
+    const record = await this.record(name);
     if (record === undefined) {
       throw new RelaymintError('NAME_UNKNOWN', `Nobody has registered ${name}.`, {
         remedy: 'Check the spelling, or register it with "relaymint site publish".',
@@ -85,7 +87,7 @@ class CachingResolver implements NameResolver {
     if (seen !== undefined) this.#seen.set(name, { ...seen, readAt: Number.NEGATIVE_INFINITY });
   }
 
-  async #record(name: string): Promise<NameRecord | undefined> {
+  async record(name: string): Promise<NameRecord | undefined> {
     const seen = this.#fresh(name);
     if (seen !== undefined) return seen.record;
     let asking = this.#asking.get(name);

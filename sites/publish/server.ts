@@ -1,12 +1,12 @@
 /** The host's side of the `publish` service: who may publish, and a commit that keeps a root only when all of it is here. */
 import { randomBytes } from 'node:crypto';
 import { RelaymintError, isRelaymintError, type ErrorCode } from '../../core/errors.ts';
-import { ledgerAddress, nodeIdBytes, type LedgerAddress, type NodeId } from '../../core/ids.ts';
+import { ledgerAddress, nodeIdBytes, type NodeId } from '../../core/ids.ts';
 import { CONTENT_IDLE_MILLIS, MAX_ROOTS_PER_NAME } from '../../core/limits.ts';
 import { silentLog, type Log } from '../../core/ports.ts';
 import { formatBytes, type Bytes } from '../../core/units.ts';
 import type { LedgerReader, NameRecord } from '../../ledger/contract.ts';
-import { receiptVerifier } from '../../ledger/receipt/index.ts';
+import { isSignedBy } from '../../ledger/receipt/index.ts';
 import { equalBytes } from '../../core/codec.ts';
 import { isManifestCodec, verifyBlock } from '../blocks/index.ts';
 import type { BlockStore, ImportSession, Pin, ServiceHandler, ServiceStream } from '../blocks/contract.ts';
@@ -151,7 +151,7 @@ async function makeRoom(store: BlockStore, record: NameRecord | undefined, newes
 
 async function authorize(options: PublishServiceOptions, claim: Claim, nonce: Uint8Array): Promise<void> {
   const wallet = ledgerAddress(claim.wallet);
-  if (!signed(wallet, publishClaim(nodeIdBytes(options.host), nonce, claim.name), claim.signature)) {
+  if (!isSignedBy(wallet, publishClaim(nodeIdBytes(options.host), nonce, claim.name), claim.signature)) {
     throw refused(
       `the proof for ${claim.name} is not signed by ${wallet}`,
       'Publish with the wallet that owns the name.',
@@ -168,16 +168,6 @@ async function authorize(options: PublishServiceOptions, claim: Claim, nonce: Ui
   if (record === undefined || record.status === 'expired') return;
   if (wallet === record.owner || wallet === record.manager) return;
   throw refused(`${claim.name} belongs to another wallet`, 'Publish with the wallet that owns the name.');
-}
-
-/** Strict Ed25519, as receipts are verified: no small-order key passes. */
-function signed(wallet: LedgerAddress, message: Uint8Array, signature: Uint8Array): boolean {
-  try {
-    return receiptVerifier(wallet)(message, signature);
-  } catch (error) {
-    if (isRelaymintError(error, 'RECEIPT_INVALID')) return false;
-    throw error;
-  }
 }
 
 function checkQuota(options: PublishServiceOptions, name: string, bytes: number): void {

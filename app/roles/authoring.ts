@@ -1,0 +1,161 @@
+/** Says things in names: signs updates and posts with the node's wallet, and brings them to the hosts that keep the name. */
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import { assertNotAborted } from '../../core/abort.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import type { NodeId } from '../../core/ids.ts';
+import { MAX_REPLICAS } from '../../core/limits.ts';
+import { unixMillis } from '../../core/units.ts';
+import { POST_SERVICE, PUBLISH_SERVICE, UPDATE_SERVICE } from '../../sites/blocks/index.ts';
+import { EntryWriter, encodeWriteParams, signEntry, type Entry, type SignedEntry } from '../../sites/feed/index.ts';
+import type { CircuitPool } from '../../node/tunnel/index.ts';
+import { signerOf, type RunningNode } from '../node/index.ts';
+import { awaitHosts } from './awaited-hosts.ts';
+import { poolTo } from './host-circuit.ts';
+import { keepersOf } from './keepers.ts';
+import { requireOwn } from './own-name.ts';
+
+export interface AuthorSettings {
+  /** The name that is said in: its hosts keep it. */
+  readonly name: string;
+  /** The name that says it, which is this wallet's. */
+  readonly author: string;
+  /** Hosts to bring it to; none: those that say they keep the name. */
+  readonly hosts: readonly NodeId[];
+  /** Paid relays between us and each host. */
+  readonly relays: number;
+  readonly signal: AbortSignal;
+}
+
+/** What is said; who says it, where and when is added. */
+export type Saying = Pick<Entry, 'kind' | 'topic' | 'mediaType' | 'content' | 'target'> & {
+  /** Of updates: how long it counts, milliseconds. */
+  readonly lifeMillis?: number | undefined;
+};
+
+export interface Said {
+  readonly sequence: number;
+  /** That keep it. */
+  readonly hosts: readonly NodeId[];
+}
+
+const SAYING = 'Bringing what is said';
+
+/** Keeps a stream to each host while it is open. Dispose it. */
+export class Author implements AsyncDisposable {
+  readonly #node: RunningNode;
+  readonly #settings: AuthorSettings;
+  readonly #lines = new Map<NodeId, EntryLine>();
+  #last = 0;
+
+  private constructor(node: RunningNode, settings: AuthorSettings) {
+    this.#node = node;
+    this.#settings = settings;
+  }
+
+  /** @throws RelaymintError NAME_UNKNOWN, NAME_EXPIRED, NAME_TAKEN (the author's name is another wallet's). */
+  static async open(node: RunningNode, settings: AuthorSettings): Promise<Author> {
+    await requireOwn(node, settings.author);
+    return new Author(node, settings);
+  }
+
+  /**
+   * Resolves when at least one host keeps it; those that fail are warned of.
+   * @throws RelaymintError NO_ROUTE (no host is known to keep the name), ENTRY_STALE, ENTRY_INVALID, CONTENT_REFUSED, LIMIT_EXCEEDED, ABORTED.
+   */
+  async say({ lifeMillis, ...saying }: Saying): Promise<Said> {
+    const { name, author, signal } = this.#settings;
+    const now = Date.now();
+    // Numbers rise, whatever the clock does.
+    const sequence = Math.max(now, this.#last + 1);
+    this.#last = sequence;
+    const signer = signerOf(this.#node.keys.walletKey);
+    let signed: SignedEntry;
+    try {
+      const created = unixMillis(now);
+      const expires = lifeMillis === undefined ? undefined : unixMillis(now + lifeMillis);
+      signed = await signEntry({ ...saying, name, author, sequence, created, expires }, signer);
+    } finally {
+      signer.close();
+    }
+    const outcomes = await Promise.all((await this.#hosts()).map((host) => this.#bring(host, signed)));
+    assertNotAborted(signal, SAYING);
+    const hosts = outcomes.filter(({ error }) => error === undefined).map(({ host }) => host);
+    const failure = outcomes.find(({ error }) => error !== undefined)?.error;
+    if (hosts.length === 0 && failure !== undefined) throw failure;
+    return { sequence, hosts };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#lines.values()].map((line) => line[Symbol.asyncDispose]()));
+  }
+
+  async #bring(host: NodeId, signed: SignedEntry): Promise<{ readonly host: NodeId; readonly error?: RelaymintError }> {
+    const { signal, relays, name } = this.#settings;
+    const { author } = signed.entry;
+    const line = this.#lines.get(host) ?? new EntryLine(this.#node, host, { relays, isOwners: author === name });
+    this.#lines.set(host, line);
+    try {
+      await line.bring(signed, signal);
+      return { host };
+    } catch (error) {
+      if (!isRelaymintError(error)) throw error;
+      if (!signal.aborted) this.#node.settings.log.warn({ host, err: error }, 'a host did not take what was said');
+      return { host, error };
+    }
+  }
+
+  async #hosts(): Promise<readonly NodeId[]> {
+    const { hosts, name, signal } = this.#settings;
+    if (hosts.length > 0) return hosts;
+    const { book } = this.#node.discovery;
+    await awaitHosts(this.#node.discovery, () => keepersOf(book, name).length > 0)(signal);
+    const found = keepersOf(book, name).slice(0, MAX_REPLICAS);
+    if (found.length > 0) return found;
+    throw new RelaymintError('NO_ROUTE', `No known host says that it keeps ${name}.`, {
+      remedy: `Publish it first ("relaymint site publish"), or give --bootstrap with the address of a node that knows a host of it.`,
+    });
+  }
+}
+
+/** A stream to one host, opened when it is first needed and again once it broke. */
+class EntryLine implements AsyncDisposable {
+  readonly #pool: CircuitPool;
+  readonly #relays: number;
+  readonly #service: string;
+  #writer: Promise<EntryWriter> | undefined;
+
+  constructor(
+    node: RunningNode,
+    host: NodeId,
+    { relays, isOwners }: { readonly relays: number; readonly isOwners: boolean },
+  ) {
+    this.#relays = relays;
+    this.#service = isOwners ? UPDATE_SERVICE : POST_SERVICE;
+    this.#pool = poolTo(node, host, isOwners ? PUBLISH_SERVICE : POST_SERVICE);
+  }
+
+  async bring(signed: SignedEntry, signal: AbortSignal): Promise<void> {
+    const writing = (this.#writer ??= this.#open(signal));
+    try {
+      await (await writing).bring(signed, { signal });
+    } catch (error) {
+      // What the host says of one entry says nothing of the next.
+      if (!isRelaymintError(error, 'ENTRY_STALE', 'ENTRY_INVALID', 'CONTENT_REFUSED', 'LIMIT_EXCEEDED', 'STORAGE_FULL'))
+        this.#writer = undefined;
+      throw error;
+    }
+  }
+
+  async #open(signal: AbortSignal): Promise<EntryWriter> {
+    await this.#pool.buildTunnels(this.#relays, { signal });
+    const circuit = await this.#pool.circuit({ signal });
+    return new EntryWriter(await circuit.openStream(this.#service, encodeWriteParams(), { signal }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await using stack = new AsyncDisposableStack();
+    stack.defer(() => this.#pool.close());
+    const writer = await this.#writer?.catch(() => undefined);
+    writer?.[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,13 @@
+/** Updates and posts below names: signed, kept by hosts, told as they come. */
+export { LIVE_TOPIC } from './contract.ts';
+export type { Arrived, Entry, EntryId, EntryKind, FeedStore, SignedEntry, Topic } from './contract.ts';
+export { EntryWriter, FeedReader } from './client.ts';
+export { checkEntry, decodeEntry, isTopic, signEntry } from './entry.ts';
+export { encodeWriteParams } from './protocol.ts';
+export { createFeedServices } from './server.ts';
+export type { FeedServiceOptions, FeedServices } from './server.ts';
+export { createFeedSource } from './source.ts';
+export type { FeedSource, FeedSourceOptions, FeedView, FeedWanted } from './source.ts';
+export { openFeedStore } from './store.ts';
+export { foldThread } from './thread.ts';
+export type { Post, PostState } from './thread.ts';

@@ -1,0 +1,287 @@
+/**
+ * What a host keeps of updates and posts, in LevelDB:
+ *   NAME TOPIC/ARRIVAL -> entry           TOPIC is the base64url of the topic, ARRIVAL 14 digits
+ * A topic is read into memory when it is asked for, and stays there while there is room.
+ */
+import { LRUCache } from 'lru-cache';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import {
+  MAX_ENTRIES_PER_AUTHOR,
+  MAX_ENTRY_BYTES,
+  MAX_THREAD_BYTES,
+  MAX_ENTRIES_PER_THREAD,
+  MAX_FEED_BYTES_PER_NAME,
+  MAX_FEED_CACHE_BYTES,
+  MAX_PAGE_BYTES,
+  MAX_PAGE_ENTRIES,
+  MAX_THREADS_PER_NAME,
+  MAX_UPDATES_KEPT,
+} from '../../core/limits.ts';
+import type { Log } from '../../core/ports.ts';
+import { diskError } from '../../platform/disk/disk-error.ts';
+import { DatabaseLocked, inUse, openDatabase, type Database } from '../../platform/disk/level.ts';
+import {
+  LIVE_TOPIC,
+  type Arrived,
+  type Entry,
+  type EntryId,
+  type FeedStore,
+  type SignedEntry,
+  type Topic,
+} from './contract.ts';
+import { decodeEntry, entryInvalid, entryStale } from './entry.ts';
+import { idOf } from './thread.ts';
+
+const DIGITS = 14;
+/** Sorts after every topic and arrival. */
+const LAST = '~';
+/** What an entry takes in memory beside its bytes. */
+const ENTRY_OVERHEAD = 512;
+
+/** @throws RelaymintError FILE_IN_USE, STORAGE_FULL, STORAGE_FAILED. */
+export async function openFeedStore(directory: string, log: Log): Promise<FeedStore> {
+  try {
+    return new LevelFeedStore(await openDatabase(directory), log);
+  } catch (cause) {
+    if (cause instanceof DatabaseLocked) throw inUse('The list of updates and posts is', cause);
+    throw diskError(cause, `Opening the updates and posts in ${directory}`);
+  }
+}
+
+/** What is kept of a name. */
+interface NameUse {
+  bytes: number;
+  readonly topics: Set<string>;
+}
+
+class LevelFeedStore implements FeedStore {
+  readonly #db: Database;
+  readonly #log: Log;
+  readonly #topics = new LRUCache<string, readonly Arrived[]>({
+    maxSize: MAX_FEED_CACHE_BYTES,
+    sizeCalculation: sizeOf,
+  });
+  readonly #uses = new LRUCache<string, NameUse>({ max: 256 });
+  readonly #listeners = new Map<string, Set<() => void>>();
+  /** Changes come one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(db: Database, log: Log) {
+    this.#db = db;
+    this.#log = log;
+  }
+
+  async add(signed: SignedEntry): Promise<number> {
+    return await this.#inTurn(() => this.#add(signed));
+  }
+
+  async after(topic: Topic, arrival: number): Promise<readonly Arrived[]> {
+    const page: Arrived[] = [];
+    let size = 0;
+    for (const arrived of withoutHidden(await this.#read(topic))) {
+      if (arrived.arrival <= arrival) continue;
+      size += arrived.signed.encoded.length;
+      if (page.length === MAX_PAGE_ENTRIES || (page.length > 0 && size > MAX_PAGE_BYTES)) break;
+      page.push(arrived);
+    }
+    return page;
+  }
+
+  async newest(topic: Topic): Promise<Arrived | undefined> {
+    return (await this.#read(topic)).at(-1);
+  }
+
+  onAdded(topic: Topic, tell: () => void): Disposable {
+    const key = keyOf(topic);
+    const listeners = this.#listeners.get(key) ?? new Set();
+    this.#listeners.set(key, listeners);
+    const mine = (): void => tell();
+    listeners.add(mine);
+    return {
+      [Symbol.dispose]: () => {
+        listeners.delete(mine);
+        if (listeners.size === 0 && this.#listeners.get(key) === listeners) this.#listeners.delete(key);
+      },
+    };
+  }
+
+  async names(): Promise<readonly string[]> {
+    const names: string[] = [];
+    for (;;) {
+      const after = names.at(-1);
+      const [key] = await this.#db.keys({ gt: after === undefined ? '' : `${after} ${LAST}`, limit: 1 }).all();
+      if (key === undefined) return names;
+      names.push(key.slice(0, key.indexOf(' ')));
+    }
+  }
+
+  async forget(name: string): Promise<void> {
+    await this.#inTurn(async () => {
+      for (const topic of (await this.#useOf(name)).topics) this.#topics.delete(topic);
+      this.#uses.delete(name);
+      await this.#write(() => this.#db.clear({ gt: `${name} `, lt: `${name} ${LAST}` }));
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#last;
+    await this.#db.close();
+  }
+
+  async #add(signed: SignedEntry): Promise<number> {
+    const { entry, encoded } = signed;
+    const key = keyOf(entry);
+    const kept = await this.#read(entry);
+    assertNew(entry, kept);
+    const dropped =
+      entry.topic === LIVE_TOPIC
+        ? kept.slice(0, Math.max(0, kept.length + 1 - MAX_UPDATES_KEPT))
+        : replacedBy(entry, kept);
+    const left = kept.filter((arrived) => !dropped.includes(arrived));
+    const use = await this.#useOf(entry.name);
+    const bytes = use.bytes + encoded.length - dropped.reduce((sum, arrived) => sum + arrived.signed.encoded.length, 0);
+    assertRoom(entry, left, { ...use, bytes });
+    const arrival = (kept.at(-1)?.arrival ?? 0) + 1;
+    await this.#write(() =>
+      this.#db.batch(
+        [
+          ...dropped.map((arrived) => ({ type: 'del', key: recordKey(key, arrived.arrival) }) as const),
+          { type: 'put', key: recordKey(key, arrival), value: encoded },
+        ],
+        { sync: true },
+      ),
+    );
+    use.bytes = bytes;
+    use.topics.add(key);
+    this.#topics.set(key, [...left, { arrival, signed }]);
+    for (const tell of this.#listeners.get(key) ?? []) tell();
+    return arrival;
+  }
+
+  async #read(topic: Topic): Promise<readonly Arrived[]> {
+    const key = keyOf(topic);
+    const known = this.#topics.get(key);
+    if (known !== undefined) return known;
+    const found: Arrived[] = [];
+    for await (const [at, value] of this.#db.iterator({ gt: `${key}/`, lt: `${key}/${LAST}` })) {
+      try {
+        // Written by us, and read as strictly: damage must not reach visitors.
+        found.push({ arrival: Number(at.slice(-DIGITS)), signed: decodeEntry(value) });
+      } catch (error) {
+        if (!isRelaymintError(error, 'ENTRY_INVALID')) throw error;
+        this.#log.error(
+          { name: topic.name, topic: topic.topic, err: error },
+          'An entry is damaged on disk; it is left out.',
+        );
+      }
+    }
+    const now = this.#topics.get(key);
+    if (now !== undefined) return now;
+    this.#topics.set(key, found);
+    return found;
+  }
+
+  async #useOf(name: string): Promise<NameUse> {
+    const known = this.#uses.get(name);
+    if (known !== undefined) return known;
+    const use: NameUse = { bytes: 0, topics: new Set() };
+    for await (const [key, value] of this.#db.iterator({ gt: `${name} `, lt: `${name} ${LAST}` })) {
+      use.bytes += value.length;
+      use.topics.add(key.slice(0, -DIGITS - 1));
+    }
+    this.#uses.set(name, use);
+    return use;
+  }
+
+  async #write(change: () => Promise<void>): Promise<void> {
+    try {
+      await change();
+    } catch (cause) {
+      throw diskError(cause, 'Writing updates and posts');
+    }
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#last.then(work);
+    this.#last = mine.catch(() => undefined);
+    return await mine;
+  }
+}
+
+/** By one author in one topic numbers only rise: what was taken back or corrected does not come back. */
+function assertNew(entry: Entry, kept: readonly Arrived[]): void {
+  const newest = Math.max(
+    0,
+    ...kept.filter(({ signed }) => signed.entry.author === entry.author).map(({ signed }) => signed.entry.sequence),
+  );
+  if (entry.sequence <= newest)
+    throw entryStale(`has the number ${entry.sequence}, and ${entry.author} said ${newest} before`);
+  if (entry.target === undefined) return;
+  const wanted = idOf(entry.target);
+  if (!kept.some(({ signed }) => signed.entry.kind === 'post' && idOf(signed.entry) === wanted)) {
+    throw entryInvalid(`is about the post ${entry.target.sequence} of ${entry.target.author}, which is not there`);
+  }
+}
+
+/** What needs not be kept beside it: earlier words of the author on the same post, or of the owner; and what is taken back itself. */
+function replacedBy(entry: Entry, kept: readonly Arrived[]): readonly Arrived[] {
+  const { kind, target } = entry;
+  if (target === undefined || kind === 'post') return [];
+  const kinds = kind === 'hide' || kind === 'show' ? ['hide', 'show'] : ['edit'];
+  return kept.filter(
+    ({ signed: { entry: other } }) =>
+      (kinds.includes(other.kind) && isAbout(other, target)) ||
+      (kind === 'remove' && other.kind === 'post' && idOf(other) === idOf(target)),
+  );
+}
+
+/** Without the words of posts that the owner hides: that they are hidden stays. */
+function withoutHidden(kept: readonly Arrived[]): readonly Arrived[] {
+  const hidden = new Set<string>();
+  for (const { signed } of kept) {
+    const { kind, target } = signed.entry;
+    if (target !== undefined && kind === 'hide') hidden.add(idOf(target));
+  }
+  if (hidden.size === 0) return kept;
+  return kept.filter(({ signed: { entry } }) => {
+    if (entry.kind === 'post') return !hidden.has(idOf(entry));
+    return entry.kind !== 'edit' || entry.target === undefined || !hidden.has(idOf(entry.target));
+  });
+}
+
+function isAbout({ target }: Entry, id: EntryId): boolean {
+  return target !== undefined && idOf(target) === idOf(id);
+}
+
+/** @throws RelaymintError LIMIT_EXCEEDED. */
+function assertRoom(entry: Entry, left: readonly Arrived[], use: NameUse): void {
+  const { name, author, topic, kind } = entry;
+  if (use.bytes > MAX_FEED_BYTES_PER_NAME)
+    throw full(`All that is kept of ${name}'s updates and posts may have ${MAX_FEED_BYTES_PER_NAME} bytes.`);
+  // Who takes something back, and who moderates, is always heard.
+  if (topic === LIVE_TOPIC || kind === 'remove' || kind === 'hide' || kind === 'show') return;
+  if (!use.topics.has(keyOf(entry)) && use.topics.size >= MAX_THREADS_PER_NAME)
+    throw full(`${name} has ${MAX_THREADS_PER_NAME} threads, as many as it may.`);
+  if (left.length >= MAX_ENTRIES_PER_THREAD) throw full(`The thread about ${topic} is full.`);
+  if (left.reduce((sum, { signed }) => sum + signed.encoded.length, 0) + MAX_ENTRY_BYTES > MAX_THREAD_BYTES)
+    throw full(`The thread about ${topic} is full.`);
+  const own = left.filter(({ signed }) => signed.entry.author === author).length;
+  if (own >= MAX_ENTRIES_PER_AUTHOR)
+    throw full(`${author} has said ${MAX_ENTRIES_PER_AUTHOR} things in this thread, as many as one may.`);
+}
+
+function full(why: string): RelaymintError {
+  return new RelaymintError('LIMIT_EXCEEDED', why, { remedy: 'Begin another thread, or remove what is old.' });
+}
+
+function sizeOf(entries: readonly Arrived[]): number {
+  return ENTRY_OVERHEAD + entries.reduce((sum, { signed }) => sum + signed.encoded.length + ENTRY_OVERHEAD, 0);
+}
+
+function keyOf({ name, topic }: Topic): string {
+  return `${name} ${Buffer.from(topic).toString('base64url')}`;
+}
+
+function recordKey(key: string, arrival: number): string {
+  return `${key}/${String(arrival).padStart(DIGITS, '0')}`;
+}
