@@ -47,7 +47,8 @@ export interface RunningHost extends AsyncDisposable {
   readonly draining: Draining | undefined;
 }
 
-const CONTENT_DIRECTORY = 'content';
+/** Of its data folder. */
+export const CONTENT_DIRECTORY = 'content';
 const FEED_DIRECTORY = 'feeds';
 /** How often content that no name points to any more is removed. */
 const SWEEP_MILLIS = 60_000;

@@ -3,7 +3,7 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
-import { bringIn } from '../../sites/keeping/index.ts';
+import { bringIn, bringManifest } from '../../sites/keeping/index.ts';
 import type { RunningNode } from '../node/index.ts';
 import { openArchive } from './archive.ts';
 import { HostLine, fromAnyOf } from './host-line.ts';
@@ -72,11 +72,7 @@ export async function repair(node: RunningNode, settings: RepairSettings): Promi
     await using lines = new AsyncDisposableStack();
     const hosts = fromAnyOf(HostLine.each(node, sources, settings, lines));
     await bringIn(store, { name, root }, hosts, { signal });
-    if (manifest === undefined || store.has(manifest)) return;
-    const block = await hosts.get(manifest, { signal });
-    await using session = store.begin();
-    await session.put(manifest, block);
-    await session.pin(name, manifest);
+    if (manifest !== undefined) await bringManifest(store, { name, root: manifest }, hosts, signal);
   };
   const lacksManifest = manifest !== undefined && !store.has(manifest);
   if (!isHere || lacksManifest) {

@@ -14,6 +14,7 @@ import {
   outboundOf,
 } from '../options.ts';
 import { openOutbound } from '../../app/node/index.ts';
+import type { DeclaredPurpose, Policy } from '../../node/transport/index.ts';
 import { createLog, createOutput, table } from '../output.ts';
 
 /** The label of a figure, if it is not its name. */
@@ -21,6 +22,8 @@ const LABELS: Readonly<Record<string, string>> = { lamports: 'SOL', inChannels: 
 
 export interface OpenedLedger extends AsyncDisposable {
   readonly ledger: SolanaLedger;
+  /** By which everything else leaves as well. */
+  readonly policy: Policy;
 }
 
 export interface OpenedWallet extends OpenedLedger {
@@ -52,9 +55,10 @@ export function addReaderOptions(command: Command): Command {
   return addOutboundOptions(addLedgerOptions(addCommonOptions(command)));
 }
 
-export function openLedger(options: ReaderOptions): OpenedLedger {
+/** `purposes`: what the command opens connections for besides. */
+export function openLedger(options: ReaderOptions, purposes: readonly DeclaredPurpose[] = []): OpenedLedger {
   const log = createLog(options.logLevel, 'wallet');
-  const outbound = openOutbound(outboundOf(options), log);
+  const outbound = openOutbound(outboundOf(options), log, { purposes });
   const ledger = openSolanaLedger({
     url: options.ledger,
     programId: options.program,
@@ -63,6 +67,7 @@ export function openLedger(options: ReaderOptions): OpenedLedger {
   });
   return {
     ledger,
+    policy: outbound.policy,
     async [Symbol.asyncDispose]() {
       ledger.close();
       // A session with an I2P router would keep the command from ending.

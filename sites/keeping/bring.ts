@@ -57,3 +57,17 @@ export async function bringIn(
   });
   return await session.pin(name, root);
 }
+
+/** A name's manifest, which is one block. @throws RelaymintError as `bringIn`. */
+export async function bringManifest(
+  store: BlockStore,
+  { name, root }: Pick<Pin, 'name' | 'root'>,
+  from: BlockReader,
+  signal: AbortSignal,
+): Promise<void> {
+  if (store.has(root)) return;
+  const block = await from.get(root, { signal });
+  await using session = store.begin();
+  await session.put(root, block);
+  await session.pin(name, root);
+}

@@ -272,7 +272,7 @@ describe('a CAR file that is not right', () => {
     const { roots, blocks } = await blocksIn((await packed()).file);
     const file = await written(roots, blocks.slice(0, -1));
     const dataDir = path.join(scratch, 'data');
-    const parts = { dataDir, name, file, quota: undefined, quotaPerName: undefined, signal, log: silentLog };
+    const parts = { dataDir, name, from: { file }, quota: undefined, quotaPerName: undefined, signal, log: silentLog };
     const ledger = testnet.gateway.node.ledger;
     await expect(importToHost({ ...parts, ledger })).rejects.toMatchObject({ code: 'CONTENT_NOT_FOUND' });
     await expect(published(file)).rejects.toMatchObject({ code: 'CONTENT_NOT_FOUND' });
@@ -289,7 +289,7 @@ describe('a host that is given a CAR file', () => {
     const second = await open(`spare-${number}`);
     const { dataDir } = second.node.settings;
     const { file } = await packed();
-    const parts = { dataDir, name, file, quota: undefined, quotaPerName: undefined, signal, log: silentLog };
+    const parts = { dataDir, name, from: { file }, quota: undefined, quotaPerName: undefined, signal, log: silentLog };
     const { ledger } = testnet.gateway.node;
     await expect(importToHost({ ...parts, ledger })).rejects.toMatchObject({ code: 'FILE_IN_USE' });
     await stop(second);
@@ -312,7 +312,7 @@ describe('a host that is given a CAR file', () => {
   it('keeps to its quotas, and says when the name points elsewhere or the ledger is silent', async () => {
     const { file } = await packed();
     const dataDir = path.join(scratch, 'data');
-    const parts = { dataDir, name, file, quota: undefined, quotaPerName: undefined, signal, log: silentLog };
+    const parts = { dataDir, name, from: { file }, quota: undefined, quotaPerName: undefined, signal, log: silentLog };
     const { ledger } = testnet.gateway.node;
     const tight = importToHost({ ...parts, ledger, quotaPerName: bytes(1_000_000) });
     await expect(tight).rejects.toMatchObject({ code: 'STORAGE_FULL' });

@@ -179,7 +179,15 @@ abortedBefore(() => ground, {
     const quotas = { quota: undefined, quotaPerName: undefined };
     const file = path.join(folder, 'none.car');
     const { ledger } = node;
-    return importToHost({ dataDir: folder, name: site.name, file, ...quotas, ledger, signal, log: silentLog });
+    return importToHost({
+      dataDir: folder,
+      name: site.name,
+      from: { file },
+      ...quotas,
+      ledger,
+      signal,
+      log: silentLog,
+    });
   },
   exportKept: ({ node, folder }, signal) =>
     exportKept({ ...site, file: path.join(folder, 'out.car'), signal }, node.settings),
