@@ -6,6 +6,7 @@ export type {
   BudgetView,
   Reservation,
   SiteReservation,
+  SiteSpending,
   SpendLimits,
   SpendRow,
 } from './contract.ts';

@@ -46,6 +46,11 @@ const TELLINGS: Partial<Record<ErrorCode, Telling>> = {
     // What was spent an hour ago counts no more, little by little.
     retrySeconds: 300,
   },
+  BUDGET_STOPPED: {
+    status: 403,
+    title: 'This site was stopped',
+    text: 'Who pays for what this gateway fetches has stopped this site. It shows nothing of it until it is started again.',
+  },
   // A visitor is told to try again in a minute: what is being built goes on.
   TIMEOUT: { status: 504, title: 'No host of this site answered in time', retrySeconds: 60 },
   LIMIT_EXCEEDED: { status: 503, title: 'This gateway is busy', retrySeconds: 5 },

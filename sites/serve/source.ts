@@ -27,7 +27,7 @@ export interface ContentRoute {
   readonly openStream: OpenStream;
   /**
    * Asked before each block; resolves with what to call when the block came, or did not. A route on which a site costs
-   * something takes it out of that site's budget here. @throws RelaymintError BUDGET_EXHAUSTED: the visitor is told.
+   * something takes it out of that site's budget here. @throws RelaymintError BUDGET_EXHAUSTED, BUDGET_STOPPED: the visitor is told.
    */
   readonly begin?: () => Promise<() => void>;
 }
@@ -376,7 +376,7 @@ class PooledContent implements SiteContent {
         if (signal.aborted || this.#closed || !isRelaymintError(error)) throw error;
         if (error.code !== 'CLOSED') this.#lastFailure = error;
         // Neither the host nor the way to it is to blame.
-        if (isRelaymintError(error, 'BUDGET_EXHAUSTED')) throw error;
+        if (isRelaymintError(error, 'BUDGET_EXHAUSTED', 'BUDGET_STOPPED')) throw error;
         const outdated = lease !== undefined && (await this.#lacksReplaced(lease, error, signal));
         // Of several blocks that failed together the first one reports it.
         if (this.#lease === leasing) {
