@@ -184,8 +184,12 @@ class HourBudget implements Budget {
     return this.#siteRows();
   }
 
+  isStopped(site: string): boolean {
+    return this.#rules.get(site)?.isStopped ?? false;
+  }
+
   requireStarted(site: string): void {
-    if (this.#rules.get(site)?.isStopped === true) throw stopped(site);
+    if (this.isStopped(site)) throw stopped(site);
   }
 
   async stopSite(site: string): Promise<void> {
@@ -287,7 +291,7 @@ class HourBudget implements Budget {
       spent,
       limit: this.#limitOf(who),
       hasOwnLimit: rule?.limit !== undefined,
-      isStopped: rule?.isStopped ?? false,
+      isStopped: this.isStopped(who),
       freesAt: freesIn === undefined ? undefined : unixMillis(Math.ceil(this.#options.clock.now() + freesIn)),
     };
   }

@@ -73,6 +73,7 @@ export interface Budget extends AsyncDisposable {
   site(name: string): SiteSpending;
   /** Those that spent something in the last hour, have a limit of their own or are stopped; most first. */
   sites(): readonly SiteSpending[];
+  isStopped(site: string): boolean;
   /** @throws RelaymintError BUDGET_STOPPED. */
   requireStarted(site: string): void;
   /**

@@ -73,6 +73,31 @@ export function messageFor(error: unknown): Message {
   return { text, ...telling, code: error.code };
 }
 
+/** The same for who pays, at this machine: what was spent is theirs to know, and to allow. `host`: as the request has it, with its port. */
+export function toldToPayer(error: unknown, host: string): Message {
+  const message = messageFor(error);
+  if (!isRelaymintError(error, 'BUDGET_EXHAUSTED', 'BUDGET_STOPPED')) return message;
+  const { limit, who } = error.details;
+  // Of a wallet or of the whole node: no page changes that.
+  if (limit !== 'perSite' || typeof who !== 'string') return message;
+  const port = /:\d+$/.exec(host)?.[0] ?? '';
+  const url = `http://localhost${port}/#${who}`;
+  return error.code === 'BUDGET_STOPPED'
+    ? {
+        ...message,
+        title: `${who} was stopped`,
+        text: error.message,
+        link: { url, label: `What ${who} cost, and how to start it again` },
+      }
+    : {
+        ...message,
+        status: 402,
+        title: `${who} has reached its spending limit`,
+        text: error.message,
+        link: { url, label: `What ${who} cost, and how to allow it more` },
+      };
+}
+
 /** The name exists and points to nothing: not a fault of any host. */
 export function withoutContent(error: RelaymintError): Message {
   return { status: 404, title: 'This name has no content yet', text: error.message, code: error.code };
