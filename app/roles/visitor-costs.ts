@@ -3,13 +3,12 @@ import { LRUCache } from 'lru-cache';
 import { MAX_COST_CONTENTS } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
 import { amount, type Amount, type UnixMillis } from '../../core/units.ts';
-import type { Budget, SiteSpending } from '../../ledger/budget/index.ts';
+import { obeyOrder, type Budget, type SiteOrder, type SiteSpending } from '../../ledger/budget/index.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
 import { NO_CARRY, royaltyOf } from '../../ledger/royalty.ts';
 import type {
   Spending,
   SpendingContent,
-  SpendingOrder,
   SpendingParties,
   SpendingSite,
   SpendingView,
@@ -116,12 +115,8 @@ export class VisitorCosts implements Spending {
     };
   }
 
-  async order(order: SpendingOrder): Promise<void> {
-    const { budget } = this.#options;
-    if (order.do === 'limit') {
-      await budget.limitSite(order.name, order.limit === null ? undefined : amount(BigInt(order.limit)));
-    } else if (order.do === 'stop') await budget.stopSite(order.name);
-    else await budget.startSite(order.name);
+  async order(order: SiteOrder): Promise<void> {
+    await obeyOrder(this.#options.budget, order);
   }
 
   #content(payer: string, name: string): Content {

@@ -48,6 +48,12 @@ export interface SiteSpending extends SpendRow {
   readonly freesAt: UnixMillis | undefined;
 }
 
+/** What a person wants of one site's budget. */
+export type SiteOrder =
+  | { readonly do: 'stop' | 'start'; readonly name: string }
+  /** Base units in an hour, as text; null: what all sites may. */
+  | { readonly do: 'limit'; readonly name: string; readonly limit: string | null };
+
 /** The last hour. */
 export interface BudgetView {
   readonly limits: SpendLimits;

@@ -13,7 +13,6 @@ export type {
   Spending,
   SpendingBudget,
   SpendingContent,
-  SpendingOrder,
   SpendingParties,
   SpendingSite,
   SpendingView,

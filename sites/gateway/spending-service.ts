@@ -6,9 +6,10 @@
 import type { Request, Response } from 'express';
 import { isRelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
+import { siteOrderSchema } from '../../ledger/budget/index.ts';
 import { isForwarded } from './host.ts';
 import { isOwnPage, isOwnReading } from './initiator.ts';
-import { spendingOrderSchema, spendingViewSchema, type Spending } from './spending.ts';
+import { spendingViewSchema, type Spending } from './spending.ts';
 
 /** An order has a name and an amount. */
 const MAX_ORDER_BYTES = 1024;
@@ -65,7 +66,7 @@ export class SpendingService {
       refuse(response, 413, `An order has at most ${MAX_ORDER_BYTES} bytes.`);
       return;
     }
-    const order = spendingOrderSchema.safeParse(parsed(body));
+    const order = siteOrderSchema.safeParse(parsed(body));
     if (!order.success) {
       const [issue] = order.error.issues;
       const at = issue?.path.join('.') ?? '';

@@ -3,7 +3,7 @@
  * base units, or base units and bytes as numbers where that is said.
  */
 import { z } from 'zod';
-import { isName } from '../../core/name.ts';
+import type { SiteOrder } from '../../ledger/budget/index.ts';
 
 /** Whom a sum goes to. The parts add up to the sum, to the base unit; how they are divided follows from offers and terms, and is an estimate. */
 export interface SpendingParties {
@@ -72,17 +72,11 @@ export interface SpendingView {
   readonly throughput: { readonly stepMillis: number; readonly bytes: readonly number[] };
 }
 
-/** What a visitor asks for. */
-export type SpendingOrder =
-  | { readonly do: 'stop' | 'start'; readonly name: string }
-  /** Base units in an hour; null: what all sites may. */
-  | { readonly do: 'limit'; readonly name: string; readonly limit: string | null };
-
 /** Behind the visitor's page. */
 export interface Spending {
   view(): Promise<SpendingView>;
   /** @throws RelaymintError when nothing changed; its message is shown. */
-  order(order: SpendingOrder): Promise<void>;
+  order(order: SiteOrder): Promise<void>;
 }
 
 /** A sum of some u64. */
@@ -129,16 +123,3 @@ export const spendingViewSchema: z.ZodType<SpendingView> = z.object({
   forgotten: z.object({ contents: whole, cost: decimal }),
   throughput: z.object({ stepMillis: whole, bytes: z.array(whole).max(60) }),
 });
-
-const U64_MAX = 2n ** 64n - 1n;
-const siteName = z.string().max(63).refine(isName, { error: 'is no name of a site, such as news.web3' });
-const limit = z
-  .string()
-  .regex(/^\d{1,20}$/, { error: 'is a whole number of base units, as text', abort: true })
-  .refine((text) => BigInt(text) <= U64_MAX, { error: 'is more than there can be' });
-
-/** Nothing more than it says. */
-export const spendingOrderSchema: z.ZodType<SpendingOrder> = z.discriminatedUnion('do', [
-  z.strictObject({ do: z.enum(['stop', 'start']), name: siteName }),
-  z.strictObject({ do: z.literal('limit'), name: siteName, limit: limit.nullable() }),
-]);

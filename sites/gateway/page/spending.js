@@ -313,6 +313,7 @@ function showRate({ throughput: { bytes, stepMillis }, now }) {
       ? 'Nothing came in the last ten minutes.'
       : `${size(all)} came; at most ${rate(most)}, at ${clock(peakAt)}; ${rate(Math.max(last, current))} in the last seconds.`,
   );
+  at('course').hidden = all === 0;
   say(at('peak'), most === 0 ? '' : `highest: ${rate(most)}`);
   const width = 600 / bytes.length;
   at('chart').replaceChildren(

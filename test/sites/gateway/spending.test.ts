@@ -1,8 +1,9 @@
 /** The visitor's own page and what it asks: who may read where somebody has been, and change what may be spent. Nobody else, whatever they send. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { RelaymintError } from '../../../core/errors.ts';
+import type { SiteOrder } from '../../../ledger/budget/index.ts';
 import type { ContentSource } from '../../../sites/blocks/index.ts';
-import type { Spending, SpendingOrder, SpendingView } from '../../../sites/gateway/index.ts';
+import type { Spending, SpendingView } from '../../../sites/gateway/index.ts';
 import { Cleanup } from '../kit.ts';
 import { startFront, type AskOptions, type Front, type FrontOptions } from './kit.ts';
 
@@ -38,8 +39,8 @@ const PATHS = ['/', '/spending.js', '/spending.css', '/api/spending'];
 async function frontOf(
   options: FrontOptions = {},
   order: Spending['order'] = () => Promise.resolve(),
-): Promise<{ readonly front: Front; readonly orders: readonly SpendingOrder[] }> {
-  const orders: SpendingOrder[] = [];
+): Promise<{ readonly front: Front; readonly orders: readonly SiteOrder[] }> {
+  const orders: SiteOrder[] = [];
   const spending: Spending = {
     view: () => Promise.resolve(VIEW),
     order: async (what) => {
