@@ -23,7 +23,7 @@ beforeAll(async () => {
   const { budgets, budget: order } = controlHandlers(options);
   const handlers: Pick<ControlHandlers, 'budgets' | 'budget'> = { budgets, budget: order };
   stack.use(await startControlServer(data, handlers as ControlHandlers, silentLog));
-});
+}, 120_000);
 afterAll(() => stack.disposeAsync());
 
 const json = async (...args: readonly string[]): Promise<unknown> =>
@@ -43,11 +43,11 @@ it('lists, stops, starts, raises and takes back', async () => {
   );
   expect(await json('raise', 'news.web3', '25.5')).toMatchObject({ limit: '25500000', hasOwnLimit: true });
   expect(await json('limit', 'news.web3')).toMatchObject({ limit: '10000000', hasOwnLimit: false });
-});
+}, 120_000);
 
 it('refuses what is no name or no amount before it asks, and says where no node runs', async () => {
   expect((await run(['budget', 'stop', 'nothing', '--data', data])).code).toBe(2);
   expect((await run(['budget', 'limit', 'a.web3', '-1', '--data', data])).code).toBe(2);
   const nowhere = await run(['budget', 'list', '--data', path.join(data, 'nowhere'), '--json']);
   expect([nowhere.code, JSON.parse(nowhere.stdout)]).toMatchObject([1, { error: { code: 'FILE_NOT_FOUND' } }]);
-});
+}, 120_000);
