@@ -16,7 +16,7 @@ export function budgetCommand(program: Command): void {
     .command('budget')
     .summary('see what sites cost a running gateway, stop them, and change what they may cost')
     .description(
-      'A site may cost --spend-limit-site of the gateway in an hour, unless it has a limit of its own. The front page of the\ngateway shows and does the same. What is said here holds over restarts.',
+      'A site may cost --spend-limit-site of the gateway in an hour, unless it has a limit of its own. The front page of the gateway shows and does the same. What is said here holds over restarts.',
     );
   subcommand(budget, 'list', 'what sites spent in the last hour, and may').action(list);
   subcommand(budget, 'stop', 'from now on a site spends nothing: its downloads end, and nothing of it is shown')
@@ -26,7 +26,6 @@ export function budgetCommand(program: Command): void {
     .argument('<name>', 'the site', argumentOf(name))
     .action((site: string, options: BudgetOptions) => order({ do: 'start', name: site }, options));
   subcommand(budget, 'limit', 'set what one site may cost in an hour, more or less than others')
-    .alias('raise')
     .argument('<name>', 'the site', argumentOf(name))
     .argument('[credits]', 'in an hour (default: what all sites may)', argumentOf(credits))
     .action((site: string, most: Amount | undefined, options: BudgetOptions) =>

@@ -41,7 +41,7 @@ it('lists, stops, starts, raises and takes back', async () => {
   expect((await run(['budget', 'start', 'news.web3', '--data', data])).stdout).toContain(
     'news.web3 may cost 10 credits in an hour, and has cost 1.5.',
   );
-  expect(await json('raise', 'news.web3', '25.5')).toMatchObject({ limit: '25500000', hasOwnLimit: true });
+  expect(await json('limit', 'news.web3', '25.5')).toMatchObject({ limit: '25500000', hasOwnLimit: true });
   expect(await json('limit', 'news.web3')).toMatchObject({ limit: '10000000', hasOwnLimit: false });
 }, 120_000);
 
