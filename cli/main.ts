@@ -6,6 +6,7 @@ import { settleCommand, statsCommand } from './commands/control.ts';
 import { settlementsCommand } from './commands/settlements.ts';
 import { bankCommand } from './commands/bank.ts';
 import { booksCommand } from './commands/books.ts';
+import { budgetCommand } from './commands/budget.ts';
 import { channelCommand } from './commands/channel.ts';
 import { ledgerCommand } from './commands/ledger.ts';
 import { hostImportCommand } from './commands/host-import.ts';
@@ -60,6 +61,7 @@ function createProgram(): Command {
   settleCommand(program);
   settlementsCommand(program);
   statsCommand(program);
+  budgetCommand(program);
   booksCommand(program);
   watchtowerCommand(program);
   torCommand(program);

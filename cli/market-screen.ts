@@ -38,7 +38,8 @@ export function renderScreen(options: ScreenOptions): string {
   Relaymint is up${transportText(options.transport)}.
 
   ${front.name.padEnd(12)} ${options.siteUrl}
-  marketplace  ${cluster.gatewayUrl}
+  your costs   ${cluster.gatewayUrl}
+  marketplace  ${cluster.gatewayUrl}market
 
 ${nodes}
 
@@ -47,7 +48,7 @@ ${options.published.map(publishedText).join('\n')}
   Log:   ${options.logFile}
 
   What to try next
-    open the site, then the marketplace: every byte shows up as paid
+    open the site, then your costs: whom each byte paid; the marketplace shows it counted at both ends
     settle what is waiting now, with the button at
       ${cluster.settleUrl}
     npm start -- --site ./any/folder     publish your own files

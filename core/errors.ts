@@ -62,6 +62,8 @@ export type ErrorCode =
   | 'PRICE_TOO_HIGH'
   /** A spending limit of ours is reached. */
   | 'BUDGET_EXHAUSTED'
+  /** A person stopped what a site may spend. */
+  | 'BUDGET_STOPPED'
   | 'RECEIPT_INVALID'
   | 'RECEIPT_NOT_NEWER'
   | 'CHANNEL_UNKNOWN'

@@ -182,6 +182,8 @@ export const SPEND_LIMIT_SITE: Amount = amount(10_000_000n);
 export const SPEND_LIMIT: Amount = amount(50_000_000n);
 /** Wallets, and sites, of which the last hour's spending is remembered: about 100 bytes each. */
 export const MAX_BUDGET_ENTRIES = 1024;
+/** Names, each by the site that showed it, of which a gateway's page says what they cost: about 300 bytes each. */
+export const MAX_COST_CONTENTS = 1024;
 /** Accounts kept in memory; older idle ones are on disk only. */
 export const MAX_ACCOUNTS = 10_000;
 /**

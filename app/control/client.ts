@@ -9,6 +9,8 @@ import {
   resultSchemas,
   type ControlCall,
   type ControlFile,
+  type ControlOrders,
+  type ControlQuestion,
   type ControlResults,
 } from './protocol.ts';
 
@@ -45,11 +47,30 @@ export async function runningNode(dataDir: string, fetcher: ControlFetch): Promi
   }
 }
 
-/** Makes one call. @throws RelaymintError with the node's own code, or CONNECTION_REFUSED when it does not answer. */
-export async function callControl<C extends ControlCall>(
+/** Asks. @throws RelaymintError with the node's own code, or CONNECTION_REFUSED when it does not answer. */
+export async function callControl<C extends ControlQuestion>(
   fetcher: ControlFetch,
   control: ControlFile,
   call: C,
+): Promise<ControlResults[C]> {
+  return await send(fetcher, control, call, undefined);
+}
+
+/** Says something. @throws as `callControl`. */
+export async function orderControl<C extends keyof ControlOrders>(
+  fetcher: ControlFetch,
+  control: ControlFile,
+  call: C,
+  order: ControlOrders[C],
+): Promise<ControlResults[C]> {
+  return await send(fetcher, control, call, order);
+}
+
+async function send<C extends ControlCall>(
+  fetcher: ControlFetch,
+  control: ControlFile,
+  call: C,
+  order: object | undefined,
 ): Promise<ControlResults[C]> {
   let status: number;
   let body: unknown;
@@ -57,6 +78,7 @@ export async function callControl<C extends ControlCall>(
     const response = await fetcher(`${control.url}/v1/${call}`, {
       method: call === 'stats' ? 'GET' : 'POST',
       headers: { authorization: `Bearer ${control.token}` },
+      ...(order === undefined ? {} : { body: JSON.stringify(order) }),
     });
     status = response.status;
     body = await response.json();

@@ -4,6 +4,7 @@
  * are decimal strings of base units and bytes.
  */
 import { z } from 'zod';
+import { siteOrderSchema, type SiteOrder } from '../../ledger/budget/index.ts';
 import type { JournalEntryText } from '../../ledger/settlement/index.ts';
 
 /** Bytes each way of one account: up is payer to payee. */
@@ -77,7 +78,20 @@ export interface BudgetStats {
   /** On whom most was spent. */
   readonly peers: readonly { readonly wallet: string; readonly spent: string }[];
   /** What the bytes of sites cost, in a gateway. */
-  readonly sites: readonly { readonly name: string; readonly spent: string }[];
+  readonly sites: readonly SiteBudgetStats[];
+}
+
+/** What one site may spend in an hour, and has in the last one. Base units. */
+export interface SiteBudgetStats {
+  readonly name: string;
+  readonly spent: string;
+  /** Absent in nodes of the version before: what all sites may. */
+  readonly limit?: string | undefined;
+  /** The limit was set for it alone. */
+  readonly hasOwnLimit: boolean;
+  readonly stopped: boolean;
+  /** When some of it may be spent again, UNIX milliseconds; null: nothing was spent. */
+  readonly freesAt: number | null;
 }
 
 /** A first relay of this node's circuits; the first one is tried first. Circuits that are older count less. */
@@ -202,12 +216,21 @@ export const settlementSchema: z.ZodType<SettlementStats> = z.object({
   signatures: z.array(z.string()),
 });
 
+const siteBudgetSchema: z.ZodType<SiteBudgetStats> = z.object({
+  name: z.string(),
+  spent: decimal,
+  limit: decimal.optional(),
+  hasOwnLimit: z.boolean().default(false),
+  stopped: z.boolean().default(false),
+  freesAt: z.int().nullable().default(null),
+});
+
 const budgetSchema: z.ZodType<BudgetStats> = z.object({
   limits: z.object({ peer: decimal, site: decimal, total: decimal }),
   spent: decimal,
   earned: decimal,
   peers: z.array(z.object({ wallet: z.string(), spent: decimal })),
-  sites: z.array(z.object({ name: z.string(), spent: decimal })),
+  sites: z.array(siteBudgetSchema),
 });
 
 export const planSchema: z.ZodType<SettlementPlan> = z.object({
@@ -291,13 +314,30 @@ export interface ControlResults {
   readonly close: { readonly closed: number; readonly returned: string };
   /** Signs a fresh offer and tells it to every linked peer. */
   readonly advertise: { readonly addresses: readonly string[]; readonly peers: number };
+  /** The budgets of all sites that spent something lately, are stopped or have a limit of their own. */
+  readonly budgets: { readonly sites: readonly SiteBudgetStats[] };
+  /** Changes that of one site, and says how it is then. */
+  readonly budget: SiteBudgetStats;
   readonly stop: { readonly stopping: boolean };
 }
 
 export type ControlCall = keyof ControlResults;
 
+/** What calls say besides their name: a body of JSON. */
+export interface ControlOrders {
+  readonly budget: SiteOrder;
+}
+
+export type ControlQuestion = Exclude<ControlCall, keyof ControlOrders>;
+
 /** What a running node does for each call. */
-export type ControlHandlers = { readonly [C in ControlCall]: () => Promise<ControlResults[C]> };
+export type ControlHandlers = { readonly [C in ControlQuestion]: () => Promise<ControlResults[C]> } & {
+  readonly [C in keyof ControlOrders]: (order: ControlOrders[C]) => Promise<ControlResults[C]>;
+};
+
+export const orderSchemas: { readonly [C in keyof ControlOrders]: z.ZodType<ControlOrders[C]> } = {
+  budget: siteOrderSchema,
+};
 
 export const resultSchemas: { readonly [C in ControlCall]: z.ZodType<ControlResults[C]> } = {
   stats: statsSchema,
@@ -311,6 +351,8 @@ export const resultSchemas: { readonly [C in ControlCall]: z.ZodType<ControlResu
   withdraw: z.object({ withdrawn: decimal, signature: z.string().optional() }),
   close: z.object({ closed: z.number().int(), returned: decimal }),
   advertise: z.object({ addresses: z.array(z.string()), peers: z.number().int() }),
+  budgets: z.object({ sites: z.array(siteBudgetSchema) }),
+  budget: siteBudgetSchema,
   stop: z.object({ stopping: z.boolean() }),
 };
 

@@ -4,16 +4,18 @@ import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import { isRelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import { replaceFile } from '../../platform/disk/atomic-file.ts';
-import { CONTROL_FILE, type ControlCall, type ControlFile, type ControlHandlers } from './protocol.ts';
+import { CONTROL_FILE, orderSchemas, type ControlCall, type ControlFile, type ControlHandlers } from './protocol.ts';
 
 export interface ControlServer extends AsyncDisposable {
   readonly url: string;
 }
 
 const TOKEN_BYTES = 32;
+/** A name and an amount. */
+const MAX_ORDER_BYTES = 1024;
 
 /** Listens on 127.0.0.1; only callers that can read the data directory know the token. */
 export async function startControlServer(dataDir: string, handlers: ControlHandlers, log: Log): Promise<ControlServer> {
@@ -49,8 +51,8 @@ async function answer(
   token: string,
   handlers: ControlHandlers,
 ): Promise<void> {
-  request.resume();
   const call = /^\/v1\/([a-z]+)$/.exec(request.url ?? '')?.[1];
+  if (call !== 'budget') request.resume();
   const expectedMethod = call === 'stats' ? 'GET' : 'POST';
   if (!isLoopbackHost(request.headers.host)) return send(response, 421, failure('INVALID_ARGUMENT', 'Unknown host.'));
   if (!tokenMatches(request.headers.authorization, token)) {
@@ -63,10 +65,35 @@ async function answer(
     return send(response, 405, failure('INVALID_ARGUMENT', `Use ${expectedMethod}.`));
   }
   try {
-    return send(response, 200, await handlers[call as ControlCall]());
+    return send(response, 200, await called(request, handlers, call as ControlCall));
   } catch (error) {
     const code = isRelaymintError(error) ? error.code : 'INTERNAL';
     return send(response, 500, failure(code, messageOf(error)));
+  }
+}
+
+/** @throws RelaymintError INVALID_ARGUMENT, and what the handler throws. */
+async function called(request: IncomingMessage, handlers: ControlHandlers, call: ControlCall): Promise<object> {
+  if (call !== 'budget') return await handlers[call]();
+  const order = orderSchemas[call].safeParse(await bodyOf(request));
+  if (order.success) return await handlers[call](order.data);
+  const [issue] = order.error.issues;
+  throw new RelaymintError('INVALID_ARGUMENT', `${issue?.path.join('.')}: ${issue?.message}`);
+}
+
+/** undefined: no JSON, or too much. */
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    length += piece.length;
+    if (length > MAX_ORDER_BYTES) return undefined;
+    pieces.push(piece);
+  }
+  try {
+    return JSON.parse(Buffer.concat(pieces).toString());
+  } catch {
+    return undefined;
   }
 }
 

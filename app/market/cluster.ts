@@ -192,7 +192,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     ledger,
     nodes,
     gatewayUrl,
-    settleUrl: `${gatewayUrl}#settle=${await readSettleToken(layout.dirOf('gateway'))}`,
+    settleUrl: `${gatewayUrl}market#settle=${await readSettleToken(layout.dirOf('gateway'))}`,
     joinArgs: [...joinArgs(), ...seedArgs],
     pids: () => Object.fromEntries([...processes].map(([label, child]) => [label, child.pid])),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

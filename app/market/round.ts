@@ -11,7 +11,7 @@ import { siteUrl } from '../../core/name.ts';
 import {
   callControl,
   readControlFile,
-  type ControlCall,
+  type ControlQuestion,
   type ControlResults,
   type NodeStats,
 } from '../control/index.ts';
@@ -257,7 +257,7 @@ async function readStats(options: RoundOptions): Promise<NodeStats[]> {
   return Promise.all(options.cluster.nodes.map((node) => control(options, node, 'audit')));
 }
 
-async function control<C extends ControlCall>(
+async function control<C extends ControlQuestion>(
   options: RoundOptions,
   node: ClusterNode,
   call: C,

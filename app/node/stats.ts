@@ -7,6 +7,7 @@ import { MAX_ACCOUNTS } from '../../core/limits.ts';
 import type { ChannelState } from '../../ledger/contract.ts';
 import { amount } from '../../core/units.ts';
 import type { Link } from '../../node/link/index.ts';
+import { obeyOrder, type SiteSpending } from '../../ledger/budget/index.ts';
 import { journalEntryText, type SettlementHistory } from '../../ledger/settlement/index.ts';
 import type {
   BudgetStats,
@@ -16,6 +17,7 @@ import type {
   PairStats,
   SettledList,
   SettlementStats,
+  SiteBudgetStats,
 } from '../control/index.ts';
 import { Glance } from './glance.ts';
 import type { RunningNode } from './node.ts';
@@ -104,6 +106,11 @@ export function controlHandlers(options: ControlOptions): ControlHandlers {
       return { closed, returned: returned.toString() };
     },
     advertise: () => node.advertise(),
+    budgets: async () => ({ sites: node.budget.sites().map(siteBudgetOf) }),
+    budget: async (order) => {
+      await obeyOrder(node.budget, order);
+      return siteBudgetOf(node.budget.site(order.name));
+    },
     stop: async () => {
       options.stop();
       return { stopping: true };
@@ -176,7 +183,18 @@ function budgetOf({ budget }: RunningNode): BudgetStats {
     spent: spent.toString(),
     earned: earned.toString(),
     peers: peers.map((row) => ({ wallet: row.who, spent: row.spent.toString() })),
-    sites: sites.map((row) => ({ name: row.who, spent: row.spent.toString() })),
+    sites: sites.map(siteBudgetOf),
+  };
+}
+
+function siteBudgetOf({ who, spent, limit, hasOwnLimit, isStopped, freesAt }: SiteSpending): SiteBudgetStats {
+  return {
+    name: who,
+    spent: spent.toString(),
+    limit: limit.toString(),
+    hasOwnLimit,
+    stopped: isStopped,
+    freesAt: freesAt ?? null,
   };
 }
 

@@ -1,18 +1,18 @@
 /** Chooses hosts for a site and keeps circuits to them: what the gateway's content source asks for. */
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
-import { MAX_BLOCK_BYTES, MAX_VISIT_HOSTS } from '../../core/limits.ts';
-import { MIB, amount, type Amount, type PricePerMiB } from '../../core/units.ts';
+import { MAX_VISIT_HOSTS } from '../../core/limits.ts';
 import type { Budget } from '../../ledger/budget/index.ts';
 import { CONTENT_SERVICE } from '../../sites/blocks/index.ts';
-import type { ContentRoute, ContentSourceOptions } from '../../sites/serve/index.ts';
-import type { Circuit } from '../../node/circuit/index.ts';
+import type { ContentRoute, ContentSourceOptions, Site } from '../../sites/serve/index.ts';
 import { TokenBucket } from '../../core/rate.ts';
 import { assertNotAborted, deadline } from '../../core/abort.ts';
 import { isAnonymizing } from '../../node/transport/index.ts';
 import { awaitHosts, type HostsAwaited } from './awaited-hosts.ts';
 import { HostPools } from './host-pools.ts';
 import { SiteHosts } from './hosts.ts';
+import { SiteStreams } from './site-streams.ts';
+import { SiteUsage, type Charge } from './site-usage.ts';
 import type { NodeValues } from '../config/index.ts';
 import type { RunningNode } from '../node/index.ts';
 import { staggered } from './staggered.ts';
@@ -36,7 +36,7 @@ export interface RoutesNode extends Pick<RunningNode, 'circuits' | 'guards'> {
   readonly discovery: Pick<RunningNode['discovery'], 'book' | 'refresh'>;
   readonly keys: { readonly identity: Pick<RunningNode['keys']['identity'], 'nodeId'> };
   readonly settings: Pick<RunningNode['settings'], 'log'> & { readonly node: Pick<NodeValues, 'maxPrice'> };
-  readonly budget: Pick<Budget, 'reserveSite'>;
+  readonly budget: Pick<Budget, 'reserveSite' | 'requireStarted' | 'onStop'>;
 }
 
 export interface RoutesOptions {
@@ -48,10 +48,10 @@ export interface RoutesOptions {
   readonly staggerMillis?: number;
   /** How long a visitor waits for a first host while none at all is known, and how often is asked meanwhile, milliseconds. */
   readonly noHosts?: HostsAwaited;
+  /** Told of what each site is charged. */
+  readonly onCharge?: (charge: Charge) => void;
 }
 
-/** What a block may come to on its circuit: itself, and a sixteenth for cells, layers and the request. */
-const MAX_BLOCK_FRAMES = (MAX_BLOCK_BYTES / 16) * 17;
 /**
  * How long a circuit to one host is waited for until one to the next is begun as well, milliseconds: several times what an honest one
  * takes, so that who is asked is decided by the weights and not by who is fastest. The second for hosts with hidden addresses only.
@@ -117,22 +117,26 @@ export function createRoutes(options: RoutesOptions): Routes {
     const isHidden = addresses.length > 0 && addresses.every((address) => isAnonymizing(address));
     return options.staggerMillis ?? (isHidden ? STAGGER_HIDDEN_MILLIS : STAGGER_MILLIS);
   };
-  const usage = new SiteUsage(node.budget);
+  const usage = new SiteUsage(node.budget, options.onCharge);
+  const streams = new SiteStreams(node.budget);
 
-  /** A circuit to that host, out of the budget of the site `payer`. It tells the host nothing yet of what is wanted. */
-  const routeTo = (host: NodeId, payer: string, signal: AbortSignal): Promise<ContentRoute> =>
+  /** A circuit to that host, for which the site pays in whose page it is shown. It tells the host nothing yet of what is wanted. */
+  const routeTo = (host: NodeId, { name, referrer }: Site, signal: AbortSignal): Promise<ContentRoute> =>
     pools.use(host, async (pool) => {
       await pool.buildTunnels(relays, { signal });
       const circuit = await pool.circuit({ signal });
       known.reached(host);
-      const price = pool.priceOf(circuit);
+      const prices = pool.pricesOf(circuit);
+      // What a page embeds comes out of that page's budget: otherwise it could spend those of a thousand others.
+      const payer = referrer ?? name;
       return {
         host,
         get isOpen() {
           return circuit.isOpen && circuit.acceptsStreams;
         },
-        openStream: (service, params, streamOptions) => circuit.openStream(service, params, streamOptions),
-        ...(price === undefined ? {} : { begin: () => usage.begin(payer, circuit, price) }),
+        openStream: (service, params, streamOptions) =>
+          streams.open(payer, () => circuit.openStream(service, params, streamOptions)),
+        ...(prices === undefined ? {} : { begin: () => usage.begin({ payer, name, prices }, circuit) }),
       };
     });
 
@@ -140,22 +144,25 @@ export function createRoutes(options: RoutesOptions): Routes {
     get circuits() {
       return pools.ready;
     },
-    async route({ name, referrer }, { avoid, signal }): Promise<ContentRoute> {
+    async route(site, { avoid, signal }): Promise<ContentRoute> {
+      const { name } = site;
       const hosts = await hostsOf(name, avoid, signal);
       if (hosts.length === 0) throw noRoute(`No known host keeps ${name}, except those that already failed.`);
       try {
-        // What a page embeds comes out of that page's budget: otherwise it could spend those of a thousand others.
-        const payer = referrer ?? name;
-        return await staggered(hosts, (host, ends) => routeTo(host, payer, ends), { millis: staggerOf, signal });
+        return await staggered(hosts, (host, ends) => routeTo(host, site, ends), { millis: staggerOf, signal });
       } catch (error) {
         assertNotAborted(signal, `Looking for a way to ${name}`);
-        if (isRelaymintError(error, 'BUDGET_EXHAUSTED', 'PRICE_TOO_HIGH') || isTooDear(error)) throw error;
+        if (isRelaymintError(error, 'BUDGET_EXHAUSTED', 'BUDGET_STOPPED', 'PRICE_TOO_HIGH') || isTooDear(error))
+          throw error;
         throw noRoute(`No way to ${name}: ${messageOf(error)}`, error);
       }
     },
     failed: (host, error, name) => known.failed(host, name, error),
     delivered: (host, name) => known.delivered(host, name),
-    [Symbol.asyncDispose]: () => pools[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      streams[Symbol.dispose]();
+      await pools[Symbol.asyncDispose]();
+    },
   };
 }
 
@@ -169,33 +176,4 @@ function noRoute(message: string, cause?: unknown): RelaymintError {
 /** Paths were known, and each cost more than is allowed. */
 function isTooDear(error: unknown): error is RelaymintError {
   return isRelaymintError(error, 'NO_ROUTE') && error.details['limit'] !== undefined;
-}
-
-/**
- * Takes what circuits carry out of the budgets of the sites that they carry it for. Sites share circuits: what one carried since
- * it was last looked at is charged to the site whose block has just come, so that every byte is charged to one of them.
- */
-export class SiteUsage {
-  readonly #budget: Pick<Budget, 'reserveSite'>;
-  /** Bytes of a circuit that were charged. */
-  readonly #charged = new WeakMap<Pick<Circuit, 'bytes'>, number>();
-
-  constructor(budget: Pick<Budget, 'reserveSite'>) {
-    this.#budget = budget;
-  }
-
-  /** Before a block is asked for; call what it resolves with when the block came or failed. @throws RelaymintError BUDGET_EXHAUSTED. */
-  async begin(site: string, circuit: Pick<Circuit, 'bytes'>, price: PricePerMiB): Promise<() => void> {
-    const reservation = await this.#budget.reserveSite(site, costOf(MAX_BLOCK_FRAMES, price));
-    return () => {
-      const carried = circuit.bytes - (this.#charged.get(circuit) ?? 0);
-      this.#charged.set(circuit, circuit.bytes);
-      reservation.settle(costOf(carried, price));
-    };
-  }
-}
-
-function costOf(frameBytes: number, price: PricePerMiB): Amount {
-  const mib = BigInt(MIB);
-  return amount((BigInt(frameBytes) * price + mib - 1n) / mib);
 }

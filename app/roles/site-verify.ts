@@ -76,6 +76,7 @@ const OURS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'INSUFFICIENT_FUNDS',
   'DEPOSIT_EXHAUSTED',
   'BUDGET_EXHAUSTED',
+  'BUDGET_STOPPED',
   'LEDGER_UNREACHABLE',
 ]);
 /** Hosts that are asked at the same time. */

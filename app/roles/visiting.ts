@@ -3,7 +3,9 @@ import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { createMemoryCache, openBlockCache, type BlockCache } from '../../sites/cache/index.ts';
 import { createFeedSource } from '../../sites/feed/index.ts';
+import type { ContentSource } from '../../sites/blocks/index.ts';
 import { createContentSource } from '../../sites/serve/index.ts';
+import { systemClock } from '../../core/ports.ts';
 import { bytes, type Amount } from '../../core/units.ts';
 import { createGateway } from '../../sites/gateway/index.ts';
 import { createNameResolver } from '../../sites/name/index.ts';
@@ -12,8 +14,9 @@ import { isLoopback } from '../../node/transport/index.ts';
 import { WatchedNodes } from './watched.ts';
 import { createSettleToken } from '../control/index.ts';
 import type { Keeping } from '../config/index.ts';
-import type { RunningNode } from '../node/index.ts';
+import { Glance, type RunningNode } from '../node/index.ts';
 import { createRoutes } from './routes.ts';
+import { VisitorCosts, dueOf, type VisitorCostsOptions } from './visitor-costs.ts';
 import { openSelling, type SellingValues } from './selling.ts';
 
 export interface GatewayValues extends SellingValues {
@@ -38,18 +41,23 @@ export interface RunningGateway extends AsyncDisposable {
 }
 
 const CACHE_DIRECTORY = 'cache';
+/** The bank's fee hardly ever changes: the ledger is asked again after this long, milliseconds, and waited for so long. */
+const BANK_MILLIS = 60_000;
+const MOMENT_MILLIS = 250;
 
 export async function openGateway(node: RunningNode, settings: GatewayValues): Promise<RunningGateway> {
   const { log, world } = node.settings;
   await using stack = new AsyncDisposableStack();
-  const routes = stack.use(createRoutes({ node, relays: settings.relays }));
   const resolver = createNameResolver({ ledger: node.names, ...(world && { clock: world.clock }) });
+  const costs = openCosts(node, (name) => resolver.known(name));
+  const routes = stack.use(createRoutes({ node, relays: settings.relays, onCharge: (charge) => costs.charge(charge) }));
   const cache = stack.use(await openCache(node, settings));
   const content = createContentSource({
     route: routes.route,
     rootOf: async (name) => (await resolver.resolve(name)).root,
     onBadHost: routes.failed,
     onGoodHost: routes.delivered,
+    onCached: ({ name, referrer }, length) => costs.cached(referrer ?? name, name, length),
     cache,
     log,
   });
@@ -68,10 +76,14 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
   const watched = settings.watch === undefined ? undefined : new WatchedNodes(node, settings.watch);
   const gateway = createGateway({
     resolver,
-    content,
+    content: startedOnly(node, content),
+    ...(keepsContent(settings) && {
+      known: (name: string) => (node.budget.isStopped(name) ? undefined : resolver.known(name)),
+      onKept: (name: string, length: number) => costs.cached(name, name, length),
+    }),
+    spending: costs,
     // What is told of them is not counted yet, so that nobody can sell it.
     ...(selling === undefined && { feeds }),
-    ...(keepsContent(settings) && { known: (name: string) => resolver.known(name) }),
     // What endings show beside a site.
     names: [],
     market: createMarketView(node, watched),
@@ -87,6 +99,27 @@ export async function openGateway(node: RunningNode, settings: GatewayValues): P
   const { url } = await gateway.listen({ port: settings.port, address: settings.address });
   const owned = stack.move();
   return { url, sold: selling?.text, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+function openCosts(node: RunningNode, terms: VisitorCostsOptions['terms']): VisitorCosts {
+  const bank = new Glance(() => node.ledger.bank(), BANK_MILLIS);
+  return new VisitorCosts({
+    budget: node.budget,
+    due: () => dueOf(node),
+    terms,
+    feeBps: async () => (await bank.within(MOMENT_MILLIS))?.value.feeBps,
+    clock: node.settings.world?.clock ?? systemClock,
+  });
+}
+
+/** Of a site that a person stopped nothing is shown, neither what is kept: stopping a site means that it is gone until it is started. */
+function startedOnly({ budget }: Pick<RunningNode, 'budget'>, content: ContentSource): ContentSource {
+  return {
+    open: async (site, options) => {
+      budget.requireStarted(site.referrer ?? site.name);
+      return await content.open(site, options);
+    },
+  };
 }
 
 /** What one visitor has paid for is shown to that visitor again. */

@@ -7,7 +7,7 @@ import type { MarketSettled } from '../../sites/gateway/index.ts';
 import {
   callControl,
   readControlFile,
-  type ControlCall,
+  type ControlQuestion,
   type ControlResults,
   type NodeStats,
 } from '../control/index.ts';
@@ -83,7 +83,7 @@ export class WatchedNodes {
     return known;
   }
 
-  async #call<C extends ControlCall>(folder: string, call: C): Promise<ControlResults[C]> {
+  async #call<C extends ControlQuestion>(folder: string, call: C): Promise<ControlResults[C]> {
     const control = await readControlFile(path.join(this.#root, folder));
     return callControl(this.#caller.policy.fetch('control'), control, call);
   }

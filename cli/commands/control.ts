@@ -8,7 +8,7 @@ import {
   readControlFile,
   type BudgetStats,
   type ClosedStats,
-  type ControlCall,
+  type ControlQuestion,
   type ControlResults,
   type GuardStats,
   type NodeStats,
@@ -72,7 +72,7 @@ async function settle(options: SettleOptions): Promise<void> {
     output.line(`Withdrew ${credits(withdrawal.withdrawn)} credits ${withdrawal.signature ?? ''}`);
 }
 
-async function call<C extends ControlCall>(options: ControlOptions, name: C): Promise<ControlResults[C]> {
+async function call<C extends ControlQuestion>(options: ControlOptions, name: C): Promise<ControlResults[C]> {
   const policy = createPolicy({ transports: [], outbound: 'loopback' });
   const control = await readControlFile(options.data);
   return tellingOfWaits(callControl(policy.fetch('control'), control, name));
@@ -204,8 +204,9 @@ function budgetText({ limits, spent, earned, peers, sites }: BudgetStats): strin
       .filter((row) => near(row.spent, BigInt(limits.peer) + more))
       .map((row) => `${credits(row.spent)} of ${allowed(limits.peer)} on ${shortId(row.wallet)}`),
     ...sites
-      .filter((row) => near(row.spent, BigInt(limits.site)))
-      .map((row) => `${credits(row.spent)} of ${credits(limits.site)} on ${row.name}`),
+      .map(({ limit = limits.site, ...row }) => ({ ...row, limit }))
+      .filter((row) => row.stopped || near(row.spent, BigInt(row.limit)))
+      .map((row) => `${credits(row.spent)} of ${credits(row.limit)} on ${row.name}${row.stopped ? ' (stopped)' : ''}`),
   ];
   const sum = `${credits(spent)} of ${allowed(limits.total)} credits in the last hour`;
   return rows.length === 0 ? sum : `${sum}; ${rows.join(', ')}`;

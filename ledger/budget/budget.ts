@@ -3,13 +3,14 @@ import { uptime as secondsSinceBoot } from 'node:os';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
 import { MAX_BUDGET_ENTRIES } from '../../core/limits.ts';
-import { U64_MAX, amount, formatCredits, type Amount } from '../../core/units.ts';
+import { U64_MAX, amount, formatCredits, unixMillis, type Amount } from '../../core/units.ts';
 import type {
   Budget,
   BudgetOptions,
   BudgetView,
   Reservation,
   SiteReservation,
+  SiteSpending,
   SpendLimits,
   SpendRow,
 } from './contract.ts';
@@ -37,6 +38,12 @@ interface Entry {
   spent: bigint;
   /** What the file says: never less than was spent. */
   filed: bigint;
+}
+
+/** What a person said of one site. */
+interface SiteRule {
+  readonly limit?: Amount | undefined;
+  readonly isStopped: boolean;
 }
 
 /** Reads what was spent before. A damaged file is logged, and nothing is spent until an hour has passed. @throws RelaymintError STORAGE_FAILED. */
@@ -68,6 +75,8 @@ class HourBudget implements Budget {
   #time: number;
   #uptimeThen: number;
   #earnedThen: bigint;
+  readonly #rules = new Map<string, SiteRule>();
+  readonly #stopListeners = new Set<(site: string, error: RelaymintError) => void>();
   /** Limits that were logged as reached, each with its wallet or site. */
   readonly #said = new Set<string>();
   #writing: Promise<void> = Promise.resolve();
@@ -85,7 +94,9 @@ class HourBudget implements Budget {
     this.#earnedThen = options.earned?.() ?? 0n;
     this.#time = filed === undefined ? 0 : filed.time + this.#away(filed);
     for (const { kind, slot, who, amount: value } of filed?.entries ?? entries) {
-      this.#entries.set(keyOf(kind, slot, who), { kind, slot, who, spent: value, filed: value });
+      if (kind === 'limit') this.#rule(who, { limit: value });
+      else if (kind === 'stopped') this.#rule(who, { isStopped: true });
+      else this.#entries.set(keyOf(kind, slot, who), { kind, slot, who, spent: value, filed: value });
     }
   }
 
@@ -121,7 +132,8 @@ class HourBudget implements Budget {
 
   async reserveSite(site: string, value: Amount): Promise<SiteReservation> {
     this.#look();
-    const { perSite } = this.#options.limits;
+    this.requireStarted(site);
+    const perSite = this.#limitOf(site);
     this.#check('perSite', { who: site, value, spent: this.#sum('site', site), allowed: perSite });
     const entry = this.#entry('site', site);
     entry.spent += value;
@@ -129,6 +141,8 @@ class HourBudget implements Budget {
       entry.filed = entry.spent + perSite / SITE_STEPS;
       try {
         await this.save();
+        // It may have been stopped meanwhile.
+        this.requireStarted(site);
       } catch (error) {
         entry.spent -= value;
         throw error;
@@ -153,9 +167,49 @@ class HourBudget implements Budget {
       limits: this.#options.limits,
       spent: clamped(this.#sum('peer')),
       earned: clamped(this.#sum('earned')),
-      peers: this.#rows('peer').map(({ who, spent }) => ({ who: ledgerAddress(who), spent })),
-      sites: this.#rows('site'),
+      peers: this.#rows('peer')
+        .slice(0, MAX_ROWS)
+        .map(({ who, spent }) => ({ who: ledgerAddress(who), spent })),
+      sites: this.#siteRows().slice(0, MAX_ROWS),
     };
+  }
+
+  site(name: string): SiteSpending {
+    this.#look();
+    return this.#siteRow(name, clamped(this.#sum('site', name)));
+  }
+
+  sites(): readonly SiteSpending[] {
+    this.#look();
+    return this.#siteRows();
+  }
+
+  isStopped(site: string): boolean {
+    return this.#rules.get(site)?.isStopped ?? false;
+  }
+
+  requireStarted(site: string): void {
+    if (this.isStopped(site)) throw stopped(site);
+  }
+
+  async stopSite(site: string): Promise<void> {
+    this.#rule(site, { isStopped: true });
+    const error = stopped(site);
+    for (const listener of this.#stopListeners) listener(site, error);
+    await this.save();
+  }
+
+  async startSite(site: string): Promise<void> {
+    await this.#change(site, { isStopped: false });
+  }
+
+  async limitSite(site: string, limit: Amount | undefined): Promise<void> {
+    await this.#change(site, { limit });
+  }
+
+  onStop(listener: (site: string, error: RelaymintError) => void): Disposable {
+    this.#stopListeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#stopListeners.delete(listener) };
   }
 
   /** Resolves once all that was reserved before the call is on disk. Calls that come meanwhile share the next write. */
@@ -177,13 +231,77 @@ class HourBudget implements Budget {
 
   async #write(): Promise<void> {
     const { file, clock } = this.#options;
-    const entries = [...this.#entries.values()].map(({ kind, slot, who, filed }) => ({
+    const entries = [...this.#entries.values()].map(({ kind, slot, who, filed }): FiledEntry => ({
       kind,
       slot,
       who,
       amount: clamped(filed),
     }));
+    for (const [who, { limit, isStopped }] of this.#rules) {
+      if (limit !== undefined) entries.push({ kind: 'limit', slot: 0, who, amount: limit });
+      if (isStopped) entries.push({ kind: 'stopped', slot: 0, who, amount: amount(0n) });
+    }
     await writeBudget(file, { time: this.#time, wall: clock.now(), uptime: this.#uptimeThen, entries });
+  }
+
+  /** What is said holds once it is on disk, and not at all if it cannot be written. */
+  async #change(site: string, said: Partial<SiteRule>): Promise<void> {
+    const before = this.#rules.get(site);
+    this.#rule(site, said);
+    try {
+      await this.save();
+    } catch (error) {
+      this.#rule(site, { limit: before?.limit, isStopped: before?.isStopped ?? false });
+      throw error;
+    }
+  }
+
+  /** @throws RelaymintError LIMIT_EXCEEDED. */
+  #rule(site: string, said: Partial<SiteRule>): void {
+    const rule: SiteRule = { isStopped: false, ...this.#rules.get(site), ...said };
+    if (rule.limit === undefined && !rule.isStopped) {
+      this.#rules.delete(site);
+      return;
+    }
+    if (!this.#rules.has(site) && this.#rules.size >= MAX_BUDGET_ENTRIES) {
+      throw new RelaymintError('LIMIT_EXCEEDED', `${MAX_BUDGET_ENTRIES} sites are stopped or have their own limits.`, {
+        remedy: 'Start one of them, or give one the limit of all others again.',
+      });
+    }
+    this.#rules.set(site, rule);
+  }
+
+  #limitOf(site: string): Amount {
+    return this.#rules.get(site)?.limit ?? this.#options.limits.perSite;
+  }
+
+  #siteRows(): SiteSpending[] {
+    const rows = this.#rows('site').map(({ who, spent }) => this.#siteRow(who, spent));
+    const seen = new Set(rows.map(({ who }) => who));
+    const others = Array.from(this.#rules.keys()).filter((who) => !seen.has(who));
+    return [...rows, ...others.map((who) => this.#siteRow(who, amount(0n)))];
+  }
+
+  #siteRow(who: string, spent: Amount): SiteSpending {
+    const rule = this.#rules.get(who);
+    const oldest = this.#oldestSlot(who);
+    const freesIn = oldest === undefined ? undefined : (oldest + SLOTS) * SLOT_MILLIS - this.#time;
+    return {
+      who,
+      spent,
+      limit: this.#limitOf(who),
+      hasOwnLimit: rule?.limit !== undefined,
+      isStopped: this.isStopped(who),
+      freesAt: freesIn === undefined ? undefined : unixMillis(Math.ceil(this.#options.clock.now() + freesIn)),
+    };
+  }
+
+  #oldestSlot(site: string): number | undefined {
+    let oldest: number | undefined;
+    for (const { kind, who, slot, spent } of this.#entries.values()) {
+      if (kind === 'site' && who === site && spent > 0n && (oldest === undefined || slot < oldest)) oldest = slot;
+    }
+    return oldest;
   }
 
   #saveLater(): void {
@@ -280,7 +398,6 @@ class HourBudget implements Budget {
     return [...sums]
       .filter(([, spent]) => spent > 0n)
       .sort(([, a], [, b]) => (a > b ? -1 : a < b ? 1 : 0))
-      .slice(0, MAX_ROWS)
       .map(([who, spent]) => ({ who, spent: clamped(spent) }));
   }
 }
@@ -293,6 +410,17 @@ function clamped(value: bigint): Amount {
   return amount(value < 0n ? 0n : value > U64_MAX ? U64_MAX : value);
 }
 
+function stopped(site: string): RelaymintError {
+  return new RelaymintError(
+    'BUDGET_STOPPED',
+    `${site} was stopped by who pays for it: nothing of it is fetched or shown.`,
+    {
+      remedy: `Start it again on the gateway's own page, or by "relaymint budget start ${site}".`,
+      details: { limit: 'perSite', who: site },
+    },
+  );
+}
+
 function exhausted(
   limit: keyof SpendLimits,
   { who, value, spent, allowed }: { who: string; value: bigint; spent: bigint; allowed: bigint },
@@ -303,7 +431,10 @@ function exhausted(
     'BUDGET_EXHAUSTED',
     `The spending limit of ${whom} is reached: ${text(spent)} credits in the last hour, ${text(value)} more are needed and ${text(allowed)} are allowed.`,
     {
-      remedy: `Wait, or allow more with ${OPTIONS[limit]}.`,
+      remedy:
+        limit === 'perSite'
+          ? `Wait, allow it more by "relaymint budget limit ${who} CREDITS", or all sites with ${OPTIONS.perSite}.`
+          : `Wait, or allow more with ${OPTIONS[limit]}.`,
       details: {
         limit,
         ...(who === UNKNOWN ? {} : { who }),

@@ -6,10 +6,13 @@
  * Each limit holds in any hour, counted in slots of five minutes, so that what was spent is forgotten after 60 to 65
  * minutes. What was earned in the same time (receipts that others signed) is added to the limits per wallet and in total: a
  * relay passes on what it is paid.
+ *
+ * A site can have a limit of its own, and a person can stop it: both hold over restarts.
  */
+import type { RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import type { Clock, Log } from '../../core/ports.ts';
-import type { Amount } from '../../core/units.ts';
+import type { Amount, UnixMillis } from '../../core/units.ts';
 
 /** In an hour, base units. */
 export interface SpendLimits {
@@ -34,6 +37,23 @@ export interface SpendRow<Who extends string = string> {
   readonly spent: Amount;
 }
 
+/** What one site may spend in an hour, and has in the last one. */
+export interface SiteSpending extends SpendRow {
+  readonly limit: Amount;
+  /** The limit was set for this site alone. */
+  readonly hasOwnLimit: boolean;
+  /** A person stopped it: it spends nothing until it is started again. */
+  readonly isStopped: boolean;
+  /** When the oldest of what it spent is forgotten, so that it may spend that again. undefined: it spent nothing. */
+  readonly freesAt: UnixMillis | undefined;
+}
+
+/** What a person wants of one site's budget. */
+export type SiteOrder =
+  | { readonly do: 'stop' | 'start'; readonly name: string }
+  /** Base units in an hour, as text; null: what all sites may. */
+  | { readonly do: 'limit'; readonly name: string; readonly limit: string | null };
+
 /** The last hour. */
 export interface BudgetView {
   readonly limits: SpendLimits;
@@ -42,7 +62,7 @@ export interface BudgetView {
   readonly earned: Amount;
   /** Those on whom most was spent, at most 20. */
   readonly peers: readonly SpendRow<LedgerAddress>[];
-  readonly sites: readonly SpendRow[];
+  readonly sites: readonly SiteSpending[];
 }
 
 export interface Budget extends AsyncDisposable {
@@ -52,9 +72,27 @@ export interface Budget extends AsyncDisposable {
    * @throws RelaymintError BUDGET_EXHAUSTED, with the option that allows more; STORAGE_FAILED.
    */
   reserve(peer: LedgerAddress, value: Amount): Promise<Reservation>;
-  /** The same for a site's bytes. @throws RelaymintError BUDGET_EXHAUSTED, STORAGE_FAILED. */
+  /** The same for a site's bytes. @throws RelaymintError BUDGET_EXHAUSTED, BUDGET_STOPPED, STORAGE_FAILED. */
   reserveSite(site: string, value: Amount): Promise<SiteReservation>;
   view(): BudgetView;
+  /** Of one site, whether it ever spent anything or not. */
+  site(name: string): SiteSpending;
+  /** Those that spent something in the last hour, have a limit of their own or are stopped; most first. */
+  sites(): readonly SiteSpending[];
+  isStopped(site: string): boolean;
+  /** @throws RelaymintError BUDGET_STOPPED. */
+  requireStarted(site: string): void;
+  /**
+   * From now on it spends nothing, also after a restart. What listens to `onStop` is told before this returns.
+   * @throws RelaymintError LIMIT_EXCEEDED; STORAGE_FAILED: it is stopped, until the node is restarted.
+   */
+  stopSite(site: string): Promise<void>;
+  /** @throws RelaymintError STORAGE_FAILED: it stays stopped. */
+  startSite(site: string): Promise<void>;
+  /** What it may spend in an hour from now on; undefined: what all others may. @throws RelaymintError LIMIT_EXCEEDED, STORAGE_FAILED: nothing changed. */
+  limitSite(site: string, limit: Amount | undefined): Promise<void>;
+  /** Called with each site that is stopped, and the error that its downloads end with. */
+  onStop(listener: (site: string, error: RelaymintError) => void): Disposable;
 }
 
 export interface BudgetOptions {

@@ -27,6 +27,7 @@ export {
   marketPrice,
   priceOfPath,
   priced,
+  pricesOfPath,
   shuffledByPrice,
   type KnownOffers,
   type Priced,

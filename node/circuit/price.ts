@@ -77,14 +77,14 @@ export function addPrices(own: PricePerMiB, onward: bigint, hop: number): PriceP
   }
 }
 
-/** What all hops of a circuit over this path ask together; the last one for `service`. @throws RelaymintError PRICE_TOO_HIGH. */
+/** What each hop of a circuit over this path asks for itself; the last one for `service`. One that does not offer it asks nothing. */
+export function pricesOfPath(path: readonly SignedOffer[], service: string): readonly PricePerMiB[] {
+  return path.map((offer, hop) => priceOf(offer, hop === path.length - 1 ? service : RELAY_SERVICE) ?? pricePerMiB(0n));
+}
+
+/** What all of them ask together. @throws RelaymintError PRICE_TOO_HIGH. */
 export function priceOfPath(path: readonly SignedOffer[], service: string): PricePerMiB {
-  let sum = pricePerMiB(0n);
-  for (const [hop, offer] of path.entries()) {
-    const own = priceOf(offer, hop === path.length - 1 ? service : RELAY_SERVICE);
-    if (own !== undefined) sum = addPrices(own, sum, hop);
-  }
-  return sum;
+  return pricesOfPath(path, service).reduce((sum, own, hop) => addPrices(own, sum, hop), pricePerMiB(0n));
 }
 
 /**

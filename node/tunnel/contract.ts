@@ -73,6 +73,8 @@ export interface CircuitPool extends AsyncDisposable {
   circuit(options?: { readonly signal?: AbortSignal }): Promise<Circuit>;
   /** Price per MiB of the frames of a circuit of this pool, all hops together; undefined for a circuit of another pool. */
   priceOf(circuit: Circuit): PricePerMiB | undefined;
+  /** What of it each hop's own offer asks, first hop first; undefined for a circuit of another pool. */
+  pricesOf(circuit: Circuit): readonly PricePerMiB[] | undefined;
   /**
    * Builds and gives out no more circuits; each circuit ends with its last stream. Resolves once all are gone. An attempt that
    * is under way runs to its end, so that its outcome is counted.

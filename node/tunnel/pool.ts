@@ -11,7 +11,7 @@ import { assertNotAborted, orAborted } from '../../core/abort.ts';
 import { every } from '../../core/repeat.ts';
 import type { Guards } from './guards/contract.ts';
 import { createGuards } from './guards/guards.ts';
-import { priceOfPath } from '../circuit/index.ts';
+import { priceOfPath, pricesOfPath } from '../circuit/index.ts';
 import { PathTries } from './tries.ts';
 
 const GIB = 2 ** 30;
@@ -55,7 +55,7 @@ class Pool implements CircuitPool {
   readonly #now: () => number;
   readonly #log: Log;
   readonly #members = new Set<Pooled>();
-  readonly #prices = new WeakMap<Circuit, PricePerMiB>();
+  readonly #prices = new WeakMap<Circuit, { readonly all: PricePerMiB; readonly each: readonly PricePerMiB[] }>();
   readonly #stop = new AbortController();
   readonly #building = new Set<Promise<Circuit>>();
   readonly #guards: Guards;
@@ -164,7 +164,11 @@ class Pool implements CircuitPool {
   }
 
   priceOf(circuit: Circuit): PricePerMiB | undefined {
-    return this.#prices.get(circuit);
+    return this.#prices.get(circuit)?.all;
+  }
+
+  pricesOf(circuit: Circuit): readonly PricePerMiB[] | undefined {
+    return this.#prices.get(circuit)?.each;
   }
 
   retire(): Promise<void> {
@@ -251,7 +255,8 @@ class Pool implements CircuitPool {
     const now = this.#now();
     const member: Pooled = { circuit, builtAt: now, usedAt: now, retired: this.#retiring !== undefined };
     this.#members.add(member);
-    this.#prices.set(circuit, priceOfPath(path, this.#options.service));
+    const { service } = this.#options;
+    this.#prices.set(circuit, { all: priceOfPath(path, service), each: pricesOfPath(path, service) });
     if (this.#youngLosses === 0) this.#failures = 0;
     this.#tries.stood(path);
     this.#resting = false;

@@ -48,6 +48,11 @@ const TELLINGS: Partial<Record<ErrorCode, Telling>> = {
     // What was spent an hour ago counts no more, little by little.
     retrySeconds: 300,
   },
+  BUDGET_STOPPED: {
+    status: 403,
+    title: 'This site was stopped',
+    text: 'Who pays for what this gateway fetches has stopped this site. It shows nothing of it until it is started again.',
+  },
   // A visitor is told to try again in a minute: what is being built goes on.
   TIMEOUT: { status: 504, title: 'No host of this site answered in time', retrySeconds: 60 },
   LIMIT_EXCEEDED: { status: 503, title: 'This gateway is busy', retrySeconds: 5 },
@@ -68,6 +73,31 @@ export function messageFor(error: unknown): Message {
   const telling = TELLINGS[error.code] ?? { status: 502, title: 'The site cannot be reached right now' };
   const text = error.remedy === undefined ? `${error.message} Try again in a moment.` : error.message;
   return { text, ...telling, code: error.code };
+}
+
+/** The same for who pays, at this machine: what was spent is theirs to know, and to allow. `host`: as the request has it, with its port. */
+export function toldToPayer(error: unknown, host: string): Message {
+  const message = messageFor(error);
+  if (!isRelaymintError(error, 'BUDGET_EXHAUSTED', 'BUDGET_STOPPED')) return message;
+  const { limit, who } = error.details;
+  // Of a wallet or of the whole node: no page changes that.
+  if (limit !== 'perSite' || typeof who !== 'string') return message;
+  const port = /:\d+$/.exec(host)?.[0] ?? '';
+  const url = `http://localhost${port}/#${who}`;
+  return error.code === 'BUDGET_STOPPED'
+    ? {
+        ...message,
+        title: `${who} was stopped`,
+        text: error.message,
+        link: { url, label: `What ${who} cost, and how to start it again` },
+      }
+    : {
+        ...message,
+        status: 402,
+        title: `${who} has reached its spending limit`,
+        text: error.message,
+        link: { url, label: `What ${who} cost, and how to allow it more` },
+      };
 }
 
 /** The name exists and points to nothing: not a fault of any host. */

@@ -14,18 +14,20 @@ import type { FeedSource } from '../feed/index.ts';
 import { createManifests, type Manifests } from '../manifest/index.ts';
 import type { QuotaSale } from '../pay/contract.ts';
 import type { NameHandler, RootSource } from './contract.ts';
-import { messageFor } from './failure.ts';
+import { messageFor, toldToPayer } from './failure.ts';
 import { FeedAnswers } from './feed-answers.ts';
 import { forgetForm } from './heads.ts';
-import { targetOf } from './host.ts';
+import { targetOf, type GatewayHosts } from './host.ts';
 import { KeptAnswers, type KnownRecord } from './kept-answers.ts';
-import { MarketPage } from './market-page.ts';
 import { MarketService } from './market-service.ts';
 import type { MarketView } from './market.ts';
+import { marketPage, spendingPage } from './own-page.ts';
 import { sendMessage } from './pages.ts';
 import { Paywall } from './paywall.ts';
 import { settleNow, type SettleOptions } from './settle.ts';
 import { serveSite, type NameLookup } from './site.ts';
+import { SpendingService, isPayerHere } from './spending-service.ts';
+import type { Spending } from './spending.ts';
 import { Visits } from './visits.ts';
 import { answer, requestWay, type Stations } from './way.ts';
 
@@ -51,6 +53,10 @@ export interface GatewayOptions {
   /** Shown at the gateway's own host names. Read at most twice a second, however many pages watch. Absent: `front` is shown. */
   readonly market?: () => Promise<MarketView>;
   readonly front?: (request: Request, response: Response) => void;
+  /** Shown at the front of `localhost` to who is at this machine, instead of the marketplace, which is at `/market` too. */
+  readonly spending?: Spending | undefined;
+  /** Told of each answer that was sent again as it was kept: of which name, and its length. */
+  readonly onKept?: (name: string, bytes: number) => void;
   /** Backs the settle button of the marketplace page; without it there is no button. */
   readonly settle?: SettleOptions;
   /** Handlers for names that are not shown as a site, in the order to ask them. Default: none. */
@@ -87,6 +93,8 @@ class HttpGateway implements Gateway {
   readonly #market: MarketService | undefined;
   readonly #visits: Visits;
   readonly #kept: KeptAnswers | undefined;
+  readonly #hosts: GatewayHosts;
+  readonly #tellsCosts: boolean;
   #server: Server | undefined;
 
   constructor(options: GatewayOptions) {
@@ -96,10 +104,10 @@ class HttpGateway implements Gateway {
       isProxied: options.domain !== undefined,
       ...(options.queueMillis !== undefined && { queueMillis: options.queueMillis }),
     });
-    const { settle, market, known, sale, clock = systemClock } = options;
+    const { settle, market, spending, known, sale, clock = systemClock } = options;
     // Below a domain visitors are many, and each is paid for. What is sold is given to nobody for nothing.
     const keeps = options.domain === undefined && sale === undefined;
-    this.#kept = keeps && known ? new KeptAnswers(known) : undefined;
+    this.#kept = keeps && known ? new KeptAnswers(known, options.onKept) : undefined;
     this.#market = market && new MarketService({ market, clock, log: this.#log });
     const manifests = options.manifests ?? createManifests();
     const hosts = {
@@ -107,8 +115,11 @@ class HttpGateway implements Gateway {
       domain: options.domain?.toLowerCase(),
     };
     const feeds = options.feeds && new FeedAnswers(options.feeds);
+    this.#hosts = hosts;
+    this.#tellsCosts = spending !== undefined;
     const stations: Stations = {
-      market: this.#market && { service: this.#market, page: new MarketPage() },
+      market: this.#market && { service: this.#market, page: marketPage() },
+      spending: spending && { service: new SpendingService(spending, this.#log), page: spendingPage() },
       front: options.front,
       roots: options.roots,
       free: options.free === true,
@@ -126,8 +137,8 @@ class HttpGateway implements Gateway {
       const arrival = { request, response, target: targetOf(request.headers, hosts) };
       await (paywall === undefined ? answer(way, arrival) : paywall.answer(way, arrival));
     });
-    this.app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
-      this.#fail(error, response);
+    this.app.use((error: unknown, request: Request, response: Response, _next: NextFunction) => {
+      this.#fail(error, request, response);
     });
   }
 
@@ -163,7 +174,7 @@ class HttpGateway implements Gateway {
     await Promise.all([closed, quiet]);
   }
 
-  #fail(error: unknown, response: Response): void {
+  #fail(error: unknown, request: Request, response: Response): void {
     if (!isRelaymintError(error)) this.#log.error({ err: error }, 'a request failed: this is a fault in Relaymint');
     // Too late for a page: a cut connection is how HTTP says that this was not the whole file.
     if (response.headersSent) {
@@ -171,7 +182,9 @@ class HttpGateway implements Gateway {
       return;
     }
     forgetForm(response);
-    sendMessage(response, messageFor(error));
+    const target = targetOf(request.headers, this.#hosts);
+    const isPayer = this.#tellsCosts && target.kind === 'site' && !target.isPublic && isPayerHere(request);
+    sendMessage(response, isPayer ? toldToPayer(error, request.headers.host ?? '') : messageFor(error));
   }
 }
 

@@ -91,7 +91,8 @@ function withPort(hostname: string, port: string | undefined): string {
   return port === undefined ? hostname : `${hostname}:${port}`;
 }
 
-function isForwarded(headers: IncomingHttpHeaders): boolean {
+/** A proxy passed it on. */
+export function isForwarded(headers: IncomingHttpHeaders): boolean {
   return FORWARDED.some((header) => headers[header] !== undefined);
 }
 

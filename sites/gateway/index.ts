@@ -10,6 +10,14 @@ export type { Gateway, GatewayOptions } from './gateway.ts';
 export type { SettleOptions } from './settle.ts';
 export { marketViewSchema } from './market.ts';
 export type {
+  Spending,
+  SpendingBudget,
+  SpendingContent,
+  SpendingParties,
+  SpendingSite,
+  SpendingView,
+} from './spending.ts';
+export type {
   MarketBalance,
   MarketCounts,
   MarketLedger,

@@ -31,3 +31,14 @@ export function isForeignSubresource(headers: IncomingHttpHeaders, isPublic: boo
 function isInOwnPage(headers: IncomingHttpHeaders): boolean {
   return headers.origin === 'null' && headers['sec-fetch-storage-access'] === 'inactive';
 }
+
+/** What tells the visitor's own affairs: no other origin reads it, neither a site that is shown here, which is on the same machine. */
+export function isOwnReading(headers: IncomingHttpHeaders): boolean {
+  const site = headers['sec-fetch-site'];
+  return site === undefined || OWN.includes(site);
+}
+
+/** Browsers say on every POST which origin it comes from, and on which site; a page cannot change either. */
+export function isOwnPage({ host, origin, 'sec-fetch-site': site }: IncomingHttpHeaders): boolean {
+  return host !== undefined && origin === `http://${host}` && (site === undefined || site === 'same-origin');
+}

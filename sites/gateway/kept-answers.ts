@@ -40,13 +40,16 @@ interface Kept {
 
 export class KeptAnswers {
   readonly #recordOf: KnownRecord;
+  readonly #told: (name: string, bytes: number) => void;
   readonly #answers = new LRUCache<string, Kept>({
     maxSize: MAX_KEPT_ANSWERS_BYTES,
     sizeCalculation: ({ headers, body }, key) => key.length + headBytes(headers) + body.length + KEPT_BESIDE,
   });
 
-  constructor(recordOf: KnownRecord) {
+  /** @param told of each answer that is sent again: its name and its length */
+  constructor(recordOf: KnownRecord, told: (name: string, bytes: number) => void = () => undefined) {
     this.#recordOf = recordOf;
+    this.#told = told;
   }
 
   /** @returns whether it was answered. */
@@ -62,6 +65,7 @@ export class KeptAnswers {
     }
     response.writeHead(200, kept.headers);
     response.end(kept.body);
+    this.#told(record.name, kept.body.length);
     return true;
   }
 

@@ -41,13 +41,19 @@ export interface Message {
   readonly code?: string;
   /** After how many seconds asking again may help. */
   readonly retrySeconds?: number;
+  /** Where the visitor can do something about it. */
+  readonly link?: { readonly url: string; readonly label: string };
 }
 
 /** Sends a page, or its head alone; the response is over then. */
 export function sendMessage(response: Response, message: Message): void {
   if (message.retrySeconds !== undefined) response.set('Retry-After', String(message.retrySeconds));
   const code = message.code === undefined ? '' : `<p class="code">${escapeHtml(message.code)}</p>`;
-  const body = `<p class="status">${message.status}</p><h1>${escapeHtml(message.title)}</h1><p>${escapeHtml(message.text)}</p>${code}`;
+  const link =
+    message.link === undefined
+      ? ''
+      : `<p><a href="${escapeHtml(message.link.url)}">${escapeHtml(message.link.label)}</a></p>`;
+  const body = `<p class="status">${message.status}</p><h1>${escapeHtml(message.title)}</h1><p>${escapeHtml(message.text)}</p>${link}${code}`;
   send(response, message.status, message.title, body, 'no-store');
 }
 

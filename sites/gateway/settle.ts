@@ -7,6 +7,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Request, Response } from 'express';
 import { isRelaymintError, type ErrorCode } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
+import { isOwnPage } from './initiator.ts';
 import type { MarketSettled } from './market.ts';
 
 export interface SettleOptions {
@@ -26,7 +27,7 @@ export async function settleNow(
   // The request's body is not read.
   request.resume();
   response.set('Cache-Control', 'no-store');
-  if (!isOwnPage(request)) {
+  if (!isOwnPage(request.headers)) {
     response.status(403).json(refused('Only the marketplace page of this gateway may ask for this.'));
     return;
   }
@@ -43,13 +44,6 @@ export async function settleNow(
     log.warn({ err: error }, 'settling for the marketplace page failed');
     response.status(502).json({ error: { code: error.code, message: toldOf(error.code) } });
   }
-}
-
-/** Browsers say on every POST which origin it comes from, and on which site; a page cannot change either. */
-function isOwnPage({ headers }: Request): boolean {
-  const { host, origin } = headers;
-  const site = headers['sec-fetch-site'];
-  return host !== undefined && origin === `http://${host}` && (site === undefined || site === 'same-origin');
 }
 
 function showsToken({ headers }: Request, token: string): boolean {

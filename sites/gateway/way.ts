@@ -9,9 +9,10 @@ import type { Asked, Embedder, NameHandler, RootSource } from './contract.ts';
 import { allowAsking, embedderOf } from './embedding.ts';
 import { publicOrigin, type GatewayHosts, type Target } from './host.ts';
 import { isForeignSubresource } from './initiator.ts';
-import type { MarketPage } from './market-page.ts';
 import type { MarketService } from './market-service.ts';
+import type { OwnPage } from './own-page.ts';
 import { sendMessage, sendSearch } from './pages.ts';
+import { isVisitorHere, type SpendingService } from './spending-service.ts';
 import { parameter } from './representation.ts';
 import { isRootPath, ofProtocolHandler, ownOriginOf, rootOfPath } from './root-address.ts';
 import { queryOf } from './tree.ts';
@@ -23,7 +24,9 @@ const MAX_SHOWN_NAME = 80;
 /** The handlers that answer, apart from the short answers given here. */
 export interface Stations {
   /** Absent: `front` is all that there is on the gateway's own host names. */
-  readonly market: { readonly service: MarketService; readonly page: MarketPage } | undefined;
+  readonly market: { readonly service: MarketService; readonly page: OwnPage } | undefined;
+  /** What sites cost: for the visitor at this machine alone. Absent: there is no such page. */
+  readonly spending?: { readonly service: SpendingService; readonly page: OwnPage } | undefined;
   readonly front: ((request: Request, response: Response) => void) | undefined;
   readonly visits: Visits;
   readonly hosts: GatewayHosts;
@@ -62,7 +65,7 @@ export interface Handler {
 }
 
 export function requestWay(stations: Stations): readonly Handler[] {
-  const { market, front, visits, roots, free, paid = false, settle, names, site } = stations;
+  const { market, spending, front, visits, roots, free, paid = false, settle, names, site } = stations;
   const embedder = ({ headers }: Request, target: Target): Embedder | undefined => {
     if (target.kind !== 'site' || !isForeignSubresource(headers, target.isPublic)) return undefined;
     return embedderOf(headers, target, stations.hosts);
@@ -99,11 +102,13 @@ export function requestWay(stations: Stations): readonly Handler[] {
     // Checks who asks, and for what, before anything is looked up.
     { origin: 'foreign', answer: unknownHost },
     ...(settle === undefined ? [] : [settling(settle)]),
+    ...(spending === undefined ? [] : [ordering(spending)]),
     ...(free ? [] : reading),
     // Content by its address alone: on an origin of its own where the host name can have one.
     ...(roots === undefined ? [] : rootHandlers(roots, visits, free)),
     ...(free ? reading : []),
-    // The marketplace, on the gateway's own host names.
+    // The visitor's own page, on the gateway's own host names, before the marketplace.
+    ...(spending === undefined ? [] : spendingHandlers(spending)),
     ...(market === undefined ? [] : marketHandlers(market)),
     ...(front === undefined
       ? []
@@ -137,6 +142,22 @@ function marketHandlers({ service, page }: NonNullable<Stations['market']>): rea
     {
       origin: 'own',
       when: ({ path }) => page.has(path),
+      answer: ours(({ request, response }) => page.send(request.path, response)),
+    },
+  ];
+}
+
+function spendingHandlers({ service, page }: NonNullable<Stations['spending']>): readonly Handler[] {
+  return [
+    {
+      origin: 'own',
+      path: '/api/spending',
+      when: isVisitorHere,
+      answer: ours(({ request, response }) => service.tell(request, response)),
+    },
+    {
+      origin: 'own',
+      when: (request) => page.has(request.path) && isVisitorHere(request),
       answer: ours(({ request, response }) => page.send(request.path, response)),
     },
   ];
@@ -272,7 +293,18 @@ function ours(answer: Handler['answer']): Handler['answer'] {
   };
 }
 
-/** The one request that changes something. */
+/** It changes what a site may spend. */
+function ordering({ service }: NonNullable<Stations['spending']>): Handler {
+  return {
+    method: 'POST',
+    origin: 'own',
+    path: '/api/spending',
+    when: isVisitorHere,
+    answer: ours(({ request, response }) => service.obey(request, response)),
+  };
+}
+
+/** It makes nodes settle. */
 function settling(settle: NonNullable<Stations['settle']>): Handler {
   return {
     method: 'POST',

@@ -43,7 +43,8 @@ class KnownManifests implements Manifests {
         return await orAborted(other, signal, VERIFYING);
       } catch (error) {
         // That the visitor who fetched it left, or may spend no more, does not matter to this one.
-        if (signal.aborted || !isRelaymintError(error, 'ABORTED', 'CLOSED', 'BUDGET_EXHAUSTED')) throw error;
+        if (signal.aborted || !isRelaymintError(error, 'ABORTED', 'CLOSED', 'BUDGET_EXHAUSTED', 'BUDGET_STOPPED'))
+          throw error;
       }
     }
     const mine = judge(record, blocks, signal)

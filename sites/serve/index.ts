@@ -5,5 +5,5 @@ export { decodeContentParams, encodeContentParams } from './protocol.ts';
 export { createContentService } from './server.ts';
 export type { ContentServiceOptions } from './server.ts';
 export { createContentSource } from './source.ts';
-export type { ContentRoute, ContentSourceOptions } from './source.ts';
+export type { ContentRoute, ContentSourceOptions, Site } from './source.ts';
 export { Limit } from './patience.ts';

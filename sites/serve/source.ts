@@ -27,7 +27,7 @@ export interface ContentRoute {
   readonly openStream: OpenStream;
   /**
    * Asked before each block; resolves with what to call when the block came, or did not. A route on which a site costs
-   * something takes it out of that site's budget here. @throws RelaymintError BUDGET_EXHAUSTED: the visitor is told.
+   * something takes it out of that site's budget here. @throws RelaymintError BUDGET_EXHAUSTED, BUDGET_STOPPED: the visitor is told.
    */
   readonly begin?: () => Promise<() => void>;
 }
@@ -54,6 +54,8 @@ export interface ContentSourceOptions {
   readonly rootOf?: (name: string) => Promise<CID>;
   /** A host delivered a block of this name. */
   readonly onGoodHost?: (host: NodeId, name: string) => void;
+  /** So many bytes of a site came from the cache, and cost nothing. */
+  readonly onCached?: (site: Site, bytes: number) => void;
   /** How long a host may take for a block, milliseconds. */
   readonly waitMillis?: number;
   /** How long it may take to open a stream, and for the first answer on it, milliseconds. Default FIRST_ANSWER_MILLIS. */
@@ -231,6 +233,10 @@ class Pool {
     this.#options.onGoodHost?.(route.host, this.#name);
   }
 
+  cached(site: Site, bytes: number): void {
+    this.#options.onCached?.(site, bytes);
+  }
+
   #blame({ host }: ContentRoute, error: RelaymintError): void {
     this.#log.warn({ host, name: this.#name, err: error }, 'A content host failed.');
     this.#avoid.add(host);
@@ -332,7 +338,10 @@ class PooledContent implements SiteContent {
     const { fetching } = this.#pool;
     for (;;) {
       const cached = await this.#cache.get(viewOf(this.#site), cid);
-      if (cached !== undefined) return cached;
+      if (cached !== undefined) {
+        this.#pool.cached(this.#site, cached.length);
+        return cached;
+      }
       const other = fetching.get(key);
       if (other === undefined) break;
       const failure = await failureOf(other, signal);
@@ -376,7 +385,7 @@ class PooledContent implements SiteContent {
         if (signal.aborted || this.#closed || !isRelaymintError(error)) throw error;
         if (error.code !== 'CLOSED') this.#lastFailure = error;
         // Neither the host nor the way to it is to blame.
-        if (isRelaymintError(error, 'BUDGET_EXHAUSTED')) throw error;
+        if (isRelaymintError(error, 'BUDGET_EXHAUSTED', 'BUDGET_STOPPED')) throw error;
         const outdated = lease !== undefined && (await this.#lacksReplaced(lease, error, signal));
         // Of several blocks that failed together the first one reports it.
         if (this.#lease === leasing) {

@@ -66,7 +66,11 @@ describe('a site that is published anew under a running download', () => {
       keys: { identity: client.identity },
       guards: createGuards({ nodeId: client.id }),
       settings: { log: silentLog, node: { maxPrice: undefined } },
-      budget: { reserveSite: async () => ({ amount: amount(U64_MAX), settle() {} }) as never },
+      budget: {
+        reserveSite: async () => ({ amount: amount(U64_MAX), settle() {} }) as never,
+        requireStarted: () => undefined,
+        onStop: () => ({ [Symbol.dispose]: () => undefined }),
+      },
     };
     const routes = createRoutes({ node, relays: 1 });
     cleanup.add(() => routes[Symbol.asyncDispose]());

@@ -97,7 +97,11 @@ describe('a visit to a name', () => {
       keys: { identity: client.identity },
       guards: createGuards({ nodeId: client.id }),
       settings: { log: silentLog, node: { maxPrice: undefined } },
-      budget: { reserveSite: async () => ({ amount: amount(U64_MAX), settle() {} }) as never },
+      budget: {
+        reserveSite: async () => ({ amount: amount(U64_MAX), settle() {} }) as never,
+        requireStarted: () => undefined,
+        onStop: () => ({ [Symbol.dispose]: () => undefined }),
+      },
     };
     const routes = createRoutes({ node, relays: 2, staggerMillis: STAGGER_MILLIS, ...(noHosts && { noHosts }) });
     cleanup.add(() => routes[Symbol.asyncDispose]());

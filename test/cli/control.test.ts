@@ -18,13 +18,14 @@ describe('the control port', () => {
 
   beforeAll(async () => {
     folder = stack.use(await temporaryFolder()).path;
-    const handlers: Pick<ControlHandlers, 'flush'> = {
+    const handlers: Pick<ControlHandlers, 'flush'> & { readonly budget: (order: unknown) => Promise<unknown> } = {
+      budget: async (order) => ({ ordered: order }),
       flush: async () => {
         flushed += 1;
         return { flushed: true };
       },
     };
-    stack.use(await startControlServer(folder, handlers as ControlHandlers, silentLog));
+    stack.use(await startControlServer(folder, handlers as unknown as ControlHandlers, silentLog));
   });
   afterAll(() => stack.disposeAsync());
 
@@ -70,5 +71,29 @@ describe('the control port', () => {
     expect((await ask({ authorization }, { method: 'GET' })).status).toBe(405);
     for (const call of ['constructor', 'nothing']) expect((await ask({ authorization }, { call })).status).toBe(404);
     expect(flushed).toBe(before);
+  });
+
+  it('takes an order only as what it is, however it is written', async () => {
+    const { url, token } = await readControlFile(folder);
+    const send = async (body: string): Promise<unknown> => {
+      const answer = await fetch(`${url}/v1/budget`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}` },
+        body,
+      });
+      return [answer.status, await answer.json()];
+    };
+    const order = { do: 'stop', name: 'a.web3' };
+    expect(await send(JSON.stringify(order))).toEqual([200, { ordered: order }]);
+    const wrong = [500, { error: { code: 'INVALID_ARGUMENT', message: expect.any(String) as string } }];
+    for (const body of [
+      '',
+      '{',
+      '[]',
+      '{"do":"stop","name":"../x"}',
+      `{"do":"stop","name":"a.web3"}${' '.repeat(2000)}`,
+    ]) {
+      expect(await send(body)).toEqual(wrong);
+    }
   });
 });

@@ -148,6 +148,8 @@ function handlers(world: World, engine: SettlementEngine): ControlHandlers {
     withdraw: refuse,
     close: refuse,
     advertise: refuse,
+    budgets: refuse,
+    budget: refuse,
     stop: refuse,
   };
 }

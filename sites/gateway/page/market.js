@@ -1,44 +1,7 @@
 /** Shows /api/market and keeps it live. Amounts stay BigInt; text goes in as text, never as HTML. */
+import { at, credits, make, siteUrl, size } from './figures.js';
 
 const POLL_MILLIS = 3000;
-
-/** @param {string} id */
-const at = (id) => document.getElementById(id);
-
-/**
- * @param {string} tag
- * @param {Record<string, string>} attributes
- * @param {...(Node | string)} children
- */
-function make(tag, attributes, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
-
-/** Base units (10^-6) -> "1,234.5". */
-function credits(text) {
-  const value = BigInt(text);
-  const fraction = (value % 1_000_000n).toString().padStart(6, '0').replace(/0+$/, '');
-  const whole = (value / 1_000_000n).toLocaleString('en');
-  return fraction === '' ? whole : `${whole}.${fraction}`;
-}
-
-/** Bytes -> "12.3 MiB", without ever becoming a float that matters. */
-function size(text) {
-  const value = BigInt(text);
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
-  let step = 0;
-  let unit = 1n;
-  while (value >= unit * 1024n && step < units.length - 1) {
-    unit *= 1024n;
-    step += 1;
-  }
-  if (step === 0) return `${value} B`;
-  const tenths = (value * 10n) / unit;
-  return `${tenths / 10n}.${tenths % 10n} ${units[step]}`;
-}
 
 const sum = (values) => values.reduce((total, value) => total + BigInt(value), 0n).toString();
 const short = (id) => (id.length > 12 ? `${id.slice(0, 8)}…` : id);
@@ -46,13 +9,6 @@ const idOf = (id) => make('span', { class: 'id', title: id }, short(id));
 /** What the terminal calls it, where that is known, and the beginning of its id. */
 const who = (id, label) => (label === undefined ? idOf(id) : make('span', { class: 'who' }, label, ' ', idOf(id)));
 const exact = (text) => make('span', { title: `${BigInt(text).toLocaleString('en')} bytes` }, size(text));
-
-/** `news.web3` -> its own origin on this gateway. */
-function siteUrl(name) {
-  const label = name.replaceAll('-', '--').replace('.', '-');
-  const port = location.port === '' ? '' : `:${location.port}`;
-  return `http://${label}.localhost${port}/`;
-}
 
 /** Instead of what only the ledger knows, while it has said nothing. */
 function untold(ledger) {
@@ -319,6 +275,8 @@ async function settle() {
 }
 
 at('settle').addEventListener('click', () => void settle());
+// Elsewhere the front is this page.
+at('costs').hidden = location.pathname === '/';
 addEventListener('hashchange', takeToken);
 takeToken();
 

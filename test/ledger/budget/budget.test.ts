@@ -253,7 +253,7 @@ describe("a site's budget", () => {
       remedy: expect.stringContaining('--spend-limit-site') as string,
     });
     expect(await take(budget, 'b.web3', amount(32n))).toBe(true);
-    expect(budget.view().sites).toEqual([
+    expect(budget.view().sites).toMatchObject([
       { who: 'a.web3', spent: 32n },
       { who: 'b.web3', spent: 32n },
     ]);
@@ -268,7 +268,7 @@ describe("a site's budget", () => {
     less.settle(1n);
     less.settle(1n);
     more.settle(30n);
-    expect(budget.view().sites).toEqual([{ who: 'a.web3', spent: 31n }]);
+    expect(budget.view().sites).toMatchObject([{ who: 'a.web3', spent: 31n }]);
     expect(await take(budget, 'a.web3', amount(2n))).toBe(false);
     expect(await take(budget, 'a.web3', amount(1n))).toBe(true);
   });
@@ -299,6 +299,93 @@ describe("a site's budget", () => {
     more.push(await take(budget, 'dear.web3', amount(1n)));
     expect(new Set(more)).toEqual(new Set([false]));
   }, 60_000);
+});
+
+describe('what a person says of a site', () => {
+  const SITE = 'a.web3';
+  const take = async (budget: Budget, site: string, value: bigint): Promise<boolean> => {
+    try {
+      await budget.reserveSite(site, amount(value));
+      return true;
+    } catch (error) {
+      if (isRelaymintError(error, 'BUDGET_EXHAUSTED', 'BUDGET_STOPPED')) return false;
+      throw error;
+    }
+  };
+
+  it('stops that one, tells who downloads, and holds when the process dies', async () => {
+    const budget = await start();
+    const told: string[] = [];
+    using listening = budget.onStop((site, { code }) => void told.push(`${site} ${code}`));
+    await budget.stopSite(SITE);
+    expect(told).toEqual(['a.web3 BUDGET_STOPPED']);
+    expect(() => budget.requireStarted(SITE)).toThrow(expect.objectContaining({ code: 'BUDGET_STOPPED' }) as Error);
+    expect([await take(budget, SITE, 1n), await take(budget, 'b.web3', 1n)]).toEqual([false, true]);
+    const again = await start();
+    expect([await take(again, SITE, 1n), await take(again, 'b.web3', 1n)]).toEqual([false, true]);
+    await again.startSite(SITE);
+    expect(await take(await start(), SITE, 1n)).toBe(true);
+    listening[Symbol.dispose]();
+    await budget.stopSite('b.web3');
+    expect(told).toHaveLength(1);
+  });
+
+  it('gives it a limit of its own, until that is taken back', async () => {
+    const budget = await start();
+    expect(budget.site(SITE)).toEqual({
+      who: SITE,
+      spent: 0n,
+      limit: 32n,
+      hasOwnLimit: false,
+      isStopped: false,
+      freesAt: undefined,
+    });
+    expect([await take(budget, SITE, 32n), await take(budget, SITE, 1n)]).toEqual([true, false]);
+    await budget.limitSite(SITE, amount(40n));
+    const again = await start();
+    expect(again.site(SITE)).toMatchObject({ limit: 40n, hasOwnLimit: true, freesAt: START + 65 * MINUTE });
+    expect(again.sites()).toEqual([again.site(SITE)]);
+    await again.limitSite(SITE, undefined);
+    expect([again.site(SITE).limit, await take(again, SITE, 1n)]).toEqual([32n, false]);
+    expect(await take(again, 'b.web3', 33n)).toBe(false);
+  });
+
+  it('is nothing that would be forgotten with the hour, or change the file of who says nothing', async () => {
+    const budget = await start();
+    await take(budget, SITE, 1n);
+    expect((await readFile(file))[8]).toBe(1);
+    await budget.stopSite(SITE);
+    await budget.limitSite('b.web3', amount(7n));
+    expect((await readFile(file))[8]).toBe(2);
+    pass(2 * HOUR);
+    expect(budget.sites()).toMatchObject([
+      { who: SITE, spent: 0n, isStopped: true },
+      { who: 'b.web3', spent: 0n, limit: 7n },
+    ]);
+    await budget.startSite(SITE);
+    await budget.limitSite('b.web3', undefined);
+    expect((await readFile(file))[8]).toBe(1);
+  });
+
+  it('holds, as far as it saves money, when it cannot be written', async () => {
+    const budget = await start();
+    await budget.limitSite('b.web3', amount(8n));
+    await rm(folder, { recursive: true, force: true });
+    const failed = { code: 'STORAGE_FAILED' };
+    await expect(budget.stopSite(SITE)).rejects.toMatchObject(failed);
+    await expect(budget.startSite(SITE)).rejects.toMatchObject(failed);
+    await expect(budget.limitSite('b.web3', amount(9n))).rejects.toMatchObject(failed);
+    expect([budget.site(SITE).isStopped, budget.site('b.web3').limit]).toEqual([true, 8n]);
+  });
+
+  it('is remembered of so many sites and no more', async () => {
+    const budget = await start();
+    const all = Array.from({ length: MAX_BUDGET_ENTRIES }, (_, n) => budget.limitSite(`s${n}.web3`, amount(1n)));
+    await Promise.all(all);
+    await expect(budget.stopSite(SITE)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    await budget.stopSite('s1.web3');
+    expect((await start()).site('s1.web3')).toMatchObject({ isStopped: true, limit: 1n });
+  });
 });
 
 it('whatever happens, no hour has more in it than the limits (fast-check)', async () => {

@@ -33,6 +33,7 @@ const TABLE: readonly (readonly [ErrorCode, number, number | undefined])[] = [
   ['LIMIT_EXCEEDED', 503, 5],
   ['CLOSED', 503, 5],
   ['BUDGET_EXHAUSTED', 503, 300],
+  ['BUDGET_STOPPED', 403, undefined],
   ['INSUFFICIENT_FUNDS', 503, undefined],
   ['DEPOSIT_EXHAUSTED', 503, undefined],
   ['PRICE_TOO_HIGH', 503, undefined],

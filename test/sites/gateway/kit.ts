@@ -38,6 +38,7 @@ export interface AskOptions {
   readonly host?: string;
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
 }
 
 export const emptyMarket: MarketView & { readonly supply: MarketSupply } = {
@@ -82,14 +83,14 @@ export async function startFront(cleanup: Cleanup, options: FrontOptions = {}): 
   });
   cleanup.add(() => gateway.close());
   const { port, url } = await gateway.listen({ port: 0 });
-  const open: Front['open'] = (path, { host: name = 'demo-web3.localhost', method = 'GET', headers = {} } = {}) =>
+  const open: Front['open'] = (path, { host: name = 'demo-web3.localhost', method = 'GET', headers = {}, body } = {}) =>
     new Promise((resolve, reject) => {
       const asking = httpRequest(
         { host: '127.0.0.1', port, path, method, agent: false, headers: { host: `${name}:${port}`, ...headers } },
         resolve,
       );
       asking.once('error', reject);
-      asking.end();
+      asking.end(body);
     });
   return {
     port,
