@@ -1,0 +1,4 @@
+/** Pictures, films and sound: what files really are, and what is made of pictures for visitors. */
+export { contradictionIn, describeBytes, fitsType } from './kinds.ts';
+export type { Contradiction } from './kinds.ts';
+export { SNIFFED_BYTES, sniffType } from './sniff.ts';
