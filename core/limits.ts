@@ -382,6 +382,8 @@ export const MAX_SUPERSEDED_PARTS = 8;
 export const NAME_CACHE_MILLIS = 5000;
 /** Manifests of names that a gateway remembers as verified, or as bad: usually 1 KiB each, 16 MiB in all at worst. */
 export const MAX_KNOWN_MANIFESTS = 1024;
+/** Pictures and films of which a gateway remembers that they are what their manifests say: about 200 bytes each. */
+export const MAX_KNOWN_MEDIA = 8_192;
 /** Names remembered with their highest seq: about 1 KB each. */
 export const MAX_CACHED_NAMES = 4096;
 /** Directory and interior blocks a gateway keeps, bytes in all. */

@@ -24,6 +24,7 @@ import { openArchive, rootsKept, rootsOf, targetOf } from './archive.ts';
 import { uploadToAll, type DeliverySettings } from './delivery.ts';
 import { isLeaving, keepersOf } from './keepers.ts';
 import { assertOurs, requireOwn } from './own-name.ts';
+import { assertDeclared, doubtsOf } from './own-media.ts';
 import { assertTerms, changeOf, manifestOf, type ManifestParts } from './own-terms.ts';
 import { takeCar, type SiteCar } from './site-car.ts';
 import { signerOf, type RunningNode, ChainView, pairsOf, watchTransports } from '../node/index.ts';
@@ -53,11 +54,12 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
   const { name, signal } = settings;
   assertNotAborted(signal, 'Publishing');
   await using stack = new AsyncDisposableStack();
+  const { car } = settings;
+  const doubts = await doubtsOf(settings.directory, car, settings.terms, signal);
   const before = await begin(node);
   const registration = await openRegistration(node, settings);
   const { store, journal, indexOf } = await openArchive(node.settings.dataDir, node.settings.log);
   stack.use(store);
-  const { car } = settings;
   const taking = {
     signal,
     onProgress: settings.onImport,
@@ -71,6 +73,7 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
 
   const { record } = registration;
   const manifest = await signed(node, { ...settings, store, root, record });
+  if (settings.terms === undefined) await assertDeclared(store, root, manifest?.manifest, signal);
 
   const mend = async (): Promise<void> => {
     if (car !== undefined) return void (await bringIn(store, { name, root }, car.blocks, { signal }));
@@ -95,6 +98,7 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
     readBytes,
     skipped,
     changed,
+    doubts: doubts.map(({ path, message, remedy }) => ({ path, message, remedy })),
     ...delivered,
     stale: change.record === 'unchanged' ? [] : staleAfter(node.discovery.book, name, delivered.hosts),
     ...change,

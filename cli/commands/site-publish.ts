@@ -25,7 +25,7 @@ import { baseSection, hostsWanted, settingsOf, site, type BaseValues, type SiteV
 import type * as CarModule from '../../app/roles/site-car.ts';
 import type * as PublisherModule from '../../app/roles/publisher.ts';
 import { RENEWAL_HINT_DAYS, priceText, registrationText, renewalHint, staleText } from './name-text.ts';
-import { leftOutText, listed } from '../left-out.ts';
+import { doubtsText, leftOutText, listed } from '../left-out.ts';
 import { addSettings } from '../settings.ts';
 
 const publishSection = flagsOnly({
@@ -132,6 +132,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   );
   if (result.manifest !== undefined) output.line(`Its manifest is ${result.manifest}.`);
   if (result.skipped.length > 0) output.line(leftOutText(result.skipped));
+  if (result.doubts.length > 0) output.line(doubtsText(result.doubts));
   if (result.changed.length > 0) {
     output.line(`Changed while they were read, so publish again: ${listed(result.changed)}`);
     process.exitCode = 1;

@@ -1,4 +1,6 @@
 /** Pictures, films and sound: what files really are, and what is made of pictures for visitors. */
+export { beginningsOfContent, beginningsOfFolder, doubtsAbout } from './doubts.ts';
+export type { Beginning, Doubt, LookOptions } from './doubts.ts';
 export { contradictionIn, describeBytes, fitsType } from './kinds.ts';
 export type { Contradiction } from './kinds.ts';
 export { SNIFFED_BYTES, sniffType } from './sniff.ts';

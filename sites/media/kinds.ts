@@ -123,7 +123,7 @@ const POINTER = 'version https://git-lfs.github.com/spec/';
 /** By its name. `head`: the first bytes, SNIFFED_BYTES where there are so many. */
 export function contradictionIn(path: string, head: Uint8Array): Contradiction | undefined {
   const text = Buffer.from(head.buffer, head.byteOffset, head.length).toString('latin1');
-  const extension = /[^/]\.([a-z\d]+)$/i.exec(path)?.[1]?.toLowerCase() ?? '';
+  const extension = endingOf(path);
   if (text.startsWith(POINTER)) {
     return {
       severity: 'error',
@@ -151,6 +151,22 @@ export function contradictionIn(path: string, head: Uint8Array): Contradiction |
     message: `It is named .${extension}, but is ${wordsFor(real)}.`,
     remedy: real === undefined ? 'Replace it.' : 'Name it as what it is, or convert it.',
   };
+}
+
+/** Something is known of how files of that name begin. */
+export function isTold(path: string): boolean {
+  const ending = endingOf(path);
+  return BY_ENDING[ending] !== undefined || TEXTS.has(ending);
+}
+
+/** The media type of pictures, films and sound of that name; undefined for all else. */
+export function typeOfEnding(path: string): string | undefined {
+  const ending = endingOf(path);
+  return ending === 'svg' || ending === 'svgz' ? 'image/svg+xml' : BY_ENDING[ending];
+}
+
+function endingOf(path: string): string {
+  return /[^/]\.([a-z\d]+)$/i.exec(path)?.[1]?.toLowerCase() ?? '';
 }
 
 /**
