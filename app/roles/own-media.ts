@@ -2,7 +2,16 @@
 import type { CID } from 'multiformats/cid';
 import type { BlockReader } from '../../sites/blocks/index.ts';
 import type { ManifestTerms } from '../../sites/manifest/index.ts';
-import { beginningsOfContent, beginningsOfFolder, doubtsAbout, type Doubt } from '../../sites/media/index.ts';
+import {
+  beginningsOfContent,
+  beginningsOfFolder,
+  doubtsAbout,
+  makePictures,
+  type Doubt,
+  type MadePictures,
+  type MakeOptions,
+} from '../../sites/media/index.ts';
+import { picturesFolder } from './archive.ts';
 
 type Declaring = Pick<ManifestTerms, 'kind' | 'mediaType'>;
 
@@ -29,6 +38,22 @@ export async function assertDeclared(
 ): Promise<void> {
   const type = manifest && declaredType(manifest);
   if (type !== undefined) await doubtsAbout(beginningsOfContent(blocks, root, { signal }), type);
+}
+
+export interface PicturesOptions extends Omit<MakeOptions, 'into' | 'rights'> {
+  readonly dataDir: string;
+  readonly terms: ManifestTerms | undefined;
+}
+
+/** Smaller forms and thumbnails of a folder's pictures, kept for the name in the data folder. @throws RelaymintError as `makePictures`. */
+export async function picturesFor(
+  name: string,
+  { dataDir, terms, ...options }: PicturesOptions,
+): Promise<MadePictures> {
+  const into = picturesFolder(dataDir, name);
+  const { creator, copyright, licence } = terms ?? {};
+  const rights = creator === undefined ? undefined : { creator, copyright, url: licence?.url };
+  return await makePictures({ ...options, into, rights });
 }
 
 /** What pictures or films have to be; undefined: it is about a site. */

@@ -32,6 +32,8 @@ import { signerOf, type RunningNode, ChainView, pairsOf, watchTransports } from 
 export interface PublishSettings extends DeliverySettings {
   /** Read if there is no `car`. */
   readonly directory: string;
+  /** Published with the folder: made of its pictures (`picturesFor`). */
+  readonly beside?: ReadonlyMap<string, string> | undefined;
   /** What the name's manifest is to say; undefined: what it said before, if it has one. */
   readonly terms?: ManifestTerms | undefined;
   /** Published instead of a folder; the caller disposes it. */
@@ -63,6 +65,7 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
   const taking = {
     signal,
     onProgress: settings.onImport,
+    ...(settings.beside && { beside: settings.beside }),
     keep: (older: readonly Pin[]) => rootsKept(older, registration.record),
   };
   const imported =
@@ -78,7 +81,7 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
   const mend = async (): Promise<void> => {
     if (car !== undefined) return void (await bringIn(store, { name, root }, car.blocks, { signal }));
     await using session = store.begin();
-    await importPath(settings.directory, session, { signal });
+    await importPath(settings.directory, session, { signal, ...(settings.beside && { beside: settings.beside }) });
   };
   const delivered = await uploadToAll(node, settings, {
     store,

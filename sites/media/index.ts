@@ -3,4 +3,7 @@ export { beginningsOfContent, beginningsOfFolder, doubtsAbout } from './doubts.t
 export type { Beginning, Doubt, LookOptions } from './doubts.ts';
 export { contradictionIn, describeBytes, fitsType } from './kinds.ts';
 export type { Contradiction } from './kinds.ts';
+export { MAX_THUMBNAIL_WIDTH, THUMBNAILS, makePictures } from './make.ts';
+export type { MadePictures, MakeOptions } from './make.ts';
 export { SNIFFED_BYTES, sniffType } from './sniff.ts';
+export type { Rights } from './xmp.ts';
