@@ -1,4 +1,5 @@
-/** What an import left out, as one line for people. */
+/** What an import left out or wondered at, for people. */
+import type { Published } from '../app/market/index.ts';
 import { printable } from './output.ts';
 
 export interface LeftOut {
@@ -16,6 +17,14 @@ export function leftOutText(skipped: readonly LeftOut[]): string {
   for (const { path, reason } of skipped) byReason.set(reason, [...(byReason.get(reason) ?? []), path]);
   const parts = Array.from(byReason, ([reason, paths]) => `${reason}: ${listed(paths)}`);
   return `Left out: ${parts.join('; ')}`;
+}
+
+/** Files that are not what their names say: a line for each, and how many more there are. */
+export function doubtsText(doubts: Published['doubts']): string {
+  const lines = doubts.slice(0, NAMED).map(({ path, message, remedy }) => `${path}: ${message} ${remedy}`);
+  const more =
+    doubts.length > NAMED ? [`.. and ${doubts.length - NAMED} more: relaymint site check has them all.`] : [];
+  return [...lines.map(printable), ...more].join('\n');
 }
 
 /** "a.html, b.html, c.html and 9 more". */

@@ -428,6 +428,12 @@ export const MAX_SEEN_FEEDS = 4_096;
 export const NAME_CACHE_MILLIS = 5000;
 /** Manifests of names that a gateway remembers as verified, or as bad: usually 1 KiB each, 16 MiB in all at worst. */
 export const MAX_KNOWN_MANIFESTS = 1024;
+/** Pictures and films of which a gateway remembers that they are what their manifests say: about 200 bytes each. */
+export const MAX_KNOWN_MEDIA = 8_192;
+/** Of a picture of which forms are made, pixels: 100 million are 400 MB while they are turned. Small files can hold far more. */
+export const MAX_PICTURE_PIXELS = 100_000_000;
+/** Of the file of such a picture, bytes: it is read as a whole. */
+export const MAX_PICTURE_BYTES: number = 128 * 1024 * 1024;
 /** Names remembered with their highest seq: about 1 KB each. */
 export const MAX_CACHED_NAMES = 4096;
 /** Directory and interior blocks a gateway keeps, bytes in all. */

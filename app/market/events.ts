@@ -35,6 +35,8 @@ export interface Published {
   readonly sentBytes: number;
   /** Files of the folder that were left out, and why. */
   readonly skipped: readonly { readonly path: string; readonly reason: string }[];
+  /** Files that are not what their names say, and what to do about it, 100 at most; they were published all the same. */
+  readonly doubts: readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
   /** Node ids of those that have all of it. */
   readonly hosts: readonly string[];
   /** Node ids of those that say they keep the name, stay, and were not brought this update; visitors may get an older state from them. */
@@ -112,6 +114,7 @@ export const publishedSchema: z.ZodType<Published> = z.object({
   sentBlocks: z.number().int(),
   sentBytes: z.number().int(),
   skipped: z.array(z.object({ path: z.string(), reason: z.string() })),
+  doubts: z.array(z.object({ path: z.string(), message: z.string(), remedy: z.string() })),
   hosts: z.array(z.string()),
   stale: z.array(z.string()),
   nodeId: z.string(),

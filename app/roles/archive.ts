@@ -21,6 +21,11 @@ function contentFolder(dataDir: string): string {
   return path.join(dataDir, 'content');
 }
 
+/** Where what is made of a name's pictures is kept. */
+export function picturesFolder(dataDir: string, name: string): string {
+  return path.join(contentFolder(dataDir), 'pictures', name);
+}
+
 export function journalOf(dataDir: string): PublishJournal {
   return new PublishJournal(path.join(contentFolder(dataDir), 'published.jsonl'));
 }

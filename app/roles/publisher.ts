@@ -24,6 +24,7 @@ import { openArchive, rootsKept, rootsOf, targetOf } from './archive.ts';
 import { uploadToAll, type DeliverySettings } from './delivery.ts';
 import { isLeaving, keepersOf } from './keepers.ts';
 import { assertOurs, requireOwn } from './own-name.ts';
+import { assertDeclared, doubtsOf } from './own-media.ts';
 import { assertTerms, changeOf, manifestOf, type ManifestParts } from './own-terms.ts';
 import { takeCar, type SiteCar } from './site-car.ts';
 import { signerOf, type RunningNode, ChainView, pairsOf, watchTransports } from '../node/index.ts';
@@ -31,6 +32,8 @@ import { signerOf, type RunningNode, ChainView, pairsOf, watchTransports } from 
 export interface PublishSettings extends DeliverySettings {
   /** Read if there is no `car`. */
   readonly directory: string;
+  /** Published with the folder: made of its pictures (`picturesFor`). */
+  readonly beside?: ReadonlyMap<string, string> | undefined;
   /** What the name's manifest is to say; undefined: what it said before, if it has one. */
   readonly terms?: ManifestTerms | undefined;
   /** Published instead of a folder; the caller disposes it. */
@@ -53,14 +56,16 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
   const { name, signal } = settings;
   assertNotAborted(signal, 'Publishing');
   await using stack = new AsyncDisposableStack();
+  const { car } = settings;
+  const doubts = await doubtsOf(settings.directory, car, settings.terms, signal);
   const before = await begin(node);
   const registration = await openRegistration(node, settings);
   const { store, journal, indexOf } = await openArchive(node.settings.dataDir, node.settings.log);
   stack.use(store);
-  const { car } = settings;
   const taking = {
     signal,
     onProgress: settings.onImport,
+    ...(settings.beside && { beside: settings.beside }),
     keep: (older: readonly Pin[]) => rootsKept(older, registration.record),
   };
   const imported =
@@ -71,11 +76,12 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
 
   const { record } = registration;
   const manifest = await signed(node, { ...settings, store, root, record });
+  if (settings.terms === undefined) await assertDeclared(store, root, manifest?.manifest, signal);
 
   const mend = async (): Promise<void> => {
     if (car !== undefined) return void (await bringIn(store, { name, root }, car.blocks, { signal }));
     await using session = store.begin();
-    await importPath(settings.directory, session, { signal });
+    await importPath(settings.directory, session, { signal, ...(settings.beside && { beside: settings.beside }) });
   };
   const delivered = await uploadToAll(node, settings, {
     store,
@@ -95,6 +101,7 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
     readBytes,
     skipped,
     changed,
+    doubts: doubts.map(({ path, message, remedy }) => ({ path, message, remedy })),
     ...delivered,
     stale: change.record === 'unchanged' ? [] : staleAfter(node.discovery.book, name, delivered.hosts),
     ...change,

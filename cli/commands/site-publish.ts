@@ -10,23 +10,48 @@ import { watchLifecycle } from '../../app/lifecycle.ts';
 import {
   DEFAULT_GATEWAY_PORT,
   flagsOnly,
+  grammar,
   newName,
   optional,
   place,
   required,
+  type Grammar,
   type ValuesOf,
 } from '../../app/config/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { counted, createLog, createOutput, createProgress, createStatus } from '../output.ts';
-import { readManifestFile } from '../../sites/manifest/index.ts';
+import {
+  counted,
+  createLog,
+  createOutput,
+  createProgress,
+  createStatus,
+  createSteps,
+  printable,
+  type Output,
+} from '../output.ts';
+import { readManifestFile, type ManifestTerms } from '../../sites/manifest/index.ts';
+import { MAX_THUMBNAIL_WIDTH } from '../../sites/media/index.ts';
+import type { MadePictures } from '../../sites/media/index.ts';
 import { requireDirectory } from '../../app/market/index.ts';
 import { openNode } from '../../app/node/index.ts';
 import { baseSection, hostsWanted, settingsOf, site, type BaseValues, type SiteValues } from '../../app/roles/index.ts';
 import type * as CarModule from '../../app/roles/site-car.ts';
+import type * as MediaModule from '../../app/roles/own-media.ts';
 import type * as PublisherModule from '../../app/roles/publisher.ts';
 import { RENEWAL_HINT_DAYS, priceText, registrationText, renewalHint, staleText } from './name-text.ts';
-import { leftOutText, listed } from '../left-out.ts';
+import { doubtsText, leftOutText, listed } from '../left-out.ts';
 import { addSettings } from '../settings.ts';
+
+/** In pixels, from the smallest. */
+const widths: Grammar<readonly number[]> = grammar((text) => {
+  const all = new Set(text.split(',').map((one) => (/^\d{1,5}$/.test(one) ? Number(one) : 0)));
+  if (all.size > MAX_WIDTHS || Math.min(...all) < 1 || Math.max(...all) > MAX_THUMBNAIL_WIDTH) {
+    throw new RangeError(`Write 1 to ${MAX_WIDTHS} widths of 1 to ${MAX_THUMBNAIL_WIDTH} pixels: 320,640,1280.`);
+  }
+  return [...all].sort((a, b) => a - b);
+});
+/** More are made for no screens. */
+const MAX_WIDTHS = 8;
 
 const publishSection = flagsOnly({
   name: required('--name <name>', newName, 'for example demo.web3'),
@@ -34,6 +59,11 @@ const publishSection = flagsOnly({
     '--manifest <file>',
     place,
     'JSON that says whose it is and what others may do with it; .image and .video need it (default: what the name said before)',
+  ),
+  thumbnails: optional(
+    '--thumbnails <widths>',
+    widths,
+    'also publish smaller forms of its pictures (AVIF, WebP) beside them, and thumbnails of these widths in pixels: 320,640,1280; needs the package "sharp"',
   ),
 });
 
@@ -80,6 +110,48 @@ async function assertApart(folder: string, dataDir: string): Promise<void> {
   });
 }
 
+interface PicturesOf {
+  readonly folder: string;
+  readonly isCar: boolean;
+  readonly options: PublishOptions;
+  readonly terms: ManifestTerms | undefined;
+  readonly dataDir: string;
+}
+
+/** undefined: none are wanted. @throws RelaymintError INVALID_ARGUMENT (a CAR file), and as `makePictures`. */
+async function madePictures(
+  { folder, isCar, options, terms, dataDir }: PicturesOf,
+  output: Output,
+  signal: AbortSignal,
+): Promise<MadePictures | undefined> {
+  if (options.thumbnails === undefined) return undefined;
+  if (isCar) {
+    throw new RelaymintError('INVALID_ARGUMENT', 'A CAR file is published as it is, without --thumbnails.', {
+      remedy: 'Publish the folder, or leave --thumbnails out.',
+    });
+  }
+  const steps = createSteps('Pictures ', output.json);
+  const { picturesFor }: typeof MediaModule = await import('../../app/roles/own-media.ts');
+  const made = await picturesFor(options.name, {
+    folder,
+    dataDir,
+    widths: options.thumbnails,
+    terms,
+    signal,
+    onProgress: ({ done, total, path: shown }) => steps.update(done, total, shown),
+  }).finally(() => steps.finish());
+  output.line(`${counted(made.beside.size, 'file')} made of ${counted(made.pictures, 'picture')}.`);
+  for (const { path: one, why } of made.failed.slice(0, SHOWN_FAILURES)) {
+    output.line(printable(`${one}: nothing was made of it: ${why}.`));
+  }
+  const more = made.failed.length - SHOWN_FAILURES;
+  if (more > 0) output.line(`.. and of ${more} more.`);
+  return made;
+}
+
+/** Pictures of which nothing could be made, that people are shown. */
+const SHOWN_FAILURES = 10;
+
 async function run(directory: string, options: PublishOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
@@ -91,6 +163,11 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   await using stack = new AsyncDisposableStack();
   // Before anything is opened that pays: nothing of a file that is not right is published.
   const car = isCar ? stack.use(await openFile(folder, lifecycle.signal)) : undefined;
+  const pictures = await madePictures(
+    { folder, isCar, options, terms, dataDir: settings.dataDir },
+    output,
+    lifecycle.signal,
+  );
   const node = stack.use(await openNode(settings, lifecycle.signal));
   await node.announce(lifecycle.signal);
   const importing = createProgress('Importing', output.json);
@@ -100,6 +177,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   const { publish } = await loadPublisher();
   const result = await publish(node, {
     directory: folder,
+    beside: pictures?.beside,
     terms,
     ...(car && { car }),
     name: options.name,
@@ -132,6 +210,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   );
   if (result.manifest !== undefined) output.line(`Its manifest is ${result.manifest}.`);
   if (result.skipped.length > 0) output.line(leftOutText(result.skipped));
+  if (result.doubts.length > 0) output.line(doubtsText(result.doubts));
   if (result.changed.length > 0) {
     output.line(`Changed while they were read, so publish again: ${listed(result.changed)}`);
     process.exitCode = 1;

@@ -14,17 +14,15 @@ import {
   typeByName,
   type RedirectRules,
 } from '../gateway/index.ts';
+import { SNIFFED_BYTES, contradictionIn } from '../media/index.ts';
 import { openFolder, type Skipped, type SkipReason } from '../unixfs/index.ts';
 import { MAX_FINDINGS, type CheckOptions, type CheckReport, type Finding, type Severity } from './contract.ts';
 import { addressesOfCss } from './css.ts';
 import { referencesOf, type PageReferences, type Reference } from './html.ts';
-import { contradictionIn } from './kinds.ts';
 import { alikeKey, isComposed, looksLike } from './names.ts';
 import { SitePaths } from './paths.ts';
 
 const CHECKING = 'The check';
-/** Looked at to tell what a file is. */
-const HEAD_BYTES = 2_048;
 /** Longer pages and style sheets are not looked through. */
 const MAX_TEXT_BYTES = 8 * 1024 * 1024;
 const LEAF_BYTES = 1024 * 1024;
@@ -232,7 +230,7 @@ class Check {
   async #checkFile(one: File): Promise<void> {
     let beginning: Beginning;
     try {
-      const first = await readBeginning(one, HEAD_BYTES);
+      const first = await readBeginning(one, SNIFFED_BYTES);
       const type = (typeByName(one.path)?.type ?? describeType(undefined, first.bytes, first.whole)).split(';')[0];
       this.#count(first.size);
       this.#checkKind(one.path, first.bytes);

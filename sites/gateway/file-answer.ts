@@ -2,10 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { openNode, readFile, type FileNode } from '../unixfs/index.ts';
+import { SNIFFED_BYTES } from '../media/index.ts';
 import { writeAll } from '../wire/index.ts';
 import type { Answering } from './answering.ts';
 import { parseRanges, type ByteRange } from './byte-range.ts';
 import { isOther } from './conditions.ts';
+import { requireDeclared, sandboxDrawing } from './declared.ts';
 import { disposition } from './disposition.ts';
 import { LEAST_PACKED_BYTES, MOST_PACKED_BYTES, isCompressible, packed, unpackedBeginning } from './encodings.ts';
 import { setHeads, type Told } from './heads.ts';
@@ -13,9 +15,9 @@ import { UNKNOWN_TYPE, describeType, needsBytes, typeByName, type MediaType } fr
 import { parameter } from './representation.ts';
 import { wantsPart, type Variant } from './variants.ts';
 
-/** Bytes looked at to tell what a file is when its name does not say. */
-const SNIFFED_BYTES = 2048;
 const NO_BYTES = new Uint8Array(0);
+/** A file that is cut into pieces of a few letters must not cost a look-up for each of them. */
+const MAX_HEAD_PIECES = 16;
 
 /** How a file is sent. */
 export interface Sending extends Told {
@@ -68,11 +70,12 @@ class FileAnswer {
     }
     const known = this.#known;
     const type = this.#answering.type ?? (await this.#typeOf(known));
+    await this.#compare(type, () => this.#unpackedHead(known));
     const appendix = ranges === undefined && type.startsWith('text/html') ? place.appendix : undefined;
     const variant = ranges === undefined && appendix === undefined ? this.#packing(type) : undefined;
     if (variant !== undefined) return await this.#pack(variant, type);
     if (!this.#answering.accepted.identity) throw notAcceptable();
-    setHeads(asked, place, this.#sending);
+    this.#setHeads(type, tag);
     response.status(status ?? (ranges === undefined ? 200 : 206));
     response.set('Accept-Ranges', 'bytes');
     // Express would add a charset.
@@ -96,17 +99,19 @@ class FileAnswer {
 
   /** This is the packed form of the file that was asked for. @returns whether it really is packed. */
   async sendAs(variant: Variant): Promise<boolean> {
-    const { asked, place, type } = this.#answering;
+    const { asked, type: given } = this.#answering;
     const first = await this.#read(this.#all).next();
     const head = first.done === true ? undefined : await unpackedBeginning(first.value, variant.coding);
     if (head === undefined) return false;
-    setHeads(asked, place, { ...this.#sending, tag: variant.tag });
+    const type = given ?? describeType(this.#known, head.subarray(0, SNIFFED_BYTES), false);
+    await this.#compare(type, () => Promise.resolve(head));
+    this.#setHeads(type, variant.tag);
     const { response } = asked;
     response.status(this.#sending.status ?? 200).set({
       'Content-Encoding': variant.coding,
       'Content-Length': String(this.#file.size),
     });
-    response.setHeader('Content-Type', type ?? describeType(this.#known, head.subarray(0, SNIFFED_BYTES), false));
+    response.setHeader('Content-Type', type);
     this.#saveAs();
     if (!this.#isHead) await this.#write(this.#all);
     response.end();
@@ -125,9 +130,8 @@ class FileAnswer {
   }
 
   async #pack(variant: Variant, type: string): Promise<void> {
-    const { asked, place } = this.#answering;
-    const { response } = asked;
-    setHeads(asked, place, { ...this.#sending, tag: variant.tag });
+    const { response } = this.#answering.asked;
+    this.#setHeads(type, variant.tag);
     response.status(this.#sending.status ?? 200).set('Content-Encoding', variant.coding);
     response.setHeader('Content-Type', type);
     this.#saveAs();
@@ -174,12 +178,39 @@ class FileAnswer {
     }
   }
 
+  #setHeads(type: string, tag: string): void {
+    const { asked, place } = this.#answering;
+    setHeads(asked, place, { ...this.#sending, tag });
+    if (place.declared !== undefined) sandboxDrawing(asked.response, type);
+  }
+
+  /** @throws RelaymintError CONTENT_REFUSED, and what `head` throws. */
+  async #compare(type: string, head: () => Promise<Uint8Array>): Promise<void> {
+    const { asked, place } = this.#answering;
+    const about = { cid: this.#file.cid, type, path: asked.request.path };
+    if (place.declared !== undefined) await requireDeclared(place.declared, about, head);
+  }
+
+  async #head(): Promise<Uint8Array> {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of this.#read({ start: 0, end: Math.min(this.#file.size, SNIFFED_BYTES) })) {
+      // Nearly always all of it. What a page begins with is not hidden in many small ones.
+      if (pieces.push(piece) >= MAX_HEAD_PIECES) break;
+    }
+    return pieces.length === 1 ? (pieces[0] ?? NO_BYTES) : Buffer.concat(pieces);
+  }
+
+  /** Of a file whose name says that it is packed, what is in it. */
+  async #unpackedHead(known: MediaType | undefined): Promise<Uint8Array> {
+    const head = await this.#head();
+    return known?.encoding === undefined ? head : ((await unpackedBeginning(head, 'gzip')) ?? NO_BYTES);
+  }
+
   async #typeOf(known: MediaType | undefined): Promise<string> {
     if (known !== undefined && !needsBytes(known)) return known.type;
     const { size } = this.#file;
     try {
-      const first = await this.#read({ start: 0, end: Math.min(size, SNIFFED_BYTES) }).next();
-      const head = first.done === true ? NO_BYTES : first.value;
+      const head = await this.#head();
       return describeType(known, head, head.length === size);
     } catch (error) {
       // What is wanted of the file may be here although its beginning is not.
@@ -190,12 +221,13 @@ class FileAnswer {
 
   /**
    * By its name. Where the address is of the content alone, by the one that the visitor gives it; below a site's name somebody else's link
-   * must not make a page, with script, of a text that the site shows.
+   * must not make a page, with script, of a text that the site shows. A root that is a file has no name, and is what its manifest says.
    */
   get #known(): MediaType | undefined {
     const { asked, place } = this.#answering;
     const given = place.immutable ? parameter(asked.request, 'filename') : undefined;
-    return typeByName(given ?? this.#sending.filename);
+    const filename = given ?? this.#sending.filename;
+    return filename === '' && place.declared !== undefined ? { type: place.declared.mediaType } : typeByName(filename);
   }
 
   get #all(): ByteRange {

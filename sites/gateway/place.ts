@@ -1,6 +1,7 @@
 /** Where the content that a request asks for begins, and how its addresses are written. */
 import type { CID } from 'multiformats/cid';
 import type { BlockReader } from '../blocks/contract.ts';
+import type { Declared } from './declared.ts';
 
 export interface Place {
   readonly root: CID;
@@ -17,6 +18,8 @@ export interface Place {
   readonly ownOrigin: boolean;
   /** What it says differs from page to page that embeds it. Default false. */
   readonly embedded?: boolean;
+  /** What a manifest says that pictures and films here are. Absent: nobody says anything. */
+  readonly declared?: Declared | undefined;
   /** Added to each page of HTML that is sent whole. */
   readonly appendix?: Buffer;
 }

@@ -7,6 +7,7 @@ import type { Manifests } from '../manifest/contract.ts';
 import { Limit } from '../serve/index.ts';
 import { answerContent } from './content.ts';
 import type { Asked, SiteAddress } from './contract.ts';
+import { declaredBy } from './declared.ts';
 import { allowEmbedding, requireEmbeddable, requireOpen } from './embedding.ts';
 import { withoutContent } from './failure.ts';
 import type { FeedAnswers } from './feed-answers.ts';
@@ -70,6 +71,7 @@ export async function serveSite(parts: SiteParts, whole: Asked): Promise<void> {
       immutable: false,
       ownOrigin: true,
       embedded: embedder !== undefined,
+      declared: declaredBy(signed, embedder?.name),
       ...(parts.appendix && { appendix: parts.appendix }),
     };
     if (signed !== undefined) tellLicence(response, signed);

@@ -14,6 +14,7 @@ import { sendFile, sendPacked, type Sending } from './file-answer.ts';
 import { FOR_EVER, isAnswered, setHeads, type Told } from './heads.ts';
 import { siteHeaders, siteRedirect } from './own-files.ts';
 import { LISTING_VERSION, sendListing, sendMessage } from './pages.ts';
+import { pictureForm, type PictureForm } from './pictures.ts';
 import { pathBelow, splitPath, type Place } from './place.ts';
 import type { SiteHeaders } from './site-headers.ts';
 import { variantsOf, type Variant } from './variants.ts';
@@ -78,10 +79,14 @@ class TreeAnswer {
   }
 
   /** @returns false when there is nothing of that name. */
-  async #show(segments: readonly string[], folder: boolean, how: Showing = ASKED): Promise<boolean> {
+  async #show(asked: readonly string[], folder: boolean, how: Showing = ASKED): Promise<boolean> {
     const { status, only, instead } = how;
-    const trail = await this.#follow(segments);
-    if (trail === undefined) return false;
+    const found = await this.#follow(asked);
+    if (found === undefined) return false;
+    const { segments, trail } = (folder ? undefined : await this.#pictureForm(asked, found, status)) ?? {
+      segments: asked,
+      trail: found,
+    };
     const isRoot = segments.length === 0;
     // A leaf is a file: it need not be fetched to know that.
     if (folder && !isRoot && !isDirectoryCodec(trail.cid)) return false;
@@ -103,6 +108,16 @@ class TreeAnswer {
     if (node?.type === 'symlink') this.#symlink(node.target, told);
     else await this.#file(node ?? trail.cid, { ...told, filename: segments.at(-1) ?? '', status, variants });
     return true;
+  }
+
+  /** Another form of a picture, that the visitor would rather have. */
+  async #pictureForm(segments: readonly string[], { cid }: Trail, status?: number): Promise<PictureForm | undefined> {
+    return await pictureForm(
+      this.#answering,
+      segments,
+      cid,
+      (form) => this.#told(form, form.cid.toString(), status).tag,
+    );
   }
 
   async #file(file: FileNode | CID, sending: Sending): Promise<void> {

@@ -34,6 +34,8 @@ export interface FolderOptions {
   readonly signal?: AbortSignal;
   /** Also takes entries whose name begins with a dot (`.well-known` is always taken). Default false: `.git` and `.env` are not published. */
   readonly hidden?: boolean;
+  /** Files of elsewhere, by the path at which they are published with the folder; where it has one of that path, its own is. */
+  readonly beside?: ReadonlyMap<string, string>;
 }
 
 export interface FolderEntry {
@@ -95,6 +97,15 @@ export class Folder {
 
   /** @throws RelaymintError STORAGE_FAILED, ABORTED. */
   async *entries(): AsyncGenerator<FolderEntry> {
+    const beside = new Map(this.#options.beside);
+    for await (const entry of this.#own()) {
+      beside.delete(entry.path);
+      yield entry;
+    }
+    for (const [path, file] of beside) yield { path, file };
+  }
+
+  async *#own(): AsyncGenerator<FolderEntry> {
     if (this.#single) yield { path: basename(this.#path), file: this.#real };
     else yield* this.#folder(this.#real, '', [this.#real]);
   }

@@ -103,6 +103,8 @@ async function child(blocks: BlockReader, parent: CID, name: string, options: Re
       found = step.remainder?.length === 0 ? step.cid : found;
   } catch (error) {
     if (error instanceof Error && error.name === 'NotFoundError') return undefined;
+    // The path walker takes a file of several blocks for a folder.
+    if (!isRelaymintError(error) && (await openNode(blocks, parent, options)).type !== 'directory') return undefined;
     throw asContentError(error, parent);
   }
   return found;

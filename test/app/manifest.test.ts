@@ -1,5 +1,5 @@
 /** A name with terms over its life: published, changed, gone back, taken away, given to somebody else. Real nodes, hosts and chain. */
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CID } from 'multiformats/cid';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -8,12 +8,15 @@ import type { RunningNode } from '../../app/node/index.ts';
 import { host as hostRole, site as siteRole, type Role, type SiteValues } from '../../app/roles/index.ts';
 import { openHost, type RunningHost } from '../../app/roles/hosting.ts';
 import { publish, rollback } from '../../app/roles/publisher.ts';
+import { openSiteCar, type SiteCar } from '../../app/roles/site-car.ts';
 import { siteStatus, unpublish } from '../../app/roles/site-record.ts';
+import { packSite } from '../../app/site/index.ts';
 import { createTestnet, type Testnet } from '../../app/testnet/index.ts';
 import { SUPERSEDED_ROOT_MILLIS } from '../../core/limits.ts';
 import { silentLog } from '../../core/ports.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
 import { parseManifestFile } from '../../sites/manifest/index.ts';
+import { headOf } from '../sites/media/heads.ts';
 import { Cleanup, temporaryFolder } from '../sites/kit.ts';
 import { visit } from './visitor.ts';
 
@@ -64,9 +67,9 @@ const { signal } = new AbortController();
 const delivery = { hosts: [], replicas: 1, relays: 0, signal, onUpload: () => {} };
 
 /** `file`: what the publisher writes; absent: no --manifest. */
-function published(file?: object, label = 'publisher'): Promise<Published> {
+function published(file?: object, label = 'publisher', car?: SiteCar): Promise<Published> {
   const terms = file && parseManifestFile(JSON.stringify(file), { file: 'terms.json', name });
-  const settings = { ...delivery, directory: folder, name, royaltyBps: 2_000, years: 1, terms };
+  const settings = { ...delivery, directory: folder, name, royaltyBps: 2_000, years: 1, terms, ...(car && { car }) };
   return as(label, (node) => publish(node, { ...settings, onImport: () => {}, onRegistration: () => {} }));
 }
 
@@ -210,4 +213,48 @@ it('an image is published with terms only, and shown by them', async () => {
   await published({ creator: 'Ana', mediaType: 'image/png' });
   expect(await told()).toMatchObject({ kind: 'image', embedding: 'anybody' });
   expect(await shown()).toContain('<title>one</title>');
+});
+
+describe('a picture that is something else', () => {
+  const PICTURE = { creator: 'Ana', mediaType: 'image/png' };
+
+  it('is refused before anything is paid, in a folder as in a CAR file', async () => {
+    name = 'cat.image';
+    await writeFile(path.join(folder, 'a.png'), headOf('a.png'));
+    await writeFile(path.join(folder, 'b.png'), '<!doctype html>not found');
+    const refused = {
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('b.png is a page of HTML, and the manifest says image/png.') as unknown,
+    };
+    await expect(published(PICTURE)).rejects.toMatchObject(refused);
+    const file = path.join(folder, '..', 'cat.car');
+    await packSite({ folder, file, signal });
+    cleanup.add(() => rm(file));
+    await using car = await openSiteCar(file, { signal });
+    await expect(published(PICTURE, 'publisher', car)).rejects.toMatchObject(refused);
+    expect(await testnet.gateway.node.ledger.name(name)).toBeUndefined();
+    // Nothing was bought, and no channel was opened.
+    expect(hosting?.store.pins(name)).toEqual([]);
+    await writeFile(path.join(folder, 'b.png'), headOf('a.png'));
+    expect(await published(PICTURE)).toMatchObject({ record: 'registered', doubts: [] });
+
+    // The terms are those of before.
+    await writeFile(path.join(folder, 'c.png'), headOf('a.jpg'));
+    await expect(published()).rejects.toMatchObject({
+      message: expect.stringContaining('c.png is a JPEG image, and the manifest says image/png.') as unknown,
+    });
+  });
+
+  it('is said and published where nobody declares it', async () => {
+    await writeFile(path.join(folder, 'a.jpg'), headOf('a.webp'));
+    await writeFile(path.join(folder, 'b.png'), headOf('a.png'));
+    const { doubts } = await published();
+    expect(doubts).toEqual([
+      {
+        path: 'a.jpg',
+        message: 'It is named .jpg, but is a WebP image.',
+        remedy: 'Name it as what it is, or convert it.',
+      },
+    ]);
+  });
 });

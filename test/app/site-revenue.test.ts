@@ -22,6 +22,8 @@ const cleanup = new Cleanup();
 const { signal } = new AbortController();
 const LISTING = 'getSignaturesForAddress';
 const PICTURE = { creator: 'Ana Lima', mediaType: 'image/webp', royalty: '30%', referrer: '20%' };
+/** How one begins. */
+const WEBP = Buffer.from('RIFF\0\0\0\0WEBPVP8 ', 'latin1');
 let testnet: Testnet;
 /** The newest transaction of a listing. */
 let first: object | undefined;
@@ -38,7 +40,7 @@ const role: Role<SiteValues> = {
 async function published(name: string, file?: object): Promise<void> {
   const directory = path.join(await temporaryFolder(cleanup), name);
   await mkdir(directory);
-  await writeFile(path.join(directory, 'a.webp'), Buffer.alloc(300_000, name));
+  await writeFile(path.join(directory, 'a.webp'), Buffer.concat([WEBP, Buffer.alloc(300_000, name)]));
   const terms = file && parseManifestFile(JSON.stringify(file), { file: 'terms.json', name });
   await using opened = await testnet.open(role, `owner-of-${name}`);
   await publish(opened.node, {

@@ -1,4 +1,4 @@
-/** A file of 500 MB through three relays and the host: bit-exact, and no process grows with it. */
+/** A film of 500 MB through three relays and the host: sought in at once, bit-exact, and no process grows with it. */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { request } from 'node:http';
@@ -10,26 +10,29 @@ import { startMarketplace, temporaryFolder } from './marketplace.ts';
 const FILE_BYTES = 500_000_000;
 /** What no process of the marketplace passes at any time, resident; docs/architecture.md promises it. */
 const PEAK_RSS = 256 * MIB;
+/** What is asked for first, as a player does that seeks. */
+const END_BYTES = 50_000;
 const HAS_PROC = process.platform === 'linux';
 
 if (!HAS_PROC) process.stderr.write('skipped: the peak memory of a process is read from /proc, which Linux has\n');
 
-/** Writes a file of random bytes piece by piece. @returns its SHA-256. */
-async function writeRandom(file: string, bytes: number): Promise<string> {
+/** Writes a file of random bytes piece by piece. @returns its SHA-256, and that of its last bytes. */
+async function writeRandom(file: string, bytes: number): Promise<{ readonly whole: string; readonly end: string }> {
   const hash = createHash('sha256');
+  let last: Uint8Array = new Uint8Array(0);
   await using handle = await open(file, 'w');
   for (let left = bytes; left > 0; left -= MIB) {
-    const piece = randomBytes(Math.min(left, MIB));
-    hash.update(piece);
-    await handle.write(piece);
+    last = randomBytes(Math.min(left, MIB));
+    hash.update(last);
+    await handle.write(last);
   }
-  return hash.digest('hex');
+  return { whole: hash.digest('hex'), end: createHash('sha256').update(last.subarray(-END_BYTES)).digest('hex') };
 }
 
-function hashOf(url: URL): Promise<string> {
+function hashOf(url: URL, more: Readonly<Record<string, string>> = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     request(
-      { host: '127.0.0.1', port: url.port, path: url.pathname, headers: { host: url.host }, agent: false },
+      { host: '127.0.0.1', port: url.port, path: url.pathname, headers: { host: url.host, ...more }, agent: false },
       (response) => {
         const hash = createHash('sha256');
         response.on('data', (part: Buffer) => hash.update(part));
@@ -54,7 +57,7 @@ test.skipIf(!HAS_PROC)(
     await using folder = await temporaryFolder();
     const site = path.join(folder.path, 'site');
     await mkdir(site);
-    const expected = await writeRandom(path.join(site, 'film.bin'), FILE_BYTES);
+    const expected = await writeRandom(path.join(site, 'film.mp4'), FILE_BYTES);
     await using market = await startMarketplace(
       '--site',
       site,
@@ -65,7 +68,14 @@ test.skipIf(!HAS_PROC)(
       '--log-level',
       'error',
     );
-    expect(await hashOf(new URL('film.bin', market.ready.site))).toBe(expected);
+    const film = new URL('film.mp4', market.ready.site);
+    const begun = performance.now();
+    expect(await hashOf(film, { range: `bytes=-${END_BYTES}` })).toBe(expected.end);
+    const sought = performance.now();
+    expect(await hashOf(film)).toBe(expected.whole);
+    const read = performance.now();
+    // Nothing of what stands before it is fetched.
+    expect((sought - begun) / (read - sought)).toBeLessThan(0.25);
     const peaks = await Promise.all([...market.pids].map(async ([label, pid]) => [label, await peakOf(pid)] as const));
     expect(peaks.filter(([, peak]) => !(peak < PEAK_RSS))).toEqual([]);
   },

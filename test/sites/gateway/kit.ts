@@ -8,7 +8,7 @@ import { importSite } from '../../../sites/unixfs/index.ts';
 import type { ContentSource } from '../../../sites/blocks/index.ts';
 import { createGateway } from '../../../sites/gateway/index.ts';
 import type { GatewayOptions, MarketSupply, MarketView } from '../../../sites/gateway/index.ts';
-import type { Embedding } from '../../../sites/manifest/index.ts';
+import type { Embedding, Manifest } from '../../../sites/manifest/index.ts';
 import { createNameResolver } from '../../../sites/name/index.ts';
 import { NameBook, startHost, temporaryFolder, writeTree } from '../kit.ts';
 import { recordOf, withManifest } from '../manifest/kit.ts';
@@ -117,11 +117,16 @@ export async function startFront(cleanup: Cleanup, options: FrontOptions = {}): 
 }
 
 /** The owner of a published name says whose pages may embed it. */
-export async function letEmbed({ ledger, host }: Front, name: string, embedding: Embedding): Promise<void> {
+export async function letEmbed(front: Front, name: string, embedding: Embedding): Promise<void> {
+  const kind = name.endsWith('.image') ? ({ kind: 'image', mediaType: 'image/svg+xml' } as const) : {};
+  await declare(front, name, { ...kind, embedding });
+}
+
+/** The owner of a published name says what it is. */
+export async function declare({ ledger, host }: Front, name: string, change: Partial<Manifest>): Promise<void> {
   const before = ledger.records.get(name);
   if (before === undefined) throw new Error(`${name} is not published`);
-  const kind = name.endsWith('.image') ? ({ kind: 'image', mediaType: 'image/svg+xml' } as const) : {};
-  const { record, signed } = await withManifest(recordOf(before), { change: { ...kind, embedding } });
+  const { record, signed } = await withManifest(recordOf(before), { change });
   await using session = host.store.begin();
   await session.put(signed.cid, signed.block);
   await session.pin(name, signed.cid);
