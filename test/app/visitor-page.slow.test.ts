@@ -1,7 +1,7 @@
 /** The visitor's page in a browser: the figures, the orders, a hostile site, and whether everybody can use it. */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
@@ -268,15 +268,14 @@ describe.skipIf(!here)("the visitor's page", () => {
 
 /** What axe finds (where it is installed), and what can be told without it. */
 async function faults(page: Page): Promise<readonly string[]> {
-  const own = (await page.evaluate(CHECKS)) as readonly string[];
+  const own = await page.evaluate<readonly string[]>(CHECKS);
   if (AXE === undefined) return own;
   // Not as an element: the page's policy lets none in.
   const session = await page.context().newCDPSession(page);
-  const { readFile } = await import('node:fs/promises');
   await session.send('Runtime.evaluate', { expression: await readFile(AXE, 'utf8') });
-  const found = (await page.evaluate(
+  const found = await page.evaluate<readonly string[]>(
     "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html).join(' | ')))",
-  )) as readonly string[];
+  );
   return [...own, ...found];
 }
 
