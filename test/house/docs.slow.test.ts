@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** How each program is called, and the file that it is. */
 const PROGRAMS = { relaymint: 'bin/relaymint.js', 'npm run bench --': 'dist/bench/main.js' } as const;
 const run = promisify(execFile);
-/** Each of some twenty commands is asked for its help, on a machine that may be busy. */
+/** Each of some hundred commands is asked for its help, on a machine that may be busy. */
 const HELP_MILLIS = 240_000;
 
 interface Fence {
@@ -64,9 +64,11 @@ async function readHelp(
   });
   // The help of an unknown command is its parent's: without this, the walk below would never end.
   if (!stdout.startsWith(`Usage: ${[name, ...command].join(' ')} `)) throw new Error(`no help of ${command.join(' ')}`);
-  const own = [[name, ...command].join(' '), stdout.replaceAll('/home/you', '~').trimEnd()] as const;
-  const below = subcommandsIn(stdout).map((next) => readHelp(name, file, [...command, next]));
-  return [own, ...(await Promise.all(below)).flat()];
+  const text = stdout.replaceAll('/home/you', '~').trimEnd();
+  const all: (readonly [command: string, text: string])[] = [[[name, ...command].join(' '), text]];
+  // One after the other: a hundred processes at once would take the machine from whatever else runs on it.
+  for (const next of subcommandsIn(stdout)) all.push(...(await readHelp(name, file, [...command, next])));
+  return all;
 }
 
 function subcommandsIn(text: string): string[] {
