@@ -18,9 +18,12 @@ import type { RunningNode } from '../node/index.ts';
 import { staggered } from './staggered.ts';
 import { createCircuitPool, type CircuitPoolSettings } from '../../node/tunnel/index.ts';
 
+/** Whose content is wanted, and in whose page. */
+export type RouteWanted = Pick<Site, 'name' | 'referrer'>;
+
 export interface Routes extends AsyncDisposable {
   readonly route: (
-    site: Pick<Parameters<ContentSourceOptions['route']>[0], 'name' | 'referrer'>,
+    site: RouteWanted,
     options: Parameters<ContentSourceOptions['route']>[1],
   ) => Promise<ContentRoute>;
   /** A host failed to deliver this name: it is asked later, or not again. */
@@ -121,7 +124,7 @@ export function createRoutes(options: RoutesOptions): Routes {
   const streams = new SiteStreams(node.budget);
 
   /** A circuit to that host, for which the site pays in whose page it is shown. It tells the host nothing yet of what is wanted. */
-  const routeTo = (host: NodeId, { name, referrer }: Site, signal: AbortSignal): Promise<ContentRoute> =>
+  const routeTo = (host: NodeId, { name, referrer }: RouteWanted, signal: AbortSignal): Promise<ContentRoute> =>
     pools.use(host, async (pool) => {
       await pool.buildTunnels(relays, { signal });
       const circuit = await pool.circuit({ signal });
