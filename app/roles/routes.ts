@@ -22,10 +22,7 @@ import { createCircuitPool, type CircuitPoolSettings } from '../../node/tunnel/i
 export type RouteWanted = Pick<Site, 'name' | 'referrer'>;
 
 export interface Routes extends AsyncDisposable {
-  readonly route: (
-    site: RouteWanted,
-    options: Parameters<ContentSourceOptions['route']>[1],
-  ) => Promise<ContentRoute>;
+  readonly route: (site: RouteWanted, options: Parameters<ContentSourceOptions['route']>[1]) => Promise<ContentRoute>;
   /** A host failed to deliver this name: it is asked later, or not again. */
   readonly failed: (host: NodeId, error: RelaymintError, name: string) => void;
   /** A host delivered a block of this name. */
