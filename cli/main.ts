@@ -9,6 +9,7 @@ import { booksCommand } from './commands/books.ts';
 import { channelCommand } from './commands/channel.ts';
 import { ledgerCommand } from './commands/ledger.ts';
 import { hostImportCommand } from './commands/host-import.ts';
+import { mapCommand } from './commands/map.ts';
 import { nameCommand } from './commands/name.ts';
 import { roleCommand } from './commands/role.ts';
 import { sitePublishCommand } from './commands/site-publish.ts';
@@ -51,6 +52,7 @@ function createProgram(): Command {
   }
   sitePublishCommand(program, { hidden: true });
   siteCommand(program);
+  mapCommand(program);
   ledgerCommand(program);
   walletCommand(program);
   channelCommand(program);
