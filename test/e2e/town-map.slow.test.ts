@@ -188,11 +188,9 @@ async function publishAnother(data: string, { ready }: Marketplace): Promise<voi
   for (const zoom of ['11', '12']) await rm(path.join(tiles, zoom), { recursive: true });
   await relaymint('map', 'pack', tiles, path.join(site, 'pellan.pmtiles'), '--force');
   const relay = ready.nodes.find(({ role }) => role === 'relay');
-  const published = await relaymint(
-    ...['site', 'publish', site, '--name', 'pellan.map', '--data', path.join(data, 'owner-map'), '--json'],
-    ...['--ledger', ready.ledger, '--program', ready.programId, '--log-level', 'error'],
-    ...['--bootstrap', `${relay?.nodeId}@${relay?.addresses[0]}`],
-  );
+  const place = ['--data', path.join(data, 'owner-map'), '--ledger', ready.ledger, '--program', ready.programId];
+  const peers = ['--bootstrap', `${relay?.nodeId}@${relay?.addresses[0]}`, '--log-level', 'error'];
+  const published = await relaymint('site', 'publish', site, '--name', 'pellan.map', ...place, ...peers, '--json');
   if (published.code !== 0) throw new Error(published.stdout + published.stderr);
 }
 
