@@ -10,6 +10,7 @@ import { budgetCommand } from './commands/budget.ts';
 import { channelCommand } from './commands/channel.ts';
 import { ledgerCommand } from './commands/ledger.ts';
 import { hostImportCommand } from './commands/host-import.ts';
+import { mapCommand } from './commands/map.ts';
 import { nameCommand } from './commands/name.ts';
 import { roleCommand } from './commands/role.ts';
 import { sitePublishCommand } from './commands/site-publish.ts';
@@ -52,6 +53,7 @@ function createProgram(): Command {
   }
   sitePublishCommand(program, { hidden: true });
   siteCommand(program);
+  mapCommand(program);
   ledgerCommand(program);
   walletCommand(program);
   channelCommand(program);

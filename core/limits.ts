@@ -352,6 +352,16 @@ export const MAX_PATH_SEGMENTS = 64;
 export const MAX_HAVE_BATCH = 128;
 /** A manifest: all its texts at their longest, eight splits and a list of names take 7 KiB. */
 export const MAX_MANIFEST_BYTES: number = 8 * 1024;
+/** One tile of a map, packed or not: makers of vector tiles stop at 500 KB, pictures of 1,024 pixels rarely reach 2 MB. */
+export const MAX_TILE_BYTES: number = 8 * MIB;
+/** Tiles that are packed into one archive: a region to zoom 15. Where each one is and its hash take 200 bytes meanwhile: 400 MB. */
+export const MAX_MAP_TILES = 2_097_152;
+/** An MBTiles file, which is read whole, and held twice while it is opened. */
+export const MAX_MBTILES_BYTES: Bytes = bytes(512 * MIB);
+/** A directory of a map's archive, unpacked: half a million tiles. */
+export const MAX_MAP_DIRECTORY_BYTES: number = 4 * MIB;
+/** What an archive says of itself in JSON, unpacked: the statistics of a planet's layers take 300 KB. */
+export const MAX_MAP_METADATA_BYTES: number = 4 * MIB;
 /** Roots a host keeps for one name, and as many manifests: the one on chain, the one being published, and one late visitor's. */
 export const MAX_ROOTS_PER_NAME = 4;
 /** Roots of a name that its publisher keeps, to go back to: versions share what did not change between them. */

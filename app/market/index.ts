@@ -7,5 +7,5 @@ export { closeOwnChannels, distributeOwnName } from './owner.ts';
 export { runCommand } from './process.ts';
 export type { RoundReport } from './report.ts';
 export { runRound } from './round.ts';
-export { readTown, type Showing } from './showing.ts';
+export { composed, readTown, type Showing } from './showing.ts';
 export { requireDirectory } from './visit.ts';

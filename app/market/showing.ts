@@ -1,5 +1,6 @@
 /** What a local marketplace shows: one folder, or those of an example, each of another owner. */
-import { readFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readFile, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { z } from 'zod';
 import { RelaymintError, messageOf } from '../../core/errors.ts';
@@ -23,6 +24,14 @@ export interface Showing {
   readonly publishArgs: readonly string[];
   /** What its pages load from other names. */
   readonly embeds: readonly Embedded[];
+  /** Files that are published with it and are not in its folder. */
+  readonly brings: readonly Brought[];
+}
+
+/** A file of a package of ours or of the example's folder, and where in a site it stands. */
+export interface Brought {
+  readonly file: string;
+  readonly as: string;
 }
 
 const FILE = 'town.json';
@@ -30,7 +39,16 @@ const FILE = 'town.json';
 interface Town {
   /** The name to begin at. */
   readonly front: string;
+  /** What several sites need: files of packages, or of the example's folder. */
+  readonly kits: Readonly<Record<string, readonly KitFile[]>>;
   readonly sites: readonly TownSite[];
+}
+
+interface KitFile {
+  /** Absent: a file of the example's folder. */
+  readonly package?: string | undefined;
+  readonly file: string;
+  readonly as: string;
 }
 
 interface TownSite {
@@ -41,13 +59,20 @@ interface TownSite {
   /** File with the source of its manifest. */
   readonly manifest?: string | undefined;
   readonly embeds: readonly Embedded[];
+  /** Kits. */
+  readonly brings: readonly string[];
 }
 
 const name = z.string().transform((text) => parseName(text).name);
 const inside = z.string().regex(/^[a-z0-9][a-z0-9.-]*$/);
+const below = z.string().regex(/^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/);
+const { resolve } = createRequire(import.meta.url);
 
 const townSchema: z.ZodType<Town> = z.strictObject({
   front: name,
+  kits: z
+    .record(z.string(), z.array(z.strictObject({ package: inside.optional(), file: below, as: below })))
+    .default({}),
   sites: z
     .array(
       z.strictObject({
@@ -57,6 +82,7 @@ const townSchema: z.ZodType<Town> = z.strictObject({
         royalty: z.string().optional(),
         manifest: inside.optional(),
         embeds: z.array(z.strictObject({ name, path: z.string().startsWith('/') })).default([]),
+        brings: z.array(z.string()).default([]),
       }),
     )
     .min(1),
@@ -84,10 +110,41 @@ export async function readTown(folder: string): Promise<readonly [Showing, ...Sh
         ...(site.manifest === undefined ? [] : ['--manifest', path.join(folder, site.manifest)]),
       ],
       embeds: site.embeds,
+      brings: site.brings.flatMap((kit) => {
+        const files = town.kits[kit];
+        if (files === undefined) throw damaged(file, `it has no kit ${kit}`);
+        return files.map((one) => ({ file: sourceOf(one, folder), as: one.as }));
+      }),
     })),
   );
   if (front === undefined) throw damaged(file, 'it has no sites');
   return [front, ...others];
+}
+
+function sourceOf(one: KitFile, folder: string): string {
+  if (one.package === undefined) return path.join(folder, one.file);
+  try {
+    return path.join(path.dirname(resolve(`${one.package}/package.json`)), one.file);
+  } catch (cause) {
+    throw new RelaymintError('FILE_NOT_FOUND', `The example needs the package ${one.package}, which is not here.`, {
+      remedy: 'Install what Relaymint needs again, by "npm install" in its folder.',
+      cause,
+    });
+  }
+}
+
+/** The same, with what a site brings in a copy of its folder below `scratch`. What an earlier one left there goes. @throws the system's errors. */
+export async function composed(showing: Showing, scratch: string): Promise<Showing> {
+  if (showing.brings.length === 0) return showing;
+  const directory = path.join(scratch, showing.name);
+  await rm(directory, { recursive: true, force: true });
+  await cp(showing.directory, directory, { recursive: true, preserveTimestamps: true });
+  for (const { file, as } of showing.brings) {
+    const copy = path.join(directory, as);
+    await mkdir(path.dirname(copy), { recursive: true });
+    await copyFile(file, copy);
+  }
+  return { ...showing, directory };
 }
 
 async function parseTown(file: string): Promise<Town> {

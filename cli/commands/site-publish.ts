@@ -58,7 +58,7 @@ const publishSection = flagsOnly({
   manifest: optional(
     '--manifest <file>',
     place,
-    'JSON that says whose it is and what others may do with it; .image and .video need it (default: what the name said before)',
+    'JSON that says whose it is and what others may do with it; .image, .video and .map need it (default: what the name said before)',
   ),
   thumbnails: optional(
     '--thumbnails <widths>',

@@ -42,6 +42,7 @@ import {
   closeOwnChannels,
   distributeOwnName,
   runRound,
+  composed,
   readTown,
   requireDirectory,
   type Showing,
@@ -59,6 +60,8 @@ const DEFAULT_RELAY_NODES = 3;
 const VISIT = declarePurpose('visit');
 const EXAMPLE_SITE = fileURLToPath(new URL('../../../examples/site', import.meta.url));
 const EXAMPLE_TOWN = fileURLToPath(new URL('../../../examples/town', import.meta.url));
+/** Sites of an example with what they bring. */
+const COMPOSED = 'composed';
 const LOG_FILE = 'marketplace.log';
 
 const startSection = flagsOnly({
@@ -277,9 +280,13 @@ async function showingsOf(
 ): Promise<readonly [Showing, ...Showing[]]> {
   if (site !== undefined || example !== undefined) await layout.rememberShown({ site, example });
   const { shown } = layout;
-  if (shown.site === undefined && shown.example === 'town') return await readTown(EXAMPLE_TOWN);
+  if (shown.site === undefined && shown.example === 'town') {
+    const [front, ...others] = await readTown(EXAMPLE_TOWN);
+    const compose = (showing: Showing): Promise<Showing> => composed(showing, path.join(layout.root, COMPOSED));
+    return [await compose(front), ...(await Promise.all(others.map(compose)))];
+  }
   const directory = await directoryOf(shown.site);
-  return [{ name: SITE_NAME, directory, owner: PUBLISHER, publishArgs: [], embeds: [] }];
+  return [{ name: SITE_NAME, directory, owner: PUBLISHER, publishArgs: [], embeds: [], brings: [] }];
 }
 
 async function directoryOf(site: string | undefined): Promise<string> {

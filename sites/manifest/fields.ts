@@ -107,10 +107,10 @@ export function kindOfName(name: string): ContentKind | undefined {
   return KIND_OF_ENDING[parseName(name).tld];
 }
 
-/** Images and videos are somebody's work: without a manifest they are not shown. */
+/** Images, videos and maps are somebody's work, made to be shown by others: without a manifest they are not shown. */
 export function needsManifest(name: string): boolean {
   const { tld } = parseName(name);
-  return tld === 'image' || tld === 'video';
+  return tld === 'image' || tld === 'video' || tld === 'map';
 }
 
 /** What does not fit together; undefined if all does. */

@@ -7,7 +7,7 @@ import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
 import { parseCredits, pricePerMiB, type BasisPoints, type PricePerMiB } from '../../core/units.ts';
 import { diskError } from '../../platform/disk/disk-error.ts';
 import { hasErrno } from '../../platform/errno.ts';
-import type { Licence, LicenceTerms, Manifest } from './contract.ts';
+import type { ContentKind, Licence, LicenceTerms, Manifest } from './contract.ts';
 import {
   commentsField,
   copyrightField,
@@ -47,6 +47,14 @@ export type ManifestTerms = Pick<
 
 /** More than any manifest needs. */
 const MAX_FILE_BYTES = 64 * 1024;
+/** What a manifest says where its file does not; pictures and films are of many types. */
+const USUAL_TYPE: Readonly<Record<ContentKind, string | undefined>> = {
+  site: 'text/html',
+  image: undefined,
+  video: undefined,
+  map: 'application/vnd.pmtiles',
+  route: 'text/html',
+};
 
 /** A text of a grammar of the command line. */
 function written<T>(read: (text: string) => T): z.ZodType<T> {
@@ -127,14 +135,14 @@ export function parseManifestFile(
   if (error !== undefined) throw wrong(file, firstIssue(error));
   const { royalty: royaltyBps, referrer: referrerBps, splits, ...rest } = data;
   const kind = rest.kind ?? kindOfName(name) ?? 'site';
-  const mediaType = rest.mediaType ?? (kind === 'image' || kind === 'video' ? undefined : 'text/html');
+  const mediaType = rest.mediaType ?? USUAL_TYPE[kind];
   if (mediaType === undefined)
     throw wrong(file, `mediaType: say what it is, for example ${kind}/${kind === 'image' ? 'png' : 'mp4'}`);
   const together = wrongTogether({ name, kind, mediaType });
   if (together !== undefined) throw wrong(file, `${together.field}: ${together.why}`);
   const ofSplits = splits === undefined ? undefined : wrongWithSplits(splits);
   if (ofSplits !== undefined) throw wrong(file, `splits: ${ofSplits}`);
-  const embedding = rest.embedding ?? (kind === 'image' || kind === 'video' ? 'anybody' : 'none');
+  const embedding = rest.embedding ?? (['image', 'video', 'map'].includes(kind) ? 'anybody' : 'none');
   return { ...rest, kind, mediaType, royaltyBps, referrerBps, splits, embedding, comments: rest.comments ?? 'none' };
 }
 

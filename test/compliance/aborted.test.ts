@@ -11,6 +11,7 @@ import { MarketProcess, runCommand } from '../../app/market/process.ts';
 import { openNode, type RunningNode } from '../../app/node/index.ts';
 import { publish, type PublishSettings } from '../../app/roles/publisher.ts';
 import { importToHost } from '../../app/roles/host-import.ts';
+import { describeMap, packMap } from '../../sites/map/index.ts';
 import { openSiteCar } from '../../app/roles/site-car.ts';
 import { exportFetched, exportKept } from '../../app/roles/site-export.ts';
 import { repair } from '../../app/roles/site-repair.ts';
@@ -163,6 +164,8 @@ abortedBefore(() => ground, {
   publishableFiles: ({ folder }, signal) => all(publishableFiles(folder, { signal })),
   importPath: ({ folder }, signal) => importPath(folder, { put: async () => {} }, { signal }),
   importSite: ({ folder, store }, signal) => importSite(store, 'aborted.web3', folder, { signal }),
+  describeMap: ({ folder }, signal) => describeMap(folder, signal),
+  packMap: ({ folder }, signal) => packMap(folder, path.join(folder, 'none.pmtiles'), { signal }),
   follow: ({ store }, signal) => follow(store, block.cid, ['index.html'], { signal }),
   'a page': ({ store }, signal) => openSiteNode(store, block.cid, { signal }),
   'the bytes of a page that is here': ({ store }, signal) => {

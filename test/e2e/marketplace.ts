@@ -45,6 +45,8 @@ export interface ReadyEvent {
     readonly dataDir: string;
     readonly wallet: string;
     readonly role: string;
+    readonly nodeId: string;
+    readonly addresses: readonly string[];
   }[];
   readonly pids: Readonly<Record<string, number>>;
 }

@@ -1,4 +1,4 @@
-/** The town: five names of five owners that show one another's pictures, in figures and in a browser. */
+/** The town: six names of six owners that show one another's pictures, in figures and in a browser. */
 import { chromium, type Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { readTown } from '../../app/market/index.ts';

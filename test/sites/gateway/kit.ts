@@ -118,7 +118,11 @@ export async function startFront(cleanup: Cleanup, options: FrontOptions = {}): 
 
 /** The owner of a published name says whose pages may embed it. */
 export async function letEmbed(front: Front, name: string, embedding: Embedding): Promise<void> {
-  const kind = name.endsWith('.image') ? ({ kind: 'image', mediaType: 'image/svg+xml' } as const) : {};
+  const kind = name.endsWith('.image')
+    ? ({ kind: 'image', mediaType: 'image/svg+xml' } as const)
+    : name.endsWith('.map')
+      ? ({ kind: 'map', mediaType: 'application/vnd.pmtiles' } as const)
+      : {};
   await declare(front, name, { ...kind, embedding });
 }
 

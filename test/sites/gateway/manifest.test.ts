@@ -312,7 +312,7 @@ describe('a name without a manifest', () => {
     expect((await at.get('/.well-known/relaymint/manifest.json')).status).toBe(404);
   });
 
-  it.each(['cat.image', 'film.video'])('is not served as %s', async (name) => {
+  it.each(['cat.image', 'film.video', 'town.map'])('is not served as %s', async (name) => {
     const at = await front();
     await at.publish(name, FILES);
     const host = `${name.replace('.', '-')}.localhost`;

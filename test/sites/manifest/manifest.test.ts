@@ -355,6 +355,11 @@ describe('the file of a manifest', () => {
       embedding: 'none',
       comments: 'none',
     });
+    expect(read({ creator: 'Ana' }, 'a.map')).toMatchObject({
+      kind: 'map',
+      mediaType: 'application/vnd.pmtiles',
+      embedding: 'anybody',
+    });
     expect(read({ creator: 'Ana', mediaType: 'image/png' }, 'a.image')).toMatchObject({
       kind: 'image',
       embedding: 'anybody',

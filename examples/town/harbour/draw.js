@@ -1,0 +1,3 @@
+import { drawHarbour } from './harbour.js';
+
+await drawHarbour(document.querySelector('.harbour'));
