@@ -10,7 +10,8 @@ import { createCircuitEndpoint, type CircuitEndpoint } from '../../node/circuit/
 import { createDiscovery, createOfferBook, type Discovery, type DiscoveryOptions } from '../../node/discovery/index.ts';
 import { createLinkManager, type LinkManager } from '../../node/link/index.ts';
 import type { Metering } from '../../node/meter/index.ts';
-import { walletBindingMessage, type OfferedService } from '../../node/offer/index.ts';
+import type { OfferedService } from '../../node/offer/index.ts';
+import { walletBindingMessage } from '../../platform/keys/binding.ts';
 import { isLocalAddress, type Policy } from '../../node/transport/index.ts';
 import { guardFile, openGuards, type Guards } from '../../node/tunnel/index.ts';
 import { newIdentity } from '../../platform/keys/identity.ts';
