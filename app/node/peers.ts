@@ -162,7 +162,7 @@ function isNear(policy: Policy, node: NodeId, addresses: readonly string[]): boo
 }
 
 /** The wallet's statement that this node earns for it. */
-function bindWallet(keys: NodeKeys): Uint8Array {
+export function bindWallet(keys: NodeKeys): Uint8Array {
   const signer = signerOf(keys.walletKey);
   try {
     return signer.sign(walletBindingMessage(keys.identity.nodeId));

@@ -9,7 +9,8 @@ import { createPinKeeper, createPublishService } from '../../sites/publish/index
 import { createContentService } from '../../sites/serve/index.ts';
 import { systemClock } from '../../core/ports.ts';
 import { repeat } from '../../core/repeat.ts';
-import type { RunningNode } from '../node/index.ts';
+import { createStatementSigner } from '../../sites/statement/index.ts';
+import { bindWallet, type RunningNode } from '../node/index.ts';
 import { Draining } from './draining.ts';
 import { KeptElsewhere } from './kept-elsewhere.ts';
 
@@ -62,7 +63,19 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
   node.serve(
     CONTENT_SERVICE,
     settings.price,
-    createContentService({ store, onFetched: (pin) => keeper.fetched(pin), log }),
+    createContentService({
+      store,
+      onFetched: (pin) => keeper.fetched(pin),
+      state: createStatementSigner({
+        identity: node.keys.identity,
+        wallet: node.wallet.address,
+        walletBinding: bindWallet(node.keys),
+        price: settings.price,
+        clock,
+      }),
+      clock,
+      log,
+    }),
   );
   const draining =
     settings.drain === undefined

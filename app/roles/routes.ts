@@ -5,7 +5,8 @@ import { MAX_BLOCK_BYTES, MAX_VISIT_HOSTS } from '../../core/limits.ts';
 import { MIB, amount, type Amount, type PricePerMiB } from '../../core/units.ts';
 import type { Budget } from '../../ledger/budget/index.ts';
 import { CONTENT_SERVICE } from '../../sites/blocks/index.ts';
-import type { ContentRoute, ContentSourceOptions } from '../../sites/serve/index.ts';
+import type { ContentRoute, ContentSourceOptions, HostTerms } from '../../sites/serve/index.ts';
+import { priceOf, type SignedOffer } from '../../node/offer/index.ts';
 import type { Circuit } from '../../node/circuit/index.ts';
 import { TokenBucket } from '../../core/rate.ts';
 import { assertNotAborted, deadline } from '../../core/abort.ts';
@@ -123,12 +124,14 @@ export function createRoutes(options: RoutesOptions): Routes {
       const circuit = await pool.circuit({ signal });
       known.reached(host);
       const price = pool.priceOf(circuit);
+      const terms = termsOf(book.get(host));
       return {
         host,
         get isOpen() {
           return circuit.isOpen && circuit.acceptsStreams;
         },
         openStream: (service, params, streamOptions) => circuit.openStream(service, params, streamOptions),
+        ...(terms && { terms }),
         ...(price === undefined ? {} : { begin: () => usage.begin(payer, circuit, price) }),
       };
     });
@@ -154,6 +157,12 @@ export function createRoutes(options: RoutesOptions): Routes {
     delivered: (host, name) => known.delivered(host, name),
     [Symbol.asyncDispose]: () => pools[Symbol.asyncDispose](),
   };
+}
+
+/** What a host says of itself that it has to say in its statements too. */
+function termsOf(offer: SignedOffer | undefined): HostTerms | undefined {
+  const price = offer && priceOf(offer, CONTENT_SERVICE);
+  return offer && price !== undefined ? { host: offer.nodeId, wallet: offer.wallet, price } : undefined;
 }
 
 function noRoute(message: string, cause?: unknown): RelaymintError {
