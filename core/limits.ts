@@ -457,8 +457,18 @@ export const STATEMENT_DELAY_MOST_MILLIS: number = 12 * 3_600_000;
 export const MAX_STATEMENTS_IN_BATCH = 16;
 /** Batches that an inbox reads at once; further streams are refused, and their senders come again. */
 export const MAX_BATCHES_AT_ONCE = 32;
-/** Statements that an inbox keeps, 23 MiB on disk. Those of whoever has the most make room. */
-export const MAX_INBOX_STATEMENTS = 65_536;
+/** Statements that an inbox keeps, 16 MiB on disk. Those of whoever has the most make room. */
+export const MAX_INBOX_STATEMENTS = 32_768;
+/** How old the statements are that an inbox takes, milliseconds: twice as old as gateways keep them. */
+export const STATEMENT_OLD_MILLIS: number = 28 * 86_400_000;
+/** Names and wallets that an inbox remembers what the ledger said of, and for how long, milliseconds. */
+export const MAX_INBOX_ANSWERS = 1_024;
+export const INBOX_ANSWER_MILLIS: number = 10 * 60_000;
+/** Questions to the ledger that strangers' statements may cause at once, and how long each takes to be allowed again, milliseconds. */
+export const INBOX_QUESTIONS_AT_ONCE = 16;
+export const INBOX_QUESTION_REST_MILLIS = 2_000;
+/** How often a gateway looks for statements to hand over, milliseconds. One batch for an inbox each time, on a circuit of its own. */
+export const STATEMENT_ROUND_MILLIS: number = 10 * 60_000;
 
 // --- selling to visitors ----------------------------------------------------------------------------------------------
 /** A payment in a header: a transaction in base64 twice, and the offer that it answers. Node takes 16 KiB of heads in all. */

@@ -4,6 +4,7 @@ import { formatBytes, formatCredits, pricePerMiB } from '../../core/units.ts';
 import { instant, list, name, optional, price, share, size, standard } from '../config/index.ts';
 import type { LeftName } from './draining.ts';
 import type { HostValues } from './hosting.ts';
+import { inboxSetting } from './inbox.ts';
 import type { Role, RoleFinish } from './role.ts';
 
 /** Low: a host earns when it is visited. */
@@ -39,6 +40,7 @@ export const host: Role<HostValues> = {
       'leave: take no content, serve what is kept, and stop when other hosts keep it, or then at the latest (2026-12-31, which is 00:00 UTC of that day, or 2026-12-31T18:00Z)',
       { onlyFlag: true },
     ),
+    inbox: inboxSetting,
   },
   terms: (own) => ({ windowPrice: own.price, maxRoyaltyBps: own.maxRoyalty }),
   start: async (node, own) => {

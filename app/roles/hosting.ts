@@ -12,6 +12,7 @@ import { repeat } from '../../core/repeat.ts';
 import { createStatementSigner } from '../../sites/statement/index.ts';
 import { bindWallet, type RunningNode } from '../node/index.ts';
 import { Draining } from './draining.ts';
+import { offerInbox } from './inbox-service.ts';
 import { KeptElsewhere } from './kept-elsewhere.ts';
 
 export interface HostValues {
@@ -27,6 +28,8 @@ export interface HostValues {
   readonly accept: readonly string[];
   /** It takes no content and leaves, at that time at the latest. */
   readonly drain: UnixMillis | undefined;
+  /** It takes statements for the names of its wallet. */
+  readonly inbox: true | undefined;
 }
 
 export interface RunningHost extends AsyncDisposable {
@@ -104,6 +107,7 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
       }),
     );
   }
+  if (settings.inbox === true) await offerInbox(node);
   const ending = new AbortController();
   const sweepOnce = async (): Promise<void> => {
     await keeper.sweep();

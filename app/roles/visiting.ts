@@ -3,6 +3,11 @@ import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { createMemoryCache, openBlockCache, type BlockCache } from '../../sites/cache/index.ts';
 import { createContentSource } from '../../sites/serve/index.ts';
+import { STATEMENT_ROUND_MILLIS } from '../../core/limits.ts';
+import { systemClock } from '../../core/ports.ts';
+import { repeat } from '../../core/repeat.ts';
+import { openOutbox } from '../../sites/statement/index.ts';
+import { handOver } from './courier.ts';
 import { bytes, type Amount } from '../../core/units.ts';
 import { createGateway } from '../../sites/gateway/index.ts';
 import { createNameResolver } from '../../sites/name/index.ts';
@@ -37,18 +42,54 @@ export interface RunningGateway extends AsyncDisposable {
 }
 
 const CACHE_DIRECTORY = 'cache';
+const OUTBOX_FILE = 'statements/outbox';
 
-export async function openGateway(node: RunningNode, settings: GatewayValues): Promise<RunningGateway> {
+/** When statements are handed over, for tests. */
+export interface StatementPace {
+  /** Draws how long one waits at least, milliseconds. */
+  readonly delay: () => number;
+  readonly roundMillis: number;
+}
+
+export async function openGateway(
+  node: RunningNode,
+  settings: GatewayValues,
+  pace?: StatementPace,
+): Promise<RunningGateway> {
   const { log, world } = node.settings;
+  const clock = world?.clock ?? systemClock;
   await using stack = new AsyncDisposableStack();
   const routes = stack.use(createRoutes({ node, relays: settings.relays }));
-  const resolver = createNameResolver({ ledger: node.names, ...(world && { clock: world.clock }) });
+  const resolver = createNameResolver({ ledger: node.names, clock });
   const cache = stack.use(await openCache(node, settings));
+  const outbox = stack.use(
+    await openOutbox({
+      // It tells what was read, as what is kept of it does.
+      ...(settings.cache !== 'off' && settings.cache > 0 && { file: path.join(node.settings.dataDir, OUTBOX_FILE) }),
+      ...(pace && { delay: pace.delay }),
+      clock,
+      log,
+    }),
+  );
+  stack.use(
+    repeat({
+      everyMillis: pace?.roundMillis ?? STATEMENT_ROUND_MILLIS,
+      jitter: 0.5,
+      work: async (signal) => {
+        await handOver({ node, outbox, relays: settings.relays }, signal);
+        await outbox.write();
+      },
+      what: 'handing statements over',
+      log,
+    }),
+  );
   const content = createContentSource({
     route: routes.route,
     rootOf: async (name) => (await resolver.resolve(name)).root,
     onBadHost: routes.failed,
     onGoodHost: routes.delivered,
+    onStated: (statement) => outbox.keep(statement),
+    clock,
     cache,
     log,
   });
