@@ -72,10 +72,11 @@ async function serve(options: ContentServiceOptions, stream: ServiceStream, para
     // A refusal to read is reported when its turn comes.
     found.catch(() => undefined);
     await answered;
-    answered = answer(stream, request, found).then((sent) => {
+    const count = (sent: number): void => {
       if (nonce === undefined) delivery.add(sent);
       idle.touch();
-    });
+    };
+    answered = answer(stream, request, found).then(count);
     answered.catch(() => undefined);
   }
   await answered;

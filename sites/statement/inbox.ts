@@ -178,16 +178,18 @@ class Collected implements Inbox {
     }
   }
 
-  /** On disk first: the sender forgets what it was told is taken. */
   async #write(fresh: readonly SignedStatement[]): Promise<void> {
-    const writing = this.#writing.then(async () => {
-      await appendLines(this.#options.file, fresh.map(lineOf));
-      this.#lines += fresh.length;
-      for (const statement of fresh) this.#store.add(statement);
-      if (this.#lines >= MAX_FILE_LINES) await this.#rewrite();
-    });
+    const writing = this.#writing.then(() => this.#append(fresh));
     this.#writing = writing.catch(() => undefined);
     await writing;
+  }
+
+  /** On disk first: the sender forgets what it was told is taken. */
+  async #append(fresh: readonly SignedStatement[]): Promise<void> {
+    await appendLines(this.#options.file, fresh.map(lineOf));
+    this.#lines += fresh.length;
+    for (const statement of fresh) this.#store.add(statement);
+    if (this.#lines >= MAX_FILE_LINES) await this.#rewrite();
   }
 
   async #rewrite(): Promise<void> {

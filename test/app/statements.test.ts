@@ -210,7 +210,7 @@ describe('what hosts signed for a visitor', () => {
     // Both delivered as much; one declared half of it.
     expect(Math.abs(Number(paid - 2n * BigInt(half.stated.declared)))).toBeLessThan(Number(paid) / 50);
     expect(revenueText(half.revenue)).toContain('DECLARES TOO LITTLE');
-    expect(revenueText(half.revenue)).toContain(`${half.stated.seller}`);
+    expect(revenueText(half.revenue)).toContain(half.stated.seller);
   });
 
   it('accuses nobody where the node does not tell all that was settled', async () => {

@@ -110,7 +110,9 @@ describe("an owner's inbox", () => {
     const names = Array.from({ length: 100 }, (_, index) => host.state({ name: `n${index}.web3` }));
     const verdicts = await inbox.take(encodedOf(names));
     expect(asked).toHaveLength(INBOX_QUESTIONS_AT_ONCE);
-    expect(verdicts.slice(0, INBOX_QUESTIONS_AT_ONCE)).toEqual(new Array(INBOX_QUESTIONS_AT_ONCE).fill(REFUSED));
+    expect(verdicts.slice(0, INBOX_QUESTIONS_AT_ONCE)).toEqual(
+      Array.from({ length: INBOX_QUESTIONS_AT_ONCE }, () => REFUSED),
+    );
     expect(new Set(verdicts.slice(INBOX_QUESTIONS_AT_ONCE))).toEqual(new Set([LATER]));
     await inbox.take(encodedOf(names.slice(0, INBOX_QUESTIONS_AT_ONCE)));
     expect(asked).toHaveLength(INBOX_QUESTIONS_AT_ONCE);

@@ -101,7 +101,7 @@ describe('what a gateway keeps of statements', () => {
       after
         .due()
         .map((kept): number => kept.bytes)
-        .toSorted(),
+        .toSorted((one, other) => one - other),
     ).toEqual([2, 3]);
   });
 
