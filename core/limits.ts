@@ -498,6 +498,40 @@ export const MAX_SITE_POOLS = 128;
 /** Pages that may watch the marketplace live at once. */
 export const MAX_MARKET_WATCHERS = 32;
 
+// --- statements of delivery -------------------------------------------------------------------------------------------
+/** A statement with the longest names: its fields beside them, two texts and the signature. */
+export const MAX_STATEMENT_BYTES: number = 1 + 32 + 32 + 64 + 16 + 4 + 4 + 8 + 8 + 2 * (2 + MAX_NAME_BYTES) + 64;
+/** Bytes of blocks after which a visitor asks the host for a statement: what is not stated when either of them dies. */
+export const STATEMENT_EVERY_BYTES: number = 4 * MIB;
+/** How long a stream is not used until a statement is asked for on it, milliseconds: a page's requests come within it. */
+export const STATEMENT_REST_MILLIS = 5_000;
+/** How long a gateway that stops waits for the last statements, milliseconds. */
+export const STATEMENT_LAST_MILLIS = 3_000;
+/** Statements that a gateway keeps for one name, and in all: 3 MiB. Without a limit, a name without an inbox would fill its memory. */
+export const MAX_STATEMENTS_OF_NAME = 1_024;
+export const MAX_STATEMENTS_KEPT = 8_192;
+/** How long a gateway keeps one for an owner without an inbox, milliseconds. */
+export const STATEMENT_KEPT_MILLIS: number = 14 * 86_400_000;
+/** Between these a gateway draws how long a statement waits at least until it is handed over, milliseconds: it must not tell when somebody read. */
+export const STATEMENT_DELAY_LEAST_MILLIS: number = 3_600_000;
+export const STATEMENT_DELAY_MOST_MILLIS: number = 12 * 3_600_000;
+/** Statements in one batch: who sends them is one visitor for all that is in it, so they are few. */
+export const MAX_STATEMENTS_IN_BATCH = 16;
+/** Batches that an inbox reads at once; further streams are refused, and their senders come again. */
+export const MAX_BATCHES_AT_ONCE = 32;
+/** Statements that an inbox keeps, 16 MiB on disk. Those of whoever has the most make room. */
+export const MAX_INBOX_STATEMENTS = 32_768;
+/** How old the statements are that an inbox takes, milliseconds: twice as old as gateways keep them. */
+export const STATEMENT_OLD_MILLIS: number = 28 * 86_400_000;
+/** Names and wallets that an inbox remembers what the ledger said of, and for how long, milliseconds. */
+export const MAX_INBOX_ANSWERS = 1_024;
+export const INBOX_ANSWER_MILLIS: number = 10 * 60_000;
+/** Questions to the ledger that strangers' statements may cause at once, and how long each takes to be allowed again, milliseconds. */
+export const INBOX_QUESTIONS_AT_ONCE = 16;
+export const INBOX_QUESTION_REST_MILLIS = 2_000;
+/** How often a gateway looks for statements to hand over, milliseconds. One batch for an inbox each time, on a circuit of its own. */
+export const STATEMENT_ROUND_MILLIS: number = 10 * 60_000;
+
 // --- selling to visitors ----------------------------------------------------------------------------------------------
 /** A payment in a header: a transaction in base64 twice, and the offer that it answers. Node takes 16 KiB of heads in all. */
 export const MAX_PAYMENT_HEADER: number = 8 * 1024;

@@ -10,7 +10,8 @@ import { createCircuitEndpoint, type CircuitEndpoint } from '../../node/circuit/
 import { createDiscovery, createOfferBook, type Discovery, type DiscoveryOptions } from '../../node/discovery/index.ts';
 import { createLinkManager, type LinkManager } from '../../node/link/index.ts';
 import type { Metering } from '../../node/meter/index.ts';
-import { walletBindingMessage, type OfferedService } from '../../node/offer/index.ts';
+import type { OfferedService } from '../../node/offer/index.ts';
+import { walletBindingMessage } from '../../platform/keys/binding.ts';
 import { isLocalAddress, type Policy } from '../../node/transport/index.ts';
 import { guardFile, openGuards, type Guards } from '../../node/tunnel/index.ts';
 import { newIdentity } from '../../platform/keys/identity.ts';
@@ -161,7 +162,7 @@ function isNear(policy: Policy, node: NodeId, addresses: readonly string[]): boo
 }
 
 /** The wallet's statement that this node earns for it. */
-function bindWallet(keys: NodeKeys): Uint8Array {
+export function bindWallet(keys: NodeKeys): Uint8Array {
   const signer = signerOf(keys.walletKey);
   try {
     return signer.sign(walletBindingMessage(keys.identity.nodeId));

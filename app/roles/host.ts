@@ -4,6 +4,7 @@ import { formatBytes, formatCredits, pricePerMiB, type PricePerMiB } from '../..
 import { instant, list, name, optional, price, share, size, standard } from '../config/index.ts';
 import type { LeftName } from './draining.ts';
 import type { HostValues } from './hosting.ts';
+import { inboxSetting } from './inbox.ts';
 import type { Role, RoleFinish } from './role.ts';
 
 /** Low: a host earns when it is visited. */
@@ -45,6 +46,7 @@ export const host: Role<HostValues> = {
       'leave: take no content, serve what is kept, and stop when other hosts keep it, or then at the latest (2026-12-31, which is 00:00 UTC of that day, or 2026-12-31T18:00Z)',
       { onlyFlag: true },
     ),
+    inbox: inboxSetting,
   },
   // A window has room for a circuit at the highest price.
   terms: (own) => ({ windowPrice: dearest(own), maxRoyaltyBps: own.maxRoyalty }),

@@ -18,8 +18,10 @@ import { createPinKeeper, createPublishService } from '../../sites/publish/index
 import { createContentService } from '../../sites/serve/index.ts';
 import { systemClock } from '../../core/ports.ts';
 import { repeat } from '../../core/repeat.ts';
-import type { RunningNode } from '../node/index.ts';
+import { createStatementSigner } from '../../sites/statement/index.ts';
+import { bindWallet, type RunningNode } from '../node/index.ts';
 import { Draining } from './draining.ts';
+import { offerInbox } from './inbox-service.ts';
 import { KeptElsewhere } from './kept-elsewhere.ts';
 
 export interface HostValues {
@@ -37,6 +39,8 @@ export interface HostValues {
   readonly accept: readonly string[];
   /** It takes no content and leaves, at that time at the latest. */
   readonly drain: UnixMillis | undefined;
+  /** It takes statements for the names of its wallet. */
+  readonly inbox: true | undefined;
 }
 
 export interface RunningHost extends AsyncDisposable {
@@ -75,7 +79,19 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
   node.serve(
     CONTENT_SERVICE,
     settings.price,
-    createContentService({ store, onFetched: (pin) => keeper.fetched(pin), log }),
+    createContentService({
+      store,
+      onFetched: (pin) => keeper.fetched(pin),
+      state: createStatementSigner({
+        identity: node.keys.identity,
+        wallet: node.wallet.address,
+        walletBinding: bindWallet(node.keys),
+        price: settings.price,
+        clock,
+      }),
+      clock,
+      log,
+    }),
   );
   const feeds = stack.use(await openFeedStore(path.join(node.settings.dataDir, FEED_DIRECTORY), log));
   const services = createFeedServices({ feeds, store, ledger: node.ledger, clock, log });
@@ -110,6 +126,7 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
     node.circuits.register(UPDATE_SERVICE, { price: settings.publishPrice }, services.update);
     node.serve(POST_SERVICE, settings.postPrice, services.post);
   }
+  if (settings.inbox === true) await offerInbox(node);
   const ending = new AbortController();
   const sweepOnce = async (): Promise<void> => {
     await keeper.sweep();

@@ -3,11 +3,14 @@ import { USUAL_PRICE } from '../../core/limits.ts';
 import { formatCredits, type PricePerMiB } from '../../core/units.ts';
 import { price, standard, toggle } from '../config/index.ts';
 import { relayWindowPrice } from '../node/index.ts';
+import { inboxSetting } from './inbox.ts';
 import type { Role } from './role.ts';
 
 export interface RelayValues {
   readonly price: PricePerMiB;
   readonly allowPrivateHops: true | undefined;
+  /** It takes statements for the names of its wallet. */
+  readonly inbox: true | undefined;
 }
 
 export const relay: Role<RelayValues> = {
@@ -28,6 +31,7 @@ export const relay: Role<RelayValues> = {
       '--allow-private-hops',
       'let the circuits of others lead into private networks too (for a network of your own)',
     ),
+    inbox: inboxSetting,
   },
   terms: (own) => ({
     relayPrice: own.price,
@@ -35,6 +39,7 @@ export const relay: Role<RelayValues> = {
     allowPrivateHops: own.allowPrivateHops,
   }),
   start: async (node, own) => {
+    if (own.inbox === true) await (await import('./inbox-service.ts')).offerInbox(node);
     const { nodeId } = node.keys.identity;
     return {
       describe: (addresses) =>

@@ -4,7 +4,8 @@ import type { NodeId } from '../../core/ids.ts';
 import { MAX_VISIT_HOSTS } from '../../core/limits.ts';
 import type { Budget } from '../../ledger/budget/index.ts';
 import { CONTENT_SERVICE } from '../../sites/blocks/index.ts';
-import type { ContentRoute, ContentSourceOptions, Site } from '../../sites/serve/index.ts';
+import type { ContentRoute, ContentSourceOptions, HostTerms, Site } from '../../sites/serve/index.ts';
+import { priceOf, type SignedOffer } from '../../node/offer/index.ts';
 import { TokenBucket } from '../../core/rate.ts';
 import { assertNotAborted, deadline } from '../../core/abort.ts';
 import { isAnonymizing } from '../../node/transport/index.ts';
@@ -129,6 +130,7 @@ export function createRoutes(options: RoutesOptions): Routes {
       const prices = pool.pricesOf(circuit);
       // What a page embeds comes out of that page's budget: otherwise it could spend those of a thousand others.
       const payer = referrer ?? name;
+      const terms = termsOf(book.get(host));
       return {
         host,
         get isOpen() {
@@ -137,6 +139,7 @@ export function createRoutes(options: RoutesOptions): Routes {
         openStream: (service, params, streamOptions) =>
           streams.open(payer, () => circuit.openStream(service, params, streamOptions)),
         ...(prices === undefined ? {} : { begin: () => usage.begin({ payer, name, prices }, circuit) }),
+        ...(terms && { terms }),
       };
     });
 
@@ -164,6 +167,12 @@ export function createRoutes(options: RoutesOptions): Routes {
       await pools[Symbol.asyncDispose]();
     },
   };
+}
+
+/** What a host says of itself that it has to say in its statements too. */
+function termsOf(offer: SignedOffer | undefined): HostTerms | undefined {
+  const price = offer && priceOf(offer, CONTENT_SERVICE);
+  return offer && price !== undefined ? { host: offer.nodeId, wallet: offer.wallet, price } : undefined;
 }
 
 function noRoute(message: string, cause?: unknown): RelaymintError {

@@ -1,7 +1,16 @@
-/** What a name earned: from whom, in whose pages, and whether the chain's own total agrees. */
+/** What a name earned: from whom, in whose pages, whether the chain's own total agrees, and whether hosts declared what they stated. */
+import path from 'node:path';
+import { RelaymintError } from '../../core/errors.ts';
+import { readWhole } from '../../platform/disk/atomic-file.ts';
 import type { LedgerReader, NameEarning } from '../../ledger/contract.ts';
 import type { UnixSeconds } from '../../core/units.ts';
+import { readInbox, type SignedStatement } from '../../sites/statement/index.ts';
+import { INBOX_FILE } from './inbox.ts';
 import { nameUnknown } from './own-name.ts';
+import { compareStatements, type Compared, type Stated } from './stated.ts';
+
+/** What a settlement may cost a seller, lamports: two signatures, and what it bids for its place in a busy hour. */
+const SETTLING_LAMPORTS = 20_000n;
 
 /** Sums of base units, decimal strings. */
 export interface RevenueRow {
@@ -34,12 +43,16 @@ export interface SiteRevenue {
   readonly showing: readonly (RevenueRow & { readonly name: string })[];
   /** Of its own content, by who served it. */
   readonly sellers: readonly (RevenueRow & { readonly seller: string })[];
+  /** What sellers signed for visitors beside what they declared. Absent where no inbox was read. */
+  readonly statements?: readonly Stated[];
 }
 
 export interface RevenueOptions {
-  readonly ledger: Pick<LedgerReader, 'name' | 'nameEarnings'>;
+  readonly ledger: Pick<LedgerReader, 'name' | 'nameEarnings' | 'now' | 'bank'>;
   readonly name: string;
   readonly since?: UnixSeconds | undefined;
+  /** Those of the owner's inbox. */
+  readonly statements?: readonly SignedStatement[] | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: (read: number, of: number) => void;
 }
@@ -51,7 +64,10 @@ export async function siteRevenue({ ledger, name, ...options }: RevenueOptions):
   const record = await ledger.name(name);
   if (record === undefined) throw nameUnknown(name);
   const own = earnings.filter((one) => one.name === name);
+  const { statements, since } = options;
   const total = rowOf(earnings, (one) => partOf(one, name));
+  const isComplete = unread.length === 0 && (since !== undefined || total.earned === String(record.lifetime));
+  const stated = statements === undefined ? undefined : await againstChain(ledger, statements);
   return {
     name,
     accrued: String(record.accrued),
@@ -62,7 +78,7 @@ export async function siteRevenue({ ledger, name, ...options }: RevenueOptions):
     unread: unread.length,
     ...(options.since !== undefined && { since: String(options.since) }),
     total,
-    ...(options.since === undefined && { adds: unread.length === 0 && total.earned === String(record.lifetime) }),
+    ...(options.since === undefined && { adds: isComplete }),
     shownBy: grouped(own, ({ referrer }) => referrer ?? null).map(([referrer, some]) => ({
       referrer,
       referred: String(sum(some, (one) => one.referred)),
@@ -76,7 +92,31 @@ export async function siteRevenue({ ledger, name, ...options }: RevenueOptions):
       seller,
       ...rowOf(some, (one) => partOf(one, name)),
     })),
+    ...(stated !== undefined && {
+      statements: compareStatements({ ...stated, name, earnings: own, isComplete, since }),
+    }),
   };
+}
+
+/** The chain's clock, and what settling costs there. */
+async function againstChain(
+  ledger: RevenueOptions['ledger'],
+  statements: readonly SignedStatement[],
+): Promise<Pick<Compared, 'statements' | 'now' | 'settlingCosts'>> {
+  const [now, { unitsPerLamport }] = [await ledger.now(), await ledger.bank()];
+  return { statements, now, settlingCosts: SETTLING_LAMPORTS * unitsPerLamport };
+}
+
+/** Those in the inbox of the node with this data folder, running or not. @throws RelaymintError INVALID_ARGUMENT, STORAGE_FAILED. */
+export async function statementsIn(dataDir: string): Promise<readonly SignedStatement[]> {
+  const file = path.join(dataDir, INBOX_FILE);
+  // Without this, a folder that was mistyped would say that everybody is honest.
+  if ((await readWhole(file)) === undefined) {
+    throw new RelaymintError('INVALID_ARGUMENT', `There is no inbox in ${dataDir}.`, {
+      remedy: 'Name the data folder of a node that runs with --inbox, whose wallet owns or manages the name.',
+    });
+  }
+  return await readInbox(file);
 }
 
 /** What of a share is this name's: as its owner, or as the one that showed it. */

@@ -5,7 +5,11 @@ import { createMemoryCache, openBlockCache, type BlockCache } from '../../sites/
 import { createFeedSource } from '../../sites/feed/index.ts';
 import type { ContentSource } from '../../sites/blocks/index.ts';
 import { createContentSource } from '../../sites/serve/index.ts';
+import { STATEMENT_ROUND_MILLIS } from '../../core/limits.ts';
 import { systemClock } from '../../core/ports.ts';
+import { repeat } from '../../core/repeat.ts';
+import { openOutbox } from '../../sites/statement/index.ts';
+import { handOver } from './courier.ts';
 import { bytes, type Amount } from '../../core/units.ts';
 import { createGateway } from '../../sites/gateway/index.ts';
 import { createNameResolver } from '../../sites/name/index.ts';
@@ -44,20 +48,56 @@ const CACHE_DIRECTORY = 'cache';
 /** The bank's fee hardly ever changes: the ledger is asked again after this long, milliseconds, and waited for so long. */
 const BANK_MILLIS = 60_000;
 const MOMENT_MILLIS = 250;
+const OUTBOX_FILE = 'statements/outbox';
 
-export async function openGateway(node: RunningNode, settings: GatewayValues): Promise<RunningGateway> {
+/** When statements are handed over, for tests. */
+export interface StatementPace {
+  /** Draws how long one waits at least, milliseconds. */
+  readonly delay: () => number;
+  readonly roundMillis: number;
+}
+
+export async function openGateway(
+  node: RunningNode,
+  settings: GatewayValues,
+  pace?: StatementPace,
+): Promise<RunningGateway> {
   const { log, world } = node.settings;
+  const clock = world?.clock ?? systemClock;
   await using stack = new AsyncDisposableStack();
-  const resolver = createNameResolver({ ledger: node.names, ...(world && { clock: world.clock }) });
+  const resolver = createNameResolver({ ledger: node.names, clock });
   const costs = openCosts(node, (name) => resolver.known(name));
   const routes = stack.use(createRoutes({ node, relays: settings.relays, onCharge: (charge) => costs.charge(charge) }));
   const cache = stack.use(await openCache(node, settings));
+  const outbox = stack.use(
+    await openOutbox({
+      // It tells what was read, as what is kept of it does.
+      ...(settings.cache !== 'off' && settings.cache > 0 && { file: path.join(node.settings.dataDir, OUTBOX_FILE) }),
+      ...(pace && { delay: pace.delay }),
+      clock,
+      log,
+    }),
+  );
+  stack.use(
+    repeat({
+      everyMillis: pace?.roundMillis ?? STATEMENT_ROUND_MILLIS,
+      jitter: 0.5,
+      work: async (signal) => {
+        await handOver({ node, outbox, relays: settings.relays }, signal);
+        await outbox.write();
+      },
+      what: 'handing statements over',
+      log,
+    }),
+  );
   const content = createContentSource({
     route: routes.route,
     rootOf: async (name) => (await resolver.resolve(name)).root,
     onBadHost: routes.failed,
     onGoodHost: routes.delivered,
     onCached: ({ name, referrer }, length) => costs.cached(referrer ?? name, name, length),
+    onStated: (statement) => outbox.keep(statement),
+    clock,
     cache,
     log,
   });

@@ -11,7 +11,6 @@ export {
   type OfferFields,
   type OfferedService,
   type SignedOffer,
-  walletBindingMessage,
 } from './offer.ts';
 export { roundedRoom } from './room.ts';
 export { OfferSequence, offerExpiry } from './sequence.ts';

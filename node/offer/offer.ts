@@ -24,6 +24,7 @@ import {
   MAX_OFFER_SERVICES,
 } from '../../core/limits.ts';
 import { U64_MAX, pricePerMiB, unixMillis, type Bytes, type PricePerMiB, type UnixMillis } from '../../core/units.ts';
+import { walletBindingMessage } from '../../platform/keys/binding.ts';
 import { SIGNATURE_BYTES, verifySignature, type NodeIdentity } from '../../platform/keys/identity.ts';
 import { decodeKeptNames, encodeKeptNames, keptNames, saysItKeeps, type KeptNames } from './kept.ts';
 import { decodeRoom, encodeRoom, fitsRoom, roundedRoom } from './room.ts';
@@ -34,7 +35,6 @@ const VERSION_WITH_NAMES = 2;
 /** Of a host that says how much it still takes. */
 const VERSION_WITH_ROOM = 3;
 const OFFER_DOMAIN = utf8('relaymint:offer:v1');
-const WALLET_DOMAIN = utf8('relaymint:wallet-binding:v1');
 /** After version, node id, onion key, wallet and its binding. */
 const SEQUENCE_OFFSET = 1 + 3 * KEY_BYTES + SIGNATURE_BYTES;
 /** Printable ASCII without space: what a multiaddr is made of. */
@@ -75,11 +75,6 @@ export interface Offer {
 export interface SignedOffer extends Offer {
   /** As it goes over the wire, signature included; at most MAX_OFFER_BYTES. */
   readonly encoded: Uint8Array;
-}
-
-/** What a wallet signs to say that `node` earns for it. */
-export function walletBindingMessage(node: NodeId): Uint8Array {
-  return concatBytes(WALLET_DOMAIN, nodeIdBytes(node));
 }
 
 /** The price of a service in this offer, undefined when it is not offered. */

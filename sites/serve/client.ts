@@ -1,4 +1,5 @@
 /** The visitor's side of the `content` service: pipelined requests on one stream, every block checked against its CID. */
+import { randomBytes } from 'node:crypto';
 import type { CID } from 'multiformats/cid';
 import { abortError, assertNotAborted, onAbort } from '../../core/abort.ts';
 import { RelaymintError, violation } from '../../core/errors.ts';
@@ -8,10 +9,15 @@ import {
   CONTENT_PADDING_PER_ANSWER,
   FIRST_ANSWER_MILLIS,
   MAX_BLOCKS_IN_FLIGHT,
+  MAX_STATEMENT_BYTES,
+  STATEMENT_EVERY_BYTES,
+  STATEMENT_REST_MILLIS,
 } from '../../core/limits.ts';
 import { blockMissing, checkCarried, verifyBlock } from '../blocks/index.ts';
 import type { BlockReader, PaidStream } from '../blocks/contract.ts';
-import { STATUS_NOT_FOUND, STATUS_OK, encodeRequest, readAnswerHeader } from './protocol.ts';
+import { NONCE_BYTES, hourOf, type SignedStatement } from '../statement/index.ts';
+import { STATUS_NOT_FOUND, STATUS_OK, encodeRequest, readAnswerHeader, statementCid } from './protocol.ts';
+import { checkStated, type Statements } from './stated.ts';
 import { ByteReader } from '../wire/index.ts';
 
 export interface ContentClientOptions {
@@ -19,6 +25,8 @@ export interface ContentClientOptions {
   readonly waitMillis?: number;
   /** How long it may take until the first one begins, milliseconds; `waitMillis` if that is less. */
   readonly firstAnswerMillis?: number;
+  /** What the host is to state of what it delivers. Absent: it is not asked. */
+  readonly statements?: Statements;
 }
 
 export interface ContentClient extends BlockReader {
@@ -31,15 +39,22 @@ export interface ContentClient extends BlockReader {
   readonly isOpen: boolean;
   /** Something came. */
   readonly answered: boolean;
-  /** Answers still on their way, wanted or not. */
+  /** Blocks still on their way, wanted or not. */
   readonly pending: number;
+  /**
+   * Asks for a statement of all that came, unless there is one. Resolves when it is there, or nothing will come; never rejects. Without this
+   * it is asked for each STATEMENT_EVERY_BYTES.
+   */
+  state(): Promise<void>;
+  /** Nobody needs the stream now: unless it is used again soon, a statement is asked for. */
+  rest(): void;
   close(): void;
 }
 
 /** Speaks over a stream that was opened with `encodeContentParams(name)`. Takes over the stream. */
 export function createContentClient(stream: PaidStream, options: ContentClientOptions = {}): ContentClient {
   const { waitMillis = BLOCK_WAIT_MILLIS, firstAnswerMillis = FIRST_ANSWER_MILLIS } = options;
-  const client = new StreamClient(stream, waitMillis, Math.min(firstAnswerMillis, waitMillis));
+  const client = new StreamClient(stream, waitMillis, Math.min(firstAnswerMillis, waitMillis), options.statements);
   client.start();
   return client;
 }
@@ -47,6 +62,8 @@ export function createContentClient(stream: PaidStream, options: ContentClientOp
 interface Waiting {
   readonly id: number;
   readonly cid: CID;
+  /** It is a statement, not a block. */
+  readonly isStatement: boolean;
   readonly done: (block: Uint8Array) => void;
   readonly fail: (error: unknown) => void;
 }
@@ -68,11 +85,25 @@ class StreamClient implements ContentClient {
   #dataBytes = 0;
   #ended: RelaymintError | undefined;
   #timer: NodeJS.Timeout | undefined;
+  readonly #statements: Statements | undefined;
+  /** Of this stream, in its statements. */
+  readonly #nonce = randomBytes(NONCE_BYTES);
+  /** The hour in which it began. */
+  readonly #since: number;
+  /** Bytes of blocks that came, and those of them that the host has stated. */
+  #delivered = 0;
+  #stated = 0;
+  #stating: Promise<void> | undefined;
+  /** It failed to state once, and is not asked again on this stream. */
+  #isDoubtful = false;
+  #resting: NodeJS.Timeout | undefined;
 
-  constructor(stream: PaidStream, waitMillis: number, firstAnswerMillis: number) {
+  constructor(stream: PaidStream, waitMillis: number, firstAnswerMillis: number, statements: Statements | undefined) {
     this.#stream = stream;
     this.#waitMillis = waitMillis;
     this.#firstAnswerMillis = firstAnswerMillis;
+    this.#statements = statements;
+    this.#since = statements === undefined ? 0 : hourOf(statements.clock.now());
   }
 
   start(): void {
@@ -89,13 +120,14 @@ class StreamClient implements ContentClient {
   }
 
   get pending(): number {
-    return this.#asked.length + this.#queued.length;
+    return [...this.#asked, ...this.#queued].filter(({ isStatement }) => !isStatement).length;
   }
 
   get(cid: CID, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       assertNotAborted(signal, FETCHING);
       if (this.#ended !== undefined) throw this.#ended;
+      clearTimeout(this.#resting);
       const giveUp = (): void => {
         const index = this.#queued.indexOf(waiting);
         if (index >= 0) this.#queued.splice(index, 1);
@@ -104,6 +136,7 @@ class StreamClient implements ContentClient {
       const waiting: Waiting = {
         id: this.#nextId,
         cid: checkCarried(cid),
+        isStatement: false,
         done: (block) => {
           tie[Symbol.dispose]();
           resolve(block);
@@ -120,8 +153,60 @@ class StreamClient implements ContentClient {
     });
   }
 
+  async state(): Promise<void> {
+    // What came while one was under way is not in that one.
+    while (this.#lacksStatement) await this.#stateOnce();
+  }
+
+  rest(): void {
+    clearTimeout(this.#resting);
+    if (!this.#lacksStatement) return;
+    this.#resting = setTimeout(() => void this.state(), STATEMENT_REST_MILLIS);
+    this.#resting.unref();
+  }
+
   close(): void {
-    this.#end(new RelaymintError('CLOSED', 'The content stream was closed.', { remedy: 'Open another.' }));
+    this.#end(closed());
+  }
+
+  get #lacksStatement(): boolean {
+    return this.#statements !== undefined && this.isOpen && !this.#isDoubtful && this.#stated < this.#delivered;
+  }
+
+  #stateOnce(): Promise<void> {
+    this.#stating ??= this.#askStatement().finally(() => {
+      this.#stating = undefined;
+    });
+    return this.#stating;
+  }
+
+  /** What it comes to neither ends the stream nor holds it up. Never rejects. */
+  async #askStatement(): Promise<void> {
+    const statements = this.#statements;
+    if (statements === undefined) return;
+    let statement: SignedStatement;
+    try {
+      const [encoded, bytes] = await new Promise<[Uint8Array, number]>((resolve, fail) => {
+        // Before the blocks that wait: of a long file it would come at the end.
+        this.#queued.unshift({
+          id: this.#nextId,
+          cid: statementCid(this.#nonce),
+          isStatement: true,
+          // Answers come in order: it states all that came until now.
+          done: (block) => resolve([block, this.#delivered]),
+          fail,
+        });
+        this.#nextId = (this.#nextId + 1) >>> 0;
+        this.#ask();
+      });
+      statement = checkStated(encoded, statements, { nonce: this.#nonce, bytes, since: this.#since });
+      this.#stated = bytes;
+    } catch (error) {
+      this.#isDoubtful = true;
+      statements.onFault(asRelaymint(error));
+      return;
+    }
+    statements.onStated(statement);
   }
 
   #ask(): void {
@@ -150,10 +235,17 @@ class StreamClient implements ContentClient {
         throw violation('The host answered a request that was not made.', 'Use another host.');
       }
       this.#padding -= CONTENT_PADDING_PER_ANSWER;
+      if (head.isStatement && header.length > MAX_STATEMENT_BYTES) {
+        throw violation(`The host announced a statement of ${header.length} bytes.`, 'Use another host.');
+      }
       const block = await reader.take(header.length);
-      if (header.status === STATUS_OK) verifyBlock(head.cid, block);
+      if (header.status === STATUS_OK && !head.isStatement) {
+        verifyBlock(head.cid, block);
+        this.#delivered += block.length;
+      }
       this.#asked.shift();
       this.#watch();
+      if (this.#lacksStatement && this.#delivered - this.#stated >= STATEMENT_EVERY_BYTES) void this.#stateOnce();
       this.#ask();
       if (header.status === STATUS_OK) head.done(block);
       else if (header.status === STATUS_NOT_FOUND) head.fail(blockMissing(head.cid));
@@ -197,10 +289,18 @@ class StreamClient implements ContentClient {
     if (this.#ended !== undefined) return;
     this.#ended = error;
     clearTimeout(this.#timer);
+    clearTimeout(this.#resting);
     // The other end is told only of a fault; closing is not one.
     if (!this.#stream.destroyed) this.#stream.destroy(error.code === 'CLOSED' ? undefined : error);
-    for (const waiting of [...this.#asked.splice(0), ...this.#queued.splice(0)]) waiting.fail(error);
+    const all = [...this.#asked.splice(0), ...this.#queued.splice(0)];
+    // A fault that blocks report is not reported of a statement as well.
+    const isReported = all.some(({ isStatement }) => !isStatement);
+    for (const waiting of all) waiting.fail(waiting.isStatement && isReported ? closed() : error);
   }
+}
+
+function closed(): RelaymintError {
+  return new RelaymintError('CLOSED', 'The content stream was closed.', { remedy: 'Open another.' });
 }
 
 function reset(cause?: unknown): RelaymintError {

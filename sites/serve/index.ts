@@ -6,4 +6,5 @@ export { createContentService } from './server.ts';
 export type { ContentServiceOptions } from './server.ts';
 export { createContentSource } from './source.ts';
 export type { ContentRoute, ContentSourceOptions, Site } from './source.ts';
+export type { HostTerms, Statements } from './stated.ts';
 export { Limit } from './patience.ts';

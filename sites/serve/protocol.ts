@@ -4,11 +4,17 @@
  *   params            version u8 | name text (u16 length) | referrer text (u16 length), absent where nobody embeds it
  *   visitor request   id u32 | cid
  *   host    answer    id u32 | status u8 | length u32 | block      in the order of the requests; length 0 unless status is 0
+ *
+ * A request for the block of `statementCid(nonce)`, which nobody can have, asks for a statement of what the stream has delivered so far.
  */
-import type { CID } from 'multiformats/cid';
-import { Reader, Writer, concatBytes } from '../../core/codec.ts';
+import { createHash } from 'node:crypto';
+import { CID } from 'multiformats/cid';
+import * as raw from 'multiformats/codecs/raw';
+import * as Digest from 'multiformats/hashes/digest';
+import { Reader, Writer, concatBytes, utf8 } from '../../core/codec.ts';
 import { MAX_NAME_BYTES } from '../../core/limits.ts';
 import { parseName } from '../../core/name.ts';
+import { NONCE_BYTES } from '../statement/index.ts';
 import {
   CONTENT_VERSION,
   checkBlockLength,
@@ -49,6 +55,27 @@ export function decodeContentParams(params: Uint8Array): ContentWanted {
   reader.end();
   if (referrer === name) throw violation(`${name} is said to be embedded by itself`);
   return { name, referrer };
+}
+
+const SHA2_256 = 0x12;
+/** The first half of the digest: 16 bytes that no content can be made to have. */
+const STATEMENT_MARK = createHash('sha256').update(utf8('relaymint:statement-request:v1')).digest().subarray(0, 16);
+
+/**
+ * Asks for a statement under that nonce, in the request of a block: a host that knows nothing of statements has no such block, says so, and
+ * goes on.
+ */
+export function statementCid(nonce: Uint8Array): CID {
+  return CID.createV1(raw.code, Digest.create(SHA2_256, concatBytes(STATEMENT_MARK, nonce)));
+}
+
+/** The nonce if a statement is asked for, undefined if a block is. */
+export function statementNonce({ code, multihash }: CID): Uint8Array | undefined {
+  const { digest } = multihash;
+  const isAsked =
+    code === raw.code && multihash.code === SHA2_256 && digest.length === STATEMENT_MARK.length + NONCE_BYTES;
+  if (!isAsked || !STATEMENT_MARK.equals(digest.subarray(0, STATEMENT_MARK.length))) return undefined;
+  return digest.slice(STATEMENT_MARK.length);
 }
 
 export interface BlockRequest {

@@ -10,14 +10,17 @@ import {
   MAX_IDLE_CONTENT_STREAMS,
   MAX_SITE_POOLS,
   MAX_VISIT_HOSTS,
+  STATEMENT_LAST_MILLIS,
   VISIT_MILLIS,
 } from '../../core/limits.ts';
-import { silentLog, type Log } from '../../core/ports.ts';
+import { silentLog, systemClock, type Clock, type Log } from '../../core/ports.ts';
 import { createMemoryCache, type BlockCache } from '../cache/index.ts';
 import { createContentClient, type ContentClient } from './client.ts';
 import { CONTENT_SERVICE, type ContentSource, type OpenStream, type SiteContent } from '../blocks/contract.ts';
 import { Limit, SharedSearch } from './patience.ts';
 import { encodeContentParams } from './protocol.ts';
+import type { HostTerms, Statements } from './stated.ts';
+import type { SignedStatement } from '../statement/index.ts';
 
 /** One way to one host, as the composition root makes it: a circuit. */
 export interface ContentRoute {
@@ -30,6 +33,8 @@ export interface ContentRoute {
    * something takes it out of that site's budget here. @throws RelaymintError BUDGET_EXHAUSTED, BUDGET_STOPPED: the visitor is told.
    */
   readonly begin?: () => Promise<() => void>;
+  /** What the host has to state of itself, as its offer says. Absent: it is not asked for statements. */
+  readonly terms?: HostTerms;
 }
 
 export interface Site {
@@ -62,6 +67,9 @@ export interface ContentSourceOptions {
   readonly firstAnswerMillis?: number;
   /** How long a visitor waits without getting a block, whatever is tried meanwhile, milliseconds. Default VISIT_MILLIS. */
   readonly visitMillis?: number;
+  /** A host stated what it delivered, and it is what came. Absent: hosts are not asked. */
+  readonly onStated?: (statement: SignedStatement) => void;
+  readonly clock?: Clock;
   /** What was fetched before. Default: the blocks of folders, in memory. */
   readonly cache?: BlockCache;
   readonly log?: Log;
@@ -99,7 +107,7 @@ class PooledSource implements ContentSource {
     this.#cache = options.cache ?? createMemoryCache({ leaves: false });
     // One listener for each search that is under way.
     setMaxListeners(0, this.#closing.signal);
-    this.#pools = new LRUCache({ max: MAX_SITE_POOLS, dispose: (pool) => pool.close() });
+    this.#pools = new LRUCache({ max: MAX_SITE_POOLS, dispose: (pool) => void pool.close() });
   }
 
   async open(site: Site, { signal }: { readonly signal: AbortSignal }): Promise<SiteContent> {
@@ -116,8 +124,9 @@ class PooledSource implements ContentSource {
 
   async close(): Promise<void> {
     this.#closing.abort(new RelaymintError('CLOSED', 'The gateway is stopping.', { remedy: 'Try again in a moment.' }));
+    const closed = Promise.all(Array.from(this.#pools.values(), (pool) => pool.close()));
     this.#pools.clear();
-    await Promise.resolve();
+    await closed;
   }
 }
 
@@ -164,11 +173,35 @@ class Pool {
     try {
       const stream = await route.openStream(CONTENT_SERVICE, encodeContentParams(site), { signal: limit.signal });
       const waits = { firstAnswerMillis, ...(waitMillis === undefined ? {} : { waitMillis }) };
-      return { client: createContentClient(stream, waits), route };
+      const statements = this.#statementsOf(route, site);
+      return { client: createContentClient(stream, { ...waits, ...(statements && { statements }) }), route };
     } catch (error) {
       const failure = limit.expired ?? error;
       if (!signal.aborted && isRelaymintError(failure, 'STREAM_REFUSED', 'TIMEOUT')) this.#blame(route, failure);
       throw failure;
+    }
+  }
+
+  #statementsOf(route: ContentRoute, { name, referrer }: Site): Statements | undefined {
+    const { onStated, clock = systemClock } = this.#options;
+    if (onStated === undefined || route.terms === undefined) return undefined;
+    return { ...route.terms, name, referrer, clock, onStated, onFault: (error) => this.#misstated(route, error) };
+  }
+
+  /**
+   * A host that states nothing, or too little, is one that may declare too little: others are preferred from now on. Who reads is not held up:
+   * what is under way goes on, and where there is no other host it is asked again.
+   */
+  #misstated(route: ContentRoute, error: RelaymintError): void {
+    const { host } = route;
+    const left = isRelaymintError(error, 'STREAM_RESET') && route.isOpen;
+    if (this.#closing.aborted || !(left || isRelaymintError(error, ...HOST_FAULTS))) return;
+    this.#log.warn({ host, name: this.#name, err: error }, 'A content host did not state what it delivered.');
+    this.#options.onBadHost?.(host, error, this.#name);
+    if (this.#route?.result?.host === host) this.#route = undefined;
+    for (const lease of this.#idle.splice(0)) {
+      if (lease.route.host === host) lease.client.close();
+      else this.#idle.push(lease);
     }
   }
 
@@ -209,7 +242,10 @@ class Pool {
   /** Takes a stream back when nothing is on its way on it. */
   giveBack(lease: Lease): void {
     const reusable = lease.client.isOpen && lease.client.pending === 0 && !this.#closing.aborted;
-    if (reusable && this.#idle.length < MAX_IDLE_CONTENT_STREAMS) this.#idle.push(lease);
+    if (reusable && this.#idle.length < MAX_IDLE_CONTENT_STREAMS) {
+      this.#idle.push(lease);
+      lease.client.rest();
+    } else if (lease.client.pending === 0) void finish(lease);
     else lease.client.close();
   }
 
@@ -253,8 +289,9 @@ class Pool {
     );
   }
 
-  close(): void {
-    for (const lease of this.#idle.splice(0)) lease.client.close();
+  /** Resolves when its hosts have stated what they delivered, or will not. */
+  async close(): Promise<void> {
+    await Promise.all(this.#idle.splice(0).map(finish));
   }
 
   /** One search at a time, shared by all who wait; it ends when nobody waits any more. */
@@ -429,6 +466,14 @@ class PooledContent implements SiteContent {
     this.#lease ??= this.#pool.lease(this.#site, this.#without, this.#patience.signal);
     return this.#lease;
   }
+}
+
+/** Ends a stream that nobody reads from any more, once its host has stated what it delivered. A host that is slow about it is not waited for. */
+async function finish({ client }: Lease): Promise<void> {
+  const slow = setTimeout(() => client.close(), STATEMENT_LAST_MILLIS);
+  await client.state();
+  clearTimeout(slow);
+  client.close();
 }
 
 /**

@@ -4,7 +4,8 @@ import { OFFER_RENEWALS_AT_ONCE, OFFER_RENEWAL_REST_MILLIS, OFFER_STEP_MILLIS } 
 import { systemClock } from '../../core/ports.ts';
 import { MIB, bytes, pricePerMiB } from '../../core/units.ts';
 import { OwnOffer } from '../../app/node/own-offer.ts';
-import { keepsName, walletBindingMessage, type SignedOffer } from '../../node/offer/index.ts';
+import { keepsName, type SignedOffer } from '../../node/offer/index.ts';
+import { walletBindingMessage } from '../../platform/keys/binding.ts';
 import { newIdentity } from '../node/link/nodes.ts';
 
 describe("a node's own offer", () => {

@@ -83,10 +83,12 @@ async function embedded(name: string, page: string): Promise<void> {
   await once(answer, 'end');
 }
 
-function revenueOf(name: string, change: Partial<LedgerReader> = {}): Promise<SiteRevenue> {
+function revenueOf(name: string, change: Partial<Pick<LedgerReader, 'nameEarnings'>> = {}): Promise<SiteRevenue> {
   const { ledger } = testnet.gateway.node;
   const reader = {
     name: (one: string) => ledger.name(one),
+    now: () => ledger.now(),
+    bank: () => ledger.bank(),
     nameEarnings: (...args: Parameters<LedgerReader['nameEarnings']>) => ledger.nameEarnings(...args),
     ...change,
   };

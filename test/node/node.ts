@@ -13,7 +13,8 @@ import {
 } from '../../node/circuit/index.ts';
 import type { LinkManager } from '../../node/link/index.ts';
 import { createMetering, unmetered, type ChannelProvider, type Metering } from '../../node/meter/index.ts';
-import { walletBindingMessage, type SignedOffer } from '../../node/offer/index.ts';
+import type { SignedOffer } from '../../node/offer/index.ts';
+import { walletBindingMessage } from '../../platform/keys/binding.ts';
 import { identityFromSeed, type NodeIdentity } from '../../platform/keys/identity.ts';
 import { offerOf, type NodeOptions, type TestNodes } from './link/nodes.ts';
 import { Purse, type PaperLedger } from './paper.ts';

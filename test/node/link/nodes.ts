@@ -4,7 +4,8 @@ import type { Duplex } from 'node:stream';
 import { silentLog, systemClock } from '../../../core/ports.ts';
 import { ledgerAddress } from '../../../core/ids.ts';
 import { pricePerMiB, unixMillis } from '../../../core/units.ts';
-import { signOffer, walletBindingMessage, type OfferFields, type SignedOffer } from '../../../node/offer/index.ts';
+import { signOffer, type OfferFields, type SignedOffer } from '../../../node/offer/index.ts';
+import { walletBindingMessage } from '../../../platform/keys/binding.ts';
 import { identityFromSeed, type NodeIdentity } from '../../../platform/keys/identity.ts';
 import { createLinkManager, type Link, type LinkManager, type LinkManagerOptions } from '../../../node/link/index.ts';
 import {

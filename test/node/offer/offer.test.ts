@@ -5,14 +5,8 @@ import { isRelaymintError } from '../../../core/errors.ts';
 import { ledgerAddress } from '../../../core/ids.ts';
 import { MAX_ADDRESSES, MAX_OFFER_BYTES, MAX_OFFER_LIFE_MILLIS } from '../../../core/limits.ts';
 import { MIB, bytes, pricePerMiB, unixMillis } from '../../../core/units.ts';
-import {
-  hasRoomFor,
-  keepsName,
-  priceOf,
-  readOffer,
-  signOffer,
-  walletBindingMessage,
-} from '../../../node/offer/index.ts';
+import { hasRoomFor, keepsName, priceOf, readOffer, signOffer } from '../../../node/offer/index.ts';
+import { walletBindingMessage } from '../../../platform/keys/binding.ts';
 import { identityFromSeed } from '../../../platform/keys/identity.ts';
 import { peekOffer } from '../../../node/offer/offer.ts';
 import { newIdentity, offerOf, thrownBy } from '../link/nodes.ts';

@@ -4,7 +4,8 @@ import { MAX_RELAYS, USUAL_PRICE } from '../../../core/limits.ts';
 import { pricePerMiB } from '../../../core/units.ts';
 import { areOneOperator, networksOf } from '../../../node/tunnel/operators.ts';
 import { choosePath, secureRandom, type PathChoice } from '../../../node/tunnel/path.ts';
-import { priceOf, walletBindingMessage, type SignedOffer } from '../../../node/offer/index.ts';
+import { priceOf, type SignedOffer } from '../../../node/offer/index.ts';
+import { walletBindingMessage } from '../../../platform/keys/binding.ts';
 import { ledgerAddress } from '../../../core/ids.ts';
 import { newIdentity, offerOf } from '../link/nodes.ts';
 
