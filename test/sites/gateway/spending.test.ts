@@ -253,7 +253,11 @@ describe('a site whose budget ends a visit', () => {
     options: FrontOptions,
     asked: AskOptions = {},
   ): Promise<{ status: number; text: string; front: Front }> {
-    const refusing: ContentSource = { open: () => Promise.reject(error) };
+    const refusing: ContentSource = {
+      open: () => {
+        throw error;
+      },
+    };
     const { front } = await frontOf({ ...options, content: () => refusing });
     await front.publish('demo.web3', { 'index.html': 'a page' });
     const { status, text } = await front.get('/', asked);
