@@ -9,5 +9,5 @@ export type { FeedServiceOptions, FeedServices } from './server.ts';
 export { createFeedSource } from './source.ts';
 export type { FeedSource, FeedSourceOptions, FeedView, FeedWanted } from './source.ts';
 export { openFeedStore } from './store.ts';
-export { foldThread } from './thread.ts';
+export { foldThread, idOf } from './thread.ts';
 export type { Post, PostState } from './thread.ts';

@@ -96,7 +96,7 @@ describe('a thread', () => {
     expect(await now()).toMatchObject({
       name: 'forum.web3',
       path: '/talk',
-      posts: [{ author: 'alice.sso', sequence: posted.sequence, state: 'shown', text: 'hello' }],
+      posts: [{ author: { name: 'alice.sso' }, sequence: posted.sequence, state: 'shown', text: 'hello' }],
     });
     const target = { author: 'alice.sso', sequence: posted.sequence };
     await says('alice', 'forum.web3', 'alice.sso', { kind: 'edit', topic, target, ...text('hello, all') });
