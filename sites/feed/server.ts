@@ -161,10 +161,11 @@ class Services {
     if ((kind === 'post' || kind === 'edit') && created < this.#clock.now() - MAX_POST_AGE_MILLIS)
       throw entryStale('was made long ago, and may have been taken back since');
     if (author !== name) await this.#assertWelcome(signed, record);
-    // After the signature: nobody uses up what another one may say.
-    const bucket = author === name ? this.#updates.of(name) : this.#posts.of(author);
-    if (!bucket.take()) throw tooMuch(`${author} says too much at once`);
-    if (author !== name && kind !== 'remove') {
+    // After the signature: nobody uses up what another one may say. Who takes something back need not wait for it.
+    if (author === name) {
+      if (!this.#updates.of(name).take()) throw tooMuch(`${author} says too much at once`);
+    } else if (kind !== 'remove') {
+      if (!this.#posts.of(author).take()) throw tooMuch(`${author} says too much at once`);
       if (!this.#threads.of(`${name} ${topic}`).take()) throw tooMuch(`Too much is said at once about ${topic}`);
       if (!this.#names.of(name).take()) throw tooMuch(`Too much is said at once below ${name}`);
     }
