@@ -8,6 +8,7 @@ import {
   foldThread,
   idOf,
   isTopic,
+  postJson,
   type FeedSource,
   type FeedView,
   type Post,
@@ -178,15 +179,8 @@ class ThreadTold implements Told {
     return this.#threads.of(this.#view).filter(({ author }) => this.#isWelcome(author));
   }
 
-  /** Who wrote what is shown is paid for it: by the ledger's word, as of everything. */
-  #json({ content, author, ...post }: Post): object {
-    const record = post.state === 'shown' ? this.#view.author(author) : undefined;
-    const payout = record && {
-      owner: record.owner,
-      splits: record.splits.map(({ account, bps }) => ({ account, bps })),
-      royaltyBps: record.royaltyBps,
-    };
-    return { author: { name: author, ...payout }, ...post, ...contentJson(content) };
+  #json(post: Post): object {
+    return postJson(post, this.#view.author(post.author));
   }
 }
 
