@@ -162,18 +162,3 @@ describe('a gateway never shows', () => {
     expect(shownOf(await opened(town, [host]))).toEqual(['three']);
   });
 });
-
-describe('a view', () => {
-  it('that is opened as the last one closes works', async () => {
-    const town = new Town(cleanup);
-    const source = town.source([await honest(town, 'here')]);
-    const first = source.open({ name: FORUM, topic: TOPIC });
-    await first.complete(signal);
-    first[Symbol.dispose]();
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    const second = source.open({ name: FORUM, topic: TOPIC });
-    cleanup.add(() => second[Symbol.dispose]());
-    await second.complete(signal);
-    expect(shownOf(second)).toEqual(['here']);
-  });
-});

@@ -1,5 +1,5 @@
 /** What a thread comes to, whatever order its entries come in. */
-import fc from 'fast-check';
+import { assert, property, shuffledSubarray } from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { foldThread, type EntryKind, type Post, type SignedEntry } from '../../../sites/feed/index.ts';
 import { unixMillis } from '../../../core/units.ts';
@@ -54,9 +54,9 @@ describe('a thread', () => {
 
   it(`is the same in every order, and with entries twice (${SEED_TITLE})`, () => {
     const whole: readonly Post[] = foldThread(entries);
-    fc.assert(
-      fc.property(
-        fc.shuffledSubarray([...entries, ...entries], { minLength: 2 * entries.length }),
+    assert(
+      property(
+        shuffledSubarray([...entries, ...entries], { minLength: 2 * entries.length }),
         (order) => JSON.stringify(foldThread(order)) === JSON.stringify(whole),
       ),
       { seed: TEST_SEED, numRuns: 300 },
