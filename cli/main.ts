@@ -14,6 +14,7 @@ import { mapCommand } from './commands/map.ts';
 import { nameCommand } from './commands/name.ts';
 import { roleCommand } from './commands/role.ts';
 import { sitePublishCommand } from './commands/site-publish.ts';
+import { postCommand } from './commands/post.ts';
 import { siteCommand } from './commands/site.ts';
 import { startCommand } from './commands/start.ts';
 import { tillCommand } from './commands/till.ts';
@@ -54,6 +55,7 @@ function createProgram(): Command {
   sitePublishCommand(program, { hidden: true });
   siteCommand(program);
   mapCommand(program);
+  postCommand(program);
   ledgerCommand(program);
   walletCommand(program);
   channelCommand(program);

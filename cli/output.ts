@@ -181,6 +181,14 @@ export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Bidi_Control}]/gu, '?');
 }
 
+/** Text of others over several lines, each of them printable and set in: none looks like one of ours. */
+export function printableLines(text: string): string {
+  return text
+    .split(/\r\n|[\n\r\u2028\u2029]/)
+    .map((line) => `  ${printable(line)}`.trimEnd())
+    .join('\n');
+}
+
 /** "1 channel", "2 channels". */
 export function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;

@@ -411,11 +411,23 @@ export const MAX_THREAD_BYTES: Bytes = bytes(2 * MIB);
 export const MAX_THREADS_PER_NAME = 4_096;
 /** Bytes that a host keeps for all updates and posts of one name. */
 export const MAX_FEED_BYTES_PER_NAME: Bytes = bytes(32 * MIB);
+/** What of that one author may take who is not its owner, and threads that one may begin: who wants to use all of it up needs many names. */
+export const MAX_FEED_BYTES_PER_AUTHOR: Bytes = bytes(MIB);
+export const MAX_THREADS_BEGUN = 64;
 /** Entries of threads in memory: what is asked for again and again. */
 export const MAX_FEED_CACHE_BYTES: Bytes = bytes(32 * MIB);
 /** Posts that one author may bring to a host at once, and how long each takes to be allowed again, milliseconds. */
 export const POSTS_AT_ONCE = 5;
 export const POST_REST_MILLIS = 20_000;
+/** The same of all authors together, in a thread and below a name: an owner has the time to see what many names do at once. */
+export const THREAD_POSTS_AT_ONCE = 40;
+export const THREAD_POST_REST_MILLIS = 2_000;
+export const NAME_POSTS_AT_ONCE = 200;
+export const NAME_POST_REST_MILLIS = 250;
+/** How long after it was made a host still takes a post, milliseconds: what is older may have been removed where this host was not told. */
+export const MAX_POST_AGE_MILLIS: number = 60 * 60_000;
+/** How old what the ledger said of an author may be when a host tells posts of his, milliseconds: his name may be another's since. */
+export const AUTHOR_RECORD_MILLIS = 30_000;
 /** Updates of one name that a host takes at once, and in each second: a position twice a second. */
 export const UPDATES_AT_ONCE = 10;
 export const UPDATES_PER_SECOND = 2;
@@ -432,6 +444,10 @@ export const MAX_FEED_VIEWS = 256;
 export const MAX_FEED_WATCHERS = 1_024;
 /** Names whose newest update a gateway remembers. */
 export const MAX_SEEN_FEEDS = 4_096;
+/** Removals, and what owners said of posts, that a gateway remembers for hosts that missed them. */
+export const MAX_SEEN_REMOVALS = 16_384;
+/** Ledger look-ups of a thread's authors at once. */
+export const MAX_AUTHOR_LOOKUPS = 16;
 
 // --- gateway --------------------------------------------------------------------------------------------------------------
 /** How long a name's record is used again, milliseconds: a page's files share one look-up, an update shows within seconds. */

@@ -4,6 +4,7 @@ import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { MAX_REPLICAS } from '../../core/limits.ts';
+import { systemClock } from '../../core/ports.ts';
 import { unixMillis } from '../../core/units.ts';
 import { POST_SERVICE, PUBLISH_SERVICE, UPDATE_SERVICE } from '../../sites/blocks/index.ts';
 import { EntryWriter, encodeWriteParams, signEntry, type Entry, type SignedEntry } from '../../sites/feed/index.ts';
@@ -64,7 +65,7 @@ export class Author implements AsyncDisposable {
    */
   async say({ lifeMillis, ...saying }: Saying): Promise<Said> {
     const { name, author, signal } = this.#settings;
-    const now = Date.now();
+    const now = (this.#node.settings.world?.clock ?? systemClock).now();
     // Numbers rise, whatever the clock does.
     const sequence = Math.max(now, this.#last + 1);
     this.#last = sequence;

@@ -3,7 +3,7 @@ import { onAbort, abortError, assertNotAborted, deadline, orAborted } from '../.
 import { RelaymintError, type ErrorCode } from '../../core/errors.ts';
 import { CONTENT_IDLE_MILLIS } from '../../core/limits.ts';
 import type { PaidStream } from '../blocks/contract.ts';
-import { ByteReader, writeAll } from '../wire/index.ts';
+import { ByteReader, violation, writeAll } from '../wire/index.ts';
 import type { SignedEntry } from './contract.ts';
 import {
   encodeEntryHead,
@@ -44,7 +44,7 @@ export class FeedReader implements Disposable {
   }
 
   /**
-   * @throws RelaymintError CONTENT_REFUSED (the host does not keep the name), ENTRY_INVALID (something is malformed), LIMIT_EXCEEDED,
+   * @throws RelaymintError CONTENT_REFUSED (the host does not keep the name), LIMIT_EXCEEDED,
    * PROTOCOL_VIOLATION, STREAM_RESET, TIMEOUT, ABORTED. The stream is of no use then.
    */
   async page(wanted: PageWanted, { signal }: Options): Promise<Page> {
@@ -54,6 +54,7 @@ export class FeedReader implements Disposable {
     await writeAll(this.#stream, encodePageWanted(wanted));
     const answer = await orAborted(readPage(this.#reader), limit.signal, ASKING);
     if ('code' in answer) throw refusalOf(answer);
+    assertOnward(answer, wanted);
     return answer;
   }
 
@@ -90,6 +91,13 @@ export class EntryWriter implements Disposable {
   [Symbol.dispose](): void {
     if (!this.#stream.destroyed) this.#stream.destroy();
   }
+}
+
+/** A host that repeats itself, or promises more and has nothing, would be asked, and paid, without end. */
+function assertOnward({ entries, more }: Page, { from }: PageWanted): void {
+  if (more && entries.length === 0) throw violation('an empty page before others');
+  if (from !== 'newest' && (entries[0]?.arrival ?? Infinity) <= from)
+    throw violation('a page that was asked for before');
 }
 
 function refusalOf({ code, message }: Refusal): RelaymintError {

@@ -58,11 +58,14 @@ export interface FeedStore extends AsyncDisposable {
   /**
    * Keeps it, synced, and tells all who wait. Its signature has been checked.
    * @throws RelaymintError ENTRY_STALE (the same author said this or something newer); ENTRY_INVALID (there is nothing that it could be
-   * about); LIMIT_EXCEEDED; STORAGE_FULL, STORAGE_FAILED.
+   * about; what takes a post back is kept also where the post never came, so that it never will); LIMIT_EXCEEDED; STORAGE_FULL, STORAGE_FAILED.
    */
   add(signed: SignedEntry): Promise<number>;
-  /** Those that came after that number, oldest first, as many as fit a page; of hidden and removed posts only that they are. */
-  after(topic: Topic, arrival: number): Promise<readonly Arrived[]>;
+  /**
+   * Those that came after that number, oldest first, as many as fit a page; of hidden and removed posts only that they are.
+   * @param counts entries that it says no to are left out, and hide nothing.
+   */
+  after(topic: Topic, arrival: number, counts?: (signed: SignedEntry) => boolean): Promise<readonly Arrived[]>;
   newest(topic: Topic): Promise<Arrived | undefined>;
   /** Calls back when something is added to the topic, until it is disposed. */
   onAdded(topic: Topic, tell: () => void): Disposable;

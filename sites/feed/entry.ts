@@ -5,6 +5,7 @@
  *
  * Signed is "relaymint:entry:v1" and the encoding of the body. Times are milliseconds; what is not said is not there.
  */
+import { isUtf8 } from 'node:buffer';
 import * as dagCbor from '@ipld/dag-cbor';
 import { z } from 'zod';
 import { concatBytes, equalBytes, utf8 } from '../../core/codec.ts';
@@ -16,6 +17,7 @@ import {
   MAX_TOPIC_BYTES,
   MAX_UPDATE_LIFE_MILLIS,
 } from '../../core/limits.ts';
+import type { LedgerAddress } from '../../core/ids.ts';
 import { isName, parseName } from '../../core/name.ts';
 import { unixMillis, type UnixMillis } from '../../core/units.ts';
 import { SIGNATURE_BYTES, isSignedBy } from '../../ledger/receipt/index.ts';
@@ -130,17 +132,20 @@ export function decodeEntry(encoded: Uint8Array): SignedEntry {
 
 /** What does not fit together; undefined if all does. */
 function wrongTogether(entry: Entry): string | undefined {
-  const { kind, name, topic, author, created, expires, mediaType } = entry;
+  const { kind, name, topic, author, sequence, created, expires, mediaType, content } = entry;
   const isSaying = SAYING.includes(kind);
-  if ((entry.content !== undefined) !== isSaying || (mediaType !== undefined) !== isSaying)
+  if ((content !== undefined) !== isSaying || (mediaType !== undefined) !== isSaying)
     return isSaying ? `is of the kind "${kind}" and says nothing` : `is of the kind "${kind}" and says something`;
   if ((kind === 'update') !== (topic === LIVE_TOPIC)) return `is of the kind "${kind}" and about the topic "${topic}"`;
   if ((kind === 'update') !== (expires !== undefined))
     return `is of the kind "${kind}": updates expire, and nothing else does`;
   if (expires !== undefined && (expires <= created || expires - created > MAX_UPDATE_LIFE_MILLIS))
     return 'expires at no time that it may';
+  // Who sells a name could otherwise use up all numbers, and its new owner would never be heard.
+  if (sequence > created + ENTRY_AHEAD_MILLIS) return `has the number ${sequence}, which is ahead of its time`;
   if (kind !== 'update' && mediaType !== undefined && !POST_TYPES.includes(mediaType))
     return `is a post of the type ${mediaType}`;
+  if (kind !== 'update' && content !== undefined && !isUtf8(content)) return 'is a post that is no text';
   if (OWNERS.includes(kind) && author !== name) return `is of the kind "${kind}", which only ${name} may say`;
   if (author !== name && parseName(author).tld !== 'sso')
     return `is from ${author}, which is no profile: posts are from .sso names`;
@@ -155,18 +160,30 @@ function wrongTogether(entry: Entry): string | undefined {
  * Whether it may say what it says: signed by who has or manages its author's name now, made since that name is held, and not in the future.
  * @param record of the author's name. @throws RelaymintError ENTRY_INVALID, ENTRY_STALE (an update whose time is over).
  */
-export function checkEntry({ entry, signature }: SignedEntry, record: NameRecord | undefined, now: number): void {
-  const { author, created, expires } = entry;
+export function checkEntry(signed: SignedEntry, record: NameRecord | undefined, now: number): void {
+  const { author, created, expires } = signed.entry;
   if (record === undefined || record.status === 'expired')
     throw entryInvalid(`is from ${author}, and nobody has that name`);
-  const message = messageOf(wireOf(entry));
-  if (![record.owner, record.manager].some((wallet) => isSignedBy(wallet, message, signature)))
+  if (!isSignedByEither(signed, record.owner, record.manager))
     throw entryInvalid(`is signed neither by the owner of ${author} nor by its manager`);
   // Who has a name again does not get back what was said in it before others had it.
   if (BigInt(created) < record.registeredAt * 1000n - BigInt(ENTRY_AHEAD_MILLIS))
     throw entryInvalid(`is from before ${author} was registered`);
   if (created > now + ENTRY_AHEAD_MILLIS) throw entryInvalid('was made in the future');
   if (expires !== undefined && expires <= now) throw entryStale('is an update whose time is over');
+}
+
+/** By whom an entry was last checked, and what came of it: the same ones are told, and shown, again and again. */
+const verdicts = new WeakMap<SignedEntry, { readonly by: string; readonly isSigned: boolean }>();
+
+function isSignedByEither(signed: SignedEntry, owner: LedgerAddress, manager: LedgerAddress): boolean {
+  const by = `${owner} ${manager}`;
+  const known = verdicts.get(signed);
+  if (known?.by === by) return known.isSigned;
+  const message = messageOf(wireOf(signed.entry));
+  const isSigned = [owner, manager].some((wallet) => isSignedBy(wallet, message, signed.signature));
+  verdicts.set(signed, { by, isSigned });
+  return isSigned;
 }
 
 function messageOf(body: object): Uint8Array {

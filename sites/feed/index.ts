@@ -4,10 +4,12 @@ export type { Arrived, Entry, EntryId, EntryKind, FeedStore, SignedEntry, Topic 
 export { EntryWriter, FeedReader } from './client.ts';
 export { checkEntry, decodeEntry, isTopic, signEntry } from './entry.ts';
 export { encodeWriteParams } from './protocol.ts';
+export { postJson } from './json.ts';
+export type { PostJson } from './json.ts';
 export { createFeedServices } from './server.ts';
 export type { FeedServiceOptions, FeedServices } from './server.ts';
 export { createFeedSource } from './source.ts';
 export type { FeedSource, FeedSourceOptions, FeedView, FeedWanted } from './source.ts';
 export { openFeedStore } from './store.ts';
-export { foldThread } from './thread.ts';
+export { foldThread, idOf } from './thread.ts';
 export type { Post, PostState } from './thread.ts';

@@ -11,6 +11,7 @@
  *           host    refused   2 u8 | code text | message text          the stream stays open
  */
 import { Reader, Writer, concatBytes } from '../../core/codec.ts';
+import { isRelaymintError } from '../../core/errors.ts';
 import { MAX_ENTRY_BYTES, MAX_PAGE_BYTES, MAX_PAGE_ENTRIES, MAX_TOPIC_BYTES } from '../../core/limits.ts';
 import {
   CONTENT_VERSION,
@@ -21,7 +22,7 @@ import {
   violation,
   type ByteReader,
 } from '../wire/index.ts';
-import type { Arrived } from './contract.ts';
+import type { Arrived, SignedEntry } from './contract.ts';
 import { decodeEntry, isTopic } from './entry.ts';
 
 const SAY_PAGE = 1;
@@ -89,7 +90,7 @@ export function encodePage({ entries, more }: Page): Uint8Array {
   return concatBytes(head.finish(), ...parts);
 }
 
-/** @throws RelaymintError ENTRY_INVALID, INVALID_ENCODING, PROTOCOL_VIOLATION, STREAM_RESET. */
+/** @throws RelaymintError INVALID_ENCODING, PROTOCOL_VIOLATION, STREAM_RESET. */
 export async function readPage(reader: ByteReader): Promise<Page | Refusal> {
   const type = (await reader.take(1))[0];
   if (type === SAY_REFUSED) return await readRefusal(reader);
@@ -109,9 +110,19 @@ export async function readPage(reader: ByteReader): Promise<Page | Refusal> {
       throw violation(`an entry of ${length} bytes`);
     if (!Number.isSafeInteger(arrival) || arrival <= (entries.at(-1)?.arrival ?? 0))
       throw violation('entries in another order than they came');
-    entries.push({ arrival, signed: decodeEntry((await reader.take(length)).slice()) });
+    entries.push({ arrival, signed: received((await reader.take(length)).slice()) });
   }
   return { entries, more };
+}
+
+/** A host that keeps what is malformed is none to ask again. */
+function received(encoded: Uint8Array): SignedEntry {
+  try {
+    return decodeEntry(encoded);
+  } catch (error) {
+    if (isRelaymintError(error, 'ENTRY_INVALID')) throw violation('an entry that is none');
+    throw error;
+  }
 }
 
 export function encodeWriteParams(): Uint8Array {

@@ -2,12 +2,18 @@
 import { elapsed } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError, type ErrorCode } from '../../core/errors.ts';
 import {
+  AUTHOR_RECORD_MILLIS,
   CONTENT_IDLE_MILLIS,
   FEED_WAIT_MILLIS,
   MAX_ATTRIBUTED_NAMES,
   MAX_FEED_WAITS,
+  MAX_POST_AGE_MILLIS,
+  NAME_POSTS_AT_ONCE,
+  NAME_POST_REST_MILLIS,
   POSTS_AT_ONCE,
   POST_REST_MILLIS,
+  THREAD_POSTS_AT_ONCE,
+  THREAD_POST_REST_MILLIS,
   UPDATES_AT_ONCE,
   UPDATES_PER_SECOND,
 } from '../../core/limits.ts';
@@ -18,10 +24,11 @@ import type { NameShare } from '../../core/attribution.ts';
 import type { LedgerReader, NameRecord } from '../../ledger/contract.ts';
 import type { BlockStore, ServiceHandler, ServiceStream } from '../blocks/contract.ts';
 import { createManifests, type Manifests } from '../manifest/index.ts';
+import { createNameResolver, type NameResolver } from '../name/index.ts';
 import { decodeContentParams } from '../serve/index.ts';
 import { ByteReader, IdleTimer, writeAll } from '../wire/index.ts';
-import type { Arrived, FeedStore, SignedEntry, Topic } from './contract.ts';
-import { checkEntry, decodeEntry, entryInvalid } from './entry.ts';
+import type { Arrived, Entry, FeedStore, SignedEntry, Topic } from './contract.ts';
+import { checkEntry, decodeEntry, entryInvalid, entryStale } from './entry.ts';
 import {
   decodeWriteParams,
   encodePage,
@@ -69,6 +76,11 @@ class Services {
   readonly #manifests: Manifests = createManifests();
   readonly #updates: TokenBuckets<string>;
   readonly #posts: TokenBuckets<string>;
+  /** Of all authors together. */
+  readonly #threads: TokenBuckets<string>;
+  readonly #names: TokenBuckets<string>;
+  /** For telling: what is taken is checked by what the ledger says at that time. */
+  readonly #records: NameResolver;
   #waits = 0;
 
   constructor(options: FeedServiceOptions) {
@@ -78,7 +90,12 @@ class Services {
     this.#log = log;
     const now = (): number => performance.now();
     this.#updates = new TokenBuckets(() => new TokenBucket(UPDATES_PER_SECOND, now, UPDATES_AT_ONCE));
-    this.#posts = new TokenBuckets(() => new TokenBucket(1000 / POST_REST_MILLIS, now, POSTS_AT_ONCE));
+    const buckets = (restMillis: number, atOnce: number): TokenBuckets<string> =>
+      new TokenBuckets(() => new TokenBucket(1000 / restMillis, now, atOnce));
+    this.#posts = buckets(POST_REST_MILLIS, POSTS_AT_ONCE);
+    this.#threads = buckets(THREAD_POST_REST_MILLIS, THREAD_POSTS_AT_ONCE);
+    this.#names = buckets(NAME_POST_REST_MILLIS, NAME_POSTS_AT_ONCE);
+    this.#records = createNameResolver({ ledger: options.ledger, clock, cacheMillis: AUTHOR_RECORD_MILLIS });
   }
 
   run(stream: ServiceStream, work: () => Promise<void>): void {
@@ -134,20 +151,23 @@ class Services {
   /** All that costs little is looked at first. @throws RelaymintError */
   async #add(encoded: Uint8Array, from: 'owners' | 'anybody'): Promise<number> {
     const signed = decodeEntry(encoded);
-    const { name, author } = signed.entry;
+    const { name, author, topic, kind, created } = signed.entry;
     if (!this.#keeps(name)) throw refused(`this host does not keep ${name}`);
     if (from === 'owners' && author !== name)
       throw refused('the service "update" is for what owners of names say in them');
     const record = await this.#options.ledger.name(name);
     const own = author === name ? record : await this.#options.ledger.name(author);
     checkEntry(signed, own, this.#clock.now());
+    if ((kind === 'post' || kind === 'edit') && created < this.#clock.now() - MAX_POST_AGE_MILLIS)
+      throw entryStale('was made long ago, and may have been taken back since');
     if (author !== name) await this.#assertWelcome(signed, record);
-    // After the signature: nobody uses up what another one may say.
-    const bucket = author === name ? this.#updates.of(name) : this.#posts.of(author);
-    if (!bucket.take()) {
-      throw new RelaymintError('LIMIT_EXCEEDED', `${author} says too much at once.`, {
-        remedy: 'Wait a little, and say it again.',
-      });
+    // After the signature: nobody uses up what another one may say. Who takes something back need not wait for it.
+    if (author === name) {
+      if (!this.#updates.of(name).take()) throw tooMuch(`${author} says too much at once`);
+    } else if (kind !== 'remove') {
+      if (!this.#posts.of(author).take()) throw tooMuch(`${author} says too much at once`);
+      if (!this.#threads.of(`${name} ${topic}`).take()) throw tooMuch(`Too much is said at once about ${topic}`);
+      if (!this.#names.of(name).take()) throw tooMuch(`Too much is said at once below ${name}`);
     }
     return await this.#options.feeds.add(signed);
   }
@@ -165,35 +185,107 @@ class Services {
   }
 
   async #page(stream: ServiceStream, topic: Topic, { from, waits }: PageWanted): Promise<Page> {
-    const { feeds } = this.#options;
-    const look = async (): Promise<Page> => {
-      if (from === 'newest') {
-        const newest = await feeds.newest(topic);
-        return { entries: newest === undefined ? [] : [newest], more: false };
-      }
-      const found = fewAuthors(await feeds.after(topic, from));
-      const last = found.at(-1);
-      return { entries: found, more: last !== undefined && (await feeds.after(topic, last.arrival)).length > 0 };
-    };
-    if (!waits) return await look();
+    if (!waits) return await this.#look(topic, from);
     if (this.#waits >= MAX_FEED_WAITS)
       throw new RelaymintError('LIMIT_EXCEEDED', 'Too many wait here for something new.', {
         remedy: 'Ask another host.',
       });
-    const news = new AbortController();
-    const came = (): void => news.abort();
-    stream.once('close', came);
+    let news = new AbortController();
+    let isGone = false;
+    const left = (): void => {
+      isGone = true;
+      news.abort();
+    };
+    stream.once('close', left);
     this.#waits += 1;
     // Before it is looked: nothing comes in between.
-    using _added = feeds.onAdded(topic, came);
+    using _added = this.#options.feeds.onAdded(topic, () => news.abort());
+    const until = performance.now() + FEED_WAIT_MILLIS;
     try {
-      const page = await look();
-      if (page.entries.length > 0) return page;
-      await elapsed(FEED_WAIT_MILLIS, news.signal);
-      return await look();
+      for (;;) {
+        news = new AbortController();
+        const page = await this.#look(topic, from);
+        const rest = until - performance.now();
+        // What came may be nothing to tell: then it is waited on.
+        if (page.entries.length > 0 || isGone || rest <= 0) return page;
+        await elapsed(rest, news.signal);
+      }
     } finally {
       this.#waits -= 1;
-      stream.off('close', came);
+      stream.off('close', left);
+    }
+  }
+
+  /** What counts of the next page. */
+  async #look(topic: Topic, from: PageWanted['from']): Promise<Page> {
+    const { feeds } = this.#options;
+    if (from === 'newest') {
+      const newest = await feeds.newest(topic);
+      return { entries: newest === undefined ? [] : await this.#counting(topic.name, [newest]), more: false };
+    }
+    const owner = await this.#recordOf(topic.name);
+    const isOwners = (signed: SignedEntry): boolean =>
+      signed.entry.author !== topic.name || owner === 'unknown' || this.#isGood(signed, owner);
+    for (let after = from; ;) {
+      const kept = await feeds.after(topic, after, isOwners);
+      const last = kept.at(-1);
+      if (last === undefined) return { entries: [], more: false };
+      const counting = await this.#counting(topic.name, kept);
+      const entries = fewAuthors(counting);
+      const isWhole = entries.length === counting.length;
+      if (entries.length > 0)
+        return { entries, more: !isWhole || (await feeds.after(topic, last.arrival, isOwners)).length > 0 };
+      after = last.arrival;
+    }
+  }
+
+  /**
+   * Those whose authors still have their names: what was said in a name before it changed hands, and where posts are no longer taken, is
+   * neither told nor paid for. Where the ledger does not answer they are told: visitors look for themselves.
+   */
+  async #counting(name: string, kept: readonly Arrived[]): Promise<readonly Arrived[]> {
+    const authors = [...new Set(kept.map(({ signed }) => signed.entry.author))];
+    const records = new Map(
+      await Promise.all(authors.map(async (author) => [author, await this.#recordOf(author)] as const)),
+    );
+    const isOpen = authors.every((author) => author === name) || (await this.#takesPosts(await this.#recordOf(name)));
+    return kept.filter(({ signed }) => {
+      const { author } = signed.entry;
+      if (author !== name && !isOpen) return false;
+      const record = records.get(author);
+      return record === 'unknown' || this.#isGood(signed, record);
+    });
+  }
+
+  #isGood(signed: SignedEntry, record: NameRecord | undefined): boolean {
+    try {
+      checkEntry(signed, record, this.#clock.now());
+      return true;
+    } catch (error) {
+      if (isRelaymintError(error, 'ENTRY_INVALID', 'ENTRY_STALE')) return false;
+      throw error;
+    }
+  }
+
+  async #recordOf(name: string): Promise<NameRecord | 'unknown' | undefined> {
+    try {
+      return await this.#records.record(name);
+    } catch (error) {
+      if (!isRelaymintError(error)) throw error;
+      this.#log.debug({ name, err: error }, 'The ledger does not say whose a name is.');
+      return 'unknown';
+    }
+  }
+
+  async #takesPosts(record: NameRecord | 'unknown' | undefined): Promise<boolean> {
+    if (record === 'unknown') return true;
+    if (record === undefined || record.status === 'expired') return false;
+    try {
+      const manifest = await this.#manifests.of(record, this.#options.store, CHECKING);
+      return manifest?.manifest.comments === 'anybody';
+    } catch (error) {
+      if (isRelaymintError(error)) return false;
+      throw error;
     }
   }
 }
@@ -201,22 +293,40 @@ class Services {
 /** As many as what one page carries can count for. */
 function fewAuthors(entries: readonly Arrived[]): readonly Arrived[] {
   const authors = new Set<string>();
-  const end = entries.findIndex(({ signed }) => authors.add(signed.entry.author).size > MAX_ATTRIBUTED_NAMES);
+  const end = entries.findIndex(
+    ({ signed: { entry } }) => isPaid(entry) && authors.add(entry.author).size > MAX_ATTRIBUTED_NAMES,
+  );
   return end < 0 ? entries : entries.slice(0, end);
 }
 
-/** Each author's part of the page's bytes, and the page that shows it. What is left of rounding is the last one's. */
+/** Who takes something back, and who moderates, said nothing that a visitor reads. */
+function isPaid({ kind }: Entry): boolean {
+  return kind === 'update' || kind === 'post' || kind === 'edit';
+}
+
+/**
+ * Each author's part of the page's bytes, and the page that shows it: where one ends, in ten-thousandths rounded down, the next begins, so
+ * that nothing is lost between them. What takes something back counts for nobody.
+ */
 function sharesOf(entries: readonly Arrived[], page: string): readonly NameShare[] {
   const sizes = new Map<string, number>();
-  for (const { signed } of entries)
-    sizes.set(signed.entry.author, (sizes.get(signed.entry.author) ?? 0) + signed.encoded.length);
-  const all = [...sizes.values()].reduce((sum, size) => sum + size, 0);
-  let left: number = ALL_BPS;
-  return [...sizes].map(([name, size], index) => {
-    const share = index === sizes.size - 1 ? left : Math.floor((size * ALL_BPS) / all);
-    left -= share;
-    return { name, ...(name !== page && { referrer: page }), share: basisPoints(share) };
+  let all = 0;
+  for (const { signed } of entries) {
+    const { entry, encoded } = signed;
+    all += encoded.length;
+    if (isPaid(entry)) sizes.set(entry.author, (sizes.get(entry.author) ?? 0) + encoded.length);
+  }
+  let before = 0;
+  return [...sizes].map(([name, size]) => {
+    const begins = Math.floor((before * ALL_BPS) / all);
+    before += size;
+    const share = basisPoints(Math.floor((before * ALL_BPS) / all) - begins);
+    return { name, ...(name !== page && { referrer: page }), share };
   });
+}
+
+function tooMuch(what: string): RelaymintError {
+  return new RelaymintError('LIMIT_EXCEEDED', `${what}.`, { remedy: 'Wait a little, and say it again.' });
 }
 
 function refused(why: string): RelaymintError {

@@ -5,18 +5,23 @@ import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import {
+  FEED_WAIT_MILLIS,
+  MAX_AUTHOR_LOOKUPS,
   MAX_ENTRIES_PER_THREAD,
   MAX_FEED_VIEWS,
   MAX_SEEN_FEEDS,
+  MAX_SEEN_REMOVALS,
   MAX_THREAD_BYTES,
   MAX_VISIT_HOSTS,
+  NAME_CACHE_MILLIS,
 } from '../../core/limits.ts';
 import { silentLog, systemClock, type Clock, type Log } from '../../core/ports.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
 import { FEED_SERVICE } from '../blocks/index.ts';
 import { encodeContentParams, type ContentRoute } from '../serve/index.ts';
 import { FeedReader } from './client.ts';
-import { LIVE_TOPIC, type SignedEntry, type Topic } from './contract.ts';
+import { violation } from '../wire/index.ts';
+import { LIVE_TOPIC, type Entry, type EntryId, type SignedEntry, type Topic } from './contract.ts';
 import { checkEntry, entryStale } from './entry.ts';
 import { idOf } from './thread.ts';
 
@@ -45,10 +50,15 @@ export interface FeedSourceOptions {
 
 /** One topic, as it is now and as it becomes. Dispose it: it is followed, and paid for, as long as somebody has it open. */
 export interface FeedView extends Disposable {
-  /** Resolves once a host has told all that there is. @throws RelaymintError NO_ROUTE, CONTENT_REFUSED, .. (no host does), ABORTED. */
+  /**
+   * Resolves once a host has told all that there is, and all of it is verified by what the ledger says now.
+   * @throws RelaymintError NO_ROUTE, CONTENT_REFUSED, .. (no host does), ABORTED.
+   */
   complete(signal: AbortSignal): Promise<void>;
-  /** Verified. Of updates only the newest, unless its time is over. */
+  /** Verified. Of updates only the newest, unless its time is over; of threads the same array until something changes. */
   entries(): readonly SignedEntry[];
+  /** What the ledger said of who wrote one of the entries. */
+  author(name: string): NameRecord | undefined;
   onChange(tell: () => void): Disposable;
 }
 
@@ -61,7 +71,7 @@ const RETRY: Backoff = { first: 2_000, last: 30_000 };
 const LINGER_MILLIS = 10_000;
 const FOLLOWING = 'Following a feed';
 /** What one host did, as opposed to the way to it. That it is behind others is no fault. */
-const HOST_FAULTS = ['CONTENT_REFUSED', 'ENTRY_INVALID', 'PROTOCOL_VIOLATION', 'LIMIT_EXCEEDED', 'TIMEOUT'] as const;
+const HOST_FAULTS = ['CONTENT_REFUSED', 'PROTOCOL_VIOLATION', 'LIMIT_EXCEEDED', 'TIMEOUT'] as const;
 
 export function createFeedSource(options: FeedSourceOptions): FeedSource {
   return new Feeds(options);
@@ -70,8 +80,10 @@ export function createFeedSource(options: FeedSourceOptions): FeedSource {
 class Feeds implements FeedSource {
   readonly #options: FeedSourceOptions;
   readonly #views = new Map<string, Followed>();
-  /** The newest update of each name that was seen: no host takes us back. */
-  readonly #seen = new LRUCache<string, number>({ max: MAX_SEEN_FEEDS });
+  readonly #seen: Seen = {
+    updates: new LRUCache({ max: MAX_SEEN_FEEDS }),
+    removals: new LRUCache({ max: MAX_SEEN_REMOVALS }),
+  };
   readonly #closing = new AbortController();
 
   constructor(options: FeedSourceOptions) {
@@ -82,17 +94,18 @@ class Feeds implements FeedSource {
     assertNotAborted(this.#closing.signal, FOLLOWING);
     const key = [wanted.name, wanted.topic, wanted.referrer ?? ''].join(' ');
     let followed = this.#views.get(key);
-    if (followed === undefined) {
+    // One that nobody followed any more is about to end.
+    if (followed === undefined || followed.isStopped) {
       if (this.#views.size >= MAX_FEED_VIEWS) {
         throw new RelaymintError('LIMIT_EXCEEDED', 'This gateway follows as many feeds as it can.', {
           remedy: 'Try again in a minute.',
         });
       }
       const mine = new Followed(wanted, this.#options, this.#seen);
-      mine.ended.then(
-        () => this.#views.delete(key),
-        () => this.#views.delete(key),
-      );
+      const gone = (): void => {
+        if (this.#views.get(key) === mine) this.#views.delete(key);
+      };
+      mine.ended.then(gone, gone);
       this.#views.set(key, mine);
       followed = mine;
     }
@@ -110,14 +123,32 @@ class Feeds implements FeedSource {
   }
 }
 
+/** What outlives those who follow a topic: no host takes us back behind it. */
+interface Seen {
+  /** The newest update of each name. */
+  readonly updates: LRUCache<string, number>;
+  /** By thread and place: who took a post back, and the owner's last word on it. */
+  readonly removals: LRUCache<string, SignedEntry>;
+}
+
 /** One topic that is followed for all pages of one name that show it. */
 class Followed {
   readonly #wanted: FeedWanted;
   readonly #options: FeedSourceOptions;
-  readonly #seen: LRUCache<string, number>;
+  readonly #seen: Seen;
   readonly #clock: Clock;
   readonly #log: Log;
+  /** By place: of what is said of one post the newest stands there. */
   readonly #entries = new Map<string, SignedEntry>();
+  /** Places of those whose author's name is another's now. */
+  readonly #lapsed = new Set<string>();
+  readonly #authors = new Map<string, NameRecord | undefined>();
+  #shown: readonly SignedEntry[] | undefined;
+  #posts = 0;
+  /** Since the last time that a host had told everything. */
+  #isAnew = false;
+  #checking: Promise<void> | undefined;
+  #checkedAt = Number.NEGATIVE_INFINITY;
   readonly #listeners = new Set<() => void>();
   readonly #stop = new AbortController();
   #completing: PromiseWithResolvers;
@@ -131,7 +162,7 @@ class Followed {
   #lingering: NodeJS.Timeout | undefined;
   readonly ended: Promise<void>;
 
-  constructor(wanted: FeedWanted, options: FeedSourceOptions, seen: LRUCache<string, number>) {
+  constructor(wanted: FeedWanted, options: FeedSourceOptions, seen: Seen) {
     this.#wanted = wanted;
     this.#options = options;
     this.#seen = seen;
@@ -148,8 +179,10 @@ class Followed {
     return {
       complete: async (signal) => {
         if (!this.#isComplete) await orAborted(this.#completing.promise, signal, FOLLOWING);
+        await orAborted(this.#checked(), signal, FOLLOWING);
       },
       entries: () => this.#now(),
+      author: (name) => this.#authors.get(name),
       onChange: (tell) => {
         const mine = (): void => tell();
         this.#listeners.add(mine);
@@ -166,14 +199,79 @@ class Followed {
     };
   }
 
+  get isStopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
   stop(): void {
     clearTimeout(this.#lingering);
     this.#stop.abort(new RelaymintError('CLOSED', 'Nobody follows this any more.'));
   }
 
   #now(): readonly SignedEntry[] {
+    this.#shown ??= [...this.#entries].filter(([place]) => !this.#lapsed.has(place)).map(([, signed]) => signed);
+    if (this.#wanted.topic !== LIVE_TOPIC) return this.#shown;
     const now = this.#clock.now();
-    return [...this.#entries.values()].filter(({ entry: { expires } }) => expires === undefined || expires > now);
+    return this.#shown.filter(({ entry: { expires } }) => expires === undefined || expires > now);
+  }
+
+  /** Names change hands while they are followed: what was said in them before is shown no more, and nobody inherits it. */
+  #checked(): Promise<void> {
+    // A clock that was set back says nothing.
+    const age = this.#clock.now() - this.#checkedAt;
+    if (age >= 0 && age < NAME_CACHE_MILLIS) return Promise.resolve();
+    return (this.#checking ??= this.#check().finally(() => {
+      this.#checking = undefined;
+    }));
+  }
+
+  async #check(): Promise<void> {
+    const began = this.#clock.now();
+    try {
+      await this.#ask([...this.#entries.values()].map(({ entry }) => entry.author));
+    } catch (error) {
+      if (!isRelaymintError(error)) throw error;
+      this.#log.debug({ name: this.#wanted.name, err: error }, 'The ledger does not say whose posts these are.');
+      return;
+    }
+    this.#checkedAt = began;
+    let isNews = false;
+    for (const [place, signed] of this.#entries) {
+      const isGood = this.#isGood(signed);
+      if (isGood === !this.#lapsed.has(place)) continue;
+      if (isGood) this.#lapsed.delete(place);
+      else this.#lapsed.add(place);
+      isNews = true;
+    }
+    if (isNews) this.#tell();
+  }
+
+  /** What the ledger says of these, each asked once. @throws RelaymintError LEDGER_UNREACHABLE */
+  async #ask(authors: Iterable<string>): Promise<void> {
+    const names = [...new Set(authors)];
+    for (let at = 0; at < names.length; at += MAX_AUTHOR_LOOKUPS) {
+      const some = names.slice(at, at + MAX_AUTHOR_LOOKUPS);
+      const records = await Promise.all(some.map((name) => this.#options.record(name)));
+      for (const [index, name] of some.entries()) this.#authors.set(name, records[index]);
+    }
+  }
+
+  #isGood(signed: SignedEntry): boolean {
+    const { author } = signed.entry;
+    try {
+      checkEntry(signed, this.#authors.get(author), this.#clock.now());
+      return true;
+    } catch (error) {
+      // Its author's name may have changed hands since the host took it, and updates end.
+      if (!isRelaymintError(error, 'ENTRY_INVALID', 'ENTRY_STALE')) throw error;
+      this.#log.debug({ name: this.#wanted.name, author, err: error }, 'An entry is left out.');
+      return false;
+    }
+  }
+
+  #tell(): void {
+    this.#shown = undefined;
+    for (const tell of this.#listeners) tell();
   }
 
   async #run(): Promise<void> {
@@ -230,26 +328,40 @@ class Followed {
       let from: number | 'newest' = topic === LIVE_TOPIC ? 'newest' : 0;
       let waits = false;
       for (;;) {
+        const asked = performance.now();
         const page = await reader.page({ topic, from, waits }, { signal });
+        if (waits && page.entries.length === 0 && performance.now() - asked < FEED_WAIT_MILLIS / 2)
+          throw violation('an empty page long before its time');
         // What it carried is charged to the site; a budget that is used up ends it here.
         (await route.begin?.())?.();
         let news = 0;
         let isBack = false;
+        // The owner's too: what he said of posts elsewhere counts here.
+        await this.#ask([name, ...page.entries.map(({ signed }) => signed.entry.author)]);
         for (const { signed } of page.entries) {
-          if (!(await this.#take(signed))) continue;
+          if (!this.#take(signed)) continue;
           news += 1;
           // Hidden words were not told.
           const { kind, target } = signed.entry;
-          if (kind === 'show' && target !== undefined && !this.#entries.has(idOf(target))) isBack = true;
+          if (kind === 'show' && target !== undefined && !this.#entries.has(postPlace(target))) isBack = true;
+        }
+        if (this.#isTooMuch()) {
+          this.#forget();
+          // Once it may be what other hosts told as well.
+          if (this.#isAnew) throw violation('a thread with more than a thread may have');
+          this.#isAnew = true;
+          from = 0;
+          continue;
         }
         if (from === 'newest') this.#assertNotBehind(page.entries.at(-1)?.signed);
         from = isBack ? 0 : (page.entries.at(-1)?.arrival ?? (from === 'newest' ? 0 : from));
         waits = !page.more && !isBack;
         if (waits) {
           works();
+          this.#isAnew = false;
           this.#complete();
         }
-        if (news > 0) for (const tell of this.#listeners) tell();
+        if (news > 0) this.#tell();
       }
     } catch (error) {
       avoid.add(route.host);
@@ -260,51 +372,63 @@ class Followed {
     }
   }
 
-  /** @returns whether it is news. @throws RelaymintError ENTRY_INVALID: it is another topic's; LEDGER_UNREACHABLE. */
-  async #take(signed: SignedEntry): Promise<boolean> {
-    const { entry } = signed;
+  /** @returns whether it is news. @throws RelaymintError PROTOCOL_VIOLATION: it is another topic's. */
+  #take(signed: SignedEntry): boolean {
+    const { entry, encoded } = signed;
     const { name, topic } = this.#wanted;
-    if (entry.name !== name || entry.topic !== topic) {
-      throw new RelaymintError('ENTRY_INVALID', `The host sent an entry of another topic than ${name}'s "${topic}".`, {
-        remedy: 'Another host is asked.',
-      });
-    }
-    const key = idOf(entry);
-    const known = this.#entries.get(key);
-    if (known !== undefined) return false;
-    try {
-      checkEntry(signed, await this.#options.record(entry.author), this.#clock.now());
-    } catch (error) {
-      // Its author's name may have changed hands since the host took it, and updates end.
-      if (!isRelaymintError(error, 'ENTRY_INVALID', 'ENTRY_STALE')) throw error;
-      this.#log.debug({ name, author: entry.author, err: error }, 'An entry is left out.');
-      return false;
-    }
+    if (entry.name !== name || entry.topic !== topic) throw violation('an entry of another topic');
+    const place = placeOf(entry);
+    const known = this.#entries.get(place);
+    if (known !== undefined && !isNewer(entry, known.entry)) return false;
+    if (!this.#isGood(signed)) return false;
     if (topic === LIVE_TOPIC) {
-      if (entry.sequence < (this.#seen.get(name) ?? 0)) return false;
-      this.#seen.set(name, entry.sequence);
-      this.#entries.clear();
-      this.#bytes = 0;
-    }
-    this.#bytes += signed.encoded.length;
-    if (this.#entries.size >= MAX_ENTRIES_PER_THREAD || this.#bytes > MAX_THREAD_BYTES) {
-      throw new RelaymintError(
-        'LIMIT_EXCEEDED',
-        `The thread about ${topic} at this host has more than a thread may have.`,
-        {
-          remedy: 'Another host is asked.',
-        },
-      );
-    }
-    this.#entries.set(key, signed);
+      if (entry.sequence < (this.#seen.updates.get(name) ?? 0)) return false;
+      this.#seen.updates.set(name, entry.sequence);
+    } else if (!this.#takeSaid(signed, place)) return false;
+    if (known === undefined && entry.kind === 'post') this.#posts += 1;
+    this.#bytes += encoded.length - (known?.encoded.length ?? 0);
+    this.#entries.set(place, signed);
+    this.#lapsed.delete(place);
     return true;
+  }
+
+  /** Of a post. @returns whether it counts, after what was seen before, at other hosts too. */
+  #takeSaid(signed: SignedEntry, place: string): boolean {
+    const { entry } = signed;
+    const { removals } = this.#seen;
+    const thread = `${entry.name} ${entry.topic}`;
+    if (entry.kind === 'post') {
+      for (const about of [wordsPlace(entry), moderationPlace(entry)]) {
+        const seen = removals.get(`${thread} ${about}`);
+        if (seen !== undefined && !this.#entries.has(about) && this.#isGood(seen)) this.#entries.set(about, seen);
+      }
+      return true;
+    }
+    const seen = removals.get(`${thread} ${place}`);
+    if (seen !== undefined && isNewer(seen.entry, entry) && this.#isGood(seen)) return false;
+    if (entry.kind !== 'edit') removals.set(`${thread} ${place}`, signed);
+    return true;
+  }
+
+  #isTooMuch(): boolean {
+    // Posts, and what they were edited to.
+    return this.#posts > MAX_ENTRIES_PER_THREAD || this.#bytes > 2 * MAX_THREAD_BYTES;
+  }
+
+  #forget(): void {
+    this.#entries.clear();
+    this.#lapsed.clear();
+    this.#posts = 0;
+    this.#bytes = 0;
+    this.#shown = undefined;
   }
 
   /** A host that has not what was seen elsewhere, or nothing that counts, is left for another one. @throws RelaymintError ENTRY_STALE. */
   #assertNotBehind(newest: SignedEntry | undefined): void {
     const { name } = this.#wanted;
-    const seen = this.#seen.get(name) ?? 0;
-    const isKnown = newest !== undefined && this.#entries.has(idOf(newest.entry));
+    const seen = this.#seen.updates.get(name) ?? 0;
+    const known = this.#entries.get(UPDATE_PLACE);
+    const isKnown = newest !== undefined && known?.entry.sequence === newest.entry.sequence;
     if (isKnown && newest.entry.sequence >= seen) return;
     this.#isBehind = true;
     if (this.#isContent) return;
@@ -312,6 +436,35 @@ class Followed {
       newest === undefined ? `of ${name} is not at this host` : `of ${name} that this host has is not the newest`,
     );
   }
+}
+
+const UPDATE_PLACE = 'update';
+
+/** Where an entry stands among those of its topic. */
+function placeOf({ kind, target, ...id }: Entry): string {
+  if (kind === 'update') return UPDATE_PLACE;
+  if (kind === 'post' || target === undefined) return postPlace(id);
+  return kind === 'edit' || kind === 'remove' ? wordsPlace(target) : moderationPlace(target);
+}
+
+/** Of two in one place. What is removed stays so. */
+function isNewer(one: Entry, other: Entry): boolean {
+  if (one.kind === 'post' || other.kind === 'remove') return false;
+  return one.kind === 'remove' || one.sequence > other.sequence;
+}
+
+function postPlace(id: EntryId): string {
+  return `post ${idOf(id)}`;
+}
+
+/** Of its author's newest word on it. */
+function wordsPlace(id: EntryId): string {
+  return `words ${idOf(id)}`;
+}
+
+/** Of the owner's. */
+function moderationPlace(id: EntryId): string {
+  return `moderation ${idOf(id)}`;
 }
 
 interface PromiseWithResolvers {

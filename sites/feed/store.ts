@@ -1,6 +1,6 @@
 /**
  * What a host keeps of updates and posts, in LevelDB:
- *   NAME TOPIC/ARRIVAL -> entry           TOPIC is the base64url of the topic, ARRIVAL 14 digits
+ *   NAME TOPIC/ARRIVAL AUTHOR -> entry    TOPIC is the base64url of the topic, ARRIVAL 14 digits
  * A topic is read into memory when it is asked for, and stays there while there is room.
  */
 import { LRUCache } from 'lru-cache';
@@ -10,10 +10,12 @@ import {
   MAX_ENTRY_BYTES,
   MAX_THREAD_BYTES,
   MAX_ENTRIES_PER_THREAD,
+  MAX_FEED_BYTES_PER_AUTHOR,
   MAX_FEED_BYTES_PER_NAME,
   MAX_FEED_CACHE_BYTES,
   MAX_PAGE_BYTES,
   MAX_PAGE_ENTRIES,
+  MAX_THREADS_BEGUN,
   MAX_THREADS_PER_NAME,
   MAX_UPDATES_KEPT,
 } from '../../core/limits.ts';
@@ -52,6 +54,14 @@ export async function openFeedStore(directory: string, log: Log): Promise<FeedSt
 interface NameUse {
   bytes: number;
   readonly topics: Set<string>;
+  readonly authors: Map<string, AuthorUse>;
+}
+
+/** What one author has of it. */
+interface AuthorUse {
+  bytes: number;
+  /** Threads in which nobody said anything before. */
+  begun: number;
 }
 
 class LevelFeedStore implements FeedStore {
@@ -75,10 +85,15 @@ class LevelFeedStore implements FeedStore {
     return await this.#inTurn(() => this.#add(signed));
   }
 
-  async after(topic: Topic, arrival: number): Promise<readonly Arrived[]> {
+  async after(
+    topic: Topic,
+    arrival: number,
+    counts: (signed: SignedEntry) => boolean = () => true,
+  ): Promise<readonly Arrived[]> {
     const page: Arrived[] = [];
     let size = 0;
-    for (const arrived of withoutHidden(await this.#read(topic))) {
+    const kept = await this.#read(topic);
+    for (const arrived of withoutHidden(kept.filter(({ signed }) => counts(signed)))) {
       if (arrived.arrival <= arrival) continue;
       size += arrived.signed.encoded.length;
       if (page.length === MAX_PAGE_ENTRIES || (page.length > 0 && size > MAX_PAGE_BYTES)) break;
@@ -139,20 +154,19 @@ class LevelFeedStore implements FeedStore {
         : replacedBy(entry, kept);
     const left = kept.filter((arrived) => !dropped.includes(arrived));
     const use = await this.#useOf(entry.name);
-    const bytes = use.bytes + encoded.length - dropped.reduce((sum, arrived) => sum + arrived.signed.encoded.length, 0);
-    assertRoom(entry, left, { ...use, bytes });
+    assertRoom(signed, { kept, left, use });
     const arrival = (kept.at(-1)?.arrival ?? 0) + 1;
     await this.#write(() =>
       this.#db.batch(
         [
-          ...dropped.map((arrived) => ({ type: 'del', key: recordKey(key, arrived.arrival) }) as const),
-          { type: 'put', key: recordKey(key, arrival), value: encoded },
+          ...dropped.map((old) => ({ type: 'del', key: recordKey(key, old) }) as const),
+          { type: 'put', key: recordKey(key, { arrival, signed }), value: encoded },
         ],
         { sync: true },
       ),
     );
-    use.bytes = bytes;
-    use.topics.add(key);
+    for (const old of dropped) count(use, { key, author: old.signed.entry.author, bytes: -old.signed.encoded.length });
+    count(use, { key, author: entry.author, bytes: encoded.length });
     this.#topics.set(key, [...left, { arrival, signed }]);
     for (const tell of this.#listeners.get(key) ?? []) tell();
     return arrival;
@@ -166,7 +180,7 @@ class LevelFeedStore implements FeedStore {
     for await (const [at, value] of this.#db.iterator({ gt: `${key}/`, lt: `${key}/${LAST}` })) {
       try {
         // Written by us, and read as strictly: damage must not reach visitors.
-        found.push({ arrival: Number(at.slice(-DIGITS)), signed: decodeEntry(value) });
+        found.push({ arrival: Number(at.slice(key.length + 1, key.length + 1 + DIGITS)), signed: decodeEntry(value) });
       } catch (error) {
         if (!isRelaymintError(error, 'ENTRY_INVALID')) throw error;
         this.#log.error(
@@ -184,10 +198,10 @@ class LevelFeedStore implements FeedStore {
   async #useOf(name: string): Promise<NameUse> {
     const known = this.#uses.get(name);
     if (known !== undefined) return known;
-    const use: NameUse = { bytes: 0, topics: new Set() };
-    for await (const [key, value] of this.#db.iterator({ gt: `${name} `, lt: `${name} ${LAST}` })) {
-      use.bytes += value.length;
-      use.topics.add(key.slice(0, -DIGITS - 1));
+    const use: NameUse = { bytes: 0, topics: new Set(), authors: new Map() };
+    for await (const [at, value] of this.#db.iterator({ gt: `${name} `, lt: `${name} ${LAST}` })) {
+      const end = at.lastIndexOf('/');
+      count(use, { key: at.slice(0, end), author: at.slice(end + 2 + DIGITS), bytes: value.length });
     }
     this.#uses.set(name, use);
     return use;
@@ -218,9 +232,13 @@ function assertNew(entry: Entry, kept: readonly Arrived[]): void {
     throw entryStale(`has the number ${entry.sequence}, and ${entry.author} said ${newest} before`);
   if (entry.target === undefined) return;
   const wanted = idOf(entry.target);
-  if (!kept.some(({ signed }) => signed.entry.kind === 'post' && idOf(signed.entry) === wanted)) {
+  if (kept.some(({ signed }) => signed.entry.kind === 'post' && idOf(signed.entry) === wanted)) return;
+  // A post that did not come yet never does: its author's numbers only rise.
+  if (entry.kind !== 'remove') {
     throw entryInvalid(`is about the post ${entry.target.sequence} of ${entry.target.author}, which is not there`);
   }
+  if (kept.some(({ signed: { entry: other } }) => other.kind === 'remove' && isAbout(other, entry.target)))
+    throw entryStale(`removes the post ${entry.target.sequence}, which is removed`);
 }
 
 /** What needs not be kept beside it: earlier words of the author on the same post, or of the owner; and what is taken back itself. */
@@ -249,25 +267,57 @@ function withoutHidden(kept: readonly Arrived[]): readonly Arrived[] {
   });
 }
 
-function isAbout({ target }: Entry, id: EntryId): boolean {
-  return target !== undefined && idOf(target) === idOf(id);
+function isAbout({ target }: Entry, id: EntryId | undefined): boolean {
+  return target !== undefined && id !== undefined && idOf(target) === idOf(id);
 }
 
-/** @throws RelaymintError LIMIT_EXCEEDED. */
-function assertRoom(entry: Entry, left: readonly Arrived[], use: NameUse): void {
+/** Before and after what is replaced is gone. @throws RelaymintError LIMIT_EXCEEDED. */
+function assertRoom(
+  { entry, encoded }: SignedEntry,
+  { kept, left, use }: { readonly kept: readonly Arrived[]; readonly left: readonly Arrived[]; readonly use: NameUse },
+): void {
   const { name, author, topic, kind } = entry;
-  if (use.bytes > MAX_FEED_BYTES_PER_NAME)
+  // Who takes back what is here, and who moderates, is always heard: of each post there is one such word at most.
+  const isThere = kept.some(({ signed: { entry: other } }) => other.kind === 'post' && isAbout(entry, other));
+  if (isThere && kind !== 'edit' && kind !== 'post') return;
+  const bytes = encoded.length + bytesOf(left) - bytesOf(kept);
+  if (use.bytes + bytes > MAX_FEED_BYTES_PER_NAME)
     throw full(`All that is kept of ${name}'s updates and posts may have ${MAX_FEED_BYTES_PER_NAME} bytes.`);
-  // Who takes something back, and who moderates, is always heard.
-  if (topic === LIVE_TOPIC || kind === 'remove' || kind === 'hide' || kind === 'show') return;
-  if (!use.topics.has(keyOf(entry)) && use.topics.size >= MAX_THREADS_PER_NAME)
+  if (topic === LIVE_TOPIC) return;
+  const isNew = !use.topics.has(keyOf(entry));
+  if (isNew && use.topics.size >= MAX_THREADS_PER_NAME)
     throw full(`${name} has ${MAX_THREADS_PER_NAME} threads, as many as it may.`);
-  if (left.length >= MAX_ENTRIES_PER_THREAD) throw full(`The thread about ${topic} is full.`);
-  if (left.reduce((sum, { signed }) => sum + signed.encoded.length, 0) + MAX_ENTRY_BYTES > MAX_THREAD_BYTES)
+  // What the owner hid takes no place away.
+  const shown = withoutHidden(left).filter(({ signed }) => signed.entry.kind !== 'hide');
+  if (shown.length >= MAX_ENTRIES_PER_THREAD || bytesOf(shown) + MAX_ENTRY_BYTES > MAX_THREAD_BYTES)
     throw full(`The thread about ${topic} is full.`);
+  if (author === name) return;
   const own = left.filter(({ signed }) => signed.entry.author === author).length;
   if (own >= MAX_ENTRIES_PER_AUTHOR)
     throw full(`${author} has said ${MAX_ENTRIES_PER_AUTHOR} things in this thread, as many as one may.`);
+  const used = use.authors.get(author);
+  if ((used?.bytes ?? 0) + bytes > MAX_FEED_BYTES_PER_AUTHOR)
+    throw full(`${author} has said ${MAX_FEED_BYTES_PER_AUTHOR} bytes below ${name}, as much as one may.`);
+  if (isNew && (used?.begun ?? 0) >= MAX_THREADS_BEGUN)
+    throw full(`${author} has begun ${MAX_THREADS_BEGUN} threads of ${name}, as many as one may.`);
+}
+
+/** Takes note of what was written, or removed: then `bytes` is negative. */
+function count(
+  use: NameUse,
+  { key, author, bytes }: { readonly key: string; readonly author: string; readonly bytes: number },
+): void {
+  use.bytes += bytes;
+  const own = use.authors.get(author) ?? { bytes: 0, begun: 0 };
+  use.authors.set(author, own);
+  own.bytes += bytes;
+  if (use.topics.has(key)) return;
+  use.topics.add(key);
+  own.begun += 1;
+}
+
+function bytesOf(entries: readonly Arrived[]): number {
+  return entries.reduce((sum, { signed }) => sum + signed.encoded.length, 0);
 }
 
 function full(why: string): RelaymintError {
@@ -275,13 +325,14 @@ function full(why: string): RelaymintError {
 }
 
 function sizeOf(entries: readonly Arrived[]): number {
-  return ENTRY_OVERHEAD + entries.reduce((sum, { signed }) => sum + signed.encoded.length + ENTRY_OVERHEAD, 0);
+  return ENTRY_OVERHEAD * (entries.length + 1) + bytesOf(entries);
 }
 
 function keyOf({ name, topic }: Topic): string {
   return `${name} ${Buffer.from(topic).toString('base64url')}`;
 }
 
-function recordKey(key: string, arrival: number): string {
-  return `${key}/${String(arrival).padStart(DIGITS, '0')}`;
+/** With the author, so that what each has of a name is counted without reading it. */
+function recordKey(key: string, { arrival, signed }: Arrived): string {
+  return `${key}/${String(arrival).padStart(DIGITS, '0')} ${signed.entry.author}`;
 }

@@ -1,5 +1,5 @@
 /** What a thread comes to: posts as they are now, out of all that was said. */
-import type { Entry, EntryId, SignedEntry } from './contract.ts';
+import type { EntryId, SignedEntry } from './contract.ts';
 
 export type PostState = 'shown' | 'removed' | 'hidden';
 
@@ -7,6 +7,8 @@ export interface Post extends EntryId {
   readonly created: number;
   /** When it was said as it is now; undefined: it was never edited. */
   readonly edited: number | undefined;
+  /** Number of the newest entry that made it what it is. */
+  readonly revision: number;
   /** What it answers. */
   readonly answers: EntryId | undefined;
   readonly state: PostState;
@@ -21,41 +23,51 @@ export function idOf({ author, sequence }: EntryId): string {
 
 /**
  * In the order in which they were made. What is about no post of these is left out. An author's newest word on a post counts, and of
- * hiding and showing the owner's newest, in whichever order they come.
+ * hiding and showing the owner's newest, in whichever order they come; what is removed stays so. Of two that an author gave one number,
+ * the one counts whose bytes come later: everybody sees the same.
  */
 export function foldThread(entries: readonly SignedEntry[]): readonly Post[] {
-  const said = entries.map(({ entry }) => entry);
-  const about = newestAbout(said);
-  const posts = said.filter(({ kind }) => kind === 'post');
-  return posts.map((post) => postOf(post, about.get(idOf(post)))).toSorted(byTime);
-}
-
-interface About {
-  words?: Entry;
-  moderation?: Entry;
-}
-
-function newestAbout(entries: readonly Entry[]): ReadonlyMap<string, About> {
-  const all = new Map<string, About>();
-  for (const entry of entries) {
-    const { kind, target } = entry;
-    if (target === undefined || kind === 'post') continue;
-    const about = all.get(idOf(target)) ?? {};
-    all.set(idOf(target), about);
-    const field = kind === 'hide' || kind === 'show' ? 'moderation' : 'words';
-    if ((about[field]?.sequence ?? 0) < entry.sequence) about[field] = entry;
+  const said = new Map<string, About>();
+  for (const signed of entries) {
+    const { kind, target } = signed.entry;
+    if (kind !== 'post' && target === undefined) continue;
+    const id = idOf(kind === 'post' || target === undefined ? signed.entry : target);
+    const about = said.get(id) ?? {};
+    said.set(id, about);
+    const field = kind === 'post' ? 'post' : kind === 'hide' || kind === 'show' ? 'moderation' : 'words';
+    const known = about[field];
+    if (known === undefined || isLater(signed, known)) about[field] = signed;
   }
-  return all;
+  const posts = Array.from(said.values(), postOf).filter((post) => post !== undefined);
+  return posts.toSorted(byTime);
 }
 
-function postOf(post: Entry, { words, moderation }: About = {}): Post {
-  const state = words?.kind === 'remove' ? 'removed' : moderation?.kind === 'hide' ? 'hidden' : 'shown';
-  const now = words?.kind === 'edit' ? words : post;
+/** What is said of one post. */
+interface About {
+  post?: SignedEntry;
+  words?: SignedEntry;
+  moderation?: SignedEntry;
+}
+
+function isLater(one: SignedEntry, other: SignedEntry): boolean {
+  const [mine, theirs] = [one.entry, other.entry];
+  if ((mine.kind === 'remove') !== (theirs.kind === 'remove')) return mine.kind === 'remove';
+  if (mine.sequence !== theirs.sequence) return mine.sequence > theirs.sequence;
+  return Buffer.compare(one.encoded, other.encoded) > 0;
+}
+
+function postOf({ post: signed, words, moderation }: About): Post | undefined {
+  if (signed === undefined) return undefined;
+  const post = signed.entry;
+  const state = words?.entry.kind === 'remove' ? 'removed' : moderation?.entry.kind === 'hide' ? 'hidden' : 'shown';
+  const edit = words?.entry.kind === 'edit' ? words.entry : undefined;
+  const now = edit ?? post;
   return {
     author: post.author,
     sequence: post.sequence,
     created: post.created,
-    edited: words?.kind === 'edit' ? words.created : undefined,
+    edited: edit?.created,
+    revision: Math.max(...[signed, words, moderation].map((each) => each?.entry.sequence ?? 0)),
     answers: post.target,
     state,
     mediaType: state === 'shown' ? now.mediaType : undefined,

@@ -6,7 +6,9 @@ import { MAX_FEED_WATCHERS } from '../../core/limits.ts';
 import {
   LIVE_TOPIC,
   foldThread,
+  idOf,
   isTopic,
+  postJson,
   type FeedSource,
   type FeedView,
   type Post,
@@ -25,6 +27,7 @@ const HEARTBEAT_MILLIS = 15_000;
 
 export class FeedAnswers {
   readonly #source: FeedSource;
+  readonly #threads = new Threads();
   #watchers = 0;
 
   constructor(source: FeedSource) {
@@ -43,7 +46,8 @@ export class FeedAnswers {
     using view = this.#source.open({ name, topic, referrer: embedder?.name });
     await view.complete(signal);
     const allows = signed?.manifest.comments === 'anybody';
-    const told: Told = isPosts ? new ThreadTold(view, (author) => allows || author === name) : new UpdateTold(view);
+    const isWelcome = (author: string): boolean => allows || author === name;
+    const told: Told = isPosts ? new ThreadTold(view, this.#threads, isWelcome) : new UpdateTold(view);
     response.set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', Vary: 'Accept, Origin' });
     if (request.accepts(['json', EVENTS]) === EVENTS) await this.#watch(asked, view, told);
     else response.json({ name, ...(isPosts && { path: topic }), ...told.whole() });
@@ -71,6 +75,8 @@ export class FeedAnswers {
         await send(response, events === '' ? ': still here\n\n' : events, signal);
         using _ends = onAbort(signal, () => news.abort());
         await elapsed(HEARTBEAT_MILLIS, news.signal);
+        // Names of authors may be others' by now.
+        await view.complete(signal);
       }
     } finally {
       this.#watchers -= 1;
@@ -117,34 +123,64 @@ class UpdateTold implements Told {
   }
 }
 
+/** A thread is put together once for all who look at it as it is. */
+class Threads {
+  readonly #folded = new WeakMap<readonly SignedEntry[], readonly Post[]>();
+
+  of(view: FeedView): readonly Post[] {
+    const entries = view.entries();
+    const known = this.#folded.get(entries) ?? foldThread(entries);
+    this.#folded.set(entries, known);
+    return known;
+  }
+}
+
 class ThreadTold implements Told {
   readonly #view: FeedView;
+  readonly #threads: Threads;
   readonly #isWelcome: (author: string) => boolean;
+  /** States and numbers, not what was said: many may look at a long thread. */
   readonly #told = new Map<string, string>();
 
-  constructor(view: FeedView, isWelcome: (author: string) => boolean) {
+  constructor(view: FeedView, threads: Threads, isWelcome: (author: string) => boolean) {
     this.#view = view;
+    this.#threads = threads;
     this.#isWelcome = isWelcome;
   }
 
   whole(): object {
-    return { posts: this.#posts().map(postJson) };
+    return { posts: this.#posts().map((post) => this.#json(post)) };
   }
 
   events(): string {
-    let text = '';
-    for (const post of this.#posts()) {
-      const said = event('post', postJson(post));
-      const key = `${post.author} ${post.sequence}`;
-      if (this.#told.get(key) === said) continue;
-      this.#told.set(key, said);
-      text += said;
+    const parts: string[] = [];
+    const posts = this.#posts();
+    for (const post of posts) {
+      const { author, sequence, state, revision } = post;
+      const key = idOf({ author, sequence });
+      const now = `${state} ${revision}`;
+      if (this.#told.get(key) === now) continue;
+      this.#told.set(key, now);
+      parts.push(event('post', this.#json(post)));
     }
-    return text;
+    if (this.#told.size === posts.length) return parts.join('');
+    // The name of who wrote it is another's now.
+    const left = new Set(posts.map(idOf));
+    for (const key of this.#told.keys()) {
+      if (left.has(key)) continue;
+      this.#told.delete(key);
+      const [author = '', sequence] = key.split(' ');
+      parts.push(event('gone', { author: { name: author }, sequence: Number(sequence) }));
+    }
+    return parts.join('');
   }
 
   #posts(): readonly Post[] {
-    return foldThread(this.#view.entries().filter(({ entry }) => this.#isWelcome(entry.author)));
+    return this.#threads.of(this.#view).filter(({ author }) => this.#isWelcome(author));
+  }
+
+  #json(post: Post): object {
+    return postJson(post, this.#view.author(post.author));
   }
 }
 
@@ -158,10 +194,6 @@ function threadOf(path: string | undefined): string {
 function updateJson({ entry }: SignedEntry): object {
   const { sequence, created, expires, mediaType, content } = entry;
   return { sequence, created, expires, mediaType, ...contentJson(content) };
-}
-
-function postJson({ content, ...post }: Post): object {
-  return { ...post, ...contentJson(content) };
 }
 
 /** As text where it is text. */

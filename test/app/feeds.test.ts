@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Author, type Said, type Saying } from '../../app/roles/authoring.ts';
+import { readThread } from '../../app/roles/thread.ts';
 import { publish } from '../../app/roles/publisher.ts';
 import { site as siteRole, type Role, type SiteValues } from '../../app/roles/index.ts';
 import type { RunningNode } from '../../app/node/index.ts';
@@ -23,7 +24,7 @@ const role: Role<SiteValues> = {
 
 let testnet: Testnet;
 
-type Who = 'owner' | 'alice' | 'mallory';
+type Who = 'owner' | 'alice' | 'reader';
 
 /** A node of theirs, with the same data folder each time, run for one thing as a command does. */
 async function as<T>(who: Who, work: (node: RunningNode) => Promise<T>): Promise<T> {
@@ -96,7 +97,7 @@ describe('a thread', () => {
     expect(await now()).toMatchObject({
       name: 'forum.web3',
       path: '/talk',
-      posts: [{ author: 'alice.sso', sequence: posted.sequence, state: 'shown', text: 'hello' }],
+      posts: [{ author: { name: 'alice.sso' }, sequence: posted.sequence, state: 'shown', text: 'hello' }],
     });
     const target = { author: 'alice.sso', sequence: posted.sequence };
     await says('alice', 'forum.web3', 'alice.sso', { kind: 'edit', topic, target, ...text('hello, all') });
@@ -105,6 +106,8 @@ describe('a thread', () => {
     await expect.poll(now, { timeout: 10_000 }).toMatchObject({ posts: [{ state: 'hidden' }] });
     await says('owner', 'forum.web3', 'forum.web3', { kind: 'show', topic, target });
     await expect.poll(now, { timeout: 10_000 }).toMatchObject({ posts: [{ state: 'shown', text: 'hello, all' }] });
+    const read = await as('reader', (node) => readThread(node, { name: 'forum.web3', topic, relays: 0, signal }));
+    expect(read).toMatchObject({ open: true, posts: [{ author: { name: 'alice.sso' }, text: 'hello, all' }] });
     await says('alice', 'forum.web3', 'alice.sso', { kind: 'remove', topic, target });
     await expect.poll(now, { timeout: 10_000 }).toMatchObject({ posts: [{ state: 'removed' }] });
   });

@@ -1,0 +1,266 @@
+/** `relaymint post`: threads below names, said and read over paid circuits. */
+import { readFile } from 'node:fs/promises';
+import { buffer } from 'node:stream/consumers';
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import type { Command } from 'commander';
+import { RelaymintError } from '../../core/errors.ts';
+import { MAX_RELAYS } from '../../core/limits.ts';
+import { watchLifecycle } from '../../app/lifecycle.ts';
+import {
+  count,
+  flagsOnly,
+  grammar,
+  list,
+  name as anyName,
+  node as nodeGrammar,
+  optional,
+  parseText,
+  place,
+  required,
+  standard,
+  toggle,
+  type Grammar,
+  type ValuesOf,
+} from '../../app/config/index.ts';
+import { openNode, type RunningNode } from '../../app/node/index.ts';
+import type * as AuthoringModule from '../../app/roles/authoring.ts';
+import type * as ThreadModule from '../../app/roles/thread.ts';
+import { baseSection, settingsOf, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
+import { isTopic, type EntryId, type PostJson } from '../../sites/feed/index.ts';
+import { addCommonOptions, type CommonOptions } from '../options.ts';
+import { counted, createLog, createOutput, printableLines } from '../output.ts';
+import { addSettings, argumentOf } from '../settings.ts';
+import { timeText } from './site-history.ts';
+
+const BOOTSTRAP = '--bootstrap NODEID@/ip4/203.0.113.7/tcp/4001';
+
+/** The page that a thread is about. */
+const thread: Grammar<string> = grammar((text) => {
+  if (text.startsWith('/') && isTopic(text)) return text;
+  throw new RangeError('Write the path of the page that it is about: /news/today.');
+});
+const number: Grammar<number> = count(1, Number.MAX_SAFE_INTEGER);
+/** `alice.sso/1790000000000`. */
+const post: Grammar<EntryId> = grammar((text) => {
+  const [author = '', sequence = '', ...rest] = text.split('/');
+  if (rest.length > 0 || sequence === '') throw new RangeError('Write author and number of a post: alice.sso/17.');
+  return {
+    author: parseText({ grammar: anyName }, author),
+    sequence: parseText({ grammar: number }, sequence),
+  };
+});
+
+const relays = standard(
+  '--relays <n>',
+  count(0, MAX_RELAYS),
+  `paid relays between you and a host, 0 to ${MAX_RELAYS}`,
+  '0',
+);
+const readingSection = flagsOnly({ relays });
+const moderatingSection = flagsOnly({
+  host: list('--host <node>', nodeGrammar, 'only this host (repeatable; default: those that say they keep the name)'),
+  relays,
+});
+const authorSection = flagsOnly({
+  as: required('--as <name>', anyName, 'your profile, a .sso name of this wallet; or the name itself, if it is yours'),
+  ...moderatingSection,
+});
+const wordsSection = flagsOnly({
+  ...authorSection,
+  file: optional('--file <file>', place, 'what it says is in this file'),
+  markdown: toggle('--markdown', 'it is Markdown, and not plain text'),
+});
+const writingSection = flagsOnly({
+  ...wordsSection,
+  answer: optional('--answer <post>', post, 'the post that it answers: alice.sso/17'),
+});
+
+type NodeOptions = CommonOptions & BaseValues;
+type ReadingOptions = NodeOptions & ValuesOf<typeof readingSection>;
+type ModeratingOptions = NodeOptions & ValuesOf<typeof moderatingSection>;
+type AuthorOptions = NodeOptions & ValuesOf<typeof authorSection>;
+type WordsOptions = NodeOptions & ValuesOf<typeof wordsSection>;
+type WritingOptions = NodeOptions & ValuesOf<typeof writingSection>;
+
+export function postCommand(program: Command): void {
+  const command = program
+    .command('post')
+    .summary('say something in a thread, and read what others say')
+    .description(
+      'Threads are about pages of names. Posts are from profiles (.sso names), signed by their wallets, and pay their authors when they are\n' +
+        'read. A name takes posts if its manifest says "comments": "anybody".',
+    );
+  const below = (name: string, example: string): Command =>
+    addCommonOptions(command.command(name))
+      .argument('<name>', 'the name that the thread is of', argumentOf(anyName))
+      .argument('<path>', 'the path of the page that it is about', argumentOf(thread))
+      .addHelpText('after', `\nExample:\n  relaymint post ${name} ${example} ${BOOTSTRAP}\n`);
+  const base = baseSection(siteRole);
+  addSettings(
+    addSettings(
+      below('write', 'forum.web3 /talk "Good morning" --as alice.sso')
+        .summary('say something')
+        .description('Signs it with the wallet of --as and brings it to the hosts that keep the name, for pay.')
+        .argument('[text]', 'what it says; - for what comes on standard input'),
+      writingSection,
+    ),
+    base,
+  ).action(write);
+  addSettings(
+    addSettings(
+      below('list', 'forum.web3 /talk')
+        .summary('read a thread')
+        .description(
+          'Asks the hosts that keep the name, and pays them and the authors for what it reads. It needs no gateway.',
+        ),
+      readingSection,
+    ),
+    base,
+  ).action(read);
+  addSettings(
+    addSettings(
+      below('edit', 'forum.web3 /talk 1790000000000 "Good evening" --as alice.sso')
+        .summary('say it in other words')
+        .description('The words of before are replaced; the thread says that it was edited.')
+        .argument('<number>', 'the number of your post', argumentOf(number))
+        .argument('[text]', 'what it says now; - for what comes on standard input'),
+      wordsSection,
+    ),
+    base,
+  ).action(edit);
+  addSettings(
+    addSettings(
+      below('remove', 'forum.web3 /talk 1790000000000 --as alice.sso')
+        .summary('take it back')
+        .description(
+          'Its hosts delete the words, and gateways that have seen this show them no more. Whoever has read it may still have it.',
+        )
+        .argument('<number>', 'the number of your post', argumentOf(number)),
+      authorSection,
+    ),
+    base,
+  ).action(remove);
+  for (const kind of ['hide', 'show'] as const) {
+    addSettings(
+      addSettings(
+        below(kind, 'forum.web3 /talk alice.sso/1790000000000')
+          .summary(kind === 'hide' ? 'keep a post from being shown in your name' : 'show a hidden post again')
+          .description('Only with the wallet of the name: who has it says what is shown in it.')
+          .argument('<post>', 'author and number of the post', argumentOf(post)),
+        moderatingSection,
+      ),
+      base,
+    ).action((name: string, path: string, target: EntryId, options: ModeratingOptions) =>
+      say(name, path, { ...options, as: name }, { kind, target }),
+    );
+  }
+}
+
+async function write(name: string, path: string, text: string | undefined, options: WritingOptions): Promise<void> {
+  await say(name, path, options, { kind: 'post', target: options.answer, ...(await wordsOf(text, options)) });
+}
+
+async function edit(
+  name: string,
+  path: string,
+  sequence: number,
+  text: string | undefined,
+  options: WordsOptions,
+): Promise<void> {
+  const target = { author: options.as, sequence };
+  await say(name, path, options, { kind: 'edit', target, ...(await wordsOf(text, options)) });
+}
+
+async function remove(name: string, path: string, sequence: number, options: AuthorOptions): Promise<void> {
+  await say(name, path, options, { kind: 'remove', target: { author: options.as, sequence } });
+}
+
+async function say(
+  name: string,
+  path: string,
+  options: AuthorOptions,
+  saying: Omit<AuthoringModule.Saying, 'topic'>,
+): Promise<void> {
+  const output = createOutput(options.json === true);
+  using lifecycle = watchLifecycle();
+  await using stack = new AsyncDisposableStack();
+  const node = stack.use(await opened(options, lifecycle.signal));
+  const { Author } = await loadAuthoring();
+  const { as: author, host: hosts, relays: between } = options;
+  const mouth = stack.use(await Author.open(node, { name, author, hosts, relays: between, signal: lifecycle.signal }));
+  const { sequence, hosts: keeping } = await mouth.say({ ...saying, topic: path });
+  output.value({ name, path, kind: saying.kind, author, sequence, hosts: keeping });
+  const what = saying.kind === 'post' ? `It is ${author}/${sequence}` : `${saying.kind} of ${idText(saying.target)}`;
+  output.line(`${what}, in the thread about ${path} of ${name}. ${counted(keeping.length, 'host')} took it.`);
+}
+
+async function read(name: string, path: string, options: ReadingOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  using lifecycle = watchLifecycle();
+  await using stack = new AsyncDisposableStack();
+  const node = stack.use(await opened(options, lifecycle.signal));
+  const { readThread } = await loadThread();
+  const found = await readThread(node, { name, topic: path, relays: options.relays, signal: lifecycle.signal });
+  output.value(found);
+  output.line(threadText(found));
+}
+
+async function opened(options: NodeOptions, signal: AbortSignal): Promise<RunningNode> {
+  const role = { ...siteRole, terms: () => ({}) };
+  const settings = settingsOf(role, options, (label) => createLog(options.logLevel, label));
+  await using stack = new AsyncDisposableStack();
+  const node = stack.use(await openNode(settings, signal));
+  await node.announce(signal);
+  stack.move();
+  return node;
+}
+
+/** Loaded when they are needed. (The compiler leaves an import() beside a `using` as it is.) */
+function loadAuthoring(): Promise<typeof AuthoringModule> {
+  return import('../../app/roles/authoring.ts');
+}
+
+function loadThread(): Promise<typeof ThreadModule> {
+  return import('../../app/roles/thread.ts');
+}
+
+async function wordsOf(
+  text: string | undefined,
+  { file, markdown }: Pick<WordsOptions, 'file' | 'markdown'>,
+): Promise<Pick<AuthoringModule.Saying, 'mediaType' | 'content'>> {
+  if ((text === undefined) === (file === undefined)) {
+    throw new RelaymintError('INVALID_ARGUMENT', 'What it says is to be given once.', {
+      remedy: 'Give a text, - for standard input, or --file.',
+    });
+  }
+  const content = file !== undefined ? await fileOf(file) : text === '-' ? await buffer(process.stdin) : text;
+  const mediaType = markdown === true ? 'text/markdown' : 'text/plain';
+  return { mediaType, content: Buffer.from(content ?? '') };
+}
+
+async function fileOf(file: string): Promise<Buffer> {
+  return await readFile(file).catch((cause: unknown) => {
+    throw new RelaymintError('FILE_NOT_FOUND', `${file} cannot be read.`, { remedy: 'Name a file of text.', cause });
+  });
+}
+
+/** As people read it. What others wrote is set in, and moves nothing but itself. */
+export function threadText({ name, path, open, posts }: ThreadModule.ReadThread): string {
+  const head = `${name} ${path}: ${counted(posts.length, 'post')}${open ? '' : '; it takes none from others'}`;
+  return [head, ...posts.map(postText)].join('\n\n');
+}
+
+function postText({ author, sequence, created, edited, answers, state, text }: PostJson): string {
+  const remarks = [
+    timeText(created),
+    ...(answers === undefined ? [] : [`answers ${idText(answers)}`]),
+    ...(edited === undefined ? [] : [`edited ${timeText(edited)}`]),
+    ...(state === 'shown' ? [] : [state]),
+  ];
+  const head = `${author.name}/${sequence}  ${remarks.join(', ')}`;
+  return text === undefined ? head : `${head}\n${printableLines(text)}`;
+}
+
+function idText(id: EntryId | undefined): string {
+  return id === undefined ? '' : `${id.author}/${id.sequence}`;
+}

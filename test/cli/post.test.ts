@@ -1,0 +1,48 @@
+/** What the commands of posts print. */
+import { describe, expect, it } from 'vitest';
+import { threadText } from '../../cli/commands/post.ts';
+
+const post = {
+  author: { name: 'alice.sso' },
+  sequence: 17,
+  created: 1_790_000_000_000,
+  edited: undefined,
+  revision: 17,
+  answers: undefined,
+  state: 'shown' as const,
+  mediaType: 'text/plain',
+};
+
+describe('a thread in a terminal', () => {
+  it('is told in order, with what was answered, edited and taken back', () => {
+    const posts = [
+      { ...post, text: 'one\ntwo' },
+      { ...post, sequence: 18, answers: { author: 'bob.sso', sequence: 3 }, edited: 1_790_000_060_000, text: 'three' },
+      { ...post, sequence: 19, state: 'removed' as const },
+    ];
+    expect(threadText({ name: 'forum.web3', path: '/talk', open: true, posts })).toBe(
+      [
+        'forum.web3 /talk: 3 posts',
+        'alice.sso/17  2026-09-21 14:13:20 UTC\n  one\n  two',
+        'alice.sso/18  2026-09-21 14:13:20 UTC, answers bob.sso/3, edited 2026-09-21 14:14:20 UTC\n  three',
+        'alice.sso/19  2026-09-21 14:13:20 UTC, removed',
+      ].join('\n\n'),
+    );
+  });
+
+  it('moves no cursor, colours nothing, turns no text around, and looks like no other post', () => {
+    const text =
+      '\u001b[2J\u001b]0;title\u0007\u009b31m\u202Eevil\u2066\r\nbob.sso/1  2026-09-21 14:13:20 UTC\u2028mallory\b\b';
+    const [, shown = ''] = threadText({
+      name: 'forum.web3',
+      path: '/talk',
+      open: true,
+      posts: [{ ...post, text }],
+    }).split('\n\n');
+    expect(shown.split('\n').slice(1)).toEqual([
+      '  ?[2J?]0;title??31m?evil?',
+      '  bob.sso/1  2026-09-21 14:13:20 UTC',
+      '  mallory??',
+    ]);
+  });
+});
