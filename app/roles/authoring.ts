@@ -4,6 +4,7 @@ import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { MAX_REPLICAS } from '../../core/limits.ts';
+import { systemClock } from '../../core/ports.ts';
 import { unixMillis } from '../../core/units.ts';
 import { POST_SERVICE, PUBLISH_SERVICE, UPDATE_SERVICE } from '../../sites/blocks/index.ts';
 import { EntryWriter, encodeWriteParams, signEntry, type Entry, type SignedEntry } from '../../sites/feed/index.ts';
@@ -64,15 +65,15 @@ export class Author implements AsyncDisposable {
    */
   async say({ lifeMillis, ...saying }: Saying): Promise<Said> {
     const { name, author, signal } = this.#settings;
-    const now = Date.now();
-    // Numbers rise, whatever the clock does.
-    const sequence = Math.max(now, this.#last + 1);
+    const { clock } = this.#node.settings.world ?? { clock: systemClock };
+    // Numbers rise, whatever the clock does, and are never ahead of the time at which something was made.
+    const sequence = Math.max(clock.now(), this.#last + 1);
     this.#last = sequence;
     const signer = signerOf(this.#node.keys.walletKey);
     let signed: SignedEntry;
     try {
-      const created = unixMillis(now);
-      const expires = lifeMillis === undefined ? undefined : unixMillis(now + lifeMillis);
+      const created = unixMillis(sequence);
+      const expires = lifeMillis === undefined ? undefined : unixMillis(sequence + lifeMillis);
       signed = await signEntry({ ...saying, name, author, sequence, created, expires }, signer);
     } finally {
       signer.close();

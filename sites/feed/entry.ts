@@ -130,7 +130,7 @@ export function decodeEntry(encoded: Uint8Array): SignedEntry {
 
 /** What does not fit together; undefined if all does. */
 function wrongTogether(entry: Entry): string | undefined {
-  const { kind, name, topic, author, created, expires, mediaType } = entry;
+  const { kind, name, topic, author, sequence, created, expires, mediaType } = entry;
   const isSaying = SAYING.includes(kind);
   if ((entry.content !== undefined) !== isSaying || (mediaType !== undefined) !== isSaying)
     return isSaying ? `is of the kind "${kind}" and says nothing` : `is of the kind "${kind}" and says something`;
@@ -139,6 +139,8 @@ function wrongTogether(entry: Entry): string | undefined {
     return `is of the kind "${kind}": updates expire, and nothing else does`;
   if (expires !== undefined && (expires <= created || expires - created > MAX_UPDATE_LIFE_MILLIS))
     return 'expires at no time that it may';
+  // Whoever gets the name is not kept from saying more by a number that no time reaches.
+  if (sequence > created) return 'has a number that is greater than the time at which it was made';
   if (kind !== 'update' && mediaType !== undefined && !POST_TYPES.includes(mediaType))
     return `is a post of the type ${mediaType}`;
   if (OWNERS.includes(kind) && author !== name) return `is of the kind "${kind}", which only ${name} may say`;

@@ -11,10 +11,12 @@ import {
   MAX_THREAD_BYTES,
   MAX_VISIT_HOSTS,
 } from '../../core/limits.ts';
+import { TokenBucket } from '../../core/rate.ts';
 import { silentLog, systemClock, type Clock, type Log } from '../../core/ports.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
 import { FEED_SERVICE } from '../blocks/index.ts';
 import { encodeContentParams, type ContentRoute } from '../serve/index.ts';
+import { violation } from '../wire/index.ts';
 import { FeedReader } from './client.ts';
 import { LIVE_TOPIC, type SignedEntry, type Topic } from './contract.ts';
 import { checkEntry, entryStale } from './entry.ts';
@@ -60,6 +62,9 @@ export interface FeedSource extends AsyncDisposable {
 const RETRY: Backoff = { first: 2_000, last: 30_000 };
 const LINGER_MILLIS = 10_000;
 const FOLLOWING = 'Following a feed';
+/** Pages of a host with nothing new in them: a thread's worth of posts whose authors lost their names, and one each second. */
+const BARREN_AT_ONCE = 64;
+const BARREN_PER_SECOND = 1;
 /** What one host did, as opposed to the way to it. That it is behind others is no fault. */
 const HOST_FAULTS = ['CONTENT_REFUSED', 'ENTRY_INVALID', 'PROTOCOL_VIOLATION', 'LIMIT_EXCEEDED', 'TIMEOUT'] as const;
 
@@ -82,17 +87,18 @@ class Feeds implements FeedSource {
     assertNotAborted(this.#closing.signal, FOLLOWING);
     const key = [wanted.name, wanted.topic, wanted.referrer ?? ''].join(' ');
     let followed = this.#views.get(key);
-    if (followed === undefined) {
+    // One that is leaving has let go of its host.
+    if (followed === undefined || followed.isStopped) {
       if (this.#views.size >= MAX_FEED_VIEWS) {
         throw new RelaymintError('LIMIT_EXCEEDED', 'This gateway follows as many feeds as it can.', {
           remedy: 'Try again in a minute.',
         });
       }
       const mine = new Followed(wanted, this.#options, this.#seen);
-      mine.ended.then(
-        () => this.#views.delete(key),
-        () => this.#views.delete(key),
-      );
+      const ended = (): void => {
+        if (this.#views.get(key) === mine) this.#views.delete(key);
+      };
+      mine.ended.then(ended, ended);
       this.#views.set(key, mine);
       followed = mine;
     }
@@ -122,13 +128,15 @@ class Followed {
   readonly #stop = new AbortController();
   #completing: PromiseWithResolvers;
   #isComplete = false;
-  /** With a host that is behind. */
+  /** With a host that is behind, since all are. */
   #isContent = false;
   /** Some host answered, and had nothing that counts. */
   #isBehind = false;
   #bytes = 0;
   #open = 0;
   #lingering: NodeJS.Timeout | undefined;
+  /** When the newest update counts no more. */
+  #expiring: NodeJS.Timeout | undefined;
   readonly ended: Promise<void>;
 
   constructor(wanted: FeedWanted, options: FeedSourceOptions, seen: LRUCache<string, number>) {
@@ -166,8 +174,13 @@ class Followed {
     };
   }
 
+  get isStopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
   stop(): void {
     clearTimeout(this.#lingering);
+    clearTimeout(this.#expiring);
     this.#stop.abort(new RelaymintError('CLOSED', 'Nobody follows this any more.'));
   }
 
@@ -180,6 +193,8 @@ class Followed {
     const { signal } = this.#stop;
     const avoid = new Set<NodeId>();
     let failures = 0;
+    /** Hosts that were avoided before the last one failed. */
+    let known = 0;
     while (!signal.aborted) {
       try {
         await this.#followOne(avoid, signal, () => {
@@ -192,8 +207,13 @@ class Followed {
           this.#completing.reject(error instanceof Error ? error : new Error(String(error)));
           return;
         }
-        const isOver = isRelaymintError(error, 'NO_ROUTE', 'BUDGET_EXHAUSTED') || avoid.size >= MAX_VISIT_HOSTS;
-        if (!isOver) continue;
+        // A host failed: the next one is asked. Where there is no way to any, asking at once again would not help.
+        const asked = avoid.size;
+        if (asked > known && asked < MAX_VISIT_HOSTS && !isRelaymintError(error, 'BUDGET_EXHAUSTED')) {
+          known = asked;
+          continue;
+        }
+        known = 0;
         avoid.clear();
         failures += 1;
         // None has what was seen, or anything: the next one may keep us waiting for it.
@@ -224,6 +244,7 @@ class Followed {
   async #followOne(avoid: Set<NodeId>, signal: AbortSignal, works: () => void): Promise<never> {
     const { name, topic, referrer } = this.#wanted;
     const route = await this.#options.route({ name, referrer }, { avoid, signal });
+    const barren = new TokenBucket(BARREN_PER_SECOND, () => performance.now(), BARREN_AT_ONCE);
     try {
       const params = encodeContentParams({ name, ...(referrer !== undefined && { referrer }) });
       using reader = new FeedReader(await route.openStream(FEED_SERVICE, params, { signal }));
@@ -233,6 +254,9 @@ class Followed {
         const page = await reader.page({ topic, from, waits }, { signal });
         // What it carried is charged to the site; a budget that is used up ends it here.
         (await route.begin?.())?.();
+        const [first] = page.entries;
+        if (first !== undefined && (from === 'newest' ? page.entries.length > 1 || page.more : first.arrival <= from))
+          throw violation('entries that were not asked for');
         let news = 0;
         let isBack = false;
         for (const { signed } of page.entries) {
@@ -249,7 +273,12 @@ class Followed {
           works();
           this.#complete();
         }
-        if (news > 0) for (const tell of this.#listeners) tell();
+        const isLess = await this.#leaveOut();
+        if (news > 0 || isLess) this.#tell();
+        if (news > 0) this.#isContent = false;
+        // A host is paid for each page: one that sends them without anything new in them is left.
+        else if (!barren.take()) throw violation('pages with nothing new, one after the other');
+        else if (waits) this.#assertNotSilent();
       }
     } catch (error) {
       avoid.add(route.host);
@@ -285,6 +314,7 @@ class Followed {
       this.#seen.set(name, entry.sequence);
       this.#entries.clear();
       this.#bytes = 0;
+      this.#expireAt(entry.expires ?? 0);
     }
     this.#bytes += signed.encoded.length;
     if (this.#entries.size >= MAX_ENTRIES_PER_THREAD || this.#bytes > MAX_THREAD_BYTES) {
@@ -298,6 +328,44 @@ class Followed {
     }
     this.#entries.set(key, signed);
     return true;
+  }
+
+  /** What was said by who had the name before counts no more. @returns whether it is less now. @throws RelaymintError LEDGER_UNREACHABLE. */
+  async #leaveOut(): Promise<boolean> {
+    const { name, topic } = this.#wanted;
+    const [newest] = this.#entries.values();
+    // A thread has too many authors to ask for each time.
+    if (topic !== LIVE_TOPIC || newest === undefined) return false;
+    try {
+      checkEntry(newest, await this.#options.record(name), this.#clock.now());
+      return false;
+    } catch (error) {
+      if (!isRelaymintError(error, 'ENTRY_INVALID')) {
+        if (isRelaymintError(error, 'ENTRY_STALE')) return false;
+        throw error;
+      }
+      this.#entries.clear();
+      this.#bytes = 0;
+      return true;
+    }
+  }
+
+  #tell(): void {
+    for (const tell of this.#listeners) tell();
+  }
+
+  /** Who shows an update hears when it counts no more. */
+  #expireAt(expires: number): void {
+    clearTimeout(this.#expiring);
+    this.#expiring = setTimeout(() => this.#tell(), Math.max(0, expires - this.#clock.now()));
+    this.#expiring.unref();
+  }
+
+  /** A host with an update that is over, and nothing newer, may keep it back: others are asked once. @throws RelaymintError ENTRY_STALE. */
+  #assertNotSilent(): void {
+    if (this.#wanted.topic !== LIVE_TOPIC || this.#isContent || this.#entries.size === 0 || this.#now().length > 0)
+      return;
+    throw entryStale(`of ${this.#wanted.name} that this host has is over`);
   }
 
   /** A host that has not what was seen elsewhere, or nothing that counts, is left for another one. @throws RelaymintError ENTRY_STALE. */

@@ -1,9 +1,11 @@
 /**
  * What a host keeps of updates and posts, in LevelDB:
- *   NAME TOPIC/ARRIVAL -> entry           TOPIC is the base64url of the topic, ARRIVAL 14 digits
+ *   NAME TOPIC/ARRIVAL -> CRC-32 u32 LE | entry        TOPIC is the base64url of the topic, ARRIVAL 14 digits
  * A topic is read into memory when it is asked for, and stays there while there is room.
  */
+import { crc32 } from 'node:zlib';
 import { LRUCache } from 'lru-cache';
+import { Reader, Writer, concatBytes, equalBytes } from '../../core/codec.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import {
   MAX_ENTRIES_PER_AUTHOR,
@@ -35,6 +37,7 @@ import { idOf } from './thread.ts';
 const DIGITS = 14;
 /** Sorts after every topic and arrival. */
 const LAST = '~';
+const CHECK_BYTES = 4;
 /** What an entry takes in memory beside its bytes. */
 const ENTRY_OVERHEAD = 512;
 
@@ -78,7 +81,7 @@ class LevelFeedStore implements FeedStore {
   async after(topic: Topic, arrival: number): Promise<readonly Arrived[]> {
     const page: Arrived[] = [];
     let size = 0;
-    for (const arrived of withoutHidden(await this.#read(topic))) {
+    for (const arrived of withoutHidden(await this.#kept(topic))) {
       if (arrived.arrival <= arrival) continue;
       size += arrived.signed.encoded.length;
       if (page.length === MAX_PAGE_ENTRIES || (page.length > 0 && size > MAX_PAGE_BYTES)) break;
@@ -88,7 +91,7 @@ class LevelFeedStore implements FeedStore {
   }
 
   async newest(topic: Topic): Promise<Arrived | undefined> {
-    return (await this.#read(topic)).at(-1);
+    return (await this.#kept(topic)).at(-1);
   }
 
   onAdded(topic: Topic, tell: () => void): Disposable {
@@ -132,6 +135,9 @@ class LevelFeedStore implements FeedStore {
     const { entry, encoded } = signed;
     const key = keyOf(entry);
     const kept = await this.#read(entry);
+    // Who did not hear that it was taken brings it again.
+    const same = kept.find((arrived) => equalBytes(arrived.signed.encoded, encoded));
+    if (same !== undefined) return same.arrival;
     assertNew(entry, kept);
     const dropped =
       entry.topic === LIVE_TOPIC
@@ -146,7 +152,7 @@ class LevelFeedStore implements FeedStore {
       this.#db.batch(
         [
           ...dropped.map((arrived) => ({ type: 'del', key: recordKey(key, arrived.arrival) }) as const),
-          { type: 'put', key: recordKey(key, arrival), value: encoded },
+          { type: 'put', key: recordKey(key, arrival), value: recordOf(encoded) },
         ],
         { sync: true },
       ),
@@ -158,6 +164,11 @@ class LevelFeedStore implements FeedStore {
     return arrival;
   }
 
+  /** Read in turn where it is not in memory: what is added or forgotten meanwhile must not be missed. */
+  async #kept(topic: Topic): Promise<readonly Arrived[]> {
+    return this.#topics.get(keyOf(topic)) ?? (await this.#inTurn(() => this.#read(topic)));
+  }
+
   async #read(topic: Topic): Promise<readonly Arrived[]> {
     const key = keyOf(topic);
     const known = this.#topics.get(key);
@@ -166,7 +177,7 @@ class LevelFeedStore implements FeedStore {
     for await (const [at, value] of this.#db.iterator({ gt: `${key}/`, lt: `${key}/${LAST}` })) {
       try {
         // Written by us, and read as strictly: damage must not reach visitors.
-        found.push({ arrival: Number(at.slice(-DIGITS)), signed: decodeEntry(value) });
+        found.push({ arrival: Number(at.slice(-DIGITS)), signed: decodeEntry(entryIn(value)) });
       } catch (error) {
         if (!isRelaymintError(error, 'ENTRY_INVALID')) throw error;
         this.#log.error(
@@ -175,8 +186,6 @@ class LevelFeedStore implements FeedStore {
         );
       }
     }
-    const now = this.#topics.get(key);
-    if (now !== undefined) return now;
     this.#topics.set(key, found);
     return found;
   }
@@ -186,7 +195,7 @@ class LevelFeedStore implements FeedStore {
     if (known !== undefined) return known;
     const use: NameUse = { bytes: 0, topics: new Set() };
     for await (const [key, value] of this.#db.iterator({ gt: `${name} `, lt: `${name} ${LAST}` })) {
-      use.bytes += value.length;
+      use.bytes += value.length - CHECK_BYTES;
       use.topics.add(key.slice(0, -DIGITS - 1));
     }
     this.#uses.set(name, use);
@@ -256,10 +265,10 @@ function isAbout({ target }: Entry, id: EntryId): boolean {
 /** @throws RelaymintError LIMIT_EXCEEDED. */
 function assertRoom(entry: Entry, left: readonly Arrived[], use: NameUse): void {
   const { name, author, topic, kind } = entry;
+  // The owner, and who takes something back, is always heard: there are as many of these as updates are kept and posts are there.
+  if (topic === LIVE_TOPIC || kind === 'remove' || kind === 'hide' || kind === 'show') return;
   if (use.bytes > MAX_FEED_BYTES_PER_NAME)
     throw full(`All that is kept of ${name}'s updates and posts may have ${MAX_FEED_BYTES_PER_NAME} bytes.`);
-  // Who takes something back, and who moderates, is always heard.
-  if (topic === LIVE_TOPIC || kind === 'remove' || kind === 'hide' || kind === 'show') return;
   if (!use.topics.has(keyOf(entry)) && use.topics.size >= MAX_THREADS_PER_NAME)
     throw full(`${name} has ${MAX_THREADS_PER_NAME} threads, as many as it may.`);
   if (left.length >= MAX_ENTRIES_PER_THREAD) throw full(`The thread about ${topic} is full.`);
@@ -276,6 +285,17 @@ function full(why: string): RelaymintError {
 
 function sizeOf(entries: readonly Arrived[]): number {
   return ENTRY_OVERHEAD + entries.reduce((sum, { signed }) => sum + signed.encoded.length + ENTRY_OVERHEAD, 0);
+}
+
+function recordOf(encoded: Uint8Array): Uint8Array {
+  return concatBytes(new Writer(CHECK_BYTES).u32(crc32(encoded)).finish(), encoded);
+}
+
+/** @throws RelaymintError ENTRY_INVALID. */
+function entryIn(record: Uint8Array): Uint8Array {
+  const encoded = record.subarray(CHECK_BYTES);
+  if (record.length > CHECK_BYTES && new Reader(record, 'entry').u32() === crc32(encoded)) return encoded;
+  throw entryInvalid('is not what was written');
 }
 
 function keyOf({ name, topic }: Topic): string {
