@@ -10,6 +10,7 @@ import { channelCommand } from './commands/channel.ts';
 import { ledgerCommand } from './commands/ledger.ts';
 import { hostImportCommand } from './commands/host-import.ts';
 import { nameCommand } from './commands/name.ts';
+import { routeCommand } from './commands/route.ts';
 import { roleCommand } from './commands/role.ts';
 import { sitePublishCommand } from './commands/site-publish.ts';
 import { siteCommand } from './commands/site.ts';
@@ -51,6 +52,7 @@ function createProgram(): Command {
   }
   sitePublishCommand(program, { hidden: true });
   siteCommand(program);
+  routeCommand(program);
   ledgerCommand(program);
   walletCommand(program);
   channelCommand(program);
