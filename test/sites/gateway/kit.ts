@@ -119,7 +119,11 @@ export async function startFront(cleanup: Cleanup, options: FrontOptions = {}): 
 export async function letEmbed({ ledger, host }: Front, name: string, embedding: Embedding): Promise<void> {
   const before = ledger.records.get(name);
   if (before === undefined) throw new Error(`${name} is not published`);
-  const kind = name.endsWith('.image') ? ({ kind: 'image', mediaType: 'image/svg+xml' } as const) : {};
+  const kind = name.endsWith('.image')
+    ? ({ kind: 'image', mediaType: 'image/svg+xml' } as const)
+    : name.endsWith('.route')
+      ? ({ kind: 'route' } as const)
+      : {};
   const { record, signed } = await withManifest(recordOf(before), { change: { ...kind, embedding } });
   await using session = host.store.begin();
   await session.put(signed.cid, signed.block);
