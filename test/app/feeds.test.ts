@@ -150,7 +150,7 @@ describe('a stream of updates', () => {
       await say('before');
       const [host] = testnet.hosts;
       // As it ends one on which nothing came for a while.
-      for (const link of host?.node.links.links() ?? []) link.close();
+      for (const link of host?.node.links.links() ?? []) await link.close();
       expect(await say('after')).toMatchObject({ hosts: [host?.node.keys.identity.nodeId] });
     });
   });
