@@ -2,7 +2,7 @@
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { assertNotAborted, elapsed, onAbort } from '../../core/abort.ts';
 import { backoff, type Backoff } from '../../core/backoff.ts';
-import { RelaymintError, isRelaymintError, type ErrorCode } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, violation, type ErrorCode } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { MAX_ENTRY_CONTENT_BYTES, UPDATES_PER_SECOND } from '../../core/limits.ts';
 import { systemClock } from '../../core/ports.ts';
@@ -248,9 +248,7 @@ export async function updateHistory(node: RunningNode, wanted: HistoryWanted): P
     const page = await reader.page({ topic: LIVE_TOPIC, from, waits: false }, { signal });
     for (const { arrival, signed } of page.entries) {
       if (arrival <= from || signed.entry.name !== name || signed.entry.topic !== LIVE_TOPIC) {
-        throw new RelaymintError('PROTOCOL_VIOLATION', `The host ${host} sent entries that were not asked for.`, {
-          remedy: 'Ask another one, by --host.',
-        });
+        throw violation(`The host ${host} sent entries that were not asked for.`, 'Ask another one, by --host.');
       }
       from = arrival;
       const { sequence, created, expires, mediaType, content } = signed.entry;

@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
+import { onAbort } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_ENTRY_CONTENT_BYTES } from '../../core/limits.ts';
 import { diskError } from '../../platform/disk/disk-error.ts';
@@ -62,8 +63,7 @@ export function routeUpdateCommand(route: Command): void {
     .argument('<name>', 'the name', argumentOf(anyName))
     .argument(
       '[file]',
-      `what it says, up to ${MAX_ENTRY_CONTENT_BYTES} bytes; "-": lines of standard input`,
-      STANDARD_INPUT,
+      `what it says, up to ${MAX_ENTRY_CONTENT_BYTES} bytes; "-": lines of standard input (default: "-")`,
     )
     .addHelpText(
       'after',
@@ -74,7 +74,8 @@ export function routeUpdateCommand(route: Command): void {
   addSettings(command, baseSection(siteRole)).action(run);
 }
 
-async function run(name: string, file: string, options: UpdateOptions): Promise<void> {
+async function run(name: string, given: string | undefined, options: UpdateOptions): Promise<void> {
+  const file = given ?? STANDARD_INPUT;
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
   const mediaType = typeOf(file, options.type);
@@ -120,7 +121,7 @@ async function sayInput(author: Author, { name, mediaType, life, output, lifecyc
     else output.line(`${news.sequence} ${counted(news.hosts.length, 'host')}`);
   };
   // An input that goes on must not keep a command from ending that was told to.
-  using _input = inputUntil(lifecycle.signal);
+  using _input = onAbort(lifecycle.signal, () => process.stdin.destroy());
   const done = await live
     .sayLines(author, process.stdin, { mediaType, lifeMillis: life, signal: lifecycle.signal, onNews })
     .finally(() => status.clear());
@@ -129,12 +130,6 @@ async function sayInput(author: Author, { name, mediaType, life, output, lifecyc
     `${name}: ${counted(done.updates, 'update')} said, ${done.replaced} gave way to newer ones, ${done.skipped} skipped.`,
   );
   if (done.skipped > 0) process.exitCode = 1;
-}
-
-function inputUntil(signal: AbortSignal): Disposable {
-  const stop = (): void => void process.stdin.destroy();
-  signal.addEventListener('abort', stop, { once: true });
-  return { [Symbol.dispose]: () => signal.removeEventListener('abort', stop) };
 }
 
 /** Loaded when they are needed. (The compiler leaves an import() beside a `using` as it is.) */
