@@ -12,6 +12,7 @@ import { ledgerCommand } from './commands/ledger.ts';
 import { hostImportCommand } from './commands/host-import.ts';
 import { mapCommand } from './commands/map.ts';
 import { nameCommand } from './commands/name.ts';
+import { routeCommand } from './commands/route.ts';
 import { roleCommand } from './commands/role.ts';
 import { sitePublishCommand } from './commands/site-publish.ts';
 import { postCommand } from './commands/post.ts';
@@ -56,6 +57,7 @@ function createProgram(): Command {
   siteCommand(program);
   mapCommand(program);
   postCommand(program);
+  routeCommand(program);
   ledgerCommand(program);
   walletCommand(program);
   channelCommand(program);

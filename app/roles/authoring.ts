@@ -12,7 +12,7 @@ import type { CircuitPool } from '../../node/tunnel/index.ts';
 import { signerOf, type RunningNode } from '../node/index.ts';
 import { awaitHosts } from './awaited-hosts.ts';
 import { poolTo } from './host-circuit.ts';
-import { keepersOf } from './keepers.ts';
+import { isLeaving, keepersOf } from './keepers.ts';
 import { requireOwn } from './own-name.ts';
 
 export interface AuthorSettings {
@@ -65,15 +65,15 @@ export class Author implements AsyncDisposable {
    */
   async say({ lifeMillis, ...saying }: Saying): Promise<Said> {
     const { name, author, signal } = this.#settings;
-    const now = (this.#node.settings.world?.clock ?? systemClock).now();
-    // Numbers rise, whatever the clock does.
-    const sequence = Math.max(now, this.#last + 1);
+    const { clock } = this.#node.settings.world ?? { clock: systemClock };
+    // Numbers rise, whatever the clock does, and are never ahead of the time at which something was made.
+    const sequence = Math.max(clock.now(), this.#last + 1);
     this.#last = sequence;
     const signer = signerOf(this.#node.keys.walletKey);
     let signed: SignedEntry;
     try {
-      const created = unixMillis(now);
-      const expires = lifeMillis === undefined ? undefined : unixMillis(now + lifeMillis);
+      const created = unixMillis(sequence);
+      const expires = lifeMillis === undefined ? undefined : unixMillis(sequence + lifeMillis);
       signed = await signEntry({ ...saying, name, author, sequence, created, expires }, signer);
     } finally {
       signer.close();
@@ -109,8 +109,9 @@ export class Author implements AsyncDisposable {
     const { hosts, name, signal } = this.#settings;
     if (hosts.length > 0) return hosts;
     const { book } = this.#node.discovery;
-    await awaitHosts(this.#node.discovery, () => keepersOf(book, name).length > 0)(signal);
-    const found = keepersOf(book, name).slice(0, MAX_REPLICAS);
+    const takers = (): NodeId[] => keepersOf(book, name).filter((host) => !isLeaving(book, host));
+    await awaitHosts(this.#node.discovery, () => takers().length > 0)(signal);
+    const found = takers().slice(0, MAX_REPLICAS);
     if (found.length > 0) return found;
     throw new RelaymintError('NO_ROUTE', `No known host says that it keeps ${name}.`, {
       remedy: `Publish it first ("relaymint site publish"), or give --bootstrap with the address of a node that knows a host of it.`,
@@ -118,12 +119,15 @@ export class Author implements AsyncDisposable {
   }
 }
 
+/** What a host says of one entry says nothing of the next. */
+const SAID_OF_ONE = ['ENTRY_STALE', 'ENTRY_INVALID', 'CONTENT_REFUSED', 'LIMIT_EXCEEDED', 'STORAGE_FULL'] as const;
+
 /** A stream to one host, opened when it is first needed and again once it broke. */
 class EntryLine implements AsyncDisposable {
   readonly #pool: CircuitPool;
   readonly #relays: number;
   readonly #service: string;
-  #writer: Promise<EntryWriter> | undefined;
+  #writer: EntryWriter | undefined;
 
   constructor(
     node: RunningNode,
@@ -136,13 +140,25 @@ class EntryLine implements AsyncDisposable {
   }
 
   async bring(signed: SignedEntry, signal: AbortSignal): Promise<void> {
-    const writing = (this.#writer ??= this.#open(signal));
+    // A host ends a stream on which nothing came for a while, and what it took it takes again.
+    const isOld = this.#writer !== undefined;
     try {
-      await (await writing).bring(signed, { signal });
+      await this.#bring(signed, signal);
     } catch (error) {
-      // What the host says of one entry says nothing of the next.
-      if (!isRelaymintError(error, 'ENTRY_STALE', 'ENTRY_INVALID', 'CONTENT_REFUSED', 'LIMIT_EXCEEDED', 'STORAGE_FULL'))
+      if (!isOld || signal.aborted || isRelaymintError(error, ...SAID_OF_ONE)) throw error;
+      await this.#bring(signed, signal);
+    }
+  }
+
+  async #bring(signed: SignedEntry, signal: AbortSignal): Promise<void> {
+    const writer = (this.#writer ??= await this.#open(signal));
+    try {
+      await writer.bring(signed, { signal });
+    } catch (error) {
+      if (!isRelaymintError(error, ...SAID_OF_ONE)) {
+        writer[Symbol.dispose]();
         this.#writer = undefined;
+      }
       throw error;
     }
   }
@@ -156,7 +172,6 @@ class EntryLine implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await using stack = new AsyncDisposableStack();
     stack.defer(() => this.#pool.close());
-    const writer = await this.#writer?.catch(() => undefined);
-    writer?.[Symbol.dispose]();
+    this.#writer?.[Symbol.dispose]();
   }
 }

@@ -56,7 +56,7 @@ export interface Arrived {
 /** What hosts keep of updates and posts, in LevelDB. One process at a time. */
 export interface FeedStore extends AsyncDisposable {
   /**
-   * Keeps it, synced, and tells all who wait. Its signature has been checked.
+   * Keeps it, synced, and tells all who wait; what is there already stays as it is. Its signature has been checked.
    * @throws RelaymintError ENTRY_STALE (the same author said this or something newer); ENTRY_INVALID (there is nothing that it could be
    * about; what takes a post back is kept also where the post never came, so that it never will); LIMIT_EXCEEDED; STORAGE_FULL, STORAGE_FAILED.
    */

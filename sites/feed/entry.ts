@@ -141,8 +141,8 @@ function wrongTogether(entry: Entry): string | undefined {
     return `is of the kind "${kind}": updates expire, and nothing else does`;
   if (expires !== undefined && (expires <= created || expires - created > MAX_UPDATE_LIFE_MILLIS))
     return 'expires at no time that it may';
-  // Who sells a name could otherwise use up all numbers, and its new owner would never be heard.
-  if (sequence > created + ENTRY_AHEAD_MILLIS) return `has the number ${sequence}, which is ahead of its time`;
+  // Whoever gets the name is not kept from saying more by a number that no time reaches.
+  if (sequence > created) return 'has a number that is greater than the time at which it was made';
   if (kind !== 'update' && mediaType !== undefined && !POST_TYPES.includes(mediaType))
     return `is a post of the type ${mediaType}`;
   if (kind !== 'update' && content !== undefined && !isUtf8(content)) return 'is a post that is no text';

@@ -96,9 +96,10 @@ export async function readPage(reader: ByteReader): Promise<Page | Refusal> {
   if (type === SAY_REFUSED) return await readRefusal(reader);
   if (type !== SAY_PAGE) throw violation(`the unknown answer ${type}`);
   const head = new Reader((await reader.take(3)).slice(), 'page of entries');
-  const more = head.u8() === 1;
+  const more = head.u8();
   const count = head.u16();
-  if (count > MAX_PAGE_ENTRIES) throw violation(`a page of ${count} entries`);
+  if (more > 1 || count > MAX_PAGE_ENTRIES || (more === 1 && count === 0))
+    throw violation(`a page of ${count} entries`);
   const entries: Arrived[] = [];
   let size = 0;
   while (entries.length < count) {
@@ -112,7 +113,7 @@ export async function readPage(reader: ByteReader): Promise<Page | Refusal> {
       throw violation('entries in another order than they came');
     entries.push({ arrival, signed: received((await reader.take(length)).slice()) });
   }
-  return { entries, more };
+  return { entries, more: more === 1 };
 }
 
 /** A host that keeps what is malformed is none to ask again. */

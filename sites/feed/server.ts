@@ -26,7 +26,7 @@ import type { BlockStore, ServiceHandler, ServiceStream } from '../blocks/contra
 import { createManifests, type Manifests } from '../manifest/index.ts';
 import { createNameResolver, type NameResolver } from '../name/index.ts';
 import { decodeContentParams } from '../serve/index.ts';
-import { ByteReader, IdleTimer, writeAll } from '../wire/index.ts';
+import { ByteReader, IdleTimer, violation, writeAll } from '../wire/index.ts';
 import type { Arrived, Entry, FeedStore, SignedEntry, Topic } from './contract.ts';
 import { checkEntry, decodeEntry, entryInvalid, entryStale } from './entry.ts';
 import {
@@ -59,6 +59,8 @@ export interface FeedServices {
 }
 
 const CHECKING = new AbortController().signal;
+/** Entries on one stream that nobody signed who may: an author is mistaken once, and each costs a question to the ledger. */
+const MAX_FORGED = 8;
 
 export function createFeedServices(options: FeedServiceOptions): FeedServices {
   const services = new Services(options);
@@ -119,7 +121,14 @@ class Services {
         stream.end(encodeRefusal({ code: 'CONTENT_REFUSED', message: `This host does not keep ${name}.` }));
         return;
       }
-      const page = await this.#page(stream, { name, topic: wanted.topic }, wanted);
+      let page: Page;
+      try {
+        page = await this.#page(stream, { name, topic: wanted.topic }, wanted);
+      } catch (error) {
+        if (!isRelaymintError(error)) throw error;
+        stream.end(encodeRefusal(toldOf(error)));
+        return;
+      }
       stream.attribute?.(sharesOf(page.entries, referrer ?? name));
       idle.touch();
       await writeAll(stream, encodePage(page));
@@ -131,6 +140,7 @@ class Services {
     decodeWriteParams(params);
     const idle = new IdleTimer(stream, CONTENT_IDLE_MILLIS, 'author');
     const reader = new ByteReader(stream, () => idle.touch());
+    let forged = 0;
     for (;;) {
       const encoded = await readEntryBytes(reader);
       if (encoded === undefined) break;
@@ -139,6 +149,8 @@ class Services {
         answer = encodeTaken(await this.#add(encoded, from));
       } catch (error) {
         if (!isRelaymintError(error)) throw error;
+        if (isRelaymintError(error, 'ENTRY_INVALID') && (forged += 1) > MAX_FORGED)
+          throw violation(`${forged} entries that nobody may say`);
         answer = encodeRefusal(toldOf(error));
         if (isRelaymintError(error, 'STORAGE_FULL', 'STORAGE_FAILED'))
           this.#log.warn({ err: error }, 'An entry cannot be stored.');

@@ -15,12 +15,13 @@ import {
   MAX_VISIT_HOSTS,
   NAME_CACHE_MILLIS,
 } from '../../core/limits.ts';
+import { TokenBucket } from '../../core/rate.ts';
 import { silentLog, systemClock, type Clock, type Log } from '../../core/ports.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
 import { FEED_SERVICE } from '../blocks/index.ts';
 import { encodeContentParams, type ContentRoute } from '../serve/index.ts';
-import { FeedReader } from './client.ts';
 import { violation } from '../wire/index.ts';
+import { FeedReader } from './client.ts';
 import { LIVE_TOPIC, type Entry, type EntryId, type SignedEntry, type Topic } from './contract.ts';
 import { checkEntry, entryStale } from './entry.ts';
 import { idOf } from './thread.ts';
@@ -70,6 +71,9 @@ export interface FeedSource extends AsyncDisposable {
 const RETRY: Backoff = { first: 2_000, last: 30_000 };
 const LINGER_MILLIS = 10_000;
 const FOLLOWING = 'Following a feed';
+/** Pages of a host with nothing new in them: a thread's worth of posts whose authors lost their names, and one each second. */
+const BARREN_AT_ONCE = 64;
+const BARREN_PER_SECOND = 1;
 /** What one host did, as opposed to the way to it. That it is behind others is no fault. */
 const HOST_FAULTS = ['CONTENT_REFUSED', 'PROTOCOL_VIOLATION', 'LIMIT_EXCEEDED', 'TIMEOUT'] as const;
 
@@ -153,13 +157,15 @@ class Followed {
   readonly #stop = new AbortController();
   #completing: PromiseWithResolvers;
   #isComplete = false;
-  /** With a host that is behind. */
+  /** With a host that is behind, since all are. */
   #isContent = false;
   /** Some host answered, and had nothing that counts. */
   #isBehind = false;
   #bytes = 0;
   #open = 0;
   #lingering: NodeJS.Timeout | undefined;
+  /** When the newest update counts no more. */
+  #expiring: NodeJS.Timeout | undefined;
   readonly ended: Promise<void>;
 
   constructor(wanted: FeedWanted, options: FeedSourceOptions, seen: Seen) {
@@ -205,6 +211,7 @@ class Followed {
 
   stop(): void {
     clearTimeout(this.#lingering);
+    clearTimeout(this.#expiring);
     this.#stop.abort(new RelaymintError('CLOSED', 'Nobody follows this any more.'));
   }
 
@@ -278,6 +285,8 @@ class Followed {
     const { signal } = this.#stop;
     const avoid = new Set<NodeId>();
     let failures = 0;
+    /** Hosts that were avoided before the last one failed. */
+    let known = 0;
     while (!signal.aborted) {
       try {
         await this.#followOne(avoid, signal, () => {
@@ -290,8 +299,13 @@ class Followed {
           this.#completing.reject(error instanceof Error ? error : new Error(String(error)));
           return;
         }
-        const isOver = isRelaymintError(error, 'NO_ROUTE', 'BUDGET_EXHAUSTED') || avoid.size >= MAX_VISIT_HOSTS;
-        if (!isOver) continue;
+        // A host failed: the next one is asked. Where there is no way to any, asking at once again would not help.
+        const asked = avoid.size;
+        if (asked > known && asked < MAX_VISIT_HOSTS && !isRelaymintError(error, 'BUDGET_EXHAUSTED')) {
+          known = asked;
+          continue;
+        }
+        known = 0;
         avoid.clear();
         failures += 1;
         // None has what was seen, or anything: the next one may keep us waiting for it.
@@ -322,6 +336,7 @@ class Followed {
   async #followOne(avoid: Set<NodeId>, signal: AbortSignal, works: () => void): Promise<never> {
     const { name, topic, referrer } = this.#wanted;
     const route = await this.#options.route({ name, referrer }, { avoid, signal });
+    const barren = new TokenBucket(BARREN_PER_SECOND, () => performance.now(), BARREN_AT_ONCE);
     try {
       const params = encodeContentParams({ name, ...(referrer !== undefined && { referrer }) });
       using reader = new FeedReader(await route.openStream(FEED_SERVICE, params, { signal }));
@@ -334,6 +349,9 @@ class Followed {
           throw violation('an empty page long before its time');
         // What it carried is charged to the site; a budget that is used up ends it here.
         (await route.begin?.())?.();
+        const [first] = page.entries;
+        if (first !== undefined && (from === 'newest' ? page.entries.length > 1 || page.more : first.arrival <= from))
+          throw violation('entries that were not asked for');
         let news = 0;
         let isBack = false;
         // The owner's too: what he said of posts elsewhere counts here.
@@ -361,7 +379,13 @@ class Followed {
           this.#isAnew = false;
           this.#complete();
         }
-        if (news > 0) this.#tell();
+        if (news > 0) {
+          this.#tell();
+          this.#isContent = false;
+        }
+        // A host is paid for each page: one that sends them without anything new in them is left.
+        else if (!barren.take()) throw violation('pages with nothing new, one after the other');
+        else if (waits) this.#assertNotSilent();
       }
     } catch (error) {
       avoid.add(route.host);
@@ -384,6 +408,7 @@ class Followed {
     if (topic === LIVE_TOPIC) {
       if (entry.sequence < (this.#seen.updates.get(name) ?? 0)) return false;
       this.#seen.updates.set(name, entry.sequence);
+      this.#expireAt(entry.expires ?? 0);
     } else if (!this.#takeSaid(signed, place)) return false;
     if (known === undefined && entry.kind === 'post') this.#posts += 1;
     this.#bytes += encoded.length - (known?.encoded.length ?? 0);
@@ -421,6 +446,20 @@ class Followed {
     this.#posts = 0;
     this.#bytes = 0;
     this.#shown = undefined;
+  }
+
+  /** Who shows an update hears when it counts no more. */
+  #expireAt(expires: number): void {
+    clearTimeout(this.#expiring);
+    this.#expiring = setTimeout(() => this.#tell(), Math.max(0, expires - this.#clock.now()));
+    this.#expiring.unref();
+  }
+
+  /** A host with an update that is over, and nothing newer, may keep it back: others are asked once. @throws RelaymintError ENTRY_STALE. */
+  #assertNotSilent(): void {
+    if (this.#wanted.topic !== LIVE_TOPIC || this.#isContent || this.#entries.size === 0 || this.#now().length > 0)
+      return;
+    throw entryStale(`of ${this.#wanted.name} that this host has is over`);
   }
 
   /** A host that has not what was seen elsewhere, or nothing that counts, is left for another one. @throws RelaymintError ENTRY_STALE. */

@@ -1,9 +1,11 @@
 /**
  * What a host keeps of updates and posts, in LevelDB:
- *   NAME TOPIC/ARRIVAL AUTHOR -> entry    TOPIC is the base64url of the topic, ARRIVAL 14 digits
+ *   NAME TOPIC/ARRIVAL AUTHOR -> CRC-32 u32 LE | entry    TOPIC is the base64url of the topic, ARRIVAL 14 digits
  * A topic is read into memory when it is asked for, and stays there while there is room.
  */
+import { crc32 } from 'node:zlib';
 import { LRUCache } from 'lru-cache';
+import { Reader, Writer, concatBytes, equalBytes } from '../../core/codec.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import {
   MAX_ENTRIES_PER_AUTHOR,
@@ -37,6 +39,7 @@ import { idOf } from './thread.ts';
 const DIGITS = 14;
 /** Sorts after every topic and arrival. */
 const LAST = '~';
+const CHECK_BYTES = 4;
 /** What an entry takes in memory beside its bytes. */
 const ENTRY_OVERHEAD = 512;
 
@@ -92,7 +95,7 @@ class LevelFeedStore implements FeedStore {
   ): Promise<readonly Arrived[]> {
     const page: Arrived[] = [];
     let size = 0;
-    const kept = await this.#read(topic);
+    const kept = await this.#kept(topic);
     for (const arrived of withoutHidden(kept.filter(({ signed }) => counts(signed)))) {
       if (arrived.arrival <= arrival) continue;
       size += arrived.signed.encoded.length;
@@ -103,7 +106,7 @@ class LevelFeedStore implements FeedStore {
   }
 
   async newest(topic: Topic): Promise<Arrived | undefined> {
-    return (await this.#read(topic)).at(-1);
+    return (await this.#kept(topic)).at(-1);
   }
 
   onAdded(topic: Topic, tell: () => void): Disposable {
@@ -147,6 +150,9 @@ class LevelFeedStore implements FeedStore {
     const { entry, encoded } = signed;
     const key = keyOf(entry);
     const kept = await this.#read(entry);
+    // Who did not hear that it was taken brings it again.
+    const same = kept.find((arrived) => equalBytes(arrived.signed.encoded, encoded));
+    if (same !== undefined) return same.arrival;
     assertNew(entry, kept);
     const dropped =
       entry.topic === LIVE_TOPIC
@@ -160,7 +166,7 @@ class LevelFeedStore implements FeedStore {
       this.#db.batch(
         [
           ...dropped.map((old) => ({ type: 'del', key: recordKey(key, old) }) as const),
-          { type: 'put', key: recordKey(key, { arrival, signed }), value: encoded },
+          { type: 'put', key: recordKey(key, { arrival, signed }), value: recordOf(encoded) },
         ],
         { sync: true },
       ),
@@ -172,6 +178,11 @@ class LevelFeedStore implements FeedStore {
     return arrival;
   }
 
+  /** Read in turn where it is not in memory: what is added or forgotten meanwhile must not be missed. */
+  async #kept(topic: Topic): Promise<readonly Arrived[]> {
+    return this.#topics.get(keyOf(topic)) ?? (await this.#inTurn(() => this.#read(topic)));
+  }
+
   async #read(topic: Topic): Promise<readonly Arrived[]> {
     const key = keyOf(topic);
     const known = this.#topics.get(key);
@@ -180,7 +191,10 @@ class LevelFeedStore implements FeedStore {
     for await (const [at, value] of this.#db.iterator({ gt: `${key}/`, lt: `${key}/${LAST}` })) {
       try {
         // Written by us, and read as strictly: damage must not reach visitors.
-        found.push({ arrival: Number(at.slice(key.length + 1, key.length + 1 + DIGITS)), signed: decodeEntry(value) });
+        found.push({
+          arrival: Number(at.slice(key.length + 1, key.length + 1 + DIGITS)),
+          signed: decodeEntry(entryIn(value)),
+        });
       } catch (error) {
         if (!isRelaymintError(error, 'ENTRY_INVALID')) throw error;
         this.#log.error(
@@ -189,8 +203,6 @@ class LevelFeedStore implements FeedStore {
         );
       }
     }
-    const now = this.#topics.get(key);
-    if (now !== undefined) return now;
     this.#topics.set(key, found);
     return found;
   }
@@ -201,7 +213,7 @@ class LevelFeedStore implements FeedStore {
     const use: NameUse = { bytes: 0, topics: new Set(), authors: new Map() };
     for await (const [at, value] of this.#db.iterator({ gt: `${name} `, lt: `${name} ${LAST}` })) {
       const end = at.lastIndexOf('/');
-      count(use, { key: at.slice(0, end), author: at.slice(end + 2 + DIGITS), bytes: value.length });
+      count(use, { key: at.slice(0, end), author: at.slice(end + 2 + DIGITS), bytes: value.length - CHECK_BYTES });
     }
     this.#uses.set(name, use);
     return use;
@@ -277,13 +289,14 @@ function assertRoom(
   { kept, left, use }: { readonly kept: readonly Arrived[]; readonly left: readonly Arrived[]; readonly use: NameUse },
 ): void {
   const { name, author, topic, kind } = entry;
+  // The owner of the name is always heard: there are as many of these as updates are kept.
+  if (topic === LIVE_TOPIC) return;
   // Who takes back what is here, and who moderates, is always heard: of each post there is one such word at most.
   const isThere = kept.some(({ signed: { entry: other } }) => other.kind === 'post' && isAbout(entry, other));
   if (isThere && kind !== 'edit' && kind !== 'post') return;
   const bytes = encoded.length + bytesOf(left) - bytesOf(kept);
   if (use.bytes + bytes > MAX_FEED_BYTES_PER_NAME)
     throw full(`All that is kept of ${name}'s updates and posts may have ${MAX_FEED_BYTES_PER_NAME} bytes.`);
-  if (topic === LIVE_TOPIC) return;
   const isNew = !use.topics.has(keyOf(entry));
   if (isNew && use.topics.size >= MAX_THREADS_PER_NAME)
     throw full(`${name} has ${MAX_THREADS_PER_NAME} threads, as many as it may.`);
@@ -326,6 +339,17 @@ function full(why: string): RelaymintError {
 
 function sizeOf(entries: readonly Arrived[]): number {
   return ENTRY_OVERHEAD * (entries.length + 1) + bytesOf(entries);
+}
+
+function recordOf(encoded: Uint8Array): Uint8Array {
+  return concatBytes(new Writer(CHECK_BYTES).u32(crc32(encoded)).finish(), encoded);
+}
+
+/** @throws RelaymintError ENTRY_INVALID. */
+function entryIn(record: Uint8Array): Uint8Array {
+  const encoded = record.subarray(CHECK_BYTES);
+  if (record.length > CHECK_BYTES && new Reader(record, 'entry').u32() === crc32(encoded)) return encoded;
+  throw entryInvalid('is not what was written');
 }
 
 function keyOf({ name, topic }: Topic): string {

@@ -110,8 +110,8 @@ class UpdateTold implements Told {
   events(): string {
     const [newest] = this.#view.entries();
     if (newest === undefined) {
-      // Whoever shows what was said before has to hear that it counts no more.
-      const isNews = this.#last !== undefined && !this.#isStale;
+      // Whoever shows what was said before, here or at a connection of before, has to hear that it counts no more.
+      const isNews = !this.#isStale;
       this.#isStale = true;
       return isNews ? event('stale', {}) : '';
     }

@@ -1,19 +1,23 @@
 /** Updates and threads from end to end: said by the node of who has a name, kept by hosts, shown by a gateway, and refused where they lie. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Author, type Said, type Saying } from '../../app/roles/authoring.ts';
+import { sayLines, updateHistory, watchUpdates, type LineNews } from '../../app/roles/live-updates.ts';
 import { readThread } from '../../app/roles/thread.ts';
 import { publish } from '../../app/roles/publisher.ts';
 import { site as siteRole, type Role, type SiteValues } from '../../app/roles/index.ts';
 import type { RunningNode } from '../../app/node/index.ts';
 import { createTestnet, type Testnet } from '../../app/testnet/index.ts';
+import { MAX_ENTRY_CONTENT_BYTES } from '../../core/limits.ts';
 import { parseManifestFile } from '../../sites/manifest/index.ts';
 import { Cleanup, temporaryFolder } from '../sites/kit.ts';
 import { visit } from './visitor.ts';
 
 const cleanup = new Cleanup();
 const { signal } = new AbortController();
+const FERRY = 'ferry.route';
 const role: Role<SiteValues> = {
   ...siteRole,
   summary: '',
@@ -85,6 +89,71 @@ describe('updates', () => {
     await expect
       .poll(now, { timeout: 10_000 })
       .toMatchObject({ update: { sequence: second.sequence, text: 'on the river' } });
+  });
+});
+
+describe('a stream of updates', () => {
+  it('is said line by line, without what is none, and watched without a gateway', async () => {
+    const { length: long } = ' '.repeat(MAX_ENTRY_CONTENT_BYTES + 1);
+    const input = new PassThrough();
+    const give = (json: string): void => void input.write(json);
+    const news: LineNews[] = [];
+    let told = (): void => {};
+    const heard = async (count: number): Promise<void> => {
+      while (news.length < count) await new Promise<void>((resolve) => (told = resolve));
+    };
+    await using reader = await testnet.open(role, 'reader');
+    await as('owner', async (node) => {
+      await using author = await Author.open(node, { name: FERRY, author: FERRY, hosts: [], relays: 0, signal });
+      const saying = sayLines(author, input, {
+        mediaType: 'application/geo+json',
+        lifeMillis: 60_000,
+        signal,
+        onNews: (one) => {
+          news.push(one);
+          told();
+        },
+      });
+      // A line comes in pieces.
+      give('{"at":');
+      await new Promise(setImmediate);
+      give('1}\n');
+      await heard(1);
+      await using watching = await watchUpdates(reader.node, FERRY, 1);
+      await watching.view.complete(signal);
+      const shown = (): string => Buffer.from(watching.view.entries()[0]?.entry.content ?? []).toString();
+      expect(shown()).toBe('{"at":1}');
+      give(`no json\n\n${'1'.repeat(long)}\n{"at":2}\n`);
+      await heard(4);
+      await expect.poll(shown, { timeout: 10_000 }).toBe('{"at":2}');
+      expect(news.map(({ event }) => event)).toEqual(['update', 'skipped', 'skipped', 'update']);
+      expect(news.slice(1, 3)).toMatchObject([{ line: 2 }, { line: 4 }]);
+      // More than a host takes at once: the newest is brought, and none of them is an error.
+      give(Array.from({ length: 60 }, (_, index) => `{"at":${index + 3}}`).join('\n'));
+      await new Promise(setImmediate);
+      input.end();
+      const done = await saying;
+      expect(done.skipped).toBe(2);
+      expect(done.updates + done.replaced).toBe(62);
+      expect(done.replaced).toBeGreaterThan(40);
+      await expect.poll(shown, { timeout: 10_000 }).toBe('{"at":62}');
+    });
+    const history = await updateHistory(reader.node, { name: FERRY, host: undefined, relays: 0, signal });
+    expect(history.updates[0]).toMatchObject({ bytes: '{"at":62}'.length, state: 'counts' });
+    expect(history.updates.length).toBeGreaterThan(2);
+  });
+
+  it('goes on when the host let go of its stream', async () => {
+    await as('owner', async (node) => {
+      await using author = await Author.open(node, { name: FERRY, author: FERRY, hosts: [], relays: 0, signal });
+      const say = (words: string): Promise<Said> =>
+        author.say({ kind: 'update', topic: '', lifeMillis: 60_000, ...text(words) });
+      await say('before');
+      const [host] = testnet.hosts;
+      // As it ends one on which nothing came for a while.
+      for (const link of host?.node.links.links() ?? []) await link.close();
+      expect(await say('after')).toMatchObject({ hosts: [host?.node.keys.identity.nodeId] });
+    });
   });
 });
 

@@ -62,7 +62,7 @@ export class Town {
       name: FORUM,
       topic: TOPIC,
       sequence: now + this.#numbers,
-      created: unixMillis(now),
+      created: unixMillis(now + this.#numbers),
       ...(words !== undefined && { mediaType: 'text/plain', content: Buffer.from(words) }),
       ...change,
     };

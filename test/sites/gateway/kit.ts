@@ -122,7 +122,9 @@ export async function letEmbed(front: Front, name: string, embedding: Embedding)
     ? ({ kind: 'image', mediaType: 'image/svg+xml' } as const)
     : name.endsWith('.map')
       ? ({ kind: 'map', mediaType: 'application/vnd.pmtiles' } as const)
-      : {};
+      : name.endsWith('.route')
+        ? ({ kind: 'route' } as const)
+        : {};
   await declare(front, name, { ...kind, embedding });
 }
 
