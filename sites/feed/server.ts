@@ -181,6 +181,8 @@ class Services {
       if (!this.#threads.of(`${name} ${topic}`).take()) throw tooMuch(`Too much is said at once about ${topic}`);
       if (!this.#names.of(name).take()) throw tooMuch(`Too much is said at once below ${name}`);
     }
+    // It may be whose name this is that has just changed: who waits is told by what the ledger says now.
+    this.#records.refresh(author);
     return await this.#options.feeds.add(signed);
   }
 

@@ -242,6 +242,11 @@ class Followed {
       return;
     }
     this.#checkedAt = began;
+    if (this.#judge()) this.#tell();
+  }
+
+  /** By what the ledger said last. @returns whether what is shown is other than before. */
+  #judge(): boolean {
     let isNews = false;
     for (const [place, signed] of this.#entries) {
       const isGood = this.#isGood(signed);
@@ -250,7 +255,7 @@ class Followed {
       else this.#lapsed.add(place);
       isNews = true;
     }
-    if (isNews) this.#tell();
+    return isNews;
   }
 
   /** What the ledger says of these, each asked once. @throws RelaymintError LEDGER_UNREACHABLE */
@@ -379,10 +384,11 @@ class Followed {
           this.#isAnew = false;
           this.#complete();
         }
-        if (news > 0) {
-          this.#tell();
-          this.#isContent = false;
-        }
+        // Of a thread there are too many authors to ask for with each page.
+        const isLess = topic === LIVE_TOPIC ? this.#judge() : false;
+        if (topic !== LIVE_TOPIC) await this.#checked();
+        if (news > 0 || isLess) this.#tell();
+        if (news > 0) this.#isContent = false;
         // A host is paid for each page: one that sends them without anything new in them is left.
         else if (!barren.take()) throw violation('pages with nothing new, one after the other');
         else if (waits) this.#assertNotSilent();

@@ -67,7 +67,7 @@ describe('a gateway leaves a host', () => {
       },
       /asked for before/,
     ],
-    ['that promises more and has nothing', () => Promise.resolve(() => pageOf([], true)), /empty page before/],
+    ['that promises more and has nothing', () => Promise.resolve(() => pageOf([], true)), /a page of 0 entries/],
     ['that is asked to wait and does not', () => Promise.resolve(() => pageOf([])), /long before its time/],
     [
       'that sends what is no entry',

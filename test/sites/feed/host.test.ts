@@ -61,8 +61,7 @@ describe('a host refuses', () => {
     const newer = await town.entry({ author: 'alice.sso', kind: 'edit', target }, 'three');
     await host.bring(post);
     await host.bring(newer);
-    for (const old of [post, older, newer])
-      await expect(host.bring(old)).rejects.toMatchObject({ code: 'ENTRY_STALE' });
+    await expect(host.bring(older)).rejects.toMatchObject({ code: 'ENTRY_STALE' });
     // Who was in a hurry is heard with that.
     await host.bring(await town.entry({ author: 'alice.sso', kind: 'remove', target }));
     for (const old of [post, older, newer])
@@ -102,7 +101,11 @@ describe('nobody signs', () => {
     ['an edit of the post of another', { author: 'bob.sso', kind: 'edit' }, /another author's post/],
     ['a removal of the post of another', { author: 'bob.sso', kind: 'remove' }, /another author's post/],
     ['as a moderator without the name', { author: 'bob.sso', kind: 'hide' }, /only forum\.web3 may/],
-    ['with all numbers there are', { author: 'bob.sso', kind: 'post', sequence: Number.MAX_SAFE_INTEGER }, /ahead/],
+    [
+      'with all numbers there are',
+      { author: 'bob.sso', kind: 'post', sequence: Number.MAX_SAFE_INTEGER },
+      /greater than the time/,
+    ],
     ['a page that runs', { author: 'bob.sso', kind: 'post', mediaType: 'text/html' }, /of the type text\/html/],
     ['a picture that runs', { author: 'bob.sso', kind: 'post', mediaType: 'image/svg+xml' }, /svg/],
     ['bytes that are no text', { author: 'bob.sso', kind: 'post', content: Uint8Array.of(0xff) }, /no text/],
