@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { NameHandler } from '../../../sites/gateway/index.ts';
 import { Cleanup } from '../kit.ts';
-import { startFront, type AskOptions } from './kit.ts';
+import { letEmbed, startFront, type AskOptions } from './kit.ts';
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -25,6 +25,7 @@ describe('gateway: the way of a request', () => {
   it('takes a new ending with one entry, and leaves every other request as it was', async () => {
     const front = await startFront(cleanup, { names: [places] });
     await front.publish('paris.map', { 'index.html': 'a map as a site' });
+    await letEmbed(front, 'paris.map', 'none');
     await front.publish('demo.web3', { 'index.html': 'a site' });
     const wants = (options: AskOptions, accept: string): AskOptions => ({ ...options, headers: { accept } });
     const answer = await front.get('/louvre', wants(paris, GEO));
