@@ -1,6 +1,6 @@
 /** Says things in names: signs updates and posts with the node's wallet, and brings them to the hosts that keep the name. */
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { assertNotAborted } from '../../core/abort.ts';
+import { assertNotAborted, deadline } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { MAX_REPLICAS } from '../../core/limits.ts';
@@ -39,6 +39,10 @@ export interface Said {
   readonly hosts: readonly NodeId[];
 }
 
+/** How long a host may take until it keeps an entry, with and without a circuit to it, and how long it is then passed over, milliseconds. */
+const TAKES_MILLIS = 15_000;
+const OPENS_MILLIS = 60_000;
+const REST_MILLIS = 60_000;
 const SAYING = 'Bringing what is said';
 
 /** Keeps a stream to each host while it is open. Dispose it. */
@@ -46,6 +50,8 @@ export class Author implements AsyncDisposable {
   readonly #node: RunningNode;
   readonly #settings: AuthorSettings;
   readonly #lines = new Map<NodeId, EntryLine>();
+  /** Hosts that took too long, `performance.now()`. */
+  readonly #restsUntil = new Map<NodeId, number>();
   #last = 0;
 
   private constructor(node: RunningNode, settings: AuthorSettings) {
@@ -78,7 +84,9 @@ export class Author implements AsyncDisposable {
     } finally {
       signer.close();
     }
-    const outcomes = await Promise.all((await this.#hosts()).map((host) => this.#bring(host, signed)));
+    const all = await this.#hosts();
+    const awake = all.filter((host) => (this.#restsUntil.get(host) ?? 0) <= performance.now());
+    const outcomes = await Promise.all((awake.length > 0 ? awake : all).map((host) => this.#bring(host, signed)));
     assertNotAborted(signal, SAYING);
     const hosts = outcomes.filter(({ error }) => error === undefined).map(({ host }) => host);
     const failure = outcomes.find(({ error }) => error !== undefined)?.error;
@@ -95,10 +103,13 @@ export class Author implements AsyncDisposable {
     const { author } = signed.entry;
     const line = this.#lines.get(host) ?? new EntryLine(this.#node, host, { relays, isOwners: author === name });
     this.#lines.set(host, line);
+    using limit = deadline(line.isOpen ? TAKES_MILLIS : OPENS_MILLIS, SAYING, signal);
     try {
-      await line.bring(signed, signal);
+      await line.bring(signed, limit.signal);
       return { host };
     } catch (error) {
+      // Others are not to wait for it each time.
+      if (limit.signal.aborted) this.#restsUntil.set(host, performance.now() + REST_MILLIS);
       if (!isRelaymintError(error)) throw error;
       if (!signal.aborted) this.#node.settings.log.warn({ host, err: error }, 'a host did not take what was said');
       return { host, error };
@@ -137,6 +148,10 @@ class EntryLine implements AsyncDisposable {
     this.#relays = relays;
     this.#service = isOwners ? UPDATE_SERVICE : POST_SERVICE;
     this.#pool = poolTo(node, host, isOwners ? PUBLISH_SERVICE : POST_SERVICE);
+  }
+
+  get isOpen(): boolean {
+    return this.#writer !== undefined;
   }
 
   async bring(signed: SignedEntry, signal: AbortSignal): Promise<void> {

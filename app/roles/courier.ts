@@ -1,6 +1,6 @@
 /** Brings the statements that a gateway was given to the owners of the names, over paid circuits. */
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { assertNotAborted, deadline } from '../../core/abort.ts';
+import { abortError, assertNotAborted, deadline, onAbort } from '../../core/abort.ts';
 import { isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { MAX_STATEMENTS_IN_BATCH, USUAL_PRICE } from '../../core/limits.ts';
@@ -108,6 +108,7 @@ async function send(
   await pool.buildTunnels(relays, { signal: limit.signal });
   const circuit = await pool.circuit({ signal: limit.signal });
   const stream = await circuit.openStream(STATEMENTS_SERVICE, encodeBatchParams(), { signal: limit.signal });
+  using _stop = onAbort(limit.signal, () => stream.destroy(abortError(limit.signal, HANDING_OVER)));
   const verdicts = await sendStatements(stream, batch);
   outbox.drop(batch.filter((_, index) => verdicts[index] !== LATER));
 }

@@ -72,6 +72,13 @@ export async function importToHost(parts: HostImportParts): Promise<HostImported
   if (manifest !== undefined && from.root === undefined)
     await bringManifest(store, { name, root: manifest }, from.blocks, signal);
   const pin = await bringIn(store, { name, root }, from.blocks, { signal, onBytes });
+  try {
+    assertFits(parts, pin.bytes);
+  } catch (error) {
+    // Some of it was here before, and was not counted.
+    await store.unpin(name, root);
+    throw error;
+  }
   return await importedOf(parts, pin, await countFiles(store, root, { signal }));
 }
 

@@ -4,7 +4,7 @@ import { assertNotAborted, elapsed, onAbort } from '../../core/abort.ts';
 import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError, isRelaymintError, violation, type ErrorCode } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
-import { MAX_ENTRY_CONTENT_BYTES, UPDATES_PER_SECOND } from '../../core/limits.ts';
+import { MAX_ENTRY_CONTENT_BYTES, MAX_UPDATES_KEPT, UPDATES_PER_SECOND } from '../../core/limits.ts';
 import { systemClock } from '../../core/ports.ts';
 import { CONTENT_SERVICE, FEED_SERVICE } from '../../sites/blocks/index.ts';
 import {
@@ -255,6 +255,8 @@ export async function updateHistory(node: RunningNode, wanted: HistoryWanted): P
       const state = stateOf(signed, record, now);
       updates.push({ sequence, created, expires, mediaType, bytes: content?.length ?? 0, state });
     }
+    if (updates.length > 4 * MAX_UPDATES_KEPT)
+      throw violation(`The host ${host} has more updates than are kept.`, 'Ask another one, by --host.');
     if (!page.more) return { name, host, updates: updates.toReversed() };
   }
 }

@@ -149,6 +149,8 @@ export function createRoutes(options: RoutesOptions): Routes {
     },
     async route(site, { avoid, signal }): Promise<ContentRoute> {
       const { name } = site;
+      // Before a circuit is paid for.
+      node.budget.requireStarted(site.referrer ?? name);
       const hosts = await hostsOf(name, avoid, signal);
       if (hosts.length === 0) throw noRoute(`No known host keeps ${name}, except those that already failed.`);
       try {

@@ -156,8 +156,19 @@ function openCosts(node: RunningNode, terms: VisitorCostsOptions['terms']): Visi
 function startedOnly({ budget }: Pick<RunningNode, 'budget'>, content: ContentSource): ContentSource {
   return {
     open: async (site, options) => {
-      budget.requireStarted(site.referrer ?? site.name);
-      return await content.open(site, options);
+      const requireStarted = (): void => {
+        budget.requireStarted(site.name);
+        if (site.referrer !== undefined) budget.requireStarted(site.referrer);
+      };
+      requireStarted();
+      const opened = await content.open(site, options);
+      return {
+        get: async (cid, getOptions) => {
+          requireStarted();
+          return await opened.get(cid, getOptions);
+        },
+        close: () => opened.close(),
+      };
     },
   };
 }

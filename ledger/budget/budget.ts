@@ -145,6 +145,8 @@ class HourBudget implements Budget {
         this.requireStarted(site);
       } catch (error) {
         entry.spent -= value;
+        // What could not be written is not on disk: the next one has to write it.
+        if (!isRelaymintError(error, 'BUDGET_STOPPED')) entry.filed = entry.spent;
         throw error;
       }
     }
@@ -251,7 +253,11 @@ class HourBudget implements Budget {
     try {
       await this.save();
     } catch (error) {
-      this.#rule(site, { limit: before?.limit, isStopped: before?.isStopped ?? false });
+      // Of the rest something else may have been said meanwhile.
+      this.#rule(site, {
+        ...('limit' in said && { limit: before?.limit }),
+        ...('isStopped' in said && { isStopped: before?.isStopped ?? false }),
+      });
       throw error;
     }
   }

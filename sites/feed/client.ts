@@ -1,9 +1,9 @@
 /** The other side of `feed`, `update` and `post`: pages of entries one after the other, and entries that are brought. */
 import { onAbort, abortError, assertNotAborted, deadline, orAborted } from '../../core/abort.ts';
 import { RelaymintError, type ErrorCode } from '../../core/errors.ts';
-import { CONTENT_IDLE_MILLIS } from '../../core/limits.ts';
+import { BLOCK_WAIT_MILLIS, CONTENT_IDLE_MILLIS } from '../../core/limits.ts';
 import type { PaidStream } from '../blocks/contract.ts';
-import { ByteReader, violation, writeAll } from '../wire/index.ts';
+import { ByteReader, Padding, violation, writeAll } from '../wire/index.ts';
 import type { SignedEntry } from './contract.ts';
 import {
   encodeEntryHead,
@@ -34,13 +34,15 @@ const HOST_CODES: readonly ErrorCode[] = [
 /** Asks over a stream that was opened with `encodeContentParams`, one page at a time. Takes over the stream. */
 export class FeedReader implements Disposable {
   readonly #stream: PaidStream;
+  readonly #padding: Padding;
   readonly #reader: ByteReader;
 
   constructor(stream: PaidStream) {
     this.#stream = stream;
     // What broke it is told by whoever reads.
     stream.on('error', () => undefined);
-    this.#reader = new ByteReader(stream);
+    this.#padding = new Padding(stream);
+    this.#reader = new ByteReader(stream, () => this.#padding.check());
   }
 
   /**
@@ -48,9 +50,10 @@ export class FeedReader implements Disposable {
    * PROTOCOL_VIOLATION, STREAM_RESET, TIMEOUT, ABORTED. The stream is of no use then.
    */
   async page(wanted: PageWanted, { signal }: Options): Promise<Page> {
-    using limit = deadline(CONTENT_IDLE_MILLIS, ASKING, signal);
+    using limit = deadline(wanted.waits ? CONTENT_IDLE_MILLIS : BLOCK_WAIT_MILLIS, ASKING, signal);
     using _stop = onAbort(limit.signal, () => this.#stream.destroy(abortError(limit.signal, ASKING)));
     assertNotAborted(limit.signal, ASKING);
+    this.#padding.answered();
     await writeAll(this.#stream, encodePageWanted(wanted));
     const answer = await orAborted(readPage(this.#reader), limit.signal, ASKING);
     if ('code' in answer) throw refusalOf(answer);
@@ -66,12 +69,14 @@ export class FeedReader implements Disposable {
 /** Brings entries over a stream that was opened with `encodeWriteParams`, one at a time. Takes over the stream. */
 export class EntryWriter implements Disposable {
   readonly #stream: PaidStream;
+  readonly #padding: Padding;
   readonly #reader: ByteReader;
 
   constructor(stream: PaidStream) {
     this.#stream = stream;
     stream.on('error', () => undefined);
-    this.#reader = new ByteReader(stream);
+    this.#padding = new Padding(stream);
+    this.#reader = new ByteReader(stream, () => this.#padding.check());
   }
 
   /**
@@ -83,6 +88,7 @@ export class EntryWriter implements Disposable {
     using limit = deadline(CONTENT_IDLE_MILLIS, BRINGING, signal);
     using _stop = onAbort(limit.signal, () => this.#stream.destroy(abortError(limit.signal, BRINGING)));
     assertNotAborted(limit.signal, BRINGING);
+    this.#padding.answered();
     await writeAll(this.#stream, encodeEntryHead(encoded.length), encoded);
     const answer = await orAborted(readTaken(this.#reader), limit.signal, BRINGING);
     if ('code' in answer) throw refusalOf(answer);

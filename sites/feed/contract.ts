@@ -62,6 +62,11 @@ export interface FeedStore extends AsyncDisposable {
    */
   add(signed: SignedEntry): Promise<number>;
   /**
+   * The number of one that is there already; undefined: it is news.
+   * @throws RelaymintError ENTRY_STALE, ENTRY_INVALID, as `add`.
+   */
+  known(signed: SignedEntry): Promise<number | undefined>;
+  /**
    * Those that came after that number, oldest first, as many as fit a page; of hidden and removed posts only that they are.
    * @param counts entries that it says no to are left out, and hide nothing.
    */

@@ -61,6 +61,8 @@ export interface FeedServices {
 const CHECKING = new AbortController().signal;
 /** Entries on one stream that nobody signed who may: an author is mistaken once, and each costs a question to the ledger. */
 const MAX_FORGED = 8;
+/** Entries on one stream that are not taken for other reasons: a stream of updates that come too fast has some. */
+const MAX_REFUSED = 256;
 
 export function createFeedServices(options: FeedServiceOptions): FeedServices {
   const services = new Services(options);
@@ -140,7 +142,7 @@ class Services {
     decodeWriteParams(params);
     const idle = new IdleTimer(stream, CONTENT_IDLE_MILLIS, 'author');
     const reader = new ByteReader(stream, () => idle.touch());
-    let forged = 0;
+    let [forged, refusals] = [0, 0];
     for (;;) {
       const encoded = await readEntryBytes(reader);
       if (encoded === undefined) break;
@@ -151,6 +153,8 @@ class Services {
         if (!isRelaymintError(error)) throw error;
         if (isRelaymintError(error, 'ENTRY_INVALID') && (forged += 1) > MAX_FORGED)
           throw violation(`${forged} entries that nobody may say`);
+        // Each costs us questions to the ledger.
+        if ((refusals += 1) > MAX_REFUSED) throw violation(`${refusals} entries that are not taken`);
         answer = encodeRefusal(toldOf(error));
         if (isRelaymintError(error, 'STORAGE_FULL', 'STORAGE_FAILED'))
           this.#log.warn({ err: error }, 'An entry cannot be stored.');
@@ -167,12 +171,15 @@ class Services {
     if (!this.#keeps(name)) throw refused(`this host does not keep ${name}`);
     if (from === 'owners' && author !== name)
       throw refused('the service "update" is for what owners of names say in them');
+    if ((kind === 'post' || kind === 'edit') && created < this.#clock.now() - MAX_POST_AGE_MILLIS)
+      throw entryStale('was made long ago, and may have been taken back since');
     const record = await this.#options.ledger.name(name);
     const own = author === name ? record : await this.#options.ledger.name(author);
     checkEntry(signed, own, this.#clock.now());
-    if ((kind === 'post' || kind === 'edit') && created < this.#clock.now() - MAX_POST_AGE_MILLIS)
-      throw entryStale('was made long ago, and may have been taken back since');
     if (author !== name) await this.#assertWelcome(signed, record);
+    // Anybody has what was said, and may bring it again: that uses up nothing of its author's.
+    const known = await this.#options.feeds.known(signed);
+    if (known !== undefined) return known;
     // After the signature: nobody uses up what another one may say. Who takes something back need not wait for it.
     if (author === name) {
       if (!this.#updates.of(name).take()) throw tooMuch(`${author} says too much at once`);

@@ -1,12 +1,14 @@
 /** Updates and threads as a gateway sees them: followed at one host after the other, verified, and never older than what was seen. */
 import { LRUCache } from 'lru-cache';
-import { assertNotAborted, elapsed, orAborted } from '../../core/abort.ts';
+import { assertNotAborted, deadline, elapsed, orAborted } from '../../core/abort.ts';
 import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import {
   FEED_WAIT_MILLIS,
   MAX_AUTHOR_LOOKUPS,
+  FIRST_ANSWER_MILLIS,
+  MAX_ATTRIBUTED_NAMES,
   MAX_ENTRIES_PER_THREAD,
   MAX_FEED_VIEWS,
   MAX_SEEN_FEEDS,
@@ -18,11 +20,11 @@ import {
 import { TokenBucket } from '../../core/rate.ts';
 import { silentLog, systemClock, type Clock, type Log } from '../../core/ports.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
-import { FEED_SERVICE } from '../blocks/index.ts';
+import { FEED_SERVICE, type PaidStream } from '../blocks/index.ts';
 import { encodeContentParams, type ContentRoute } from '../serve/index.ts';
 import { violation } from '../wire/index.ts';
 import { FeedReader } from './client.ts';
-import { LIVE_TOPIC, type Entry, type EntryId, type SignedEntry, type Topic } from './contract.ts';
+import { LIVE_TOPIC, type Arrived, type Entry, type EntryId, type SignedEntry, type Topic } from './contract.ts';
 import { checkEntry, entryStale } from './entry.ts';
 import { idOf } from './thread.ts';
 
@@ -41,6 +43,8 @@ export interface FeedSourceOptions {
   /** What the ledger says of a name, a few seconds old at most. @throws RelaymintError LEDGER_UNREACHABLE. */
   record(name: string): Promise<NameRecord | undefined>;
   readonly onBadHost?: (host: NodeId, error: RelaymintError, name: string) => void;
+  /** How long a host may take until it takes a stream, milliseconds. Default FIRST_ANSWER_MILLIS. */
+  readonly firstAnswerMillis?: number;
   /** Pauses after all hosts failed. */
   readonly retry?: Backoff;
   /** How long it is followed on after the last page that showed it has left, milliseconds. */
@@ -71,9 +75,15 @@ export interface FeedSource extends AsyncDisposable {
 const RETRY: Backoff = { first: 2_000, last: 30_000 };
 const LINGER_MILLIS = 10_000;
 const FOLLOWING = 'Following a feed';
-/** Pages of a host with nothing new in them: a thread's worth of posts whose authors lost their names, and one each second. */
-const BARREN_AT_ONCE = 64;
-const BARREN_PER_SECOND = 1;
+/**
+ * What one host may send that is not news, bytes and pages: a whole thread, for who follows it since before; and what little comes of waiting.
+ */
+const BARREN_BYTES = 2 * MAX_THREAD_BYTES + 256 * 1024;
+const BARREN_BYTES_PER_SECOND = 256;
+const BARREN_PAGES = 2 * MAX_ENTRIES_PER_THREAD;
+const BARREN_PAGES_PER_SECOND = 1;
+/** What a page takes beside its entries. */
+const PAGE_OVERHEAD = 1024;
 /** What one host did, as opposed to the way to it. That it is behind others is no fault. */
 const HOST_FAULTS = ['CONTENT_REFUSED', 'PROTOCOL_VIOLATION', 'LIMIT_EXCEEDED', 'TIMEOUT'] as const;
 
@@ -100,7 +110,7 @@ class Feeds implements FeedSource {
     let followed = this.#views.get(key);
     // One that nobody followed any more is about to end.
     if (followed === undefined || followed.isStopped) {
-      if (this.#views.size >= MAX_FEED_VIEWS) {
+      if (!this.#hasRoomFor(wanted)) {
         throw new RelaymintError('LIMIT_EXCEEDED', 'This gateway follows as many feeds as it can.', {
           remedy: 'Try again in a minute.',
         });
@@ -114,6 +124,17 @@ class Feeds implements FeedSource {
       followed = mine;
     }
     return followed.open();
+  }
+
+  /** One that nobody looks at any more makes way; one site has a quarter of them at most. */
+  #hasRoomFor({ name, referrer = name }: FeedWanted): boolean {
+    const views = Array.from(this.#views.values());
+    const own = views.filter(({ payer, isIdle }) => payer === referrer && !isIdle).length;
+    if (own >= MAX_FEED_VIEWS / 4) return false;
+    if (views.filter(({ isStopped }) => !isStopped).length < MAX_FEED_VIEWS) return true;
+    const idle = views.find(({ isIdle, isStopped }) => isIdle && !isStopped);
+    idle?.stop();
+    return idle !== undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -205,6 +226,16 @@ class Followed {
     };
   }
 
+  /** Who pays for it: the site in whose page it is. */
+  get payer(): string {
+    return this.#wanted.referrer ?? this.#wanted.name;
+  }
+
+  /** Nobody looks at it. */
+  get isIdle(): boolean {
+    return this.#open === 0;
+  }
+
   get isStopped(): boolean {
     return this.#stop.signal.aborted;
   }
@@ -261,11 +292,19 @@ class Followed {
   /** What the ledger says of these, each asked once. @throws RelaymintError LEDGER_UNREACHABLE */
   async #ask(authors: Iterable<string>): Promise<void> {
     const names = [...new Set(authors)];
+    if (this.#authors.size > MAX_ATTRIBUTED_NAMES * 64 && this.#authors.size > 2 * this.#entries.size)
+      this.#prune(names);
     for (let at = 0; at < names.length; at += MAX_AUTHOR_LOOKUPS) {
       const some = names.slice(at, at + MAX_AUTHOR_LOOKUPS);
       const records = await Promise.all(some.map((name) => this.#options.record(name)));
       for (const [index, name] of some.entries()) this.#authors.set(name, records[index]);
     }
+  }
+
+  /** Of those who said nothing that is kept, nothing is remembered. */
+  #prune(asked: readonly string[]): void {
+    const used = new Set([...asked, ...[...this.#entries.values()].map(({ entry }) => entry.author)]);
+    for (const author of this.#authors.keys()) if (!used.has(author)) this.#authors.delete(author);
   }
 
   #isGood(signed: SignedEntry): boolean {
@@ -306,7 +345,11 @@ class Followed {
         }
         // A host failed: the next one is asked. Where there is no way to any, asking at once again would not help.
         const asked = avoid.size;
-        if (asked > known && asked < MAX_VISIT_HOSTS && !isRelaymintError(error, 'BUDGET_EXHAUSTED')) {
+        if (
+          asked > known &&
+          asked < MAX_VISIT_HOSTS &&
+          !isRelaymintError(error, 'BUDGET_EXHAUSTED', 'BUDGET_STOPPED')
+        ) {
           known = asked;
           continue;
         }
@@ -341,22 +384,28 @@ class Followed {
   async #followOne(avoid: Set<NodeId>, signal: AbortSignal, works: () => void): Promise<never> {
     const { name, topic, referrer } = this.#wanted;
     const route = await this.#options.route({ name, referrer }, { avoid, signal });
-    const barren = new TokenBucket(BARREN_PER_SECOND, () => performance.now(), BARREN_AT_ONCE);
+    let barren = new Barren();
     try {
       const params = encodeContentParams({ name, ...(referrer !== undefined && { referrer }) });
-      using reader = new FeedReader(await route.openStream(FEED_SERVICE, params, { signal }));
+      using reader = new FeedReader(await this.#opened(route, params, signal));
       let from: number | 'newest' = topic === LIVE_TOPIC ? 'newest' : 0;
       let waits = false;
       for (;;) {
+        // Nothing is asked for that the site may not pay.
+        (await route.begin?.())?.();
         const asked = performance.now();
+        const waited = waits;
         const page = await reader.page({ topic, from, waits }, { signal });
         if (waits && page.entries.length === 0 && performance.now() - asked < FEED_WAIT_MILLIS / 2)
           throw violation('an empty page long before its time');
-        // What it carried is charged to the site; a budget that is used up ends it here.
+        // What it carried is charged to the site.
         (await route.begin?.())?.();
         const [first] = page.entries;
         if (first !== undefined && (from === 'newest' ? page.entries.length > 1 || page.more : first.arrival <= from))
           throw violation('entries that were not asked for');
+        // Only who keeps us waiting as it was asked to is a host to come back to at once.
+        if (waited) works();
+        assertFewAuthors(page.entries);
         let news = 0;
         let isBack = false;
         // The owner's too: what he said of posts elsewhere counts here.
@@ -379,8 +428,9 @@ class Followed {
         if (from === 'newest') this.#assertNotBehind(page.entries.at(-1)?.signed);
         from = isBack ? 0 : (page.entries.at(-1)?.arrival ?? (from === 'newest' ? 0 : from));
         waits = !page.more && !isBack;
+        // All of it comes once more.
+        if (isBack) barren = new Barren();
         if (waits) {
-          works();
           this.#isAnew = false;
           this.#complete();
         }
@@ -390,7 +440,7 @@ class Followed {
         if (news > 0 || isLess) this.#tell();
         if (news > 0) this.#isContent = false;
         // A host is paid for each page: one that sends them without anything new in them is left.
-        else if (!barren.take()) throw violation('pages with nothing new, one after the other');
+        else if (!barren.take(page.entries)) throw violation('pages with nothing new, one after the other');
         else if (waits) this.#assertNotSilent();
       }
     } catch (error) {
@@ -400,6 +450,12 @@ class Followed {
       this.#log.debug({ host: route.host, name, err: error }, 'A host of a feed failed.');
       throw error;
     }
+  }
+
+  /** @throws RelaymintError TIMEOUT: the host does not take the stream. */
+  async #opened(route: ContentRoute, params: Uint8Array, signal: AbortSignal): Promise<PaidStream> {
+    using limit = deadline(this.#options.firstAnswerMillis ?? FIRST_ANSWER_MILLIS, FOLLOWING, signal);
+    return await orAborted(route.openStream(FEED_SERVICE, params, { signal: limit.signal }), limit.signal, FOLLOWING);
   }
 
   /** @returns whether it is news. @throws RelaymintError PROTOCOL_VIOLATION: it is another topic's. */
@@ -480,6 +536,25 @@ class Followed {
     throw entryStale(
       newest === undefined ? `of ${name} is not at this host` : `of ${name} that this host has is not the newest`,
     );
+  }
+}
+
+/** Each author is a question to the ledger; hosts put no more of those that are paid on a page. @throws RelaymintError PROTOCOL_VIOLATION */
+function assertFewAuthors(entries: readonly Arrived[]): void {
+  const paid = entries.map(({ signed }) => signed.entry).filter(({ kind }) => kind === 'post' || kind === 'edit');
+  if (new Set(paid.map(({ author }) => author)).size > MAX_ATTRIBUTED_NAMES)
+    throw violation('a page of too many authors');
+}
+
+/** Pages of one host with nothing new in them: it is paid for each. */
+class Barren {
+  readonly #bytes = new TokenBucket(BARREN_BYTES_PER_SECOND, () => performance.now(), BARREN_BYTES);
+  readonly #pages = new TokenBucket(BARREN_PAGES_PER_SECOND, () => performance.now(), BARREN_PAGES);
+
+  /** False: too much. */
+  take(entries: readonly Arrived[]): boolean {
+    const bytes = entries.reduce((sum, { signed }) => sum + signed.encoded.length, PAGE_OVERHEAD);
+    return this.#pages.take() && this.#bytes.take(bytes);
   }
 }
 

@@ -146,14 +146,16 @@ class LevelFeedStore implements FeedStore {
     await this.#db.close();
   }
 
+  async known(signed: SignedEntry): Promise<number | undefined> {
+    return await this.#inTurn(async () => knownIn(signed, await this.#read(signed.entry)));
+  }
+
   async #add(signed: SignedEntry): Promise<number> {
     const { entry, encoded } = signed;
     const key = keyOf(entry);
     const kept = await this.#read(entry);
-    // Who did not hear that it was taken brings it again.
-    const same = kept.find((arrived) => equalBytes(arrived.signed.encoded, encoded));
-    if (same !== undefined) return same.arrival;
-    assertNew(entry, kept);
+    const known = knownIn(signed, kept);
+    if (known !== undefined) return known;
     const dropped =
       entry.topic === LIVE_TOPIC
         ? kept.slice(0, Math.max(0, kept.length + 1 - MAX_UPDATES_KEPT))
@@ -232,6 +234,13 @@ class LevelFeedStore implements FeedStore {
     this.#last = mine.catch(() => undefined);
     return await mine;
   }
+}
+
+/** Who did not hear that it was taken brings it again. @throws RelaymintError ENTRY_STALE, ENTRY_INVALID */
+function knownIn({ entry, encoded }: SignedEntry, kept: readonly Arrived[]): number | undefined {
+  const same = kept.find((arrived) => equalBytes(arrived.signed.encoded, encoded));
+  if (same === undefined) assertNew(entry, kept);
+  return same?.arrival;
 }
 
 /** By one author in one topic numbers only rise: what was taken back or corrected does not come back. */

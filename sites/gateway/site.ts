@@ -54,7 +54,7 @@ export async function serveSite(parts: SiteParts, whole: Asked): Promise<void> {
   const content = await parts.content.open({ ...site, referrer: embedder?.name }, { signal });
   try {
     // Nothing of the content is sent before: not even that a path has nothing.
-    const signed = site.record && (await parts.manifests.of(site.record, content, signal));
+    const signed = site.record && (await parts.manifests.of(site.record, content, signal, embedder?.name));
     if (embedder !== undefined) {
       requireEmbeddable(name, embedder, signed?.manifest.embedding ?? 'none');
       allowEmbedding(response, embedder);

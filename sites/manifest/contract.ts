@@ -78,7 +78,8 @@ export interface Manifests {
   /**
    * The manifest of a name, verified against what the ledger says of it now; undefined where it has none and needs none. It is fetched and
    * verified once for each state of the record, however many ask, also when it was found to be bad.
+   * @param reader who may know what was asked for before: the page of another name learns nothing of what its visitor has seen elsewhere.
    * @throws RelaymintError MANIFEST_INVALID; what the reader throws; ABORTED.
    */
-  of(record: NameState, blocks: BlockReader, signal: AbortSignal): Promise<SignedManifest | undefined>;
+  of(record: NameState, blocks: BlockReader, signal: AbortSignal, reader?: string): Promise<SignedManifest | undefined>;
 }

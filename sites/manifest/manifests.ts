@@ -23,13 +23,18 @@ class KnownManifests implements Manifests {
   readonly #known = new LRUCache<string, Verdict>({ max: MAX_KNOWN_MANIFESTS });
   readonly #asking = new Map<string, Promise<Verdict>>();
 
-  async of(record: NameState, blocks: BlockReader, signal: AbortSignal): Promise<SignedManifest | undefined> {
+  async of(
+    record: NameState,
+    blocks: BlockReader,
+    signal: AbortSignal,
+    reader = '',
+  ): Promise<SignedManifest | undefined> {
     assertNotAborted(signal, VERIFYING);
     if (record.manifest.length === 0) {
       if (needsManifest(record.name)) throw noManifest(record.name);
       return undefined;
     }
-    const state = stateOf(record);
+    const state = `${reader} ${stateOf(record)}`;
     const verdict = this.#known.get(state) ?? (await this.#verdict(state, record, blocks, signal));
     if ('failure' in verdict) throw verdict.failure;
     return verdict.signed;

@@ -1,5 +1,5 @@
 /** Tiles in a folder: `z/x/y.EXT`, rows from the north, and `metadata.json` beside them. */
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { readFile, readdir, lstat } from 'node:fs/promises';
 import path from 'node:path';
 import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError, messageOf } from '../../core/errors.ts';
@@ -61,15 +61,21 @@ async function tilesIn(folder: string, signal: AbortSignal | undefined): Promise
       if (name !== METADATA) leftOut.push(name);
       continue;
     }
+    const found = await lstat(path.join(folder, name)).catch((cause: unknown) => {
+      throw diskError(cause, `Reading ${name}`);
+    });
+    // A link may lead out of the folder, to what nobody wanted to publish, and a pipe has no end.
+    if (!found.isFile()) {
+      leftOut.push(name);
+      continue;
+    }
+    const { size } = found;
     const place = { z: Number(z), x: Number(x), y: Number(y) };
     const side = 2 ** place.z;
     if (place.z > MAX_ZOOM || place.x >= side || place.y >= side) throw offTheMap(name, place.z);
     endings.add(ending);
     if (endings.size > 1) throw mixed([...endings]);
     if (ids.length >= MAX_MAP_TILES) throw tooMany();
-    const { size } = await stat(path.join(folder, name)).catch((cause: unknown) => {
-      throw diskError(cause, `Reading ${name}`);
-    });
     if (size > MAX_TILE_BYTES) {
       throw new RelaymintError('LIMIT_EXCEEDED', `${name} is larger than ${MAX_TILE_BYTES} bytes.`, {
         remedy: 'Split it into deeper zooms.',

@@ -5,8 +5,6 @@ import { abortError, assertNotAborted, onAbort } from '../../core/abort.ts';
 import { RelaymintError, violation } from '../../core/errors.ts';
 import {
   BLOCK_WAIT_MILLIS,
-  CONTENT_PADDING,
-  CONTENT_PADDING_PER_ANSWER,
   FIRST_ANSWER_MILLIS,
   MAX_BLOCKS_IN_FLIGHT,
   MAX_STATEMENT_BYTES,
@@ -18,7 +16,7 @@ import type { BlockReader, PaidStream } from '../blocks/contract.ts';
 import { NONCE_BYTES, hourOf, type SignedStatement } from '../statement/index.ts';
 import { STATUS_NOT_FOUND, STATUS_OK, encodeRequest, readAnswerHeader, statementCid } from './protocol.ts';
 import { checkStated, type Statements } from './stated.ts';
-import { ByteReader } from '../wire/index.ts';
+import { ByteReader, Padding } from '../wire/index.ts';
 
 export interface ContentClientOptions {
   /** How long the next answer may take, milliseconds. */
@@ -79,10 +77,7 @@ class StreamClient implements ContentClient {
   readonly #asked: Waiting[] = [];
   readonly #queued: Waiting[] = [];
   #nextId = 1;
-  /** Padding beyond what honest hosts send, bytes, and what it was reckoned from. */
-  #padding = 0;
-  #cellBytes = 0;
-  #dataBytes = 0;
+  readonly #padding: Padding;
   #ended: RelaymintError | undefined;
   #timer: NodeJS.Timeout | undefined;
   readonly #statements: Statements | undefined;
@@ -100,6 +95,7 @@ class StreamClient implements ContentClient {
 
   constructor(stream: PaidStream, waitMillis: number, firstAnswerMillis: number, statements: Statements | undefined) {
     this.#stream = stream;
+    this.#padding = new Padding(stream);
     this.#waitMillis = waitMillis;
     this.#firstAnswerMillis = firstAnswerMillis;
     this.#statements = statements;
@@ -222,7 +218,7 @@ class StreamClient implements ContentClient {
 
   async #receive(): Promise<void> {
     const reader = new ByteReader(this.#stream, () => {
-      this.#checkPadding();
+      this.#padding.check();
       if (this.answered) return;
       this.answered = true;
       this.#watch();
@@ -234,7 +230,7 @@ class StreamClient implements ContentClient {
       if (head === undefined || head.id !== header.id) {
         throw violation('The host answered a request that was not made.', 'Use another host.');
       }
-      this.#padding -= CONTENT_PADDING_PER_ANSWER;
+      this.#padding.answered();
       if (head.isStatement && header.length > MAX_STATEMENT_BYTES) {
         throw violation(`The host announced a statement of ${header.length} bytes.`, 'Use another host.');
       }
@@ -251,23 +247,6 @@ class StreamClient implements ContentClient {
       else if (header.status === STATUS_NOT_FOUND) head.fail(blockMissing(head.cid));
       else head.fail(notKept());
     }
-  }
-
-  /**
-   * The host is paid for whole cells: one that sends nearly empty ones earns many times what its blocks are worth. Well-filled ones save up
-   * nothing for later.
-   */
-  #checkPadding(): void {
-    const { cellBytesReceived = 0, dataBytesReceived = 0 } = this.#stream;
-    const [cells, data] = [cellBytesReceived - this.#cellBytes, dataBytesReceived - this.#dataBytes];
-    this.#cellBytes = cellBytesReceived;
-    this.#dataBytes = dataBytesReceived;
-    this.#padding = Math.max(0, this.#padding) + cells - 2 * data;
-    if (this.#padding <= CONTENT_PADDING) return;
-    throw violation(
-      `The host sent ${cellBytesReceived} bytes of cells with ${dataBytesReceived} bytes in them.`,
-      'Another host is tried.',
-    );
   }
 
   /** Restarts the clock for the answer that is due next. */

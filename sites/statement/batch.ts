@@ -10,8 +10,8 @@ import { Reader, Writer } from '../../core/codec.ts';
 import { RelaymintError, isRelaymintError, violation } from '../../core/errors.ts';
 import { MAX_BATCHES_AT_ONCE, MAX_STATEMENTS_IN_BATCH, MAX_STATEMENT_BYTES } from '../../core/limits.ts';
 import { silentLog, type Log } from '../../core/ports.ts';
-import type { ServiceHandler } from '../blocks/index.ts';
-import { ByteReader, IdleTimer, writeAll } from '../wire/index.ts';
+import type { PaidStream, ServiceHandler } from '../blocks/index.ts';
+import { ByteReader, IdleTimer, Padding, writeAll } from '../wire/index.ts';
 import { LATER, REFUSED, TAKEN, type Inbox, type Verdict } from './inbox.ts';
 import type { SignedStatement } from './statement.ts';
 
@@ -77,16 +77,21 @@ async function receive(inbox: Inbox, stream: Duplex, params: Uint8Array): Promis
  * @throws RelaymintError STREAM_RESET, PROTOCOL_VIOLATION, TIMEOUT: nothing is known of any of them.
  */
 export async function sendStatements(
-  stream: Duplex,
+  stream: PaidStream,
   statements: readonly SignedStatement[],
 ): Promise<readonly Verdict[]> {
   stream.on('error', () => undefined);
+  const padding = new Padding(stream);
   try {
     const idle = new IdleTimer(stream, BATCH_WAIT_MILLIS, 'inbox');
     const batch = new Writer(1 + statements.length * (2 + MAX_STATEMENT_BYTES)).u8(statements.length);
     for (const { encoded } of statements) batch.bytes16(encoded);
     await writeAll(stream, batch.finish());
-    const answer = await new ByteReader(stream, () => idle.touch()).take(statements.length);
+    const came = (): void => {
+      padding.check();
+      idle.touch();
+    };
+    const answer = await new ByteReader(stream, came).take(statements.length);
     return Array.from(answer, verdictOf);
   } finally {
     stream.destroy();

@@ -10,4 +10,5 @@ export {
   readText,
   violation,
 } from './fields.ts';
+export { Padding } from './padding.ts';
 export { ByteReader, IdleTimer, writeAll } from './stream-io.ts';

@@ -189,6 +189,10 @@ describe.skipIf(!here)("the visitor's page", () => {
       402,
       'news.web3 has reached its spending limit',
     ]);
+    // As it is written in much of Europe: a thousandth of it must not become all of it.
+    await field.fill('0,25');
+    await page.keyboard.press('Enter');
+    await page.locator('#said', { hasText: 'may cost 0.25 credits in an hour' }).waitFor();
     await field.fill('25.5');
     await page.keyboard.press('Enter');
     await page.locator('#said', { hasText: 'may cost 25.5 credits in an hour' }).waitFor();

@@ -229,9 +229,11 @@ function showSites({ sites }) {
   const list = at('sites');
   const wanted = sorted.map(({ name }) => cardOf(name).element);
   const same = wanted.length === list.children.length && wanted.every((card, index) => list.children[index] === card);
-  // Whoever is at one of them is not made to lose it.
-  if (!same && (!list.contains(document.activeElement) || wanted.length !== list.children.length))
-    list.replaceChildren(...wanted);
+  // Whoever is at one of them is not made to lose it: those that are new come last meanwhile.
+  if (list.contains(document.activeElement)) {
+    for (const card of Array.from(list.children)) if (!wanted.includes(card)) card.remove();
+    for (const card of wanted) if (!list.contains(card)) list.append(card);
+  } else if (!same) list.replaceChildren(...wanted);
   at('none').hidden = sites.length > 0;
   at('sorting').hidden = sites.length < 2;
   at('table').hidden = sites.length === 0;
@@ -399,7 +401,8 @@ async function toggled(name) {
 
 /** "12.5" -> 12500000n; undefined for what is no amount. */
 function unitsOf(text) {
-  const parts = /^(\d{1,13})(?:\.(\d{1,6}))?$/.exec(text.trim().replaceAll(',', ''));
+  // A comma is a point where many people live: read as one that parts thousands, it would allow a thousand times as much.
+  const parts = /^(\d{1,13})(?:[.,](\d{1,6}))?$/.exec(text.trim());
   return parts === null ? undefined : BigInt(parts[1]) * 1_000_000n + BigInt((parts[2] ?? '').padEnd(6, '0'));
 }
 
@@ -432,7 +435,7 @@ function opened(event) {
 let isLed = false;
 
 function lead() {
-  const card = cards.get(decodeURIComponent(location.hash.slice(1)));
+  const card = cards.get(location.hash.slice(1));
   if (isLed || card === undefined) return;
   isLed = true;
   card.heading.focus();

@@ -15,6 +15,7 @@ import {
   signEntry,
   type Entry,
   type FeedSource,
+  type FeedSourceOptions,
   type FeedStore,
   type SignedEntry,
 } from '../../../sites/feed/index.ts';
@@ -101,7 +102,11 @@ export class Town {
   }
 
   /** What a gateway sees that is asked for these hosts, in this order. */
-  source(hosts: readonly Pick<FeedHost, 'id' | 'route'>[], bad: string[] = []): FeedSource {
+  source(
+    hosts: readonly Pick<FeedHost, 'id' | 'route'>[],
+    bad: string[] = [],
+    options: Partial<FeedSourceOptions> = {},
+  ): FeedSource {
     const source = createFeedSource({
       route: (_site, { avoid }) => {
         const host = hosts.find(({ id }) => !avoid.has(id));
@@ -113,6 +118,7 @@ export class Town {
       retry: { first: 10, last: 10 },
       lingerMillis: 0,
       clock: this.clock,
+      ...options,
     });
     this.#cleanup.add(() => source[Symbol.asyncDispose]());
     return source;

@@ -253,6 +253,7 @@ describe('who follows a host', () => {
     const waiting = { now: 0 };
     const counting: FeedStore = {
       add: (signed) => feeds.add(signed),
+      known: (signed) => feeds.known(signed),
       after: (topic, arrival) => feeds.after(topic, arrival),
       newest: (topic) => feeds.newest(topic),
       onAdded: (topic, tell) => {

@@ -171,6 +171,10 @@ describe('a drawing that can hold script', () => {
     expect(await policies('/b.svg', { headers: { 'accept-encoding': 'br' } })).toEqual([200, both]);
     expect(await policies('/c.svgz')).toEqual([200, both]);
     expect(await policies('/a.png')).toEqual([200, 'img-src *']);
+    // What a browser has keeps its policies: it would replace them with what this says.
+    const { headers } = await ask('/a.svg');
+    const again = { headers: { 'if-none-match': String(headers['etag']) } };
+    expect(await policies('/a.svg', again)).toEqual([304, undefined]);
   });
 
   it('is none if a page is packed in its place', async () => {

@@ -1,6 +1,6 @@
 /** Tiles that were packed, as the reader of browsers finds them; and what is no set of tiles. */
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, writeFile, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
@@ -189,9 +189,12 @@ describe('tiles that are packed', () => {
     await mkdir(path.join(tiles, '01', '0', '0', '0'), { recursive: true });
     for (const name of ['.DS_Store', 'readme.md', '01/0/0.mvt', '01/0/0/0/1.mvt'])
       await writeFile(path.join(tiles, name), 'x');
+    // What lies elsewhere is not published by a link to it.
+    await mkdir(path.join(tiles, '9', '1'), { recursive: true });
+    await symlink(path.join(tiles, 'readme.md'), path.join(tiles, '9', '1', '2.mvt'));
     expect(await packMap(tiles, archive)).toMatchObject({
       tiles: 5,
-      leftOut: ['01/0/0.mvt', '01/0/0/0', '1/0/7.txt', 'readme.md'],
+      leftOut: ['01/0/0.mvt', '01/0/0/0', '1/0/7.txt', '9/1/2.mvt', 'readme.md'],
     });
   });
 
