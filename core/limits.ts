@@ -464,8 +464,9 @@ export const MAX_PICTURE_BYTES: number = 128 * 1024 * 1024;
 export const MAX_CACHED_NAMES = 4096;
 /** Directory and interior blocks a gateway keeps, bytes in all. */
 export const MAX_DIRECTORY_CACHE_BYTES: number = 16 * MIB;
-/** Leaves of files that a gateway keeps in memory, bytes in all: the pages of a day; films go through it. */
+/** Leaves of files that a gateway keeps in memory, bytes in all: the pages of a day; films go through it. Less where the disk keeps them too. */
 export const MAX_LEAF_CACHE_BYTES: number = 32 * MIB;
+export const MAX_LEAF_CACHE_BESIDE_DISK_BYTES: number = 8 * MIB;
 /** A whole answer that a gateway keeps to send it again, bytes: pages, styles and scripts; and all of them together. */
 export const MAX_KEPT_ANSWER_BYTES: number = MIB / 4;
 export const MAX_KEPT_ANSWERS_BYTES: number = 32 * MIB;

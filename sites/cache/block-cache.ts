@@ -3,7 +3,11 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { base32upper } from 'multiformats/bases/base32';
 import type { CID } from 'multiformats/cid';
-import { MAX_DIRECTORY_CACHE_BYTES, MAX_LEAF_CACHE_BYTES } from '../../core/limits.ts';
+import {
+  MAX_DIRECTORY_CACHE_BYTES,
+  MAX_LEAF_CACHE_BESIDE_DISK_BYTES,
+  MAX_LEAF_CACHE_BYTES,
+} from '../../core/limits.ts';
 import { silentLog, type Log } from '../../core/ports.ts';
 import type { Bytes } from '../../core/units.ts';
 import { isDirectoryCodec } from '../blocks/index.ts';
@@ -35,11 +39,12 @@ class TieredCache implements BlockCache {
   readonly #disk: DiskTier | undefined;
   /** Apart from the leaves: a film must not push out the folders of every site. */
   readonly #interior = memory(MAX_DIRECTORY_CACHE_BYTES);
-  readonly #leaf = memory(MAX_LEAF_CACHE_BYTES);
+  readonly #leaf: LRUCache<string, Uint8Array>;
 
   constructor(leaves: boolean, disk: DiskTier | undefined) {
     this.#leaves = leaves;
     this.#disk = disk;
+    this.#leaf = memory(disk === undefined ? MAX_LEAF_CACHE_BYTES : MAX_LEAF_CACHE_BESIDE_DISK_BYTES);
   }
 
   keeps(cid: CID): boolean {
