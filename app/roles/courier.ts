@@ -14,8 +14,8 @@ import {
 } from '../../sites/statement/index.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
 import { priceOf } from '../../node/offer/index.ts';
-import { createCircuitPool } from '../../node/tunnel/index.ts';
 import type { RunningNode } from '../node/index.ts';
+import { poolTo } from './host-circuit.ts';
 
 export interface CourierOptions {
   readonly node: Pick<RunningNode, 'circuits' | 'guards' | 'discovery' | 'keys' | 'settings' | 'names'>;
@@ -91,20 +91,7 @@ async function send(
 ): Promise<void> {
   await using stack = new AsyncDisposableStack();
   using limit = deadline(BATCH_MILLIS, HANDING_OVER, signal);
-  const { maxPrice } = node.settings.node;
-  const pool = stack.use(
-    createCircuitPool({
-      endpoint: node.circuits,
-      nodeId: node.keys.identity.nodeId,
-      offers: node.discovery.book,
-      guards: node.guards,
-      service: STATEMENTS_SERVICE,
-      target: inbox,
-      ...(maxPrice === undefined ? {} : { maxPrice }),
-      settings: { minCircuits: 1, maxCircuits: 1 },
-      log: node.settings.log,
-    }),
-  );
+  const pool = stack.use(poolTo(node, inbox, STATEMENTS_SERVICE));
   await pool.buildTunnels(relays, { signal: limit.signal });
   const circuit = await pool.circuit({ signal: limit.signal });
   const stream = await circuit.openStream(STATEMENTS_SERVICE, encodeBatchParams(), { signal: limit.signal });

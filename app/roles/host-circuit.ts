@@ -3,8 +3,11 @@ import type { NodeId } from '../../core/ids.ts';
 import { createCircuitPool, type CircuitPool } from '../../node/tunnel/index.ts';
 import type { RunningNode } from '../node/index.ts';
 
+/** What it needs of a node. */
+type PoolNode = Pick<RunningNode, 'circuits' | 'keys' | 'guards' | 'settings' | 'discovery'>;
+
 /** Nothing is built yet. Close it: its circuit ends then. */
-export function poolTo(node: RunningNode, host: NodeId, service: string): CircuitPool {
+export function poolTo(node: PoolNode, host: NodeId, service: string): CircuitPool {
   const { maxPrice } = node.settings.node;
   return createCircuitPool({
     endpoint: node.circuits,

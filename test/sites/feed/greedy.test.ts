@@ -1,7 +1,13 @@
 /** Who wants more than is due: hosts that pad, keep waiting or ask too much, and strangers that use up what others may say. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { RelaymintError } from '../../../core/errors.ts';
-import { MAX_ATTRIBUTED_NAMES, MAX_FEED_VIEWS, UPDATES_AT_ONCE } from '../../../core/limits.ts';
+import {
+  MAX_ATTRIBUTED_NAMES,
+  MAX_ENTRY_CONTENT_BYTES,
+  MAX_FEED_VIEWS,
+  MAX_THREAD_BYTES,
+  UPDATES_AT_ONCE,
+} from '../../../core/limits.ts';
 import type { PaidStream } from '../../../sites/blocks/index.ts';
 import { FeedReader, type FeedWanted } from '../../../sites/feed/index.ts';
 import { encodePage, encodeRefusal, readPageWanted, type PageWanted } from '../../../sites/feed/protocol.ts';
@@ -130,6 +136,23 @@ describe('a host', () => {
     expect(pauses.at(-1)).toBeGreaterThan(150);
   });
 
+  it('is left when it sends what is known again and again, under new numbers', async () => {
+    const town = new Town(cleanup);
+    const words = 'x'.repeat(MAX_ENTRY_CONTENT_BYTES);
+    const post = await town.entry({ author: 'alice.sso' }, words);
+    let pages = 0;
+    const host = answering(() => {
+      pages += 1;
+      return encodePage({ entries: [{ arrival: pages, signed: post }], more: true });
+    });
+    const bad: string[] = [];
+    using view = town.source([host, await honest(town)], bad).open(WANTED);
+    await view.complete(signal);
+    expect(bad).toEqual([expect.stringMatching(/nothing new/)]);
+    // Twice what a thread may have, and a little.
+    expect(pages * MAX_ENTRY_CONTENT_BYTES).toBeLessThan(3 * MAX_THREAD_BYTES);
+  });
+
   it('is left when its pages are of more authors than are paid, before the ledger is asked for them', async () => {
     const town = new Town(cleanup);
     const authors = Array.from({ length: MAX_ATTRIBUTED_NAMES + 1 }, (_, index) => `stranger${index}.sso`);
@@ -149,6 +172,14 @@ describe('a host', () => {
 });
 
 describe('a stranger', () => {
+  it('brings nothing by the service that is for owners', async () => {
+    const town = new Town(cleanup);
+    const host = await town.host();
+    const post = await town.entry({ author: 'alice.sso' }, 'for less');
+    await expect(host.bring(post, 'update')).rejects.toMatchObject({ code: 'CONTENT_REFUSED' });
+    expect(await host.told()).toEqual([]);
+  });
+
   it('who brings again what the owner said keeps nobody from saying more', async () => {
     const town = new Town(cleanup);
     const host = await town.host();
