@@ -20,6 +20,7 @@ import { importPath, importSite, type ImportProgress } from '../../sites/unixfs/
 import type { OfferBook } from '../../node/discovery/index.ts';
 import type { Published, RolledBack } from '../market/index.ts';
 import type { ManifestTerms, SignedManifest } from '../../sites/manifest/index.ts';
+import { accountsBefore, accountsOf } from './accounts.ts';
 import { openArchive, rootsKept, rootsOf, targetOf } from './archive.ts';
 import { uploadToAll, type DeliverySettings } from './delivery.ts';
 import { isLeaving, keepersOf } from './keepers.ts';
@@ -27,7 +28,7 @@ import { assertOurs, requireOwn } from './own-name.ts';
 import { assertDeclared, doubtsOf } from './own-media.ts';
 import { assertTerms, changeOf, manifestOf, type ManifestParts } from './own-terms.ts';
 import { takeCar, type SiteCar } from './site-car.ts';
-import { signerOf, type RunningNode, ChainView, pairsOf, watchTransports } from '../node/index.ts';
+import { signerOf, type RunningNode } from '../node/index.ts';
 
 export interface PublishSettings extends DeliverySettings {
   /** Read if there is no `car`. */
@@ -58,7 +59,7 @@ export async function publish(node: RunningNode, settings: PublishSettings): Pro
   await using stack = new AsyncDisposableStack();
   const { car } = settings;
   const doubts = await doubtsOf(settings.directory, car, settings.terms, signal);
-  const before = await begin(node);
+  const before = await accountsBefore(node);
   const registration = await openRegistration(node, settings);
   const { store, journal, indexOf } = await openArchive(node.settings.dataDir, node.settings.log);
   stack.use(store);
@@ -118,7 +119,7 @@ export async function rollback(node: RunningNode, settings: RollbackSettings): P
   const { name, signal } = settings;
   assertNotAborted(signal, 'Going back');
   await using stack = new AsyncDisposableStack();
-  const before = await begin(node);
+  const before = await accountsBefore(node);
   const record = await requireOwn(node, name);
   const { store, journal } = await openArchive(node.settings.dataDir, node.settings.log);
   stack.use(store);
@@ -174,33 +175,6 @@ async function signed(
   } finally {
     signer.close();
   }
-}
-
-interface Before {
-  readonly credits: Amount;
-  readonly transports: ReturnType<typeof watchTransports>;
-}
-
-async function begin(node: RunningNode): Promise<Before> {
-  const transports = watchTransports(node);
-  return { transports, credits: (await node.ledger.balances(node.wallet.address)).credits };
-}
-
-/** What it cost, once the books are final. */
-async function accountsOf(
-  node: RunningNode,
-  { credits, transports }: Before,
-): Promise<Pick<Published, 'nodeId' | 'wallet' | 'creditsBefore' | 'pairs'>> {
-  // The books are final once the host has answered the circuit's end: that frame counts as well.
-  await node.circuits.close();
-  node.metering.flush();
-  const channels = await new ChainView(node).channels();
-  return {
-    nodeId: node.keys.identity.nodeId,
-    wallet: node.wallet.address,
-    creditsBefore: credits.toString(),
-    pairs: pairsOf(node, channels, transports).filter((pair) => pair.side === 'pays'),
-  };
 }
 
 /** The journal has it before the chain changes, and says afterwards that it did. */

@@ -23,6 +23,7 @@ import {
   type ValuesOf,
 } from '../../app/config/index.ts';
 import { openNode, type RunningNode } from '../../app/node/index.ts';
+import type * as AccountsModule from '../../app/roles/accounts.ts';
 import type * as AuthoringModule from '../../app/roles/authoring.ts';
 import type * as ThreadModule from '../../app/roles/thread.ts';
 import { baseSection, settingsOf, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
@@ -185,11 +186,13 @@ async function say(
   using lifecycle = watchLifecycle();
   await using stack = new AsyncDisposableStack();
   const node = stack.use(await opened(options, lifecycle.signal));
-  const { Author } = await loadAuthoring();
+  const { Author, accountsBefore, accountsOf } = await loadAuthoring();
+  const before = await accountsBefore(node);
   const { as: author, host: hosts, relays: between } = options;
   const mouth = stack.use(await Author.open(node, { name, author, hosts, relays: between, signal: lifecycle.signal }));
   const { sequence, hosts: keeping } = await mouth.say({ ...saying, topic: path });
-  output.value({ name, path, kind: saying.kind, author, sequence, hosts: keeping });
+  const accounts = await accountsOf(node, before);
+  output.value({ event: 'said', name, path, kind: saying.kind, author, sequence, hosts: keeping, ...accounts });
   const what = saying.kind === 'post' ? `It is ${author}/${sequence}` : `${saying.kind} of ${idText(saying.target)}`;
   output.line(`${what}, in the thread about ${path} of ${name}. ${counted(keeping.length, 'host')} took it.`);
 }
@@ -216,8 +219,12 @@ async function opened(options: NodeOptions, signal: AbortSignal): Promise<Runnin
 }
 
 /** Loaded when they are needed. (The compiler leaves an import() beside a `using` as it is.) */
-function loadAuthoring(): Promise<typeof AuthoringModule> {
-  return import('../../app/roles/authoring.ts');
+async function loadAuthoring(): Promise<typeof AuthoringModule & typeof AccountsModule> {
+  const [authoring, accounts] = await Promise.all([
+    import('../../app/roles/authoring.ts'),
+    import('../../app/roles/accounts.ts'),
+  ]);
+  return { ...authoring, ...accounts };
 }
 
 function loadThread(): Promise<typeof ThreadModule> {

@@ -16,15 +16,18 @@ import {
   node as nodeGrammar,
   optional,
   standard,
+  toggle,
   words,
   type ValuesOf,
 } from '../../app/config/index.ts';
 import { openNode } from '../../app/node/index.ts';
 import { baseSection, settingsOf, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
+import type * as AccountsModule from '../../app/roles/accounts.ts';
 import type * as AuthoringModule from '../../app/roles/authoring.ts';
 import type { Author } from '../../app/roles/authoring.ts';
 import type * as LiveModule from '../../app/roles/live-updates.ts';
 import type { LineNews } from '../../app/roles/live-updates.ts';
+import type * as WatchedModule from '../../app/roles/watched-file.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { counted, createLog, createOutput, createStatus, type Output } from '../output.ts';
 import { addSettings, argumentOf } from '../settings.ts';
@@ -36,6 +39,7 @@ const updateSection = flagsOnly({
     words,
     'what it is (default: by the ending of the file; application/geo+json for standard input)',
   ),
+  watch: toggle('--watch', 'say it again whenever the file changes, until Ctrl-C'),
   life: standard('--life <duration>', durationBetween('1s', '7d'), 'how long it counts if nothing newer comes', '10m'),
   host: list('--host <node>', nodeGrammar, 'bring it to this host (repeatable; default: those that keep the name)'),
   relays,
@@ -57,7 +61,7 @@ export function routeUpdateCommand(route: Command): void {
     .summary('say what is now in a name')
     .description(
       'Signs an update with the wallet that has the name and brings it to the hosts that keep it, which tell it to all who follow. It takes the\n' +
-        'place of the one before. With "-", each line of standard input is one update, of JSON, until the input ends or Ctrl-C: when they come\n' +
+        'place of the one before. With --watch, that happens each time the file changes, as what tracks a ship writes it. With "-", each line of standard input is one update, of JSON, until the input ends or Ctrl-C: when they come\n' +
         'faster than hosts take them, only the newest one that waits is brought. A line that is none is said and skipped; the exit code is then 1.',
     )
     .argument('<name>', 'the name', argumentOf(anyName))
@@ -68,6 +72,7 @@ export function routeUpdateCommand(route: Command): void {
     .addHelpText(
       'after',
       '\nExamples:\n  relaymint route update ferry.route now.geojson --bootstrap NODEID@/ip4/203.0.113.7/tcp/4001\n' +
+        '  relaymint route update ferry.route now.geojson --watch --life 30s --bootstrap NODEID@/ip4/203.0.113.7/tcp/4001\n' +
         '  positions | relaymint route update ferry.route - --life 30s --bootstrap NODEID@/ip4/203.0.113.7/tcp/4001\n',
     );
   addSettings(addCommonOptions(command), updateSection);
@@ -79,21 +84,31 @@ async function run(name: string, given: string | undefined, options: UpdateOptio
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
   const mediaType = typeOf(file, options.type);
+  const watches = options.watch === true;
+  if (watches && file === STANDARD_INPUT) {
+    throw new RelaymintError('INVALID_ARGUMENT', 'Standard input is no file that could be watched.', {
+      remedy: 'Name a file, or leave --watch out: each line that comes is an update.',
+    });
+  }
   // Before anything is opened that pays.
-  const content = file === STANDARD_INPUT ? undefined : await contentOf(file);
+  const content = file === STANDARD_INPUT || watches ? undefined : await contentOf(file);
   const settings = settingsOf({ ...siteRole, terms: () => ({}) }, options, (label) =>
     createLog(options.logLevel, label),
   );
   await using stack = new AsyncDisposableStack();
   const node = stack.use(await openNode(settings, lifecycle.signal));
   await node.announce(lifecycle.signal);
-  const { authoring } = await load();
+  const { authoring, accounts } = await load();
+  const before = await accounts.accountsBefore(node);
   const { host: hosts, relays: between, life } = options;
   const where = { name, author: name, hosts, relays: between, signal: lifecycle.signal };
   const author = stack.use(await authoring.Author.open(node, where));
-  if (content === undefined) return await sayInput(author, { name, mediaType, life, output, lifecycle });
+  if (content === undefined) {
+    const watched = watches ? file : undefined;
+    return await sayInput(author, { name, watched, mediaType, life, output, lifecycle });
+  }
   const said = await author.say({ kind: 'update', topic: '', mediaType, content, lifeMillis: life });
-  output.value({ name, ...said });
+  output.value({ event: 'said', name, kind: 'update', ...said, ...(await accounts.accountsOf(node, before)) });
   output.line(
     `${name} says update ${said.sequence}: ${counted(said.hosts.length, 'host')} ${said.hosts.length === 1 ? 'keeps' : 'keep'} it.`,
   );
@@ -101,14 +116,17 @@ async function run(name: string, given: string | undefined, options: UpdateOptio
 
 interface InputOptions {
   readonly name: string;
+  /** The file that is said whenever it changes; undefined: lines of standard input. */
+  readonly watched: string | undefined;
   readonly mediaType: string;
   readonly life: number;
   readonly output: Output;
   readonly lifecycle: Lifecycle;
 }
 
-async function sayInput(author: Author, { name, mediaType, life, output, lifecycle }: InputOptions): Promise<void> {
-  const { live } = await load();
+async function sayInput(author: Author, options: InputOptions): Promise<void> {
+  const { name, watched, mediaType, life, output, lifecycle } = options;
+  const { live, watching } = await load();
   const status = createStatus(output.json);
   const onNews = (news: LineNews): void => {
     output.value(news);
@@ -121,9 +139,13 @@ async function sayInput(author: Author, { name, mediaType, life, output, lifecyc
     else output.line(`${news.sequence} ${counted(news.hosts.length, 'host')}`);
   };
   // An input that goes on must not keep a command from ending that was told to.
-  using _input = onAbort(lifecycle.signal, () => process.stdin.destroy());
+  using _input = onAbort(lifecycle.signal, () => {
+    if (watched === undefined) process.stdin.destroy();
+  });
+  const input = watched === undefined ? process.stdin : watching.watchedLines(watched, lifecycle.signal);
+  output.value({ event: 'ready', name });
   const done = await live
-    .sayLines(author, process.stdin, { mediaType, lifeMillis: life, signal: lifecycle.signal, onNews })
+    .sayLines(author, input, { mediaType, lifeMillis: life, signal: lifecycle.signal, onNews })
     .finally(() => status.clear());
   output.value({ event: 'ended', name, ...done });
   output.line(
@@ -133,12 +155,21 @@ async function sayInput(author: Author, { name, mediaType, life, output, lifecyc
 }
 
 /** Loaded when they are needed. (The compiler leaves an import() beside a `using` as it is.) */
-async function load(): Promise<{ readonly authoring: typeof AuthoringModule; readonly live: typeof LiveModule }> {
-  const [authoring, live] = await Promise.all([
+async function load(): Promise<Loaded> {
+  const [authoring, accounts, live, watching] = await Promise.all([
     import('../../app/roles/authoring.ts'),
+    import('../../app/roles/accounts.ts'),
     import('../../app/roles/live-updates.ts'),
+    import('../../app/roles/watched-file.ts'),
   ]);
-  return { authoring, live };
+  return { authoring, accounts, live, watching };
+}
+
+interface Loaded {
+  readonly authoring: typeof AuthoringModule;
+  readonly accounts: typeof AccountsModule;
+  readonly live: typeof LiveModule;
+  readonly watching: typeof WatchedModule;
 }
 
 /** @throws RelaymintError INVALID_ARGUMENT. */
