@@ -15,6 +15,11 @@ export interface ScreenOptions {
   readonly transport: MarketTransport;
 }
 
+/** Said as soon as there is something to look at. */
+export function openText(front: string, url: string, millis: number): string {
+  return `\n  ${front} is open after ${(millis / 1000).toFixed(1)} s:  ${url}\n  The rest of the town is being published.\n`;
+}
+
 export function renderScreen(options: ScreenOptions): string {
   const { cluster } = options;
   const [front] = options.published;

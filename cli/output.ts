@@ -105,6 +105,7 @@ export function createSteps(title: string, quiet: boolean): Steps {
     },
     finish() {
       if (started) bar.stop();
+      started = false;
     },
   };
 }

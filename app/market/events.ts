@@ -19,8 +19,24 @@ export interface NodeReady {
   readonly gateway?: string | undefined;
 }
 
+/** What a command of an owner paid its neighbours. */
+export interface Accounts {
+  readonly nodeId: string;
+  readonly wallet: string;
+  /** Credits of the owner's wallet before anything was paid, base units. */
+  readonly creditsBefore: string;
+  /** The command's own accounts: what it paid whom. */
+  readonly pairs: readonly {
+    readonly peer: string;
+    readonly transport: string;
+    readonly channel: string;
+    readonly counts: { readonly up: string; readonly down: string };
+    readonly owed: string;
+  }[];
+}
+
 /** What `relaymint site publish --json` prints when it is done. */
-export interface Published {
+export interface Published extends Accounts {
   readonly event: 'published';
   readonly name: string;
   readonly cid: string;
@@ -41,10 +57,6 @@ export interface Published {
   readonly hosts: readonly string[];
   /** Node ids of those that say they keep the name, stay, and were not brought this update; visitors may get an older state from them. */
   readonly stale: readonly string[];
-  readonly nodeId: string;
-  readonly wallet: string;
-  /** Credits of the owner's wallet before anything was paid, base units. */
-  readonly creditsBefore: string;
   /** "registered", "updated" or "unchanged". */
   readonly record: string;
   /** CID of the manifest that the name has now; absent: it has none. */
@@ -54,38 +66,50 @@ export interface Published {
   /** When the name expires, Unix seconds by the ledger's clock, and whole days until then; absent when it never does. */
   readonly expiresAt?: string | undefined;
   readonly daysLeft?: number | undefined;
-  /** The publisher's own accounts: what it paid the host for the upload. */
-  readonly pairs: readonly {
-    readonly peer: string;
-    readonly transport: string;
-    readonly channel: string;
-    readonly counts: { readonly up: string; readonly down: string };
-    readonly owed: string;
-  }[];
 }
 
 /** What `relaymint site rollback --json` prints when it is done. */
-export interface RolledBack extends Pick<
-  Published,
-  | 'name'
-  | 'cid'
-  | 'hosts'
-  | 'stale'
-  | 'sentBlocks'
-  | 'sentBytes'
-  | 'record'
-  | 'manifest'
-  | 'nodeId'
-  | 'wallet'
-  | 'creditsBefore'
-  | 'pairs'
-> {
+export interface RolledBack
+  extends
+    Accounts,
+    Pick<Published, 'name' | 'cid' | 'hosts' | 'stale' | 'sentBlocks' | 'sentBytes' | 'record' | 'manifest'> {
   readonly event: 'rolled back';
   /** Where the name pointed before; absent: to nothing. */
   readonly from?: string;
 }
 
+/** What `relaymint post write --json` and `relaymint route update --json` print when hosts have what was said. */
+export interface Said extends Accounts {
+  readonly event: 'said';
+  readonly name: string;
+  readonly author: string;
+  readonly sequence: number;
+  /** Node ids of those that keep it. */
+  readonly hosts: readonly string[];
+}
+
+/** What `relaymint route update --watch --json` prints when it begins. */
+export interface Following {
+  readonly event: 'ready';
+  readonly name: string;
+}
+
 const decimal = z.string().regex(/^\d+$/);
+
+const accounts = {
+  nodeId: z.string(),
+  wallet: z.string(),
+  creditsBefore: decimal,
+  pairs: z.array(
+    z.object({
+      peer: z.string(),
+      transport: z.string(),
+      channel: z.string(),
+      counts: z.object({ up: decimal, down: decimal }),
+      owed: decimal,
+    }),
+  ),
+};
 
 export const ledgerReadySchema: z.ZodType<LedgerReady> = z.object({
   event: z.literal('ready'),
@@ -117,21 +141,21 @@ export const publishedSchema: z.ZodType<Published> = z.object({
   doubts: z.array(z.object({ path: z.string(), message: z.string(), remedy: z.string() })),
   hosts: z.array(z.string()),
   stale: z.array(z.string()),
-  nodeId: z.string(),
-  wallet: z.string(),
-  creditsBefore: decimal,
+  ...accounts,
   record: z.string(),
   manifest: z.string().optional(),
   paid: decimal,
   expiresAt: decimal.optional(),
   daysLeft: z.number().int().optional(),
-  pairs: z.array(
-    z.object({
-      peer: z.string(),
-      transport: z.string(),
-      channel: z.string(),
-      counts: z.object({ up: decimal, down: decimal }),
-      owed: decimal,
-    }),
-  ),
 });
+
+export const saidSchema: z.ZodType<Said> = z.object({
+  event: z.literal('said'),
+  name: z.string(),
+  author: z.string(),
+  sequence: z.number().int(),
+  hosts: z.array(z.string()),
+  ...accounts,
+});
+
+export const followingSchema: z.ZodType<Following> = z.object({ event: z.literal('ready'), name: z.string() });

@@ -7,7 +7,6 @@ import { elapsed } from '../../core/abort.ts';
 import { ledgerAddress } from '../../core/ids.ts';
 import type { Log } from '../../core/ports.ts';
 import type { LedgerReader } from '../../ledger/contract.ts';
-import { siteUrl } from '../../core/name.ts';
 import {
   callControl,
   readControlFile,
@@ -17,7 +16,7 @@ import {
 } from '../control/index.ts';
 import type { Cluster, ClusterNode } from './cluster.ts';
 import type { MarketTransport } from './network.ts';
-import type { Published } from './events.ts';
+import type { Accounts, Published, Said } from './events.ts';
 import {
   faultsOf,
   settledSince,
@@ -27,24 +26,25 @@ import {
   type RoundReport,
 } from './report.ts';
 import { sharesBefore, sharesSince } from './shares.ts';
-import type { Showing } from './showing.ts';
-import { visitEmbedded, visitSite } from './visit.ts';
+import type { OwnerCommands } from './owner-commands.ts';
+import { publishAll } from './publish-all.ts';
+import type { Display, Showing } from './showing.ts';
+import { visitAll } from './visit-all.ts';
 
 export interface RoundOptions {
   readonly cluster: Cluster;
   readonly reader: LedgerReader;
-  /** The first is the one that a visitor begins at. */
-  readonly showings: readonly [Showing, ...Showing[]];
-  /** Publishes the folder and resolves with what the command printed. */
-  readonly publish: (showing: Showing) => Promise<Published>;
+  readonly display: Display;
+  readonly owners: OwnerCommands;
   /** Pays the name's revenue out to its owner. */
   readonly distribute: (showing: Showing) => Promise<void>;
   /** Closes the owner's own channels, as `relaymint` would on its wallet. */
-  readonly closeOwner: (showing: Showing) => Promise<void>;
+  readonly closeOwner: (owner: string) => Promise<void>;
   /** The policy's fetch for the control ports and for pages. */
   readonly fetch: typeof fetch;
   readonly log: Log;
   readonly onStage: (stage: string) => void;
+  readonly onPublished: (published: Published) => void;
   readonly onProgress: (files: number, bytes: number) => void;
   readonly readyMs: number;
   readonly transport: MarketTransport;
@@ -57,34 +57,43 @@ const POLL_MILLIS = 50;
 const MAX_CHALLENGE_SECONDS = 5n;
 
 export async function runRound(options: RoundOptions): Promise<RoundReport> {
-  const { cluster, reader } = options;
+  const { cluster, reader, display, owners } = options;
   const before = new Map<string, string>();
   for (const { ready } of cluster.nodes) before.set(ready.wallet, await creditsOf(reader, ready.wallet));
 
   const statsBefore = await readStats(options);
   const settledBefore = statsBefore.map((node) => node.settlement);
-  const names = options.showings.map(({ name }) => name);
+  const names = display.showings.map(({ name }) => name);
   const earnedBefore = await sharesBefore(reader, names, statsBefore);
 
-  const published: Published[] = [];
-  for (const showing of options.showings) {
-    options.onStage(`Publishing ${showing.name}`);
-    const done = await options.publish(showing);
-    // Of two names of one owner the first says what there was before.
-    if (!before.has(done.wallet)) before.set(done.wallet, done.creditsBefore);
-    published.push(done);
-  }
+  const { sites: published, posts } = await publishAll({
+    display,
+    owners,
+    onBegin: (what) => options.onStage(`Publishing ${what}`),
+    // Of several names of one owner the first says what there was before.
+    onPublished: (one) => {
+      before.set(one.wallet, before.get(one.wallet) ?? one.creditsBefore);
+      options.onPublished(one);
+    },
+  });
+  const traffic: Said[] = [];
+  for (const live of display.live) traffic.push(await owners.sayTraffic(live));
 
   options.onStage('Fetching every file through the relays');
   const fetchBegan = performance.now();
-  const visited = await visitSites(options, published);
-  if (options.showings.some(({ embeds }) => embeds.length > 0)) {
-    // A settlement divides what it pays among so many shares, and those that are left wait for the next one.
-    await quiesce(options);
-    for (const node of cluster.nodes) await control(options, node, 'settle');
-  }
-  const failed = await visitEmbeds(options);
-  const sites = visited.map((site) => ({ ...site, verified: site.verified && !failed.has(site.name) }));
+  const sites = await visitAll({
+    display,
+    published,
+    traffic,
+    gatewayUrl: cluster.gatewayUrl,
+    fetch: options.fetch,
+    log: options.log,
+    onProgress: options.onProgress,
+    settle: async () => {
+      await quiesce(options);
+      for (const node of cluster.nodes) await control(options, node, 'settle');
+    },
+  });
   const fetchMs = performance.now() - fetchBegan;
 
   options.onStage('Settling, closing and withdrawing');
@@ -94,14 +103,15 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
   if (closing) await Promise.all(cluster.nodes.map((node) => control(options, node, 'drain')));
   await quiesce(options);
   for (const node of cluster.nodes) await control(options, node, 'settle');
-  const peers = await readPeers(options, published);
+  const peers = await readPeers(options, [...published, ...posts, ...traffic]);
   if (closing) {
-    const owners = options.showings.map((showing) => options.closeOwner(showing));
-    await Promise.all([...owners, ...cluster.nodes.map((node) => control(options, node, 'close'))]);
+    const labels = new Set(display.showings.map(({ owner }) => owner));
+    const closings = Array.from(labels, (owner) => options.closeOwner(owner));
+    await Promise.all([...closings, ...cluster.nodes.map((node) => control(options, node, 'close'))]);
   }
   for (const node of cluster.nodes) await control(options, node, 'withdraw');
   const { shares, faults: disagreements } = await sharesSince(reader, names, await readStats(options), earnedBefore);
-  for (const showing of options.showings) await options.distribute(showing);
+  for (const showing of display.showings) await options.distribute(showing);
   const settleMs = performance.now() - settleBegan;
 
   const stats = await readStats(options);
@@ -124,49 +134,6 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
   return { ok: faults.length === 0, ...report };
 }
 
-/** Every file of every name at its own origin. */
-async function visitSites(options: RoundOptions, published: readonly Published[]): Promise<ReportSite[]> {
-  const { showings, fetch, log, onProgress } = options;
-  const port = Number(new URL(options.cluster.gatewayUrl).port);
-  const sites: ReportSite[] = [];
-  let [files, bytes] = [0, 0];
-  for (const [index, { name, cid, files: allFiles, bytes: allBytes }] of published.entries()) {
-    const visit = await visitSite({
-      siteUrl: siteUrl(name, port),
-      directory: showings[index]?.directory ?? '',
-      fetch,
-      onProgress: (more, moreBytes) => onProgress(files + more, bytes + moreBytes),
-    });
-    [files, bytes] = [files + visit.files, bytes + visit.bytes];
-    for (const fault of visit.faults) log.error({ name, fault }, 'a file did not arrive as it was published');
-    const verified = visit.faults.length === 0 && visit.files === allFiles && visit.bytes === allBytes;
-    sites.push({ name, cid, files: visit.files, bytes: visit.bytes, verified });
-  }
-  return sites;
-}
-
-/** What pages embed of other names. @returns the names of pages to which it did not come as it was published. */
-async function visitEmbeds(options: RoundOptions): Promise<ReadonlySet<string>> {
-  const { showings, fetch, log } = options;
-  const port = Number(new URL(options.cluster.gatewayUrl).port);
-  const failed = new Set<string>();
-  for (const { name, embeds } of showings) {
-    for (const embedded of embeds) {
-      const fault = await visitEmbedded({
-        page: siteUrl(name, port),
-        siteUrl: siteUrl(embedded.name, port),
-        directory: showings.find((one) => one.name === embedded.name)?.directory ?? '',
-        path: embedded.path,
-        fetch,
-      });
-      if (fault === undefined) continue;
-      log.error({ name, embedded, fault }, 'what a page embeds did not arrive as it was published');
-      failed.add(name);
-    }
-  }
-  return failed;
-}
-
 /** Lets every payer sign for what it owes and waits until each pair's two ends say the same. */
 async function quiesce(options: RoundOptions): Promise<void> {
   const late = AbortSignal.timeout(QUIET_MILLIS);
@@ -183,10 +150,11 @@ async function quiesce(options: RoundOptions): Promise<void> {
 }
 
 /** Joins both ends of every channel: the payer's counts, the payee's counts, and what the chain shows as settled. */
-async function readPeers(options: RoundOptions, published: readonly Published[]): Promise<ReportPeer[]> {
+async function readPeers(options: RoundOptions, commands: readonly Accounts[]): Promise<ReportPeer[]> {
   const stats = await readStats(options);
   const payers = new Map<string, { payer: string; counts: ReportPeer['payerCounts'] }>();
-  for (const { wallet, pairs } of published) {
+  // Of two commands of one owner the later one counted on.
+  for (const { wallet, pairs } of commands) {
     for (const pair of pairs) payers.set(pair.channel, { payer: wallet, counts: pair.counts });
   }
   for (const node of stats) {

@@ -1,10 +1,7 @@
 /** What a command's node paid its neighbours, said when it is done. */
 import type { Amount } from '../../core/units.ts';
-import type { Published } from '../market/index.ts';
+import type { Accounts } from '../market/index.ts';
 import { ChainView, pairsOf, watchTransports, type RunningNode } from '../node/index.ts';
-
-/** Of a node that pays: its wallet, what it had before, and its accounts with the neighbours that it paid. */
-export type Accounts = Pick<Published, 'nodeId' | 'wallet' | 'creditsBefore' | 'pairs'>;
 
 /** Taken before anything is paid. */
 export interface AccountsBefore {

@@ -108,7 +108,14 @@ async function run(name: string, given: string | undefined, options: UpdateOptio
     return await sayInput(author, { name, watched, mediaType, life, output, lifecycle });
   }
   const said = await author.say({ kind: 'update', topic: '', mediaType, content, lifeMillis: life });
-  output.value({ event: 'said', name, kind: 'update', ...said, ...(await accounts.accountsOf(node, before)) });
+  output.value({
+    event: 'said',
+    name,
+    kind: 'update',
+    author: name,
+    ...said,
+    ...(await accounts.accountsOf(node, before)),
+  });
   output.line(
     `${name} says update ${said.sequence}: ${counted(said.hosts.length, 'host')} ${said.hosts.length === 1 ? 'keeps' : 'keep'} it.`,
   );

@@ -10,6 +10,8 @@ import { ledgerAddress } from '../../core/ids.ts';
 import { formatBytes } from '../../core/units.ts';
 import { openSolanaLedger } from '../../ledger/solana/index.ts';
 import { siteUrl } from '../../core/name.ts';
+import type { Log } from '../../core/ports.ts';
+import { repeat } from '../../core/repeat.ts';
 import { createPolicy, createTcpTransport, declarePurpose } from '../../node/transport/index.ts';
 import { watchLifecycle, type Lifecycle } from '../../app/lifecycle.ts';
 import {
@@ -31,11 +33,11 @@ import {
 import {
   startCluster,
   type Cluster,
-  publishedSchema,
+  OwnerCommands,
+  publishAll,
   type Published,
   openLayout,
   type MarketLayout,
-  runCommand,
   MARKET_TRANSPORTS,
   openMarketNetwork,
   type MarketTransport,
@@ -45,9 +47,11 @@ import {
   composed,
   readTown,
   requireDirectory,
+  type Display,
+  type Live,
   type Showing,
 } from '../../app/market/index.ts';
-import { renderRound, renderScreen } from '../market-screen.ts';
+import { openText, renderRound, renderScreen } from '../market-screen.ts';
 import { leftOutText } from '../left-out.ts';
 import { createLog, createOutput, createSteps, type Output } from '../output.ts';
 import { addSettings } from '../settings.ts';
@@ -55,6 +59,9 @@ import { addSettings } from '../settings.ts';
 const SITE_NAME = 'demo.web3';
 const PUBLISHER = 'site';
 const EXAMPLES = ['page', 'town'] as const;
+const USUAL_EXAMPLE: (typeof EXAMPLES)[number] = 'town';
+/** How often boats say where they are, milliseconds. */
+const TRAFFIC_MILLIS = 2_000;
 const DEFAULT_RELAY_NODES = 3;
 /** A round's own visit. */
 const VISIT = declarePurpose('visit');
@@ -69,7 +76,7 @@ const startSection = flagsOnly({
   example: oneOf(
     '--example <name>',
     EXAMPLES,
-    'what is published without --site: a page (default), or a town of several names that embed one another',
+    'what is published without --site: a town (default) of several names that embed one another, or one page',
   ),
   data: optional('--data <dir>', place, 'keep all state here and continue from it'),
   once: toggle('--once', 'do one complete round (publish, fetch, settle, withdraw) and exit'),
@@ -113,11 +120,11 @@ type StartOptions = ValuesOf<typeof startSection>;
 export function startCommand(program: Command): void {
   const command = program
     .command('start')
-    .summary('run the local marketplace: ledger, relays, host, gateway and an example site')
+    .summary('run the local marketplace: ledger, relays, host, gateway and example sites')
     .description(
-      'Starts an embedded ledger, relays, one host and one gateway as separate processes on loopback, publishes a site\n' +
-        `as ${SITE_NAME} and serves it through paid relays. Stays up until Ctrl-C and leaves nothing behind, unless --data\n` +
-        'names a folder: then the next start continues where this one stopped.',
+      'Starts an embedded ledger, relays, one host and one gateway as separate processes on loopback, publishes a small town of\n' +
+        `sites (or any folder, as ${SITE_NAME}) and serves them through paid relays. Stays up until Ctrl-C and leaves nothing behind,\n` +
+        'unless --data names a folder: then the next start continues where this one stopped.',
     );
   addSettings(command, startSection)
     .addHelpText(
@@ -155,7 +162,7 @@ async function start(options: StartOptions): Promise<void> {
 
   const layout = await openLayout(options.data);
   stack.defer(() => layout.remove());
-  const showings = await showingsOf(options, layout);
+  const display = await displayOf(options, layout);
   const logFile = createWriteStream(path.join(layout.root, LOG_FILE), { flags: 'a', mode: 0o600 });
   stack.defer(() => closed(logFile));
   const onLogLine = (label: string, line: string): void => {
@@ -192,61 +199,53 @@ async function start(options: StartOptions): Promise<void> {
   stack.use(cluster);
   const readyMs = Math.round(performance.now() - began);
 
-  const publish = async (showing: Showing): Promise<Published> => {
-    const published = await runCommand(
-      {
-        label: showing.owner,
-        args: () => [
-          'site',
-          'publish',
-          showing.directory,
-          '--name',
-          showing.name,
-          ...showing.publishArgs,
-          '--json',
-          '--log-level',
-          options.logLevel,
-          '--data',
-          layout.dirOf(showing.owner),
-          '--airdrop',
-          '20',
-          ...cluster.joinArgs,
-        ],
-        log,
-        onLogLine,
-        signal: lifecycle.signal,
-      },
-      publishedSchema,
-      'published',
-    );
-    if (published.skipped.length > 0) {
-      output.line(leftOutText(published.skipped));
-      // The report of a round has no place for it: scripts find it where they find what else went wrong.
-      if (output.json) log.warn({ skipped: published.skipped }, 'files were left out');
-    }
-    return published;
+  const owners = new OwnerCommands({
+    cluster,
+    layout,
+    logLevel: options.logLevel,
+    log,
+    onLogLine,
+    signal: lifecycle.signal,
+  });
+  const onPublished = ({ skipped }: Published): void => {
+    if (skipped.length === 0) return;
+    output.line(leftOutText(skipped));
+    // The report of a round has no place for it: scripts find it where they find what else went wrong.
+    if (output.json) log.warn({ skipped }, 'files were left out');
   };
 
   if (options.once === true) {
     await untilEnded(
       lifecycle,
-      once({ output, cluster, layout, showings, publish, readyMs, log, transport: options.transport }),
+      once({ output, cluster, layout, display, owners, onPublished, readyMs, log, transport: options.transport }),
     );
     return;
   }
   const publishing = createSteps('Publishing', output.json);
-  const [front, ...others] = showings;
-  const publishAll = async (): Promise<[Published, ...Published[]]> => {
-    const done: [Published, ...Published[]] = [await publish(front)];
-    for (const showing of others) {
-      publishing.update(done.length, showings.length, showing.name);
-      done.push(await publish(showing));
-    }
-    return done;
-  };
-  const all = await publishAll().finally(() => publishing.finish());
+  const { showings, posts } = display;
+  const [{ name: front }] = showings;
+  const url = siteUrl(front, Number(new URL(cluster.gatewayUrl).port));
+  let done = 0;
+  const { sites: all } = await publishAll({
+    display,
+    owners,
+    onBegin: (what) => publishing.update(done, showings.length + posts.length, what),
+    onPublished: (published) => {
+      done += 1;
+      onPublished(published);
+      if (published.name !== front) return;
+      const millis = Math.round(performance.now() - began);
+      output.value({ event: 'open', site: url, millis });
+      if (showings.length === 1) return;
+      publishing.finish();
+      output.line(openText(front, url, millis));
+    },
+    onSaid: () => {
+      done += 1;
+    },
+  }).finally(() => publishing.finish());
+  for (const live of display.live) stack.use(await liveTraffic(owners, live, log));
   const [published] = all;
-  const url = siteUrl(published.name, Number(new URL(cluster.gatewayUrl).port));
   output.line(
     renderScreen({
       cluster,
@@ -273,20 +272,37 @@ async function start(options: StartOptions): Promise<void> {
   output.line('\nStopping: paying what is due, settling, closing.');
 }
 
-/** What was named, else what an earlier start published here, else the usual example. The first is what a visitor begins at. */
-async function showingsOf(
-  { site, example }: StartOptions,
-  layout: MarketLayout,
-): Promise<readonly [Showing, ...Showing[]]> {
+/** Says where the boats of a name are, again and again, until it is disposed. */
+async function liveTraffic(owners: OwnerCommands, live: Live, log: Log): Promise<AsyncDisposable> {
+  await using stack = new AsyncDisposableStack();
+  stack.use(await owners.followTraffic(live));
+  stack.use(
+    repeat({
+      everyMillis: TRAFFIC_MILLIS,
+      work: () => owners.writeTraffic(live),
+      what: `saying where the boats of ${live.name} are`,
+      log,
+    }),
+  );
+  const owned = stack.move();
+  return { [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** What was named, else what an earlier start published here, else the usual example. */
+async function displayOf({ site, example }: StartOptions, layout: MarketLayout): Promise<Display> {
   if (site !== undefined || example !== undefined) await layout.rememberShown({ site, example });
+  // Folders of before the town was the usual example remember none.
+  else if (!layout.continued) await layout.rememberShown({ example: USUAL_EXAMPLE });
   const { shown } = layout;
   if (shown.site === undefined && shown.example === 'town') {
-    const [front, ...others] = await readTown(EXAMPLE_TOWN);
+    const { showings, ...rest } = await readTown(EXAMPLE_TOWN);
+    const [front, ...others] = showings;
     const compose = (showing: Showing): Promise<Showing> => composed(showing, path.join(layout.root, COMPOSED));
-    return [await compose(front), ...(await Promise.all(others.map(compose)))];
+    return { ...rest, showings: [await compose(front), ...(await Promise.all(others.map(compose)))] };
   }
   const directory = await directoryOf(shown.site);
-  return [{ name: SITE_NAME, directory, owner: PUBLISHER, publishArgs: [], embeds: [], brings: [] }];
+  const showing = { name: SITE_NAME, directory, owner: PUBLISHER, publishArgs: [], embeds: [], brings: [] };
+  return { showings: [showing], posts: [], live: [] };
 }
 
 async function directoryOf(site: string | undefined): Promise<string> {
@@ -305,8 +321,9 @@ interface OnceOptions {
   readonly output: Output;
   readonly cluster: Cluster;
   readonly layout: MarketLayout;
-  readonly showings: readonly [Showing, ...Showing[]];
-  readonly publish: (showing: Showing) => Promise<Published>;
+  readonly display: Display;
+  readonly owners: OwnerCommands;
+  readonly onPublished: (published: Published) => void;
   readonly readyMs: number;
   readonly log: ReturnType<typeof createLog>;
   readonly transport: MarketTransport;
@@ -324,13 +341,14 @@ async function once(options: OnceOptions): Promise<void> {
   const report = await runRound({
     cluster,
     reader,
-    showings: options.showings,
-    publish: options.publish,
+    display: options.display,
+    owners: options.owners,
     distribute: ({ owner, name }) => distributeOwnName(reader, layout.dirOf(owner), name),
-    closeOwner: ({ owner }) => closeOwnChannels(reader, layout.dirOf(owner)),
+    closeOwner: (owner) => closeOwnChannels(reader, layout.dirOf(owner)),
     fetch: policy.fetch(VISIT),
     log,
     onStage: (stage) => output.line(stage),
+    onPublished: options.onPublished,
     onProgress: (files, bytes) => {
       if (!output.json && process.stderr.isTTY) process.stderr.write(`\r  ${files} files, ${formatBytes(bytes)} `);
     },

@@ -2,7 +2,7 @@
 import type { CID } from 'multiformats/cid';
 import { assertNotAborted } from '../../core/abort.ts';
 import type { BlockReader, BlockStore, Pin } from '../blocks/index.ts';
-import { inTurns } from './in-turns.ts';
+import { inTurns } from '../../core/in-turns.ts';
 import { listBlocks } from './list.ts';
 
 export interface BringOptions {

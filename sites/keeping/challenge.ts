@@ -3,7 +3,7 @@ import type { CID } from 'multiformats/cid';
 import { assertNotAborted, deadline } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { BlockReader } from '../blocks/index.ts';
-import { inTurns } from './in-turns.ts';
+import { inTurns } from '../../core/in-turns.ts';
 
 /** `lacks`: it does not have a block, does not keep the name, or sent something else. `silent`: it did not deliver all in time. */
 export type KeepingResult = 'keeps' | 'lacks' | 'silent';

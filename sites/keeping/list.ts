@@ -5,7 +5,7 @@ import { RelaymintError } from '../../core/errors.ts';
 import { MAX_BLOCKS_PER_ROOT, MAX_DAG_DEPTH } from '../../core/limits.ts';
 import { formatBytes, type Bytes } from '../../core/units.ts';
 import { blockKey, checkCid, isDirectoryCodec, linksOf, type BlockReader } from '../blocks/index.ts';
-import { inTurns } from './in-turns.ts';
+import { inTurns } from '../../core/in-turns.ts';
 
 export interface ListOptions {
   readonly signal?: AbortSignal;

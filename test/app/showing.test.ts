@@ -29,7 +29,8 @@ describe('a town', () => {
       { file: 'draw.js', as: 'draw.js' },
       { package: 'pmtiles', file: 'dist/pmtiles.js', as: 'maplibre/pmtiles.js' },
     ];
-    const [showing] = await readTown(await townOf({ kit }));
+    const { showings } = await readTown(await townOf({ kit }));
+    const [showing] = showings;
     const scratch = path.join(folder, 'scratch');
     await mkdir(path.join(scratch, 'news.web3'), { recursive: true });
     await writeFile(path.join(scratch, 'news.web3/old.html'), 'of an earlier start');
@@ -46,7 +47,7 @@ describe('a town', () => {
 
   it('is published from its own folders where nothing is brought', async () => {
     const town = await readTown(TOWN);
-    const gallery = town.find(({ name }) => name === 'gallery.web3');
+    const gallery = town.showings.find(({ name }) => name === 'gallery.web3');
     const own = gallery && (await composed(gallery, folder));
     expect(own).toBe(gallery);
     expect(own?.directory).toBe(path.join(TOWN, 'gallery'));

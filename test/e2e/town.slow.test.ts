@@ -17,7 +17,7 @@ test(
     expect(round.stderr).toBe('');
     const report = reportOf(round.stdout);
     expectWholeBooks(report);
-    const showings = await readTown(TOWN);
+    const { showings } = await readTown(TOWN);
     expect(report.sites.map(({ name }) => name)).toEqual(showings.map(({ name }) => name));
     expect(report.sites.filter(({ verified }) => !verified)).toEqual([]);
     const pairs = showings.flatMap(({ name, embeds }) => [
