@@ -58,6 +58,8 @@ ${options.published.map(publishedText).join('\n')}
       ${cluster.settleUrl}
     npm start -- --site ./any/folder     publish your own files
     npm start -- --once --json           one complete round with every figure
+    publish, post or visit from another terminal: any command with
+      ${cluster.joinArgs.join(' ')} --airdrop 20
     node bin/relaymint.js --help         every command
 
   Ctrl-C stops everything.`;

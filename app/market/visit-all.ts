@@ -29,6 +29,11 @@ interface Looked {
   readonly page?: string | undefined;
 }
 
+/**
+ * Shares that one settlement pays, less some that nobody asked for here: a gateway looks into manifests and folders of pages again after some seconds,
+ * and what is left over then takes the place of what was visited last.
+ */
+const ROOM = MAX_SHARES_PER_TRANSACTION - 3;
 const UPDATES = '/.well-known/relaymint/updates';
 const POSTS = '/.well-known/relaymint/posts';
 
@@ -85,7 +90,7 @@ class Visitor {
   async look<T>(looked: readonly Looked[], visit: () => Promise<T>): Promise<T> {
     const pairs = new Set(looked.map(({ name, page = '' }) => `${name} ${page}`));
     const more = [...pairs].filter((pair) => !this.#unpaid.has(pair)).length;
-    if (this.#unpaid.size + more > MAX_SHARES_PER_TRANSACTION) {
+    if (this.#unpaid.size + more > ROOM) {
       await this.#options.settle();
       this.#unpaid.clear();
     }

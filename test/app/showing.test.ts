@@ -13,13 +13,13 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-async function townOf(kits: object): Promise<string> {
+async function townOf(kits: object, more: object = {}): Promise<string> {
   const town = path.join(folder, 'town');
   await mkdir(path.join(town, 'paper'), { recursive: true });
   await writeFile(path.join(town, 'paper/index.html'), 'news');
   await writeFile(path.join(town, 'draw.js'), 'draw()');
   const site = { name: 'news.web3', folder: 'paper', owner: 'news', brings: ['kit'] };
-  await writeFile(path.join(town, 'town.json'), JSON.stringify({ front: 'news.web3', kits, sites: [site] }));
+  await writeFile(path.join(town, 'town.json'), JSON.stringify({ front: 'news.web3', kits, sites: [site], ...more }));
   return town;
 }
 
@@ -46,11 +46,31 @@ describe('a town', () => {
   });
 
   it('is published from its own folders where nothing is brought', async () => {
-    const town = await readTown(TOWN);
-    const gallery = town.showings.find(({ name }) => name === 'gallery.web3');
-    const own = gallery && (await composed(gallery, folder));
-    expect(own).toBe(gallery);
-    expect(own?.directory).toBe(path.join(TOWN, 'gallery'));
+    const {
+      showings: [front],
+    } = await readTown(await townOf({ kit: [] }));
+    expect(await composed(front, folder)).toBe(front);
+    expect(front.directory).toBe(path.join(folder, 'town/paper'));
+  });
+
+  it('knows the owners of what is said in it and of what moves', async () => {
+    const { showings, posts, live } = await readTown(TOWN);
+    const ownerOf = new Map(showings.map(({ name, owner }) => [name, owner]));
+    expect(posts.length).toBeGreaterThan(0);
+    expect(posts.filter(({ as, owner }) => owner !== ownerOf.get(as))).toEqual([]);
+    expect(live.map(({ name, owner }) => [name, owner])).toEqual([['ferry.route', ownerOf.get('ferry.route')]]);
+  });
+
+  it.each([
+    [{ posts: [{ name: 'forum.web3', path: '/', as: 'news.web3', text: 'a' }] }, /it has no site forum\.web3/],
+    [{ posts: [{ name: 'news.web3', path: '/', as: 'ada.sso', text: 'a' }] }, /it has no site ada\.sso/],
+    [
+      { posts: [{ name: 'news.web3', path: '/', as: 'news.web3', text: 'a', answers: 0 }] },
+      /answers one that is not before it/,
+    ],
+    [{ live: [{ name: 'news.web3', timetable: 'ferries.json' }] }, /ferries\.json does not describe/],
+  ])('says what of it does not fit together: %j', async (more, why) => {
+    await expect(readTown(await townOf({ kit: [] }, more))).rejects.toThrow(why);
   });
 
   it('says which package or kit is missing', async () => {

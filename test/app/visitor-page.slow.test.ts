@@ -1,8 +1,7 @@
 /** The visitor's page in a browser: the figures, the orders, a hostile site, and whether everybody can use it. */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -10,6 +9,7 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { controlHandlers } from '../../app/node/index.ts';
 import { createTestnet, type Testnet } from '../../app/testnet/index.ts';
 import { amount, formatCredits } from '../../core/units.ts';
+import { axeFaults } from '../axe.ts';
 import { temporaryFolder } from '../e2e/marketplace.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
@@ -19,15 +19,6 @@ if (!here) process.stderr.write(`skipped: these tests need ${CHROMIUM}: apt-get 
 /** Where screenshots go, for who wants to look at them. */
 const PICTURES = process.env['RELAYMINT_SCREENSHOTS'];
 const FITS = 'document.documentElement.scrollWidth <= innerWidth';
-const AXE = axeFile();
-
-function axeFile(): string | undefined {
-  try {
-    return createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-  } catch {
-    return undefined;
-  }
-}
 
 describe.skipIf(!here)("the visitor's page", () => {
   const stack = new AsyncDisposableStack();
@@ -273,14 +264,7 @@ describe.skipIf(!here)("the visitor's page", () => {
 /** What axe finds (where it is installed), and what can be told without it. */
 async function faults(page: Page): Promise<readonly string[]> {
   const own = await page.evaluate<readonly string[]>(CHECKS);
-  if (AXE === undefined) return own;
-  // Not as an element: the page's policy lets none in.
-  const session = await page.context().newCDPSession(page);
-  await session.send('Runtime.evaluate', { expression: await readFile(AXE, 'utf8') });
-  const found = await page.evaluate<readonly string[]>(
-    "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html).join(' | ')))",
-  );
-  return [...own, ...found];
+  return [...own, ...(await axeFaults(page))];
 }
 
 /** Names of controls, headings, table heads, unique ids, and contrast of text (WCAG 2.2 AA) and of what pictures are made of. */

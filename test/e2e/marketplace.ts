@@ -75,7 +75,8 @@ export async function startMarketplace(...args: readonly string[]): Promise<Mark
   const ready = await new Promise<ReadyEvent>((resolve, reject) => {
     child.once('close', (code) => reject(new Error(`the marketplace ended with code ${code}:\n${stderr}`)));
     createInterface({ input: child.stdout }).on('line', (line) => {
-      const event = JSON.parse(line) as ReadyEvent | { event: 'restarted'; label: string; pid: number } | { event: 'open' };
+      const event = JSON.parse(line) as
+        ReadyEvent | { event: 'restarted'; label: string; pid: number } | { event: 'open' };
       if (event.event === 'ready') {
         for (const [label, pid] of Object.entries(event.pids)) pids.set(label, pid);
         resolve(event);

@@ -13,7 +13,7 @@ describe('one round of the local marketplace', () => {
     'publishes, fetches through three relays and the host, settles and adds up; a seed makes keys reproducible',
     async () => {
       await using temporary = await temporaryFolder();
-      const round = ['start', '--once', '--json', '--seed', 'a round', '--log-level', 'warn'];
+      const round = ['start', '--example', 'page', '--once', '--json', '--seed', 'a round', '--log-level', 'warn'];
       const first = await relaymintIn(temporary.path, ...round);
       expect(first.stderr).toBe('');
       expect(first.code).toBe(0);

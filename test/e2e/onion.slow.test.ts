@@ -12,7 +12,7 @@ requirePrograms('tor', 'i2pd')('one round of the marketplace', () => {
     'over %s: every link is one, both ends count the same, nothing is left behind',
     async (transport) => {
       await using temporary = await temporaryFolder();
-      const args = ['start', '--once', '--json', '--transport', transport, '--log-level', 'warn'];
+      const args = ['start', '--example', 'page', '--once', '--json', '--transport', transport, '--log-level', 'warn'];
       const { code, stdout, stderr } = await relaymintIn(temporary.path, ...args);
       expect(stderr).toBe('');
       expect(code).toBe(0);

@@ -14,6 +14,9 @@ import { createPolicy, createTcpTransport } from '../../node/transport/index.ts'
 import { isAlive, relaymint, startMarketplace, temporaryFolder } from './marketplace.ts';
 import { identityFromSeed } from '../../platform/keys/identity.ts';
 
+/** One site: a page is enough here. */
+const PAGE = ['--example', 'page', '--log-level', 'warn'];
+
 function status(url: string): Promise<number> {
   const { host, port, pathname } = new URL(url);
   return new Promise((resolve, reject) => {
@@ -62,7 +65,7 @@ test('takes another port if its own is taken; when it is killed, its processes e
   const other = createServer().listen(0, '127.0.0.1');
   await once(other, 'listening');
   const { port } = other.address() as AddressInfo;
-  const market = await startMarketplace('--data', folder.path, '--log-level', 'warn', '--port', String(port));
+  const market = await startMarketplace(...PAGE, '--data', folder.path, '--port', String(port));
   other.close();
   expect(Number(new URL(market.ready.gateway).port)).not.toBe(port);
   expect(await status(market.ready.site)).toBe(200);
@@ -72,7 +75,7 @@ test('takes another port if its own is taken; when it is killed, its processes e
 });
 
 test('a stranger that asks every node for offers finds relays and hosts, but no gateway and no publisher', async () => {
-  await using market = await startMarketplace('--log-level', 'warn');
+  await using market = await startMarketplace(...PAGE);
   // Circuits were built and paid for: nobody needed an offer of their payer.
   expect(await status(market.ready.site)).toBe(200);
   const nodes = await Promise.all(

@@ -86,7 +86,9 @@ describeUnless(missingPrograms(['chromium']), 'The map of the town')('the map of
       expect(tiles.filter(({ status, packed }) => status !== 206 || packed !== undefined)).toEqual([]);
       expect(new Set(tiles.map(({ type }) => type))).toEqual(new Set(['application/vnd.pmtiles']));
       const [paper, map] = [addressOf('news-web3'), addressOf('pellan-map')].map((one) => new URL(one).origin);
-      expect([...asked].filter((origin) => origin !== 'null').toSorted()).toEqual([paper, map]);
+      const office = new URL(addressOf('ferry-route')).origin;
+      asked.delete('null');
+      expect(asked).toEqual(new Set([office, paper, map]));
       // By the keyboard, into tiles that were not needed before.
       const before = tiles.length;
       await page.locator('.harbour canvas').press('=');
@@ -177,6 +179,20 @@ describeUnless(missingPrograms(['chromium']), 'The map of the town')('the map of
       await page.close();
     },
     3 * MINUTES,
+  );
+
+  test(
+    'shows the boats of another owner where they are, in its own page and in the paper',
+    async () => {
+      for (const address of [addressOf('pellan-map'), addressOf('news-web3', 'map.html')]) {
+        const { page, complaints } = await opened(address, 1280);
+        await expect.poll(() => page.evaluate('document.querySelector(".harbour").dataset.boats')).toBe('3');
+        await expect.poll(() => stateOf(page)).toBe('drawn');
+        expect(complaints).toEqual([]);
+        await page.close();
+      }
+    },
+    2 * MINUTES,
   );
 });
 

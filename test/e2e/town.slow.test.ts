@@ -1,10 +1,12 @@
-/** The town: six names of six owners that show one another's pictures, in figures and in a browser. */
+/** The town: names of several owners that show one another's pictures, notes and boats, in figures and in a browser. */
+import path from 'node:path';
 import { chromium, type Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { readTown } from '../../app/market/index.ts';
 import { fileURLToPath } from 'node:url';
 import { describeUnless, missingPrograms } from '../programs.ts';
-import { relaymint, startMarketplace } from './marketplace.ts';
+import { axeFaults } from '../axe.ts';
+import { relaymint, startMarketplace, temporaryFolder } from './marketplace.ts';
 import { expectWholeBooks, reportOf } from './round.ts';
 
 const MINUTES = 60_000;
@@ -17,17 +19,21 @@ test(
     expect(round.stderr).toBe('');
     const report = reportOf(round.stdout);
     expectWholeBooks(report);
-    const { showings } = await readTown(TOWN);
+    const { showings, posts, live } = await readTown(TOWN);
     expect(report.sites.map(({ name }) => name)).toEqual(showings.map(({ name }) => name));
     expect(report.sites.filter(({ verified }) => !verified)).toEqual([]);
     const pairs = showings.flatMap(({ name, embeds }) => [
       `${name} null`,
       ...embeds.map((embedded) => `${embedded.name} ${name}`),
     ]);
+    pairs.push(...posts.map(({ as, name }) => `${as} ${name}`));
+    pairs.push(...live.flatMap(({ name, shownBy }) => shownBy.map((page) => `${name} ${page}`)));
     expect(report.shares.map(({ name, referrer }) => `${name} ${referrer}`).toSorted()).toEqual(
       [...new Set(pairs)].toSorted(),
     );
-    expect(new Set(report.shares.map(({ owner }) => owner)).size).toBe(showings.length);
+    expect(new Set(report.shares.map(({ owner }) => owner)).size).toBe(
+      new Set(showings.map(({ owner }) => owner)).size,
+    );
     for (const share of report.shares) {
       const royalty = Number(share.accrued) + Number(share.referrerAccrued);
       // What is not a whole base unit is carried to the next share of the name.
@@ -41,6 +47,78 @@ test(
 );
 
 describeUnless(missingPrograms(['chromium']), 'The town')('the town in a browser', () => {
+  test(
+    'has a wall whose notes are text, come as they are pinned, and say who is paid; and a board of boats that move',
+    async () => {
+      await using folder = await temporaryFolder();
+      await using market = await startMarketplace('--data', folder.path, '--log-level', 'warn');
+      const { posts } = await readTown(TOWN);
+      const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
+      try {
+        const page = await browser.newPage();
+        const failures: string[] = [];
+        page.on('pageerror', (error) => failures.push(error.message));
+        page.on('console', (message) => {
+          if (message.type() === 'error') failures.push(message.text());
+        });
+        const addressOf = (label: string, file = ''): string => {
+          const url = new URL(file, market.ready.site);
+          url.hostname = `${label}.localhost`;
+          return url.href;
+        };
+        await page.goto(addressOf('forum-web3', 'bishop.html'));
+        const notes = page.locator('.notes > li');
+        const pinned = posts.filter(({ path: topic }) => topic === '/bishop.html');
+        await expect.poll(() => notes.count()).toBe(pinned.length);
+        expect(await notes.first().innerText()).toContain(pinned[0]?.text);
+        expect(await notes.first().locator('.share').innerText()).toBe('50 % of what it earns is its author’s');
+        expect(await notes.first().locator('a').first().getAttribute('href')).toBe(addressOf('pia--lund-sso'));
+        expect(await axeFaults(page)).toEqual([]);
+        const { nodes, ledger, programId } = market.ready;
+        const relay = nodes.find(({ role }) => role === 'relay');
+        const join = [
+          '--ledger',
+          ledger,
+          '--program',
+          programId,
+          '--bootstrap',
+          `${relay?.nodeId}@${relay?.addresses[0]}`,
+        ];
+        const ada = ['--as', 'ada-wick.sso', '--data', path.join(folder.path, 'owner-ada'), ...join];
+        const text = '<img src=x onerror="document.title=1">';
+        const said = await relaymint(
+          'post',
+          'write',
+          'forum.web3',
+          '/bishop.html',
+          text,
+          ...ada,
+          '--log-level',
+          'error',
+        );
+        expect(said).toMatchObject({ code: 0, stderr: '' });
+        await expect.poll(() => notes.count()).toBe(pinned.length + 1);
+        expect(await notes.last().innerText()).toContain('<img src=x');
+        expect(await page.title()).toBe('Has the Bishop moved? · The Harbour Wall');
+
+        await page.goto(addressOf('ferry-route'));
+        const rows = page.locator('tbody tr');
+        await expect.poll(() => rows.count()).toBe(3);
+        const before = await page.locator('tbody').innerText();
+        await expect.poll(() => page.locator('tbody').innerText()).not.toBe(before);
+        expect(await axeFaults(page)).toEqual([]);
+        for (const label of ['forum-web3', 'ada--wick-sso', 'maren--oyle-sso', 'pia--lund-sso']) {
+          await page.goto(addressOf(label));
+          expect(await axeFaults(page)).toEqual([]);
+        }
+        expect(failures).toEqual([]);
+      } finally {
+        await browser.close();
+      }
+    },
+    4 * MINUTES,
+  );
+
   test(
     'shows what its pages embed, and nobody else may embed it',
     async () => {

@@ -2,7 +2,7 @@
 const POSTS = '/.well-known/relaymint/posts';
 
 for (const list of document.querySelectorAll('[data-thread]')) follow(list);
-for (const link of document.querySelectorAll('[data-count-of]')) count(link);
+for (const link of document.querySelectorAll('[data-count-of]')) void count(link);
 
 /** Each note by author and number, so that an edited one takes its own place. */
 function follow(list) {

@@ -7,7 +7,7 @@ const NOTHING = { type: 'FeatureCollection', features: [] };
 
 const place = document.querySelector('.harbour');
 const drawn = await drawHarbour(place);
-if (drawn !== undefined) follow(new EventSource(addressOf(OFFICE, UPDATES)), drawn.showBoats);
+if (drawn !== undefined) follow(new EventSource(addressOf(OFFICE, UPDATES)), (boats) => drawn.showBoats(boats));
 
 /** What counts no more is taken off the map: a boat that nobody vouches for is nowhere. */
 function follow(events, showBoats) {
