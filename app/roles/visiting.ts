@@ -3,8 +3,9 @@ import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { createMemoryCache, openBlockCache, type BlockCache } from '../../sites/cache/index.ts';
 import { createFeedSource } from '../../sites/feed/index.ts';
+import type { NameRecord } from '../../ledger/contract.ts';
 import type { ContentSource } from '../../sites/blocks/index.ts';
-import { createContentSource } from '../../sites/serve/index.ts';
+import { createContentSource, type Site } from '../../sites/serve/index.ts';
 import { STATEMENT_ROUND_MILLIS } from '../../core/limits.ts';
 import { systemClock } from '../../core/ports.ts';
 import { repeat } from '../../core/repeat.ts';
@@ -95,6 +96,7 @@ export async function openGateway(
     rootOf: async (name) => (await resolver.resolve(name)).root,
     onBadHost: routes.failed,
     onGoodHost: routes.delivered,
+    ...(isShared(settings) && { shares: ({ name }: Site) => asksNothing(resolver.known(name)) }),
     onCached: ({ name, referrer }, length) => costs.cached(referrer ?? name, name, length),
     onStated: (statement) => outbox.keep(statement),
     clock,
@@ -118,7 +120,11 @@ export async function openGateway(
     resolver,
     content: startedOnly(node, content),
     ...(keepsContent(settings) && {
-      known: (name: string) => (node.budget.isStopped(name) ? undefined : resolver.known(name)),
+      known: (name: string) => {
+        if (node.budget.isStopped(name)) return undefined;
+        const record = resolver.known(name);
+        return isShared(settings) && !asksNothing(record) ? undefined : record;
+      },
       onKept: (name: string, length: number) => costs.cached(name, name, length),
     }),
     spending: costs,
@@ -173,19 +179,27 @@ function startedOnly({ budget }: Pick<RunningNode, 'budget'>, content: ContentSo
   };
 }
 
-/** What one visitor has paid for is shown to that visitor again. */
+/** What was paid for is kept: for the one visitor, or, of names that ask nothing, for all. */
 async function openCache(node: RunningNode, settings: GatewayValues): Promise<BlockCache> {
   const { dataDir, log } = node.settings;
   const directory = path.join(dataDir, CACHE_DIRECTORY);
-  const limit = keepsContent(settings) && settings.cache !== 'off' ? settings.cache : bytes(0);
-  const cache = await openBlockCache({ directory, limit, log });
+  const cache = await openBlockCache({ directory, limit: settings.cache === 'off' ? bytes(0) : settings.cache, log });
   return keepsContent(settings) ? cache : createMemoryCache({ leaves: false });
 }
 
+function keepsContent({ cache }: GatewayValues): boolean {
+  return cache !== 'off';
+}
+
+/** Other machines reach it: it has many visitors. One that sells has, whoever reaches it. */
+function isShared({ address, host, domain, sell }: GatewayValues): boolean {
+  return !isLoopback(address) || host.length > 0 || domain !== undefined || sell !== undefined;
+}
+
 /**
- * A gateway that other machines reach shares nothing among its visitors: owners and hosts would be paid for the first one only. One that
- * sells has visitors whoever reaches it.
+ * Its owner earns nothing by views, so that nobody loses by those out of a cache. A view of anything else is fetched, and paid as the first one was.
+ * What it asks is looked at whenever a site is opened: an owner who asks for something from now on is paid from then on.
  */
-function keepsContent({ address, host, domain, cache, sell }: GatewayValues): boolean {
-  return cache !== 'off' && isLoopback(address) && host.length === 0 && domain === undefined && sell === undefined;
+function asksNothing(record: Pick<NameRecord, 'royaltyBps'> | undefined): boolean {
+  return record?.royaltyBps === 0;
 }

@@ -105,14 +105,15 @@ class HttpGateway implements Gateway {
       ...(options.queueMillis !== undefined && { queueMillis: options.queueMillis }),
     });
     const { settle, market, spending, known, sale, clock = systemClock } = options;
-    // Below a domain visitors are many, and each is paid for. What is sold is given to nobody for nothing.
-    const keeps = options.domain === undefined && sale === undefined;
-    this.#kept = keeps && known ? new KeptAnswers(known, options.onKept) : undefined;
+    // What is sold is given to nobody for nothing.
+    const keeps = sale === undefined;
+    const domain = options.domain?.toLowerCase();
+    this.#kept = keeps && known ? new KeptAnswers(known, { told: options.onKept, domain }) : undefined;
     this.#market = market && new MarketService({ market, clock, log: this.#log });
     const manifests = options.manifests ?? createManifests();
     const hosts = {
       own: new Set((options.hosts ?? []).map((host) => host.toLowerCase())),
-      domain: options.domain?.toLowerCase(),
+      domain,
     };
     const feeds = options.feeds && new FeedAnswers(options.feeds);
     this.#hosts = hosts;

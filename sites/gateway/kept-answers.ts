@@ -38,23 +38,31 @@ interface Kept {
   readonly body: Buffer;
 }
 
+export interface KeptAnswersOptions {
+  /** Of each answer that is sent again: its name and its length. */
+  readonly told?: ((name: string, bytes: number) => void) | undefined;
+  /** Of a public gateway: what it shows below its domain is kept, and nothing else. */
+  readonly domain?: string | undefined;
+}
+
 export class KeptAnswers {
   readonly #recordOf: KnownRecord;
   readonly #told: (name: string, bytes: number) => void;
+  readonly #domain: string | undefined;
   readonly #answers = new LRUCache<string, Kept>({
     maxSize: MAX_KEPT_ANSWERS_BYTES,
     sizeCalculation: ({ headers, body }, key) => key.length + headBytes(headers) + body.length + KEPT_BESIDE,
   });
 
-  /** @param told of each answer that is sent again: its name and its length */
-  constructor(recordOf: KnownRecord, told: (name: string, bytes: number) => void = () => undefined) {
+  constructor(recordOf: KnownRecord, { told = () => undefined, domain }: KeptAnswersOptions = {}) {
     this.#recordOf = recordOf;
     this.#told = told;
+    this.#domain = domain;
   }
 
   /** @returns whether it was answered. */
   send(request: IncomingMessage, response: ServerResponse): boolean {
-    const key = keyOf(request);
+    const key = this.#keyOf(request);
     const kept = key === undefined ? undefined : this.#answers.get(key);
     if (kept === undefined || key === undefined) return false;
     const record = this.#recordOf(kept.record.name);
@@ -71,7 +79,7 @@ export class KeptAnswers {
 
   /** Listens to what is sent from now on. @returns what keeps it once it was sent, if it is worth it. */
   record(request: IncomingMessage, response: ServerResponse, { record }: SiteAddress): () => void {
-    const key = keyOf(request);
+    const key = this.#keyOf(request);
     if (key === undefined || record === undefined) return () => undefined;
     const sent = bodyOf(response);
     return () => {
@@ -81,6 +89,21 @@ export class KeptAnswers {
       this.#answers.set(key, { record, headers, body });
     };
   }
+
+  /** All that an answer depends on; undefined for a request that is not answered from here. */
+  #keyOf({ method, url = '', headers }: IncomingMessage): string | undefined {
+    if (method !== 'GET' || SPECIAL.some((header) => headers[header] !== undefined)) return undefined;
+    const isPublic = this.#domain !== undefined;
+    if (isForeignSubresource(headers, isPublic)) return undefined;
+    // Under names of this machine strangers see nothing.
+    if (this.#domain !== undefined && !isBelow(headers.host ?? '', this.#domain)) return undefined;
+    const key = `${headers.host}\n${url}\n${headers.accept}\n${headers['accept-encoding']}`;
+    return key.length > MAX_KEY ? undefined : key;
+  }
+}
+
+function isBelow(host: string, domain: string): boolean {
+  return host.toLowerCase().replace(/:\d+$/, '').endsWith(`.${domain}`);
 }
 
 /** `seq` rises with every change. A ledger node that lies about it cannot at least show other content, or another manifest. */
@@ -89,14 +112,6 @@ function isSame(one: NameState, other: NameState): boolean {
     one === other ||
     (one.seq === other.seq && equalBytes(one.root, other.root) && equalBytes(one.manifest, other.manifest))
   );
-}
-
-/** All that an answer depends on; undefined for a request that is not answered from here. */
-function keyOf({ method, url = '', headers }: IncomingMessage): string | undefined {
-  if (method !== 'GET' || SPECIAL.some((header) => headers[header] !== undefined)) return undefined;
-  if (isForeignSubresource(headers)) return undefined;
-  const key = `${headers.host}\n${url}\n${headers.accept}\n${headers['accept-encoding']}`;
-  return key.length > MAX_KEY ? undefined : key;
 }
 
 /** A site may have long heads (`_headers`), and so has an answer of one byte. */

@@ -16,6 +16,7 @@ import {
 import { silentLog, systemClock, type Clock, type Log } from '../../core/ports.ts';
 import { createMemoryCache, type BlockCache } from '../cache/index.ts';
 import { createContentClient, type ContentClient } from './client.ts';
+import { isDirectoryCodec } from '../blocks/index.ts';
 import { CONTENT_SERVICE, type ContentSource, type OpenStream, type SiteContent } from '../blocks/contract.ts';
 import { Limit, SharedSearch } from './patience.ts';
 import { encodeContentParams } from './protocol.ts';
@@ -59,6 +60,8 @@ export interface ContentSourceOptions {
   readonly rootOf?: (name: string) => Promise<CID>;
   /** A host delivered a block of this name. */
   readonly onGoodHost?: (host: NodeId, name: string) => void;
+  /** Whether what was fetched of a site's files is shown to whoever asks next. Absent: of every site, if the cache keeps files at all. */
+  readonly shares?: (site: Site) => boolean;
   /** So many bytes of a site came from the cache, and cost nothing. */
   readonly onCached?: (site: Site, bytes: number) => void;
   /** How long a host may take for a block, milliseconds. */
@@ -119,7 +122,9 @@ class PooledSource implements ContentSource {
       pool = new Pool(site.name, this.#options, this.#closing.signal, this.#log);
       this.#pools.set(key, pool);
     }
-    return await Promise.resolve(new PooledContent(pool, site, this.#cache, signal));
+    const leaves = this.#options.shares?.(site) ?? true;
+    const keeps = (cid: CID): boolean => this.#cache.keeps(cid) && (leaves || isDirectoryCodec(cid));
+    return await Promise.resolve(new PooledContent(pool, site, { cache: this.#cache, keeps, signal }));
   }
 
   async close(): Promise<void> {
@@ -327,6 +332,7 @@ class PooledContent implements SiteContent {
   readonly #pool: Pool;
   readonly #site: Site;
   readonly #cache: BlockCache;
+  readonly #keeps: (cid: CID) => boolean;
   /** Ends when the visitor leaves, or nothing came for too long. */
   readonly #patience: Limit;
   /** Blocks that are waited for. */
@@ -339,10 +345,19 @@ class PooledContent implements SiteContent {
   #isOutlived = false;
   #closed = false;
 
-  constructor(pool: Pool, site: Site, cache: BlockCache, signal: AbortSignal) {
+  constructor(
+    pool: Pool,
+    site: Site,
+    {
+      cache,
+      keeps,
+      signal,
+    }: { readonly cache: BlockCache; readonly keeps: (cid: CID) => boolean; readonly signal: AbortSignal },
+  ) {
     this.#pool = pool;
     this.#site = site;
     this.#cache = cache;
+    this.#keeps = keeps;
     this.#patience = new Limit(signal);
   }
 
@@ -352,7 +367,7 @@ class PooledContent implements SiteContent {
     this.#waiting += 1;
     if (this.#waiting === 1) this.#waitOn();
     try {
-      const block = this.#cache.keeps(cid) ? await this.#shared(cid, ends) : await this.#fetch(cid, ends);
+      const block = this.#keeps(cid) ? await this.#shared(cid, ends) : await this.#fetch(cid, ends);
       this.#waitOn();
       return block;
     } catch (error) {

@@ -1,4 +1,4 @@
-/** What a visitor has paid for is not paid for again; a gateway that others reach keeps nothing for them. */
+/** What a visitor has paid for is not paid for again; a gateway that others reach keeps for them what its owner asks nothing for. */
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -57,19 +57,49 @@ describe('pages that were seen before', () => {
 });
 
 describe('a gateway that others reach', () => {
-  it('pays the owner and the host for each of its visitors', async () => {
-    await using stack = new AsyncDisposableStack();
+  const OWNED = 'owned.web3';
+  const FREE = 'free.web3';
+  const stack = new AsyncDisposableStack();
+  let testnet: Testnet;
+  beforeAll(async () => {
     const site = stack.use(await temporaryFolder()).path;
+    await writeFile(path.join(site, 'index.html'), 'a page');
     await writeFile(path.join(site, 'film.bin'), FILM);
-    const testnet = stack.use(await createTestnet({ relays: 1 }));
-    await testnet.publish(site, NAME);
+    testnet = stack.use(await createTestnet({ relays: 1 }));
+    await testnet.publish(site, OWNED, { royalty: '20%' });
+    await testnet.publish(site, FREE, { royalty: '0%' });
+  });
+  afterAll(() => stack.disposeAsync());
+
+  /** What a look at a film, and then at a page, cost. */
+  const costOf = async (open: TestnetNode, name: string): Promise<number> => {
+    const before = paidFor(open);
+    const url = String(open.ready['gateway']);
+    const { body } = await visit(url, name, '/film.bin');
+    const page = await visit(url, name);
+    if (!body.equals(FILM) || page.body.toString() !== 'a page') throw new Error(`${name} did not come`);
+    return paidFor(open) - before;
+  };
+
+  it('pays for each of its visitors where a view earns its owner something, and once where it does not', async () => {
     const open = await testnet.open(gateway, 'open', { port: '0', relays: '1', host: ['www.example.org'] });
-    const film = async (): Promise<number> => {
-      const before = paidFor(open);
-      const { body } = await visit(String(open.ready['gateway']), NAME, '/film.bin');
-      return body.equals(FILM) ? paidFor(open) - before : 0;
-    };
-    expect(await film()).toBeGreaterThan(FILM.length);
-    expect(await film()).toBeGreaterThan(FILM.length);
+    expect(await costOf(open, OWNED)).toBeGreaterThan(FILM.length);
+    expect(await costOf(open, OWNED)).toBeGreaterThan(FILM.length);
+    expect(await costOf(open, FREE)).toBeGreaterThan(FILM.length);
+    expect(await costOf(open, FREE)).toBeLessThan(UPKEEP);
+    await open[Symbol.asyncDispose]();
+  });
+
+  it('sends nobody for nothing what it sells, though it has it', async () => {
+    const shop = await testnet.open(gateway, 'shop', { port: '0', relays: '1', sell: '0.01', free: [FREE] });
+    const url = String(shop.ready['gateway']);
+    expect(await costOf(shop, FREE)).toBeGreaterThan(FILM.length);
+    expect(await costOf(shop, FREE)).toBeLessThan(UPKEEP);
+    expect((await visit(url, OWNED)).status).toBe(402);
+    await shop[Symbol.asyncDispose]();
+    const all = await testnet.open(gateway, 'shop', { port: '0', relays: '1', sell: '0.01' });
+    const sold = String(all.ready['gateway']);
+    expect([(await visit(sold, FREE)).status, (await visit(sold, FREE)).status]).toEqual([402, 402]);
+    await all[Symbol.asyncDispose]();
   });
 });

@@ -33,6 +33,8 @@ import { fetchHere } from './visitor.ts';
 const SITE = 'films.web3';
 const OTHER = 'other.web3';
 const FREE = 'gift.web3';
+/** Whose owner earns nothing by views. */
+const UNOWED = 'unowed.web3';
 const FILM = randomBytes(3 * MIB + 12_345);
 /** 8 MiB at 0.0125 credits each. */
 const QUOTA = 8 * MIB;
@@ -52,6 +54,7 @@ beforeAll(async () => {
   await writeFile(path.join(site, 'film.mp4'), FILM);
   testnet = stack.use(await createTestnet({ relays: 1 }));
   for (const name of [SITE, OTHER, FREE]) await testnet.publish(site, name);
+  await testnet.publish(site, UNOWED, { royalty: '0%' });
   seller = generateWalletKey();
   mint = (await testnet.gateway.node.ledger.bank()).mint;
   shop = await testnet.open(gateway, 'shop', { ...SOLD, sellTo: walletAddress(seller) });
@@ -107,6 +110,13 @@ describe('a visitor without a node', () => {
     const after = await testnet.gateway.node.ledger.balances(wallet.address);
     expect(credits - after.credits).toBe(PRICE);
     expect(amount(after.credits)).toBe(amount(1_000_000n - PRICE));
+  });
+
+  it('is sold what the gateway keeps, and gets nothing for what another one paid', async () => {
+    const { client } = await customer();
+    const paying = wrapFetchWithPayment(fetchHere, client);
+    const page = urlOf(UNOWED, '/');
+    expect([(await paying(page)).status, (await fetchHere(page)).status]).toEqual([200, 402]);
   });
 
   it('is not asked to pay at a gateway that sells nothing, nor for a name that is free', async () => {

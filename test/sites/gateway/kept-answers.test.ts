@@ -90,6 +90,22 @@ describe('answers that are kept', () => {
     expect((await front.get('/a.png', { headers })).status).toBe(403);
   });
 
+  it('are given below a domain to visitors, and not to pages of other names there, nor under names of this machine', async () => {
+    const domain = 'sites.example.org';
+    const front = await keeping({ domain });
+    await front.publish('demo.web3', { 'index.html': '<h1>front</h1>', 'a.png': 'pixels' });
+    const host = `demo-web3.${domain}`;
+    const seenBy = async (path: string, headers: Record<string, string> = {}, at = host): Promise<number> =>
+      (await front.get(path, { host: at, headers })).status;
+    expect([await seenBy('/a.png'), await seenBy('/a.png')]).toEqual([200, 200]);
+    expect(front.made()).toBe(1);
+    // A browser takes names below one domain for one site.
+    const embedding = { 'Sec-Fetch-Site': 'same-site', 'Sec-Fetch-Mode': 'no-cors', 'Sec-Fetch-Dest': 'image' };
+    expect(await seenBy('/a.png', embedding)).toBe(403);
+    expect([await seenBy('/a.png', {}, 'demo-web3.localhost'), front.made()]).toEqual([200, 2]);
+    expect(await seenBy('/a.png', { 'X-Forwarded-For': '203.0.113.7' }, 'demo-web3.localhost')).toBe(421);
+  });
+
   it('belong to one host name', async () => {
     const front = await keeping();
     await front.publish('demo.web3', { 'index.html': 'demo' });
