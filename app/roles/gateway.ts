@@ -51,7 +51,7 @@ export const gateway: Role<GatewayValues> = {
     cache: standard(
       '--cache <size>',
       keeping,
-      'most content to keep on disk, so that nothing is paid for twice; 0: keep it in memory only; off: not at all',
+      'most content to keep on disk, so that nothing is paid for twice (for other machines: of names that ask no royalty); 0: keep it in memory only; off: not at all',
       '1G',
     ),
     sell: optional(

@@ -25,6 +25,11 @@ export interface SettlementPolicy {
   readonly maxAgeMillis: number;
   /** How often the till is looked at: close requests, top-ups, what waits. Milliseconds, default 10,000; a quarter of the challenge period at most. */
   readonly pollMillis: number;
+  /**
+   * How long a settlement waits for the ledger to say which names exist, milliseconds, unless a channel closes: what is settled without a name
+   * leaves nothing to pay it from. Default 10,000.
+   */
+  readonly learningMillis: number;
   /** First pause after the ledger could not be reached, milliseconds; doubles each time. Default 500. */
   readonly retryMillis: number;
   /** Attempts before a call gives up; its record stays and is taken up again. Default 8. */

@@ -36,6 +36,7 @@ export const DEFAULT_POLICY: SettlementPolicy = {
   maxRoyaltyBps: 5_000,
   maxAgeMillis: 24 * 60 * 60 * 1000,
   pollMillis: 10_000,
+  learningMillis: 10_000,
   retryMillis: 500,
   attempts: 8,
 };
@@ -302,19 +303,14 @@ class Engine implements SettlementEngine {
     return settlements;
   }
 
-  /**
-   * The next transactions, with what names earned. Not knowing yet which names exist delays no close request, and
-   * nothing else by more than the time between two checks: such names are paid later.
-   */
+  /** The next transactions, with what names earned. */
   async #planned(
     stop: AbortSignal,
     candidates: readonly Candidate[],
     learning: Promise<void>,
   ): Promise<readonly Batch[]> {
     if (candidates.length === 0) return [];
-    if (!candidates.some(({ channel }) => channel.closeAt !== undefined)) {
-      await within(stop, learning, this.#pollMillis);
-    }
+    await this.#learned(stop, candidates, learning);
     const receipts = candidates.map(({ receipt }) => receipt);
     const payable = this.#names.payable();
     // Asked only where it makes a difference: a few receipts fit any transaction.
@@ -322,6 +318,21 @@ class Engine implements SettlementEngine {
       await this.#patience.retried(stop, () => this.#wallet.learnTransactionSize());
     }
     return planBatches(candidates, payable, this.#fit);
+  }
+
+  /**
+   * Waits until it is known which names exist: what is settled without them leaves nothing to pay them from. It delays nothing by more than
+   * `learningMillis`, and no close request by more than the time between two checks: names that are still unknown are paid later.
+   */
+  async #learned(stop: AbortSignal, candidates: readonly Candidate[], learning: Promise<void>): Promise<void> {
+    let waiting = candidates;
+    let left = this.#policy.learningMillis;
+    while (left > 0 && !waiting.some(({ channel }) => channel.closeAt !== undefined)) {
+      const next = Math.min(left, this.#pollMillis);
+      if (await within(stop, learning, next)) return;
+      left -= next;
+      waiting = await this.#waiting.look(stop);
+    }
   }
 
   /** Never rejects: what is still unknown is asked for again. */
@@ -367,8 +378,14 @@ async function refusalOf(settling: Promise<unknown>): Promise<RelaymintError | u
   }
 }
 
-/** Resolves after `work`, which never rejects, or after that many milliseconds. @throws ABORTED, CLOSED. */
-async function within(signal: AbortSignal, work: Promise<void>, millis: number): Promise<void> {
+/** Resolves after `work`, which never rejects, or after that many milliseconds. @returns whether it was done. @throws ABORTED, CLOSED. */
+async function within(signal: AbortSignal, work: Promise<void>, millis: number): Promise<boolean> {
   using limit = deadline(millis, 'Learning the names', signal);
-  await orAborted(work, limit.signal, SETTLING).catch(() => assertNotAborted(signal, SETTLING));
+  try {
+    await orAborted(work, limit.signal, SETTLING);
+    return true;
+  } catch {
+    assertNotAborted(signal, SETTLING);
+    return false;
+  }
 }

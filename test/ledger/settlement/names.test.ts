@@ -192,6 +192,57 @@ describe('invented names', () => {
     });
   });
 
+  it('are waited for while no channel closes, so that their part is not settled without them', async () => {
+    await inWorld('awaited', 2, async (world) => {
+      let answer = (): void => {};
+      const answered = new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      await world.receive(0, 3_000_000n, 1_000_000n);
+      let looks = 0;
+      const till: LedgerReader['till'] = async (...given) => {
+        looks += 1;
+        // Several checks later the ledger is still asked.
+        if (looks === 5) answer();
+        return world.ledger.till(...given);
+      };
+      const reader = altered(
+        asking(world, async () => answered),
+        { till },
+      );
+      const engine = world.engine({ reader, policy: { pollMillis: 5 } });
+      expect(await engine.settleAll()).toHaveLength(1);
+      expect(looks).toBeGreaterThanOrEqual(5);
+      expect(await world.earnings()).toEqual({ name: 200_000n, till: 2_800_000n });
+      await engine.close();
+    });
+  });
+
+  it('are not waited for any more as soon as a channel closes', async () => {
+    await inWorld('closes-meanwhile', 2, async (world) => {
+      await world.receive(0, 3_000_000n, 1_000_000n);
+      let looks = 0;
+      const till: LedgerReader['till'] = async (...given) => {
+        looks += 1;
+        if (looks === 3) await world.requestClose(0);
+        return world.ledger.till(...given);
+      };
+      let answer = (): void => {};
+      const answered = new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      const reader = altered(
+        asking(world, async () => answered),
+        { till },
+      );
+      const engine = world.engine({ reader, policy: { pollMillis: 5, learningMillis: 3_600_000 } });
+      await engine.settleAll();
+      expect(await world.earnings()).toEqual({ name: 0n, till: 3_000_000n });
+      answer();
+      await engine.close();
+    });
+  });
+
   it('delay nothing for ever when the ledger has no answer', async () => {
     await inWorld('unanswered', 2, async (world) => {
       let answer = (): void => {};
@@ -199,7 +250,10 @@ describe('invented names', () => {
         answer = resolve;
       });
       await world.receive(0, 3_000_000n, 1_000_000n);
-      const engine = world.engine({ reader: asking(world, async () => answered), policy: { pollMillis: 5 } });
+      const engine = world.engine({
+        reader: asking(world, async () => answered),
+        policy: { pollMillis: 5, learningMillis: 20 },
+      });
       expect(await engine.settleAll()).toHaveLength(1);
       expect(await world.earnings()).toEqual({ name: 0n, till: 3_000_000n });
       expect(world.store.shares.get(world.name)).toBe(1_000_000n << 20n);
