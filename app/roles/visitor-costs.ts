@@ -169,7 +169,9 @@ const NOBODY: Sums = { relays: 0n, host: 0n, owner: 0n, embedded: 0n, page: 0n, 
  * By the offers of the hops and the terms on the ledger: what the parties will see if they settle what they are paid as it is. The fee is
  * taken from whatever is settled, so that a relay's is a part of what it pays onward too; none is said to keep less than nothing.
  */
-function partiesOf({ payer, name, cost, host, relayed, terms }: Content, feeBps: number): Sums {
+function partiesOf({ payer, name, cost, host: said, relayed, terms }: Content, feeBps: number): Sums {
+  // Each part was rounded up by itself.
+  const host = said < cost ? said : cost;
   const asked = cost - host;
   const fees = (relayed * BigInt(feeBps)) / ALL_BPS;
   const relayFee = fees < asked ? fees : asked;

@@ -55,7 +55,7 @@ export async function openBudget(options: BudgetOptions): Promise<Budget> {
     if (!isRelaymintError(error, 'INVALID_ENCODING')) throw error;
     options.log.error(
       { file: options.file },
-      'what was spent in the last hour cannot be read, so nothing is spent for an hour; delete the file to start again at once',
+      'what was spent in the last hour cannot be read, so nothing is spent for an hour; delete the file to start again at once. Sites that were stopped, and limits of single sites, are forgotten: say them again ("relaymint budget")',
     );
     const all: FiledEntry = { kind: 'peer', slot: 0, who: UNKNOWN, amount: amount(U64_MAX) };
     const budget = new HourBudget(options, uptime, undefined, [all]);

@@ -42,7 +42,7 @@ export function setHeads({ request, response }: ContentAsked, place: Place, told
     // It has other forms too.
     Vary: vary === undefined ? 'Accept' : `Accept, ${vary}`,
   });
-  if (place.embedded === true) response.vary('Origin');
+  if (place.page !== undefined) response.vary('Origin');
   if (place.ownOrigin) response.set('Origin-Agent-Cluster', '?1');
 }
 

@@ -16,7 +16,7 @@ interface Options {
   readonly signal: AbortSignal;
 }
 
-/** A file of rules, read once: by its CID, because what that names never changes, and by its place, whose visits are nobody else's business. */
+/** A file of rules, read once: by its CID, because what that names never changes, and by its place and the page that shows it, whose visits are nobody else's business. */
 class RuleFile<Rules extends object> {
   readonly #name: string;
   readonly #max: number;
@@ -35,7 +35,7 @@ class RuleFile<Rules extends object> {
   async of(place: Place, options: Options): Promise<Rules | undefined> {
     const own = await follow(place.blocks, place.root, [this.#name], options);
     if (own === undefined) return undefined;
-    const key = `${place.canonical}\n${own.cid.toString()}`;
+    const key = `${place.canonical}\n${place.page ?? ''}\n${own.cid.toString()}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const file = await openNode(place.blocks, own.cid, options);

@@ -16,8 +16,8 @@ export interface Place {
   readonly immutable: boolean;
   /** Has an origin of its own: its `_redirects`, its `404.html` and addresses without `.html` count. */
   readonly ownOrigin: boolean;
-  /** What it says differs from page to page that embeds it. Default false. */
-  readonly embedded?: boolean;
+  /** The name whose page embeds it; absent: the visitor went there. What is said, and what is known of it, is not the same in every page. */
+  readonly page?: string | undefined;
   /** What a manifest says that pictures and films here are. Absent: nobody says anything. */
   readonly declared?: Declared | undefined;
   /** Added to each page of HTML that is sent whole. */

@@ -70,7 +70,7 @@ export async function serveSite(parts: SiteParts, whole: Asked): Promise<void> {
       title: name,
       immutable: false,
       ownOrigin: true,
-      embedded: embedder !== undefined,
+      page: embedder?.name,
       declared: declaredBy(signed, embedder?.name),
       ...(parts.appendix && { appendix: parts.appendix }),
     };

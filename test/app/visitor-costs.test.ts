@@ -246,6 +246,15 @@ describe('figures', () => {
     expect(await unknown.view()).toMatchObject({ feeBps: null, sites: [{ parties: { relays: '5000', fee: '0' } }] });
   });
 
+  it('never say that a host gets more than was paid, nor that somebody gets less than nothing', async () => {
+    const costs = figures({ fee: 0 });
+    // Both were rounded up.
+    costs.charge(charge('a.web3', 'a.web3', 3n, 4n, 0n));
+    const parties = (await costs.view()).sites.map((site) => site.parties);
+    expect(parties.flatMap((one) => Object.values<string>({ ...one })).filter((part) => BigInt(part) < 0n)).toEqual([]);
+    expect(parties.map(partiesOf)).toEqual([3n]);
+  });
+
   it('are kept for so many, and what is forgotten still counts', async () => {
     const costs = figures();
     for (let n = 0; n < MAX_COST_CONTENTS + 10; n += 1) costs.charge(charge('a.web3', `n${n}.web3`, 3n, 1n));

@@ -1,8 +1,10 @@
 /** `_headers`: what a site says of its own answers, and what it cannot. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import * as raw from 'multiformats/codecs/raw';
+import type { BlockReader } from '../../../sites/blocks/index.ts';
+import { siteHeaders } from '../../../sites/gateway/own-files.ts';
 import { headersFor, parseHeaders } from '../../../sites/gateway/site-headers.ts';
-import { Cleanup } from '../kit.ts';
+import { Cleanup, keepTree, temporaryStore } from '../kit.ts';
 import { startFront, type Front } from './kit.ts';
 
 const cleanup = new Cleanup();
@@ -112,6 +114,37 @@ describe('the rules of _headers', () => {
     );
     expect(() => headersFor(short, '/')).toThrow('longer than 8192');
     expect(process.cpuUsage(before).user).toBeLessThan(500_000);
+  });
+});
+
+describe('what is known of a file of rules', () => {
+  it('is known in the page in which it was read: how fast it comes tells no page what a visitor has seen elsewhere', async () => {
+    const store = await temporaryStore(cleanup);
+    const root = await keepTree(cleanup, store, 'demo.web3', { _headers: '/*\n  X-A: b' });
+    let reads = 0;
+    const blocks: BlockReader = {
+      get: async (cid) => {
+        reads += 1;
+        return await store.get(cid);
+      },
+    };
+    const readsIn = async (page: string | undefined): Promise<number> => {
+      const before = reads;
+      const place = {
+        root,
+        blocks,
+        base: '',
+        canonical: '/ipns/demo.web3',
+        title: '',
+        immutable: false,
+        ownOrigin: true,
+        page,
+      };
+      await siteHeaders(place, '/', { signal: new AbortController().signal });
+      return reads - before;
+    };
+    const all = [await readsIn(undefined), await readsIn(undefined), await readsIn('a.web3'), await readsIn('a.web3')];
+    expect(all).toEqual([2, 1, 2, 1]);
   });
 });
 
