@@ -8,7 +8,7 @@ export interface ScreenOptions {
   readonly cluster: Cluster;
   /** The one that a visitor begins at first. */
   readonly published: readonly [Published, ...Published[]];
-  readonly siteUrl: string;
+  readonly urlOf: (name: string) => string;
   /** As the user gave it; undefined when nothing is kept. */
   readonly dataDir: string | undefined;
   readonly logFile: string;
@@ -32,23 +32,27 @@ export function renderScreen(options: ScreenOptions): string {
       shortId(ready.wallet),
       ready.gateway ?? ready.addresses[0] ?? '',
     ]),
-    ...options.published.map(({ nodeId, wallet, name }) => [
-      '  publisher',
-      shortId(nodeId),
-      shortId(wallet),
-      `published ${name}`,
-    ]),
   ]);
+  const names = table(
+    [
+      ['  NAME', 'OWNER', 'FILES', 'SIZE', 'ADDRESS'],
+      ...options.published.map(({ name, wallet, files, bytes }) => [
+        `  ${name}`,
+        shortId(wallet),
+        String(files),
+        formatBytes(bytes),
+        options.urlOf(name),
+      ]),
+    ],
+    [2, 3],
+  );
   return `
   Relaymint is up${transportText(options.transport)}.
 
-  ${front.name.padEnd(12)} ${options.siteUrl}
-  your costs   ${cluster.gatewayUrl}
-  marketplace  ${cluster.gatewayUrl}market
-
 ${nodes}
 
-${options.published.map(publishedText).join('\n')}
+${names}
+
   State: ${options.dataDir === undefined ? 'removed when this marketplace stops (keep it with --data DIR)' : options.dataDir}
   Log:   ${options.logFile}
 
@@ -62,11 +66,11 @@ ${options.published.map(publishedText).join('\n')}
       ${cluster.joinArgs.join(' ')} --airdrop 20
     node bin/relaymint.js --help         every command
 
-  Ctrl-C stops everything.`;
-}
+  ${front.name.padEnd(12)} ${options.urlOf(front.name)}
+  your costs   ${cluster.gatewayUrl}
+  marketplace  ${cluster.gatewayUrl}market
 
-function publishedText({ name, files, bytes, record, cid }: Published): string {
-  return `  ${files} files, ${formatBytes(bytes)} published as ${name} (${record}), content ${cid}`;
+  Ctrl-C stops everything.`;
 }
 
 const NETWORK_NAMES: Readonly<Record<MarketTransport, string>> = { tcp: '', tor: 'Tor', i2p: 'I2P' };

@@ -224,7 +224,8 @@ async function start(options: StartOptions): Promise<void> {
   const publishing = createSteps('Publishing', output.json);
   const { showings, posts } = display;
   const [{ name: front }] = showings;
-  const url = siteUrl(front, Number(new URL(cluster.gatewayUrl).port));
+  const urlOf = (name: string): string => siteUrl(name, Number(new URL(cluster.gatewayUrl).port));
+  const url = urlOf(front);
   let done = 0;
   const { sites: all } = await publishAll({
     display,
@@ -250,7 +251,7 @@ async function start(options: StartOptions): Promise<void> {
     renderScreen({
       cluster,
       published: all,
-      siteUrl: url,
+      urlOf,
       dataDir: options.data,
       logFile: path.join(layout.root, LOG_FILE),
       transport: options.transport,
