@@ -1,7 +1,7 @@
 /** What a gateway does: it is visitors' HTTP front, and pays the relays and hosts for what they fetch. */
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { createMemoryCache, openBlockCache, type BlockCache } from '../../sites/cache/index.ts';
+import { createMemoryCache, openBlockCache, removeBlockCache, type BlockCache } from '../../sites/cache/index.ts';
 import { createFeedSource } from '../../sites/feed/index.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
 import type { ContentSource } from '../../sites/blocks/index.ts';
@@ -46,6 +46,8 @@ export interface RunningGateway extends AsyncDisposable {
 }
 
 const CACHE_DIRECTORY = 'cache';
+/** Of a gateway that others reach. */
+const SHARED_CACHE = 'shared-cache';
 /** The bank's fee hardly ever changes: the ledger is asked again after this long, milliseconds, and waited for so long. */
 const BANK_MILLIS = 60_000;
 const MOMENT_MILLIS = 250;
@@ -182,8 +184,11 @@ function startedOnly({ budget }: Pick<RunningNode, 'budget'>, content: ContentSo
 /** What was paid for is kept: for the one visitor, or, of names that ask nothing, for all. */
 async function openCache(node: RunningNode, settings: GatewayValues): Promise<BlockCache> {
   const { dataDir, log } = node.settings;
-  const directory = path.join(dataDir, CACHE_DIRECTORY);
-  const cache = await openBlockCache({ directory, limit: settings.cache === 'off' ? bytes(0) : settings.cache, log });
+  const [own, other] = isShared(settings) ? [SHARED_CACHE, CACHE_DIRECTORY] : [CACHE_DIRECTORY, SHARED_CACHE];
+  // Nobody is shown by the clock what another kind of gateway fetched here.
+  await removeBlockCache(path.join(dataDir, other));
+  const limit = settings.cache === 'off' ? bytes(0) : settings.cache;
+  const cache = await openBlockCache({ directory: path.join(dataDir, own), limit, log });
   return keepsContent(settings) ? cache : createMemoryCache({ leaves: false });
 }
 

@@ -131,8 +131,7 @@ class Engine implements SettlementEngine {
   async settleAll(signal?: AbortSignal): Promise<readonly Settlement[]> {
     return this.#exclusive(signal, async (stop) => {
       const recovered = await this.#recover(stop);
-      const learning = this.#learnNames();
-      const settled = await this.#settle(stop, await this.#waiting.look(stop), learning);
+      const settled = await this.#settle(stop, await this.#candidates(stop));
       await this.#giveBack(stop);
       return [...recovered, ...settled];
     });
@@ -154,8 +153,7 @@ class Engine implements SettlementEngine {
 
   async plan(signal?: AbortSignal): Promise<readonly PlannedBatch[]> {
     return this.#exclusive(signal, async (stop) => {
-      const learning = this.#learnNames();
-      const batches = await this.#planned(stop, await this.#waiting.look(stop), learning);
+      const batches = await this.#planned(stop, await this.#candidates(stop));
       const { unitsPerLamport } = await this.#bankTerms(stop);
       return batches.map((batch) => ({ ...batch, maxBid: mostBid(batch, unitsPerLamport) }));
     });
@@ -240,13 +238,12 @@ class Engine implements SettlementEngine {
   async #settleWorthy(stop: AbortSignal): Promise<void> {
     await this.#bankTerms(stop);
     await this.#recover(stop);
-    const learning = this.#learnNames();
-    const candidates = (await this.#waiting.look(stop)).filter((candidate) => this.#waiting.isHopeful(candidate));
+    const candidates = (await this.#candidates(stop)).filter((candidate) => this.#waiting.isHopeful(candidate));
     if (candidates.length === 0) return;
     const pressing = this.#waiting.pressures(candidates, this.#clock.now(), this.#policy.maxAgeMillis);
     const worth = await this.#worth(stop);
     const due = candidates.filter((candidate) => isWorthAdding(candidate, pressing(candidate), worth));
-    await this.#settle(stop, due, learning, (batch) => {
+    await this.#settle(stop, due, (batch) => {
       const sent = isWorthSending(batch, pressing, worth);
       if (!sent) this.#waiting.leave(batch, worth);
       return sent;
@@ -283,10 +280,9 @@ class Engine implements SettlementEngine {
   async #settle(
     stop: AbortSignal,
     candidates: readonly Candidate[],
-    learning: Promise<void>,
     accept: (batch: Batch) => boolean = () => true,
   ): Promise<readonly Settlement[]> {
-    const planned = (await this.#planned(stop, candidates, learning)).filter(accept);
+    const planned = (await this.#planned(stop, candidates)).filter(accept);
     if (planned.length === 0) return [];
     const { settlements, settled, refusals } = await this.#dispatch.all(stop, planned, accept);
     for (const candidate of settled) this.#waiting.settled(candidate);
@@ -304,13 +300,8 @@ class Engine implements SettlementEngine {
   }
 
   /** The next transactions, with what names earned. */
-  async #planned(
-    stop: AbortSignal,
-    candidates: readonly Candidate[],
-    learning: Promise<void>,
-  ): Promise<readonly Batch[]> {
+  async #planned(stop: AbortSignal, candidates: readonly Candidate[]): Promise<readonly Batch[]> {
     if (candidates.length === 0) return [];
-    await this.#learned(stop, candidates, learning);
     const receipts = candidates.map(({ receipt }) => receipt);
     const payable = this.#names.payable();
     // Asked only where it makes a difference: a few receipts fit any transaction.
@@ -321,17 +312,19 @@ class Engine implements SettlementEngine {
   }
 
   /**
-   * Waits until it is known which names exist: what is settled without them leaves nothing to pay them from. It delays nothing by more than
-   * `learningMillis`, and no close request by more than the time between two checks: names that are still unknown are paid later.
+   * What waits, once it is known which names exist: what is settled without them leaves nothing to pay them from. Waits for that `learningMillis`
+   * at most, and for no more than the time between two checks once a channel closes: names that are still unknown are paid later.
    */
-  async #learned(stop: AbortSignal, candidates: readonly Candidate[], learning: Promise<void>): Promise<void> {
-    let waiting = candidates;
+  async #candidates(stop: AbortSignal): Promise<readonly Candidate[]> {
+    const learning = this.#learnNames();
     let left = this.#policy.learningMillis;
-    while (left > 0 && !waiting.some(({ channel }) => channel.closeAt !== undefined)) {
+    for (;;) {
+      const waiting = await this.#waiting.look(stop);
+      const isPressed = waiting.some(({ channel }) => channel.closeAt !== undefined);
+      if (waiting.length === 0 || isPressed || left <= 0) return waiting;
       const next = Math.min(left, this.#pollMillis);
-      if (await within(stop, learning, next)) return;
+      if (await within(stop, learning, next)) return waiting;
       left -= next;
-      waiting = await this.#waiting.look(stop);
     }
   }
 

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import * as dagCbor from '@ipld/dag-cbor';
 import * as dagPb from '@ipld/dag-pb';
+import { UnixFS } from 'ipfs-unixfs';
 import { base32upper } from 'multiformats/bases/base32';
 import { CID } from 'multiformats/cid';
 import * as raw from 'multiformats/codecs/raw';
@@ -49,6 +50,22 @@ export function decodeCid(bytes: Uint8Array): CID {
 
 export function isDirectoryCodec(cid: CID): boolean {
   return cid.code === dagPb.code;
+}
+
+/** Types of UnixFS nodes that lead to files. */
+const LEADING: ReadonlySet<string> = new Set(['directory', 'hamt-sharded-directory', 'symlink']);
+
+/** Whether it has bytes of a file in it, and not only what leads to them: trees of files may have both. What cannot be read is taken for bytes. */
+export function holdsFileBytes(cid: CID, block: Uint8Array): boolean {
+  if (!isDirectoryCodec(cid)) return !isManifestCodec(cid);
+  try {
+    const { Data: said } = dagPb.decode(block);
+    if (said === undefined) return false;
+    const { type, data } = UnixFS.unmarshal(said);
+    return !LEADING.has(type) && data !== undefined && data.length > 0;
+  } catch {
+    return true;
+  }
 }
 
 /** A block that is kept by itself: what it links to is neither read nor kept with it. */

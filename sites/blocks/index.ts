@@ -9,6 +9,7 @@ export {
   checkCarried,
   checkCid,
   decodeCid,
+  holdsFileBytes,
   isDirectoryCodec,
   isManifestCodec,
   verifyBlock,

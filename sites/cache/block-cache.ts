@@ -29,7 +29,12 @@ export async function openBlockCache({ directory, limit, log = silentLog }: Bloc
   return new TieredCache(true, undefined);
 }
 
-/** Keeps blocks in memory alone; without `leaves` only those of folders and of the trees of files, which hold no content. */
+/** Removes what an earlier run left there. @throws RelaymintError STORAGE_FAILED. */
+export async function removeBlockCache(directory: string): Promise<void> {
+  await DiskTier.remove(directory);
+}
+
+/** Keeps blocks in memory alone; without `leaves` only those of folders and of the trees of files, which seldom hold content. */
 export function createMemoryCache({ leaves }: { readonly leaves: boolean }): BlockCache {
   return new TieredCache(leaves, undefined);
 }

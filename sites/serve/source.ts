@@ -16,7 +16,7 @@ import {
 import { silentLog, systemClock, type Clock, type Log } from '../../core/ports.ts';
 import { createMemoryCache, type BlockCache } from '../cache/index.ts';
 import { createContentClient, type ContentClient } from './client.ts';
-import { isDirectoryCodec } from '../blocks/index.ts';
+import { holdsFileBytes, isDirectoryCodec } from '../blocks/index.ts';
 import { CONTENT_SERVICE, type ContentSource, type OpenStream, type SiteContent } from '../blocks/contract.ts';
 import { Limit, SharedSearch } from './patience.ts';
 import { encodeContentParams } from './protocol.ts';
@@ -122,9 +122,8 @@ class PooledSource implements ContentSource {
       pool = new Pool(site.name, this.#options, this.#closing.signal, this.#log);
       this.#pools.set(key, pool);
     }
-    const leaves = this.#options.shares?.(site) ?? true;
-    const keeps = (cid: CID): boolean => this.#cache.keeps(cid) && (leaves || isDirectoryCodec(cid));
-    return await Promise.resolve(new PooledContent(pool, site, { cache: this.#cache, keeps, signal }));
+    const isShared = this.#options.shares?.(site) ?? true;
+    return await Promise.resolve(new PooledContent(pool, site, { cache: this.#cache, isShared, signal }));
   }
 
   async close(): Promise<void> {
@@ -328,11 +327,18 @@ class Pool {
   }
 }
 
+interface ContentParts {
+  readonly cache: BlockCache;
+  /** What was fetched of files is shown to whoever asks next; else only what leads to them. */
+  readonly isShared: boolean;
+  readonly signal: AbortSignal;
+}
+
 class PooledContent implements SiteContent {
   readonly #pool: Pool;
   readonly #site: Site;
   readonly #cache: BlockCache;
-  readonly #keeps: (cid: CID) => boolean;
+  readonly #isShared: boolean;
   /** Ends when the visitor leaves, or nothing came for too long. */
   readonly #patience: Limit;
   /** Blocks that are waited for. */
@@ -345,19 +351,11 @@ class PooledContent implements SiteContent {
   #isOutlived = false;
   #closed = false;
 
-  constructor(
-    pool: Pool,
-    site: Site,
-    {
-      cache,
-      keeps,
-      signal,
-    }: { readonly cache: BlockCache; readonly keeps: (cid: CID) => boolean; readonly signal: AbortSignal },
-  ) {
+  constructor(pool: Pool, site: Site, { cache, isShared, signal }: ContentParts) {
     this.#pool = pool;
     this.#site = site;
     this.#cache = cache;
-    this.#keeps = keeps;
+    this.#isShared = isShared;
     this.#patience = new Limit(signal);
   }
 
@@ -378,6 +376,15 @@ class PooledContent implements SiteContent {
     }
   }
 
+  #keeps(cid: CID): boolean {
+    return this.#cache.keeps(cid) && (this.#isShared || isDirectoryCodec(cid));
+  }
+
+  /** Whether somebody else may see it without paying. */
+  #isFree(cid: CID, block: Uint8Array): boolean {
+    return this.#isShared || !holdsFileBytes(cid, block);
+  }
+
   /** From now on the visitor waits for the next block. */
   #waitOn(): void {
     const { visitMillis } = this.#pool;
@@ -390,7 +397,7 @@ class PooledContent implements SiteContent {
     const { fetching } = this.#pool;
     for (;;) {
       const cached = await this.#cache.get(viewOf(this.#site), cid);
-      if (cached !== undefined) {
+      if (cached !== undefined && this.#isFree(cid, cached)) {
         this.#pool.cached(this.#site, cached.length);
         return cached;
       }
@@ -402,7 +409,7 @@ class PooledContent implements SiteContent {
     }
     const mine = this.#fetch(cid, signal)
       .then((block) => {
-        this.#cache.put(viewOf(this.#site), cid, block);
+        if (this.#isFree(cid, block)) this.#cache.put(viewOf(this.#site), cid, block);
         return block;
       })
       .finally(() => fetching.delete(key));

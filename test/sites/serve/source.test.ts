@@ -1,6 +1,9 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { CID } from 'multiformats/cid';
+import * as dagPb from '@ipld/dag-pb';
+import { UnixFS } from 'ipfs-unixfs';
+import { CID } from 'multiformats/cid';
+import * as Digest from 'multiformats/hashes/digest';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { NodeId } from '../../../core/ids.ts';
 import { createContentSource, type ContentSourceOptions } from '../../../sites/serve/index.ts';
@@ -92,6 +95,68 @@ function liar(from: TestHost, honest: number, lie: 'flip' | 'silence' | 'reset' 
     run().catch(() => undefined);
   };
 }
+
+/** A file whose bytes stand in the block that is asked for, as tools of before made them, in a folder. */
+async function oldFile(host: TestHost, bytes: Uint8Array): Promise<{ root: CID; file: CID }> {
+  const blockOf = (
+    node: UnixFS,
+    links: { Hash: CID; Name: string; Tsize: number }[],
+  ): { cid: CID; block: Uint8Array } => {
+    const block = dagPb.encode(dagPb.prepare({ Data: node.marshal(), Links: links }));
+    const digest = Digest.create(0x12, Uint8Array.from(createHash('sha256').update(block).digest()));
+    return { cid: CID.createV1(dagPb.code, digest), block };
+  };
+  const file = blockOf(new UnixFS({ type: 'file', data: bytes }), []);
+  const folder = blockOf(new UnixFS({ type: 'directory' }), [
+    { Hash: file.cid, Name: 'big.bin', Tsize: file.block.length },
+  ]);
+  await using session = host.store.begin();
+  for (const { cid, block } of [file, folder]) await session.put(cid, block);
+  await session.pin('demo.web3', folder.cid);
+  return { root: folder.cid, file: file.cid };
+}
+
+describe('content that is shown to others', () => {
+  /** How many bytes of blocks came out of the cache. */
+  const looks = async (
+    shares: () => boolean,
+    cache: BlockCache,
+  ): Promise<{ cachedBytes: () => number; look: () => Promise<void> }> => {
+    const host = await startHost(cleanup);
+    const bytes = randomBytes(100_000);
+    const { root } = await oldFile(host, bytes);
+    let cached = 0;
+    const { source } = sourceOver([host], { shares, cache, onCached: (_site, length) => (cached += length) });
+    return {
+      cachedBytes: () => cached,
+      look: async () => {
+        if (!(await readBig(source, root)).equals(bytes)) throw new Error('something else came');
+      },
+    };
+  };
+
+  it('is none that is owed, however it is packed: only what leads to it is', async () => {
+    const { cachedBytes, look } = await looks(() => false, createMemoryCache({ leaves: true }));
+    await look();
+    await look();
+    await Promise.all([look(), look(), look()]);
+    // The folder, four times.
+    expect(cachedBytes()).toBeGreaterThan(0);
+    expect(cachedBytes()).toBeLessThan(1_000);
+  });
+
+  it('is none any more from when its owner asks for something, though it is kept', async () => {
+    let isFree = true;
+    const { cachedBytes, look } = await looks(() => isFree, createMemoryCache({ leaves: true }));
+    await look();
+    await look();
+    expect(cachedBytes()).toBeGreaterThan(100_000);
+    isFree = false;
+    const before = cachedBytes();
+    await look();
+    expect(cachedBytes() - before).toBeLessThan(1_000);
+  });
+});
 
 describe('content source', () => {
   it('reads a file, uses a stream again, and asks for directories once', async () => {
