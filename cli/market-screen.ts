@@ -63,7 +63,7 @@ ${names}
     npm start -- --site ./any/folder     publish your own files
     npm start -- --once --json           one complete round with every figure
     publish, post or visit from another terminal: any command with
-      ${cluster.joinArgs.join(' ')} --airdrop 20
+      ${cluster.joinArgs.join(' ')} --airdrop 20 --data ./mine
     node bin/relaymint.js --help         every command
 
   ${front.name.padEnd(12)} ${options.urlOf(front.name)}

@@ -59,6 +59,8 @@ export interface Cluster extends AsyncDisposable {
   readonly settleUrl: string;
   /** Arguments that tie another command to this marketplace. */
   readonly joinArgs: readonly string[];
+  /** The same for one whose keys are to come of the market's seed; none without one. */
+  readonly seedArgs: readonly string[];
   /** Process ids by label, for those who want to end one and watch. */
   pids(): Readonly<Record<string, number | undefined>>;
 }
@@ -193,7 +195,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     nodes,
     gatewayUrl,
     settleUrl: `${gatewayUrl}market#settle=${await readSettleToken(layout.dirOf('gateway'))}`,
-    joinArgs: [...joinArgs(), ...seedArgs],
+    joinArgs: joinArgs(),
+    seedArgs,
     pids: () => Object.fromEntries([...processes].map(([label, child]) => [label, child.pid])),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

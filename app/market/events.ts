@@ -88,6 +88,19 @@ export interface Said extends Accounts {
   readonly hosts: readonly string[];
 }
 
+/** Author and number of a post. */
+export type PostId = Pick<Said, 'author' | 'sequence'>;
+
+/** What `relaymint post list --json` prints, as far as a marketplace looks at it. */
+export interface Thread {
+  readonly event: 'thread';
+  readonly posts: readonly {
+    readonly author: { readonly name: string };
+    readonly sequence: number;
+    readonly text?: string | undefined;
+  }[];
+}
+
 /** What `relaymint route update --watch --json` prints when it begins. */
 export interface Following {
   readonly event: 'ready';
@@ -156,6 +169,13 @@ export const saidSchema: z.ZodType<Said> = z.object({
   sequence: z.number().int(),
   hosts: z.array(z.string()),
   ...accounts,
+});
+
+export const threadSchema: z.ZodType<Thread> = z.object({
+  event: z.literal('thread'),
+  posts: z.array(
+    z.object({ author: z.object({ name: z.string() }), sequence: z.number().int(), text: z.string().optional() }),
+  ),
 });
 
 export const followingSchema: z.ZodType<Following> = z.object({ event: z.literal('ready'), name: z.string() });

@@ -3,14 +3,26 @@ import path from 'node:path';
 import type { Log } from '../../core/ports.ts';
 import { replaceFile } from '../../platform/disk/atomic-file.ts';
 import type { Cluster } from './cluster.ts';
-import { followingSchema, publishedSchema, saidSchema, type Following, type Published, type Said } from './events.ts';
+import {
+  followingSchema,
+  publishedSchema,
+  saidSchema,
+  threadSchema,
+  type Following,
+  type PostId,
+  type Published,
+  type Said,
+  type Thread,
+} from './events.ts';
 import type { MarketLayout } from './layout.ts';
 import { MarketProcess, runCommand, type ProcessOptions } from './process.ts';
 import type { Live, Post, Showing } from './showing.ts';
 import { trafficAt } from './traffic.ts';
 
 export interface OwnerCommandsOptions {
-  readonly cluster: Pick<Cluster, 'joinArgs'>;
+  readonly cluster: Pick<Cluster, 'joinArgs' | 'seedArgs'>;
+  /** How long a command may take to be ready, milliseconds. */
+  readonly readyMillis: number;
   readonly layout: Pick<MarketLayout, 'root' | 'dirOf'>;
   readonly logLevel: string;
   readonly log: Log;
@@ -21,7 +33,7 @@ export interface OwnerCommandsOptions {
 /** What each owner is given on the test ledger, in SOL. */
 const OWNER_SOL = '20';
 /** Positions of a round are looked at later in it. */
-const ROUND_LIFE = '10m';
+const ROUND_LIFE = '2h';
 /** Positions that nobody renews are shown no longer than this. */
 const LIFE = '30s';
 
@@ -38,8 +50,13 @@ export class OwnerCommands {
     return await runCommand(this.#command(owner, args), publishedSchema, 'published');
   }
 
+  /** What was said in a thread before. @throws RelaymintError INTERNAL with the command's last output. */
+  async thread({ name, path: page, owner }: Post): Promise<Thread> {
+    return await runCommand(this.#command(owner, ['post', 'list', name, page]), threadSchema, 'thread');
+  }
+
   /** @param answered the post that it answers, if it answers one. @throws RelaymintError INTERNAL with the command's last output. */
-  async post({ name, path: page, as, owner, text }: Post, answered: Said | undefined): Promise<Said> {
+  async post({ name, path: page, as, owner, text }: Post, answered: PostId | undefined): Promise<Said> {
     const answer = answered === undefined ? [] : ['--answer', `${answered.author}/${answered.sequence}`];
     const args = ['post', 'write', name, page, text, '--as', as, ...answer];
     return await runCommand(this.#command(owner, args), saidSchema, 'said');
@@ -70,8 +87,17 @@ export class OwnerCommands {
   }
 
   #command(owner: string, args: readonly string[]): ProcessOptions {
-    const { cluster, layout, logLevel, log, onLogLine, signal } = this.#options;
+    const { cluster, layout, logLevel, log, onLogLine, signal, readyMillis } = this.#options;
     const place = ['--json', '--log-level', logLevel, '--data', layout.dirOf(owner), '--airdrop', OWNER_SOL];
-    return { label: owner, args: () => [...args, ...place, ...cluster.joinArgs], log, onLogLine, signal };
+    // Keys that come of a seed come of the label too: without it all owners would be one.
+    const keys = ['--label', owner, ...cluster.seedArgs];
+    return {
+      label: owner,
+      args: () => [...args, ...place, ...cluster.joinArgs, ...keys],
+      log,
+      onLogLine,
+      signal,
+      readyMillis,
+    };
   }
 }

@@ -1,6 +1,6 @@
 /** Brings all that a marketplace shows to its host: its sites, and what their owners say in them. */
 import { inTurns } from '../../core/in-turns.ts';
-import type { Published, Said } from './events.ts';
+import type { PostId, Published, Said, Thread } from './events.ts';
 import type { OwnerCommands } from './owner-commands.ts';
 import type { Display, Showing } from './showing.ts';
 
@@ -9,7 +9,7 @@ const AT_ONCE = 3;
 
 export interface PublishAllOptions {
   readonly display: Display;
-  readonly owners: Pick<OwnerCommands, 'publish' | 'post'>;
+  readonly owners: Pick<OwnerCommands, 'publish' | 'post' | 'thread'>;
   readonly onBegin: (what: string) => void;
   readonly onPublished: (published: Published) => void;
   readonly onSaid?: () => void;
@@ -18,6 +18,7 @@ export interface PublishAllOptions {
 export interface AllPublished {
   /** In the order of the display. */
   readonly sites: readonly [Published, ...Published[]];
+  /** Those that were said now. */
   readonly posts: readonly Said[];
 }
 
@@ -37,13 +38,35 @@ export async function publishAll(options: PublishAllOptions): Promise<AllPublish
   await inTurns(byOwner(others), AT_ONCE, async (ofOne) => {
     for (const showing of ofOne) done.set(showing.name, await publish(showing));
   });
-  const posts: Said[] = [];
+  const all: readonly [Published, ...Published[]] = [first, ...others.flatMap(({ name }) => done.get(name) ?? [])];
+  return { sites: all, posts: await sayAll(options, all) };
+}
+
+/** What was said in an earlier start is not said again. @returns what was said now. */
+async function sayAll(
+  { display, owners, onBegin, onSaid }: PublishAllOptions,
+  sites: readonly Published[],
+): Promise<readonly Said[]> {
+  const anew = new Set(sites.filter(({ record }) => record === 'registered').map(({ name }) => name));
+  const threads = new Map<string, Thread['posts']>();
+  const said: Said[] = [];
+  const ids: PostId[] = [];
   for (const post of display.posts) {
-    onBegin(`what ${post.as} says`);
-    posts.push(await owners.post(post, post.answers === undefined ? undefined : posts[post.answers]));
-    options.onSaid?.();
+    const { name, path, as, text, answers } = post;
+    onBegin(`what ${as} says`);
+    const key = `${name} ${path}`;
+    const before = threads.get(key) ?? (anew.has(name) ? [] : (await owners.thread(post)).posts);
+    threads.set(key, before);
+    const known = before.find((one) => one.author.name === as && one.text === text);
+    if (known !== undefined) ids.push({ author: as, sequence: known.sequence });
+    else {
+      const one = await owners.post(post, answers === undefined ? undefined : ids[answers]);
+      said.push(one);
+      ids.push(one);
+    }
+    onSaid?.();
   }
-  return { sites: [first, ...others.flatMap(({ name }) => done.get(name) ?? [])], posts };
+  return said;
 }
 
 function byOwner(showings: readonly Showing[]): readonly (readonly Showing[])[] {

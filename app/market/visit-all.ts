@@ -1,6 +1,7 @@
 /** A visitor who goes through all that a marketplace shows: every file, what pages embed of others, what is said in threads, and what moves. */
 import path from 'node:path';
 import { z } from 'zod';
+import { messageOf } from '../../core/errors.ts';
 import { MAX_SHARES_PER_TRANSACTION } from '../../core/limits.ts';
 import { siteUrl } from '../../core/name.ts';
 import type { Log } from '../../core/ports.ts';
@@ -155,8 +156,11 @@ class Visitor {
     const response = await this.#options.fetch(url, { redirect: 'manual', headers });
     const text = await response.text();
     if (response.status !== 200) return `the gateway answered ${response.status}`;
-    const parsed = schema.safeParse(JSON.parse(text));
-    return parsed.success ? parsed.data : `the gateway told something else: ${parsed.error.message}`;
+    try {
+      return schema.parse(JSON.parse(text));
+    } catch (error) {
+      return `the gateway told something else: ${messageOf(error)}`;
+    }
   }
 
   #directoryOf(name: string): string {

@@ -1,6 +1,9 @@
 /** A file that somebody else writes again and again, as lines of which each is all that it said at a time. */
+import { isUtf8 } from 'node:buffer';
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { elapsed } from '../../core/abort.ts';
+import { RelaymintError } from '../../core/errors.ts';
 import { MAX_ENTRY_CONTENT_BYTES } from '../../core/limits.ts';
 import { diskError } from '../../platform/disk/disk-error.ts';
 import { hasErrno } from '../../platform/errno.ts';
@@ -18,7 +21,7 @@ interface Seen {
 
 /**
  * What is in it now, and again whenever it changes, each as one line of JSON; what is none is told as it stands. A file that is not there is waited for.
- * Ends with the signal. @throws RelaymintError STORAGE_FAILED and others when it cannot be read.
+ * Ends with the signal. @throws RelaymintError INVALID_ARGUMENT (it is no file), STORAGE_FAILED.
  */
 export async function* watchedLines(
   file: string,
@@ -38,29 +41,57 @@ export async function* watchedLines(
       continue;
     }
     told = seen.stamp;
-    yield Buffer.from(`${line ?? seen.content.toString().replaceAll(/\r?\n/g, ' ')}\n`);
+    yield Buffer.from(`${line ?? asItStands(seen.content)}\n`);
   } while (await rest());
 }
 
 /** undefined: it is not there, has nothing in it, or is what was told last. */
 async function lookAt(file: string, told: string | undefined): Promise<Seen | undefined> {
   try {
-    await using handle = await open(file);
-    const { dev, ino, size, mtimeNs } = await handle.stat({ bigint: true });
+    // A pipe that nobody writes into would hold up more than this.
+    await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    const state = await handle.stat({ bigint: true });
+    if (!state.isFile()) throw noFile(file);
+    const { dev, ino, size, mtimeNs } = state;
     const stamp = `${dev} ${ino} ${size} ${mtimeNs}`;
     if (size === 0n || stamp === told) return undefined;
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(MAX_READ_BYTES), 0, MAX_READ_BYTES, 0);
     return { stamp, content: buffer.subarray(0, bytesRead) };
   } catch (cause) {
-    if (hasErrno(cause, 'ENOENT')) return undefined;
+    // While it is replaced, on whatever it lies.
+    if (hasErrno(cause, 'ENOENT', 'EACCES', 'EPERM')) return undefined;
     throw diskError(cause, `Reading ${file}`);
   }
 }
 
+/** Whether there is such a file now. @throws RelaymintError INVALID_ARGUMENT when it is something else; STORAGE_FAILED when it must not be read. */
+export async function isThere(file: string): Promise<boolean> {
+  try {
+    await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (!(await handle.stat()).isFile()) throw noFile(file);
+    return true;
+  } catch (cause) {
+    if (hasErrno(cause, 'ENOENT')) return false;
+    throw diskError(cause, `Reading ${file}`);
+  }
+}
+
+function noFile(file: string): RelaymintError {
+  return new RelaymintError('INVALID_ARGUMENT', `${file} is no file.`, {
+    remedy: 'Name a file that somebody writes; "-" takes what a program prints.',
+  });
+}
+
+/** On one line, for whoever says what is wrong with it. */
+function asItStands(content: Buffer): string {
+  return isUtf8(content) ? content.toString().replaceAll(/\r?\n/g, ' ') : 'bytes that are no text';
+}
+
 /** On one line; undefined: it is no JSON. What it says is not touched, so that no digit of a number is lost. */
 function compact(content: Buffer): string | undefined {
-  const text = content.toString();
+  let text: string;
   try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(content);
     JSON.parse(text);
   } catch {
     return undefined;

@@ -187,14 +187,14 @@ async function say(
   await using stack = new AsyncDisposableStack();
   const node = stack.use(await opened(options, lifecycle.signal));
   const { Author, accountsBefore, accountsOf } = await loadAuthoring();
-  const before = await accountsBefore(node);
+  const before = output.json ? await accountsBefore(node) : undefined;
   const { as: author, host: hosts, relays: between } = options;
   const mouth = stack.use(await Author.open(node, { name, author, hosts, relays: between, signal: lifecycle.signal }));
   const { sequence, hosts: keeping } = await mouth.say({ ...saying, topic: path });
-  const accounts = await accountsOf(node, before);
-  output.value({ event: 'said', name, path, kind: saying.kind, author, sequence, hosts: keeping, ...accounts });
   const what = saying.kind === 'post' ? `It is ${author}/${sequence}` : `${saying.kind} of ${idText(saying.target)}`;
   output.line(`${what}, in the thread about ${path} of ${name}. ${counted(keeping.length, 'host')} took it.`);
+  const accounts = before && (await accountsOf(node, before));
+  output.value({ event: 'said', name, path, kind: saying.kind, author, sequence, hosts: keeping, ...accounts });
 }
 
 async function read(name: string, path: string, options: ReadingOptions): Promise<void> {
@@ -204,7 +204,7 @@ async function read(name: string, path: string, options: ReadingOptions): Promis
   const node = stack.use(await opened(options, lifecycle.signal));
   const { readThread } = await loadThread();
   const found = await readThread(node, { name, topic: path, relays: options.relays, signal: lifecycle.signal });
-  output.value(found);
+  output.value({ event: 'thread', ...found });
   output.line(threadText(found));
 }
 

@@ -29,7 +29,7 @@ import type * as LiveModule from '../../app/roles/live-updates.ts';
 import type { LineNews } from '../../app/roles/live-updates.ts';
 import type * as WatchedModule from '../../app/roles/watched-file.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { counted, createLog, createOutput, createStatus, type Output } from '../output.ts';
+import { counted, createLog, createOutput, createStatus, printable, type Output } from '../output.ts';
 import { addSettings, argumentOf } from '../settings.ts';
 
 const { relays } = siteRole.settings;
@@ -85,11 +85,7 @@ async function run(name: string, given: string | undefined, options: UpdateOptio
   using lifecycle = watchLifecycle();
   const mediaType = typeOf(file, options.type);
   const watches = options.watch === true;
-  if (watches && file === STANDARD_INPUT) {
-    throw new RelaymintError('INVALID_ARGUMENT', 'Standard input is no file that could be watched.', {
-      remedy: 'Name a file, or leave --watch out: each line that comes is an update.',
-    });
-  }
+  if (watches) await requireWatchable(file, mediaType);
   // Before anything is opened that pays.
   const content = file === STANDARD_INPUT || watches ? undefined : await contentOf(file);
   const settings = settingsOf({ ...siteRole, terms: () => ({}) }, options, (label) =>
@@ -99,7 +95,6 @@ async function run(name: string, given: string | undefined, options: UpdateOptio
   const node = stack.use(await openNode(settings, lifecycle.signal));
   await node.announce(lifecycle.signal);
   const { authoring, accounts } = await load();
-  const before = await accounts.accountsBefore(node);
   const { host: hosts, relays: between, life } = options;
   const where = { name, author: name, hosts, relays: between, signal: lifecycle.signal };
   const author = stack.use(await authoring.Author.open(node, where));
@@ -107,18 +102,13 @@ async function run(name: string, given: string | undefined, options: UpdateOptio
     const watched = watches ? file : undefined;
     return await sayInput(author, { name, watched, mediaType, life, output, lifecycle });
   }
+  const before = output.json ? await accounts.accountsBefore(node) : undefined;
   const said = await author.say({ kind: 'update', topic: '', mediaType, content, lifeMillis: life });
-  output.value({
-    event: 'said',
-    name,
-    kind: 'update',
-    author: name,
-    ...said,
-    ...(await accounts.accountsOf(node, before)),
-  });
   output.line(
     `${name} says update ${said.sequence}: ${counted(said.hosts.length, 'host')} ${said.hosts.length === 1 ? 'keeps' : 'keep'} it.`,
   );
+  const paid = before && (await accounts.accountsOf(node, before));
+  output.value({ event: 'said', name, kind: 'update', author: name, ...said, ...paid });
 }
 
 interface InputOptions {
@@ -139,9 +129,8 @@ async function sayInput(author: Author, options: InputOptions): Promise<void> {
     output.value(news);
     if (news.event !== 'update') {
       status.clear();
-      process.stderr.write(
-        `relaymint: line ${news.line} ${news.event === 'skipped' ? 'is skipped' : 'waits'}: ${news.why}\n`,
-      );
+      const said = watched === undefined ? `line ${news.line}` : `what ${printable(watched)} says`;
+      process.stderr.write(`relaymint: ${said} ${news.event === 'skipped' ? 'is skipped' : 'waits'}: ${news.why}\n`);
     } else if (process.stderr.isTTY) status.show(`update ${news.sequence}, ${counted(news.hosts.length, 'host')}`);
     else output.line(`${news.sequence} ${counted(news.hosts.length, 'host')}`);
   };
@@ -177,6 +166,23 @@ interface Loaded {
   readonly accounts: typeof AccountsModule;
   readonly live: typeof LiveModule;
   readonly watching: typeof WatchedModule;
+}
+
+/** @throws RelaymintError INVALID_ARGUMENT, STORAGE_FAILED. */
+async function requireWatchable(file: string, mediaType: string): Promise<void> {
+  if (file === STANDARD_INPUT) {
+    throw new RelaymintError('INVALID_ARGUMENT', 'Standard input is no file that could be watched.', {
+      remedy: 'Name a file, or leave --watch out: each line that comes is an update.',
+    });
+  }
+  if (!/^application\/(?:[^;]*\+)?json$/.test(mediaType)) {
+    throw new RelaymintError('INVALID_ARGUMENT', `What is watched is JSON, and not ${mediaType}.`, {
+      remedy: 'Say it once, without --watch; or give --type application/json if that is what it is.',
+    });
+  }
+  const { watching } = await load();
+  if (await watching.isThere(file)) return;
+  process.stderr.write(`relaymint: ${printable(file)} is not there; it is waited for\n`);
 }
 
 /** @throws RelaymintError INVALID_ARGUMENT. */

@@ -111,7 +111,7 @@ const startSection = flagsOnly({
     "the gateway's port; any free one if this one is taken",
     String(DEFAULT_GATEWAY_PORT),
   ),
-  // Seven processes speak.
+  // Many processes speak.
   logLevel: speechSection('warn').logLevel,
 });
 
@@ -201,6 +201,7 @@ async function start(options: StartOptions): Promise<void> {
 
   const owners = new OwnerCommands({
     cluster,
+    readyMillis: network.readyMillis,
     layout,
     logLevel: options.logLevel,
     log,
@@ -245,7 +246,14 @@ async function start(options: StartOptions): Promise<void> {
       done += 1;
     },
   }).finally(() => publishing.finish());
-  for (const live of display.live) stack.use(await liveTraffic(owners, live, log));
+  for (const live of display.live) {
+    // Without it all else is there.
+    const following = await liveTraffic(owners, live, log).catch((error: unknown) => {
+      log.warn({ err: error, name: live.name }, 'nobody says where its boats are');
+      return undefined;
+    });
+    if (following !== undefined) stack.use(following);
+  }
   const [published] = all;
   output.line(
     renderScreen({

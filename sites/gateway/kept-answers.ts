@@ -97,7 +97,8 @@ export class KeptAnswers {
     if (isForeignSubresource(headers, isPublic)) return undefined;
     // Under names of this machine strangers see nothing.
     if (this.#domain !== undefined && !isBelow(headers.host ?? '', this.#domain)) return undefined;
-    const key = `${headers.host}\n${url}\n${headers.accept}\n${headers['accept-encoding']}`;
+    // What is not said is not the same as any word.
+    const key = [headers.host, url, headers.accept, headers['accept-encoding']].map((part) => part ?? '\0').join('\n');
     return key.length > MAX_KEY ? undefined : key;
   }
 }

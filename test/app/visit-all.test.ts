@@ -19,7 +19,7 @@ const NAMES = ['news.web3', 'wall.web3', 'ferry.route', 'ada.sso'];
 
 let folder: string;
 let server: Server;
-let told: { posts: object[]; sequence: number };
+let told: { posts: object[] | undefined; sequence: number };
 let asked: string[];
 let settled: number;
 
@@ -32,7 +32,7 @@ beforeEach(async () => {
   server = createServer((request, response) => {
     asked.push(lineOf(request));
     const { pathname } = new URL(request.url ?? '', 'http://localhost');
-    if (pathname.endsWith('/posts')) response.end(JSON.stringify({ posts: told.posts }));
+    if (pathname.endsWith('/posts')) response.end(told.posts ? JSON.stringify({ posts: told.posts }) : 'posts');
     else if (pathname.endsWith('/updates'))
       response.end(JSON.stringify({ update: { sequence: told.sequence, text: '{}' } }));
     else response.end('here');
@@ -103,6 +103,7 @@ describe('a visit to all', () => {
     ['it by another author', [{ author: { name: 'eve.sso' }, text: 'hello' }]],
     ['other words', [{ author: { name: 'ada.sso' }, text: 'hello!' }]],
     ['something else than posts', [{ text: 'hello' }]],
+    ['no JSON', undefined],
   ])('finds a thread that tells %s', async (_what, posts) => {
     told.posts = posts;
     expect(await visited()).toEqual(['wall.web3']);

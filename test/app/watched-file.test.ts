@@ -1,9 +1,11 @@
 /** A file that is said whenever it changes. */
-import { appendFile, mkdtemp, rename, rm, utimes, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { appendFile, chmod, mkdir, mkdtemp, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { watchedLines } from '../../app/roles/watched-file.ts';
+import { isThere, watchedLines } from '../../app/roles/watched-file.ts';
 import { MAX_ENTRY_CONTENT_BYTES } from '../../core/limits.ts';
 
 let folder: string;
@@ -70,6 +72,30 @@ describe('a watched file', () => {
   it('is read no further than it makes sense', async () => {
     await writeFile(file, Buffer.alloc(64 * MAX_ENTRY_CONTENT_BYTES, '7'));
     expect((await next()).length).toBe(8 * MAX_ENTRY_CONTENT_BYTES + 1);
+  });
+
+  it('is waited for on, whatever keeps it from being read for a while', async () => {
+    await writeFile(file, '[1]');
+    await chmod(file, 0);
+    const first = next();
+    await rm(file);
+    await writeFile(file, '[2]');
+    expect(['[1]\n', '[2]\n']).toContain(await first);
+  });
+
+  it.each(['a pipe that nobody writes into', 'a folder'])('is refused if it is %s, and nothing hangs', async (what) => {
+    if (what === 'a folder') await mkdir(file);
+    else await promisify(execFile)('mkfifo', [file]);
+    await expect(lines.next()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(isThere(file)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it('may begin with a mark of its byte order, and is not told with letters that nobody wrote', async () => {
+    await writeFile(file, Buffer.from('\ufeff[1]'));
+    expect(await next()).toBe('[1]\n');
+    await writeFile(`${file}.new`, Buffer.concat([Buffer.from('["'), Buffer.of(0xff), Buffer.from('"]')]));
+    await rename(`${file}.new`, file);
+    expect(await next()).toBe('bytes that are no text\n');
   });
 
   it('ends when it is told to', async () => {
