@@ -4,6 +4,7 @@ import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
 import { RelaymintError } from '../../core/errors.ts';
+import { formatShare } from '../../core/grammar.ts';
 import { amount, formatBytes } from '../../core/units.ts';
 import { siteUrl } from '../../core/name.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
@@ -29,7 +30,7 @@ import {
   printable,
   type Output,
 } from '../output.ts';
-import { readManifestFile, type ManifestTerms } from '../../sites/manifest/index.ts';
+import { manifestFound, readManifestFile, type ManifestTerms } from '../../sites/manifest/index.ts';
 import { MAX_THUMBNAIL_WIDTH } from '../../sites/media/index.ts';
 import type { MadePictures } from '../../sites/media/index.ts';
 import { requireDirectory } from '../../app/market/index.ts';
@@ -152,7 +153,24 @@ async function madePictures(
 /** Pictures of which nothing could be made, that people are shown. */
 const SHOWN_FAILURES = 10;
 
-async function run(directory: string, options: PublishOptions): Promise<void> {
+/** The file's counts where the command says nothing. @throws RelaymintError INVALID_ARGUMENT: the command says something else. */
+function assertOneRoyalty({ manifest, royalty }: PublishOptions, terms: ManifestTerms | undefined): void {
+  const stated = terms?.royaltyBps;
+  if (stated === undefined || stated === royalty) return;
+  const [asked, written] = [formatShare(royalty), formatShare(stated)];
+  throw new RelaymintError('INVALID_ARGUMENT', `--royalty is ${asked}, and ${manifest ?? ''} says ${written}.`, {
+    remedy: 'Leave --royalty out: what the manifest says counts. Or leave "royalty" out of the manifest.',
+  });
+}
+
+/** What lies beside the folder is signed by who names it: it says who is paid. */
+async function unusedManifest(directory: string, options: PublishOptions): Promise<string | undefined> {
+  const found = options.manifest === undefined ? await manifestFound(directory) : undefined;
+  return found && printable(`${found} lies beside it and was not used: it is with --manifest ${found}`);
+}
+
+async function run(directory: string, options: PublishOptions, command: Command): Promise<void> {
+  const isRoyaltyGiven = command.getOptionValueSource('royalty') === 'cli';
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
   const isCar = await isFile(directory);
@@ -160,6 +178,9 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   const settings = settingsOf(site, options, (label) => createLog(options.logLevel, label));
   if (!isCar) await assertApart(folder, settings.dataDir);
   const terms = options.manifest === undefined ? undefined : await readManifestFile(options.manifest, options.name);
+  if (isRoyaltyGiven) assertOneRoyalty(options, terms);
+  const unused = isCar ? undefined : await unusedManifest(directory, options);
+  if (unused !== undefined) output.line(unused);
   await using stack = new AsyncDisposableStack();
   // Before anything is opened that pays: nothing of a file that is not right is published.
   const car = isCar ? stack.use(await openFile(folder, lifecycle.signal)) : undefined;
@@ -202,6 +223,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
     uploading.finish();
     status.clear();
   });
+  const kept = isRoyaltyGiven ? await node.ledger.name(options.name) : undefined;
   output.value(result);
   output.line(
     `${result.name} ${result.record}: ${counted(result.files, 'file')}, ${formatBytes(result.bytes)}, content ${result.cid}\n` +
@@ -209,6 +231,14 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
       `A local gateway shows it at ${siteUrl(result.name, DEFAULT_GATEWAY_PORT)}`,
   );
   if (result.manifest !== undefined) output.line(`Its manifest is ${result.manifest}.`);
+  if (kept !== undefined && kept.royaltyBps !== options.royalty) {
+    const [has, asked] = [formatShare(kept.royaltyBps), formatShare(options.royalty)];
+    const how =
+      result.manifest === undefined
+        ? `relaymint name update ${options.name} --royalty ${asked}`
+        : `"royalty": "${asked}" in the manifest`;
+    output.line(`Its royalty stays ${has}, for --royalty is for new names. To change it: ${how}`);
+  }
   if (result.skipped.length > 0) output.line(leftOutText(result.skipped));
   if (result.doubts.length > 0) output.line(doubtsText(result.doubts));
   if (result.changed.length > 0) {
