@@ -3,7 +3,7 @@ import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
-import { RelaymintError } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { formatShare } from '../../core/grammar.ts';
 import { amount, formatBytes } from '../../core/units.ts';
 import { siteUrl } from '../../core/name.ts';
@@ -16,6 +16,7 @@ import {
   optional,
   place,
   required,
+  toggle,
   type Grammar,
   type ValuesOf,
 } from '../../app/config/index.ts';
@@ -32,7 +33,7 @@ import {
 } from '../output.ts';
 import { manifestFound, readManifestFile, type ManifestTerms } from '../../sites/manifest/index.ts';
 import { MAX_THUMBNAIL_WIDTH } from '../../sites/media/index.ts';
-import type { MadePictures } from '../../sites/media/index.ts';
+import type { MadePictures, MadePosters } from '../../sites/media/index.ts';
 import { requireDirectory } from '../../app/market/index.ts';
 import { openNode } from '../../app/node/index.ts';
 import { baseSection, hostsWanted, settingsOf, site, type BaseValues, type SiteValues } from '../../app/roles/index.ts';
@@ -65,6 +66,10 @@ const publishSection = flagsOnly({
     '--thumbnails <widths>',
     widths,
     'also publish smaller forms of its pictures (AVIF, WebP) beside them, and thumbnails of these widths in pixels: 320,640,1280; needs the package "sharp"',
+  ),
+  posters: toggle(
+    '--posters',
+    'also publish a picture of each film beside it, ferry.webm.jpg beside ferry.webm; needs the program ffmpeg, and goes on without',
   ),
 });
 
@@ -126,11 +131,7 @@ async function madePictures(
   signal: AbortSignal,
 ): Promise<MadePictures | undefined> {
   if (options.thumbnails === undefined) return undefined;
-  if (isCar) {
-    throw new RelaymintError('INVALID_ARGUMENT', 'A CAR file is published as it is, without --thumbnails.', {
-      remedy: 'Publish the folder, or leave --thumbnails out.',
-    });
-  }
+  if (isCar) throw asItIs('--thumbnails');
   const steps = createSteps('Pictures ', output.json);
   const { picturesFor }: typeof MediaModule = await import('../../app/roles/own-media.ts');
   const made = await picturesFor(options.name, {
@@ -142,15 +143,55 @@ async function madePictures(
     onProgress: ({ done, total, path: shown }) => steps.update(done, total, shown),
   }).finally(() => steps.finish());
   output.line(`${counted(made.beside.size, 'file')} made of ${counted(made.pictures, 'picture')}.`);
-  for (const { path: one, why } of made.failed.slice(0, SHOWN_FAILURES)) {
-    output.line(printable(`${one}: nothing was made of it: ${why}.`));
-  }
-  const more = made.failed.length - SHOWN_FAILURES;
-  if (more > 0) output.line(`.. and of ${more} more.`);
+  sayFailed(made.failed, output);
   return made;
 }
 
-/** Pictures of which nothing could be made, that people are shown. */
+/** undefined: none are wanted, or can be made here. @throws RelaymintError INVALID_ARGUMENT (a CAR file), and as `makePosters`. */
+async function madePosters(
+  { folder, isCar, options, terms, dataDir }: PicturesOf,
+  output: Output,
+  signal: AbortSignal,
+): Promise<MadePosters | undefined> {
+  if (options.posters !== true) return undefined;
+  if (isCar) throw asItIs('--posters');
+  const steps = createSteps('Posters  ', output.json);
+  const { postersFor }: typeof MediaModule = await import('../../app/roles/own-media.ts');
+  try {
+    const made = await postersFor(options.name, {
+      folder,
+      dataDir,
+      terms,
+      signal,
+      onProgress: ({ done, total, path: shown }) => steps.update(done, total, shown),
+    });
+    output.line(`${counted(made.beside.size, 'poster')} made.`);
+    sayFailed(made.failed, output);
+    return made;
+  } catch (error) {
+    if (!isRelaymintError(error, 'PROGRAM_MISSING')) throw error;
+    output.line(`No posters were made. ${error.message}`);
+    return undefined;
+  } finally {
+    steps.finish();
+  }
+}
+
+function sayFailed(failed: MadePictures['failed'], output: Output): void {
+  for (const { path: one, why } of failed.slice(0, SHOWN_FAILURES)) {
+    output.line(printable(`${one}: nothing was made of it: ${why}.`));
+  }
+  const more = failed.length - SHOWN_FAILURES;
+  if (more > 0) output.line(`.. and of ${more} more.`);
+}
+
+function asItIs(option: string): RelaymintError {
+  return new RelaymintError('INVALID_ARGUMENT', `A CAR file is published as it is, without ${option}.`, {
+    remedy: `Publish the folder, or leave ${option} out.`,
+  });
+}
+
+/** Pictures and films of which nothing could be made, that people are shown. */
 const SHOWN_FAILURES = 10;
 
 /** The file's counts where the command says nothing. @throws RelaymintError INVALID_ARGUMENT: the command says something else. */
@@ -184,11 +225,10 @@ async function run(directory: string, options: PublishOptions, command: Command)
   await using stack = new AsyncDisposableStack();
   // Before anything is opened that pays: nothing of a file that is not right is published.
   const car = isCar ? stack.use(await openFile(folder, lifecycle.signal)) : undefined;
-  const pictures = await madePictures(
-    { folder, isCar, options, terms, dataDir: settings.dataDir },
-    output,
-    lifecycle.signal,
-  );
+  const media = { folder, isCar, options, terms, dataDir: settings.dataDir };
+  const pictures = await madePictures(media, output, lifecycle.signal);
+  const posters = await madePosters(media, output, lifecycle.signal);
+  const made = [pictures, posters].flatMap((one) => (one === undefined ? [] : Array.from(one.beside)));
   const node = stack.use(await openNode(settings, lifecycle.signal));
   await node.announce(lifecycle.signal);
   const importing = createProgress('Importing', output.json);
@@ -198,7 +238,7 @@ async function run(directory: string, options: PublishOptions, command: Command)
   const { publish } = await loadPublisher();
   const result = await publish(node, {
     directory: folder,
-    beside: pictures?.beside,
+    ...(made.length > 0 && { beside: new Map(made) }),
     terms,
     ...(car && { car }),
     name: options.name,

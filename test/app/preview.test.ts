@@ -220,7 +220,7 @@ describe('a preview under a manifest', () => {
     const embedded = await ask(`${dawn}a.png`, embedding(page));
     expect([embedded.statusCode, embedded.headers['access-control-allow-origin']]).toEqual([200, page.slice(0, -1)]);
     expect((await ask(`${dawn}a.png`, embedding(other))).statusCode).toBe(403);
-    expect((await ask(`${page}`, embedding(dawn))).statusCode).toBe(403);
+    expect((await ask(page, embedding(dawn))).statusCode).toBe(403);
   });
 
   it('shows what changed in the file, and goes on with the one before while there is a fault in it', async () => {

@@ -110,3 +110,25 @@ describe('relaymint site publish --manifest', () => {
     }
   });
 });
+
+describe('relaymint site publish --posters', () => {
+  it('goes on without ffmpeg, and says how to get it', async () => {
+    const site = await temporaryFolder();
+    const [empty, data] = [`${site.path}-empty`, `${site.path}-keys`];
+    const gone = ['--data', data, '--ledger', 'http://127.0.0.1:1', '--airdrop', '1'];
+    try {
+      await mkdir(empty);
+      await writeFile(path.join(site.path, 'a.webm'), 'none');
+      const args = ['site', 'publish', site.path, '--name', 'own.web3', '--posters', ...gone];
+      const { stdout, stderr } = await run(args, { env: { PATH: empty } });
+      expect(stdout).toMatch(
+        /^No posters were made\. The program ffmpeg is not installed\. .*apt-get install ffmpeg\n$/,
+      );
+      expect(stderr).toContain('does not answer');
+    } finally {
+      await rm(empty, { recursive: true });
+      await rm(data, { recursive: true, force: true });
+      await site[Symbol.asyncDispose]();
+    }
+  });
+});
