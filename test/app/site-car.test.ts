@@ -234,6 +234,20 @@ describe('a CAR file that is not right', () => {
     );
   });
 
+  it.each(['..', '.', '', 'a/b', '../../etc/passwd'])('is refused for an entry that is called "%s"', async (called) => {
+    const leaf = rawBlock('leaf');
+    const folderOf = (Name: string, Hash: CID): { readonly cid: CID; readonly bytes: Uint8Array } => {
+      const bytes = dagPb.encode(dagPb.prepare({ Data: Uint8Array.of(8, 1), Links: [{ Name, Hash }] }));
+      return { cid: CID.createV1(dagPb.code, rawBlock(bytes).cid.multihash), bytes };
+    };
+    const inner = folderOf(called, leaf.cid);
+    const outer = folderOf('docs', inner.cid);
+    const file = await written([outer.cid], [outer, inner, { cid: leaf.cid, bytes: leaf.block }]);
+    expect(await told(file)).toContain(
+      `CONTENT_REFUSED: A folder has an entry "${called}", to which no address leads.`,
+    );
+  });
+
   it('is refused for folders that name the same folder so often that nobody can walk all paths', async () => {
     let below = rawBlock('leaf');
     let cid = below.cid;
