@@ -460,6 +460,12 @@ export const MAX_KNOWN_MEDIA = 8_192;
 export const MAX_PICTURE_PIXELS = 100_000_000;
 /** Of the file of such a picture, bytes: it is read as a whole. */
 export const MAX_PICTURE_BYTES: number = 128 * 1024 * 1024;
+/** Of a poster that is made of a film, bytes: a page shows it before anything else. */
+export const MAX_POSTER_BYTES: number = 4 * 1024 * 1024;
+/** How long that may take for one film, milliseconds: half a minute is much for fifty frames of the largest. */
+export const MAX_POSTER_MILLIS = 60_000;
+/** Of the address space of the program that makes it: an 8K film takes a good 1 GiB. */
+export const MAX_POSTER_MEMORY_BYTES: number = 2 * 1024 * 1024 * 1024;
 /** Names remembered with their highest seq: about 1 KB each. */
 export const MAX_CACHED_NAMES = 4096;
 /** Directory and interior blocks a gateway keeps, bytes in all. */

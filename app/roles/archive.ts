@@ -26,6 +26,11 @@ export function picturesFolder(dataDir: string, name: string): string {
   return path.join(contentFolder(dataDir), 'pictures', name);
 }
 
+/** The same of its films. */
+export function postersFolder(dataDir: string, name: string): string {
+  return path.join(contentFolder(dataDir), 'posters', name);
+}
+
 export function journalOf(dataDir: string): PublishJournal {
   return new PublishJournal(path.join(contentFolder(dataDir), 'published.jsonl'));
 }

@@ -60,7 +60,8 @@ export async function importToHost(parts: HostImportParts): Promise<HostImported
     const pin = await bringIn(store, { name, root: car.root }, car.blocks, { signal });
     return await importedOf(parts, pin, car);
   }
-  const record = await parts.ledger.name(name);
+  // Who gives a root needs no ledger: it may be away, and is asked at the end what the name points to.
+  const record = from.root === undefined ? await parts.ledger.name(name) : undefined;
   const root = from.root ?? rootOf(name, record);
   const store = stack.use(await openStore(parts));
   const onBytes = (bytes: number): void => {
@@ -69,8 +70,7 @@ export async function importToHost(parts: HostImportParts): Promise<HostImported
     from.onBytes(bytes);
   };
   const manifest = manifestNamed(record);
-  if (manifest !== undefined && from.root === undefined)
-    await bringManifest(store, { name, root: manifest }, from.blocks, signal);
+  if (manifest !== undefined) await bringManifest(store, { name, root: manifest }, from.blocks, signal);
   const pin = await bringIn(store, { name, root }, from.blocks, { signal, onBytes });
   try {
     assertFits(parts, pin.bytes);

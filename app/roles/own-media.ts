@@ -7,11 +7,16 @@ import {
   beginningsOfFolder,
   doubtsAbout,
   makePictures,
+  makePosters,
   type Doubt,
   type MadePictures,
+  type MadePosters,
   type MakeOptions,
+  type PosterOptions,
+  type Rights,
 } from '../../sites/media/index.ts';
-import { picturesFolder } from './archive.ts';
+import { findProgram } from '../../node/transport/index.ts';
+import { picturesFolder, postersFolder } from './archive.ts';
 
 type Declaring = Pick<ManifestTerms, 'kind' | 'mediaType'>;
 
@@ -51,9 +56,22 @@ export async function picturesFor(
   { dataDir, terms, ...options }: PicturesOptions,
 ): Promise<MadePictures> {
   const into = picturesFolder(dataDir, name);
-  const { creator, copyright, licence } = terms ?? {};
-  const rights = creator === undefined ? undefined : { creator, copyright, url: licence?.url };
-  return await makePictures({ ...options, into, rights });
+  return await makePictures({ ...options, into, rights: rightsOf(terms) });
+}
+
+export interface PostersOptions extends Omit<PosterOptions, 'into' | 'rights' | 'program'> {
+  readonly dataDir: string;
+  readonly terms: ManifestTerms | undefined;
+}
+
+/** A picture of each of a folder's films, kept for the name in the data folder. @throws RelaymintError PROGRAM_MISSING, and as `makePosters`. */
+export async function postersFor(name: string, { dataDir, terms, ...options }: PostersOptions): Promise<MadePosters> {
+  const program = await findProgram('ffmpeg');
+  return await makePosters({ ...options, program, into: postersFolder(dataDir, name), rights: rightsOf(terms) });
+}
+
+function rightsOf(terms: ManifestTerms | undefined): Rights | undefined {
+  return terms && { creator: terms.creator, copyright: terms.copyright, url: terms.licence?.url };
 }
 
 /** What pictures or films have to be; undefined: it is about a site. */

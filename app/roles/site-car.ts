@@ -31,7 +31,7 @@ const CHECKING = 'Checking the CAR file';
 
 /**
  * Reads and checks all that is below the root, before anything is changed.
- * @throws RelaymintError FILE_NOT_FOUND, CONTENT_REFUSED (no CAR file, no root or several, no UnixFS, a huge header), CONTENT_NOT_FOUND
+ * @throws RelaymintError FILE_NOT_FOUND, CONTENT_REFUSED (no CAR file, no root or several, no UnixFS, a huge header, an entry that is called ".."), CONTENT_NOT_FOUND
  * (a block is missing), CONTENT_CORRUPT (a block is not what its CID says), STORAGE_FAILED, ABORTED.
  */
 export async function openSiteCar(path: string, { signal, onBytes }: SiteCarOptions = {}): Promise<SiteCar> {
@@ -48,7 +48,7 @@ export async function openSiteCar(path: string, { signal, onBytes }: SiteCarOpti
       blockBytes += (await reader.blocks.get(cid)).length;
       onBytes?.(blockBytes);
     }
-    const { files, bytes: fileBytes } = await countFiles(reader.blocks, root, options);
+    const { files, bytes: fileBytes } = await countFiles(reader.blocks, root, { ...options, plainNames: true });
     return {
       root,
       files,

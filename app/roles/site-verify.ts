@@ -1,6 +1,6 @@
 /** Whether the hosts of a site keep it: each is asked for blocks that are drawn at random, and pays with its word if it lacks one. */
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { CID } from 'multiformats/cid';
+import type { CID } from 'multiformats/cid';
 import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError, type ErrorCode } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
@@ -9,6 +9,7 @@ import type { NameRecord } from '../../ledger/contract.ts';
 import type { BlockStore } from '../../sites/blocks/index.ts';
 import { challenge, listBlocks, sampleOf, type BlockList, type KeepingResult } from '../../sites/keeping/index.ts';
 import { manifestCid } from '../../sites/manifest/index.ts';
+import { rootOfRecord } from '../../sites/name/index.ts';
 import type { RunningNode } from '../node/index.ts';
 import { hasArchive, openArchive } from './archive.ts';
 import { HostLine, fromAnyOf } from './host-line.ts';
@@ -172,15 +173,7 @@ export function rootOf(name: string, record: NameRecord | undefined): CID {
       remedy: 'Publish a folder under it with "relaymint site publish", which registers it again.',
     });
   }
-  try {
-    return CID.decode(record.root);
-  } catch (cause) {
-    const what = record.root.length === 0 ? 'to nothing' : 'to something that is no content';
-    throw new RelaymintError('CONTENT_NOT_FOUND', `${name} points ${what}.`, {
-      remedy: 'Publish a folder under it with "relaymint site publish".',
-      cause,
-    });
-  }
+  return rootOfRecord(record);
 }
 
 /** The blocks under a root that is kept here. */

@@ -3,6 +3,7 @@
  * will see it, and pack it.
  */
 export { initSite } from './init.ts';
+export type { InitOptions, NewSite } from './init.ts';
 export { packSite } from './pack.ts';
 export type { Packed, PackOptions } from './pack.ts';
 export { openPreview } from './preview.ts';

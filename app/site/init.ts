@@ -1,4 +1,4 @@
-/** Makes a small site of an empty folder. */
+/** Makes a small site of an empty folder, and beside it the file that its manifest is made from. */
 import { lstat, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { assertNotAborted } from '../../core/abort.ts';
@@ -7,31 +7,64 @@ import { diskError } from '../../platform/disk/disk-error.ts';
 import { makeFolder } from '../../platform/disk/folder.ts';
 import { writeNewFile } from '../../platform/disk/new-file.ts';
 import { hasErrno } from '../../platform/errno.ts';
-import { STARTER } from './starter.ts';
+import { manifestBeside } from '../../sites/manifest/index.ts';
+import { STARTER, STARTER_MANIFEST } from './starter.ts';
+
+export interface InitOptions {
+  /** The file for the manifest. Default: beside the folder, where other commands look for it. */
+  readonly manifest?: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface NewSite {
+  /** Their paths in the folder. */
+  readonly files: readonly string[];
+  readonly manifest: string;
+}
+
+const MAKING = 'Making the site';
 
 /**
- * Writes all files of a new site, or none. What is in the folder already stays as it is: files whose names begin with a dot (`.git`) are no
- * hindrance, others are.
- * @returns the paths of the files. @throws RelaymintError FILE_EXISTS, STORAGE_FULL, STORAGE_FAILED, ABORTED.
+ * Writes all files of a new site, or none. What is there already stays as it is: files in the folder whose names begin with a dot (`.git`) are
+ * no hindrance, others are.
+ * @throws RelaymintError FILE_EXISTS, INVALID_ARGUMENT (the manifest would be a file of the site), STORAGE_FULL, STORAGE_FAILED, ABORTED.
  */
-export async function initSite(folder: string, signal: AbortSignal): Promise<readonly string[]> {
-  assertNotAborted(signal, 'Making the site');
+export async function initSite(
+  folder: string,
+  { manifest = manifestBeside(folder), signal }: InitOptions,
+): Promise<NewSite> {
+  assertNotAborted(signal, MAKING);
+  assertBeside(folder, manifest);
   const written: string[] = [];
+  // Never over another: somebody else may have come first.
+  const write = async (file: string, content: string, taken: () => RelaymintError): Promise<void> => {
+    assertNotAborted(signal, MAKING);
+    try {
+      await writeNewFile(file, content);
+    } catch (cause) {
+      throw hasErrno(cause, 'EEXIST') ? taken() : diskError(cause, `Writing ${file}`);
+    }
+    written.push(file);
+  };
   try {
     await assertEmpty(folder);
     await makeFolder(folder, 0o777);
-    for (const [name, content] of STARTER) {
-      assertNotAborted(signal, 'Making the site');
-      const file = path.join(folder, name);
-      // Never over another: somebody else may have come first.
-      await writeNewFile(file, content);
-      written.push(file);
-    }
+    await write(manifest, STARTER_MANIFEST, () => isThere(manifest));
+    for (const [name, content] of STARTER) await write(path.join(folder, name), content, () => notEmpty(folder));
   } catch (cause) {
     for (const file of written) await rm(file, { force: true }).catch(() => undefined);
     throw hasErrno(cause, 'EEXIST') ? notEmpty(folder) : diskError(cause, `Making a site in ${folder}`);
   }
-  return Array.from(STARTER.keys());
+  return { files: Array.from(STARTER.keys()), manifest };
+}
+
+/** What is in the folder is published. @throws RelaymintError INVALID_ARGUMENT */
+function assertBeside(folder: string, manifest: string): void {
+  const [first] = path.relative(path.resolve(folder), path.resolve(manifest)).split(path.sep);
+  if (first === '..') return;
+  throw new RelaymintError('INVALID_ARGUMENT', `${manifest} is in ${folder}, and would be published with the site.`, {
+    remedy: 'Name a file beside the folder.',
+  });
 }
 
 async function assertEmpty(folder: string): Promise<void> {
@@ -43,6 +76,12 @@ async function assertEmpty(folder: string): Promise<void> {
   if (found.isFile()) throw notEmpty(folder);
   const names = await readdir(folder);
   if (names.some((name) => !name.startsWith('.'))) throw notEmpty(folder);
+}
+
+function isThere(manifest: string): RelaymintError {
+  return new RelaymintError('FILE_EXISTS', `${manifest} is there already, and is not overwritten.`, {
+    remedy: 'Move it away, or name another file with --manifest.',
+  });
 }
 
 function notEmpty(folder: string): RelaymintError {

@@ -5,27 +5,36 @@ import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { CID } from 'multiformats/cid';
 import { assertNotAborted } from '../../core/abort.ts';
+import { toHex } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
-import { isName, siteUrl } from '../../core/name.ts';
+import { isName, parseName, siteUrl } from '../../core/name.ts';
 import type { Log } from '../../core/ports.ts';
 import { repeat } from '../../core/repeat.ts';
 import { hasErrno } from '../../platform/errno.ts';
 import {
   blockMissing,
+  isManifestCodec,
   openBlockStore,
   type BlockReader,
   type BlockStore,
+  type Pin,
   type SiteContent,
 } from '../../sites/blocks/index.ts';
 import { openCar, type CarFile } from '../../sites/car/index.ts';
 import { createGateway, frontPage, type SiteAddress } from '../../sites/gateway/index.ts';
+import { manifestBeside, manifestFound, readManifestFile, type NameState } from '../../sites/manifest/index.ts';
 import { importPath, type ImportProgress, type Skipped } from '../../sites/unixfs/index.ts';
-import { RELOAD_SCRIPT, stateHandler } from './reload.ts';
+import { RELOADING, reloadHandlers } from './reload.ts';
 import { openScratch } from './scratch.ts';
+import { StandIn, nameWithManifest } from './stand-in.ts';
 
 export interface PreviewOptions {
   /** Folders and CAR files. */
   readonly paths: readonly string[];
+  /** The file that the manifest of the only folder is made from. Default: what lies beside each folder, if anything does. */
+  readonly manifest?: string | undefined;
+  /** Under which name the only folder is shown. Default: one made of the folder's own, and of what the manifest says that it is. */
+  readonly name?: string | undefined;
   readonly port: number;
   readonly signal: AbortSignal;
   readonly onImport?: (progress: ImportProgress) => void;
@@ -41,6 +50,8 @@ export interface PreviewedSite {
   /** Where a browser shows it. */
   readonly url: string;
   readonly skipped: readonly Skipped[];
+  /** The file that its manifest is made from. Absent: it has none. */
+  readonly manifest?: string | undefined;
 }
 
 export interface Preview extends AsyncDisposable {
@@ -62,11 +73,12 @@ const MAX_LABEL = 63;
 
 /**
  * Imports what is given and serves it on loopback.
- * @throws RelaymintError FILE_NOT_FOUND, CONTENT_REFUSED (not a CAR file), INVALID_ARGUMENT (an empty folder), ADDRESS_IN_USE, ABORTED, ...
+ * @throws RelaymintError FILE_NOT_FOUND, CONTENT_REFUSED (not a CAR file), INVALID_ARGUMENT (an empty folder; a manifest with a fault, or for several), ADDRESS_IN_USE, ABORTED, ...
  */
 export async function openPreview(options: PreviewOptions): Promise<Preview> {
   const { port, signal, log } = options;
   await using opening = new AsyncDisposableStack();
+  await assertOneFolder(options);
   const scratch = opening.use(await openScratch('preview'));
   const store = opening.use(await openBlockStore({ directory: scratch.path, log }));
   const shown = opening.use(new Shown(store, options));
@@ -74,8 +86,8 @@ export async function openPreview(options: PreviewOptions): Promise<Preview> {
     resolver: { resolve: async (name) => await Promise.resolve(shown.resolve(name)) },
     content: { open: async () => await Promise.resolve(shown.content) },
     roots: { open: async () => await Promise.resolve(shown.content) },
-    names: [stateHandler((name) => shown.rootOf(name)?.toString())],
-    appendix: RELOAD_SCRIPT,
+    names: reloadHandlers((name) => shown.stateOf(name)),
+    appendix: RELOADING,
     front: (_request, response) =>
       frontPage(response, {
         title: 'Preview',
@@ -104,7 +116,12 @@ interface Folder {
   readonly name: string;
   root: CID;
   skipped: readonly Skipped[];
+  manifest: string | undefined;
+  /** In the place of the ledger's: it names the manifest. */
+  record: NameState | undefined;
 }
+
+type Imported = Omit<Folder, 'path' | 'name'>;
 
 /** The folders and CAR files, and all their blocks. */
 class Shown implements AsyncDisposable {
@@ -112,6 +129,7 @@ class Shown implements AsyncDisposable {
   readonly remarks: string[] = [];
   readonly #store: BlockStore;
   readonly #options: PreviewOptions;
+  readonly #standIn = new StandIn();
   readonly #folders = new Map<string, Folder>();
   readonly #cars: { readonly path: string; readonly car: CarFile }[] = [];
   readonly #watching = new AsyncDisposableStack();
@@ -141,7 +159,7 @@ class Shown implements AsyncDisposable {
     }
     const found = await stat(given).catch(() => undefined);
     if (found?.isFile() !== true) {
-      const name = this.#nameFor(given);
+      const name = await this.#nameFor(given);
       this.#folders.set(name, { path: given, name, ...(await this.#import(name, given)) });
       return;
     }
@@ -153,14 +171,16 @@ class Shown implements AsyncDisposable {
     }
   }
 
-  rootOf(name: string): CID | undefined {
-    return this.#folders.get(name)?.root;
+  /** What pages of the name show: it changes with the folder and with the manifest. */
+  stateOf(name: string): string | undefined {
+    const folder = this.#folders.get(name);
+    return folder && stateOf(folder);
   }
 
   /** @throws RelaymintError NAME_UNKNOWN. */
   resolve(name: string): SiteAddress {
     const folder = this.#folders.get(name);
-    if (folder !== undefined) return { name, root: folder.root, record: undefined };
+    if (folder !== undefined) return { name, root: folder.root, record: folder.record };
     throw new RelaymintError('NAME_UNKNOWN', `${name} is not previewed here.`, {
       remedy: 'Open the address that was printed.',
     });
@@ -185,8 +205,8 @@ class Shown implements AsyncDisposable {
   /** Shows each folder anew when something in it changes. */
   watch(port: number): void {
     for (const folder of this.#folders.values()) {
-      const watched = new WatchedFolder(folder.path, () => void this.#refresh(folder, port), this.#options.log);
-      this.#watching.use(watched);
+      const { log, manifest = manifestBeside(folder.path) } = this.#options;
+      this.#watching.use(new WatchedFolder(folder.path, manifest, () => void this.#refresh(folder, port), log));
     }
   }
 
@@ -200,26 +220,44 @@ class Shown implements AsyncDisposable {
     if (this.#closed) return;
     const { onChange = () => {} } = this.#options;
     try {
-      const before = folder.root;
+      const before = stateOf(folder);
       Object.assign(folder, await this.#import(folder.name, folder.path));
-      if (!folder.root.equals(before)) onChange(siteOf(folder, port));
+      if (stateOf(folder) !== before) onChange(siteOf(folder, port));
     } catch (error) {
       if (!this.#closed) onChange(siteOf(folder, port), error);
     }
   }
 
-  async #import(name: string, folder: string): Promise<Pick<Folder, 'root' | 'skipped'>> {
+  async #import(name: string, folder: string): Promise<Imported> {
     const { signal, onImport } = this.#options;
+    const manifest = await this.#manifestOf(folder);
+    const terms = manifest === undefined ? undefined : await readManifestFile(manifest, name);
     await using session = this.#store.begin();
     const { root, skipped } = await importPath(folder, session, { signal, ...(onImport && { onProgress: onImport }) });
     await session.pin(name, root);
-    const older = this.#store.pins(name).filter((pin) => !pin.root.equals(root));
-    for (const pin of older.slice(0, older.length - KEPT_STATES + 1)) await this.#store.unpin(name, pin.root);
-    return { root, skipped };
+    const record = await this.#standIn.recordOf(this.#store, { name, root, terms });
+    const isManifest = (pin: Pin): boolean => isManifestCodec(pin.root);
+    for (const kind of [isManifest, (pin: Pin) => !isManifest(pin)]) {
+      const pins = this.#store.pins(name).filter(kind);
+      for (const pin of pins.slice(0, -KEPT_STATES)) await this.#store.unpin(name, pin.root);
+    }
+    return { root, skipped, manifest, record };
+  }
+
+  async #manifestOf(folder: string): Promise<string | undefined> {
+    return this.#options.manifest ?? (await manifestFound(folder));
+  }
+
+  async #nameFor(folder: string): Promise<string> {
+    const { name } = this.#options;
+    if (name !== undefined) return name;
+    const manifest = await this.#manifestOf(folder);
+    const own = this.#ownNameFor(folder);
+    return manifest === undefined ? own : await nameWithManifest(own, manifest);
   }
 
   /** A name made of the folder's own. */
-  #nameFor(folder: string): string {
+  #ownNameFor(folder: string): string {
     const letters = path
       .basename(path.resolve(folder))
       .toLowerCase()
@@ -229,7 +267,8 @@ class Shown implements AsyncDisposable {
     const label = isName(`${letters}.web3`) ? letters : 'site';
     for (let number = 1; ; number += 1) {
       const name = number === 1 ? `${label}.web3` : `${label}${number}.web3`;
-      if (!this.#folders.has(name)) return name;
+      if (Array.from(this.#folders.keys()).every((other) => parseName(other).label !== parseName(name).label))
+        return name;
     }
   }
 
@@ -238,12 +277,14 @@ class Shown implements AsyncDisposable {
     await this.#watching.disposeAsync();
     await this.#importing;
     for (const { car } of this.#cars) await car[Symbol.asyncDispose]();
+    this.#standIn[Symbol.dispose]();
   }
 }
 
-/** Tells of changes in a folder, also when another one has come in its place. */
+/** Tells of changes in a folder, also when another one has come in its place, and of its manifest. */
 class WatchedFolder implements AsyncDisposable {
   readonly #path: string;
+  readonly #manifest: string;
   readonly #onChange: () => void;
   readonly #log: Log;
   readonly #looking: AsyncDisposable;
@@ -251,9 +292,12 @@ class WatchedFolder implements AsyncDisposable {
   #settling: NodeJS.Timeout | undefined;
   /** Which folder it is. */
   #which: string | undefined;
+  /** Which file the manifest is, and as it was written last. */
+  #said: string | undefined;
 
-  constructor(folder: string, onChange: () => void, log: Log) {
+  constructor(folder: string, manifest: string, onChange: () => void, log: Log) {
     this.#path = folder;
+    this.#manifest = manifest;
     this.#onChange = onChange;
     this.#log = log;
     const what = 'looking for changes of a folder';
@@ -261,6 +305,11 @@ class WatchedFolder implements AsyncDisposable {
   }
 
   async #look(): Promise<void> {
+    await this.#lookAtFolder();
+    await this.#lookAtManifest();
+  }
+
+  async #lookAtFolder(): Promise<void> {
     const found = await stat(this.#path, { bigint: true }).catch(() => undefined);
     // A number may be used again at once.
     const which = found && `${found.ino} ${found.birthtimeNs}`;
@@ -270,6 +319,14 @@ class WatchedFolder implements AsyncDisposable {
     this.#watcher?.close();
     if (found !== undefined) this.#watch();
     if (!isFirst) this.#changed();
+  }
+
+  async #lookAtManifest(): Promise<void> {
+    const found = await stat(this.#manifest, { bigint: true }).catch(() => undefined);
+    const said = found === undefined ? 'none' : `${found.ino} ${found.mtimeNs} ${found.size}`;
+    const before = this.#said;
+    this.#said = said;
+    if (before !== undefined && said !== before) this.#changed();
   }
 
   #watch(): void {
@@ -298,6 +355,23 @@ function isShown(root: CID, car: CarFile): boolean {
   return car.has(root) && root.toV1().toString().length <= MAX_LABEL;
 }
 
-function siteOf({ path: folder, name, root, skipped }: Folder, port: number): PreviewedSite {
-  return { path: folder, root, url: siteUrl(name, port), skipped };
+function siteOf({ path: folder, name, root, skipped, manifest }: Folder, port: number): PreviewedSite {
+  return { path: folder, root, url: siteUrl(name, port), skipped, manifest };
+}
+
+function stateOf({ root, record }: Folder): string {
+  const manifest = record === undefined ? '' : ` ${toHex(record.manifest)}`;
+  return `${root.toString()}${manifest}`;
+}
+
+/** One name and one manifest are of one folder. @throws RelaymintError INVALID_ARGUMENT */
+async function assertOneFolder({ paths, manifest, name }: PreviewOptions): Promise<void> {
+  const [first, ...others] = paths;
+  if (manifest === undefined && name === undefined) return;
+  const isFile = first !== undefined && (await stat(first).catch(() => undefined))?.isFile() === true;
+  if (others.length === 0 && !isFile) return;
+  const what = manifest === undefined ? 'A name' : 'A manifest';
+  throw new RelaymintError('INVALID_ARGUMENT', `${what} is for one folder.`, {
+    remedy: 'Preview the folder alone. Manifests that lie beside their folders are found for several, too.',
+  });
 }

@@ -125,6 +125,30 @@ ${main}
 `;
 }
 
+/** What a new site's manifest is made from: true as it is, so that nothing false is signed by who changes nothing. */
+export const STARTER_MANIFEST: string = `{
+  "//": [
+    "Whose the site is, and what others may do with it. This file lies beside the folder: it is no part of the site.",
+    "It counts once it is published: relaymint site publish FOLDER --manifest THIS-FILE. Updates without --manifest keep what was said last.",
+    "A field whose name begins with // is not read: take the slashes and the blank away to say it. docs/sites.md has all fields."
+  ],
+  "creator": "The owner of this name",
+  "title": "A new site",
+  "// description": "What it is about, in a few sentences.",
+  "// copyright": "© Your Name",
+  "// licence": {
+    "permits": { "usage": ["search"], "user": ["personal", "education"] },
+    "prohibits": { "usage": ["ai-train"] },
+    "payment": "attribution",
+    "url": "https://creativecommons.org/licenses/by-nc/4.0/"
+  },
+  "// royalty": "20%",
+  "// referrer": "10%",
+  "embedding": "none",
+  "comments": "none"
+}
+`;
+
 /** By their paths. */
 export const STARTER: ReadonlyMap<string, string> = new Map([
   [

@@ -5,7 +5,7 @@ import { flagsOnly, newName, optional, place, toggle, type ValuesOf } from '../.
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { requireDirectory } from '../../app/market/index.ts';
 import { checkSite, type CheckReport, type Finding } from '../../sites/check/index.ts';
-import { readManifestFile } from '../../sites/manifest/index.ts';
+import { manifestFound, readManifestFile } from '../../sites/manifest/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { counted, createOutput, createSteps, printable } from '../output.ts';
 import { addSettings } from '../settings.ts';
@@ -15,7 +15,7 @@ const checkSection = flagsOnly({
   manifest: optional(
     '--manifest <file>',
     place,
-    'also check the file that says whose it is, for "relaymint site publish --manifest"',
+    'also check the file that says whose it is, for "relaymint site publish --manifest" (default: public.manifest.json beside ./public, if it is there)',
   ),
   strict: toggle('--strict', 'fail on warnings too'),
 });
@@ -48,19 +48,22 @@ async function run(directory: string, options: CheckOptions): Promise<void> {
   using lifecycle = watchLifecycle();
   const steps = createSteps('Checking', output.json);
   const folder = await requireDirectory(directory);
-  if (options.manifest !== undefined) await readManifestFile(options.manifest, options.name ?? ANY_NAME);
+  const manifest = options.manifest ?? (await manifestFound(directory));
+  if (manifest !== undefined) await readManifestFile(manifest, options.name ?? ANY_NAME);
   const report = await checkSite(folder, {
     name: options.name,
+    manifest,
     signal: lifecycle.signal,
     onProgress: ({ files, total, path }) => {
       if (files % STEP === 0) steps.update(files, total, path);
     },
   }).finally(() => steps.finish());
   const { errors, warnings, findings } = report;
-  output.value({ folder: directory, ...report });
+  output.value({ folder: directory, ...(manifest !== undefined && { manifest }), ...report });
   for (const finding of findings.slice(0, SHOWN)) output.line(findingText(finding));
   if (findings.length > SHOWN) output.line(`.. and ${findings.length - SHOWN} more: --json has all of them.`);
   output.line(`${findings.length > 0 ? '\n' : ''}${summaryOf(report)}`);
+  if (manifest !== undefined) output.line(`Its manifest ${manifest} is as it has to be.`);
   if (errors > 0 || (options.strict === true && warnings > 0)) process.exitCode = 1;
 }
 

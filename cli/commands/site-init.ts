@@ -1,36 +1,55 @@
 /** `relaymint site init`: an empty folder becomes a small site. */
 import type { Command } from 'commander';
+import { flagsOnly, optional, place, type ValuesOf } from '../../app/config/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { initSite } from '../../app/site/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
+import { addSettings } from '../settings.ts';
+
+const initSection = flagsOnly({
+  manifest: optional(
+    '--manifest <file>',
+    place,
+    'where the manifest goes (default: beside the folder, public.manifest.json for ./public)',
+  ),
+});
+
+type InitOptions = CommonOptions & ValuesOf<typeof initSection>;
 
 export function siteInitCommand(site: Command): void {
   const command = site
     .command('init')
     .summary('make a small site in an empty folder')
     .description(
-      'Writes a front page, a page about the site, a page for what is missing, a style sheet and _redirects with examples. Nothing is\n' +
-        'overwritten: the folder is new, or has nothing in it but names that begin with a dot.',
+      'Writes a front page, a page about the site, a page for what is missing, a style sheet and _redirects with examples; and beside\n' +
+        'the folder a manifest, which says whose it is and what others may do with it. Nothing is overwritten: the folder is new, or has\n' +
+        'nothing in it but names that begin with a dot.',
     )
     .argument('[dir]', 'the folder, made when it is missing (default: this one)')
     .addHelpText('after', '\nExample:\n  relaymint site init ./public\n');
-  addCommonOptions(command).action(run);
+  addSettings(addCommonOptions(command), initSection).action(run);
 }
 
-async function run(given: string | undefined, options: CommonOptions): Promise<void> {
+async function run(given: string | undefined, options: InitOptions): Promise<void> {
   const folder = given ?? '.';
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
-  const files = await initSite(folder, lifecycle.signal);
+  const { manifest: wanted } = options;
+  const { files, manifest } = await initSite(folder, { manifest: wanted, signal: lifecycle.signal });
   const said = quoted(folder);
+  // They look for it beside the folder.
+  const named = wanted === undefined ? '' : ` --manifest ${quoted(manifest)}`;
   const next = [
-    `relaymint site preview ${said}`,
-    `relaymint site check ${said}`,
-    `relaymint site publish ${said} --name NAME.web3`,
+    `relaymint site preview ${said}${named}`,
+    `relaymint site check ${said}${named}`,
+    `relaymint site publish ${said} --name NAME.web3 --manifest ${quoted(manifest)}`,
   ];
-  output.value({ folder, files, next });
-  output.line(`${folder} is a site now: ${files.join(', ')}\n\nNext:\n${next.map((line) => `  ${line}`).join('\n')}`);
+  output.value({ folder, files, manifest, next });
+  output.line(
+    `${folder} is a site now: ${files.join(', ')}\n` +
+      `Whose it is, and what others may do with it: ${manifest}\n\nNext:\n${next.map((line) => `  ${line}`).join('\n')}`,
+  );
 }
 
 /** As a shell takes it for one word. */

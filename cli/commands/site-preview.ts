@@ -2,7 +2,16 @@
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
 import { messageOf } from '../../core/errors.ts';
-import { DEFAULT_GATEWAY_PORT, flagsOnly, port, standard, type ValuesOf } from '../../app/config/index.ts';
+import {
+  DEFAULT_GATEWAY_PORT,
+  flagsOnly,
+  newName,
+  optional,
+  place,
+  port,
+  standard,
+  type ValuesOf,
+} from '../../app/config/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { openPreview, type PreviewedSite } from '../../app/site/index.ts';
 import { leftOutText } from '../left-out.ts';
@@ -11,6 +20,12 @@ import { createLog, createOutput, createProgress } from '../output.ts';
 import { addSettings } from '../settings.ts';
 
 const previewSection = flagsOnly({
+  manifest: optional(
+    '--manifest <file>',
+    place,
+    'show the folder under this manifest (default: public.manifest.json beside ./public, if it is there)',
+  ),
+  name: optional('--name <name>', newName, "show the folder under this name (default: made of the folder's own)"),
   port: standard('--port <n>', port, 'where browsers connect; 0 for any free port', String(DEFAULT_GATEWAY_PORT)),
 });
 
@@ -21,7 +36,7 @@ export function sitePreviewCommand(site: Command): void {
     .command('preview')
     .summary('show folders and CAR files as visitors will see them')
     .description(
-      'Serves folders and CAR files on this machine by the code of the gateway, without a node, a wallet or a ledger. Each is on an\norigin of its own; pages reload when their folder changes. All content is also at /ipfs/CID, as files, raw blocks, CAR and tar.',
+      'Serves folders and CAR files on this machine by the code of the gateway, without a node, a wallet or a ledger, under the terms of\ntheir manifests. Each is on an origin of its own; pages reload when their folder or manifest changes. All content is also at /ipfs/CID,\nas files, raw blocks, CAR and tar.',
     )
     .argument('<paths...>', 'folders, and CAR files')
     .addHelpText('after', '\nExample:\n  relaymint site preview ./public\n');
@@ -36,6 +51,8 @@ async function run(paths: readonly string[], options: PreviewOptions): Promise<v
   const preview = stack.use(
     await openPreview({
       paths,
+      manifest: options.manifest,
+      name: options.name,
       port: options.port,
       signal: lifecycle.signal,
       onImport: ({ bytes }) => importing.update(bytes, undefined),
@@ -58,13 +75,14 @@ async function run(paths: readonly string[], options: PreviewOptions): Promise<v
   output.value({ event: 'ready', gateway: url, sites: sites.map(valueOf), remarks });
   for (const remark of remarks) output.line(remark);
   for (const site of sites) {
-    output.line(`${site.path}\n  ${site.url}\n  ${url}ipfs/${site.root.toString()}/`);
+    const under = site.manifest === undefined ? '' : `, under ${site.manifest}`;
+    output.line(`${site.path}${under}\n  ${site.url}\n  ${url}ipfs/${site.root.toString()}/`);
     if (site.skipped.length > 0) output.line(leftOutText(site.skipped));
   }
   output.line('Ctrl-C stops it.');
   await lifecycle.ended;
 }
 
-function valueOf({ path, root, url }: PreviewedSite): object {
-  return { path, cid: root.toString(), url };
+function valueOf({ path, root, url, manifest }: PreviewedSite): object {
+  return { path, cid: root.toString(), url, ...(manifest !== undefined && { manifest }) };
 }

@@ -3,7 +3,8 @@ import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
-import { RelaymintError } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { formatShare } from '../../core/grammar.ts';
 import { amount, formatBytes } from '../../core/units.ts';
 import { siteUrl } from '../../core/name.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
@@ -15,6 +16,7 @@ import {
   optional,
   place,
   required,
+  toggle,
   type Grammar,
   type ValuesOf,
 } from '../../app/config/index.ts';
@@ -29,9 +31,9 @@ import {
   printable,
   type Output,
 } from '../output.ts';
-import { readManifestFile, type ManifestTerms } from '../../sites/manifest/index.ts';
+import { manifestFound, readManifestFile, type ManifestTerms } from '../../sites/manifest/index.ts';
 import { MAX_THUMBNAIL_WIDTH } from '../../sites/media/index.ts';
-import type { MadePictures } from '../../sites/media/index.ts';
+import type { MadePictures, MadePosters } from '../../sites/media/index.ts';
 import { requireDirectory } from '../../app/market/index.ts';
 import { openNode } from '../../app/node/index.ts';
 import { baseSection, hostsWanted, settingsOf, site, type BaseValues, type SiteValues } from '../../app/roles/index.ts';
@@ -64,6 +66,10 @@ const publishSection = flagsOnly({
     '--thumbnails <widths>',
     widths,
     'also publish smaller forms of its pictures (AVIF, WebP) beside them, and thumbnails of these widths in pixels: 320,640,1280; needs the package "sharp"',
+  ),
+  posters: toggle(
+    '--posters',
+    'also publish a picture of each film beside it, ferry.webm.jpg beside ferry.webm; needs the program ffmpeg, and goes on without',
   ),
 });
 
@@ -125,11 +131,7 @@ async function madePictures(
   signal: AbortSignal,
 ): Promise<MadePictures | undefined> {
   if (options.thumbnails === undefined) return undefined;
-  if (isCar) {
-    throw new RelaymintError('INVALID_ARGUMENT', 'A CAR file is published as it is, without --thumbnails.', {
-      remedy: 'Publish the folder, or leave --thumbnails out.',
-    });
-  }
+  if (isCar) throw asItIs('--thumbnails');
   const steps = createSteps('Pictures ', output.json);
   const { picturesFor }: typeof MediaModule = await import('../../app/roles/own-media.ts');
   const made = await picturesFor(options.name, {
@@ -141,18 +143,75 @@ async function madePictures(
     onProgress: ({ done, total, path: shown }) => steps.update(done, total, shown),
   }).finally(() => steps.finish());
   output.line(`${counted(made.beside.size, 'file')} made of ${counted(made.pictures, 'picture')}.`);
-  for (const { path: one, why } of made.failed.slice(0, SHOWN_FAILURES)) {
-    output.line(printable(`${one}: nothing was made of it: ${why}.`));
-  }
-  const more = made.failed.length - SHOWN_FAILURES;
-  if (more > 0) output.line(`.. and of ${more} more.`);
+  sayFailed(made.failed, output);
   return made;
 }
 
-/** Pictures of which nothing could be made, that people are shown. */
+/** undefined: none are wanted, or can be made here. @throws RelaymintError INVALID_ARGUMENT (a CAR file), and as `makePosters`. */
+async function madePosters(
+  { folder, isCar, options, terms, dataDir }: PicturesOf,
+  output: Output,
+  signal: AbortSignal,
+): Promise<MadePosters | undefined> {
+  if (options.posters !== true) return undefined;
+  if (isCar) throw asItIs('--posters');
+  const steps = createSteps('Posters  ', output.json);
+  const { postersFor }: typeof MediaModule = await import('../../app/roles/own-media.ts');
+  try {
+    const made = await postersFor(options.name, {
+      folder,
+      dataDir,
+      terms,
+      signal,
+      onProgress: ({ done, total, path: shown }) => steps.update(done, total, shown),
+    });
+    output.line(`${counted(made.beside.size, 'poster')} made.`);
+    sayFailed(made.failed, output);
+    return made;
+  } catch (error) {
+    if (!isRelaymintError(error, 'PROGRAM_MISSING')) throw error;
+    output.line(`No posters were made. ${error.message}`);
+    return undefined;
+  } finally {
+    steps.finish();
+  }
+}
+
+function sayFailed(failed: MadePictures['failed'], output: Output): void {
+  for (const { path: one, why } of failed.slice(0, SHOWN_FAILURES)) {
+    output.line(printable(`${one}: nothing was made of it: ${why}.`));
+  }
+  const more = failed.length - SHOWN_FAILURES;
+  if (more > 0) output.line(`.. and of ${more} more.`);
+}
+
+function asItIs(option: string): RelaymintError {
+  return new RelaymintError('INVALID_ARGUMENT', `A CAR file is published as it is, without ${option}.`, {
+    remedy: `Publish the folder, or leave ${option} out.`,
+  });
+}
+
+/** Pictures and films of which nothing could be made, that people are shown. */
 const SHOWN_FAILURES = 10;
 
-async function run(directory: string, options: PublishOptions): Promise<void> {
+/** The file's counts where the command says nothing. @throws RelaymintError INVALID_ARGUMENT: the command says something else. */
+function assertOneRoyalty({ manifest, royalty }: PublishOptions, terms: ManifestTerms | undefined): void {
+  const stated = terms?.royaltyBps;
+  if (stated === undefined || stated === royalty) return;
+  const [asked, written] = [formatShare(royalty), formatShare(stated)];
+  throw new RelaymintError('INVALID_ARGUMENT', `--royalty is ${asked}, and ${manifest ?? ''} says ${written}.`, {
+    remedy: 'Leave --royalty out: what the manifest says counts. Or leave "royalty" out of the manifest.',
+  });
+}
+
+/** What lies beside the folder is signed by who names it: it says who is paid. */
+async function unusedManifest(directory: string, options: PublishOptions): Promise<string | undefined> {
+  const found = options.manifest === undefined ? await manifestFound(directory) : undefined;
+  return found && printable(`${found} lies beside it and was not used: it is with --manifest ${found}`);
+}
+
+async function run(directory: string, options: PublishOptions, command: Command): Promise<void> {
+  const isRoyaltyGiven = command.getOptionValueSource('royalty') === 'cli';
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
   const isCar = await isFile(directory);
@@ -160,14 +219,16 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   const settings = settingsOf(site, options, (label) => createLog(options.logLevel, label));
   if (!isCar) await assertApart(folder, settings.dataDir);
   const terms = options.manifest === undefined ? undefined : await readManifestFile(options.manifest, options.name);
+  if (isRoyaltyGiven) assertOneRoyalty(options, terms);
+  const unused = isCar ? undefined : await unusedManifest(directory, options);
+  if (unused !== undefined) output.line(unused);
   await using stack = new AsyncDisposableStack();
   // Before anything is opened that pays: nothing of a file that is not right is published.
   const car = isCar ? stack.use(await openFile(folder, lifecycle.signal)) : undefined;
-  const pictures = await madePictures(
-    { folder, isCar, options, terms, dataDir: settings.dataDir },
-    output,
-    lifecycle.signal,
-  );
+  const media = { folder, isCar, options, terms, dataDir: settings.dataDir };
+  const pictures = await madePictures(media, output, lifecycle.signal);
+  const posters = await madePosters(media, output, lifecycle.signal);
+  const made = [pictures, posters].flatMap((one) => (one === undefined ? [] : Array.from(one.beside)));
   const node = stack.use(await openNode(settings, lifecycle.signal));
   await node.announce(lifecycle.signal);
   const importing = createProgress('Importing', output.json);
@@ -177,7 +238,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
   const { publish } = await loadPublisher();
   const result = await publish(node, {
     directory: folder,
-    beside: pictures?.beside,
+    ...(made.length > 0 && { beside: new Map(made) }),
     terms,
     ...(car && { car }),
     name: options.name,
@@ -202,6 +263,7 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
     uploading.finish();
     status.clear();
   });
+  const kept = isRoyaltyGiven ? await node.ledger.name(options.name) : undefined;
   output.value(result);
   output.line(
     `${result.name} ${result.record}: ${counted(result.files, 'file')}, ${formatBytes(result.bytes)}, content ${result.cid}\n` +
@@ -209,6 +271,14 @@ async function run(directory: string, options: PublishOptions): Promise<void> {
       `A local gateway shows it at ${siteUrl(result.name, DEFAULT_GATEWAY_PORT)}`,
   );
   if (result.manifest !== undefined) output.line(`Its manifest is ${result.manifest}.`);
+  if (kept !== undefined && kept.royaltyBps !== options.royalty) {
+    const [has, asked] = [formatShare(kept.royaltyBps), formatShare(options.royalty)];
+    const how =
+      result.manifest === undefined
+        ? `relaymint name update ${options.name} --royalty ${asked}`
+        : `"royalty": "${asked}" in the manifest`;
+    output.line(`Its royalty stays ${has}, for --royalty is for new names. To change it: ${how}`);
+  }
   if (result.skipped.length > 0) output.line(leftOutText(result.skipped));
   if (result.doubts.length > 0) output.line(doubtsText(result.doubts));
   if (result.changed.length > 0) {

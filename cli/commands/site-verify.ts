@@ -1,7 +1,7 @@
 /** `relaymint site verify`: whether the hosts of a site have what they say they keep. */
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
-import { MAX_RELAYS, MAX_REPLICAS } from '../../core/limits.ts';
+import { MAX_REPLICAS } from '../../core/limits.ts';
 import { amount, formatBytes, formatCredits, type Millis } from '../../core/units.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import {
@@ -47,7 +47,7 @@ const verifySection = flagsOnly({
     `hosts that are to keep it, 1 to ${MAX_REPLICAS}; the exit code is 1 if fewer do`,
     '1',
   ),
-  relays: standard('--relays <n>', count(0, MAX_RELAYS), `paid relays between you and a host, 0 to ${MAX_RELAYS}`, '0'),
+  relays: siteRole.settings.relays,
 });
 
 type VerifyOptions = CommonOptions & BaseValues & ValuesOf<typeof verifySection> & AskingValues;

@@ -1,5 +1,5 @@
 /** Looks through a folder for what would be broken once it is published. Nothing is written, and nothing leaves the machine. */
-import { open } from 'node:fs/promises';
+import { open, realpath } from 'node:fs/promises';
 import { assertNotAborted } from '../../core/abort.ts';
 import { MAX_BLOCKS_PER_ROOT, MAX_LISTED_ENTRIES } from '../../core/limits.ts';
 import { nameOfHost, parseName } from '../../core/name.ts';
@@ -42,7 +42,7 @@ interface File {
  * finding, and keeps no other from being looked at.
  */
 export async function checkSite(folder: string, options: CheckOptions = {}): Promise<CheckReport> {
-  const check = new Check(options);
+  const check = new Check({ ...options, manifest: options.manifest && (await whereReally(options.manifest)) });
   const opened = await openFolder(folder, options);
   for await (const { path, file } of opened.entries()) check.add(path, file);
   check.leftOut(opened.skipped);
@@ -229,6 +229,15 @@ class Check {
 
   async #checkFile(one: File): Promise<void> {
     let beginning: Beginning;
+    if ((await whereReally(one.file)) === this.#options.manifest) {
+      this.#say({
+        severity: 'warning',
+        code: 'manifest-inside',
+        file: one.path,
+        message: 'Its manifest is made from this file, which would be published with the site.',
+        remedy: 'Keep it beside the folder.',
+      });
+    }
     try {
       const first = await readBeginning(one, SNIFFED_BYTES);
       const type = (typeByName(one.path)?.type ?? describeType(undefined, first.bytes, first.whole)).split(';')[0];
@@ -377,6 +386,11 @@ interface Beginning {
 }
 
 /** The first bytes of a file, `most` at most. @throws RelaymintError STORAGE_FAILED. */
+/** Links are followed. What is gone is nowhere else. */
+async function whereReally(file: string): Promise<string> {
+  return await realpath(file).catch(() => file);
+}
+
 async function readBeginning({ path, file }: File, most: number): Promise<Beginning> {
   try {
     const handle = await open(file, 'r');

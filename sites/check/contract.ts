@@ -19,6 +19,8 @@ export type FindingCode =
   | 'type'
   | 'no-index'
   | 'name-look-alike'
+  /** The file that its manifest is made from would be published with the site. */
+  | 'manifest-inside'
   | 'limit'
   /** It was not looked through. */
   | 'unchecked';
@@ -46,6 +48,8 @@ export interface CheckProgress {
 export interface CheckOptions {
   /** The name under which it is going to be published. */
   readonly name?: string | undefined;
+  /** The file that its manifest is made from. */
+  readonly manifest?: string | undefined;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: CheckProgress) => void;
 }

@@ -5,6 +5,7 @@ import { openNode, readFile, type FileNode } from '../unixfs/index.ts';
 import { SNIFFED_BYTES } from '../media/index.ts';
 import { writeAll } from '../wire/index.ts';
 import type { Answering } from './answering.ts';
+import { tellAppendix } from './appendix.ts';
 import { parseRanges, type ByteRange } from './byte-range.ts';
 import { isOther } from './conditions.ts';
 import { requireDeclared, sandboxDrawing } from './declared.ts';
@@ -84,14 +85,14 @@ class FileAnswer {
       response.set('Content-Encoding', known.encoding);
     }
     this.#saveAs();
-    if (appendix !== undefined) response.removeHeader('ETag');
+    if (appendix !== undefined) tellAppendix(response, appendix, request.headers.host ?? '');
     const [only, ...others] = ranges ?? [{ start: 0, end: size }];
     if (only === undefined || others.length > 0) return await this.#parts(ranges ?? [], type);
     if (ranges !== undefined) response.set('Content-Range', `bytes ${only.start}-${only.end - 1}/${size}`);
-    response.set('Content-Length', String(only.end - only.start + (appendix?.length ?? 0)));
+    response.set('Content-Length', String(only.end - only.start + (appendix?.html.length ?? 0)));
     if (!this.#isHead) {
       await this.#write(only);
-      if (appendix !== undefined) await writeAll(response, appendix);
+      if (appendix !== undefined) await writeAll(response, appendix.html);
     }
     response.end();
     return undefined;

@@ -13,6 +13,7 @@ import type { ContentSource } from '../blocks/contract.ts';
 import type { FeedSource } from '../feed/index.ts';
 import { createManifests, type Manifests } from '../manifest/index.ts';
 import type { QuotaSale } from '../pay/contract.ts';
+import type { Appendix } from './appendix.ts';
 import type { NameHandler, RootSource } from './contract.ts';
 import { messageFor, toldToPayer } from './failure.ts';
 import { FeedAnswers } from './feed-answers.ts';
@@ -48,8 +49,8 @@ export interface GatewayOptions {
   readonly feeds?: FeedSource | undefined;
   /** Nobody pays for `roots`: pages of all origins may read them. Default false. */
   readonly free?: true;
-  /** Added to each page of HTML of a name. */
-  readonly appendix?: Buffer;
+  /** Default: pages are as they were published. */
+  readonly appendix?: Appendix;
   /** Shown at the gateway's own host names. Read at most twice a second, however many pages watch. Absent: `front` is shown. */
   readonly market?: () => Promise<MarketView>;
   readonly front?: (request: Request, response: Response) => void;

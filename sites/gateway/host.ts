@@ -46,6 +46,8 @@ const FORWARDED: readonly string[] = [
   'x-real-ip',
 ];
 const ROOT_SUFFIX = '.ipfs.localhost';
+/** Where other gateways have names: what is before it is as they write it, or as we do. */
+const NAME_SUFFIX = '.ipns.localhost';
 const OWN_HOSTS = ['localhost', '127.0.0.1', '[::1]'];
 
 export function targetOf(headers: IncomingHttpHeaders, { own, domain }: GatewayHosts): Target {
@@ -68,7 +70,9 @@ export function targetOf(headers: IncomingHttpHeaders, { own, domain }: GatewayH
   }
   const name = nameOfHost(hostname);
   if (name !== undefined) return { kind: 'site', name, isPublic: false };
-  const plain = plainName(hostname, 'localhost');
+  const plain = hostname.endsWith(NAME_SUFFIX)
+    ? (nameOfHost(hostname, NAME_SUFFIX.slice(1)) ?? plainName(hostname, NAME_SUFFIX.slice(1)))
+    : plainName(hostname, 'localhost');
   if (plain === undefined) return { kind: 'nowhere' };
   return { kind: 'redirect', origin: siteUrl(plain, Number(port ?? 80)).slice(0, -1) };
 }

@@ -1,4 +1,5 @@
 /** The HTTP front for visitors: sites on their own origins, and the marketplace page. */
+export type { Appendix } from './appendix.ts';
 export type { Asked, NameHandler, RootSource, SiteAddress } from './contract.ts';
 export { describeType, typeByName } from './media-type.ts';
 export { frontPage } from './pages.ts';

@@ -1,6 +1,7 @@
 /** Where the content that a request asks for begins, and how its addresses are written. */
 import type { CID } from 'multiformats/cid';
 import type { BlockReader } from '../blocks/contract.ts';
+import type { Appendix } from './appendix.ts';
 import type { Declared } from './declared.ts';
 
 export interface Place {
@@ -20,8 +21,7 @@ export interface Place {
   readonly page?: string | undefined;
   /** What a manifest says that pictures and films here are. Absent: nobody says anything. */
   readonly declared?: Declared | undefined;
-  /** Added to each page of HTML that is sent whole. */
-  readonly appendix?: Buffer;
+  readonly appendix?: Appendix;
 }
 
 /** The path below the root, as it was sent; slashes that follow each other are one where a site has an origin, as other servers have it. */

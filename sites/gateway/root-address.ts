@@ -2,10 +2,12 @@
 import type { Request } from 'express';
 import { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
+import { isName, nameOfHost, parseName } from '../../core/name.ts';
 import { pathBelow } from './place.ts';
 import { queryOf } from './tree.ts';
 
 const PREFIX = '/ipfs/';
+const NAMES = '/ipns/';
 
 /** A CID in any of its usual texts; undefined when it is none. */
 export function parseRoot(text: string): CID | undefined {
@@ -31,11 +33,22 @@ export function isRootPath({ path }: Request): boolean {
   return path.startsWith(PREFIX);
 }
 
-/** Where `?uri=ipfs://CID/path` leads, as browsers call the handler of a protocol; undefined when the request has none. */
+/** The name of `/ipns/NAME/path`, as it is written or as host names have it, and the path below it. undefined: it is none of ours. */
+export function nameOfPath(path: string): { readonly name: string; readonly below: string } | undefined {
+  const [text = ''] = path.slice(NAMES.length).split('/');
+  const name = isName(text) ? parseName(text).name : nameOfHost(`${text}.localhost`);
+  return name === undefined ? undefined : { name, below: path.slice(NAMES.length + text.length) || '/' };
+}
+
+export function isNamePath({ path }: Request): boolean {
+  return path.startsWith(NAMES);
+}
+
+/** Where `?uri=ipfs://CID/path` or `?uri=ipns://NAME/path` leads, as browsers call the handler of a protocol; undefined when the request has none. */
 export function ofProtocolHandler(request: Request): string | undefined {
-  const uri: unknown = request.path === PREFIX ? request.query['uri'] : undefined;
-  const [, rest] = typeof uri === 'string' ? (/^ipfs:\/\/(.+)$/.exec(uri) ?? []) : [];
-  return rest === undefined ? undefined : PREFIX + rest;
+  const uri: unknown = request.path === PREFIX || request.path === NAMES ? request.query['uri'] : undefined;
+  const [, scheme, rest] = typeof uri === 'string' ? (/^(ip[fn]s):\/\/(.+)$/.exec(uri) ?? []) : [];
+  return rest === undefined ? undefined : `/${scheme}/${rest}`;
 }
 
 /** The same content at its own origin. `protocol`: of a proxy that stands before this gateway, else http. */

@@ -5,6 +5,7 @@ import { NAME_WAIT_MILLIS } from '../../core/limits.ts';
 import type { ContentSource } from '../blocks/contract.ts';
 import type { Manifests } from '../manifest/contract.ts';
 import { Limit } from '../serve/index.ts';
+import type { Appendix } from './appendix.ts';
 import { answerContent } from './content.ts';
 import type { Asked, SiteAddress } from './contract.ts';
 import { declaredBy } from './declared.ts';
@@ -26,8 +27,7 @@ export interface SiteParts {
   readonly content: ContentSource;
   /** How long a visitor waits for the look-up of a name, milliseconds. Default NAME_WAIT_MILLIS. */
   readonly nameWaitMillis?: number;
-  /** Added to each page of HTML. */
-  readonly appendix?: Buffer;
+  readonly appendix?: Appendix;
   readonly manifests: Manifests;
   /** Absent: nothing is followed here. */
   readonly feeds?: FeedAnswers | undefined;

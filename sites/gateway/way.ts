@@ -2,7 +2,7 @@
 import type { Request, Response } from 'express';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
-import { isName, parseName, type Tld } from '../../core/name.ts';
+import { isName, parseName, siteUrl, type Tld } from '../../core/name.ts';
 import type { BlockReader } from '../blocks/index.ts';
 import { answerContent } from './content.ts';
 import type { Asked, Embedder, NameHandler, RootSource } from './contract.ts';
@@ -14,7 +14,7 @@ import type { OwnPage } from './own-page.ts';
 import { sendMessage, sendSearch } from './pages.ts';
 import { isVisitorHere, type SpendingService } from './spending-service.ts';
 import { parameter } from './representation.ts';
-import { isRootPath, ofProtocolHandler, ownOriginOf, rootOfPath } from './root-address.ts';
+import { isNamePath, isRootPath, nameOfPath, ofProtocolHandler, ownOriginOf, rootOfPath } from './root-address.ts';
 import { queryOf } from './tree.ts';
 import type { Visits } from './visits.ts';
 
@@ -105,8 +105,15 @@ export function requestWay(stations: Stations): readonly Handler[] {
     ...(spending === undefined ? [] : [ordering(spending)]),
     ...(free ? [] : reading),
     // Content by its address alone: on an origin of its own where the host name can have one.
-    ...(roots === undefined ? [] : rootHandlers(roots, visits, free)),
+    {
+      origin: 'own',
+      when: (request) => isReading(request) && ofProtocolHandler(request) !== undefined,
+      answer: toItsPath,
+    },
+    ...(roots === undefined ? withoutRoots : rootHandlers(roots, visits, free)),
     ...(free ? reading : []),
+    // A name by a path, as other gateways have it: a site never shares the origin of the gateway's own pages.
+    { origin: 'own', when: isNamePath, answer: ours(toItsName) },
     // The visitor's own page, on the gateway's own host names, before the marketplace.
     ...(spending === undefined ? [] : spendingHandlers(spending)),
     ...(market === undefined ? [] : marketHandlers(market)),
@@ -195,11 +202,6 @@ function rootHandlers(roots: RootSource, visits: Visits, free: boolean): readonl
       : []),
     {
       origin: 'own',
-      when: (request) => isReading(request) && ofProtocolHandler(request) !== undefined,
-      answer: toItsPath,
-    },
-    {
-      origin: 'own',
       when: (request) => isReading(request) && isRootPath(request),
       answer: async (arrival) => {
         const { request, response, target } = arrival;
@@ -219,6 +221,12 @@ function rootHandlers(roots: RootSource, visits: Visits, free: boolean): readonl
     },
   ];
 }
+
+/** Where content has no address but by a name: who asks by a CID is told why. */
+const withoutRoots: readonly Handler[] = [
+  { origin: 'own', when: isRootPath, answer: ours(onlyByName) },
+  { origin: 'root', answer: ours(onlyByName) },
+];
 
 /** @throws what the handler throws. */
 export async function answer(way: readonly Handler[], arrival: Arrival): Promise<void> {
@@ -334,6 +342,29 @@ function publicFront({ request, response, target }: Arrival): void {
   const name = asked.trim().toLowerCase();
   if (isName(name)) response.set('Cache-Control', 'no-store').redirect(302, `${publicOrigin(name, target.host)}/`);
   else sendSearch(response, { host: target.host, wrong: name.slice(0, MAX_SHOWN_NAME) });
+}
+
+function onlyByName({ response }: Arrival): void {
+  sendMessage(response, {
+    status: 501,
+    title: 'Content is found by its name here',
+    text: 'Hosts say which names they keep, not which content, and what a visit costs goes to the owner of a name. Open the name that points to it, for example demo-web3.localhost; its CAR file (?format=car) has the same content for IPFS tools.',
+  });
+}
+
+function toItsName({ request, response }: Arrival): void {
+  const found = nameOfPath(request.path);
+  if (found === undefined) {
+    sendMessage(response, {
+      status: 404,
+      title: 'There is no such name here',
+      text: 'Names are on the ledger, and look like news.web3. Keys of IPNS and domains (DNSLink) are not looked up, for that would tell others what is visited.',
+    });
+    return;
+  }
+  const port = Number(/:(\d+)$/.exec(request.headers.host ?? '')?.[1] ?? 80);
+  // Joined as text: a path that begins with two slashes must not become another host.
+  response.redirect(301, siteUrl(found.name, port).slice(0, -1) + found.below + queryOf(request));
 }
 
 function toOwnOrigin({ request, response, target }: Arrival): void {

@@ -65,9 +65,10 @@ export async function bringManifest(
   from: BlockReader,
   signal: AbortSignal,
 ): Promise<void> {
-  if (store.has(root)) return;
-  const block = await from.get(root, { signal });
+  const isPinned = store.pins(name).some((pin) => pin.root.equals(root));
+  if (isPinned && store.has(root)) return;
   await using session = store.begin();
-  await session.put(root, block);
+  // It may be here of another name, or be left of something that broke off.
+  if (!(await session.hold(root))) await session.put(root, await from.get(root, { signal }));
   await session.pin(name, root);
 }

@@ -67,7 +67,8 @@ async function fetchBlock(
     fetch(address, { headers: { Accept: RAW }, redirect: 'manual', signal: limit.signal }),
   );
   if (response.status !== 200) {
-    await response.body?.cancel();
+    // That the rest did not end well changes nothing about the refusal.
+    await response.body?.cancel().catch(() => undefined);
     throw refusalOf(response, cid);
   }
   const block = await orBusy(limit.signal, () => bodyOf(response));

@@ -17,6 +17,6 @@ export { needsManifest } from './fields.ts';
 export { manifestJson } from './json.ts';
 export { createManifests } from './manifests.ts';
 export { RSL_TYPE, rslOf } from './rsl.ts';
-export { parseManifestFile, readManifestFile } from './source.ts';
+export { manifestBeside, manifestFound, parseManifestFile, readManifestFile } from './source.ts';
 export type { ManifestTerms } from './source.ts';
 export { checkManifest, sameSplits } from './verify.ts';

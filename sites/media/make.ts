@@ -3,19 +3,17 @@
  * package, which is optional and loaded only here.
  */
 import { createHash } from 'node:crypto';
-import { readFile, readdir, rm, stat } from 'node:fs/promises';
-import path from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
 import type { Sharp, SharpOptions } from 'sharp';
 import type * as SharpModule from 'sharp';
 import { assertNotAborted } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import { MAX_PICTURE_BYTES, MAX_PICTURE_PIXELS } from '../../core/limits.ts';
 import { formatBytes } from '../../core/units.ts';
-import { replaceFile } from '../../platform/disk/atomic-file.ts';
 import { makeFolder } from '../../platform/disk/folder.ts';
-import { hasErrno } from '../../platform/errno.ts';
 import { publishableFiles } from '../unixfs/index.ts';
 import { fitsType, typeOfEnding } from './kinds.ts';
+import { MadeFiles, type MadeFile } from './made.ts';
 import { SNIFFED_BYTES } from './sniff.ts';
 import { rightsXmp, type Rights } from './xmp.ts';
 
@@ -61,7 +59,6 @@ const SOURCES: Readonly<Record<string, Encode>> = {
   'image/png': (picture) => picture.png({ compressionLevel: 9 }),
   'image/webp': (picture) => picture.webp({ quality: 80 }),
 };
-const KEPT = /^[0-9a-f]{64}$/;
 
 /**
  * The same pictures give the same bytes with the same version of sharp. A picture that is none, has too many pixels or moves is passed over.
@@ -88,7 +85,7 @@ export async function makePictures(options: MakeOptions): Promise<MadePictures> 
       failed.push({ path: source.path, why: messageOf(error).split('\n')[0] ?? '' });
     }
   }
-  await make.forgetOthers();
+  await make.end();
   return { beside: make.beside, pictures: make.pictures, failed };
 }
 
@@ -100,12 +97,12 @@ class Making {
   readonly #sharp: (typeof SharpModule)['default'];
   readonly #options: MakeOptions;
   readonly #xmp: string | undefined;
-  /** Also what turned out larger than the picture, which is not published and not made again. */
-  readonly #used = new Set<string>();
+  readonly #made: MadeFiles;
 
   constructor(sharp: (typeof SharpModule)['default'], options: MakeOptions) {
     this.#sharp = sharp;
     this.#options = options;
+    this.#made = new MadeFiles(options.into);
     this.#xmp = options.rights && rightsXmp(options.rights);
   }
 
@@ -143,37 +140,18 @@ class Making {
     if (made.size > 0) this.pictures += 1;
   }
 
-  /** What was made before of other pictures, or in another way. */
-  async forgetOthers(): Promise<void> {
-    const { into } = this.#options;
-    for (const name of await readdir(into)) {
-      const file = path.join(into, name);
-      if (KEPT.test(name) && !this.#used.has(file)) await rm(file, { force: true });
-    }
+  async end(): Promise<void> {
+    await this.#made.forgetOthers();
   }
 
-  /** Made now, or before. */
-  async #kept(
-    original: string,
-    bytes: Uint8Array,
-    encode: Encode,
-    how: string,
-    width?: number,
-  ): Promise<{ readonly file: string; readonly size: number }> {
+  async #kept(original: string, bytes: Uint8Array, encode: Encode, how: string, width?: number): Promise<MadeFile> {
     const { versions } = this.#sharp;
-    const recipe = JSON.stringify([RECIPE, versions, original, how, width ?? null, this.#xmp ?? null]);
-    const file = path.join(this.#options.into, createHash('sha256').update(recipe).digest('hex'));
-    this.#used.add(file);
-    const before = await stat(file).catch((error: unknown) => {
-      if (!hasErrno(error, 'ENOENT')) throw error;
+    return await this.#made.of([RECIPE, versions, original, how, width ?? null, this.#xmp ?? null], async () => {
+      const oriented = this.#open(bytes).autoOrient();
+      const sized = width === undefined ? oriented : oriented.resize({ width, withoutEnlargement: true });
+      const told = this.#xmp === undefined ? sized : sized.withXmp(this.#xmp);
+      return await encode(told).timeout({ seconds: MAX_SECONDS }).toBuffer();
     });
-    if (before !== undefined) return { file, size: before.size };
-    const oriented = this.#open(bytes).autoOrient();
-    const sized = width === undefined ? oriented : oriented.resize({ width, withoutEnlargement: true });
-    const told = this.#xmp === undefined ? sized : sized.withXmp(this.#xmp);
-    const content = await encode(told).timeout({ seconds: MAX_SECONDS }).toBuffer();
-    await replaceFile(file, content);
-    return { file, size: content.length };
   }
 
   /** Nothing of what it says of itself goes into what is made of it: a camera says where it was. */

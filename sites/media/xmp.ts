@@ -29,3 +29,16 @@ export function rightsXmp({ creator, copyright, url }: Rights): string {
 function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
+
+/** Where XMP begins in a JPEG file (XMP, part 3, section 1.1.3). */
+const SIGNATURE = Buffer.from('http://ns.adobe.com/xap/1.0/\0', 'latin1');
+
+/** The same JPEG with a packet in it: behind the head by which it is known as JFIF, if it has one. */
+export function withXmp(jpeg: Uint8Array, packet: string): Uint8Array {
+  const content = Buffer.concat([SIGNATURE, Buffer.from(packet)]);
+  const head = Buffer.from([0xff, 0xe1, 0, 0]);
+  head.writeUInt16BE(content.length + 2, 2);
+  const hasJfif = jpeg[2] === 0xff && jpeg[3] === 0xe0;
+  const at = hasJfif ? 4 + (((jpeg[4] ?? 0) << 8) | (jpeg[5] ?? 0)) : 2;
+  return Buffer.concat([jpeg.subarray(0, at), head, content, jpeg.subarray(at)]);
+}

@@ -74,7 +74,7 @@ class CachingResolver implements NameResolver {
         remedy: 'Its last owner, or anybody else, can register it again.',
       });
     }
-    return { name, root: rootOf(record), record };
+    return { name, root: rootOfRecord(record), record };
   }
 
   known(name: string): NameRecord | undefined {
@@ -126,7 +126,8 @@ function endOf({ expiresAt }: NameRecord): bigint {
   return expiresAt ?? U64_MAX;
 }
 
-function rootOf(record: NameRecord): CID {
+/** What a record points to. @throws RelaymintError CONTENT_NOT_FOUND. */
+export function rootOfRecord(record: NameRecord): CID {
   if (record.root.length === 0) {
     throw new RelaymintError('CONTENT_NOT_FOUND', `${record.name} is registered but has no content yet.`, {
       remedy: 'Its owner can publish some with "relaymint site publish".',

@@ -3,7 +3,7 @@ import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_BLOCKS_PER_ROOT, MAX_PATH_SEGMENTS } from '../../core/limits.ts';
 import type { BlockReader } from '../blocks/contract.ts';
-import { openNode } from './unixfs.ts';
+import { isPlainName, openNode } from './unixfs.ts';
 import type { FileNode, ReadOptions } from './unixfs.ts';
 
 export interface ListedFile {
@@ -31,14 +31,19 @@ export interface FileTotals {
   readonly bytes: number;
 }
 
+export interface CountOptions extends ReadOptions {
+  /** Entries to which no address leads are refused: `..`, or a name with a slash in it. Default false. */
+  readonly plainNames?: boolean;
+}
+
 /** More than any folder that can be published: a few folders that name each other often have more paths than can be walked. */
 const MAX_FILES = 16 * MAX_BLOCKS_PER_ROOT;
 
 /**
  * What `listFiles` would find, without walking a folder again that stands in several places.
- * @throws RelaymintError CONTENT_REFUSED (not UnixFS, too deep, too many files), and the reader's errors.
+ * @throws RelaymintError CONTENT_REFUSED (not UnixFS, too deep, too many files, a name that is none), and the reader's errors.
  */
-export async function countFiles(blocks: BlockReader, root: CID, options: ReadOptions = {}): Promise<FileTotals> {
+export async function countFiles(blocks: BlockReader, root: CID, options: CountOptions = {}): Promise<FileTotals> {
   const known = new Map<string, FileTotals>();
   const count = async (cid: CID, depth: number): Promise<FileTotals> => {
     const key = cid.toString();
@@ -49,6 +54,7 @@ export async function countFiles(blocks: BlockReader, root: CID, options: ReadOp
     let [files, bytes] = node.type === 'file' ? [1, node.size] : [0, 0];
     if (node.type === 'directory') {
       for await (const entry of node.entries(options)) {
+        if (options.plainNames === true && !isPlainName(entry.name)) throw notPlain(entry.name);
         const below = await count(entry.cid, depth + 1);
         files += below.files;
         bytes += below.bytes;
@@ -59,6 +65,16 @@ export async function countFiles(blocks: BlockReader, root: CID, options: ReadOp
     return { files, bytes };
   };
   return await count(root, 0);
+}
+
+function notPlain(name: string): RelaymintError {
+  return new RelaymintError(
+    'CONTENT_REFUSED',
+    `A folder has an entry "${name.slice(0, 80)}", to which no address leads.`,
+    {
+      remedy: 'Write the file again without it: other tools could take it for the folder above.',
+    },
+  );
 }
 
 function tooMany(root: CID): RelaymintError {

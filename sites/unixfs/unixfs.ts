@@ -92,9 +92,14 @@ export async function openNode(blocks: BlockReader, cid: CID, options: ReadOptio
   return { type: 'file', cid, size: Number(entry.size), ...(loaded.block && { block: loaded.block }) };
 }
 
+/** False for names that mean something else in a path, to tools that unpack them too. */
+export function isPlainName(name: string): boolean {
+  return name !== '' && name !== '.' && name !== '..' && !name.includes('/');
+}
+
 async function child(blocks: BlockReader, parent: CID, name: string, options: ReadOptions): Promise<CID | undefined> {
   // Names that the path walker would take for something else.
-  if (name === '' || name === '.' || name === '..' || name.includes('/') || name.endsWith('\\')) return undefined;
+  if (!isPlainName(name) || name.endsWith('\\')) return undefined;
   if (!isDirectoryCodec(checkCid(parent))) return undefined;
   const path = `${parent.toString()}/${name}`;
   let found: CID | undefined;

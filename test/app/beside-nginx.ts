@@ -6,7 +6,7 @@ import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { openPreview } from '../../app/site/index.ts';
-import { RELOAD_SCRIPT } from '../../app/site/reload.ts';
+import { RELOADING } from '../../app/site/reload.ts';
 import { silentLog } from '../../core/ports.ts';
 import { publishableFiles } from '../../sites/unixfs/index.ts';
 import { startNginx } from '../../testbed/nginx.ts';
@@ -97,7 +97,7 @@ export async function compareTree(
     };
     const whole = await both();
     // The preview's own line, in whole pages.
-    const added = isPage(whole[0]) ? RELOAD_SCRIPT.length : 0;
+    const added = isPage(whole[0]) ? RELOADING.html.length : 0;
     check('GET', whole, added);
     check('HEAD', await both({ method: 'HEAD' }), added);
     const third = Math.floor(size / 3);
@@ -118,7 +118,7 @@ export async function compareTree(
     const [page, theirPage] = await Promise.all([ours(`${target}/`), nginx(`${target}/`)]);
     // Where it has no page, nginx says that it may not be listed.
     if (theirPage.status === 403 && page.status === 200) continue;
-    const how = { file: 'index.html', allowed, added: RELOAD_SCRIPT.length };
+    const how = { file: 'index.html', allowed, added: RELOADING.html.length };
     faults.push(...differencesOf(page, theirPage, how).map((difference) => `${relative}/: ${difference}`));
   }
   return faults;

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CID } from 'multiformats/cid';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { host as hostRole, site as siteRole, type Role, type SiteValues } from '../../app/roles/index.ts';
+import { host as hostRole, type Role } from '../../app/roles/index.ts';
 import { openHost, type HostValues, type RunningHost } from '../../app/roles/hosting.ts';
 import { hostsFor } from '../../app/roles/delivery.ts';
 import { publish } from '../../app/roles/publisher.ts';
@@ -15,6 +15,7 @@ import type { RunningNode } from '../../app/node/index.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { Cleanup, temporaryFolder } from '../sites/kit.ts';
 import { visit } from './visitor.ts';
+import { publisherRole } from './publisher.ts';
 
 const cleanup = new Cleanup();
 const { signal } = new AbortController();
@@ -69,15 +70,6 @@ async function stop({ node }: { node: TestnetNode }): Promise<void> {
   hosts.splice(hosts.indexOf(node), 1);
   await node[Symbol.asyncDispose]();
 }
-
-const publisherRole: Role<SiteValues> = {
-  ...siteRole,
-  summary: '',
-  description: '',
-  example: '',
-  start: async () =>
-    await Promise.resolve({ describe: () => '', [Symbol.asyncDispose]: async () => await Promise.resolve() }),
-};
 
 async function asPublisher<T>(work: (node: RunningNode) => Promise<T>): Promise<T> {
   await using opened = await testnet.open(publisherRole, 'publisher');

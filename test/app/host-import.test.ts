@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CID } from 'multiformats/cid';
 import { importToHost, type HostImported, type HostImportParts } from '../../app/roles/host-import.ts';
 import { openPreview } from '../../app/site/index.ts';
+import { RelaymintError } from '../../core/errors.ts';
 import { MAX_BLOCK_BYTES } from '../../core/limits.ts';
 import { silentLog } from '../../core/ports.ts';
 import { bytes } from '../../core/units.ts';
@@ -178,6 +179,21 @@ describe('a host that is pointed at a gateway', () => {
       code: 'NAME_UNKNOWN',
     });
     await expect(readdir(dataDir)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('asks no ledger before it has what is named by its address', async () => {
+    const { url, root } = await gatewayOf(folder);
+    const ledger = { name: () => Promise.reject(new RelaymintError('LEDGER_UNREACHABLE', 'It is away.')) };
+    expect(await imported(url, root, { ledger })).toMatchObject({ cid: root.toString(), current: null });
+  });
+
+  it('tells what a gateway refused, however its answer ends', async () => {
+    const body = new ReadableStream({ cancel: () => Promise.reject(new Error('it broke off')) });
+    const blocks = trustlessGateway({
+      url: 'http://x',
+      fetch: () => Promise.resolve(new Response(body, { status: 404 })),
+    });
+    await expect(blocks.get(rawBlock('x').cid)).rejects.toMatchObject({ code: 'CONTENT_NOT_FOUND' });
   });
 
   it('refuses addresses that are none', () => {

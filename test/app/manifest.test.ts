@@ -5,7 +5,7 @@ import { CID } from 'multiformats/cid';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Published } from '../../app/market/index.ts';
 import type { RunningNode } from '../../app/node/index.ts';
-import { host as hostRole, site as siteRole, type Role, type SiteValues } from '../../app/roles/index.ts';
+import { host as hostRole } from '../../app/roles/index.ts';
 import { openHost, type RunningHost } from '../../app/roles/hosting.ts';
 import { publish, rollback } from '../../app/roles/publisher.ts';
 import { openSiteCar, type SiteCar } from '../../app/roles/site-car.ts';
@@ -19,6 +19,7 @@ import { parseManifestFile } from '../../sites/manifest/index.ts';
 import { headOf } from '../sites/media/heads.ts';
 import { Cleanup, temporaryFolder } from '../sites/kit.ts';
 import { visit } from './visitor.ts';
+import { publisherRole } from './publisher.ts';
 
 const cleanup = new Cleanup();
 const MANIFEST = '/.well-known/relaymint/manifest.json';
@@ -49,17 +50,8 @@ async function version(text: string): Promise<void> {
   await writeFile(path.join(folder, 'index.html'), `<!doctype html><title>${text}</title>`);
 }
 
-const role: Role<SiteValues> = {
-  ...siteRole,
-  summary: '',
-  description: '',
-  example: '',
-  start: async () =>
-    await Promise.resolve({ describe: () => '', [Symbol.asyncDispose]: async () => await Promise.resolve() }),
-};
-
 async function as<T>(label: string, work: (node: RunningNode) => Promise<T>): Promise<T> {
-  await using opened = await testnet.open(role, label);
+  await using opened = await testnet.open(publisherRole, label);
   return await work(opened.node);
 }
 

@@ -1,6 +1,6 @@
 /** The preview in a browser: pages reload by themselves, however many are open, and sites do not share an origin. */
 import { existsSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { chromium, type Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -54,6 +54,43 @@ describe.skipIf(!here)('a preview in a browser', () => {
     for (const page of pages) await expect.poll(() => page.title()).toBe('after');
     expect(await pages[0]?.evaluate("fetch('/a.txt').then((answer) => answer.text())")).toBe('words');
     await Promise.all(pages.map((page) => page.close()));
+  });
+
+  it.each([
+    "default-src 'self'",
+    "default-src 'none'",
+    "default-src 'none'; script-src 'nonce-mine' 'strict-dynamic'",
+    "default-src 'none'; script-src 'unsafe-inline'",
+  ])('reloads a page that obeys %s, which may do no more than before', async (policy) => {
+    const strict = path.join(path.dirname(folder), 'strict');
+    await rm(strict, { recursive: true, force: true });
+    await mkdir(strict);
+    const of = (title: string): string =>
+      `<title>${title}</title><link rel="icon" href="data:,"><img src="http://127.0.0.1:9/x.png" alt=""><script>document.title += ' ran'</script>`;
+    const files = {
+      'index.html': of('before'),
+      'a.txt': 'words',
+      _headers: `/*\n  Content-Security-Policy: ${policy}`,
+    };
+    await writeTree(strict, files);
+    const { signal } = new AbortController();
+    await using shown = await openPreview({ paths: [strict], port: 0, signal, log: silentLog });
+    const page = await browser.newPage();
+    const refused: string[] = [];
+    page.on('console', (message) => refused.push(message.text()));
+    const asked = page.waitForResponse((response) => response.url().endsWith('/state'));
+    await page.goto(shown.sites[0]?.url ?? '');
+    await asked;
+    const ran = policy.includes('unsafe-inline') ? ' ran' : '';
+    expect(await page.title()).toBe(`before${ran}`);
+    // Its own picture and, unless it may run it, its own script; nothing of the preview's.
+    const kinds = refused
+      .filter((text) => text.includes('Content Security Policy'))
+      .map((text) => /inline|image/.exec(text)?.[0]);
+    expect(new Set(kinds)).toEqual(new Set(ran === '' ? ['image', 'inline'] : ['image']));
+    await writeFile(path.join(strict, 'index.html'), of('after'));
+    await expect.poll(() => page.title()).toBe(`after${ran}`);
+    await page.close();
   });
 
   it('keeps the storage and the content of sites apart', async () => {

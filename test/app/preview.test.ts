@@ -10,6 +10,7 @@ import type { Readable } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openPreview, type Preview, type PreviewOptions } from '../../app/site/index.ts';
 import { silentLog } from '../../core/ports.ts';
+import { admitting } from '../../app/site/policy.ts';
 import { Cleanup, rawBlock, temporaryFolder, writeTree } from '../sites/kit.ts';
 
 const cleanup = new Cleanup();
@@ -136,7 +137,7 @@ describe('a preview', () => {
     const folder = await folderOf('site', { 'index.html': '<p>page', 'a.txt': 'words' });
     const preview = await opened([folder]);
     const [site] = preview.sites;
-    expect(await textOf(site?.url ?? '')).toMatch(/^<p>page<script>/);
+    expect(await textOf(site?.url ?? '')).toMatch(/^<p>page<script async src="\/\.relaymint\/reload\.js"/);
     expect(await textOf(`${site?.url}a.txt`)).toBe('words');
     expect(await textOf(`${preview.url}ipfs/${site?.root.toString()}/`)).toBe('<p>page');
   });
@@ -167,5 +168,136 @@ describe('a preview', () => {
     ],
   ])('of %s says so', async (_what, given, code) => {
     await expect(opened([await given()])).rejects.toMatchObject({ code });
+  });
+});
+
+describe('a preview under a manifest', () => {
+  const PNG = Buffer.from('89504e470d0a1a0a0000000d', 'hex');
+  const SVG = '<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>';
+  const embedding = (page: string): Record<string, string> => ({
+    'sec-fetch-site': 'cross-site',
+    'sec-fetch-mode': 'cors',
+    'sec-fetch-dest': 'image',
+    origin: page.replace(/\/$/, ''),
+  });
+
+  async function withTerms(
+    name: string,
+    files: Readonly<Record<string, string | Buffer>>,
+    terms: object,
+  ): Promise<string> {
+    const folder = await folderOf(name, {});
+    await writeTree(folder, files);
+    await writeFile(`${folder}.manifest.json`, JSON.stringify({ creator: 'Ana', ...terms }));
+    return folder;
+  }
+
+  it('found beside the folder says what visitors will be told, and who may embed it', async () => {
+    const licence = { permits: { usage: ['search'] }, payment: 'attribution' };
+    const terms = { kind: 'image', mediaType: 'image/png', licence, embedding: ['news.web3'] };
+    const folder = await withTerms('dawn', { 'a.png': PNG, 'b.svg': SVG, 'c.png': '<html>' }, terms);
+    const news = await folderOf('news', { 'index.html': 'page' });
+    const others = await folderOf('others', { 'index.html': 'page' });
+    const preview = await opened([folder, news, others]);
+    const [dawn = '', page = '', other = ''] = preview.sites.map(({ url }) => url);
+    expect([new URL(dawn).hostname, preview.sites[0]?.manifest]).toEqual([
+      'dawn-image.localhost',
+      `${folder}.manifest.json`,
+    ]);
+    const picture = await ask(`${dawn}a.png`);
+    expect([picture.statusCode, picture.headers['content-type'], picture.headers['link']]).toEqual([
+      200,
+      'image/png',
+      '</license.xml>; rel="license"; type="application/rsl+xml"',
+    ]);
+    expect(await textOf(`${dawn}license.xml`)).toContain('<permits type="usage">search</permits>');
+    expect(JSON.parse(await textOf(`${dawn}.well-known/relaymint/manifest.json`))).toMatchObject({
+      name: 'dawn.image',
+      creator: 'Ana',
+    });
+    expect((await ask(`${dawn}b.svg`)).headers['content-security-policy']).toMatch(/^sandbox;/);
+    expect((await ask(`${dawn}c.png`)).statusCode).toBe(502);
+    const embedded = await ask(`${dawn}a.png`, embedding(page));
+    expect([embedded.statusCode, embedded.headers['access-control-allow-origin']]).toEqual([200, page.slice(0, -1)]);
+    expect((await ask(`${dawn}a.png`, embedding(other))).statusCode).toBe(403);
+    expect((await ask(page, embedding(dawn))).statusCode).toBe(403);
+  });
+
+  it('shows what changed in the file, and goes on with the one before while there is a fault in it', async () => {
+    const folder = await withTerms('site', { 'index.html': 'page' }, { title: 'one' });
+    const seen: unknown[] = [];
+    let told = (): void => {};
+    const preview = await opened([folder], {
+      onChange: (_site, error) => {
+        seen.push(error);
+        told();
+      },
+    });
+    const url = preview.sites[0]?.url ?? '';
+    const title = async (): Promise<unknown> =>
+      (JSON.parse(await textOf(`${url}.well-known/relaymint/manifest.json`)) as { title: unknown }).title;
+    const state = await textOf(`${url}.relaymint/state`);
+    const rewritten = async (text: string): Promise<void> => {
+      const changed = new Promise<void>((resolve) => (told = resolve));
+      await writeFile(`${folder}.manifest.json`, text);
+      await changed;
+    };
+    await rewritten('{ "creator": "Ana", "titel": "two" }');
+    expect([await title(), seen]).toEqual([
+      'one',
+      [expect.objectContaining({ message: expect.stringContaining('titel: there is no such field') })],
+    ]);
+    await rewritten('{ "creator": "Ana", "title": "two" }');
+    expect([await title(), await textOf(`${url}.relaymint/state`)]).not.toEqual(['one', state]);
+    expect(await title()).toBe('two');
+  });
+
+  it('that is given, or a name, is for one folder; a name that needs one shows nothing without', async () => {
+    const folder = await withTerms('site', { 'a.png': PNG }, { mediaType: 'image/png' });
+    const terms = path.join(path.dirname(folder), 'terms.json');
+    await writeFile(terms, '{ "creator": "Bo", "mediaType": "image/png" }');
+    const shown = await opened([folder], { manifest: terms, name: 'dusk.image' });
+    const url = shown.sites[0]?.url ?? '';
+    expect(JSON.parse(await textOf(`${url}.well-known/relaymint/manifest.json`))).toMatchObject({
+      name: 'dusk.image',
+      kind: 'image',
+      creator: 'Bo',
+    });
+    const bare = await opened([await folderOf('bare', { 'a.txt': 'words' })], { name: 'bare.image' });
+    const refused = await ask(`${bare.sites[0]?.url}a.txt`);
+    expect(refused.statusCode).toBe(502);
+    const refusal = { code: 'INVALID_ARGUMENT', message: expect.stringContaining('for one folder') };
+    await expect(opened([folder, folder], { manifest: terms })).rejects.toMatchObject(refusal);
+    await expect(opened([folder, folder], { name: 'a.web3' })).rejects.toMatchObject(refusal);
+    await writeFile(`${folder}.manifest.json`, '{}');
+    await expect(opened([folder])).rejects.toMatchObject({
+      message: expect.stringContaining('creator: it is missing'),
+    });
+  });
+});
+
+describe('what a page obeys beside what reloads it', () => {
+  const added = { script: 'http://a/reload.js', hash: "'sha256-x'", asks: 'http://a/state' };
+  it.each([
+    ["default-src 'self'", "default-src 'self'"],
+    ['img-src data:; sandbox', 'img-src data:; sandbox'],
+    ["script-src * 'unsafe-inline'; connect-src 'SELF'", "script-src * 'unsafe-inline'; connect-src 'SELF'"],
+    ["default-src 'none'", "default-src 'none'; script-src-elem 'sha256-x'; connect-src http://a/state"],
+    [
+      "Default-Src 'none'; img-src 'self'; default-src *",
+      "default-src 'none'; img-src 'self'; script-src-elem 'sha256-x'; connect-src http://a/state",
+    ],
+    [
+      "script-src 'nonce-1' 'strict-dynamic' 'self'; connect-src",
+      "script-src 'nonce-1' 'strict-dynamic' 'self'; connect-src http://a/state; script-src-elem 'nonce-1' 'strict-dynamic' 'self' 'sha256-x'",
+    ],
+    ["script-src 'unsafe-inline'", "script-src 'unsafe-inline'; script-src-elem 'unsafe-inline' http://a/reload.js"],
+    [
+      "script-src 'unsafe-inline' 'nonce-1'; script-src-elem 'none'",
+      "script-src 'unsafe-inline' 'nonce-1'; script-src-elem 'sha256-x'",
+    ],
+    ["default-src 'self', connect-src 'none'", "default-src 'self',connect-src http://a/state"],
+  ])('%s becomes %s', (policy, wanted) => {
+    expect(admitting(policy, added)).toBe(wanted);
   });
 });

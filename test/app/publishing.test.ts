@@ -4,7 +4,7 @@ import path from 'node:path';
 import { CID } from 'multiformats/cid';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../app/node/index.ts';
-import { host as hostRole, site as siteRole, type Role, type SiteValues } from '../../app/roles/index.ts';
+import { host as hostRole } from '../../app/roles/index.ts';
 import { openHost, type RunningHost } from '../../app/roles/hosting.ts';
 import { publish, rollback, type RollbackSettings } from '../../app/roles/publisher.ts';
 import { siteHistory, siteStatus, unpublish, type SiteHistory } from '../../app/roles/site-record.ts';
@@ -15,6 +15,7 @@ import type { NodeId } from '../../core/ids.ts';
 import { MAX_PUBLISHER_ROOTS, SUPERSEDED_ROOT_MILLIS } from '../../core/limits.ts';
 import { Cleanup, blockFile, damageBlock, rawBlock, temporaryFolder } from '../sites/kit.ts';
 import { visit } from './visitor.ts';
+import { publisherRole } from './publisher.ts';
 
 const cleanup = new Cleanup();
 const FILES = 400;
@@ -41,18 +42,9 @@ async function version(text: string): Promise<void> {
   await writeFile(path.join(folder, 'index.html'), `<!doctype html><title>${text}</title>`);
 }
 
-const role: Role<SiteValues> = {
-  ...siteRole,
-  summary: '',
-  description: '',
-  example: '',
-  start: async () =>
-    await Promise.resolve({ describe: () => '', [Symbol.asyncDispose]: async () => await Promise.resolve() }),
-};
-
 /** A publisher's node with one data folder for all sites of a label, run for one thing as a command does. */
 async function asPublisher<T>(work: (node: RunningNode) => Promise<T>, label = 'publisher'): Promise<T> {
-  await using opened = await testnet.open(role, label);
+  await using opened = await testnet.open(publisherRole, label);
   return await work(opened.node);
 }
 

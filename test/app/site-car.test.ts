@@ -6,7 +6,7 @@ import { CarBufferWriter } from '@ipld/car';
 import * as dagPb from '@ipld/dag-pb';
 import { CID } from 'multiformats/cid';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { host as hostRole, site as siteRole, type Role, type SiteValues } from '../../app/roles/index.ts';
+import { host as hostRole } from '../../app/roles/index.ts';
 import { importToHost } from '../../app/roles/host-import.ts';
 import { publish } from '../../app/roles/publisher.ts';
 import { openSiteCar } from '../../app/roles/site-car.ts';
@@ -23,6 +23,7 @@ import { openBlockStore } from '../../sites/blocks/index.ts';
 import { openCar } from '../../sites/car/index.ts';
 import { Cleanup, blockFile, rawBlock, temporaryFolder } from '../sites/kit.ts';
 import { visit } from './visitor.ts';
+import { publisherRole } from './publisher.ts';
 
 const cleanup = new Cleanup();
 const { signal } = new AbortController();
@@ -51,15 +52,6 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const host of hosts.splice(0)) await host[Symbol.asyncDispose]();
 });
-
-const publisherRole: Role<SiteValues> = {
-  ...siteRole,
-  summary: '',
-  description: '',
-  example: '',
-  start: async () =>
-    await Promise.resolve({ describe: () => '', [Symbol.asyncDispose]: async () => await Promise.resolve() }),
-};
 
 async function asPublisher<T>(work: (node: RunningNode) => Promise<T>, label = 'publisher'): Promise<T> {
   await using opened = await testnet.open(publisherRole, label);
@@ -231,6 +223,20 @@ describe('a CAR file that is not right', () => {
     const parent = CID.createV1(dagPb.code, node.cid.multihash);
     expect(await told(await written([parent], [{ cid: parent, bytes: node.block }]))).toContain(
       'is not UnixFS content',
+    );
+  });
+
+  it.each(['..', '.', '', 'a/b', '../../etc/passwd'])('is refused for an entry that is called "%s"', async (called) => {
+    const leaf = rawBlock('leaf');
+    const folderOf = (Name: string, Hash: CID): { readonly cid: CID; readonly bytes: Uint8Array } => {
+      const bytes = dagPb.encode(dagPb.prepare({ Data: Uint8Array.of(8, 1), Links: [{ Name, Hash }] }));
+      return { cid: CID.createV1(dagPb.code, rawBlock(bytes).cid.multihash), bytes };
+    };
+    const inner = folderOf(called, leaf.cid);
+    const outer = folderOf('docs', inner.cid);
+    const file = await written([outer.cid], [outer, inner, { cid: leaf.cid, bytes: leaf.block }]);
+    expect(await told(file)).toContain(
+      `CONTENT_REFUSED: A folder has an entry "${called}", to which no address leads.`,
     );
   });
 

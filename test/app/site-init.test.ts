@@ -1,11 +1,12 @@
 /** A new site: whole or not at all, over nothing, and without fault. */
 import { spawnSync } from 'node:child_process';
-import { mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { initSite, openPreview } from '../../app/site/index.ts';
 import { silentLog } from '../../core/ports.ts';
 import { checkSite } from '../../sites/check/index.ts';
+import { manifestFound, parseManifestFile, readManifestFile } from '../../sites/manifest/index.ts';
 import { Cleanup, temporaryFolder } from '../sites/kit.ts';
 import { visit } from './visitor.ts';
 
@@ -22,14 +23,14 @@ const FILES = ['404.html', '_redirects', 'about.html', 'index.html', 'style.css'
 
 describe('a new site', () => {
   it('has nothing that a check finds', async () => {
-    expect((await initSite(folder, signal)).toSorted()).toEqual(FILES);
+    expect((await initSite(folder, { signal })).files.toSorted()).toEqual(FILES);
     expect((await readdir(folder)).toSorted()).toEqual(FILES);
     const { findings, files } = await checkSite(folder, { name: 'demo.web3' });
     expect({ findings, files }).toEqual({ findings: [], files: 5 });
   });
 
   it('works in a preview: its pages, its redirect, and the page for what is missing', async () => {
-    await initSite(folder, signal);
+    await initSite(folder, { signal });
     const preview = await openPreview({ paths: [folder], port: 0, signal, log: silentLog });
     cleanup.add(() => preview[Symbol.asyncDispose]());
     const see = async (at: string): Promise<string> => {
@@ -44,9 +45,35 @@ describe('a new site', () => {
     ]);
   });
 
+  it('has a manifest beside it that is good as it is, and with all that waits in it', async () => {
+    const { manifest } = await initSite(folder, { signal });
+    expect([manifest, await readdir(path.dirname(folder))]).toEqual([
+      `${folder}.manifest.json`,
+      ['site', 'site.manifest.json'],
+    ]);
+    expect(await readManifestFile(manifest, 'demo.web3')).toMatchObject({
+      creator: 'The owner of this name',
+      kind: 'site',
+    });
+    expect(await manifestFound(folder)).toBe(manifest);
+    const whole = (await readFile(manifest, 'utf8')).replaceAll('"// ', '"');
+    const read = parseManifestFile(whole, { file: manifest, name: 'demo.web3' });
+    expect(Object.entries(read).filter(([, said]) => said === undefined)).toEqual([['splits', undefined]]);
+  });
+
+  it('has it where it is wanted, but not among its files', async () => {
+    const elsewhere = path.join(path.dirname(path.dirname(folder)), 'terms.json');
+    expect(await initSite(folder, { manifest: elsewhere, signal })).toMatchObject({ manifest: elsewhere });
+    expect(await readdir(path.dirname(folder))).toEqual(['site']);
+    const inside = path.join(folder, 'more', 'terms.json');
+    await expect(initSite(`${folder}/`, { manifest: inside, signal })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+  });
+
   it('is made beside names that begin with a dot', async () => {
     await mkdir(path.join(folder, '.git'), { recursive: true });
-    expect(await initSite(folder, signal)).toHaveLength(5);
+    expect((await initSite(folder, { signal })).files).toHaveLength(5);
   });
 });
 
@@ -55,8 +82,8 @@ it('on a disk without room for it nothing is left of it (needs the right to moun
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'tmpfs', folder]);
   if (mounted.status !== 0) return context.skip('needs the right to mount a small tmpfs');
   cleanup.add(() => spawnSync('umount', ['-l', folder]));
-  await expect(initSite(folder, signal)).rejects.toMatchObject({ code: 'STORAGE_FULL' });
-  expect(await readdir(folder)).toEqual([]);
+  await expect(initSite(folder, { signal })).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+  expect([await readdir(folder), await readdir(path.dirname(folder))]).toEqual([[], ['site']]);
   return undefined;
 });
 
@@ -64,7 +91,7 @@ describe('nothing is overwritten', () => {
   it.each(['index.html', 'notes.txt'])('beside %s nothing is written', async (file) => {
     await mkdir(folder, { recursive: true });
     await writeFile(path.join(folder, file), 'mine');
-    await expect(initSite(folder, signal)).rejects.toMatchObject({ code: 'FILE_EXISTS' });
+    await expect(initSite(folder, { signal })).rejects.toMatchObject({ code: 'FILE_EXISTS' });
     expect(await readdir(folder)).toEqual([file]);
     expect(await readFile(path.join(folder, file), 'utf8')).toBe('mine');
   });
@@ -73,15 +100,27 @@ describe('nothing is overwritten', () => {
     const parent = path.dirname(folder);
     await mkdir(parent, { recursive: true });
     await writeFile(folder, 'a file');
-    await expect(initSite(folder, signal)).rejects.toMatchObject({ code: 'FILE_EXISTS' });
-    await initSite(path.join(parent, 'other'), signal);
-    await expect(initSite(path.join(parent, 'other'), signal)).rejects.toMatchObject({ code: 'FILE_EXISTS' });
+    await expect(initSite(folder, { signal })).rejects.toMatchObject({ code: 'FILE_EXISTS' });
+    await initSite(path.join(parent, 'other'), { signal });
+    await expect(initSite(path.join(parent, 'other'), { signal })).rejects.toMatchObject({ code: 'FILE_EXISTS' });
     await symlink('nowhere', path.join(parent, 'dangling'));
-    await expect(initSite(path.join(parent, 'dangling'), signal)).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+    await expect(initSite(path.join(parent, 'dangling'), { signal })).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+  });
+
+  it('beside a manifest that is there no site is made, and none is left', async () => {
+    await mkdir(path.dirname(folder), { recursive: true });
+    await writeFile(`${folder}.manifest.json`, 'mine');
+    const refusal = { code: 'FILE_EXISTS', message: expect.stringContaining('site.manifest.json is there already') };
+    await expect(initSite(folder, { signal })).rejects.toMatchObject(refusal);
+    expect([await readdir(folder), await readFile(`${folder}.manifest.json`, 'utf8')]).toEqual([[], 'mine']);
+    await writeFile(path.join(folder, 'notes.txt'), 'mine');
+    await rm(`${folder}.manifest.json`);
+    await expect(initSite(folder, { signal })).rejects.toMatchObject({ code: 'FILE_EXISTS' });
+    expect(await readdir(path.dirname(folder))).toEqual(['site']);
   });
 
   it('a stop leaves nothing behind', async () => {
-    await expect(initSite(folder, AbortSignal.abort())).rejects.toMatchObject({ code: 'ABORTED' });
+    await expect(initSite(folder, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'ABORTED' });
     await expect(readdir(folder)).rejects.toThrow('ENOENT');
   });
 });

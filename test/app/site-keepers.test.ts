@@ -4,7 +4,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CID } from 'multiformats/cid';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { host as hostRole, site as siteRole, type Role, type SiteValues } from '../../app/roles/index.ts';
+import { host as hostRole, type Role } from '../../app/roles/index.ts';
 import type { HostValues } from '../../app/roles/hosting.ts';
 import { publish } from '../../app/roles/publisher.ts';
 import { repair, type SiteRepaired } from '../../app/roles/site-repair.ts';
@@ -24,6 +24,7 @@ import {
 import { createPublishService } from '../../sites/publish/index.ts';
 import { createContentService } from '../../sites/serve/index.ts';
 import { Cleanup, blockFile, temporaryFolder } from '../sites/kit.ts';
+import { publisherRole } from './publisher.ts';
 
 const cleanup = new Cleanup();
 const { signal } = new AbortController();
@@ -51,15 +52,6 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const host of hosts.splice(0)) await host[Symbol.asyncDispose]();
 });
-
-const publisherRole: Role<SiteValues> = {
-  ...siteRole,
-  summary: '',
-  description: '',
-  example: '',
-  start: async () =>
-    await Promise.resolve({ describe: () => '', [Symbol.asyncDispose]: async () => await Promise.resolve() }),
-};
 
 async function asPublisher<T>(work: (node: RunningNode) => Promise<T>, label = 'publisher'): Promise<T> {
   await using opened = await testnet.open(publisherRole, label);

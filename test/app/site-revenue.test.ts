@@ -6,7 +6,6 @@ import path from 'node:path';
 import type { z } from 'zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../app/node/index.ts';
-import { site as siteRole, type Role, type SiteValues } from '../../app/roles/index.ts';
 import { publish } from '../../app/roles/publisher.ts';
 import { siteRevenue, type SiteRevenue } from '../../app/roles/site-revenue.ts';
 import { createTestnet, type Testnet } from '../../app/testnet/index.ts';
@@ -17,6 +16,7 @@ import { nameAddress } from '../../ledger/solana/program/index.ts';
 import { parseManifestFile } from '../../sites/manifest/index.ts';
 import { Cleanup, temporaryFolder } from '../sites/kit.ts';
 import { visit } from './visitor.ts';
+import { publisherRole } from './publisher.ts';
 
 const cleanup = new Cleanup();
 const { signal } = new AbortController();
@@ -28,21 +28,12 @@ let testnet: Testnet;
 /** The newest transaction of a listing. */
 let first: object | undefined;
 
-const role: Role<SiteValues> = {
-  ...siteRole,
-  summary: '',
-  description: '',
-  example: '',
-  start: async () =>
-    await Promise.resolve({ describe: () => '', [Symbol.asyncDispose]: async () => await Promise.resolve() }),
-};
-
 async function published(name: string, file?: object): Promise<void> {
   const directory = path.join(await temporaryFolder(cleanup), name);
   await mkdir(directory);
   await writeFile(path.join(directory, 'a.webp'), Buffer.concat([WEBP, Buffer.alloc(300_000, name)]));
   const terms = file && parseManifestFile(JSON.stringify(file), { file: 'terms.json', name });
-  await using opened = await testnet.open(role, `owner-of-${name}`);
+  await using opened = await testnet.open(publisherRole, `owner-of-${name}`);
   await publish(opened.node, {
     directory,
     name,

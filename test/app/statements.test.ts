@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ledgerAddressBytes } from '../../core/ids.ts';
 import { MIB, basisPoints } from '../../core/units.ts';
-import { gateway, host, relay, site as siteRole, type Role, type SiteValues } from '../../app/roles/index.ts';
+import { gateway, host, relay, type Role } from '../../app/roles/index.ts';
 import { openHost, type HostValues, type RunningHost } from '../../app/roles/hosting.ts';
 import { publish } from '../../app/roles/publisher.ts';
 import { siteRevenue, statementsIn, type SiteRevenue } from '../../app/roles/site-revenue.ts';
@@ -19,6 +19,7 @@ import { revenueText } from '../../cli/commands/site-revenue.ts';
 import type { SignedStatement } from '../../sites/statement/index.ts';
 import { Cleanup, temporaryFolder } from '../sites/kit.ts';
 import { visit } from './visitor.ts';
+import { publisherRole } from './publisher.ts';
 
 const cleanup = new Cleanup();
 const { signal } = new AbortController();
@@ -30,15 +31,6 @@ const DAY = 86_400;
 let testnet: Testnet;
 let inbox: TestnetNode;
 const running = new Map<string, { readonly node: TestnetNode; readonly hosting: RunningHost }>();
-
-const publisher: Role<SiteValues> = {
-  ...siteRole,
-  summary: '',
-  description: '',
-  example: '',
-  start: async () =>
-    await Promise.resolve({ describe: () => '', [Symbol.asyncDispose]: async () => await Promise.resolve() }),
-};
 
 /** A host that declares that share of what its content earns, and signs whatever is asked of it. */
 async function openDeclaring(label: string, bps: number): Promise<void> {
@@ -74,7 +66,7 @@ async function publishTo(label: string): Promise<void> {
   const directory = path.join(await temporaryFolder(cleanup), label);
   await mkdir(directory);
   await writeFile(path.join(directory, 'film.bin'), randomBytes(SIZE));
-  await using opened = await testnet.open(publisher, OWNER);
+  await using opened = await testnet.open(publisherRole, OWNER);
   await publish(opened.node, {
     directory,
     name: nameAt(label),

@@ -59,3 +59,25 @@ describe('relaymint site check', () => {
     expect((await check('--name', 'news.com')).code).toBe(2);
   });
 });
+
+describe('relaymint site check of a manifest', () => {
+  const beside = (text: string): Promise<void> => writeFile(`${folder}.manifest.json`, text);
+  afterEach(() => rm(`${folder}.manifest.json`, { force: true }));
+
+  it('looks for it beside the folder, and says in which file which field is wrong', async () => {
+    await beside('{ "creator": "Ana" }');
+    const good = await check();
+    expect([good.code, good.stdout]).toEqual([0, expect.stringContaining('manifest.json is as it has to be.')]);
+    await beside('{ "creator": "Ana", "royalty": "20" }');
+    const { code, stderr } = await check();
+    expect(stderr).toContain(`${folder}.manifest.json: royalty: Write a share with its unit`);
+    expect(code).toBe(1);
+  });
+
+  it('warns of one that would be published with the site', async () => {
+    const inside = path.join(folder, 'terms.json');
+    await writeFile(inside, '{ "creator": "Ana" }');
+    const { code, stdout } = await check('--manifest', inside, '--strict');
+    expect([code, stdout]).toEqual([1, expect.stringContaining('terms.json: warning: Its manifest is made from this')]);
+  });
+});

@@ -1,10 +1,11 @@
-import { mkdir, readdir, rm, symlink } from 'node:fs/promises';
+import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { sitePublishCommand } from '../../cli/commands/site-publish.ts';
 import { temporaryFolder } from '../e2e/marketplace.ts';
+import { run } from './program.ts';
 
 const NOTHING = fileURLToPath(new URL('nothing-here', import.meta.url));
 
@@ -65,6 +66,68 @@ describe('relaymint site publish --data', () => {
       expect(text).toContain('does not answer');
     } finally {
       await rm(`${site.path}-keys`, { recursive: true, force: true });
+      await site[Symbol.asyncDispose]();
+    }
+  });
+});
+
+describe('relaymint site publish --manifest', () => {
+  const gone = ['--ledger', 'http://127.0.0.1:1', '--airdrop', '1'];
+
+  async function toldWith(royalty: string, ...more: string[]): Promise<string> {
+    const site = await temporaryFolder();
+    const [file, data] = [`${site.path}.manifest.json`, `${site.path}-keys`];
+    try {
+      await writeFile(file, JSON.stringify({ creator: 'Ana', royalty }));
+      return await told('own.web3', site.path, '--manifest', file, '--data', data, ...gone, ...more);
+    } finally {
+      await rm(file);
+      await rm(data, { recursive: true, force: true });
+      await site[Symbol.asyncDispose]();
+    }
+  }
+
+  it('takes no other royalty beside it, and the same', async () => {
+    expect(await toldWith('20%', '--royalty', '30%')).toMatch(/--royalty is 30%, and .*\.manifest\.json says 20%\./);
+    expect(await toldWith('30%', '--royalty', '3000bps')).toContain('does not answer');
+  });
+
+  it('counts where the command says nothing, whatever its default is', async () => {
+    expect(await toldWith('35%')).toContain('does not answer');
+  });
+
+  it('says so when one lies beside the folder and is not named', async () => {
+    const site = await temporaryFolder();
+    const [file, data] = [`${site.path}.manifest.json`, `${site.path}-keys`];
+    try {
+      await writeFile(file, '{}');
+      const { stdout } = await run(['site', 'publish', site.path, '--name', 'own.web3', '--data', data, ...gone]);
+      expect(stdout).toBe(`${file} lies beside it and was not used: it is with --manifest ${file}\n`);
+    } finally {
+      await rm(file);
+      await rm(data, { recursive: true, force: true });
+      await site[Symbol.asyncDispose]();
+    }
+  });
+});
+
+describe('relaymint site publish --posters', () => {
+  it('goes on without ffmpeg, and says how to get it', async () => {
+    const site = await temporaryFolder();
+    const [empty, data] = [`${site.path}-empty`, `${site.path}-keys`];
+    const gone = ['--data', data, '--ledger', 'http://127.0.0.1:1', '--airdrop', '1'];
+    try {
+      await mkdir(empty);
+      await writeFile(path.join(site.path, 'a.webm'), 'none');
+      const args = ['site', 'publish', site.path, '--name', 'own.web3', '--posters', ...gone];
+      const { stdout, stderr } = await run(args, { env: { PATH: empty } });
+      expect(stdout).toMatch(
+        /^No posters were made\. The program ffmpeg is not installed\. .*apt-get install ffmpeg\n$/,
+      );
+      expect(stderr).toContain('does not answer');
+    } finally {
+      await rm(empty, { recursive: true });
+      await rm(data, { recursive: true, force: true });
       await site[Symbol.asyncDispose]();
     }
   });

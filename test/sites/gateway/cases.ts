@@ -52,8 +52,8 @@ type Matcher =
 
 /** What this gateway does not do, each with its reason. */
 const LEFT_OUT: readonly (readonly [need: RegExp, why: string])[] = [
-  [/^ipns/, 'names are on the ledger'],
-  [/^dnslink$/, 'names are on the ledger'],
+  [/^ipns/, 'names are on the ledger, and no keys'],
+  [/^dnslink$/, 'no domain is looked up: /ipns/NAME leads to the origin of a name on the ledger'],
   [/^codec:/, 'files and folders are carried, no other data'],
   [/^hash:/, 'content is hashed with SHA2-256'],
   [/^kubo-/, 'the words of another implementation'],

@@ -183,7 +183,9 @@ describe('gateway: packs text', () => {
   });
 
   it('but no page to which something is added', async () => {
-    const front = await startFront(cleanup, { appendix: Buffer.from('<script>added</script>') });
+    const front = await startFront(cleanup, {
+      appendix: { html: Buffer.from('<script>added</script>'), admit: (policy) => policy },
+    });
     await front.publish('demo.web3', {
       'index.html': words,
       'index.html.br': brotliCompressSync(words),

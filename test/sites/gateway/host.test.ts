@@ -23,6 +23,9 @@ describe('gateway: whose origin', () => {
     ['demo-web3.localhost:8402', 'site'],
     ['my--site-web3.localhost', 'site'],
     ['demo.web3.localhost:8402', 'redirect'],
+    ['demo.web3.ipns.localhost:8402', 'redirect'],
+    ['my--site-web3.ipns.localhost', 'redirect'],
+    ['k51qzi5uqu5d.ipns.localhost', 'nowhere'],
     ['what.localhost', 'nowhere'],
     ['demo-com.localhost', 'nowhere'],
     ['evil.example', 'foreign'],
@@ -50,6 +53,40 @@ describe('gateway: whose origin', () => {
       /^http:\/\/demo-web3\.localhost/,
     );
     expect((await front.get('/', { host: 'what.localhost' })).status).toBe(404);
+  });
+
+  it('leads from the addresses that other gateways have for names to an origin of their own, and looks nothing up', async () => {
+    const asked: string[] = [];
+    const resolver = { resolve: async (name: string) => Promise.reject(new Error(String(asked.push(name)))) };
+    const front = await startFront(cleanup, { resolver });
+    const to = (path: string): string => `301 http://my--site-web3.localhost:${front.port}${path}`;
+    const led = async (path: string, host = 'localhost'): Promise<string> => {
+      const { status, headers } = await front.get(path, { host });
+      return `${status} ${headers['location']}`;
+    };
+    expect(await led('/ipns/my-site.web3/a%20b/?c=d')).toBe(to('/a%20b/?c=d'));
+    expect(await led('/ipns/my--site-web3', '127.0.0.1')).toBe(to('/'));
+    expect(await led('/ipns/My-Site.web3//evil.example/x')).toBe(to('//evil.example/x'));
+    expect(await led('/ipns/?uri=ipns://my-site.web3/a')).toBe('301 /ipns/my-site.web3/a');
+    expect(await led('/a?b', 'my-site.web3.ipns.localhost')).toBe(to('/a?b').replace('301', '302'));
+    for (const other of ['en.wikipedia-on-ipfs.org', 'k51qzi5uqu5dlvj2', '', '..%2f..']) {
+      const { status, text } = await front.get(`/ipns/${other}/x`, { host: 'localhost' });
+      expect([other, status, text.includes('Names are on the ledger')]).toEqual([other, 404, true]);
+    }
+    expect(asked).toEqual([]);
+  });
+
+  it('says why content has no address but by a name, where it has none', async () => {
+    const front = await startFront(cleanup);
+    const root = (await front.publish('demo.web3', { 'index.html': 'x' })).toString();
+    const seen = [
+      await front.get(`/ipfs/${root}/`, { host: 'localhost' }),
+      await front.get('/', { host: `${root}.ipfs.localhost` }),
+    ];
+    expect(seen.map(({ status, text }) => [status, text.includes('Content is found by its name here')])).toEqual([
+      [501, true],
+      [501, true],
+    ]);
   });
 
   it.each([

@@ -1,5 +1,6 @@
 /** Lists of a site's blocks, samples of them, and hosts that are asked for those: what a liar may hope for. */
 import { CID } from 'multiformats/cid';
+import { encode } from '@ipld/dag-cbor';
 import * as dagPb from '@ipld/dag-pb';
 import * as Digest from 'multiformats/hashes/digest';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -12,9 +13,10 @@ import {
   type BlockReader,
   type BlockStore,
 } from '../../../sites/blocks/index.ts';
-import { bringIn, challenge, listBlocks, sampleOf } from '../../../sites/keeping/index.ts';
+import { bringIn, bringManifest, challenge, listBlocks, sampleOf } from '../../../sites/keeping/index.ts';
 import { Chance, SEED_TITLE } from '../../chance.ts';
 import { Cleanup, keepTree, rawBlock, temporaryStore } from '../kit.ts';
+import { cborBlock } from '../manifest/kit.ts';
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -207,6 +209,23 @@ describe('bringing a site in', () => {
       code: 'CONTENT_NOT_FOUND',
     });
     expect([here.pins(), other.pins(), without.asked.length]).toEqual([[], [], 1]);
+  });
+
+  it('keeps a manifest that is here already, of another name or unpinned, without asking for it', async () => {
+    const store = await temporaryStore(cleanup);
+    const { cid: root, block } = cborBlock(encode({ what: 'a manifest' }));
+    await using session = store.begin();
+    await session.put(root, block);
+    const asked: CID[] = [];
+    const from = { get: (cid: CID) => Promise.resolve((asked.push(cid), block)) };
+    for (const name of [NAME, NAME, 'other.web3']) await bringManifest(store, { name, root }, from, signal);
+    expect(store.pins().map((pin) => `${pin.name} ${pin.root.toString()}`)).toEqual(
+      [NAME, 'other.web3'].map((name) => `${name} ${root.toString()}`),
+    );
+    expect(asked).toEqual([]);
+    const empty = await temporaryStore(cleanup);
+    await bringManifest(empty, { name: NAME, root }, from, signal);
+    expect([asked.length, empty.has(root)]).toEqual([1, true]);
   });
 
   it('pays for nothing more once it is clear that not all of it can be had', async () => {

@@ -419,6 +419,32 @@ describe('the file of a manifest', () => {
     expect(told).toContain('INVALID_ARGUMENT terms.json: ');
     expect(told).toContain(words);
   });
+
+  it.each<readonly [unknown, string]>([
+    [{ title: 'Tides' }, 'creator: it is missing. "creator" says who made it'],
+    [{ creator: 'Ana', royality: '20%' }, 'royality: there is no such field. The fields are kind, mediaType, creator'],
+    [
+      { creator: 'Ana', licence: { payment: 'free', usage: [] } },
+      'licence.usage: there is no such field. "licence" is',
+    ],
+    [
+      { creator: 'Ana', royalty: 20 },
+      'expected string, received number. "royalty" is a share in quotes, such as "20%".',
+    ],
+    [{ creator: 'Ana', royalty: '20' }, '20% is 2000bps. "royalty" is a share in quotes, such as "20%".'],
+    ['{"creator": "Ana",}', 'it is not JSON: Expected double-quoted property name'],
+  ])('says what is expected in its place: %j', (said, words) => {
+    expect(refusal(() => read(said))).toContain(words);
+  });
+
+  it('does not read what is a note, or waits to be said', () => {
+    const notes = {
+      '//': ['for people'],
+      '// royalty': 20,
+      licence: { '//': 1, payment: 'free', permits: { '// x': 2 } },
+    };
+    expect(read({ creator: 'Ana', ...notes })).toMatchObject({ royaltyBps: undefined, licence: { payment: 'free' } });
+  });
 });
 
 describe('what is told of a manifest', () => {
