@@ -92,10 +92,10 @@ function isSame(one: NameState, other: NameState): boolean {
 }
 
 /** All that an answer depends on; undefined for a request that is not answered from here. */
-function keyOf({ method, url = '', headers }: IncomingMessage): string | undefined {
+function keyOf({ method, url = '', headers, socket }: IncomingMessage): string | undefined {
   if (method !== 'GET' || SPECIAL.some((header) => headers[header] !== undefined)) return undefined;
   if (isForeignSubresource(headers)) return undefined;
-  const key = `${headers.host}\n${url}\n${headers.accept}\n${headers['accept-encoding']}`;
+  const key = `${'encrypted' in socket ? 'https' : 'http'}\n${headers.host}\n${url}\n${headers.accept}\n${headers['accept-encoding']}`;
   return key.length > MAX_KEY ? undefined : key;
 }
 
