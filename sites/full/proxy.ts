@@ -175,14 +175,13 @@ class ProxyServer {
   /** @throws RelaymintError INVALID_ARGUMENT (it means another host), CONNECTION_LOST, TIMEOUT, CLOSED. */
   async #secured(connection: Duplex, name: string): Promise<TLSSocket> {
     const context = this.#leaves.contextOf(name);
-    let meant: string | undefined;
+    const isMeant = (host: unknown): boolean => typeof host === 'string' && host.toLowerCase() === name;
     const socket = new TLSSocket(connection, {
       isServer: true,
       secureContext: context,
       ALPNProtocols: ['http/1.1'],
       SNICallback: (host, done) => {
-        meant = host.toLowerCase();
-        if (meant === name) done(null, context);
+        if (isMeant(host)) done(null, context);
         else done(astray(name));
       },
     });
@@ -195,7 +194,8 @@ class ProxyServer {
       socket.once('secure', () => resolve());
     });
     await orAborted(ready, limit.signal, 'The TLS handshake');
-    if (meant === name) return socket;
+    // Asked again: SNICallback is not called when a session is resumed, or when no host is named.
+    if (isMeant(socket.servername)) return socket;
     socket.destroy();
     throw astray(name);
   }

@@ -133,6 +133,17 @@ describe('the proxy of full mode', () => {
     await expect(secured(front, 'news.web3', { maxVersion: 'TLSv1.2' })).rejects.toThrow(/protocol version/);
     const h2 = secured(front, 'news.web3', { ALPNProtocols: ['h2'] });
     await expect(h2).rejects.toThrow(/application protocol/);
+    // A session that is resumed is for the same name, and for no other.
+    const first = await secured(front, 'news.web3');
+    const [session] = (await once(first, 'session')) as [Buffer];
+    first.destroy();
+    const again = await secured(front, 'news.web3', { session });
+    again.write('GET / HTTP/1.1\r\nHost: news.web3\r\n\r\n');
+    const [answer] = (await once(again, 'data')) as [Buffer];
+    expect([again.isSessionReused(), answer.toString().slice(0, 12)]).toEqual([true, 'HTTP/1.1 200']);
+    again.destroy();
+    const stray = secured(front, 'news.web3', { session, servername: 'other.web3', rejectUnauthorized: false });
+    await stray.then(hungUp, () => undefined);
     const both = await secured(front, 'news.web3', { ALPNProtocols: ['h2', 'http/1.1'] });
     expect([both.alpnProtocol, both.getPeerX509Certificate()?.subjectAltName]).toEqual(['http/1.1', 'DNS:news.web3']);
     both.destroy();
