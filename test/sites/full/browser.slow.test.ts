@@ -203,6 +203,14 @@ describeUnless(missingPrograms(['chromium', 'certutil', 'openssl']), 'Full mode 
     expect(asked).toEqual(['refused', 'refused', 'refused', 404, 404]);
   });
 
+  it('leads who has stopped a site to the page where it is started again', async () => {
+    await full.node.budget.stopSite('other.web3');
+    const stopped = await open('https://other.web3/');
+    expect(await stopped.textContent('h1')).toBe('other.web3 was stopped');
+    await stopped.click('main a');
+    await stopped.waitForURL(`http://localhost:${port}/#other.web3`);
+  });
+
   it('lets nobody who has stolen the key of the authority be another site', async () => {
     const [stolen, key] = [await stolenKey(directory), createP256()];
     const [from, until] = [unixMillis(systemClock.now() - DAY), unixMillis(systemClock.now() + DAY)];
