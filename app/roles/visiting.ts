@@ -3,7 +3,7 @@ import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { createMemoryCache, openBlockCache, type BlockCache } from '../../sites/cache/index.ts';
 import { createFeedSource } from '../../sites/feed/index.ts';
-import { openAuthority, openFullMode, type FullMode } from '../../sites/full/index.ts';
+import type { FullMode } from '../../sites/full/index.ts';
 import type { ContentSource } from '../../sites/blocks/index.ts';
 import { createContentSource } from '../../sites/serve/index.ts';
 import { STATEMENT_ROUND_MILLIS } from '../../core/limits.ts';
@@ -158,6 +158,7 @@ async function openFull(
   log: Log,
 ): Promise<FullMode | undefined> {
   if (port === undefined) return undefined;
+  const { openAuthority, openFullMode } = await import('../../sites/full/index.ts');
   const authority = await openAuthority({ directory, clock: systemClock });
   return await openFullMode({
     authority,

@@ -4,7 +4,8 @@ import { RelaymintError } from '../../core/errors.ts';
 import { OWN_TLDS } from '../../core/name.ts';
 import { systemClock } from '../../core/ports.ts';
 import { replaceFileBy } from '../../platform/disk/atomic-file.ts';
-import { openAuthority, readAuthority, removeAuthority, type Authority } from '../../sites/full/index.ts';
+// Its functions are loaded when they are wanted: no other command needs certificates.
+import type { Authority } from '../../sites/full/index.ts';
 import {
   authoritySection,
   flagsOnly,
@@ -79,6 +80,7 @@ export function caCommand(program: Command): void {
 
 async function show(options: CaOptions): Promise<void> {
   const output = createOutput(options.json === true);
+  const { readAuthority } = await import('../../sites/full/index.ts');
   const authority = await readAuthority({ directory: options.ca, clock: systemClock });
   if (authority === undefined) {
     throw new RelaymintError('FILE_NOT_FOUND', `There is no certificate authority in ${options.ca}.`, {
@@ -100,6 +102,7 @@ async function show(options: CaOptions): Promise<void> {
 
 async function exportTo(file: string, options: CaOptions): Promise<void> {
   const output = createOutput(options.json === true);
+  const { openAuthority } = await import('../../sites/full/index.ts');
   const authority = await openAuthority({ directory: options.ca, clock: systemClock });
   await replaceFileBy(file, [Buffer.from(authority.certificate)], CERTIFICATE_MODE);
   output.value({ ...valueOf(authority), certificate: file });
@@ -111,6 +114,7 @@ async function remove(options: CaOptions & ValuesOf<typeof removeSection>): Prom
   await assertMeant(options.ca, options.yes === true);
   // Its title, while there is one to read: browsers know it by that.
   const title = await titleOf(options.ca);
+  const { removeAuthority } = await import('../../sites/full/index.ts');
   const removed = await removeAuthority(options.ca);
   output.value({ event: removed ? 'removed' : 'absent', directory: options.ca, title });
   if (!removed) {
@@ -124,6 +128,7 @@ async function remove(options: CaOptions & ValuesOf<typeof removeSection>): Prom
 
 /** undefined if it cannot be read: then too it can be removed. */
 async function titleOf(directory: string): Promise<string | undefined> {
+  const { readAuthority } = await import('../../sites/full/index.ts');
   return await readAuthority({ directory, clock: systemClock }).then(
     (authority) => authority?.title,
     () => undefined,
