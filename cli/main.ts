@@ -6,6 +6,7 @@ import { settleCommand, statsCommand } from './commands/control.ts';
 import { settlementsCommand } from './commands/settlements.ts';
 import { bankCommand } from './commands/bank.ts';
 import { booksCommand } from './commands/books.ts';
+import { caCommand } from './commands/ca.ts';
 import { budgetCommand } from './commands/budget.ts';
 import { channelCommand } from './commands/channel.ts';
 import { ledgerCommand } from './commands/ledger.ts';
@@ -69,6 +70,7 @@ function createProgram(): Command {
   statsCommand(program);
   budgetCommand(program);
   booksCommand(program);
+  caCommand(program);
   watchtowerCommand(program);
   torCommand(program);
   i2pCommand(program);

@@ -499,6 +499,20 @@ export const GATEWAY_QUEUE_MILLIS = 4000;
 export const MAX_PIPELINED_REQUESTS = 16;
 /** A visitor's connection without traffic is closed after this long, milliseconds: a paused video asks again by range. */
 export const VISITOR_IDLE_MILLIS = 120_000;
+/** Connections to the proxy of full mode, those through which sites are seen among them: eight browsers' worth (each has 32 to one proxy). */
+export const MAX_PROXY_CONNECTIONS = 256;
+/** TLS handshakes under way there: about 60 KB each while they last. */
+export const MAX_PROXY_HANDSHAKES = 64;
+/** What a browser does at once on this machine: ask the proxy for a name, and agree on keys. Milliseconds for each. */
+export const PROXY_HANDSHAKE_MILLIS = 10_000;
+/** Bytes of the head of a request to that proxy. A browser's has less than one thousand. */
+export const MAX_PROXY_HEAD_BYTES = 8_192;
+/** Certificates of names that are kept ready there: 20 KB each. A page that names thousands costs a signature for each. */
+export const MAX_LEAF_CERTIFICATES = 256;
+/** How long a certificate of a name is good, milliseconds: made when it is asked for, so that a short time costs nothing. */
+export const LEAF_CERTIFICATE_MILLIS: number = 7 * 86_400_000;
+/** How long the authority that signs them is good, milliseconds: ten years, after which browsers have to be told anew. */
+export const AUTHORITY_MILLIS: number = 3_652 * 86_400_000;
 /** A visitor waits for the look-up of a name at most this long, milliseconds: with GATEWAY_QUEUE_MILLIS and VISIT_MILLIS, less than an idle connection is kept. */
 export const NAME_WAIT_MILLIS = 25_000;
 /** A visitor that got nothing for this long is told so, milliseconds: before its idle connection is closed without a word. */

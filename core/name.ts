@@ -5,6 +5,8 @@ import { MAX_NAME_BYTES } from './limits.ts';
 /** Endings that the program registers. `.video` and `.map` exist in public DNS too: never claim them there as a whole. */
 export type Tld = 'web3' | 'sso' | 'image' | 'video' | 'map' | 'route';
 export const TLDS: readonly Tld[] = ['web3', 'sso', 'image', 'video', 'map', 'route'];
+/** Those of them that public DNS does not have: they can be ours as a whole on one machine, and nobody else's name is taken. */
+export const OWN_TLDS: readonly Tld[] = ['web3', 'sso', 'image', 'route'];
 
 /** A name in its parts. */
 export interface ParsedName {
@@ -62,6 +64,20 @@ export function uninlineName(hostLabel: string): string {
 /** Where a gateway on this machine shows a site: `http://demo-web3.localhost:8402/`. @throws RelaymintError NAME_INVALID. */
 export function siteUrl(name: string, port: number): string {
   return `http://${inlineName(name)}.localhost:${port}/`;
+}
+
+/**
+ * The name that a browser in full mode means by a host name: the name itself, as long as its ending is nobody else's. undefined for any
+ * other host. In lower case.
+ */
+export function nameOfFullHost(host: string): string | undefined {
+  try {
+    const { name, tld } = parseName(host);
+    return OWN_TLDS.includes(tld) ? name : undefined;
+  } catch (error) {
+    if (error instanceof RelaymintError) return undefined;
+    throw error;
+  }
 }
 
 /**

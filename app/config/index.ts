@@ -36,11 +36,13 @@ export {
   type NodeTerms,
 } from './node-settings.ts';
 export {
+  DEFAULT_FULL_PORT,
   DEFAULT_GATEWAY_PORT,
   DEFAULT_LEDGER_PORT,
   DEFAULT_ROYALTY,
   LOG_LEVELS,
   WALLET_FILE,
+  authoritySection,
   defaultDataDir,
   feeSection,
   ledgerSection,
@@ -53,6 +55,7 @@ export {
   tillSection,
   torSection,
   walletSection,
+  type AuthorityFolder,
   type LedgerPlace,
   type LogLevel,
   type NodeFolder,

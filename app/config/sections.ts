@@ -48,6 +48,9 @@ export const DEFAULT_LEDGER_PORT = 8899;
 /** Default port at which a gateway waits for browsers. */
 export const DEFAULT_GATEWAY_PORT = 8402;
 
+/** Default port of the proxy of full mode. */
+export const DEFAULT_FULL_PORT = 8403;
+
 export function defaultDataDir(label: string): string {
   return path.join(homedir(), '.relaymint', label);
 }
@@ -98,6 +101,21 @@ export interface WalletPlace {
 export const walletSection: Section<WalletPlace> = {
   wallet: optional('--wallet <file>', place, `Solana key file (default: ${WALLET_FILE} in the data folder)`),
   data: optional('--data <dir>', place, "data folder, for example a node's (default: ~/.relaymint/wallet)"),
+};
+
+/** Where this machine's certificate authority of full mode is. */
+export interface AuthorityFolder {
+  readonly ca: string;
+}
+
+export const authoritySection: Section<AuthorityFolder> = {
+  ca: standard(
+    '--ca <dir>',
+    place,
+    'folder of the certificate authority of full mode',
+    path.join(homedir(), '.relaymint', 'ca'),
+    { standardHelp: '~/.relaymint/ca' },
+  ),
 };
 
 /** Of a command that asks a node, running or not. */

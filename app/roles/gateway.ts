@@ -1,8 +1,11 @@
 /** A gateway: serves .web3 sites to browsers, and pays the relays and hosts. */
+import { RelaymintError } from '../../core/errors.ts';
 import { LEAST_QUOTA_BYTES, MAX_RELAYS, SPEND_LIMIT_SITE } from '../../core/limits.ts';
 import { formatCredits } from '../../core/units.ts';
 import {
+  DEFAULT_FULL_PORT,
   DEFAULT_GATEWAY_PORT,
+  authoritySection,
   count,
   credits,
   hostName,
@@ -20,10 +23,12 @@ import {
   standard,
   wallet,
 } from '../config/index.ts';
+import { isLoopback } from '../../node/transport/index.ts';
 import type { Role } from './role.ts';
 import type { GatewayValues, RunningGateway } from './visiting.ts';
 
 const SELLING = { group: 'Selling to visitors:' };
+const FULL = { group: 'Full mode (docs/sites.md):' };
 
 export const gateway: Role<GatewayValues> = {
   name: 'gateway',
@@ -85,24 +90,58 @@ export const gateway: Role<GatewayValues> = {
       'a name that is not sold, because its owner pays for its visitors (repeatable)',
       SELLING,
     ),
+    full: optional(
+      '--full [port]',
+      port,
+      `a browser on this machine opens sites at https://news.web3, by a proxy at this port (${DEFAULT_FULL_PORT} if none is given); "relaymint ca show" says what the browser has to be told`,
+      { preset: String(DEFAULT_FULL_PORT), ...FULL },
+    ),
+    ca: { ...authoritySection.ca, ...FULL },
     watch: optional('--watch <dir>', place, 'also show the figures of nodes whose data folders are in this folder'),
   },
-  terms: (own) => ({ spendLimitSite: own.spendLimitSite, address: own.address }),
+  terms: (own) => {
+    assertMayBeFull(own);
+    return { spendLimitSite: own.spendLimitSite, address: own.address };
+  },
   start: async (node, own) => {
     const { openGateway } = await import('./visiting.ts');
     let opened: RunningGateway | undefined;
     return {
       announced: async () => {
         opened = await openGateway(node, own);
-        return { gateway: opened.url };
+        return { gateway: opened.url, ...(opened.pac !== undefined && { pac: opened.pac }) };
       },
       describe: () => {
         const below =
           own.domain === undefined ? '' : `Behind your proxy, demo.web3 is https://demo-web3.${own.domain}/.\n`;
         const sold = opened?.sold === undefined ? '' : `${opened.sold}\n`;
-        return `The gateway is up at ${opened?.url}\n${below}${sold}Ctrl-C stops it.`;
+        const full =
+          opened?.pac === undefined
+            ? ''
+            : `A browser that is told of ${opened.pac} opens https://news.web3/ ("relaymint ca show" says how).\n`;
+        return `The gateway is up at ${opened?.url}\n${below}${full}${sold}Ctrl-C stops it.`;
       },
       [Symbol.asyncDispose]: async () => opened?.[Symbol.asyncDispose](),
     };
   },
 };
+
+/**
+ * Whose browser trusts the authority is at this machine. To others it would be a proxy to sites that somebody else pays for.
+ * @throws RelaymintError UNSAFE_CONFIG.
+ */
+function assertMayBeFull({ full, address, host, domain, sell }: GatewayValues): void {
+  if (full === undefined) return;
+  const others = [
+    ...(domain === undefined ? [] : ['--domain']),
+    ...(host.length === 0 ? [] : ['--host']),
+    ...(sell === undefined ? [] : ['--sell']),
+    ...(isLoopback(address) ? [] : [`--address ${address}`]),
+  ];
+  if (others.length === 0) return;
+  throw new RelaymintError(
+    'UNSAFE_CONFIG',
+    `--full is for the browsers of this machine, and ${others.join(' and ')} for visitors from elsewhere.`,
+    { remedy: 'Run two gateways: one with --full for yourself, and one for them.' },
+  );
+}

@@ -4,15 +4,16 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { createMemoryCache, openBlockCache, removeBlockCache, type BlockCache } from '../../sites/cache/index.ts';
 import { createFeedSource } from '../../sites/feed/index.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
+import type { FullMode } from '../../sites/full/index.ts';
 import type { ContentSource } from '../../sites/blocks/index.ts';
 import { createContentSource, type Site } from '../../sites/serve/index.ts';
 import { STATEMENT_ROUND_MILLIS } from '../../core/limits.ts';
-import { systemClock } from '../../core/ports.ts';
+import { systemClock, type Log } from '../../core/ports.ts';
 import { repeat } from '../../core/repeat.ts';
 import { openOutbox } from '../../sites/statement/index.ts';
 import { handOver } from './courier.ts';
 import { bytes, type Amount } from '../../core/units.ts';
-import { createGateway } from '../../sites/gateway/index.ts';
+import { createGateway, type Gateway } from '../../sites/gateway/index.ts';
 import { createNameResolver } from '../../sites/name/index.ts';
 import { createMarketView } from './market-view.ts';
 import { isLoopback } from '../../node/transport/index.ts';
@@ -35,12 +36,18 @@ export interface GatewayValues extends SellingValues {
   readonly domain: string | undefined;
   /** Most content to keep on disk. */
   readonly cache: Keeping;
+  /** Port of the proxy of full mode. Undefined: there is none. */
+  readonly full: number | undefined;
+  /** Folder of its certificate authority. */
+  readonly ca: string;
   /** Folder of a local marketplace whose nodes' figures the front page shows as well. */
   readonly watch: string | undefined;
 }
 
 export interface RunningGateway extends AsyncDisposable {
   readonly url: string;
+  /** Where browsers learn of full mode's proxy; undefined if there is none. */
+  readonly pac: string | undefined;
   /** A sentence about what visitors pay; undefined if nothing is sold. */
   readonly sold: string | undefined;
 }
@@ -140,13 +147,34 @@ export async function openGateway(
       : { settle: { token: await createSettleToken(node.settings.dataDir), now: () => watched.settle() } }),
     hosts: settings.host,
     domain: settings.domain,
+    ...(settings.full !== undefined && { full: true }),
     sale: selling?.sale,
     log,
   });
   stack.defer(() => gateway.close());
   const { url } = await gateway.listen({ port: settings.port, address: settings.address });
+  const full = await openFull(gateway, settings, log);
+  if (full !== undefined) stack.use(full);
   const owned = stack.move();
-  return { url, sold: selling?.text, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { url, pac: full?.pacUrl, sold: selling?.text, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Its certificates end by the clock of browsers, which is the machine's. */
+async function openFull(
+  gateway: Gateway,
+  { full: port, address, ca: directory }: GatewayValues,
+  log: Log,
+): Promise<FullMode | undefined> {
+  if (port === undefined) return undefined;
+  const { openAuthority, openFullMode } = await import('../../sites/full/index.ts');
+  const authority = await openAuthority({ directory, clock: systemClock });
+  return await openFullMode({
+    authority,
+    port,
+    address,
+    accept: (connection, name) => gateway.accept(connection, name),
+    log,
+  });
 }
 
 function openCosts(node: RunningNode, terms: VisitorCostsOptions['terms']): VisitorCosts {

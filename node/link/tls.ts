@@ -8,8 +8,9 @@ import { TLSSocket, connect, createSecureContext, type SecureContext } from 'nod
 import { RelaymintError, messageOf } from '../../core/errors.ts';
 import { nodeId, shortId, type NodeId } from '../../core/ids.ts';
 import { orAborted } from '../../core/abort.ts';
-import { pem, selfSigned } from './certificate.ts';
+import { selfSigned } from './certificate.ts';
 import { ED25519 } from '../../platform/keys/der.ts';
+import { pem } from '../../platform/keys/pem.ts';
 import type { NodeIdentity } from '../../platform/keys/identity.ts';
 
 const ALPN = 'relaymint/1';

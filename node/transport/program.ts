@@ -10,6 +10,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   nsenter: 'util-linux',
   nginx: 'nginx-light',
   setpriv: 'util-linux',
+  certutil: 'libnss3-tools',
   'tor-gencert': 'tor',
 };
 /** Where daemons lie that are not on every user's PATH. */

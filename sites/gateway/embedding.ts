@@ -5,9 +5,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Response } from 'express';
 import { RelaymintError } from '../../core/errors.ts';
+import { nameOfFullHost } from '../../core/name.ts';
 import type { Embedder } from './contract.ts';
 import type { Embedding } from '../manifest/contract.ts';
-import { targetOf, type GatewayHosts, type Target } from './host.ts';
+import { portOf, targetOf, type GatewayHosts, type Target } from './host.ts';
 
 type SiteTarget = Extract<Target, { readonly kind: 'site' }>;
 
@@ -24,17 +25,22 @@ const REMEMBERED_SECONDS = 600;
  * secret (Referrer-Policy), or wants what no page may have of another.
  */
 export function embedderOf(headers: IncomingHttpHeaders, asked: SiteTarget, hosts: GatewayHosts): Embedder | undefined {
-  const { host = '', origin, referer } = headers;
+  const { origin, referer } = headers;
   if (headers['sec-purpose'] !== undefined || !EMBEDDED_AS.includes(String(headers['sec-fetch-dest'])))
     return undefined;
   if (!['cors', 'no-cors'].includes(String(headers['sec-fetch-mode']))) return undefined;
   const address = origin ?? referer ?? '';
   if (!URL.canParse(address)) return undefined;
   const page = new URL(address);
-  // Of this machine nothing comes but by plain HTTP, so that no port means the same for both.
+  if (hosts.full !== undefined && !asked.isPublic && page.protocol === 'https:' && page.port === '') {
+    // Nobody else has a certificate for it: the ending is in no DNS.
+    const name = nameOfFullHost(page.hostname);
+    if (name !== undefined) return { name, origin: page.origin };
+  }
+  // Of this machine nothing else comes but by plain HTTP, so that no port means the same for both.
   if (page.protocol !== 'http:' && !(asked.isPublic && page.protocol === 'https:')) return undefined;
   // Another port is another server, which can call its pages anything; below a domain, so is the visitor's own machine.
-  if (page.port !== (/:(\d+)$/.exec(host)?.[1] ?? '')) return undefined;
+  if (page.port !== portOf(headers, asked, hosts)) return undefined;
   const target = targetOf({ host: page.host }, hosts);
   if (target.kind !== 'site' || target.isPublic !== asked.isPublic) return undefined;
   return { name: target.name, origin: page.origin };

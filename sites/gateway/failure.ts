@@ -75,15 +75,14 @@ export function messageFor(error: unknown): Message {
   return { text, ...telling, code: error.code };
 }
 
-/** The same for who pays, at this machine: what was spent is theirs to know, and to allow. `host`: as the request has it, with its port. */
-export function toldToPayer(error: unknown, host: string): Message {
+/** The same for who pays, at this machine: what was spent is theirs to know, and to allow. `port`: of the gateway itself, as addresses write it. */
+export function toldToPayer(error: unknown, port: string): Message {
   const message = messageFor(error);
   if (!isRelaymintError(error, 'BUDGET_EXHAUSTED', 'BUDGET_STOPPED')) return message;
   const { limit, who } = error.details;
   // Of a wallet or of the whole node: no page changes that.
   if (limit !== 'perSite' || typeof who !== 'string') return message;
-  const port = /:\d+$/.exec(host)?.[0] ?? '';
-  const url = `http://localhost${port}/#${who}`;
+  const url = `http://localhost${port === '' ? '' : `:${port}`}/#${who}`;
   return error.code === 'BUDGET_STOPPED'
     ? {
         ...message,

@@ -1,14 +1,14 @@
 /** The gateway: one HTTP server, one origin per site, and the marketplace on localhost itself. */
 import { createServer } from 'node:http';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import express from 'express';
 import type { Express, NextFunction, Request, Response } from 'express';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { VISITOR_IDLE_MILLIS } from '../../core/limits.ts';
 import { silentLog, systemClock } from '../../core/ports.ts';
 import type { Clock, Log } from '../../core/ports.ts';
-import { hasErrno } from '../../platform/errno.ts';
+import { listenAt } from '../../platform/listen.ts';
 import type { ContentSource } from '../blocks/contract.ts';
 import type { FeedSource } from '../feed/index.ts';
 import { createManifests, type Manifests } from '../manifest/index.ts';
@@ -18,7 +18,7 @@ import type { NameHandler, RootSource } from './contract.ts';
 import { messageFor, toldToPayer } from './failure.ts';
 import { FeedAnswers } from './feed-answers.ts';
 import { forgetForm } from './heads.ts';
-import { targetOf, type GatewayHosts } from './host.ts';
+import { portOf, targetOf, type FullHosts, type GatewayHosts, type Target } from './host.ts';
 import { KeptAnswers, type KnownRecord } from './kept-answers.ts';
 import { MarketService } from './market-service.ts';
 import type { MarketView } from './market.ts';
@@ -66,6 +66,8 @@ export interface GatewayOptions {
   readonly hosts?: readonly string[];
   /** Sites are also below it, for other machines: `demo-web3.DOMAIN`. What a proxy passes on reaches nothing else. Absent: only on this machine. */
   readonly domain?: string | undefined;
+  /** Names are at `https://NAME` too: `accept` takes the connections, and pages there are names' pages. Absent: they are not. */
+  readonly full?: true | undefined;
   /** Visitors pay for what they fetch of names. Absent: whoever runs the gateway does. */
   readonly sale?: QuotaSale | undefined;
   readonly clock?: Clock;
@@ -79,6 +81,11 @@ export interface Gateway {
     readonly port: number;
     readonly address?: string;
   }): Promise<{ readonly port: number; readonly url: string }>;
+  /**
+   * Takes a browser's connection to `https://NAME`, decrypted: what is asked on it is for that name, as on its origin below localhost, and
+   * for nothing else of this gateway. Only while it listens, and with `full`.
+   */
+  accept(connection: Socket, name: string): void;
   /** Ends open requests and stops listening. */
   close(): Promise<void>;
 }
@@ -96,6 +103,9 @@ class HttpGateway implements Gateway {
   readonly #kept: KeptAnswers | undefined;
   readonly #hosts: GatewayHosts;
   readonly #tellsCosts: boolean;
+  readonly #full: FullHosts | undefined;
+  /** Connections of full mode, and the name that each is for. */
+  readonly #names = new WeakMap<Socket, string>();
   #server: Server | undefined;
 
   constructor(options: GatewayOptions) {
@@ -112,7 +122,9 @@ class HttpGateway implements Gateway {
     this.#kept = keeps && known ? new KeptAnswers(known, { told: options.onKept, domain }) : undefined;
     this.#market = market && new MarketService({ market, clock, log: this.#log });
     const manifests = options.manifests ?? createManifests();
+    this.#full = options.full && { port: 0 };
     const hosts = {
+      full: this.#full,
       own: new Set((options.hosts ?? []).map((host) => host.toLowerCase())),
       domain,
     };
@@ -136,7 +148,7 @@ class HttpGateway implements Gateway {
     this.app.disable('x-powered-by');
     this.app.set('etag', false);
     this.app.use(async (request: Request, response: Response) => {
-      const arrival = { request, response, target: targetOf(request.headers, hosts) };
+      const arrival = { request, response, target: this.#targetOf(request) };
       await (paywall === undefined ? answer(way, arrival) : paywall.answer(way, arrival));
     });
     this.app.use((error: unknown, request: Request, response: Response, _next: NextFunction) => {
@@ -148,21 +160,20 @@ class HttpGateway implements Gateway {
     port: number;
     url: string;
   }> {
-    const server = createServer((request, response) => {
-      if (this.#kept?.send(request, response) === true) return;
-      // An address of another form names a host by itself, and this is no proxy.
-      if (request.url?.startsWith('/') === true) this.app(request, response);
-      else response.writeHead(400, { 'Content-Type': 'text/plain' }).end('This gateway is no proxy.\n');
-    });
+    const server = createServer((request, response) => this.#receive(request, response));
     server.timeout = VISITOR_IDLE_MILLIS;
     this.#server = server;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', (cause) => reject(cannotListen(port, address, cause)));
-      server.listen(port, address, resolve);
-    });
+    const bound = await listenAt(server, { port, address }, 'the gateway');
     server.on('error', (error) => this.#log.error({ err: error }, 'The HTTP server failed.'));
-    const bound = (server.address() as AddressInfo).port;
+    if (this.#full !== undefined) this.#full.port = bound;
     return { port: bound, url: `http://localhost:${bound}/` };
+  }
+
+  accept(connection: Socket, name: string): void {
+    if (this.#server === undefined || this.#full === undefined)
+      throw new TypeError('this gateway takes no connections of full mode');
+    this.#names.set(connection, name);
+    this.#server.emit('connection', connection);
   }
 
   async close(): Promise<void> {
@@ -176,6 +187,19 @@ class HttpGateway implements Gateway {
     await Promise.all([closed, quiet]);
   }
 
+  #receive(request: IncomingMessage, response: ServerResponse): void {
+    // Of a connection for one name, what is kept of others is none of its business.
+    const isMeant = !this.#names.has(request.socket) || this.#targetOf(request).kind === 'site';
+    if (isMeant && this.#kept?.send(request, response) === true) return;
+    // An address of another form names a host by itself, and this is no proxy.
+    if (request.url?.startsWith('/') === true) this.app(request, response);
+    else response.writeHead(400, { 'Content-Type': 'text/plain' }).end('This gateway is no proxy.\n');
+  }
+
+  #targetOf({ headers, socket }: IncomingMessage): Target {
+    return targetOf(headers, this.#hosts, this.#names.get(socket));
+  }
+
   #fail(error: unknown, request: Request, response: Response): void {
     if (!isRelaymintError(error)) this.#log.error({ err: error }, 'a request failed: this is a fault in Relaymint');
     // Too late for a page: a cut connection is how HTTP says that this was not the whole file.
@@ -184,19 +208,11 @@ class HttpGateway implements Gateway {
       return;
     }
     forgetForm(response);
-    const target = targetOf(request.headers, this.#hosts);
+    const target = this.#targetOf(request);
     const isPayer = this.#tellsCosts && target.kind === 'site' && !target.isPublic && isPayerHere(request);
-    sendMessage(response, isPayer ? toldToPayer(error, request.headers.host ?? '') : messageFor(error));
+    sendMessage(
+      response,
+      isPayer ? toldToPayer(error, portOf(request.headers, target, this.#hosts)) : messageFor(error),
+    );
   }
-}
-
-function cannotListen(port: number, address: string, cause: Error): RelaymintError {
-  const taken = hasErrno(cause, 'EADDRINUSE');
-  const message = taken ? `Port ${port} is taken.` : `Port ${port}: ${cause.message}.`;
-  return new RelaymintError(taken ? 'ADDRESS_IN_USE' : 'INVALID_CONFIG', message, {
-    remedy: hasErrno(cause, 'EADDRNOTAVAIL')
-      ? `${address} is no address of this machine: choose another.`
-      : 'Choose another port for the gateway.',
-    cause,
-  });
 }

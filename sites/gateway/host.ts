@@ -18,6 +18,8 @@ export type Target =
       readonly name: string;
       /** Below the domain of a public gateway, where browsers take sites for parts of one (unless the domain is on the Public Suffix List). */
       readonly isPublic: boolean;
+      /** At its own address, `https://news.web3`: the connection is for this name alone. */
+      readonly isFull?: true;
     }
   /** The domain itself of a public gateway. `host`: with the port, as the visitor has it. */
   | { readonly kind: 'domain'; readonly host: string }
@@ -34,6 +36,13 @@ export interface GatewayHosts {
   readonly own: ReadonlySet<string>;
   /** Sites have host names below it. Absent: only on this machine. */
   readonly domain?: string | undefined;
+  /** Names are at `https://NAME` too, for the browsers of this machine. */
+  readonly full?: FullHosts | undefined;
+}
+
+export interface FullHosts {
+  /** Where the gateway itself listens, and has names below localhost. */
+  port: number;
 }
 
 /** What proxies add to what they pass on. */
@@ -50,8 +59,13 @@ const ROOT_SUFFIX = '.ipfs.localhost';
 const NAME_SUFFIX = '.ipns.localhost';
 const OWN_HOSTS = ['localhost', '127.0.0.1', '[::1]'];
 
-export function targetOf(headers: IncomingHttpHeaders, { own, domain }: GatewayHosts): Target {
+/** @param full the name that the connection is for, where it is one of full mode */
+export function targetOf(headers: IncomingHttpHeaders, { own, domain }: GatewayHosts, full?: string): Target {
   const { host } = headers;
+  if (full !== undefined) {
+    const isMeant = [full, `${full}:443`].includes(host?.toLowerCase() ?? '');
+    return isMeant ? { kind: 'site', name: full, isPublic: false, isFull: true } : { kind: 'foreign' };
+  }
   const match = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9.-]{1,253})(?::(\d{1,5}))?$/i.exec(host ?? '');
   if (match?.[1] === undefined) return { kind: 'foreign' };
   const hostname = match[1].toLowerCase();
@@ -89,6 +103,13 @@ function publicTarget(hostname: string, domain: string, port: string | undefined
 /** Where a public gateway shows a name, by the scheme that its visitor came by: only the proxy before it knows which. */
 export function publicOrigin(name: string, host: string): string {
   return `//${inlineName(name)}.${host}`;
+}
+
+/** The port at which the visitor has the gateway itself, as addresses write it: nothing for that of HTTP. */
+export function portOf({ host = '' }: IncomingHttpHeaders, target: Target, { full }: GatewayHosts): string {
+  if (target.kind === 'site' && target.isFull === true)
+    return full === undefined || full.port === 80 ? '' : String(full.port);
+  return /:(\d+)$/.exec(host)?.[1] ?? '';
 }
 
 function withPort(hostname: string, port: string | undefined): string {

@@ -91,14 +91,17 @@ export class KeptAnswers {
   }
 
   /** All that an answer depends on; undefined for a request that is not answered from here. */
-  #keyOf({ method, url = '', headers }: IncomingMessage): string | undefined {
+  #keyOf({ method, url = '', headers, socket }: IncomingMessage): string | undefined {
     if (method !== 'GET' || SPECIAL.some((header) => headers[header] !== undefined)) return undefined;
     const isPublic = this.#domain !== undefined;
     if (isForeignSubresource(headers, isPublic)) return undefined;
     // Under names of this machine strangers see nothing.
     if (this.#domain !== undefined && !isBelow(headers.host ?? '', this.#domain)) return undefined;
     // What is not said is not the same as any word.
-    const key = [headers.host, url, headers.accept, headers['accept-encoding']].map((part) => part ?? '\0').join('\n');
+    const scheme = 'encrypted' in socket ? 'https' : 'http';
+    const key = [scheme, headers.host, url, headers.accept, headers['accept-encoding']]
+      .map((part) => part ?? '\0')
+      .join('\n');
     return key.length > MAX_KEY ? undefined : key;
   }
 }

@@ -10,6 +10,7 @@ import {
   siteUrl,
   uninlineName,
 } from '../../sdk/index.ts';
+import { OWN_TLDS, TLDS, nameOfFullHost } from '../../core/name.ts';
 import { Chain, keypair } from '../ledger/program/svm.ts';
 
 describe('names', () => {
@@ -47,6 +48,14 @@ describe('names', () => {
     expect(nameOfHost('DEMO-web3.localhost')).toBe('demo.web3');
     expect(nameOfHost('demo.web3.localhost')).toBeUndefined();
     expect(nameOfHost('demo-com.localhost')).toBeUndefined();
+  });
+
+  it('are hosts by themselves where the ending is nobody else’s', () => {
+    // Delegated in public DNS: there are sites of others below them.
+    expect(TLDS.filter((tld) => !OWN_TLDS.includes(tld))).toEqual(['video', 'map']);
+    expect(nameOfFullHost('News.WEB3')).toBe('news.web3');
+    for (const host of ['film.video', 'harbour.map', 'a.news.web3', 'news.web3.', 'web3', '', 'localhost', 'news.com'])
+      expect([host, nameOfFullHost(host)]).toEqual([host, undefined]);
   });
 
   it('knows the names that no URL parser takes', () => {

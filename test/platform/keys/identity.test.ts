@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toHex } from '../../../core/codec.ts';
 import { createNodeKey, readNodeKey } from '../../../platform/keys/key-file.ts';
-import { pem, selfSigned } from '../../../node/link/certificate.ts';
+import { selfSigned } from '../../../node/link/certificate.ts';
+import { pem } from '../../../platform/keys/pem.ts';
 import { ED25519 } from '../../../platform/keys/der.ts';
 import { identityFromSeed, verifySignature } from '../../../platform/keys/identity.ts';
 

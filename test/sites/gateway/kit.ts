@@ -7,7 +7,7 @@ import { createContentSource } from '../../../sites/serve/index.ts';
 import { importSite } from '../../../sites/unixfs/index.ts';
 import type { ContentSource } from '../../../sites/blocks/index.ts';
 import { createGateway } from '../../../sites/gateway/index.ts';
-import type { GatewayOptions, MarketSupply, MarketView } from '../../../sites/gateway/index.ts';
+import type { Gateway, GatewayOptions, MarketSupply, MarketView } from '../../../sites/gateway/index.ts';
 import type { Embedding, Manifest } from '../../../sites/manifest/index.ts';
 import { createNameResolver } from '../../../sites/name/index.ts';
 import { NameBook, startHost, temporaryFolder, writeTree } from '../kit.ts';
@@ -31,6 +31,8 @@ export interface Front {
   readonly get: (path: string, options?: AskOptions) => Promise<Answer>;
   /** The response as soon as its head is here; its body is not read. */
   readonly open: (path: string, options?: AskOptions) => Promise<IncomingMessage>;
+  /** As `Gateway.accept`. */
+  readonly accept: Gateway['accept'];
   readonly close: () => Promise<void>;
 }
 
@@ -98,6 +100,7 @@ export async function startFront(cleanup: Cleanup, options: FrontOptions = {}): 
     ledger,
     host,
     open,
+    accept: (connection, name) => gateway.accept(connection, name),
     close: () => gateway.close(),
     async publish(name, files) {
       const folder = await temporaryFolder(cleanup);

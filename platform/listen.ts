@@ -1,0 +1,34 @@
+/** Where programs of this machine find us. */
+import type { AddressInfo, Server } from 'node:net';
+import { RelaymintError } from '../core/errors.ts';
+import { hasErrno } from './errno.ts';
+
+export interface ListenAt {
+  /** 0: any free one. */
+  readonly port: number;
+  readonly address: string;
+}
+
+/** Resolves with the port, once it listens. @throws RelaymintError ADDRESS_IN_USE; INVALID_CONFIG when it cannot for another reason. */
+export async function listenAt(server: Server, { port, address }: ListenAt, what: string): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    const failed = (cause: Error): void => reject(cannotListen(port, address, what, cause));
+    server.once('error', failed);
+    server.listen(port, address, () => {
+      server.off('error', failed);
+      resolve();
+    });
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+function cannotListen(port: number, address: string, what: string, cause: Error): RelaymintError {
+  const taken = hasErrno(cause, 'EADDRINUSE');
+  const message = taken ? `Port ${port} is taken.` : `Port ${port}: ${cause.message}.`;
+  return new RelaymintError(taken ? 'ADDRESS_IN_USE' : 'INVALID_CONFIG', message, {
+    remedy: hasErrno(cause, 'EADDRNOTAVAIL')
+      ? `${address} is no address of this machine: choose another.`
+      : `Choose another port for ${what}.`,
+    cause,
+  });
+}
