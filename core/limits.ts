@@ -428,6 +428,12 @@ export const NAME_POST_REST_MILLIS = 250;
 export const MAX_POST_AGE_MILLIS: number = 60 * 60_000;
 /** How old what the ledger said of an author may be when a host tells posts of his, milliseconds: his name may be another's since. */
 export const AUTHOR_RECORD_MILLIS = 30_000;
+/**
+ * Questions to the ledger that entries of strangers may cause at a host at once, and how long each takes to be allowed again, milliseconds;
+ * and as many those of authors whom it knows.
+ */
+export const ENTRY_QUESTIONS_AT_ONCE = 32;
+export const ENTRY_QUESTION_REST_MILLIS = 250;
 /** Updates of one name that a host takes at once, and in each second: a position twice a second. */
 export const UPDATES_AT_ONCE = 10;
 export const UPDATES_PER_SECOND = 2;

@@ -27,8 +27,9 @@ import { createManifests, type Manifests } from '../manifest/index.ts';
 import { createNameResolver, type NameResolver } from '../name/index.ts';
 import { decodeContentParams } from '../serve/index.ts';
 import { ByteReader, IdleTimer, violation, writeAll } from '../wire/index.ts';
+import { Authors } from './authors.ts';
 import type { Arrived, Entry, FeedStore, SignedEntry, Topic } from './contract.ts';
-import { checkEntry, decodeEntry, entryInvalid, entryStale } from './entry.ts';
+import { checkEntry, checkTimes, decodeEntry, entryInvalid, entryStale } from './entry.ts';
 import {
   decodeWriteParams,
   encodePage,
@@ -59,9 +60,9 @@ export interface FeedServices {
 }
 
 const CHECKING = new AbortController().signal;
-/** Entries on one stream that nobody signed who may: an author is mistaken once, and each costs a question to the ledger. */
+/** Entries on one stream that nobody signed who may: an author is mistaken once. */
 const MAX_FORGED = 8;
-/** Entries on one stream that are not taken for other reasons: a stream of updates that come too fast has some. */
+/** Entries on one stream that are not taken for other reasons. Who is only to come again with them later may do so as often as it pays. */
 const MAX_REFUSED = 256;
 
 export function createFeedServices(options: FeedServiceOptions): FeedServices {
@@ -83,7 +84,9 @@ class Services {
   /** Of all authors together. */
   readonly #threads: TokenBuckets<string>;
   readonly #names: TokenBuckets<string>;
-  /** For telling: what is taken is checked by what the ledger says at that time. */
+  /** Of what is brought. */
+  readonly #authors: Authors;
+  /** For telling. */
   readonly #records: NameResolver;
   #waits = 0;
 
@@ -99,6 +102,7 @@ class Services {
     this.#posts = buckets(POST_REST_MILLIS, POSTS_AT_ONCE);
     this.#threads = buckets(THREAD_POST_REST_MILLIS, THREAD_POSTS_AT_ONCE);
     this.#names = buckets(NAME_POST_REST_MILLIS, NAME_POSTS_AT_ONCE);
+    this.#authors = new Authors(options.ledger, clock);
     this.#records = createNameResolver({ ledger: options.ledger, clock, cacheMillis: AUTHOR_RECORD_MILLIS });
   }
 
@@ -153,8 +157,8 @@ class Services {
         if (!isRelaymintError(error)) throw error;
         if (isRelaymintError(error, 'ENTRY_INVALID') && (forged += 1) > MAX_FORGED)
           throw violation(`${forged} entries that nobody may say`);
-        // Each costs us questions to the ledger.
-        if ((refusals += 1) > MAX_REFUSED) throw violation(`${refusals} entries that are not taken`);
+        if (!isRelaymintError(error, 'LIMIT_EXCEEDED') && (refusals += 1) > MAX_REFUSED)
+          throw violation(`${refusals} entries that are not taken`);
         answer = encodeRefusal(toldOf(error));
         if (isRelaymintError(error, 'STORAGE_FULL', 'STORAGE_FAILED'))
           this.#log.warn({ err: error }, 'An entry cannot be stored.');
@@ -173,29 +177,27 @@ class Services {
       throw refused('the service "update" is for what owners of names say in them');
     if ((kind === 'post' || kind === 'edit') && created < this.#clock.now() - MAX_POST_AGE_MILLIS)
       throw entryStale('was made long ago, and may have been taken back since');
-    const record = await this.#options.ledger.name(name);
-    const own = author === name ? record : await this.#options.ledger.name(author);
-    checkEntry(signed, own, this.#clock.now());
-    if (author !== name) await this.#assertWelcome(signed, record);
-    // Anybody has what was said, and may bring it again: that uses up nothing of its author's.
+    checkTimes(signed.entry, this.#clock.now());
+    // Anybody has what was said, and may bring it again: that uses up nothing of its author's, and asks nobody anything.
     const known = await this.#options.feeds.known(signed);
     if (known !== undefined) return known;
+    const own = await this.#authors.check(signed);
     // After the signature: nobody uses up what another one may say. Who takes something back need not wait for it.
     if (author === name) {
       if (!this.#updates.of(name).take()) throw tooMuch(`${author} says too much at once`);
     } else if (kind !== 'remove') {
       if (!this.#posts.of(author).take()) throw tooMuch(`${author} says too much at once`);
+      await this.#assertWelcome(name);
       if (!this.#threads.of(`${name} ${topic}`).take()) throw tooMuch(`Too much is said at once about ${topic}`);
       if (!this.#names.of(name).take()) throw tooMuch(`Too much is said at once below ${name}`);
     }
     // It may be whose name this is that has just changed: who waits is told by what the ledger says now.
-    this.#records.refresh(author);
+    if (!isSameHolder(this.#records.known(author), own)) this.#records.refresh(author);
     return await this.#options.feeds.add(signed);
   }
 
-  async #assertWelcome({ entry: { name, kind } }: SignedEntry, record: NameRecord | undefined): Promise<void> {
-    // What was said may always be taken back.
-    if (kind === 'remove') return;
+  async #assertWelcome(name: string): Promise<void> {
+    const record = await this.#authors.nameOf(name);
     if (record === undefined || record.status === 'expired') throw refused(`nobody has ${name}`);
     const manifest = await this.#manifests.of(record, this.#options.store, CHECKING);
     if (manifest?.manifest.comments !== 'anybody') throw refused(`${name} takes no posts`);
@@ -344,6 +346,10 @@ function sharesOf(entries: readonly Arrived[], page: string): readonly NameShare
     const share = basisPoints(Math.floor((before * ALL_BPS) / all) - begins);
     return { name, ...(name !== page && { referrer: page }), share };
   });
+}
+
+function isSameHolder(one: NameRecord | undefined, other: NameRecord | undefined): boolean {
+  return one?.owner === other?.owner && one?.manager === other?.manager && one?.registeredAt === other?.registeredAt;
 }
 
 function tooMuch(what: string): RelaymintError {

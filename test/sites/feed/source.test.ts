@@ -215,6 +215,7 @@ describe('a gateway', () => {
     await view.complete(signal);
     expect(numbers(view)).toEqual([1]);
     world.ledger.register(NAME, rawBlock(NAME).cid.bytes, wallet(2).address);
+    world.clock.advance(NAME_CACHE_MILLIS);
     await bring(host, await world.update(2, { key: wallet(2), life: 3_600_000 }));
     await until(view, () => numbers(view)[0] === 2);
     world.ledger.register(NAME, rawBlock(NAME).cid.bytes, wallet(3).address);
