@@ -442,12 +442,14 @@ export const MAX_PAGE_BYTES: number = 64 * 1024;
 export const MAX_PAGE_ENTRIES = 64;
 /** A host that nobody tells anything new says so after this time, milliseconds. */
 export const FEED_WAIT_MILLIS = 60_000;
-/** Streams on which a host waits for something new, of all visitors. */
+/** Streams on which a host waits for something new, of all visitors. Where all are taken, the circuit that has the most gives one up. */
 export const MAX_FEED_WAITS = 4_096;
 /** Topics that a gateway follows at once: a stream each. */
 export const MAX_FEED_VIEWS = 256;
 /** Pages that follow updates and threads at a gateway, as events. */
 export const MAX_FEED_WATCHERS = 1_024;
+/** Those of one client address: more than anybody looks at, and enough for many behind one address. */
+export const MAX_FEED_WATCHERS_PER_CLIENT = 256;
 /** Names whose newest update a gateway remembers. */
 export const MAX_SEEN_FEEDS = 4_096;
 /** Removals, and what owners said of posts, that a gateway remembers for hosts that missed them. */

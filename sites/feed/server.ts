@@ -40,6 +40,7 @@ import {
   type Page,
   type PageWanted,
 } from './protocol.ts';
+import { Waits, tooManyWait } from './waits.ts';
 
 export interface FeedServiceOptions {
   readonly feeds: FeedStore;
@@ -68,7 +69,7 @@ const MAX_REFUSED = 256;
 export function createFeedServices(options: FeedServiceOptions): FeedServices {
   const services = new Services(options);
   return {
-    read: (stream, params) => services.run(stream, () => services.tell(stream, params)),
+    read: (stream, params, circuit = stream) => services.run(stream, () => services.tell(stream, params, circuit)),
     update: (stream, params) => services.run(stream, () => services.take(stream, params, 'owners')),
     post: (stream, params) => services.run(stream, () => services.take(stream, params, 'anybody')),
   };
@@ -88,7 +89,7 @@ class Services {
   readonly #authors: Authors;
   /** For telling. */
   readonly #records: NameResolver;
-  #waits = 0;
+  readonly #waits = new Waits(MAX_FEED_WAITS);
 
   constructor(options: FeedServiceOptions) {
     this.#options = options;
@@ -115,7 +116,7 @@ class Services {
     });
   }
 
-  async tell(stream: ServiceStream, params: Uint8Array): Promise<void> {
+  async tell(stream: ServiceStream, params: Uint8Array, circuit: object): Promise<void> {
     const { name, referrer } = decodeContentParams(params);
     const idle = new IdleTimer(stream, CONTENT_IDLE_MILLIS, 'visitor');
     const reader = new ByteReader(stream, () => idle.touch());
@@ -129,7 +130,7 @@ class Services {
       }
       let page: Page;
       try {
-        page = await this.#page(stream, { name, topic: wanted.topic }, wanted);
+        page = await this.#page({ stream, circuit }, { name, topic: wanted.topic }, wanted);
       } catch (error) {
         if (!isRelaymintError(error)) throw error;
         stream.end(encodeRefusal(toldOf(error)));
@@ -207,20 +208,23 @@ class Services {
     return this.#options.store.pins(name).length > 0;
   }
 
-  async #page(stream: ServiceStream, topic: Topic, { from, waits }: PageWanted): Promise<Page> {
+  async #page(
+    { stream, circuit }: { readonly stream: ServiceStream; readonly circuit: object },
+    topic: Topic,
+    { from, waits }: PageWanted,
+  ): Promise<Page> {
     if (!waits) return await this.#look(topic, from);
-    if (this.#waits >= MAX_FEED_WAITS)
-      throw new RelaymintError('LIMIT_EXCEEDED', 'Too many wait here for something new.', {
-        remedy: 'Ask another host.',
-      });
     let news = new AbortController();
-    let isGone = false;
+    let [isGone, isOusted] = [false, false];
     const left = (): void => {
       isGone = true;
       news.abort();
     };
+    using _place = this.#waits.begin(circuit, () => {
+      isOusted = true;
+      news.abort();
+    });
     stream.once('close', left);
-    this.#waits += 1;
     // Before it is looked: nothing comes in between.
     using _added = this.#options.feeds.onAdded(topic, () => news.abort());
     const until = performance.now() + FEED_WAIT_MILLIS;
@@ -231,10 +235,10 @@ class Services {
         const rest = until - performance.now();
         // What came may be nothing to tell: then it is waited on.
         if (page.entries.length > 0 || isGone || rest <= 0) return page;
+        if (isOusted) throw tooManyWait();
         await elapsed(rest, news.signal);
       }
     } finally {
-      this.#waits -= 1;
       stream.off('close', left);
     }
   }
