@@ -135,7 +135,7 @@ class ThreadTold implements Told {
   readonly #view: FeedView;
   readonly #threads: Threads;
   readonly #isWelcome: (author: string) => boolean;
-  /** States and numbers, not what was said: many may look at a long thread. */
+  /** Marks, not what was said: many may look at a long thread. */
   readonly #told = new Map<string, string>();
 
   constructor(view: FeedView, threads: Threads, isWelcome: (author: string) => boolean) {
@@ -152,11 +152,9 @@ class ThreadTold implements Told {
     const parts: string[] = [];
     const posts = this.#posts();
     for (const post of posts) {
-      const { author, sequence, state, revision } = post;
-      const key = idOf({ author, sequence });
-      const now = `${state} ${revision}`;
-      if (this.#told.get(key) === now) continue;
-      this.#told.set(key, now);
+      const key = idOf(post);
+      if (this.#told.get(key) === post.mark) continue;
+      this.#told.set(key, post.mark);
       parts.push(event('post', this.#json(post)));
     }
     if (this.#told.size === posts.length) return parts.join('');

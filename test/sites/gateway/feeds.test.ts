@@ -2,9 +2,11 @@
 import type { IncomingMessage } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MAX_ENTRY_CONTENT_BYTES, MAX_FEED_WATCHERS_PER_CLIENT } from '../../../core/limits.ts';
+import { unixMillis } from '../../../core/units.ts';
 import { FeedWorld, NAME, bring, type FeedHost } from '../feed/updates-kit.ts';
+import { FORUM, TOPIC, Town } from '../feed/kit.ts';
 import { Cleanup } from '../kit.ts';
-import { letEmbed, startFront, type Front, type FrontOptions } from './kit.ts';
+import { declare, letEmbed, startFront, type Front, type FrontOptions } from './kit.ts';
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -158,5 +160,30 @@ describe('updates at a gateway', () => {
       return response.statusCode;
     };
     await expect.poll(again).toBe(200);
+  });
+});
+
+describe('posts at a gateway', () => {
+  it('come again when they are changed, whatever number the owner used before', async () => {
+    const town = new Town(cleanup);
+    const host = await town.host();
+    const front = await startFront(cleanup, { feeds: town.source([host]) });
+    await front.publish(FORUM, { 'index.html': '<!doctype html><title>forum</title>' });
+    await declare(front, FORUM, { comments: 'anybody' });
+    const post = await town.entry({ author: 'alice.sso' }, 'first words');
+    await host.bring(post);
+    const target = { author: 'alice.sso', sequence: post.entry.sequence };
+    // The owner's clock is a minute ahead.
+    const ahead = unixMillis(town.clock.now() + 60_000);
+    const shown = { author: FORUM, kind: 'show', target, sequence: ahead, created: ahead } as const;
+    await host.bring(await town.entry(shown), 'update');
+    const address = `/.well-known/relaymint/posts?path=${TOPIC}`;
+    const { next } = eventsOf(await front.open(address, { host: 'forum-web3.localhost', headers: EVENTS }));
+    await next();
+    expect(await next()).toContain('first words');
+    await host.bring(await town.entry({ author: 'alice.sso', kind: 'edit', target }, 'other words'));
+    const event = await next();
+    expect(event).toContain('other words');
+    expect(event).not.toContain('mark');
   });
 });
