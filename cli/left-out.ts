@@ -1,6 +1,6 @@
 /** What an import left out or wondered at, for people. */
 import type { Published } from '../app/market/index.ts';
-import { printable } from './output.ts';
+import { printable } from '../core/printable.ts';
 
 export interface LeftOut {
   readonly path: string;

@@ -5,6 +5,7 @@
 import { destination, pino, type Logger } from 'pino';
 import { SingleBar } from 'cli-progress';
 import { isRelaymintError, messageOf } from '../core/errors.ts';
+import { printable } from '../core/printable.ts';
 import { formatBytes } from '../core/units.ts';
 import { hasErrno } from '../platform/errno.ts';
 
@@ -153,9 +154,14 @@ export function surviveReaders(): void {
 
 /** Prints an error for its reader. A fault of ours shows its stack; an expected failure only its message. */
 export function reportError(error: unknown, json: boolean): void {
-  const expected = isRelaymintError(error);
   if (json) reportJson(error);
-  process.stderr.write(expected ? `relaymint: ${error.message} [${error.code}]\n` : `relaymint: ${stackOf(error)}\n`);
+  process.stderr.write(`relaymint: ${errorText(error)}\n`);
+}
+
+/** It may name a file, or say what a peer said: its lines are text, whatever is in them. */
+export function errorText(error: unknown): string {
+  if (!isRelaymintError(error)) return stackOf(error);
+  return `${error.message.split('\n').map(printable).join('\n')} [${error.code}]`;
 }
 
 /** The same for scripts, on stdout. */
@@ -175,11 +181,6 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
   const padded = (cell: string, index: number): string =>
     right.includes(index) ? cell.padStart(widths[index] ?? 0) : cell.padEnd(widths[index] ?? 0);
   return rows.map((row) => row.map(padded).join('  ').trimEnd()).join('\n');
-}
-
-/** For text with names of files in it: they may hold anything, line ends, commands to the terminal and turns of its direction too. */
-export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Bidi_Control}]/gu, '?');
 }
 
 /** Text of others over several lines, each of them printable and set in: none looks like one of ours. */

@@ -428,6 +428,12 @@ export const NAME_POST_REST_MILLIS = 250;
 export const MAX_POST_AGE_MILLIS: number = 60 * 60_000;
 /** How old what the ledger said of an author may be when a host tells posts of his, milliseconds: his name may be another's since. */
 export const AUTHOR_RECORD_MILLIS = 30_000;
+/**
+ * Questions to the ledger that entries of strangers may cause at a host at once, and how long each takes to be allowed again, milliseconds;
+ * and as many those of authors whom it knows.
+ */
+export const ENTRY_QUESTIONS_AT_ONCE = 32;
+export const ENTRY_QUESTION_REST_MILLIS = 250;
 /** Updates of one name that a host takes at once, and in each second: a position twice a second. */
 export const UPDATES_AT_ONCE = 10;
 export const UPDATES_PER_SECOND = 2;
@@ -436,16 +442,36 @@ export const MAX_PAGE_BYTES: number = 64 * 1024;
 export const MAX_PAGE_ENTRIES = 64;
 /** A host that nobody tells anything new says so after this time, milliseconds. */
 export const FEED_WAIT_MILLIS = 60_000;
-/** Streams on which a host waits for something new, of all visitors. */
+/** Streams on which a host waits for something new, of all visitors. Where all are taken, the circuit that has the most gives one up. */
 export const MAX_FEED_WAITS = 4_096;
 /** Topics that a gateway follows at once: a stream each. */
 export const MAX_FEED_VIEWS = 256;
 /** Pages that follow updates and threads at a gateway, as events. */
 export const MAX_FEED_WATCHERS = 1_024;
+/** Those of one client address: more than anybody looks at, and enough for many behind one address. */
+export const MAX_FEED_WATCHERS_PER_CLIENT = 256;
 /** Names whose newest update a gateway remembers. */
 export const MAX_SEEN_FEEDS = 4_096;
 /** Removals, and what owners said of posts, that a gateway remembers for hosts that missed them. */
 export const MAX_SEEN_REMOVALS = 16_384;
+/**
+ * Topics that a host reads at other hosts too, as many again of which nothing is here yet, and how long after somebody read or said something
+ * in one here, milliseconds.
+ */
+export const MAX_SYNC_TOPICS = 256;
+export const SYNC_INTEREST_MILLIS: number = 60 * 60_000;
+/** Other hosts that are read for one name, and how long the same ones, milliseconds: a first circuit to one may take a channel. */
+export const MAX_SYNC_HOSTS = 4;
+export const SYNC_HOST_MILLIS: number = 60 * 60_000;
+/** How often they are read, milliseconds, and bytes of entries each time: at most 60 MiB in an hour, and none where nothing is new. */
+export const SYNC_MILLIS = 60_000;
+export const MAX_SYNC_BYTES: number = MIB;
+/** How long what could not be taken for now is left alone, milliseconds. */
+export const SYNC_AGAIN_MILLIS: number = 10 * 60_000;
+/** Hosts and topics of which it is remembered how far they were read. */
+export const MAX_SYNC_CURSORS = 4_096;
+/** How many times the price of the host itself another one may ask. */
+export const MAX_SYNC_PRICES = 2n;
 /** Ledger look-ups of a thread's authors at once. */
 export const MAX_AUTHOR_LOOKUPS = 16;
 

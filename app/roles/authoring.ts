@@ -39,7 +39,7 @@ export interface Said {
   readonly hosts: readonly NodeId[];
 }
 
-/** How long a host may take until it keeps an entry, with and without a circuit to it, and how long it is then passed over, milliseconds. */
+/** How long a host may take until it keeps an entry, and a circuit to it to be there, and how long it is then passed over, milliseconds. */
 const TAKES_MILLIS = 15_000;
 const OPENS_MILLIS = 60_000;
 const REST_MILLIS = 60_000;
@@ -103,13 +103,12 @@ export class Author implements AsyncDisposable {
     const { author } = signed.entry;
     const line = this.#lines.get(host) ?? new EntryLine(this.#node, host, { relays, isOwners: author === name });
     this.#lines.set(host, line);
-    using limit = deadline(line.isOpen ? TAKES_MILLIS : OPENS_MILLIS, SAYING, signal);
     try {
-      await line.bring(signed, limit.signal);
+      await line.bring(signed, signal);
       return { host };
     } catch (error) {
       // Others are not to wait for it each time.
-      if (limit.signal.aborted) this.#restsUntil.set(host, performance.now() + REST_MILLIS);
+      if (isRelaymintError(error, 'TIMEOUT')) this.#restsUntil.set(host, performance.now() + REST_MILLIS);
       if (!isRelaymintError(error)) throw error;
       if (!signal.aborted) this.#node.settings.log.warn({ host, err: error }, 'a host did not take what was said');
       return { host, error };
@@ -150,25 +149,22 @@ class EntryLine implements AsyncDisposable {
     this.#pool = poolTo(node, host, isOwners ? PUBLISH_SERVICE : POST_SERVICE);
   }
 
-  get isOpen(): boolean {
-    return this.#writer !== undefined;
-  }
-
   async bring(signed: SignedEntry, signal: AbortSignal): Promise<void> {
     // A host ends a stream on which nothing came for a while, and what it took it takes again.
     const isOld = this.#writer !== undefined;
     try {
       await this.#bring(signed, signal);
     } catch (error) {
-      if (!isOld || signal.aborted || isRelaymintError(error, ...SAID_OF_ONE)) throw error;
+      if (!isOld || signal.aborted || isRelaymintError(error, 'TIMEOUT', ...SAID_OF_ONE)) throw error;
       await this.#bring(signed, signal);
     }
   }
 
   async #bring(signed: SignedEntry, signal: AbortSignal): Promise<void> {
     const writer = (this.#writer ??= await this.#open(signal));
+    using limit = deadline(TAKES_MILLIS, SAYING, signal);
     try {
-      await writer.bring(signed, { signal });
+      await writer.bring(signed, limit);
     } catch (error) {
       if (!isRelaymintError(error, ...SAID_OF_ONE)) {
         writer[Symbol.dispose]();
@@ -178,7 +174,9 @@ class EntryLine implements AsyncDisposable {
     }
   }
 
-  async #open(signal: AbortSignal): Promise<EntryWriter> {
+  async #open(ends: AbortSignal): Promise<EntryWriter> {
+    using limit = deadline(OPENS_MILLIS, SAYING, ends);
+    const { signal } = limit;
     await this.#pool.buildTunnels(this.#relays, { signal });
     const circuit = await this.#pool.circuit({ signal });
     return new EntryWriter(await circuit.openStream(this.#service, encodeWriteParams(), { signal }));

@@ -1,6 +1,6 @@
 /** A name's updates as they come: brought from lines of input, followed without a gateway, and what one host keeps of them. */
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { assertNotAborted, elapsed, onAbort } from '../../core/abort.ts';
+import { assertNotAborted, deadline, elapsed, onAbort } from '../../core/abort.ts';
 import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError, isRelaymintError, violation, type ErrorCode } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
@@ -18,6 +18,7 @@ import {
 } from '../../sites/feed/index.ts';
 import { createNameResolver } from '../../sites/name/index.ts';
 import { encodeContentParams } from '../../sites/serve/index.ts';
+import type { CircuitPool } from '../../node/tunnel/index.ts';
 import type { RunningNode } from '../node/index.ts';
 import type { Author, Said } from './authoring.ts';
 import { awaitHosts } from './awaited-hosts.ts';
@@ -58,6 +59,8 @@ interface Line {
 const AGAIN: Backoff = { first: 1_000, last: 30_000 };
 /** Once the input has ended nothing newer comes: so often the last one is brought again. */
 const LAST_TRIES = 3;
+/** How long a circuit to a host may take to be there, milliseconds. */
+const OPENS_MILLIS = 60_000;
 /** What is wrong with the update, and not with the way. */
 const ITS_OWN: readonly ErrorCode[] = ['ENTRY_INVALID', 'ENTRY_STALE', 'CONTENT_REFUSED'];
 
@@ -238,9 +241,7 @@ export async function updateHistory(node: RunningNode, wanted: HistoryWanted): P
   await using stack = new AsyncDisposableStack();
   const pool = poolTo(node, host, CONTENT_SERVICE);
   stack.defer(() => pool.close());
-  await pool.buildTunnels(relays, { signal });
-  const circuit = await pool.circuit({ signal });
-  using reader = new FeedReader(await circuit.openStream(FEED_SERVICE, encodeContentParams({ name }), { signal }));
+  using reader = await readerOver(pool, { name, relays, signal });
   const updates: KeptUpdate[] = [];
   const now = (node.settings.world?.clock ?? systemClock).now();
   let from = 0;
@@ -259,6 +260,18 @@ export async function updateHistory(node: RunningNode, wanted: HistoryWanted): P
       throw violation(`The host ${host} has more updates than are kept.`, 'Ask another one, by --host.');
     if (!page.more) return { name, host, updates: updates.toReversed() };
   }
+}
+
+/** @throws RelaymintError TIMEOUT, and what circuits throw. */
+async function readerOver(
+  pool: CircuitPool,
+  { name, relays, signal: ends }: Pick<HistoryWanted, 'name' | 'relays' | 'signal'>,
+): Promise<FeedReader> {
+  using limit = deadline(OPENS_MILLIS, `Reaching a host of ${name}`, ends);
+  const { signal } = limit;
+  await pool.buildTunnels(relays, { signal });
+  const circuit = await pool.circuit({ signal });
+  return new FeedReader(await circuit.openStream(FEED_SERVICE, encodeContentParams({ name }), { signal }));
 }
 
 function stateOf(signed: SignedEntry, record: Parameters<typeof checkEntry>[1], now: number): KeptUpdate['state'] {

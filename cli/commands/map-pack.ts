@@ -7,7 +7,8 @@ import { flagsOnly, toggle, type ValuesOf } from '../../app/config/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { packMap } from '../../sites/map/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { counted, createOutput, createSteps, printable } from '../output.ts';
+import { printable } from '../../core/printable.ts';
+import { counted, createOutput, createSteps } from '../output.ts';
 import { addSettings } from '../settings.ts';
 
 const packSection = flagsOnly({

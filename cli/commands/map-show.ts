@@ -5,7 +5,8 @@ import { watchLifecycle } from '../../app/lifecycle.ts';
 import { describeMap } from '../../sites/map/index.ts';
 import type { Bounds, Center, MapSummary } from '../../sites/map/contract.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { createOutput, printable, table } from '../output.ts';
+import { printable } from '../../core/printable.ts';
+import { createOutput, table } from '../output.ts';
 import { leftOutFiles } from './map-pack.ts';
 
 export function mapShowCommand(map: Command): void {

@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { onAbort } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { MAX_ENTRY_CONTENT_BYTES } from '../../core/limits.ts';
+import { printable } from '../../core/printable.ts';
 import { diskError } from '../../platform/disk/disk-error.ts';
 import { watchLifecycle, type Lifecycle } from '../../app/lifecycle.ts';
 import {
@@ -29,7 +30,7 @@ import type * as LiveModule from '../../app/roles/live-updates.ts';
 import type { LineNews } from '../../app/roles/live-updates.ts';
 import type * as WatchedModule from '../../app/roles/watched-file.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { counted, createLog, createOutput, createStatus, printable, type Output } from '../output.ts';
+import { counted, createLog, createOutput, createStatus, type Output } from '../output.ts';
 import { addSettings, argumentOf } from '../settings.ts';
 
 const { relays } = siteRole.settings;

@@ -15,7 +15,8 @@ import {
 import type * as LiveModule from '../../app/roles/live-updates.ts';
 import type { FeedView, SignedEntry } from '../../sites/feed/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { createLog, createOutput, printable, type Output } from '../output.ts';
+import { printable } from '../../core/printable.ts';
+import { createLog, createOutput, type Output } from '../output.ts';
 import { addSettings, argumentOf } from '../settings.ts';
 import { timeText } from './site-history.ts';
 

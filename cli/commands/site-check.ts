@@ -7,7 +7,8 @@ import { requireDirectory } from '../../app/market/index.ts';
 import { checkSite, type CheckReport, type Finding } from '../../sites/check/index.ts';
 import { manifestFound, readManifestFile } from '../../sites/manifest/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { counted, createOutput, createSteps, printable } from '../output.ts';
+import { printable } from '../../core/printable.ts';
+import { counted, createOutput, createSteps } from '../output.ts';
 import { addSettings } from '../settings.ts';
 
 const checkSection = flagsOnly({

@@ -21,16 +21,8 @@ import {
   type ValuesOf,
 } from '../../app/config/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import {
-  counted,
-  createLog,
-  createOutput,
-  createProgress,
-  createStatus,
-  createSteps,
-  printable,
-  type Output,
-} from '../output.ts';
+import { printable } from '../../core/printable.ts';
+import { counted, createLog, createOutput, createProgress, createStatus, createSteps, type Output } from '../output.ts';
 import { manifestFound, readManifestFile, type ManifestTerms } from '../../sites/manifest/index.ts';
 import { MAX_THUMBNAIL_WIDTH } from '../../sites/media/index.ts';
 import type { MadePictures, MadePosters } from '../../sites/media/index.ts';

@@ -1,6 +1,7 @@
 /** Why a circuit or a stream ended: the byte on the wire, its word, and the error that the application sees. */
 import { Reader, Writer, utf8 } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
+import { printable } from '../../core/printable.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 
 /** DESTROY's first byte. Never renumbered. */
@@ -115,9 +116,7 @@ function readText(reader: Reader, what: string): string {
     throw new RelaymintError('INVALID_ENCODING', `Malformed ${what}: a text of ${reader.remaining} bytes.`);
   }
   // Peers' text ends up in logs and terminals: no control characters.
-  return Buffer.from(reader.rest())
-    .toString('utf8')
-    .replace(/\p{Cc}/gu, '?');
+  return printable(Buffer.from(reader.rest()).toString('utf8'));
 }
 
 function shortened(text: string): Uint8Array {

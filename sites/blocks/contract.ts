@@ -69,8 +69,8 @@ export interface BlockStore extends BlockReader, AsyncDisposable {
 
 /** What a circuit hands to a service. `attribute`: what is sent from now on counts for these names, in these shares (royalty). */
 export type ServiceStream = Duplex & { attribute?(shares: readonly NameShare[]): void };
-/** Registered for a service by the composition root. Never throws: a fault ends the stream. */
-export type ServiceHandler = (stream: ServiceStream, params: Uint8Array) => void;
+/** Registered for a service by the composition root. Never throws: a fault ends the stream. `circuit`: the same for all streams of one. */
+export type ServiceHandler = (stream: ServiceStream, params: Uint8Array, circuit?: object) => void;
 /** A stream to a host's service: what came and is paid for, with padding, and what is in it, bytes; absent where nothing is padded. */
 export type PaidStream = Duplex & { readonly cellBytesReceived?: number; readonly dataBytesReceived?: number };
 /** Opens a stream to one host's service over a circuit. */

@@ -1,6 +1,7 @@
 /** Looks through a folder for what would be broken once it is published. Nothing is written, and nothing leaves the machine. */
 import { open, realpath } from 'node:fs/promises';
 import { assertNotAborted } from '../../core/abort.ts';
+import { printable } from '../../core/printable.ts';
 import { MAX_BLOCKS_PER_ROOT, MAX_LISTED_ENTRIES } from '../../core/limits.ts';
 import { nameOfHost, parseName } from '../../core/name.ts';
 import { isRelaymintError } from '../../core/errors.ts';
@@ -458,6 +459,6 @@ function decodedPath(pathname: string): string {
 
 function shortened(text: string): string {
   const most = 120;
-  const printable = text.replaceAll(/\p{Cc}/gu, '?');
-  return printable.length > most ? `${printable.slice(0, most)}...` : printable;
+  const shown = printable(text);
+  return shown.length > most ? `${shown.slice(0, most)}...` : shown;
 }

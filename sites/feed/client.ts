@@ -109,6 +109,7 @@ function assertOnward({ entries, more }: Page, { from }: PageWanted): void {
 function refusalOf({ code, message }: Refusal): RelaymintError {
   const known = HOST_CODES.find((each) => each === code);
   return new RelaymintError(known ?? 'CONTENT_REFUSED', message, {
+    ...(known === 'LIMIT_EXCEEDED' && { remedy: 'Try it again in a little while.' }),
     ...(known === undefined && { details: { hostCode: code.slice(0, 40) } }),
   });
 }

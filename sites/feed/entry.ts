@@ -161,7 +161,7 @@ function wrongTogether(entry: Entry): string | undefined {
  * @param record of the author's name. @throws RelaymintError ENTRY_INVALID, ENTRY_STALE (an update whose time is over).
  */
 export function checkEntry(signed: SignedEntry, record: NameRecord | undefined, now: number): void {
-  const { author, created, expires } = signed.entry;
+  const { author, created } = signed.entry;
   if (record === undefined || record.status === 'expired')
     throw entryInvalid(`is from ${author}, and nobody has that name`);
   if (!isSignedByEither(signed, record.owner, record.manager))
@@ -169,6 +169,11 @@ export function checkEntry(signed: SignedEntry, record: NameRecord | undefined, 
   // Who has a name again does not get back what was said in it before others had it.
   if (BigInt(created) < record.registeredAt * 1000n - BigInt(ENTRY_AHEAD_MILLIS))
     throw entryInvalid(`is from before ${author} was registered`);
+  checkTimes(signed.entry, now);
+}
+
+/** What needs no record. @throws RelaymintError ENTRY_INVALID, ENTRY_STALE (an update whose time is over). */
+export function checkTimes({ created, expires }: Entry, now: number): void {
   if (created > now + ENTRY_AHEAD_MILLIS) throw entryInvalid('was made in the future');
   if (expires !== undefined && expires <= now) throw entryStale('is an update whose time is over');
 }

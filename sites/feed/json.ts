@@ -23,7 +23,7 @@ export interface PostJson {
   readonly text?: string;
 }
 
-export function postJson({ content, author, ...post }: Post, record: NameRecord | undefined): PostJson {
+export function postJson({ content, author, mark: _mark, ...post }: Post, record: NameRecord | undefined): PostJson {
   const payout = post.state === 'shown' &&
     record !== undefined && {
       owner: record.owner,

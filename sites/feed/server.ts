@@ -27,8 +27,9 @@ import { createManifests, type Manifests } from '../manifest/index.ts';
 import { createNameResolver, type NameResolver } from '../name/index.ts';
 import { decodeContentParams } from '../serve/index.ts';
 import { ByteReader, IdleTimer, violation, writeAll } from '../wire/index.ts';
+import { Authors } from './authors.ts';
 import type { Arrived, Entry, FeedStore, SignedEntry, Topic } from './contract.ts';
-import { checkEntry, decodeEntry, entryInvalid, entryStale } from './entry.ts';
+import { checkEntry, checkTimes, decodeEntry, entryInvalid, entryStale } from './entry.ts';
 import {
   decodeWriteParams,
   encodePage,
@@ -39,12 +40,15 @@ import {
   type Page,
   type PageWanted,
 } from './protocol.ts';
+import { Waits, tooManyWait } from './waits.ts';
 
 export interface FeedServiceOptions {
   readonly feeds: FeedStore;
   /** Updates and posts are kept of names whose content is. */
   readonly store: BlockStore;
   readonly ledger: Pick<LedgerReader, 'name'>;
+  /** Told of each topic that somebody reads or says something in. */
+  readonly onTopic?: (topic: Topic) => Promise<void>;
   readonly clock?: Clock;
   readonly log?: Log;
 }
@@ -56,20 +60,23 @@ export interface FeedServices {
   readonly update: ServiceHandler;
   /** Handler of `post`: what anybody with a profile says in a thread. */
   readonly post: ServiceHandler;
+  /** As if somebody brought it. @throws RelaymintError as it is refused. */
+  readonly take: (signed: SignedEntry) => Promise<number>;
 }
 
 const CHECKING = new AbortController().signal;
-/** Entries on one stream that nobody signed who may: an author is mistaken once, and each costs a question to the ledger. */
+/** Entries on one stream that nobody signed who may: an author is mistaken once. */
 const MAX_FORGED = 8;
-/** Entries on one stream that are not taken for other reasons: a stream of updates that come too fast has some. */
+/** Entries on one stream that are not taken for other reasons. Who is only to come again with them later may do so as often as it pays. */
 const MAX_REFUSED = 256;
 
 export function createFeedServices(options: FeedServiceOptions): FeedServices {
   const services = new Services(options);
   return {
-    read: (stream, params) => services.run(stream, () => services.tell(stream, params)),
+    read: (stream, params, circuit = stream) => services.run(stream, () => services.tell(stream, params, circuit)),
     update: (stream, params) => services.run(stream, () => services.take(stream, params, 'owners')),
     post: (stream, params) => services.run(stream, () => services.take(stream, params, 'anybody')),
+    take: (signed) => services.add(signed, 'anybody'),
   };
 }
 
@@ -83,9 +90,11 @@ class Services {
   /** Of all authors together. */
   readonly #threads: TokenBuckets<string>;
   readonly #names: TokenBuckets<string>;
-  /** For telling: what is taken is checked by what the ledger says at that time. */
+  /** Of what is brought. */
+  readonly #authors: Authors;
+  /** For telling. */
   readonly #records: NameResolver;
-  #waits = 0;
+  readonly #waits = new Waits(MAX_FEED_WAITS);
 
   constructor(options: FeedServiceOptions) {
     this.#options = options;
@@ -99,6 +108,7 @@ class Services {
     this.#posts = buckets(POST_REST_MILLIS, POSTS_AT_ONCE);
     this.#threads = buckets(THREAD_POST_REST_MILLIS, THREAD_POSTS_AT_ONCE);
     this.#names = buckets(NAME_POST_REST_MILLIS, NAME_POSTS_AT_ONCE);
+    this.#authors = new Authors(options.ledger, clock);
     this.#records = createNameResolver({ ledger: options.ledger, clock, cacheMillis: AUTHOR_RECORD_MILLIS });
   }
 
@@ -111,7 +121,7 @@ class Services {
     });
   }
 
-  async tell(stream: ServiceStream, params: Uint8Array): Promise<void> {
+  async tell(stream: ServiceStream, params: Uint8Array, circuit: object): Promise<void> {
     const { name, referrer } = decodeContentParams(params);
     const idle = new IdleTimer(stream, CONTENT_IDLE_MILLIS, 'visitor');
     const reader = new ByteReader(stream, () => idle.touch());
@@ -124,8 +134,9 @@ class Services {
         return;
       }
       let page: Page;
+      await this.#options.onTopic?.({ name, topic: wanted.topic });
       try {
-        page = await this.#page(stream, { name, topic: wanted.topic }, wanted);
+        page = await this.#page({ stream, circuit }, { name, topic: wanted.topic }, wanted);
       } catch (error) {
         if (!isRelaymintError(error)) throw error;
         stream.end(encodeRefusal(toldOf(error)));
@@ -148,13 +159,13 @@ class Services {
       if (encoded === undefined) break;
       let answer: Uint8Array;
       try {
-        answer = encodeTaken(await this.#add(encoded, from));
+        answer = encodeTaken(await this.#brought(encoded, from));
       } catch (error) {
         if (!isRelaymintError(error)) throw error;
         if (isRelaymintError(error, 'ENTRY_INVALID') && (forged += 1) > MAX_FORGED)
           throw violation(`${forged} entries that nobody may say`);
-        // Each costs us questions to the ledger.
-        if ((refusals += 1) > MAX_REFUSED) throw violation(`${refusals} entries that are not taken`);
+        if (!isRelaymintError(error, 'LIMIT_EXCEEDED') && (refusals += 1) > MAX_REFUSED)
+          throw violation(`${refusals} entries that are not taken`);
         answer = encodeRefusal(toldOf(error));
         if (isRelaymintError(error, 'STORAGE_FULL', 'STORAGE_FAILED'))
           this.#log.warn({ err: error }, 'An entry cannot be stored.');
@@ -164,38 +175,42 @@ class Services {
     stream.end();
   }
 
-  /** All that costs little is looked at first. @throws RelaymintError */
-  async #add(encoded: Uint8Array, from: 'owners' | 'anybody'): Promise<number> {
+  async #brought(encoded: Uint8Array, from: 'owners' | 'anybody'): Promise<number> {
     const signed = decodeEntry(encoded);
+    const arrival = await this.add(signed, from);
+    await this.#options.onTopic?.(signed.entry);
+    return arrival;
+  }
+
+  /** All that costs little is looked at first. @throws RelaymintError */
+  async add(signed: SignedEntry, from: 'owners' | 'anybody'): Promise<number> {
     const { name, author, topic, kind, created } = signed.entry;
     if (!this.#keeps(name)) throw refused(`this host does not keep ${name}`);
     if (from === 'owners' && author !== name)
       throw refused('the service "update" is for what owners of names say in them');
     if ((kind === 'post' || kind === 'edit') && created < this.#clock.now() - MAX_POST_AGE_MILLIS)
       throw entryStale('was made long ago, and may have been taken back since');
-    const record = await this.#options.ledger.name(name);
-    const own = author === name ? record : await this.#options.ledger.name(author);
-    checkEntry(signed, own, this.#clock.now());
-    if (author !== name) await this.#assertWelcome(signed, record);
-    // Anybody has what was said, and may bring it again: that uses up nothing of its author's.
+    checkTimes(signed.entry, this.#clock.now());
+    // Anybody has what was said, and may bring it again: that uses up nothing of its author's, and asks nobody anything.
     const known = await this.#options.feeds.known(signed);
     if (known !== undefined) return known;
+    const own = await this.#authors.check(signed);
     // After the signature: nobody uses up what another one may say. Who takes something back need not wait for it.
     if (author === name) {
       if (!this.#updates.of(name).take()) throw tooMuch(`${author} says too much at once`);
     } else if (kind !== 'remove') {
       if (!this.#posts.of(author).take()) throw tooMuch(`${author} says too much at once`);
+      await this.#assertWelcome(name);
       if (!this.#threads.of(`${name} ${topic}`).take()) throw tooMuch(`Too much is said at once about ${topic}`);
       if (!this.#names.of(name).take()) throw tooMuch(`Too much is said at once below ${name}`);
     }
     // It may be whose name this is that has just changed: who waits is told by what the ledger says now.
-    this.#records.refresh(author);
+    if (!isSameHolder(this.#records.known(author), own)) this.#records.refresh(author);
     return await this.#options.feeds.add(signed);
   }
 
-  async #assertWelcome({ entry: { name, kind } }: SignedEntry, record: NameRecord | undefined): Promise<void> {
-    // What was said may always be taken back.
-    if (kind === 'remove') return;
+  async #assertWelcome(name: string): Promise<void> {
+    const record = await this.#authors.nameOf(name);
     if (record === undefined || record.status === 'expired') throw refused(`nobody has ${name}`);
     const manifest = await this.#manifests.of(record, this.#options.store, CHECKING);
     if (manifest?.manifest.comments !== 'anybody') throw refused(`${name} takes no posts`);
@@ -205,20 +220,23 @@ class Services {
     return this.#options.store.pins(name).length > 0;
   }
 
-  async #page(stream: ServiceStream, topic: Topic, { from, waits }: PageWanted): Promise<Page> {
+  async #page(
+    { stream, circuit }: { readonly stream: ServiceStream; readonly circuit: object },
+    topic: Topic,
+    { from, waits }: PageWanted,
+  ): Promise<Page> {
     if (!waits) return await this.#look(topic, from);
-    if (this.#waits >= MAX_FEED_WAITS)
-      throw new RelaymintError('LIMIT_EXCEEDED', 'Too many wait here for something new.', {
-        remedy: 'Ask another host.',
-      });
     let news = new AbortController();
-    let isGone = false;
+    let [isGone, isOusted] = [false, false];
     const left = (): void => {
       isGone = true;
       news.abort();
     };
+    using _place = this.#waits.begin(circuit, () => {
+      isOusted = true;
+      news.abort();
+    });
     stream.once('close', left);
-    this.#waits += 1;
     // Before it is looked: nothing comes in between.
     using _added = this.#options.feeds.onAdded(topic, () => news.abort());
     const until = performance.now() + FEED_WAIT_MILLIS;
@@ -229,10 +247,10 @@ class Services {
         const rest = until - performance.now();
         // What came may be nothing to tell: then it is waited on.
         if (page.entries.length > 0 || isGone || rest <= 0) return page;
+        if (isOusted) throw tooManyWait();
         await elapsed(rest, news.signal);
       }
     } finally {
-      this.#waits -= 1;
       stream.off('close', left);
     }
   }
@@ -344,6 +362,10 @@ function sharesOf(entries: readonly Arrived[], page: string): readonly NameShare
     const share = basisPoints(Math.floor((before * ALL_BPS) / all) - begins);
     return { name, ...(name !== page && { referrer: page }), share };
   });
+}
+
+function isSameHolder(one: NameRecord | undefined, other: NameRecord | undefined): boolean {
+  return one?.owner === other?.owner && one?.manager === other?.manager && one?.registeredAt === other?.registeredAt;
 }
 
 function tooMuch(what: string): RelaymintError {

@@ -1,6 +1,9 @@
 /** What a thread comes to: posts as they are now, out of all that was said. */
 import type { EntryId, SignedEntry } from './contract.ts';
 
+/** Of a signature: nobody makes two that agree in these. */
+const MARK_BYTES = 15;
+
 export type PostState = 'shown' | 'removed' | 'hidden';
 
 export interface Post extends EntryId {
@@ -9,6 +12,8 @@ export interface Post extends EntryId {
   readonly edited: number | undefined;
   /** Number of the newest entry that made it what it is. */
   readonly revision: number;
+  /** Another one whenever another entry makes it what it is, whatever number that has: an owner's may be far ahead of the author's. */
+  readonly mark: string;
   /** What it answers. */
   readonly answers: EntryId | undefined;
   readonly state: PostState;
@@ -68,11 +73,17 @@ function postOf({ post: signed, words, moderation }: About): Post | undefined {
     created: post.created,
     edited: edit?.created,
     revision: Math.max(...[signed, words, moderation].map((each) => each?.entry.sequence ?? 0)),
+    mark: [signed, words, moderation].map(markOf).join(' '),
     answers: post.target,
     state,
     mediaType: state === 'shown' ? now.mediaType : undefined,
     content: state === 'shown' ? now.content : undefined,
   };
+}
+
+/** Of one entry: two of one number differ in what is signed. */
+function markOf(signed: SignedEntry | undefined): string {
+  return signed === undefined ? '-' : Buffer.from(signed.signature.subarray(0, MARK_BYTES)).toString('base64');
 }
 
 function byTime(one: Post, other: Post): number {

@@ -23,6 +23,8 @@ export interface Embedder {
 /** One visitor's request for one path of a name. */
 export interface Asked extends ContentAsked {
   readonly name: string;
+  /** Who asks, as far as an address tells. */
+  readonly client: string;
   /** The page of another name that embeds it. Absent: the visitor, or its own page, asks. */
   readonly embedder?: Embedder | undefined;
   /** A page that is no name's here embeds it, or hides which one it is: somebody paid for that. */

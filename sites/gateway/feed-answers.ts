@@ -2,7 +2,6 @@
 import type { Response } from 'express';
 import { abortError, elapsed, onAbort } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
-import { MAX_FEED_WATCHERS } from '../../core/limits.ts';
 import {
   LIVE_TOPIC,
   foldThread,
@@ -17,6 +16,7 @@ import {
 import type { SignedManifest } from '../manifest/contract.ts';
 import type { Asked } from './contract.ts';
 import { parameter } from './representation.ts';
+import { Watchers } from './watchers.ts';
 
 /** Of the gateway alone, like the manifest: a file of the site there would say what nobody signed. */
 const UPDATES_PATH = '/.well-known/relaymint/updates';
@@ -28,7 +28,7 @@ const HEARTBEAT_MILLIS = 15_000;
 export class FeedAnswers {
   readonly #source: FeedSource;
   readonly #threads = new Threads();
-  #watchers = 0;
+  readonly #watchers = new Watchers();
 
   constructor(source: FeedSource) {
     this.#source = source;
@@ -39,30 +39,27 @@ export class FeedAnswers {
    * @returns whether it was a request for one of these, and is answered. @throws RelaymintError.
    */
   async answer(asked: Asked, signed: SignedManifest | undefined): Promise<boolean> {
-    const { request, response, name, embedder, signal } = asked;
+    const { request, response, name, embedder, client, signal } = asked;
     const isPosts = request.path === POSTS_PATH;
     if (!isPosts && request.path !== UPDATES_PATH) return false;
     const topic = isPosts ? threadOf(parameter(request, 'path')) : LIVE_TOPIC;
+    const isWatched = request.accepts(['json', EVENTS]) === EVENTS;
+    // Before anything is followed, and paid for, for it.
+    using _place = isWatched ? this.#watchers.begin(client) : undefined;
     using view = this.#source.open({ name, topic, referrer: embedder?.name });
     await view.complete(signal);
     const allows = signed?.manifest.comments === 'anybody';
     const isWelcome = (author: string): boolean => allows || author === name;
     const told: Told = isPosts ? new ThreadTold(view, this.#threads, isWelcome) : new UpdateTold(view);
     response.set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', Vary: 'Accept, Origin' });
-    if (request.accepts(['json', EVENTS]) === EVENTS) await this.#watch(asked, view, told);
+    if (isWatched) await this.#watch(asked, view, told);
     else response.json({ name, ...(isPosts && { path: topic }), ...told.whole() });
     return true;
   }
 
   async #watch({ request, response, signal, endTurn }: Asked, view: FeedView, told: Told): Promise<void> {
-    if (this.#watchers >= MAX_FEED_WATCHERS) {
-      throw new RelaymintError('LIMIT_EXCEEDED', 'Too many pages follow updates here.', {
-        remedy: 'Try again in a minute.',
-      });
-    }
     // It goes on for hours and does next to nothing: others get its turn.
     endTurn();
-    this.#watchers += 1;
     let news = new AbortController();
     using _changes = view.onChange(() => news.abort());
     try {
@@ -79,7 +76,6 @@ export class FeedAnswers {
         await view.complete(signal);
       }
     } finally {
-      this.#watchers -= 1;
       response.end();
     }
   }
@@ -139,7 +135,7 @@ class ThreadTold implements Told {
   readonly #view: FeedView;
   readonly #threads: Threads;
   readonly #isWelcome: (author: string) => boolean;
-  /** States and numbers, not what was said: many may look at a long thread. */
+  /** Marks, not what was said: many may look at a long thread. */
   readonly #told = new Map<string, string>();
 
   constructor(view: FeedView, threads: Threads, isWelcome: (author: string) => boolean) {
@@ -156,11 +152,9 @@ class ThreadTold implements Told {
     const parts: string[] = [];
     const posts = this.#posts();
     for (const post of posts) {
-      const { author, sequence, state, revision } = post;
-      const key = idOf({ author, sequence });
-      const now = `${state} ${revision}`;
-      if (this.#told.get(key) === now) continue;
-      this.#told.set(key, now);
+      const key = idOf(post);
+      if (this.#told.get(key) === post.mark) continue;
+      this.#told.set(key, post.mark);
       parts.push(event('post', this.#json(post)));
     }
     if (this.#told.size === posts.length) return parts.join('');

@@ -85,7 +85,7 @@ export class Visits {
 
   /** The turn ends with the last byte that the visitor takes: until then what is sent is held. */
   async #answer(visit: Visit, request: Request, answer: NameHandler['answer'], endTurn: () => void): Promise<void> {
-    const { name, response, gone, pace } = visit;
+    const { name, client, response, gone, pace } = visit;
     const leave = (): void => {
       pace[Symbol.dispose]();
       this.#open.delete(visit);
@@ -93,7 +93,15 @@ export class Visits {
     };
     this.#open.add(visit);
     try {
-      await answer({ name, request, response, signal: gone.signal, paced: (blocks) => pace.of(blocks), endTurn });
+      await answer({
+        name,
+        client,
+        request,
+        response,
+        signal: gone.signal,
+        paced: (blocks) => pace.of(blocks),
+        endTurn,
+      });
     } catch (error) {
       leave();
       throw error;

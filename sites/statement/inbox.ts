@@ -1,6 +1,5 @@
 /** Where an owner collects the statements of its hosts. Whoever pays for a circuit may send some; none is believed without its signatures. */
 import path from 'node:path';
-import { LRUCache } from 'lru-cache';
 import { isRelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import {
@@ -12,7 +11,7 @@ import {
   STATEMENT_OLD_MILLIS,
 } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
-import { TokenBucket } from '../../core/rate.ts';
+import { Questions } from '../../core/questions.ts';
 import { unixMillis } from '../../core/units.ts';
 import { replaceFile } from '../../platform/disk/atomic-file.ts';
 import { makeFolder } from '../../platform/disk/folder.ts';
@@ -110,12 +109,12 @@ class Store {
 class Collected implements Inbox {
   readonly #options: InboxOptions;
   readonly #store = new Store();
-  readonly #questions = new TokenBucket(
-    1000 / INBOX_QUESTION_REST_MILLIS,
-    () => performance.now(),
-    INBOX_QUESTIONS_AT_ONCE,
-  );
-  readonly #answers = new LRUCache<string, boolean>({ max: MAX_INBOX_ANSWERS, ttl: INBOX_ANSWER_MILLIS });
+  readonly #questions = new Questions<boolean>({
+    atOnce: INBOX_QUESTIONS_AT_ONCE,
+    restMillis: INBOX_QUESTION_REST_MILLIS,
+    kept: MAX_INBOX_ANSWERS,
+    now: () => performance.now(),
+  });
   /** Lines of the file. */
   #lines = 0;
   /** One batch is written at a time. */
@@ -165,13 +164,10 @@ class Collected implements Inbox {
 
   /** undefined: the ledger does not answer, or strangers have asked too much of it lately. */
   async #ask(about: string, question: () => Promise<boolean>): Promise<boolean | undefined> {
-    const known = this.#answers.get(about);
-    if (known !== undefined) return known;
-    if (!this.#questions.take()) return undefined;
+    const known = this.#questions.known(about, INBOX_ANSWER_MILLIS);
+    if (known !== undefined) return known.answer;
     try {
-      const answer = await question();
-      this.#answers.set(about, answer);
-      return answer;
+      return await this.#questions.ask(about, question);
     } catch (error) {
       if (!isRelaymintError(error)) throw error;
       return undefined;

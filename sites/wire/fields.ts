@@ -2,6 +2,7 @@
 import type { CID } from 'multiformats/cid';
 import { Reader, Writer, concatBytes, utf8 } from '../../core/codec.ts';
 import { RelaymintError, violation as violationOf } from '../../core/errors.ts';
+import { printable } from '../../core/printable.ts';
 import { MAX_BLOCK_BYTES, MAX_CID_BYTES } from '../../core/limits.ts';
 import { decodeCid } from '../blocks/index.ts';
 import type { ByteReader } from './stream-io.ts';
@@ -27,11 +28,12 @@ export function encodeText(text: string): Uint8Array {
   return new Writer(2 + MAX_TEXT_BYTES).string16(cut).finish();
 }
 
+/** Without what would command a terminal: a peer wrote it, and it is shown to people as it is. */
 export async function readText(reader: ByteReader, max: number): Promise<string> {
   const length = new Reader(await reader.take(2), 'text').u16();
   if (length > max) throw violation(`a text of ${length} bytes`);
   const body = new Writer(2 + length).u16(length).bytes(await reader.take(length));
-  return new Reader(body.finish(), 'text').string16(max);
+  return printable(new Reader(body.finish(), 'text').string16(max));
 }
 
 export function checkVersion(version: number): void {

@@ -101,10 +101,10 @@ describe('a host', () => {
     await bring(host, await world.update(clock.now() + ENTRY_AHEAD_MILLIS, { ago: -ENTRY_AHEAD_MILLIS, life: 7e7 }));
     world.ledger.register(NAME, rawBlock(NAME).cid.bytes, wallet(2).address);
     using writer = await writerTo(host);
+    clock.advance(2 * ENTRY_AHEAD_MILLIS);
     await expect(writer.bring(await world.update(clock.now()), { signal })).rejects.toMatchObject({
       code: 'ENTRY_INVALID',
     });
-    clock.advance(2 * ENTRY_AHEAD_MILLIS);
     await writer.bring(await world.update(clock.now(), { key: wallet(2), words: 'mine now' }), { signal });
     expect((await host.feeds.newest(LIVE))?.signed.entry.sequence).toBe(clock.now());
   });
@@ -164,7 +164,8 @@ describe('a host', () => {
     const database = await openDatabase(directory);
     const topic = Buffer.from('/talk').toString('base64url');
     const post = new Uint8Array(MAX_ENTRY_BYTES);
-    const count = Math.ceil(MAX_FEED_BYTES_PER_NAME / post.length);
+    // Each record has a checksum, which counts for nothing.
+    const count = 1 + Math.ceil(MAX_FEED_BYTES_PER_NAME / post.length);
     const key = (index: number): string => `${NAME} ${topic}/${String(index).padStart(14, '0')}`;
     await database.batch(Array.from({ length: count }, (_, at) => ({ type: 'put', key: key(at + 1), value: post })));
     await database.close();
@@ -241,54 +242,8 @@ describe('who follows a host', () => {
   });
 
   it('hears that too many wait already', async () => {
-    const world = new FeedWorld(cleanup);
-    const store = await temporaryStore(cleanup);
-    const session = store.begin();
-    const { cid, block } = rawBlock(NAME);
-    await session.put(cid, block);
-    await session.pin(NAME, cid);
-    await session.close();
-    const feeds = await openFeedStore(await temporaryFolder(cleanup), silentLog);
-    cleanup.add(() => feeds[Symbol.asyncDispose]());
-    const waiting = { now: 0 };
-    const counting: FeedStore = {
-      add: (signed) => feeds.add(signed),
-      known: (signed) => feeds.known(signed),
-      after: (topic, arrival) => feeds.after(topic, arrival),
-      newest: (topic) => feeds.newest(topic),
-      onAdded: (topic, tell) => {
-        waiting.now += 1;
-        const added = feeds.onAdded(topic, tell);
-        return {
-          [Symbol.dispose]: () => {
-            waiting.now -= 1;
-            added[Symbol.dispose]();
-          },
-        };
-      },
-      names: () => feeds.names(),
-      forget: (name) => feeds.forget(name),
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    };
-    const { read } = createFeedServices({ feeds: counting, store, ledger: world.ledger, clock: world.clock });
-    const ask = (): { readonly stream: Duplex; readonly answer: Promise<Buffer> } => {
-      const wanted = encodePageWanted({ topic: '', from: 0, waits: true });
-      let answered = (_answer: Buffer): void => {};
-      const answer = new Promise<Buffer>((resolve) => {
-        answered = resolve;
-      });
-      const stream = new Duplex({
-        read: () => undefined,
-        write: (chunk: Buffer, _encoding, done) => {
-          answered(chunk);
-          done();
-        },
-      });
-      stream.push(wanted);
-      read(stream, encodeContentParams({ name: NAME }));
-      return { stream, answer };
-    };
-    const all = Array.from({ length: MAX_FEED_WAITS }, ask);
+    const { world, feeds, waiting, ask } = await crowded();
+    const all = Array.from({ length: MAX_FEED_WAITS }, () => ask());
     while (waiting.now < MAX_FEED_WAITS) await new Promise(setImmediate);
     const refusal = await ask().answer;
     expect(refusal.toString()).toContain('LIMIT_EXCEEDED');
@@ -299,4 +254,82 @@ describe('who follows a host', () => {
     await feeds.add(await world.update(1, { key: OWNER }));
     expect((await again.answer)[0]).toBe(1);
   });
+
+  it('is not kept out by one circuit that takes every place: that one gives up its oldest', async () => {
+    const { waiting, ask } = await crowded();
+    const [greedy, honest] = [{}, {}];
+    const all = Array.from({ length: MAX_FEED_WAITS }, () => ask(greedy));
+    while (waiting.now < MAX_FEED_WAITS) await new Promise(setImmediate);
+    const mine = ask(honest);
+    const first = all.shift();
+    expect((await first?.answer)?.toString()).toContain('LIMIT_EXCEEDED');
+    // And whoever it is that is greedy gets none of these back.
+    expect((await ask(greedy).answer).toString()).toContain('LIMIT_EXCEEDED');
+    for (const { stream } of all) stream.destroy();
+    while (waiting.now > 1) await new Promise(setImmediate);
+    expect(await Promise.race([mine.answer, Promise.resolve('it waits')])).toBe('it waits');
+    mine.stream.destroy();
+  });
 });
+
+interface Asking {
+  readonly stream: Duplex;
+  readonly answer: Promise<Buffer>;
+}
+
+/** A host whose waits are counted, and streams to it, of a circuit each unless one is named. */
+async function crowded(): Promise<{
+  readonly world: FeedWorld;
+  readonly feeds: FeedStore;
+  readonly waiting: { readonly now: number };
+  readonly ask: (circuit?: object) => Asking;
+}> {
+  const world = new FeedWorld(cleanup);
+  const store = await temporaryStore(cleanup);
+  const session = store.begin();
+  const { cid, block } = rawBlock(NAME);
+  await session.put(cid, block);
+  await session.pin(NAME, cid);
+  await session.close();
+  const feeds = await openFeedStore(await temporaryFolder(cleanup), silentLog);
+  cleanup.add(() => feeds[Symbol.asyncDispose]());
+  const waiting = { now: 0 };
+  const counting: FeedStore = {
+    add: (signed) => feeds.add(signed),
+    known: (signed) => feeds.known(signed),
+    after: (topic, arrival) => feeds.after(topic, arrival),
+    newest: (topic) => feeds.newest(topic),
+    onAdded: (topic, tell) => {
+      waiting.now += 1;
+      const added = feeds.onAdded(topic, tell);
+      return {
+        [Symbol.dispose]: () => {
+          waiting.now -= 1;
+          added[Symbol.dispose]();
+        },
+      };
+    },
+    names: () => feeds.names(),
+    forget: (name) => feeds.forget(name),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  const { read } = createFeedServices({ feeds: counting, store, ledger: world.ledger, clock: world.clock });
+  const ask = (circuit?: object): Asking => {
+    const wanted = encodePageWanted({ topic: '', from: 0, waits: true });
+    let answered = (_answer: Buffer): void => {};
+    const answer = new Promise<Buffer>((resolve) => {
+      answered = resolve;
+    });
+    const stream = new Duplex({
+      read: () => undefined,
+      write: (chunk: Buffer, _encoding, done) => {
+        answered(chunk);
+        done();
+      },
+    });
+    stream.push(wanted);
+    read(stream, encodeContentParams({ name: NAME }), circuit);
+    return { stream, answer };
+  };
+  return { world, feeds, waiting, ask };
+}

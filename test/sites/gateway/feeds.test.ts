@@ -1,16 +1,19 @@
 /** What pages get of a name's updates: JSON once, or events as they come and as they end. */
 import type { IncomingMessage } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
-import { MAX_ENTRY_CONTENT_BYTES } from '../../../core/limits.ts';
+import { MAX_ENTRY_CONTENT_BYTES, MAX_FEED_WATCHERS_PER_CLIENT } from '../../../core/limits.ts';
+import { unixMillis } from '../../../core/units.ts';
 import { FeedWorld, NAME, bring, type FeedHost } from '../feed/updates-kit.ts';
+import { FORUM, TOPIC, Town } from '../feed/kit.ts';
 import { Cleanup } from '../kit.ts';
-import { letEmbed, startFront, type Front } from './kit.ts';
+import { declare, letEmbed, startFront, type Front, type FrontOptions } from './kit.ts';
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
 const ADDRESS = '/.well-known/relaymint/updates';
 const HOST = 'ferry-route.localhost';
+const DOMAIN = 'web.example';
 const EVENTS = { accept: 'text/event-stream' };
 
 interface Stage {
@@ -19,10 +22,10 @@ interface Stage {
   readonly front: Front;
 }
 
-async function setUp(): Promise<Stage> {
+async function setUp(options: FrontOptions = {}): Promise<Stage> {
   const world = new FeedWorld(cleanup);
   const host = await world.host();
-  const front = await startFront(cleanup, { feeds: world.source([host]) });
+  const front = await startFront(cleanup, { feeds: world.source([host]), ...options });
   await front.publish(NAME, { 'index.html': '<!doctype html><title>ferry</title>' });
   return { world, host, front };
 }
@@ -128,5 +131,59 @@ describe('updates at a gateway', () => {
     await next();
     expect(await next()).toContain('id: 1');
     expect(host.shares.at(-1)).toEqual([{ name: NAME, referrer: 'news.web3', share: 10_000 }]);
+  });
+
+  it('are not all taken by one client: the next one is told to come again, others are served, and who leaves makes room', async () => {
+    const { front } = await setUp({ domain: DOMAIN });
+    const ask = (address: string): Promise<IncomingMessage> =>
+      front.open(ADDRESS, {
+        host: `ferry-route.${DOMAIN}`,
+        headers: { ...EVENTS, 'X-Forwarded-For': `203.0.113.9, ${address}` },
+      });
+    const all: IncomingMessage[] = [];
+    // Of one network.
+    for (let number = 0; number < MAX_FEED_WATCHERS_PER_CLIENT; number += 1)
+      all.push(await ask(`2001:db8:1:2::${number.toString(16)}`));
+    cleanup.add(() => all.forEach((response) => response.destroy()));
+    expect(new Set(all.map(({ statusCode }) => statusCode))).toEqual(new Set([200]));
+    const beyond = await ask('2001:db8:1:2:ffff::1');
+    beyond.resume();
+    expect(beyond.statusCode).toBe(503);
+    expect(Number(beyond.headers['retry-after'])).toBeGreaterThan(0);
+    const other = await ask('2001:db8:1:3::1');
+    cleanup.add(() => other.destroy());
+    expect(other.statusCode).toBe(200);
+    all.pop()?.destroy();
+    const again = async (): Promise<number | undefined> => {
+      const response = await ask('2001:db8:1:2::ffff');
+      cleanup.add(() => response.destroy());
+      return response.statusCode;
+    };
+    await expect.poll(again).toBe(200);
+  });
+});
+
+describe('posts at a gateway', () => {
+  it('come again when they are changed, whatever number the owner used before', async () => {
+    const town = new Town(cleanup);
+    const host = await town.host();
+    const front = await startFront(cleanup, { feeds: town.source([host]) });
+    await front.publish(FORUM, { 'index.html': '<!doctype html><title>forum</title>' });
+    await declare(front, FORUM, { comments: 'anybody' });
+    const post = await town.entry({ author: 'alice.sso' }, 'first words');
+    await host.bring(post);
+    const target = { author: 'alice.sso', sequence: post.entry.sequence };
+    // The owner's clock is a minute ahead.
+    const ahead = unixMillis(town.clock.now() + 60_000);
+    const shown = { author: FORUM, kind: 'show', target, sequence: ahead, created: ahead } as const;
+    await host.bring(await town.entry(shown), 'update');
+    const address = `/.well-known/relaymint/posts?path=${TOPIC}`;
+    const { next } = eventsOf(await front.open(address, { host: 'forum-web3.localhost', headers: EVENTS }));
+    await next();
+    expect(await next()).toContain('first words');
+    await host.bring(await town.entry({ author: 'alice.sso', kind: 'edit', target }, 'other words'));
+    const event = await next();
+    expect(event).toContain('other words');
+    expect(event).not.toContain('mark');
   });
 });
