@@ -1,63 +1,88 @@
 // Puts up the notes of a thread, and goes on as others come. What people wrote is text, and never anything else.
+import { listen } from './live.js';
+import { addressOf } from './town.js';
+
+const WALL = 'forum.web3';
 const POSTS = '/.well-known/relaymint/posts';
+/** All that is up when somebody comes is told at once: after so long, milliseconds, that was it. */
+const FIRST_MILLIS = 500;
 
-for (const list of document.querySelectorAll('[data-thread]')) follow(list);
-for (const link of document.querySelectorAll('[data-count-of]')) void count(link);
+const list = document.querySelector('.notes');
+const status = document.querySelector('.status');
+/** Elements, by author and number of what was said. */
+const notes = new Map();
+/** Those that were told since the wall last answered. */
+let told = new Set();
+let first;
 
-/** Each note by author and number, so that an edited one takes its own place. */
-function follow(list) {
-  const status = document.querySelector('.status');
-  const notes = new Map();
-  const events = new EventSource(addressOf(list.dataset.thread));
-  const keyOf = ({ author, sequence }) => `${author.name}/${sequence}`;
-  const show = () => {
-    const posts = [...notes.values()].sort((one, other) => one.created - other.created);
-    list.replaceChildren(...posts.map((post) => noteOf(post, notes)));
-    list.setAttribute('aria-busy', 'false');
-    status.textContent = posts.length === 0 ? 'Nobody has said anything yet.' : '';
-  };
-  events.addEventListener('post', ({ data }) => {
-    const post = JSON.parse(data);
-    notes.set(keyOf(post), post);
-    show();
-  });
-  events.addEventListener('gone', ({ data }) => {
-    notes.delete(keyOf(JSON.parse(data)));
-    show();
-  });
-  events.addEventListener('open', () => {
-    if (notes.size === 0) status.textContent = 'Nobody has said anything yet.';
-  });
-  events.addEventListener('error', () => {
+listen(WALL, `${POSTS}?path=${encodeURIComponent(list.dataset.thread)}`, {
+  open() {
+    told = new Set();
+    clearTimeout(first);
+    first = setTimeout(complete, FIRST_MILLIS);
+  },
+  post(post) {
+    told.add(keyOf(post));
+    put(post);
+  },
+  gone(post) {
+    take(keyOf(post));
+  },
+  lost() {
+    clearTimeout(first);
     status.textContent = 'The wall does not answer at the moment. What is up stays up; news comes when it does.';
-  });
+  },
+});
+
+/** What was not told again is up no more. */
+function complete() {
+  for (const key of notes.keys()) if (!told.has(key)) take(key);
+  list.setAttribute('aria-busy', 'false');
+  status.textContent = notes.size === 0 ? 'Nobody has said anything yet.' : '';
+  if (location.hash !== '') document.querySelector(`#${CSS.escape(location.hash.slice(1))}`)?.scrollIntoView();
 }
 
-async function count(link) {
-  const answer = await fetch(addressOf(link.dataset.countOf), { headers: { Accept: 'application/json' } });
-  if (!answer.ok) return;
-  const { posts } = await answer.json();
-  const shown = posts.filter(({ state }) => state === 'shown').length;
-  link.append(element('i', `${shown} ${shown === 1 ? 'note' : 'notes'}`));
+/** By when it was said. One that is there already takes its own place. */
+function put(post) {
+  const key = keyOf(post);
+  const note = noteOf(post);
+  const known = notes.get(key);
+  notes.set(key, note);
+  if (known !== undefined) known.replaceWith(note);
+  else {
+    const next = Array.from(list.children).find((other) => Number(other.dataset.created) > post.created);
+    list.insertBefore(note, next ?? null);
+  }
+  if (list.getAttribute('aria-busy') === 'false') status.textContent = '';
 }
 
-function noteOf(post, notes) {
+function take(key) {
+  notes.get(key)?.remove();
+  notes.delete(key);
+}
+
+function keyOf({ author, sequence }) {
+  return `${author.name}/${sequence}`;
+}
+
+function noteOf(post) {
   const note = element('li');
-  note.id = `note-${post.author.name}-${post.sequence}`;
+  note.id = idOf(post.author.name, post.sequence);
+  note.dataset.created = post.created;
   const head = element('p');
   head.className = 'by';
-  const author = element('a', post.author.name.replace(/\.sso$/, ''));
-  author.href = hrefOf(post.author.name);
+  const author = element('a', shortOf(post.author.name));
+  author.href = addressOf(post.author.name, '/');
   const time = element(
     'time',
     new Date(post.created).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' }),
   );
   time.dateTime = new Date(post.created).toISOString();
   head.append(author, ' ', time, post.edited === undefined ? '' : ', put in other words');
-  const answered = post.answers && notes.get(`${post.answers.author}/${post.answers.sequence}`);
-  if (answered !== undefined) {
-    const link = element('a', `to ${answered.author.name.replace(/\.sso$/, '')}`);
-    link.href = `#note-${answered.author.name}-${answered.sequence}`;
+  if (post.answers !== undefined) {
+    const { author: name, sequence } = post.answers;
+    const link = element('a', `to ${shortOf(name)}`);
+    link.href = `#${idOf(name, sequence)}`;
     head.append(', ', link);
   }
   note.append(head);
@@ -76,15 +101,12 @@ function noteOf(post, notes) {
   return note;
 }
 
-function addressOf(topic) {
-  return `${POSTS}?path=${encodeURIComponent(topic)}`;
+function idOf(name, sequence) {
+  return `note-${name}-${sequence}`;
 }
 
-/** Each name has an origin of its own beside this one. */
-function hrefOf(name) {
-  const { protocol, host } = location;
-  const dot = host.indexOf('.');
-  return `${protocol}//${name.replaceAll('-', '--').replaceAll('.', '-')}.${dot < 0 ? host : host.slice(dot + 1)}/`;
+function shortOf(name) {
+  return name.replace(/\.sso$/, '');
 }
 
 function element(tag, text = '') {

@@ -1,5 +1,6 @@
 // Draws the map of Pellan Harbour, of pellan.map, in a page of any name: MapLibre asks for tiles, and pmtiles fetches them as ranges of one file.
 import { AttributionControl, Map, NavigationControl, addProtocol } from './maplibre/maplibre-gl.mjs';
+import { addressOf } from './town.js';
 
 const { PMTiles, Protocol } = globalThis.pmtiles;
 const TILES = 'pmtiles';
@@ -109,13 +110,6 @@ class OneState {
     this.#tag ??= tag;
     return { data };
   }
-}
-
-/** Each name has an origin of its own beside the page's. */
-function addressOf(name, path) {
-  const { protocol: scheme, host } = location;
-  const dot = host.indexOf('.');
-  return `${scheme}//${name.replaceAll('-', '--').replaceAll('.', '-')}.${dot < 0 ? host : host.slice(dot + 1)}${path}`;
 }
 
 function tell(place, state, text) {
