@@ -454,24 +454,6 @@ export const MAX_FEED_WATCHERS_PER_CLIENT = 256;
 export const MAX_SEEN_FEEDS = 4_096;
 /** Removals, and what owners said of posts, that a gateway remembers for hosts that missed them. */
 export const MAX_SEEN_REMOVALS = 16_384;
-/**
- * Topics that a host reads at other hosts too, as many again of which nothing is here yet, and how long after somebody read or said something
- * in one here, milliseconds.
- */
-export const MAX_SYNC_TOPICS = 256;
-export const SYNC_INTEREST_MILLIS: number = 60 * 60_000;
-/** Other hosts that are read for one name, and how long the same ones, milliseconds: a first circuit to one may take a channel. */
-export const MAX_SYNC_HOSTS = 4;
-export const SYNC_HOST_MILLIS: number = 60 * 60_000;
-/** How often they are read, milliseconds, and bytes of entries each time: at most 60 MiB in an hour, and none where nothing is new. */
-export const SYNC_MILLIS = 60_000;
-export const MAX_SYNC_BYTES: number = MIB;
-/** How long what could not be taken for now is left alone, milliseconds. */
-export const SYNC_AGAIN_MILLIS: number = 10 * 60_000;
-/** Hosts and topics of which it is remembered how far they were read. */
-export const MAX_SYNC_CURSORS = 4_096;
-/** How many times the price of the host itself another one may ask. */
-export const MAX_SYNC_PRICES = 2n;
 /** Ledger look-ups of a thread's authors at once. */
 export const MAX_AUTHOR_LOOKUPS = 16;
 

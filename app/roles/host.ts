@@ -1,7 +1,7 @@
 /** A host: stores content and serves it for pay. */
 import { USUAL_PRICE } from '../../core/limits.ts';
 import { formatBytes, formatCredits, pricePerMiB, type PricePerMiB } from '../../core/units.ts';
-import { instant, list, name, optional, price, share, size, standard, toggle } from '../config/index.ts';
+import { instant, list, name, optional, price, share, size, standard } from '../config/index.ts';
 import type { LeftName } from './draining.ts';
 import type { HostValues } from './hosting.ts';
 import { inboxSetting } from './inbox.ts';
@@ -47,10 +47,6 @@ export const host: Role<HostValues> = {
       { onlyFlag: true },
     ),
     inbox: inboxSetting,
-    alone: toggle(
-      '--alone',
-      'do not read, at what they ask, the updates and posts that other hosts of the same names were brought',
-    ),
   },
   // A window has room for a circuit at the highest price.
   terms: (own) => ({ windowPrice: dearest(own), maxRoyaltyBps: own.maxRoyalty }),

@@ -13,7 +13,7 @@ import {
   openBlockStore,
   type BlockStore,
 } from '../../sites/blocks/index.ts';
-import { createFeedServices, openFeedStore, type FeedStore, type Topic } from '../../sites/feed/index.ts';
+import { createFeedServices, openFeedStore, type FeedStore } from '../../sites/feed/index.ts';
 import { createPinKeeper, createPublishService } from '../../sites/publish/index.ts';
 import { createContentService } from '../../sites/serve/index.ts';
 import { systemClock } from '../../core/ports.ts';
@@ -22,7 +22,6 @@ import { createStatementSigner } from '../../sites/statement/index.ts';
 import { bindWallet, type RunningNode } from '../node/index.ts';
 import { Draining } from './draining.ts';
 import { offerInbox } from './inbox-service.ts';
-import { followOthers } from './following.ts';
 import { KeptElsewhere } from './kept-elsewhere.ts';
 
 export interface HostValues {
@@ -42,16 +41,12 @@ export interface HostValues {
   readonly drain: UnixMillis | undefined;
   /** It takes statements for the names of its wallet. */
   readonly inbox: true | undefined;
-  /** It reads nothing of what other hosts of its names were told. */
-  readonly alone: true | undefined;
 }
 
 export interface RunningHost extends AsyncDisposable {
   readonly store: BlockStore;
   /** Removes at once what no name points to any more, which else waits for the next minute. */
   sweep(): Promise<void>;
-  /** Reads at once what other hosts of its names were told, which else waits for the next minute. */
-  follow(): Promise<void>;
   /** Of a host that is to leave. */
   readonly draining: Draining | undefined;
 }
@@ -99,12 +94,7 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
     }),
   );
   const feeds = stack.use(await openFeedStore(path.join(node.settings.dataDir, FEED_DIRECTORY), log));
-  const onTopic = async (topic: Topic): Promise<void> => await following?.note(topic);
-  const services = createFeedServices({ feeds, store, ledger: node.ledger, onTopic, clock, log });
-  const following =
-    settings.alone === true
-      ? undefined
-      : stack.use(followOthers(node, { feeds, take: services.take, price: settings.price }));
+  const services = createFeedServices({ feeds, store, ledger: node.ledger, clock, log });
   // Whoever reads or brings these has a circuit for content, or for publishing: the offer need not say so.
   node.circuits.register(FEED_SERVICE, { price: settings.price }, services.read);
   const draining =
@@ -158,8 +148,7 @@ export async function openHost(node: RunningNode, settings: HostValues): Promise
     await sweeping?.catch(() => undefined);
   });
   const owned = stack.move();
-  const follow = async (): Promise<void> => await following?.follow();
-  return { store, sweep, follow, draining, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { store, sweep, draining, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** A host that left at once would take with it what only it keeps. @throws RelaymintError INVALID_CONFIG */

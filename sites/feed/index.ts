@@ -11,8 +11,6 @@ export type { FeedServiceOptions, FeedServices } from './server.ts';
 export { createFeedSource } from './source.ts';
 export type { FeedSource } from './source.ts';
 export type { FeedSourceOptions, FeedView, FeedWanted } from './wanted.ts';
-export { createFeedSync } from './sync.ts';
-export type { FeedSync, FeedSyncOptions } from './sync.ts';
 export { openFeedStore } from './store.ts';
 export { foldThread, idOf } from './thread.ts';
 export type { Post, PostState } from './thread.ts';

@@ -47,8 +47,6 @@ export interface FeedServiceOptions {
   /** Updates and posts are kept of names whose content is. */
   readonly store: BlockStore;
   readonly ledger: Pick<LedgerReader, 'name'>;
-  /** Told of each topic that somebody reads or says something in. */
-  readonly onTopic?: (topic: Topic) => Promise<void>;
   readonly clock?: Clock;
   readonly log?: Log;
 }
@@ -60,8 +58,6 @@ export interface FeedServices {
   readonly update: ServiceHandler;
   /** Handler of `post`: what anybody with a profile says in a thread. */
   readonly post: ServiceHandler;
-  /** As if somebody brought it. @throws RelaymintError as it is refused. */
-  readonly take: (signed: SignedEntry) => Promise<number>;
 }
 
 const CHECKING = new AbortController().signal;
@@ -76,7 +72,6 @@ export function createFeedServices(options: FeedServiceOptions): FeedServices {
     read: (stream, params, circuit = stream) => services.run(stream, () => services.tell(stream, params, circuit)),
     update: (stream, params) => services.run(stream, () => services.take(stream, params, 'owners')),
     post: (stream, params) => services.run(stream, () => services.take(stream, params, 'anybody')),
-    take: (signed) => services.add(signed, 'anybody'),
   };
 }
 
@@ -134,7 +129,6 @@ class Services {
         return;
       }
       let page: Page;
-      await this.#options.onTopic?.({ name, topic: wanted.topic });
       try {
         page = await this.#page({ stream, circuit }, { name, topic: wanted.topic }, wanted);
       } catch (error) {
@@ -159,7 +153,7 @@ class Services {
       if (encoded === undefined) break;
       let answer: Uint8Array;
       try {
-        answer = encodeTaken(await this.#brought(encoded, from));
+        answer = encodeTaken(await this.#add(encoded, from));
       } catch (error) {
         if (!isRelaymintError(error)) throw error;
         if (isRelaymintError(error, 'ENTRY_INVALID') && (forged += 1) > MAX_FORGED)
@@ -175,15 +169,9 @@ class Services {
     stream.end();
   }
 
-  async #brought(encoded: Uint8Array, from: 'owners' | 'anybody'): Promise<number> {
-    const signed = decodeEntry(encoded);
-    const arrival = await this.add(signed, from);
-    await this.#options.onTopic?.(signed.entry);
-    return arrival;
-  }
-
   /** All that costs little is looked at first. @throws RelaymintError */
-  async add(signed: SignedEntry, from: 'owners' | 'anybody'): Promise<number> {
+  async #add(encoded: Uint8Array, from: 'owners' | 'anybody'): Promise<number> {
+    const signed = decodeEntry(encoded);
     const { name, author, topic, kind, created } = signed.entry;
     if (!this.#keeps(name)) throw refused(`this host does not keep ${name}`);
     if (from === 'owners' && author !== name)

@@ -34,7 +34,6 @@ import {
   type Topic,
 } from './contract.ts';
 import { decodeEntry, entryInvalid, entryStale } from './entry.ts';
-import { isNewer, placeOf, wordsPlace } from './places.ts';
 import { idOf } from './thread.ts';
 
 const DIGITS = 14;
@@ -244,30 +243,23 @@ function knownIn({ entry, encoded }: SignedEntry, kept: readonly Arrived[]): num
   return same?.arrival;
 }
 
-/**
- * Updates of a name only rise. In a thread it is so for each post, since hosts hear of posts in any order: what was taken back or corrected
- * does not come back.
- */
+/** By one author in one topic numbers only rise: what was taken back or corrected does not come back. */
 function assertNew(entry: Entry, kept: readonly Arrived[]): void {
-  const { author, sequence, target, kind } = entry;
-  if (entry.topic === LIVE_TOPIC) {
-    const newest = Math.max(0, ...kept.map(({ signed }) => signed.entry.sequence));
-    if (sequence <= newest) throw entryStale(`has the number ${sequence}, and ${author} said ${newest} before`);
-    return;
+  const newest = Math.max(
+    0,
+    ...kept.filter(({ signed }) => signed.entry.author === entry.author).map(({ signed }) => signed.entry.sequence),
+  );
+  if (entry.sequence <= newest)
+    throw entryStale(`has the number ${entry.sequence}, and ${entry.author} said ${newest} before`);
+  if (entry.target === undefined) return;
+  const wanted = idOf(entry.target);
+  if (kept.some(({ signed }) => signed.entry.kind === 'post' && idOf(signed.entry) === wanted)) return;
+  // A post that did not come yet never does: its author's numbers only rise.
+  if (entry.kind !== 'remove') {
+    throw entryInvalid(`is about the post ${entry.target.sequence} of ${entry.target.author}, which is not there`);
   }
-  const place = placeOf(entry);
-  const there = kept.find(({ signed }) => placeOf(signed.entry) === place)?.signed.entry;
-  if (there !== undefined && !isNewer(entry, there))
-    throw entryStale(`has the number ${sequence}, and ${author} said ${there.sequence} of it before`);
-  if (kind === 'post') {
-    const words = wordsPlace(entry);
-    if (kept.some(({ signed: { entry: other } }) => other.kind === 'remove' && placeOf(other) === words))
-      throw entryStale('is a post that its author removed');
-  }
-  // Who takes back what never came, and who moderates it, is kept: it may come from elsewhere.
-  if (kind !== 'edit' || target === undefined) return;
-  if (!kept.some(({ signed }) => signed.entry.kind === 'post' && idOf(signed.entry) === idOf(target)))
-    throw entryInvalid(`is about the post ${target.sequence} of ${target.author}, which is not there`);
+  if (kept.some(({ signed: { entry: other } }) => other.kind === 'remove' && isAbout(other, entry.target)))
+    throw entryStale(`removes the post ${entry.target.sequence}, which is removed`);
 }
 
 /** What needs not be kept beside it: earlier words of the author on the same post, or of the owner; and what is taken back itself. */

@@ -67,7 +67,7 @@ describe('a host refuses', () => {
     for (const old of [post, older, newer])
       await expect(host.feeds?.add(old)).rejects.toMatchObject({ code: 'ENTRY_STALE' });
     const again = await town.entry({ author: 'alice.sso', kind: 'edit', target }, 'four');
-    await expect(host.feeds?.add(again)).rejects.toMatchObject({ code: 'ENTRY_STALE' });
+    await expect(host.feeds?.add(again)).rejects.toMatchObject({ code: 'ENTRY_INVALID' });
     expect(await wordsAt(host)).toEqual(['remove']);
   });
 

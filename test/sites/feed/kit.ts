@@ -10,18 +10,14 @@ import {
   FeedReader,
   createFeedServices,
   createFeedSource,
-  createFeedSync,
   encodeWriteParams,
   openFeedStore,
   signEntry,
   type Entry,
-  type FeedServices,
   type FeedSource,
   type FeedSourceOptions,
   type FeedStore,
-  type FeedSync,
   type SignedEntry,
-  type Topic,
 } from '../../../sites/feed/index.ts';
 import { silentLog } from '../../../core/ports.ts';
 import type { NameRecord } from '../../../ledger/contract.ts';
@@ -84,9 +80,8 @@ export class Town {
     const feeds = await openFeedStore(await temporaryFolder(this.#cleanup), silentLog);
     this.#cleanup.add(() => feeds[Symbol.asyncDispose]());
     const { ledger, clock } = this;
-    const onTopic = async (topic: Topic): Promise<void> => await host.sync?.note(topic);
-    const { read, update, post, take } = createFeedServices({ feeds, store, ledger, clock, onTopic });
-    const host = new FeedHost(this.#cleanup, { feed: read, update, post }, { feeds, store, take });
+    const { read, update, post } = createFeedServices({ feeds, store, ledger, clock });
+    const host = new FeedHost(this.#cleanup, { feed: read, update, post }, { feeds, store });
     await this.keeps(host, this.ledger.register(FORUM, cid.bytes), wallet(1), comments);
     return host;
   }
@@ -136,18 +131,14 @@ export class FeedHost {
   readonly shares: (readonly NameShare[])[] = [];
   readonly feeds: FeedStore | undefined;
   readonly store: BlockStore | undefined;
-  /** Of what it reads at others. */
-  sync: FeedSync | undefined;
-  readonly #take: FeedServices['take'] | undefined;
   readonly #cleanup: Cleanup;
   readonly #services: Readonly<Record<string, ServiceHandler>>;
 
   constructor(
     cleanup: Cleanup,
     services: Readonly<Record<string, ServiceHandler>>,
-    kept: { readonly feeds?: FeedStore; readonly store?: BlockStore; readonly take?: FeedServices['take'] } = {},
+    kept: { readonly feeds?: FeedStore; readonly store?: BlockStore } = {},
   ) {
-    this.#take = kept.take;
     this.#cleanup = cleanup;
     this.#services = services;
     this.feeds = kept.feeds;
@@ -165,26 +156,6 @@ export class FeedHost {
         return near;
       },
     };
-  }
-
-  /** It reads these, as they are then, with each round. */
-  reads(others: () => readonly Pick<FeedHost, 'id' | 'route'>[], { clock }: Town): FeedSync {
-    const { feeds } = this;
-    const take = this.#take;
-    if (feeds === undefined || take === undefined) throw new TypeError('it keeps nothing');
-    this.sync = createFeedSync({
-      feeds,
-      take,
-      others: () => others().map(({ id }) => id),
-      route: (id) => {
-        const host = others().find((other) => other.id === id);
-        return host === undefined ? Promise.reject(noRoute()) : Promise.resolve(host.route);
-      },
-      clock,
-      log: silentLog,
-      now: () => clock.now(),
-    });
-    return this.sync;
   }
 
   async bring(signed: SignedEntry, service: 'post' | 'update' = 'post'): Promise<void> {
