@@ -1,4 +1,4 @@
-/** Where programs of this machine find us. */
+/** Listening where others find us. */
 import type { AddressInfo, Server } from 'node:net';
 import { RelaymintError } from '../core/errors.ts';
 import { hasErrno } from './errno.ts';

@@ -213,9 +213,9 @@ function startedOnly({ budget }: Pick<RunningNode, 'budget'>, content: ContentSo
 async function openCache(node: RunningNode, settings: GatewayValues): Promise<BlockCache> {
   const { dataDir, log } = node.settings;
   const [own, other] = isShared(settings) ? [SHARED_CACHE, CACHE_DIRECTORY] : [CACHE_DIRECTORY, SHARED_CACHE];
-  // Nobody is shown by the clock what another kind of gateway fetched here.
-  await removeBlockCache(path.join(dataDir, other));
   const limit = settings.cache === 'off' ? bytes(0) : settings.cache;
+  // Each kind of gateway has its own: nobody is shown by the clock what the other kind fetched here.
+  if (limit === 0) await removeBlockCache(path.join(dataDir, other));
   const cache = await openBlockCache({ directory: path.join(dataDir, own), limit, log });
   return keepsContent(settings) ? cache : createMemoryCache({ leaves: false });
 }

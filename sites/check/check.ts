@@ -386,12 +386,12 @@ interface Beginning {
   readonly whole: boolean;
 }
 
-/** The first bytes of a file, `most` at most. @throws RelaymintError STORAGE_FAILED. */
 /** Links are followed. What is gone is nowhere else. */
 async function whereReally(file: string): Promise<string> {
   return await realpath(file).catch(() => file);
 }
 
+/** The first bytes of a file, `most` at most. @throws RelaymintError STORAGE_FAILED. */
 async function readBeginning({ path, file }: File, most: number): Promise<Beginning> {
   try {
     const handle = await open(file, 'r');

@@ -66,6 +66,8 @@ export interface FeedStore extends AsyncDisposable {
    * @throws RelaymintError ENTRY_STALE, ENTRY_INVALID, as `add`.
    */
   known(signed: SignedEntry): Promise<number | undefined>;
+  /** Whether the post that it is about is here. */
+  hasTarget(signed: SignedEntry): Promise<boolean>;
   /**
    * Those that came after that number, oldest first, as many as fit a page; of hidden and removed posts only that they are.
    * @param counts entries that it says no to are left out, and hide nothing.

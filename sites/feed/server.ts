@@ -183,10 +183,10 @@ class Services {
     const known = await this.#options.feeds.known(signed);
     if (known !== undefined) return known;
     const own = await this.#authors.check(signed);
-    // After the signature: nobody uses up what another one may say. Who takes something back need not wait for it.
+    // After the signature: nobody uses up what another one may say. Who takes back what is here need not wait; what is not here may never have been.
     if (author === name) {
       if (!this.#updates.of(name).take()) throw tooMuch(`${author} says too much at once`);
-    } else if (kind !== 'remove') {
+    } else if (kind !== 'remove' || !(await this.#options.feeds.hasTarget(signed))) {
       if (!this.#posts.of(author).take()) throw tooMuch(`${author} says too much at once`);
       await this.#assertWelcome(name);
       if (!this.#threads.of(`${name} ${topic}`).take()) throw tooMuch(`Too much is said at once about ${topic}`);

@@ -150,6 +150,11 @@ class LevelFeedStore implements FeedStore {
     return await this.#inTurn(async () => knownIn(signed, await this.#read(signed.entry)));
   }
 
+  async hasTarget({ entry }: SignedEntry): Promise<boolean> {
+    const kept = await this.#kept(entry);
+    return kept.some(({ signed: { entry: other } }) => other.kind === 'post' && isAbout(entry, other));
+  }
+
   async #add(signed: SignedEntry): Promise<number> {
     const { entry, encoded } = signed;
     const key = keyOf(entry);

@@ -1,4 +1,4 @@
-/** Addresses of content without a name: `/ipfs/CID/path` on the gateway's own host names, and `CID.ipfs.localhost`, an origin of its own. */
+/** Addresses as other IPFS gateways have them: `/ipns/NAME`, which is a name's here; and content without a name: `/ipfs/CID/path` on the gateway's own host names, and `CID.ipfs.localhost`, an origin of its own. */
 import type { Request } from 'express';
 import { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';

@@ -71,6 +71,8 @@ export function requestWay(stations: Stations): readonly Handler[] {
     return embedderOf(headers, target, stations.hosts);
   };
   const reading: readonly Handler[] = [
+    // A page of any site may open a WebSocket to anywhere, and no browser says then which page it is: nothing is fetched for that.
+    { when: ({ headers }) => headers.upgrade !== undefined, answer: noUpgrade },
     {
       method: 'OPTIONS',
       when: (request, target) => embedder(request, target) !== undefined,
@@ -248,6 +250,10 @@ function isReading({ method }: Request): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
+function noUpgrade({ response }: Arrival): void {
+  response.status(400).type('text/plain').send('Nothing here speaks another protocol than HTTP.\n');
+}
+
 function unknownHost({ response }: Arrival): void {
   response.status(421).type('text/plain').send('This gateway does not serve that host name.\n');
 }
@@ -352,7 +358,12 @@ function onlyByName({ response }: Arrival): void {
   });
 }
 
-function toItsName({ request, response }: Arrival): void {
+/** Names of this machine. */
+function isHere(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '127.0.0.1' || hostname === '[::1]';
+}
+
+function toItsName({ request, response, target }: Arrival): void {
   const found = nameOfPath(request.path);
   if (found === undefined) {
     sendMessage(response, {
@@ -362,9 +373,17 @@ function toItsName({ request, response }: Arrival): void {
     });
     return;
   }
+  if (target.kind === 'own' && !isHere(target.hostname)) {
+    sendMessage(response, {
+      status: 404,
+      title: 'Sites are not at this address',
+      text: 'They have origins of their own below localhost, on the machine of the gateway; for other machines, below a domain (--domain).',
+    });
+    return;
+  }
   const port = Number(/:(\d+)$/.exec(request.headers.host ?? '')?.[1] ?? 80);
   // Joined as text: a path that begins with two slashes must not become another host.
-  response.redirect(301, siteUrl(found.name, port).slice(0, -1) + found.below + queryOf(request));
+  response.redirect(302, siteUrl(found.name, port).slice(0, -1) + found.below + queryOf(request));
 }
 
 function toOwnOrigin({ request, response, target }: Arrival): void {

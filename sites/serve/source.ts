@@ -395,6 +395,7 @@ class PooledContent implements SiteContent {
   async #shared(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
     const key = cid.toString();
     const { fetching } = this.#pool;
+    let isOwed = false;
     for (;;) {
       const cached = await this.#cache.get(viewOf(this.#site), cid);
       if (cached !== undefined && this.#isFree(cid, cached)) {
@@ -403,9 +404,12 @@ class PooledContent implements SiteContent {
       }
       const other = fetching.get(key);
       if (other === undefined) break;
+      if (isOwed) return await this.#fetch(cid, signal);
       const failure = await failureOf(other, signal);
       // The hosts would do to this visitor what they did to the other one; that the other left does not matter here.
       if (isRelaymintError(failure) && !isRelaymintError(failure, 'ABORTED', 'CLOSED')) throw failure;
+      // What came for the other one is not shown to this visitor: nobody waits for a turn at it.
+      isOwed = failure === undefined && !this.#isShared;
     }
     const mine = this.#fetch(cid, signal)
       .then((block) => {

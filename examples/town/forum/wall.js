@@ -7,6 +7,8 @@ const POSTS = '/.well-known/relaymint/posts';
 /** All that is up when somebody comes is told at once: after so long, milliseconds, that was it. */
 const FIRST_MILLIS = 500;
 
+const NOTHING = 'Nobody has said anything yet.';
+
 const list = document.querySelector('.notes');
 const status = document.querySelector('.status');
 /** Elements, by author and number of what was said. */
@@ -27,6 +29,7 @@ listen(WALL, `${POSTS}?path=${encodeURIComponent(list.dataset.thread)}`, {
   },
   gone(post) {
     take(keyOf(post));
+    if (notes.size === 0) status.textContent = NOTHING;
   },
   lost() {
     clearTimeout(first);
@@ -38,7 +41,7 @@ listen(WALL, `${POSTS}?path=${encodeURIComponent(list.dataset.thread)}`, {
 function complete() {
   for (const key of notes.keys()) if (!told.has(key)) take(key);
   list.setAttribute('aria-busy', 'false');
-  status.textContent = notes.size === 0 ? 'Nobody has said anything yet.' : '';
+  status.textContent = notes.size === 0 ? NOTHING : '';
   if (location.hash !== '') document.querySelector(`#${CSS.escape(location.hash.slice(1))}`)?.scrollIntoView();
 }
 

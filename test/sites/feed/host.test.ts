@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { MAX_ENTRIES_PER_AUTHOR, MAX_ENTRY_CONTENT_BYTES, MAX_FEED_BYTES_PER_AUTHOR } from '../../../core/limits.ts';
 import { unixSeconds } from '../../../core/units.ts';
-import { openFeedStore, signEntry, type Entry } from '../../../sites/feed/index.ts';
+import { openFeedStore, signEntry, type Entry, type SignedEntry } from '../../../sites/feed/index.ts';
 import { silentLog } from '../../../core/ports.ts';
 import { Cleanup, temporaryFolder, wallet } from '../kit.ts';
 import { FORUM, TOPIC, Town, textOf, type FeedHost } from './kit.ts';
@@ -42,12 +42,21 @@ describe('a host refuses', () => {
 
   it('a thread of a name whose manifest lets nobody post, but not what takes something back', async () => {
     const town = new Town(cleanup);
-    const host = await town.host('none');
+    const host = await town.host();
+    const before = await town.entry({ author: 'alice.sso' }, 'while it was open');
+    await host.bring(before);
+    await town.keeps(
+      host,
+      town.ledger.register(FORUM, town.ledger.records.get(FORUM)?.root ?? new Uint8Array()),
+      wallet(1),
+      'none',
+    );
+    town.clock.advance(60_000);
     await expect(host.bring(await town.entry({ author: 'alice.sso' }, 'hello'))).rejects.toMatchObject({
       code: 'CONTENT_REFUSED',
     });
     await host.bring(await town.entry({ author: FORUM }, 'the owner may'));
-    const target = { author: 'alice.sso', sequence: 1 };
+    const target = { author: 'alice.sso', sequence: before.entry.sequence };
     await host.bring(await town.entry({ author: 'alice.sso', kind: 'remove', target }));
     expect(await wordsAt(host)).toEqual(['the owner may']);
   });
@@ -81,6 +90,17 @@ describe('a host refuses', () => {
     const old = await town.entry({ author: 'bob.sso' }, 'one');
     town.clock.advance(2 * 3_600_000);
     await expect(host.bring(old)).rejects.toMatchObject({ code: 'ENTRY_STALE' });
+  });
+
+  it('removals of what never was, one after the other, nor below a name that takes no posts', async () => {
+    const town = new Town(cleanup);
+    const host = await town.host();
+    const ghost = (sequence: number): Promise<SignedEntry> =>
+      town.entry({ author: 'alice.sso', kind: 'remove', target: { author: 'alice.sso', sequence } });
+    for (let count = 1; count <= 5; count += 1) await host.bring(await ghost(count));
+    await expect(host.bring(await ghost(6))).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    const closed = await town.host('none');
+    await expect(closed.bring(await ghost(7))).rejects.toMatchObject({ code: 'CONTENT_REFUSED' });
   });
 
   it('what an author in a hurry would add, and hears the others', async () => {

@@ -297,6 +297,7 @@ async function crowded(): Promise<{
   const counting: FeedStore = {
     add: (signed) => feeds.add(signed),
     known: (signed) => feeds.known(signed),
+    hasTarget: (signed) => feeds.hasTarget(signed),
     after: (topic, arrival) => feeds.after(topic, arrival),
     newest: (topic) => feeds.newest(topic),
     onAdded: (topic, tell) => {

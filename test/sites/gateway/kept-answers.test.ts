@@ -88,6 +88,10 @@ describe('answers that are kept', () => {
     await front.get('/a.png');
     const headers = { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'no-cors', 'Sec-Fetch-Dest': 'image' };
     expect((await front.get('/a.png', { headers })).status).toBe(403);
+    // A browser says nothing of the page that opens a WebSocket, but for its origin.
+    const socket = { Origin: 'https://evil.example', Upgrade: 'websocket', Connection: 'Upgrade' };
+    const { status, text } = await front.get('/a.png', { headers: socket });
+    expect([status, text.includes('pixels'), front.made()]).toEqual([400, false, 1]);
   });
 
   it('are given below a domain to visitors, and not to pages of other names there, nor under names of this machine', async () => {
