@@ -26,7 +26,9 @@ export function trustText({ title, file: named }: Trusted): string {
   Windows (Chrome, Edge), for this user alone:
     certutil -user -addstore Root ${file}
 
-To ask the proxy for names, and for nothing else (the gateway says the address when it starts with --full):
+To ask the proxy for names, and for nothing else (the gateway says the address when it starts with --full). It takes the place of a proxy that is
+set there now, and everything else goes out directly: do not use it beside another one. Nor on a machine that others use too: while the gateway
+does not run, they could listen at its address.
 
   Chromium and Chrome on Linux, once:   chromium --proxy-pac-url=${PAC_URL}
   GNOME, for all programs:              gsettings set org.gnome.system.proxy autoconfig-url ${PAC_URL}
@@ -35,11 +37,10 @@ To ask the proxy for names, and for nothing else (the gateway says the address w
   macOS:                                networksetup -setautoproxyurl Wi-Fi ${PAC_URL}
   Windows:                              Settings, Network & internet, Proxy, Use setup script
 
-${distrustText({ title, file: named })}`;
+${distrustText(title)}`;
 }
 
-export function distrustText({ title, file: named }: Trusted): string {
-  const file = quoted(named);
+export function distrustText(title: string): string {
   return `To undo it:
 
   Chromium and Chrome on Linux:
@@ -47,14 +48,13 @@ export function distrustText({ title, file: named }: Trusted): string {
   Firefox:
     the same list of authorities: "${title}", Delete or Distrust; and Network Settings, as they were
   macOS:
-    security remove-trusted-cert ${file}
-    security delete-certificate -c "${title}" ${KEYCHAIN}
+    security delete-certificate -t -c "${title}" ${KEYCHAIN}
     networksetup -setautoproxystate Wi-Fi off
   Windows:
     certutil -user -delstore Root "${title}"
     and take the script out of the settings of the proxy
   GNOME:
-    gsettings set org.gnome.system.proxy mode none`;
+    gsettings set org.gnome.system.proxy mode none   (or what it was before)`;
 }
 
 /** As a shell takes it. */

@@ -122,7 +122,7 @@ async function remove(options: CaOptions & ValuesOf<typeof removeSection>): Prom
     return;
   }
   output.line(
-    `The key is gone from ${options.ca}; a gateway that runs with --full has it until it is stopped. Browsers that trust its certificate are to be told:\n\n${distrustText({ title: title ?? 'Relaymint names on this machine ..', file: EXAMPLE_FILE })}`,
+    `The key is gone from ${options.ca}; a gateway that runs with --full has it until it is stopped. Browsers that trust its certificate are to be told:\n\n${distrustText(title ?? 'Relaymint names on this machine ..')}`,
   );
 }
 

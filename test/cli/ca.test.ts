@@ -55,7 +55,7 @@ describe('relaymint ca', () => {
     expect(await readFile(path.join(folder, 'ca', 'ca.pem'), 'utf8')).toBe('damaged');
     const removed = await ca('remove', '--yes');
     expect([removed.code, await readdir(path.join(folder, 'ca'))]).toEqual([0, []]);
-    for (const way of ['certutil -d sql:$HOME/.pki/nssdb -D', 'Firefox', 'remove-trusted-cert', '-delstore Root'])
+    for (const way of ['certutil -d sql:$HOME/.pki/nssdb -D', 'Firefox', 'delete-certificate -t', '-delstore Root'])
       expect(removed.stdout).toContain(way);
     expect(JSON.parse((await ca('remove', '--yes', '--json')).stdout)).toMatchObject({ event: 'absent' });
   });
