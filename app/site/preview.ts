@@ -77,6 +77,7 @@ const MAX_LABEL = 63;
  */
 export async function openPreview(options: PreviewOptions): Promise<Preview> {
   const { port, signal, log } = options;
+  const began = Date.now();
   await using opening = new AsyncDisposableStack();
   await assertOneFolder(options);
   const scratch = opening.use(await openScratch('preview'));
@@ -101,7 +102,7 @@ export async function openPreview(options: PreviewOptions): Promise<Preview> {
   const { port: bound } = await gateway.listen({ port });
   for (const one of options.paths) await shown.add(one);
   assertNotAborted(signal, 'Opening the preview');
-  shown.watch(bound);
+  await shown.watch(bound, began);
   const all = opening.move();
   return {
     url: `http://127.0.0.1:${bound}/`,
@@ -202,11 +203,13 @@ class Shown implements AsyncDisposable {
     return [...folders, ...cars];
   }
 
-  /** Shows each folder anew when something in it changes. */
-  watch(port: number): void {
+  /** Shows each folder anew when something in it changes. @param began when reading began, Unix milliseconds: what was written since may not be shown yet. */
+  async watch(port: number, began: number): Promise<void> {
     for (const folder of this.#folders.values()) {
       const { log, manifest = manifestBeside(folder.path) } = this.#options;
-      this.#watching.use(new WatchedFolder(folder.path, manifest, () => void this.#refresh(folder, port), log));
+      const watched = new WatchedFolder(folder.path, manifest, () => void this.#refresh(folder, port), log);
+      this.#watching.use(watched);
+      await watched.begin(began);
     }
   }
 
@@ -287,7 +290,7 @@ class WatchedFolder implements AsyncDisposable {
   readonly #manifest: string;
   readonly #onChange: () => void;
   readonly #log: Log;
-  readonly #looking: AsyncDisposable;
+  #looking: AsyncDisposable | undefined;
   #watcher: FSWatcher | undefined;
   #settling: NodeJS.Timeout | undefined;
   /** Which folder it is. */
@@ -300,8 +303,15 @@ class WatchedFolder implements AsyncDisposable {
     this.#manifest = manifest;
     this.#onChange = onChange;
     this.#log = log;
+  }
+
+  /** Resolves when every later change is seen. @param began see `Shown.watch`. */
+  async begin(began: number): Promise<void> {
+    await this.#look();
+    const written = await stat(this.#manifest).catch(() => undefined);
+    if (written !== undefined && written.mtimeMs >= began) this.#changed();
     const what = 'looking for changes of a folder';
-    this.#looking = repeat({ everyMillis: LOOK_MILLIS, atOnce: true, work: () => this.#look(), what, log });
+    this.#looking = repeat({ everyMillis: LOOK_MILLIS, work: () => this.#look(), what, log: this.#log });
   }
 
   async #look(): Promise<void> {
@@ -344,7 +354,7 @@ class WatchedFolder implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#looking[Symbol.asyncDispose]();
+    await this.#looking?.[Symbol.asyncDispose]();
     clearTimeout(this.#settling);
     this.#watcher?.close();
   }

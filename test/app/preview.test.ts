@@ -1,5 +1,5 @@
 /** The preview of a site: a folder and its changes, without any node. */
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { CarBufferWriter } from '@ipld/car';
@@ -250,6 +250,25 @@ describe('a preview under a manifest', () => {
     await rewritten('{ "creator": "Ana", "title": "two" }');
     expect([await title(), await textOf(`${url}.relaymint/state`)]).not.toEqual(['one', state]);
     expect(await title()).toBe('two');
+  });
+
+  it('shows what was written into the file while the folder was read', async () => {
+    const folder = await withTerms('site', { 'index.html': 'page' }, { title: 'one' });
+    let written = false;
+    let told = (): void => {};
+    const changed = new Promise<void>((resolve) => (told = resolve));
+    const preview = await opened([folder], {
+      // The manifest was read before.
+      onImport: () => {
+        if (written) return;
+        written = true;
+        writeFileSync(`${folder}.manifest.json`, '{ "creator": "Ana", "title": "two" }');
+      },
+      onChange: () => told(),
+    });
+    await changed;
+    const found = await textOf(`${preview.sites[0]?.url}.well-known/relaymint/manifest.json`);
+    expect(JSON.parse(found)).toMatchObject({ title: 'two' });
   });
 
   it('that is given, or a name, is for one folder; a name that needs one shows nothing without', async () => {
