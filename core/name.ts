@@ -129,3 +129,10 @@ function invalid(text: string, why: string): RelaymintError {
     remedy: 'A name looks like news.web3.',
   });
 }
+
+const THIS_MACHINE = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i;
+
+/** Whether a host, with or without a port, means this machine wherever it is typed. Another name that leads here may be a trick (DNS rebinding). */
+export function isThisMachine(host: string | undefined): boolean {
+  return host !== undefined && THIS_MACHINE.test(host);
+}

@@ -39,7 +39,7 @@ const UPDATES = '/.well-known/relaymint/updates';
 const POSTS = '/.well-known/relaymint/posts';
 
 const postsSchema = z.object({
-  posts: z.array(z.object({ author: z.object({ name: z.string() }), text: z.string() })),
+  posts: z.array(z.object({ author: z.object({ name: z.string() }), text: z.string().optional() })),
 });
 const updateSchema = z.object({ update: z.object({ sequence: z.number(), text: z.string() }) });
 
@@ -130,8 +130,8 @@ class Visitor {
   async thread(name: string, topic: string, posts: readonly Post[]): Promise<string | undefined> {
     const found = await this.#json(name, `${POSTS}?path=${encodeURIComponent(topic)}`, postsSchema, {});
     if (typeof found === 'string') return found;
+    // Others may have said something too, and some of it may be taken back: then it has no text.
     const told = found.posts.map(({ author, text }) => `${author.name}: ${text}`);
-    // An earlier start may have said the same in it.
     const missing = posts.find(({ as, text }) => !told.includes(`${as}: ${text}`));
     return missing && `the thread about ${topic} lacks what ${missing.as} said`;
   }

@@ -29,7 +29,7 @@ export function idOf({ author, sequence }: EntryId): string {
 /**
  * In the order in which they were made. What is about no post of these is left out. An author's newest word on a post counts, and of
  * hiding and showing the owner's newest, in whichever order they come; what is removed stays so. Of two that an author gave one number,
- * the one counts whose bytes come later: everybody sees the same.
+ * the one counts whose bytes come later, for who has both; a host keeps the one that it was brought first.
  */
 export function foldThread(entries: readonly SignedEntry[]): readonly Post[] {
   const said = new Map<string, About>();

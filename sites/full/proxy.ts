@@ -15,6 +15,7 @@ import {
   MAX_PROXY_HEAD_BYTES,
   PROXY_HANDSHAKE_MILLIS,
 } from '../../core/limits.ts';
+import { isThisMachine } from '../../core/name.ts';
 import { silentLog, systemClock, type Clock, type Log } from '../../core/ports.ts';
 import { listenAt, type ListenAt } from '../../platform/listen.ts';
 import { nameOfTunnel, secureAddressOf } from './asked.ts';
@@ -41,8 +42,6 @@ export interface FullMode extends AsyncDisposable {
 }
 
 const PAC_PATH = '/proxy.pac';
-/** By which names this machine is asked; another name that leads here is a trick (DNS rebinding). */
-const HERE = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i;
 const REFUSED = 'This proxy is for the names of Relaymint on this machine, and leads nowhere else.\n';
 const BUSY = 'Too many connections are being set up.\n';
 
@@ -127,7 +126,7 @@ class ProxyServer {
       response.writeHead(302, { Location: secure, 'Cache-Control': 'no-store' }).end();
     } else if (!url.startsWith('/')) {
       say(response, 403, REFUSED);
-    } else if (!HERE.test(headers.host ?? '')) {
+    } else if (!isThisMachine(headers.host)) {
       say(response, 421, 'This proxy does not serve that host name.\n');
     } else if (!isReading || url !== PAC_PATH) {
       say(response, 404, `There is only ${PAC_PATH} here, for browsers.\n`);

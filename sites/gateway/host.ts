@@ -1,7 +1,7 @@
 /** Which of our origins a request is for. Any page on the web can reach loopback; the Host header says which host it meant to reach. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { CID } from 'multiformats/cid';
-import { inlineName, nameOfHost, parseName, siteUrl } from '../../core/name.ts';
+import { inlineName, isThisMachine, nameOfHost, parseName, siteUrl } from '../../core/name.ts';
 import { isRelaymintError } from '../../core/errors.ts';
 import { parseRoot } from './root-address.ts';
 
@@ -57,7 +57,6 @@ const FORWARDED: readonly string[] = [
 const ROOT_SUFFIX = '.ipfs.localhost';
 /** Where other gateways have names: what is before it is as they write it, or as we do. */
 const NAME_SUFFIX = '.ipns.localhost';
-const OWN_HOSTS = ['localhost', '127.0.0.1', '[::1]'];
 
 /** @param full the name that the connection is for, where it is one of full mode */
 export function targetOf(headers: IncomingHttpHeaders, { own, domain }: GatewayHosts, full?: string): Target {
@@ -76,7 +75,7 @@ export function targetOf(headers: IncomingHttpHeaders, { own, domain }: GatewayH
     // A proxy passes what strangers wrote: to them, this machine's own names are not there.
     if (isForwarded(headers)) return { kind: 'foreign' };
   }
-  if (OWN_HOSTS.includes(hostname) || own.has(hostname)) return { kind: 'own', hostname };
+  if (isThisMachine(hostname) || own.has(hostname)) return { kind: 'own', hostname };
   if (!hostname.endsWith('.localhost')) return { kind: 'foreign' };
   if (hostname.endsWith(ROOT_SUFFIX)) {
     const root = parseRoot(hostname.slice(0, -ROOT_SUFFIX.length));

@@ -5,6 +5,7 @@
  */
 import type { Request, Response } from 'express';
 import { isRelaymintError } from '../../core/errors.ts';
+import { isThisMachine } from '../../core/name.ts';
 import type { Log } from '../../core/ports.ts';
 import { siteOrderSchema } from '../../ledger/budget/index.ts';
 import { isForwarded } from './host.ts';
@@ -16,8 +17,6 @@ const MAX_ORDER_BYTES = 1024;
 /** Of what is too long, so much is read at most. */
 const MOST_READ = 65_536;
 
-/** Host names that mean this machine wherever they are typed. */
-const HERE = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i;
 const LOOPBACK = /^(?:::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$|^::1$/;
 
 /** Who asks is at this machine. Behind a proxy nobody is: what it passes on comes from this machine too. */
@@ -27,7 +26,7 @@ export function isPayerHere({ headers, socket }: Pick<Request, 'headers' | 'sock
 
 /** And asks this machine by its own name. */
 export function isVisitorHere(request: Pick<Request, 'headers' | 'socket'>): boolean {
-  return HERE.test(request.headers.host ?? '') && isPayerHere(request);
+  return isThisMachine(request.headers.host) && isPayerHere(request);
 }
 
 export class SpendingService {

@@ -2,7 +2,7 @@
 import type { Request, Response } from 'express';
 import type { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
-import { isName, parseName, siteUrl, type Tld } from '../../core/name.ts';
+import { isName, isThisMachine, parseName, siteUrl, type Tld } from '../../core/name.ts';
 import type { BlockReader } from '../blocks/index.ts';
 import { answerContent } from './content.ts';
 import type { Asked, Embedder, NameHandler, RootSource } from './contract.ts';
@@ -358,11 +358,6 @@ function onlyByName({ response }: Arrival): void {
   });
 }
 
-/** Names of this machine. */
-function isHere(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '127.0.0.1' || hostname === '[::1]';
-}
-
 function toItsName({ request, response, target }: Arrival): void {
   const found = nameOfPath(request.path);
   if (found === undefined) {
@@ -373,7 +368,7 @@ function toItsName({ request, response, target }: Arrival): void {
     });
     return;
   }
-  if (target.kind === 'own' && !isHere(target.hostname)) {
+  if (target.kind === 'own' && !isThisMachine(target.hostname)) {
     sendMessage(response, {
       status: 404,
       title: 'Sites are not at this address',

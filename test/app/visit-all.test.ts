@@ -102,11 +102,17 @@ describe('a visit to all', () => {
     ['nothing of what was said', []],
     ['it by another author', [{ author: { name: 'eve.sso' }, text: 'hello' }]],
     ['other words', [{ author: { name: 'ada.sso' }, text: 'hello!' }]],
+    ['it taken back', [{ author: { name: 'ada.sso' } }]],
     ['something else than posts', [{ text: 'hello' }]],
     ['no JSON', undefined],
   ])('finds a thread that tells %s', async (_what, posts) => {
     told.posts = posts;
     expect(await visited()).toEqual(['wall.web3']);
+  });
+
+  it('minds neither what others said, nor that some of it was taken back', async () => {
+    told.posts = [{ author: { name: 'bob.sso' } }, { author: { name: 'ada.sso' }, text: 'hello' }];
+    expect(await visited()).toEqual([]);
   });
 
   it('finds an update that is not the one that was said, wherever it is shown', async () => {
