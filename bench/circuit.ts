@@ -14,6 +14,8 @@ const ROWS: Rows = {
   'hops-1': overTcp({ kind: 'circuit', hops: 1, metered: true }),
   'hops-3': overTcp({ kind: 'circuit', hops: 3, metered: true }),
   'hops-3-unmetered': overTcp({ kind: 'circuit', hops: 3, metered: false }),
+  // The way of a visit: three relays and the host.
+  'hops-4': overTcp({ kind: 'circuit', hops: 4, metered: true }),
 };
 
 /** What is aimed at. */
@@ -37,7 +39,7 @@ export function circuitCommand(program: Command): void {
     .command('circuit')
     .summary('throughput, CPU and round trips of plain TCP, TLS and circuits')
     .description(
-      'Measures, in turns and over loopback: plain TCP, TLS as links use it, metered and paid circuits of 1 and of 3 hops, ' +
+      'Measures, in turns and over loopback: plain TCP, TLS as links use it, metered and paid circuits of 1, 3 and 4 hops, ' +
         'and one of 3 hops without metering. Every node is a process of its own. MB/s is what the initiator receives from ' +
         'the last hop, CPU the user and system time of all processes of the row, RTT the round trip of 1 KiB on the idle path. ' +
         'Then a metered circuit beside an unmetered one, in short turns through the same processes: what metering costs.',

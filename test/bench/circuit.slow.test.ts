@@ -83,7 +83,14 @@ describe('the circuit benchmark', () => {
       const { code, stdout, stderr } = await ended(start(...args));
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       const report = reportSchema.parse(JSON.parse(stdout));
-      expect(report.rows.map(({ name }) => name)).toEqual(['tcp', 'tls', 'hops-1', 'hops-3', 'hops-3-unmetered']);
+      expect(report.rows.map(({ name }) => name)).toEqual([
+        'tcp',
+        'tls',
+        'hops-1',
+        'hops-3',
+        'hops-3-unmetered',
+        'hops-4',
+      ]);
       expect(await readdir(temporary)).toEqual([]);
     },
     PATIENCE_MILLIS,
