@@ -1,0 +1,83 @@
+/**
+ * Sites that sign people in. Those with a name are known by it: their client id is the name, and what they are comes of their manifest, which the
+ * ledger vouches for; nothing is fetched that a stranger names. Others register (OpenID Connect Dynamic Client Registration).
+ */
+import type { AdapterPayload } from 'oidc-provider';
+import { inlineName, isName, nameOfFullHost, parseName } from '../../core/name.ts';
+import { unixSeconds } from '../../core/units.ts';
+import type { Directory } from './contract.ts';
+import { hostSector, nameSector, type Sector } from './subject.ts';
+
+const WEB3 = '.web3';
+/** Says to the library which tenure of the name it is; nothing is fetched from there. */
+const TENURE = /^https:\/\/([^/]+)\/tenure\/(\d+)$/;
+
+/** undefined: nobody registers under such an id. */
+export function clientName(clientId: string): string | undefined {
+  return clientId.endsWith(WEB3) && isName(clientId) && parseName(clientId).name === clientId ? clientId : undefined;
+}
+
+/** Metadata of a site's client, as if it had registered. */
+export async function nameClient(directory: Directory, name: string, signal: AbortSignal): Promise<AdapterPayload | undefined> {
+  const client = await directory.client(name, signal);
+  if (client === undefined || !client.holding.isActive || client.redirects.length === 0) return undefined;
+  const origins = originsOf(name);
+  const at = (paths: readonly string[]): string[] => origins.flatMap((origin) => paths.map((path) => origin + path));
+  return {
+    client_id: name,
+    client_name: client.title ?? name,
+    application_type: 'web',
+    token_endpoint_auth_method: 'none',
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+    redirect_uris: at(client.redirects),
+    post_logout_redirect_uris: at(client.signedOut),
+    subject_type: 'pairwise',
+    // A site under one name at several addresses is one site.
+    sector_identifier_uri: `https://${name}/tenure/${client.holding.registeredAt}`,
+  };
+}
+
+/** Where a name's pages are on the visitor's own machine: nobody else can serve them there. */
+function originsOf(name: string): readonly string[] {
+  const full = nameOfFullHost(name) === name ? [`https://${name}`] : [];
+  return [`http://${inlineName(name)}.localhost`, ...full];
+}
+
+/** True for an address that was registered; on loopback, and on a name's origin on this machine, under any port (RFC 8252, 7.3). */
+export function isRegistered(value: string, registered: readonly string[]): boolean {
+  if (registered.includes(value)) return true;
+  const plain = withoutPort(value);
+  return plain !== undefined && registered.some((uri) => withoutPort(uri) === plain);
+}
+
+/** undefined: its port counts. */
+function withoutPort(uri: string): string | undefined {
+  if (!URL.canParse(uri)) return undefined;
+  const url = new URL(uri);
+  const isLoopback = ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname) || url.hostname.endsWith('.localhost');
+  // Written in another way it is another address: nothing is guessed about what a browser makes of it.
+  if (url.protocol !== 'http:' || !isLoopback || url.href !== uri || url.username !== '' || url.password !== '') return undefined;
+  url.port = '';
+  return url.href;
+}
+
+/** Of a client as the library has it. @throws RelaymintError INVALID_ARGUMENT when it has none. */
+export function sectorOf({ clientId, redirectUris = [], sectorIdentifierUri }: SectorClient): Sector {
+  const name = clientName(clientId);
+  if (name === undefined) return hostSector(redirectUris);
+  const tenure = TENURE.exec(sectorIdentifierUri ?? '')?.[2];
+  if (tenure === undefined) throw new TypeError('a site by its name has its tenure');
+  return nameSector({ name, registeredAt: unixSeconds(BigInt(tenure)) });
+}
+
+export interface SectorClient {
+  readonly clientId: string;
+  readonly redirectUris?: readonly string[] | undefined;
+  readonly sectorIdentifierUri?: string | undefined;
+}
+
+/** For people: what they recognise a client by, which is where it sends them. */
+export function clientPlace(clientId: string, redirectUri: string): string {
+  return clientName(clientId) ?? new URL(redirectUri).host;
+}

@@ -1,0 +1,195 @@
+/**
+ * How a person signs in and consents: pages for people, and the same steps as JSON for programs (docs/sign-in.md). An interaction belongs to
+ * the browser that has its cookie; what it ends with is taken once.
+ */
+import express, { Router, type Request, type Response } from 'express';
+import type Provider from 'oidc-provider';
+import { errors } from 'oidc-provider';
+import { z } from 'zod';
+import type { Clock } from '../../core/ports.ts';
+import { unixMillis } from '../../core/units.ts';
+import { encodeChallenge } from './by-hand.ts';
+import { MAX_BODY, parsed, type Challenges } from './challenges.ts';
+import { SCOPES, claimsOf, tellClaims, type Person } from './claims.ts';
+import { clientPlace } from './clients.ts';
+import type { Directory, IssuerStore } from './contract.ts';
+import { consentPage, messagePage, sendPage, signInPage, type Asking } from './pages.ts';
+import { loginOf } from './provider.ts';
+import { parseAccountId } from './subject.ts';
+
+/** How long a look-up of a name may take before a page fails. */
+const LOOK_UP_MILLIS = 10_000;
+/** For how long a person may begin again by a link what took them too long. */
+const RESTART_MILLIS = 24 * 3_600_000;
+
+export interface InteractionsOptions {
+  readonly issuer: URL;
+  readonly provider: () => Provider;
+  readonly challenges: Challenges;
+  readonly store: IssuerStore;
+  readonly directory: Directory;
+  readonly chain: string;
+  readonly clock: Clock;
+}
+
+type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
+type Result = Parameters<Provider['interactionResult']>[2];
+
+const DENIED: Result = { error: 'access_denied', error_description: 'the person did not allow it' };
+const decisionSchema = z.strictObject({ decision: z.enum(['allow', 'deny']) });
+const missingSchema = z.looseObject({ missingOIDCScope: z.array(z.string()).optional() });
+
+export class Interactions {
+  readonly router: Router = Router();
+  readonly #options: InteractionsOptions;
+
+  constructor(options: InteractionsOptions) {
+    this.#options = options;
+    const bodies = [express.json({ limit: MAX_BODY }), express.urlencoded({ limit: MAX_BODY, extended: false })];
+    this.router.get('/:uid', (request, response) => this.#show(request, response));
+    this.router.post('/:uid/challenge', (request, response) => this.#challenge(request, response));
+    this.router.post('/:uid/login', bodies, (request: Request, response: Response) => this.#login(request, response));
+    this.router.post('/:uid/consent', bodies, (request: Request, response: Response) => this.#consent(request, response));
+    this.router.post('/:uid/cancel', (request, response) => this.#cancel(request, response));
+  }
+
+  /** Kept so that a person whose time was over can begin again. `url`: path and query of the request for authorization. */
+  async began(uid: string, url: string): Promise<void> {
+    await this.#options.store.put(restartKey(uid), url, unixMillis(this.#options.clock.now() + RESTART_MILLIS));
+  }
+
+  /** What to say, and where to begin again, when an interaction is not there. */
+  async over(request: Request, response: Response): Promise<void> {
+    const uid = /^\/(?:interaction|auth)\/([\w-]{1,64})/.exec(request.originalUrl)?.[1] ?? '';
+    const again = await this.#options.store.get(restartKey(uid));
+    const text =
+      'It took too long, is finished already, or was begun in another browser; or this browser keeps no cookies of this page.';
+    if (wantsJson(request)) {
+      response.status(400).json({ error: 'interaction_over', error_description: text });
+      return;
+    }
+    const link = again === undefined ? undefined : { url: again, label: 'Begin again' };
+    const remedy = again === undefined ? ' Go back to the site and sign in there once more.' : '';
+    const page = { status: 400, title: 'This sign-in is over', text: text + remedy, link, code: 'interaction_over' };
+    sendPage(response, messagePage(page));
+  }
+
+  async #show(request: Request, response: Response): Promise<void> {
+    const interaction = await this.#find(request, response);
+    const asking = await this.#asking(interaction);
+    const path = `/interaction/${interaction.uid}`;
+    const destination = redirectOf(interaction);
+    if (interaction.prompt.name === 'login') {
+      const challenge = await this.#options.challenges.create(interaction.uid, asking.place);
+      if (wantsJson(request)) {
+        response.json({ prompt: 'login', client: asking, challenge });
+        return;
+      }
+      const issuer = this.#options.issuer.host;
+      const code = encodeChallenge(challenge);
+      sendPage(response, signInPage({ asking, path, issuer, destination, challenge, code }));
+      return;
+    }
+    const person = await this.#person(interaction);
+    const scopes = scopesOf(interaction);
+    if (wantsJson(request)) {
+      response.json({ prompt: 'consent', client: asking, scopes, claims: claimsOf(person, scopes), destination });
+      return;
+    }
+    const who = person.account.profile?.name ?? person.account.wallet;
+    const offline = scopes.includes('offline_access');
+    const told = tellClaims(person, scopes);
+    sendPage(response, consentPage({ asking, path, who, told, offline, destination }));
+  }
+
+  async #challenge(request: Request, response: Response): Promise<void> {
+    const interaction = await this.#find(request, response, 'login');
+    const { place } = await this.#asking(interaction);
+    response.set('Cache-Control', 'no-store').json(await this.#options.challenges.create(interaction.uid, place));
+  }
+
+  async #login(request: Request, response: Response): Promise<void> {
+    const { uid } = await this.#find(request, response, 'login');
+    const account = await this.#options.challenges.answer(uid, request.body);
+    const login = { ...loginOf(account, this.#options.issuer), amr: ['pop'] };
+    await this.#finish(request, response, { login });
+  }
+
+  async #consent(request: Request, response: Response): Promise<void> {
+    const { params, session, grantId, prompt } = await this.#find(request, response, 'consent');
+    const { decision } = parsed(decisionSchema, request.body);
+    if (decision === 'deny') {
+      await this.#finish(request, response, DENIED);
+      return;
+    }
+    const { Grant } = this.#options.provider();
+    const found = grantId === undefined ? undefined : await Grant.find(grantId);
+    const grant = found ?? new Grant({ accountId: session?.accountId, clientId: String(params['client_id']) });
+    const { missingOIDCScope } = missingSchema.parse(prompt.details);
+    if (missingOIDCScope !== undefined) grant.addOIDCScope(missingOIDCScope.join(' '));
+    await this.#finish(request, response, { consent: { grantId: await grant.save() } }, { mergeWithLastSubmission: true });
+  }
+
+  async #cancel(request: Request, response: Response): Promise<void> {
+    await this.#find(request, response);
+    await this.#finish(request, response, DENIED);
+  }
+
+  /** Goes on: by a redirect for forms, and for programs by the address to go to. */
+  async #finish(
+    request: Request,
+    response: Response,
+    result: Result,
+    how: { readonly mergeWithLastSubmission: boolean } = { mergeWithLastSubmission: false },
+  ): Promise<void> {
+    const next = await this.#options.provider().interactionResult(request, response, result, how);
+    if (wantsJson(request)) response.json({ next });
+    else response.redirect(303, next);
+  }
+
+  /** @throws errors.SessionNotFound: it is not there, not this browser's, or not at that step. */
+  async #find(request: Request, response: Response, prompt?: 'login' | 'consent'): Promise<Interaction> {
+    const interaction = await this.#options.provider().interactionDetails(request, response);
+    // The cookie says which one it is; a page that was left open must not act for another.
+    if (interaction.uid !== request.params['uid']) throw new errors.SessionNotFound('another interaction');
+    if (prompt !== undefined && interaction.prompt.name !== prompt) throw new errors.SessionNotFound('another step');
+    return interaction;
+  }
+
+  async #asking({ params }: Interaction): Promise<Asking> {
+    const clientId = String(params['client_id']);
+    const client = await this.#options.provider().Client.find(clientId);
+    if (client === undefined) throw new errors.SessionNotFound('the client is gone');
+    const place = clientPlace(clientId, String(params['redirect_uri']));
+    return { place, title: client.clientName ?? place };
+  }
+
+  async #person({ session }: Interaction): Promise<Person> {
+    const account = parseAccountId(session?.accountId ?? '');
+    if (account === undefined) throw new errors.SessionNotFound('nobody is signed in');
+    const { directory, chain } = this.#options;
+    const signal = AbortSignal.timeout(LOOK_UP_MILLIS);
+    const holding = account.profile && (await directory.holding(account.profile.name, signal));
+    const profile = holding && (await directory.profile(holding, signal));
+    return { account, profile, chain };
+  }
+}
+
+/** What was asked for, as far as there is such a thing. */
+function scopesOf({ params }: Interaction): readonly string[] {
+  const asked = String(params['scope'] ?? '').split(' ');
+  return SCOPES.filter((scope) => asked.includes(scope));
+}
+
+function redirectOf({ params }: Interaction): string {
+  return String(params['redirect_uri']);
+}
+
+/** True for programs: browsers prefer pages. */
+export function wantsJson(request: Request): boolean {
+  return request.accepts(['html', 'json']) === 'json';
+}
+
+function restartKey(uid: string): string {
+  return `x:${uid}`;
+}

@@ -1,0 +1,234 @@
+/** The issuer: one HTTP server of its own, with the OpenID Provider and the pages by which people use it. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import type Provider from 'oidc-provider';
+import { errors, type ClientMetadata, type KoaContextWithOIDC } from 'oidc-provider';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import type { Clock, Log } from '../../core/ports.ts';
+import { repeat } from '../../core/repeat.ts';
+import { listenAt, type ListenAt } from '../../platform/listen.ts';
+import type { SolanaChain } from '../siws/index.ts';
+import { Accounts } from './accounts.ts';
+import { Challenges } from './challenges.ts';
+import type { Directory, IssuerStore } from './contract.ts';
+import { sendFile } from './files.ts';
+import { Interactions, wantsJson } from './interactions.ts';
+import { frontPage, messagePage, sendPage } from './pages.ts';
+import { createProvider, issuerId } from './provider.ts';
+import { openSecrets, type IssuerSecrets } from './secrets.ts';
+
+/** How often it is looked whether a signing key is due. */
+const KEYS_MILLIS = 60_000;
+/** A request's head has to be there by then. */
+const HEAD_MILLIS = 15_000;
+const CLOSE_MILLIS = 5_000;
+
+export interface IssuerOptions {
+  /** Where others find it: https, or http on loopback and onion addresses. Never taken from a request. */
+  readonly issuer: URL;
+  /** Its secrets are there. */
+  readonly dataDir: string;
+  readonly store: IssuerStore;
+  readonly directory: Directory;
+  readonly clients?: readonly ClientMetadata[];
+  /** Which ledger, as wallets call it, and as CAIP-2 does. */
+  readonly network: SolanaChain;
+  readonly chain: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface Issuer extends AsyncDisposable {
+  /** As it stands in tokens. */
+  readonly id: string;
+  /** @throws RelaymintError ADDRESS_IN_USE, INVALID_CONFIG. */
+  listen(at: ListenAt): Promise<number>;
+}
+
+/** @throws RelaymintError INVALID_CONFIG; what `openSecrets` throws. */
+export async function openIssuer(options: IssuerOptions): Promise<Issuer> {
+  assertIssuer(options.issuer);
+  return new HttpIssuer(options, await openSecrets(secretsPlace(options)));
+}
+
+/** True for what only this machine reaches, or nobody can listen to on the way. */
+function isPrivate({ hostname }: URL): boolean {
+  return isLocal(hostname) || hostname.endsWith('.onion');
+}
+
+function isLocal(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '127.0.0.1' || hostname === '[::1]';
+}
+
+/** @throws RelaymintError INVALID_CONFIG. */
+function assertIssuer(issuer: URL): void {
+  const isPlain = issuer.search === '' && issuer.hash === '' && issuer.username === '' && issuer.pathname === '/';
+  const isSafe = issuer.protocol === 'https:' || (issuer.protocol === 'http:' && isPrivate(issuer));
+  if (isPlain && isSafe) return;
+  throw new RelaymintError('INVALID_CONFIG', `${issuer.href} cannot be an issuer.`, {
+    remedy: 'Use https://HOST, without a path; http is for localhost and onion addresses only.',
+  });
+}
+
+function secretsPlace({ dataDir, issuer, clock }: IssuerOptions): Parameters<typeof openSecrets>[0] {
+  return { directory: dataDir, issuer, clock };
+}
+
+class HttpIssuer implements Issuer {
+  readonly id: string;
+  readonly #options: IssuerOptions;
+  readonly #interactions: Interactions;
+  readonly #accounts: Accounts;
+  readonly #app: Express = express();
+  readonly #turning: AsyncDisposable;
+  #provider: Provider;
+  #secrets: IssuerSecrets;
+  #server: Server | undefined;
+
+  constructor(options: IssuerOptions, secrets: IssuerSecrets) {
+    this.id = issuerId(options.issuer);
+    this.#options = options;
+    this.#secrets = secrets;
+    const challenges = new Challenges(options);
+    this.#interactions = new Interactions({ ...options, challenges, provider: () => this.#provider });
+    this.#accounts = new Accounts({ ...options, challenges });
+    this.#provider = this.#open(secrets);
+    this.#turning = repeat({
+      everyMillis: KEYS_MILLIS,
+      work: () => this.#turnKeys(),
+      what: 'Turning the signing keys',
+      log: options.log,
+    });
+    this.#route();
+  }
+
+  async listen(at: ListenAt): Promise<number> {
+    const server = createServer({ headersTimeout: HEAD_MILLIS, requestTimeout: 2 * HEAD_MILLIS }, (request, response) =>
+      this.#answer(request, response),
+    );
+    this.#server = server;
+    return await listenAt(server, at, 'the issuer');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#turning[Symbol.asyncDispose]();
+    const server = this.#server;
+    if (server === undefined) return;
+    const cut = setTimeout(() => server.closeAllConnections(), CLOSE_MILLIS);
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeIdleConnections();
+    });
+    clearTimeout(cut);
+  }
+
+  #open(secrets: IssuerSecrets): Provider {
+    const provider = createProvider({ ...this.#options, secrets, clients: this.#options.clients ?? [] });
+    provider.on('interaction.started', ({ oidc, req }: KoaContextWithOIDC) => {
+      const uid = oidc.entities.Interaction?.uid;
+      // Only a request for authorization can be begun again: what goes on with one is over with it.
+      if (uid === undefined || oidc.route !== 'authorization') return;
+      this.#interactions
+        .began(uid, req.url ?? '/')
+        .catch((err: unknown) => this.#options.log.warn({ err }, 'a sign-in cannot be begun again by a link'));
+    });
+    return provider;
+  }
+
+  /** The library takes keys when it is made: with new keys it is made anew. What is under way ends with the old one. */
+  async #turnKeys(): Promise<void> {
+    if (this.#options.clock.now() < this.#secrets.until) return;
+    this.#secrets = await openSecrets(secretsPlace(this.#options));
+    this.#provider = this.#open(this.#secrets);
+    this.#options.log.info({ keys: this.#secrets.keys.map(({ kid }) => kid) }, 'signing keys were turned');
+  }
+
+  #route(): void {
+    const app = this.#app;
+    app.disable('x-powered-by');
+    app.set('etag', false);
+    app.get('/', (_request, response) => sendPage(response, frontPage(this.id)));
+    app.get(['/sso.css', '/sso.js', '/icon.svg'], (request, response) => sendFile(request.path, response));
+    app.use(['/interaction', '/account'], (request, _response, next) => next(this.#foreign(request)));
+    app.use('/interaction', this.#interactions.router);
+    app.use('/account', this.#accounts.router);
+    app.use((request, response, next) => {
+      this.#provider.callback()(request, response).catch(next);
+    });
+    app.use((error: unknown, request: Request, response: Response, _next: NextFunction) => {
+      this.#fail(error, request, response).catch((err: unknown) => {
+        this.#options.log.error({ err }, 'an error could not be told');
+        response.destroy();
+      });
+    });
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const { issuer } = this.#options;
+    const asked = request.headers.host ?? '';
+    if (isLocal(issuer.hostname) && asked !== issuer.host) {
+      this.#redirectHome(asked, request, response);
+      return;
+    }
+    // Whatever a proxy or a visitor says of where this is: it is where it was configured to be.
+    for (const header of Object.keys(request.headers)) {
+      if (header === 'forwarded' || header.startsWith('x-forwarded-')) delete request.headers[header];
+    }
+    request.headers.host = issuer.host;
+    request.headers['x-forwarded-proto'] = issuer.protocol.slice(0, -1);
+    this.#app(request, response);
+  }
+
+  /** By another address of this machine state would be kept under a host that the sign-in does not come back to. Anything else is no visitor of ours. */
+  #redirectHome(asked: string, { url, method }: IncomingMessage, response: ServerResponse): void {
+    const { issuer } = this.#options;
+    const isHere = URL.canParse(`http://${asked}`) && isLocal(new URL(`http://${asked}`).hostname);
+    if (isHere && method === 'GET' && url?.startsWith('/') === true) {
+      response.writeHead(308, { Location: issuer.origin + url, 'Cache-Control': 'no-store' }).end();
+      return;
+    }
+    response.writeHead(421, { 'Content-Type': 'text/plain; charset=utf-8' }).end(`This issuer is ${issuer.origin}.\n`);
+  }
+
+  /** Forms of other pages do nothing here: cookies come with them too, also from other ports of this host. */
+  #foreign(request: Request): RelaymintError | undefined {
+    if (request.method === 'GET' || request.method === 'HEAD') return undefined;
+    const from = request.get('Origin') ?? this.#options.issuer.origin;
+    const site = request.get('Sec-Fetch-Site') ?? 'same-origin';
+    if (from === this.#options.issuer.origin && site === 'same-origin') return undefined;
+    return new RelaymintError('POLICY_REFUSED', 'Another page sent this.', { remedy: 'Use the page of the issuer itself.' });
+  }
+
+  async #fail(error: unknown, request: Request, response: Response): Promise<void> {
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    if (error instanceof errors.SessionNotFound) {
+      await this.#interactions.over(request, response);
+      return;
+    }
+    const known = isRelaymintError(error) ? error : undefined;
+    const status = statusOf(error);
+    if (status >= 500) this.#options.log.error({ err: error, path: request.path }, 'a request failed');
+    const code = known?.code ?? (status < 500 ? 'INVALID_ARGUMENT' : 'INTERNAL');
+    const text = known?.message ?? (status < 500 ? 'The request is not as it has to be.' : 'Something went wrong here.');
+    if (wantsJson(request)) {
+      response.status(status).json({ error: code, error_description: text });
+      return;
+    }
+    const back = /^\/interaction\/[\w-]{1,64}/.exec(request.originalUrl)?.[0];
+    const link = back === undefined ? undefined : { url: back, label: 'Try again' };
+    sendPage(response, messagePage({ status, title: 'That did not work', text, link, code }));
+  }
+}
+
+function statusOf(error: unknown): number {
+  if (isRelaymintError(error, 'SIGN_IN_REFUSED') || isRelaymintError(error, 'POLICY_REFUSED')) return 403;
+  if (isRelaymintError(error, 'LIMIT_EXCEEDED')) return 429;
+  if (isRelaymintError(error, 'INVALID_ARGUMENT')) return 400;
+  if (isRelaymintError(error)) return 503;
+  // Of Express's readers of bodies.
+  const status = error instanceof Error && 'status' in error ? Number(error.status) : 500;
+  return status >= 400 && status < 500 ? status : 500;
+}

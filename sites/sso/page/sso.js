@@ -1,0 +1,126 @@
+// Finds wallets by the Wallet Standard, lets one sign, and sends the form that is also there for people without a wallet in the browser.
+
+const SIGN_IN = 'solana:signIn';
+const SIGN_MESSAGE = 'solana:signMessage';
+const CONNECT = 'standard:connect';
+/** A challenge that old may be over before the wallet has answered. */
+const STALE_MILLIS = 4 * 60_000;
+
+const here = document.getElementById('here');
+const list = document.getElementById('wallets');
+const looking = document.getElementById('looking');
+const said = document.getElementById('said');
+const profile = document.getElementById('profile');
+const form = document.getElementById('answering');
+const challenge = JSON.parse(here.dataset.challenge);
+const wallets = new Set();
+
+here.hidden = false;
+
+/** Fields in the order in which Sign-In-With-Solana writes them. */
+function textFor(address) {
+  return [
+    `${challenge.domain} wants you to sign in with your Solana account:`,
+    address,
+    '',
+    challenge.statement,
+    '',
+    `URI: ${challenge.uri}`,
+    `Version: ${challenge.version}`,
+    `Chain ID: ${challenge.chainId}`,
+    `Nonce: ${challenge.nonce}`,
+    `Issued At: ${challenge.issuedAt}`,
+    `Expiration Time: ${challenge.expirationTime}`,
+    `Request ID: ${challenge.requestId}`,
+  ].join('\n');
+}
+
+function base64url(bytes) {
+  const text = btoa(String.fromCharCode(...bytes));
+  return text.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+}
+
+function say(text) {
+  said.textContent = text;
+}
+
+function canSign(wallet) {
+  return SIGN_IN in wallet.features || SIGN_MESSAGE in wallet.features;
+}
+
+function register(...added) {
+  for (const wallet of added) {
+    if (wallets.has(wallet) || !canSign(wallet)) continue;
+    wallets.add(wallet);
+    looking.hidden = true;
+    list.append(choiceOf(wallet));
+  }
+  return () => {};
+}
+
+function choiceOf(wallet) {
+  const item = document.createElement('li');
+  const button = document.createElement('button');
+  button.type = 'button';
+  // An icon from elsewhere would tell somebody that a person signs in here.
+  if (/^data:image\/(svg\+xml|webp|png|gif);base64,/.test(wallet.icon ?? '')) {
+    const icon = document.createElement('img');
+    icon.src = wallet.icon;
+    icon.alt = '';
+    button.append(icon);
+  }
+  button.append(String(wallet.name).slice(0, 40));
+  button.addEventListener('click', () => signIn(wallet, button));
+  item.append(button);
+  return item;
+}
+
+async function signIn(wallet, button) {
+  if (Date.now() - Date.parse(challenge.issuedAt) > STALE_MILLIS) {
+    location.reload();
+    return;
+  }
+  say('');
+  button.disabled = true;
+  try {
+    const { address, signature } = await signatureOf(wallet, button);
+    if (address === undefined) return;
+    const name = profile.value.trim().toLowerCase();
+    const answer = {
+      nonce: challenge.nonce,
+      address,
+      signature: base64url(signature),
+      ...(name !== '' && { profile: name }),
+    };
+    form.elements.answer.value = base64url(new TextEncoder().encode(JSON.stringify(answer)));
+    form.submit();
+  } catch (error) {
+    say(`${wallet.name} did not sign: ${error?.message ?? 'it says no more'}`);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+async function signatureOf(wallet, button) {
+  if (SIGN_IN in wallet.features) {
+    const [output] = await wallet.features[SIGN_IN].signIn(challenge);
+    return { address: output.account.address, signature: output.signature };
+  }
+  // Older wallets sign any text: the page has to be the one that people trust. Two steps, and browsers want a click for each.
+  if (wallet.accounts.length === 0) {
+    await wallet.features[CONNECT].connect();
+    if (navigator.userActivation?.isActive === false) {
+      say(`${wallet.name} is connected. Press the button again to sign.`);
+      button.focus();
+      return {};
+    }
+  }
+  const [account] = wallet.accounts;
+  if (account === undefined) throw new Error('it shows no account');
+  const message = new TextEncoder().encode(textFor(account.address));
+  const [output] = await wallet.features[SIGN_MESSAGE].signMessage({ account, message });
+  return { address: account.address, signature: output.signature };
+}
+
+window.addEventListener('wallet-standard:register-wallet', ({ detail }) => detail({ register }));
+window.dispatchEvent(new CustomEvent('wallet-standard:app-ready', { detail: { register } }));

@@ -1,0 +1,200 @@
+/** The OpenID Provider: oidc-provider, told what this issuer allows. */
+import Provider, { interactionPolicy, type AdapterPayload, type ClientMetadata, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
+import { RelaymintError } from '../../core/errors.ts';
+import type { Clock, Log } from '../../core/ports.ts';
+import { CLAIMS_OF_SCOPES, SCOPES, claimsOf } from './claims.ts';
+import { clientName, isRegistered, nameClient, sectorOf } from './clients.ts';
+import type { Directory, IssuerStore, NameHolding } from './contract.ts';
+import { Records } from './records.ts';
+import type { IssuerSecrets } from './secrets.ts';
+import { accountId, isHeld, parseAccountId, subjectOf, type Account } from './subject.ts';
+
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+/** How long a person has to sign in and consent. */
+const INTERACTION_SECONDS = 15 * MINUTE;
+/** How long a look-up of a name may take before a request fails. */
+const LOOK_UP_MILLIS = 10_000;
+
+export interface ProviderOptions {
+  readonly issuer: URL;
+  readonly secrets: IssuerSecrets;
+  readonly store: IssuerStore;
+  readonly directory: Directory;
+  /** Known beforehand, besides those that register and sites by their names. */
+  readonly clients: readonly ClientMetadata[];
+  /** CAIP-2 reference of the ledger. */
+  readonly chain: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Cookies ignore ports: what shares the host `localhost` could use the session of a local issuer, so that it keeps none. */
+export function keepsSessions(issuer: URL): boolean {
+  return issuer.protocol === 'https:';
+}
+
+export function createProvider(options: ProviderOptions): Provider {
+  const provider = new Provider(issuerId(options.issuer), configuration(options));
+  // What a proxy says of itself is replaced by what is configured (see `Issuer`).
+  provider.proxy = true;
+  const { prototype } = provider.Client;
+  prototype.redirectUriAllowed = function redirectUriAllowed(uri) {
+    return isRegistered(uri, this.redirectUris ?? []);
+  };
+  prototype.postLogoutRedirectUriAllowed = function postLogoutRedirectUriAllowed(uri) {
+    return isRegistered(uri, this.postLogoutRedirectUris ?? []);
+  };
+  provider.on('server_error', (context: KoaContextWithOIDC, err: Error) => {
+    options.log.error({ err, path: context.path }, 'signing in failed');
+  });
+  return provider;
+}
+
+/** As it stands in tokens: without the slash that an address without path has. */
+export function issuerId(issuer: URL): string {
+  return issuer.pathname === '/' ? issuer.origin : issuer.href;
+}
+
+function configuration(options: ProviderOptions): Configuration {
+  const { issuer, secrets, directory } = options;
+  const isSecure = issuer.protocol === 'https:';
+  const suffix = issuer.port === '' ? '' : `-${issuer.port}`;
+  return {
+    adapter: (model: string) =>
+      model === 'Client' ? new ClientRecords(options) : new Records(model, options.store, options.clock),
+    clients: options.clients,
+    jwks: { keys: secrets.keys },
+    scopes: SCOPES,
+    claims: CLAIMS_OF_SCOPES,
+    // Clients that read claims from the ID token alone are many.
+    conformIdTokenClaims: false,
+    subjectTypes: ['pairwise'],
+    pairwiseIdentifier: (_context, id, client) => subjectOf(secrets.subjects, sectorOf(client), accountOf(id)),
+    sectorIdentifierUriValidate: (client) => clientName(client.clientId) === undefined,
+    findAccount: async (_context, id) => {
+      const account = parseAccountId(id);
+      const holding = account && (await heldBy(account, directory));
+      if (account === undefined || holding === 'lost') return undefined;
+      return {
+        accountId: id,
+        claims: async (_use, scope) => {
+          const profile = holding && (await directory.profile(holding, AbortSignal.timeout(LOOK_UP_MILLIS)));
+          return { sub: id, ...claimsOf({ account, profile, chain: options.chain }, scope.split(' ')) };
+        },
+      };
+    },
+    responseTypes: ['code'],
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
+    clientDefaults: { subject_type: 'pairwise', grant_types: ['authorization_code', 'refresh_token'] },
+    pkce: { required: (_context, client) => client.clientAuthMethod === 'none' },
+    rotateRefreshToken: true,
+    issueRefreshToken: (_context, client, code) =>
+      Promise.resolve(client.grantTypeAllowed('refresh_token') && code.scopes.has('offline_access')),
+    clientBasedCORS: (_context, origin, client) =>
+      origin !== 'null' && (client.redirectUris ?? []).some((uri) => isSameOrigin(origin, uri)),
+    interactions: { url: (_context, { uid }) => `/interaction/${uid}`, policy: policyFor(issuer) },
+    cookies: {
+      names: {
+        session: isSecure ? '__Host-relaymint-session' : `relaymint-session${suffix}`,
+        interaction: `relaymint-interaction${suffix}`,
+        resume: `relaymint-resume${suffix}`,
+      },
+      long: { httpOnly: true, sameSite: 'lax', secure: isSecure },
+      short: { httpOnly: true, sameSite: 'lax', secure: isSecure },
+      keys: [secrets.cookies],
+    },
+    features: {
+      devInteractions: { enabled: false },
+      userinfo: { enabled: true },
+      revocation: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: (_context, client, token) => token.clientId === client.clientId },
+      rpInitiatedLogout: { enabled: true },
+      registration: { enabled: true, issueRegistrationAccessToken: true },
+      registrationManagement: { enabled: true, rotateRegistrationAccessToken: true },
+    },
+    ttl: {
+      AuthorizationCode: MINUTE,
+      AccessToken: HOUR,
+      IdToken: HOUR,
+      RefreshToken: 30 * DAY,
+      Interaction: INTERACTION_SECONDS,
+      Session: keepsSessions(issuer) ? 7 * DAY : INTERACTION_SECONDS,
+      Grant: 90 * DAY,
+    },
+    fetch: () => {
+      throw new RelaymintError('POLICY_REFUSED', 'This issuer fetches nothing that a client names.', {
+        remedy: 'Register with the keys themselves (jwks).',
+      });
+    },
+    // Refresh tokens, codes and sessions live by this clock.
+    clockTolerance: 15,
+  };
+}
+
+function accountOf(id: string): Account {
+  const account = parseAccountId(id);
+  if (account === undefined) throw new TypeError('not an account of this issuer');
+  return account;
+}
+
+/** undefined: it needs no name. `lost`: the name is not what it was, and with it went everything that was allowed to sites. */
+async function heldBy({ profile }: Account, directory: Directory): Promise<NameHolding | 'lost' | undefined> {
+  if (profile === undefined) return undefined;
+  const holding = await directory.holding(profile.name, AbortSignal.timeout(LOOK_UP_MILLIS));
+  return isHeld(profile, holding) ? holding : 'lost';
+}
+
+/** For the login of a person that proved to hold a wallet. */
+export function loginOf(account: Account, issuer: URL): { readonly accountId: string; readonly remember: boolean } {
+  return { accountId: accountId(account), remember: keepsSessions(issuer) };
+}
+
+/** Sites by their names are clients too, without having registered. */
+class ClientRecords extends Records {
+  readonly #directory: Directory;
+
+  constructor({ store, directory, clock }: ProviderOptions) {
+    super('Client', store, clock);
+    this.#directory = directory;
+  }
+
+  override async find(id: string): Promise<AdapterPayload | undefined> {
+    const name = clientName(id);
+    if (name === undefined) return await super.find(id);
+    return await nameClient(this.#directory, name, AbortSignal.timeout(LOOK_UP_MILLIS));
+  }
+}
+
+/** The library's checks, and two more: people sign in each time where no session is kept, and are asked where the client could be anybody. */
+function policyFor(issuer: URL): interactionPolicy.DefaultPolicy {
+  const policy = interactionPolicy.base();
+  const { Check } = interactionPolicy;
+  if (!keepsSessions(issuer)) {
+    policy.get('login')?.checks.add(
+      new Check('no_shared_session', 'this issuer keeps no session', 'login_required', ({ oidc }) =>
+        oidc.result?.login === undefined ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT,
+      ),
+    );
+  }
+  policy.get('consent')?.checks.add(
+    new Check('unproved_client', 'who asks is not proved', 'consent_required', ({ oidc }) =>
+      oidc.client?.clientAuthMethod === 'none' && !isHttps(oidc.params?.['redirect_uri']) && oidc.result?.consent === undefined
+        ? Check.REQUEST_PROMPT
+        : Check.NO_NEED_TO_PROMPT,
+    ),
+  );
+  return policy;
+}
+
+function isHttps(uri: unknown): boolean {
+  return typeof uri === 'string' && uri.startsWith('https://');
+}
+
+/** On loopback under any port, as `isRegistered`. */
+function isSameOrigin(origin: string, uri: string): boolean {
+  if (!URL.canParse(origin)) return false;
+  const { pathname, search } = new URL(uri);
+  return new URL(origin).origin === origin && isRegistered(origin + pathname + search, [uri]);
+}
