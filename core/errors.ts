@@ -99,6 +99,9 @@ export type ErrorCode =
   | 'EMBEDDING_REFUSED'
   /** A site's `_headers` breaks the rules of that file. */
   | 'HEADERS_INVALID'
+  // signing in
+  /** Who wants to sign in has not shown, in time, that the wallet's key is theirs. */
+  | 'SIGN_IN_REFUSED'
   // a fault of ours
   | 'INTERNAL';
 

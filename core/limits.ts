@@ -598,3 +598,15 @@ export const MAX_FAILED_PAYMENTS_PER_PAYER = 3;
 export const QUOTA_WRITE_MILLIS = 1_000;
 /** Least size of a quota, bytes: below it the network's fee is most of the price. */
 export const LEAST_QUOTA_BYTES: number = MIB;
+
+// --- signing in --------------------------------------------------------------------------------------------------------
+/** How long what a wallet is asked to sign may be signed, milliseconds: time to read it and to find a hardware wallet. */
+export const SIGN_IN_MILLIS: number = 5 * 60_000;
+/** How far clocks may be apart where several instances share a store, milliseconds. Wallets allow the same. */
+export const SIGN_IN_SKEW_MILLIS: number = 10 * 60_000;
+/** Letters of a client's name in what a wallet signs: an origin, mostly. More would push the rest off a small screen. */
+export const MAX_SIGN_IN_CLIENT_LETTERS = 64;
+/** Letters of what a sign-in is called: ids have 21 to 43. */
+export const MAX_SIGN_IN_REQUEST_LETTERS = 128;
+/** What a wallet signs: as a memo, with its transaction around it, it fits a packet of 1,232 bytes. */
+export const MAX_SIGN_IN_MESSAGE_BYTES = 1024;

@@ -1,0 +1,14 @@
+/** Signing in with a wallet: the message, the forms in which wallets sign it, and whether one did. */
+export type {
+  Challenge,
+  ChallengeOptions,
+  SignInAnswer,
+  SignInRefusal,
+  SignedBytes,
+  SignedForm,
+  SignedIn,
+  SolanaChain,
+} from './contract.ts';
+export { createChallenge } from './challenge.ts';
+export { formsOf, memoTransaction, messageOf } from './forms.ts';
+export { verifySignIn } from './verify.ts';
