@@ -1,0 +1,285 @@
+/** An issuer as it is run, wallets that sign in at it, and browsers reduced to their cookies. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import * as oidc from 'openid-client';
+import { z } from 'zod';
+import type { LedgerAddress } from '../../../core/ids.ts';
+import { silentLog, type Clock } from '../../../core/ports.ts';
+import { unixMillis, unixSeconds, type UnixMillis } from '../../../core/units.ts';
+import type { Signer } from '../../../ledger/receipt/index.ts';
+import { formsOf, type Challenge, type SignedForm } from '../../../sites/siws/index.ts';
+import {
+  openIssuer,
+  openLevelStore,
+  type Directory,
+  type IssuerStore,
+  type NameClient,
+  type NameHolding,
+  type PublicProfile,
+} from '../../../sites/sso/index.ts';
+import { freePort } from '../../port.ts';
+import { wallet } from '../siws/kit.ts';
+
+export { wallet };
+
+export const CHAIN = 'EtWTRABZaYq6iMfeYKouRu166VU2xqa1';
+export const CALLBACK = 'http://127.0.0.1:4711/back';
+export const GONE = 'http://127.0.0.1:4711/gone';
+export const REGISTERED = unixSeconds(1_790_000_000n);
+
+/** The system's clock, that a test may set forward. */
+export class MovedClock implements Clock {
+  ahead = 0;
+
+  now(): UnixMillis {
+    return unixMillis(Date.now() + this.ahead);
+  }
+}
+
+/** Names as a ledger would tell them, changed by the test. */
+export class Names implements Directory {
+  readonly holdings = new Map<string, NameHolding>();
+  readonly profiles = new Map<string, PublicProfile>();
+  readonly clients = new Map<string, Omit<NameClient, 'holding'>>();
+
+  hold(name: string, owner: LedgerAddress, registeredAt = REGISTERED): void {
+    this.holdings.set(name, { name, owner, registeredAt, isActive: true });
+  }
+
+  holding(name: string): Promise<NameHolding | undefined> {
+    return Promise.resolve(this.holdings.get(name));
+  }
+
+  profile({ name }: NameHolding): Promise<PublicProfile | undefined> {
+    return Promise.resolve(this.profiles.get(name));
+  }
+
+  client(name: string): Promise<NameClient | undefined> {
+    const holding = this.holdings.get(name);
+    const client = this.clients.get(name);
+    return Promise.resolve(holding && client && { ...client, holding });
+  }
+}
+
+export interface TestIssuer extends AsyncDisposable {
+  readonly url: URL;
+  readonly port: number;
+  readonly names: Names;
+  readonly store: IssuerStore;
+  readonly clock: MovedClock;
+  readonly directory: string;
+}
+
+export async function startIssuer(): Promise<TestIssuer> {
+  await using stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(path.join(tmpdir(), 'relaymint-sso-'));
+  stack.defer(() => rm(directory, { recursive: true, force: true, maxRetries: 3 }));
+  const clock = new MovedClock();
+  const store = stack.use(await openLevelStore(path.join(directory, 'records'), { clock, log: silentLog }));
+  const port = await freePort();
+  const url = new URL(`http://localhost:${port}`);
+  const names = new Names();
+  const issuer = stack.use(
+    await openIssuer({
+      issuer: url,
+      dataDir: directory,
+      store,
+      directory: names,
+      network: 'localnet',
+      chain: CHAIN,
+      clock,
+      log: silentLog,
+    }),
+  );
+  await issuer.listen({ port, address: '127.0.0.1' });
+  const moved = stack.move();
+  return { url, port, names, store, clock, directory, [Symbol.asyncDispose]: () => moved[Symbol.asyncDispose]() };
+}
+
+/** A client that registered itself, as programs of others do it. */
+export async function register(
+  { url }: Pick<TestIssuer, 'url'>,
+  metadata: Partial<oidc.ClientMetadata> = {},
+): Promise<oidc.Configuration> {
+  const asked = {
+    redirect_uris: [CALLBACK],
+    post_logout_redirect_uris: [GONE],
+    client_name: 'A shop',
+    ...metadata,
+  };
+  return await oidc.dynamicClientRegistration(url, asked, undefined, { execute: [oidc.allowInsecureRequests] });
+}
+
+/** Of a client that needs no registration. */
+export async function publicClient({ url }: Pick<TestIssuer, 'url'>, clientId: string): Promise<oidc.Configuration> {
+  return await oidc.discovery(url, clientId, undefined, oidc.None(), { execute: [oidc.allowInsecureRequests] });
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly location: string | undefined;
+  readonly text: string;
+  readonly headers: Headers;
+}
+
+/** What a browser is to an issuer: it keeps cookies, and follows redirects within the issuer. */
+export class Browser {
+  readonly #cookies = new Map<string, { value: string; path: string }>();
+  readonly #headers: Readonly<Record<string, string>>;
+
+  constructor(headers: Readonly<Record<string, string>> = { Accept: 'application/json' }) {
+    this.#headers = headers;
+  }
+
+  async get(url: string | URL): Promise<Answer> {
+    return await this.send(url, {});
+  }
+
+  async post(url: string | URL, body?: object, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+    return await this.send(url, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', ...headers },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+  }
+
+  async send(url: string | URL, init: RequestInit): Promise<Answer> {
+    const target = new URL(url);
+    const sent = [...this.#cookies].filter(([, { path: at }]) => target.pathname.startsWith(at));
+    const response = await fetch(target, {
+      ...init,
+      redirect: 'manual',
+      headers: {
+        ...this.#headers,
+        ...(sent.length > 0 && { Cookie: sent.map(([name, { value }]) => `${name}=${value}`).join('; ') }),
+        ...(init.headers as Record<string, string> | undefined),
+      },
+    });
+    for (const cookie of response.headers.getSetCookie()) this.#keep(cookie);
+    const location = response.headers.get('Location');
+    return {
+      status: response.status,
+      location: location === null ? undefined : new URL(location, target).href,
+      text: await response.text(),
+      headers: response.headers,
+    };
+  }
+
+  /** From an address through redirects, as long as they stay at its origin. @returns where it ends: the last answer, and its address. */
+  async follow(url: string | URL): Promise<{ readonly url: string; readonly answer: Answer | undefined }> {
+    const { origin } = new URL(url);
+    let at = String(url);
+    for (let hops = 0; hops < 8; hops += 1) {
+      if (new URL(at).origin !== origin) return { url: at, answer: undefined };
+      const answer = await this.get(at);
+      if (answer.location === undefined) return { url: at, answer };
+      at = answer.location;
+    }
+    throw new Error(`redirects without end: ${at}`);
+  }
+
+  forget(): void {
+    this.#cookies.clear();
+  }
+
+  #keep(cookie: string): void {
+    const [pair = '', ...attributes] = cookie.split(';').map((part) => part.trim());
+    const at = pair.indexOf('=');
+    const scope = attributes.find((attribute) => attribute.toLowerCase().startsWith('path='))?.slice(5) ?? '/';
+    const isOver = attributes.some((attribute) => /^expires=thu, 01 jan 1970/i.test(attribute));
+    if (isOver) this.#cookies.delete(pair.slice(0, at));
+    else this.#cookies.set(pair.slice(0, at), { value: pair.slice(at + 1), path: scope });
+  }
+}
+
+const loginSchema = z.object({ prompt: z.literal('login'), challenge: z.custom<Challenge>() });
+const nextSchema = z.object({ next: z.string() });
+
+export interface SignedAnswer {
+  readonly nonce: string;
+  readonly address: string;
+  readonly signature: string;
+  readonly profile?: string;
+}
+
+/** What a wallet's owner hands in for a challenge. */
+export function answerTo(
+  challenge: Challenge,
+  signer: Signer,
+  { form = 'raw', profile }: { readonly form?: SignedForm; readonly profile?: string } = {},
+): SignedAnswer {
+  const signed = formsOf(challenge, signer.address).find((one) => one.form === form);
+  if (signed === undefined) throw new Error(`no such form: ${form}`);
+  const signature = Buffer.from(signer.sign(signed.bytes)).toString('base64url');
+  return { nonce: challenge.nonce, address: signer.address, signature, ...(profile !== undefined && { profile }) };
+}
+
+export interface Asked {
+  readonly url: URL;
+  readonly verifier: string;
+  readonly state: string;
+  readonly nonce: string;
+}
+
+/** A request for authorization, as a careful client makes it. */
+export async function ask(
+  client: oidc.Configuration,
+  { scope = 'openid offline_access profile wallet posts', redirectUri = CALLBACK, prompt = 'consent', ...more }: Record<string, string> = {},
+): Promise<Asked> {
+  const verifier = oidc.randomPKCECodeVerifier();
+  const [state, nonce] = [oidc.randomState(), oidc.randomNonce()];
+  const url = oidc.buildAuthorizationUrl(client, {
+    redirect_uri: redirectUri,
+    scope,
+    prompt,
+    code_challenge: await oidc.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: 'S256',
+    state,
+    nonce,
+    ...more,
+  });
+  return { url, verifier, state, nonce };
+}
+
+/** Where a request for authorization leads: the page that asks to sign in. */
+export async function begin(browser: Browser, { url }: Asked): Promise<{ readonly page: string; readonly challenge: Challenge }> {
+  const { url: page, answer } = await browser.follow(url);
+  const { challenge } = loginSchema.parse(JSON.parse(answer?.text ?? ''));
+  return { page, challenge };
+}
+
+export interface SignInOptions {
+  readonly profile?: string;
+  readonly form?: SignedForm;
+  readonly decision?: 'allow' | 'deny';
+}
+
+/** Through login and consent. @returns the address that the browser is sent to in the end: the client's. */
+export async function signIn(
+  browser: Browser,
+  asked: Asked,
+  signer: Signer,
+  { decision = 'allow', ...how }: SignInOptions = {},
+): Promise<URL> {
+  const { page, challenge } = await begin(browser, asked);
+  const login = nextSchema.parse(JSON.parse((await browser.post(`${page}/login`, answerTo(challenge, signer, how))).text));
+  const consent = await browser.follow(login.next);
+  if (consent.answer === undefined) return new URL(consent.url);
+  const decided = await browser.post(`${consent.url}/consent`, { decision });
+  return new URL((await browser.follow(nextSchema.parse(JSON.parse(decided.text)).next)).url);
+}
+
+export async function redeem(
+  client: oidc.Configuration,
+  back: URL,
+  { verifier, state, nonce }: Asked,
+): ReturnType<typeof oidc.authorizationCodeGrant> {
+  return await oidc.authorizationCodeGrant(client, back, {
+    pkceCodeVerifier: verifier,
+    expectedState: state,
+    expectedNonce: nonce,
+    idTokenExpected: true,
+  });
+}
